@@ -1,0 +1,5 @@
+//! 4xxx: drift.
+
+use super::Entry;
+
+pub(super) const ENTRIES: &[Entry] = &[];

@@ -1,0 +1,62 @@
+//! Every stable code, with what `botops explain` says of it.
+//!
+//! 1xxx usage and configuration, 2xxx data, 3xxx evaluation and gates, 4xxx drift, 5xxx store,
+//! registry and runs, 6xxx rollout and serving, 7xxx training and model files, 8xxx pipelines.
+//! A code is never reused for another meaning.
+
+mod data;
+mod drift;
+mod evaluation;
+mod model;
+mod pipeline;
+mod rollout;
+mod store;
+mod usage;
+
+/// What is known of one code.
+#[derive(Debug, Clone, Copy, serde::Serialize)]
+pub struct Entry {
+    /// The code, such as `BOT-2107`.
+    pub code: &'static str,
+    /// What it means, in a few words.
+    pub title: &'static str,
+    /// Why it matters and what to do, in plain sentences.
+    pub explanation: &'static str,
+}
+
+/// Returns the entry of `code`.
+#[must_use]
+pub fn find(code: &str) -> Option<&'static Entry> {
+    all().find(|entry| entry.code == code)
+}
+
+/// Iterates over every entry, in the order of the codes within each family.
+pub fn all() -> impl Iterator<Item = &'static Entry> {
+    [
+        usage::ENTRIES,
+        data::ENTRIES,
+        evaluation::ENTRIES,
+        drift::ENTRIES,
+        store::ENTRIES,
+        rollout::ENTRIES,
+        model::ENTRIES,
+        pipeline::ENTRIES,
+    ]
+    .into_iter()
+    .flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_distinct_and_well_formed() {
+        let mut codes: Vec<_> = all().map(|entry| entry.code).collect();
+        assert!(codes.iter().all(|c| c.len() == 8 && c.starts_with("BOT-")));
+        let n = codes.len();
+        codes.sort_unstable();
+        codes.dedup();
+        assert_eq!(codes.len(), n);
+    }
+}

@@ -1,0 +1,5 @@
+//! 8xxx: pipelines.
+
+use super::Entry;
+
+pub(super) const ENTRIES: &[Entry] = &[];

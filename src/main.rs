@@ -1,0 +1,2 @@
+//! The botops binary: hands everything to `cli`.
+fn main() {}

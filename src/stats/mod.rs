@@ -1,0 +1,1 @@
+//! Pure statistics: tests, intervals, divergences, calibration, always-valid evidence, seeded resampling.
