@@ -1,1 +1,3 @@
 //! Pure statistics: tests, intervals, divergences, calibration, always-valid evidence, seeded resampling.
+
+pub mod random;
