@@ -1,1 +1,25 @@
-//! To be filled.
+//! A YAML file becomes checked stages, and these a cached execution, told as events.
+//!
+//! A stage is skipped when its inputs, settings and code are those of its last success and its
+//! outputs are still what it wrote. All of a stage's files appear at once, by one rename, so a
+//! process killed at any instant leaves either the old result or the new one.
+
+mod events;
+mod plan;
+mod run;
+mod spec;
+mod stages;
+mod state;
+mod status;
+
+pub use events::{Event, Ignore, Listener};
+pub use plan::{Plan, Stage};
+pub use run::{
+    Promoter, PromotionRequest, RunSummary, Services, StageOutcome, StageSummary, flatten, run,
+};
+pub use spec::{
+    DriftStage, EvaluateStage, GateStage, OnDrift, PipelineSpec, PromoteStage, PushStage,
+    ShellStage, SplitStage, StageSpec, TrainStage, ValidateStage,
+};
+pub use state::{Folder, StageRecord, StageVerdict};
+pub use status::{Freshness, StageStatus, status};

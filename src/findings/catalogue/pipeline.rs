@@ -2,4 +2,65 @@
 
 use super::Entry;
 
-pub(super) const ENTRIES: &[Entry] = &[];
+pub(super) const ENTRIES: &[Entry] = &[
+    Entry {
+        code: "BOT-8001",
+        title: "a pipeline that cannot be read as one",
+        explanation: "A pipeline needs a name made of letters, digits, `-` and `_`, and at least one stage, each with a name of the same kind.",
+    },
+    Entry {
+        code: "BOT-8002",
+        title: "a stage that is not there",
+        explanation: "A stage takes its input from another stage by name. The name is not that of a stage in this file, belongs to a stage of another kind, or is used twice.",
+    },
+    Entry {
+        code: "BOT-8003",
+        title: "stages that wait for each other",
+        explanation: "The stages named form a cycle: each waits for another of them, so none can begin. Remove one of their references.",
+    },
+    Entry {
+        code: "BOT-8004",
+        title: "a model without a name",
+        explanation: "A pipeline that pushes or promotes needs the model's name in the registry: `model:` in the pipeline or in botops.yaml.",
+    },
+    Entry {
+        code: "BOT-8005",
+        title: "nothing to promote with",
+        explanation: "A promotion is judged on traffic: a server's (`server.admin_url`), or recorded traffic that is replayed in a rehearsal (`traffic:` of the promote stage, `--traffic`).",
+    },
+    Entry {
+        code: "BOT-8010",
+        title: "another run is under way",
+        explanation: "A pipeline runs once at a time in a workspace. The lock is the operating system's and ends with its process, so a run that was killed never blocks the next.",
+    },
+    Entry {
+        code: "BOT-8020",
+        title: "a stage said no",
+        explanation: "A gate of the pipeline failed: validation, evaluation, drift or the canary. What it found is in the stage's folder under `.botops/pipelines`. Later stages did not run; nothing was promoted.",
+    },
+    Entry {
+        code: "BOT-8021",
+        title: "a stage had too little evidence",
+        explanation: "A stage could not decide: too few records, or too little traffic. Nothing is wrong with the model as far as is known, but nothing was promoted either.",
+    },
+    Entry {
+        code: "BOT-8022",
+        title: "the pipeline went on in spite of drift",
+        explanation: "Recorded traffic differs from the training data by more than sampling explains. The drift stage is set to warn, so the run went on. Label some of the new utterances and train on them.",
+    },
+    Entry {
+        code: "BOT-8030",
+        title: "a stage's result is missing or unreadable",
+        explanation: "The state of the pipeline under `.botops/pipelines` was altered by something else. Remove the folder of the stage named and run again: it is made anew.",
+    },
+    Entry {
+        code: "BOT-8031",
+        title: "a registered version is gone",
+        explanation: "The pipeline registered a version that the registry no longer has: the registry was replaced or emptied. Remove the push stage's folder to register it again.",
+    },
+    Entry {
+        code: "BOT-8040",
+        title: "a command cannot be started",
+        explanation: "A shell stage needs `sh`. It was not found, or the system refused to start it.",
+    },
+];

@@ -1,0 +1,162 @@
+//! What verbs share: settings, stores, the runtime, the clock.
+
+use super::{Global, Printer};
+use crate::{
+    experiments::Experiments,
+    findings::{Fault, Result},
+    registry::{Act, Registry},
+    store::Store,
+    workspace::{Overrides, Workspace},
+};
+use chrono::{DateTime, Utc};
+use std::{cell::OnceCell, future::Future, path::Path};
+
+/// Everything a verb needs besides its own arguments; each part is made when first asked for.
+pub(crate) struct Context {
+    pub(crate) global: Global,
+    pub(crate) printer: Printer,
+    workspace: OnceCell<Workspace>,
+    runtime: OnceCell<tokio::runtime::Runtime>,
+}
+
+impl Context {
+    pub(crate) fn new(global: Global, printer: Printer) -> Self {
+        Self { global, printer, workspace: OnceCell::new(), runtime: OnceCell::new() }
+    }
+
+    /// Returns the settings in force.
+    pub(crate) fn workspace(&self) -> Result<&Workspace> {
+        if let Some(workspace) = self.workspace.get() {
+            return Ok(workspace);
+        }
+        let mut flags = Vec::new();
+        let named = [
+            ("registry", &self.global.registry),
+            ("experiments", &self.global.experiments),
+            ("actor", &self.global.actor),
+        ];
+        for (name, flag) in named {
+            if let Some(value) = flag {
+                flags.push((name, value.clone()));
+            }
+        }
+        let overrides = Overrides {
+            profile: self.global.profile.clone(),
+            flags,
+            environment: std::env::vars_os()
+                .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+                .collect(),
+        };
+        let workspace = Workspace::discover(&current_folder()?, &overrides)?;
+        Ok(self.workspace.get_or_init(|| workspace))
+    }
+
+    /// Opens the registry in force.
+    pub(crate) fn registry(&self) -> Result<Registry> {
+        Ok(Registry::open(Store::open(&self.workspace()?.registry.value)?))
+    }
+
+    /// Opens the experiments in force.
+    pub(crate) fn experiments(&self) -> Result<Experiments> {
+        Ok(Experiments::open(Store::open(&self.workspace()?.experiments.value)?))
+    }
+
+    /// Returns who acts now, and why.
+    pub(crate) fn act(&self, reason: impl Into<String>) -> Result<Act> {
+        Ok(Act { actor: self.workspace()?.actor.value.clone(), reason: reason.into(), at: now()? })
+    }
+
+    /// Runs `future` to its end.
+    pub(crate) fn wait<F: Future>(&self, future: F) -> Result<F::Output> {
+        if self.runtime.get().is_none() {
+            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| {
+                Fault::internal("BOT-9001", "the asynchronous runtime could not be started").caused_by(error)
+            })?;
+            let _ = self.runtime.set(runtime);
+        }
+        Ok(self.runtime.get().expect("the runtime was just set").block_on(future))
+    }
+}
+
+/// Returns the time: `SOURCE_DATE_EPOCH` (seconds since 1970) when set, so that what is written can be reproduced; else now.
+pub(crate) fn now() -> Result<DateTime<Utc>> {
+    match std::env::var("SOURCE_DATE_EPOCH") {
+        Ok(text) => text.parse().ok().and_then(|seconds| DateTime::from_timestamp(seconds, 0)).ok_or_else(|| {
+            Fault::usage("BOT-1004", format!("`SOURCE_DATE_EPOCH` is `{text}`, not a number of seconds"))
+                .hint("unset SOURCE_DATE_EPOCH")
+        }),
+        Err(_) => Ok(Utc::now()),
+    }
+}
+
+/// Returns the current folder.
+pub(crate) fn current_folder() -> Result<std::path::PathBuf> {
+    std::env::current_dir()
+        .map_err(|error| Fault::internal("BOT-9001", "the current folder cannot be read").caused_by(error))
+}
+
+/// Reads the file at `path`.
+pub(crate) fn read_file(path: &Path) -> Result<Vec<u8>> {
+    std::fs::read(path).map_err(|error| {
+        Fault::usage("BOT-1001", format!("`{}` cannot be read: {}", path.display(), plain(&error))).file(path).caused_by(error)
+    })
+}
+
+/// Returns an I/O error in plain words.
+pub(crate) fn plain(error: &std::io::Error) -> String {
+    use std::io::ErrorKind;
+    match error.kind() {
+        ErrorKind::NotFound => "there is no such file".to_owned(),
+        ErrorKind::PermissionDenied => "permission denied".to_owned(),
+        ErrorKind::IsADirectory => "it is a directory".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
+/// Writes `bytes` to `path`: aside, synced, then renamed, so that it is complete or absent.
+pub(crate) fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
+    use std::io::Write as _;
+    let fault = |error: std::io::Error| {
+        Fault::internal("BOT-1002", format!("`{}` cannot be written: {}", path.display(), plain(&error)))
+            .file(path)
+            .hint("check that the folder exists, its permissions and its free space")
+    };
+    let folder = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let name = path.file_name().ok_or_else(|| {
+        Fault::usage("BOT-1002", format!("`{}` is not a file's name", path.display())).hint("name a file to write")
+    })?;
+    let aside = folder.join(format!(".{}.{}.tmp", name.to_string_lossy(), std::process::id()));
+    let written = std::fs::File::create(&aside)
+        .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
+        .and_then(|()| std::fs::rename(&aside, path))
+        .and_then(|()| std::fs::File::open(folder)?.sync_all());
+    written.map_err(|error| {
+        let _ = std::fs::remove_file(&aside);
+        fault(error)
+    })
+}
+
+/// Returns the git commit and whether tracked files differ from it; unknown outside a repository.
+pub(crate) fn code_state() -> crate::experiments::CodeState {
+    let git = |arguments: &[&str]| {
+        let output = std::process::Command::new("git").args(arguments).stderr(std::process::Stdio::null()).output().ok()?;
+        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    };
+    crate::experiments::CodeState {
+        git_commit: git(&["rev-parse", "HEAD"]),
+        git_dirty: git(&["status", "--porcelain", "--untracked-files=no"]).map(|changes| !changes.is_empty()),
+    }
+}
+
+/// Returns the machine this runs on.
+pub(crate) fn environment() -> crate::experiments::Environment {
+    crate::experiments::Environment {
+        botops: env!("CARGO_PKG_VERSION").to_owned(),
+        platform: format!("{}-{}", std::env::consts::OS, std::env::consts::ARCH),
+        cores: std::thread::available_parallelism().map_or(1, |cores| cores.get() as u64),
+        ci: std::env::var_os("CI").is_some(),
+    }
+}

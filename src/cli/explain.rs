@@ -1,0 +1,33 @@
+//! `botops explain`.
+
+use super::{Outcome, tables};
+use crate::{
+    findings::{Fault, Result, catalogue},
+    spec::nearest,
+};
+
+/// Explain a code such as BOT-2107.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The code; without one, all are listed
+    code: Option<String>,
+}
+
+pub(crate) fn run(args: &Args) -> Result<Outcome> {
+    let Some(code) = &args.code else {
+        let entries: Vec<_> = catalogue::all().collect();
+        let rows = entries.iter().map(|entry| vec![entry.code.to_owned(), entry.title.to_owned()]);
+        let text = tables::table(&["code", "meaning"], rows, &[]);
+        return Ok(Outcome::done(&entries, text));
+    };
+    let wanted = code.to_uppercase();
+    let wanted = if wanted.starts_with("BOT-") { wanted } else { format!("BOT-{wanted}") };
+    let entry = catalogue::find(&wanted).ok_or_else(|| {
+        let fault = Fault::usage("BOT-1006", format!("`{code}` is not a code of botops"));
+        match nearest(&wanted, catalogue::all().map(|entry| entry.code)) {
+            Some(near) => fault.hint(format!("did you mean `botops explain {near}`?")),
+            None => fault.hint("`botops explain` lists every code"),
+        }
+    })?;
+    Ok(Outcome::done(entry, format!("{}: {}\n\n{}\n", entry.code, entry.title, entry.explanation)))
+}

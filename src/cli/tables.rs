@@ -1,0 +1,100 @@
+//! Tables for the terminal: aligned, fixed decimals, nothing that depends on color.
+
+use crate::{
+    evaluation::Metric,
+    findings::{Finding, Severity},
+};
+use std::collections::BTreeMap;
+use tabled::{builder::Builder, settings::{Style, object::Columns, Alignment, Padding, Modify}};
+
+/// Draws a table: a header, then rows; the columns named in `right` are aligned to the right.
+pub(crate) fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>, right: &[usize]) -> String {
+    let mut builder = Builder::default();
+    builder.push_record(header.iter().copied());
+    for row in rows {
+        builder.push_record(row.into_iter().map(|cell| crate::text::display(&cell, 400)));
+    }
+    let mut table = builder.build();
+    table.with(Style::empty()).with(Padding::new(0, 2, 0, 0));
+    for &column in right {
+        table.with(Modify::new(Columns::one(column)).with(Alignment::right()));
+    }
+    table.to_string().lines().map(str::trim_end).collect::<Vec<_>>().join("\n") + "\n"
+}
+
+/// Returns `0.912 [0.902, 0.922]`.
+pub(crate) fn metric(metric: &Metric) -> String {
+    format!("{:.3} [{:.3}, {:.3}]", metric.value, metric.ci95[0], metric.ci95[1])
+}
+
+/// Draws metrics with their intervals and counts.
+pub(crate) fn metrics(metrics: &BTreeMap<String, Metric>) -> String {
+    // The order in which people ask, then the rest.
+    let order = ["accuracy", "macro_f1", "weighted_f1", "micro_f1", "ece", "log_loss", "fallback_rate", "oos_auroc"];
+    let mut names: Vec<&String> = metrics.keys().collect();
+    names.sort_by_key(|name| order.iter().position(|known| known == name).unwrap_or(order.len()));
+    table(
+        &["metric", "value", "95 % interval", "n"],
+        names.into_iter().map(|name| {
+            let metric = metrics[name];
+            vec![
+                name.clone(),
+                format!("{:.3}", metric.value),
+                format!("[{:.3}, {:.3}]", metric.ci95[0], metric.ci95[1]),
+                count(metric.n),
+            ]
+        }),
+        &[1, 3],
+    )
+}
+
+/// Returns `12,345`.
+pub(crate) fn count(n: u64) -> String {
+    let digits = n.to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i) % 3 == 0 {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// Lists findings grouped by code: how many, then the first few of each.
+pub(crate) fn findings(findings: &[Finding], samples: usize) -> String {
+    let mut groups: BTreeMap<(std::cmp::Reverse<Severity>, &str), Vec<&Finding>> = BTreeMap::new();
+    for finding in findings {
+        groups.entry((std::cmp::Reverse(finding.severity), finding.code.as_str())).or_default().push(finding);
+    }
+    let mut out = String::new();
+    for ((severity, code), group) in groups {
+        let severity = match severity.0 {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+            Severity::Info => "info",
+        };
+        let title = crate::findings::catalogue::find(code).map_or("", |entry| entry.title);
+        out.push_str(&format!("{severity}[{code}] {title}: {}\n", count(group.len() as u64)));
+        for finding in group.iter().take(samples) {
+            let place = super::place_line(&finding.place).map_or(String::new(), |place| format!("{place}: "));
+            out.push_str(&format!("    {place}{}\n", finding.message));
+        }
+        if group.len() > samples {
+            out.push_str(&format!("    and {} more\n", count((group.len() - samples) as u64)));
+        }
+        if let Some(help) = group.first().map(|finding| &finding.help).filter(|help| !help.is_empty()) {
+            out.push_str(&format!("    help: {help}\n"));
+        }
+    }
+    out
+}
+
+/// Returns a duration as people say it.
+pub(crate) fn seconds(seconds: f64) -> String {
+    if seconds >= 60.0 {
+        format!("{}m {:02}s", (seconds / 60.0) as u64, (seconds % 60.0) as u64)
+    } else {
+        format!("{seconds:.1}s")
+    }
+}

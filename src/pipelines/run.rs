@@ -1,0 +1,402 @@
+//! Runs a plan: skips what stands, executes the rest, records the run.
+
+use super::{
+    events::{Event, Listener},
+    plan::{Plan, Stage},
+    stages::{self, Work},
+    state::{Folder, StageRecord, StageVerdict, write},
+    status::{self, Freshness, Inputs},
+};
+use crate::{
+    datasets::Traffic,
+    digest::Digest,
+    evaluation::EvaluationReport,
+    experiments::{CodeState, Environment, Experiments, RunRecord},
+    findings::{Fault, FaultKind, Finding, Result},
+    models::IntentModel,
+    registry::{Act, Registry, Version},
+    rollout::{Decision, RolloutSpec},
+};
+use chrono::{DateTime, Utc};
+use futures::future::BoxFuture;
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Instant};
+
+/// What a pipeline works with; handed in, so that a test can hand in others.
+pub struct Services<'a> {
+    /// The workspace root: where paths start.
+    pub root: PathBuf,
+    /// The registry.
+    pub registry: &'a Registry,
+    /// The runs.
+    pub experiments: &'a Experiments,
+    /// Promotes: a rehearsal, or a server.
+    pub promoter: &'a dyn Promoter,
+    /// Tells the time for records and logs.
+    pub clock: &'a (dyn Fn() -> Result<DateTime<Utc>> + Sync),
+    /// Who acts.
+    pub actor: String,
+    /// The code this runs from.
+    pub code: CodeState,
+    /// The machine this runs on.
+    pub environment: Environment,
+    /// Hears what happens.
+    pub listener: &'a dyn Listener,
+}
+
+impl Services<'_> {
+    pub(super) fn act(&self, reason: impl Into<String>) -> Result<Act> {
+        Ok(Act { actor: self.actor.clone(), reason: reason.into(), at: (self.clock)()? })
+    }
+}
+
+/// A promotion to be made.
+pub struct PromotionRequest<'a> {
+    /// The version that serves.
+    pub champion: &'a Version,
+    /// Its model.
+    pub champion_model: Arc<IntentModel>,
+    /// The version to promote.
+    pub challenger: &'a Version,
+    /// Its model.
+    pub challenger_model: Arc<IntentModel>,
+    /// The plan.
+    pub plan: &'a RolloutSpec,
+    /// Recorded traffic.
+    pub traffic: Option<&'a Traffic>,
+    /// Why, for the audit trail.
+    pub reason: &'a str,
+    /// Hears how many messages of how many were replayed.
+    pub progress: &'a (dyn Fn(u64, u64) + Sync),
+}
+
+/// Takes a challenger through its canary.
+pub trait Promoter: Sync {
+    /// Returns what decides beside the request (`rehearsal`, or the server's address): part of the stage's settings.
+    fn identity(&self) -> String;
+
+    /// Runs the canary to its verdict. In a rehearsal (`Decision::rehearsal`) the caller moves the alias.
+    ///
+    /// # Errors
+    /// Those of the server or the rehearsal.
+    fn promote<'a>(&'a self, request: PromotionRequest<'a>) -> BoxFuture<'a, Result<Decision>>;
+}
+
+/// How a stage ended in this run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StageOutcome {
+    /// Ran and passed.
+    Passed,
+    /// Ran, with something to look at.
+    Warned,
+    /// Ran, and a gate failed.
+    Failed,
+    /// Ran, and there was too little evidence.
+    Insufficient,
+    /// Stood as it was.
+    Skipped,
+    /// Was not reached.
+    NotRun,
+}
+
+impl StageOutcome {
+    /// Returns its name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Passed => "passed",
+            Self::Warned => "warned",
+            Self::Failed => "failed",
+            Self::Insufficient => "insufficient",
+            Self::Skipped => "skipped",
+            Self::NotRun => "not run",
+        }
+    }
+}
+
+impl From<StageVerdict> for StageOutcome {
+    fn from(verdict: StageVerdict) -> Self {
+        match verdict {
+            StageVerdict::Passed => Self::Passed,
+            StageVerdict::Warned => Self::Warned,
+            StageVerdict::Failed => Self::Failed,
+            StageVerdict::Insufficient => Self::Insufficient,
+        }
+    }
+}
+
+/// One line of the summary.
+#[derive(Debug, Clone, Serialize)]
+pub struct StageSummary {
+    /// The stage.
+    pub stage: String,
+    /// How it ended.
+    pub outcome: StageOutcome,
+    /// Seconds it took.
+    pub seconds: f64,
+    /// In one line; for a skipped stage, the digest that stands.
+    pub summary: String,
+    /// The files it wrote, relative to the workspace root.
+    pub wrote: Vec<String>,
+}
+
+/// What a run came to.
+#[derive(Debug, Serialize)]
+pub struct RunSummary {
+    /// The pipeline.
+    pub pipeline: String,
+    /// The run recorded, when there was anything to record.
+    pub run: Option<String>,
+    /// Each stage.
+    pub stages: Vec<StageSummary>,
+    /// Metrics of the model, when one was evaluated.
+    pub metrics: BTreeMap<String, crate::evaluation::Metric>,
+    /// What ended the run early.
+    #[serde(skip)]
+    pub fault: Option<Fault>,
+    /// What was found on the way.
+    pub findings: Vec<Finding>,
+}
+
+/// Runs `plan`.
+///
+/// A stage that fails ends the run; the summary says where. Everything done stays done.
+///
+/// # Errors
+/// `BOT-8010` another run is under way (exit 5), and what keeps a run from beginning at all.
+pub async fn run(plan: &Plan, services: &Services<'_>) -> Result<RunSummary> {
+    let folder = Folder::new(&services.root, &plan.spec.name);
+    let (_lock, stale) = folder.lock()?;
+    services.listener.hear(&Event::Started {
+        pipeline: plan.spec.name.clone(),
+        stages: plan.stages.iter().map(|stage| stage.name.clone()).collect(),
+    });
+    if let Some(pid) = stale {
+        let message = format!("process {pid} ended without finishing its run: going on from what it left");
+        services.listener.hear(&Event::Note { message });
+    }
+    let champion = match &plan.model {
+        Some(model) => services.registry.alias(model, crate::registry::CHAMPION).await?,
+        None => None,
+    };
+    let mut work = Work { plan, services, folder: &folder, champion, findings: Vec::new() };
+    let mut summary = RunSummary {
+        pipeline: plan.spec.name.clone(),
+        run: None,
+        stages: Vec::new(),
+        metrics: BTreeMap::new(),
+        fault: None,
+        findings: Vec::new(),
+    };
+    for stage in &plan.stages {
+        if summary.fault.is_some() {
+            summary.stages.push(StageSummary {
+                stage: stage.name.clone(),
+                outcome: StageOutcome::NotRun,
+                seconds: 0.0,
+                summary: String::new(),
+                wrote: Vec::new(),
+            });
+            continue;
+        }
+        let began = Instant::now();
+        let (outcome, text, wrote) = match step(&mut work, stage).await {
+            Ok(done) => {
+                let ended = !matches!(done.0, StageOutcome::Skipped | StageOutcome::Passed | StageOutcome::Warned);
+                if ended {
+                    summary.fault = Some(stopped(stage, done.0, &done.1, &folder));
+                }
+                done
+            }
+            Err(fault) => {
+                let outcome = match fault.kind() {
+                    FaultKind::Insufficient => StageOutcome::Insufficient,
+                    _ => StageOutcome::Failed,
+                };
+                let text = fault.message().to_owned();
+                summary.fault = Some(fault);
+                (outcome, text, Vec::new())
+            }
+        };
+        let seconds = if outcome == StageOutcome::Skipped { 0.0 } else { began.elapsed().as_secs_f64() };
+        services.listener.hear(&Event::StageFinished {
+            stage: stage.name.clone(),
+            outcome,
+            summary: text.clone(),
+            seconds,
+        });
+        summary.stages.push(StageSummary { stage: stage.name.clone(), outcome, seconds, summary: text, wrote });
+    }
+    summary.metrics = evaluation(&work).map(|report| report.metrics).unwrap_or_default();
+    summary.run = record(&work, summary.fault.is_some().then_some(&summary)).await?;
+    summary.findings = work.findings;
+    Ok(summary)
+}
+
+/// Skips or executes one stage.
+async fn step(work: &mut Work<'_>, stage: &Stage) -> Result<(StageOutcome, String, Vec<String>)> {
+    let inputs = status::inputs(work, stage).await?;
+    let reason = match status::freshness(work, stage, &inputs) {
+        Freshness::Current(record) => {
+            stages::recall(work, stage, &record).await?;
+            return Ok((StageOutcome::Skipped, format!("stands: {} ({})", record.result().short(), record.summary), Vec::new()));
+        }
+        Freshness::NotNeeded(why) => return Ok((StageOutcome::Skipped, why, Vec::new())),
+        Freshness::Stale(reason) => reason,
+    };
+    work.services.listener.hear(&Event::StageStarted { stage: stage.name.clone(), reason });
+    if matches!(stage.spec, Some(super::StageSpec::Push(_))) {
+        record(work, None).await?;
+    }
+    let made = work.folder.begin(&stage.name)?;
+    let (verdict, summary) = stages::execute(work, stage, &made).await?;
+    let Inputs { settings, inputs } = inputs;
+    let record = StageRecord {
+        schema: String::new(),
+        stage: stage.name.clone(),
+        code: status::CODE.to_owned(),
+        settings,
+        inputs,
+        outputs: BTreeMap::new(),
+        verdict,
+        summary,
+    };
+    let record = work.folder.publish(&made, record)?;
+    let shown = work.folder.stage(&stage.name);
+    let shown = shown.strip_prefix(&work.services.root).unwrap_or(&shown).to_owned();
+    let wrote = record.outputs.keys().map(|name| shown.join(name).display().to_string()).collect();
+    Ok((verdict.into(), record.summary, wrote))
+}
+
+/// Says why a stage that ran to its end stops the run.
+fn stopped(stage: &Stage, outcome: StageOutcome, summary: &str, folder: &Folder) -> Fault {
+    let message = format!("stage `{}` says no: {summary}", stage.name);
+    let fault = if outcome == StageOutcome::Insufficient {
+        Fault::insufficient("BOT-8021", message)
+    } else {
+        Fault::data("BOT-8020", message)
+    };
+    fault.hint(format!("look at what it wrote in {}", folder.stage(&stage.name).display()))
+}
+
+fn evaluation(work: &Work<'_>) -> Option<EvaluationReport> {
+    let stage = work.plan.stages.iter().find(|stage| matches!(stage.spec, Some(super::StageSpec::Evaluate(_))))?;
+    let bytes = std::fs::read(work.folder.file(&stage.name, "evaluation.json")).ok()?;
+    serde_json::from_slice(&bytes).ok()
+}
+
+/// What was last recorded, so that unchanged work is not recorded again tomorrow.
+#[derive(Debug, Serialize, Deserialize)]
+struct LastRun {
+    content: Digest,
+    run: String,
+}
+
+/// Records everything up to the push as a run, once for the same content; returns its id.
+///
+/// The promotion is the registry's to record: a run is what was learned and how good it is.
+pub(super) async fn record(work: &Work<'_>, failed: Option<&RunSummary>) -> Result<Option<String>> {
+    let services = work.services;
+    let mut stages_seen = BTreeMap::new();
+    let mut artifacts = Vec::new();
+    let mut data = BTreeMap::new();
+    let mut params = BTreeMap::new();
+    for stage in &work.plan.stages {
+        let Some(spec) = &stage.spec else { continue };
+        if matches!(spec, super::StageSpec::Push(_) | super::StageSpec::Promote(_)) {
+            continue;
+        }
+        if let Some(summary) = failed {
+            let outcome = summary.stages.iter().find(|seen| seen.stage == stage.name).map(|seen| seen.outcome);
+            match outcome {
+                Some(StageOutcome::NotRun) | None => continue,
+                Some(outcome @ (StageOutcome::Failed | StageOutcome::Insufficient)) => {
+                    stages_seen.insert(stage.name.clone(), outcome.name().to_owned());
+                    continue;
+                }
+                Some(_) => {}
+            }
+        }
+        let Some(record) = work.folder.record(&stage.name) else { continue };
+        stages_seen.insert(stage.name.clone(), record.verdict.name().to_owned());
+        for (name, digest) in &record.inputs {
+            if name.starts_with("file:") {
+                data.insert(name.trim_start_matches("file:").to_owned(), *digest);
+            }
+        }
+        for name in record.outputs.keys() {
+            // Copies of the data stay out: a run names data by digest.
+            if !name.ends_with(".csv") {
+                artifacts.push((format!("{}/{name}", stage.name), work.folder.file(&stage.name, name)));
+            }
+        }
+        if let super::StageSpec::Train(train) = spec {
+            flatten("model", &serde_json::to_value(&train.model).expect("a spec is valid JSON"), &mut params);
+        }
+    }
+    if stages_seen.is_empty() {
+        return Ok(None);
+    }
+    let mut stored = Vec::new();
+    for (name, path) in artifacts {
+        let bytes = std::fs::read(&path).map_err(|error| {
+            Fault::internal("BOT-1001", format!("`{}` cannot be read: {error}", path.display())).file(&path)
+        })?;
+        stored.push((name, bytes));
+    }
+    let digests: BTreeMap<&String, Digest> = stored.iter().map(|(name, bytes)| (name, Digest::of(bytes))).collect();
+    let content = Digest::of_json(&(&stages_seen, &data, &params, &digests));
+    let last = work.folder.own("run.json");
+    if let Some(last) = std::fs::read(&last).ok().and_then(|bytes| serde_json::from_slice::<LastRun>(&bytes).ok())
+        && last.content == content
+    {
+        return Ok(Some(last.run));
+    }
+    let mut kept = Vec::new();
+    for (name, bytes) in stored {
+        kept.push(services.experiments.put_artifact(&name, bytes.into()).await?);
+    }
+    let at = (services.clock)()?;
+    let run = services
+        .experiments
+        .record(RunRecord {
+            schema: "botops.run/1".to_owned(),
+            id: String::new(),
+            kind: work.plan.spec.name.clone(),
+            started_at: at,
+            finished_at: at,
+            params,
+            metrics: evaluation(work).map(|report| report.metrics).unwrap_or_default(),
+            data,
+            code: services.code.clone(),
+            environment: services.environment.clone(),
+            artifacts: kept,
+            stages: stages_seen,
+        })
+        .await?;
+    let bytes = serde_json::to_vec(&LastRun { content, run: run.clone() }).expect("a record is valid JSON");
+    write(&last, &bytes)?;
+    Ok(Some(run))
+}
+
+/// Returns the id of the run recorded last.
+pub(super) fn last_run(folder: &Folder) -> Option<String> {
+    let bytes = std::fs::read(folder.own("run.json")).ok()?;
+    serde_json::from_slice::<LastRun>(&bytes).ok().map(|last| last.run)
+}
+
+/// Flattens nested settings into dotted keys.
+pub fn flatten(prefix: &str, value: &serde_json::Value, into: &mut BTreeMap<String, serde_json::Value>) {
+    match value {
+        serde_json::Value::Object(map) => {
+            for (key, value) in map {
+                flatten(&format!("{prefix}.{key}"), value, into);
+            }
+        }
+        serde_json::Value::Null => {}
+        value => {
+            into.insert(prefix.to_owned(), value.clone());
+        }
+    }
+}
