@@ -34,6 +34,11 @@ pub(super) const ENTRIES: &[Entry] = &[
         explanation: "A pipeline runs once at a time in a workspace. The lock is the operating system's and ends with its process, so a run that was killed never blocks the next.",
     },
     Entry {
+        code: "BOT-8011",
+        title: "a run was interrupted",
+        explanation: "The run was ended by a signal. Each stage's result is published whole or not at all, so nothing is half-written: the next run goes on from the last stage that was done.",
+    },
+    Entry {
         code: "BOT-8020",
         title: "a stage said no",
         explanation: "A gate of the pipeline failed: validation, evaluation, drift or the canary. What it found is in the stage's folder under `.botops/pipelines`. Later stages did not run; nothing was promoted.",

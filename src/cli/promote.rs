@@ -1,0 +1,219 @@
+//! `botops promote`.
+
+use super::{
+    Exit, Outcome,
+    context::Context,
+    model_arg::workspace_model,
+    progress,
+    promotion::Promotion,
+    tables,
+};
+use crate::{
+    datasets, evaluation,
+    findings::{Fault, Result},
+    models::IntentModel,
+    pipelines::{PromotionRequest, Promoter as _},
+    registry::{CHAMPION, Reference, Selector},
+    report,
+    rollout::{Decision, RolloutSpec},
+    spec,
+};
+use serde::Serialize;
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+/// Promote a version through a canary.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The version: a reference such as support@2; default: the newest of the workspace's model
+    version: Option<String>,
+    /// Recorded traffic (JSONL): rehearses the canary, or is replayed at the server
+    #[arg(long, value_name = "FILE")]
+    traffic: Option<PathBuf>,
+    /// The plan of the rollout, in YAML
+    #[arg(long, value_name = "FILE")]
+    plan: Option<PathBuf>,
+    /// Why, for the audit trail
+    #[arg(long, default_value = "botops promote")]
+    reason: String,
+    /// Write a report page here
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+    /// Stop watching a server's rollout after this long; it goes on by itself
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    timeout: Option<Duration>,
+    /// Rehearse, but move nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+#[derive(Serialize)]
+struct Answer {
+    version: String,
+    champion_before: Option<String>,
+    moved: bool,
+    decision: Option<Decision>,
+    self_test: Option<evaluation::GateReport>,
+}
+
+pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
+    let reference: Reference = match &args.version {
+        Some(text) => {
+            let reference: Reference = text.parse()?;
+            // A bare name means its champion elsewhere; what is promoted is the newest.
+            if text.contains('@') { reference } else { Reference { selector: Selector::Latest, ..reference } }
+        }
+        None => Reference { model: workspace_model(context)?, selector: Selector::Latest },
+    };
+    let plan: RolloutSpec = match &args.plan {
+        Some(path) => spec::read(path)?,
+        None => RolloutSpec::default(),
+    };
+    plan.check()?;
+    let traffic = match &args.traffic {
+        Some(path) => Some(datasets::read_traffic(path)?),
+        None => None,
+    };
+    let registry = context.registry()?;
+    let promotion = Promotion::of(context, args.timeout)?;
+    if args.dry_run && !matches!(promotion, Promotion::Rehearsal) {
+        return Err(Fault::usage("BOT-1007", "a promotion through a server cannot be tried without making it")
+            .hint("rehearse it instead: `--traffic FILE` without `server.admin_url`"));
+    }
+    let bar = progress::bar(&context.printer, "messages", traffic.as_ref().map_or(0, |t| t.records.len() as u64));
+    let act = context.act(args.reason.clone())?;
+    let answer = context.wait(async {
+        let challenger = registry.resolve(&reference).await?;
+        let champion = registry.alias(&challenger.model, CHAMPION).await?;
+        let passed = registry.proof(&challenger).await;
+        let challenger_file = challenger
+            .model_digest()
+            .ok_or_else(|| Fault::data("BOT-5018", format!("{} has no model file", challenger.reference())))?;
+        let challenger_model = IntentModel::from_bytes(&registry.file(&challenger, "model.botops").await?)?;
+        let Some(champion) = champion else {
+            let report = evaluation::gate_by_self_test(&challenger_model, challenger_file);
+            let proof = match passed {
+                Ok(passed) => Some(passed),
+                Err(_) => evaluation::passed(&report),
+            };
+            let mut moved = false;
+            if let (Some(proof), true, false) = (&proof, report.passed, args.dry_run) {
+                registry.promote(&challenger, None, proof, &act).await?;
+                moved = true;
+            }
+            return Ok(Answer {
+                version: challenger.reference(),
+                champion_before: None,
+                moved,
+                decision: None,
+                self_test: Some(report),
+            });
+        };
+        if champion.manifest_digest == challenger.manifest_digest {
+            return Ok(Answer {
+                version: challenger.reference(),
+                champion_before: Some(champion.reference()),
+                moved: false,
+                decision: None,
+                self_test: None,
+            });
+        }
+        let passed = passed?;
+        let champion_model = IntentModel::from_bytes(&registry.file(&champion, "model.botops").await?)?;
+        let request = PromotionRequest {
+            champion: &champion,
+            champion_model: Arc::new(champion_model),
+            challenger: &challenger,
+            challenger_model: Arc::new(challenger_model),
+            plan: &plan,
+            traffic: traffic.as_ref(),
+            reason: &args.reason,
+            progress: &|done, total| {
+                bar.set_length(total);
+                bar.set_position(done);
+            },
+        };
+        let decision = promotion.promote(request).await?;
+        let promoted = decision.verdict == "promoted";
+        if promoted && decision.rehearsal && !args.dry_run {
+            registry.promote(&challenger, Some(champion.manifest_digest), &passed, &act).await?;
+        }
+        Ok::<_, Fault>(Answer {
+            version: challenger.reference(),
+            champion_before: Some(champion.reference()),
+            moved: promoted && !args.dry_run,
+            decision: Some(decision),
+            self_test: None,
+        })
+    })??;
+    bar.finish_and_clear();
+    if let (Some(path), Some(decision)) = (&args.html, &answer.decision) {
+        super::context::write_file(path, report::decision_html(decision).as_bytes())?;
+    }
+    Ok(outcome(&answer))
+}
+
+fn outcome(answer: &Answer) -> Outcome {
+    let (text, exit) = match (&answer.decision, &answer.self_test) {
+        (Some(decision), _) => (decision_text(answer, decision), verdict_exit(&decision.verdict)),
+        (None, Some(report)) if report.passed => {
+            (format!("{} is the first champion, by its golden self-test\n", answer.version), Exit::Done)
+        }
+        (None, Some(_)) => (format!("{} failed its golden self-test: nothing was moved\n", answer.version), Exit::Gate),
+        (None, None) => (format!("{} is the champion already: nothing to do\n", answer.version), Exit::Done),
+    };
+    let outcome = Outcome::done(answer, text).exit(exit);
+    if answer.moved { outcome.next("botops rollback --reason \"…\"") } else { outcome }
+}
+
+/// Returns how the process ends for a rollout's verdict.
+pub(crate) fn verdict_exit(verdict: &str) -> Exit {
+    match verdict {
+        "promoted" => Exit::Done,
+        "insufficient" => Exit::Insufficient,
+        "refused" => Exit::Policy,
+        _ => Exit::Gate,
+    }
+}
+
+fn decision_text(answer: &Answer, decision: &Decision) -> String {
+    let how = if decision.rehearsal { ", rehearsed on recorded traffic" } else { "" };
+    let champion = answer.champion_before.as_deref().unwrap_or("none");
+    let mut text = format!("{} against {champion}{how}: {}\n", answer.version, decision.verdict.replace('_', " "));
+    text.push_str(&format!("  {}\n", decision.reason));
+    text.push_str(&transitions(decision));
+    text.push_str(&evidence(decision));
+    text
+}
+
+/// Draws a rollout's history.
+pub(crate) fn transitions(decision: &Decision) -> String {
+    let rows = decision.transitions.iter().map(|transition| {
+        vec![
+            transition.at.format("%Y-%m-%d %H:%M").to_string(),
+            transition.phase.replace('_', " "),
+            format!("{} %", transition.weight_percent),
+            transition.reason.clone(),
+        ]
+    });
+    tables::table(&["when", "phase", "weight", "why"], rows, &[2])
+}
+
+/// Draws a rollout's evidence.
+pub(crate) fn evidence(decision: &Decision) -> String {
+    let rows = decision.evidence.iter().map(|evidence| {
+        let name = serde_json::to_value(evidence.kind).ok().and_then(|kind| kind.as_str().map(str::to_owned));
+        vec![
+            name.unwrap_or_default(),
+            format!("{} of {} ({:.1} %)", evidence.failures[0], decision.units[0], 100.0 * evidence.rates[0]),
+            format!("{} of {} ({:.1} %)", evidence.failures[1], decision.units[1], 100.0 * evidence.rates[1]),
+            format!("{:.2}", evidence.log_e_rollback),
+            format!("{:.2}", evidence.log_e_promote),
+            format!("{:.2}", evidence.log_threshold),
+        ]
+    });
+    tables::table(
+        &["failure", "champion", "challenger", "log e worse", "log e not worse", "threshold"],
+        rows,
+        &[1, 2, 3, 4, 5],
+    )
+}

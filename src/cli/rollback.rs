@@ -1,0 +1,101 @@
+//! `botops rollback`.
+
+use super::{Outcome, context::Context, model_arg::workspace_model};
+use crate::{
+    evaluation,
+    findings::{Fault, Result},
+    models::IntentModel,
+    registry::{CHAMPION, Reference},
+    serving::AdminClient,
+};
+use serde::Serialize;
+
+/// Give traffic back to the previous champion.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The model; default: the workspace's
+    model: Option<String>,
+    /// Another version than the previous champion
+    #[arg(long, value_name = "REFERENCE")]
+    to: Option<String>,
+    /// Why, for the audit trail
+    #[arg(long)]
+    reason: String,
+    /// Say what would be moved, move nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+#[derive(Serialize)]
+struct Answer {
+    model: String,
+    from: String,
+    to: String,
+    moved: bool,
+    server: Option<String>,
+}
+
+pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
+    let model = match &args.model {
+        Some(model) => model.parse::<Reference>()?.model,
+        None => workspace_model(context)?,
+    };
+    let registry = context.registry()?;
+    let workspace = context.workspace()?;
+    let act = context.act(args.reason.clone())?;
+    let answer = context.wait(async {
+        let champion = registry.alias(&model, CHAMPION).await?.ok_or_else(|| {
+            Fault::usage("BOT-5012", format!("`{model}` has no champion to roll back from"))
+                .hint(format!("see what there is: `botops registry list {model}`"))
+        })?;
+        let target = match &args.to {
+            Some(text) => registry.resolve(&text.parse()?).await?,
+            None => registry.champion_before(&model, &champion.manifest_digest).await?.ok_or_else(|| {
+                Fault::usage("BOT-5012", format!("`{model}` had no champion before {}", champion.reference()))
+                    .hint("name the version to go back to with `--to`")
+            })?,
+        };
+        if target.model != model {
+            return Err(Fault::usage("BOT-5012", format!("{} is a version of another model", target.reference()))
+                .hint(format!("name a version of `{model}`")));
+        }
+        let mut answer = Answer {
+            model: model.clone(),
+            from: champion.reference(),
+            to: target.reference(),
+            moved: false,
+            server: workspace.admin_url.value.clone(),
+        };
+        if args.dry_run || champion.manifest_digest == target.manifest_digest {
+            return Ok(answer);
+        }
+        if let Some(url) = &workspace.admin_url.value {
+            let client = AdminClient::new(url, workspace.admin_token.value.as_ref())?;
+            client.rollback(&model, Some(&target.reference()), &act.actor, &act.reason).await?;
+        } else {
+            // A version that served before has its evidence; a baseline's is its golden self-test.
+            let passed = match registry.proof(&target).await {
+                Ok(passed) => passed,
+                Err(fault) => {
+                    let model = IntentModel::from_bytes(&registry.file(&target, "model.botops").await?)?;
+                    let digest = target.model_digest().ok_or(fault)?;
+                    evaluation::passed(&evaluation::gate_by_self_test(&model, digest)).ok_or_else(|| {
+                        Fault::policy("BOT-5017", format!("{} fails its golden self-test", target.reference()))
+                            .hint("name another version with `--to`")
+                    })?
+                }
+            };
+            registry.promote(&target, Some(champion.manifest_digest), &passed, &act).await?;
+        }
+        answer.moved = true;
+        Ok::<_, Fault>(answer)
+    })??;
+    let text = if answer.moved {
+        format!("{}: champion moved from {} back to {}\n", answer.model, answer.from, answer.to)
+    } else if answer.from == answer.to {
+        format!("{} is the champion already: nothing to do\n", answer.to)
+    } else {
+        format!("{}: champion would move from {} back to {} (dry run)\n", answer.model, answer.from, answer.to)
+    };
+    Ok(Outcome::done(&answer, text).next(format!("botops registry log {}", answer.model)))
+}

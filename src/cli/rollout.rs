@@ -1,0 +1,105 @@
+//! `botops rollout`: follow and steer a rollout on a server.
+
+use super::{
+    Outcome,
+    context::Context,
+    model_arg::workspace_model,
+    promote::{evidence, transitions, verdict_exit},
+};
+use crate::{
+    findings::{Fault, Result},
+    serving::{AdminClient, RolloutStatus},
+};
+use clap::Subcommand;
+
+/// Follow and steer a rollout on a server.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Show where the rollout stands, with the evidence so far
+    Status(Target),
+    /// Stop at the weight it has
+    Pause(Order),
+    /// Go on after a pause
+    Resume(Order),
+    /// Promote now: the approval of the last step
+    Promote(Order),
+    /// Roll back now
+    Abort(Order),
+}
+
+#[derive(Debug, clap::Args)]
+struct Target {
+    /// The model; default: the workspace's
+    model: Option<String>,
+    /// The rollout; default: the latest
+    #[arg(long, value_name = "ID")]
+    id: Option<String>,
+}
+
+#[derive(Debug, clap::Args)]
+struct Order {
+    /// The model; default: the workspace's
+    model: Option<String>,
+    /// Why, for the audit trail
+    #[arg(long)]
+    reason: String,
+    /// Say what would happen, do nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
+    let workspace = context.workspace()?;
+    let url = workspace.admin_url.value.clone().ok_or_else(|| {
+        Fault::usage("BOT-6035", "no server was named")
+            .hint("set `server.admin_url` in botops.yaml, or BOTOPS_ADMIN_URL")
+    })?;
+    let client = AdminClient::new(&url, workspace.admin_token.value.as_ref())?;
+    let named = |model: &Option<String>| match model {
+        Some(model) => Ok(model.clone()),
+        None => workspace_model(context),
+    };
+    let (command, order) = match &args.verb {
+        Verb::Status(target) => {
+            let model = named(&target.model)?;
+            let status = context.wait(client.rollout(&model, target.id.as_deref()))??;
+            return Ok(shown(&status, ""));
+        }
+        Verb::Pause(order) => ("pause", order),
+        Verb::Resume(order) => ("resume", order),
+        Verb::Promote(order) => ("promote", order),
+        Verb::Abort(order) => ("rollback", order),
+    };
+    let model = named(&order.model)?;
+    if order.dry_run {
+        let status = context.wait(client.try_command(&model, command, &workspace.actor.value, &order.reason))??;
+        return Ok(shown(&status, "dry run: this is what it would come to\n"));
+    }
+    let status = context.wait(client.command(&model, command, &workspace.actor.value, &order.reason))??;
+    Ok(shown(&status, ""))
+}
+
+fn shown(status: &RolloutStatus, lead: &str) -> Outcome {
+    let rollout = &status.rollout;
+    let phase = serde_json::to_value(&rollout.phase)
+        .ok()
+        .and_then(|phase| phase["phase"].as_str().map(|name| name.replace('_', " ")))
+        .unwrap_or_default();
+    let mut text = format!(
+        "{lead}rollout {} of {}: {phase}, {} % on the challenger, revision {}\n",
+        rollout.id, rollout.model, status.weight_percent, rollout.revision
+    );
+    if !status.decision.reason.is_empty() {
+        text.push_str(&format!("  {}\n", status.decision.reason));
+    }
+    text.push_str(&transitions(&status.decision));
+    text.push_str(&evidence(&status.decision));
+    let outcome = Outcome::done(status, text);
+    if rollout.is_over() { outcome.exit(verdict_exit(&status.decision.verdict)) } else { outcome }
+}
