@@ -124,7 +124,7 @@ impl Server {
                     }
                     Ok::<_, Fault>(())
                 };
-                let (watched, _) = futures::try_join!(self.watch(&client, model, &id, request.plan), replay)?;
+                let (watched, _) = tokio::try_join!(self.watch(&client, model, &id, request.plan), replay)?;
                 Ok(watched)
             }
             _ => self.watch(&client, model, &id, request.plan).await,

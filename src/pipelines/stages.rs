@@ -522,14 +522,16 @@ fn expected(work: &Work<'_>) -> Option<Digest> {
 }
 
 async fn shell(work: &Work<'_>, stage: &ShellStage, made: &Path) -> Result<Ended> {
-    let output = tokio::process::Command::new("sh")
+    let mut command = std::process::Command::new("sh");
+    command
         .arg("-c")
         .arg(&stage.run)
         .current_dir(&work.services.root)
         .env("BOTOPS_OUTPUT", made)
-        .stdin(std::process::Stdio::null())
-        .output()
+        .stdin(std::process::Stdio::null());
+    let output = tokio::task::spawn_blocking(move || command.output())
         .await
+        .map_err(|error| Fault::internal("BOT-8040", "the command was lost").caused_by(error))?
         .map_err(|error| Fault::internal("BOT-8040", "`sh` cannot be started").caused_by(error))?;
     write_bytes(made, "stdout.txt", &output.stdout)?;
     write_bytes(made, "stderr.txt", &output.stderr)?;
