@@ -1,0 +1,330 @@
+//! The main job as a user runs it: cached, crash-safe, and judged.
+
+use serde_json::Value;
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+    time::{Duration, Instant},
+};
+
+/// A workspace with a small data set of the same kind as `datasets/support`.
+struct Workspace {
+    folder: tempfile::TempDir,
+}
+
+/// Every n-th record of the project's own data, so that a run takes about a second.
+const EVERY: usize = 6;
+
+impl Workspace {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let project = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let data = folder.path().join("data");
+        fs::create_dir_all(&data).unwrap();
+        let mut reader = csv::Reader::from_path(project.join("datasets/support/utterances.csv")).unwrap();
+        let mut writer = csv::Writer::from_path(data.join("utterances.csv")).unwrap();
+        writer.write_record(reader.headers().unwrap()).unwrap();
+        for record in reader.records().step_by(EVERY) {
+            writer.write_record(&record.unwrap()).unwrap();
+        }
+        writer.flush().unwrap();
+        fs::copy(project.join("datasets/support/traffic.jsonl"), data.join("traffic.jsonl")).unwrap();
+        let this = Self { folder };
+        this.write("botops.yaml", "version: 1\nmodel: support\n");
+        this.write("weekly.yaml", &pipeline("linear_svm", "weekly"));
+        this
+    }
+
+    fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        fs::write(self.path().join(name), text).unwrap();
+    }
+
+    fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.path().join(name)).unwrap()
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_botops"));
+        command
+            .args(arguments)
+            .current_dir(self.path())
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("HOME", self.path())
+            .env("USER", "tester")
+            .env("SOURCE_DATE_EPOCH", "1780000000")
+            .stdin(Stdio::null());
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().unwrap()
+    }
+
+    /// Runs the pipeline and returns the exit code and the JSON document.
+    fn pipeline(&self, file: &str) -> (i32, Value) {
+        let output = self.run(&["--format", "json", "run", file]);
+        let document = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| {
+            panic!("{error}: {}\n{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+        });
+        (output.status.code().unwrap(), document)
+    }
+
+    /// Every file below the workspace but locks and logs of the moment, by path.
+    fn tree(&self) -> BTreeMap<PathBuf, Vec<u8>> {
+        let mut files = BTreeMap::new();
+        let mut folders = vec![self.path().to_owned()];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(&folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else if path.file_name().is_some_and(|name| name != "lock") {
+                    let name = path.strip_prefix(self.path()).unwrap().to_owned();
+                    files.insert(name, fs::read(&path).unwrap_or_default());
+                }
+            }
+        }
+        files
+    }
+}
+
+fn pipeline(head: &str, name: &str) -> String {
+    format!(
+        "version: 1
+name: {name}
+model: support
+baseline:
+  head: {{ kind: random_forest, n_trees: 8, n_features: 300 }}
+stages:
+  - validate: {{ data: data/utterances.csv }}
+  - split: {{ from: validate, test_share: 0.25 }}
+  - train:
+      from: split
+      model: {{ head: {{ kind: {head} }} }}
+  - evaluate: {{ model: train, on: split }}
+  - gate:
+      from: evaluate
+      rules: {{ metrics: {{ accuracy: {{ min: 0.1 }} }} }}
+  - drift: {{ reference: split, model: train, current: data/traffic.jsonl }}
+  - push: {{ model: train, gate: gate }}
+  - promote:
+      version: push
+      traffic: data/traffic.jsonl
+      plan:
+        steps:
+          - {{ weight: 10, min_time: 12h, min_units: 50, deadline: 5d }}
+          - {{ weight: 50, min_time: 24h, min_units: 200, deadline: 10d, require: promote-evidence }}
+        interval: 1h
+"
+    )
+}
+
+fn outcomes(document: &Value) -> BTreeMap<String, String> {
+    document["data"]["stages"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|stage| (stage["stage"].as_str().unwrap().to_owned(), stage["outcome"].as_str().unwrap().to_owned()))
+        .collect()
+}
+
+/// Stages that ran in a run, in order of name.
+fn ran(document: &Value) -> Vec<String> {
+    outcomes(document).into_iter().filter(|(_, outcome)| outcome != "skipped").map(|(stage, _)| stage).collect()
+}
+
+#[test]
+fn the_first_run_registers_a_baseline_and_promotes_the_challenger_over_it() {
+    let workspace = Workspace::new();
+    let (exit, document) = workspace.pipeline("weekly.yaml");
+    assert_eq!(exit, 0, "{document:#}");
+    let stages = outcomes(&document);
+    assert_eq!(stages["baseline"], "passed");
+    assert_eq!(stages["drift"], "warned", "the shift is there to be seen");
+    assert_eq!(stages["promote"], "passed");
+    let log = String::from_utf8(workspace.run(&["registry", "log", "support"]).stdout).unwrap();
+    assert!(log.contains("support@1") || log.contains("version 1"), "{log}");
+    let list: Value =
+        serde_json::from_slice(&workspace.run(&["--format", "json", "registry", "list", "support"]).stdout).unwrap();
+    let versions = list["data"].as_array().or_else(|| list["data"]["versions"].as_array()).unwrap();
+    assert_eq!(versions.len(), 2, "{list:#}");
+    let champion = versions.iter().find(|v| v["aliases"].as_array().unwrap().iter().any(|a| a == "champion"));
+    assert_eq!(champion.unwrap()["number"], 2);
+}
+
+#[test]
+fn a_second_run_skips_everything_and_each_change_reruns_only_what_depends_on_it() {
+    let workspace = Workspace::new();
+    assert_eq!(workspace.pipeline("weekly.yaml").0, 0);
+    let before = workspace.tree();
+    let (exit, document) = workspace.pipeline("weekly.yaml");
+    assert_eq!(exit, 0);
+    assert_eq!(ran(&document), Vec::<String>::new(), "{document:#}");
+    assert!(document["data"]["stages"][0]["summary"].as_str().unwrap().starts_with("stands: "));
+    assert!(before == workspace.tree(), "a run with nothing to do changed a file");
+
+    // An altered output is made again.
+    let model = workspace.path().join(".botops/pipelines/weekly/train/model.botops");
+    let bytes = fs::read(&model).unwrap();
+    fs::write(&model, &bytes[..bytes.len() / 2]).unwrap();
+    let status = String::from_utf8(workspace.run(&["pipeline", "status", "weekly.yaml"]).stdout).unwrap();
+    assert!(status.contains("its output `model.botops` was altered"), "{status}");
+    assert_eq!(ran(&workspace.pipeline("weekly.yaml").1), ["train"]);
+    assert_eq!(fs::read(&model).unwrap(), bytes);
+
+    // One line of traffic: drift and promote.
+    let mut traffic = workspace.read("data/traffic.jsonl");
+    traffic.push_str("{\"at\":\"2026-11-08T23:59:59Z\",\"conversation_id\":\"c-new\",\"text\":\"bonjour\"}\n");
+    workspace.write("data/traffic.jsonl", &traffic);
+    let status = String::from_utf8(workspace.run(&["pipeline", "status", "weekly.yaml"]).stdout).unwrap();
+    assert!(status.contains("`file:current` changed"), "{status}");
+    assert_eq!(ran(&workspace.pipeline("weekly.yaml").1), ["drift", "promote"]);
+
+    // One line of training data: everything but the baseline.
+    let mut data = workspace.read("data/utterances.csv");
+    data.push_str("\"my parcel has been in the depot of the carrier since monday, when will it move\",order_status,en,\n");
+    workspace.write("data/utterances.csv", &data);
+    let (_, document) = workspace.pipeline("weekly.yaml");
+    assert_eq!(outcomes(&document)["baseline"], "skipped", "{document:#}");
+    assert_eq!(outcomes(&document)["validate"], "passed");
+    assert_ne!(outcomes(&document)["train"], "skipped");
+}
+
+#[test]
+fn a_worse_challenger_is_rolled_back_with_the_numbers_that_decided() {
+    let workspace = Workspace::new();
+    assert_eq!(workspace.pipeline("weekly.yaml").0, 0);
+    // A challenger trained on labels that were rotated: it passes a gate that asks for nothing.
+    let data = workspace.read("data/utterances.csv");
+    let rotated = data.replace(",complaint,", ",TMP,").replace(",order_status,", ",complaint,").replace(",TMP,", ",order_status,");
+    workspace.write("data/utterances.csv", &rotated);
+    let (exit, document) = workspace.pipeline("weekly.yaml");
+    assert_eq!(exit, 3, "{document:#}");
+    assert_eq!(outcomes(&document)["promote"], "failed");
+    let decision: Value =
+        serde_json::from_str(&workspace.read(".botops/pipelines/weekly/promote/decision.json")).unwrap();
+    assert_eq!(decision["verdict"], "rolled_back");
+    assert!(decision["reason"].as_str().unwrap().contains("wrong"), "{decision:#}");
+    let wrong = decision["evidence"].as_array().unwrap().iter().find(|e| e["kind"] == "wrong").unwrap();
+    assert!(wrong["log_e_rollback"].as_f64().unwrap() >= wrong["log_threshold"].as_f64().unwrap(), "{wrong:#}");
+    let show = String::from_utf8(workspace.run(&["registry", "show", "support@champion"]).stdout).unwrap();
+    assert!(show.contains("support@2"), "the champion moved: {show}");
+}
+
+#[test]
+fn a_run_killed_after_any_write_is_continued_to_the_same_bytes() {
+    let reference = Workspace::new();
+    assert_eq!(reference.pipeline("weekly.yaml").0, 0);
+    let wanted = reference.tree();
+    let mut kills = 0;
+    for writes in 1.. {
+        let workspace = Workspace::new();
+        let mut child = workspace
+            .command(&["--quiet", "run", "weekly.yaml"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let killed = kill_after(&mut child, &workspace, writes);
+        let (exit, document) = workspace.pipeline("weekly.yaml");
+        assert_eq!(exit, 0, "after {writes} writes: {document:#}");
+        let got = workspace.tree();
+        let differ: Vec<_> = wanted
+            .keys()
+            .chain(got.keys())
+            .filter(|path| wanted.get(*path) != got.get(*path))
+            // What the store was writing when it was killed stays aside under a name of its own, never listed.
+            .filter(|path| !path.to_string_lossy().contains('#'))
+            .collect();
+        assert!(differ.is_empty(), "after {writes} writes these differ: {differ:?}");
+        if !killed {
+            break;
+        }
+        kills += 1;
+    }
+    assert!(kills >= 8, "the run was killed only {kills} times: writes are not seen");
+}
+
+/// Kills `child` once the files under the workspace changed `writes` times; returns whether it was still alive.
+fn kill_after(child: &mut Child, workspace: &Workspace, writes: usize) -> bool {
+    let mut seen = 0;
+    let mut last = listing(workspace.path());
+    let deadline = Instant::now() + Duration::from_secs(120);
+    loop {
+        if child.try_wait().unwrap().is_some() {
+            return false;
+        }
+        assert!(Instant::now() < deadline, "the run did not end");
+        let now = listing(workspace.path());
+        if now != last {
+            seen += 1;
+            last = now;
+            if seen >= writes {
+                child.kill().unwrap();
+                child.wait().unwrap();
+                return true;
+            }
+        }
+    }
+}
+
+/// Names and sizes of everything below `folder`.
+fn listing(folder: &Path) -> Vec<(PathBuf, u64)> {
+    let mut found = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        let Ok(entries) = fs::read_dir(&folder) else { continue };
+        for entry in entries.flatten() {
+            let path = entry.path();
+            match entry.metadata() {
+                Ok(metadata) if metadata.is_dir() => {
+                    found.push((path.clone(), 0));
+                    folders.push(path);
+                }
+                Ok(metadata) => found.push((path, metadata.len())),
+                Err(_) => {}
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn two_runs_at_once_are_a_conflict_and_a_dead_one_is_not() {
+    let workspace = Workspace::new();
+    let folder = workspace.path().join(".botops/pipelines/weekly");
+    fs::create_dir_all(&folder).unwrap();
+    let lock = fs::File::create(folder.join("lock")).unwrap();
+    lock.lock().unwrap();
+    let (exit, document) = workspace.pipeline("weekly.yaml");
+    assert_eq!(exit, 5, "{document:#}");
+    assert_eq!(document["findings"][0]["code"], "BOT-8010");
+    drop(lock);
+    // A process that died left its number, and no kernel lock.
+    fs::write(folder.join("lock"), "4194305").unwrap();
+    let output = workspace.run(&["run", "weekly.yaml"]);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{stderr}");
+    assert!(stderr.contains("process 4194305 ended without finishing its run"), "{stderr}");
+}
+
+#[test]
+fn a_step_summary_is_appended_where_github_asks_for_it() {
+    let workspace = Workspace::new();
+    let path = workspace.path().join("summary.md");
+    fs::write(&path, "before\n").unwrap();
+    let output = workspace.command(&["run", "weekly.yaml"]).env("GITHUB_STEP_SUMMARY", &path).output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    let summary = fs::read_to_string(&path).unwrap();
+    assert!(summary.starts_with("before\n## botops: weekly\n"), "{summary}");
+    assert!(summary.contains("| promote | passed |"), "{summary}");
+    assert!(summary.contains("| accuracy |"), "{summary}");
+}
