@@ -1,8 +1,25 @@
 //! `botops.yaml`, profile and environment become checked settings, each with its origin.
+//!
+//! In: the folder to start from, and what the command line and the environment say. Out: a
+//! [`Workspace`], where every setting holds the value in force and where it came from:
+//! flag > environment > profile > `botops.yaml` > default.
+
+mod resolve;
+mod secret;
+mod spec;
+
+pub use secret::Secret;
+pub use spec::{ProfileSpec, ServerSpec, WorkspaceSpec};
 
 use crate::findings::Result;
 use serde::Serialize;
-use std::path::{Path, PathBuf};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
+
+/// The name of the file that makes a folder a workspace.
+pub const FILE_NAME: &str = "botops.yaml";
 
 /// Where a setting came from; later ones win.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -10,7 +27,7 @@ use std::path::{Path, PathBuf};
 pub enum Origin {
     /// Built in.
     Default,
-    /// `botops.yaml`, with the line.
+    /// `botops.yaml`, with the line: `botops.yaml:3`.
     File(String),
     /// `profiles.<name>` of `botops.yaml`.
     Profile(String),
@@ -18,6 +35,18 @@ pub enum Origin {
     Environment(String),
     /// A flag.
     Flag(String),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str("default"),
+            Self::File(place) => f.write_str(place),
+            Self::Profile(name) => write!(f, "profile {name}"),
+            Self::Environment(name) => write!(f, "${name}"),
+            Self::Flag(name) => f.write_str(name),
+        }
+    }
 }
 
 /// A value and where it came from.
@@ -32,11 +61,11 @@ pub struct Setting<T> {
 /// The settings in force.
 #[derive(Debug, Clone, Serialize)]
 pub struct Workspace {
-    /// The folder of `botops.yaml`, or the current folder without one; relative paths start here.
+    /// The folder of `botops.yaml`, or the current folder without one; the relative paths it holds, and the defaults, start here.
     pub root: PathBuf,
     /// The model's name in the registry (`model`, `BOTOPS_MODEL`, `--model`).
     pub model: Setting<Option<String>>,
-    /// The registry's location (`registry`, `BOTOPS_REGISTRY`; default `registry`), resolved against `root` when a path.
+    /// The registry's location (`registry`, `BOTOPS_REGISTRY`; default `registry`), absolute when a path.
     pub registry: Setting<String>,
     /// The experiments' location (`experiments`, `BOTOPS_EXPERIMENTS`; default `experiments`).
     pub experiments: Setting<String>,
@@ -49,29 +78,6 @@ pub struct Workspace {
     pub admin_token: Setting<Option<Secret>>,
     /// Who acts (`actor`, `BOTOPS_ACTOR`, else `GITHUB_ACTOR`, else `USER`, else `unknown`).
     pub actor: Setting<String>,
-}
-
-/// A secret: never printed, `Debug` and `Display` show `[redacted]`.
-#[derive(Clone)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Wraps a secret.
-    #[must_use]
-    pub fn new(secret: impl Into<String>) -> Self {
-        Self(secret.into())
-    }
-    /// Returns the secret, for the one place that sends it.
-    #[must_use]
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl std::fmt::Debug for Secret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("[redacted]")
-    }
 }
 
 /// What the command line and the environment say, gathered by `cli`.
@@ -88,11 +94,19 @@ pub struct Overrides {
 impl Workspace {
     /// Finds `botops.yaml` in `start` or a folder above it, and resolves every setting.
     ///
+    /// A relative `registry` or `experiments` starts at the folder of `botops.yaml` when it is
+    /// written there (or built in), and at `start` when a flag or the environment gives it, as a
+    /// shell would have it. URLs stay as they are. An environment variable that is empty counts
+    /// as not set.
+    ///
     /// # Errors
-    /// As [`crate::spec::read`]; `BOT-1020` for a profile that is not declared (nearest named);
-    /// `BOT-1021` for a secret written in the file instead of a reference, or a reference that cannot be resolved.
+    /// As [`crate::spec::read`]; `BOT-1015` (exit 6) for a newer version of the file; `BOT-1020` for a profile that is not declared (nearest named);
+    /// `BOT-1021` for a secret written in the file instead of a reference, or a reference that cannot be resolved;
+    /// `BOT-1022` for a server that is not named by an `http://` or `https://` URL.
     pub fn discover(start: &Path, overrides: &Overrides) -> Result<Self> {
-        let _ = (start, overrides);
-        todo!()
+        resolve::discover(start, overrides)
     }
 }
+
+#[cfg(test)]
+mod tests;

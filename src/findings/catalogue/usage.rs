@@ -2,8 +2,65 @@
 
 use super::Entry;
 
-pub(super) const ENTRIES: &[Entry] = &[Entry {
-    code: "BOT-1001",
-    title: "a file cannot be read",
-    explanation: "The path does not exist, is a directory, or may not be read. Check the path and its permissions.",
-}];
+pub(super) const ENTRIES: &[Entry] = &[
+    Entry {
+        code: "BOT-1001",
+        title: "a file cannot be read",
+        explanation: "The path does not exist, is a directory, or may not be read. Check the path and its permissions.",
+    },
+    Entry {
+        code: "BOT-1002",
+        title: "a file cannot be written",
+        explanation: "The folder cannot be made, is read-only, or the disk is full. Nothing was left half written: the file is as it was before. Free some space or name another path.",
+    },
+    Entry {
+        code: "BOT-1010",
+        title: "a YAML file is malformed",
+        explanation: "The file cannot be read as YAML at the line and column shown. The usual causes are a tab used to indent, a bracket or quote never closed, and a text with `: ` or a leading `@`, `*`, `{` or `[` that needs quotes.",
+    },
+    Entry {
+        code: "BOT-1011",
+        title: "a configuration key is unknown",
+        explanation: "A key that is not known is refused, because a misspelled setting would otherwise be silently ignored. The hint names the nearest known key, or all of them.",
+    },
+    Entry {
+        code: "BOT-1012",
+        title: "a configuration value cannot be used",
+        explanation: "The value at the key shown has another type than the one wanted, or is outside what is allowed. Only `true` and `false` are booleans; `yes`, `no`, `on` and `off` are texts.",
+    },
+    Entry {
+        code: "BOT-1013",
+        title: "a configuration key is missing",
+        explanation: "A key that has no default is not there. Add it to the block shown.",
+    },
+    Entry {
+        code: "BOT-1014",
+        title: "a configuration key is written twice",
+        explanation: "The same key stands twice in one block, and it is not clear which value is meant. Keep one of them.",
+    },
+    Entry {
+        code: "BOT-1015",
+        title: "a configuration file is of a newer format",
+        explanation: "Its `version` is newer than this program knows, so its keys may mean something else. Use a newer botops. Older versions are always read.",
+    },
+    Entry {
+        code: "BOT-1020",
+        title: "a profile is not declared",
+        explanation: "`--profile` or `BOTOPS_PROFILE` names a profile that `botops.yaml` does not have under `profiles:`. The hint names the nearest one, or all of them.",
+    },
+    Entry {
+        code: "BOT-1021",
+        title: "a secret is not given by a reference that resolves",
+        explanation: "A secret never stands in `botops.yaml` itself: write `${env:NAME}` to take it from the environment or `${file:PATH}` to read it from a file, and see that the variable is set or the file is there.",
+    },
+    Entry {
+        code: "BOT-1022",
+        title: "a server address is not a URL",
+        explanation: "A server is named by an `http://` or `https://` URL with a host, such as `http://127.0.0.1:8081`. A password in it would end up in logs: give the token as `server.admin_token`.",
+    },
+    Entry {
+        code: "BOT-1030",
+        title: "an entity pattern or a response template is wrong",
+        explanation: "An entity is a regular expression that compiles. A template names entities in braces, `{order_number}`, with what to say without one after a bar, `{order_number|your order}`; a brace that is meant as such is doubled.",
+    },
+];
