@@ -1,3 +1,16 @@
 //! Pure statistics: tests, intervals, divergences, calibration, always-valid evidence, seeded resampling.
 
+pub mod bootstrap;
+pub mod classification;
+pub mod intervals;
+pub mod paired;
 pub mod random;
+pub mod ranking;
+pub mod reliability;
+
+/// Returns the reference values that the tests are pinned to.
+#[cfg(test)]
+pub(crate) fn reference() -> serde_json::Value {
+    let text = include_str!("../../tests/fixtures/reference_values.json");
+    serde_json::from_str(text).expect("the fixture is valid JSON")
+}
