@@ -1,15 +1,61 @@
 //! A model against data: metrics with intervals, errors, paired comparison, gates.
+//!
+//! In come a model and labelled records; out come an [`EvaluationReport`], a [`Comparison`] with the
+//! champion, a [`GateReport`], and, when every gate held, the [`PassedGates`] without which nothing
+//! moves `champion`. Out-of-scope records count only in the out-of-scope metrics.
+//!
+//! Each step has a pure half that takes plain numbers ([`measure`], [`pair`], [`judge_self_test`]),
+//! and a half that asks the model first ([`evaluate`], [`compare`], [`gate_by_self_test`]).
 
-use crate::{datasets::Dataset, digest::Digest, findings::Result, models::IntentModel};
+mod comparison;
+mod gates;
+mod measurement;
+mod proof;
+mod uncertainty;
+
+pub use comparison::{Pair, compare, pair};
+pub use gates::gate;
+pub use measurement::{Outcome, Subject, evaluate, measure};
+pub use proof::{PassedGates, gate_by_self_test, judge_self_test, passed};
+
+use crate::{
+    digest::Digest,
+    findings::{Finding, Severity},
+};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+
+/// Whether more of a metric is better.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Better {
+    /// As of accuracy.
+    Higher,
+    /// As of an error.
+    Lower,
+}
+
+/// The names of [`EvaluationReport::metrics`], and which way each is better.
+pub const METRICS: [(&str, Better); 8] = [
+    ("accuracy", Better::Higher),
+    ("macro_f1", Better::Higher),
+    ("weighted_f1", Better::Higher),
+    ("micro_f1", Better::Higher),
+    ("ece", Better::Lower),
+    ("log_loss", Better::Lower),
+    ("fallback_rate", Better::Lower),
+    ("oos_auroc", Better::Higher),
+];
+
+/// Fewer in-scope records than this are too few to say anything.
+pub const MIN_RECORDS: usize = 10;
 
 /// A number with its uncertainty.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Metric {
     /// The estimate.
     pub value: f64,
-    /// The 95 % interval: Wilson for proportions, percentile bootstrap (2,000 draws, seed 17) for the rest.
+    /// The 95 % interval: Wilson for proportions, percentile bootstrap (2,000 draws, seed 17) for the
+    /// rest, stretched to hold the estimate where the bootstrap is biased (calibration error is).
     pub ci95: [f64; 2],
     /// Samples it rests on.
     pub n: u64,
@@ -75,6 +121,9 @@ pub struct OosReport {
     pub fallback_rate: Metric,
 }
 
+/// The language of a record that declares none and does not tell; gates pass it over.
+pub const UNKNOWN_LANGUAGE: &str = "unknown";
+
 /// Everything known of a model on a data set.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct EvaluationReport {
@@ -94,9 +143,10 @@ pub struct EvaluationReport {
     pub intents: Vec<String>,
     /// By intent.
     pub per_class: BTreeMap<String, ClassMetrics>,
-    /// `macro`, `micro`, `weighted`. Macro is over the intents present in truth or predicted.
+    /// `macro`, `micro`, `weighted`. Macro is over the intents present in truth or predicted. Intervals
+    /// of recall: Wilson, and for `macro` the bootstrap; support is all records.
     pub averages: BTreeMap<String, ClassMetrics>,
-    /// Accuracy by language (declared, else detected).
+    /// Accuracy by language (declared, else detected, else [`UNKNOWN_LANGUAGE`]).
     pub per_language: BTreeMap<String, Metric>,
     /// `confusion[truth][predicted]`, counts.
     pub confusion: Vec<Vec<u64>>,
@@ -108,19 +158,6 @@ pub struct EvaluationReport {
     pub errors: Vec<Misclassified>,
     /// Intents in the data that the model does not know.
     pub unknown_intents: Vec<String>,
-}
-
-/// Evaluates `model` on `data`.
-///
-/// # Errors
-/// `BOT-3001` (exit 4) when fewer than 10 in-scope records remain; `BOT-3002` (exit 3) when no record has an intent the model knows.
-pub fn evaluate(
-    model: &IntentModel,
-    model_digest: Digest,
-    data: &Dataset,
-) -> Result<EvaluationReport> {
-    let _ = (model, model_digest, data);
-    todo!()
 }
 
 /// A record on which champion and challenger differ in being right.
@@ -163,28 +200,15 @@ pub struct Comparison {
     pub mcnemar_p: f64,
 }
 
-/// Compares two models on the same records.
-///
-/// # Errors
-/// As [`evaluate`].
-pub fn compare(
-    champion: (&IntentModel, Digest),
-    challenger: (&IntentModel, Digest),
-    data: &Dataset,
-) -> Result<Comparison> {
-    let _ = (champion, challenger, data);
-    todo!()
-}
-
 /// Rules on promotion, as written in YAML: `accuracy: {min: 0.8}`, and so on.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct GateSpec {
     /// Bounds on metrics, by name.
     pub metrics: BTreeMap<String, Bound>,
-    /// Least recall and F1 of every class.
+    /// Bounds on `recall`, `precision` or `f1` of every intent; one without records fails them.
     pub per_class: BTreeMap<String, Bound>,
-    /// Least accuracy in every language.
+    /// Bounds on `accuracy` in every language.
     pub per_language: BTreeMap<String, Bound>,
     /// Against the champion: most that a metric may be lower (`max_drop`), most newly wrong records, least McNemar p when worse.
     pub relative: Option<RelativeGate>,
@@ -238,62 +262,24 @@ pub struct GateReport {
     pub passed: bool,
 }
 
-/// Proof that a model passed its gates; only this module makes one, and nothing moves `champion` without it.
-#[derive(Debug, Clone)]
-pub struct PassedGates {
-    report: GateReport,
-    evidence: Digest,
-}
-
-impl PassedGates {
-    /// Returns the model file's digest.
+impl GateReport {
+    /// Returns a finding for each gate that failed.
     #[must_use]
-    pub fn model(&self) -> Digest {
-        self.report.model
-    }
-    /// Returns the gates that passed.
-    #[must_use]
-    pub fn report(&self) -> &GateReport {
-        &self.report
-    }
-    /// Returns the digest of the report in canonical JSON: the evidence to store.
-    #[must_use]
-    pub fn evidence(&self) -> Digest {
-        self.evidence
-    }
-    /// Rebuilds the proof from stored evidence: `bytes` must be a gate report with digest `evidence`, about `model`, all passed.
-    ///
-    /// # Errors
-    /// `BOT-3011` (exit 6) when any of that does not hold.
-    pub fn from_evidence(bytes: &[u8], evidence: Digest, model: Digest) -> Result<Self> {
-        let _ = (bytes, evidence, model);
-        todo!()
+    pub fn findings(&self) -> Vec<Finding> {
+        let failed = self.results.iter().filter(|result| !result.passed);
+        failed
+            .map(|GateResult { rule, observed, .. }| {
+                Finding::new(
+                    "BOT-3020",
+                    Severity::Error,
+                    format!("gate `{rule}` failed: {observed}"),
+                    "look at the errors behind the number, add examples of what is confused, \
+                     and train again",
+                )
+            })
+            .collect()
     }
 }
 
-/// Judges a fresh report. A metric named by a gate that was not measured fails it.
-///
-/// # Errors
-/// `BOT-3010` (exit 2) for a gate on an unknown metric, or an empty spec.
-pub fn gate(
-    spec: &GateSpec,
-    report: &EvaluationReport,
-    comparison: Option<&Comparison>,
-) -> Result<GateReport> {
-    let _ = (spec, report, comparison);
-    todo!()
-}
-
-/// Turns a passed report into the proof, or `None`.
-#[must_use]
-pub fn passed(report: &GateReport) -> Option<PassedGates> {
-    let _ = report;
-    todo!()
-}
-
-/// Judges a model by its own goldens: the gate of a first version, which has nothing to be compared with.
-#[must_use]
-pub fn gate_by_self_test(model: &IntentModel, digest: Digest) -> GateReport {
-    let _ = (model, digest);
-    todo!()
-}
+#[cfg(test)]
+mod tests;

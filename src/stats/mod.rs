@@ -7,3 +7,17 @@ pub mod multiple;
 pub mod random;
 pub mod special;
 pub mod two_sample;
+pub mod bootstrap;
+pub mod classification;
+pub mod intervals;
+pub mod paired;
+pub mod random;
+pub mod ranking;
+pub mod reliability;
+
+/// Returns the reference values that the tests are pinned to.
+#[cfg(test)]
+pub(crate) fn reference() -> serde_json::Value {
+    let text = include_str!("../../tests/fixtures/reference_values.json");
+    serde_json::from_str(text).expect("the fixture is valid JSON")
+}

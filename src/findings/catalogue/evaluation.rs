@@ -2,4 +2,56 @@
 
 use super::Entry;
 
-pub(super) const ENTRIES: &[Entry] = &[];
+pub(super) const ENTRIES: &[Entry] = &[
+    Entry {
+        code: "BOT-3001",
+        title: "too few records to evaluate on",
+        explanation: "Below 10 in-scope records every metric is mostly chance. Out-of-scope records \
+                      (`oos`) do not count here. Evaluate on more labelled utterances that the model \
+                      was not trained on.",
+    },
+    Entry {
+        code: "BOT-3002",
+        title: "the model knows none of the intents in the data",
+        explanation: "Every record would count as wrong, which says nothing about the model. Check \
+                      that the model and the data belong together, that intents are spelled alike in \
+                      both, and that the intent column is the right one (`--intent-column`).",
+    },
+    Entry {
+        code: "BOT-3003",
+        title: "a record without an intent",
+        explanation: "Evaluation compares what the model says with the truth, so every record needs \
+                      an intent, or `oos` when none fits. Label the record or remove it; `botops \
+                      validate` lists all of them.",
+    },
+    Entry {
+        code: "BOT-3010",
+        title: "a gate that cannot be judged",
+        explanation: "A gate names something that is not measured, has no bound, or no gate is \
+                      declared at all. Metrics: accuracy, macro_f1, weighted_f1, micro_f1, ece, \
+                      log_loss, fallback_rate, oos_auroc; per class: precision, recall, f1; per \
+                      language: accuracy.",
+    },
+    Entry {
+        code: "BOT-3011",
+        title: "stored evidence that proves nothing",
+        explanation: "Promotion needs a gate report about this very model, with the recorded digest, \
+                      in which every gate passed. The stored one differs: it was altered, is about \
+                      another model, or records a failure. Judge the model again and push it.",
+    },
+    Entry {
+        code: "BOT-3012",
+        title: "a comparison about something else",
+        explanation: "Rules against the champion need both models judged on the same records. The \
+                      comparison at hand names another model or another number of records than the \
+                      evaluation. Evaluate and compare again on the same data.",
+    },
+    Entry {
+        code: "BOT-3020",
+        title: "a gate failed",
+        explanation: "The model does not meet a rule that was set for promotion, so it is not \
+                      promoted. The report of the evaluation shows which utterances are behind the \
+                      number. Add examples of what is confused, correct labels, or, with a reason, \
+                      change the rule.",
+    },
+];
