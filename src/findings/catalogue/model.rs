@@ -38,4 +38,9 @@ pub(super) const ENTRIES: &[Entry] = &[
         title: "no term is left to learn from",
         explanation: "With these n-grams and this `min_df`, no word or group of characters is common enough to be a feature. Lower `min_df`, or add n-grams of characters.",
     },
+    Entry {
+        code: "BOT-7013",
+        title: "a tree could not be grown",
+        explanation: "The decision-tree library refused the data of a node. This is a bug of botops: please report it with the command you ran.",
+    },
 ];
