@@ -1,6 +1,19 @@
 //! Text to sparse features: word and character n-grams, TF-IDF.
+//!
+//! In comes an utterance, out comes a sparse row: [`Tfidf`] is fitted on many ([`Tfidf::fit`]) and
+//! then reads any. An n-gram is known by a 64-bit number made while the text is read, so that no
+//! n-gram is ever spelled out to be looked up; see [`Vocabulary`] for why that is safe.
 
-use crate::findings::Result;
+mod matrix;
+mod ngrams;
+mod tfidf;
+mod vocabulary;
+
+pub use matrix::FeatureMatrix;
+pub use tfidf::{Counts, Tfidf, TfidfScratch};
+pub use vocabulary::{Term, TermKind, Vocabulary};
+
+use crate::findings::{Fault, Result};
 use serde::{Deserialize, Serialize};
 
 /// What to make of a text.
@@ -31,12 +44,50 @@ impl Default for TfidfSpec {
     }
 }
 
+/// The longest n-gram there is.
+pub(crate) const MAX_NGRAM: usize = 8;
+
 impl TfidfSpec {
     /// Checks the ranges.
     ///
     /// # Errors
     /// `BOT-7010` (exit 2) for an empty or reversed range, n-grams over 8, or no terms at all.
     pub fn check(&self) -> Result<()> {
-        todo!()
+        for (key, [low, high]) in
+            [("word_ngrams", self.word_ngrams), ("char_ngrams", self.char_ngrams)]
+        {
+            if [low, high] == [0, 0] {
+                continue;
+            }
+            if low == 0 || low > high || high > MAX_NGRAM {
+                return Err(Fault::usage(
+                    "BOT-7010",
+                    format!("`{key}: [{low}, {high}]` is not a range of lengths"),
+                )
+                .hint(format!(
+                    "write `{key}: [1, 2]`: two lengths from 1 to {MAX_NGRAM}, the smaller first, or `[0, 0]` for none"
+                )));
+            }
+        }
+        if self.word_ngrams == [0, 0] && self.char_ngrams == [0, 0] {
+            return Err(Fault::usage(
+                "BOT-7010",
+                "neither `word_ngrams` nor `char_ngrams` is asked for",
+            )
+            .hint("leave one of them out, and its default is used"));
+        }
+        if self.min_df == 0 {
+            return Err(
+                Fault::usage("BOT-7010", "`min_df` is 0").hint("`min_df: 1` keeps every term")
+            );
+        }
+        if self.max_features == Some(0) {
+            return Err(Fault::usage("BOT-7010", "`max_features` is 0: no term would be left")
+                .hint("leave `max_features` out to keep every term"));
+        }
+        Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

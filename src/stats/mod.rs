@@ -4,6 +4,7 @@ pub mod divergence;
 pub mod evidence;
 pub mod homogeneity;
 pub mod multiple;
+pub mod calibration;
 pub mod random;
 pub mod special;
 pub mod two_sample;

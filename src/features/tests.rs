@@ -1,0 +1,209 @@
+use super::*;
+use proptest::prelude::*;
+
+fn spec(word: [usize; 2], chars: [usize; 2]) -> TfidfSpec {
+    TfidfSpec {
+        word_ngrams: word,
+        char_ngrams: chars,
+        sublinear_tf: false,
+        min_df: 1,
+        max_features: None,
+    }
+}
+
+fn terms(texts: &[&str], spec: &TfidfSpec) -> Vec<String> {
+    let (tfidf, _) = Tfidf::fit(texts, spec, |_| ()).unwrap();
+    tfidf.vocabulary().terms().iter().map(|term| term.text.clone()).collect()
+}
+
+fn fixture() -> serde_json::Value {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/reference_values.json");
+    let all: serde_json::Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
+    all["tfidf_lr"].clone()
+}
+
+#[test]
+fn weights_are_those_of_scikit_learn() {
+    // TfidfVectorizer(token_pattern=r"(?u)\b\w\w+\b"): it drops one-letter words, we keep them; so the documents
+    // go without their `a`.
+    let values = fixture();
+    let docs: Vec<String> = values["docs"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|doc| {
+            doc.as_str().unwrap().split(' ').filter(|w| w.len() > 1).collect::<Vec<_>>().join(" ")
+        })
+        .collect();
+    let docs: Vec<&str> = docs.iter().map(String::as_str).collect();
+    let (tfidf, counts) = Tfidf::fit(&docs, &spec([1, 1], [0, 0]), |_| ()).unwrap();
+    let vocab: Vec<&str> =
+        tfidf.vocabulary().terms().iter().map(|term| term.text.as_str()).collect();
+    assert_eq!(serde_json::json!(vocab), values["vocab"]);
+    for (idf, wanted) in tfidf.idf().iter().zip(values["idf"].as_array().unwrap()) {
+        assert!((f64::from(*idf) - wanted.as_f64().unwrap()).abs() < 1e-6);
+    }
+    let matrix = tfidf.weigh(&counts, tfidf.idf());
+    let (columns, row) = matrix.row(0);
+    for (column, wanted) in values["row0"].as_array().unwrap().iter().enumerate() {
+        let value = columns.iter().position(|&c| c as usize == column).map_or(0.0, |at| row[at]);
+        assert!((f64::from(value) - wanted.as_f64().unwrap()).abs() < 1e-6);
+    }
+}
+
+#[test]
+fn sublinear_counts_and_both_kinds_share_one_norm() {
+    // scikit-learn 1.5: FeatureUnion rows [1 + ln 2, 1] * idf [1, 1] over words of one document, divided by their length.
+    let mut spec = spec([1, 1], [0, 0]);
+    spec.sublinear_tf = true;
+    let (tfidf, counts) = Tfidf::fit(&["no no yes"], &spec, |_| ()).unwrap();
+    let matrix = tfidf.weigh(&counts, tfidf.idf());
+    let first = 1.0 + 2.0_f32.ln();
+    let length = (first * first + 1.0).sqrt();
+    assert_eq!(matrix.row(0).0, [0, 1]);
+    assert!((matrix.row(0).1[0] - first / length).abs() < 1e-6);
+}
+
+#[test]
+fn character_ngrams_are_those_of_char_wb() {
+    // scikit-learn 1.5: CountVectorizer(analyzer="char_wb", ngram_range=(2, 4)).fit(["a bé!"]).get_feature_names_out()
+    assert_eq!(
+        terms(&["a bé!"], &spec([0, 0], [2, 4])),
+        [" a", " a ", " b", " bé", " bé!", "! ", "a ", "bé", "bé!", "bé! ", "é!", "é! "]
+    );
+    // CountVectorizer(analyzer="char_wb", ngram_range=(4, 5)).fit(["a bcd"]): a short word counts once, whole
+    assert_eq!(terms(&["a bcd"], &spec([0, 0], [4, 5])), [" a ", " bcd", " bcd ", "bcd "]);
+}
+
+#[test]
+fn word_ngrams_step_over_punctuation() {
+    assert_eq!(
+        terms(&["L’article, reçu!"], &spec([1, 3], [0, 0])),
+        ["article", "article reçu", "l", "l article", "l article reçu", "reçu"]
+    );
+    assert_eq!(terms(&["a b c"], &spec([2, 2], [0, 0])), ["a b", "b c"]);
+    assert!(
+        Tfidf::fit(&["?!"], &spec([1, 2], [0, 0]), |_| ()).is_err_and(|f| f.code() == "BOT-7012")
+    );
+}
+
+#[test]
+fn rare_terms_and_the_least_frequent_are_left_out() {
+    let texts = ["a b", "a c", "a b b"];
+    let mut rare = spec([1, 1], [0, 0]);
+    rare.min_df = 2;
+    assert_eq!(terms(&texts, &rare), ["a", "b"]);
+    let mut few = spec([1, 1], [0, 0]);
+    few.max_features = Some(2);
+    // a and b stand three times, c once
+    assert_eq!(terms(&texts, &few), ["a", "b"]);
+    few.max_features = Some(1);
+    assert_eq!(terms(&texts, &few), ["a"]);
+}
+
+#[test]
+fn a_spec_out_of_range_is_refused_with_its_key() {
+    for (change, key) in [
+        (TfidfSpec { word_ngrams: [2, 1], ..TfidfSpec::default() }, "word_ngrams"),
+        (TfidfSpec { char_ngrams: [0, 3], ..TfidfSpec::default() }, "char_ngrams"),
+        (TfidfSpec { char_ngrams: [2, 9], ..TfidfSpec::default() }, "char_ngrams"),
+        (spec([0, 0], [0, 0]), "word_ngrams"),
+        (TfidfSpec { min_df: 0, ..TfidfSpec::default() }, "min_df"),
+        (TfidfSpec { max_features: Some(0), ..TfidfSpec::default() }, "max_features"),
+    ] {
+        let fault = change.check().unwrap_err();
+        assert_eq!(fault.code(), "BOT-7010");
+        assert!(fault.message().contains(key), "{fault}");
+    }
+}
+
+#[test]
+fn unseen_words_are_counted_among_all_words() {
+    let mut spec = spec([0, 0], [2, 3]);
+    spec.min_df = 2;
+    let (tfidf, _) = Tfidf::fit(&["where is it", "where was it"], &spec, |_| ()).unwrap();
+    assert_eq!(tfidf.vocabulary().unseen_words("Where is she?"), (3, 1));
+    assert_eq!(tfidf.vocabulary().unseen_words("!"), (0, 0));
+}
+
+#[test]
+fn a_fold_is_weighed_as_if_it_were_all_there_is() {
+    let texts = ["late parcel", "late bill", "wrong bill", "parcel lost again"];
+    let mut spec = TfidfSpec::default();
+    spec.min_df = 1;
+    let (tfidf, counts) = Tfidf::fit(&texts, &spec, |_| ()).unwrap();
+    let matrix = tfidf.weigh(&counts, &tfidf.idf_of(&counts, &[0, 1, 2]));
+    let (alone, _) = Tfidf::fit(&texts[..3], &spec, |_| ()).unwrap();
+    let wanted = alone.transform(&texts);
+    for row in 0..texts.len() {
+        let named = |tfidf: &Tfidf, (columns, values): (&[u32], &[f32])| {
+            columns
+                .iter()
+                .zip(values)
+                .map(|(&c, &v)| (tfidf.vocabulary().terms()[c as usize].clone(), v))
+                .collect::<Vec<_>>()
+        };
+        let (got, wanted) = (named(&tfidf, matrix.row(row)), named(&alone, wanted.row(row)));
+        assert_eq!(got.len(), wanted.len());
+        for ((a, x), (b, y)) in got.iter().zip(&wanted) {
+            assert_eq!(a, b);
+            assert!((x - y).abs() < 1e-6);
+        }
+    }
+}
+
+#[test]
+fn the_number_of_threads_changes_nothing() {
+    let texts: Vec<String> =
+        (0..2_000).map(|i| format!("text {} of {}", i * 7_919 % 613, i % 31)).collect();
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    let fit = |threads| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| Tfidf::fit(&texts, &TfidfSpec::default(), |_| ()).unwrap())
+    };
+    let (one, two) = (fit(1), fit(2));
+    assert!(one == two);
+    assert_eq!(one.0.vocabulary().to_bytes(), two.0.vocabulary().to_bytes());
+}
+
+#[test]
+fn a_vocabulary_survives_its_file_form() {
+    let texts = ["où est mon colis ?", "where is my parcel", "n\u{1f642}n", "colis colissimo"];
+    let spec = TfidfSpec::default();
+    let (tfidf, _) = Tfidf::fit(&texts, &spec, |_| ()).unwrap();
+    let bytes = tfidf.vocabulary().to_bytes();
+    let back = Vocabulary::from_bytes(&bytes, &spec).unwrap();
+    assert!(back == *tfidf.vocabulary());
+    for end in 0..bytes.len() {
+        assert!(Vocabulary::from_bytes(&bytes[..end], &spec).is_err(), "cut at {end}");
+    }
+    let mut huge = bytes.clone();
+    huge[8..12].copy_from_slice(&u32::MAX.to_le_bytes());
+    assert_eq!(Vocabulary::from_bytes(&huge, &spec).unwrap_err().code(), "BOT-7003");
+}
+
+proptest! {
+    #[test]
+    fn altered_vocabularies_never_panic(at in 0_usize..4_096, bit in 0_u32..8) {
+        let spec = TfidfSpec::default();
+        let (tfidf, _) = Tfidf::fit(&["où est mon colis ?", "where is my parcel"], &spec, |_| ()).unwrap();
+        let mut bytes = tfidf.vocabulary().to_bytes();
+        let at = at % bytes.len();
+        bytes[at] ^= 1 << bit;
+        let _ = Vocabulary::from_bytes(&bytes, &spec);
+    }
+
+    #[test]
+    fn reading_a_text_once_or_with_others_is_the_same(texts in prop::collection::vec("[a-cé ,!]{0,12}", 2..5)) {
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let Ok((tfidf, counts)) = Tfidf::fit(&texts, &TfidfSpec::default(), |_| ()) else { return Ok(()) };
+        let fitted = tfidf.weigh(&counts, tfidf.idf());
+        let again = tfidf.transform(&texts);
+        for row in 0..texts.len() {
+            prop_assert_eq!(fitted.row(row).0, again.row(row).0);
+            for (a, b) in fitted.row(row).1.iter().zip(again.row(row).1) {
+                prop_assert!((a - b).abs() < 1e-6);
+            }
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! Text that others wrote, made safe to show.
+
+use std::borrow::Cow;
+
+/// Returns `text` safe to show on a terminal or in a log: control and escape characters shown as
+/// `\u{..}`, cut to `max_chars` with `…`.
+///
+/// Characters that turn the direction of writing or are invisible are shown the same way, for they
+/// make a line say other than it does. At most `max_chars` characters of `text` are shown.
+#[must_use]
+pub fn display(text: &str, max_chars: usize) -> String {
+    use std::fmt::Write as _;
+    let mut out = String::with_capacity(text.len().min(4 * max_chars.min(1 << 20)));
+    for (shown, c) in text.chars().enumerate() {
+        if shown == max_chars {
+            out.push('…');
+            break;
+        }
+        if c.is_control() || is_invisible(c) {
+            let _ = write!(out, "\\u{{{:x}}}", u32::from(c));
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
+fn is_invisible(c: char) -> bool {
+    matches!(u32::from(c),
+        0xad | 0x61c | 0x200b | 0x200e | 0x200f | 0x2028..=0x202e | 0x2060..=0x206f | 0xfeff
+        | 0xfff9..=0xfffb | 0xe0000..=0xe007f)
+}
+
+/// Returns `cell` safe to open in a spreadsheet: one that starts with `=`, `+`, `-`, `@`, tab or
+/// carriage return gets a leading `'`.
+///
+/// Their full-width forms count too, because some programs take them for the same.
+#[must_use]
+pub fn spreadsheet_safe(cell: &str) -> Cow<'_, str> {
+    match cell.chars().next() {
+        Some('=' | '+' | '-' | '@' | '\t' | '\r' | '＝' | '＋' | '－' | '＠') => {
+            Cow::Owned(format!("'{cell}"))
+        }
+        _ => Cow::Borrowed(cell),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_terminal_would_obey_is_shown_instead() {
+        assert_eq!(display("a\u{1b}[31mred\n", 80), "a\\u{1b}[31mred\\u{a}");
+        assert_eq!(display("ab\u{202e}cd", 80), "ab\\u{202e}cd");
+        assert_eq!(display("éà🙂", 3), "éà🙂");
+        assert_eq!(display("éà🙂!", 3), "éà🙂…");
+        assert_eq!(display("abc", 0), "…");
+        assert_eq!(display("", 0), "");
+    }
+
+    #[test]
+    fn a_cell_is_never_a_formula() {
+        for cell in ["=1+1", "+33 1", "-2", "@SUM(A1)", "\t=1", "\r=1", "＝1"] {
+            assert_eq!(spreadsheet_safe(cell), format!("'{cell}"));
+        }
+        for cell in ["", "a=1", "'=1", " =1", "10€"] {
+            assert_eq!(spreadsheet_safe(cell), cell);
+        }
+    }
+}
