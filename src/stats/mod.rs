@@ -1,20 +1,19 @@
 //! Pure statistics: tests, intervals, divergences, calibration, always-valid evidence, seeded resampling.
 
+pub mod bootstrap;
+pub mod calibration;
+pub mod classification;
 pub mod divergence;
 pub mod evidence;
 pub mod homogeneity;
-pub mod multiple;
-pub mod calibration;
-pub mod random;
-pub mod special;
-pub mod two_sample;
-pub mod bootstrap;
-pub mod classification;
 pub mod intervals;
+pub mod multiple;
 pub mod paired;
 pub mod random;
 pub mod ranking;
 pub mod reliability;
+pub mod special;
+pub mod two_sample;
 
 /// Returns the reference values that the tests are pinned to.
 #[cfg(test)]
