@@ -175,7 +175,8 @@ impl Experiments {
             }
             [first, second, ..] => {
                 let more = if named.len() > 2 { " and others" } else { "" };
-                Err(self.none(format!("`{id}` may be `{first}`, `{second}`{more}"))
+                Err(self
+                    .none(format!("`{id}` may be `{first}`, `{second}`{more}"))
                     .hint("give more characters"))
             }
         }

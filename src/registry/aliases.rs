@@ -23,8 +23,9 @@ impl Registry {
     ) -> Result<()> {
         refuse_champion(alias, &version.reference())?;
         if !is_alias(alias) {
-            return Err(Fault::usage("BOT-5013", format!("`{alias}` cannot be an alias"))
-                .hint("begin with a lowercase letter; go on with lowercase letters, digits, `-` and `_`"));
+            return Err(Fault::usage("BOT-5013", format!("`{alias}` cannot be an alias")).hint(
+                "begin with a lowercase letter; go on with lowercase letters, digits, `-` and `_`",
+            ));
         }
         self.point(alias, version, expected, None, act).await
     }
@@ -90,8 +91,10 @@ impl Registry {
         let decide = |state: &State| {
             if state.number(&to).is_none() {
                 let message = format!("`{}` is not in this registry", version.reference());
-                return Err(Fault::usage("BOT-5012", message)
-                    .hint(format!("see versions and aliases: `botops registry show {}`", version.model)));
+                return Err(Fault::usage("BOT-5012", message).hint(format!(
+                    "see versions and aliases: `botops registry show {}`",
+                    version.model
+                )));
             }
             let from = state.alias(alias);
             if from == Some(to) {

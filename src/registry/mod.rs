@@ -16,11 +16,7 @@ mod versions;
 
 pub use reference::{Reference, Selector};
 
-use crate::{
-    digest::Digest,
-    evaluation::Metric,
-    store::Store,
-};
+use crate::{digest::Digest, evaluation::Metric, store::Store};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

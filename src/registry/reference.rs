@@ -40,9 +40,12 @@ impl FromStr for Reference {
             None => (text, None),
         };
         if looks_like_a_path(model) {
-            return Err(Fault::usage("BOT-5010", format!("`{text}` is a path, not a version in the registry"))
-                .hint("register the file first: `botops push FILE --model NAME`")
-                .hint("then name it `NAME@latest`"));
+            return Err(Fault::usage(
+                "BOT-5010",
+                format!("`{text}` is a path, not a version in the registry"),
+            )
+            .hint("register the file first: `botops push FILE --model NAME`")
+            .hint("then name it `NAME@latest`"));
         }
         if !is_name(model) {
             return Err(Fault::usage("BOT-5010", format!("`{text}` names no model"))

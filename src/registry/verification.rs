@@ -63,7 +63,9 @@ impl Registry {
             seen.insert(digest);
             let place = self.store.object_url(&blob_path(&digest));
             match heard(self.store.blob(&digest).await)? {
-                Err(fault) => problems.push(about(&fault, &format!("manifest of `{model}@{number}`"))),
+                Err(fault) => {
+                    problems.push(about(&fault, &format!("manifest of `{model}@{number}`")))
+                }
                 Ok(bytes) => match versions::parse(&bytes, model, &digest, &place) {
                     Err(fault) => problems.push(finding(&fault)),
                     Ok(manifest) => {

@@ -143,8 +143,9 @@ impl Registry {
             let paths: Vec<_> =
                 version.manifest.files.iter().map(|file| format!("`{}`", file.path)).collect();
             let message = format!("`{}` has no file `{path}`", version.reference());
-            return Err(Fault::usage("BOT-5018", message)
-                .hint(format!("it has {}", paths.join(", "))));
+            return Err(
+                Fault::usage("BOT-5018", message).hint(format!("it has {}", paths.join(", ")))
+            );
         };
         self.store.blob(&file.digest).await
     }
@@ -199,7 +200,8 @@ impl Registry {
                 "the log of `{model}` moved an alias to `{}`, which was never registered",
                 manifest.short()
             );
-            Fault::data("BOT-5006", message).hint("see everything that is wrong: `botops registry verify`")
+            Fault::data("BOT-5006", message)
+                .hint("see everything that is wrong: `botops registry verify`")
         })?;
         self.load(model, state, number).await
     }
@@ -227,12 +229,19 @@ impl Registry {
     async fn check(&self, manifest: &Manifest, files: &BTreeMap<String, Bytes>) -> Result<()> {
         let model = &manifest.model;
         if !is_name(model) {
-            return Err(Fault::usage("BOT-5013", format!("`{model}` cannot be the name of a model"))
-                .hint("use lowercase letters, digits, `-` and `_`, such as `support-bot`"));
+            return Err(Fault::usage(
+                "BOT-5013",
+                format!("`{model}` cannot be the name of a model"),
+            )
+            .hint("use lowercase letters, digits, `-` and `_`, such as `support-bot`"));
         }
-        let wrong = |what: String| Fault::internal("BOT-5019", format!("a version of `{model}` {what}"));
+        let wrong =
+            |what: String| Fault::internal("BOT-5019", format!("a version of `{model}` {what}"));
         if manifest.schema != SCHEMA {
-            return Err(wrong(format!("has the schema `{}` instead of `{SCHEMA}`", manifest.schema)));
+            return Err(wrong(format!(
+                "has the schema `{}` instead of `{SCHEMA}`",
+                manifest.schema
+            )));
         }
         if manifest.file(MODEL_FILE).is_none() {
             return Err(wrong(format!("has no `{MODEL_FILE}`")));
@@ -254,7 +263,10 @@ impl Registry {
                 None => self.store.has_blob(&file.digest).await?,
             };
             if !agrees {
-                return Err(wrong(format!("names other bytes for `{}` than it was given", file.path)));
+                return Err(wrong(format!(
+                    "names other bytes for `{}` than it was given",
+                    file.path
+                )));
             }
         }
         Ok(())
@@ -284,7 +296,10 @@ pub(super) fn parse(bytes: &[u8], model: &str, digest: &Digest, place: &str) -> 
         return Err(match version {
             Some(Ok(version)) if version > 1 => Fault::policy(
                 "BOT-5007",
-                format!("the manifest of `{model}` has the format `{}`, newer than this botops", head.schema),
+                format!(
+                    "the manifest of `{model}` has the format `{}`, newer than this botops",
+                    head.schema
+                ),
             )
             .file(place)
             .hint("install a newer botops"),
@@ -319,10 +334,8 @@ fn select(state: &State, reference: &Reference) -> Result<u64> {
             Some(manifest) => state
                 .number(&manifest)
                 .ok_or_else(|| absent(format!("`{model}@{alias}` names no registered version"))),
-            None if alias == CHAMPION => {
-                Err(absent(format!("`{model}` has no champion yet"))
-                    .hint(format!("promote a version: `botops promote {model}@{newest}`")))
-            }
+            None if alias == CHAMPION => Err(absent(format!("`{model}` has no champion yet"))
+                .hint(format!("promote a version: `botops promote {model}@{newest}`"))),
             None => {
                 let fault = absent(format!("`{model}` has no alias `{alias}`"));
                 let set = state.set_aliases().map(|(alias, _)| alias);

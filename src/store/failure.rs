@@ -71,9 +71,13 @@ impl Failure {
     }
 }
 
+const CREDENTIALS: &str = "set `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`: this machine has no role to take credentials from";
+
 /// Says what failed: `store` and `object` as messages call them, after `tries` tries.
 pub(super) fn fault(store: &str, object: &str, doing: Doing, error: Error, tries: u32) -> Fault {
-    let why = reason(&error);
+    // Without credentials of its own, object_store asks the machine's metadata service for a role.
+    let no_credentials = error.to_string().contains("169.254.169.254");
+    let why = if no_credentials { "no credentials were found".to_owned() } else { reason(&error) };
     let s3 = store.starts_with("s3://");
     let fault = match Failure::of(&error) {
         Failure::NoBucket => {
@@ -88,8 +92,8 @@ pub(super) fn fault(store: &str, object: &str, doing: Doing, error: Error, tries
                 "BOT-5003",
                 format!("`{store}` cannot be reached after {times}: {why}"),
             );
-            let fault = if error.to_string().contains("169.254.169.254") {
-                fault.hint("set `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`: this machine has no role to take credentials from")
+            let fault = if no_credentials {
+                fault.hint(CREDENTIALS)
             } else if s3 {
                 fault.hint("check the network and `AWS_ENDPOINT_URL`")
             } else {
@@ -103,8 +107,7 @@ pub(super) fn fault(store: &str, object: &str, doing: Doing, error: Error, tries
                 Doing::Read => "read",
                 Doing::List => "listed",
             };
-            let fault =
-                Fault::internal("BOT-5002", format!("`{store}` cannot be {verb}: {why}"));
+            let fault = Fault::internal("BOT-5002", format!("`{store}` cannot be {verb}: {why}"));
             match find::<io::Error>(&error).map(io::Error::kind) {
                 Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => {
                     fault.hint("free some space, then run the command again")
@@ -112,6 +115,7 @@ pub(super) fn fault(store: &str, object: &str, doing: Doing, error: Error, tries
                 Some(io::ErrorKind::ReadOnlyFilesystem) => {
                     fault.hint("choose a store that can be written: `--registry PATH`")
                 }
+                _ if no_credentials => fault.hint(CREDENTIALS),
                 _ if s3 => fault.hint(
                     "check that the credentials in `AWS_ACCESS_KEY_ID` may list, read and write it",
                 ),

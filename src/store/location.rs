@@ -40,8 +40,9 @@ pub(super) fn open(
 }
 
 fn refused(message: String) -> Fault {
-    Fault::usage("BOT-5001", message)
-        .hint("a store is a path such as `registry`, `file:///srv/registry` or `s3://bucket/prefix`")
+    Fault::usage("BOT-5001", message).hint(
+        "a store is a path such as `registry`, `file:///srv/registry` or `s3://bucket/prefix`",
+    )
 }
 
 fn file_url(location: &str) -> Result<PathBuf> {
@@ -70,6 +71,7 @@ fn local(path: &Path, shown: &str) -> Result<Arc<dyn ObjectStore>> {
 
 /// Returns `path` absolute, without links and `..`; its tail need not exist.
 fn resolved(path: &Path) -> std::io::Result<PathBuf> {
+    use std::io::ErrorKind::{NotFound, PermissionDenied};
     let absolute = std::path::absolute(path)?;
     let mut known = PathBuf::new();
     for component in absolute.components() {
@@ -83,7 +85,8 @@ fn resolved(path: &Path) -> std::io::Result<PathBuf> {
                 // Links are followed as they come, so that `..` after one leaves its target.
                 match known.canonicalize() {
                     Ok(real) => known = real,
-                    Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                    // What may not be looked into is said when it is read or written.
+                    Err(error) if matches!(error.kind(), NotFound | PermissionDenied) => {}
                     Err(error) => return Err(error),
                 }
             }
@@ -139,11 +142,7 @@ fn s3(rest: &str, environment: &BTreeMap<String, String>) -> Result<Arc<dyn Obje
                 .hint("check the `AWS_*` variables")
                 .caused_by(error)
         })?;
-    Ok(if prefix.is_root() {
-        Arc::new(store)
-    } else {
-        Arc::new(PrefixStore::new(store, prefix))
-    })
+    Ok(if prefix.is_root() { Arc::new(store) } else { Arc::new(PrefixStore::new(store, prefix)) })
 }
 
 /// Returns whether the endpoint is reached over plain http, which is fine on loopback or when allowed in so many words.
@@ -166,9 +165,9 @@ fn allowed_over_http(
         Some(url::Host::Ipv6(address)) => address.is_loopback(),
         None => false,
     };
-    let allowed = environment
-        .get("AWS_ALLOW_HTTP")
-        .is_some_and(|value| matches!(value.to_ascii_lowercase().as_str(), "true" | "1" | "yes" | "on"));
+    let allowed = environment.get("AWS_ALLOW_HTTP").is_some_and(|value| {
+        matches!(value.to_ascii_lowercase().as_str(), "true" | "1" | "yes" | "on")
+    });
     if loopback || allowed {
         Ok(true)
     } else {
@@ -231,10 +230,7 @@ mod tests {
         assert_eq!(message("s3://bucket/x", &[far]), said);
         assert_eq!(message("s3://bucket/x", &[far, ("AWS_ALLOW_HTTP", "true")]), "opened");
         let none = ("AWS_ENDPOINT_URL", "minio:9000");
-        assert_eq!(
-            message("s3://bucket/x", &[none]),
-            "`AWS_ENDPOINT_URL` is no http or https URL"
-        );
+        assert_eq!(message("s3://bucket/x", &[none]), "`AWS_ENDPOINT_URL` is no http or https URL");
     }
 
     #[test]

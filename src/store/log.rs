@@ -244,12 +244,14 @@ impl<T: Serialize + DeserializeOwned> Log<T> {
         match problem {
             Unreadable::Newer(schema) => Fault::policy(
                 "BOT-5007",
-                format!("entry {seq} of `{}` has the format `{schema}`, newer than this botops", self.path),
+                format!(
+                    "entry {seq} of `{}` has the format `{schema}`, newer than this botops",
+                    self.path
+                ),
             )
             .file(self.url_of(seq))
             .hint("install a newer botops"),
-            problem => self
-                .chain_fault(format!("entry {seq} of `{}` {problem}", self.path), seq),
+            problem => self.chain_fault(format!("entry {seq} of `{}` {problem}", self.path), seq),
         }
     }
 
@@ -346,8 +348,7 @@ mod tests {
     #[test]
     fn a_newer_format_is_told_from_a_foreign_one() {
         let of = |schema: &str| {
-            let entry =
-                Entry { schema: schema.to_owned(), seq: 1, previous: None, payload: () };
+            let entry = Entry { schema: schema.to_owned(), seq: 1, previous: None, payload: () };
             decode::<()>(&encode(&entry), 1).unwrap_err().to_string()
         };
         assert_eq!(of("botops.log/2"), "has the newer format `botops.log/2`");

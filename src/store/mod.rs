@@ -85,7 +85,8 @@ impl Store {
     /// Returns what messages call the object `path`.
     #[must_use]
     pub fn object_url(&self, path: &str) -> String {
-        format!("{}/{path}", self.url.trim_end_matches('/'))
+        let joint = if self.url.ends_with('/') { "" } else { "/" };
+        format!("{}{joint}{path}", self.url)
     }
 
     /// Stores `bytes` under their digest; writing them twice is harmless.

@@ -24,11 +24,7 @@ pub struct Retries {
 impl Default for Retries {
     /// 6 tries within 6 seconds: long enough for a restarting gateway, short enough for a person who waits.
     fn default() -> Self {
-        Self {
-            tries: 6,
-            first_pause: Duration::from_millis(100),
-            at_most: Duration::from_secs(6),
-        }
+        Self { tries: 6, first_pause: Duration::from_millis(100), at_most: Duration::from_secs(6) }
     }
 }
 
