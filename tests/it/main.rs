@@ -9,3 +9,4 @@ mod faulty;
 mod registry;
 mod servers;
 mod store;
+mod pipeline;
