@@ -6,7 +6,9 @@
 )]
 
 mod faulty;
+mod mistakes;
+mod pipeline;
 mod registry;
 mod servers;
 mod store;
-mod pipeline;
+mod terminal;

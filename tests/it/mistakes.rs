@@ -1,0 +1,288 @@
+//! What a user sees who made a mistake: what happened, where, what to do next, and the right exit code.
+//!
+//! One snapshot a mistake: exit code, standard output and standard error, whole.
+
+use crate::terminal::{Terminal, two_intents};
+use insta::assert_snapshot;
+use std::{fs, os::unix::fs::PermissionsExt as _};
+
+const GOOD: &str = "text,intent\nwhere is my parcel,order_status\ni forgot my password,account_help\n";
+
+fn validate(bytes: impl AsRef<[u8]>) -> String {
+    Terminal::new().write("data.csv", bytes).run("validate data.csv")
+}
+
+// Exit 2: usage.
+
+#[test]
+fn a_missing_file_is_usage() {
+    assert_snapshot!(Terminal::new().run("validate nowhere.csv"));
+}
+
+#[test]
+fn a_directory_is_usage() {
+    let terminal = Terminal::new();
+    fs::create_dir(terminal.path().join("data.csv")).unwrap();
+    assert_snapshot!(terminal.run("validate data.csv"));
+}
+
+#[test]
+fn an_unknown_key_names_the_nearest() {
+    let terminal = Terminal::new();
+    terminal.write("data.csv", GOOD).write("expectations.yaml", "version: 1\nmin_example_per_intent: 3\n");
+    assert_snapshot!(terminal.run("validate data.csv"));
+}
+
+#[test]
+fn an_unknown_key_of_the_workspace_names_the_nearest() {
+    let terminal = Terminal::new();
+    terminal.write("botops.yaml", "version: 1\nregistri: here\n");
+    assert_snapshot!(terminal.run("doctor"));
+}
+
+#[test]
+fn a_pipeline_that_names_a_missing_stage_is_usage() {
+    let terminal = Terminal::new();
+    terminal.write("p.yaml", "version: 1\nname: p\nstages:\n  - validate: {data: data.csv}\n  - split: {from: validat}\n");
+    assert_snapshot!(terminal.run("run p.yaml"));
+}
+
+#[test]
+fn a_pipeline_with_a_cycle_is_usage() {
+    let terminal = Terminal::new();
+    terminal.write(
+        "p.yaml",
+        "version: 1\nname: p\nstages:\n  - shell: {name: a, run: \"true\", after: [b]}\n  - shell: {name: b, run: \"true\", after: [a]}\n",
+    );
+    assert_snapshot!(terminal.run("run p.yaml"));
+}
+
+#[test]
+fn no_text_column_lists_the_columns_there_are() {
+    assert_snapshot!(validate("txt,intent\nhello,a\nbye,b\n"));
+}
+
+#[test]
+fn an_unknown_verb_is_usage() {
+    assert_snapshot!(Terminal::new().run("trian data.csv"));
+}
+
+// Exit 3: data.
+
+#[test]
+fn an_empty_file_is_no_data() {
+    assert_snapshot!(validate(""));
+}
+
+#[test]
+fn a_header_alone_is_no_data() {
+    assert_snapshot!(validate("text,intent\n"));
+}
+
+#[test]
+fn a_binary_is_no_data() {
+    assert_snapshot!(validate(b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x03\0>\0".repeat(40)));
+}
+
+#[test]
+fn invalid_utf8_is_found_by_record_line_and_byte() {
+    assert_snapshot!(validate(b"text,intent\nhello,a\ncaf\xe9,b\n"));
+}
+
+#[test]
+fn utf16_is_named() {
+    let bytes: Vec<u8> = std::iter::once(0xFEFF).chain(GOOD.encode_utf16()).flat_map(u16::to_le_bytes).collect();
+    assert_snapshot!(validate(bytes));
+}
+
+#[test]
+fn a_ragged_record_is_found_by_record_and_line() {
+    assert_snapshot!(validate("text,intent\n\"hello\nthere\",a\nbye,b,c\n"));
+}
+
+#[test]
+fn a_quote_never_closed_is_found_where_it_opened() {
+    assert_snapshot!(validate("text,intent\nhello,a\n\"bye,b\nagain,a\n"));
+}
+
+#[test]
+fn one_class_only_cannot_be_trained() {
+    let terminal = Terminal::new();
+    let data: String = (0..30).map(|i| format!("hello number {i},greet\n")).collect();
+    terminal.write("data.csv", format!("text,intent\n{data}"));
+    assert_snapshot!(terminal.run("train data.csv"));
+}
+
+#[test]
+fn a_truncated_model_is_refused() {
+    let terminal = Terminal::new();
+    terminal.write("data.csv", two_intents(30));
+    terminal.run("train data.csv --out m.botops");
+    let bytes = fs::read(terminal.path().join("m.botops")).unwrap();
+    terminal.write("m.botops", &bytes[..bytes.len() - 100]);
+    assert_snapshot!(terminal.run("predict m.botops hello"));
+}
+
+#[test]
+fn an_altered_model_is_refused() {
+    let terminal = Terminal::new();
+    terminal.write("data.csv", two_intents(30));
+    terminal.run("train data.csv --out m.botops");
+    let mut bytes = fs::read(terminal.path().join("m.botops")).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    terminal.write("m.botops", &bytes);
+    assert_snapshot!(terminal.run("predict m.botops hello"));
+}
+
+#[test]
+fn something_else_is_not_a_model() {
+    let terminal = Terminal::new();
+    terminal.write("m.botops", "hello");
+    assert_snapshot!(terminal.run("evaluate m.botops data.csv"));
+}
+
+#[test]
+fn an_utterance_of_ten_megabytes_is_a_finding() {
+    let long = "a ".repeat(5 << 20);
+    assert_snapshot!(validate(format!("text,intent\n{long},a\nbye,b\n")));
+}
+
+// Exit 4: evidence.
+
+#[test]
+fn three_records_are_too_few_to_train() {
+    let terminal = Terminal::new();
+    terminal.write("data.csv", "text,intent\nhello,a\nbye,b\nhi,a\n");
+    assert_snapshot!(terminal.run("train data.csv"));
+}
+
+#[test]
+fn three_records_are_too_few_to_evaluate() {
+    let terminal = Terminal::new();
+    terminal.write("data.csv", two_intents(30)).write("test.csv", "text,intent\nparcel,order_status\npassword,account_help\nparcel now,order_status\n");
+    terminal.run("train data.csv --out m.botops");
+    assert_snapshot!(terminal.run("evaluate m.botops test.csv"));
+}
+
+#[test]
+fn three_records_are_too_few_to_see_drift() {
+    let terminal = Terminal::new();
+    terminal.write("a.csv", two_intents(100)).write("b.csv", "text,intent\nhello,a\nbye,b\nhi,a\n");
+    assert_snapshot!(terminal.run("drift a.csv b.csv"));
+}
+
+// Exit 1: the machine.
+
+#[test]
+fn a_store_that_cannot_be_written_is_said_so() {
+    let terminal = Terminal::new();
+    terminal.write("data.csv", two_intents(30)).write("registry/keep", "");
+    terminal.run("train data.csv --out m.botops");
+    // A file where the store wants a folder refuses writes whoever asks; a mode alone would not stop root.
+    terminal.write("blocked", "");
+    let text = terminal.run("push m.botops --name support --registry blocked/registry");
+    assert_snapshot!(text);
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_leaves_nothing_behind() {
+    let terminal = Terminal::new();
+    terminal.write("data.csv", two_intents(30)).write("out/keep", "");
+    let out = terminal.path().join("out");
+    fs::set_permissions(&out, fs::Permissions::from_mode(0o555)).unwrap();
+    let text = terminal.run("train data.csv --out nowhere/m.botops");
+    assert_snapshot!(text);
+    assert!(!terminal.path().join("nowhere").exists());
+}
+
+#[test]
+fn a_port_in_use_is_said_so() {
+    let terminal = Terminal::new();
+    terminal.write("data.csv", two_intents(30));
+    terminal.run("train data.csv --out m.botops");
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let text = terminal.run(&format!("serve m.botops --listen 127.0.0.1:{port}"));
+    assert_snapshot!(text.replace(&port, "[port]"));
+}
+
+// Exit 5: conflict. (Two runs at once: see `pipeline.rs`; an alias moved meanwhile: see `registry.rs`.)
+
+// Exit 6: policy.
+
+#[test]
+fn a_file_of_a_newer_format_is_refused() {
+    let terminal = Terminal::new();
+    terminal.write("p.yaml", "version: 2\nname: p\nstages:\n  - validate: {data: data.csv}\n");
+    assert_snapshot!(terminal.run("run p.yaml"));
+}
+
+#[test]
+fn a_workspace_of_a_newer_format_is_refused() {
+    let terminal = Terminal::new();
+    terminal.write("botops.yaml", "version: 9\n");
+    assert_snapshot!(terminal.run("doctor"));
+}
+
+#[test]
+fn champion_is_not_moved_by_hand() {
+    let terminal = Terminal::new();
+    terminal.write("data.csv", two_intents(30));
+    terminal.run("train data.csv --out m.botops");
+    terminal.run("push m.botops --name support");
+    assert_snapshot!(terminal.run("registry alias support champion support@1 --reason because"));
+}
+
+// Exit 7: unreachable.
+
+#[test]
+fn a_store_that_cannot_be_reached_is_safe_to_retry() {
+    let terminal = Terminal::new();
+    let mut command = terminal.command("registry list --registry s3://bucket/prefix");
+    // Port 9 on loopback: nothing listens there.
+    command
+        .env("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+        .env("AWS_ACCESS_KEY_ID", "key")
+        .env("AWS_SECRET_ACCESS_KEY", "sesame-open")
+        .env("AWS_REGION", "us-east-1");
+    let text = terminal.show(&mut command);
+    assert!(!text.contains("sesame-open"));
+    assert_snapshot!(text);
+}
+
+#[test]
+fn a_server_that_cannot_be_reached_is_safe_to_retry() {
+    let terminal = Terminal::new();
+    terminal.write("botops.yaml", "version: 1\nmodel: support\nserver: { admin_url: \"http://127.0.0.1:9\" }\n");
+    let mut command = terminal.command("rollout status");
+    command.env("BOTOPS_ADMIN_TOKEN", "sesame-open");
+    let text = terminal.show(&mut command);
+    assert!(!text.contains("sesame-open"));
+    assert_snapshot!(text);
+}
+
+// The envelope.
+
+#[test]
+fn json_is_one_document_also_on_failure() {
+    let terminal = Terminal::new();
+    for line in ["--format json validate nowhere.csv", "--format json trian", "validate nowhere.csv --format=json"] {
+        let output = terminal.command(line).output().unwrap();
+        let document: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(document["ok"], false, "{line}");
+        assert_eq!(document["exit"], 2, "{line}");
+        assert!(document["schema"].as_str().unwrap().starts_with("botops."), "{line}");
+        assert!(document["findings"][0]["code"].as_str().unwrap().starts_with("BOT-"), "{line}");
+        assert!(output.stderr.is_empty(), "{line}");
+    }
+}
+
+#[test]
+fn a_closed_pipe_ends_quietly() {
+    let terminal = Terminal::new();
+    let script = format!("{} explain | head -n 1", env!("CARGO_BIN_EXE_botops"));
+    let output = std::process::Command::new("bash").args(["-o", "pipefail", "-c", &script]).current_dir(terminal.path()).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(output.stderr.is_empty());
+}
