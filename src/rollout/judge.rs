@@ -39,6 +39,15 @@ pub const SRM_ALPHA: f64 = 0.001;
 pub const SRM_CONCENTRATION: f64 = 100.0;
 
 /// Evidence on one failure kind.
+///
+/// - a gating kind rolls back at once when `log_e_rollback` reaches `log_threshold`: alpha is divided
+///   over the gating kinds, so an equal challenger is rolled back with a chance of at most alpha
+/// - promote evidence is given when `log_e_promote` of every gating kind stands at
+///   `log_threshold_promote`: alpha is undivided, because all must agree
+/// - a gating kind is too rare to compare, and not waited for, when it could not have told (with every
+///   failure moved to the primary, `log_e_promote` would still be short) and shows no harm (its current
+///   evidence for worse is below half of `log_threshold`); one that never failed is the plainest case
+/// - a kind in between keeps the step waiting until its deadline, which pauses it as inconclusive
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Evidence {
     /// Which failure.

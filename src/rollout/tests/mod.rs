@@ -1,5 +1,6 @@
 //! Tick by tick, by property, and by simulation.
 
+mod commands;
 mod plan;
 mod properties;
 mod simulation;
@@ -95,4 +96,14 @@ fn failing(
 /// Writes it down and reads it back, as after a crash.
 fn reread(rollout: &Rollout) -> Rollout {
     serde_json::from_str(&serde_json::to_string(rollout).unwrap()).unwrap()
+}
+
+/// Ticks through the first two steps without a failure.
+fn at_the_last_step() -> (Rollout, DateTime<Utc>) {
+    let now = start() + minutes(60);
+    let second = advance(&running(&spec()), &seen(475, 25, now), now);
+    let now = now + minutes(60);
+    let third = advance(&second.next, &seen(190, 60, now), now);
+    assert!(matches!(third.next.phase, Phase::Ramping { step: 2, .. }));
+    (third.next, now)
 }
