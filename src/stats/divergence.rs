@@ -4,7 +4,7 @@ use super::special::{chi2_quantile, chi2_survival};
 
 /// Returns the population stability index with Jeffreys pseudo-counts; 0 for no bins.
 ///
-/// `reference` and `current` are [n_bins] counts of the same bins, in the same order.
+/// `reference` and `current` are `[n_bins]` counts of the same bins, in the same order.
 /// PSI = sum of (p - q) ln(p / q) with p = (c + 1/2) / (n + K/2) on either side, so an empty bin is finite.
 /// Source: Siddiqi 2006; Yurdakul and Naranjo, "Statistical properties of the population stability index", 2020.
 ///
@@ -51,7 +51,7 @@ fn dof(n_bins: usize) -> u32 {
 
 /// Returns the Jensen-Shannon distance, in [0, sqrt(ln 2)]; 0 when either side is empty.
 ///
-/// `reference` and `current` are [n_bins] counts of the same bins, in the same order.
+/// `reference` and `current` are `[n_bins]` counts of the same bins, in the same order.
 /// The square root of (KL(p, m) + KL(q, m)) / 2 with m = (p + q) / 2, natural logarithm, no pseudo-counts.
 /// Source: Lin, "Divergence measures based on the Shannon entropy", 1991.
 ///

@@ -18,7 +18,7 @@ pub struct Homogeneity {
 
 /// Tests whether `reference` and `current` come from one distribution (Pearson's chi-squared, no Yates correction).
 ///
-/// Both are [n_bins] counts of the same bins. statistic = sum of (observed - expected)^2 / expected over
+/// Both are `[n_bins]` counts of the same bins. statistic = sum of (observed - expected)^2 / expected over
 /// both sides, with K - 1 degrees of freedom over the bins that hold anything.
 /// Fewer than two such bins, or an empty side: statistic 0, p 1.
 /// The approximation is good when every expected count is about 5 or more: see [`pool_rare`].
