@@ -1,12 +1,38 @@
 //! Data sets: read with record and line, checked against expectations, split, written.
+//!
+//! In: a file somebody made (CSV, TSV, JSONL, Parquet). Out: [`Record`]s that know where they came
+//! from, findings about them, and files that are complete or absent.
+
+mod columns;
+mod csv;
+mod damage;
+mod encoding;
+mod expectations;
+mod frame;
+mod jsonl;
+mod quarantine;
+mod read;
+mod split;
+mod traffic;
+mod validate;
+mod write;
+
+pub use expectations::{Expectations, TextBounds};
+pub use frame::{Lengths, Statistics, statistics, write_parquet};
+pub use quarantine::write_quarantine;
+pub use read::read;
+pub use split::split;
+pub use traffic::read_traffic;
+pub use validate::validate;
+pub use write::{csv_bytes, write_csv};
 
 use crate::{
     digest::Digest,
-    findings::{Finding, Place, Result},
+    findings::{Finding, Place},
 };
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, path::Path};
+use std::collections::BTreeMap;
 
 /// A span of a text that names something. Offsets are in Unicode code points, `end` exclusive.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,15 +53,15 @@ pub struct EntitySpan {
 pub struct Record {
     /// The utterance as written.
     pub text: String,
-    /// Its intent, [`crate::labels::OOS`], or `None` when the file has no intent column.
+    /// Its intent, [`crate::labels::OOS`], or `None` when the file has no intent column or the cell is empty.
     pub intent: Option<String>,
-    /// Its declared language.
+    /// Its declared language; `None` when the file has no such column or the cell is empty.
     pub lang: Option<String>,
     /// Its declared entities.
     pub entities: Vec<EntitySpan>,
     /// The record, from 1 (the header is not one).
     pub record: u64,
-    /// The line on which it starts, from 1.
+    /// The line on which it starts, from 1; in a Parquet file, which has no lines, its record.
     pub line: u64,
 }
 
@@ -44,7 +70,7 @@ pub struct Record {
 pub struct Dataset {
     /// The file, as the user named it.
     pub name: String,
-    /// Digest of the file's bytes.
+    /// Digest of the file's bytes; of a part of a file, of the bytes [`csv_bytes`] gives it.
     pub digest: Digest,
     /// Which columns were found: `text`, and any of `intent`, `lang`, `entities`, by the names they have in the file.
     pub columns: BTreeMap<String, String>,
@@ -68,7 +94,7 @@ impl Dataset {
 /// How to read a file.
 #[derive(Debug, Clone, Default)]
 pub struct ReadOptions {
-    /// The text column; default: the first of `text`, `utterance`, `message` (any case).
+    /// The text column; default: the first of `text`, `utterance`, `message`, `query` (any case).
     pub text_column: Option<String>,
     /// The intent column; default: the first of `intent`, `label`, `category` (any case).
     pub intent_column: Option<String>,
@@ -95,88 +121,6 @@ pub struct Rejected {
     pub record: Record,
     /// The findings that rejected it.
     pub reasons: Vec<Finding>,
-}
-
-/// Reads `path` (CSV, TSV, JSONL, Parquet by extension): records in file order.
-///
-/// A UTF-8 byte-order mark is skipped. A field longer than 1 MiB is read, and left to `validate` to report.
-///
-/// # Errors
-/// Exit 2: `BOT-1001` missing, unreadable or a directory; `BOT-2101` no text (or required intent)
-/// column: the columns there are named. Exit 3: `BOT-2102` empty file or header only, `BOT-2103` binary,
-/// `BOT-2104` not UTF-8 (record, line, byte; UTF-16 named), `BOT-2105` a record with another number of fields,
-/// `BOT-2106` a quote never closed (where it opened), `BOT-2107` malformed JSON line.
-pub fn read(path: &Path, options: &ReadOptions) -> Result<Dataset> {
-    let _ = (path, options);
-    todo!()
-}
-
-/// What a data set is expected to hold.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Expectations {
-    /// 1.
-    pub version: u32,
-    /// Column names by role: `text`, `intent`, `lang`, `entities`.
-    #[serde(default)]
-    pub columns: BTreeMap<String, String>,
-    /// The closed set of intents; none: whatever the data holds.
-    #[serde(default)]
-    pub intents: Option<Vec<String>>,
-    /// The label of out-of-scope utterances.
-    #[serde(default = "default_oos")]
-    pub oos: String,
-    /// The closed set of languages.
-    #[serde(default)]
-    pub languages: Option<Vec<String>>,
-    /// Bounds on the length of a text.
-    #[serde(default)]
-    pub text: TextBounds,
-    /// Fewer examples of an intent than this is a finding.
-    #[serde(default = "default_min_examples")]
-    pub min_examples_per_intent: u64,
-    /// Severities other than the default, by code: `BOT-2120: error`. `off` silences one.
-    #[serde(default)]
-    pub severity: BTreeMap<String, String>,
-}
-
-fn default_oos() -> String {
-    crate::labels::OOS.to_owned()
-}
-
-fn default_min_examples() -> u64 {
-    5
-}
-
-/// Bounds on the length of a text, in code points.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct TextBounds {
-    /// The fewest code points.
-    pub min_chars: usize,
-    /// The most code points.
-    pub max_chars: usize,
-}
-
-impl Default for TextBounds {
-    fn default() -> Self {
-        Self { min_chars: 1, max_chars: 5_000 }
-    }
-}
-
-impl Default for Expectations {
-    fn default() -> Self {
-        Self {
-            version: 1,
-            columns: BTreeMap::new(),
-            intents: None,
-            oos: default_oos(),
-            languages: None,
-            text: TextBounds::default(),
-            min_examples_per_intent: default_min_examples(),
-            severity: BTreeMap::new(),
-        }
-    }
 }
 
 /// What validation found.
@@ -206,31 +150,6 @@ pub struct Validation {
     pub languages: BTreeMap<String, u64>,
 }
 
-/// Checks `data` against `expectations`, and against `test` for leakage.
-#[must_use]
-pub fn validate(data: &Dataset, expectations: &Expectations, test: Option<&Dataset>) -> Validation {
-    let _ = (data, expectations, test);
-    todo!()
-}
-
-/// Writes the rejected records as CSV: `record,line,codes,reasons` and the columns of the data; formulas neutralised.
-///
-/// # Errors
-/// `BOT-1002` when it cannot be written.
-pub fn write_quarantine(path: &Path, rejected: &[Rejected]) -> Result<()> {
-    let _ = (path, rejected);
-    todo!()
-}
-
-/// Writes `data` as CSV (`text,intent,lang,entities`), complete or absent.
-///
-/// # Errors
-/// `BOT-1002`.
-pub fn write_csv(path: &Path, data: &Dataset) -> Result<()> {
-    let _ = (path, data);
-    todo!()
-}
-
 /// How to split.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -254,15 +173,6 @@ pub struct Split {
     pub train: Dataset,
     /// Judged on.
     pub test: Dataset,
-}
-
-/// Splits `data` by the hash of each folded text, stratified by intent and language with the largest remainder: adding records hardly moves old ones.
-///
-/// # Errors
-/// `BOT-2130` for a share outside (0, 1) (exit 2); `BOT-2131` when an intent has too few records for both sides (exit 4).
-pub fn split(data: &Dataset, spec: &SplitSpec) -> Result<Split> {
-    let _ = (data, spec);
-    todo!()
 }
 
 /// One message of recorded traffic.
@@ -290,11 +200,5 @@ pub struct Traffic {
     pub records: Vec<TrafficRecord>,
 }
 
-/// Reads recorded traffic (JSONL with `at`, `conversation_id`, `text`, optional `truth`).
-///
-/// # Errors
-/// As [`read`].
-pub fn read_traffic(path: &Path) -> Result<Traffic> {
-    let _ = path;
-    todo!()
-}
+#[cfg(test)]
+mod tests;

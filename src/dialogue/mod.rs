@@ -92,8 +92,11 @@ impl Dialogue {
         let fallback = templates("fallback", &spec.fallback)?;
         let default_language = spec.default_language.as_deref().map(plain_language);
         if let Some(language) = &default_language {
-            let mut known: Vec<&str> =
-                fallback.keys().chain(responses.values().flatten().map(|(l, _)| l)).map(String::as_str).collect();
+            let mut known: Vec<&str> = fallback
+                .keys()
+                .chain(responses.values().flatten().map(|(l, _)| l))
+                .map(String::as_str)
+                .collect();
             known.sort_unstable();
             known.dedup();
             if !known.is_empty() && !known.contains(&language.as_str()) {
@@ -165,8 +168,7 @@ fn plain_language(language: &str) -> String {
 }
 
 fn wrong(key: &str, message: String) -> Fault {
-    Fault::usage("BOT-1030", message)
-        .at(Place { key: Some(key.to_owned()), ..Place::default() })
+    Fault::usage("BOT-1030", message).at(Place { key: Some(key.to_owned()), ..Place::default() })
 }
 
 #[cfg(test)]

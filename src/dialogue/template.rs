@@ -43,8 +43,11 @@ impl Template {
             }
             let here = crate::text::display(text, 60);
             if brace == "}" {
-                return Err(wrong(key, format!("a brace is closed that was not opened in `{here}`"))
-                    .hint("write `}}` for a brace"));
+                return Err(wrong(
+                    key,
+                    format!("a brace is closed that was not opened in `{here}`"),
+                )
+                .hint("write `}}` for a brace"));
             }
             let end = rest.find(['{', '}']).filter(|&end| rest.as_bytes()[end] == b'}');
             let Some(end) = end else {
@@ -61,9 +64,7 @@ impl Template {
                 let known: Vec<&str> = entities.keys().map(String::as_str).collect();
                 return Err(match nearest(name, known.iter().copied()) {
                     Some(near) => fault.hint(format!("did you mean `{{{near}}}`?")),
-                    None if known.is_empty() => {
-                        fault.hint("declare its pattern under `entities:`")
-                    }
+                    None if known.is_empty() => fault.hint("declare its pattern under `entities:`"),
                     None => fault.hint(format!("entities there: {}", known.join(", "))),
                 });
             }

@@ -34,8 +34,13 @@ fn the_support_bot_compiles_and_speaks_both_languages() {
     let spec = support();
     let dialogue = Dialogue::compile(&spec).unwrap();
     let intents = [
-        "account_help", "billing_question", "complaint", "order_status", "product_information",
-        "return_request", "technical_support",
+        "account_help",
+        "billing_question",
+        "complaint",
+        "order_status",
+        "product_information",
+        "return_request",
+        "technical_support",
     ];
     assert_eq!(spec.responses.keys().map(String::as_str).collect::<Vec<_>>(), intents);
     let mut said = std::collections::BTreeSet::new();
@@ -145,7 +150,9 @@ fn what_is_wrong_is_named_with_its_key() {
         ("entities: {'a b': 'x'}", "entities.a b", "name of an entity", "order_number"),
         (
             "entities: {order_number: '\\d+'}\nresponses: {a: {en: 'x {order_nr}'}}",
-            "responses.a.en", "`{order_nr}` names no entity", "did you mean `{order_number}`?",
+            "responses.a.en",
+            "`{order_nr}` names no entity",
+            "did you mean `{order_number}`?",
         ),
         ("responses: {a: {en: 'x {y}'}}", "responses.a.en", "names no entity", "entities:"),
         ("entities: {n: x}\nfallback: {fr: 'x {n'}", "fallback.fr", "never closed", "{{"),

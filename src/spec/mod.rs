@@ -69,8 +69,7 @@ pub fn check_version(yaml: &str, file: &str, newest: u32) -> Result<()> {
         version: Option<u64>,
     }
     let options = serde_yaml::options! { with_snippet: false };
-    let Ok(Versioned { version: Some(version) }) =
-        serde_yaml::from_str_with_options(yaml, options)
+    let Ok(Versioned { version: Some(version) }) = serde_yaml::from_str_with_options(yaml, options)
     else {
         return Ok(());
     };

@@ -49,8 +49,9 @@ impl Outline {
                 }
             };
             let (line, column) = (span.start.line() as u64, span.start.col() as u64 + 1);
-            let mut mark =
-                |path: &str, what| outline.marks.push(Mark { path: path.to_owned(), line, column, what });
+            let mut mark = |path: &str, what| {
+                outline.marks.push(Mark { path: path.to_owned(), line, column, what })
+            };
             match event {
                 Event::Scalar(text, ..) => {
                     if let Some(Open::Mapping { path, key: key @ None }) = open.last_mut() {
@@ -104,9 +105,7 @@ impl Outline {
     /// Returns the dotted key of what is written at `line` and `column`, or of the last thing that starts before it.
     pub(super) fn key_at(&self, line: u64, column: u64) -> Option<&str> {
         let exact = |what| {
-            self.marks
-                .iter()
-                .find(move |m| (m.line, m.column) == (line, column) && m.what == what)
+            self.marks.iter().find(move |m| (m.line, m.column) == (line, column) && m.what == what)
         };
         // A block mapping starts where its first key does: the key is the nearer meaning.
         exact(What::Key)

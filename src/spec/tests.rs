@@ -171,11 +171,20 @@ fn malformed_yaml_is_said_in_words_and_before_what_follows_from_it() {
     for (yaml, expected) in [
         ("", "1010 1:1 - | the file is empty | "),
         ("# nothing\n", "1010 2:1 - | the file is empty | "),
-        ("count: [1\n", "1010 1:8 - | `[` is never closed | close it, or quote a text that starts with it"),
+        (
+            "count: [1\n",
+            "1010 1:8 - | `[` is never closed | close it, or quote a text that starts with it",
+        ),
         ("count: 1\n\ttitle: 2\n", "1010 2:1 - | a tab is used to indent | indent with spaces"),
         ("count: 1\ntitle: @a\n", "1010 2:8 - | a value cannot start with `@` | quote it"),
-        ("count: 1\ntitle: a: b\n", "1010 2:9 - | a colon stands where no key can be | quote a text that holds `: `, and check the indentation"),
-        ("count: 1\n---\ncount: 2\n", "1010 3:1 count | the file holds more than one document | remove the line `---` and what follows it"),
+        (
+            "count: 1\ntitle: a: b\n",
+            "1010 2:9 - | a colon stands where no key can be | quote a text that holds `: `, and check the indentation",
+        ),
+        (
+            "count: 1\n---\ncount: 2\n",
+            "1010 3:1 count | the file holds more than one document | remove the line `---` and what follows it",
+        ),
     ] {
         assert_eq!(told(yaml), expected);
     }
@@ -185,15 +194,38 @@ fn malformed_yaml_is_said_in_words_and_before_what_follows_from_it() {
 #[test]
 fn no_message_speaks_of_serde_or_rust() {
     for yaml in [
-        "count: ten\n", "count: [1]\n", "count: {a: 1}\n", "count: 1\ntitle: {a: b}\n",
-        "count: 1\nmethod: [a]\n", "count: 1\nnamed: [1]\n", "count: 1\npoints: [[1, 2]]\n",
-        "count: 1\nstages: [{stage: train}]\n", "count: 1\nstages: [{out: a}]\n",
-        "count: 1\nstages: [{stage: trian}]\n", "count: 1\nstages: [{stage: train, out: a, n: x}]\n",
-        "count: *a\n", "just\n", "count: 99999999999999999999999\n", "count: 1.5\n",
-        "? [a]\n: b\n", "count: 1\n? {a: b}\n: c\n",
+        "count: ten\n",
+        "count: [1]\n",
+        "count: {a: 1}\n",
+        "count: 1\ntitle: {a: b}\n",
+        "count: 1\nmethod: [a]\n",
+        "count: 1\nnamed: [1]\n",
+        "count: 1\npoints: [[1, 2]]\n",
+        "count: 1\nstages: [{stage: train}]\n",
+        "count: 1\nstages: [{out: a}]\n",
+        "count: 1\nstages: [{stage: trian}]\n",
+        "count: 1\nstages: [{stage: train, out: a, n: x}]\n",
+        "count: *a\n",
+        "just\n",
+        "count: 99999999999999999999999\n",
+        "count: 1.5\n",
+        "? [a]\n: b\n",
+        "count: 1\n? {a: b}\n: c\n",
     ] {
         let told = told(yaml).to_lowercase();
-        for word in ["serde", "u64", "u8", "struct", "deserial", "identifier", "scalar", "enum", "option", "saphyr", "variant"] {
+        for word in [
+            "serde",
+            "u64",
+            "u8",
+            "struct",
+            "deserial",
+            "identifier",
+            "scalar",
+            "enum",
+            "option",
+            "saphyr",
+            "variant",
+        ] {
             assert!(!told.contains(word), "{yaml:?}: {told}");
         }
     }
@@ -209,7 +241,9 @@ fn any_bytes_give_a_value_or_a_fault() {
             let at = random.below(text.len());
             match random.below(3) {
                 0 => drop(text.remove(at)),
-                1 => text.insert(at, ['\t', '{', '"', '\n', '*', '\u{0}', 'é', '-'][random.below(8)]),
+                1 => {
+                    text.insert(at, ['\t', '{', '"', '\n', '*', '\u{0}', 'é', '-'][random.below(8)])
+                }
                 _ => {
                     let other = random.below(text.len());
                     text.swap(at, other);

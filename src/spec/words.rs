@@ -14,9 +14,9 @@ pub(super) fn fault(error: &Error, yaml: &str, file: &str) -> Fault {
         return malformed(scan, yaml, file);
     }
     let error = innermost(error);
-    let (mut line, mut column) = error.location().map_or((None, None), |location| {
-        (Some(location.line()), Some(location.column()))
-    });
+    let (mut line, mut column) = error
+        .location()
+        .map_or((None, None), |location| (Some(location.line()), Some(location.column())));
     let mut key = line
         .zip(column)
         .and_then(|(line, column)| outline.key_at(line, column))
@@ -70,8 +70,7 @@ pub(super) fn fault(error: &Error, yaml: &str, file: &str) -> Fault {
         }
         Error::DuplicateMappingKey { .. } => {
             let first = key.as_deref().and_then(|key| outline.line(key));
-            let first =
-                first.map(|line| format!(": first on line {line}")).unwrap_or_default();
+            let first = first.map(|line| format!(": first on line {line}")).unwrap_or_default();
             wrong(
                 "BOT-1014",
                 format!("{} is written twice{first}", named(&key)),
@@ -81,7 +80,11 @@ pub(super) fn fault(error: &Error, yaml: &str, file: &str) -> Fault {
         Error::InvalidScalar { ty, .. } => {
             let wanted = wanted(ty);
             let found = scalar(yaml, line, column);
-            wrong("BOT-1012", format!("{} {found}, and {wanted} is wanted", named(&key)), String::new())
+            wrong(
+                "BOT-1012",
+                format!("{} {found}, and {wanted} is wanted", named(&key)),
+                String::new(),
+            )
         }
         Error::InvalidBooleanStrict { .. } => {
             let found = scalar(yaml, line, column);
@@ -125,7 +128,8 @@ pub(super) fn fault(error: &Error, yaml: &str, file: &str) -> Fault {
         ),
         Error::Eof { .. } => {
             key = None;
-            let message = if yaml.lines().all(|l| l.trim().is_empty() || l.trim().starts_with('#')) {
+            let message = if yaml.lines().all(|l| l.trim().is_empty() || l.trim().starts_with('#'))
+            {
                 "the file is empty"
             } else {
                 "the file ends in the middle"
@@ -258,7 +262,9 @@ fn malformed(scan: &ScanError, yaml: &str, file: &str) -> Fault {
         ErrorKind::UnclosedFlowCollection { open } => {
             (format!("`{open}` is never closed"), "close it, or quote a text that starts with it")
         }
-        ErrorKind::UnexpectedEofFlowSequence => ("`[` is never closed".to_owned(), "close it with `]`"),
+        ErrorKind::UnexpectedEofFlowSequence => {
+            ("`[` is never closed".to_owned(), "close it with `]`")
+        }
         ErrorKind::UnexpectedEofFlowMapping | ErrorKind::UnexpectedEofImplicitFlowMapping => {
             ("`{` is never closed".to_owned(), "close it with `}`")
         }
@@ -293,10 +299,9 @@ fn malformed(scan: &ScanError, yaml: &str, file: &str) -> Fault {
             "a colon stands where no key can be".to_owned(),
             "quote a text that holds `: `, and check the indentation",
         ),
-        ErrorKind::UnexpectedCharacter { character } => (
-            format!("a value cannot start with `{}`", clip(&character.to_string())),
-            "quote it",
-        ),
+        ErrorKind::UnexpectedCharacter { character } => {
+            (format!("a value cannot start with `{}`", clip(&character.to_string())), "quote it")
+        }
         ErrorKind::SimpleKeyExpected | ErrorKind::InvalidSimpleKey => {
             ("a key lacks its colon".to_owned(), "write `key: value`, with a space after the colon")
         }

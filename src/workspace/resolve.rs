@@ -69,7 +69,8 @@ impl Sources<'_> {
                 |profile| profile.experiments.as_ref(),
                 |file| file.experiments.as_ref(),
             ),
-            admin_url: self.url("server.admin_url", "BOTOPS_ADMIN_URL", |s| s.admin_url.as_ref())?,
+            admin_url: self
+                .url("server.admin_url", "BOTOPS_ADMIN_URL", |s| s.admin_url.as_ref())?,
             server_url: self.url("server.url", "BOTOPS_SERVER_URL", |s| s.url.as_ref())?,
             admin_token: self.token()?,
             actor: self.actor(),
@@ -86,10 +87,7 @@ impl Sources<'_> {
     fn environment(&self, names: &[&str]) -> Option<Setting<String>> {
         names.iter().find_map(|name| {
             let value = self.overrides.environment.get(*name).filter(|v| !v.trim().is_empty())?;
-            Some(Setting {
-                value: value.clone(),
-                origin: Origin::Environment((*name).to_owned()),
-            })
+            Some(Setting { value: value.clone(), origin: Origin::Environment((*name).to_owned()) })
         })
     }
 
@@ -224,11 +222,7 @@ impl Sources<'_> {
         self.flag("actor")
             .or_else(|| self.environment(&["BOTOPS_ACTOR"]))
             .or_else(|| {
-                self.written(
-                    "actor",
-                    |profile| profile.actor.as_ref(),
-                    |file| file.actor.as_ref(),
-                )
+                self.written("actor", |profile| profile.actor.as_ref(), |file| file.actor.as_ref())
             })
             .or_else(|| self.environment(&["GITHUB_ACTOR", "USER"]))
             .unwrap_or(Setting { value: "unknown".to_owned(), origin: Origin::Default })
@@ -253,7 +247,9 @@ fn profile(
     let fault = Fault::usage("BOT-1020", format!("there is no profile `{shown}`"));
     let names = || file.profiles.keys().map(String::as_str);
     Err(if !found {
-        fault.hint(format!("there is no `{FILE_NAME}` here or above, and profiles are declared in it"))
+        fault.hint(format!(
+            "there is no `{FILE_NAME}` here or above, and profiles are declared in it"
+        ))
     } else if let Some(near) = spec::nearest(name, names()) {
         fault.hint(format!("did you mean `{near}`?"))
     } else if file.profiles.is_empty() {

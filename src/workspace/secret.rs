@@ -49,15 +49,19 @@ pub(super) fn resolve(
     let inner = reference.trim().strip_prefix("${").and_then(|rest| rest.strip_suffix('}'));
     let Some((kind, name)) = inner.and_then(|inner| inner.split_once(':')) else {
         return Err(fault(format!("`{key}` holds a secret, and a reference to one is wanted"))
-            .hint(format!("write `{key}: ${{env:BOTOPS_ADMIN_TOKEN}}` or `${{file:/run/secrets/name}}`"))
+            .hint(format!(
+                "write `{key}: ${{env:BOTOPS_ADMIN_TOKEN}}` or `${{file:/run/secrets/name}}`"
+            ))
             .hint("a secret that was committed is no secret any more: replace it"));
     };
     let secret = match kind {
         "env" => match environment.get(name).filter(|value| !value.is_empty()) {
             Some(value) => value.clone(),
             None => {
-                return Err(fault(format!("`{key}` refers to the variable `{name}`, which is not set"))
-                    .hint(format!("export {name}=…")));
+                return Err(fault(format!(
+                    "`{key}` refers to the variable `{name}`, which is not set"
+                ))
+                .hint(format!("export {name}=…")));
             }
         },
         "file" => {

@@ -2,8 +2,160 @@
 
 use super::Entry;
 
-pub(super) const ENTRIES: &[Entry] = &[Entry {
-    code: "BOT-2110",
-    title: "too few intents",
-    explanation: "A classifier needs at least two intents. Check the intent column, or add records of another intent.",
-}];
+pub(super) const ENTRIES: &[Entry] = &[
+    Entry {
+        code: "BOT-2101",
+        title: "a column is not there",
+        explanation: "The file has no column for the text, or none for the intent where one is needed. Columns are recognised by name (`text`, `utterance`, `message`, `query`; `intent`, `label`, `category`) or named with `--text-column` and `--intent-column`. The first line of a CSV file has to name the columns.",
+    },
+    Entry {
+        code: "BOT-2102",
+        title: "a data file is empty",
+        explanation: "The file holds nothing, or a header and no record. Check what should have written it.",
+    },
+    Entry {
+        code: "BOT-2103",
+        title: "a data file is binary",
+        explanation: "The file is no text. A spreadsheet, an archive or a database has to be exported as CSV (UTF-8), JSONL or Parquet first.",
+    },
+    Entry {
+        code: "BOT-2104",
+        title: "a data file is not UTF-8",
+        explanation: "A byte at the place shown cannot be UTF-8. Files saved by a spreadsheet are often Windows-1252 or UTF-16: convert them with `iconv`, or export them as `CSV UTF-8`.",
+    },
+    Entry {
+        code: "BOT-2105",
+        title: "a record has another number of fields than the header",
+        explanation: "Usually a text holds the separator and is not quoted, or a quote is not closed. Nothing is guessed: quote the text, or remove the record.",
+    },
+    Entry {
+        code: "BOT-2106",
+        title: "a quote is never closed",
+        explanation: "A field starts with a quote at the place shown, and the quote is not closed, or only in the middle of a later record, so that everything between became one text. Close it, or double the quotes that belong to the text.",
+    },
+    Entry {
+        code: "BOT-2107",
+        title: "a line of JSONL cannot be used",
+        explanation: "Each line holds one JSON object with the text and the intent as texts. A file that holds one list of objects is converted with `jq -c '.[]'`.",
+    },
+    Entry {
+        code: "BOT-2108",
+        title: "a Parquet file cannot be read",
+        explanation: "The file is cut off or damaged, or its text and intent columns have no form as text. Write it again with columns of plain strings, or export it as CSV.",
+    },
+    Entry {
+        code: "BOT-2109",
+        title: "two columns have the same name",
+        explanation: "It is not clear which of them is meant. Rename or remove one.",
+    },
+    Entry {
+        code: "BOT-2110",
+        title: "too few intents",
+        explanation: "A classifier needs at least two intents. Check the intent column, or add records of another intent.",
+    },
+    Entry {
+        code: "BOT-2111",
+        title: "a text is empty",
+        explanation: "The record has no text, or only white space. It is set aside: there is nothing to learn from it.",
+    },
+    Entry {
+        code: "BOT-2112",
+        title: "an intent is missing",
+        explanation: "The file has an intent column, and this record has nothing in it. It is set aside: label it, or leave it out.",
+    },
+    Entry {
+        code: "BOT-2113",
+        title: "an intent is not expected",
+        explanation: "The expectations name the intents there are, and this one is not among them. It is often a typing error, and the help names the nearest; else add it to `intents`.",
+    },
+    Entry {
+        code: "BOT-2114",
+        title: "a language is not expected",
+        explanation: "The expectations name the languages there are, and this one is not among them. Correct it, or add it to `languages`.",
+    },
+    Entry {
+        code: "BOT-2115",
+        title: "a text is too short",
+        explanation: "The text has fewer characters than `text.min_chars`. A fragment teaches the model little and blurs the borders between intents.",
+    },
+    Entry {
+        code: "BOT-2116",
+        title: "a text is too long",
+        explanation: "The text has more characters than `text.max_chars`. Most such texts are several records that an unclosed quote or a broken export joined.",
+    },
+    Entry {
+        code: "BOT-2117",
+        title: "characters were lost to a damaged encoding",
+        explanation: "The text holds the replacement character (U+FFFD): an earlier conversion met bytes it did not understand and threw them away. Only the original can restore them, so the record is set aside.",
+    },
+    Entry {
+        code: "BOT-2118",
+        title: "a text was read in the wrong encoding",
+        explanation: "Sequences such as `Ã©` for `é` or `â€™` for an apostrophe arise when UTF-8 is read as Windows-1252. The model would learn words that no customer writes. Export the data again as UTF-8, or repair it.",
+    },
+    Entry {
+        code: "BOT-2119",
+        title: "a text holds characters that cannot be seen",
+        explanation: "Control characters, zero-width spaces, soft hyphens or marks that turn the direction of writing come with text copied from web pages. They make equal words different. Remove them.",
+    },
+    Entry {
+        code: "BOT-2120",
+        title: "a text is there twice",
+        explanation: "The same text with the same intent was there before. Duplicates count twice in training, and in evaluation when they fall on both sides of a split. Keep one.",
+    },
+    Entry {
+        code: "BOT-2121",
+        title: "a text is there twice but for case and spaces",
+        explanation: "The same text with the same intent was there before, written in other case, with other spaces or another apostrophe. To the model they are the same. Keep one.",
+    },
+    Entry {
+        code: "BOT-2122",
+        title: "one text has two intents",
+        explanation: "The same text (case and spaces aside) is labelled with different intents. The model cannot get both right, and its probabilities suffer. Decide for one. `severity: {BOT-2122: error}` sets such records aside.",
+    },
+    Entry {
+        code: "BOT-2123",
+        title: "an intent has too few examples",
+        explanation: "Fewer accepted records than `min_examples_per_intent` have this intent, so it is learned poorly and measured hardly at all. Add examples, or merge it with a neighbor.",
+    },
+    Entry {
+        code: "BOT-2124",
+        title: "a training text is also in the test data",
+        explanation: "What was learned from cannot be a test: the result looks better than it is. Remove the record from the training data.",
+    },
+    Entry {
+        code: "BOT-2125",
+        title: "a training text is also in the test data but for case and spaces",
+        explanation: "To the model it is the same text, and what was learned from cannot be a test. Remove the record from the training data.",
+    },
+    Entry {
+        code: "BOT-2126",
+        title: "an entity is not where it is said to be",
+        explanation: "The characters from `start` to `end` are not the entity's value. Offsets count Unicode characters from 0, and the end is not included; tools that count bytes or UTF-16 units go wrong after an accent or an emoji.",
+    },
+    Entry {
+        code: "BOT-2127",
+        title: "intents differ only in how they are written",
+        explanation: "Two intents are the same but for case, spaces, `-` and `_`. They are learned as different intents, which is rarely meant.",
+    },
+    Entry {
+        code: "BOT-2128",
+        title: "an entities cell cannot be read",
+        explanation: "The cell holds a JSON list of spans, `[{\"entity\":\"date\",\"value\":\"31/10\",\"start\":3,\"end\":8}]`, or nothing.",
+    },
+    Entry {
+        code: "BOT-2130",
+        title: "a test share is not between 0 and 1",
+        explanation: "A split puts a share of the records aside for the test. With 0 or 1 one side would be empty; 0.2 is usual.",
+    },
+    Entry {
+        code: "BOT-2131",
+        title: "an intent has too few records to split",
+        explanation: "Each intent needs one text at least on either side of a split, and texts that are the same but for case and spaces stay together. Add records of this intent, or remove it.",
+    },
+    Entry {
+        code: "BOT-2133",
+        title: "a record of traffic cannot be used",
+        explanation: "Each line of recorded traffic is a JSON object with the texts `at` (a time such as `2026-10-26T00:06:44Z`), `conversation_id` and `text`, and `truth` where the intent was learned later.",
+    },
+];

@@ -1,0 +1,284 @@
+//! CSV and TSV, with the record and the line of everything.
+//!
+//! The `csv` crate takes fields apart. What it forgives is looked for here: a quote that is never
+//! closed, and one that is closed by the opening quote of a later record, which swallows all between.
+
+use super::{
+    ReadOptions, Record,
+    columns::Roles,
+    read::{Cells, Read, check_names, decode},
+};
+use crate::findings::{Fault, Finding, Place, Result, Severity};
+use ::csv::{Reader, ReaderBuilder, StringRecord};
+
+/// Reads the CSV text `bytes`, separated by `delimiter`, or by what its first line suggests.
+///
+/// # Errors
+/// See [`super::read()`].
+pub(super) fn read(
+    bytes: &[u8],
+    file: &str,
+    delimiter: Option<u8>,
+    options: &ReadOptions,
+) -> Result<Read> {
+    let text = decode(bytes, file, |valid| {
+        let delimiter = delimiter.unwrap_or_else(|| guess(valid));
+        record_at_end(valid, delimiter)
+    })?;
+    let delimiter = delimiter.unwrap_or_else(|| guess(text));
+    Parser { text, file, delimiter }.read(options)
+}
+
+/// Returns the separator of `text`: the comma, unless its first line has none, but semicolons or tabs.
+fn guess(text: &str) -> u8 {
+    let line = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
+    [b',', b';', b'\t']
+        .into_iter()
+        .find(|&delimiter| line.as_bytes().contains(&delimiter))
+        .unwrap_or(b',')
+}
+
+fn reader(text: &[u8], delimiter: u8) -> Reader<&[u8]> {
+    ReaderBuilder::new().delimiter(delimiter).has_headers(false).flexible(true).from_reader(text)
+}
+
+/// Returns the record that the byte after `valid` belongs to; `None` for the header.
+fn record_at_end(valid: &str, delimiter: u8) -> Option<u64> {
+    // One more byte makes a record of what would otherwise be only the end of the one before.
+    let text = [valid.as_bytes(), b"x"].concat();
+    let records = reader(&text, delimiter).into_byte_records().count() as u64;
+    records.checked_sub(1).filter(|&record| record > 0)
+}
+
+struct Parser<'a> {
+    text: &'a str,
+    file: &'a str,
+    delimiter: u8,
+}
+
+/// What is odd about the quotes of one record.
+#[derive(Debug, PartialEq)]
+enum Quote {
+    /// Opened at this offset, and never closed.
+    Open(usize),
+    /// Opened at the first offset, closed lines later at the second, and more follows in the field.
+    Swallows(usize, usize),
+}
+
+impl Parser<'_> {
+    fn read(&self, options: &ReadOptions) -> Result<Read> {
+        let mut reader = reader(self.text.as_bytes(), self.delimiter);
+        let mut lines = Lines { text: self.text.as_bytes(), at: 0, line: 1 };
+        let mut record = StringRecord::new();
+        let mut header: Option<(Vec<String>, Roles)> = None;
+        let mut records: Vec<Record> = Vec::new();
+        let mut ragged: Vec<Finding> = Vec::new();
+        let mut number = 0;
+        loop {
+            let from = usize::try_from(reader.position().byte()).unwrap_or(usize::MAX);
+            let more = reader.read_record(&mut record).map_err(|error| {
+                Fault::data("BOT-2105", "a record cannot be read")
+                    .at(self.place(None, lines.line))
+                    .caused_by(error)
+            })?;
+            if !more {
+                break;
+            }
+            let to = usize::try_from(reader.position().byte()).unwrap_or(usize::MAX);
+            // The line break of the record before, and blank lines, are read with this one.
+            let raw = &self.text.as_bytes()[from..to];
+            let blank = raw.iter().take_while(|b| matches!(b, b'\r' | b'\n')).count();
+            let (start, raw) = (from + blank, &raw[blank..]);
+            let line = lines.of(start);
+
+            let Some((names, roles)) = &header else {
+                self.check_quotes(raw, start, None, line, &lines)?;
+                let names: Vec<String> = record.iter().map(|name| name.trim().to_owned()).collect();
+                let place = self.place(None, line);
+                check_names(&names, &place)?;
+                let roles = Roles::recognise(&names, options, &place)?;
+                header = Some((names, roles));
+                continue;
+            };
+            if record.len() == 1 && record[0].trim().is_empty() && names.len() > 1 {
+                continue;
+            }
+            number += 1;
+            self.check_quotes(raw, start, Some(number), line, &lines)?;
+            if record.len() != names.len() {
+                ragged.push(
+                    Finding::new(
+                        "BOT-2105",
+                        Severity::Error,
+                        format!("{} instead of {}", fields(record.len()), names.len()),
+                        self.ragged_help(raw, start, &lines),
+                    )
+                    .at(self.place(Some(number), line)),
+                );
+                continue;
+            }
+            let cells = Cells::of(roles, |column| &record[column]);
+            records.push(cells.record(self.file, number, line)?);
+        }
+        let Some((names, roles)) = header else {
+            return Err(Fault::data("BOT-2102", "the file is empty").at(self.place(None, 1)));
+        };
+        match ragged.as_slice() {
+            [] => Ok((roles.columns(&names), records)),
+            [first, rest @ ..] => {
+                let others = match rest.len() {
+                    0 => String::new(),
+                    1 => ", and 1 more such record".to_owned(),
+                    n => format!(", and {n} more such records"),
+                };
+                let message = format!("a record has {}, as the header has{others}", first.message);
+                Err(Fault::data("BOT-2105", message)
+                    .at(first.place.clone())
+                    .hint(first.help.clone())
+                    .with_findings(ragged))
+            }
+        }
+    }
+
+    fn place(&self, record: Option<u64>, line: u64) -> Place {
+        Place { file: Some(self.file.to_owned()), record, line: Some(line), ..Place::default() }
+    }
+
+    fn check_quotes(
+        &self,
+        raw: &[u8],
+        start: usize,
+        record: Option<u64>,
+        line: u64,
+        lines: &Lines<'_>,
+    ) -> Result<()> {
+        if !raw.contains(&b'"') {
+            return Ok(());
+        }
+        let quote = odd_quote(raw, self.delimiter);
+        let (opened, message) = match quote {
+            None => return Ok(()),
+            Some(Quote::Open(at)) => (at, "a quote opened here is never closed".to_owned()),
+            Some(Quote::Swallows(at, closed)) => (
+                at,
+                format!(
+                    "a quote opened here is closed only on line {}, in the middle of a field",
+                    lines.peek(start + closed)
+                ),
+            ),
+        };
+        let at = start + opened;
+        let line_start = self.text[..at].rfind('\n').map_or(0, |newline| newline + 1);
+        Err(Fault::data("BOT-2106", message)
+            .at(Place {
+                line: Some(lines.peek(at)),
+                column: Some(self.text[line_start..at].chars().count() as u64 + 1),
+                ..self.place(record, line)
+            })
+            .hint("close it, or double each quote that belongs to the text: `\"\"`"))
+    }
+
+    fn ragged_help(&self, raw: &[u8], start: usize, lines: &Lines<'_>) -> String {
+        let first = raw.iter().position(|&b| b == b'"');
+        let last = raw.iter().rposition(|&b| b == b'"');
+        if let (Some(first), Some(last)) = (first, last) {
+            let (first, last) = (lines.peek(start + first), lines.peek(start + last));
+            if first < last {
+                return format!(
+                    "look at the quotes: one opened on line {first} reaches to line {last}"
+                );
+            }
+        }
+        let name = match self.delimiter {
+            b';' => "semicolon",
+            b'\t' => "tab",
+            _ => "comma",
+        };
+        format!("quote a text that holds a {name}: `\"like, this\"`")
+    }
+}
+
+fn fields(n: usize) -> String {
+    if n == 1 { "1 field".to_owned() } else { format!("{n} fields") }
+}
+
+/// Looks for a quote of one record that is not closed where it should be; linear.
+fn odd_quote(raw: &[u8], delimiter: u8) -> Option<Quote> {
+    let mut i = 0;
+    while i < raw.len() {
+        // At the start of a field.
+        if raw[i] == b'"' {
+            let opened = i;
+            let mut newline = false;
+            i += 1;
+            loop {
+                match raw.get(i) {
+                    None => return Some(Quote::Open(opened)),
+                    Some(b'"') if raw.get(i + 1) == Some(&b'"') => i += 2,
+                    Some(b'"') => break,
+                    Some(&byte) => {
+                        newline |= byte == b'\n';
+                        i += 1;
+                    }
+                }
+            }
+            let closed = i;
+            i += 1;
+            let follows = raw.get(i).is_some_and(|&b| b != delimiter && !b"\r\n".contains(&b));
+            if newline && follows {
+                return Some(Quote::Swallows(opened, closed));
+            }
+        }
+        while i < raw.len() && raw[i] != delimiter {
+            i += 1;
+        }
+        i += 1;
+    }
+    None
+}
+
+/// Counts lines on from where it last was; a lone carriage return is a line break too.
+struct Lines<'a> {
+    text: &'a [u8],
+    at: usize,
+    line: u64,
+}
+
+impl Lines<'_> {
+    /// Returns the line of offset `to`, and stays there.
+    fn of(&mut self, to: usize) -> u64 {
+        self.line = self.peek(to);
+        self.at = to;
+        self.line
+    }
+
+    /// Returns the line of offset `to`, which is not before the last one.
+    fn peek(&self, to: usize) -> u64 {
+        let passed = &self.text[self.at..to];
+        let breaks = passed.iter().enumerate().filter(|&(i, &byte)| {
+            byte == b'\n' || (byte == b'\r' && self.text.get(self.at + i + 1) != Some(&b'\n'))
+        });
+        self.line + breaks.count() as u64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn odd_quotes_are_told_from_sloppy_ones() {
+        for (raw, expected) in [
+            ("a,\"b\"\n", None),
+            ("a,\"b \"\"c\"\" d\"\n", None),
+            ("\"a\nb\",c\r\n", None),
+            ("a\"b,c\n", None),
+            ("\"a\" b,c\n", None),
+            ("a,\"b\n", Some(Quote::Open(2))),
+            ("a,\"b\"\"\n", Some(Quote::Open(2))),
+            ("\"a\nb\"c\",d\n", Some(Quote::Swallows(0, 4))),
+        ] {
+            assert_eq!(odd_quote(raw.as_bytes(), b','), expected, "{raw:?}");
+        }
+    }
+}

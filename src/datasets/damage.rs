@@ -1,0 +1,175 @@
+//! What damaged encodings leave behind in a text.
+
+/// Damage found in a text; offsets count characters from 1.
+#[derive(Debug, PartialEq)]
+pub(super) enum Damage {
+    /// The replacement character: what stood there is lost.
+    Replacement {
+        /// How many there are.
+        count: usize,
+        /// Where the first is.
+        at: usize,
+    },
+    /// UTF-8 that was read as Windows-1252 or Latin-1.
+    Mojibake {
+        /// The characters as they stand.
+        seen: String,
+        /// What they must have been.
+        meant: String,
+        /// Where the first is.
+        at: usize,
+    },
+    /// A control character, or one that cannot be seen.
+    Invisible {
+        /// The character.
+        which: char,
+        /// How many such characters there are.
+        count: usize,
+        /// Where the first is.
+        at: usize,
+    },
+}
+
+/// Finds the damage in `text`: at most one of each kind, the first.
+pub(super) fn find(text: &str) -> Vec<Damage> {
+    // Printable ASCII and the usual breaks cannot be damaged: four utterances in five.
+    if text.bytes().all(|b| matches!(b, b' '..=b'~' | b'\n' | b'\r' | b'\t')) {
+        return Vec::new();
+    }
+    let mut damage = Vec::new();
+    let mut replaced = text.chars().enumerate().filter(|&(_, c)| c == '\u{fffd}');
+    if let Some((at, _)) = replaced.next() {
+        damage.push(Damage::Replacement { count: 1 + replaced.count(), at: at + 1 });
+    }
+    if let Some(found) = mojibake(text) {
+        damage.push(found);
+    }
+    let mut before = None;
+    let mut invisible = text.chars().enumerate().filter(|&(_, c)| {
+        let joined = before.replace(c);
+        is_invisible(c, joined)
+    });
+    if let Some((at, which)) = invisible.next() {
+        damage.push(Damage::Invisible { which, count: 1 + invisible.count(), at: at + 1 });
+    }
+    damage
+}
+
+fn is_invisible(c: char, before: Option<char>) -> bool {
+    match c {
+        '\t' | '\n' | '\r' => false,
+        // Joiners make one emoji of several, and shape Persian and Indic words: only Latin has no use for them.
+        '\u{200c}' | '\u{200d}' => before.is_none_or(|before| before < '\u{250}'),
+        c => {
+            c.is_control()
+                || matches!(u32::from(c),
+                    0xad | 0x200b | 0x200e | 0x200f | 0x2028..=0x202e | 0x2060..=0x2064
+                    | 0x2066..=0x206f | 0xfeff | 0xfff9..=0xfffb)
+        }
+    }
+}
+
+/// Finds characters whose Windows-1252 bytes are the UTF-8 of a likely character.
+///
+/// Likely: accented letters and signs of Latin-1, typographic punctuation, the euro sign, emoji, and
+/// the byte-order mark. Rarer ones are left out, for `Ô»` may well be French capitals and a guillemet.
+fn mojibake(text: &str) -> Option<Damage> {
+    let chars: Vec<char> = text.chars().collect();
+    let mut i = 0;
+    while i < chars.len() {
+        let length = match chars[i] {
+            'Â' | 'Ã' => 2,
+            'â' | 'ï' => 3,
+            'ð' => 4,
+            _ => {
+                i += 1;
+                continue;
+            }
+        };
+        let bytes: Option<Vec<u8>> =
+            chars.get(i..i + length).and_then(|run| run.iter().map(|&c| windows_1252(c)).collect());
+        if let Some(meant) = bytes.as_deref().and_then(|bytes| std::str::from_utf8(bytes).ok()) {
+            let likely = meant.chars().all(|c| {
+                matches!(u32::from(c),
+                    0xa0..=0xff | 0x2010..=0x203f | 0x20ac | 0x2122 | 0xfeff | 0x1f300..=0x1faff)
+            });
+            if likely {
+                return Some(Damage::Mojibake {
+                    seen: chars[i..i + length].iter().collect(),
+                    meant: meant.to_owned(),
+                    at: i + 1,
+                });
+            }
+        }
+        i += 1;
+    }
+    None
+}
+
+/// Returns the byte that Windows-1252 (or Latin-1, where that has none) writes `c` as.
+fn windows_1252(c: char) -> Option<u8> {
+    const HIGH: [char; 32] = [
+        '€', '\u{81}', '‚', 'ƒ', '„', '…', '†', '‡', 'ˆ', '‰', 'Š', '‹', 'Œ', '\u{8d}', 'Ž',
+        '\u{8f}', '\u{90}', '‘', '’', '“', '”', '•', '–', '—', '˜', '™', 'š', '›', 'œ', '\u{9d}',
+        'ž', 'Ÿ',
+    ];
+    match u32::from(c) {
+        code @ 0..=0xff => u8::try_from(code).ok(),
+        _ => HIGH.iter().position(|&high| high == c).and_then(|at| u8::try_from(0x80 + at).ok()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What `text` becomes when its UTF-8 is read as Windows-1252.
+    fn misread(text: &str) -> String {
+        let char_of = |b: u8| {
+            (0..=0xffff_u32)
+                .filter_map(char::from_u32)
+                .find(|&c| c > '\u{ff}' && windows_1252(c) == Some(b))
+        };
+        text.bytes().map(|b| char_of(b).unwrap_or(char::from(b))).collect()
+    }
+
+    #[test]
+    fn every_accent_of_french_is_recognised_when_misread() {
+        for meant in "àâäçéèêëîïôöùûüÿœ’“”–…€«»°🙂".chars().filter(|&c| c != 'œ')
+        {
+            let text = format!("un mot {} ici", misread(&meant.to_string()));
+            match find(&text).first() {
+                Some(Damage::Mojibake { meant: guessed, at, .. }) => {
+                    assert_eq!((guessed.as_str(), *at), (meant.to_string().as_str(), 8), "{text}");
+                }
+                other => panic!("{meant}: {text}: {other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn sound_text_is_left_alone() {
+        for text in [
+            "Où est ma commande ? Ça coûte 12 € … « ALLÔ »",
+            "«ALLÔ», «PLUS TÔT», SÃO PAULO, Â, Ã, âge, naïf, GENÈVE",
+            "👩‍👩‍👧 🏳️‍🌈 می‌خواهم",
+            "line\nbreak\ttab\r\n",
+            "नमस्ते 你好 مرحبا",
+        ] {
+            assert_eq!(find(text), [], "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_lost_or_unseen_is_counted_and_placed() {
+        assert_eq!(find("caf\u{fffd} \u{fffd}"), [Damage::Replacement { count: 2, at: 4 }]);
+        assert_eq!(
+            find("a\u{200b}b\u{0}\u{7f}"),
+            [Damage::Invisible { which: '\u{200b}', count: 3, at: 2 }]
+        );
+        assert_eq!(
+            find("wo\u{200d}rd"),
+            [Damage::Invisible { which: '\u{200d}', count: 1, at: 3 }]
+        );
+    }
+}

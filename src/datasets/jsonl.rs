@@ -1,0 +1,129 @@
+//! JSON, one object a line.
+
+use super::{
+    ReadOptions,
+    columns::Roles,
+    read::{Cells, Read, decode},
+};
+use crate::findings::{Fault, Place, Result};
+use serde_json::{Map, Value, error::Category};
+use std::collections::BTreeSet;
+
+/// Reads the JSONL text `bytes`.
+///
+/// # Errors
+/// See [`super::read()`].
+pub(super) fn read(bytes: &[u8], file: &str, options: &ReadOptions) -> Result<Read> {
+    let objects = objects(bytes, file)?;
+    let mut seen = BTreeSet::new();
+    let mut names: Vec<String> = Vec::new();
+    for key in objects.iter().flat_map(|(_, object)| object.keys()) {
+        if seen.insert(key.as_str()) {
+            names.push(key.clone());
+        }
+    }
+    let place = Place { file: Some(file.to_owned()), ..Place::default() };
+    let roles = Roles::recognise(&names, options, &place)?;
+    let mut records = Vec::with_capacity(objects.len());
+    for (i, (line, object)) in objects.iter().enumerate() {
+        let record = i as u64 + 1;
+        let cell = |column: Option<usize>| -> Result<Option<String>> {
+            let Some(name) = column.map(|column| &names[column]) else { return Ok(None) };
+            scalar(object.get(name), name).map_err(|fault| {
+                fault.at(Place { record: Some(record), line: Some(*line), ..place.clone() })
+            })
+        };
+        let entities = roles.entities.and_then(|column| match object.get(&names[column])? {
+            Value::Null => None,
+            // A list as such, or as the text that a table would hold.
+            Value::String(text) => Some(text.clone()),
+            other => Some(other.to_string()),
+        });
+        let text = cell(Some(roles.text))?.unwrap_or_default();
+        let (intent, lang) = (cell(roles.intent)?, cell(roles.lang)?);
+        let cells = Cells {
+            text: &text,
+            intent: intent.as_deref(),
+            lang: lang.as_deref(),
+            entities: entities.as_deref(),
+        };
+        records.push(cells.record(file, record, *line)?);
+    }
+    Ok((roles.columns(&names), records))
+}
+
+fn scalar(value: Option<&Value>, name: &str) -> Result<Option<String>> {
+    match value {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text.clone())),
+        Some(value @ (Value::Number(_) | Value::Bool(_))) => Ok(Some(value.to_string())),
+        Some(other) => {
+            let what = if other.is_array() { "a list" } else { "an object" };
+            let name = crate::text::display(name, 40);
+            Err(Fault::data("BOT-2107", format!("`{name}` is {what}, and a text is wanted"))
+                .hint(format!("write it as `\"{name}\": \"…\"`")))
+        }
+    }
+}
+
+/// Returns the objects of `bytes` with their lines; blank lines are skipped.
+///
+/// # Errors
+/// See [`super::read()`].
+pub(super) fn objects(bytes: &[u8], file: &str) -> Result<Vec<(u64, Map<String, Value>)>> {
+    let text = decode(bytes, file, |valid| {
+        let complete = valid.rfind('\n').map_or("", |at| &valid[..at]);
+        Some(complete.lines().filter(|line| !line.trim().is_empty()).count() as u64 + 1)
+    })?;
+    let mut objects = Vec::new();
+    for (i, line) in text.lines().enumerate() {
+        if line.trim().is_empty() {
+            continue;
+        }
+        let number = i as u64 + 1;
+        let place = Place {
+            file: Some(file.to_owned()),
+            record: Some(objects.len() as u64 + 1),
+            line: Some(number),
+            ..Place::default()
+        };
+        let fault = |message: &str| Fault::data("BOT-2107", message);
+        match serde_json::from_str::<Value>(line) {
+            Ok(Value::Object(object)) => objects.push((number, object)),
+            Ok(other) => {
+                let (what, hint) = match other {
+                    Value::Array(_) => {
+                        ("a list", "write each of its objects on a line of its own: `jq -c '.[]'`")
+                    }
+                    _ => ("no object", "write `{\"text\": \"…\", \"intent\": \"…\"}`"),
+                };
+                return Err(fault(&format!("the line holds {what}, and a JSON object is wanted"))
+                    .at(place)
+                    .hint(hint));
+            }
+            Err(error) => {
+                let place = Place { column: Some(error.column().max(1) as u64), ..place };
+                let fault = match error.classify() {
+                    Category::Eof if line.trim() == "[" || line.trim() == "{" => {
+                        fault("the file is one JSON document, and one object a line is wanted")
+                            .hint("write each object on a line of its own: `jq -c '.[]'`")
+                    }
+                    Category::Eof => fault("the line ends in the middle of a JSON object")
+                        .hint("it may have been cut off: write the line again"),
+                    _ => fault("the line is not JSON")
+                        .hint(format!("look at `{}`", around(line, error.column()))),
+                };
+                return Err(fault.at(place).caused_by(error));
+            }
+        }
+    }
+    Ok(objects)
+}
+
+/// Returns what stands before column `column` (in bytes) of `line`.
+fn around(line: &str, column: usize) -> String {
+    let boundary = |at: usize| (0..=at).rev().find(|&at| line.is_char_boundary(at)).unwrap_or(0);
+    let end = boundary(column.min(line.len()));
+    let start = boundary(end.saturating_sub(30));
+    crate::text::display(&line[start..end], 40)
+}

@@ -1,0 +1,85 @@
+//! Recorded traffic.
+
+use super::{Traffic, TrafficRecord, jsonl, read};
+use crate::{
+    digest::Digest,
+    findings::{Fault, Place, Result},
+    spec::nearest,
+};
+use chrono::{DateTime, Utc};
+use serde_json::{Map, Value};
+use std::path::Path;
+
+/// Reads recorded traffic (JSONL with `at`, `conversation_id`, `text`, optional `truth`).
+///
+/// Records are sorted by `at`; those of one moment stay in the order of the file. Other keys are left alone.
+///
+/// # Errors
+/// As [`super::read()`]; `BOT-2133` (exit 3) for a record that lacks a key, or whose time is not RFC 3339.
+pub fn read_traffic(path: &Path) -> Result<Traffic> {
+    let bytes = read::bytes(path)?;
+    let name = path.display().to_string();
+    let mut records = Vec::new();
+    for (i, (line, object)) in jsonl::objects(&bytes, &name)?.into_iter().enumerate() {
+        let place = Place {
+            file: Some(name.clone()),
+            record: Some(i as u64 + 1),
+            line: Some(line),
+            ..Place::default()
+        };
+        records.push(message(object).map_err(|fault| fault.at(place))?);
+    }
+    records.sort_by_key(|record: &TrafficRecord| record.at);
+    Ok(Traffic { digest: Digest::of(&bytes), name, records })
+}
+
+fn message(mut object: Map<String, Value>) -> Result<TrafficRecord> {
+    let at = required(&mut object, "at")?;
+    let at = DateTime::parse_from_rfc3339(at.trim()).map_err(|error| {
+        Fault::data("BOT-2133", format!("`at` is not a time: `{}`", crate::text::display(&at, 40)))
+            .hint("write it as `2026-10-26T00:06:44Z`")
+            .caused_by(error)
+    })?;
+    let truth = match object.remove("truth") {
+        None | Some(Value::Null) => None,
+        Some(Value::String(truth)) => Some(truth.trim().to_owned()).filter(|t| !t.is_empty()),
+        Some(_) => return Err(no_text("truth")),
+    };
+    Ok(TrafficRecord {
+        at: at.with_timezone(&Utc),
+        conversation_id: required(&mut object, "conversation_id")?,
+        text: required(&mut object, "text")?,
+        truth,
+    })
+}
+
+fn required(object: &mut Map<String, Value>, key: &str) -> Result<String> {
+    match object.remove(key) {
+        Some(Value::String(text)) => Ok(text),
+        Some(_) => Err(no_text(key)),
+        None => {
+            let keys: Vec<String> = object
+                .keys()
+                .map(|there| format!("`{}`", crate::text::display(there, 40)))
+                .collect();
+            let fault = Fault::data(
+                "BOT-2133",
+                format!("`{key}` is missing; the keys are {}", keys.join(", ")),
+            );
+            Err(match nearest(key, object.keys().map(String::as_str)) {
+                Some(near) => fault.hint(format!(
+                    "rename `{}` to `{key}`",
+                    crate::text::display(near, 40)
+                )),
+                None => fault.hint(
+                    "traffic has the keys `at`, `conversation_id`, `text`, and `truth` where it is known",
+                ),
+            })
+        }
+    }
+}
+
+fn no_text(key: &str) -> Fault {
+    Fault::data("BOT-2133", format!("`{key}` is no text"))
+        .hint(format!("write it as `\"{key}\": \"…\"`"))
+}
