@@ -340,10 +340,14 @@ fn against_champion(
         push(format!("not worse than the champion at mcnemar p < {}", exact(alpha)), &|found| {
             let worse = found.challenger_accuracy < found.champion_accuracy;
             let observed = format!(
-                "accuracy {} against {}, p = {}",
+                "accuracy {} against {}, {}",
                 beside(found.challenger_accuracy, found.champion_accuracy),
                 beside(found.champion_accuracy, found.challenger_accuracy),
-                beside(found.mcnemar_p, alpha)
+                if found.mcnemar_p < 0.001 && alpha >= 0.001 {
+                    "p < 0.001".to_owned()
+                } else {
+                    format!("p = {}", beside(found.mcnemar_p, alpha))
+                }
             );
             (observed, !(worse && found.mcnemar_p < alpha))
         });

@@ -1,1 +1,28 @@
-//! To be filled.
+//! One result, one page: HTML that needs nothing but itself, Markdown for a summary, rows for a table.
+//!
+//! In comes a result struct; out goes text. A page has no script, no font, no picture and no address
+//! of elsewhere: it can be mailed, archived, opened without a network. Everything that came from a
+//! user (texts, names) is shortened, made visible and escaped on the way.
+
+mod charts;
+mod decision;
+mod drift;
+mod evaluation;
+pub mod markdown;
+mod matrix;
+pub mod page;
+pub mod rows;
+mod table;
+#[cfg(test)]
+mod tests;
+mod theme;
+mod validation;
+mod wording;
+
+pub use decision::decision_html;
+pub use drift::drift_html;
+pub use evaluation::evaluation_html;
+pub use markdown::{
+    decision_markdown, drift_markdown, evaluation_markdown, gate_markdown, validation_markdown,
+};
+pub use validation::validation_html;

@@ -1,0 +1,202 @@
+//! Small drawings: bars, a reliability diagram, a weight over time.
+
+use super::{
+    page::escape,
+    wording::{count, number, percent},
+};
+use crate::{
+    evaluation::ReliabilityBin,
+    stats::intervals::{LEVEL, wilson},
+};
+
+/// Returns a bar for a share in [0, 1], with the interval around it.
+pub(super) fn share_bar(value: f64, interval: Option<[f64; 2]>) -> String {
+    const WIDTH: f64 = 180.0;
+    let x = |share: f64| share.clamp(0.0, 1.0) * WIDTH;
+    let whisker = interval.map_or_else(String::new, |[lower, upper]| {
+        let (from, to) = (x(lower), x(upper));
+        format!("<path class=\"mark\" d=\"M{from:.1} 3v10M{from:.1} 8H{to:.1}M{to:.1} 3v10\"/>")
+    });
+    let title = match interval {
+        Some([lower, upper]) => {
+            format!("{} [{}, {}]", number(value), number(lower), number(upper))
+        }
+        None => number(value),
+    };
+    format!(
+        "<svg width=\"182\" height=\"16\" viewBox=\"-1 0 182 16\" role=\"img\" aria-label=\"{title}\">\
+         <title>{title}</title><rect class=\"track\" x=\"0\" y=\"11\" width=\"{WIDTH}\" height=\"1\"/>\
+         <rect class=\"bar\" x=\"0\" y=\"5\" width=\"{:.1}\" height=\"6\"/>{whisker}</svg>",
+        x(value)
+    )
+}
+
+/// Returns a bar for a number >= 0 beside its bounds: each is a mark, drawn as a tick.
+pub(super) fn bounded_bar(value: f64, most: f64, marks: &[f64], fill: &str) -> String {
+    const WIDTH: f64 = 150.0;
+    let most = if most > 0.0 && most.is_finite() { most } else { 1.0 };
+    let x = |value: f64| (value / most).clamp(0.0, 1.0) * WIDTH;
+    let ticks: String = marks
+        .iter()
+        .map(|&mark| format!("<path class=\"mark\" d=\"M{:.1} 2v12\"/>", x(mark)))
+        .collect();
+    format!(
+        "<svg width=\"152\" height=\"16\" viewBox=\"-1 0 152 16\" aria-hidden=\"true\">\
+         <rect class=\"track\" x=\"0\" y=\"11\" width=\"{WIDTH}\" height=\"1\"/>\
+         <rect class=\"{}\" x=\"0\" y=\"5\" width=\"{:.1}\" height=\"6\"/>{ticks}</svg>",
+        escape(fill),
+        x(value.max(0.0))
+    )
+}
+
+/// Returns two bars, one above the other: shares of the reference and of current, `most` wide.
+pub(super) fn pair_bar(reference: f64, current: f64, most: f64) -> String {
+    const WIDTH: f64 = 150.0;
+    let most = if most > 0.0 { most } else { 1.0 };
+    let x = |share: f64| (share / most).clamp(0.0, 1.0) * WIDTH;
+    let title = format!("reference {}, current {}", percent(reference), percent(current));
+    format!(
+        "<svg width=\"152\" height=\"18\" viewBox=\"-1 0 152 18\" role=\"img\" aria-label=\"{title}\">\
+         <title>{title}</title><rect class=\"bar\" x=\"0\" y=\"2\" width=\"{:.1}\" height=\"6\"/>\
+         <rect class=\"bar-other\" x=\"0\" y=\"10\" width=\"{:.1}\" height=\"6\"/></svg>",
+        x(reference),
+        x(current)
+    )
+}
+
+/// Returns a reliability diagram: for each bin its accuracy over its mean confidence, with the Wilson
+/// interval, the diagonal of perfect calibration, and below how many samples each bin has.
+pub(super) fn reliability(bins: &[ReliabilityBin]) -> String {
+    const SIDE: f64 = 300.0;
+    const LEFT: f64 = 44.0;
+    const TOP: f64 = 12.0;
+    const BARS: f64 = 46.0;
+    let x = |share: f64| LEFT + share.clamp(0.0, 1.0) * SIDE;
+    let y = |share: f64| TOP + (1.0 - share.clamp(0.0, 1.0)) * SIDE;
+    let (width, floor) = (LEFT + SIDE + 16.0, TOP + SIDE + 34.0 + BARS);
+    let mut out = format!(
+        "<svg class=\"fluid\" viewBox=\"0 0 {width} {}\" role=\"img\" \
+         aria-labelledby=\"reliability-title\" font-size=\"11\">\
+         <title id=\"reliability-title\">Accuracy over confidence, by bin</title>\
+         <rect class=\"frame\" x=\"{LEFT}\" y=\"{TOP}\" width=\"{SIDE}\" height=\"{SIDE}\"/>",
+        floor + 34.0
+    );
+    for tick in [0.0, 0.25, 0.5, 0.75, 1.0] {
+        let (at_x, at_y) = (x(tick), y(tick));
+        out += &format!(
+            "<path class=\"grid\" d=\"M{LEFT} {at_y:.1}h{SIDE}M{at_x:.1} {TOP}v{SIDE}\"/>\
+             <text class=\"quiet-ink\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{tick:.2}</text>\
+             <text class=\"quiet-ink\" x=\"{at_x:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{tick:.2}</text>",
+            LEFT - 6.0,
+            at_y + 4.0,
+            TOP + SIDE + 16.0
+        );
+    }
+    out += &format!(
+        "<path class=\"guide\" d=\"M{:.1} {:.1}L{:.1} {:.1}\"/>",
+        x(0.0),
+        y(0.0),
+        x(1.0),
+        y(1.0)
+    );
+    let most = bins.iter().map(|bin| bin.n).max().unwrap_or(0).max(1) as f64;
+    for bin in bins.iter().filter(|bin| bin.n > 0) {
+        let right = (bin.accuracy * bin.n as f64).round() as u64;
+        let [lower, upper] = wilson(right.min(bin.n), bin.n, LEVEL);
+        let (cx, cy) = (x(bin.confidence), y(bin.accuracy));
+        let height = (bin.n as f64 / most * BARS).max(1.0);
+        out += &format!(
+            "<g><title>confidence {:.2} to {:.2}: {} records, mean confidence {}, accuracy {} [{}, {}]\
+             </title><path class=\"mark\" d=\"M{cx:.1} {:.1}V{:.1}\"/>\
+             <circle class=\"bar\" cx=\"{cx:.1}\" cy=\"{cy:.1}\" r=\"5\"/>\
+             <rect class=\"bar\" x=\"{:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{height:.1}\"/></g>",
+            bin.lower,
+            bin.upper,
+            count(bin.n),
+            number(bin.confidence),
+            number(bin.accuracy),
+            number(lower),
+            number(upper),
+            y(lower),
+            y(upper),
+            x(bin.lower) + 1.0,
+            floor - height,
+            (x(bin.upper) - x(bin.lower) - 2.0).max(1.0)
+        );
+    }
+    let middle = LEFT + SIDE / 2.0;
+    out += &format!(
+        "<path class=\"grid\" d=\"M{LEFT} {floor}h{SIDE}\"/>\
+         <text class=\"quiet-ink\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>\
+         <text x=\"{middle}\" y=\"{:.1}\" text-anchor=\"middle\">confidence, and records a bin below</text>\
+         <text transform=\"translate(11 {:.1}) rotate(-90)\" text-anchor=\"middle\">accuracy</text></svg>",
+        LEFT - 6.0,
+        floor - BARS + 8.0,
+        count(most as u64),
+        floor + 22.0,
+        TOP + SIDE / 2.0
+    );
+    out
+}
+
+/// One point of [`steps`]: seconds since the beginning, and the weight in percent from then on.
+pub(super) type Step = (f64, f64);
+
+/// Returns the challenger's share of traffic over time, as steps; `labels` name the two ends.
+pub(super) fn steps(points: &[Step], labels: [&str; 2]) -> String {
+    const LEFT: f64 = 48.0;
+    const TOP: f64 = 12.0;
+    const WIDTH: f64 = 640.0;
+    const HEIGHT: f64 = 150.0;
+    let last = points.last().map_or(0.0, |point| point.0);
+    let span = if last > 0.0 { last } else { 1.0 };
+    let top = points.iter().map(|point| point.1).fold(0.0_f64, f64::max);
+    let top = if top > 50.0 {
+        100.0
+    } else if top > 0.0 {
+        50.0
+    } else {
+        10.0
+    };
+    let x = |seconds: f64| LEFT + seconds / span * WIDTH;
+    let y = |weight: f64| TOP + (1.0 - weight / top) * HEIGHT;
+    let mut out = format!(
+        "<svg class=\"fluid\" viewBox=\"0 0 {} {}\" role=\"img\" aria-labelledby=\"steps-title\" \
+         font-size=\"12\"><title id=\"steps-title\">Share of conversations on the challenger over time\
+         </title>",
+        LEFT + WIDTH + 16.0,
+        TOP + HEIGHT + 26.0
+    );
+    for tick in [0.0, top / 2.0, top] {
+        out += &format!(
+            "<path class=\"grid\" d=\"M{LEFT} {at:.1}h{WIDTH}\"/>\
+             <text class=\"quiet-ink\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{tick} %</text>",
+            LEFT - 6.0,
+            y(tick) + 4.0,
+            at = y(tick)
+        );
+    }
+    if let Some(first) = points.first() {
+        let mut path = format!("M{:.1} {:.1}", x(first.0), y(first.1));
+        for point in &points[1..] {
+            path += &format!("H{:.1}V{:.1}", x(point.0), y(point.1));
+        }
+        out += &format!("<path class=\"path\" d=\"{path}\"/>");
+        for point in points {
+            out += &format!(
+                "<circle class=\"bar\" cx=\"{:.1}\" cy=\"{:.1}\" r=\"3.5\"/>",
+                x(point.0),
+                y(point.1)
+            );
+        }
+    }
+    out += &format!(
+        "<text class=\"quiet-ink\" x=\"{LEFT}\" y=\"{below:.1}\">{}</text>\
+         <text class=\"quiet-ink\" x=\"{:.1}\" y=\"{below:.1}\" text-anchor=\"end\">{}</text></svg>",
+        escape(labels[0]),
+        LEFT + WIDTH,
+        escape(labels[1]),
+        below = TOP + HEIGHT + 20.0
+    );
+    out
+}
