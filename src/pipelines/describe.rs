@@ -27,18 +27,31 @@ pub struct Provenance {
 
 /// Describes `model`, to be registered as `name` with `files` (by path; `model.botops` is among them).
 #[must_use]
-pub fn manifest(name: &str, model: &IntentModel, files: &[(String, Vec<u8>)], provenance: Provenance) -> Manifest {
+pub fn manifest(
+    name: &str,
+    model: &IntentModel,
+    files: &[(String, Vec<u8>)],
+    provenance: Provenance,
+) -> Manifest {
     let lineage = model.lineage();
     let mut params = BTreeMap::new();
-    flatten("model", &serde_json::to_value(&lineage.spec).expect("a spec is valid JSON"), &mut params);
+    flatten(
+        "model",
+        &serde_json::to_value(&lineage.spec).expect("a spec is valid JSON"),
+        &mut params,
+    );
     let mut files: Vec<ManifestFile> = files
         .iter()
         .map(|(path, bytes)| ManifestFile {
             path: path.clone(),
             digest: Digest::of(bytes),
             size_bytes: bytes.len() as u64,
-            media_type: if path.ends_with(".json") { "application/json" } else { "application/vnd.botops.model" }
-                .to_owned(),
+            media_type: if path.ends_with(".json") {
+                "application/json"
+            } else {
+                "application/vnd.botops.model"
+            }
+            .to_owned(),
         })
         .collect();
     files.sort_by(|a, b| a.path.cmp(&b.path));
@@ -61,7 +74,10 @@ pub fn manifest(name: &str, model: &IntentModel, files: &[(String, Vec<u8>)], pr
 /// Describes utterances (text, declared language) for the drift checks; with a model, also by what it says of them:
 /// its intent (or `fallback`), its confidence, and the share of words it never saw.
 #[must_use]
-pub fn rows<'a>(texts: &'a [(String, Option<String>)], model: Option<&'a IntentModel>) -> Vec<Row<'a>> {
+pub fn rows<'a>(
+    texts: &'a [(String, Option<String>)],
+    model: Option<&'a IntentModel>,
+) -> Vec<Row<'a>> {
     let judged = model.map(|model| {
         let texts: Vec<&str> = texts.iter().map(|(text, _)| text.as_str()).collect();
         let (predictions, _) = model.predict_many(&texts);
@@ -69,7 +85,11 @@ pub fn rows<'a>(texts: &'a [(String, Option<String>)], model: Option<&'a IntentM
             .iter()
             .zip(&texts)
             .map(|(prediction, text)| {
-                let intent = if prediction.fallback { "fallback" } else { model.labels().name(prediction.intent) };
+                let intent = if prediction.fallback {
+                    "fallback"
+                } else {
+                    model.labels().name(prediction.intent)
+                };
                 (intent, prediction.confidence, model.unseen_word_rate(text))
             })
             .collect()
