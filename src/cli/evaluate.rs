@@ -150,8 +150,12 @@ fn refuse_model_as_data(data: &Path) -> Result<()> {
     if !model_arg::names_model(&shown) || (data.exists() && !shown.ends_with(".botops")) {
         return Ok(());
     }
-    Err(Fault::usage("BOT-1003", format!("`{shown}` is a model, and no data was named"))
-        .hint(format!("name the data after it: {} test.csv", paste::word(&shown))))
+    Err(Fault::usage("BOT-1003", format!("`{shown}` is a model, and no data was named")).hint(
+        format!(
+            "name the data after it: `{}`",
+            paste::line(["botops", "evaluate", &shown, "test.csv"])
+        ),
+    ))
 }
 
 /// Suggests what was not done yet.

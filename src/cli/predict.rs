@@ -136,14 +136,17 @@ fn asked(args: &Args, model: Option<&str>, words: &[String]) -> Result<Vec<Asked
             let path = path.display().to_string();
             Err(Fault::usage("BOT-1003", format!("`{first}` was given beside `--data {path}`"))
                 .hint(format!(
-                    "for the file: {}",
+                    "for the file: `{}`",
                     paste::line(["botops", "predict", name, "--data", &path])
                 )))
         }
         (None, []) => Err(Fault::usage("BOT-1003", "no utterance was given")
-            .hint(paste::line(["botops", "predict", name, "where is my parcel?"]))
             .hint(format!(
-                "or a line each on standard input: {}",
+                "give one: `{}`",
+                paste::line(["botops", "predict", name, "where is my parcel?"])
+            ))
+            .hint(format!(
+                "or a line each on standard input: `{}`",
                 paste::line(["botops", "predict", name, "-"])
             ))),
         (None, words) => {

@@ -160,7 +160,7 @@ impl Answer<'_> {
 fn no_name(args: &Args) -> Fault {
     let file = args.model.display().to_string();
     Fault::usage("BOT-1005", "the model has no name")
-        .hint(format!("name it: {}", paste::line(["botops", "push", &file, "--name", "support"])))
+        .hint(format!("name it: `{}`", paste::line(["botops", "push", &file, "--name", "support"])))
         .hint("or set `model: support` in botops.yaml")
 }
 

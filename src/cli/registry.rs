@@ -62,7 +62,7 @@ struct AliasArgs {
     alias: String,
     /// Version to point it to: a number, latest, an alias, or a whole reference
     #[arg(value_name = "VERSION", required_unless_present = "remove", conflicts_with = "remove")]
-    version: Option<String>,
+    to: Option<String>,
     /// Remove it
     #[arg(long)]
     remove: bool,
@@ -225,11 +225,10 @@ fn within(model: &str, version: &str) -> Result<Reference> {
 
 fn alias(context: &Context, registry: &Registry, args: &AliasArgs) -> Result<Outcome> {
     let AliasArgs { model, alias, .. } = args;
-    let to = args.version.as_deref().map(|version| within(model, version)).transpose()?;
+    let to = args.to.as_deref().map(|version| within(model, version)).transpose()?;
     let expect = args.expect.as_deref().map(|version| within(model, version)).transpose()?;
     if alias == CHAMPION {
-        let wanted =
-            args.version.as_ref().map_or_else(|| format!("{model}@latest"), |_| args.shown());
+        let wanted = args.to.as_ref().map_or_else(|| format!("{model}@latest"), |_| args.shown());
         return Err(Fault::policy("BOT-5015", "`champion` moves only by promotion")
             .hint(format!(
                 "promote a version through its canary: `{}`",
@@ -278,7 +277,7 @@ fn alias(context: &Context, registry: &Registry, args: &AliasArgs) -> Result<Out
 impl AliasArgs {
     /// Returns the version as a whole reference, as far as it was given.
     fn shown(&self) -> String {
-        match &self.version {
+        match &self.to {
             Some(version) if version.contains('@') => version.clone(),
             Some(version) => format!("{}@{version}", self.model),
             None => self.model.clone(),
