@@ -11,6 +11,7 @@ mod evaluate;
 mod explain;
 mod gate;
 mod model_arg;
+mod paste;
 mod pipeline;
 mod predict;
 mod progress;

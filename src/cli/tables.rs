@@ -98,3 +98,25 @@ pub(crate) fn seconds(seconds: f64) -> String {
         format!("{seconds:.1}s")
     }
 }
+
+/// Returns a p-value with four decimals, or that it is smaller.
+pub(crate) fn p_value(p: f64) -> String {
+    if p < 0.0001 { "< 0.0001".to_owned() } else { format!("{p:.4}") }
+}
+
+/// Returns a time as people read it, to the second, in UTC.
+pub(crate) fn time(at: &chrono::DateTime<chrono::Utc>) -> String {
+    at.format("%Y-%m-%d %H:%M:%S").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_p_value_is_never_shown_as_zero() {
+        assert_eq!(p_value(1e-9), "< 0.0001");
+        assert_eq!(p_value(0.0001), "0.0001");
+        assert_eq!(p_value(0.04567), "0.0457");
+    }
+}

@@ -4,6 +4,7 @@
 //! outputs are still what it wrote. All of a stage's files appear at once, by one rename, so a
 //! process killed at any instant leaves either the old result or the new one.
 
+mod describe;
 mod events;
 mod plan;
 mod run;
@@ -12,6 +13,7 @@ mod stages;
 mod state;
 mod status;
 
+pub use describe::{Provenance, manifest, rows};
 pub use events::{Event, Ignore, Listener};
 pub use plan::{Plan, Stage};
 pub use run::{

@@ -1,6 +1,7 @@
 //! What each kind of stage does: reads its inputs, calls the module that knows, writes files.
 
 use super::{
+    describe::{Provenance, manifest, rows},
     events::Event,
     plan::{Plan, Stage},
     run::{PromotionRequest, Services, last_run},
@@ -15,11 +16,11 @@ use crate::{
     datasets::{self, Dataset, Expectations, Presence, ReadOptions},
     dialogue::{Dialogue, DialogueSpec},
     digest::Digest,
-    drift::{self, DriftVerdict, Row},
+    drift::{self, DriftVerdict},
     evaluation::{self, Comparison, EvaluationReport, GateReport},
     findings::{Fault, Finding, Result, Severity},
     models::{self, IntentModel, Lineage, ModelSpec, Progress, Sample},
-    registry::{Manifest, ManifestFile, Version},
+    registry::Version,
     report, spec,
 };
 use serde::{Deserialize, Serialize};
@@ -227,7 +228,7 @@ async fn baseline(work: &mut Work<'_>, made: &Path) -> Result<Ended> {
         return Ok((StageVerdict::Failed, "the baseline failed its golden self-test".to_owned()));
     };
     let files = vec![("model.botops".to_owned(), bytes), ("gate.json".to_owned(), crate::digest::canonical_json(&report))];
-    let manifest = manifest(work, name, &model, files.iter(), None, Some(passed.evidence()), &[]);
+    let manifest = manifest(name, &model, &files, provenance(work, passed.evidence()));
     let act = work.services.act("baseline: the model had no champion")?;
     let files = files.into_iter().map(|(path, bytes)| (path, bytes.into())).collect();
     let version = work.services.registry.register(manifest, files, &act).await?;
@@ -357,22 +358,6 @@ fn drift(work: &mut Work<'_>, stage: &DriftStage, made: &Path) -> Result<Ended> 
     Ok((verdict, summary))
 }
 
-/// Describes utterances for the drift checks; with a model, also by what it says of them.
-fn rows<'a>(texts: &'a [(String, Option<String>)], model: Option<&'a IntentModel>) -> Vec<Row<'a>> {
-    drift::rows(texts.iter().map(|(text, lang)| (text.as_str(), lang.as_deref())), model.map(|model| {
-        let texts: Vec<&str> = texts.iter().map(|(text, _)| text.as_str()).collect();
-        let (predictions, _) = model.predict_many(&texts);
-        predictions
-            .iter()
-            .zip(&texts)
-            .map(|(prediction, text)| {
-                let intent = if prediction.fallback { "fallback" } else { model.labels().name(prediction.intent) };
-                (intent, prediction.confidence, model.unseen_word_rate(text))
-            })
-            .collect()
-    }))
-}
-
 async fn push(work: &Work<'_>, stage: &PushStage, made: &Path) -> Result<Ended> {
     let name = work.plan.model.as_deref().expect("a plan that pushes names its model");
     let (model, _) = read_model(work, &stage.model)?;
@@ -394,9 +379,9 @@ async fn push(work: &Work<'_>, stage: &PushStage, made: &Path) -> Result<Ended> 
     if work.folder.file(&evaluate, "comparison.json").exists() {
         files.push(("comparison.json".to_owned(), read_bytes(work, &evaluate, "comparison.json")?));
     }
-    let metrics: Vec<_> = report.metrics.iter().map(|(name, metric)| (name.clone(), *metric)).collect();
-    let run = last_run(work.folder);
-    let manifest = manifest(work, name, &model, files.iter(), run, Some(passed.evidence()), &metrics);
+    let provenance =
+        Provenance { run: last_run(work.folder), metrics: report.metrics, ..provenance(work, passed.evidence()) };
+    let manifest = manifest(name, &model, &files, provenance);
     let act = work.services.act(format!("pipeline {}", work.plan.spec.name))?;
     let files = files.into_iter().map(|(path, bytes)| (path, bytes.into())).collect();
     let version = work.services.registry.register(manifest, files, &act).await?;
@@ -405,41 +390,13 @@ async fn push(work: &Work<'_>, stage: &PushStage, made: &Path) -> Result<Ended> 
     Ok((StageVerdict::Passed, format!("{} ({})", version.reference(), version.manifest_digest.short())))
 }
 
-/// Describes a version to be registered.
-fn manifest<'a>(
-    work: &Work<'_>,
-    name: &str,
-    model: &IntentModel,
-    files: impl Iterator<Item = &'a (String, Vec<u8>)>,
-    run: Option<String>,
-    gates: Option<Digest>,
-    metrics: &[(String, evaluation::Metric)],
-) -> Manifest {
-    let lineage = model.lineage();
-    let mut params = std::collections::BTreeMap::new();
-    super::run::flatten("model", &serde_json::to_value(&lineage.spec).expect("a spec is valid JSON"), &mut params);
-    let mut files: Vec<ManifestFile> = files
-        .map(|(path, bytes)| ManifestFile {
-            path: path.clone(),
-            digest: Digest::of(bytes),
-            size_bytes: bytes.len() as u64,
-            media_type: if path.ends_with(".json") { "application/json" } else { "application/vnd.botops.model" }.to_owned(),
-        })
-        .collect();
-    files.sort_by(|a, b| a.path.cmp(&b.path));
-    Manifest {
-        schema: "botops.model/1".to_owned(),
-        model: name.to_owned(),
-        files,
-        run,
-        data: lineage.data,
-        params,
-        metrics: metrics.iter().cloned().collect(),
-        gates,
-        botops: env!("CARGO_PKG_VERSION").to_owned(),
+/// Returns what a manifest says of this run.
+fn provenance(work: &Work<'_>, gates: Digest) -> Provenance {
+    Provenance {
+        gates: Some(gates),
         git_commit: work.services.code.git_commit.clone(),
         creator: work.services.actor.clone(),
-        intents: model.labels().iter().map(str::to_owned).collect(),
+        ..Provenance::default()
     }
 }
 

@@ -98,4 +98,9 @@ pub(super) const ENTRIES: &[Entry] = &[
         title: "no run, or several, have that id",
         explanation: "A run is named by its whole id, by its unique first characters, or by `latest`. `botops runs list` shows the ids.",
     },
+    Entry {
+        code: "BOT-5030",
+        title: "the store overwrites what is there",
+        explanation: "Everything durable rests on creating an object only if it is not there yet (put-if-absent). This store said yes twice to the same name, so two writers at once could lose one another's entries. Use a local disk, Amazon S3 or a server that honours `If-None-Match: *`; `botops doctor --probe` tells.",
+    },
 ];

@@ -1,0 +1,297 @@
+//! `botops doctor`.
+
+use super::{
+    Exit, Outcome,
+    context::{self, Context},
+    tables,
+};
+use crate::{
+    experiments::{CodeState, Environment},
+    findings::{Fault, FaultKind, Finding, Result, Severity},
+    serving::AdminClient,
+    store::Store,
+    workspace::{Origin, Workspace},
+};
+use serde::Serialize;
+
+/// Where a probe writes its one object; it stays, and is the same at every probe.
+const PROBE: &str = "probes/put-if-absent";
+
+/// Show every setting in force, where it came from, and whether the stores answer.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Also write a probe into each store, to see that it honours put-if-absent
+    #[arg(long)]
+    probe: bool,
+}
+
+#[derive(Serialize)]
+struct Answer {
+    settings: Vec<Shown>,
+    checks: Vec<Check>,
+    code: CodeState,
+    environment: Environment,
+}
+
+/// A setting as it may be shown.
+#[derive(Debug, PartialEq, Serialize)]
+struct Shown {
+    name: String,
+    value: Option<String>,
+    origin: String,
+}
+
+/// Something that should answer.
+#[derive(Serialize)]
+struct Check {
+    name: &'static str,
+    location: String,
+    ok: bool,
+    said: String,
+}
+
+pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
+    let workspace = context.workspace()?;
+    let mut findings = Vec::new();
+    let mut exit = Exit::Done;
+    let mut checks = Vec::new();
+    let stores = [
+        ("registry", "models", &workspace.registry.value),
+        ("experiments", "runs", &workspace.experiments.value),
+    ];
+    for (name, folder, location) in stores {
+        let found = context.wait(store(location, folder, args.probe))?;
+        if let Err(fault) = &found {
+            findings.push(finding(fault, Severity::Error));
+            // Unreachable says more to a caller that retries than whatever else is wrong.
+            if exit == Exit::Done || fault.kind() == FaultKind::Unreachable {
+                exit = fault.into();
+            }
+        }
+        checks.push(Check {
+            name,
+            location: redacted(location),
+            ok: found.is_ok(),
+            said: said(found),
+        });
+    }
+    if let Some(url) = &workspace.admin_url.value {
+        let found = context.wait(server(url, workspace))?;
+        if let Err(fault) = &found {
+            findings.push(finding(fault, Severity::Warning));
+        }
+        checks.push(Check {
+            name: "admin server",
+            location: redacted(url),
+            ok: found.is_ok(),
+            said: said(found),
+        });
+    }
+    let answer = Answer {
+        settings: settings(context, workspace),
+        checks,
+        code: context::code_state(),
+        environment: context::environment(),
+    };
+    let outcome = Outcome::done(&answer, text(&answer)).exit(exit);
+    let outcome = match findings.first() {
+        Some(finding) => outcome.next(format!("botops explain {}", finding.code)),
+        None if !args.probe => outcome.next("botops doctor --probe"),
+        None => outcome,
+    };
+    Ok(outcome.findings(findings))
+}
+
+/// Asks a store for the names under `folder`; with `probe`, also whether it ever overwrites.
+async fn store(location: &str, folder: &str, probe: bool) -> Result<String> {
+    let store = Store::open(location)?;
+    let n = store.folders(folder).await?.len();
+    let answers =
+        format!("answers, {n} {}", if n == 1 { folder.trim_end_matches('s') } else { folder });
+    if !probe {
+        return Ok(answers);
+    }
+    store.create(PROBE, "botops doctor\n".into()).await?;
+    let other = format!("botops doctor, {}\n", ulid::Ulid::generate());
+    let overwrote = store.create(PROBE, other.clone().into()).await?;
+    let kept = store.read(PROBE).await?.is_some_and(|bytes| bytes != other);
+    if overwrote || !kept {
+        return Err(Fault::internal(
+            "BOT-5030",
+            format!("`{}` overwrites what is there", store.url()),
+        )
+        .hint(
+            "use a store that honours put-if-absent: a local disk, Amazon S3, MinIO, Cloudflare R2",
+        )
+        .hint("until then, never let two writers at it"));
+    }
+    Ok(format!("{answers}; writes, and honours put-if-absent"))
+}
+
+/// Asks the admin server for its rollout: any answer is one, but a refused token.
+async fn server(url: &str, workspace: &Workspace) -> Result<String> {
+    let client = AdminClient::new(url, workspace.admin_token.value.as_ref())?;
+    let model = workspace.model.value.as_deref().unwrap_or("model");
+    match client.rollout(model, None).await {
+        Ok(status) => Ok(format!("answers; challenger at {} %", status.weight_percent)),
+        Err(fault) => match fault.code() {
+            "BOT-6034" => Ok("answers; no rollout yet".to_owned()),
+            _ => Err(fault),
+        },
+    }
+}
+
+fn said(found: Result<String>) -> String {
+    found.unwrap_or_else(|fault| format!("{}: {}", fault.code(), fault.message()))
+}
+
+fn finding(fault: &Fault, severity: Severity) -> Finding {
+    Finding {
+        code: fault.code().to_owned(),
+        severity,
+        place: fault.place().clone(),
+        message: fault.message().to_owned(),
+        help: fault.hints().join("; "),
+    }
+}
+
+/// Lists the settings, and the variables outside the workspace that change what happens.
+fn settings(context: &Context, workspace: &Workspace) -> Vec<Shown> {
+    let shown = |name: &str, value: Option<String>, origin: &Origin| Shown {
+        name: name.to_owned(),
+        value,
+        origin: origin_words(origin),
+    };
+    let url = |value: &Option<String>| value.as_deref().map(redacted);
+    let token = workspace.admin_token.value.as_ref().map(|_| "[redacted]".to_owned());
+    let mut settings = vec![
+        Shown {
+            name: "root".to_owned(),
+            value: Some(workspace.root.display().to_string()),
+            origin: if workspace.root.join("botops.yaml").exists() {
+                "botops.yaml"
+            } else {
+                "current folder"
+            }
+            .to_owned(),
+        },
+        shown("model", workspace.model.value.clone(), &workspace.model.origin),
+        shown("registry", Some(redacted(&workspace.registry.value)), &workspace.registry.origin),
+        shown(
+            "experiments",
+            Some(redacted(&workspace.experiments.value)),
+            &workspace.experiments.origin,
+        ),
+        shown("server.admin_url", url(&workspace.admin_url.value), &workspace.admin_url.origin),
+        shown("server.url", url(&workspace.server_url.value), &workspace.server_url.origin),
+        shown("server.admin_token", token, &workspace.admin_token.origin),
+        shown("actor", Some(workspace.actor.value.clone()), &workspace.actor.origin),
+    ];
+    let profile = match &context.global.profile {
+        Some(name) => Some((name.clone(), Origin::Flag("--profile".to_owned()))),
+        None => variable("BOTOPS_PROFILE")
+            .map(|name| (name, Origin::Environment("BOTOPS_PROFILE".to_owned()))),
+    };
+    if let Some((name, origin)) = profile {
+        settings.push(shown("profile", Some(name), &origin));
+    }
+    // (variable, whether it is secret)
+    let variables = [
+        ("AWS_ENDPOINT_URL", false),
+        ("AWS_REGION", false),
+        ("AWS_DEFAULT_REGION", false),
+        ("AWS_ALLOW_HTTP", false),
+        ("AWS_ACCESS_KEY_ID", true),
+        ("AWS_SECRET_ACCESS_KEY", true),
+        ("AWS_SESSION_TOKEN", true),
+        ("SOURCE_DATE_EPOCH", false),
+    ];
+    for (name, is_secret) in variables {
+        if let Some(value) = variable(name) {
+            let value = if is_secret { "[redacted]".to_owned() } else { redacted(&value) };
+            settings.push(shown(name, Some(value), &Origin::Environment(name.to_owned())));
+        }
+    }
+    settings
+}
+
+/// Returns an environment variable; an empty one counts as not set.
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+fn origin_words(origin: &Origin) -> String {
+    match origin {
+        Origin::Default => "default".to_owned(),
+        Origin::File(place) => place.clone(),
+        Origin::Profile(name) => format!("profile {name}"),
+        Origin::Environment(name) => format!("${name}"),
+        Origin::Flag(name) => name.clone(),
+    }
+}
+
+/// Returns a location without what a URL may hold of secrets: a user and password, and a query.
+fn redacted(location: &str) -> String {
+    let Some((scheme, rest)) = location.split_once("://") else { return location.to_owned() };
+    let (rest, query) = match rest.split_once('?') {
+        Some((rest, _)) => (rest, "?[redacted]"),
+        None => (rest, ""),
+    };
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    match authority.rsplit_once('@') {
+        Some((_, host)) => format!("{scheme}://[redacted]@{host}{path}{query}"),
+        None => format!("{scheme}://{rest}{query}"),
+    }
+}
+
+fn text(answer: &Answer) -> String {
+    let rows = answer.settings.iter().map(|setting| {
+        let value = setting.value.clone().unwrap_or_else(|| "-".to_owned());
+        vec![setting.name.clone(), value, setting.origin.clone()]
+    });
+    let mut out = tables::table(&["setting", "value", "from"], rows, &[]);
+    let rows = answer.checks.iter().map(|check| {
+        vec![
+            check.name.to_owned(),
+            if check.ok { "ok" } else { "failed" }.to_owned(),
+            check.said.clone(),
+        ]
+    });
+    out.push_str(&format!("\n{}", tables::table(&["check", "", "what it said"], rows, &[])));
+    let machine = &answer.environment;
+    let git = match (&answer.code.git_commit, answer.code.git_dirty) {
+        (Some(commit), Some(true)) => {
+            format!("{}, with uncommitted changes", commit.get(..12).unwrap_or(commit))
+        }
+        (Some(commit), _) => commit.get(..12).unwrap_or(commit).to_owned(),
+        (None, _) => "no repository here, or git is not installed".to_owned(),
+    };
+    let (plural, ci) =
+        (if machine.cores == 1 { "" } else { "s" }, if machine.ci { ", in CI" } else { "" });
+    out.push_str(&format!(
+        "\nbotops {} on {}, {} core{plural}{ci}\ngit: {git}\n",
+        machine.botops, machine.platform, machine.cores
+    ));
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_location_is_shown_without_its_secrets() {
+        assert_eq!(redacted("registry"), "registry");
+        assert_eq!(redacted("/home/a@b/registry"), "/home/a@b/registry");
+        assert_eq!(redacted("s3://bucket/pre@fix"), "s3://bucket/pre@fix");
+        assert_eq!(redacted("s3://key:secret@bucket/prefix"), "s3://[redacted]@bucket/prefix");
+        assert_eq!(redacted("https://a:b@c@host"), "https://[redacted]@host");
+        assert_eq!(redacted("http://host/path?token=abc"), "http://host/path?[redacted]");
+    }
+
+    #[test]
+    fn an_origin_names_what_to_change() {
+        assert_eq!(origin_words(&Origin::File("botops.yaml:3".to_owned())), "botops.yaml:3");
+        assert_eq!(origin_words(&Origin::Environment("BOTOPS_MODEL".to_owned())), "$BOTOPS_MODEL");
+    }
+}

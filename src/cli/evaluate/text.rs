@@ -1,0 +1,233 @@
+//! An evaluation as text: metrics, classes, confusions, errors, and what changed against another model.
+
+use super::Judged;
+use crate::{
+    cli::tables,
+    evaluation::{ClassMetrics, Comparison, EvaluationReport, Flip},
+    text::display,
+};
+
+/// Most classes that are all listed.
+const MOST_CLASSES: usize = 20;
+/// How many of the worst classes are listed otherwise.
+const WORST_CLASSES: usize = 10;
+/// Widest confusion matrix that is drawn.
+const MOST_COLUMNS: usize = 12;
+/// How many confused pairs are listed otherwise.
+const MOST_PAIRS: usize = 10;
+/// Most code points of an utterance in a table.
+const UTTERANCE: usize = 70;
+
+/// Draws everything, with at most `errors` utterances in each list.
+pub(super) fn evaluation(judged: &Judged, errors: usize) -> String {
+    let report = &judged.report;
+    let mut out = format!(
+        "{} on {}: {} utterances, {} intents\n\n",
+        judged.found.name,
+        judged.data.name,
+        tables::count(report.n),
+        report.intents.len()
+    );
+    out.push_str(&tables::metrics(&report.metrics));
+    out.push_str(&languages(report));
+    out.push('\n');
+    out.push_str(&classes(report));
+    out.push('\n');
+    out.push_str(&confusion(&report.intents, &report.confusion));
+    if let Some(oos) = &report.oos {
+        out.push_str(&format!(
+            "\nout of scope: {} utterances against {} in scope, AUROC {}, {} fall back\n",
+            tables::count(oos.n_oos),
+            tables::count(oos.n_in_scope),
+            tables::metric(&oos.auroc),
+            tables::metric(&oos.fallback_rate)
+        ));
+    }
+    if !report.unknown_intents.is_empty() {
+        out.push_str(&format!(
+            "\nintents the model does not know: {}\n",
+            report.unknown_intents.join(", ")
+        ));
+    }
+    out.push_str(&misclassified(report, errors));
+    if let Some((name, comparison)) = &judged.against {
+        out.push('\n');
+        out.push_str(&against(name, comparison, errors));
+    }
+    out
+}
+
+fn languages(report: &EvaluationReport) -> String {
+    if report.per_language.len() < 2 {
+        return String::new();
+    }
+    let rows = report.per_language.iter().map(|(language, metric)| {
+        vec![
+            language.clone(),
+            format!("{:.3}", metric.value),
+            format!("[{:.3}, {:.3}]", metric.ci95[0], metric.ci95[1]),
+            tables::count(metric.n),
+        ]
+    });
+    format!("\n{}", tables::table(&["language", "accuracy", "95 % interval", "n"], rows, &[1, 3]))
+}
+
+fn class_row(name: &str, class: &ClassMetrics) -> Vec<String> {
+    vec![
+        name.to_owned(),
+        format!("{:.3}", class.precision),
+        format!("{:.3}", class.recall),
+        format!("{:.3}", class.f1),
+        tables::count(class.support),
+    ]
+}
+
+fn classes(report: &EvaluationReport) -> String {
+    let mut classes: Vec<(&String, &ClassMetrics)> = report.per_class.iter().collect();
+    let all = classes.len();
+    if all > MOST_CLASSES {
+        classes.sort_by(|a, b| a.1.f1.total_cmp(&b.1.f1).then(a.0.cmp(b.0)));
+        classes.truncate(WORST_CLASSES);
+    }
+    let rows = classes.iter().map(|(name, class)| class_row(name, class));
+    let averages = ["macro", "weighted", "micro"].iter().filter_map(|name| {
+        Some(class_row(&format!("{name} average"), report.averages.get(*name)?))
+    });
+    let table = tables::table(
+        &["intent", "precision", "recall", "f1", "support"],
+        rows.chain(averages),
+        &[1, 2, 3, 4],
+    );
+    if all > MOST_CLASSES {
+        format!("the {WORST_CLASSES} worst of {all} intents by f1:\n{table}")
+    } else {
+        table
+    }
+}
+
+/// Draws the matrix, or where it is too wide lists the pairs most often confused.
+fn confusion(intents: &[String], counts: &[Vec<u64>]) -> String {
+    if intents.len() > MOST_COLUMNS {
+        return pairs(intents, counts);
+    }
+    let header: Vec<String> = std::iter::once("truth \\ predicted".to_owned())
+        .chain((1..=intents.len()).map(|n| n.to_string()))
+        .collect();
+    let header: Vec<&str> = header.iter().map(String::as_str).collect();
+    let rows = intents.iter().zip(counts).enumerate().map(|(i, (intent, row))| {
+        let cell = |&n: &u64| if n == 0 { ".".to_owned() } else { tables::count(n) };
+        std::iter::once(format!("{} {intent}", i + 1)).chain(row.iter().map(cell)).collect()
+    });
+    let right: Vec<usize> = (1..=intents.len()).collect();
+    tables::table(&header, rows, &right)
+}
+
+fn pairs(intents: &[String], counts: &[Vec<u64>]) -> String {
+    let confused = confused(intents, counts);
+    if confused.is_empty() {
+        return "no intent was taken for another\n".to_owned();
+    }
+    let rows = confused.iter().take(MOST_PAIRS).map(|(truth, predicted, n)| {
+        vec![(*truth).to_owned(), (*predicted).to_owned(), tables::count(*n)]
+    });
+    let table = tables::table(&["truth", "predicted", "n"], rows, &[2]);
+    format!("most often confused, of {} pairs:\n{table}", tables::count(confused.len() as u64))
+}
+
+/// Returns (truth, predicted, how often) of every confusion, the most frequent first, then by name.
+fn confused<'a>(intents: &'a [String], counts: &[Vec<u64>]) -> Vec<(&'a str, &'a str, u64)> {
+    let mut confused: Vec<(&str, &str, u64)> = Vec::new();
+    for (t, (truth, row)) in intents.iter().zip(counts).enumerate() {
+        for (p, (predicted, &n)) in intents.iter().zip(row).enumerate() {
+            if n > 0 && t != p {
+                confused.push((truth, predicted, n));
+            }
+        }
+    }
+    confused.sort_by(|a, b| b.2.cmp(&a.2).then(a.0.cmp(b.0)).then(a.1.cmp(b.1)));
+    confused
+}
+
+fn misclassified(report: &EvaluationReport, most: usize) -> String {
+    let n = report.errors.len();
+    if n == 0 {
+        return "\nnothing was misclassified\n".to_owned();
+    }
+    let mut out = format!("\n{} misclassified", tables::count(n as u64));
+    let shown = n.min(most);
+    if shown == 0 {
+        return out + "\n";
+    }
+    if shown < n {
+        out.push_str(&format!(", the {shown} surest"));
+    }
+    let rows = report.errors.iter().take(shown).map(|error| {
+        vec![
+            error.record.to_string(),
+            error.truth.clone(),
+            error.predicted.clone(),
+            format!("{:.3}", error.confidence),
+            display(&error.text, UTTERANCE),
+        ]
+    });
+    out.push_str(":\n");
+    out.push_str(&tables::table(
+        &["record", "truth", "predicted", "confidence", "text"],
+        rows,
+        &[0, 3],
+    ));
+    out
+}
+
+/// Draws a comparison: accuracies, the exact test, and the flips.
+fn against(name: &str, comparison: &Comparison, most: usize) -> String {
+    let mut out = format!(
+        "against {name} on the same {} utterances: accuracy {:.3} -> {:.3} ({:+.3}), \
+         newly right {}, newly wrong {}, exact McNemar p {}\n",
+        tables::count(comparison.n),
+        comparison.champion_accuracy,
+        comparison.challenger_accuracy,
+        comparison.challenger_accuracy - comparison.champion_accuracy,
+        tables::count(comparison.newly_right.len() as u64),
+        tables::count(comparison.newly_wrong.len() as u64),
+        tables::p_value(comparison.mcnemar_p)
+    );
+    for (title, flips) in
+        [("newly wrong", &comparison.newly_wrong), ("newly right", &comparison.newly_right)]
+    {
+        out.push_str(&flipped(title, flips, most));
+    }
+    out
+}
+
+fn flipped(title: &str, flips: &[Flip], most: usize) -> String {
+    let shown = flips.len().min(most);
+    if shown == 0 {
+        return String::new();
+    }
+    let rows = flips.iter().take(shown).map(|flip| {
+        vec![
+            flip.record.to_string(),
+            flip.truth.clone(),
+            flip.champion.clone(),
+            flip.challenger.clone(),
+            display(&flip.text, UTTERANCE),
+        ]
+    });
+    let table = tables::table(&["record", "truth", "before", "now", "text"], rows, &[0]);
+    let of =
+        if shown < flips.len() { format!(", {shown} of {}", flips.len()) } else { String::new() };
+    format!("{title}{of}:\n{table}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn confusions_are_ordered_by_count_with_truth_first() {
+        let intents = ["b", "a", "c"].map(str::to_owned);
+        let counts = [vec![9, 2, 0], vec![5, 9, 2], vec![0, 0, 9]];
+        assert_eq!(confused(&intents, &counts), [("a", "b", 5), ("a", "c", 2), ("b", "a", 2)]);
+    }
+}

@@ -1,0 +1,232 @@
+//! `botops gate`.
+
+use super::{
+    Exit, Outcome,
+    context::{self, Context},
+    data_args::DataArgs,
+    evaluate::judge,
+    paste, tables,
+};
+use crate::{
+    evaluation::{self, Bound, GateReport, GateSpec, RelativeGate},
+    findings::{Finding, Place, Result, Severity},
+    spec,
+};
+use serde::Serialize;
+use std::path::PathBuf;
+
+/// Judge a model by rules on its evaluation.
+#[derive(Debug, clap::Args)]
+#[command(
+    allow_missing_positional = true,
+    group = clap::ArgGroup::new("judged by").required(true).multiple(true).args(["rules", "min", "max"])
+)]
+pub(crate) struct Args {
+    /// Model: a `.botops` file or a reference such as support@2; default: the workspace's champion
+    model: Option<String>,
+    /// Labelled data: CSV, TSV, JSONL or Parquet
+    data: PathBuf,
+    /// Rules, in YAML (`metrics`, `per_class`, `per_language`, `relative`)
+    #[arg(long, value_name = "FILE")]
+    rules: Option<PathBuf>,
+    /// Require a metric to be at least this, such as accuracy=0.9; repeatable, overrides the file
+    #[arg(long, value_name = "METRIC=VALUE", value_parser = bound)]
+    min: Vec<(String, f64)>,
+    /// Require a metric to be at most this, such as ece=0.1; repeatable, overrides the file
+    #[arg(long, value_name = "METRIC=VALUE", value_parser = bound)]
+    max: Vec<(String, f64)>,
+    /// Champion of the relative rules: a file or a reference
+    #[arg(long, value_name = "MODEL")]
+    against: Option<String>,
+    /// Write the gate report here, in JSON
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Write nothing
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    columns: DataArgs,
+}
+
+#[derive(Serialize)]
+struct Answer<'a> {
+    #[serde(flatten)]
+    gate: &'a GateReport,
+    name: &'a str,
+    data: &'a str,
+    n: u64,
+    against: Option<&'a str>,
+    out: Option<String>,
+}
+
+pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
+    let rules = rules(args)?;
+    let judged =
+        judge(context, args.model.as_deref(), &args.data, &args.columns, args.against.as_deref())?;
+    let gate = evaluation::gate(&rules, &judged.report, judged.comparison())?;
+    let out = args.out.as_ref().filter(|_| !args.dry_run);
+    if let Some(path) = out {
+        let mut bytes = serde_json::to_vec_pretty(&gate).expect("a report is valid JSON");
+        bytes.push(b'\n');
+        context::write_file(path, &bytes)?;
+    }
+    let against = judged.against.as_ref().map(|(name, _)| name.as_str());
+    let mut head = format!("{} on {}", judged.found.name, judged.data.name);
+    if let Some(against) = against {
+        head.push_str(&format!(", against {against}"));
+    }
+    let mut said =
+        format!("{head}: {} utterances\n\n{}", tables::count(judged.report.n), text(&gate));
+    if let Some(path) = out {
+        said.push_str(&format!("wrote {}\n", path.display()));
+    }
+    let answer = Answer {
+        gate: &gate,
+        name: &judged.found.name,
+        data: &judged.data.name,
+        n: judged.report.n,
+        against,
+        out: out.map(|path| path.display().to_string()),
+    };
+    let data = args.data.display().to_string();
+    let name = judged.found.name.as_str();
+    let mut outcome = Outcome::done(&answer, said);
+    if !gate.passed {
+        outcome = outcome.next(paste::line(["botops", "evaluate", name, &data, "--errors", "50"]));
+        return Ok(outcome.exit(Exit::Gate).findings(findings(&gate)));
+    }
+    if rules.relative.is_some_and(|relative| relative != RelativeGate::default())
+        && against.is_none()
+    {
+        // Without a champion its rules hold: say how to have them judged.
+        let file = args.rules.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
+        let words =
+            ["botops", "gate", name, &data, "--rules", &file, "--against", "MODEL@champion"];
+        outcome = outcome.next(paste::line(words));
+    } else if let (None, Some(file)) = (&judged.found.version, &args.rules) {
+        let file = file.display().to_string();
+        outcome =
+            outcome.next(paste::line(["botops", "push", name, "--test", &data, "--rules", &file]));
+    }
+    Ok(outcome)
+}
+
+/// Joins the rules of the file with those of the command line, which win.
+fn rules(args: &Args) -> Result<GateSpec> {
+    let mut rules: GateSpec =
+        args.rules.as_deref().map(spec::read).transpose()?.unwrap_or_default();
+    bound_by(&mut rules, &args.min, |bound, value| bound.min = Some(value));
+    bound_by(&mut rules, &args.max, |bound, value| bound.max = Some(value));
+    Ok(rules)
+}
+
+fn bound_by(rules: &mut GateSpec, bounds: &[(String, f64)], set: fn(&mut Bound, f64)) {
+    for (metric, value) in bounds {
+        set(rules.metrics.entry(metric.clone()).or_default(), *value);
+    }
+}
+
+/// Parses `accuracy=0.9`.
+fn bound(text: &str) -> Result<(String, f64), String> {
+    let (metric, value) =
+        text.split_once('=').ok_or("write a metric and its bound, such as `accuracy=0.9`")?;
+    let metric = metric.trim();
+    if metric.is_empty() {
+        return Err("no metric before the `=`, as in `accuracy=0.9`".to_owned());
+    }
+    match value.trim().parse::<f64>() {
+        Ok(bound) if bound.is_finite() => Ok((metric.to_owned(), bound)),
+        _ => Err(format!("`{}` is not a number, as in `{metric}=0.9`", value.trim())),
+    }
+}
+
+/// Draws each rule with what was observed, then the verdict.
+pub(super) fn text(gate: &GateReport) -> String {
+    let verdict = |passed: bool| if passed { "passed" } else { "failed" }.to_owned();
+    let rows = gate
+        .results
+        .iter()
+        .map(|result| vec![result.rule.clone(), result.observed.clone(), verdict(result.passed)]);
+    let mut out = tables::table(&["rule", "observed", "verdict"], rows, &[]);
+    let failed = gate.results.iter().filter(|result| !result.passed).count();
+    let all = gate.results.len();
+    out.push_str(&match failed {
+        0 if gate.passed => format!("passed: all {all} rules hold\n"),
+        _ => format!("failed: {failed} of {all} rules\n"),
+    });
+    out
+}
+
+/// Returns a finding for each rule that failed.
+pub(super) fn findings(gate: &GateReport) -> Vec<Finding> {
+    let failed = gate.results.iter().filter(|result| !result.passed);
+    failed
+        .map(|result| Finding {
+            code: "BOT-3020".to_owned(),
+            severity: Severity::Error,
+            place: Place::default(),
+            message: format!("gate `{}` failed: {}", result.rule, result.observed),
+            help: "look at the errors behind the number, add examples of what is confused, and train again".to_owned(),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::digest::Digest;
+    use crate::evaluation::GateResult;
+
+    #[test]
+    fn a_bound_is_a_metric_and_a_number() {
+        assert_eq!(bound("accuracy=0.9"), Ok(("accuracy".to_owned(), 0.9)));
+        assert_eq!(bound(" ece = 1e-1 "), Ok(("ece".to_owned(), 0.1)));
+        assert_eq!(
+            bound("accuracy").unwrap_err(),
+            "write a metric and its bound, such as `accuracy=0.9`"
+        );
+        assert_eq!(bound("=0.9").unwrap_err(), "no metric before the `=`, as in `accuracy=0.9`");
+        assert_eq!(
+            bound("accuracy=high").unwrap_err(),
+            "`high` is not a number, as in `accuracy=0.9`"
+        );
+        assert_eq!(
+            bound("accuracy=NaN").unwrap_err(),
+            "`NaN` is not a number, as in `accuracy=0.9`"
+        );
+    }
+
+    #[test]
+    fn bounds_of_the_command_line_win_over_the_file_and_keep_the_other_end() {
+        let mut rules = GateSpec::default();
+        rules.metrics.insert("ece".to_owned(), Bound { min: Some(0.0), max: Some(0.1) });
+        bound_by(
+            &mut rules,
+            &[("ece".to_owned(), 0.05), ("log_loss".to_owned(), 1.0)],
+            |bound, value| {
+                bound.max = Some(value);
+            },
+        );
+        assert_eq!(rules.metrics["ece"], Bound { min: Some(0.0), max: Some(0.05) });
+        assert_eq!(rules.metrics["log_loss"], Bound { min: None, max: Some(1.0) });
+    }
+
+    #[test]
+    fn only_failed_rules_are_findings_and_counted() {
+        let result = |rule: &str, passed| GateResult {
+            rule: rule.to_owned(),
+            observed: "0.5".to_owned(),
+            passed,
+        };
+        let gate = GateReport {
+            schema: "botops.gate/1".to_owned(),
+            model: Digest::of(b"model"),
+            evidence: "evaluation".to_owned(),
+            results: vec![result("accuracy >= 0.900", false), result("ece <= 0.600", true)],
+            passed: false,
+        };
+        let found = findings(&gate);
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].message, "gate `accuracy >= 0.900` failed: 0.5");
+    }
+}

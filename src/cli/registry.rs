@@ -1,0 +1,371 @@
+//! `botops registry`.
+
+mod text;
+
+use super::{
+    Exit, Outcome,
+    context::{self, Context},
+    paste, tables,
+};
+use crate::{
+    digest::Digest,
+    findings::{Fault, Result},
+    registry::{CHAMPION, Event, Reference, Registry, Version},
+    store::Entry,
+};
+use serde::Serialize;
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+/// Look at and move versions and aliases.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Verb {
+    /// List models, or the versions of one
+    List {
+        /// The model; without one, all models are listed
+        model: Option<String>,
+    },
+    /// Show what a version is made of
+    Show {
+        /// Version, such as support@2, support@latest or support@champion
+        reference: String,
+    },
+    /// Show everything that happened to a model: who, when, why
+    Log {
+        /// The model
+        model: String,
+    },
+    /// Point an alias to a version, or remove it
+    Alias(AliasArgs),
+    /// Write a file of a version, verified
+    Pull(PullArgs),
+    /// Check every log and every file it names
+    Verify {
+        /// The model; without one, all are checked
+        model: Option<String>,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+struct AliasArgs {
+    /// The model
+    model: String,
+    /// The alias; `champion` moves only by promotion
+    alias: String,
+    /// Version to point it to: a number, latest, an alias, or a whole reference
+    #[arg(value_name = "VERSION", required_unless_present = "remove", conflicts_with = "remove")]
+    to: Option<String>,
+    /// Remove it
+    #[arg(long)]
+    remove: bool,
+    /// Refuse (exit 5) when it points elsewhere than to this version
+    #[arg(long, value_name = "VERSION", conflicts_with = "remove")]
+    expect: Option<String>,
+    /// Why, for the audit trail
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
+    /// Look, but change nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+#[derive(Debug, clap::Args)]
+struct PullArgs {
+    /// Version, such as support@2, support@latest or support@champion
+    reference: String,
+    /// Where to write it; default: such as support-2.botops
+    #[arg(long, short, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Which of its files
+    #[arg(long, value_name = "NAME", default_value = "model.botops")]
+    file: String,
+    /// Fetch and verify, but write nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// One model of `list`.
+#[derive(Serialize)]
+struct Model {
+    model: String,
+    champion: Option<String>,
+    versions: u64,
+    latest: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Models<'a> {
+    registry: &'a str,
+    models: Vec<Model>,
+}
+
+#[derive(Serialize)]
+struct Versions<'a> {
+    model: &'a str,
+    versions: Vec<Version>,
+}
+
+#[derive(Serialize)]
+struct History<'a> {
+    model: &'a str,
+    entries: &'a [Entry<Event>],
+}
+
+#[derive(Serialize)]
+struct Aliased<'a> {
+    model: &'a str,
+    alias: &'a str,
+    from: Option<String>,
+    to: Option<String>,
+    /// Whether something was written.
+    moved: bool,
+}
+
+#[derive(Serialize)]
+struct Pulled {
+    reference: String,
+    file: String,
+    digest: Digest,
+    size_bytes: u64,
+    out: Option<String>,
+}
+
+pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
+    let registry = context.registry()?;
+    match &args.verb {
+        Verb::List { model: None } => models(context, &registry),
+        Verb::List { model: Some(model) } => versions(context, &registry, model),
+        Verb::Show { reference } => {
+            let version = context.wait(resolve(&registry, reference))??;
+            let reference = version.reference();
+            let outcome = Outcome::done(&version, text::version(&version));
+            Ok(outcome.next(paste::line(["botops", "registry", "pull", &reference])))
+        }
+        Verb::Log { model } => {
+            let entries = context.wait(registry.history(model))??;
+            Ok(Outcome::done(&History { model, entries: &entries }, text::history(&entries)))
+        }
+        Verb::Alias(args) => alias(context, &registry, args),
+        Verb::Pull(args) => pull(context, &registry, args),
+        Verb::Verify { model } => verify(context, &registry, model.as_deref()),
+    }
+}
+
+async fn resolve(registry: &Registry, reference: &str) -> Result<Version> {
+    let reference: Reference = reference.parse()?;
+    registry.resolve(&reference).await
+}
+
+fn models(context: &Context, registry: &Registry) -> Result<Outcome> {
+    let models = context.wait(async {
+        let mut models = Vec::new();
+        for model in registry.models().await? {
+            let versions = registry.versions(&model).await?;
+            let champion = versions
+                .iter()
+                .find(|version| version.aliases.iter().any(|alias| alias == CHAMPION));
+            models.push(Model {
+                champion: champion.map(Version::reference),
+                latest: versions.last().map(Version::reference),
+                versions: versions.len() as u64,
+                model,
+            });
+        }
+        Ok::<_, Fault>(models)
+    })??;
+    let url = registry.store().url();
+    let text = if models.is_empty() {
+        format!("no model is registered in {url}\n")
+    } else {
+        let rows = models.iter().map(|model| {
+            let or_none =
+                |reference: &Option<String>| reference.clone().unwrap_or_else(|| "-".to_owned());
+            let (champion, latest) = (or_none(&model.champion), or_none(&model.latest));
+            vec![model.model.clone(), champion, latest, tables::count(model.versions)]
+        });
+        tables::table(&["model", "champion", "latest", "versions"], rows, &[3])
+    };
+    let next = match models.first() {
+        Some(model) => paste::line(["botops", "registry", "list", &model.model]),
+        None => "botops push model.botops --name support".to_owned(),
+    };
+    Ok(Outcome::done(&Models { registry: url, models }, text).next(next))
+}
+
+fn versions(context: &Context, registry: &Registry, model: &str) -> Result<Outcome> {
+    let versions = context.wait(registry.versions(model))??;
+    let text = text::versions(&versions);
+    let newest = versions.last().map(Version::reference);
+    let outcome = Outcome::done(&Versions { model, versions }, text);
+    Ok(match newest {
+        Some(reference) => outcome.next(paste::line(["botops", "registry", "show", &reference])),
+        None => outcome,
+    })
+}
+
+/// Reads a version within `model`: `2` and `latest` mean `model@2` and `model@latest`.
+fn within(model: &str, version: &str) -> Result<Reference> {
+    let whole = version.contains('@') || version == model;
+    let reference: Reference =
+        if whole { version.parse()? } else { format!("{model}@{version}").parse()? };
+    if reference.model != model {
+        return Err(Fault::usage("BOT-1003", format!("`{version}` is a version of `{}`, not of `{model}`", reference.model))
+            .hint(format!("an alias of `{model}` points to one of its own versions: `botops registry list {model}`")));
+    }
+    Ok(reference)
+}
+
+fn alias(context: &Context, registry: &Registry, args: &AliasArgs) -> Result<Outcome> {
+    let AliasArgs { model, alias, .. } = args;
+    let to = args.to.as_deref().map(|version| within(model, version)).transpose()?;
+    let expect = args.expect.as_deref().map(|version| within(model, version)).transpose()?;
+    if alias == CHAMPION {
+        let wanted = args.to.as_ref().map_or_else(|| format!("{model}@latest"), |_| args.shown());
+        return Err(Fault::policy("BOT-5015", "`champion` moves only by promotion")
+            .hint(format!(
+                "promote a version through its canary: `{}`",
+                paste::line(["botops", "promote", &wanted])
+            ))
+            .hint(format!(
+                "or give back to the one before: `{}`",
+                paste::line(["botops", "rollback", model])
+            )));
+    }
+    let act = context.act(args.reason.clone())?;
+    let (from, to, moved) = context.wait(async {
+        let now = registry.alias(model, alias).await?;
+        let expected = match &expect {
+            Some(reference) => Some(registry.resolve(reference).await?.manifest_digest),
+            None => now.as_ref().map(|version| version.manifest_digest),
+        };
+        let to = match &to {
+            Some(reference) => Some(registry.resolve(reference).await?),
+            None => None,
+        };
+        let there = to.is_some() && manifest(&to) == manifest(&now);
+        if !args.dry_run && !there {
+            match &to {
+                Some(version) => registry.move_alias(alias, version, expected, &act).await?,
+                None => registry.remove_alias(model, alias, &act).await?,
+            }
+        }
+        Ok::<_, Fault>((now, to, !args.dry_run && !there))
+    })??;
+    let (from, to) = (from.as_ref().map(Version::reference), to.as_ref().map(Version::reference));
+    let would = if args.dry_run { " (dry run: nothing was changed)" } else { "" };
+    let text = match (&from, &to) {
+        (Some(from), Some(to)) if from == to => {
+            format!("{alias} already points to {to}: nothing was changed\n")
+        }
+        (Some(from), Some(to)) => format!("{alias}: {from} -> {to}{would}\n"),
+        (None, Some(to)) => format!("{alias}: new -> {to}{would}\n"),
+        (Some(from), None) => format!("{alias}: removed from {from}{would}\n"),
+        (None, None) => format!("{model} has no alias {alias}: nothing was changed\n"),
+    };
+    let answer = Aliased { model, alias, from, to, moved };
+    Ok(Outcome::done(&answer, text).next(paste::line(["botops", "registry", "log", model])))
+}
+
+impl AliasArgs {
+    /// Returns the version as a whole reference, as far as it was given.
+    fn shown(&self) -> String {
+        match &self.to {
+            Some(version) if version.contains('@') => version.clone(),
+            Some(version) => format!("{}@{version}", self.model),
+            None => self.model.clone(),
+        }
+    }
+}
+
+fn manifest(version: &Option<Version>) -> Option<Digest> {
+    version.as_ref().map(|version| version.manifest_digest)
+}
+
+fn pull(context: &Context, registry: &Registry, args: &PullArgs) -> Result<Outcome> {
+    let (version, bytes) = context.wait(async {
+        let version = resolve(registry, &args.reference).await?;
+        let bytes = registry.file(&version, &args.file).await?;
+        Ok::<_, Fault>((version, bytes))
+    })??;
+    let out = args.out.clone().unwrap_or_else(|| default_out(&version, &args.file));
+    if !args.dry_run {
+        context::write_file(&out, &bytes)?;
+    }
+    let digest = Digest::of(&bytes);
+    let answer = Pulled {
+        reference: version.reference(),
+        file: args.file.clone(),
+        digest,
+        size_bytes: bytes.len() as u64,
+        out: (!args.dry_run).then(|| out.display().to_string()),
+    };
+    let shown = out.display().to_string();
+    let text = format!(
+        "{}: {} of {}, {} bytes, {}, verified\n",
+        if args.dry_run { "not written (dry run)" } else { &shown },
+        args.file,
+        answer.reference,
+        tables::count(answer.size_bytes),
+        digest.short()
+    );
+    let outcome = Outcome::done(&answer, text);
+    if args.dry_run || args.file != "model.botops" || !shown.ends_with(".botops") {
+        return Ok(outcome);
+    }
+    Ok(outcome.next(paste::line(["botops", "predict", &shown, "hello"])))
+}
+
+/// Returns `support-2.botops` for the model file, `support-2-gate.json` for another.
+fn default_out(version: &Version, file: &str) -> PathBuf {
+    let stem = format!("{}-{}", version.model, version.number);
+    match file {
+        "model.botops" => PathBuf::from(format!("{stem}.botops")),
+        // A file's name in a manifest is data: only its last part may become a name here.
+        other => {
+            let name =
+                Path::new(other).file_name().map_or("file".into(), |name| name.to_string_lossy());
+            PathBuf::from(format!("{stem}-{name}"))
+        }
+    }
+}
+
+fn verify(context: &Context, registry: &Registry, model: Option<&str>) -> Result<Outcome> {
+    let verification = context.wait(registry.verify(model))??;
+    let problems = verification.problems.len();
+    let mut text = tables::findings(&verification.problems, 20);
+    text.push_str(&format!(
+        "{}: {} log entries and {} blobs checked in {}, {}\n",
+        if problems == 0 { "verified" } else { "failed" },
+        tables::count(verification.entries),
+        tables::count(verification.blobs),
+        registry.store().url(),
+        match problems {
+            0 => "nothing is wrong".to_owned(),
+            1 => "1 problem".to_owned(),
+            n => format!("{} problems", tables::count(n as u64)),
+        }
+    ));
+    let exit = if problems == 0 { Exit::Done } else { Exit::Gate };
+    let mut outcome = Outcome::done(&verification, text).exit(exit);
+    if let Some(problem) = verification.problems.first() {
+        outcome = outcome.next(paste::line(["botops", "explain", &problem.code]));
+    }
+    Ok(outcome.findings(verification.problems))
+}
+
+/// Numbers the versions a log names: manifest to number, from 1.
+fn numbers(entries: &[Entry<Event>]) -> BTreeMap<Digest, u64> {
+    let registered = entries.iter().filter_map(|entry| match &entry.payload.action {
+        crate::registry::Action::Registered { manifest } => Some(*manifest),
+        _ => None,
+    });
+    registered.zip(1..).collect()
+}

@@ -1,0 +1,155 @@
+//! Versions, manifests and histories as text.
+
+use super::numbers;
+use crate::{
+    cli::{runs, tables},
+    digest::Digest,
+    registry::{Action, Event, Version},
+    store::Entry,
+};
+use std::collections::BTreeMap;
+
+/// Draws the versions of a model, the newest first.
+pub(super) fn versions(versions: &[Version]) -> String {
+    let rows = versions.iter().rev().map(|version| {
+        let accuracy = version.manifest.metrics.get("accuracy");
+        vec![
+            version.reference(),
+            version.aliases.join(", "),
+            version.manifest.run.clone().unwrap_or_else(|| "-".to_owned()),
+            accuracy.map_or("-".to_owned(), |metric| format!("{:.3}", metric.value)),
+            version.actor.clone(),
+            tables::time(&version.registered_at),
+        ]
+    });
+    tables::table(&["version", "aliases", "run", "accuracy", "by", "registered (UTC)"], rows, &[3])
+}
+
+/// Draws one version.
+pub(super) fn version(version: &Version) -> String {
+    let manifest = &version.manifest;
+    let mut out = format!(
+        "{} ({})\nregistered {} UTC by {}\n",
+        version.reference(),
+        version.manifest_digest,
+        tables::time(&version.registered_at),
+        version.actor
+    );
+    let said = [
+        ("aliases", (!version.aliases.is_empty()).then(|| version.aliases.join(", "))),
+        ("run", manifest.run.clone()),
+        ("data", manifest.data.map(|digest| digest.to_string())),
+        ("gates", Some(manifest.gates.map_or("none".to_owned(), |digest| digest.to_string()))),
+        ("code", manifest.git_commit.clone()),
+        ("made by", Some(format!("{}, botops {}", manifest.creator, manifest.botops))),
+        ("intents", Some(format!("{}: {}", manifest.intents.len(), manifest.intents.join(", ")))),
+    ];
+    for (name, value) in said {
+        if let Some(value) = value {
+            out.push_str(&format!("{name}: {}\n", crate::text::display(&value, 400)));
+        }
+    }
+    let files = manifest.files.iter().map(|file| {
+        vec![
+            file.path.clone(),
+            tables::count(file.size_bytes),
+            file.media_type.clone(),
+            file.digest.to_string(),
+        ]
+    });
+    out.push_str(&format!(
+        "\n{}",
+        tables::table(&["file", "bytes", "type", "digest"], files, &[1])
+    ));
+    if !manifest.metrics.is_empty() {
+        out.push_str(&format!("\n{}", tables::metrics(&manifest.metrics)));
+    }
+    out.push_str(&runs::pairs(["param", "value"], runs::params(&manifest.params)));
+    out
+}
+
+/// Draws a log, the oldest entry first; `chain` is the digest of the entry before.
+pub(super) fn history(entries: &[Entry<Event>]) -> String {
+    let numbers = numbers(entries);
+    let rows = entries.iter().map(|entry| {
+        let event = &entry.payload;
+        vec![
+            entry.seq.to_string(),
+            tables::time(&event.at),
+            event.actor.clone(),
+            happened(&event.action, &numbers),
+            event.reason.clone(),
+            entry.previous.map_or("-".to_owned(), |digest| digest.short()),
+        ]
+    });
+    tables::table(&["n", "when (UTC)", "who", "what", "why", "chain"], rows, &[0])
+}
+
+/// Says what happened, versions by number.
+fn happened(action: &Action, numbers: &BTreeMap<Digest, u64>) -> String {
+    let version = |digest: &Digest| match numbers.get(digest) {
+        Some(number) => format!("@{number}"),
+        None => digest.short(),
+    };
+    match action {
+        Action::Registered { manifest } => {
+            format!("registered {} ({})", version(manifest), manifest.short())
+        }
+        Action::AliasMoved { alias, from, to, evidence } => {
+            let from = from.as_ref().map_or("new".to_owned(), version);
+            let evidence =
+                evidence.map_or(String::new(), |digest| format!(", gates {}", digest.short()));
+            format!("{alias}: {from} -> {}{evidence}", version(to))
+        }
+        Action::AliasRemoved { alias, from } => format!("{alias}: removed from {}", version(from)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chrono::DateTime;
+
+    fn entry(seq: u64, action: Action) -> Entry<Event> {
+        let event = Event {
+            at: DateTime::from_timestamp(1_767_603_600, 0).unwrap(),
+            actor: "ada".to_owned(),
+            reason: "better".to_owned(),
+            action,
+        };
+        Entry { schema: "botops.log/1".to_owned(), seq, previous: None, payload: event }
+    }
+
+    #[test]
+    fn a_log_names_versions_by_the_order_of_their_registration() {
+        let [first, second, foreign] = [&b"first"[..], b"second", b"foreign"].map(Digest::of);
+        let entries = [
+            entry(1, Action::Registered { manifest: first }),
+            entry(
+                2,
+                Action::AliasMoved {
+                    alias: "champion".to_owned(),
+                    from: None,
+                    to: first,
+                    evidence: Some(foreign),
+                },
+            ),
+            entry(3, Action::Registered { manifest: second }),
+        ];
+        let numbers = numbers(&entries);
+        let said: Vec<String> =
+            entries.iter().map(|entry| happened(&entry.payload.action, &numbers)).collect();
+        assert_eq!(said[0], format!("registered @1 ({})", first.short()));
+        assert_eq!(said[1], format!("champion: new -> @1, gates {}", foreign.short()));
+        assert_eq!(said[2], format!("registered @2 ({})", second.short()));
+        let moved = Action::AliasMoved {
+            alias: "beta".to_owned(),
+            from: Some(second),
+            to: foreign,
+            evidence: None,
+        };
+        assert_eq!(happened(&moved, &numbers), format!("beta: @2 -> {}", foreign.short()));
+        let removed = Action::AliasRemoved { alias: "beta".to_owned(), from: second };
+        assert_eq!(happened(&removed, &numbers), "beta: removed from @2");
+    }
+}
