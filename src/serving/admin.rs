@@ -178,7 +178,7 @@ async fn with_model(
         Some(canary) => canary
             .read("latest", |active, _| RolloutLine {
                 id: active.rollout.id.clone(),
-                phase: super::decision::phase_name(&active.rollout.phase),
+                phase: active.rollout.phase.name(),
                 revision: active.rollout.revision,
             })
             .await
@@ -237,7 +237,7 @@ async fn tell_rollout(
 ) -> Result<Response, Problem> {
     let told = canary
         .read(id, |active, decision| RolloutStatus {
-            weight_percent: active.rollout.weight() * 100.0,
+            weight_percent: active.rollout.weight_percent(),
             rollout: active.rollout.clone(),
             decision,
         })

@@ -5,7 +5,6 @@
 //! the challenger before anything is waited for.
 
 use super::{
-    decision::{decision, phase_name, phase_number, same_place},
     exchange::App,
     home::{Deployment, Home},
     slot::{Served, Split},
@@ -38,13 +37,7 @@ const DRAIN: Duration = Duration::from_secs(30);
 pub(super) struct Active {
     /// Its state.
     pub(super) rollout: Rollout,
-    /// The plan it was asked for with.
-    pub(super) spec: RolloutSpec,
-    /// Its history.
-    pub(super) transitions: Vec<TransitionRecord>,
-    /// Conversations counted: `[primary, canary]`.
-    pub(super) units: [u64; 2],
-    interval: Duration,
+    transitions: Vec<TransitionRecord>,
     challenger: Option<Arc<Served>>,
     slow_bound: Option<Duration>,
     /// Seen, but not written down: the store failed.
@@ -110,9 +103,7 @@ impl Canary {
             return Ok(());
         };
         let rollout = last.rollout.clone().expect("it was looked for");
-        let spec = last.spec.clone().unwrap_or_default();
-        let mut active = Active::new(rollout, spec, last.actor.clone())?;
-        active.units = last.units;
+        let mut active = Active::new(rollout, last.actor.clone());
         active.slow_bound = last.slow_bound_seconds.map(Duration::from_secs_f64);
         active.transitions = history(log, &active.rollout.id);
         let mut state = self.state.lock().await;
@@ -150,7 +141,7 @@ impl Canary {
         self.event(
             "info",
             "rollout",
-            format!("{id} goes on in phase {}", phase_name(&active.rollout.phase)),
+            format!("{id} goes on in phase {}", active.rollout.phase.name()),
         );
         state.active = Some(active);
         drop(state);
@@ -193,7 +184,8 @@ impl Canary {
     async fn interval(&self) -> Option<Duration> {
         let state = self.state.lock().await;
         let active = state.active.as_ref()?;
-        (active.is_driven() || !active.unwritten.is_empty()).then_some(active.interval)
+        (active.is_driven() || !active.unwritten.is_empty())
+            .then_some(active.interval())
     }
 
     /// Serves the champion of the registry when it was moved by someone else.
@@ -287,11 +279,11 @@ impl Canary {
             asked.reason,
             now,
         );
-        let transition = rollout::advance(&rollout, &Observation::default(), now);
+        let transition = rollout::advance(&rollout, &looked(now), now);
         if matches!(mode, Mode::Dry) {
             return Ok((transition, Started::New));
         }
-        self.launch(&mut state, rollout, spec, asked.actor, now).await?;
+        self.launch(&mut state, rollout, asked.actor, now).await?;
         let active = state.active.as_ref().expect("it was just put there");
         Ok((standing(&active.rollout, Effect::None), Started::New))
     }
@@ -300,30 +292,29 @@ impl Canary {
     ///
     /// # Errors
     /// Those of the store.
-    pub(super) async fn launch_rehearsed(&self, rollout: Rollout, spec: RolloutSpec) -> Result<()> {
+    pub(super) async fn launch_rehearsed(&self, rollout: Rollout) -> Result<()> {
         let mut state = self.state.lock().await;
         let (actor, now) = (rollout.actor.clone(), self.app.clock.now());
-        self.launch(&mut state, rollout, spec, actor, now).await
+        self.launch(&mut state, rollout, actor, now).await
     }
 
     async fn launch(
         &self,
         state: &mut State,
         rollout: Rollout,
-        spec: RolloutSpec,
         actor: String,
         now: DateTime<Utc>,
     ) -> Result<()> {
-        let mut active = Active::new(rollout, spec, actor)?;
+        let mut active = Active::new(rollout, actor);
         // Fixed before the canary; a rehearsal's latency is not the traffic's.
         active.slow_bound = if self.rehearsal { None } else { self.app.metrics.slow_bound() };
         self.set_slow_bound(active.slow_bound);
         self.app.observer.clear();
         self.aborting.store(false, Ordering::SeqCst);
-        active.record(now, &active.rollout.reason.clone());
+        active.transitions.push(TransitionRecord::new(&active.rollout, &active.rollout.reason));
         let entry = active.entry(&active.rollout, &active.rollout.reason, now);
         self.home.write_down(entry).await?;
-        let transition = rollout::advance(&active.rollout, &Observation::default(), now);
+        let transition = rollout::advance(&active.rollout, &looked(now), now);
         state.active = Some(active);
         self.woken.notify_one();
         self.apply(state, transition, now).await
@@ -450,8 +441,6 @@ impl Canary {
             phase: "none".to_owned(),
             weight_percent: 0.0,
             rollout: None,
-            spec: None,
-            units: [0, 0],
             slow_bound_seconds: None,
         };
         self.home.write_down(deployment).await?;
@@ -478,34 +467,28 @@ impl Canary {
             return Ok(false);
         }
         let now = self.app.clock.now();
-        let unfinished = match active.rollout.phase {
-            Phase::Loading => Some(Effect::Load),
-            Phase::Promoting => Some(Effect::Promote),
-            Phase::RollingBack { .. } => Some(Effect::RollBack),
-            _ => None,
-        };
-        if let Some(effect) = unfinished {
-            let transition = standing(&active.rollout, effect);
+        let unfinished = active.rollout.pending_effect();
+        if matches!(unfinished, Effect::Load | Effect::Promote | Effect::RollBack) {
+            let transition = standing(&active.rollout, unfinished);
             return self.perform(&mut state, transition, now).await.map(|()| true);
         }
         let seen = merge(
             std::mem::take(&mut active.carry),
-            self.app.observer.drain(active.rollout.weight()),
+            self.app.observer.drain(active.rollout.weight(), now),
         );
         let transition = rollout::advance(&active.rollout, &seen, now);
-        let decided = transition.effect != Effect::None
-            || !same_place(&active.rollout.phase, &transition.next.phase);
-        if !decided && seen == Observation::default() {
+        let decided = transition.is_decided();
+        let nothing = Observation { observed_at: seen.observed_at, ..Observation::default() };
+        if !decided && seen == nothing {
+            // That someone looked is not worth an entry.
+            active.rollout = transition.next;
             return Ok(false);
         }
-        let (revision, units) = (active.rollout.revision, active.units);
-        active.units[0] += seen.primary_units;
-        active.units[1] += seen.canary_units;
-        let judged = matches!(transition.effect, Effect::RollBack);
+        let before = active.rollout.judge.clone();
+        let judged = transition.effect == Effect::RollBack;
         let outcome = self.apply(&mut state, transition, now).await;
         let active = state.active.as_mut().expect("it stays until another one starts");
-        if outcome.is_err() && active.rollout.revision == revision {
-            active.units = units;
+        if outcome.is_err() && active.rollout.judge == before {
             active.carry = seen;
         } else {
             self.app.metrics.conversations([seen.primary_units, seen.canary_units]);
@@ -522,9 +505,7 @@ impl Canary {
         let Some(active) = state.active.as_ref().filter(|active| active.is_driven()) else {
             return false;
         };
-        let transition = rollout::advance(&active.rollout, &Observation::default(), now);
-        transition.effect != Effect::None
-            || !same_place(&active.rollout.phase, &transition.next.phase)
+        rollout::advance(&active.rollout, &looked(now), now).is_decided()
     }
 
     /// Writes `transition` down, then does what it says; for a rollback the other way round.
@@ -557,16 +538,15 @@ impl Canary {
             Err(_) if backwards => active.unwritten.push(entry),
             Err(fault) => return Err(fault),
         }
-        let moved = !same_place(&active.rollout.phase, &transition.next.phase);
         active.rollout = transition.next.clone();
         self.revision.store(active.rollout.revision, Ordering::SeqCst);
-        if moved {
-            active.record(now, &transition.reason);
+        if transition.is_decided() {
+            active.transitions.push(transition.record());
             let message = format!(
                 "{} is {} at {:.1} %: {}",
                 active.rollout.id,
-                phase_name(&active.rollout.phase),
-                active.rollout.weight() * 100.0,
+                active.rollout.phase.name(),
+                active.rollout.weight_percent(),
                 transition.reason,
             );
             self.event("info", "rollout", message);
@@ -713,7 +693,7 @@ impl Canary {
 
     fn show(&self, active: &Active) {
         let metrics = &self.app.metrics;
-        metrics.phase.set(phase_number(&active.rollout.phase));
+        metrics.phase.set(i64::from(active.rollout.phase.number()));
         metrics.weight.set(active.rollout.weight());
         metrics.evidence(&active.rollout.evidence());
     }
@@ -743,7 +723,8 @@ impl Canary {
     ) -> Result<T> {
         let mut state = self.state.lock().await;
         let active = named(state.active.as_mut(), id)?;
-        let decision = decision(&active.rollout, &active.transitions, active.units, self.rehearsal);
+        let decision =
+            Decision::new(&active.rollout, active.transitions.clone(), self.rehearsal);
         Ok(read(active, decision))
     }
 }
@@ -778,23 +759,17 @@ pub struct Restored {
 }
 
 impl Active {
-    fn new(rollout: Rollout, spec: RolloutSpec, actor: String) -> Result<Self> {
-        let interval = humantime::parse_duration(&spec.interval).map_err(|error| {
-            Fault::usage("BOT-6001", format!("`interval` is no duration: {error}"))
-        })?;
-        Ok(Self {
+    fn new(rollout: Rollout, actor: String) -> Self {
+        Self {
             rollout,
-            spec,
             transitions: Vec::new(),
-            units: [0, 0],
-            interval: interval.max(Duration::from_millis(10)),
             challenger: None,
             slow_bound: None,
             carry: Observation::default(),
             unwritten: Vec::new(),
             actor,
             lost: false,
-        })
+        }
     }
 
     /// Returns whether it is under way, and driven from here.
@@ -804,16 +779,7 @@ impl Active {
 
     /// Returns the time between its ticks.
     pub(super) fn interval(&self) -> Duration {
-        self.interval
-    }
-
-    fn record(&mut self, at: DateTime<Utc>, reason: &str) {
-        self.transitions.push(TransitionRecord {
-            at,
-            phase: phase_name(&self.rollout.phase).to_owned(),
-            weight_percent: self.rollout.weight() * 100.0,
-            reason: reason.to_owned(),
-        });
+        self.rollout.policy.interval()
     }
 
     fn entry(&self, next: &Rollout, reason: &str, at: DateTime<Utc>) -> Deployment {
@@ -825,11 +791,9 @@ impl Active {
             reason: reason.to_owned(),
             model: next.model.clone(),
             primary: if promoted { next.challenger } else { next.champion },
-            phase: phase_name(&next.phase).to_owned(),
-            weight_percent: next.weight() * 100.0,
+            phase: next.phase.name().to_owned(),
+            weight_percent: next.weight_percent(),
             rollout: Some(next.clone()),
-            spec: Some(self.spec.clone()),
-            units: self.units,
             slow_bound_seconds: self.slow_bound.map(|bound| bound.as_secs_f64()),
         }
     }
@@ -860,25 +824,18 @@ fn standing(rollout: &Rollout, effect: Effect) -> Transition {
     Transition { next: rollout.clone(), effect, verdict: Verdict::Hold, reason: String::new() }
 }
 
-/// The history of rollout `id`: one line each time the log shows it at another place of its plan.
+/// The history of rollout `id`: the entries that decided something.
 fn history(log: &[Deployment], id: &str) -> Vec<TransitionRecord> {
-    let mut records: Vec<TransitionRecord> = Vec::new();
-    let mut before: Option<&Phase> = None;
-    for deployment in log {
-        let Some(rollout) = deployment.rollout.as_ref().filter(|rollout| rollout.id == id) else {
-            continue;
-        };
-        if before.is_none_or(|before| !same_place(before, &rollout.phase)) {
-            records.push(TransitionRecord {
-                at: deployment.at,
-                phase: deployment.phase.clone(),
-                weight_percent: deployment.weight_percent,
-                reason: deployment.reason.clone(),
-            });
-        }
-        before = Some(&rollout.phase);
-    }
-    records
+    log.iter()
+        .filter_map(|deployment| Some((deployment, deployment.rollout.as_ref()?)))
+        .filter(|(deployment, rollout)| rollout.id == id && !deployment.reason.is_empty())
+        .map(|(deployment, rollout)| TransitionRecord::new(rollout, &deployment.reason))
+        .collect()
+}
+
+/// Nothing was seen, and someone looked.
+fn looked(now: DateTime<Utc>) -> Observation {
+    Observation { observed_at: Some(now), ..Observation::default() }
 }
 
 fn merge(mut before: Observation, after: Observation) -> Observation {

@@ -6,7 +6,7 @@ use crate::{
     findings::{Fault, FaultKind, Result},
     models::IntentModel,
     registry::{Act, CHAMPION, Reference, Registry, Selector, Version},
-    rollout::{Rollout, RolloutSpec},
+    rollout::Rollout,
     store::{Appended, Entry, Log, Store},
 };
 use async_trait::async_trait;
@@ -36,10 +36,6 @@ pub struct Deployment {
     pub weight_percent: f64,
     /// The whole rollout, judge included; none for a rollback without one.
     pub rollout: Option<Rollout>,
-    /// The plan it was asked for with.
-    pub spec: Option<RolloutSpec>,
-    /// Conversations counted so far: `[primary, canary]`.
-    pub units: [u64; 2],
     /// Answers slower than this are slow; fixed when the rollout began.
     pub slow_bound_seconds: Option<f64>,
 }

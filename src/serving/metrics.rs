@@ -1,6 +1,6 @@
 //! What `/metrics` says, in OpenMetrics text: atomics on the request path, labels from closed sets only.
 
-use crate::rollout::{Arm, Evidence, FailureKind};
+use crate::rollout::{Arm, Evidence};
 use prometheus_client::{
     encoding::{EncodeLabelSet, EncodeMetric, MetricEncoder, text::encode},
     metrics::{MetricType, TypedMetric, counter::Counter, family::Family, gauge::Gauge},
@@ -172,17 +172,6 @@ pub(super) fn arm_name(arm: Arm) -> &'static str {
     }
 }
 
-/// The name of a failure kind in labels.
-pub(super) fn kind_name(kind: FailureKind) -> &'static str {
-    match kind {
-        FailureKind::Error => "error",
-        FailureKind::Fallback => "fallback",
-        FailureKind::Wrong => "wrong",
-        FailureKind::Slow => "slow",
-        FailureKind::Disagreement => "disagreement",
-    }
-}
-
 impl Metrics {
     /// Starts counting for `model`.
     pub(super) fn new(model: &str) -> Self {
@@ -296,7 +285,7 @@ impl Metrics {
     /// Shows the judge's evidence.
     pub(super) fn evidence(&self, evidence: &[Evidence]) {
         for one in evidence {
-            let metric = kind_name(one.kind);
+            let metric = one.kind.name();
             for (side, value) in [("rollback", one.log_e_rollback), ("promote", one.log_e_promote)]
             {
                 self.log_e.get_or_create(&EvidenceLabels { metric, side }).set(value);

@@ -15,7 +15,6 @@ mod canary;
 mod chat;
 mod client;
 mod clock;
-mod decision;
 mod exchange;
 mod feedback;
 mod home;

@@ -7,7 +7,6 @@
 //!   twice as many are kept, with the last [`MESSAGES_REMEMBERED`] answers of each; one that was
 //!   forgotten and comes back is a new unit, and feedback on it is not counted
 
-use super::clock::from_micros;
 use crate::{
     labels::OOS,
     rollout::{Arm, FailureCount, FailureKind, Observation},
@@ -16,10 +15,7 @@ use chrono::{DateTime, Utc};
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
     hash::{BuildHasher, Hash},
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicI64, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 /// Conversations remembered at least.
@@ -27,7 +23,8 @@ pub(super) const REMEMBERED: usize = 100_000;
 /// Answers remembered of each conversation.
 pub(super) const MESSAGES_REMEMBERED: usize = 16;
 const SHARDS: usize = 16;
-const NEVER: i64 = i64::MIN;
+/// Shares are told apart to the billionth.
+const BILLION: f64 = 1e9;
 
 /// One answered message.
 pub(super) struct Told {
@@ -62,7 +59,8 @@ struct Answer {
 
 struct Conversation {
     arm: Arm,
-    weight: u64,
+    /// In billionths.
+    weight: u32,
     failed: u8,
     shadowed: bool,
     answers: VecDeque<Answer>,
@@ -70,9 +68,9 @@ struct Conversation {
 
 #[derive(Default)]
 struct Tally {
-    /// By weight (its bits), `[primary, canary]`.
-    units: BTreeMap<u64, [u64; 2]>,
-    failures: BTreeMap<(FailureKind, u64), [u64; 2]>,
+    /// By weight in billionths, `[primary, canary]`.
+    units: BTreeMap<u32, [u64; 2]>,
+    failures: BTreeMap<(FailureKind, u32), [u64; 2]>,
     shadow_units: u64,
 }
 
@@ -86,7 +84,6 @@ pub(super) struct Observer {
     hasher: std::hash::RandomState,
     shards: Vec<Mutex<Shard>>,
     requests: Vec<Mutex<Generations<u64, Arc<str>>>>,
-    newest: AtomicI64,
 }
 
 impl Default for Observer {
@@ -108,7 +105,6 @@ impl Observer {
                 })
                 .collect(),
             requests: (0..SHARDS).map(|_| Mutex::new(Generations::new(each * 4))).collect(),
-            newest: AtomicI64::new(NEVER),
         }
     }
 
@@ -129,9 +125,7 @@ impl Observer {
         arm: Arm,
         weight: f64,
         told: Told,
-        now: DateTime<Utc>,
     ) {
-        self.newest.fetch_max(now.timestamp_micros(), Ordering::Relaxed);
         let key = {
             let mut shard = self.shard(conversation_id);
             let Shard { conversations, tally } = &mut *shard;
@@ -139,11 +133,11 @@ impl Observer {
                 conversation_id,
                 || Arc::from(conversation_id),
                 || {
-                    let bits = weight.to_bits();
-                    tally.units.entry(bits).or_default()[side(arm)] += 1;
+                    let weight = billionths(weight);
+                    tally.units.entry(weight).or_default()[side(arm)] += 1;
                     Conversation {
                         arm,
-                        weight: bits,
+                        weight,
                         failed: 0,
                         shadowed: false,
                         answers: VecDeque::new(),
@@ -186,33 +180,17 @@ impl Observer {
     }
 
     /// Hears what the answer to `request` should have been.
-    pub(super) fn feedback_on_request(
-        &self,
-        request: u64,
-        truth: &str,
-        now: DateTime<Utc>,
-    ) -> Feedback {
+    pub(super) fn feedback_on_request(&self, request: u64, truth: &str) -> Feedback {
         let key = self.requests(request).get_mut(&request).map(|key| Arc::clone(key));
-        key.map_or(Feedback::Unknown, |key| self.feedback(&key, Some(request), truth, now))
+        key.map_or(Feedback::Unknown, |key| self.feedback(&key, Some(request), truth))
     }
 
     /// Hears what the latest answer in `conversation_id` should have been.
-    pub(super) fn feedback_on_conversation(
-        &self,
-        conversation_id: &str,
-        truth: &str,
-        now: DateTime<Utc>,
-    ) -> Feedback {
-        self.feedback(conversation_id, None, truth, now)
+    pub(super) fn feedback_on_conversation(&self, conversation_id: &str, truth: &str) -> Feedback {
+        self.feedback(conversation_id, None, truth)
     }
 
-    fn feedback(
-        &self,
-        conversation_id: &str,
-        request: Option<u64>,
-        truth: &str,
-        now: DateTime<Utc>,
-    ) -> Feedback {
+    fn feedback(&self, conversation_id: &str, request: Option<u64>, truth: &str) -> Feedback {
         let mut shard = self.shard(conversation_id);
         let Shard { conversations, tally } = &mut *shard;
         let Some(conversation) = conversations.get_mut(conversation_id) else {
@@ -223,7 +201,6 @@ impl Observer {
             None => conversation.answers.back(),
         };
         let Some(answer) = answer else { return Feedback::Unknown };
-        self.newest.fetch_max(now.timestamp_micros(), Ordering::Relaxed);
         // A fallback is a failure of its own kind (and right, for what is out of scope).
         let wrong = !answer.fallback
             && (truth == OOS || answer.predicted.as_deref().is_some_and(|intent| intent != truth));
@@ -235,42 +212,40 @@ impl Observer {
         }
     }
 
-    /// Takes what was seen since the last call. `weight` is the share in force: conversations that
-    /// began under another one (between a decision and its routing) are no units of this tick.
-    pub(super) fn drain(&self, weight: f64) -> Observation {
-        let mut units = [0; 2];
-        let mut shadow_units = 0;
-        let mut failures: BTreeMap<(FailureKind, u64), [u64; 2]> = BTreeMap::new();
+    /// Takes what was seen since the last call, `now`. `weight` is the share in force: conversations
+    /// that began under another one (between a decision and its routing) are no units of this tick.
+    pub(super) fn drain(&self, weight: f64, now: DateTime<Utc>) -> Observation {
+        let weight = billionths(weight);
+        let mut seen = Tally::default();
         for shard in &self.shards {
-            let tally =
-                std::mem::take(&mut shard.lock().unwrap_or_else(PoisonError::into_inner).tally);
-            shadow_units += tally.shadow_units;
-            if let Some(seen) = tally.units.get(&weight.to_bits()) {
-                units[0] += seen[0];
-                units[1] += seen[1];
+            let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            let tally = std::mem::take(&mut shard.tally);
+            seen.shadow_units += tally.shadow_units;
+            for (weight, units) in tally.units {
+                add(seen.units.entry(weight).or_default(), units);
             }
-            for (key, seen) in tally.failures {
-                let sum = failures.entry(key).or_default();
-                sum[0] += seen[0];
-                sum[1] += seen[1];
+            for (key, failed) in tally.failures {
+                add(seen.failures.entry(key).or_default(), failed);
             }
         }
-        let newest = self.newest.swap(NEVER, Ordering::Relaxed);
-        // Without a canary to compare with, a conversation is no unit.
-        let compared = weight > 0.0 && weight < 1.0;
+        // Without a share there is no challenger to compare with: no units.
+        let [primary_units, canary_units] =
+            seen.units.get(&weight).copied().filter(|_| weight > 0).unwrap_or_default();
+        let failures = seen
+            .failures
+            .into_iter()
+            .filter(|((kind, weight), _)| *weight > 0 || *kind == FailureKind::Disagreement)
+            .map(|((kind, weight), [primary, canary])| {
+                let weight = f64::from(weight) / BILLION;
+                FailureCount { kind, weight, canary, primary }
+            })
+            .collect();
         Observation {
-            canary_units: if compared { units[1] } else { 0 },
-            primary_units: if compared { units[0] } else { 0 },
-            shadow_units,
-            failures: failures
-                .into_iter()
-                .filter_map(|((kind, bits), [primary, canary])| {
-                    let weight = f64::from_bits(bits);
-                    let counts = kind == FailureKind::Disagreement || weight > 0.0 && weight < 1.0;
-                    counts.then_some(FailureCount { kind, weight, canary, primary })
-                })
-                .collect(),
-            observed_at: (newest != NEVER).then(|| from_micros(newest)),
+            canary_units,
+            primary_units,
+            shadow_units: seen.shadow_units,
+            failures,
+            observed_at: Some(now),
         }
     }
 
@@ -284,7 +259,6 @@ impl Observer {
         for requests in &self.requests {
             requests.lock().unwrap_or_else(PoisonError::into_inner).clear();
         }
-        self.newest.store(NEVER, Ordering::Relaxed);
     }
 }
 
@@ -293,6 +267,15 @@ fn side(arm: Arm) -> usize {
         Arm::Primary => 0,
         Arm::Canary => 1,
     }
+}
+
+fn billionths(weight: f64) -> u32 {
+    (weight * BILLION).round() as u32
+}
+
+fn add(sum: &mut [u64; 2], more: [u64; 2]) {
+    sum[0] += more[0];
+    sum[1] += more[1];
 }
 
 /// Counts a failure, once a kind; returns whether it was the first.
@@ -387,33 +370,34 @@ mod tests {
             .fold([0, 0], |[p, c], count| [p + count.primary, c + count.canary])
     }
 
-    fn at(seconds: i64) -> DateTime<Utc> {
-        from_micros(seconds * 1_000_000)
+    fn drain(observer: &Observer, weight: f64) -> Observation {
+        observer.drain(weight, DateTime::UNIX_EPOCH)
     }
 
     #[test]
     fn a_conversation_is_one_unit_and_fails_once_a_kind() {
         let observer = Observer::default();
         for request in 0..5 {
-            observer.message("c", Arm::Canary, 0.25, told(request, "a", request > 1), at(1));
+            observer.message("c", Arm::Canary, 0.25, told(request, "a", request > 1));
         }
-        let seen = observer.drain(0.25);
+        let seen = drain(&observer, 0.25);
         assert_eq!((seen.primary_units, seen.canary_units), (0, 1));
         assert_eq!(count(&seen, FailureKind::Fallback), [0, 1]);
-        assert_eq!(seen.observed_at, Some(at(1)));
-        observer.message("c", Arm::Canary, 0.25, told(9, "a", true), at(2));
-        let seen = observer.drain(0.25);
+        assert_eq!(seen.observed_at, Some(DateTime::UNIX_EPOCH));
+        observer.message("c", Arm::Canary, 0.25, told(9, "a", true));
+        let seen = drain(&observer, 0.25);
         assert_eq!((seen.canary_units, seen.failures.len()), (0, 0));
-        assert_eq!(observer.drain(0.25), Observation::default());
+        let nothing = Observation { observed_at: seen.observed_at, ..Observation::default() };
+        assert_eq!(drain(&observer, 0.25), nothing);
     }
 
     #[test]
     fn a_failure_carries_the_weight_at_which_its_conversation_began() {
         let observer = Observer::default();
-        observer.message("c", Arm::Canary, 0.05, told(1, "a", false), at(1));
-        assert_eq!(observer.drain(0.05).canary_units, 1);
-        observer.message("c", Arm::Canary, 0.25, told(2, "a", true), at(2));
-        let seen = observer.drain(0.25);
+        observer.message("c", Arm::Canary, 0.05, told(1, "a", false));
+        assert_eq!(drain(&observer, 0.05).canary_units, 1);
+        observer.message("c", Arm::Canary, 0.25, told(2, "a", true));
+        let seen = drain(&observer, 0.25);
         assert_eq!(seen.canary_units, 0);
         let expected =
             FailureCount { kind: FailureKind::Fallback, weight: 0.05, canary: 1, primary: 0 };
@@ -423,29 +407,29 @@ mod tests {
     #[test]
     fn messages_answered_by_another_arm_than_the_first_are_not_counted() {
         let observer = Observer::default();
-        observer.message("c", Arm::Primary, 0.05, told(1, "a", false), at(1));
-        observer.message("c", Arm::Canary, 0.25, told(2, "a", true), at(2));
-        assert_eq!(observer.feedback_on_request(2, "b", at(3)), Feedback::Unknown);
-        let seen = observer.drain(0.05);
+        observer.message("c", Arm::Primary, 0.05, told(1, "a", false));
+        observer.message("c", Arm::Canary, 0.25, told(2, "a", true));
+        assert_eq!(observer.feedback_on_request(2, "b"), Feedback::Unknown);
+        let seen = drain(&observer, 0.05);
         assert_eq!((seen.primary_units, seen.canary_units), (1, 0));
         assert!(seen.failures.is_empty());
         // Feedback on what its first arm answered still counts, there.
-        assert_eq!(observer.feedback_on_request(1, "b", at(3)), Feedback::Counted);
-        assert_eq!(count(&observer.drain(0.25), FailureKind::Wrong), [1, 0]);
+        assert_eq!(observer.feedback_on_request(1, "b"), Feedback::Counted);
+        assert_eq!(count(&drain(&observer, 0.25), FailureKind::Wrong), [1, 0]);
     }
 
     #[test]
     fn out_of_scope_is_wrong_unless_the_bot_fell_back() {
         let observer = Observer::default();
-        observer.message("answered", Arm::Primary, 0.5, told(1, "a", false), at(1));
-        observer.message("fell back", Arm::Primary, 0.5, told(2, "a", true), at(1));
-        observer.message("right", Arm::Primary, 0.5, told(3, "a", false), at(1));
-        assert_eq!(observer.feedback_on_conversation("answered", OOS, at(1)), Feedback::Counted);
-        assert_eq!(observer.feedback_on_conversation("fell back", OOS, at(1)), Feedback::Noted);
-        assert_eq!(observer.feedback_on_conversation("fell back", "b", at(1)), Feedback::Noted);
-        assert_eq!(observer.feedback_on_conversation("right", "a", at(1)), Feedback::Noted);
-        assert_eq!(observer.feedback_on_conversation("nobody", "a", at(1)), Feedback::Unknown);
-        let seen = observer.drain(0.5);
+        observer.message("answered", Arm::Primary, 0.5, told(1, "a", false));
+        observer.message("fell back", Arm::Primary, 0.5, told(2, "a", true));
+        observer.message("right", Arm::Primary, 0.5, told(3, "a", false));
+        assert_eq!(observer.feedback_on_conversation("answered", OOS), Feedback::Counted);
+        assert_eq!(observer.feedback_on_conversation("fell back", OOS), Feedback::Noted);
+        assert_eq!(observer.feedback_on_conversation("fell back", "b"), Feedback::Noted);
+        assert_eq!(observer.feedback_on_conversation("right", "a"), Feedback::Noted);
+        assert_eq!(observer.feedback_on_conversation("nobody", "a"), Feedback::Unknown);
+        let seen = drain(&observer, 0.5);
         assert_eq!(count(&seen, FailureKind::Wrong), [1, 0]);
         assert_eq!(count(&seen, FailureKind::Fallback), [1, 0]);
     }
@@ -455,9 +439,9 @@ mod tests {
         let observer = Observer::default();
         let failed =
             Told { request: 1, predicted: None, fallback: false, slow: false, mirrored: None };
-        observer.message("c", Arm::Canary, 0.5, failed, at(1));
-        assert_eq!(observer.feedback_on_request(1, "a", at(1)), Feedback::Noted);
-        let seen = observer.drain(0.5);
+        observer.message("c", Arm::Canary, 0.5, failed);
+        assert_eq!(observer.feedback_on_request(1, "a"), Feedback::Noted);
+        let seen = drain(&observer, 0.5);
         assert_eq!(count(&seen, FailureKind::Error), [0, 1]);
         assert_eq!(count(&seen, FailureKind::Wrong), [0, 0]);
     }
@@ -467,9 +451,9 @@ mod tests {
         let observer = Observer::default();
         for request in 0..3 {
             let told = Told { mirrored: Some(request == 1), ..told(request, "a", true) };
-            observer.message("c", Arm::Primary, 0.0, told, at(1));
+            observer.message("c", Arm::Primary, 0.0, told);
         }
-        let seen = observer.drain(0.0);
+        let seen = drain(&observer, 0.0);
         assert_eq!((seen.shadow_units, seen.primary_units, seen.canary_units), (1, 0, 0));
         assert_eq!(count(&seen, FailureKind::Disagreement), [0, 1]);
         assert_eq!(count(&seen, FailureKind::Fallback), [0, 0]);
@@ -478,9 +462,9 @@ mod tests {
     #[test]
     fn units_that_began_under_another_share_are_left_out() {
         let observer = Observer::default();
-        observer.message("late", Arm::Primary, 0.05, told(1, "a", false), at(1));
-        observer.message("new", Arm::Primary, 0.25, told(2, "a", false), at(1));
-        assert_eq!(observer.drain(0.25).primary_units, 1);
+        observer.message("late", Arm::Primary, 0.05, told(1, "a", false));
+        observer.message("new", Arm::Primary, 0.25, told(2, "a", false));
+        assert_eq!(drain(&observer, 0.25).primary_units, 1);
     }
 
     #[test]

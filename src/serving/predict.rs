@@ -192,7 +192,7 @@ pub(super) fn observe(
         slow: app.is_slow(duration),
         mirrored,
     };
-    app.observer.message(conversation, choice.arm, split.weight, told, app.clock.now());
+    app.observer.message(conversation, choice.arm, split.weight, told);
 }
 
 /// Counts a prediction that panicked, and says so.
@@ -211,7 +211,7 @@ pub(super) fn failed(
             mirrored: None,
         };
         let app = exchange.app;
-        app.observer.message(conversation, choice.arm, split.weight, told, app.clock.now());
+        app.observer.message(conversation, choice.arm, split.weight, told);
     }
     Refusal(internal().into(), Some(choice.arm))
 }

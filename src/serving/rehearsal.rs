@@ -10,7 +10,6 @@ use super::{
     canary::Canary,
     client::http,
     clock::{Clock, ManualClock},
-    decision::{decision, missing},
     home::{Home, RehearsedHome},
     replay::{Call, Caller, conversations},
     server::{bind, listen, new_app},
@@ -33,9 +32,9 @@ const FEEDBACK_DELAY: TimeDelta = TimeDelta::minutes(5);
 /// on the traffic's own clock, feedback included, the real judge. Reproducible: latency is shown but never gates.
 /// The same inputs give the same decision, byte for byte.
 ///
-/// Feedback comes five minutes after its message. A rehearsal ends with the rollout, when it pauses
-/// (no one is there to resume it), or with the traffic; the last two are `insufficient`, and the
-/// reason says what was missing.
+/// Feedback comes five minutes after its message. A rehearsal ends with the rollout or with the
+/// traffic; in the latter case it is `insufficient`, and the reason says what was missing. No one is
+/// there to resume a rollout that paused: it keeps its weight, and may still be rolled back.
 ///
 /// `progress` is told how many messages of how many were replayed.
 ///
@@ -84,7 +83,7 @@ pub async fn rehearse(
         format!("rehearsed on {} recorded messages", messages.len()),
         begin,
     );
-    canary.launch_rehearsed(rollout, spec.clone()).await?;
+    canary.launch_rehearsed(rollout).await?;
 
     let url = Url::parse(&format!("http://{}", running.address())).expect("an address is a URL");
     let caller = Caller::new(http()?, url, messages);
@@ -111,32 +110,17 @@ pub async fn rehearse(
         calls = rest;
         replay.tick(next).await?;
     }
-    let ended = calls.is_empty();
-    let mut decision = canary
-        .read("latest", |active, _| {
-            let mut made = decision(&active.rollout, &active.transitions, active.units, true);
-            if !active.rollout.is_over() {
-                made.verdict = "insufficient".to_owned();
-                made.reason = insufficient(&active.rollout, &spec, &made.reason, ended);
+    let decision = canary
+        .read("latest", |active, mut decision| {
+            if !active.rollout.is_over() && !matches!(active.rollout.phase, Phase::Paused { .. }) {
+                decision.reason = format!("the recorded traffic ended: {}", decision.reason);
             }
-            made
+            decision
         })
         .await?;
-    decision.rehearsal = true;
     drop(caller);
     running.shutdown().await;
     Ok(decision)
-}
-
-fn insufficient(rollout: &Rollout, spec: &RolloutSpec, reason: &str, ended: bool) -> String {
-    let missing = missing(rollout, spec);
-    let what = match &rollout.phase {
-        Phase::Paused { .. } if reason.is_empty() => "the rollout paused".to_owned(),
-        Phase::Paused { .. } => format!("the rollout paused: {reason}"),
-        _ if ended => "the recorded traffic ended".to_owned(),
-        _ => "the rollout stood still".to_owned(),
-    };
-    if missing.is_empty() { what } else { format!("{what}; {missing}") }
 }
 
 /// Moves the clock from tick to tick.
@@ -163,11 +147,14 @@ impl Replay<'_> {
         ((since + interval - 1) / interval).max(self.ticks + 1)
     }
 
-    /// Returns whether nothing more will happen: it is over, or paused with no one there to resume it.
+    /// Returns whether nothing more can happen: it is over, or paused at weight zero with no one there
+    /// to resume it.
     async fn is_still(&self) -> Result<bool> {
         self.canary
             .read("latest", |active, _| {
-                active.rollout.is_over() || matches!(active.rollout.phase, Phase::Paused { .. })
+                let rollout = &active.rollout;
+                let paused = matches!(rollout.phase, Phase::Paused { .. });
+                rollout.is_over() || paused && rollout.weight() <= 0.0
             })
             .await
     }
