@@ -184,8 +184,7 @@ impl Canary {
     async fn interval(&self) -> Option<Duration> {
         let state = self.state.lock().await;
         let active = state.active.as_ref()?;
-        (active.is_driven() || !active.unwritten.is_empty())
-            .then_some(active.interval())
+        (active.is_driven() || !active.unwritten.is_empty()).then_some(active.interval())
     }
 
     /// Serves the champion of the registry when it was moved by someone else.
@@ -723,8 +722,7 @@ impl Canary {
     ) -> Result<T> {
         let mut state = self.state.lock().await;
         let active = named(state.active.as_mut(), id)?;
-        let decision =
-            Decision::new(&active.rollout, active.transitions.clone(), self.rehearsal);
+        let decision = Decision::new(&active.rollout, active.transitions.clone(), self.rehearsal);
         Ok(read(active, decision))
     }
 }

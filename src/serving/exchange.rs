@@ -100,7 +100,8 @@ impl Default for RequestIds {
 }
 
 impl RequestIds {
-    fn next(&self) -> RequestId {
+    /// Gives out the next id.
+    pub(super) fn next(&self) -> RequestId {
         RequestId { server: self.server, number: self.next.fetch_add(1, Ordering::Relaxed) }
     }
 

@@ -62,9 +62,10 @@ fn hear(app: &App, body: &[u8]) -> Result<Feedback, Problem> {
         return Err(unfit("BOT-6013", format!("`intent` has 1 to {MAX_INTENT_BYTES} bytes")));
     }
     match (&request.request_id, &request.conversation_id) {
-        (Some(id), None) => Ok(app.ids.number(&id.0).map_or(Feedback::Unknown, |number| {
-            app.observer.feedback_on_request(number, intent)
-        })),
+        (Some(id), None) => Ok(app
+            .ids
+            .number(&id.0)
+            .map_or(Feedback::Unknown, |number| app.observer.feedback_on_request(number, intent))),
         (None, Some(id)) => Ok(app.observer.feedback_on_conversation(&id.0, intent)),
         _ => Err(unfit("BOT-6013", "one of `request_id` and `conversation_id` is wanted")),
     }

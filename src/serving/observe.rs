@@ -119,13 +119,7 @@ impl Observer {
     }
 
     /// Sees a message of `conversation_id`, answered by `arm` while the canary's share was `weight`.
-    pub(super) fn message(
-        &self,
-        conversation_id: &str,
-        arm: Arm,
-        weight: f64,
-        told: Told,
-    ) {
+    pub(super) fn message(&self, conversation_id: &str, arm: Arm, weight: f64, told: Told) {
         let key = {
             let mut shard = self.shard(conversation_id);
             let Shard { conversations, tally } = &mut *shard;
