@@ -5,7 +5,7 @@ use crate::{
     digest::Digest,
     findings::{Fault, FaultKind, Result},
     models::IntentModel,
-    registry::{Act, CHAMPION, Reference, Registry, Selector, Version},
+    registry::{Act, CHAMPION, Reference, Registry, Version},
     rollout::Rollout,
     store::{Appended, Entry, Log, Store},
 };
@@ -111,10 +111,7 @@ pub(super) async fn load_version(registry: &Registry, version: Version) -> Resul
 #[async_trait]
 impl Home for RegistryHome {
     async fn load(&self, manifest: &Digest) -> Result<Served> {
-        let reference = Reference {
-            model: self.model.clone(),
-            selector: Selector::Digest(manifest.to_string()),
-        };
+        let reference: Reference = format!("{}@{manifest}", self.model).parse()?;
         let version = self.registry.resolve(&reference).await?;
         load_version(&self.registry, version).await
     }

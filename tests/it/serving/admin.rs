@@ -1,8 +1,8 @@
 //! The admin API: who may, what it starts, what it refuses, and what survives a restart.
 
 use super::{
-    TOKEN, admin, converse, corpus, http, models, plan, post, registry, serve, serve_file, settings,
-    wait_for,
+    TOKEN, admin, converse, corpus, http, models, plan, post, registry, serve, serve_file,
+    settings, wait_for,
 };
 use botops::{
     findings::FaultKind,
@@ -90,8 +90,10 @@ async fn a_rollout_splits_by_weight_sticks_and_is_promoted() {
     assert_eq!(client.rollout("support", None).await.unwrap_err().code(), "BOT-6034");
     assert_eq!(client.rollout("other", Some("x")).await.unwrap_err().kind(), FaultKind::Usage);
 
-    let id = client.start("support", "support@2", &plan(30.0, 100_000), "ada", "try").await.unwrap();
-    let again = client.start("support", "support@2", &plan(30.0, 100_000), "bob", "too").await.unwrap();
+    let id =
+        client.start("support", "support@2", &plan(30.0, 100_000), "ada", "try").await.unwrap();
+    let again =
+        client.start("support", "support@2", &plan(30.0, 100_000), "bob", "too").await.unwrap();
     assert_eq!(again, id, "the same version joins");
     let first = converse(&running, 0, 600).await;
     let digests = [&champion, &challenger].map(|m| botops::digest::Digest::of(&m.to_bytes()));
@@ -138,7 +140,9 @@ async fn a_rollout_splits_by_weight_sticks_and_is_promoted() {
     let now = registry.alias("support", CHAMPION).await.unwrap().unwrap();
     assert_eq!(now.manifest_digest, versions[1].manifest_digest);
     let after = converse(&running, 0, 20).await;
-    assert!(after.iter().all(|(_, arm, digest)| arm == "primary" && *digest == digests[1].to_string()));
+    assert!(
+        after.iter().all(|(_, arm, digest)| arm == "primary" && *digest == digests[1].to_string())
+    );
     let fault = client.command("support", "pause", "ada", "late").await.unwrap_err();
     assert_eq!((fault.code(), fault.kind()), ("BOT-6002", FaultKind::Conflict));
     let fault = client.start("support", "support@2", &plan(30.0, 1), "ada", "").await.unwrap_err();
@@ -201,7 +205,8 @@ async fn commands_honor_revisions_and_dry_runs() {
     assert_eq!(answer.status(), 412);
     let problem: Value = answer.json().await.unwrap();
     assert_eq!((&problem["code"], &problem["exit"]), (&json!("BOT-6022"), &json!(5)));
-    let would: Value = pause(&revision, "?dry_run=true").send().await.unwrap().json().await.unwrap();
+    let would: Value =
+        pause(&revision, "?dry_run=true").send().await.unwrap().json().await.unwrap();
     assert_eq!(would["next"]["phase"]["phase"], "paused");
     let now = client.rollout("support", None).await.unwrap();
     assert!(matches!(now.rollout.phase, Phase::Ramping { .. }), "a dry run changes nothing");
@@ -236,8 +241,10 @@ async fn a_bad_plan_and_a_server_of_one_file_start_nothing() {
     let [champion, challenger, _] = models();
     let (registry, _) = registry(&[&champion, &challenger]).await;
     let running = serve(&registry).await;
-    let fault =
-        admin(&running).start("support", "support@2", &plan(130.0, 1), "ada", "").await.unwrap_err();
+    let fault = admin(&running)
+        .start("support", "support@2", &plan(130.0, 1), "ada", "")
+        .await
+        .unwrap_err();
     assert_eq!((fault.code(), fault.kind()), ("BOT-6001", FaultKind::Usage));
     let fault =
         admin(&running).start("support", "support@9", &plan(50.0, 1), "ada", "").await.unwrap_err();

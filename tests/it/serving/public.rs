@@ -1,6 +1,6 @@
 //! The public listener: predict, chat, feedback, health, metrics, and what it refuses.
 
-use super::{corpus, get, http, model, post, right, serve_file, settings};
+use super::{assert_number, corpus, get, http, model, post, right, serve_file, settings};
 use botops::{
     findings::FaultKind,
     serving::{Source, start},
@@ -29,7 +29,7 @@ async fn one_text_and_many_are_predicted_as_the_model_itself_does() {
     for (text, got) in texts.iter().zip(predictions) {
         let want = model.predict(text);
         assert_eq!(got["intent"], model.labels().name(want.intent));
-        assert_eq!(got["confidence"], want.confidence);
+        assert_number(&got["confidence"], want.confidence, text);
         assert_eq!(got["fallback"], want.fallback);
         let scores = got["scores"].as_array().unwrap();
         assert_eq!(scores.len(), 3);
