@@ -275,12 +275,7 @@ impl PipelineSpec {
     /// # Errors
     /// Those of [`spec::read`]; `BOT-8001` for a newer version (exit 6), an empty list or a bad name (exit 2).
     pub fn read(path: &Path) -> Result<Self> {
-        let pipeline: Self = spec::read(path)?;
-        if pipeline.version > 1 {
-            return Err(Fault::policy("BOT-1013", format!("this file is of version {}; this botops knows version 1", pipeline.version))
-                .file(path)
-                .hint("use a newer botops"));
-        }
+        let pipeline: Self = spec::read_versioned(path, 1)?;
         let name_is_fit = !pipeline.name.is_empty()
             && pipeline.name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
         if !name_is_fit {

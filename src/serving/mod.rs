@@ -1,15 +1,40 @@
 //! HTTP: predict and chat, the admin API and its client, hot swap, metrics; ticks `rollout`.
+//!
+//! A request reads who answers once, from [`slot`], and keeps it: a swap never disturbs it.
+//! What the judge sees is gathered in [`observe`]; [`canary`] ticks the rollout, writes each
+//! transition down, and acts. A [`rehearse`]d promotion is the same server on a clock set by hand.
 
 use crate::{
-    digest::Digest,
-    findings::Result,
-    models::IntentModel,
-    registry::Registry,
-    rollout::{Decision, RolloutSpec},
-    workspace::Secret,
+    digest::Digest, models::IntentModel, registry::Registry, rollout::Decision, workspace::Secret,
 };
 use chrono::{DateTime, Utc};
 use std::{net::SocketAddr, sync::Arc};
+
+mod admin;
+mod canary;
+mod chat;
+mod client;
+mod clock;
+mod exchange;
+mod feedback;
+mod home;
+mod metrics;
+mod observe;
+mod predict;
+mod problem;
+mod rehearsal;
+mod replay;
+mod request_log;
+mod server;
+mod slot;
+#[cfg(test)]
+mod tests;
+
+pub use canary::Restored;
+pub use home::{Deployment, deployment_log};
+pub use rehearsal::rehearse;
+pub use replay::replay;
+pub use server::start;
 
 /// How a server runs.
 #[derive(Debug, Clone)]
@@ -59,33 +84,11 @@ pub enum Source {
 
 /// A running server. Dropping it stops it; [`Running::shutdown`] drains first.
 pub struct Running {
-    _todo: (),
-}
-
-/// Starts a server: returns when it listens and its model passed the golden self-test.
-///
-/// # Errors
-/// `BOT-6010` a port in use (exit 1), `BOT-6011` the golden self-test failed (exit 3), those of the registry.
-pub async fn start(settings: ServerSettings, source: Source) -> Result<Running> {
-    let _ = (settings, source);
-    todo!()
-}
-
-impl Running {
-    /// Returns the public address.
-    #[must_use]
-    pub fn address(&self) -> SocketAddr {
-        todo!()
-    }
-    /// Returns the admin address, if that listener runs.
-    #[must_use]
-    pub fn admin_address(&self) -> Option<SocketAddr> {
-        todo!()
-    }
-    /// Stops accepting, finishes what is in flight (at most 30 s), flushes logs.
-    pub async fn shutdown(self) {
-        todo!()
-    }
+    address: SocketAddr,
+    admin_address: Option<SocketAddr>,
+    stop: tokio::sync::watch::Sender<bool>,
+    tasks: Vec<tokio::task::JoinHandle<()>>,
+    app: Arc<exchange::App>,
 }
 
 /// A message of recorded traffic.
@@ -111,77 +114,12 @@ pub struct Side {
     pub manifest: Digest,
 }
 
-/// Rehearses a promotion: the real server on a free loopback port, recorded traffic over real HTTP,
-/// on the traffic's own clock, feedback included, the real judge. Reproducible: latency is shown but never gates.
-/// The same inputs give the same decision, byte for byte.
-///
-/// `progress` is told how many messages of how many were replayed.
-///
-/// # Errors
-/// `BOT-6020` (exit 4) no traffic; `BOT-6001`; I/O on loopback.
-pub async fn rehearse(
-    model: &str,
-    champion: Side,
-    challenger: Side,
-    spec: &RolloutSpec,
-    messages: &[Message],
-    progress: &(dyn Fn(u64, u64) + Sync),
-) -> Result<Decision> {
-    let _ = (model, champion, challenger, spec, messages, progress);
-    todo!()
-}
-
-/// Speaks the admin API of a server.
+/// Speaks the admin API of a server. Never shows the token.
+#[derive(Debug, Clone)]
 pub struct AdminClient {
-    _todo: (),
-}
-
-impl AdminClient {
-    /// Prepares a client for `url` (the admin listener).
-    ///
-    /// # Errors
-    /// `BOT-6030` (exit 2) for a URL that is none, or no token.
-    pub fn new(url: &str, token: Option<&Secret>) -> Result<Self> {
-        let _ = (url, token);
-        todo!()
-    }
-    /// Starts a rollout of version `challenger` (a registry reference) or joins the one under way for the same version; returns its id.
-    ///
-    /// # Errors
-    /// `BOT-6031` unreachable (exit 7), `BOT-6032` another rollout is under way (exit 5), `BOT-6033` token refused (exit 6), and what the server answers.
-    pub async fn start(
-        &self,
-        model: &str,
-        challenger: &str,
-        spec: &RolloutSpec,
-        actor: &str,
-        reason: &str,
-    ) -> Result<String> {
-        let _ = (model, challenger, spec, actor, reason);
-        todo!()
-    }
-    /// Returns the state of a rollout (`None`: the current or latest one).
-    ///
-    /// # Errors
-    /// As [`Self::start`]; `BOT-6034` no rollout (exit 2).
-    pub async fn rollout(&self, model: &str, id: Option<&str>) -> Result<RolloutStatus> {
-        let _ = (model, id);
-        todo!()
-    }
-    /// Sends a command: `pause`, `resume`, `promote`, `rollback`.
-    ///
-    /// # Errors
-    /// As [`Self::rollout`]; `BOT-6002` (exit 5) when the phase does not allow it.
-    pub async fn command(
-        &self,
-        model: &str,
-        command: &str,
-        actor: &str,
-        reason: &str,
-    ) -> Result<RolloutStatus> {
-        let _ = (model, command, actor, reason);
-        todo!()
-    }
+    http: reqwest::Client,
+    base: reqwest::Url,
+    token: Secret,
 }
 
 /// What the admin API says of a rollout.
@@ -193,17 +131,4 @@ pub struct RolloutStatus {
     pub weight_percent: f64,
     /// Numbers so far, as a decision would cite them.
     pub decision: Decision,
-}
-
-/// Replays recorded traffic at a server, feedback included, as fast as it answers (for trying a canary out on a server that has no traffic).
-///
-/// # Errors
-/// `BOT-6031`.
-pub async fn replay(
-    url: &str,
-    messages: &[Message],
-    progress: &(dyn Fn(u64, u64) + Sync),
-) -> Result<()> {
-    let _ = (url, messages, progress);
-    todo!()
 }

@@ -10,5 +10,6 @@ mod mistakes;
 mod pipeline;
 mod registry;
 mod servers;
+mod serving;
 mod store;
 mod terminal;

@@ -1,0 +1,846 @@
+//! The rollout under way: ticks it, writes each transition down, and acts.
+//!
+//! One tick takes what was observed, asks [`rollout::advance`] for at most one step, appends it to
+//! the deployment log, then does what it says. Rollback alone acts first: requests stop reaching
+//! the challenger before anything is waited for.
+
+use super::{
+    exchange::App,
+    home::{Deployment, Home},
+    slot::{Served, Split},
+};
+use crate::{
+    digest::Digest,
+    findings::{Fault, FaultKind, Result},
+    registry::Act,
+    rollout::{
+        self, Arm, Command, Decision, Effect, Observation, Phase, Rollout, RolloutSpec, Transition,
+        TransitionRecord, Verdict,
+    },
+};
+use chrono::{DateTime, Utc};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+use tokio::sync::{Mutex, Notify, watch};
+
+/// How often a server without a rollout looks where `champion` points.
+const FOLLOW: Duration = Duration::from_secs(2);
+/// How long a rollback waits for requests that are still on the challenger.
+const DRAIN: Duration = Duration::from_secs(30);
+
+/// A rollout and what belongs to it. Kept after its end, to be asked about.
+pub(super) struct Active {
+    /// Its state.
+    pub(super) rollout: Rollout,
+    transitions: Vec<TransitionRecord>,
+    challenger: Option<Arc<Served>>,
+    slow_bound: Option<Duration>,
+    /// Seen, but not written down: the store failed.
+    carry: Observation,
+    /// Rollbacks that acted before they could be written down.
+    unwritten: Vec<Deployment>,
+    actor: String,
+    /// Why it is no longer driven from here.
+    lost: bool,
+}
+
+/// Who asks, and why.
+#[derive(Debug, Clone)]
+pub(super) struct Asked {
+    /// Who.
+    pub(super) actor: String,
+    /// Why.
+    pub(super) reason: String,
+}
+
+#[derive(Default)]
+struct State {
+    active: Option<Active>,
+    /// The primary before the last promotion: a rollback needs no download.
+    previous: Option<Arc<Served>>,
+    /// A champion that was rolled back here, while the alias may still point to it.
+    rejected: Option<Digest>,
+}
+
+/// Drives rollouts of one model.
+pub(super) struct Canary {
+    app: Arc<App>,
+    home: Arc<dyn Home>,
+    state: Mutex<State>,
+    /// A rollback was asked for: nothing may raise the weight again.
+    aborting: AtomicBool,
+    revision: AtomicU64,
+    woken: Notify,
+    rehearsal: bool,
+}
+
+impl Canary {
+    /// Prepares to drive.
+    pub(super) fn new(app: Arc<App>, home: Arc<dyn Home>, rehearsal: bool) -> Self {
+        Self {
+            app,
+            home,
+            state: Mutex::default(),
+            aborting: AtomicBool::new(false),
+            revision: AtomicU64::new(0),
+            woken: Notify::new(),
+            rehearsal,
+        }
+    }
+
+    /// Takes up what the deployment log says was under way when the last server stopped. What it had
+    /// observed since its last tick is lost, and so is which conversations began when.
+    ///
+    /// # Errors
+    /// Those of the store; a plan this version does not understand.
+    pub(super) async fn resume(&self, log: &[Deployment], champion: Digest) -> Result<()> {
+        let Some(last) = log.iter().rev().find(|deployment| deployment.rollout.is_some()) else {
+            return Ok(());
+        };
+        let rollout = last.rollout.clone().expect("it was looked for");
+        let mut active = Active::new(rollout, last.actor.clone());
+        active.slow_bound = last.slow_bound_seconds.map(Duration::from_secs_f64);
+        active.transitions = history(log, &active.rollout.id);
+        let mut state = self.state.lock().await;
+        self.revision.store(active.rollout.revision, Ordering::SeqCst);
+        self.show(&active);
+        if active.rollout.is_over() {
+            state.active = Some(active);
+            return Ok(());
+        }
+        let now = self.app.clock.now();
+        let id = active.rollout.id.clone();
+        let moved = champion != active.rollout.champion && champion != active.rollout.challenger;
+        let loaded = if moved || matches!(active.rollout.phase, Phase::Pending | Phase::Loading) {
+            Ok(None)
+        } else {
+            self.home.load(&active.rollout.challenger).await.map(Some)
+        };
+        match loaded {
+            Ok(challenger) => active.challenger = challenger.map(Arc::new),
+            Err(fault) if fault.kind() == FaultKind::Unreachable => return Err(fault),
+            Err(fault) => {
+                let reason = format!("after a restart: {fault}");
+                self.decide(&mut state, active, Command::Abort { reason }, now).await?;
+                return Ok(());
+            }
+        }
+        if moved {
+            let reason = format!("`champion` was moved to {champion} while no server ran");
+            self.decide(&mut state, active, Command::Abort { reason }, now).await?;
+            return Ok(());
+        }
+        self.app.observer.clear();
+        self.set_slow_bound(active.slow_bound);
+        self.route(&active);
+        self.event(
+            "info",
+            "rollout",
+            format!("{id} goes on in phase {}", active.rollout.phase.name()),
+        );
+        state.active = Some(active);
+        drop(state);
+        // Finishes what was decided and not done.
+        self.tick().await.map(|_| ())
+    }
+
+    async fn decide(
+        &self,
+        state: &mut State,
+        active: Active,
+        command: Command,
+        now: DateTime<Utc>,
+    ) -> Result<()> {
+        let transition = rollout::command(&active.rollout, &command, now)?;
+        state.active = Some(active);
+        self.apply(state, transition, now).await
+    }
+
+    /// Ticks and follows the champion until `stop` turns true; a tick that began is finished.
+    pub(super) async fn run(&self, mut stop: watch::Receiver<bool>) {
+        loop {
+            let interval = self.interval().await;
+            tokio::select! {
+                () = tokio::time::sleep(interval.unwrap_or(FOLLOW)) => {}
+                () = self.woken.notified() => continue,
+                _ = stop.wait_for(|stop| *stop) => return,
+            }
+            let outcome = match interval {
+                Some(_) => self.tick().await.map(|_| ()),
+                None => self.follow().await,
+            };
+            if let Err(fault) = outcome {
+                self.event("error", "tick", format!("{}: {fault}", fault.code()));
+            }
+        }
+    }
+
+    /// Returns the time between ticks, while a rollout is under way.
+    async fn interval(&self) -> Option<Duration> {
+        let state = self.state.lock().await;
+        let active = state.active.as_ref()?;
+        (active.is_driven() || !active.unwritten.is_empty()).then_some(active.interval())
+    }
+
+    /// Serves the champion of the registry when it was moved by someone else.
+    async fn follow(&self) -> Result<()> {
+        let Some(champion) = self.home.champion().await? else { return Ok(()) };
+        let mut state = self.state.lock().await;
+        if state.active.as_ref().is_some_and(Active::is_driven) {
+            return Ok(());
+        }
+        let Some(routing) = self.app.slot.load() else { return Ok(()) };
+        if routing.primary.manifest == Some(champion) {
+            state.rejected = None;
+            return Ok(());
+        }
+        if state.rejected == Some(champion) {
+            return Ok(());
+        }
+        let served = match &state.previous {
+            Some(previous) if previous.manifest == Some(champion) => Arc::clone(previous),
+            _ => Arc::new(self.home.load(&champion).await?),
+        };
+        let reference = Arc::clone(&served.reference);
+        state.previous = Some(Arc::clone(&routing.primary));
+        self.swap(served);
+        self.event("info", "swap", format!("`champion` was moved: {reference} serves"));
+        Ok(())
+    }
+
+    /// Asks for a rollout, or joins the one under way for the same version.
+    ///
+    /// # Errors
+    /// `BOT-6032`, `BOT-6001`, those of the registry.
+    pub(super) async fn start(
+        &self,
+        reference: &str,
+        spec: RolloutSpec,
+        asked: Asked,
+    ) -> Result<(Transition, Started)> {
+        self.begin(reference, spec, asked, Mode::Real).await
+    }
+
+    /// Returns the transition [`Self::start`] would begin with.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub(super) async fn would_start(
+        &self,
+        reference: &str,
+        spec: RolloutSpec,
+        asked: Asked,
+    ) -> Result<Transition> {
+        self.begin(reference, spec, asked, Mode::Dry).await.map(|(transition, _)| transition)
+    }
+
+    async fn begin(
+        &self,
+        reference: &str,
+        spec: RolloutSpec,
+        asked: Asked,
+        mode: Mode,
+    ) -> Result<(Transition, Started)> {
+        let policy = spec.check()?;
+        let mut state = self.state.lock().await;
+        let primary = self.primary()?;
+        let champion = primary.manifest.expect("a home's model has its manifest");
+        let version = self.home.find(Some(reference), &champion).await?;
+        let now = self.app.clock.now();
+        if let Some(active) = state.active.as_ref().filter(|active| !active.rollout.is_over()) {
+            if active.rollout.challenger == version.manifest_digest {
+                return Ok((standing(&active.rollout, Effect::None), Started::Joined));
+            }
+            return Err(Fault::conflict(
+                "BOT-6032",
+                format!("rollout `{}` of another version is under way", active.rollout.id),
+            )
+            .hint("wait for it, or end it with `botops rollout abort`"));
+        }
+        if champion == version.manifest_digest {
+            return Err(Fault::conflict(
+                "BOT-6037",
+                format!("`{}` is the champion already", version.reference()),
+            ));
+        }
+        let rollout = Rollout::request(
+            ulid::Ulid::generate().to_string(),
+            version.model.clone(),
+            champion,
+            version.manifest_digest,
+            policy,
+            asked.actor.clone(),
+            asked.reason,
+            now,
+        );
+        let transition = rollout::advance(&rollout, &looked(now), now);
+        if matches!(mode, Mode::Dry) {
+            return Ok((transition, Started::New));
+        }
+        self.launch(&mut state, rollout, asked.actor, now).await?;
+        let active = state.active.as_ref().expect("it was just put there");
+        Ok((standing(&active.rollout, Effect::None), Started::New))
+    }
+
+    /// Starts `rollout`, already checked.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub(super) async fn launch_rehearsed(&self, rollout: Rollout) -> Result<()> {
+        let mut state = self.state.lock().await;
+        let (actor, now) = (rollout.actor.clone(), self.app.clock.now());
+        self.launch(&mut state, rollout, actor, now).await
+    }
+
+    async fn launch(
+        &self,
+        state: &mut State,
+        rollout: Rollout,
+        actor: String,
+        now: DateTime<Utc>,
+    ) -> Result<()> {
+        let mut active = Active::new(rollout, actor);
+        // Fixed before the canary; a rehearsal's latency is not the traffic's.
+        active.slow_bound = if self.rehearsal { None } else { self.app.metrics.slow_bound() };
+        self.set_slow_bound(active.slow_bound);
+        self.app.observer.clear();
+        self.aborting.store(false, Ordering::SeqCst);
+        active.transitions.push(TransitionRecord::new(&active.rollout, &active.rollout.reason));
+        let entry = active.entry(&active.rollout, &active.rollout.reason, now);
+        self.home.write_down(entry).await?;
+        let transition = rollout::advance(&active.rollout, &looked(now), now);
+        state.active = Some(active);
+        self.woken.notify_one();
+        self.apply(state, transition, now).await
+    }
+
+    /// Applies `command`; a rollback takes effect before anything is waited for.
+    ///
+    /// # Errors
+    /// `BOT-6034`, `BOT-6022`, `BOT-6002`, those of the store.
+    pub(super) async fn command(
+        &self,
+        id: &str,
+        command: &Command,
+        asked: Asked,
+        if_match: Option<u64>,
+    ) -> Result<()> {
+        let abort = matches!(command, Command::Abort { .. });
+        if abort {
+            let revision = self.revision.load(Ordering::SeqCst);
+            check_revision(if_match, revision)?;
+            self.aborting.store(true, Ordering::SeqCst);
+            self.app.slot.withdraw();
+        }
+        let mut state = self.state.lock().await;
+        let now = self.app.clock.now();
+        let outcome = async {
+            let active = named(state.active.as_mut(), id)?;
+            if !abort {
+                check_revision(if_match, active.rollout.revision)?;
+            }
+            let transition = rollout::command(&active.rollout, command, now)?;
+            active.actor.clone_from(&asked.actor);
+            self.apply(&mut state, transition, now).await
+        }
+        .await;
+        if abort {
+            self.aborting.store(false, Ordering::SeqCst);
+            match &outcome {
+                Ok(()) => self.app.metrics.rolled_back("requested"),
+                // It was not to be rolled back after all: what it had goes on.
+                Err(_) => {
+                    if let Some(active) = state.active.as_ref().filter(|a| a.is_driven()) {
+                        self.route(active);
+                    }
+                }
+            }
+        }
+        outcome
+    }
+
+    /// Returns the transition `command` would make.
+    ///
+    /// # Errors
+    /// As [`Self::command`].
+    pub(super) async fn would(
+        &self,
+        id: &str,
+        command: &Command,
+        if_match: Option<u64>,
+    ) -> Result<Transition> {
+        let mut state = self.state.lock().await;
+        let active = named(state.active.as_mut(), id)?;
+        check_revision(if_match, active.rollout.revision)?;
+        rollout::command(&active.rollout, command, self.app.clock.now())
+    }
+
+    /// Puts an earlier champion back: `version`, or the one before. Rolls a rollout under way back first.
+    ///
+    /// # Errors
+    /// `BOT-6024`, those of the registry. Serving is rolled back even when the registry cannot be told.
+    pub(super) async fn roll_back_model(
+        &self,
+        version: Option<&str>,
+        asked: &Asked,
+        mode: Mode,
+    ) -> Result<Restored> {
+        let under_way = {
+            let state = self.state.lock().await;
+            state.active.as_ref().filter(|a| a.is_driven()).map(|a| a.rollout.id.clone())
+        };
+        if let (Some(id), Mode::Real) = (&under_way, mode) {
+            let reason = format!("the model is rolled back: {}", asked.reason);
+            self.command(id, &Command::Abort { reason }, asked.clone(), None).await?;
+        }
+        let mut state = self.state.lock().await;
+        let primary = self.primary()?;
+        let current = primary.manifest.expect("a home's model has its manifest");
+        let resident = state.previous.as_ref().filter(|_| version.is_none()).map(Arc::clone);
+        let served = match resident {
+            Some(previous) => previous,
+            None => {
+                let found = self.home.find(version, &current).await?;
+                match &state.previous {
+                    Some(previous) if previous.manifest == Some(found.manifest_digest) => {
+                        Arc::clone(previous)
+                    }
+                    _ => Arc::new(self.home.load(&found.manifest_digest).await?),
+                }
+            }
+        };
+        let to = served.manifest.expect("a home's model has its manifest");
+        let restored = Restored {
+            from: primary.reference.to_string(),
+            to: served.reference.to_string(),
+            digest: served.digest,
+        };
+        if matches!(mode, Mode::Dry) || to == current {
+            return Ok(restored);
+        }
+        self.swap(Arc::clone(&served));
+        self.app.metrics.rolled_back("model");
+        state.previous = None;
+        state.rejected = Some(current);
+        let at = self.app.clock.now();
+        let act = Act { actor: asked.actor.clone(), reason: asked.reason.clone(), at };
+        self.home.promote(&served, current, &act).await?;
+        let deployment = Deployment {
+            schema: "botops.deployment/1".to_owned(),
+            at,
+            actor: asked.actor.clone(),
+            reason: asked.reason.clone(),
+            model: self.app.model.clone(),
+            primary: to,
+            phase: "none".to_owned(),
+            weight_percent: 0.0,
+            rollout: None,
+            slow_bound_seconds: None,
+        };
+        self.home.write_down(deployment).await?;
+        self.event(
+            "warn",
+            "rollback",
+            format!("{} serves again, for {}", restored.to, restored.from),
+        );
+        Ok(restored)
+    }
+
+    /// Takes one tick. Returns whether anything was decided.
+    ///
+    /// # Errors
+    /// Those of the store: nothing was decided then, and what was seen is kept for the next tick.
+    pub(super) async fn tick(&self) -> Result<bool> {
+        let mut state = self.state.lock().await;
+        let Some(active) = state.active.as_mut() else { return Ok(false) };
+        while let Some(entry) = active.unwritten.first() {
+            self.home.write_down(entry.clone()).await?;
+            active.unwritten.remove(0);
+        }
+        if !active.is_driven() {
+            return Ok(false);
+        }
+        let now = self.app.clock.now();
+        let unfinished = active.rollout.pending_effect();
+        if matches!(unfinished, Effect::Load | Effect::Promote | Effect::RollBack) {
+            let transition = standing(&active.rollout, unfinished);
+            return self.perform(&mut state, transition, now).await.map(|()| true);
+        }
+        let seen = merge(
+            std::mem::take(&mut active.carry),
+            self.app.observer.drain(active.rollout.weight(), now),
+        );
+        let transition = rollout::advance(&active.rollout, &seen, now);
+        let decided = transition.is_decided();
+        let nothing = Observation { observed_at: seen.observed_at, ..Observation::default() };
+        if !decided && seen == nothing {
+            // That someone looked is not worth an entry.
+            active.rollout = transition.next;
+            return Ok(false);
+        }
+        let before = active.rollout.judge.clone();
+        let judged = transition.effect == Effect::RollBack;
+        let outcome = self.apply(&mut state, transition, now).await;
+        let active = state.active.as_mut().expect("it stays until another one starts");
+        if outcome.is_err() && active.rollout.judge == before {
+            active.carry = seen;
+        } else {
+            self.app.metrics.conversations([seen.primary_units, seen.canary_units]);
+            if judged {
+                self.app.metrics.rolled_back("judge");
+            }
+        }
+        outcome.map(|()| decided)
+    }
+
+    /// Returns whether a tick at `now` with nothing seen would decide anything.
+    pub(super) async fn would_decide(&self, now: DateTime<Utc>) -> bool {
+        let state = self.state.lock().await;
+        let Some(active) = state.active.as_ref().filter(|active| active.is_driven()) else {
+            return false;
+        };
+        rollout::advance(&active.rollout, &looked(now), now).is_decided()
+    }
+
+    /// Writes `transition` down, then does what it says; for a rollback the other way round.
+    async fn apply(
+        &self,
+        state: &mut State,
+        transition: Transition,
+        now: DateTime<Utc>,
+    ) -> Result<()> {
+        let active = state.active.as_mut().expect("a transition belongs to a rollout");
+        let backwards =
+            matches!(transition.next.phase, Phase::RollingBack { .. } | Phase::RolledBack { .. });
+        if backwards {
+            self.app.slot.withdraw();
+        }
+        let entry = active.entry(&transition.next, &transition.reason, now);
+        let written = if active.unwritten.is_empty() {
+            self.home.write_down(entry.clone()).await
+        } else {
+            Err(Fault::unreachable("BOT-6031", "earlier entries wait to be written"))
+        };
+        match written {
+            Ok(()) => {}
+            Err(fault) if fault.kind() == FaultKind::Conflict => {
+                // Someone else drives: let go, and send no one to the challenger on our own account.
+                active.lost = true;
+                self.app.slot.withdraw();
+                return Err(fault);
+            }
+            Err(_) if backwards => active.unwritten.push(entry),
+            Err(fault) => return Err(fault),
+        }
+        active.rollout = transition.next.clone();
+        self.revision.store(active.rollout.revision, Ordering::SeqCst);
+        if transition.is_decided() {
+            active.transitions.push(transition.record());
+            let message = format!(
+                "{} is {} at {:.1} %: {}",
+                active.rollout.id,
+                active.rollout.phase.name(),
+                active.rollout.weight_percent(),
+                transition.reason,
+            );
+            self.event("info", "rollout", message);
+        }
+        self.show(active);
+        self.perform(state, transition, now).await
+    }
+
+    /// Does what a transition says that is written down already.
+    async fn perform(
+        &self,
+        state: &mut State,
+        transition: Transition,
+        now: DateTime<Utc>,
+    ) -> Result<()> {
+        let active = state.active.as_mut().expect("a transition belongs to a rollout");
+        let report = match transition.effect {
+            Effect::None => None,
+            Effect::Route => {
+                self.route(active);
+                None
+            }
+            Effect::Load => Some(match self.home.load(&active.rollout.challenger).await {
+                Ok(served) => {
+                    active.challenger = Some(Arc::new(served));
+                    Command::Loaded
+                }
+                Err(fault) => Command::LoadFailed { reason: format!("{}: {fault}", fault.code()) },
+            }),
+            Effect::Promote => Some(self.promote(state, now).await?),
+            Effect::RollBack => {
+                self.app.slot.withdraw();
+                self.drain(active.challenger.as_ref()).await;
+                Some(Command::Drained)
+            }
+            Effect::Finish => {
+                self.finish(active);
+                None
+            }
+        };
+        let Some(report) = report else { return Ok(()) };
+        let active = state.active.as_mut().expect("a transition belongs to a rollout");
+        let next = rollout::command(&active.rollout, &report, now)?;
+        Box::pin(self.apply(state, next, now)).await
+    }
+
+    /// Moves the alias, swaps, and reads back what is served.
+    async fn promote(&self, state: &mut State, now: DateTime<Utc>) -> Result<Command> {
+        let active = state.active.as_mut().expect("a promotion belongs to a rollout");
+        if self.aborting.load(Ordering::SeqCst) {
+            return Ok(Command::Abort { reason: "asked for while it was promoted".to_owned() });
+        }
+        let challenger = match &active.challenger {
+            Some(challenger) => Arc::clone(challenger),
+            None => {
+                let served = Arc::new(self.home.load(&active.rollout.challenger).await?);
+                active.challenger = Some(Arc::clone(&served));
+                served
+            }
+        };
+        let act = Act {
+            actor: active.rollout.actor.clone(),
+            reason: format!("rollout {}: {}", active.rollout.id, active.rollout.reason),
+            at: now,
+        };
+        if let Err(fault) = self.home.promote(&challenger, active.rollout.champion, &act).await {
+            return match fault.kind() {
+                FaultKind::Unreachable | FaultKind::Internal => Err(fault),
+                _ => {
+                    let reason = format!("the registry refused it: {}: {fault}", fault.code());
+                    Ok(Command::Abort { reason })
+                }
+            };
+        }
+        let old = self.primary()?;
+        if old.manifest != challenger.manifest {
+            state.previous = Some(old);
+        }
+        state.rejected = None;
+        self.swap(Arc::clone(&challenger));
+        let served = self.primary()?;
+        if served.manifest == Some(active.rollout.challenger) && served.digest == challenger.digest
+        {
+            Ok(Command::Confirmed)
+        } else {
+            Err(Fault::internal("BOT-6018", "the challenger was swapped in and is not served"))
+        }
+    }
+
+    /// Waits until no request is left on the challenger.
+    async fn drain(&self, challenger: Option<&Arc<Served>>) {
+        let Some(challenger) = challenger else { return };
+        let begun = tokio::time::Instant::now();
+        // The rollout itself holds one reference; each routing in flight holds the rest.
+        while Arc::strong_count(challenger) > 1 && begun.elapsed() < DRAIN {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
+    fn finish(&self, active: &mut Active) {
+        self.app.slot.withdraw();
+        active.challenger = None;
+        self.app.observer.clear();
+        self.set_slow_bound(None);
+        self.show_loaded();
+    }
+
+    fn route(&self, active: &Active) {
+        let (Some(challenger), Ok(primary)) = (&active.challenger, self.primary()) else { return };
+        if self.aborting.load(Ordering::SeqCst) {
+            return;
+        }
+        let split = Split {
+            canary: Arc::clone(challenger),
+            weight: active.rollout.weight(),
+            mirrors: active.rollout.mirrors(),
+            salt: active.rollout.salt.clone(),
+        };
+        self.app.slot.set(primary, Some(split));
+        if self.aborting.load(Ordering::SeqCst) {
+            // It was asked for between the look and the swap.
+            self.app.slot.withdraw();
+        }
+        self.show_loaded();
+    }
+
+    fn swap(&self, served: Arc<Served>) {
+        self.app.slot.set(served, None);
+        self.app.metrics.swaps.inc();
+        self.show_loaded();
+    }
+
+    fn primary(&self) -> Result<Arc<Served>> {
+        let routing = self.app.slot.load().ok_or_else(|| {
+            Fault::unreachable("BOT-6019", "the model is still being loaded and tested")
+        })?;
+        Ok(Arc::clone(&routing.primary))
+    }
+
+    fn set_slow_bound(&self, bound: Option<Duration>) {
+        let nanos = bound.map_or(0, |bound| u64::try_from(bound.as_nanos()).unwrap_or(u64::MAX));
+        self.app.slow_bound.store(nanos, Ordering::Relaxed);
+    }
+
+    fn show(&self, active: &Active) {
+        let metrics = &self.app.metrics;
+        metrics.phase.set(i64::from(active.rollout.phase.number()));
+        metrics.weight.set(active.rollout.weight());
+        metrics.evidence(&active.rollout.evidence());
+    }
+
+    /// Says in the metrics what is loaded.
+    pub(super) fn show_loaded(&self) {
+        let Some(routing) = self.app.slot.load() else { return };
+        let mut loaded = vec![(Arm::Primary, routing.primary.digest_text.as_str())];
+        if let Some(split) = &routing.split {
+            loaded.push((Arm::Canary, split.canary.digest_text.as_str()));
+        }
+        self.app.metrics.loaded(&loaded);
+    }
+
+    fn event(&self, level: &'static str, event: &'static str, message: String) {
+        self.app.log.event(self.app.clock.now(), level, event, message);
+    }
+
+    /// Reads the rollout `id` (`latest`: whichever was last).
+    ///
+    /// # Errors
+    /// `BOT-6034`.
+    pub(super) async fn read<T>(
+        &self,
+        id: &str,
+        read: impl FnOnce(&Active, Decision) -> T,
+    ) -> Result<T> {
+        let mut state = self.state.lock().await;
+        let active = named(state.active.as_mut(), id)?;
+        let decision = Decision::new(&active.rollout, active.transitions.clone(), self.rehearsal);
+        Ok(read(active, decision))
+    }
+}
+
+/// Whether to do it, or only to say what would be done.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Mode {
+    /// Do it.
+    Real,
+    /// Say it.
+    Dry,
+}
+
+/// What asking for a rollout came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Started {
+    /// It began.
+    New,
+    /// The same version's was under way.
+    Joined,
+}
+
+/// What a rollback of the model came to.
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
+pub struct Restored {
+    /// Reference of the version that served.
+    pub from: String,
+    /// Reference of the version that serves again.
+    pub to: String,
+    /// Digest of its model file.
+    pub digest: Digest,
+}
+
+impl Active {
+    fn new(rollout: Rollout, actor: String) -> Self {
+        Self {
+            rollout,
+            transitions: Vec::new(),
+            challenger: None,
+            slow_bound: None,
+            carry: Observation::default(),
+            unwritten: Vec::new(),
+            actor,
+            lost: false,
+        }
+    }
+
+    /// Returns whether it is under way, and driven from here.
+    pub(super) fn is_driven(&self) -> bool {
+        !self.lost && !self.rollout.is_over()
+    }
+
+    /// Returns the time between its ticks.
+    pub(super) fn interval(&self) -> Duration {
+        self.rollout.policy.interval()
+    }
+
+    fn entry(&self, next: &Rollout, reason: &str, at: DateTime<Utc>) -> Deployment {
+        let promoted = matches!(next.phase, Phase::Promoted);
+        Deployment {
+            schema: "botops.deployment/1".to_owned(),
+            at,
+            actor: self.actor.clone(),
+            reason: reason.to_owned(),
+            model: next.model.clone(),
+            primary: if promoted { next.challenger } else { next.champion },
+            phase: next.phase.name().to_owned(),
+            weight_percent: next.weight_percent(),
+            rollout: Some(next.clone()),
+            slow_bound_seconds: self.slow_bound.map(|bound| bound.as_secs_f64()),
+        }
+    }
+}
+
+fn named<'a>(active: Option<&'a mut Active>, id: &str) -> Result<&'a mut Active> {
+    active.filter(|active| id == "latest" || active.rollout.id == id).ok_or_else(|| match id {
+        "latest" => Fault::usage("BOT-6034", "there was no rollout yet")
+            .hint("start one with `botops promote <model>@<version>`"),
+        id => Fault::usage("BOT-6034", format!("this server knows no rollout `{id}`"))
+            .hint("`latest` names the current or last one"),
+    })
+}
+
+fn check_revision(if_match: Option<u64>, revision: u64) -> Result<()> {
+    match if_match {
+        Some(wanted) if wanted != revision => Err(Fault::conflict(
+            "BOT-6022",
+            format!("the rollout is at revision {revision}, not {wanted}"),
+        )
+        .hint("read it again, then decide again")),
+        _ => Ok(()),
+    }
+}
+
+/// A transition that decides nothing new.
+fn standing(rollout: &Rollout, effect: Effect) -> Transition {
+    Transition { next: rollout.clone(), effect, verdict: Verdict::Hold, reason: String::new() }
+}
+
+/// The history of rollout `id`: the entries that decided something.
+fn history(log: &[Deployment], id: &str) -> Vec<TransitionRecord> {
+    log.iter()
+        .filter_map(|deployment| Some((deployment, deployment.rollout.as_ref()?)))
+        .filter(|(deployment, rollout)| rollout.id == id && !deployment.reason.is_empty())
+        .map(|(deployment, rollout)| TransitionRecord::new(rollout, &deployment.reason))
+        .collect()
+}
+
+/// Nothing was seen, and someone looked.
+fn looked(now: DateTime<Utc>) -> Observation {
+    Observation { observed_at: Some(now), ..Observation::default() }
+}
+
+fn merge(mut before: Observation, after: Observation) -> Observation {
+    before.canary_units += after.canary_units;
+    before.primary_units += after.primary_units;
+    before.shadow_units += after.shadow_units;
+    before.failures.extend(after.failures);
+    before.observed_at = before.observed_at.max(after.observed_at);
+    before
+}

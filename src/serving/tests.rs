@@ -1,0 +1,96 @@
+//! What only the inside shows: a server before its model, and the lines it logs.
+
+use super::{
+    RequestLog, ServerSettings,
+    clock::WallClock,
+    exchange::RequestIds,
+    request_log::RequestLogger,
+    server::{bind, listen, new_app},
+};
+use chrono::DateTime;
+use std::{
+    io::Write,
+    net::{Ipv4Addr, SocketAddr},
+    sync::{Arc, Mutex},
+};
+
+fn settings() -> ServerSettings {
+    let anywhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    ServerSettings {
+        listen: anywhere,
+        admin_listen: anywhere,
+        admin_token: None,
+        environment: "test".to_owned(),
+        request_log: RequestLog::Off,
+    }
+}
+
+#[tokio::test]
+async fn before_its_model_a_server_is_healthy_and_not_ready() {
+    let settings = settings();
+    let app = new_app("support", &settings, Arc::new(WallClock)).unwrap();
+    let running = listen(app, bind(settings.listen).await.unwrap()).unwrap();
+    let url = |path: &str| format!("http://{}{path}", running.address());
+    let client = super::client::http().unwrap();
+    assert_eq!(client.get(url("/health")).send().await.unwrap().status(), 200);
+    let answer = client.get(url("/readiness")).send().await.unwrap();
+    assert_eq!(answer.status(), 503);
+    assert!(answer.text().await.unwrap().contains("BOT-6019"));
+    let answer = client.post(url("/v1/predict")).body("{\"text\": \"a\"}").send().await.unwrap();
+    assert_eq!(answer.status(), 503);
+    running.shutdown().await;
+}
+
+#[derive(Clone, Default)]
+struct Written(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Written {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn every_request_is_one_json_line_without_the_users_words() {
+    let settings = settings();
+    let written = Written::default();
+    let mut app = new_app("support", &settings, Arc::new(WallClock)).unwrap();
+    let dropped = app.metrics.dropped.clone();
+    Arc::get_mut(&mut app).unwrap().log =
+        RequestLogger::to(Box::new(written.clone()), dropped).unwrap();
+    let running = listen(Arc::clone(&app), bind(settings.listen).await.unwrap()).unwrap();
+    let url = format!("http://{}/v1/predict", running.address());
+    let client = super::client::http().unwrap();
+    let mut ids = Vec::new();
+    for body in ["{\"text\": \"my secret\"}", "{\"secret\": 1}", "secret"] {
+        let answer = client.post(&url).body(body).send().await.unwrap();
+        ids.push(answer.headers()["x-request-id"].to_str().unwrap().to_owned());
+    }
+    app.log.event(DateTime::UNIX_EPOCH, "info", "rollout", "a \"quoted\" reason".to_owned());
+    running.shutdown().await;
+    let text = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
+    let lines: Vec<serde_json::Value> =
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.len(), 4, "{text}");
+    for ((line, id), status) in lines.iter().zip(&ids).zip([503, 422, 400]) {
+        assert_eq!(line["request_id"], *id);
+        assert_eq!((&line["endpoint"], &line["status"]), (&"predict".into(), &status.into()));
+    }
+    assert_eq!(lines[3]["message"], "a \"quoted\" reason");
+    assert!(!text.contains("secret"), "{text}");
+}
+
+#[test]
+fn a_request_id_is_known_only_where_it_was_given_out() {
+    let (here, there) = (RequestIds::default(), RequestIds::default());
+    let id = here.next();
+    assert_eq!(here.number(&id.to_string()), Some(id.number));
+    assert_eq!(there.number(&id.to_string()), None);
+    for nonsense in ["", "-", "1-", "zz-1", "1-2-3", "\u{e9}-1"] {
+        assert_eq!(here.number(nonsense), None);
+    }
+}

@@ -1,0 +1,339 @@
+//! The admin API: who may, what it starts, what it refuses, and what survives a restart.
+
+use super::{
+    TOKEN, admin, converse, corpus, http, models, plan, post, registry, serve, serve_file,
+    settings, wait_for,
+};
+use botops::{
+    findings::FaultKind,
+    models::IntentModel,
+    registry::CHAMPION,
+    rollout::Phase,
+    serving::{AdminClient, Running, Source, deployment_log, start},
+    workspace::Secret,
+};
+use reqwest::{Method, RequestBuilder};
+use serde_json::{Value, json};
+
+fn call(running: &Running, method: Method, path: &str) -> RequestBuilder {
+    let url = format!("http://{}/admin/v1{path}", running.admin_address().unwrap());
+    http().request(method, url).bearer_auth(TOKEN)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_told_without_the_token() {
+    let [champion, ..] = models();
+    let (registry, _) = registry(&[&champion]).await;
+    let running = serve(&registry).await;
+    let url = format!("http://{}/admin/v1/models", running.admin_address().unwrap());
+    for request in [
+        http().get(&url),
+        http().get(&url).bearer_auth("wrong"),
+        http().get(&url).bearer_auth(&TOKEN[..5]),
+        http().get(&url).basic_auth("a", Some(TOKEN)),
+        http().get(format!("{url}/nothing/at/all")),
+    ] {
+        let answer = request.send().await.unwrap();
+        assert_eq!(answer.status(), 401);
+        assert_eq!(answer.headers()["www-authenticate"], "Bearer");
+        assert_eq!(answer.json::<Value>().await.unwrap()["code"], "BOT-6033");
+    }
+    // The public listener knows nothing of it, token or not.
+    let url = format!("http://{}/admin/v1/models", running.address());
+    assert_eq!(http().get(url).bearer_auth(TOKEN).send().await.unwrap().status(), 404);
+
+    let address = format!("http://{}", running.admin_address().unwrap());
+    let client = AdminClient::new(&address, Some(&Secret::new("wrong-token"))).unwrap();
+    let fault = client.rollout("support", None).await.unwrap_err();
+    assert_eq!((fault.code(), fault.kind()), ("BOT-6033", FaultKind::Policy));
+    assert!(!format!("{client:?} {fault:?} {fault}").contains("wrong-token"));
+    let fault = AdminClient::new(&address, None).unwrap_err();
+    assert_eq!((fault.code(), fault.kind()), ("BOT-6030", FaultKind::Usage));
+    assert_eq!(AdminClient::new("not a url", None).unwrap_err().code(), "BOT-6030");
+    running.shutdown().await;
+
+    let source = Source::Registry { registry, model: "support".to_owned(), pinned: None };
+    let running = start(settings(false), source).await.unwrap();
+    assert_eq!(running.admin_address(), None, "no token, no listener");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_is_not_there_is_unreachable() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    let client = AdminClient::new(&url, Some(&Secret::new(TOKEN))).unwrap();
+    let fault = client.rollout("support", None).await.unwrap_err();
+    assert_eq!((fault.code(), fault.kind()), ("BOT-6031", FaultKind::Unreachable));
+    assert!(fault.message().contains(&url), "{fault}");
+    let fault = botops::serving::replay(
+        &url,
+        &[botops::serving::Message {
+            at: chrono::DateTime::UNIX_EPOCH,
+            conversation_id: "c".to_owned(),
+            text: "a".to_owned(),
+            truth: None,
+        }],
+        &|_, _| {},
+    )
+    .await
+    .unwrap_err();
+    assert_eq!(fault.kind(), FaultKind::Unreachable);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rollout_splits_by_weight_sticks_and_is_promoted() {
+    let [champion, challenger, _] = models();
+    let (registry, versions) = registry(&[&champion, &challenger]).await;
+    let running = serve(&registry).await;
+    let client = admin(&running);
+    assert_eq!(client.rollout("support", None).await.unwrap_err().code(), "BOT-6034");
+    assert_eq!(client.rollout("other", Some("x")).await.unwrap_err().kind(), FaultKind::Usage);
+
+    let id =
+        client.start("support", "support@2", &plan(30.0, 100_000), "ada", "try").await.unwrap();
+    let again =
+        client.start("support", "support@2", &plan(30.0, 100_000), "bob", "too").await.unwrap();
+    assert_eq!(again, id, "the same version joins");
+    let first = converse(&running, 0, 600).await;
+    let digests = [&champion, &challenger].map(|m| botops::digest::Digest::of(&m.to_bytes()));
+    for (_, arm, digest) in &first {
+        let expected = if arm == "canary" { digests[1] } else { digests[0] };
+        assert_eq!(*digest, expected.to_string());
+    }
+    let on_canary = first.iter().filter(|(_, arm, _)| arm == "canary").count();
+    // 600 draws at 0.3: 180 expected, standard deviation 11.
+    assert!((130..=230).contains(&on_canary), "{on_canary} of 600 on the canary");
+    assert_eq!(converse(&running, 0, 600).await, first, "conversations stick");
+    let status = wait_for(&client, |status| status.decision.units.iter().sum::<u64>() == 600).await;
+    assert_eq!(status.decision.units, [600 - on_canary as u64, on_canary as u64]);
+    assert!(matches!(status.rollout.phase, Phase::Ramping { step: 0, .. }));
+    assert!((status.weight_percent - 30.0).abs() < 1e-9);
+
+    // Requests without a conversation draw for themselves, say so, and are not counted.
+    let mut arms = std::collections::BTreeMap::new();
+    for _ in 0..100 {
+        let answer = post(&running, "/v1/predict", &json!({"text": "where is my parcel"})).await;
+        let body: Value = answer.json().await.unwrap();
+        assert_eq!(body["sticky"], false);
+        *arms.entry(body["arm"].as_str().unwrap().to_owned()).or_insert(0) += 1;
+    }
+    assert_eq!(arms.len(), 2, "{arms:?}");
+
+    // Feedback reaches the judge, once a conversation.
+    let (text, truth) = &corpus(1, 99)[0];
+    let body = json!({"text": text, "conversation_id": "conversation-0"});
+    let answer: Value = post(&running, "/v1/predict", &body).await.json().await.unwrap();
+    let outcome = async |intent: &str| {
+        let body = json!({"request_id": answer["request_id"], "intent": intent});
+        let told: Value = post(&running, "/v1/feedback", &body).await.json().await.unwrap();
+        told["outcome"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(outcome(truth).await, "noted");
+    assert_eq!(outcome("something else").await, "counted");
+    assert_eq!(outcome("something else").await, "noted");
+
+    // A person may promote; the registry and the answers agree.
+    let status = client.command("support", "promote", "ada", "looks good").await.unwrap();
+    assert_eq!(status.rollout.phase, Phase::Promoted);
+    assert_eq!(status.decision.verdict, "promoted");
+    let now = registry.alias("support", CHAMPION).await.unwrap().unwrap();
+    assert_eq!(now.manifest_digest, versions[1].manifest_digest);
+    let after = converse(&running, 0, 20).await;
+    assert!(
+        after.iter().all(|(_, arm, digest)| arm == "primary" && *digest == digests[1].to_string())
+    );
+    let fault = client.command("support", "pause", "ada", "late").await.unwrap_err();
+    assert_eq!((fault.code(), fault.kind()), ("BOT-6002", FaultKind::Conflict));
+    let fault = client.start("support", "support@2", &plan(30.0, 1), "ada", "").await.unwrap_err();
+    assert_eq!(fault.kind(), FaultKind::Conflict, "it is the champion already");
+
+    // And back, with no rollout active.
+    let restored = client.roll_back("support", None, "ada", "it was not").await.unwrap();
+    assert_eq!((restored.from.as_str(), restored.to.as_str()), ("support@2", "support@1"));
+    let now = registry.alias("support", CHAMPION).await.unwrap().unwrap();
+    assert_eq!(now.manifest_digest, versions[0].manifest_digest);
+    assert!(converse(&running, 0, 5).await.iter().all(|(_, _, d)| *d == digests[0].to_string()));
+    running.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_plan_runs_to_its_promotion_by_itself() {
+    let [champion, challenger, _] = models();
+    let (registry, versions) = registry(&[&champion, &challenger]).await;
+    let running = serve(&registry).await;
+    let client = admin(&running);
+    client.start("support", "support@2", &plan(50.0, 10), "ada", "try").await.unwrap();
+    converse(&running, 0, 60).await;
+    let status = wait_for(&client, |status| status.rollout.is_over()).await;
+    assert_eq!(status.decision.verdict, "promoted", "{}", status.decision.reason);
+    let phases: Vec<&str> =
+        status.decision.transitions.iter().map(|line| line.phase.as_str()).collect();
+    assert_eq!(phases, ["pending", "loading", "ramping", "promoting", "promoted"]);
+    let now = registry.alias("support", CHAMPION).await.unwrap().unwrap();
+    assert_eq!(now.manifest_digest, versions[1].manifest_digest);
+    running.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn commands_honor_revisions_and_dry_runs() {
+    let [champion, challenger, third] = models();
+    let (registry, _) = registry(&[&champion, &challenger, &third]).await;
+    let running = serve(&registry).await;
+    let client = admin(&running);
+    let begin = json!({"version": "support@2", "plan": {"steps": [{"weight": 10, "deadline": "1h"}]},
+        "actor": "ada", "reason": "try"});
+    let path = "/models/support/rollouts";
+    let dry = call(&running, Method::POST, &format!("{path}?dry_run=true")).json(&begin);
+    let would: Value = dry.send().await.unwrap().json().await.unwrap();
+    assert_eq!(would["next"]["phase"]["phase"], "loading");
+    assert_eq!(client.rollout("support", None).await.unwrap_err().code(), "BOT-6034");
+
+    let answer = call(&running, Method::POST, path).json(&begin).send().await.unwrap();
+    assert_eq!(answer.status(), 201);
+    let location = answer.headers()["location"].to_str().unwrap().to_owned();
+    let revision = answer.headers()["etag"].to_str().unwrap().to_owned();
+    assert!(location.starts_with("/admin/v1/rollouts/"));
+    let other = client.start("support", "support@3", &plan(10.0, 1), "ada", "").await.unwrap_err();
+    assert_eq!((other.code(), other.kind()), ("BOT-6032", FaultKind::Conflict));
+
+    let pause = |if_match: &str, query: &str| {
+        call(&running, Method::POST, &format!("/rollouts/latest/pause{query}"))
+            .header("if-match", if_match.to_owned())
+    };
+    let answer = pause("\"9999\"", "").send().await.unwrap();
+    assert_eq!(answer.status(), 412);
+    let problem: Value = answer.json().await.unwrap();
+    assert_eq!((&problem["code"], &problem["exit"]), (&json!("BOT-6022"), &json!(5)));
+    let would: Value =
+        pause(&revision, "?dry_run=true").send().await.unwrap().json().await.unwrap();
+    assert_eq!(would["next"]["phase"]["phase"], "paused");
+    let now = client.rollout("support", None).await.unwrap();
+    assert!(matches!(now.rollout.phase, Phase::Ramping { .. }), "a dry run changes nothing");
+    let answer = pause(&revision, "").send().await.unwrap();
+    assert_eq!(answer.status(), 200);
+    let now = client.command("support", "resume", "ada", "go on").await.unwrap();
+    assert!(matches!(now.rollout.phase, Phase::Ramping { .. }));
+    let now = client.command("support", "rollback", "ada", "enough").await.unwrap();
+    assert_eq!(now.decision.verdict, "rolled_back");
+    assert!(now.decision.reason.contains("enough"), "{}", now.decision.reason);
+    let status: Value =
+        call(&running, Method::GET, "/models/support").send().await.unwrap().json().await.unwrap();
+    assert_eq!(status["primary"]["model"], "support@1");
+    assert_eq!(status["canary"], Value::Null);
+    assert_eq!(call(&running, Method::GET, "/models/other").send().await.unwrap().status(), 400);
+    let tested: Value =
+        call(&running, Method::GET, "/selftest").send().await.unwrap().json().await.unwrap();
+    assert_eq!((&tested[0]["passed"], &tested[0]["n"]), (&json!(true), &json!(8)));
+    let decision: Value = call(&running, Method::GET, "/rollouts/latest/decision")
+        .send()
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
+    assert_eq!(decision["schema"], "botops.decision/1");
+    running.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bad_plan_and_a_server_of_one_file_start_nothing() {
+    let [champion, challenger, _] = models();
+    let (registry, _) = registry(&[&champion, &challenger]).await;
+    let running = serve(&registry).await;
+    let fault = admin(&running)
+        .start("support", "support@2", &plan(130.0, 1), "ada", "")
+        .await
+        .unwrap_err();
+    assert_eq!((fault.code(), fault.kind()), ("BOT-6001", FaultKind::Usage));
+    let fault =
+        admin(&running).start("support", "support@9", &plan(50.0, 1), "ada", "").await.unwrap_err();
+    assert_eq!((fault.code(), fault.kind()), ("BOT-5012", FaultKind::Usage));
+    running.shutdown().await;
+
+    let copy = IntentModel::from_bytes(&champion.to_bytes()).unwrap();
+    let (running, _) = serve_file(copy).await;
+    let client = admin(&running);
+    let fault =
+        client.start("support.botops", "support@2", &plan(50.0, 1), "ada", "").await.unwrap_err();
+    assert_eq!((fault.code(), fault.kind()), ("BOT-6023", FaultKind::Conflict));
+    running.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restart_resumes_the_rollout_with_its_split_and_its_counts() {
+    let [champion, challenger, _] = models();
+    let (registry, versions) = registry(&[&champion, &challenger]).await;
+    let running = serve(&registry).await;
+    let client = admin(&running);
+    let id = client.start("support", "support@2", &plan(40.0, 10_000), "ada", "try").await.unwrap();
+    let before = converse(&running, 0, 80).await;
+    let counted = wait_for(&client, |s| s.decision.units.iter().sum::<u64>() == 80).await;
+    running.shutdown().await;
+
+    let running = serve(&registry).await;
+    let client = admin(&running);
+    let status = client.rollout("support", None).await.unwrap();
+    assert_eq!(status.rollout.id, id);
+    assert_eq!(status.decision.units, counted.decision.units);
+    assert_eq!(status.decision.transitions, counted.decision.transitions);
+    assert!(matches!(status.rollout.phase, Phase::Ramping { step: 0, .. }));
+    assert_eq!(converse(&running, 0, 80).await, before, "the split is the same");
+    let end = client.command("support", "rollback", "ada", "enough").await.unwrap();
+    assert_eq!(end.decision.verdict, "rolled_back");
+    running.shutdown().await;
+
+    let log = deployment_log(registry.store(), "test").entries().await.unwrap();
+    let phases: Vec<&str> = log
+        .iter()
+        .filter(|entry| !entry.payload.reason.is_empty())
+        .map(|entry| entry.payload.phase.as_str())
+        .collect();
+    assert_eq!(phases, ["pending", "loading", "ramping", "rolling_back", "rolled_back"]);
+    assert!(log.iter().all(|entry| entry.payload.primary == versions[0].manifest_digest));
+    assert!(log.is_sorted_by_key(|entry| entry.payload.rollout.as_ref().unwrap().revision));
+
+    // What is over is remembered, and not resumed.
+    let running = serve(&registry).await;
+    let status = admin(&running).rollout("support", None).await.unwrap();
+    assert_eq!((status.rollout.id, status.decision.verdict.as_str()), (id, "rolled_back"));
+    assert!(converse(&running, 0, 30).await.iter().all(|(_, arm, _)| arm == "primary"));
+    running.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_champion_moved_while_no_server_ran_rolls_the_rollout_back() {
+    let [champion, challenger, third] = models();
+    let (registry, versions) = registry(&[&champion, &challenger, &third]).await;
+    let running = serve(&registry).await;
+    admin(&running).start("support", "support@2", &plan(40.0, 10_000), "ada", "try").await.unwrap();
+    running.shutdown().await;
+    let proof = registry.proof(&versions[2]).await.unwrap();
+    let expected = Some(versions[0].manifest_digest);
+    registry.promote(&versions[2], expected, &proof, &super::act()).await.unwrap();
+
+    let running = serve(&registry).await;
+    let status = admin(&running).rollout("support", None).await.unwrap();
+    assert_eq!(status.decision.verdict, "rolled_back");
+    assert!(status.decision.reason.contains("moved"), "{}", status.decision.reason);
+    let digest = botops::digest::Digest::of(&third.to_bytes()).to_string();
+    assert!(converse(&running, 0, 20).await.iter().all(|(_, _, served)| *served == digest));
+    running.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_champion_moved_by_someone_else_is_served_within_seconds() {
+    let [champion, challenger, _] = models();
+    let (registry, versions) = registry(&[&champion, &challenger]).await;
+    let running = serve(&registry).await;
+    let proof = registry.proof(&versions[1]).await.unwrap();
+    let expected = Some(versions[0].manifest_digest);
+    registry.promote(&versions[1], expected, &proof, &super::act()).await.unwrap();
+    let wanted = botops::digest::Digest::of(&challenger.to_bytes()).to_string();
+    let begun = std::time::Instant::now();
+    while converse(&running, 0, 1).await[0].2 != wanted {
+        assert!(begun.elapsed().as_secs() < 10, "it still serves the old champion");
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    running.shutdown().await;
+}

@@ -1,0 +1,267 @@
+//! The server over real HTTP: answers, problems, the admin API, swaps, rollouts, rehearsals.
+
+mod admin;
+mod public;
+mod rehearsal;
+mod swaps;
+
+use botops::{
+    dialogue::DialogueSpec,
+    digest::{Digest, canonical_json},
+    evaluation::{GateReport, GateResult, PassedGates},
+    models::{FallbackSpec, IntentModel, Lineage, ModelSpec, Sample, Silent, train},
+    registry::{Act, Manifest, ManifestFile, Registry, Version},
+    rollout::{RolloutSpec, StepSpec},
+    serving::{AdminClient, RequestLog, Running, ServerSettings, Source, start},
+    stats::random::Random,
+    store::Store,
+    workspace::Secret,
+};
+use chrono::{DateTime, Utc};
+use reqwest::{Client, Response, StatusCode};
+use serde_json::{Value, json};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    sync::Arc,
+};
+
+/// The admin token of every server here.
+pub(crate) const TOKEN: &str = "correct horse battery staple";
+
+const WORDS: [(&str, [&str; 6]); 4] = [
+    ("invoice", ["invoice", "charged", "bill", "payment", "receipt", "amount"]),
+    ("login", ["password", "login", "account", "locked", "reset", "username"]),
+    ("parcel", ["parcel", "delivery", "tracking", "courier", "arrived", "shipped"]),
+    ("refund", ["refund", "return", "money", "exchange", "broken", "damaged"]),
+];
+const FILLER: [&str; 8] = ["please", "hello", "my", "the", "today", "about", "again", "still"];
+
+/// Utterances with their intents, as many as asked for.
+pub(crate) fn corpus(n: usize, seed: u64) -> Vec<(String, &'static str)> {
+    let mut random = Random::new(seed);
+    (0..n)
+        .map(|index| {
+            let (intent, words) = WORDS[index % WORDS.len()];
+            let mut text = String::new();
+            for _ in 0..2 + random.below(2) {
+                text += FILLER[random.below(FILLER.len())];
+                text += " ";
+                text += words[random.below(words.len())];
+                text += " ";
+            }
+            (format!("{text}{index}"), intent)
+        })
+        .collect()
+}
+
+/// Trains on `n` utterances, intents renamed by `rename`.
+pub(crate) fn model(n: usize, seed: u64, rename: fn(&'static str) -> &'static str) -> IntentModel {
+    let corpus = corpus(n, seed);
+    let samples: Vec<Sample<'_>> =
+        corpus.iter().map(|(text, intent)| Sample { text, intent: rename(intent) }).collect();
+    let responses = [("parcel", "Your parcel is on its way."), ("refund", "You get it back.")];
+    let dialogue = DialogueSpec {
+        entities: [("order".to_owned(), "#([0-9]+)".to_owned())].into(),
+        responses: responses
+            .into_iter()
+            .map(|(intent, text)| (intent.to_owned(), [("en".to_owned(), text.to_owned())].into()))
+            .collect(),
+        fallback: [("en".to_owned(), "Sorry?".to_owned())].into(),
+        default_language: Some("en".to_owned()),
+    };
+    // So small a vocabulary makes a model sure of itself.
+    let fallback = FallbackSpec { threshold: 0.95 };
+    let spec = ModelSpec { goldens: 8, fallback, ..ModelSpec::default() };
+    train(&samples, &spec, dialogue, Lineage::default(), &Silent).unwrap()
+}
+
+/// Leaves intents as they are.
+pub(crate) fn right(intent: &'static str) -> &'static str {
+    intent
+}
+
+/// Takes parcels for refunds and the other way round: wrong half of the time.
+pub(crate) fn confused(intent: &'static str) -> &'static str {
+    match intent {
+        "parcel" => "refund",
+        "refund" => "parcel",
+        other => other,
+    }
+}
+
+/// Asserts that JSON holds `want`; its reader may lose the last bit.
+pub(crate) fn assert_number(got: &Value, want: f64, place: &str) {
+    let got = got.as_f64().unwrap();
+    assert!((got - want).abs() < 1e-12, "{place}: {got} is not {want}");
+}
+
+pub(crate) fn settings(admin: bool) -> ServerSettings {
+    let anywhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    ServerSettings {
+        listen: anywhere,
+        admin_listen: anywhere,
+        admin_token: admin.then(|| Secret::new(TOKEN)),
+        environment: "test".to_owned(),
+        request_log: RequestLog::Off,
+    }
+}
+
+pub(crate) fn act() -> Act {
+    Act { actor: "ada".to_owned(), reason: "a test".to_owned(), at: DateTime::<Utc>::UNIX_EPOCH }
+}
+
+/// Registers a model with the gate report that lets it be promoted.
+pub(crate) async fn register(registry: &Registry, model: &IntentModel) -> (Version, PassedGates) {
+    let bytes = model.to_bytes();
+    let digest = Digest::of(&bytes);
+    let report = GateReport {
+        schema: "botops.gate/1".to_owned(),
+        model: digest,
+        evidence: "golden-self-test".to_owned(),
+        results: vec![GateResult {
+            rule: "golden self-test".to_owned(),
+            observed: "8 of 8".to_owned(),
+            passed: true,
+        }],
+        passed: true,
+    };
+    let gate = canonical_json(&report);
+    let file = |path: &str, bytes: &[u8], media_type: &str| ManifestFile {
+        path: path.to_owned(),
+        digest: Digest::of(bytes),
+        size_bytes: bytes.len() as u64,
+        media_type: media_type.to_owned(),
+    };
+    let manifest = Manifest {
+        schema: "botops.model/1".to_owned(),
+        model: "support".to_owned(),
+        files: vec![
+            file("gate.json", &gate, "application/json"),
+            file("model.botops", &bytes, "application/vnd.botops.model"),
+        ],
+        run: None,
+        data: None,
+        params: [].into(),
+        metrics: [].into(),
+        gates: Some(Digest::of(&gate)),
+        botops: "0.1.0".to_owned(),
+        git_commit: None,
+        creator: "ada".to_owned(),
+        intents: model.labels().iter().map(str::to_owned).collect(),
+    };
+    let proof = PassedGates::from_evidence(&gate, Digest::of(&gate), digest).unwrap();
+    let files =
+        vec![("gate.json".to_owned(), gate.into()), ("model.botops".to_owned(), bytes.into())];
+    (registry.register(manifest, files, &act()).await.unwrap(), proof)
+}
+
+/// A registry with the given models as versions 1, 2, …, the first its champion.
+pub(crate) async fn registry(models: &[&IntentModel]) -> (Registry, Vec<Version>) {
+    let registry = Registry::open(Store::in_memory());
+    let mut versions = Vec::new();
+    for model in models {
+        let (version, proof) = register(&registry, model).await;
+        if versions.is_empty() {
+            registry.promote(&version, None, &proof, &act()).await.unwrap();
+        }
+        versions.push(version);
+    }
+    (registry, versions)
+}
+
+pub(crate) async fn serve(registry: &Registry) -> Running {
+    let source =
+        Source::Registry { registry: registry.clone(), model: "support".to_owned(), pinned: None };
+    start(settings(true), source).await.unwrap()
+}
+
+pub(crate) async fn serve_file(model: IntentModel) -> (Running, Digest) {
+    let digest = Digest::of(&model.to_bytes());
+    let source = Source::File { model: Box::new(model), digest, name: "support.botops".to_owned() };
+    (start(settings(true), source).await.unwrap(), digest)
+}
+
+pub(crate) fn admin(running: &Running) -> AdminClient {
+    let url = format!("http://{}", running.admin_address().unwrap());
+    AdminClient::new(&url, Some(&Secret::new(TOKEN))).unwrap()
+}
+
+pub(crate) fn http() -> Client {
+    // Somebody else may have installed it first.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    Client::builder().no_proxy().build().unwrap()
+}
+
+pub(crate) async fn post(running: &Running, path: &str, body: &Value) -> Response {
+    let url = format!("http://{}{path}", running.address());
+    http().post(url).json(body).send().await.unwrap()
+}
+
+pub(crate) async fn get(running: &Running, path: &str) -> (StatusCode, String) {
+    let url = format!("http://{}{path}", running.address());
+    let answer = http().get(url).send().await.unwrap();
+    (answer.status(), answer.text().await.unwrap())
+}
+
+/// A plan of one step that ticks fast.
+pub(crate) fn plan(weight: f64, min_units: u64) -> RolloutSpec {
+    RolloutSpec {
+        steps: vec![StepSpec {
+            weight,
+            min_time: None,
+            min_units: Some(min_units),
+            deadline: "1h".to_owned(),
+            require: None,
+        }],
+        interval: "30ms".to_owned(),
+        stale_after: "1m".to_owned(),
+        ..RolloutSpec::default()
+    }
+}
+
+/// Sends one message in each of `n` conversations; returns `(conversation, arm, digest)`.
+pub(crate) async fn converse(
+    running: &Running,
+    from: usize,
+    n: usize,
+) -> Vec<(String, String, String)> {
+    let client = http();
+    let url = format!("http://{}/v1/predict", running.address());
+    let mut answers = Vec::new();
+    for (index, (text, _)) in corpus(n, 99).into_iter().enumerate() {
+        let conversation = format!("conversation-{}", from + index);
+        let body = json!({"text": text, "conversation_id": conversation});
+        let answer = client.post(&url).json(&body).send().await.unwrap();
+        assert_eq!(answer.status(), 200);
+        let header = |name| answer.headers()[name].to_str().unwrap().to_owned();
+        answers.push((conversation, header("x-botops-arm"), header("x-botops-digest")));
+    }
+    answers
+}
+
+/// Waits until the rollout's state satisfies `wanted`, at most 20 s.
+pub(crate) async fn wait_for(
+    client: &AdminClient,
+    wanted: impl Fn(&botops::serving::RolloutStatus) -> bool,
+) -> botops::serving::RolloutStatus {
+    let begun = std::time::Instant::now();
+    loop {
+        let status = client.rollout("support", None).await.unwrap();
+        if wanted(&status) {
+            return status;
+        }
+        assert!(begun.elapsed().as_secs() < 20, "still {:?}", status.rollout.phase);
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+}
+
+/// What several tests share: training costs more than serving.
+pub(crate) fn models() -> [Arc<IntentModel>; 3] {
+    use std::sync::OnceLock;
+    static MODELS: OnceLock<[Arc<IntentModel>; 3]> = OnceLock::new();
+    MODELS
+        .get_or_init(|| {
+            [model(160, 1, right), model(240, 2, right), model(160, 3, confused)].map(Arc::new)
+        })
+        .clone()
+}

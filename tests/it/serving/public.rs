@@ -1,0 +1,191 @@
+//! The public listener: predict, chat, feedback, health, metrics, and what it refuses.
+
+use super::{assert_number, corpus, get, http, model, post, right, serve_file, settings};
+use botops::{
+    findings::FaultKind,
+    serving::{Source, start},
+};
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_text_and_many_are_predicted_as_the_model_itself_does() {
+    let (running, digest) = serve_file(model(160, 1, right)).await;
+    let model = model(160, 1, right);
+    let texts: Vec<String> = corpus(40, 7).into_iter().map(|(text, _)| text).collect();
+    let answer = post(&running, "/v1/predict", &json!({"texts": texts, "top_k": 3})).await;
+    assert_eq!(answer.headers()["x-botops-model"], "support.botops");
+    assert_eq!(answer.headers()["x-botops-arm"], "primary");
+    assert_eq!(answer.headers()["x-botops-digest"], digest.to_string().as_str());
+    let id = answer.headers()["x-request-id"].to_str().unwrap().to_owned();
+    let body: Value = answer.json().await.unwrap();
+    assert_eq!(body["request_id"], id);
+    assert_eq!(body["digest"], digest.to_string());
+    let predictions = body["predictions"].as_array().unwrap();
+    assert_eq!(predictions.len(), texts.len());
+    for (text, got) in texts.iter().zip(predictions) {
+        let want = model.predict(text);
+        assert_eq!(got["intent"], model.labels().name(want.intent));
+        assert_number(&got["confidence"], want.confidence, text);
+        assert_eq!(got["fallback"], want.fallback);
+        let scores = got["scores"].as_array().unwrap();
+        assert_eq!(scores.len(), 3);
+        assert_eq!(scores[0]["intent"], got["intent"]);
+        assert!(scores[1]["confidence"].as_f64() >= scores[2]["confidence"].as_f64());
+    }
+    let one: Value =
+        post(&running, "/v1/predict", &json!({"text": texts[0]})).await.json().await.unwrap();
+    assert_eq!(one["predictions"][0]["confidence"], predictions[0]["confidence"]);
+    assert!(one["predictions"][0].get("scores").is_none());
+    assert_ne!(one["request_id"], id);
+    running.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_gets_a_response_with_its_entities() {
+    let (running, _) = serve_file(model(160, 1, right)).await;
+    let message = json!({"conversation_id": "c", "text": "my parcel #4711 delivery tracking"});
+    let answer: Value = post(&running, "/v1/chat", &message).await.json().await.unwrap();
+    assert_eq!(answer["intent"], "parcel");
+    assert_eq!(answer["response"], "Your parcel is on its way.");
+    assert_eq!(answer["language"], "en");
+    assert_eq!(answer["fallback"], false);
+    assert_eq!(answer["entities"][0]["entity"], "order");
+    assert_eq!(answer["entities"][0]["value"], "4711");
+    let gibberish = json!({"text": "xyzzy"});
+    let answer: Value = post(&running, "/v1/chat", &gibberish).await.json().await.unwrap();
+    assert_eq!((&answer["fallback"], &answer["response"]), (&json!(true), &json!("Sorry?")));
+    let feedback = json!({"request_id": answer["request_id"], "intent": "parcel"});
+    let answer = post(&running, "/v1/feedback", &feedback).await;
+    assert_eq!(answer.status(), 202);
+    // Without a canary there is nothing to judge, so nothing is remembered.
+    assert_eq!(answer.json::<Value>().await.unwrap()["outcome"], "unknown");
+    running.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_cannot_be_answered_is_a_problem_document() {
+    let (running, _) = serve_file(model(160, 1, right)).await;
+    let url = |path: &str| format!("http://{}{path}", running.address());
+    let client = http();
+    let long = "a".repeat(5_001);
+    let large = format!("{{\"text\": \"{}\"}}", "a".repeat(70 << 10));
+    let cases: [(&str, String, u16, &str); 13] = [
+        ("/v1/predict", "{\"text\": ".to_owned(), 400, "BOT-6012"),
+        ("/v1/predict", String::new(), 400, "BOT-6012"),
+        ("/v1/predict", "\u{1}".to_owned(), 400, "BOT-6012"),
+        ("/v1/predict", "{\"text\": 3}".to_owned(), 422, "BOT-6013"),
+        ("/v1/predict", "{\"txt\": \"a\"}".to_owned(), 422, "BOT-6013"),
+        ("/v1/predict", "{}".to_owned(), 422, "BOT-6013"),
+        ("/v1/predict", "{\"text\": \"a\", \"texts\": []}".to_owned(), 422, "BOT-6013"),
+        ("/v1/predict", "{\"texts\": []}".to_owned(), 422, "BOT-6015"),
+        ("/v1/predict", "{\"text\": \" \\n\"}".to_owned(), 422, "BOT-6015"),
+        ("/v1/chat", json!({"text": long}).to_string(), 422, "BOT-6015"),
+        ("/v1/chat", json!({"text": "a", "conversation_id": ""}).to_string(), 422, "BOT-6013"),
+        ("/v1/feedback", "{\"intent\": \"a\"}".to_owned(), 422, "BOT-6013"),
+        ("/v1/predict", large, 413, "BOT-6014"),
+    ];
+    for (path, body, status, code) in cases {
+        let answer = client.post(url(path)).body(body.clone()).send().await.unwrap();
+        assert_eq!(answer.status(), status, "{path} {body:.40}");
+        assert_eq!(answer.headers()["content-type"], "application/problem+json");
+        assert!(answer.headers().contains_key("x-request-id"));
+        let problem: Value = answer.json().await.unwrap();
+        assert_eq!(problem["code"], code, "{path} {body:.40}");
+        assert_eq!(problem["status"], status);
+        assert_eq!(problem["type"], format!("urn:botops:{code}"));
+        assert!(!problem["title"].as_str().unwrap().is_empty());
+    }
+    let answer = client.get(url("/v1/nothing")).send().await.unwrap();
+    assert_eq!(answer.status(), 404);
+    assert_eq!(answer.json::<Value>().await.unwrap()["code"], "BOT-6016");
+    let answer = client.get(url("/v1/predict")).send().await.unwrap();
+    assert_eq!(answer.status(), 405);
+    assert_eq!(answer.json::<Value>().await.unwrap()["code"], "BOT-6017");
+    running.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn metrics_are_well_formed_and_hold_no_word_of_a_user() {
+    let (running, digest) = serve_file(model(160, 1, right)).await;
+    for text in ["zanzibar parcel delivery", "xyzzy"] {
+        let body = json!({"text": text, "conversation_id": "quetzal"});
+        assert_eq!(post(&running, "/v1/predict", &body).await.status(), 200);
+    }
+    post(&running, "/v1/predict", &json!({"text": ""})).await;
+    let (status, text) = get(&running, "/metrics").await;
+    assert_eq!(status, 200);
+    assert!(text.ends_with("# EOF\n"));
+    let mut types = std::collections::BTreeSet::new();
+    for line in text.lines() {
+        if let Some(declared) = line.strip_prefix("# TYPE ") {
+            assert!(types.insert(declared.split(' ').next().unwrap()), "{line} twice");
+        } else if !line.starts_with('#') {
+            let (name, value) = line.rsplit_once(' ').unwrap();
+            assert!(value.parse::<f64>().is_ok(), "{line}");
+            let name = name.split('{').next().unwrap();
+            let known = types.iter().any(|declared| name.starts_with(declared));
+            assert!(known && name.starts_with("botops_"), "{line} was not declared");
+        }
+    }
+    for line in [
+        "botops_requests_total{model=\"support.botops\",arm=\"primary\",code=\"200\"} 2".to_owned(),
+        "botops_requests_total{model=\"support.botops\",arm=\"none\",code=\"422\"} 1".to_owned(),
+        "botops_request_seconds_count{model=\"support.botops\",arm=\"primary\"} 2".to_owned(),
+        "botops_fallback_total{model=\"support.botops\",arm=\"primary\"} 1".to_owned(),
+        format!("arm=\"primary\",digest=\"{digest}\"}} 1"),
+    ] {
+        assert!(text.contains(&line), "{line} is missing in\n{text}");
+    }
+    assert!(!text.contains("zanzibar") && !text.contains("quetzal"));
+    assert_eq!(get(&running, "/health").await.0, 200);
+    let (status, ready) = get(&running, "/readiness").await;
+    assert_eq!(status, 200);
+    assert!(ready.contains(&digest.to_string()));
+    running.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_port_in_use_is_named() {
+    let (running, digest) = serve_file(model(160, 1, right)).await;
+    let taken = running.address();
+    let mut settings = settings(false);
+    settings.listen = taken;
+    let source =
+        Source::File { model: Box::new(model(160, 1, right)), digest, name: "again".to_owned() };
+    let fault = start(settings, source).await.err().unwrap();
+    assert_eq!((fault.code(), fault.kind()), ("BOT-6010", FaultKind::Internal));
+    assert!(fault.message().contains(&taken.to_string()));
+    running.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_shutdown_finishes_the_request_in_flight_and_takes_no_other() {
+    let (running, _) = serve_file(model(160, 1, right)).await;
+    let address = running.address();
+    let body = "{\"text\": \"where is my parcel\"}";
+    let head = format!(
+        "POST /v1/predict HTTP/1.1\r\nhost: here\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let mut idle = TcpStream::connect(address).await.unwrap();
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream.write_all(&body.as_bytes()[..10]).await.unwrap();
+    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    let shutdown = tokio::spawn(running.shutdown());
+    tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    assert!(!shutdown.is_finished(), "a request is still in flight");
+    assert!(TcpStream::connect(address).await.is_err(), "it still accepts");
+    stream.write_all(&body.as_bytes()[10..]).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    assert!(answer.contains("\"intent\":\"parcel\""), "{answer}");
+    tokio::time::timeout(std::time::Duration::from_secs(5), shutdown).await.unwrap().unwrap();
+    // A connection that asked nothing is closed, not waited for.
+    assert_eq!(idle.read(&mut [0; 16]).await.unwrap_or(0), 0);
+}

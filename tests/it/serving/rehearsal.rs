@@ -1,0 +1,128 @@
+//! Promotions rehearsed on recorded traffic: the worse rolled back, the better promoted, the same bytes twice.
+
+use super::{corpus, models, registry, serve};
+use botops::{
+    digest::Digest,
+    findings::FaultKind,
+    models::IntentModel,
+    rollout::{Decision, FailureKind, Requirement, RolloutSpec, StepSpec},
+    serving::{Message, Side, rehearse, replay},
+    stats::random::Random,
+};
+use chrono::{DateTime, TimeDelta, Utc};
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+fn side(model: &Arc<IntentModel>) -> Side {
+    let digest = Digest::of(&model.to_bytes());
+    Side { model: Arc::clone(model), digest, manifest: Digest::of(digest.as_bytes()) }
+}
+
+/// Conversations of one to three messages over `days`, every message with its truth.
+fn traffic(conversations: usize, days: i64, seed: u64) -> Vec<Message> {
+    let begin: DateTime<Utc> = "2026-03-02T06:00:00Z".parse().unwrap();
+    let mut random = Random::new(seed);
+    let mut messages = Vec::new();
+    let texts = corpus(conversations * 3, seed);
+    for conversation in 0..conversations {
+        let start = (days * 86_400) * conversation as i64 / conversations as i64;
+        for turn in 0..1 + random.below(3) {
+            let (text, intent) = &texts[conversation * 3 + turn];
+            messages.push(Message {
+                at: begin + TimeDelta::seconds(start + 40 * turn as i64),
+                conversation_id: format!("c{conversation}"),
+                text: text.clone(),
+                truth: Some((*intent).to_owned()),
+            });
+        }
+    }
+    messages.sort_by_key(|message| message.at);
+    messages
+}
+
+fn plan() -> RolloutSpec {
+    let step = |weight, require| StepSpec {
+        weight,
+        min_time: Some("6h".to_owned()),
+        min_units: Some(20),
+        deadline: "3d".to_owned(),
+        require,
+    };
+    RolloutSpec {
+        steps: vec![step(10.0, None), step(50.0, Some(Requirement::PromoteEvidence))],
+        ..RolloutSpec::default()
+    }
+}
+
+async fn rehearsed(
+    champion: &Arc<IntentModel>,
+    challenger: &Arc<IntentModel>,
+    messages: &[Message],
+) -> Decision {
+    let told = AtomicU64::new(0);
+    let decision =
+        rehearse("support", side(champion), side(challenger), &plan(), messages, &|done, total| {
+            assert_eq!(total, messages.len() as u64);
+            assert!(told.fetch_max(done, Ordering::SeqCst) <= done);
+        })
+        .await
+        .unwrap();
+    assert!(decision.rehearsal);
+    decision
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worse_challenger_is_rolled_back_with_the_numbers() {
+    let [good, _, worse] = models();
+    let messages = traffic(1_200, 6, 5);
+    let decision = rehearsed(&good, &worse, &messages).await;
+    assert_eq!(decision.verdict, "rolled_back", "{decision:#?}");
+    let wrong = decision.evidence.iter().find(|one| one.kind == FailureKind::Wrong).unwrap();
+    assert!(wrong.log_e_rollback >= wrong.log_threshold);
+    assert!(wrong.rates[1] > wrong.rates[0] + 0.3, "{:?}", wrong.rates);
+    assert!(decision.reason.contains("wrong"), "{}", decision.reason);
+    let last = decision.transitions.last().unwrap();
+    assert_eq!((last.phase.as_str(), last.weight_percent), ("rolled_back", 0.0));
+    assert!(last.at > messages[0].at && last.at < messages.last().unwrap().at);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_better_challenger_is_promoted_and_the_same_inputs_give_the_same_bytes() {
+    let [_, good, worse] = models();
+    let messages = traffic(1_200, 6, 6);
+    let decision = rehearsed(&worse, &good, &messages).await;
+    assert_eq!(decision.verdict, "promoted", "{decision:#?}");
+    let phases: Vec<&str> = decision.transitions.iter().map(|line| line.phase.as_str()).collect();
+    assert_eq!(phases, ["pending", "loading", "ramping", "ramping", "promoting", "promoted"]);
+    assert!(decision.transitions[3].at - decision.transitions[2].at >= TimeDelta::hours(6));
+    let again = rehearsed(&worse, &good, &messages).await;
+    assert_eq!(serde_json::to_vec(&decision).unwrap(), serde_json::to_vec(&again).unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn too_little_traffic_is_insufficient_and_says_what_was_missing() {
+    let [champion, challenger, _] = models();
+    let decision = rehearsed(&champion, &challenger, &traffic(30, 1, 7)).await;
+    assert_eq!(decision.verdict, "insufficient");
+    assert!(decision.reason.contains("more conversations"), "{}", decision.reason);
+    let (champion, challenger) = (side(&champion), side(&challenger));
+    let fault =
+        rehearse("support", champion, challenger, &plan(), &[], &|_, _| {}).await.unwrap_err();
+    assert_eq!((fault.code(), fault.kind()), ("BOT-6020", FaultKind::Insufficient));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn recorded_traffic_moves_a_rollout_on_a_server_without_any() {
+    let [champion, challenger, _] = models();
+    let (registry, _) = registry(&[&champion, &challenger]).await;
+    let running = serve(&registry).await;
+    let client = super::admin(&running);
+    client.start("support", "support@2", &super::plan(50.0, 10), "ada", "try").await.unwrap();
+    let url = format!("http://{}", running.address());
+    replay(&url, &traffic(60, 1, 8), &|_, _| {}).await.unwrap();
+    let status = super::wait_for(&client, |status| status.rollout.is_over()).await;
+    assert_eq!(status.decision.verdict, "promoted", "{}", status.decision.reason);
+    running.shutdown().await;
+}
