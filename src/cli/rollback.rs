@@ -71,7 +71,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         }
         if let Some(url) = &workspace.admin_url.value {
             let client = AdminClient::new(url, workspace.admin_token.value.as_ref())?;
-            client.rollback(&model, Some(&target.reference()), &act.actor, &act.reason).await?;
+            client.roll_back(&model, Some(&target.reference()), &act.actor, &act.reason).await?;
         } else {
             // A version that served before has its evidence; a baseline's is its golden self-test.
             let passed = match registry.proof(&target).await {

@@ -69,7 +69,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         Verb::Status(target) => {
             let model = named(&target.model)?;
             let status = context.wait(client.rollout(&model, target.id.as_deref()))??;
-            return Ok(shown(&status, ""));
+            return Ok(shown(&status));
         }
         Verb::Pause(order) => ("pause", order),
         Verb::Resume(order) => ("resume", order),
@@ -78,21 +78,25 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     };
     let model = named(&order.model)?;
     if order.dry_run {
-        let status = context.wait(client.try_command(&model, command, &workspace.actor.value, &order.reason))??;
-        return Ok(shown(&status, "dry run: this is what it would come to\n"));
+        let would = context.wait(client.would(&model, command, &workspace.actor.value, &order.reason))??;
+        let text = format!(
+            "rollout {} would enter {} at {} %: {} (dry run)\n",
+            would.next.id,
+            would.next.phase.name().replace('_', " "),
+            would.next.weight_percent(),
+            would.reason
+        );
+        return Ok(Outcome::done(&would, text));
     }
     let status = context.wait(client.command(&model, command, &workspace.actor.value, &order.reason))??;
-    Ok(shown(&status, ""))
+    Ok(shown(&status))
 }
 
-fn shown(status: &RolloutStatus, lead: &str) -> Outcome {
+fn shown(status: &RolloutStatus) -> Outcome {
     let rollout = &status.rollout;
-    let phase = serde_json::to_value(&rollout.phase)
-        .ok()
-        .and_then(|phase| phase["phase"].as_str().map(|name| name.replace('_', " ")))
-        .unwrap_or_default();
+    let phase = rollout.phase.name().replace('_', " ");
     let mut text = format!(
-        "{lead}rollout {} of {}: {phase}, {} % on the challenger, revision {}\n",
+        "rollout {} of {}: {phase}, {} % on the challenger, revision {}\n",
         rollout.id, rollout.model, status.weight_percent, rollout.revision
     );
     if !status.decision.reason.is_empty() {

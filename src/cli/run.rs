@@ -189,7 +189,7 @@ fn wrote(stage: &pipelines::StageSummary) -> String {
 fn append_step_summary(summary: &RunSummary) -> Result<()> {
     let Some(path) = std::env::var_os("GITHUB_STEP_SUMMARY").filter(|path| !path.is_empty()) else { return Ok(()) };
     let path = PathBuf::from(path);
-    let cell = |text: &str| crate::report::markdown::cell(text);
+    let cell = |text: &str| crate::report::markdown::plain(text, 500);
     let mut text = format!("## botops: {}\n\n| stage | verdict | time | summary |\n|---|---|---|---|\n", summary.pipeline);
     for stage in &summary.stages {
         let took = if stage.seconds > 0.0 { tables::seconds(stage.seconds) } else { "-".to_owned() };

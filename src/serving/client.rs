@@ -3,7 +3,7 @@
 use super::{AdminClient, Restored, RolloutStatus, problem};
 use crate::{
     findings::{Fault, Result, catalogue},
-    rollout::RolloutSpec,
+    rollout::{RolloutSpec, Transition},
     workspace::Secret,
 };
 use reqwest::{Client, Method, Url};
@@ -138,6 +138,23 @@ impl AdminClient {
         self.send(Method::POST, &path, Some(&asking)).await
     }
 
+    /// Returns the transition that [`Self::command`] would make; nothing is changed.
+    ///
+    /// # Errors
+    /// As [`Self::command`].
+    pub async fn would(
+        &self,
+        model: &str,
+        command: &str,
+        actor: &str,
+        reason: &str,
+    ) -> Result<Transition> {
+        let status = self.rollout(model, None).await?;
+        let asking = Asking { version: None, plan: None, actor, reason };
+        let path = ["rollouts", &status.rollout.id, command];
+        self.ask(Method::POST, &path, Some("dry_run=true"), Some(&asking)).await
+    }
+
     /// Puts an earlier champion of `model` back: `version` (a reference), or the one before.
     ///
     /// # Errors
@@ -159,7 +176,18 @@ impl AdminClient {
         path: &[&str],
         body: Option<&Asking<'_>>,
     ) -> Result<T> {
+        self.ask(method, path, None, body).await
+    }
+
+    async fn ask<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &[&str],
+        query: Option<&str>,
+        body: Option<&Asking<'_>>,
+    ) -> Result<T> {
         let mut url = self.base.clone();
+        url.set_query(query);
         url.path_segments_mut()
             .expect("http and https URLs have a path")
             .pop_if_empty()
