@@ -2,7 +2,7 @@
 
 use super::{
     charts::{Step, bounded_bar, steps},
-    page::{Page, Tone, badge, escape, facts, message, quoted, verdict},
+    page::{Page, Tone, badge, escape, facts, message, quoted, scroll_box, verdict},
     table::{Column, Narrow, table},
     wording::{count, number, of},
 };
@@ -91,7 +91,11 @@ fn timeline(decision: &Decision) -> Option<String> {
         })
         .collect();
     let label = |at: chrono::DateTime<chrono::Utc>| at.format("%Y-%m-%d %H:%M UTC").to_string();
-    Some(format!("<figure>{}</figure>", steps(&points, [&label(first.at), &label(last.at)])))
+    let drawing = steps(&points, [&label(first.at), &label(last.at)]);
+    Some(format!(
+        "<figure class=\"timeline\">{}</figure>",
+        scroll_box("Share of conversations on the challenger over time", &drawing)
+    ))
 }
 
 fn evidence(decision: &Decision) -> String {
@@ -107,7 +111,7 @@ fn evidence(decision: &Decision) -> String {
         let (tone, word) = finding(e);
         let mut verdict = badge(tone, word);
         if e.policy == GatePolicy::Observe {
-            verdict += " <span class=\"quiet\">only observed</span>";
+            verdict += " <span class=\"quiet nowrap\">only observed</span>";
         }
         let fill = |log_e: f64, class: &'static str| {
             if log_e >= e.log_threshold { class } else { "bar" }

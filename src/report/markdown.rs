@@ -35,9 +35,9 @@ fn escaped(line: &str) -> String {
         // Entities, not backslashes: they hold in tables and headings alike. A colon and a dot matter
         // only where an address begins, `@` and `#` where GitHub sees a person or an issue.
         let means_something = match c {
-            '&' | '<' | '>' | '|' | '`' | '*' | '_' | '~' | '[' | ']' | '\\' | '@' | '#' | '$' => {
-                true
-            }
+            '&' | '<' | '>' | '|' | '`' | '*' | '~' | '[' | ']' | '\\' | '@' | '#' | '$' => true,
+            // Inside a word it is no emphasis, and names of intents are full of them.
+            '_' => !(is_word(before.chars().next_back()) && is_word(after.chars().next())),
             ':' => line[at..].starts_with("://"),
             '.' => before.len() >= 3 && before.as_bytes()[at - 3..].eq_ignore_ascii_case(b"www"),
             _ => false,

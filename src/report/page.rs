@@ -108,9 +108,10 @@ impl Page {
              content=\"default-src 'none'; style-src 'unsafe-inline'\">\n\
              <meta name=\"referrer\" content=\"no-referrer\">\n\
              <title>{title} · botops {kind}</title>\n<style>\n{}{STYLE}</style>\n</head>\n<body>\n\
-             <main>\n<header>\n<p class=\"kind\">botops {kind}</p>\n<h1>{title}</h1>\n{lead}\n\
+             <main>\n<header>\n<p class=\"kind\">botops {kind}</p>\n<h1>{}</h1>\n{lead}\n\
              </header>\n{contents}{body}<footer>{footer}</footer>\n</main>\n</body>\n</html>\n",
-            theme::css()
+            theme::css(),
+            breakable(title)
         )
     }
 }
@@ -144,7 +145,12 @@ pub fn escape(text: &str) -> String {
 /// Returns somebody's text as one line of HTML, at most `max_chars` long, its direction kept to itself.
 #[must_use]
 pub fn quoted(text: &str, max_chars: usize) -> String {
-    format!("<bdi>{}</bdi>", escape(&wording::line(text, max_chars)))
+    format!("<bdi>{}</bdi>", breakable(&escape(&wording::line(text, max_chars))))
+}
+
+/// Lets escaped text break after an underscore or a slash, where names and paths have their joints.
+fn breakable(escaped: &str) -> String {
+    escaped.replace('_', "_<wbr>").replace('/', "/<wbr>")
 }
 
 /// Returns a message of ours as HTML: what stands in backticks becomes code.
@@ -243,7 +249,8 @@ h1{margin:.1rem 0 .75rem;font-size:1.75rem;line-height:1.2;overflow-wrap:anywher
 h2{margin:2.5rem 0 .6rem;font-size:1.25rem;line-height:1.3;scroll-margin-top:1rem}
 h3{margin:0;font-size:.875rem;font-weight:600}
 p{margin:.5rem 0;max-width:70ch}
-p,li,td,th,dd,summary{overflow-wrap:anywhere}
+p,li,dd,summary,td.text{overflow-wrap:anywhere}
+td,th{overflow-wrap:break-word}
 a{color:var(--accent)}
 code{font:.9em ui-monospace,SFMono-Regular,Menlo,Consolas,"Liberation Mono",monospace;background:var(--panel);border-radius:3px;padding:.05em .3em}
 nav{display:flex;flex-wrap:wrap;gap:.25rem 1.1rem;padding:.6rem 0;border-top:1px solid var(--line);border-bottom:1px solid var(--line);font-size:.9375rem}
@@ -251,7 +258,7 @@ nav{display:flex;flex-wrap:wrap;gap:.25rem 1.1rem;padding:.6rem 0;border-top:1px
 footer{margin-top:3rem;padding-top:.75rem;border-top:1px solid var(--line);font-size:.875rem}
 footer p{max-width:90ch}
 .facts{display:flex;flex-wrap:wrap;gap:.25rem 1.75rem;margin:.75rem 0;font-size:.9375rem}
-.facts div{display:flex;gap:.45rem}
+.facts div{display:flex;gap:.45rem;align-items:baseline}
 .facts dt{color:var(--muted)}
 .facts dd{margin:0}
 .verdict{max-width:none;margin:.75rem 0;padding:.7rem .9rem;border-left:4px solid var(--muted);background:var(--panel)}
@@ -279,18 +286,22 @@ table.wide{width:100%}
 th,td{padding:.38rem 1.4rem .38rem 0;text-align:left;vertical-align:top;border-bottom:1px solid var(--line)}
 th{font-weight:600;color:var(--muted);font-size:.8125rem;vertical-align:bottom}
 td.n,th.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
-td.chart{padding-top:.45rem;width:200px}
-td.name{min-width:8rem}
+td.chart{padding-top:.45rem}
+td.name{min-width:6rem}
 td:last-child,th:last-child{padding-right:0}
 td.text{min-width:14rem;width:45%}
 details{margin:.5rem 0;border-bottom:1px solid var(--line);padding-bottom:.5rem}
 summary{cursor:pointer;padding:.3rem 0}
-.columns{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,22rem),1fr));gap:1.5rem 2.5rem;align-items:start}
+.columns{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,31rem),1fr));gap:1.5rem 2.5rem;align-items:start}
 figure{margin:.75rem 0}
 figcaption{font-size:.875rem;max-width:70ch;margin-top:.4rem}
 svg{display:block}
 svg.fluid{width:100%;height:auto}
 figure.square{max-width:26rem}
+figure.timeline{max-width:46rem}
+figure.timeline svg{min-width:34rem}
+details tr:last-child td{border-bottom:0}
+.nowrap{white-space:nowrap}
 .beside{display:flex;flex-wrap:wrap;gap:1rem 2rem;align-items:flex-start}
 .beside>*{min-width:0;max-width:100%}
 .beside h3{margin-bottom:.4rem}
