@@ -255,10 +255,14 @@ impl Lines<'_> {
     /// Returns the line of offset `to`, which is not before the last one.
     fn peek(&self, to: usize) -> u64 {
         let passed = &self.text[self.at..to];
-        let breaks = passed.iter().enumerate().filter(|&(i, &byte)| {
-            byte == b'\n' || (byte == b'\r' && self.text.get(self.at + i + 1) != Some(&b'\n'))
-        });
-        self.line + breaks.count() as u64
+        let newlines = passed.iter().filter(|&&byte| byte == b'\n').count();
+        let lone = if passed.contains(&b'\r') {
+            let after = |i: usize| self.text.get(self.at + i + 1);
+            (0..passed.len()).filter(|&i| passed[i] == b'\r' && after(i) != Some(&b'\n')).count()
+        } else {
+            0
+        };
+        self.line + (newlines + lone) as u64
     }
 }
 

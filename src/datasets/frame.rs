@@ -11,7 +11,25 @@ use super::{
 use crate::findings::{Fault, Place, Result};
 use polars::prelude::*;
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, io::Cursor, path::Path};
+use std::{
+    collections::BTreeMap,
+    io::Cursor,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::Path,
+    sync::atomic::{AtomicUsize, Ordering},
+};
+
+/// How many Parquet files are being parsed.
+static PARSING: AtomicUsize = AtomicUsize::new(0);
+
+/// Returns whether a Parquet file is being parsed.
+///
+/// The engine panics on some damaged files. That becomes a fault like any other; a panic hook
+/// asks here so as not to announce it as a bug of this program.
+#[must_use]
+pub fn is_parsing_parquet() -> bool {
+    PARSING.load(Ordering::SeqCst) > 0
+}
 
 /// Counts and lengths of a data set.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -147,12 +165,6 @@ fn group(frame: &DataFrame, by: &[&str]) -> PolarsResult<Vec<(Vec<Option<String>
 /// `BOT-2108` (exit 3) when it is damaged, or a column has no form as text; `BOT-2101`, `BOT-2109`.
 pub(super) fn read_parquet(bytes: &[u8], file: &str, options: &ReadOptions) -> Result<Read> {
     let place = Place { file: Some(file.to_owned()), ..Place::default() };
-    let fault = |error: PolarsError| {
-        Fault::data("BOT-2108", "the Parquet file cannot be read")
-            .at(place.clone())
-            .hint("write it again, with columns of plain text, or export it as CSV")
-            .caused_by(error)
-    };
     if bytes.is_empty() {
         return Err(Fault::data("BOT-2102", "the file is empty")
             .at(place)
@@ -165,11 +177,28 @@ pub(super) fn read_parquet(bytes: &[u8], file: &str, options: &ReadOptions) -> R
             .at(place)
             .hint("copy or write it again"));
     }
+    PARSING.fetch_add(1, Ordering::SeqCst);
+    let read = catch_unwind(AssertUnwindSafe(|| parse_parquet(bytes, file, options, &place)));
+    PARSING.fetch_sub(1, Ordering::SeqCst);
+    read.unwrap_or_else(|_| {
+        Err(Fault::data("BOT-2108", "the Parquet file is damaged")
+            .at(place)
+            .hint("copy or write it again"))
+    })
+}
+
+fn parse_parquet(bytes: &[u8], file: &str, options: &ReadOptions, place: &Place) -> Result<Read> {
+    let fault = |error: PolarsError| {
+        Fault::data("BOT-2108", "the Parquet file cannot be read")
+            .at(place.clone())
+            .hint("write it again, with columns of plain text, or export it as CSV")
+            .caused_by(error)
+    };
     let mut reader = ParquetReader::new(Cursor::new(bytes));
     let schema = reader.schema().map_err(fault)?;
     let names: Vec<String> = schema.iter_names().map(|name| name.to_string()).collect();
-    check_names(&names, &place)?;
-    let roles = Roles::recognise(&names, options, &place)?;
+    check_names(&names, place)?;
+    let roles = Roles::recognise(&names, options, place)?;
     let columns = roles.columns(&names);
     let wanted: Vec<String> = columns.values().cloned().collect();
     let frame = reader.with_columns(Some(wanted)).finish().map_err(fault)?;

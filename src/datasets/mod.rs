@@ -18,7 +18,7 @@ mod validate;
 mod write;
 
 pub use expectations::{Expectations, TextBounds};
-pub use frame::{Lengths, Statistics, statistics, write_parquet};
+pub use frame::{Lengths, Statistics, is_parsing_parquet, statistics, write_parquet};
 pub use quarantine::write_quarantine;
 pub use read::read;
 pub use split::split;

@@ -208,7 +208,10 @@ proptest! {
             ..DialogueSpec::default()
         };
         match Dialogue::compile(&spec) {
-            Ok(dialogue) => { dialogue.respond(Some("a"), Some("en"), &dialogue.entities("a n é 12")); }
+            Ok(dialogue) => {
+                let entities = dialogue.entities("a n é 12");
+                prop_assert!(!dialogue.respond(Some("a"), Some("en"), &entities).1.is_empty());
+            }
             Err(fault) => prop_assert_eq!(fault.code(), "BOT-1030"),
         }
     }
