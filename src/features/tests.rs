@@ -52,21 +52,40 @@ fn weights_are_those_of_scikit_learn() {
 }
 
 #[test]
-fn sublinear_counts_and_both_kinds_share_one_norm() {
-    // scikit-learn 1.5: FeatureUnion rows [1 + ln 2, 1] * idf [1, 1] over words of one document, divided by their length.
+fn a_count_weighs_by_its_logarithm() {
+    // scikit-learn 1.9.1: TfidfVectorizer(sublinear_tf=True).fit_transform(["no no yes"])
     let mut spec = spec([1, 1], [0, 0]);
     spec.sublinear_tf = true;
     let (tfidf, counts) = Tfidf::fit(&["no no yes"], &spec, |_| ()).unwrap();
     let matrix = tfidf.weigh(&counts, tfidf.idf());
-    let first = 1.0 + 2.0_f32.ln();
-    let length = (first * first + 1.0).sqrt();
     assert_eq!(matrix.row(0).0, [0, 1]);
-    assert!((matrix.row(0).1[0] - first / length).abs() < 1e-6);
+    assert!((matrix.row(0).1[0] - 0.861_037).abs() < 1e-6);
+    assert!((matrix.row(0).1[1] - 0.508_542_3).abs() < 1e-6);
+}
+
+#[test]
+fn words_and_characters_weigh_the_same() {
+    let (tfidf, _) = Tfidf::fit(&["where is it", "é"], &TfidfSpec::default(), |_| ()).unwrap();
+    let matrix = tfidf.transform(&["where is it", "whe is", "whe", "zz"]);
+    let parts = |row: usize| {
+        let n_words = tfidf.vocabulary().n_words();
+        let (columns, values) = matrix.row(row);
+        columns.iter().zip(values).fold([0.0_f32; 2], |mut parts, (column, value)| {
+            parts[usize::from(*column >= n_words)] += value * value;
+            parts
+        })
+    };
+    for row in 0..2 {
+        assert!(parts(row).iter().all(|square| (square - 0.5).abs() < 1e-6), "{:?}", parts(row));
+    }
+    // `whe` is no word of training, its characters are; of `zz` nothing is known.
+    assert!(parts(2)[0] == 0.0 && (parts(2)[1] - 1.0).abs() < 1e-6);
+    assert!(matrix.row(3).0.is_empty());
 }
 
 #[test]
 fn character_ngrams_are_those_of_char_wb() {
-    // scikit-learn 1.5: CountVectorizer(analyzer="char_wb", ngram_range=(2, 4)).fit(["a bé!"]).get_feature_names_out()
+    // scikit-learn 1.9.1: CountVectorizer(analyzer="char_wb", ngram_range=(2, 4)).fit(["a bé!"]).get_feature_names_out()
     assert_eq!(
         terms(&["a bé!"], &spec([0, 0], [2, 4])),
         [" a", " a ", " b", " bé", " bé!", "! ", "a ", "bé", "bé!", "bé! ", "é!", "é! "]
@@ -129,8 +148,7 @@ fn unseen_words_are_counted_among_all_words() {
 #[test]
 fn a_fold_is_weighed_as_if_it_were_all_there_is() {
     let texts = ["late parcel", "late bill", "wrong bill", "parcel lost again"];
-    let mut spec = TfidfSpec::default();
-    spec.min_df = 1;
+    let spec = TfidfSpec::default();
     let (tfidf, counts) = Tfidf::fit(&texts, &spec, |_| ()).unwrap();
     let matrix = tfidf.weigh(&counts, &tfidf.idf_of(&counts, &[0, 1, 2]));
     let (alone, _) = Tfidf::fit(&texts[..3], &spec, |_| ()).unwrap();

@@ -20,7 +20,11 @@ const CHUNK: usize = 512;
 /// A fitted vectoriser: texts to rows of [n_features].
 ///
 /// The weight of a term is tf * idf, tf its count (or 1 + ln(count)), idf = ln((1 + n) / (1 + df)) + 1;
-/// a row is divided by its Euclidean length. A text without a known term is an empty row.
+/// the words' part of a row and the characters' part are each brought to the same Euclidean length,
+/// then the row to length 1. A text without a known term is an empty row.
+///
+/// That each part weighs the same was chosen by 5-fold cross-validation over one norm for both:
+/// log loss 0.289 against 0.303 on our support set, 0.378 either way on BANKING77's training set.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Tfidf {
     spec: TfidfSpec,
@@ -104,9 +108,9 @@ impl Tfidf {
     /// Puts a vectoriser together from what a file holds.
     ///
     /// # Errors
-    /// `BOT-7003` (exit 3) when there is not one finite weight for each term.
+    /// `BOT-7003` (exit 3) when there is not one weight above 0 for each term.
     pub fn from_parts(spec: TfidfSpec, vocabulary: Vocabulary, idf: Vec<f32>) -> Result<Self> {
-        if idf.len() != vocabulary.len() || idf.iter().any(|weight| !weight.is_finite()) {
+        if idf.len() != vocabulary.len() || idf.iter().any(|w| !(w.is_finite() && *w > 0.0)) {
             return Err(Fault::data("BOT-7003", "the model has not one weight for each term"));
         }
         Ok(Self { spec, vocabulary, idf })
@@ -164,7 +168,7 @@ impl Tfidf {
                     .filter(|(column, _)| idf[**column as usize] > 0.0)
                     .map(|(&column, &tf)| (column, self.weight(tf) * idf[column as usize])),
             );
-            normalise_row(&mut row);
+            normalise_row(&mut row, self.vocabulary.n_words());
             out.push_row(row.iter().copied());
         }
         out
@@ -180,7 +184,7 @@ impl Tfidf {
         for (column, value) in &mut scratch.row {
             *value = self.weight(*value) * self.idf[*column as usize];
         }
-        normalise_row(&mut scratch.row);
+        normalise_row(&mut scratch.row, self.vocabulary.n_words());
     }
 
     /// Turns texts into rows, on all threads.
@@ -233,15 +237,19 @@ impl Tfidf {
     }
 }
 
-/// Divides by the Euclidean length; an empty row stays empty.
+/// Brings the part of words (columns below `n_words`) and that of characters to one length, and the row to 1.
+///
+/// A part that is empty has no say; an empty row stays empty.
 #[inline]
-fn normalise_row(row: &mut [(u32, f32)]) {
-    let square: f32 = row.iter().map(|(_, value)| value * value).sum();
-    if square > 0.0 {
-        let scale = 1.0 / square.sqrt();
-        for (_, value) in row {
-            *value *= scale;
-        }
+fn normalise_row(row: &mut [(u32, f32)], n_words: u32) {
+    let mut squares = [0.0_f32; 2];
+    for &(column, value) in row.iter() {
+        squares[usize::from(column >= n_words)] += value * value;
+    }
+    let n_parts = squares.iter().filter(|square| **square > 0.0).count() as f32;
+    let scales = squares.map(|square| 1.0 / (square * n_parts).sqrt());
+    for (column, value) in row {
+        *value *= scales[usize::from(*column >= n_words)];
     }
 }
 

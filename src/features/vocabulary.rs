@@ -38,6 +38,7 @@ pub struct Term {
 pub struct Vocabulary {
     terms: Vec<Term>,
     words: Vec<String>,
+    n_words: u32,
     salt: u64,
     reader: Reader,
     table: Table,
@@ -61,7 +62,8 @@ impl Vocabulary {
         let reader = Reader::new(spec, salt);
         let table = Table::new(terms.iter().map(|term| reader.number(term.kind, &term.text)))?;
         let known_words = Table::new(words.iter().map(|word| reader.word_number(word.as_bytes())))?;
-        Some(Self { terms, words, salt, reader, table, known_words })
+        let n_words = terms.partition_point(|term| term.kind == TermKind::Words) as u32;
+        Some(Self { terms, words, n_words, salt, reader, table, known_words })
     }
 
     /// Returns the number of terms (`n_features`).
@@ -80,6 +82,12 @@ impl Vocabulary {
     #[must_use]
     pub fn terms(&self) -> &[Term] {
         &self.terms
+    }
+
+    /// Returns how many terms are of words: their ids come first.
+    #[must_use]
+    pub(super) fn n_words(&self) -> u32 {
+        self.n_words
     }
 
     /// Returns how many of `text`'s words there are, and how many of them training never saw.
@@ -108,7 +116,7 @@ impl Vocabulary {
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut out = self.salt.to_le_bytes().to_vec();
-        let n_words = self.terms.partition_point(|term| term.kind == TermKind::Words);
+        let n_words = self.n_words as usize;
         for count in [n_words, self.terms.len() - n_words, self.words.len()] {
             out.extend((count as u32).to_le_bytes());
         }

@@ -40,7 +40,8 @@ impl Default for ModelSpec {
 pub struct HeadSpec {
     /// Which classifier.
     pub kind: HeadKind,
-    /// Inverse strength of regularisation, > 0; default 1 for the SVM, 30 for logistic regression.
+    /// Inverse strength of regularisation, > 0; default 1.5 for the SVM, 30 for logistic regression: chosen by
+    /// 5-fold cross-validation on BANKING77's training set and our support set, never on a test set.
     pub c: Option<f64>,
     /// The most passes over the data.
     pub max_iterations: Option<usize>,

@@ -287,7 +287,7 @@ fn fit(
     let head: Box<dyn Head> = match spec.head.kind {
         HeadKind::LinearSvm => {
             let spec = svm::SvmSpec {
-                c: spec.head.c.unwrap_or(1.0),
+                c: spec.head.c.unwrap_or(1.5),
                 max_iterations: spec.head.max_iterations.unwrap_or(1_000),
                 tolerance: spec.head.tolerance.unwrap_or(0.1),
                 seed: spec.seed,
