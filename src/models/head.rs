@@ -54,6 +54,11 @@ impl Tensor {
         Self { name: name.to_owned(), shape: vec![values.len()], values: Values::Integers(values) }
     }
 
+    #[cfg(test)]
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
     fn find<'a>(tensors: &'a [Self], name: &str) -> Result<&'a Self> {
         tensors
             .iter()

@@ -93,6 +93,11 @@ impl IntentModel {
         self.0.goldens = goldens;
     }
 
+    #[cfg(test)]
+    pub(super) fn goldens(&self) -> &[Golden] {
+        &self.0.goldens
+    }
+
     /// Returns the intents.
     #[must_use]
     pub fn labels(&self) -> &Labels {
@@ -134,8 +139,9 @@ impl IntentModel {
 
     /// Classifies `text`; afterwards `scratch.proba()` holds the probabilities of all intents.
     ///
-    /// Text without a known term gets the intent and confidence of an empty one. `scratch` may have
-    /// served another model before.
+    /// Of a text without any known term nothing was understood: all intents get the same probability,
+    /// the intent is the one that leads without evidence, and it always falls back. `scratch` may
+    /// have served another model before.
     pub fn predict_with(&self, text: &str, scratch: &mut Scratch) -> Prediction {
         let model = &self.0;
         let Scratch { tfidf, head, proba } = scratch;
@@ -145,9 +151,15 @@ impl IntentModel {
         model.head.scores(tfidf.row(), head, proba);
         let intent = largest(proba);
         let score = proba[intent];
-        softmax(proba, model.temperature);
+        let understood = !tfidf.row().is_empty();
+        if understood {
+            softmax(proba, model.temperature);
+        } else {
+            let n_classes = proba.len() as f64;
+            proba.fill(1.0 / n_classes);
+        }
         let confidence = proba[intent];
-        let fallback = confidence < model.lineage.spec.fallback.threshold;
+        let fallback = !understood || confidence < model.lineage.spec.fallback.threshold;
         Prediction { intent, confidence, score, fallback }
     }
 

@@ -91,7 +91,7 @@ pub fn train(
             (scores, truth)
         }
     };
-    let temperature = fit_temperature(&scores, n_classes, &truth);
+    let temperature = storable(fit_temperature(&scores, n_classes, &truth));
     progress.finish();
 
     let chosen = goldens(&data, spec);
@@ -120,12 +120,17 @@ pub fn train(
             Golden {
                 text: text.to_owned(),
                 intent: model.labels().name(prediction.intent).to_owned(),
-                confidence: prediction.confidence,
+                confidence: storable(prediction.confidence),
             }
         })
         .collect();
     model.set_goldens(goldens);
     Ok(model)
+}
+
+/// Rounds to nine decimals: numbers so short are read from JSON as they were written.
+fn storable(value: f64) -> f64 {
+    (value * 1e9).round() / 1e9
 }
 
 /// What cross-validation says of a spec on some data.
