@@ -488,7 +488,7 @@ async fn shell(work: &Work<'_>, stage: &ShellStage, made: &Path) -> Result<Ended
         .stdin(std::process::Stdio::null());
     let output = tokio::task::spawn_blocking(move || command.output())
         .await
-        .map_err(|error| Fault::internal("BOT-8040", "a command was given up").caused_by(error))?
+        .map_err(|error| Fault::internal("BOT-8040", "the command was lost").caused_by(error))?
         .map_err(|error| Fault::internal("BOT-8040", "`sh` cannot be started").caused_by(error))?;
     write_bytes(made, "stdout.txt", &output.stdout)?;
     write_bytes(made, "stderr.txt", &output.stderr)?;
