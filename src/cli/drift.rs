@@ -8,9 +8,12 @@ use super::{
 };
 use crate::{
     datasets::{self, Presence},
+    digest::Digest,
     drift::{self, DriftCheck, DriftReport, DriftSpec, DriftVerdict, Row},
     findings::Result,
-    pipelines, report,
+    pipelines,
+    registry::CHAMPION,
+    report,
 };
 use serde::Serialize;
 use std::{
@@ -63,12 +66,15 @@ struct Answer<'a> {
     n_reference: u64,
     n_current: u64,
     model: Option<&'a str>,
+    /// Whether the model was trained on the reference: then it is surer there than anywhere else.
+    trained_on_reference: bool,
     html: Option<String>,
 }
 
 /// Utterances of one side.
 struct Side {
     name: String,
+    digest: Digest,
     texts: Vec<(String, Option<String>)>,
     /// The declared intents, by utterance; none in recorded traffic.
     intents: Option<Vec<Option<String>>>,
@@ -114,6 +120,14 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     text.push_str(&changes(&report));
     text.push_str(&new_words(&report));
     text.push_str(&format!("\n{}\n", verdict(&report)));
+    let trained_on_reference =
+        model.is_some_and(|model| model.lineage().data == Some(reference.digest));
+    if trained_on_reference {
+        text.push_str(
+            "the model was trained on the reference, so it is surer of it and knows its words: \
+             for confidence and unseen words, compare with data it was not trained on\n",
+        );
+    }
     if let Some(path) = html {
         text.push_str(&format!("wrote {}\n", path.display()));
     }
@@ -122,6 +136,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         n_reference,
         n_current,
         model: name,
+        trained_on_reference,
         html: html.map(|path| path.display().to_string()),
     };
     let outcome = Outcome::done(&answer, text).exit(match report.verdict {
@@ -130,22 +145,21 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         DriftVerdict::Insufficient => Exit::Insufficient,
     });
     let (before, now) = (args.reference.display().to_string(), args.current.display().to_string());
-    Ok(match (report.verdict, name, &args.html) {
-        (DriftVerdict::Insufficient, ..) => outcome,
-        (_, None, _) => {
-            outcome.next(paste::line(["botops", "drift", &before, &now, "--model", "MODEL"]))
+    let champion =
+        context.workspace()?.model.value.as_ref().map(|model| format!("{model}@{CHAMPION}"));
+    let mut words = vec!["botops", "drift", &before, &now];
+    match (name, &champion) {
+        (Some(name), _) if args.html.is_none() => {
+            words.extend(["--model", name, "--html", "drift.html"])
         }
-        (_, Some(name), None) => outcome.next(paste::line([
-            "botops",
-            "drift",
-            &before,
-            &now,
-            "--model",
-            name,
-            "--html",
-            "drift.html",
-        ])),
-        _ => outcome,
+        (None, Some(champion)) => words.extend(["--model", champion]),
+        (None, None) if args.html.is_none() => words.extend(["--html", "drift.html"]),
+        _ => return Ok(outcome),
+    }
+    Ok(if report.verdict == DriftVerdict::Insufficient {
+        outcome
+    } else {
+        outcome.next(paste::line(words))
     })
 }
 
@@ -154,13 +168,13 @@ fn read(path: &Path, columns: &DataArgs) -> Result<Side> {
     if is_traffic(path) {
         let traffic = datasets::read_traffic(path)?;
         let texts = traffic.records.into_iter().map(|record| (record.text, None)).collect();
-        return Ok(Side { name: traffic.name, texts, intents: None });
+        return Ok(Side { name: traffic.name, digest: traffic.digest, texts, intents: None });
     }
     let data = datasets::read(path, &columns.options(Presence::Optional))?;
     let declared = data.columns.contains_key("intent");
     let (texts, intents): (Vec<_>, Vec<_>) =
         data.records.into_iter().map(|record| ((record.text, record.lang), record.intent)).unzip();
-    Ok(Side { name: data.name, texts, intents: declared.then_some(intents) })
+    Ok(Side { name: data.name, digest: data.digest, texts, intents: declared.then_some(intents) })
 }
 
 /// Returns whether `path` is recorded traffic: JSONL whose first object has `at` and `conversation_id`.

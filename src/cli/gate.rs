@@ -10,6 +10,7 @@ use super::{
 use crate::{
     evaluation::{self, Bound, GateReport, GateSpec, RelativeGate},
     findings::{Finding, Place, Result, Severity},
+    registry::CHAMPION,
     spec,
 };
 use serde::Serialize;
@@ -95,13 +96,13 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         outcome = outcome.next(paste::line(["botops", "evaluate", name, &data, "--errors", "50"]));
         return Ok(outcome.exit(Exit::Gate).findings(findings(&gate)));
     }
-    if rules.relative.is_some_and(|relative| relative != RelativeGate::default())
-        && against.is_none()
-    {
+    let relative = rules.relative.is_some_and(|relative| relative != RelativeGate::default());
+    if relative && against.is_none() {
         // Without a champion its rules hold: say how to have them judged.
+        let model = context.workspace()?.model.value.as_deref().unwrap_or("MODEL");
         let file = args.rules.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
-        let words =
-            ["botops", "gate", name, &data, "--rules", &file, "--against", "MODEL@champion"];
+        let champion = format!("{model}@{CHAMPION}");
+        let words = ["botops", "gate", name, &data, "--rules", &file, "--against", &champion];
         outcome = outcome.next(paste::line(words));
     } else if let (None, Some(file)) = (&judged.found.version, &args.rules) {
         let file = file.display().to_string();
@@ -151,6 +152,7 @@ pub(super) fn text(gate: &GateReport) -> String {
     let failed = gate.results.iter().filter(|result| !result.passed).count();
     let all = gate.results.len();
     out.push_str(&match failed {
+        0 if gate.passed && all == 1 => "passed: the rule holds\n".to_owned(),
         0 if gate.passed => format!("passed: all {all} rules hold\n"),
         _ => format!("failed: {failed} of {all} rules\n"),
     });

@@ -78,9 +78,14 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         judge(args, context, &registry, (&model, digest), champion.as_ref(), rules.as_ref())?;
     let run = made_by(args, context, digest)?;
 
+    // A self-test judges a model by itself. It is kept, but not as the gates: those stand for an evaluation,
+    // and are all that `promote` asks of a version where another one serves.
+    let gates =
+        evaluation::passed(&evidence.gate).filter(|_| evidence.gate.evidence == "evaluation");
+    let judgment = if gates.is_some() { "gate.json" } else { "self-test.json" };
     let mut files = vec![
         ("model.botops".to_owned(), bytes),
-        ("gate.json".to_owned(), canonical_json(&evidence.gate)),
+        (judgment.to_owned(), canonical_json(&evidence.gate)),
     ];
     if let Some(report) = &evidence.evaluation {
         files.push(("evaluation.json".to_owned(), canonical_json(report)));
@@ -90,7 +95,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     }
     let provenance = Provenance {
         run: run.clone(),
-        gates: evaluation::passed(&evidence.gate).map(|passed| passed.evidence()),
+        gates: gates.map(|passed| passed.evidence()),
         metrics: evidence
             .evaluation
             .as_ref()

@@ -250,6 +250,15 @@ fn alias(context: &Context, registry: &Registry, args: &AliasArgs) -> Result<Out
             Some(reference) => Some(registry.resolve(reference).await?),
             None => None,
         };
+        if args.dry_run && expected != manifest(&now) {
+            let points = now.as_ref().map_or("nothing".to_owned(), Version::reference);
+            let message =
+                format!("`{alias}` of `{model}` points to `{points}`, not to what was expected");
+            return Err(Fault::conflict("BOT-5014", message).hint(format!(
+                "see what happened: `{}`",
+                paste::line(["botops", "registry", "log", model])
+            )));
+        }
         let there = to.is_some() && manifest(&to) == manifest(&now);
         if !args.dry_run && !there {
             match &to {
