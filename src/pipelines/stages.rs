@@ -106,7 +106,7 @@ pub(super) fn expectations_path(root: &Path, stage: &ValidateStage) -> Option<Pa
 fn validate(work: &mut Work<'_>, stage: &ValidateStage, made: &Path) -> Result<Ended> {
     let root = &work.services.root;
     let expectations: Expectations = match expectations_path(root, stage) {
-        Some(path) => spec::read(&root.join(path))?,
+        Some(path) => Expectations::read(&root.join(path))?,
         None => Expectations::default(),
     };
     let column = |role: &str| expectations.columns.get(role).cloned();
@@ -317,15 +317,23 @@ fn drift(work: &mut Work<'_>, stage: &DriftStage, made: &Path) -> Result<Ended> 
         let data = read_as(&path, &shown, &options)?;
         data.records.into_iter().map(|record| (record.text, record.lang)).collect()
     };
-    let reference: Vec<(String, Option<String>)> =
-        reference.records.into_iter().map(|record| (record.text, record.lang)).collect();
+    let texts = |data: Dataset| -> Vec<(String, Option<String>)> {
+        data.records.into_iter().map(|record| (record.text, record.lang)).collect()
+    };
     let model = match &stage.model {
         Some(name) => Some(read_model(work, name)?.0),
         None => None,
     };
-    let reference_rows = rows(&reference, model.as_ref());
+    // What the model learned from tells of lengths and languages; how sure it is, only what it did not see.
+    let reference = texts(reference);
+    let held_out = match &model {
+        Some(_) => texts(read_output(work, &stage.reference, "test.csv")?),
+        None => Vec::new(),
+    };
+    let mut reference_rows = rows(&reference, None);
+    reference_rows.extend(rows(&held_out, model.as_ref()));
     let current_rows = rows(&current, model.as_ref());
-    let name = format!("{}/train.csv", stage.reference);
+    let name = stage.reference.clone();
     let report = drift::compare((&name, &reference_rows), (&shown, &current_rows), &stage.rules)?;
     write_json(made, "drift.json", &report)?;
     write_text(made, "drift.html", &report::drift_html(&report))?;
@@ -339,7 +347,7 @@ fn drift(work: &mut Work<'_>, stage: &DriftStage, made: &Path) -> Result<Ended> 
         DriftVerdict::NoDrift => (StageVerdict::Passed, format!("no drift in {} checks", report.checks.len())),
         DriftVerdict::Insufficient => (
             StageVerdict::Insufficient,
-            format!("too few rows to say: {} reference, {} current", reference.len(), current.len()),
+            format!("too few rows to say: {} reference, {} current", reference_rows.len(), current_rows.len()),
         ),
         DriftVerdict::Drift => (StageVerdict::Failed, format!("drift in {}", drifted.join(", "))),
     };

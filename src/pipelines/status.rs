@@ -155,6 +155,7 @@ pub(super) async fn inputs(work: &Work<'_>, stage: &Stage) -> Result<Inputs> {
             take(work, &mut inputs, &spec.reference, "train.csv")?;
             if let Some(model) = &spec.model {
                 take(work, &mut inputs, model, "model.botops")?;
+                take(work, &mut inputs, &spec.reference, "test.csv")?;
             }
             inputs.insert("file:current".to_owned(), file_digest(root, &spec.current)?);
         }
