@@ -66,7 +66,7 @@ struct Answer<'a> {
     n_reference: u64,
     n_current: u64,
     model: Option<&'a str>,
-    /// Whether the model was trained on the reference: then it is surer there than anywhere else.
+    /// Whether the model was trained on the reference: then each record was judged by one that had not seen it.
     trained_on_reference: bool,
     html: Option<String>,
 }
@@ -94,7 +94,19 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         None => None,
     };
     let model = found.as_ref().map(|found| &found.model);
-    let mut reference_rows = pipelines::rows(&reference.texts, model);
+    let trained_on_reference =
+        model.is_some_and(|model| model.lineage().data == Some(reference.digest));
+    // Read again, whole: folds are trained from records, not from texts.
+    let learned_from = match (trained_on_reference, is_traffic(&args.reference)) {
+        (true, false) => {
+            Some(datasets::read(&args.reference, &args.columns.options(Presence::Optional))?)
+        }
+        _ => None,
+    };
+    let mut reference_rows = match (&learned_from, model) {
+        (Some(data), Some(model)) => pipelines::rows_out_of_fold(data, model)?,
+        _ => pipelines::rows(&reference.texts, model),
+    };
     let mut current_rows = pipelines::rows(&current.texts, model);
     if let (None, Some(before), Some(now)) = (model, &reference.intents, &current.intents) {
         declare(&mut reference_rows, before);
@@ -120,12 +132,10 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     text.push_str(&changes(&report));
     text.push_str(&new_words(&report));
     text.push_str(&format!("\n{}\n", verdict(&report)));
-    let trained_on_reference =
-        model.is_some_and(|model| model.lineage().data == Some(reference.digest));
     if trained_on_reference {
         text.push_str(
-            "the model was trained on the reference, so it is surer of it and knows its words: \
-             for confidence and unseen words, compare with data it was not trained on\n",
+            "the model was trained on the reference: each record was judged by a model of the same \
+             spec that had not seen it\n",
         );
     }
     if let Some(path) = html {

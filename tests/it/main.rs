@@ -5,11 +5,16 @@
     reason = "a test stops at what it did not expect, and says aloud what it skips"
 )]
 
+mod architecture;
 mod faulty;
 mod mistakes;
 mod pipeline;
+mod readme;
 mod registry;
 mod servers;
 mod serving;
 mod store;
+mod support;
 mod terminal;
+mod version;
+mod workflows;

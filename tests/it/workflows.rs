@@ -1,0 +1,304 @@
+//! The workflows under `.github/workflows`: linted by real linters, and their commands run as they stand.
+//!
+//! Every `run:` command is executed by `bash -eo pipefail`, as GitHub does it, in a copy of the repository's files, with
+//! the environment that a fork without secrets and variables would get. Two kinds are left out:
+//!
+//! - the test command itself, which is what runs this;
+//! - `cargo clippy` and `cargo doc`, which compile the whole tree a second time, unless `BOTOPS_REQUIRE_ALL=1`:
+//!   `.ci/run` has built for them already.
+
+use crate::support::{
+    clean, copy_repository, program, repository, skip_aloud, terminal, tool, writeln_aloud,
+};
+use regex::Regex;
+use serde_json::Value;
+use std::{
+    collections::BTreeMap,
+    env, fs,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+const NAMES: [&str; 2] = ["ci.yml", "weekly.yml"];
+
+fn workflow(name: &str) -> PathBuf {
+    repository().join(".github/workflows").join(name)
+}
+
+fn read(name: &str) -> Value {
+    serde_yaml::from_str(&fs::read_to_string(workflow(name)).unwrap()).unwrap()
+}
+
+/// One step of a job, as far as a shell is concerned.
+struct Step {
+    job: String,
+    run: String,
+    env: BTreeMap<String, String>,
+}
+
+/// Returns the steps of `workflow` that have a command, in order.
+fn steps(workflow: &Value) -> Vec<Step> {
+    let mut found = Vec::new();
+    for (job, body) in workflow["jobs"].as_object().unwrap() {
+        for step in body["steps"].as_array().unwrap() {
+            let Some(run) = step["run"].as_str() else { continue };
+            let levels = [&workflow["env"], &body["env"], &step["env"]];
+            let env = levels.into_iter().filter_map(Value::as_object).flatten();
+            let env = env
+                .map(|(name, value)| (name.clone(), without_secrets(value.as_str().unwrap())))
+                .collect();
+            found.push(Step { job: job.clone(), run: run.trim().to_owned(), env });
+        }
+    }
+    found
+}
+
+/// Returns what `${{ vars.X }}`, `${{ secrets.X }}` and `${{ vars.X || 'default' }}` give where nothing is set.
+fn without_secrets(value: &str) -> String {
+    let unset =
+        Regex::new(r"\$\{\{\s*(?:vars|secrets)\.\w+\s*(?:\|\|\s*'([^']*)'\s*)?\}\}").unwrap();
+    let value = unset.replace_all(value, "$1").into_owned();
+    assert!(
+        !value.contains("${{"),
+        "an expression in `env:` that this test cannot evaluate: {value}"
+    );
+    value
+}
+
+#[test]
+fn a_fork_without_secrets_gets_defaults_and_nothing_else() {
+    assert_eq!(without_secrets("${{ vars.BOTOPS_REGISTRY || 'registry' }}"), "registry");
+    assert_eq!(without_secrets("${{ secrets.AWS_ACCESS_KEY_ID }}"), "");
+}
+
+/// Runs both linters on `files`; returns what they said if either refuses. `None`: a linter is absent.
+fn lint(files: &[PathBuf]) -> Option<Result<(), String>> {
+    let schema = tool("BOTOPS_CHECK_JSONSCHEMA", "check-jsonschema")?;
+    let security = tool("BOTOPS_ZIZMOR", "zizmor")?;
+    let mut said = String::new();
+    for (program, arguments) in [
+        // The schema that GitHub workflows are held to, as it came with the linter.
+        (schema, &["--builtin-schema", "vendor.github-workflows"][..]),
+        // Pins, permissions, credentials left behind, expressions that could inject code.
+        (security, &["--offline", "--no-progress", "--persona", "pedantic"][..]),
+    ] {
+        let mut command = Command::new(program);
+        let (code, text) = terminal(
+            command.args(arguments).args(files).env("NO_COLOR", "1"),
+            Duration::from_secs(120),
+        );
+        if code != Some(0) {
+            said += &text;
+        }
+    }
+    Some(if said.is_empty() { Ok(()) } else { Err(said) })
+}
+
+#[test]
+fn the_workflows_satisfy_real_linters() {
+    match lint(&NAMES.map(workflow)) {
+        None => skip_aloud(
+            "the_workflows_satisfy_real_linters",
+            "check-jsonschema and zizmor (both from PyPI)",
+        ),
+        Some(verdict) => verdict.unwrap(),
+    }
+}
+
+#[test]
+fn the_linters_refuse_a_workflow_with_planted_mistakes() {
+    let folder = tempfile::tempdir().unwrap();
+    let planted = |from: &str, to: &str| {
+        let text = fs::read_to_string(workflow("ci.yml")).unwrap();
+        assert!(text.contains(from), "ci.yml no longer has `{from}`");
+        let path = folder.path().join("ci.yml");
+        fs::write(&path, text.replacen(from, to, 1)).unwrap();
+        lint(&[path])
+    };
+    let mistakes = [
+        ("runs-on:", "runs_on:", "runs_on"),
+        (
+            "actions/checkout@08c6903cd8c0fde910a37f88322edcfb5dd907a8 # v5.0.0",
+            "actions/checkout@main",
+            "unpinned-uses",
+        ),
+        ("run: cargo fmt", "run: echo ${{ github.head_ref }} && cargo fmt", "template-injection"),
+    ];
+    for (from, to, named) in mistakes {
+        match planted(from, to) {
+            None => {
+                return skip_aloud(
+                    "the_linters_refuse_a_workflow_with_planted_mistakes",
+                    "check-jsonschema and zizmor",
+                );
+            }
+            Some(verdict) => {
+                let said = verdict.unwrap_err();
+                assert!(
+                    said.contains(named),
+                    "`{to}` passed or was refused for another reason:\n{said}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn the_weekly_job_is_scheduled_off_the_hour_alone_and_with_the_least_rights() {
+    let weekly = read("weekly.yml");
+    let crons = weekly["on"]["schedule"].as_array().unwrap();
+    for cron in crons.iter().map(|entry| entry["cron"].as_str().unwrap()) {
+        let minute: u32 = cron.split(' ').next().unwrap().parse().unwrap();
+        assert!(
+            (5..55).contains(&minute) && !minute.is_multiple_of(15),
+            "`{cron}` queues with everyone else"
+        );
+    }
+    assert!(weekly["on"].as_object().unwrap().contains_key("workflow_dispatch"));
+    assert_eq!(
+        weekly["concurrency"]["cancel-in-progress"],
+        Value::Bool(false),
+        "a promotion is not cut off half-way"
+    );
+    for name in NAMES {
+        let workflow = read(name);
+        assert_eq!(
+            workflow["permissions"],
+            serde_json::json!({}),
+            "{name}: rights are given job by job"
+        );
+        for (job, body) in workflow["jobs"].as_object().unwrap() {
+            assert_eq!(
+                body["permissions"],
+                serde_json::json!({ "contents": "read" }),
+                "{name}: {job}"
+            );
+            assert!(body["timeout-minutes"].is_u64(), "{name}: {job} has no time limit");
+        }
+    }
+}
+
+/// Whether a command is left out, and is said to be.
+fn left_out(run: &str) -> Option<&'static str> {
+    if run.starts_with("cargo test") {
+        return Some("the test command itself");
+    }
+    let builds_again = run.starts_with("cargo clippy") || run.starts_with("cargo doc");
+    let required = env::var_os("BOTOPS_REQUIRE_ALL").is_some_and(|value| value == "1");
+    (builds_again && !required)
+        .then_some("it compiles the whole tree again; BOTOPS_REQUIRE_ALL=1 runs it")
+}
+
+/// Whether the toolchain lacks what `run` is: rustfmt and clippy are components that can be left out.
+fn lacks_component(run: &str) -> bool {
+    ["fmt", "clippy"].into_iter().filter(|name| run.starts_with(&format!("cargo {name}"))).any(
+        |name| {
+            let answer = Command::new("cargo").args([name, "--version"]).output();
+            !answer.is_ok_and(|answer| answer.status.success())
+        },
+    )
+}
+
+/// Returns the folder of the running build: of a release build, whose program is the one that the workflows name.
+fn release_build() -> Option<&'static Path> {
+    let profile = program().parent().unwrap();
+    (profile.file_name().unwrap() == "release").then(|| profile.parent().unwrap())
+}
+
+#[test]
+fn every_command_of_the_workflows_runs_as_it_stands() {
+    let test = "every_command_of_the_workflows_runs_as_it_stands";
+    let Some(build) = release_build() else {
+        return skip_aloud(
+            test,
+            "a release build, which is what the workflows run: cargo test --release",
+        );
+    };
+    for name in NAMES {
+        // Inside the repository, without a manifest of its own: cargo finds the repository's above it, so that nothing
+        // is compiled again, while everything that a command reads and writes is the copy's.
+        let scratch = repository().join("target/tmp");
+        fs::create_dir_all(&scratch).unwrap();
+        let copy = tempfile::tempdir_in(&scratch).unwrap();
+        let code = ["Cargo.toml", "Cargo.lock", "src", "tests", "benches"];
+        copy_repository(copy.path(), |file| !code.iter().any(|part| file.starts_with(part)));
+        let summary = copy.path().join("step-summary.md");
+        let workflow = read(name);
+        for step in steps(&workflow) {
+            assert!(
+                !step.run.contains("${{"),
+                "{name}: pass expressions by `env:`, not inside `{}`",
+                step.run
+            );
+            if let Some(why) = left_out(&step.run) {
+                writeln_aloud(&format!("left out: {name}: `{}`: {why}", step.run));
+                continue;
+            }
+            if lacks_component(&step.run) {
+                skip_aloud(test, &format!("the toolchain's component for `{}`", step.run));
+                continue;
+            }
+            let mut command = Command::new("bash");
+            clean(&mut command, copy.path())
+                .args(["--noprofile", "--norc", "-eo", "pipefail", "-c", &step.run])
+                .current_dir(copy.path())
+                .envs(toolchain())
+                .envs(&step.env)
+                .env("CARGO_TARGET_DIR", build)
+                .env("CI", "true")
+                .env("GITHUB_ACTIONS", "true")
+                .env("GITHUB_STEP_SUMMARY", &summary);
+            let (code, text) = terminal(&mut command, Duration::from_secs(900));
+            assert_eq!(code, Some(0), "{name}: {}: `{}` failed:\n{text}", step.job, step.run);
+        }
+        if name == "weekly.yml" {
+            let summary = fs::read_to_string(&summary).unwrap_or_default();
+            assert!(
+                summary.contains('|'),
+                "the weekly job left no summary with a table: {summary:?}"
+            );
+            let kept = kept_paths(&workflow);
+            assert!(kept.len() >= 6, "{kept:?}");
+            // A rehearsed promotion alone needs no deployment.
+            for path in kept.iter().filter(|path| *path != "registry/deployments") {
+                assert!(
+                    copy.path().join(path).exists(),
+                    "weekly.yml keeps `{path}`, which the job does not write"
+                );
+            }
+        }
+    }
+}
+
+/// Returns every path that a workflow uploads or caches.
+fn kept_paths(workflow: &Value) -> Vec<String> {
+    let jobs = workflow["jobs"].as_object().unwrap().values();
+    let steps = jobs.flat_map(|job| job["steps"].as_array().unwrap());
+    let mut paths: Vec<String> = steps
+        .filter_map(|step| step["with"]["path"].as_str())
+        .flat_map(|paths| paths.lines().map(str::to_owned))
+        .collect();
+    paths.sort();
+    paths.dedup();
+    paths
+}
+
+/// Returns the variables that lead to the toolchain and its settings. Those that cargo sets for a test are not among
+/// them: build scripts watch some, and would run again.
+fn toolchain() -> impl Iterator<Item = (String, String)> {
+    let kept = |name: &str| {
+        matches!(
+            name,
+            "HOME"
+                | "CARGO_HOME"
+                | "RUSTFLAGS"
+                | "CARGO_ENCODED_RUSTFLAGS"
+                | "RUSTC"
+                | "RUSTC_WRAPPER"
+        ) || ["RUSTUP_", "CARGO_BUILD_", "CARGO_PROFILE_", "CARGO_NET_", "CARGO_HTTP_"]
+            .iter()
+            .any(|prefix| name.starts_with(prefix))
+    };
+    env::vars().filter(move |(name, _)| kept(name))
+}
