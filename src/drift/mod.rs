@@ -1,7 +1,19 @@
 //! Reference against current: has what people say changed?
+//!
+//! Rows of both sides come in; a [`DriftReport`] goes out. Each quantity that both sides have is one
+//! check: an effect size, the part of it that sampling alone makes, and a p-value corrected over all
+//! checks. A check drifts only when it is both significant and large: with rows enough everything is
+//! significant, with few nothing large can be trusted.
 
-use crate::findings::Result;
+use crate::{
+    findings::{Fault, Place, Result},
+    stats::multiple::benjamini_hochberg,
+    text,
+};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+mod quantity;
 
 /// What is known of one utterance.
 #[derive(Debug, Clone, Default)]
@@ -102,7 +114,50 @@ pub struct DriftReport {
     pub new_words: Vec<(String, u64)>,
 }
 
+/// How many new words a report lists.
+const NEW_WORDS: usize = 50;
+
+impl DriftSpec {
+    /// Checks the numbers.
+    ///
+    /// # Errors
+    /// `BOT-4001` (exit 2) with the key: `alpha` not in (0, 1), `min_psi` negative, `min_ks` not in
+    /// [0, 1], `min_rows` zero.
+    pub fn check(&self) -> Result<()> {
+        let complaint = if !(self.alpha > 0.0 && self.alpha < 1.0) {
+            ("alpha", format!("`alpha` is `{}`: a number between 0 and 1 is wanted", self.alpha))
+        } else if !(self.min_psi >= 0.0 && self.min_psi.is_finite()) {
+            ("min_psi", format!("`min_psi` is `{}`: a number from 0 up is wanted", self.min_psi))
+        } else if !(0.0..=1.0).contains(&self.min_ks) {
+            ("min_ks", format!("`min_ks` is `{}`: a number from 0 to 1 is wanted", self.min_ks))
+        } else if self.min_rows == 0 {
+            ("min_rows", "`min_rows` is `0`: at least one row is needed to compare".to_owned())
+        } else {
+            return Ok(());
+        };
+        let (key, message) = complaint;
+        Err(Fault::usage("BOT-4001", message)
+            .at(Place { key: Some(key.to_owned()), ..Place::default() })
+            .hint("the defaults are `alpha: 0.05`, `min_psi: 0.1`, `min_ks: 0.1`, `min_rows: 100`"))
+    }
+}
+
 /// Compares `current` with `reference`.
+///
+/// Either side is its name, as the user gave it, and its rows. A quantity is compared when both sides
+/// have at least one value of it; rows without one do not count in it.
+///
+/// - `intent`, `language`: Pearson's test; drift when p (corrected) <= `alpha` and PSI >= `min_psi`
+/// - `confidence`, `length_words`, `length_chars`, `unseen_word_rate`: Kolmogorov-Smirnov; drift when
+///   p (corrected) <= `alpha` and the distance >= `min_ks`
+///
+/// PSI and Pearson's test share their bins: those expected to hold fewer than 5 rows on either side
+/// are pooled (see [`crate::stats::homogeneity::pool_rare`]); the Jensen-Shannon distance and `top`
+/// see every bin. A check with fewer than `min_rows` on either side is shown, not judged: verdict
+/// insufficient, `p_adjusted` 1, and it does not count in the correction. The whole drifts when a
+/// check does, and is insufficient when none could be judged.
+///
+/// `new_words` leaves out words without a letter (order numbers, dates), and lists at most 50.
 ///
 /// # Errors
 /// `BOT-4001` (exit 2) for a spec out of range.
@@ -111,6 +166,107 @@ pub fn compare(
     current: (&str, &[Row<'_>]),
     spec: &DriftSpec,
 ) -> Result<DriftReport> {
-    let _ = (reference, current, spec);
-    todo!()
+    compare_words(reference, current, spec, &|text| text::words(text).collect())
 }
+
+/// [`compare`] with the words of a text given by `words`.
+fn compare_words(
+    reference: (&str, &[Row<'_>]),
+    current: (&str, &[Row<'_>]),
+    spec: &DriftSpec,
+    words: &dyn Fn(&str) -> Vec<String>,
+) -> Result<DriftReport> {
+    spec.check()?;
+    let sides = [Side::new(reference.1, words), Side::new(current.1, words)];
+    let [r, c] = &sides;
+    let tested: Vec<quantity::Tested> = [
+        quantity::categorical("intent", &r.intents, &c.intents, spec),
+        quantity::numeric("confidence", &r.confidences, &c.confidences, spec),
+        quantity::numeric("length_words", &r.length_words, &c.length_words, spec),
+        quantity::numeric("length_chars", &r.length_chars, &c.length_chars, spec),
+        quantity::categorical("language", &r.languages, &c.languages, spec),
+        quantity::numeric("unseen_word_rate", &r.unseen_word_rates, &c.unseen_word_rates, spec),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+
+    let p_values: Vec<f64> =
+        tested.iter().filter(|t| t.is_judged()).map(|t| t.check.p_value).collect();
+    let mut adjusted = benjamini_hochberg(&p_values).into_iter();
+    let checks: Vec<DriftCheck> = tested
+        .into_iter()
+        .map(|t| {
+            let p = if t.is_judged() { adjusted.next() } else { None };
+            t.judge(p.unwrap_or(1.0), spec.alpha)
+        })
+        .collect();
+    let any = |verdict| checks.iter().any(|check| check.verdict == verdict);
+    let verdict = if any(DriftVerdict::Drift) {
+        DriftVerdict::Drift
+    } else if any(DriftVerdict::NoDrift) {
+        DriftVerdict::NoDrift
+    } else {
+        DriftVerdict::Insufficient
+    };
+    Ok(DriftReport {
+        schema: "botops.drift/1".to_owned(),
+        reference: reference.0.to_owned(),
+        current: current.0.to_owned(),
+        spec: spec.clone(),
+        new_words: new_words(r, c),
+        checks,
+        verdict,
+    })
+}
+
+/// What is compared of one side, by quantity; rows without a value are left out.
+struct Side<'a> {
+    intents: Vec<&'a str>,
+    languages: Vec<&'a str>,
+    confidences: Vec<f64>,
+    unseen_word_rates: Vec<f64>,
+    length_words: Vec<f64>,
+    length_chars: Vec<f64>,
+    vocabulary: BTreeMap<String, u64>,
+}
+
+impl<'a> Side<'a> {
+    fn new(rows: &[Row<'a>], words: &dyn Fn(&str) -> Vec<String>) -> Self {
+        let mut vocabulary = BTreeMap::new();
+        let mut length_words = Vec::with_capacity(rows.len());
+        for row in rows {
+            let words = words(row.text);
+            length_words.push(words.len() as f64);
+            for word in words {
+                *vocabulary.entry(word).or_default() += 1;
+            }
+        }
+        Self {
+            intents: rows.iter().filter_map(|row| row.intent).collect(),
+            languages: rows.iter().filter_map(|row| row.lang).collect(),
+            confidences: rows.iter().filter_map(|row| row.confidence).collect(),
+            unseen_word_rates: rows.iter().filter_map(|row| row.unseen_word_rate).collect(),
+            length_chars: rows.iter().map(|row| row.text.chars().count() as f64).collect(),
+            length_words,
+            vocabulary,
+        }
+    }
+}
+
+/// The words of `current` that `reference` lacks, the most frequent first, then by name.
+fn new_words(reference: &Side<'_>, current: &Side<'_>) -> Vec<(String, u64)> {
+    let mut new: Vec<(String, u64)> = current
+        .vocabulary
+        .iter()
+        .filter(|(word, _)| !reference.vocabulary.contains_key(*word))
+        .filter(|(word, _)| word.chars().any(char::is_alphabetic))
+        .map(|(word, &count)| (word.clone(), count))
+        .collect();
+    new.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    new.truncate(NEW_WORDS);
+    new
+}
+
+#[cfg(test)]
+mod tests;

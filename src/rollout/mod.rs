@@ -1,105 +1,45 @@
 //! Canary decisions, pure: `advance(&Rollout, &Observation, now) -> Transition`.
 //!
 //! No store, no tokio, no clock: the caller observes, asks, writes the transition down, and acts.
+//!
+//! ```text
+//! Pending -> Loading -> Shadow -> Ramping(step) <-> Paused(reason)
+//!    |          |          |         |   |              |
+//! Refused    Failed        +---------+---|--------------+-> RollingBack -> RolledBack
+//!                                        +-> Promoting -> Promoted
+//! ```
+//!
+//! - the challenger's share is above zero only in `Ramping`, `Paused` and `Promoting`
+//! - it never exceeds the step's; a step is left only by a verdict or a command
+//! - rolling back is possible until the end, and a terminal phase is never left
+//! - the revision rises by one with every decision; a tick without one only adds to counts and evidence
+//! - everything that decides is in [`Rollout`], which survives JSON bit for bit: after a crash, read
+//!   it back, do [`Rollout::pending_effect`] again, and go on ticking
+//!
+//! A [`RolloutSpec`] is what a person wrote; [`RolloutSpec::check`] makes the [`RolloutPolicy`] that
+//! alone reaches [`advance`]. `judge.rs` says how evidence is weighed.
 
-use crate::{digest::Digest, findings::Result};
+use crate::digest::Digest;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 
+mod advance;
 mod assignment;
+mod command;
+mod decision;
+mod judge;
+mod policy;
+mod wording;
+
+pub use advance::advance;
 pub use assignment::{Arm, assign};
-
-/// The plan, as written in YAML.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct RolloutSpec {
-    /// Mirror traffic to the challenger before it answers anyone.
-    pub shadow: Option<ShadowSpec>,
-    /// Steps of rising weight.
-    pub steps: Vec<StepSpec>,
-    /// How evidence is judged.
-    pub judge: JudgeSpec,
-    /// Seconds between ticks, as a duration.
-    pub interval: String,
-    /// Observations older than this pause the rollout at weight zero.
-    pub stale_after: String,
-}
-
-/// Shadow: every message also goes to the challenger, whose answer is only compared.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ShadowSpec {
-    /// Conversations to mirror before the first step.
-    pub min_units: u64,
-    /// Give up (pause) after this.
-    pub deadline: String,
-}
-
-/// One step.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct StepSpec {
-    /// Share of conversations for the challenger, in percent (0-100].
-    pub weight: f64,
-    /// Stay at least this long.
-    #[serde(default)]
-    pub min_time: Option<String>,
-    /// See at least this many conversations on the challenger at this step.
-    #[serde(default)]
-    pub min_units: Option<u64>,
-    /// Pause when it takes longer.
-    pub deadline: String,
-    /// `promote-evidence`: also wait until the promote side of the judge has its evidence.
-    #[serde(default)]
-    pub require: Option<Requirement>,
-}
-
-/// What a step may wait for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Requirement {
-    /// The relative risk is below the tolerated one, at level alpha, for every gating metric.
-    PromoteEvidence,
-}
-
-/// How evidence is judged.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct JudgeSpec {
-    /// Chance of a false rollback over the whole rollout, divided over the gating metrics.
-    pub alpha: f64,
-    /// Relative risk that must be excluded before `promote-evidence` is given.
-    pub tolerated_risk: f64,
-    /// Which failures gate: default `error`, `fallback`, `wrong` gate; `slow` and `disagreement` are only shown.
-    pub metrics: BTreeMap<FailureKind, GatePolicy>,
-}
-
-/// Whether a failure kind gates.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum GatePolicy {
-    /// Its evidence rolls back, and its evidence is wanted to promote.
-    Gate,
-    /// Counted and shown.
-    Observe,
-}
-
-/// The ways a conversation can fail.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum FailureKind {
-    /// The server answered with an error.
-    Error,
-    /// The bot did not understand.
-    Fallback,
-    /// Feedback said that the intent was wrong.
-    Wrong,
-    /// The answer took longer than a bound fixed before the canary.
-    Slow,
-    /// The challenger, mirrored, said otherwise than the champion.
-    Disagreement,
-}
+pub use command::command;
+pub use decision::{Decision, TransitionRecord};
+pub use judge::{Evidence, JudgeState, SRM_ALPHA, SRM_CONCENTRATION};
+pub use policy::{
+    FailureKind, GatePolicy, JudgeSpec, LONGEST_DURATION, Requirement, RolloutPolicy, RolloutSpec,
+    ShadowPolicy, ShadowSpec, StepPolicy, StepSpec,
+};
 
 /// Failed conversations of one kind that began at one weight.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -125,7 +65,9 @@ pub struct Observation {
     pub shadow_units: u64,
     /// New failures.
     pub failures: Vec<FailureCount>,
-    /// When the newest observation was made; `None`: nothing was seen.
+    /// When the observer last looked, whether or not there was traffic; `None`: it has not since the
+    /// previous tick. No traffic makes a step late ([`PauseReason::NoTraffic`]); no observer makes it blind
+    /// ([`PauseReason::Stale`]).
     pub observed_at: Option<DateTime<Utc>>,
 }
 
@@ -159,7 +101,7 @@ pub enum Phase {
         reason: PauseReason,
         /// Where it goes on; `None`: in shadow.
         step: Option<usize>,
-        /// The share it keeps, in [0, 1).
+        /// The share it keeps, in [0, 1].
         weight: f64,
         /// Since when.
         since: DateTime<Utc>,
@@ -229,7 +171,7 @@ pub struct Rollout {
     pub phase: Phase,
     /// Evidence so far.
     pub judge: JudgeState,
-    /// Rises by one with every transition.
+    /// Rises by one with every decision; a tick that decided nothing leaves it.
     pub revision: u64,
     /// When it was asked for.
     pub started_at: DateTime<Utc>,
@@ -239,18 +181,6 @@ pub struct Rollout {
     pub actor: String,
     /// Why.
     pub reason: String,
-}
-
-/// A checked [`RolloutSpec`]: steps rise, durations are parsed, numbers are in range.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct RolloutPolicy {
-    _todo: (),
-}
-
-/// Evidence and counts so far.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct JudgeState {
-    _todo: (),
 }
 
 /// What the judge says at a tick (`reference`: fail, pass, hold, insufficient, inconclusive, invalid).
@@ -330,116 +260,56 @@ pub enum Command {
     },
 }
 
-/// How a rollout ended, with the numbers: what `promote` prints, stores and cites.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Decision {
-    /// `botops.decision/1`.
-    pub schema: String,
-    /// `promoted`, `rolled_back`, `insufficient` (paused for want of traffic or evidence, or traffic ended), `failed`, `refused`.
-    pub verdict: String,
-    /// Why, in one sentence with the numbers.
-    pub reason: String,
-    /// The model's name.
-    pub model: String,
-    /// Manifest digest of the champion.
-    pub champion: Digest,
-    /// Manifest digest of the challenger.
-    pub challenger: Digest,
-    /// Whether it was rehearsed on recorded traffic (no server was at hand).
-    pub rehearsal: bool,
-    /// Every transition: when (the traffic's clock in a rehearsal), phase name, weight in percent, reason.
-    pub transitions: Vec<TransitionRecord>,
-    /// Evidence by failure kind.
-    pub evidence: Vec<Evidence>,
-    /// Conversations by arm: `[primary, canary]`.
-    pub units: [u64; 2],
-}
-
-/// One line of a rollout's history.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct TransitionRecord {
-    /// When.
-    pub at: DateTime<Utc>,
-    /// The phase entered, such as `ramping`.
-    pub phase: String,
-    /// The challenger's share in percent.
-    pub weight_percent: f64,
-    /// Why.
-    pub reason: String,
-}
-
-/// Evidence on one failure kind.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Evidence {
-    /// Which failure.
-    pub kind: FailureKind,
-    /// Whether it gates.
-    pub policy: GatePolicy,
-    /// Failed conversations: `[primary, canary]`.
-    pub failures: [u64; 2],
-    /// Failed share of each arm's conversations: `[primary, canary]`.
-    pub rates: [f64; 2],
-    /// Largest log e-value so far for "worse".
-    pub log_e_rollback: f64,
-    /// Latest log e-value for "risk below the tolerated one".
-    pub log_e_promote: f64,
-    /// ln(1/alpha) that either has to reach.
-    pub log_threshold: f64,
-}
-
-impl Default for RolloutSpec {
-    fn default() -> Self {
-        let step = |weight, min_time: &str, require| StepSpec {
-            weight,
-            min_time: Some(min_time.to_owned()),
-            min_units: Some(100),
-            deadline: "7d".to_owned(),
-            require,
-        };
-        Self {
-            shadow: None,
-            steps: vec![
-                step(5.0, "12h", None),
-                step(25.0, "24h", None),
-                step(50.0, "24h", Some(Requirement::PromoteEvidence)),
-            ],
-            judge: JudgeSpec::default(),
-            interval: "5m".to_owned(),
-            stale_after: "6h".to_owned(),
+impl Phase {
+    /// Returns its name, as in JSON, metrics and messages: `ramping`.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Loading => "loading",
+            Self::Shadow { .. } => "shadow",
+            Self::Ramping { .. } => "ramping",
+            Self::Paused { .. } => "paused",
+            Self::Promoting => "promoting",
+            Self::RollingBack { .. } => "rolling_back",
+            Self::Promoted => "promoted",
+            Self::RolledBack { .. } => "rolled_back",
+            Self::Failed { .. } => "failed",
+            Self::Refused { .. } => "refused",
         }
     }
-}
 
-impl Default for JudgeSpec {
-    fn default() -> Self {
-        use FailureKind::{Disagreement, Error, Fallback, Slow, Wrong};
-        use GatePolicy::{Gate, Observe};
-        Self {
-            alpha: 0.05,
-            tolerated_risk: 1.5,
-            metrics: BTreeMap::from([
-                (Error, Gate),
-                (Fallback, Gate),
-                (Wrong, Gate),
-                (Slow, Observe),
-                (Disagreement, Observe),
-            ]),
+    /// Returns its number, for a gauge. 6, 8 and 14 are left for approval, settling and supersession.
+    #[must_use]
+    pub fn number(&self) -> u8 {
+        match self {
+            Self::Pending => 1,
+            Self::Loading => 2,
+            Self::Shadow { .. } => 3,
+            Self::Ramping { .. } => 4,
+            Self::Paused { .. } => 5,
+            Self::Promoting => 7,
+            Self::RollingBack { .. } => 9,
+            Self::Promoted => 10,
+            Self::RolledBack { .. } => 11,
+            Self::Failed { .. } => 12,
+            Self::Refused { .. } => 13,
         }
     }
-}
 
-impl RolloutSpec {
-    /// Checks the plan.
-    ///
-    /// # Errors
-    /// `BOT-6001` (exit 2) with the key: no steps, weights that do not rise in (0, 100], a duration that does not parse, alpha or risk out of range.
-    pub fn check(&self) -> Result<RolloutPolicy> {
-        todo!()
+    /// Returns whether it is never left.
+    #[must_use]
+    pub fn is_terminal(&self) -> bool {
+        matches!(
+            self,
+            Self::Promoted | Self::RolledBack { .. } | Self::Failed { .. } | Self::Refused { .. }
+        )
     }
 }
 
 impl Rollout {
     /// Asks for a rollout: phase `Pending`.
+    #[expect(clippy::too_many_arguments, reason = "each is one field of the record it makes")]
     #[must_use]
     pub fn request(
         id: String,
@@ -451,43 +321,123 @@ impl Rollout {
         reason: String,
         now: DateTime<Utc>,
     ) -> Self {
-        let _ = (id, model, champion, challenger, policy, actor, reason, now);
-        todo!()
+        Self {
+            schema: "botops.rollout/1".to_owned(),
+            salt: id.clone(),
+            id,
+            model,
+            champion,
+            challenger,
+            policy,
+            phase: Phase::Pending,
+            judge: JudgeState::default(),
+            revision: 0,
+            started_at: now,
+            updated_at: now,
+            actor,
+            reason,
+        }
     }
+
     /// Returns the challenger's share of conversations, in [0, 1].
+    ///
+    /// 1 while promoting. 0 before, while rolling back, and in every terminal phase: a rollout that is
+    /// over routes nothing (promoted, the challenger is the champion).
     #[must_use]
     pub fn weight(&self) -> f64 {
-        todo!()
+        judge::kept(self.weight_percent() / 100.0)
     }
+
+    /// Returns [`Self::weight`] in percent, as the plan has it.
+    #[must_use]
+    pub fn weight_percent(&self) -> f64 {
+        match self.phase {
+            Phase::Ramping { step, .. } => {
+                self.policy.steps().get(step).map_or(0.0, |step| step.weight_percent)
+            }
+            // Nine decimals of a share are seven of a percentage.
+            Phase::Paused { weight, .. } => judge::kept(weight * 100.0),
+            Phase::Promoting => 100.0,
+            _ => 0.0,
+        }
+    }
+
     /// Returns whether messages are mirrored to the challenger.
     #[must_use]
     pub fn mirrors(&self) -> bool {
-        todo!()
+        matches!(self.phase, Phase::Shadow { .. })
     }
+
     /// Returns whether it is over.
     #[must_use]
     pub fn is_over(&self) -> bool {
-        todo!()
+        self.phase.is_terminal()
     }
-    /// Returns the evidence so far, by kind.
+
+    /// Returns the evidence so far, by kind: those of the plan, and any other that was seen.
     #[must_use]
     pub fn evidence(&self) -> Vec<Evidence> {
-        todo!()
+        self.judge.evidence(self.policy.judge())
+    }
+
+    /// Returns conversations by arm: `[primary, canary]`.
+    #[must_use]
+    pub fn units(&self) -> [u64; 2] {
+        self.judge.units()
+    }
+
+    /// Returns what keeps it where it is at `now`, an item each: `312 more conversations`, `6h more`,
+    /// ``evidence on `wrong` (log e 1.200 of 2.996)``. Empty when it is over.
+    #[must_use]
+    pub fn waiting_for(&self, now: DateTime<Utc>) -> Vec<String> {
+        wording::waiting_for(self, now)
+    }
+
+    /// Returns what its phase asks of the caller: after a restart, do this again (load the challenger first).
+    #[must_use]
+    pub fn pending_effect(&self) -> Effect {
+        match self.phase {
+            Phase::Loading => Effect::Load,
+            Phase::Shadow { .. } | Phase::Ramping { .. } | Phase::Paused { .. } => Effect::Route,
+            Phase::Promoting => Effect::Promote,
+            Phase::RollingBack { .. } => Effect::RollBack,
+            _ => Effect::None,
+        }
     }
 }
 
-/// Decides at most one step from what was seen since the previous tick.
-#[must_use]
-pub fn advance(rollout: &Rollout, observation: &Observation, now: DateTime<Utc>) -> Transition {
-    let _ = (rollout, observation, now);
-    todo!()
+impl Transition {
+    /// Returns whether something was decided: the revision rose.
+    #[must_use]
+    pub fn is_decided(&self) -> bool {
+        !self.reason.is_empty()
+    }
+
+    /// Returns its line of the history.
+    #[must_use]
+    pub fn record(&self) -> TransitionRecord {
+        TransitionRecord::new(&self.next, &self.reason)
+    }
+
+    /// Nothing was decided; counts and evidence may have grown.
+    fn undecided(next: Rollout, verdict: Verdict) -> Self {
+        Self { next, effect: Effect::None, verdict, reason: String::new() }
+    }
+
+    /// `phase` was decided on.
+    fn decided(
+        mut next: Rollout,
+        (phase, effect): (Phase, Effect),
+        verdict: Verdict,
+        reason: String,
+        now: DateTime<Utc>,
+    ) -> Self {
+        next.phase = phase;
+        next.revision += 1;
+        next.updated_at = now.max(next.updated_at);
+        Self { next, effect, verdict, reason }
+    }
 }
 
-/// Applies a command.
-///
-/// # Errors
-/// `BOT-6002` (exit 5) when the phase does not allow it: the phase and what it allows are named.
-pub fn command(rollout: &Rollout, command: &Command, now: DateTime<Utc>) -> Result<Transition> {
-    let _ = (rollout, command, now);
-    todo!()
-}
+#[cfg(test)]
+mod tests;

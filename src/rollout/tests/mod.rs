@@ -1,0 +1,109 @@
+//! Tick by tick, by property, and by simulation.
+
+mod commands;
+mod plan;
+mod properties;
+mod simulation;
+mod ticks;
+
+use super::*;
+use chrono::TimeDelta;
+use std::collections::BTreeMap;
+
+/// Noon of the first day of every test.
+fn start() -> DateTime<Utc> {
+    "2026-11-23T12:00:00Z".parse().unwrap()
+}
+
+fn minutes(n: i64) -> TimeDelta {
+    TimeDelta::minutes(n)
+}
+
+fn step(weight: f64, min_time: &str, min_units: u64, deadline: &str) -> StepSpec {
+    StepSpec {
+        weight,
+        min_time: Some(min_time.to_owned()),
+        min_units: Some(min_units),
+        deadline: deadline.to_owned(),
+        require: None,
+    }
+}
+
+fn with_evidence(step: StepSpec) -> StepSpec {
+    StepSpec { require: Some(Requirement::PromoteEvidence), ..step }
+}
+
+/// Three steps; `wrong` alone gates.
+fn spec() -> RolloutSpec {
+    RolloutSpec {
+        shadow: None,
+        steps: vec![
+            step(5.0, "1h", 20, "12h"),
+            step(25.0, "1h", 50, "12h"),
+            with_evidence(step(50.0, "1h", 100, "12h")),
+        ],
+        judge: JudgeSpec {
+            metrics: BTreeMap::from([(FailureKind::Wrong, GatePolicy::Gate)]),
+            ..JudgeSpec::default()
+        },
+        interval: "5m".to_owned(),
+        stale_after: "2h".to_owned(),
+    }
+}
+
+fn request(spec: &RolloutSpec) -> Rollout {
+    Rollout::request(
+        "r1".to_owned(),
+        "support".to_owned(),
+        Digest::of(b"champion"),
+        Digest::of(b"challenger"),
+        spec.check().unwrap(),
+        "ada".to_owned(),
+        "weekly".to_owned(),
+        start(),
+    )
+}
+
+/// A rollout that took the commands up to its first step, or shadow.
+fn running(spec: &RolloutSpec) -> Rollout {
+    let pending = request(spec);
+    let loading = advance(&pending, &Observation::default(), start());
+    assert_eq!(loading.effect, Effect::Load);
+    command(&loading.next, &Command::Loaded, start()).unwrap().next
+}
+
+/// Conversations on either arm, seen at `now`.
+fn seen(primary: u64, canary: u64, now: DateTime<Utc>) -> Observation {
+    Observation {
+        canary_units: canary,
+        primary_units: primary,
+        observed_at: Some(now),
+        ..Observation::default()
+    }
+}
+
+/// `observation` with failures of `kind`, that began at `weight`.
+fn failing(
+    mut observation: Observation,
+    kind: FailureKind,
+    weight: f64,
+    [primary, canary]: [u64; 2],
+) -> Observation {
+    observation.failures.push(FailureCount { kind, weight, canary, primary });
+    observation
+}
+
+/// Writes it down and reads it back, as after a crash.
+fn reread(rollout: &Rollout) -> Rollout {
+    serde_json::from_str(&serde_json::to_string(rollout).unwrap()).unwrap()
+}
+
+/// Ticks through the first two steps without a failure.
+fn at_the_last_step() -> (Rollout, DateTime<Utc>) {
+    let now = start() + minutes(60);
+    let second = advance(&running(&spec()), &seen(475, 25, now), now);
+    let now = now + minutes(60);
+    let third = advance(&second.next, &seen(190, 60, now), now);
+    assert!(matches!(third.next.phase, Phase::Ramping { step: 2, .. }));
+    (third.next, now)
+}
