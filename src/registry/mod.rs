@@ -1,11 +1,22 @@
 //! Versions, aliases and deployments as logs over immutable blobs.
+//!
+//! - a **version** is a [`Manifest`]: a blob in canonical JSON that names the version's other blobs;
+//!   its digest is the version's identity, its number only a short name for it
+//! - a **model** is one log, `models/<model>/log`: what was registered, and where aliases were moved
+//!   to, by whom and why; versions and aliases are the fold of its entries
+//! - the log entry is the point of commitment: blobs and manifest are stored before it, so that a
+//!   crash leaves nothing but blobs nobody names
+//! - every change re-reads the log and checks its precondition again when someone else wrote first
 
-use crate::{
-    digest::Digest,
-    evaluation::{Metric, PassedGates},
-    findings::Result,
-    store::Store,
-};
+mod aliases;
+mod reference;
+mod state;
+mod verification;
+mod versions;
+
+pub use reference::{Reference, Selector};
+
+use crate::{digest::Digest, evaluation::Metric, store::Store};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -14,6 +25,11 @@ use std::collections::BTreeMap;
 pub const CHAMPION: &str = "champion";
 /// The alias of the version in canary.
 pub const CHALLENGER: &str = "challenger";
+
+/// The file of a version that is the model.
+pub const MODEL_FILE: &str = "model.botops";
+/// The file of a version that is its gate report, in canonical JSON: the evidence of a promotion.
+pub const GATE_FILE: &str = "gate.json";
 
 /// A file of a version.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -131,7 +147,7 @@ impl Version {
     /// Returns the digest of the model file.
     #[must_use]
     pub fn model_digest(&self) -> Option<Digest> {
-        self.manifest.file("model.botops").map(|file| file.digest)
+        self.manifest.file(MODEL_FILE).map(|file| file.digest)
     }
     /// Returns `model@number`.
     #[must_use]
@@ -151,38 +167,7 @@ pub struct Act {
     pub at: DateTime<Utc>,
 }
 
-/// What a reference names: `model`, `model@12`, `model@champion`, `model@latest`, `model@sha256:…`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reference {
-    /// The model.
-    pub model: String,
-    /// Which version.
-    pub selector: Selector,
-}
-
-/// Which version of a model.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Selector {
-    /// By number.
-    Number(u64),
-    /// By alias; a bare model name means `champion`.
-    Alias(String),
-    /// The newest.
-    Latest,
-    /// By the manifest's digest (also a unique prefix of at least 8 hex digits).
-    Digest(String),
-}
-
-impl std::str::FromStr for Reference {
-    type Err = crate::findings::Fault;
-    /// # Errors
-    /// `BOT-5010` (exit 2).
-    fn from_str(text: &str) -> Result<Self> {
-        todo!("{text}")
-    }
-}
-
-/// One finding of [`Registry::verify`].
+/// What [`Registry::verify`] found.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Verification {
     /// Log entries checked.
@@ -209,125 +194,5 @@ impl Registry {
     #[must_use]
     pub fn store(&self) -> &Store {
         &self.store
-    }
-    /// Lists the models, sorted.
-    ///
-    /// # Errors
-    /// Those of the store, here and below.
-    pub async fn models(&self) -> Result<Vec<String>> {
-        todo!()
-    }
-    /// Lists a model's versions, by number.
-    ///
-    /// # Errors
-    /// `BOT-5011` no such model (exit 2).
-    pub async fn versions(&self, model: &str) -> Result<Vec<Version>> {
-        let _ = model;
-        todo!()
-    }
-    /// Resolves a reference.
-    ///
-    /// # Errors
-    /// `BOT-5011` no such model, `BOT-5012` no such version or alias (exit 2; the nearest named).
-    pub async fn resolve(&self, reference: &Reference) -> Result<Version> {
-        let _ = reference;
-        todo!()
-    }
-    /// Returns the version `alias` points to, or `None` (also when the model is unknown).
-    ///
-    /// # Errors
-    /// Those of the store.
-    pub async fn alias(&self, model: &str, alias: &str) -> Result<Option<Version>> {
-        let _ = (model, alias);
-        todo!()
-    }
-    /// Returns the version that was `champion` just before `manifest` last became it, if any.
-    ///
-    /// # Errors
-    /// Those of the store.
-    pub async fn champion_before(&self, model: &str, manifest: &Digest) -> Result<Option<Version>> {
-        let _ = (model, manifest);
-        todo!()
-    }
-    /// Stores the files, then the manifest, then the log entry. Registering the same manifest again returns the version there is.
-    ///
-    /// # Errors
-    /// `BOT-5013` a bad model name (exit 2); those of the store.
-    pub async fn register(
-        &self,
-        manifest: Manifest,
-        files: Vec<(String, bytes::Bytes)>,
-        act: &Act,
-    ) -> Result<Version> {
-        let _ = (manifest, files, act);
-        todo!()
-    }
-    /// Moves `alias` (not `champion`) to `version`, if it still points to `expected` (a manifest digest).
-    ///
-    /// # Errors
-    /// `BOT-5014` it was moved meanwhile (exit 5, the mover named); `BOT-5015` for `champion` (exit 6).
-    pub async fn move_alias(
-        &self,
-        alias: &str,
-        version: &Version,
-        expected: Option<Digest>,
-        act: &Act,
-    ) -> Result<()> {
-        let _ = (alias, version, expected, act);
-        todo!()
-    }
-    /// Removes `alias`.
-    ///
-    /// # Errors
-    /// As [`Self::move_alias`].
-    pub async fn remove_alias(&self, model: &str, alias: &str, act: &Act) -> Result<()> {
-        let _ = (model, alias, act);
-        todo!()
-    }
-    /// Moves `champion` to `version`; the proof must be about its model file. Already there: nothing is written.
-    ///
-    /// # Errors
-    /// `BOT-5014` (exit 5); `BOT-5016` the proof is about another model (exit 6).
-    pub async fn promote(
-        &self,
-        version: &Version,
-        expected: Option<Digest>,
-        passed: &PassedGates,
-        act: &Act,
-    ) -> Result<()> {
-        let _ = (version, expected, passed, act);
-        todo!()
-    }
-    /// Rebuilds the proof of a registered version from its stored gate report.
-    ///
-    /// # Errors
-    /// `BOT-5017` it has none (exit 6); those of [`PassedGates::from_evidence`].
-    pub async fn proof(&self, version: &Version) -> Result<PassedGates> {
-        let _ = version;
-        todo!()
-    }
-    /// Returns a model's history.
-    ///
-    /// # Errors
-    /// `BOT-5011`.
-    pub async fn history(&self, model: &str) -> Result<Vec<crate::store::Entry<Event>>> {
-        let _ = model;
-        todo!()
-    }
-    /// Returns the bytes of a file of a version, verified.
-    ///
-    /// # Errors
-    /// `BOT-5018` no such file (exit 2); those of the store.
-    pub async fn file(&self, version: &Version, path: &str) -> Result<bytes::Bytes> {
-        let _ = (version, path);
-        todo!()
-    }
-    /// Checks every log and every blob it names.
-    ///
-    /// # Errors
-    /// Those of the store, when nothing can be read at all.
-    pub async fn verify(&self, model: Option<&str>) -> Result<Verification> {
-        let _ = model;
-        todo!()
     }
 }

@@ -2,18 +2,38 @@
 //!
 //! Everything durable rests on these two. A local directory and an S3-compatible bucket go through
 //! the same code; nothing is ever overwritten.
+//!
+//! - [`Store::open`] turns a location into a store; [`Store::wrap`] takes any `ObjectStore`
+//! - a **blob** is bytes under their SHA-256 digest: `blobs/sha256/ab/abcd…`
+//! - a **log** ([`Log`]) is a folder of numbered entries; whoever creates the next number first wins
+//! - what fails for a moment (5xx, time-outs, a conditional request in flight) is tried again for a
+//!   few seconds; a write whose outcome is unknown is read back before anything is said of it
 
-use crate::{digest::Digest, findings::Result};
+mod failure;
+mod location;
+mod log;
+mod retries;
+
+pub use log::{Appended, Entry, Inspection, Log};
+pub use retries::Retries;
+
+use crate::{
+    digest::Digest,
+    findings::{Fault, Result},
+};
 use bytes::Bytes;
-use object_store::ObjectStore;
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use std::{marker::PhantomData, sync::Arc};
+use failure::{Doing, Failure};
+use futures::TryStreamExt as _;
+use object_store::{ObjectStore, ObjectStoreExt as _, PutMode, path::Path};
+use serde::{Serialize, de::DeserializeOwned};
+use std::{collections::BTreeMap, sync::Arc};
 
 /// An object store at a prefix. Cheap to clone.
 #[derive(Clone)]
 pub struct Store {
     inner: Arc<dyn ObjectStore>,
     url: String,
+    retries: Retries,
 }
 
 impl Store {
@@ -25,13 +45,22 @@ impl Store {
     /// # Errors
     /// `BOT-5001` for a location that is no path and no URL this program knows (exit 2).
     pub fn open(location: &str) -> Result<Self> {
-        todo!("{location}")
+        Self::open_with(location, &location::aws_environment())
+    }
+
+    /// Opens the store at `location` as [`Self::open`] does, with the `AWS_*` variables of `environment` instead of the process's.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_with(location: &str, environment: &BTreeMap<String, String>) -> Result<Self> {
+        let inner = location::open(location, environment)?;
+        Ok(Self { inner, url: location.to_owned(), retries: Retries::default() })
     }
 
     /// Wraps an object store, for tests and rehearsals. `url` is what messages call it.
     #[must_use]
     pub fn wrap(inner: Arc<dyn ObjectStore>, url: impl Into<String>) -> Self {
-        Self { inner, url: url.into() }
+        Self { inner, url: url.into(), retries: Retries::default() }
     }
 
     /// Makes a store in memory.
@@ -40,19 +69,40 @@ impl Store {
         Self::wrap(Arc::new(object_store::memory::InMemory::new()), "memory://")
     }
 
+    /// Sets how often and how long what fails for a moment is tried again.
+    #[must_use]
+    pub fn with_retries(mut self, retries: Retries) -> Self {
+        self.retries = retries;
+        self
+    }
+
     /// Returns what messages call this store; holds no secret.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
     }
 
+    /// Returns what messages call the object `path`.
+    #[must_use]
+    pub fn object_url(&self, path: &str) -> String {
+        let joint = if self.url.ends_with('/') { "" } else { "/" };
+        format!("{}{joint}{path}", self.url)
+    }
+
     /// Stores `bytes` under their digest; writing them twice is harmless.
     ///
     /// # Errors
-    /// `BOT-5002` read-only or full (exit 1), `BOT-5003` unreachable after retries (exit 7).
+    /// `BOT-5002` read-only or full (exit 1), `BOT-5003` unreachable after retries (exit 7),
+    /// `BOT-5005` the blob is there with another length (exit 3).
     pub async fn put_blob(&self, bytes: Bytes) -> Result<Digest> {
-        let _ = (&self.inner, bytes);
-        todo!()
+        let digest = Digest::of(&bytes);
+        let path = blob_path(&digest);
+        // Models are re-registered far more often than they change: ask before sending them again.
+        match self.size(&path).await? {
+            Some(size) if size == bytes.len() as u64 => Ok(digest),
+            Some(_) => Err(self.damaged(&digest)),
+            None => self.create(&path, bytes).await.map(|_| digest),
+        }
     }
 
     /// Returns the blob `digest`, checked against it.
@@ -60,7 +110,13 @@ impl Store {
     /// # Errors
     /// `BOT-5004` absent (exit 1), `BOT-5005` its bytes do not match its digest (exit 3), `BOT-5003`.
     pub async fn blob(&self, digest: &Digest) -> Result<Bytes> {
-        todo!("{digest}")
+        let path = blob_path(digest);
+        let bytes = self.read(&path).await?.ok_or_else(|| {
+            Fault::internal("BOT-5004", format!("blob `{digest}` is not in `{}`", self.url))
+                .file(self.object_url(&path))
+                .hint("register the model again from its file, or restore the object from a backup")
+        })?;
+        if Digest::of(&bytes) == *digest { Ok(bytes) } else { Err(self.damaged(digest)) }
     }
 
     /// Returns whether the blob is there (by a HEAD, unread).
@@ -68,13 +124,13 @@ impl Store {
     /// # Errors
     /// `BOT-5003`.
     pub async fn has_blob(&self, digest: &Digest) -> Result<bool> {
-        todo!("{digest}")
+        self.size(&blob_path(digest)).await.map(|size| size.is_some())
     }
 
     /// Returns the log at `path`, such as `models/support/log`.
     #[must_use]
     pub fn log<T: Serialize + DeserializeOwned>(&self, path: &str) -> Log<T> {
-        Log { store: self.clone(), path: path.to_owned(), payload: PhantomData }
+        Log::new(self.clone(), path.to_owned())
     }
 
     /// Returns the names of the folders directly under `path`, sorted.
@@ -82,16 +138,48 @@ impl Store {
     /// # Errors
     /// `BOT-5003`.
     pub async fn folders(&self, path: &str) -> Result<Vec<String>> {
-        todo!("{path}")
+        let location = self.parse(path)?;
+        let listed = self
+            .reading(Doing::List, path, || self.inner.list_with_delimiter(Some(&location)))
+            .await?;
+        let mut names: Vec<String> = listed
+            .into_iter()
+            .flat_map(|listed| listed.common_prefixes)
+            .filter_map(|prefix| prefix.filename().map(str::to_owned))
+            .collect();
+        names.sort_unstable();
+        Ok(names)
     }
 
     /// Creates the object `path`; returns whether this call made it (false: it was there already, unchanged).
     ///
+    /// When the answer to a try was lost, the object is read back: holding these very bytes, it counts as made by this call.
+    ///
     /// # Errors
     /// `BOT-5002`, `BOT-5003`.
     pub async fn create(&self, path: &str, bytes: Bytes) -> Result<bool> {
-        let _ = bytes;
-        todo!("{path}")
+        let location = self.parse(path)?;
+        let mut patience = self.retries.begin();
+        let mut uncertain = false;
+        loop {
+            let put = self.inner.put_opts(&location, bytes.clone().into(), PutMode::Create.into());
+            let Err(error) = put.await else { return Ok(true) };
+            match Failure::of(&error) {
+                // Only an earlier try of our own, whose answer was lost, can have written our bytes.
+                Failure::Exists if uncertain => {
+                    return Ok(self.read(path).await?.is_some_and(|found| found == bytes));
+                }
+                Failure::Exists => return Ok(false),
+                Failure::Passing { maybe_done } => uncertain |= maybe_done,
+                _ => return Err(self.fault(Doing::Write, path, error, patience.tries())),
+            }
+            if !patience.pause().await {
+                if uncertain && self.holds(&location, &bytes).await {
+                    return Ok(true);
+                }
+                return Err(self.fault(Doing::Write, path, error, patience.tries()));
+            }
+        }
     }
 
     /// Returns the object `path`, or `None` when it is absent.
@@ -99,56 +187,97 @@ impl Store {
     /// # Errors
     /// `BOT-5003`.
     pub async fn read(&self, path: &str) -> Result<Option<Bytes>> {
-        todo!("{path}")
+        let location = self.parse(path)?;
+        let (inner, location) = (&self.inner, &location);
+        self.reading(Doing::Read, path, || async move { inner.get(location).await?.bytes().await })
+            .await
+    }
+
+    /// Returns the names of the objects under `path` that sort after `after`, as `path` relative to the store, sorted.
+    pub(crate) async fn objects(&self, path: &str, after: Option<&str>) -> Result<Vec<String>> {
+        let location = self.parse(path)?;
+        let offset = after.map(|after| self.parse(after)).transpose()?;
+        let (inner, location, offset) = (&self.inner, &location, &offset);
+        let list = || async move {
+            let listed = match offset {
+                Some(offset) => inner.list_with_offset(Some(location), offset),
+                None => inner.list(Some(location)),
+            };
+            listed.map_ok(|meta| meta.location.to_string()).try_collect::<Vec<_>>().await
+        };
+        let mut paths = self.reading(Doing::List, path, list).await?.unwrap_or_default();
+        paths.sort_unstable();
+        Ok(paths)
+    }
+
+    /// Returns the size of the object `path`, or `None` when it is absent.
+    pub(crate) async fn size(&self, path: &str) -> Result<Option<u64>> {
+        let location = self.parse(path)?;
+        let head = self.reading(Doing::Read, path, || self.inner.head(&location)).await?;
+        Ok(head.map(|meta| meta.size))
+    }
+
+    /// Returns the policy for what fails for a moment.
+    pub(crate) fn retries(&self) -> Retries {
+        self.retries
+    }
+
+    /// Runs `operation` until it succeeds or fails for good; `None` when there is no such object.
+    async fn reading<T, F: Future<Output = object_store::Result<T>>>(
+        &self,
+        doing: Doing,
+        path: &str,
+        operation: impl Fn() -> F,
+    ) -> Result<Option<T>> {
+        let mut patience = self.retries.begin();
+        loop {
+            let error = match operation().await {
+                Ok(done) => return Ok(Some(done)),
+                Err(error) => error,
+            };
+            let passing = match Failure::of(&error) {
+                Failure::Absent => return Ok(None),
+                failure => matches!(failure, Failure::Passing { .. }),
+            };
+            if !passing || !patience.pause().await {
+                return Err(self.fault(doing, path, error, patience.tries()));
+            }
+        }
+    }
+
+    /// Returns whether `location` holds `bytes`, as far as one look can tell.
+    async fn holds(&self, location: &Path, bytes: &Bytes) -> bool {
+        match self.inner.get(location).await {
+            Ok(found) => found.bytes().await.is_ok_and(|found| found == *bytes),
+            Err(_) => false,
+        }
+    }
+
+    fn parse(&self, path: &str) -> Result<Path> {
+        Path::parse(path).map_err(|error| {
+            Fault::usage("BOT-5001", format!("`{path}` cannot name an object in `{}`", self.url))
+                .hint("use letters, digits, `-` and `_`")
+                .caused_by(error)
+        })
+    }
+
+    fn fault(&self, doing: Doing, path: &str, error: object_store::Error, tries: u32) -> Fault {
+        failure::fault(&self.url, &self.object_url(path), doing, error, tries)
+    }
+
+    fn damaged(&self, digest: &Digest) -> Fault {
+        Fault::data("BOT-5005", format!("the bytes of blob `{digest}` do not match its digest"))
+            .file(self.object_url(&blob_path(digest)))
+            .hint("restore the object from a backup, or delete it and register the model again")
     }
 }
 
-/// A log: numbered JSON entries, each written with put-if-absent, each holding the digest of the one before.
-pub struct Log<T> {
-    store: Store,
-    path: String,
-    payload: PhantomData<fn() -> T>,
+/// Returns the path of the blob `digest`: `blobs/sha256/ab/abcd…`.
+#[must_use]
+pub fn blob_path(digest: &Digest) -> String {
+    let hex = digest.hex();
+    format!("blobs/sha256/{}/{hex}", &hex[..2])
 }
 
-/// One entry of a log as stored.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Entry<T> {
-    /// `botops.log/1`.
-    pub schema: String,
-    /// From 1, without gaps.
-    pub seq: u64,
-    /// The digest of the bytes of entry `seq - 1`; `None` for the first.
-    pub previous: Option<Digest>,
-    /// What was logged.
-    pub payload: T,
-}
-
-/// What an append came to.
-#[derive(Debug)]
-pub enum Appended<T> {
-    /// This call wrote the entry (or found its very bytes written by an earlier try of its own).
-    Written(Entry<T>),
-    /// Someone else wrote first: nothing was written. Read again, check again, then retry or report.
-    Conflict,
-}
-
-impl<T: Serialize + DeserializeOwned> Log<T> {
-    /// Returns all entries in order, the chain verified.
-    ///
-    /// # Errors
-    /// `BOT-5006` a broken chain, a gap, or an entry that cannot be read (exit 3); `BOT-5007` an
-    /// entry of a newer schema (exit 6); `BOT-5003`.
-    pub async fn entries(&self) -> Result<Vec<Entry<T>>> {
-        let _ = (&self.store, &self.path);
-        todo!()
-    }
-
-    /// Appends `payload` after entry `last` (as [`Self::entries`] returned it; `None` for an empty log).
-    ///
-    /// # Errors
-    /// `BOT-5002`, `BOT-5003`.
-    pub async fn append(&self, last: Option<&Entry<T>>, payload: T) -> Result<Appended<T>> {
-        let _ = (last, payload);
-        todo!()
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -1,4 +1,12 @@
 //! What a user of the library or the program sees, one file a subject.
-#![expect(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a test stops at what it did not expect, and says aloud what it skips"
+)]
 
+mod faulty;
+mod registry;
+mod servers;
 mod serving;
+mod store;

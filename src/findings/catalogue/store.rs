@@ -2,4 +2,100 @@
 
 use super::Entry;
 
-pub(super) const ENTRIES: &[Entry] = &[];
+pub(super) const ENTRIES: &[Entry] = &[
+    Entry {
+        code: "BOT-5001",
+        title: "a location names no store",
+        explanation: "A store is a path such as `registry`, a URL such as `file:///srv/registry`, or `s3://bucket/prefix`. Credentials and endpoints come from the `AWS_*` variables, never from the location. Plain http is for loopback, unless `AWS_ALLOW_HTTP=true`.",
+    },
+    Entry {
+        code: "BOT-5002",
+        title: "the store refuses to be read or written",
+        explanation: "The disk is full or read-only, a permission is lacking, or the bucket refuses the credentials. Trying again would end the same: the message names the cause, and the place names the object.",
+    },
+    Entry {
+        code: "BOT-5003",
+        title: "the store cannot be reached",
+        explanation: "The store did not answer, or answered that it is overloaded, for several seconds and several tries. Nothing is half written: every change is one object that is there or not. Run the command again when the store answers.",
+    },
+    Entry {
+        code: "BOT-5004",
+        title: "a blob is missing",
+        explanation: "A manifest or log names a blob that the store does not hold: it was deleted, or copied incompletely. Restore the object from a backup, or register the model again from its file.",
+    },
+    Entry {
+        code: "BOT-5005",
+        title: "a blob does not match its digest",
+        explanation: "A blob's name is the SHA-256 of its bytes, and these bytes have another: the object was truncated or altered. It is not used. Restore it from a backup, or delete it and register the model again.",
+    },
+    Entry {
+        code: "BOT-5006",
+        title: "a stored record is damaged, missing or contradicts itself",
+        explanation: "The entries of a log are numbered without gaps, each holds the digest of the one before and begins with its own. One of these does not hold, so the log was altered or lost an entry, or a run record cannot be read. `botops registry verify` lists everything that is wrong; restore the objects from a backup.",
+    },
+    Entry {
+        code: "BOT-5007",
+        title: "a stored format is newer than this program",
+        explanation: "A newer botops wrote this object. Install that version or a later one; nothing was changed.",
+    },
+    Entry {
+        code: "BOT-5008",
+        title: "the bucket does not exist",
+        explanation: "botops never creates buckets. Create it, or correct the location or `AWS_ENDPOINT_URL`.",
+    },
+    Entry {
+        code: "BOT-5010",
+        title: "a reference cannot be understood",
+        explanation: "A version is named `model@12`, `model@champion` (or another alias), `model@latest` or `model@sha256:…` (at least 8 hex digits of the manifest's digest); a bare `model` is its champion.",
+    },
+    Entry {
+        code: "BOT-5011",
+        title: "the registry has no such model",
+        explanation: "No version of that name was ever registered in this store. `botops registry list` shows the models there are; check also that the registry is the one you mean.",
+    },
+    Entry {
+        code: "BOT-5012",
+        title: "the model has no such version or alias",
+        explanation: "The number, alias or digest names no version of this model, or a digest's first digits name several. `botops registry show MODEL` lists versions and aliases.",
+    },
+    Entry {
+        code: "BOT-5013",
+        title: "a name cannot be used",
+        explanation: "Names of models and aliases begin with a lowercase letter and go on with lowercase letters, digits, `-` and `_`, 64 characters at most; `latest` is no name for an alias, because it always means the newest version.",
+    },
+    Entry {
+        code: "BOT-5014",
+        title: "an alias was moved meanwhile",
+        explanation: "Between reading the alias and moving it, someone else moved it; the message names who, when and why. Nothing was written. Look at the history with `botops registry log MODEL`, decide again, and repeat the command.",
+    },
+    Entry {
+        code: "BOT-5015",
+        title: "`champion` moves only by promotion",
+        explanation: "The champion serves all traffic, so it moves only with proof that the gates were passed: `botops promote` or `botops rollback`.",
+    },
+    Entry {
+        code: "BOT-5016",
+        title: "the passed gates are about another model",
+        explanation: "The proof names the digest of the model file it judged, and this version holds another file. Evaluate and gate the very version that is to be promoted.",
+    },
+    Entry {
+        code: "BOT-5017",
+        title: "the version has no gate report",
+        explanation: "It was registered without having passed gates, so it cannot become champion. Evaluate and gate it, then push it with its report: `botops push` takes the report along.",
+    },
+    Entry {
+        code: "BOT-5018",
+        title: "the version has no such file",
+        explanation: "`botops registry show MODEL@VERSION` lists the files of a version.",
+    },
+    Entry {
+        code: "BOT-5019",
+        title: "something inconsistent was about to be stored",
+        explanation: "A manifest and its files disagree, or a record could not have been read back. Nothing was written. Please report it, with the command that led to it.",
+    },
+    Entry {
+        code: "BOT-5020",
+        title: "no run, or several, have that id",
+        explanation: "A run is named by its whole id, by its unique first characters, or by `latest`. `botops runs list` shows the ids.",
+    },
+];

@@ -1,0 +1,579 @@
+//! The registry: versions, aliases, promotion with proof, races, faults at every call, verification.
+
+use crate::{
+    faulty::{Faulty, Side, Until},
+    servers::{Moto, S3Server},
+    store::Bench,
+};
+use botops::{
+    digest::{Digest, canonical_json},
+    evaluation::{self, GateReport, GateResult, Metric, PassedGates},
+    findings::FaultKind,
+    registry::{
+        Act, Action, CHALLENGER, CHAMPION, Event, GATE_FILE, MODEL_FILE, Manifest, ManifestFile,
+        Reference, Registry, Version,
+    },
+    store::{Retries, Store, blob_path},
+};
+use bytes::Bytes;
+use object_store::{ObjectStore, memory::InMemory};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+const MODEL: &str = "support";
+
+fn act(actor: &str) -> Act {
+    Act {
+        actor: actor.to_owned(),
+        reason: "weekly run".to_owned(),
+        at: "2026-11-20T10:15:00Z".parse().unwrap(),
+    }
+}
+
+fn report(model: &Bytes) -> GateReport {
+    GateReport {
+        schema: "botops.gate/1".to_owned(),
+        model: Digest::of(model),
+        evidence: "evaluation".to_owned(),
+        results: vec![GateResult {
+            rule: "accuracy >= 0.800".to_owned(),
+            observed: "0.912".to_owned(),
+            passed: true,
+        }],
+        passed: true,
+    }
+}
+
+/// A version whose model file is `content`, with or without its gate report.
+fn version(content: &str, gated: bool) -> (Manifest, Vec<(String, Bytes)>) {
+    let model = Bytes::from(content.to_owned());
+    let gate = Bytes::from(canonical_json(&report(&model)));
+    let mut files = vec![(MODEL_FILE.to_owned(), model)];
+    if gated {
+        files.push((GATE_FILE.to_owned(), gate.clone()));
+    }
+    let manifest = Manifest {
+        schema: "botops.model/1".to_owned(),
+        model: MODEL.to_owned(),
+        files: files
+            .iter()
+            .map(|(path, bytes)| ManifestFile {
+                path: path.clone(),
+                digest: Digest::of(bytes),
+                size_bytes: bytes.len() as u64,
+                media_type: "application/octet-stream".to_owned(),
+            })
+            .collect(),
+        run: Some("20261120-0123456789ab".to_owned()),
+        data: Some(Digest::of(b"data")),
+        params: [("model.head.c".to_owned(), serde_json::json!(0.3))].into(),
+        metrics: [("accuracy".to_owned(), Metric { value: 0.912, ci95: [0.902, 0.922], n: 3080 })]
+            .into(),
+        gates: gated.then(|| Digest::of(&gate)),
+        botops: "0.1.0".to_owned(),
+        git_commit: None,
+        creator: "ci".to_owned(),
+        intents: vec!["complaint".to_owned(), "order_status".to_owned()],
+    };
+    (manifest, files)
+}
+
+async fn register(registry: &Registry, content: &str) -> Version {
+    let (manifest, files) = version(content, true);
+    registry.register(manifest, files, &act("ci")).await.unwrap()
+}
+
+fn passed(content: &str) -> PassedGates {
+    evaluation::passed(&report(&Bytes::from(content.to_owned()))).unwrap()
+}
+
+async fn resolve(registry: &Registry, reference: &str) -> Result<Version, String> {
+    let reference: Reference = reference.parse().unwrap();
+    registry.resolve(&reference).await.map_err(|fault| {
+        assert_eq!(fault.kind(), FaultKind::Usage);
+        format!("{}: {}", fault.code(), fault.message())
+    })
+}
+
+async fn numbers(registry: &Registry) -> Vec<u64> {
+    registry.versions(MODEL).await.unwrap().iter().map(|version| version.number).collect()
+}
+
+fn quick() -> Retries {
+    Retries { tries: 4, first_pause: Duration::ZERO, at_most: Duration::from_secs(5) }
+}
+
+/// Everything a release manager does, on any store.
+async fn serves_a_release(store: &Store) {
+    let registry = Registry::open(store.clone());
+    assert!(registry.models().await.unwrap().is_empty());
+    assert_eq!(registry.alias(MODEL, CHAMPION).await.unwrap(), None);
+    assert_eq!(registry.versions(MODEL).await.unwrap_err().code(), "BOT-5011");
+
+    let first = register(&registry, "one").await;
+    assert_eq!((first.number, first.reference().as_str()), (1, "support@1"));
+    assert_eq!(first.model_digest(), Some(Digest::of(b"one")));
+    let second = register(&registry, "two").await;
+    assert_eq!(register(&registry, "one").await, first, "registering again is harmless");
+    assert_eq!(numbers(&registry).await, [1, 2]);
+    assert_eq!(registry.models().await.unwrap(), [MODEL]);
+
+    let proof = registry.proof(&first).await.unwrap();
+    registry.promote(&first, None, &proof, &act("ana")).await.unwrap();
+    registry.move_alias(CHALLENGER, &second, None, &act("ana")).await.unwrap();
+    let before = Some(first.manifest_digest);
+    registry.promote(&second, before, &passed("two"), &act("ben")).await.unwrap();
+    // Again, as a retry would: nothing more is written.
+    registry.promote(&second, before, &passed("two"), &act("ben")).await.unwrap();
+    registry.remove_alias(MODEL, CHALLENGER, &act("ben")).await.unwrap();
+
+    let champion = registry.alias(MODEL, CHAMPION).await.unwrap().unwrap();
+    assert_eq!((champion.number, champion.aliases.as_slice()), (2, &[CHAMPION.to_owned()][..]));
+    let previous = registry.champion_before(MODEL, &champion.manifest_digest).await.unwrap();
+    assert_eq!(previous.map(|version| version.number), Some(1));
+    let none = registry.champion_before(MODEL, &first.manifest_digest).await.unwrap();
+    assert_eq!(none, None);
+
+    let hex = second.manifest_digest.hex();
+    for reference in ["support".to_owned(), "support@2".to_owned(), "support@latest".to_owned()]
+        .into_iter()
+        .chain([format!("support@sha256:{hex}"), format!("support@sha256:{}", &hex[..8])])
+    {
+        assert_eq!(resolve(&registry, &reference).await.unwrap().number, 2, "{reference}");
+    }
+    assert_eq!(registry.file(&second, MODEL_FILE).await.unwrap(), "two");
+    assert_eq!(registry.file(&second, "weights").await.unwrap_err().code(), "BOT-5018");
+
+    let history = registry.history(MODEL).await.unwrap();
+    let told: Vec<String> = history
+        .iter()
+        .map(|entry| {
+            let Event { actor, reason, action, .. } = &entry.payload;
+            assert_eq!(reason, "weekly run");
+            match action {
+                Action::Registered { .. } => format!("{actor} registered"),
+                Action::AliasMoved { alias, evidence, .. } => {
+                    format!("{actor} moved {alias} {}", evidence.is_some())
+                }
+                Action::AliasRemoved { alias, .. } => format!("{actor} removed {alias}"),
+            }
+        })
+        .collect();
+    let wanted = [
+        "ci registered",
+        "ci registered",
+        "ana moved champion true",
+        "ana moved challenger false",
+        "ben moved champion true",
+        "ben removed challenger",
+    ];
+    assert_eq!(told, wanted);
+
+    let verification = registry.verify(None).await.unwrap();
+    assert_eq!(verification.problems, []);
+    // Two versions: each a manifest, a model and a gate report, which is the evidence as well.
+    assert_eq!((verification.entries, verification.blobs), (6, 6));
+}
+
+#[tokio::test]
+async fn memory_serves_a_release() {
+    serves_a_release(&Bench::memory().store).await;
+}
+
+#[tokio::test]
+async fn a_local_folder_serves_a_release() {
+    let folder = tempfile::tempdir().unwrap();
+    serves_a_release(&Bench::local(&folder).store).await;
+}
+
+#[tokio::test]
+async fn s3s_fs_serves_a_release() {
+    let server = S3Server::start();
+    serves_a_release(&Bench::s3(&server.endpoint(), "registry").store).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn moto_serves_a_release_and_its_races() {
+    let Some(moto) = Moto::start() else { return };
+    serves_a_release(&Bench::s3(&moto.endpoint(), "release").store).await;
+    for round in 0..3 {
+        let store = Bench::s3(&moto.endpoint(), &format!("promotions-{round}")).store;
+        one_of_two_promotions_wins(&store).await;
+        let store = Bench::s3(&moto.endpoint(), &format!("registrations-{round}")).store;
+        a_version_registered_by_many_is_one(&store).await;
+    }
+}
+
+/// Two tasks promote different versions at once: one wins, the other is told who did.
+async fn one_of_two_promotions_wins(store: &Store) {
+    let registry = Registry::open(store.clone());
+    let first = register(&registry, "one").await;
+    registry.promote(&first, None, &passed("one"), &act("ci")).await.unwrap();
+    let expected = Some(first.manifest_digest);
+    let start = Arc::new(tokio::sync::Barrier::new(2));
+    let mut tasks = Vec::new();
+    for (actor, content) in [("ana", "two"), ("ben", "three")] {
+        let (registry, start) = (registry.clone(), start.clone());
+        let version = register(&registry, content).await;
+        tasks.push(tokio::spawn(async move {
+            start.wait().await;
+            let proof = passed(content);
+            let result = registry.promote(&version, expected, &proof, &act(actor)).await;
+            (actor, version, result)
+        }));
+    }
+    let mut results = Vec::new();
+    for task in tasks {
+        results.push(task.await.unwrap());
+    }
+    results.sort_by_key(|(_, _, result)| result.is_err());
+    let [(winner, won, Ok(())), (loser, _, Err(fault))] = &results[..] else {
+        panic!("one wins and one is refused: {results:?}")
+    };
+    assert_eq!((fault.code(), fault.kind()), ("BOT-5014", FaultKind::Conflict));
+    let said = format!(
+        "`champion` of `support` is not where it was: `{winner}` moved it to `{}` at 2026-11-20 10:15:00 UTC (weekly run); `support@1` was expected",
+        won.reference()
+    );
+    assert_eq!(fault.message(), said);
+    let champion = registry.alias(MODEL, CHAMPION).await.unwrap().unwrap();
+    assert_eq!(champion.manifest_digest, won.manifest_digest);
+    let moves = registry.history(MODEL).await.unwrap();
+    assert!(!moves.iter().any(|entry| entry.payload.actor == *loser), "the loser wrote");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_two_promotions_at_once_one_wins_and_the_other_is_told_who() {
+    for _ in 0..40 {
+        one_of_two_promotions_wins(&Bench::memory().store).await;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    one_of_two_promotions_wins(&Bench::local(&folder).store).await;
+}
+
+/// Eight tasks register the same three versions: three versions, each once.
+async fn a_version_registered_by_many_is_one(store: &Store) {
+    let registry = Registry::open(store.clone());
+    let tasks: Vec<_> = (0..8)
+        .map(|task| {
+            let registry = registry.clone();
+            tokio::spawn(async move {
+                let mut numbers = BTreeMap::new();
+                for content in 0..3 {
+                    let content = format!("model {}", (content + task) % 3);
+                    let registered = register(&registry, &content).await;
+                    numbers.insert(content, registered.number);
+                }
+                numbers
+            })
+        })
+        .collect();
+    let mut told = Vec::new();
+    for task in tasks {
+        told.push(task.await.unwrap());
+    }
+    assert!(told.iter().all(|numbers| numbers == &told[0]), "{told:?}");
+    assert_eq!(numbers(&registry).await, [1, 2, 3]);
+    assert_eq!(registry.history(MODEL).await.unwrap().len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_version_registered_by_many_at_once_is_one_version() {
+    a_version_registered_by_many_is_one(&Bench::memory().store).await;
+    let folder = tempfile::tempdir().unwrap();
+    a_version_registered_by_many_is_one(&Bench::local(&folder).store).await;
+}
+
+/// What is tried against a store that fails at its n-th call.
+#[derive(Debug, Clone, Copy)]
+enum Step {
+    Register,
+    MoveAlias,
+    RemoveAlias,
+    Promote,
+}
+
+impl Step {
+    async fn run(self, registry: &Registry) -> botops::findings::Result<()> {
+        let at = |number: usize| format!("support@{number}").parse::<Reference>().unwrap();
+        match self {
+            Self::Register => {
+                let (manifest, files) = version("three", true);
+                registry.register(manifest, files, &act("ana")).await.map(|version| {
+                    assert_eq!(version.number, 3);
+                })
+            }
+            Self::MoveAlias => {
+                let second = registry.resolve(&at(2)).await?;
+                registry.move_alias("canary", &second, None, &act("ana")).await
+            }
+            // Removed already, by a try whose answer was lost: that is what was wanted.
+            Self::RemoveAlias => match registry.remove_alias(MODEL, "shadow", &act("ana")).await {
+                Err(fault) if fault.code() == "BOT-5012" => Ok(()),
+                other => other,
+            },
+            Self::Promote => {
+                let first = registry.resolve(&at(1)).await?;
+                let second = registry.resolve(&at(2)).await?;
+                let expected = Some(first.manifest_digest);
+                registry.promote(&second, expected, &passed("two"), &act("ana")).await
+            }
+        }
+    }
+}
+
+/// A registry with two versions, champion and shadow; 4 entries.
+async fn prepared() -> (Arc<dyn ObjectStore>, Registry) {
+    let raw: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+    let registry = Registry::open(Store::wrap(raw.clone(), "memory://"));
+    let first = register(&registry, "one").await;
+    register(&registry, "two").await;
+    registry.promote(&first, None, &passed("one"), &act("ci")).await.unwrap();
+    registry.move_alias("shadow", &first, None, &act("ci")).await.unwrap();
+    (raw, registry)
+}
+
+async fn assert_done_once(registry: &Registry, context: &str) {
+    let entries = registry.history(MODEL).await.unwrap();
+    assert_eq!(entries.len(), 5, "{context}");
+    assert_eq!(registry.verify(None).await.unwrap().problems, [], "{context}");
+}
+
+#[tokio::test]
+async fn a_change_cut_off_at_any_call_is_complete_or_absent_and_done_once_when_repeated() {
+    for step in [Step::Register, Step::MoveAlias, Step::RemoveAlias, Step::Promote] {
+        for side in [Side::Before, Side::After] {
+            let (mut absent, mut complete) = (0, 0);
+            for at in 1.. {
+                let context = format!("{step:?}, cut off {side:?} call {at}");
+                let (raw, healthy) = prepared().await;
+                let faulty = Arc::new(Faulty::new(raw, at, side, Until::Forever));
+                let store = Store::wrap(faulty.clone(), "memory://").with_retries(Retries::none());
+                let result = step.run(&Registry::open(store)).await;
+                if !faulty.struck() {
+                    result.unwrap();
+                    assert!(at > 3, "{step:?} took {at} calls");
+                    break;
+                }
+                match healthy.history(MODEL).await.unwrap().len() {
+                    4 => absent += 1,
+                    5 => complete += 1,
+                    other => panic!("{context}: {other} entries"),
+                }
+                if let Err(fault) = result {
+                    assert_eq!(fault.kind(), FaultKind::Unreachable, "{context}: {fault}");
+                }
+                assert_eq!(healthy.verify(None).await.unwrap().problems, [], "{context}");
+                step.run(&healthy).await.unwrap();
+                assert_done_once(&healthy, &context).await;
+            }
+            assert!(absent > 0, "{step:?} {side:?}: never before the point of commitment");
+            let commits_last = !matches!(step, Step::Register);
+            assert!(
+                complete > 0 || (side == Side::Before && commits_last),
+                "{step:?} {side:?}: never after the point of commitment"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn one_lost_call_anywhere_is_made_good_by_trying_again() {
+    for step in [Step::Register, Step::MoveAlias, Step::RemoveAlias, Step::Promote] {
+        for side in [Side::Before, Side::After] {
+            for at in 1.. {
+                let context = format!("{step:?}, {side:?} call {at} lost");
+                let (raw, healthy) = prepared().await;
+                let faulty = Arc::new(Faulty::new(raw, at, side, Until::Once));
+                let store = Store::wrap(faulty.clone(), "memory://").with_retries(quick());
+                let result = step.run(&Registry::open(store)).await;
+                assert!(result.is_ok(), "{context}: {result:?}");
+                assert_done_once(&healthy, &context).await;
+                if !faulty.struck() {
+                    break;
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_named_with_what_is() {
+    let registry = Registry::open(Bench::memory().store);
+    let none = "BOT-5011: `memory://` has no model `support`";
+    assert_eq!(resolve(&registry, "support@1").await.unwrap_err(), none);
+    register(&registry, "one").await;
+    let resolve = async |reference: &str| resolve(&registry, reference).await.unwrap_err();
+    let other = "BOT-5011: `memory://` has no model `suport`";
+    assert_eq!(resolve("suport").await, other);
+    assert_eq!(resolve("support").await, "BOT-5012: `support` has no champion yet");
+    let number = "BOT-5012: `support` has no version 7: its newest is 1";
+    assert_eq!(resolve("support@7").await, number);
+    assert_eq!(resolve("support@canary").await, "BOT-5012: `support` has no alias `canary`");
+    let digest = "BOT-5012: `support` has no version `sha256:00000000`";
+    assert_eq!(resolve("support@sha256:00000000").await, digest);
+    assert_eq!(registry.history("suport").await.unwrap_err().code(), "BOT-5011");
+    assert_eq!(registry.verify(Some("suport")).await.unwrap_err().code(), "BOT-5011");
+}
+
+#[tokio::test]
+async fn the_champion_moves_only_with_proof_about_that_very_file() {
+    let registry = Registry::open(Bench::memory().store);
+    let first = register(&registry, "one").await;
+    let refused = registry.move_alias(CHAMPION, &first, None, &act("ana")).await.unwrap_err();
+    assert_eq!((refused.code(), refused.kind()), ("BOT-5015", FaultKind::Policy));
+    let refused = registry.remove_alias(MODEL, CHAMPION, &act("ana")).await.unwrap_err();
+    assert_eq!((refused.code(), refused.kind()), ("BOT-5015", FaultKind::Policy));
+    let other = passed("another file");
+    let refused = registry.promote(&first, None, &other, &act("ana")).await.unwrap_err();
+    assert_eq!((refused.code(), refused.kind()), ("BOT-5016", FaultKind::Policy));
+    assert_eq!(registry.alias(MODEL, CHAMPION).await.unwrap(), None);
+
+    let (manifest, files) = version("ungated", false);
+    let ungated = registry.register(manifest, files, &act("ci")).await.unwrap();
+    let refused = registry.proof(&ungated).await.unwrap_err();
+    assert_eq!((refused.code(), refused.kind()), ("BOT-5017", FaultKind::Policy));
+}
+
+#[tokio::test]
+async fn stored_evidence_that_was_altered_proves_nothing() {
+    let bench = Bench::memory();
+    let registry = Registry::open(bench.store.clone());
+    let first = register(&registry, "one").await;
+    let evidence = first.manifest.gates.unwrap();
+    bench.alter(&blob_path(&evidence), |bytes| [&bytes[..], b" "].concat()).await;
+    assert_eq!(registry.proof(&first).await.unwrap_err().code(), "BOT-5005");
+}
+
+#[tokio::test]
+async fn an_alias_is_moved_from_where_it_was_expected_or_not_at_all() {
+    let registry = Registry::open(Bench::memory().store);
+    let first = register(&registry, "one").await;
+    let second = register(&registry, "two").await;
+    let at = |version: &Version| Some(version.manifest_digest);
+    registry.move_alias(CHALLENGER, &first, None, &act("ana")).await.unwrap();
+    let fault = registry.move_alias(CHALLENGER, &second, None, &act("ben")).await.unwrap_err();
+    assert_eq!((fault.code(), fault.kind()), ("BOT-5014", FaultKind::Conflict));
+    let said = "`challenger` of `support` is not where it was: `ana` moved it to `support@1` at 2026-11-20 10:15:00 UTC (weekly run); it was expected to be unset";
+    assert_eq!(fault.message(), said);
+
+    registry.remove_alias(MODEL, CHALLENGER, &act("cleo")).await.unwrap();
+    let fault = registry.move_alias(CHALLENGER, &second, at(&first), &act("ben")).await;
+    let said = "`challenger` of `support` is not where it was: `cleo` removed it at 2026-11-20 10:15:00 UTC (weekly run); `support@1` was expected";
+    assert_eq!(fault.unwrap_err().message(), said);
+    let gone = registry.remove_alias(MODEL, CHALLENGER, &act("cleo")).await.unwrap_err();
+    assert_eq!(gone.code(), "BOT-5012");
+
+    for alias in ["latest", "7", "Blue", "a b", "", "sha256:00"] {
+        let fault = registry.move_alias(alias, &first, None, &act("ana")).await.unwrap_err();
+        assert_eq!((fault.code(), fault.kind()), ("BOT-5013", FaultKind::Usage), "{alias}");
+    }
+    let elsewhere = register(&Registry::open(Bench::memory().store), "elsewhere").await;
+    let fault = registry.move_alias("blue", &elsewhere, None, &act("ana")).await.unwrap_err();
+    assert_eq!(fault.code(), "BOT-5012");
+}
+
+#[tokio::test]
+async fn a_manifest_that_disagrees_with_its_files_is_not_registered() {
+    let registry = Registry::open(Bench::memory().store);
+    let refused = async |change: fn(&mut Manifest, &mut Vec<(String, Bytes)>)| {
+        let (mut manifest, mut files) = version("one", true);
+        change(&mut manifest, &mut files);
+        registry.register(manifest, files, &act("ci")).await.unwrap_err().code()
+    };
+    assert_eq!(
+        refused(|manifest, _| "Support Bot".clone_into(&mut manifest.model)).await,
+        "BOT-5013"
+    );
+    assert_eq!(refused(|_, files| files[0].1 = Bytes::from_static(b"other")).await, "BOT-5019");
+    assert_eq!(refused(|_, files| drop(files.remove(0))).await, "BOT-5019");
+    assert_eq!(refused(|manifest, _| drop(manifest.files.remove(0))).await, "BOT-5019");
+    assert_eq!(refused(|manifest, _| manifest.files[0].size_bytes += 1).await, "BOT-5019");
+    assert_eq!(refused(|manifest, _| manifest.gates = Some(Digest::of(b"x"))).await, "BOT-5019");
+    let not_a_number = refused(|manifest, _| {
+        let metric = manifest.metrics.get_mut("accuracy").unwrap();
+        metric.value = f64::NAN;
+    });
+    assert_eq!(not_a_number.await, "BOT-5019");
+    assert!(registry.models().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn verification_names_every_damaged_object_and_misses_none() {
+    let fresh = async || {
+        let bench = Bench::memory();
+        let registry = Registry::open(bench.store.clone());
+        let first = register(&registry, "one").await;
+        register(&registry, "two").await;
+        registry.promote(&first, None, &passed("one"), &act("ci")).await.unwrap();
+        (bench, registry, first)
+    };
+    let (_, _, first) = fresh().await;
+    let flip = |mut bytes: Vec<u8>| {
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        bytes
+    };
+    let model = blob_path(&first.model_digest().unwrap());
+    let manifest = blob_path(&first.manifest_digest);
+    let gate = blob_path(&first.manifest.gates.unwrap());
+    let entry = |seq: u64| format!("models/{MODEL}/log/{seq:020}.json");
+    for (object, altered, removed) in [
+        (model, "BOT-5005", "BOT-5004"),
+        (manifest, "BOT-5005", "BOT-5004"),
+        (gate, "BOT-5005", "BOT-5004"),
+        (entry(1), "BOT-5006", "BOT-5006"),
+        (entry(2), "BOT-5006", "BOT-5006"),
+    ] {
+        let (bench, registry, _) = fresh().await;
+        bench.alter(&object, flip).await;
+        let problems = registry.verify(None).await.unwrap().problems;
+        let place = Some(bench.store.object_url(&object));
+        let found = |code: &str, problems: &[botops::findings::Finding]| {
+            problems.iter().any(|problem| problem.code == code && problem.place.file == place)
+        };
+        assert!(found(altered, &problems), "{object} altered: {problems:?}");
+        bench.remove(&object).await;
+        let problems = registry.verify(Some(MODEL)).await.unwrap().problems;
+        assert!(found(removed, &problems), "{object} removed: {problems:?}");
+    }
+}
+
+#[tokio::test]
+async fn verification_finds_moves_that_no_rule_allows() {
+    let bench = Bench::memory();
+    let registry = Registry::open(bench.store.clone());
+    let first = register(&registry, "one").await;
+    // A writer that knows the format and not the rules: the chain is sound, the story is not.
+    let log = bench.store.log::<Event>(&format!("models/{MODEL}/log"));
+    let moved = |alias: &str, to: Digest| Event {
+        at: act("eve").at,
+        actor: "eve".to_owned(),
+        reason: String::new(),
+        action: Action::AliasMoved { alias: alias.to_owned(), from: None, to, evidence: None },
+    };
+    for event in [
+        moved(CHAMPION, first.manifest_digest),
+        moved("blue", Digest::of(b"never registered")),
+        moved("blue", first.manifest_digest),
+    ] {
+        let entries = log.entries().await.unwrap();
+        log.append(entries.last(), event).await.unwrap();
+    }
+    let problems = registry.verify(None).await.unwrap().problems;
+    let said: Vec<_> = problems.iter().map(|problem| problem.message.as_str()).collect();
+    let wanted = [
+        "entry 2 of the log of `support` moves `champion` without evidence",
+        "entry 3 of the log of `support` moves `blue` to a version that was not registered",
+        "entry 4 of the log of `support` moves `blue` from where it was not",
+    ];
+    assert_eq!(said, wanted);
+}
+
+#[tokio::test]
+async fn a_store_that_does_not_answer_ends_a_verification() {
+    let (raw, _) = prepared().await;
+    let faulty = Arc::new(Faulty::new(raw, 5, Side::Before, Until::Forever));
+    let registry = Registry::open(Store::wrap(faulty, "memory://").with_retries(Retries::none()));
+    let fault = registry.verify(None).await.unwrap_err();
+    assert_eq!((fault.code(), fault.kind()), ("BOT-5003", FaultKind::Unreachable));
+}

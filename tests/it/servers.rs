@@ -1,0 +1,262 @@
+//! S3-compatible servers for tests: s3s-fs within the process, and moto as a process of its own.
+
+use async_trait::async_trait;
+use botops::store::Store;
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo},
+    server::conn::auto::Builder,
+};
+use object_store::{
+    ObjectStore,
+    aws::{AmazonS3Builder, S3ConditionalPut},
+    path::Path as ObjectPath,
+    prefix::PrefixStore,
+};
+use s3s::{S3, S3Request, S3Response, S3Result, dto};
+use std::{
+    collections::BTreeMap,
+    io::{Read as _, Write as _},
+    net::{SocketAddr, TcpListener, TcpStream},
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    sync::Arc,
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+use tokio::sync::oneshot;
+
+/// The bucket that every server has.
+pub(crate) const BUCKET: &str = "botops";
+const KEY: &str = "test";
+const SECRET: &str = "test-secret";
+
+/// Returns the variables with which a store, or the program, reaches the server at `endpoint`.
+pub(crate) fn settings(endpoint: &str) -> BTreeMap<String, String> {
+    [
+        ("AWS_ENDPOINT_URL", endpoint),
+        ("AWS_ACCESS_KEY_ID", KEY),
+        ("AWS_SECRET_ACCESS_KEY", SECRET),
+        ("AWS_REGION", "us-east-1"),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .into()
+}
+
+/// Opens `s3://botops/<prefix>` at `endpoint`: as botops does, and raw, for tampering.
+pub(crate) fn open(endpoint: &str, prefix: &str) -> (Store, Arc<dyn ObjectStore>) {
+    let location = format!("s3://{BUCKET}/{prefix}");
+    let store = Store::open_with(&location, &settings(endpoint)).unwrap();
+    let raw = AmazonS3Builder::new()
+        .with_endpoint(endpoint)
+        .with_allow_http(true)
+        .with_access_key_id(KEY)
+        .with_secret_access_key(SECRET)
+        .with_region("us-east-1")
+        .with_bucket_name(BUCKET)
+        .with_conditional_put(S3ConditionalPut::ETagMatch)
+        .build()
+        .unwrap();
+    (store, Arc::new(PrefixStore::new(raw, ObjectPath::parse(prefix).unwrap())))
+}
+
+/// Returns whether what is absent must fail a test instead of being skipped.
+pub(crate) fn require_all() -> bool {
+    std::env::var_os("BOTOPS_REQUIRE_ALL").is_some_and(|value| value == "1")
+}
+
+/// Says aloud that a test is skipped for want of `what`, or fails it under `BOTOPS_REQUIRE_ALL=1`.
+pub(crate) fn skip(what: &str) {
+    assert!(!require_all(), "BOTOPS_REQUIRE_ALL=1, and {what} is absent");
+    eprintln!("SKIPPED: {what} is absent");
+}
+
+/// s3s-fs on a free loopback port, in a thread of its own; stops when dropped.
+pub(crate) struct S3Server {
+    address: SocketAddr,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+    _root: tempfile::TempDir,
+}
+
+impl S3Server {
+    /// Starts a server with the bucket [`BUCKET`], empty.
+    pub(crate) fn start() -> Self {
+        let root = tempfile::tempdir().unwrap();
+        std::fs::create_dir(root.path().join(BUCKET)).unwrap();
+        let files = s3s_fs::FileSystem::new(root.path()).unwrap();
+        let mut service = s3s::service::S3ServiceBuilder::new(Locked {
+            files,
+            writes: tokio::sync::Mutex::new(()),
+        });
+        service.set_auth(s3s::auth::SimpleAuth::from_single(KEY, SECRET));
+        let service = service.build();
+
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stop, mut stopped) = oneshot::channel();
+        let thread = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_multi_thread()
+                .worker_threads(2)
+                .enable_all()
+                .build()
+                .unwrap();
+            runtime.block_on(async move {
+                let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+                loop {
+                    let socket = tokio::select! {
+                        accepted = listener.accept() => accepted.unwrap().0,
+                        _ = &mut stopped => return,
+                    };
+                    let service = service.clone();
+                    tokio::spawn(async move {
+                        let server = Builder::new(TokioExecutor::new());
+                        let _ = server.serve_connection(TokioIo::new(socket), service).await;
+                    });
+                }
+            });
+        });
+        Self { address, stop: Some(stop), thread: Some(thread), _root: root }
+    }
+
+    /// Returns its URL.
+    pub(crate) fn endpoint(&self) -> String {
+        format!("http://{}", self.address)
+    }
+}
+
+impl Drop for S3Server {
+    fn drop(&mut self) {
+        let _ = self.stop.take().map(|stop| stop.send(()));
+        let _ = self.thread.take().map(JoinHandle::join);
+    }
+}
+
+/// s3s-fs looks and then writes, so two creates of one key may both succeed. One lock around writes
+/// makes it keep what S3 promises; races are proven on moto, which needs no lock of ours.
+struct Locked {
+    files: s3s_fs::FileSystem,
+    writes: tokio::sync::Mutex<()>,
+}
+
+#[async_trait]
+impl S3 for Locked {
+    async fn put_object(
+        &self,
+        request: S3Request<dto::PutObjectInput>,
+    ) -> S3Result<S3Response<dto::PutObjectOutput>> {
+        let _alone = self.writes.lock().await;
+        self.files.put_object(request).await
+    }
+    async fn get_object(
+        &self,
+        request: S3Request<dto::GetObjectInput>,
+    ) -> S3Result<S3Response<dto::GetObjectOutput>> {
+        self.files.get_object(request).await
+    }
+    async fn head_object(
+        &self,
+        request: S3Request<dto::HeadObjectInput>,
+    ) -> S3Result<S3Response<dto::HeadObjectOutput>> {
+        self.files.head_object(request).await
+    }
+    async fn list_objects_v2(
+        &self,
+        request: S3Request<dto::ListObjectsV2Input>,
+    ) -> S3Result<S3Response<dto::ListObjectsV2Output>> {
+        self.files.list_objects_v2(request).await
+    }
+    async fn delete_object(
+        &self,
+        request: S3Request<dto::DeleteObjectInput>,
+    ) -> S3Result<S3Response<dto::DeleteObjectOutput>> {
+        let _alone = self.writes.lock().await;
+        self.files.delete_object(request).await
+    }
+    async fn delete_objects(
+        &self,
+        request: S3Request<dto::DeleteObjectsInput>,
+    ) -> S3Result<S3Response<dto::DeleteObjectsOutput>> {
+        let _alone = self.writes.lock().await;
+        self.files.delete_objects(request).await
+    }
+}
+
+/// A moto server on a free loopback port; killed when dropped.
+pub(crate) struct Moto {
+    process: Child,
+    address: SocketAddr,
+}
+
+impl Moto {
+    /// Starts moto with the bucket [`BUCKET`], empty; `None` (said aloud) when it is not installed.
+    ///
+    /// It is found through `BOTOPS_MOTO_SERVER` or as `moto_server` on the `PATH`.
+    pub(crate) fn start() -> Option<Self> {
+        let Some(program) = moto_server() else {
+            skip("moto_server (pip install 'moto[server]'; BOTOPS_MOTO_SERVER names it)");
+            return None;
+        };
+        // Another process may take the free port first; moto then ends at once.
+        (0..5).find_map(|_| Self::start_once(&program)).or_else(|| panic!("moto does not start"))
+    }
+
+    fn start_once(program: &PathBuf) -> Option<Self> {
+        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let process = Command::new(program)
+            .args(["-H", "127.0.0.1", "-p", &address.port().to_string()])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut moto = Self { process, address };
+        let began = Instant::now();
+        while began.elapsed() < Duration::from_secs(90) {
+            if moto.process.try_wait().unwrap().is_some() {
+                return None;
+            }
+            if moto.make_bucket().is_some() {
+                return Some(moto);
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        None
+    }
+
+    fn make_bucket(&self) -> Option<()> {
+        let mut socket = TcpStream::connect(self.address).ok()?;
+        socket.set_read_timeout(Some(Duration::from_secs(20))).ok()?;
+        write!(
+            socket,
+            "PUT /{BUCKET} HTTP/1.1\r\nHost: {}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+            self.address
+        )
+        .ok()?;
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).ok()?;
+        answer.lines().next()?.contains(" 200 ").then_some(())
+    }
+
+    /// Returns its URL.
+    pub(crate) fn endpoint(&self) -> String {
+        format!("http://{}", self.address)
+    }
+}
+
+impl Drop for Moto {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn moto_server() -> Option<PathBuf> {
+    if let Some(named) = std::env::var_os("BOTOPS_MOTO_SERVER").filter(|named| !named.is_empty()) {
+        return Some(PathBuf::from(named));
+    }
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path)
+        .map(|folder| folder.join("moto_server"))
+        .find(|program| program.is_file())
+}
