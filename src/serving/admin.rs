@@ -5,7 +5,7 @@ use super::{
     canary::{Asked, Canary, Mode, Started},
     exchange::{App, Exchange, parse, read_body},
     home::no_rollouts,
-    problem::{Problem, panicked},
+    problem::{Problem, internal, panicked},
     server::{no_such_method, no_such_path},
     slot::Served,
 };
@@ -213,7 +213,10 @@ async fn start(
             let transition = canary.would_start(&request.version, request.plan, asked).await?;
             return Ok(exchange.tell(StatusCode::OK, &transition));
         }
-        let (transition, started) = canary.start(&request.version, request.plan, asked).await?;
+        let driver = Arc::clone(canary);
+        let (transition, started) =
+            to_its_end(async move { driver.start(&request.version, request.plan, asked).await })
+                .await?;
         let status = match started {
             Started::New => StatusCode::CREATED,
             Started::Joined => StatusCode::OK,
@@ -303,7 +306,8 @@ async fn command(
             return Ok(exchange.tell(StatusCode::OK, &transition));
         }
         let asked = Asked { actor, reason: request.reason };
-        canary.command(&id, &command, asked, if_match).await?;
+        let (driver, named) = (Arc::clone(canary), id.clone());
+        to_its_end(async move { driver.command(&named, &command, asked, if_match).await }).await?;
         tell_rollout(&exchange, canary, &id, StatusCode::OK).await
     };
     let answer: Result<Response, Problem> = answer.await;
@@ -325,10 +329,11 @@ async fn roll_back(
             return Err(Fault::usage("BOT-6013", "a rollback wants a `reason`").into());
         }
         let asked = Asked { actor: request.actor, reason: request.reason };
-        let restored = admin
-            .canary()?
-            .roll_back_model(request.version.as_deref(), &asked, options.mode())
-            .await?;
+        let (driver, mode) = (Arc::clone(admin.canary()?), options.mode());
+        let restored = to_its_end(async move {
+            driver.roll_back_model(request.version.as_deref(), &asked, mode).await
+        })
+        .await?;
         Ok(exchange.tell(StatusCode::OK, &restored))
     };
     let answer: Result<Response, Problem> = answer.await;
@@ -390,9 +395,16 @@ impl Admin {
         ))
     }
 
-    fn canary(&self) -> Result<&Canary> {
-        self.canary.as_deref().ok_or_else(|| no_rollouts("a server of one file or one version"))
+    fn canary(&self) -> Result<&Arc<Canary>> {
+        self.canary.as_ref().ok_or_else(|| no_rollouts("a server of one file or one version"))
     }
+}
+
+/// Does `work` to its end, even when the one who asked hangs up half way.
+async fn to_its_end<T: Send + 'static>(
+    work: impl Future<Output = Result<T>> + Send + 'static,
+) -> Result<T> {
+    tokio::spawn(work).await.map_err(|_| internal())?
 }
 
 /// Reads `If-Match`: a revision, quoted or not; `*` is any.

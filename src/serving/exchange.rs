@@ -159,7 +159,7 @@ impl<'a> Exchange<'a> {
     /// Answers with `problem`.
     pub(super) fn refuse(&self, problem: Problem, arm: Option<Arm>) -> Response {
         let (status, code) = (problem.status.as_u16(), problem.fault.code());
-        self.app.metrics.refused(arm, status);
+        self.app.metrics.unanswered(arm, status);
         self.log(status, Some(code), None);
         self.identified(problem.into_response())
     }
@@ -205,7 +205,7 @@ impl<'a> Exchange<'a> {
 
     /// Answers with `value`, no model involved.
     pub(super) fn tell(&self, status: StatusCode, value: &impl Serialize) -> Response {
-        self.app.metrics.refused(None, status.as_u16());
+        self.app.metrics.unanswered(None, status.as_u16());
         self.log(status.as_u16(), None, None);
         self.identified(json(status, value))
     }

@@ -267,8 +267,8 @@ impl Metrics {
         }
     }
 
-    /// Counts a request that was answered with something else than 200; `arm` is none before one was chosen.
-    pub(super) fn refused(&self, arm: Option<Arm>, code: u16) {
+    /// Counts a request that no prediction answered; `arm` is none before one was chosen.
+    pub(super) fn unanswered(&self, arm: Option<Arm>, code: u16) {
         let arm = arm.map_or("none", arm_name);
         let labels = RequestLabels { model: Arc::clone(&self.model), arm, code };
         self.requests.get_or_create(&labels).inc();
@@ -350,7 +350,7 @@ mod tests {
     fn the_text_has_every_name_of_the_contract() {
         let metrics = Metrics::new("support");
         metrics.arm(Arm::Canary).seconds.observe(3e-5);
-        metrics.refused(None, 400);
+        metrics.unanswered(None, 400);
         metrics.rolled_back("judge");
         metrics.loaded(&[(Arm::Primary, "sha256:ab")]);
         metrics.conversations([3, 1]);

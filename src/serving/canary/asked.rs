@@ -1,0 +1,300 @@
+//! What a person may ask of a rollout, and what it would do.
+
+use super::{Active, Asked, Canary, State, looked, named, standing};
+use crate::{
+    digest::Digest,
+    findings::{Fault, Result},
+    registry::Act,
+    rollout::{self, Command, Effect, Rollout, RolloutSpec, Transition, TransitionRecord},
+    serving::home::Deployment,
+};
+use chrono::{DateTime, Utc};
+use std::sync::{Arc, atomic::Ordering};
+
+/// Whether to do it, or only to say what would be done.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::serving) enum Mode {
+    /// Do it.
+    Real,
+    /// Say it.
+    Dry,
+}
+
+/// What asking for a rollout came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::serving) enum Started {
+    /// It began.
+    New,
+    /// The same version's was under way.
+    Joined,
+}
+
+/// What a rollback of the model came to.
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
+pub struct Restored {
+    /// Reference of the version that served.
+    pub from: String,
+    /// Reference of the version that serves again.
+    pub to: String,
+    /// Digest of its model file.
+    pub digest: Digest,
+}
+
+impl Canary {
+    /// Asks for a rollout, or joins the one under way for the same version.
+    ///
+    /// # Errors
+    /// `BOT-6032`, `BOT-6001`, those of the registry.
+    pub(in crate::serving) async fn start(
+        &self,
+        reference: &str,
+        spec: RolloutSpec,
+        asked: Asked,
+    ) -> Result<(Transition, Started)> {
+        self.begin(reference, spec, asked, Mode::Real).await
+    }
+
+    /// Returns the transition [`Self::start`] would begin with.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub(in crate::serving) async fn would_start(
+        &self,
+        reference: &str,
+        spec: RolloutSpec,
+        asked: Asked,
+    ) -> Result<Transition> {
+        self.begin(reference, spec, asked, Mode::Dry).await.map(|(transition, _)| transition)
+    }
+
+    async fn begin(
+        &self,
+        reference: &str,
+        spec: RolloutSpec,
+        asked: Asked,
+        mode: Mode,
+    ) -> Result<(Transition, Started)> {
+        let policy = spec.check()?;
+        let mut state = self.state.lock().await;
+        let primary = self.primary()?;
+        let champion = primary.manifest.expect("a home's model has its manifest");
+        let version = self.home.find(Some(reference), &champion).await?;
+        let now = self.app.clock.now();
+        if let Some(active) = state.active.as_ref().filter(|active| !active.rollout.is_over()) {
+            if active.rollout.challenger == version.manifest_digest {
+                return Ok((standing(&active.rollout, Effect::None), Started::Joined));
+            }
+            return Err(Fault::conflict(
+                "BOT-6032",
+                format!("rollout `{}` of another version is under way", active.rollout.id),
+            )
+            .hint("wait for it, or end it with `botops rollout abort`"));
+        }
+        if let Some(before) = state.active.as_mut() {
+            self.write_waiting(before).await?;
+        }
+        if champion == version.manifest_digest {
+            return Err(Fault::conflict(
+                "BOT-6037",
+                format!("`{}` is the champion already", version.reference()),
+            ));
+        }
+        let rollout = Rollout::request(
+            ulid::Ulid::generate().to_string(),
+            version.model.clone(),
+            champion,
+            version.manifest_digest,
+            policy,
+            asked.actor.clone(),
+            asked.reason,
+            now,
+        );
+        let transition = rollout::advance(&rollout, &looked(now), now);
+        if matches!(mode, Mode::Dry) {
+            return Ok((transition, Started::New));
+        }
+        self.launch(&mut state, rollout, asked.actor, now).await?;
+        let active = state.active.as_ref().expect("it was just put there");
+        Ok((standing(&active.rollout, Effect::None), Started::New))
+    }
+
+    /// Starts `rollout`, already checked.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub(in crate::serving) async fn launch_rehearsed(&self, rollout: Rollout) -> Result<()> {
+        let mut state = self.state.lock().await;
+        let (actor, now) = (rollout.actor.clone(), self.app.clock.now());
+        self.launch(&mut state, rollout, actor, now).await
+    }
+
+    async fn launch(
+        &self,
+        state: &mut State,
+        rollout: Rollout,
+        actor: String,
+        now: DateTime<Utc>,
+    ) -> Result<()> {
+        let mut active = Active::new(rollout, actor);
+        // Fixed before the canary; a rehearsal's latency is not the traffic's.
+        active.slow_bound = if self.rehearsal { None } else { self.app.metrics.slow_bound() };
+        self.set_slow_bound(active.slow_bound);
+        self.app.observer.clear();
+        self.aborting.store(false, Ordering::SeqCst);
+        active.transitions.push(TransitionRecord::new(&active.rollout, &active.rollout.reason));
+        let entry = active.entry(&active.rollout, &active.rollout.reason, now);
+        self.home.write_down(entry).await?;
+        let transition = rollout::advance(&active.rollout, &looked(now), now);
+        state.active = Some(active);
+        self.woken.notify_one();
+        self.apply(state, transition, now).await
+    }
+
+    /// Applies `command`; a rollback takes effect before anything is waited for.
+    ///
+    /// # Errors
+    /// `BOT-6034`, `BOT-6022`, `BOT-6002`, those of the store.
+    pub(in crate::serving) async fn command(
+        &self,
+        id: &str,
+        command: &Command,
+        asked: Asked,
+        if_match: Option<u64>,
+    ) -> Result<()> {
+        let abort = matches!(command, Command::Abort { .. });
+        if abort {
+            let revision = self.revision.load(Ordering::SeqCst);
+            check_revision(if_match, revision)?;
+            self.aborting.store(true, Ordering::SeqCst);
+            self.app.slot.withdraw();
+        }
+        let mut state = self.state.lock().await;
+        let now = self.app.clock.now();
+        let outcome = async {
+            let active = named(state.active.as_mut(), id)?;
+            if !abort {
+                check_revision(if_match, active.rollout.revision)?;
+            }
+            let transition = rollout::command(&active.rollout, command, now)?;
+            active.actor.clone_from(&asked.actor);
+            self.apply(&mut state, transition, now).await
+        }
+        .await;
+        if abort {
+            self.aborting.store(false, Ordering::SeqCst);
+            match &outcome {
+                Ok(()) => self.app.metrics.rolled_back("requested"),
+                // It was not to be rolled back after all: what it had goes on.
+                Err(_) => {
+                    if let Some(active) = state.active.as_ref().filter(|a| a.is_driven()) {
+                        self.route(active);
+                    }
+                }
+            }
+        }
+        outcome
+    }
+
+    /// Returns the transition `command` would make.
+    ///
+    /// # Errors
+    /// As [`Self::command`].
+    pub(in crate::serving) async fn would(
+        &self,
+        id: &str,
+        command: &Command,
+        if_match: Option<u64>,
+    ) -> Result<Transition> {
+        let mut state = self.state.lock().await;
+        let active = named(state.active.as_mut(), id)?;
+        check_revision(if_match, active.rollout.revision)?;
+        rollout::command(&active.rollout, command, self.app.clock.now())
+    }
+
+    /// Puts an earlier champion back: `version`, or the one before. Rolls a rollout under way back first.
+    ///
+    /// # Errors
+    /// `BOT-6024`, those of the registry. Serving is rolled back even when the registry cannot be told.
+    pub(in crate::serving) async fn roll_back_model(
+        &self,
+        version: Option<&str>,
+        asked: &Asked,
+        mode: Mode,
+    ) -> Result<Restored> {
+        let under_way = {
+            let state = self.state.lock().await;
+            state.active.as_ref().filter(|a| a.is_driven()).map(|a| a.rollout.id.clone())
+        };
+        if let (Some(id), Mode::Real) = (&under_way, mode) {
+            let reason = format!("the model is rolled back: {}", asked.reason);
+            self.command(id, &Command::Abort { reason }, asked.clone(), None).await?;
+        }
+        let mut state = self.state.lock().await;
+        let primary = self.primary()?;
+        let current = primary.manifest.expect("a home's model has its manifest");
+        let resident = state.previous.as_ref().filter(|_| version.is_none()).map(Arc::clone);
+        let served = match resident {
+            Some(previous) => previous,
+            None => {
+                let found = self.home.find(version, &current).await?;
+                match &state.previous {
+                    Some(previous) if previous.manifest == Some(found.manifest_digest) => {
+                        Arc::clone(previous)
+                    }
+                    _ => Arc::new(self.home.load(&found.manifest_digest).await?),
+                }
+            }
+        };
+        let to = served.manifest.expect("a home's model has its manifest");
+        let restored = Restored {
+            from: primary.reference.to_string(),
+            to: served.reference.to_string(),
+            digest: served.digest,
+        };
+        if matches!(mode, Mode::Dry) || to == current {
+            return Ok(restored);
+        }
+        self.swap(Arc::clone(&served));
+        self.app.metrics.rolled_back("model");
+        state.previous = None;
+        state.rejected = Some(current);
+        let at = self.app.clock.now();
+        let act = Act { actor: asked.actor.clone(), reason: asked.reason.clone(), at };
+        self.home.promote(&served, current, &act).await.map_err(|fault| {
+            let what =
+                format!("`{}` serves again, and `champion` was not moved: {fault}", restored.to);
+            let told = Fault::new(fault.kind(), fault.code(), what);
+            fault.hints().iter().fold(told, |told, hint| told.hint(hint))
+        })?;
+        let deployment = Deployment {
+            schema: "botops.deployment/1".to_owned(),
+            at,
+            actor: asked.actor.clone(),
+            reason: asked.reason.clone(),
+            model: self.app.model.clone(),
+            primary: to,
+            phase: "none".to_owned(),
+            weight_percent: 0.0,
+            rollout: None,
+            slow_bound_seconds: None,
+        };
+        self.home.write_down(deployment).await?;
+        self.event(
+            "warn",
+            "rollback",
+            format!("{} serves again, for {}", restored.to, restored.from),
+        );
+        Ok(restored)
+    }
+}
+
+fn check_revision(if_match: Option<u64>, revision: u64) -> Result<()> {
+    match if_match {
+        Some(wanted) if wanted != revision => Err(Fault::conflict(
+            "BOT-6022",
+            format!("the rollout is at revision {revision}, not {wanted}"),
+        )
+        .hint("read it again, then decide again")),
+        _ => Ok(()),
+    }
+}
