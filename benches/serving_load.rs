@@ -63,7 +63,7 @@ fn run() -> Outcome<u64> {
         admin_listen: anywhere,
         admin_token: None,
         environment: "bench".to_owned(),
-        request_log: RequestLog::Stderr,
+        request_log: RequestLog::To(|| Box::new(std::io::stderr())),
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(usize::try_from(threads)?)

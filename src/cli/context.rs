@@ -43,9 +43,7 @@ impl Context {
         let overrides = Overrides {
             profile: self.global.profile.clone(),
             flags,
-            environment: std::env::vars_os()
-                .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-                .collect(),
+            environment: environment_variables(),
         };
         let workspace = Workspace::discover(&current_folder()?, &overrides)?;
         Ok(self.workspace.get_or_init(|| workspace))
@@ -53,12 +51,20 @@ impl Context {
 
     /// Opens the registry in force.
     pub(crate) fn registry(&self) -> Result<Registry> {
-        Ok(Registry::open(Store::open(&self.workspace()?.registry.value)?))
+        Ok(Registry::open(self.store(&self.workspace()?.registry.value)?))
     }
 
     /// Opens the experiments in force.
     pub(crate) fn experiments(&self) -> Result<Experiments> {
-        Ok(Experiments::open(Store::open(&self.workspace()?.experiments.value)?))
+        Ok(Experiments::open(self.store(&self.workspace()?.experiments.value)?))
+    }
+
+    /// Opens the store at `location` with the process's `AWS_*` variables; an empty one counts as unset, as CI leaves
+    /// them where a secret is not there.
+    pub(crate) fn store(&self, location: &str) -> Result<Store> {
+        let mut environment = environment_variables();
+        environment.retain(|name, value| name.starts_with("AWS_") && !value.is_empty());
+        Store::open(location, &environment)
     }
 
     /// Returns who acts now, and why.
@@ -69,9 +75,13 @@ impl Context {
     /// Runs `future` to its end.
     pub(crate) fn wait<F: Future>(&self, future: F) -> Result<F::Output> {
         if self.runtime.get().is_none() {
-            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| {
-                Fault::internal("BOT-9001", "the asynchronous runtime could not be started").caused_by(error)
-            })?;
+            let runtime = tokio::runtime::Builder::new_multi_thread()
+                .enable_all()
+                .build()
+                .map_err(|error| {
+                    Fault::internal("BOT-9001", "the asynchronous runtime could not be started")
+                        .caused_by(error)
+                })?;
             let _ = self.runtime.set(runtime);
         }
         Ok(self.runtime.get().expect("the runtime was just set").block_on(future))
@@ -81,24 +91,32 @@ impl Context {
 /// Returns the time: `SOURCE_DATE_EPOCH` (seconds since 1970) when set, so that what is written can be reproduced; else now.
 pub(crate) fn now() -> Result<DateTime<Utc>> {
     match std::env::var("SOURCE_DATE_EPOCH") {
-        Ok(text) => text.parse().ok().and_then(|seconds| DateTime::from_timestamp(seconds, 0)).ok_or_else(|| {
-            Fault::usage("BOT-1004", format!("`SOURCE_DATE_EPOCH` is `{text}`, not a number of seconds"))
-                .hint("unset SOURCE_DATE_EPOCH")
-        }),
+        Ok(text) => {
+            text.parse().ok().and_then(|seconds| DateTime::from_timestamp(seconds, 0)).ok_or_else(
+                || {
+                    Fault::usage(
+                        "BOT-1004",
+                        format!("`SOURCE_DATE_EPOCH` is `{text}`, not a number of seconds"),
+                    )
+                    .hint("unset SOURCE_DATE_EPOCH")
+                },
+            )
+        }
         Err(_) => Ok(Utc::now()),
     }
 }
 
-/// Returns the current folder.
-pub(crate) fn current_folder() -> Result<std::path::PathBuf> {
-    std::env::current_dir()
-        .map_err(|error| Fault::internal("BOT-9001", "the current folder cannot be read").caused_by(error))
+/// Returns the environment, as far as it is text.
+fn environment_variables() -> std::collections::BTreeMap<String, String> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
 }
 
-/// Reads the file at `path`.
-pub(crate) fn read_file(path: &Path) -> Result<Vec<u8>> {
-    std::fs::read(path).map_err(|error| {
-        Fault::usage("BOT-1001", format!("`{}` cannot be read: {}", path.display(), plain(&error))).file(path).caused_by(error)
+/// Returns the current folder.
+pub(crate) fn current_folder() -> Result<std::path::PathBuf> {
+    std::env::current_dir().map_err(|error| {
+        Fault::internal("BOT-9001", "the current folder cannot be read").caused_by(error)
     })
 }
 
@@ -117,16 +135,20 @@ pub(crate) fn plain(error: &std::io::Error) -> String {
 pub(crate) fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
     use std::io::Write as _;
     let fault = |error: std::io::Error| {
-        Fault::internal("BOT-1002", format!("`{}` cannot be written: {}", path.display(), plain(&error)))
-            .file(path)
-            .hint("check that the folder exists, its permissions and its free space")
+        Fault::internal(
+            "BOT-1002",
+            format!("`{}` cannot be written: {}", path.display(), plain(&error)),
+        )
+        .file(path)
+        .hint("check that the folder exists, its permissions and its free space")
     };
     let folder = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
     let name = path.file_name().ok_or_else(|| {
-        Fault::usage("BOT-1002", format!("`{}` is not a file's name", path.display())).hint("name a file to write")
+        Fault::usage("BOT-1002", format!("`{}` is not a file's name", path.display()))
+            .hint("name a file to write")
     })?;
     let aside = folder.join(format!(".{}.{}.tmp", name.to_string_lossy(), std::process::id()));
     let written = std::fs::File::create(&aside)
@@ -142,12 +164,17 @@ pub(crate) fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
 /// Returns the git commit and whether tracked files differ from it; unknown outside a repository.
 pub(crate) fn code_state() -> crate::experiments::CodeState {
     let git = |arguments: &[&str]| {
-        let output = std::process::Command::new("git").args(arguments).stderr(std::process::Stdio::null()).output().ok()?;
+        let output = std::process::Command::new("git")
+            .args(arguments)
+            .stderr(std::process::Stdio::null())
+            .output()
+            .ok()?;
         output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
     };
     crate::experiments::CodeState {
         git_commit: git(&["rev-parse", "HEAD"]),
-        git_dirty: git(&["status", "--porcelain", "--untracked-files=no"]).map(|changes| !changes.is_empty()),
+        git_dirty: git(&["status", "--porcelain", "--untracked-files=no"])
+            .map(|changes| !changes.is_empty()),
     }
 }
 

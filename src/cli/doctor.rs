@@ -60,7 +60,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         ("experiments", "runs", &workspace.experiments.value),
     ];
     for (name, folder, location) in stores {
-        let found = context.wait(store(location, folder, args.probe))?;
+        let found = context.wait(store(context.store(location), folder, args.probe))?;
         if let Err(fault) = &found {
             findings.push(finding(fault, Severity::Error));
             // Unreachable says more to a caller that retries than whatever else is wrong.
@@ -103,8 +103,8 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
 }
 
 /// Asks a store for the names under `folder`; with `probe`, also whether it ever overwrites.
-async fn store(location: &str, folder: &str, probe: bool) -> Result<String> {
-    let store = Store::open(location)?;
+async fn store(store: Result<Store>, folder: &str, probe: bool) -> Result<String> {
+    let store = store?;
     let n = store.folders(folder).await?.len();
     let answers =
         format!("answers, {n} {}", if n == 1 { folder.trim_end_matches('s') } else { folder });

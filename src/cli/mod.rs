@@ -1,7 +1,7 @@
 //! The command line: parses, resolves, calls, prints. The only module that does any of these.
 
-pub mod exit;
 mod context;
+pub mod exit;
 mod printer;
 
 mod data_args;
@@ -34,7 +34,7 @@ pub use printer::{Format, Printer, finding_line, place_line};
 use crate::findings::{Fault, Finding, Result};
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use context::Context;
-use std::{ffi::OsString, process::ExitCode};
+use std::{ffi::OsString, io::Write as _, process::ExitCode};
 
 const LONG_ABOUT: &str = "\
 From a file of utterances to a canaried, served chatbot model, and back every week.
@@ -61,7 +61,13 @@ struct Cli {
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Global {
     /// How to write the answer
-    #[arg(long, value_enum, default_value = "table", global = true, help_heading = "Global options")]
+    #[arg(
+        long,
+        value_enum,
+        default_value = "table",
+        global = true,
+        help_heading = "Global options"
+    )]
     pub(crate) format: Format,
     /// Say less: no progress, no hints of what comes next
     #[arg(long, short, global = true, help_heading = "Global options")]
@@ -180,6 +186,7 @@ impl Outcome {
 /// Runs the command line `arguments` and returns the exit code.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
+    std::panic::set_hook(Box::new(bug));
     let matches = match Cli::command().try_get_matches_from(&arguments) {
         Ok(matches) => matches,
         Err(error) => return usage(&error, &arguments),
@@ -191,7 +198,13 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let printer = Printer::new(cli.global.format, cli.global.quiet, cli.global.verbose);
     let name = verb_name(&matches);
     let context = Context::new(cli.global, printer);
-    let exit = match dispatch(cli.verb, &context) {
+    // A bug ends like everything else: with an exit code and, where asked for, one document.
+    let ended =
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| dispatch(cli.verb, &context)))
+            .unwrap_or_else(|_| {
+                Err(Fault::internal("BOT-9001", "botops stopped on a bug of its own"))
+            });
+    let exit = match ended {
         Ok(outcome) => {
             printer.outcome(&name, &outcome);
             outcome.exit
@@ -202,6 +215,19 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     ExitCode::from(exit.code())
+}
+
+/// Says where a bug is, for whoever reports it; what it did is said by [`main`].
+fn bug(info: &std::panic::PanicHookInfo<'_>) {
+    if crate::datasets::is_parsing_parquet() {
+        // A damaged file, caught and reported as such where it is read.
+        return;
+    }
+    let place = info
+        .location()
+        .map_or(String::new(), |place| format!(" at {}:{}", place.file(), place.line()));
+    let what = info.payload_as_str().unwrap_or("unknown");
+    let _ = writeln!(anstream::stderr(), "bug{place}: {what}");
 }
 
 fn dispatch(verb: Verb, context: &Context) -> Result<Outcome> {

@@ -23,7 +23,8 @@ pub(crate) struct Found {
 
 /// Returns whether `argument` names a model: a `.botops` file, or a reference with `@`.
 pub(crate) fn names_model(argument: &str) -> bool {
-    argument.ends_with(".botops") || (argument.contains('@') && argument.parse::<Reference>().is_ok())
+    argument.ends_with(".botops")
+        || (argument.contains('@') && argument.parse::<Reference>().is_ok())
 }
 
 /// Loads the model that `argument` names.
@@ -40,7 +41,12 @@ pub(crate) fn load(context: &Context, argument: &str) -> Result<Found> {
         Ok::<_, Fault>((version, bytes))
     })??;
     let model = IntentModel::from_bytes(&bytes)?;
-    Ok(Found { model, digest: Digest::of(&bytes), name: version.reference(), version: Some(version) })
+    Ok(Found {
+        model,
+        digest: Digest::of(&bytes),
+        name: version.reference(),
+        version: Some(version),
+    })
 }
 
 /// Loads the model named, or the workspace's champion.

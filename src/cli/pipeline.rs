@@ -28,9 +28,12 @@ enum Verb {
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let Verb::Status { pipeline } = &args.verb;
     let plan = Plan::read(pipeline, context.workspace()?.model.value.as_deref())?;
-    let lines = with_services(context, &Ignore, |services| context.wait(pipelines::status(&plan, services))?)?;
+    let lines = with_services(context, &Ignore, |services| {
+        context.wait(pipelines::status(&plan, services))?
+    })?;
     let stale = lines.iter().filter(|line| line.state == "stale").count();
-    let rows = lines.iter().map(|line| vec![line.stage.clone(), line.state.clone(), line.reason.clone()]);
+    let rows =
+        lines.iter().map(|line| vec![line.stage.clone(), line.state.clone(), line.reason.clone()]);
     let mut text = tables::table(&["stage", "state", "why"], rows, &[]);
     text.push_str(&match stale {
         0 => "nothing to do\n".to_owned(),

@@ -13,7 +13,7 @@ use crate::{
     datasets::{self, Presence},
     digest::Digest,
     findings::{Fault, Place, Result},
-    text::{display, spreadsheet_safe},
+    text::display,
 };
 use serde::Serialize;
 use std::{collections::BTreeMap, io, path::PathBuf};
@@ -295,10 +295,7 @@ fn by_intent(predictions: &[Classified]) -> String {
 fn csv(predictions: &[Classified]) -> Vec<u8> {
     let recorded = predictions.iter().any(|one| one.record.is_some());
     let labelled = predictions.iter().any(|one| one.truth.is_some());
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    let mut write = |row: Vec<String>| {
-        writer.write_record(row).expect("memory takes every record of one length")
-    };
+    let mut rows = Vec::with_capacity(predictions.len() + 1);
     let row = |record: String, text: String, truth: String, rest: [String; 3]| {
         let mut row = Vec::with_capacity(6);
         if recorded {
@@ -311,24 +308,18 @@ fn csv(predictions: &[Classified]) -> Vec<u8> {
         row.extend(rest);
         row
     };
-    write(row(
+    rows.push(row(
         "record".into(),
         "text".into(),
         "truth".into(),
         ["intent", "confidence", "fallback"].map(str::to_owned),
     ));
     for one in predictions {
-        let safe = |cell: &str| spreadsheet_safe(cell).into_owned();
         let record = one.record.map(|record| record.to_string()).unwrap_or_default();
-        let rest = [safe(&one.intent), format!("{:.6}", one.confidence), one.fallback.to_string()];
-        write(row(
-            record,
-            safe(&one.text),
-            one.truth.as_deref().map(safe).unwrap_or_default(),
-            rest,
-        ));
+        let rest = [one.intent.clone(), format!("{:.6}", one.confidence), one.fallback.to_string()];
+        rows.push(row(record, one.text.clone(), one.truth.clone().unwrap_or_default(), rest));
     }
-    writer.into_inner().expect("memory takes every record")
+    datasets::spreadsheet_csv(&rows)
 }
 
 #[cfg(test)]

@@ -97,7 +97,8 @@ impl Printer {
             return;
         }
         let (red, bold, reset) = ("\x1b[1;31m", "\x1b[1m", "\x1b[0m");
-        let mut text = format!("{red}error{reset}{bold}[{}]{reset}: {}\n", fault.code(), fault.message());
+        let mut text =
+            format!("{red}error{reset}{bold}[{}]{reset}: {}\n", fault.code(), fault.message());
         if let Some(place) = place_line(fault.place()) {
             text.push_str(&format!("  --> {place}\n"));
         }

@@ -11,9 +11,10 @@ pub(crate) fn bar(printer: &Printer, label: &str, total: u64) -> ProgressBar {
         return ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::hidden());
     }
     let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr());
-    let style = ProgressStyle::with_template("{msg:>12} [{bar:30}] {pos}/{len} {per_sec} {eta} left")
-        .expect("the template is valid")
-        .progress_chars("=> ");
+    let style =
+        ProgressStyle::with_template("{msg:>12} [{bar:30}] {pos}/{len} {per_sec} {eta} left")
+            .expect("the template is valid")
+            .progress_chars("=> ");
     bar.set_style(style);
     bar.set_message(label.to_owned());
     bar

@@ -1,18 +1,14 @@
 //! `botops promote`.
 
 use super::{
-    Exit, Outcome,
-    context::Context,
-    model_arg::workspace_model,
-    progress,
-    promotion::Promotion,
+    Exit, Outcome, context::Context, model_arg::workspace_model, progress, promotion::Promotion,
     tables,
 };
 use crate::{
     datasets, evaluation,
     findings::{Fault, Result},
     models::IntentModel,
-    pipelines::{PromotionRequest, Promoter as _},
+    pipelines::{Promoter as _, PromotionRequest},
     registry::{CHAMPION, Reference, Selector},
     report,
     rollout::{Decision, RolloutSpec},
@@ -25,7 +21,8 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The version: a reference such as support@2; default: the newest of the workspace's model
-    version: Option<String>,
+    #[arg(value_name = "VERSION")]
+    reference: Option<String>,
     /// Recorded traffic (JSONL): rehearses the canary, or is replayed at the server
     #[arg(long, value_name = "FILE")]
     traffic: Option<PathBuf>,
@@ -56,11 +53,15 @@ struct Answer {
 }
 
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
-    let reference: Reference = match &args.version {
+    let reference: Reference = match &args.reference {
         Some(text) => {
             let reference: Reference = text.parse()?;
             // A bare name means its champion elsewhere; what is promoted is the newest.
-            if text.contains('@') { reference } else { Reference { selector: Selector::Latest, ..reference } }
+            if text.contains('@') {
+                reference
+            } else {
+                Reference { selector: Selector::Latest, ..reference }
+            }
         }
         None => Reference { model: workspace_model(context)?, selector: Selector::Latest },
     };
@@ -76,19 +77,27 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let registry = context.registry()?;
     let promotion = Promotion::of(context, args.timeout)?;
     if args.dry_run && !matches!(promotion, Promotion::Rehearsal) {
-        return Err(Fault::usage("BOT-1007", "a promotion through a server cannot be tried without making it")
-            .hint("rehearse it instead: `--traffic FILE` without `server.admin_url`"));
+        return Err(Fault::usage(
+            "BOT-1007",
+            "a promotion through a server cannot be tried without making it",
+        )
+        .hint("rehearse it instead: `--traffic FILE` without `server.admin_url`"));
     }
-    let bar = progress::bar(&context.printer, "messages", traffic.as_ref().map_or(0, |t| t.records.len() as u64));
+    let bar = progress::bar(
+        &context.printer,
+        "messages",
+        traffic.as_ref().map_or(0, |t| t.records.len() as u64),
+    );
     let act = context.act(args.reason.clone())?;
     let answer = context.wait(async {
         let challenger = registry.resolve(&reference).await?;
         let champion = registry.alias(&challenger.model, CHAMPION).await?;
         let passed = registry.proof(&challenger).await;
-        let challenger_file = challenger
-            .model_digest()
-            .ok_or_else(|| Fault::data("BOT-5018", format!("{} has no model file", challenger.reference())))?;
-        let challenger_model = IntentModel::from_bytes(&registry.file(&challenger, "model.botops").await?)?;
+        let challenger_file = challenger.model_digest().ok_or_else(|| {
+            Fault::data("BOT-5018", format!("{} has no model file", challenger.reference()))
+        })?;
+        let challenger_model =
+            IntentModel::from_bytes(&registry.file(&challenger, "model.botops").await?)?;
         let Some(champion) = champion else {
             let report = evaluation::gate_by_self_test(&challenger_model, challenger_file);
             let proof = match passed {
@@ -118,7 +127,8 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
             });
         }
         let passed = passed?;
-        let champion_model = IntentModel::from_bytes(&registry.file(&champion, "model.botops").await?)?;
+        let champion_model =
+            IntentModel::from_bytes(&registry.file(&champion, "model.botops").await?)?;
         let request = PromotionRequest {
             champion: &champion,
             champion_model: Arc::new(champion_model),
@@ -155,11 +165,17 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
 fn outcome(answer: &Answer) -> Outcome {
     let (text, exit) = match (&answer.decision, &answer.self_test) {
         (Some(decision), _) => (decision_text(answer, decision), verdict_exit(&decision.verdict)),
-        (None, Some(report)) if report.passed => {
-            (format!("{} is the first champion, by its golden self-test\n", answer.version), Exit::Done)
+        (None, Some(report)) if report.passed => (
+            format!("{} is the first champion, by its golden self-test\n", answer.version),
+            Exit::Done,
+        ),
+        (None, Some(_)) => (
+            format!("{} failed its golden self-test: nothing was moved\n", answer.version),
+            Exit::Gate,
+        ),
+        (None, None) => {
+            (format!("{} is the champion already: nothing to do\n", answer.version), Exit::Done)
         }
-        (None, Some(_)) => (format!("{} failed its golden self-test: nothing was moved\n", answer.version), Exit::Gate),
-        (None, None) => (format!("{} is the champion already: nothing to do\n", answer.version), Exit::Done),
     };
     let outcome = Outcome::done(answer, text).exit(exit);
     if answer.moved { outcome.next("botops rollback --reason \"…\"") } else { outcome }
@@ -178,7 +194,11 @@ pub(crate) fn verdict_exit(verdict: &str) -> Exit {
 fn decision_text(answer: &Answer, decision: &Decision) -> String {
     let how = if decision.rehearsal { ", rehearsed on recorded traffic" } else { "" };
     let champion = answer.champion_before.as_deref().unwrap_or("none");
-    let mut text = format!("{} against {champion}{how}: {}\n", answer.version, decision.verdict.replace('_', " "));
+    let mut text = format!(
+        "{} against {champion}{how}: {}\n",
+        answer.version,
+        decision.verdict.replace('_', " ")
+    );
     text.push_str(&format!("  {}\n", decision.reason));
     text.push_str(&transitions(decision));
     text.push_str(&evidence(decision));
@@ -201,19 +221,29 @@ pub(crate) fn transitions(decision: &Decision) -> String {
 /// Draws a rollout's evidence.
 pub(crate) fn evidence(decision: &Decision) -> String {
     let rows = decision.evidence.iter().map(|evidence| {
-        let name = serde_json::to_value(evidence.kind).ok().and_then(|kind| kind.as_str().map(str::to_owned));
         vec![
-            name.unwrap_or_default(),
-            format!("{} of {} ({:.1} %)", evidence.failures[0], decision.units[0], 100.0 * evidence.rates[0]),
-            format!("{} of {} ({:.1} %)", evidence.failures[1], decision.units[1], 100.0 * evidence.rates[1]),
+            evidence.kind.name().to_owned(),
+            format!(
+                "{} of {} ({:.1} %)",
+                evidence.failures[0],
+                decision.units[0],
+                100.0 * evidence.rates[0]
+            ),
+            format!(
+                "{} of {} ({:.1} %)",
+                evidence.failures[1],
+                decision.units[1],
+                100.0 * evidence.rates[1]
+            ),
             format!("{:.2}", evidence.log_e_rollback),
-            format!("{:.2}", evidence.log_e_promote),
             format!("{:.2}", evidence.log_threshold),
+            format!("{:.2}", evidence.log_e_promote),
+            format!("{:.2}", evidence.log_threshold_promote),
         ]
     });
     tables::table(
-        &["failure", "champion", "challenger", "log e worse", "log e not worse", "threshold"],
+        &["failure", "champion", "challenger", "log e worse", "of", "log e not worse", "of"],
         rows,
-        &[1, 2, 3, 4, 5],
+        &[1, 2, 3, 4, 5, 6],
     )
 }

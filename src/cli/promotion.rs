@@ -6,7 +6,7 @@ use super::{Printer, context::Context};
 use crate::{
     datasets::Traffic,
     findings::{Fault, Result},
-    pipelines::{PromotionRequest, Promoter},
+    pipelines::{Promoter, PromotionRequest},
     rollout::{Decision, RolloutSpec},
     serving::{self, AdminClient, Message, Side},
     workspace::{Secret, Workspace},
@@ -69,9 +69,12 @@ impl Promoter for Promotion {
 
 async fn rehearse(request: PromotionRequest<'_>) -> Result<Decision> {
     let Some(traffic) = request.traffic else {
-        return Err(Fault::usage("BOT-8005", "there is no server to promote through and no recorded traffic to rehearse with")
-            .hint("give recorded traffic: `traffic:` of the promote stage, or `--traffic FILE`")
-            .hint("or a server: `server.admin_url` in botops.yaml, or BOTOPS_ADMIN_URL"));
+        return Err(Fault::usage(
+            "BOT-8005",
+            "there is no server to promote through and no recorded traffic to rehearse with",
+        )
+        .hint("give recorded traffic: `traffic:` of the promote stage, or `--traffic FILE`")
+        .hint("or a server: `server.admin_url` in botops.yaml, or BOTOPS_ADMIN_URL"));
     };
     let side = |version: &crate::registry::Version, model| {
         let digest = version.model_digest().ok_or_else(|| {
@@ -124,7 +127,8 @@ impl Server {
                     }
                     Ok::<_, Fault>(())
                 };
-                let (watched, _) = tokio::try_join!(self.watch(&client, model, &id, request.plan), replay)?;
+                let (watched, _) =
+                    tokio::try_join!(self.watch(&client, model, &id, request.plan), replay)?;
                 Ok(watched)
             }
             _ => self.watch(&client, model, &id, request.plan).await,
@@ -133,11 +137,18 @@ impl Server {
 
     async fn is_over(&self, client: &AdminClient, model: &str, id: &str) -> Result<bool> {
         let status = client.rollout(model, Some(id)).await?;
-        Ok(status.rollout.is_over() || matches!(status.rollout.phase, crate::rollout::Phase::Paused { .. }))
+        Ok(status.rollout.is_over()
+            || matches!(status.rollout.phase, crate::rollout::Phase::Paused { .. }))
     }
 
     /// Follows a rollout to its end, or to a pause: a pause waits for a person.
-    async fn watch(&self, client: &AdminClient, model: &str, id: &str, plan: &RolloutSpec) -> Result<Decision> {
+    async fn watch(
+        &self,
+        client: &AdminClient,
+        model: &str,
+        id: &str,
+        plan: &RolloutSpec,
+    ) -> Result<Decision> {
         let began = Instant::now();
         let interval = humantime::parse_duration(&plan.interval).unwrap_or(Duration::from_secs(5));
         let interval = interval.clamp(Duration::from_millis(50), Duration::from_secs(5));
@@ -154,12 +165,17 @@ impl Server {
                 ));
             }
             shown = status.decision.transitions.len();
-            if status.rollout.is_over() || matches!(status.rollout.phase, crate::rollout::Phase::Paused { .. }) {
+            if status.rollout.is_over()
+                || matches!(status.rollout.phase, crate::rollout::Phase::Paused { .. })
+            {
                 return Ok(status.decision);
             }
             if self.patience.is_some_and(|patience| began.elapsed() >= patience) {
-                return Err(Fault::insufficient("BOT-6040", format!("rollout {id} is still under way"))
-                    .hint("it goes on by itself; follow it with `botops rollout status`"));
+                return Err(Fault::insufficient(
+                    "BOT-6040",
+                    format!("rollout {id} is still under way"),
+                )
+                .hint("it goes on by itself; follow it with `botops rollout status`"));
             }
             tokio::time::sleep(interval).await;
         }

@@ -69,9 +69,11 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         None => context.workspace()?.model.value.clone().ok_or_else(|| no_name(args))?,
     };
     let rules: Option<GateSpec> = args.rules.as_deref().map(spec::read).transpose()?;
-    let bytes = context::read_file(&args.model)?;
-    let model = IntentModel::from_bytes(&bytes).map_err(|fault| fault.file(&args.model))?;
-    let digest = Digest::of(&bytes);
+    let (model, digest) = IntentModel::read(&args.model)?;
+    let bytes = std::fs::read(&args.model).map_err(|error| {
+        Fault::usage("BOT-1001", format!("`{}` cannot be read: {}", args.model.display(), context::plain(&error)))
+            .file(&args.model)
+    })?;
     let registry = context.registry()?;
     let (known, champion) = context.wait(known(&registry, &name))??;
     let evidence =

@@ -50,14 +50,22 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         })?;
         let target = match &args.to {
             Some(text) => registry.resolve(&text.parse()?).await?,
-            None => registry.champion_before(&model, &champion.manifest_digest).await?.ok_or_else(|| {
-                Fault::usage("BOT-5012", format!("`{model}` had no champion before {}", champion.reference()))
+            None => registry.champion_before(&model, &champion.manifest_digest).await?.ok_or_else(
+                || {
+                    Fault::usage(
+                        "BOT-5012",
+                        format!("`{model}` had no champion before {}", champion.reference()),
+                    )
                     .hint("name the version to go back to with `--to`")
-            })?,
+                },
+            )?,
         };
         if target.model != model {
-            return Err(Fault::usage("BOT-5012", format!("{} is a version of another model", target.reference()))
-                .hint(format!("name a version of `{model}`")));
+            return Err(Fault::usage(
+                "BOT-5012",
+                format!("{} is a version of another model", target.reference()),
+            )
+            .hint(format!("name a version of `{model}`")));
         }
         let mut answer = Answer {
             model: model.clone(),
@@ -77,12 +85,18 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
             let passed = match registry.proof(&target).await {
                 Ok(passed) => passed,
                 Err(fault) => {
-                    let model = IntentModel::from_bytes(&registry.file(&target, "model.botops").await?)?;
+                    let model =
+                        IntentModel::from_bytes(&registry.file(&target, "model.botops").await?)?;
                     let digest = target.model_digest().ok_or(fault)?;
-                    evaluation::passed(&evaluation::gate_by_self_test(&model, digest)).ok_or_else(|| {
-                        Fault::policy("BOT-5017", format!("{} fails its golden self-test", target.reference()))
+                    evaluation::passed(&evaluation::gate_by_self_test(&model, digest)).ok_or_else(
+                        || {
+                            Fault::policy(
+                                "BOT-5017",
+                                format!("{} fails its golden self-test", target.reference()),
+                            )
                             .hint("name another version with `--to`")
-                    })?
+                        },
+                    )?
                 }
             };
             registry.promote(&target, Some(champion.manifest_digest), &passed, &act).await?;
@@ -95,7 +109,10 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     } else if answer.from == answer.to {
         format!("{} is the champion already: nothing to do\n", answer.to)
     } else {
-        format!("{}: champion would move from {} back to {} (dry run)\n", answer.model, answer.from, answer.to)
+        format!(
+            "{}: champion would move from {} back to {} (dry run)\n",
+            answer.model, answer.from, answer.to
+        )
     };
     Ok(Outcome::done(&answer, text).next(format!("botops registry log {}", answer.model)))
 }

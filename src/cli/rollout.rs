@@ -78,7 +78,12 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     };
     let model = named(&order.model)?;
     if order.dry_run {
-        let would = context.wait(client.would(&model, command, &workspace.actor.value, &order.reason))??;
+        let would = context.wait(client.would(
+            &model,
+            command,
+            &workspace.actor.value,
+            &order.reason,
+        ))??;
         let text = format!(
             "rollout {} would enter {} at {} %: {} (dry run)\n",
             would.next.id,
@@ -88,7 +93,8 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         );
         return Ok(Outcome::done(&would, text));
     }
-    let status = context.wait(client.command(&model, command, &workspace.actor.value, &order.reason))??;
+    let status =
+        context.wait(client.command(&model, command, &workspace.actor.value, &order.reason))??;
     Ok(shown(&status))
 }
 

@@ -31,8 +31,12 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let plan = Plan::read(&args.pipeline, context.workspace()?.model.value.as_deref())?;
     if args.dry_run {
-        let lines = with_services(context, &pipelines::Ignore, |services| context.wait(pipelines::status(&plan, services))?)?;
-        let rows = lines.iter().map(|line| vec![line.stage.clone(), line.state.clone(), line.reason.clone()]);
+        let lines = with_services(context, &pipelines::Ignore, |services| {
+            context.wait(pipelines::status(&plan, services))?
+        })?;
+        let rows = lines
+            .iter()
+            .map(|line| vec![line.stage.clone(), line.state.clone(), line.reason.clone()]);
         return Ok(Outcome::done(&lines, tables::table(&["stage", "state", "why"], rows, &[])));
     }
     let screen = Screen { printer: context.printer, bar: Mutex::new(ProgressBar::hidden()) };
@@ -75,7 +79,9 @@ pub(crate) fn with_services<T>(
 /// there is nothing to wait for, and the next run goes on from there.
 async fn interrupted() -> Fault {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) else {
+    let (Ok(mut interrupt), Ok(mut terminate)) =
+        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
         return std::future::pending().await;
     };
     let code = tokio::select! {
@@ -83,8 +89,16 @@ async fn interrupted() -> Fault {
         _ = terminate.recv() => Exit::Terminated,
     };
     match code {
-        Exit::Interrupted => Fault::new(crate::findings::FaultKind::Interrupted, "BOT-8011", "interrupted: what was done is kept"),
-        _ => Fault::new(crate::findings::FaultKind::Terminated, "BOT-8011", "terminated: what was done is kept"),
+        Exit::Interrupted => Fault::new(
+            crate::findings::FaultKind::Interrupted,
+            "BOT-8011",
+            "interrupted: what was done is kept",
+        ),
+        _ => Fault::new(
+            crate::findings::FaultKind::Terminated,
+            "BOT-8011",
+            "terminated: what was done is kept",
+        ),
     }
     .hint("run again to go on from there")
 }
@@ -109,7 +123,9 @@ impl Screen {
 impl Listener for Screen {
     fn hear(&self, event: &Event) {
         match event {
-            Event::Started { pipeline, stages } => self.say(&format!("{pipeline}: {} stages", stages.len())),
+            Event::Started { pipeline, stages } => {
+                self.say(&format!("{pipeline}: {} stages", stages.len()))
+            }
             Event::StageStarted { stage, reason } => self.say(&format!("{stage}: {reason}")),
             Event::Phase { stage, phase, total } => {
                 let mut bar = self.bar.lock().unwrap_or_else(PoisonError::into_inner);
@@ -122,7 +138,11 @@ impl Listener for Screen {
             }
             Event::StageFinished { stage, outcome, summary, seconds } => {
                 self.clear();
-                let took = if *outcome == StageOutcome::Skipped { String::new() } else { format!(" in {}", tables::seconds(*seconds)) };
+                let took = if *outcome == StageOutcome::Skipped {
+                    String::new()
+                } else {
+                    format!(" in {}", tables::seconds(*seconds))
+                };
                 self.say(&format!("{stage}: {}{took}: {summary}", outcome.name()));
             }
             Event::Note { message } => self.say(&format!("note: {message}")),
@@ -136,7 +156,13 @@ fn outcome(args: &Args, mut summary: RunSummary) -> Outcome {
             StageOutcome::Skipped | StageOutcome::NotRun => "-".to_owned(),
             _ => tables::seconds(stage.seconds),
         };
-        vec![stage.stage.clone(), stage.outcome.name().to_owned(), took, wrote(stage), stage.summary.clone()]
+        vec![
+            stage.stage.clone(),
+            stage.outcome.name().to_owned(),
+            took,
+            wrote(stage),
+            stage.summary.clone(),
+        ]
     });
     let mut text = tables::table(&["stage", "verdict", "time", "wrote", "summary"], rows, &[2]);
     if let Some(run) = &summary.run {
@@ -167,7 +193,9 @@ fn outcome(args: &Args, mut summary: RunSummary) -> Outcome {
     }
     let outcome = Outcome::done(&summary, text).exit(exit).findings(findings);
     if exit == Exit::Done {
-        outcome.next(format!("botops pipeline status {}", args.pipeline.display())).next("botops runs list")
+        outcome
+            .next(format!("botops pipeline status {}", args.pipeline.display()))
+            .next("botops runs list")
     } else {
         outcome.next(format!("botops run {}", args.pipeline.display()))
     }
@@ -187,13 +215,24 @@ fn wrote(stage: &pipelines::StageSummary) -> String {
 
 /// Appends the summary to `$GITHUB_STEP_SUMMARY`, when set.
 fn append_step_summary(summary: &RunSummary) -> Result<()> {
-    let Some(path) = std::env::var_os("GITHUB_STEP_SUMMARY").filter(|path| !path.is_empty()) else { return Ok(()) };
+    let Some(path) = std::env::var_os("GITHUB_STEP_SUMMARY").filter(|path| !path.is_empty()) else {
+        return Ok(());
+    };
     let path = PathBuf::from(path);
     let cell = |text: &str| crate::report::markdown::plain(text, 500);
-    let mut text = format!("## botops: {}\n\n| stage | verdict | time | summary |\n|---|---|---|---|\n", summary.pipeline);
+    let mut text = format!(
+        "## botops: {}\n\n| stage | verdict | time | summary |\n|---|---|---|---|\n",
+        summary.pipeline
+    );
     for stage in &summary.stages {
-        let took = if stage.seconds > 0.0 { tables::seconds(stage.seconds) } else { "-".to_owned() };
-        text.push_str(&format!("| {} | {} | {took} | {} |\n", cell(&stage.stage), stage.outcome.name(), cell(&stage.summary)));
+        let took =
+            if stage.seconds > 0.0 { tables::seconds(stage.seconds) } else { "-".to_owned() };
+        text.push_str(&format!(
+            "| {} | {} | {took} | {} |\n",
+            cell(&stage.stage),
+            stage.outcome.name(),
+            cell(&stage.summary)
+        ));
     }
     if !summary.metrics.is_empty() {
         text.push_str("\n| metric | value | 95 % interval | n |\n|---|---|---|---|\n");
@@ -217,6 +256,10 @@ fn append_step_summary(summary: &RunSummary) -> Result<()> {
         .open(&path)
         .and_then(|mut file| file.write_all(text.as_bytes()))
         .map_err(|error| {
-            Fault::internal("BOT-1002", format!("`{}` cannot be written: {}", path.display(), context::plain(&error))).file(&path)
+            Fault::internal(
+                "BOT-1002",
+                format!("`{}` cannot be written: {}", path.display(), context::plain(&error)),
+            )
+            .file(&path)
         })
 }

@@ -42,7 +42,11 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         admin_listen: args.admin_listen,
         admin_token: workspace.admin_token.value.clone(),
         environment: args.environment.clone(),
-        request_log: if args.no_request_log { RequestLog::Off } else { RequestLog::Stderr },
+        request_log: if args.no_request_log {
+            RequestLog::Off
+        } else {
+            RequestLog::To(|| Box::new(std::io::stderr()))
+        },
     };
     let named = match &args.model {
         Some(name) => name.clone(),
@@ -60,8 +64,11 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     };
     let answer = context.wait(async {
         let running = serving::start(settings, source).await?;
-        let answer =
-            Answer { served: named.clone(), address: running.address(), admin_address: running.admin_address() };
+        let answer = Answer {
+            served: named.clone(),
+            address: running.address(),
+            admin_address: running.admin_address(),
+        };
         context.printer.say(&format!("serving {named} on http://{}", answer.address));
         match answer.admin_address {
             Some(address) => context.printer.say(&format!("admin API on http://{address}")),

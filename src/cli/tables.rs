@@ -5,10 +5,17 @@ use crate::{
     findings::{Finding, Severity},
 };
 use std::collections::BTreeMap;
-use tabled::{builder::Builder, settings::{Style, object::Columns, Alignment, Padding, Modify}};
+use tabled::{
+    builder::Builder,
+    settings::{Alignment, Modify, Padding, Style, object::Columns},
+};
 
 /// Draws a table: a header, then rows; the columns named in `right` are aligned to the right.
-pub(crate) fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>, right: &[usize]) -> String {
+pub(crate) fn table(
+    header: &[&str],
+    rows: impl IntoIterator<Item = Vec<String>>,
+    right: &[usize],
+) -> String {
     let mut builder = Builder::default();
     builder.push_record(header.iter().copied());
     for row in rows {
@@ -30,7 +37,16 @@ pub(crate) fn metric(metric: &Metric) -> String {
 /// Draws metrics with their intervals and counts.
 pub(crate) fn metrics(metrics: &BTreeMap<String, Metric>) -> String {
     // The order in which people ask, then the rest.
-    let order = ["accuracy", "macro_f1", "weighted_f1", "micro_f1", "ece", "log_loss", "fallback_rate", "oos_auroc"];
+    let order = [
+        "accuracy",
+        "macro_f1",
+        "weighted_f1",
+        "micro_f1",
+        "ece",
+        "log_loss",
+        "fallback_rate",
+        "oos_auroc",
+    ];
     let mut names: Vec<&String> = metrics.keys().collect();
     names.sort_by_key(|name| order.iter().position(|known| known == name).unwrap_or(order.len()));
     table(
@@ -65,7 +81,10 @@ pub(crate) fn count(n: u64) -> String {
 pub(crate) fn findings(findings: &[Finding], samples: usize) -> String {
     let mut groups: BTreeMap<(std::cmp::Reverse<Severity>, &str), Vec<&Finding>> = BTreeMap::new();
     for finding in findings {
-        groups.entry((std::cmp::Reverse(finding.severity), finding.code.as_str())).or_default().push(finding);
+        groups
+            .entry((std::cmp::Reverse(finding.severity), finding.code.as_str()))
+            .or_default()
+            .push(finding);
     }
     let mut out = String::new();
     for ((severity, code), group) in groups {
@@ -77,13 +96,16 @@ pub(crate) fn findings(findings: &[Finding], samples: usize) -> String {
         let title = crate::findings::catalogue::find(code).map_or("", |entry| entry.title);
         out.push_str(&format!("{severity}[{code}] {title}: {}\n", count(group.len() as u64)));
         for finding in group.iter().take(samples) {
-            let place = super::place_line(&finding.place).map_or(String::new(), |place| format!("{place}: "));
+            let place = super::place_line(&finding.place)
+                .map_or(String::new(), |place| format!("{place}: "));
             out.push_str(&format!("    {place}{}\n", finding.message));
         }
         if group.len() > samples {
             out.push_str(&format!("    and {} more\n", count((group.len() - samples) as u64)));
         }
-        if let Some(help) = group.first().map(|finding| &finding.help).filter(|help| !help.is_empty()) {
+        if let Some(help) =
+            group.first().map(|finding| &finding.help).filter(|help| !help.is_empty())
+        {
             out.push_str(&format!("    help: {help}\n"));
         }
     }

@@ -1,9 +1,15 @@
 //! `botops train`.
 
-use super::{Outcome, context::{self, Context}, data_args::DataArgs, progress::Training, tables};
+use super::{
+    Outcome,
+    context::{self, Context},
+    data_args::DataArgs,
+    progress::Training,
+    tables,
+};
 use crate::{
     datasets::{self, Dataset, Presence},
-    dialogue::{Dialogue, DialogueSpec},
+    dialogue::DialogueSpec,
     digest::Digest,
     evaluation::{self, EvaluationReport, Metric},
     experiments::RunRecord,
@@ -88,10 +94,9 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         model_spec.seed = seed;
     }
     let dialogue: DialogueSpec = match &args.dialogue {
-        Some(path) => spec::read(path)?,
+        Some(path) => pipelines::read_dialogue(path)?,
         None => DialogueSpec::default(),
     };
-    Dialogue::compile(&dialogue)?;
     let data = datasets::read(&args.data, &args.columns.options(Presence::Required))?;
     let test = match &args.test {
         Some(path) => Some(datasets::read(path, &args.columns.options(Presence::Required))?),
@@ -105,7 +110,8 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         botops: env!("CARGO_PKG_VERSION").to_owned(),
     };
     let began = context::now()?;
-    let model = models::train(&samples, &model_spec, dialogue, lineage, &Training::new(&context.printer))?;
+    let model =
+        models::train(&samples, &model_spec, dialogue, lineage, &Training::new(&context.printer))?;
     let bytes = model.to_bytes();
     let digest = Digest::of(&bytes);
     if !args.dry_run {
@@ -119,7 +125,11 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let in_workspace = context.workspace()?.root.join("botops.yaml").exists();
     let run = if !args.dry_run && (args.record || in_workspace) {
         let mut params = BTreeMap::new();
-        pipelines::flatten("model", &serde_json::to_value(&model_spec).expect("a spec is valid JSON"), &mut params);
+        pipelines::flatten(
+            "model",
+            &serde_json::to_value(&model_spec).expect("a spec is valid JSON"),
+            &mut params,
+        );
         let mut inputs = BTreeMap::from([("train".to_owned(), data.digest)]);
         if let Some(test) = &test {
             inputs.insert("test".to_owned(), test.digest);
@@ -128,7 +138,8 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         let (code, environment) = (context::code_state(), context::environment());
         let finished = context::now()?;
         let id = context.wait(async {
-            let mut artifacts = vec![experiments.put_artifact("model.botops", bytes.clone().into()).await?];
+            let mut artifacts =
+                vec![experiments.put_artifact("model.botops", bytes.clone().into()).await?];
             if let Some(report) = &evaluation {
                 let report = serde_json::to_vec_pretty(report).expect("a report is valid JSON");
                 artifacts.push(experiments.put_artifact("evaluation.json", report.into()).await?);
@@ -155,7 +166,11 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     };
     let mut text = format!(
         "{}: {} intents from {} records, temperature {:.3}, {} kB, {}\n",
-        if args.dry_run { "not written (dry run)".to_owned() } else { args.out.display().to_string() },
+        if args.dry_run {
+            "not written (dry run)".to_owned()
+        } else {
+            args.out.display().to_string()
+        },
         model.labels().len(),
         tables::count(samples.len() as u64),
         model.temperature(),
@@ -185,7 +200,9 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         return Ok(outcome);
     }
     Ok(outcome.next(match &args.test {
-        Some(test) => format!("botops evaluate {} {} --html report.html", args.out.display(), test.display()),
+        Some(test) => {
+            format!("botops evaluate {} {} --html report.html", args.out.display(), test.display())
+        }
         None => format!("botops predict {} \"hello\"", args.out.display()),
     }))
 }

@@ -4,7 +4,7 @@ use super::{Exit, Outcome, context::Context, data_args::DataArgs, tables};
 use crate::{
     datasets::{self, Expectations, Presence},
     findings::Result,
-    report, spec,
+    report,
 };
 use serde::Serialize;
 use std::path::PathBuf;
@@ -52,8 +52,8 @@ struct Answer<'a> {
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let beside = args.data.with_file_name("expectations.yaml");
     let expectations = match &args.expectations {
-        Some(path) => spec::read(path)?,
-        None if beside.exists() => spec::read(&beside)?,
+        Some(path) => Expectations::read(path)?,
+        None if beside.exists() => Expectations::read(&beside)?,
         None => Expectations::default(),
     };
     let mut options = args.columns.options(Presence::Required);
@@ -75,9 +75,13 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     if let Some(path) = &args.html
         && !args.dry_run
     {
-        super::context::write_file(path, report::validation_html(&validation, &data.name).as_bytes())?;
+        super::context::write_file(
+            path,
+            report::validation_html(&validation, &data.name).as_bytes(),
+        )?;
     }
-    let quarantine = args.quarantine.as_ref().filter(|_| !args.dry_run).map(|path| path.display().to_string());
+    let quarantine =
+        args.quarantine.as_ref().filter(|_| !args.dry_run).map(|path| path.display().to_string());
     let mut text = format!(
         "{}: {} records, {} intents, {} accepted, {} rejected\n",
         data.name,
@@ -110,7 +114,8 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let exit = if validation.errors > 0 { Exit::Gate } else { Exit::Done };
     let mut outcome = Outcome::done(&answer, text).exit(exit);
     if validation.records_rejected > 0 && args.quarantine.is_none() {
-        outcome = outcome.next(format!("botops validate {} --quarantine quarantine.csv", args.data.display()));
+        outcome = outcome
+            .next(format!("botops validate {} --quarantine quarantine.csv", args.data.display()));
     } else if let Some(code) = validation.findings.first().map(|finding| finding.code.clone()) {
         outcome = outcome.next(format!("botops explain {code}"));
     }

@@ -24,7 +24,7 @@ pub use read::read;
 pub use split::split;
 pub use traffic::read_traffic;
 pub use validate::validate;
-pub use write::{csv_bytes, write_csv};
+pub use write::{csv_bytes, spreadsheet_csv, write_csv};
 
 use crate::{
     digest::Digest,

@@ -96,3 +96,17 @@ fn aside(path: &Path, folder: &Path) -> PathBuf {
     name.push(format!(".{}-{}.tmp", std::process::id(), WRITERS.fetch_add(1, Ordering::Relaxed)));
     folder.join(name)
 }
+
+/// Returns `rows` (all of one length) as CSV in which every cell is safe to open in a spreadsheet.
+///
+/// # Panics
+/// When rows differ in length: a bug.
+#[must_use]
+pub fn spreadsheet_csv(rows: &[Vec<String>]) -> Vec<u8> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    for row in rows {
+        let cells = row.iter().map(|cell| crate::text::spreadsheet_safe(cell).into_owned());
+        writer.write_record(cells).expect("memory takes every record of one length");
+    }
+    writer.into_inner().expect("memory takes every record")
+}

@@ -172,9 +172,16 @@ pub fn compare(
 /// Describes utterances (text, declared language) as rows; the language is detected where none is declared.
 /// `judged` adds what a model says of each: intent (or `fallback`), confidence, unseen-word rate.
 #[must_use]
-pub fn rows<'a>(texts: impl Iterator<Item = (&'a str, Option<&'a str>)>, judged: Option<Vec<(&'a str, f64, f64)>>) -> Vec<Row<'a>> {
+pub fn rows<'a>(
+    texts: impl Iterator<Item = (&'a str, Option<&'a str>)>,
+    judged: Option<Vec<(&'a str, f64, f64)>>,
+) -> Vec<Row<'a>> {
     let mut rows: Vec<Row<'a>> = texts
-        .map(|(text, lang)| Row { text, lang: lang.or_else(|| crate::text::detect_language(text)), ..Row::default() })
+        .map(|(text, lang)| Row {
+            text,
+            lang: lang.or_else(|| crate::text::detect_language(text)),
+            ..Row::default()
+        })
         .collect();
     if let Some(judged) = judged {
         for (row, (intent, confidence, unseen_word_rate)) in rows.iter_mut().zip(judged) {

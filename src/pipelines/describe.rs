@@ -3,7 +3,7 @@
 use super::run::flatten;
 use crate::{
     datasets::Dataset,
-    dialogue::DialogueSpec,
+    dialogue::{Dialogue, DialogueSpec},
     digest::Digest,
     drift::{self, Row},
     evaluation::Metric,
@@ -12,7 +12,7 @@ use crate::{
     registry::{Manifest, ManifestFile},
     text,
 };
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::Path};
 
 /// What a manifest says that neither the model nor its files do.
 #[derive(Debug, Clone, Default)]
@@ -89,7 +89,8 @@ pub fn rows<'a>(
             .iter()
             .zip(&texts)
             .map(|(prediction, text)| {
-                let intent = called(model, model.labels().name(prediction.intent), prediction.fallback);
+                let intent =
+                    called(model, model.labels().name(prediction.intent), prediction.fallback);
                 (intent, prediction.confidence, model.unseen_word_rate(text))
             })
             .collect()
@@ -140,5 +141,21 @@ fn called<'a>(model: &'a IntentModel, intent: &str, fallback: bool) -> &'a str {
     match model.labels().index_of(intent) {
         Some(index) if !fallback => model.labels().name(index),
         _ => "fallback",
+    }
+}
+
+/// Reads a dialogue and compiles it once, so that what is wrong is said, with its file, before anything is trained.
+///
+/// # Errors
+/// Those of [`crate::spec::read`] and [`Dialogue::compile`].
+pub fn read_dialogue(path: &Path) -> Result<DialogueSpec> {
+    let dialogue: DialogueSpec = crate::spec::read(path)?;
+    match Dialogue::compile(&dialogue) {
+        Ok(_) => Ok(dialogue),
+        Err(fault) => {
+            let file = Some(path.display().to_string());
+            let place = crate::findings::Place { file, ..fault.place().clone() };
+            Err(fault.at(place))
+        }
     }
 }

@@ -13,7 +13,7 @@ mod stages;
 mod state;
 mod status;
 
-pub use describe::{Provenance, manifest, rows, rows_out_of_fold};
+pub use describe::{Provenance, manifest, read_dialogue, rows, rows_out_of_fold};
 pub use events::{Event, Ignore, Listener};
 pub use plan::{Plan, Stage};
 pub use run::{

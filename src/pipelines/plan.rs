@@ -56,16 +56,26 @@ impl Plan {
                     .at(key(name, "name"))
                     .hint("give one of them another `name:`"));
             }
-            if !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_') || name.is_empty() {
+            if !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
+                || name.is_empty()
+            {
                 return Err(Fault::usage("BOT-8001", format!("`{name}` is not a stage's name"))
                     .at(key(name, "name"))
                     .hint("use letters, digits, `-` and `_`"));
             }
-            stages.push(Stage { name: name.to_owned(), spec: Some(stage.clone()), needs: Vec::new() });
+            stages.push(Stage {
+                name: name.to_owned(),
+                spec: Some(stage.clone()),
+                needs: Vec::new(),
+            });
         }
         let find = |name: &str| spec.stages.iter().find(|stage| stage.name() == name);
         let missing = |stage: &str, at: &str, name: &str| {
-            let fault = Fault::usage("BOT-8002", format!("stage `{stage}` names `{name}`, which is not a stage")).at(key(stage, at));
+            let fault = Fault::usage(
+                "BOT-8002",
+                format!("stage `{stage}` names `{name}`, which is not a stage"),
+            )
+            .at(key(stage, at));
             match nearest(name, spec.stages.iter().map(StageSpec::name)) {
                 Some(near) => fault.hint(format!("did you mean `{near}`?")),
                 None => fault.hint("name one of the stages of this file"),
@@ -78,7 +88,11 @@ impl Plan {
                 if other.kind() != kind {
                     return Err(Fault::usage(
                         "BOT-8002",
-                        format!("stage `{}` takes `{at}` from `{name}`, which is a {} stage", stage.name, other.kind()),
+                        format!(
+                            "stage `{}` takes `{at}` from `{name}`, which is a {} stage",
+                            stage.name,
+                            other.kind()
+                        ),
                     )
                     .at(key(&stage.name, at))
                     .hint(format!("name a {kind} stage")));
@@ -91,7 +105,8 @@ impl Plan {
             }
         }
         let model = spec.model.clone().or_else(|| model.map(str::to_owned));
-        let wants_model = spec.baseline.is_some() || spec.stages.iter().any(|s| matches!(s, StageSpec::Push(_) | StageSpec::Promote(_)));
+        let wants_model = spec.baseline.is_some()
+            || spec.stages.iter().any(|s| matches!(s, StageSpec::Push(_) | StageSpec::Promote(_)));
         if wants_model && model.is_none() {
             return Err(Fault::usage("BOT-8004", "the pipeline pushes a model that has no name")
                 .file(file)
@@ -103,9 +118,12 @@ impl Plan {
                 _ => None,
             });
             let Some(source) = source else {
-                return Err(Fault::usage("BOT-8002", "a baseline needs a train stage, whose data it learns from")
-                    .file(file)
-                    .hint("add a `train` stage, or remove `baseline`"));
+                return Err(Fault::usage(
+                    "BOT-8002",
+                    "a baseline needs a train stage, whose data it learns from",
+                )
+                .file(file)
+                .hint("add a `train` stage, or remove `baseline`"));
             };
             for stage in &mut stages {
                 if matches!(stage.spec, Some(StageSpec::Evaluate(_) | StageSpec::Promote(_))) {
@@ -135,16 +153,20 @@ fn sorted(mut waiting: Vec<Stage>, file: &Path) -> Result<Vec<Stage>> {
         waiting.insert(source.map_or(0, |at| at + 1), baseline);
     }
     while !waiting.is_empty() {
-        let ready = waiting
-            .iter()
-            .position(|stage| stage.needs.iter().all(|need| done.iter().any(|other| &other.name == need)));
+        let ready = waiting.iter().position(|stage| {
+            stage.needs.iter().all(|need| done.iter().any(|other| &other.name == need))
+        });
         match ready {
             Some(at) => done.push(waiting.remove(at)),
             None => {
-                let names: Vec<_> = waiting.iter().map(|stage| format!("`{}`", stage.name)).collect();
-                return Err(Fault::usage("BOT-8003", format!("these stages wait for each other: {}", names.join(", ")))
-                    .file(file)
-                    .hint("remove one of their `after:` or `from:` to break the cycle"));
+                let names: Vec<_> =
+                    waiting.iter().map(|stage| format!("`{}`", stage.name)).collect();
+                return Err(Fault::usage(
+                    "BOT-8003",
+                    format!("these stages wait for each other: {}", names.join(", ")),
+                )
+                .file(file)
+                .hint("remove one of their `after:` or `from:` to break the cycle"));
             }
         }
     }
@@ -157,21 +179,43 @@ mod tests {
     use crate::pipelines::spec::{ShellStage, SplitStage, ValidateStage};
 
     fn validate() -> StageSpec {
-        StageSpec::Validate(ValidateStage { name: None, after: vec![], data: "a.csv".into(), expectations: None, max_rejected_share: 0.0 })
+        StageSpec::Validate(ValidateStage {
+            name: None,
+            after: vec![],
+            data: "a.csv".into(),
+            expectations: None,
+            max_rejected_share: 0.0,
+        })
     }
 
     fn split(from: &str) -> StageSpec {
-        StageSpec::Split(SplitStage { name: None, after: vec![], from: from.into(), test_share: 0.2, seed: 1 })
+        StageSpec::Split(SplitStage {
+            name: None,
+            after: vec![],
+            from: from.into(),
+            test_share: 0.2,
+            seed: 1,
+        })
     }
 
     fn shell(name: &str, after: &[&str]) -> StageSpec {
         let after = after.iter().map(|&s| s.to_owned()).collect();
-        StageSpec::Shell(ShellStage { name: Some(name.into()), after, run: "true".into(), inputs: vec![] })
+        StageSpec::Shell(ShellStage {
+            name: Some(name.into()),
+            after,
+            run: "true".into(),
+            inputs: vec![],
+        })
     }
 
     fn check(stages: Vec<StageSpec>) -> Result<Vec<String>> {
-        let spec = PipelineSpec { version: 1, name: "p".into(), model: None, baseline: None, stages };
-        Ok(Plan::check(spec, Path::new("p.yaml"), None)?.stages.into_iter().map(|s| s.name).collect())
+        let spec =
+            PipelineSpec { version: 1, name: "p".into(), model: None, baseline: None, stages };
+        Ok(Plan::check(spec, Path::new("p.yaml"), None)?
+            .stages
+            .into_iter()
+            .map(|s| s.name)
+            .collect())
     }
 
     #[test]

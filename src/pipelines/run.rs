@@ -173,7 +173,8 @@ pub async fn run(plan: &Plan, services: &Services<'_>) -> Result<RunSummary> {
         stages: plan.stages.iter().map(|stage| stage.name.clone()).collect(),
     });
     if let Some(pid) = stale {
-        let message = format!("process {pid} ended without finishing its run: going on from what it left");
+        let message =
+            format!("process {pid} ended without finishing its run: going on from what it left");
         services.listener.hear(&Event::Note { message });
     }
     let champion = match &plan.model {
@@ -203,7 +204,10 @@ pub async fn run(plan: &Plan, services: &Services<'_>) -> Result<RunSummary> {
         let began = Instant::now();
         let (outcome, text, wrote) = match step(&mut work, stage).await {
             Ok(done) => {
-                let ended = !matches!(done.0, StageOutcome::Skipped | StageOutcome::Passed | StageOutcome::Warned);
+                let ended = !matches!(
+                    done.0,
+                    StageOutcome::Skipped | StageOutcome::Passed | StageOutcome::Warned
+                );
                 if ended {
                     summary.fault = Some(stopped(stage, done.0, &done.1, &folder));
                 }
@@ -219,14 +223,21 @@ pub async fn run(plan: &Plan, services: &Services<'_>) -> Result<RunSummary> {
                 (outcome, text, Vec::new())
             }
         };
-        let seconds = if outcome == StageOutcome::Skipped { 0.0 } else { began.elapsed().as_secs_f64() };
+        let seconds =
+            if outcome == StageOutcome::Skipped { 0.0 } else { began.elapsed().as_secs_f64() };
         services.listener.hear(&Event::StageFinished {
             stage: stage.name.clone(),
             outcome,
             summary: text.clone(),
             seconds,
         });
-        summary.stages.push(StageSummary { stage: stage.name.clone(), outcome, seconds, summary: text, wrote });
+        summary.stages.push(StageSummary {
+            stage: stage.name.clone(),
+            outcome,
+            seconds,
+            summary: text,
+            wrote,
+        });
     }
     summary.metrics = evaluation(&work).map(|report| report.metrics).unwrap_or_default();
     summary.run = record(&work, summary.fault.is_some().then_some(&summary)).await?;
@@ -240,7 +251,11 @@ async fn step(work: &mut Work<'_>, stage: &Stage) -> Result<(StageOutcome, Strin
     let reason = match status::freshness(work, stage, &inputs) {
         Freshness::Current(record) => {
             stages::recall(work, stage, &record).await?;
-            return Ok((StageOutcome::Skipped, format!("stands: {} ({})", record.result().short(), record.summary), Vec::new()));
+            return Ok((
+                StageOutcome::Skipped,
+                format!("stands: {} ({})", record.result().short(), record.summary),
+                Vec::new(),
+            ));
         }
         Freshness::NotNeeded(why) => return Ok((StageOutcome::Skipped, why, Vec::new())),
         Freshness::Stale(reason) => reason,
@@ -281,7 +296,11 @@ fn stopped(stage: &Stage, outcome: StageOutcome, summary: &str, folder: &Folder)
 }
 
 fn evaluation(work: &Work<'_>) -> Option<EvaluationReport> {
-    let stage = work.plan.stages.iter().find(|stage| matches!(stage.spec, Some(super::StageSpec::Evaluate(_))))?;
+    let stage = work
+        .plan
+        .stages
+        .iter()
+        .find(|stage| matches!(stage.spec, Some(super::StageSpec::Evaluate(_))))?;
     let bytes = std::fs::read(work.folder.file(&stage.name, "evaluation.json")).ok()?;
     serde_json::from_slice(&bytes).ok()
 }
@@ -308,7 +327,11 @@ pub(super) async fn record(work: &Work<'_>, failed: Option<&RunSummary>) -> Resu
             continue;
         }
         if let Some(summary) = failed {
-            let outcome = summary.stages.iter().find(|seen| seen.stage == stage.name).map(|seen| seen.outcome);
+            let outcome = summary
+                .stages
+                .iter()
+                .find(|seen| seen.stage == stage.name)
+                .map(|seen| seen.outcome);
             match outcome {
                 Some(StageOutcome::NotRun) | None => continue,
                 Some(outcome @ (StageOutcome::Failed | StageOutcome::Insufficient)) => {
@@ -328,11 +351,16 @@ pub(super) async fn record(work: &Work<'_>, failed: Option<&RunSummary>) -> Resu
         for name in record.outputs.keys() {
             // Copies of the data stay out: a run names data by digest.
             if !name.ends_with(".csv") {
-                artifacts.push((format!("{}/{name}", stage.name), work.folder.file(&stage.name, name)));
+                artifacts
+                    .push((format!("{}/{name}", stage.name), work.folder.file(&stage.name, name)));
             }
         }
         if let super::StageSpec::Train(train) = spec {
-            flatten("model", &serde_json::to_value(&train.model).expect("a spec is valid JSON"), &mut params);
+            flatten(
+                "model",
+                &serde_json::to_value(&train.model).expect("a spec is valid JSON"),
+                &mut params,
+            );
         }
     }
     if stages_seen.is_empty() {
@@ -341,14 +369,17 @@ pub(super) async fn record(work: &Work<'_>, failed: Option<&RunSummary>) -> Resu
     let mut stored = Vec::new();
     for (name, path) in artifacts {
         let bytes = std::fs::read(&path).map_err(|error| {
-            Fault::internal("BOT-1001", format!("`{}` cannot be read: {error}", path.display())).file(&path)
+            Fault::internal("BOT-1001", format!("`{}` cannot be read: {error}", path.display()))
+                .file(&path)
         })?;
         stored.push((name, bytes));
     }
-    let digests: BTreeMap<&String, Digest> = stored.iter().map(|(name, bytes)| (name, Digest::of(bytes))).collect();
+    let digests: BTreeMap<&String, Digest> =
+        stored.iter().map(|(name, bytes)| (name, Digest::of(bytes))).collect();
     let content = Digest::of_json(&(&stages_seen, &data, &params, &digests));
     let last = work.folder.own("run.json");
-    if let Some(last) = std::fs::read(&last).ok().and_then(|bytes| serde_json::from_slice::<LastRun>(&bytes).ok())
+    if let Some(last) =
+        std::fs::read(&last).ok().and_then(|bytes| serde_json::from_slice::<LastRun>(&bytes).ok())
         && last.content == content
     {
         return Ok(Some(last.run));
@@ -375,7 +406,8 @@ pub(super) async fn record(work: &Work<'_>, failed: Option<&RunSummary>) -> Resu
             stages: stages_seen,
         })
         .await?;
-    let bytes = serde_json::to_vec(&LastRun { content, run: run.clone() }).expect("a record is valid JSON");
+    let bytes =
+        serde_json::to_vec(&LastRun { content, run: run.clone() }).expect("a record is valid JSON");
     write(&last, &bytes)?;
     Ok(Some(run))
 }
@@ -387,7 +419,11 @@ pub(super) fn last_run(folder: &Folder) -> Option<String> {
 }
 
 /// Flattens nested settings into dotted keys.
-pub fn flatten(prefix: &str, value: &serde_json::Value, into: &mut BTreeMap<String, serde_json::Value>) {
+pub fn flatten(
+    prefix: &str,
+    value: &serde_json::Value,
+    into: &mut BTreeMap<String, serde_json::Value>,
+) {
     match value {
         serde_json::Value::Object(map) => {
             for (key, value) in map {

@@ -1,7 +1,11 @@
 //! A pipeline as written in YAML.
 
 use crate::{
-    drift::DriftSpec, evaluation::GateSpec, findings::{Fault, Result}, models::ModelSpec, rollout::RolloutSpec,
+    drift::DriftSpec,
+    evaluation::GateSpec,
+    findings::{Fault, Result},
+    models::ModelSpec,
+    rollout::RolloutSpec,
     spec,
 };
 use serde::{Deserialize, Serialize};
@@ -254,7 +258,9 @@ impl StageSpec {
             Self::Validate(_) | Self::Shell(_) => Vec::new(),
             Self::Split(stage) => vec![("from", &stage.from, "validate")],
             Self::Train(stage) => vec![("from", &stage.from, "split")],
-            Self::Evaluate(stage) => vec![("model", &stage.model, "train"), ("on", &stage.on, "split")],
+            Self::Evaluate(stage) => {
+                vec![("model", &stage.model, "train"), ("on", &stage.on, "split")]
+            }
             Self::Gate(stage) => vec![("from", &stage.from, "evaluate")],
             Self::Drift(stage) => {
                 let mut takes = vec![("reference", stage.reference.as_str(), "split")];
@@ -263,7 +269,9 @@ impl StageSpec {
                 }
                 takes
             }
-            Self::Push(stage) => vec![("model", &stage.model, "train"), ("gate", &stage.gate, "gate")],
+            Self::Push(stage) => {
+                vec![("model", &stage.model, "train"), ("gate", &stage.gate, "gate")]
+            }
             Self::Promote(stage) => vec![("version", &stage.version, "push")],
         }
     }
@@ -279,12 +287,17 @@ impl PipelineSpec {
         let name_is_fit = !pipeline.name.is_empty()
             && pipeline.name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
         if !name_is_fit {
-            return Err(Fault::usage("BOT-8001", format!("`{}` is not a pipeline's name", pipeline.name))
-                .file(path)
-                .hint("use letters, digits, `-` and `_`"));
+            return Err(Fault::usage(
+                "BOT-8001",
+                format!("`{}` is not a pipeline's name", pipeline.name),
+            )
+            .file(path)
+            .hint("use letters, digits, `-` and `_`"));
         }
         if pipeline.stages.is_empty() {
-            return Err(Fault::usage("BOT-8001", "the pipeline has no stages").file(path).hint("add at least one stage under `stages:`"));
+            return Err(Fault::usage("BOT-8001", "the pipeline has no stages")
+                .file(path)
+                .hint("add at least one stage under `stages:`"));
         }
         Ok(pipeline)
     }

@@ -6,22 +6,22 @@ use super::{
     plan::{Plan, Stage},
     run::{PromotionRequest, Services, last_run},
     spec::{
-        DriftStage, EvaluateStage, GateStage, OnDrift, PromoteStage, PushStage, ShellStage, SplitStage, StageSpec,
-        TrainStage, ValidateStage,
+        DriftStage, EvaluateStage, GateStage, OnDrift, PromoteStage, PushStage, ShellStage,
+        SplitStage, StageSpec, TrainStage, ValidateStage,
     },
     state::{Folder, StageRecord, StageVerdict},
     status::rival,
 };
 use crate::{
     datasets::{self, Dataset, Expectations, Presence, ReadOptions},
-    dialogue::{Dialogue, DialogueSpec},
+    dialogue::DialogueSpec,
     digest::Digest,
     drift::{self, DriftVerdict},
     evaluation::{self, Comparison, EvaluationReport, GateReport},
     findings::{Fault, Finding, Result, Severity},
     models::{self, IntentModel, Lineage, ModelSpec, Progress, Sample},
     registry::Version,
-    report, spec,
+    report,
 };
 use serde::{Deserialize, Serialize};
 use std::{
@@ -66,16 +66,26 @@ pub(super) async fn execute(work: &mut Work<'_>, stage: &Stage, made: &Path) -> 
 }
 
 /// Takes up what a skipped stage left, and checks what lies outside its folder.
-pub(super) async fn recall(work: &mut Work<'_>, stage: &Stage, _record: &StageRecord) -> Result<()> {
+pub(super) async fn recall(
+    work: &mut Work<'_>,
+    stage: &Stage,
+    _record: &StageRecord,
+) -> Result<()> {
     if let Some(StageSpec::Push(_)) = &stage.spec {
         let Some(model) = &work.plan.model else { return Ok(()) };
         if pushed(work, &stage.name).await?.is_none() {
             return Err(Fault::data(
                 "BOT-8031",
-                format!("the version that stage `{}` registered is gone from the registry", stage.name),
+                format!(
+                    "the version that stage `{}` registered is gone from the registry",
+                    stage.name
+                ),
             )
             .file(work.services.registry.store().url())
-            .hint(format!("to register it again: remove {} and run again", work.folder.stage(&stage.name).display()))
+            .hint(format!(
+                "to register it again: remove {} and run again",
+                work.folder.stage(&stage.name).display()
+            ))
             .hint(format!("to see what is there: `botops registry list {model}`")));
         }
     }
@@ -84,7 +94,9 @@ pub(super) async fn recall(work: &mut Work<'_>, stage: &Stage, _record: &StageRe
 
 /// Returns the version a push stage made, if the registry still has it.
 pub(super) async fn pushed(work: &Work<'_>, stage: &str) -> Result<Option<Version>> {
-    let (Some(model), Ok(bytes)) = (&work.plan.model, fs::read(work.folder.file(stage, "version.json"))) else {
+    let (Some(model), Ok(bytes)) =
+        (&work.plan.model, fs::read(work.folder.file(stage, "version.json")))
+    else {
         return Ok(None);
     };
     let Ok(pushed) = serde_json::from_slice::<Pushed>(&bytes) else { return Ok(None) };
@@ -109,13 +121,7 @@ fn validate(work: &mut Work<'_>, stage: &ValidateStage, made: &Path) -> Result<E
         Some(path) => Expectations::read(&root.join(path))?,
         None => Expectations::default(),
     };
-    let column = |role: &str| expectations.columns.get(role).cloned();
-    let options = ReadOptions {
-        text_column: column("text"),
-        intent_column: column("intent"),
-        lang_column: column("lang"),
-        intent: Presence::Required,
-    };
+    let options = expectations.read_options();
     let data = read_as(&root.join(&stage.data), &stage.data.display().to_string(), &options)?;
     let mut validation = datasets::validate(&data, &expectations, None);
     let accepted = validation.accepted.take().expect("validation returns the accepted records");
@@ -144,7 +150,8 @@ fn validate(work: &mut Work<'_>, stage: &ValidateStage, made: &Path) -> Result<E
         StageVerdict::Passed
     };
     if verdict == StageVerdict::Failed {
-        work.findings.extend(validation.findings.iter().filter(|f| f.severity == Severity::Error).cloned());
+        work.findings
+            .extend(validation.findings.iter().filter(|f| f.severity == Severity::Error).cloned());
     }
     Ok((verdict, summary))
 }
@@ -155,7 +162,8 @@ fn split(work: &Work<'_>, stage: &SplitStage, made: &Path) -> Result<Ended> {
     let split = datasets::split(&data, &spec)?;
     datasets::write_csv(&made.join("train.csv"), &split.train)?;
     datasets::write_csv(&made.join("test.csv"), &split.test)?;
-    let summary = format!("{} to train, {} to test", split.train.records.len(), split.test.records.len());
+    let summary =
+        format!("{} to train, {} to test", split.train.records.len(), split.test.records.len());
     Ok((StageVerdict::Passed, summary))
 }
 
@@ -164,18 +172,27 @@ fn train(work: &Work<'_>, stage: &Stage, spec: &TrainStage, made: &Path) -> Resu
     let model = fit(work, &stage.name, &data, &spec.model, spec.dialogue.as_deref())?;
     let bytes = model.to_bytes();
     write_bytes(made, "model.botops", &bytes)?;
-    let summary =
-        format!("{} intents, {} records, {} kB", model.labels().len(), data.records.len(), bytes.len().div_ceil(1_000));
+    let summary = format!(
+        "{} intents, {} records, {} kB",
+        model.labels().len(),
+        data.records.len(),
+        bytes.len().div_ceil(1_000)
+    );
     Ok((StageVerdict::Passed, summary))
 }
 
 /// Trains a model on `data`, telling the listener how far it is.
-fn fit(work: &Work<'_>, stage: &str, data: &Dataset, model: &ModelSpec, dialogue: Option<&Path>) -> Result<IntentModel> {
+fn fit(
+    work: &Work<'_>,
+    stage: &str,
+    data: &Dataset,
+    model: &ModelSpec,
+    dialogue: Option<&Path>,
+) -> Result<IntentModel> {
     let dialogue: DialogueSpec = match dialogue {
-        Some(path) => spec::read(&work.services.root.join(path))?,
+        Some(path) => super::read_dialogue(&work.services.root.join(path))?,
         None => DialogueSpec::default(),
     };
-    Dialogue::compile(&dialogue)?;
     let samples = samples(data);
     let lineage = Lineage {
         data: Some(data.digest),
@@ -227,7 +244,10 @@ async fn baseline(work: &mut Work<'_>, made: &Path) -> Result<Ended> {
     let Some(passed) = evaluation::passed(&report) else {
         return Ok((StageVerdict::Failed, "the baseline failed its golden self-test".to_owned()));
     };
-    let files = vec![("model.botops".to_owned(), bytes), ("gate.json".to_owned(), crate::digest::canonical_json(&report))];
+    let files = vec![
+        ("model.botops".to_owned(), bytes),
+        ("gate.json".to_owned(), crate::digest::canonical_json(&report)),
+    ];
     let manifest = manifest(name, &model, &files, provenance(work, passed.evidence()));
     let act = work.services.act("baseline: the model had no champion")?;
     let files = files.into_iter().map(|(path, bytes)| (path, bytes.into())).collect();
@@ -248,14 +268,16 @@ async fn evaluate(work: &Work<'_>, stage: &EvaluateStage, made: &Path) -> Result
         Some(version) => {
             let champion = load(work, &version).await?;
             let champion_digest = version.model_digest().expect("a version has a model file");
-            let comparison = evaluation::compare((&champion, champion_digest), (&model, digest), &data)?;
+            let comparison =
+                evaluation::compare((&champion, champion_digest), (&model, digest), &data)?;
             write_json(made, "comparison.json", &comparison)?;
             Some((version, comparison))
         }
         None => None,
     };
     write_json(made, "evaluation.json", &report)?;
-    let page = report::evaluation_html(&report, comparison.as_ref().map(|(_, comparison)| comparison));
+    let page =
+        report::evaluation_html(&report, comparison.as_ref().map(|(_, comparison)| comparison));
     write_text(made, "evaluation.html", &page)?;
     let mut summary = headline(&report);
     if let Some((version, comparison)) = &comparison {
@@ -277,7 +299,10 @@ fn headline(report: &EvaluationReport) -> String {
         .iter()
         .filter_map(|name| {
             let metric = report.metrics.get(*name)?;
-            Some(format!("{name} {:.3} [{:.3}, {:.3}]", metric.value, metric.ci95[0], metric.ci95[1]))
+            Some(format!(
+                "{name} {:.3} [{:.3}, {:.3}]",
+                metric.value, metric.ci95[0], metric.ci95[1]
+            ))
         })
         .collect::<Vec<_>>()
         .join(", ")
@@ -285,11 +310,12 @@ fn headline(report: &EvaluationReport) -> String {
 
 fn gate(work: &Work<'_>, stage: &GateStage, made: &Path) -> Result<Ended> {
     let report: EvaluationReport = read_json(work, &stage.from, "evaluation.json")?;
-    let comparison: Option<Comparison> = if work.folder.file(&stage.from, "comparison.json").exists() {
-        Some(read_json(work, &stage.from, "comparison.json")?)
-    } else {
-        None
-    };
+    let comparison: Option<Comparison> =
+        if work.folder.file(&stage.from, "comparison.json").exists() {
+            Some(read_json(work, &stage.from, "comparison.json")?)
+        } else {
+            None
+        };
     let outcome = evaluation::gate(&stage.rules, &report, comparison.as_ref())?;
     write_json(made, "gate.json", &outcome)?;
     let failed: Vec<String> = outcome
@@ -301,7 +327,15 @@ fn gate(work: &Work<'_>, stage: &GateStage, made: &Path) -> Result<Ended> {
     if outcome.passed {
         Ok((StageVerdict::Passed, format!("all {} rules hold", outcome.results.len())))
     } else {
-        Ok((StageVerdict::Failed, format!("{} of {} rules fail: {}", failed.len(), outcome.results.len(), failed.join(", "))))
+        Ok((
+            StageVerdict::Failed,
+            format!(
+                "{} of {} rules fail: {}",
+                failed.len(),
+                outcome.results.len(),
+                failed.join(", ")
+            ),
+        ))
     }
 }
 
@@ -311,7 +345,11 @@ fn drift(work: &mut Work<'_>, stage: &DriftStage, made: &Path) -> Result<Ended> 
     let shown = stage.current.display().to_string();
     let is_traffic = stage.current.extension().is_some_and(|extension| extension == "jsonl");
     let current: Vec<(String, Option<String>)> = if is_traffic {
-        datasets::read_traffic(&path)?.records.into_iter().map(|record| (record.text, None)).collect()
+        datasets::read_traffic(&path)?
+            .records
+            .into_iter()
+            .map(|record| (record.text, None))
+            .collect()
     } else {
         let options = ReadOptions { intent: Presence::Optional, ..ReadOptions::default() };
         let data = read_as(&path, &shown, &options)?;
@@ -341,13 +379,21 @@ fn drift(work: &mut Work<'_>, stage: &DriftStage, made: &Path) -> Result<Ended> 
         .checks
         .iter()
         .filter(|check| check.verdict == DriftVerdict::Drift)
-        .map(|check| format!("{} (PSI {:.3}, noise {:.3})", check.name, check.psi, check.psi_noise95))
+        .map(|check| {
+            format!("{} (PSI {:.3}, noise {:.3})", check.name, check.psi, check.psi_noise95)
+        })
         .collect();
     let (verdict, summary) = match report.verdict {
-        DriftVerdict::NoDrift => (StageVerdict::Passed, format!("no drift in {} checks", report.checks.len())),
+        DriftVerdict::NoDrift => {
+            (StageVerdict::Passed, format!("no drift in {} checks", report.checks.len()))
+        }
         DriftVerdict::Insufficient => (
             StageVerdict::Insufficient,
-            format!("too few rows to say: {} reference, {} current", reference_rows.len(), current_rows.len()),
+            format!(
+                "too few rows to say: {} reference, {} current",
+                reference_rows.len(),
+                current_rows.len()
+            ),
         ),
         DriftVerdict::Drift => (StageVerdict::Failed, format!("drift in {}", drifted.join(", "))),
     };
@@ -387,15 +433,21 @@ async fn push(work: &Work<'_>, stage: &PushStage, made: &Path) -> Result<Ended> 
     if work.folder.file(&evaluate, "comparison.json").exists() {
         files.push(("comparison.json".to_owned(), read_bytes(work, &evaluate, "comparison.json")?));
     }
-    let provenance =
-        Provenance { run: last_run(work.folder), metrics: report.metrics, ..provenance(work, passed.evidence()) };
+    let provenance = Provenance {
+        run: last_run(work.folder),
+        metrics: report.metrics,
+        ..provenance(work, passed.evidence())
+    };
     let manifest = manifest(name, &model, &files, provenance);
     let act = work.services.act(format!("pipeline {}", work.plan.spec.name))?;
     let files = files.into_iter().map(|(path, bytes)| (path, bytes.into())).collect();
     let version = work.services.registry.register(manifest, files, &act).await?;
     let pushed = Pushed { reference: version.reference(), manifest: version.manifest_digest };
     write_json(made, "version.json", &pushed)?;
-    Ok((StageVerdict::Passed, format!("{} ({})", version.reference(), version.manifest_digest.short())))
+    Ok((
+        StageVerdict::Passed,
+        format!("{} ({})", version.reference(), version.manifest_digest.short()),
+    ))
 }
 
 /// Returns what a manifest says of this run.
@@ -408,12 +460,20 @@ fn provenance(work: &Work<'_>, gates: Digest) -> Provenance {
     }
 }
 
-async fn promote(work: &mut Work<'_>, stage: &Stage, spec: &PromoteStage, made: &Path) -> Result<Ended> {
+async fn promote(
+    work: &mut Work<'_>,
+    stage: &Stage,
+    spec: &PromoteStage,
+    made: &Path,
+) -> Result<Ended> {
     let services = work.services;
     let Some(challenger) = pushed(work, &spec.version).await? else {
         return Err(Fault::data("BOT-8031", "the version to promote is gone from the registry")
             .file(services.registry.store().url())
-            .hint(format!("to register it again: remove {} and run again", work.folder.stage(&spec.version).display())));
+            .hint(format!(
+                "to register it again: remove {} and run again",
+                work.folder.stage(&spec.version).display()
+            )));
     };
     let challenger_file = challenger.model_digest().expect("a version has a model file");
     let passed = services.registry.proof(&challenger).await?;
@@ -428,7 +488,10 @@ async fn promote(work: &mut Work<'_>, stage: &Stage, spec: &PromoteStage, made: 
         }
         let act = services.act(format!("{reason}: first version, golden self-test passed"))?;
         services.registry.promote(&challenger, expected(work), &passed, &act).await?;
-        return Ok((StageVerdict::Passed, format!("{} is the first champion", challenger.reference())));
+        return Ok((
+            StageVerdict::Passed,
+            format!("{} is the first champion", challenger.reference()),
+        ));
     };
     let traffic = match &spec.traffic {
         Some(path) => {
@@ -447,10 +510,15 @@ async fn promote(work: &mut Work<'_>, stage: &Stage, spec: &PromoteStage, made: 
     let progress = |done: u64, total: u64| {
         use std::sync::atomic::Ordering::Relaxed;
         if total_told.swap(total, Relaxed) != total {
-            listener.hear(&Event::Phase { stage: name.to_owned(), phase: "messages".to_owned(), total });
+            listener.hear(&Event::Phase {
+                stage: name.to_owned(),
+                phase: "messages".to_owned(),
+                total,
+            });
         }
         let before = told.swap(done, Relaxed);
-        listener.hear(&Event::Advanced { stage: name.to_owned(), steps: done.saturating_sub(before) });
+        listener
+            .hear(&Event::Advanced { stage: name.to_owned(), steps: done.saturating_sub(before) });
     };
     let request = PromotionRequest {
         champion: &champion,
@@ -468,7 +536,10 @@ async fn promote(work: &mut Work<'_>, stage: &Stage, spec: &PromoteStage, made: 
     let verdict = match decision.verdict.as_str() {
         "promoted" => {
             if decision.rehearsal {
-                let act = services.act(format!("{reason}: rehearsed canary promoted it over {}", champion.reference()))?;
+                let act = services.act(format!(
+                    "{reason}: rehearsed canary promoted it over {}",
+                    champion.reference()
+                ))?;
                 services.registry.promote(&challenger, expected(work), &passed, &act).await?;
             }
             StageVerdict::Passed
@@ -478,7 +549,15 @@ async fn promote(work: &mut Work<'_>, stage: &Stage, spec: &PromoteStage, made: 
     };
     let how = if decision.rehearsal { " (rehearsed)" } else { "" };
     let verdict_words = decision.verdict.replace('_', " ");
-    Ok((verdict, format!("{} {verdict_words} against {}{how}: {}", challenger.reference(), champion.reference(), decision.reason)))
+    Ok((
+        verdict,
+        format!(
+            "{} {verdict_words} against {}{how}: {}",
+            challenger.reference(),
+            champion.reference(),
+            decision.reason
+        ),
+    ))
 }
 
 /// Returns the manifest `champion` pointed to when the run began: what a promotion expects to find.
@@ -528,11 +607,17 @@ fn read_as(path: &Path, name: &str, options: &ReadOptions) -> Result<Dataset> {
 
 fn read_bytes(work: &Work<'_>, stage: &str, file: &str) -> Result<Vec<u8>> {
     let path = work.folder.file(stage, file);
-    fs::read(&path)
-        .map_err(|error| Fault::internal("BOT-1001", format!("`{}` cannot be read: {error}", path.display())).file(&path))
+    fs::read(&path).map_err(|error| {
+        Fault::internal("BOT-1001", format!("`{}` cannot be read: {error}", path.display()))
+            .file(&path)
+    })
 }
 
-fn read_json<T: serde::de::DeserializeOwned>(work: &Work<'_>, stage: &str, file: &str) -> Result<T> {
+fn read_json<T: serde::de::DeserializeOwned>(
+    work: &Work<'_>,
+    stage: &str,
+    file: &str,
+) -> Result<T> {
     let bytes = read_bytes(work, stage, file)?;
     serde_json::from_slice(&bytes).map_err(|error| {
         Fault::data("BOT-8030", format!("`{file}` of stage `{stage}` cannot be read: {error}"))

@@ -130,22 +130,33 @@ impl Folder {
         let fault = |error: io::Error| unwritable(&self.path, &error);
         fs::create_dir_all(&self.path).map_err(fault)?;
         let path = self.path.join("lock");
-        let mut file =
-            File::options().read(true).write(true).create(true).truncate(false).open(&path).map_err(fault)?;
-        let holder = fs::read_to_string(&path).ok().and_then(|text| text.trim().parse::<u32>().ok());
+        let mut file = File::options()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+            .map_err(fault)?;
+        let holder =
+            fs::read_to_string(&path).ok().and_then(|text| text.trim().parse::<u32>().ok());
         match file.try_lock() {
             Ok(()) => {}
             Err(fs::TryLockError::WouldBlock) => {
                 let holder = holder.map_or(String::new(), |pid| format!(" (process {pid})"));
-                return Err(Fault::conflict("BOT-8010", format!("another run of this pipeline is under way{holder}"))
-                    .file(&path)
-                    .hint("wait for it to end, then run again"));
+                return Err(Fault::conflict(
+                    "BOT-8010",
+                    format!("another run of this pipeline is under way{holder}"),
+                )
+                .file(&path)
+                .hint("wait for it to end, then run again"));
             }
             Err(fs::TryLockError::Error(error)) => return Err(fault(error)),
         }
         // The lock is the kernel's and dies with its process; the number only tells people who.
         let stale = holder.filter(|&pid| pid != std::process::id());
-        file.set_len(0).and_then(|()| file.write_all(std::process::id().to_string().as_bytes())).map_err(fault)?;
+        file.set_len(0)
+            .and_then(|()| file.write_all(std::process::id().to_string().as_bytes()))
+            .map_err(fault)?;
         for entry in fs::read_dir(&self.path).map_err(fault)?.flatten() {
             if entry.file_name().to_string_lossy().starts_with(".tmp-") {
                 fs::remove_dir_all(entry.path()).map_err(fault)?;

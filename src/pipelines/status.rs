@@ -60,13 +60,18 @@ pub async fn status(plan: &Plan, services: &Services<'_>) -> Result<Vec<StageSta
     let work = Work { plan, services, folder: &folder, champion, findings: Vec::new() };
     let mut lines: Vec<StageStatus> = Vec::new();
     for stage in &plan.stages {
-        let waits = stage.needs.iter().find(|need| lines.iter().any(|line| &line.stage == *need && line.state == "stale"));
+        let waits = stage
+            .needs
+            .iter()
+            .find(|need| lines.iter().any(|line| &line.stage == *need && line.state == "stale"));
         let (state, reason) = match waits {
             Some(need) => ("stale", format!("waits for `{need}`")),
             None => {
                 let inputs = inputs(&work, stage).await?;
                 match freshness(&work, stage, &inputs) {
-                    Freshness::Current(record) => ("current", format!("{} ({})", record.result().short(), record.summary)),
+                    Freshness::Current(record) => {
+                        ("current", format!("{} ({})", record.result().short(), record.summary))
+                    }
                     Freshness::NotNeeded(why) => ("not needed", why),
                     Freshness::Stale(why) => ("stale", why),
                 }
@@ -84,8 +89,12 @@ pub(super) fn freshness(work: &Work<'_>, stage: &Stage, now: &Inputs) -> Freshne
         // The baseline is wanted once, by a model without a champion; what became of its data since is no matter.
         return match (&work.champion, record) {
             (None, _) => Freshness::Stale("the model has no champion".to_owned()),
-            (Some(_), Some(record)) if work.folder.altered(&record).is_none() => Freshness::Current(Box::new(record)),
-            (Some(champion), _) => Freshness::NotNeeded(format!("champion {} stands", champion.reference())),
+            (Some(_), Some(record)) if work.folder.altered(&record).is_none() => {
+                Freshness::Current(Box::new(record))
+            }
+            (Some(champion), _) => {
+                Freshness::NotNeeded(format!("champion {} stands", champion.reference()))
+            }
         };
     }
     let Some(record) = record else {
@@ -122,7 +131,8 @@ pub(super) async fn inputs(work: &Work<'_>, stage: &Stage) -> Result<Inputs> {
     let root = &work.services.root;
     let mut settings = vec![serde_json::to_value(&stage.spec).expect("a spec is valid JSON")];
     match &stage.spec {
-        None => settings.push(serde_json::to_value(&work.plan.spec.baseline).expect("a spec is valid JSON")),
+        None => settings
+            .push(serde_json::to_value(&work.plan.spec.baseline).expect("a spec is valid JSON")),
         Some(StageSpec::Validate(spec)) => {
             inputs.insert("file:data".to_owned(), file_digest(root, &spec.data)?);
             if let Some(expectations) = super::stages::expectations_path(root, spec) {
@@ -140,7 +150,9 @@ pub(super) async fn inputs(work: &Work<'_>, stage: &Stage) -> Result<Inputs> {
             take(work, &mut inputs, &spec.model, "model.botops")?;
             take(work, &mut inputs, &spec.on, "test.csv")?;
             let model = inputs[&format!("{}/model.botops", spec.model)];
-            if let Some(champion) = rival(work, model).await?.and_then(|version| version.model_digest()) {
+            if let Some(champion) =
+                rival(work, model).await?.and_then(|version| version.model_digest())
+            {
                 inputs.insert("champion".to_owned(), champion);
             }
         }
@@ -203,12 +215,20 @@ pub(super) async fn rival(work: &Work<'_>, model_file: Digest) -> Result<Option<
     }
 }
 
-fn take(work: &Work<'_>, inputs: &mut BTreeMap<String, Digest>, stage: &str, file: &str) -> Result<()> {
-    let digest = work.folder.record(stage).and_then(|record| record.outputs.get(file).copied()).ok_or_else(|| {
-        Fault::internal("BOT-8030", format!("stage `{stage}` left no `{file}`"))
-            .file(work.folder.stage(stage))
-            .hint("remove that folder and run again")
-    })?;
+fn take(
+    work: &Work<'_>,
+    inputs: &mut BTreeMap<String, Digest>,
+    stage: &str,
+    file: &str,
+) -> Result<()> {
+    let digest =
+        work.folder.record(stage).and_then(|record| record.outputs.get(file).copied()).ok_or_else(
+            || {
+                Fault::internal("BOT-8030", format!("stage `{stage}` left no `{file}`"))
+                    .file(work.folder.stage(stage))
+                    .hint("remove that folder and run again")
+            },
+        )?;
     inputs.insert(format!("{stage}/{file}"), digest);
     Ok(())
 }

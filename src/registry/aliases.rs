@@ -39,7 +39,7 @@ impl Registry {
         let before = self.known(model).await?.alias(alias);
         let Some(expected) = before else {
             return Err(Fault::usage("BOT-5012", format!("`{model}` has no alias `{alias}`"))
-                .hint(format!("see versions and aliases: `botops registry show {model}`")));
+                .hint(format!("see versions and aliases: `botops registry list {model}`")));
         };
         let decide = |state: &State| match state.alias(alias) {
             None => Ok(None),
@@ -92,7 +92,7 @@ impl Registry {
             if state.number(&to).is_none() {
                 let message = format!("`{}` is not in this registry", version.reference());
                 return Err(Fault::usage("BOT-5012", message).hint(format!(
-                    "see versions and aliases: `botops registry show {}`",
+                    "see versions and aliases: `botops registry list {}`",
                     version.model
                 )));
             }

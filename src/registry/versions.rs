@@ -321,7 +321,7 @@ fn select(state: &State, reference: &Reference) -> Result<u64> {
     let newest = state.versions.len() as u64;
     let absent = |what: String| {
         Fault::usage("BOT-5012", what)
-            .hint(format!("see versions and aliases: `botops registry show {model}`"))
+            .hint(format!("see versions and aliases: `botops registry list {model}`"))
     };
     match &reference.selector {
         Selector::Latest if newest > 0 => Ok(newest),

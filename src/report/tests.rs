@@ -135,6 +135,7 @@ fn decided() -> Decision {
             log_e_rollback: 4.31,
             log_e_promote: -3.2,
             log_threshold: 4.094,
+            log_threshold_promote: 2.996,
         }],
         units: [2_412, 611],
     }

@@ -179,7 +179,7 @@ impl Home for RegistryHome {
                     "BOT-6024",
                     format!("`{}` had no champion before this one", self.model),
                 )
-                .hint(format!("name a version: `botops registry show {}` lists them", self.model))
+                .hint(format!("name a version: `botops registry list {}` lists them", self.model))
             });
         };
         let reference: Reference = reference.parse()?;

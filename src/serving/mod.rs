@@ -52,10 +52,10 @@ pub struct ServerSettings {
 }
 
 /// Where request logs go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub enum RequestLog {
-    /// One JSON line a request, on standard error, buffered off the request path.
-    Stderr,
+    /// One JSON line a request, buffered off the request path, to what this opens: the caller owns the streams.
+    To(fn() -> Box<dyn std::io::Write + Send>),
     /// Nowhere.
     Off,
 }

@@ -81,7 +81,7 @@ impl RequestLogger {
     pub(super) fn start(to: RequestLog, dropped: Counter) -> io::Result<Self> {
         match to {
             RequestLog::Off => Ok(Self { sender: None, writer: Mutex::new(None), dropped }),
-            RequestLog::Stderr => Self::to(Box::new(io::stderr()), dropped),
+            RequestLog::To(open) => Self::to(open(), dropped),
         }
     }
 

@@ -15,14 +15,6 @@ use std::{
     sync::{Arc, Once},
 };
 
-/// Returns the `AWS_*` variables of the process.
-pub(super) fn aws_environment() -> BTreeMap<String, String> {
-    std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        .filter(|(name, _)| name.starts_with("AWS_"))
-        .collect()
-}
-
 /// Opens `location`; nothing is read, written or made yet.
 pub(super) fn open(
     location: &str,

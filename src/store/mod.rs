@@ -39,20 +39,12 @@ pub struct Store {
 impl Store {
     /// Opens the store at `location`: a path (made when it is first written), a `file://` or an `s3://bucket/prefix` URL.
     ///
-    /// S3 settings come from the standard `AWS_*` variables (`AWS_ENDPOINT_URL`, `AWS_REGION`,
+    /// S3 settings come from the standard `AWS_*` variables of `environment` (`AWS_ENDPOINT_URL`, `AWS_REGION`,
     /// `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`, `AWS_ALLOW_HTTP`); a plain-http endpoint on loopback is allowed as it is.
     ///
     /// # Errors
     /// `BOT-5001` for a location that is no path and no URL this program knows (exit 2).
-    pub fn open(location: &str) -> Result<Self> {
-        Self::open_with(location, &location::aws_environment())
-    }
-
-    /// Opens the store at `location` as [`Self::open`] does, with the `AWS_*` variables of `environment` instead of the process's.
-    ///
-    /// # Errors
-    /// As [`Self::open`].
-    pub fn open_with(location: &str, environment: &BTreeMap<String, String>) -> Result<Self> {
+    pub fn open(location: &str, environment: &BTreeMap<String, String>) -> Result<Self> {
         let inner = location::open(location, environment)?;
         Ok(Self { inner, url: location.to_owned(), retries: Retries::default() })
     }

@@ -110,7 +110,7 @@ async fn scripted(script: &[Act]) -> (Store, Arc<Bucket>) {
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
     let app = axum::Router::new().fallback(answer).with_state(bucket.clone());
     tokio::spawn(async move { axum::serve(listener, app).await });
-    let store = Store::open_with("s3://bucket/some prefix", &settings(&endpoint)).unwrap();
+    let store = Store::open("s3://bucket/some prefix", &settings(&endpoint)).unwrap();
     (store.with_retries(quick()), bucket)
 }
 
@@ -224,7 +224,7 @@ async fn a_server_that_is_not_there_is_unreachable_and_named() {
     // Bound and dropped: nobody listens there.
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let environment = settings(&format!("http://{free}"));
-    let store = Store::open_with("s3://bucket/x", &environment).unwrap().with_retries(quick());
+    let store = Store::open("s3://bucket/x", &environment).unwrap().with_retries(quick());
     for fault in [
         store.create("a", Bytes::new()).await.unwrap_err(),
         store.read("a").await.unwrap_err(),
@@ -241,7 +241,7 @@ async fn a_server_that_is_not_there_is_unreachable_and_named() {
 async fn a_local_store_is_made_when_it_is_first_written() {
     let folder = tempfile::tempdir().unwrap();
     let place = folder.path().join("dépôt de modèles #1/100% größe");
-    let store = Store::open(place.to_str().unwrap()).unwrap();
+    let store = Store::open(place.to_str().unwrap(), &std::collections::BTreeMap::new()).unwrap();
     assert_eq!(store.folders("models").await.unwrap(), Vec::<String>::new());
     assert!(store.log::<String>("log").entries().await.unwrap().is_empty());
     assert_eq!(store.read("a").await.unwrap(), None);
@@ -251,7 +251,7 @@ async fn a_local_store_is_made_when_it_is_first_written() {
     assert_eq!(store.folders("models").await.unwrap(), ["m"]);
 
     let url = url::Url::from_directory_path(&place).unwrap();
-    let by_url = Store::open(url.as_str()).unwrap();
+    let by_url = Store::open(url.as_str(), &std::collections::BTreeMap::new()).unwrap();
     assert_eq!(by_url.read("models/m/a").await.unwrap().unwrap(), "x");
 }
 
@@ -259,7 +259,7 @@ async fn a_local_store_is_made_when_it_is_first_written() {
 #[tokio::test]
 async fn a_folder_that_cannot_be_written_is_said_to_be_so() {
     // Even root makes no folder in sysfs.
-    let store = Store::open("/sys/kernel/botops").unwrap();
+    let store = Store::open("/sys/kernel/botops", &std::collections::BTreeMap::new()).unwrap();
     let fault = store.put_blob(Bytes::from_static(b"x")).await.unwrap_err();
     assert_eq!((fault.code(), fault.kind()), ("BOT-5002", FaultKind::Internal));
     let said = "`/sys/kernel/botops` cannot be written: ";
@@ -304,7 +304,8 @@ fn missing_credentials_are_not_called_a_broken_network() {
 #[tokio::test]
 async fn what_a_killed_writer_left_behind_is_passed_over() {
     let folder = tempfile::tempdir().unwrap();
-    let store = Store::open(folder.path().to_str().unwrap()).unwrap();
+    let store =
+        Store::open(folder.path().to_str().unwrap(), &std::collections::BTreeMap::new()).unwrap();
     let log = store.log::<u32>("log");
     let Appended::Written(first) = log.append(None, 1).await.unwrap() else { panic!("it is ours") };
     // The names under which a local disk stages what is being written, and strays of other tools.

@@ -6,6 +6,7 @@
 )]
 
 mod architecture;
+mod codes;
 mod faulty;
 mod mistakes;
 mod pipeline;

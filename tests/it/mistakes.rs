@@ -6,7 +6,8 @@ use crate::terminal::{Terminal, two_intents};
 use insta::assert_snapshot;
 use std::{fs, os::unix::fs::PermissionsExt as _};
 
-const GOOD: &str = "text,intent\nwhere is my parcel,order_status\ni forgot my password,account_help\n";
+const GOOD: &str =
+    "text,intent\nwhere is my parcel,order_status\ni forgot my password,account_help\n";
 
 fn validate(bytes: impl AsRef<[u8]>) -> String {
     Terminal::new().write("data.csv", bytes).run("validate data.csv")
@@ -29,7 +30,9 @@ fn a_directory_is_usage() {
 #[test]
 fn an_unknown_key_names_the_nearest() {
     let terminal = Terminal::new();
-    terminal.write("data.csv", GOOD).write("expectations.yaml", "version: 1\nmin_example_per_intent: 3\n");
+    terminal
+        .write("data.csv", GOOD)
+        .write("expectations.yaml", "version: 1\nmin_example_per_intent: 3\n");
     assert_snapshot!(terminal.run("validate data.csv"));
 }
 
@@ -91,7 +94,8 @@ fn invalid_utf8_is_found_by_record_line_and_byte() {
 
 #[test]
 fn utf16_is_named() {
-    let bytes: Vec<u8> = std::iter::once(0xFEFF).chain(GOOD.encode_utf16()).flat_map(u16::to_le_bytes).collect();
+    let bytes: Vec<u8> =
+        std::iter::once(0xFEFF).chain(GOOD.encode_utf16()).flat_map(u16::to_le_bytes).collect();
     assert_snapshot!(validate(bytes));
 }
 
@@ -160,7 +164,10 @@ fn three_records_are_too_few_to_train() {
 #[test]
 fn three_records_are_too_few_to_evaluate() {
     let terminal = Terminal::new();
-    terminal.write("data.csv", two_intents(30)).write("test.csv", "text,intent\nparcel,order_status\npassword,account_help\nparcel now,order_status\n");
+    terminal.write("data.csv", two_intents(30)).write(
+        "test.csv",
+        "text,intent\nparcel,order_status\npassword,account_help\nparcel now,order_status\n",
+    );
     terminal.run("train data.csv --out m.botops");
     assert_snapshot!(terminal.run("evaluate m.botops test.csv"));
 }
@@ -254,7 +261,10 @@ fn a_store_that_cannot_be_reached_is_safe_to_retry() {
 #[test]
 fn a_server_that_cannot_be_reached_is_safe_to_retry() {
     let terminal = Terminal::new();
-    terminal.write("botops.yaml", "version: 1\nmodel: support\nserver: { admin_url: \"http://127.0.0.1:9\" }\n");
+    terminal.write(
+        "botops.yaml",
+        "version: 1\nmodel: support\nserver: { admin_url: \"http://127.0.0.1:9\" }\n",
+    );
     let mut command = terminal.command("rollout status");
     command.env("BOTOPS_ADMIN_TOKEN", "sesame-open");
     let text = terminal.show(&mut command);
@@ -267,7 +277,11 @@ fn a_server_that_cannot_be_reached_is_safe_to_retry() {
 #[test]
 fn json_is_one_document_also_on_failure() {
     let terminal = Terminal::new();
-    for line in ["--format json validate nowhere.csv", "--format json trian", "validate nowhere.csv --format=json"] {
+    for line in [
+        "--format json validate nowhere.csv",
+        "--format json trian",
+        "validate nowhere.csv --format=json",
+    ] {
         let output = terminal.command(line).output().unwrap();
         let document: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
         assert_eq!(document["ok"], false, "{line}");
@@ -282,7 +296,11 @@ fn json_is_one_document_also_on_failure() {
 fn a_closed_pipe_ends_quietly() {
     let terminal = Terminal::new();
     let script = format!("{} explain | head -n 1", env!("CARGO_BIN_EXE_botops"));
-    let output = std::process::Command::new("bash").args(["-o", "pipefail", "-c", &script]).current_dir(terminal.path()).output().unwrap();
+    let output = std::process::Command::new("bash")
+        .args(["-o", "pipefail", "-c", &script])
+        .current_dir(terminal.path())
+        .output()
+        .unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
     assert!(output.stderr.is_empty());
 }

@@ -23,14 +23,16 @@ impl Workspace {
         let project = Path::new(env!("CARGO_MANIFEST_DIR"));
         let data = folder.path().join("data");
         fs::create_dir_all(&data).unwrap();
-        let mut reader = csv::Reader::from_path(project.join("datasets/support/utterances.csv")).unwrap();
+        let mut reader =
+            csv::Reader::from_path(project.join("datasets/support/utterances.csv")).unwrap();
         let mut writer = csv::Writer::from_path(data.join("utterances.csv")).unwrap();
         writer.write_record(reader.headers().unwrap()).unwrap();
         for record in reader.records().step_by(EVERY) {
             writer.write_record(&record.unwrap()).unwrap();
         }
         writer.flush().unwrap();
-        fs::copy(project.join("datasets/support/traffic.jsonl"), data.join("traffic.jsonl")).unwrap();
+        fs::copy(project.join("datasets/support/traffic.jsonl"), data.join("traffic.jsonl"))
+            .unwrap();
         let this = Self { folder };
         this.write("botops.yaml", "version: 1\nmodel: support\n");
         this.write("weekly.yaml", &pipeline("linear_svm", "weekly"));
@@ -71,7 +73,11 @@ impl Workspace {
     fn pipeline(&self, file: &str) -> (i32, Value) {
         let output = self.run(&["--format", "json", "run", file]);
         let document = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| {
-            panic!("{error}: {}\n{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+            panic!(
+                "{error}: {}\n{}",
+                String::from_utf8_lossy(&output.stdout),
+                String::from_utf8_lossy(&output.stderr)
+            )
         });
         (output.status.code().unwrap(), document)
     }
@@ -131,13 +137,22 @@ fn outcomes(document: &Value) -> BTreeMap<String, String> {
         .as_array()
         .unwrap()
         .iter()
-        .map(|stage| (stage["stage"].as_str().unwrap().to_owned(), stage["outcome"].as_str().unwrap().to_owned()))
+        .map(|stage| {
+            (
+                stage["stage"].as_str().unwrap().to_owned(),
+                stage["outcome"].as_str().unwrap().to_owned(),
+            )
+        })
         .collect()
 }
 
 /// Stages that ran in a run, in order of name.
 fn ran(document: &Value) -> Vec<String> {
-    outcomes(document).into_iter().filter(|(_, outcome)| outcome != "skipped").map(|(stage, _)| stage).collect()
+    outcomes(document)
+        .into_iter()
+        .filter(|(_, outcome)| outcome != "skipped")
+        .map(|(stage, _)| stage)
+        .collect()
 }
 
 #[test]
@@ -151,11 +166,14 @@ fn the_first_run_registers_a_baseline_and_promotes_the_challenger_over_it() {
     assert_eq!(stages["promote"], "passed");
     let log = String::from_utf8(workspace.run(&["registry", "log", "support"]).stdout).unwrap();
     assert!(log.contains("support@1") || log.contains("version 1"), "{log}");
-    let list: Value =
-        serde_json::from_slice(&workspace.run(&["--format", "json", "registry", "list", "support"]).stdout).unwrap();
+    let list: Value = serde_json::from_slice(
+        &workspace.run(&["--format", "json", "registry", "list", "support"]).stdout,
+    )
+    .unwrap();
     let versions = list["data"].as_array().or_else(|| list["data"]["versions"].as_array()).unwrap();
     assert_eq!(versions.len(), 2, "{list:#}");
-    let champion = versions.iter().find(|v| v["aliases"].as_array().unwrap().iter().any(|a| a == "champion"));
+    let champion =
+        versions.iter().find(|v| v["aliases"].as_array().unwrap().iter().any(|a| a == "champion"));
     assert_eq!(champion.unwrap()["number"], 2);
 }
 
@@ -174,16 +192,20 @@ fn a_second_run_skips_everything_and_each_change_reruns_only_what_depends_on_it(
     let model = workspace.path().join(".botops/pipelines/weekly/train/model.botops");
     let bytes = fs::read(&model).unwrap();
     fs::write(&model, &bytes[..bytes.len() / 2]).unwrap();
-    let status = String::from_utf8(workspace.run(&["pipeline", "status", "weekly.yaml"]).stdout).unwrap();
+    let status =
+        String::from_utf8(workspace.run(&["pipeline", "status", "weekly.yaml"]).stdout).unwrap();
     assert!(status.contains("its output `model.botops` was altered"), "{status}");
     assert_eq!(ran(&workspace.pipeline("weekly.yaml").1), ["train"]);
     assert_eq!(fs::read(&model).unwrap(), bytes);
 
     // One line of traffic: drift and promote.
     let mut traffic = workspace.read("data/traffic.jsonl");
-    traffic.push_str("{\"at\":\"2026-11-08T23:59:59Z\",\"conversation_id\":\"c-new\",\"text\":\"bonjour\"}\n");
+    traffic.push_str(
+        "{\"at\":\"2026-11-08T23:59:59Z\",\"conversation_id\":\"c-new\",\"text\":\"bonjour\"}\n",
+    );
     workspace.write("data/traffic.jsonl", &traffic);
-    let status = String::from_utf8(workspace.run(&["pipeline", "status", "weekly.yaml"]).stdout).unwrap();
+    let status =
+        String::from_utf8(workspace.run(&["pipeline", "status", "weekly.yaml"]).stdout).unwrap();
     assert!(status.contains("`file:current` changed"), "{status}");
     assert_eq!(ran(&workspace.pipeline("weekly.yaml").1), ["drift", "promote"]);
 
@@ -203,18 +225,27 @@ fn a_worse_challenger_is_rolled_back_with_the_numbers_that_decided() {
     assert_eq!(workspace.pipeline("weekly.yaml").0, 0);
     // A challenger trained on labels that were rotated: it passes a gate that asks for nothing.
     let data = workspace.read("data/utterances.csv");
-    let rotated = data.replace(",complaint,", ",TMP,").replace(",order_status,", ",complaint,").replace(",TMP,", ",order_status,");
+    let rotated = data
+        .replace(",complaint,", ",TMP,")
+        .replace(",order_status,", ",complaint,")
+        .replace(",TMP,", ",order_status,");
     workspace.write("data/utterances.csv", &rotated);
     let (exit, document) = workspace.pipeline("weekly.yaml");
     assert_eq!(exit, 3, "{document:#}");
     assert_eq!(outcomes(&document)["promote"], "failed");
     let decision: Value =
-        serde_json::from_str(&workspace.read(".botops/pipelines/weekly/promote/decision.json")).unwrap();
+        serde_json::from_str(&workspace.read(".botops/pipelines/weekly/promote/decision.json"))
+            .unwrap();
     assert_eq!(decision["verdict"], "rolled_back");
     assert!(decision["reason"].as_str().unwrap().contains("wrong"), "{decision:#}");
-    let wrong = decision["evidence"].as_array().unwrap().iter().find(|e| e["kind"] == "wrong").unwrap();
-    assert!(wrong["log_e_rollback"].as_f64().unwrap() >= wrong["log_threshold"].as_f64().unwrap(), "{wrong:#}");
-    let show = String::from_utf8(workspace.run(&["registry", "show", "support@champion"]).stdout).unwrap();
+    let wrong =
+        decision["evidence"].as_array().unwrap().iter().find(|e| e["kind"] == "wrong").unwrap();
+    assert!(
+        wrong["log_e_rollback"].as_f64().unwrap() >= wrong["log_threshold"].as_f64().unwrap(),
+        "{wrong:#}"
+    );
+    let show =
+        String::from_utf8(workspace.run(&["registry", "show", "support@champion"]).stdout).unwrap();
     assert!(show.contains("support@2"), "the champion moved: {show}");
 }
 
@@ -321,7 +352,11 @@ fn a_step_summary_is_appended_where_github_asks_for_it() {
     let workspace = Workspace::new();
     let path = workspace.path().join("summary.md");
     fs::write(&path, "before\n").unwrap();
-    let output = workspace.command(&["run", "weekly.yaml"]).env("GITHUB_STEP_SUMMARY", &path).output().unwrap();
+    let output = workspace
+        .command(&["run", "weekly.yaml"])
+        .env("GITHUB_STEP_SUMMARY", &path)
+        .output()
+        .unwrap();
     assert_eq!(output.status.code(), Some(0));
     let summary = fs::read_to_string(&path).unwrap();
     assert!(summary.starts_with("before\n## botops: weekly\n"), "{summary}");

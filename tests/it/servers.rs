@@ -45,7 +45,7 @@ pub(crate) fn settings(endpoint: &str) -> BTreeMap<String, String> {
 /// Opens `s3://botops/<prefix>` at `endpoint`: as botops does, and raw, for tampering.
 pub(crate) fn open(endpoint: &str, prefix: &str) -> (Store, Arc<dyn ObjectStore>) {
     let location = format!("s3://{BUCKET}/{prefix}");
-    let store = Store::open_with(&location, &settings(endpoint)).unwrap();
+    let store = Store::open(&location, &settings(endpoint)).unwrap();
     let raw = AmazonS3Builder::new()
         .with_endpoint(endpoint)
         .with_allow_http(true)

@@ -29,7 +29,9 @@ impl Bench {
     }
 
     pub(crate) fn local(folder: &tempfile::TempDir) -> Self {
-        let store = Store::open(folder.path().to_str().unwrap()).unwrap();
+        let store =
+            Store::open(folder.path().to_str().unwrap(), &std::collections::BTreeMap::new())
+                .unwrap();
         let raw = object_store::local::LocalFileSystem::new_with_prefix(folder.path()).unwrap();
         Self { store, raw: Arc::new(raw) }
     }
@@ -309,7 +311,7 @@ async fn moto_keeps_the_contract_and_wins_its_races_once() {
 
     // The same server, a bucket nobody made.
     let settings = servers::settings(&moto.endpoint());
-    let store = Store::open_with("s3://nobody-made-this/x", &settings).unwrap();
+    let store = Store::open("s3://nobody-made-this/x", &settings).unwrap();
     for fault in [
         store.put_blob(Bytes::from_static(b"x")).await.unwrap_err(),
         store.folders("models").await.unwrap_err(),
@@ -324,7 +326,7 @@ const CHILD: &str = "BOTOPS_TEST_WRITE_UNTIL_KILLED";
 
 /// What the child does: blobs and log entries, until it is killed.
 async fn write_until_killed(location: &str) {
-    let store = Store::open(location).unwrap();
+    let store = Store::open(location, &std::collections::BTreeMap::new()).unwrap();
     let log = store.log::<Digest>("log");
     let mut last = log.entries().await.unwrap().pop();
     loop {

@@ -79,9 +79,13 @@ fn words(line: &str) -> Vec<String> {
 /// A small labelled data set: two intents, told apart by a word, `n` records each.
 pub(crate) fn two_intents(n: usize) -> String {
     let mut text = String::from("text,intent\n");
-    let fillers = ["please", "today", "my", "the", "again", "now", "for", "about", "with", "and", "still", "really"];
+    let fillers = [
+        "please", "today", "my", "the", "again", "now", "for", "about", "with", "and", "still",
+        "really",
+    ];
     for i in 0..n {
-        let (a, b, c) = (fillers[i % 12], fillers[(i / 12 + i * 5) % 12], fillers[(i * 7 + 3) % 12]);
+        let (a, b, c) =
+            (fillers[i % 12], fillers[(i / 12 + i * 5) % 12], fillers[(i * 7 + 3) % 12]);
         text.push_str(&format!("parcel {a} arrives {b} {c} {i},order_status\n"));
         text.push_str(&format!("password {a} forgotten {b} {c} {i},account_help\n"));
     }

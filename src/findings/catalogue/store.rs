@@ -56,7 +56,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     Entry {
         code: "BOT-5012",
         title: "the model has no such version or alias",
-        explanation: "The number, alias or digest names no version of this model, or a digest's first digits name several. `botops registry show MODEL` lists versions and aliases.",
+        explanation: "The number, alias or digest names no version of this model, or a digest's first digits name several. `botops registry list MODEL` lists versions and aliases.",
     },
     Entry {
         code: "BOT-5013",
