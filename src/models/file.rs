@@ -113,20 +113,32 @@ pub(super) fn read(bytes: &[u8]) -> Result<(PartsOf<'_>, Digest)> {
         )
         .hint("upgrade botops, or train the model with this version"));
     }
-    // One pass gives the digest inside the file and that of the file.
-    let body = bytes.len().checked_sub(DIGEST).unwrap_or_default();
+    let body = bytes.len().saturating_sub(DIGEST);
     let (content, wanted) = bytes.split_at(body);
-    let mut hasher = Hasher::default();
-    hasher.update(content);
-    if hasher.clone().finish().as_bytes() != wanted {
-        return Err(altered("was cut short or altered: its digest is not that of its contents"));
-    }
-    hasher.update(wanted);
-    let digest = hasher.finish();
+    let rest = &rest[..rest.len().saturating_sub(DIGEST)];
+    // Hashing is most of the work; side by side, it takes half the time.
+    let (digest, parts) = rayon::join(
+        || {
+            // One pass gives the digest inside the file and that of the file.
+            let mut hasher = Hasher::default();
+            hasher.update(content);
+            let sound = hasher.clone().finish().as_bytes() == wanted;
+            hasher.update(wanted);
+            sound.then(|| hasher.finish())
+        },
+        || parts(rest),
+    );
+    let digest = digest.ok_or_else(|| {
+        altered("was cut short or altered: its digest is not that of its contents")
+    })?;
     if version != VERSION {
         return Err(malformed(&format!("file is of format {version}, which never was")));
     }
-    let rest = &rest[..rest.len().saturating_sub(DIGEST)];
+    Ok((parts?, digest))
+}
+
+/// Reads header and parts, and checks each part's place and digest.
+fn parts(rest: &[u8]) -> Result<PartsOf<'_>> {
     let (length, rest) = rest.split_first_chunk().ok_or_else(|| malformed("file has no header"))?;
     let length = u32::from_le_bytes(*length) as usize;
     if length > rest.len() {
@@ -142,7 +154,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<(PartsOf<'_>, Digest)> {
     let mut end = 0_u64;
     for part in header.parts {
         let start = end;
-        end = start.checked_add(part.length).unwrap_or(u64::MAX);
+        end = start.saturating_add(part.length);
         if part.offset != start || end > area.len() as u64 {
             return Err(malformed(&format!(
                 "file's part `{}` lies outside it or not after the one before",
@@ -159,5 +171,5 @@ pub(super) fn read(bytes: &[u8]) -> Result<(PartsOf<'_>, Digest)> {
         let name = crate::text::display(name, 40);
         return Err(malformed(&format!("file's part `{name}` is not the one its header names")));
     }
-    Ok((PartsOf(parts.into_iter().map(|(name, bytes, _)| (name, bytes)).collect()), digest))
+    Ok(PartsOf(parts.into_iter().map(|(name, bytes, _)| (name, bytes)).collect()))
 }

@@ -252,8 +252,14 @@ impl IntentModel {
         if goldens.iter().any(|golden| labels.index_of(&golden.intent).is_none()) {
             return Err(malformed("has a golden of an intent it does not know"));
         }
-        let vocabulary = Vocabulary::from_bytes(parts.get("vocabulary")?, &spec.features)?;
-        let tensors = Tensor::from_bytes(parts.get("weights")?)?;
+        let (vocabulary, tensors) = {
+            let (terms, weights) = (parts.get("vocabulary")?, parts.get("weights")?);
+            rayon::join(
+                || Vocabulary::from_bytes(terms, &spec.features),
+                || Tensor::from_bytes(weights),
+            )
+        };
+        let (vocabulary, tensors) = (vocabulary?, tensors?);
         let n_features = vocabulary.len();
         let idf = Tensor::floats(&tensors, "idf", &[n_features])?.to_vec();
         let tfidf = Tfidf::from_parts(spec.features.clone(), vocabulary, idf)?;

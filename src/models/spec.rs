@@ -51,7 +51,7 @@ pub struct HeadSpec {
     pub n_trees: Option<usize>,
     /// Deepest tree of a forest.
     pub max_depth: Option<u16>,
-    /// Features a forest sees (the strongest by chi-square); default 1,000.
+    /// Features a forest sees (the strongest by chi-square); default 2,000: chosen as `c` was.
     pub n_features: Option<usize>,
 }
 

@@ -269,7 +269,7 @@ fn forest_spec(spec: &ModelSpec) -> forest::ForestSpec {
     forest::ForestSpec {
         n_trees: spec.head.n_trees.unwrap_or(100),
         max_depth: spec.head.max_depth.unwrap_or(u16::MAX - 1),
-        n_features: spec.head.n_features.unwrap_or(1_000),
+        n_features: spec.head.n_features.unwrap_or(2_000),
         seed: spec.seed,
     }
 }

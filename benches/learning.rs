@@ -1,0 +1,130 @@
+//! Learning and predicting, measured on BANKING77 where `BOTOPS_BANKING77_DIR` names it.
+//!
+//! First come, once, the figures a benchmark loop cannot give: accuracy, CPU seconds, peak memory,
+//! size. `cargo bench --bench learning -- figures` stops there; `-- figures forest` adds the other heads.
+#![expect(clippy::print_stdout, reason = "a benchmark's output is what it prints")]
+
+use botops::{
+    dialogue::DialogueSpec,
+    models::{HeadKind, HeadSpec, IntentModel, Lineage, ModelSpec, Sample, Scratch, Silent, train},
+    text,
+};
+use criterion::Criterion;
+use std::{fs, hint::black_box, path::Path, time::Instant};
+
+type Rows = Vec<(String, String)>;
+
+fn read(path: &Path) -> Rows {
+    let mut reader = csv::Reader::from_path(path).expect("the data set is readable");
+    reader
+        .records()
+        .map(|record| {
+            let record = record.expect("the data set is well-formed");
+            (record[0].to_owned(), record[1].to_owned())
+        })
+        .collect()
+}
+
+/// CPU seconds of this process so far, all threads (Linux counts hundredths).
+fn cpu_seconds() -> f64 {
+    let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let fields: Vec<f64> = stat
+        .rsplit(')')
+        .next()
+        .unwrap_or_default()
+        .split_whitespace()
+        .map(|field| field.parse().unwrap_or(0.0))
+        .collect();
+    fields.get(11..13).map_or(0.0, |times| times.iter().sum::<f64>() / 100.0)
+}
+
+/// The most memory this process ever held, in MB.
+fn peak_mb() -> f64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();
+    line.trim().trim_end_matches(" kB").parse::<f64>().unwrap_or(0.0) / 1e3
+}
+
+/// Reads, trains and evaluates once, and prints what it took.
+fn figures(folder: &Path, kind: HeadKind) -> IntentModel {
+    let (started, cpu) = (Instant::now(), cpu_seconds());
+    let (rows, test) = (read(&folder.join("train.csv")), read(&folder.join("test.csv")));
+    let samples: Vec<Sample<'_>> =
+        rows.iter().map(|(text, intent)| Sample { text, intent }).collect();
+    let spec = ModelSpec { head: HeadSpec { kind, ..HeadSpec::default() }, ..ModelSpec::default() };
+    let model = train(&samples, &spec, DialogueSpec::default(), Lineage::default(), &Silent)
+        .expect("the data set trains");
+    let texts: Vec<&str> = test.iter().map(|(text, _)| text.as_str()).collect();
+    let (predictions, proba) = model.predict_many(&texts);
+    let truth = |row: usize| model.labels().index_of(&test[row].1).expect("a known intent");
+    let right = (0..test.len()).filter(|&row| predictions[row].intent == truth(row)).count();
+    let log_loss: f64 = (0..test.len()).map(|row| -proba[row][truth(row)].ln()).sum();
+    let n = test.len() as f64;
+    println!(
+        "{kind:?}: accuracy {:.4}, log loss {:.4}, temperature {:.4}; read, train and evaluate {:.2} s of CPU, {:.2} s; peak {:.0} MB",
+        right as f64 / n,
+        log_loss / n,
+        model.temperature(),
+        cpu_seconds() - cpu,
+        started.elapsed().as_secs_f64(),
+        peak_mb(),
+    );
+    let bytes = model.to_bytes();
+    let loading = Instant::now();
+    let model = IntentModel::from_bytes(&bytes).expect("what was written is read");
+    let load = loading.elapsed();
+    let mut scratch = Scratch::default();
+    let mut times: Vec<u128> = Vec::with_capacity(5 * texts.len());
+    for _ in 0..5 {
+        for text in &texts {
+            let started = Instant::now();
+            black_box(model.predict_with(text, &mut scratch));
+            times.push(started.elapsed().as_nanos());
+        }
+    }
+    times.sort_unstable();
+    println!(
+        "  {} features, {:.1} MB, loaded in {:.1} ms; text to label: median {:.1} us, p99 {:.1} us",
+        model.n_features(),
+        bytes.len() as f64 / 1e6,
+        load.as_secs_f64() * 1e3,
+        times[times.len() / 2] as f64 / 1e3,
+        times[times.len() * 99 / 100] as f64 / 1e3,
+    );
+    model
+}
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().collect();
+    let asked = |word: &str| arguments.iter().any(|argument| argument == word);
+    let Some(folder) = std::env::var_os("BOTOPS_BANKING77_DIR") else {
+        println!(
+            "skipped: BOTOPS_BANKING77_DIR does not name the folder of BANKING77's train.csv and test.csv"
+        );
+        return;
+    };
+    let folder = Path::new(&folder);
+    let model = figures(folder, HeadKind::LinearSvm);
+    if asked("forest") {
+        figures(folder, HeadKind::LogisticRegression);
+        figures(folder, HeadKind::RandomForest);
+    }
+    if asked("figures") {
+        return;
+    }
+    let test = read(&folder.join("test.csv"));
+    let mut criterion = Criterion::default().sample_size(20);
+    let mut texts = test.iter().map(|(text, _)| text.as_str()).cycle();
+    let mut next = || texts.next().expect("the test set is not empty");
+    let mut scratch = Scratch::default();
+    criterion.bench_function("predict", |bencher| {
+        bencher.iter(|| model.predict_with(next(), &mut scratch));
+    });
+    criterion.bench_function("fold", |bencher| bencher.iter(|| text::fold(next())));
+    criterion.bench_function("detect language", |bencher| {
+        bencher.iter(|| text::detect_language(next()));
+    });
+    let bytes = model.to_bytes();
+    criterion.bench_function("load", |bencher| bencher.iter(|| IntentModel::from_bytes(&bytes)));
+    criterion.final_summary();
+}
