@@ -71,8 +71,11 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let rules: Option<GateSpec> = args.rules.as_deref().map(spec::read).transpose()?;
     let (model, digest) = IntentModel::read(&args.model)?;
     let bytes = std::fs::read(&args.model).map_err(|error| {
-        Fault::usage("BOT-1001", format!("`{}` cannot be read: {}", args.model.display(), context::plain(&error)))
-            .file(&args.model)
+        Fault::usage(
+            "BOT-1001",
+            format!("`{}` cannot be read: {}", args.model.display(), context::plain(&error)),
+        )
+        .file(&args.model)
     })?;
     let registry = context.registry()?;
     let (known, champion) = context.wait(known(&registry, &name))??;

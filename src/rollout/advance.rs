@@ -11,7 +11,7 @@ use chrono::{DateTime, Utc};
 ///
 /// In this order, and only the first that applies:
 ///
-/// 1. a gating failure kind is worse on the challenger: roll back (while ramping or paused)
+/// 1. a gating failure kind is worse on the challenger: roll back (in shadow, while ramping, or paused)
 /// 2. the split is broken: pause at weight zero
 /// 3. nobody has looked for longer than `stale_after`: pause at weight zero
 /// 4. the step's least time and conversations are reached, and the evidence it asks for is there: the
@@ -157,7 +157,7 @@ fn pause(
 }
 
 fn shadow(next: Rollout, since: DateTime<Utc>, units: u64, now: DateTime<Utc>) -> Transition {
-    if let Some(to) = stale(&next, since, now) {
+    if let Some(to) = guard(&next, since, now).or_else(|| stale(&next, since, now)) {
         return to.transition(next, now);
     }
     // Without a plan for it (a state written by hand), shadow is over.

@@ -127,6 +127,7 @@ stages:
         steps:
           - {{ weight: 10, min_time: 12h, min_units: 50, deadline: 5d }}
           - {{ weight: 50, min_time: 24h, min_units: 200, deadline: 10d, require: promote-evidence }}
+        judge: {{ metrics: {{ error: gate, fallback: observe, wrong: gate }} }}
         interval: 1h
 "
     )

@@ -128,4 +128,9 @@ pub(super) const ENTRIES: &[Entry] = &[
         title: "the version is the champion already",
         explanation: "There is nothing to roll out: the version asked for serves.",
     },
+    Entry {
+        code: "BOT-6040",
+        title: "a rollout is still under way",
+        explanation: "The time given with `--timeout` is over before the rollout's end. The server goes on with it by itself; follow it with `botops rollout status`.",
+    },
 ];

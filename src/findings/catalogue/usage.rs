@@ -34,6 +34,11 @@ pub(super) const ENTRIES: &[Entry] = &[
         explanation: "Codes look like BOT-2107. `botops explain` without one lists them all.",
     },
     Entry {
+        code: "BOT-1007",
+        title: "something that cannot be tried without doing it",
+        explanation: "`--dry-run` shows what would happen and changes nothing. A promotion through a server has no such form; a rehearsal on recorded traffic is the way to try it.",
+    },
+    Entry {
         code: "BOT-1010",
         title: "a YAML file is malformed",
         explanation: "The file cannot be read as YAML at the line and column shown. The usual causes are a tab used to indent, a bracket or quote never closed, and a text with `: ` or a leading `@`, `*`, `{` or `[` that needs quotes.",
@@ -82,5 +87,10 @@ pub(super) const ENTRIES: &[Entry] = &[
         code: "BOT-1030",
         title: "an entity pattern or a response template is wrong",
         explanation: "An entity is a regular expression that compiles. A template names entities in braces, `{order_number}`, with what to say without one after a bar, `{order_number|your order}`; a brace that is meant as such is doubled.",
+    },
+    Entry {
+        code: "BOT-9001",
+        title: "a bug in botops, or a system that refuses the basics",
+        explanation: "Nothing that you did should lead here. The line beginning with `bug` says where it happened; please report it with the command. What was being written is complete or absent, as always.",
     },
 ];
