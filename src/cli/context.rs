@@ -146,6 +146,18 @@ pub(crate) fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
+    if !folder.is_dir() {
+        return Err(Fault::internal(
+            "BOT-1002",
+            format!(
+                "`{}` cannot be written: there is no folder `{}`",
+                path.display(),
+                folder.display()
+            ),
+        )
+        .file(path)
+        .hint(format!("make it: `mkdir -p {}`", folder.display())));
+    }
     let name = path.file_name().ok_or_else(|| {
         Fault::usage("BOT-1002", format!("`{}` is not a file's name", path.display()))
             .hint("name a file to write")

@@ -13,7 +13,7 @@ use crate::{
     digest::Digest,
     evaluation::{self, EvaluationReport, Metric},
     experiments::RunRecord,
-    findings::Result,
+    findings::{FaultKind, Result},
     models::{self, HeadKind, Lineage, ModelSpec, Sample},
     pipelines, spec,
 };
@@ -111,7 +111,10 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     };
     let began = context::now()?;
     let model =
-        models::train(&samples, &model_spec, dialogue, lineage, &Training::new(&context.printer))?;
+        models::train(&samples, &model_spec, dialogue, lineage, &Training::new(&context.printer))
+            .map_err(
+            |fault| if fault.kind() == FaultKind::Usage { fault } else { fault.file(&args.data) },
+        )?;
     let bytes = model.to_bytes();
     let digest = Digest::of(&bytes);
     if !args.dry_run {

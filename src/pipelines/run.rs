@@ -278,6 +278,9 @@ async fn step(work: &mut Work<'_>, stage: &Stage) -> Result<(StageOutcome, Strin
         summary,
     };
     let record = work.folder.publish(&made, record)?;
+    if verdict.goes_on() {
+        stages::settle(work, stage).await?;
+    }
     let shown = work.folder.stage(&stage.name);
     let shown = shown.strip_prefix(&work.services.root).unwrap_or(&shown).to_owned();
     let wrote = record.outputs.keys().map(|name| shown.join(name).display().to_string()).collect();

@@ -252,12 +252,32 @@ async fn baseline(work: &mut Work<'_>, made: &Path) -> Result<Ended> {
     let act = work.services.act("baseline: the model had no champion")?;
     let files = files.into_iter().map(|(path, bytes)| (path, bytes.into())).collect();
     let version = work.services.registry.register(manifest, files, &act).await?;
-    work.services.registry.promote(&version, None, &passed, &act).await?;
     let pushed = Pushed { reference: version.reference(), manifest: version.manifest_digest };
     write_json(made, "version.json", &pushed)?;
     let summary = format!("{} is the first champion, by its golden self-test", version.reference());
-    work.champion = work.services.registry.alias(name, crate::registry::CHAMPION).await?;
     Ok((StageVerdict::Passed, summary))
+}
+
+/// Does what may only be done once a stage's folder is published.
+///
+/// The baseline becomes champion last: killed before that, the model still has none and the baseline is made again;
+/// killed after, everything of it is there.
+pub(super) async fn settle(work: &mut Work<'_>, stage: &Stage) -> Result<()> {
+    if stage.spec.is_some() {
+        return Ok(());
+    }
+    let (Some(version), Some(passed)) = (
+        pushed(work, &stage.name).await?,
+        evaluation::passed(&read_json::<GateReport>(work, &stage.name, "gate.json")?),
+    ) else {
+        return Err(Fault::internal("BOT-8030", "the baseline left no version to promote")
+            .file(work.folder.stage(&stage.name))
+            .hint("remove that folder and run again"));
+    };
+    let act = work.services.act("baseline: the model had no champion")?;
+    work.services.registry.promote(&version, None, &passed, &act).await?;
+    work.champion = work.services.registry.alias(&version.model, crate::registry::CHAMPION).await?;
+    Ok(())
 }
 
 async fn evaluate(work: &Work<'_>, stage: &EvaluateStage, made: &Path) -> Result<Ended> {

@@ -175,7 +175,11 @@ pub(super) async fn inputs(work: &Work<'_>, stage: &Stage) -> Result<Inputs> {
             take(work, &mut inputs, &spec.model, "model.botops")?;
             take(work, &mut inputs, &spec.gate, "gate.json")?;
             settings.push(work.plan.model.clone().into());
-            settings.push(work.services.registry.store().url().into());
+            // By its path within the workspace, so that a moved workspace is the same work.
+            let registry = work.services.registry.store().url();
+            let inside = Path::new(registry).strip_prefix(root).ok();
+            settings
+                .push(inside.map_or(registry.to_owned(), |path| path.display().to_string()).into());
         }
         Some(StageSpec::Promote(spec)) => {
             take(work, &mut inputs, &spec.version, "version.json")?;

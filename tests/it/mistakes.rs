@@ -4,7 +4,7 @@
 
 use crate::terminal::{Terminal, two_intents};
 use insta::assert_snapshot;
-use std::{fs, os::unix::fs::PermissionsExt as _};
+use std::fs;
 
 const GOOD: &str =
     "text,intent\nwhere is my parcel,order_status\ni forgot my password,account_help\n";
@@ -184,20 +184,17 @@ fn three_records_are_too_few_to_see_drift() {
 #[test]
 fn a_store_that_cannot_be_written_is_said_so() {
     let terminal = Terminal::new();
-    terminal.write("data.csv", two_intents(30)).write("registry/keep", "");
+    terminal.write("data.csv", two_intents(30));
     terminal.run("train data.csv --out m.botops");
-    // A file where the store wants a folder refuses writes whoever asks; a mode alone would not stop root.
-    terminal.write("blocked", "");
-    let text = terminal.run("push m.botops --name support --registry blocked/registry");
+    // Nobody can make a folder there, not even root, whom a mode would not stop.
+    let text = terminal.run("push m.botops --name support --registry /sys/kernel/botops");
     assert_snapshot!(text);
 }
 
 #[test]
-fn a_folder_that_cannot_be_written_leaves_nothing_behind() {
+fn a_folder_that_is_not_there_is_named_and_not_made() {
     let terminal = Terminal::new();
-    terminal.write("data.csv", two_intents(30)).write("out/keep", "");
-    let out = terminal.path().join("out");
-    fs::set_permissions(&out, fs::Permissions::from_mode(0o555)).unwrap();
+    terminal.write("data.csv", two_intents(30));
     let text = terminal.run("train data.csv --out nowhere/m.botops");
     assert_snapshot!(text);
     assert!(!terminal.path().join("nowhere").exists());

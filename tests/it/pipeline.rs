@@ -19,6 +19,24 @@ const EVERY: usize = 6;
 
 impl Workspace {
     fn new() -> Self {
+        Self::with(EVERY, usize::MAX)
+    }
+
+    /// A smaller one yet, for a test that runs it dozens of times: too little traffic for evidence, so its plan asks
+    /// for none.
+    fn tiny() -> Self {
+        let this = Self::with(2 * EVERY, 600);
+        let plan = pipeline("linear_svm", "weekly")
+            .replace(", require: promote-evidence", "")
+            .replace("min_units: 50", "min_units: 10")
+            .replace("min_units: 200", "min_units: 60")
+            .replace("min_time: 12h", "min_time: 1h")
+            .replace("min_time: 24h", "min_time: 1h");
+        this.write("weekly.yaml", &plan);
+        this
+    }
+
+    fn with(every: usize, messages: usize) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let project = Path::new(env!("CARGO_MANIFEST_DIR"));
         let data = folder.path().join("data");
@@ -27,12 +45,13 @@ impl Workspace {
             csv::Reader::from_path(project.join("datasets/support/utterances.csv")).unwrap();
         let mut writer = csv::Writer::from_path(data.join("utterances.csv")).unwrap();
         writer.write_record(reader.headers().unwrap()).unwrap();
-        for record in reader.records().step_by(EVERY) {
+        for record in reader.records().step_by(every) {
             writer.write_record(&record.unwrap()).unwrap();
         }
         writer.flush().unwrap();
-        fs::copy(project.join("datasets/support/traffic.jsonl"), data.join("traffic.jsonl"))
-            .unwrap();
+        let traffic = fs::read_to_string(project.join("datasets/support/traffic.jsonl")).unwrap();
+        let traffic: Vec<&str> = traffic.lines().take(messages).collect();
+        fs::write(data.join("traffic.jsonl"), traffic.join("\n") + "\n").unwrap();
         let this = Self { folder };
         this.write("botops.yaml", "version: 1\nmodel: support\n");
         this.write("weekly.yaml", &pipeline("linear_svm", "weekly"));
@@ -252,12 +271,12 @@ fn a_worse_challenger_is_rolled_back_with_the_numbers_that_decided() {
 
 #[test]
 fn a_run_killed_after_any_write_is_continued_to_the_same_bytes() {
-    let reference = Workspace::new();
+    let reference = Workspace::tiny();
     assert_eq!(reference.pipeline("weekly.yaml").0, 0);
     let wanted = reference.tree();
     let mut kills = 0;
     for writes in 1.. {
-        let workspace = Workspace::new();
+        let workspace = Workspace::tiny();
         let mut child = workspace
             .command(&["--quiet", "run", "weekly.yaml"])
             .stdout(Stdio::null())
