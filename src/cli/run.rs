@@ -161,7 +161,7 @@ fn outcome(args: &Args, mut summary: RunSummary) -> Outcome {
             stage.outcome.name().to_owned(),
             took,
             wrote(stage),
-            stage.summary.clone(),
+            crate::text::display(&stage.summary, 90),
         ]
     });
     let mut text = tables::table(&["stage", "verdict", "time", "wrote", "summary"], rows, &[2]);

@@ -86,7 +86,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         "{}: {} records, {} intents, {} accepted, {} rejected\n",
         data.name,
         tables::count(validation.records_in),
-        validation.intents.len(),
+        validation.intents.keys().filter(|name| **name != expectations.oos).count(),
         tables::count(validation.records_accepted),
         tables::count(validation.records_rejected)
     );
