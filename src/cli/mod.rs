@@ -226,7 +226,12 @@ fn bug(info: &std::panic::PanicHookInfo<'_>) {
     let place = info
         .location()
         .map_or(String::new(), |place| format!(" at {}:{}", place.file(), place.line()));
-    let what = info.payload_as_str().unwrap_or("unknown");
+    let payload = info.payload();
+    let what = payload
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("unknown");
     let _ = writeln!(anstream::stderr(), "bug{place}: {what}");
 }
 

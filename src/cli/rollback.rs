@@ -2,9 +2,7 @@
 
 use super::{Outcome, context::Context, model_arg::workspace_model};
 use crate::{
-    evaluation,
     findings::{Fault, Result},
-    models::IntentModel,
     registry::{CHAMPION, Reference},
     serving::AdminClient,
 };
@@ -43,6 +41,13 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let registry = context.registry()?;
     let workspace = context.workspace()?;
     let act = context.act(args.reason.clone())?;
+    if let (Some(url), None, false) = (&workspace.admin_url.value, &args.to, args.dry_run) {
+        // The server knows what served before, and needs no registry to go back to it.
+        let client = AdminClient::new(url, workspace.admin_token.value.as_ref())?;
+        let restored = context.wait(client.roll_back(&model, None, &act.actor, &act.reason))??;
+        let text = format!("{model}: {url} serves the previous champion again\n");
+        return Ok(Outcome::done(&restored, text).next(format!("botops registry log {model}")));
+    }
     let answer = context.wait(async {
         let champion = registry.alias(&model, CHAMPION).await?.ok_or_else(|| {
             Fault::usage("BOT-5012", format!("`{model}` has no champion to roll back from"))
@@ -81,24 +86,21 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
             let client = AdminClient::new(url, workspace.admin_token.value.as_ref())?;
             client.roll_back(&model, Some(&target.reference()), &act.actor, &act.reason).await?;
         } else {
-            // A version that served before has its evidence; a baseline's is its golden self-test.
-            let passed = match registry.proof(&target).await {
-                Ok(passed) => passed,
-                Err(fault) => {
-                    let model =
-                        IntentModel::from_bytes(&registry.file(&target, "model.botops").await?)?;
-                    let digest = target.model_digest().ok_or(fault)?;
-                    evaluation::passed(&evaluation::gate_by_self_test(&model, digest)).ok_or_else(
-                        || {
-                            Fault::policy(
-                                "BOT-5017",
-                                format!("{} fails its golden self-test", target.reference()),
-                            )
-                            .hint("name another version with `--to`")
-                        },
-                    )?
-                }
-            };
+            if !registry.has_reigned(&target).await? {
+                return Err(Fault::policy(
+                    "BOT-5031",
+                    format!(
+                        "{} never was champion, so there is nothing to go back to",
+                        target.reference()
+                    ),
+                )
+                .hint(format!(
+                    "promote it through its canary: `botops promote {}`",
+                    target.reference()
+                )));
+            }
+            // What made it champion then is the evidence now.
+            let passed = registry.proof(&target).await?;
             registry.promote(&target, Some(champion.manifest_digest), &passed, &act).await?;
         }
         answer.moved = true;

@@ -43,13 +43,13 @@ impl Roles {
                 Some(name) => Some(finder.named(name, flag)?),
                 None => finder.first(known, &taken),
             };
-            if let (Some(_), Some(column)) = (asked, found) {
-                if taken.contains(&column) {
-                    let name = shown(&names[column]);
-                    return Err(finder
-                        .fault(format!("the column `{name}` cannot have two roles"))
-                        .hint(format!("name another column with `{flag}`")));
-                }
+            if let (Some(_), Some(column)) = (asked, found)
+                && taken.contains(&column)
+            {
+                let name = shown(&names[column]);
+                return Err(finder
+                    .fault(format!("the column `{name}` cannot have two roles"))
+                    .hint(format!("name another column with `{flag}`")));
             }
             taken.extend(found);
             Ok(found)

@@ -32,8 +32,8 @@ pub fn split(data: &Dataset, spec: &SplitSpec) -> Result<Split> {
     }
     // Unit by folded text: its hash, and the stratum of the first record.
     let folds: Vec<String> = data.records.iter().map(|r| crate::text::fold(&r.text)).collect();
-    let mut strata: BTreeMap<Option<&str>, BTreeMap<Option<&str>, Vec<(Digest, &str)>>> =
-        BTreeMap::new();
+    type ByLanguage<'a> = BTreeMap<Option<&'a str>, Vec<(Digest, &'a str)>>;
+    let mut strata: BTreeMap<Option<&str>, ByLanguage<'_>> = BTreeMap::new();
     let mut seen = std::collections::HashSet::new();
     for (record, fold) in data.records.iter().zip(&folds) {
         if seen.insert(fold.as_str()) {

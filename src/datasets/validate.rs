@@ -253,15 +253,15 @@ impl<'a> Checks<'a> {
                 }
             }
         }
-        if let (Some(languages), Some(lang)) = (&expectations.languages, &record.lang) {
-            if !languages.contains(lang) {
-                let help = match nearest(lang, languages.iter().map(String::as_str)) {
-                    Some(near) => format!("did you mean `{near}`?"),
-                    None => "correct it, or add it to `languages` of the expectations".to_owned(),
-                };
-                let message = format!("the language `{}` is not expected", shown(lang));
-                self.add(Some(i), "BOT-2114", message, help);
-            }
+        if let (Some(languages), Some(lang)) = (&expectations.languages, &record.lang)
+            && !languages.contains(lang)
+        {
+            let help = match nearest(lang, languages.iter().map(String::as_str)) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => "correct it, or add it to `languages` of the expectations".to_owned(),
+            };
+            let message = format!("the language `{}` is not expected", shown(lang));
+            self.add(Some(i), "BOT-2114", message, help);
         }
     }
 

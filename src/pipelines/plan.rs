@@ -56,7 +56,9 @@ impl Plan {
                     .at(key(name, "name"))
                     .hint("give one of them another `name:`"));
             }
-            if !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
+            // `lock` is what the pipeline's own folder holds beside those of its stages.
+            if name == "lock"
+                || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
                 || name.is_empty()
             {
                 return Err(Fault::usage("BOT-8001", format!("`{name}` is not a stage's name"))

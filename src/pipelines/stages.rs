@@ -58,7 +58,7 @@ pub(super) async fn execute(work: &mut Work<'_>, stage: &Stage, made: &Path) -> 
         Some(StageSpec::Train(spec)) => train(work, stage, spec, made),
         Some(StageSpec::Evaluate(spec)) => evaluate(work, spec, made).await,
         Some(StageSpec::Gate(spec)) => gate(work, spec, made),
-        Some(StageSpec::Drift(spec)) => drift(work, spec, made),
+        Some(StageSpec::Drift(spec)) => drift(work, stage, spec, made),
         Some(StageSpec::Push(spec)) => push(work, spec, made).await,
         Some(StageSpec::Promote(spec)) => promote(work, stage, spec, made).await,
         Some(StageSpec::Shell(spec)) => shell(work, spec, made).await,
@@ -88,6 +88,20 @@ pub(super) async fn recall(
             ))
             .hint(format!("to see what is there: `botops registry list {model}`")));
         }
+    }
+    if let Some(StageSpec::Promote(spec)) = &stage.spec
+        && let Some(version) = pushed(work, &spec.version).await?
+        && let Some(champion) = work.champion.clone()
+        && champion.manifest_digest != version.manifest_digest
+    {
+        let message = format!(
+            "{} was promoted by this pipeline, and {} is the champion now",
+            version.reference(),
+            champion.reference()
+        );
+        work.services.listener.hear(&Event::Note { message: message.clone() });
+        let help = format!("`botops registry log {}` says who moved it, and why", version.model);
+        work.findings.push(Finding::new("BOT-8023", Severity::Warning, message, help));
     }
     Ok(())
 }
@@ -359,7 +373,7 @@ fn gate(work: &Work<'_>, stage: &GateStage, made: &Path) -> Result<Ended> {
     }
 }
 
-fn drift(work: &mut Work<'_>, stage: &DriftStage, made: &Path) -> Result<Ended> {
+fn drift(work: &mut Work<'_>, at: &Stage, stage: &DriftStage, made: &Path) -> Result<Ended> {
     let reference = read_output(work, &stage.reference, "train.csv")?;
     let path = work.services.root.join(&stage.current);
     let shown = stage.current.display().to_string();
@@ -426,7 +440,7 @@ fn drift(work: &mut Work<'_>, stage: &DriftStage, made: &Path) -> Result<Ended> 
             "BOT-8022",
             Severity::Warning,
             summary.clone(),
-            format!("see {}", work.folder.file("drift", "drift.html").display()),
+            format!("see {}", work.folder.file(&at.name, "drift.html").display()),
         ));
     }
     Ok((verdict, summary))
@@ -597,6 +611,20 @@ async fn shell(work: &Work<'_>, stage: &ShellStage, made: &Path) -> Result<Ended
         .await
         .map_err(|error| Fault::internal("BOT-8040", "the command was lost").caused_by(error))?
         .map_err(|error| Fault::internal("BOT-8040", "`sh` cannot be started").caused_by(error))?;
+    let kept =
+        fs::read_dir(made).map(|entries| entries.flatten().collect::<Vec<_>>()).unwrap_or_default();
+    if let Some(entry) =
+        kept.iter().find(|entry| entry.path().is_dir() || entry.file_name() == "stage.json")
+    {
+        let name = entry.file_name();
+        return Err(Fault::usage(
+            "BOT-8041",
+            format!("`{}` cannot be an output of a shell stage", name.to_string_lossy()),
+        )
+        .hint(
+            "write files, not folders, directly into `$BOTOPS_OUTPUT`, none called `stage.json`",
+        ));
+    }
     write_bytes(made, "stdout.txt", &output.stdout)?;
     write_bytes(made, "stderr.txt", &output.stderr)?;
     match output.status.code() {

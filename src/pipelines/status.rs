@@ -213,7 +213,9 @@ pub(super) async fn inputs(work: &Work<'_>, stage: &Stage) -> Result<Inputs> {
 pub(super) async fn rival(work: &Work<'_>, model_file: Digest) -> Result<Option<Version>> {
     match &work.champion {
         Some(champion) if champion.model_digest() == Some(model_file) => {
-            work.services.registry.champion_before(&champion.model, &champion.manifest_digest).await
+            // The same model may have been registered more than once, with other gates passed.
+            let line = work.services.registry.succession(&champion.model).await?;
+            Ok(line.into_iter().find(|version| version.model_digest() != Some(model_file)))
         }
         champion => Ok(champion.clone()),
     }

@@ -35,8 +35,11 @@ pub(super) struct Pointer {
 pub(super) struct State {
     pub(super) versions: Vec<Registered>,
     pub(super) aliases: BTreeMap<String, Pointer>,
-    /// Every move of `champion`, as (from, to), in order.
-    pub(super) reigns: Vec<(Option<Digest>, Digest)>,
+    /// Who would reign if the newest stepped down, and so on: the champion last. A move back to an earlier champion
+    /// takes those after it off, so that rolling back twice goes back two, and never to what was rolled back.
+    pub(super) succession: Vec<Digest>,
+    /// The evidence of the latest move of `champion` to a manifest, for every one that ever was champion.
+    pub(super) reigned: BTreeMap<Digest, Option<Digest>>,
 }
 
 impl State {
@@ -59,9 +62,13 @@ impl State {
                 at: event.at,
                 actor: event.actor.clone(),
             }),
-            Action::AliasMoved { alias, from, to, .. } => {
+            Action::AliasMoved { alias, to, evidence, .. } => {
                 if alias == CHAMPION {
-                    self.reigns.push((*from, *to));
+                    match self.succession.iter().position(|earlier| earlier == to) {
+                        Some(place) => self.succession.truncate(place + 1),
+                        None => self.succession.push(*to),
+                    }
+                    self.reigned.insert(*to, *evidence);
                 }
                 self.aliases.insert(alias.clone(), pointer(Some(*to)));
             }

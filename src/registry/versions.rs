@@ -74,16 +74,42 @@ impl Registry {
         }
     }
 
-    /// Returns the version that was `champion` just before `manifest` last became it, if any.
+    /// Returns the version that `champion` goes back to from `manifest`, if any: the one before it in the line of
+    /// champions, in which a move back takes off those that came after.
     ///
     /// # Errors
     /// Those of the store.
     pub async fn champion_before(&self, model: &str, manifest: &Digest) -> Result<Option<Version>> {
         let Some(state) = self.state(model).await? else { return Ok(None) };
-        match state.reigns.iter().rfind(|(_, to)| to == manifest) {
-            Some((Some(before), _)) => self.load_manifest(model, &state, before).await.map(Some),
-            _ => Ok(None),
+        let place = state.succession.iter().position(|champion| champion == manifest);
+        match place.and_then(|place| place.checked_sub(1)) {
+            Some(before) => {
+                self.load_manifest(model, &state, &state.succession[before]).await.map(Some)
+            }
+            None => Ok(None),
         }
+    }
+
+    /// Returns the line of champions, the one in force first, then those it goes back to.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn succession(&self, model: &str) -> Result<Vec<Version>> {
+        let Some(state) = self.state(model).await? else { return Ok(Vec::new()) };
+        let mut versions = Vec::with_capacity(state.succession.len());
+        for manifest in state.succession.iter().rev() {
+            versions.push(self.load_manifest(model, &state, manifest).await?);
+        }
+        Ok(versions)
+    }
+
+    /// Returns whether `version` ever was champion.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn has_reigned(&self, version: &Version) -> Result<bool> {
+        let state = self.state(&version.model).await?;
+        Ok(state.is_some_and(|state| state.reigned.contains_key(&version.manifest_digest)))
     }
 
     /// Returns a model's history.
@@ -150,12 +176,20 @@ impl Registry {
         self.store.blob(&file.digest).await
     }
 
-    /// Rebuilds the proof of a registered version from its stored gate report.
+    /// Rebuilds the proof of a registered version from its stored gate report, or from the evidence with which it was
+    /// made champion before.
     ///
     /// # Errors
     /// `BOT-5017` it has none (exit 6); those of [`PassedGates::from_evidence`].
     pub async fn proof(&self, version: &Version) -> Result<PassedGates> {
-        let stored = (version.manifest.gates, version.model_digest());
+        let evidence = match version.manifest.gates {
+            Some(evidence) => Some(evidence),
+            None => self
+                .state(&version.model)
+                .await?
+                .and_then(|state| state.reigned.get(&version.manifest_digest).copied().flatten()),
+        };
+        let stored = (evidence, version.model_digest());
         let (Some(evidence), Some(model)) = stored else {
             let message = format!("`{}` was registered without a gate report", version.reference());
             return Err(Fault::policy("BOT-5017", message)

@@ -42,11 +42,11 @@ pub(super) fn fault(error: &Error, yaml: &str, file: &str) -> Fault {
     let fault = match error {
         Error::SerdeUnknownField { field, expected, .. } => {
             // A tagged enum reports its own place, not that of the key.
-            if let Some((path, l, c)) = outline.find_under(&container, field) {
-                if key.as_deref().is_none_or(|key| last(key) != field) {
-                    (line, column) = (Some(l), Some(c));
-                    key = Some(path.to_owned());
-                }
+            if let Some((path, l, c)) = outline.find_under(&container, field)
+                && key.as_deref().is_none_or(|key| last(key) != field)
+            {
+                (line, column) = (Some(l), Some(c));
+                key = Some(path.to_owned());
             }
             let fault = wrong("BOT-1011", format!("unknown key `{field}`"), String::new());
             suggest(fault, field, expected, "known keys here")

@@ -90,6 +90,7 @@ pub fn expected_calibration_error(bins: &[Bin]) -> f64 {
 /// Returns -ln p of one sample, p the probability its true class was given, clipped to
 /// [[`LOG_LOSS_CLIP`], 1]; NaN counts as 0.
 #[must_use]
+#[expect(clippy::manual_clamp, reason = "`max` takes NaN to the clip, `clamp` would keep it")]
 pub fn negative_log_likelihood(probability: f64) -> f64 {
     // + 0.0 makes the -0 of certainty a plain 0.
     -probability.max(LOG_LOSS_CLIP).min(1.0).ln() + 0.0

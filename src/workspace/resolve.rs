@@ -97,13 +97,10 @@ impl Sources<'_> {
         of_profile: impl Fn(&ProfileSpec) -> Option<&String>,
         of_file: impl Fn(&WorkspaceSpec) -> Option<&String>,
     ) -> Option<Setting<String>> {
-        if let Some((name, profile)) = &self.profile {
-            if let Some(value) = of_profile(profile) {
-                return Some(Setting {
-                    value: value.clone(),
-                    origin: Origin::Profile(name.clone()),
-                });
-            }
+        if let Some((name, profile)) = &self.profile
+            && let Some(value) = of_profile(profile)
+        {
+            return Some(Setting { value: value.clone(), origin: Origin::Profile(name.clone()) });
         }
         let value = of_file(&self.file)?.clone();
         Some(Setting { value, origin: Origin::File(self.at_line(key)) })
@@ -185,7 +182,11 @@ impl Sources<'_> {
                     .at(self.place(key, &setting.origin))
                     .hint("write it as `http://127.0.0.1:8081` or `https://bots.example.com`")
             };
-            let shown = crate::text::display(value, 80);
+            // What may hold a password is never shown.
+            let shown = match value.contains('@') {
+                true => "[redacted]".to_owned(),
+                false => crate::text::display(value, 80),
+            };
             let url = url::Url::parse(value)
                 .map_err(|error| fault(&format!("is not a URL: `{shown}` ({error})")))?;
             if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {

@@ -383,3 +383,60 @@ fn a_step_summary_is_appended_where_github_asks_for_it() {
     assert!(summary.contains("| promote | passed |"), "{summary}");
     assert!(summary.contains("| accuracy |"), "{summary}");
 }
+
+#[test]
+fn a_changed_rule_registers_the_same_model_again_and_then_everything_stands() {
+    let workspace = Workspace::new();
+    assert_eq!(workspace.pipeline("weekly.yaml").0, 0);
+    let plan = workspace.read("weekly.yaml");
+    workspace.write("weekly.yaml", &plan.replace("min: 0.1 ", "min: 0.2 "));
+    let (exit, document) = workspace.pipeline("weekly.yaml");
+    assert_eq!(exit, 0, "{document:#}");
+    assert_eq!(ran(&document), ["gate", "promote", "push"]);
+    // The champion holds the same model as the one before it: it is still held against the baseline.
+    for _ in 0..2 {
+        let (exit, document) = workspace.pipeline("weekly.yaml");
+        assert_eq!((exit, ran(&document)), (0, Vec::new()), "{document:#}");
+    }
+}
+
+#[test]
+fn rolling_back_goes_back_in_the_line_of_champions_and_nowhere_else() {
+    let workspace = Workspace::new();
+    assert_eq!(workspace.pipeline("weekly.yaml").0, 0);
+    let plan = workspace.read("weekly.yaml");
+    workspace.write("weekly.yaml", &plan.replace("min: 0.1 ", "min: 0.2 "));
+    assert_eq!(workspace.pipeline("weekly.yaml").0, 0);
+    // Champions were 1, 2 and 3: back to 2, then to 1, and never to 3 again.
+    let rollback = || {
+        let output = workspace.run(&["rollback", "--reason", "test"]);
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    let (code, text) = rollback();
+    assert_eq!(code, Some(0));
+    assert!(text.contains("from support@3 back to support@2"), "{text}");
+    let (code, text) = rollback();
+    assert_eq!(code, Some(0));
+    assert!(text.contains("from support@2 back to support@1"), "{text}");
+    assert_eq!(rollback().0, Some(2), "there is nothing before the first");
+
+    // What was rolled back is said, not promoted again.
+    let (exit, document) = workspace.pipeline("weekly.yaml");
+    assert_eq!((exit, ran(&document)), (0, Vec::new()), "{document:#}");
+    let codes: Vec<_> = document["findings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|f| f["code"].as_str().unwrap())
+        .collect();
+    assert!(codes.contains(&"BOT-8023"), "{document:#}");
+
+    // A version that never was champion cannot be rolled back to.
+    workspace.run(&["train", "data/utterances.csv", "--out", "m.botops", "--seed", "5"]);
+    assert_eq!(workspace.run(&["push", "m.botops"]).status.code(), Some(0));
+    let output =
+        workspace.run(&["--format", "json", "rollback", "--to", "support@4", "--reason", "x"]);
+    let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(document["exit"], 6, "{document:#}");
+    assert_eq!(document["findings"][0]["code"], "BOT-5031");
+}

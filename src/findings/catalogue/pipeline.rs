@@ -68,4 +68,14 @@ pub(super) const ENTRIES: &[Entry] = &[
         title: "a command cannot be started",
         explanation: "A shell stage needs `sh`. It was not found, or the system refused to start it.",
     },
+    Entry {
+        code: "BOT-8023",
+        title: "what the pipeline promoted is no longer the champion",
+        explanation: "The promotion stands as it was decided, and nothing it depends on changed, so it is not made again; but the champion was moved since, by a rollback for instance. `botops registry log` says by whom and why. A new model goes through its own canary.",
+    },
+    Entry {
+        code: "BOT-8041",
+        title: "a shell stage wrote what cannot be kept",
+        explanation: "A shell stage's outputs are the files it writes directly into `$BOTOPS_OUTPUT`. Folders, and a file called `stage.json`, which is where the stage itself is remembered, cannot be kept there.",
+    },
 ];

@@ -103,4 +103,9 @@ pub(super) const ENTRIES: &[Entry] = &[
         title: "the store overwrites what is there",
         explanation: "Everything durable rests on creating an object only if it is not there yet (put-if-absent). This store said yes twice to the same name, so two writers at once could lose one another's entries. Use a local disk, Amazon S3 or a server that honours `If-None-Match: *`; `botops doctor --probe` tells.",
     },
+    Entry {
+        code: "BOT-5031",
+        title: "a rollback to what never was champion",
+        explanation: "A rollback gives traffic back to a version that had it before, with the evidence that made it champion then. Any other version comes to serve through a promotion, with its gates and its canary.",
+    },
 ];
