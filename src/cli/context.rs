@@ -131,7 +131,25 @@ pub(crate) fn plain(error: &std::io::Error) -> String {
     }
 }
 
-/// Writes `bytes` to `path`: aside, synced, then renamed, so that it is complete or absent.
+/// Refuses an output that is also an input: what is read is never written over.
+pub(crate) fn distinct(output: Option<&Path>, inputs: &[Option<&Path>]) -> Result<()> {
+    let Some(output) = output else { return Ok(()) };
+    let Ok(real) = output.canonicalize() else { return Ok(()) };
+    let clash =
+        inputs.iter().flatten().any(|input| input.canonicalize().is_ok_and(|input| input == real));
+    if clash {
+        return Err(Fault::usage(
+            "BOT-1009",
+            format!("`{}` is read, so it cannot be written as well", output.display()),
+        )
+        .file(output)
+        .hint("name another file to write"));
+    }
+    Ok(())
+}
+
+/// Writes `bytes` to `path`: aside, synced, then renamed, so that it is complete or absent. A link is followed; a device
+/// or pipe is written to as it is.
 pub(crate) fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
     use std::io::Write as _;
     let fault = |error: std::io::Error| {
@@ -146,6 +164,26 @@ pub(crate) fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
+    if let Ok(real) = path.canonicalize() {
+        if real.is_dir() {
+            return Err(Fault::usage(
+                "BOT-1002",
+                format!("`{}` is a directory, and a file is wanted", path.display()),
+            )
+            .file(path)
+            .hint("name a file in it"));
+        }
+        if !real.is_file() {
+            let written = std::fs::OpenOptions::new()
+                .write(true)
+                .open(&real)
+                .and_then(|mut file| file.write_all(bytes));
+            return written.map_err(fault);
+        }
+        if real != path && path.is_symlink() {
+            return write_file(&real, bytes);
+        }
+    }
     if !folder.is_dir() {
         return Err(Fault::internal(
             "BOT-1002",

@@ -116,6 +116,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         drift::compare((&reference.name, &reference_rows), (&current.name, &current_rows), &rules)?;
     let html = args.html.as_ref().filter(|_| !args.dry_run);
     if let Some(path) = html {
+        context::distinct(Some(path), &[Some(&args.reference), Some(&args.current)])?;
         context::write_file(path, report::drift_html(&report).as_bytes())?;
     }
     let (n_reference, n_current) = (reference.texts.len() as u64, current.texts.len() as u64);

@@ -205,10 +205,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
                 Err(Fault::internal("BOT-9001", "botops stopped on a bug of its own"))
             });
     let exit = match ended {
-        Ok(outcome) => {
-            printer.outcome(&name, &outcome);
-            outcome.exit
-        }
+        Ok(outcome) => printer.outcome(&name, &outcome),
         Err(fault) => {
             printer.fault(&name, &fault);
             Exit::from(&fault)

@@ -87,6 +87,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let predictions = classify(context, &found, asked, args.top);
     let out = args.out.as_ref().filter(|_| !args.dry_run);
     if let Some(path) = out {
+        context::distinct(Some(path), &[args.data.as_deref()])?;
         context::write_file(path, &csv(&predictions))?;
     }
     let threshold = found.model.lineage().spec.fallback.threshold;

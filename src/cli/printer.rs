@@ -50,8 +50,8 @@ impl Printer {
         }
     }
 
-    /// Writes a verb's outcome.
-    pub(super) fn outcome(&self, verb: &str, outcome: &Outcome) {
+    /// Writes a verb's outcome; returns how the process ends: an answer that cannot be written is no success.
+    pub(super) fn outcome(&self, verb: &str, outcome: &Outcome) -> Exit {
         if self.is_json() {
             let document = serde_json::json!({
                 "schema": format!("botops.{verb}/1"),
@@ -61,17 +61,18 @@ impl Printer {
                 "findings": outcome.findings,
                 "next": outcome.next,
             });
-            answer(&format!("{document:#}\n"));
-            return;
+            let arrived = answer(&format!("{document:#}\n"));
+            return if arrived { outcome.exit } else { Exit::Internal };
         }
         let mut text = outcome.text.clone();
         if !text.is_empty() && !text.ends_with('\n') {
             text.push('\n');
         }
-        answer(&text);
+        let arrived = answer(&text);
         for next in &outcome.next {
             self.say(&format!("next: `{next}`"));
         }
+        if arrived { outcome.exit } else { Exit::Internal }
     }
 
     /// Writes an error: what happened, where, what to do next.
@@ -119,10 +120,21 @@ impl Printer {
     }
 }
 
-/// Writes `text` to standard output; a closed pipe is no error.
-fn answer(text: &str) {
+/// Writes `text` to standard output; returns whether the answer arrived. A closed pipe is no error: whoever read it
+/// had enough.
+fn answer(text: &str) -> bool {
     let mut out = anstream::stdout().lock();
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Ok(()) => true,
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => true,
+        Err(error) => {
+            let _ = writeln!(
+                anstream::stderr(),
+                "error[BOT-1008]: the answer cannot be written: {error}"
+            );
+            false
+        }
+    }
 }
 
 /// Returns `file, record 41 (line 43), key a.b`, as far as known.

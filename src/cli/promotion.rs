@@ -7,7 +7,7 @@ use crate::{
     datasets::Traffic,
     findings::{Fault, Result},
     pipelines::{Promoter, PromotionRequest},
-    rollout::{Decision, RolloutSpec},
+    rollout::{Decision, PauseReason, Phase, RolloutSpec},
     serving::{self, AdminClient, Message, Side},
     workspace::{Secret, Workspace},
 };
@@ -116,32 +116,43 @@ impl Server {
         let reference = request.challenger.reference();
         let id = client.start(model, &reference, request.plan, &self.actor, request.reason).await?;
         self.printer.say(&format!("rollout {id} of {reference} on {}", self.admin_url));
-        match (request.traffic, &self.url) {
-            (Some(traffic), Some(url)) => {
-                // Recorded traffic at a real server: sent while the rollout is watched, until it ends.
-                let messages = messages(traffic);
-                let replay = async {
-                    while !self.is_over(&client, model, &id).await? {
-                        serving::replay(url, &messages, request.progress).await?;
-                        tokio::time::sleep(Duration::from_millis(200)).await;
-                    }
-                    Ok::<_, Fault>(())
-                };
-                let (watched, _) =
-                    tokio::try_join!(self.watch(&client, model, &id, request.plan), replay)?;
-                Ok(watched)
+        let (Some(traffic), Some(url)) = (request.traffic, &self.url) else {
+            return self.watch(&client, model, &id, request.plan).await;
+        };
+        // Recorded traffic at a real server, spread over the time its steps take at least: sent at once, it would all
+        // fall into the first. Once it is spent nothing new can be learned, so the watch ends soon after.
+        let messages = messages(traffic);
+        let watch = self.watch(&client, model, &id, request.plan);
+        let replay = async {
+            const CHUNK: usize = 25;
+            let chunks = messages.len().div_ceil(CHUNK).max(1);
+            let pause = least_time(request.plan) / u32::try_from(chunks).unwrap_or(u32::MAX);
+            for (index, chunk) in messages.chunks(CHUNK).enumerate() {
+                serving::replay(url, chunk, &|_, _| ()).await?;
+                let sent = (index * CHUNK + chunk.len()) as u64;
+                (request.progress)(sent, messages.len() as u64);
+                tokio::time::sleep(pause).await;
             }
-            _ => self.watch(&client, model, &id, request.plan).await,
+            Ok::<_, Fault>(())
+        };
+        let (mut watch, mut replay) = (std::pin::pin!(watch), std::pin::pin!(replay));
+        tokio::select! {
+            decision = &mut watch => return decision,
+            sent = &mut replay => sent?,
+        }
+        let grace = (parsed(&request.plan.interval) * 3).max(Duration::from_secs(3));
+        match tokio::time::timeout(grace, &mut watch).await {
+            Ok(decision) => decision,
+            Err(_) => {
+                let mut decision = client.rollout(model, Some(&id)).await?.decision;
+                decision.reason = format!("the recorded traffic is spent: {}", decision.reason);
+                Ok(decision)
+            }
         }
     }
 
-    async fn is_over(&self, client: &AdminClient, model: &str, id: &str) -> Result<bool> {
-        let status = client.rollout(model, Some(id)).await?;
-        Ok(status.rollout.is_over()
-            || matches!(status.rollout.phase, crate::rollout::Phase::Paused { .. }))
-    }
-
-    /// Follows a rollout to its end, or to a pause: a pause waits for a person.
+    /// Follows a rollout to its end, or to a pause out of doubt, which waits for a person; a pause that a person asked
+    /// for is waited out.
     async fn watch(
         &self,
         client: &AdminClient,
@@ -150,8 +161,8 @@ impl Server {
         plan: &RolloutSpec,
     ) -> Result<Decision> {
         let began = Instant::now();
-        let interval = humantime::parse_duration(&plan.interval).unwrap_or(Duration::from_secs(5));
-        let interval = interval.clamp(Duration::from_millis(50), Duration::from_secs(5));
+        let interval =
+            parsed(&plan.interval).clamp(Duration::from_millis(50), Duration::from_secs(5));
         let mut shown = 0;
         loop {
             let status = client.rollout(model, Some(id)).await?;
@@ -165,9 +176,11 @@ impl Server {
                 ));
             }
             shown = status.decision.transitions.len();
-            if status.rollout.is_over()
-                || matches!(status.rollout.phase, crate::rollout::Phase::Paused { .. })
-            {
+            let in_doubt = matches!(
+                &status.rollout.phase,
+                Phase::Paused { reason, .. } if *reason != PauseReason::Requested
+            );
+            if status.rollout.is_over() || in_doubt {
                 return Ok(status.decision);
             }
             if self.patience.is_some_and(|patience| began.elapsed() >= patience) {
@@ -180,4 +193,18 @@ impl Server {
             tokio::time::sleep(interval).await;
         }
     }
+}
+
+/// Returns a duration of a plan that was checked.
+fn parsed(text: &str) -> Duration {
+    humantime::parse_duration(text).unwrap_or(Duration::from_secs(5))
+}
+
+/// Returns the least time that the steps of `plan` take, a tick or two of each included.
+fn least_time(plan: &RolloutSpec) -> Duration {
+    let tick = parsed(&plan.interval);
+    plan.steps
+        .iter()
+        .map(|step| step.min_time.as_deref().map_or(Duration::ZERO, parsed) + tick * 2)
+        .sum()
 }

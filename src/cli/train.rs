@@ -8,12 +8,12 @@ use super::{
     tables,
 };
 use crate::{
-    datasets::{self, Dataset, Presence},
+    datasets::{self, Dataset, Expectations, Presence},
     dialogue::DialogueSpec,
     digest::Digest,
     evaluation::{self, EvaluationReport, Metric},
     experiments::RunRecord,
-    findings::{FaultKind, Result},
+    findings::{FaultKind, Finding, Result},
     models::{self, HeadKind, Lineage, ModelSpec, Sample},
     pipelines, spec,
 };
@@ -79,6 +79,13 @@ struct Answer {
 }
 
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
+    let inputs = [
+        Some(args.data.as_path()),
+        args.test.as_deref(),
+        args.config.as_deref(),
+        args.dialogue.as_deref(),
+    ];
+    context::distinct(Some(&args.out), &inputs)?;
     let mut model_spec: ModelSpec = match &args.config {
         Some(path) => spec::read(path)?,
         None => ModelSpec::default(),
@@ -98,11 +105,16 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         None => DialogueSpec::default(),
     };
     let data = datasets::read(&args.data, &args.columns.options(Presence::Required))?;
+    // What is no use to learn from is left out, and said to be.
+    let mut validation = datasets::validate(&data, &Expectations::default(), None);
+    let accepted = validation.accepted.take().expect("validation returns the accepted records");
+    let left_out: Vec<Finding> =
+        validation.rejected.iter().flat_map(|rejected| rejected.reasons.iter().cloned()).collect();
     let test = match &args.test {
         Some(path) => Some(datasets::read(path, &args.columns.options(Presence::Required))?),
         None => None,
     };
-    let samples = samples(&data);
+    let samples = samples(&accepted);
     let lineage = Lineage {
         data: Some(data.digest),
         n_samples: samples.len() as u64,
@@ -180,6 +192,13 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         tables::count(bytes.len().div_ceil(1_000) as u64),
         digest.short()
     );
+    if !validation.rejected.is_empty() {
+        text.push_str(&format!(
+            "left out {} of {} records:\n",
+            validation.records_rejected, validation.records_in
+        ));
+        text.push_str(&tables::findings(&left_out, 3));
+    }
     if let (Some(report), Some(test)) = (&evaluation, &test) {
         text.push_str(&format!("on {}: {} utterances\n", test.name, tables::count(report.n)));
         text.push_str(&tables::metrics(&report.metrics));
@@ -198,7 +217,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         metrics,
         evaluation,
     };
-    let outcome = Outcome::done(&answer, text);
+    let outcome = Outcome::done(&answer, text).findings(left_out);
     if args.dry_run {
         return Ok(outcome);
     }

@@ -1,6 +1,11 @@
 //! `botops validate`.
 
-use super::{Exit, Outcome, context::Context, data_args::DataArgs, tables};
+use super::{
+    Exit, Outcome,
+    context::{self, Context},
+    data_args::DataArgs,
+    tables,
+};
 use crate::{
     datasets::{self, Expectations, Presence},
     findings::Result,
@@ -50,6 +55,9 @@ struct Answer<'a> {
 }
 
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
+    let inputs = [Some(args.data.as_path()), args.test.as_deref(), args.expectations.as_deref()];
+    context::distinct(args.quarantine.as_deref(), &inputs)?;
+    context::distinct(args.html.as_deref(), &inputs)?;
     let beside = args.data.with_file_name("expectations.yaml");
     let expectations = match &args.expectations {
         Some(path) => Expectations::read(path)?,
@@ -75,10 +83,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     if let Some(path) = &args.html
         && !args.dry_run
     {
-        super::context::write_file(
-            path,
-            report::validation_html(&validation, &data.name).as_bytes(),
-        )?;
+        context::write_file(path, report::validation_html(&validation, &data.name).as_bytes())?;
     }
     let quarantine =
         args.quarantine.as_ref().filter(|_| !args.dry_run).map(|path| path.display().to_string());

@@ -181,7 +181,9 @@ pub async fn run(plan: &Plan, services: &Services<'_>) -> Result<RunSummary> {
         Some(model) => services.registry.alias(model, crate::registry::CHAMPION).await?,
         None => None,
     };
-    let mut work = Work { plan, services, folder: &folder, champion, findings: Vec::new() };
+    let started_at = (services.clock)()?;
+    let mut work =
+        Work { plan, services, folder: &folder, champion, started_at, findings: Vec::new() };
     let mut summary = RunSummary {
         pipeline: plan.spec.name.clone(),
         run: None,
@@ -358,6 +360,10 @@ pub(super) async fn record(work: &Work<'_>, failed: Option<&RunSummary>) -> Resu
                     .push((format!("{}/{name}", stage.name), work.folder.file(&stage.name, name)));
             }
         }
+        if let super::StageSpec::Split(split) = spec {
+            params.insert(format!("{}.test_share", stage.name), split.test_share.into());
+            params.insert(format!("{}.seed", stage.name), split.seed.into());
+        }
         if let super::StageSpec::Train(train) = spec {
             flatten(
                 "model",
@@ -398,7 +404,7 @@ pub(super) async fn record(work: &Work<'_>, failed: Option<&RunSummary>) -> Resu
             schema: "botops.run/1".to_owned(),
             id: String::new(),
             kind: work.plan.spec.name.clone(),
-            started_at: at,
+            started_at: work.started_at,
             finished_at: at,
             params,
             metrics: evaluation(work).map(|report| report.metrics).unwrap_or_default(),

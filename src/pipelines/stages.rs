@@ -37,6 +37,8 @@ pub(super) struct Work<'a> {
     pub(super) folder: &'a Folder,
     /// The champion at the start of the run, or the baseline once it is.
     pub(super) champion: Option<Version>,
+    /// When the run began.
+    pub(super) started_at: chrono::DateTime<chrono::Utc>,
     pub(super) findings: Vec<Finding>,
 }
 
@@ -288,6 +290,10 @@ pub(super) async fn settle(work: &mut Work<'_>, stage: &Stage) -> Result<()> {
             .file(work.folder.stage(&stage.name))
             .hint("remove that folder and run again"));
     };
+    // Made again because a file of it was altered: who is champion stays as it is.
+    if work.champion.is_some() {
+        return Ok(());
+    }
     let act = work.services.act("baseline: the model had no champion")?;
     work.services.registry.promote(&version, None, &passed, &act).await?;
     work.champion = work.services.registry.alias(&version.model, crate::registry::CHAMPION).await?;

@@ -57,7 +57,8 @@ pub async fn status(plan: &Plan, services: &Services<'_>) -> Result<Vec<StageSta
         Some(model) => services.registry.alias(model, CHAMPION).await?,
         None => None,
     };
-    let work = Work { plan, services, folder: &folder, champion, findings: Vec::new() };
+    let started_at = (services.clock)()?;
+    let work = Work { plan, services, folder: &folder, champion, started_at, findings: Vec::new() };
     let mut lines: Vec<StageStatus> = Vec::new();
     for stage in &plan.stages {
         let waits = stage
@@ -92,7 +93,11 @@ pub(super) fn freshness(work: &Work<'_>, stage: &Stage, now: &Inputs) -> Freshne
             (Some(_), Some(record)) if work.folder.altered(&record).is_none() => {
                 Freshness::Current(Box::new(record))
             }
-            (Some(champion), _) => {
+            (Some(_), Some(record)) => {
+                let name = work.folder.altered(&record).unwrap_or_default();
+                Freshness::Stale(format!("its output `{name}` was altered"))
+            }
+            (Some(champion), None) => {
                 Freshness::NotNeeded(format!("champion {} stands", champion.reference()))
             }
         };
@@ -112,17 +117,22 @@ pub(super) fn freshness(work: &Work<'_>, stage: &Stage, now: &Inputs) -> Freshne
     for (name, digest) in &now.inputs {
         match record.inputs.get(name) {
             Some(before) if before == digest => {}
-            Some(_) => return Freshness::Stale(format!("`{name}` changed")),
-            None => return Freshness::Stale(format!("`{name}` is new")),
+            Some(_) => return Freshness::Stale(format!("its input `{}` changed", shown(name))),
+            None => return Freshness::Stale(format!("its input `{}` is new", shown(name))),
         }
     }
     if let Some(gone) = record.inputs.keys().find(|name| !now.inputs.contains_key(*name)) {
-        return Freshness::Stale(format!("`{gone}` is gone"));
+        return Freshness::Stale(format!("its input `{}` is gone", shown(gone)));
     }
     if let Some(name) = work.folder.altered(&record) {
         return Freshness::Stale(format!("its output `{name}` was altered"));
     }
     Freshness::Current(Box::new(record))
+}
+
+/// Returns an input's name as people call it.
+fn shown(name: &str) -> &str {
+    name.trim_start_matches("file:")
 }
 
 /// Gathers what `stage` depends on; the stages it takes from have run.

@@ -16,7 +16,7 @@ use chrono::{DateTime, Utc};
 /// | | shadow, ramping, paused (after a restart) | rolling back |
 /// | `Pause` | shadow, ramping | paused, its weight kept |
 /// | `Resume` | paused | where it was; its times begin anew |
-/// | `Promote` | ramping; paused unless invalid | promoting |
+/// | `Promote` | the last step: ramping; paused unless invalid | promoting |
 /// | `Confirmed` | promoting | promoted |
 /// | `Abort` | any but the terminal ones | rolling back; already there: the effect again |
 /// | `Drained` | rolling back | rolled back |
@@ -126,6 +126,18 @@ fn resume(
 }
 
 fn promote(next: Rollout, now: DateTime<Utc>) -> Result<Transition> {
+    let steps = next.policy.steps().len();
+    if let Phase::Ramping { step, .. } | Phase::Paused { step: Some(step), .. } = next.phase
+        && step + 1 < steps
+    {
+        let message = format!(
+            "`promote` is refused: it approves the last step, and this is step {} of {steps}",
+            step + 1
+        );
+        return Err(Fault::conflict("BOT-6002", message).hint(
+            "let it ramp to its last step; a paused one goes on with `botops rollout resume`",
+        ));
+    }
     if let Some(evidence) = next.judge.worse(next.policy.judge()) {
         let reason = wording::worse(&evidence, next.judge.units());
         return Err(Fault::conflict("BOT-6002", format!("`promote` is refused: {reason}"))

@@ -226,7 +226,7 @@ fn a_second_run_skips_everything_and_each_change_reruns_only_what_depends_on_it(
     workspace.write("data/traffic.jsonl", &traffic);
     let status =
         String::from_utf8(workspace.run(&["pipeline", "status", "weekly.yaml"]).stdout).unwrap();
-    assert!(status.contains("`file:current` changed"), "{status}");
+    assert!(status.contains("its input `current` changed"), "{status}");
     assert_eq!(ran(&workspace.pipeline("weekly.yaml").1), ["drift", "promote"]);
 
     // One line of training data: everything but the baseline.

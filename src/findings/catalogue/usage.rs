@@ -93,4 +93,14 @@ pub(super) const ENTRIES: &[Entry] = &[
         title: "a bug in botops, or a system that refuses the basics",
         explanation: "Nothing that you did should lead here. The line beginning with `bug` says where it happened; please report it with the command. What was being written is complete or absent, as always.",
     },
+    Entry {
+        code: "BOT-1008",
+        title: "the answer cannot be written",
+        explanation: "Standard output refused the answer, because the disk it goes to is full for instance. The work itself may be done: look before running it again. A pipe that was closed by its reader is no error.",
+    },
+    Entry {
+        code: "BOT-1009",
+        title: "an output that is also an input",
+        explanation: "The file to be written is one of those that are read, also by way of a link. Nothing was written; name another file.",
+    },
 ];
