@@ -128,9 +128,10 @@ fn answer(text: &str) -> bool {
         Ok(()) => true,
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => true,
         Err(error) => {
+            let code = "BOT-1008";
             let _ = writeln!(
                 anstream::stderr(),
-                "error[BOT-1008]: the answer cannot be written: {error}"
+                "error[{code}]: the answer cannot be written: {error}"
             );
             false
         }

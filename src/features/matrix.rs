@@ -1,6 +1,6 @@
 //! Rows of features, of which most are zero.
 
-/// A sparse matrix [n_samples, n_features], row by row.
+/// A sparse matrix `[n_samples, n_features]`, row by row.
 ///
 /// - row offsets rise from 0 to the number of entries
 /// - within a row, column ids rise, and are below `n_features`
@@ -92,7 +92,7 @@ impl FeatureMatrix {
         (&self.columns[range.clone()], &self.values[range])
     }
 
-    /// Returns the matrix [n_features, n_samples] whose columns are this one's `rows`, numbered as listed.
+    /// Returns the matrix `[n_features, n_samples]` whose columns are this one's `rows`, numbered as listed.
     #[must_use]
     pub(crate) fn transposed(&self, rows: &[u32]) -> Self {
         let mut offsets = vec![0_usize; self.n_features + 1];

@@ -17,7 +17,7 @@ use std::{
 /// Documents a thread takes at a time: fixed, so that nothing depends on how many threads there are.
 const CHUNK: usize = 512;
 
-/// A fitted vectoriser: texts to rows of [n_features].
+/// A fitted vectoriser: texts to rows of `[n_features]`.
 ///
 /// The weight of a term is tf * idf, tf its count (or 1 + ln(count)), idf = ln((1 + n) / (1 + df)) + 1;
 /// the words' part of a row and the characters' part are each brought to the same Euclidean length,
@@ -32,7 +32,7 @@ pub struct Tfidf {
     idf: Vec<f32>,
 }
 
-/// How often each term stands in each text: [n_samples, n_features].
+/// How often each term stands in each text: `[n_samples, n_features]`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Counts(FeatureMatrix);
 
@@ -122,7 +122,7 @@ impl Tfidf {
         &self.vocabulary
     }
 
-    /// Returns the inverse document frequencies, [n_features].
+    /// Returns the inverse document frequencies, `[n_features]`.
     #[must_use]
     pub fn idf(&self) -> &[f32] {
         &self.idf

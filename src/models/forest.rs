@@ -61,7 +61,7 @@ pub(super) struct Forest {
 /// A forest, and what it says of the rows it was grown on by those trees that did not see them.
 pub(super) struct Grown {
     pub(super) forest: Forest,
-    /// Scores [n_rows, n_classes]; rows that all trees saw say nothing.
+    /// Scores `[n_rows, n_classes]`; rows that all trees saw say nothing.
     pub(super) out_of_bag: Vec<f64>,
     /// Whether any tree did not see the row.
     pub(super) has_vote: Vec<bool>,

@@ -36,7 +36,7 @@ pub struct Scratch {
 }
 
 impl Scratch {
-    /// Returns the probabilities of the last prediction, [n_classes], summing to 1.
+    /// Returns the probabilities of the last prediction, `[n_classes]`, summing to 1.
     #[must_use]
     pub fn proba(&self) -> &[f64] {
         &self.proba
@@ -169,7 +169,7 @@ impl IntentModel {
         self.predict_with(text, &mut Scratch::default())
     }
 
-    /// Classifies many, on all threads; returns predictions and `proba` [n_samples, n_classes] row by row.
+    /// Classifies many, on all threads; returns predictions and `proba` `[n_samples, n_classes]` row by row.
     #[must_use]
     pub fn predict_many(&self, texts: &[&str]) -> (Vec<Prediction>, Vec<Vec<f64>>) {
         texts

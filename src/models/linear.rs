@@ -6,7 +6,7 @@ use crate::findings::Result;
 /// Classes are padded to a multiple of this, so that a row of weights is whole vector registers.
 const PAD: usize = 8;
 
-/// Weights [n_features, n_classes] and intercepts [n_classes]; score_k = intercept_k + sum_j x_j weight_jk.
+/// Weights `[n_features, n_classes]` and intercepts `[n_classes]`; score_k = intercept_k + sum_j x_j weight_jk.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct LinearHead {
     n_classes: usize,

@@ -3,7 +3,7 @@
 /// The temperatures that are tried.
 const RANGE: (f64, f64) = (0.05, 20.0);
 
-/// Returns the softmax of `scores / temperature` in place of `scores`: [n_classes], summing to 1.
+/// Returns the softmax of `scores / temperature` in place of `scores`: `[n_classes]`, summing to 1.
 ///
 /// p_k = exp(s_k / T) / sum_j exp(s_j / T), computed from the largest down, so that it never overflows.
 /// An empty input stays empty.
@@ -21,7 +21,7 @@ pub fn softmax(scores: &mut [f64], temperature: f64) {
 
 /// Returns the mean negative log likelihood of `truth` under softmax(scores / temperature), in nats; 0 for no rows.
 ///
-/// `scores` is [n_samples, n_classes] row by row, `truth` [n_samples].
+/// `scores` is `[n_samples, n_classes]` row by row, `truth` `[n_samples]`.
 /// NLL = mean_i (log sum_j exp(s_ij / T) - s_i,truth / T).
 ///
 /// # Panics
@@ -51,7 +51,7 @@ pub fn negative_log_likelihood(
 
 /// Returns the temperature T in [0.05, 20] that minimises [`negative_log_likelihood`]; 1 for no rows.
 ///
-/// `scores` is [n_samples, n_classes] row by row, `truth` [n_samples]; rows should be out of fold.
+/// `scores` is `[n_samples, n_classes]` row by row, `truth` `[n_samples]`; rows should be out of fold.
 /// In 1 / T the NLL is convex, so its slope mean_i (sum_j p_ij s_ij - s_i,truth) has one zero, found by
 /// Newton steps kept inside a bracket; where the slope has one sign throughout (all rows right, or
 /// scores that mislead), the end it points to.

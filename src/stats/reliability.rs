@@ -108,7 +108,7 @@ pub fn log_loss(probabilities_of_truth: &[f64]) -> f64 {
 
 /// Returns the Brier score over all classes, in [0, 2]; 0 for an empty input.
 ///
-/// Rows of `proba` [n_samples, n_classes] with the index of their true class: mean over samples of
+/// Rows of `proba` `[n_samples, n_classes]` with the index of their true class: mean over samples of
 /// Σ over classes of (p - \[class is truth\])². Source: Brier, 1950.
 #[must_use]
 pub fn brier<'a>(rows: impl IntoIterator<Item = (&'a [f64], usize)>) -> f64 {
