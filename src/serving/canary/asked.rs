@@ -277,6 +277,7 @@ impl Canary {
             weight_percent: 0.0,
             rollout: None,
             slow_bound_seconds: None,
+            writer: None,
         };
         self.home.write_down(deployment).await?;
         self.event(

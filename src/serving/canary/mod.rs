@@ -386,6 +386,7 @@ impl Active {
             weight_percent: next.weight_percent(),
             rollout: Some(next.clone()),
             slow_bound_seconds: self.slow_bound.map(|bound| bound.as_secs_f64()),
+            writer: None,
         }
     }
 }
