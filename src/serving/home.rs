@@ -2,7 +2,7 @@
 
 use super::{Side, slot::Served};
 use crate::{
-    digest::Digest,
+    digest::{Digest, canonical_json},
     findings::{Fault, FaultKind, Result},
     models::IntentModel,
     registry::{Act, CHAMPION, Reference, Registry, Version},
@@ -38,6 +38,18 @@ pub struct Deployment {
     pub rollout: Option<Rollout>,
     /// Answers slower than this are slow; fixed when the rollout began.
     pub slow_bound_seconds: Option<f64>,
+    /// Which server wrote it: an id of its own for each start. Filled in when it is written; none in
+    /// older entries.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub writer: Option<String>,
+}
+
+impl Deployment {
+    /// Returns whether `stored`, which was read back, is this entry.
+    fn is(&self, stored: &Self) -> bool {
+        // A float may lose its last bit on its way through JSON: this one goes the same way.
+        serde_json::from_slice::<Self>(&canonical_json(self)).is_ok_and(|read| read == *stored)
+    }
 }
 
 /// Returns the log of what traffic `environment` of the registry in `store` was to carry.
@@ -66,6 +78,8 @@ pub(super) struct RegistryHome {
     registry: Registry,
     model: String,
     log: Log<Deployment>,
+    /// Tells this server's entries from another's, when an append landed and its answer was lost.
+    writer: String,
     last: Mutex<Option<Entry<Deployment>>>,
 }
 
@@ -87,7 +101,8 @@ impl RegistryHome {
             .map(|entry| entry.payload.clone())
             .collect();
         let last = Mutex::new(entries.into_iter().next_back());
-        Ok((Self { registry, model: model.to_owned(), log, last }, ours))
+        let writer = ulid::Ulid::generate().to_string();
+        Ok((Self { registry, model: model.to_owned(), log, writer, last }, ours))
     }
 }
 
@@ -116,7 +131,8 @@ impl Home for RegistryHome {
         load_version(&self.registry, version).await
     }
 
-    async fn write_down(&self, deployment: Deployment) -> Result<()> {
+    async fn write_down(&self, mut deployment: Deployment) -> Result<()> {
+        deployment.writer = Some(self.writer.clone());
         let mut last = self.last.lock().await;
         loop {
             match self.log.append(last.as_ref(), deployment.clone()).await? {
@@ -127,24 +143,22 @@ impl Home for RegistryHome {
                 Appended::Conflict => {
                     let seen = last.as_ref().map_or(0, |entry| entry.seq);
                     let entries = self.log.entries().await?;
-                    let other = entries
-                        .iter()
-                        .find(|entry| entry.seq > seen && entry.payload.model == self.model);
-                    if let Some(other) = other {
-                        return Err(Fault::conflict(
-                            "BOT-6026",
-                            format!(
-                                "another server drives the traffic of `{}`: `{}` wrote entry {} of its log at {}",
-                                self.model,
-                                other.payload.actor,
-                                other.seq,
-                                other.payload.at.to_rfc3339(),
-                            ),
-                        )
-                        .hint("run one server an environment, or give this one `--environment`"));
+                    for entry in entries.into_iter().filter(|entry| entry.seq > seen) {
+                        if entry.payload.writer.as_ref() == Some(&self.writer) {
+                            // An earlier try of ours that was taken for failed: this very one, or
+                            // one that was decided anew since.
+                            let done = deployment.is(&entry.payload);
+                            *last = Some(entry);
+                            if done {
+                                return Ok(());
+                            }
+                        } else if entry.payload.model == self.model {
+                            return Err(driven_elsewhere(&entry));
+                        } else {
+                            // Another model's entry: ours goes after it.
+                            *last = Some(entry);
+                        }
                     }
-                    // Another model's entry: ours goes after it.
-                    *last = entries.into_iter().next_back();
                 }
             }
         }
@@ -240,8 +254,26 @@ impl Home for RehearsedHome {
     }
 }
 
+/// The fault of finding another server's entry.
+fn driven_elsewhere(other: &Entry<Deployment>) -> Fault {
+    Fault::conflict(
+        "BOT-6026",
+        format!(
+            "another server drives the traffic of `{}`: `{}` wrote entry {} of its log at {}",
+            other.payload.model,
+            other.payload.actor,
+            other.seq,
+            other.payload.at.to_rfc3339(),
+        ),
+    )
+    .hint("run one server an environment, or give this one `--environment`")
+}
+
 /// The fault of asking for a rollout where there can be none.
 pub(super) fn no_rollouts(what: &str) -> Fault {
     Fault::new(FaultKind::Conflict, "BOT-6023", format!("{what} has no rollouts"))
         .hint("serve the champion of a registry: `botops serve <model>`")
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,10 @@
 //!
 //! - one unit is one conversation, counted at its first message while a canary is beside the primary
 //! - it fails at most once a kind, under the weight at which it began
-//! - a message answered by another arm than the first one's is not counted
+//! - once the weight is another one than when it began, what it says next counts for neither arm:
+//!   some of the primary's conversations move to the canary at a step and none of the canary's move
+//!   back, so counting those that stay would show fewer late failures of the primary's; feedback on
+//!   what was answered before still counts, whichever the arm
 //! - memory is bounded: of the conversations last heard of, at least [`REMEMBERED`] and at most
 //!   twice as many are kept, with the last [`MESSAGES_REMEMBERED`] answers of each; one that was
 //!   forgotten and comes back is a new unit, and feedback on it is not counted
@@ -63,6 +66,8 @@ struct Conversation {
     weight: u32,
     failed: u8,
     shadowed: bool,
+    /// The weight has changed since it began and it has gone on: its latest answer is not remembered.
+    outgrown: bool,
     answers: VecDeque<Answer>,
 }
 
@@ -121,19 +126,20 @@ impl Observer {
     /// Sees a message of `conversation_id`, answered by `arm` while the canary's share was `weight`.
     pub(super) fn message(&self, conversation_id: &str, arm: Arm, weight: f64, told: Told) {
         let key = {
+            let weight = billionths(weight);
             let mut shard = self.shard(conversation_id);
             let Shard { conversations, tally } = &mut *shard;
             let (key, conversation) = conversations.entry(
                 conversation_id,
                 || Arc::from(conversation_id),
                 || {
-                    let weight = billionths(weight);
                     tally.units.entry(weight).or_default()[side(arm)] += 1;
                     Conversation {
                         arm,
                         weight,
                         failed: 0,
                         shadowed: false,
+                        outgrown: false,
                         answers: VecDeque::new(),
                     }
                 },
@@ -148,7 +154,10 @@ impl Observer {
                     fail(tally, conversation, Arm::Canary, FailureKind::Disagreement);
                 }
             }
-            if conversation.arm != arm {
+            if conversation.weight != weight || conversation.arm != arm {
+                conversation.outgrown = true;
+            }
+            if conversation.outgrown {
                 return;
             }
             if told.predicted.is_none() {
@@ -192,6 +201,7 @@ impl Observer {
         };
         let answer = match request {
             Some(request) => conversation.answers.iter().rfind(|answer| answer.request == request),
+            None if conversation.outgrown => return Feedback::Noted,
             None => conversation.answers.back(),
         };
         let Some(answer) = answer else { return Feedback::Unknown };
@@ -390,12 +400,72 @@ mod tests {
         let observer = Observer::default();
         observer.message("c", Arm::Canary, 0.05, told(1, "a", false));
         assert_eq!(drain(&observer, 0.05).canary_units, 1);
-        observer.message("c", Arm::Canary, 0.25, told(2, "a", true));
+        assert_eq!(observer.feedback_on_request(1, "b"), Feedback::Counted);
         let seen = drain(&observer, 0.25);
         assert_eq!(seen.canary_units, 0);
         let expected =
-            FailureCount { kind: FailureKind::Fallback, weight: 0.05, canary: 1, primary: 0 };
+            FailureCount { kind: FailureKind::Wrong, weight: 0.05, canary: 1, primary: 0 };
         assert_eq!(seen.failures, [expected]);
+    }
+
+    #[test]
+    fn after_a_step_what_a_conversation_says_next_counts_for_neither_arm() {
+        for arm in [Arm::Primary, Arm::Canary] {
+            let observer = Observer::default();
+            observer.message("c", arm, 0.05, told(1, "a", false));
+            observer.message("c", arm, 0.25, told(2, "a", true));
+            // The truth is about the answer that is not remembered, not about the one before.
+            assert_eq!(observer.feedback_on_conversation("c", "b"), Feedback::Noted);
+            assert_eq!(observer.feedback_on_request(2, "b"), Feedback::Unknown);
+            // Nor when the weight comes back: when it went on depends on the arm no more.
+            observer.message("c", arm, 0.05, told(3, "a", true));
+            assert!(drain(&observer, 0.25).failures.is_empty(), "{arm:?}");
+            assert_eq!(observer.feedback_on_request(1, "b"), Feedback::Counted);
+        }
+    }
+
+    #[test]
+    fn with_equal_failure_rates_the_canary_has_its_share_of_failures_at_every_weight() {
+        // Conversations of eight messages, one a round; the weight rises every five rounds, so that
+        // most span a step. Both arms fail, slow down and answer wrongly at the same rates.
+        const WEIGHTS: [f64; 4] = [0.05, 0.25, 0.5, 0.75];
+        let observer = Observer::default();
+        let mut random = crate::stats::random::Random::new(20);
+        let mut failures: BTreeMap<(FailureKind, u32), [u64; 2]> = BTreeMap::new();
+        let mut request = 0;
+        for round in 0..5 * WEIGHTS.len() {
+            let weight = WEIGHTS[round / 5];
+            for begun in round.saturating_sub(7)..=round {
+                for index in 0..1_000 {
+                    let id = format!("{begun}-{index}");
+                    request += 1;
+                    let fallback = random.below(20) == 0;
+                    let slow = random.below(20) == 0;
+                    let told = Told { slow, ..told(request, "a", fallback) };
+                    let arm = crate::rollout::assign("salt", &id, weight);
+                    observer.message(&id, arm, weight, told);
+                    if random.below(10) == 0 {
+                        observer.feedback_on_conversation(&id, "b");
+                    }
+                    if random.below(20) == 0 {
+                        observer.feedback_on_request(request.saturating_sub(8_000), "b");
+                    }
+                }
+            }
+            for count in drain(&observer, weight).failures {
+                let sum = failures.entry((count.kind, billionths(count.weight))).or_default();
+                add(sum, [count.primary, count.canary]);
+            }
+        }
+        assert_eq!(failures.len(), 3 * WEIGHTS.len());
+        for ((kind, weight), [primary, canary]) in failures {
+            let weight = f64::from(weight) / BILLION;
+            let n = (primary + canary) as f64;
+            assert!(n > 500.0, "{kind:?} at {weight}: {n} failures");
+            let z = (canary as f64 - n * weight) / (n * weight * (1.0 - weight)).sqrt();
+            // Twelve looks. Counting the conversations that stay makes z 4 to 5 where a step follows.
+            assert!(z.abs() < 3.5, "{kind:?} at {weight}: {canary} of {n}, z = {z:.1}");
+        }
     }
 
     #[test]

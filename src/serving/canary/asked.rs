@@ -1,15 +1,12 @@
 //! What a person may ask of a rollout, and what it would do.
 
-use super::{Active, Asked, Canary, State, looked, named, standing};
+use super::{Active, Asked, Canary, State, looked, named, standing, unknown};
 use crate::{
-    digest::Digest,
     findings::{Fault, Result},
-    registry::Act,
-    rollout::{self, Command, Effect, Rollout, RolloutSpec, Transition, TransitionRecord},
-    serving::home::Deployment,
+    rollout::{self, Command, Effect, Phase, Rollout, RolloutSpec, Transition, TransitionRecord},
 };
 use chrono::{DateTime, Utc};
-use std::sync::{Arc, atomic::Ordering};
+use std::sync::atomic::Ordering;
 
 /// Whether to do it, or only to say what would be done.
 #[derive(Debug, Clone, Copy)]
@@ -25,26 +22,16 @@ pub(in crate::serving) enum Mode {
 pub(in crate::serving) enum Started {
     /// It began.
     New,
-    /// The same version's was under way.
+    /// The same version's was under way, or was the last one and made it champion.
     Joined,
 }
 
-/// What a rollback of the model came to.
-#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
-pub struct Restored {
-    /// Reference of the version that served.
-    pub from: String,
-    /// Reference of the version that serves again.
-    pub to: String,
-    /// Digest of its model file.
-    pub digest: Digest,
-}
-
 impl Canary {
-    /// Asks for a rollout, or joins the one under way for the same version.
+    /// Asks for a rollout, or joins the one under way for the same version. When the last one made
+    /// this version champion, it is the answer: who asked for it may not have heard its end.
     ///
     /// # Errors
-    /// `BOT-6032`, `BOT-6001`, those of the registry.
+    /// `BOT-6032`, `BOT-6037`, `BOT-6001`, those of the registry.
     pub(in crate::serving) async fn start(
         &self,
         reference: &str,
@@ -76,6 +63,9 @@ impl Canary {
     ) -> Result<(Transition, Started)> {
         let policy = spec.check()?;
         let mut state = self.state.lock().await;
+        if matches!(mode, Mode::Real) {
+            self.settle(&mut state).await?;
+        }
         let primary = self.primary()?;
         let champion = primary.manifest.expect("a home's model has its manifest");
         let version = self.home.find(Some(reference), &champion).await?;
@@ -94,6 +84,11 @@ impl Canary {
             self.write_waiting(before).await?;
         }
         if champion == version.manifest_digest {
+            if let Some(last) = state.active.as_ref().filter(|last| {
+                last.rollout.phase == Phase::Promoted && last.rollout.challenger == champion
+            }) {
+                return Ok((standing(&last.rollout, Effect::None), Started::Joined));
+            }
             return Err(Fault::conflict(
                 "BOT-6037",
                 format!("`{}` is the champion already", version.reference()),
@@ -145,6 +140,7 @@ impl Canary {
         let entry = active.entry(&active.rollout, &active.rollout.reason, now);
         self.home.write_down(entry).await?;
         let transition = rollout::advance(&active.rollout, &looked(now), now);
+        self.name(&active.rollout.id);
         state.active = Some(active);
         self.woken.notify_one();
         self.apply(state, transition, now).await
@@ -163,6 +159,10 @@ impl Canary {
     ) -> Result<()> {
         let abort = matches!(command, Command::Abort { .. });
         if abort {
+            // Without waiting for whoever holds the state: someone may be waiting for the store.
+            if !self.is_named(id) {
+                return Err(unknown(id));
+            }
             let revision = self.revision.load(Ordering::SeqCst);
             check_revision(if_match, revision)?;
             self.aborting.store(true, Ordering::SeqCst);
@@ -209,82 +209,6 @@ impl Canary {
         let active = named(state.active.as_mut(), id)?;
         check_revision(if_match, active.rollout.revision)?;
         rollout::command(&active.rollout, command, self.app.clock.now())
-    }
-
-    /// Puts an earlier champion back: `version`, or the one before. Rolls a rollout under way back first.
-    ///
-    /// # Errors
-    /// `BOT-6024`, those of the registry. Serving is rolled back even when the registry cannot be told.
-    pub(in crate::serving) async fn roll_back_model(
-        &self,
-        version: Option<&str>,
-        asked: &Asked,
-        mode: Mode,
-    ) -> Result<Restored> {
-        let under_way = {
-            let state = self.state.lock().await;
-            state.active.as_ref().filter(|a| a.is_driven()).map(|a| a.rollout.id.clone())
-        };
-        if let (Some(id), Mode::Real) = (&under_way, mode) {
-            let reason = format!("the model is rolled back: {}", asked.reason);
-            self.command(id, &Command::Abort { reason }, asked.clone(), None).await?;
-        }
-        let mut state = self.state.lock().await;
-        let primary = self.primary()?;
-        let current = primary.manifest.expect("a home's model has its manifest");
-        let resident = state.previous.as_ref().filter(|_| version.is_none()).map(Arc::clone);
-        let served = match resident {
-            Some(previous) => previous,
-            None => {
-                let found = self.home.find(version, &current).await?;
-                match &state.previous {
-                    Some(previous) if previous.manifest == Some(found.manifest_digest) => {
-                        Arc::clone(previous)
-                    }
-                    _ => Arc::new(self.home.load(&found.manifest_digest).await?),
-                }
-            }
-        };
-        let to = served.manifest.expect("a home's model has its manifest");
-        let restored = Restored {
-            from: primary.reference.to_string(),
-            to: served.reference.to_string(),
-            digest: served.digest,
-        };
-        if matches!(mode, Mode::Dry) || to == current {
-            return Ok(restored);
-        }
-        self.swap(Arc::clone(&served));
-        self.app.metrics.rolled_back("model");
-        state.previous = None;
-        state.rejected = Some(current);
-        let at = self.app.clock.now();
-        let act = Act { actor: asked.actor.clone(), reason: asked.reason.clone(), at };
-        self.home.promote(&served, current, &act).await.map_err(|fault| {
-            let what =
-                format!("`{}` serves again, and `champion` was not moved: {fault}", restored.to);
-            let told = Fault::new(fault.kind(), fault.code(), what);
-            fault.hints().iter().fold(told, |told, hint| told.hint(hint))
-        })?;
-        let deployment = Deployment {
-            schema: "botops.deployment/1".to_owned(),
-            at,
-            actor: asked.actor.clone(),
-            reason: asked.reason.clone(),
-            model: self.app.model.clone(),
-            primary: to,
-            phase: "none".to_owned(),
-            weight_percent: 0.0,
-            rollout: None,
-            slow_bound_seconds: None,
-        };
-        self.home.write_down(deployment).await?;
-        self.event(
-            "warn",
-            "rollback",
-            format!("{} serves again, for {}", restored.to, restored.from),
-        );
-        Ok(restored)
     }
 }
 

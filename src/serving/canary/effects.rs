@@ -81,11 +81,15 @@ impl Canary {
             };
         }
         let old = self.primary()?;
-        if old.manifest != challenger.manifest {
-            state.previous = Some(old);
-        }
         state.rejected = None;
         self.swap(Arc::clone(&challenger));
+        if old.manifest != challenger.manifest {
+            // An earlier champion may have come back: then the one before is not the one that served.
+            let before = self.home.find(None, &active.rollout.challenger).await.ok();
+            let is_before =
+                before.is_none_or(|before| old.manifest == Some(before.manifest_digest));
+            state.previous = is_before.then_some(old);
+        }
         let served = self.primary()?;
         if served.manifest == Some(active.rollout.challenger) && served.digest == challenger.digest
         {

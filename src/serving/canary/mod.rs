@@ -20,7 +20,7 @@ use crate::{
 use chrono::{DateTime, Utc};
 use std::{
     sync::{
-        Arc,
+        Arc, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
@@ -29,11 +29,13 @@ use tokio::sync::{Mutex, Notify, watch};
 
 mod asked;
 mod effects;
+mod restore;
 #[cfg(test)]
 mod tests;
 
-pub use asked::Restored;
 pub(super) use asked::{Mode, Started};
+use restore::Pending;
+pub use restore::Restored;
 
 /// How often a server without a rollout looks where `champion` points.
 const FOLLOW: Duration = Duration::from_secs(2);
@@ -68,10 +70,12 @@ pub(super) struct Asked {
 #[derive(Default)]
 struct State {
     active: Option<Active>,
-    /// The primary before the last promotion: a rollback needs no download.
+    /// The champion before the one that serves, as the registry has it: a rollback needs no download.
     previous: Option<Arc<Served>>,
     /// A champion that was rolled back here, while the alias may still point to it.
     rejected: Option<Digest>,
+    /// A rollback of the model that serves already and is not written down everywhere.
+    pending: Option<Pending>,
 }
 
 /// Drives rollouts of one model.
@@ -82,6 +86,8 @@ pub(super) struct Canary {
     /// A rollback was asked for: nothing may raise the weight again.
     aborting: AtomicBool,
     revision: AtomicU64,
+    /// Id of [`State::active`], to be read while the state is locked.
+    id: std::sync::Mutex<Option<String>>,
     woken: Notify,
     rehearsal: bool,
 }
@@ -95,6 +101,7 @@ impl Canary {
             state: Mutex::default(),
             aborting: AtomicBool::new(false),
             revision: AtomicU64::new(0),
+            id: std::sync::Mutex::default(),
             woken: Notify::new(),
             rehearsal,
         }
@@ -115,6 +122,7 @@ impl Canary {
         active.transitions = history(log, &active.rollout.id);
         let mut state = self.state.lock().await;
         self.revision.store(active.rollout.revision, Ordering::SeqCst);
+        self.name(&active.rollout.id);
         self.show(&active);
         if active.rollout.is_over() {
             state.active = Some(active);
@@ -187,18 +195,36 @@ impl Canary {
         }
     }
 
+    fn name(&self, id: &str) {
+        *self.id.lock().unwrap_or_else(PoisonError::into_inner) = Some(id.to_owned());
+    }
+
+    /// Returns whether `id` names the rollout there is.
+    fn is_named(&self, id: &str) -> bool {
+        let known = self.id.lock().unwrap_or_else(PoisonError::into_inner);
+        known.as_deref().is_some_and(|known| id == "latest" || id == known)
+    }
+
     /// Returns the time between ticks, while a rollout is under way.
     async fn interval(&self) -> Option<Duration> {
         let state = self.state.lock().await;
+        if state.pending.is_some() {
+            return None;
+        }
         let active = state.active.as_ref()?;
         (active.is_driven() || !active.unwritten.is_empty()).then_some(active.interval())
     }
 
-    /// Serves the champion of the registry when it was moved by someone else.
+    /// Finishes a rollback of the model, then serves the champion of the registry when it was moved
+    /// by someone else.
     async fn follow(&self) -> Result<()> {
+        let mut state = self.state.lock().await;
+        self.settle(&mut state).await?;
+        drop(state);
         let Some(champion) = self.home.champion().await? else { return Ok(()) };
         let mut state = self.state.lock().await;
-        if state.active.as_ref().is_some_and(Active::is_driven) {
+        // Where the registry points while a rollback waits is what was rolled back.
+        if state.pending.is_some() || state.active.as_ref().is_some_and(Active::is_driven) {
             return Ok(());
         }
         let Some(routing) = self.app.slot.load() else { return Ok(()) };
@@ -214,8 +240,13 @@ impl Canary {
             _ => Arc::new(self.home.load(&champion).await?),
         };
         let reference = Arc::clone(&served.reference);
-        state.previous = Some(Arc::clone(&routing.primary));
         self.swap(served);
+        // It may have been moved back: what served until now is not always the champion before.
+        let before = self.home.find(None, &champion).await.ok();
+        let old = &routing.primary;
+        state.previous = before
+            .filter(|before| old.manifest == Some(before.manifest_digest))
+            .map(|_| Arc::clone(old));
         self.event("info", "swap", format!("`champion` was moved: {reference} serves"));
         Ok(())
     }
@@ -226,6 +257,7 @@ impl Canary {
     /// Those of the store: nothing was decided then, and what was seen is kept for the next tick.
     pub(super) async fn tick(&self) -> Result<bool> {
         let mut state = self.state.lock().await;
+        self.settle(&mut state).await?;
         let Some(active) = state.active.as_mut() else { return Ok(false) };
         self.write_waiting(active).await?;
         if !active.is_driven() {
@@ -386,17 +418,22 @@ impl Active {
             weight_percent: next.weight_percent(),
             rollout: Some(next.clone()),
             slow_bound_seconds: self.slow_bound.map(|bound| bound.as_secs_f64()),
+            writer: None,
         }
     }
 }
 
 fn named<'a>(active: Option<&'a mut Active>, id: &str) -> Result<&'a mut Active> {
-    active.filter(|active| id == "latest" || active.rollout.id == id).ok_or_else(|| match id {
+    active.filter(|active| id == "latest" || active.rollout.id == id).ok_or_else(|| unknown(id))
+}
+
+fn unknown(id: &str) -> Fault {
+    match id {
         "latest" => Fault::usage("BOT-6034", "there was no rollout yet")
             .hint("start one with `botops promote <model>@<version>`"),
         id => Fault::usage("BOT-6034", format!("this server knows no rollout `{id}`"))
             .hint("`latest` names the current or last one"),
-    })
+    }
 }
 
 /// A transition that decides nothing new.

@@ -4,12 +4,9 @@ use super::*;
 use crate::{
     dialogue::DialogueSpec,
     models::{IntentModel, Lineage, ModelSpec, Sample, Silent, train},
-    registry::{Act, Version},
+    registry::{Act, Manifest, Version},
     rollout::{Arm, PauseReason, RolloutSpec, StepSpec},
-    serving::{
-        RequestLog, ServerSettings, clock::ManualClock, home::no_rollouts, observe::Told,
-        server::new_app,
-    },
+    serving::{RequestLog, ServerSettings, clock::ManualClock, observe::Told, server::new_app},
 };
 use async_trait::async_trait;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -26,6 +23,40 @@ struct Flaky {
     ill: std::sync::Mutex<Ill>,
     written: std::sync::Mutex<Vec<Deployment>>,
     model: Arc<IntentModel>,
+    /// The champions there were, the present one last.
+    reigns: std::sync::Mutex<Vec<&'static str>>,
+}
+
+/// Every version there is.
+const NAMES: [&str; 4] = ["oldest", "older", "champion", "challenger"];
+
+fn version(name: &str) -> Version {
+    Version {
+        model: "m".to_owned(),
+        number: 1,
+        manifest_digest: Digest::of(name.as_bytes()),
+        registered_at: DateTime::UNIX_EPOCH,
+        actor: "ada".to_owned(),
+        aliases: Vec::new(),
+        manifest: Manifest {
+            schema: "botops.model/1".to_owned(),
+            model: "m".to_owned(),
+            files: Vec::new(),
+            run: None,
+            data: None,
+            params: [].into(),
+            metrics: [].into(),
+            gates: None,
+            botops: "0.1.0".to_owned(),
+            git_commit: None,
+            creator: "ada".to_owned(),
+            intents: Vec::new(),
+        },
+    }
+}
+
+fn name_of(digest: &Digest) -> &'static str {
+    NAMES.into_iter().find(|name| Digest::of(name.as_bytes()) == *digest).unwrap()
 }
 
 impl Flaky {
@@ -50,22 +81,43 @@ impl Flaky {
 
 #[async_trait]
 impl Home for Flaky {
-    async fn load(&self, _: &Digest) -> Result<Served> {
-        self.answer().map(|()| self.served("challenger"))
+    async fn load(&self, manifest: &Digest) -> Result<Served> {
+        self.answer().map(|()| self.served(name_of(manifest)))
     }
     async fn write_down(&self, deployment: Deployment) -> Result<()> {
         self.answer()?;
         self.written.lock().unwrap().push(deployment);
         Ok(())
     }
-    async fn promote(&self, _: &Served, _: Digest, _: &Act) -> Result<()> {
-        self.answer()
+    async fn promote(&self, served: &Served, expected: Digest, _: &Act) -> Result<()> {
+        self.answer()?;
+        let mut reigns = self.reigns.lock().unwrap();
+        let now = Digest::of(reigns.last().unwrap().as_bytes());
+        if now != expected && Some(now) != served.manifest {
+            return Err(Fault::conflict("BOT-6026", "it was moved"));
+        }
+        let name = name_of(&served.manifest.unwrap());
+        // A move back pops the reigns since.
+        let kept = reigns.iter().position(|reign| *reign == name).unwrap_or(reigns.len());
+        reigns.truncate(kept);
+        reigns.push(name);
+        Ok(())
     }
     async fn champion(&self) -> Result<Option<Digest>> {
-        Ok(None)
+        self.answer()?;
+        Ok(self.reigns.lock().unwrap().last().map(|name| Digest::of(name.as_bytes())))
     }
-    async fn find(&self, _: Option<&str>, _: &Digest) -> Result<Version> {
-        Err(no_rollouts("this test"))
+    async fn find(&self, name: Option<&str>, current: &Digest) -> Result<Version> {
+        self.answer()?;
+        if let Some(name) = name {
+            return Ok(version(name));
+        }
+        let reigns = self.reigns.lock().unwrap();
+        let at = reigns.iter().position(|reign| Digest::of(reign.as_bytes()) == *current);
+        match at {
+            Some(at) if at > 0 => Ok(version(reigns[at - 1])),
+            _ => Err(Fault::usage("BOT-6024", "there was none before")),
+        }
     }
 }
 
@@ -113,6 +165,23 @@ impl Setup {
         self.canary.read("latest", |_, decision| decision.units).await.unwrap()
     }
 
+    /// The version that serves, and the champion.
+    fn serving(&self) -> [&'static str; 2] {
+        let served = self.app.slot.load().unwrap().primary.manifest.unwrap();
+        [name_of(&served), self.home.reigns.lock().unwrap().last().unwrap()]
+    }
+
+    async fn roll_back(&self, version: Option<&str>) -> Result<Restored> {
+        let asked = Asked { actor: "ada".to_owned(), reason: "it is bad".to_owned() };
+        self.canary.roll_back_model(version, &asked, Mode::Real).await
+    }
+
+    async fn promote(&self) {
+        let asked = Asked { actor: "ada".to_owned(), reason: String::new() };
+        self.canary.command("latest", &Command::Promote, asked, None).await.unwrap();
+        assert_eq!(self.serving(), ["challenger", "challenger"]);
+    }
+
     async fn abort(&self) -> Result<()> {
         let asked = Asked { actor: "ada".to_owned(), reason: String::new() };
         let command = Command::Abort { reason: "enough".to_owned() };
@@ -154,6 +223,7 @@ async fn ramping() -> Setup {
         ill: std::sync::Mutex::new(Ill::Not),
         written: std::sync::Mutex::default(),
         model: Arc::new(model),
+        reigns: std::sync::Mutex::new(NAMES[..3].to_vec()),
     });
     app.slot.set(Arc::new(home.served("champion")), None);
     let canary = Canary::new(Arc::clone(&app), Arc::clone(&home) as _, false);
@@ -272,4 +342,109 @@ async fn quiet_ticks_write_nothing_and_keep_the_rollout_fresh() {
         Phase::Paused { reason: PauseReason::NoTraffic, weight: 0.5, .. }
     ));
     assert_eq!(setup.weight(), Some(0.5));
+}
+
+#[tokio::test]
+async fn an_abort_that_names_another_rollout_takes_nothing_from_this_one() {
+    let setup = ramping().await;
+    // Even while the state is held: nothing may be withdrawn before the id is known.
+    let held = setup.canary.state.lock().await;
+    let asked = Asked { actor: "ada".to_owned(), reason: String::new() };
+    let command = Command::Abort { reason: "enough".to_owned() };
+    let aborting = setup.canary.command("another", &command, asked, None);
+    let outcome = tokio::time::timeout(Duration::from_millis(50), aborting).await;
+    assert_eq!(setup.weight(), Some(0.5));
+    assert_eq!(outcome.unwrap().unwrap_err().code(), "BOT-6034");
+    drop(held);
+    setup.abort().await.unwrap();
+    assert_eq!(setup.weight(), None);
+}
+
+#[tokio::test]
+async fn a_rollback_of_the_model_is_told_to_the_registry_when_it_is_back() {
+    let setup = ramping().await;
+    setup.promote().await;
+    setup.ill(Ill::Unreachable);
+    let fault = setup.roll_back(None).await.unwrap_err();
+    assert_eq!(fault.kind(), FaultKind::Unreachable);
+    assert!(fault.message().contains("not moved yet"), "{fault}");
+    assert_eq!(setup.serving(), ["champion", "challenger"]);
+    // Asking again, and looking where the alias points, steps neither back nor forth.
+    assert!(setup.roll_back(None).await.is_err());
+    assert!(setup.canary.follow().await.is_err());
+    assert!(setup.canary.tick().await.is_err());
+    assert_eq!(setup.serving(), ["champion", "challenger"]);
+    setup.ill(Ill::Not);
+    setup.canary.follow().await.unwrap();
+    assert_eq!(setup.serving(), ["champion", "champion"]);
+    assert_eq!(setup.home.phases().last().unwrap(), "none");
+    let written = setup.home.phases();
+    setup.canary.follow().await.unwrap();
+    setup.canary.tick().await.unwrap();
+    assert_eq!(setup.home.phases(), written, "once");
+}
+
+#[tokio::test]
+async fn asking_again_for_a_rollback_that_waits_finishes_it() {
+    for version in [None, Some("champion")] {
+        let setup = ramping().await;
+        setup.promote().await;
+        setup.ill(Ill::Unreachable);
+        assert!(setup.roll_back(None).await.is_err());
+        setup.ill(Ill::Not);
+        assert_eq!(setup.roll_back(version).await.unwrap().to, "champion");
+        assert_eq!(setup.serving(), ["champion", "champion"]);
+        assert_eq!(setup.home.phases().iter().filter(|phase| *phase == "none").count(), 1);
+    }
+}
+
+#[tokio::test]
+async fn what_serves_already_is_rolled_back_to_only_when_it_is_the_champion() {
+    let setup = ramping().await;
+    setup.abort().await.unwrap();
+    // Someone else moved it a moment ago: this server has not followed yet.
+    setup.home.reigns.lock().unwrap().push("challenger");
+    setup.roll_back(Some("champion")).await.unwrap();
+    assert_eq!(setup.serving(), ["champion", "champion"]);
+    setup.canary.follow().await.unwrap();
+    assert_eq!(setup.serving(), ["champion", "champion"]);
+    let written = setup.home.phases();
+    setup.roll_back(Some("champion")).await.unwrap();
+    assert_eq!(setup.home.phases(), written, "it is done");
+}
+
+#[tokio::test]
+async fn a_rollback_that_someone_else_overtook_is_given_up() {
+    let setup = ramping().await;
+    setup.promote().await;
+    setup.ill(Ill::Unreachable);
+    assert!(setup.roll_back(None).await.is_err());
+    setup.ill(Ill::Not);
+    *setup.home.reigns.lock().unwrap() = vec!["older"];
+    assert_eq!(setup.canary.follow().await.unwrap_err().code(), "BOT-6026");
+    setup.canary.follow().await.unwrap();
+    assert_eq!(setup.serving(), ["older", "older"]);
+}
+
+#[tokio::test]
+async fn rolling_back_twice_goes_two_champions_back() {
+    let setup = ramping().await;
+    setup.promote().await;
+    for expected in ["champion", "older", "oldest"] {
+        setup.roll_back(None).await.unwrap();
+        setup.canary.follow().await.unwrap();
+        assert_eq!(setup.serving(), [expected, expected]);
+    }
+    assert_eq!(setup.roll_back(None).await.unwrap_err().code(), "BOT-6024");
+}
+
+#[tokio::test]
+async fn after_someone_else_rolled_back_the_champion_before_is_the_registrys() {
+    let setup = ramping().await;
+    setup.promote().await;
+    setup.home.reigns.lock().unwrap().pop();
+    setup.canary.follow().await.unwrap();
+    assert_eq!(setup.serving(), ["champion", "champion"]);
+    setup.roll_back(None).await.unwrap();
+    assert_eq!(setup.serving(), ["older", "older"], "not the one that was rolled back");
 }

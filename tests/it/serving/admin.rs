@@ -145,8 +145,16 @@ async fn a_rollout_splits_by_weight_sticks_and_is_promoted() {
     );
     let fault = client.command("support", "pause", "ada", "late").await.unwrap_err();
     assert_eq!((fault.code(), fault.kind()), ("BOT-6002", FaultKind::Conflict));
-    let fault = client.start("support", "support@2", &plan(30.0, 1), "ada", "").await.unwrap_err();
-    assert_eq!(fault.kind(), FaultKind::Conflict, "it is the champion already");
+    // Who was cut off before the end asks again, and hears it.
+    let begin = json!({"version": "support@2", "actor": "ada", "reason": "try"});
+    let answer = call(&running, Method::POST, "/models/support/rollouts").json(&begin);
+    let answer = answer.send().await.unwrap();
+    assert_eq!(answer.status(), 200);
+    let told: Value = answer.json().await.unwrap();
+    assert_eq!(
+        (&told["rollout"]["id"], &told["decision"]["verdict"]),
+        (&json!(id), &json!("promoted"))
+    );
 
     // And back, with no rollout active.
     let restored = client.roll_back("support", None, "ada", "it was not").await.unwrap();
@@ -154,6 +162,8 @@ async fn a_rollout_splits_by_weight_sticks_and_is_promoted() {
     let now = registry.alias("support", CHAMPION).await.unwrap().unwrap();
     assert_eq!(now.manifest_digest, versions[0].manifest_digest);
     assert!(converse(&running, 0, 5).await.iter().all(|(_, _, d)| *d == digests[0].to_string()));
+    let fault = client.start("support", "support@1", &plan(30.0, 1), "ada", "").await.unwrap_err();
+    assert_eq!((fault.code(), fault.kind()), ("BOT-6037", FaultKind::Conflict));
     running.shutdown().await;
 }
 
