@@ -24,7 +24,8 @@ struct Request<'a> {
     request_id: Option<Text<'a>>,
     #[serde(borrow, default)]
     conversation_id: Option<Text<'a>>,
-    #[serde(borrow)]
+    /// Also called `truth`, as recorded traffic calls it.
+    #[serde(borrow, alias = "truth")]
     intent: Text<'a>,
 }
 
