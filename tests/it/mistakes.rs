@@ -215,7 +215,21 @@ fn a_port_in_use_is_said_so() {
     assert_snapshot!(text.replace(&port, "[port]"));
 }
 
-// Exit 5: conflict. (Two runs at once: see `pipeline.rs`; an alias moved meanwhile: see `registry.rs`.)
+// Exit 5: conflict. (Two runs at once: see `pipeline.rs`; races on an alias: see `registry.rs`.)
+
+#[test]
+fn an_alias_moved_meanwhile_is_a_conflict_that_names_who() {
+    let terminal = Terminal::new();
+    terminal.write("data.csv", two_intents(30));
+    for seed in ["1", "2"] {
+        terminal.run(&format!("train data.csv --out m.botops --seed {seed}"));
+        terminal.run("push m.botops --name support");
+    }
+    terminal.run("registry alias support staging support@2 --reason first --actor ada");
+    let text =
+        terminal.run("registry alias support staging support@1 --expect support@1 --reason second");
+    assert_snapshot!(text);
+}
 
 // Exit 6: policy.
 

@@ -1,13 +1,18 @@
 //! What each kind of stage does: reads its inputs, calls the module that knows, writes files.
 
+mod files;
+mod versions;
+
+pub(super) use versions::settle;
+
 use super::{
-    describe::{Provenance, manifest, rows},
+    describe::rows,
     events::Event,
     plan::{Plan, Stage},
-    run::{PromotionRequest, Services, last_run},
+    run::Services,
     spec::{
-        DriftStage, EvaluateStage, GateStage, OnDrift, PromoteStage, PushStage, ShellStage,
-        SplitStage, StageSpec, TrainStage, ValidateStage,
+        DriftStage, EvaluateStage, GateStage, OnDrift, ShellStage, SplitStage, StageSpec,
+        TrainStage, ValidateStage,
     },
     state::{Folder, StageRecord, StageVerdict},
     status::rival,
@@ -17,17 +22,19 @@ use crate::{
     dialogue::DialogueSpec,
     digest::Digest,
     drift::{self, DriftVerdict},
-    evaluation::{self, Comparison, EvaluationReport, GateReport},
+    evaluation::{self, Comparison, EvaluationReport},
     findings::{Fault, Finding, Result, Severity},
     models::{self, IntentModel, Lineage, ModelSpec, Progress, Sample},
     registry::Version,
     report,
 };
+use files::{
+    load, read_as, read_json, read_model, read_output, write_bytes, write_json, write_text,
+};
 use serde::{Deserialize, Serialize};
 use std::{
     fs,
     path::{Path, PathBuf},
-    sync::Arc,
 };
 
 /// What stages share during one run.
@@ -54,15 +61,15 @@ type Ended = (StageVerdict, String);
 /// Executes `stage`, writing its files into `made`.
 pub(super) async fn execute(work: &mut Work<'_>, stage: &Stage, made: &Path) -> Result<Ended> {
     match &stage.spec {
-        None => baseline(work, made).await,
+        None => versions::baseline(work, made).await,
         Some(StageSpec::Validate(spec)) => validate(work, spec, made),
         Some(StageSpec::Split(spec)) => split(work, spec, made),
         Some(StageSpec::Train(spec)) => train(work, stage, spec, made),
         Some(StageSpec::Evaluate(spec)) => evaluate(work, spec, made).await,
         Some(StageSpec::Gate(spec)) => gate(work, spec, made),
         Some(StageSpec::Drift(spec)) => drift(work, stage, spec, made),
-        Some(StageSpec::Push(spec)) => push(work, spec, made).await,
-        Some(StageSpec::Promote(spec)) => promote(work, stage, spec, made).await,
+        Some(StageSpec::Push(spec)) => versions::push(work, spec, made).await,
+        Some(StageSpec::Promote(spec)) => versions::promote(work, stage, spec, made).await,
         Some(StageSpec::Shell(spec)) => shell(work, spec, made).await,
     }
 }
@@ -237,69 +244,6 @@ fn samples(data: &Dataset) -> Vec<Sample<'_>> {
         .collect()
 }
 
-async fn baseline(work: &mut Work<'_>, made: &Path) -> Result<Ended> {
-    let plan = work.plan;
-    let (Some(spec), Some(name)) = (&plan.spec.baseline, &plan.model) else {
-        return Err(Fault::internal("BOT-8030", "a baseline without a spec or a model name"));
-    };
-    let source = plan
-        .stages
-        .iter()
-        .find_map(|stage| match &stage.spec {
-            Some(StageSpec::Train(train)) => Some(train),
-            _ => None,
-        })
-        .expect("a plan with a baseline has a train stage");
-    let data = read_output(work, &source.from, "train.csv")?;
-    let model = fit(work, super::plan::BASELINE, &data, spec, source.dialogue.as_deref())?;
-    let bytes = model.to_bytes();
-    let digest = Digest::of(&bytes);
-    let report = evaluation::gate_by_self_test(&model, digest);
-    write_bytes(made, "model.botops", &bytes)?;
-    write_json(made, "gate.json", &report)?;
-    let Some(passed) = evaluation::passed(&report) else {
-        return Ok((StageVerdict::Failed, "the baseline failed its golden self-test".to_owned()));
-    };
-    let files = vec![
-        ("model.botops".to_owned(), bytes),
-        ("gate.json".to_owned(), crate::digest::canonical_json(&report)),
-    ];
-    let manifest = manifest(name, &model, &files, provenance(work, passed.evidence()));
-    let act = work.services.act("baseline: the model had no champion")?;
-    let files = files.into_iter().map(|(path, bytes)| (path, bytes.into())).collect();
-    let version = work.services.registry.register(manifest, files, &act).await?;
-    let pushed = Pushed { reference: version.reference(), manifest: version.manifest_digest };
-    write_json(made, "version.json", &pushed)?;
-    let summary = format!("{} is the first champion, by its golden self-test", version.reference());
-    Ok((StageVerdict::Passed, summary))
-}
-
-/// Does what may only be done once a stage's folder is published.
-///
-/// The baseline becomes champion last: killed before that, the model still has none and the baseline is made again;
-/// killed after, everything of it is there.
-pub(super) async fn settle(work: &mut Work<'_>, stage: &Stage) -> Result<()> {
-    if stage.spec.is_some() {
-        return Ok(());
-    }
-    let (Some(version), Some(passed)) = (
-        pushed(work, &stage.name).await?,
-        evaluation::passed(&read_json::<GateReport>(work, &stage.name, "gate.json")?),
-    ) else {
-        return Err(Fault::internal("BOT-8030", "the baseline left no version to promote")
-            .file(work.folder.stage(&stage.name))
-            .hint("remove that folder and run again"));
-    };
-    // Made again because a file of it was altered: who is champion stays as it is.
-    if work.champion.is_some() {
-        return Ok(());
-    }
-    let act = work.services.act("baseline: the model had no champion")?;
-    work.services.registry.promote(&version, None, &passed, &act).await?;
-    work.champion = work.services.registry.alias(&version.model, crate::registry::CHAMPION).await?;
-    Ok(())
-}
-
 async fn evaluate(work: &Work<'_>, stage: &EvaluateStage, made: &Path) -> Result<Ended> {
     let (model, digest) = read_model(work, &stage.model)?;
     let data = read_output(work, &stage.on, "test.csv")?;
@@ -452,159 +396,6 @@ fn drift(work: &mut Work<'_>, at: &Stage, stage: &DriftStage, made: &Path) -> Re
     Ok((verdict, summary))
 }
 
-async fn push(work: &Work<'_>, stage: &PushStage, made: &Path) -> Result<Ended> {
-    let name = work.plan.model.as_deref().expect("a plan that pushes names its model");
-    let (model, _) = read_model(work, &stage.model)?;
-    let gate: GateReport = read_json(work, &stage.gate, "gate.json")?;
-    let Some(passed) = evaluation::passed(&gate) else {
-        return Ok((StageVerdict::Failed, "its gates did not pass".to_owned()));
-    };
-    let evaluate = work.plan.stage(&stage.gate).and_then(|gate| match &gate.spec {
-        Some(StageSpec::Gate(gate)) => Some(gate.from.clone()),
-        _ => None,
-    });
-    let evaluate = evaluate.expect("a gate takes from an evaluate stage");
-    let report: EvaluationReport = read_json(work, &evaluate, "evaluation.json")?;
-    let mut files = vec![
-        ("model.botops".to_owned(), read_bytes(work, &stage.model, "model.botops")?),
-        ("gate.json".to_owned(), crate::digest::canonical_json(&gate)),
-        ("evaluation.json".to_owned(), read_bytes(work, &evaluate, "evaluation.json")?),
-    ];
-    if work.folder.file(&evaluate, "comparison.json").exists() {
-        files.push(("comparison.json".to_owned(), read_bytes(work, &evaluate, "comparison.json")?));
-    }
-    let provenance = Provenance {
-        run: last_run(work.folder),
-        metrics: report.metrics,
-        ..provenance(work, passed.evidence())
-    };
-    let manifest = manifest(name, &model, &files, provenance);
-    let act = work.services.act(format!("pipeline {}", work.plan.spec.name))?;
-    let files = files.into_iter().map(|(path, bytes)| (path, bytes.into())).collect();
-    let version = work.services.registry.register(manifest, files, &act).await?;
-    let pushed = Pushed { reference: version.reference(), manifest: version.manifest_digest };
-    write_json(made, "version.json", &pushed)?;
-    Ok((
-        StageVerdict::Passed,
-        format!("{} ({})", version.reference(), version.manifest_digest.short()),
-    ))
-}
-
-/// Returns what a manifest says of this run.
-fn provenance(work: &Work<'_>, gates: Digest) -> Provenance {
-    Provenance {
-        gates: Some(gates),
-        git_commit: work.services.code.git_commit.clone(),
-        creator: work.services.actor.clone(),
-        ..Provenance::default()
-    }
-}
-
-async fn promote(
-    work: &mut Work<'_>,
-    stage: &Stage,
-    spec: &PromoteStage,
-    made: &Path,
-) -> Result<Ended> {
-    let services = work.services;
-    let Some(challenger) = pushed(work, &spec.version).await? else {
-        return Err(Fault::data("BOT-8031", "the version to promote is gone from the registry")
-            .file(services.registry.store().url())
-            .hint(format!(
-                "to register it again: remove {} and run again",
-                work.folder.stage(&spec.version).display()
-            )));
-    };
-    let challenger_file = challenger.model_digest().expect("a version has a model file");
-    let passed = services.registry.proof(&challenger).await?;
-    let reason = format!("pipeline {}", work.plan.spec.name);
-    let Some(champion) = rival(work, challenger_file).await? else {
-        // A first version has nothing to be compared with: its gates and its golden self-test decide.
-        let model = load(work, &challenger).await?;
-        let report = evaluation::gate_by_self_test(&model, challenger_file);
-        write_json(made, "self-test.json", &report)?;
-        if !report.passed {
-            return Ok((StageVerdict::Failed, "it failed its golden self-test".to_owned()));
-        }
-        let act = services.act(format!("{reason}: first version, golden self-test passed"))?;
-        services.registry.promote(&challenger, expected(work), &passed, &act).await?;
-        return Ok((
-            StageVerdict::Passed,
-            format!("{} is the first champion", challenger.reference()),
-        ));
-    };
-    let traffic = match &spec.traffic {
-        Some(path) => {
-            let mut traffic = datasets::read_traffic(&services.root.join(path))?;
-            traffic.name = path.display().to_string();
-            Some(traffic)
-        }
-        None => None,
-    };
-    let champion_model = Arc::new(load(work, &champion).await?);
-    let challenger_model = Arc::new(load(work, &challenger).await?);
-    let listener = services.listener;
-    let name = stage.name.as_str();
-    let total_told = std::sync::atomic::AtomicU64::new(0);
-    let told = std::sync::atomic::AtomicU64::new(0);
-    let progress = |done: u64, total: u64| {
-        use std::sync::atomic::Ordering::Relaxed;
-        if total_told.swap(total, Relaxed) != total {
-            listener.hear(&Event::Phase {
-                stage: name.to_owned(),
-                phase: "messages".to_owned(),
-                total,
-            });
-        }
-        let before = told.swap(done, Relaxed);
-        listener
-            .hear(&Event::Advanced { stage: name.to_owned(), steps: done.saturating_sub(before) });
-    };
-    let request = PromotionRequest {
-        champion: &champion,
-        champion_model,
-        challenger: &challenger,
-        challenger_model,
-        plan: &spec.plan,
-        traffic: traffic.as_ref(),
-        reason: &reason,
-        progress: &progress,
-    };
-    let decision = services.promoter.promote(request).await?;
-    write_json(made, "decision.json", &decision)?;
-    write_text(made, "decision.html", &report::decision_html(&decision))?;
-    let verdict = match decision.verdict.as_str() {
-        "promoted" => {
-            if decision.rehearsal {
-                let act = services.act(format!(
-                    "{reason}: rehearsed canary promoted it over {}",
-                    champion.reference()
-                ))?;
-                services.registry.promote(&challenger, expected(work), &passed, &act).await?;
-            }
-            StageVerdict::Passed
-        }
-        "insufficient" => StageVerdict::Insufficient,
-        _ => StageVerdict::Failed,
-    };
-    let how = if decision.rehearsal { " (rehearsed)" } else { "" };
-    let verdict_words = decision.verdict.replace('_', " ");
-    Ok((
-        verdict,
-        format!(
-            "{} {verdict_words} against {}{how}: {}",
-            challenger.reference(),
-            champion.reference(),
-            decision.reason
-        ),
-    ))
-}
-
-/// Returns the manifest `champion` pointed to when the run began: what a promotion expects to find.
-fn expected(work: &Work<'_>) -> Option<Digest> {
-    work.champion.as_ref().map(|version| version.manifest_digest)
-}
-
 async fn shell(work: &Work<'_>, stage: &ShellStage, made: &Path) -> Result<Ended> {
     let mut command = std::process::Command::new("sh");
     command
@@ -638,64 +429,4 @@ async fn shell(work: &Work<'_>, stage: &ShellStage, made: &Path) -> Result<Ended
         Some(code) => Ok((StageVerdict::Failed, format!("`{}` ended with {code}", stage.run))),
         None => Ok((StageVerdict::Failed, format!("`{}` was killed", stage.run))),
     }
-}
-
-async fn load(work: &Work<'_>, version: &Version) -> Result<IntentModel> {
-    IntentModel::from_bytes(&work.services.registry.file(version, "model.botops").await?)
-}
-
-fn read_model(work: &Work<'_>, stage: &str) -> Result<(IntentModel, Digest)> {
-    IntentModel::read(&work.folder.file(stage, "model.botops"))
-}
-
-fn read_output(work: &Work<'_>, stage: &str, file: &str) -> Result<Dataset> {
-    read_as(&work.folder.file(stage, file), &format!("{stage}/{file}"), &ReadOptions::default())
-}
-
-/// Reads a data set and names it by `name`, so that what is written does not depend on where the workspace lies.
-fn read_as(path: &Path, name: &str, options: &ReadOptions) -> Result<Dataset> {
-    let mut data = datasets::read(path, options)?;
-    name.clone_into(&mut data.name);
-    Ok(data)
-}
-
-fn read_bytes(work: &Work<'_>, stage: &str, file: &str) -> Result<Vec<u8>> {
-    let path = work.folder.file(stage, file);
-    fs::read(&path).map_err(|error| {
-        Fault::internal("BOT-1001", format!("`{}` cannot be read: {error}", path.display()))
-            .file(&path)
-    })
-}
-
-fn read_json<T: serde::de::DeserializeOwned>(
-    work: &Work<'_>,
-    stage: &str,
-    file: &str,
-) -> Result<T> {
-    let bytes = read_bytes(work, stage, file)?;
-    serde_json::from_slice(&bytes).map_err(|error| {
-        Fault::data("BOT-8030", format!("`{file}` of stage `{stage}` cannot be read: {error}"))
-            .file(work.folder.file(stage, file))
-            .hint("remove its folder and run again")
-    })
-}
-
-fn write_json<T: Serialize>(made: &Path, name: &str, value: &T) -> Result<()> {
-    let mut bytes = serde_json::to_vec_pretty(value).expect("a structure of ours is valid JSON");
-    bytes.push(b'\n');
-    write_bytes(made, name, &bytes)
-}
-
-fn write_text(made: &Path, name: &str, text: &str) -> Result<()> {
-    write_bytes(made, name, text.as_bytes())
-}
-
-/// Writes into a folder that is published whole, so the file itself needs no care.
-fn write_bytes(made: &Path, name: &str, bytes: &[u8]) -> Result<()> {
-    let path = made.join(name);
-    fs::write(&path, bytes).map_err(|error| {
-        Fault::internal("BOT-1002", format!("`{}` cannot be written: {error}", path.display()))
-            .file(&path)
-            .hint("check the permissions and the free space of the folder")
-    })
 }
