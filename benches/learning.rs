@@ -6,7 +6,10 @@
 
 use botops::{
     dialogue::DialogueSpec,
-    models::{HeadKind, HeadSpec, IntentModel, Lineage, ModelSpec, Sample, Scratch, Silent, train},
+    models::{
+        HeadKind, HeadSpec, IntentModel, Lineage, ModelSpec, Resources, Sample, Scratch, Silent,
+        train,
+    },
     text,
 };
 use criterion::Criterion;
@@ -52,8 +55,15 @@ fn figures(folder: &Path, kind: HeadKind) -> IntentModel {
     let samples: Vec<Sample<'_>> =
         rows.iter().map(|(text, intent)| Sample { text, intent }).collect();
     let spec = ModelSpec { head: HeadSpec { kind, ..HeadSpec::default() }, ..ModelSpec::default() };
-    let model = train(&samples, &spec, DialogueSpec::default(), Lineage::default(), &Silent)
-        .expect("the data set trains");
+    let model = train(
+        &samples,
+        &spec,
+        Resources::default(),
+        DialogueSpec::default(),
+        Lineage::default(),
+        &Silent,
+    )
+    .expect("the data set trains");
     let texts: Vec<&str> = test.iter().map(|(text, _)| text.as_str()).collect();
     let (predictions, proba) = model.predict_many(&texts);
     let truth = |row: usize| model.labels().index_of(&test[row].1).expect("a known intent");

@@ -10,7 +10,7 @@
 use botops::{
     dialogue::DialogueSpec,
     digest::Digest,
-    models::{IntentModel, Lineage, ModelSpec, Sample, Silent, train},
+    models::{IntentModel, Lineage, ModelSpec, Resources, Sample, Silent, train},
     serving::{RequestLog, ServerSettings, Source, start},
 };
 use std::{
@@ -203,7 +203,14 @@ fn trained(rows: Vec<(String, String)>) -> Outcome<(IntentModel, Vec<String>)> {
     let samples: Vec<Sample<'_>> =
         rows.iter().map(|(text, intent)| Sample { text, intent }).collect();
     let spec = ModelSpec::default();
-    let model = train(&samples, &spec, DialogueSpec::default(), Lineage::default(), &Silent)?;
+    let model = train(
+        &samples,
+        &spec,
+        Resources::default(),
+        DialogueSpec::default(),
+        Lineage::default(),
+        &Silent,
+    )?;
     Ok((model, rows.into_iter().map(|(text, _)| text).collect()))
 }
 

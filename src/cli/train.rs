@@ -14,7 +14,7 @@ use crate::{
     evaluation::{self, EvaluationReport, Metric},
     experiments::RunRecord,
     findings::{FaultKind, Finding, Result},
-    models::{self, HeadKind, Lineage, ModelSpec, Sample},
+    models::{self, HeadKind, Lineage, ModelSpec, Resources, Sample},
     pipelines, spec,
 };
 use serde::Serialize;
@@ -61,8 +61,12 @@ enum Head {
     LinearSvm,
     /// Multinomial logistic regression
     LogisticRegression,
+    /// Complement naive Bayes
+    ComplementNaiveBayes,
     /// Bagged decision trees
     RandomForest,
+    /// A linear layer learned together with the encoder
+    FineTuned,
 }
 
 #[derive(Serialize)]
@@ -94,7 +98,9 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         model_spec.head.kind = match head {
             Head::LinearSvm => HeadKind::LinearSvm,
             Head::LogisticRegression => HeadKind::LogisticRegression,
+            Head::ComplementNaiveBayes => HeadKind::ComplementNaiveBayes,
             Head::RandomForest => HeadKind::RandomForest,
+            Head::FineTuned => HeadKind::FineTuned,
         };
     }
     if let Some(seed) = args.seed {
@@ -122,11 +128,17 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         botops: env!("CARGO_PKG_VERSION").to_owned(),
     };
     let began = context::now()?;
-    let model =
-        models::train(&samples, &model_spec, dialogue, lineage, &Training::new(&context.printer))
-            .map_err(
-            |fault| if fault.kind() == FaultKind::Usage { fault } else { fault.file(&args.data) },
-        )?;
+    let model = models::train(
+        &samples,
+        &model_spec,
+        Resources::default(),
+        dialogue,
+        lineage,
+        &Training::new(&context.printer),
+    )
+    .map_err(
+        |fault| if fault.kind() == FaultKind::Usage { fault } else { fault.file(&args.data) },
+    )?;
     let bytes = model.to_bytes();
     let digest = Digest::of(&bytes);
     if !args.dry_run {

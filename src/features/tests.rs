@@ -2,13 +2,7 @@ use super::*;
 use proptest::prelude::*;
 
 fn spec(word: [usize; 2], chars: [usize; 2]) -> TfidfSpec {
-    TfidfSpec {
-        word_ngrams: word,
-        char_ngrams: chars,
-        sublinear_tf: false,
-        min_df: 1,
-        max_features: None,
-    }
+    TfidfSpec { word_ngrams: word, char_ngrams: chars, sublinear_tf: false, ..TfidfSpec::default() }
 }
 
 fn terms(texts: &[&str], spec: &TfidfSpec) -> Vec<String> {
@@ -126,7 +120,6 @@ fn a_spec_out_of_range_is_refused_with_its_key() {
         (TfidfSpec { word_ngrams: [2, 1], ..TfidfSpec::default() }, "word_ngrams"),
         (TfidfSpec { char_ngrams: [0, 3], ..TfidfSpec::default() }, "char_ngrams"),
         (TfidfSpec { char_ngrams: [2, 9], ..TfidfSpec::default() }, "char_ngrams"),
-        (spec([0, 0], [0, 0]), "word_ngrams"),
         (TfidfSpec { min_df: 0, ..TfidfSpec::default() }, "min_df"),
         (TfidfSpec { max_features: Some(0), ..TfidfSpec::default() }, "max_features"),
     ] {
@@ -134,6 +127,17 @@ fn a_spec_out_of_range_is_refused_with_its_key() {
         assert_eq!(fault.code(), "BOT-7010");
         assert!(fault.message().contains(key), "{fault}");
     }
+}
+
+#[test]
+fn terms_are_asked_for_where_they_are_all_there_is() {
+    let none = FeatureSpec { word_ngrams: [0, 0], char_ngrams: [0, 0], ..FeatureSpec::default() };
+    let fault = none.check().unwrap_err();
+    assert_eq!(fault.code(), "BOT-7010");
+    assert!(fault.message().contains("word_ngrams"), "{fault}");
+    let (tfidf, counts) = Tfidf::fit(&["where is it"], &none.tfidf(), |_| ()).unwrap();
+    assert_eq!((tfidf.vocabulary().len(), tfidf.vocabulary().unseen_words("it was")), (0, (2, 1)));
+    assert_eq!(tfidf.weigh(&counts, tfidf.idf()).row(0), (&[][..], &[][..]));
 }
 
 #[test]

@@ -61,7 +61,7 @@ impl Tfidf {
     /// The same on any number of threads. `advance` is told of every text done.
     ///
     /// # Errors
-    /// `BOT-7010` (exit 2) for a spec out of range; `BOT-7012` (exit 3) when no term is left.
+    /// `BOT-7010` (exit 2) for a spec out of range; `BOT-7012` (exit 3) when terms are asked for and none is left.
     pub fn fit(
         texts: &[&str],
         spec: &TfidfSpec,
@@ -72,7 +72,8 @@ impl Tfidf {
         let vocabulary = (0..64)
             .find_map(|salt| vocabulary(&texts, spec, salt))
             .expect("64 families of 64-bit numbers do not all collide");
-        if vocabulary.is_empty() {
+        let asked = [spec.word_ngrams, spec.char_ngrams] != [[0, 0]; 2];
+        if asked && vocabulary.is_empty() {
             return Err(Fault::data(
                 "BOT-7012",
                 format!("no term stands in {} utterances or more", spec.min_df),

@@ -252,20 +252,24 @@ impl IntentModel {
         if goldens.iter().any(|golden| labels.index_of(&golden.intent).is_none()) {
             return Err(malformed("has a golden of an intent it does not know"));
         }
+        let tfidf_spec = spec.features.tfidf();
         let (vocabulary, tensors) = {
             let (terms, weights) = (parts.get("vocabulary")?, parts.get("weights")?);
             rayon::join(
-                || Vocabulary::from_bytes(terms, &spec.features),
+                || Vocabulary::from_bytes(terms, &tfidf_spec),
                 || Tensor::from_bytes(weights),
             )
         };
         let (vocabulary, tensors) = (vocabulary?, tensors?);
         let n_features = vocabulary.len();
         let idf = Tensor::floats(&tensors, "idf", &[n_features])?.to_vec();
-        let tfidf = Tfidf::from_parts(spec.features.clone(), vocabulary, idf)?;
+        let tfidf = Tfidf::from_parts(tfidf_spec, vocabulary, idf)?;
         let n_classes = labels.len();
         let head: Box<dyn Head> = match spec.head.kind {
-            HeadKind::LinearSvm | HeadKind::LogisticRegression => {
+            HeadKind::LinearSvm
+            | HeadKind::LogisticRegression
+            | HeadKind::ComplementNaiveBayes
+            | HeadKind::FineTuned => {
                 Box::new(LinearHead::from_tensors(&tensors, n_features, n_classes)?)
             }
             HeadKind::RandomForest => {

@@ -16,11 +16,12 @@ mod svm;
 mod train;
 
 pub use intent_model::{IntentModel, Scratch, SelfTest};
-pub use spec::{FallbackSpec, HeadKind, HeadSpec, ModelSpec};
+pub use spec::{ClassWeight, FallbackSpec, HeadKind, HeadSpec, ModelSpec};
 pub use train::{CrossValidation, cross_validate, train};
 
 use crate::digest::Digest;
 use serde::{Deserialize, Serialize};
+use std::path::Path;
 
 /// One utterance to learn from; `intent` [`crate::labels::OOS`] rows train no class.
 #[derive(Debug, Clone, Copy)]
@@ -29,6 +30,13 @@ pub struct Sample<'a> {
     pub text: &'a str,
     /// Its intent.
     pub intent: &'a str,
+}
+
+/// What training may use besides the records.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Resources<'a> {
+    /// Where the checkpoints of a fine-tuning lie; none: none are written.
+    pub checkpoints: Option<&'a Path>,
 }
 
 /// How far training is.

@@ -1,7 +1,7 @@
 //! What to train, as written in YAML, and its check.
 
 use crate::{
-    features::TfidfSpec,
+    features::{FeatureKind, FeatureSpec},
     findings::{Fault, Result},
 };
 use serde::{Deserialize, Serialize};
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 #[serde(deny_unknown_fields, default)]
 pub struct ModelSpec {
     /// Text to numbers.
-    pub features: TfidfSpec,
+    pub features: FeatureSpec,
     /// Numbers to intents.
     pub head: HeadSpec,
     /// When the bot says that it did not understand.
@@ -25,7 +25,7 @@ pub struct ModelSpec {
 impl Default for ModelSpec {
     fn default() -> Self {
         Self {
-            features: TfidfSpec::default(),
+            features: FeatureSpec::default(),
             head: HeadSpec::default(),
             fallback: FallbackSpec::default(),
             seed: 17,
@@ -53,6 +53,50 @@ pub struct HeadSpec {
     pub max_depth: Option<u16>,
     /// Features a forest sees (the strongest by chi-square); default 2,000: chosen as `c` was.
     pub n_features: Option<usize>,
+    /// Additive smoothing of naive Bayes, > 0; default 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alpha: Option<f64>,
+    /// What a record of a rare intent weighs.
+    #[serde(skip_serializing_if = "ClassWeight::is_none")]
+    pub class_weight: ClassWeight,
+}
+
+/// What a record weighs by its intent.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClassWeight {
+    /// All the same.
+    #[default]
+    None,
+    /// n_samples / (n_classes * records of the intent), so that every intent weighs the same.
+    Balanced,
+}
+
+impl ClassWeight {
+    /// Returns whether all records weigh the same.
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        *self == Self::None
+    }
+
+    /// Returns the weight of a record of each intent, `[n_classes]`, 1 on average over the records; 0 for an intent
+    /// without records.
+    #[must_use]
+    pub fn weights(self, y: impl Iterator<Item = u32>, n_classes: usize) -> Vec<f32> {
+        match self {
+            Self::None => vec![1.0; n_classes],
+            Self::Balanced => {
+                let mut counts = vec![0_u64; n_classes];
+                for class in y {
+                    counts[class as usize] += 1;
+                }
+                let n_samples: u64 = counts.iter().sum();
+                let weight = |count| n_samples as f64 / (n_classes as f64 * count as f64);
+                let of = |count| if count == 0 { 0.0 } else { weight(count) as f32 };
+                counts.into_iter().map(of).collect()
+            }
+        }
+    }
 }
 
 impl Default for HeadSpec {
@@ -65,6 +109,8 @@ impl Default for HeadSpec {
             n_trees: None,
             max_depth: None,
             n_features: None,
+            alpha: None,
+            class_weight: ClassWeight::None,
         }
     }
 }
@@ -77,8 +123,42 @@ pub enum HeadKind {
     LinearSvm,
     /// Multinomial logistic regression.
     LogisticRegression,
+    /// Complement naive Bayes.
+    ComplementNaiveBayes,
     /// Bagged decision trees on reduced features.
     RandomForest,
+    /// A linear layer over the encoder, learned together with it.
+    FineTuned,
+}
+
+impl HeadKind {
+    /// Returns the name as written in YAML.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::LinearSvm => "linear_svm",
+            Self::LogisticRegression => "logistic_regression",
+            Self::ComplementNaiveBayes => "complement_naive_bayes",
+            Self::RandomForest => "random_forest",
+            Self::FineTuned => "fine_tuned",
+        }
+    }
+
+    /// Returns whether it learns from features of this kind.
+    ///
+    /// Naive Bayes counts, so that it takes no negative numbers; trees are grown on the strongest terms; fine-tuning
+    /// is of an encoder.
+    #[must_use]
+    pub fn fits(self, features: FeatureKind) -> bool {
+        match self {
+            Self::LinearSvm | Self::LogisticRegression => true,
+            Self::ComplementNaiveBayes => {
+                matches!(features, FeatureKind::Tfidf | FeatureKind::Stacked)
+            }
+            Self::RandomForest => features == FeatureKind::Tfidf,
+            Self::FineTuned => matches!(features, FeatureKind::Encoder | FeatureKind::Stacked),
+        }
+    }
 }
 
 /// When the bot falls back.
@@ -99,15 +179,26 @@ impl ModelSpec {
     /// Checks every number.
     ///
     /// # Errors
-    /// `BOT-7010` (exit 2), naming the key and what it may be.
+    /// `BOT-7010` (exit 2), naming the key and what it may be; `BOT-7014` (exit 2) for a head that does not fit
+    /// the features.
     pub fn check(&self) -> Result<()> {
         self.features.check()?;
-        let HeadSpec { c, max_iterations, tolerance, n_trees, max_depth, n_features, .. } =
-            self.head;
+        if !self.head.kind.fits(self.features.kind) {
+            let (head, features) = (self.head.kind.name(), self.features.kind.name());
+            return Err(Fault::usage(
+                "BOT-7014",
+                format!("`head.kind: {head}` does not learn from `features.kind: {features}`"),
+            )
+            .hint("`linear_svm` and `logistic_regression` learn from features of any kind"));
+        }
+        let HeadSpec {
+            c, max_iterations, tolerance, n_trees, max_depth, n_features, alpha, ..
+        } = self.head;
         let positive = |value: Option<f64>| value.is_none_or(|v| v.is_finite() && v > 0.0);
         let counted = |value: Option<usize>, most| value.is_none_or(|v| (1..=most).contains(&v));
         for (good, key, wanted) in [
             (positive(c), "head.c", "a number above 0"),
+            (positive(alpha), "head.alpha", "a number above 0"),
             (positive(tolerance), "head.tolerance", "a number above 0"),
             (counted(max_iterations, 1_000_000), "head.max_iterations", "from 1 to 1000000"),
             (counted(n_trees, 10_000), "head.n_trees", "from 1 to 10000"),

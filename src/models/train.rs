@@ -1,7 +1,7 @@
 //! Training: features, head, a temperature fitted out of fold, goldens.
 
 use super::{
-    HeadKind, Lineage, ModelSpec, Progress, Sample, folds, forest,
+    HeadKind, Lineage, ModelSpec, Progress, Resources, Sample, folds, forest,
     head::{Head, HeadScratch},
     intent_model::{Golden, IntentModel, Parts},
     logistic, svm,
@@ -44,6 +44,7 @@ const GOLDEN_STREAM: u64 = 0x601D;
 pub fn train(
     samples: &[Sample<'_>],
     spec: &ModelSpec,
+    _resources: Resources<'_>,
     dialogue: DialogueSpec,
     lineage: Lineage,
     progress: &dyn Progress,
@@ -52,7 +53,7 @@ pub fn train(
     let data = Data::new(samples)?;
     data.check()?;
     progress.begin("features", data.texts.len() as u64);
-    let (tfidf, counts) = Tfidf::fit(&data.texts, &spec.features, |n| progress.advance(n))?;
+    let (tfidf, counts) = Tfidf::fit(&data.texts, &spec.features.tfidf(), |n| progress.advance(n))?;
     progress.finish();
     let rows: Vec<u32> = (0..data.texts.len() as u32).collect();
     let n_classes = data.labels.len();
@@ -153,13 +154,14 @@ pub struct CrossValidation {
 pub fn cross_validate(
     samples: &[Sample<'_>],
     spec: &ModelSpec,
+    _resources: Resources<'_>,
     progress: &dyn Progress,
 ) -> Result<CrossValidation> {
     spec.check()?;
     let data = Data::new(samples)?;
     data.check()?;
     let n_classes = data.labels.len();
-    let (tfidf, counts) = Tfidf::fit(&data.texts, &spec.features, |_| ())?;
+    let (tfidf, counts) = Tfidf::fit(&data.texts, &spec.features.tfidf(), |_| ())?;
     let folds = folds::assign(&data.texts, &data.y, FOLDS, spec.seed);
     let (mut scores, mut truth) = (Vec::new(), Vec::new());
     for fold in 0..FOLDS as u32 {
@@ -254,6 +256,7 @@ fn steps(spec: &ModelSpec, n_classes: usize) -> u64 {
         HeadKind::LinearSvm => n_classes as u64,
         HeadKind::LogisticRegression => logistic_spec(spec).max_iterations as u64,
         HeadKind::RandomForest => forest_spec(spec).n_trees as u64,
+        HeadKind::ComplementNaiveBayes | HeadKind::FineTuned => 1,
     }
 }
 
@@ -306,6 +309,9 @@ fn fit(
             let grown = forest::fit(x, rows, y, n_classes, forest_spec(spec), &advance)?;
             let out_of_bag = Some((grown.out_of_bag, grown.has_vote));
             return Ok(Fitted { head: Box::new(grown.forest), out_of_bag });
+        }
+        HeadKind::ComplementNaiveBayes | HeadKind::FineTuned => {
+            return Err(Fault::internal("BOT-9001", "this head is not built yet"));
         }
     };
     Ok(Fitted { head, out_of_bag: None })

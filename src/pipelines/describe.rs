@@ -8,7 +8,7 @@ use crate::{
     drift::{self, Row},
     evaluation::Metric,
     findings::Result,
-    models::{self, IntentModel, Sample, Silent},
+    models::{self, IntentModel, Resources, Sample, Silent},
     registry::{Manifest, ManifestFile},
     text,
 };
@@ -122,8 +122,14 @@ pub fn rows_out_of_fold<'a>(data: &'a Dataset, model: &'a IntentModel) -> Result
             })
             .collect();
         let lineage = model.lineage();
-        let other =
-            models::train(&seen, &lineage.spec, DialogueSpec::default(), lineage.clone(), &Silent)?;
+        let other = models::train(
+            &seen,
+            &lineage.spec,
+            Resources::default(),
+            DialogueSpec::default(),
+            lineage.clone(),
+            &Silent,
+        )?;
         let held_out: Vec<usize> = (0..folds.len()).filter(|&i| folds[i] == fold).collect();
         let texts: Vec<&str> = held_out.iter().map(|&i| data.records[i].text.as_str()).collect();
         let (predictions, _) = other.predict_many(&texts);

@@ -43,4 +43,9 @@ pub(super) const ENTRIES: &[Entry] = &[
         title: "a tree could not be grown",
         explanation: "The decision-tree library refused the data of a node. This is a bug of botops: please report it with the command you ran.",
     },
+    Entry {
+        code: "BOT-7014",
+        title: "a head does not fit the features",
+        explanation: "Not every classifier learns from every kind of features: naive Bayes wants counts (`tfidf` or `stacked`), a random forest wants terms (`tfidf`), fine-tuning wants an encoder (`encoder` or `stacked`). `linear_svm` and `logistic_regression` learn from all of them.",
+    },
 ];

@@ -3,7 +3,7 @@ mod heads;
 
 use super::*;
 use crate::{
-    dialogue::DialogueSpec, digest::Digest, features::TfidfSpec, findings::FaultKind,
+    dialogue::DialogueSpec, digest::Digest, features::FeatureSpec, findings::FaultKind,
     stats::random::Random,
 };
 use proptest::prelude::*;
@@ -47,7 +47,15 @@ fn fit(kind: HeadKind, rows: &[(String, &str)]) -> IntentModel {
         head: HeadSpec { kind, n_trees: Some(12), ..HeadSpec::default() },
         ..ModelSpec::default()
     };
-    train(&samples, &spec, DialogueSpec::default(), Lineage::default(), &Silent).unwrap()
+    train(
+        &samples,
+        &spec,
+        Resources::default(),
+        DialogueSpec::default(),
+        Lineage::default(),
+        &Silent,
+    )
+    .unwrap()
 }
 
 static MODELS: LazyLock<[IntentModel; 3]> =
@@ -56,7 +64,15 @@ static MODELS: LazyLock<[IntentModel; 3]> =
 fn fault(rows: &[(&str, &str)], spec: &ModelSpec) -> crate::findings::Fault {
     let samples: Vec<Sample<'_>> =
         rows.iter().map(|&(text, intent)| Sample { text, intent }).collect();
-    train(&samples, spec, DialogueSpec::default(), Lineage::default(), &Silent).unwrap_err()
+    train(
+        &samples,
+        spec,
+        Resources::default(),
+        DialogueSpec::default(),
+        Lineage::default(),
+        &Silent,
+    )
+    .unwrap_err()
 }
 
 #[test]
@@ -179,8 +195,15 @@ fn ties_go_to_the_lowest_index() {
         head: HeadSpec { kind: HeadKind::LogisticRegression, ..HeadSpec::default() },
         ..ModelSpec::default()
     };
-    let model =
-        train(&samples, &spec, DialogueSpec::default(), Lineage::default(), &Silent).unwrap();
+    let model = train(
+        &samples,
+        &spec,
+        Resources::default(),
+        DialogueSpec::default(),
+        Lineage::default(),
+        &Silent,
+    )
+    .unwrap();
     let prediction = model.predict("same words");
     assert_eq!(prediction.intent, 0);
     assert!((prediction.confidence - 0.5).abs() < 1e-9);
@@ -205,7 +228,7 @@ fn too_little_to_learn_from_is_said_so() {
         row.0 = "?!";
     }
     let words = ModelSpec {
-        features: TfidfSpec { char_ngrams: [0, 0], ..TfidfSpec::default() },
+        features: FeatureSpec { char_ngrams: [0, 0], ..FeatureSpec::default() },
         ..ModelSpec::default()
     };
     assert_eq!(fault(&silent, &words).code(), "BOT-7012");
@@ -252,8 +275,15 @@ fn progress_names_its_phases_and_never_exceeds_them() {
     let samples: Vec<Sample<'_>> =
         rows.iter().map(|(text, intent)| Sample { text, intent }).collect();
     let heard = Heard::default();
-    train(&samples, &ModelSpec::default(), DialogueSpec::default(), Lineage::default(), &heard)
-        .unwrap();
+    train(
+        &samples,
+        &ModelSpec::default(),
+        Resources::default(),
+        DialogueSpec::default(),
+        Lineage::default(),
+        &heard,
+    )
+    .unwrap();
     assert_eq!(*heard.0.lock().unwrap(), [("features", 240), ("fit", 4), ("calibrate", 20)]);
 }
 
@@ -282,6 +312,7 @@ fn banking77_is_learned_in_the_time_and_to_the_accuracy_promised() {
     let model = train(
         &samples,
         &ModelSpec::default(),
+        Resources::default(),
         DialogueSpec::default(),
         Lineage::default(),
         &Silent,

@@ -24,7 +24,7 @@ use crate::{
     drift::{self, DriftVerdict},
     evaluation::{self, Comparison, EvaluationReport},
     findings::{Fault, Finding, Result, Severity},
-    models::{self, IntentModel, Lineage, ModelSpec, Progress, Sample},
+    models::{self, IntentModel, Lineage, ModelSpec, Progress, Resources, Sample},
     registry::Version,
     report,
 };
@@ -233,7 +233,8 @@ fn fit(
         }
         fn finish(&self) {}
     }
-    models::train(&samples, model, dialogue, lineage, &Told(work.services.listener, stage))
+    let told = Told(work.services.listener, stage);
+    models::train(&samples, model, Resources::default(), dialogue, lineage, &told)
 }
 
 /// Returns what `data` has to learn from.

@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     dialogue::DialogueSpec,
-    models::{IntentModel, Lineage, ModelSpec, Sample, Silent, train},
+    models::{IntentModel, Lineage, ModelSpec, Resources, Sample, Silent, train},
     registry::{Act, Manifest, Version},
     rollout::{Arm, PauseReason, RolloutSpec, StepSpec},
     serving::{RequestLog, ServerSettings, clock::ManualClock, observe::Told, server::new_app},
@@ -204,6 +204,7 @@ async fn ramping() -> Setup {
     let model = train(
         &samples,
         &ModelSpec::default(),
+        Resources::default(),
         DialogueSpec::default(),
         Lineage::default(),
         &Silent,

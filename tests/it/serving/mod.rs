@@ -9,7 +9,7 @@ use botops::{
     dialogue::DialogueSpec,
     digest::{Digest, canonical_json},
     evaluation::{GateReport, GateResult, PassedGates},
-    models::{FallbackSpec, IntentModel, Lineage, ModelSpec, Sample, Silent, train},
+    models::{FallbackSpec, IntentModel, Lineage, ModelSpec, Resources, Sample, Silent, train},
     registry::{Act, Manifest, ManifestFile, Registry, Version},
     rollout::{RolloutSpec, StepSpec},
     serving::{AdminClient, RequestLog, Running, ServerSettings, Source, start},
@@ -72,7 +72,7 @@ pub(crate) fn model(n: usize, seed: u64, rename: fn(&'static str) -> &'static st
     // So small a vocabulary makes a model sure of itself.
     let fallback = FallbackSpec { threshold: 0.95 };
     let spec = ModelSpec { goldens: 8, fallback, ..ModelSpec::default() };
-    train(&samples, &spec, dialogue, Lineage::default(), &Silent).unwrap()
+    train(&samples, &spec, Resources::default(), dialogue, Lineage::default(), &Silent).unwrap()
 }
 
 /// Leaves intents as they are.
