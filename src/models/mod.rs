@@ -4,6 +4,7 @@
 //! into an intent, a calibrated confidence, and the decision to fall back ([`train`],
 //! [`IntentModel::predict`]), and that is one checked file ([`IntentModel::to_bytes`]).
 
+mod explain;
 mod file;
 mod folds;
 mod forest;
@@ -15,6 +16,7 @@ mod spec;
 mod svm;
 mod train;
 
+pub use explain::{Contribution, Explanation};
 pub use intent_model::{IntentModel, Scratch, SelfTest};
 pub use spec::{ClassWeight, FallbackSpec, HeadKind, HeadSpec, ModelSpec};
 pub use train::{CrossValidation, cross_validate, train};

@@ -48,4 +48,9 @@ pub(super) const ENTRIES: &[Entry] = &[
         title: "a head does not fit the features",
         explanation: "Not every classifier learns from every kind of features: naive Bayes wants counts (`tfidf` or `stacked`), a random forest wants terms (`tfidf`), fine-tuning wants an encoder (`encoder` or `stacked`). `linear_svm` and `logistic_regression` learn from all of them.",
     },
+    Entry {
+        code: "BOT-7070",
+        title: "a model cannot be explained term by term",
+        explanation: "An explanation adds up what each term contributes to a score, which only linear heads do: a random forest votes. Train a linear head (`--head linear_svm` or `logistic_regression`) to see its reasons.",
+    },
 ];
