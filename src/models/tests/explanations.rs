@@ -46,7 +46,7 @@ fn a_forest_says_that_it_cannot_be_explained() {
 fn the_nearest_utterance_is_the_same_one() {
     let model = fit(HeadKind::LinearSvm, &corpus());
     let candidates = ["reset my password", "where is my parcel", "你好", "parcel where"];
-    let near = model.nearest("Where is my PARCEL?", &candidates, 3);
+    let near = model.nearest("Where is my  PARCEL", &candidates, 3);
     assert_eq!(near[0].0, 1);
     assert!((near[0].1 - 1.0).abs() < 1e-6, "{near:?}");
     assert_eq!(near[1].0, 3);
