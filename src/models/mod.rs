@@ -5,6 +5,7 @@
 //! [`IntentModel::predict`]), and that is one checked file ([`IntentModel::to_bytes`]).
 
 mod explain;
+mod data;
 mod file;
 mod folds;
 mod forest;
@@ -12,8 +13,10 @@ mod head;
 mod intent_model;
 mod linear;
 mod logistic;
+mod out_of_fold;
 mod spec;
 mod svm;
+mod table;
 mod train;
 
 pub use explain::{Contribution, Explanation};
