@@ -4,8 +4,8 @@
 //! into an intent, a calibrated confidence, and the decision to fall back ([`train`],
 //! [`IntentModel::predict`]), and that is one checked file ([`IntentModel::to_bytes`]).
 
-mod explain;
 mod data;
+mod explain;
 mod file;
 mod folds;
 mod forest;

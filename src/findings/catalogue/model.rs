@@ -2,7 +2,8 @@
 
 use super::Entry;
 
-pub(super) const ENTRIES: &[E    Entry {
+pub(super) const ENTRIES: &[Entry] = &[
+    Entry {
         code: "BOT-7001",
         title: "a file is not a model",
         explanation: "The file does not begin as a `.botops` model file does. Check the path; a model is written by `botops train … --out model.botops` or pulled from the registry.",
