@@ -11,11 +11,13 @@ mod head;
 mod intent_model;
 mod linear;
 mod logistic;
+mod parts;
 mod spec;
 mod svm;
 mod train;
 
 pub use intent_model::{IntentModel, Scratch, SelfTest};
+pub use parts::part_digests;
 pub use spec::{FallbackSpec, HeadKind, HeadSpec, ModelSpec};
 pub use train::{CrossValidation, cross_validate, train};
 
