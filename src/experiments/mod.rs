@@ -4,9 +4,17 @@
 //! data it learned from. Its id is made of what it did, so the same work on the same day is the same
 //! run, recorded once.
 
+mod comparison;
+mod pairing;
+mod ranking;
 mod records;
+mod reproduction;
 mod sweep;
 
+pub use comparison::{Contrast, Difference, Evaluated, MetricDifference, RunComparison, compare};
+pub use pairing::{PairedDifference, Pairing, pair};
+pub use ranking::{RankQuery, Ranked, RankedOn, Ranking, Standing, direction, rank};
+pub use reproduction::{Retraced, retrace};
 pub use sweep::{FreedBlob, Retention, SweepPlan, SweepRule, Swept};
 
 use crate::{digest::Digest, evaluation::Metric, store::Store};

@@ -109,6 +109,46 @@ pub(super) const ENTRIES: &[Entry] = &[
         explanation: "A rollback gives traffic back to a version that had it before, with the evidence that made it champion then. Any other version comes to serve through a promotion, with its gates and its canary.",
     },
     Entry {
+        code: "BOT-5032",
+        title: "no run can be compared by that",
+        explanation: "`botops runs best` compares runs that have the metric and were measured on the same data in the same way. No run is left that fits. `botops runs list` shows the runs there are; train with `--test` (and `--record`) so that a run is measured.",
+    },
+    Entry {
+        code: "BOT-5033",
+        title: "metrics of runs were measured on different data",
+        explanation: "The runs stand side by side, but their metrics do not: a model on one test set and another model on another differ by the data as well. Evaluate both models on the same data, and compare those.",
+    },
+    Entry {
+        code: "BOT-5034",
+        title: "a run made no model that could be made again",
+        explanation: "Only a run that trained a model can be reproduced, and only when it says what it learned from. Runs of other kinds are repeated by running their command again.",
+    },
+    Entry {
+        code: "BOT-5035",
+        title: "the data of a run is not in the store",
+        explanation: "A run keeps the data it learned from, unless it was recorded by a botops that did not, or the blob was taken away. Give the file with `--data`: it is used if its digest is the one recorded, so it has to be the very same file.",
+    },
+    Entry {
+        code: "BOT-5036",
+        title: "the data given is not the data of the run",
+        explanation: "The digest of the file is another than the run recorded. A model made from it would say nothing of the run. Find the file as it was then; an editor that changed line ends or the order of records is enough to make it another.",
+    },
+    Entry {
+        code: "BOT-5037",
+        title: "a run did not come out again",
+        explanation: "Trained again from its record, the model is not the same to the byte. The first step that differs says where to look: data and records, then settings, intents, vocabulary, weights, calibration, goldens. Another version of botops or another kind of processor are the usual reasons; what is otherwise than then is listed.",
+    },
+    Entry {
+        code: "BOT-5038",
+        title: "a metric is unknown, or nothing says which way it is better",
+        explanation: "No run has a metric of that name; the hint names the nearest. Or it is one that botops does not know, and then `--better higher` or `--better lower` says whether more of it or less is better.",
+    },
+    Entry {
+        code: "BOT-5039",
+        title: "what runs were measured on cannot be told",
+        explanation: "`--data` takes the digest of test data (or its first digits) that some run was measured on, and `--same-as` a run that has metrics and names its test data. The hints list the data there is.",
+    },
+    Entry {
         code: "BOT-5046",
         title: "a store holds more than runs",
         explanation: "`botops runs gc` removes the blobs that no run and no version refers to. This store also holds something that this botops does not know, and which may refer to blobs as well, so nothing was removed. Keep the runs in a folder or prefix of their own, or use the version of botops that wrote the rest.",
