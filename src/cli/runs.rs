@@ -2,13 +2,17 @@
 
 mod best;
 mod compare;
+mod export;
 mod gc;
 mod list;
 mod reproduce;
 mod show;
 
 use super::{Outcome, context::Context, tables};
-use crate::findings::Result;
+use crate::{
+    experiments::RunRecord,
+    findings::{Fault, Result},
+};
 use std::collections::BTreeMap;
 
 /// Look at recorded runs.
@@ -30,6 +34,8 @@ enum Verb {
     Best(best::Args),
     /// Train a run's model again from its record, and say where it comes out differently
     Reproduce(reproduce::Args),
+    /// Write a run to an MLflow tracking server, or as a model card
+    Export(export::Args),
     /// Remove runs that nobody needs, and the files only they refer to; never one that a version in the registry names
     Gc(gc::Args),
 }
@@ -41,8 +47,16 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         Verb::Compare(args) => compare::run(args, context),
         Verb::Best(args) => best::run(args, context),
         Verb::Reproduce(args) => reproduce::run(args, context),
+        Verb::Export(args) => export::run(args, context),
         Verb::Gc(args) => gc::run(args, context),
     }
+}
+
+/// The fault of a run that is asked for its model and made none.
+fn no_model(run: &RunRecord) -> Fault {
+    let message = format!("run `{}` made no model (it is a `{}` run)", run.id, run.kind);
+    Fault::usage("BOT-5034", message)
+        .hint("name a run that trained: `botops runs list` shows them by kind")
 }
 
 /// Returns params as text: strings bare, the rest in JSON.

@@ -124,14 +124,14 @@ fn contrasts(runs: &[(RunRecord, Evaluated)]) -> Vec<Contrast> {
     let mut contrasts: Vec<Contrast> = others
         .iter()
         .map(|other| {
-            let models = model(&base.0).zip(model(&other.0));
+            let models = base.0.model().zip(other.0.model());
             let (paired, why_not_paired) = match paired(base, other) {
                 Ok(paired) => (Some(paired), None),
                 Err(why) => (None, Some(why)),
             };
             Contrast {
                 run: other.0.id.clone(),
-                same_model: models.map(|(first, second)| first == second),
+                same_model: models.map(|(first, second)| first.digest == second.digest),
                 paired,
                 p_adjusted: None,
                 why_not_paired,
@@ -179,12 +179,6 @@ fn paired(
         base_report.as_ref().map_err(String::clone)?,
         other_report.as_ref().map_err(String::clone)?,
     )
-}
-
-/// Returns the digest of the model a run made.
-fn model(run: &RunRecord) -> Option<crate::digest::Digest> {
-    let name = run.recipe.as_ref().map_or("model.botops", |recipe| recipe.model.as_str());
-    run.artifact(name).map(|artifact| artifact.digest)
 }
 
 fn metric(name: &str, values: impl Iterator<Item = Option<Metric>>) -> MetricDifference {

@@ -149,6 +149,31 @@ pub(super) const ENTRIES: &[Entry] = &[
         explanation: "`--data` takes the digest of test data (or its first digits) that some run was measured on, and `--same-as` a run that has metrics and names its test data. The hints list the data there is.",
     },
     Entry {
+        code: "BOT-5040",
+        title: "a tracking server is not named by a plain URL",
+        explanation: "MLflow's tracking server is named by the address at which its pages are, such as `http://127.0.0.1:5000`, with `--url` or `MLFLOW_TRACKING_URI`. Credentials never stand in it: `MLFLOW_TRACKING_TOKEN`, or `MLFLOW_TRACKING_USERNAME` and `MLFLOW_TRACKING_PASSWORD`, are read from the environment.",
+    },
+    Entry {
+        code: "BOT-5041",
+        title: "the tracking server cannot be reached",
+        explanation: "It did not answer, or answered that it is not well, for several tries. Run the same export again: the run over there is found by a tag with its id here and completed, never made twice.",
+    },
+    Entry {
+        code: "BOT-5042",
+        title: "the tracking server refuses the caller",
+        explanation: "It wants credentials, or other ones, or does not take requests for the host name used (`mlflow server --allowed-hosts`). The message is the server's own.",
+    },
+    Entry {
+        code: "BOT-5043",
+        title: "the tracking server says no, or is none",
+        explanation: "The server refused a request for a reason of its own, which the message repeats, or what answers at that address is not MLflow's tracking API. What was exported until then stays, and the next export goes on from there.",
+    },
+    Entry {
+        code: "BOT-5044",
+        title: "files of a run were not exported",
+        explanation: "The experiment on the tracking server keeps files in a place that the server does not pass on to (`--serve-artifacts` with an `mlflow-artifacts:` root). Params, metrics and tags were exported; the files stay where they are, and a tag names the run. Make the experiment on a server that serves artifacts, or name another with `--experiment`.",
+    },
+    Entry {
         code: "BOT-5046",
         title: "a store holds more than runs",
         explanation: "`botops runs gc` removes the blobs that no run and no version refers to. This store also holds something that this botops does not know, and which may refer to blobs as well, so nothing was removed. Keep the runs in a folder or prefix of their own, or use the version of botops that wrote the rest.",

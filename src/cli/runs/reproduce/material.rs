@@ -1,6 +1,6 @@
 //! What it takes to make a run's model again, from the record, the store, and what the user gives.
 
-use super::Args;
+use super::{super::no_model, Args};
 use crate::{
     cli::{context::Context, paste},
     datasets::{self, Dataset, Presence, ReadOptions},
@@ -37,12 +37,7 @@ pub(super) struct Material {
 /// Gathers the material of `run`.
 pub(super) fn gather(args: &Args, context: &Context, run: &RunRecord) -> Result<Material> {
     let experiments = context.experiments()?;
-    let artifact = run
-        .recipe
-        .as_ref()
-        .and_then(|recipe| run.artifact(&recipe.model))
-        .or_else(|| run.artifacts.iter().find(|artifact| is_model(&artifact.name)))
-        .ok_or_else(|| no_model(run))?;
+    let artifact = run.model().ok_or_else(|| no_model(run))?;
     let bytes = match context.wait(experiments.artifact(artifact))? {
         Err(fault) if fault.code() == "BOT-5004" => None,
         bytes => Some(bytes?),
@@ -84,16 +79,6 @@ pub(super) fn gather(args: &Args, context: &Context, run: &RunRecord) -> Result<
         model,
         steps,
     })
-}
-
-fn is_model(name: &str) -> bool {
-    name == "model.botops" || (name.ends_with("/model.botops") && !name.starts_with("baseline/"))
-}
-
-fn no_model(run: &RunRecord) -> Fault {
-    let message = format!("run `{}` made no model (it is a `{}` run)", run.id, run.kind);
-    Fault::usage("BOT-5034", message)
-        .hint("name a run that trained: `botops runs list` shows them by kind")
 }
 
 fn recorded_spec(run: &RunRecord, spec: &serde_json::Value) -> Result<ModelSpec> {
