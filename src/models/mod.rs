@@ -14,6 +14,7 @@ mod intent_model;
 mod linear;
 mod logistic;
 mod out_of_fold;
+mod parts;
 mod spec;
 mod svm;
 mod table;
@@ -22,6 +23,8 @@ mod train;
 pub use explain::{Contribution, Explanation};
 pub use intent_model::{IntentModel, Scratch, SelfTest};
 pub use spec::{ClassWeight, FallbackSpec, HeadKind, HeadSpec, ModelSpec};
+pub use parts::part_digests;
+pub use spec::{FallbackSpec, HeadKind, HeadSpec, ModelSpec};
 pub use train::{CrossValidation, cross_validate, train};
 
 use crate::digest::Digest;
