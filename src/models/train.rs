@@ -34,8 +34,8 @@ const GOLDEN_STREAM: u64 = 0x601D;
 /// Trains a model. Same samples, spec and seed: the same bytes, whatever the number of threads.
 ///
 /// Out-of-scope rows train no class and no term. The temperature is fitted on scores of rows by
-/// models that never saw them: of linear heads by 5-fold cross-fitting (stratified, the same
-/// utterance never in two folds, document frequencies those of the fold; as many folds as it takes
+/// models that never saw them: of linear heads by 5-fold cross-fitting (stratified, near
+/// duplicates never in two folds, document frequencies those of the fold; as many folds as it takes
 /// to have 2,000 such rows), of a forest by the trees whose bags lack the row.
 ///
 /// # Errors
@@ -76,7 +76,8 @@ pub fn train(
             (scores, rows.iter().map(|&row| data.y[row] as usize).collect())
         }
         None => {
-            let folds = folds::assign(&data.texts, &data.y, FOLDS, spec.seed);
+            let folds =
+                folds::assign(&folds::groups(&data.texts, &data.y), &data.y, FOLDS, spec.seed);
             let per_fold = data.y.len().div_ceil(FOLDS);
             let n_folds = ENOUGH_OUT_OF_FOLD.div_ceil(per_fold).min(FOLDS);
             progress.begin("calibrate", n_folds as u64 * steps(spec, n_classes));
@@ -146,7 +147,7 @@ pub struct CrossValidation {
     pub n: usize,
 }
 
-/// Cross-validates `spec` on `samples` over 5 folds, stratified, the same utterance never in two.
+/// Cross-validates `spec` on `samples` over 5 folds, stratified, near duplicates never in two.
 ///
 /// # Errors
 /// As [`train`].
@@ -160,7 +161,7 @@ pub fn cross_validate(
     data.check()?;
     let n_classes = data.labels.len();
     let (tfidf, counts) = Tfidf::fit(&data.texts, &spec.features, |_| ())?;
-    let folds = folds::assign(&data.texts, &data.y, FOLDS, spec.seed);
+    let folds = folds::assign(&folds::groups(&data.texts, &data.y), &data.y, FOLDS, spec.seed);
     let (mut scores, mut truth) = (Vec::new(), Vec::new());
     for fold in 0..FOLDS as u32 {
         let (part, rows) = out_of_fold(&tfidf, &counts, &data, &folds, fold, spec, progress)?;
