@@ -22,9 +22,8 @@ mod train;
 
 pub use explain::{Contribution, Explanation};
 pub use intent_model::{IntentModel, Scratch, SelfTest};
-pub use spec::{ClassWeight, FallbackSpec, HeadKind, HeadSpec, ModelSpec};
 pub use parts::part_digests;
-pub use spec::{FallbackSpec, HeadKind, HeadSpec, ModelSpec};
+pub use spec::{ClassWeight, FallbackSpec, HeadKind, HeadSpec, ModelSpec};
 pub use train::{CrossValidation, cross_validate, train};
 
 use crate::digest::Digest;
