@@ -17,7 +17,7 @@ use crate::{
     evaluation,
     experiments::{Retraced, RunRecord, retrace},
     findings::{Finding, Result, Severity},
-    models::{self, IntentModel, Lineage},
+    models::{self, IntentModel, Lineage, Resources},
     pipelines,
 };
 use material::Material;
@@ -171,6 +171,7 @@ fn train(
     let model = models::train(
         &samples,
         &material.spec,
+        Resources::default(),
         material.dialogue.clone(),
         lineage,
         &Training::new(&context.printer),
