@@ -12,6 +12,7 @@ mod mistakes;
 mod pipeline;
 mod readme;
 mod registry;
+mod runs;
 mod servers;
 mod serving;
 mod store;
