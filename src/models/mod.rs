@@ -5,6 +5,7 @@
 //! [`IntentModel::predict`]), and that is one checked file ([`IntentModel::to_bytes`]).
 
 mod file;
+mod fine_tuning;
 mod folds;
 mod forest;
 mod head;
@@ -15,6 +16,7 @@ mod spec;
 mod svm;
 mod train;
 
+pub use fine_tuning::{ClassWeight, EpochRecord, FineTuned, FineTuningSpec, HeldOut, fine_tune};
 pub use intent_model::{IntentModel, Scratch, SelfTest};
 pub use spec::{FallbackSpec, HeadKind, HeadSpec, ModelSpec};
 pub use train::{CrossValidation, cross_validate, train};

@@ -125,7 +125,12 @@ impl Network {
     ///
     /// # Errors
     /// When the device has no room.
-    pub(crate) fn forward(&self, batch: &Packed, purpose: Purpose, dropout: Option<&Dropout>) -> Result<Tensor> {
+    pub(crate) fn forward(
+        &self,
+        batch: &Packed,
+        purpose: Purpose,
+        dropout: Option<&Dropout>,
+    ) -> Result<Tensor> {
         let mut x = self.embed(batch, purpose, dropout)?;
         for layer in 0..self.n_layers {
             let part = |part| self.parameters.of_layer(layer, part, purpose);
@@ -133,13 +138,19 @@ impl Network {
             let qkv = self.linear(&x, &part(LayerPart::QkvWeight), &part(LayerPart::QkvBias))?;
             let attended = self.attention(&qkv, batch, mask(Site::Attention(layer)))?;
             drop(qkv);
-            let attended = self.linear(&attended, &part(LayerPart::OutputWeight), &part(LayerPart::OutputBias))?;
+            let attended = self.linear(
+                &attended,
+                &part(LayerPart::OutputWeight),
+                &part(LayerPart::OutputBias),
+            )?;
             let norm = part(LayerPart::AttentionNorm);
-            let y = self.add_norm(&attended, &x, &norm, batch, mask(Site::AttentionOutput(layer)))?;
+            let y =
+                self.add_norm(&attended, &x, &norm, batch, mask(Site::AttentionOutput(layer)))?;
             drop((attended, x));
             let wide = self.linear(&y, &part(LayerPart::UpWeight), &part(LayerPart::UpBias))?;
             let wide = self.activate(&wide)?;
-            let added = self.linear(&wide, &part(LayerPart::DownWeight), &part(LayerPart::DownBias))?;
+            let added =
+                self.linear(&wide, &part(LayerPart::DownWeight), &part(LayerPart::DownBias))?;
             let norm = part(LayerPart::OutputNorm);
             x = self.add_norm(&added, &y, &norm, batch, mask(Site::LayerOutput(layer)))?;
         }
@@ -163,7 +174,8 @@ impl Network {
     }
 
     fn embed(&self, batch: &Packed, purpose: Purpose, dropout: Option<&Dropout>) -> Result<Tensor> {
-        let row_numbers = |numbers: &[u32]| Tensor::from_slice(numbers, numbers.len(), &self.device);
+        let row_numbers =
+            |numbers: &[u32]| Tensor::from_slice(numbers, numbers.len(), &self.device);
         let tables = self.parameters.embeddings(purpose);
         let words = tables.word.index_select(&row_numbers(&batch.ids)?, 0)?;
         let mut places = tables.position.index_select(&row_numbers(&batch.positions)?, 0)?;
@@ -207,7 +219,12 @@ impl Network {
         }
     }
 
-    fn attention(&self, qkv: &Tensor, batch: &Packed, mask: Option<dropout::Mask>) -> Result<Tensor> {
+    fn attention(
+        &self,
+        qkv: &Tensor,
+        batch: &Packed,
+        mask: Option<dropout::Mask>,
+    ) -> Result<Tensor> {
         let n_heads = self.n_heads;
         match self.path {
             Path::Fused => {
@@ -224,7 +241,9 @@ impl Network {
         keys: &std::sync::Arc<[u64]>,
     ) -> Result<Tensor> {
         match (self.path, mask) {
-            (Path::Fused, Some(mask)) => x.apply_op1(dropout::ApplyMask { mask, keys: keys.clone() }),
+            (Path::Fused, Some(mask)) => {
+                x.apply_op1(dropout::ApplyMask { mask, keys: keys.clone() })
+            }
             _ => composed::apply_mask(x, mask, keys),
         }
     }

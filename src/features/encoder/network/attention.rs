@@ -7,7 +7,7 @@ use super::{
     slices::{floats, numbers, sum_of},
 };
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
-use ndarray::{ArrayView2, ArrayViewMut2, linalg::general_mat_mul, s};
+use ndarray::{ArrayView2, ArrayViewMut2, Axis, Slice, linalg::general_mat_mul};
 use rayon::prelude::*;
 use std::sync::Arc;
 
@@ -42,7 +42,8 @@ impl Attention {
         let (len, width) = (qkv.nrows(), qkv.ncols() / 3);
         let [q, k, _] = self.columns(width, head);
         let scale = 1.0 / (q.len() as f32).sqrt();
-        let (q, k) = (qkv.slice(s![.., q]), qkv.slice(s![.., k]));
+        let (q, k) =
+            (qkv.slice_axis(Axis(1), Slice::from(q)), qkv.slice_axis(Axis(1), Slice::from(k)));
         weights.softmax.resize(len * len, 0.0);
         let mut scores = square(&mut weights.softmax, len);
         general_mat_mul(scale, &q, &k.t(), 0.0, &mut scores);
@@ -93,8 +94,14 @@ impl CustomOp1 for Attention {
                 multiply(&mut weights.softmax, &weights.factors);
                 let [q, _, v] = self.columns(width, head);
                 let weights = square_of(&weights.softmax, span.len);
-                let v = qkv.slice(s![.., v]);
-                general_mat_mul(1.0, &weights, &v, 0.0, &mut out.slice_mut(s![.., q]));
+                let v = qkv.slice_axis(Axis(1), Slice::from(v));
+                general_mat_mul(
+                    1.0,
+                    &weights,
+                    &v,
+                    0.0,
+                    &mut out.slice_axis_mut(Axis(1), Slice::from(q)),
+                );
             }
         });
         Ok((CpuStorage::F32(out), (n_rows, width).into()))
@@ -120,13 +127,25 @@ impl CustomOp1 for Attention {
             for head in 0..self.n_heads {
                 self.weigh(&qkv, span.key, head, &mut weights);
                 let [q, k, v] = self.columns(width, head);
-                let grad = grad.slice(s![.., q.clone()]);
+                let grad = grad.slice_axis(Axis(1), Slice::from(q.clone()));
                 dropped.clone_from(&weights.softmax);
                 multiply(&mut dropped, &weights.factors);
                 // dV = A^T dO, with A the weights after dropout; dA = dO V^T.
                 let a = square_of(&dropped, len);
-                general_mat_mul(1.0, &a.t(), &grad, 0.0, &mut out.slice_mut(s![.., v.clone()]));
-                general_mat_mul(1.0, &grad, &qkv.slice(s![.., v]).t(), 0.0, &mut square(&mut d, len));
+                general_mat_mul(
+                    1.0,
+                    &a.t(),
+                    &grad,
+                    0.0,
+                    &mut out.slice_axis_mut(Axis(1), Slice::from(v.clone())),
+                );
+                general_mat_mul(
+                    1.0,
+                    &grad,
+                    &qkv.slice_axis(Axis(1), Slice::from(v)).t(),
+                    0.0,
+                    &mut square(&mut d, len),
+                );
                 multiply(&mut d, &weights.factors);
                 // Of a row of the softmax p: ds = p (dp - sum(dp p)).
                 for (d, p) in d.chunks_exact_mut(len).zip(weights.softmax.chunks_exact(len)) {
@@ -137,9 +156,24 @@ impl CustomOp1 for Attention {
                 }
                 let scale = 1.0 / (q.len() as f32).sqrt();
                 let d = square_of(&d, len);
-                let (queries, keys) = (qkv.slice(s![.., q.clone()]), qkv.slice(s![.., k.clone()]));
-                general_mat_mul(scale, &d, &keys, 0.0, &mut out.slice_mut(s![.., q]));
-                general_mat_mul(scale, &d.t(), &queries, 0.0, &mut out.slice_mut(s![.., k]));
+                let (queries, keys) = (
+                    qkv.slice_axis(Axis(1), Slice::from(q.clone())),
+                    qkv.slice_axis(Axis(1), Slice::from(k.clone())),
+                );
+                general_mat_mul(
+                    scale,
+                    &d,
+                    &keys,
+                    0.0,
+                    &mut out.slice_axis_mut(Axis(1), Slice::from(q)),
+                );
+                general_mat_mul(
+                    scale,
+                    &d.t(),
+                    &queries,
+                    0.0,
+                    &mut out.slice_axis_mut(Axis(1), Slice::from(k)),
+                );
             }
         });
         Ok(Some(Tensor::from_vec(out, (n_rows, triple), arg.device())?))

@@ -19,7 +19,9 @@ pub(super) fn linear(x: &Tensor, w: &Tensor, b: &Tensor) -> Result<Tensor> {
 
 pub(super) fn activate(x: &Tensor, activation: Activation) -> Result<Tensor> {
     match activation {
-        Activation::GeluErf => ((x * std::f64::consts::FRAC_1_SQRT_2)?.erf()? + 1.0)?.mul(&(x * 0.5)?),
+        Activation::GeluErf => {
+            ((x * std::f64::consts::FRAC_1_SQRT_2)?.erf()? + 1.0)?.mul(&(x * 0.5)?)
+        }
         Activation::GeluTanh => {
             let cubed = x.mul(x)?.mul(x)?;
             let u = ((x + (cubed * 0.044_715)?)? * (2.0 / std::f64::consts::PI).sqrt())?;
@@ -58,7 +60,12 @@ pub(super) fn add_norm(
 }
 
 /// Attention by groups of texts of one length, so that no position is padded.
-pub(super) fn attention(qkv: &Tensor, batch: &Packed, n_heads: usize, mask: Option<Mask>) -> Result<Tensor> {
+pub(super) fn attention(
+    qkv: &Tensor,
+    batch: &Packed,
+    n_heads: usize,
+    mask: Option<Mask>,
+) -> Result<Tensor> {
     let (n_rows, triple) = qkv.dims2()?;
     let (width, size) = (triple / 3, triple / 3 / n_heads);
     let mut by_length: BTreeMap<usize, Vec<super::packed::Span>> = BTreeMap::new();
@@ -88,7 +95,8 @@ pub(super) fn attention(qkv: &Tensor, batch: &Packed, n_heads: usize, mask: Opti
                 .flat_map(|span| (0..n_heads as u64).map(|head| span.key * n_heads as u64 + head))
                 .collect();
             let factors = mask.factors(&keys, len * len);
-            weights = weights.mul(&Tensor::from_vec(factors, weights.shape(), weights.device())?)?;
+            weights =
+                weights.mul(&Tensor::from_vec(factors, weights.shape(), weights.device())?)?;
         }
         parts.push(weights.matmul(&v)?.transpose(1, 2)?.contiguous()?.reshape((n * len, width))?);
     }

@@ -155,7 +155,9 @@ mod tests {
         let mean = first.iter().map(|&factor| f64::from(factor)).sum::<f64>() / 1e5;
         assert!((mean - 1.0).abs() < 0.005, "{mean}");
         assert_eq!(first, factors(mask(1, 0, Site::Attention(0))));
-        for other in [mask(2, 0, Site::Attention(0)), mask(1, 1, Site::Attention(0)), mask(1, 0, Site::Head)] {
+        for other in
+            [mask(2, 0, Site::Attention(0)), mask(1, 1, Site::Attention(0)), mask(1, 0, Site::Head)]
+        {
             assert_ne!(first, factors(other));
         }
         assert_ne!(first[..1_000], first[1_000..2_000]);

@@ -2,7 +2,7 @@
 
 use super::slices::{floats, for_rows, numbers, rows_at_a_time};
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor};
-use ndarray::{ArrayView2, ArrayViewMut2, linalg::general_mat_mul, s};
+use ndarray::{ArrayView2, ArrayViewMut2, Axis, Slice, linalg::general_mat_mul};
 use rayon::prelude::*;
 
 /// x [n_rows, inputs], W [outputs, inputs], b [outputs] to x W^T + b [n_rows, outputs].
@@ -78,19 +78,18 @@ impl CustomOp3 for Linear {
         let mut dw = vec![0.0; outputs * inputs];
         let mut db = vec![0.0; outputs];
         let columns = rows_at_a_time(outputs);
-        dw.par_chunks_mut(columns * inputs)
-            .zip(db.par_chunks_mut(columns))
-            .enumerate()
-            .for_each(|(piece, (dw, db))| {
+        dw.par_chunks_mut(columns * inputs).zip(db.par_chunks_mut(columns)).enumerate().for_each(
+            |(piece, (dw, db))| {
                 let (first, n) = (piece * columns, db.len());
-                let dy_part = dy_rows.slice(s![.., first..first + n]);
+                let dy_part = dy_rows.slice_axis(Axis(1), Slice::from(first..first + n));
                 general_mat_mul(1.0, &dy_part.t(), &x_rows, 0.0, &mut matrix_mut(dw, n, inputs));
                 for dy in dy.chunks_exact(outputs) {
                     for (sum, dy) in db.iter_mut().zip(&dy[first..first + n]) {
                         *sum += dy;
                     }
                 }
-            });
+            },
+        );
         let dw = Tensor::from_vec(dw, (outputs, inputs), w.device())?;
         let db = Tensor::from_vec(db, outputs, b.device())?;
         Ok((dx, Some(dw), Some(db)))
@@ -101,6 +100,10 @@ pub(super) fn matrix(values: &[f32], rows: usize, columns: usize) -> ArrayView2<
     ArrayView2::from_shape((rows, columns), values).expect("rows times columns values")
 }
 
-pub(super) fn matrix_mut(values: &mut [f32], rows: usize, columns: usize) -> ArrayViewMut2<'_, f32> {
+pub(super) fn matrix_mut(
+    values: &mut [f32],
+    rows: usize,
+    columns: usize,
+) -> ArrayViewMut2<'_, f32> {
     ArrayViewMut2::from_shape((rows, columns), values).expect("rows times columns values")
 }

@@ -24,7 +24,14 @@ pub(super) struct AddNorm {
 
 impl AddNorm {
     /// Writes s, and the mask's factors where there is a mask; returns mean and 1 / standard deviation of s.
-    fn sum(&self, row: usize, x: &[f32], r: &[f32], s: &mut [f32], factors: &mut [f32]) -> (f32, f32) {
+    fn sum(
+        &self,
+        row: usize,
+        x: &[f32],
+        r: &[f32],
+        s: &mut [f32],
+        factors: &mut [f32],
+    ) -> (f32, f32) {
         match &self.mask {
             None => {
                 for ((s, x), r) in s.iter_mut().zip(x).zip(r) {
@@ -64,8 +71,10 @@ impl CustomOp3 for AddNorm {
         let (weight, bias) = floats(norm, norm_layout)?.split_at(width);
         let mut y = vec![0.0; x.len()];
         let piece = ROWS * width;
-        y.par_chunks_mut(piece).zip(x.par_chunks(piece).zip(r.par_chunks(piece))).enumerate().for_each(
-            |(part, (y, (x, r)))| {
+        y.par_chunks_mut(piece)
+            .zip(x.par_chunks(piece).zip(r.par_chunks(piece)))
+            .enumerate()
+            .for_each(|(part, (y, (x, r)))| {
                 let mut factors = vec![0.0; width];
                 let rows = x.chunks_exact(width).zip(r.chunks_exact(width));
                 for ((row, y), (x, r)) in y.chunks_exact_mut(width).enumerate().zip(rows) {
@@ -74,8 +83,7 @@ impl CustomOp3 for AddNorm {
                         *y = (*y - mean) * scale * weight + bias;
                     }
                 }
-            },
-        );
+            });
         Ok((CpuStorage::F32(y), x_layout.shape().clone()))
     }
 
@@ -117,7 +125,8 @@ impl CustomOp3 for AddNorm {
                 let mut sums = vec![0.0; 2 * width];
                 for (row, dr) in dr.chunks_exact_mut(width).enumerate() {
                     let at = (first + row) * width;
-                    let (x, r, dy) = (&x_values[at..][..width], &r_values[at..][..width], &dy[at..][..width]);
+                    let (x, r, dy) =
+                        (&x_values[at..][..width], &r_values[at..][..width], &dy[at..][..width]);
                     let (mean, scale) = self.sum(first + row, x, r, &mut s, &mut factors);
                     let (d_weight, d_bias) = sums.split_at_mut(width);
                     for i in 0..width {

@@ -96,7 +96,8 @@ impl Parameters {
                     by_name.get(part.as_str()).copied().ok_or_else(missing)
                 })
                 .collect::<Result<Vec<_>>>()?;
-            let values: Vec<f32> = parts.iter().flat_map(|part| part.values.iter().copied()).collect();
+            let values: Vec<f32> =
+                parts.iter().flat_map(|part| part.values.iter().copied()).collect();
             let shape = match kind {
                 Kind::Matrix => {
                     let width = parts[0].shape[1];
@@ -106,7 +107,8 @@ impl Parameters {
                 Kind::Norm => vec![2, values.len() / 2],
             };
             let var = Var::from_vec(values, shape, device)?;
-            let parts = parts.into_iter().map(|part| (part.name.clone(), part.shape.clone())).collect();
+            let parts =
+                parts.into_iter().map(|part| (part.name.clone(), part.shape.clone())).collect();
             let trained = height > 0 || frozen == Frozen::Nothing;
             all.push(Parameter { name, var, kind, height, trained, parts });
             Ok::<_, Error>(())
