@@ -1,14 +1,16 @@
 //! The differentiable forward pass of an encoder: what fine-tuning trains.
 //!
-//! In comes a [`Packed`] batch of tokens, out come the pooled vectors of its texts, with the graph behind them
-//! that candle differentiates. Texts are packed without padding: linear layers, norms and activations see one
-//! matrix of all tokens, attention each text for itself. On the processor the operations are fused ones of ours,
-//! with their own backward passes; on any other device they are composed of candle's.
+//! In comes a [`Packed`] batch of tokens, out come the pooled vectors of its texts, ready to be differentiated.
+//! Texts are packed without padding: linear layers, norms and activations see one matrix of all tokens, attention
+//! each text for itself. On the processor the operations are fused ones of ours, with their own way back
+//! (`fused.rs`), and candle differentiates what is on top; on any other device all is composed of candle's.
 
 mod activation;
 mod attention;
 mod composed;
 mod dropout;
+mod fused;
+mod gradients;
 mod linear;
 mod norm;
 mod packed;
@@ -18,12 +20,14 @@ mod slices;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use dropout::{Dropout, Site};
+pub(crate) use dropout::Dropout;
+pub(crate) use gradients::Gradient;
 pub(crate) use packed::Packed;
 pub(crate) use parameters::{Kind, Parameter};
 
 use super::{Activation, EncoderConfig, EncoderTensor, Pooling};
-use candle_core::{Device, Result, Tensor};
+use candle_core::{Device, Error, Result, Tensor, Var, backprop::GradStore};
+use dropout::Site;
 use parameters::{LayerPart, Parameters};
 
 /// Returns the device to compute on: the first GPU when built with the feature `cuda` and one is there, else the
@@ -54,9 +58,9 @@ pub(crate) enum Frozen {
     Embeddings,
 }
 
-/// Whether a forward pass keeps what a backward pass needs.
+/// Whether a forward pass keeps what the way back needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Purpose {
+enum Purpose {
     /// It does, for what is trained.
     Train,
     /// It does not; nothing can be differentiated.
@@ -78,6 +82,7 @@ pub(crate) struct Network {
     activation: Activation,
     n_layers: usize,
     n_heads: usize,
+    hidden_size: usize,
     eps: f64,
     pooling: Pooling,
     path: Path,
@@ -101,6 +106,7 @@ impl Network {
             activation: config.activation,
             n_layers: config.n_layers,
             n_heads: config.n_heads,
+            hidden_size: config.hidden_size,
             eps: config.layer_norm_eps,
             pooling,
             path: if device.is_cpu() { Path::Fused } else { Path::Composed },
@@ -121,139 +127,158 @@ impl Network {
         self.parameters.tensors()
     }
 
-    /// Returns the pooled vectors [n_texts, hidden_size] of a batch, not scaled to length 1.
+    /// Returns the pooled vectors [n_texts, hidden_size] of a batch, not scaled to length 1; nothing is dropped, and
+    /// nothing can be differentiated.
     ///
     /// # Errors
     /// When the device has no room.
-    pub(crate) fn forward(
+    pub(crate) fn infer(&self, batch: &Packed) -> Result<Tensor> {
+        match self.path {
+            Path::Fused => self
+                .fused(|fused| fused.forward(batch, None, false))
+                .and_then(|(y, _)| self.pooled(y)),
+            Path::Composed => self.compose(batch, Purpose::Infer, None),
+        }
+    }
+
+    /// Computes the pooled vectors of a batch as one step of training does.
+    ///
+    /// # Errors
+    /// When the device has no room.
+    pub(crate) fn train(&self, batch: Packed, dropout: Option<Dropout>) -> Result<Pass> {
+        match self.path {
+            Path::Fused => {
+                let (y, tape) =
+                    self.fused(|fused| fused.forward(&batch, dropout.as_ref(), true))?;
+                // A variable of its own: candle differentiates down to here, the tape goes on.
+                let pooled = Var::from_tensor(&self.pooled(y)?)?.into_inner();
+                Ok(Pass { pooled, batch, dropout, tape: Some(tape) })
+            }
+            Path::Composed => {
+                let pooled = self.compose(&batch, Purpose::Train, dropout.as_ref())?;
+                Ok(Pass { pooled, batch, dropout, tape: None })
+            }
+        }
+    }
+
+    /// Makes room for the gradient of each parameter that is trained, in their order.
+    pub(crate) fn gradients(&self) -> Vec<Gradient> {
+        let trained = self.parameters().iter().filter(|parameter| parameter.trained);
+        trained.map(|parameter| Gradient::of(&parameter.var)).collect()
+    }
+
+    /// Adds the gradients of a pass to `gradients`, as [`Network::gradients`] made them; `found` is what candle's
+    /// `backward` found of a value computed from the pooled vectors.
+    ///
+    /// # Errors
+    /// When the value was not computed from them, or the device has no room.
+    pub(crate) fn add_gradients(
+        &self,
+        pass: Pass,
+        found: &mut GradStore,
+        gradients: &mut [Gradient],
+    ) -> Result<()> {
+        let trained = self.parameters().iter().filter(|parameter| parameter.trained);
+        let Some(tape) = pass.tape else {
+            return trained
+                .zip(gradients)
+                .try_for_each(|(parameter, gradient)| gradient.add(&parameter.var, found));
+        };
+        let d_pooled = found
+            .remove(&pass.pooled)
+            .ok_or_else(|| Error::Msg("nothing hangs on the pooled vectors".into()))?
+            .contiguous()?;
+        let (storage, layout) = d_pooled.storage_and_layout();
+        let d_pooled = slices::numbers(&storage, layout)?;
+        let mut gradients = gradients.iter_mut();
+        let sums = self.parameters().iter().map(|parameter| match parameter.trained {
+            true => gradients.next().and_then(Gradient::sum),
+            false => None,
+        });
+        let sums = fused::Sums(sums.collect());
+        self.fused(|fused| fused.back(tape, &pass.batch, pass.dropout.as_ref(), d_pooled, sums))
+    }
+
+    fn pooled(&self, values: Vec<f32>) -> Result<Tensor> {
+        let n_texts = values.len() / self.hidden_size;
+        Tensor::from_vec(values, (n_texts, self.hidden_size), &self.device)
+    }
+
+    /// Lends the parameters' values to `work`.
+    fn fused<R>(&self, work: impl FnOnce(fused::Fused<'_>) -> R) -> Result<R> {
+        let held: Vec<_> =
+            self.parameters().iter().map(|parameter| parameter.var.storage_and_layout()).collect();
+        let values = held
+            .iter()
+            .map(|(storage, layout)| slices::numbers(storage, layout))
+            .collect::<Result<_>>()?;
+        Ok(work(fused::Fused {
+            values,
+            indices: self.parameters.indices(),
+            activation: self.activation,
+            n_layers: self.n_layers,
+            n_heads: self.n_heads,
+            eps: self.eps as f32,
+            pooling: self.pooling,
+            width: self.hidden_size,
+        }))
+    }
+
+    /// The forward pass out of candle's operations.
+    fn compose(
         &self,
         batch: &Packed,
         purpose: Purpose,
         dropout: Option<&Dropout>,
     ) -> Result<Tensor> {
-        let mut x = self.embed(batch, purpose, dropout)?;
+        let mask = |site| dropout.and_then(|dropout| dropout.mask(site));
+        let keys = &batch.row_keys;
+        let norm = |x: &Tensor, r: &Tensor, norm: &Tensor, mask| {
+            composed::add_norm(x, r, norm, self.eps, mask, keys)
+        };
+        let tables = self.parameters.embeddings(purpose);
+        let (words, places) = composed::look_up(&tables, batch, &self.device)?;
+        let x = norm(&words, &places, &tables.norm, None)?;
+        let mut x = composed::apply_mask(&x, mask(Site::Embeddings), keys)?;
         for layer in 0..self.n_layers {
             let part = |part| self.parameters.of_layer(layer, part, purpose);
-            let mask = |site| dropout.and_then(|dropout| dropout.mask(site));
-            let qkv = self.linear(&x, &part(LayerPart::QkvWeight), &part(LayerPart::QkvBias))?;
-            let attended = self.attention(&qkv, batch, mask(Site::Attention(layer)))?;
-            drop(qkv);
-            let attended = self.linear(
+            let linear = |x: &Tensor, weight, bias| composed::linear(x, &part(weight), &part(bias));
+            let qkv = linear(&x, LayerPart::QkvWeight, LayerPart::QkvBias)?;
+            let context =
+                composed::attention(&qkv, batch, self.n_heads, mask(Site::Attention(layer)))?;
+            let attended = linear(&context, LayerPart::OutputWeight, LayerPart::OutputBias)?;
+            let y = norm(
                 &attended,
-                &part(LayerPart::OutputWeight),
-                &part(LayerPart::OutputBias),
+                &x,
+                &part(LayerPart::AttentionNorm),
+                mask(Site::AttentionOutput(layer)),
             )?;
-            let norm = part(LayerPart::AttentionNorm);
-            let y =
-                self.add_norm(&attended, &x, &norm, batch, mask(Site::AttentionOutput(layer)))?;
-            drop((attended, x));
-            let wide = self.linear(&y, &part(LayerPart::UpWeight), &part(LayerPart::UpBias))?;
-            let wide = self.activate(&wide)?;
-            let added =
-                self.linear(&wide, &part(LayerPart::DownWeight), &part(LayerPart::DownBias))?;
-            let norm = part(LayerPart::OutputNorm);
-            x = self.add_norm(&added, &y, &norm, batch, mask(Site::LayerOutput(layer)))?;
+            let wide = linear(&y, LayerPart::UpWeight, LayerPart::UpBias)?;
+            let active = composed::activate(&wide, self.activation)?;
+            let added = linear(&active, LayerPart::DownWeight, LayerPart::DownBias)?;
+            x = norm(&added, &y, &part(LayerPart::OutputNorm), mask(Site::LayerOutput(layer)))?;
         }
-        self.pool(&x, batch)
+        composed::pool(&x, batch, self.pooling)
     }
+}
 
-    /// Returns x W^T + b, as a head over the pooled vectors needs it; `site` is dropped from x before.
+/// A forward pass that can be differentiated.
+pub(crate) struct Pass {
+    /// The pooled vectors [n_texts, hidden_size], not scaled to length 1.
+    pub(crate) pooled: Tensor,
+    batch: Packed,
+    dropout: Option<Dropout>,
+    /// What the fused way back needs; none where candle's graph has it.
+    tape: Option<fused::Tape>,
+}
+
+impl Pass {
+    /// Returns the pooled vectors with a share of them dropped, as a classifier on top is trained with.
     ///
     /// # Errors
     /// When the device has no room.
-    pub(crate) fn head(
-        &self,
-        x: &Tensor,
-        batch: &Packed,
-        (weight, bias): (&Tensor, &Tensor),
-        dropout: Option<&Dropout>,
-    ) -> Result<Tensor> {
-        let mask = dropout.and_then(|dropout| dropout.mask(Site::Head));
-        let x = self.apply_mask(x, mask, &batch.text_keys)?;
-        self.linear(&x, weight, bias)
-    }
-
-    fn embed(&self, batch: &Packed, purpose: Purpose, dropout: Option<&Dropout>) -> Result<Tensor> {
-        let row_numbers =
-            |numbers: &[u32]| Tensor::from_slice(numbers, numbers.len(), &self.device);
-        let tables = self.parameters.embeddings(purpose);
-        let words = tables.word.index_select(&row_numbers(&batch.ids)?, 0)?;
-        let mut places = tables.position.index_select(&row_numbers(&batch.positions)?, 0)?;
-        if let Some(types) = tables.token_type {
-            // One text, one type: the first.
-            places = places.broadcast_add(&types.get(0)?)?;
-        }
-        let x = self.add_norm(&words, &places, &tables.norm, batch, None)?;
-        let mask = dropout.and_then(|dropout| dropout.mask(Site::Embeddings));
-        self.apply_mask(&x, mask, &batch.row_keys)
-    }
-
-    fn linear(&self, x: &Tensor, w: &Tensor, b: &Tensor) -> Result<Tensor> {
-        match self.path {
-            Path::Fused => x.apply_op3(w, b, linear::Linear),
-            Path::Composed => composed::linear(x, w, b),
-        }
-    }
-
-    fn activate(&self, x: &Tensor) -> Result<Tensor> {
-        match self.path {
-            Path::Fused => x.apply_op1(activation::Activate(self.activation)),
-            Path::Composed => composed::activate(x, self.activation),
-        }
-    }
-
-    fn add_norm(
-        &self,
-        x: &Tensor,
-        r: &Tensor,
-        norm: &Tensor,
-        batch: &Packed,
-        mask: Option<dropout::Mask>,
-    ) -> Result<Tensor> {
-        match self.path {
-            Path::Fused => {
-                let keys = batch.row_keys.clone();
-                x.apply_op3(r, norm, norm::AddNorm { eps: self.eps as f32, mask, keys })
-            }
-            Path::Composed => composed::add_norm(x, r, norm, self.eps, mask, &batch.row_keys),
-        }
-    }
-
-    fn attention(
-        &self,
-        qkv: &Tensor,
-        batch: &Packed,
-        mask: Option<dropout::Mask>,
-    ) -> Result<Tensor> {
-        let n_heads = self.n_heads;
-        match self.path {
-            Path::Fused => {
-                qkv.apply_op1(attention::Attention { spans: batch.spans.clone(), n_heads, mask })
-            }
-            Path::Composed => composed::attention(qkv, batch, n_heads, mask),
-        }
-    }
-
-    fn apply_mask(
-        &self,
-        x: &Tensor,
-        mask: Option<dropout::Mask>,
-        keys: &std::sync::Arc<[u64]>,
-    ) -> Result<Tensor> {
-        match (self.path, mask) {
-            (Path::Fused, Some(mask)) => {
-                x.apply_op1(dropout::ApplyMask { mask, keys: keys.clone() })
-            }
-            _ => composed::apply_mask(x, mask, keys),
-        }
-    }
-
-    fn pool(&self, x: &Tensor, batch: &Packed) -> Result<Tensor> {
-        match self.path {
-            Path::Fused => {
-                x.apply_op1(pool::Pool { spans: batch.spans.clone(), pooling: self.pooling })
-            }
-            Path::Composed => composed::pool(x, batch, self.pooling),
-        }
+    pub(crate) fn dropped(&self) -> Result<Tensor> {
+        let mask = self.dropout.and_then(|dropout| dropout.mask(Site::Head));
+        composed::apply_mask(&self.pooled, mask, &self.batch.text_keys)
     }
 }

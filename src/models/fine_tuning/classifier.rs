@@ -4,7 +4,7 @@ use super::{FineTuningSpec, optimiser::Trained, schedule};
 use crate::{
     features::{
         Encoder,
-        encoder::network::{Dropout, Frozen, Kind, Network, Packed, Purpose},
+        encoder::network::{Dropout, Frozen, Gradient, Kind, Network, Packed, Pass},
     },
     stats::random::Random,
 };
@@ -72,17 +72,43 @@ impl Classifier {
         encoder.chain(head).collect()
     }
 
-    /// Returns the scores [n_texts, n_classes] of a batch, with the graph to train by.
-    pub(super) fn train_scores(&self, batch: &Packed, dropout: &Dropout) -> Result<Tensor> {
-        let pooled = self.network.forward(batch, Purpose::Train, Some(dropout))?;
-        self.network.head(&pooled, batch, (&self.weight, &self.bias), Some(dropout))
+    /// Makes room for the gradient of all that is trained, in the order of [`Classifier::trained`].
+    pub(super) fn gradients(&self) -> Vec<Gradient> {
+        let head = [&self.weight, &self.bias].map(|var| Gradient::of(var));
+        self.network.gradients().into_iter().chain(head).collect()
+    }
+
+    /// Returns the scores [n_texts, n_classes] of a batch as a step of training computes them, and what the way back
+    /// needs.
+    pub(super) fn train(&self, batch: Packed, dropout: Dropout) -> Result<(Tensor, Pass)> {
+        let pass = self.network.train(batch, Some(dropout))?;
+        let scores = pass.dropped()?.matmul(&self.weight.t()?)?.broadcast_add(&self.bias)?;
+        Ok((scores, pass))
+    }
+
+    /// Adds the gradients of `loss`, a number computed from the scores of `pass`, to `gradients`.
+    pub(super) fn add_gradients(
+        &self,
+        loss: &Tensor,
+        pass: Pass,
+        gradients: &mut [Gradient],
+    ) -> Result<()> {
+        let mut found = loss.backward()?;
+        let n_encoder = gradients.len() - 2;
+        let (encoder, head) = gradients.split_at_mut(n_encoder);
+        for (gradient, var) in head.iter_mut().zip([&self.weight, &self.bias]) {
+            gradient.add(var, &mut found)?;
+        }
+        self.network.add_gradients(pass, &mut found, encoder)
     }
 
     /// Returns the scores [n_texts, n_classes] of a batch, nothing dropped.
     pub(super) fn scores(&self, batch: &Packed) -> Result<Tensor> {
-        let pooled = self.network.forward(batch, Purpose::Infer, None)?;
-        let head = (self.weight.as_detached_tensor(), self.bias.as_detached_tensor());
-        self.network.head(&pooled, batch, (&head.0, &head.1), None)
+        let weight = self.weight.as_detached_tensor();
+        self.network
+            .infer(batch)?
+            .matmul(&weight.t()?)?
+            .broadcast_add(&self.bias.as_detached_tensor())
     }
 
     /// Returns the encoder's weights, and weight and bias of the classifier.

@@ -2,7 +2,8 @@
 //!
 //! candle's own keeps its moments to itself, so that a checkpoint could not hold them.
 
-use candle_core::{CpuStorage, DType, Device, InplaceOp2, Layout, Result, Storage, Tensor, Var};
+use crate::features::encoder::network::Gradient;
+use candle_core::{CpuStorage, Device, InplaceOp1, Layout, Result, Tensor, Var};
 use rayon::prelude::*;
 use std::cell::RefCell;
 
@@ -101,7 +102,7 @@ impl AdamW {
     }
 
     /// Makes a step: `share` is that of the highest learning rates, and each gradient counts `scale`.
-    pub(super) fn step(&mut self, gradients: &[Tensor], share: f64, scale: f64) -> Result<()> {
+    pub(super) fn step(&mut self, gradients: &[Gradient], share: f64, scale: f64) -> Result<()> {
         self.n_steps += 1;
         let t = i32::try_from(self.n_steps).unwrap_or(i32::MAX);
         let corrections = (1.0 - BETAS.0.powi(t), 1.0 - BETAS.1.powi(t));
@@ -113,19 +114,21 @@ impl AdamW {
             // The corrections of m and v, and the rate, as two numbers.
             let step = rate / corrections.0;
             let root = 1.0 / corrections.1.sqrt();
+            let missing = || candle_core::Error::Msg(format!("`{}` has no gradient", trained.name));
             match moments {
                 Moments::Here { mean, square } => {
                     let update = Update {
+                        gradient: gradient.here().ok_or_else(missing)?,
                         moments: RefCell::new((mean, square)),
                         scale: scale as f32,
                         keep: keep as f32,
                         step: step as f32,
                         root: root as f32,
                     };
-                    trained.var.inplace_op2(&gradient.contiguous()?, &update)?;
+                    trained.var.inplace_op1(&update)?;
                 }
                 Moments::There { mean, square } => {
-                    let g = (gradient * scale)?;
+                    let g = (gradient.there().ok_or_else(missing)? * scale)?;
                     *mean = ((&*mean * BETAS.0)? + (&g * (1.0 - BETAS.0))?)?;
                     *square = ((&*square * BETAS.1)? + (g.sqr()? * (1.0 - BETAS.1))?)?;
                     let size = ((square.sqrt()? * root)? + EPS)?;
@@ -141,6 +144,7 @@ impl AdamW {
 
 /// One step of one variable, in place and in one pass.
 struct Update<'a> {
+    gradient: &'a [f32],
     moments: RefCell<(&'a mut Vec<f32>, &'a mut Vec<f32>)>,
     scale: f32,
     keep: f32,
@@ -148,29 +152,16 @@ struct Update<'a> {
     root: f32,
 }
 
-impl InplaceOp2 for Update<'_> {
+impl InplaceOp1 for Update<'_> {
     fn name(&self) -> &'static str {
         "adamw"
     }
 
-    fn cpu_fwd(
-        &self,
-        p: &mut CpuStorage,
-        p_layout: &Layout,
-        g: &CpuStorage,
-        g_layout: &Layout,
-    ) -> Result<()> {
-        let contiguous = |layout: &Layout| {
-            layout
-                .contiguous_offsets()
-                .ok_or_else(|| candle_core::Error::Msg("a gradient with gaps".into()))
+    fn cpu_fwd(&self, p: &mut CpuStorage, layout: &Layout) -> Result<()> {
+        let (CpuStorage::F32(p), Some((from, to))) = (p, layout.contiguous_offsets()) else {
+            return Err(candle_core::Error::Msg("a variable with gaps, or not of `f32`".into()));
         };
-        let (p_range, g_range) = (contiguous(p_layout)?, contiguous(g_layout)?);
-        let CpuStorage::F32(p) = p else {
-            return Err(candle_core::Error::Msg("a variable that is not of `f32`".into()));
-        };
-        let p = &mut p[p_range.0..p_range.1];
-        let g = &g.as_slice::<f32>()?[g_range.0..g_range.1];
+        let (p, g) = (&mut p[from..to], self.gradient);
         let mut moments = self.moments.borrow_mut();
         let (mean, square) = &mut *moments;
         let (b1, b2) = (BETAS.0 as f32, BETAS.1 as f32);
@@ -193,23 +184,16 @@ impl InplaceOp2 for Update<'_> {
 }
 
 /// Returns the Euclidean length of all gradients as one vector; the same on any number of threads.
-pub(super) fn norm(gradients: &[Tensor]) -> Result<f64> {
+pub(super) fn norm(gradients: &[Gradient]) -> Result<f64> {
     let mut total = 0.0;
     for gradient in gradients {
-        let gradient = gradient.contiguous()?;
-        let (storage, layout) = gradient.storage_and_layout();
-        total += match &*storage {
-            Storage::Cpu(storage) => {
-                let from = layout.start_offset();
-                let values = &storage.as_slice::<f32>()?[from..from + gradient.elem_count()];
-                let parts: Vec<f64> = values.par_chunks(NUMBERS).map(sum_of_squares).collect();
-                parts.iter().sum::<f64>()
-            }
-            _ => {
-                drop(storage);
-                f64::from(gradient.to_dtype(DType::F32)?.sqr()?.sum_all()?.to_scalar::<f32>()?)
-            }
-        };
+        if let Some(values) = gradient.here() {
+            let parts: Vec<f64> = values.par_chunks(NUMBERS).map(sum_of_squares).collect();
+            total += parts.iter().sum::<f64>();
+        }
+        if let Some(tensor) = gradient.there() {
+            total += f64::from(tensor.sqr()?.sum_all()?.to_scalar::<f32>()?);
+        }
     }
     Ok(total.sqrt())
 }
@@ -238,14 +222,31 @@ mod tests {
         }
     }
 
+    /// The gradient of the sum of a variable's values, weighted by `values`.
+    fn of(values: &[f32]) -> Gradient {
+        let var = Var::zeros(values.len(), candle_core::DType::F32, &Device::Cpu).unwrap();
+        let weights = Tensor::new(values, &Device::Cpu).unwrap();
+        let mut found = (var.as_tensor() * weights).unwrap().sum_all().unwrap().backward().unwrap();
+        let mut gradient = Gradient::of(&var);
+        gradient.add(&var, &mut found).unwrap();
+        gradient
+    }
+
+    #[test]
+    fn a_variable_without_a_gradient_is_refused() {
+        let mut adam = AdamW::new(vec![trained(&[1.0], 0.0)]).unwrap();
+        let var = adam.trained()[0].var.clone();
+        let error = adam.step(&[Gradient::of(&var)], 1.0, 1.0).unwrap_err();
+        assert!(error.to_string().contains("`p` has no gradient"), "{error}");
+    }
+
     /// By the formula in double precision (numpy 2.4): p = [1, -2], rate 0.1, decay 0.01, and three steps with the
     /// gradients [0.5, -1], [-0.25, 2], [0, 0.125].
     #[test]
     fn steps_are_those_of_the_formula() {
         let mut adam = AdamW::new(vec![trained(&[1.0, -2.0], 0.01)]).unwrap();
         for gradient in [[0.5_f32, -1.0], [-0.25, 2.0], [0.0, 0.125]] {
-            let gradient = Tensor::new(&gradient, &Device::Cpu).unwrap();
-            adam.step(&[gradient], 1.0, 1.0).unwrap();
+            adam.step(&[of(&gradient)], 1.0, 1.0).unwrap();
         }
         let p = adam.trained()[0].var.to_vec1::<f32>().unwrap();
         for (p, wanted) in p.iter().zip(WANTED) {
@@ -258,8 +259,7 @@ mod tests {
     #[test]
     fn without_a_gradient_only_what_decays_moves() {
         let mut adam = AdamW::new(vec![trained(&[1.0], 0.5), trained(&[1.0], 0.0)]).unwrap();
-        let zero = Tensor::new(&[0.0_f32], &Device::Cpu).unwrap();
-        adam.step(&[zero.clone(), zero], 1.0, 1.0).unwrap();
+        adam.step(&[of(&[0.0]), of(&[0.0])], 1.0, 1.0).unwrap();
         let values: Vec<f32> =
             adam.trained().iter().map(|t| t.var.to_vec1::<f32>().unwrap()[0]).collect();
         assert_eq!(values, [0.95, 1.0]);
@@ -267,8 +267,6 @@ mod tests {
 
     #[test]
     fn the_norm_is_that_of_one_long_vector() {
-        let a = Tensor::new(&[3.0_f32, 0.0], &Device::Cpu).unwrap();
-        let b = Tensor::new(&[[0.0_f32], [-4.0]], &Device::Cpu).unwrap();
-        assert_eq!(norm(&[a, b]).unwrap(), 5.0);
+        assert_eq!(norm(&[of(&[3.0, 0.0]), of(&[-4.0])]).unwrap(), 5.0);
     }
 }

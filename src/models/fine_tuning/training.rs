@@ -10,11 +10,11 @@ use super::{
     schedule::Schedule,
 };
 use crate::{
-    features::encoder::network::{Dropout, Packed},
+    features::encoder::network::{Dropout, Gradient, Packed},
     findings::{Fault, Result},
     stats::{calibration::negative_log_likelihood, random::Random},
 };
-use candle_core::{Tensor, backprop::GradStore};
+use candle_core::Tensor;
 
 /// Keeps the draws of dropout apart from other draws of the same seed.
 const DROPOUT: u64 = 0xD209_0A7E;
@@ -43,6 +43,8 @@ pub(super) struct Outcome {
 /// A run in progress.
 struct Running {
     optimiser: AdamW,
+    /// Of all that is trained, in its order: room that every step uses again.
+    gradients: Vec<Gradient>,
     place: Place,
     /// The best weights so far, where training may stop early.
     best: Option<Vec<Vec<f32>>>,
@@ -116,6 +118,7 @@ impl Training<'_> {
         let max_tokens = self.spec.max_batch_tokens;
         Ok(Running {
             optimiser: AdamW::new(trained).map_err(device_fault)?,
+            gradients: self.classifier.gradients(),
             place: Place { step: 0, loss_sum: 0.0, history: Vec::new(), best: None, max_tokens },
             best: None,
             notes: Vec::new(),
@@ -130,19 +133,14 @@ impl Training<'_> {
     /// Makes one step; returns the loss of its batch before it.
     fn step(&self, running: &mut Running, rows: &[u32], loss: &Loss, share: f64) -> Result<f64> {
         let step = running.place.step;
-        let (value, gradients) = loop {
-            match self.gradients(
-                running.optimiser.trained(),
-                rows,
-                loss,
-                step,
-                running.place.max_tokens,
-            ) {
-                Ok(done) => break done,
+        let value = loop {
+            let max_tokens = running.place.max_tokens;
+            match self.differentiate(rows, loss, step, max_tokens, &mut running.gradients) {
+                Ok(value) => break value,
                 Err(error) => self.halve(running, rows, error)?,
             }
         };
-        let norm = optimiser::norm(&gradients).map_err(device_fault)?;
+        let norm = optimiser::norm(&running.gradients).map_err(device_fault)?;
         if !value.is_finite() || !norm.is_finite() {
             return Err(self.diverged(step, share));
         }
@@ -150,44 +148,36 @@ impl Training<'_> {
             Some(most) if norm > most => most / norm,
             _ => 1.0,
         };
-        running.optimiser.step(&gradients, share, scale).map_err(device_fault)?;
+        running.optimiser.step(&running.gradients, share, scale).map_err(device_fault)?;
         Ok(value)
     }
 
-    /// Returns the loss of a batch and its gradients, in the order of what is trained.
-    fn gradients(
+    /// Returns the loss of a batch, and makes `gradients` those of all that is trained, in its order.
+    fn differentiate(
         &self,
-        trained: &[Trained],
         rows: &[u32],
         loss: &Loss,
         step: u64,
         max_tokens: usize,
-    ) -> candle_core::Result<(f64, Vec<Tensor>)> {
+        gradients: &mut [Gradient],
+    ) -> candle_core::Result<f64> {
+        gradients.iter_mut().for_each(Gradient::clear);
         let seed = Random::stream(self.seed, DROPOUT).bits();
         let dropout = Dropout::of_step(self.spec.dropout, seed, step);
-        let lengths: Vec<usize> = rows.iter().map(|&row| self.tokens[row as usize].len()).collect();
+        let tokens: Vec<&[u32]> =
+            rows.iter().map(|&row| self.tokens[row as usize].as_slice()).collect();
+        let lengths: Vec<usize> = tokens.iter().map(|tokens| tokens.len()).collect();
         let y: Vec<u32> = rows.iter().map(|&row| self.y[row as usize]).collect();
         let total = loss.total(&y);
         let mut value = 0.0;
-        let mut sums: Vec<Tensor> = Vec::new();
         for part in batches::parts(&lengths, max_tokens) {
-            let places = part
-                .clone()
-                .map(|place| (place as u64, self.tokens[rows[place] as usize].as_slice()));
-            let batch = Packed::new(places);
-            let scores = self.classifier.train_scores(&batch, &dropout)?;
+            let batch = Packed::new(part.clone().map(|place| (place as u64, tokens[place])));
+            let (scores, pass) = self.classifier.train(batch, dropout)?;
             let of_part = loss.of(&scores, &y[part], total)?;
             value += f64::from(of_part.to_scalar::<f32>()?);
-            let mut gradients = of_part.backward()?;
-            for (i, trained) in trained.iter().enumerate() {
-                let gradient = gradient_of(&mut gradients, trained)?;
-                match sums.get_mut(i) {
-                    Some(sum) => *sum = (&*sum + gradient)?,
-                    None => sums.push(gradient),
-                }
-            }
+            self.classifier.add_gradients(&of_part, pass, gradients)?;
         }
-        Ok((value, sums))
+        Ok(value)
     }
 
     /// After a device ran out of memory: halves what is computed at once, where that can still help.
@@ -298,13 +288,6 @@ fn resume(running: &mut Running, state: State) -> Result<u64> {
     running.place = state.place;
     running.best = state.best;
     Ok(step)
-}
-
-/// Takes the gradient of a variable; that every variable has one is what candle's own fast operations break.
-fn gradient_of(gradients: &mut GradStore, trained: &Trained) -> candle_core::Result<Tensor> {
-    gradients
-        .remove(trained.var.as_tensor())
-        .ok_or_else(|| candle_core::Error::Msg(format!("`{}` has no gradient", trained.name)))
 }
 
 fn values(trained: &[Trained]) -> candle_core::Result<Vec<Vec<f32>>> {

@@ -1,10 +1,6 @@
 //! The activation of the feed-forward block, with its derivative.
 
-use super::{
-    super::Activation,
-    slices::{floats, for_rows, numbers},
-};
-use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
+use super::{super::Activation, slices::for_rows};
 use std::f32::consts::{FRAC_1_SQRT_2, LOG2_E};
 
 /// 1 / sqrt(2 pi), the height of the normal density.
@@ -15,37 +11,24 @@ const CUBIC: f32 = 0.044_715;
 /// Numbers that are handed out as one row: any width will do.
 const WIDTH: usize = 1 << 10;
 
-/// y = f(x), number by number.
-pub(super) struct Activate(pub(super) Activation);
+/// Returns f(x), number by number.
+pub(super) fn forward(activation: Activation, x: &[f32]) -> Vec<f32> {
+    let mut y = x.to_vec();
+    each(&mut y, x, |y, x| match activation {
+        Activation::GeluErf => map(y, x, |_, x| gelu(x).0),
+        Activation::GeluTanh => map(y, x, |_, x| gelu_tanh(x).0),
+        Activation::Relu => map(y, x, |_, x| x.max(0.0)),
+    });
+    y
+}
 
-impl CustomOp1 for Activate {
-    fn name(&self) -> &'static str {
-        "activation"
-    }
-
-    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let x = floats(x, layout)?;
-        let mut y = x.to_vec();
-        each(&mut y, x, |y, x| match self.0 {
-            Activation::GeluErf => map(y, x, |_, x| gelu(x).0),
-            Activation::GeluTanh => map(y, x, |_, x| gelu_tanh(x).0),
-            Activation::Relu => map(y, x, |_, x| x.max(0.0)),
-        });
-        Ok((CpuStorage::F32(y), layout.shape().clone()))
-    }
-
-    fn bwd(&self, x: &Tensor, _: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
-        let grad = grad.contiguous()?;
-        let (grad, grad_layout) = grad.storage_and_layout();
-        let (x_storage, x_layout) = x.storage_and_layout();
-        let mut dx = numbers(&grad, grad_layout)?.to_vec();
-        each(&mut dx, numbers(&x_storage, x_layout)?, |dx, x| match self.0 {
-            Activation::GeluErf => map(dx, x, |dy, x| dy * gelu(x).1),
-            Activation::GeluTanh => map(dx, x, |dy, x| dy * gelu_tanh(x).1),
-            Activation::Relu => map(dx, x, |dy, x| if x > 0.0 { dy } else { 0.0 }),
-        });
-        Ok(Some(Tensor::from_vec(dx, x.shape(), x.device())?))
-    }
+/// Multiplies dy by f'(x) in place.
+pub(super) fn back(activation: Activation, x: &[f32], dy: &mut [f32]) {
+    each(dy, x, |dy, x| match activation {
+        Activation::GeluErf => map(dy, x, |dy, x| dy * gelu(x).1),
+        Activation::GeluTanh => map(dy, x, |dy, x| dy * gelu_tanh(x).1),
+        Activation::Relu => map(dy, x, |dy, x| if x > 0.0 { dy } else { 0.0 }),
+    });
 }
 
 fn each(out: &mut [f32], x: &[f32], work: impl Fn(&mut [f32], &[f32]) + Send + Sync) {

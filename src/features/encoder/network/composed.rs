@@ -7,9 +7,10 @@
 use super::{
     super::{Activation, Pooling},
     dropout::Mask,
-    packed::Packed,
+    packed::{Packed, Span},
+    parameters::Embeddings,
 };
-use candle_core::{D, Result, Tensor};
+use candle_core::{D, Device, Result, Tensor};
 use candle_nn::ops::softmax;
 use std::collections::BTreeMap;
 
@@ -29,6 +30,24 @@ pub(super) fn activate(x: &Tensor, activation: Activation) -> Result<Tensor> {
         }
         Activation::Relu => x.relu(),
     }
+}
+
+/// Returns the rows of the tokens' words, and those of their positions and type.
+pub(super) fn look_up(
+    tables: &Embeddings,
+    batch: &Packed,
+    device: &Device,
+) -> Result<(Tensor, Tensor)> {
+    let rows = |table: &Tensor, numbers: &[u32]| {
+        table.index_select(&Tensor::from_slice(numbers, numbers.len(), device)?, 0)
+    };
+    let words = rows(&tables.word, &batch.ids)?;
+    let mut places = rows(&tables.position, &batch.positions)?;
+    if let Some(types) = &tables.token_type {
+        // One text, one type: the first.
+        places = places.broadcast_add(&types.get(0)?)?;
+    }
+    Ok((words, places))
 }
 
 /// Multiplies x [n_rows, width] by the mask.
@@ -68,7 +87,7 @@ pub(super) fn attention(
 ) -> Result<Tensor> {
     let (n_rows, triple) = qkv.dims2()?;
     let (width, size) = (triple / 3, triple / 3 / n_heads);
-    let mut by_length: BTreeMap<usize, Vec<super::packed::Span>> = BTreeMap::new();
+    let mut by_length: BTreeMap<usize, Vec<Span>> = BTreeMap::new();
     for &span in batch.spans.iter() {
         by_length.entry(span.len).or_default().push(span);
     }

@@ -5,10 +5,8 @@
 //! in parts what the whole would have, and the backward pass draws again what the forward pass drew.
 //! Source: Srivastava et al., "Dropout: A Simple Way to Prevent Neural Networks from Overfitting", JMLR 2014.
 
-use super::slices::{floats, for_rows, numbers};
+use super::slices::for_rows;
 use crate::stats::random::Random;
-use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
-use std::sync::Arc;
 
 /// Outcomes of one draw: rates are rounded to a 65,536th.
 const OUTCOMES: f64 = 65_536.0;
@@ -96,48 +94,19 @@ impl Mask {
     }
 }
 
-/// Multiplies x [n_rows, width] by the mask; row i of it is row `keys[i]` of the mask.
-pub(super) struct ApplyMask {
-    pub(super) mask: Mask,
-    pub(super) keys: Arc<[u64]>,
-}
-
-impl ApplyMask {
-    fn apply(&self, x: &[f32], width: usize) -> Vec<f32> {
-        let mut out = vec![0.0; x.len()];
-        for_rows(&mut out, width, |first, out| {
-            for (row, out) in out.chunks_exact_mut(width).enumerate() {
-                self.mask.fill(self.keys[first + row], out);
-                for (out, x) in out.iter_mut().zip(&x[(first + row) * width..]) {
-                    *out *= x;
-                }
+/// Multiplies x [n_rows, width] by the mask in place; row i is row `keys[i]` of the mask. Its own way back.
+pub(super) fn apply(mask: Option<Mask>, keys: &[u64], x: &mut [f32]) {
+    let Some(mask) = mask else { return };
+    let width = x.len() / keys.len();
+    for_rows(x, width, |first, x| {
+        let mut factors = vec![0.0; width];
+        for (x, &key) in x.chunks_exact_mut(width).zip(&keys[first..]) {
+            mask.fill(key, &mut factors);
+            for (x, factor) in x.iter_mut().zip(&factors) {
+                *x *= factor;
             }
-        });
-        out
-    }
-}
-
-impl CustomOp1 for ApplyMask {
-    fn name(&self) -> &'static str {
-        "dropout"
-    }
-
-    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let (_, width) = layout.shape().dims2()?;
-        let out = self.apply(floats(x, layout)?, width);
-        Ok((CpuStorage::F32(out), layout.shape().clone()))
-    }
-
-    fn bwd(&self, x: &Tensor, _: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
-        if !x.track_op() {
-            return Ok(None);
         }
-        let grad = grad.contiguous()?;
-        let (storage, layout) = grad.storage_and_layout();
-        let (_, width) = x.dims2()?;
-        let out = self.apply(numbers(&storage, layout)?, width);
-        Ok(Some(Tensor::from_vec(out, x.shape(), x.device())?))
-    }
+    });
 }
 
 #[cfg(test)]

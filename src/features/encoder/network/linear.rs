@@ -1,109 +1,99 @@
-//! x W^T + b as one operation.
+//! x W^T + b, and the way back.
 
-use super::slices::{floats, for_rows, numbers, rows_at_a_time};
-use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor};
+use super::{
+    gradients::Sum,
+    slices::{for_rows, rows_at_a_time},
+};
 use ndarray::{ArrayView2, ArrayViewMut2, Axis, Slice, linalg::general_mat_mul};
 use rayon::prelude::*;
 
-/// x [n_rows, inputs], W [outputs, inputs], b [outputs] to x W^T + b [n_rows, outputs].
+/// A linear layer of W [outputs, inputs] and b [outputs].
 ///
-/// Candle's own product needs a transposed view of W, whose gradient it then adds up number by number through
-/// strides; this one writes dW = dy^T x where it belongs. Rows are shared out among threads; what a row or a
-/// weight comes to does not depend on how.
-pub(super) struct Linear;
+/// Rows are shared out among threads; what a row or a weight comes to does not depend on how.
+#[derive(Clone, Copy)]
+pub(super) struct Linear<'a> {
+    w: &'a [f32],
+    b: &'a [f32],
+}
 
-impl CustomOp3 for Linear {
-    fn name(&self) -> &'static str {
-        "linear"
+impl<'a> Linear<'a> {
+    pub(super) fn new(w: &'a [f32], b: &'a [f32]) -> Self {
+        Self { w, b }
     }
 
-    fn cpu_fwd(
-        &self,
-        x: &CpuStorage,
-        x_layout: &Layout,
-        w: &CpuStorage,
-        w_layout: &Layout,
-        b: &CpuStorage,
-        b_layout: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        let (n_rows, inputs) = x_layout.shape().dims2()?;
-        let (outputs, _) = w_layout.shape().dims2()?;
-        let (x, w, b) = (floats(x, x_layout)?, floats(w, w_layout)?, floats(b, b_layout)?);
+    fn outputs(&self) -> usize {
+        self.b.len()
+    }
+
+    fn inputs(&self) -> usize {
+        self.w.len() / self.b.len()
+    }
+
+    /// Returns x W^T + b [n_rows, outputs] of x [n_rows, inputs].
+    pub(super) fn forward(&self, x: &[f32]) -> Vec<f32> {
+        let (inputs, outputs) = (self.inputs(), self.outputs());
+        let n_rows = x.len() / inputs;
         let mut y = Vec::with_capacity(n_rows * outputs);
         for _ in 0..n_rows {
-            y.extend_from_slice(b);
+            y.extend_from_slice(self.b);
         }
-        let w = matrix(w, outputs, inputs);
+        let w = matrix(self.w, outputs);
         for_rows(&mut y, outputs, |first, y| {
             let rows = y.len() / outputs;
-            let x = matrix(&x[first * inputs..][..rows * inputs], rows, inputs);
-            general_mat_mul(1.0, &x, &w.t(), 1.0, &mut matrix_mut(y, rows, outputs));
+            let x = matrix(&x[first * inputs..][..rows * inputs], rows);
+            general_mat_mul(1.0, &x, &w.t(), 1.0, &mut matrix_mut(y, rows));
         });
-        Ok((CpuStorage::F32(y), (n_rows, outputs).into()))
+        y
     }
 
-    fn bwd(
-        &self,
-        x: &Tensor,
-        w: &Tensor,
-        b: &Tensor,
-        _: &Tensor,
-        grad: &Tensor,
-    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let (n_rows, inputs) = x.dims2()?;
-        let (outputs, _) = w.dims2()?;
-        let grad = grad.contiguous()?;
-        let (grad, grad_layout) = grad.storage_and_layout();
-        let dy = numbers(&grad, grad_layout)?;
-        let dx = match x.track_op() {
-            false => None,
-            true => {
-                let (w, w_layout) = w.storage_and_layout();
-                let w = matrix(numbers(&w, w_layout)?, outputs, inputs);
-                let mut dx = vec![0.0; n_rows * inputs];
-                for_rows(&mut dx, inputs, |first, dx| {
-                    let rows = dx.len() / inputs;
-                    let dy = matrix(&dy[first * outputs..][..rows * outputs], rows, outputs);
-                    general_mat_mul(1.0, &dy, &w, 0.0, &mut matrix_mut(dx, rows, inputs));
-                });
-                Some(Tensor::from_vec(dx, (n_rows, inputs), x.device())?)
-            }
-        };
-        if !w.track_op() {
-            return Ok((dx, None, None));
-        }
-        let (x_storage, x_layout) = x.storage_and_layout();
-        let x_rows = matrix(numbers(&x_storage, x_layout)?, n_rows, inputs);
-        let dy_rows = matrix(dy, n_rows, outputs);
-        let mut dw = vec![0.0; outputs * inputs];
-        let mut db = vec![0.0; outputs];
-        let columns = rows_at_a_time(outputs);
-        dw.par_chunks_mut(columns * inputs).zip(db.par_chunks_mut(columns)).enumerate().for_each(
-            |(piece, (dw, db))| {
-                let (first, n) = (piece * columns, db.len());
-                let dy_part = dy_rows.slice_axis(Axis(1), Slice::from(first..first + n));
-                general_mat_mul(1.0, &dy_part.t(), &x_rows, 0.0, &mut matrix_mut(dw, n, inputs));
-                for dy in dy.chunks_exact(outputs) {
-                    for (sum, dy) in db.iter_mut().zip(&dy[first..first + n]) {
-                        *sum += dy;
-                    }
+    /// Returns dy W [n_rows, inputs] of dy [n_rows, outputs].
+    pub(super) fn back(&self, dy: &[f32]) -> Vec<f32> {
+        let mut dx = vec![0.0; dy.len() / self.outputs() * self.inputs()];
+        self.add_back(dy, 0.0, &mut dx);
+        dx
+    }
+
+    /// Makes dx [n_rows, inputs] `keep` dx + dy W of dy [n_rows, outputs].
+    pub(super) fn add_back(&self, dy: &[f32], keep: f32, dx: &mut [f32]) {
+        let (inputs, outputs) = (self.inputs(), self.outputs());
+        let w = matrix(self.w, outputs);
+        for_rows(dx, inputs, |first, dx| {
+            let rows = dx.len() / inputs;
+            let dy = matrix(&dy[first * outputs..][..rows * outputs], rows);
+            general_mat_mul(1.0, &dy, &w, keep, &mut matrix_mut(dx, rows));
+        });
+    }
+}
+
+/// Adds dy^T x to the sum of a weight, and the sum over the rows of dy to that of its bias.
+///
+/// `dy` is [n_rows, outputs], `x` [n_rows, inputs].
+pub(super) fn add_gradients(dy: &[f32], x: &[f32], weight: &mut Sum, bias: &mut Sum) {
+    let (keep, dw) = weight.begin();
+    let (_, db) = bias.begin_at_zero();
+    let (outputs, inputs) = (db.len(), dw.len() / db.len());
+    let n_rows = dy.len() / outputs;
+    let (x, dy_rows) = (matrix(x, n_rows), matrix(dy, n_rows));
+    let columns = rows_at_a_time(outputs);
+    dw.par_chunks_mut(columns * inputs).zip(db.par_chunks_mut(columns)).enumerate().for_each(
+        |(piece, (dw, db))| {
+            let columns = piece * columns..piece * columns + db.len();
+            let dy_part = dy_rows.slice_axis(Axis(1), Slice::from(columns.clone()));
+            general_mat_mul(1.0, &dy_part.t(), &x, keep, &mut matrix_mut(dw, db.len()));
+            for dy in dy.chunks_exact(outputs) {
+                for (sum, dy) in db.iter_mut().zip(&dy[columns.clone()]) {
+                    *sum += dy;
                 }
-            },
-        );
-        let dw = Tensor::from_vec(dw, (outputs, inputs), w.device())?;
-        let db = Tensor::from_vec(db, outputs, b.device())?;
-        Ok((dx, Some(dw), Some(db)))
-    }
+            }
+        },
+    );
 }
 
-pub(super) fn matrix(values: &[f32], rows: usize, columns: usize) -> ArrayView2<'_, f32> {
-    ArrayView2::from_shape((rows, columns), values).expect("rows times columns values")
+pub(super) fn matrix(values: &[f32], n_rows: usize) -> ArrayView2<'_, f32> {
+    ArrayView2::from_shape((n_rows, values.len() / n_rows), values).expect("rows of one width")
 }
 
-pub(super) fn matrix_mut(
-    values: &mut [f32],
-    rows: usize,
-    columns: usize,
-) -> ArrayViewMut2<'_, f32> {
-    ArrayViewMut2::from_shape((rows, columns), values).expect("rows times columns values")
+pub(super) fn matrix_mut(values: &mut [f32], n_rows: usize) -> ArrayViewMut2<'_, f32> {
+    let width = values.len() / n_rows;
+    ArrayViewMut2::from_shape((n_rows, width), values).expect("rows of one width")
 }

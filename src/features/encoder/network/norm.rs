@@ -1,28 +1,37 @@
-//! Dropout, residual and layer norm as one operation.
+//! Dropout, residual and layer norm in one, and the way back.
 
-use super::{
-    dropout::Mask,
-    slices::{floats, numbers, sum_of},
-};
-use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor};
+use super::{dropout::Mask, gradients::Sum, slices::sum_of};
 use rayon::prelude::*;
-use std::sync::Arc;
 
 /// Rows that are summed up as one part: fixed, so that threads change no sum.
 const ROWS: usize = 64;
 
-/// x and r [n_rows, width], norm [2, width] (its weight g and bias b) to
-/// g (s - mean(s)) / sqrt(var(s) + eps) + b, with s = mask(x) + r, each row for itself.
+/// x and r [n_rows, width] to g (s - mean(s)) / sqrt(var(s) + eps) + b, with s = mask(x) + r, each row for itself.
 ///
-/// Only the inputs are kept for the backward pass: s and its moments cost less to compute again than to keep.
+/// Only the inputs are kept for the way back: s and its moments cost less to compute again than to keep.
 /// Source: Ba et al., "Layer Normalization", 2016.
-pub(super) struct AddNorm {
+#[derive(Clone, Copy)]
+pub(super) struct AddNorm<'a> {
+    /// The weight g and the bias b, [2, width].
+    pub(super) norm: &'a [f32],
     pub(super) eps: f32,
+    /// Row i of x is row `keys[i]` of the mask.
     pub(super) mask: Option<Mask>,
-    pub(super) keys: Arc<[u64]>,
+    pub(super) keys: &'a [u64],
 }
 
-impl AddNorm {
+/// Gradients of the inputs of [`AddNorm`].
+pub(super) struct Back {
+    pub(super) dr: Vec<f32>,
+    /// None: the same as `dr`.
+    pub(super) dx: Option<Vec<f32>>,
+}
+
+impl AddNorm<'_> {
+    fn width(&self) -> usize {
+        self.norm.len() / 2
+    }
+
     /// Writes s, and the mask's factors where there is a mask; returns mean and 1 / standard deviation of s.
     fn sum(
         &self,
@@ -50,121 +59,75 @@ impl AddNorm {
         let variance = sum_of(s, s, |s, _| (s - mean) * (s - mean)) / n;
         (mean, 1.0 / (variance + self.eps).sqrt())
     }
-}
 
-impl CustomOp3 for AddNorm {
-    fn name(&self) -> &'static str {
-        "add-norm"
-    }
-
-    fn cpu_fwd(
-        &self,
-        x: &CpuStorage,
-        x_layout: &Layout,
-        r: &CpuStorage,
-        r_layout: &Layout,
-        norm: &CpuStorage,
-        norm_layout: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        let (_, width) = x_layout.shape().dims2()?;
-        let (x, r) = (floats(x, x_layout)?, floats(r, r_layout)?);
-        let (weight, bias) = floats(norm, norm_layout)?.split_at(width);
+    /// Returns the normalised rows.
+    pub(super) fn forward(&self, x: &[f32], r: &[f32]) -> Vec<f32> {
+        let width = self.width();
+        let (weight, bias) = self.norm.split_at(width);
         let mut y = vec![0.0; x.len()];
         let piece = ROWS * width;
-        y.par_chunks_mut(piece)
-            .zip(x.par_chunks(piece).zip(r.par_chunks(piece)))
-            .enumerate()
-            .for_each(|(part, (y, (x, r)))| {
-                let mut factors = vec![0.0; width];
-                let rows = x.chunks_exact(width).zip(r.chunks_exact(width));
-                for ((row, y), (x, r)) in y.chunks_exact_mut(width).enumerate().zip(rows) {
-                    let (mean, scale) = self.sum(part * ROWS + row, x, r, y, &mut factors);
-                    for ((y, weight), bias) in y.iter_mut().zip(weight).zip(bias) {
-                        *y = (*y - mean) * scale * weight + bias;
-                    }
+        let inputs = x.par_chunks(piece).zip(r.par_chunks(piece));
+        y.par_chunks_mut(piece).zip(inputs).enumerate().for_each(|(part, (y, (x, r)))| {
+            let mut factors = vec![0.0; width];
+            let rows = x.chunks_exact(width).zip(r.chunks_exact(width));
+            for ((row, y), (x, r)) in y.chunks_exact_mut(width).enumerate().zip(rows) {
+                let (mean, scale) = self.sum(part * ROWS + row, x, r, y, &mut factors);
+                for ((y, weight), bias) in y.iter_mut().zip(weight).zip(bias) {
+                    *y = (*y - mean) * scale * weight + bias;
                 }
-            });
-        Ok((CpuStorage::F32(y), x_layout.shape().clone()))
+            }
+        });
+        y
     }
 
-    fn bwd(
-        &self,
-        x: &Tensor,
-        r: &Tensor,
-        norm: &Tensor,
-        _: &Tensor,
-        grad: &Tensor,
-    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let (_, width) = x.dims2()?;
-        let grad = grad.contiguous()?;
-        let (grad, grad_layout) = grad.storage_and_layout();
-        let dy = numbers(&grad, grad_layout)?;
-        let (x_storage, x_layout) = x.storage_and_layout();
-        let (r_storage, r_layout) = r.storage_and_layout();
-        let (norm_storage, norm_layout) = norm.storage_and_layout();
-        let (x_values, r_values) = (numbers(&x_storage, x_layout)?, numbers(&r_storage, r_layout)?);
-        let weight = &numbers(&norm_storage, norm_layout)?[..width];
+    /// Returns the gradients of x and r, and adds that of the norm, [2, width], to its sum where it is trained.
+    ///
+    /// With n the normalised row and d = g dy: dr = (d - mean(d) - n mean(d n)) / deviation, dx = mask(dr).
+    pub(super) fn back(&self, x: &[f32], r: &[f32], dy: &[f32], d_norm: Option<&mut Sum>) -> Back {
+        let width = self.width();
+        let weight = &self.norm[..width];
+        let piece = ROWS * width;
         let mut dr = vec![0.0; dy.len()];
         // Without a mask both gradients are the same.
-        let mut dx = match self.mask {
-            Some(_) => vec![0.0; dy.len()],
-            None => Vec::new(),
-        };
-        let n_parts = dy.len().div_ceil(ROWS * width);
-        let dx_parts: Vec<&mut [f32]> = match self.mask {
-            Some(_) => dx.chunks_mut(ROWS * width).collect(),
-            None => (0..n_parts).map(|_| <&mut [f32]>::default()).collect(),
-        };
+        let mut dx = vec![0.0; if self.mask.is_some() { dy.len() } else { 0 }];
+        let mut dx_parts: Vec<&mut [f32]> = dx.chunks_mut(piece).collect();
+        dx_parts.resize_with(dy.len().div_ceil(piece), Default::default);
+        let inputs = x.par_chunks(piece).zip(r.par_chunks(piece)).zip(dy.par_chunks(piece));
         let sums: Vec<Vec<f32>> = dr
-            .par_chunks_mut(ROWS * width)
+            .par_chunks_mut(piece)
             .zip(dx_parts)
+            .zip(inputs)
             .enumerate()
-            .map(|(part, (dr, dx))| {
-                let first = part * ROWS;
-                let (mut s, mut factors) = (vec![0.0; width], vec![0.0; width]);
+            .map(|(part, ((dr, dx), ((x, r), dy)))| {
+                let (mut n, mut factors) = (vec![0.0; width], vec![0.0; width]);
                 let mut sums = vec![0.0; 2 * width];
+                let (d_weight, d_bias) = sums.split_at_mut(width);
                 for (row, dr) in dr.chunks_exact_mut(width).enumerate() {
-                    let at = (first + row) * width;
-                    let (x, r, dy) =
-                        (&x_values[at..][..width], &r_values[at..][..width], &dy[at..][..width]);
-                    let (mean, scale) = self.sum(first + row, x, r, &mut s, &mut factors);
-                    let (d_weight, d_bias) = sums.split_at_mut(width);
+                    let [x, r, dy] = [x, r, dy].map(|all| &all[row * width..][..width]);
+                    let (mean, scale) = self.sum(part * ROWS + row, x, r, &mut n, &mut factors);
                     for i in 0..width {
-                        s[i] = (s[i] - mean) * scale;
-                        d_weight[i] += dy[i] * s[i];
+                        n[i] = (n[i] - mean) * scale;
+                        d_weight[i] += dy[i] * n[i];
                         d_bias[i] += dy[i];
                         dr[i] = dy[i] * weight[i];
                     }
-                    let n = width as f32;
-                    let mean = sum_of(dr, dr, |d, _| d) / n;
-                    let along = sum_of(dr, &s, |d, s| d * s) / n;
-                    for (d, s) in dr.iter_mut().zip(&s) {
-                        *d = (*d - mean - s * along) * scale;
+                    let count = width as f32;
+                    let mean = sum_of(dr, dr, |d, _| d) / count;
+                    let along = sum_of(dr, &n, |d, n| d * n) / count;
+                    for (d, n) in dr.iter_mut().zip(&n) {
+                        *d = (*d - mean - n * along) * scale;
                     }
-                    if self.mask.is_some() {
-                        let dx = &mut dx[row * width..][..width];
-                        for ((dx, d), factor) in dx.iter_mut().zip(dr.iter()).zip(&factors) {
-                            *dx = d * factor;
-                        }
+                    let dx = dx.get_mut(row * width..).unwrap_or_default();
+                    for ((dx, d), factor) in dx.iter_mut().zip(dr.iter()).zip(&factors) {
+                        *dx = d * factor;
                     }
                 }
                 sums
             })
             .collect();
-        let d_norm = norm.track_op().then(|| {
-            sums.into_iter().fold(vec![0.0; 2 * width], |mut total, part| {
-                for (total, part) in total.iter_mut().zip(part) {
-                    *total += part;
-                }
-                total
-            })
-        });
-        let d_norm = d_norm.map(|d| Tensor::from_vec(d, (2, width), norm.device())).transpose()?;
-        let dr = Tensor::from_vec(dr, r.shape(), r.device())?;
-        let dx = match self.mask {
-            Some(_) => Tensor::from_vec(dx, x.shape(), x.device())?,
-            None => dr.clone(),
-        };
-        Ok((x.track_op().then_some(dx), r.track_op().then_some(dr), d_norm))
+        if let Some(d_norm) = d_norm {
+            sums.iter().for_each(|part| d_norm.add(part));
+        }
+        Back { dr, dx: self.mask.is_some().then_some(dx) }
     }
 }

@@ -64,6 +64,30 @@ const OF_LAYER: [(&str, Kind, &[&str]); 10] = [
     ("output_norm", Kind::Norm, &["output_norm.weight", "output_norm.bias"]),
 ];
 
+/// Where each parameter is in their order.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Indices {
+    n_embeddings: usize,
+}
+
+impl Indices {
+    pub(super) const WORD: usize = 0;
+    pub(super) const POSITION: usize = 1;
+
+    /// The table of token types, where the family has one.
+    pub(super) fn token_type(self) -> Option<usize> {
+        (self.n_embeddings == 4).then_some(2)
+    }
+
+    pub(super) fn embedding_norm(self) -> usize {
+        self.n_embeddings - 1
+    }
+
+    pub(super) fn of_layer(self, layer: usize, part: LayerPart) -> usize {
+        self.n_embeddings + layer * OF_LAYER.len() + part as usize
+    }
+}
+
 /// The tables that a token's first vector is made of.
 pub(super) struct Embeddings {
     pub(super) word: Tensor,
@@ -75,7 +99,7 @@ pub(super) struct Embeddings {
 /// Every parameter, in order: those of the embeddings, then layer by layer.
 pub(super) struct Parameters {
     all: Vec<Parameter>,
-    n_embeddings: usize,
+    indices: Indices,
 }
 
 impl Parameters {
@@ -130,24 +154,28 @@ impl Parameters {
                 add(named(&name), kind, layer + 1, parts.iter().map(named).collect())?;
             }
         }
-        Ok(Self { all, n_embeddings })
+        Ok(Self { all, indices: Indices { n_embeddings } })
     }
 
     pub(super) fn all(&self) -> &[Parameter] {
         &self.all
     }
 
+    pub(super) fn indices(&self) -> Indices {
+        self.indices
+    }
+
     pub(super) fn of_layer(&self, layer: usize, part: LayerPart, purpose: Purpose) -> Tensor {
-        used(&self.all[self.n_embeddings + layer * OF_LAYER.len() + part as usize], purpose)
+        used(&self.all[self.indices.of_layer(layer, part)], purpose)
     }
 
     pub(super) fn embeddings(&self, purpose: Purpose) -> Embeddings {
         let at = |i: usize| used(&self.all[i], purpose);
         Embeddings {
-            word: at(0),
-            position: at(1),
-            token_type: (self.n_embeddings == 4).then(|| at(2)),
-            norm: at(self.n_embeddings - 1),
+            word: at(Indices::WORD),
+            position: at(Indices::POSITION),
+            token_type: self.indices.token_type().map(at),
+            norm: at(self.indices.embedding_norm()),
         }
     }
 

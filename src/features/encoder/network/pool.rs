@@ -1,63 +1,41 @@
-//! The vectors of a text's tokens become one.
+//! The vectors of a text's tokens become one, and the way back.
 
-use super::{
-    super::Pooling,
-    packed::Span,
-    slices::{floats, numbers},
-};
-use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
-use std::sync::Arc;
+use super::{super::Pooling, packed::Span};
+use std::ops::Range;
 
-/// [n_rows, width] to [n_texts, width]: the mean of a text's rows, or its first.
-pub(super) struct Pool {
-    pub(super) spans: Arc<[Span]>,
-    pub(super) pooling: Pooling,
-}
-
-impl Pool {
-    /// The rows of a text that count, and the share of each.
-    fn share(&self, span: Span) -> (std::ops::Range<usize>, f32) {
-        match self.pooling {
-            Pooling::Mean => (span.start..span.start + span.len, 1.0 / span.len as f32),
-            Pooling::Cls => (span.start..span.start + 1, 1.0),
-        }
+/// The rows of a text that count, and the share of each: all alike, or the first.
+fn share(pooling: Pooling, span: Span) -> (Range<usize>, f32) {
+    match pooling {
+        Pooling::Mean => (span.start..span.start + span.len, 1.0 / span.len as f32),
+        Pooling::Cls => (span.start..span.start + 1, 1.0),
     }
 }
 
-impl CustomOp1 for Pool {
-    fn name(&self) -> &'static str {
-        "pool"
-    }
-
-    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let (_, width) = layout.shape().dims2()?;
-        let x = floats(x, layout)?;
-        let mut out = vec![0.0; self.spans.len() * width];
-        for (out, &span) in out.chunks_exact_mut(width).zip(self.spans.iter()) {
-            let (rows, share) = self.share(span);
-            for row in rows {
-                for (out, x) in out.iter_mut().zip(&x[row * width..]) {
-                    *out += x * share;
-                }
+/// Returns one vector of each text, [n_texts, width], of x [n_rows, width].
+pub(super) fn forward(pooling: Pooling, spans: &[Span], x: &[f32], width: usize) -> Vec<f32> {
+    let mut y = vec![0.0; spans.len() * width];
+    for (y, &span) in y.chunks_exact_mut(width).zip(spans) {
+        let (rows, share) = share(pooling, span);
+        for row in rows {
+            for (y, x) in y.iter_mut().zip(&x[row * width..]) {
+                *y += x * share;
             }
         }
-        Ok((CpuStorage::F32(out), (self.spans.len(), width).into()))
     }
+    y
+}
 
-    fn bwd(&self, x: &Tensor, _: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
-        let (_, width) = x.dims2()?;
-        let grad = grad.contiguous()?;
-        let (grad, layout) = grad.storage_and_layout();
-        let grad = numbers(&grad, layout)?;
-        let mut out = vec![0.0; x.elem_count()];
-        for (grad, &span) in grad.chunks_exact(width).zip(self.spans.iter()) {
-            let (rows, share) = self.share(span);
-            for row in rows {
-                for (out, grad) in out[row * width..].iter_mut().zip(grad) {
-                    *out = grad * share;
-                }
+/// Returns the gradient of x [n_rows, width], given that of the texts' vectors.
+pub(super) fn back(pooling: Pooling, spans: &[Span], dy: &[f32], n_rows: usize) -> Vec<f32> {
+    let width = dy.len() / spans.len();
+    let mut dx = vec![0.0; n_rows * width];
+    for (dy, &span) in dy.chunks_exact(width).zip(spans) {
+        let (rows, share) = share(pooling, span);
+        for row in rows {
+            for (dx, dy) in dx[row * width..].iter_mut().zip(dy) {
+                *dx = dy * share;
             }
         }
-        Ok(Some(Tensor::from_vec(out, x.shape(), x.device())?))
     }
+    dx
 }

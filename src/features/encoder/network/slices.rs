@@ -1,6 +1,6 @@
 //! Numbers of tensors as slices, and how rows are shared out among threads.
 
-use candle_core::{CpuStorage, Error, Layout, Result, Storage};
+use candle_core::{Error, Layout, Result, Storage};
 use rayon::prelude::*;
 
 /// Rows that go to one thread at the least: packing a matrix for fewer costs more than it saves.
@@ -8,19 +8,15 @@ const FEWEST_ROWS: usize = 64;
 /// Sums are taken side by side in so many lanes, which the processor adds at once.
 const LANES: usize = 8;
 
-/// Returns the numbers of a contiguous CPU storage.
-pub(super) fn floats<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
-    let (from, to) = layout
-        .contiguous_offsets()
-        .ok_or_else(|| Error::Msg("a tensor that is not contiguous".into()))?;
-    Ok(&storage.as_slice::<f32>()?[from..to])
-}
-
-/// Returns the numbers of a tensor's storage, as `Tensor::storage_and_layout` lends it.
+/// Returns the numbers of a contiguous tensor in the processor's memory, whose storage was lent by
+/// `Tensor::storage_and_layout`.
+///
+/// # Errors
+/// When the tensor is elsewhere, or has gaps.
 pub(super) fn numbers<'a>(storage: &'a Storage, layout: &Layout) -> Result<&'a [f32]> {
-    match storage {
-        Storage::Cpu(storage) => floats(storage, layout),
-        _ => Err(Error::Msg("a tensor that is not in the processor's memory".into())),
+    match (storage, layout.contiguous_offsets()) {
+        (Storage::Cpu(storage), Some((from, to))) => Ok(&storage.as_slice::<f32>()?[from..to]),
+        _ => Err(Error::Msg("a tensor with gaps, or not in the processor's memory".into())),
     }
 }
 

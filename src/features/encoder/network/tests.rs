@@ -41,19 +41,28 @@ fn gradients(
     batch: &Packed,
     dropout: Option<&Dropout>,
 ) -> Vec<(String, Vec<f32>)> {
-    let value = probe(&network.forward(batch, Purpose::Train, dropout).unwrap());
-    let gradients = value.backward().unwrap();
-    network
-        .parameters()
-        .iter()
-        .filter(|parameter| parameter.trained)
-        .map(|parameter| {
-            let gradient = gradients.get(&parameter.var);
-            let gradient = gradient.unwrap_or_else(|| panic!("{} has no gradient", parameter.name));
-            assert_eq!(gradient.dims(), parameter.var.dims());
-            (parameter.name.clone(), gradient.flatten_all().unwrap().to_vec1().unwrap())
+    let pass = network.train(batch.clone(), dropout.copied()).unwrap();
+    let mut found = probe(&pass.pooled).backward().unwrap();
+    let mut gradients = network.gradients();
+    network.add_gradients(pass, &mut found, &mut gradients).unwrap();
+    let trained = network.parameters().iter().filter(|parameter| parameter.trained);
+    trained
+        .zip(&gradients)
+        .map(|(parameter, gradient)| {
+            let gradient =
+                gradient.here().unwrap_or_else(|| panic!("{} has no gradient", parameter.name));
+            assert_eq!(gradient.len(), parameter.var.elem_count());
+            (parameter.name.clone(), gradient.to_vec())
         })
         .collect()
+}
+
+fn trained(network: &Network, batch: &Packed, dropout: Option<&Dropout>) -> Vec<f32> {
+    values(&network.train(batch.clone(), dropout.copied()).unwrap().pooled)
+}
+
+fn inferred(network: &Network, batch: &Packed) -> Vec<f32> {
+    values(&network.infer(batch).unwrap())
 }
 
 fn values(tensor: &Tensor) -> Vec<f32> {
@@ -82,8 +91,7 @@ fn the_fused_network_is_the_composed_one_in_value_and_gradient() {
         for dropout in [None, Some(&dropout)] {
             let (fused, batch) = network(&tiny, Frozen::Nothing, Path::Fused);
             let (composed, _) = network(&tiny, Frozen::Nothing, Path::Composed);
-            let [a, b] = [&fused, &composed]
-                .map(|network| values(&network.forward(&batch, Purpose::Train, dropout).unwrap()));
+            let [a, b] = [&fused, &composed].map(|network| trained(network, &batch, dropout));
             assert!(distance(&a, &b) < 1e-5, "{} {}", tiny.activation, distance(&a, &b));
             let ours = gradients(&fused, &batch, dropout);
             let wanted = gradients(&composed, &batch, dropout);
@@ -108,7 +116,7 @@ fn gradients_are_those_of_finite_differences() {
     let dropout = Dropout::of_step(0.1, 1, 1);
     let ours = gradients(&network, &batch, Some(&dropout));
     let value = || {
-        let pooled = network.forward(&batch, Purpose::Infer, Some(&dropout)).unwrap();
+        let pooled = network.train(batch.clone(), Some(dropout)).unwrap().pooled.detach();
         f64::from(probe(&pooled).to_scalar::<f32>().unwrap())
     };
     for (parameter, (name, gradient)) in network.parameters().iter().zip(&ours) {
@@ -140,16 +148,13 @@ fn frozen_embeddings_get_no_gradient_and_the_rest_gets_the_same() {
 #[test]
 fn dropout_changes_training_and_not_inference() {
     let (network, batch) = network(&Tiny::bert(), Frozen::Nothing, Path::Fused);
-    let forward = |purpose, dropout: Option<&Dropout>| {
-        values(&network.forward(&batch, purpose, dropout).unwrap())
-    };
-    let plain = forward(Purpose::Infer, None);
-    assert_eq!(plain, forward(Purpose::Train, None));
+    let plain = inferred(&network, &batch);
+    assert_eq!(plain, trained(&network, &batch, None));
     let steps = [0, 1].map(|step| Dropout::of_step(0.1, 9, step));
-    let dropped = steps.each_ref().map(|dropout| forward(Purpose::Train, Some(dropout)));
+    let dropped = steps.each_ref().map(|dropout| trained(&network, &batch, Some(dropout)));
     assert!(distance(&dropped[0], &plain) > 0.05);
     assert!(distance(&dropped[1], &dropped[0]) > 0.05);
-    assert_eq!(dropped[0], forward(Purpose::Train, Some(&steps[0])));
+    assert_eq!(dropped[0], trained(&network, &batch, Some(&steps[0])));
 }
 
 #[test]
@@ -170,10 +175,10 @@ fn every_site_drops_something() {
         assert!(masks[..i].iter().all(|other| other != mask), "{:?}", sites[i]);
     }
     // The sites of a layer that does not exist are not asked for; those there are, are.
-    let with = values(&network.forward(&batch, Purpose::Infer, Some(&dropout)).unwrap());
+    let with = trained(&network, &batch, Some(&dropout));
     network.n_layers = 0;
-    let [embedded, dropped] = [None, Some(&dropout)]
-        .map(|dropout| values(&network.forward(&batch, Purpose::Infer, dropout).unwrap()));
+    let [embedded, dropped] =
+        [None, Some(&dropout)].map(|dropout| trained(&network, &batch, dropout));
     assert!(distance(&dropped, &embedded) > 0.05 && distance(&with, &dropped) > 0.05);
 }
 
@@ -181,12 +186,12 @@ fn every_site_drops_something() {
 fn a_batch_in_parts_drops_what_the_whole_drops() {
     let (network, batch) = network(&Tiny::bert(), Frozen::Embeddings, Path::Fused);
     let dropout = Dropout::of_step(0.1, 4, 7);
-    let whole = values(&network.forward(&batch, Purpose::Train, Some(&dropout)).unwrap());
+    let whole = trained(&network, &batch, Some(&dropout));
     let rows = |span: &packed::Span| &batch.ids[span.start..span.start + span.len];
     let mut parts = Vec::new();
     for spans in batch.spans.chunks(4) {
         let part = Packed::new(spans.iter().map(|span| (span.key, rows(span))));
-        parts.extend(values(&network.forward(&part, Purpose::Train, Some(&dropout)).unwrap()));
+        parts.extend(trained(&network, &part, Some(&dropout)));
     }
     assert!(distance(&parts, &whole) < 1e-6, "{}", distance(&parts, &whole));
 }
@@ -198,7 +203,7 @@ fn threads_change_no_bit() {
         pool.install(|| {
             let (network, batch) = network(&wide(), Frozen::Nothing, Path::Fused);
             let dropout = Dropout::of_step(0.1, 4, 7);
-            let pooled = values(&network.forward(&batch, Purpose::Train, Some(&dropout)).unwrap());
+            let pooled = trained(&network, &batch, Some(&dropout));
             (pooled, gradients(&network, &batch, Some(&dropout)))
         })
     };
@@ -222,11 +227,11 @@ fn the_weights_come_back_as_they_went_in() {
 #[test]
 fn the_first_token_or_the_mean_is_the_text() {
     let (mut network, batch) = network(&Tiny::bert(), Frozen::Nothing, Path::Fused);
-    let mean = values(&network.forward(&batch, Purpose::Infer, None).unwrap());
+    let mean = inferred(&network, &batch);
     network.pooling = Pooling::Cls;
-    let first = values(&network.forward(&batch, Purpose::Infer, None).unwrap());
+    let first = inferred(&network, &batch);
     network.path = Path::Composed;
-    let composed = values(&network.forward(&batch, Purpose::Infer, None).unwrap());
+    let composed = inferred(&network, &batch);
     assert!(distance(&first, &composed) < 1e-5);
     assert!(distance(&first, &mean) > 0.1);
 }
