@@ -129,11 +129,29 @@ impl<'a> Checkpoints<'a> {
         write_synced(&numbers_path, &numbers).map_err(fault)?;
         write_synced(&header_path, &canonical_json(&header)).map_err(fault)?;
         File::open(self.folder).and_then(|folder| folder.sync_all()).map_err(fault)?;
-        let steps = self.steps()?;
-        for &step in &steps[..steps.len().saturating_sub(KEPT)] {
-            // The JSON first: without it the rest is no checkpoint.
-            let [numbers, header] = self.paths(step);
-            fs::remove_file(header).and_then(|()| fs::remove_file(numbers)).map_err(fault)?;
+        self.tidy(&header_path).map_err(fault)
+    }
+
+    /// Removes what is neither one of the last two checkpoints nor a file of somebody else.
+    fn tidy(&self, newest: &Path) -> io::Result<()> {
+        let mut ours: Vec<PathBuf> = fs::read_dir(self.folder)?
+            .map(|entry| Ok(entry?.path()))
+            .filter(|path: &io::Result<PathBuf>| path.as_ref().map_or(true, |path| is_ours(path)))
+            .collect::<io::Result<_>>()?;
+        let is_header = |path: &&PathBuf| path.extension().is_some_and(|kind| kind == "json");
+        let mut kept: Vec<PathBuf> = ours.iter().filter(is_header).cloned().collect();
+        kept.sort_unstable();
+        // Checkpoints of later steps can only be damaged ones that were passed over.
+        kept.retain(|path| path.as_path() <= newest);
+        kept.drain(..kept.len().saturating_sub(KEPT));
+        // A JSON goes before its numbers: without it they are no checkpoint.
+        ours.sort_unstable_by_key(|path| !is_header(&path));
+        for path in ours {
+            let whole =
+                path.extension().is_some_and(|kind| kind == "json" || kind == "safetensors");
+            if !(whole && kept.contains(&path.with_extension("json"))) {
+                fs::remove_file(path)?;
+            }
         }
         Ok(())
     }
@@ -269,6 +287,15 @@ impl View for Numbers<'_> {
     fn data_len(&self) -> usize {
         4 * self.values.len()
     }
+}
+
+/// Whether a file is named as those of checkpoints are, whole or cut short by a kill.
+fn is_ours(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let step = name.strip_prefix("step-").and_then(|rest| rest.split_once('.'));
+    step.is_some_and(|(step, kind)| {
+        step.parse::<u64>().is_ok() && ["json", "safetensors", "part"].contains(&kind)
+    })
 }
 
 /// Writes aside, syncs and renames, so that the file is there whole or not at all.

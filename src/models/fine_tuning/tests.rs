@@ -170,12 +170,11 @@ fn a_resumed_run_comes_to_the_bytes_of_an_uninterrupted_one() {
         let folder = tempfile::tempdir().unwrap();
         let folder = folder.path().join("checkpoints");
         // In an epoch, past its end (5 steps each), and twice in a row.
-        for (step, resumed_from) in [(4, None), (8, Some(4)), (9, Some(8))] {
-            let _ = resumed_from;
-            interrupted(&spec, &folder, step + 1);
+        for step in [5, 9, 10] {
+            interrupted(&spec, &folder, step);
         }
         let resumed = tune_in(&spec, 1, Some(&folder), &Silent).unwrap();
-        assert!(resumed.resumed_from.is_some());
+        assert_eq!(resumed.resumed_from, Some(10));
         assert_eq!(bits(&resumed), wanted);
         let done = tune_in(&spec, 1, Some(&folder), &Silent).unwrap();
         assert!(done.resumed_from > resumed.resumed_from);
@@ -187,6 +186,10 @@ fn a_resumed_run_comes_to_the_bytes_of_an_uninterrupted_one() {
 fn two_checkpoints_are_kept_and_a_damaged_one_is_passed_over() {
     let spec = FineTuningSpec { checkpoint_steps: 2, ..spec() };
     let folder = tempfile::tempdir().unwrap();
+    // What a kill left behind goes, what is not ours stays.
+    for left in ["step-00000001.part", "step-00000001.safetensors", "notes.txt"] {
+        fs::write(folder.path().join(left), "x").unwrap();
+    }
     let wanted = bits(&tune_in(&spec, 1, Some(folder.path()), &Silent).unwrap());
     let names = || {
         let entries = fs::read_dir(folder.path()).unwrap();
@@ -196,8 +199,8 @@ fn two_checkpoints_are_kept_and_a_damaged_one_is_passed_over() {
         names
     };
     let kept = names();
-    assert_eq!(kept.len(), 4, "{kept:?}");
-    let newest = folder.path().join(&kept[3]);
+    assert_eq!(kept.len(), 5, "{kept:?}");
+    let newest = folder.path().join(&kept[4]);
     let mut numbers = fs::read(&newest).unwrap();
     let middle = numbers.len() / 2;
     numbers[middle] ^= 1;

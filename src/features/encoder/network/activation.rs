@@ -4,9 +4,9 @@ use super::{super::Activation, slices::for_rows};
 use std::f32::consts::{FRAC_1_SQRT_2, LOG2_E};
 
 /// 1 / sqrt(2 pi), the height of the normal density.
-const HEIGHT: f32 = 0.398_942_28;
+const HEIGHT: f32 = 0.398_942_3;
 /// sqrt(2 / pi), of the approximation by tanh.
-const SLOPE: f32 = 0.797_884_56;
+const SLOPE: f32 = 0.797_884_6;
 const CUBIC: f32 = 0.044_715;
 /// Numbers that are handed out as one row: any width will do.
 const WIDTH: usize = 1 << 10;

@@ -1,8 +1,8 @@
 //! The network on the processor: forward with a tape of what the way back needs, and back.
 //!
 //! It works on slices. candle's automatic differentiation adds each gradient to zeros, operation by operation,
-//! on threads that spin while they wait for each other: a third more CPU time on idle cores, twice as much on busy
-//! ones. What it computes is tested against candle.
+//! on threads that spin while they wait for each other: with the same fused operations inside, a step of MiniLM-L6
+//! took a third more CPU time that way. What this computes is tested against candle.
 
 use super::{
     super::{Activation, Pooling},
