@@ -7,6 +7,7 @@
 mod data;
 mod explain;
 mod file;
+mod fine_tuning;
 mod folds;
 mod forest;
 mod head;
@@ -21,6 +22,7 @@ mod table;
 mod train;
 
 pub use explain::{Contribution, Explanation};
+pub use fine_tuning::{EpochRecord, FineTuned, FineTuningSpec, HeldOut, fine_tune};
 pub use intent_model::{IntentModel, Scratch, SelfTest};
 pub use parts::part_digests;
 pub use spec::{ClassWeight, FallbackSpec, HeadKind, HeadSpec, ModelSpec};

@@ -8,6 +8,7 @@
 
 mod config;
 mod files;
+pub(crate) mod network;
 mod parts;
 mod spec;
 #[cfg(test)]
