@@ -15,6 +15,7 @@ mod intent_model;
 mod linear;
 mod logistic;
 mod out_of_fold;
+mod parts;
 mod pool;
 mod spec;
 mod stacked;
@@ -24,6 +25,7 @@ mod train;
 
 pub use explain::{Contribution, Explanation};
 pub use intent_model::{IntentModel, Scratch, SelfTest};
+pub use parts::part_digests;
 pub use spec::{ClassWeight, FallbackSpec, HeadKind, HeadSpec, ModelSpec};
 pub use train::{CrossValidation, cross_validate, train};
 

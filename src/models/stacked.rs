@@ -90,7 +90,8 @@ pub(super) fn fit(
             let texts: Vec<&str> =
                 rows.iter().map(|&row| x.table.data.texts[row as usize]).collect();
             let intents: Vec<u32> = rows.iter().map(|&row| y[row as usize]).collect();
-            let folds = folds::assign(&texts, &intents, FOLDS, spec.seed ^ STREAM);
+            let groups = folds::groups(&texts, &intents);
+            let folds = folds::assign(&groups, &intents, FOLDS, spec.seed ^ STREAM);
             let (mut held, mut terms, mut embeddings) = (Vec::new(), Vec::new(), Vec::new());
             for fold in 0..n_fits(rows.len()) as u32 - 1 {
                 let among = |inside: bool| -> Vec<u32> {

@@ -75,9 +75,20 @@ fn an_explanation_names_terms_and_the_nearest_records() {
     assert_eq!(nearest.len(), 5);
     assert!(nearest[0]["text"].as_str().unwrap().contains("parcel"));
     assert_eq!(nearest[0]["line"], nearest[0]["record"].as_u64().unwrap() + 1);
-    // Without the data nothing is said of records: they are not in the model.
+    // Without the data nothing is said of records: they are not in the model, unless a run kept the data.
     let alone = json(&terminal, "predict m.botops parcel --explain --format json");
     assert!(alone["data"]["predictions"][0]["explanation"].get("nearest").is_none());
+}
+
+#[test]
+fn the_nearest_records_come_from_the_run_that_kept_its_data() {
+    let terminal = Terminal::new();
+    terminal.write("train.csv", two_intents(30));
+    terminal.run("train train.csv --out m.botops --record");
+    fs::remove_file(terminal.path().join("train.csv")).unwrap();
+    let answer = json(&terminal, "predict m.botops parcel --explain --format json");
+    let nearest = answer["data"]["predictions"][0]["explanation"]["nearest"].as_array().unwrap();
+    assert_eq!(nearest.len(), 5);
 }
 
 #[test]

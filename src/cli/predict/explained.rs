@@ -72,9 +72,9 @@ pub(super) fn explain(
     Ok(())
 }
 
-/// Returns the data the model learned from, where it is at hand: named by `--data`, and the very file.
+/// Returns the data the model learned from, where it is at hand: named by `--data`, else what a recorded run kept.
 fn learned_from(args: &Args, context: &Context, found: &Found) -> Result<Option<Dataset>> {
-    let Some(path) = &args.data else { return Ok(None) };
+    let Some(path) = &args.data else { return kept(args, context, found) };
     let data = datasets::read(path, &args.columns.options(Presence::Optional))?;
     if let Some(digest) = found.model.lineage().data
         && digest != data.digest
@@ -87,6 +87,25 @@ fn learned_from(args: &Args, context: &Context, found: &Found) -> Result<Option<
         ));
     }
     Ok(Some(data))
+}
+
+/// Returns the data the model learned from, if a run in the experiments store kept it.
+fn kept(args: &Args, context: &Context, found: &Found) -> Result<Option<Dataset>> {
+    let Some(digest) = found.model.lineage().data else { return Ok(None) };
+    let experiments = context.experiments()?;
+    let bytes = context.wait(async {
+        let store = experiments.store();
+        if store.has_blob(&digest).await? { store.blob(&digest).await.map(Some) } else { Ok(None) }
+    })??;
+    let Some(bytes) = bytes else {
+        context.printer.say(
+            "note: no run kept the data the model learned from; name the file with `--data` to see the nearest records",
+        );
+        return Ok(None);
+    };
+    // Its name went with whoever trained; what it is shows from its beginning.
+    let name = format!("the data of the model ({})", digest.short());
+    datasets::read_bytes(&bytes, &name, &args.columns.options(Presence::Optional)).map(Some)
 }
 
 impl Explained {

@@ -1,4 +1,8 @@
-use super::*;
+mod comparing;
+mod ranking;
+mod sweeping;
+
+use super::{records::path_of, *};
 use crate::findings::FaultKind;
 use bytes::Bytes;
 
@@ -18,6 +22,9 @@ fn run(at: &str, kind: &str, accuracy: f64) -> RunRecord {
         environment: Environment::default(),
         artifacts: Vec::new(),
         stages: BTreeMap::new(),
+        sources: BTreeMap::new(),
+        recipe: None,
+        measured_on: None,
     }
 }
 
