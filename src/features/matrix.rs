@@ -92,6 +92,47 @@ impl FeatureMatrix {
         (&self.columns[range.clone()], &self.values[range])
     }
 
+    /// Returns the matrix with the columns of `dense` `[n_samples, dim]` after its own, each value times `weight`.
+    ///
+    /// # Panics
+    /// When there is not the same number of values for each row, or one is not finite: a bug of the caller.
+    #[must_use]
+    pub(crate) fn beside(&self, dense: &[f32], weight: f32) -> Self {
+        let n_samples = self.n_samples();
+        let dim = dense.len() / n_samples.max(1);
+        assert_eq!(dim * n_samples, dense.len(), "each row has as many values");
+        let first = self.n_features as u32;
+        let mut out =
+            Self::with_capacity(self.n_features + dim, n_samples, self.n_entries() + dense.len());
+        for (row, dense) in dense.chunks_exact(dim.max(1)).enumerate() {
+            let (columns, values) = self.row(row);
+            let own = columns.iter().copied().zip(values.iter().copied());
+            out.push_row(own.chain((first..).zip(dense.iter().map(|value| weight * value))));
+        }
+        out
+    }
+
+    /// Returns the matrix of the columns in `range` alone, counted from its start.
+    ///
+    /// # Panics
+    /// When the range ends beyond the last column.
+    #[must_use]
+    pub(crate) fn columns(&self, range: std::ops::Range<usize>) -> Self {
+        assert!(range.end <= self.n_features, "the columns are there");
+        let mut out = Self::new(range.len());
+        let (start, end) = (range.start as u32, range.end as u32);
+        for row in 0..self.n_samples() {
+            let (columns, values) = self.row(row);
+            let at = |column| columns.partition_point(|&c| c < column);
+            let (from, to) = (at(start), at(end));
+            let columns = columns[from..to].iter().map(|column| column - start);
+            out.columns.extend(columns);
+            out.values.extend_from_slice(&values[from..to]);
+            out.offsets.push(out.columns.len());
+        }
+        out
+    }
+
     /// Returns the matrix `[n_features, n_samples]` whose columns are this one's `rows`, numbered as listed.
     #[must_use]
     pub(crate) fn transposed(&self, rows: &[u32]) -> Self {

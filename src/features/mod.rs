@@ -11,7 +11,8 @@ mod tfidf;
 mod vocabulary;
 
 pub use encoder::{
-    Encoder, EncoderConfig, EncoderFiles, EncoderParts, EncoderSpec, EncoderTensor, Pooling,
+    Encoder, EncoderConfig, EncoderFiles, EncoderParts, EncoderScratch, EncoderSpec, EncoderTensor,
+    Pooling,
 };
 pub use matrix::FeatureMatrix;
 pub use tfidf::{Counts, Tfidf, TfidfScratch};
@@ -47,6 +48,13 @@ impl FeatureKind {
         }
     }
 
+    /// Returns whether it is what is meant where nothing is said; it is not written, then, and a botops of before
+    /// there were others reads the rest.
+    #[must_use]
+    pub fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+
     /// Returns whether terms are counted.
     #[must_use]
     pub fn is_sparse(self) -> bool {
@@ -73,6 +81,7 @@ pub enum Compat {
 #[serde(deny_unknown_fields, default)]
 pub struct FeatureSpec {
     /// Where the numbers come from.
+    #[serde(skip_serializing_if = "FeatureKind::is_default")]
     pub kind: FeatureKind,
     /// Lengths of word n-grams, inclusive; `[0, 0]` for none.
     pub word_ngrams: [usize; 2],
@@ -96,12 +105,18 @@ pub struct FeatureSpec {
     /// The encoder, where `kind` asks one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub encoder: Option<EncoderSpec>,
+    /// What the embedding counts beside the terms where they are concatenated; both have length 1. Default 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dense_weight: Option<f32>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
 fn is_false(value: &bool) -> bool {
     !value
 }
+
+/// What an embedding counts beside the terms.
+const DENSE_WEIGHT: f32 = 1.0;
 
 impl Default for FeatureSpec {
     fn default() -> Self {
@@ -126,6 +141,7 @@ impl Default for FeatureSpec {
             strip_accents,
             compat,
             encoder: None,
+            dense_weight: None,
         }
     }
 }
@@ -144,6 +160,20 @@ impl FeatureSpec {
             )
             .hint("leave one of them out, and its default is used"));
         }
+        if self.dense_weight.is_some() && self.kind != FeatureKind::Concatenated {
+            return Err(Fault::usage(
+                "BOT-7010",
+                format!(
+                    "`features.dense_weight` says nothing with `features.kind: {}`",
+                    self.kind.name()
+                ),
+            )
+            .hint("take it out, or write `kind: concatenated`"));
+        }
+        if self.dense_weight.is_some_and(|weight| !(weight.is_finite() && weight > 0.0)) {
+            return Err(Fault::usage("BOT-7010", "`features.dense_weight` is out of range")
+                .hint("`features.dense_weight` may be a number above 0"));
+        }
         match (&self.encoder, self.kind.is_dense()) {
             (None, true) => Err(Fault::usage("BOT-7010", "`features.encoder` is missing")
                 .hint("name one: `encoder: { source: path/to/folder }`, or `hf://owner/name`")),
@@ -154,6 +184,15 @@ impl FeatureSpec {
             .hint("write `kind: encoder`, `kind: concatenated` or `kind: stacked`, or take `encoder:` out")),
             (Some(encoder), true) => encoder.check(),
             (None, false) => Ok(()),
+        }
+    }
+
+    /// Returns what an embedding is multiplied with: 1 but where it stands beside terms.
+    #[must_use]
+    pub fn dense_weight(&self) -> f32 {
+        match self.kind {
+            FeatureKind::Concatenated => self.dense_weight.unwrap_or(DENSE_WEIGHT),
+            _ => 1.0,
         }
     }
 

@@ -58,10 +58,16 @@ pub struct TfidfScratch {
 }
 
 impl TfidfScratch {
-    /// Returns the row of the last text: (column, weight) in the order in which terms were first met.
+    /// Returns the row of the last text: (column, weight) in the order in which terms were first met, then what was
+    /// put beside them.
     #[must_use]
     pub fn row(&self) -> &[(u32, f32)] {
         &self.row
+    }
+
+    /// Puts `values`, from column `first` on, beside the terms of the last text.
+    pub fn put_beside(&mut self, first: u32, values: impl Iterator<Item = f32>) {
+        self.row.extend((first..).zip(values));
     }
 }
 

@@ -17,9 +17,10 @@ use crate::{
 use serde::{Deserialize, Serialize};
 
 pub(super) const MAGIC: &[u8] = b"\x89BOTOPS\n";
-/// The format written here.
-const VERSION: u32 = 1;
-const SCHEMA: &str = "botops.model/1";
+/// The formats there are. Their layout is the same: a reader of version 1 would not know all parts of a file of
+/// version 2, or all keys in them.
+const VERSIONS: std::ops::RangeInclusive<u32> = 1..=2;
+const SCHEMA: &str = "botops.model/";
 const DIGEST: usize = 32;
 
 #[derive(Serialize, Deserialize)]
@@ -42,12 +43,13 @@ struct Part {
 pub(super) struct PartsOf<'a>(Vec<(String, &'a [u8])>);
 
 impl<'a> PartsOf<'a> {
+    /// Returns part `name`, where there is one.
+    pub(super) fn find(&self, name: &str) -> Option<&'a [u8]> {
+        self.0.iter().find(|(part, _)| part == name).map(|(_, bytes)| *bytes)
+    }
+
     pub(super) fn get(&self, name: &str) -> Result<&'a [u8]> {
-        self.0
-            .iter()
-            .find(|(part, _)| part == name)
-            .map(|(_, bytes)| *bytes)
-            .ok_or_else(|| malformed(&format!("file has no part `{name}`")))
+        self.find(name).ok_or_else(|| malformed(&format!("file has no part `{name}`")))
     }
 
     /// Iterates over the parts in the order of the file.
@@ -56,11 +58,12 @@ impl<'a> PartsOf<'a> {
     }
 }
 
-/// Returns the file of `parts`.
-pub(super) fn write(parts: &[(&str, Vec<u8>)]) -> Vec<u8> {
+/// Returns the file of `parts`, in the oldest `version` whose readers know all that is in them.
+pub(super) fn write(version: u32, parts: &[(&str, Vec<u8>)]) -> Vec<u8> {
+    debug_assert!(VERSIONS.contains(&version), "the format is one there is");
     let mut offset = 0;
     let header = Header {
-        schema: SCHEMA.to_owned(),
+        schema: format!("{SCHEMA}{version}"),
         parts: parts
             .iter()
             .map(|(name, bytes)| {
@@ -78,7 +81,7 @@ pub(super) fn write(parts: &[(&str, Vec<u8>)]) -> Vec<u8> {
     let header = canonical_json(&header);
     let mut out = Vec::with_capacity(MAGIC.len() + 8 + header.len() + offset as usize + DIGEST);
     out.extend_from_slice(MAGIC);
-    out.extend(VERSION.to_le_bytes());
+    out.extend(version.to_le_bytes());
     out.extend((header.len() as u32).to_le_bytes());
     out.extend(header);
     for (_, bytes) in parts {
@@ -111,10 +114,13 @@ pub(super) fn read(bytes: &[u8]) -> Result<(PartsOf<'_>, Digest)> {
     };
     let (version, rest) = rest.split_first_chunk().ok_or_else(|| altered("is cut short"))?;
     let version = u32::from_le_bytes(*version);
-    if version > VERSION {
+    if version > *VERSIONS.end() {
         return Err(Fault::policy(
             "BOT-7004",
-            format!("the model file is of format {version}; this botops reads up to {VERSION}"),
+            format!(
+                "the model file is of format {version}; this botops reads up to {}",
+                VERSIONS.end()
+            ),
         )
         .hint("upgrade botops, or train the model with this version"));
     }
@@ -131,19 +137,19 @@ pub(super) fn read(bytes: &[u8]) -> Result<(PartsOf<'_>, Digest)> {
             hasher.update(wanted);
             sound.then(|| hasher.finish())
         },
-        || parts(rest),
+        || parts(rest, version),
     );
     let digest = digest.ok_or_else(|| {
         altered("was cut short or altered: its digest is not that of its contents")
     })?;
-    if version != VERSION {
+    if !VERSIONS.contains(&version) {
         return Err(malformed(&format!("file is of format {version}, which never was")));
     }
     Ok((parts?, digest))
 }
 
 /// Reads header and parts, and checks each part's place and digest.
-fn parts(rest: &[u8]) -> Result<PartsOf<'_>> {
+fn parts(rest: &[u8], version: u32) -> Result<PartsOf<'_>> {
     let (length, rest) = rest.split_first_chunk().ok_or_else(|| malformed("file has no header"))?;
     let length = u32::from_le_bytes(*length) as usize;
     if length > rest.len() {
@@ -152,7 +158,7 @@ fn parts(rest: &[u8]) -> Result<PartsOf<'_>> {
     let (header, area) = rest.split_at(length);
     let header: Header = serde_json::from_slice(header)
         .map_err(|error| malformed("file has a malformed header").caused_by(error))?;
-    if header.schema != SCHEMA {
+    if header.schema != format!("{SCHEMA}{version}") {
         return Err(malformed("file names another schema than its format"));
     }
     let mut parts = Vec::with_capacity(header.parts.len());

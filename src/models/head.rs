@@ -1,4 +1,4 @@
-//! What every classifier does once it is fitted: a sparse row to one score for each intent.
+//! What every classifier does once it is fitted: a row to one score for each intent.
 
 use crate::findings::{Fault, Result};
 use safetensors::{
@@ -10,7 +10,8 @@ use safetensors::{
 pub(super) trait Head: std::fmt::Debug + Send + Sync {
     /// Returns the number of intents.
     fn n_classes(&self) -> usize;
-    /// Writes the raw score of each intent for `row` of (column, value), columns in any order.
+    /// Writes the raw score of each intent for `row` of (column, value): terms first, in any order, then the
+    /// embedding, its columns counted on from the last term.
     fn scores(&self, row: &[(u32, f32)], scratch: &mut HeadScratch, scores: &mut [f64]);
     /// Returns what `value` in `column` adds to the score of `class`, and nothing else does; `None` when scores are
     /// no such sums.
@@ -27,6 +28,10 @@ pub(super) struct HeadScratch {
     pub(super) sums: Vec<f32>,
     /// The reduced features a forest sees; all 0 between two rows.
     pub(super) dense: Vec<f32>,
+    /// The embedding's part of a row, its columns counted from 0.
+    pub(super) shifted: Vec<(u32, f32)>,
+    /// What the head on the embedding says.
+    pub(super) dense_scores: Vec<f64>,
 }
 
 /// A named array of numbers in a model file.
@@ -57,6 +62,22 @@ impl Tensor {
 
     pub(super) fn of_integers(name: &str, values: Vec<u32>) -> Self {
         Self { name: name.to_owned(), shape: vec![values.len()], values: Values::Integers(values) }
+    }
+
+    /// Returns it under a name that begins with `prefix`.
+    pub(super) fn called(self, prefix: &str) -> Self {
+        Self { name: format!("{prefix}{}", self.name), ..self }
+    }
+
+    /// Returns those whose names begin with `prefix`, without it.
+    pub(super) fn under(tensors: &[Self], prefix: &str) -> Vec<Self> {
+        tensors
+            .iter()
+            .filter_map(|tensor| {
+                let name = tensor.name.strip_prefix(prefix)?.to_owned();
+                Some(Self { name, ..tensor.clone() })
+            })
+            .collect()
     }
 
     #[cfg(test)]

@@ -1,16 +1,19 @@
 //! The deployable whole: features, head, temperature, fallback rule, dialogue, goldens.
 
 use super::{
-    HeadKind, Lineage, Prediction, file,
+    HeadKind, Lineage, ModelSpec, Prediction, file,
     forest::Forest,
     head::{Head, HeadScratch, Tensor, malformed},
     linear::LinearHead,
+    stacked::{self, StackedHead},
     train::largest,
 };
 use crate::{
     dialogue::DialogueSpec,
     digest::Digest,
-    features::{Term, Tfidf, TfidfScratch, Vocabulary},
+    features::{
+        Encoder, EncoderParts, EncoderScratch, FeatureKind, Term, Tfidf, TfidfScratch, Vocabulary,
+    },
     findings::{Fault, Result},
     labels::Labels,
     stats::calibration::softmax,
@@ -19,9 +22,11 @@ use crate::{
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::{
+    borrow::Cow,
     fs::File,
     io::{self, Read as _},
     path::Path,
+    sync::Arc,
 };
 
 /// How far a golden's confidence may be from what it was.
@@ -30,7 +35,9 @@ const GOLDEN_TOLERANCE: f64 = 1e-6;
 /// Working memory of a thread that predicts; reused, so that a prediction allocates next to nothing.
 #[derive(Debug, Default)]
 pub struct Scratch {
+    /// Holds the row of the last text: its terms, and its embedding beside them.
     tfidf: TfidfScratch,
+    encoder: EncoderScratch,
     head: HeadScratch,
     proba: Vec<f64>,
 }
@@ -58,6 +65,8 @@ pub struct IntentModel(Parts);
 pub(super) struct Parts {
     pub(super) labels: Labels,
     pub(super) tfidf: Tfidf,
+    /// What embeds, where the features ask for it.
+    pub(super) encoder: Option<Arc<Encoder>>,
     pub(super) head: Box<dyn Head>,
     pub(super) temperature: f64,
     pub(super) dialogue: DialogueSpec,
@@ -128,10 +137,16 @@ impl IntentModel {
         self.0.temperature
     }
 
-    /// Returns the number of features.
+    /// Returns the encoder, where the features ask for one.
+    #[must_use]
+    pub fn encoder(&self) -> Option<&Arc<Encoder>> {
+        self.0.encoder.as_ref()
+    }
+
+    /// Returns the number of features: terms, and dimensions of the embedding.
     #[must_use]
     pub fn n_features(&self) -> usize {
-        self.0.tfidf.vocabulary().len()
+        self.0.tfidf.vocabulary().len() + self.0.encoder.as_ref().map_or(0, |e| e.dim())
     }
 
     /// Returns the share of words of `text` (in [0, 1]; 0 without words) that training never saw.
@@ -143,10 +158,28 @@ impl IntentModel {
         }
     }
 
+    /// Writes the row of `text` into `scratch`, and returns whether anything of it is known.
+    ///
+    /// `embedding` is that of the text, where it was made before.
+    fn read_text(&self, text: &str, embedding: Option<&[f32]>, scratch: &mut Scratch) -> bool {
+        let model = &self.0;
+        model.tfidf.transform_with(text, &mut scratch.tfidf);
+        let has_terms = !scratch.tfidf.row().is_empty();
+        let Some(encoder) = &model.encoder else { return has_terms };
+        let embedding = match embedding {
+            Some(known) => known,
+            None => encoder.embed_one(text, &mut scratch.encoder),
+        };
+        let weight = model.lineage.spec.features.dense_weight();
+        let first = model.tfidf.vocabulary().len() as u32;
+        scratch.tfidf.put_beside(first, embedding.iter().map(|value| weight * value));
+        has_terms || encoder.knows(text)
+    }
+
     /// Writes the row of `text` into `scratch`, and returns the raw scores of all intents.
     pub(super) fn raw_scores(&self, text: &str, scratch: &mut Scratch) -> Vec<f64> {
         let model = &self.0;
-        model.tfidf.transform_with(text, &mut scratch.tfidf);
+        self.read_text(text, None, scratch);
         let mut scores = vec![0.0; model.head.n_classes()];
         model.head.scores(scratch.tfidf.row(), &mut scratch.head, &mut scores);
         scores
@@ -183,19 +216,23 @@ impl IntentModel {
 
     /// Classifies `text`; afterwards `scratch.proba()` holds the probabilities of all intents.
     ///
-    /// Of a text without any known term nothing was understood: all intents get the same probability,
-    /// the intent is the one that leads without evidence, and it always falls back. `scratch` may
-    /// have served another model before.
+    /// Of a text without any known term, and without a token but the special ones where the model has an encoder,
+    /// nothing was understood: all intents get the same probability, the intent is the one that leads without
+    /// evidence, and it always falls back. `scratch` may have served another model before.
     pub fn predict_with(&self, text: &str, scratch: &mut Scratch) -> Prediction {
+        let understood = self.read_text(text, None, scratch);
+        self.decide(understood, scratch)
+    }
+
+    /// Classifies the row in `scratch`.
+    fn decide(&self, understood: bool, scratch: &mut Scratch) -> Prediction {
         let model = &self.0;
-        let Scratch { tfidf, head, proba } = scratch;
-        model.tfidf.transform_with(text, tfidf);
+        let Scratch { tfidf, head, proba, .. } = scratch;
         proba.clear();
         proba.resize(model.head.n_classes(), 0.0);
         model.head.scores(tfidf.row(), head, proba);
         let intent = largest(proba);
         let score = proba[intent];
-        let understood = !tfidf.row().is_empty();
         if understood {
             softmax(proba, model.temperature);
         } else {
@@ -216,11 +253,16 @@ impl IntentModel {
     /// Classifies many, on all threads; returns predictions and `proba` `[n_samples, n_classes]` row by row.
     #[must_use]
     pub fn predict_many(&self, texts: &[&str]) -> (Vec<Prediction>, Vec<Vec<f64>>) {
+        // The encoder is fastest with many texts at once; what it makes of a text is the same.
+        let embedded = self.0.encoder.as_ref().map(|e| (e.embed(texts, &|_| ()), e.dim()));
         texts
             .par_iter()
+            .enumerate()
             .with_min_len(64)
-            .map_init(Scratch::default, |scratch, text| {
-                let prediction = self.predict_with(text, scratch);
+            .map_init(Scratch::default, |scratch, (i, text)| {
+                let embedding = embedded.as_ref().map(|(all, dim)| &all[i * dim..][..*dim]);
+                let understood = self.read_text(text, embedding, scratch);
+                let prediction = self.decide(understood, scratch);
                 (prediction, scratch.proba.clone())
             })
             .unzip()
@@ -261,7 +303,7 @@ impl IntentModel {
         let mut tensors = model.head.tensors();
         let idf = model.tfidf.idf().to_vec();
         tensors.push(Tensor::of_floats("idf", vec![idf.len()], idf));
-        file::write(&[
+        let mut parts = vec![
             ("labels", json(&model.labels)),
             ("lineage", json(&model.lineage)),
             ("calibration", json(&Calibration { temperature: model.temperature })),
@@ -269,7 +311,14 @@ impl IntentModel {
             ("goldens", json(&model.goldens)),
             ("vocabulary", model.tfidf.vocabulary().to_bytes()),
             ("weights", Tensor::to_bytes(&tensors)),
-        ])
+        ];
+        if let Some(encoder) = &model.encoder {
+            let EncoderParts { metadata, tokenizer, weights } = encoder.parts();
+            let bytes = [metadata, tokenizer, weights].map(Cow::into_owned);
+            parts.extend(ENCODER_PARTS.into_iter().zip(bytes));
+        }
+        let version = if model.lineage.spec.is_of_version_1() { 1 } else { 2 };
+        file::write(version, &parts)
     }
 
     /// Reads a `.botops` file; every length is checked before it is trusted, then the digest.
@@ -297,30 +346,37 @@ impl IntentModel {
             return Err(malformed("has a golden of an intent it does not know"));
         }
         let tfidf_spec = spec.features.tfidf();
-        let (vocabulary, tensors) = {
+        let ((vocabulary, tensors), encoder) = {
             let (terms, weights) = (parts.get("vocabulary")?, parts.get("weights")?);
             rayon::join(
-                || Vocabulary::from_bytes(terms, &tfidf_spec),
-                || Tensor::from_bytes(weights),
+                || {
+                    rayon::join(
+                        || Vocabulary::from_bytes(terms, &tfidf_spec),
+                        || Tensor::from_bytes(weights),
+                    )
+                },
+                || encoder_of(&parts, spec),
             )
         };
-        let (vocabulary, tensors) = (vocabulary?, tensors?);
-        let n_features = vocabulary.len();
-        let idf = Tensor::floats(&tensors, "idf", &[n_features])?.to_vec();
+        let (vocabulary, tensors, encoder) = (vocabulary?, tensors?, encoder?);
+        let n_terms = vocabulary.len();
+        let dim = encoder.as_ref().map_or(0, |encoder| encoder.dim());
+        let idf = Tensor::floats(&tensors, "idf", &[n_terms])?.to_vec();
         let tfidf = Tfidf::from_parts(tfidf_spec, vocabulary, idf)?;
         let n_classes = labels.len();
-        let head: Box<dyn Head> = match spec.head.kind {
-            HeadKind::LinearSvm
-            | HeadKind::LogisticRegression
-            | HeadKind::ComplementNaiveBayes
-            | HeadKind::FineTuned => {
-                Box::new(LinearHead::from_tensors(&tensors, n_features, n_classes)?)
+        let head: Box<dyn Head> = match spec.features.kind {
+            FeatureKind::Stacked => {
+                let [sparse, dense] = stacked::parts(spec);
+                Box::new(StackedHead::from_tensors(
+                    &tensors,
+                    n_terms,
+                    |tensors| head_of(&sparse, tensors, n_terms, n_classes),
+                    |tensors| head_of(&dense, tensors, dim, n_classes),
+                )?)
             }
-            HeadKind::RandomForest => {
-                Box::new(Forest::from_tensors(&tensors, n_features, n_classes)?)
-            }
+            _ => head_of(spec, &tensors, n_terms + dim, n_classes)?,
         };
-        let parts = Parts { labels, tfidf, head, temperature, dialogue, lineage, goldens };
+        let parts = Parts { labels, tfidf, encoder, head, temperature, dialogue, lineage, goldens };
         Ok((Self(parts), digest))
     }
 
@@ -353,6 +409,44 @@ impl IntentModel {
         })?;
         Self::from_checked(&bytes).map_err(|fault| fault.file(path))
     }
+}
+
+/// What the parts of an encoder are called in a model file.
+const ENCODER_PARTS: [&str; 3] = ["encoder.json", "tokenizer", "encoder"];
+
+/// Reads the encoder, where the features ask for one; a file that has one nobody asks for contradicts itself.
+fn encoder_of(parts: &file::PartsOf<'_>, spec: &ModelSpec) -> Result<Option<Arc<Encoder>>> {
+    if !spec.features.kind.is_dense() {
+        return match ENCODER_PARTS.iter().any(|name| parts.find(name).is_some()) {
+            true => Err(malformed("has an encoder that its features do not ask for")),
+            false => Ok(None),
+        };
+    }
+    let [metadata, tokenizer, weights] = ENCODER_PARTS.map(|name| parts.get(name));
+    let parts = EncoderParts {
+        metadata: metadata?.into(),
+        tokenizer: tokenizer?.into(),
+        weights: weights?.into(),
+    };
+    Encoder::from_parts(&parts).map(|encoder| Some(Arc::new(encoder)))
+}
+
+/// Reads the head that `spec` asks for, over `n_features` columns.
+fn head_of(
+    spec: &ModelSpec,
+    tensors: &[Tensor],
+    n_features: usize,
+    n_classes: usize,
+) -> Result<Box<dyn Head>> {
+    Ok(match spec.head.kind {
+        HeadKind::LinearSvm
+        | HeadKind::LogisticRegression
+        | HeadKind::ComplementNaiveBayes
+        | HeadKind::FineTuned => {
+            Box::new(LinearHead::from_tensors(tensors, n_features, n_classes)?)
+        }
+        HeadKind::RandomForest => Box::new(Forest::from_tensors(tensors, n_features, n_classes)?),
+    })
 }
 
 fn json<T: Serialize>(value: &T) -> Vec<u8> {

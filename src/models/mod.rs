@@ -5,6 +5,7 @@
 //! [`IntentModel::predict`]), and that is one checked file ([`IntentModel::to_bytes`]).
 
 mod data;
+mod dense;
 mod explain;
 mod file;
 mod fine_tuning;
@@ -16,7 +17,9 @@ mod linear;
 mod logistic;
 mod out_of_fold;
 mod parts;
+mod pool;
 mod spec;
+mod stacked;
 mod svm;
 mod table;
 mod train;
@@ -28,9 +31,9 @@ pub use parts::part_digests;
 pub use spec::{ClassWeight, FallbackSpec, HeadKind, HeadSpec, ModelSpec};
 pub use train::{CrossValidation, cross_validate, train};
 
-use crate::digest::Digest;
+use crate::{digest::Digest, features::Encoder, findings::Result};
 use serde::{Deserialize, Serialize};
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 /// One utterance to learn from; `intent` [`crate::labels::OOS`] rows train no class.
 #[derive(Debug, Clone, Copy)]
@@ -44,8 +47,22 @@ pub struct Sample<'a> {
 /// What training may use besides the records.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Resources<'a> {
+    /// The encoder that `features.encoder` names; none: features of kind `tfidf` alone can be made.
+    pub encoder: Option<&'a Arc<Encoder>>,
     /// Where the checkpoints of a fine-tuning lie; none: none are written.
     pub checkpoints: Option<&'a Path>,
+}
+
+impl Resources<'_> {
+    /// Returns the embeddings of `texts`, `[n_samples, dim]`, the same text embedded once.
+    fn embed(
+        &self,
+        encoder: &Encoder,
+        texts: &[&str],
+        advance: &(dyn Fn(u64) + Sync),
+    ) -> Result<Vec<f32>> {
+        Ok(encoder.embed(texts, advance))
+    }
 }
 
 /// How far training is.

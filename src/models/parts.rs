@@ -39,7 +39,7 @@ mod tests {
     #[test]
     fn parts_come_in_the_order_of_training() {
         let parts = ["labels", "lineage", "calibration", "encoder", "goldens", "weights"];
-        let file = file::write(&parts.map(|name| (name, name.as_bytes().to_vec())));
+        let file = file::write(1, &parts.map(|name| (name, name.as_bytes().to_vec())));
         let found = part_digests(&file).unwrap();
         let names: Vec<&str> = found.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(names, ["lineage", "labels", "encoder", "weights", "calibration", "goldens"]);
@@ -48,7 +48,7 @@ mod tests {
 
     #[test]
     fn a_damaged_file_has_no_parts() {
-        let mut file = file::write(&[("labels", b"x".to_vec())]);
+        let mut file = file::write(1, &[("labels", b"x".to_vec())]);
         let last = file.len() - 1;
         file[last] ^= 1;
         assert_eq!(part_digests(&file).unwrap_err().code(), "BOT-7002");

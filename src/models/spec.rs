@@ -43,6 +43,9 @@ pub struct HeadSpec {
     /// Inverse strength of regularisation, > 0; default 1.5 for the SVM, 30 for logistic regression: chosen by
     /// 5-fold cross-validation on BANKING77's training set and our support set, never on a test set.
     pub c: Option<f64>,
+    /// As `c`, of the head on the embedding where features are stacked; default 30.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dense_c: Option<f64>,
     /// The most passes over the data.
     pub max_iterations: Option<usize>,
     /// When to stop.
@@ -104,6 +107,7 @@ impl Default for HeadSpec {
         Self {
             kind: HeadKind::LinearSvm,
             c: None,
+            dense_c: None,
             max_iterations: None,
             tolerance: None,
             n_trees: None,
@@ -176,6 +180,23 @@ impl Default for FallbackSpec {
 }
 
 impl ModelSpec {
+    /// Returns whether a reader of model files of version 1 knows every key in which this spec says something.
+    pub(super) fn is_of_version_1(&self) -> bool {
+        let FeatureSpec { kind, select, strip_accents, compat, encoder, dense_weight, .. } =
+            &self.features;
+        let HeadSpec { kind: head, dense_c, alpha, class_weight, .. } = &self.head;
+        *kind == FeatureKind::Tfidf
+            && select.is_none()
+            && !strip_accents
+            && compat.is_none()
+            && encoder.is_none()
+            && dense_weight.is_none()
+            && !matches!(head, HeadKind::ComplementNaiveBayes | HeadKind::FineTuned)
+            && dense_c.is_none()
+            && alpha.is_none()
+            && class_weight.is_none()
+    }
+
     /// Checks every number.
     ///
     /// # Errors
@@ -192,12 +213,29 @@ impl ModelSpec {
             .hint("`linear_svm` and `logistic_regression` learn from features of any kind"));
         }
         let HeadSpec {
-            c, max_iterations, tolerance, n_trees, max_depth, n_features, alpha, ..
+            c,
+            dense_c,
+            max_iterations,
+            tolerance,
+            n_trees,
+            max_depth,
+            n_features,
+            alpha,
+            ..
         } = self.head;
         let positive = |value: Option<f64>| value.is_none_or(|v| v.is_finite() && v > 0.0);
         let counted = |value: Option<usize>, most| value.is_none_or(|v| (1..=most).contains(&v));
+        if dense_c.is_some() && self.features.kind != FeatureKind::Stacked {
+            let features = self.features.kind.name();
+            return Err(Fault::usage(
+                "BOT-7010",
+                format!("`head.dense_c` says nothing with `features.kind: {features}`"),
+            )
+            .hint("write `head.c`, or `features.kind: stacked`"));
+        }
         for (good, key, wanted) in [
             (positive(c), "head.c", "a number above 0"),
+            (positive(dense_c), "head.dense_c", "a number above 0"),
             (positive(alpha), "head.alpha", "a number above 0"),
             (positive(tolerance), "head.tolerance", "a number above 0"),
             (counted(max_iterations, 1_000_000), "head.max_iterations", "from 1 to 1000000"),

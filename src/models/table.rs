@@ -1,20 +1,56 @@
 //! Records as numbers: what is fitted once, however many heads and folds learn from it.
 
-use super::{ModelSpec, Progress, Resources, Sample, data::Data};
+use super::{HeadKind, ModelSpec, Progress, Resources, Sample, data::Data};
 use crate::{
-    features::{Counts, FeatureMatrix, Tfidf},
-    findings::Result,
+    features::{Counts, Encoder, FeatureMatrix, Tfidf},
+    findings::{Fault, Result},
 };
+use std::{ops::Deref, sync::Arc};
 
 /// Records with their features.
 ///
 /// Rows are those of [`Data`]: first the records that train, then those out of scope. Terms are those of all that
-/// train; how much each says is decided row set by row set, by [`Table::matrix`].
+/// train; how much each says is decided row set by row set, by [`Table::matrix`]. A text is embedded once.
 #[derive(Debug)]
 pub(super) struct Table<'a> {
     pub(super) data: Data<'a>,
     pub(super) tfidf: Tfidf,
     counts: Counts,
+    /// The encoder, and the embeddings `[n_samples, dim]` by it as it is; when it is to be fine-tuned, none.
+    encoder: Option<(Arc<Encoder>, Vec<f32>)>,
+    /// What an embedding is multiplied with, so that it stands beside terms.
+    dense_weight: f32,
+}
+
+/// Records as a model reads them: the columns of terms, then those of the embedding.
+///
+/// - there is one row for each record of the table, in its order
+/// - columns below `n_sparse` are terms
+#[derive(Debug)]
+pub(super) struct Rows<'t> {
+    pub(super) table: &'t Table<'t>,
+    pub(super) n_sparse: usize,
+    x: FeatureMatrix,
+}
+
+impl Deref for Rows<'_> {
+    type Target = FeatureMatrix;
+
+    fn deref(&self) -> &FeatureMatrix {
+        &self.x
+    }
+}
+
+impl Rows<'_> {
+    /// Returns the terms alone.
+    pub(super) fn terms(&self) -> Self {
+        Self { x: self.x.columns(0..self.n_sparse), ..*self }
+    }
+
+    /// Returns the embedding alone.
+    pub(super) fn embeddings(&self) -> Self {
+        Self { x: self.x.columns(self.n_sparse..self.x.n_features()), n_sparse: 0, ..*self }
+    }
 }
 
 impl<'a> Table<'a> {
@@ -22,21 +58,36 @@ impl<'a> Table<'a> {
     ///
     /// # Errors
     /// `BOT-7010`, `BOT-7014` a spec out of range (exit 2); `BOT-2110` fewer than two intents (exit 3); `BOT-7011`
-    /// fewer than 2 records of an intent or 10 in all (exit 4); `BOT-7012` no term is left to learn from (exit 3).
+    /// fewer than 2 records of an intent or 10 in all (exit 4); `BOT-7012` no term is left to learn from (exit 3);
+    /// `BOT-7050` no encoder where one is wanted (exit 2).
     pub(super) fn fit(
         samples: &[Sample<'a>],
         spec: &ModelSpec,
-        _resources: Resources<'_>,
+        resources: Resources<'_>,
         progress: &dyn Progress,
     ) -> Result<Self> {
         spec.check()?;
         let data = Data::new(samples)?;
+        let encoder = match spec.features.kind.is_dense() {
+            true => Some(resources.encoder.ok_or_else(no_encoder)?),
+            false => None,
+        };
         progress.begin("features", data.texts.len() as u64);
         let advance = |n| progress.advance(n);
         let (tfidf, mut counts) = Tfidf::fit(data.inside(), &spec.features.tfidf(), advance)?;
         counts.append(&tfidf.count_many(&data.texts[data.n_inside()..], advance));
         progress.finish();
-        Ok(Self { data, tfidf, counts })
+        let embed = |encoder: &Arc<Encoder>| {
+            progress.begin("embed", data.texts.len() as u64);
+            let embeddings = resources.embed(encoder, &data.texts, &advance)?;
+            progress.finish();
+            Ok((Arc::clone(encoder), embeddings))
+        };
+        let encoder = match spec.head.kind {
+            HeadKind::FineTuned => encoder.map(|encoder| (Arc::clone(encoder), Vec::new())),
+            _ => encoder.map(embed).transpose()?,
+        };
+        Ok(Self { data, tfidf, counts, encoder, dense_weight: spec.features.dense_weight() })
     }
 
     /// Returns the rows that train.
@@ -44,10 +95,28 @@ impl<'a> Table<'a> {
         (0..self.data.n_inside() as u32).collect()
     }
 
+    /// Returns the encoder, as it was given.
+    pub(super) fn encoder(&self) -> Option<&Arc<Encoder>> {
+        self.encoder.as_ref().map(|(encoder, _)| encoder)
+    }
+
     /// Returns all rows, terms weighted as they stand in `rows`, which are among those that train.
     ///
     /// It is what fitting on these rows alone would give, the same columns kept: nothing of the other rows is in it.
-    pub(super) fn matrix(&self, rows: &[u32]) -> FeatureMatrix {
-        self.tfidf.weigh(&self.counts, &self.tfidf.idf_of(&self.counts, rows))
+    pub(super) fn matrix(&self, rows: &[u32]) -> Rows<'_> {
+        let terms = self.tfidf.weigh(&self.counts, &self.tfidf.idf_of(&self.counts, rows));
+        let n_sparse = terms.n_features();
+        let x = match &self.encoder {
+            Some((_, embeddings)) if !embeddings.is_empty() => {
+                terms.beside(embeddings, self.dense_weight)
+            }
+            _ => terms,
+        };
+        Rows { table: self, n_sparse, x }
     }
+}
+
+fn no_encoder() -> Fault {
+    Fault::usage("BOT-7050", "the features ask for an encoder, and none was given")
+        .hint("read the encoder of `features.encoder` first, and pass it to the training")
 }

@@ -3,24 +3,25 @@
 use super::{
     HeadKind, Lineage, ModelSpec, Progress, Resources, Sample,
     data::Data,
-    forest,
-    head::Head,
+    dense, forest,
+    head::{Head, HeadScratch},
     intent_model::{Golden, IntentModel, Parts},
     logistic,
     out_of_fold::{Folds, OutOfFold, out_of_fold},
-    svm,
-    table::Table,
+    stacked, svm,
+    table::{Rows, Table},
 };
 use crate::{
     dialogue::DialogueSpec,
-    features::FeatureMatrix,
+    features::{Encoder, FeatureKind},
     findings::{Fault, Result},
     stats::{
         calibration::{fit_temperature, negative_log_likelihood},
         random::Random,
     },
 };
-use std::collections::BTreeSet;
+use rayon::prelude::*;
+use std::{collections::BTreeSet, sync::Arc};
 
 /// Folds of the cross-fitting that calibrates.
 const FOLDS: usize = 5;
@@ -40,7 +41,8 @@ const GOLDEN_STREAM: u64 = 0x601D;
 ///
 /// # Errors
 /// `BOT-2110` fewer than two intents (exit 3); `BOT-7011` fewer than 2 records of an intent or 10 in all (exit 4);
-/// `BOT-7010` a spec out of range (exit 2); `BOT-7012` no term is left to learn from (exit 3).
+/// `BOT-7010`, `BOT-7014` a spec out of range (exit 2); `BOT-7012` no term is left to learn from (exit 3);
+/// `BOT-7050` the features ask for an encoder, and `resources` have none (exit 2); those of fitting the head.
 pub fn train(
     samples: &[Sample<'_>],
     spec: &ModelSpec,
@@ -52,8 +54,8 @@ pub fn train(
     let table = Table::fit(samples, spec, resources, progress)?;
     let n_classes = table.data.n_classes();
 
-    progress.begin("fit", steps(spec, n_classes));
     let rows = table.inside();
+    progress.begin("fit", steps(spec, n_classes, rows.len()));
     let matrix = table.matrix(&rows);
     let fitted = fit(&matrix, &rows, &table.data.y, n_classes, spec, resources, progress)?;
     drop(matrix);
@@ -69,7 +71,8 @@ pub fn train(
             let folds = Folds::deal(&table, FOLDS, spec.seed);
             let per_fold = table.data.n_inside().div_ceil(FOLDS);
             let n_fits = ENOUGH_OUT_OF_FOLD.div_ceil(per_fold).min(FOLDS);
-            progress.begin("calibrate", n_fits as u64 * steps(spec, n_classes));
+            let n_others = rows.len() - per_fold;
+            progress.begin("calibrate", n_fits as u64 * steps(spec, n_classes, n_others));
             let unseen = out_of_fold(&table, spec, resources, &folds, n_fits, progress)?;
             (unseen.scores, unseen.truth)
         }
@@ -77,6 +80,7 @@ pub fn train(
     let temperature = storable(fit_temperature(&scores, n_classes, &truth));
     progress.finish();
 
+    let encoder = fitted.encoder.or_else(|| table.encoder().cloned());
     let Table { data, tfidf, .. } = table;
     let chosen = goldens(&data, spec);
     let lineage = Lineage {
@@ -91,6 +95,7 @@ pub fn train(
     let mut model = IntentModel::new(Parts {
         labels: data.labels,
         tfidf,
+        encoder,
         head: fitted.head,
         temperature,
         dialogue,
@@ -142,7 +147,9 @@ pub fn cross_validate(
 ) -> Result<CrossValidation> {
     let table = Table::fit(samples, spec, resources, progress)?;
     let folds = Folds::deal(&table, FOLDS, spec.seed);
-    progress.begin("cross-validate", FOLDS as u64 * steps(spec, table.data.n_classes()));
+    let n_others = table.data.n_inside() - table.data.n_inside().div_ceil(FOLDS);
+    let steps = steps(spec, table.data.n_classes(), n_others);
+    progress.begin("cross-validate", FOLDS as u64 * steps);
     let unseen = out_of_fold(&table, spec, resources, &folds, FOLDS, progress)?;
     progress.finish();
     let OutOfFold { n_classes, scores, truth, .. } = &unseen;
@@ -166,10 +173,16 @@ pub(super) fn largest(scores: &[f64]) -> usize {
     best
 }
 
-/// How many steps fitting a head reports.
-fn steps(spec: &ModelSpec, n_classes: usize) -> u64 {
+/// How many steps fitting on `n_samples` rows reports, at most.
+fn steps(spec: &ModelSpec, n_classes: usize, n_samples: usize) -> u64 {
+    if spec.features.kind == FeatureKind::Stacked {
+        let once: u64 =
+            stacked::parts(spec).iter().map(|part| steps(part, n_classes, n_samples)).sum();
+        return once * stacked::n_fits(n_samples) as u64;
+    }
     match spec.head.kind {
         HeadKind::LinearSvm => n_classes as u64,
+        HeadKind::LogisticRegression if spec.features.kind == FeatureKind::Encoder => 1,
         HeadKind::LogisticRegression => logistic_spec(spec).max_iterations as u64,
         HeadKind::RandomForest => forest_spec(spec).n_trees as u64,
         HeadKind::ComplementNaiveBayes | HeadKind::FineTuned => 1,
@@ -177,10 +190,14 @@ fn steps(spec: &ModelSpec, n_classes: usize) -> u64 {
 }
 
 fn logistic_spec(spec: &ModelSpec) -> logistic::LogisticSpec {
+    let (c, tolerance) = match spec.features.kind {
+        FeatureKind::Encoder => (dense::C, dense::TOLERANCE),
+        _ => (30.0, 1e-4),
+    };
     logistic::LogisticSpec {
-        c: spec.head.c.unwrap_or(30.0),
+        c: spec.head.c.unwrap_or(c),
         max_iterations: spec.head.max_iterations.unwrap_or(200),
-        tolerance: spec.head.tolerance.unwrap_or(1e-4),
+        tolerance: spec.head.tolerance.unwrap_or(tolerance),
     }
 }
 
@@ -196,31 +213,69 @@ fn forest_spec(spec: &ModelSpec) -> forest::ForestSpec {
 /// A fitted head.
 pub(super) struct Fitted {
     pub(super) head: Box<dyn Head>,
+    /// The encoder that learned together with it, which takes the place of the one it began as.
+    pub(super) encoder: Option<Arc<Encoder>>,
     /// Scores of rows that it did not see, where fitting leaves some: they calibrate, and no fold has to.
-    held_out: Option<HeldOut>,
+    pub(super) held_out: Option<HeldOut>,
 }
 
-/// Scores `[rows, n_classes]` of `rows`, which the head did not see.
-struct HeldOut {
-    rows: Vec<u32>,
-    scores: Vec<f64>,
+/// Scores `[rows, n_classes]` of `rows`, in any order, which the head did not see.
+pub(super) struct HeldOut {
+    pub(super) rows: Vec<u32>,
+    pub(super) scores: Vec<f64>,
 }
 
-/// Fits the head that `spec` asks for on `rows` of `x`, whose intents are `y[row]`.
+impl Fitted {
+    /// Takes a head that saw all of its rows, and changed no encoder.
+    fn plain(head: impl Head + 'static) -> Self {
+        Self { head: Box::new(head), encoder: None, held_out: None }
+    }
+
+    /// Returns the raw scores `[rows, n_classes]` of `rows` of `x`, which are made as those it was fitted on.
+    pub(super) fn scores(&self, x: &Rows<'_>, rows: &[u32]) -> Vec<f64> {
+        // What a fine-tuned encoder makes of a text, no table holds.
+        let embedded = self.encoder.as_ref().map(|encoder| {
+            let texts: Vec<&str> = rows.iter().map(|&r| x.table.data.texts[r as usize]).collect();
+            (encoder.embed(&texts, &|_| ()), encoder.dim())
+        });
+        let scored: Vec<Vec<f64>> = (0..rows.len())
+            .into_par_iter()
+            .map_init(HeadScratch::default, |scratch, i| {
+                let (columns, values) = x.row(rows[i] as usize);
+                let mut row: Vec<(u32, f32)> =
+                    columns.iter().copied().zip(values.iter().copied()).collect();
+                if let Some((embeddings, dim)) = &embedded {
+                    let own = embeddings[i * dim..][..*dim].iter().copied();
+                    row.extend((x.n_sparse as u32..).zip(own));
+                }
+                let mut scores = vec![0.0; self.head.n_classes()];
+                self.head.scores(&row, scratch, &mut scores);
+                scores
+            })
+            .collect();
+        scored.into_iter().flatten().collect()
+    }
+}
+
+/// Fits the head that `spec` asks for on `rows` of `x`, whose intents are `y[row]`; of stacked features, both.
 ///
 /// # Errors
-/// `BOT-7012` no feature to grow a tree on (exit 3); `BOT-7013` a bug of the forest (exit 1).
+/// `BOT-7012` no feature to grow a tree on (exit 3); `BOT-7013` a bug of the forest (exit 1); `BOT-7051` a logistic
+/// regression that finds no way down (exit 1).
 pub(super) fn fit(
-    x: &FeatureMatrix,
+    x: &Rows<'_>,
     rows: &[u32],
     y: &[u32],
     n_classes: usize,
     spec: &ModelSpec,
-    _resources: Resources<'_>,
+    resources: Resources<'_>,
     progress: &dyn Progress,
 ) -> Result<Fitted> {
+    if spec.features.kind == FeatureKind::Stacked {
+        return stacked::fit(x, rows, y, n_classes, spec, resources, progress);
+    }
     let advance = |n| progress.advance(n);
-    let head: Box<dyn Head> = match spec.head.kind {
+    Ok(match spec.head.kind {
         HeadKind::LinearSvm => {
             let spec = svm::SvmSpec {
                 c: spec.head.c.unwrap_or(1.5),
@@ -228,10 +283,25 @@ pub(super) fn fit(
                 tolerance: spec.head.tolerance.unwrap_or(0.1),
                 seed: spec.seed,
             };
-            Box::new(svm::fit(x, rows, y, n_classes, spec, &advance))
+            Fitted::plain(svm::fit(x, rows, y, n_classes, spec, &advance))
         }
         HeadKind::LogisticRegression => {
-            Box::new(logistic::fit(x, rows, y, n_classes, logistic_spec(spec), &advance))
+            // linfa takes whole matrices, which embeddings are and terms are not.
+            match spec.features.kind {
+                FeatureKind::Encoder => {
+                    let head = dense::fit(x, rows, y, n_classes, logistic_spec(spec))?;
+                    advance(1);
+                    Fitted::plain(head)
+                }
+                _ => Fitted::plain(logistic::fit(
+                    x,
+                    rows,
+                    y,
+                    n_classes,
+                    logistic_spec(spec),
+                    &advance,
+                )),
+            }
         }
         HeadKind::RandomForest => {
             let grown = forest::fit(x, rows, y, n_classes, forest_spec(spec), &advance)?;
@@ -243,13 +313,12 @@ pub(super) fn fit(
                 scores: unseen.iter().flat_map(scores).copied().collect(),
                 rows: unseen.iter().map(|&i| rows[i]).collect(),
             };
-            return Ok(Fitted { head: Box::new(grown.forest), held_out: Some(held_out) });
+            Fitted { held_out: Some(held_out), ..Fitted::plain(grown.forest) }
         }
         HeadKind::ComplementNaiveBayes | HeadKind::FineTuned => {
             return Err(Fault::internal("BOT-9001", "this head is not built yet"));
         }
-    };
-    Ok(Fitted { head, held_out: None })
+    })
 }
 
 /// Draws the utterances that become goldens: round and round the intents, which are shuffled, none twice.

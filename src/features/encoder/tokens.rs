@@ -80,6 +80,13 @@ impl Tokens {
             .to_vec()
     }
 
+    /// Returns whether one of `tokens` stands for something of a text: it is none of those that mark its ends, fill
+    /// it up, or stand for what is unknown.
+    pub(super) fn say_something(&self, tokens: &[u32]) -> bool {
+        let added = self.tokenizer.get_added_tokens_decoder();
+        tokens.iter().any(|token| !added.get(token).is_some_and(|token| token.special))
+    }
+
     /// Returns the tokens of each of `texts`, in their order.
     pub(super) fn of_many(&self, texts: &[&str]) -> Vec<Vec<u32>> {
         texts.par_iter().map(|text| self.of(text)).collect()

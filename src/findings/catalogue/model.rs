@@ -113,4 +113,14 @@ pub(super) const ENTRIES: &[Entry] = &[
         title: "a model cannot be explained term by term",
         explanation: "An explanation adds up what each term contributes to a score, which only linear heads do: a random forest votes. Train a linear head (`--head linear_svm` or `logistic_regression`) to see its reasons.",
     },
+    Entry {
+        code: "BOT-7050",
+        title: "the features ask for an encoder, and none was given",
+        explanation: "`features.kind` is `encoder`, `concatenated` or `stacked`, and the training was not handed the encoder that `features.encoder` names. The command line and pipelines read it themselves; whoever trains through the library passes it in `Resources`.",
+    },
+    Entry {
+        code: "BOT-7051",
+        title: "a logistic regression on embeddings could not be fitted",
+        explanation: "The library that minimises its loss found no way down, or ran out of numbers. Regularise more (a smaller `c` under `head:`, or `dense_c` where features are stacked), or ask for less precision (a larger `tolerance`).",
+    },
 ];

@@ -16,11 +16,11 @@ pub(super) struct Split {
 }
 
 impl Split {
-    /// Holds out about `share` of the rows of each intent, and never a text that is learnt from.
+    /// Holds out about `share` of the rows of each intent, and never a near duplicate of a text that is learnt from.
     ///
     /// An intent whose rows would all be held out is learnt from instead.
     pub(super) fn new(texts: &[&str], y: &[u32], n_classes: usize, share: f64, seed: u64) -> Self {
-        let folds = folds::assign(texts, y, FOLDS, seed);
+        let folds = folds::assign(&folds::groups(texts, y), y, FOLDS, seed);
         // Of folds dealt out in turn, those where the count of held-out ones rises: evenly spread.
         let n_before = |fold: u32| (f64::from(fold) * share + 0.5).floor();
         let is_out = |row: usize| n_before(folds[row] + 1) > n_before(folds[row]);

@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     features::encoder::{EncoderFiles, EncoderSpec, tiny::Tiny},
     findings::FaultKind,
-    models::Silent,
+    models::{ClassWeight, Silent},
 };
 use std::{fs, sync::Mutex};
 

@@ -1,3 +1,4 @@
+mod dense;
 mod explanations;
 mod files;
 mod heads;
