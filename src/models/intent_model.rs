@@ -3,13 +3,13 @@
 use super::{
     HeadKind, Lineage, Prediction, file,
     forest::Forest,
-    head::{Head, HeadScratch, Tensor, malformed},
+    head::{Head, HeadScratch, Safetensors, Tensor, malformed},
     linear::LinearHead,
     train::largest,
 };
 use crate::{
     dialogue::DialogueSpec,
-    digest::Digest,
+    digest::{Digest, canonical_json},
     features::{Tfidf, TfidfScratch, Vocabulary},
     findings::{Fault, Result},
     labels::Labels,
@@ -217,14 +217,16 @@ impl IntentModel {
         let mut tensors = model.head.tensors();
         let idf = model.tfidf.idf().to_vec();
         tensors.push(Tensor::of_floats("idf", vec![idf.len()], idf));
+        tensors.extend(model.tfidf.selected().map(|ids| Tensor::of_integers("selected", ids)));
+        let json = file::Piece::Bytes;
         file::write(&[
-            ("labels", json(&model.labels)),
-            ("lineage", json(&model.lineage)),
-            ("calibration", json(&Calibration { temperature: model.temperature })),
-            ("dialogue", json(&model.dialogue)),
-            ("goldens", json(&model.goldens)),
-            ("vocabulary", model.tfidf.vocabulary().to_bytes()),
-            ("weights", Tensor::to_bytes(&tensors)),
+            ("labels", json(canonical_json(&model.labels))),
+            ("lineage", json(canonical_json(&model.lineage))),
+            ("calibration", json(canonical_json(&Calibration { temperature: model.temperature }))),
+            ("dialogue", json(canonical_json(&model.dialogue))),
+            ("goldens", json(canonical_json(&model.goldens))),
+            ("vocabulary", json(model.tfidf.vocabulary().to_bytes())),
+            ("weights", file::Piece::Tensors(Safetensors::new(tensors))),
         ])
     }
 
@@ -263,7 +265,9 @@ impl IntentModel {
         let (vocabulary, tensors) = (vocabulary?, tensors?);
         let n_features = vocabulary.len();
         let idf = Tensor::floats(&tensors, "idf", &[n_features])?.to_vec();
-        let tfidf = Tfidf::from_parts(tfidf_spec, vocabulary, idf)?;
+        let beside = tfidf_spec.compat.is_some() && tfidf_spec.select.is_some();
+        let selected = if beside { Some(Tensor::integers(&tensors, "selected")?) } else { None };
+        let tfidf = Tfidf::from_parts(tfidf_spec, vocabulary, idf, selected)?;
         let n_classes = labels.len();
         let head: Box<dyn Head> = match spec.head.kind {
             HeadKind::LinearSvm
@@ -309,10 +313,6 @@ impl IntentModel {
         })?;
         Self::from_checked(&bytes).map_err(|fault| fault.file(path))
     }
-}
-
-fn json<T: Serialize>(value: &T) -> Vec<u8> {
-    crate::digest::canonical_json(value)
 }
 
 fn parse<T: DeserializeOwned>(parts: &file::PartsOf<'_>, name: &str) -> Result<T> {

@@ -12,6 +12,7 @@ mod head;
 mod intent_model;
 mod linear;
 mod logistic;
+mod naive_bayes;
 mod out_of_fold;
 mod spec;
 mod svm;

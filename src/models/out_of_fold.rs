@@ -1,8 +1,7 @@
 //! The one way to scores of records by models that never saw them.
 
-use super::{ModelSpec, Progress, Resources, folds, head::HeadScratch, table::Table, train};
+use super::{ModelSpec, Progress, Resources, folds, table::Table, train};
 use crate::findings::Result;
-use rayon::prelude::*;
 
 /// Which records are scored together, by a model that learns from all the others.
 ///
@@ -83,21 +82,12 @@ pub(super) fn out_of_fold(
             .filter(|row| (*row as usize - n_inside) as u32 % n_fits == fold);
         let held: Vec<u32> = held.into_iter().chain(outside).collect();
         let matrix = table.matrix(&rows);
-        let fitted =
-            train::fit(&matrix, &rows, &table.data.y, n_classes, spec, resources, progress)?;
-        let part: Vec<Vec<f64>> = held
-            .par_iter()
-            .map_init(HeadScratch::default, |scratch, &row| {
-                let (columns, values) = matrix.row(row as usize);
-                let row: Vec<(u32, f32)> =
-                    columns.iter().copied().zip(values.iter().copied()).collect();
-                let mut scores = vec![0.0; n_classes];
-                fitted.head.scores(&row, scratch, &mut scores);
-                scores
-            })
-            .collect();
+        let y = &table.data.y;
+        let part =
+            train::fit_and_score(&matrix, &rows, &held, y, n_classes, spec, resources, progress)?;
+        let part = part.chunks_exact(n_classes);
         for (row, part) in held.iter().zip(part) {
-            scores[*row as usize * n_classes..][..n_classes].copy_from_slice(&part);
+            scores[*row as usize * n_classes..][..n_classes].copy_from_slice(part);
         }
     }
     let outside = scores.split_off(n_inside * n_classes);

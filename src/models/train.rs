@@ -4,9 +4,9 @@ use super::{
     HeadKind, Lineage, ModelSpec, Progress, Resources, Sample,
     data::Data,
     forest,
-    head::Head,
+    head::{Head, HeadScratch},
     intent_model::{Golden, IntentModel, Parts},
-    logistic,
+    logistic, naive_bayes,
     out_of_fold::{Folds, OutOfFold, out_of_fold},
     svm,
     table::Table,
@@ -20,6 +20,7 @@ use crate::{
         random::Random,
     },
 };
+use rayon::prelude::*;
 use std::collections::BTreeSet;
 
 /// Folds of the cross-fitting that calibrates.
@@ -54,7 +55,7 @@ pub fn train(
 
     progress.begin("fit", steps(spec, n_classes));
     let rows = table.inside();
-    let matrix = table.matrix(&rows);
+    let matrix = table.whole();
     let fitted = fit(&matrix, &rows, &table.data.y, n_classes, spec, resources, progress)?;
     drop(matrix);
     progress.finish();
@@ -170,17 +171,33 @@ pub(super) fn largest(scores: &[f64]) -> usize {
 fn steps(spec: &ModelSpec, n_classes: usize) -> u64 {
     match spec.head.kind {
         HeadKind::LinearSvm => n_classes as u64,
-        HeadKind::LogisticRegression => logistic_spec(spec).max_iterations as u64,
+        HeadKind::LogisticRegression => logistic_rounds(spec) as u64,
         HeadKind::RandomForest => forest_spec(spec).n_trees as u64,
         HeadKind::ComplementNaiveBayes | HeadKind::FineTuned => 1,
     }
 }
 
-fn logistic_spec(spec: &ModelSpec) -> logistic::LogisticSpec {
+fn logistic_rounds(spec: &ModelSpec) -> usize {
+    spec.head.max_iterations.unwrap_or(200)
+}
+
+fn svm_spec(spec: &ModelSpec, class_weight: Vec<f32>) -> svm::SvmSpec {
+    svm::SvmSpec {
+        c: spec.head.c.unwrap_or(1.5),
+        class_weight,
+        max_iterations: spec.head.max_iterations.unwrap_or(1_000),
+        tolerance: spec.head.tolerance.unwrap_or(0.1),
+        seed: spec.seed,
+    }
+}
+
+fn logistic_spec(spec: &ModelSpec, class_weight: Vec<f32>) -> logistic::LogisticSpec {
     logistic::LogisticSpec {
         c: spec.head.c.unwrap_or(30.0),
-        max_iterations: spec.head.max_iterations.unwrap_or(200),
-        tolerance: spec.head.tolerance.unwrap_or(1e-4),
+        class_weight,
+        max_iterations: logistic_rounds(spec),
+        tolerance: spec.head.tolerance,
+        seed: spec.seed,
     }
 }
 
@@ -220,18 +237,20 @@ pub(super) fn fit(
     progress: &dyn Progress,
 ) -> Result<Fitted> {
     let advance = |n| progress.advance(n);
+    let class_weight = class_weight(rows, y, n_classes, spec);
     let head: Box<dyn Head> = match spec.head.kind {
         HeadKind::LinearSvm => {
-            let spec = svm::SvmSpec {
-                c: spec.head.c.unwrap_or(1.5),
-                max_iterations: spec.head.max_iterations.unwrap_or(1_000),
-                tolerance: spec.head.tolerance.unwrap_or(0.1),
-                seed: spec.seed,
-            };
-            Box::new(svm::fit(x, rows, y, n_classes, spec, &advance))
+            Box::new(svm::fit(x, rows, y, n_classes, &svm_spec(spec, class_weight), &advance))
         }
         HeadKind::LogisticRegression => {
-            Box::new(logistic::fit(x, rows, y, n_classes, logistic_spec(spec), &advance))
+            let spec = logistic_spec(spec, class_weight);
+            Box::new(logistic::fit(x, rows, y, n_classes, &spec, &advance))
+        }
+        HeadKind::ComplementNaiveBayes => {
+            let alpha = spec.head.alpha.unwrap_or(1.0);
+            let head = naive_bayes::fit(x, rows, y, n_classes, alpha, &class_weight);
+            advance(1);
+            Box::new(head)
         }
         HeadKind::RandomForest => {
             let grown = forest::fit(x, rows, y, n_classes, forest_spec(spec), &advance)?;
@@ -245,11 +264,50 @@ pub(super) fn fit(
             };
             return Ok(Fitted { head: Box::new(grown.forest), held_out: Some(held_out) });
         }
-        HeadKind::ComplementNaiveBayes | HeadKind::FineTuned => {
+        HeadKind::FineTuned => {
             return Err(Fault::internal("BOT-9001", "this head is not built yet"));
         }
     };
     Ok(Fitted { head, held_out: None })
+}
+
+fn class_weight(rows: &[u32], y: &[u32], n_classes: usize, spec: &ModelSpec) -> Vec<f32> {
+    spec.head.class_weight.weights(rows.iter().map(|&row| y[row as usize]), n_classes)
+}
+
+/// Fits as [`fit`] does, and returns the scores `[held, n_classes]` of the rows `held`, in their order.
+///
+/// # Errors
+/// Those of [`fit`].
+#[expect(clippy::too_many_arguments, reason = "those of `fit`, and one more")]
+pub(super) fn fit_and_score(
+    x: &FeatureMatrix,
+    rows: &[u32],
+    held: &[u32],
+    y: &[u32],
+    n_classes: usize,
+    spec: &ModelSpec,
+    resources: Resources<'_>,
+    progress: &dyn Progress,
+) -> Result<Vec<f64>> {
+    if spec.head.kind == HeadKind::LinearSvm {
+        // The weights of all intents, of which no more than sixteen are needed at a time, would be most of the memory.
+        let spec = svm_spec(spec, class_weight(rows, y, n_classes, spec));
+        let advance = |n| progress.advance(n);
+        return Ok(svm::fit_and_score(x, rows, held, y, n_classes, &spec, &advance));
+    }
+    let head = fit(x, rows, y, n_classes, spec, resources, progress)?.head;
+    let mut scores = vec![0.0; held.len() * n_classes];
+    scores.par_chunks_exact_mut(n_classes).zip(held).for_each_init(
+        || (HeadScratch::default(), Vec::new()),
+        |(scratch, row), (scores, &held)| {
+            let (columns, values) = x.row(held as usize);
+            row.clear();
+            row.extend(columns.iter().copied().zip(values.iter().copied()));
+            head.scores(row, scratch, scores);
+        },
+    );
+    Ok(scores)
 }
 
 /// Draws the utterances that become goldens: round and round the intents, which are shuffled, none twice.

@@ -9,7 +9,7 @@ mod redact;
 mod safe;
 
 pub use language::detect_language;
-pub use normal::{fold, normalise, normalise_into, words};
+pub use normal::{fold, normalise, normalise_into, strip_accents, words};
 pub use redact::redact;
 pub use safe::{display, spreadsheet_safe};
 
