@@ -15,6 +15,7 @@ mod head;
 mod intent_model;
 mod linear;
 mod logistic;
+mod naive_bayes;
 mod out_of_fold;
 mod parts;
 mod pool;
