@@ -6,7 +6,7 @@ use super::{
     ranking::direction,
 };
 use crate::{
-    evaluation::{Better, EvaluationReport, Metric},
+    evaluation::{Better, EvaluationReport, METRICS, Metric},
     stats::multiple::benjamini_hochberg,
 };
 use serde::Serialize;
@@ -31,7 +31,8 @@ pub struct MetricDifference {
     pub better: Option<&'static str>,
     /// By run.
     pub values: Vec<Option<Metric>>,
-    /// For each run after the first, whether its interval and that of the first overlap.
+    /// For each run after the first, whether its interval and that of the first overlap; none where they were not measured
+    /// on the same data in the same way, which makes it mean nothing.
     pub overlaps: Vec<Option<bool>>,
 }
 
@@ -96,15 +97,22 @@ pub fn compare(runs: &[(RunRecord, Evaluated)]) -> RunComparison {
     let code = section("code", &|run| members(json!(run.code)));
     let environment = section("environment", &|run| members(json!(run.environment)));
     let stages = section("stages", &|run| members(json!(run.stages)));
+    let bases: Vec<Option<Basis>> = records.iter().map(|run| run.basis()).collect();
+    let same_basis: Vec<bool> =
+        bases.iter().map(|basis| basis.is_some() && *basis == bases[0]).collect();
     let names: BTreeSet<&String> = records.iter().flat_map(|run| run.metrics.keys()).collect();
     let n_metrics = names.len();
-    let metrics: Vec<MetricDifference> = names
+    let mut metrics: Vec<MetricDifference> = names
         .into_iter()
-        .map(|name| metric(name, records.iter().map(|run| run.metrics.get(name).copied())))
+        .map(|name| {
+            metric(name, records.iter().map(|run| run.metrics.get(name).copied()), &same_basis)
+        })
         .filter(|metric| metric.values.iter().any(|value| *value != metric.values[0]))
         .collect();
+    // The order in which people ask; the rest by name, as they are.
+    let place = |name: &str| METRICS.iter().position(|(known, _)| *known == name);
+    metrics.sort_by_key(|metric| place(&metric.name).unwrap_or(METRICS.len()));
     same.insert("metrics", (n_metrics - metrics.len()) as u64);
-    let bases: Vec<Option<Basis>> = records.iter().map(|run| run.basis()).collect();
     RunComparison {
         runs: records.iter().map(|run| run.id.clone()).collect(),
         params,
@@ -113,7 +121,7 @@ pub fn compare(runs: &[(RunRecord, Evaluated)]) -> RunComparison {
         environment,
         stages,
         metrics,
-        same_basis: bases.iter().all(|basis| basis.is_some() && *basis == bases[0]),
+        same_basis: same_basis.iter().all(|same| *same),
         contrasts: contrasts(runs),
         same,
     }
@@ -181,12 +189,20 @@ fn paired(
     )
 }
 
-fn metric(name: &str, values: impl Iterator<Item = Option<Metric>>) -> MetricDifference {
+fn metric(
+    name: &str,
+    values: impl Iterator<Item = Option<Metric>>,
+    same_basis: &[bool],
+) -> MetricDifference {
     let values: Vec<Option<Metric>> = values.collect();
     let overlaps = values
         .iter()
+        .zip(same_basis)
         .skip(1)
-        .map(|value| values[0].zip(*value).map(|(first, other)| overlap(&first, &other)))
+        .map(|(value, same_basis)| {
+            let both = values[0].zip(*value).filter(|_| *same_basis);
+            both.map(|(first, other)| overlap(&first, &other))
+        })
         .collect();
     let better = direction(name).map(|better| match better {
         Better::Higher => "higher",

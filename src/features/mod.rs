@@ -4,18 +4,25 @@
 //! then reads any. An n-gram is known by a 64-bit number made while the text is read, so that no
 //! n-gram is ever spelled out to be looked up; see [`Vocabulary`] for why that is safe.
 
+mod counts;
 pub mod encoder;
+mod form;
+mod gather;
 mod matrix;
 mod ngrams;
+mod numbers;
+mod selection;
 mod tfidf;
 mod vocabulary;
 
+pub use counts::Counts;
 pub use encoder::{
     Encoder, EncoderConfig, EncoderFiles, EncoderParts, EncoderScratch, EncoderSpec, EncoderTensor,
     Pooling,
 };
 pub use matrix::FeatureMatrix;
-pub use tfidf::{Counts, Tfidf, TfidfScratch};
+pub use selection::{chi_square, strongest};
+pub use tfidf::{Tfidf, TfidfScratch};
 pub use vocabulary::{Term, TermKind, Vocabulary};
 
 use crate::findings::{Fault, Result};
@@ -283,6 +290,10 @@ impl TfidfSpec {
         if self.max_features == Some(0) {
             return Err(Fault::usage("BOT-7010", "`max_features` is 0: no term would be left")
                 .hint("leave `max_features` out to keep every term"));
+        }
+        if self.select == Some(0) {
+            return Err(Fault::usage("BOT-7010", "`select` is 0: no term would be left")
+                .hint("leave `select` out to keep every term"));
         }
         Ok(())
     }

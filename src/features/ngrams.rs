@@ -1,10 +1,9 @@
-//! The n-grams of a normalised text, each as a 64-bit number.
+//! The n-grams of a spelled text, each as a 64-bit number.
 //!
 //! A number is made of the characters one by one, so that the four n-grams that start at a
 //! character cost four multiplications, and nothing is copied.
 
-use super::{TermKind, TfidfSpec};
-use crate::text::is_word_char;
+use super::{TermKind, TfidfSpec, form::Form};
 
 /// An odd constant with its bits well spread (2^64 / golden ratio).
 const MULTIPLIER: u64 = 0x9E37_79B9_7F4A_7C15;
@@ -24,19 +23,64 @@ fn finish(state: u64) -> u64 {
     mixed ^ (mixed >> 29)
 }
 
-/// Where an n-gram stands in the normalised text: only the fitting asks.
+/// Where an n-gram stands in the spelled text: only the fitting asks.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Span {
     pub(super) kind: TermKind,
-    pub(super) start: usize,
-    pub(super) end: usize,
+    pub(super) start: u32,
+    pub(super) end: u32,
     /// Whether the n-gram begins or ends with the blank beside a word.
     pub(super) blank: (bool, bool),
+}
+
+impl Span {
+    pub(super) fn of_word(start: u32, end: u32) -> Self {
+        Self { kind: TermKind::Words, start, end, blank: (false, false) }
+    }
+
+    fn part(self, text: &str) -> &str {
+        &text[self.start as usize..self.end as usize]
+    }
+
+    /// Returns the text of the n-gram.
+    pub(super) fn spelled(self, text: &str, form: Form) -> String {
+        let part = self.part(text);
+        match self.kind {
+            TermKind::Words => {
+                let mut words = String::with_capacity(part.len());
+                form.each_word(part, |start, end| {
+                    if !words.is_empty() {
+                        words.push(' ');
+                    }
+                    words.push_str(&part[start..end]);
+                });
+                words
+            }
+            TermKind::Characters => {
+                let blank = |there| if there { " " } else { "" };
+                [blank(self.blank.0), part, blank(self.blank.1)].concat()
+            }
+        }
+    }
+
+    /// Returns whether the n-gram is the one that stands at `other` of `text_of_other`.
+    pub(super) fn is_same(self, text: &str, other: Self, text_of_other: &str, form: Form) -> bool {
+        if self.kind != other.kind {
+            return false;
+        }
+        let (part, other_part) = (self.part(text), other.part(text_of_other));
+        if part == other_part && (self.blank == other.blank || part.is_empty()) {
+            return true;
+        }
+        // The same words may have other characters between them.
+        self.spelled(text, form) == other.spelled(text_of_other, form)
+    }
 }
 
 /// Reads n-grams; `salt` tells apart families of numbers.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Reader {
+    form: Form,
     word: (usize, usize),
     characters: (usize, usize),
     salt: u64,
@@ -45,10 +89,15 @@ pub(super) struct Reader {
 impl Reader {
     pub(super) fn new(spec: &TfidfSpec, salt: u64) -> Self {
         Self {
+            form: Form::of(spec),
             word: (spec.word_ngrams[0], spec.word_ngrams[1]),
             characters: (spec.char_ngrams[0], spec.char_ngrams[1]),
             salt,
         }
+    }
+
+    pub(super) fn form(&self) -> Form {
+        self.form
     }
 
     fn seed(&self, kind: u64) -> u64 {
@@ -73,7 +122,7 @@ impl Reader {
         finish(word.iter().fold(self.seed(WORD), |state, &byte| step(state, u64::from(byte))))
     }
 
-    /// Calls `word` for each word of `text`, then `found` for each n-gram of words.
+    /// Lists the words of `text` as (number, start, end), and calls `found` for each n-gram of them.
     pub(super) fn read_words(
         &self,
         text: &str,
@@ -81,7 +130,7 @@ impl Reader {
         mut found: impl FnMut(u64, Span),
     ) {
         words.clear();
-        each_word(text, |start, end| {
+        self.form.each_word(text, |start, end| {
             words.push((self.word_number(&text.as_bytes()[start..end]), start as u32, end as u32));
         });
         let (low, high) = self.word;
@@ -98,15 +147,7 @@ impl Reader {
                     last = end;
                 }
                 if n >= low {
-                    found(
-                        number,
-                        Span {
-                            kind: TermKind::Words,
-                            start: start as usize,
-                            end: last as usize,
-                            blank: (false, false),
-                        },
-                    );
+                    found(number, Span::of_word(start, last));
                 }
             }
         }
@@ -156,8 +197,8 @@ impl Reader {
                             finish(state),
                             Span {
                                 kind: TermKind::Characters,
-                                start: symbols[first].1 as usize,
-                                end: symbols.get(last + 1).map_or(end, |next| next.1 as usize),
+                                start: symbols[first].1,
+                                end: symbols.get(last + 1).map_or(end as u32, |next| next.1),
                                 blank: (first == 0, last + 1 == length),
                             },
                         );
@@ -172,35 +213,4 @@ impl Reader {
 #[inline]
 fn join(number: u64, next: u64) -> u64 {
     finish(step(number, next))
-}
-
-/// Calls `found` with start and end of each word of the normalised `text`.
-pub(super) fn each_word(text: &str, mut found: impl FnMut(usize, usize)) {
-    let mut start = None;
-    if text.is_ascii() {
-        for (i, byte) in text.bytes().enumerate() {
-            match (byte.is_ascii_alphanumeric(), start) {
-                (true, None) => start = Some(i),
-                (false, Some(first)) => {
-                    found(first, i);
-                    start = None;
-                }
-                _ => {}
-            }
-        }
-    } else {
-        for (i, c) in text.char_indices() {
-            match (is_word_char(c, start.is_some()), start) {
-                (true, None) => start = Some(i),
-                (false, Some(first)) => {
-                    found(first, i);
-                    start = None;
-                }
-                _ => {}
-            }
-        }
-    }
-    if let Some(first) = start {
-        found(first, text.len());
-    }
 }

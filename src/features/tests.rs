@@ -1,3 +1,5 @@
+mod sklearn;
+
 use super::*;
 use proptest::prelude::*;
 
@@ -18,30 +20,33 @@ fn fixture() -> serde_json::Value {
 
 #[test]
 fn weights_are_those_of_scikit_learn() {
-    // TfidfVectorizer(token_pattern=r"(?u)\b\w\w+\b"): it drops one-letter words, we keep them; so the documents
-    // go without their `a`.
+    // The fixture: TfidfVectorizer().fit(docs), which drops one-letter words, as `compat` does and we do not; without
+    // them, the values are the same.
     let values = fixture();
-    let docs: Vec<String> = values["docs"]
-        .as_array()
-        .unwrap()
+    let docs: Vec<&str> =
+        values["docs"].as_array().unwrap().iter().map(|doc| doc.as_str().unwrap()).collect();
+    let shortened: Vec<String> = docs
         .iter()
-        .map(|doc| {
-            doc.as_str().unwrap().split(' ').filter(|w| w.len() > 1).collect::<Vec<_>>().join(" ")
-        })
+        .map(|doc| doc.split(' ').filter(|w| w.len() > 1).collect::<Vec<_>>().join(" "))
         .collect();
-    let docs: Vec<&str> = docs.iter().map(String::as_str).collect();
-    let (tfidf, counts) = Tfidf::fit(&docs, &spec([1, 1], [0, 0]), |_| ()).unwrap();
-    let vocab: Vec<&str> =
-        tfidf.vocabulary().terms().iter().map(|term| term.text.as_str()).collect();
-    assert_eq!(serde_json::json!(vocab), values["vocab"]);
-    for (idf, wanted) in tfidf.idf().iter().zip(values["idf"].as_array().unwrap()) {
-        assert!((f64::from(*idf) - wanted.as_f64().unwrap()).abs() < 1e-6);
-    }
-    let matrix = tfidf.weigh(&counts, tfidf.idf());
-    let (columns, row) = matrix.row(0);
-    for (column, wanted) in values["row0"].as_array().unwrap().iter().enumerate() {
-        let value = columns.iter().position(|&c| c as usize == column).map_or(0.0, |at| row[at]);
-        assert!((f64::from(value) - wanted.as_f64().unwrap()).abs() < 1e-6);
+    let shortened: Vec<&str> = shortened.iter().map(String::as_str).collect();
+    let ours = spec([1, 1], [0, 0]);
+    let sklearn = TfidfSpec { compat: Some(Compat::Sklearn), ..ours.clone() };
+    for (docs, spec) in [(docs, sklearn), (shortened, ours)] {
+        let (tfidf, counts) = Tfidf::fit(&docs, &spec, |_| ()).unwrap();
+        let vocab: Vec<&str> =
+            tfidf.vocabulary().terms().iter().map(|term| term.text.as_str()).collect();
+        assert_eq!(serde_json::json!(vocab), values["vocab"]);
+        for (idf, wanted) in tfidf.idf().iter().zip(values["idf"].as_array().unwrap()) {
+            assert!((f64::from(*idf) - wanted.as_f64().unwrap()).abs() < 1e-6);
+        }
+        let matrix = tfidf.weigh(&counts, tfidf.idf());
+        let (columns, row) = matrix.row(0);
+        for (column, wanted) in values["row0"].as_array().unwrap().iter().enumerate() {
+            let value =
+                columns.iter().position(|&c| c as usize == column).map_or(0.0, |at| row[at]);
+            assert!((f64::from(value) - wanted.as_f64().unwrap()).abs() < 1e-6);
+        }
     }
 }
 
@@ -84,6 +89,11 @@ fn character_ngrams_are_those_of_char_wb() {
         terms(&["a bé!"], &spec([0, 0], [2, 4])),
         [" a", " a ", " b", " bé", " bé!", "! ", "a ", "bé", "bé!", "bé! ", "é!", "é! "]
     );
+    // As many as an n-gram may have at most, and the whole of what is shorter.
+    let longest = terms(&["abcdefgh i"], &spec([0, 0], [8, MAX_NGRAM]));
+    assert_eq!(longest, [" abcdefg", " i ", "abcdefgh", "bcdefgh "]);
+    // CountVectorizer(analyzer="char_wb", ngram_range=(1, 1)).fit(["ab a"]): the blank is one term, before and after
+    assert_eq!(terms(&["ab a"], &spec([0, 0], [1, 1])), [" ", "a", "b"]);
     // CountVectorizer(analyzer="char_wb", ngram_range=(4, 5)).fit(["a bcd"]): a short word counts once, whole
     assert_eq!(terms(&["a bcd"], &spec([0, 0], [4, 5])), [" a ", " bcd", " bcd ", "bcd "]);
 }
@@ -95,9 +105,28 @@ fn word_ngrams_step_over_punctuation() {
         ["article", "article reçu", "l", "l article", "l article reçu", "reçu"]
     );
     assert_eq!(terms(&["a b c"], &spec([2, 2], [0, 0])), ["a b", "b c"]);
+    assert_eq!(
+        terms(&["l'argent d’aujourd'hui", "L argent"], &spec([2, 2], [0, 0])),
+        ["argent d", "aujourd hui", "d aujourd", "l argent"]
+    );
+    assert_eq!(
+        terms(&["a b c d e f g h i"], &spec([8, MAX_NGRAM], [0, 0])),
+        ["a b c d e f g h", "b c d e f g h i"]
+    );
     assert!(
         Tfidf::fit(&["?!"], &spec([1, 2], [0, 0]), |_| ()).is_err_and(|f| f.code() == "BOT-7012")
     );
+}
+
+#[test]
+fn accents_make_no_difference_where_they_are_stripped() {
+    let stripped = TfidfSpec { strip_accents: true, ..spec([1, 1], [2, 3]) };
+    let with = terms(&["Où est l’été réglé ? Cœur"], &stripped);
+    assert_eq!(with, terms(&["ou est l'ete regle ? coeur"], &stripped));
+    assert!(with.contains(&"regle".to_owned()) && !with.contains(&"réglé".to_owned()));
+    let (tfidf, _) = Tfidf::fit(&["réglé hier"], &stripped, |_| ()).unwrap();
+    assert_eq!(tfidf.transform(&["Regle"]), tfidf.transform(&["RÉGLÉ"]));
+    assert_eq!(tfidf.vocabulary().unseen_words("regle demain"), (2, 1));
 }
 
 #[test]
@@ -122,6 +151,7 @@ fn a_spec_out_of_range_is_refused_with_its_key() {
         (TfidfSpec { char_ngrams: [2, 9], ..TfidfSpec::default() }, "char_ngrams"),
         (TfidfSpec { min_df: 0, ..TfidfSpec::default() }, "min_df"),
         (TfidfSpec { max_features: Some(0), ..TfidfSpec::default() }, "max_features"),
+        (TfidfSpec { select: Some(0), ..TfidfSpec::default() }, "select"),
     ] {
         let fault = change.check().unwrap_err();
         assert_eq!(fault.code(), "BOT-7010");
@@ -162,6 +192,7 @@ fn a_fold_is_weighed_as_if_it_were_all_there_is() {
             columns
                 .iter()
                 .zip(values)
+                .filter(|(_, value)| **value != 0.0)
                 .map(|(&c, &v)| (tfidf.vocabulary().terms()[c as usize].clone(), v))
                 .collect::<Vec<_>>()
         };

@@ -1,9 +1,6 @@
-//! The terms a model knows, and the table that finds them by number.
+//! The terms a model knows, found by number.
 
-use super::{
-    TfidfSpec,
-    ngrams::{self, Reader},
-};
+use super::{TfidfSpec, ngrams::Reader, numbers::Numbers};
 use crate::findings::{Fault, Result};
 use serde::{Deserialize, Serialize};
 
@@ -41,8 +38,8 @@ pub struct Vocabulary {
     n_words: u32,
     salt: u64,
     reader: Reader,
-    table: Table,
-    known_words: Table,
+    table: Numbers,
+    known_words: Numbers,
 }
 
 impl PartialEq for Vocabulary {
@@ -60,8 +57,9 @@ impl Vocabulary {
         salt: u64,
     ) -> Option<Self> {
         let reader = Reader::new(spec, salt);
-        let table = Table::new(terms.iter().map(|term| reader.number(term.kind, &term.text)))?;
-        let known_words = Table::new(words.iter().map(|word| reader.word_number(word.as_bytes())))?;
+        let table = Numbers::new(terms.iter().map(|term| reader.number(term.kind, &term.text)))?;
+        let known_words =
+            Numbers::new(words.iter().map(|word| reader.word_number(word.as_bytes())))?;
         let n_words = terms.partition_point(|term| term.kind == TermKind::Words) as u32;
         Some(Self { terms, words, n_words, salt, reader, table, known_words })
     }
@@ -84,6 +82,13 @@ impl Vocabulary {
         &self.terms
     }
 
+    /// Returns the vocabulary of the terms with the ids `kept`, rising, and of the same words.
+    pub(super) fn of_terms(self, kept: &[u32], spec: &TfidfSpec) -> Self {
+        let terms = kept.iter().map(|&id| self.terms[id as usize].clone()).collect();
+        Self::new(terms, self.words, spec, self.salt)
+            .expect("among fewer terms no two more have the same number")
+    }
+
     /// Returns how many terms are of words: their ids come first.
     #[must_use]
     pub(super) fn n_words(&self) -> u32 {
@@ -93,9 +98,10 @@ impl Vocabulary {
     /// Returns how many of `text`'s words there are, and how many of them training never saw.
     #[must_use]
     pub fn unseen_words(&self, text: &str) -> (usize, usize) {
-        let text = crate::text::normalise(text);
+        let form = self.reader.form();
+        let text = form.spell(text);
         let (mut n, mut unseen) = (0, 0);
-        ngrams::each_word(&text, |start, end| {
+        form.each_word(&text, |start, end| {
             n += 1;
             let number = self.reader.word_number(&text.as_bytes()[start..end]);
             unseen += usize::from(self.known_words.find(number).is_none());
@@ -209,60 +215,4 @@ fn read_list(rest: &mut &[u8], count: usize) -> Option<Vec<String>> {
         texts.push(text.to_owned());
     }
     Some(texts)
-}
-
-/// Numbers to ids: open addressing, half full at most, indexed by the top bits.
-#[derive(Debug, Clone)]
-struct Table {
-    numbers: Vec<u64>,
-    ids: Vec<u32>,
-    shift: u32,
-}
-
-/// No n-gram is numbered so: see [`Table::find`].
-const EMPTY: u64 = 0;
-
-impl Table {
-    /// Gives the ids 0, 1, ... to `numbers`; `None` when one comes twice.
-    fn new(numbers: impl ExactSizeIterator<Item = u64>) -> Option<Self> {
-        let capacity = (2 * numbers.len()).next_power_of_two().max(2);
-        let mut table = Self {
-            numbers: vec![EMPTY; capacity],
-            ids: vec![0; capacity],
-            shift: 64 - capacity.trailing_zeros(),
-        };
-        for (id, number) in (0..).zip(numbers) {
-            let (at, found) = table.place(number.max(1));
-            if found {
-                return None;
-            }
-            table.numbers[at] = number.max(1);
-            table.ids[at] = id;
-        }
-        Some(table)
-    }
-
-    /// Returns where `number` is, or else the free place where it would be.
-    #[inline]
-    fn place(&self, number: u64) -> (usize, bool) {
-        let mask = self.numbers.len() - 1;
-        let mut at = (number >> self.shift) as usize & mask;
-        loop {
-            let there = self.numbers[at];
-            if there == number {
-                return (at, true);
-            }
-            if there == EMPTY {
-                return (at, false);
-            }
-            at = (at + 1) & mask;
-        }
-    }
-
-    #[inline]
-    fn find(&self, number: u64) -> Option<u32> {
-        // 0 marks a free place, so an n-gram numbered 0 goes by 1.
-        let (at, found) = self.place(number.max(1));
-        found.then(|| self.ids[at])
-    }
 }

@@ -4,7 +4,7 @@
 //! alpha = 1 / C, and that of our sparse logistic regression. linfa computes with whole matrices, on one thread, so
 //! that the number of threads changes nothing.
 
-use super::{linear::LinearHead, logistic::LogisticSpec};
+use super::linear::LinearHead;
 use crate::{
     features::FeatureMatrix,
     findings::{Fault, Result},
@@ -18,6 +18,17 @@ pub(super) const C: f64 = 30.0;
 /// When to stop, where nothing else is asked for.
 pub(super) const TOLERANCE: f64 = 1e-4;
 
+/// How to fit.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct DenseSpec {
+    /// Inverse strength of regularisation, > 0.
+    pub(super) c: f64,
+    /// The most steps.
+    pub(super) max_iterations: usize,
+    /// Stop when the gradient of the sum is no longer than this times n_samples.
+    pub(super) tolerance: f64,
+}
+
 /// Fits on `rows` of `x`, whose intents are `y[row]`.
 ///
 /// linfa stops when the gradient of the sum is no longer than tolerance * n_samples. An intent without a row among
@@ -30,7 +41,7 @@ pub(super) fn fit(
     rows: &[u32],
     y: &[u32],
     n_classes: usize,
-    spec: LogisticSpec,
+    spec: DenseSpec,
 ) -> Result<LinearHead> {
     let n_features = x.n_features();
     let mut records = Array2::<f32>::zeros((rows.len(), n_features));
@@ -90,7 +101,7 @@ mod tests {
         let mut matrix = FeatureMatrix::new(3);
         x.iter().for_each(|row| matrix.push_row((0..).zip(row.iter().copied())));
         let rows: Vec<u32> = (0..6).collect();
-        let spec = LogisticSpec { c: 2.0, max_iterations: 500, tolerance: 1e-7 };
+        let spec = DenseSpec { c: 2.0, max_iterations: 500, tolerance: 1e-7 };
         let head = fit(&matrix, &rows, &[0, 1, 0, 1, 2, 2], 4, spec).unwrap();
         for (row, wanted) in WANTED {
             let row: Vec<(u32, f32)> = (0..).zip(x[row]).collect();

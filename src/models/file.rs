@@ -9,7 +9,7 @@
 //! | .. | the parts, one after the other, offsets counted from the first |
 //! | 32 | SHA-256 of all bytes before |
 
-use super::head::malformed;
+use super::head::{Safetensors, malformed};
 use crate::{
     digest::{Digest, Hasher, canonical_json},
     findings::{Fault, Result},
@@ -58,38 +58,81 @@ impl<'a> PartsOf<'a> {
     }
 }
 
-/// Returns the file of `parts`, in the oldest `version` whose readers know all that is in them.
-pub(super) fn write(version: u32, parts: &[(&str, Vec<u8>)]) -> Vec<u8> {
+/// What stands in a part.
+pub(super) trait Content {
+    /// Returns its length in bytes.
+    fn n_bytes(&self) -> usize;
+    /// Appends its bytes to `out`.
+    fn append_to(&self, out: &mut Vec<u8>);
+}
+
+impl Content for Vec<u8> {
+    fn n_bytes(&self) -> usize {
+        self.len()
+    }
+
+    fn append_to(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(self);
+    }
+}
+
+/// Bytes, or tensors of which no copy is made.
+#[derive(Debug)]
+pub(super) enum Piece {
+    Bytes(Vec<u8>),
+    Tensors(Safetensors),
+}
+
+impl Content for Piece {
+    fn n_bytes(&self) -> usize {
+        match self {
+            Self::Bytes(bytes) => bytes.len(),
+            Self::Tensors(tensors) => tensors.n_bytes(),
+        }
+    }
+
+    fn append_to(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Bytes(bytes) => out.extend_from_slice(bytes),
+            Self::Tensors(tensors) => tensors.append_to(out),
+        }
+    }
+}
+
+/// Returns the file of `parts`, in the oldest `version` whose readers know all that is in them; the parts are written
+/// once, into their place.
+pub(super) fn write<C: Content>(version: u32, parts: &[(&str, C)]) -> Vec<u8> {
     debug_assert!(VERSIONS.contains(&version), "the format is one there is");
-    let mut offset = 0;
-    let header = Header {
-        schema: format!("{SCHEMA}{version}"),
-        parts: parts
-            .iter()
-            .map(|(name, bytes)| {
-                let length = bytes.len() as u64;
-                offset += length;
-                Part {
-                    name: (*name).to_owned(),
-                    offset: offset - length,
-                    length,
-                    digest: Digest::of(bytes),
-                }
-            })
-            .collect(),
-    };
-    let header = canonical_json(&header);
-    let mut out = Vec::with_capacity(MAGIC.len() + 8 + header.len() + offset as usize + DIGEST);
+    // A digest has one length, so that the header is as long before they are known as it is afterwards.
+    let mut digests = vec![Digest::of(b""); parts.len()];
+    let length = header(version, parts, &digests).len();
+    let content: usize = parts.iter().map(|(_, content)| content.n_bytes()).sum();
+    let mut out = Vec::with_capacity(MAGIC.len() + 8 + length + content + DIGEST);
     out.extend_from_slice(MAGIC);
     out.extend(version.to_le_bytes());
-    out.extend((header.len() as u32).to_le_bytes());
-    out.extend(header);
-    for (_, bytes) in parts {
-        out.extend_from_slice(bytes);
+    out.extend((length as u32).to_le_bytes());
+    let start = out.len();
+    out.resize(start + length, 0);
+    for ((_, content), digest) in parts.iter().zip(&mut digests) {
+        let start = out.len();
+        content.append_to(&mut out);
+        assert_eq!(out.len() - start, content.n_bytes(), "a part is as long as it says");
+        *digest = Digest::of(&out[start..]);
     }
+    out[start..start + length].copy_from_slice(&header(version, parts, &digests));
     let digest = Digest::of(&out);
     out.extend_from_slice(digest.as_bytes());
     out
+}
+
+fn header<C: Content>(version: u32, parts: &[(&str, C)], digests: &[Digest]) -> Vec<u8> {
+    let mut offset = 0;
+    let parts = parts.iter().zip(digests).map(|((name, content), digest)| {
+        let length = content.n_bytes() as u64;
+        offset += length;
+        Part { name: (*name).to_owned(), offset: offset - length, length, digest: *digest }
+    });
+    canonical_json(&Header { schema: format!("{SCHEMA}{version}"), parts: parts.collect() })
 }
 
 /// Checks `bytes` and returns the parts in it, and the digest of all of it.

@@ -3,8 +3,9 @@
 use crate::findings::{Fault, Result};
 use safetensors::{
     Dtype, SafeTensors,
-    tensor::{TensorView, serialize},
+    tensor::{Metadata, TensorInfo},
 };
+use std::sync::Arc;
 
 /// A fitted classifier.
 pub(super) trait Head: std::fmt::Debug + Send + Sync {
@@ -44,9 +45,12 @@ pub(super) struct Tensor {
 
 #[derive(Debug, Clone, PartialEq)]
 enum Values {
-    Floats(Vec<f32>),
+    Floats(Arc<Vec<f32>>),
     Integers(Vec<u32>),
 }
+
+/// Header and numbers begin at multiples of this.
+const ALIGNMENT: usize = 8;
 
 /// The fault of a model file whose parts contradict each other.
 pub(super) fn malformed(what: &str) -> Fault {
@@ -56,6 +60,11 @@ pub(super) fn malformed(what: &str) -> Fault {
 
 impl Tensor {
     pub(super) fn of_floats(name: &str, shape: Vec<usize>, values: Vec<f32>) -> Self {
+        Self::of_shared(name, shape, Arc::new(values))
+    }
+
+    /// As [`Self::of_floats`], of numbers that something else holds, too.
+    pub(super) fn of_shared(name: &str, shape: Vec<usize>, values: Arc<Vec<f32>>) -> Self {
         debug_assert_eq!(shape.iter().product::<usize>(), values.len(), "the shape fits");
         Self { name: name.to_owned(), shape, values: Values::Floats(values) }
     }
@@ -98,6 +107,23 @@ impl Tensor {
         name: &str,
         shape: &[usize],
     ) -> Result<&'a [f32]> {
+        Self::all_floats(tensors, name, shape).map(|values| values.as_slice())
+    }
+
+    /// As [`Self::floats`], to keep without a copy.
+    pub(super) fn shared_floats(
+        tensors: &[Self],
+        name: &str,
+        shape: &[usize],
+    ) -> Result<Arc<Vec<f32>>> {
+        Self::all_floats(tensors, name, shape).map(Arc::clone)
+    }
+
+    fn all_floats<'a>(
+        tensors: &'a [Self],
+        name: &str,
+        shape: &[usize],
+    ) -> Result<&'a Arc<Vec<f32>>> {
         let tensor = Self::find(tensors, name)?;
         match &tensor.values {
             Values::Floats(values) if tensor.shape == shape => Ok(values),
@@ -116,24 +142,11 @@ impl Tensor {
     }
 
     /// Writes safetensors.
+    #[cfg(test)]
     pub(super) fn to_bytes(tensors: &[Self]) -> Vec<u8> {
-        let data: Vec<(Vec<u8>, Dtype)> = tensors
-            .iter()
-            .map(|tensor| match &tensor.values {
-                Values::Floats(values) => {
-                    (values.iter().flat_map(|v| v.to_le_bytes()).collect(), Dtype::F32)
-                }
-                Values::Integers(values) => {
-                    (values.iter().flat_map(|v| v.to_le_bytes()).collect(), Dtype::U32)
-                }
-            })
-            .collect();
-        let views = tensors.iter().zip(&data).map(|(tensor, (bytes, dtype))| {
-            let view = TensorView::new(*dtype, tensor.shape.clone(), bytes)
-                .expect("a tensor's shape fits its values");
-            (tensor.name.clone(), view)
-        });
-        serialize(views, None).expect("a few names make a short header")
+        let mut out = Vec::new();
+        Safetensors::new(tensors.to_vec()).append_to(&mut out);
+        out
     }
 
     /// Reads safetensors, by name.
@@ -144,7 +157,7 @@ impl Tensor {
         for (name, view) in read.iter() {
             let words = || view.data().chunks_exact(4).map(|b| [b[0], b[1], b[2], b[3]]);
             let values = match view.dtype() {
-                Dtype::F32 => Values::Floats(words().map(f32::from_le_bytes).collect()),
+                Dtype::F32 => Values::Floats(Arc::new(words().map(f32::from_le_bytes).collect())),
                 Dtype::U32 => Values::Integers(words().map(u32::from_le_bytes).collect()),
                 _ => return Err(malformed(&format!("has `{name}` of a type it never writes"))),
             };
@@ -152,5 +165,99 @@ impl Tensor {
         }
         tensors.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         Ok(tensors)
+    }
+}
+
+/// Tensors as they stand in a file, whose length is known before they are written: no copy of them is made.
+///
+/// The bytes are those of `safetensors::serialize`.
+#[derive(Debug)]
+pub(super) struct Safetensors {
+    header: Vec<u8>,
+    tensors: Vec<Tensor>,
+    n_bytes: usize,
+}
+
+impl Safetensors {
+    pub(super) fn new(mut tensors: Vec<Tensor>) -> Self {
+        let dtype = |tensor: &Tensor| match tensor.values {
+            Values::Floats(_) => Dtype::F32,
+            Values::Integers(_) => Dtype::U32,
+        };
+        tensors.sort_by(|a, b| dtype(b).cmp(&dtype(a)).then_with(|| a.name.cmp(&b.name)));
+        let mut offset = 0;
+        let infos = tensors
+            .iter()
+            .map(|tensor| {
+                let start = offset;
+                offset += 4 * tensor.shape.iter().product::<usize>();
+                let info = TensorInfo {
+                    dtype: dtype(tensor),
+                    shape: tensor.shape.clone(),
+                    data_offsets: (start, offset),
+                };
+                (tensor.name.clone(), info)
+            })
+            .collect();
+        let metadata = Metadata::new(None, infos).expect("tensors lie one after the other");
+        let mut header = serde_json::to_vec(&metadata).expect("names and numbers are valid JSON");
+        header.resize(header.len().next_multiple_of(ALIGNMENT), b' ');
+        let n_bytes = ALIGNMENT + header.len() + offset;
+        Self { header, tensors, n_bytes }
+    }
+
+    /// Returns the number of bytes.
+    pub(super) fn n_bytes(&self) -> usize {
+        self.n_bytes
+    }
+
+    /// Appends the bytes to `out`.
+    pub(super) fn append_to(&self, out: &mut Vec<u8>) {
+        out.reserve(self.n_bytes);
+        out.extend((self.header.len() as u64).to_le_bytes());
+        out.extend_from_slice(&self.header);
+        for tensor in &self.tensors {
+            match &tensor.values {
+                Values::Floats(values) => {
+                    values.iter().for_each(|value| out.extend(value.to_le_bytes()));
+                }
+                Values::Integers(values) => {
+                    values.iter().for_each(|value| out.extend(value.to_le_bytes()));
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use safetensors::tensor::{TensorView, serialize};
+
+    #[test]
+    fn tensors_are_written_as_the_library_does() {
+        let tensors = [
+            Tensor::of_floats("weights", vec![2, 3], vec![1.0, -2.5, 0.0, 1e-30, 4.0, 5.0]),
+            Tensor::of_integers("columns", vec![7, u32::MAX]),
+            Tensor::of_floats("idf", vec![0], Vec::new()),
+        ];
+        let floats: Vec<u8> =
+            [1.0_f32, -2.5, 0.0, 1e-30, 4.0, 5.0].iter().flat_map(|v| v.to_le_bytes()).collect();
+        let integers: Vec<u8> = [7, u32::MAX].iter().flat_map(|v| v.to_le_bytes()).collect();
+        let wanted = serialize(
+            [
+                ("weights", TensorView::new(Dtype::F32, vec![2, 3], &floats).unwrap()),
+                ("columns", TensorView::new(Dtype::U32, vec![2], &integers).unwrap()),
+                ("idf", TensorView::new(Dtype::F32, vec![0], &[]).unwrap()),
+            ],
+            None,
+        )
+        .unwrap();
+        let bytes = Tensor::to_bytes(&tensors);
+        assert_eq!(bytes, wanted);
+        assert_eq!(Safetensors::new(tensors.to_vec()).n_bytes(), wanted.len());
+        let mut back = Tensor::from_bytes(&bytes).unwrap();
+        back.sort_by_key(|tensor| std::cmp::Reverse(tensor.name.clone()));
+        assert_eq!(back[0], tensors[0]);
     }
 }

@@ -3,14 +3,14 @@
 use super::{
     HeadKind, Lineage, ModelSpec, Prediction, file,
     forest::Forest,
-    head::{Head, HeadScratch, Tensor, malformed},
+    head::{Head, HeadScratch, Safetensors, Tensor, malformed},
     linear::LinearHead,
     stacked::{self, StackedHead},
     train::largest,
 };
 use crate::{
     dialogue::DialogueSpec,
-    digest::Digest,
+    digest::{Digest, canonical_json},
     features::{
         Encoder, EncoderParts, EncoderScratch, FeatureKind, Term, Tfidf, TfidfScratch, Vocabulary,
     },
@@ -22,7 +22,6 @@ use crate::{
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::{
-    borrow::Cow,
     fs::File,
     io::{self, Read as _},
     path::Path,
@@ -313,19 +312,21 @@ impl IntentModel {
         let mut tensors = model.head.tensors();
         let idf = model.tfidf.idf().to_vec();
         tensors.push(Tensor::of_floats("idf", vec![idf.len()], idf));
+        tensors.extend(model.tfidf.selected().map(|ids| Tensor::of_integers("selected", ids)));
+        let bytes = file::Piece::Bytes;
         let mut parts = vec![
-            ("labels", json(&model.labels)),
-            ("lineage", json(&model.lineage)),
-            ("calibration", json(&Calibration { temperature: model.temperature })),
-            ("dialogue", json(&model.dialogue)),
-            ("goldens", json(&model.goldens)),
-            ("vocabulary", model.tfidf.vocabulary().to_bytes()),
-            ("weights", Tensor::to_bytes(&tensors)),
+            ("labels", bytes(canonical_json(&model.labels))),
+            ("lineage", bytes(canonical_json(&model.lineage))),
+            ("calibration", bytes(canonical_json(&Calibration { temperature: model.temperature }))),
+            ("dialogue", bytes(canonical_json(&model.dialogue))),
+            ("goldens", bytes(canonical_json(&model.goldens))),
+            ("vocabulary", bytes(model.tfidf.vocabulary().to_bytes())),
+            ("weights", file::Piece::Tensors(Safetensors::new(tensors))),
         ];
         if let Some(encoder) = &model.encoder {
             let EncoderParts { metadata, tokenizer, weights } = encoder.parts();
-            let bytes = [metadata, tokenizer, weights].map(Cow::into_owned);
-            parts.extend(ENCODER_PARTS.into_iter().zip(bytes));
+            let pieces = [metadata, tokenizer, weights].map(|part| bytes(part.into_owned()));
+            parts.extend(ENCODER_PARTS.into_iter().zip(pieces));
         }
         let version = if model.lineage.spec.is_of_version_1() { 1 } else { 2 };
         file::write(version, &parts)
@@ -372,7 +373,9 @@ impl IntentModel {
         let n_terms = vocabulary.len();
         let dim = encoder.as_ref().map_or(0, |encoder| encoder.dim());
         let idf = Tensor::floats(&tensors, "idf", &[n_terms])?.to_vec();
-        let tfidf = Tfidf::from_parts(tfidf_spec, vocabulary, idf)?;
+        let beside = tfidf_spec.compat.is_some() && tfidf_spec.select.is_some();
+        let selected = if beside { Some(Tensor::integers(&tensors, "selected")?) } else { None };
+        let tfidf = Tfidf::from_parts(tfidf_spec, vocabulary, idf, selected)?;
         let n_classes = labels.len();
         let head: Box<dyn Head> = match spec.features.kind {
             FeatureKind::Stacked => {
@@ -457,10 +460,6 @@ fn head_of(
         }
         HeadKind::RandomForest => Box::new(Forest::from_tensors(tensors, n_features, n_classes)?),
     })
-}
-
-fn json<T: Serialize>(value: &T) -> Vec<u8> {
-    crate::digest::canonical_json(value)
 }
 
 fn parse<T: DeserializeOwned>(parts: &file::PartsOf<'_>, name: &str) -> Result<T> {

@@ -2,20 +2,25 @@
 
 use super::head::{Head, HeadScratch, Tensor, malformed};
 use crate::findings::Result;
-
-/// Classes are padded to a multiple of this, so that a row of weights is whole vector registers.
-const PAD: usize = 8;
+use std::sync::Arc;
 
 /// Weights `[n_features, n_classes]` and intercepts `[n_classes]`; score_k = intercept_k + sum_j x_j weight_jk.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct LinearHead {
     n_classes: usize,
-    stride: usize,
-    weights: Vec<f32>,
+    /// Shared with the tensors of a model file, so that a head is written and read without a copy of it.
+    weights: Arc<Vec<f32>>,
     intercept: Vec<f32>,
 }
 
 impl LinearHead {
+    /// Makes a head of weights `[n_features, n_classes]` and intercepts `[n_classes]`.
+    pub(super) fn of(weights: Vec<f32>, intercept: Vec<f32>) -> Self {
+        let n_classes = intercept.len();
+        assert!(weights.len().is_multiple_of(n_classes.max(1)), "whole rows of weights");
+        Self { n_classes, weights: Arc::new(weights), intercept }
+    }
+
     /// Takes `weight(feature, class)` and `intercept(class)` for the weights.
     pub(super) fn new(
         n_features: usize,
@@ -23,18 +28,11 @@ impl LinearHead {
         weight: impl Fn(usize, usize) -> f32,
         intercept: impl Fn(usize) -> f32,
     ) -> Self {
-        let stride = n_classes.next_multiple_of(PAD);
-        let mut weights = vec![0.0; n_features * stride];
-        for (feature, row) in weights.chunks_exact_mut(stride).enumerate() {
-            for (class, value) in row[..n_classes].iter_mut().enumerate() {
-                *value = weight(feature, class);
-            }
+        let mut weights = Vec::with_capacity(n_features * n_classes);
+        for feature in 0..n_features {
+            weights.extend((0..n_classes).map(|class| weight(feature, class)));
         }
-        let mut intercepts = vec![0.0; stride];
-        for (class, value) in intercepts[..n_classes].iter_mut().enumerate() {
-            *value = intercept(class);
-        }
-        Self { n_classes, stride, weights, intercept: intercepts }
+        Self::of(weights, (0..n_classes).map(intercept).collect())
     }
 
     /// Reads what [`Head::tensors`] gave.
@@ -43,19 +41,12 @@ impl LinearHead {
         n_features: usize,
         n_classes: usize,
     ) -> Result<Self> {
-        let weights = Tensor::floats(tensors, "weights", &[n_features, n_classes])?;
-        let intercept = Tensor::floats(tensors, "intercept", &[n_classes])?;
-        if weights.iter().chain(intercept).any(|value| !value.is_finite()) {
+        let weights = Tensor::shared_floats(tensors, "weights", &[n_features, n_classes])?;
+        let intercept = Tensor::floats(tensors, "intercept", &[n_classes])?.to_vec();
+        if weights.iter().chain(&intercept).any(|value| !value.is_finite()) {
             return Err(malformed("has a weight that is not finite"));
         }
-        let stride = n_classes.next_multiple_of(PAD);
-        let mut padded = vec![0.0; n_features * stride];
-        for (to, from) in padded.chunks_exact_mut(stride).zip(weights.chunks_exact(n_classes)) {
-            to[..n_classes].copy_from_slice(from);
-        }
-        let mut intercepts = intercept.to_vec();
-        intercepts.resize(stride, 0.0);
-        Ok(Self { n_classes, stride, weights: padded, intercept: intercepts })
+        Ok(Self { n_classes, weights, intercept })
     }
 }
 
@@ -69,13 +60,7 @@ impl Head for LinearHead {
         sums.clear();
         sums.extend_from_slice(&self.intercept);
         for &(feature, value) in row {
-            let start = feature as usize * self.stride;
-            let weights = &self.weights[start..start + self.stride];
-            for (sums, weights) in sums.chunks_exact_mut(PAD).zip(weights.chunks_exact(PAD)) {
-                for (sum, weight) in sums.iter_mut().zip(weights) {
-                    *sum += value * weight;
-                }
-            }
+            add_scaled(sums, value, &self.weights[feature as usize * self.n_classes..]);
         }
         for (score, sum) in scores.iter_mut().zip(sums) {
             *score = f64::from(*sum);
@@ -83,7 +68,7 @@ impl Head for LinearHead {
     }
 
     fn contribution(&self, column: u32, value: f32, class: usize) -> Option<f64> {
-        Some(f64::from(value * self.weights[column as usize * self.stride + class]))
+        Some(f64::from(value * self.weights[column as usize * self.n_classes + class]))
     }
 
     fn intercept(&self, class: usize) -> Option<f64> {
@@ -91,19 +76,27 @@ impl Head for LinearHead {
     }
 
     fn tensors(&self) -> Vec<Tensor> {
-        let weights = self
-            .weights
-            .chunks_exact(self.stride)
-            .flat_map(|row| row[..self.n_classes].iter().copied())
-            .collect();
-        let n_features = self.weights.len() / self.stride;
+        let n_features = self.weights.len() / self.n_classes;
+        let shape = vec![n_features, self.n_classes];
         vec![
-            Tensor::of_floats(
-                "intercept",
-                vec![self.n_classes],
-                self.intercept[..self.n_classes].to_vec(),
-            ),
-            Tensor::of_floats("weights", vec![n_features, self.n_classes], weights),
+            Tensor::of_floats("intercept", vec![self.n_classes], self.intercept.clone()),
+            Tensor::of_shared("weights", shape, Arc::clone(&self.weights)),
         ]
+    }
+}
+
+/// Adds `scale` times the beginning of `what` to `to`, four numbers at a time.
+#[inline]
+pub(super) fn add_scaled(to: &mut [f32], scale: f32, what: &[f32]) {
+    let what = &what[..to.len()];
+    let (to_fours, to_rest) = to.as_chunks_mut::<4>();
+    let (what_fours, what_rest) = what.as_chunks::<4>();
+    for (to, what) in to_fours.iter_mut().zip(what_fours) {
+        for (to, what) in to.iter_mut().zip(what) {
+            *to += scale * what;
+        }
+    }
+    for (to, what) in to_rest.iter_mut().zip(what_rest) {
+        *to += scale * what;
     }
 }

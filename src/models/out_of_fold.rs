@@ -83,10 +83,11 @@ pub(super) fn out_of_fold(
             .filter(|row| (*row as usize - n_inside) as u32 % n_fits == fold);
         let held: Vec<u32> = held.into_iter().chain(outside).collect();
         let matrix = table.matrix(&rows);
-        let fitted =
-            train::fit(&matrix, &rows, &table.data.y, n_classes, spec, resources, progress)?;
-        let part = fitted.scores(&matrix, &held);
-        for (row, part) in held.iter().zip(part.chunks_exact(n_classes)) {
+        let y = &table.data.y;
+        let part =
+            train::fit_and_score(&matrix, &rows, &held, y, n_classes, spec, resources, progress)?;
+        let part = part.chunks_exact(n_classes);
+        for (row, part) in held.iter().zip(part) {
             scores[*row as usize * n_classes..][..n_classes].copy_from_slice(part);
         }
     }

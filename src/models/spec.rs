@@ -233,6 +233,15 @@ impl ModelSpec {
             )
             .hint("write `head.c`, or `features.kind: stacked`"));
         }
+        let unweighted = matches!(self.head.kind, HeadKind::RandomForest | HeadKind::FineTuned);
+        if unweighted && !self.head.class_weight.is_none() {
+            let head = self.head.kind.name();
+            return Err(Fault::usage(
+                "BOT-7010",
+                format!("`head.class_weight` says nothing with `head.kind: {head}`"),
+            )
+            .hint("take it out; for fine-tuning, write `class_weight` under `head.fine_tuning`"));
+        }
         for (good, key, wanted) in [
             (positive(c), "head.c", "a number above 0"),
             (positive(dense_c), "head.dense_c", "a number above 0"),

@@ -10,12 +10,16 @@ use std::{ops::Deref, sync::Arc};
 /// Records with their features.
 ///
 /// Rows are those of [`Data`]: first the records that train, then those out of scope. Terms are those of all that
-/// train; how much each says is decided row set by row set, by [`Table::matrix`]. A text is embedded once.
+/// train; how much each says, and whether it is selected, is decided row set by row set, by [`Table::matrix`]. A text is
+/// embedded once.
 #[derive(Debug)]
 pub(super) struct Table<'a> {
     pub(super) data: Data<'a>,
+    /// What is fitted on all records that train, terms selected among them.
     pub(super) tfidf: Tfidf,
     counts: Counts,
+    /// The same before terms were selected, where any are: cross-fitting selects them anew.
+    unselected: Option<(Tfidf, Counts)>,
     /// The encoder, and the embeddings `[n_samples, dim]` by it as it is; when it is to be fine-tuned, none.
     encoder: Option<(Arc<Encoder>, Vec<f32>)>,
     /// What an embedding is multiplied with, so that it stands beside terms.
@@ -74,8 +78,12 @@ impl<'a> Table<'a> {
         };
         progress.begin("features", data.texts.len() as u64);
         let advance = |n| progress.advance(n);
-        let (tfidf, mut counts) = Tfidf::fit(data.inside(), &spec.features.tfidf(), advance)?;
+        let sparse = spec.features.tfidf();
+        let (tfidf, mut counts) = Tfidf::fit(data.inside(), &sparse, advance)?;
         counts.append(&tfidf.count_many(&data.texts[data.n_inside()..], advance));
+        let unselected = sparse.select.map(|_| (tfidf.clone(), counts.clone()));
+        let inside: Vec<u32> = (0..data.n_inside() as u32).collect();
+        let (tfidf, counts) = tfidf.select(counts, &inside, &data.y, data.n_classes());
         progress.finish();
         let embed = |encoder: &Arc<Encoder>| {
             progress.begin("embed", data.texts.len() as u64);
@@ -87,7 +95,14 @@ impl<'a> Table<'a> {
             HeadKind::FineTuned => encoder.map(|encoder| (Arc::clone(encoder), Vec::new())),
             _ => encoder.map(embed).transpose()?,
         };
-        Ok(Self { data, tfidf, counts, encoder, dense_weight: spec.features.dense_weight() })
+        Ok(Self {
+            data,
+            tfidf,
+            counts,
+            unselected,
+            encoder,
+            dense_weight: spec.features.dense_weight(),
+        })
     }
 
     /// Returns the rows that train.
@@ -100,11 +115,24 @@ impl<'a> Table<'a> {
         self.encoder.as_ref().map(|(encoder, _)| encoder)
     }
 
-    /// Returns all rows, terms weighted as they stand in `rows`, which are among those that train.
+    /// Returns all rows, in the columns of `tfidf`, then those of the embedding.
+    pub(super) fn whole(&self) -> Rows<'_> {
+        self.with_embeddings(self.tfidf.weigh(&self.counts, self.tfidf.idf()))
+    }
+
+    /// Returns all rows, terms weighted and selected as they stand in `rows`, which are among those that train.
     ///
-    /// It is what fitting on these rows alone would give, the same columns kept: nothing of the other rows is in it.
+    /// It is what fitting on these rows alone would give, the columns of all terms kept: nothing of the other rows is
+    /// in it.
     pub(super) fn matrix(&self, rows: &[u32]) -> Rows<'_> {
-        let terms = self.tfidf.weigh(&self.counts, &self.tfidf.idf_of(&self.counts, rows));
+        let (tfidf, counts) = match &self.unselected {
+            Some((tfidf, counts)) => (tfidf, counts),
+            None => (&self.tfidf, &self.counts),
+        };
+        self.with_embeddings(tfidf.weigh_as_of(counts, rows, &self.data.y, self.data.n_classes()))
+    }
+
+    fn with_embeddings(&self, terms: FeatureMatrix) -> Rows<'_> {
         let n_sparse = terms.n_features();
         let x = match &self.encoder {
             Some((_, embeddings)) if !embeddings.is_empty() => {

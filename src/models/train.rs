@@ -6,7 +6,7 @@ use super::{
     dense, forest,
     head::{Head, HeadScratch},
     intent_model::{Golden, IntentModel, Parts},
-    logistic,
+    logistic, naive_bayes,
     out_of_fold::{Folds, OutOfFold, out_of_fold},
     stacked, svm,
     table::{Rows, Table},
@@ -56,7 +56,7 @@ pub fn train(
 
     let rows = table.inside();
     progress.begin("fit", steps(spec, n_classes, rows.len()));
-    let matrix = table.matrix(&rows);
+    let matrix = table.whole();
     let fitted = fit(&matrix, &rows, &table.data.y, n_classes, spec, resources, progress)?;
     drop(matrix);
     progress.finish();
@@ -182,22 +182,48 @@ fn steps(spec: &ModelSpec, n_classes: usize, n_samples: usize) -> u64 {
     }
     match spec.head.kind {
         HeadKind::LinearSvm => n_classes as u64,
-        HeadKind::LogisticRegression if spec.features.kind == FeatureKind::Encoder => 1,
-        HeadKind::LogisticRegression => logistic_spec(spec).max_iterations as u64,
+        HeadKind::LogisticRegression if by_linfa(spec) => 1,
+        HeadKind::LogisticRegression => logistic_rounds(spec) as u64,
         HeadKind::RandomForest => forest_spec(spec).n_trees as u64,
         HeadKind::ComplementNaiveBayes | HeadKind::FineTuned => 1,
     }
 }
 
-fn logistic_spec(spec: &ModelSpec) -> logistic::LogisticSpec {
-    let (c, tolerance) = match spec.features.kind {
-        FeatureKind::Encoder => (dense::C, dense::TOLERANCE),
-        _ => (30.0, 1e-4),
-    };
+/// Whether linfa fits the logistic regression: on embeddings, which are whole matrices; it knows no weights of intents.
+fn by_linfa(spec: &ModelSpec) -> bool {
+    spec.features.kind == FeatureKind::Encoder && spec.head.class_weight.is_none()
+}
+
+/// How to fit on embeddings.
+fn dense_spec(spec: &ModelSpec) -> dense::DenseSpec {
+    dense::DenseSpec {
+        c: spec.head.c.unwrap_or(dense::C),
+        max_iterations: logistic_rounds(spec),
+        tolerance: spec.head.tolerance.unwrap_or(dense::TOLERANCE),
+    }
+}
+
+fn logistic_rounds(spec: &ModelSpec) -> usize {
+    spec.head.max_iterations.unwrap_or(200)
+}
+
+fn svm_spec(spec: &ModelSpec, class_weight: Vec<f32>) -> svm::SvmSpec {
+    svm::SvmSpec {
+        c: spec.head.c.unwrap_or(1.5),
+        class_weight,
+        max_iterations: spec.head.max_iterations.unwrap_or(1_000),
+        tolerance: spec.head.tolerance.unwrap_or(0.1),
+        seed: spec.seed,
+    }
+}
+
+fn logistic_spec(spec: &ModelSpec, class_weight: Vec<f32>) -> logistic::LogisticSpec {
     logistic::LogisticSpec {
-        c: spec.head.c.unwrap_or(c),
-        max_iterations: spec.head.max_iterations.unwrap_or(200),
-        tolerance: spec.head.tolerance.unwrap_or(tolerance),
+        c: spec.head.c.unwrap_or(30.0),
+        class_weight,
+        max_iterations: logistic_rounds(spec),
+        tolerance: spec.head.tolerance,
+        seed: spec.seed,
     }
 }
 
@@ -275,33 +301,26 @@ pub(super) fn fit(
         return stacked::fit(x, rows, y, n_classes, spec, resources, progress);
     }
     let advance = |n| progress.advance(n);
+    let class_weight = class_weight(rows, y, n_classes, spec);
     Ok(match spec.head.kind {
         HeadKind::LinearSvm => {
-            let spec = svm::SvmSpec {
-                c: spec.head.c.unwrap_or(1.5),
-                max_iterations: spec.head.max_iterations.unwrap_or(1_000),
-                tolerance: spec.head.tolerance.unwrap_or(0.1),
-                seed: spec.seed,
-            };
-            Fitted::plain(svm::fit(x, rows, y, n_classes, spec, &advance))
+            let spec = svm_spec(spec, class_weight);
+            Fitted::plain(svm::fit(x, rows, y, n_classes, &spec, &advance))
+        }
+        HeadKind::LogisticRegression if by_linfa(spec) => {
+            let head = dense::fit(x, rows, y, n_classes, dense_spec(spec))?;
+            advance(1);
+            Fitted::plain(head)
         }
         HeadKind::LogisticRegression => {
-            // linfa takes whole matrices, which embeddings are and terms are not.
-            match spec.features.kind {
-                FeatureKind::Encoder => {
-                    let head = dense::fit(x, rows, y, n_classes, logistic_spec(spec))?;
-                    advance(1);
-                    Fitted::plain(head)
-                }
-                _ => Fitted::plain(logistic::fit(
-                    x,
-                    rows,
-                    y,
-                    n_classes,
-                    logistic_spec(spec),
-                    &advance,
-                )),
-            }
+            let spec = logistic_spec(spec, class_weight);
+            Fitted::plain(logistic::fit(x, rows, y, n_classes, &spec, &advance))
+        }
+        HeadKind::ComplementNaiveBayes => {
+            let alpha = spec.head.alpha.unwrap_or(1.0);
+            let head = naive_bayes::fit(x, rows, y, n_classes, alpha, &class_weight);
+            advance(1);
+            Fitted::plain(head)
         }
         HeadKind::RandomForest => {
             let grown = forest::fit(x, rows, y, n_classes, forest_spec(spec), &advance)?;
@@ -315,10 +334,38 @@ pub(super) fn fit(
             };
             Fitted { held_out: Some(held_out), ..Fitted::plain(grown.forest) }
         }
-        HeadKind::ComplementNaiveBayes | HeadKind::FineTuned => {
+        HeadKind::FineTuned => {
             return Err(Fault::internal("BOT-9001", "this head is not built yet"));
         }
     })
+}
+
+fn class_weight(rows: &[u32], y: &[u32], n_classes: usize, spec: &ModelSpec) -> Vec<f32> {
+    spec.head.class_weight.weights(rows.iter().map(|&row| y[row as usize]), n_classes)
+}
+
+/// Fits as [`fit`] does, and returns the scores `[held, n_classes]` of the rows `held`, in their order.
+///
+/// # Errors
+/// Those of [`fit`].
+#[expect(clippy::too_many_arguments, reason = "those of `fit`, and one more")]
+pub(super) fn fit_and_score(
+    x: &Rows<'_>,
+    rows: &[u32],
+    held: &[u32],
+    y: &[u32],
+    n_classes: usize,
+    spec: &ModelSpec,
+    resources: Resources<'_>,
+    progress: &dyn Progress,
+) -> Result<Vec<f64>> {
+    if spec.head.kind == HeadKind::LinearSvm && spec.features.kind != FeatureKind::Stacked {
+        // The weights of all intents, of which no more than sixteen are needed at a time, would be most of the memory.
+        let spec = svm_spec(spec, class_weight(rows, y, n_classes, spec));
+        let advance = |n| progress.advance(n);
+        return Ok(svm::fit_and_score(x, rows, held, y, n_classes, &spec, &advance));
+    }
+    Ok(fit(x, rows, y, n_classes, spec, resources, progress)?.scores(x, held))
 }
 
 /// Draws the utterances that become goldens: round and round the intents, which are shuffled, none twice.

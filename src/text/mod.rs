@@ -11,7 +11,7 @@ mod safe;
 
 pub use language::detect_language;
 pub use near::{NearGroups, NearPair, NearPairs, NearSpec, near_between, near_groups, near_pairs};
-pub use normal::{fold, normalise, normalise_into, words};
+pub use normal::{fold, normalise, normalise_into, strip_accents, words};
 pub use redact::redact;
 pub use safe::{display, spreadsheet_safe};
 

@@ -1,11 +1,15 @@
 //! One spelling for what a reader would call the same text, and the words in it.
 
-use unicode_normalization::{UnicodeNormalization as _, char::is_combining_mark};
+use unicode_normalization::{
+    UnicodeNormalization as _,
+    char::{canonical_combining_class, is_combining_mark},
+};
 
-/// Returns `text` for features: NFKC, lower case, one apostrophe, runs of white space as one space, trimmed.
+/// Returns `text` for features: NFKC, case folded, one apostrophe, runs of white space as one space, trimmed.
 ///
-/// Lower case is taken character by character (Unicode's simple and special mappings, no
-/// language, no final sigma), so that it does not depend on what stands beside a character.
+/// Case is folded character by character (Unicode's mappings to lower case, no language; `ß` is
+/// `ss` and a final `ς` is `σ`, as their capitals are), so that it does not depend on what stands
+/// beside a character.
 /// Typographic apostrophes (`’`, `‘`, `ʼ`, `′`, `´`) become `'`. Control characters count as white
 /// space; soft hyphens, zero-width spaces and byte-order marks vanish. The result is a fixed point.
 #[must_use]
@@ -51,8 +55,34 @@ pub fn normalise_into(text: &str, out: &mut String) {
 }
 
 fn lower(c: char) -> impl Iterator<Item = char> {
+    let (c, more) = match c {
+        'ß' | 'ẞ' => ('s', Some('s')),
+        'ς' => ('σ', None),
+        _ => (c, None),
+    };
     // Some capitals' lower case comes as two characters, so one cannot map `char` to `char`.
-    c.to_lowercase()
+    c.to_lowercase().chain(more)
+}
+
+/// Returns a [`normalise`]d text without its accents: `réglé` as `regle`, `cœur` as `coeur`.
+///
+/// What goes are the marks above, below and through letters (canonical combining classes 200 to
+/// 240), in any script; vowel signs, voicing marks and the like make other letters, and stay. The
+/// ligatures `œ` and `æ` become two letters, as people type them who have no such key.
+#[must_use]
+pub fn strip_accents(text: &str) -> String {
+    text.nfd()
+        .filter(|&c| !(200..=240).contains(&canonical_combining_class(c)))
+        .flat_map(|c| {
+            let (c, more) = match c {
+                'œ' => ('o', Some('e')),
+                'æ' => ('a', Some('e')),
+                _ => (c, None),
+            };
+            std::iter::once(c).chain(more)
+        })
+        .nfc()
+        .collect()
 }
 
 /// Returns whether NFKC leaves `c` alone whatever follows, and so does NFKC of its lower case.
@@ -145,6 +175,11 @@ mod tests {
             ("ŒUVRE ÉTÉ Ÿ", "œuvre été ÿ"),
             ("a\0b\u{1b}[31m", "a b [31m"),
             ("ΟΔΟΣ", "οδοσ"),
+            ("οδος", "οδοσ"),
+            ("Straße STRASSE STRAẞE", "strasse strasse strasse"),
+            ("AUJOURD\u{2019}HUI", "aujourd'hui"),
+            ("J\u{2bc}ai payé l\u{2032}abonnement", "j'ai payé l'abonnement"),
+            ("n\u{ff07}est-ce", "n'est-ce"),
             ("😀 OK 👍🏽", "😀 ok 👍🏽"),
             ("ŉ", "'n"),
             ("", ""),
@@ -155,9 +190,26 @@ mod tests {
     }
 
     #[test]
+    fn accents_come_off_and_other_marks_stay() {
+        for (text, wanted) in [
+            ("Réglé, où ça ? Ñandú Ångström", "regle, ou ca ? nandu angstrom"),
+            ("Mon cœur bat ex æquo", "mon coeur bat ex aequo"),
+            ("L\u{2019}ÉTÉ e\u{301}te\u{301}", "l'ete ete"),
+            ("Đặng Việt", "đang viet"),
+            ("ёлка ὁδός", "елка οδοσ"),
+            ("がくせい हिन्दी 한국어", "がくせい हिन्दी 한국어"),
+            ("ok 👍🏽 ❤\u{fe0f}", "ok 👍🏽 ❤\u{fe0f}"),
+            ("", ""),
+        ] {
+            assert_eq!(strip_accents(&normalise(text)), wanted, "{text:?}");
+        }
+    }
+
+    #[test]
     fn words_keep_single_letters_and_part_at_apostrophes() {
         let words = |text| words(text).collect::<Vec<_>>();
         assert_eq!(words("L’article n'est PAS là"), ["l", "article", "n", "est", "pas", "là"]);
+        assert_eq!(words("l'argent d’aujourd'hui"), ["l", "argent", "d", "aujourd", "hui"]);
         assert_eq!(words("I can't, order #A-12!"), ["i", "can", "t", "order", "a", "12"]);
         assert_eq!(words("❤\u{fe0f} e-mail"), ["e", "mail"]);
         assert_eq!(words("हिन्दी"), ["हिन्दी"]);
@@ -170,6 +222,8 @@ mod tests {
             let once = normalise(&text);
             prop_assert_eq!(normalise(&once), once.clone());
             prop_assert!(!once.starts_with(' ') && !once.ends_with(' ') && !once.contains("  "));
+            let plain = strip_accents(&once);
+            prop_assert_eq!(strip_accents(&plain), plain);
         }
 
         #[test]

@@ -13,6 +13,7 @@ mod pipeline;
 mod predict;
 mod readme;
 mod registry;
+mod runs;
 mod servers;
 mod serving;
 mod store;

@@ -70,6 +70,21 @@ fn an_unknown_verb_is_usage() {
     assert_snapshot!(Terminal::new().run("trian data.csv"));
 }
 
+#[test]
+fn an_unknown_run_names_the_nearest() {
+    let terminal = Terminal::new();
+    terminal.write("data.csv", two_intents(30));
+    let recorded = terminal.run("train data.csv --record");
+    let id = recorded.lines().find_map(|line| line.strip_prefix("run ")).unwrap();
+    let text = terminal.run(&format!("runs show {}z", &id[..id.len() - 1]));
+    assert_snapshot!(crate::support::steady(&text, None));
+}
+
+#[test]
+fn a_store_that_is_swept_without_a_rule_is_left_as_it_is() {
+    assert_snapshot!(Terminal::new().run("runs gc"));
+}
+
 // Exit 3: data.
 
 #[test]
@@ -198,6 +213,20 @@ fn a_store_that_cannot_be_written_is_said_so() {
 }
 
 #[test]
+fn a_run_that_cannot_be_recorded_is_said_so_and_the_model_is_there() {
+    let terminal = Terminal::new();
+    terminal.write("data.csv", two_intents(30));
+    let text = terminal.run("train data.csv --record --experiments /sys/kernel/botops");
+    let text = crate::support::steady(&text, None)
+        .replace("Operation not permitted (os error 1)", "[refused]")
+        .replace("Permission denied (os error 13)", "[refused]");
+    // Which of its files is stored first is nobody's business.
+    let hashed = regex::Regex::new("sha256/[0-9a-f]{2}/").unwrap();
+    assert_snapshot!(hashed.replace_all(&text, "sha256/[..]/"));
+    assert!(terminal.path().join("model.botops").exists());
+}
+
+#[test]
 fn a_folder_that_is_not_there_is_named_and_not_made() {
     let terminal = Terminal::new();
     terminal.write("data.csv", two_intents(30));
@@ -284,6 +313,18 @@ fn a_server_that_cannot_be_reached_is_safe_to_retry() {
     );
     let mut command = terminal.command("rollout status");
     command.env("BOTOPS_ADMIN_TOKEN", "sesame-open");
+    let text = terminal.show(&mut command);
+    assert!(!text.contains("sesame-open"));
+    assert_snapshot!(text);
+}
+
+#[test]
+fn a_tracking_server_that_cannot_be_reached_is_safe_to_retry() {
+    let terminal = Terminal::new();
+    terminal.write("data.csv", two_intents(30));
+    terminal.run("train data.csv --record");
+    let mut command = terminal.command("runs export latest --to mlflow --url http://127.0.0.1:9");
+    command.env("MLFLOW_TRACKING_TOKEN", "sesame-open");
     let text = terminal.show(&mut command);
     assert!(!text.contains("sesame-open"));
     assert_snapshot!(text);

@@ -1,4 +1,5 @@
-//! The README is true: every command that it shows is run, in order, and prints what it says.
+//! The README and the guides under docs/ are true: every command that they show is run, in order, and prints what they
+//! say.
 //!
 //! The commands run in a temporary copy of the repository's files, the built program on the PATH; each fenced block is
 //! one shell. `cargo run --release -- X` is that program with X. The test command itself is left out: it runs this.
@@ -93,13 +94,13 @@ fn untrue(page: &str, folder: &Path) -> Vec<String> {
     found
 }
 
-#[test]
-fn every_command_of_the_readme_runs_and_prints_what_it_shows() {
-    let page = fs::read_to_string(repository().join("README.md")).unwrap();
+/// Runs every command of the page `name`, in a copy of the repository of its own.
+fn is_true(name: &str) {
+    let page = fs::read_to_string(repository().join(name)).unwrap();
     for step in blocks(&page).into_iter().flatten().flat_map(|block| block.steps) {
         if step.is_the_test_command() {
             writeln_aloud(&format!(
-                "left out: README.md:{}: `{}`: the test command itself",
+                "left out: {name}:{}: `{}`: the test command itself",
                 step.line, step.command
             ));
         }
@@ -107,7 +108,26 @@ fn every_command_of_the_readme_runs_and_prints_what_it_shows() {
     let copy = tempfile::tempdir().unwrap();
     copy_repository(copy.path(), |_| true);
     let found = untrue(&page, copy.path());
-    assert!(found.is_empty(), "README.md is not true:\n{}", found.join("\n"));
+    assert!(found.is_empty(), "{name} is not true:\n{}", found.join("\n"));
+}
+
+#[test]
+fn every_command_of_the_readme_runs_and_prints_what_it_shows() {
+    is_true("README.md");
+}
+
+#[test]
+fn every_command_of_the_guides_runs_and_prints_what_it_shows() {
+    let guides = fs::read_dir(repository().join("docs")).unwrap();
+    let mut guides: Vec<String> = guides
+        .map(|entry| format!("docs/{}", entry.unwrap().file_name().to_string_lossy()))
+        .filter(|name| name.ends_with(".md"))
+        .collect();
+    guides.sort();
+    assert!(!guides.is_empty(), "there is a guide");
+    for guide in guides {
+        is_true(&guide);
+    }
 }
 
 const SAMPLE: &str = r#"

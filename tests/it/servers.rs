@@ -1,5 +1,6 @@
-//! S3-compatible servers for tests: s3s-fs within the process, and moto as a process of its own.
+//! Servers for tests: S3 by s3s-fs within the process and by moto as a process of its own, and a tracking server of MLflow.
 
+use crate::support::tool;
 use async_trait::async_trait;
 use botops::store::Store;
 use hyper_util::{
@@ -17,6 +18,7 @@ use std::{
     collections::BTreeMap,
     io::{Read as _, Write as _},
     net::{SocketAddr, TcpListener, TcpStream},
+    os::unix::process::CommandExt as _,
     path::PathBuf,
     process::{Child, Command, Stdio},
     sync::Arc,
@@ -259,4 +261,87 @@ fn moto_server() -> Option<PathBuf> {
     std::env::split_paths(&path)
         .map(|folder| folder.join("moto_server"))
         .find(|program| program.is_file())
+}
+
+/// A tracking server of MLflow on a free loopback port, with a database and files of its own; ended when dropped.
+pub(crate) struct MlflowServer {
+    process: Child,
+    address: SocketAddr,
+    _root: tempfile::TempDir,
+}
+
+impl MlflowServer {
+    /// Starts a server; `None` (said aloud) when it is not installed.
+    ///
+    /// It is found through `BOTOPS_MLFLOW` or as `mlflow` on the `PATH`.
+    pub(crate) fn start() -> Option<Self> {
+        let Some(program) = tool("BOTOPS_MLFLOW", "mlflow") else {
+            skip("mlflow (pip install mlflow; BOTOPS_MLFLOW names it)");
+            return None;
+        };
+        // Another process may take the free port first; the server then ends at once.
+        (0..5).find_map(|_| Self::start_once(&program)).or_else(|| panic!("mlflow does not start"))
+    }
+
+    fn start_once(program: &PathBuf) -> Option<Self> {
+        let root = tempfile::tempdir().unwrap();
+        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let log = std::fs::File::create(root.path().join("log")).unwrap();
+        let process = Command::new(program)
+            .args(["server", "--host", "127.0.0.1", "--port", &address.port().to_string()])
+            .args(["--workers", "1", "--backend-store-uri"])
+            .arg(format!("sqlite:///{}/runs.db", root.path().display()))
+            .arg("--artifacts-destination")
+            .arg(root.path().join("files"))
+            .current_dir(root.path())
+            .env("MLFLOW_DISABLE_TELEMETRY", "true")
+            .env("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false")
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            // It starts workers: all of them end with it.
+            .process_group(0)
+            .spawn()
+            .unwrap();
+        let mut server = Self { process, address, _root: root };
+        let began = Instant::now();
+        while began.elapsed() < Duration::from_secs(180) {
+            if server.process.try_wait().unwrap().is_some() {
+                return None;
+            }
+            if server.is_well().is_some() {
+                return Some(server);
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        let log = std::fs::read_to_string(server._root.path().join("log")).unwrap();
+        panic!("mlflow does not answer:\n{log}");
+    }
+
+    fn is_well(&self) -> Option<()> {
+        let mut socket = TcpStream::connect(self.address).ok()?;
+        socket.set_read_timeout(Some(Duration::from_secs(20))).ok()?;
+        write!(
+            socket,
+            "GET /health HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n",
+            self.address
+        )
+        .ok()?;
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).ok()?;
+        answer.lines().next()?.contains(" 200 ").then_some(())
+    }
+
+    /// Returns its URL.
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+}
+
+impl Drop for MlflowServer {
+    fn drop(&mut self) {
+        let group = format!("-{}", self.process.id());
+        let _ = Command::new("kill").args(["-KILL", "--", &group]).status();
+        let _ = self.process.wait();
+    }
 }

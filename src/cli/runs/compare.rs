@@ -91,6 +91,9 @@ fn text(runs: &[&RunRecord], comparison: &RunComparison) -> String {
         out.push_str(&section(name, differences, runs.len()));
     }
     out.push_str(&metrics(&comparison.metrics, runs.len()));
+    for finding in findings(comparison) {
+        out.push_str(&format!("warning[{}]: {}\n", finding.code, finding.message));
+    }
     for (n, contrast) in comparison.contrasts.iter().enumerate() {
         let several =
             comparison.contrasts.iter().filter(|other| other.paired.is_some()).count() > 1;
@@ -159,6 +162,11 @@ fn metrics(metrics: &[MetricDifference], n_runs: usize) -> String {
     format!("\n{}", tables::table(&header, rows, &[]))
 }
 
+/// Returns a difference with its sign; one that rounds to nothing has none.
+fn signed(value: f64) -> String {
+    if value.abs() < 0.0005 { "0.000".to_owned() } else { format!("{value:+.3}") }
+}
+
 fn against(contrast: &Contrast, letter: &str, several: bool) -> String {
     let mut out = String::new();
     if contrast.same_model == Some(true) {
@@ -166,9 +174,9 @@ fn against(contrast: &Contrast, letter: &str, several: bool) -> String {
     }
     match (&contrast.paired, &contrast.why_not_paired) {
         (Some(paired), _) => out.push_str(&pairing(paired, contrast, letter, several)),
-        (None, Some(why)) => out.push_str(&format!(
-            "\n{letter} against A: {why}; only intervals can be held side by side\n"
-        )),
+        (None, Some(why)) => {
+            out.push_str(&format!("\n{letter} against A, not record by record: {why}\n"));
+        }
         (None, None) => {}
     }
     out
@@ -188,13 +196,17 @@ fn pairing(paired: &Pairing, contrast: &Contrast, letter: &str, several: bool) -
         tables::count(*newly_wrong)
     );
     let rows = differences.iter().map(|(name, PairedDifference { value, ci95 })| {
-        vec![name.clone(), format!("{value:+.3}"), format!("[{:+.3}, {:+.3}]", ci95[0], ci95[1])]
+        let interval = format!("[{}, {}]", signed(ci95[0]), signed(ci95[1]));
+        vec![name.clone(), signed(*value), interval]
     });
     out.push_str(&tables::table(
         &["metric", &format!("{letter} - A"), "95 % interval"],
         rows,
         &[1],
     ));
+    if newly_right + newly_wrong == 0 {
+        return format!("{out}{letter} is right where A is, and wrong where A is\n");
+    }
     let verdict = match (adjusted < ALPHA, newly_right.cmp(newly_wrong)) {
         (true, std::cmp::Ordering::Greater) => "is more often right than A",
         (true, _) => "is less often right than A",
@@ -207,7 +219,131 @@ fn pairing(paired: &Pairing, contrast: &Contrast, letter: &str, several: bool) -
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        digest::Digest,
+        experiments::{Basis, CodeState, Environment, TEST},
+    };
     use serde_json::json;
+    use std::collections::BTreeMap;
+
+    fn record(id: &str, seed: u64, accuracy: f64) -> RunRecord {
+        let at = "2026-11-20T10:00:00Z".parse().unwrap();
+        let metric = |value: f64| Metric { value, ci95: [value - 0.02, value + 0.02], n: 3_080 };
+        RunRecord {
+            schema: "botops.run/1".to_owned(),
+            id: id.to_owned(),
+            kind: "train".to_owned(),
+            started_at: at,
+            finished_at: at + chrono::TimeDelta::milliseconds(1_500),
+            params: [("model.seed".to_owned(), json!(seed)), ("same".to_owned(), json!(1))].into(),
+            metrics: [
+                ("accuracy".to_owned(), metric(accuracy)),
+                ("log_loss".to_owned(), metric(1.0 - accuracy)),
+            ]
+            .into(),
+            data: BTreeMap::new(),
+            code: CodeState {
+                git_commit: Some("5ad2ae6a5b8f4cb2cda2d4f8eb1c9c0e3b9f2d11".to_owned()),
+                git_dirty: None,
+            },
+            environment: Environment::default(),
+            artifacts: Vec::new(),
+            stages: BTreeMap::new(),
+            sources: BTreeMap::new(),
+            recipe: None,
+            measured_on: Some(Basis { method: TEST.to_owned(), data: Digest::of(b"test") }),
+        }
+    }
+
+    fn shown_as(runs: &[RunRecord], change: impl FnOnce(&mut RunComparison)) -> String {
+        let none = |run: &RunRecord| (run.clone(), Err("nobody kept it".to_owned()));
+        let mut comparison = compare(&runs.iter().map(none).collect::<Vec<_>>());
+        change(&mut comparison);
+        text(&runs.iter().collect::<Vec<_>>(), &comparison)
+    }
+
+    #[test]
+    fn a_comparison_reads_as_what_differs_and_whether_that_is_sure() {
+        let runs =
+            [record("20261120-aaaaaaaaaaaa", 17, 0.9), record("20261120-bbbbbbbbbbbb", 3, 0.93)];
+        let difference = PairedDifference { value: 0.03, ci95: [0.0204, 0.06] };
+        let pairing = Pairing {
+            n: 3_080,
+            newly_wrong: 20,
+            newly_right: 112,
+            mcnemar_p: 1e-9,
+            differences: [("accuracy".to_owned(), difference)].into(),
+        };
+        let shown = shown_as(&runs, |comparison| {
+            comparison.contrasts[0].paired = Some(pairing);
+            comparison.contrasts[0].p_adjusted = Some(1e-9);
+        });
+        let wanted = "   run                    kind   finished (UTC)       took
+A  20261120-aaaaaaaaaaaa  train  2026-11-20 10:00:01  1.5s
+B  20261120-bbbbbbbbbbbb  train  2026-11-20 10:00:01  1.5s
+
+param       A   B
+model.seed  17  3
+
+metric    better  A                     B                     B and A
+accuracy  higher  0.900 [0.880, 0.920]  0.930 [0.910, 0.950]  overlap
+log_loss  lower   0.100 [0.080, 0.120]  0.070 [0.050, 0.090]  overlap
+
+B against A, record by record on the same 3,080: newly right 112, newly wrong 20, McNemar p < 0.0001
+metric     B - A  95 % interval
+accuracy  +0.030  [+0.020, +0.060]
+B is more often right than A
+
+the same in all: code 1, environment 4, params 1
+";
+        assert_eq!(shown, wanted);
+    }
+
+    #[test]
+    fn metrics_of_other_data_stand_side_by_side_with_a_warning() {
+        let mut runs = [record("a", 17, 0.9), record("b", 17, 0.8)];
+        runs[1].measured_on.as_mut().unwrap().data = Digest::of(b"other");
+        let shown = shown_as(&runs, |_| ());
+        assert!(
+            shown.contains("accuracy  higher  0.900 [0.880, 0.920]  0.800 [0.780, 0.820]  -\n"),
+            "{shown}"
+        );
+        assert!(shown.contains("\nwarning[BOT-5033]: the metrics were not measured on the same data in the same way\n"), "{shown}");
+        assert!(
+            shown.contains(
+                "\nB against A, not record by record: they were measured on different data: "
+            ),
+            "{shown}"
+        );
+    }
+
+    #[test]
+    fn models_that_differ_in_nothing_and_one_that_is_worse_are_told_apart() {
+        let runs = [record("a", 17, 0.9), record("b", 3, 0.9), record("c", 4, 0.9)];
+        let pairing = |newly_wrong, newly_right, mcnemar_p| {
+            Some(Pairing {
+                n: 100,
+                newly_wrong,
+                newly_right,
+                mcnemar_p,
+                differences: BTreeMap::new(),
+            })
+        };
+        let shown = shown_as(&runs, |comparison| {
+            comparison.contrasts[0].paired = pairing(0, 0, 1.0);
+            comparison.contrasts[0].same_model = Some(true);
+            comparison.contrasts[1].paired = pairing(9, 1, 0.0215);
+            comparison.contrasts[1].p_adjusted = Some(0.043);
+        });
+        for said in [
+            "B and A made the same model, to the byte",
+            "B is right where A is, and wrong where A is",
+            "McNemar p 0.0215, adjusted 0.0430",
+            "C is less often right than A",
+        ] {
+            assert!(shown.contains(said), "`{said}` is not in\n{shown}");
+        }
+    }
 
     #[test]
     fn runs_are_called_by_letters_as_long_as_these_last() {
@@ -215,8 +351,16 @@ mod tests {
     }
 
     #[test]
+    fn nothing_has_no_sign() {
+        assert_eq!(
+            [signed(0.0123), signed(-0.0123), signed(-0.0004)],
+            ["+0.012", "-0.012", "0.000"]
+        );
+    }
+
+    #[test]
     fn digests_and_commits_are_shown_short_and_the_rest_whole() {
-        let digest = crate::digest::Digest::of(b"x");
+        let digest = Digest::of(b"x");
         assert_eq!(shown(&json!(digest)), digest.short());
         assert_eq!(shown(&json!("5ad2ae6a5b8f4cb2cda2d4f8eb1c9c0e3b9f2d11")), "5ad2ae6a5b8f");
         assert_eq!(shown(&json!("linear_svm")), "linear_svm");

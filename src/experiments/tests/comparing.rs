@@ -52,6 +52,8 @@ fn runs_that_cannot_be_paired_say_why() {
     assert_eq!(why(two()), (true, "run first keeps no evaluation".to_owned()));
     let mut other = two();
     other[1].data.insert("test".to_owned(), Digest::of(b"other"));
+    let found = compare(&other.clone().map(no_evaluation));
+    assert_eq!(found.metrics[0].overlaps, [None], "intervals on other data say nothing");
     let (same, said) = why(other);
     assert!(!same && said.starts_with("they were measured on different data: "), "{said}");
     let mut silent = two();

@@ -13,6 +13,7 @@ mod files;
 mod forward;
 mod kernels;
 mod linear;
+pub(crate) mod network;
 mod parts;
 mod spec;
 #[cfg(test)]

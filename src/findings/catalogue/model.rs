@@ -79,6 +79,36 @@ pub(super) const ENTRIES: &[Entry] = &[
         explanation: "`source` is a folder or `hf://owner/name[@revision]`; `max_tokens` is at least 2, for the special tokens, and at most the number of positions that the encoder was trained with (512 for most).",
     },
     Entry {
+        code: "BOT-7030",
+        title: "too few records to fine-tune on",
+        explanation: "An intent has no record, so that nothing can be learnt of it. Add records of it, or leave it out.",
+    },
+    Entry {
+        code: "BOT-7031",
+        title: "a checkpoint of another run",
+        explanation: "The folder of checkpoints holds one that was written with other data, another encoder, other settings, another seed, another kind of device or another version of botops. Going on from it would mix two runs, so it is not used. Name another folder, or delete this one to begin anew.",
+    },
+    Entry {
+        code: "BOT-7032",
+        title: "fine-tuning diverged",
+        explanation: "The loss or its gradient is no number any more, which steps that are too large bring about. Nothing was written over: the last checkpoint stands. Lower `learning_rate` (and `head_learning_rate`) under `fine_tuning:`, lengthen the warm-up by `warmup_share`, or set `clip_norm: 1`.",
+    },
+    Entry {
+        code: "BOT-7033",
+        title: "no checkpoint is whole",
+        explanation: "There are checkpoints in the folder, and the digest of none is that of its contents: files were cut short, altered or lost. A kill or a power cut does not do that, a failing disk or a hand may. Delete the folder to begin anew.",
+    },
+    Entry {
+        code: "BOT-7034",
+        title: "a checkpoint cannot be read or written",
+        explanation: "The operating system refused a file in the folder of checkpoints: no room, no permission, a read-only disk. What was saved before stands; the same command goes on from there once the folder can be written.",
+    },
+    Entry {
+        code: "BOT-7035",
+        title: "the device failed",
+        explanation: "A computation on the processor or the GPU failed, most often because a GPU has too little memory even for a few texts at once. Lower `max_batch_tokens` under `fine_tuning:`, shorten texts by `max_tokens` under `encoder:`, or use the processor.",
+    },
+    Entry {
         code: "BOT-7070",
         title: "a model cannot be explained term by term",
         explanation: "An explanation adds up what each term contributes to a score, which only linear heads do: a random forest votes. Train a linear head (`--head linear_svm` or `logistic_regression`) to see its reasons.",

@@ -1,0 +1,119 @@
+//! Fine-tuning an encoder, measured on BANKING77: CPU seconds an epoch, held-out accuracy, peak memory.
+//!
+//! `BOTOPS_BANKING77_DIR` names the folder of train.csv, `BOTOPS_ENCODER_DIR` that of the encoder.
+//! `cargo bench --bench fine_tuning -- '{"epochs": 2}'` takes settings as JSON.
+#![expect(clippy::print_stdout, reason = "a benchmark's output is what it prints")]
+
+use botops::{
+    features::{Encoder, EncoderFiles, EncoderSpec},
+    models::{FineTuningSpec, Progress, fine_tune},
+};
+use std::{
+    collections::BTreeSet,
+    env, fs,
+    path::{Path, PathBuf},
+    sync::Mutex,
+    time::Instant,
+};
+
+/// CPU seconds of this process so far, all threads (Linux counts hundredths).
+fn cpu_seconds() -> f64 {
+    let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let fields: Vec<f64> = stat
+        .rsplit(')')
+        .next()
+        .unwrap_or_default()
+        .split_whitespace()
+        .map(|field| field.parse().unwrap_or(0.0))
+        .collect();
+    fields.get(11..13).map_or(0.0, |times| times.iter().sum::<f64>() / 100.0)
+}
+
+/// The most memory this process ever held, in MB.
+fn peak_mb() -> f64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();
+    line.trim().trim_end_matches(" kB").parse::<f64>().unwrap_or(0.0) / 1e3
+}
+
+/// Prints what each 50 steps took.
+struct Pace(Mutex<(u64, u64, f64, Instant)>);
+
+impl Progress for Pace {
+    fn begin(&self, phase: &'static str, total: u64) {
+        println!("{phase}: {total} steps");
+        *self.0.lock().expect("nobody panics") = (0, total, cpu_seconds(), Instant::now());
+    }
+
+    fn advance(&self, done: u64) {
+        let mut pace = self.0.lock().expect("nobody panics");
+        pace.0 += done;
+        if pace.0.is_multiple_of(50) && done == 1 {
+            let (steps, total, cpu, started) = *pace;
+            let (cpu, wall) = (cpu_seconds() - cpu, started.elapsed().as_secs_f64());
+            println!(
+                "  step {steps} of {total}: {:.3} s of CPU, {:.3} s a step",
+                cpu / steps as f64,
+                wall / steps as f64
+            );
+        }
+    }
+
+    fn finish(&self) {}
+}
+
+fn folder(variable: &str) -> Option<PathBuf> {
+    env::var_os(variable).map(PathBuf::from).filter(|path| path.is_dir())
+}
+
+fn read(path: &Path) -> Vec<(String, String)> {
+    let mut reader = csv::Reader::from_path(path).expect("the data set is readable");
+    reader
+        .records()
+        .map(|record| {
+            let record = record.expect("the data set is well-formed");
+            (record[0].to_owned(), record[1].to_owned())
+        })
+        .collect()
+}
+
+fn main() {
+    let (Some(data), Some(encoder)) =
+        (folder("BOTOPS_BANKING77_DIR"), folder("BOTOPS_ENCODER_DIR"))
+    else {
+        println!("name BANKING77 by BOTOPS_BANKING77_DIR and an encoder by BOTOPS_ENCODER_DIR");
+        return;
+    };
+    let settings = env::args().skip(1).find(|argument| argument.starts_with('{'));
+    let spec: FineTuningSpec =
+        serde_json::from_str(settings.as_deref().unwrap_or("{}")).expect("the settings are JSON");
+    let seed = env::var("SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(17);
+    let rows = read(&data.join("train.csv"));
+    let intents: BTreeSet<&str> = rows.iter().map(|(_, intent)| intent.as_str()).collect();
+    let intents: Vec<&str> = intents.into_iter().collect();
+    let texts: Vec<&str> = rows.iter().map(|(text, _)| text.as_str()).collect();
+    let number = |intent: &str| intents.binary_search(&intent).expect("intents are sorted") as u32;
+    let y: Vec<u32> = rows.iter().map(|(_, intent)| number(intent)).collect();
+    let files = EncoderFiles::read(&encoder).expect("the encoder is readable");
+    let encoder =
+        Encoder::new(&files, &EncoderSpec::new("encoder")).expect("the encoder is well-formed");
+    drop(files);
+    println!("{spec:?}");
+    let (cpu, started) = (cpu_seconds(), Instant::now());
+    let pace = Pace(Mutex::new((0, 0, 0.0, started)));
+    let tuned = fine_tune(&encoder, &texts, &y, intents.len(), &spec, seed, None, &pace)
+        .expect("the encoder is fine-tuned");
+    let (cpu, wall) = (cpu_seconds() - cpu, started.elapsed().as_secs_f64());
+    let epochs = tuned.history.len() as f64;
+    for epoch in &tuned.history {
+        println!("{epoch:?}");
+    }
+    println!(
+        "{} held out; {:.1} s of CPU and {:.1} s an epoch on {}; peak {:.0} MB",
+        tuned.held_out.rows.len(),
+        cpu / epochs,
+        wall / epochs,
+        tuned.device,
+        peak_mb(),
+    );
+}

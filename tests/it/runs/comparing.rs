@@ -1,0 +1,141 @@
+use super::{TEST, codes, json, record, train, workspace};
+use std::fs;
+
+#[test]
+fn two_runs_on_the_same_test_data_are_paired_record_by_record() {
+    let terminal = workspace();
+    let first = train(&terminal, "--test test.csv");
+    fs::copy(terminal.path().join("model.botops"), terminal.path().join("first.botops")).unwrap();
+    let second = train(&terminal, "--test test.csv --head random_forest");
+    let document = json(&terminal, 0, &format!("runs compare {first} {second}"));
+    assert_eq!(document["schema"], "botops.runs.compare/1");
+    assert!(codes(&document).is_empty());
+    let data = &document["data"];
+    assert_eq!(data["same_basis"], true);
+    let params: Vec<&str> =
+        data["params"].as_array().unwrap().iter().map(|p| p["name"].as_str().unwrap()).collect();
+    assert_eq!(params, ["model.head.kind"]);
+
+    // The same, counted from what the two models say themselves.
+    let said = |model: &str| -> Vec<bool> {
+        TEST.lines()
+            .skip(1)
+            .map(|line| {
+                let (text, intent) = line.rsplit_once(',').unwrap();
+                let answer = json(&terminal, 0, &format!("predict {model} \"{text}\""));
+                answer["data"]["predictions"][0]["intent"] == intent
+            })
+            .collect()
+    };
+    let (before, now) = (said("first.botops"), said("model.botops"));
+    let flips = |from: bool| {
+        before.iter().zip(&now).filter(|(before, now)| **before == from && **now != from).count()
+    };
+    let paired = &data["contrasts"][0]["paired"];
+    assert_eq!(paired["n"], 14);
+    assert_eq!(paired["newly_wrong"], flips(true), "{before:?} {now:?}");
+    assert_eq!(paired["newly_right"], flips(false), "{before:?} {now:?}");
+    assert_ne!(before, now, "a test in which nothing flips tests nothing");
+    for metric in ["accuracy", "macro_f1", "weighted_f1"] {
+        let value = |id: &str| record(&terminal, id)["metrics"][metric]["value"].as_f64().unwrap();
+        let difference = paired["differences"][metric]["value"].as_f64().unwrap();
+        assert!((difference - (value(&second) - value(&first))).abs() < 1e-12, "{metric}");
+    }
+}
+
+#[test]
+fn the_same_work_twice_is_one_run_and_another_seed_another() {
+    let terminal = workspace();
+    let first = train(&terminal, "--test test.csv");
+    let second = train(&terminal, "--test test.csv --seed 3");
+    assert_eq!(train(&terminal, "--test test.csv"), first);
+    let text = terminal.run(&format!("runs compare {first} {second}"));
+    for said in ["\nmodel.seed  17  3\n", "\nB against A, record by record on the same 14: "] {
+        assert!(text.contains(said), "`{said}` is not in\n{text}");
+    }
+}
+
+#[test]
+fn the_same_seed_written_another_way_makes_the_same_model() {
+    let terminal = workspace();
+    let first = train(&terminal, "--test test.csv");
+    terminal
+        .write("config.yaml", "seed: 17\n")
+        .write("more.csv", format!("{TEST}order of mine,order_status\n"));
+    let second = train(&terminal, "--test more.csv --config config.yaml");
+    let document = json(&terminal, 0, &format!("runs compare {first} {second}"));
+    assert_eq!(document["data"]["contrasts"][0]["same_model"], true);
+    assert_eq!(codes(&document), ["BOT-5033"], "the test data is another");
+    assert_eq!(document["data"]["same_basis"], false);
+}
+
+#[test]
+fn runs_without_common_test_data_are_not_said_to_be_compared() {
+    let terminal = workspace();
+    let first = train(&terminal, "--test test.csv");
+    terminal.write("other.csv", TEST.replace("nothing of this", "nothing of that"));
+    let second = train(&terminal, "--test other.csv --seed 3");
+    let silent = train(&terminal, "");
+    let text = terminal.run(&format!("runs compare {first} {second} {silent}"));
+    for said in [
+        "warning[BOT-5033]: the metrics were not measured on the same data in the same way",
+        "B against A, not record by record: they were measured on different data: ",
+        &format!(
+            "C against A, not record by record: run {silent} does not say what it was measured on"
+        ),
+    ] {
+        assert!(text.contains(said), "`{said}` is not in\n{text}");
+    }
+    assert!(!text.contains("overlap") && text.starts_with("exit: 0\n"), "{text}");
+}
+
+#[test]
+fn a_run_against_itself_or_alone_is_usage() {
+    let terminal = workspace();
+    let run = train(&terminal, "--test test.csv");
+    let twice = terminal.run(&format!("runs compare {run} latest"));
+    assert!(twice.starts_with("exit: 2\n") && twice.contains("is named twice"), "{twice}");
+    assert!(terminal.run(&format!("runs compare {run}")).starts_with("exit: 2\n"));
+    assert!(terminal.run("runs compare nobody nothing").contains("BOT-5020"));
+}
+
+#[test]
+fn an_altered_evaluation_is_not_compared_with() {
+    let terminal = workspace();
+    let first = train(&terminal, "--test test.csv");
+    let second = train(&terminal, "--test test.csv --seed 3");
+    let digest = record(&terminal, &second)["artifacts"][1]["digest"].as_str().unwrap().to_owned();
+    let path = super::blob(&terminal, &digest);
+    let altered = fs::read_to_string(&path).unwrap().replace("parcel", "PARCEL");
+    fs::write(&path, altered).unwrap();
+    let text = terminal.run(&format!("runs compare {first} {second}"));
+    assert!(text.starts_with("exit: 3\n") && text.contains("BOT-5005"), "{text}");
+    // One that is gone is no fault of the runs.
+    fs::remove_file(&path).unwrap();
+    let document = json(&terminal, 0, &format!("runs compare {first} {second}"));
+    let why = document["data"]["contrasts"][0]["why_not_paired"].as_str().unwrap();
+    assert!(why.ends_with("is gone from the store"), "{why}");
+}
+
+#[test]
+fn the_best_run_says_which_others_cannot_be_told_from_it() {
+    let terminal = workspace();
+    train(&terminal, "--test test.csv");
+    train(&terminal, "--test test.csv --seed 3");
+    train(&terminal, "");
+    let document = json(&terminal, 0, "runs best --metric log_loss");
+    let data = &document["data"];
+    assert_eq!((&data["better"], &data["basis"]["method"]), (&"lower".into(), &"test".into()));
+    let ranked = data["ranked"].as_array().unwrap();
+    assert_eq!(ranked.len(), 2, "the run without test data has no metric");
+    let value = |place: usize| ranked[place]["metric"]["value"].as_f64().unwrap();
+    assert!(value(0) <= value(1));
+    assert_eq!(ranked[0]["id"], data["best"]);
+    assert_eq!(data["not_told_apart"].as_array().unwrap().len(), 1);
+    let text = terminal.run("runs best --kind train");
+    assert!(text.contains("looks better than it is"), "{text}");
+    let unknown = terminal.run("runs best --metric makro_f1");
+    assert!(unknown.contains("did you mean `macro_f1`?"), "{unknown}");
+    let nothing = terminal.run("runs best --data sha256:0000");
+    assert!(nothing.starts_with("exit: 2\n") && nothing.contains("--data "), "{nothing}");
+}

@@ -1,0 +1,206 @@
+use super::{blob, codes, json, record, record_path, steady, train, workspace};
+use crate::{
+    support::Folder,
+    terminal::{Terminal, two_intents},
+};
+use insta::assert_snapshot;
+use serde_json::{Value, json as value};
+use std::fs;
+
+/// Changes the stored record of a run.
+fn alter(terminal: &Terminal, id: &str, change: impl FnOnce(&mut Value)) {
+    let mut altered = record(terminal, id);
+    change(&mut altered);
+    fs::write(record_path(terminal, id), altered.to_string()).unwrap();
+}
+
+#[test]
+fn a_run_is_made_again_to_the_byte_from_the_store_alone() {
+    for head in ["linear_svm", "logistic_regression", "random_forest"] {
+        let terminal = Terminal::new();
+        // Tabs, and columns of other names: what it takes to read the file again is recorded.
+        let table = two_intents(30).replace(',', "\t").replace("text\tintent", "said\tmeaning");
+        terminal.write("botops.yaml", "version: 1\n").write("train.csv", table).write(
+            "dialogue.yaml",
+            "entities:\n  n: '[0-9]+'\nresponses:\n  order_status: { en: 'Order {n|yours}.' }\n",
+        );
+        let run = train(
+            &terminal,
+            &format!(
+                "--head {head} --text-column said --intent-column meaning --dialogue dialogue.yaml"
+            ),
+        );
+        for file in ["train.csv", "model.botops", "dialogue.yaml"] {
+            fs::remove_file(terminal.path().join(file)).unwrap();
+        }
+        let document = json(&terminal, 0, &format!("runs reproduce {run}"));
+        let data = &document["data"];
+        assert_eq!(
+            (&data["identical"], &data["recorded"]),
+            (&value!(true), &data["again"]),
+            "{head}"
+        );
+        let steps = data["steps"].as_array().unwrap();
+        let names: Vec<&str> = steps.iter().map(|step| step["name"].as_str().unwrap()).collect();
+        assert_eq!(names[..3], ["data", "records", "accepted"]);
+        assert!(names.ends_with(&["weights", "calibration", "goldens", "file"]), "{names:?}");
+        assert!(steps.iter().all(|step| step["recorded"] == step["again"]));
+        assert!(codes(&document).is_empty());
+    }
+}
+
+#[test]
+fn a_run_that_comes_out_differently_says_where_and_by_how_much() {
+    let terminal = workspace();
+    let run = train(&terminal, "--test test.csv");
+    alter(&terminal, &run, |record| {
+        record["recipe"]["spec"]["head"]["c"] = value!(0.001);
+        record["environment"]["botops"] = value!("0.0.9");
+        record["recipe"]["steps"].as_array_mut().unwrap().retain(|step| step["name"] != "lineage");
+    });
+    let document = json(&terminal, 3, &format!("runs reproduce {run}"));
+    assert_eq!(codes(&document), ["BOT-5037"]);
+    let data = &document["data"];
+    assert_eq!((&data["identical"], &data["diverges_at"]), (&value!(false), &value!("lineage")));
+    // The vocabulary is that of the data, and so the same; what is learned of it is not.
+    let same = |name: &str| {
+        let steps = data["steps"].as_array().unwrap();
+        let step = steps.iter().find(|step| step["name"] == name).unwrap();
+        step["recorded"] == step["again"]
+    };
+    assert!(same("data") && same("vocabulary") && !same("weights") && !same("file"));
+    let predictions = &data["predictions"];
+    assert_eq!((&predictions["on"], &predictions["n"]), (&value!("test"), &value!(14)));
+    assert!(predictions["max_confidence_difference"].as_f64().unwrap() > 0.01);
+    let metrics = data["metrics"].as_array().unwrap();
+    assert!(metrics.iter().any(|metric| metric["name"] == "log_loss"), "{metrics:?}");
+    let names: Vec<&str> = data["circumstances"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|found| found["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(names, ["botops"]);
+    let text = terminal.run(&format!("runs reproduce {run}"));
+    assert!(
+        text.contains("it came out differently: the settings in the model is the first"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_model_that_was_lost_is_made_again() {
+    let terminal = workspace();
+    let run = train(&terminal, "");
+    let before = fs::read(terminal.path().join("model.botops")).unwrap();
+    let digest = record(&terminal, &run)["artifacts"][0]["digest"].as_str().unwrap().to_owned();
+    fs::remove_file(blob(&terminal, &digest)).unwrap();
+    let dry = json(&terminal, 0, &format!("runs reproduce {run} --out again.botops --dry-run"));
+    assert_eq!(dry["data"]["model"], Value::Null);
+    assert!(!terminal.path().join("again.botops").exists());
+    json(&terminal, 0, &format!("runs reproduce {run} --out again.botops"));
+    assert_eq!(fs::read(terminal.path().join("again.botops")).unwrap(), before);
+}
+
+#[test]
+fn data_that_is_not_in_the_store_is_asked_for_and_checked() {
+    let terminal = workspace();
+    let run = train(&terminal, "");
+    let digest = record(&terminal, &run)["data"]["train"].as_str().unwrap().to_owned();
+    let path = blob(&terminal, &digest);
+    let bytes = fs::read(&path).unwrap();
+    assert_eq!(bytes, fs::read(terminal.path().join("train.csv")).unwrap());
+
+    fs::write(&path, &bytes[1..]).unwrap();
+    let altered = terminal.run(&format!("runs reproduce {run}"));
+    assert!(altered.starts_with("exit: 3\n") && altered.contains("BOT-5005"), "{altered}");
+    fs::remove_file(&path).unwrap();
+    assert_snapshot!(
+        "the_data_of_a_run_that_is_gone_is_asked_for",
+        steady(&terminal.run(&format!("runs reproduce {run}")))
+    );
+    json(&terminal, 0, &format!("runs reproduce {run} --data train.csv"));
+    terminal.write("edited.csv", String::from_utf8(bytes).unwrap().replace("parcel", "package"));
+    assert_snapshot!(
+        "data_that_was_altered_is_not_learned_from",
+        steady(&terminal.run(&format!("runs reproduce {run} --data edited.csv")))
+    );
+}
+
+#[test]
+fn a_run_of_a_pipeline_is_made_again_and_so_is_one_recorded_before_there_were_recipes() {
+    let terminal = Terminal::new();
+    terminal.write("botops.yaml", "version: 1\nmodel: support\n").write("train.csv", two_intents(60)).write(
+        "p.yaml",
+        "version: 1\nname: p\nstages:\n  - validate: {data: train.csv, max_rejected_share: 0.5}\n  - split: {from: validate}\n  \
+         - train: {from: split}\n  - evaluate: {model: train, on: split}\n",
+    );
+    let run = json(&terminal, 0, "run p.yaml")["data"]["run"].as_str().unwrap().to_owned();
+    let kept = record(&terminal, &run);
+    assert_eq!(kept["sources"]["train"]["kept"], true);
+    assert_eq!(kept["recipe"]["model"], "train/model.botops");
+    let split = terminal.path().join(".botops/pipelines/p/split");
+    for side in ["train", "test"] {
+        let digest = kept["data"][side].as_str().unwrap();
+        assert_eq!(
+            fs::read(blob(&terminal, digest)).unwrap(),
+            fs::read(split.join(format!("{side}.csv"))).unwrap()
+        );
+    }
+    let data = json(&terminal, 0, &format!("runs reproduce {run}"));
+    assert_eq!(data["data"]["identical"], true);
+    assert_eq!(json(&terminal, 0, "runs best")["data"]["best"], run.as_str());
+
+    // As it was recorded before.
+    alter(&terminal, &run, |record| {
+        let record = record.as_object_mut().unwrap();
+        for new in ["sources", "recipe"] {
+            record.remove(new);
+        }
+        for new in ["train", "test"] {
+            record["data"].as_object_mut().unwrap().remove(new);
+        }
+    });
+    let text = terminal.run(&format!("runs reproduce {run}"));
+    assert!(text.starts_with("exit: 2\n") && text.contains("BOT-5035"), "{text}");
+    let given = ".botops/pipelines/p/split/train.csv";
+    let document = json(&terminal, 0, &format!("runs reproduce {run} --data {given}"));
+    assert_eq!(document["data"]["identical"], true);
+    let wrong = terminal.run(&format!("runs reproduce {run} --data train.csv"));
+    assert!(wrong.contains("BOT-5036") && wrong.contains("one side of its split"), "{wrong}");
+}
+
+#[test]
+fn a_run_of_another_kind_cannot_be_made_again() {
+    let terminal = Terminal::new();
+    terminal
+        .write("botops.yaml", "version: 1\n")
+        .write("p.yaml", "version: 1\nname: p\nstages:\n  - shell: {run: \"true\"}\n");
+    let run = json(&terminal, 0, "run p.yaml")["data"]["run"].as_str().unwrap().to_owned();
+    let text = terminal.run(&format!("runs reproduce {run}"));
+    assert!(text.starts_with("exit: 2\n") && text.contains("BOT-5034"), "{text}");
+}
+
+#[test]
+fn the_data_of_this_repository_is_kept_and_learned_from_again() {
+    let folder = Folder::workspace();
+    let trained = folder
+        .botops([
+            "--format",
+            "json",
+            "train",
+            "datasets/support/utterances.csv",
+            "--out",
+            "m.botops",
+        ])
+        .output()
+        .unwrap();
+    let document: Value = serde_json::from_slice(&trained.stdout).unwrap();
+    let run = document["data"]["run"].as_str().unwrap();
+    let output = folder.botops(["runs", "reproduce", run]).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        output.status.success() && text.ends_with("it came out the same, to the byte\n"),
+        "{text}"
+    );
+}
