@@ -1,9 +1,9 @@
 //! How far the work is: bars on a terminal, plain lines elsewhere.
 
 use super::Printer;
-use crate::models::Progress;
+use crate::{experiments::Cost, models::Progress};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use std::sync::Mutex;
+use std::{sync::Mutex, time::Instant};
 
 /// Returns a bar with rate and remaining time, or one that draws nothing.
 pub(crate) fn bar(printer: &Printer, label: &str, total: u64) -> ProgressBar {
@@ -20,35 +20,75 @@ pub(crate) fn bar(printer: &Printer, label: &str, total: u64) -> ProgressBar {
     bar
 }
 
-/// Shows a training.
+/// Shows a training, and measures it.
 pub(crate) struct Training<'a> {
     printer: &'a Printer,
-    bar: Mutex<ProgressBar>,
+    shown: Mutex<Shown>,
+}
+
+struct Shown {
+    bar: ProgressBar,
+    /// The phase under way, and what the clocks said when it began.
+    began: Option<(&'static str, Instant, Option<f64>)>,
+    costs: Vec<Cost>,
 }
 
 impl<'a> Training<'a> {
     pub(crate) fn new(printer: &'a Printer) -> Self {
-        Self { printer, bar: Mutex::new(ProgressBar::hidden()) }
+        let shown = Shown { bar: ProgressBar::hidden(), began: None, costs: Vec::new() };
+        Self { printer, shown: Mutex::new(shown) }
     }
 
-    fn with(&self, act: impl FnOnce(&mut ProgressBar)) {
-        act(&mut self.bar.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
+    /// Returns what each phase that is over cost, in order.
+    pub(crate) fn costs(&self) -> Vec<Cost> {
+        self.with(|shown| shown.costs.clone())
+    }
+
+    fn with<T>(&self, act: impl FnOnce(&mut Shown) -> T) -> T {
+        act(&mut self.shown.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
     }
 }
 
 impl Progress for Training<'_> {
     fn begin(&self, phase: &'static str, total: u64) {
-        self.with(|held| {
-            held.finish_and_clear();
-            *held = bar(self.printer, phase, total);
+        self.with(|shown| {
+            shown.bar.finish_and_clear();
+            shown.bar = bar(self.printer, phase, total);
+            shown.began = Some((phase, Instant::now(), cpu_seconds()));
         });
     }
 
     fn advance(&self, done: u64) {
-        self.with(|held| held.inc(done));
+        self.with(|shown| shown.bar.inc(done));
     }
 
     fn finish(&self) {
-        self.with(|held| held.finish_and_clear());
+        self.with(|shown| {
+            shown.bar.finish_and_clear();
+            if let Some((phase, began, cpu)) = shown.began.take() {
+                shown.costs.push(Cost {
+                    phase: phase.to_owned(),
+                    seconds: began.elapsed().as_secs_f64(),
+                    cpu_seconds: cpu.zip(cpu_seconds()).map(|(before, now)| now - before),
+                });
+            }
+        });
     }
+
+    fn note(&self, message: &str) {
+        self.with(|shown| shown.bar.suspend(|| self.printer.say(message)));
+    }
+}
+
+/// Returns the seconds that processors have worked for this process, where Linux tells.
+fn cpu_seconds() -> Option<f64> {
+    // A tick is 1/100 s in what Linux shows to programs, whatever its kernel counts in.
+    const TICKS: f64 = 100.0;
+    let line = std::fs::read_to_string("/proc/self/stat").ok()?;
+    // The name stands in parentheses and may hold blanks; user and system time are the 12th and 13th word after it.
+    let (_, rest) = line.rsplit_once(')')?;
+    let mut words = rest.split_whitespace().skip(11);
+    let user: f64 = words.next()?.parse().ok()?;
+    let system: f64 = words.next()?.parse().ok()?;
+    Some((user + system) / TICKS)
 }

@@ -8,7 +8,7 @@ use crate::{
     datasets::{self, Dataset, Presence, ReadOptions},
     digest::Digest,
     evaluation::Metric,
-    experiments::{Artifact, Basis, Recipe, RunRecord, Source},
+    experiments::{Artifact, Basis, Cost, Recipe, RunRecord, Source},
     findings::Result,
 };
 use bytes::Bytes;
@@ -64,6 +64,8 @@ pub(crate) struct Recording<'a> {
     pub(crate) artifacts: Vec<(&'a str, Bytes)>,
     /// How its model was made, when it made one.
     pub(crate) recipe: Option<Recipe>,
+    /// What its phases cost.
+    pub(crate) costs: Vec<Cost>,
 }
 
 /// Returns whether a verb records its run: when asked to, and always in a workspace.
@@ -73,7 +75,7 @@ pub(crate) fn is_wanted(context: &Context, asked: bool) -> Result<bool> {
 
 /// Records `recording` in the experiments in force, with code and machine; returns the run's id.
 pub(crate) fn record(context: &Context, recording: Recording<'_>) -> Result<String> {
-    let Recording { kind, began, params, metrics, measured_on, inputs, artifacts, recipe } =
+    let Recording { kind, began, params, metrics, measured_on, inputs, artifacts, recipe, costs } =
         recording;
     let (mut data, mut sources, mut files) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
     for (name, input) in inputs {
@@ -99,6 +101,7 @@ pub(crate) fn record(context: &Context, recording: Recording<'_>) -> Result<Stri
         sources,
         recipe,
         measured_on,
+        costs,
     };
     let experiments = context.experiments()?;
     context.wait(experiments.commit(run, &files))?

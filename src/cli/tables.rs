@@ -2,6 +2,7 @@
 
 use crate::{
     evaluation::Metric,
+    experiments::Cost,
     findings::{Finding, Severity},
 };
 use std::collections::BTreeMap;
@@ -119,6 +120,15 @@ pub(crate) fn seconds(seconds: f64) -> String {
     } else {
         format!("{seconds:.1}s")
     }
+}
+
+/// Returns what the phases of a training cost, one after the other.
+pub(crate) fn costs(costs: &[Cost]) -> String {
+    let of = |cost: &Cost| {
+        let cpu = cost.cpu_seconds.map(|cpu| format!(" ({cpu:.1} CPU s)")).unwrap_or_default();
+        format!("{} {}{cpu}", cost.phase, seconds(cost.seconds))
+    };
+    costs.iter().map(of).collect::<Vec<_>>().join(", ")
 }
 
 /// Returns a p-value with four decimals, or that it is smaller.

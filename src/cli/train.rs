@@ -14,12 +14,17 @@ use crate::{
     digest::Digest,
     evaluation::{self, EvaluationReport, Metric},
     experiments::Recipe,
+    features::{EncoderSpec, FeatureKind},
     findings::{FaultKind, Finding, Result},
-    models::{self, HeadKind, Lineage, ModelSpec, Resources, Sample},
-    pipelines, spec,
+    models::{self, HeadKind, Lineage, ModelSpec, Sample},
+    pipelines::{self, Equipment},
+    spec,
 };
 use serde::Serialize;
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 /// Train a model from a data set.
 #[derive(Debug, clap::Args)]
@@ -38,6 +43,9 @@ pub(crate) struct Args {
     /// The classifier: overrides the configuration
     #[arg(long, value_enum, value_name = "KIND")]
     head: Option<Head>,
+    /// The encoder whose embeddings to learn from, a folder or `hf://owner/name`: overrides the configuration
+    #[arg(long, value_name = "SOURCE")]
+    encoder: Option<String>,
     /// Seed of everything random: overrides the configuration
     #[arg(long)]
     seed: Option<u64>,
@@ -104,6 +112,17 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
             Head::FineTuned => HeadKind::FineTuned,
         };
     }
+    if let Some(source) = &args.encoder {
+        let source = &from_root(source, context)?;
+        let features = &mut model_spec.features;
+        match &mut features.encoder {
+            Some(encoder) => encoder.source.clone_from(source),
+            None => features.encoder = Some(EncoderSpec::new(source)),
+        }
+        if features.kind == FeatureKind::Tfidf {
+            features.kind = FeatureKind::Encoder;
+        }
+    }
     if let Some(seed) = args.seed {
         model_spec.seed = seed;
     }
@@ -130,17 +149,13 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         botops: env!("CARGO_PKG_VERSION").to_owned(),
     };
     let began = context::now()?;
-    let model = models::train(
-        &samples,
-        &model_spec,
-        Resources::default(),
-        dialogue,
-        lineage,
-        &Training::new(&context.printer),
-    )
-    .map_err(
-        |fault| if fault.kind() == FaultKind::Usage { fault } else { fault.file(&args.data) },
-    )?;
+    let equipment = Equipment::prepare(&model_spec, &context.workspace()?.root)?;
+    let training = Training::new(&context.printer);
+    let model =
+        models::train(&samples, &model_spec, equipment.resources(), dialogue, lineage, &training)
+            .map_err(
+            |fault| if fault.kind() == FaultKind::Usage { fault } else { fault.file(&args.data) },
+        )?;
     let bytes = model.to_bytes();
     let digest = Digest::of(&bytes);
     if !args.dry_run {
@@ -183,24 +198,29 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
                 inputs: inputs.into_iter().flatten().collect(),
                 artifacts,
                 recipe: Some(recipe),
+                costs: training.costs(),
             },
         )?)
     } else {
         None
     };
     let mut text = format!(
-        "{}: {} intents from {} records, temperature {:.3}, {} kB, {}\n",
+        "{}: {} on {} features, {} intents from {} records, temperature {:.3}, {} kB, {}\n",
         if args.dry_run {
             "not written (dry run)".to_owned()
         } else {
             args.out.display().to_string()
         },
+        model_spec.head.kind.name(),
+        model_spec.features.kind.name(),
         model.labels().len(),
         tables::count(samples.len() as u64),
         model.temperature(),
         tables::count(bytes.len().div_ceil(1_000) as u64),
         digest.short()
     );
+    // What a moment costs is no part of the answer, which the same data give again.
+    context.printer.say(&format!("took {}", tables::costs(&training.costs())));
     if !validation.rejected.is_empty() {
         text.push_str(&format!(
             "left out {} of {} records:\n",
@@ -236,6 +256,17 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         }
         None => format!("botops predict {} \"hello\"", args.out.display()),
     }))
+}
+
+/// Returns an encoder's source, given from the current folder, as the spec has it: from the workspace's root.
+fn from_root(source: &str, context: &Context) -> Result<String> {
+    let path = Path::new(source);
+    if source.starts_with("hf://") || path.is_absolute() {
+        return Ok(source.to_owned());
+    }
+    let full = context::current_folder()?.join(path);
+    let path = full.strip_prefix(&context.workspace()?.root).unwrap_or(&full);
+    Ok(path.display().to_string())
 }
 
 /// Returns what `data` has to learn from.

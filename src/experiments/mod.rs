@@ -109,6 +109,18 @@ pub struct Recipe {
     pub steps: Vec<Step>,
 }
 
+/// What a phase of a training cost.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Cost {
+    /// The phase, such as `fit`.
+    pub phase: String,
+    /// Seconds that went by.
+    pub seconds: f64,
+    /// Seconds that processors worked, all threads together; where the system tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu_seconds: Option<f64>,
+}
+
 /// What metrics were measured on: those of one basis can be compared.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Basis {
@@ -155,6 +167,9 @@ pub struct RunRecord {
     /// What `metrics` were measured on; none: see [`RunRecord::basis`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub measured_on: Option<Basis>,
+    /// What each phase of a training cost, in order. Of the moment, as the times are: not part of the id.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub costs: Vec<Cost>,
 }
 
 impl RunRecord {

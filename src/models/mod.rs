@@ -74,6 +74,8 @@ pub trait Progress: Sync {
     fn advance(&self, done: u64);
     /// Says that the phase is over.
     fn finish(&self);
+    /// Says what whoever waits should know, such as that an interrupted training goes on.
+    fn note(&self, _message: &str) {}
 }
 
 /// Says nothing.

@@ -1,14 +1,14 @@
 //! What is said of a model to be registered, and of utterances to be compared.
 
-use super::record::flatten;
+use super::{equipment::Equipment, record::flatten};
 use crate::{
     datasets::Dataset,
     dialogue::{Dialogue, DialogueSpec},
     digest::Digest,
     drift::{self, Row},
     evaluation::Metric,
-    findings::Result,
-    models::{self, IntentModel, Resources, Sample, Silent},
+    findings::{Fault, Result},
+    models::{self, HeadKind, IntentModel, Sample, Silent},
     registry::{Manifest, ManifestFile},
     text,
 };
@@ -105,9 +105,17 @@ pub fn rows<'a>(
 /// not see it: three are trained, each without a third of the records (alike texts in the same third).
 ///
 /// # Errors
-/// Those of [`models::train`], when a third cannot be spared.
+/// Those of [`models::train`], when a third cannot be spared; `BOT-7052` (exit 2) when the encoder was fine-tuned.
 pub fn rows_out_of_fold<'a>(data: &'a Dataset, model: &'a IntentModel) -> Result<Vec<Row<'a>>> {
     const FOLDS: u8 = 3;
+    if model.lineage().spec.head.kind == HeadKind::FineTuned {
+        return Err(Fault::usage(
+            "BOT-7052",
+            "the model was trained on the reference, and its encoder cannot be fine-tuned anew without each third of it",
+        )
+        .hint("give records that it did not learn from as the reference, such as a test set"));
+    }
+    let equipment = Equipment::with(model.encoder());
     let fold = |text: &str| Digest::of(text::fold(text).as_bytes()).as_bytes()[0] % FOLDS;
     let folds: Vec<u8> = data.records.iter().map(|record| fold(&record.text)).collect();
     let mut judged: Vec<(&str, f64, f64)> = vec![("", 0.0, 0.0); data.records.len()];
@@ -125,7 +133,7 @@ pub fn rows_out_of_fold<'a>(data: &'a Dataset, model: &'a IntentModel) -> Result
         let other = models::train(
             &seen,
             &lineage.spec,
-            Resources::default(),
+            equipment.resources(),
             DialogueSpec::default(),
             lineage.clone(),
             &Silent,

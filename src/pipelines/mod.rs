@@ -5,6 +5,7 @@
 //! process killed at any instant leaves either the old result or the new one.
 
 mod describe;
+mod equipment;
 mod events;
 mod plan;
 mod record;
@@ -15,6 +16,7 @@ mod state;
 mod status;
 
 pub use describe::{Provenance, manifest, read_dialogue, rows, rows_out_of_fold};
+pub use equipment::Equipment;
 pub use events::{Event, Ignore, Listener};
 pub use plan::{Plan, Stage};
 pub use record::{flatten, steps};

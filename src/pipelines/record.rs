@@ -116,6 +116,7 @@ pub(super) async fn record(work: &Work<'_>, failed: Option<&RunSummary>) -> Resu
         sources,
         recipe,
         measured_on: None,
+        costs: Vec::new(),
     };
     let run = services.experiments.commit(run, &kept).await?;
     let bytes =

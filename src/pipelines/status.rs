@@ -1,6 +1,7 @@
 //! Which stages stand, which are stale, and why.
 
 use super::{
+    equipment::encoder_digest,
     plan::{Plan, Stage},
     run::Services,
     spec::StageSpec,
@@ -152,6 +153,10 @@ pub(super) async fn inputs(work: &Work<'_>, stage: &Stage) -> Result<Inputs> {
         Some(StageSpec::Split(spec)) => take(work, &mut inputs, &spec.from, "accepted.csv")?,
         Some(StageSpec::Train(spec)) => {
             take(work, &mut inputs, &spec.from, "train.csv")?;
+            // The same path may hold another encoder tomorrow.
+            if let Some(digest) = encoder_digest(&spec.model, root)? {
+                inputs.insert("encoder".to_owned(), digest);
+            }
             if let Some(dialogue) = &spec.dialogue {
                 inputs.insert("file:dialogue".to_owned(), file_digest(root, dialogue)?);
             }

@@ -354,26 +354,29 @@ async fn self_test(State(admin): Shared) -> Response {
         Ok(routing) => routing,
         Err(problem) => return exchange.refuse(problem, None),
     };
-    let canary = routing.split.as_ref().map(|split| &split.canary);
-    let tested: Vec<Tested> = std::iter::once(&routing.primary)
-        .chain(canary)
-        .map(|served| {
-            let test = served.model().self_test();
-            Tested {
-                model: served.reference.to_string(),
-                digest: served.digest,
-                n: test.n,
-                passed: test.failures.is_empty(),
-                failures: test.failures,
-            }
-        })
-        .collect();
-    let status = if tested.iter().all(|one| one.passed) {
-        StatusCode::OK
-    } else {
-        StatusCode::INTERNAL_SERVER_ERROR
+    let answer = || {
+        let canary = routing.split.as_ref().map(|split| &split.canary);
+        let tested: Vec<Tested> = std::iter::once(&routing.primary)
+            .chain(canary)
+            .map(|served| {
+                let test = served.model().self_test();
+                Tested {
+                    model: served.reference.to_string(),
+                    digest: served.digest,
+                    n: test.n,
+                    passed: test.failures.is_empty(),
+                    failures: test.failures,
+                }
+            })
+            .collect();
+        let status = if tested.iter().all(|one| one.passed) {
+            StatusCode::OK
+        } else {
+            StatusCode::INTERNAL_SERVER_ERROR
+        };
+        exchange.tell(status, &tested)
     };
-    exchange.tell(status, &tested)
+    exchange.take_turn(answer).await
 }
 
 async fn unknown(State(admin): Shared, uri: Uri) -> Response {

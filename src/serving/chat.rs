@@ -49,10 +49,12 @@ pub(super) async fn chat(
         Ok(body) => body,
         Err(problem) => return exchange.refuse(problem, None),
     };
-    match answer(&exchange, &body) {
-        Ok(response) => response,
-        Err(Refusal(problem, arm)) => exchange.refuse(problem, arm),
-    }
+    exchange
+        .take_turn(|| match answer(&exchange, &body) {
+            Ok(response) => response,
+            Err(Refusal(problem, arm)) => exchange.refuse(problem, arm),
+        })
+        .await
 }
 
 fn answer(exchange: &Exchange<'_>, body: &[u8]) -> Result<Response, Refusal> {

@@ -24,6 +24,7 @@ use std::{
     },
     time::{Duration, Instant},
 };
+use tokio::{sync::Semaphore, task::block_in_place};
 
 pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const X_MODEL: HeaderName = HeaderName::from_static("x-botops-model");
@@ -55,6 +56,8 @@ pub(super) struct App {
     pub(super) ids: RequestIds,
     /// Answers that took longer are slow, in nanoseconds; 0: no bound.
     pub(super) slow_bound: AtomicU64,
+    /// Turns of those requests that keep a processor busy for milliseconds: as many as there are processors.
+    pub(super) turns: Semaphore,
 }
 
 impl App {
@@ -146,6 +149,16 @@ impl<'a> Exchange<'a> {
     /// Returns how long it has taken so far.
     pub(super) fn elapsed(&self) -> Duration {
         self.begun.elapsed()
+    }
+
+    /// Makes an answer: at once where a model takes microseconds; where it asks an encoder, when a processor is free,
+    /// and while others go on with health checks, the admin API and whoever comes next.
+    pub(super) async fn take_turn(&self, answer: impl FnOnce() -> Response) -> Response {
+        if !self.app.slot.load().is_some_and(|routing| routing.is_slow()) {
+            return answer();
+        }
+        let _turn = self.app.turns.acquire().await;
+        block_in_place(answer)
     }
 
     /// Returns who answers now.

@@ -73,10 +73,12 @@ pub(super) async fn predict(
         Ok(body) => body,
         Err(problem) => return exchange.refuse(problem, None),
     };
-    match answer(&exchange, &body) {
-        Ok(response) => response,
-        Err(Refusal(problem, arm)) => exchange.refuse(problem, arm),
-    }
+    exchange
+        .take_turn(|| match answer(&exchange, &body) {
+            Ok(response) => response,
+            Err(Refusal(problem, arm)) => exchange.refuse(problem, arm),
+        })
+        .await
 }
 
 /// A problem, and the arm it happened on.
@@ -111,13 +113,12 @@ fn answer(exchange: &Exchange<'_>, body: &[u8]) -> Result<Response, Refusal> {
     let choice = routing.choose(conversation, exchange.draw());
     let mut predictions = Vec::with_capacity(texts.len());
     let mut made = Vec::with_capacity(texts.len());
-    for text in texts {
-        let classified = choice
-            .served
-            .classify(&text.0, |_, proba| request.top_k.map(|k| top(choice.served, proba, k)));
-        let Ok((prediction, scores)) = classified else {
-            return Err(failed(exchange, &routing, &choice, conversation));
-        };
+    let contents: Vec<&str> = texts.iter().map(|text| &*text.0).collect();
+    let read = |proba: &[f64]| request.top_k.map(|k| top(choice.served, proba, k));
+    let Ok(classified) = choice.served.classify_many(&contents, read) else {
+        return Err(failed(exchange, &routing, &choice, conversation));
+    };
+    for (prediction, scores) in classified {
         predictions.push(Predicted {
             intent: &choice.served.intents[prediction.intent],
             confidence: prediction.confidence,

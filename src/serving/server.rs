@@ -32,10 +32,16 @@ use std::{
     future::IntoFuture,
     io,
     net::SocketAddr,
+    num::NonZero,
     sync::{Arc, atomic::AtomicU64},
+    thread::available_parallelism,
     time::Duration,
 };
-use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
+use tokio::{
+    net::TcpListener,
+    sync::{Semaphore, watch},
+    task::JoinHandle,
+};
 use tower_http::catch_panic::CatchPanicLayer;
 
 /// How long a shutdown waits for requests in flight: well inside the 30 s that Kubernetes grants.
@@ -134,6 +140,7 @@ pub(super) fn new_app(
         clock,
         ids: RequestIds::default(),
         slow_bound: AtomicU64::new(0),
+        turns: Semaphore::new(available_parallelism().map_or(1, NonZero::get)),
     }))
 }
 

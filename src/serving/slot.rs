@@ -94,6 +94,29 @@ impl Served {
         &self.model
     }
 
+    /// Returns whether a prediction takes milliseconds, not microseconds: an encoder has to be asked.
+    pub(super) fn is_slow(&self) -> bool {
+        self.model.encoder().is_some()
+    }
+
+    /// Classifies many texts, on all threads where a prediction is slow; `read` may look at the probabilities of each.
+    ///
+    /// # Errors
+    /// [`Panicked`]: a bug, which costs this request and nothing else.
+    pub(super) fn classify_many<T>(
+        &self,
+        texts: &[&str],
+        mut read: impl FnMut(&[f64]) -> T,
+    ) -> Result<Vec<(Prediction, T)>, Panicked> {
+        if !self.is_slow() || texts.len() < 2 {
+            return texts.iter().map(|text| self.classify(text, |_, proba| read(proba))).collect();
+        }
+        let (predictions, proba) =
+            catch_unwind(AssertUnwindSafe(|| self.model.predict_many(texts)))
+                .map_err(|_| Panicked)?;
+        Ok(predictions.into_iter().zip(proba.iter().map(|proba| read(proba))).collect())
+    }
+
     /// Classifies `text` with this thread's scratch; `read` may look at the probabilities.
     ///
     /// # Errors
@@ -152,6 +175,11 @@ pub(super) struct Choice<'a> {
 }
 
 impl Routing {
+    /// Returns whether one of those who may be asked is slow.
+    pub(super) fn is_slow(&self) -> bool {
+        self.primary.is_slow() || self.split.as_ref().is_some_and(|split| split.canary.is_slow())
+    }
+
     /// Chooses who answers; `draw` in [0, 1) decides for a request without a conversation.
     pub(super) fn choose(&self, conversation_id: Option<&str>, draw: f64) -> Choice<'_> {
         let Some(split) = &self.split else {

@@ -17,8 +17,8 @@ use crate::{
     evaluation,
     experiments::{Retraced, RunRecord, retrace},
     findings::{Finding, Result, Severity},
-    models::{self, IntentModel, Lineage, Resources},
-    pipelines,
+    models::{self, HeadKind, IntentModel, Lineage},
+    pipelines::{self, Equipment},
 };
 use material::Material;
 use serde::Serialize;
@@ -168,10 +168,16 @@ fn train(
         // What the file says of its maker is no outcome of training: another version is told as a circumstance.
         botops: run.environment.botops.clone(),
     };
+    // The encoder that the recorded model holds is the one it learned with, unless it was fine-tuned since.
+    let kept = material.model.as_ref().and_then(|model| model.encoder());
+    let equipment = match (kept, material.spec.head.kind) {
+        (Some(encoder), kind) if kind != HeadKind::FineTuned => Equipment::with(Some(encoder)),
+        _ => Equipment::prepare(&material.spec, &context.workspace()?.root)?,
+    };
     let model = models::train(
         &samples,
         &material.spec,
-        Resources::default(),
+        equipment.resources(),
         material.dialogue.clone(),
         lineage,
         &Training::new(&context.printer),

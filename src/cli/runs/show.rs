@@ -27,6 +27,9 @@ fn text(run: &RunRecord) -> String {
         tables::time(&run.started_at),
         tables::seconds(took)
     );
+    if !run.costs.is_empty() {
+        out.push_str(&format!("cost: {}\n", tables::costs(&run.costs)));
+    }
     if !run.metrics.is_empty() {
         out.push_str(&format!("\n{}", tables::metrics(&run.metrics)));
     }

@@ -42,6 +42,7 @@ fn record() -> RunRecord {
         sources: BTreeMap::new(),
         recipe: None,
         measured_on: None,
+        costs: Vec::new(),
     }
 }
 

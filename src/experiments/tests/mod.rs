@@ -25,6 +25,7 @@ fn run(at: &str, kind: &str, accuracy: f64) -> RunRecord {
         sources: BTreeMap::new(),
         recipe: None,
         measured_on: None,
+        costs: Vec::new(),
     }
 }
 

@@ -30,6 +30,9 @@ fn encoder(tiny: &Tiny) -> Arc<Encoder> {
     Arc::new(Encoder::new(&files, &EncoderSpec::new("tiny")).unwrap())
 }
 
+/// Records that a model of a test learns from: few, for a build that is not optimised.
+const ENOUGH: usize = 120;
+
 static ENCODER: LazyLock<Arc<Encoder>> = LazyLock::new(|| encoder(&Tiny::bert()));
 
 fn spec(features: FeatureKind, head: HeadKind) -> ModelSpec {
@@ -39,7 +42,7 @@ fn spec(features: FeatureKind, head: HeadKind) -> ModelSpec {
             encoder: Some(EncoderSpec::new("tiny")),
             ..FeatureSpec::default()
         },
-        head: HeadSpec { kind: head, max_iterations: Some(40), ..HeadSpec::default() },
+        head: HeadSpec { kind: head, max_iterations: Some(30), ..HeadSpec::default() },
         ..ModelSpec::default()
     }
 }
@@ -56,7 +59,7 @@ fn train_on(
 
 fn fit((features, head): (FeatureKind, HeadKind)) -> IntentModel {
     let resources = Resources { encoder: Some(&ENCODER), ..Resources::default() };
-    train_on(&spec(features, head), &corpus(), resources).unwrap()
+    train_on(&spec(features, head), &corpus()[..ENOUGH], resources).unwrap()
 }
 
 static MODELS: LazyLock<[IntentModel; 6]> = LazyLock::new(|| LEARNERS.map(fit));
@@ -65,7 +68,7 @@ static MODELS: LazyLock<[IntentModel; 6]> = LazyLock::new(|| LEARNERS.map(fit));
 fn every_kind_of_features_is_learned_from() {
     for (learner, model) in LEARNERS.iter().zip(MODELS.iter()) {
         let rows = corpus();
-        let rows = &rows[..240];
+        let rows = &rows[..ENOUGH];
         let texts: Vec<&str> = rows.iter().map(|(text, _)| text.as_str()).collect();
         let (predictions, _) = model.predict_many(&texts);
         let right = predictions
@@ -73,9 +76,9 @@ fn every_kind_of_features_is_learned_from() {
             .zip(rows)
             .filter(|(prediction, (_, intent))| model.labels().name(prediction.intent) == *intent)
             .count();
-        // One label in ten is wrong; a third of 240 would be chance and a little.
-        assert!(right > 160, "{learner:?}: {right}");
-        let n_terms = if learner.0.is_sparse() { 500..2_000 } else { 32..33 };
+        // One label in ten is wrong, and the encoder's weights are random; 30 would be chance.
+        assert!(right > 75, "{learner:?}: {right}");
+        let n_terms = if learner.0.is_sparse() { 300..2_000 } else { 32..33 };
         assert!(n_terms.contains(&model.n_features()), "{learner:?} {}", model.n_features());
         // A word of the training is known even where no term is counted.
         assert_eq!(model.unseen_word_rate("invoice zebra"), 0.5);

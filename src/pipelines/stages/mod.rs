@@ -8,6 +8,7 @@ pub(super) use versions::settle;
 
 use super::{
     describe::rows,
+    equipment::Equipment,
     events::Event,
     plan::{Plan, Stage},
     run::Services,
@@ -25,7 +26,7 @@ use crate::{
     drift::{self, DriftVerdict},
     evaluation::{self, Comparison, EvaluationReport},
     findings::{Fault, Finding, Result, Severity},
-    models::{self, IntentModel, Lineage, ModelSpec, Progress, Resources, Sample},
+    models::{self, IntentModel, Lineage, ModelSpec, Progress, Sample},
     registry::Version,
     report,
 };
@@ -233,7 +234,8 @@ fn fit(
         fn finish(&self) {}
     }
     let told = Told(work.services.listener, stage);
-    models::train(&samples, model, Resources::default(), dialogue, lineage, &told)
+    let equipment = Equipment::prepare(model, &work.services.root)?;
+    models::train(&samples, model, equipment.resources(), dialogue, lineage, &told)
 }
 
 /// Returns what `data` has to learn from.
