@@ -18,6 +18,7 @@ mod progress;
 mod promote;
 mod promotion;
 mod push;
+mod recording;
 mod registry;
 mod rollback;
 mod rollout;

@@ -5,14 +5,15 @@ use super::{
     context::{self, Context},
     data_args::DataArgs,
     progress::Training,
+    recording::{self, Input, Recording},
     tables,
 };
 use crate::{
-    datasets::{self, Dataset, Expectations, Presence},
+    datasets::{self, Dataset, Expectations},
     dialogue::DialogueSpec,
     digest::Digest,
     evaluation::{self, EvaluationReport, Metric},
-    experiments::RunRecord,
+    experiments::Recipe,
     findings::{FaultKind, Finding, Result},
     models::{self, HeadKind, Lineage, ModelSpec, Resources, Sample},
     pipelines, spec,
@@ -43,7 +44,7 @@ pub(crate) struct Args {
     /// Entities and responses to put into the model, in YAML
     #[arg(long, value_name = "FILE")]
     dialogue: Option<PathBuf>,
-    /// Record the run in the experiments store (a workspace always does)
+    /// Record the run in the experiments store, with its data (a workspace always does)
     #[arg(long)]
     record: bool,
     /// Train, but write nothing
@@ -110,16 +111,17 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         Some(path) => pipelines::read_dialogue(path)?,
         None => DialogueSpec::default(),
     };
-    let data = datasets::read(&args.data, &args.columns.options(Presence::Required))?;
+    let (train_input, data) = Input::data(&args.data, &args.columns)?;
     // What is no use to learn from is left out, and said to be.
     let mut validation = datasets::validate(&data, &Expectations::default(), None);
     let accepted = validation.accepted.take().expect("validation returns the accepted records");
     let left_out: Vec<Finding> =
         validation.rejected.iter().flat_map(|rejected| rejected.reasons.iter().cloned()).collect();
-    let test = match &args.test {
-        Some(path) => Some(datasets::read(path, &args.columns.options(Presence::Required))?),
-        None => None,
+    let (test_input, test) = match &args.test {
+        Some(path) => Some(Input::data(path, &args.columns)?).unzip(),
+        None => (None, None),
     };
+    let dialogue_input = args.dialogue.as_deref().map(Input::read).transpose()?;
     let samples = samples(&accepted);
     let lineage = Lineage {
         data: Some(data.digest),
@@ -149,45 +151,40 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         None => None,
     };
     let metrics = evaluation.as_ref().map(|report| report.metrics.clone()).unwrap_or_default();
-    let in_workspace = context.workspace()?.root.join("botops.yaml").exists();
-    let run = if !args.dry_run && (args.record || in_workspace) {
+    let run = if !args.dry_run && recording::is_wanted(context, args.record)? {
         let mut params = BTreeMap::new();
-        pipelines::flatten(
-            "model",
-            &serde_json::to_value(&model_spec).expect("a spec is valid JSON"),
-            &mut params,
-        );
-        let mut inputs = BTreeMap::from([("train".to_owned(), data.digest)]);
-        if let Some(test) = &test {
-            inputs.insert("test".to_owned(), test.digest);
+        let spec = serde_json::to_value(&model_spec).expect("a spec is valid JSON");
+        pipelines::flatten("model", &spec, &mut params);
+        let mut artifacts = vec![("model.botops", bytes.clone().into())];
+        if let Some(report) = &evaluation {
+            let report = serde_json::to_vec_pretty(report).expect("a report is valid JSON");
+            artifacts.push(("evaluation.json", report.into()));
         }
-        let experiments = context.experiments()?;
-        let (code, environment) = (context::code_state(), context::environment());
-        let finished = context::now()?;
-        let id = context.wait(async {
-            let mut artifacts =
-                vec![experiments.put_artifact("model.botops", bytes.clone().into()).await?];
-            if let Some(report) = &evaluation {
-                let report = serde_json::to_vec_pretty(report).expect("a report is valid JSON");
-                artifacts.push(experiments.put_artifact("evaluation.json", report.into()).await?);
-            }
-            let record = RunRecord {
-                schema: "botops.run/1".to_owned(),
-                id: String::new(),
-                kind: "train".to_owned(),
-                started_at: began,
-                finished_at: finished,
+        let recipe = Recipe {
+            model: "model.botops".to_owned(),
+            train: "train".to_owned(),
+            dialogue: dialogue_input.as_ref().map(|_| "dialogue".to_owned()),
+            spec,
+            steps: pipelines::steps(&data, Some(&accepted), &bytes)?,
+        };
+        let inputs = [
+            Some(("train", train_input)),
+            test_input.map(|input| ("test", input)),
+            dialogue_input.map(|input| ("dialogue", input)),
+        ];
+        Some(recording::record(
+            context,
+            Recording {
+                kind: "train",
+                began,
                 params,
                 metrics: metrics.clone(),
-                data: inputs,
-                code,
-                environment,
+                measured_on: None,
+                inputs: inputs.into_iter().flatten().collect(),
                 artifacts,
-                stages: BTreeMap::new(),
-            };
-            experiments.record(record).await
-        })??;
-        Some(id)
+                recipe: Some(recipe),
+            },
+        )?)
     } else {
         None
     };

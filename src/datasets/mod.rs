@@ -20,7 +20,7 @@ mod write;
 pub use expectations::{Expectations, TextBounds};
 pub use frame::{Lengths, Statistics, is_parsing_parquet, statistics, write_parquet};
 pub use quarantine::write_quarantine;
-pub use read::read;
+pub use read::{bytes, read, read_bytes};
 pub use split::split;
 pub use traffic::read_traffic;
 pub use validate::validate;

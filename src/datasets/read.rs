@@ -24,26 +24,32 @@ use std::{collections::BTreeMap, fs, path::Path};
 /// (each is a finding of the fault), `BOT-2106` a quote never closed (where it opened), `BOT-2107` malformed JSON line,
 /// `BOT-2108` an unreadable Parquet file, `BOT-2109` two columns of one name, `BOT-2128` a malformed entities cell.
 pub fn read(path: &Path, options: &ReadOptions) -> Result<Dataset> {
-    let bytes = bytes(path)?;
-    let name = path.display().to_string();
-    let (columns, records) = match Kind::of(path, &bytes) {
-        Kind::Parquet => frame::read_parquet(&bytes, &name, options)?,
-        Kind::Jsonl => jsonl::read(&bytes, &name, options)?,
-        Kind::Csv(delimiter) => csv::read(&bytes, &name, delimiter, options)?,
+    read_bytes(&bytes(path)?, &path.display().to_string(), options)
+}
+
+/// Reads `bytes` as [`read`] reads a file of these bytes called `name`, whose ending says its format.
+///
+/// # Errors
+/// As [`read`], but for `BOT-1001`.
+pub fn read_bytes(bytes: &[u8], name: &str, options: &ReadOptions) -> Result<Dataset> {
+    let (columns, records) = match Kind::of(Path::new(name), bytes) {
+        Kind::Parquet => frame::read_parquet(bytes, name, options)?,
+        Kind::Jsonl => jsonl::read(bytes, name, options)?,
+        Kind::Csv(delimiter) => csv::read(bytes, name, delimiter, options)?,
     };
     if records.is_empty() {
         return Err(Fault::data("BOT-2102", "the file has a header and no record")
-            .at(Place { file: Some(name), ..Place::default() })
+            .at(Place { file: Some(name.to_owned()), ..Place::default() })
             .hint("check what should have written it"));
     }
-    Ok(Dataset { digest: Digest::of(&bytes), name, columns, records })
+    Ok(Dataset { digest: Digest::of(bytes), name: name.to_owned(), columns, records })
 }
 
-/// Reads the bytes of `path`.
+/// Returns the bytes of the data file at `path`.
 ///
 /// # Errors
-/// `BOT-1001`.
-pub(super) fn bytes(path: &Path) -> Result<Vec<u8>> {
+/// `BOT-1001` (exit 2) when it is missing, unreadable or a directory.
+pub fn bytes(path: &Path) -> Result<Vec<u8>> {
     fs::read(path).map_err(|error| spec::unreadable(path, &error))
 }
 

@@ -1,17 +1,16 @@
 //! The record of a run: params, metrics, digests, environment, artifacts.
 //!
-//! A run is one create-only object, `runs/<id>/run.json`, and the blobs of its artifacts. Its id is
-//! made of what it did, so the same work on the same day is the same run, recorded once.
+//! A run is one create-only object, `runs/<id>/run.json`, and the blobs of its artifacts and of the
+//! data it learned from. Its id is made of what it did, so the same work on the same day is the same
+//! run, recorded once.
 
-use crate::{
-    digest::{Digest, canonical_json},
-    evaluation::Metric,
-    findings::{Fault, Result},
-    spec,
-    store::Store,
-};
+mod records;
+mod sweep;
+
+pub use sweep::{FreedBlob, Retention, SweepPlan, SweepRule, Swept};
+
+use crate::{digest::Digest, evaluation::Metric, store::Store};
 use chrono::{DateTime, Utc};
-use futures::{StreamExt as _, TryStreamExt as _};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -48,6 +47,69 @@ pub struct Artifact {
     pub size_bytes: u64,
 }
 
+impl Artifact {
+    /// Describes a file of a run.
+    #[must_use]
+    pub fn of(name: &str, bytes: &[u8]) -> Self {
+        Self { name: name.to_owned(), digest: Digest::of(bytes), size_bytes: bytes.len() as u64 }
+    }
+}
+
+/// A file that a run read, and how: what it takes to read it again. Its digest stands in [`RunRecord::data`].
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Source {
+    /// The file's name without its folder: its ending says its format.
+    pub file: String,
+    /// Its size.
+    pub size_bytes: u64,
+    /// Whether the store has its bytes, as the blob of its digest.
+    pub kept: bool,
+    /// The text column, where one was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text_column: Option<String>,
+    /// The intent column, where one was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub intent_column: Option<String>,
+    /// The language column, where one was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lang_column: Option<String>,
+}
+
+/// Something that came about on the way from data to model.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Step {
+    /// What: `data`, `records`, `accepted`, a part of the model file, `file`.
+    pub name: String,
+    /// Its digest.
+    pub digest: Digest,
+}
+
+/// How the model of a run was made.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Recipe {
+    /// The artifact that is the model.
+    pub model: String,
+    /// The name in [`RunRecord::data`] of what it learned from.
+    pub train: String,
+    /// The name in [`RunRecord::data`] of its dialogue, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dialogue: Option<String>,
+    /// The model's spec, whole.
+    pub spec: serde_json::Value,
+    /// What came about on the way, in order.
+    pub steps: Vec<Step>,
+}
+
+/// What metrics were measured on: those of one basis can be compared.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Basis {
+    /// `test`: records the model did not learn from. Anything else says how they were held out, such as
+    /// `cross_validation 5 folds, seed 17`.
+    pub method: String,
+    /// Digest of the data.
+    pub data: Digest,
+}
+
 /// One run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunRecord {
@@ -75,7 +137,41 @@ pub struct RunRecord {
     pub artifacts: Vec<Artifact>,
     /// Stage to verdict, for a pipeline.
     pub stages: BTreeMap<String, String>,
+    /// The files behind `data`, by the same names.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub sources: BTreeMap<String, Source>,
+    /// How its model was made; none: it made none, or is older than this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recipe: Option<Recipe>,
+    /// What `metrics` were measured on; none: see [`RunRecord::basis`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub measured_on: Option<Basis>,
 }
+
+impl RunRecord {
+    /// Returns what its metrics were measured on: what it says, else its test data.
+    #[must_use]
+    pub fn basis(&self) -> Option<Basis> {
+        let test = || Some(Basis { method: TEST.to_owned(), data: *self.data.get("test")? });
+        self.measured_on.clone().or_else(test).filter(|_| !self.metrics.is_empty())
+    }
+
+    /// Returns the file `name` it made.
+    #[must_use]
+    pub fn artifact(&self, name: &str) -> Option<&Artifact> {
+        self.artifacts.iter().find(|artifact| artifact.name == name)
+    }
+
+    /// Returns the digests of all blobs it refers to.
+    pub fn blobs(&self) -> impl Iterator<Item = Digest> + '_ {
+        let data = self.sources.iter().filter(|(_, source)| source.kept);
+        let data = data.filter_map(|(name, _)| self.data.get(name).copied());
+        self.artifacts.iter().map(|artifact| artifact.digest).chain(data)
+    }
+}
+
+/// The method of a [`Basis`] that is a test set.
+pub const TEST: &str = "test";
 
 /// The runs of one store: `runs/<id>/run.json`, create-only, and blobs.
 #[derive(Clone)]
@@ -94,181 +190,6 @@ impl Experiments {
     pub fn store(&self) -> &Store {
         &self.store
     }
-
-    /// Stores a file a run made.
-    ///
-    /// # Errors
-    /// Those of [`Store::put_blob`].
-    pub async fn put_artifact(&self, name: &str, bytes: bytes::Bytes) -> Result<Artifact> {
-        let size_bytes = bytes.len() as u64;
-        let digest = self.store.put_blob(bytes).await?;
-        Ok(Artifact { name: name.to_owned(), digest, size_bytes })
-    }
-
-    /// Returns the bytes of a file a run made, verified.
-    ///
-    /// # Errors
-    /// Those of [`Store::blob`].
-    pub async fn artifact(&self, artifact: &Artifact) -> Result<bytes::Bytes> {
-        self.store.blob(&artifact.digest).await
-    }
-
-    /// Records `run` under its id (computed here); the same run recorded twice is one. Returns the id.
-    ///
-    /// # Errors
-    /// Those of [`Store::create`]; `BOT-5006` when another record lies under that id (it was altered);
-    /// `BOT-5019` when `run` could not be read back from what would be written.
-    pub async fn record(&self, mut run: RunRecord) -> Result<String> {
-        run.schema = SCHEMA.to_owned();
-        let work = run.work();
-        run.id = format!("{}-{}", run.started_at.format("%Y%m%d"), work.short());
-        let path = path_of(&run.id);
-        let bytes = canonical_json(&run);
-        // A metric that is no number becomes null, and the record could never be read again.
-        let read_back: RunRecord = serde_json::from_slice(&bytes).map_err(|error| {
-            let message = format!("run `{}` could not be read back: {error}", run.id);
-            Fault::internal("BOT-5019", message)
-        })?;
-        if !self.store.create(&path, bytes.into()).await?
-            && self.read(&run.id).await?.is_some_and(|found| found.work() != read_back.work())
-        {
-            let message = format!("another run than this one is recorded as `{}`", run.id);
-            return Err(Fault::data("BOT-5006", message).file(self.store.object_url(&path)));
-        }
-        Ok(run.id)
-    }
-
-    /// Lists runs, the newest first.
-    ///
-    /// # Errors
-    /// `BOT-5007` newer schema, `BOT-5006` unreadable, `BOT-5003`.
-    pub async fn list(&self) -> Result<Vec<RunRecord>> {
-        self.read_all(self.ids().await?).await
-    }
-
-    /// Returns the run whose id is, or uniquely starts with, `id`; `latest` is the newest.
-    ///
-    /// # Errors
-    /// `BOT-5020` none or several (exit 2, the nearest named).
-    pub async fn find(&self, id: &str) -> Result<RunRecord> {
-        let ids = self.ids().await?;
-        if id == "latest" {
-            // Ids begin with the day: only the runs of the last one can be the newest.
-            let day = ids.iter().map(|id| id[..DAY].to_owned()).max();
-            let last = ids.into_iter().filter(|id| Some(&id[..DAY]) == day.as_deref()).collect();
-            let newest = self.read_all(last).await?.into_iter().next();
-            return newest.ok_or_else(|| self.none("there is no run yet".to_owned()));
-        }
-        let named: Vec<&String> =
-            ids.iter().filter(|known| !id.is_empty() && known.starts_with(id)).collect();
-        match named[..] {
-            [one] => {
-                let run = self.read(one).await?;
-                run.ok_or_else(|| self.none(format!("run `{one}` was taken away")))
-            }
-            [] => {
-                let fault = self.none(format!("no run is called `{id}`"));
-                Err(match spec::nearest(id, ids.iter().map(String::as_str)) {
-                    Some(near) => fault.hint(format!("did you mean `{near}`?")),
-                    None => fault,
-                })
-            }
-            [first, second, ..] => {
-                let more = if named.len() > 2 { " and others" } else { "" };
-                Err(self
-                    .none(format!("`{id}` may be `{first}`, `{second}`{more}"))
-                    .hint("give more characters"))
-            }
-        }
-    }
-
-    fn none(&self, message: String) -> Fault {
-        Fault::usage("BOT-5020", message)
-            .hint(format!("see the runs of `{}`: `botops runs list`", self.store.url()))
-    }
-
-    /// Returns the ids there are, sorted; other folders are none of ours.
-    async fn ids(&self) -> Result<Vec<String>> {
-        let mut ids = self.store.folders("runs").await?;
-        ids.retain(|id| is_id(id));
-        Ok(ids)
-    }
-
-    /// Reads runs, the newest first; one whose record was never finished is left out.
-    async fn read_all(&self, ids: Vec<String>) -> Result<Vec<RunRecord>> {
-        let mut runs: Vec<RunRecord> = futures::stream::iter(ids)
-            .map(|id| async move { self.read(&id).await })
-            .buffered(READS)
-            .try_filter_map(async |run| Ok(run))
-            .try_collect()
-            .await?;
-        runs.sort_by(|a, b| b.started_at.cmp(&a.started_at).then_with(|| b.id.cmp(&a.id)));
-        Ok(runs)
-    }
-
-    async fn read(&self, id: &str) -> Result<Option<RunRecord>> {
-        let path = path_of(id);
-        let Some(bytes) = self.store.read(&path).await? else { return Ok(None) };
-        let place = self.store.object_url(&path);
-        parse(&bytes, id).map(Some).map_err(|fault| fault.file(place))
-    }
-}
-
-const SCHEMA: &str = "botops.run/1";
-/// Length of the day an id begins with.
-const DAY: usize = 8;
-/// Records read at a time.
-const READS: usize = 16;
-
-impl RunRecord {
-    /// Returns the digest of what was done: everything but the id and the times.
-    fn work(&self) -> Digest {
-        let mut value = serde_json::to_value(self).expect("a run record is valid JSON");
-        let record = value.as_object_mut().expect("a run record is a JSON object");
-        for moment in ["id", "started_at", "finished_at"] {
-            record.remove(moment);
-        }
-        Digest::of_json(&value)
-    }
-}
-
-fn path_of(id: &str) -> String {
-    format!("runs/{id}/run.json")
-}
-
-fn is_id(text: &str) -> bool {
-    let Some((day, work)) = text.split_once('-') else { return false };
-    let hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
-    day.len() == DAY
-        && day.bytes().all(|byte| byte.is_ascii_digit())
-        && work.len() == 12
-        && work.bytes().all(hex)
-}
-
-fn parse(bytes: &[u8], id: &str) -> Result<RunRecord> {
-    #[derive(Deserialize)]
-    struct Head {
-        schema: String,
-    }
-    let broken = |what: String| {
-        Fault::data("BOT-5006", format!("the record of run `{id}` {what}"))
-            .hint("restore the object from a backup, or delete it and run again")
-    };
-    let unreadable = |error: serde_json::Error| broken(format!("cannot be read: {error}"));
-    let head: Head = serde_json::from_slice(bytes).map_err(unreadable)?;
-    if head.schema != SCHEMA {
-        let version = head.schema.strip_prefix("botops.run/").map(str::parse::<u32>);
-        return Err(match version {
-            Some(Ok(version)) if version > 1 => Fault::policy(
-                "BOT-5007",
-                format!("run `{id}` has the format `{}`, newer than this botops", head.schema),
-            )
-            .hint("install a newer botops"),
-            _ => broken(format!("has the format `{}`, which is none of ours", head.schema)),
-        });
-    }
-    let run: RunRecord = serde_json::from_slice(bytes).map_err(unreadable)?;
-    if run.id == id { Ok(run) } else { Err(broken(format!("calls itself `{}`", run.id))) }
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-use super::*;
+use super::{records::path_of, *};
 use crate::findings::FaultKind;
 use bytes::Bytes;
 
@@ -18,6 +18,9 @@ fn run(at: &str, kind: &str, accuracy: f64) -> RunRecord {
         environment: Environment::default(),
         artifacts: Vec::new(),
         stages: BTreeMap::new(),
+        sources: BTreeMap::new(),
+        recipe: None,
+        measured_on: None,
     }
 }
 

@@ -49,6 +49,11 @@ impl<'a> PartsOf<'a> {
             .map(|(_, bytes)| *bytes)
             .ok_or_else(|| malformed(&format!("file has no part `{name}`")))
     }
+
+    /// Iterates over the parts in the order of the file.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &'a [u8])> {
+        self.0.iter().map(|(name, bytes)| (name.as_str(), *bytes))
+    }
 }
 
 /// Returns the file of `parts`.

@@ -13,12 +13,14 @@ mod intent_model;
 mod linear;
 mod logistic;
 mod out_of_fold;
+mod parts;
 mod spec;
 mod svm;
 mod table;
 mod train;
 
 pub use intent_model::{IntentModel, Scratch, SelfTest};
+pub use parts::part_digests;
 pub use spec::{ClassWeight, FallbackSpec, HeadKind, HeadSpec, ModelSpec};
 pub use train::{CrossValidation, cross_validate, train};
 

@@ -1,6 +1,6 @@
 //! What is said of a model to be registered, and of utterances to be compared.
 
-use super::run::flatten;
+use super::record::flatten;
 use crate::{
     datasets::Dataset,
     dialogue::{Dialogue, DialogueSpec},

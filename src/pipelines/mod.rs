@@ -7,6 +7,7 @@
 mod describe;
 mod events;
 mod plan;
+mod record;
 mod run;
 mod spec;
 mod stages;
@@ -16,9 +17,8 @@ mod status;
 pub use describe::{Provenance, manifest, read_dialogue, rows, rows_out_of_fold};
 pub use events::{Event, Ignore, Listener};
 pub use plan::{Plan, Stage};
-pub use run::{
-    Promoter, PromotionRequest, RunSummary, Services, StageOutcome, StageSummary, flatten, run,
-};
+pub use record::{flatten, steps};
+pub use run::{Promoter, PromotionRequest, RunSummary, Services, StageOutcome, StageSummary, run};
 pub use spec::{
     DriftStage, EvaluateStage, GateStage, OnDrift, PipelineSpec, PromoteStage, PushStage,
     ShellStage, SplitStage, StageSpec, TrainStage, ValidateStage,

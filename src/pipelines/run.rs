@@ -3,15 +3,14 @@
 use super::{
     events::{Event, Listener},
     plan::{Plan, Stage},
+    record,
     stages::{self, Work},
-    state::{Folder, StageRecord, StageVerdict, write},
+    state::{Folder, StageRecord, StageVerdict},
     status::{self, Freshness, Inputs},
 };
 use crate::{
     datasets::Traffic,
-    digest::Digest,
-    evaluation::EvaluationReport,
-    experiments::{CodeState, Environment, Experiments, RunRecord},
+    experiments::{CodeState, Environment, Experiments},
     findings::{Fault, FaultKind, Finding, Result},
     models::IntentModel,
     registry::{Act, Registry, Version},
@@ -241,8 +240,8 @@ pub async fn run(plan: &Plan, services: &Services<'_>) -> Result<RunSummary> {
             wrote,
         });
     }
-    summary.metrics = evaluation(&work).map(|report| report.metrics).unwrap_or_default();
-    summary.run = record(&work, summary.fault.is_some().then_some(&summary)).await?;
+    summary.metrics = record::evaluation(&work).map(|report| report.metrics).unwrap_or_default();
+    summary.run = record::record(&work, summary.fault.is_some().then_some(&summary)).await?;
     summary.findings = work.findings;
     Ok(summary)
 }
@@ -264,7 +263,7 @@ async fn step(work: &mut Work<'_>, stage: &Stage) -> Result<(StageOutcome, Strin
     };
     work.services.listener.hear(&Event::StageStarted { stage: stage.name.clone(), reason });
     if matches!(stage.spec, Some(super::StageSpec::Push(_))) {
-        record(work, None).await?;
+        record::record(work, None).await?;
     }
     let made = work.folder.begin(&stage.name)?;
     let (verdict, summary) = stages::execute(work, stage, &made).await?;
@@ -298,150 +297,4 @@ fn stopped(stage: &Stage, outcome: StageOutcome, summary: &str, folder: &Folder)
         Fault::data("BOT-8020", message)
     };
     fault.hint(format!("look at what it wrote in {}", folder.stage(&stage.name).display()))
-}
-
-fn evaluation(work: &Work<'_>) -> Option<EvaluationReport> {
-    let stage = work
-        .plan
-        .stages
-        .iter()
-        .find(|stage| matches!(stage.spec, Some(super::StageSpec::Evaluate(_))))?;
-    let bytes = std::fs::read(work.folder.file(&stage.name, "evaluation.json")).ok()?;
-    serde_json::from_slice(&bytes).ok()
-}
-
-/// What was last recorded, so that unchanged work is not recorded again tomorrow.
-#[derive(Debug, Serialize, Deserialize)]
-struct LastRun {
-    content: Digest,
-    run: String,
-}
-
-/// Records everything up to the push as a run, once for the same content; returns its id.
-///
-/// The promotion is the registry's to record: a run is what was learned and how good it is.
-pub(super) async fn record(work: &Work<'_>, failed: Option<&RunSummary>) -> Result<Option<String>> {
-    let services = work.services;
-    let mut stages_seen = BTreeMap::new();
-    let mut artifacts = Vec::new();
-    let mut data = BTreeMap::new();
-    let mut params = BTreeMap::new();
-    for stage in &work.plan.stages {
-        let Some(spec) = &stage.spec else { continue };
-        if matches!(spec, super::StageSpec::Push(_) | super::StageSpec::Promote(_)) {
-            continue;
-        }
-        if let Some(summary) = failed {
-            let outcome = summary
-                .stages
-                .iter()
-                .find(|seen| seen.stage == stage.name)
-                .map(|seen| seen.outcome);
-            match outcome {
-                Some(StageOutcome::NotRun) | None => continue,
-                Some(outcome @ (StageOutcome::Failed | StageOutcome::Insufficient)) => {
-                    stages_seen.insert(stage.name.clone(), outcome.name().to_owned());
-                    continue;
-                }
-                Some(_) => {}
-            }
-        }
-        let Some(record) = work.folder.record(&stage.name) else { continue };
-        stages_seen.insert(stage.name.clone(), record.verdict.name().to_owned());
-        for (name, digest) in &record.inputs {
-            if name.starts_with("file:") {
-                data.insert(name.trim_start_matches("file:").to_owned(), *digest);
-            }
-        }
-        for name in record.outputs.keys() {
-            // Copies of the data stay out: a run names data by digest.
-            if !name.ends_with(".csv") {
-                artifacts
-                    .push((format!("{}/{name}", stage.name), work.folder.file(&stage.name, name)));
-            }
-        }
-        if let super::StageSpec::Split(split) = spec {
-            params.insert(format!("{}.test_share", stage.name), split.test_share.into());
-            params.insert(format!("{}.seed", stage.name), split.seed.into());
-        }
-        if let super::StageSpec::Train(train) = spec {
-            flatten(
-                "model",
-                &serde_json::to_value(&train.model).expect("a spec is valid JSON"),
-                &mut params,
-            );
-        }
-    }
-    if stages_seen.is_empty() {
-        return Ok(None);
-    }
-    let mut stored = Vec::new();
-    for (name, path) in artifacts {
-        let bytes = std::fs::read(&path).map_err(|error| {
-            Fault::internal("BOT-1001", format!("`{}` cannot be read: {error}", path.display()))
-                .file(&path)
-        })?;
-        stored.push((name, bytes));
-    }
-    let digests: BTreeMap<&String, Digest> =
-        stored.iter().map(|(name, bytes)| (name, Digest::of(bytes))).collect();
-    let content = Digest::of_json(&(&stages_seen, &data, &params, &digests));
-    let last = work.folder.own("run.json");
-    if let Some(last) =
-        std::fs::read(&last).ok().and_then(|bytes| serde_json::from_slice::<LastRun>(&bytes).ok())
-        && last.content == content
-    {
-        return Ok(Some(last.run));
-    }
-    let mut kept = Vec::new();
-    for (name, bytes) in stored {
-        kept.push(services.experiments.put_artifact(&name, bytes.into()).await?);
-    }
-    let at = (services.clock)()?;
-    let run = services
-        .experiments
-        .record(RunRecord {
-            schema: "botops.run/1".to_owned(),
-            id: String::new(),
-            kind: work.plan.spec.name.clone(),
-            started_at: work.started_at,
-            finished_at: at,
-            params,
-            metrics: evaluation(work).map(|report| report.metrics).unwrap_or_default(),
-            data,
-            code: services.code.clone(),
-            environment: services.environment.clone(),
-            artifacts: kept,
-            stages: stages_seen,
-        })
-        .await?;
-    let bytes =
-        serde_json::to_vec(&LastRun { content, run: run.clone() }).expect("a record is valid JSON");
-    write(&last, &bytes)?;
-    Ok(Some(run))
-}
-
-/// Returns the id of the run recorded last.
-pub(super) fn last_run(folder: &Folder) -> Option<String> {
-    let bytes = std::fs::read(folder.own("run.json")).ok()?;
-    serde_json::from_slice::<LastRun>(&bytes).ok().map(|last| last.run)
-}
-
-/// Flattens nested settings into dotted keys.
-pub fn flatten(
-    prefix: &str,
-    value: &serde_json::Value,
-    into: &mut BTreeMap<String, serde_json::Value>,
-) {
-    match value {
-        serde_json::Value::Object(map) => {
-            for (key, value) in map {
-                flatten(&format!("{prefix}.{key}"), value, into);
-            }
-        }
-        serde_json::Value::Null => {}
-        value => {
-            into.insert(prefix.to_owned(), value.clone());
-        }
-    }
 }

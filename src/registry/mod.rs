@@ -9,11 +9,13 @@
 //! - every change re-reads the log and checks its precondition again when someone else wrote first
 
 mod aliases;
+mod named;
 mod reference;
 mod state;
 mod verification;
 mod versions;
 
+pub use named::Named;
 pub use reference::{Reference, Selector};
 
 use crate::{digest::Digest, evaluation::Metric, store::Store};

@@ -10,6 +10,7 @@ pub(super) enum Doing {
     Read,
     List,
     Write,
+    Remove,
 }
 
 /// What an error means for the caller.
@@ -106,6 +107,7 @@ pub(super) fn fault(store: &str, object: &str, doing: Doing, error: Error, tries
                 Doing::Write => "written",
                 Doing::Read => "read",
                 Doing::List => "listed",
+                Doing::Remove => "deleted from",
             };
             let fault = Fault::internal("BOT-5002", format!("`{store}` cannot be {verb}: {why}"));
             match find::<io::Error>(&error).map(io::Error::kind) {

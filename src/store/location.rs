@@ -122,6 +122,8 @@ fn s3(rest: &str, environment: &BTreeMap<String, String>) -> Result<Arc<dyn Obje
     let store = builder
         .with_bucket_name(bucket)
         .with_conditional_put(S3ConditionalPut::ETagMatch)
+        // Many compatible servers know only the plain DELETE, and its statuses are those of every other request.
+        .with_disable_bulk_delete(true)
         // Tries are ours alone: a conditional write repeated unseen could lose to itself.
         .with_retry(RetryConfig {
             max_retries: 0,

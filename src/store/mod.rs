@@ -6,15 +6,18 @@
 //! - [`Store::open`] turns a location into a store; [`Store::wrap`] takes any `ObjectStore`
 //! - a **blob** is bytes under their SHA-256 digest: `blobs/sha256/ab/abcd…`
 //! - a **log** ([`Log`]) is a folder of numbered entries; whoever creates the next number first wins
+//! - what nothing names any more can be listed and removed ([`Store::list`], [`Store::remove`])
 //! - what fails for a moment (5xx, time-outs, a conditional request in flight) is tried again for a
 //!   few seconds; a write whose outcome is unknown is read back before anything is said of it
 
 mod failure;
 mod location;
 mod log;
+mod removal;
 mod retries;
 
 pub use log::{Appended, Entry, Inspection, Log};
+pub use removal::Stored;
 pub use retries::Retries;
 
 use crate::{

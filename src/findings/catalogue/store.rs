@@ -108,4 +108,14 @@ pub(super) const ENTRIES: &[Entry] = &[
         title: "a rollback to what never was champion",
         explanation: "A rollback gives traffic back to a version that had it before, with the evidence that made it champion then. Any other version comes to serve through a promotion, with its gates and its canary.",
     },
+    Entry {
+        code: "BOT-5046",
+        title: "a store holds more than runs",
+        explanation: "`botops runs gc` removes the blobs that no run and no version refers to. This store also holds something that this botops does not know, and which may refer to blobs as well, so nothing was removed. Keep the runs in a folder or prefix of their own, or use the version of botops that wrote the rest.",
+    },
+    Entry {
+        code: "BOT-5048",
+        title: "a file changed while it was being worked on",
+        explanation: "What is kept with a run is what it learned from, byte for byte. The file is not any more what was read at the beginning. Run again, and leave the file alone meanwhile.",
+    },
 ];

@@ -19,7 +19,11 @@ pub(super) fn read_model(work: &Work<'_>, stage: &str) -> Result<(IntentModel, D
     IntentModel::read(&work.folder.file(stage, "model.botops"))
 }
 
-pub(super) fn read_output(work: &Work<'_>, stage: &str, file: &str) -> Result<Dataset> {
+pub(in crate::pipelines) fn read_output(
+    work: &Work<'_>,
+    stage: &str,
+    file: &str,
+) -> Result<Dataset> {
     read_as(&work.folder.file(stage, file), &format!("{stage}/{file}"), &ReadOptions::default())
 }
 

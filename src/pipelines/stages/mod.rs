@@ -3,6 +3,7 @@
 mod files;
 mod versions;
 
+pub(super) use files::read_output;
 pub(super) use versions::settle;
 
 use super::{
@@ -28,9 +29,7 @@ use crate::{
     registry::Version,
     report,
 };
-use files::{
-    load, read_as, read_json, read_model, read_output, write_bytes, write_json, write_text,
-};
+use files::{load, read_as, read_json, read_model, write_bytes, write_json, write_text};
 use serde::{Deserialize, Serialize};
 use std::{
     fs,

@@ -1,0 +1,72 @@
+//! Taking objects away: the one thing that is not an addition, and so kept apart.
+//!
+//! Logs and blobs never change, and nothing here changes that. An object is removed by whoever has
+//! read everything that could name it: for runs that is [`crate::experiments`], for versions nobody.
+
+use super::{Store, failure::Doing};
+use crate::{digest::Digest, findings::Result};
+use chrono::{DateTime, Utc};
+use futures::TryStreamExt as _;
+use object_store::ObjectStoreExt as _;
+
+/// An object as a listing shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    /// Its path within the store.
+    pub path: String,
+    /// Its size.
+    pub size_bytes: u64,
+    /// When it was written, by the store's own clock.
+    pub written_at: DateTime<Utc>,
+}
+
+impl Stored {
+    /// Returns the digest that the blob at this path has, if it is the path of a blob.
+    #[must_use]
+    pub fn blob(&self) -> Option<Digest> {
+        let hex = self.path.rsplit('/').next()?;
+        let digest: Digest = format!("sha256:{hex}").parse().ok()?;
+        (super::blob_path(&digest) == self.path).then_some(digest)
+    }
+}
+
+impl Store {
+    /// Lists the objects under `path`, sorted by path.
+    ///
+    /// # Errors
+    /// `BOT-5003`.
+    pub async fn list(&self, path: &str) -> Result<Vec<Stored>> {
+        let location = self.parse(path)?;
+        let (inner, location) = (&self.inner, &location);
+        let listing = || async move { inner.list(Some(location)).try_collect::<Vec<_>>().await };
+        let listed = self.reading(Doing::List, path, listing).await?.unwrap_or_default();
+        let mut stored: Vec<Stored> = listed
+            .into_iter()
+            .map(|meta| Stored {
+                path: meta.location.to_string(),
+                size_bytes: meta.size,
+                written_at: meta.last_modified,
+            })
+            .collect();
+        stored.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+        Ok(stored)
+    }
+
+    /// Lists the blobs, sorted by digest; other objects among them are none of ours.
+    ///
+    /// # Errors
+    /// `BOT-5003`.
+    pub async fn blobs(&self) -> Result<Vec<(Digest, Stored)>> {
+        let listed = self.list("blobs/sha256").await?;
+        Ok(listed.into_iter().filter_map(|stored| Some((stored.blob()?, stored))).collect())
+    }
+
+    /// Removes the object `path`; one that is not there is as good as removed.
+    ///
+    /// # Errors
+    /// `BOT-5002` it may not be removed (exit 1), `BOT-5003`.
+    pub async fn remove(&self, path: &str) -> Result<()> {
+        let location = self.parse(path)?;
+        self.reading(Doing::Remove, path, || self.inner.delete(&location)).await.map(|_| ())
+    }
+}
