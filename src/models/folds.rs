@@ -39,9 +39,67 @@ pub(super) fn assign(texts: &[&str], y: &[u32], n_folds: usize, seed: u64) -> Ve
     folds
 }
 
+/// Returns the fold of each row, in [0, n_folds); rows of one group are never parted.
+///
+/// `groups` names the group of each row, `y` its intent; a group has the intent of its first row. The groups of
+/// an intent are shuffled, the large ones put first, and each goes to the fold that has the fewest rows of the
+/// intent so far (of equals, the fewest in all, then the first): as even as groups allow.
+pub(super) fn assign_groups(groups: &[u32], y: &[u32], n_folds: usize, seed: u64) -> Vec<u32> {
+    let mut members: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
+    for (row, &group) in groups.iter().enumerate() {
+        members.entry(group).or_default().push(row);
+    }
+    let mut by_intent: BTreeMap<u32, Vec<Vec<usize>>> = BTreeMap::new();
+    for rows in members.into_values() {
+        by_intent.entry(y[rows[0]]).or_default().push(rows);
+    }
+    let mut random = Random::stream(seed, STREAM);
+    let mut folds = vec![0; groups.len()];
+    let mut sizes = vec![0_usize; n_folds];
+    for groups in by_intent.values_mut() {
+        random.shuffle(groups);
+        groups.sort_by_key(|rows| std::cmp::Reverse(rows.len()));
+        let mut of_intent = vec![0_usize; n_folds];
+        for rows in groups.iter() {
+            let fewest = |fold: &usize| (of_intent[*fold], sizes[*fold], *fold);
+            let fold = (0..n_folds).min_by_key(fewest).expect("there is at least one fold");
+            of_intent[fold] += rows.len();
+            sizes[fold] += rows.len();
+            for &row in rows {
+                folds[row] = fold as u32;
+            }
+        }
+    }
+    folds
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn groups_are_never_parted_and_every_fold_gets_its_share_of_every_intent() {
+        // Groups of one to four rows; rows of an intent are 60.
+        let groups: Vec<u32> =
+            (0..180).map(|i| [i, i - i % 2, i - i % 3, i - i % 4][i as usize / 45]).collect();
+        let y: Vec<u32> = (0..180).map(|i| i / 60).collect();
+        let folds = assign_groups(&groups, &y, 5, 3);
+        for (row, &group) in groups.iter().enumerate() {
+            assert_eq!(folds[row], folds[group as usize], "row {row}");
+        }
+        let mut sizes = [0; 5];
+        for intent in 0..3 {
+            let mut counts = [0; 5];
+            for (fold, _) in folds.iter().zip(&y).filter(|(_, y)| **y == intent) {
+                counts[*fold as usize] += 1;
+                sizes[*fold as usize] += 1;
+            }
+            assert!(counts.iter().all(|&n| (10..=14).contains(&n)), "{counts:?}");
+        }
+        assert!(sizes.iter().all(|&n| (34..=38).contains(&n)), "{sizes:?}");
+        assert_ne!(folds, assign_groups(&groups, &y, 5, 4));
+        assert_eq!(folds, assign_groups(&groups, &y, 5, 3));
+    }
 
     #[test]
     fn folds_are_balanced_and_never_part_the_same_utterance() {

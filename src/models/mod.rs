@@ -4,6 +4,7 @@
 //! into an intent, a calibrated confidence, and the decision to fall back ([`train`],
 //! [`IntentModel::predict`]), and that is one checked file ([`IntentModel::to_bytes`]).
 
+mod cross_validation;
 mod data;
 mod file;
 mod folds;
@@ -19,6 +20,7 @@ mod svm;
 mod table;
 mod train;
 
+pub use cross_validation::{CrossValidator, HeldOut, temperatures};
 pub use intent_model::{IntentModel, Scratch, SelfTest};
 pub use parts::part_digests;
 pub use spec::{ClassWeight, FallbackSpec, HeadKind, HeadSpec, ModelSpec};

@@ -57,6 +57,46 @@ impl OutOfFold {
     }
 }
 
+/// What one model says of rows that it did not learn from.
+pub(super) struct LeftOut {
+    /// Raw scores `[held, n_classes]`, row by row.
+    pub(super) scores: Vec<f64>,
+    /// Of each of `held`, whether anything of it is known to the model.
+    pub(super) understood: Vec<bool>,
+}
+
+/// Fits `spec` on `rows` of `table`, which train, and returns the scores of `held`.
+///
+/// # Errors
+/// Those of fitting the head.
+pub(super) fn scores_of(
+    table: &Table<'_>,
+    spec: &ModelSpec,
+    resources: Resources<'_>,
+    rows: &[u32],
+    held: &[u32],
+    progress: &dyn Progress,
+) -> Result<LeftOut> {
+    let n_classes = table.data.n_classes();
+    let matrix = table.matrix(rows);
+    let fitted = train::fit(&matrix, rows, &table.data.y, n_classes, spec, resources, progress)?;
+    let scores: Vec<Vec<f64>> = held
+        .par_iter()
+        .map_init(HeadScratch::default, |scratch, &row| {
+            let (columns, values) = matrix.row(row as usize);
+            let row: Vec<(u32, f32)> =
+                columns.iter().copied().zip(values.iter().copied()).collect();
+            let mut scores = vec![0.0; n_classes];
+            fitted.head.scores(&row, scratch, &mut scores);
+            scores
+        })
+        .collect();
+    Ok(LeftOut {
+        scores: scores.into_iter().flatten().collect(),
+        understood: held.iter().map(|&row| !matrix.row(row as usize).0.is_empty()).collect(),
+    })
+}
+
 /// Fits `spec` on `table` without the first fold, then without the second, and so on for `n_fits` folds, and returns
 /// the scores of the records left out: of all records, in their order, when `n_fits` is the number of folds.
 ///
@@ -82,22 +122,10 @@ pub(super) fn out_of_fold(
         let outside = (n_inside as u32..n_all as u32)
             .filter(|row| (*row as usize - n_inside) as u32 % n_fits == fold);
         let held: Vec<u32> = held.into_iter().chain(outside).collect();
-        let matrix = table.matrix(&rows);
-        let fitted =
-            train::fit(&matrix, &rows, &table.data.y, n_classes, spec, resources, progress)?;
-        let part: Vec<Vec<f64>> = held
-            .par_iter()
-            .map_init(HeadScratch::default, |scratch, &row| {
-                let (columns, values) = matrix.row(row as usize);
-                let row: Vec<(u32, f32)> =
-                    columns.iter().copied().zip(values.iter().copied()).collect();
-                let mut scores = vec![0.0; n_classes];
-                fitted.head.scores(&row, scratch, &mut scores);
-                scores
-            })
-            .collect();
+        let part = scores_of(table, spec, resources, &rows, &held, progress)?;
+        let part = part.scores.chunks_exact(n_classes);
         for (row, part) in held.iter().zip(part) {
-            scores[*row as usize * n_classes..][..n_classes].copy_from_slice(&part);
+            scores[*row as usize * n_classes..][..n_classes].copy_from_slice(part);
         }
     }
     let outside = scores.split_off(n_inside * n_classes);
