@@ -1,6 +1,6 @@
 //! What verbs share: settings, stores, the runtime, the clock.
 
-use super::{Global, Printer};
+use super::{Global, Printer, aside::Aside};
 use crate::{
     experiments::Experiments,
     findings::{Fault, Result},
@@ -151,64 +151,9 @@ pub(crate) fn distinct(output: Option<&Path>, inputs: &[Option<&Path>]) -> Resul
 /// Writes `bytes` to `path`: aside, synced, then renamed, so that it is complete or absent. A link is followed; a device
 /// or pipe is written to as it is.
 pub(crate) fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
-    use std::io::Write as _;
-    let fault = |error: std::io::Error| {
-        Fault::internal(
-            "BOT-1002",
-            format!("`{}` cannot be written: {}", path.display(), plain(&error)),
-        )
-        .file(path)
-        .hint("check that the folder exists, its permissions and its free space")
-    };
-    let folder = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    if let Ok(real) = path.canonicalize() {
-        if real.is_dir() {
-            return Err(Fault::usage(
-                "BOT-1002",
-                format!("`{}` is a directory, and a file is wanted", path.display()),
-            )
-            .file(path)
-            .hint("name a file in it"));
-        }
-        if !real.is_file() {
-            let written = std::fs::OpenOptions::new()
-                .write(true)
-                .open(&real)
-                .and_then(|mut file| file.write_all(bytes));
-            return written.map_err(fault);
-        }
-        if real != path && path.is_symlink() {
-            return write_file(&real, bytes);
-        }
-    }
-    if !folder.is_dir() {
-        return Err(Fault::internal(
-            "BOT-1002",
-            format!(
-                "`{}` cannot be written: there is no folder `{}`",
-                path.display(),
-                folder.display()
-            ),
-        )
-        .file(path)
-        .hint(format!("make it: `mkdir -p {}`", folder.display())));
-    }
-    let name = path.file_name().ok_or_else(|| {
-        Fault::usage("BOT-1002", format!("`{}` is not a file's name", path.display()))
-            .hint("name a file to write")
-    })?;
-    let aside = folder.join(format!(".{}.{}.tmp", name.to_string_lossy(), std::process::id()));
-    let written = std::fs::File::create(&aside)
-        .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
-        .and_then(|()| std::fs::rename(&aside, path))
-        .and_then(|()| std::fs::File::open(folder)?.sync_all());
-    written.map_err(|error| {
-        let _ = std::fs::remove_file(&aside);
-        fault(error)
-    })
+    let mut file = Aside::create(path)?;
+    file.write(bytes)?;
+    file.publish()
 }
 
 /// Returns the git commit and whether tracked files differ from it; unknown outside a repository.

@@ -1,25 +1,23 @@
 //! `botops predict`.
 
+mod explained;
+mod file;
+mod text;
+
 use super::{
     Outcome,
     context::{self, Context},
     data_args::DataArgs,
     model_arg::{self, Found},
     paste,
-    progress::bar,
-    tables,
 };
 use crate::{
-    datasets::{self, Presence},
     digest::Digest,
     findings::{Fault, Place, Result},
-    text::display,
 };
+use explained::Explained;
 use serde::Serialize;
-use std::{collections::BTreeMap, io, path::PathBuf};
-
-/// Utterances classified at a time: enough for all threads, little to hold.
-const AT_ONCE: usize = 8_192;
+use std::{io, path::PathBuf};
 
 /// Classify utterances.
 #[derive(Debug, clap::Args)]
@@ -27,13 +25,17 @@ pub(crate) struct Args {
     /// Utterances; a first one that is a `.botops` file or a reference such as support@2 is the model
     #[arg(value_name = "MODEL|TEXT")]
     words: Vec<String>,
-    /// Classify the texts of this file: CSV, TSV, JSONL or Parquet
+    /// Classify the texts of this file: CSV, TSV, JSONL or Parquet; with `--explain` and utterances, the file the
+    /// model learned from, of which the nearest records are shown
     #[arg(long, value_name = "FILE")]
     data: Option<PathBuf>,
+    /// Show which terms speak for the winner and the runner-up, and the nearest records the model learned from
+    #[arg(long)]
+    explain: bool,
     /// How many intents to show of each utterance, the likeliest first
     #[arg(long, value_name = "K", default_value_t = 3)]
     top: usize,
-    /// Write the predictions here, as CSV
+    /// Write the predictions of `--data` here: JSONL for `.jsonl`, else CSV
     #[arg(long, short, value_name = "FILE")]
     out: Option<PathBuf>,
     /// Write nothing
@@ -48,8 +50,6 @@ struct Answer {
     model: String,
     digest: Digest,
     predictions: Vec<Classified>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    out: Option<String>,
 }
 
 /// An utterance and what the model says of it.
@@ -64,6 +64,8 @@ struct Classified {
     confidence: f64,
     fallback: bool,
     scores: Vec<Score>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    explanation: Option<Explained>,
 }
 
 #[derive(Debug, PartialEq, Serialize)]
@@ -82,33 +84,68 @@ struct Asked {
 
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let (model, words) = split(&args.words);
-    let asked = asked(args, model, words)?;
+    let name = model.unwrap_or("intents.botops");
+    match (&args.data, words) {
+        (Some(path), []) => {
+            if args.explain {
+                return Err(Fault::usage(
+                    "BOT-1003",
+                    "`--explain` explains utterances, not a file",
+                )
+                .hint(format!(
+                    "give one: `{}`",
+                    paste::line(["botops", "predict", name, "where is my parcel?", "--explain"])
+                )));
+            }
+            context::distinct(args.out.as_deref(), &[Some(path)])?;
+            let found = model_arg::load_or_champion(context, model)?;
+            return file::classify_file(args, context, &found, path);
+        }
+        (Some(path), [first, ..]) if !args.explain => {
+            let path = path.display().to_string();
+            return Err(Fault::usage(
+                "BOT-1003",
+                format!("`{first}` was given beside `--data {path}`"),
+            )
+            .hint(format!(
+                "for the file: `{}`",
+                paste::line(["botops", "predict", name, "--data", &path])
+            )));
+        }
+        (None, []) => {
+            return Err(Fault::usage("BOT-1003", "no utterance was given")
+                .hint(format!(
+                    "give one: `{}`",
+                    paste::line(["botops", "predict", name, "where is my parcel?"])
+                ))
+                .hint(format!(
+                    "or a line each on standard input: `{}`",
+                    paste::line(["botops", "predict", name, "-"])
+                )));
+        }
+        _ => {}
+    }
+    if args.out.is_some() {
+        return Err(Fault::usage("BOT-1003", "`--out` is for the predictions of a file")
+            .hint("name the file with `--data`"));
+    }
+    let asked = asked(words)?;
     let found = model_arg::load_or_champion(context, model)?;
-    let predictions = classify(context, &found, asked, args.top);
-    let out = args.out.as_ref().filter(|_| !args.dry_run);
-    if let Some(path) = out {
-        context::distinct(Some(path), &[args.data.as_deref()])?;
-        context::write_file(path, &csv(&predictions))?;
+    let mut predictions = classify(&found, asked, args.top);
+    if args.explain {
+        explained::explain(args, context, &found, &mut predictions)?;
     }
     let threshold = found.model.lineage().spec.fallback.threshold;
-    let text = match (predictions.as_slice(), out) {
-        (predictions, Some(path)) => {
-            format!(
-                "{}: {} predictions\n{}",
-                path.display(),
-                tables::count(predictions.len() as u64),
-                by_intent(predictions)
-            )
-        }
-        ([one], None) if args.data.is_none() => single(one, threshold),
-        (predictions, None) => many(predictions),
+    let text = match predictions.as_slice() {
+        [one] => text::single(one, threshold),
+        several if args.explain => several
+            .iter()
+            .map(|one| format!("{}\n{}", one.text, text::single(one, threshold)))
+            .collect::<Vec<_>>()
+            .join("\n"),
+        several => text::many(several),
     };
-    let answer = Answer {
-        model: found.name,
-        digest: found.digest,
-        predictions,
-        out: out.map(|path| path.display().to_string()),
-    };
+    let answer = Answer { model: found.name, digest: found.digest, predictions };
     Ok(Outcome::done(&answer, text))
 }
 
@@ -120,48 +157,17 @@ fn split(words: &[String]) -> (Option<&str>, &[String]) {
     }
 }
 
-/// Gathers the utterances: from the command line, standard input (`-`), or a file.
-fn asked(args: &Args, model: Option<&str>, words: &[String]) -> Result<Vec<Asked>> {
-    let name = model.unwrap_or("intents.botops");
-    match (&args.data, words) {
-        (Some(path), []) => {
-            let data = datasets::read(path, &args.columns.options(Presence::Optional))?;
-            let asked = |record: datasets::Record| Asked {
-                record: Some(record.record),
-                text: record.text,
-                truth: record.intent,
-            };
-            Ok(data.records.into_iter().map(asked).collect())
-        }
-        (Some(path), [first, ..]) => {
-            let path = path.display().to_string();
-            Err(Fault::usage("BOT-1003", format!("`{first}` was given beside `--data {path}`"))
-                .hint(format!(
-                    "for the file: `{}`",
-                    paste::line(["botops", "predict", name, "--data", &path])
-                )))
-        }
-        (None, []) => Err(Fault::usage("BOT-1003", "no utterance was given")
-            .hint(format!(
-                "give one: `{}`",
-                paste::line(["botops", "predict", name, "where is my parcel?"])
-            ))
-            .hint(format!(
-                "or a line each on standard input: `{}`",
-                paste::line(["botops", "predict", name, "-"])
-            ))),
-        (None, words) => {
-            let mut asked = Vec::with_capacity(words.len());
-            for word in words {
-                if word == "-" {
-                    asked.extend(lines(io::stdin().lock())?);
-                } else {
-                    asked.push(Asked { text: word.clone(), ..Asked::default() });
-                }
-            }
-            Ok(asked)
+/// Gathers the utterances: words, and the lines of standard input for `-`.
+fn asked(words: &[String]) -> Result<Vec<Asked>> {
+    let mut asked = Vec::with_capacity(words.len());
+    for word in words {
+        if word == "-" {
+            asked.extend(lines(io::stdin().lock())?);
+        } else {
+            asked.push(Asked { text: word.clone(), ..Asked::default() });
         }
     }
+    Ok(asked)
 }
 
 /// Reads an utterance from each line that is not empty.
@@ -196,32 +202,25 @@ fn lines(mut input: impl io::BufRead) -> Result<Vec<Asked>> {
     Ok(asked)
 }
 
-fn classify(context: &Context, found: &Found, asked: Vec<Asked>, top: usize) -> Vec<Classified> {
+/// Classifies on all threads.
+fn classify(found: &Found, asked: Vec<Asked>, top: usize) -> Vec<Classified> {
     let labels = found.model.labels();
-    let bar = bar(&context.printer, "utterances", asked.len() as u64);
-    let mut classified = Vec::with_capacity(asked.len());
-    let mut asked = asked.into_iter().peekable();
-    while asked.peek().is_some() {
-        let some: Vec<Asked> = asked.by_ref().take(AT_ONCE).collect();
-        let texts: Vec<&str> = some.iter().map(|asked| asked.text.as_str()).collect();
-        let (predictions, proba) = found.model.predict_many(&texts);
-        bar.inc(some.len() as u64);
-        for ((asked, prediction), proba) in some.into_iter().zip(predictions).zip(proba) {
-            classified.push(Classified {
-                record: asked.record,
-                text: asked.text,
-                truth: asked.truth,
-                intent: labels.name(prediction.intent).to_owned(),
-                confidence: prediction.confidence,
-                fallback: prediction.fallback,
-                scores: likeliest(&proba, top)
-                    .map(|i| Score { intent: labels.name(i).to_owned(), probability: proba[i] })
-                    .collect(),
-            });
-        }
-    }
-    bar.finish_and_clear();
-    classified
+    let texts: Vec<&str> = asked.iter().map(|asked| asked.text.as_str()).collect();
+    let (predictions, proba) = found.model.predict_many(&texts);
+    let told = asked.into_iter().zip(predictions).zip(proba);
+    told.map(|((asked, prediction), proba)| Classified {
+        record: asked.record,
+        text: asked.text,
+        truth: asked.truth,
+        intent: labels.name(prediction.intent).to_owned(),
+        confidence: prediction.confidence,
+        fallback: prediction.fallback,
+        scores: likeliest(&proba, top)
+            .map(|i| Score { intent: labels.name(i).to_owned(), probability: proba[i] })
+            .collect(),
+        explanation: None,
+    })
+    .collect()
 }
 
 /// Iterates over the indices of the `top` largest of `proba`; ties go to the lowest index.
@@ -231,114 +230,9 @@ fn likeliest(proba: &[f64], top: usize) -> impl Iterator<Item = usize> {
     order.into_iter().take(top)
 }
 
-/// Draws one utterance: what it means, how sure the model is, and what else it might be.
-fn single(one: &Classified, threshold: f64) -> String {
-    let mut out = if one.fallback {
-        format!(
-            "fallback: confidence {:.3} is below {threshold:.3}; the best guess is {}\n",
-            one.confidence, one.intent
-        )
-    } else {
-        format!("{} {:.3}\n", one.intent, one.confidence)
-    };
-    let others: Vec<String> = one
-        .scores
-        .iter()
-        .filter(|score| score.intent != one.intent)
-        .map(|score| format!("{} {:.3}", score.intent, score.probability))
-        .collect();
-    if !others.is_empty() {
-        out.push_str(&format!("  then {}\n", others.join(", ")));
-    }
-    out
-}
-
-fn many(predictions: &[Classified]) -> String {
-    let recorded = predictions.iter().any(|one| one.record.is_some());
-    let rows = predictions.iter().map(|one| {
-        let mut row = vec![
-            one.intent.clone(),
-            format!("{:.3}", one.confidence),
-            if one.fallback { "yes" } else { "" }.to_owned(),
-            display(&one.text, 80),
-        ];
-        if recorded {
-            row.insert(0, one.record.map(|record| record.to_string()).unwrap_or_default());
-        }
-        row
-    });
-    if recorded {
-        tables::table(&["record", "intent", "confidence", "fallback", "text"], rows, &[0, 2])
-    } else {
-        tables::table(&["intent", "confidence", "fallback", "text"], rows, &[1])
-    }
-}
-
-/// Counts predictions by intent, and those that fall back.
-fn by_intent(predictions: &[Classified]) -> String {
-    let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
-    for one in predictions {
-        *counts.entry(if one.fallback { "fallback" } else { &one.intent }).or_default() += 1;
-    }
-    let mut counts: Vec<(&str, u64)> = counts.into_iter().collect();
-    counts.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(b.0)));
-    let rows = counts.into_iter().map(|(intent, n)| {
-        vec![
-            intent.to_owned(),
-            tables::count(n),
-            format!("{:.1} %", 100.0 * n as f64 / predictions.len() as f64),
-        ]
-    });
-    tables::table(&["predicted", "n", "share"], rows, &[1, 2])
-}
-
-/// Writes predictions as CSV, safe to open in a spreadsheet; record and truth where there are any.
-fn csv(predictions: &[Classified]) -> Vec<u8> {
-    let recorded = predictions.iter().any(|one| one.record.is_some());
-    let labelled = predictions.iter().any(|one| one.truth.is_some());
-    let mut rows = Vec::with_capacity(predictions.len() + 1);
-    let row = |record: String, text: String, truth: String, rest: [String; 3]| {
-        let mut row = Vec::with_capacity(6);
-        if recorded {
-            row.push(record);
-        }
-        row.push(text);
-        if labelled {
-            row.push(truth);
-        }
-        row.extend(rest);
-        row
-    };
-    rows.push(row(
-        "record".into(),
-        "text".into(),
-        "truth".into(),
-        ["intent", "confidence", "fallback"].map(str::to_owned),
-    ));
-    for one in predictions {
-        let record = one.record.map(|record| record.to_string()).unwrap_or_default();
-        let rest = [one.intent.clone(), format!("{:.6}", one.confidence), one.fallback.to_string()];
-        rows.push(row(record, one.text.clone(), one.truth.clone().unwrap_or_default(), rest));
-    }
-    datasets::spreadsheet_csv(&rows)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn classified(intent: &str, confidence: f64, fallback: bool) -> Classified {
-        let score = |intent: &str, probability| Score { intent: intent.to_owned(), probability };
-        Classified {
-            record: None,
-            text: "where is it?".to_owned(),
-            truth: None,
-            intent: intent.to_owned(),
-            confidence,
-            fallback,
-            scores: vec![score(intent, confidence), score("complaint", 0.125)],
-        }
-    }
 
     #[test]
     fn a_first_word_is_a_model_only_if_it_names_one() {
@@ -360,18 +254,5 @@ mod tests {
         let asked = lines(&b"hello\r\n\n  \n where is it?"[..]).unwrap();
         let texts: Vec<&str> = asked.iter().map(|asked| asked.text.as_str()).collect();
         assert_eq!(texts, ["hello", " where is it?"]);
-    }
-
-    #[test]
-    fn one_utterance_shows_its_runner_ups_without_itself() {
-        assert_eq!(
-            single(&classified("order_status", 0.75, false), 0.35),
-            "order_status 0.750\n  then complaint 0.125\n"
-        );
-        let fallback = single(&classified("order_status", 0.25, true), 0.35);
-        assert_eq!(
-            fallback,
-            "fallback: confidence 0.250 is below 0.350; the best guess is order_status\n  then complaint 0.125\n"
-        );
     }
 }

@@ -75,6 +75,16 @@ impl Printer {
         if arrived { outcome.exit } else { Exit::Internal }
     }
 
+    /// Writes a part of a long answer for people at once.
+    ///
+    /// # Errors
+    /// What the system said; a closed pipe is [`io::ErrorKind::BrokenPipe`]: whoever read it had enough.
+    pub(super) fn part(&self, text: &str) -> io::Result<()> {
+        let mut out = anstream::stdout().lock();
+        out.write_all(text.as_bytes())?;
+        out.flush()
+    }
+
     /// Writes an error: what happened, where, what to do next.
     pub(super) fn fault(&self, verb: &str, fault: &Fault) {
         if self.is_json() {

@@ -6,10 +6,12 @@
 use super::{
     ReadOptions, Record,
     columns::Roles,
+    encoding::{self, Start, decode_part},
     read::{Cells, Read, check_names, decode},
 };
 use crate::findings::{Fault, Finding, Place, Result, Severity};
 use ::csv::{Reader, ReaderBuilder, StringRecord};
+use std::collections::BTreeMap;
 
 /// Reads the CSV text `bytes`, separated by `delimiter`, or by what its first line suggests.
 ///
@@ -26,7 +28,79 @@ pub(super) fn read(
         record_at_end(valid, delimiter)
     })?;
     let delimiter = delimiter.unwrap_or_else(|| guess(text));
-    Parser { text, file, delimiter }.read(options)
+    let mut header = None;
+    let mut parser = Parser { text, file, delimiter, first_line: 1, records: 0 };
+    let records = parser.read(options, &mut header)?;
+    let Some(Header { names, roles }) = header else { return Err(encoding::empty(file)) };
+    Ok((roles.columns(&names), records))
+}
+
+/// The names of the columns, and which are which.
+#[derive(Debug)]
+struct Header {
+    names: Vec<String>,
+    roles: Roles,
+}
+
+/// Reads the records of a file part by part.
+#[derive(Debug)]
+pub(super) struct Parts {
+    file: String,
+    delimiter: Option<u8>,
+    header: Option<Header>,
+    start: Start,
+}
+
+impl Parts {
+    /// Begins a file.
+    pub(super) fn new(file: &str, delimiter: Option<u8>) -> Self {
+        Self { file: file.to_owned(), delimiter, header: None, start: Start::default() }
+    }
+
+    /// Returns how many bytes of `bytes`, which begins with a record, are whole records; 0 when none is.
+    pub(super) fn whole(&mut self, bytes: &[u8]) -> usize {
+        let delimiter = *self.delimiter.get_or_insert_with(|| {
+            let good = bytes.utf8_chunks().next().map_or("", |chunk| chunk.valid());
+            guess(good)
+        });
+        let mut reader = reader(bytes, delimiter);
+        let mut record = ::csv::ByteRecord::new();
+        let (mut before, mut last) = (0, 0);
+        while reader.read_byte_record(&mut record).unwrap_or(false) {
+            before = last;
+            last = usize::try_from(reader.position().byte()).unwrap_or(bytes.len());
+        }
+        // The last one may go on in what was not read yet.
+        before + bytes[before..].iter().take_while(|&&byte| byte == b'\n').count()
+    }
+
+    /// Reads the records of `bytes`, the next part of the file.
+    pub(super) fn read(&mut self, bytes: &[u8], options: &ReadOptions) -> Result<Vec<Record>> {
+        let delimiter = self.delimiter.unwrap_or(b',');
+        let text = decode_part(bytes, &self.file, self.start, |valid| {
+            let at = record_at_end(valid, delimiter);
+            if self.header.is_some() { Some(at.map_or(1, |at| at + 1)) } else { at }
+        })?;
+        let mut parser = Parser {
+            text,
+            file: &self.file,
+            delimiter,
+            first_line: self.start.line,
+            records: self.start.records,
+        };
+        let records = parser.read(options, &mut self.header)?;
+        self.start = Start {
+            offset: self.start.offset + bytes.len() as u64,
+            line: Lines { text: text.as_bytes(), at: 0, line: self.start.line }.peek(text.len()),
+            records: parser.records,
+        };
+        Ok(records)
+    }
+
+    /// Returns the columns that have a role; none before the header was read.
+    pub(super) fn columns(&self) -> Option<BTreeMap<String, String>> {
+        self.header.as_ref().map(|header| header.roles.columns(&header.names))
+    }
 }
 
 /// Returns the separator of `text`: the comma, unless its first line has none, but semicolons or tabs.
@@ -54,6 +128,10 @@ struct Parser<'a> {
     text: &'a str,
     file: &'a str,
     delimiter: u8,
+    /// The line on which `text` begins.
+    first_line: u64,
+    /// Records before it; after reading, with those in it.
+    records: u64,
 }
 
 /// What is odd about the quotes of one record.
@@ -66,14 +144,13 @@ enum Quote {
 }
 
 impl Parser<'_> {
-    fn read(&self, options: &ReadOptions) -> Result<Read> {
+    fn read(&mut self, options: &ReadOptions, header: &mut Option<Header>) -> Result<Vec<Record>> {
         let mut reader = reader(self.text.as_bytes(), self.delimiter);
-        let mut lines = Lines { text: self.text.as_bytes(), at: 0, line: 1 };
+        let mut lines = Lines { text: self.text.as_bytes(), at: 0, line: self.first_line };
         let mut record = StringRecord::new();
-        let mut header: Option<(Vec<String>, Roles)> = None;
         let mut records: Vec<Record> = Vec::new();
         let mut ragged: Vec<Finding> = Vec::new();
-        let mut number = 0;
+        let mut number = self.records;
         loop {
             let from = usize::try_from(reader.position().byte()).unwrap_or(usize::MAX);
             let more = reader.read_record(&mut record).map_err(|error| {
@@ -91,13 +168,13 @@ impl Parser<'_> {
             let (start, raw) = (from + blank, &raw[blank..]);
             let line = lines.of(start);
 
-            let Some((names, roles)) = &header else {
+            let Some(Header { names, roles }) = header else {
                 self.check_quotes(raw, start, None, line, &lines)?;
                 let names: Vec<String> = record.iter().map(|name| name.trim().to_owned()).collect();
                 let place = self.place(None, line);
                 check_names(&names, &place)?;
                 let roles = Roles::recognise(&names, options, &place)?;
-                header = Some((names, roles));
+                *header = Some(Header { names, roles });
                 continue;
             };
             if record.len() == 1 && record[0].trim().is_empty() && names.len() > 1 {
@@ -120,11 +197,9 @@ impl Parser<'_> {
             let cells = Cells::of(roles, |column| &record[column]);
             records.push(cells.record(self.file, number, line)?);
         }
-        let Some((names, roles)) = header else {
-            return Err(Fault::data("BOT-2102", "the file is empty").at(self.place(None, 1)));
-        };
+        self.records = number;
         match ragged.as_slice() {
-            [] => Ok((roles.columns(&names), records)),
+            [] => Ok(records),
             [first, rest @ ..] => {
                 let others = match rest.len() {
                     0 => String::new(),

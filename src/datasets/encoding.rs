@@ -24,7 +24,8 @@ const MAGIC: &[(&[u8], &str)] = &[
     (b"Obj\x01", "an Avro file: convert it to JSONL or CSV"),
 ];
 
-/// Returns the text of `bytes` without its byte-order mark. `record_of` says in which record the byte after a valid text is.
+/// Returns the text of `bytes`, a whole file, without its byte-order mark. `record_of` says in which record the byte
+/// after a valid text is.
 ///
 /// # Errors
 /// Exit 3: `BOT-2102` empty, `BOT-2103` binary, `BOT-2104` not UTF-8.
@@ -33,6 +34,44 @@ pub(super) fn decode<'a>(
     file: &str,
     record_of: impl Fn(&str) -> Option<u64>,
 ) -> Result<&'a str> {
+    check_beginning(bytes, file)?;
+    let text = decode_part(bytes, file, Start::default(), record_of)?;
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    if text.trim().is_empty() {
+        return Err(empty(file));
+    }
+    Ok(text)
+}
+
+/// The fault of a file without anything in it.
+pub(super) fn empty(file: &str) -> Fault {
+    Fault::data("BOT-2102", "the file is empty")
+        .at(Place { file: Some(file.to_owned()), ..Place::default() })
+        .hint("check what should have written it")
+}
+
+/// Where in its file a part begins.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Start {
+    /// Its first byte, from 0.
+    pub(super) offset: u64,
+    /// The line of that byte, from 1.
+    pub(super) line: u64,
+    /// Records before it.
+    pub(super) records: u64,
+}
+
+impl Default for Start {
+    fn default() -> Self {
+        Self { offset: 0, line: 1, records: 0 }
+    }
+}
+
+/// Refuses a file that begins like something that is no UTF-8 text.
+///
+/// # Errors
+/// Exit 3: `BOT-2103` binary, `BOT-2104` UTF-16 or UTF-32.
+pub(super) fn check_beginning(bytes: &[u8], file: &str) -> Result<()> {
     let whole = || Place { file: Some(file.to_owned()), ..Place::default() };
     let utf16 = |which: &str| {
         Fault::data("BOT-2104", format!("the file is UTF-16 ({which}), and UTF-8 is wanted"))
@@ -71,23 +110,38 @@ pub(super) fn decode<'a>(
             .at(whole())
             .hint("name a CSV, TSV, JSONL or Parquet file"));
     }
-    let text = std::str::from_utf8(bytes).map_err(|error| {
+    Ok(())
+}
+
+/// Returns the text of a part of a file that begins at `start`.
+///
+/// # Errors
+/// Exit 3: `BOT-2104` not UTF-8.
+pub(super) fn decode_part<'a>(
+    bytes: &'a [u8],
+    file: &str,
+    start: Start,
+    record_of: impl Fn(&str) -> Option<u64>,
+) -> Result<&'a str> {
+    std::str::from_utf8(bytes).map_err(|error| {
         let good = error.valid_up_to();
         let valid = std::str::from_utf8(&bytes[..good]).expect("valid up to there");
         let line_start = valid.rfind('\n').map_or(0, |at| at + 1);
         let (line, column) =
-            (valid.matches('\n').count() + 1, valid[line_start..].chars().count() + 1);
+            (valid.matches('\n').count() as u64, valid[line_start..].chars().count() + 1);
         let cut = error.error_len().is_none();
         let what = if cut {
             "the file ends in the middle of a character".to_owned()
         } else {
             format!("the file is not UTF-8: byte 0x{:02X}", bytes[good])
         };
-        let fault = Fault::data("BOT-2104", format!("{what} at offset {good}")).at(Place {
-            record: record_of(valid),
-            line: Some(line as u64),
+        let offset = start.offset + good as u64;
+        let fault = Fault::data("BOT-2104", format!("{what} at offset {offset}")).at(Place {
+            file: Some(file.to_owned()),
+            record: record_of(valid).map(|record| start.records + record),
+            line: Some(start.line + line),
             column: Some(column as u64),
-            ..whole()
+            ..Place::default()
         });
         if cut {
             fault.hint("it may have been cut off: copy it again")
@@ -96,12 +150,5 @@ pub(super) fn decode<'a>(
                 "if it was saved as Windows-1252: `iconv -f WINDOWS-1252 -t UTF-8 {file} > utf8.csv`"
             ))
         }
-    })?;
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    if text.trim().is_empty() {
-        return Err(Fault::data("BOT-2102", "the file is empty")
-            .at(whole())
-            .hint("check what should have written it"));
-    }
-    Ok(text)
+    })
 }

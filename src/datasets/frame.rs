@@ -3,19 +3,20 @@
 //! The columnar engine is used where columns are what matters, and stays within this file.
 
 use super::{
-    Dataset, ReadOptions,
+    Dataset, ReadOptions, Record,
     columns::Roles,
     read::{Cells, Read, check_names},
     write,
 };
 use crate::findings::{Fault, Place, Result};
-use polars::prelude::*;
+use polars::{io::mmap::MmapBytesReader, prelude::*};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeMap,
+    fs::File,
     io::Cursor,
     panic::{AssertUnwindSafe, catch_unwind},
-    path::Path,
+    path::{Path, PathBuf},
     sync::atomic::{AtomicUsize, Ordering},
 };
 
@@ -177,31 +178,78 @@ pub(super) fn read_parquet(bytes: &[u8], file: &str, options: &ReadOptions) -> R
             .at(place)
             .hint("copy or write it again"));
     }
+    guarded(&place, || parse_parquet(Cursor::new(bytes), file, options, &place, None))
+}
+
+/// Runs `parse`; a panic of the engine becomes a fault.
+fn guarded<T>(place: &Place, parse: impl FnOnce() -> Result<T>) -> Result<T> {
     PARSING.fetch_add(1, Ordering::SeqCst);
-    let read = catch_unwind(AssertUnwindSafe(|| parse_parquet(bytes, file, options, &place)));
+    let read = catch_unwind(AssertUnwindSafe(parse));
     PARSING.fetch_sub(1, Ordering::SeqCst);
     read.unwrap_or_else(|_| {
         Err(Fault::data("BOT-2108", "the Parquet file is damaged")
-            .at(place)
+            .at(place.clone())
             .hint("copy or write it again"))
     })
 }
 
-fn parse_parquet(bytes: &[u8], file: &str, options: &ReadOptions, place: &Place) -> Result<Read> {
+/// Reads the records of a Parquet file part by part.
+#[derive(Debug)]
+pub(super) struct Parts {
+    path: PathBuf,
+    file: String,
+    records: usize,
+    columns: Option<BTreeMap<String, String>>,
+}
+
+impl Parts {
+    /// Begins the file at `path`, which is called `file`.
+    pub(super) fn new(path: &Path, file: &str) -> Self {
+        Self { path: path.to_owned(), file: file.to_owned(), records: 0, columns: None }
+    }
+
+    /// Reads the next `n` records; none at the end.
+    pub(super) fn read(&mut self, n: usize, options: &ReadOptions) -> Result<Vec<Record>> {
+        let opened =
+            File::open(&self.path).map_err(|error| crate::spec::unreadable(&self.path, &error))?;
+        let place = Place { file: Some(self.file.clone()), ..Place::default() };
+        let slice = Some((self.records, n));
+        let (columns, records) =
+            guarded(&place, || parse_parquet(opened, &self.file, options, &place, slice))?;
+        self.records += records.len();
+        self.columns = Some(columns);
+        Ok(records)
+    }
+
+    /// Returns the columns that have a role; none before a record was read.
+    pub(super) fn columns(&self) -> Option<BTreeMap<String, String>> {
+        self.columns.clone()
+    }
+}
+
+/// Reads the records of `source`, or `slice` of them: how many to skip, and how many to read.
+fn parse_parquet(
+    source: impl MmapBytesReader,
+    file: &str,
+    options: &ReadOptions,
+    place: &Place,
+    slice: Option<(usize, usize)>,
+) -> Result<Read> {
+    let first = slice.map_or(0, |(skipped, _)| skipped as u64);
     let fault = |error: PolarsError| {
         Fault::data("BOT-2108", "the Parquet file cannot be read")
             .at(place.clone())
             .hint("write it again, with columns of plain text, or export it as CSV")
             .caused_by(error)
     };
-    let mut reader = ParquetReader::new(Cursor::new(bytes));
+    let mut reader = ParquetReader::new(source);
     let schema = reader.schema().map_err(fault)?;
     let names: Vec<String> = schema.iter_names().map(|name| name.to_string()).collect();
     check_names(&names, place)?;
     let roles = Roles::recognise(&names, options, place)?;
     let columns = roles.columns(&names);
     let wanted: Vec<String> = columns.values().cloned().collect();
-    let frame = reader.with_columns(Some(wanted)).finish().map_err(fault)?;
+    let frame = reader.with_columns(Some(wanted)).with_slice(slice).finish().map_err(fault)?;
     let cells = |column: Option<usize>| -> Result<Option<StringChunked>> {
         column
             .map(|column| {
@@ -220,7 +268,7 @@ fn parse_parquet(bytes: &[u8], file: &str, options: &ReadOptions, place: &Place)
                 cells.as_ref().and_then(|cells| cells.get(row)).map(str::to_owned)
             };
             let (text, intent, lang, entities) = (at(&text), at(&intent), at(&lang), at(&entities));
-            let number = row as u64 + 1;
+            let number = first + row as u64 + 1;
             Cells {
                 text: text.as_deref().unwrap_or_default(),
                 intent: intent.as_deref(),

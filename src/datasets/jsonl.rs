@@ -1,13 +1,14 @@
 //! JSON, one object a line.
 
 use super::{
-    ReadOptions,
+    ReadOptions, Record,
     columns::Roles,
+    encoding::{Start, decode_part},
     read::{Cells, Read, decode},
 };
 use crate::findings::{Fault, Place, Result};
 use serde_json::{Map, Value, error::Category};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Reads the JSONL text `bytes`.
 ///
@@ -15,41 +16,113 @@ use std::collections::BTreeSet;
 /// See [`super::read()`].
 pub(super) fn read(bytes: &[u8], file: &str, options: &ReadOptions) -> Result<Read> {
     let objects = objects(bytes, file)?;
-    let mut seen = BTreeSet::new();
-    let mut names: Vec<String> = Vec::new();
-    for key in objects.iter().flat_map(|(_, object)| object.keys()) {
-        if seen.insert(key.as_str()) {
-            names.push(key.clone());
+    let header = Header::of(&objects, file, options)?;
+    let records = header.records(&objects, file, 0)?;
+    Ok((header.roles.columns(&header.names), records))
+}
+
+/// Reads the records of a file part by part. Its keys are those of the first part.
+#[derive(Debug)]
+pub(super) struct Parts {
+    file: String,
+    header: Option<Header>,
+    start: Start,
+}
+
+impl Parts {
+    /// Begins a file.
+    pub(super) fn new(file: &str) -> Self {
+        Self { file: file.to_owned(), header: None, start: Start::default() }
+    }
+
+    /// Returns how many bytes of `bytes` are whole lines.
+    pub(super) fn whole(bytes: &[u8]) -> usize {
+        bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1)
+    }
+
+    /// Reads the records of `bytes`, the next part of the file.
+    pub(super) fn read(&mut self, bytes: &[u8], options: &ReadOptions) -> Result<Vec<Record>> {
+        let text = decode_part(bytes, &self.file, self.start, record_at_end)?;
+        let objects = objects_of(text, &self.file, self.start)?;
+        if self.header.is_none() && !objects.is_empty() {
+            self.header = Some(Header::of(&objects, &self.file, options)?);
         }
-    }
-    let place = Place { file: Some(file.to_owned()), ..Place::default() };
-    let roles = Roles::recognise(&names, options, &place)?;
-    let mut records = Vec::with_capacity(objects.len());
-    for (i, (line, object)) in objects.iter().enumerate() {
-        let record = i as u64 + 1;
-        let cell = |column: Option<usize>| -> Result<Option<String>> {
-            let Some(name) = column.map(|column| &names[column]) else { return Ok(None) };
-            scalar(object.get(name), name).map_err(|fault| {
-                fault.at(Place { record: Some(record), line: Some(*line), ..place.clone() })
-            })
+        let Some(header) = &self.header else { return Ok(Vec::new()) };
+        let records = header.records(&objects, &self.file, self.start.records)?;
+        self.start = Start {
+            offset: self.start.offset + bytes.len() as u64,
+            line: self.start.line + text.matches('\n').count() as u64,
+            records: self.start.records + objects.len() as u64,
         };
-        let entities = roles.entities.and_then(|column| match object.get(&names[column])? {
-            Value::Null => None,
-            // A list as such, or as the text that a table would hold.
-            Value::String(text) => Some(text.clone()),
-            other => Some(other.to_string()),
-        });
-        let text = cell(Some(roles.text))?.unwrap_or_default();
-        let (intent, lang) = (cell(roles.intent)?, cell(roles.lang)?);
-        let cells = Cells {
-            text: &text,
-            intent: intent.as_deref(),
-            lang: lang.as_deref(),
-            entities: entities.as_deref(),
-        };
-        records.push(cells.record(file, record, *line)?);
+        Ok(records)
     }
-    Ok((roles.columns(&names), records))
+
+    /// Returns the columns that have a role; none before a record was read.
+    pub(super) fn columns(&self) -> Option<BTreeMap<String, String>> {
+        self.header.as_ref().map(|header| header.roles.columns(&header.names))
+    }
+}
+
+/// The keys, and which are which.
+#[derive(Debug)]
+struct Header {
+    names: Vec<String>,
+    roles: Roles,
+}
+
+impl Header {
+    fn of(
+        objects: &[(u64, Map<String, Value>)],
+        file: &str,
+        options: &ReadOptions,
+    ) -> Result<Self> {
+        let mut seen = BTreeSet::new();
+        let mut names: Vec<String> = Vec::new();
+        for key in objects.iter().flat_map(|(_, object)| object.keys()) {
+            if seen.insert(key.as_str()) {
+                names.push(key.clone());
+            }
+        }
+        let place = Place { file: Some(file.to_owned()), ..Place::default() };
+        let roles = Roles::recognise(&names, options, &place)?;
+        Ok(Self { names, roles })
+    }
+
+    /// Makes records of `objects`, which come after `before` others.
+    fn records(
+        &self,
+        objects: &[(u64, Map<String, Value>)],
+        file: &str,
+        before: u64,
+    ) -> Result<Vec<Record>> {
+        let Self { names, roles } = self;
+        let place = Place { file: Some(file.to_owned()), ..Place::default() };
+        let mut records = Vec::with_capacity(objects.len());
+        for (record, (line, object)) in (before + 1..).zip(objects) {
+            let cell = |column: Option<usize>| -> Result<Option<String>> {
+                let Some(name) = column.map(|column| &names[column]) else { return Ok(None) };
+                scalar(object.get(name), name).map_err(|fault| {
+                    fault.at(Place { record: Some(record), line: Some(*line), ..place.clone() })
+                })
+            };
+            let entities = roles.entities.and_then(|column| match object.get(&names[column])? {
+                Value::Null => None,
+                // A list as such, or as the text that a table would hold.
+                Value::String(text) => Some(text.clone()),
+                other => Some(other.to_string()),
+            });
+            let text = cell(Some(roles.text))?.unwrap_or_default();
+            let (intent, lang) = (cell(roles.intent)?, cell(roles.lang)?);
+            let cells = Cells {
+                text: &text,
+                intent: intent.as_deref(),
+                lang: lang.as_deref(),
+                entities: entities.as_deref(),
+            };
+            records.push(cells.record(file, record, *line)?);
+        }
+        Ok(records)
+    }
 }
 
 fn scalar(value: Option<&Value>, name: &str) -> Result<Option<String>> {
@@ -71,19 +144,25 @@ fn scalar(value: Option<&Value>, name: &str) -> Result<Option<String>> {
 /// # Errors
 /// See [`super::read()`].
 pub(super) fn objects(bytes: &[u8], file: &str) -> Result<Vec<(u64, Map<String, Value>)>> {
-    let text = decode(bytes, file, |valid| {
-        let complete = valid.rfind('\n').map_or("", |at| &valid[..at]);
-        Some(complete.lines().filter(|line| !line.trim().is_empty()).count() as u64 + 1)
-    })?;
+    objects_of(decode(bytes, file, record_at_end)?, file, Start::default())
+}
+
+/// Returns the record that the byte after `valid` belongs to.
+fn record_at_end(valid: &str) -> Option<u64> {
+    let complete = valid.rfind('\n').map_or("", |at| &valid[..at]);
+    Some(complete.lines().filter(|line| !line.trim().is_empty()).count() as u64 + 1)
+}
+
+/// As [`objects`], of a part of a file.
+fn objects_of(text: &str, file: &str, start: Start) -> Result<Vec<(u64, Map<String, Value>)>> {
     let mut objects = Vec::new();
-    for (i, line) in text.lines().enumerate() {
+    for (number, line) in (start.line..).zip(text.lines()) {
         if line.trim().is_empty() {
             continue;
         }
-        let number = i as u64 + 1;
         let place = Place {
             file: Some(file.to_owned()),
-            record: Some(objects.len() as u64 + 1),
+            record: Some(start.records + objects.len() as u64 + 1),
             line: Some(number),
             ..Place::default()
         };

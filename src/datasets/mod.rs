@@ -13,6 +13,7 @@ mod jsonl;
 mod quarantine;
 mod read;
 mod split;
+mod stream;
 mod traffic;
 mod validate;
 mod write;
@@ -22,6 +23,7 @@ pub use frame::{Lengths, Statistics, is_parsing_parquet, statistics, write_parqu
 pub use quarantine::write_quarantine;
 pub use read::{bytes, read, read_bytes};
 pub use split::split;
+pub use stream::{Stream, stream};
 pub use traffic::read_traffic;
 pub use validate::validate;
 pub use write::{csv_bytes, spreadsheet_csv, write_csv};

@@ -56,14 +56,15 @@ pub fn bytes(path: &Path) -> Result<Vec<u8>> {
 /// What the files read here hold.
 pub(super) type Read = (BTreeMap<String, String>, Vec<Record>);
 
-enum Kind {
+pub(super) enum Kind {
     Parquet,
     Jsonl,
     Csv(Option<u8>),
 }
 
 impl Kind {
-    fn of(path: &Path, bytes: &[u8]) -> Self {
+    /// Tells by extension, else by the first `bytes`.
+    pub(super) fn of(path: &Path, bytes: &[u8]) -> Self {
         let extension = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
         match extension.as_str() {
             "parquet" | "pq" => Self::Parquet,

@@ -503,6 +503,14 @@ impl Head for Forest {
         }
     }
 
+    fn contribution(&self, _: u32, _: f32, _: usize) -> Option<f64> {
+        None
+    }
+
+    fn intercept(&self, _: usize) -> Option<f64> {
+        None
+    }
+
     fn tensors(&self) -> Vec<Tensor> {
         let n = self.feature.len();
         vec![

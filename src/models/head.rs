@@ -12,6 +12,11 @@ pub(super) trait Head: std::fmt::Debug + Send + Sync {
     fn n_classes(&self) -> usize;
     /// Writes the raw score of each intent for `row` of (column, value), columns in any order.
     fn scores(&self, row: &[(u32, f32)], scratch: &mut HeadScratch, scores: &mut [f64]);
+    /// Returns what `value` in `column` adds to the score of `class`, and nothing else does; `None` when scores are
+    /// no such sums.
+    fn contribution(&self, column: u32, value: f32, class: usize) -> Option<f64>;
+    /// Returns the score of `class` for an empty row; `None` when scores are no sums.
+    fn intercept(&self, class: usize) -> Option<f64>;
     /// Returns the numbers that make it, by name.
     fn tensors(&self) -> Vec<Tensor>;
 }

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     dialogue::DialogueSpec,
     digest::Digest,
-    features::{Tfidf, TfidfScratch, Vocabulary},
+    features::{Term, Tfidf, TfidfScratch, Vocabulary},
     findings::{Fault, Result},
     labels::Labels,
     stats::calibration::softmax,
@@ -41,6 +41,12 @@ impl Scratch {
     pub fn proba(&self) -> &[f64] {
         &self.proba
     }
+}
+
+/// A text as a model sees it: (column, value) of known terms, and of the embedding's dimensions behind them.
+pub(super) struct Row<'a> {
+    pub(super) sparse: &'a [(u32, f32)],
+    pub(super) dense: &'a [(u32, f32)],
 }
 
 /// The deployable whole: features, head, calibration, out-of-scope rule, dialogue, goldens.
@@ -135,6 +141,44 @@ impl IntentModel {
             (0, _) => 0.0,
             (n, unseen) => unseen as f64 / n as f64,
         }
+    }
+
+    /// Writes the row of `text` into `scratch`, and returns the raw scores of all intents.
+    pub(super) fn raw_scores(&self, text: &str, scratch: &mut Scratch) -> Vec<f64> {
+        let model = &self.0;
+        model.tfidf.transform_with(text, &mut scratch.tfidf);
+        let mut scores = vec![0.0; model.head.n_classes()];
+        model.head.scores(scratch.tfidf.row(), &mut scratch.head, &mut scores);
+        scores
+    }
+
+    /// Returns the row that [`Self::raw_scores`] wrote, the terms' part and the embedding's.
+    pub(super) fn row_of<'a>(&self, scratch: &'a Scratch) -> Row<'a> {
+        let row = scratch.tfidf.row();
+        let n_terms = self.0.tfidf.vocabulary().len();
+        let (sparse, dense) =
+            row.split_at(row.partition_point(|&(column, _)| (column as usize) < n_terms));
+        Row { sparse, dense }
+    }
+
+    /// Returns the terms by column.
+    pub(super) fn terms(&self) -> &[Term] {
+        self.0.tfidf.vocabulary().terms()
+    }
+
+    /// See [`Head::contribution`].
+    pub(super) fn contribution(&self, column: u32, value: f32, class: usize) -> Option<f64> {
+        self.0.head.contribution(column, value, class)
+    }
+
+    /// See [`Head::intercept`].
+    pub(super) fn intercept(&self, class: usize) -> Option<f64> {
+        self.0.head.intercept(class)
+    }
+
+    /// Returns what the head is called in YAML.
+    pub(super) fn head_name(&self) -> &'static str {
+        self.0.lineage.spec.head.kind.name()
     }
 
     /// Classifies `text`; afterwards `scratch.proba()` holds the probabilities of all intents.

@@ -82,6 +82,14 @@ impl Head for LinearHead {
         }
     }
 
+    fn contribution(&self, column: u32, value: f32, class: usize) -> Option<f64> {
+        Some(f64::from(value * self.weights[column as usize * self.stride + class]))
+    }
+
+    fn intercept(&self, class: usize) -> Option<f64> {
+        Some(f64::from(self.intercept[class]))
+    }
+
     fn tensors(&self) -> Vec<Tensor> {
         let weights = self
             .weights

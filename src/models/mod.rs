@@ -6,6 +6,7 @@
 
 mod cross_validation;
 mod data;
+mod explain;
 mod file;
 mod folds;
 mod forest;
@@ -21,6 +22,7 @@ mod table;
 mod train;
 
 pub use cross_validation::{CrossValidator, HeldOut, temperatures};
+pub use explain::{Contribution, Explanation};
 pub use intent_model::{IntentModel, Scratch, SelfTest};
 pub use parts::part_digests;
 pub use spec::{ClassWeight, FallbackSpec, HeadKind, HeadSpec, ModelSpec};

@@ -10,6 +10,7 @@ mod codes;
 mod faulty;
 mod mistakes;
 mod pipeline;
+mod predict;
 mod readme;
 mod registry;
 mod servers;

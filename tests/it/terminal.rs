@@ -48,6 +48,13 @@ impl Terminal {
         self.show(&mut self.command(line))
     }
 
+    /// Runs `botops`, which has to succeed, and returns its standard output.
+    pub(crate) fn stdout(&self, line: &str) -> String {
+        let output = self.command(line).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
     /// As [`Self::run`], for a prepared command.
     pub(crate) fn show(&self, command: &mut Command) -> String {
         let output = command.output().unwrap();

@@ -78,4 +78,9 @@ pub(super) const ENTRIES: &[Entry] = &[
         title: "a setting of the encoder is out of range",
         explanation: "`source` is a folder or `hf://owner/name[@revision]`; `max_tokens` is at least 2, for the special tokens, and at most the number of positions that the encoder was trained with (512 for most).",
     },
+    Entry {
+        code: "BOT-7070",
+        title: "a model cannot be explained term by term",
+        explanation: "An explanation adds up what each term contributes to a score, which only linear heads do: a random forest votes. Train a linear head (`--head linear_svm` or `logistic_regression`) to see its reasons.",
+    },
 ];

@@ -1,3 +1,4 @@
+mod explanations;
 mod files;
 mod heads;
 
