@@ -84,7 +84,7 @@ impl<'a> CrossValidator<'a> {
     ///
     /// # Errors
     /// `BOT-3030` fewer than 2 or more than 100 folds (exit 2); `BOT-3031` an intent with fewer records than
-    /// folds, or whose records are all near duplicates of each other (exit 4); `BOT-2110`, `BOT-7011` as of training.
+    /// folds, or whose records all say the same (exit 4); `BOT-2110`, `BOT-7011` as of training.
     pub fn new(
         samples: &'a [Sample<'a>],
         n_folds: usize,
@@ -96,9 +96,9 @@ impl<'a> CrossValidator<'a> {
                 .hint("5 folds are usual; from 2 to 100 are possible"));
         }
         let data = Data::new(samples)?;
-        let groups = near_groups(data.inside());
+        let groups = folds::groups(data.inside(), &data.y);
         check(&data, &groups, n_folds)?;
-        let fold_of = folds::assign_groups(&groups, &data.y, n_folds, seed);
+        let fold_of = folds::assign(&groups, &data.y, n_folds, seed);
         let (inside, outside): (Vec<u32>, Vec<u32>) =
             (0..samples.len() as u32).partition(|&i| samples[i as usize].intent != OOS);
         let mut random = Random::stream(seed, SHARE_STREAM);
@@ -336,12 +336,6 @@ pub fn temperatures(held_out: &[HeldOut]) -> Vec<f64> {
         .collect()
 }
 
-/// Returns the group of each text: the same for near duplicates.
-fn near_groups(texts: &[&str]) -> Vec<u32> {
-    let mut first: std::collections::HashMap<String, u32> = std::collections::HashMap::new();
-    (0..).zip(texts).map(|(row, text)| *first.entry(text::fold(text)).or_insert(row)).collect()
-}
-
 /// Returns of each row a random number: its place when shares of its intent are drawn; distinct within an intent.
 fn places(y: &[u32], n_classes: usize, random: &mut Random) -> Vec<u64> {
     let mut by_intent: Vec<Vec<usize>> = vec![Vec::new(); n_classes];
@@ -390,11 +384,7 @@ fn check(data: &Data<'_>, groups: &[u32], n_folds: usize) -> Result<()> {
     if let Some(class) = (0..counts.len()).find(|&class| distinct[class].len() < 2) {
         return Err(Fault::insufficient(
             "BOT-3031",
-            format!(
-                "all {} records of intent {} are near duplicates of each other",
-                counts[class],
-                name(class)
-            ),
+            format!("all {} records of intent {} say the same", counts[class], name(class)),
         )
         .hint(
             "add records that say it in other words: who never saw one could not know the others",

@@ -14,9 +14,10 @@ pub(super) struct Folds {
 }
 
 impl Folds {
-    /// Deals the records of `table` into `n` folds: stratified, the same utterance never in two.
+    /// Deals the records of `table` into `n` folds: stratified, near duplicates never in two.
     pub(super) fn deal(table: &Table<'_>, n: usize, seed: u64) -> Self {
-        let of_row = folds::assign(table.data.inside(), &table.data.y, n, seed);
+        let groups = folds::groups(table.data.inside(), &table.data.y);
+        let of_row = folds::assign(&groups, &table.data.y, n, seed);
         Self { of_row, n: n as u32 }
     }
 

@@ -34,8 +34,8 @@ const GOLDEN_STREAM: u64 = 0x601D;
 /// Trains a model. Same samples, spec and seed: the same bytes, whatever the number of threads.
 ///
 /// Out-of-scope rows train no class and no term. The temperature is fitted on scores of rows by
-/// models that never saw them: of linear heads by 5-fold cross-fitting (stratified, the same
-/// utterance never in two folds, document frequencies those of the fold; as many folds as it takes
+/// models that never saw them: of linear heads by 5-fold cross-fitting (stratified, near
+/// duplicates never in two folds, document frequencies those of the fold; as many folds as it takes
 /// to have 2,000 such rows), of a forest by the trees whose bags lack the row.
 ///
 /// # Errors
@@ -130,7 +130,7 @@ pub struct CrossValidation {
     pub n: usize,
 }
 
-/// Cross-validates `spec` on `samples` over 5 folds, stratified, the same utterance never in two.
+/// Cross-validates `spec` on `samples` over 5 folds, stratified, near duplicates never in two.
 ///
 /// # Errors
 /// As [`train`].

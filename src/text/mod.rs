@@ -4,11 +4,13 @@
 //! Everything here is pure, and safe on any input.
 
 mod language;
+mod near;
 mod normal;
 mod redact;
 mod safe;
 
 pub use language::detect_language;
+pub use near::{NearGroups, NearPair, NearPairs, NearSpec, near_between, near_groups, near_pairs};
 pub use normal::{fold, normalise, normalise_into, words};
 pub use redact::redact;
 pub use safe::{display, spreadsheet_safe};

@@ -1,0 +1,117 @@
+//! Near duplicates as pairs: within one list of texts, and between two.
+
+use super::{
+    NearSpec,
+    index::Index,
+    probe::{ALONE, Limits, Scratch, Search},
+    sets::Sets,
+};
+use rayon::prelude::*;
+
+/// Two near texts.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct NearPair {
+    /// The index of one text: of [`near_pairs`] the lower one, of [`near_between`] that in `reference`.
+    pub a: u32,
+    /// The index of the other.
+    pub b: u32,
+    /// Jaccard's index of their sets of shingles, in [threshold, 1]; 1 does not say that the texts are equal (`ha ha`, `ha ha ha`).
+    pub jaccard: f32,
+}
+
+/// All near pairs, or as many as were looked for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NearPairs {
+    /// The pairs, rising by `a`, then by `b`.
+    pub pairs: Vec<NearPair>,
+    /// How many texts (of those that fold to the same, the first) may have more partners than were found; mostly 0.
+    pub truncated: usize,
+}
+
+/// Returns the pairs of near texts, `a` < `b`.
+///
+/// Of texts that fold to the same, each but the first makes one pair, with the first (Jaccard 1), and
+/// the first stands for all of them in other pairs: `m` equal texts are `m - 1` pairs. At most 64
+/// partners are looked for among the texts whose sets are no larger (of equal size: that come
+/// earlier), rarest shingles first.
+#[must_use]
+pub fn near_pairs(texts: &[&str], spec: &NearSpec) -> NearPairs {
+    let sets = Sets::new(texts, spec);
+    let members = 0..sets.len() as u32;
+    let index = Index::new(&sets, members.clone(), |n| spec.n_rarest_of_smaller(n));
+    let crowds = vec![ALONE; sets.len()];
+    let search =
+        Search { spec, sets: &sets, index: &index, crowds: &crowds, limits: Limits::default() };
+    let found: Vec<_> = members
+        .into_par_iter()
+        .with_min_len(64)
+        .map_init(Scratch::default, |scratch, x| search.near(x, x, scratch))
+        .collect();
+
+    let mut pairs: Vec<NearPair> = (0..)
+        .zip(&sets.member_of)
+        .map(|(b, &member)| NearPair { a: sets.first[member as usize], b, jaccard: 1.0 })
+        .filter(|pair| pair.a != pair.b)
+        .collect();
+    for (x, found) in found.iter().enumerate() {
+        pairs.extend(found.near.iter().map(|&(y, jaccard)| {
+            let (x, y) = (sets.first[x], sets.first[y as usize]);
+            NearPair { a: x.min(y), b: x.max(y), jaccard: jaccard as f32 }
+        }));
+    }
+    pairs.par_sort_unstable_by_key(|pair| (pair.a, pair.b));
+    NearPairs { pairs, truncated: found.iter().filter(|found| found.is_truncated).count() }
+}
+
+/// Returns the near pairs of a text of `reference` (`a`) and one of `current` (`b`): what leaks from one into the other.
+///
+/// Every text of `current` has its pairs, those equal to others too; of texts of `reference` that
+/// fold to the same, only the first has. At most 64 partners of a text are looked for: one that
+/// folds to the same, then rarest shingles first.
+#[must_use]
+pub fn near_between(reference: &[&str], current: &[&str], spec: &NearSpec) -> NearPairs {
+    let texts: Vec<&str> = reference.iter().chain(current).copied().collect();
+    let sets = Sets::new(&texts, spec);
+    let n = reference.len();
+    // Texts of `reference` come first, so they are the first of whatever folds as they do.
+    let is_reference = |member: u32| (sets.first[member as usize] as usize) < n;
+    let members = 0..sets.len() as u32;
+    let index =
+        Index::new(&sets, members.filter(|&member| is_reference(member)), |n| spec.n_rarest(n));
+    let crowds = vec![ALONE; sets.len()];
+    let mut queries: Vec<u32> = sets.member_of[n..].to_vec();
+    queries.sort_unstable();
+    queries.dedup();
+    let Limits { partners, work } = Limits::default();
+    let search = |x: u32| Search {
+        spec,
+        sets: &sets,
+        index: &index,
+        crowds: &crowds,
+        limits: Limits { partners: partners - usize::from(is_reference(x)), work },
+    };
+    let found: Vec<_> = queries
+        .par_iter()
+        .with_min_len(64)
+        .map_init(Scratch::default, |scratch, &x| {
+            let mut found = search(x).near(x, sets.len() as u32, scratch);
+            if is_reference(x) {
+                found.near.push((x, 1.0));
+            }
+            found.near.sort_unstable_by_key(|&(y, _)| sets.first[y as usize]);
+            found
+        })
+        .collect();
+
+    let mut pairs: Vec<NearPair> = Vec::new();
+    for (b, x) in (0..).zip(&sets.member_of[n..]) {
+        let query = queries.binary_search(x).expect("every member of `current` was searched for");
+        pairs.extend(found[query].near.iter().map(|&(y, jaccard)| NearPair {
+            a: sets.first[y as usize],
+            b,
+            jaccard: jaccard as f32,
+        }));
+    }
+    pairs.par_sort_unstable_by_key(|pair| (pair.a, pair.b));
+    NearPairs { pairs, truncated: found.iter().filter(|found| found.is_truncated).count() }
+}

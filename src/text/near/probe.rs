@@ -1,0 +1,212 @@
+//! The search for the near ones of one text.
+
+use super::{
+    NearSpec,
+    index::{Entry, Index},
+    jaccard,
+    sets::Sets,
+};
+
+/// The crowd of a member that is known to belong to no group.
+pub(super) const ALONE: u32 = 0;
+
+/// What a comparison of two sets takes, in entries looked at (measured; long sets take more, but are few).
+const COMPARISON: usize = 32;
+
+/// Where the search for one text's near ones ends, though there may be more.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    /// Near ones that were found.
+    pub(super) partners: usize,
+    /// Entries looked at, and for each set compared, [`COMPARISON`].
+    pub(super) work: usize,
+}
+
+impl Default for Limits {
+    /// 64 partners: a template filled in 100,000 times has five billion pairs. And 131,072 entries, of which an
+    /// utterance among a million looks at a third.
+    fn default() -> Self {
+        Self { partners: 64, work: 1 << 17 }
+    }
+}
+
+/// All that the search for one text's near ones needs.
+pub(super) struct Search<'a> {
+    pub(super) spec: &'a NearSpec,
+    pub(super) sets: &'a Sets,
+    pub(super) index: &'a Index,
+    /// Of each member, its crowd. Of a crowd other than [`ALONE`], one near member is enough.
+    pub(super) crowds: &'a [u32],
+    pub(super) limits: Limits,
+}
+
+/// Working memory of a search, which serves one after the other.
+#[derive(Default)]
+pub(super) struct Scratch {
+    /// Of each member, the last one whose search met it.
+    met_by: Vec<u32>,
+    /// The crowds that this search needs no more of.
+    done: Vec<u32>,
+}
+
+/// What a search found.
+#[derive(Default)]
+pub(super) struct Found {
+    /// Near members, with their Jaccard index.
+    pub(super) near: Vec<(u32, f64)>,
+    /// Whether the search ended before it had seen everything.
+    pub(super) is_truncated: bool,
+}
+
+impl Search<'_> {
+    /// Finds the indexed members below `end` that are near `x`, without `x` itself.
+    ///
+    /// The rarest shingles come first, and of those that share one, the largest sets.
+    pub(super) fn near(&self, x: u32, end: u32, scratch: &mut Scratch) -> Found {
+        let Self { spec, sets, crowds, limits, .. } = *self;
+        let crowd_of = |entry: &Entry| crowds[entry.member as usize];
+        let set = sets.of(x);
+        let mut found = Found::default();
+        let mut work = 0;
+        scratch.met_by.resize(sets.len(), u32::MAX);
+        scratch.done.clear();
+        if crowds[x as usize] != ALONE {
+            scratch.done.push(crowds[x as usize]);
+        }
+        let start = sets.first_of_size(spec.smallest(set.len()));
+        for (place, &rank) in set[..spec.n_rarest(set.len())].iter().enumerate() {
+            // Rarer shingles were not shared: the later the place, the smaller the sets that can be near.
+            let end = end.min(sets.first_of_size(spec.largest(set.len(), place) + 1));
+            let mut rest = self.index.of(rank);
+            while let Some(entry) = rest.first() {
+                let crowd = crowd_of(entry);
+                let (run, after) =
+                    rest.split_at(rest.partition_point(|entry| crowd_of(entry) == crowd));
+                rest = after;
+                work += 1 + scratch.done.len() / 8;
+                if scratch.done.contains(&crowd) {
+                    continue;
+                }
+                let from = run.partition_point(|entry| entry.member < start);
+                let to = run.partition_point(|entry| entry.member < end);
+                for entry in run[from..to].iter().rev() {
+                    work += 1;
+                    if work > limits.work {
+                        found.is_truncated = true;
+                        return found;
+                    }
+                    let was_met_by = &mut scratch.met_by[entry.member as usize];
+                    if std::mem::replace(was_met_by, x) == x || x == entry.member {
+                        continue;
+                    }
+                    let Some(jaccard) = self.compare(x, place, entry, &mut work) else { continue };
+                    if found.near.len() == limits.partners {
+                        found.is_truncated = true;
+                        return found;
+                    }
+                    found.near.push((entry.member, jaccard));
+                    if crowd != ALONE {
+                        scratch.done.push(crowd);
+                        break;
+                    }
+                }
+            }
+        }
+        found
+    }
+
+    /// Returns the Jaccard index of `x` and the member of `entry` if they are near. The rarest shingle that they
+    /// share stands at `place` in `x`, and at that of the entry in the other.
+    fn compare(&self, x: u32, place: usize, entry: &Entry, work: &mut usize) -> Option<f64> {
+        let Self { spec, sets, .. } = *self;
+        let y = entry.member;
+        let (n, m) = (sets.size(x), sets.size(y));
+        let fewest = spec.fewest_shared(n, m);
+        let places = (place, entry.place as usize);
+        if (n - places.0).min(m - places.1) < fewest
+            || sets.least_difference(x, y) + 2 * fewest > n + m
+        {
+            return None;
+        }
+        *work += COMPARISON;
+        let common = common(sets.of(x), sets.of(y), places, fewest)?;
+        spec.is_near(n, m, common).then(|| jaccard(n, m, common))
+    }
+}
+
+/// Returns how many shingles `a` and `b` share from `places` on, or nothing once it cannot be `wanted`.
+pub(super) fn common(a: &[u32], b: &[u32], places: (usize, usize), wanted: usize) -> Option<usize> {
+    let (mut i, mut j) = places;
+    // How many may yet be missing from the other set.
+    let mut spare_a = (a.len() - i).checked_sub(wanted)?;
+    let mut spare_b = (b.len() - j).checked_sub(wanted)?;
+    let mut common = 0;
+    while i < a.len() && j < b.len() {
+        match a[i].cmp(&b[j]) {
+            std::cmp::Ordering::Equal => {
+                common += 1;
+                i += 1;
+                j += 1;
+            }
+            std::cmp::Ordering::Less => {
+                spare_a = spare_a.checked_sub(1)?;
+                i += 1;
+            }
+            std::cmp::Ordering::Greater => {
+                spare_b = spare_b.checked_sub(1)?;
+                j += 1;
+            }
+        }
+    }
+    Some(common)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_search_that_reaches_a_limit_says_so() {
+        let texts: Vec<String> =
+            (10..60).map(|i| format!("where is my parcel number {i}, please tell me?")).collect();
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let spec = NearSpec::default();
+        let sets = Sets::new(&texts, &spec);
+        let index = Index::new(&sets, 0..50, |n| spec.n_rarest(n));
+        let found = |limits, crowds: &[u32]| {
+            let search = Search { spec: &spec, sets: &sets, index: &index, crowds, limits };
+            let found = search.near(49, 50, &mut Scratch::default());
+            (found.near.len(), found.is_truncated)
+        };
+        let alone = [ALONE; 50];
+        assert_eq!(found(Limits::default(), &alone), (49, false));
+        assert_eq!(found(Limits { partners: 49, ..Limits::default() }, &alone), (49, false));
+        assert_eq!(found(Limits { partners: 48, ..Limits::default() }, &alone), (48, true));
+        let (near, is_truncated) = found(Limits { work: 500, ..Limits::default() }, &alone);
+        assert!((10..16).contains(&near) && is_truncated, "{near}");
+        // Two crowds of which one is its own: a single link is enough.
+        let crowds: Vec<u32> = (0..50).map(|member| 1 + member % 2).collect();
+        let mut arranged = Index::new(&sets, 0..50, |n| spec.n_rarest(n));
+        arranged.arrange(&crowds);
+        let search = Search {
+            spec: &spec,
+            sets: &sets,
+            index: &arranged,
+            crowds: &crowds,
+            limits: Limits { partners: 1, work: 100 },
+        };
+        let found = search.near(49, 50, &mut Scratch::default());
+        assert_eq!(found.near.len(), 1);
+        assert_eq!((found.near[0].0 % 2, found.is_truncated), (0, false));
+    }
+
+    #[test]
+    fn shared_shingles_are_counted_as_long_as_they_can_be_enough() {
+        let (a, b) = ([1, 3, 4, 6, 9], [2, 3, 4, 9]);
+        assert_eq!(common(&a, &b, (0, 0), 3), Some(3));
+        assert_eq!(common(&a, &b, (1, 1), 3), Some(3));
+        assert_eq!(common(&a, &b, (0, 0), 4), None);
+        assert_eq!(common(&a, &b, (3, 3), 3), None);
+        assert_eq!(common(&[], &[], (0, 0), 0), Some(0));
+    }
+}
