@@ -1,8 +1,18 @@
 //! `botops runs`.
 
-use super::{Outcome, context::Context, paste, tables};
-use crate::{experiments::RunRecord, findings::Result};
-use serde::Serialize;
+mod best;
+mod compare;
+mod export;
+mod gc;
+mod list;
+mod reproduce;
+mod show;
+
+use super::{Outcome, context::Context, tables};
+use crate::{
+    experiments::RunRecord,
+    findings::{Fault, Result},
+};
 use std::collections::BTreeMap;
 
 /// Look at recorded runs.
@@ -15,115 +25,38 @@ pub(crate) struct Args {
 #[derive(Debug, clap::Subcommand)]
 enum Verb {
     /// List runs, the newest first
-    List {
-        /// How many to list
-        #[arg(long, short = 'n', value_name = "N", default_value_t = 20)]
-        limit: usize,
-    },
+    List(list::Args),
     /// Show a run: params, metrics, data, code, machine, artifacts, stages
-    Show {
-        /// The run: its id, the unique beginning of one, or `latest`
-        id: String,
-    },
-}
-
-#[derive(Serialize)]
-struct Listed<'a> {
-    experiments: &'a str,
-    total: u64,
-    runs: &'a [RunRecord],
+    Show(show::Args),
+    /// Show what differs between runs, and whether one is better
+    Compare(compare::Args),
+    /// Show the best run by a metric, and which others cannot be told from it
+    Best(best::Args),
+    /// Train a run's model again from its record, and say where it comes out differently
+    Reproduce(reproduce::Args),
+    /// Write a run to an MLflow tracking server, or as a model card
+    Export(export::Args),
+    /// Remove runs that nobody needs, and the files only they refer to; never one that a version in the registry names
+    Gc(gc::Args),
 }
 
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
-    let experiments = context.experiments()?;
     match &args.verb {
-        Verb::List { limit } => {
-            let runs = context.wait(experiments.list())??;
-            Ok(list(&runs, *limit, &context.workspace()?.experiments.value))
-        }
-        Verb::Show { id } => {
-            let run = context.wait(experiments.find(id))??;
-            Ok(Outcome::done(&run, text(&run)))
-        }
+        Verb::List(args) => list::run(args, context),
+        Verb::Show(args) => show::run(args, context),
+        Verb::Compare(args) => compare::run(args, context),
+        Verb::Best(args) => best::run(args, context),
+        Verb::Reproduce(args) => reproduce::run(args, context),
+        Verb::Export(args) => export::run(args, context),
+        Verb::Gc(args) => gc::run(args, context),
     }
 }
 
-fn list(runs: &[RunRecord], limit: usize, location: &str) -> Outcome {
-    let shown = &runs[..runs.len().min(limit)];
-    let answer = Listed { experiments: location, total: runs.len() as u64, runs: shown };
-    if runs.is_empty() {
-        return Outcome::done(&answer, format!("no run is recorded in {location}\n"))
-            .next("botops train train.csv --test test.csv --record");
-    }
-    let rows = shown.iter().map(|run| {
-        let metric = |name: &str| {
-            run.metrics.get(name).map_or("-".to_owned(), |metric| format!("{:.3}", metric.value))
-        };
-        let data = run.data.get("train").or_else(|| run.data.values().next());
-        vec![
-            run.id.clone(),
-            run.kind.clone(),
-            tables::time(&run.finished_at),
-            metric("accuracy"),
-            metric("macro_f1"),
-            data.map_or("-".to_owned(), |digest| digest.short()),
-        ]
-    });
-    let mut text = tables::table(
-        &["run", "kind", "finished (UTC)", "accuracy", "macro_f1", "data"],
-        rows,
-        &[3, 4],
-    );
-    if shown.len() < runs.len() {
-        text.push_str(&format!("{} of {} runs\n", shown.len(), tables::count(runs.len() as u64)));
-    }
-    let outcome = Outcome::done(&answer, text);
-    match shown.first() {
-        Some(newest) => outcome.next(paste::line(["botops", "runs", "show", &newest.id])),
-        None => outcome,
-    }
-}
-
-fn text(run: &RunRecord) -> String {
-    let took = (run.finished_at - run.started_at).num_milliseconds().max(0) as f64 / 1_000.0;
-    let mut out = format!(
-        "{}: {}, {} UTC, took {}\n",
-        run.id,
-        run.kind,
-        tables::time(&run.started_at),
-        tables::seconds(took)
-    );
-    if !run.metrics.is_empty() {
-        out.push_str(&format!("\n{}", tables::metrics(&run.metrics)));
-    }
-    let stages = run.stages.iter().map(|(stage, verdict)| (stage.clone(), verdict.clone()));
-    out.push_str(&pairs(["stage", "verdict"], stages.collect()));
-    out.push_str(&pairs(["param", "value"], params(&run.params)));
-    let data = run.data.iter().map(|(name, digest)| (name.clone(), digest.to_string()));
-    out.push_str(&pairs(["data", "digest"], data.collect()));
-    if !run.artifacts.is_empty() {
-        let rows = run.artifacts.iter().map(|artifact| {
-            vec![
-                artifact.name.clone(),
-                tables::count(artifact.size_bytes),
-                artifact.digest.to_string(),
-            ]
-        });
-        out.push_str(&format!("\n{}", tables::table(&["artifact", "bytes", "digest"], rows, &[1])));
-    }
-    let code = match (&run.code.git_commit, run.code.git_dirty) {
-        (Some(commit), Some(true)) => format!("{commit}, with uncommitted changes"),
-        (Some(commit), _) => commit.clone(),
-        (None, _) => "no git repository".to_owned(),
-    };
-    let machine = &run.environment;
-    let (plural, ci) =
-        (if machine.cores == 1 { "" } else { "s" }, if machine.ci { ", in CI" } else { "" });
-    out.push_str(&format!(
-        "\ncode: {code}\nmachine: botops {}, {}, {} core{plural}{ci}\n",
-        machine.botops, machine.platform, machine.cores
-    ));
-    out
+/// The fault of a run that is asked for its model and made none.
+fn no_model(run: &RunRecord) -> Fault {
+    let message = format!("run `{}` made no model (it is a `{}` run)", run.id, run.kind);
+    Fault::usage("BOT-5034", message)
+        .hint("name a run that trained: `botops runs list` shows them by kind")
 }
 
 /// Returns params as text: strings bare, the rest in JSON.

@@ -4,9 +4,18 @@
 //! data it learned from. Its id is made of what it did, so the same work on the same day is the same
 //! run, recorded once.
 
+mod comparison;
+pub mod mlflow;
+mod pairing;
+mod ranking;
 mod records;
+mod reproduction;
 mod sweep;
 
+pub use comparison::{Contrast, Difference, Evaluated, MetricDifference, RunComparison, compare};
+pub use pairing::{PairedDifference, Pairing, pair};
+pub use ranking::{RankQuery, Ranked, RankedOn, Ranking, Standing, direction, rank};
+pub use reproduction::{Retraced, retrace};
 pub use sweep::{FreedBlob, Retention, SweepPlan, SweepRule, Swept};
 
 use crate::{digest::Digest, evaluation::Metric, store::Store};
@@ -160,6 +169,18 @@ impl RunRecord {
     #[must_use]
     pub fn artifact(&self, name: &str) -> Option<&Artifact> {
         self.artifacts.iter().find(|artifact| artifact.name == name)
+    }
+
+    /// Returns the model it made: the one its recipe names, else the first that is no baseline.
+    #[must_use]
+    pub fn model(&self) -> Option<&Artifact> {
+        let is_model = |artifact: &&Artifact| {
+            let name = artifact.name.as_str();
+            name == "model.botops"
+                || (name.ends_with("/model.botops") && !name.starts_with("baseline/"))
+        };
+        let named = self.recipe.as_ref().and_then(|recipe| self.artifact(&recipe.model));
+        named.or_else(|| self.artifacts.iter().find(is_model))
     }
 
     /// Returns the digests of all blobs it refers to.

@@ -3,6 +3,7 @@
 use super::{Artifact, Experiments, RunRecord};
 use crate::{
     digest::{Digest, canonical_json},
+    evaluation::EvaluationReport,
     findings::{Fault, Result},
     spec,
 };
@@ -27,6 +28,28 @@ impl Experiments {
     /// Those of [`crate::store::Store::blob`].
     pub async fn artifact(&self, artifact: &Artifact) -> Result<Bytes> {
         self.store.blob(&artifact.digest).await
+    }
+
+    /// Returns the evaluation that a run keeps (the first of several), or why there is none, in words.
+    ///
+    /// # Errors
+    /// `BOT-5005` its bytes were altered (exit 3), `BOT-5003`.
+    pub async fn evaluation(&self, run: &RunRecord) -> Result<Result<EvaluationReport, String>> {
+        let is_evaluation = |artifact: &&Artifact| {
+            artifact.name == EVALUATION || artifact.name.ends_with(&format!("/{EVALUATION}"))
+        };
+        let Some(artifact) = run.artifacts.iter().find(is_evaluation) else {
+            return Ok(Err(format!("run {} keeps no evaluation", run.id)));
+        };
+        let bytes = match self.artifact(artifact).await {
+            Err(fault) if fault.code() == "BOT-5004" => {
+                return Ok(Err(format!("the evaluation of run {} is gone from the store", run.id)));
+            }
+            bytes => bytes?,
+        };
+        Ok(serde_json::from_slice(&bytes).map_err(|error| {
+            format!("the evaluation of run {} is of another format: {error}", run.id)
+        }))
     }
 
     /// Records `run` without files of its own; see [`Self::commit`].
@@ -176,6 +199,8 @@ impl Experiments {
 }
 
 const SCHEMA: &str = "botops.run/1";
+/// The name of an evaluation among the files of a run or stage.
+const EVALUATION: &str = "evaluation.json";
 /// Length of the day an id begins with.
 const DAY: usize = 8;
 /// Records read at a time.

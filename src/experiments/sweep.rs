@@ -162,9 +162,10 @@ impl Experiments {
     /// Those of the store.
     pub async fn sweep(&self, plan: &SweepPlan, rule: &SweepRule, mark: &str) -> Result<SweepPlan> {
         let mut done = SweepPlan { runs: Vec::new(), blobs: Vec::new(), bytes: 0, ..plan.clone() };
-        let remove = |path: String| async move { self.store.remove(&path).await };
         for runs in plan.runs.chunks(BATCH) {
-            futures::stream::iter(runs.iter().map(|run| remove(path_of(&run.id))))
+            let paths: Vec<String> = runs.iter().map(|run| path_of(&run.id)).collect();
+            futures::stream::iter(paths)
+                .map(|path| async move { self.store.remove(&path).await })
                 .buffer_unordered(AT_ONCE)
                 .try_collect::<()>()
                 .await?;
@@ -196,9 +197,13 @@ impl Experiments {
         known.extend(self.read_all(new).await?.into_iter().map(|run| (run.id.clone(), run)));
         known.retain(|id, _| ids.binary_search(id).is_ok());
         let named: BTreeSet<Digest> = known.values().flat_map(RunRecord::blobs).collect();
-        let free = blobs.iter().filter(|blob| {
-            !named.contains(&blob.digest) && !rule.blobs_in_use.contains(&blob.digest)
-        });
+        let free: Vec<FreedBlob> = blobs
+            .iter()
+            .filter(|blob| {
+                !named.contains(&blob.digest) && !rule.blobs_in_use.contains(&blob.digest)
+            })
+            .cloned()
+            .collect();
         futures::stream::iter(free)
             .map(|blob| async move {
                 // A recorder waits no longer than its patience: past that, what is left is for the next sweep.
@@ -206,7 +211,7 @@ impl Experiments {
                     return Ok(None);
                 }
                 self.store.remove(&crate::store::blob_path(&blob.digest)).await?;
-                Ok(Some(blob.clone()))
+                Ok(Some(blob))
             })
             .buffered(AT_ONCE)
             .try_filter_map(async |blob| Ok(blob))
@@ -214,16 +219,21 @@ impl Experiments {
             .await
     }
 
-    /// Waits until no sweep is removing blobs. A mark that outlives every living sweep was left by a killed one, and is
-    /// taken away.
+    /// Waits until no sweep is removing blobs.
     pub(super) async fn outlast_sweeps(&self) -> Result<()> {
+        self.outlast(PATIENCE).await
+    }
+
+    /// Waits until there is no mark; one that outlives `patience`, and so every living sweep, was left by a killed one, and
+    /// is taken away.
+    pub(super) async fn outlast(&self, patience: Duration) -> Result<()> {
         let began = Instant::now();
         loop {
             let marks = self.store.objects("sweeps", None).await?;
             if marks.is_empty() {
                 return Ok(());
             }
-            if began.elapsed() > PATIENCE {
+            if began.elapsed() > patience {
                 for mark in marks {
                     self.store.remove(&mark).await?;
                 }

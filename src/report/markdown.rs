@@ -67,7 +67,7 @@ fn message(text: &str, max_chars: usize) -> String {
 }
 
 /// Returns a table; cells are Markdown.
-fn table(
+pub(super) fn table(
     header: &[&str],
     numbers: &[usize],
     rows: impl IntoIterator<Item = Vec<String>>,

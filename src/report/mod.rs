@@ -4,6 +4,7 @@
 //! of elsewhere: it can be mailed, archived, opened without a network. Everything that came from a
 //! user (texts, names) is shortened, made visible and escaped on the way.
 
+mod card;
 mod charts;
 mod decision;
 mod drift;
@@ -19,6 +20,7 @@ mod theme;
 mod validation;
 mod wording;
 
+pub use card::{CardData, CardSubject, model_card};
 pub use decision::decision_html;
 pub use drift::drift_html;
 pub use evaluation::evaluation_html;

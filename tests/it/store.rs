@@ -83,6 +83,7 @@ async fn keeps_the_contract(bench: &Bench) {
     damaged_blobs_are_found(bench).await;
     damaged_logs_are_found(bench).await;
     folders_are_listed(bench).await;
+    what_is_removed_is_gone(bench).await;
 }
 
 async fn blobs_come_back(Bench { store, .. }: &Bench) {
@@ -104,6 +105,36 @@ async fn what_is_created_stays(Bench { store, .. }: &Bench) {
     assert!(store.create("contract/a b/é.json", Bytes::from_static(b"first")).await.unwrap());
     assert!(!store.create("contract/a b/é.json", Bytes::from_static(b"second")).await.unwrap());
     assert_eq!(store.read("contract/a b/é.json").await.unwrap().unwrap(), "first");
+}
+
+async fn what_is_removed_is_gone(Bench { store, .. }: &Bench) {
+    for (path, bytes) in [("removal/b/c", "four"), ("removal/a", "three"), ("removed", "other")] {
+        assert!(store.create(path, bytes.into()).await.unwrap());
+    }
+    let listed = store.list("removal").await.unwrap();
+    let found: Vec<(&str, u64)> =
+        listed.iter().map(|stored| (stored.path.as_str(), stored.size_bytes)).collect();
+    assert_eq!(found, [("removal/a", 5), ("removal/b/c", 4)]);
+    let age = chrono::Utc::now() - listed[0].written_at;
+    assert!(age.num_seconds().abs() < 120, "written {age} ago");
+
+    for _ in 0..2 {
+        // What is gone is as good as removed.
+        store.remove("removal/b/c").await.unwrap();
+        assert_eq!(store.list("removal").await.unwrap(), listed[..1]);
+        assert_eq!(store.read("removal/b/c").await.unwrap(), None);
+    }
+    assert!(store.create("removal/b/c", Bytes::from_static(b"again")).await.unwrap());
+    assert_eq!(store.read("removed").await.unwrap().unwrap(), "other");
+
+    let digest = store.put_blob(Bytes::from_static(b"a blob to remove")).await.unwrap();
+    let blobs = store.blobs().await.unwrap();
+    let (_, blob) = blobs.iter().find(|(found, _)| *found == digest).unwrap();
+    assert_eq!((blob.path.as_str(), blob.size_bytes), (blob_path(&digest).as_str(), 16));
+    store.remove(&blob.path).await.unwrap();
+    assert!(!store.has_blob(&digest).await.unwrap());
+    assert_eq!(store.put_blob(Bytes::from_static(b"a blob to remove")).await.unwrap(), digest);
+    assert!(store.list("nothing/here").await.unwrap().is_empty());
 }
 
 async fn logs_are_chained(Bench { store, .. }: &Bench) {

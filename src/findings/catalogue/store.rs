@@ -109,6 +109,71 @@ pub(super) const ENTRIES: &[Entry] = &[
         explanation: "A rollback gives traffic back to a version that had it before, with the evidence that made it champion then. Any other version comes to serve through a promotion, with its gates and its canary.",
     },
     Entry {
+        code: "BOT-5032",
+        title: "no run can be compared by that",
+        explanation: "`botops runs best` compares runs that have the metric and were measured on the same data in the same way. No run is left that fits. `botops runs list` shows the runs there are; train with `--test` (and `--record`) so that a run is measured.",
+    },
+    Entry {
+        code: "BOT-5033",
+        title: "metrics of runs were measured on different data",
+        explanation: "The runs stand side by side, but their metrics do not: a model on one test set and another model on another differ by the data as well. Evaluate both models on the same data, and compare those.",
+    },
+    Entry {
+        code: "BOT-5034",
+        title: "a run made no model that could be made again",
+        explanation: "Only a run that trained a model can be reproduced, and only when it says what it learned from. Runs of other kinds are repeated by running their command again.",
+    },
+    Entry {
+        code: "BOT-5035",
+        title: "the data of a run is not in the store",
+        explanation: "A run keeps the data it learned from, unless it was recorded by a botops that did not, or the blob was taken away. Give the file with `--data`: it is used if its digest is the one recorded, so it has to be the very same file.",
+    },
+    Entry {
+        code: "BOT-5036",
+        title: "the data given is not the data of the run",
+        explanation: "The digest of the file is another than the run recorded. A model made from it would say nothing of the run. Find the file as it was then; an editor that changed line ends or the order of records is enough to make it another.",
+    },
+    Entry {
+        code: "BOT-5037",
+        title: "a run did not come out again",
+        explanation: "Trained again from its record, the model is not the same to the byte. The first step that differs says where to look: data and records, then settings, intents, vocabulary, weights, calibration, goldens. Another version of botops or another kind of processor are the usual reasons; what is otherwise than then is listed.",
+    },
+    Entry {
+        code: "BOT-5038",
+        title: "a metric is unknown, or nothing says which way it is better",
+        explanation: "No run has a metric of that name; the hint names the nearest. Or it is one that botops does not know, and then `--better higher` or `--better lower` says whether more of it or less is better.",
+    },
+    Entry {
+        code: "BOT-5039",
+        title: "what runs were measured on cannot be told",
+        explanation: "`--data` takes the digest of test data (or its first digits) that some run was measured on, and `--same-as` a run that has metrics and names its test data. The hints list the data there is.",
+    },
+    Entry {
+        code: "BOT-5040",
+        title: "a tracking server is not named by a plain URL",
+        explanation: "MLflow's tracking server is named by the address at which its pages are, such as `http://127.0.0.1:5000`, with `--url` or `MLFLOW_TRACKING_URI`. Credentials never stand in it: `MLFLOW_TRACKING_TOKEN`, or `MLFLOW_TRACKING_USERNAME` and `MLFLOW_TRACKING_PASSWORD`, are read from the environment.",
+    },
+    Entry {
+        code: "BOT-5041",
+        title: "the tracking server cannot be reached",
+        explanation: "It did not answer, or answered that it is not well, for several tries. Run the same export again: the run over there is found by a tag with its id here and completed, never made twice.",
+    },
+    Entry {
+        code: "BOT-5042",
+        title: "the tracking server refuses the caller",
+        explanation: "It wants credentials, or other ones, or does not take requests for the host name used (`mlflow server --allowed-hosts`). The message is the server's own.",
+    },
+    Entry {
+        code: "BOT-5043",
+        title: "the tracking server says no, or is none",
+        explanation: "The server refused a request for a reason of its own, which the message repeats, or what answers at that address is not MLflow's tracking API. What was exported until then stays, and the next export goes on from there.",
+    },
+    Entry {
+        code: "BOT-5044",
+        title: "files of a run were not exported",
+        explanation: "The experiment on the tracking server keeps files in a place that the server does not pass on to (`--serve-artifacts` with an `mlflow-artifacts:` root). Params, metrics and tags were exported; the files stay where they are, and a tag names the run. Make the experiment on a server that serves artifacts, or name another with `--experiment`.",
+    },
+    Entry {
         code: "BOT-5046",
         title: "a store holds more than runs",
         explanation: "`botops runs gc` removes the blobs that no run and no version refers to. This store also holds something that this botops does not know, and which may refer to blobs as well, so nothing was removed. Keep the runs in a folder or prefix of their own, or use the version of botops that wrote the rest.",

@@ -42,9 +42,20 @@ pub(crate) const HOUSE: [Room; 20] = [
             "models",
         ],
     ),
+    // Of workspace, only the secret that a tracking server wants: it is not to be printed.
     room(
         "experiments",
-        &["labels", "text", "digest", "stats", "spec", "findings", "store", "evaluation"],
+        &[
+            "labels",
+            "text",
+            "digest",
+            "stats",
+            "spec",
+            "findings",
+            "store",
+            "workspace::Secret",
+            "evaluation",
+        ],
     ),
     room(
         "registry",

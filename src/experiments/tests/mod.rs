@@ -1,3 +1,7 @@
+mod comparing;
+mod ranking;
+mod sweeping;
+
 use super::{records::path_of, *};
 use crate::findings::FaultKind;
 use bytes::Bytes;

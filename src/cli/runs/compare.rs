@@ -1,0 +1,226 @@
+//! `botops runs compare`.
+
+use crate::{
+    cli::{Outcome, context::Context, tables},
+    evaluation::Metric,
+    experiments::{
+        Contrast, Difference, MetricDifference, PairedDifference, Pairing, RunComparison,
+        RunRecord, compare,
+    },
+    findings::{Fault, Finding, Result, Severity},
+};
+use serde::Serialize;
+use serde_json::Value;
+
+/// A p-value below this, after correction, is evidence of a difference.
+const ALPHA: f64 = 0.05;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The runs: ids, their unique beginnings, or `latest`; the others are held against the first
+    #[arg(required = true, num_args = 2.., value_name = "RUN")]
+    runs: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct Answer<'a> {
+    #[serde(flatten)]
+    comparison: &'a RunComparison,
+    kinds: Vec<&'a str>,
+}
+
+pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
+    let experiments = context.experiments()?;
+    let mut runs = Vec::new();
+    for id in &args.runs {
+        let run = context.wait(experiments.find(id))??;
+        if runs.iter().any(|(known, _): &(RunRecord, _)| known.id == run.id) {
+            let message = format!("run `{}` is named twice", run.id);
+            return Err(Fault::usage("BOT-1003", message).hint("name two different runs"));
+        }
+        let evaluation = context.wait(experiments.evaluation(&run))??;
+        runs.push((run, evaluation));
+    }
+    let comparison = compare(&runs);
+    let kinds = runs.iter().map(|(run, _)| run.kind.as_str()).collect();
+    let text = text(&runs.iter().map(|(run, _)| run).collect::<Vec<_>>(), &comparison);
+    let outcome = Outcome::done(&Answer { comparison: &comparison, kinds }, text);
+    Ok(outcome.findings(findings(&comparison)))
+}
+
+/// Says what keeps metrics that stand side by side from being compared.
+fn findings(comparison: &RunComparison) -> Vec<Finding> {
+    if comparison.same_basis || comparison.metrics.is_empty() {
+        return Vec::new();
+    }
+    vec![Finding::new(
+        "BOT-5033",
+        Severity::Warning,
+        "the metrics were not measured on the same data in the same way",
+        "evaluate the models on the same data: `botops evaluate MODEL test.csv`",
+    )]
+}
+
+/// Returns what the n-th run is called in tables: A, B, and so on.
+fn letter(n: usize) -> String {
+    u8::try_from(n)
+        .ok()
+        .filter(|n| *n < 26)
+        .map_or_else(|| format!("#{}", n + 1), |n| char::from(b'A' + n).to_string())
+}
+
+fn text(runs: &[&RunRecord], comparison: &RunComparison) -> String {
+    let rows = runs.iter().enumerate().map(|(n, run)| {
+        let took = (run.finished_at - run.started_at).num_milliseconds().max(0) as f64 / 1_000.0;
+        vec![
+            letter(n),
+            run.id.clone(),
+            run.kind.clone(),
+            tables::time(&run.finished_at),
+            tables::seconds(took),
+        ]
+    });
+    let mut out = tables::table(&["", "run", "kind", "finished (UTC)", "took"], rows, &[4]);
+    for (name, differences) in [
+        ("param", &comparison.params),
+        ("data", &comparison.data),
+        ("code", &comparison.code),
+        ("machine", &comparison.environment),
+        ("stage", &comparison.stages),
+    ] {
+        out.push_str(&section(name, differences, runs.len()));
+    }
+    out.push_str(&metrics(&comparison.metrics, runs.len()));
+    for (n, contrast) in comparison.contrasts.iter().enumerate() {
+        let several =
+            comparison.contrasts.iter().filter(|other| other.paired.is_some()).count() > 1;
+        out.push_str(&against(contrast, &letter(n + 1), several));
+    }
+    let same: Vec<String> = comparison
+        .same
+        .iter()
+        .filter(|(_, n)| **n > 0)
+        .map(|(name, n)| format!("{name} {n}"))
+        .collect();
+    if !same.is_empty() {
+        out.push_str(&format!("\nthe same in all: {}\n", same.join(", ")));
+    }
+    out
+}
+
+fn section(name: &str, differences: &[Difference], n_runs: usize) -> String {
+    if differences.is_empty() {
+        return String::new();
+    }
+    let letters: Vec<String> = (0..n_runs).map(letter).collect();
+    let header: Vec<&str> =
+        std::iter::once(name).chain(letters.iter().map(String::as_str)).collect();
+    let rows = differences.iter().map(|difference| {
+        let values = difference.values.iter().map(|value| value.as_ref().map_or("-".into(), shown));
+        std::iter::once(difference.name.clone()).chain(values).collect()
+    });
+    format!("\n{}", tables::table(&header, rows, &[]))
+}
+
+/// Returns a value as people read it: digests and commits short, texts bare.
+fn shown(value: &Value) -> String {
+    match value {
+        Value::String(text) => {
+            let hex = text.strip_prefix("sha256:").unwrap_or(text);
+            let is_hex = hex.len() >= 40 && hex.bytes().all(|byte| byte.is_ascii_hexdigit());
+            if is_hex { hex[..12].to_owned() } else { text.clone() }
+        }
+        value => value.to_string(),
+    }
+}
+
+fn metrics(metrics: &[MetricDifference], n_runs: usize) -> String {
+    if metrics.is_empty() {
+        return String::new();
+    }
+    let letters: Vec<String> = (0..n_runs).map(letter).collect();
+    let mut header = vec!["metric", "better"];
+    header.extend(letters.iter().map(String::as_str));
+    let others = if n_runs == 2 { "B and A" } else { "each and A" };
+    header.push(others);
+    let rows = metrics.iter().map(|metric| {
+        let mut row = vec![metric.name.clone(), metric.better.unwrap_or("-").to_owned()];
+        row.extend(metric.values.iter().map(|value| {
+            value.as_ref().map_or("-".to_owned(), |value: &Metric| tables::metric(value))
+        }));
+        let words = metric.overlaps.iter().map(|overlaps| match overlaps {
+            Some(true) => "overlap",
+            Some(false) => "apart",
+            None => "-",
+        });
+        row.push(words.collect::<Vec<_>>().join(", "));
+        row
+    });
+    format!("\n{}", tables::table(&header, rows, &[]))
+}
+
+fn against(contrast: &Contrast, letter: &str, several: bool) -> String {
+    let mut out = String::new();
+    if contrast.same_model == Some(true) {
+        out.push_str(&format!("\n{letter} and A made the same model, to the byte\n"));
+    }
+    match (&contrast.paired, &contrast.why_not_paired) {
+        (Some(paired), _) => out.push_str(&pairing(paired, contrast, letter, several)),
+        (None, Some(why)) => out.push_str(&format!(
+            "\n{letter} against A: {why}; only intervals can be held side by side\n"
+        )),
+        (None, None) => {}
+    }
+    out
+}
+
+fn pairing(paired: &Pairing, contrast: &Contrast, letter: &str, several: bool) -> String {
+    let Pairing { n, newly_right, newly_wrong, mcnemar_p, differences } = paired;
+    let adjusted = contrast.p_adjusted.unwrap_or(*mcnemar_p);
+    let shown = match several {
+        true => format!("{}, adjusted {}", tables::p_value(*mcnemar_p), tables::p_value(adjusted)),
+        false => tables::p_value(*mcnemar_p),
+    };
+    let mut out = format!(
+        "\n{letter} against A, record by record on the same {}: newly right {}, newly wrong {}, McNemar p {shown}\n",
+        tables::count(*n),
+        tables::count(*newly_right),
+        tables::count(*newly_wrong)
+    );
+    let rows = differences.iter().map(|(name, PairedDifference { value, ci95 })| {
+        vec![name.clone(), format!("{value:+.3}"), format!("[{:+.3}, {:+.3}]", ci95[0], ci95[1])]
+    });
+    out.push_str(&tables::table(
+        &["metric", &format!("{letter} - A"), "95 % interval"],
+        rows,
+        &[1],
+    ));
+    let verdict = match (adjusted < ALPHA, newly_right.cmp(newly_wrong)) {
+        (true, std::cmp::Ordering::Greater) => "is more often right than A",
+        (true, _) => "is less often right than A",
+        (false, _) => "cannot be told apart from A by how often it is right",
+    };
+    out.push_str(&format!("{letter} {verdict}\n"));
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn runs_are_called_by_letters_as_long_as_these_last() {
+        assert_eq!([letter(0), letter(25), letter(26)], ["A", "Z", "#27"]);
+    }
+
+    #[test]
+    fn digests_and_commits_are_shown_short_and_the_rest_whole() {
+        let digest = crate::digest::Digest::of(b"x");
+        assert_eq!(shown(&json!(digest)), digest.short());
+        assert_eq!(shown(&json!("5ad2ae6a5b8f4cb2cda2d4f8eb1c9c0e3b9f2d11")), "5ad2ae6a5b8f");
+        assert_eq!(shown(&json!("linear_svm")), "linear_svm");
+        assert_eq!(shown(&json!(1.5)), "1.5");
+        assert_eq!(shown(&json!([1, 2])), "[1,2]");
+    }
+}

@@ -1,0 +1,292 @@
+//! `botops runs export`.
+
+use super::{no_model, params};
+use crate::{
+    cli::{
+        Outcome,
+        context::{self, Context},
+        tables,
+    },
+    experiments::{
+        Experiments, RunRecord,
+        mlflow::{self, Credentials, Exported, Mlflow, MlflowRun, translate},
+    },
+    findings::{Fault, Finding, Result, Severity},
+    models::IntentModel,
+    report::{CardData, CardSubject, model_card},
+    workspace::Secret,
+};
+use serde::Serialize;
+use std::path::PathBuf;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The run: its id, the unique beginning of one, or `latest`
+    id: String,
+    /// Where to
+    #[arg(long, value_enum)]
+    to: To,
+    /// Address of the MLflow tracking server; credentials come from MLFLOW_TRACKING_TOKEN, or MLFLOW_TRACKING_USERNAME
+    /// and MLFLOW_TRACKING_PASSWORD
+    #[arg(long, value_name = "URL", env = "MLFLOW_TRACKING_URI", hide_env_values = true)]
+    url: Option<String>,
+    /// Experiment over there; default: the workspace's model, else botops
+    #[arg(long, value_name = "NAME")]
+    experiment: Option<String>,
+    /// Leave the files of the run out
+    #[arg(long)]
+    no_files: bool,
+    /// Where to write the model card
+    #[arg(long, short, value_name = "FILE", default_value = "MODEL_CARD.md")]
+    out: PathBuf,
+    /// Name of the model on its card; default: the workspace's model, else the run
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    /// License on the card, such as apache-2.0; none is assumed
+    #[arg(long, value_name = "ID")]
+    license: Option<String>,
+    /// Show what would be written, but write and send nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum To {
+    /// An MLflow tracking server
+    Mlflow,
+    /// A model card in Markdown, as Hugging Face's hub reads it
+    ModelCard,
+}
+
+pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
+    let experiments = context.experiments()?;
+    let run = context.wait(experiments.find(&args.id))??;
+    match args.to {
+        To::Mlflow => to_mlflow(args, context, &experiments, &run),
+        To::ModelCard => to_card(args, context, &experiments, &run),
+    }
+}
+
+#[derive(Serialize)]
+struct MlflowAnswer<'a> {
+    run: &'a str,
+    to: &'static str,
+    dry_run: bool,
+    server: &'a str,
+    experiment: &'a str,
+    content: &'a MlflowRun,
+    exported: Option<&'a Exported>,
+}
+
+fn to_mlflow(
+    args: &Args,
+    context: &Context,
+    experiments: &Experiments,
+    run: &RunRecord,
+) -> Result<Outcome> {
+    let url = args.url.as_deref().filter(|url| !url.is_empty()).ok_or_else(|| {
+        Fault::usage("BOT-5040", "no tracking server is named")
+            .hint("name it: `--url http://127.0.0.1:5000`, or `MLFLOW_TRACKING_URI`")
+    })?;
+    let server = Mlflow::new(url, credentials()?)?;
+    let workspace = context.workspace()?;
+    let model = workspace.model.value.as_deref();
+    let experiment = args.experiment.as_deref().or(model).unwrap_or("botops");
+    let mut content = translate(run, &workspace.actor.value);
+    if args.no_files {
+        content.artifacts.clear();
+    }
+    let exported = match args.dry_run {
+        true => None,
+        false => {
+            if server.exposes_credentials() {
+                context.printer.say(&format!(
+                    "warning: the credentials cross the network in the clear on their way to {}",
+                    server.url()
+                ));
+            }
+            let printer = context.printer;
+            let sent = move |file: &str| printer.say(&format!("sent {file}"));
+            Some(context.wait(server.export(&content, experiment, experiments, &sent))??)
+        }
+    };
+    let answer = MlflowAnswer {
+        run: &run.id,
+        to: "mlflow",
+        dry_run: args.dry_run,
+        server: server.url(),
+        experiment,
+        content: &content,
+        exported: exported.as_ref(),
+    };
+    Ok(Outcome::done(&answer, mlflow_text(&answer)).findings(left_out(&answer)))
+}
+
+/// Returns what the environment says of who calls; half of it is a mistake.
+fn credentials() -> Result<Credentials> {
+    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let (user, password) =
+        (variable("MLFLOW_TRACKING_USERNAME"), variable("MLFLOW_TRACKING_PASSWORD"));
+    match (user, password, variable("MLFLOW_TRACKING_TOKEN")) {
+        // As MLflow's own client has it, a user and a password go before a token.
+        (Some(user), Some(password), _) => {
+            Ok(Credentials::Basic { user, password: Secret::new(password) })
+        }
+        (_, _, Some(token)) => Ok(Credentials::Token(Secret::new(token))),
+        (None, None, None) => Ok(Credentials::None),
+        (user, ..) => {
+            let lacks = if user.is_some() { "PASSWORD" } else { "USERNAME" };
+            let message = format!("`MLFLOW_TRACKING_{lacks}` is not set, and the other half is");
+            Err(Fault::usage("BOT-5040", message).hint("set both, or neither"))
+        }
+    }
+}
+
+fn left_out(answer: &MlflowAnswer<'_>) -> Vec<Finding> {
+    let Some(scheme) = answer.exported.and_then(|exported| exported.files_elsewhere.as_ref())
+    else {
+        return Vec::new();
+    };
+    vec![Finding::new(
+        "BOT-5044",
+        Severity::Warning,
+        format!(
+            "{} files were not exported: the experiment `{}` keeps files in `{scheme}`, past the server",
+            answer.content.artifacts.len(),
+            answer.experiment
+        ),
+        "name an experiment made on a server that serves artifacts, or leave the files out: `--no-files`",
+    )]
+}
+
+fn mlflow_text(answer: &MlflowAnswer<'_>) -> String {
+    let MlflowRun { params, metrics, tags, artifacts, shortened, .. } = answer.content;
+    let mut out = match answer.exported {
+        Some(exported) => {
+            let what = match exported.outcome {
+                mlflow::Outcome::Created => "exported to",
+                mlflow::Outcome::Completed => "completed in",
+                mlflow::Outcome::Unchanged => "already is, unchanged, in",
+            };
+            format!(
+                "run {} {what} experiment {}: {}\n",
+                answer.run, answer.experiment, exported.page
+            )
+        }
+        None => {
+            let rows = [("tag", tags), ("param", params)]
+                .into_iter()
+                .flat_map(|(kind, members)| members.iter().map(move |(k, v)| (kind, k, v.clone())))
+                .map(|(kind, name, value)| vec![kind.to_owned(), name.clone(), value])
+                .chain(metrics.iter().map(|metric| {
+                    vec!["metric".to_owned(), metric.key.clone(), format!("{:.6}", metric.value)]
+                }))
+                .chain(artifacts.iter().map(|(path, artifact)| {
+                    let size = format!("{} bytes", tables::count(artifact.size_bytes));
+                    vec!["file".to_owned(), path.clone(), size]
+                }));
+            format!(
+                "run {} would go to experiment {} of {}: nothing was sent (dry run)\n\n{}",
+                answer.run,
+                answer.experiment,
+                answer.server,
+                tables::table(&["", "name", "value"], rows, &[])
+            )
+        }
+    };
+    if let Some(exported) = answer.exported.filter(|e| e.outcome != mlflow::Outcome::Unchanged) {
+        out.push_str(&format!(
+            "{} params, {} metrics, {} tags, {} of {} files\n",
+            params.len(),
+            metrics.len(),
+            tags.len(),
+            exported.files_sent,
+            artifacts.len()
+        ));
+    }
+    if !shortened.is_empty() {
+        out.push_str(&format!(
+            "cut short, being longer than MLflow takes: {}\n",
+            shortened.join(", ")
+        ));
+    }
+    for finding in left_out(answer) {
+        out.push_str(&format!("warning[{}]: {}\n", finding.code, finding.message));
+    }
+    out
+}
+
+#[derive(Serialize)]
+struct CardAnswer<'a> {
+    run: &'a str,
+    to: &'static str,
+    dry_run: bool,
+    /// Where it was written.
+    file: Option<String>,
+    card: &'a str,
+}
+
+fn to_card(
+    args: &Args,
+    context: &Context,
+    experiments: &Experiments,
+    run: &RunRecord,
+) -> Result<Outcome> {
+    let artifact = run.model().ok_or_else(|| no_model(run))?;
+    let bytes = context.wait(experiments.artifact(artifact))??;
+    let model = IntentModel::from_bytes(&bytes)?;
+    let evaluation = match context.wait(experiments.evaluation(run))?? {
+        Ok(report) => Some(report),
+        Err(why) => {
+            context.printer.say(&format!("note: {why}"));
+            None
+        }
+    };
+    let workspace = context.workspace()?;
+    let name = args.name.as_deref().or(workspace.model.value.as_deref()).unwrap_or(&run.id);
+    let train = run.recipe.as_ref().map_or("train", |recipe| recipe.train.as_str());
+    let source = run.sources.get(train);
+    let learned_from = run.data.get(train).copied().or(model.lineage().data);
+    let spec = &model.lineage().spec;
+    let card = model_card(&CardSubject {
+        name,
+        run: &run.id,
+        day: run.finished_at.format("%Y-%m-%d").to_string(),
+        botops: &run.environment.botops,
+        platform: &run.environment.platform,
+        git_commit: run.code.git_commit.as_deref(),
+        git_dirty: run.code.git_dirty == Some(true),
+        license: args.license.as_deref(),
+        digest: artifact.digest.to_string(),
+        size_bytes: artifact.size_bytes,
+        intents: model.labels().iter().collect(),
+        n_samples: model.lineage().n_samples,
+        temperature: model.temperature(),
+        threshold: spec.fallback.threshold,
+        has_dialogue: *model.dialogue() != Default::default(),
+        settings: params(&run.params),
+        head: run.params.get("model.head.kind").and_then(serde_json::Value::as_str),
+        training_data: learned_from.map(|digest| CardData {
+            file: source.map_or("", |source| source.file.as_str()),
+            digest: digest.to_string(),
+            kept: source.is_some_and(|source| source.kept),
+        }),
+        evaluation: evaluation.as_ref(),
+    });
+    let file = (!args.dry_run).then_some(&args.out);
+    if let Some(path) = file {
+        context::write_file(path, card.as_bytes())?;
+    }
+    let answer = CardAnswer {
+        run: &run.id,
+        to: "model-card",
+        dry_run: args.dry_run,
+        file: file.map(|path| path.display().to_string()),
+        card: &card,
+    };
+    let text = match file {
+        Some(path) => format!("the model card of run {} is {}\n", run.id, path.display()),
+        None => card.clone(),
+    };
+    Ok(Outcome::done(&answer, text))
+}

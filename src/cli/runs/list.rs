@@ -1,0 +1,63 @@
+//! `botops runs list`.
+
+use crate::{
+    cli::{Outcome, context::Context, paste, tables},
+    experiments::RunRecord,
+    findings::Result,
+};
+use serde::Serialize;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// How many to list
+    #[arg(long, short = 'n', value_name = "N", default_value_t = 20)]
+    limit: usize,
+}
+
+#[derive(Serialize)]
+struct Listed<'a> {
+    experiments: &'a str,
+    total: u64,
+    runs: &'a [RunRecord],
+}
+
+pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
+    let runs = context.wait(context.experiments()?.list())??;
+    Ok(list(&runs, args.limit, &context.workspace()?.experiments.value))
+}
+
+fn list(runs: &[RunRecord], limit: usize, location: &str) -> Outcome {
+    let shown = &runs[..runs.len().min(limit)];
+    let answer = Listed { experiments: location, total: runs.len() as u64, runs: shown };
+    if runs.is_empty() {
+        return Outcome::done(&answer, format!("no run is recorded in {location}\n"))
+            .next("botops train train.csv --test test.csv --record");
+    }
+    let rows = shown.iter().map(|run| {
+        let metric = |name: &str| {
+            run.metrics.get(name).map_or("-".to_owned(), |metric| format!("{:.3}", metric.value))
+        };
+        let data = run.data.get("train").or_else(|| run.data.values().next());
+        vec![
+            run.id.clone(),
+            run.kind.clone(),
+            tables::time(&run.finished_at),
+            metric("accuracy"),
+            metric("macro_f1"),
+            data.map_or("-".to_owned(), |digest| digest.short()),
+        ]
+    });
+    let mut text = tables::table(
+        &["run", "kind", "finished (UTC)", "accuracy", "macro_f1", "data"],
+        rows,
+        &[3, 4],
+    );
+    if shown.len() < runs.len() {
+        text.push_str(&format!("{} of {} runs\n", shown.len(), tables::count(runs.len() as u64)));
+    }
+    let outcome = Outcome::done(&answer, text);
+    match shown.first() {
+        Some(newest) => outcome.next(paste::line(["botops", "runs", "show", &newest.id])),
+        None => outcome,
+    }
+}

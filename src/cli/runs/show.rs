@@ -1,0 +1,61 @@
+//! `botops runs show`.
+
+use super::{pairs, params};
+use crate::{
+    cli::{Outcome, context::Context, tables},
+    experiments::RunRecord,
+    findings::Result,
+};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The run: its id, the unique beginning of one, or `latest`
+    id: String,
+}
+
+pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
+    let run = context.wait(context.experiments()?.find(&args.id))??;
+    Ok(Outcome::done(&run, text(&run)))
+}
+
+fn text(run: &RunRecord) -> String {
+    let took = (run.finished_at - run.started_at).num_milliseconds().max(0) as f64 / 1_000.0;
+    let mut out = format!(
+        "{}: {}, {} UTC, took {}\n",
+        run.id,
+        run.kind,
+        tables::time(&run.started_at),
+        tables::seconds(took)
+    );
+    if !run.metrics.is_empty() {
+        out.push_str(&format!("\n{}", tables::metrics(&run.metrics)));
+    }
+    let stages = run.stages.iter().map(|(stage, verdict)| (stage.clone(), verdict.clone()));
+    out.push_str(&pairs(["stage", "verdict"], stages.collect()));
+    out.push_str(&pairs(["param", "value"], params(&run.params)));
+    let data = run.data.iter().map(|(name, digest)| (name.clone(), digest.to_string()));
+    out.push_str(&pairs(["data", "digest"], data.collect()));
+    if !run.artifacts.is_empty() {
+        let rows = run.artifacts.iter().map(|artifact| {
+            vec![
+                artifact.name.clone(),
+                tables::count(artifact.size_bytes),
+                artifact.digest.to_string(),
+            ]
+        });
+        out.push_str(&format!("\n{}", tables::table(&["artifact", "bytes", "digest"], rows, &[1])));
+    }
+    let code = match (&run.code.git_commit, run.code.git_dirty) {
+        (Some(commit), Some(true)) => format!("{commit}, with uncommitted changes"),
+        (Some(commit), _) => commit.clone(),
+        (None, _) => "no git repository".to_owned(),
+    };
+    let machine = &run.environment;
+    let (plural, ci) =
+        (if machine.cores == 1 { "" } else { "s" }, if machine.ci { ", in CI" } else { "" });
+    out.push_str(&format!(
+        "\ncode: {code}\nmachine: botops {}, {}, {} core{plural}{ci}\n",
+        machine.botops, machine.platform, machine.cores
+    ));
+    out
+}
