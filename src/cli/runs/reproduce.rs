@@ -171,6 +171,7 @@ fn train(
     let model = models::train(
         &samples,
         &material.spec,
+        models::Resources::default(),
         material.dialogue.clone(),
         lineage,
         &Training::new(&context.printer),
