@@ -13,6 +13,7 @@ mod spec;
 mod stages;
 mod state;
 mod status;
+pub mod tuning;
 
 pub use describe::{Provenance, manifest, read_dialogue, rows, rows_out_of_fold};
 pub use events::{Event, Ignore, Listener};

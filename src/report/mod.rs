@@ -13,6 +13,7 @@ pub mod markdown;
 mod matrix;
 pub mod page;
 pub mod rows;
+mod search;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -27,4 +28,5 @@ pub use evaluation::evaluation_html;
 pub use markdown::{
     decision_markdown, drift_markdown, evaluation_markdown, gate_markdown, validation_markdown,
 };
+pub use search::search_html;
 pub use validation::validation_html;
