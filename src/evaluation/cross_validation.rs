@@ -2,7 +2,7 @@
 
 use super::{
     EvaluationReport, Outcome, Subject,
-    folds::{FoldOutcome, MetricName},
+    folds::{FoldComparison, FoldOutcome, MetricName, compare_folds},
     measurement::{intents_of, measure},
 };
 use crate::{
@@ -10,6 +10,7 @@ use crate::{
     digest::Digest,
     findings::Result,
     models::{CrossValidator, HeldOut, ModelSpec, Progress, temperatures},
+    stats::multiple::benjamini_hochberg,
     text,
 };
 use serde::{Deserialize, Serialize};
@@ -143,6 +144,43 @@ pub fn cross_validate(
         report: measure(&subject, &outcomes)?,
         outcomes: counted,
     })
+}
+
+/// One configuration against the first, on the same folds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SpecComparison {
+    /// The configuration.
+    pub name: String,
+    /// The one it is held against.
+    pub against: String,
+    /// Its score minus that one's, fold by fold.
+    pub folds: FoldComparison,
+    /// The p-value adjusted for the number of configurations (Benjamini-Hochberg, each metric by itself).
+    pub p_adjusted: f64,
+}
+
+/// Holds every configuration but the first against the first, metric by metric.
+///
+/// # Panics
+/// When they were not judged on the same folds: a bug of the caller.
+#[must_use]
+pub fn compare_with_first(results: &[CrossValidation]) -> Vec<SpecComparison> {
+    let Some((first, others)) = results.split_first() else { return Vec::new() };
+    let mut found = Vec::new();
+    for metric in MetricName::ALL {
+        let compared: Vec<(&CrossValidation, FoldComparison)> = others
+            .iter()
+            .filter_map(|other| {
+                Some((other, compare_folds(&other.outcomes, &first.outcomes, metric)?))
+            })
+            .collect();
+        let p: Vec<f64> = compared.iter().map(|(_, folds)| folds.difference.p).collect();
+        for ((other, folds), p_adjusted) in compared.into_iter().zip(benjamini_hochberg(&p)) {
+            let (name, against) = (other.name.clone(), first.name.clone());
+            found.push(SpecComparison { name, against, folds, p_adjusted });
+        }
+    }
+    found
 }
 
 /// Returns what each fold came to, its probabilities by temperatures that the two halves of the fold fit for each

@@ -16,10 +16,14 @@ mod learning_curve;
 mod measurement;
 mod proof;
 mod search;
+mod seeds;
 mod uncertainty;
 
 pub use comparison::{Pair, compare, pair};
-pub use cross_validation::{Candidate, CrossValidation, FoldScore, cross_validate, judge_folds};
+pub use cross_validation::{
+    Candidate, CrossValidation, FoldScore, SpecComparison, compare_with_first, cross_validate,
+    judge_folds,
+};
 pub use folds::{
     FoldComparison, FoldOutcome, MetricName, compare_folds, pooled, score, test_train_ratio,
 };
@@ -31,6 +35,7 @@ pub use proof::{PassedGates, gate_by_self_test, judge_self_test, passed};
 pub use search::{
     JudgedTrial, Rival, Rung, SearchReport, SearchSetting, SearchTrial, ranked, summarise,
 };
+pub use seeds::{SeedSpread, Spread, seed_spread};
 
 use crate::{
     digest::Digest,

@@ -6,7 +6,7 @@ use super::{
     folds,
     out_of_fold::{LeftOut, scores_of},
     table::Table,
-    train::largest,
+    train::{largest, steps},
 };
 use crate::{
     findings::{Fault, Result},
@@ -169,6 +169,7 @@ impl<'a> CrossValidator<'a> {
         assert!(folds.end <= self.n_folds, "{folds:?} of {} folds", self.n_folds);
         spec.check()?;
         let table = self.table(spec, progress)?;
+        progress.begin("folds", folds.len() as u64 * steps(spec, self.labels.len()));
         let next = AtomicU32::new(folds.start);
         let one_after_another = || {
             let mut done = Vec::new();
@@ -192,6 +193,7 @@ impl<'a> CrossValidator<'a> {
             }
             done
         });
+        progress.finish();
         done.sort_unstable_by_key(|(fold, _)| *fold);
         done.into_iter().map(|(_, held_out)| held_out).collect()
     }

@@ -167,7 +167,7 @@ pub(super) fn largest(scores: &[f64]) -> usize {
 }
 
 /// How many steps fitting a head reports.
-fn steps(spec: &ModelSpec, n_classes: usize) -> u64 {
+pub(super) fn steps(spec: &ModelSpec, n_classes: usize) -> u64 {
     match spec.head.kind {
         HeadKind::LinearSvm => n_classes as u64,
         HeadKind::LogisticRegression => logistic_spec(spec).max_iterations as u64,

@@ -6,6 +6,7 @@
 
 mod card;
 mod charts;
+mod cross_validation;
 mod decision;
 mod drift;
 mod evaluation;
@@ -22,6 +23,7 @@ mod validation;
 mod wording;
 
 pub use card::{CardData, CardSubject, model_card};
+pub use cross_validation::cross_validation_html;
 pub use decision::decision_html;
 pub use drift::drift_html;
 pub use evaluation::evaluation_html;
