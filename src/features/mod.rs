@@ -11,7 +11,8 @@ mod tfidf;
 mod vocabulary;
 
 pub use encoder::{
-    Encoder, EncoderConfig, EncoderFiles, EncoderParts, EncoderSpec, EncoderTensor, Pooling,
+    Encoder, EncoderConfig, EncoderFiles, EncoderParts, EncoderScratch, EncoderSpec, EncoderTensor,
+    Pooling,
 };
 pub use matrix::FeatureMatrix;
 pub use tfidf::{Counts, Tfidf, TfidfScratch};

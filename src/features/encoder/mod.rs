@@ -6,8 +6,13 @@
 //! the table of embeddings. Modules that a sentence-transformers folder may list after the pooling
 //! (a dense layer) are not applied.
 
+mod attention;
 mod config;
+mod embed;
 mod files;
+mod forward;
+mod kernels;
+mod linear;
 mod parts;
 mod spec;
 #[cfg(test)]
@@ -19,6 +24,7 @@ mod weights;
 
 pub use config::{Activation, Architecture, EncoderConfig};
 pub use files::EncoderFiles;
+pub use forward::EncoderScratch;
 pub use parts::EncoderParts;
 pub use spec::{EncoderSpec, Pooling};
 pub use weights::EncoderTensor;
@@ -27,15 +33,15 @@ use crate::{
     digest::{Digest, Hasher, canonical_json},
     findings::Result,
 };
+use forward::Network;
 use serde::Serialize;
 use std::sync::OnceLock;
 use tokens::Tokens;
 
 /// A transformer encoder that was checked: texts in, vectors out.
 pub struct Encoder {
-    config: EncoderConfig,
+    network: Network,
     tokens: Tokens,
-    tensors: Vec<EncoderTensor>,
     pooling: Pooling,
     max_tokens: usize,
     normalise: bool,
@@ -46,7 +52,7 @@ pub struct Encoder {
 impl std::fmt::Debug for Encoder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Encoder")
-            .field("config", &self.config)
+            .field("config", self.config())
             .field("pooling", &self.pooling)
             .field("max_tokens", &self.max_tokens)
             .field("normalise", &self.normalise)
@@ -116,13 +122,14 @@ impl Encoder {
         max_tokens: usize,
         normalise: bool,
     ) -> Self {
-        Self { config, tokens, tensors, pooling, max_tokens, normalise, digest: OnceLock::new() }
+        let network = Network::new(config, tensors);
+        Self { network, tokens, pooling, max_tokens, normalise, digest: OnceLock::new() }
     }
 
     /// Returns the shape of the encoder.
     #[must_use]
     pub fn config(&self) -> &EncoderConfig {
-        &self.config
+        self.network.config()
     }
 
     /// Returns a copy of the weights, under our names.
@@ -134,7 +141,7 @@ impl Encoder {
     ///   `output_norm`; each with `.weight` ([out, in], or [hidden_size] of a norm) and `.bias`
     #[must_use]
     pub fn tensors(&self) -> Vec<EncoderTensor> {
-        self.tensors.clone()
+        self.each_tensor().collect()
     }
 
     /// Returns the bytes of the tokenizer's JSON, as they were read.
@@ -164,7 +171,7 @@ impl Encoder {
     /// Returns the length of an embedding.
     #[must_use]
     pub fn dim(&self) -> usize {
-        self.config.hidden_size
+        self.config().hidden_size
     }
 
     /// Returns the digest of all that decides an embedding: config, weights, tokenizer, pooling, the most tokens
@@ -174,14 +181,14 @@ impl Encoder {
         *self.digest.get_or_init(|| {
             let mut hasher = Hasher::default();
             hasher.update(&canonical_json(&Identity {
-                config: &self.config,
+                config: self.config(),
                 pooling: self.pooling,
                 max_tokens: self.max_tokens,
                 normalise: self.normalise,
                 tokenizer: Digest::of(self.tokenizer_json()),
             }));
             let mut bytes = Vec::with_capacity(1 << 16);
-            for tensor in &self.tensors {
+            for tensor in self.each_tensor() {
                 hasher.update(tensor.name.as_bytes());
                 for values in tensor.values.chunks(1 << 14) {
                     bytes.clear();
@@ -197,5 +204,21 @@ impl Encoder {
     #[must_use]
     pub fn tokenise(&self, texts: &[&str]) -> Vec<Vec<u32>> {
         self.tokens.of_many(texts)
+    }
+
+    /// Returns the tokens of one text.
+    fn tokens_of(&self, text: &str) -> Vec<u32> {
+        self.tokens.of(text)
+    }
+
+    fn network(&self) -> &Network {
+        &self.network
+    }
+
+    /// Unpacks one tensor after the other.
+    fn each_tensor(&self) -> impl Iterator<Item = EncoderTensor> {
+        weights::wanted(self.config())
+            .zip(self.network.values())
+            .map(|((name, shape), values)| EncoderTensor { name, shape, values })
     }
 }

@@ -129,7 +129,7 @@ pub(crate) const NEVER: [(&str, &str, &str); 11] = [
 ];
 
 /// External crates, as code names them, and the only modules that may.
-pub(crate) const OWNERS: [(&str, &[&str]); 37] = [
+pub(crate) const OWNERS: [(&str, &[&str]); 38] = [
     ("sha2", &["digest"]),
     ("rand", &["stats"]),
     ("rand_core", &["stats"]),
@@ -143,6 +143,7 @@ pub(crate) const OWNERS: [(&str, &[&str]); 37] = [
     ("polars", &["datasets"]),
     ("csv", &["datasets"]),
     ("tokenizers", &["features"]),
+    ("pulp", &["features"]),
     ("smartcore", &["models"]),
     ("linfa", &["models"]),
     ("linfa_logistic", &["models"]),
