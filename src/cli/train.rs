@@ -149,7 +149,12 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         botops: env!("CARGO_PKG_VERSION").to_owned(),
     };
     let began = context::now()?;
-    let equipment = Equipment::prepare(&model_spec, &context.workspace()?.root)?;
+    let root = &context.workspace()?.root;
+    let mut equipment = Equipment::prepare(&model_spec, root)?;
+    if !args.dry_run {
+        let folder = root.join(".botops").join("checkpoints");
+        equipment = equipment.with_checkpoints(&folder, data.digest, &model_spec);
+    }
     let training = Training::new(&context.printer);
     let model =
         models::train(&samples, &model_spec, equipment.resources(), dialogue, lineage, &training)
@@ -160,6 +165,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let digest = Digest::of(&bytes);
     if !args.dry_run {
         context::write_file(&args.out, &bytes)?;
+        equipment.finish()?;
     }
     let evaluation = match &test {
         Some(test) => Some(evaluation::evaluate(&model, digest, test)?),

@@ -24,6 +24,7 @@ mod stacked;
 mod svm;
 mod table;
 mod train;
+mod tuned;
 
 pub use explain::{Contribution, Explanation};
 pub use fine_tuning::{EpochRecord, FineTuned, FineTuningSpec, HeldOut, fine_tune};

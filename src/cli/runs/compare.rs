@@ -252,6 +252,7 @@ mod tests {
             sources: BTreeMap::new(),
             recipe: None,
             measured_on: Some(Basis { method: TEST.to_owned(), data: Digest::of(b"test") }),
+            costs: Vec::new(),
         }
     }
 

@@ -177,6 +177,7 @@ async fn recorded(runs: &Experiments, day: u32) -> String {
         sources: BTreeMap::new(),
         recipe: None,
         measured_on: None,
+        costs: Vec::new(),
     };
     runs.commit(run, &files).await.unwrap()
 }
