@@ -1,6 +1,6 @@
 //! `botops evaluate`.
 
-mod text;
+pub(super) mod text;
 
 use super::{
     Exit, Outcome,

@@ -28,6 +28,7 @@ mod runs;
 mod serve;
 mod tables;
 mod train;
+mod tune;
 mod validate;
 
 pub use exit::Exit;
@@ -98,6 +99,8 @@ enum Verb {
     Validate(validate::Args),
     /// Train a model from a data set
     Train(train::Args),
+    /// Search for better settings of a train stage, by cross-validation
+    Tune(tune::Args),
     /// Evaluate a model on a data set
     Evaluate(evaluate::Args),
     /// Judge a model by rules on its evaluation
@@ -238,6 +241,7 @@ fn dispatch(verb: Verb, context: &Context) -> Result<Outcome> {
     match verb {
         Verb::Validate(args) => validate::run(&args, context),
         Verb::Train(args) => train::run(&args, context),
+        Verb::Tune(args) => tune::run(&args, context),
         Verb::Evaluate(args) => evaluate::run(&args, context),
         Verb::Gate(args) => gate::run(&args, context),
         Verb::Predict(args) => predict::run(&args, context),

@@ -39,7 +39,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
             .map(|line| vec![line.stage.clone(), line.state.clone(), line.reason.clone()]);
         return Ok(Outcome::done(&lines, tables::table(&["stage", "state", "why"], rows, &[])));
     }
-    let screen = Screen { printer: context.printer, bar: Mutex::new(ProgressBar::hidden()) };
+    let screen = Screen::new(context.printer);
     let summary = with_services(context, &screen, |services| {
         context.wait(async {
             tokio::select! {
@@ -77,7 +77,7 @@ pub(crate) fn with_services<T>(
 
 /// Ends the process at the first SIGINT or SIGTERM: whatever was published stays, whatever was not is absent, so
 /// there is nothing to wait for, and the next run goes on from there.
-async fn interrupted() -> Fault {
+pub(super) async fn interrupted() -> Fault {
     use tokio::signal::unix::{SignalKind, signal};
     let (Ok(mut interrupt), Ok(mut terminate)) =
         (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
@@ -104,13 +104,17 @@ async fn interrupted() -> Fault {
 }
 
 /// Shows a running pipeline: a bar a phase on a terminal, plain lines elsewhere.
-struct Screen {
+pub(super) struct Screen {
     printer: Printer,
     bar: Mutex<ProgressBar>,
 }
 
 impl Screen {
-    fn clear(&self) {
+    pub(super) fn new(printer: Printer) -> Self {
+        Self { printer, bar: Mutex::new(ProgressBar::hidden()) }
+    }
+
+    pub(super) fn clear(&self) {
         self.bar.lock().unwrap_or_else(PoisonError::into_inner).finish_and_clear();
     }
 

@@ -1,5 +1,8 @@
 //! `botops train`.
 
+mod cross_validation;
+mod seeds;
+
 use super::{
     Outcome,
     context::{self, Context},
@@ -12,14 +15,14 @@ use crate::{
     datasets::{self, Dataset, Expectations},
     dialogue::DialogueSpec,
     digest::Digest,
-    evaluation::{self, EvaluationReport, Metric},
+    evaluation::{self, EvaluationReport, Metric, SeedSpread},
     experiments::Recipe,
     features::{EncoderSpec, FeatureKind},
-    findings::{FaultKind, Finding, Result},
+    findings::{Fault, FaultKind, Finding, Result},
     models::{self, HeadKind, Lineage, ModelSpec, Sample},
     pipelines::{self, Equipment},
-    spec,
 };
+use cross_validation::Measuring;
 use serde::Serialize;
 use std::{
     collections::BTreeMap,
@@ -37,9 +40,9 @@ pub(crate) struct Args {
     /// Evaluate on this data at once
     #[arg(long, value_name = "FILE")]
     test: Option<PathBuf>,
-    /// What to train, in YAML (`features`, `head`, `fallback`, `seed`, `goldens`)
+    /// What to train, in YAML (`features`, `head`, `fallback`, `seed`, `goldens`); several to be compared
     #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
+    config: Vec<PathBuf>,
     /// The classifier: overrides the configuration
     #[arg(long, value_enum, value_name = "KIND")]
     head: Option<Head>,
@@ -58,6 +61,8 @@ pub(crate) struct Args {
     /// Train, but write nothing
     #[arg(long)]
     dry_run: bool,
+    #[command(flatten)]
+    measuring: Measuring,
     #[command(flatten)]
     columns: DataArgs,
 }
@@ -89,22 +94,14 @@ struct Answer {
     run: Option<String>,
     metrics: BTreeMap<String, Metric>,
     evaluation: Option<EvaluationReport>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seeds: Option<SeedSpread>,
 }
 
-pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
-    let inputs = [
-        Some(args.data.as_path()),
-        args.test.as_deref(),
-        args.config.as_deref(),
-        args.dialogue.as_deref(),
-    ];
-    context::distinct(Some(&args.out), &inputs)?;
-    let mut model_spec: ModelSpec = match &args.config {
-        Some(path) => spec::read(path)?,
-        None => ModelSpec::default(),
-    };
+/// Returns `spec` with what the flags set.
+fn overridden(args: &Args, mut spec: ModelSpec, context: &Context) -> Result<ModelSpec> {
     if let Some(head) = args.head {
-        model_spec.head.kind = match head {
+        spec.head.kind = match head {
             Head::LinearSvm => HeadKind::LinearSvm,
             Head::LogisticRegression => HeadKind::LogisticRegression,
             Head::ComplementNaiveBayes => HeadKind::ComplementNaiveBayes,
@@ -114,7 +111,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     }
     if let Some(source) = &args.encoder {
         let source = &from_root(source, context)?;
-        let features = &mut model_spec.features;
+        let features = &mut spec.features;
         match &mut features.encoder {
             Some(encoder) => encoder.source.clone_from(source),
             None => features.encoder = Some(EncoderSpec::new(source)),
@@ -124,8 +121,33 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         }
     }
     if let Some(seed) = args.seed {
-        model_spec.seed = seed;
+        spec.seed = seed;
     }
+    Ok(spec)
+}
+
+pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
+    if let Some(n_folds) = args.measuring.cross_validate {
+        return cross_validation::run(args, n_folds, context);
+    }
+    if args.config.len() > 1 {
+        let message =
+            format!("{} configurations, and nothing to compare them on", args.config.len());
+        return Err(Fault::usage("BOT-3032", message)
+            .hint("compare them on the data itself: add `--cross-validate 5`"));
+    }
+    if args.measuring.repeat.is_some() && args.test.is_none() {
+        return Err(Fault::usage("BOT-3032", "several seeds, and nothing to measure them on")
+            .hint("add `--test test.csv`, or `--cross-validate 5`"));
+    }
+    let inputs = [
+        Some(args.data.as_path()),
+        args.test.as_deref(),
+        args.config.first().map(PathBuf::as_path),
+        args.dialogue.as_deref(),
+    ];
+    context::distinct(Some(&args.out), &inputs)?;
+    let (_, model_spec) = cross_validation::configurations(args, context)?.swap_remove(0);
     let dialogue: DialogueSpec = match &args.dialogue {
         Some(path) => pipelines::read_dialogue(path)?,
         None => DialogueSpec::default(),
@@ -156,11 +178,12 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         equipment = equipment.with_checkpoints(&folder, data.digest, &model_spec);
     }
     let training = Training::new(&context.printer);
+    let resources = equipment.resources();
     let model =
-        models::train(&samples, &model_spec, equipment.resources(), dialogue, lineage, &training)
-            .map_err(
-            |fault| if fault.kind() == FaultKind::Usage { fault } else { fault.file(&args.data) },
-        )?;
+        models::train(&samples, &model_spec, resources, dialogue, lineage.clone(), &training)
+            .map_err(|fault| {
+                if fault.kind() == FaultKind::Usage { fault } else { fault.file(&args.data) }
+            })?;
     let bytes = model.to_bytes();
     let digest = Digest::of(&bytes);
     if !args.dry_run {
@@ -172,6 +195,17 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         None => None,
     };
     let metrics = evaluation.as_ref().map(|report| report.metrics.clone()).unwrap_or_default();
+    let seeds = match (args.measuring.repeat, &test) {
+        (Some(n), Some(test)) => Some(seeds::on_test(
+            &samples,
+            resources,
+            (&model_spec, &lineage),
+            (&metrics, test),
+            n,
+            &Training::new(&context.printer),
+        )?),
+        _ => None,
+    };
     let run = if !args.dry_run && recording::is_wanted(context, args.record)? {
         let mut params = BTreeMap::new();
         let spec = serde_json::to_value(&model_spec).expect("a spec is valid JSON");
@@ -180,6 +214,10 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         if let Some(report) = &evaluation {
             let report = serde_json::to_vec_pretty(report).expect("a report is valid JSON");
             artifacts.push(("evaluation.json", report.into()));
+        }
+        if let Some(seeds) = &seeds {
+            let seeds = serde_json::to_vec_pretty(seeds).expect("a spread is valid JSON");
+            artifacts.push(("seeds.json", seeds.into()));
         }
         let recipe = Recipe {
             model: "model.botops".to_owned(),
@@ -238,6 +276,9 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         text.push_str(&format!("on {}: {} utterances\n", test.name, tables::count(report.n)));
         text.push_str(&tables::metrics(&report.metrics));
     }
+    if let Some(seeds) = &seeds {
+        text.push_str(&seeds::text(seeds, "the model kept is that of the first"));
+    }
     if let Some(run) = &run {
         text.push_str(&format!("run {run}\n"));
     }
@@ -251,6 +292,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         run,
         metrics,
         evaluation,
+        seeds,
     };
     let outcome = Outcome::done(&answer, text).findings(left_out);
     if args.dry_run {

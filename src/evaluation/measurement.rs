@@ -287,7 +287,7 @@ fn count(outcomes: &[&Outcome<'_>], matches: impl Fn(&Outcome<'_>) -> bool) -> u
     outcomes.iter().filter(|outcome| matches(outcome)).count() as u64
 }
 
-fn proportion(part: u64, n: u64) -> Metric {
+pub(super) fn proportion(part: u64, n: u64) -> Metric {
     let value = if n == 0 { 0.0 } else { part as f64 / n as f64 };
     Metric { value, ci95: wilson(part, n, LEVEL), n }
 }

@@ -8,15 +8,34 @@
 //! and a half that asks the model first ([`evaluate`], [`compare`], [`gate_by_self_test`]).
 
 mod comparison;
+mod cross_validation;
+mod folds;
 mod gates;
+mod importance;
+mod learning_curve;
 mod measurement;
 mod proof;
+mod search;
+mod seeds;
 mod uncertainty;
 
 pub use comparison::{Pair, compare, pair};
+pub use cross_validation::{
+    Candidate, CrossValidation, FoldScore, SpecComparison, compare_with_first, cross_validate,
+    judge_folds,
+};
+pub use folds::{
+    FoldComparison, FoldOutcome, MetricName, compare_folds, pooled, score, test_train_ratio,
+};
 pub use gates::gate;
+pub use importance::{Importance, SettingGroup, SettingKind};
+pub use learning_curve::{CurvePoint, LearningCurve, Outlook, SHARES, learning_curve};
 pub use measurement::{Outcome, Subject, evaluate, measure};
 pub use proof::{PassedGates, gate_by_self_test, judge_self_test, passed};
+pub use search::{
+    JudgedTrial, Rival, Rung, SearchReport, SearchSetting, SearchTrial, ranked, summarise,
+};
+pub use seeds::{SeedSpread, Spread, seed_spread};
 
 use crate::{
     digest::Digest,

@@ -4,6 +4,7 @@
 //! into an intent, a calibrated confidence, and the decision to fall back ([`train`],
 //! [`IntentModel::predict`]), and that is one checked file ([`IntentModel::to_bytes`]).
 
+mod cross_validation;
 mod data;
 mod dense;
 mod explain;
@@ -26,8 +27,9 @@ mod table;
 mod train;
 mod tuned;
 
+pub use cross_validation::{CrossValidator, HeldOut, temperatures};
 pub use explain::{Contribution, Explanation};
-pub use fine_tuning::{EpochRecord, FineTuned, FineTuningSpec, HeldOut, fine_tune};
+pub use fine_tuning::{EpochRecord, FineTuned, FineTuningSpec, fine_tune};
 pub use intent_model::{IntentModel, Scratch, SelfTest};
 pub use parts::part_digests;
 pub use spec::{ClassWeight, FallbackSpec, HeadKind, HeadSpec, ModelSpec};

@@ -57,6 +57,37 @@ impl OutOfFold {
     }
 }
 
+/// What one model says of rows that it did not learn from.
+pub(super) struct LeftOut {
+    /// Raw scores `[held, n_classes]`, row by row.
+    pub(super) scores: Vec<f64>,
+    /// Of each of `held`, whether anything of it is known to the model.
+    pub(super) understood: Vec<bool>,
+}
+
+/// Fits `spec` on `rows` of `table`, which train, and returns the scores of `held`.
+///
+/// # Errors
+/// Those of fitting the head.
+pub(super) fn scores_of(
+    table: &Table<'_>,
+    spec: &ModelSpec,
+    resources: Resources<'_>,
+    rows: &[u32],
+    held: &[u32],
+    progress: &dyn Progress,
+) -> Result<LeftOut> {
+    let n_classes = table.data.n_classes();
+    let matrix = table.matrix(rows);
+    let y = &table.data.y;
+    let scores =
+        train::fit_and_score(&matrix, rows, held, y, n_classes, spec, resources, progress)?;
+    Ok(LeftOut {
+        scores,
+        understood: held.iter().map(|&row| !matrix.row(row as usize).0.is_empty()).collect(),
+    })
+}
+
 /// Fits `spec` on `table` without the first fold, then without the second, and so on for `n_fits` folds, and returns
 /// the scores of the records left out: of all records, in their order, when `n_fits` is the number of folds.
 ///
@@ -82,11 +113,8 @@ pub(super) fn out_of_fold(
         let outside = (n_inside as u32..n_all as u32)
             .filter(|row| (*row as usize - n_inside) as u32 % n_fits == fold);
         let held: Vec<u32> = held.into_iter().chain(outside).collect();
-        let matrix = table.matrix(&rows);
-        let y = &table.data.y;
-        let part =
-            train::fit_and_score(&matrix, &rows, &held, y, n_classes, spec, resources, progress)?;
-        let part = part.chunks_exact(n_classes);
+        let part = scores_of(table, spec, resources, &rows, &held, progress)?;
+        let part = part.scores.chunks_exact(n_classes);
         for (row, part) in held.iter().zip(part) {
             scores[*row as usize * n_classes..][..n_classes].copy_from_slice(part);
         }

@@ -175,7 +175,7 @@ pub(super) fn largest(scores: &[f64]) -> usize {
 }
 
 /// How many steps fitting on `n_samples` rows reports, at most.
-fn steps(spec: &ModelSpec, n_classes: usize, n_samples: usize) -> u64 {
+pub(super) fn steps(spec: &ModelSpec, n_classes: usize, n_samples: usize) -> u64 {
     if spec.features.kind == FeatureKind::Stacked {
         let once: u64 =
             stacked::parts(spec).iter().map(|part| steps(part, n_classes, n_samples)).sum();

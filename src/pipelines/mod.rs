@@ -14,6 +14,7 @@ mod spec;
 mod stages;
 mod state;
 mod status;
+pub mod tuning;
 
 pub use describe::{Provenance, manifest, read_dialogue, rows, rows_out_of_fold};
 pub use equipment::Equipment;

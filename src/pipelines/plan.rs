@@ -211,8 +211,14 @@ mod tests {
     }
 
     fn check(stages: Vec<StageSpec>) -> Result<Vec<String>> {
-        let spec =
-            PipelineSpec { version: 1, name: "p".into(), model: None, baseline: None, stages };
+        let spec = PipelineSpec {
+            version: 1,
+            name: "p".into(),
+            model: None,
+            baseline: None,
+            tune: None,
+            stages,
+        };
         Ok(Plan::check(spec, Path::new("p.yaml"), None)?
             .stages
             .into_iter()

@@ -19,7 +19,12 @@ use crate::{
 use chrono::{DateTime, Utc};
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Instant};
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 /// What a pipeline works with; handed in, so that a test can hand in others.
 pub struct Services<'a> {
@@ -183,15 +188,52 @@ pub async fn run(plan: &Plan, services: &Services<'_>) -> Result<RunSummary> {
     let started_at = (services.clock)()?;
     let mut work =
         Work { plan, services, folder: &folder, champion, started_at, findings: Vec::new() };
+    let mut summary = execute(&mut work).await;
+    summary.metrics = record::evaluation(&work).map(|report| report.metrics).unwrap_or_default();
+    summary.run = record::record(&work, summary.fault.is_some().then_some(&summary)).await?;
+    summary.findings = work.findings;
+    Ok(summary)
+}
+
+/// Runs the stages of `plan` as [`run`] does, for their results alone: no run is recorded, and the registry is not
+/// asked. Another run of the pipeline is waited for, up to `patience`.
+///
+/// # Errors
+/// `BOT-8010` another run is still under way (exit 5).
+pub(super) async fn prepare(
+    plan: &Plan,
+    services: &Services<'_>,
+    patience: Duration,
+) -> Result<RunSummary> {
+    let folder = Folder::new(&services.root, &plan.spec.name);
+    let began = Instant::now();
+    let (_lock, _) = loop {
+        match folder.lock() {
+            Err(fault) if fault.code() == "BOT-8010" && began.elapsed() < patience => {
+                tokio::time::sleep(Duration::from_millis(200)).await;
+            }
+            held => break held?,
+        }
+    };
+    let started_at = (services.clock)()?;
+    let mut work =
+        Work { plan, services, folder: &folder, champion: None, started_at, findings: Vec::new() };
+    let mut summary = execute(&mut work).await;
+    summary.findings = work.findings;
+    Ok(summary)
+}
+
+/// Skips or executes every stage, up to the first that fails.
+async fn execute(work: &mut Work<'_>) -> RunSummary {
     let mut summary = RunSummary {
-        pipeline: plan.spec.name.clone(),
+        pipeline: work.plan.spec.name.clone(),
         run: None,
         stages: Vec::new(),
         metrics: BTreeMap::new(),
         fault: None,
         findings: Vec::new(),
     };
-    for stage in &plan.stages {
+    for stage in &work.plan.stages {
         if summary.fault.is_some() {
             summary.stages.push(StageSummary {
                 stage: stage.name.clone(),
@@ -203,14 +245,14 @@ pub async fn run(plan: &Plan, services: &Services<'_>) -> Result<RunSummary> {
             continue;
         }
         let began = Instant::now();
-        let (outcome, text, wrote) = match step(&mut work, stage).await {
+        let (outcome, text, wrote) = match step(work, stage).await {
             Ok(done) => {
                 let ended = !matches!(
                     done.0,
                     StageOutcome::Skipped | StageOutcome::Passed | StageOutcome::Warned
                 );
                 if ended {
-                    summary.fault = Some(stopped(stage, done.0, &done.1, &folder));
+                    summary.fault = Some(stopped(stage, done.0, &done.1, work.folder));
                 }
                 done
             }
@@ -226,7 +268,7 @@ pub async fn run(plan: &Plan, services: &Services<'_>) -> Result<RunSummary> {
         };
         let seconds =
             if outcome == StageOutcome::Skipped { 0.0 } else { began.elapsed().as_secs_f64() };
-        services.listener.hear(&Event::StageFinished {
+        work.services.listener.hear(&Event::StageFinished {
             stage: stage.name.clone(),
             outcome,
             summary: text.clone(),
@@ -240,10 +282,7 @@ pub async fn run(plan: &Plan, services: &Services<'_>) -> Result<RunSummary> {
             wrote,
         });
     }
-    summary.metrics = record::evaluation(&work).map(|report| report.metrics).unwrap_or_default();
-    summary.run = record::record(&work, summary.fault.is_some().then_some(&summary)).await?;
-    summary.findings = work.findings;
-    Ok(summary)
+    summary
 }
 
 /// Skips or executes one stage.

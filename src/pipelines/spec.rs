@@ -1,5 +1,6 @@
 //! A pipeline as written in YAML.
 
+use super::tuning::TuneSpec;
 use crate::{
     drift::DriftSpec,
     evaluation::GateSpec,
@@ -27,6 +28,9 @@ pub struct PipelineSpec {
     /// Trained and registered as the first champion when the model has none.
     #[serde(default)]
     pub baseline: Option<ModelSpec>,
+    /// What `botops tune` searches; no part of a run.
+    #[serde(default)]
+    pub tune: Option<TuneSpec>,
     /// The stages.
     pub stages: Vec<StageSpec>,
 }

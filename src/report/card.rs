@@ -209,10 +209,15 @@ fn evaluation(subject: &CardSubject<'_>) -> String {
         std::iter::once(format!("`{}`", plain(name, 60))).chain(metric(found)).collect()
     });
     let mut out = format!(
-        "\n## Evaluation\n\nOn {}, `{}`: {} that it did not learn from, by the record of the run.\n\n{}",
+        "\n## Evaluation\n\nOn {}, `{}`: {}.{}\n\n{}",
         plain(&report.data, 120),
         report.data_digest,
         counted(report.n, "utterance", "utterances"),
+        match learned_from_test(subject, report) {
+            true =>
+                " **It learned from this very data, so the numbers say nothing of other messages.**",
+            false => "",
+        },
         table(&["metric", "value", "95 % interval", "n"], &[1, 2, 3], rows)
     );
     if report.per_language.len() > 1 {
@@ -235,10 +240,10 @@ fn evaluation(subject: &CardSubject<'_>) -> String {
             count(found.support),
         ]
     });
-    out += &format!(
-        "\nThe {} with the lowest F1:\n\n",
-        counted(weakest.len().min(MOST) as u64, "intent", "intents")
-    );
+    out += &match weakest.len() > MOST {
+        true => format!("\nThe {MOST} of {} intents with the lowest F1:\n\n", weakest.len()),
+        false => "\nBy intent, the lowest F1 first:\n\n".to_owned(),
+    };
     out += &table(
         &["intent", "precision", "recall", "95 % interval of recall", "F1", "records"],
         &[1, 2, 3, 4, 5],
@@ -253,6 +258,12 @@ fn evaluation(subject: &CardSubject<'_>) -> String {
         out += &table(&["truth", "taken for", "records"], &[2], rows);
     }
     out
+}
+
+/// Returns whether a model was evaluated on the very file that it learned from.
+fn learned_from_test(subject: &CardSubject<'_>, report: &EvaluationReport) -> bool {
+    let digest = report.data_digest.to_string();
+    subject.training_data.as_ref().is_some_and(|data| data.digest == digest)
 }
 
 fn calibration(subject: &CardSubject<'_>) -> String {

@@ -31,6 +31,99 @@ pub(super) fn share_bar(value: f64, interval: Option<[f64; 2]>) -> String {
     )
 }
 
+/// Returns a scale that holds all of `intervals`, a little wider than they are; [0, 1] for none.
+pub(super) fn scale_of(intervals: impl Iterator<Item = [f64; 2]>) -> [f64; 2] {
+    let (low, high) = intervals
+        .filter(|[low, high]| low.is_finite() && high.is_finite())
+        .fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), [low, high]| (a.min(low), b.max(high)));
+    if low > high {
+        return [0.0, 1.0];
+    }
+    let room = ((high - low) * 0.05).max(1e-6);
+    [low - room, high + room]
+}
+
+/// Returns a dot for `value` with the interval around it, on a `scale` that does not begin at 0: for comparing.
+pub(super) fn interval_on(value: f64, [lower, upper]: [f64; 2], scale: [f64; 2]) -> String {
+    const WIDTH: f64 = 180.0;
+    let x = |value: f64| ((value - scale[0]) / (scale[1] - scale[0])).clamp(0.0, 1.0) * WIDTH;
+    let title = format!(
+        "{value:.4} [{lower:.4}, {upper:.4}], drawn from {:.4} to {:.4}",
+        scale[0], scale[1]
+    );
+    let (from, to) = (x(lower), x(upper));
+    format!(
+        "<svg width=\"182\" height=\"16\" viewBox=\"-1 0 182 16\" role=\"img\" aria-label=\"{title}\">\
+         <title>{title}</title><rect class=\"track\" x=\"0\" y=\"8\" width=\"{WIDTH}\" height=\"1\"/>\
+         <path class=\"mark\" d=\"M{from:.1} 4v9M{from:.1} 8.5H{to:.1}M{to:.1} 4v9\"/>\
+         <circle class=\"bar\" cx=\"{:.1}\" cy=\"8.5\" r=\"4\"/></svg>",
+        x(value)
+    )
+}
+
+/// One point of [`curve`]: records learned from, score, its interval.
+pub(super) type CurveDot = (f64, f64, [f64; 2]);
+
+/// Returns score over records learned from (each ratio as wide), with intervals; `outlook` is a point beyond the last.
+pub(super) fn curve(points: &[CurveDot], outlook: Option<CurveDot>, name: &str) -> String {
+    const LEFT: f64 = 56.0;
+    const TOP: f64 = 12.0;
+    const WIDTH: f64 = 600.0;
+    const HEIGHT: f64 = 220.0;
+    let all = || points.iter().chain(&outlook);
+    let [low, high] = scale_of(all().map(|(_, _, interval)| *interval));
+    let least = all().map(|dot| dot.0).fold(f64::INFINITY, f64::min).max(1.0).ln();
+    let most = all().map(|dot| dot.0).fold(1.0, f64::max).ln();
+    let span = if most > least { most - least } else { 1.0 };
+    let x = |n: f64| LEFT + (n.max(1.0).ln() - least) / span * WIDTH;
+    let y = |score: f64| TOP + (1.0 - (score - low) / (high - low)) * HEIGHT;
+    let mut out = format!(
+        "<svg class=\"fluid\" viewBox=\"0 0 {} {}\" role=\"img\" aria-labelledby=\"curve-title\" \
+         font-size=\"12\"><title id=\"curve-title\">{} over records learned from</title>",
+        LEFT + WIDTH + 30.0,
+        TOP + HEIGHT + 44.0,
+        escape(name)
+    );
+    for i in 0..=4 {
+        let tick = low + (high - low) * f64::from(i) / 4.0;
+        out += &format!(
+            "<path class=\"grid\" d=\"M{LEFT} {at:.1}h{WIDTH}\"/>\
+             <text class=\"quiet-ink\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{tick:.3}</text>",
+            LEFT - 6.0,
+            y(tick) + 4.0,
+            at = y(tick)
+        );
+    }
+    let path: Vec<String> =
+        points.iter().map(|(n, score, _)| format!("{:.1} {:.1}", x(*n), y(*score))).collect();
+    if !path.is_empty() {
+        out += &format!("<path class=\"path\" d=\"M{}\"/>", path.join("L"));
+    }
+    if let (Some(last), Some((n, score, _))) = (path.last(), outlook) {
+        out += &format!("<path class=\"guide\" d=\"M{last}L{:.1} {:.1}\"/>", x(n), y(score));
+    }
+    for (n, score, [lower, upper]) in all() {
+        let (cx, cy) = (x(*n), y(*score));
+        out += &format!(
+            "<g><title>{} records: {score:.4} [{lower:.4}, {upper:.4}]</title>\
+             <path class=\"mark\" d=\"M{cx:.1} {:.1}V{:.1}\"/>\
+             <circle class=\"bar\" cx=\"{cx:.1}\" cy=\"{cy:.1}\" r=\"4\"/>\
+             <text class=\"quiet-ink\" x=\"{cx:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text></g>",
+            count(*n as u64),
+            y(*lower),
+            y(*upper),
+            TOP + HEIGHT + 18.0,
+            count(*n as u64)
+        );
+    }
+    out += &format!(
+        "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\">records learned from</text></svg>",
+        LEFT + WIDTH / 2.0,
+        TOP + HEIGHT + 38.0
+    );
+    out
+}
+
 /// Returns a bar for a number >= 0 beside its bounds: each is a mark, drawn as a tick.
 pub(super) fn bounded_bar(value: f64, most: f64, marks: &[f64], fill: &str) -> String {
     const WIDTH: f64 = 150.0;

@@ -18,7 +18,19 @@ const MOST_CHARS: usize = 280;
 /// Returns the page of `report`, with the champion beside it where there is one.
 #[must_use]
 pub fn evaluation_html(report: &EvaluationReport, comparison: Option<&Comparison>) -> String {
-    let mut page = Page::new("evaluation", &format!("Evaluation on {}", report.data))
+    let page = begun(report, "evaluation", &format!("Evaluation on {}", report.data));
+    let page = match comparison {
+        Some(comparison) => {
+            page.section("champion", "Against the champion", against_champion(report, comparison))
+        }
+        None => page,
+    };
+    filled(page, report, "").render()
+}
+
+/// Returns a page with the head of `report`.
+pub(super) fn begun(report: &EvaluationReport, kind: &str, title: &str) -> Page {
+    Page::new(kind, title)
         .lead(&lead(report))
         .lead(&facts(&[
             ("utterances", count(report.n)),
@@ -26,12 +38,12 @@ pub fn evaluation_html(report: &EvaluationReport, comparison: Option<&Comparison
             ("model", format!("<code>{}</code>", report.model.short())),
             ("data", format!("<code>{}</code>", report.data_digest.short())),
         ]))
-        .lead(&cards(&headline(report)));
-    if let Some(comparison) = comparison {
-        page =
-            page.section("champion", "Against the champion", against_champion(report, comparison));
-    }
-    page = page.section("matrix", "Confusion matrix", matrix(report)).section(
+        .lead(&cards(&headline(report)))
+}
+
+/// Returns `page` with the sections of `report`; `how` is HTML that says more of how the numbers were made.
+pub(super) fn filled(page: Page, report: &EvaluationReport, how: &str) -> Page {
+    let mut page = page.section("matrix", "Confusion matrix", matrix(report)).section(
         "intents",
         "By intent",
         by_intent(report),
@@ -43,14 +55,12 @@ pub fn evaluation_html(report: &EvaluationReport, comparison: Option<&Comparison
     if let Some(html) = out_of_scope(report) {
         page = page.section("oos", "Out of scope", html);
     }
-    page.section("errors", "Misclassified utterances", errors(report))
-        .footer(
-            "<p>Ranges are 95 % intervals: Wilson for shares of records, percentile bootstrap (2,000 \
-             draws, seed 17) for the rest. Macro averages are over the intents present in truth or \
-             predicted; a share of nothing counts as 0. Out-of-scope records count only under “Out of \
-             scope”.</p>",
-        )
-        .render()
+    page.section("errors", "Misclassified utterances", errors(report)).footer(&format!(
+        "<p>Ranges are 95 % intervals: Wilson for shares of records, percentile bootstrap (2,000 \
+         draws, seed 17) for the rest. Macro averages are over the intents present in truth or \
+         predicted; a share of nothing counts as 0. Out-of-scope records count only under “Out of \
+         scope”.</p>{how}"
+    ))
 }
 
 fn lead(report: &EvaluationReport) -> String {

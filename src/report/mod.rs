@@ -6,6 +6,7 @@
 
 mod card;
 mod charts;
+mod cross_validation;
 mod decision;
 mod drift;
 mod evaluation;
@@ -13,6 +14,7 @@ pub mod markdown;
 mod matrix;
 pub mod page;
 pub mod rows;
+mod search;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -21,10 +23,12 @@ mod validation;
 mod wording;
 
 pub use card::{CardData, CardSubject, model_card};
+pub use cross_validation::cross_validation_html;
 pub use decision::decision_html;
 pub use drift::drift_html;
 pub use evaluation::evaluation_html;
 pub use markdown::{
     decision_markdown, drift_markdown, evaluation_markdown, gate_markdown, validation_markdown,
 };
+pub use search::search_html;
 pub use validation::validation_html;

@@ -9,6 +9,7 @@ pub mod homogeneity;
 pub mod intervals;
 pub mod multiple;
 pub mod paired;
+pub mod power_law;
 pub mod random;
 pub mod ranking;
 pub mod reliability;

@@ -28,7 +28,17 @@ pub(super) fn evaluation(judged: &Judged, errors: usize) -> String {
         tables::count(report.n),
         report.intents.len()
     );
-    out.push_str(&tables::metrics(&report.metrics));
+    out.push_str(&self::report(report, errors));
+    if let Some((name, comparison)) = &judged.against {
+        out.push('\n');
+        out.push_str(&against(name, comparison, errors));
+    }
+    out
+}
+
+/// Draws what is known of a model on some data, with at most `errors` misclassified utterances.
+pub(in crate::cli) fn report(report: &EvaluationReport, errors: usize) -> String {
+    let mut out = tables::metrics(&report.metrics);
     out.push_str(&languages(report));
     out.push('\n');
     out.push_str(&classes(report));
@@ -50,10 +60,6 @@ pub(super) fn evaluation(judged: &Judged, errors: usize) -> String {
         ));
     }
     out.push_str(&misclassified(report, errors));
-    if let Some((name, comparison)) = &judged.against {
-        out.push('\n');
-        out.push_str(&against(name, comparison, errors));
-    }
     out
 }
 

@@ -251,6 +251,7 @@ mod tests {
             stages: BTreeMap::new(),
             sources: BTreeMap::new(),
             recipe: None,
+            costs: Vec::new(),
             measured_on: Some(Basis { method: TEST.to_owned(), data: Digest::of(b"test") }),
             costs: Vec::new(),
         }

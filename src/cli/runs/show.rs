@@ -36,8 +36,16 @@ fn text(run: &RunRecord) -> String {
     let stages = run.stages.iter().map(|(stage, verdict)| (stage.clone(), verdict.clone()));
     out.push_str(&pairs(["stage", "verdict"], stages.collect()));
     out.push_str(&pairs(["param", "value"], params(&run.params)));
-    let data = run.data.iter().map(|(name, digest)| (name.clone(), digest.to_string()));
-    out.push_str(&pairs(["data", "digest"], data.collect()));
+    if !run.data.is_empty() {
+        let rows = run.data.iter().map(|(name, digest)| {
+            let source = run.sources.get(name);
+            let file = source.map_or("-", |source| source.file.as_str());
+            let kept = if source.is_some_and(|source| source.kept) { "kept" } else { "-" };
+            vec![name.clone(), file.to_owned(), kept.to_owned(), digest.to_string()]
+        });
+        let header = ["data", "file", "", "digest"];
+        out.push_str(&format!("\n{}", tables::table(&header, rows, &[])));
+    }
     if !run.artifacts.is_empty() {
         let rows = run.artifacts.iter().map(|artifact| {
             vec![

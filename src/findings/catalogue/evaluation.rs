@@ -54,4 +54,25 @@ pub(super) const ENTRIES: &[Entry] = &[
                       number. Add examples of what is confused, correct labels, or, with a reason, \
                       change the rule.",
     },
+    Entry {
+        code: "BOT-3030",
+        title: "a number of folds that cannot be made",
+        explanation: "Cross-validation judges every record by a model that learned from the other \
+                      folds: it takes at least 2 of them, and more than 100 only cost time. 5 is usual.",
+    },
+    Entry {
+        code: "BOT-3031",
+        title: "an intent that cannot be in every fold",
+        explanation: "Every fold needs records of every intent, and records that say the same are \
+                      never parted, so that no record is judged by a model that saw its twin. The \
+                      intent named has fewer records than there are folds, or they all say the same. \
+                      Use fewer folds, add records of it, or leave the intent out.",
+    },
+    Entry {
+        code: "BOT-3032",
+        title: "a measurement without anything to measure on",
+        explanation: "Training with several seeds, or comparing configurations, needs records that \
+                      the model does not learn from: name a test set with `--test`, or hold out each \
+                      record in turn with `--cross-validate 5`.",
+    },
 ];

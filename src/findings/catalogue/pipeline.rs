@@ -78,4 +78,39 @@ pub(super) const ENTRIES: &[Entry] = &[
         title: "a shell stage wrote what cannot be kept",
         explanation: "A shell stage's outputs are the files it writes directly into `$BOTOPS_OUTPUT`. Folders, and a file called `stage.json`, which is where the stage itself is remembered, cannot be kept there.",
     },
+    Entry {
+        code: "BOT-8042",
+        title: "a search that cannot be made",
+        explanation: "`botops tune` needs a block `tune:` in the pipeline, a train stage whose `model:` is where it begins, and numbers within their ranges: at least 2 trials, 2 to 100 folds, a halving factor of 2 or more, a first share above 0 and at most 1.",
+    },
+    Entry {
+        code: "BOT-8043",
+        title: "a setting without a range",
+        explanation: "A setting of the space is given by one of `choice: [...]`, `uniform: [low, high]`, `log_uniform: [low, high]`, `integer: [low, high]` and `log_integer: [low, high]`. A range has its smaller end first; where each ratio is as likely, it begins above 0.",
+    },
+    Entry {
+        code: "BOT-8044",
+        title: "a space that cannot be searched",
+        explanation: "A setting is not one that a search can choose by cross-validation (the seed, what falls back, how many goldens are kept), or no combination of the values given is a configuration that can be trained.",
+    },
+    Entry {
+        code: "BOT-8045",
+        title: "a shard that there is not",
+        explanation: "A search shared by several machines is told to each as `--shard 0/4`, `--shard 1/4` and so on: shards are counted from 0, as Kubernetes counts the pods of an indexed job. Where `JOB_COMPLETION_INDEX` gives the number, `--shards 4` says of how many.",
+    },
+    Entry {
+        code: "BOT-8046",
+        title: "results of another search",
+        explanation: "What a trial came to is kept under `tunes/<search>/trials` of the experiments store. An object there is of another search, is damaged, or was written by a newer botops. Nothing was changed: remove the object named and run again, and the trial is judged anew.",
+    },
+    Entry {
+        code: "BOT-8047",
+        title: "no trial could be trained",
+        explanation: "Not one configuration of the search, nor its base, could be trained on the data. The message says what the first of them failed on.",
+    },
+    Entry {
+        code: "BOT-8048",
+        title: "the winner cannot be written down",
+        explanation: "The winner's configuration, written as YAML, is not read back as it was. This is a bug of botops: please report it with the pipeline file.",
+    },
 ];

@@ -50,26 +50,28 @@ impl Classifier {
 
     /// Returns what is trained, and how fast: matrices decay, biases and norms do not.
     pub(super) fn trained(&self, spec: &FineTuningSpec) -> Vec<Trained> {
-        let decay = |kind| if kind == Kind::Matrix { spec.weight_decay } else { 0.0 };
-        let encoder =
-            self.network.parameters().iter().filter(|parameter| parameter.trained).map(|p| {
-                Trained {
-                    name: p.name.clone(),
-                    var: p.var.clone(),
-                    learning_rate: spec.learning_rate
-                        * schedule::of_height(spec.layer_decay, p.height, self.top),
-                    weight_decay: decay(p.kind),
-                }
-            });
+        let encoder = self.network.parameters().iter().filter(|parameter| parameter.trained);
+        let encoder = encoder.map(|parameter| Trained {
+            name: parameter.name.clone(),
+            var: parameter.var.clone(),
+            learning_rate: spec.learning_rate
+                * schedule::of_height(spec.layer_decay, parameter.height, self.top),
+            weight_decay: if parameter.kind == Kind::Matrix { spec.weight_decay } else { 0.0 },
+        });
+        encoder.chain(self.trained_head(spec)).collect()
+    }
+
+    /// Returns what is trained of the classifier on top: its weight and its bias.
+    pub(super) fn trained_head(&self, spec: &FineTuningSpec) -> Vec<Trained> {
         let head =
-            [("head.weight", &self.weight, Kind::Matrix), ("head.bias", &self.bias, Kind::Bias)];
-        let head = head.map(|(name, var, kind)| Trained {
+            [("head.weight", &self.weight, spec.weight_decay), ("head.bias", &self.bias, 0.0)];
+        let trained = |(name, var, weight_decay): (&str, &Var, f64)| Trained {
             name: name.to_owned(),
             var: var.clone(),
             learning_rate: spec.head_learning_rate,
-            weight_decay: decay(kind),
-        });
-        encoder.chain(head).collect()
+            weight_decay,
+        };
+        head.map(trained).into()
     }
 
     /// Makes room for the gradient of all that is trained, in the order of [`Classifier::trained`].
@@ -82,8 +84,7 @@ impl Classifier {
     /// needs.
     pub(super) fn train(&self, batch: Packed, dropout: Dropout) -> Result<(Tensor, Pass)> {
         let pass = self.network.train(batch, Some(dropout))?;
-        let scores = pass.dropped()?.matmul(&self.weight.t()?)?.broadcast_add(&self.bias)?;
-        Ok((scores, pass))
+        Ok((self.head(&pass.dropped()?)?, pass))
     }
 
     /// Adds the gradients of `loss`, a number computed from the scores of `pass`, to `gradients`.
@@ -102,13 +103,14 @@ impl Classifier {
         self.network.add_gradients(pass, &mut found, encoder)
     }
 
-    /// Returns the scores [n_texts, n_classes] of a batch, nothing dropped.
-    pub(super) fn scores(&self, batch: &Packed) -> Result<Tensor> {
-        let weight = self.weight.as_detached_tensor();
-        self.network
-            .infer(batch)?
-            .matmul(&weight.t()?)?
-            .broadcast_add(&self.bias.as_detached_tensor())
+    /// Returns the scores [n_texts, n_classes] of pooled vectors [n_texts, hidden_size].
+    pub(super) fn head(&self, pooled: &Tensor) -> Result<Tensor> {
+        pooled.matmul(&self.weight.t()?)?.broadcast_add(&self.bias)
+    }
+
+    /// Returns the pooled vectors [n_texts, hidden_size] of a batch, nothing dropped.
+    pub(super) fn pooled(&self, batch: &Packed) -> Result<Tensor> {
+        self.network.infer(batch)
     }
 
     /// Returns the encoder's weights, and weight and bias of the classifier.

@@ -25,6 +25,7 @@ mod checkpoint;
 mod classifier;
 mod loss;
 mod optimiser;
+mod probe;
 mod schedule;
 mod spec;
 #[cfg(test)]

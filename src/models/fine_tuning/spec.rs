@@ -16,8 +16,11 @@ pub struct FineTuningSpec {
     pub batch_size: usize,
     /// The highest learning rate of the encoder's weights.
     pub learning_rate: f64,
-    /// The highest learning rate of the classifier on top, which starts from nothing.
+    /// The highest learning rate of the classifier on top.
     pub head_learning_rate: f64,
+    /// Passes in which the classifier learns alone, before the encoder joins in; they cost one pass of the encoder
+    /// without its way back. 0: the classifier starts from random weights.
+    pub head_epochs: usize,
     /// What the learning rate of a layer is to that of the layer above, in (0, 1]; 1: all learn alike.
     pub layer_decay: f64,
     /// The share of the steps in which the learning rate rises from 0, in [0, 1); after them it falls to 0.
@@ -52,6 +55,7 @@ impl Default for FineTuningSpec {
             batch_size: 32,
             learning_rate: 2e-4,
             head_learning_rate: 2e-3,
+            head_epochs: 0,
             layer_decay: 1.0,
             warmup_share: 0.1,
             weight_decay: 0.01,
@@ -81,6 +85,7 @@ impl FineTuningSpec {
             ((1..=65_536).contains(&self.batch_size), "batch_size", "from 1 to 65536"),
             (rate(self.learning_rate), "learning_rate", "a number above 0, at most 1"),
             (rate(self.head_learning_rate), "head_learning_rate", "a number above 0, at most 1"),
+            (self.head_epochs <= 1_000, "head_epochs", "from 0 to 1000"),
             (rate(self.layer_decay), "layer_decay", "a number above 0, at most 1"),
             (share(self.warmup_share), "warmup_share", "a share from 0 to below 1"),
             ((0.0..=10.0).contains(&self.weight_decay), "weight_decay", "a number from 0 to 10"),

@@ -113,6 +113,15 @@ fn all_is_trained_but_what_is_frozen() {
 }
 
 #[test]
+fn a_classifier_that_learnt_alone_starts_ahead() {
+    let first_loss = |head_epochs| {
+        let spec = FineTuningSpec { epochs: 1, learning_rate: 1e-6, head_epochs, ..spec() };
+        tune(&spec).history[0].train_loss
+    };
+    assert!(first_loss(50) < 0.5 * first_loss(0));
+}
+
+#[test]
 fn a_seed_decides_everything() {
     let spec = FineTuningSpec { epochs: 1, ..spec() };
     let of = |seed| bits(&tune_in(&spec, seed, None, &Silent).unwrap());
@@ -324,6 +333,7 @@ fn settings_out_of_range_are_refused_by_name() {
         (r#"{"batch_size": 0}"#, "batch_size"),
         (r#"{"learning_rate": 0}"#, "learning_rate"),
         (r#"{"head_learning_rate": 2}"#, "head_learning_rate"),
+        (r#"{"head_epochs": 1001}"#, "head_epochs"),
         (r#"{"layer_decay": 0}"#, "layer_decay"),
         (r#"{"warmup_share": 1}"#, "warmup_share"),
         (r#"{"weight_decay": -1}"#, "weight_decay"),

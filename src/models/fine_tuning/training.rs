@@ -70,11 +70,14 @@ impl Training<'_> {
             }
             None => None,
         };
-        progress.begin("fine-tune", n_steps);
-        progress.advance(running.place.step);
         let intents = self.split.train.iter().map(|&row| self.y[row as usize]);
         let loss =
             Loss::new(intents, self.n_classes, self.spec.class_weight, self.spec.label_smoothing);
+        progress.begin("fine-tune", n_steps);
+        match resumed_from {
+            Some(step) => progress.advance(step),
+            None => self.probe(&loss)?,
+        }
         let mut order = (u64::MAX, Vec::new());
         while running.place.step < n_steps && !self.is_patience_over(&running.place) {
             let epoch = running.place.step / steps_per_epoch;
@@ -252,20 +255,26 @@ impl Training<'_> {
 
     /// Returns the scores of the held-out rows, [n_rows, n_classes].
     fn held_out_scores(&self, max_tokens: usize) -> Result<Vec<f64>> {
-        let tokens = |row: u32| self.tokens[row as usize].as_slice();
-        let lengths: Vec<usize> =
-            self.split.held_out.iter().map(|&row| tokens(row).len()).collect();
-        let mut scores = Vec::with_capacity(lengths.len() * self.n_classes);
-        // Without a graph a part needs little: what fits for training fits here.
-        for part in batches::parts(&lengths, max_tokens) {
-            let batch = Packed::new(self.split.held_out[part].iter().map(|&row| (0, tokens(row))));
-            let part = self
-                .classifier
-                .scores(&batch)
-                .and_then(|scores| scores.flatten_all()?.to_vec1::<f32>());
-            scores.extend(part.map_err(device_fault)?.into_iter().map(f64::from));
+        if self.split.held_out.is_empty() {
+            return Ok(Vec::new());
         }
-        Ok(scores)
+        let pooled = self.pooled(&self.split.held_out, max_tokens)?;
+        let scores =
+            self.classifier.head(&pooled).and_then(|scores| scores.flatten_all()?.to_vec1::<f32>());
+        Ok(scores.map_err(device_fault)?.into_iter().map(f64::from).collect())
+    }
+
+    /// Returns the pooled vectors of `rows`, at least one, nothing dropped: [n_rows, hidden_size].
+    pub(super) fn pooled(&self, rows: &[u32], max_tokens: usize) -> Result<Tensor> {
+        let tokens = |row: u32| self.tokens[row as usize].as_slice();
+        let lengths: Vec<usize> = rows.iter().map(|&row| tokens(row).len()).collect();
+        // Nothing is kept for a way back: what fits for training fits here.
+        let parts = batches::parts(&lengths, max_tokens).into_iter().map(|part| {
+            let batch = Packed::new(rows[part].iter().map(|&row| (0, tokens(row))));
+            self.classifier.pooled(&batch)
+        });
+        let parts = parts.collect::<candle_core::Result<Vec<_>>>();
+        parts.and_then(|parts| Tensor::cat(&parts, 0)).map_err(device_fault)
     }
 }
 

@@ -3,7 +3,7 @@
 use super::{
     NearSpec,
     index::Index,
-    probe::{ALONE, Limits, Scratch, Search},
+    probe::{Limits, Scratch, Search},
     sets::Sets,
 };
 use rayon::prelude::*;
@@ -39,9 +39,8 @@ pub fn near_pairs(texts: &[&str], spec: &NearSpec) -> NearPairs {
     let sets = Sets::new(texts, spec);
     let members = 0..sets.len() as u32;
     let index = Index::new(&sets, members.clone(), |n| spec.n_rarest_of_smaller(n));
-    let crowds = vec![ALONE; sets.len()];
     let search =
-        Search { spec, sets: &sets, index: &index, crowds: &crowds, limits: Limits::default() };
+        Search { spec, sets: &sets, index: &index, crowds: &[], limits: Limits::default() };
     let found: Vec<_> = members
         .into_par_iter()
         .with_min_len(64)
@@ -78,7 +77,6 @@ pub fn near_between(reference: &[&str], current: &[&str], spec: &NearSpec) -> Ne
     let members = 0..sets.len() as u32;
     let index =
         Index::new(&sets, members.filter(|&member| is_reference(member)), |n| spec.n_rarest(n));
-    let crowds = vec![ALONE; sets.len()];
     let mut queries: Vec<u32> = sets.member_of[n..].to_vec();
     queries.sort_unstable();
     queries.dedup();
@@ -87,7 +85,7 @@ pub fn near_between(reference: &[&str], current: &[&str], spec: &NearSpec) -> Ne
         spec,
         sets: &sets,
         index: &index,
-        crowds: &crowds,
+        crowds: &[],
         limits: Limits { partners: partners - usize::from(is_reference(x)), work },
     };
     let found: Vec<_> = queries

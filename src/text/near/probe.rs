@@ -7,7 +7,7 @@ use super::{
     sets::Sets,
 };
 
-/// The crowd of a member that is known to belong to no group.
+/// The crowd of members that belong to none; it comes before all others.
 pub(super) const ALONE: u32 = 0;
 
 /// What a comparison of two sets takes, in entries looked at (measured; long sets take more, but are few).
@@ -35,7 +35,7 @@ pub(super) struct Search<'a> {
     pub(super) spec: &'a NearSpec,
     pub(super) sets: &'a Sets,
     pub(super) index: &'a Index,
-    /// Of each member, its crowd. Of a crowd other than [`ALONE`], one near member is enough.
+    /// Of each member, its crowd; empty when all are alone. Of a crowd other than [`ALONE`], one near member is enough.
     pub(super) crowds: &'a [u32],
     pub(super) limits: Limits,
 }
@@ -58,48 +58,64 @@ pub(super) struct Found {
     pub(super) is_truncated: bool,
 }
 
+/// What members of one size must keep to be near.
+///
+/// A member that breaks it at one shared shingle breaks it at all later ones: it need not be remembered as met.
+#[derive(Debug, Clone, Copy, Default)]
+struct Bound {
+    /// The first member of that size.
+    from: u32,
+    /// The place of the shared shingle is below this.
+    places: u32,
+    /// Shingles that only one of the two has: no more than this.
+    different: u32,
+}
+
 impl Search<'_> {
     /// Finds the indexed members below `end` that are near `x`, without `x` itself.
     ///
     /// The rarest shingles come first, and of those that share one, the largest sets.
     pub(super) fn near(&self, x: u32, end: u32, scratch: &mut Scratch) -> Found {
-        let Self { spec, sets, crowds, limits, .. } = *self;
-        let crowd_of = |entry: &Entry| crowds[entry.member as usize];
+        let Self { spec, sets, limits, .. } = *self;
         let set = sets.of(x);
+        let signature = sets.signature(x);
         let mut found = Found::default();
         let mut work = 0;
         scratch.met_by.resize(sets.len(), u32::MAX);
         scratch.done.clear();
-        if crowds[x as usize] != ALONE {
-            scratch.done.push(crowds[x as usize]);
-        }
+        scratch.done.extend(Some(self.crowd_of(x)).filter(|&crowd| crowd != ALONE));
         let start = sets.first_of_size(spec.smallest(set.len()));
         for (place, &rank) in set[..spec.n_rarest(set.len())].iter().enumerate() {
             // Rarer shingles were not shared: the later the place, the smaller the sets that can be near.
             let end = end.min(sets.first_of_size(spec.largest(set.len(), place) + 1));
-            let mut rest = self.index.of(rank);
-            while let Some(entry) = rest.first() {
-                let crowd = crowd_of(entry);
-                let (run, after) =
-                    rest.split_at(rest.partition_point(|entry| crowd_of(entry) == crowd));
-                rest = after;
+            for (crowd, run) in self.runs(rank) {
                 work += 1 + scratch.done.len() / 8;
                 if scratch.done.contains(&crowd) {
                     continue;
                 }
-                let from = run.partition_point(|entry| entry.member < start);
                 let to = run.partition_point(|entry| entry.member < end);
-                for entry in run[from..to].iter().rev() {
+                let mut bound = Bound { from: u32::MAX, ..Bound::default() };
+                for entry in run[..to].iter().rev() {
                     work += 1;
                     if work > limits.work {
                         found.is_truncated = true;
                         return found;
                     }
-                    let was_met_by = &mut scratch.met_by[entry.member as usize];
-                    if std::mem::replace(was_met_by, x) == x || x == entry.member {
+                    if entry.member < start {
+                        break;
+                    }
+                    if entry.member < bound.from {
+                        bound = self.bound(set.len(), place, sets.size(entry.member));
+                    }
+                    if entry.place >= bound.places
+                        || (entry.signature ^ signature).count_ones() > bound.different
+                        || std::mem::replace(&mut scratch.met_by[entry.member as usize], x) == x
+                        || x == entry.member
+                    {
                         continue;
                     }
-                    let Some(jaccard) = self.compare(x, place, entry, &mut work) else { continue };
+                    work += COMPARISON;
+                    let Some(jaccard) = self.compare(x, place, entry) else { continue };
                     if found.near.len() == limits.partners {
                         found.is_truncated = true;
                         return found;
@@ -115,21 +131,43 @@ impl Search<'_> {
         found
     }
 
+    fn crowd_of(&self, member: u32) -> u32 {
+        self.crowds.get(member as usize).map_or(ALONE, |&crowd| crowd)
+    }
+
+    /// Iterates over those that have the shingle `rank`: first the members that are alone, then crowd by crowd.
+    fn runs(&self, rank: u32) -> impl Iterator<Item = (u32, &[Entry])> {
+        let (alone, mut rest) = self.index.of(rank);
+        let others = std::iter::from_fn(move || {
+            let crowd = self.crowd_of(rest.first()?.member);
+            let end = rest.partition_point(|entry| self.crowd_of(entry.member) == crowd);
+            let (run, after) = rest.split_at(end);
+            rest = after;
+            Some((crowd, run))
+        });
+        std::iter::once((ALONE, alone)).chain(others)
+    }
+
+    /// Returns what a set of `m` shingles must keep to be near one of `n`, given that the rarest shingle they share
+    /// has `place` rarer ones in the latter.
+    fn bound(&self, n: usize, place: usize, m: usize) -> Bound {
+        let fewest = self.spec.fewest_shared(n, m);
+        let places = if n - place < fewest { 0 } else { (m + 1).saturating_sub(fewest) };
+        Bound {
+            from: self.sets.first_of_size(m),
+            places: places as u32,
+            different: (n + m).saturating_sub(2 * fewest) as u32,
+        }
+    }
+
     /// Returns the Jaccard index of `x` and the member of `entry` if they are near. The rarest shingle that they
     /// share stands at `place` in `x`, and at that of the entry in the other.
-    fn compare(&self, x: u32, place: usize, entry: &Entry, work: &mut usize) -> Option<f64> {
+    fn compare(&self, x: u32, place: usize, entry: &Entry) -> Option<f64> {
         let Self { spec, sets, .. } = *self;
         let y = entry.member;
         let (n, m) = (sets.size(x), sets.size(y));
         let fewest = spec.fewest_shared(n, m);
-        let places = (place, entry.place as usize);
-        if (n - places.0).min(m - places.1) < fewest
-            || sets.least_difference(x, y) + 2 * fewest > n + m
-        {
-            return None;
-        }
-        *work += COMPARISON;
-        let common = common(sets.of(x), sets.of(y), places, fewest)?;
+        let common = common(sets.of(x), sets.of(y), (place, entry.place as usize), fewest)?;
         spec.is_near(n, m, common).then(|| jaccard(n, m, common))
     }
 }
@@ -178,11 +216,10 @@ mod tests {
             let found = search.near(49, 50, &mut Scratch::default());
             (found.near.len(), found.is_truncated)
         };
-        let alone = [ALONE; 50];
-        assert_eq!(found(Limits::default(), &alone), (49, false));
-        assert_eq!(found(Limits { partners: 49, ..Limits::default() }, &alone), (49, false));
-        assert_eq!(found(Limits { partners: 48, ..Limits::default() }, &alone), (48, true));
-        let (near, is_truncated) = found(Limits { work: 500, ..Limits::default() }, &alone);
+        assert_eq!(found(Limits::default(), &[]), (49, false));
+        assert_eq!(found(Limits { partners: 49, ..Limits::default() }, &[]), (49, false));
+        assert_eq!(found(Limits { partners: 48, ..Limits::default() }, &[]), (48, true));
+        let (near, is_truncated) = found(Limits { work: 500, ..Limits::default() }, &[]);
         assert!((10..16).contains(&near) && is_truncated, "{near}");
         // Two crowds of which one is its own: a single link is enough.
         let crowds: Vec<u32> = (0..50).map(|member| 1 + member % 2).collect();

@@ -25,9 +25,11 @@ pub(super) struct Sets {
     pub(super) alphabetical: Vec<u32>,
     /// How many different shingles there are.
     pub(super) n_ranks: usize,
+    /// Of each size up to the largest, the first member with at least so many shingles.
+    first_of_size: Vec<u32>,
     starts: Vec<usize>,
     ranks: Vec<u32>,
-    signatures: Vec<[u64; 2]>,
+    signatures: Vec<u64>,
 }
 
 impl Sets {
@@ -70,10 +72,12 @@ impl Sets {
         let mut order: Vec<u32> = (0..distinct.len() as u32).collect();
         order.sort_by_key(|&i| sets[i as usize].len());
         let mut place = vec![0; order.len()];
+        let mut first_of_size = Vec::new();
         let (mut starts, mut ranks) =
             (vec![0], Vec::with_capacity(sets.iter().map(Vec::len).sum()));
         for (member, &i) in order.iter().enumerate() {
             place[i as usize] = member as u32;
+            first_of_size.resize(sets[i as usize].len() + 1, member as u32);
             ranks.extend_from_slice(&sets[i as usize]);
             starts.push(ranks.len());
         }
@@ -85,6 +89,7 @@ impl Sets {
             first: order.iter().map(|&i| distinct[i as usize]).collect(),
             alphabetical: alphabetical.iter().map(|&i| place[i as usize]).collect(),
             n_ranks: rank_of.len(),
+            first_of_size,
             starts,
             ranks,
             signatures,
@@ -108,29 +113,19 @@ impl Sets {
         self.starts[member + 1] - self.starts[member]
     }
 
-    /// Returns the first member with at least `size` shingles.
+    /// Returns the first member with at least `size` shingles, or their number.
     pub(super) fn first_of_size(&self, size: usize) -> u32 {
-        let members: &[u32] = &self.first;
-        // Sizes rise with the number of the member.
-        let (mut low, mut high) = (0, members.len());
-        while low < high {
-            let middle = (low + high) / 2;
-            match self.size(middle as u32) < size {
-                true => low = middle + 1,
-                false => high = middle,
-            }
-        }
-        low as u32
+        self.first_of_size.get(size).map_or(self.len() as u32, |&member| member)
     }
 
-    /// Returns a number that the shingles in one set and not in the other are at least as many as.
+    /// Returns 64 bits that say which shingles a member has: every second shingle sets one of them.
     ///
-    /// Each shingle sets one of 128 bits: a bit in which the two differ stems from at least one such shingle.
+    /// A bit in which two members differ stems from a shingle that only one of them has. Half the shingles are
+    /// enough to tell strangers apart, and leave bits unset in sets twice as large.
     /// Source: Sandes, Teodoro and Melo, "Bitmap filter: speeding up exact set similarity joins with
     /// bitwise operations", Information Systems 88, 2020.
-    pub(super) fn least_difference(&self, a: u32, b: u32) -> usize {
-        let (a, b) = (self.signatures[a as usize], self.signatures[b as usize]);
-        ((a[0] ^ b[0]).count_ones() + (a[1] ^ b[1]).count_ones()) as usize
+    pub(super) fn signature(&self, member: u32) -> u64 {
+        self.signatures[member as usize]
     }
 }
 
@@ -205,14 +200,12 @@ impl Hasher for Mixed {
     }
 }
 
-fn signature(set: &[u32]) -> [u64; 2] {
-    let mut signature = [0; 2];
-    for rank in set {
-        // The upper bits of Fibonacci's hash: neighbors in rank are far apart.
-        let bit = rank.wrapping_mul(0x9E37_79B9) >> 25;
-        signature[(bit >> 6) as usize] |= 1 << (bit & 63);
-    }
-    signature
+fn signature(set: &[u32]) -> u64 {
+    // The upper bits of Fibonacci's hash: neighbors in rank are far apart.
+    set.iter()
+        .map(|rank| rank.wrapping_mul(0x9E37_79B9))
+        .filter(|hash| hash >> 31 == 1)
+        .fold(0, |signature, hash| signature | 1 << (hash >> 25 & 63))
 }
 
 #[cfg(test)]

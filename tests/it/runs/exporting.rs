@@ -77,6 +77,18 @@ fn a_card_of_a_run_that_was_not_evaluated_says_so() {
 }
 
 #[test]
+fn a_card_does_not_pass_training_data_off_as_test_data() {
+    let terminal = workspace();
+    let run = train(&terminal, "--test train.csv");
+    let document = json(&terminal, 0, &format!("runs export {run} --to model-card --dry-run"));
+    let card = document["data"]["card"].as_str().unwrap();
+    assert!(card.contains("It learned from this very data"), "{card}");
+    let honest = train(&terminal, "--test test.csv");
+    let document = json(&terminal, 0, &format!("runs export {honest} --to model-card --dry-run"));
+    assert!(!document["data"]["card"].as_str().unwrap().contains("this very data"));
+}
+
+#[test]
 fn names_of_intents_are_no_markup() {
     let terminal = workspace();
     let nasty = |text: &str| {

@@ -176,6 +176,7 @@ async fn recorded(runs: &Experiments, day: u32) -> String {
         stages: BTreeMap::new(),
         sources: BTreeMap::new(),
         recipe: None,
+        costs: Vec::new(),
         measured_on: None,
         costs: Vec::new(),
     };

@@ -45,7 +45,7 @@ fn map(out: &mut [f32], x: &[f32], f: impl Fn(f32, f32) -> f32) {
     }
 }
 
-/// Returns e^x for x <= 0 to 2e-7 of its value; 0 below -87.
+/// Returns e^x for x <= 0 to 2e-7 of its value; 0 below -87, NaN for NaN.
 ///
 /// x = n ln 2 + r, |r| <= ln 2 / 2; e^r by its Taylor series to r^7 / 7!; 2^n by its bits. Without branches and
 /// calls, so that the compiler takes several numbers at a time.
@@ -55,7 +55,8 @@ pub(super) fn exp_of_negative(x: f32) -> f32 {
     const ROUND: f32 = 12_582_912.0;
     const LN_2_HIGH: f32 = 0.693_359_4;
     const LN_2_LOW: f32 = -2.121_944_4e-4;
-    let clamped = x.max(-87.0);
+    // Unlike `max`, it lets NaN through: a run that diverges must not look well.
+    let clamped = if x < -87.0 { -87.0 } else { x };
     let n = (clamped * LOG2_E + ROUND) - ROUND;
     let r = (clamped - n * LN_2_HIGH) - n * LN_2_LOW;
     let series = 1.0
@@ -111,6 +112,7 @@ mod tests {
         }
         assert_eq!(exp_of_negative(-100.0), 0.0);
         assert_eq!(exp_of_negative(0.0), 1.0);
+        assert!(exp_of_negative(f32::NAN).is_nan());
     }
 
     /// scipy 1.17: x * norm.cdf(x), and norm.cdf(x) + x * norm.pdf(x).

@@ -1,0 +1,177 @@
+//! `botops tune`.
+
+mod screen;
+mod text;
+
+use super::{
+    Outcome,
+    context::{self, Context},
+    paste, run as pipeline_run,
+};
+use crate::{
+    evaluation::{Rung, SearchReport},
+    findings::{Fault, Result},
+    pipelines::{
+        Equipment,
+        tuning::{self, Shard, TunePlan, TuneServices, TuneTrial},
+    },
+    report,
+};
+use screen::Screen;
+use serde::Serialize;
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+/// What Kubernetes tells each pod of an indexed job: its number, from 0.
+const INDEX: &str = "JOB_COMPLETION_INDEX";
+
+/// Search for better settings of a train stage, by cross-validation
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The pipeline; its block `tune:` says what to search
+    pipeline: PathBuf,
+    /// Where to write the winner's configuration
+    #[arg(long, short, value_name = "FILE", default_value = "winner.yaml")]
+    out: PathBuf,
+    /// Write a report page here
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+    /// Take part I of N of the trials first, counted from 0; the others run elsewhere on the same store
+    #[arg(long, value_name = "I/N", conflicts_with = "shards")]
+    shard: Option<String>,
+    /// Of how many parts JOB_COMPLETION_INDEX names one
+    #[arg(long, value_name = "N")]
+    shards: Option<u32>,
+    /// How long to wait for another part's result before judging that trial here
+    #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = humantime::parse_duration)]
+    lease: Duration,
+    /// How many trials to show
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    show: usize,
+    /// Say what would be tried; try nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+#[derive(Serialize)]
+struct Answer<'a> {
+    #[serde(flatten)]
+    report: &'a SearchReport,
+    out: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    html: Option<String>,
+    run: &'a str,
+}
+
+#[derive(Serialize)]
+struct Planned<'a> {
+    stage: &'a str,
+    rungs: &'a [Rung],
+    fits: u64,
+    trials: &'a [TuneTrial],
+}
+
+pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
+    context::distinct(Some(&args.out), &[Some(&args.pipeline)])?;
+    context::distinct(args.html.as_deref(), &[Some(&args.pipeline), Some(&args.out)])?;
+    let plan = TunePlan::read(&args.pipeline, context.workspace()?.model.value.as_deref())?;
+    let shard = shard(args)?;
+    if args.dry_run {
+        let planned = Planned {
+            stage: &plan.stage,
+            rungs: &plan.rungs,
+            fits: plan.fits(),
+            trials: &plan.trials,
+        };
+        return Ok(Outcome::done(&planned, text::plan(&plan, shard, args.show)));
+    }
+    let before = pipeline_run::Screen::new(context.printer);
+    let (data, findings) = pipeline_run::with_services(context, &before, |services| {
+        context.wait(async {
+            tokio::select! {
+                data = tuning::train_side(&plan, services) => data,
+                fault = pipeline_run::interrupted() => Err(fault),
+            }
+        })?
+    })?;
+    before.clear();
+    let screen = Screen::new(context.printer, plan.spec.metric);
+    let experiments = context.experiments()?;
+    let equipment = Equipment::prepare(&plan.trials[0].spec, &context.workspace()?.root)?;
+    let services = TuneServices {
+        equipment: Arc::new(equipment),
+        experiments: &experiments,
+        clock: &context::now,
+        code: context::code_state(),
+        environment: context::environment(),
+        listener: &screen,
+        shard,
+        lease: args.lease,
+        poll: Duration::from_secs(1),
+        workers: std::thread::available_parallelism().map_or(1, usize::from),
+    };
+    let found = context.wait(async {
+        tokio::select! {
+            found = tuning::search(&plan, &data, &services) => found,
+            fault = pipeline_run::interrupted() => Err(fault),
+        }
+    });
+    screen.clear();
+    let tuning::Found { report, winner, run } = found??;
+    context::write_file(&args.out, winner.as_bytes())?;
+    if let Some(path) = &args.html {
+        context::write_file(path, report::search_html(&report).as_bytes())?;
+    }
+    let (out, html) = (args.out.display().to_string(), args.html.as_ref());
+    let html = html.map(|path| path.display().to_string());
+    let mut text = text::report(&report, args.show);
+    text.push_str(&format!("\nwrote {out}\n"));
+    if let Some(html) = &html {
+        text.push_str(&format!("wrote {html}\n"));
+    }
+    text.push_str(&format!("run {run}\n"));
+    let answer = Answer { report: &report, out: out.clone(), html, run: &run };
+    let outcome = Outcome::done(&answer, text).findings(findings);
+    Ok(outcome.next(paste::line(["botops", "train", "train.csv", "--config", &out])))
+}
+
+/// Returns the part of the trials that is this process's.
+fn shard(args: &Args) -> Result<Shard> {
+    let index = std::env::var(INDEX).ok().filter(|index| !index.is_empty());
+    let no_shard = |what: String| Fault::usage("BOT-8045", what);
+    let made = |index: &str, count: &str| -> Result<Shard> {
+        let numbers = index.trim().parse().ok().zip(count.trim().parse().ok());
+        let Some((index, count)) = numbers else {
+            return Err(no_shard(format!("`{index}/{count}` is no shard"))
+                .hint("write two numbers: `--shard 0/4` is the first of four"));
+        };
+        if count == 0 {
+            return Err(no_shard(format!("there is no shard {index} of 0"))
+                .hint("write two numbers: `--shard 0/4` is the first of four"));
+        }
+        if index >= count {
+            let last = count - 1;
+            return Err(no_shard(format!("there is no shard {index} of {count}"))
+                .hint(format!("shards are counted from 0: the last one is `{last}/{count}`")));
+        }
+        Ok(Shard { index, count })
+    };
+    match (&args.shard, args.shards, index) {
+        (Some(shard), ..) => match shard.split_once('/') {
+            Some((index, count)) => made(index, count),
+            None => Err(no_shard(format!("`{shard}` is no shard"))
+                .hint("write two numbers: `--shard 0/4` is the first of four")),
+        },
+        (None, Some(count), Some(index)) => made(&index, &count.to_string()),
+        (None, Some(count), None) => Err(no_shard(format!(
+            "which of {count} shards this is, is not said: `{INDEX}` is not set"
+        ))
+        .hint(format!("outside of Kubernetes, write `--shard 0/{count}`"))),
+        (None, None, Some(index)) => {
+            Err(no_shard(format!("`{INDEX}` says that this is shard {index}, and not of how many"))
+                .hint(
+                    "add `--shards` with the job's completions; `--shard 0/1` does everything here",
+                ))
+        }
+        (None, None, None) => Ok(Shard::ALL),
+    }
+}

@@ -1,0 +1,89 @@
+//! A running search on the terminal: a bar with the best so far and the time left; plain lines elsewhere.
+
+use crate::{
+    cli::{Printer, progress, tables},
+    evaluation::MetricName,
+    pipelines::tuning::{By, TuneEvent, TuneListener},
+};
+use indicatif::ProgressBar;
+use std::sync::{Mutex, PoisonError};
+
+/// Shows a search.
+pub(super) struct Screen {
+    printer: Printer,
+    metric: MetricName,
+    bar: Mutex<ProgressBar>,
+}
+
+impl Screen {
+    pub(super) fn new(printer: Printer, metric: MetricName) -> Self {
+        Self { printer, metric, bar: Mutex::new(ProgressBar::hidden()) }
+    }
+
+    pub(super) fn clear(&self) {
+        self.with(|bar| bar.finish_and_clear());
+    }
+
+    fn with(&self, act: impl FnOnce(&mut ProgressBar)) {
+        act(&mut self.bar.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    fn say(&self, line: &str) {
+        self.with(|bar| bar.suspend(|| self.printer.say(line)));
+    }
+}
+
+impl TuneListener for Screen {
+    fn hear(&self, event: &TuneEvent) {
+        let metric = self.metric.name();
+        match event {
+            TuneEvent::Started { trials, fits, known } => {
+                let there = match known {
+                    0 => String::new(),
+                    known => format!(", {} of them done before", tables::count(*known)),
+                };
+                self.say(&format!("{trials} trials, at most {} fits{there}", tables::count(*fits)));
+                self.with(|bar| *bar = progress::bar(&self.printer, "tune", *fits));
+            }
+            TuneEvent::RungStarted { rung, rungs, trials, folds, share } => {
+                let records = match *share < 1.0 {
+                    true => format!(", learning from {:.0} % of the records", share * 100.0),
+                    false => String::new(),
+                };
+                self.say(&format!(
+                    "rung {rung} of {rungs}: {trials} trials on {folds} folds{records}"
+                ));
+            }
+            TuneEvent::Judged { trial, score, best, fits, by, .. } => {
+                let best = best.map(|(trial, score)| format!("best {score:.4} ({trial})"));
+                self.with(|bar| {
+                    bar.inc(*fits);
+                    if let Some(best) = &best {
+                        bar.set_message(best.clone());
+                    }
+                    if *by == By::Store {
+                        // What was there already says nothing of how long the rest takes.
+                        bar.reset_eta();
+                    }
+                });
+                // A result that was there already is old news.
+                if !self.printer.draws_bars() && *by == By::Here {
+                    let score = match score {
+                        Some(score) => format!("{metric} {score:.4}"),
+                        None => "could not be trained".to_owned(),
+                    };
+                    let best = best.map_or(String::new(), |best| format!(", {best}"));
+                    self.say(&format!("  trial {trial}: {score}{best}"));
+                }
+            }
+            TuneEvent::Waiting { missing, takeover } => {
+                let left = tables::seconds(takeover.as_secs_f64());
+                let results = if *missing == 1 { "result" } else { "results" };
+                self.say(&format!(
+                    "waiting for {missing} {results} of other shards; judged here if none comes in {left}"
+                ));
+            }
+            TuneEvent::Note { message } => self.say(&format!("note: {message}")),
+        }
+    }
+}
