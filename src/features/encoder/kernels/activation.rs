@@ -86,7 +86,7 @@ fn gelu<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
 #[inline(always)]
 fn gelu_tanh<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     /// -2 sqrt(2 / pi)
-    const SCALE: f32 = -1.595_769_1;
+    const SCALE: f32 = -1.595_769;
     let cubic = simd.mul_f32s(simd.mul_f32s(x, x), simd.splat_f32s(0.044_715));
     let y = simd.mul_f32s(simd.mul_add_e_f32s(cubic, x, x), simd.splat_f32s(SCALE));
     let one = simd.splat_f32s(1.0);

@@ -92,10 +92,10 @@ fn blocks<S: Simd, const VECTORS: usize>(simd: S, product: Product<'_>) {
             for (block, lines) in panel.chunks(DEPTH_BLOCK).enumerate() {
                 let before = block * DEPTH_BLOCK;
                 let from = match (block, start) {
-                    (0, Start::Zero) => From { bias: &Line::ZERO, adds: false },
-                    (0, Start::Bias(bias)) => From { bias: &bias[index], adds: false },
-                    (0, Start::Residual(bias)) => From { bias: &bias[index], adds: true },
-                    _ => From { bias: &Line::ZERO, adds: true },
+                    (0, Start::Zero) => From { bias: Line::ZERO, adds: false },
+                    (0, Start::Bias(bias)) => From { bias: bias[index], adds: false },
+                    (0, Start::Residual(bias)) => From { bias: bias[index], adds: true },
+                    _ => From { bias: Line::ZERO, adds: true },
                 };
                 // Tiles of equal height: 14 rows are 5, 5 and 4, for a tile of 2 takes as long as one of 4.
                 let mut n_tiles = rows.len().div_ceil(TILE_ROWS);
@@ -128,8 +128,8 @@ fn blocks<S: Simd, const VECTORS: usize>(simd: S, product: Product<'_>) {
 
 /// Where the sums of a tile begin: the bias, and what C holds if it `adds`.
 #[derive(Clone, Copy)]
-struct From<'a> {
-    bias: &'a Line,
+struct From {
+    bias: Line,
     adds: bool,
 }
 
@@ -142,37 +142,63 @@ fn tile<S: Simd, const ROWS: usize, const VECTORS: usize>(
     c: &mut [f32],
     (a_stride, c_stride): (usize, usize),
     width: usize,
-    from: From<'_>,
+    from: From,
+) {
+    let mut held = [from.bias; ROWS];
+    if from.adds {
+        for (row, held) in held.iter_mut().enumerate() {
+            let c = &c[row * c_stride..][..width];
+            held.0.iter_mut().zip(c).for_each(|(held, c)| *held += c);
+        }
+    }
+    add_products::<S, ROWS, VECTORS>(simd, a, a_stride, lines, &mut held);
+    for (row, held) in held.iter().enumerate() {
+        let c = &mut c[row * c_stride..][..width];
+        if width == LANES {
+            c.copy_from_slice(&held.0);
+        } else {
+            c.copy_from_slice(&held.0[..width]);
+        }
+    }
+}
+
+/// Adds ROWS rows of A times `lines` to `held`.
+///
+/// Every loop over the sums is short and plain, so that all are unrolled, and the sums stay in registers.
+#[inline(always)]
+#[expect(
+    clippy::manual_memcpy,
+    reason = "a copy by slices would take the sums out of the registers"
+)]
+fn add_products<S: Simd, const ROWS: usize, const VECTORS: usize>(
+    simd: S,
+    a: &[f32],
+    a_stride: usize,
+    lines: &[Line],
+    held: &mut [Line; ROWS],
 ) {
     let a_rows: [&[f32]; ROWS] = std::array::from_fn(|row| &a[row * a_stride..][..lines.len()]);
-    let (bias, _) = S::as_simd_f32s(&from.bias.0);
     let mut sums = [[simd.splat_f32s(0.0); VECTORS]; ROWS];
-    for (row, sums) in sums.iter_mut().enumerate() {
-        let mut held = Line::ZERO;
-        if from.adds {
-            held.0[..width].copy_from_slice(&c[row * c_stride..][..width]);
+    for row in 0..ROWS {
+        let (held, _) = S::as_simd_f32s(&held[row].0);
+        for vector in 0..VECTORS {
+            sums[row][vector] = held[vector];
         }
-        let (held, _) = S::as_simd_f32s(&held.0);
-        *sums = std::array::from_fn(|vector| simd.add_f32s(held[vector], bias[vector]));
     }
     for (depth, line) in lines.iter().enumerate() {
-        let (b, _) = S::as_simd_f32s(&line.0);
-        for (sums, a) in sums.iter_mut().zip(&a_rows) {
-            let a = simd.splat_f32s(a[depth]);
+        let (line, _) = S::as_simd_f32s(&line.0);
+        let b: [S::f32s; VECTORS] = std::array::from_fn(|vector| line[vector]);
+        for row in 0..ROWS {
+            let a = simd.splat_f32s(a_rows[row][depth]);
             for vector in 0..VECTORS {
-                sums[vector] = simd.mul_add_e_f32s(a, b[vector], sums[vector]);
+                sums[row][vector] = simd.mul_add_e_f32s(a, b[vector], sums[row][vector]);
             }
         }
     }
-    for (row, sums) in sums.iter().enumerate() {
-        let c = &mut c[row * c_stride..][..width];
-        if width == LANES {
-            let (c, _) = S::as_mut_simd_f32s(c);
-            c.copy_from_slice(sums);
-        } else {
-            let mut held = Line::ZERO;
-            S::as_mut_simd_f32s(&mut held.0).0.copy_from_slice(sums);
-            c.copy_from_slice(&held.0[..width]);
+    for row in 0..ROWS {
+        let (held, _) = S::as_mut_simd_f32s(&mut held[row].0);
+        for vector in 0..VECTORS {
+            held[vector] = sums[row][vector];
         }
     }
 }

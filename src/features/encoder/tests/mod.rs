@@ -3,6 +3,7 @@ use crate::findings::{Fault, FaultKind};
 use safetensors::Dtype;
 use std::collections::BTreeMap;
 
+mod forward;
 mod reading;
 
 /// The files of a tiny encoder, as they are read.
