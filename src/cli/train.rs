@@ -188,7 +188,6 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let digest = Digest::of(&bytes);
     if !args.dry_run {
         context::write_file(&args.out, &bytes)?;
-        equipment.finish()?;
     }
     let evaluation = match &test {
         Some(test) => Some(evaluation::evaluate(&model, digest, test)?),
@@ -206,6 +205,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         )?),
         _ => None,
     };
+    equipment.finish()?;
     let run = if !args.dry_run && recording::is_wanted(context, args.record)? {
         let mut params = BTreeMap::new();
         let spec = serde_json::to_value(&model_spec).expect("a spec is valid JSON");

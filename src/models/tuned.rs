@@ -12,8 +12,8 @@ use std::sync::Arc;
 
 /// Fine-tunes the encoder of `x` on `rows`, whose intents are `y[row]`.
 ///
-/// The rows that fine-tuning keeps aside are held out. Checkpoints of different rows lie in different folders, named
-/// by a digest of which they are, so that each fold goes on from its own.
+/// The rows that fine-tuning keeps aside are held out. Checkpoints of other rows, settings or seeds lie in other
+/// folders, named by a digest of all that, so that each fold and each seed goes on from its own.
 ///
 /// # Errors
 /// Those of [`fine_tune`].
@@ -32,11 +32,10 @@ pub(super) fn fit(
     let encoder = x.table.encoder().expect("fine-tuning is of an encoder, which the table holds");
     let texts: Vec<&str> = rows.iter().map(|&row| x.table.data.texts[row as usize]).collect();
     let intents: Vec<u32> = rows.iter().map(|&row| y[row as usize]).collect();
-    let folder = resources.checkpoints.map(|folder| {
-        let bytes: Vec<u8> = rows.iter().flat_map(|row| row.to_le_bytes()).collect();
-        folder.join(Digest::of(&bytes).short())
-    });
     let how = spec.head.fine_tuning.clone().unwrap_or_default();
+    let folder = resources
+        .checkpoints
+        .map(|folder| folder.join(Digest::of_json(&(rows, y, &how, spec.seed)).short()));
     let FineTuned { encoder, weights, bias, held_out, resumed_from, notes, .. } = fine_tune(
         encoder,
         &texts,

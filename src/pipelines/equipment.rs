@@ -56,11 +56,13 @@ impl Equipment {
     ///
     /// # Errors
     /// `BOT-1002` when they cannot be removed.
-    pub fn finish(self) -> Result<()> {
-        let Some(folder) = self.checkpoints.filter(|folder| folder.exists()) else { return Ok(()) };
-        fs::remove_dir_all(&folder).map_err(|error| {
+    pub fn finish(&self) -> Result<()> {
+        let Some(folder) = self.checkpoints.as_ref().filter(|folder| folder.exists()) else {
+            return Ok(());
+        };
+        fs::remove_dir_all(folder).map_err(|error| {
             Fault::internal("BOT-1002", format!("checkpoints cannot be removed: {error}"))
-                .file(&folder)
+                .file(folder)
                 .hint("remove the folder by hand: the model that they were for is written")
         })
     }

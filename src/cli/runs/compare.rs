@@ -253,7 +253,6 @@ mod tests {
             recipe: None,
             costs: Vec::new(),
             measured_on: Some(Basis { method: TEST.to_owned(), data: Digest::of(b"test") }),
-            costs: Vec::new(),
         }
     }
 

@@ -178,7 +178,6 @@ async fn recorded(runs: &Experiments, day: u32) -> String {
         recipe: None,
         costs: Vec::new(),
         measured_on: None,
-        costs: Vec::new(),
     };
     runs.commit(run, &files).await.unwrap()
 }
