@@ -171,7 +171,12 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         botops: env!("CARGO_PKG_VERSION").to_owned(),
     };
     let began = context::now()?;
-    let equipment = Equipment::prepare(&model_spec, &context.workspace()?.root)?;
+    let root = &context.workspace()?.root;
+    let mut equipment = Equipment::prepare(&model_spec, root)?;
+    if !args.dry_run {
+        let folder = root.join(".botops").join("checkpoints");
+        equipment = equipment.with_checkpoints(&folder, data.digest, &model_spec);
+    }
     let training = Training::new(&context.printer);
     let resources = equipment.resources();
     let model =
@@ -200,6 +205,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         )?),
         _ => None,
     };
+    equipment.finish()?;
     let run = if !args.dry_run && recording::is_wanted(context, args.record)? {
         let mut params = BTreeMap::new();
         let spec = serde_json::to_value(&model_spec).expect("a spec is valid JSON");

@@ -1,7 +1,7 @@
 //! Cross-validation: records dealt into folds once, then judged by as many specs as one likes.
 
 use super::{
-    ModelSpec, Prediction, Progress, Resources, Sample,
+    HeadKind, ModelSpec, Prediction, Progress, Resources, Sample,
     data::Data,
     folds,
     out_of_fold::{LeftOut, scores_of},
@@ -143,7 +143,9 @@ impl<'a> CrossValidator<'a> {
     /// Returns what all specs with the same features share: they are best judged one after another.
     #[must_use]
     pub fn features_key(spec: &ModelSpec) -> String {
-        serde_json::to_string(&spec.features).expect("a spec is valid JSON")
+        // An encoder that is yet to be fine-tuned embeds nothing beforehand.
+        let fine_tuned = spec.head.kind == HeadKind::FineTuned;
+        serde_json::to_string(&(&spec.features, fine_tuned)).expect("a spec is valid JSON")
     }
 
     /// Fits `spec` on `share` of every intent's records outside each of `folds`, and returns the scores of those

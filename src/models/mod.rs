@@ -25,6 +25,7 @@ mod stacked;
 mod svm;
 mod table;
 mod train;
+mod tuned;
 
 pub use cross_validation::{CrossValidator, HeldOut, temperatures};
 pub use explain::{Contribution, Explanation};

@@ -82,10 +82,7 @@ pub(super) fn scores_of(
     let y = &table.data.y;
     let scores =
         train::fit_and_score(&matrix, rows, held, y, n_classes, spec, resources, progress)?;
-    Ok(LeftOut {
-        scores,
-        understood: held.iter().map(|&row| !matrix.row(row as usize).0.is_empty()).collect(),
-    })
+    Ok(LeftOut { scores, understood: held.iter().map(|&row| matrix.understood(row)).collect() })
 }
 
 /// Fits `spec` on `table` without the first fold, then without the second, and so on for `n_fits` folds, and returns

@@ -1,5 +1,6 @@
 //! What to train, as written in YAML, and its check.
 
+use super::fine_tuning::FineTuningSpec;
 use crate::{
     features::{FeatureKind, FeatureSpec},
     findings::{Fault, Result},
@@ -59,6 +60,9 @@ pub struct HeadSpec {
     /// Additive smoothing of naive Bayes, > 0; default 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub alpha: Option<f64>,
+    /// How an encoder is fine-tuned, where it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fine_tuning: Option<FineTuningSpec>,
     /// What a record of a rare intent weighs.
     #[serde(skip_serializing_if = "ClassWeight::is_none")]
     pub class_weight: ClassWeight,
@@ -114,6 +118,7 @@ impl Default for HeadSpec {
             max_depth: None,
             n_features: None,
             alpha: None,
+            fine_tuning: None,
             class_weight: ClassWeight::None,
         }
     }
@@ -184,7 +189,7 @@ impl ModelSpec {
     pub(super) fn is_of_version_1(&self) -> bool {
         let FeatureSpec { kind, select, strip_accents, compat, encoder, dense_weight, .. } =
             &self.features;
-        let HeadSpec { kind: head, dense_c, alpha, class_weight, .. } = &self.head;
+        let HeadSpec { kind: head, dense_c, alpha, fine_tuning, class_weight, .. } = &self.head;
         *kind == FeatureKind::Tfidf
             && select.is_none()
             && !strip_accents
@@ -194,6 +199,7 @@ impl ModelSpec {
             && !matches!(head, HeadKind::ComplementNaiveBayes | HeadKind::FineTuned)
             && dense_c.is_none()
             && alpha.is_none()
+            && fine_tuning.is_none()
             && class_weight.is_none()
     }
 
@@ -232,6 +238,22 @@ impl ModelSpec {
                 format!("`head.dense_c` says nothing with `features.kind: {features}`"),
             )
             .hint("write `head.c`, or `features.kind: stacked`"));
+        }
+        let fine_tuned = self.head.kind == HeadKind::FineTuned;
+        if let Some(fine_tuning) = &self.head.fine_tuning {
+            if !fine_tuned {
+                let head = self.head.kind.name();
+                return Err(Fault::usage(
+                    "BOT-7010",
+                    format!("`head.fine_tuning` says nothing with `head.kind: {head}`"),
+                )
+                .hint("take it out, or write `kind: fine_tuned`"));
+            }
+            fine_tuning.check()?;
+            if fine_tuning.validation_share == 0.0 {
+                return Err(Fault::usage("BOT-7010", "`fine_tuning.validation_share` is 0")
+                    .hint("a model fits its confidence on rows that were kept aside: `0.1` is a tenth of them"));
+            }
         }
         let unweighted = matches!(self.head.kind, HeadKind::RandomForest | HeadKind::FineTuned);
         if unweighted && !self.head.class_weight.is_none() {

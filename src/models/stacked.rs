@@ -32,12 +32,14 @@ pub(super) fn parts(spec: &ModelSpec) -> [ModelSpec; 2] {
     let sparse = HeadSpec {
         kind: if fine_tuned { HeadKind::LinearSvm } else { spec.head.kind },
         dense_c: None,
+        fine_tuning: None,
         ..spec.head.clone()
     };
     let dense = HeadSpec {
         kind: if fine_tuned { HeadKind::FineTuned } else { HeadKind::LogisticRegression },
         c: spec.head.dense_c,
         class_weight: spec.head.class_weight,
+        fine_tuning: spec.head.fine_tuning.clone(),
         ..HeadSpec::default()
     };
     let with = |kind, encoder, head| ModelSpec {

@@ -46,6 +46,14 @@ impl Deref for Rows<'_> {
 }
 
 impl Rows<'_> {
+    /// Returns whether anything of `row` is known: a term, or a token to the encoder.
+    pub(super) fn understood(&self, row: u32) -> bool {
+        let has_term =
+            |columns: &[u32]| columns.first().is_some_and(|c| (*c as usize) < self.n_sparse);
+        let knows = |encoder: &Arc<Encoder>| encoder.knows(self.table.data.texts[row as usize]);
+        has_term(self.x.row(row as usize).0) || self.table.encoder().is_some_and(knows)
+    }
+
     /// Returns the terms alone.
     pub(super) fn terms(&self) -> Self {
         Self { x: self.x.columns(0..self.n_sparse), ..*self }

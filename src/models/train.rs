@@ -10,11 +10,12 @@ use super::{
     out_of_fold::{Folds, OutOfFold, out_of_fold},
     stacked, svm,
     table::{Rows, Table},
+    tuned,
 };
 use crate::{
     dialogue::DialogueSpec,
     features::{Encoder, FeatureKind},
-    findings::{Fault, Result},
+    findings::Result,
     stats::{
         calibration::{fit_temperature, negative_log_likelihood},
         random::Random,
@@ -335,7 +336,7 @@ pub(super) fn fit(
             Fitted { held_out: Some(held_out), ..Fitted::plain(grown.forest) }
         }
         HeadKind::FineTuned => {
-            return Err(Fault::internal("BOT-9001", "this head is not built yet"));
+            return tuned::fit(x, rows, y, n_classes, spec, resources, progress);
         }
     })
 }

@@ -3,15 +3,20 @@
 use crate::{
     digest::Digest,
     features::{Encoder, EncoderFiles, EncoderSpec},
-    findings::Result,
-    models::{ModelSpec, Resources},
+    findings::{Fault, Result},
+    models::{HeadKind, ModelSpec, Resources},
 };
-use std::{path::Path, sync::Arc};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 /// What a training needs besides its records.
 #[derive(Debug, Default)]
 pub struct Equipment {
     encoder: Option<Arc<Encoder>>,
+    checkpoints: Option<PathBuf>,
 }
 
 impl Equipment {
@@ -23,19 +28,43 @@ impl Equipment {
         spec.check()?;
         let Some(wanted) = &spec.features.encoder else { return Ok(Self::default()) };
         let encoder = Encoder::new(&files(wanted, root)?, wanted)?;
-        Ok(Self { encoder: Some(Arc::new(encoder)) })
+        Ok(Self { encoder: Some(Arc::new(encoder)), checkpoints: None })
     }
 
     /// Takes an encoder that was read before, such as that of a model.
     #[must_use]
     pub fn with(encoder: Option<&Arc<Encoder>>) -> Self {
-        Self { encoder: encoder.cloned() }
+        Self { encoder: encoder.cloned(), checkpoints: None }
+    }
+
+    /// Keeps the checkpoints of a fine-tuning under `folder`, in one of its own for this data and this spec: the same
+    /// training, begun again after it was interrupted, goes on from there, and another never meets them.
+    #[must_use]
+    pub fn with_checkpoints(self, folder: &Path, data: Digest, spec: &ModelSpec) -> Self {
+        let own = (spec.head.kind == HeadKind::FineTuned)
+            .then(|| folder.join(Digest::of_json(&(data, spec)).short()));
+        Self { checkpoints: own, ..self }
     }
 
     /// Lends it out.
     #[must_use]
     pub fn resources(&self) -> Resources<'_> {
-        Resources { encoder: self.encoder.as_ref(), ..Resources::default() }
+        Resources { encoder: self.encoder.as_ref(), checkpoints: self.checkpoints.as_deref() }
+    }
+
+    /// Removes the checkpoints of a training whose model was written: nothing is left to go on from.
+    ///
+    /// # Errors
+    /// `BOT-1002` when they cannot be removed.
+    pub fn finish(&self) -> Result<()> {
+        let Some(folder) = self.checkpoints.as_ref().filter(|folder| folder.exists()) else {
+            return Ok(());
+        };
+        fs::remove_dir_all(folder).map_err(|error| {
+            Fault::internal("BOT-1002", format!("checkpoints cannot be removed: {error}"))
+                .file(folder)
+                .hint("remove the folder by hand: the model that they were for is written")
+        })
     }
 }
 

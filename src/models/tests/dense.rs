@@ -33,9 +33,9 @@ fn encoder(tiny: &Tiny) -> Arc<Encoder> {
 /// Records that a model of a test learns from: few, for a build that is not optimised.
 const ENOUGH: usize = 120;
 
-static ENCODER: LazyLock<Arc<Encoder>> = LazyLock::new(|| encoder(&Tiny::bert()));
+pub(super) static ENCODER: LazyLock<Arc<Encoder>> = LazyLock::new(|| encoder(&Tiny::bert()));
 
-fn spec(features: FeatureKind, head: HeadKind) -> ModelSpec {
+pub(super) fn spec(features: FeatureKind, head: HeadKind) -> ModelSpec {
     ModelSpec {
         features: FeatureSpec {
             kind: features,

@@ -2,6 +2,7 @@ mod dense;
 mod explanations;
 mod files;
 mod heads;
+mod tuned;
 
 use super::*;
 use crate::{

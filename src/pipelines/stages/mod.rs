@@ -192,9 +192,10 @@ fn split(work: &Work<'_>, stage: &SplitStage, made: &Path) -> Result<Ended> {
 
 fn train(work: &Work<'_>, stage: &Stage, spec: &TrainStage, made: &Path) -> Result<Ended> {
     let data = read_output(work, &spec.from, "train.csv")?;
-    let model = fit(work, &stage.name, &data, &spec.model, spec.dialogue.as_deref())?;
+    let (model, equipment) = fit(work, &stage.name, &data, &spec.model, spec.dialogue.as_deref())?;
     let bytes = model.to_bytes();
     write_bytes(made, "model.botops", &bytes)?;
+    equipment.finish()?;
     let summary = format!(
         "{} intents, {} records, {} kB",
         model.labels().len(),
@@ -204,14 +205,18 @@ fn train(work: &Work<'_>, stage: &Stage, spec: &TrainStage, made: &Path) -> Resu
     Ok((StageVerdict::Passed, summary))
 }
 
-/// Trains a model on `data`, telling the listener how far it is.
+/// The folder of checkpoints among those of the stages: with a dot, no stage can be called so.
+const CHECKPOINTS: &str = "checkpoints.d";
+
+/// Trains a model on `data`, telling the listener how far it is; what is returned beside it is finished once the model
+/// is written.
 fn fit(
     work: &Work<'_>,
     stage: &str,
     data: &Dataset,
     model: &ModelSpec,
     dialogue: Option<&Path>,
-) -> Result<IntentModel> {
+) -> Result<(IntentModel, Equipment)> {
     let dialogue: DialogueSpec = match dialogue {
         Some(path) => super::read_dialogue(&work.services.root.join(path))?,
         None => DialogueSpec::default(),
@@ -232,10 +237,19 @@ fn fit(
             self.0.hear(&Event::Advanced { stage: self.1.to_owned(), steps: done });
         }
         fn finish(&self) {}
+        fn note(&self, message: &str) {
+            self.0.hear(&Event::Note { message: message.to_owned() });
+        }
     }
     let told = Told(work.services.listener, stage);
-    let equipment = Equipment::prepare(model, &work.services.root)?;
-    models::train(&samples, model, equipment.resources(), dialogue, lineage, &told)
+    let checkpoints = work.folder.own(CHECKPOINTS);
+    let equipment = Equipment::prepare(model, &work.services.root)?.with_checkpoints(
+        &checkpoints,
+        data.digest,
+        model,
+    );
+    let made = models::train(&samples, model, equipment.resources(), dialogue, lineage, &told)?;
+    Ok((made, equipment))
 }
 
 /// Returns what `data` has to learn from.
