@@ -23,3 +23,6 @@ pub use events::{By, TuneEvent, TuneListener};
 pub use plan::{TunePlan, TuneTrial};
 pub use search::{Found, Shard, TuneData, TuneServices, search};
 pub use spec::{Dimension, Halving, RungKind, TuneSpec};
+
+#[cfg(test)]
+mod tests;
