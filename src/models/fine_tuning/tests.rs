@@ -99,6 +99,22 @@ fn it_learns_what_the_rows_share() {
 }
 
 #[test]
+fn the_held_out_scores_are_those_of_the_encoder_and_the_classifier() {
+    let tuned = tune(&FineTuningSpec { epochs: 1, ..spec() });
+    let (texts, _) = data();
+    let rows: Vec<&str> =
+        tuned.held_out.rows.iter().map(|&row| texts[row as usize].as_str()).collect();
+    let embeddings = tuned.encoder.embed(&rows, &|_| ());
+    for (embedding, scores) in embeddings.chunks(32).zip(tuned.held_out.scores.chunks(4)) {
+        for (intent, score) in scores.iter().enumerate() {
+            let weights = &tuned.weights[intent * 32..][..32];
+            let sum: f32 = embedding.iter().zip(weights).map(|(x, w)| x * w).sum();
+            assert!((f64::from(sum + tuned.bias[intent]) - score).abs() < 1e-4);
+        }
+    }
+}
+
+#[test]
 fn all_is_trained_but_what_is_frozen() {
     let before = encoder().tensors();
     for freeze_embeddings in [true, false] {
@@ -118,7 +134,8 @@ fn a_classifier_that_learnt_alone_starts_ahead() {
         let spec = FineTuningSpec { epochs: 1, learning_rate: 1e-6, head_epochs, ..spec() };
         tune(&spec).history[0].train_loss
     };
-    assert!(first_loss(50) < 0.5 * first_loss(0));
+    let (ahead, random) = (first_loss(300), first_loss(0));
+    assert!(ahead < 0.7 * random, "{ahead} {random}");
 }
 
 #[test]

@@ -237,6 +237,7 @@ fn clock() -> Result<DateTime<Utc>> {
 
 fn services<'a>(experiments: &'a Experiments, listener: &'a dyn TuneListener) -> TuneServices<'a> {
     TuneServices {
+        equipment: std::sync::Arc::new(crate::pipelines::Equipment::default()),
         experiments,
         clock: &clock,
         code: CodeState::default(),

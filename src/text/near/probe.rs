@@ -23,8 +23,8 @@ pub(super) struct Limits {
 }
 
 impl Default for Limits {
-    /// 64 partners: a template filled in 100,000 times has five billion pairs. And 131,072 entries, of which an
-    /// utterance among a million looks at a third.
+    /// 64 partners: a template filled in 100,000 times has five billion pairs. And 131,072 units of work: an utterance
+    /// among 100,000 takes some 230.
     fn default() -> Self {
         Self { partners: 64, work: 1 << 17 }
     }

@@ -81,8 +81,8 @@ fn the_threshold_itself_is_near() {
     assert_eq!(near_pairs(&texts, &NearSpec::default()).pairs.len(), 1);
     assert_eq!(near_pairs(&texts, &NearSpec::new(0.800_000_1, 3).unwrap()).pairs, []);
     for n in 2..40_usize {
-        let [short, long] = [n + 2, n + 3]
-            .map(|len| ('a'..).filter(|c| c.is_lowercase()).take(len).collect::<String>());
+        // Characters that are their own normal form, all different.
+        let [short, long] = [n + 2, n + 3].map(|len| ('\u{4e00}'..).take(len).collect::<String>());
         let spec = NearSpec::new(n as f64 / (n + 1) as f64, 3).unwrap();
         assert_eq!(near_pairs(&[&long, &short], &spec).pairs.len(), 1, "{n}");
     }
