@@ -109,11 +109,6 @@ pub(super) const ENTRIES: &[Entry] = &[
         explanation: "A computation on the processor or the GPU failed, most often because a GPU has too little memory even for a few texts at once. Lower `max_batch_tokens` under `fine_tuning:`, shorten texts by `max_tokens` under `encoder:`, or use the processor.",
     },
     Entry {
-        code: "BOT-7070",
-        title: "a model cannot be explained term by term",
-        explanation: "An explanation adds up what each term contributes to a score, which only linear heads do: a random forest votes. Train a linear head (`--head linear_svm` or `logistic_regression`) to see its reasons.",
-    },
-    Entry {
         code: "BOT-7050",
         title: "the features ask for an encoder, and none was given",
         explanation: "`features.kind` is `encoder`, `concatenated` or `stacked`, and the training was not handed the encoder that `features.encoder` names. The command line and pipelines read it themselves; whoever trains through the library passes it in `Resources`.",
@@ -122,5 +117,15 @@ pub(super) const ENTRIES: &[Entry] = &[
         code: "BOT-7051",
         title: "a logistic regression on embeddings could not be fitted",
         explanation: "The library that minimises its loss found no way down, or ran out of numbers. Regularise more (a smaller `c` under `head:`, or `dense_c` where features are stacked), or ask for less precision (a larger `tolerance`).",
+    },
+    Entry {
+        code: "BOT-7052",
+        title: "a fine-tuned model cannot be refitted on its own reference",
+        explanation: "Drift is judged against records that the model did not learn from. For the very file it learned from, the model is trained again without each third of it, which a fine-tuned encoder makes too dear. Give another reference: the test side of the split, or records of after the training.",
+    },
+    Entry {
+        code: "BOT-7070",
+        title: "a model cannot be explained term by term",
+        explanation: "An explanation adds up what each term contributes to a score, which only linear heads do: a random forest votes. Train a linear head (`--head linear_svm` or `logistic_regression`) to see its reasons.",
     },
 ];
