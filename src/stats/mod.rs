@@ -3,6 +3,7 @@
 pub mod bootstrap;
 pub mod calibration;
 pub mod classification;
+pub mod conformal;
 pub mod divergence;
 pub mod evidence;
 pub mod homogeneity;
@@ -12,6 +13,7 @@ pub mod paired;
 pub mod random;
 pub mod ranking;
 pub mod reliability;
+pub mod selective;
 pub mod special;
 pub mod two_sample;
 
