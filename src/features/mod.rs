@@ -1,16 +1,18 @@
-//! Text to sparse features: word and character n-grams, TF-IDF.
+//! Text to features: sparse (word and character n-grams, TF-IDF), or dense through an [`encoder`].
 //!
 //! In comes an utterance, out comes a sparse row: [`Tfidf`] is fitted on many ([`Tfidf::fit`]) and
 //! then reads any. An n-gram is known by a 64-bit number made while the text is read, so that no
 //! n-gram is ever spelled out to be looked up; see [`Vocabulary`] for why that is safe.
 
-mod encoder;
+pub mod encoder;
 mod matrix;
 mod ngrams;
 mod tfidf;
 mod vocabulary;
 
-pub use encoder::{EncoderSpec, Pooling};
+pub use encoder::{
+    Encoder, EncoderConfig, EncoderFiles, EncoderParts, EncoderSpec, EncoderTensor, Pooling,
+};
 pub use matrix::FeatureMatrix;
 pub use tfidf::{Counts, Tfidf, TfidfScratch};
 pub use vocabulary::{Term, TermKind, Vocabulary};

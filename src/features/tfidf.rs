@@ -36,6 +36,16 @@ pub struct Tfidf {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Counts(FeatureMatrix);
 
+impl Counts {
+    /// Appends the texts of `other`, counted by the same vectoriser.
+    ///
+    /// # Panics
+    /// When `other` has not as many columns: a bug of the caller.
+    pub fn append(&mut self, other: &Self) {
+        self.0.append(&other.0);
+    }
+}
+
 /// Working memory of a thread that transforms; reused, so that a text allocates nothing once it is large enough.
 #[derive(Debug, Default)]
 pub struct TfidfScratch {
@@ -80,14 +90,31 @@ impl Tfidf {
             )
             .hint("lower `min_df` under `features:`, or add n-grams of characters"));
         }
-        let n_features = vocabulary.len();
         let mut tfidf = Self { spec: spec.clone(), vocabulary, idf: Vec::new() };
+        let counts = tfidf.counts(&texts, &advance);
+        let rows: Vec<u32> = (0..texts.len() as u32).collect();
+        tfidf.idf = tfidf.idf_of(&counts, &rows);
+        Ok((tfidf, counts))
+    }
+
+    /// Returns how often each term stands in each of `texts`, which may be others than those it was fitted on.
+    ///
+    /// `advance` is told of every text done.
+    #[must_use]
+    pub fn count_many(&self, texts: &[&str], advance: impl Fn(u64) + Sync) -> Counts {
+        let texts: Vec<String> = texts.par_iter().map(|text| text::normalise(text)).collect();
+        self.counts(&texts, &advance)
+    }
+
+    /// Counts the terms of normalised texts.
+    fn counts(&self, texts: &[String], advance: &(impl Fn(u64) + Sync)) -> Counts {
+        let n_features = self.vocabulary.len();
         let parts: Vec<FeatureMatrix> = texts
             .par_chunks(CHUNK)
             .map_init(TfidfScratch::default, |scratch, texts| {
                 let mut part = FeatureMatrix::new(n_features);
                 for text in texts {
-                    tfidf.count(text, scratch);
+                    self.count(text, scratch);
                     scratch.row.sort_unstable_by_key(|&(column, _)| column);
                     part.push_row(scratch.row.iter().copied());
                 }
@@ -100,10 +127,7 @@ impl Tfidf {
         for part in parts {
             counts.append(&part);
         }
-        let counts = Counts(counts);
-        let rows: Vec<u32> = (0..texts.len() as u32).collect();
-        tfidf.idf = tfidf.idf_of(&counts, &rows);
-        Ok((tfidf, counts))
+        Counts(counts)
     }
 
     /// Puts a vectoriser together from what a file holds.

@@ -4,6 +4,7 @@
 //! into an intent, a calibrated confidence, and the decision to fall back ([`train`],
 //! [`IntentModel::predict`]), and that is one checked file ([`IntentModel::to_bytes`]).
 
+mod data;
 mod file;
 mod folds;
 mod forest;
@@ -11,8 +12,10 @@ mod head;
 mod intent_model;
 mod linear;
 mod logistic;
+mod out_of_fold;
 mod spec;
 mod svm;
+mod table;
 mod train;
 
 pub use intent_model::{IntentModel, Scratch, SelfTest};

@@ -1,31 +1,31 @@
 //! Training: features, head, a temperature fitted out of fold, goldens.
 
 use super::{
-    HeadKind, Lineage, ModelSpec, Progress, Resources, Sample, folds, forest,
-    head::{Head, HeadScratch},
+    HeadKind, Lineage, ModelSpec, Progress, Resources, Sample,
+    data::Data,
+    forest,
+    head::Head,
     intent_model::{Golden, IntentModel, Parts},
-    logistic, svm,
+    logistic,
+    out_of_fold::{Folds, OutOfFold, out_of_fold},
+    svm,
+    table::Table,
 };
 use crate::{
     dialogue::DialogueSpec,
-    features::{Counts, FeatureMatrix, Tfidf},
+    features::FeatureMatrix,
     findings::{Fault, Result},
-    labels::{Labels, OOS},
     stats::{
         calibration::{fit_temperature, negative_log_likelihood},
         random::Random,
     },
-    text,
 };
-use rayon::prelude::*;
 use std::collections::BTreeSet;
 
 /// Folds of the cross-fitting that calibrates.
 const FOLDS: usize = 5;
 /// Rows out of fold that fix one temperature to about a hundredth: folds beyond them are not fitted.
 const ENOUGH_OUT_OF_FOLD: usize = 2_000;
-/// Fewest records in all, and of an intent.
-const FEWEST: (usize, usize) = (10, 2);
 /// The longest golden, in bytes: goldens are shown, and run at each start of a server.
 const LONGEST_GOLDEN: usize = 400;
 /// Keeps the draw of goldens apart from those of folds and heads.
@@ -44,60 +44,43 @@ const GOLDEN_STREAM: u64 = 0x601D;
 pub fn train(
     samples: &[Sample<'_>],
     spec: &ModelSpec,
-    _resources: Resources<'_>,
+    resources: Resources<'_>,
     dialogue: DialogueSpec,
     lineage: Lineage,
     progress: &dyn Progress,
 ) -> Result<IntentModel> {
-    spec.check()?;
-    let data = Data::new(samples)?;
-    data.check()?;
-    progress.begin("features", data.texts.len() as u64);
-    let (tfidf, counts) = Tfidf::fit(&data.texts, &spec.features.tfidf(), |n| progress.advance(n))?;
-    progress.finish();
-    let rows: Vec<u32> = (0..data.texts.len() as u32).collect();
-    let n_classes = data.labels.len();
+    let table = Table::fit(samples, spec, resources, progress)?;
+    let n_classes = table.data.n_classes();
 
     progress.begin("fit", steps(spec, n_classes));
-    let matrix = tfidf.weigh(&counts, tfidf.idf());
-    let fitted = fit(&matrix, &rows, &data.y, n_classes, spec, progress)?;
+    let rows = table.inside();
+    let matrix = table.matrix(&rows);
+    let fitted = fit(&matrix, &rows, &table.data.y, n_classes, spec, resources, progress)?;
     drop(matrix);
     progress.finish();
 
-    let (scores, truth) = match fitted.out_of_bag {
-        Some(out_of_bag) => {
+    let (scores, truth) = match fitted.held_out {
+        Some(held_out) => {
             progress.begin("calibrate", 1);
-            let voted = |row: &usize| out_of_bag.1[*row];
-            let rows: Vec<usize> = (0..data.y.len()).filter(voted).collect();
-            let scores = rows
-                .iter()
-                .flat_map(|row| &out_of_bag.0[row * n_classes..][..n_classes])
-                .copied()
-                .collect();
-            (scores, rows.iter().map(|&row| data.y[row] as usize).collect())
+            let truth = |row: &u32| table.data.y[*row as usize] as usize;
+            (held_out.scores, held_out.rows.iter().map(truth).collect())
         }
         None => {
-            let folds = folds::assign(&data.texts, &data.y, FOLDS, spec.seed);
-            let per_fold = data.y.len().div_ceil(FOLDS);
-            let n_folds = ENOUGH_OUT_OF_FOLD.div_ceil(per_fold).min(FOLDS);
-            progress.begin("calibrate", n_folds as u64 * steps(spec, n_classes));
-            let mut scores = Vec::new();
-            let mut truth = Vec::new();
-            for fold in 0..n_folds as u32 {
-                let (part, rows) =
-                    out_of_fold(&tfidf, &counts, &data, &folds, fold, spec, progress)?;
-                scores.extend(part);
-                truth.extend(rows.iter().map(|&row| data.y[row as usize] as usize));
-            }
-            (scores, truth)
+            let folds = Folds::deal(&table, FOLDS, spec.seed);
+            let per_fold = table.data.n_inside().div_ceil(FOLDS);
+            let n_fits = ENOUGH_OUT_OF_FOLD.div_ceil(per_fold).min(FOLDS);
+            progress.begin("calibrate", n_fits as u64 * steps(spec, n_classes));
+            let unseen = out_of_fold(&table, spec, resources, &folds, n_fits, progress)?;
+            (unseen.scores, unseen.truth)
         }
     };
     let temperature = storable(fit_temperature(&scores, n_classes, &truth));
     progress.finish();
 
+    let Table { data, tfidf, .. } = table;
     let chosen = goldens(&data, spec);
     let lineage = Lineage {
-        n_samples: data.texts.len() as u64,
+        n_samples: data.n_inside() as u64,
         spec: spec.clone(),
         botops: match lineage.botops.is_empty() {
             true => env!("CARGO_PKG_VERSION").to_owned(),
@@ -154,30 +137,19 @@ pub struct CrossValidation {
 pub fn cross_validate(
     samples: &[Sample<'_>],
     spec: &ModelSpec,
-    _resources: Resources<'_>,
+    resources: Resources<'_>,
     progress: &dyn Progress,
 ) -> Result<CrossValidation> {
-    spec.check()?;
-    let data = Data::new(samples)?;
-    data.check()?;
-    let n_classes = data.labels.len();
-    let (tfidf, counts) = Tfidf::fit(&data.texts, &spec.features.tfidf(), |_| ())?;
-    let folds = folds::assign(&data.texts, &data.y, FOLDS, spec.seed);
-    let (mut scores, mut truth) = (Vec::new(), Vec::new());
-    for fold in 0..FOLDS as u32 {
-        let (part, rows) = out_of_fold(&tfidf, &counts, &data, &folds, fold, spec, progress)?;
-        scores.extend(part);
-        truth.extend(rows.iter().map(|&row| data.y[row as usize] as usize));
-    }
-    let right = scores
-        .chunks_exact(n_classes)
-        .zip(&truth)
-        .filter(|(scores, truth)| largest(scores) == **truth)
-        .count();
-    let temperature = fit_temperature(&scores, n_classes, &truth);
+    let table = Table::fit(samples, spec, resources, progress)?;
+    let folds = Folds::deal(&table, FOLDS, spec.seed);
+    progress.begin("cross-validate", FOLDS as u64 * steps(spec, table.data.n_classes()));
+    let unseen = out_of_fold(&table, spec, resources, &folds, FOLDS, progress)?;
+    progress.finish();
+    let OutOfFold { n_classes, scores, truth, .. } = &unseen;
+    let temperature = fit_temperature(scores, *n_classes, truth);
     Ok(CrossValidation {
-        accuracy: right as f64 / truth.len() as f64,
-        log_loss: negative_log_likelihood(&scores, n_classes, &truth, temperature),
+        accuracy: unseen.accuracy(),
+        log_loss: negative_log_likelihood(scores, *n_classes, truth, temperature),
         temperature,
         n: truth.len(),
     })
@@ -192,62 +164,6 @@ pub(super) fn largest(scores: &[f64]) -> usize {
         }
     }
     best
-}
-
-/// The rows that train: those with an intent.
-struct Data<'a> {
-    texts: Vec<&'a str>,
-    y: Vec<u32>,
-    labels: Labels,
-}
-
-impl<'a> Data<'a> {
-    fn new(samples: &[Sample<'a>]) -> Result<Self> {
-        let labels = Labels::collect(samples.iter().map(|sample| sample.intent))?;
-        let known: Vec<(&str, u32)> = samples
-            .iter()
-            .filter(|sample| sample.intent != OOS)
-            .filter_map(|sample| Some((sample.text, labels.index_of(sample.intent)? as u32)))
-            .collect();
-        let (texts, y) = known.into_iter().unzip();
-        Ok(Self { texts, y, labels })
-    }
-
-    fn check(&self) -> Result<()> {
-        if self.texts.len() < FEWEST.0 {
-            return Err(Fault::insufficient(
-                "BOT-7011",
-                format!("{} records with an intent are too few to train on", self.texts.len()),
-            )
-            .hint(format!(
-                "at least {} are needed; 20 or more of every intent is a start",
-                FEWEST.0
-            )));
-        }
-        let mut counts = vec![0_usize; self.labels.len()];
-        for &class in &self.y {
-            counts[class as usize] += 1;
-        }
-        let rare: Vec<String> = self
-            .labels
-            .iter()
-            .zip(&counts)
-            .filter(|(_, n)| **n < FEWEST.1)
-            .map(|(name, _)| format!("`{}`", text::display(name, 60)))
-            .collect();
-        match rare.as_slice() {
-            [] => Ok(()),
-            [first, rest @ ..] => {
-                let more = if rest.is_empty() {
-                    String::new()
-                } else {
-                    format!(" and {} more", rest.len())
-                };
-                Err(Fault::insufficient("BOT-7011", format!("intent {first}{more} has only one record"))
-                    .hint("add records of it, or leave the intent out: one cannot be learned from and tested on at once"))
-            }
-        }
-    }
 }
 
 /// How many steps fitting a head reports.
@@ -277,18 +193,30 @@ fn forest_spec(spec: &ModelSpec) -> forest::ForestSpec {
     }
 }
 
-struct Fitted {
-    head: Box<dyn Head>,
-    /// Of a forest: scores by the trees that did not see the row, and whether there are any.
-    out_of_bag: Option<(Vec<f64>, Vec<bool>)>,
+/// A fitted head.
+pub(super) struct Fitted {
+    pub(super) head: Box<dyn Head>,
+    /// Scores of rows that it did not see, where fitting leaves some: they calibrate, and no fold has to.
+    held_out: Option<HeldOut>,
 }
 
-fn fit(
+/// Scores `[rows, n_classes]` of `rows`, which the head did not see.
+struct HeldOut {
+    rows: Vec<u32>,
+    scores: Vec<f64>,
+}
+
+/// Fits the head that `spec` asks for on `rows` of `x`, whose intents are `y[row]`.
+///
+/// # Errors
+/// `BOT-7012` no feature to grow a tree on (exit 3); `BOT-7013` a bug of the forest (exit 1).
+pub(super) fn fit(
     x: &FeatureMatrix,
     rows: &[u32],
     y: &[u32],
     n_classes: usize,
     spec: &ModelSpec,
+    _resources: Resources<'_>,
     progress: &dyn Progress,
 ) -> Result<Fitted> {
     let advance = |n| progress.advance(n);
@@ -307,43 +235,21 @@ fn fit(
         }
         HeadKind::RandomForest => {
             let grown = forest::fit(x, rows, y, n_classes, forest_spec(spec), &advance)?;
-            let out_of_bag = Some((grown.out_of_bag, grown.has_vote));
-            return Ok(Fitted { head: Box::new(grown.forest), out_of_bag });
+            // Of a row that every tree saw, nobody can say.
+            let voted = |i: &usize| grown.has_vote[*i];
+            let unseen: Vec<usize> = (0..rows.len()).filter(voted).collect();
+            let scores = |&i: &usize| &grown.out_of_bag[i * n_classes..][..n_classes];
+            let held_out = HeldOut {
+                scores: unseen.iter().flat_map(scores).copied().collect(),
+                rows: unseen.iter().map(|&i| rows[i]).collect(),
+            };
+            return Ok(Fitted { head: Box::new(grown.forest), held_out: Some(held_out) });
         }
         HeadKind::ComplementNaiveBayes | HeadKind::FineTuned => {
             return Err(Fault::internal("BOT-9001", "this head is not built yet"));
         }
     };
-    Ok(Fitted { head, out_of_bag: None })
-}
-
-/// Fits on the rows outside `fold`, and returns the scores of those inside, row by row, and which rows they are.
-fn out_of_fold(
-    tfidf: &Tfidf,
-    counts: &Counts,
-    data: &Data<'_>,
-    folds: &[u32],
-    fold: u32,
-    spec: &ModelSpec,
-    progress: &dyn Progress,
-) -> Result<(Vec<f64>, Vec<u32>)> {
-    let (held, rows): (Vec<u32>, Vec<u32>) =
-        (0..folds.len() as u32).partition(|&row| folds[row as usize] == fold);
-    let n_classes = data.labels.len();
-    let matrix = tfidf.weigh(counts, &tfidf.idf_of(counts, &rows));
-    let head = fit(&matrix, &rows, &data.y, n_classes, spec, progress)?.head;
-    let scores: Vec<Vec<f64>> = held
-        .par_iter()
-        .map_init(HeadScratch::default, |scratch, &row| {
-            let (columns, values) = matrix.row(row as usize);
-            let row: Vec<(u32, f32)> =
-                columns.iter().copied().zip(values.iter().copied()).collect();
-            let mut scores = vec![0.0; n_classes];
-            head.scores(&row, scratch, &mut scores);
-            scores
-        })
-        .collect();
-    Ok((scores.into_iter().flatten().collect(), held))
+    Ok(Fitted { head, held_out: None })
 }
 
 /// Draws the utterances that become goldens: round and round the intents, which are shuffled, none twice.
@@ -351,7 +257,7 @@ fn goldens<'a>(data: &Data<'a>, spec: &ModelSpec) -> Vec<&'a str> {
     let mut random = Random::stream(spec.seed, GOLDEN_STREAM);
     let mut by_intent: Vec<Vec<&str>> = vec![Vec::new(); data.labels.len()];
     let mut met = BTreeSet::new();
-    for (text, &class) in data.texts.iter().zip(&data.y) {
+    for (text, &class) in data.inside().iter().zip(&data.y) {
         if (1..=LONGEST_GOLDEN).contains(&text.len()) && met.insert(*text) {
             by_intent[class as usize].push(text);
         }

@@ -48,4 +48,34 @@ pub(super) const ENTRIES: &[Entry] = &[
         title: "a head does not fit the features",
         explanation: "Not every classifier learns from every kind of features: naive Bayes wants counts (`tfidf` or `stacked`), a random forest wants terms (`tfidf`), fine-tuning wants an encoder (`encoder` or `stacked`). `linear_svm` and `logistic_regression` learn from all of them.",
     },
+    Entry {
+        code: "BOT-7020",
+        title: "an encoder's files are not there",
+        explanation: "An encoder is a folder in the Hugging Face layout: config.json, tokenizer.json and model.safetensors, and perhaps 1_Pooling/config.json. The message names the file that is missing or cannot be read, and the hint says how it is made from what other formats hold.",
+    },
+    Entry {
+        code: "BOT-7021",
+        title: "an encoder's config is not one that botops runs",
+        explanation: "botops runs encoders of the families BERT (MiniLM included) and DistilBERT, with absolute positions, the activations gelu, gelu_new and relu, and pooling by the mean or by the first token. The message names what config.json or 1_Pooling/config.json says instead, or which of its numbers cannot be.",
+    },
+    Entry {
+        code: "BOT-7022",
+        title: "an encoder's weights are cut short or not those of its config",
+        explanation: "model.safetensors could not be read to its end, or a tensor that config.json asks for is missing, there twice, or of another shape. Both files come from the same model: copy or download them again, together.",
+    },
+    Entry {
+        code: "BOT-7023",
+        title: "an encoder's weights hold NaN or infinity",
+        explanation: "With such a weight every embedding is NaN. The training of that encoder diverged, or the file was altered on its way. Take another checkpoint.",
+    },
+    Entry {
+        code: "BOT-7024",
+        title: "an encoder's tokenizer is not the one it was trained with",
+        explanation: "tokenizer.json is malformed, gives numbers that the table of embeddings does not have, knows far fewer tokens than there are embeddings, or lacks the special tokens. With the wrong tokenizer an encoder still answers, and its answers mean nothing; so it is refused. Copy tokenizer.json from where model.safetensors came from.",
+    },
+    Entry {
+        code: "BOT-7025",
+        title: "a setting of the encoder is out of range",
+        explanation: "`source` is a folder or `hf://owner/name[@revision]`; `max_tokens` is at least 2, for the special tokens, and at most the number of positions that the encoder was trained with (512 for most).",
+    },
 ];
