@@ -13,6 +13,7 @@ use crate::{
     datasets::{self, Presence},
     digest::Digest,
     findings::{Fault, Place, Result},
+    models::confidence::{FallbackRule, OosScore},
     text::display,
 };
 use serde::Serialize;
@@ -62,7 +63,12 @@ struct Classified {
     truth: Option<String>,
     intent: String,
     confidence: f64,
+    /// What was held against the threshold: confidence, unless the model uses another score.
+    score: f64,
     fallback: bool,
+    /// The intents it may have with the probability stated in training; none for a model of before there were sets.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    prediction_set: Option<Vec<String>>,
     scores: Vec<Score>,
 }
 
@@ -90,7 +96,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         context::distinct(Some(path), &[args.data.as_deref()])?;
         context::write_file(path, &csv(&predictions))?;
     }
-    let threshold = found.model.lineage().spec.fallback.threshold;
+    let rule = found.model.fallback();
     let text = match (predictions.as_slice(), out) {
         (predictions, Some(path)) => {
             format!(
@@ -100,7 +106,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
                 by_intent(predictions)
             )
         }
-        ([one], None) if args.data.is_none() => single(one, threshold),
+        ([one], None) if args.data.is_none() => single(one, rule),
         (predictions, None) => many(predictions),
     };
     let answer = Answer {
@@ -213,7 +219,12 @@ fn classify(context: &Context, found: &Found, asked: Vec<Asked>, top: usize) -> 
                 truth: asked.truth,
                 intent: labels.name(prediction.intent).to_owned(),
                 confidence: prediction.confidence,
+                score: prediction.score,
                 fallback: prediction.fallback,
+                prediction_set: found
+                    .model
+                    .prediction_set(&proba)
+                    .map(|set| set.into_iter().map(|i| labels.name(i).to_owned()).collect()),
                 scores: likeliest(&proba, top)
                     .map(|i| Score { intent: labels.name(i).to_owned(), probability: proba[i] })
                     .collect(),
@@ -232,14 +243,25 @@ fn likeliest(proba: &[f64], top: usize) -> impl Iterator<Item = usize> {
 }
 
 /// Draws one utterance: what it means, how sure the model is, and what else it might be.
-fn single(one: &Classified, threshold: f64) -> String {
-    let mut out = if one.fallback {
+fn single(one: &Classified, rule: FallbackRule) -> String {
+    let FallbackRule { score, threshold, .. } = rule;
+    let mut out = if !one.fallback {
+        format!("{} {:.3}\n", one.intent, one.confidence)
+    } else if one.score >= threshold {
+        format!("fallback: no word or part of one is known; the best guess is {}\n", one.intent)
+    } else if score == OosScore::MaxProbability {
         format!(
             "fallback: confidence {:.3} is below {threshold:.3}; the best guess is {}\n",
             one.confidence, one.intent
         )
     } else {
-        format!("{} {:.3}\n", one.intent, one.confidence)
+        format!(
+            "fallback: {} {:.3} is below {threshold:.3}; the best guess is {} {:.3}\n",
+            score.name(),
+            one.score,
+            one.intent,
+            one.confidence
+        )
     };
     let others: Vec<String> = one
         .scores
@@ -335,7 +357,9 @@ mod tests {
             truth: None,
             intent: intent.to_owned(),
             confidence,
+            score: confidence,
             fallback,
+            prediction_set: None,
             scores: vec![score(intent, confidence), score("complaint", 0.125)],
         }
     }
@@ -364,14 +388,31 @@ mod tests {
 
     #[test]
     fn one_utterance_shows_its_runner_ups_without_itself() {
+        let rule =
+            FallbackRule { score: OosScore::MaxProbability, threshold: 0.35, guarantee: None };
         assert_eq!(
-            single(&classified("order_status", 0.75, false), 0.35),
+            single(&classified("order_status", 0.75, false), rule),
             "order_status 0.750\n  then complaint 0.125\n"
         );
-        let fallback = single(&classified("order_status", 0.25, true), 0.35);
+        let fallback = single(&classified("order_status", 0.25, true), rule);
         assert_eq!(
             fallback,
             "fallback: confidence 0.250 is below 0.350; the best guess is order_status\n  then complaint 0.125\n"
+        );
+        let centroid = FallbackRule { score: OosScore::Centroid, threshold: 0.5, guarantee: None };
+        let far = Classified {
+            score: 0.125,
+            scores: Vec::new(),
+            ..classified("order_status", 0.75, true)
+        };
+        assert_eq!(
+            single(&far, centroid),
+            "fallback: centroid 0.125 is below 0.500; the best guess is order_status 0.750\n"
+        );
+        let unknown = Classified { scores: Vec::new(), ..classified("order_status", 0.5, true) };
+        assert_eq!(
+            single(&unknown, rule),
+            "fallback: no word or part of one is known; the best guess is order_status\n"
         );
     }
 }

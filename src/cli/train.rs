@@ -14,7 +14,10 @@ use crate::{
     evaluation::{self, EvaluationReport, Metric},
     experiments::RunRecord,
     findings::{FaultKind, Finding, Result},
-    models::{self, HeadKind, Lineage, ModelSpec, Resources, Sample},
+    models::{
+        self, HeadKind, IntentModel, Lineage, ModelSpec, Resources, Sample,
+        confidence::{FallbackRule, OosScore, ScoreComparison},
+    },
     pipelines, spec,
 };
 use serde::Serialize;
@@ -31,7 +34,7 @@ pub(crate) struct Args {
     /// Evaluate on this data at once
     #[arg(long, value_name = "FILE")]
     test: Option<PathBuf>,
-    /// What to train, in YAML (`features`, `head`, `fallback`, `seed`, `goldens`)
+    /// What to train, in YAML (`features`, `head`, `fallback`, `conformal`, `seed`, `goldens`)
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// The classifier: overrides the configuration
@@ -77,6 +80,10 @@ struct Answer {
     n_samples: u64,
     intents: Vec<String>,
     temperature: f64,
+    fallback: FallbackRule,
+    /// How the scores did from which the deciding one was chosen, where one was.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    scores: Vec<ScoreComparison>,
     run: Option<String>,
     metrics: BTreeMap<String, Metric>,
     evaluation: Option<EvaluationReport>,
@@ -204,6 +211,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         tables::count(bytes.len().div_ceil(1_000) as u64),
         digest.short()
     );
+    text.push_str(&confidence(&model));
     if !validation.rejected.is_empty() {
         text.push_str(&format!(
             "left out {} of {} records:\n",
@@ -225,11 +233,14 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         n_samples: samples.len() as u64,
         intents: model.labels().iter().map(str::to_owned).collect(),
         temperature: model.temperature(),
+        fallback: model.fallback(),
+        scores: model.confidence().comparison().to_vec(),
         run,
         metrics,
         evaluation,
     };
-    let outcome = Outcome::done(&answer, text).findings(left_out);
+    let findings = left_out.into_iter().chain(model.findings()).collect();
+    let outcome = Outcome::done(&answer, text).findings(findings);
     if args.dry_run {
         return Ok(outcome);
     }
@@ -239,6 +250,37 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         }
         None => format!("botops predict {} \"hello\"", args.out.display()),
     }))
+}
+
+/// Says what decides whether the bot answers, where that was found rather than stated.
+fn confidence(model: &IntentModel) -> String {
+    let FallbackRule { score, threshold, guarantee } = model.fallback();
+    let compared = model.confidence().comparison();
+    let mut out = String::new();
+    if !compared.is_empty() {
+        out.push_str("scores out of fold, in scope against out of scope:\n");
+        out.push_str(&tables::scores(compared, score));
+    }
+    if let Some(shown) = guarantee {
+        out.push_str(&format!(
+            "answers where {} >= {threshold:.3}: of {} records kept aside {} are answered, {} of them wrongly; with {:.0} % \
+             confidence {:.3} or more are right (target {})\n",
+            score.name(),
+            tables::count(shown.n_samples),
+            tables::count(shown.n_answered),
+            tables::count(shown.n_wrong),
+            100.0 * shown.level,
+            shown.accuracy_bound,
+            shown.target_accuracy
+        ));
+    } else if score != OosScore::MaxProbability {
+        out.push_str(&format!("answers where {} >= {threshold:.3}\n", score.name()));
+    }
+    let findings = model.findings();
+    if !findings.is_empty() {
+        out.push_str(&tables::findings(&findings, 1));
+    }
+    out
 }
 
 /// Returns what `data` has to learn from.

@@ -66,6 +66,7 @@ fn measured(subject: &Subject, lines: &[Line]) -> crate::findings::Result<Evalua
             prediction: Prediction {
                 intent: line.predicted,
                 confidence: line.confidence,
+                logit: line.score,
                 score: line.score,
                 fallback: line.fallback,
             },

@@ -1,5 +1,6 @@
 //! What to train, as written in YAML, and its check.
 
+use super::confidence::{ConformalSpec, FallbackSpec};
 use crate::{
     features::{FeatureKind, FeatureSpec},
     findings::{Fault, Result},
@@ -16,6 +17,9 @@ pub struct ModelSpec {
     pub head: HeadSpec,
     /// When the bot says that it did not understand.
     pub fallback: FallbackSpec,
+    /// How sets of intents that hold the truth with a stated probability are made.
+    #[serde(skip_serializing_if = "ConformalSpec::is_default")]
+    pub conformal: ConformalSpec,
     /// Seed of everything random.
     pub seed: u64,
     /// How many golden utterances to keep for the self-test.
@@ -28,6 +32,7 @@ impl Default for ModelSpec {
             features: FeatureSpec::default(),
             head: HeadSpec::default(),
             fallback: FallbackSpec::default(),
+            conformal: ConformalSpec::default(),
             seed: 17,
             goldens: 32,
         }
@@ -161,20 +166,6 @@ impl HeadKind {
     }
 }
 
-/// When the bot falls back.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct FallbackSpec {
-    /// Below this confidence, in [0, 1].
-    pub threshold: f64,
-}
-
-impl Default for FallbackSpec {
-    fn default() -> Self {
-        Self { threshold: 0.35 }
-    }
-}
-
 impl ModelSpec {
     /// Checks every number.
     ///
@@ -183,6 +174,8 @@ impl ModelSpec {
     /// the features.
     pub fn check(&self) -> Result<()> {
         self.features.check()?;
+        self.fallback.check()?;
+        self.conformal.check()?;
         if !self.head.kind.fits(self.features.kind) {
             let (head, features) = (self.head.kind.name(), self.features.kind.name());
             return Err(Fault::usage(
@@ -204,11 +197,6 @@ impl ModelSpec {
             (counted(n_trees, 10_000), "head.n_trees", "from 1 to 10000"),
             (counted(n_features, 1_000_000), "head.n_features", "from 1 to 1000000"),
             (max_depth != Some(0), "head.max_depth", "1 or more"),
-            (
-                (0.0..=1.0).contains(&self.fallback.threshold),
-                "fallback.threshold",
-                "a confidence from 0 to 1",
-            ),
             (self.goldens <= 10_000, "goldens", "at most 10000"),
         ] {
             if !good {

@@ -2,9 +2,11 @@
 
 use super::{
     HeadKind, Lineage, ModelSpec, Progress, Resources, Sample,
+    calibrate::{Plan, calibrate, fit_all},
+    confidence::storable,
     data::Data,
     forest,
-    head::Head,
+    head::{Head, HeadScratch},
     intent_model::{Golden, IntentModel, Parts},
     logistic,
     out_of_fold::{Folds, OutOfFold, out_of_fold},
@@ -20,12 +22,11 @@ use crate::{
         random::Random,
     },
 };
+use rayon::prelude::*;
 use std::collections::BTreeSet;
 
 /// Folds of the cross-fitting that calibrates.
-const FOLDS: usize = 5;
-/// Rows out of fold that fix one temperature to about a hundredth: folds beyond them are not fitted.
-const ENOUGH_OUT_OF_FOLD: usize = 2_000;
+pub(super) const FOLDS: usize = 5;
 /// The longest golden, in bytes: goldens are shown, and run at each start of a server.
 const LONGEST_GOLDEN: usize = 400;
 /// Keeps the draw of goldens apart from those of folds and heads.
@@ -33,14 +34,16 @@ const GOLDEN_STREAM: u64 = 0x601D;
 
 /// Trains a model. Same samples, spec and seed: the same bytes, whatever the number of threads.
 ///
-/// Out-of-scope rows train no class and no term. The temperature is fitted on scores of rows by
-/// models that never saw them: of linear heads by 5-fold cross-fitting (stratified, the same
-/// utterance never in two folds, document frequencies those of the fold; as many folds as it takes
-/// to have 2,000 such rows), of a forest by the trees whose bags lack the row.
+/// Out-of-scope rows train no term, and no class unless the spec's fallback asks for one that is never an answer.
+/// Confidence (temperature, fallback threshold, prediction sets) is fitted on scores of rows by models that never saw
+/// them: of linear heads by 5-fold cross-fitting (stratified, the same utterance never in two folds, document
+/// frequencies those of the fold; as many folds as it takes to have 2,000 such rows, and all of them to find a
+/// threshold or compare scores), of a forest by the trees whose bags lack the row.
 ///
 /// # Errors
 /// `BOT-2110` fewer than two intents (exit 3); `BOT-7011` fewer than 2 records of an intent or 10 in all (exit 4);
-/// `BOT-7010` a spec out of range (exit 2); `BOT-7012` no term is left to learn from (exit 3).
+/// `BOT-7010` a spec out of range (exit 2); `BOT-7012` no term is left to learn from (exit 3); `BOT-7060` the stated
+/// accuracy cannot be shown (exit 4); `BOT-7061` too few out-of-scope records to learn from (exit 4).
 pub fn train(
     samples: &[Sample<'_>],
     spec: &ModelSpec,
@@ -50,32 +53,13 @@ pub fn train(
     progress: &dyn Progress,
 ) -> Result<IntentModel> {
     let table = Table::fit(samples, spec, resources, progress)?;
-    let n_classes = table.data.n_classes();
+    let plan = Plan::new(spec, table.data.outside().len())?;
 
-    progress.begin("fit", steps(spec, n_classes));
-    let rows = table.inside();
-    let matrix = table.matrix(&rows);
-    let fitted = fit(&matrix, &rows, &table.data.y, n_classes, spec, resources, progress)?;
-    drop(matrix);
+    progress.begin("fit", steps(spec, plan.first().n_scores(table.data.n_classes())));
+    let first = fit_all(plan.first(), &table, spec, resources, progress)?;
     progress.finish();
-
-    let (scores, truth) = match fitted.held_out {
-        Some(held_out) => {
-            progress.begin("calibrate", 1);
-            let truth = |row: &u32| table.data.y[*row as usize] as usize;
-            (held_out.scores, held_out.rows.iter().map(truth).collect())
-        }
-        None => {
-            let folds = Folds::deal(&table, FOLDS, spec.seed);
-            let per_fold = table.data.n_inside().div_ceil(FOLDS);
-            let n_fits = ENOUGH_OUT_OF_FOLD.div_ceil(per_fold).min(FOLDS);
-            progress.begin("calibrate", n_fits as u64 * steps(spec, n_classes));
-            let unseen = out_of_fold(&table, spec, resources, &folds, n_fits, progress)?;
-            (unseen.scores, unseen.truth)
-        }
-    };
-    let temperature = storable(fit_temperature(&scores, n_classes, &truth));
-    progress.finish();
+    let (calibrated, refit) = calibrate(plan, &first, &table, spec, resources, progress)?;
+    let fitted = refit.unwrap_or(first);
 
     let Table { data, tfidf, .. } = table;
     let chosen = goldens(&data, spec);
@@ -92,7 +76,8 @@ pub fn train(
         labels: data.labels,
         tfidf,
         head: fitted.head,
-        temperature,
+        confidence: calibrated.confidence,
+        centroids: calibrated.centroids,
         dialogue,
         lineage,
         goldens: Vec::new(),
@@ -110,11 +95,6 @@ pub fn train(
         .collect();
     model.set_goldens(goldens);
     Ok(model)
-}
-
-/// Rounds to nine decimals: numbers so short are read from JSON as they were written.
-fn storable(value: f64) -> f64 {
-    (value * 1e9).round() / 1e9
 }
 
 /// What cross-validation says of a spec on some data.
@@ -167,7 +147,7 @@ pub(super) fn largest(scores: &[f64]) -> usize {
 }
 
 /// How many steps fitting a head reports.
-fn steps(spec: &ModelSpec, n_classes: usize) -> u64 {
+pub(super) fn steps(spec: &ModelSpec, n_classes: usize) -> u64 {
     match spec.head.kind {
         HeadKind::LinearSvm => n_classes as u64,
         HeadKind::LogisticRegression => logistic_spec(spec).max_iterations as u64,
@@ -197,13 +177,28 @@ fn forest_spec(spec: &ModelSpec) -> forest::ForestSpec {
 pub(super) struct Fitted {
     pub(super) head: Box<dyn Head>,
     /// Scores of rows that it did not see, where fitting leaves some: they calibrate, and no fold has to.
-    held_out: Option<HeldOut>,
+    pub(super) held_out: Option<HeldOut>,
 }
 
 /// Scores `[rows, n_classes]` of `rows`, which the head did not see.
-struct HeldOut {
-    rows: Vec<u32>,
-    scores: Vec<f64>,
+#[derive(Clone)]
+pub(super) struct HeldOut {
+    pub(super) rows: Vec<u32>,
+    pub(super) scores: Vec<f64>,
+}
+
+/// Returns what `head` says of each of `rows` of `x`.
+pub(super) fn score_rows(head: &dyn Head, x: &FeatureMatrix, rows: &[u32]) -> Vec<Vec<f64>> {
+    rows.par_iter()
+        .map_init(HeadScratch::default, |scratch, &row| {
+            let (columns, values) = x.row(row as usize);
+            let row: Vec<(u32, f32)> =
+                columns.iter().copied().zip(values.iter().copied()).collect();
+            let mut scores = vec![0.0; head.n_classes()];
+            head.scores(&row, scratch, &mut scores);
+            scores
+        })
+        .collect()
 }
 
 /// Fits the head that `spec` asks for on `rows` of `x`, whose intents are `y[row]`.

@@ -5,6 +5,7 @@
 //! user (texts, names) is shortened, made visible and escaped on the way.
 
 mod charts;
+mod confidence;
 mod decision;
 mod drift;
 mod evaluation;

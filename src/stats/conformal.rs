@@ -84,32 +84,38 @@ pub fn prediction_set(
     proba: &[f64],
     quantile_of: impl Fn(usize) -> Option<f64>,
 ) -> Vec<usize> {
-    let order = likeliest(proba);
-    let mut before = 0.0;
-    let mut found = Vec::new();
-    for (rank, class) in (1..).zip(order) {
-        let strange = match method {
-            Nonconformity::Lac => 1.0 - proba[class],
-            // The penalty of the ranks before: of rank - 1 and no further.
-            _ => before + method.penalty(rank - 1),
-        };
-        let within = quantile_of(class).is_none_or(|most| match method {
-            Nonconformity::Lac => strange <= most,
-            _ => rank == 1 || strange < most,
-        });
-        if within {
-            found.push(class);
-        }
-        before += proba[class];
+    let within = |class: usize, strange: &dyn Fn(f64) -> bool| {
+        quantile_of(class).is_none_or(|most| strange(most))
+    };
+    if method == Nonconformity::Lac {
+        let mut found: Vec<usize> = (0..proba.len())
+            .filter(|&class| within(class, &|most| 1.0 - proba[class] <= most))
+            .collect();
+        by_likelihood(&mut found, proba);
+        return found;
     }
+    let mut before = 0.0;
+    let mut found = likeliest(proba);
+    let mut rank = 0;
+    found.retain(|&class| {
+        rank += 1;
+        // The class that crosses is in: what comes before it decides, with the penalty of the rank before.
+        let strange = before + method.penalty(rank - 1);
+        before += proba[class];
+        within(class, &|most| rank == 1 || strange < most)
+    });
     found
 }
 
 /// Returns the classes, the likeliest first, ties by index.
 fn likeliest(proba: &[f64]) -> Vec<usize> {
     let mut order: Vec<usize> = (0..proba.len()).collect();
-    order.sort_by(|&a, &b| proba[b].total_cmp(&proba[a]).then(a.cmp(&b)));
+    by_likelihood(&mut order, proba);
     order
+}
+
+fn by_likelihood(classes: &mut [usize], proba: &[f64]) {
+    classes.sort_by(|&a, &b| proba[b].total_cmp(&proba[a]).then(a.cmp(&b)));
 }
 
 #[cfg(test)]

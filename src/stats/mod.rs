@@ -14,6 +14,7 @@ pub mod random;
 pub mod ranking;
 pub mod reliability;
 pub mod selective;
+pub mod separation;
 pub mod special;
 pub mod two_sample;
 
