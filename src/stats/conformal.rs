@@ -84,9 +84,8 @@ pub fn prediction_set(
     proba: &[f64],
     quantile_of: impl Fn(usize) -> Option<f64>,
 ) -> Vec<usize> {
-    let within = |class: usize, strange: &dyn Fn(f64) -> bool| {
-        quantile_of(class).is_none_or(|most| strange(most))
-    };
+    let within =
+        |class: usize, strange: &dyn Fn(f64) -> bool| quantile_of(class).is_none_or(strange);
     if method == Nonconformity::Lac {
         let mut found: Vec<usize> = (0..proba.len())
             .filter(|&class| within(class, &|most| 1.0 - proba[class] <= most))

@@ -55,7 +55,7 @@ impl FallbackSpec {
     ///
     /// # Errors
     /// `BOT-7061` (exit 4) when it is asked for and there are too few.
-    pub(in crate::models) fn learns_oos_class(&self, n_oos: usize) -> Result<bool> {
+    pub fn learns_oos_class(&self, n_oos: usize) -> Result<bool> {
         match self.score.named() {
             Some(OosScore::OosClass) if n_oos < FEWEST_TO_LEARN => Err(Fault::insufficient(
                 "BOT-7061",

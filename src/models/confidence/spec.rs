@@ -69,6 +69,18 @@ impl ScoreChoice {
     }
 }
 
+impl From<OosScore> for ScoreChoice {
+    fn from(score: OosScore) -> Self {
+        match score {
+            OosScore::MaxProbability => Self::MaxProbability,
+            OosScore::MaxLogit => Self::MaxLogit,
+            OosScore::Energy => Self::Energy,
+            OosScore::Centroid => Self::Centroid,
+            OosScore::OosClass => Self::OosClass,
+        }
+    }
+}
+
 /// How sets of intents that hold the truth with a stated probability are made.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
