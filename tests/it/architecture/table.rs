@@ -146,7 +146,8 @@ pub(crate) const OWNERS: [(&str, &[&str]); 38] = [
     ("rand_core", &["stats"]),
     ("rand_xoshiro", &["stats"]),
     ("statrs", &["stats"]),
-    ("unicode_normalization", &["text", "labels"]),
+    // `features` has the forms of another vectoriser, whose values it reproduces.
+    ("unicode_normalization", &["text", "labels", "features"]),
     ("unicode_segmentation", &["text", "labels"]),
     ("serde_yaml", &["spec"]),
     ("serde_saphyr", &[]),
