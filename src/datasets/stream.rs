@@ -234,7 +234,7 @@ mod tests {
             let whole = read(&path, &options()).unwrap();
             for step in [1, 2, 3, 7, 64, 4_096] {
                 let mut stream = by_steps(&path, &options(), step).unwrap();
-                let parts: Vec<Record> = stream.by_ref().map(Result::unwrap).flatten().collect();
+                let parts: Vec<Record> = stream.by_ref().flat_map(Result::unwrap).collect();
                 assert_eq!(parts, whole.records, "{name} by {step}");
                 assert_eq!(stream.columns(), Some(whole.columns.clone()), "{name} by {step}");
                 assert_eq!(stream.progress(), (text.len() as u64, text.len() as u64));

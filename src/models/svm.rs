@@ -130,8 +130,8 @@ impl Block {
 
     #[inline]
     fn add(&mut self, (columns, values): (&[u32], &[f32]), change: &[f32; LANES]) {
-        for l in 0..LANES {
-            self.intercept[l] += change[l];
+        for (intercept, change) in self.intercept.iter_mut().zip(change) {
+            *intercept += change;
         }
         for (&column, &value) in columns.iter().zip(values) {
             let weights = &mut self.weights[column as usize];

@@ -215,7 +215,7 @@ pub fn steps(data: &Dataset, accepted: Option<&Dataset>, model: &[u8]) -> Result
 fn trained<'a>(work: &Work<'a>) -> Option<(&'a str, &'a TrainStage)> {
     let wanted = evaluated(work).map(|(_, evaluate)| evaluate.model.as_str());
     let mut trains = work.plan.stages.iter().filter_map(|stage| match &stage.spec {
-        Some(StageSpec::Train(train)) => Some((stage.name.as_str(), train)),
+        Some(StageSpec::Train(train)) => Some((stage.name.as_str(), &**train)),
         _ => None,
     });
     trains.find(|(name, _)| wanted.is_none_or(|wanted| wanted == *name))

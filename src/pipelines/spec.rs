@@ -44,7 +44,7 @@ pub enum StageSpec {
     /// Splits it.
     Split(SplitStage),
     /// Trains a model.
-    Train(TrainStage),
+    Train(Box<TrainStage>),
     /// Evaluates it.
     Evaluate(EvaluateStage),
     /// Judges the evaluation.

@@ -148,9 +148,9 @@ fn the_scores_of_a_stacked_model_are_sums_too() {
     for model in &MODELS[2..] {
         let explained = model.explain("where is my parcel please").unwrap();
         let embedding = explained.embedding.unwrap();
-        for side in 0..2 {
+        for (side, from_embedding) in embedding.into_iter().enumerate() {
             let terms: f64 = explained.terms.iter().map(|term| term.adds[side]).sum();
-            let sum = explained.intercepts[side] + terms + embedding[side];
+            let sum = explained.intercepts[side] + terms + from_embedding;
             assert!((sum - explained.scores[side]).abs() < 1e-4, "{sum} {explained:?}");
         }
     }

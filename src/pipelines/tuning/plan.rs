@@ -131,7 +131,7 @@ fn tuned(plan: &Plan, tune: &TuneSpec, places: &Places<'_>) -> Result<(String, T
         .stages
         .iter()
         .filter_map(|stage| match &stage.spec {
-            Some(StageSpec::Train(train)) => Some((stage.name.as_str(), train)),
+            Some(StageSpec::Train(train)) => Some((stage.name.as_str(), &**train)),
             _ => None,
         })
         .collect();
