@@ -3,9 +3,9 @@
 use super::{Encoder, EncoderScratch};
 use rayon::prelude::*;
 
-/// Tokens that pass through the network together: enough that the weights, read once for them all, cost little;
-/// few enough that a pack's activations stay in the second-level cache and that every core has packs to do.
-const PACK_TOKENS: usize = 256;
+/// Tokens that pass through the network together: enough that the weights, which no cache holds and which are read
+/// once for them all, cost little; few enough that every core has packs to do.
+const PACK_TOKENS: usize = 252;
 
 /// Fewer than this a pack, and reading the weights costs more than a second core gains.
 const LEAST_TOKENS: usize = 48;

@@ -41,8 +41,8 @@ pub struct EncoderScratch {
     pub(super) embedding: Vec<f32>,
 }
 
-/// Rows that pass through the feed-forward block together: their 96 x 1536 values stay in the second-level cache.
-const ROW_BLOCK: usize = 96;
+/// Rows that pass through the feed-forward block together, which bounds the room for their wide values.
+const ROW_BLOCK: usize = 252;
 
 impl Network {
     /// Packs the tensors of [`super::weights::wanted`], which were checked and are in that order.

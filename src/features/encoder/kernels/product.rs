@@ -49,7 +49,7 @@ pub(in crate::features::encoder) struct Product<'a> {
 }
 
 /// Rows of A and C that stay in the second-level cache while the panels pass by.
-const ROW_BLOCK: usize = 96;
+const ROW_BLOCK: usize = 252;
 /// Rows of a panel that stay in the first-level cache while the rows pass by: 24 KiB of lines.
 const DEPTH_BLOCK: usize = 384;
 /// Rows computed together: 6 rows of two 8-wide vectors fill 12 of the 16 registers of AVX2.
