@@ -41,6 +41,12 @@ impl Digest {
         }
     }
 
+    /// Takes the 32 bytes of a digest that was made elsewhere.
+    #[must_use]
+    pub fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
     /// Returns the 64 hex digits.
     #[must_use]
     pub fn hex(&self) -> String {

@@ -7,6 +7,7 @@
 //! (a dense layer) are not applied.
 
 mod attention;
+mod cache;
 mod config;
 mod embed;
 mod files;
@@ -23,6 +24,7 @@ pub(crate) mod tiny;
 mod tokens;
 mod weights;
 
+pub use cache::{EmbeddingCache, embed_cached};
 pub use config::{Activation, Architecture, EncoderConfig};
 pub use files::EncoderFiles;
 pub use forward::EncoderScratch;

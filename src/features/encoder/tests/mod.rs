@@ -3,6 +3,7 @@ use crate::findings::{Fault, FaultKind};
 use safetensors::Dtype;
 use std::collections::BTreeMap;
 
+mod cache;
 mod forward;
 mod reading;
 
