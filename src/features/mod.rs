@@ -8,6 +8,7 @@ mod counts;
 pub mod encoder;
 mod form;
 mod gather;
+mod hub;
 mod matrix;
 mod ngrams;
 mod numbers;
@@ -17,9 +18,10 @@ mod vocabulary;
 
 pub use counts::Counts;
 pub use encoder::{
-    Encoder, EncoderConfig, EncoderFiles, EncoderParts, EncoderScratch, EncoderSpec, EncoderTensor,
-    Pooling,
+    EmbeddingCache, Encoder, EncoderConfig, EncoderFiles, EncoderParts, EncoderScratch,
+    EncoderSpec, EncoderTensor, Pooling, embed_cached,
 };
+pub use hub::{Hub, HubSource};
 pub use matrix::FeatureMatrix;
 pub use selection::{chi_square, strongest};
 pub use tfidf::{Tfidf, TfidfScratch};

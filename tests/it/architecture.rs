@@ -9,7 +9,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
 };
-use table::{EDGE, EMPTY_NAMES, HOUSE, LEAVES, NEVER, OWNERS, PURE, TOP};
+use table::{EDGE, EMPTY_NAMES, HOUSE, LEAVES, NEVER, OWNERS, PURE, TOP, WAITING};
 
 /// One broken rule, at its place.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -33,7 +33,8 @@ fn breaks(file: &str, source: &str) -> Vec<Break> {
         found.extend(import(room, &named).map(|message| (named.line, message)));
         found.extend(edge(room, &named).map(|message| (named.line, message)));
     }
-    found.extend(words(room, &tokens));
+    let may_wait = !PURE.contains(&room) || WAITING.iter().any(|waiting| file.starts_with(waiting));
+    found.extend(words(room, may_wait, &tokens));
     let mut breaks: Vec<Break> = found
         .into_iter()
         .map(|(line, message)| Break { file: format!("src/{file}"), line, message })
@@ -122,7 +123,7 @@ fn edge(room: &str, named: &Named) -> Option<String> {
 }
 
 /// Judges single words: printing macros, `async` where nothing waits, and modules with empty names.
-fn words(room: &str, tokens: &[Token]) -> Vec<(usize, String)> {
+fn words(room: &str, may_wait: bool, tokens: &[Token]) -> Vec<(usize, String)> {
     const PRINTING: [&str; 5] = ["println", "print", "eprintln", "eprint", "dbg"];
     let pairs = tokens.iter().zip(tokens.iter().skip(1));
     pairs
@@ -130,7 +131,7 @@ fn words(room: &str, tokens: &[Token]) -> Vec<(usize, String)> {
             let text = token.text.as_str();
             let message = if room != TOP && next.text == "!" && PRINTING.contains(&text) {
                 format!("`{room}` uses `{text}!`: printing belongs to `{TOP}`")
-            } else if PURE.contains(&room) && matches!(text, "async" | "await") {
+            } else if !may_wait && matches!(text, "async" | "await") {
                 format!("`{room}` has `{text}`: it is pure, and nothing in it waits")
             } else if text == "mod" && EMPTY_NAMES.contains(&next.text.as_str()) {
                 empty_name(&next.text)
@@ -310,6 +311,18 @@ fn planted_printing_waiting_and_looking_at_the_clock_are_found() {
     assert!(
         told("cli/run.rs", "fn f() { println!(\"x\"); std::env::var(\"X\"); Utc::now() }")
             .is_empty()
+    );
+}
+
+#[test]
+fn of_the_pure_rooms_the_download_of_encoders_alone_waits() {
+    let waits = "async fn f() { g().await }";
+    assert!(told("features/hub/download.rs", waits).is_empty());
+    assert_eq!(told("features/encoder/mod.rs", waits).len(), 2);
+    // It waits for others, and still looks neither at the clock nor at the environment.
+    assert_eq!(
+        told("features/hub/mod.rs", "fn f() { Instant::now(); std::env::var(\"X\") }").len(),
+        2
     );
 }
 

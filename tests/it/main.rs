@@ -7,7 +7,9 @@
 
 mod architecture;
 mod codes;
+mod encoder;
 mod faulty;
+mod hub;
 mod mistakes;
 mod pipeline;
 mod predict;
@@ -19,5 +21,7 @@ mod serving;
 mod store;
 mod support;
 mod terminal;
+#[path = "../../src/features/encoder/tiny.rs"]
+mod tiny_encoder;
 mod version;
 mod workflows;

@@ -79,6 +79,26 @@ pub(super) const ENTRIES: &[Entry] = &[
         explanation: "`source` is a folder or `hf://owner/name[@revision]`; `max_tokens` is at least 2, for the special tokens, and at most the number of positions that the encoder was trained with (512 for most).",
     },
     Entry {
+        code: "BOT-7026",
+        title: "the hub of encoders cannot be reached",
+        explanation: "An encoder named `hf://owner/name` is not in the cache folder yet, and the hub could not be asked: there is no network, it does not answer, or it was not to be asked. Trying again is safe. Without a network, give the path of a folder that holds the encoder as `source`, or copy the cache folder from a machine that has it. `HF_ENDPOINT` names another hub.",
+    },
+    Entry {
+        code: "BOT-7027",
+        title: "the hub has no such encoder, or does not give it",
+        explanation: "The hub answered that the encoder, the revision or one of its files is not there, or that it may not be read without a token, or with this one; of private encoders it says the same as of those that do not exist. Check `hf://owner/name@revision`; for a private or gated encoder set `HF_TOKEN`. An encoder without model.safetensors or tokenizer.json has to be converted first.",
+    },
+    Entry {
+        code: "BOT-7028",
+        title: "a cache cannot be used",
+        explanation: "The folder in which encoders or embeddings are kept cannot be written, read or listed, or holds a segment that was cut short, altered, or written by another encoder or version. A segment that cannot be trusted is ignored and its texts are embedded again: remove the file. Caches hold nothing that cannot be made again, so the whole folder may be removed.",
+    },
+    Entry {
+        code: "BOT-7029",
+        title: "a downloaded encoder is not what it should be",
+        explanation: "What came is shorter, longer or of another SHA-256 than the hub announced, or a file of the cache folder changed after it was downloaded. Nothing of it was used. Try the download again; remove the folder that the message names to have it fetched anew.",
+    },
+    Entry {
         code: "BOT-7030",
         title: "too few records to fine-tune on",
         explanation: "An intent has no record, so that nothing can be learnt of it. Add records of it, or leave it out.",

@@ -201,6 +201,9 @@ pub(crate) const PURE: [&str; 12] = [
     "models",
 ];
 
+/// What of a pure room waits all the same, being how something gets into it: the download of encoders.
+pub(crate) const WAITING: [&str; 1] = ["features/hub/"];
+
 /// The edge: what is read from the clock and the environment is read here and passed in.
 pub(crate) const EDGE: [&str; 2] = ["cli", "serving"];
 

@@ -1,0 +1,329 @@
+//! Encoders by name, from a hub on this machine: what is fetched, checked, kept, and refused with which words.
+
+use crate::tiny_encoder::Tiny;
+use axum::{
+    Router,
+    extract::{Path as Parameters, State},
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use botops::{
+    digest::Digest,
+    features::{Encoder, EncoderSpec, Hub, HubSource},
+    findings::{Fault, FaultKind},
+};
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::{Read as _, Write as _},
+    net::SocketAddr,
+    path::Path,
+    sync::{Arc, Mutex},
+};
+use tempfile::TempDir;
+
+/// What was asked of the hub and of the place where large files lie: path, and whether a token came along.
+type Asked = Arc<Mutex<Vec<(String, Option<String>)>>>;
+
+/// A hub with the encoder `owner/tiny`, and how it misbehaves.
+#[derive(Clone, Default)]
+struct Fake {
+    files: BTreeMap<&'static str, Vec<u8>>,
+    /// The digest that it announces of the weights.
+    announced: String,
+    /// Where large files lie.
+    elsewhere: Option<SocketAddr>,
+    /// Answers everything with this.
+    status: Option<u16>,
+    asked: Asked,
+}
+
+impl Fake {
+    fn new() -> Self {
+        let files = Tiny::bert().files();
+        let announced = Digest::of(&files["model.safetensors"]).hex();
+        Self { files, announced, ..Self::default() }
+    }
+
+    /// Serves it, the large files from a port of their own, and returns the hub's address.
+    async fn serve(mut self) -> String {
+        let large = Router::new().route("/{*file}", get(lies)).with_state(self.clone());
+        self.elsewhere = Some(listen(large).await);
+        let routes = Router::new()
+            .route("/{owner}/{name}/resolve/{revision}/{*file}", get(resolve))
+            .route("/cache/{*file}", get(lies))
+            .with_state(self);
+        format!("http://{}", listen(routes).await)
+    }
+
+    fn asked(&self) -> Vec<(String, Option<String>)> {
+        self.asked.lock().unwrap().clone()
+    }
+}
+
+async fn listen(routes: Router) -> SocketAddr {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move { axum::serve(listener, routes).await });
+    address
+}
+
+fn note(hub: &Fake, path: String, headers: &HeaderMap) {
+    let token = headers.get(header::AUTHORIZATION).map(|token| token.to_str().unwrap().to_owned());
+    hub.asked.lock().unwrap().push((path, token));
+}
+
+/// Answers as the real one does: small files at once or from its own cache, large ones from elsewhere.
+async fn resolve(
+    State(hub): State<Fake>,
+    Parameters((owner, name, revision, file)): Parameters<(String, String, String, String)>,
+    headers: HeaderMap,
+) -> Response {
+    note(&hub, format!("{owner}/{name}@{revision}/{file}"), &headers);
+    if let Some(status) = hub.status {
+        return StatusCode::from_u16(status).unwrap().into_response();
+    }
+    let Some(bytes) = hub
+        .files
+        .get(file.as_str())
+        .filter(|_| (owner.as_str(), name.as_str()) == ("owner", "tiny"))
+    else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
+    match file.as_str() {
+        "model.safetensors" => (
+            StatusCode::FOUND,
+            [
+                (
+                    header::LOCATION.as_str(),
+                    format!("http://{}/{file}?signature=s3cret", hub.elsewhere.unwrap()),
+                ),
+                ("x-linked-etag", format!("\"{}\"", hub.announced)),
+                ("x-linked-size", hub.files["model.safetensors"].len().to_string()),
+                ("x-repo-commit", "0123456789abcdef0123456789abcdef01234567".to_owned()),
+            ],
+        )
+            .into_response(),
+        "tokenizer.json" => {
+            (StatusCode::TEMPORARY_REDIRECT, [(header::LOCATION, format!("/cache/{file}"))])
+                .into_response()
+        }
+        // The digest of a git object: nothing to compare contents with.
+        _ => ([(header::ETAG, "\"d6f0a1b7c95f4a0c9f0e8f2b7c95f4a0c9f0e8f2\"")], bytes.clone())
+            .into_response(),
+    }
+}
+
+/// The file itself, with an ETag that is no digest of it.
+async fn lies(
+    State(hub): State<Fake>,
+    Parameters(file): Parameters<String>,
+    headers: HeaderMap,
+) -> Response {
+    note(&hub, file.clone(), &headers);
+    let etag = format!("\"{}\"", "ab".repeat(32));
+    match file.as_str() {
+        // Elsewhere, that is; from the hub itself it would be believed.
+        "model.safetensors" => {
+            ([(header::ETAG, etag)], hub.files[file.as_str()].clone()).into_response()
+        }
+        _ => hub.files[file.as_str()].clone().into_response(),
+    }
+}
+
+fn source() -> HubSource {
+    "hf://owner/tiny".parse().unwrap()
+}
+
+fn hub(cache: &Path, endpoint: &str) -> Hub {
+    Hub::new(cache, Some(endpoint), None, false).unwrap()
+}
+
+/// Returns why the hub at `endpoint` gives no encoder; nothing of it is left in the cache.
+async fn refused(endpoint: &str) -> Fault {
+    let cache = TempDir::new().unwrap();
+    let hub = hub(cache.path(), endpoint);
+    let fault = hub.fetch(&source(), &|_| ()).await.unwrap_err();
+    assert!(hub.cached(&source()).unwrap().is_none());
+    let left: Vec<_> =
+        fs::read_dir(cache.path().join("owner/tiny")).map_or(Vec::new(), Iterator::collect);
+    assert!(left.is_empty(), "{left:?}");
+    fault
+}
+
+#[tokio::test]
+async fn an_encoder_is_fetched_once_checked_and_kept() {
+    let (fake, cache) = (Fake::new(), TempDir::new().unwrap());
+    let endpoint = fake.clone().serve().await;
+    let hub = hub(cache.path(), &endpoint);
+    let came = Mutex::new(0);
+    let files = hub.fetch(&source(), &|n| *came.lock().unwrap() += n).await.unwrap();
+    assert_eq!(files.weights, fake.files["model.safetensors"]);
+    assert_eq!(files.pooling.as_ref(), Some(&fake.files["1_Pooling/config.json"]));
+    let total: usize = fake.files.values().map(Vec::len).sum();
+    assert_eq!(came.into_inner().unwrap(), total as u64);
+    assert!(Encoder::new(&files, &EncoderSpec::new("hf://owner/tiny")).is_ok());
+    let asked: Vec<String> = fake.asked().into_iter().map(|(path, _)| path).collect();
+    assert_eq!(
+        asked,
+        [
+            "owner/tiny@main/config.json",
+            "owner/tiny@main/tokenizer.json",
+            "tokenizer.json",
+            "owner/tiny@main/model.safetensors",
+            "model.safetensors",
+            "owner/tiny@main/1_Pooling/config.json",
+        ]
+    );
+    // Again, and nobody is asked; nor is one needed.
+    hub.fetch(&source(), &|_| ()).await.unwrap();
+    assert_eq!(fake.asked().len(), asked.len());
+    let offline = Hub::new(cache.path(), Some("http://127.0.0.1:1"), None, true).unwrap();
+    assert_eq!(offline.fetch(&source(), &|_| ()).await.unwrap().config, files.config);
+    let home = cache.path().join("owner/tiny");
+    let names: Vec<_> =
+        fs::read_dir(&home).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(names, ["main"]);
+    let lock: serde_json::Value =
+        serde_json::from_slice(&fs::read(home.join("main/encoder.lock.json")).unwrap()).unwrap();
+    assert_eq!(lock["source"], "hf://owner/tiny@main");
+    assert_eq!(lock["commit"], "0123456789abcdef0123456789abcdef01234567");
+    assert_eq!(lock["files"]["model.safetensors"]["digest"], format!("sha256:{}", fake.announced));
+    assert_eq!(lock["files"]["model.safetensors"]["announced"], true);
+    assert_eq!(lock["files"]["config.json"]["announced"], false);
+}
+
+#[tokio::test]
+async fn a_revision_has_its_own_folder_and_a_missing_pooling_is_no_fault() {
+    let (mut fake, cache) = (Fake::new(), TempDir::new().unwrap());
+    fake.files.remove("1_Pooling/config.json");
+    let endpoint = fake.clone().serve().await;
+    let hub = hub(cache.path(), &format!("{endpoint}/"));
+    let source: HubSource = "hf://owner/tiny@refs/pr/1".parse().unwrap();
+    assert!(hub.fetch(&source, &|_| ()).await.unwrap().pooling.is_none());
+    assert_eq!(fake.asked()[0].0, "owner/tiny@refs/pr/1/config.json");
+    assert!(cache.path().join("owner/tiny/refs%2Fpr%2F1/config.json").is_file());
+}
+
+#[tokio::test]
+async fn a_token_goes_to_the_hub_alone_and_is_never_shown() {
+    let (fake, cache) = (Fake::new(), TempDir::new().unwrap());
+    let endpoint = fake.clone().serve().await;
+    let hub =
+        Hub::new(cache.path(), Some(&endpoint), Some("hf_token\n".to_owned()), false).unwrap();
+    hub.fetch(&source(), &|_| ()).await.unwrap();
+    for (path, token) in fake.asked() {
+        // The weights lie on another port: another origin.
+        let wanted = (path != "model.safetensors").then_some("Bearer hf_token");
+        assert_eq!(token.as_deref(), wanted, "{path}");
+    }
+    assert!(!format!("{hub:?}").contains("hf_token"));
+}
+
+#[tokio::test]
+async fn what_is_not_as_announced_is_not_kept() {
+    let mut fake = Fake::new();
+    fake.announced = "cd".repeat(32);
+    let fault = refused(&fake.serve().await).await;
+    assert_eq!((fault.code(), fault.kind()), ("BOT-7029", FaultKind::Gate));
+    assert!(
+        fault.message().starts_with("`model.safetensors` of `hf://owner/tiny@main` came otherwise"),
+        "{fault}"
+    );
+}
+
+#[tokio::test]
+async fn a_hub_that_cannot_be_reached_is_safe_to_retry_and_a_folder_is_proposed() {
+    for (endpoint, offline) in [("http://127.0.0.1:1", false), ("http://127.0.0.1:1", true)] {
+        let cache = TempDir::new().unwrap();
+        let hub = Hub::new(cache.path(), Some(endpoint), None, offline).unwrap();
+        let fault = hub.fetch(&source(), &|_| ()).await.unwrap_err();
+        assert_eq!((fault.code(), fault.kind()), ("BOT-7026", FaultKind::Unreachable));
+        assert!(
+            fault.hints().iter().any(|hint| hint.contains("name a folder")),
+            "{:?}",
+            fault.hints()
+        );
+    }
+    let busy = refused(&Fake { status: Some(503), ..Fake::new() }.serve().await).await;
+    assert_eq!((busy.code(), busy.kind()), ("BOT-7026", FaultKind::Unreachable));
+}
+
+#[tokio::test]
+async fn a_connection_that_breaks_in_the_middle_leaves_nothing() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    let server = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let _ = stream.read(&mut [0; 4096]).unwrap();
+        stream
+            .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n{\"model_type\"")
+            .unwrap();
+    });
+    let fault = refused(&endpoint).await;
+    server.join().unwrap();
+    assert_eq!((fault.code(), fault.kind()), ("BOT-7026", FaultKind::Unreachable));
+    assert!(fault.message().ends_with("the connection broke"), "{fault}");
+}
+
+#[tokio::test]
+async fn what_the_hub_does_not_have_or_give_is_said_so() {
+    let mut fake = Fake::new();
+    fake.files.remove("model.safetensors");
+    let fault = refused(&fake.serve().await).await;
+    assert_eq!((fault.code(), fault.kind()), ("BOT-7027", FaultKind::Usage));
+    assert_eq!(fault.message(), "the hub has no `model.safetensors` of `hf://owner/tiny@main`");
+    for status in [401, 403] {
+        let fault = refused(&Fake { status: Some(status), ..Fake::new() }.serve().await).await;
+        assert_eq!((fault.code(), fault.kind()), ("BOT-7027", FaultKind::Usage));
+        assert!(fault.hints()[0].contains("`HF_TOKEN`"), "{:?}", fault.hints());
+    }
+}
+
+#[tokio::test]
+async fn a_hub_that_sends_on_without_end_is_left() {
+    async fn on() -> Response {
+        (StatusCode::FOUND, [(header::LOCATION, "/on")]).into_response()
+    }
+    let address = listen(Router::new().route("/{*path}", get(on))).await;
+    let fault = refused(&format!("http://{address}")).await;
+    assert_eq!(
+        (fault.code(), fault.message()),
+        ("BOT-7026", "the hub sends `hf://owner/tiny@main` on and on")
+    );
+}
+
+#[tokio::test]
+async fn a_cache_that_was_altered_is_not_used() {
+    let cache = TempDir::new().unwrap();
+    let hub = hub(cache.path(), &Fake::new().serve().await);
+    hub.fetch(&source(), &|_| ()).await.unwrap();
+    let folder = hub.folder(&source());
+    let config = folder.join("config.json");
+    let sound = fs::read(&config).unwrap();
+    fs::write(&config, [&sound[..], b" "].concat()).unwrap();
+    let fault = hub.cached(&source()).unwrap_err();
+    assert_eq!((fault.code(), fault.kind()), ("BOT-7029", FaultKind::Gate));
+    assert_eq!(fault.place().file.as_deref(), config.to_str());
+    assert!(fault.hints()[0].starts_with("remove `"), "{:?}", fault.hints());
+    // Nor is it overwritten: whoever altered it may have meant it.
+    assert_eq!(hub.fetch(&source(), &|_| ()).await.unwrap_err().code(), "BOT-7029");
+    fs::write(&config, sound).unwrap();
+    assert!(hub.cached(&source()).unwrap().is_some());
+    fs::remove_file(folder.join("1_Pooling/config.json")).unwrap();
+    assert_eq!(hub.cached(&source()).unwrap_err().code(), "BOT-7029");
+    fs::remove_file(folder.join("encoder.lock.json")).unwrap();
+    assert!(hub.cached(&source()).unwrap_err().message().ends_with("has no note of its digests"));
+    fs::remove_dir_all(&folder).unwrap();
+    assert!(hub.cached(&source()).unwrap().is_none());
+}
+
+#[test]
+fn an_endpoint_that_is_none_is_usage() {
+    for endpoint in ["huggingface.co", "ftp://huggingface.co", "https://user:pass@huggingface.co"] {
+        let fault = Hub::new("cache", Some(endpoint), None, false).unwrap_err();
+        assert_eq!((fault.code(), fault.kind()), ("BOT-7025", FaultKind::Usage), "{endpoint}");
+    }
+    assert!(Hub::new("cache", Some(" "), Some(String::new()), false).is_ok());
+}
