@@ -72,7 +72,8 @@ fn another_encoder_finds_nothing_of_the_first() {
 fn a_damaged_segment_is_ignored_and_said_and_its_texts_are_embedded_again() {
     let encoder = encoder(&Tiny::bert());
     let plain = encoder.embed(&TEXTS, &|_| ());
-    let damages: [(&str, fn(&mut Vec<u8>)); 8] = [
+    type Damage = (&'static str, fn(&mut Vec<u8>));
+    let damages: [Damage; 8] = [
         ("was altered", |bytes| *bytes.iter_mut().rev().nth(100).unwrap() ^= 1),
         ("was altered", |bytes| bytes[60] ^= 1),
         ("was altered", |bytes| *bytes.last_mut().unwrap() ^= 1),
