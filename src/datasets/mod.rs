@@ -5,27 +5,24 @@
 
 mod columns;
 mod csv;
-mod damage;
 mod encoding;
 mod expectations;
 mod frame;
 mod jsonl;
-mod quarantine;
 mod read;
 mod split;
 mod stream;
 mod traffic;
-mod validate;
+mod validation;
 mod write;
 
 pub use expectations::{Expectations, TextBounds};
 pub use frame::{Lengths, Statistics, is_parsing_parquet, statistics, write_parquet};
-pub use quarantine::write_quarantine;
 pub use read::{bytes, read, read_bytes};
 pub use split::split;
 pub use stream::{Stream, stream};
 pub use traffic::read_traffic;
-pub use validate::validate;
+pub use validation::{validate, write_quarantine};
 pub use write::{csv_bytes, spreadsheet_csv, write_csv};
 
 use crate::{

@@ -1,6 +1,6 @@
 //! What a data set is expected to hold.
 
-use super::{ReadOptions, validate};
+use super::{ReadOptions, validation};
 use crate::{
     findings::{Fault, FaultKind, Place, Result, Severity},
     spec::{self, Outline, nearest},
@@ -130,11 +130,11 @@ impl Expectations {
         }
         for (code, severity) in &self.severity {
             let key = format!("severity.{code}");
-            if validate::default_severity(code).is_none() {
+            if validation::default_severity(code).is_none() {
                 let shown = crate::text::display(code, 40);
                 let fault =
                     fault("BOT-1011", key, format!("`{shown}` is no code of a check of data"));
-                let codes = validate::DEFAULTS.iter().map(|(code, _)| *code);
+                let codes = validation::DEFAULTS.iter().map(|(code, _)| *code);
                 return Err(match nearest(code, codes) {
                     Some(near) => fault.hint(format!("did you mean `{near}`?")),
                     None => fault.hint("codes of checks look like `BOT-2120`"),
@@ -184,8 +184,8 @@ impl Expectations {
     }
 
     /// Returns how much `code` matters; `None` when it is silenced.
-    pub(super) fn severity_of(&self, code: &str) -> Option<Severity> {
-        let default = validate::default_severity(code).unwrap_or(Severity::Warning);
+    pub(in crate::datasets) fn severity_of(&self, code: &str) -> Option<Severity> {
+        let default = validation::default_severity(code).unwrap_or(Severity::Warning);
         match self.severity.get(code).and_then(|word| Level::of(word)) {
             None => Some(default),
             Some(Level(severity)) => severity,

@@ -1,19 +1,21 @@
 //! Records against expectations.
 
-use super::{
-    Dataset, Expectations, Record, Rejected, Validation,
-    damage::{self, Damage},
-    frame, split,
-};
+mod damage;
+mod quarantine;
+
+pub use quarantine::write_quarantine;
+
+use super::{Dataset, Expectations, Record, Rejected, Validation, frame, split};
 use crate::{
     findings::{Finding, Place, Severity},
     labels::OOS,
     spec::nearest,
 };
+use damage::Damage;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// How much each check matters unless the expectations say otherwise. An error rejects its record.
-pub(super) const DEFAULTS: &[(&str, Severity)] = &[
+pub(in crate::datasets) const DEFAULTS: &[(&str, Severity)] = &[
     ("BOT-2110", Severity::Error),
     ("BOT-2111", Severity::Error),
     ("BOT-2112", Severity::Error),
@@ -35,7 +37,7 @@ pub(super) const DEFAULTS: &[(&str, Severity)] = &[
 ];
 
 /// Returns how much `code` matters by default; `None` when it is no check of data.
-pub(super) fn default_severity(code: &str) -> Option<Severity> {
+pub(in crate::datasets) fn default_severity(code: &str) -> Option<Severity> {
     DEFAULTS.iter().find(|(known, _)| *known == code).map(|(_, severity)| *severity)
 }
 

@@ -1,7 +1,10 @@
 //! Records set aside, with the reasons.
 
-use super::{Rejected, write};
-use crate::{findings::Result, text::spreadsheet_safe};
+use crate::{
+    datasets::{Rejected, write},
+    findings::Result,
+    text::spreadsheet_safe,
+};
 use std::{collections::BTreeSet, path::Path};
 
 /// Writes the rejected records as CSV: `record,line,codes,reasons` and the columns of the data; formulas neutralised.
