@@ -24,6 +24,7 @@ impl DataArgs {
             intent_column: self.intent_column.clone(),
             lang_column: self.lang_column.clone(),
             intent,
+            ..ReadOptions::default()
         }
     }
 }

@@ -104,7 +104,7 @@ impl Parts {
 }
 
 /// Returns the separator of `text`: the comma, unless its first line has none, but semicolons or tabs.
-fn guess(text: &str) -> u8 {
+pub(super) fn guess(text: &str) -> u8 {
     let line = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
     [b',', b';', b'\t']
         .into_iter()
@@ -112,26 +112,27 @@ fn guess(text: &str) -> u8 {
         .unwrap_or(b',')
 }
 
-fn reader(text: &[u8], delimiter: u8) -> Reader<&[u8]> {
+pub(super) fn reader(text: &[u8], delimiter: u8) -> Reader<&[u8]> {
     ReaderBuilder::new().delimiter(delimiter).has_headers(false).flexible(true).from_reader(text)
 }
 
 /// Returns the record that the byte after `valid` belongs to; `None` for the header.
-fn record_at_end(valid: &str, delimiter: u8) -> Option<u64> {
+pub(super) fn record_at_end(valid: &str, delimiter: u8) -> Option<u64> {
     // One more byte makes a record of what would otherwise be only the end of the one before.
     let text = [valid.as_bytes(), b"x"].concat();
     let records = reader(&text, delimiter).into_byte_records().count() as u64;
     records.checked_sub(1).filter(|&record| record > 0)
 }
 
-struct Parser<'a> {
-    text: &'a str,
-    file: &'a str,
-    delimiter: u8,
+/// A part of a file, being taken apart.
+pub(super) struct Parser<'a> {
+    pub(super) text: &'a str,
+    pub(super) file: &'a str,
+    pub(super) delimiter: u8,
     /// The line on which `text` begins.
-    first_line: u64,
+    pub(super) first_line: u64,
     /// Records before it; after reading, with those in it.
-    records: u64,
+    pub(super) records: u64,
 }
 
 /// What is odd about the quotes of one record.
@@ -198,8 +199,14 @@ impl Parser<'_> {
             records.push(cells.record(self.file, number, line)?);
         }
         self.records = number;
+        self.refuse_ragged(ragged)?;
+        Ok(records)
+    }
+
+    /// Makes one fault of all records with another number of fields.
+    pub(super) fn refuse_ragged(&self, ragged: Vec<Finding>) -> Result<()> {
         match ragged.as_slice() {
-            [] => Ok(records),
+            [] => Ok(()),
             [first, rest @ ..] => {
                 let others = match rest.len() {
                     0 => String::new(),
@@ -215,11 +222,12 @@ impl Parser<'_> {
         }
     }
 
-    fn place(&self, record: Option<u64>, line: u64) -> Place {
+    pub(super) fn place(&self, record: Option<u64>, line: u64) -> Place {
         Place { file: Some(self.file.to_owned()), record, line: Some(line), ..Place::default() }
     }
 
-    fn check_quotes(
+    /// Refuses a quote that is not closed where it should be.
+    pub(super) fn check_quotes(
         &self,
         raw: &[u8],
         start: usize,
@@ -253,7 +261,7 @@ impl Parser<'_> {
             .hint("close it, or double each quote that belongs to the text: `\"\"`"))
     }
 
-    fn ragged_help(&self, raw: &[u8], start: usize, lines: &Lines<'_>) -> String {
+    pub(super) fn ragged_help(&self, raw: &[u8], start: usize, lines: &Lines<'_>) -> String {
         let first = raw.iter().position(|&b| b == b'"');
         let last = raw.iter().rposition(|&b| b == b'"');
         if let (Some(first), Some(last)) = (first, last) {
@@ -273,7 +281,7 @@ impl Parser<'_> {
     }
 }
 
-fn fields(n: usize) -> String {
+pub(super) fn fields(n: usize) -> String {
     if n == 1 { "1 field".to_owned() } else { format!("{n} fields") }
 }
 
@@ -313,22 +321,22 @@ fn odd_quote(raw: &[u8], delimiter: u8) -> Option<Quote> {
 }
 
 /// Counts lines on from where it last was; a lone carriage return is a line break too.
-struct Lines<'a> {
-    text: &'a [u8],
-    at: usize,
-    line: u64,
+pub(super) struct Lines<'a> {
+    pub(super) text: &'a [u8],
+    pub(super) at: usize,
+    pub(super) line: u64,
 }
 
 impl Lines<'_> {
     /// Returns the line of offset `to`, and stays there.
-    fn of(&mut self, to: usize) -> u64 {
+    pub(super) fn of(&mut self, to: usize) -> u64 {
         self.line = self.peek(to);
         self.at = to;
         self.line
     }
 
     /// Returns the line of offset `to`, which is not before the last one.
-    fn peek(&self, to: usize) -> u64 {
+    pub(super) fn peek(&self, to: usize) -> u64 {
         let passed = &self.text[self.at..to];
         let newlines = passed.iter().filter(|&&byte| byte == b'\n').count();
         let lone = if passed.contains(&b'\r') {

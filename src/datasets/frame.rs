@@ -12,6 +12,7 @@ use crate::findings::{Fault, Place, Result};
 use polars::{io::mmap::MmapBytesReader, prelude::*};
 use serde::{Deserialize, Serialize};
 use std::{
+    borrow::Cow,
     collections::BTreeMap,
     fs::File,
     io::Cursor,
@@ -236,12 +237,7 @@ fn parse_parquet(
     slice: Option<(usize, usize)>,
 ) -> Result<Read> {
     let first = slice.map_or(0, |(skipped, _)| skipped as u64);
-    let fault = |error: PolarsError| {
-        Fault::data("BOT-2108", "the Parquet file cannot be read")
-            .at(place.clone())
-            .hint("write it again, with columns of plain text, or export it as CSV")
-            .caused_by(error)
-    };
+    let fault = |error: PolarsError| unreadable(error, place);
     let mut reader = ParquetReader::new(source);
     let schema = reader.schema().map_err(fault)?;
     let names: Vec<String> = schema.iter_names().map(|name| name.to_string()).collect();
@@ -279,6 +275,82 @@ fn parse_parquet(
         })
         .collect::<Result<_>>()?;
     Ok((columns, records))
+}
+
+/// Reads the rows of a Parquet file part by part, with all of its columns.
+#[derive(Debug)]
+pub(super) struct RowParts {
+    path: PathBuf,
+    file: String,
+    rows: usize,
+    ended: bool,
+}
+
+/// Some rows of a Parquet file.
+#[derive(Debug)]
+pub(super) struct Rows {
+    pub(super) names: Vec<String>,
+    pub(super) height: usize,
+    columns: Vec<Column>,
+}
+
+impl Rows {
+    /// Returns a cell as it would be written; null is empty.
+    pub(super) fn cell(&self, row: usize, column: usize) -> Cow<'_, str> {
+        match self.columns[column].get(row) {
+            Ok(AnyValue::Null) | Err(_) => Cow::Borrowed(""),
+            Ok(AnyValue::String(text)) => Cow::Borrowed(text),
+            Ok(AnyValue::StringOwned(text)) => Cow::Owned(text.to_string()),
+            Ok(other) => Cow::Owned(other.to_string()),
+        }
+    }
+}
+
+impl RowParts {
+    /// Begins the file at `path`, which is called `file`.
+    pub(super) fn new(path: &Path, file: &str) -> Self {
+        Self { path: path.to_owned(), file: file.to_owned(), rows: 0, ended: false }
+    }
+
+    /// Reads the next `n` rows; `None` at the end.
+    pub(super) fn read(&mut self, n: usize) -> Result<Option<Rows>> {
+        if self.ended {
+            return Ok(None);
+        }
+        let opened =
+            File::open(&self.path).map_err(|error| crate::spec::unreadable(&self.path, &error))?;
+        let place = Place { file: Some(self.file.clone()), ..Place::default() };
+        let slice = Some((self.rows, n));
+        let rows = guarded(&place, || parse_rows(opened, &place, slice))?;
+        self.rows += rows.height;
+        self.ended = rows.height < n;
+        Ok(Some(rows))
+    }
+}
+
+fn parse_rows(
+    source: impl MmapBytesReader,
+    place: &Place,
+    slice: Option<(usize, usize)>,
+) -> Result<Rows> {
+    let fault = |error: PolarsError| unreadable(error, place);
+    let mut reader = ParquetReader::new(source);
+    let schema = reader.schema().map_err(fault)?;
+    let names: Vec<String> = schema.iter_names().map(|name| name.to_string()).collect();
+    check_names(&names, place)?;
+    let frame = reader.with_slice(slice).finish().map_err(fault)?;
+    // What has no form as text (a list) is written as the engine shows it.
+    let text = |column: &Column| column.cast(&DataType::String).unwrap_or_else(|_| column.clone());
+    let columns = frame.columns().iter().map(text).collect();
+    Ok(Rows { names, height: frame.height(), columns })
+}
+
+/// Says that the engine cannot read a Parquet file.
+fn unreadable(error: PolarsError, place: &Place) -> Fault {
+    Fault::data("BOT-2108", "the Parquet file cannot be read")
+        .at(place.clone())
+        .hint("write it again, with columns of plain text, or export it as CSV")
+        .caused_by(error)
 }
 
 /// Writes `data` as Parquet (`text`, `intent`, `lang`, `entities` as JSON; zstd), complete or absent.

@@ -63,6 +63,18 @@ impl Parts {
     }
 }
 
+/// Returns the keys of `objects`, in the order in which they come.
+pub(super) fn keys(objects: &[(u64, Map<String, Value>)]) -> Vec<String> {
+    let mut seen = BTreeSet::new();
+    let mut names: Vec<String> = Vec::new();
+    for key in objects.iter().flat_map(|(_, object)| object.keys()) {
+        if seen.insert(key.as_str()) {
+            names.push(key.clone());
+        }
+    }
+    names
+}
+
 /// The keys, and which are which.
 #[derive(Debug)]
 struct Header {
@@ -76,13 +88,7 @@ impl Header {
         file: &str,
         options: &ReadOptions,
     ) -> Result<Self> {
-        let mut seen = BTreeSet::new();
-        let mut names: Vec<String> = Vec::new();
-        for key in objects.iter().flat_map(|(_, object)| object.keys()) {
-            if seen.insert(key.as_str()) {
-                names.push(key.clone());
-            }
-        }
+        let names = keys(objects);
         let place = Place { file: Some(file.to_owned()), ..Place::default() };
         let roles = Roles::recognise(&names, options, &place)?;
         Ok(Self { names, roles })
@@ -125,7 +131,8 @@ impl Header {
     }
 }
 
-fn scalar(value: Option<&Value>, name: &str) -> Result<Option<String>> {
+/// Returns a value as a text; `None` where there is none.
+pub(super) fn scalar(value: Option<&Value>, name: &str) -> Result<Option<String>> {
     match value {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => Ok(Some(text.clone())),
@@ -148,13 +155,17 @@ pub(super) fn objects(bytes: &[u8], file: &str) -> Result<Vec<(u64, Map<String, 
 }
 
 /// Returns the record that the byte after `valid` belongs to.
-fn record_at_end(valid: &str) -> Option<u64> {
+pub(super) fn record_at_end(valid: &str) -> Option<u64> {
     let complete = valid.rfind('\n').map_or("", |at| &valid[..at]);
     Some(complete.lines().filter(|line| !line.trim().is_empty()).count() as u64 + 1)
 }
 
 /// As [`objects`], of a part of a file.
-fn objects_of(text: &str, file: &str, start: Start) -> Result<Vec<(u64, Map<String, Value>)>> {
+pub(super) fn objects_of(
+    text: &str,
+    file: &str,
+    start: Start,
+) -> Result<Vec<(u64, Map<String, Value>)>> {
     let mut objects = Vec::new();
     for (number, line) in (start.line..).zip(text.lines()) {
         if line.trim().is_empty() {

@@ -12,17 +12,22 @@ mod jsonl;
 mod read;
 mod split;
 mod stream;
+mod table;
 mod traffic;
 mod validation;
 mod write;
 
-pub use expectations::{Expectations, TextBounds};
+pub use expectations::{
+    Expectations, Reference, RowBounds, RuleSpec, Scalar, TextBounds, Threshold, ValueType,
+};
 pub use frame::{Lengths, Statistics, is_parsing_parquet, statistics, write_parquet};
 pub use read::{bytes, read, read_bytes};
 pub use split::split;
 pub use stream::{Stream, stream};
 pub use traffic::read_traffic;
-pub use validation::{validate, write_quarantine};
+pub use validation::{
+    Baseline, Check, Keep, Mark, ValidateOptions, validate, validate_file, write_quarantine,
+};
 pub use write::{csv_bytes, spreadsheet_csv, write_csv};
 
 use crate::{
@@ -101,6 +106,16 @@ pub struct ReadOptions {
     pub lang_column: Option<String>,
     /// Whether a file without an intent column is a fault.
     pub intent: Presence,
+    /// Whether a file without a text column is a fault; only checks of rules can do without one.
+    pub text: Presence,
+}
+
+impl ReadOptions {
+    /// Returns whether a table need not have a text: none is asked for, nor anything else by name.
+    fn is_free(&self) -> bool {
+        let named = [&self.text_column, &self.intent_column, &self.lang_column];
+        self.text == Presence::Optional && named.iter().all(|name| name.is_none())
+    }
 }
 
 /// Whether a column has to be there.
@@ -123,7 +138,7 @@ pub struct Rejected {
 }
 
 /// What validation found.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Validation {
     /// The records that may be trained on.
     #[serde(skip)]
@@ -131,8 +146,20 @@ pub struct Validation {
     /// The records set aside.
     #[serde(skip)]
     pub rejected: Vec<Rejected>,
-    /// Everything found, in the order of the file, then of the code.
+    /// What was found, in the order of the file, then of the code; of each kind as many as were asked for.
     pub findings: Vec<Finding>,
+    /// What is known of each of `findings` besides.
+    #[serde(skip)]
+    pub marks: Vec<Mark>,
+    /// Every check that was made, with how many findings it has in all.
+    #[serde(default)]
+    pub checks: Vec<Check>,
+    /// All findings, where they were asked for as a baseline.
+    #[serde(skip)]
+    pub baseline: Option<Baseline>,
+    /// Findings that the baseline knows: they are not among the others.
+    #[serde(default)]
+    pub known: u64,
     /// Records read; always `records_accepted + records_rejected`.
     pub records_in: u64,
     /// Records accepted.

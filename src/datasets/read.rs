@@ -8,7 +8,11 @@ use crate::{
     findings::{Fault, Place, Result},
     spec,
 };
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{
+    collections::{BTreeMap, HashSet},
+    fs,
+    path::Path,
+};
 
 /// Reads `path` (CSV, TSV, JSONL, Parquet by extension, else by content): records in file order.
 ///
@@ -110,25 +114,9 @@ impl<'a> Cells<'a> {
         let filled = |cell: Option<&str>| {
             cell.map(str::trim).filter(|cell| !cell.is_empty()).map(str::to_owned)
         };
-        let entities: Vec<EntitySpan> = match self.entities.map(str::trim) {
+        let entities = match self.entities.map(str::trim) {
             None | Some("") => Vec::new(),
-            Some(json) => serde_json::from_str(json).map_err(|error| {
-                Fault::data(
-                    "BOT-2128",
-                    format!(
-                        "`entities` is not a list of spans: `{}`",
-                        crate::text::display(json, 60)
-                    ),
-                )
-                .at(Place {
-                    file: Some(file.to_owned()),
-                    record: Some(record),
-                    line: Some(line),
-                    ..Place::default()
-                })
-                .hint(r#"write `[{"entity":"date","value":"31/10","start":3,"end":8}]`, counted in characters from 0, or leave it empty"#)
-                .caused_by(error)
-            })?,
+            Some(json) => entities(json, file, record, line)?,
         };
         Ok(Record {
             text: self.text.to_owned(),
@@ -141,13 +129,35 @@ impl<'a> Cells<'a> {
     }
 }
 
+/// Reads a cell of entities.
+///
+/// # Errors
+/// `BOT-2128` (exit 3) when it is no JSON array of spans.
+pub(super) fn entities(json: &str, file: &str, record: u64, line: u64) -> Result<Vec<EntitySpan>> {
+    serde_json::from_str(json).map_err(|error| {
+        Fault::data(
+            "BOT-2128",
+            format!("`entities` is not a list of spans: `{}`", crate::text::display(json, 60)),
+        )
+        .at(Place {
+            file: Some(file.to_owned()),
+            record: Some(record),
+            line: Some(line),
+            ..Place::default()
+        })
+        .hint(r#"write `[{"entity":"date","value":"31/10","start":3,"end":8}]`, counted in characters from 0, or leave it empty"#)
+        .caused_by(error)
+    })
+}
+
 /// Refuses columns of one name; columns without a name do not count.
 ///
 /// # Errors
 /// `BOT-2109` (exit 3).
 pub(super) fn check_names(names: &[String], place: &Place) -> Result<()> {
-    for (i, name) in names.iter().enumerate() {
-        if !name.is_empty() && names[..i].contains(name) {
+    let mut seen = HashSet::with_capacity(names.len());
+    for name in names {
+        if !name.is_empty() && !seen.insert(name) {
             let shown = crate::text::display(name, 40);
             return Err(Fault::data("BOT-2109", format!("two columns are called `{shown}`"))
                 .at(place.clone())

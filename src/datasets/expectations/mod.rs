@@ -1,12 +1,24 @@
 //! What a data set is expected to hold.
 
-use super::{ReadOptions, validation};
+pub(super) mod condition;
+mod rule;
+mod scalar;
+pub(super) mod value;
+
+pub use rule::{Reference, RowBounds, RuleSpec};
+pub use scalar::{Scalar, Threshold};
+pub use value::ValueType;
+
+use super::{Presence, ReadOptions, validation};
 use crate::{
     findings::{Fault, FaultKind, Place, Result, Severity},
     spec::{self, Outline, nearest},
 };
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 /// The newest `version:` of expectations this program knows.
 const NEWEST: u32 = 1;
@@ -36,9 +48,18 @@ pub struct Expectations {
     /// Fewer examples of an intent than this is a finding.
     #[serde(default = "default_min_examples")]
     pub min_examples_per_intent: u64,
+    /// How many records there are.
+    #[serde(default)]
+    pub rows: RowBounds,
+    /// What holds of columns and records.
+    #[serde(default)]
+    pub rules: Vec<RuleSpec>,
     /// Severities other than the default, by code: `BOT-2120: error`. `off` silences one.
     #[serde(default)]
     pub severity: BTreeMap<String, String>,
+    /// The folder that paths in the rules start from: that of the file.
+    #[serde(skip)]
+    pub folder: Option<PathBuf>,
 }
 
 fn default_oos() -> String {
@@ -75,7 +96,10 @@ impl Default for Expectations {
             languages: None,
             text: TextBounds::default(),
             min_examples_per_intent: default_min_examples(),
+            rows: RowBounds::default(),
+            rules: Vec::new(),
             severity: BTreeMap::new(),
+            folder: None,
         }
     }
 }
@@ -85,12 +109,13 @@ impl Expectations {
     ///
     /// # Errors
     /// As [`crate::spec::read_versioned`]; `BOT-1011` for a role or code that is not known (the nearest is named),
-    /// `BOT-1012` for a severity that is none, or bounds that no text can meet.
+    /// `BOT-1012` for a severity that is none, bounds that nothing can meet, or a rule that makes no sense.
     pub fn read(path: &Path) -> Result<Self> {
         let file = path.display().to_string();
         let yaml = spec::text(path)?;
         spec::check_version(&yaml, &file, NEWEST)?;
-        let expectations: Self = spec::parse(&yaml, &file)?;
+        let mut expectations: Self = spec::parse(&yaml, &file)?;
+        expectations.folder = path.parent().map(Path::to_owned);
         expectations.check().map_err(|fault| {
             let (line, column) =
                 fault.place().key.as_deref().and_then(|key| Outline::of(&yaml).place(key)).unzip();
@@ -149,6 +174,25 @@ impl Expectations {
                 });
             }
         }
+        for (i, rule) in self.rules.iter().enumerate() {
+            rule.check().map_err(|(key, what, hint)| {
+                let key = match key {
+                    "" => format!("rules[{i}]"),
+                    key => format!("rules[{i}].{key}"),
+                };
+                fault("BOT-1012", key, what).hint(hint)
+            })?;
+        }
+        if let RowBounds { min: Some(min), max: Some(max) } = self.rows
+            && min > max
+        {
+            return Err(fault(
+                "BOT-1012",
+                "rows.min".to_owned(),
+                format!("no file has at least {min} and at most {max} records"),
+            )
+            .hint("exchange `min` and `max`"));
+        }
         if self.text.min_chars > self.text.max_chars {
             return Err(fault(
                 "BOT-1012",
@@ -179,6 +223,8 @@ impl Expectations {
             text_column: column("text"),
             intent_column: column("intent"),
             lang_column: column("lang"),
+            // Rules can be about a table that has no text.
+            text: if self.rules.is_empty() { Presence::Required } else { Presence::Optional },
             ..ReadOptions::default()
         }
     }

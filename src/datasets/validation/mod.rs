@@ -1,18 +1,45 @@
 //! Records against expectations.
+//!
+//! A file is read once, batch by batch. What can be told of one record is told at once; what takes the whole file
+//! (values that are there twice, counts) when it ends. A second look is taken only at the records that are to be shown
+//! or set aside because of what came after them. Findings are counted to the last; of each kind, some are kept.
 
+mod baseline;
+mod bits;
+mod classes;
 mod damage;
+mod found;
+mod late;
 mod quarantine;
+mod roles;
+mod rows;
+mod rules;
+mod sorted;
+mod view;
+mod whole;
 
+pub use baseline::Baseline;
 pub use quarantine::write_quarantine;
 
-use super::{Dataset, Expectations, Record, Rejected, Validation, frame, split};
+use super::{Dataset, Expectations, ReadOptions, Rejected, Validation, split, table::Row};
 use crate::{
-    findings::{Finding, Place, Severity},
+    digest::Digest,
+    findings::{Fault, Finding, Result, Severity},
     labels::OOS,
-    spec::nearest,
 };
-use damage::Damage;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use baseline::Matching;
+use chrono::{DateTime, Utc};
+use classes::{Classes, Counts};
+use found::{At, Found, Late, Reasons, Told};
+use late::Duplicates;
+use quarantine::Quarantine;
+use roles::RoleChecks;
+use rows::{RecordRows, Source, TableRows};
+use rules::{Gathering, Rules};
+use serde::{Deserialize, Serialize};
+use sorted::{Entry, HELD, Sorted};
+use std::{ops::ControlFlow, path::Path};
+use view::View;
 
 /// How much each check matters unless the expectations say otherwise. An error rejects its record.
 pub(in crate::datasets) const DEFAULTS: &[(&str, Severity)] = &[
@@ -34,6 +61,23 @@ pub(in crate::datasets) const DEFAULTS: &[(&str, Severity)] = &[
     ("BOT-2125", Severity::Warning),
     ("BOT-2126", Severity::Warning),
     ("BOT-2127", Severity::Warning),
+    ("BOT-2150", Severity::Error),
+    ("BOT-2151", Severity::Error),
+    ("BOT-2152", Severity::Error),
+    ("BOT-2153", Severity::Error),
+    ("BOT-2154", Severity::Error),
+    ("BOT-2155", Severity::Error),
+    ("BOT-2156", Severity::Error),
+    ("BOT-2157", Severity::Error),
+    ("BOT-2158", Severity::Error),
+    ("BOT-2159", Severity::Error),
+    ("BOT-2160", Severity::Warning),
+    ("BOT-2161", Severity::Warning),
+    ("BOT-2162", Severity::Error),
+    ("BOT-2163", Severity::Error),
+    ("BOT-2164", Severity::Warning),
+    ("BOT-2165", Severity::Warning),
+    ("BOT-2166", Severity::Warning),
 ];
 
 /// Returns how much `code` matters by default; `None` when it is no check of data.
@@ -41,436 +85,429 @@ pub(in crate::datasets) fn default_severity(code: &str) -> Option<Severity> {
     DEFAULTS.iter().find(|(known, _)| *known == code).map(|(_, severity)| *severity)
 }
 
-/// Checks `data` against `expectations`, and against `test` for leakage.
+/// How one check came out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Check {
+    /// The code of what it finds.
+    pub code: String,
+    /// The rule, by its name or its column; `None` for what is checked of every data set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
+    /// How much its findings matter, all of them together.
+    pub severity: Severity,
+    /// How many there are, those of the baseline not counted.
+    pub findings: u64,
+    /// How many the baseline knows.
+    pub known: u64,
+}
+
+/// What is known of a finding besides what it says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mark {
+    /// What identifies it, whichever line it stands on: the digest of its code, its rule and what it is about.
+    pub id: Digest,
+    /// The rule that found it, as in [`Check::rule`].
+    pub rule: Option<String>,
+}
+
+/// How to validate.
+#[derive(Debug, Clone, Copy)]
+pub struct ValidateOptions<'a> {
+    /// Test data: records of it that are also in the data are found.
+    pub test: Option<&'a Dataset>,
+    /// When this is: what is fresh depends on it.
+    pub now: DateTime<Utc>,
+    /// Findings of each kind that are kept; all are counted.
+    pub samples: usize,
+    /// Findings that are known: they are counted, and fail nothing.
+    pub baseline: Option<&'a Baseline>,
+    /// Whether [`Validation::baseline`] is wanted: all findings there are.
+    pub notes_baseline: bool,
+    /// Where what has to be sorted is put when it does not fit into some 30 MB of memory; `None`: it is held.
+    pub spill: Option<&'a Path>,
+}
+
+impl Default for ValidateOptions<'_> {
+    fn default() -> Self {
+        Self {
+            test: None,
+            now: DateTime::UNIX_EPOCH,
+            samples: usize::MAX,
+            baseline: None,
+            notes_baseline: false,
+            spill: None,
+        }
+    }
+}
+
+/// What becomes of the records.
+#[derive(Debug, Clone, Copy)]
+pub enum Keep<'a> {
+    /// They are counted.
+    Counts,
+    /// Those that are rejected are written to this file, with the reasons.
+    Quarantine(&'a Path),
+    /// They are returned: the accepted ones and, with the reasons, the rejected ones. These are all of them, as read.
+    Records(&'a Dataset),
+}
+
+/// Checks `data` against `expectations`, and against `test` for leakage; all is held in memory.
 ///
 /// - every finding is returned; those about a record name it, and those about the file come last
 /// - a finding of severity error rejects its record; the accepted ones keep their order
 /// - `records_in == records_accepted + records_rejected`
 /// - of duplicates, all but the first are found; of texts under two intents and of leaks, each record of `data`
 /// - in the accepted records, the label of out-of-scope utterances is [`OOS`]
+/// - `rules` of columns are not looked at, for a data set has not all columns of its file: see [`validate_file`]
 ///
 /// # Panics
 /// When a record were neither accepted nor rejected: a bug.
 #[must_use]
 pub fn validate(data: &Dataset, expectations: &Expectations, test: Option<&Dataset>) -> Validation {
-    let mut checks = Checks { data, expectations, found: Vec::new() };
-    for (i, record) in data.records.iter().enumerate() {
-        checks.text(i, record);
-        checks.labels(i, record);
-        checks.entities(i, record);
-    }
-    let folds: Vec<String> = data.records.iter().map(|r| crate::text::fold(&r.text)).collect();
-    checks.duplicates(&folds);
-    if let Some(test) = test {
-        checks.leakage(&folds, test);
-    }
+    let expectations = Expectations { rules: Vec::new(), ..expectations.clone() };
+    let options = ValidateOptions { test, ..ValidateOptions::default() };
+    run(&mut RecordRows::new(data), &expectations, &options, Keep::Records(data))
+        .expect("records that were read are read again from memory")
+}
 
-    let mut rejected = vec![false; data.records.len()];
-    for (record, finding) in &checks.found {
-        if let (Some(i), Severity::Error) = (record, finding.severity) {
-            rejected[*i] = true;
-        }
-    }
-    let mut kept: Vec<Record> = data
-        .records
-        .iter()
-        .zip(&rejected)
-        .filter(|(_, rejected)| !**rejected)
-        .map(|(record, _)| record.clone())
-        .collect();
-    let mut changed = kept.len() < data.records.len();
-    if expectations.oos != OOS {
-        for record in &mut kept {
-            if record.intent.as_deref() == Some(expectations.oos.as_str()) {
-                record.intent = Some(OOS.to_owned());
-                changed = true;
+/// Checks the file at `path`, read as `read` says, against `expectations`; memory does not grow with the file.
+///
+/// - as [`validate`], with every rule, and with `options.samples` findings of each kind, the first ones
+/// - what is held grows by a bit for each record and rule that rejects one, and by a byte where there are intents
+/// - where values or texts are compared over the whole file, 52 bytes a record are sorted, by `options.spill` on disk
+/// - a quarantine file is complete or absent
+///
+/// # Errors
+/// Those of reading; `BOT-1002` when a file cannot be written; `BOT-2168` (exit 5) when the file changed meanwhile.
+///
+/// # Panics
+/// When a record were neither accepted nor rejected: a bug.
+pub fn validate_file(
+    path: &Path,
+    read: &ReadOptions,
+    expectations: &Expectations,
+    options: &ValidateOptions<'_>,
+    keep: Keep<'_>,
+) -> Result<Validation> {
+    run(&mut TableRows::open(path, read)?, expectations, options, keep)
+}
+
+/// Checks the rows of `source`.
+fn run(
+    source: &mut dyn Source,
+    expectations: &Expectations,
+    options: &ValidateOptions<'_>,
+    keep: Keep<'_>,
+) -> Result<Validation> {
+    let file = source.name().to_owned();
+    let mut engine = Engine::new(source, expectations, options)?;
+    let mut n_records = 0;
+    source.each(&mut |row| {
+        engine.add(row, At::of(row, n_records))?;
+        n_records += 1;
+        Ok(ControlFlow::Continue(()))
+    })?;
+    let wants_reasons = !matches!(keep, Keep::Counts);
+    let mut reasons = engine.compare(wants_reasons.then_some(options.spill))?;
+    engine.whole(n_records);
+    let late = engine.found.take_late();
+    let rejected = engine.found.rejected(n_records);
+    let mut kept = Kept::begin(keep, source.shape().names.as_slice())?;
+    let last = late.last().map(|late| late.at.position);
+    let last = last.max(rejected.last().filter(|_| wants_reasons));
+    if let Some(last) = last {
+        let levels: Vec<(&'static str, Severity)> = engine
+            .found
+            .slots
+            .iter()
+            .map(|slot| slot.code)
+            .zip(engine.found.levels(n_records))
+            .collect();
+        let mut late = late.into_iter().peekable();
+        let mut reasons = reasons.as_mut().map(Sorted::merge).transpose()?;
+        let mut position = 0;
+        source.each(&mut |row| {
+            let at = At::of(row, position);
+            while let Some(late) = late.next_if(|late| late.at.position == position) {
+                let told = engine.told(&late, row);
+                engine.found.tell(&late, told);
             }
+            if let Some(late_reasons) = reasons.as_mut().filter(|_| rejected.contains(position)) {
+                let mut sink = Reasons { slots: &levels, file: &file, found: Vec::new() };
+                engine.check(row, at, &mut sink)?;
+                while late_reasons.peek().is_some_and(|entry| entry.key <= u128::from(position)) {
+                    let Some(entry) = late_reasons.next()? else { break };
+                    if entry.key == u128::from(position) {
+                        let late = late_of(&entry, at);
+                        sink.push(late.slot, at, || engine.told(&late, row));
+                    }
+                }
+                let mut found = sink.found;
+                found.sort_by(|a, b| a.code.cmp(&b.code));
+                kept.reject(row, found)?;
+            }
+            position += 1;
+            let is_last = position > last;
+            Ok(if is_last { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+        })?;
+        if position <= last {
+            return Err(changed(&file));
         }
     }
-    let accepted =
-        if changed { split::part(data, kept) } else { Dataset { records: kept, ..data.clone() } };
-    let statistics = frame::statistics(&accepted);
-    checks.intents(&statistics.intents);
-    checks.spellings();
-
-    let mut found = checks.found;
-    // Stable, so that findings of one record and code stay in the order in which they were found.
-    found.sort_by(|(a, x), (b, y)| {
-        (a.unwrap_or(usize::MAX), &x.code).cmp(&(b.unwrap_or(usize::MAX), &y.code))
-    });
-    let mut reasons: BTreeMap<usize, Vec<Finding>> = BTreeMap::new();
-    for (record, finding) in &found {
-        if let (Some(i), Severity::Error) = (record, finding.severity) {
-            reasons.entry(*i).or_default().push(finding.clone());
-        }
+    let n_rejected = rejected.len();
+    if wants_reasons && kept.rejected != n_rejected {
+        return Err(changed(&file));
     }
-    let rejected: Vec<Rejected> = reasons
-        .into_iter()
-        .map(|(i, reasons)| Rejected { record: data.records[i].clone(), reasons })
-        .collect();
-    let of = |severity| found.iter().filter(|(_, f)| f.severity == severity).count() as u64;
-    let (errors, warnings) = (of(Severity::Error), of(Severity::Warning));
+    let (accepted, rejected_records) = kept.finish(expectations, n_records, &rejected)?;
+    let checks = engine.found.checks(n_records);
+    let of = |severity| {
+        checks.iter().filter(|check| check.severity == severity).map(|check| check.findings).sum()
+    };
+    let (intents, languages) = engine.counts.take().unwrap_or_default();
+    let (findings, marks) = engine.found.findings(&file, n_records);
     let validation = Validation {
-        records_in: data.records.len() as u64,
-        records_accepted: accepted.records.len() as u64,
-        records_rejected: rejected.len() as u64,
-        errors,
-        warnings,
-        intents: statistics.intents,
-        languages: statistics.languages,
-        findings: found.into_iter().map(|(_, finding)| finding).collect(),
-        accepted: Some(accepted),
-        rejected,
+        records_in: n_records,
+        records_accepted: n_records - n_rejected,
+        records_rejected: n_rejected,
+        errors: of(Severity::Error),
+        warnings: of(Severity::Warning),
+        known: checks.iter().map(|check| check.known).sum(),
+        checks,
+        intents,
+        languages,
+        findings,
+        marks,
+        baseline: engine.found.matching.and_then(Matching::into_baseline),
+        accepted,
+        rejected: rejected_records,
     };
     assert_eq!(
         validation.records_in,
         validation.records_accepted + validation.records_rejected,
         "every record is accepted or rejected"
     );
-    validation
+    Ok(validation)
 }
 
-/// The findings so far, with the index of their record.
-struct Checks<'a> {
-    data: &'a Dataset,
+fn changed(file: &str) -> Fault {
+    Fault::conflict("BOT-2168", "the file changed while it was read")
+        .file(file)
+        .hint("wait until it is written, then validate it again")
+}
+
+/// The checks of one file, and what they have seen.
+struct Engine<'a> {
     expectations: &'a Expectations,
-    found: Vec<(Option<usize>, Finding)>,
+    roles: Option<(super::columns::Roles, RoleChecks<'a>)>,
+    rules: Rules,
+    gathering: Gathering,
+    duplicates: Option<Duplicates>,
+    classes: Classes,
+    counts: Option<Counts>,
+    found: Found,
+    now: DateTime<Utc>,
 }
 
-impl<'a> Checks<'a> {
-    fn add(
-        &mut self,
-        record: Option<usize>,
-        code: &'static str,
-        message: String,
-        help: impl Into<String>,
-    ) {
-        let Some(severity) = self.expectations.severity_of(code) else { return };
-        let place = match record {
-            Some(i) => self.data.place(&self.data.records[i]),
-            None => Place { file: Some(self.data.name.clone()), ..Place::default() },
+impl<'a> Engine<'a> {
+    fn new(
+        source: &dyn Source,
+        expectations: &'a Expectations,
+        options: &ValidateOptions<'a>,
+    ) -> Result<Self> {
+        let matching = (options.baseline.is_some() || options.notes_baseline)
+            .then(|| Matching::new(options.baseline, options.notes_baseline));
+        let mut found = Found::new(options.samples, matching);
+        let shape = source.shape();
+        let roles = shape.roles.clone().map(|roles| {
+            let has_intents = roles.intent.is_some();
+            let checks =
+                RoleChecks::new(expectations, source.name(), has_intents, options.test, &mut found);
+            (roles, checks)
+        });
+        let duplicates = match &roles {
+            Some(_) => Duplicates::new(expectations, options.spill, &mut found),
+            None => None,
         };
-        self.found.push((record, Finding::new(code, severity, message, help).at(place)));
-    }
-
-    fn text(&mut self, i: usize, record: &Record) {
-        if record.text.trim().is_empty() {
-            self.add(
-                Some(i),
-                "BOT-2111",
-                "the text is empty".to_owned(),
-                "write the text, or remove the record",
-            );
-            return;
-        }
-        let chars = record.text.chars().count();
-        let bounds = &self.expectations.text;
-        let (min, max) = (bounds.min_chars, bounds.max_chars);
-        if chars < min {
-            let message = format!(
-                "the text `{}` has {chars} characters, and at least {min} are wanted",
-                shown(&record.text)
-            );
-            self.add(
-                Some(i),
-                "BOT-2115",
-                message,
-                "remove the record, or lower `text.min_chars` of the expectations",
-            );
-        }
-        if chars > max {
-            let message = format!(
-                "the text `{}` has {chars} characters, and at most {max} are allowed",
-                shown(&record.text)
-            );
-            self.add(
-                Some(i),
-                "BOT-2116",
-                message,
-                "shorten it, look for a quote that swallowed lines, or raise `text.max_chars` of the expectations",
-            );
-        }
-        for damage in damage::find(&record.text) {
-            match damage {
-                Damage::Replacement { count, at } => {
-                    let message = format!(
-                        "the text `{}` lost {} to a damaged encoding, the first at character {at}",
-                        shown(&record.text),
-                        characters(count)
-                    );
-                    self.add(
-                        Some(i),
-                        "BOT-2117",
-                        message,
-                        "export the data again as UTF-8: what stood there cannot be restored from this file",
-                    );
-                }
-                Damage::Mojibake { seen, meant, at } => {
-                    let message = format!(
-                        "`{}` at character {at} looks like `{}` read in the wrong encoding",
-                        shown(&seen),
-                        shown(&meant)
-                    );
-                    self.add(
-                        Some(i),
-                        "BOT-2118",
-                        message,
-                        "export the data again as UTF-8, or repair it: `ftfy` undoes this",
-                    );
-                }
-                Damage::Invisible { which, count, at } => {
-                    let message = format!(
-                        "the text holds {} that cannot be seen, the first, U+{:04X}, at character {at}",
-                        characters(count),
-                        u32::from(which)
-                    );
-                    self.add(Some(i), "BOT-2119", message, "remove what cannot be seen");
-                }
-            }
-        }
-    }
-
-    fn labels(&mut self, i: usize, record: &Record) {
-        let expectations = self.expectations;
-        match &record.intent {
-            None if self.data.columns.contains_key("intent") => self.add(
-                Some(i),
-                "BOT-2112",
-                format!("the text `{}` has no intent", shown(&record.text)),
-                "label it, or remove the record",
-            ),
-            None => {}
-            Some(intent) => {
-                let known = expectations.intents.as_deref().is_none_or(|known| {
-                    known.contains(intent) || *intent == expectations.oos || intent == OOS
-                });
-                if !known {
-                    let known = expectations.intents.iter().flatten().map(String::as_str);
-                    let help = match nearest(intent, known.chain([expectations.oos.as_str()])) {
-                        Some(near) => format!("did you mean `{near}`?"),
-                        None => "relabel it, or add it to `intents` of the expectations".to_owned(),
-                    };
-                    let message = format!("the intent `{}` is not expected", shown(intent));
-                    self.add(Some(i), "BOT-2113", message, help);
-                }
-            }
-        }
-        if let (Some(languages), Some(lang)) = (&expectations.languages, &record.lang)
-            && !languages.contains(lang)
-        {
-            let help = match nearest(lang, languages.iter().map(String::as_str)) {
-                Some(near) => format!("did you mean `{near}`?"),
-                None => "correct it, or add it to `languages` of the expectations".to_owned(),
-            };
-            let message = format!("the language `{}` is not expected", shown(lang));
-            self.add(Some(i), "BOT-2114", message, help);
-        }
-    }
-
-    fn entities(&mut self, i: usize, record: &Record) {
-        if record.entities.is_empty() {
-            return;
-        }
-        // Byte offsets of the characters, and of the end.
-        let offsets: Vec<usize> =
-            record.text.char_indices().map(|(at, _)| at).chain([record.text.len()]).collect();
-        for span in &record.entities {
-            let there = match (offsets.get(span.start), offsets.get(span.end)) {
-                (Some(&start), Some(&end)) if start < end => Some(&record.text[start..end]),
-                _ => None,
-            };
-            if there == Some(span.value.as_str()) {
-                continue;
-            }
-            let (name, value) = (shown(&span.entity), shown(&span.value));
-            let (start, end) = (span.start, span.end);
-            let message = match there {
-                Some(there) => format!(
-                    "the entity `{name}` is `{value}`, and characters {start} to {end} are `{}`",
-                    shown(there)
-                ),
-                None => format!(
-                    "the entity `{name}` spans characters {start} to {end} of a text of {}",
-                    offsets.len() - 1
-                ),
-            };
-            let help = match record.text.find(&span.value) {
-                Some(at) if !span.value.is_empty() => {
-                    let start = record.text[..at].chars().count();
-                    let end = start + span.value.chars().count();
-                    format!(
-                        "`{value}` stands at {start} to {end}; offsets count characters from 0, the end not included"
-                    )
-                }
-                _ => "offsets count characters from 0, the end not included".to_owned(),
-            };
-            self.add(Some(i), "BOT-2126", message, help);
-        }
-    }
-
-    fn duplicates(&mut self, folds: &[String]) {
-        let records = &self.data.records;
-        let mut groups: HashMap<&str, Vec<usize>> = HashMap::with_capacity(folds.len());
-        for (i, fold) in folds.iter().enumerate() {
-            if !fold.is_empty() {
-                groups.entry(fold).or_default().push(i);
-            }
-        }
-        // By the first record of each, so that the map's own order shows nowhere.
-        let mut groups: Vec<Vec<usize>> =
-            groups.into_values().filter(|group| group.len() > 1).collect();
-        groups.sort_unstable();
-        for group in groups {
-            let mut first_same: HashMap<(&str, Option<&str>), usize> = HashMap::new();
-            let mut first_folded: BTreeMap<Option<&str>, usize> = BTreeMap::new();
-            let mut repeats = Vec::new();
-            for &i in &group {
-                let Record { text, intent, .. } = &records[i];
-                let intent = intent.as_deref();
-                let same = *first_same.entry((text, intent)).or_insert(i);
-                let folded = *first_folded.entry(intent).or_insert(i);
-                if same < i {
-                    repeats.push((i, same, "BOT-2120"));
-                } else if folded < i {
-                    repeats.push((i, folded, "BOT-2121"));
-                }
-            }
-            for (i, first, code) in repeats {
-                let Record { record, line, .. } = &records[first];
-                let but = if code == "BOT-2121" { ", but for case and spaces" } else { "" };
-                let message = format!(
-                    "the text `{}` is the same as that of record {record} (line {line}){but}",
-                    shown(&records[i].text)
-                );
-                self.add(Some(i), code, message, "keep one of them");
-            }
-            let intents: Vec<(&str, usize)> =
-                first_folded.iter().filter_map(|(intent, i)| Some(((*intent)?, *i))).collect();
-            if intents.len() < 2 {
-                continue;
-            }
-            for &i in &group {
-                let Some(intent) = records[i].intent.as_deref() else { continue };
-                let (other, first) = intents
-                    .iter()
-                    .filter(|(other, _)| *other != intent)
-                    .min_by_key(|(_, first)| *first)
-                    .expect("there are two intents at least");
-                let Record { record, line, .. } = &records[*first];
-                let message = format!(
-                    "the text `{}` has the intent `{}` here and `{}` in record {record} (line {line})",
-                    shown(&records[i].text),
-                    shown(intent),
-                    shown(other)
-                );
-                self.add(
-                    Some(i),
-                    "BOT-2122",
-                    message,
-                    "decide for one intent: a model cannot learn both",
-                );
-            }
-        }
-    }
-
-    fn leakage(&mut self, folds: &[String], test: &Dataset) {
-        let mut exact: HashMap<&str, &Record> = HashMap::new();
-        let mut folded: HashMap<String, &Record> = HashMap::new();
-        for record in &test.records {
-            exact.entry(&record.text).or_insert(record);
-            folded.entry(crate::text::fold(&record.text)).or_insert(record);
-        }
-        for (i, fold) in folds.iter().enumerate() {
-            if fold.is_empty() {
-                continue;
-            }
-            let text = &self.data.records[i].text;
-            let (code, there, but) = match (exact.get(text.as_str()), folded.get(fold)) {
-                (Some(there), _) => ("BOT-2124", there, ""),
-                (None, Some(there)) => ("BOT-2125", there, ", but for case and spaces"),
-                (None, None) => continue,
-            };
-            let message = format!(
-                "the text `{}` is also record {} (line {}) of the test data `{}`{but}",
-                shown(text),
-                there.record,
-                there.line,
-                shown(&test.name)
-            );
-            self.add(
-                Some(i),
-                code,
-                message,
-                "remove it from the training data: a test is worth what was not learned from",
-            );
-        }
-    }
-
-    /// Checks how many examples each intent has, among the accepted records.
-    fn intents(&mut self, counts: &BTreeMap<String, u64>) {
-        if !self.data.columns.contains_key("intent") {
-            return;
-        }
-        let wanted = self.expectations.min_examples_per_intent;
-        let expected = self.expectations.intents.iter().flatten().map(String::as_str);
-        let names: BTreeSet<&str> =
-            counts.keys().map(String::as_str).chain(expected).filter(|name| *name != OOS).collect();
-        for name in &names {
-            let count = counts.get(*name).copied().unwrap_or_default();
-            if count < wanted && *name != self.expectations.oos {
-                let examples = if count == 1 { "example" } else { "examples" };
-                self.add(
-                    None,
-                    "BOT-2123",
-                    format!("the intent `{}` has {count} {examples}, and at least {wanted} are wanted", shown(name)),
-                    "add examples, merge it with another intent, or lower `min_examples_per_intent` of the expectations",
-                );
-            }
-        }
-        let mut present = counts.keys().filter(|name| *name != OOS);
-        let message = match (present.next(), present.next()) {
-            (None, _) => "no record has an intent that can be trained on".to_owned(),
-            (Some(only), None) => format!("there is only one intent: `{}`", shown(only)),
-            _ => return,
+        let (rules, gathering) = Rules::bind(expectations, shape, options.spill, &mut found)?;
+        let mut engine = Self {
+            expectations,
+            roles,
+            rules,
+            gathering,
+            duplicates,
+            classes: Classes::default(),
+            counts: None,
+            found,
+            now: options.now,
         };
-        self.add(
-            None,
-            "BOT-2110",
-            message,
-            "a classifier needs at least two intents: check the intent column, or add records of another",
-        );
+        engine.announce_whole();
+        Ok(engine)
     }
 
-    /// Looks for intents that differ only in how they are written.
-    fn spellings(&mut self) {
-        let intents: BTreeSet<&'a str> =
-            self.data.records.iter().filter_map(|record| record.intent.as_deref()).collect();
-        let mut spelled: BTreeMap<String, Vec<&str>> = BTreeMap::new();
-        for intent in intents {
-            let plain = crate::text::fold(intent).replace([' ', '-'], "_");
-            spelled.entry(plain).or_default().push(intent);
+    /// Checks `row` by itself.
+    fn check(&self, row: Row<'_>, at: At, sink: &mut impl found::Sink) -> Result<()> {
+        if let Some((roles, checks)) = &self.roles {
+            checks.check(&View::of(roles, row), row, at, sink)?;
         }
-        for names in spelled.into_values().filter(|names| names.len() > 1) {
-            let names: Vec<String> =
-                names.iter().map(|name| format!("`{}`", shown(name))).collect();
-            let (last, others) = names.split_last().expect("there are two at least");
-            self.add(
-                None,
-                "BOT-2127",
+        self.rules.check(row, at, sink);
+        Ok(())
+    }
+
+    /// Checks `row`, and adds it to what is compared and counted.
+    fn add(&mut self, row: Row<'_>, at: At) -> Result<()> {
+        if let Some((roles, checks)) = &self.roles {
+            let view = View::of(roles, row);
+            checks.check(&view, row, at, &mut self.found)?;
+            let intent = self.classes.note(view.intent, view.lang);
+            if let Some(duplicates) = &mut self.duplicates {
+                duplicates.add(&view, intent, at)?;
+            }
+        }
+        self.rules.check(row, at, &mut self.found);
+        self.rules.gather(row, at, &mut self.gathering)
+    }
+
+    /// Compares what is compared over the whole file. With `keeps`, returns what may reject a record, by record.
+    fn compare(&mut self, keeps: Option<Option<&Path>>) -> Result<Option<Sorted>> {
+        let Self { gathering, duplicates, found, .. } = self;
+        let mut reasons = keeps.map(|spill| Sorted::new(spill, HELD));
+        let mut tell = |late: Late| {
+            let is_new = found.add_late(late);
+            match &mut reasons {
+                Some(reasons) if is_new => reasons.push(Entry {
+                    key: u128::from(late.at.position),
+                    at: late.slot as u64,
+                    record: late.other,
+                    line: late.other_line,
+                    exact: 0,
+                    intent: late.intent,
+                }),
+                _ => Ok(()),
+            }
+        };
+        if let Some(duplicates) = duplicates {
+            duplicates.finish(&mut tell)?;
+        }
+        for unique in &mut gathering.unique {
+            unique.entries.finish(unique.slot, &mut tell)?;
+        }
+        Ok(reasons)
+    }
+
+    /// Says `late` of `row`.
+    fn told(&self, late: &Late, row: Row<'_>) -> Told {
+        if let Some(unique) = self.gathering.unique.iter().find(|unique| unique.slot == late.slot) {
+            return (
                 format!(
-                    "the intents {} and {last} differ only in how they are written",
-                    others.join(", ")
+                    "`{}` is {}, as in record {} (line {})",
+                    shown(&unique.names),
+                    unique.values(row),
+                    late.other,
+                    late.other_line
                 ),
-                "write them alike: they are learned as different intents",
+                "correct one of them, or remove it".to_owned(),
             );
+        }
+        match (&self.duplicates, &self.roles) {
+            (Some(duplicates), Some((roles, _))) => {
+                let intent = match late.intent {
+                    classes::NONE => "",
+                    intent => self.classes.intents.word(intent),
+                };
+                duplicates.told(late, &View::of(roles, row), intent)
+            }
+            _ => Told::default(),
         }
     }
 }
 
-fn characters(count: usize) -> String {
-    if count == 1 { "1 character".to_owned() } else { format!("{count} characters") }
+/// Reads back what [`Engine::compare`] put aside of the record at `at`.
+fn late_of(entry: &Entry, at: At) -> Late {
+    Late {
+        at,
+        slot: usize::try_from(entry.at).expect("slots are few"),
+        other: entry.record,
+        other_line: entry.line,
+        intent: entry.intent,
+        key: 0,
+    }
 }
 
+/// What becomes of the records, as they are met again.
+struct Kept<'a> {
+    data: Option<&'a Dataset>,
+    quarantine: Option<Quarantine>,
+    reasons: Vec<Vec<Finding>>,
+    rejected: u64,
+}
+
+impl<'a> Kept<'a> {
+    fn begin(keep: Keep<'a>, names: &[String]) -> Result<Self> {
+        let (data, quarantine) = match keep {
+            Keep::Counts => (None, None),
+            Keep::Quarantine(path) => (None, Some(Quarantine::create(path, names)?)),
+            Keep::Records(data) => (Some(data), None),
+        };
+        Ok(Self { data, quarantine, reasons: Vec::new(), rejected: 0 })
+    }
+
+    fn reject(&mut self, row: Row<'_>, reasons: Vec<Finding>) -> Result<()> {
+        self.rejected += 1;
+        if let Some(quarantine) = &mut self.quarantine {
+            quarantine.add(row, &reasons)?;
+        }
+        if self.data.is_some() {
+            self.reasons.push(reasons);
+        }
+        Ok(())
+    }
+
+    /// Returns the records, if they are wanted; publishes the quarantine.
+    fn finish(
+        self,
+        expectations: &Expectations,
+        n_records: u64,
+        rejected: &bits::Bits,
+    ) -> Result<(Option<Dataset>, Vec<Rejected>)> {
+        if let Some(quarantine) = self.quarantine {
+            quarantine.publish()?;
+        }
+        let Some(data) = self.data else { return Ok((None, Vec::new())) };
+        if data.records.len() as u64 != n_records {
+            return Err(changed(&data.name));
+        }
+        let (mut kept, mut set_aside) = (Vec::new(), Vec::new());
+        let mut reasons = self.reasons.into_iter();
+        for (position, record) in (0..).zip(&data.records) {
+            if rejected.contains(position) {
+                let reasons = reasons.next().unwrap_or_default();
+                set_aside.push(Rejected { record: record.clone(), reasons });
+            } else {
+                kept.push(record.clone());
+            }
+        }
+        let mut changed = !set_aside.is_empty();
+        if expectations.oos != OOS {
+            for record in &mut kept {
+                if record.intent.as_deref() == Some(expectations.oos.as_str()) {
+                    record.intent = Some(OOS.to_owned());
+                    changed = true;
+                }
+            }
+        }
+        let accepted = if changed {
+            split::part(data, kept)
+        } else {
+            Dataset { records: kept, ..data.clone() }
+        };
+        Ok((Some(accepted), set_aside))
+    }
+}
+
+/// Returns the beginning of `text` safe to show: on one line, without personal data.
 fn shown(text: &str) -> String {
-    crate::text::display(text, 60)
+    // What is cut off here is never shown: a number that is cut in two does not come so far.
+    const LOOKED_AT: usize = 1_000;
+    let end = text.char_indices().nth(LOOKED_AT).map_or(text.len(), |(at, _)| at);
+    crate::text::display(&crate::text::redact(&text[..end]), 60)
 }
