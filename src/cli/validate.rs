@@ -120,6 +120,7 @@ fn validate(args: &Args, context: &Context) -> Result<Outcome> {
         &options,
         &expectations,
         &ValidateOptions {
+            name: None,
             test: test.as_ref(),
             now: context::now()?,
             samples: args.samples.max(KEPT),

@@ -18,7 +18,8 @@ mod validation;
 mod write;
 
 pub use expectations::{
-    Expectations, Reference, RowBounds, RuleSpec, Scalar, TextBounds, Threshold, ValueType,
+    Expectations, Inferred, Reference, RowBounds, RuleSpec, Scalar, TextBounds, Threshold,
+    ValueType, infer,
 };
 pub use frame::{Lengths, Statistics, is_parsing_parquet, statistics, write_parquet};
 pub use read::{bytes, read, read_bytes};

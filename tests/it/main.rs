@@ -23,5 +23,6 @@ mod support;
 mod terminal;
 #[path = "../../src/features/encoder/tiny.rs"]
 mod tiny_encoder;
+mod validation;
 mod version;
 mod workflows;

@@ -1,10 +1,12 @@
 //! What a data set is expected to hold.
 
 pub(super) mod condition;
+mod infer;
 mod rule;
 mod scalar;
 pub(super) mod value;
 
+pub use infer::{Inferred, infer};
 pub use rule::{Reference, RowBounds, RuleSpec};
 pub use scalar::{Scalar, Threshold};
 pub use value::ValueType;
@@ -227,6 +229,19 @@ impl Expectations {
             text: if self.rules.is_empty() { Presence::Required } else { Presence::Optional },
             ..ReadOptions::default()
         }
+    }
+
+    /// Iterates over the files that rules refer to: as they are written, and where they are.
+    pub fn referenced(&self) -> impl Iterator<Item = (&Path, PathBuf)> {
+        let folder = self.folder.as_deref().unwrap_or_else(|| Path::new(""));
+        let references = self.rules.iter().filter_map(|rule| rule.references.as_ref());
+        references.map(move |reference| (reference.file.as_path(), folder.join(&reference.file)))
+    }
+
+    /// Returns whether what holds today may not hold tomorrow.
+    #[must_use]
+    pub fn has_freshness(&self) -> bool {
+        self.rules.iter().any(|rule| rule.fresh_within.is_some())
     }
 
     /// Returns how much `code` matters; `None` when it is silenced.

@@ -130,7 +130,8 @@ impl RuleSpec {
 
     /// Returns the type its values are compared as; of bounds alone, the one that these have.
     pub(in crate::datasets) fn compared_as(&self) -> Option<ValueType> {
-        self.kind.or_else(|| ValueType::of_bounds(self.bounds()))
+        let has_bounds = self.bounds().next().is_some();
+        self.kind.or_else(|| ValueType::of_bounds(self.bounds()).filter(|_| has_bounds))
     }
 
     fn bounds(&self) -> impl Iterator<Item = &str> + Clone {

@@ -113,6 +113,8 @@ pub struct Mark {
 /// How to validate.
 #[derive(Debug, Clone, Copy)]
 pub struct ValidateOptions<'a> {
+    /// What to call the file in what is found; `None`: by its path.
+    pub name: Option<&'a str>,
     /// Test data: records of it that are also in the data are found.
     pub test: Option<&'a Dataset>,
     /// When this is: what is fresh depends on it.
@@ -130,6 +132,7 @@ pub struct ValidateOptions<'a> {
 impl Default for ValidateOptions<'_> {
     fn default() -> Self {
         Self {
+            name: None,
             test: None,
             now: DateTime::UNIX_EPOCH,
             samples: usize::MAX,
@@ -189,7 +192,7 @@ pub fn validate_file(
     options: &ValidateOptions<'_>,
     keep: Keep<'_>,
 ) -> Result<Validation> {
-    run(&mut TableRows::open(path, read)?, expectations, options, keep)
+    run(&mut TableRows::open(path, read, options.name)?, expectations, options, keep)
 }
 
 /// Checks the rows of `source`.

@@ -47,16 +47,16 @@ pub(super) struct TableRows {
 }
 
 impl TableRows {
-    /// Opens the file at `path`.
+    /// Opens the file at `path`, which findings call `name`.
     ///
     /// # Errors
     /// Those of [`Table::open`].
-    pub(super) fn open(path: &Path, options: &ReadOptions) -> Result<Self> {
+    pub(super) fn open(path: &Path, options: &ReadOptions, name: Option<&str>) -> Result<Self> {
         let table = Table::open(path, options)?;
         Ok(Self {
             path: path.to_owned(),
             options: options.clone(),
-            name: table.name().to_owned(),
+            name: name.unwrap_or_else(|| table.name()).to_owned(),
             shape: table.shape().clone(),
             table: Some(table),
         })

@@ -253,4 +253,9 @@ pub(super) const ENTRIES: &[Entry] = &[
         title: "a data file changed while it was read",
         explanation: "Some records are read twice: once to check, once to show them or to set them aside. The second time they were not the same. Nothing was written; wait until the file is complete.",
     },
+    Entry {
+        code: "BOT-2169",
+        title: "expectations are there already",
+        explanation: "`botops data infer` does not write over a file that somebody may have corrected by hand. Name another file and compare the two, or say `--force`.",
+    },
 ];

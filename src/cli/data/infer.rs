@@ -1,0 +1,76 @@
+//! `botops data infer`.
+
+use crate::{
+    cli::{Outcome, context, data_args::DataArgs, paste, tables},
+    datasets::{self, Presence},
+    findings::{Fault, Result},
+};
+use serde::Serialize;
+use std::path::PathBuf;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Data file that is as it should be: CSV, TSV, JSONL or Parquet
+    data: PathBuf,
+    /// Write the expectations here; default: to standard output
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Replace a file that is there
+    #[arg(long, requires = "out")]
+    force: bool,
+    /// Write nothing
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    columns: DataArgs,
+}
+
+#[derive(Serialize)]
+struct Answer<'a> {
+    file: String,
+    records: u64,
+    rules: usize,
+    expectations: &'a str,
+    out: Option<String>,
+}
+
+pub(super) fn run(args: &Args) -> Result<Outcome> {
+    context::distinct(args.out.as_deref(), &[Some(args.data.as_path())])?;
+    if let Some(out) = args.out.as_deref().filter(|out| out.exists() && !args.force) {
+        let shown = out.display();
+        return Err(Fault::usage("BOT-2169", format!("`{shown}` is there already"))
+            .file(out)
+            .hint("name another file, or add `--force` to replace it"));
+    }
+    let inferred = datasets::infer(&args.data, &args.columns.options(Presence::Optional))?;
+    let written = args.out.as_ref().filter(|_| !args.dry_run);
+    if let Some(out) = written {
+        context::write_file(out, inferred.yaml.as_bytes())?;
+    }
+    let answer = Answer {
+        file: args.data.display().to_string(),
+        records: inferred.n_records,
+        rules: inferred.n_rules,
+        expectations: &inferred.yaml,
+        out: written.map(|out| out.display().to_string()),
+    };
+    let text = match &args.out {
+        None => inferred.yaml.clone(),
+        Some(out) => format!(
+            "{}: {} records, {} rules\n{} {}\n",
+            args.data.display(),
+            tables::count(inferred.n_records),
+            inferred.n_rules,
+            if args.dry_run { "would write" } else { "wrote" },
+            out.display()
+        ),
+    };
+    let outcome = Outcome::done(&answer, text);
+    Ok(match written {
+        None => outcome,
+        Some(out) => {
+            let (data, out) = (args.data.display().to_string(), out.display().to_string());
+            outcome.next(paste::line(["botops", "validate", &data, "--expectations", &out]))
+        }
+    })
+}
