@@ -70,7 +70,9 @@ fn what_is_written_for_machines_is_well_formed_and_holds_no_personal_data() {
     for name in ["a.sarif", "a.xml", "a.txt", "a.md", "a.html"] {
         let text = read(name);
         assert!(!text.contains("6 12 34 56 78"), "{name}: {text}");
-        assert!(text.contains("[phone]") || text.contains("&#91;phone&#93;"), "{name}: {text}");
+        // A step of GitHub has no room for all of them, and this one comes late.
+        let has_it = text.contains("[phone]") || text.contains("&#91;phone&#93;");
+        assert!(has_it || name == "a.txt", "{name}: {text}");
     }
     assert_snapshot!("junit", read("a.xml"));
     assert_snapshot!("github", read("a.txt"));

@@ -41,7 +41,7 @@ pub struct Inferred {
 
 /// Reads the file at `path`, and writes down what holds of it, with room for what next week's data hold.
 ///
-/// - sizes may halve, lengths double, ranges grow by half of their width; a share of empty cells may double
+/// - sizes may halve, lengths double, ranges grow by half of their width; shares of empty cells may double
 /// - a column of few values is a set, one of many short ones without a repeat is unique
 /// - times have a year to begin in and no end; nothing is said of how fresh they are
 ///
@@ -210,10 +210,10 @@ impl Suite<'_> {
                 rules.push(format!("{{ column: {}{} }}", named(at), self.rule(column)));
             }
             if column.personal > 0 {
-                let most = share(column.personal, self.n_records);
                 rules.push(format!(
-                    "{{ column: {}, no_personal_data: true, fail_if: {most} }}",
-                    named(at)
+                    "{{ column: {}, no_personal_data: true, {} }}",
+                    named(at),
+                    thresholds(column.personal, self.n_records)
                 ));
             }
         }
@@ -223,7 +223,8 @@ impl Suite<'_> {
                 rules.push(format!("{{ column: {text}, no_personal_data: true, warn_if: 1 }}"));
             }
             if let Some(lang) = roles.lang {
-                let most = share(self.n_other_language.max(self.n_records / 50), self.n_records);
+                let most =
+                    share(self.n_other_language.max(self.n_records / 50), self.n_records, 2.0);
                 rules.push(format!(
                     "{{ column: {}, language_of: {text}, warn_if: {most} }}",
                     named(lang)
@@ -291,7 +292,7 @@ impl Suite<'_> {
         match column.missing {
             0 => add("required: true".to_owned()),
             missing if missing * 2 < self.n_records => {
-                add(format!("required: true, fail_if: {}", share(missing, self.n_records)));
+                add(format!("required: true, {}", thresholds(missing, self.n_records)));
             }
             _ => {}
         }
@@ -337,9 +338,14 @@ fn number(value: f64) -> String {
     format!("{:.0}", value + 0.0)
 }
 
-/// Returns twice the share of `count` in `n`, as a threshold.
-fn share(count: u64, n: u64) -> String {
-    let percent = (200.0 * count as f64 / n.max(1) as f64).clamp(0.01, 100.0);
+/// Returns thresholds that `count` in `n` records do not reach: twice the share warns, four times the share fails.
+fn thresholds(count: u64, n: u64) -> String {
+    format!("warn_if: {}, fail_if: {}", share(count, n, 2.0), share(count, n, 4.0))
+}
+
+/// Returns `times` the share of `count` in `n`, as a threshold.
+fn share(count: u64, n: u64, times: f64) -> String {
+    let percent = (100.0 * times * count as f64 / n.max(1) as f64).clamp(0.01, 100.0);
     format!("{}%", (percent * 100.0).ceil() / 100.0)
 }
 
