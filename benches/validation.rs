@@ -100,43 +100,43 @@ fn generate(path: &Path, n: u64) -> BTreeMap<&'static str, u64> {
         let code = match random.below(ONE_IN) {
             0 => {
                 id = format!("ab{i:09}");
-                "BOT-2157"
+                "BOT-2207"
             }
             1 if !last.is_empty() => {
                 id.clone_from(&last);
-                "BOT-2153"
+                "BOT-2203"
             }
             2 => {
                 text = "ok".to_owned();
-                "BOT-2156"
+                "BOT-2206"
             }
             3 => {
                 text += " <br> bye";
-                "BOT-2157"
+                "BOT-2207"
             }
             4 => {
                 text += " jean.dupont@example.org";
-                "BOT-2166"
+                "BOT-2216"
             }
             5 => {
                 intent = "complain";
-                "BOT-2154"
+                "BOT-2204"
             }
             6 => {
                 lang = "de";
-                "BOT-2154"
+                "BOT-2204"
             }
             7 => {
                 day = "2024-13-40".to_owned();
-                "BOT-2152"
+                "BOT-2202"
             }
             8 => {
                 day = "1999-12-31".to_owned();
-                "BOT-2155"
+                "BOT-2205"
             }
             9 => {
                 lang = "";
-                "BOT-2151"
+                "BOT-2201"
             }
             _ => "",
         };
@@ -145,7 +145,7 @@ fn generate(path: &Path, n: u64) -> BTreeMap<&'static str, u64> {
         } else {
             *defects.entry(code).or_default() += 1;
         }
-        let text = if code != "BOT-2156" && random.below(10) == 0 {
+        let text = if code != "BOT-2206" && random.below(10) == 0 {
             format!("\"{text}, thanks\"")
         } else {
             text
@@ -226,7 +226,7 @@ fn main() {
                 println!("    {}", String::from_utf8_lossy(&output.stderr));
             }
             for (code, n) in &defects {
-                let is_looked_for = *code != "BOT-2153" || suite.contains("unique");
+                let is_looked_for = *code != "BOT-2203" || suite.contains("unique");
                 let has_all = found.split_whitespace().any(|part| part == format!("{code}={n}"));
                 if is_looked_for && !has_all {
                     println!("    {code}: {n} were put in, and the findings are {}", found.trim());

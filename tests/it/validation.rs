@@ -97,7 +97,7 @@ fn what_is_written_for_machines_is_well_formed_and_holds_no_personal_data() {
     }
     let lines: Vec<u64> = results
         .iter()
-        .filter(|result| result["ruleId"] == "BOT-2166")
+        .filter(|result| result["ruleId"] == "BOT-2216")
         .map(|result| {
             result["locations"][0]["physicalLocation"]["region"]["startLine"].as_u64().unwrap()
         })
@@ -119,12 +119,12 @@ fn annotations_stay_within_ten_of_a_kind_and_say_what_is_left_out() {
     assert!(errors[9].contains("title=71 more findings::"), "{text}");
     assert!(
         errors[9].ends_with(
-            "in all 40 BOT-2152 a value is of another type, 40 BOT-2154 a value is not in the set"
+            "in all 40 BOT-2202 a value is of another type, 40 BOT-2204 a value is not in the set"
         ),
         "{text}"
     );
     // Nothing of the data ends a property or begins another command.
-    assert!(errors[0].contains("file=data.csv,line=2,title=BOT-2152 a value is of another type::record 1: `n` is `0%25`, and an integer is wanted%0Ahelp: "), "{text}");
+    assert!(errors[0].contains("file=data.csv,line=2,title=BOT-2202 a value is of another type::record 1: `n` is `0%25`, and an integer is wanted%0Ahelp: "), "{text}");
 }
 
 #[test]
@@ -243,7 +243,7 @@ fn what_is_inferred_is_short_and_passes_on_what_it_came_from() {
     let wrote = terminal.run("data infer week.csv --out expectations.yaml");
     assert!(wrote.contains("wrote expectations.yaml"), "{wrote}");
     let refused = terminal.run("data infer week.csv --out expectations.yaml");
-    assert!(refused.contains("BOT-2169"), "{refused}");
+    assert!(refused.contains("BOT-2219"), "{refused}");
     let passed = terminal.run("validate week.csv");
     assert!(passed.contains("passed: 0 errors, 0 warnings"), "{passed}");
 }

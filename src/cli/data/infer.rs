@@ -38,7 +38,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome> {
     context::distinct(args.out.as_deref(), &[Some(args.data.as_path())])?;
     if let Some(out) = args.out.as_deref().filter(|out| out.exists() && !args.force) {
         let shown = out.display();
-        return Err(Fault::usage("BOT-2169", format!("`{shown}` is there already"))
+        return Err(Fault::usage("BOT-2219", format!("`{shown}` is there already"))
             .file(out)
             .hint("name another file, or add `--force` to replace it"));
     }

@@ -34,7 +34,7 @@ impl Baseline {
     /// Reads the baseline at `path`.
     ///
     /// # Errors
-    /// `BOT-1001` (exit 2) when it cannot be read, `BOT-2167` (exit 2) when it is no baseline, or (exit 6) a newer one.
+    /// `BOT-1001` (exit 2) when it cannot be read, `BOT-2217` (exit 2) when it is no baseline, or (exit 6) a newer one.
     pub fn read(path: &Path) -> Result<Self> {
         let bytes = fs::read(path).map_err(|error| spec::unreadable(path, &error))?;
         #[derive(Deserialize)]
@@ -43,7 +43,7 @@ impl Baseline {
         }
         let place = || Place { file: Some(path.display().to_string()), ..Place::default() };
         let no_baseline = |what: &str, error: serde_json::Error| {
-            Fault::usage("BOT-2167", what.to_owned())
+            Fault::usage("BOT-2217", what.to_owned())
                 .at(Place { line: Some(error.line().max(1) as u64), ..place() })
                 .hint("write it again with `botops validate DATA --baseline FILE --write-baseline`")
                 .caused_by(error)
@@ -56,7 +56,7 @@ impl Baseline {
             let kind = if is_newer { FaultKind::Policy } else { FaultKind::Usage };
             let fault = Fault::new(
                 kind,
-                "BOT-2167",
+                "BOT-2217",
                 format!("the file is of the format `{shown}`, and `{SCHEMA}` is wanted"),
             );
             return Err(fault.at(place()).hint(if is_newer {

@@ -61,23 +61,23 @@ pub(in crate::datasets) const DEFAULTS: &[(&str, Severity)] = &[
     ("BOT-2125", Severity::Warning),
     ("BOT-2126", Severity::Warning),
     ("BOT-2127", Severity::Warning),
-    ("BOT-2150", Severity::Error),
-    ("BOT-2151", Severity::Error),
-    ("BOT-2152", Severity::Error),
-    ("BOT-2153", Severity::Error),
-    ("BOT-2154", Severity::Error),
-    ("BOT-2155", Severity::Error),
-    ("BOT-2156", Severity::Error),
-    ("BOT-2157", Severity::Error),
-    ("BOT-2158", Severity::Error),
-    ("BOT-2159", Severity::Error),
-    ("BOT-2160", Severity::Warning),
-    ("BOT-2161", Severity::Warning),
-    ("BOT-2162", Severity::Error),
-    ("BOT-2163", Severity::Error),
-    ("BOT-2164", Severity::Warning),
-    ("BOT-2165", Severity::Warning),
-    ("BOT-2166", Severity::Warning),
+    ("BOT-2200", Severity::Error),
+    ("BOT-2201", Severity::Error),
+    ("BOT-2202", Severity::Error),
+    ("BOT-2203", Severity::Error),
+    ("BOT-2204", Severity::Error),
+    ("BOT-2205", Severity::Error),
+    ("BOT-2206", Severity::Error),
+    ("BOT-2207", Severity::Error),
+    ("BOT-2208", Severity::Error),
+    ("BOT-2209", Severity::Error),
+    ("BOT-2210", Severity::Warning),
+    ("BOT-2211", Severity::Warning),
+    ("BOT-2212", Severity::Error),
+    ("BOT-2213", Severity::Error),
+    ("BOT-2214", Severity::Warning),
+    ("BOT-2215", Severity::Warning),
+    ("BOT-2216", Severity::Warning),
 ];
 
 /// Returns how much `code` matters by default; `None` when it is no check of data.
@@ -181,7 +181,7 @@ pub fn validate(data: &Dataset, expectations: &Expectations, test: Option<&Datas
 /// - a quarantine file is complete or absent
 ///
 /// # Errors
-/// Those of reading; `BOT-1002` when a file cannot be written; `BOT-2168` (exit 5) when the file changed meanwhile.
+/// Those of reading; `BOT-1002` when a file cannot be written; `BOT-2218` (exit 5) when the file changed meanwhile.
 ///
 /// # Panics
 /// When a record were neither accepted nor rejected: a bug.
@@ -293,7 +293,7 @@ fn run(
 }
 
 fn changed(file: &str) -> Fault {
-    Fault::conflict("BOT-2168", "the file changed while it was read")
+    Fault::conflict("BOT-2218", "the file changed while it was read")
         .file(file)
         .hint("wait until it is written, then validate it again")
 }

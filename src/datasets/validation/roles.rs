@@ -277,7 +277,7 @@ impl DamageSlots {
             lost: slot("BOT-2117"),
             misread: slot("BOT-2118"),
             invisible: slot("BOT-2119"),
-            decomposed: slot("BOT-2165"),
+            decomposed: slot("BOT-2215"),
         }
     }
 

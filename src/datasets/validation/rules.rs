@@ -599,7 +599,7 @@ impl Binding<'_> {
         if column.is_none() && self.missing.insert(name.to_owned(), ()).is_none() {
             let slot = self.found.slot(
                 self.expectations,
-                "BOT-2150",
+                "BOT-2200",
                 Some((name.to_owned(), [None, None])),
             );
             if let Some(slot) = slot {
@@ -637,7 +637,7 @@ impl Binding<'_> {
         if let Some(text) = &rule.compare
             && let Ok(condition) = Condition::parse(text)
             && let Some(bound) = self.bound(&condition)
-            && let Some(slot) = self.slot(rule, "BOT-2162", text)
+            && let Some(slot) = self.slot(rule, "BOT-2212", text)
         {
             let what = What::Compare { slot, bound: bound.clone(), text: text.clone() };
             self.rules.tests.push(Test { column: bound.left, name: condition.left, when, what });
@@ -658,7 +658,7 @@ impl Binding<'_> {
     }
 
     fn unique(&mut self, rule: &RuleSpec, columns: Vec<usize>, names: String, when: Option<usize>) {
-        if let Some(slot) = self.slot(rule, "BOT-2153", &names) {
+        if let Some(slot) = self.slot(rule, "BOT-2203", &names) {
             let entries = Comparing::new(self.spill);
             self.gathering.unique.push(Unique { columns, when, names, slot, entries });
         }
@@ -672,7 +672,7 @@ impl Binding<'_> {
         when: Option<usize>,
     ) -> Result<()> {
         if rule.required
-            && let Some(slot) = self.slot(rule, "BOT-2151", name)
+            && let Some(slot) = self.slot(rule, "BOT-2201", name)
         {
             self.test(name, column, when, What::Required(slot));
         }
@@ -682,9 +682,9 @@ impl Binding<'_> {
         }
         let fewest = rule
             .min_per_value
-            .and_then(|fewest| Some((self.slot(rule, "BOT-2160", name)?, fewest)));
+            .and_then(|fewest| Some((self.slot(rule, "BOT-2210", name)?, fewest)));
         let imbalance =
-            rule.max_imbalance.and_then(|most| Some((self.slot(rule, "BOT-2161", name)?, most)));
+            rule.max_imbalance.and_then(|most| Some((self.slot(rule, "BOT-2211", name)?, most)));
         if fewest.is_some() || imbalance.is_some() {
             self.gathering.counted.push(Counted {
                 column,
@@ -697,14 +697,14 @@ impl Binding<'_> {
             });
         }
         if let Ok(Some(within)) = rule.freshness()
-            && let Some(slot) = self.slot(rule, "BOT-2158", name)
+            && let Some(slot) = self.slot(rule, "BOT-2208", name)
         {
             let name = name.to_owned();
             self.gathering.newest.push(Newest { column, name, when, slot, within, newest: None });
         }
         if let Some(text) = &rule.language_of
             && let Some(text) = self.column(text)
-            && let Some(slot) = self.slot(rule, "BOT-2164", name)
+            && let Some(slot) = self.slot(rule, "BOT-2214", name)
         {
             self.test(name, column, when, What::Language { slot, text });
         }
@@ -715,12 +715,12 @@ impl Binding<'_> {
             self.test(name, column, when, What::Damage(slots));
         }
         if rule.no_personal_data
-            && let Some(slot) = self.slot(rule, "BOT-2166", name)
+            && let Some(slot) = self.slot(rule, "BOT-2216", name)
         {
             self.test(name, column, when, What::Personal(slot));
         }
         if let Some(reference) = &rule.references
-            && let Some(slot) = self.slot(rule, "BOT-2163", name)
+            && let Some(slot) = self.slot(rule, "BOT-2213", name)
         {
             let folder = self.expectations.folder.as_deref().unwrap_or_else(|| Path::new(""));
             let keys = keys(&folder.join(&reference.file), &reference.column)?;
@@ -737,9 +737,9 @@ impl Binding<'_> {
     /// Adds the tests of a value by itself.
     fn of_values(&mut self, rule: &RuleSpec, name: &str, column: usize, when: Option<usize>) {
         if let Some(kind) = rule.compared_as().filter(|kind| *kind != ValueType::Text) {
-            let wrong = self.slot(rule, "BOT-2152", name);
+            let wrong = self.slot(rule, "BOT-2202", name);
             let has_bounds = rule.min.is_some() || rule.max.is_some();
-            let outside = if has_bounds { self.slot(rule, "BOT-2155", name) } else { None };
+            let outside = if has_bounds { self.slot(rule, "BOT-2205", name) } else { None };
             let bound = |bound: &Option<Scalar>| {
                 bound.as_ref().and_then(|Scalar(bound)| Some((kind.read(bound)?, bound.clone())))
             };
@@ -748,24 +748,24 @@ impl Binding<'_> {
         }
         let set = |values: &[Scalar]| values.iter().map(|Scalar(value)| value.clone()).collect();
         if let Some(values) = &rule.allowed
-            && let Some(slot) = self.slot(rule, "BOT-2154", name)
+            && let Some(slot) = self.slot(rule, "BOT-2204", name)
         {
             self.test(name, column, when, What::Allowed { slot, values: set(values) });
         }
         if let Some(values) = &rule.forbidden
-            && let Some(slot) = self.slot(rule, "BOT-2154", name)
+            && let Some(slot) = self.slot(rule, "BOT-2204", name)
         {
             self.test(name, column, when, What::Forbidden { slot, values: set(values) });
         }
         if (rule.min_chars.is_some() || rule.max_chars.is_some())
-            && let Some(slot) = self.slot(rule, "BOT-2156", name)
+            && let Some(slot) = self.slot(rule, "BOT-2206", name)
         {
             let (min, max) = (rule.min_chars.unwrap_or(0), rule.max_chars.unwrap_or(usize::MAX));
             self.test(name, column, when, What::Chars { slot, min, max });
         }
         for (pattern, is_wanted) in [(&rule.matches, true), (&rule.not_matches, false)] {
             if let Some(Ok(regex)) = pattern.as_deref().map(Regex::new)
-                && let Some(slot) = self.slot(rule, "BOT-2157", name)
+                && let Some(slot) = self.slot(rule, "BOT-2207", name)
             {
                 self.test(name, column, when, What::Pattern { slot, regex, is_wanted });
             }

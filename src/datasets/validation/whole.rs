@@ -8,7 +8,7 @@ impl Engine<'_> {
     /// Announces what will be checked.
     pub(super) fn announce_whole(&mut self) {
         if self.expectations.rows != RowBounds::default() {
-            self.found.slot(self.expectations, "BOT-2159", None);
+            self.found.slot(self.expectations, "BOT-2209", None);
         }
         let Some((roles, _)) = &self.roles else { return };
         if roles.intent.is_some() {
@@ -54,7 +54,7 @@ impl Engine<'_> {
             _ => return,
         };
         self.find(
-            "BOT-2159",
+            "BOT-2209",
             "",
             format!("the file has {n_records} records, and {broken}"),
             "look whether it is whole, and the right one, or change `rows` of the expectations",
