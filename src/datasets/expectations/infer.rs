@@ -158,7 +158,7 @@ impl Column {
     fn set(&self) -> Option<&BTreeMap<String, u64>> {
         self.values
             .as_ref()
-            .filter(|values| !values.is_empty() && self.filled >= PER_VALUE * values.len() as u64)
+            .filter(|values| values.len() > 1 && self.filled >= PER_VALUE * values.len() as u64)
     }
 
     fn is_identifier(&self) -> bool {

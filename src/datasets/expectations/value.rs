@@ -75,7 +75,7 @@ impl ValueType {
                     () => None,
                 }
             }
-            Self::Date => date(cell).map(|date| midnight(date)),
+            Self::Date => date(cell).map(midnight),
             Self::Datetime => datetime(cell),
         }
     }
