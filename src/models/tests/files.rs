@@ -20,10 +20,10 @@ fn a_file_cut_anywhere_is_refused() {
 fn what_is_no_model_and_what_is_newer_are_told_apart() {
     assert_eq!(IntentModel::from_bytes(b"text,intent\n").unwrap_err().code(), "BOT-7001");
     let mut newer = MODELS[0].to_bytes();
-    newer[8] = 3;
+    newer[8] = 4;
     let fault = IntentModel::from_bytes(&newer).unwrap_err();
     assert_eq!((fault.code(), fault.kind()), ("BOT-7004", FaultKind::Policy));
-    assert!(fault.message().contains("format 3"), "{fault}");
+    assert!(fault.message().contains("format 4"), "{fault}");
 }
 
 /// Returns the file with `change` made to it and its last digest set right again.

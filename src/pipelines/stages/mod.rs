@@ -190,7 +190,7 @@ fn split(work: &Work<'_>, stage: &SplitStage, made: &Path) -> Result<Ended> {
     Ok((StageVerdict::Passed, summary))
 }
 
-fn train(work: &Work<'_>, stage: &Stage, spec: &TrainStage, made: &Path) -> Result<Ended> {
+fn train(work: &mut Work<'_>, stage: &Stage, spec: &TrainStage, made: &Path) -> Result<Ended> {
     let data = read_output(work, &spec.from, "train.csv")?;
     let (model, equipment) = fit(work, &stage.name, &data, &spec.model, spec.dialogue.as_deref())?;
     let bytes = model.to_bytes();
@@ -202,7 +202,13 @@ fn train(work: &Work<'_>, stage: &Stage, spec: &TrainStage, made: &Path) -> Resu
         data.records.len(),
         bytes.len().div_ceil(1_000)
     );
-    Ok((StageVerdict::Passed, summary))
+    let findings = model.findings();
+    let verdict = match findings.is_empty() {
+        true => StageVerdict::Passed,
+        false => StageVerdict::Warned,
+    };
+    work.findings.extend(findings);
+    Ok((verdict, summary))
 }
 
 /// The folder of checkpoints among those of the stages: with a dot, no stage can be called so.
