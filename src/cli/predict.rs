@@ -65,7 +65,7 @@ struct Classified {
     /// What was held against the threshold: confidence, unless the model uses another score.
     score: f64,
     fallback: bool,
-    /// The intents it may have with the probability stated in training; none for a model of before there were sets.
+    /// The intents it may have with the probability stated in training, where the model makes such sets.
     #[serde(skip_serializing_if = "Option::is_none")]
     prediction_set: Option<Vec<String>>,
     scores: Vec<Score>,

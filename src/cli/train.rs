@@ -339,11 +339,12 @@ fn confidence(model: &IntentModel) -> String {
     }
     if let Some(shown) = guarantee {
         out.push_str(&format!(
-            "answers where {} >= {threshold:.3}: of {} records kept aside {} are answered, {} of them wrongly; with {:.0} % \
-             confidence {:.3} or more are right (target {})\n",
+            "answers where {} >= {threshold:.3}: of {} records kept aside {} ({:.1} %) are answered, {} of them wrongly; \
+             with {:.0} % confidence {:.3} or more are right (target {})\n",
             score.name(),
             tables::count(shown.n_samples),
             tables::count(shown.n_answered),
+            100.0 * shown.n_answered as f64 / shown.n_samples as f64,
             tables::count(shown.n_wrong),
             100.0 * shown.level,
             shown.accuracy_bound,
@@ -351,6 +352,15 @@ fn confidence(model: &IntentModel) -> String {
         ));
     } else if score != OosScore::MaxProbability {
         out.push_str(&format!("answers where {} >= {threshold:.3}\n", score.name()));
+    }
+    if let Some(sets) = model.confidence().sets() {
+        out.push_str(&format!(
+            "sets of intents ({}) hold the truth of {:.1} % of in-scope utterances{}; fitted on {}\n",
+            sets.method.name(),
+            100.0 * (1.0 - sets.alpha),
+            if sets.is_class_conditional() { ", of each intent" } else { "" },
+            tables::count(sets.n_samples)
+        ));
     }
     let findings = model.findings();
     if !findings.is_empty() {

@@ -45,7 +45,7 @@ impl Plan {
         let fallback = &spec.fallback;
         let named = fallback.score.named();
         let compares = fallback.compares(n_oos);
-        // Fine-tuning once more, be it for a class, to compare alone would cost hours; and see `ModelSpec::check`.
+        // To fine-tune once more only to compare would cost hours, and each fold's embedding would be another.
         let cheap = spec.head.kind != HeadKind::FineTuned;
         let class = fallback.learns_oos_class(n_oos)? && (cheap || named.is_some());
         Ok(Self {

@@ -155,7 +155,7 @@ impl IntentModel {
     }
 
     /// Returns the intents that a message with probabilities `proba` `[n_classes]` may have, by index, the likeliest
-    /// first; `None` for a model of before there were such sets.
+    /// first; `None` for a model that makes no such sets.
     ///
     /// With the probability stated in training the set holds the intent of an in-scope message; see
     /// [`super::confidence::PredictionSets::of`].

@@ -1,7 +1,7 @@
 //! What to train, as written in YAML, and its check.
 
 use super::{
-    confidence::{ConformalSpec, FallbackSpec},
+    confidence::{ConformalSpec, FallbackSpec, OosScore},
     fine_tuning::FineTuningSpec,
 };
 use crate::{
@@ -181,8 +181,7 @@ impl ModelSpec {
     /// Returns the oldest version of model files whose readers know every key in which this spec, and what is fitted
     /// by it, says something.
     pub(super) fn file_version(&self) -> u32 {
-        let FallbackSpec { threshold: _, target_accuracy, score } = &self.fallback;
-        if target_accuracy.is_some() || !score.is_default() || self.conformal.is_some() {
+        if !self.fallback.is_stated() || self.conformal.is_some() {
             return 3;
         }
         let FeatureSpec { kind, select, strip_accents, compat, encoder, dense_weight, .. } =
@@ -206,7 +205,7 @@ impl ModelSpec {
     ///
     /// # Errors
     /// `BOT-7010` (exit 2), naming the key and what it may be; `BOT-7014` (exit 2) for a head that does not fit
-    /// the features.
+    /// the features; `BOT-7063` (exit 2) for a score that a fine-tuned model does not have.
     pub fn check(&self) -> Result<()> {
         self.features.check()?;
         self.fallback.check()?;
@@ -241,6 +240,13 @@ impl ModelSpec {
             .hint("write `head.c`, or `features.kind: stacked`"));
         }
         let fine_tuned = self.head.kind == HeadKind::FineTuned;
+        if fine_tuned && self.fallback.score.named() == Some(OosScore::Centroid) {
+            return Err(Fault::usage(
+                "BOT-7063",
+                "`fallback.score: centroid` is not to be had with `head.kind: fine_tuned`",
+            )
+            .hint("choose `max_probability`, `max_logit`, `energy` or `oos_class`; `auto` compares the first three"));
+        }
         if let Some(fine_tuning) = &self.head.fine_tuning {
             if !fine_tuned {
                 let head = self.head.kind.name();

@@ -48,7 +48,7 @@ struct Predicted<'a> {
     intent: &'a str,
     confidence: f64,
     fallback: bool,
-    /// The intents it may have with the probability stated in training; none for a model of before there were sets.
+    /// The intents it may have with the probability stated in training, where the model makes such sets.
     #[serde(skip_serializing_if = "Option::is_none")]
     prediction_set: Option<Vec<&'a str>>,
     #[serde(skip_serializing_if = "Option::is_none")]

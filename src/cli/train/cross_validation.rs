@@ -18,7 +18,7 @@ use crate::{
         SeedSpread, SpecComparison,
     },
     experiments::Basis,
-    findings::{Fault, FaultKind, Finding, Result},
+    findings::{Fault, FaultKind, Finding, Result, Severity},
     models::{CrossValidator, ModelSpec},
     pipelines::{self, Equipment},
     report,
@@ -91,6 +91,21 @@ fn equipment(specs: &[(String, ModelSpec)], context: &Context) -> Result<Equipme
     Equipment::prepare(first, &context.workspace()?.root)
 }
 
+/// Says that the folds of `spec` decline by the stated confidence, where it asks for something else.
+fn not_judged(name: &str, spec: &ModelSpec) -> Option<Finding> {
+    (!spec.fallback.is_stated()).then(|| {
+        Finding::new(
+            "BOT-7064",
+            Severity::Warning,
+            format!(
+                "`{name}`: a fold has too few records to find its `fallback`, and declines below the confidence {}",
+                spec.fallback.threshold
+            ),
+            "judge the fallback by training: `botops train` shows what it found, `botops evaluate` what it does",
+        )
+    })
+}
+
 /// Cross-validates over `n_folds`.
 pub(super) fn run(args: &Args, n_folds: usize, context: &Context) -> Result<Outcome> {
     let Measuring { learning_curve, html, repeat, .. } = &args.measuring;
@@ -114,6 +129,10 @@ pub(super) fn run(args: &Args, n_folds: usize, context: &Context) -> Result<Outc
     let accepted = validation.accepted.take().expect("validation returns the accepted records");
     let left_out: Vec<Finding> =
         validation.rejected.iter().flat_map(|rejected| rejected.reasons.iter().cloned()).collect();
+    let mut findings = left_out.clone();
+    let plain: Vec<Finding> =
+        specs.iter().filter_map(|(name, spec)| not_judged(name, spec)).collect();
+    findings.extend(plain.iter().cloned());
     let samples = super::samples(&accepted);
     let seed = specs[0].1.seed;
     let named = |fault: Fault| match fault.kind() {
@@ -191,6 +210,9 @@ pub(super) fn run(args: &Args, n_folds: usize, context: &Context) -> Result<Outc
             tables::findings(&left_out, 3)
         ));
     }
+    if !plain.is_empty() {
+        text.push_str(&tables::findings(&plain, 1));
+    }
     if let Some(path) = html {
         text.push_str(&format!("wrote {}\n", path.display()));
     }
@@ -211,7 +233,7 @@ pub(super) fn run(args: &Args, n_folds: usize, context: &Context) -> Result<Outc
     // The better of two is a person's choice: what is suggested is the first, as it was given.
     let config = args.config.first().map(|path| path.display().to_string());
     next.extend(config.iter().flat_map(|path| ["--config", path.as_str()]));
-    Ok(Outcome::done(&answer, text).findings(left_out).next(paste::line(next)))
+    Ok(Outcome::done(&answer, text).findings(findings).next(paste::line(next)))
 }
 
 /// Records one configuration's cross-validation.

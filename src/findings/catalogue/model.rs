@@ -159,6 +159,16 @@ pub(super) const ENTRIES: &[Entry] = &[
         explanation: "`fallback.score: auto` chooses the score that does best on the records labelled `oos`: 30 are needed, and 60 with `target_accuracy`, since only half of the records choose there. With fewer, the confidence (`max_probability`) decides, as when no score is named. Label more of what is out of scope, or name the score.",
     },
     Entry {
+        code: "BOT-7063",
+        title: "a score that a fine-tuned model does not have",
+        explanation: "Nearness to the intents' centroids is measured out of fold, in an embedding that is the same for every fold; one that is fine-tuned with the head is another in each. So `fallback.score: centroid` is refused with `head.kind: fine_tuned`, and `auto` compares the scores of that one model alone: `max_probability`, `max_logit` and `energy`. `oos_class` may be named: the model is then fine-tuned with the out-of-scope records as one class more.",
+    },
+    Entry {
+        code: "BOT-7064",
+        title: "cross-validation does not judge the fallback that is asked for",
+        explanation: "`fallback.target_accuracy` and every score but the confidence are found in training, out of fold, and a fold of a fold has too few records for that. So the folds decline below `fallback.threshold` of the confidence: the share that falls back and the out-of-scope figures are about that. Accuracy, macro-F1, calibration and log loss are not touched by it. Train the configuration to see what it finds, and evaluate the model on data of its own to see what it does.",
+    },
+    Entry {
         code: "BOT-7070",
         title: "a model cannot be explained term by term",
         explanation: "An explanation adds up what each term contributes to a score, which only linear heads do: a random forest votes. Train a linear head (`--head linear_svm` or `logistic_regression`) to see its reasons.",

@@ -51,6 +51,12 @@ pub(super) struct Candidate<'a> {
 }
 
 impl FallbackSpec {
+    /// Returns whether the threshold is stated, on the confidence: nothing about it has to be found in training.
+    #[must_use]
+    pub fn is_stated(&self) -> bool {
+        self.target_accuracy.is_none() && self.score.named() == Some(OosScore::MaxProbability)
+    }
+
     /// Returns whether a class of its own is to be learned from `n_oos` out-of-scope records, be it to compare.
     ///
     /// # Errors

@@ -198,7 +198,25 @@ impl Confidence {
 
     /// Returns what whoever trained with `spec` should know.
     pub(super) fn findings(&self, spec: &FallbackSpec) -> Vec<Finding> {
-        let fell_back = spec.score == ScoreChoice::Auto && self.comparison.is_empty();
+        let auto = spec.score == ScoreChoice::Auto;
+        let left_out = OosScore::ALL
+            .into_iter()
+            .filter(|score| !self.comparison.iter().any(|row| row.score == *score))
+            .map(|score| format!("`{}`", score.name()))
+            .collect::<Vec<_>>()
+            .join(" and ");
+        if auto && !self.comparison.is_empty() && !left_out.is_empty() {
+            return vec![Finding::new(
+                "BOT-7063",
+                Severity::Warning,
+                format!(
+                    "`fallback.score: auto` left out {left_out}, which a fine-tuned encoder has not, or not without \
+                     fine-tuning it anew"
+                ),
+                "nothing has to be done; `fallback.score: oos_class` tries that class, at the price of another fine-tuning",
+            )];
+        }
+        let fell_back = auto && self.comparison.is_empty();
         let message = || {
             format!(
                 "`fallback.score: auto` has {} out-of-scope records to compare scores on, and needs {}: the confidence \

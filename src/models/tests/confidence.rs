@@ -5,9 +5,12 @@ use super::{
         confidence::{FallbackRule, OosScore, ScoreChoice},
         *,
     },
-    KINDS, corpus,
+    KINDS, corpus, dense, tuned,
 };
-use crate::{dialogue::DialogueSpec, findings::FaultKind, labels::OOS, stats::random::Random};
+use crate::{
+    dialogue::DialogueSpec, features::FeatureKind, findings::FaultKind, labels::OOS,
+    stats::random::Random,
+};
 
 /// The corpus, and 60 utterances about other things in the same filler words.
 fn with_oos() -> Vec<(String, &'static str)> {
@@ -234,4 +237,100 @@ fn sets_hold_the_intents_that_may_be_meant() {
         sizes.insert(set.len());
     }
     assert!(sizes.len() > 1, "{sizes:?}");
+}
+
+/// Half of [`with_oos`]: an encoder in a build that is not optimised takes its time.
+fn few_with_oos() -> Vec<(String, &'static str)> {
+    let half = with_oos().into_iter().enumerate().filter(|(i, _)| i % 8 < 4);
+    half.map(|(_, row)| row).collect()
+}
+
+fn resources() -> Resources<'static> {
+    Resources { encoder: Some(&dense::ENCODER), ..Resources::default() }
+}
+
+#[test]
+fn models_with_an_encoder_have_every_score() {
+    let rows = few_with_oos();
+    let texts: Vec<&str> = rows.iter().map(|(text, _)| text.as_str()).collect();
+    for (features, kind, choice, score) in [
+        (
+            FeatureKind::Encoder,
+            HeadKind::LogisticRegression,
+            ScoreChoice::Centroid,
+            OosScore::Centroid,
+        ),
+        (FeatureKind::Concatenated, HeadKind::LinearSvm, ScoreChoice::OosClass, OosScore::OosClass),
+        (FeatureKind::Stacked, HeadKind::LinearSvm, ScoreChoice::Centroid, OosScore::Centroid),
+        (FeatureKind::Stacked, HeadKind::LinearSvm, ScoreChoice::OosClass, OosScore::OosClass),
+    ] {
+        let spec = ModelSpec { fallback: by(choice), ..dense::spec(features, kind) };
+        let model = dense::train_on(&spec, &rows, resources()).unwrap();
+        let rule = model.fallback();
+        assert_eq!((rule.score, rule.guarantee), (score, None));
+        let back = IntentModel::from_bytes(&model.to_bytes()).unwrap();
+        let (all, proba) = back.predict_many(&texts);
+        let mut declined = 0;
+        for ((text, one), proba) in texts.iter().zip(all).zip(proba) {
+            assert_eq!(model.predict(text), one, "{features:?} {score:?} {text}");
+            assert_eq!(one.fallback, one.score < rule.threshold);
+            assert!(one.intent < 4 && proba.len() == 4);
+            declined += u32::from(one.fallback);
+        }
+        assert!((1..140).contains(&declined), "{features:?} {score:?}: {declined}");
+        assert_eq!(back.self_test().failures, [""; 0]);
+    }
+    let auto = dense::spec(FeatureKind::Concatenated, HeadKind::LinearSvm);
+    let auto = ModelSpec { fallback: by(ScoreChoice::Auto), ..auto };
+    let model = dense::train_on(&auto, &rows, resources()).unwrap();
+    assert_eq!(model.confidence().comparison().len(), 5);
+    assert_eq!(model.findings(), []);
+}
+
+#[test]
+fn the_nearest_mean_is_that_of_the_rows_that_are_served() {
+    // Of a model whose intents are told apart by its embedding, records that it learned from are near a mean.
+    let rows = few_with_oos();
+    let spec = dense::spec(FeatureKind::Encoder, HeadKind::LinearSvm);
+    let spec = ModelSpec { fallback: by(ScoreChoice::Centroid), ..spec };
+    let model = dense::train_on(&spec, &rows, resources()).unwrap();
+    let inside: Vec<f64> = rows
+        .iter()
+        .filter(|(_, intent)| *intent != OOS)
+        .map(|(text, _)| model.predict(text).score)
+        .collect();
+    let mean = inside.iter().sum::<f64>() / inside.len() as f64;
+    assert!(mean > 0.2 && inside.iter().all(|cosine| *cosine <= 1.0 + 1e-6), "{mean}");
+}
+
+#[test]
+fn a_fine_tuned_model_has_the_scores_of_its_own_and_says_so() {
+    let rows = few_with_oos();
+    let with = |features, fallback| ModelSpec { fallback, ..tuned::spec(features) };
+    let auto = with(FeatureKind::Encoder, by(ScoreChoice::Auto));
+    let model = dense::train_on(&auto, &rows, resources()).unwrap();
+    let scores: Vec<OosScore> =
+        model.confidence().comparison().iter().map(|row| row.score).collect();
+    assert_eq!(scores, [OosScore::MaxProbability, OosScore::MaxLogit, OosScore::Energy]);
+    // All that is out of scope is told apart, though a fifth of the rest is kept aside.
+    let n_oos = rows.iter().filter(|(_, intent)| *intent == OOS).count() as u64;
+    assert!(model.confidence().comparison().iter().all(|row| row.n_oos == n_oos));
+    let [finding] = model.findings().try_into().unwrap();
+    assert_eq!(finding.code, "BOT-7063");
+    assert!(finding.message.contains("`centroid` and `oos_class`"), "{finding:?}");
+
+    let target = FallbackSpec { target_accuracy: Some(0.01), ..FallbackSpec::default() };
+    let model = dense::train_on(&with(FeatureKind::Encoder, target), &rows, resources()).unwrap();
+    // Of 120 records a fifth is kept aside, of these half tests, and of 32 out of scope as large a share: 12 and 3.
+    let n = model.fallback().guarantee.unwrap().n_samples;
+    assert!((11..=20).contains(&n), "{n}");
+
+    let class = with(FeatureKind::Stacked, by(ScoreChoice::OosClass));
+    let model = dense::train_on(&class, &rows, resources()).unwrap();
+    assert_eq!(model.fallback().score, OosScore::OosClass);
+    let back = IntentModel::from_bytes(&model.to_bytes()).unwrap();
+    assert_eq!(back.predict(&rows[0].0), model.predict(&rows[0].0));
+
+    let fault = with(FeatureKind::Encoder, by(ScoreChoice::Centroid)).check().unwrap_err();
+    assert_eq!((fault.code(), fault.kind()), ("BOT-7063", FaultKind::Usage));
 }

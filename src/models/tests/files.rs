@@ -118,6 +118,28 @@ fn parts_that_do_not_fit_each_other_are_refused() {
     }
 }
 
+/// Files as they were written before there was version 3, with what was said of "parcel password" then.
+const OLDER: [(u8, &[u8], f64); 2] = [
+    (1, include_bytes!("../../../tests/fixtures/models/version_1.botops"), 0.893_910_164_778_087_5),
+    (2, include_bytes!("../../../tests/fixtures/models/version_2.botops"), 0.6322945533931018),
+];
+
+#[test]
+fn older_files_are_read_and_written_as_they_were() {
+    for (version, bytes, confidence) in OLDER {
+        assert_eq!(bytes[8], version);
+        let model = IntentModel::from_bytes(bytes).unwrap();
+        assert!(model.to_bytes() == bytes, "version {version}");
+        assert_eq!(model.self_test().failures, [""; 0]);
+        let said = model.predict("parcel password");
+        assert!((said.confidence - confidence).abs() < 1e-12, "{said:?}");
+        assert_eq!((said.score, said.fallback), (said.confidence, false));
+        assert_eq!(model.fallback().threshold, 0.35);
+        assert_eq!(model.prediction_set(&[0.5, 0.5]), None);
+        assert_eq!(model.findings(), []);
+    }
+}
+
 proptest! {
     #[test]
     fn a_flipped_bit_anywhere_is_refused(at in any::<prop::sample::Index>(), bit in 0_u32..8) {
