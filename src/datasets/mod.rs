@@ -10,6 +10,7 @@ mod encoding;
 mod expectations;
 mod frame;
 mod jsonl;
+mod open;
 mod quarantine;
 mod read;
 mod split;
@@ -20,6 +21,7 @@ mod write;
 
 pub use expectations::{Expectations, TextBounds};
 pub use frame::{Lengths, Statistics, is_parsing_parquet, statistics, write_parquet};
+pub use open::{Format, Limits, Opened, Packing, Progress, STDIN, expand, open, unread};
 pub use quarantine::write_quarantine;
 pub use read::{bytes, read, read_bytes};
 pub use split::split;

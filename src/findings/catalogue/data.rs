@@ -158,4 +158,14 @@ pub(super) const ENTRIES: &[Entry] = &[
         title: "a record of traffic cannot be used",
         explanation: "Each line of recorded traffic is a JSON object with the texts `at` (a time such as `2026-10-26T00:06:44Z`), `conversation_id` and `text`, and `truth` where the intent was learned later.",
     },
+    Entry {
+        code: "BOT-2160",
+        title: "a packed file unpacks to more than is allowed",
+        explanation: "A gzip or zstd file of a few bytes can unpack to more than the memory or the disk holds, by accident or on purpose. So a file may unpack to 200 times its own size (from 64 MiB on) and to 16 GiB, and no further. For a file that is what it should be, `--max-unpacked 64GiB` allows that size, whatever the ratio.",
+    },
+    Entry {
+        code: "BOT-2161",
+        title: "a packed file is damaged",
+        explanation: "The gzip or zstd file is cut off, or some of its bytes are not what was written. Nothing that follows can be trusted, so nothing of it is used. Copy or write it again.",
+    },
 ];
