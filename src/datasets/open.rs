@@ -347,11 +347,22 @@ pub fn unread(error: io::Error, name: &str) -> Fault {
 }
 
 /// A file that can be read here and there.
+#[derive(Debug)]
 pub(super) enum Seekable {
     /// Where it lies.
     File(File),
     /// In memory.
     Held(bytes::Bytes),
+}
+
+impl Seekable {
+    /// Returns how many bytes there are.
+    pub(super) fn size(&self) -> io::Result<u64> {
+        match self {
+            Self::File(file) => Ok(file.metadata()?.len()),
+            Self::Held(bytes) => Ok(bytes.len() as u64),
+        }
+    }
 }
 
 impl<R: Read> Opened<R> {

@@ -42,6 +42,7 @@ fn dataset_of<'a>(rows: impl IntoIterator<Item = (&'a str, &'a str, &'a str)>) -
             entities: Vec::new(),
             record: i as u64 + 1,
             line: i as u64 + 2,
+            file: None,
         })
         .collect();
     let columns = ["text", "intent", "lang"].map(|name| (name.to_owned(), name.to_owned())).into();
@@ -156,7 +157,7 @@ mod reading {
             (b"text,intent\n\n\n".to_vec(), "BOT-2102", FaultKind::Gate, "no record"),
             (b"text,intent\na\0b,c\n".to_vec(), "BOT-2103", FaultKind::Gate, "binary"),
             (b"PK\x03\x04xx".to_vec(), "BOT-2103", FaultKind::Gate, "spreadsheet"),
-            (b"\x1f\x8b\x08\0".to_vec(), "BOT-2103", FaultKind::Gate, "gzip"),
+            (b"\x1f\x8b\x08\0".to_vec(), "BOT-2161", FaultKind::Gate, "gzip"),
             (b"PAR1\x15\x04".to_vec(), "BOT-2103", FaultKind::Gate, "Parquet"),
             (utf16(&[0xff, 0xfe], true), "BOT-2104", FaultKind::Gate, "UTF-16 (little endian)"),
             (utf16(&[0xfe, 0xff], false), "BOT-2104", FaultKind::Gate, "UTF-16 (big endian)"),

@@ -35,8 +35,8 @@ pub(super) const ENTRIES: &[Entry] = &[
     },
     Entry {
         code: "BOT-2107",
-        title: "a line of JSONL cannot be used",
-        explanation: "Each line holds one JSON object with the text and the intent as texts. A file that holds one list of objects is converted with `jq -c '.[]'`.",
+        title: "a JSON record cannot be used",
+        explanation: "Each line of JSONL holds one JSON object with the text and the intent as texts. A file that is one list of such objects is named `.json`, or read with `--input-format json`.",
     },
     Entry {
         code: "BOT-2108",
@@ -167,5 +167,15 @@ pub(super) const ENTRIES: &[Entry] = &[
         code: "BOT-2161",
         title: "a packed file is damaged",
         explanation: "The gzip or zstd file is cut off, or some of its bytes are not what was written. Nothing that follows can be trusted, so nothing of it is used. Copy or write it again.",
+    },
+    Entry {
+        code: "BOT-2162",
+        title: "files that are read as one have different columns",
+        explanation: "A pattern such as `data/*.csv` names several files, and the columns for text, intent, language and entities have to have the same names in all of them. Rename them, or name a pattern that leaves the odd file out.",
+    },
+    Entry {
+        code: "BOT-2163",
+        title: "a record is too long",
+        explanation: "A record may have 64 MiB. Beyond that a quote was most likely left open, so that the rest of the file became one text, or the file is no data of this kind.",
     },
 ];
