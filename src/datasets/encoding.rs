@@ -31,6 +31,13 @@ pub(super) fn empty(file: &str) -> Fault {
         .hint("check what should have written it")
 }
 
+/// The fault of a file with nothing but a header.
+pub(super) fn no_record(file: &str) -> Fault {
+    Fault::data("BOT-2102", "the file has a header and no record")
+        .at(Place { file: Some(file.to_owned()), ..Place::default() })
+        .hint("check what should have written it")
+}
+
 /// Where in its file a part begins.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Start {

@@ -355,7 +355,13 @@ pub fn write_parquet(path: &Path, data: &Dataset) -> Result<()> {
 }
 
 fn parquet_bytes(data: &Dataset) -> PolarsResult<Vec<u8>> {
-    let records = &data.records;
+    let mut bytes = Vec::new();
+    ParquetWriter::new(&mut bytes).finish(&mut records_frame(&data.records)?)?;
+    Ok(bytes)
+}
+
+/// Makes the frame `text, intent, lang, entities` of `records`, as it is written.
+pub(super) fn records_frame(records: &[Record]) -> PolarsResult<DataFrame> {
     // As in a table, an empty text is a text: only what is absent is null.
     let text: StringChunked = records.iter().map(|record| Some(record.text.as_str())).collect();
     let intent: StringChunked = records.iter().map(|record| record.intent.as_deref()).collect();
@@ -364,7 +370,7 @@ fn parquet_bytes(data: &Dataset) -> PolarsResult<Vec<u8>> {
         .iter()
         .map(|record| Some(write::entities_cell(record)).filter(|cell| !cell.is_empty()))
         .collect();
-    let mut frame = DataFrame::new(
+    DataFrame::new(
         records.len(),
         vec![
             text.with_name("text".into()).into_column(),
@@ -372,8 +378,5 @@ fn parquet_bytes(data: &Dataset) -> PolarsResult<Vec<u8>> {
             lang.with_name("lang".into()).into_column(),
             entities.with_name("entities".into()).into_column(),
         ],
-    )?;
-    let mut bytes = Vec::new();
-    ParquetWriter::new(&mut bytes).finish(&mut frame)?;
-    Ok(bytes)
+    )
 }

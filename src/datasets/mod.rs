@@ -12,23 +12,27 @@ mod frame;
 mod json;
 mod open;
 mod quarantine;
+mod rasa;
 mod read;
 mod split;
 mod stream;
 mod traffic;
 mod validate;
 mod write;
+mod writer;
 
 pub use expectations::{Expectations, TextBounds};
 pub use frame::{Lengths, Statistics, is_parsing_parquet, statistics, write_parquet};
 pub use open::{Format, Limits, Opened, Packing, Progress, STDIN, expand, open, unread};
 pub use quarantine::write_quarantine;
+pub use rasa::{Term, TermKind};
 pub use read::{bytes, read, read_bytes};
 pub use split::split;
-pub use stream::{Stream, stream};
+pub use stream::{Besides, Stream, stream};
 pub use traffic::read_traffic;
 pub use validate::validate;
 pub use write::{csv_bytes, spreadsheet_csv, write_csv};
+pub use writer::{RecordWriter, Written};
 
 use crate::{
     digest::Digest,
@@ -50,6 +54,29 @@ pub struct EntitySpan {
     pub start: usize,
     /// One past its last code point.
     pub end: usize,
+    /// What it stands for, where that is another text than its own: `New York` for `NYC`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub synonym_of: Option<String>,
+    /// What it is to the intent, where an entity can be several things: `from`, `to`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<String>,
+    /// Which entities belong together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+}
+
+impl EntitySpan {
+    /// Makes the span of `entity` from the code point `start` to before `end`, where `value` stands.
+    #[must_use]
+    pub fn new(
+        entity: impl Into<String>,
+        value: impl Into<String>,
+        start: usize,
+        end: usize,
+    ) -> Self {
+        let (entity, value) = (entity.into(), value.into());
+        Self { entity, value, start, end, synonym_of: None, role: None, group: None }
+    }
 }
 
 /// One labelled utterance.

@@ -118,6 +118,19 @@ pub enum Packing {
 }
 
 impl Packing {
+    /// Tells how a file is to be packed by the ending of its `name`.
+    #[must_use]
+    pub fn of_name(name: &str) -> Self {
+        let name = name.to_lowercase();
+        if name.ends_with(".gz") || name.ends_with(".gzip") {
+            Self::Gzip
+        } else if name.ends_with(".zst") || name.ends_with(".zstd") {
+            Self::Zstd
+        } else {
+            Self::Plain
+        }
+    }
+
     fn of(beginning: &[u8]) -> Self {
         match beginning {
             [0x1f, 0x8b, ..] => Self::Gzip,

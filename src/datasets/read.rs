@@ -55,6 +55,9 @@ pub fn read(path: &Path, options: &ReadOptions) -> Result<Dataset> {
         several => Digest::of_json(several),
     };
     let columns = source.columns().unwrap_or_default();
+    if records.is_empty() {
+        return Err(encoding::no_record(&path.display().to_string()));
+    }
     Ok(Dataset { name: path.display().to_string(), digest, columns, records })
 }
 
@@ -68,6 +71,9 @@ pub fn read_bytes(bytes: &[u8], name: &str, options: &ReadOptions) -> Result<Dat
     let mut source = Source::new(opened, options)?;
     let records = source.all()?;
     let columns = source.columns().unwrap_or_default();
+    if records.is_empty() {
+        return Err(encoding::no_record(name));
+    }
     Ok(Dataset { digest: Digest::of(bytes), name: name.to_owned(), columns, records })
 }
 

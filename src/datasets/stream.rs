@@ -1,12 +1,13 @@
 //! A file becomes records, part by part: what is held does not grow with the file.
 
 use super::{
-    Format, ReadOptions, Record, csv, encoding, frame, json,
+    Format, ReadOptions, Record, Term, csv, encoding, frame, json,
     open::{self, Identity, Opened, Progress},
+    rasa,
 };
 use crate::{
     digest::Digest,
-    findings::{Fault, Place, Result},
+    findings::{Fault, Finding, Place, Result},
 };
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -22,6 +23,8 @@ const PART: usize = 1 << 20;
 const RECORDS: usize = 8_192;
 /// The longest record: beyond it a quote was left open, or the file is something else.
 pub(super) const LONGEST: usize = 64 << 20;
+/// The largest file of YAML, every node of which is held.
+const LARGEST_YAML: u64 = 256 << 20;
 
 /// The records of a file, or of the files that a pattern names, some thousands at a time, in the order of the files.
 ///
@@ -36,6 +39,7 @@ pub struct Stream {
     n_bytes: u64,
     /// Bytes of those that were read to their end.
     n_done: u64,
+    besides: Besides,
     ended: bool,
 }
 
@@ -56,7 +60,7 @@ fn by_steps(path: &Path, options: &ReadOptions, step: usize) -> Result<Stream> {
     if !next.is_empty() {
         source.name_records();
     }
-    Ok(Stream { source, next, n_bytes, n_done: 0, ended: false })
+    Ok(Stream { source, next, n_bytes, n_done: 0, besides: Besides::default(), ended: false })
 }
 
 impl Stream {
@@ -79,11 +83,26 @@ impl Stream {
         self.source.other_columns()
     }
 
+    /// Takes what the files hold besides records; complete once they were read to their end.
+    #[must_use]
+    pub fn take_besides(&mut self) -> Besides {
+        std::mem::take(&mut self.besides)
+    }
+
+    /// Returns the name of the file that is read now.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.source.name
+    }
+
     fn part(&mut self) -> Result<Option<Vec<Record>>> {
         loop {
             if let Some(records) = self.source.part()? {
                 return Ok(Some(records));
             }
+            let Besides { terms, findings } = self.source.take_besides();
+            self.besides.terms.extend(terms);
+            self.besides.findings.extend(findings);
             let Some(path) = self.next.pop_front() else { return Ok(None) };
             self.n_done += self.source.progress.bytes().0;
             self.source = self.source.followed_by(&path)?;
@@ -134,6 +153,32 @@ impl<R> fmt::Debug for Source<R> {
 enum Parts<R> {
     Parquet(frame::Parts),
     Text(R, Text),
+    Rasa(rasa::Training),
+}
+
+/// Reads training data of Rasa, which is held as a whole.
+fn training<R: Read>(mut opened: Opened<R>) -> Result<rasa::Training> {
+    let name = &opened.name;
+    let mut bytes = Vec::new();
+    let read = opened.reader.by_ref().take(LARGEST_YAML + 1).read_to_end(&mut bytes);
+    read.map_err(|error| open::unread(error, name))?;
+    if bytes.len() as u64 > LARGEST_YAML {
+        let message = format!("training data in YAML has at most {} MiB", LARGEST_YAML >> 20);
+        return Err(Fault::data("BOT-2164", message)
+            .at(Place { file: Some(name.clone()), ..Place::default() })
+            .hint("split the file, and name the parts by a pattern"));
+    }
+    let start = encoding::Start { offset: opened.mark, ..encoding::Start::default() };
+    rasa::read(encoding::decode_part(&bytes, name, start, |_| None)?, name)
+}
+
+/// What a file holds besides records.
+#[derive(Debug, Default)]
+pub struct Besides {
+    /// What training data of Rasa knows besides its examples.
+    pub terms: Vec<Term>,
+    /// What is not read.
+    pub findings: Vec<Finding>,
 }
 
 /// Takes the records out of text.
@@ -177,17 +222,16 @@ impl<R: Read> Source<R> {
     /// Begins with what was opened.
     pub(super) fn new(opened: Opened<R>, options: &ReadOptions) -> Result<Self> {
         let (name, progress, mark) = (opened.name.clone(), opened.progress(), opened.mark);
-        let text = match opened.format {
-            Format::Parquet => None,
-            Format::Csv => Some(Text::Csv(csv::Parts::new(&name, None, mark))),
-            Format::Tsv => Some(Text::Csv(csv::Parts::new(&name, Some(b'\t'), mark))),
-            Format::Jsonl => Some(Text::Json(json::Parts::lines(&name, mark))),
-            Format::Json => Some(Text::Json(json::Parts::list(&name, mark))),
-            Format::Rasa => return Err(encoding::empty(&name)),
-        };
-        let parts = match text {
-            Some(text) => Parts::Text(opened.reader, text),
-            None => Parts::Parquet(frame::Parts::new(opened, &options.limits)?),
+        let text = |reader, text| Parts::Text(reader, text);
+        let parts = match opened.format {
+            Format::Csv => text(opened.reader, Text::Csv(csv::Parts::new(&name, None, mark))),
+            Format::Tsv => {
+                text(opened.reader, Text::Csv(csv::Parts::new(&name, Some(b'\t'), mark)))
+            }
+            Format::Jsonl => text(opened.reader, Text::Json(json::Parts::lines(&name, mark))),
+            Format::Json => text(opened.reader, Text::Json(json::Parts::list(&name, mark))),
+            Format::Rasa => Parts::Rasa(training(opened)?),
+            Format::Parquet => Parts::Parquet(frame::Parts::new(opened, &options.limits)?),
         };
         Ok(Self {
             name,
@@ -214,6 +258,7 @@ impl<R: Read> Source<R> {
         match &mut self.parts {
             Parts::Text(_, text) => either!(text, parts => parts.gather()),
             Parts::Parquet(parts) => parts.gather(),
+            Parts::Rasa(_) => {}
         }
         let mut records = Vec::new();
         while let Some(mut part) = self.part()? {
@@ -232,6 +277,11 @@ impl<R: Read> Source<R> {
         match &self.parts {
             Parts::Parquet(parts) => parts.columns(),
             Parts::Text(_, text) => either!(text, parts => parts.columns()),
+            Parts::Rasa(_) => Some(
+                ["text", "intent", "entities"]
+                    .map(|name| (name.to_owned(), name.to_owned()))
+                    .into(),
+            ),
         }
     }
 
@@ -239,7 +289,18 @@ impl<R: Read> Source<R> {
         match &self.parts {
             Parts::Parquet(parts) => parts.other_columns(),
             Parts::Text(_, text) => either!(text, parts => parts.other_columns()),
+            Parts::Rasa(_) => Vec::new(),
         }
+    }
+
+    /// Takes what was read and is no record.
+    fn take_besides(&mut self) -> Besides {
+        let mut besides = Besides::default();
+        if let Parts::Rasa(training) = &mut self.parts {
+            besides.terms = std::mem::take(&mut training.terms);
+            besides.findings = std::mem::take(&mut training.findings);
+        }
+        besides
     }
 
     /// Reads the next records; none at the end.
@@ -258,12 +319,12 @@ impl<R: Read> Source<R> {
             }
             return Ok(Some(records));
         }
-        if self.n_records == 0 {
+        // A file of Rasa may hold terms alone.
+        let has_terms = matches!(&self.parts, Parts::Rasa(training) if !training.terms.is_empty());
+        if self.n_records == 0 && !has_terms {
             let fault = match self.columns() {
                 None => encoding::empty(&self.name),
-                Some(_) => Fault::data("BOT-2102", "the file has a header and no record")
-                    .at(self.place())
-                    .hint("check what should have written it"),
+                Some(_) => encoding::no_record(&self.name),
             };
             return Err(fault);
         }
@@ -278,6 +339,10 @@ impl<R: Read> Source<R> {
                 let records = parts.read(RECORDS, options)?;
                 self.finished = records.is_empty();
                 return Ok(records);
+            }
+            Parts::Rasa(training) => {
+                self.finished = true;
+                return Ok(std::mem::take(&mut training.records));
             }
             Parts::Text(reader, text) => (reader, text),
         };

@@ -178,4 +178,24 @@ pub(super) const ENTRIES: &[Entry] = &[
         title: "a record is too long",
         explanation: "A record may have 64 MiB. Beyond that a quote was most likely left open, so that the rest of the file became one text, or the file is no data of this kind.",
     },
+    Entry {
+        code: "BOT-2164",
+        title: "training data of Rasa cannot be read",
+        explanation: "The file is not YAML, or not of the form that Rasa reads: a list `nlu` whose items begin with `intent`, `synonym`, `lookup` or `regex`, with `examples` below, each on a line of its own behind `- `. The line shown is where it begins to be something else.",
+    },
+    Entry {
+        code: "BOT-2165",
+        title: "an annotation of an entity cannot be read",
+        explanation: "An entity is written `[Paris](city)` or `[NYC]{\"entity\": \"city\", \"value\": \"New York\", \"role\": \"from\"}`. What stands in braces is JSON, and has the texts `entity`, `value`, `role` and `group` and no others. Nothing is guessed, because a model would learn the brackets as words.",
+    },
+    Entry {
+        code: "BOT-2166",
+        title: "something is not carried over",
+        explanation: "The format that is written has no place for what stands at the place shown: a column without a role, a synonym, a lookup, a pattern, metadata, a language. The records are complete without it; keep the file it stands in. Synonyms, lookups and patterns go to a file of their own with `--terms FILE.yml`.",
+    },
+    Entry {
+        code: "BOT-2167",
+        title: "a record cannot be written in this format",
+        explanation: "Training data of Rasa has no example without an intent or a text, and no form for entities that overlap or for a text whose brackets would be read as an annotation. Such a record is left out, counted, and named; correct it, or write another format.",
+    },
 ];
