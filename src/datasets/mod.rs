@@ -12,6 +12,8 @@ mod frame;
 mod jsonl;
 mod quarantine;
 mod read;
+mod review;
+mod snapshots;
 mod split;
 mod stream;
 mod traffic;
@@ -22,6 +24,13 @@ pub use expectations::{Expectations, TextBounds};
 pub use frame::{Lengths, Statistics, is_parsing_parquet, statistics, write_parquet};
 pub use quarantine::write_quarantine;
 pub use read::{bytes, read, read_bytes};
+pub use review::{
+    Change, IntentChange, Review, ReviewedFile, ReviewedRecord, Side, review,
+};
+pub use snapshots::{
+    Chunk, Pack, Pulled, Snapshot, SnapshotAction, SnapshotEvent, SnapshotFile, SnapshotManifest,
+    SnapshotReference, SnapshotSelector, SnapshotVerification, Snapshots, Taken, Taking,
+};
 pub use split::split;
 pub use stream::{Stream, stream};
 pub use traffic::read_traffic;

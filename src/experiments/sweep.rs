@@ -14,6 +14,7 @@ use super::{Experiments, RunRecord, records::path_of};
 use crate::{
     digest::Digest,
     findings::{Fault, Result},
+    store::SWEEPS,
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use futures::{StreamExt as _, TryStreamExt as _};
@@ -98,10 +99,6 @@ const BATCH: usize = 64;
 const AT_ONCE: usize = 16;
 /// How long a sweep removes under one mark.
 const MARK_HOLDS: Duration = Duration::from_secs(20);
-/// How long a recorder waits for marks to go: longer than a living sweep holds one.
-const PATIENCE: Duration = Duration::from_secs(60);
-/// How often it looks.
-const LOOK: Duration = Duration::from_millis(100);
 
 impl Experiments {
     /// Says what a sweep by `rule` would remove; removes nothing.
@@ -173,7 +170,7 @@ impl Experiments {
         }
         let mut known: BTreeMap<String, RunRecord> = BTreeMap::new();
         for (n, blobs) in plan.blobs.chunks(BATCH).enumerate() {
-            let mark = format!("sweeps/{mark}-{n}");
+            let mark = format!("{SWEEPS}/{mark}-{n}");
             self.store.create(&mark, "a sweep is removing blobs\n".into()).await?;
             let began = Instant::now();
             let swept = self.sweep_batch(blobs, rule, &mut known, began).await;
@@ -217,30 +214,6 @@ impl Experiments {
             .try_filter_map(async |blob| Ok(blob))
             .try_collect()
             .await
-    }
-
-    /// Waits until no sweep is removing blobs.
-    pub(super) async fn outlast_sweeps(&self) -> Result<()> {
-        self.outlast(PATIENCE).await
-    }
-
-    /// Waits until there is no mark; one that outlives `patience`, and so every living sweep, was left by a killed one, and
-    /// is taken away.
-    pub(super) async fn outlast(&self, patience: Duration) -> Result<()> {
-        let began = Instant::now();
-        loop {
-            let marks = self.store.objects("sweeps", None).await?;
-            if marks.is_empty() {
-                return Ok(());
-            }
-            if began.elapsed() > patience {
-                for mark in marks {
-                    self.store.remove(&mark).await?;
-                }
-                return Ok(());
-            }
-            tokio::time::sleep(LOOK).await;
-        }
     }
 
     /// Refuses a store in which something lives whose references to blobs are not known here.
