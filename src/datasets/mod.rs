@@ -24,12 +24,11 @@ pub use expectations::{Expectations, TextBounds};
 pub use frame::{Lengths, Statistics, is_parsing_parquet, statistics, write_parquet};
 pub use quarantine::write_quarantine;
 pub use read::{bytes, read, read_bytes};
-pub use review::{
-    Change, IntentChange, Review, ReviewedFile, ReviewedRecord, Side, review,
-};
+pub use review::{Change, IntentChange, Review, ReviewedFile, ReviewedRecord, Side, review};
 pub use snapshots::{
     Chunk, Pack, Pulled, Snapshot, SnapshotAction, SnapshotEvent, SnapshotFile, SnapshotManifest,
     SnapshotReference, SnapshotSelector, SnapshotVerification, Snapshots, Taken, Taking,
+    files_under,
 };
 pub use split::split;
 pub use stream::{Stream, stream};

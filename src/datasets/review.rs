@@ -174,7 +174,8 @@ pub fn review(before: &Side, after: &Side, samples: usize) -> Review {
         };
         changed.push((change, Some(a), Some(b)));
     }
-    changed.extend((0..old.len()).filter(|&a| open.old[a]).map(|a| (Change::Removed, Some(a), None)));
+    changed
+        .extend((0..old.len()).filter(|&a| open.old[a]).map(|a| (Change::Removed, Some(a), None)));
     changed.extend((0..new.len()).filter(|&b| open.new[b]).map(|b| (Change::Added, None, Some(b))));
     // In the order of the later side's records, then the earlier's: what a reader goes through.
     changed.sort_by_key(|&(change, a, b)| (change, b.is_none(), b, a));
@@ -260,7 +261,8 @@ impl Open {
         }
         for (b, (_, record)) in new.iter().enumerate() {
             if self.new[b]
-                && let Some(a) = waiting.get_mut(&key(record)).and_then(|waiting| waiting.pop_front())
+                && let Some(a) =
+                    waiting.get_mut(&key(record)).and_then(|waiting| waiting.pop_front())
             {
                 (self.old[a], self.new[b]) = (false, false);
                 pairs.push((a, b));
@@ -400,15 +402,19 @@ mod tests {
         let moved: Vec<_> =
             review.samples.iter().filter(|sample| sample.change == Change::Moved).collect();
         assert_eq!(moved.len(), 2);
-        assert_eq!((moved[0].intent_before.as_deref(), moved[0].intent_after.as_deref()), (Some("refund"), Some("complaint")));
+        assert_eq!(
+            (moved[0].intent_before.as_deref(), moved[0].intent_after.as_deref()),
+            (Some("refund"), Some("complaint"))
+        );
         assert_eq!((moved[0].record, moved[0].text_after.as_deref()), (1, None));
         assert!(moved[1].text_after.is_some(), "moved and reworded: both texts are shown");
     }
 
     #[test]
     fn what_is_shown_is_bounded_and_harmless() {
-        let texts: Vec<String> =
-            (0..50).map(|i| format!("\u{1b}[31m{i} write to a.b@example.com {}", "x".repeat(400))).collect();
+        let texts: Vec<String> = (0..50)
+            .map(|i| format!("\u{1b}[31m{i} write to a.b@example.com {}", "x".repeat(400)))
+            .collect();
         let records: Vec<(&str, &str)> = texts.iter().map(|text| (text.as_str(), "a")).collect();
         let review = review(&side(&[]), &side(&records), 4);
         assert_eq!((review.total.added, review.samples.len()), (50, 4));

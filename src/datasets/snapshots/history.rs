@@ -88,11 +88,7 @@ impl Snapshots {
     ///
     /// # Errors
     /// `BOT-5064` (exit 2) there is none of that name, or several and none is named.
-    pub fn file<'a>(
-        &self,
-        snapshot: &'a Snapshot,
-        file: Option<&str>,
-    ) -> Result<&'a SnapshotFile> {
+    pub fn file<'a>(&self, snapshot: &'a Snapshot, file: Option<&str>) -> Result<&'a SnapshotFile> {
         match (file, &snapshot.manifest.files[..]) {
             (None, [only]) => Ok(only),
             (None, files) => Err(no_file(snapshot, &format!("{} files", files.len()))),
@@ -135,13 +131,17 @@ impl Snapshots {
         let path = blob_path(&pack.digest);
         let range = first.start..last.start + last.stored_bytes;
         let stored = self.store.read_range(&path, range.clone()).await?;
-        let whose = || format!("`{}` of `{}`", text::display(&file.path, 120), snapshot.reference());
+        let whose =
+            || format!("`{}` of `{}`", text::display(&file.path, 120), snapshot.reference());
         let Some(stored) = stored else {
-            let message = format!("blob `{}`, which holds a part of {}, is gone", pack.digest, whose());
+            let message =
+                format!("blob `{}`, which holds a part of {}, is gone", pack.digest, whose());
             return Err(Fault::internal("BOT-5004", message)
                 .file(self.store.object_url(&path))
                 .hint(format!("see all that is missing: `botops data verify {}`", snapshot.name))
-                .hint("restore the object from a backup, or take the snapshot again from the files"));
+                .hint(
+                    "restore the object from a backup, or take the snapshot again from the files",
+                ));
         };
         let mut parts = Vec::with_capacity(run.len());
         for chunk in run {
@@ -155,7 +155,10 @@ impl Snapshots {
                 );
                 return Err(Fault::data("BOT-5005", message)
                     .file(self.store.object_url(&path))
-                    .hint(format!("see all that is damaged: `botops data verify {}`", snapshot.name))
+                    .hint(format!(
+                        "see all that is damaged: `botops data verify {}`",
+                        snapshot.name
+                    ))
                     .hint("restore the object from a backup"));
             };
             parts.push(bytes);
@@ -358,7 +361,10 @@ fn defect(manifest: &SnapshotManifest, name: &str) -> Option<String> {
         let mut above = file.path.as_str();
         while let Some((folder, _)) = above.rsplit_once('/') {
             if paths.contains(folder) {
-                return Some(format!("has `{}` as a file and as a folder", text::display(folder, 120)));
+                return Some(format!(
+                    "has `{}` as a file and as a folder",
+                    text::display(folder, 120)
+                ));
             }
             above = folder;
         }
@@ -408,13 +414,25 @@ mod tests {
         let changes: [(Change, &str); 9] = [
             (|m| m.name = "other".into(), "says that it is of `other`"),
             (|m| m.files.swap(0, 1), "has files that are not in order"),
-            (|m| m.files[0].path = "../b".into(), "has a file `../b`, which may lie outside its folder"),
-            (|m| m.files[0].path = "/b".into(), "has a file `/b`, which may lie outside its folder"),
+            (
+                |m| m.files[0].path = "../b".into(),
+                "has a file `../b`, which may lie outside its folder",
+            ),
+            (
+                |m| m.files[0].path = "/b".into(),
+                "has a file `/b`, which may lie outside its folder",
+            ),
             (|m| m.files[1].path = "a/b.csv/c".into(), "has `a/b.csv` as a file and as a folder"),
             (|m| m.files[1].size_bytes = 21, "has chunks of `c.csv` that are not of its size"),
             (|m| m.files[1].chunks[1].pack = 1, "has a chunk of `c.csv` that lies in no pack"),
-            (|m| m.files[1].chunks[1].start = u64::MAX, "has a chunk of `c.csv` that lies in no pack"),
-            (|m| m.files[1].chunks[1].size_bytes = 1 << 40, "has a chunk of `c.csv` that lies in no pack"),
+            (
+                |m| m.files[1].chunks[1].start = u64::MAX,
+                "has a chunk of `c.csv` that lies in no pack",
+            ),
+            (
+                |m| m.files[1].chunks[1].size_bytes = 1 << 40,
+                "has a chunk of `c.csv` that lies in no pack",
+            ),
         ];
         for (change, said) in changes {
             let mut manifest = manifest();
@@ -431,7 +449,10 @@ mod tests {
         manifest.schema = "botops.snapshot/2".to_owned();
         let bytes = crate::digest::canonical_json(&manifest);
         assert_eq!(parse(&bytes, "support", "place").unwrap_err().code(), "BOT-5007");
-        assert_eq!(parse(b"{\"schema\":\"x\"}", "support", "place").unwrap_err().code(), "BOT-5006");
+        assert_eq!(
+            parse(b"{\"schema\":\"x\"}", "support", "place").unwrap_err().code(),
+            "BOT-5006"
+        );
         assert_eq!(parse(b"{", "support", "place").unwrap_err().code(), "BOT-5006");
     }
 }

@@ -25,6 +25,7 @@ pub use pull::Pulled;
 pub use reference::{SnapshotReference, SnapshotSelector};
 pub use take::{Taken, Taking};
 pub use verification::SnapshotVerification;
+pub use walk::files_under;
 
 use crate::{digest::Digest, store::Store};
 use chrono::{DateTime, Utc};
@@ -202,4 +203,3 @@ impl Snapshots {
         &self.store
     }
 }
-

@@ -62,7 +62,8 @@ impl Snapshots {
             .map(|file| {
                 let (done, kept, folder) = (&done, &kept, &staging.path);
                 async move {
-                    let add = |n: u64| progress(done.fetch_add(n, Ordering::Relaxed) + n, size_bytes);
+                    let add =
+                        |n: u64| progress(done.fetch_add(n, Ordering::Relaxed) + n, size_bytes);
                     let there = self.write(snapshot, file, folder, &add).await?;
                     kept.fetch_add(there, Ordering::Relaxed);
                     Ok::<_, Fault>(())
@@ -109,8 +110,9 @@ impl Snapshots {
             });
         match same {
             true => Ok(true),
-            false => Err(refuse(format!("`{shown}` is there, and holds something else"))
-                .hint(format!("see how it differs: `botops data diff {} {shown}`", snapshot.reference()))),
+            false => Err(refuse(format!("`{shown}` is there, and holds something else")).hint(
+                format!("see how it differs: `botops data diff {} {shown}`", snapshot.reference()),
+            )),
         }
     }
 

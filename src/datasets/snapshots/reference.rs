@@ -154,7 +154,10 @@ mod tests {
             ("Support@1", "`Support@1` names no snapshot"),
             ("support@0", "`support@0`: `0` is no number from 1, `latest` or digest"),
             ("support@+3", "`support@+3`: `+3` is no number from 1, `latest` or digest"),
-            ("support@champion", "`support@champion`: `champion` is no number from 1, `latest` or digest"),
+            (
+                "support@champion",
+                "`support@champion`: `champion` is no number from 1, `latest` or digest",
+            ),
             ("support@3:", "`support@3:`: no file follows the `:`"),
             (
                 "support@sha256:0123",

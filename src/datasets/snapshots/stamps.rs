@@ -37,7 +37,8 @@ impl Stamp {
     #[cfg(unix)]
     pub(super) fn of(meta: &Metadata) -> Option<Self> {
         use std::os::unix::fs::MetadataExt as _;
-        let nanoseconds = |seconds: i64, rest: i64| seconds.checked_mul(1_000_000_000)?.checked_add(rest);
+        let nanoseconds =
+            |seconds: i64, rest: i64| seconds.checked_mul(1_000_000_000)?.checked_add(rest);
         Some(Self {
             size_bytes: meta.len(),
             device: meta.dev(),
@@ -142,7 +143,8 @@ mod tests {
         let clock = DateTime::from_timestamp_nanos(10 * TICK);
         let digest = Digest::of(b"abc");
         let mut stamps = Stamps::default();
-        for (path, changed) in [("/old", 9 * TICK - 1), ("/young", 9 * TICK), ("/ahead", 11 * TICK)] {
+        for (path, changed) in [("/old", 9 * TICK - 1), ("/young", 9 * TICK), ("/ahead", 11 * TICK)]
+        {
             stamps.remember(path, Some(stamp(changed)), digest, clock);
         }
         stamps.remember("/unknown", None, digest, clock);

@@ -85,7 +85,11 @@ impl Snapshots {
     /// # Errors
     /// `BOT-5061` a bad name, `BOT-5062` files that cannot be stored, `BOT-1001` (exit 2); `BOT-5048` a file changed
     /// while it was read (exit 1); those of the store.
-    pub async fn take(&self, taking: &Taking, progress: &(dyn Fn(u64, u64) + Sync)) -> Result<Taken> {
+    pub async fn take(
+        &self,
+        taking: &Taking,
+        progress: &(dyn Fn(u64, u64) + Sync),
+    ) -> Result<Taken> {
         reference::check_name(&taking.name)?;
         let walked = walk::walk(&taking.paths)?;
         self.refuse_store_in(&taking.paths)?;
@@ -257,7 +261,8 @@ impl Snapshots {
             let (step, back) = tokio::task::spawn_blocking(move || (storing.step(), storing))
                 .await
                 .map_err(|error| {
-                    Fault::internal("BOT-9001", "the files were not read to the end").caused_by(error)
+                    Fault::internal("BOT-9001", "the files were not read to the end")
+                        .caused_by(error)
                 })?;
             storing = back;
             let Some(sealed) = step? else { break };

@@ -76,11 +76,11 @@ impl Snapshots {
         let mut verification =
             SnapshotVerification { data_sets: names.len() as u64, ..Default::default() };
         let mut damaged: BTreeSet<(String, u64)> = BTreeSet::new();
-        let mut manifests: BTreeMap<(String, Digest), (SnapshotManifest, Vec<u64>)> = BTreeMap::new();
+        let mut manifests: BTreeMap<(String, Digest), (SnapshotManifest, Vec<u64>)> =
+            BTreeMap::new();
         for name in &names {
             let inspection = self.log(name).inspect().await?;
-            verification.entries +=
-                (inspection.entries.len() + inspection.problems.len()) as u64;
+            verification.entries += (inspection.entries.len() + inspection.problems.len()) as u64;
             verification.problems.extend(inspection.problems.iter().map(finding));
             for entry in &inspection.entries {
                 let SnapshotAction::Taken { snapshot, manifest: digest, .. } = entry.payload.action;
@@ -97,12 +97,17 @@ impl Snapshots {
                         manifests.insert((name.clone(), digest), (manifest, vec![entry.seq]));
                     }
                     Ok(_) => {
-                        let fault = Fault::data("BOT-5006", "it is of another snapshot").file(place);
-                        verification.problems.push(about(&fault, &format!("manifest of `{reference}`")));
+                        let fault =
+                            Fault::data("BOT-5006", "it is of another snapshot").file(place);
+                        verification
+                            .problems
+                            .push(about(&fault, &format!("manifest of `{reference}`")));
                         damaged.insert((name.clone(), entry.seq));
                     }
                     Err(fault) => {
-                        verification.problems.push(about(&fault, &format!("manifest of `{reference}`")));
+                        verification
+                            .problems
+                            .push(about(&fault, &format!("manifest of `{reference}`")));
                         damaged.insert((name.clone(), entry.seq));
                     }
                 }
@@ -125,7 +130,8 @@ impl Snapshots {
             let snapshots: Vec<String> =
                 wanted.snapshots.iter().map(|(name, number)| format!("{name}@{number}")).collect();
             damaged.extend(wanted.snapshots.iter().map(|(name, n)| ((*name).to_owned(), *n)));
-            let files: Vec<String> = files.into_iter().map(|file| text::display(&file, 120)).collect();
+            let files: Vec<String> =
+                files.into_iter().map(|file| text::display(&file, 120)).collect();
             let message = format!(
                 "blob `{digest}` {what}: {} of {} cannot be written back",
                 some(&files, "file"),

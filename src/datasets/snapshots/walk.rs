@@ -85,7 +85,17 @@ pub(super) fn walk(paths: &[PathBuf]) -> Result<Walked> {
     Ok(Walked { files: files.into_values().collect(), hidden })
 }
 
-const RENAME: &str = "rename it: names within a snapshot are UTF-8, without `\\` and control characters";
+/// Returns the paths within `folder` of the files that a snapshot of it would hold, sorted.
+///
+/// # Errors
+/// Those of taking a snapshot: `BOT-1001`, `BOT-5062` (exit 2).
+pub fn files_under(folder: &Path) -> Result<Vec<String>> {
+    let walked = walk(&[folder.to_owned()])?;
+    Ok(walked.files.into_iter().map(|found| found.name).collect())
+}
+
+const RENAME: &str =
+    "rename it: names within a snapshot are UTF-8, without `\\` and control characters";
 
 struct Walk {
     files: BTreeMap<String, Found>,
@@ -126,7 +136,11 @@ impl Walk {
             }
             match fs::symlink_metadata(&path) {
                 Err(error) => {
-                    self.refuse(&path, &format!("it cannot be read: {error}"), "check its permissions");
+                    self.refuse(
+                        &path,
+                        &format!("it cannot be read: {error}"),
+                        "check its permissions",
+                    );
                 }
                 Ok(meta) if meta.is_symlink() => self.refuse(
                     &path,

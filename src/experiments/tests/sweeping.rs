@@ -18,6 +18,7 @@ fn rule(retention: Retention) -> SweepRule {
         retention,
         runs_in_use: BTreeSet::new(),
         blobs_in_use: BTreeSet::new(),
+        logged: BTreeSet::new(),
         grace: TimeDelta::zero(),
         now: NOW.parse().unwrap(),
         // Everything in the store is as good as old.
