@@ -32,7 +32,7 @@ use std::{
 /// Train a model from a data set.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Training data: CSV, TSV, JSONL or Parquet
+    /// Training data: CSV, TSV, JSONL or Parquet, or a file of a snapshot such as support@3:train.csv
     data: PathBuf,
     /// Where to write the model
     #[arg(long, short, value_name = "FILE", default_value = "model.botops")]
@@ -152,14 +152,14 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         Some(path) => pipelines::read_dialogue(path)?,
         None => DialogueSpec::default(),
     };
-    let (train_input, data) = Input::data(&args.data, &args.columns)?;
+    let (train_input, data) = Input::data(context, &args.data, &args.columns)?;
     // What is no use to learn from is left out, and said to be.
     let mut validation = datasets::validate(&data, &Expectations::default(), None);
     let accepted = validation.accepted.take().expect("validation returns the accepted records");
     let mut left_out: Vec<Finding> =
         validation.rejected.iter().flat_map(|rejected| rejected.reasons.iter().cloned()).collect();
     let (test_input, test) = match &args.test {
-        Some(path) => Some(Input::data(path, &args.columns)?).unzip(),
+        Some(path) => Some(Input::data(context, path, &args.columns)?).unzip(),
         None => (None, None),
     };
     let dialogue_input = args.dialogue.as_deref().map(Input::read).transpose()?;

@@ -109,7 +109,7 @@ pub(super) fn run(args: &Args, n_folds: usize, context: &Context) -> Result<Outc
         spec.check().map_err(|fault| if name == DEFAULT { fault } else { fault.file(name) })?;
     }
     let began = context::now()?;
-    let (_, data) = Input::data(&args.data, &args.columns)?;
+    let (_, data) = Input::data(context, &args.data, &args.columns)?;
     let mut validation = datasets::validate(&data, &Expectations::default(), None);
     let accepted = validation.accepted.take().expect("validation returns the accepted records");
     let mut left_out: Vec<Finding> =
@@ -224,7 +224,7 @@ fn record(
     result: &CrossValidation,
 ) -> Result<String> {
     let DataArgs { .. } = &args.columns;
-    let (input, data) = Input::data(&args.data, &args.columns)?;
+    let (input, data) = Input::data(context, &args.data, &args.columns)?;
     let mut params = BTreeMap::new();
     let spec = serde_json::to_value(&result.spec).expect("a spec is valid JSON");
     pipelines::flatten("model", &spec, &mut params);
