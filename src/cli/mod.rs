@@ -5,7 +5,9 @@ mod context;
 pub mod exit;
 mod printer;
 
+mod data;
 mod data_args;
+mod data_source;
 mod doctor;
 mod drift;
 mod evaluate;
@@ -119,6 +121,8 @@ enum Verb {
     Serve(serve::Args),
     /// Run a pipeline
     Run(run::Args),
+    /// Look after data sets
+    Data(data::Args),
     /// Look at recorded runs
     Runs(runs::Args),
     /// Look at and move versions and aliases
@@ -251,6 +255,7 @@ fn dispatch(verb: Verb, context: &Context) -> Result<Outcome> {
         Verb::Rollback(args) => rollback::run(&args, context),
         Verb::Serve(args) => serve::run(&args, context),
         Verb::Run(args) => run::run(&args, context),
+        Verb::Data(args) => data::run(&args, context),
         Verb::Runs(args) => runs::run(&args, context),
         Verb::Registry(args) => registry::run(&args, context),
         Verb::Rollout(args) => rollout::run(&args, context),

@@ -3,6 +3,7 @@
 use super::{
     context::{self, Context},
     data_args::DataArgs,
+    data_source,
 };
 use crate::{
     datasets::{self, Dataset, Presence, ReadOptions},
@@ -34,15 +35,27 @@ impl Input {
         })
     }
 
-    /// Reads the data file at `path`, and the records in it.
-    pub(crate) fn data(path: &Path, columns: &DataArgs) -> Result<(Self, Dataset)> {
-        let mut input = Self::read(path)?;
+    /// Reads the data file (or the file of a snapshot) that `path` names, and the records in it.
+    pub(crate) fn data(
+        context: &Context,
+        path: &Path,
+        columns: &DataArgs,
+    ) -> Result<(Self, Dataset)> {
+        let data_source::Source { bytes, name, file, snapshot } = data_source::read(context, path)?;
         let options = columns.options(Presence::Required);
-        let name = path.display().to_string();
-        let data = datasets::read_bytes(&input.bytes, &name, &options)?;
+        let data = datasets::read_bytes(&bytes, &name, &options)?;
         let ReadOptions { text_column, intent_column, lang_column, .. } = options;
-        input.source = Source { text_column, intent_column, lang_column, ..input.source };
-        Ok((input, data))
+        let size_bytes = bytes.len() as u64;
+        let source = Source {
+            file,
+            size_bytes,
+            kept: false,
+            snapshot,
+            text_column,
+            intent_column,
+            lang_column,
+        };
+        Ok((Self { digest: data.digest, source, bytes }, data))
     }
 }
 

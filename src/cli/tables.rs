@@ -102,6 +102,20 @@ pub(crate) fn count(n: u64) -> String {
     out
 }
 
+/// Returns `812 B`, `12.3 kB`, `104.9 MB`: in powers of ten.
+pub(crate) fn bytes(n: u64) -> String {
+    let units = ["kB", "MB", "GB", "TB", "PB", "EB"];
+    if n < 1_000 {
+        return format!("{n} B");
+    }
+    let (mut size, mut unit) = (n as f64 / 1e3, 0);
+    // What would be shown as 1000.0 is 1.0 of the next.
+    while size >= 999.95 && unit + 1 < units.len() {
+        (size, unit) = (size / 1e3, unit + 1);
+    }
+    format!("{size:.1} {}", units[unit])
+}
+
 /// Lists findings grouped by code: how many, then the first few of each.
 pub(crate) fn findings(findings: &[Finding], samples: usize) -> String {
     let mut groups: BTreeMap<(std::cmp::Reverse<Severity>, &str), Vec<&Finding>> = BTreeMap::new();
@@ -168,6 +182,14 @@ pub(crate) fn time(at: &chrono::DateTime<chrono::Utc>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sizes_are_told_in_powers_of_ten() {
+        let shown = [0, 999, 1_000, 1_500, 999_949, 999_950, 104_857_600, u64::MAX].map(bytes);
+        let wanted =
+            ["0 B", "999 B", "1.0 kB", "1.5 kB", "999.9 kB", "1.0 MB", "104.9 MB", "18.4 EB"];
+        assert_eq!(shown, wanted);
+    }
 
     #[test]
     fn a_p_value_is_never_shown_as_zero() {

@@ -189,6 +189,7 @@ mod tests {
             entities: Vec::new(),
             record: 1,
             line: 2,
+            file: None,
         };
         let outcomes: Vec<Outcome<'_>> = lines
             .iter()

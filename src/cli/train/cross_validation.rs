@@ -88,7 +88,7 @@ fn equipment(specs: &[(String, ModelSpec)], context: &Context) -> Result<Equipme
         )
         .hint("cross-validate each on its own, with the same `--seed`: the folds are the same"));
     }
-    Equipment::prepare(first, &context.workspace()?.root)
+    context.equipment(first)
 }
 
 /// Says that the folds of `spec` decline by the stated confidence, where it asks for something else.
@@ -124,15 +124,13 @@ pub(super) fn run(args: &Args, n_folds: usize, context: &Context) -> Result<Outc
         spec.check().map_err(|fault| if name == DEFAULT { fault } else { fault.file(name) })?;
     }
     let began = context::now()?;
-    let (_, data) = Input::data(&args.data, &args.columns)?;
+    let (_, data) = Input::data(context, &args.data, &args.columns)?;
     let mut validation = datasets::validate(&data, &Expectations::default(), None);
     let accepted = validation.accepted.take().expect("validation returns the accepted records");
-    let left_out: Vec<Finding> =
+    let mut left_out: Vec<Finding> =
         validation.rejected.iter().flat_map(|rejected| rejected.reasons.iter().cloned()).collect();
-    let mut findings = left_out.clone();
     let plain: Vec<Finding> =
         specs.iter().filter_map(|(name, spec)| not_judged(name, spec)).collect();
-    findings.extend(plain.iter().cloned());
     let samples = super::samples(&accepted);
     let seed = specs[0].1.seed;
     let named = |fault: Fault| match fault.kind() {
@@ -210,8 +208,11 @@ pub(super) fn run(args: &Args, n_folds: usize, context: &Context) -> Result<Outc
             tables::findings(&left_out, 3)
         ));
     }
+    text.push_str(&tables::findings(&equipment.findings(), 3));
+    left_out.extend(equipment.findings());
     if !plain.is_empty() {
         text.push_str(&tables::findings(&plain, 1));
+        left_out.extend(plain);
     }
     if let Some(path) = html {
         text.push_str(&format!("wrote {}\n", path.display()));
@@ -233,7 +234,7 @@ pub(super) fn run(args: &Args, n_folds: usize, context: &Context) -> Result<Outc
     // The better of two is a person's choice: what is suggested is the first, as it was given.
     let config = args.config.first().map(|path| path.display().to_string());
     next.extend(config.iter().flat_map(|path| ["--config", path.as_str()]));
-    Ok(Outcome::done(&answer, text).findings(findings).next(paste::line(next)))
+    Ok(Outcome::done(&answer, text).findings(left_out).next(paste::line(next)))
 }
 
 /// Records one configuration's cross-validation.
@@ -244,7 +245,7 @@ fn record(
     result: &CrossValidation,
 ) -> Result<String> {
     let DataArgs { .. } = &args.columns;
-    let (input, data) = Input::data(&args.data, &args.columns)?;
+    let (input, data) = Input::data(context, &args.data, &args.columns)?;
     let mut params = BTreeMap::new();
     let spec = serde_json::to_value(&result.spec).expect("a spec is valid JSON");
     pipelines::flatten("model", &spec, &mut params);
