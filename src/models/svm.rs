@@ -11,7 +11,6 @@
 
 use super::linear::LinearHead;
 use crate::{features::FeatureMatrix, stats::random::Random};
-use pulp::Arch;
 use rayon::prelude::*;
 use std::sync::Mutex;
 
@@ -105,8 +104,7 @@ fn each_block(
         let lanes = LANES.min(n_classes - first);
         let problem = Problem { x, rows, y, squares: &squares, first: first as u32, lanes, spec };
         let random = Random::stream(spec.seed, block as u64);
-        // The widest registers that the processor has: the same products and sums in the same order, so the same bits.
-        solved(first, &Arch::new().dispatch(|| problem.solve(random)));
+        solved(first, &problem.solve(random));
         advance(lanes as u64);
     });
 }
@@ -118,7 +116,7 @@ struct Block {
 }
 
 impl Block {
-    #[inline(always)]
+    #[inline]
     fn margin(&self, (columns, values): (&[u32], &[f32])) -> [f32; LANES] {
         let mut margin = self.intercept;
         for (&column, &value) in columns.iter().zip(values) {
@@ -130,7 +128,7 @@ impl Block {
         margin
     }
 
-    #[inline(always)]
+    #[inline]
     fn add(&mut self, (columns, values): (&[u32], &[f32]), change: &[f32; LANES]) {
         for (intercept, change) in self.intercept.iter_mut().zip(change) {
             *intercept += change;
@@ -182,7 +180,6 @@ impl Problem<'_> {
         (own, other)
     }
 
-    #[inline(always)]
     fn solve(&self, mut random: Random) -> Block {
         let Self { x, rows, y, lanes, spec, .. } = *self;
         let (own, other) = self.diagonals();
@@ -212,31 +209,33 @@ impl Problem<'_> {
                 let row = x.row(rows[i] as usize);
                 let margin = block.margin(row);
                 let class = y[rows[i] as usize].wrapping_sub(self.first);
-                let (alpha, square) = (&mut alpha[i], self.squares[i]);
                 let mut change = [0.0_f32; LANES];
-                let (mut aside, mut changed) = (0, false);
-                // Without a branch, so that all lanes are computed at once.
+                let mut changed = false;
                 for l in 0..LANES {
-                    let own_row = class == l as u32;
-                    let sign = if own_row { 1.0 } else { -1.0 };
-                    let diagonal = if own_row { own[l] } else { other[l] };
-                    let before = alpha[l];
-                    let gradient = sign * margin[l] - 1.0 + diagonal * before;
-                    let at_bound = before == 0.0;
-                    let on = bits >> l & 1 != 0;
-                    let shrinks = on & at_bound & (gradient > largest_before[l]);
-                    aside |= Bits::from(shrinks) << l;
-                    let looked_at = on & !shrinks;
-                    let projected = if at_bound { gradient.min(0.0) } else { gradient };
-                    largest[l] = if looked_at { largest[l].max(projected) } else { largest[l] };
-                    smallest[l] = if looked_at { smallest[l].min(projected) } else { smallest[l] };
-                    let moves = looked_at & (projected.abs() > negligible);
-                    let next = (before - gradient / (square + diagonal)).max(0.0);
-                    change[l] = if moves { (next - before) * sign } else { 0.0 };
-                    alpha[l] = if moves { next } else { before };
-                    changed |= moves;
+                    if bits >> l & 1 == 0 {
+                        continue;
+                    }
+                    let (sign, diagonal) =
+                        if class == l as u32 { (1.0, own[l]) } else { (-1.0, other[l]) };
+                    let alpha = &mut alpha[i][l];
+                    let gradient = sign * margin[l] - 1.0 + diagonal * *alpha;
+                    let mut projected = gradient;
+                    if *alpha == 0.0 {
+                        if gradient > largest_before[l] {
+                            active[i] &= !(1 << l);
+                            continue;
+                        }
+                        projected = gradient.min(0.0);
+                    }
+                    largest[l] = largest[l].max(projected);
+                    smallest[l] = smallest[l].min(projected);
+                    if projected.abs() > negligible {
+                        let next = (*alpha - gradient / (self.squares[i] + diagonal)).max(0.0);
+                        change[l] = (next - *alpha) * sign;
+                        *alpha = next;
+                        changed = true;
+                    }
                 }
-                active[i] &= !aside;
                 if changed {
                     block.add(row, &change);
                 }
