@@ -21,6 +21,8 @@ pub(super) struct Calibrated {
     pub(super) confidence: Confidence,
     /// The means of the intents, where the nearest decides.
     pub(super) centroids: Option<Centroids>,
+    /// What the head that is kept learns.
+    pub(super) learns: Outside,
 }
 
 /// How the records out of scope are used.
@@ -86,23 +88,24 @@ impl Plan {
     }
 }
 
-/// Fits the confidence of `first`, the head fitted on everything, with what `plan` asks for.
+/// Fits the confidence of a head, with what `plan` asks for.
 ///
-/// When the class of what is out of scope decides, and `first` has not learned it, the second of what is returned is
-/// the head that has, fitted on everything, too.
+/// `first` is the head fitted on everything, where it holds rows out of its own fit; any other is calibrated by the
+/// models of folds. When the class of what is out of scope decides, and `first` has not learned it, the second of
+/// what is returned is the head that has, fitted on everything, too.
 ///
 /// # Errors
 /// `BOT-7060` (exit 4) when a target cannot be shown; those of fitting the head.
 pub(super) fn calibrate(
     plan: Plan,
-    first: &Fitted,
+    first: Option<&Fitted>,
     table: &Table<'_>,
     spec: &ModelSpec,
     resources: Resources<'_>,
     progress: &dyn Progress,
 ) -> Result<(Calibrated, Option<Fitted>)> {
     let n_intents = table.data.n_classes();
-    let holds_out = first.held_out.is_some();
+    let holds_out = first.is_some();
     let n_fits = plan.n_fits(table);
     let folds = (!holds_out || plan.nearness).then(|| Folds::deal(table, FOLDS, spec.seed));
     progress.begin("calibrate", plan.steps(n_fits, holds_out, table, spec).max(1));
@@ -110,11 +113,12 @@ pub(super) fn calibrate(
     // A head that holds rows out of its own fit needs no folds; to learn the class it is fitted once more.
     let mut second = None;
     let mut gather = |outside: Outside| -> Result<Scored> {
-        if let Some(folds) = folds.as_ref().filter(|_| !holds_out) {
+        let Some(first) = first else {
+            let folds = folds.as_ref().expect("folds are dealt for what holds nothing out");
             let unseen =
                 out_of_fold_with(outside, table, spec, resources, folds, n_fits, progress)?;
             return Ok(Scored::of_folds(unseen, table));
-        }
+        };
         if outside != plan.first() {
             second = Some(fit_all(outside, table, spec, resources, progress)?);
         }
@@ -140,7 +144,8 @@ pub(super) fn calibrate(
     progress.finish();
 
     let score = confidence.rule(spec.fallback.threshold).score;
-    let refit = match score == OosScore::OosClass && plan.first() == Outside::Unseen {
+    let learns = if score == OosScore::OosClass { Outside::Class } else { plan.first() };
+    let refit = match holds_out && learns != plan.first() {
         true => Some(match second {
             Some(second) => second,
             None => {
@@ -154,7 +159,7 @@ pub(super) fn calibrate(
     };
     let centroids = (score == OosScore::Centroid)
         .then(|| Centroids::fit(&table.whole(), &table.inside(), &table.data.y, n_intents));
-    Ok((Calibrated { confidence, centroids }, refit))
+    Ok((Calibrated { confidence, centroids, learns }, refit))
 }
 
 /// Fits the head on all records, those out of scope as a class where `outside` says so.

@@ -180,6 +180,12 @@ impl HeadKind {
 }
 
 impl ModelSpec {
+    /// Returns whether the head holds rows out of its own fit, and scores them.
+    pub(super) fn holds_out(&self) -> bool {
+        self.features.kind == FeatureKind::Stacked
+            || matches!(self.head.kind, HeadKind::RandomForest | HeadKind::FineTuned)
+    }
+
     /// Returns the oldest version of model files whose readers know every key in which this spec, and what is fitted
     /// by it, says something.
     pub(super) fn file_version(&self) -> u32 {

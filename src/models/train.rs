@@ -9,7 +9,7 @@ use super::{
     head::{Head, HeadScratch},
     intent_model::{Golden, IntentModel, Parts},
     logistic, naive_bayes,
-    out_of_fold::{Folds, OutOfFold, out_of_fold},
+    out_of_fold::{Folds, OutOfFold, Outside, out_of_fold},
     stacked, svm,
     table::{Rows, Table},
     tuned,
@@ -57,12 +57,27 @@ pub fn train(
     let table = Table::fit(samples, spec, resources, progress)?;
     let plan = Plan::new(spec, table.data.outside().len())?;
 
-    let n_scores = plan.first().n_scores(table.data.n_classes());
-    progress.begin("fit", steps(spec, n_scores, plan.first().n_rows(&table.data)));
-    let first = fit_all(plan.first(), &table, spec, resources, progress)?;
-    progress.finish();
-    let (calibrated, refit) = calibrate(plan, &first, &table, spec, resources, progress)?;
-    let fitted = refit.unwrap_or(first);
+    let fit = |outside: Outside| {
+        let n_scores = outside.n_scores(table.data.n_classes());
+        progress.begin("fit", steps(spec, n_scores, outside.n_rows(&table.data)));
+        let fitted = fit_all(outside, &table, spec, resources, progress)?;
+        progress.finish();
+        Ok(fitted)
+    };
+    let (calibrated, fitted) = match spec.holds_out() {
+        true => {
+            let first = fit(plan.first())?;
+            let (calibrated, refit) =
+                calibrate(plan, Some(&first), &table, spec, resources, progress)?;
+            (calibrated, refit.unwrap_or(first))
+        }
+        // The models of folds first: memory never holds them beside the one that is kept.
+        false => {
+            let (calibrated, _) = calibrate(plan, None, &table, spec, resources, progress)?;
+            let fitted = fit(calibrated.learns)?;
+            (calibrated, fitted)
+        }
+    };
 
     let encoder = fitted.encoder.or_else(|| table.encoder().cloned());
     let Table { data, tfidf, .. } = table;
