@@ -124,7 +124,7 @@ fn what_training_found_is_what_predict_and_evaluate_apply() {
     assert!((0.72..0.88).contains(&(held / in_scope)), "{}", held / in_scope);
     assert!(right / answered > 0.81, "{}", right / answered);
     let scores = report["oos"]["scores"].as_array().unwrap();
-    assert!(scores.len() >= 4, "{scores:?}");
+    assert!(scores.len() >= 3, "{scores:?}");
     for row in scores {
         assert_eq!(row["in_use"], row["score"] == rule["score"], "{row}");
         for metric in ["auroc", "aupr", "aupr_oos", "fpr95"] {
