@@ -36,13 +36,26 @@ impl Input {
 
     /// Reads the data file at `path`, and the records in it.
     pub(crate) fn data(path: &Path, columns: &DataArgs) -> Result<(Self, Dataset)> {
-        let mut input = Self::read(path)?;
         let options = columns.options(Presence::Required);
+        if datasets::expand(path)?.len() > 1 {
+            return Self::several(path, &options);
+        }
+        let mut input = Self::read(path)?;
         let name = path.display().to_string();
         let data = datasets::read_bytes(&input.bytes, &name, &options)?;
         let ReadOptions { text_column, intent_column, lang_column, .. } = options;
         input.source = Source { text_column, intent_column, lang_column, ..input.source };
         Ok((input, data))
+    }
+
+    /// Reads the files that the pattern `path` names; what is kept of them is one file with all their records.
+    fn several(path: &Path, options: &ReadOptions) -> Result<(Self, Dataset)> {
+        let mut data = datasets::read(path, options)?;
+        let bytes = Bytes::from(datasets::csv_bytes(&data));
+        data.digest = Digest::of(&bytes);
+        let size_bytes = bytes.len() as u64;
+        let source = Source { file: "several.csv".to_owned(), size_bytes, ..Source::default() };
+        Ok((Self { digest: data.digest, source, bytes }, data))
     }
 }
 

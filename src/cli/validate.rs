@@ -17,7 +17,7 @@ use std::path::PathBuf;
 /// Check a data set against expectations.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Data file: CSV, TSV, JSONL or Parquet
+    /// Data file: CSV, TSV, JSONL, JSON, Parquet or Rasa YAML, packed or not; a quoted pattern, or - for standard input
     data: PathBuf,
     /// Test data: records of it that are also in the data are reported
     #[arg(long, value_name = "FILE")]

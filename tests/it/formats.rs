@@ -133,13 +133,31 @@ fn what_rasa_has_no_form_for_is_left_out_counted_and_named() {
 }
 
 #[test]
-fn a_model_learns_from_a_packed_file_and_from_several() {
+fn a_model_learns_the_same_from_a_packed_file_and_from_several() {
     let terminal = Terminal::new();
-    terminal.write("data.csv", two_intents(40));
+    let text = two_intents(40);
+    let (header, rows) = text.split_once('\n').unwrap();
+    let (first, second) = rows.split_at(rows.match_indices('\n').nth(30).unwrap().0 + 1);
+    terminal
+        .write("data.csv", &text)
+        .write("parts/a.csv", format!("{header}\n{first}"))
+        .write("parts/b.csv", format!("{header}\n{second}"));
     terminal.stdout("data import data.csv --out a.csv.gz");
-    terminal.stdout("train a.csv.gz --out m.botops");
-    let predicted = terminal.stdout("predict m.botops --file a.csv.gz --format json");
-    assert!(predicted.contains("\"n\": 80") || predicted.contains("\"n\":80"), "{predicted}");
+    terminal.stdout("train data.csv --out plain.botops");
+    terminal.stdout("train a.csv.gz --out packed.botops");
+    terminal.stdout("train parts/*.csv --out several.botops --record");
+    let predicted = |model: &str, data: &str| {
+        terminal.stdout(&format!("predict {model} --data {data} --out p.csv"));
+        fs::read_to_string(terminal.path().join("p.csv")).unwrap()
+    };
+    let wanted = predicted("plain.botops", "data.csv");
+    assert_eq!(wanted.lines().count(), 81);
+    assert_eq!(predicted("packed.botops", "a.csv.gz"), wanted);
+    assert_eq!(predicted("several.botops", "a.csv.gz"), wanted);
+    // What it learned from was kept, as one file.
+    let run = terminal.stdout("runs list --format json");
+    let id = run.split("\"id\": \"").nth(1).unwrap().split('"').next().unwrap();
+    terminal.stdout(&format!("runs reproduce {id}"));
 }
 
 #[test]

@@ -18,7 +18,11 @@ fn validate(bytes: impl AsRef<[u8]>) -> String {
 }
 
 fn gzip(bytes: &[u8]) -> Vec<u8> {
-    let mut writer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gzip_by(flate2::Compression::best(), bytes)
+}
+
+fn gzip_by(level: flate2::Compression, bytes: &[u8]) -> Vec<u8> {
+    let mut writer = flate2::write::GzEncoder::new(Vec::new(), level);
     writer.write_all(bytes).unwrap();
     writer.finish().unwrap()
 }
@@ -222,10 +226,10 @@ fn line_ends_of_every_kind_and_a_mark_are_no_mistake() {
 
 #[test]
 fn a_packed_file_that_is_a_bomb_is_refused() {
-    // A mebibyte of one line, 400 times: gzip members follow each other.
+    // A mebibyte of one line, 100 times: gzip members follow each other.
     let packed = gzip("bye,b\n".repeat((1 << 20) / 6).as_bytes());
     let terminal = Terminal::new();
-    terminal.write("data.csv.gz", [gzip(b"text,intent\n"), packed.repeat(400)].concat());
+    terminal.write("data.csv.gz", [gzip(b"text,intent\n"), packed.repeat(100)].concat());
     assert_snapshot!(terminal.run("validate data.csv.gz"));
 }
 
@@ -239,7 +243,8 @@ fn a_packed_file_beyond_the_size_that_was_allowed_is_refused() {
 
 #[test]
 fn a_packed_file_that_is_cut_off_is_said_to_be() {
-    let packed = gzip(two_intents(100).as_bytes());
+    // As it is, so that how much can be unpacked depends on no compressor.
+    let packed = gzip_by(flate2::Compression::none(), two_intents(100).as_bytes());
     let terminal = Terminal::new();
     terminal.write("data.csv.gz", &packed[..packed.len() / 2]);
     assert_snapshot!(terminal.run("validate data.csv.gz"));

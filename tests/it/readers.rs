@@ -146,6 +146,10 @@ fn what_is_read_as_a_whole_is_read_in_parts() {
                 datasets::stream(&path, &options).and_then(Iterator::collect);
             match (whole, parts.map(|parts| parts.concat())) {
                 (Ok(whole), Ok(parts)) => assert_eq!(whole, parts, "{target}"),
+                // Terms alone are no data set, and can be carried over all the same.
+                (Err(whole), Ok(parts)) if target == "rasa" && parts.is_empty() => {
+                    assert_eq!(whole.code(), "BOT-2102");
+                }
                 (Err(whole), Err(parts)) => assert_eq!(whole.code(), parts.code(), "{target}"),
                 (whole, parts) => panic!("{target}: {whole:?} and {parts:?}"),
             }
