@@ -1,11 +1,17 @@
 //! `botops data`.
 
 mod conversion;
+mod diff;
 mod export;
 mod import;
+mod log;
+mod pull;
+mod snapshot;
+mod verify;
+mod where_used;
 
 use super::{Outcome, context::Context};
-use crate::findings::Result;
+use crate::{datasets::Snapshots, findings::Result};
 
 /// Look after data sets.
 #[derive(Debug, clap::Args)]
@@ -20,11 +26,34 @@ enum Verb {
     Import(import::Args),
     /// Write a data set in another format
     Export(export::Args),
+    /// Store a data set as it is now, by content
+    Snapshot(snapshot::Args),
+    /// List data sets, or the snapshots of one: when, who, why
+    Log(log::Args),
+    /// Write a snapshot back, verified
+    Pull(pull::Args),
+    /// Read and check every chunk that a snapshot needs
+    Verify(verify::Args),
+    /// List the runs and versions made from a snapshot
+    WhereUsed(where_used::Args),
+    /// Show what changed between two snapshots or files, as a review
+    Diff(diff::Args),
 }
 
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     match &args.verb {
         Verb::Import(args) => import::run(args, context),
         Verb::Export(args) => export::run(args, context),
+        Verb::Snapshot(args) => snapshot::run(args, context),
+        Verb::Log(args) => log::run(args, context),
+        Verb::Pull(args) => pull::run(args, context),
+        Verb::Verify(args) => verify::run(args, context),
+        Verb::WhereUsed(args) => where_used::run(args, context),
+        Verb::Diff(args) => diff::run(args, context),
     }
+}
+
+/// Opens the data sets of the registry in force.
+fn snapshots(context: &Context) -> Result<Snapshots> {
+    Ok(Snapshots::open(context.registry()?.store().clone()))
 }

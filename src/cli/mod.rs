@@ -7,6 +7,7 @@ mod printer;
 
 mod data;
 mod data_args;
+mod data_source;
 mod doctor;
 mod drift;
 mod evaluate;

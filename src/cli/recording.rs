@@ -3,6 +3,7 @@
 use super::{
     context::{self, Context},
     data_args::DataArgs,
+    data_source,
 };
 use crate::{
     datasets::{self, Dataset, Presence, ReadOptions},
@@ -34,18 +35,30 @@ impl Input {
         })
     }
 
-    /// Reads the data file at `path`, and the records in it.
-    pub(crate) fn data(path: &Path, columns: &DataArgs) -> Result<(Self, Dataset)> {
+    /// Reads the data file (a pattern of several, or the file of a snapshot) that `path` names, and the records in it.
+    pub(crate) fn data(
+        context: &Context,
+        path: &Path,
+        columns: &DataArgs,
+    ) -> Result<(Self, Dataset)> {
         let options = columns.options(Presence::Required);
         if datasets::expand(path)?.len() > 1 {
             return Self::several(path, &options);
         }
-        let mut input = Self::read(path)?;
-        let name = path.display().to_string();
-        let data = datasets::read_bytes(&input.bytes, &name, &options)?;
+        let data_source::Source { bytes, name, file, snapshot } = data_source::read(context, path)?;
+        let data = datasets::read_bytes(&bytes, &name, &options)?;
         let ReadOptions { text_column, intent_column, lang_column, .. } = options;
-        input.source = Source { text_column, intent_column, lang_column, ..input.source };
-        Ok((input, data))
+        let size_bytes = bytes.len() as u64;
+        let source = Source {
+            file,
+            size_bytes,
+            kept: false,
+            snapshot,
+            text_column,
+            intent_column,
+            lang_column,
+        };
+        Ok((Self { digest: data.digest, source, bytes }, data))
     }
 
     /// Reads the files that the pattern `path` names; what is kept of them is one file with all their records.

@@ -4,7 +4,7 @@ use super::{
     Exit, Outcome,
     context::{self, Context},
     data_args::DataArgs,
-    tables,
+    data_source, tables,
 };
 use crate::{
     datasets::{self, Expectations, Presence},
@@ -17,7 +17,8 @@ use std::path::PathBuf;
 /// Check a data set against expectations.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Data file: CSV, TSV, JSONL, JSON, Parquet or Rasa YAML, packed or not; a quoted pattern, or - for standard input
+    /// Data file: CSV, TSV, JSONL, JSON, Parquet or Rasa YAML, packed or not; a pattern in quotes; - for standard input; or
+    /// a file of a snapshot such as support@3:train.csv
     data: PathBuf,
     /// Test data: records of it that are also in the data are reported
     #[arg(long, value_name = "FILE")]
@@ -61,7 +62,10 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let beside = args.data.with_file_name("expectations.yaml");
     let expectations = match &args.expectations {
         Some(path) => Expectations::read(path)?,
-        None if beside.exists() => Expectations::read(&beside)?,
+        // Beside a file of a snapshot lies what is stored, not what is here.
+        None if data_source::reference(&args.data).is_none() && beside.exists() => {
+            Expectations::read(&beside)?
+        }
         None => Expectations::default(),
     };
     let mut options = args.columns.options(Presence::Required);
@@ -69,9 +73,11 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     options.text_column = options.text_column.or_else(|| declared("text"));
     options.intent_column = options.intent_column.or_else(|| declared("intent"));
     options.lang_column = options.lang_column.or_else(|| declared("lang"));
-    let data = datasets::read(&args.data, &options)?;
+    let data = data_source::dataset(context, &args.data, &options)?;
     let test = match &args.test {
-        Some(path) => Some(datasets::read(path, &args.columns.options(Presence::Required))?),
+        Some(path) => {
+            Some(data_source::dataset(context, path, &args.columns.options(Presence::Required))?)
+        }
         None => None,
     };
     let validation = datasets::validate(&data, &expectations, test.as_ref());
@@ -124,6 +130,5 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     } else if let Some(code) = validation.findings.first().map(|finding| finding.code.clone()) {
         outcome = outcome.next(format!("botops explain {code}"));
     }
-    let _ = context;
     Ok(outcome.findings(validation.findings))
 }

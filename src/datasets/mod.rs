@@ -14,6 +14,8 @@ mod open;
 mod quarantine;
 mod rasa;
 mod read;
+mod review;
+mod snapshots;
 mod split;
 mod stream;
 mod traffic;
@@ -27,6 +29,12 @@ pub use open::{Format, Limits, Opened, Packing, Progress, STDIN, expand, open, u
 pub use quarantine::write_quarantine;
 pub use rasa::{Term, TermKind};
 pub use read::{bytes, read, read_bytes};
+pub use review::{Change, IntentChange, Review, ReviewedFile, ReviewedRecord, Side, review};
+pub use snapshots::{
+    Chunk, Pack, Pulled, Snapshot, SnapshotAction, SnapshotEvent, SnapshotFile, SnapshotManifest,
+    SnapshotReference, SnapshotSelector, SnapshotVerification, Snapshots, Taken, Taking,
+    files_under,
+};
 pub use split::split;
 pub use stream::{Besides, Stream, stream};
 pub use traffic::read_traffic;

@@ -137,7 +137,7 @@ impl<'a> RecordWriter<'a> {
                 for record in records {
                     if let Err(finding) = rasa.add(record, place(record)) {
                         left_out += 1;
-                        self.written.findings.push(finding);
+                        self.written.findings.push(*finding);
                     }
                 }
             }
@@ -218,7 +218,7 @@ fn write_group(writer: &mut BatchedWriter<Out<'_>>, group: &[Record]) -> io::Res
 /// A file that is packed while it is written.
 enum Packed<'a> {
     Plain(Out<'a>),
-    Gzip(flate2::write::GzEncoder<Out<'a>>),
+    Gzip(Box<flate2::write::GzEncoder<Out<'a>>>),
     Zstd(Box<zstd::stream::write::Encoder<'static, Out<'a>>>),
 }
 
@@ -227,9 +227,10 @@ impl<'a> Packed<'a> {
         Ok(match packing {
             Packing::Plain => Self::Plain(out),
             // Without a name and a time: the same records, the same bytes.
-            Packing::Gzip => {
-                Self::Gzip(flate2::write::GzEncoder::new(out, flate2::Compression::default()))
-            }
+            Packing::Gzip => Self::Gzip(Box::new(flate2::write::GzEncoder::new(
+                out,
+                flate2::Compression::default(),
+            ))),
             Packing::Zstd => Self::Zstd(Box::new(zstd::stream::write::Encoder::new(out, 0)?)),
         })
     }

@@ -7,6 +7,7 @@
 
 mod architecture;
 mod codes;
+mod confidence;
 mod encoder;
 mod faulty;
 mod formats;

@@ -1,3 +1,4 @@
+mod confidence;
 mod dense;
 mod explanations;
 mod files;
@@ -251,7 +252,10 @@ fn a_spec_out_of_range_is_refused_with_its_key() {
         (head(HeadSpec { n_trees: Some(0), ..HeadSpec::default() }), "head.n_trees"),
         (head(HeadSpec { max_depth: Some(0), ..HeadSpec::default() }), "head.max_depth"),
         (
-            ModelSpec { fallback: FallbackSpec { threshold: 1.5 }, ..ModelSpec::default() },
+            ModelSpec {
+                fallback: FallbackSpec { threshold: 1.5, ..FallbackSpec::default() },
+                ..ModelSpec::default()
+            },
             "fallback.threshold",
         ),
     ] {
