@@ -10,6 +10,7 @@ mod encoding;
 mod expectations;
 mod frame;
 mod jsonl;
+mod locked_split;
 mod quarantine;
 mod read;
 mod review;
@@ -22,6 +23,7 @@ mod write;
 
 pub use expectations::{Expectations, TextBounds};
 pub use frame::{Lengths, Statistics, is_parsing_parquet, statistics, write_parquet};
+pub use locked_split::{LockedSplit, LockedSplitSpec, SplitLock, SplitSide, split_locked};
 pub use quarantine::write_quarantine;
 pub use read::{bytes, read, read_bytes};
 pub use review::{Change, IntentChange, Review, ReviewedFile, ReviewedRecord, Side, review};

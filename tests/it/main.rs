@@ -7,6 +7,8 @@
 
 mod architecture;
 mod codes;
+mod data_snapshots;
+mod data_splits;
 mod encoder;
 mod faulty;
 mod hub;

@@ -4,6 +4,7 @@ mod diff;
 mod log;
 mod pull;
 mod snapshot;
+mod split;
 mod verify;
 mod where_used;
 
@@ -19,6 +20,8 @@ pub(crate) struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Verb {
+    /// Divide a data set into train and test, without leaks and for good
+    Split(split::Args),
     /// Store a data set as it is now, by content
     Snapshot(snapshot::Args),
     /// List data sets, or the snapshots of one: when, who, why
@@ -35,6 +38,7 @@ enum Verb {
 
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     match &args.verb {
+        Verb::Split(args) => split::run(args, context),
         Verb::Snapshot(args) => snapshot::run(args, context),
         Verb::Log(args) => log::run(args, context),
         Verb::Pull(args) => pull::run(args, context),

@@ -158,4 +158,24 @@ pub(super) const ENTRIES: &[Entry] = &[
         title: "a record of traffic cannot be used",
         explanation: "Each line of recorded traffic is a JSON object with the texts `at` (a time such as `2026-10-26T00:06:44Z`), `conversation_id` and `text`, and `truth` where the intent was learned later.",
     },
+    Entry {
+        code: "BOT-2160",
+        title: "a lock of a split does not fit",
+        explanation: "The lock remembers which record is on which side, so that none ever moves. It was made for other shares, another seed or another group column than asked for now, cannot be read, or was changed by another run meanwhile. Ask for the same again, restore it from version control, or name another file.",
+    },
+    Entry {
+        code: "BOT-2161",
+        title: "a new record is near to both sides of a split",
+        explanation: "A near duplicate of a training record that is also near to a test record cannot go to either without leaking into the other, and what is locked does not move. It is left out of both, and listed.",
+    },
+    Entry {
+        code: "BOT-2162",
+        title: "a split has nothing to divide",
+        explanation: "Records that are near duplicates of one another, or share a value of the group column, stay on one side. Here that ties all of them together: the column has the same value everywhere, or a common text links all of its groups.",
+    },
+    Entry {
+        code: "BOT-2163",
+        title: "an intent is missing on a side of a split",
+        explanation: "What is locked does not move, and there are no new records of this intent that could go to the side where it is missing: its records there were removed, or all there are say nearly the same. It is not measured until there are.",
+    },
 ];

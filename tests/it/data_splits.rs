@@ -1,0 +1,118 @@
+//! Splits that do not leak and do not move, as a user sees them, and in a pipeline.
+
+use crate::support::{Folder, botops_snapshot, seen};
+use std::collections::BTreeSet;
+
+const SUBJECTS: [&str; 10] = [
+    "parcel", "invoice", "password", "subscription", "charger", "keyboard", "garden chair",
+    "gift card", "warranty", "newsletter",
+];
+const REQUESTS: [(&str, &str); 3] = [
+    ("tracking", "could you tell me where the {} that i ordered is right now"),
+    ("refund", "i am not happy at all and want to be paid back for my {}"),
+    ("cancel", "no longer needed: stop everything about the {} today"),
+];
+
+/// Texts of three intents about some subjects, each with a customer; with a near duplicate of each when asked for.
+fn rows(subjects: std::ops::Range<usize>, twice: bool) -> String {
+    let mut rows = String::from("text,intent,customer\n");
+    for (n, subject) in subjects.clone().zip(&SUBJECTS[subjects]) {
+        for (intent, request) in REQUESTS {
+            let text = request.replace("{}", subject);
+            rows.push_str(&format!("\"{text}\",{intent},customer {}\n", n / 2));
+            if twice {
+                rows.push_str(&format!("\"{text}!\",{intent},customer {}\n", n / 2));
+            }
+        }
+    }
+    rows
+}
+
+fn texts(folder: &Folder, file: &str) -> BTreeSet<String> {
+    folder.read(file).lines().skip(1).map(|line| line.split(',').next().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn a_locked_split_grows_and_moves_nothing() {
+    let folder = Folder::empty();
+    folder.write("data.csv", rows(0..8, false));
+    let split = ["data", "split", "data.csv", "--test", "25%", "--lock", "split.lock.json"];
+    botops_snapshot!(folder.botops([&split[..], &["--dry-run"]].concat()), @"");
+    assert!(!folder.path().join("split.lock.json").exists() && !folder.path().join("data-split").exists());
+    botops_snapshot!(folder.botops(split), @"");
+    let (train, test) = (texts(&folder, "data-split/train.csv"), texts(&folder, "data-split/test.csv"));
+    let lock = folder.read("split.lock.json");
+
+    folder.write("data.csv", rows(0..10, true));
+    // Shares, seed and group are the lock's.
+    botops_snapshot!(folder.botops(["data", "split", "data.csv", "--lock", "split.lock.json"]), @"");
+    let (now_train, now_test) = (texts(&folder, "data-split/train.csv"), texts(&folder, "data-split/test.csv"));
+    assert!(train.is_subset(&now_train) && test.is_subset(&now_test));
+    let bare = |texts: &BTreeSet<String>| texts.iter().map(|text| text.replace('!', "")).collect::<BTreeSet<_>>();
+    assert!(bare(&now_train).is_disjoint(&bare(&now_test)));
+    assert_ne!(folder.read("split.lock.json"), lock);
+    botops_snapshot!(folder.botops(["data", "split", "data.csv", "--lock", "split.lock.json", "--test", "0.3"]), @"");
+    folder.write("split.lock.json", "{}");
+    botops_snapshot!(folder.botops(["data", "split", "data.csv", "--lock", "split.lock.json"]), @"");
+}
+
+#[test]
+fn groups_stay_together_and_validation_is_a_side_of_its_own() {
+    let folder = Folder::empty();
+    folder.write("data.csv", rows(0..10, true));
+    botops_snapshot!(folder.botops(["data", "split", "data.csv", "--test", "20%", "--validation", "20%", "--group", "customer", "--out", "sides"]), @"");
+    let sides = ["train", "validation", "test"].map(|side| texts(&folder, &format!("sides/{side}.csv")));
+    assert_eq!(sides.iter().map(BTreeSet::len).sum::<usize>(), 60);
+    for side in &sides {
+        for pair in SUBJECTS.chunks(2) {
+            let of = |subject: &str| side.iter().filter(|text| text.contains(&format!("{subject} ")) || text.ends_with(&format!("{subject}\"")) || text.ends_with(&format!("{subject}!\""))).count();
+            assert_eq!(of(pair[0]) > 0, of(pair[1]) > 0, "{pair:?}: one customer");
+        }
+    }
+    botops_snapshot!(folder.botops(["data", "split", "data.csv", "--group", "costumer"]), @"");
+    botops_snapshot!(folder.botops(["data", "split", "data.csv", "--test", "70%", "--validation", "30%"]), @"");
+    botops_snapshot!(folder.botops(["data", "split", "data.csv", "--test", "a fifth"]), @"");
+    let one: String = rows(0..10, false).lines().map(|line| format!("{line},x\n")).collect();
+    folder.write("one.csv", one.replacen(",x\n", ",bot\n", 1));
+    botops_snapshot!(folder.botops(["data", "split", "one.csv", "--group", "bot"]), @"");
+    folder.write("lonely.csv", rows(0..3, false) + "hello,greet,customer 9\n");
+    botops_snapshot!(folder.botops(["data", "split", "lonely.csv"]), @"");
+}
+
+const PIPELINE: &str = "\
+version: 1
+name: sides
+stages:
+  - validate:
+      data: data.csv
+  - split:
+      from: validate
+      test_share: 0.25
+      lock: split.lock.json
+  - train:
+      from: split
+      model: {head: {kind: complement_naive_bayes}}
+";
+
+#[test]
+fn a_pipeline_keeps_to_the_lock() {
+    let folder = Folder::empty();
+    folder.write("botops.yaml", "version: 1\nmodel: support\n").write("data.csv", rows(0..8, false));
+    folder.write("sides.yaml", PIPELINE);
+    let run = || {
+        let said = seen(&mut folder.botops(["run", "sides.yaml"]));
+        assert!(said.starts_with("exit: 0"), "{said}");
+        said
+    };
+    run();
+    let side = |name: &str| texts(&folder, &format!(".botops/pipelines/sides/split/{name}.csv"));
+    let before = (side("train"), side("test"));
+    assert!(before.1.len() >= 3);
+    let status = seen(&mut folder.botops(["pipeline", "status", "sides.yaml"]));
+    assert!(!status.contains("stale"), "the lock it made is no reason to run again: {status}");
+    folder.write("data.csv", rows(0..10, true));
+    run();
+    let after = (side("train"), side("test"));
+    assert!(before.0.is_subset(&after.0) && before.1.is_subset(&after.1));
+    assert!(after.0.len() + after.1.len() == 60);
+}
