@@ -192,7 +192,7 @@ async fn the_same_files_are_the_same_packs_on_any_number_of_threads() {
     let folder = held.path().join("data");
     fill(&folder);
     // Larger than what is read at a time, so that its parts are cut one after the other.
-    let mut huge = noise(70 << 20, 9);
+    let mut huge = noise(35 << 20, 9);
     huge[..1 << 20].fill(7);
     fs::write(folder.join("huge.bin"), &huge).unwrap();
     let mut seen = Vec::new();
@@ -449,7 +449,7 @@ async fn a_snapshot_killed_at_any_moment_is_complete_or_absent_and_then_complete
     let held = tempfile::tempdir().unwrap();
     let folder = held.path().join("data");
     fill(&folder);
-    fs::write(folder.join("huge.bin"), noise(30 << 20, 4)).unwrap();
+    fs::write(folder.join("huge.bin"), noise(16 << 20, 4)).unwrap();
     let snapshots = local(held.path());
     let name = "a_snapshot_killed_at_any_moment_is_complete_or_absent_and_then_completed";
     let mut killed = 0;
@@ -492,7 +492,7 @@ async fn a_pull_killed_at_any_moment_goes_on_where_it_stopped() {
     let held = tempfile::tempdir().unwrap();
     let folder = held.path().join("data");
     fill(&folder);
-    fs::write(folder.join("huge.bin"), noise(60 << 20, 4)).unwrap();
+    fs::write(folder.join("huge.bin"), noise(24 << 20, 4)).unwrap();
     let snapshots = local(held.path());
     let taken = take(&snapshots, &folder).await.snapshot;
     let out = held.path().join("out");
@@ -534,7 +534,15 @@ fn a_second_pull_into_one_folder_is_told_to_wait() {
     fs::create_dir(&staging).unwrap();
     let held = fs::File::open(&staging).unwrap();
     held.lock().unwrap();
-    botops_snapshot!(folder.botops(["data", "pull", "data@1"]), @"");
+    botops_snapshot!(folder.botops(["data", "pull", "data@1"]), @r#"
+    exit: 5
+    ----- stdout -----
+
+    ----- stderr -----
+    error[BOT-5065]: another run is pulling into `data-1`
+      --> data-1
+    hint: wait until it has ended, or name another folder: `--out FOLDER`
+    "#);
 }
 
 #[test]
@@ -545,7 +553,7 @@ fn a_steward_follows_a_data_set() {
         format!("text,intent\n{rows}")
     };
     folder.write("data/train.csv", rows(&[
-        ("where is my parcel? it was due on monday", "tracking"),
+        ("where is my parcel? it was due last week on monday and i have waited since", "tracking"),
         ("i want my money back", "refund"),
         ("cancel my order please", "cancel"),
         ("good morning", "greet"),
@@ -555,7 +563,7 @@ fn a_steward_follows_a_data_set() {
     botops_snapshot!(folder.botops(["data", "log"]), @"");
     botops_snapshot!(folder.botops(["data", "snapshot", "data", "--name", "support", "--reason", "first export"]), @"");
     folder.write("data/train.csv", rows(&[
-        ("where is my parcel? it was due on tuesday", "tracking"),
+        ("where is my parcel? it was due last week on tuesday and i have waited since", "tracking"),
         ("i want my money back", "complaint"),
         ("cancel my order please", "cancel"),
         ("write to jo@example.com \u{1b}[31mnow", "contact"),
@@ -602,8 +610,22 @@ fn a_run_and_its_version_are_found_by_the_snapshot_they_are_made_from() {
     let mut command = folder.botops(["data", "where-used", "support@1:expectations.yaml", "--format", "json"]);
     let answer: serde_json::Value = serde_json::from_slice(&command.output().unwrap().stdout).unwrap();
     assert_eq!(answer["data"]["runs"].as_array().unwrap().len(), 0);
-    botops_snapshot!(folder.botops(["evaluate", "support@1"]), @"");
-    botops_snapshot!(folder.botops(["evaluate", "bot@1"]), @"");
+    botops_snapshot!(folder.botops(["evaluate", "support@1"]), @r#"
+    exit: 2
+    ----- stdout -----
+
+    ----- stderr -----
+    error[BOT-5064]: `support@1` has 6 files, and one is wanted
+    hint: name one of `support@1:dialogue.yaml`, `support@1:expectations.yaml`, `support@1:holdout.csv`, `support@1:make_traffic.py`, `support@1:traffic.jsonl` and others
+    "#);
+    botops_snapshot!(folder.botops(["evaluate", "bot@1"]), @r#"
+    exit: 2
+    ----- stdout -----
+
+    ----- stderr -----
+    error[BOT-1003]: `bot@1` is a model, and no data was named
+    hint: name the data after it: `botops evaluate bot@1 test.csv`
+    "#);
     // Nothing that a snapshot needs is swept, in a store that runs share with the registry.
     run(&["runs", "gc", "--keep", "0", "--grace", "0s", "--experiments", "registry"]);
     run(&["data", "verify"]);
@@ -614,19 +636,110 @@ fn mistakes_with_snapshots_are_said_in_words() {
     let folder = Folder::empty();
     folder.write("data/train.csv", "text,intent\nhello,greet\n").write("only/.hidden", "x");
     fs::create_dir(folder.path().join("empty")).unwrap();
-    botops_snapshot!(folder.botops(["data", "snapshot", "nothere"]), @"");
-    botops_snapshot!(folder.botops(["data", "snapshot", "empty"]), @"");
-    botops_snapshot!(folder.botops(["data", "snapshot", "only"]), @"");
-    botops_snapshot!(folder.botops(["data", "snapshot", "data", "only"]), @"");
-    botops_snapshot!(folder.botops(["data", "snapshot", "data", "--name", "My Data"]), @"");
-    botops_snapshot!(folder.botops(["data", "snapshot", "data/train.csv", "data/train.csv", "--name", "x"]), @"");
-    botops_snapshot!(folder.botops(["data", "pull", "data@1"]), @"");
-    botops_snapshot!(folder.botops(["data", "pull", "data@one"]), @"");
-    botops_snapshot!(folder.botops(["data", "diff", "nothere.csv", "data/train.csv"]), @"");
+    botops_snapshot!(folder.botops(["data", "snapshot", "nothere"]), @r#"
+    exit: 2
+    ----- stdout -----
+
+    ----- stderr -----
+    error[BOT-1001]: `nothere` does not exist
+      --> nothere
+    hint: check the path; it starts at the current folder
+    "#);
+    botops_snapshot!(folder.botops(["data", "snapshot", "empty"]), @r#"
+    exit: 2
+    ----- stdout -----
+
+    ----- stderr -----
+    error[BOT-5062]: there is no file in `empty`
+      --> empty
+    hint: name a file, or a folder with files in it
+    "#);
+    botops_snapshot!(folder.botops(["data", "snapshot", "only"]), @r#"
+    exit: 2
+    ----- stdout -----
+
+    ----- stderr -----
+    error[BOT-5062]: there is no file in `only`
+      --> only
+    hint: what begins with a dot is left out: name such a file itself
+    "#);
+    botops_snapshot!(folder.botops(["data", "snapshot", "data", "only"]), @r#"
+    exit: 2
+    ----- stdout -----
+
+    ----- stderr -----
+    error[BOT-5061]: several paths give the data set no name
+    hint: name the data set: `--name support`
+    "#);
+    botops_snapshot!(folder.botops(["data", "snapshot", "data", "--name", "My Data"]), @r#"
+    exit: 2
+    ----- stdout -----
+
+    ----- stderr -----
+    error[BOT-5061]: `My Data` cannot be the name of a data set
+    hint: use up to 64 lowercase letters, digits, `-` and `_`: `--name support`
+    "#);
+    botops_snapshot!(folder.botops(["data", "snapshot", "data/train.csv", "data/train.csv", "--name", "x"]), @r#"
+    exit: 2
+    ----- stdout -----
+
+    ----- stderr -----
+    error[BOT-5062]: a file of `data/train.csv`, `data/train.csv` cannot be stored: another file is called `train.csv` too
+      --> data/train.csv
+      error[BOT-5062] data/train.csv: another file is called `train.csv` too
+    hint: store the folder they lie in, or rename one of them
+    "#);
+    botops_snapshot!(folder.botops(["data", "pull", "data@1"]), @r#"
+    exit: 2
+    ----- stdout -----
+
+    ----- stderr -----
+    error[BOT-5063]: `[folder]/registry` has no data set `data`
+    hint: nothing is stored yet: `botops data snapshot PATH --name data`
+    "#);
+    botops_snapshot!(folder.botops(["data", "pull", "data@one"]), @r#"
+    exit: 2
+    ----- stdout -----
+
+    ----- stderr -----
+    error[BOT-5060]: `data@one`: `one` is no number from 1, `latest` or digest
+    hint: write `data@3`, `data@latest` or `data@sha256:…`
+    "#);
+    botops_snapshot!(folder.botops(["data", "diff", "nothere.csv", "data/train.csv"]), @r#"
+    exit: 2
+    ----- stdout -----
+
+    ----- stderr -----
+    error[BOT-1001]: `nothere.csv` does not exist
+      --> nothere.csv
+    hint: check the path; it starts at the current folder
+    "#);
     assert!(seen(&mut folder.botops(["data", "snapshot", "data"])).starts_with("exit: 0"));
-    botops_snapshot!(folder.botops(["data", "log", "date"]), @"");
-    botops_snapshot!(folder.botops(["train", "data@2"]), @"");
-    botops_snapshot!(folder.botops(["data", "snapshot", "."]), @"");
+    botops_snapshot!(folder.botops(["data", "log", "date"]), @r#"
+    exit: 2
+    ----- stdout -----
+
+    ----- stderr -----
+    error[BOT-5063]: `[folder]/registry` has no data set `date`
+    hint: did you mean `data`?
+    hint: see the data sets there are: `botops data log`
+    "#);
+    botops_snapshot!(folder.botops(["train", "data@2"]), @r#"
+    exit: 2
+    ----- stdout -----
+
+    ----- stderr -----
+    error[BOT-5064]: `data` has no snapshot 2: its newest is 1
+    hint: see the snapshots there are: `botops data log data`
+    "#);
+    botops_snapshot!(folder.botops(["data", "snapshot", "."]), @r#"
+    exit: 2
+    ----- stdout -----
+
+    ----- stderr -----
+    error[BOT-5061]: `.` gives the data set no name
+    hint: name the data set: `--name support`
+    "#);
 }
 
 #[cfg(unix)]
@@ -658,7 +771,7 @@ fn what_cannot_be_stored_is_listed_and_nothing_is() {
 async fn a_file_that_changes_while_it_is_read_is_told() {
     let held = tempfile::tempdir().unwrap();
     let path = held.path().join("growing.csv");
-    fs::write(&path, noise(65 << 20, 5)).unwrap();
+    fs::write(&path, noise(33 << 20, 5)).unwrap();
     let snapshots = Snapshots::open(Bench::memory().store);
     // The first part is done, the second is not begun: progress is told in between.
     let grow = |done: u64, _: u64| {

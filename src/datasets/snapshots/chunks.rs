@@ -27,7 +27,7 @@ pub(super) const MOST: usize = 512 << 10;
 /// Bytes after which a pack is closed: an object that a bucket takes in one go, and few of them.
 const PACK: usize = 8 << 20;
 /// Bytes of files read at a time; of them and of what becomes of them, twice as much may be held.
-const WAVE: u64 = 64 << 20;
+const WAVE: u64 = 32 << 20;
 /// Of zstd: the fastest level; the next ones gain a tenth and take twice as long.
 const LEVEL: i32 = 1;
 
