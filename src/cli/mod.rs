@@ -121,7 +121,7 @@ enum Verb {
     Serve(serve::Args),
     /// Run a pipeline
     Run(run::Args),
-    /// Store, compare and split data sets
+    /// Look after data sets
     Data(data::Args),
     /// Look at recorded runs
     Runs(runs::Args),

@@ -17,10 +17,10 @@ use crate::{
     digest::Digest,
     evaluation::{self, EvaluationReport, Metric, SeedSpread},
     experiments::Recipe,
-    features::{EncoderSpec, FeatureKind},
+    features::{EncoderSpec, FeatureKind, HubSource},
     findings::{Fault, FaultKind, Finding, Result},
     models::{self, HeadKind, Lineage, ModelSpec, Sample},
-    pipelines::{self, Equipment},
+    pipelines,
 };
 use cross_validation::Measuring;
 use serde::Serialize;
@@ -156,7 +156,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     // What is no use to learn from is left out, and said to be.
     let mut validation = datasets::validate(&data, &Expectations::default(), None);
     let accepted = validation.accepted.take().expect("validation returns the accepted records");
-    let left_out: Vec<Finding> =
+    let mut left_out: Vec<Finding> =
         validation.rejected.iter().flat_map(|rejected| rejected.reasons.iter().cloned()).collect();
     let (test_input, test) = match &args.test {
         Some(path) => Some(Input::data(context, path, &args.columns)?).unzip(),
@@ -172,7 +172,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     };
     let began = context::now()?;
     let root = &context.workspace()?.root;
-    let mut equipment = Equipment::prepare(&model_spec, root)?;
+    let mut equipment = context.equipment(&model_spec)?;
     if !args.dry_run {
         let folder = root.join(".botops").join("checkpoints");
         equipment = equipment.with_checkpoints(&folder, data.digest, &model_spec);
@@ -272,6 +272,8 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         ));
         text.push_str(&tables::findings(&left_out, 3));
     }
+    text.push_str(&tables::findings(&equipment.findings(), 3));
+    left_out.extend(equipment.findings());
     if let (Some(report), Some(test)) = (&evaluation, &test) {
         text.push_str(&format!("on {}: {} utterances\n", test.name, tables::count(report.n)));
         text.push_str(&tables::metrics(&report.metrics));
@@ -309,7 +311,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
 /// Returns an encoder's source, given from the current folder, as the spec has it: from the workspace's root.
 fn from_root(source: &str, context: &Context) -> Result<String> {
     let path = Path::new(source);
-    if source.starts_with("hf://") || path.is_absolute() {
+    if HubSource::is_meant(source) || path.is_absolute() {
         return Ok(source.to_owned());
     }
     let full = context::current_folder()?.join(path);

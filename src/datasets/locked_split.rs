@@ -111,7 +111,7 @@ impl SplitLock {
     /// Reads the lock at `path`; nothing when there is none.
     ///
     /// # Errors
-    /// `BOT-2160`: malformed (exit 3), or of a newer format (exit 6); `BOT-1001` unreadable.
+    /// `BOT-2180`: malformed (exit 3), or of a newer format (exit 6); `BOT-1001` unreadable.
     pub fn read(path: &Path) -> Result<Option<Self>> {
         #[derive(Deserialize)]
         struct Head {
@@ -123,7 +123,7 @@ impl SplitLock {
         };
         let shown = path.display();
         let broken = |why: String| {
-            Fault::data("BOT-2160", format!("`{shown}` is no lock of a split: {why}"))
+            Fault::data("BOT-2180", format!("`{shown}` is no lock of a split: {why}"))
                 .file(path)
                 .hint("restore it from version control; without it, records would move")
         };
@@ -137,7 +137,7 @@ impl SplitLock {
                         "`{shown}` has the format `{}`, newer than this botops",
                         head.schema
                     );
-                    Fault::policy("BOT-2160", message).file(path).hint("install a newer botops")
+                    Fault::policy("BOT-2180", message).file(path).hint("install a newer botops")
                 }
                 _ => broken(format!("its schema is `{}`", text::display(&head.schema, 60))),
             });
@@ -156,7 +156,7 @@ impl SplitLock {
     /// Writes the lock to `path`, complete or absent, unless it is there already.
     ///
     /// # Errors
-    /// `BOT-2160` (exit 5) when what is there is not `before`; `BOT-1002`.
+    /// `BOT-2180` (exit 5) when what is there is not `before`; `BOT-1002`.
     pub fn write(&self, path: &Path, before: Option<&Self>) -> Result<()> {
         let there = Self::read(path)?;
         if there.as_ref() == Some(self) {
@@ -164,7 +164,7 @@ impl SplitLock {
         }
         if there.as_ref() != before {
             let message = format!("`{}` was changed by another run meanwhile", path.display());
-            return Err(Fault::conflict("BOT-2160", message)
+            return Err(Fault::conflict("BOT-2180", message)
                 .file(path)
                 .hint("run again: it starts from what is there now"));
         }
@@ -217,7 +217,7 @@ fn name(kind: &str, value: &str) -> String {
 /// - the same data and lock in any order: the same sides; once more with the lock that came out: the same again
 ///
 /// # Errors
-/// `BOT-2130` shares that leave a side empty, `BOT-2160` a lock made for another request, `BOT-2162` everything is one unit
+/// `BOT-2130` shares that leave a side empty, `BOT-2180` a lock made for another request, `BOT-2182` everything is one unit
 /// (exit 2); `BOT-2131` an intent has too few units for all sides (exit 4).
 pub fn split_locked(
     data: &Dataset,
@@ -282,7 +282,7 @@ fn other_request(locked: &LockedSplitSpec, asked: &LockedSplitSpec) -> Fault {
     } else {
         format!("for {}; asked for is {}", shown(locked), shown(asked))
     };
-    Fault::usage("BOT-2160", format!("the lock was made {what}"))
+    Fault::usage("BOT-2180", format!("the lock was made {what}"))
         .hint("ask for the same, or name another lock file: with another request, records would have to move")
 }
 
@@ -300,7 +300,7 @@ fn one_unit(data: &Dataset, spec: &LockedSplitSpec) -> Fault {
             "add records that say something else",
         ),
     };
-    Fault::usage("BOT-2162", format!("{what}: there is nothing to divide"))
+    Fault::usage("BOT-2182", format!("{what}: there is nothing to divide"))
         .at(Place { file: Some(data.name.clone()), ..Place::default() })
         .hint(hint)
 }
@@ -559,7 +559,7 @@ impl<'a> Work<'a> {
             .flat_map(|(&t, why)| self.records_of[t].iter().map(move |&i| (i, why)))
             .map(|(i, why)| {
                 Finding::new(
-                    "BOT-2161",
+                    "BOT-2181",
                     Severity::Warning,
                     format!("the record is {why}, so on either side it would leak into the other: it is left out"),
                     "leave it out for good, or reword it so that it is near to one side only",
@@ -746,7 +746,7 @@ impl<'a> Work<'a> {
     fn empty_side(&self, intent: Option<&str>, side: SplitSide) -> Finding {
         let shown = text::display(intent.unwrap_or_default(), 60);
         Finding::new(
-            "BOT-2163",
+            "BOT-2183",
             Severity::Warning,
             format!(
                 "the intent `{shown}` has no record in {}, and none that could go there",
@@ -797,7 +797,7 @@ impl<'a> Work<'a> {
                 record: record.clone(),
                 reasons: findings
                     .iter()
-                    .filter(|finding| finding.place.record == Some(record.record))
+                    .filter(|finding| finding.place == self.data.place(record))
                     .cloned()
                     .collect(),
             })

@@ -18,6 +18,7 @@ fn record(number: u64, intent: Option<&str>, lang: Option<&str>) -> Record {
         entities: Vec::new(),
         record: number,
         line: number + 1,
+        file: None,
     }
 }
 

@@ -223,6 +223,7 @@ mod tests {
                 entities: Vec::new(),
                 record: i as u64 + 1,
                 line: i as u64 + 2,
+                file: None,
             })
             .collect();
         let outcomes: Vec<Outcome<'_>> = records

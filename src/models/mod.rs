@@ -35,7 +35,11 @@ pub use parts::part_digests;
 pub use spec::{ClassWeight, FallbackSpec, HeadKind, HeadSpec, ModelSpec};
 pub use train::{CrossValidation, cross_validate, train};
 
-use crate::{digest::Digest, features::Encoder, findings::Result};
+use crate::{
+    digest::Digest,
+    features::{EmbeddingCache, Encoder, embed_cached},
+    findings::Result,
+};
 use serde::{Deserialize, Serialize};
 use std::{path::Path, sync::Arc};
 
@@ -53,19 +57,22 @@ pub struct Sample<'a> {
 pub struct Resources<'a> {
     /// The encoder that `features.encoder` names; none: features of kind `tfidf` alone can be made.
     pub encoder: Option<&'a Arc<Encoder>>,
+    /// Where embeddings are kept; none: every text is embedded anew.
+    pub embeddings: Option<&'a EmbeddingCache>,
     /// Where the checkpoints of a fine-tuning lie; none: none are written.
     pub checkpoints: Option<&'a Path>,
 }
 
 impl Resources<'_> {
-    /// Returns the embeddings of `texts`, `[n_samples, dim]`, the same text embedded once.
+    /// Returns the embeddings of `texts`, `[n_samples, dim]`, the same text embedded once, and not at all when its
+    /// embedding is kept.
     fn embed(
         &self,
         encoder: &Encoder,
         texts: &[&str],
         advance: &(dyn Fn(u64) + Sync),
     ) -> Result<Vec<f32>> {
-        Ok(encoder.embed(texts, advance))
+        embed_cached(encoder, texts, self.embeddings, advance)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Runs a plan: skips what stands, executes the rest, records the run.
 
 use super::{
+    equipment::Encoders,
     events::{Event, Listener},
     plan::{Plan, Stage},
     record,
@@ -34,6 +35,8 @@ pub struct Services<'a> {
     pub registry: &'a Registry,
     /// The runs.
     pub experiments: &'a Experiments,
+    /// Where encoders come from.
+    pub encoders: &'a Encoders,
     /// Promotes: a rehearsal, or a server.
     pub promoter: &'a dyn Promoter,
     /// Tells the time for records and logs.

@@ -1,7 +1,6 @@
 //! Which stages stand, which are stale, and why.
 
 use super::{
-    equipment::encoder_digest,
     plan::{Plan, Stage},
     run::Services,
     spec::StageSpec,
@@ -160,7 +159,7 @@ pub(super) async fn inputs(work: &Work<'_>, stage: &Stage) -> Result<Inputs> {
         Some(StageSpec::Train(spec)) => {
             take(work, &mut inputs, &spec.from, "train.csv")?;
             // The same path may hold another encoder tomorrow.
-            if let Some(digest) = encoder_digest(&spec.model, root)? {
+            if let Some(digest) = work.services.encoders.digest(&spec.model)? {
                 inputs.insert("encoder".to_owned(), digest);
             }
             if let Some(dialogue) = &spec.dialogue {

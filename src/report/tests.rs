@@ -32,6 +32,7 @@ fn evaluated(n_classes: usize, hostile: bool) -> EvaluationReport {
             entities: Vec::new(),
             record: i,
             line: i + 1,
+            file: None,
         })
         .collect();
     let mut wrong = 0;
@@ -69,6 +70,7 @@ fn compared(report: &EvaluationReport) -> Comparison {
         entities: Vec::new(),
         record: 7,
         line: 8,
+        file: None,
     };
     let flips = [("a", HOSTILE), (HOSTILE, "a")].map(|(champion, challenger)| Pair {
         record: &record,

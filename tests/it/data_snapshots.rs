@@ -208,7 +208,10 @@ async fn the_same_files_are_the_same_packs_on_any_number_of_threads() {
         let taken = taken.await.unwrap();
         let file = taken.manifest.file("huge.bin").unwrap();
         assert_eq!(file.digest, Digest::of(&huge));
-        seen.push((taken, bench.store.blobs().await.unwrap().into_iter().map(|(d, _)| d).collect::<Vec<_>>()));
+        seen.push((
+            taken,
+            bench.store.blobs().await.unwrap().into_iter().map(|(d, _)| d).collect::<Vec<_>>(),
+        ));
     }
     assert_eq!(seen[0], seen[1]);
 }
@@ -253,16 +256,20 @@ async fn damage_is_found_named_and_never_written_back() {
     };
     let pack = new_pack(&second);
 
-    bench.alter(&blob_path(&pack), |mut bytes| {
-        let middle = bytes.len() / 2;
-        bytes[middle] ^= 1;
-        bytes
-    }).await;
+    bench
+        .alter(&blob_path(&pack), |mut bytes| {
+            let middle = bytes.len() / 2;
+            bytes[middle] ^= 1;
+            bytes
+        })
+        .await;
     let verification = snapshots.verify(Some("support")).await.unwrap();
     assert_eq!(verification.damaged, ["support@2"]);
     let [problem] = &verification.problems[..] else { panic!("{verification:?}") };
     assert_eq!(problem.code, "BOT-5005");
-    let said = format!("blob `{pack}` is damaged in 1 of its 1 chunks: `new.csv` of `support@2` cannot be written back");
+    let said = format!(
+        "blob `{pack}` is damaged in 1 of its 1 chunks: `new.csv` of `support@2` cannot be written back"
+    );
     assert_eq!(problem.message, said);
     let out = held.path().join("out");
     let fault = snapshots.pull(&second, &out, QUIET).await.unwrap_err();
@@ -285,7 +292,12 @@ async fn damage_is_found_named_and_never_written_back() {
 
     bench.alter(&blob_path(&second.manifest_digest), |_| b"{}".to_vec()).await;
     let verification = snapshots.verify(None).await.unwrap();
-    assert!(verification.problems.iter().any(|problem| problem.message.starts_with("manifest of `support@2`: ")));
+    assert!(
+        verification
+            .problems
+            .iter()
+            .any(|problem| problem.message.starts_with("manifest of `support@2`: "))
+    );
     bench.alter("datasets/support/log/00000000000000000001.json", |_| b"{}".to_vec()).await;
     let verification = snapshots.verify(None).await.unwrap();
     assert!(verification.problems.iter().any(|problem| problem.code == "BOT-5006"));
@@ -497,10 +509,12 @@ async fn a_pull_killed_at_any_moment_goes_on_where_it_stopped() {
     let taken = take(&snapshots, &folder).await.snapshot;
     let out = held.path().join("out");
     let staging = held.path().join(format!(".out.{}.part", taken.digest.short()));
-    let there = || if staging.exists() { files(&staging).values().map(Vec::len).sum::<usize>() } else { 0 };
+    let there =
+        || if staging.exists() { files(&staging).values().map(Vec::len).sum::<usize>() } else { 0 };
     let mut before = 0;
     for round in 0..3 {
-        let mut child = child("a_pull_killed_at_any_moment_goes_on_where_it_stopped", PULL, held.path());
+        let mut child =
+            child("a_pull_killed_at_any_moment_goes_on_where_it_stopped", PULL, held.path());
         // Until it got further than the one before.
         while there() <= before {
             assert!(child.try_wait().unwrap().is_none(), "round {round}: it ended by itself");
@@ -552,22 +566,34 @@ fn a_steward_follows_a_data_set() {
         let rows: String = rows.iter().map(|(text, intent)| format!("{text},{intent}\n")).collect();
         format!("text,intent\n{rows}")
     };
-    folder.write("data/train.csv", rows(&[
-        ("where is my parcel? it was due last week on monday and i have waited since", "tracking"),
-        ("i want my money back", "refund"),
-        ("cancel my order please", "cancel"),
-        ("good morning", "greet"),
-    ]));
+    folder.write(
+        "data/train.csv",
+        rows(&[
+            (
+                "where is my parcel? it was due last week on monday and i have waited since",
+                "tracking",
+            ),
+            ("i want my money back", "refund"),
+            ("cancel my order please", "cancel"),
+            ("good morning", "greet"),
+        ]),
+    );
     folder.write("data/notes.txt", "first").write("data/.hidden", "x");
     botops_snapshot!(folder.botops(["data", "snapshot", "data", "--name", "support", "--dry-run"]), @"");
     botops_snapshot!(folder.botops(["data", "log"]), @"");
     botops_snapshot!(folder.botops(["data", "snapshot", "data", "--name", "support", "--reason", "first export"]), @"");
-    folder.write("data/train.csv", rows(&[
-        ("where is my parcel? it was due last week on tuesday and i have waited since", "tracking"),
-        ("i want my money back", "complaint"),
-        ("cancel my order please", "cancel"),
-        ("write to jo@example.com \u{1b}[31mnow", "contact"),
-    ]));
+    folder.write(
+        "data/train.csv",
+        rows(&[
+            (
+                "where is my parcel? it was due last week on tuesday and i have waited since",
+                "tracking",
+            ),
+            ("i want my money back", "complaint"),
+            ("cancel my order please", "cancel"),
+            ("write to jo@example.com \u{1b}[31mnow", "contact"),
+        ]),
+    );
     folder.write("data/notes.txt", "second");
     botops_snapshot!(folder.botops(["data", "diff", "support@1", "data"]), @"");
     botops_snapshot!(folder.botops(["data", "snapshot", "data", "--name", "support"]), @"");
@@ -590,25 +616,40 @@ fn a_run_and_its_version_are_found_by_the_snapshot_they_are_made_from() {
         assert!(said.starts_with("exit: 0"), "{arguments:?}: {said}");
     };
     run(&["data", "snapshot", "datasets/support"]);
-    run(&["train", "support@1:utterances.csv", "--test", "support@1:holdout.csv", "--head", "complement_naive_bayes"]);
+    run(&[
+        "train",
+        "support@1:utterances.csv",
+        "--test",
+        "support@1:holdout.csv",
+        "--head",
+        "complement_naive_bayes",
+    ]);
     run(&["push", "model.botops", "--name", "bot"]);
     // A file that is not read from the snapshot is found by what it holds.
-    run(&["train", "datasets/support/holdout.csv", "--head", "complement_naive_bayes", "--seed", "3"]);
+    run(&[
+        "train",
+        "datasets/support/holdout.csv",
+        "--head",
+        "complement_naive_bayes",
+        "--seed",
+        "3",
+    ]);
     run(&["evaluate", "model.botops", "support@1:holdout.csv"]);
     let mut command = folder.botops(["data", "where-used", "support@1", "--format", "json"]);
-    let answer: serde_json::Value = serde_json::from_slice(&command.output().unwrap().stdout).unwrap();
+    let answer: serde_json::Value =
+        serde_json::from_slice(&command.output().unwrap().stdout).unwrap();
     let runs = answer["data"]["runs"].as_array().unwrap();
     assert_eq!(runs.len(), 2, "{answer:#}");
     let mut read: Vec<String> = runs.iter().map(|run| run["read"].to_string()).collect();
     read.sort();
-    let wanted = [
-        r#"{"test":"holdout.csv","train":"utterances.csv"}"#,
-        r#"{"train":"holdout.csv"}"#,
-    ];
+    let wanted =
+        [r#"{"test":"holdout.csv","train":"utterances.csv"}"#, r#"{"train":"holdout.csv"}"#];
     assert_eq!(read, wanted);
     assert_eq!(answer["data"]["versions"][0]["version"], "bot@1");
-    let mut command = folder.botops(["data", "where-used", "support@1:expectations.yaml", "--format", "json"]);
-    let answer: serde_json::Value = serde_json::from_slice(&command.output().unwrap().stdout).unwrap();
+    let mut command =
+        folder.botops(["data", "where-used", "support@1:expectations.yaml", "--format", "json"]);
+    let answer: serde_json::Value =
+        serde_json::from_slice(&command.output().unwrap().stdout).unwrap();
     assert_eq!(answer["data"]["runs"].as_array().unwrap().len(), 0);
     botops_snapshot!(folder.botops(["evaluate", "support@1"]), @r#"
     exit: 2

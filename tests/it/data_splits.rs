@@ -4,8 +4,16 @@ use crate::support::{Folder, botops_snapshot, seen};
 use std::collections::BTreeSet;
 
 const SUBJECTS: [&str; 10] = [
-    "parcel", "invoice", "password", "subscription", "charger", "keyboard", "garden chair",
-    "gift card", "warranty", "newsletter",
+    "parcel",
+    "invoice",
+    "password",
+    "subscription",
+    "charger",
+    "keyboard",
+    "garden chair",
+    "gift card",
+    "warranty",
+    "newsletter",
 ];
 const REQUESTS: [(&str, &str); 3] = [
     ("tracking", "where is my {} now"),
@@ -29,7 +37,12 @@ fn rows(subjects: std::ops::Range<usize>, twice: bool) -> String {
 }
 
 fn texts(folder: &Folder, file: &str) -> BTreeSet<String> {
-    folder.read(file).lines().skip(1).map(|line| line.split(',').next().unwrap().to_owned()).collect()
+    folder
+        .read(file)
+        .lines()
+        .skip(1)
+        .map(|line| line.split(',').next().unwrap().to_owned())
+        .collect()
 }
 
 #[test]
@@ -38,17 +51,24 @@ fn a_locked_split_grows_and_moves_nothing() {
     folder.write("data.csv", rows(0..8, false));
     let split = ["data", "split", "data.csv", "--test", "25%", "--lock", "split.lock.json"];
     botops_snapshot!(folder.botops([&split[..], &["--dry-run"]].concat()), @"");
-    assert!(!folder.path().join("split.lock.json").exists() && !folder.path().join("data-split").exists());
+    assert!(
+        !folder.path().join("split.lock.json").exists()
+            && !folder.path().join("data-split").exists()
+    );
     botops_snapshot!(folder.botops(split), @"");
-    let (train, test) = (texts(&folder, "data-split/train.csv"), texts(&folder, "data-split/test.csv"));
+    let (train, test) =
+        (texts(&folder, "data-split/train.csv"), texts(&folder, "data-split/test.csv"));
     let lock = folder.read("split.lock.json");
 
     folder.write("data.csv", rows(0..10, true));
     // Shares, seed and group are the lock's.
     botops_snapshot!(folder.botops(["data", "split", "data.csv", "--lock", "split.lock.json"]), @"");
-    let (now_train, now_test) = (texts(&folder, "data-split/train.csv"), texts(&folder, "data-split/test.csv"));
+    let (now_train, now_test) =
+        (texts(&folder, "data-split/train.csv"), texts(&folder, "data-split/test.csv"));
     assert!(train.is_subset(&now_train) && test.is_subset(&now_test));
-    let bare = |texts: &BTreeSet<String>| texts.iter().map(|text| text.replace('!', "")).collect::<BTreeSet<_>>();
+    let bare = |texts: &BTreeSet<String>| {
+        texts.iter().map(|text| text.replace('!', "")).collect::<BTreeSet<_>>()
+    };
     assert!(bare(&now_train).is_disjoint(&bare(&now_test)));
     assert_ne!(folder.read("split.lock.json"), lock);
     botops_snapshot!(folder.botops(["data", "split", "data.csv", "--lock", "split.lock.json", "--test", "0.3"]), @r#"
@@ -56,7 +76,7 @@ fn a_locked_split_grows_and_moves_nothing() {
     ----- stdout -----
 
     ----- stderr -----
-    error[BOT-2160]: the lock was made for test 0.25, validation 0, seed 17, no group; asked for is test 0.3, validation 0, seed 17, no group
+    error[BOT-2180]: the lock was made for test 0.25, validation 0, seed 17, no group; asked for is test 0.3, validation 0, seed 17, no group
     hint: ask for the same, or name another lock file: with another request, records would have to move
     "#);
     folder.write("split.lock.json", "{}");
@@ -65,7 +85,7 @@ fn a_locked_split_grows_and_moves_nothing() {
     ----- stdout -----
 
     ----- stderr -----
-    error[BOT-2160]: `split.lock.json` is no lock of a split: missing field `schema` at line 1 column 2
+    error[BOT-2180]: `split.lock.json` is no lock of a split: missing field `schema` at line 1 column 2
       --> split.lock.json
     hint: restore it from version control; without it, records would move
     "#);
@@ -76,7 +96,8 @@ fn groups_stay_together_and_validation_is_a_side_of_its_own() {
     let folder = Folder::empty();
     folder.write("data.csv", rows(0..10, true));
     botops_snapshot!(folder.botops(["data", "split", "data.csv", "--test", "20%", "--validation", "20%", "--group", "customer", "--out", "sides"]), @"");
-    let sides = ["train", "validation", "test"].map(|side| texts(&folder, &format!("sides/{side}.csv")));
+    let sides =
+        ["train", "validation", "test"].map(|side| texts(&folder, &format!("sides/{side}.csv")));
     assert_eq!(sides.iter().map(BTreeSet::len).sum::<usize>(), 60);
     for side in &sides {
         for pair in SUBJECTS.chunks(2) {
@@ -112,7 +133,9 @@ stages:
 #[test]
 fn a_pipeline_keeps_to_the_lock() {
     let folder = Folder::empty();
-    folder.write("botops.yaml", "version: 1\nmodel: support\n").write("data.csv", rows(0..8, false));
+    folder
+        .write("botops.yaml", "version: 1\nmodel: support\n")
+        .write("data.csv", rows(0..8, false));
     folder.write("sides.yaml", PIPELINE);
     let run = || {
         let said = seen(&mut folder.botops(["run", "sides.yaml"]));

@@ -127,6 +127,7 @@ fn records(bytes: &[u8], name: &str, options: &ReadOptions) -> Result<Option<Dat
 /// Returns whether a file of this name may hold records.
 fn is_data(path: &str) -> bool {
     let name = path.rsplit('/').next().unwrap_or(path).to_lowercase();
+    let name = name.trim_end_matches(".gz").trim_end_matches(".zst");
     ["csv", "tsv", "tab", "jsonl", "ndjson", "parquet", "pq"]
         .iter()
         .any(|ending| name.ends_with(&format!(".{ending}")))

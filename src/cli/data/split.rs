@@ -170,14 +170,11 @@ fn groups(
     // The same file once more: what it then hands over as the language is the column asked for.
     let options = ReadOptions { lang_column: Some(group.to_owned()), ..options.clone() };
     let data = data_source::dataset(context, &args.data, &options).map_err(|fault| {
-        let fault_is_of_column = fault.code() == "BOT-2101";
-        if !fault_is_of_column {
+        if fault.code() != "BOT-2101" {
             return fault;
         }
-        let shown = crate::text::display(group, 60);
         let mut named =
-            Fault::usage("BOT-2101", format!("there is no column `{shown}` to group by"))
-                .at(fault.place().clone());
+            Fault::usage("BOT-2101", fault.message()).at(fault.place().clone());
         for hint in fault.hints() {
             named = named.hint(hint.replace("--lang-column", "--group"));
         }

@@ -88,7 +88,7 @@ fn equipment(specs: &[(String, ModelSpec)], context: &Context) -> Result<Equipme
         )
         .hint("cross-validate each on its own, with the same `--seed`: the folds are the same"));
     }
-    Equipment::prepare(first, &context.workspace()?.root)
+    context.equipment(first)
 }
 
 /// Cross-validates over `n_folds`.
@@ -112,7 +112,7 @@ pub(super) fn run(args: &Args, n_folds: usize, context: &Context) -> Result<Outc
     let (_, data) = Input::data(context, &args.data, &args.columns)?;
     let mut validation = datasets::validate(&data, &Expectations::default(), None);
     let accepted = validation.accepted.take().expect("validation returns the accepted records");
-    let left_out: Vec<Finding> =
+    let mut left_out: Vec<Finding> =
         validation.rejected.iter().flat_map(|rejected| rejected.reasons.iter().cloned()).collect();
     let samples = super::samples(&accepted);
     let seed = specs[0].1.seed;
@@ -191,6 +191,8 @@ pub(super) fn run(args: &Args, n_folds: usize, context: &Context) -> Result<Outc
             tables::findings(&left_out, 3)
         ));
     }
+    text.push_str(&tables::findings(&equipment.findings(), 3));
+    left_out.extend(equipment.findings());
     if let Some(path) = html {
         text.push_str(&format!("wrote {}\n", path.display()));
     }

@@ -12,6 +12,7 @@ fn data(records: &[(String, String)]) -> Dataset {
         entities: Vec::new(),
         record: n,
         line: n + 1,
+        file: None,
     });
     Dataset {
         name: "train.csv".to_owned(),
@@ -190,7 +191,7 @@ fn a_record_near_to_both_sides_is_left_out_and_its_neighbors_follow() {
     assert_eq!((now[&2], now[&8]), (now[&1], now[&9]), "the next ones follow");
     assert!(!new.left_out.is_empty());
     for finding in &new.findings {
-        assert_eq!(finding.code, "BOT-2161");
+        assert_eq!(finding.code, "BOT-2181");
         assert!(
             finding.message.contains("train") && finding.message.contains("test"),
             "{finding:?}"
@@ -272,7 +273,7 @@ fn what_cannot_be_split_is_refused_with_the_reason() {
     );
     assert_eq!(
         fails(&same, &spec(0.2, 0.0), None),
-        "BOT-2162: all records are near duplicates of one another: there is nothing to divide"
+        "BOT-2182: all records are near duplicates of one another: there is nothing to divide"
     );
     let group = LockedSplitSpec { group: Some("bot".to_owned()), ..spec(0.2, 0.0) };
     let one = vec![Some("x".to_owned()); two.len()];
@@ -280,14 +281,14 @@ fn what_cannot_be_split_is_refused_with_the_reason() {
     assert_eq!(
         (fault.code(), fault.message()),
         (
-            "BOT-2162",
+            "BOT-2182",
             "groups of `bot` and near duplicates link all records to one another: there is nothing to divide"
         )
     );
     let lock = split_locked(&data(&two), None, &spec(0.2, 0.0), None).unwrap().lock;
     assert_eq!(
         fails(&two, &spec(0.3, 0.0), Some(&lock)),
-        "BOT-2160: the lock was made for test 0.2, validation 0, seed 17, no group; asked for is test 0.3, validation 0, seed 17, no group"
+        "BOT-2180: the lock was made for test 0.2, validation 0, seed 17, no group; asked for is test 0.3, validation 0, seed 17, no group"
     );
 }
 
@@ -309,7 +310,7 @@ fn an_intent_that_lost_a_side_is_told_and_gets_it_back() {
     assert_eq!(left.findings.len(), 1);
     assert_eq!(
         (left.findings[0].code.as_str(), left.findings[0].message.as_str()),
-        ("BOT-2163", "the intent `a` has no record in test, and none that could go there")
+        ("BOT-2183", "the intent `a` has no record in test, and none that could go there")
     );
     let more = [train, of(40..50)].concat();
     let back = split_locked(&data(&more), None, &spec, Some(&old.lock)).unwrap();
@@ -329,7 +330,7 @@ fn a_lock_comes_back_from_its_file_and_is_not_overwritten_unseen() {
     lock.write(&path, None).unwrap();
     let other = split_locked(&data(&records), None, &spec(0.2, 0.0), Some(&lock)).unwrap().lock;
     let fault = other.write(&path, None).unwrap_err();
-    assert_eq!((fault.code(), fault.kind()), ("BOT-2160", crate::findings::FaultKind::Conflict));
+    assert_eq!((fault.code(), fault.kind()), ("BOT-2180", crate::findings::FaultKind::Conflict));
     other.write(&path, Some(&lock)).unwrap();
 
     let text = fs::read_to_string(&path).unwrap();
@@ -346,6 +347,6 @@ fn a_lock_comes_back_from_its_file_and_is_not_overwritten_unseen() {
     ] {
         fs::write(&path, bytes).unwrap();
         let fault = SplitLock::read(&path).unwrap_err();
-        assert_eq!((fault.code(), fault.kind()), ("BOT-2160", kind), "{fault}");
+        assert_eq!((fault.code(), fault.kind()), ("BOT-2180", kind), "{fault}");
     }
 }

@@ -39,7 +39,7 @@ fn train_with(
     let samples: Vec<Sample<'_>> =
         rows[..120].iter().map(|(text, intent)| Sample { text, intent }).collect();
     let encoder = Some(&*dense::ENCODER);
-    let resources = Resources { encoder, checkpoints };
+    let resources = Resources { encoder, checkpoints, ..Resources::default() };
     let dialogue = crate::dialogue::DialogueSpec::default();
     train(&samples, spec, resources, dialogue, Lineage::default(), progress).unwrap()
 }

@@ -64,7 +64,7 @@ pub(super) async fn execute(work: &mut Work<'_>, stage: &Stage, made: &Path) -> 
         None => versions::baseline(work, made).await,
         Some(StageSpec::Validate(spec)) => validate(work, spec, made),
         Some(StageSpec::Split(spec)) => split(work, spec, made),
-        Some(StageSpec::Train(spec)) => train(work, stage, spec, made),
+        Some(StageSpec::Train(spec)) => train(work, stage, spec, made).await,
         Some(StageSpec::Evaluate(spec)) => evaluate(work, spec, made).await,
         Some(StageSpec::Gate(spec)) => gate(work, spec, made),
         Some(StageSpec::Drift(spec)) => drift(work, stage, spec, made),
@@ -231,12 +231,19 @@ fn split_locked(
     Ok((verdict, summary))
 }
 
-fn train(work: &Work<'_>, stage: &Stage, spec: &TrainStage, made: &Path) -> Result<Ended> {
+async fn train(
+    work: &mut Work<'_>,
+    stage: &Stage,
+    spec: &TrainStage,
+    made: &Path,
+) -> Result<Ended> {
     let data = read_output(work, &spec.from, "train.csv")?;
-    let (model, equipment) = fit(work, &stage.name, &data, &spec.model, spec.dialogue.as_deref())?;
+    let (model, equipment) =
+        fit(work, &stage.name, &data, &spec.model, spec.dialogue.as_deref()).await?;
     let bytes = model.to_bytes();
     write_bytes(made, "model.botops", &bytes)?;
     equipment.finish()?;
+    work.findings.extend(equipment.findings());
     let summary = format!(
         "{} intents, {} records, {} kB",
         model.labels().len(),
@@ -251,7 +258,7 @@ const CHECKPOINTS: &str = "checkpoints.d";
 
 /// Trains a model on `data`, telling the listener how far it is; what is returned beside it is finished once the model
 /// is written.
-fn fit(
+async fn fit(
     work: &Work<'_>,
     stage: &str,
     data: &Dataset,
@@ -284,11 +291,8 @@ fn fit(
     }
     let told = Told(work.services.listener, stage);
     let checkpoints = work.folder.own(CHECKPOINTS);
-    let equipment = Equipment::prepare(model, &work.services.root)?.with_checkpoints(
-        &checkpoints,
-        data.digest,
-        model,
-    );
+    let equipment = work.services.encoders.prepare(model, &told).await?;
+    let equipment = equipment.with_checkpoints(&checkpoints, data.digest, model);
     let made = models::train(&samples, model, equipment.resources(), dialogue, lineage, &told)?;
     Ok((made, equipment))
 }

@@ -140,7 +140,7 @@ pub(crate) const NEVER: [(&str, &str, &str); 11] = [
 ];
 
 /// External crates, as code names them, and the only modules that may.
-pub(crate) const OWNERS: [(&str, &[&str]); 40] = [
+pub(crate) const OWNERS: [(&str, &[&str]); 42] = [
     ("sha2", &["digest"]),
     ("rand", &["stats"]),
     ("rand_core", &["stats"]),
@@ -155,7 +155,9 @@ pub(crate) const OWNERS: [(&str, &[&str]); 40] = [
     ("polars", &["datasets"]),
     ("csv", &["datasets"]),
     ("fastcdc", &["datasets"]),
+    ("flate2", &["datasets"]),
     ("zstd", &["datasets"]),
+    ("glob", &["datasets"]),
     ("tokenizers", &["features"]),
     ("pulp", &["features"]),
     ("smartcore", &["models"]),

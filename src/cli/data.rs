@@ -1,6 +1,9 @@
 //! `botops data`.
 
+mod conversion;
 mod diff;
+mod export;
+mod import;
 mod log;
 mod pull;
 mod snapshot;
@@ -11,7 +14,7 @@ mod where_used;
 use super::{Outcome, context::Context};
 use crate::{datasets::Snapshots, findings::Result};
 
-/// Store, compare and split data sets.
+/// Look after data sets.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -22,6 +25,10 @@ pub(crate) struct Args {
 enum Verb {
     /// Divide a data set into train and test, without leaks and for good
     Split(split::Args),
+    /// Read files of any known format into one data file
+    Import(import::Args),
+    /// Write a data set in another format
+    Export(export::Args),
     /// Store a data set as it is now, by content
     Snapshot(snapshot::Args),
     /// List data sets, or the snapshots of one: when, who, why
@@ -39,6 +46,8 @@ enum Verb {
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     match &args.verb {
         Verb::Split(args) => split::run(args, context),
+        Verb::Import(args) => import::run(args, context),
+        Verb::Export(args) => export::run(args, context),
         Verb::Snapshot(args) => snapshot::run(args, context),
         Verb::Log(args) => log::run(args, context),
         Verb::Pull(args) => pull::run(args, context),
