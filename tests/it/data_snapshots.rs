@@ -579,9 +579,28 @@ fn a_steward_follows_a_data_set() {
         ]),
     );
     folder.write("data/notes.txt", "first").write("data/.hidden", "x");
-    botops_snapshot!(folder.botops(["data", "snapshot", "data", "--name", "support", "--dry-run"]), @"");
-    botops_snapshot!(folder.botops(["data", "log"]), @"");
-    botops_snapshot!(folder.botops(["data", "snapshot", "data", "--name", "support", "--reason", "first export"]), @"");
+    botops_snapshot!(folder.botops(["data", "snapshot", "data", "--name", "support", "--dry-run"]), @r#"
+    exit: 0
+    ----- stdout -----
+    support@1 would be 2 files, 178 B ([digest]), 857 B of them new; nothing was stored (dry run)
+    left out, because their names begin with a dot: 1
+    ----- stderr -----
+    "#);
+    botops_snapshot!(folder.botops(["data", "log"]), @r#"
+    exit: 0
+    ----- stdout -----
+    no data set is stored in [folder]/registry
+    ----- stderr -----
+    next: `botops data snapshot datasets/support`
+    "#);
+    botops_snapshot!(folder.botops(["data", "snapshot", "data", "--name", "support", "--reason", "first export"]), @r#"
+    exit: 0
+    ----- stdout -----
+    support@1 is in [folder]/registry ([digest]): 2 files, 178 B; stored 857 B
+    left out, because their names begin with a dot: 1
+    ----- stderr -----
+    next: `botops data log support`
+    "#);
     folder.write(
         "data/train.csv",
         rows(&[
@@ -595,17 +614,127 @@ fn a_steward_follows_a_data_set() {
         ]),
     );
     folder.write("data/notes.txt", "second");
-    botops_snapshot!(folder.botops(["data", "diff", "support@1", "data"]), @"");
-    botops_snapshot!(folder.botops(["data", "snapshot", "data", "--name", "support"]), @"");
-    botops_snapshot!(folder.botops(["data", "snapshot", "data", "--name", "support"]), @"");
-    botops_snapshot!(folder.botops(["data", "diff", "support@1:train.csv", "support@2:train.csv", "--samples", "0"]), @"");
-    botops_snapshot!(folder.botops(["data", "diff", "support@2", "support@latest"]), @"");
-    botops_snapshot!(folder.botops(["data", "log", "support"]), @"");
-    botops_snapshot!(folder.botops(["data", "pull", "support@1"]), @"");
-    botops_snapshot!(folder.botops(["data", "pull", "support@2", "--out", "support-1"]), @"");
-    botops_snapshot!(folder.botops(["data", "verify"]), @"");
-    botops_snapshot!(folder.botops(["validate", "support@1:train.csv"]), @"");
-    botops_snapshot!(folder.botops(["data", "where-used", "support@2"]), @"");
+    botops_snapshot!(folder.botops(["data", "diff", "support@1", "data"]), @r#"
+    exit: 0
+    ----- stdout -----
+    support@1 -> data: 4 -> 4 records
+    1 unchanged, 1 added, 1 removed, 1 moved to another intent, 1 reworded
+
+    intent     before  after  added  removed  moved in  moved out  reworded
+    complaint       0      1                        +1
+    contact         0      1     +1
+    greet           1      0              -1
+    refund          1      0                                   -1
+    tracking        1      1                                             ~1
+
+    added to contact
+      + write to [email] \u{1b}[31mnow
+          data/train.csv, record 4 (line 5)
+    removed from greet
+      - good morning
+          support@1:train.csv, record 4 (line 5)
+    moved from refund to complaint
+        i want my money back
+          data/train.csv, record 2 (line 3)
+    reworded in tracking
+      - where is my parcel? it was due last week on monday and i have waited since
+      + where is my parcel? it was due last week on tuesday and i have waited since
+          data/train.csv, record 1 (line 2)
+
+    other files
+        changed: notes.txt
+    ----- stderr -----
+    "#);
+    botops_snapshot!(folder.botops(["data", "snapshot", "data", "--name", "support"]), @r#"
+    exit: 0
+    ----- stdout -----
+    support@2 is in [folder]/registry ([digest]): 2 files, 205 B; stored 878 B
+    left out, because their names begin with a dot: 1
+    ----- stderr -----
+    next: `botops data diff support@1 support@2`
+    "#);
+    botops_snapshot!(folder.botops(["data", "snapshot", "data", "--name", "support"]), @r#"
+    exit: 0
+    ----- stdout -----
+    support@2 still is what is there ([digest]): 2 files, 205 B; nothing was stored
+    left out, because their names begin with a dot: 1
+    ----- stderr -----
+    next: `botops data log support`
+    "#);
+    botops_snapshot!(folder.botops(["data", "diff", "support@1:train.csv", "support@2:train.csv", "--samples", "0"]), @r#"
+    exit: 0
+    ----- stdout -----
+    support@1:train.csv -> support@2:train.csv: 4 -> 4 records
+    1 unchanged, 1 added, 1 removed, 1 moved to another intent, 1 reworded
+
+    intent     before  after  added  removed  moved in  moved out  reworded
+    complaint       0      1                        +1
+    contact         0      1     +1
+    greet           1      0              -1
+    refund          1      0                                   -1
+    tracking        1      1                                             ~1
+    ----- stderr -----
+    "#);
+    botops_snapshot!(folder.botops(["data", "diff", "support@2", "support@latest"]), @r#"
+    exit: 0
+    ----- stdout -----
+    support@2 -> support@2: 4 -> 4 records
+    nothing changed
+    ----- stderr -----
+    "#);
+    botops_snapshot!(folder.botops(["data", "log", "support"]), @r#"
+    exit: 0
+    ----- stdout -----
+    snapshot   taken (UTC)          who     files   size  stored  identity      why
+    support@1  [time]  tester      2  178 B   857 B  [digest]  first export
+    support@2  [time]  tester      2  205 B   878 B  [digest]
+    ----- stderr -----
+    next: `botops data pull support@2`
+    "#);
+    botops_snapshot!(folder.botops(["data", "pull", "support@1"]), @r#"
+    exit: 0
+    ----- stdout -----
+    support-1 is support@1: 2 files, 178 B, [digest], verified
+    ----- stderr -----
+    "#);
+    botops_snapshot!(folder.botops(["data", "pull", "support@2", "--out", "support-1"]), @r#"
+    exit: 2
+    ----- stdout -----
+
+    ----- stderr -----
+    error[BOT-5065]: `support-1` is there, and holds something else
+      --> support-1
+    hint: name a folder that is not there yet: `--out FOLDER`
+    hint: see how it differs: `botops data diff support@2 support-1`
+    "#);
+    botops_snapshot!(folder.botops(["data", "verify"]), @r#"
+    exit: 0
+    ----- stdout -----
+    verified: 2 log entries and 4 chunks in 2 blobs (317 B) checked in [folder]/registry, nothing is wrong
+    ----- stderr -----
+    "#);
+    botops_snapshot!(folder.botops(["validate", "support@1:train.csv"]), @r#"
+    exit: 0
+    ----- stdout -----
+    support@1:train.csv: 4 records, 4 intents, 4 accepted, 0 rejected
+    warning[BOT-2123] an intent has too few examples: 4
+        support@1:train.csv: the intent `cancel` has 1 example, and at least 5 are wanted
+        support@1:train.csv: the intent `greet` has 1 example, and at least 5 are wanted
+        support@1:train.csv: the intent `refund` has 1 example, and at least 5 are wanted
+        support@1:train.csv: the intent `tracking` has 1 example, and at least 5 are wanted
+        help: add examples, merge it with another intent, or lower `min_examples_per_intent` of the expectations
+    passed: 0 errors, 4 warnings
+    ----- stderr -----
+    next: `botops explain BOT-2123`
+    "#);
+    botops_snapshot!(folder.botops(["data", "where-used", "support@2"]), @r#"
+    exit: 0
+    ----- stdout -----
+    no run in [folder]/experiments read support@2
+
+    no version in [folder]/registry was made from support@2
+    ----- stderr -----
+    "#);
 }
 
 #[test]

@@ -173,8 +173,7 @@ fn groups(
         if fault.code() != "BOT-2101" {
             return fault;
         }
-        let mut named =
-            Fault::usage("BOT-2101", fault.message()).at(fault.place().clone());
+        let mut named = Fault::usage("BOT-2101", fault.message()).at(fault.place().clone());
         for hint in fault.hints() {
             named = named.hint(hint.replace("--lang-column", "--group"));
         }
