@@ -417,7 +417,10 @@ async fn a_pull_writes_nowhere_but_into_its_own_folder() {
         fs::create_dir(&staging).unwrap();
         symlink(&outside, staging.join("more")).unwrap();
         refused("BOT-1002", FaultKind::Internal).await;
-        fs::remove_file(staging.join("more")).unwrap();
+        // Files beside it may have got there before it was refused, or be under way.
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        fs::remove_dir_all(&staging).unwrap();
+        fs::create_dir(&staging).unwrap();
         symlink(outside.join("x"), staging.join("small.csv")).unwrap();
         refused("BOT-1002", FaultKind::Internal).await;
         fs::remove_file(staging.join("small.csv")).unwrap();

@@ -189,8 +189,17 @@ impl Storing {
             .into_iter()
             .filter(|(_, digest)| !self.known.contains_key(digest) && new.insert(*digest))
             .collect();
-        let compressed: Vec<std::io::Result<Vec<u8>>> =
-            chunks.par_iter().map(|(bytes, _)| zstd::bulk::compress(bytes, LEVEL)).collect();
+        // A compressor is made once for many chunks: making one costs as much as a chunk does.
+        let compressed: Vec<std::io::Result<Vec<u8>>> = chunks
+            .par_iter()
+            .map_init(
+                || zstd::bulk::Compressor::new(LEVEL),
+                |compressor, (bytes, _)| match compressor {
+                    Ok(compressor) => compressor.compress(bytes),
+                    Err(error) => Err(std::io::Error::other(error.to_string())),
+                },
+            )
+            .collect();
         let mut sealed = Vec::new();
         for ((bytes, digest), stored) in chunks.into_iter().zip(compressed) {
             let stored = stored.map_err(|error| {
