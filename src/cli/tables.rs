@@ -4,6 +4,8 @@ use crate::{
     evaluation::Metric,
     experiments::Cost,
     findings::{Finding, Severity},
+    models::confidence::{OosScore, ScoreComparison},
+    stats::separation::Estimate,
 };
 use std::collections::BTreeMap;
 use tabled::{
@@ -35,9 +37,33 @@ pub(crate) fn metric(metric: &Metric) -> String {
     format!("{:.3} [{:.3}, {:.3}]", metric.value, metric.ci95[0], metric.ci95[1])
 }
 
-/// Draws metrics with their intervals and counts.
+/// Heads of a table of out-of-scope scores.
+pub(crate) const SCORE_HEADER: [&str; 6] =
+    ["score", "AUROC", "AUPR", "AUPR of oos", "FPR at 95 % recall", ""];
+
+/// Draws how scores did from which the deciding one was chosen.
+pub(crate) fn scores(compared: &[ScoreComparison], decides: OosScore) -> String {
+    let rows = compared.iter().map(|row| {
+        let estimate = |Estimate { value, ci95: [lower, upper] }: Estimate| {
+            format!("{value:.3} [{lower:.3}, {upper:.3}]")
+        };
+        vec![
+            row.score.name().to_owned(),
+            estimate(row.auroc),
+            estimate(row.aupr),
+            estimate(row.aupr_oos),
+            estimate(row.fpr95),
+            estimate(row.aurc),
+            if row.score == decides { "decides" } else { "" }.to_owned(),
+        ]
+    });
+    let [score, auroc, aupr, aupr_oos, fpr95, last] = SCORE_HEADER;
+    table(&[score, auroc, aupr, aupr_oos, fpr95, "risk-coverage", last], rows, &[])
+}
+
+/// Draws the metrics that people ask for first, with their intervals and counts; reports say the rest.
 pub(crate) fn metrics(metrics: &BTreeMap<String, Metric>) -> String {
-    // The order in which people ask, then the rest.
+    // The order in which people ask.
     let order = [
         "accuracy",
         "macro_f1",
@@ -48,18 +74,16 @@ pub(crate) fn metrics(metrics: &BTreeMap<String, Metric>) -> String {
         "fallback_rate",
         "oos_auroc",
     ];
-    let mut names: Vec<&String> = metrics.keys().collect();
-    names.sort_by_key(|name| order.iter().position(|known| known == name).unwrap_or(order.len()));
     table(
         &["metric", "value", "95 % interval", "n"],
-        names.into_iter().map(|name| {
-            let metric = metrics[name];
-            vec![
-                name.clone(),
+        order.into_iter().filter_map(|name| {
+            let metric = metrics.get(name)?;
+            Some(vec![
+                name.to_owned(),
                 format!("{:.3}", metric.value),
                 format!("[{:.3}, {:.3}]", metric.ci95[0], metric.ci95[1]),
                 count(metric.n),
-            ]
+            ])
         }),
         &[1, 3],
     )

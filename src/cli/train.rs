@@ -19,7 +19,10 @@ use crate::{
     experiments::Recipe,
     features::{EncoderSpec, FeatureKind, HubSource},
     findings::{Fault, FaultKind, Finding, Result},
-    models::{self, HeadKind, Lineage, ModelSpec, Sample},
+    models::{
+        self, HeadKind, IntentModel, Lineage, ModelSpec, Sample,
+        confidence::{FallbackRule, OosScore, ScoreComparison},
+    },
     pipelines,
 };
 use cross_validation::Measuring;
@@ -40,7 +43,7 @@ pub(crate) struct Args {
     /// Evaluate on this data at once
     #[arg(long, value_name = "FILE")]
     test: Option<PathBuf>,
-    /// What to train, in YAML (`features`, `head`, `fallback`, `seed`, `goldens`); several to be compared
+    /// What to train, in YAML (`features`, `head`, `fallback`, `conformal`, `seed`, `goldens`); several to be compared
     #[arg(long, value_name = "FILE")]
     config: Vec<PathBuf>,
     /// The classifier: overrides the configuration
@@ -91,6 +94,10 @@ struct Answer {
     n_samples: u64,
     intents: Vec<String>,
     temperature: f64,
+    fallback: FallbackRule,
+    /// How the scores did from which the deciding one was chosen, where one was.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    scores: Vec<ScoreComparison>,
     run: Option<String>,
     metrics: BTreeMap<String, Metric>,
     evaluation: Option<EvaluationReport>,
@@ -263,6 +270,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         tables::count(bytes.len().div_ceil(1_000) as u64),
         digest.short()
     );
+    text.push_str(&confidence(&model));
     // What a moment costs is no part of the answer, which the same data give again.
     context.printer.say(&format!("took {}", tables::costs(&training.costs())));
     if !validation.rejected.is_empty() {
@@ -291,12 +299,15 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         n_samples: samples.len() as u64,
         intents: model.labels().iter().map(str::to_owned).collect(),
         temperature: model.temperature(),
+        fallback: model.fallback(),
+        scores: model.confidence().comparison().to_vec(),
         run,
         metrics,
         evaluation,
         seeds,
     };
-    let outcome = Outcome::done(&answer, text).findings(left_out);
+    let findings = left_out.into_iter().chain(model.findings()).collect();
+    let outcome = Outcome::done(&answer, text).findings(findings);
     if args.dry_run {
         return Ok(outcome);
     }
@@ -317,6 +328,47 @@ fn from_root(source: &str, context: &Context) -> Result<String> {
     let full = context::current_folder()?.join(path);
     let path = full.strip_prefix(&context.workspace()?.root).unwrap_or(&full);
     Ok(path.display().to_string())
+}
+
+/// Says what decides whether the bot answers, where that was found rather than stated.
+fn confidence(model: &IntentModel) -> String {
+    let FallbackRule { score, threshold, guarantee } = model.fallback();
+    let compared = model.confidence().comparison();
+    let mut out = String::new();
+    if !compared.is_empty() {
+        out.push_str("scores out of fold, in scope against out of scope:\n");
+        out.push_str(&tables::scores(compared, score));
+    }
+    if let Some(shown) = guarantee {
+        out.push_str(&format!(
+            "answers where {} >= {threshold:.3}: of {} records kept aside {} ({:.1} %) are answered, {} of them wrongly; \
+             with {:.0} % confidence {:.3} or more are right (target {})\n",
+            score.name(),
+            tables::count(shown.n_samples),
+            tables::count(shown.n_answered),
+            100.0 * shown.n_answered as f64 / shown.n_samples as f64,
+            tables::count(shown.n_wrong),
+            100.0 * shown.level,
+            shown.accuracy_bound,
+            shown.target_accuracy
+        ));
+    } else if score != OosScore::MaxProbability {
+        out.push_str(&format!("answers where {} >= {threshold:.3}\n", score.name()));
+    }
+    if let Some(sets) = model.confidence().sets() {
+        out.push_str(&format!(
+            "sets of intents ({}) hold the truth of {:.1} % of in-scope utterances{}; fitted on {}\n",
+            sets.method.name(),
+            100.0 * (1.0 - sets.alpha),
+            if sets.is_class_conditional() { ", of each intent" } else { "" },
+            tables::count(sets.n_samples)
+        ));
+    }
+    let findings = model.findings();
+    if !findings.is_empty() {
+        out.push_str(&tables::findings(&findings, 1));
+    }
+    out
 }
 
 /// Returns what `data` has to learn from.

@@ -235,7 +235,8 @@ mod tests {
                 prediction: Prediction {
                     intent: *predicted,
                     confidence: 0.9,
-                    score: 1.0,
+                    logit: 1.0,
+                    score: 0.9,
                     fallback: false,
                 },
                 probability_of_truth: 0.5,

@@ -4,6 +4,8 @@
 //! into an intent, a calibrated confidence, and the decision to fall back ([`train`],
 //! [`IntentModel::predict`]), and that is one checked file ([`IntentModel::to_bytes`]).
 
+mod calibrate;
+pub mod confidence;
 mod cross_validation;
 mod data;
 mod dense;
@@ -27,12 +29,13 @@ mod table;
 mod train;
 mod tuned;
 
+pub use confidence::{Confidence, ConformalSpec, FallbackSpec};
 pub use cross_validation::{CrossValidator, HeldOut, temperatures};
 pub use explain::{Contribution, Explanation};
 pub use fine_tuning::{EpochRecord, FineTuned, FineTuningSpec, fine_tune};
 pub use intent_model::{IntentModel, Scratch, SelfTest};
 pub use parts::part_digests;
-pub use spec::{ClassWeight, FallbackSpec, HeadKind, HeadSpec, ModelSpec};
+pub use spec::{ClassWeight, HeadKind, HeadSpec, ModelSpec};
 pub use train::{CrossValidation, cross_validate, train};
 
 use crate::{
@@ -119,9 +122,11 @@ pub struct Prediction {
     pub intent: usize,
     /// Its calibrated probability, in [0, 1].
     pub confidence: f64,
-    /// The largest raw score (margin or log-odds): what ranks out-of-scope utterances best.
+    /// The largest raw score (margin or log-odds) of an intent.
+    pub logit: f64,
+    /// The score that is held against the model's threshold: [`IntentModel::fallback`] says which.
     pub score: f64,
-    /// Whether confidence is below the model's threshold.
+    /// Whether the model declines: the score is below the threshold, or nothing was understood.
     pub fallback: bool,
 }
 

@@ -6,6 +6,7 @@
 
 mod card;
 mod charts;
+mod confidence;
 mod cross_validation;
 mod decision;
 mod drift;

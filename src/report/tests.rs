@@ -46,7 +46,13 @@ fn evaluated(n_classes: usize, hostile: bool) -> EvaluationReport {
             Outcome {
                 record,
                 truth: Some(truth),
-                prediction: Prediction { intent, confidence: 0.8, score: 1.0, fallback: false },
+                prediction: Prediction {
+                    intent,
+                    confidence: 0.8,
+                    logit: 1.0,
+                    score: 1.0,
+                    fallback: false,
+                },
                 probability_of_truth: if intent == truth { 0.8 } else { 0.1 },
                 language: record.lang.as_deref(),
             }

@@ -7,6 +7,7 @@
 
 mod architecture;
 mod codes;
+mod confidence;
 mod data_snapshots;
 mod data_splits;
 mod encoder;

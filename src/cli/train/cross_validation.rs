@@ -18,7 +18,7 @@ use crate::{
         SeedSpread, SpecComparison,
     },
     experiments::Basis,
-    findings::{Fault, FaultKind, Finding, Result},
+    findings::{Fault, FaultKind, Finding, Result, Severity},
     models::{CrossValidator, ModelSpec},
     pipelines::{self, Equipment},
     report,
@@ -91,6 +91,21 @@ fn equipment(specs: &[(String, ModelSpec)], context: &Context) -> Result<Equipme
     context.equipment(first)
 }
 
+/// Says that the folds of `spec` decline by the stated confidence, where it asks for something else.
+fn not_judged(name: &str, spec: &ModelSpec) -> Option<Finding> {
+    (!spec.fallback.is_stated()).then(|| {
+        Finding::new(
+            "BOT-7064",
+            Severity::Warning,
+            format!(
+                "`{name}`: a fold has too few records to find its `fallback`, and declines below the confidence {}",
+                spec.fallback.threshold
+            ),
+            "judge the fallback by training: `botops train` shows what it found, `botops evaluate` what it does",
+        )
+    })
+}
+
 /// Cross-validates over `n_folds`.
 pub(super) fn run(args: &Args, n_folds: usize, context: &Context) -> Result<Outcome> {
     let Measuring { learning_curve, html, repeat, .. } = &args.measuring;
@@ -114,6 +129,8 @@ pub(super) fn run(args: &Args, n_folds: usize, context: &Context) -> Result<Outc
     let accepted = validation.accepted.take().expect("validation returns the accepted records");
     let mut left_out: Vec<Finding> =
         validation.rejected.iter().flat_map(|rejected| rejected.reasons.iter().cloned()).collect();
+    let plain: Vec<Finding> =
+        specs.iter().filter_map(|(name, spec)| not_judged(name, spec)).collect();
     let samples = super::samples(&accepted);
     let seed = specs[0].1.seed;
     let named = |fault: Fault| match fault.kind() {
@@ -193,6 +210,10 @@ pub(super) fn run(args: &Args, n_folds: usize, context: &Context) -> Result<Outc
     }
     text.push_str(&tables::findings(&equipment.findings(), 3));
     left_out.extend(equipment.findings());
+    if !plain.is_empty() {
+        text.push_str(&tables::findings(&plain, 1));
+        left_out.extend(plain);
+    }
     if let Some(path) = html {
         text.push_str(&format!("wrote {}\n", path.display()));
     }

@@ -3,7 +3,7 @@
 use super::{super::*, corpus, dense};
 use crate::{digest::Digest, features::FeatureKind};
 
-fn spec(features: FeatureKind) -> ModelSpec {
+pub(super) fn spec(features: FeatureKind) -> ModelSpec {
     let mut spec = dense::spec(features, HeadKind::FineTuned);
     spec.head.fine_tuning = Some(FineTuningSpec {
         epochs: 10,

@@ -250,7 +250,13 @@ async fn train(
         data.records.len(),
         bytes.len().div_ceil(1_000)
     );
-    Ok((StageVerdict::Passed, summary))
+    let findings = model.findings();
+    let verdict = match findings.is_empty() {
+        true => StageVerdict::Passed,
+        false => StageVerdict::Warned,
+    };
+    work.findings.extend(findings);
+    Ok((verdict, summary))
 }
 
 /// The folder of checkpoints among those of the stages: with a dot, no stage can be called so.

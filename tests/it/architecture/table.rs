@@ -70,6 +70,7 @@ pub(crate) const HOUSE: [Room; 20] = [
             "stats",
             "findings",
             "datasets::Validation",
+            "models::confidence",
             "evaluation",
             "drift",
             "rollout",
