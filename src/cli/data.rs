@@ -7,6 +7,7 @@ mod import;
 mod log;
 mod pull;
 mod snapshot;
+mod split;
 mod verify;
 mod where_used;
 
@@ -22,6 +23,8 @@ pub(crate) struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Verb {
+    /// Divide a data set into train and test, without leaks and for good
+    Split(split::Args),
     /// Read files of any known format into one data file
     Import(import::Args),
     /// Write a data set in another format
@@ -42,6 +45,7 @@ enum Verb {
 
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     match &args.verb {
+        Verb::Split(args) => split::run(args, context),
         Verb::Import(args) => import::run(args, context),
         Verb::Export(args) => export::run(args, context),
         Verb::Snapshot(args) => snapshot::run(args, context),

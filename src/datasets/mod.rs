@@ -10,6 +10,7 @@ mod encoding;
 mod expectations;
 mod frame;
 mod json;
+mod locked_split;
 mod open;
 mod quarantine;
 mod rasa;
@@ -25,6 +26,7 @@ mod writer;
 
 pub use expectations::{Expectations, TextBounds};
 pub use frame::{Lengths, Statistics, is_parsing_parquet, statistics, write_parquet};
+pub use locked_split::{LockedSplit, LockedSplitSpec, SplitLock, SplitSide, split_locked};
 pub use open::{Format, Limits, Opened, Packing, Progress, STDIN, expand, open, unread};
 pub use quarantine::write_quarantine;
 pub use rasa::{Term, TermKind};

@@ -8,6 +8,8 @@
 mod architecture;
 mod codes;
 mod confidence;
+mod data_snapshots;
+mod data_splits;
 mod encoder;
 mod faulty;
 mod formats;
