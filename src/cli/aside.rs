@@ -93,6 +93,18 @@ impl Aside {
     }
 }
 
+/// For what writes by itself; its errors are [`Fault`]s inside.
+impl io::Write for Aside {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        Aside::write(self, bytes).map_err(io::Error::other)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
 impl Drop for Aside {
     fn drop(&mut self) {
         if let Some(aside) = &self.aside {

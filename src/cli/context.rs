@@ -1,9 +1,12 @@
 //! What verbs share: settings, stores, the runtime, the clock.
 
-use super::{Global, Printer, aside::Aside};
+use super::{Global, Printer, aside::Aside, progress::Training};
 use crate::{
     experiments::Experiments,
+    features::Hub,
     findings::{Fault, Result},
+    models::ModelSpec,
+    pipelines::{Encoders, Equipment},
     registry::{Act, Registry},
     store::Store,
     workspace::{Overrides, Workspace},
@@ -65,6 +68,30 @@ impl Context {
         let mut environment = environment_variables();
         environment.retain(|name, value| name.starts_with("AWS_") && !value.is_empty());
         Store::open(location, &environment)
+    }
+
+    /// Returns where encoders come from: folders, and the hub of `HF_ENDPOINT` with the token of `HF_TOKEN`, which is not
+    /// asked for anything where `HF_HUB_OFFLINE` is set.
+    pub(crate) fn encoders(&self) -> Result<Encoders> {
+        let root = &self.workspace()?.root;
+        let set = |name: &str| std::env::var(name).ok().filter(|value| !value.trim().is_empty());
+        let offline = set("HF_HUB_OFFLINE").is_some_and(|value| {
+            !["0", "false", "no", "off"].contains(&value.trim().to_lowercase().as_str())
+        });
+        let caches = root.join(".botops");
+        let endpoint = set("HF_ENDPOINT");
+        let hub = Hub::new(caches.join("encoders"), endpoint.as_deref(), set("HF_TOKEN"), offline)?;
+        Ok(Encoders::new(root.clone(), hub, caches.join("embeddings")))
+    }
+
+    /// Finds and reads what trainings by `spec` need besides records.
+    pub(crate) fn equipment(&self, spec: &ModelSpec) -> Result<Equipment> {
+        if spec.features.encoder.is_none() {
+            spec.check()?;
+            return Ok(Equipment::default());
+        }
+        let encoders = self.encoders()?;
+        self.wait(encoders.prepare(spec, &Training::new(&self.printer)))?
     }
 
     /// Returns who acts now, and why.

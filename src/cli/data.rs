@@ -1,9 +1,19 @@
 //! `botops data`.
 
+mod conversion;
+mod diff;
+mod export;
+mod import;
 mod infer;
+mod log;
+mod pull;
+mod snapshot;
+mod split;
+mod verify;
+mod where_used;
 
-use super::Outcome;
-use crate::findings::Result;
+use super::{Outcome, context::Context};
+use crate::{datasets::Snapshots, findings::Result};
 
 /// Look after data sets.
 #[derive(Debug, clap::Args)]
@@ -14,12 +24,44 @@ pub(crate) struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Verb {
+    /// Divide a data set into train and test, without leaks and for good
+    Split(split::Args),
+    /// Read files of any known format into one data file
+    Import(import::Args),
     /// Write first expectations from a data set that is as it should be
     Infer(infer::Args),
+    /// Write a data set in another format
+    Export(export::Args),
+    /// Store a data set as it is now, by content
+    Snapshot(snapshot::Args),
+    /// List data sets, or the snapshots of one: when, who, why
+    Log(log::Args),
+    /// Write a snapshot back, verified
+    Pull(pull::Args),
+    /// Read and check every chunk that a snapshot needs
+    Verify(verify::Args),
+    /// List the runs and versions made from a snapshot
+    WhereUsed(where_used::Args),
+    /// Show what changed between two snapshots or files, as a review
+    Diff(diff::Args),
 }
 
-pub(crate) fn run(args: &Args) -> Result<Outcome> {
+pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     match &args.verb {
-        Verb::Infer(args) => infer::run(args),
+        Verb::Split(args) => split::run(args, context),
+        Verb::Import(args) => import::run(args, context),
+        Verb::Infer(args) => infer::run(args, context),
+        Verb::Export(args) => export::run(args, context),
+        Verb::Snapshot(args) => snapshot::run(args, context),
+        Verb::Log(args) => log::run(args, context),
+        Verb::Pull(args) => pull::run(args, context),
+        Verb::Verify(args) => verify::run(args, context),
+        Verb::WhereUsed(args) => where_used::run(args, context),
+        Verb::Diff(args) => diff::run(args, context),
     }
+}
+
+/// Opens the data sets of the registry in force.
+fn snapshots(context: &Context) -> Result<Snapshots> {
+    Ok(Snapshots::open(context.registry()?.store().clone()))
 }

@@ -1,6 +1,9 @@
 //! The flags of every verb that reads a data file.
 
-use crate::datasets::{Presence, ReadOptions};
+use crate::{
+    datasets::{Format, Limits, Presence, ReadOptions},
+    spec::nearest,
+};
 
 /// Which columns hold what.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -14,6 +17,44 @@ pub(crate) struct DataArgs {
     /// Column that holds the language; default: lang, language or locale
     #[arg(long, value_name = "NAME")]
     pub(crate) lang_column: Option<String>,
+    /// How the data is written; default: told from the name, else from the content
+    #[arg(long, value_name = "FORMAT", value_parser = format)]
+    pub(crate) input_format: Option<Format>,
+    /// The most that a gzip or zstd file may unpack to, such as 64GiB, whatever the ratio; default: 16GiB, and 200 times
+    /// its size
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub(crate) max_unpacked: Option<u64>,
+}
+
+/// Reads the name of a format.
+pub(crate) fn format(word: &str) -> Result<Format, String> {
+    let word = word.to_lowercase();
+    let known = Format::ALL.iter().find(|(name, _)| *name == word);
+    known.map(|(_, format)| *format).ok_or_else(|| {
+        let names = Format::ALL.map(|(name, _)| name).join(", ");
+        match nearest(&word, Format::ALL.iter().map(|(name, _)| *name)) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("the formats are {names}"),
+        }
+    })
+}
+
+/// Reads a size: `512MiB`, `64GiB`, or a number of bytes.
+fn size(word: &str) -> Result<u64, String> {
+    let digits = word.trim_end_matches(|c: char| c.is_ascii_alphabetic()).trim_end();
+    let shift = match word[digits.len()..].trim().to_lowercase().as_str() {
+        "" | "b" => Some(0),
+        "kib" | "k" => Some(10),
+        "mib" | "m" => Some(20),
+        "gib" | "g" => Some(30),
+        "tib" | "t" => Some(40),
+        _ => None,
+    };
+    let bytes = digits.parse::<u64>().ok().zip(shift);
+    bytes
+        .and_then(|(n, shift)| n.checked_mul(1 << shift))
+        .filter(|&bytes| bytes > 0)
+        .ok_or_else(|| "write a size such as `512MiB` or `64GiB`".to_owned())
 }
 
 impl DataArgs {
@@ -24,7 +65,27 @@ impl DataArgs {
             intent_column: self.intent_column.clone(),
             lang_column: self.lang_column.clone(),
             intent,
+            format: self.input_format,
+            limits: self.max_unpacked.map_or_else(Limits::default, Limits::up_to),
             ..ReadOptions::default()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_and_formats_are_read_as_people_write_them() {
+        for (word, bytes) in [("64GiB", 64 << 30), ("512 mib", 512 << 20), ("7", 7), ("2k", 2_048)]
+        {
+            assert_eq!(size(word), Ok(bytes), "{word}");
+        }
+        for word in ["", "GiB", "-1", "1.5GiB", "0", "9999999999TiB", "7 parsecs"] {
+            assert!(size(word).is_err(), "{word}");
+        }
+        assert_eq!(format("JSONL"), Ok(Format::Jsonl));
+        assert_eq!(format("parket"), Err("did you mean `parquet`?".to_owned()));
     }
 }

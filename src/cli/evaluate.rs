@@ -6,12 +6,12 @@ use super::{
     Exit, Outcome,
     context::{self, Context},
     data_args::DataArgs,
-    gate,
+    data_source, gate,
     model_arg::{self, Found},
     paste,
 };
 use crate::{
-    datasets::{self, Dataset, Presence},
+    datasets::{Dataset, Presence},
     evaluation::{self, Comparison, EvaluationReport, GateReport, GateSpec},
     findings::{Fault, Result},
     report, spec,
@@ -25,7 +25,7 @@ use std::path::{Path, PathBuf};
 pub(crate) struct Args {
     /// Model: a `.botops` file or a reference such as support@2; default: the workspace's champion
     model: Option<String>,
-    /// Labelled data: CSV, TSV, JSONL or Parquet
+    /// Labelled data: CSV, TSV, JSONL or Parquet, or a file of a snapshot such as support@3:test.csv
     data: PathBuf,
     /// Compare with this model on the same records: a file or a reference
     #[arg(long, value_name = "MODEL")]
@@ -126,8 +126,8 @@ pub(super) fn judge(
     columns: &DataArgs,
     against: Option<&str>,
 ) -> Result<Judged> {
-    refuse_model_as_data(data)?;
-    let data = datasets::read(data, &columns.options(Presence::Required))?;
+    refuse_model_as_data(context, data)?;
+    let data = data_source::dataset(context, data, &columns.options(Presence::Required))?;
     let found = model_arg::load_or_champion(context, model)?;
     let against = match against {
         Some(name) => Some(model_arg::load(context, name)?),
@@ -145,9 +145,12 @@ pub(super) fn judge(
 }
 
 /// Refuses a model where data is wanted: the likely slip, since the model may be left out.
-fn refuse_model_as_data(data: &Path) -> Result<()> {
+fn refuse_model_as_data(context: &Context, data: &Path) -> Result<()> {
     let shown = data.display().to_string();
     if !model_arg::names_model(&shown) || (data.exists() && !shown.ends_with(".botops")) {
+        return Ok(());
+    }
+    if data_source::is_stored(context, data)? {
         return Ok(());
     }
     Err(Fault::usage("BOT-1003", format!("`{shown}` is a model, and no data was named")).hint(

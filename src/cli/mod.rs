@@ -7,6 +7,7 @@ mod printer;
 
 mod data;
 mod data_args;
+mod data_source;
 mod doctor;
 mod drift;
 mod evaluate;
@@ -258,7 +259,7 @@ fn dispatch(verb: Verb, context: &Context) -> Result<Outcome> {
         Verb::Rollback(args) => rollback::run(&args, context),
         Verb::Serve(args) => serve::run(&args, context),
         Verb::Run(args) => run::run(&args, context),
-        Verb::Data(args) => data::run(&args),
+        Verb::Data(args) => data::run(&args, context),
         Verb::Runs(args) => runs::run(&args, context),
         Verb::Registry(args) => registry::run(&args, context),
         Verb::Rollout(args) => rollout::run(&args, context),

@@ -62,7 +62,12 @@ struct Classified {
     truth: Option<String>,
     intent: String,
     confidence: f64,
+    /// What was held against the threshold: confidence, unless the model uses another score.
+    score: f64,
     fallback: bool,
+    /// The intents it may have with the probability stated in training, where the model makes such sets.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    prediction_set: Option<Vec<String>>,
     scores: Vec<Score>,
     #[serde(skip_serializing_if = "Option::is_none")]
     explanation: Option<Explained>,
@@ -135,12 +140,12 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     if args.explain {
         explained::explain(args, context, &found, &mut predictions)?;
     }
-    let threshold = found.model.lineage().spec.fallback.threshold;
+    let rule = found.model.fallback();
     let text = match predictions.as_slice() {
-        [one] => text::single(one, threshold),
+        [one] => text::single(one, rule),
         several if args.explain => several
             .iter()
-            .map(|one| format!("{}\n{}", one.text, text::single(one, threshold)))
+            .map(|one| format!("{}\n{}", one.text, text::single(one, rule)))
             .collect::<Vec<_>>()
             .join("\n"),
         several => text::many(several),
@@ -214,7 +219,12 @@ fn classify(found: &Found, asked: Vec<Asked>, top: usize) -> Vec<Classified> {
         truth: asked.truth,
         intent: labels.name(prediction.intent).to_owned(),
         confidence: prediction.confidence,
+        score: prediction.score,
         fallback: prediction.fallback,
+        prediction_set: found
+            .model
+            .prediction_set(&proba)
+            .map(|set| set.into_iter().map(|i| labels.name(i).to_owned()).collect()),
         scores: likeliest(&proba, top)
             .map(|i| Score { intent: labels.name(i).to_owned(), probability: proba[i] })
             .collect(),

@@ -4,10 +4,10 @@ use super::{
     Exit, Outcome,
     context::{self, Context},
     data_args::DataArgs,
-    gate, paste, tables,
+    data_source, gate, paste, tables,
 };
 use crate::{
-    datasets::{self, Presence},
+    datasets::Presence,
     digest::{Digest, canonical_json},
     evaluation::{self, Comparison, EvaluationReport, GateReport, GateSpec},
     findings::{Fault, Result},
@@ -202,7 +202,7 @@ fn judge(
     let Some(test) = args.test.as_ref().filter(|_| self_test.passed) else {
         return Ok(Evidence { gate: self_test, evaluation: None, comparison: None });
     };
-    let data = datasets::read(test, &args.columns.options(Presence::Required))?;
+    let data = data_source::dataset(context, test, &args.columns.options(Presence::Required))?;
     let report = evaluation::evaluate(challenger.0, challenger.1, &data)?;
     let comparison = match champion {
         Some(version) if version.model_digest() != Some(challenger.1) => {

@@ -3,6 +3,7 @@
 use super::{
     context::{self, Context},
     data_args::DataArgs,
+    data_source,
 };
 use crate::{
     datasets::{self, Dataset, Presence, ReadOptions},
@@ -34,15 +35,40 @@ impl Input {
         })
     }
 
-    /// Reads the data file at `path`, and the records in it.
-    pub(crate) fn data(path: &Path, columns: &DataArgs) -> Result<(Self, Dataset)> {
-        let mut input = Self::read(path)?;
+    /// Reads the data file (a pattern of several, or the file of a snapshot) that `path` names, and the records in it.
+    pub(crate) fn data(
+        context: &Context,
+        path: &Path,
+        columns: &DataArgs,
+    ) -> Result<(Self, Dataset)> {
         let options = columns.options(Presence::Required);
-        let name = path.display().to_string();
-        let data = datasets::read_bytes(&input.bytes, &name, &options)?;
+        if datasets::expand(path)?.len() > 1 {
+            return Self::several(path, &options);
+        }
+        let data_source::Source { bytes, name, file, snapshot } = data_source::read(context, path)?;
+        let data = datasets::read_bytes(&bytes, &name, &options)?;
         let ReadOptions { text_column, intent_column, lang_column, .. } = options;
-        input.source = Source { text_column, intent_column, lang_column, ..input.source };
-        Ok((input, data))
+        let size_bytes = bytes.len() as u64;
+        let source = Source {
+            file,
+            size_bytes,
+            kept: false,
+            snapshot,
+            text_column,
+            intent_column,
+            lang_column,
+        };
+        Ok((Self { digest: data.digest, source, bytes }, data))
+    }
+
+    /// Reads the files that the pattern `path` names; what is kept of them is one file with all their records.
+    fn several(path: &Path, options: &ReadOptions) -> Result<(Self, Dataset)> {
+        let mut data = datasets::read(path, options)?;
+        let bytes = Bytes::from(datasets::csv_bytes(&data));
+        data.digest = Digest::of(&bytes);
+        let size_bytes = bytes.len() as u64;
+        let source = Source { file: "several.csv".to_owned(), size_bytes, ..Source::default() };
+        Ok((Self { digest: data.digest, source, bytes }, data))
     }
 }
 

@@ -62,10 +62,12 @@ pub(crate) fn with_services<T>(
     let workspace = context.workspace()?;
     let (registry, experiments) = (context.registry()?, context.experiments()?);
     let promoter = Promotion::of(context, None)?;
+    let encoders = context.encoders()?;
     act(&Services {
         root: workspace.root.clone(),
         registry: &registry,
         experiments: &experiments,
+        encoders: &encoders,
         promoter: &promoter,
         clock: &context::now,
         actor: workspace.actor.value.clone(),

@@ -5,6 +5,8 @@ use crate::{
     evaluation::Metric,
     experiments::Cost,
     findings::{Finding, Severity},
+    models::confidence::{OosScore, ScoreComparison},
+    stats::separation::Estimate,
 };
 use std::collections::BTreeMap;
 use tabled::{
@@ -36,9 +38,33 @@ pub(crate) fn metric(metric: &Metric) -> String {
     format!("{:.3} [{:.3}, {:.3}]", metric.value, metric.ci95[0], metric.ci95[1])
 }
 
-/// Draws metrics with their intervals and counts.
+/// Heads of a table of out-of-scope scores.
+pub(crate) const SCORE_HEADER: [&str; 6] =
+    ["score", "AUROC", "AUPR", "AUPR of oos", "FPR at 95 % recall", ""];
+
+/// Draws how scores did from which the deciding one was chosen.
+pub(crate) fn scores(compared: &[ScoreComparison], decides: OosScore) -> String {
+    let rows = compared.iter().map(|row| {
+        let estimate = |Estimate { value, ci95: [lower, upper] }: Estimate| {
+            format!("{value:.3} [{lower:.3}, {upper:.3}]")
+        };
+        vec![
+            row.score.name().to_owned(),
+            estimate(row.auroc),
+            estimate(row.aupr),
+            estimate(row.aupr_oos),
+            estimate(row.fpr95),
+            estimate(row.aurc),
+            if row.score == decides { "decides" } else { "" }.to_owned(),
+        ]
+    });
+    let [score, auroc, aupr, aupr_oos, fpr95, last] = SCORE_HEADER;
+    table(&[score, auroc, aupr, aupr_oos, fpr95, "risk-coverage", last], rows, &[])
+}
+
+/// Draws the metrics that people ask for first, with their intervals and counts; reports say the rest.
 pub(crate) fn metrics(metrics: &BTreeMap<String, Metric>) -> String {
-    // The order in which people ask, then the rest.
+    // The order in which people ask.
     let order = [
         "accuracy",
         "macro_f1",
@@ -49,18 +75,16 @@ pub(crate) fn metrics(metrics: &BTreeMap<String, Metric>) -> String {
         "fallback_rate",
         "oos_auroc",
     ];
-    let mut names: Vec<&String> = metrics.keys().collect();
-    names.sort_by_key(|name| order.iter().position(|known| known == name).unwrap_or(order.len()));
     table(
         &["metric", "value", "95 % interval", "n"],
-        names.into_iter().map(|name| {
-            let metric = metrics[name];
-            vec![
-                name.clone(),
+        order.into_iter().filter_map(|name| {
+            let metric = metrics.get(name)?;
+            Some(vec![
+                name.to_owned(),
                 format!("{:.3}", metric.value),
                 format!("[{:.3}, {:.3}]", metric.ci95[0], metric.ci95[1]),
                 count(metric.n),
-            ]
+            ])
         }),
         &[1, 3],
     )
@@ -77,6 +101,20 @@ pub(crate) fn count(n: u64) -> String {
         out.push(digit);
     }
     out
+}
+
+/// Returns `812 B`, `12.3 kB`, `104.9 MB`: in powers of ten.
+pub(crate) fn bytes(n: u64) -> String {
+    let units = ["kB", "MB", "GB", "TB", "PB", "EB"];
+    if n < 1_000 {
+        return format!("{n} B");
+    }
+    let (mut size, mut unit) = (n as f64 / 1e3, 0);
+    // What would be shown as 1000.0 is 1.0 of the next.
+    while size >= 999.95 && unit + 1 < units.len() {
+        (size, unit) = (size / 1e3, unit + 1);
+    }
+    format!("{size:.1} {}", units[unit])
 }
 
 /// Lists findings grouped by code: how many, then the first few of each.
@@ -170,6 +208,14 @@ pub(crate) fn time(at: &chrono::DateTime<chrono::Utc>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sizes_are_told_in_powers_of_ten() {
+        let shown = [0, 999, 1_000, 1_500, 999_949, 999_950, 104_857_600, u64::MAX].map(bytes);
+        let wanted =
+            ["0 B", "999 B", "1.0 kB", "1.5 kB", "999.9 kB", "1.0 MB", "104.9 MB", "18.4 EB"];
+        assert_eq!(shown, wanted);
+    }
 
     #[test]
     fn a_p_value_is_never_shown_as_zero() {

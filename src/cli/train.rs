@@ -17,10 +17,13 @@ use crate::{
     digest::Digest,
     evaluation::{self, EvaluationReport, Metric, SeedSpread},
     experiments::Recipe,
-    features::{EncoderSpec, FeatureKind},
+    features::{EncoderSpec, FeatureKind, HubSource},
     findings::{Fault, FaultKind, Finding, Result},
-    models::{self, HeadKind, Lineage, ModelSpec, Sample},
-    pipelines::{self, Equipment},
+    models::{
+        self, HeadKind, IntentModel, Lineage, ModelSpec, Sample,
+        confidence::{FallbackRule, OosScore, ScoreComparison},
+    },
+    pipelines,
 };
 use cross_validation::Measuring;
 use serde::Serialize;
@@ -32,7 +35,7 @@ use std::{
 /// Train a model from a data set.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Training data: CSV, TSV, JSONL or Parquet
+    /// Training data: CSV, TSV, JSONL or Parquet, or a file of a snapshot such as support@3:train.csv
     data: PathBuf,
     /// Where to write the model
     #[arg(long, short, value_name = "FILE", default_value = "model.botops")]
@@ -40,7 +43,7 @@ pub(crate) struct Args {
     /// Evaluate on this data at once
     #[arg(long, value_name = "FILE")]
     test: Option<PathBuf>,
-    /// What to train, in YAML (`features`, `head`, `fallback`, `seed`, `goldens`); several to be compared
+    /// What to train, in YAML (`features`, `head`, `fallback`, `conformal`, `seed`, `goldens`); several to be compared
     #[arg(long, value_name = "FILE")]
     config: Vec<PathBuf>,
     /// The classifier: overrides the configuration
@@ -91,6 +94,10 @@ struct Answer {
     n_samples: u64,
     intents: Vec<String>,
     temperature: f64,
+    fallback: FallbackRule,
+    /// How the scores did from which the deciding one was chosen, where one was.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    scores: Vec<ScoreComparison>,
     run: Option<String>,
     metrics: BTreeMap<String, Metric>,
     evaluation: Option<EvaluationReport>,
@@ -152,14 +159,14 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         Some(path) => pipelines::read_dialogue(path)?,
         None => DialogueSpec::default(),
     };
-    let (train_input, data) = Input::data(&args.data, &args.columns)?;
+    let (train_input, data) = Input::data(context, &args.data, &args.columns)?;
     // What is no use to learn from is left out, and said to be.
     let mut validation = datasets::validate(&data, &Expectations::default(), None);
     let accepted = validation.accepted.take().expect("validation returns the accepted records");
-    let left_out: Vec<Finding> =
+    let mut left_out: Vec<Finding> =
         validation.rejected.iter().flat_map(|rejected| rejected.reasons.iter().cloned()).collect();
     let (test_input, test) = match &args.test {
-        Some(path) => Some(Input::data(path, &args.columns)?).unzip(),
+        Some(path) => Some(Input::data(context, path, &args.columns)?).unzip(),
         None => (None, None),
     };
     let dialogue_input = args.dialogue.as_deref().map(Input::read).transpose()?;
@@ -172,7 +179,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     };
     let began = context::now()?;
     let root = &context.workspace()?.root;
-    let mut equipment = Equipment::prepare(&model_spec, root)?;
+    let mut equipment = context.equipment(&model_spec)?;
     if !args.dry_run {
         let folder = root.join(".botops").join("checkpoints");
         equipment = equipment.with_checkpoints(&folder, data.digest, &model_spec);
@@ -263,6 +270,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         tables::count(bytes.len().div_ceil(1_000) as u64),
         digest.short()
     );
+    text.push_str(&confidence(&model));
     // What a moment costs is no part of the answer, which the same data give again.
     context.printer.say(&format!("took {}", tables::costs(&training.costs())));
     if !validation.rejected.is_empty() {
@@ -272,6 +280,8 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         ));
         text.push_str(&tables::findings(&left_out, 3));
     }
+    text.push_str(&tables::findings(&equipment.findings(), 3));
+    left_out.extend(equipment.findings());
     if let (Some(report), Some(test)) = (&evaluation, &test) {
         text.push_str(&format!("on {}: {} utterances\n", test.name, tables::count(report.n)));
         text.push_str(&tables::metrics(&report.metrics));
@@ -289,12 +299,15 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         n_samples: samples.len() as u64,
         intents: model.labels().iter().map(str::to_owned).collect(),
         temperature: model.temperature(),
+        fallback: model.fallback(),
+        scores: model.confidence().comparison().to_vec(),
         run,
         metrics,
         evaluation,
         seeds,
     };
-    let outcome = Outcome::done(&answer, text).findings(left_out);
+    let findings = left_out.into_iter().chain(model.findings()).collect();
+    let outcome = Outcome::done(&answer, text).findings(findings);
     if args.dry_run {
         return Ok(outcome);
     }
@@ -309,12 +322,53 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
 /// Returns an encoder's source, given from the current folder, as the spec has it: from the workspace's root.
 fn from_root(source: &str, context: &Context) -> Result<String> {
     let path = Path::new(source);
-    if source.starts_with("hf://") || path.is_absolute() {
+    if HubSource::is_meant(source) || path.is_absolute() {
         return Ok(source.to_owned());
     }
     let full = context::current_folder()?.join(path);
     let path = full.strip_prefix(&context.workspace()?.root).unwrap_or(&full);
     Ok(path.display().to_string())
+}
+
+/// Says what decides whether the bot answers, where that was found rather than stated.
+fn confidence(model: &IntentModel) -> String {
+    let FallbackRule { score, threshold, guarantee } = model.fallback();
+    let compared = model.confidence().comparison();
+    let mut out = String::new();
+    if !compared.is_empty() {
+        out.push_str("scores out of fold, in scope against out of scope:\n");
+        out.push_str(&tables::scores(compared, score));
+    }
+    if let Some(shown) = guarantee {
+        out.push_str(&format!(
+            "answers where {} >= {threshold:.3}: of {} records kept aside {} ({:.1} %) are answered, {} of them wrongly; \
+             with {:.0} % confidence {:.3} or more are right (target {})\n",
+            score.name(),
+            tables::count(shown.n_samples),
+            tables::count(shown.n_answered),
+            100.0 * shown.n_answered as f64 / shown.n_samples as f64,
+            tables::count(shown.n_wrong),
+            100.0 * shown.level,
+            shown.accuracy_bound,
+            shown.target_accuracy
+        ));
+    } else if score != OosScore::MaxProbability {
+        out.push_str(&format!("answers where {} >= {threshold:.3}\n", score.name()));
+    }
+    if let Some(sets) = model.confidence().sets() {
+        out.push_str(&format!(
+            "sets of intents ({}) hold the truth of {:.1} % of in-scope utterances{}; fitted on {}\n",
+            sets.method.name(),
+            100.0 * (1.0 - sets.alpha),
+            if sets.is_class_conditional() { ", of each intent" } else { "" },
+            tables::count(sets.n_samples)
+        ));
+    }
+    let findings = model.findings();
+    if !findings.is_empty() {
+        out.push_str(&tables::findings(&findings, 1));
+    }
+    out
 }
 
 /// Returns what `data` has to learn from.

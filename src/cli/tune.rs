@@ -6,15 +6,12 @@ mod text;
 use super::{
     Outcome,
     context::{self, Context},
-    paste, run as pipeline_run,
+    paste, run as pipeline_run, tables,
 };
 use crate::{
     evaluation::{Rung, SearchReport},
     findings::{Fault, Result},
-    pipelines::{
-        Equipment,
-        tuning::{self, Shard, TunePlan, TuneServices, TuneTrial},
-    },
+    pipelines::tuning::{self, Shard, TunePlan, TuneServices, TuneTrial},
     report,
 };
 use screen::Screen;
@@ -85,7 +82,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         return Ok(Outcome::done(&planned, text::plan(&plan, shard, args.show)));
     }
     let before = pipeline_run::Screen::new(context.printer);
-    let (data, findings) = pipeline_run::with_services(context, &before, |services| {
+    let (data, mut findings) = pipeline_run::with_services(context, &before, |services| {
         context.wait(async {
             tokio::select! {
                 data = tuning::train_side(&plan, services) => data,
@@ -96,7 +93,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     before.clear();
     let screen = Screen::new(context.printer, plan.spec.metric);
     let experiments = context.experiments()?;
-    let equipment = Equipment::prepare(&plan.trials[0].spec, &context.workspace()?.root)?;
+    let equipment = context.equipment(&plan.trials[0].spec)?;
     let services = TuneServices {
         equipment: Arc::new(equipment),
         experiments: &experiments,
@@ -125,6 +122,8 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let html = html.map(|path| path.display().to_string());
     let mut text = text::report(&report, args.show);
     text.push_str(&format!("\nwrote {out}\n"));
+    text.push_str(&tables::findings(&services.equipment.findings(), 3));
+    findings.extend(services.equipment.findings());
     if let Some(html) = &html {
         text.push_str(&format!("wrote {html}\n"));
     }

@@ -6,7 +6,7 @@ use super::{
     Exit, Format, Outcome,
     context::{self, Context},
     data_args::DataArgs,
-    paste, tables,
+    data_source, paste, tables,
 };
 use crate::{
     datasets::{self, Baseline, Check, Expectations, Keep, Presence, ValidateOptions, Validation},
@@ -24,7 +24,8 @@ const KEPT: usize = 1_000;
 /// Exit codes: 0 passed (warnings pass), 3 an error was found or the file is no data.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Data file: CSV, TSV, JSONL or Parquet
+    /// Data file: CSV, TSV, JSONL, JSON, Parquet or Rasa YAML, packed or not; a pattern in quotes; - for standard input; or
+    /// a file of a snapshot such as support@3:train.csv
     data: PathBuf,
     /// Test data: records of it that are also in the data are reported
     #[arg(long, value_name = "FILE")]
@@ -104,7 +105,9 @@ fn validate(args: &Args, context: &Context) -> Result<Outcome> {
     options.lang_column = options.lang_column.or(declared.lang_column);
     options.text = declared.text;
     let test = match &args.test {
-        Some(path) => Some(datasets::read(path, &args.columns.options(Presence::Required))?),
+        Some(path) => {
+            Some(data_source::dataset(context, path, &args.columns.options(Presence::Required))?)
+        }
         None => None,
     };
     let baseline = match &args.baseline {
@@ -115,22 +118,24 @@ fn validate(args: &Args, context: &Context) -> Result<Outcome> {
         Some(path) if !args.dry_run => Keep::Quarantine(path),
         _ => Keep::Counts,
     };
-    let mut validation = datasets::validate_file(
-        &args.data,
-        &options,
-        &expectations,
-        &ValidateOptions {
-            name: None,
-            test: test.as_ref(),
-            now: context::now()?,
-            samples: args.samples.max(KEPT),
-            baseline: baseline.as_ref(),
-            notes_baseline: args.write_baseline,
-            spill: Some(&std::env::temp_dir()),
-        },
-        keep,
-    )?;
-    let name = args.data.display().to_string();
+    let how = ValidateOptions {
+        name: None,
+        test: test.as_ref(),
+        now: context::now()?,
+        samples: args.samples.max(KEPT),
+        baseline: baseline.as_ref(),
+        notes_baseline: args.write_baseline,
+        spill: Some(&std::env::temp_dir()),
+    };
+    let mut name = args.data.display().to_string();
+    let mut validation = match data_source::reference(&args.data) {
+        None => datasets::validate_file(&args.data, &options, &expectations, &how, keep)?,
+        Some(_) => {
+            let source = data_source::read(context, &args.data)?;
+            name = source.name;
+            datasets::validate_bytes(source.bytes, &name, &options, &expectations, &how, keep)?
+        }
+    };
     let mut written = None;
     if let (Some(path), Some(baseline)) = (&args.baseline, validation.baseline.take()) {
         if !args.dry_run {
@@ -188,7 +193,10 @@ fn expectations(args: &Args) -> Result<Expectations, Fault> {
     let beside = args.data.with_file_name("expectations.yaml");
     match &args.expectations {
         Some(path) => Expectations::read(path),
-        None if beside.exists() => Expectations::read(&beside),
+        // Beside a file of a snapshot lies what is stored, not what is here.
+        None if data_source::reference(&args.data).is_none() && beside.exists() => {
+            Expectations::read(&beside)
+        }
         None => Ok(Expectations::default()),
     }
 }

@@ -77,6 +77,16 @@ impl Roles {
     }
 }
 
+impl Roles {
+    /// Returns the names of the columns that have no role; those without a name are not among them.
+    pub(super) fn others(&self, names: &[String]) -> Vec<String> {
+        let taken = [Some(self.text), self.intent, self.lang, self.entities];
+        let free =
+            |&(column, name): &(usize, &String)| !name.is_empty() && !taken.contains(&Some(column));
+        names.iter().enumerate().filter(free).map(|(_, name)| name.clone()).collect()
+    }
+}
+
 struct Finder<'a> {
     names: &'a [String],
     place: &'a Place,

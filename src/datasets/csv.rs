@@ -6,34 +6,13 @@
 use super::{
     ReadOptions, Record,
     columns::Roles,
-    encoding::{self, Start, decode_part},
-    read::{Cells, Read, check_names, decode},
+    encoding::{Start, decode_part},
+    read::{Cells, check_names},
+    stream::LONGEST,
 };
 use crate::findings::{Fault, Finding, Place, Result, Severity};
 use ::csv::{Reader, ReaderBuilder, StringRecord};
 use std::collections::BTreeMap;
-
-/// Reads the CSV text `bytes`, separated by `delimiter`, or by what its first line suggests.
-///
-/// # Errors
-/// See [`super::read()`].
-pub(super) fn read(
-    bytes: &[u8],
-    file: &str,
-    delimiter: Option<u8>,
-    options: &ReadOptions,
-) -> Result<Read> {
-    let text = decode(bytes, file, |valid| {
-        let delimiter = delimiter.unwrap_or_else(|| guess(valid));
-        record_at_end(valid, delimiter)
-    })?;
-    let delimiter = delimiter.unwrap_or_else(|| guess(text));
-    let mut header = None;
-    let mut parser = Parser { text, file, delimiter, first_line: 1, records: 0 };
-    let records = parser.read(options, &mut header)?;
-    let Some(Header { names, roles }) = header else { return Err(encoding::empty(file)) };
-    Ok((roles.columns(&names), records))
-}
 
 /// The names of the columns, and which are which.
 #[derive(Debug)]
@@ -49,20 +28,40 @@ pub(super) struct Parts {
     delimiter: Option<u8>,
     header: Option<Header>,
     start: Start,
+    /// Records with another number of fields, where all of them are to be told at the end.
+    ragged: Option<Vec<Finding>>,
 }
 
 impl Parts {
-    /// Begins a file.
-    pub(super) fn new(file: &str, delimiter: Option<u8>) -> Self {
-        Self { file: file.to_owned(), delimiter, header: None, start: Start::default() }
+    /// Begins a file whose text begins at the byte `offset`; without a delimiter, the first line suggests one.
+    pub(super) fn new(file: &str, delimiter: Option<u8>, offset: u64) -> Self {
+        let start = Start { offset, ..Start::default() };
+        Self { file: file.to_owned(), delimiter, header: None, start, ragged: None }
+    }
+
+    /// Tells of every record with another number of fields, at the end.
+    pub(super) fn gather(&mut self) {
+        self.ragged = Some(Vec::new());
+    }
+
+    /// Ends the file.
+    ///
+    /// # Errors
+    /// Those that were gathered.
+    pub(super) fn finish(&mut self, _: &ReadOptions) -> Result<Vec<Record>> {
+        refuse(self.ragged.take().unwrap_or_default()).map(|()| Vec::new())
+    }
+
+    /// The fault of `bytes`, which begin with a record that does not end in them.
+    pub(super) fn too_long(&self, bytes: &[u8]) -> Fault {
+        let record = self.header.as_ref().map(|_| self.start.records + 1);
+        unended(bytes, self.delimiter, &self.file, record, self.start.line)
     }
 
     /// Returns how many bytes of `bytes`, which begins with a record, are whole records; 0 when none is.
     pub(super) fn whole(&mut self, bytes: &[u8]) -> usize {
-        let delimiter = *self.delimiter.get_or_insert_with(|| {
-            let good = bytes.utf8_chunks().next().map_or("", |chunk| chunk.valid());
-            guess(good)
-        });
+        let Some(delimiter) = self.delimiter.or_else(|| guess(bytes)) else { return 0 };
+        self.delimiter = Some(delimiter);
         let mut reader = reader(bytes, delimiter);
         let mut record = ::csv::ByteRecord::new();
         let (mut before, mut last) = (0, 0);
@@ -76,7 +75,10 @@ impl Parts {
 
     /// Reads the records of `bytes`, the next part of the file.
     pub(super) fn read(&mut self, bytes: &[u8], options: &ReadOptions) -> Result<Vec<Record>> {
-        let delimiter = self.delimiter.unwrap_or(b',');
+        let delimiter = *self.delimiter.get_or_insert_with(|| {
+            // A last line without an end is a line as well.
+            guess(&[bytes, b"\n"].concat()).unwrap_or(b',')
+        });
         let text = decode_part(bytes, &self.file, self.start, |valid| {
             let at = record_at_end(valid, delimiter);
             if self.header.is_some() { Some(at.map_or(1, |at| at + 1)) } else { at }
@@ -87,8 +89,13 @@ impl Parts {
             delimiter,
             first_line: self.start.line,
             records: self.start.records,
+            ragged: Vec::new(),
         };
         let records = parser.read(options, &mut self.header)?;
+        match &mut self.ragged {
+            Some(gathered) => gathered.append(&mut parser.ragged),
+            None => refuse(std::mem::take(&mut parser.ragged))?,
+        }
         self.start = Start {
             offset: self.start.offset + bytes.len() as u64,
             line: Lines { text: text.as_bytes(), at: 0, line: self.start.line }.peek(text.len()),
@@ -101,15 +108,70 @@ impl Parts {
     pub(super) fn columns(&self) -> Option<BTreeMap<String, String>> {
         self.header.as_ref().map(|header| header.roles.columns(&header.names))
     }
+
+    /// Returns the columns that have no role.
+    pub(super) fn other_columns(&self) -> Vec<String> {
+        self.header.as_ref().map_or(Vec::new(), |header| header.roles.others(&header.names))
+    }
 }
 
-/// Returns the separator of `text`: the comma, unless its first line has none, but semicolons or tabs.
-pub(super) fn guess(text: &str) -> u8 {
-    let line = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
-    [b',', b';', b'\t']
-        .into_iter()
-        .find(|&delimiter| line.as_bytes().contains(&delimiter))
-        .unwrap_or(b',')
+/// What to do with a quote that is open.
+const CLOSE: &str = "close it, or double each quote that belongs to the text: `\"\"`";
+
+/// The fault of a record that nobody wrote on purpose.
+pub(super) fn too_long(place: Place) -> Fault {
+    Fault::data("BOT-2163", format!("the record is longer than {} MiB", LONGEST >> 20))
+        .at(place)
+        .hint("look for a quote that is never closed, or split the record")
+}
+
+/// The fault of `bytes`, which begin on `line` with the record `record` that does not end in them; `None`: the header.
+pub(super) fn unended(
+    bytes: &[u8],
+    delimiter: Option<u8>,
+    file: &str,
+    record: Option<u64>,
+    line: u64,
+) -> Fault {
+    let lines = Lines { text: bytes, at: 0, line };
+    let place = Place { file: Some(file.to_owned()), record, line: Some(line), ..Place::default() };
+    match odd_quote(bytes, delimiter.unwrap_or(b',')) {
+        Some(Quote::Open(at)) => {
+            let message =
+                format!("a quote opened here is not closed within {} MiB", bytes.len() >> 20);
+            let column = bytes[..at].iter().rev().take_while(|b| !b"\r\n".contains(b));
+            // Bytes that go on with a character are none of their own.
+            let column = column.filter(|&&byte| byte & 0xc0 != 0x80).count() as u64 + 1;
+            Fault::data("BOT-2106", message)
+                .at(Place { line: Some(lines.peek(at)), column: Some(column), ..place })
+                .hint(CLOSE)
+        }
+        _ => too_long(place),
+    }
+}
+
+/// Refuses a file with `ragged` records; the first is the place of the fault.
+pub(super) fn refuse(ragged: Vec<Finding>) -> Result<()> {
+    let [first, rest @ ..] = ragged.as_slice() else { return Ok(()) };
+    let others = match rest.len() {
+        0 => String::new(),
+        1 => ", and 1 more such record".to_owned(),
+        n => format!(", and {n} more such records"),
+    };
+    let message = format!("a record has {}, as the header has{others}", first.message);
+    Err(Fault::data("BOT-2105", message)
+        .at(first.place.clone())
+        .hint(first.help.clone())
+        .with_findings(ragged))
+}
+
+/// Returns the separator of a file that begins with `bytes`: the comma, unless its first line has none, but semicolons
+/// or tabs; `None` where no line with anything in it ends in them.
+pub(super) fn guess(bytes: &[u8]) -> Option<u8> {
+    let mut lines = bytes.split_inclusive(|byte| b"\r\n".contains(byte));
+    let line = lines.find(|line| !line.trim_ascii().is_empty())?;
+    line.last().filter(|last| b"\r\n".contains(last))?;
+    Some([b',', b';', b'\t'].into_iter().find(|sign| line.contains(sign)).unwrap_or(b','))
 }
 
 pub(super) fn reader(text: &[u8], delimiter: u8) -> Reader<&[u8]> {
@@ -133,6 +195,8 @@ pub(super) struct Parser<'a> {
     pub(super) first_line: u64,
     /// Records before it; after reading, with those in it.
     pub(super) records: u64,
+    /// Those of them with another number of fields than the header.
+    pub(super) ragged: Vec<Finding>,
 }
 
 /// What is odd about the quotes of one record.
@@ -150,7 +214,6 @@ impl Parser<'_> {
         let mut lines = Lines { text: self.text.as_bytes(), at: 0, line: self.first_line };
         let mut record = StringRecord::new();
         let mut records: Vec<Record> = Vec::new();
-        let mut ragged: Vec<Finding> = Vec::new();
         let mut number = self.records;
         loop {
             let from = usize::try_from(reader.position().byte()).unwrap_or(usize::MAX);
@@ -168,8 +231,15 @@ impl Parser<'_> {
             let blank = raw.iter().take_while(|b| matches!(b, b'\r' | b'\n')).count();
             let (start, raw) = (from + blank, &raw[blank..]);
             let line = lines.of(start);
+            if raw.len() > LONGEST {
+                let record = header.is_some().then_some(number + 1);
+                return Err(too_long(self.place(record, line)));
+            }
 
             let Some(Header { names, roles }) = header else {
+                if record.len() == 1 && record[0].trim().is_empty() {
+                    continue;
+                }
                 self.check_quotes(raw, start, None, line, &lines)?;
                 let names: Vec<String> = record.iter().map(|name| name.trim().to_owned()).collect();
                 let place = self.place(None, line);
@@ -184,7 +254,7 @@ impl Parser<'_> {
             number += 1;
             self.check_quotes(raw, start, Some(number), line, &lines)?;
             if record.len() != names.len() {
-                ragged.push(
+                self.ragged.push(
                     Finding::new(
                         "BOT-2105",
                         Severity::Error,
@@ -199,27 +269,7 @@ impl Parser<'_> {
             records.push(cells.record(self.file, number, line)?);
         }
         self.records = number;
-        self.refuse_ragged(ragged)?;
         Ok(records)
-    }
-
-    /// Makes one fault of all records with another number of fields.
-    pub(super) fn refuse_ragged(&self, ragged: Vec<Finding>) -> Result<()> {
-        match ragged.as_slice() {
-            [] => Ok(()),
-            [first, rest @ ..] => {
-                let others = match rest.len() {
-                    0 => String::new(),
-                    1 => ", and 1 more such record".to_owned(),
-                    n => format!(", and {n} more such records"),
-                };
-                let message = format!("a record has {}, as the header has{others}", first.message);
-                Err(Fault::data("BOT-2105", message)
-                    .at(first.place.clone())
-                    .hint(first.help.clone())
-                    .with_findings(ragged))
-            }
-        }
     }
 
     pub(super) fn place(&self, record: Option<u64>, line: u64) -> Place {
@@ -251,14 +301,14 @@ impl Parser<'_> {
             ),
         };
         let at = start + opened;
-        let line_start = self.text[..at].rfind('\n').map_or(0, |newline| newline + 1);
+        let line_start = self.text[..at].rfind(['\n', '\r']).map_or(0, |newline| newline + 1);
         Err(Fault::data("BOT-2106", message)
             .at(Place {
                 line: Some(lines.peek(at)),
                 column: Some(self.text[line_start..at].chars().count() as u64 + 1),
                 ..self.place(record, line)
             })
-            .hint("close it, or double each quote that belongs to the text: `\"\"`"))
+            .hint(CLOSE))
     }
 
     pub(super) fn ragged_help(&self, raw: &[u8], start: usize, lines: &Lines<'_>) -> String {

@@ -24,28 +24,16 @@ const MAGIC: &[(&[u8], &str)] = &[
     (b"Obj\x01", "an Avro file: convert it to JSONL or CSV"),
 ];
 
-/// Returns the text of `bytes`, a whole file, without its byte-order mark. `record_of` says in which record the byte
-/// after a valid text is.
-///
-/// # Errors
-/// Exit 3: `BOT-2102` empty, `BOT-2103` binary, `BOT-2104` not UTF-8.
-pub(super) fn decode<'a>(
-    bytes: &'a [u8],
-    file: &str,
-    record_of: impl Fn(&str) -> Option<u64>,
-) -> Result<&'a str> {
-    check_beginning(bytes, file)?;
-    let text = decode_part(bytes, file, Start::default(), record_of)?;
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    if text.trim().is_empty() {
-        return Err(empty(file));
-    }
-    Ok(text)
-}
-
 /// The fault of a file without anything in it.
 pub(super) fn empty(file: &str) -> Fault {
     Fault::data("BOT-2102", "the file is empty")
+        .at(Place { file: Some(file.to_owned()), ..Place::default() })
+        .hint("check what should have written it")
+}
+
+/// The fault of a file with nothing but a header.
+pub(super) fn no_record(file: &str) -> Fault {
+    Fault::data("BOT-2102", "the file has a header and no record")
         .at(Place { file: Some(file.to_owned()), ..Place::default() })
         .hint("check what should have written it")
 }

@@ -5,7 +5,8 @@
 use super::{
     Dataset, ReadOptions, Record,
     columns::Roles,
-    read::{Cells, Read, check_names},
+    open::{Limits, Opened, Seekable, unread},
+    read::{Cells, check_names},
     write,
 };
 use crate::findings::{Fault, Place, Result};
@@ -14,10 +15,9 @@ use serde::{Deserialize, Serialize};
 use std::{
     borrow::Cow,
     collections::BTreeMap,
-    fs::File,
-    io::Cursor,
+    io::{self, Cursor, Read, Seek as _, SeekFrom},
     panic::{AssertUnwindSafe, catch_unwind},
-    path::{Path, PathBuf},
+    path::Path,
     sync::atomic::{AtomicUsize, Ordering},
 };
 
@@ -161,27 +161,6 @@ fn group(frame: &DataFrame, by: &[&str]) -> PolarsResult<Vec<(Vec<Option<String>
         .collect())
 }
 
-/// Reads the Parquet file `bytes`; columns that are no texts are read as they would be written.
-///
-/// # Errors
-/// `BOT-2108` (exit 3) when it is damaged, or a column has no form as text; `BOT-2101`, `BOT-2109`.
-pub(super) fn read_parquet(bytes: &[u8], file: &str, options: &ReadOptions) -> Result<Read> {
-    let place = Place { file: Some(file.to_owned()), ..Place::default() };
-    if bytes.is_empty() {
-        return Err(Fault::data("BOT-2102", "the file is empty")
-            .at(place)
-            .hint("check what should have written it"));
-    }
-    // Both ends bear the mark: without the last one the file was cut off.
-    if !(bytes.len() > 12 && bytes.starts_with(b"PAR1") && bytes.ends_with(b"PAR1")) {
-        let what = if bytes.starts_with(b"PAR1") { "cut off" } else { "no Parquet file" };
-        return Err(Fault::data("BOT-2108", format!("the file is {what}"))
-            .at(place)
-            .hint("copy or write it again"));
-    }
-    guarded(&place, || parse_parquet(Cursor::new(bytes), file, options, &place, None))
-}
-
 /// Runs `parse`; a panic of the engine becomes a fault.
 fn guarded<T>(place: &Place, parse: impl FnOnce() -> Result<T>) -> Result<T> {
     PARSING.fetch_add(1, Ordering::SeqCst);
@@ -194,31 +173,48 @@ fn guarded<T>(place: &Place, parse: impl FnOnce() -> Result<T>) -> Result<T> {
     })
 }
 
-/// Reads the records of a Parquet file part by part.
+/// Reads the records of a Parquet file part by part; columns that are no texts are read as they would be written.
 #[derive(Debug)]
 pub(super) struct Parts {
-    path: PathBuf,
     file: String,
+    source: Seekable,
+    /// Records that were read.
     records: usize,
     columns: Option<BTreeMap<String, String>>,
+    others: Vec<String>,
+    /// Whether all records are read at once.
+    gather: bool,
 }
 
 impl Parts {
-    /// Begins the file at `path`, which is called `file`.
-    pub(super) fn new(path: &Path, file: &str) -> Self {
-        Self { path: path.to_owned(), file: file.to_owned(), records: 0, columns: None }
+    /// Begins the file that was opened.
+    ///
+    /// # Errors
+    /// `BOT-2102` when it is empty, `BOT-2108` when it is cut off, or none; `BOT-2160` when it claims to hold more than
+    /// `limits` allow of a file of its size.
+    pub(super) fn new<R: Read>(opened: Opened<R>, limits: &Limits) -> Result<Self> {
+        let (file, source) = checked(opened, limits)?;
+        Ok(Self { file, source, records: 0, columns: None, others: Vec::new(), gather: false })
+    }
+
+    /// Reads all records at once.
+    pub(super) fn gather(&mut self) {
+        self.gather = true;
     }
 
     /// Reads the next `n` records; none at the end.
     pub(super) fn read(&mut self, n: usize, options: &ReadOptions) -> Result<Vec<Record>> {
-        let opened =
-            File::open(&self.path).map_err(|error| crate::spec::unreadable(&self.path, &error))?;
         let place = Place { file: Some(self.file.clone()), ..Place::default() };
-        let slice = Some((self.records, n));
-        let (columns, records) =
-            guarded(&place, || parse_parquet(opened, &self.file, options, &place, slice))?;
+        if self.gather && self.columns.is_some() {
+            return Ok(Vec::new());
+        }
+        let slice = (!self.gather).then_some((self.records, n));
+        let source = rewound(&self.source).map_err(|error| unread(error, &self.file))?;
+        let (roles, names, records) =
+            guarded(&place, || parse_parquet(source, &self.file, options, &place, slice))?;
         self.records += records.len();
-        self.columns = Some(columns);
+        self.columns = Some(roles.columns(&names));
+        self.others = roles.others(&names);
         Ok(records)
     }
 
@@ -226,6 +222,82 @@ impl Parts {
     pub(super) fn columns(&self) -> Option<BTreeMap<String, String>> {
         self.columns.clone()
     }
+
+    /// Returns the columns that have no role.
+    pub(super) fn other_columns(&self) -> Vec<String> {
+        self.others.clone()
+    }
+}
+
+/// Takes what was opened as something that can be read here and there, and refuses what is no Parquet, or a bomb.
+fn checked<R: Read>(opened: Opened<R>, limits: &Limits) -> Result<(String, Seekable)> {
+    let file = opened.name.clone();
+    let place = Place { file: Some(file.clone()), ..Place::default() };
+    let source = opened.seekable()?;
+    check_ends(&source, &file)?;
+    let size = source.size().map_err(|error| unread(error, &file))?;
+    let n = guarded(&place, || {
+        ParquetReader::new(rewound(&source).map_err(|error| unread(error, &file))?)
+            .num_rows()
+            .map_err(|error| unreadable(&place, error))
+    })? as u64;
+    // A page of one value again and again is a few bytes, however often it is there.
+    if n > limits.ratio_from_bytes.max(size.saturating_mul(limits.max_ratio)) {
+        let message = format!("the file has {size} bytes, and claims to hold {n} records");
+        return Err(Fault::data("BOT-2160", message)
+            .at(place)
+            .hint("see where it came from: a file like this can fill a memory or a disk"));
+    }
+    Ok((file, source))
+}
+
+/// Returns a reader of `source`, at its start.
+fn rewound(source: &Seekable) -> io::Result<Box<dyn MmapBytesReader>> {
+    Ok(match source {
+        Seekable::File(file) => {
+            let mut file = file.try_clone()?;
+            file.rewind()?;
+            Box::new(file)
+        }
+        Seekable::Held(bytes) => Box::new(Cursor::new(bytes.clone())),
+    })
+}
+
+/// Returns the first and the last four bytes; fewer where there are not as many.
+fn ends(source: &Seekable) -> io::Result<[Vec<u8>; 2]> {
+    let mut reader = rewound(source)?;
+    let mut at = |start: u64| -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        reader.seek(SeekFrom::Start(start))?;
+        reader.by_ref().take(4).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    Ok([at(0)?, at(source.size()?.saturating_sub(4))?])
+}
+
+/// Refuses what does not bear the mark of Parquet at both ends: without the last one the file was cut off.
+fn check_ends(source: &Seekable, file: &str) -> Result<()> {
+    let place = Place { file: Some(file.to_owned()), ..Place::default() };
+    let [first, last] = ends(source).map_err(|error| unread(error, file))?;
+    if first.is_empty() {
+        return Err(Fault::data("BOT-2102", "the file is empty")
+            .at(place)
+            .hint("check what should have written it"));
+    }
+    if first != *b"PAR1" || last != *b"PAR1" {
+        let what = if first == *b"PAR1" { "cut off" } else { "no Parquet file" };
+        return Err(Fault::data("BOT-2108", format!("the file is {what}"))
+            .at(place)
+            .hint("copy or write it again"));
+    }
+    Ok(())
+}
+
+fn unreadable(place: &Place, error: PolarsError) -> Fault {
+    Fault::data("BOT-2108", "the Parquet file cannot be read")
+        .at(place.clone())
+        .hint("write it again, with columns of plain text, or export it as CSV")
+        .caused_by(error)
 }
 
 /// Reads the records of `source`, or `slice` of them: how many to skip, and how many to read.
@@ -235,16 +307,15 @@ fn parse_parquet(
     options: &ReadOptions,
     place: &Place,
     slice: Option<(usize, usize)>,
-) -> Result<Read> {
+) -> Result<(Roles, Vec<String>, Vec<Record>)> {
     let first = slice.map_or(0, |(skipped, _)| skipped as u64);
-    let fault = |error: PolarsError| unreadable(error, place);
+    let fault = |error: PolarsError| unreadable(place, error);
     let mut reader = ParquetReader::new(source);
     let schema = reader.schema().map_err(fault)?;
     let names: Vec<String> = schema.iter_names().map(|name| name.to_string()).collect();
     check_names(&names, place)?;
     let roles = Roles::recognise(&names, options, place)?;
-    let columns = roles.columns(&names);
-    let wanted: Vec<String> = columns.values().cloned().collect();
+    let wanted: Vec<String> = roles.columns(&names).into_values().collect();
     let frame = reader.with_columns(Some(wanted)).with_slice(slice).finish().map_err(fault)?;
     let cells = |column: Option<usize>| -> Result<Option<StringChunked>> {
         column
@@ -274,14 +345,14 @@ fn parse_parquet(
             .record(file, number, number)
         })
         .collect::<Result<_>>()?;
-    Ok((columns, records))
+    Ok((roles, names, records))
 }
 
 /// Reads the rows of a Parquet file part by part, with all of its columns.
 #[derive(Debug)]
 pub(super) struct RowParts {
-    path: PathBuf,
     file: String,
+    source: Seekable,
     rows: usize,
     ended: bool,
 }
@@ -307,9 +378,13 @@ impl Rows {
 }
 
 impl RowParts {
-    /// Begins the file at `path`, which is called `file`.
-    pub(super) fn new(path: &Path, file: &str) -> Self {
-        Self { path: path.to_owned(), file: file.to_owned(), rows: 0, ended: false }
+    /// Begins the file that was opened.
+    ///
+    /// # Errors
+    /// As [`Parts::new`].
+    pub(super) fn new<R: Read>(opened: Opened<R>, limits: &Limits) -> Result<Self> {
+        let (file, source) = checked(opened, limits)?;
+        Ok(Self { file, source, rows: 0, ended: false })
     }
 
     /// Reads the next `n` rows; `None` at the end.
@@ -317,11 +392,10 @@ impl RowParts {
         if self.ended {
             return Ok(None);
         }
-        let opened =
-            File::open(&self.path).map_err(|error| crate::spec::unreadable(&self.path, &error))?;
+        let source = rewound(&self.source).map_err(|error| unread(error, &self.file))?;
         let place = Place { file: Some(self.file.clone()), ..Place::default() };
         let slice = Some((self.rows, n));
-        let rows = guarded(&place, || parse_rows(opened, &place, slice))?;
+        let rows = guarded(&place, || parse_rows(source, &place, slice))?;
         self.rows += rows.height;
         self.ended = rows.height < n;
         Ok(Some(rows))
@@ -333,7 +407,7 @@ fn parse_rows(
     place: &Place,
     slice: Option<(usize, usize)>,
 ) -> Result<Rows> {
-    let fault = |error: PolarsError| unreadable(error, place);
+    let fault = |error: PolarsError| unreadable(place, error);
     let mut reader = ParquetReader::new(source);
     let schema = reader.schema().map_err(fault)?;
     let names: Vec<String> = schema.iter_names().map(|name| name.to_string()).collect();
@@ -343,14 +417,6 @@ fn parse_rows(
     let text = |column: &Column| column.cast(&DataType::String).unwrap_or_else(|_| column.clone());
     let columns = frame.columns().iter().map(text).collect();
     Ok(Rows { names, height: frame.height(), columns })
-}
-
-/// Says that the engine cannot read a Parquet file.
-fn unreadable(error: PolarsError, place: &Place) -> Fault {
-    Fault::data("BOT-2108", "the Parquet file cannot be read")
-        .at(place.clone())
-        .hint("write it again, with columns of plain text, or export it as CSV")
-        .caused_by(error)
 }
 
 /// Writes `data` as Parquet (`text`, `intent`, `lang`, `entities` as JSON; zstd), complete or absent.
@@ -367,7 +433,13 @@ pub fn write_parquet(path: &Path, data: &Dataset) -> Result<()> {
 }
 
 fn parquet_bytes(data: &Dataset) -> PolarsResult<Vec<u8>> {
-    let records = &data.records;
+    let mut bytes = Vec::new();
+    ParquetWriter::new(&mut bytes).finish(&mut records_frame(&data.records)?)?;
+    Ok(bytes)
+}
+
+/// Makes the frame `text, intent, lang, entities` of `records`, as it is written.
+pub(super) fn records_frame(records: &[Record]) -> PolarsResult<DataFrame> {
     // As in a table, an empty text is a text: only what is absent is null.
     let text: StringChunked = records.iter().map(|record| Some(record.text.as_str())).collect();
     let intent: StringChunked = records.iter().map(|record| record.intent.as_deref()).collect();
@@ -376,7 +448,7 @@ fn parquet_bytes(data: &Dataset) -> PolarsResult<Vec<u8>> {
         .iter()
         .map(|record| Some(write::entities_cell(record)).filter(|cell| !cell.is_empty()))
         .collect();
-    let mut frame = DataFrame::new(
+    DataFrame::new(
         records.len(),
         vec![
             text.with_name("text".into()).into_column(),
@@ -384,8 +456,5 @@ fn parquet_bytes(data: &Dataset) -> PolarsResult<Vec<u8>> {
             lang.with_name("lang".into()).into_column(),
             entities.with_name("entities".into()).into_column(),
         ],
-    )?;
-    let mut bytes = Vec::new();
-    ParquetWriter::new(&mut bytes).finish(&mut frame)?;
-    Ok(bytes)
+    )
 }

@@ -1,6 +1,6 @@
 //! Data sets: read with record and line, checked against expectations, split, written.
 //!
-//! In: a file somebody made (CSV, TSV, JSONL, Parquet). Out: [`Record`]s that know where they came
+//! In: a file somebody made (CSV, TSV, JSONL, JSON, Parquet; packed or not). Out: [`Record`]s that know where they came
 //! from, findings about them, and files that are complete or absent.
 
 mod columns;
@@ -8,28 +8,45 @@ mod csv;
 mod encoding;
 mod expectations;
 mod frame;
-mod jsonl;
+mod json;
+mod locked_split;
+mod open;
+mod rasa;
 mod read;
+mod review;
+mod snapshots;
 mod split;
 mod stream;
 mod table;
 mod traffic;
 mod validation;
 mod write;
+mod writer;
 
 pub use expectations::{
     Expectations, Inferred, Reference, RowBounds, RuleSpec, Scalar, TextBounds, Threshold,
-    ValueType, infer,
+    ValueType, infer, infer_bytes,
 };
 pub use frame::{Lengths, Statistics, is_parsing_parquet, statistics, write_parquet};
+pub use locked_split::{LockedSplit, LockedSplitSpec, SplitLock, SplitSide, split_locked};
+pub use open::{Format, Limits, Opened, Packing, Progress, STDIN, expand, open, unread};
+pub use rasa::{Term, TermKind};
 pub use read::{bytes, read, read_bytes};
+pub use review::{Change, IntentChange, Review, ReviewedFile, ReviewedRecord, Side, review};
+pub use snapshots::{
+    Chunk, Pack, Pulled, Snapshot, SnapshotAction, SnapshotEvent, SnapshotFile, SnapshotManifest,
+    SnapshotReference, SnapshotSelector, SnapshotVerification, Snapshots, Taken, Taking,
+    files_under,
+};
 pub use split::split;
-pub use stream::{Stream, stream};
+pub use stream::{Besides, Stream, stream};
 pub use traffic::read_traffic;
 pub use validation::{
-    Baseline, Check, Keep, Mark, ValidateOptions, validate, validate_file, write_quarantine,
+    Baseline, Check, Keep, Mark, ValidateOptions, validate, validate_bytes, validate_file,
+    write_quarantine,
 };
 pub use write::{csv_bytes, spreadsheet_csv, write_csv};
+pub use writer::{RecordWriter, Written};
 
 use crate::{
     digest::Digest,
@@ -37,7 +54,7 @@ use crate::{
 };
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 /// A span of a text that names something. Offsets are in Unicode code points, `end` exclusive.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,6 +68,29 @@ pub struct EntitySpan {
     pub start: usize,
     /// One past its last code point.
     pub end: usize,
+    /// What it stands for, where that is another text than its own: `New York` for `NYC`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub synonym_of: Option<String>,
+    /// What it is to the intent, where an entity can be several things: `from`, `to`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<String>,
+    /// Which entities belong together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+}
+
+impl EntitySpan {
+    /// Makes the span of `entity` from the code point `start` to before `end`, where `value` stands.
+    #[must_use]
+    pub fn new(
+        entity: impl Into<String>,
+        value: impl Into<String>,
+        start: usize,
+        end: usize,
+    ) -> Self {
+        let (entity, value) = (entity.into(), value.into());
+        Self { entity, value, start, end, synonym_of: None, role: None, group: None }
+    }
 }
 
 /// One labelled utterance.
@@ -68,6 +108,31 @@ pub struct Record {
     pub record: u64,
     /// The line on which it starts, from 1; in a Parquet file, which has no lines, its record.
     pub line: u64,
+    /// Its file, where the data set is read from several; else `None`, and it is that of the data set.
+    #[serde(default, with = "file_name", skip_serializing_if = "Option::is_none")]
+    pub file: Option<Arc<str>>,
+}
+
+/// A name that many records share, as the text that it is.
+mod file_name {
+    use super::Arc;
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(
+        name: &Option<Arc<str>>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        match name {
+            Some(name) => serializer.serialize_some(&**name),
+            None => serializer.serialize_none(),
+        }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Arc<str>>, D::Error> {
+        Ok(Option::<String>::deserialize(deserializer)?.map(Arc::from))
+    }
 }
 
 /// Records of one file.
@@ -88,7 +153,7 @@ impl Dataset {
     #[must_use]
     pub fn place(&self, record: &Record) -> Place {
         Place {
-            file: Some(self.name.clone()),
+            file: Some(record.file.as_deref().unwrap_or(&self.name).to_owned()),
             record: Some(record.record),
             line: Some(record.line),
             ..Place::default()
@@ -109,6 +174,10 @@ pub struct ReadOptions {
     pub intent: Presence,
     /// Whether a file without a text column is a fault; only checks of rules can do without one.
     pub text: Presence,
+    /// How the records are written; default: told from the name, else from the content.
+    pub format: Option<Format>,
+    /// How much a packed file may unpack to.
+    pub limits: Limits,
 }
 
 impl ReadOptions {

@@ -1,7 +1,11 @@
 //! A file becomes records.
 
 use super::{
-    Dataset, EntitySpan, ReadOptions, Record, columns::Roles, csv, encoding, frame, jsonl,
+    Dataset, EntitySpan, ReadOptions, Record,
+    columns::Roles,
+    encoding,
+    open::{self, Identity, STDIN, expand},
+    stream::Source,
 };
 use crate::{
     digest::Digest,
@@ -9,26 +13,52 @@ use crate::{
     spec,
 };
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::HashSet,
     fs,
+    io::{self, Read as _},
     path::Path,
 };
 
-/// Reads `path` (CSV, TSV, JSONL, Parquet by extension, else by content): records in file order.
+/// Reads `path`: records in file order. CSV, TSV, JSONL, a JSON array or Parquet, by its name, else by content; each may
+/// be packed by gzip or zstd. `-` is standard input, and a pattern such as `data/*.csv` names several files, whose
+/// records keep the name of their own.
 ///
 /// - a UTF-8 byte-order mark is skipped, and so are blank lines
 /// - a CSV whose first line has no comma may be separated by semicolons or tabs
 /// - intents and languages are trimmed, and `None` where the cell is empty; texts are as written
-/// - a field longer than 1 MiB is read, and left to `validate` to report
+/// - a field of up to 64 MiB is read, and left to `validate` to report
 ///
 /// # Errors
 /// Exit 2: `BOT-1001` missing, unreadable or a directory; `BOT-2101` no text (or required intent)
 /// column: the columns there are named. Exit 3: `BOT-2102` empty file or header only, `BOT-2103` binary,
 /// `BOT-2104` not UTF-8 (record, line, byte; UTF-16 named), `BOT-2105` records with another number of fields
-/// (each is a finding of the fault), `BOT-2106` a quote never closed (where it opened), `BOT-2107` malformed JSON line,
-/// `BOT-2108` an unreadable Parquet file, `BOT-2109` two columns of one name, `BOT-2128` a malformed entities cell.
+/// (each is a finding of the fault), `BOT-2106` a quote never closed (where it opened), `BOT-2107` malformed JSON,
+/// `BOT-2108` an unreadable Parquet file, `BOT-2109` two columns of one name, `BOT-2128` a malformed entities cell,
+/// `BOT-2160` unpacked to more than is allowed, `BOT-2161` a damaged packed file, `BOT-2162` files of one pattern with
+/// different columns, `BOT-2163` a record of more than 64 MiB.
 pub fn read(path: &Path, options: &ReadOptions) -> Result<Dataset> {
-    read_bytes(&bytes(path)?, &path.display().to_string(), options)
+    let paths = expand(path)?;
+    let [first, rest @ ..] = paths.as_slice() else { return Err(encoding::empty("")) };
+    let mut source = Source::open(first, options, Identity::Digested)?;
+    if !rest.is_empty() {
+        source.name_records();
+    }
+    let mut records = source.all()?;
+    let mut digests = vec![source.digest()];
+    for path in rest {
+        source = source.followed_by(path)?;
+        records.append(&mut source.all()?);
+        digests.push(source.digest());
+    }
+    let digest = match digests.as_slice() {
+        [Some(only)] => *only,
+        several => Digest::of_json(several),
+    };
+    let columns = source.columns().unwrap_or_default();
+    if records.is_empty() {
+        return Err(encoding::no_record(&path.display().to_string()));
+    }
+    Ok(Dataset { name: path.display().to_string(), digest, columns, records })
 }
 
 /// Reads `bytes` as [`read`] reads a file of these bytes called `name`, whose ending says its format.
@@ -36,55 +66,29 @@ pub fn read(path: &Path, options: &ReadOptions) -> Result<Dataset> {
 /// # Errors
 /// As [`read`], but for `BOT-1001`.
 pub fn read_bytes(bytes: &[u8], name: &str, options: &ReadOptions) -> Result<Dataset> {
-    let (columns, records) = match Kind::of(Path::new(name), bytes) {
-        Kind::Parquet => frame::read_parquet(bytes, name, options)?,
-        Kind::Jsonl => jsonl::read(bytes, name, options)?,
-        Kind::Csv(delimiter) => csv::read(bytes, name, delimiter, options)?,
-    };
+    let opened =
+        open::begin(Box::new(bytes), name, options.format, &options.limits, Identity::Unknown)?;
+    let mut source = Source::new(opened, options)?;
+    let records = source.all()?;
+    let columns = source.columns().unwrap_or_default();
     if records.is_empty() {
-        return Err(Fault::data("BOT-2102", "the file has a header and no record")
-            .at(Place { file: Some(name.to_owned()), ..Place::default() })
-            .hint("check what should have written it"));
+        return Err(encoding::no_record(name));
     }
     Ok(Dataset { digest: Digest::of(bytes), name: name.to_owned(), columns, records })
 }
 
-/// Returns the bytes of the data file at `path`.
+/// Returns the bytes of the data file at `path` as they lie, or those of standard input for `-`.
 ///
 /// # Errors
 /// `BOT-1001` (exit 2) when it is missing, unreadable or a directory.
 pub fn bytes(path: &Path) -> Result<Vec<u8>> {
-    fs::read(path).map_err(|error| spec::unreadable(path, &error))
-}
-
-/// What the files read here hold.
-pub(super) type Read = (BTreeMap<String, String>, Vec<Record>);
-
-pub(super) enum Kind {
-    Parquet,
-    Jsonl,
-    Csv(Option<u8>),
-}
-
-impl Kind {
-    /// Tells by extension, else by the first `bytes`.
-    pub(super) fn of(path: &Path, bytes: &[u8]) -> Self {
-        let extension = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
-        match extension.as_str() {
-            "parquet" | "pq" => Self::Parquet,
-            "jsonl" | "ndjson" | "json" => Self::Jsonl,
-            "tsv" | "tab" => Self::Csv(Some(b'\t')),
-            "csv" => Self::Csv(None),
-            _ if bytes.starts_with(b"PAR1") => Self::Parquet,
-            _ => {
-                let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-                match bytes.iter().find(|b| !b.is_ascii_whitespace()) {
-                    Some(b'{') => Self::Jsonl,
-                    _ => Self::Csv(None),
-                }
-            }
-        }
+    let unreadable = |error: io::Error| spec::unreadable(path, &error);
+    if path == Path::new(STDIN) {
+        let mut bytes = Vec::new();
+        io::stdin().read_to_end(&mut bytes).map_err(unreadable)?;
+        return Ok(bytes);
     }
+    fs::read(path).map_err(unreadable)
 }
 
 /// The cells of one record, before they are checked.
@@ -125,6 +129,7 @@ impl<'a> Cells<'a> {
             entities,
             record,
             line,
+            file: None,
         })
     }
 }
@@ -165,13 +170,4 @@ pub(super) fn check_names(names: &[String], place: &Place) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// Decodes `bytes`; see [`encoding::decode`].
-pub(super) fn decode<'a>(
-    bytes: &'a [u8],
-    file: &str,
-    record_of: impl Fn(&str) -> Option<u64>,
-) -> Result<&'a str> {
-    encoding::decode(bytes, file, record_of)
 }

@@ -1,168 +1,111 @@
 //! A file becomes records, part by part: what is held does not grow with the file.
 
-use super::{ReadOptions, Record, csv, encoding, frame, jsonl, read::Kind};
+use super::{
+    Format, ReadOptions, Record, Term, csv, encoding, frame, json,
+    open::{self, Identity, Opened, Progress},
+    rasa,
+};
 use crate::{
-    findings::{Fault, Place, Result},
-    spec,
+    digest::Digest,
+    findings::{Fault, Finding, Place, Result},
 };
 use std::{
-    collections::BTreeMap,
-    fs::File,
-    io::{self, Read as _},
+    collections::{BTreeMap, VecDeque},
+    fmt,
+    io::Read,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 /// Bytes read at a time.
 const PART: usize = 1 << 20;
-/// What tells the kind of a file.
-const BEGINNING: usize = 64;
 /// Records of a Parquet file read at a time.
 const RECORDS: usize = 8_192;
 /// The longest record: beyond it a quote was left open, or the file is something else.
-const LONGEST: usize = 64 << 20;
+pub(super) const LONGEST: usize = 64 << 20;
+/// The largest file of YAML, every node of which is held.
+const LARGEST_YAML: u64 = 256 << 20;
 
-/// The records of a file, some thousands at a time, in the order of the file.
+/// The records of a file, or of the files that a pattern names, some thousands at a time, in the order of the files.
 ///
-/// As [`super::read()`], but that what is wrong is told when it is reached, and that the keys of a JSONL file are
+/// As [`super::read()`], but that what is wrong is told when it is reached, and that the keys of a JSON file are
 /// those of its first part (1 MiB).
 #[derive(Debug)]
 pub struct Stream {
-    path: PathBuf,
-    name: String,
-    options: ReadOptions,
-    parts: Parts,
-    /// What was read and is not a whole record yet.
-    rest: Vec<u8>,
-    file: File,
+    source: Source<Box<dyn Read + Send>>,
+    /// The files that follow.
+    next: VecDeque<PathBuf>,
+    /// Bytes of all files as they lie.
     n_bytes: u64,
-    n_read: u64,
-    n_records: u64,
+    /// Bytes of those that were read to their end.
+    n_done: u64,
+    besides: Besides,
     ended: bool,
-    /// Bytes read at a time.
-    step: usize,
 }
 
-#[derive(Debug)]
-enum Parts {
-    Parquet(frame::Parts),
-    Jsonl(jsonl::Parts),
-    Csv(csv::Parts),
-}
-
-/// Opens `path` to read it part by part.
+/// Opens `path` to read it part by part; it may be a pattern (`data/*.csv`), or `-` for standard input.
 ///
 /// # Errors
-/// Those of [`super::read()`] that the file's beginning shows.
+/// Those of [`super::read()`] that the beginning of the first file shows.
 pub fn stream(path: &Path, options: &ReadOptions) -> Result<Stream> {
     by_steps(path, options, PART)
 }
 
 fn by_steps(path: &Path, options: &ReadOptions, step: usize) -> Result<Stream> {
-    let name = path.display().to_string();
-    let unreadable = |error: io::Error| spec::unreadable(path, &error);
-    let mut file = File::open(path).map_err(unreadable)?;
-    let n_bytes = file.metadata().map_err(unreadable)?.len();
-    let mut rest = Vec::new();
-    file.by_ref().take(step.max(BEGINNING) as u64).read_to_end(&mut rest).map_err(unreadable)?;
-    let n_read = rest.len() as u64;
-    let kind = Kind::of(path, &rest);
-    if !matches!(kind, Kind::Parquet) {
-        if rest.is_empty() {
-            return Err(encoding::empty(&name));
-        }
-        encoding::check_beginning(&rest, &name)?;
-        if rest.starts_with(b"\xef\xbb\xbf") {
-            rest.drain(..3);
-        }
+    let mut next = VecDeque::from(open::expand(path)?);
+    let n_bytes = next.iter().filter_map(|path| path.metadata().ok()).map(|file| file.len()).sum();
+    let first = next.pop_front().unwrap_or_else(|| path.to_owned());
+    let mut source = Source::open(&first, options, Identity::Unknown)?;
+    source.step = step;
+    if !next.is_empty() {
+        source.name_records();
     }
-    let parts = match kind {
-        Kind::Parquet => Parts::Parquet(frame::Parts::new(path, &name)),
-        Kind::Jsonl => Parts::Jsonl(jsonl::Parts::new(&name)),
-        Kind::Csv(delimiter) => Parts::Csv(csv::Parts::new(&name, delimiter)),
-    };
-    Ok(Stream {
-        n_read,
-        path: path.to_owned(),
-        name,
-        options: options.clone(),
-        parts,
-        rest,
-        file,
-        n_bytes,
-        n_records: 0,
-        ended: false,
-        step,
-    })
+    Ok(Stream { source, next, n_bytes, n_done: 0, besides: Besides::default(), ended: false })
 }
 
 impl Stream {
-    /// Returns the size of the file, and how much of it was read.
+    /// Returns the size of the files as they lie, and how much of it was read.
     #[must_use]
     pub fn progress(&self) -> (u64, u64) {
-        (self.n_bytes, self.n_read.min(self.n_bytes))
+        let (size, taken) = self.source.progress.bytes();
+        (self.n_bytes.max(size), self.n_done + taken)
     }
 
     /// Returns which columns were found, by role; none before the first records.
     #[must_use]
     pub fn columns(&self) -> Option<BTreeMap<String, String>> {
-        match &self.parts {
-            Parts::Parquet(parts) => parts.columns(),
-            Parts::Jsonl(parts) => parts.columns(),
-            Parts::Csv(parts) => parts.columns(),
-        }
+        self.source.columns()
+    }
+
+    /// Returns the columns that have no role, whose cells are in no record; none before the first records.
+    #[must_use]
+    pub fn other_columns(&self) -> Vec<String> {
+        self.source.other_columns()
+    }
+
+    /// Takes what the files hold besides records; complete once they were read to their end.
+    #[must_use]
+    pub fn take_besides(&mut self) -> Besides {
+        std::mem::take(&mut self.besides)
+    }
+
+    /// Returns the name of the file that is read now.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.source.name
     }
 
     fn part(&mut self) -> Result<Option<Vec<Record>>> {
-        if let Parts::Parquet(parts) = &mut self.parts {
-            let records = parts.read(RECORDS, &self.options)?;
-            self.n_read = self.n_bytes;
-            return Ok(Some(records).filter(|records| !records.is_empty()));
-        }
         loop {
-            let whole = if self.ended {
-                self.rest.len()
-            } else {
-                match &mut self.parts {
-                    Parts::Csv(parts) => parts.whole(&self.rest),
-                    _ => jsonl::Parts::whole(&self.rest),
-                }
-            };
-            // A record too long to wait for is read as it is: what is wrong with it will be said.
-            let whole =
-                if whole == 0 && self.rest.len() > LONGEST { self.rest.len() } else { whole };
-            if whole == 0 && self.ended {
-                return Ok(None);
-            }
-            if whole > 0 {
-                let bytes: Vec<u8> = self.rest.drain(..whole).collect();
-                let records = match &mut self.parts {
-                    Parts::Csv(parts) => parts.read(&bytes, &self.options)?,
-                    Parts::Jsonl(parts) => parts.read(&bytes, &self.options)?,
-                    Parts::Parquet(_) => Vec::new(),
-                };
-                if bytes.len() > LONGEST && records.len() < 2 {
-                    return Err(Fault::data(
-                        "BOT-2105",
-                        format!("a record is longer than {} MiB", LONGEST >> 20),
-                    )
-                    .at(Place { file: Some(self.name.clone()), ..Place::default() })
-                    .hint("look for a quote that is never closed, or split the record"));
-                }
-                if records.is_empty() {
-                    continue;
-                }
+            if let Some(records) = self.source.part()? {
                 return Ok(Some(records));
             }
-            let before = self.rest.len();
-            // Twice as much as there is: a long record is not searched again and again.
-            let more = self.step.max(before) as u64;
-            self.file
-                .by_ref()
-                .take(more)
-                .read_to_end(&mut self.rest)
-                .map_err(|error| spec::unreadable(&self.path, &error))?;
-            self.n_read += (self.rest.len() - before) as u64;
-            self.ended = self.rest.len() == before;
+            let Besides { terms, findings } = self.source.take_besides();
+            self.besides.terms.extend(terms);
+            self.besides.findings.extend(findings);
+            let Some(path) = self.next.pop_front() else { return Ok(None) };
+            self.n_done += self.source.progress.bytes().0;
+            self.source = self.source.followed_by(&path)?;
         }
     }
 }
@@ -171,26 +114,298 @@ impl Iterator for Stream {
     type Item = Result<Vec<Record>>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        match self.part() {
-            Ok(Some(records)) => {
-                self.n_records += records.len() as u64;
-                Some(Ok(records))
+        if self.ended {
+            return None;
+        }
+        let part = self.part().transpose();
+        // A fault is said once, and is the last that is said.
+        self.ended = !matches!(part, Some(Ok(_)));
+        part
+    }
+}
+
+/// The records of one source.
+pub(super) struct Source<R> {
+    name: String,
+    options: ReadOptions,
+    parts: Parts<R>,
+    /// What was read and is not a whole record yet.
+    rest: Vec<u8>,
+    progress: Progress,
+    n_records: u64,
+    ended: bool,
+    finished: bool,
+    /// Bytes read at a time.
+    step: usize,
+    /// What each record keeps as the name of its file, where there are several.
+    file: Option<Arc<str>>,
+    /// The name and the columns of the file before, which have to be the same here.
+    before: Option<(String, BTreeMap<String, String>)>,
+}
+
+impl<R> fmt::Debug for Source<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Source {{ {}, {:?} }}", self.name, self.progress)
+    }
+}
+
+/// Takes the records out of one source, by its format.
+enum Parts<R> {
+    Parquet(frame::Parts),
+    Text(R, Text),
+    Rasa(rasa::Training),
+}
+
+/// Reads training data of Rasa, which is held as a whole.
+pub(super) fn training<R: Read>(mut opened: Opened<R>) -> Result<rasa::Training> {
+    let name = &opened.name;
+    let mut bytes = Vec::new();
+    let read = opened.reader.by_ref().take(LARGEST_YAML + 1).read_to_end(&mut bytes);
+    read.map_err(|error| open::unread(error, name))?;
+    if bytes.len() as u64 > LARGEST_YAML {
+        let message = format!("training data in YAML has at most {} MiB", LARGEST_YAML >> 20);
+        return Err(Fault::data("BOT-2164", message)
+            .at(Place { file: Some(name.clone()), ..Place::default() })
+            .hint("split the file, and name the parts by a pattern"));
+    }
+    let start = encoding::Start { offset: opened.mark, ..encoding::Start::default() };
+    rasa::read(encoding::decode_part(&bytes, name, start, |_| None)?, name)
+}
+
+/// What a file holds besides records.
+#[derive(Debug, Default)]
+pub struct Besides {
+    /// What training data of Rasa knows besides its examples.
+    pub terms: Vec<Term>,
+    /// What is not read.
+    pub findings: Vec<Finding>,
+}
+
+/// Takes the records out of text.
+enum Text {
+    Csv(csv::Parts),
+    Json(json::Parts),
+}
+
+/// Runs the same code on either kind of text.
+macro_rules! either {
+    ($text:expr, $parts:ident => $code:expr) => {
+        match $text {
+            Text::Csv($parts) => $code,
+            Text::Json($parts) => $code,
+        }
+    };
+}
+
+impl Source<Box<dyn Read + Send>> {
+    /// Opens the file `path`, or standard input for `-`.
+    pub(super) fn open(path: &Path, options: &ReadOptions, identity: Identity) -> Result<Self> {
+        let opened = open::open_as(path, options.format, &options.limits, identity)?;
+        Self::new(opened, options)
+    }
+
+    /// Opens the file that comes after this one under the same pattern.
+    pub(super) fn followed_by(&self, path: &Path) -> Result<Self> {
+        let identity = match self.progress.digest() {
+            Some(_) => Identity::Digested,
+            None => Identity::Unknown,
+        };
+        let mut next = Self::open(path, &self.options, identity)?;
+        next.step = self.step;
+        next.name_records();
+        next.before = self.columns().map(|columns| (self.name.clone(), columns));
+        Ok(next)
+    }
+}
+
+impl<R: Read> Source<R> {
+    /// Begins with what was opened.
+    pub(super) fn new(opened: Opened<R>, options: &ReadOptions) -> Result<Self> {
+        let (name, progress, mark) = (opened.name.clone(), opened.progress(), opened.mark);
+        let text = |reader, text| Parts::Text(reader, text);
+        let parts = match opened.format {
+            Format::Csv => text(opened.reader, Text::Csv(csv::Parts::new(&name, None, mark))),
+            Format::Tsv => {
+                text(opened.reader, Text::Csv(csv::Parts::new(&name, Some(b'\t'), mark)))
             }
-            Ok(None) if self.n_records == 0 => {
-                // Said once.
-                self.n_records = 1;
-                Some(Err(Fault::data("BOT-2102", "the file has a header and no record")
-                    .at(Place { file: Some(self.name.clone()), ..Place::default() })
-                    .hint("check what should have written it")))
-            }
-            Ok(None) => None,
-            Err(fault) => {
-                self.rest.clear();
-                (self.ended, self.n_records) = (true, 1);
-                Some(Err(fault))
-            }
+            Format::Jsonl => text(opened.reader, Text::Json(json::Parts::lines(&name, mark))),
+            Format::Json => text(opened.reader, Text::Json(json::Parts::list(&name, mark))),
+            Format::Rasa => Parts::Rasa(training(opened)?),
+            Format::Parquet => Parts::Parquet(frame::Parts::new(opened, &options.limits)?),
+        };
+        Ok(Self {
+            name,
+            options: options.clone(),
+            parts,
+            rest: Vec::new(),
+            progress,
+            n_records: 0,
+            ended: false,
+            finished: false,
+            step: PART,
+            file: None,
+            before: None,
+        })
+    }
+
+    /// Lets each record keep the name of its file.
+    pub(super) fn name_records(&mut self) {
+        self.file = Some(self.name.as_str().into());
+    }
+
+    /// Reads everything: what is wrong with single records is gathered, and the keys of JSON are those of all records.
+    pub(super) fn all(&mut self) -> Result<Vec<Record>> {
+        match &mut self.parts {
+            Parts::Text(_, text) => either!(text, parts => parts.gather()),
+            Parts::Parquet(parts) => parts.gather(),
+            Parts::Rasa(_) => {}
+        }
+        let mut records = Vec::new();
+        while let Some(mut part) = self.part()? {
+            records.append(&mut part);
+        }
+        Ok(records)
+    }
+
+    /// Returns the digest of the file as it lies, once it was read to its end; `None` unless it was opened for that.
+    pub(super) fn digest(&self) -> Option<Digest> {
+        self.progress.digest()
+    }
+
+    /// Returns which columns were found, by role; none before the first records.
+    pub(super) fn columns(&self) -> Option<BTreeMap<String, String>> {
+        match &self.parts {
+            Parts::Parquet(parts) => parts.columns(),
+            Parts::Text(_, text) => either!(text, parts => parts.columns()),
+            Parts::Rasa(_) => Some(
+                ["text", "intent", "entities"]
+                    .map(|name| (name.to_owned(), name.to_owned()))
+                    .into(),
+            ),
         }
     }
+
+    fn other_columns(&self) -> Vec<String> {
+        match &self.parts {
+            Parts::Parquet(parts) => parts.other_columns(),
+            Parts::Text(_, text) => either!(text, parts => parts.other_columns()),
+            Parts::Rasa(_) => Vec::new(),
+        }
+    }
+
+    /// Takes what was read and is no record.
+    fn take_besides(&mut self) -> Besides {
+        let mut besides = Besides::default();
+        if let Parts::Rasa(training) = &mut self.parts {
+            besides.terms = std::mem::take(&mut training.terms);
+            besides.findings = std::mem::take(&mut training.findings);
+        }
+        besides
+    }
+
+    /// Reads the next records; none at the end.
+    fn part(&mut self) -> Result<Option<Vec<Record>>> {
+        while !self.finished {
+            let mut records = self.step()?;
+            if records.is_empty() {
+                continue;
+            }
+            if self.n_records == 0 {
+                self.check_columns()?;
+            }
+            self.n_records += records.len() as u64;
+            for record in &mut records {
+                record.file.clone_from(&self.file);
+            }
+            return Ok(Some(records));
+        }
+        // A file of Rasa may hold terms alone.
+        let has_terms = matches!(&self.parts, Parts::Rasa(training) if !training.terms.is_empty());
+        if self.n_records == 0 && !has_terms {
+            let fault = match self.columns() {
+                None => encoding::empty(&self.name),
+                Some(_) => encoding::no_record(&self.name),
+            };
+            return Err(fault);
+        }
+        Ok(None)
+    }
+
+    /// Reads on: a part of the file, or the records of what was read of it.
+    fn step(&mut self) -> Result<Vec<Record>> {
+        let options = &self.options;
+        let (reader, text) = match &mut self.parts {
+            Parts::Parquet(parts) => {
+                let records = parts.read(RECORDS, options)?;
+                self.finished = records.is_empty();
+                return Ok(records);
+            }
+            Parts::Rasa(training) => {
+                self.finished = true;
+                return Ok(std::mem::take(&mut training.records));
+            }
+            Parts::Text(reader, text) => (reader, text),
+        };
+        let whole = match self.ended {
+            true => self.rest.len(),
+            false => either!(text, parts => parts.whole(&self.rest)),
+        };
+        if whole > 0 {
+            let bytes: Vec<u8> = self.rest.drain(..whole).collect();
+            return either!(text, parts => parts.read(&bytes, options));
+        }
+        if self.ended {
+            self.finished = true;
+            return either!(text, parts => parts.finish(options));
+        }
+        if self.rest.len() > LONGEST {
+            return Err(either!(text, parts => parts.too_long(&self.rest)));
+        }
+        let before = self.rest.len();
+        // Twice as much as there is: a long record is not searched again and again.
+        let more = self.step.max(before) as u64;
+        let read = reader.by_ref().take(more).read_to_end(&mut self.rest);
+        read.map_err(|error| open::unread(error, &self.name))?;
+        self.ended = self.rest.len() == before;
+        Ok(Vec::new())
+    }
+
+    /// Refuses other columns than those of the file before.
+    fn check_columns(&self) -> Result<()> {
+        match (&self.before, self.columns()) {
+            (Some((before, wanted)), Some(found)) => {
+                check_columns(&self.name, &found, before, wanted)
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Refuses the columns of `file` where they are not the `wanted` ones, those of the file `before`.
+///
+/// # Errors
+/// `BOT-2162` (exit 3).
+pub(super) fn check_columns(
+    file: &str,
+    found: &BTreeMap<String, String>,
+    before: &str,
+    wanted: &BTreeMap<String, String>,
+) -> Result<()> {
+    if wanted == found {
+        return Ok(());
+    }
+    let listed = |columns: &BTreeMap<String, String>| -> String {
+        let names = columns.values().map(|name| format!("`{}`", crate::text::display(name, 40)));
+        names.collect::<Vec<_>>().join(", ")
+    };
+    let message = format!(
+        "the columns are {}, and those of `{before}` are {}",
+        listed(found),
+        listed(wanted)
+    );
+    Err(Fault::data("BOT-2162", message)
+        .at(Place { file: Some(file.to_owned()), ..Place::default() })
+        .hint("files that are read as one have the same columns: rename them, or read this file alone"))
 }
 
 #[cfg(test)]

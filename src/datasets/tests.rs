@@ -42,6 +42,7 @@ fn dataset_of<'a>(rows: impl IntoIterator<Item = (&'a str, &'a str, &'a str)>) -
             entities: Vec::new(),
             record: i as u64 + 1,
             line: i as u64 + 2,
+            file: None,
         })
         .collect();
     let columns = ["text", "intent", "lang"].map(|name| (name.to_owned(), name.to_owned())).into();
@@ -156,7 +157,7 @@ mod reading {
             (b"text,intent\n\n\n".to_vec(), "BOT-2102", FaultKind::Gate, "no record"),
             (b"text,intent\na\0b,c\n".to_vec(), "BOT-2103", FaultKind::Gate, "binary"),
             (b"PK\x03\x04xx".to_vec(), "BOT-2103", FaultKind::Gate, "spreadsheet"),
-            (b"\x1f\x8b\x08\0".to_vec(), "BOT-2103", FaultKind::Gate, "gzip"),
+            (b"\x1f\x8b\x08\0".to_vec(), "BOT-2161", FaultKind::Gate, "gzip"),
             (b"PAR1\x15\x04".to_vec(), "BOT-2103", FaultKind::Gate, "Parquet"),
             (utf16(&[0xff, 0xfe], true), "BOT-2104", FaultKind::Gate, "UTF-16 (little endian)"),
             (utf16(&[0xfe, 0xff], false), "BOT-2104", FaultKind::Gate, "UTF-16 (big endian)"),
@@ -274,10 +275,7 @@ mod reading {
     fn entities_are_read_from_a_cell_and_a_malformed_one_is_placed() {
         let text = "text,intent,lang,entities\nle 9,a,fr,\"[{\"\"entity\"\":\"\"date\"\",\"\"value\"\":\"\"9\"\",\"\"start\"\":3,\"\"end\"\":4}]\"\nx,b,,\n";
         let data = csv(text).unwrap();
-        assert_eq!(
-            data.records[0].entities,
-            [EntitySpan { entity: "date".into(), value: "9".into(), start: 3, end: 4 }]
-        );
+        assert_eq!(data.records[0].entities, [EntitySpan::new("date", "9", 3, 4)]);
         assert_eq!(
             (data.records[0].lang.as_deref(), data.records[1].lang.as_deref()),
             (Some("fr"), None)
@@ -308,8 +306,7 @@ mod reading {
             (" spaces ", "", "en"),
             ("", "a", "en"),
         ]);
-        data.records[0].entities =
-            vec![EntitySpan { entity: "x".into(), value: "é".into(), start: 1, end: 2 }];
+        data.records[0].entities = vec![EntitySpan::new("x", "é", 1, 2)];
         let (csv, parquet) = (folder.path().join("new/a.csv"), folder.path().join("a.parquet"));
         write_csv(&csv, &data).unwrap();
         write_parquet(&parquet, &data).unwrap();
@@ -479,12 +476,7 @@ mod validating {
     #[test]
     fn a_span_has_to_be_where_it_says_in_characters() {
         let mut data = dataset(&[("é #12 ok", "a"), ("none", "b")]);
-        let span = |value: &str, start, end| EntitySpan {
-            entity: "n".to_owned(),
-            value: value.to_owned(),
-            start,
-            end,
-        };
+        let span = |value: &str, start, end| EntitySpan::new("n", value, start, end);
         data.records[0].entities =
             vec![span("#12", 2, 5), span("#12", 3, 6), span("ok", 6, 80), span("", 3, 3)];
         let lax = Expectations { min_examples_per_intent: 1, ..Expectations::default() };

@@ -1,6 +1,9 @@
 //! Recorded traffic.
 
-use super::{Traffic, TrafficRecord, jsonl, read};
+use super::{
+    Format, Limits, Traffic, TrafficRecord, encoding, json,
+    open::{self, Identity},
+};
 use crate::{
     digest::Digest,
     findings::{Fault, Place, Result},
@@ -8,7 +11,7 @@ use crate::{
 };
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
-use std::path::Path;
+use std::{io::Read as _, path::Path};
 
 /// Reads recorded traffic (JSONL with `at`, `conversation_id`, `text`, optional `truth`).
 ///
@@ -17,10 +20,16 @@ use std::path::Path;
 /// # Errors
 /// As [`super::read()`]; `BOT-2133` (exit 3) for a record that lacks a key, or whose time is not RFC 3339.
 pub fn read_traffic(path: &Path) -> Result<Traffic> {
-    let bytes = read::bytes(path)?;
-    let name = path.display().to_string();
+    let limits = Limits::default();
+    let mut opened = open::open_as(path, Some(Format::Jsonl), &limits, Identity::Digested)?;
+    let name = opened.name.clone();
+    let mut bytes = Vec::new();
+    opened.reader.read_to_end(&mut bytes).map_err(|error| open::unread(error, &name))?;
+    if bytes.trim_ascii().is_empty() {
+        return Err(encoding::empty(&name));
+    }
     let mut records = Vec::new();
-    for (i, (line, object)) in jsonl::objects(&bytes, &name)?.into_iter().enumerate() {
+    for (i, (line, object)) in json::objects(&bytes, &name)?.into_iter().enumerate() {
         let place = Place {
             file: Some(name.clone()),
             record: Some(i as u64 + 1),
@@ -30,7 +39,8 @@ pub fn read_traffic(path: &Path) -> Result<Traffic> {
         records.push(message(object).map_err(|fault| fault.at(place))?);
     }
     records.sort_by_key(|record: &TrafficRecord| record.at);
-    Ok(Traffic { digest: Digest::of(&bytes), name, records })
+    let digest = opened.progress().digest().unwrap_or_else(|| Digest::of(&bytes));
+    Ok(Traffic { digest, name, records })
 }
 
 fn message(mut object: Map<String, Value>) -> Result<TrafficRecord> {

@@ -2,7 +2,7 @@
 
 use super::{
     Comparison, Flip, Metric,
-    measurement::{ask, intents_of, measure},
+    measurement::{ask, intents_of, measure_with},
 };
 use crate::{
     datasets::{Dataset, Record},
@@ -37,8 +37,8 @@ pub fn compare(
     data: &Dataset,
 ) -> Result<Comparison> {
     let truths = intents_of(data)?;
-    let (subject, outcomes) = ask(champion.0, champion.1, data, &truths);
-    let (_, others) = ask(challenger.0, challenger.1, data, &truths);
+    let (subject, outcomes, stated) = ask(champion.0, champion.1, data, &truths);
+    let (_, others, _) = ask(challenger.0, challenger.1, data, &truths);
     let pairs: Vec<Pair<'_>> = truths
         .iter()
         .zip(outcomes.iter().zip(&others))
@@ -50,7 +50,7 @@ pub fn compare(
             challenger: challenger.0.labels().name(challenger_said.prediction.intent),
         })
         .collect();
-    let metrics = measure(&subject, &outcomes)?.metrics;
+    let metrics = measure_with(&subject, &outcomes, Some(&stated))?.metrics;
     Ok(pair((champion.1, metrics), challenger.1, &pairs))
 }
 

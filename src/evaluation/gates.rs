@@ -216,13 +216,12 @@ fn on_metric(name: &str, bound: Bound, report: &EvaluationReport, results: &mut 
 }
 
 fn not_measured(name: &str) -> String {
-    let why = if name.starts_with("oos_") { "the data has no out-of-scope record" } else { "" };
-    ["not measured", why]
-        .map(str::to_owned)
-        .into_iter()
-        .filter(|s| !s.is_empty())
-        .collect::<Vec<_>>()
-        .join(": ")
+    match name {
+        name if name.starts_with("oos_") => "not measured: the data has no out-of-scope record",
+        name if name.starts_with("set_") => "not measured: the model makes no prediction sets",
+        _ => "not measured",
+    }
+    .to_owned()
 }
 
 fn failed(rule: String, observed: String) -> GateResult {

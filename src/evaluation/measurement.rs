@@ -3,6 +3,7 @@
 use super::{
     ClassMetrics, EvaluationReport, MIN_RECORDS, Metric, Misclassified, OosReport, ReliabilityBin,
     UNKNOWN_LANGUAGE,
+    confidence::{self, SetOutcome, Stated},
     uncertainty::{self, Judged},
 };
 use crate::{
@@ -66,8 +67,8 @@ pub fn evaluate(
     data: &Dataset,
 ) -> Result<EvaluationReport> {
     let intents = intents_of(data)?;
-    let (subject, outcomes) = ask(model, model_digest, data, &intents);
-    measure(&subject, &outcomes)
+    let (subject, outcomes, stated) = ask(model, model_digest, data, &intents);
+    measure_with(&subject, &outcomes, Some(&stated))
 }
 
 /// Returns the intent of every record.
@@ -108,7 +109,8 @@ pub(super) fn ask<'a>(
     digest: Digest,
     data: &'a Dataset,
     truths: &[&str],
-) -> (Subject, Vec<Outcome<'a>>) {
+) -> (Subject, Vec<Outcome<'a>>, Stated) {
+    let mut stated = Stated::of(model);
     let subject = subject(model.labels(), digest, data, truths);
     let indices: BTreeMap<&str, usize> =
         subject.intents.iter().enumerate().map(|(i, name)| (name.as_str(), i)).collect();
@@ -121,11 +123,15 @@ pub(super) fn ask<'a>(
             let truth = truths.next().and_then(|name| indices.get(name).copied());
             let probability_of_truth =
                 truth.and_then(|truth| proba.get(truth)).copied().unwrap_or(0.0);
+            stated.outcomes.extend(model.prediction_set(proba).map(|set| SetOutcome {
+                size: set.len(),
+                holds: truth.is_some_and(|truth| set.contains(&truth)),
+            }));
             let language = record.lang.as_deref().or_else(|| text::detect_language(&record.text));
             outcomes.push(Outcome { record, truth, prediction, probability_of_truth, language });
         }
     }
-    (subject, outcomes)
+    (subject, outcomes, stated)
 }
 
 fn subject(labels: &Labels, model: Digest, data: &Dataset, truths: &[&str]) -> Subject {
@@ -152,6 +158,21 @@ fn subject(labels: &Labels, model: Digest, data: &Dataset, truths: &[&str]) -> S
 /// # Panics
 /// When an index is not one of `subject.intents`.
 pub fn measure(subject: &Subject, outcomes: &[Outcome<'_>]) -> Result<EvaluationReport> {
+    measure_with(subject, outcomes, None)
+}
+
+/// As [`measure`]; with what the model said of its confidence, that is measured, too.
+///
+/// # Errors
+/// As [`measure`].
+///
+/// # Panics
+/// As [`measure`], and when the model makes sets and there is not one for each outcome.
+pub fn measure_with(
+    subject: &Subject,
+    outcomes: &[Outcome<'_>],
+    stated: Option<&Stated>,
+) -> Result<EvaluationReport> {
     let (in_scope, out): (Vec<_>, Vec<_>) =
         outcomes.iter().partition(|outcome| outcome.truth.is_some());
     let judged = judged(&in_scope);
@@ -182,10 +203,21 @@ pub fn measure(subject: &Subject, outcomes: &[Outcome<'_>]) -> Result<Evaluation
         ]
         .map(|(name, metric)| (name.to_owned(), metric)),
     );
-    let oos = (!out.is_empty()).then(|| out_of_scope(&in_scope, &out, &resampling));
-    if let Some(oos) = &oos {
-        metrics.insert("oos_auroc".to_owned(), oos.auroc);
-    }
+    let oos = (!out.is_empty()).then(|| out_of_scope(&in_scope, &out, stated, &resampling));
+    let selective =
+        stated.map(|stated| confidence::selective(&in_scope, &out, stated, &resampling));
+    let sets = stated.and_then(|stated| confidence::sets(outcomes, stated, &resampling));
+    let in_use = oos.iter().flat_map(|oos| &oos.scores).find(|score| score.in_use);
+    let found = [
+        ("oos_auroc", oos.as_ref().map(|oos| oos.auroc)),
+        ("oos_fpr95", in_use.map(|score| score.fpr95)),
+        ("answered_share", selective.as_ref().map(|selective| selective.answered)),
+        ("answered_accuracy", selective.as_ref().map(|selective| selective.accuracy)),
+        ("aurc", selective.as_ref().map(|selective| selective.aurc)),
+        ("set_coverage", sets.as_ref().map(|sets| sets.coverage)),
+        ("set_size", sets.as_ref().map(|sets| sets.size)),
+    ];
+    metrics.extend(found.into_iter().filter_map(|(name, metric)| Some((name.to_owned(), metric?))));
 
     let average = |scores: Scores, recall_ci95| class_metrics(scores, recall_ci95, n);
     let macro_average = matrix.macro_average();
@@ -225,6 +257,8 @@ pub fn measure(subject: &Subject, outcomes: &[Outcome<'_>]) -> Result<Evaluation
             })
             .collect(),
         oos,
+        selective,
+        sets,
         errors: errors(subject, &in_scope),
         unknown_intents: subject.intents[subject.n_known..].to_vec(),
         intents: subject.intents.clone(),
@@ -292,7 +326,7 @@ pub(super) fn proportion(part: u64, n: u64) -> Metric {
     Metric { value, ci95: wilson(part, n, LEVEL), n }
 }
 
-fn estimate(value: f64, interval: [f64; 2], n: u64) -> Metric {
+pub(super) fn estimate(value: f64, interval: [f64; 2], n: u64) -> Metric {
     Metric { value, ci95: hold(value, interval), n }
 }
 
@@ -321,6 +355,7 @@ fn per_language(in_scope: &[&Outcome<'_>]) -> BTreeMap<String, Metric> {
 fn out_of_scope(
     in_scope: &[&Outcome<'_>],
     out: &[&Outcome<'_>],
+    stated: Option<&Stated>,
     resampling: &Resampling,
 ) -> OosReport {
     let scores = |outcomes: &[&Outcome<'_>]| -> Vec<f64> {
@@ -333,6 +368,9 @@ fn out_of_scope(
         n_in_scope,
         auroc: estimate(value, interval, n_in_scope + n_oos),
         fallback_rate: proportion(count(out, |outcome| outcome.prediction.fallback), n_oos),
+        scores: stated.map_or_else(Vec::new, |stated| {
+            confidence::oos_scores(in_scope, out, stated, resampling)
+        }),
     }
 }
 

@@ -8,6 +8,7 @@
 //! and a half that asks the model first ([`evaluate`], [`compare`], [`gate_by_self_test`]).
 
 mod comparison;
+mod confidence;
 mod cross_validation;
 mod folds;
 mod gates;
@@ -20,6 +21,7 @@ mod seeds;
 mod uncertainty;
 
 pub use comparison::{Pair, compare, pair};
+pub use confidence::{SetOutcome, Stated};
 pub use cross_validation::{
     Candidate, CrossValidation, FoldScore, SpecComparison, compare_with_first, cross_validate,
     judge_folds,
@@ -30,7 +32,7 @@ pub use folds::{
 pub use gates::gate;
 pub use importance::{Importance, SettingGroup, SettingKind};
 pub use learning_curve::{CurvePoint, LearningCurve, Outlook, SHARES, learning_curve};
-pub use measurement::{Outcome, Subject, evaluate, measure};
+pub use measurement::{Outcome, Subject, evaluate, measure, measure_with};
 pub use proof::{PassedGates, gate_by_self_test, judge_self_test, passed};
 pub use search::{
     JudgedTrial, Rival, Rung, SearchReport, SearchSetting, SearchTrial, ranked, summarise,
@@ -40,6 +42,7 @@ pub use seeds::{SeedSpread, Spread, seed_spread};
 use crate::{
     digest::Digest,
     findings::{Finding, Severity},
+    models::confidence::{ConformalMethod, OosScore},
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -54,7 +57,7 @@ pub enum Better {
 }
 
 /// The names of [`EvaluationReport::metrics`], and which way each is better.
-pub const METRICS: [(&str, Better); 8] = [
+pub const METRICS: [(&str, Better); 14] = [
     ("accuracy", Better::Higher),
     ("macro_f1", Better::Higher),
     ("weighted_f1", Better::Higher),
@@ -63,6 +66,12 @@ pub const METRICS: [(&str, Better); 8] = [
     ("log_loss", Better::Lower),
     ("fallback_rate", Better::Lower),
     ("oos_auroc", Better::Higher),
+    ("oos_fpr95", Better::Lower),
+    ("answered_share", Better::Higher),
+    ("answered_accuracy", Better::Higher),
+    ("aurc", Better::Lower),
+    ("set_coverage", Better::Higher),
+    ("set_size", Better::Lower),
 ];
 
 /// Fewer in-scope records than this are too few to say anything.
@@ -127,7 +136,7 @@ pub struct ReliabilityBin {
     pub accuracy: f64,
 }
 
-/// How well out-of-scope utterances are told apart (in scope is positive; ranked by the largest raw score).
+/// How well out-of-scope utterances are told apart (in scope is positive; ranked by the score that decides).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct OosReport {
     /// Out-of-scope records.
@@ -138,6 +147,70 @@ pub struct OosReport {
     pub auroc: Metric,
     /// Share of out-of-scope records that fall back.
     pub fallback_rate: Metric,
+    /// Each score that the model has; empty in reports of before they were compared.
+    #[serde(default)]
+    pub scores: Vec<OosScoreReport>,
+}
+
+/// How well one score tells what is in scope (positive) from what is not; intervals from a bootstrap.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct OosScoreReport {
+    /// The score.
+    pub score: OosScore,
+    /// Whether it is the one held against the model's threshold.
+    pub in_use: bool,
+    /// Area under the ROC curve; 0.5 is chance.
+    pub auroc: Metric,
+    /// Average precision of finding what is in scope; its share of the records is chance.
+    pub aupr: Metric,
+    /// Average precision of finding what is out of scope; its share of the records is chance.
+    pub aupr_oos: Metric,
+    /// Share of out-of-scope records that pass where 95 % of the in-scope ones do; 0 is best, 0.95 chance.
+    pub fpr95: Metric,
+}
+
+/// What is answered at the model's threshold, and how often that is right.
+///
+/// It is about all records: an answered out-of-scope one is wrong, whatever the answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SelectiveReport {
+    /// The score held against the threshold.
+    pub score: OosScore,
+    /// A record is answered when its score is this or more.
+    pub threshold: f64,
+    /// The accuracy that was stated in training, if any.
+    pub target_accuracy: Option<f64>,
+    /// Share of records answered.
+    pub answered: Metric,
+    /// Share of the answered that is right.
+    pub accuracy: Metric,
+    /// Area under the risk-coverage curve: the mean share of wrong answers from the surest record down to all, with
+    /// a bootstrap interval.
+    pub aurc: Metric,
+}
+
+/// What the model's sets of intents promise.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct SetsSummary {
+    /// The share of in-scope records whose intent the set may miss.
+    pub alpha: f64,
+    /// How strange an intent is.
+    pub method: ConformalMethod,
+    /// Whether the promise is made of every intent.
+    pub class_conditional: bool,
+}
+
+/// Whether sets of intents hold the truth, on in-scope records; an intent the model does not know is in none.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SetReport {
+    /// What they promise.
+    pub promised: SetsSummary,
+    /// Share of records whose intent is in its set.
+    pub coverage: Metric,
+    /// Mean number of intents in a set, with a bootstrap interval.
+    pub size: Metric,
+    /// Share of records whose set is empty.
+    pub empty: Metric,
 }
 
 /// The language of a record that declares none and does not tell; gates pass it over.
@@ -156,7 +229,8 @@ pub struct EvaluationReport {
     pub data_digest: Digest,
     /// In-scope records evaluated.
     pub n: u64,
-    /// `accuracy`, `macro_f1`, `weighted_f1`, `micro_f1`, `ece`, `log_loss`, `fallback_rate`, and with out-of-scope records `oos_auroc`.
+    /// Those of [`METRICS`] that could be measured: `oos_auroc` and `oos_fpr95` want out-of-scope records, the last
+    /// five what a model says of its confidence ([`Stated`]).
     pub metrics: BTreeMap<String, Metric>,
     /// The intents, in the order of the matrix: those of the model, then any the data has and the model does not.
     pub intents: Vec<String>,
@@ -173,6 +247,12 @@ pub struct EvaluationReport {
     pub reliability: Vec<ReliabilityBin>,
     /// Out-of-scope, when the data has such records.
     pub oos: Option<OosReport>,
+    /// What is answered, where the model said when it declines.
+    #[serde(default)]
+    pub selective: Option<SelectiveReport>,
+    /// Its sets of intents, where it makes any.
+    #[serde(default)]
+    pub sets: Option<SetReport>,
     /// The records it got wrong, the surest first.
     pub errors: Vec<Misclassified>,
     /// Intents in the data that the model does not know.

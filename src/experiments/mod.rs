@@ -73,6 +73,9 @@ pub struct Source {
     pub size_bytes: u64,
     /// Whether the store has its bytes, as the blob of its digest.
     pub kept: bool,
+    /// The snapshot it is a file of, where it was read from one: `support@sha256:…`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshot: Option<String>,
     /// The text column, where one was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text_column: Option<String>,

@@ -223,6 +223,7 @@ mod tests {
                 entities: Vec::new(),
                 record: i as u64 + 1,
                 line: i as u64 + 2,
+                file: None,
             })
             .collect();
         let outcomes: Vec<Outcome<'_>> = records
@@ -234,7 +235,8 @@ mod tests {
                 prediction: Prediction {
                     intent: *predicted,
                     confidence: 0.9,
-                    score: 1.0,
+                    logit: 1.0,
+                    score: 0.9,
                     fallback: false,
                 },
                 probability_of_truth: 0.5,

@@ -6,6 +6,7 @@ use crate::{
     evaluation::EvaluationReport,
     findings::{Fault, Result},
     spec,
+    store::SWEEP_PATIENCE,
 };
 use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _};
@@ -87,7 +88,7 @@ impl Experiments {
             let message = format!("another run than this one is recorded as `{}`", run.id);
             return Err(Fault::data("BOT-5006", message).file(self.store.object_url(&path)));
         }
-        self.outlast_sweeps().await?;
+        self.store.outlast_sweeps(SWEEP_PATIENCE).await?;
         self.put_all(files).await?;
         if self.store.size(&path).await?.is_none() {
             self.store.create(&path, bytes).await?;

@@ -4,7 +4,7 @@
 //! there just before they go. Each batch of the sweep therefore stands under a mark:
 //!
 //! - the sweep sets its mark, lists the runs, removes blobs that none of them names, takes the mark away
-//! - the recorder writes its record, waits until there is no mark, and stores again what is missing
+//! - the recorder (and whoever takes a snapshot of a data set) writes its record, waits until there is no mark, and stores again what is missing
 //!
 //! A record written before the sweep listed runs is seen by it; one written later finds either the
 //! mark, and waits, or everything already removed, and stores it again. So no order of the two leaves
@@ -14,6 +14,7 @@ use super::{Experiments, RunRecord, records::path_of};
 use crate::{
     digest::Digest,
     findings::{Fault, Result},
+    store::SWEEPS,
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use futures::{StreamExt as _, TryStreamExt as _};
@@ -42,6 +43,8 @@ pub struct SweepRule {
     pub runs_in_use: BTreeSet<String>,
     /// Blobs that stay because something beside the runs names them.
     pub blobs_in_use: BTreeSet<Digest>,
+    /// The entries of the logs that `blobs_in_use` was gathered from, listed before that: see [`Experiments::logged`].
+    pub logged: BTreeSet<String>,
     /// Runs and blobs younger than this stay: somebody may be about to name them.
     pub grace: TimeDelta,
     /// The time by which ages of runs are told.
@@ -89,19 +92,26 @@ pub struct SweepPlan {
     pub blobs_young: u64,
 }
 
-/// Folders of a store whose blobs are accounted for: runs here, models by the registry that hands over what it names.
-const KNOWN: [&str; 8] =
-    ["blobs", "runs", "sweeps", "probes", "models", "deployments", "predictions", "feedback"];
+/// Folders of a store whose blobs are accounted for: runs here, models and data sets by whoever hands over what they name.
+const KNOWN: [&str; 9] = [
+    "blobs",
+    "runs",
+    "sweeps",
+    "probes",
+    "models",
+    "datasets",
+    "deployments",
+    "predictions",
+    "feedback",
+];
+/// Folders of them whose logs name blobs, which whoever sweeps hands over as [`SweepRule::blobs_in_use`].
+const LOGGED: [&str; 2] = ["models", "datasets"];
 /// Blobs removed under one mark: few enough that the mark never stands for long.
 const BATCH: usize = 64;
 /// Removals at a time.
 const AT_ONCE: usize = 16;
 /// How long a sweep removes under one mark.
 const MARK_HOLDS: Duration = Duration::from_secs(20);
-/// How long a recorder waits for marks to go: longer than a living sweep holds one.
-const PATIENCE: Duration = Duration::from_secs(60);
-/// How often it looks.
-const LOOK: Duration = Duration::from_millis(100);
 
 impl Experiments {
     /// Says what a sweep by `rule` would remove; removes nothing.
@@ -173,7 +183,7 @@ impl Experiments {
         }
         let mut known: BTreeMap<String, RunRecord> = BTreeMap::new();
         for (n, blobs) in plan.blobs.chunks(BATCH).enumerate() {
-            let mark = format!("sweeps/{mark}-{n}");
+            let mark = format!("{SWEEPS}/{mark}-{n}");
             self.store.create(&mark, "a sweep is removing blobs\n".into()).await?;
             let began = Instant::now();
             let swept = self.sweep_batch(blobs, rule, &mut known, began).await;
@@ -196,6 +206,10 @@ impl Experiments {
         let new = ids.iter().filter(|id| !known.contains_key(*id)).cloned().collect();
         known.extend(self.read_all(new).await?.into_iter().map(|run| (run.id.clone(), run)));
         known.retain(|id, _| ids.binary_search(id).is_ok());
+        // Whoever registered a version or took a snapshot meanwhile may have named what was to go: the next sweep knows.
+        if !self.logged().await?.is_subset(&rule.logged) {
+            return Ok(Vec::new());
+        }
         let named: BTreeSet<Digest> = known.values().flat_map(RunRecord::blobs).collect();
         let free: Vec<FreedBlob> = blobs
             .iter()
@@ -219,28 +233,16 @@ impl Experiments {
             .await
     }
 
-    /// Waits until no sweep is removing blobs.
-    pub(super) async fn outlast_sweeps(&self) -> Result<()> {
-        self.outlast(PATIENCE).await
-    }
-
-    /// Waits until there is no mark; one that outlives `patience`, and so every living sweep, was left by a killed one, and
-    /// is taken away.
-    pub(super) async fn outlast(&self, patience: Duration) -> Result<()> {
-        let began = Instant::now();
-        loop {
-            let marks = self.store.objects("sweeps", None).await?;
-            if marks.is_empty() {
-                return Ok(());
-            }
-            if began.elapsed() > patience {
-                for mark in marks {
-                    self.store.remove(&mark).await?;
-                }
-                return Ok(());
-            }
-            tokio::time::sleep(LOOK).await;
+    /// Lists the log entries in this store that name blobs beside those of runs.
+    ///
+    /// # Errors
+    /// `BOT-5003`.
+    pub async fn logged(&self) -> Result<BTreeSet<String>> {
+        let mut entries = BTreeSet::new();
+        for folder in LOGGED {
+            entries.extend(self.store.objects(folder, None).await?);
         }
+        Ok(entries)
     }
 
     /// Refuses a store in which something lives whose references to blobs are not known here.

@@ -4,7 +4,7 @@ use super::{
     HeadKind, ModelSpec, Prediction, Progress, Resources, Sample,
     data::Data,
     folds,
-    out_of_fold::{LeftOut, scores_of},
+    out_of_fold::{LeftOut, Outside, scores_of},
     table::Table,
     train::{largest, steps},
 };
@@ -216,7 +216,7 @@ impl<'a> CrossValidator<'a> {
         let outside = n_inside..self.sample_of.len() as u32;
         held.extend(outside.filter(|row| (row - n_inside) % self.n_folds == fold));
         let LeftOut { scores, understood } =
-            scores_of(table, spec, self.resources, &rows, &held, progress)?;
+            scores_of(Outside::Unseen, table, spec, self.resources, &rows, &held, progress)?;
         Ok(HeldOut {
             fold,
             n_train: rows.len(),
@@ -293,7 +293,7 @@ impl HeldOut {
     pub fn predict(&self, i: usize, temperature: f64, threshold: f64) -> (Prediction, Vec<f64>) {
         let mut proba = self.scores[i * self.n_classes..][..self.n_classes].to_vec();
         let intent = largest(&proba);
-        let score = proba[intent];
+        let logit = proba[intent];
         let understood = self.understood[i];
         if understood {
             softmax(&mut proba, temperature);
@@ -302,7 +302,7 @@ impl HeldOut {
         }
         let confidence = proba[intent];
         let fallback = !understood || confidence < threshold;
-        (Prediction { intent, confidence, score, fallback }, proba)
+        (Prediction { intent, confidence, logit, score: confidence, fallback }, proba)
     }
 
     /// Returns the temperature for each half of the records with an intent (every other one), fitted on the other half.

@@ -49,6 +49,18 @@ impl<'a> Data<'a> {
         self.y.len()
     }
 
+    /// Returns the texts that are out of scope.
+    pub(super) fn outside(&self) -> &[&'a str] {
+        &self.texts[self.y.len()..]
+    }
+
+    /// Returns the class of every text: its intent, or out of scope as one class after them.
+    pub(super) fn y_with_outside(&self) -> Vec<u32> {
+        let mut y = self.y.clone();
+        y.resize(self.texts.len(), self.n_classes() as u32);
+        y
+    }
+
     /// Returns the number of intents.
     pub(super) fn n_classes(&self) -> usize {
         self.labels.len()

@@ -17,9 +17,9 @@ use crate::{
 use serde::{Deserialize, Serialize};
 
 pub(super) const MAGIC: &[u8] = b"\x89BOTOPS\n";
-/// The formats there are. Their layout is the same: a reader of version 1 would not know all parts of a file of
-/// version 2, or all keys in them.
-const VERSIONS: std::ops::RangeInclusive<u32> = 1..=2;
+/// The formats there are. Their layout is the same: a reader of an older version would not know all parts of a file of
+/// a newer one, or all keys in them. Version 2 came with encoders, version 3 with confidence.
+const VERSIONS: std::ops::RangeInclusive<u32> = 1..=3;
 const SCHEMA: &str = "botops.model/";
 const DIGEST: usize = 32;
 

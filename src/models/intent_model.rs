@@ -1,7 +1,9 @@
 //! The deployable whole: features, head, temperature, fallback rule, dialogue, goldens.
 
 use super::{
-    HeadKind, Lineage, ModelSpec, Prediction, file,
+    HeadKind, Lineage, ModelSpec, Prediction,
+    confidence::{Centroids, Confidence, Evidence, FallbackRule, OosScore},
+    file,
     forest::Forest,
     head::{Head, HeadScratch, Safetensors, Tensor, malformed},
     linear::LinearHead,
@@ -14,7 +16,7 @@ use crate::{
     features::{
         Encoder, EncoderParts, EncoderScratch, FeatureKind, Term, Tfidf, TfidfScratch, Vocabulary,
     },
-    findings::{Fault, Result},
+    findings::{Fault, Finding, Result},
     labels::Labels,
     stats::calibration::softmax,
     text,
@@ -69,7 +71,9 @@ pub(super) struct Parts {
     /// What embeds, where the features ask for it.
     pub(super) encoder: Option<Arc<Encoder>>,
     pub(super) head: Box<dyn Head>,
-    pub(super) temperature: f64,
+    pub(super) confidence: Confidence,
+    /// The means of the intents, where the nearest decides.
+    pub(super) centroids: Option<Centroids>,
     pub(super) dialogue: DialogueSpec,
     /// Holds the spec, too.
     pub(super) lineage: Lineage,
@@ -83,12 +87,6 @@ pub(super) struct Golden {
     pub(super) text: String,
     pub(super) intent: String,
     pub(super) confidence: f64,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Calibration {
-    temperature: f64,
 }
 
 /// What the golden self-test found.
@@ -135,7 +133,35 @@ impl IntentModel {
     /// Returns the temperature by which scores are divided.
     #[must_use]
     pub fn temperature(&self) -> f64 {
-        self.0.temperature
+        self.0.confidence.temperature()
+    }
+
+    /// Returns how sure the model is, and how that was found.
+    #[must_use]
+    pub fn confidence(&self) -> &Confidence {
+        &self.0.confidence
+    }
+
+    /// Returns when the model declines.
+    #[must_use]
+    pub fn fallback(&self) -> FallbackRule {
+        self.0.confidence.rule(self.0.lineage.spec.fallback.threshold)
+    }
+
+    /// Returns what whoever trained the model should know of it.
+    #[must_use]
+    pub fn findings(&self) -> Vec<Finding> {
+        self.0.confidence.findings(&self.0.lineage.spec.fallback)
+    }
+
+    /// Returns the intents that a message with probabilities `proba` `[n_classes]` may have, by index, the likeliest
+    /// first; `None` for a model that makes no such sets.
+    ///
+    /// With the probability stated in training the set holds the intent of an in-scope message; see
+    /// [`super::confidence::PredictionSets::of`].
+    #[must_use]
+    pub fn prediction_set(&self, proba: &[f64]) -> Option<Vec<usize>> {
+        self.0.confidence.sets().map(|sets| sets.of(proba))
     }
 
     /// Returns the encoder, where the features ask for one.
@@ -183,6 +209,7 @@ impl IntentModel {
         self.read_text(text, None, scratch);
         let mut scores = vec![0.0; model.head.n_classes()];
         model.head.scores(scratch.tfidf.row(), &mut scratch.head, &mut scores);
+        scores.truncate(model.labels.len());
         scores
     }
 
@@ -232,17 +259,30 @@ impl IntentModel {
         proba.clear();
         proba.resize(model.head.n_classes(), 0.0);
         model.head.scores(tfidf.row(), head, proba);
+        // What is out of scope may be a class of its own, after the intents; it is never an answer.
+        let oos_logit = match proba.len() > model.labels.len() {
+            true => proba.pop(),
+            false => None,
+        };
         let intent = largest(proba);
-        let score = proba[intent];
+        let logit = proba[intent];
+        let temperature = model.confidence.temperature();
         if understood {
-            softmax(proba, model.temperature);
+            softmax(proba, temperature);
         } else {
             let n_classes = proba.len() as f64;
             proba.fill(1.0 / n_classes);
         }
         let confidence = proba[intent];
-        let fallback = !understood || confidence < model.lineage.spec.fallback.threshold;
-        Prediction { intent, confidence, score, fallback }
+        let cosine = model
+            .centroids
+            .as_ref()
+            .map(|centroids| centroids.nearest(tfidf.row().iter().copied(), &mut head.sums));
+        let evidence = Evidence { confidence, logit, oos_logit, cosine };
+        let FallbackRule { score, threshold, .. } = self.fallback();
+        let score =
+            evidence.score(score, temperature).expect("a model has what its score is made of");
+        Prediction { intent, confidence, logit, score, fallback: !understood || score < threshold }
     }
 
     /// Classifies `text`.
@@ -313,11 +353,12 @@ impl IntentModel {
         let idf = model.tfidf.idf().to_vec();
         tensors.push(Tensor::of_floats("idf", vec![idf.len()], idf));
         tensors.extend(model.tfidf.selected().map(|ids| Tensor::of_integers("selected", ids)));
+        tensors.extend(model.centroids.iter().flat_map(Centroids::tensors));
         let bytes = file::Piece::Bytes;
         let mut parts = vec![
             ("labels", bytes(canonical_json(&model.labels))),
             ("lineage", bytes(canonical_json(&model.lineage))),
-            ("calibration", bytes(canonical_json(&Calibration { temperature: model.temperature }))),
+            ("calibration", bytes(canonical_json(&model.confidence))),
             ("dialogue", bytes(canonical_json(&model.dialogue))),
             ("goldens", bytes(canonical_json(&model.goldens))),
             ("vocabulary", bytes(model.tfidf.vocabulary().to_bytes())),
@@ -328,8 +369,7 @@ impl IntentModel {
             let pieces = [metadata, tokenizer, weights].map(|part| bytes(part.into_owned()));
             parts.extend(ENCODER_PARTS.into_iter().zip(pieces));
         }
-        let version = if model.lineage.spec.is_of_version_1() { 1 } else { 2 };
-        file::write(version, &parts)
+        file::write(model.lineage.spec.file_version(), &parts)
     }
 
     /// Reads a `.botops` file; every length is checked before it is trusted, then the digest.
@@ -345,14 +385,12 @@ impl IntentModel {
         let (parts, digest) = file::read(bytes)?;
         let labels: Labels = parse(&parts, "labels")?;
         let lineage: Lineage = parse(&parts, "lineage")?;
-        let Calibration { temperature } = parse(&parts, "calibration")?;
+        let confidence: Confidence = parse(&parts, "calibration")?;
         let goldens: Vec<Golden> = parse(&parts, "goldens")?;
         let dialogue = parse(&parts, "dialogue")?;
         let spec = &lineage.spec;
         spec.check().map_err(|fault| malformed("has a spec out of range").caused_by(fault))?;
-        if !(temperature.is_finite() && temperature > 0.0) {
-            return Err(malformed("has a temperature that is not above 0"));
-        }
+        confidence.check(labels.len())?;
         if goldens.iter().any(|golden| labels.index_of(&golden.intent).is_none()) {
             return Err(malformed("has a golden of an intent it does not know"));
         }
@@ -376,7 +414,8 @@ impl IntentModel {
         let beside = tfidf_spec.compat.is_some() && tfidf_spec.select.is_some();
         let selected = if beside { Some(Tensor::integers(&tensors, "selected")?) } else { None };
         let tfidf = Tfidf::from_parts(tfidf_spec, vocabulary, idf, selected)?;
-        let n_classes = labels.len();
+        let score = confidence.rule(spec.fallback.threshold).score;
+        let n_classes = labels.len() + usize::from(score == OosScore::OosClass);
         let head: Box<dyn Head> = match spec.features.kind {
             FeatureKind::Stacked => {
                 let [sparse, dense] = stacked::parts(spec);
@@ -389,7 +428,20 @@ impl IntentModel {
             }
             _ => head_of(spec, &tensors, n_terms + dim, n_classes)?,
         };
-        let parts = Parts { labels, tfidf, encoder, head, temperature, dialogue, lineage, goldens };
+        let centroids = (score == OosScore::Centroid)
+            .then(|| Centroids::from_tensors(&tensors, n_terms + dim, labels.len()))
+            .transpose()?;
+        let parts = Parts {
+            labels,
+            tfidf,
+            encoder,
+            head,
+            confidence,
+            centroids,
+            dialogue,
+            lineage,
+            goldens,
+        };
         Ok((Self(parts), digest))
     }
 

@@ -4,6 +4,8 @@
 //! into an intent, a calibrated confidence, and the decision to fall back ([`train`],
 //! [`IntentModel::predict`]), and that is one checked file ([`IntentModel::to_bytes`]).
 
+mod calibrate;
+pub mod confidence;
 mod cross_validation;
 mod data;
 mod dense;
@@ -27,15 +29,20 @@ mod table;
 mod train;
 mod tuned;
 
+pub use confidence::{Confidence, ConformalSpec, FallbackSpec};
 pub use cross_validation::{CrossValidator, HeldOut, temperatures};
 pub use explain::{Contribution, Explanation};
 pub use fine_tuning::{EpochRecord, FineTuned, FineTuningSpec, fine_tune};
 pub use intent_model::{IntentModel, Scratch, SelfTest};
 pub use parts::part_digests;
-pub use spec::{ClassWeight, FallbackSpec, HeadKind, HeadSpec, ModelSpec};
+pub use spec::{ClassWeight, HeadKind, HeadSpec, ModelSpec};
 pub use train::{CrossValidation, cross_validate, train};
 
-use crate::{digest::Digest, features::Encoder, findings::Result};
+use crate::{
+    digest::Digest,
+    features::{EmbeddingCache, Encoder, embed_cached},
+    findings::Result,
+};
 use serde::{Deserialize, Serialize};
 use std::{path::Path, sync::Arc};
 
@@ -53,19 +60,22 @@ pub struct Sample<'a> {
 pub struct Resources<'a> {
     /// The encoder that `features.encoder` names; none: features of kind `tfidf` alone can be made.
     pub encoder: Option<&'a Arc<Encoder>>,
+    /// Where embeddings are kept; none: every text is embedded anew.
+    pub embeddings: Option<&'a EmbeddingCache>,
     /// Where the checkpoints of a fine-tuning lie; none: none are written.
     pub checkpoints: Option<&'a Path>,
 }
 
 impl Resources<'_> {
-    /// Returns the embeddings of `texts`, `[n_samples, dim]`, the same text embedded once.
+    /// Returns the embeddings of `texts`, `[n_samples, dim]`, the same text embedded once, and not at all when its
+    /// embedding is kept.
     fn embed(
         &self,
         encoder: &Encoder,
         texts: &[&str],
         advance: &(dyn Fn(u64) + Sync),
     ) -> Result<Vec<f32>> {
-        Ok(encoder.embed(texts, advance))
+        embed_cached(encoder, texts, self.embeddings, advance)
     }
 }
 
@@ -112,9 +122,11 @@ pub struct Prediction {
     pub intent: usize,
     /// Its calibrated probability, in [0, 1].
     pub confidence: f64,
-    /// The largest raw score (margin or log-odds): what ranks out-of-scope utterances best.
+    /// The largest raw score (margin or log-odds) of an intent.
+    pub logit: f64,
+    /// The score that is held against the model's threshold: [`IntentModel::fallback`] says which.
     pub score: f64,
-    /// Whether confidence is below the model's threshold.
+    /// Whether the model declines: the score is below the threshold, or nothing was understood.
     pub fallback: bool,
 }
 

@@ -1,6 +1,6 @@
 //! The one way to scores of records by models that never saw them.
 
-use super::{ModelSpec, Progress, Resources, folds, table::Table, train};
+use super::{ModelSpec, Progress, Resources, data::Data, folds, table::Table, train};
 use crate::findings::Result;
 
 /// Which records are scored together, by a model that learns from all the others.
@@ -20,16 +20,45 @@ impl Folds {
         Self { of_row, n: n as u32 }
     }
 
+    /// Returns the fold of a record that trains.
+    pub(super) fn of(&self, row: u32) -> u32 {
+        self.of_row[row as usize]
+    }
+
     /// Returns the number of folds.
     pub(super) fn len(&self) -> usize {
         self.n as usize
     }
 }
 
+/// What becomes of the records that are out of scope.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Outside {
+    /// No model learns from them.
+    Unseen,
+    /// They are one class more, after the intents; each is scored by a model that learned from others.
+    Class,
+}
+
+impl Outside {
+    /// Returns the number of scores that a record gets.
+    pub(super) fn n_scores(self, n_intents: usize) -> usize {
+        n_intents + usize::from(self == Self::Class)
+    }
+
+    /// Returns the number of records that are learned from: the first of `data`.
+    pub(super) fn n_rows(self, data: &Data<'_>) -> usize {
+        match self {
+            Self::Unseen => data.n_inside(),
+            Self::Class => data.texts.len(),
+        }
+    }
+}
+
 /// Scores of records by models that never saw them.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct OutOfFold {
-    /// Number of intents.
+    /// Number of intents, and of the class of what is out of scope where that is learned.
     pub(super) n_classes: usize,
     /// The records scored, rising: numbers among those that train.
     pub(super) rows: Vec<u32>,
@@ -39,9 +68,13 @@ pub(super) struct OutOfFold {
     pub(super) truth: Vec<usize>,
     /// The fold of each of `rows`.
     pub(super) folds: Vec<u32>,
-    /// Raw scores of all records out of scope `[n_outside, n_classes]`, which no model ever sees: the first fold's
-    /// model scores the first, the second fold's the second, and so on in turn.
+    /// Raw scores of all records out of scope `[n_outside, n_classes]`. Where no model ever sees them, the first
+    /// fold's model scores the first, the second fold's the second, and so on in turn.
     pub(super) outside: Vec<f64>,
+    /// Of each of `rows`, whether anything of it is known to the model that scored it.
+    pub(super) understood: Vec<bool>,
+    /// The same of all records out of scope.
+    pub(super) outside_understood: Vec<bool>,
 }
 
 impl OutOfFold {
@@ -65,11 +98,13 @@ pub(super) struct LeftOut {
     pub(super) understood: Vec<bool>,
 }
 
-/// Fits `spec` on `rows` of `table`, which train, and returns the scores of `held`.
+/// Fits `spec` on `rows` of `table`, and returns the scores of `held`; records out of scope are among `rows` only where
+/// `outside` makes them a class.
 ///
 /// # Errors
 /// Those of fitting the head.
 pub(super) fn scores_of(
+    outside: Outside,
     table: &Table<'_>,
     spec: &ModelSpec,
     resources: Resources<'_>,
@@ -77,11 +112,11 @@ pub(super) fn scores_of(
     held: &[u32],
     progress: &dyn Progress,
 ) -> Result<LeftOut> {
-    let n_classes = table.data.n_classes();
+    let n_classes = outside.n_scores(table.data.n_classes());
     let matrix = table.matrix(rows);
-    let y = &table.data.y;
+    let y = table.data.y_with_outside();
     let scores =
-        train::fit_and_score(&matrix, rows, held, y, n_classes, spec, resources, progress)?;
+        train::fit_and_score(&matrix, rows, held, &y, n_classes, spec, resources, progress)?;
     Ok(LeftOut { scores, understood: held.iter().map(|&row| matrix.understood(row)).collect() })
 }
 
@@ -100,23 +135,55 @@ pub(super) fn out_of_fold(
     n_fits: usize,
     progress: &dyn Progress,
 ) -> Result<OutOfFold> {
-    let (n_classes, n_inside) = (table.data.n_classes(), table.data.n_inside());
+    out_of_fold_with(Outside::Unseen, table, spec, resources, folds, n_fits, progress)
+}
+
+/// As [`out_of_fold`], with a word on the records that are out of scope.
+///
+/// # Errors
+/// Those of fitting the head.
+pub(super) fn out_of_fold_with(
+    outside: Outside,
+    table: &Table<'_>,
+    spec: &ModelSpec,
+    resources: Resources<'_>,
+    folds: &Folds,
+    n_fits: usize,
+    progress: &dyn Progress,
+) -> Result<OutOfFold> {
+    let (n_classes, n_inside) = (outside.n_scores(table.data.n_classes()), table.data.n_inside());
     let n_fits = n_fits.min(folds.len()).max(1) as u32;
     let n_all = table.data.texts.len();
+    let n_learned = outside.n_rows(&table.data);
+    let texts = table.data.outside();
+    let outside_folds = match outside {
+        Outside::Unseen => (0..texts.len() as u32).map(|row| row % n_fits).collect(),
+        Outside::Class => {
+            let y = vec![0; texts.len()];
+            folds::assign(&folds::groups(texts, &y), &y, n_fits as usize, spec.seed)
+        }
+    };
+    let fold_of = |row: u32| match (row as usize).checked_sub(n_inside) {
+        Some(row) => outside_folds[row],
+        None => folds.of_row[row as usize],
+    };
     let mut scores = vec![0.0; n_all * n_classes];
+    let mut understood = vec![false; n_all];
     for fold in 0..n_fits {
-        let (held, rows): (Vec<u32>, Vec<u32>) =
-            (0..n_inside as u32).partition(|&row| folds.of_row[row as usize] == fold);
-        let outside = (n_inside as u32..n_all as u32)
-            .filter(|row| (*row as usize - n_inside) as u32 % n_fits == fold);
-        let held: Vec<u32> = held.into_iter().chain(outside).collect();
-        let part = scores_of(table, spec, resources, &rows, &held, progress)?;
+        let (held, others): (Vec<u32>, Vec<u32>) =
+            (0..n_all as u32).partition(|&row| fold_of(row) == fold);
+        let rows: Vec<u32> = others.into_iter().filter(|&row| (row as usize) < n_learned).collect();
+        let part = scores_of(outside, table, spec, resources, &rows, &held, progress)?;
+        for (row, known) in held.iter().zip(part.understood) {
+            understood[*row as usize] = known;
+        }
         let part = part.scores.chunks_exact(n_classes);
         for (row, part) in held.iter().zip(part) {
             scores[*row as usize * n_classes..][..n_classes].copy_from_slice(part);
         }
     }
     let outside = scores.split_off(n_inside * n_classes);
+    let outside_understood = understood.split_off(n_inside);
     let scored = |row: &u32| folds.of_row[*row as usize] < n_fits;
     let rows: Vec<u32> = (0..n_inside as u32).filter(scored).collect();
     let scores = rows
@@ -128,9 +195,11 @@ pub(super) fn out_of_fold(
         n_classes,
         truth: rows.iter().map(|&row| table.data.y[row as usize] as usize).collect(),
         folds: rows.iter().map(|&row| folds.of_row[row as usize]).collect(),
+        understood: rows.iter().map(|&row| understood[row as usize]).collect(),
         scores,
         rows,
         outside,
+        outside_understood,
     })
 }
 
@@ -180,6 +249,34 @@ mod tests {
                 assert_eq!(first.truth[i], table.data.y[row as usize] as usize);
             }
             assert_eq!(first.outside[..2], all.outside[..2]);
+        }
+    }
+
+    #[test]
+    fn a_record_out_of_scope_is_scored_by_models_that_learned_from_others() {
+        // Its own word says what it is, and nothing else does: only a model that saw it would know.
+        let mut rows = noise();
+        rows.extend((0..40).map(|i| (format!("w{i} o{i} {}", i % 30), OOS)));
+        let samples: Vec<Sample<'_>> =
+            rows.iter().map(|(text, intent)| Sample { text, intent }).collect();
+        for kind in [HeadKind::LinearSvm, HeadKind::LogisticRegression] {
+            let spec = ModelSpec {
+                head: HeadSpec { kind, ..HeadSpec::default() },
+                ..ModelSpec::default()
+            };
+            let table = Table::fit(&samples, &spec, Resources::default(), &Silent).unwrap();
+            let folds = Folds::deal(&table, 4, 1);
+            let of = |outside| {
+                let resources = Resources::default();
+                out_of_fold_with(outside, &table, &spec, resources, &folds, 4, &Silent).unwrap()
+            };
+            let (plain, class) = (of(Outside::Unseen), of(Outside::Class));
+            assert_eq!((plain.n_classes, class.n_classes), (2, 3));
+            assert_eq!((class.scores.len(), class.outside.len()), (200 * 3, 42 * 3));
+            let seen_as_outside =
+                class.outside.chunks(3).filter(|scores| train::largest(scores) == 2).count();
+            assert!(seen_as_outside < 30, "{kind:?}: {seen_as_outside} of 42");
+            assert_ne!(class.scores[..2], plain.scores[..2]);
         }
     }
 }

@@ -1,6 +1,9 @@
 //! What to train, as written in YAML, and its check.
 
-use super::fine_tuning::FineTuningSpec;
+use super::{
+    confidence::{ConformalSpec, FallbackSpec, OosScore},
+    fine_tuning::FineTuningSpec,
+};
 use crate::{
     features::{FeatureKind, FeatureSpec},
     findings::{Fault, Result},
@@ -17,6 +20,9 @@ pub struct ModelSpec {
     pub head: HeadSpec,
     /// When the bot says that it did not understand.
     pub fallback: FallbackSpec,
+    /// How sets of intents that hold the truth with a stated probability are made; none: there are no such sets.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub conformal: Option<ConformalSpec>,
     /// Seed of everything random.
     pub seed: u64,
     /// How many golden utterances to keep for the self-test.
@@ -29,6 +35,7 @@ impl Default for ModelSpec {
             features: FeatureSpec::default(),
             head: HeadSpec::default(),
             fallback: FallbackSpec::default(),
+            conformal: None,
             seed: 17,
             goldens: 32,
         }
@@ -49,7 +56,9 @@ pub struct HeadSpec {
     pub dense_c: Option<f64>,
     /// The most passes over the data.
     pub max_iterations: Option<usize>,
-    /// When to stop.
+    /// When to stop: of the SVM, the largest violation left, default 0.1; of logistic regression, the mean divergence in
+    /// nats between what the dual and the model say of a row, default 0.0005 (on embeddings the gradient, for each row,
+    /// default 0.0001).
     pub tolerance: Option<f64>,
     /// Trees of a forest; default 100.
     pub n_trees: Option<usize>,
@@ -170,27 +179,23 @@ impl HeadKind {
     }
 }
 
-/// When the bot falls back.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct FallbackSpec {
-    /// Below this confidence, in [0, 1].
-    pub threshold: f64,
-}
-
-impl Default for FallbackSpec {
-    fn default() -> Self {
-        Self { threshold: 0.35 }
-    }
-}
-
 impl ModelSpec {
-    /// Returns whether a reader of model files of version 1 knows every key in which this spec says something.
-    pub(super) fn is_of_version_1(&self) -> bool {
+    /// Returns whether the head holds rows out of its own fit, and scores them.
+    pub(super) fn holds_out(&self) -> bool {
+        self.features.kind == FeatureKind::Stacked
+            || matches!(self.head.kind, HeadKind::RandomForest | HeadKind::FineTuned)
+    }
+
+    /// Returns the oldest version of model files whose readers know every key in which this spec, and what is fitted
+    /// by it, says something.
+    pub(super) fn file_version(&self) -> u32 {
+        if !self.fallback.is_stated() || self.conformal.is_some() {
+            return 3;
+        }
         let FeatureSpec { kind, select, strip_accents, compat, encoder, dense_weight, .. } =
             &self.features;
         let HeadSpec { kind: head, dense_c, alpha, fine_tuning, class_weight, .. } = &self.head;
-        *kind == FeatureKind::Tfidf
+        let is_of_version_1 = *kind == FeatureKind::Tfidf
             && select.is_none()
             && !strip_accents
             && compat.is_none()
@@ -200,16 +205,19 @@ impl ModelSpec {
             && dense_c.is_none()
             && alpha.is_none()
             && fine_tuning.is_none()
-            && class_weight.is_none()
+            && class_weight.is_none();
+        if is_of_version_1 { 1 } else { 2 }
     }
 
     /// Checks every number.
     ///
     /// # Errors
     /// `BOT-7010` (exit 2), naming the key and what it may be; `BOT-7014` (exit 2) for a head that does not fit
-    /// the features.
+    /// the features; `BOT-7063` (exit 2) for a score that a fine-tuned model does not have.
     pub fn check(&self) -> Result<()> {
         self.features.check()?;
+        self.fallback.check()?;
+        self.conformal.as_ref().map_or(Ok(()), ConformalSpec::check)?;
         if !self.head.kind.fits(self.features.kind) {
             let (head, features) = (self.head.kind.name(), self.features.kind.name());
             return Err(Fault::usage(
@@ -240,6 +248,13 @@ impl ModelSpec {
             .hint("write `head.c`, or `features.kind: stacked`"));
         }
         let fine_tuned = self.head.kind == HeadKind::FineTuned;
+        if fine_tuned && self.fallback.score.named() == Some(OosScore::Centroid) {
+            return Err(Fault::usage(
+                "BOT-7063",
+                "`fallback.score: centroid` is not to be had with `head.kind: fine_tuned`",
+            )
+            .hint("choose `max_probability`, `max_logit`, `energy` or `oos_class`; `auto` compares the first three"));
+        }
         if let Some(fine_tuning) = &self.head.fine_tuning {
             if !fine_tuned {
                 let head = self.head.kind.name();
@@ -273,11 +288,6 @@ impl ModelSpec {
             (counted(n_trees, 10_000), "head.n_trees", "from 1 to 10000"),
             (counted(n_features, 1_000_000), "head.n_features", "from 1 to 1000000"),
             (max_depth != Some(0), "head.max_depth", "1 or more"),
-            (
-                (0.0..=1.0).contains(&self.fallback.threshold),
-                "fallback.threshold",
-                "a confidence from 0 to 1",
-            ),
             (self.goldens <= 10_000, "goldens", "at most 10000"),
         ] {
             if !good {

@@ -128,16 +128,18 @@ impl<'a> Table<'a> {
         self.with_embeddings(self.tfidf.weigh(&self.counts, self.tfidf.idf()))
     }
 
-    /// Returns all rows, terms weighted and selected as they stand in `rows`, which are among those that train.
+    /// Returns all rows, terms weighted and selected as they stand in `rows`.
     ///
     /// It is what fitting on these rows alone would give, the columns of all terms kept: nothing of the other rows is
-    /// in it.
+    /// in it, nor of those of `rows` that are out of scope.
     pub(super) fn matrix(&self, rows: &[u32]) -> Rows<'_> {
+        let n_inside = self.data.n_inside() as u32;
+        let rows: Vec<u32> = rows.iter().copied().filter(|row| *row < n_inside).collect();
         let (tfidf, counts) = match &self.unselected {
             Some((tfidf, counts)) => (tfidf, counts),
             None => (&self.tfidf, &self.counts),
         };
-        self.with_embeddings(tfidf.weigh_as_of(counts, rows, &self.data.y, self.data.n_classes()))
+        self.with_embeddings(tfidf.weigh_as_of(counts, &rows, &self.data.y, self.data.n_classes()))
     }
 
     fn with_embeddings(&self, terms: FeatureMatrix) -> Rows<'_> {

@@ -2,12 +2,14 @@
 
 use super::{
     HeadKind, Lineage, ModelSpec, Progress, Resources, Sample,
+    calibrate::{Plan, calibrate, fit_all},
+    confidence::storable,
     data::Data,
     dense, forest,
     head::{Head, HeadScratch},
     intent_model::{Golden, IntentModel, Parts},
     logistic, naive_bayes,
-    out_of_fold::{Folds, OutOfFold, out_of_fold},
+    out_of_fold::{Folds, OutOfFold, Outside, out_of_fold},
     stacked, svm,
     table::{Rows, Table},
     tuned,
@@ -25,9 +27,7 @@ use rayon::prelude::*;
 use std::{collections::BTreeSet, sync::Arc};
 
 /// Folds of the cross-fitting that calibrates.
-const FOLDS: usize = 5;
-/// Rows out of fold that fix one temperature to about a hundredth: folds beyond them are not fitted.
-const ENOUGH_OUT_OF_FOLD: usize = 2_000;
+pub(super) const FOLDS: usize = 5;
 /// The longest golden, in bytes: goldens are shown, and run at each start of a server.
 const LONGEST_GOLDEN: usize = 400;
 /// Keeps the draw of goldens apart from those of folds and heads.
@@ -35,15 +35,17 @@ const GOLDEN_STREAM: u64 = 0x601D;
 
 /// Trains a model. Same samples, spec and seed: the same bytes, whatever the number of threads.
 ///
-/// Out-of-scope rows train no class and no term. The temperature is fitted on scores of rows by
-/// models that never saw them: of linear heads by 5-fold cross-fitting (stratified, near
-/// duplicates never in two folds, document frequencies those of the fold; as many folds as it takes
-/// to have 2,000 such rows), of a forest by the trees whose bags lack the row.
+/// Out-of-scope rows train no term, and no class unless the spec's fallback asks for one that is never an answer.
+/// Confidence (temperature, fallback threshold, prediction sets) is fitted on scores of rows by models that never saw
+/// them: of linear heads by 5-fold cross-fitting (stratified, near duplicates never in two folds, document
+/// frequencies those of the fold; as many folds as it takes to have 2,000 such rows, and all of them to find a
+/// threshold or compare scores), of a forest by the trees whose bags lack the row.
 ///
 /// # Errors
 /// `BOT-2110` fewer than two intents (exit 3); `BOT-7011` fewer than 2 records of an intent or 10 in all (exit 4);
-/// `BOT-7010`, `BOT-7014` a spec out of range (exit 2); `BOT-7012` no term is left to learn from (exit 3);
-/// `BOT-7050` the features ask for an encoder, and `resources` have none (exit 2); those of fitting the head.
+/// `BOT-7010`, `BOT-7014`, `BOT-7063` a spec out of range (exit 2); `BOT-7012` no term is left to learn from (exit 3);
+/// `BOT-7050` the features ask for an encoder, and `resources` have none (exit 2); `BOT-7060` the stated accuracy
+/// cannot be shown (exit 4); `BOT-7061` too few out-of-scope records to learn from (exit 4); those of fitting the head.
 pub fn train(
     samples: &[Sample<'_>],
     spec: &ModelSpec,
@@ -53,33 +55,29 @@ pub fn train(
     progress: &dyn Progress,
 ) -> Result<IntentModel> {
     let table = Table::fit(samples, spec, resources, progress)?;
-    let n_classes = table.data.n_classes();
+    let plan = Plan::new(spec, table.data.outside().len())?;
 
-    let rows = table.inside();
-    progress.begin("fit", steps(spec, n_classes, rows.len()));
-    let matrix = table.whole();
-    let fitted = fit(&matrix, &rows, &table.data.y, n_classes, spec, resources, progress)?;
-    drop(matrix);
-    progress.finish();
-
-    let (scores, truth) = match fitted.held_out {
-        Some(held_out) => {
-            progress.begin("calibrate", 1);
-            let truth = |row: &u32| table.data.y[*row as usize] as usize;
-            (held_out.scores, held_out.rows.iter().map(truth).collect())
+    let fit = |outside: Outside| {
+        let n_scores = outside.n_scores(table.data.n_classes());
+        progress.begin("fit", steps(spec, n_scores, outside.n_rows(&table.data)));
+        let fitted = fit_all(outside, &table, spec, resources, progress)?;
+        progress.finish();
+        Ok(fitted)
+    };
+    let (calibrated, fitted) = match spec.holds_out() {
+        true => {
+            let first = fit(plan.first())?;
+            let (calibrated, refit) =
+                calibrate(plan, Some(&first), &table, spec, resources, progress)?;
+            (calibrated, refit.unwrap_or(first))
         }
-        None => {
-            let folds = Folds::deal(&table, FOLDS, spec.seed);
-            let per_fold = table.data.n_inside().div_ceil(FOLDS);
-            let n_fits = ENOUGH_OUT_OF_FOLD.div_ceil(per_fold).min(FOLDS);
-            let n_others = rows.len() - per_fold;
-            progress.begin("calibrate", n_fits as u64 * steps(spec, n_classes, n_others));
-            let unseen = out_of_fold(&table, spec, resources, &folds, n_fits, progress)?;
-            (unseen.scores, unseen.truth)
+        // The models of folds first: memory never holds them beside the one that is kept.
+        false => {
+            let (calibrated, _) = calibrate(plan, None, &table, spec, resources, progress)?;
+            let fitted = fit(calibrated.learns)?;
+            (calibrated, fitted)
         }
     };
-    let temperature = storable(fit_temperature(&scores, n_classes, &truth));
-    progress.finish();
 
     let encoder = fitted.encoder.or_else(|| table.encoder().cloned());
     let Table { data, tfidf, .. } = table;
@@ -98,7 +96,8 @@ pub fn train(
         tfidf,
         encoder,
         head: fitted.head,
-        temperature,
+        confidence: calibrated.confidence,
+        centroids: calibrated.centroids,
         dialogue,
         lineage,
         goldens: Vec::new(),
@@ -116,11 +115,6 @@ pub fn train(
         .collect();
     model.set_goldens(goldens);
     Ok(model)
-}
-
-/// Rounds to nine decimals: numbers so short are read from JSON as they were written.
-fn storable(value: f64) -> f64 {
-    (value * 1e9).round() / 1e9
 }
 
 /// What cross-validation says of a spec on some data.
@@ -247,6 +241,7 @@ pub(super) struct Fitted {
 }
 
 /// Scores `[rows, n_classes]` of `rows`, in any order, which the head did not see.
+#[derive(Clone)]
 pub(super) struct HeldOut {
     pub(super) rows: Vec<u32>,
     pub(super) scores: Vec<f64>,

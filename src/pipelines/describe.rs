@@ -8,7 +8,11 @@ use crate::{
     drift::{self, Row},
     evaluation::Metric,
     findings::{Fault, Result},
-    models::{self, HeadKind, IntentModel, Sample, Silent},
+    labels::OOS,
+    models::{
+        self, FallbackSpec, HeadKind, IntentModel, ModelSpec, Sample, Silent,
+        confidence::ScoreChoice,
+    },
     registry::{Manifest, ManifestFile},
     text,
 };
@@ -130,9 +134,10 @@ pub fn rows_out_of_fold<'a>(data: &'a Dataset, model: &'a IntentModel) -> Result
             })
             .collect();
         let lineage = model.lineage();
+        let (fallback, threshold) = same_line(model, &seen);
         let other = models::train(
             &seen,
-            &lineage.spec,
+            &ModelSpec { fallback, ..lineage.spec.clone() },
             equipment.resources(),
             DialogueSpec::default(),
             lineage.clone(),
@@ -142,12 +147,31 @@ pub fn rows_out_of_fold<'a>(data: &'a Dataset, model: &'a IntentModel) -> Result
         let texts: Vec<&str> = held_out.iter().map(|&i| data.records[i].text.as_str()).collect();
         let (predictions, _) = other.predict_many(&texts);
         for ((&i, prediction), text) in held_out.iter().zip(&predictions).zip(&texts) {
-            let intent = called(model, other.labels().name(prediction.intent), prediction.fallback);
+            // What falls back above its own line is a text of which nothing is known.
+            let unknown = prediction.fallback && prediction.score >= other.fallback().threshold;
+            let falls_back = unknown || prediction.score < threshold;
+            let intent = called(model, other.labels().name(prediction.intent), falls_back);
             judged[i] = (intent, prediction.confidence, other.unseen_word_rate(text));
         }
     }
     let texts = data.records.iter().map(|record| (record.text.as_str(), record.lang.as_deref()));
     Ok(drift::rows(texts, Some(judged)))
+}
+
+/// Returns the fallback of a model that learns from `seen` only, and the threshold to hold against its score: both as
+/// `model` has them.
+///
+/// A part of the records may be too small to show the accuracy that was stated, or to learn what is out of scope. It
+/// need not do the first, and where it cannot do the second, the confidence decides.
+fn same_line(model: &IntentModel, seen: &[Sample<'_>]) -> (FallbackSpec, f64) {
+    let (stated, rule) = (model.lineage().spec.fallback, model.fallback());
+    let named = |score| FallbackSpec { score, target_accuracy: None, ..stated };
+    let n_oos = seen.iter().filter(|sample| sample.intent == OOS).count();
+    let fallback = named(rule.score.into());
+    match fallback.learns_oos_class(n_oos) {
+        Ok(_) => (fallback, rule.threshold),
+        Err(_) => (named(ScoreChoice::MaxProbability), stated.threshold),
+    }
 }
 
 /// Returns what the drift checks call a prediction: the model's own name of the intent, or `fallback`.

@@ -2,9 +2,9 @@
 
 use crate::{
     digest::Digest,
-    features::{Encoder, EncoderFiles, EncoderSpec},
-    findings::{Fault, Result},
-    models::{HeadKind, ModelSpec, Resources},
+    features::{EmbeddingCache, Encoder, EncoderFiles, EncoderSpec, Hub, HubSource},
+    findings::{Fault, Finding, Result},
+    models::{HeadKind, ModelSpec, Progress, Resources},
 };
 use std::{
     fs,
@@ -12,29 +12,92 @@ use std::{
     sync::Arc,
 };
 
+/// Where encoders come from, and where their embeddings are kept.
+#[derive(Debug)]
+pub struct Encoders {
+    root: PathBuf,
+    hub: Hub,
+    embeddings: PathBuf,
+}
+
+impl Encoders {
+    /// Reads folders from `root` on, names (`hf://owner/name`) from `hub`; embeddings are kept below `embeddings`.
+    #[must_use]
+    pub fn new(root: PathBuf, hub: Hub, embeddings: PathBuf) -> Self {
+        Self { root, hub, embeddings }
+    }
+
+    /// Finds and reads what `spec` asks for; a relative path starts at the root. `progress` hears of a download.
+    ///
+    /// # Errors
+    /// Those of [`ModelSpec::check`], [`EncoderFiles::read`], [`Hub::fetch`] and [`Encoder::new`].
+    pub async fn prepare(&self, spec: &ModelSpec, progress: &dyn Progress) -> Result<Equipment> {
+        spec.check()?;
+        let Some(wanted) = &spec.features.encoder else { return Ok(Equipment::default()) };
+        let files = match HubSource::is_meant(&wanted.source) {
+            true => self.fetch(&wanted.source.parse()?, progress).await?,
+            false => EncoderFiles::read(&self.root.join(&wanted.source))?,
+        };
+        let encoder = Encoder::new(&files, wanted)?;
+        Ok(Equipment {
+            encoder: Some(Arc::new(encoder)),
+            embeddings: Some(EmbeddingCache::new(&self.embeddings)),
+            checkpoints: None,
+        })
+    }
+
+    async fn fetch(&self, source: &HubSource, progress: &dyn Progress) -> Result<EncoderFiles> {
+        if let Some(files) = self.hub.cached(source)? {
+            return Ok(files);
+        }
+        progress
+            .note(&format!("{source} is downloaded into {}", self.hub.folder(source).display()));
+        progress.begin("download", 0);
+        let files = self.hub.fetch(source, &|bytes| progress.advance(bytes)).await?;
+        progress.finish();
+        Ok(files)
+    }
+
+    /// Returns the digest of the files of the encoder that `spec` asks for; `None` when it asks for none, or for one
+    /// that is not downloaded yet.
+    ///
+    /// # Errors
+    /// Those of [`EncoderFiles::read`] and [`Hub::cached`].
+    pub(super) fn digest(&self, spec: &ModelSpec) -> Result<Option<Digest>> {
+        let files = match &spec.features.encoder {
+            None => None,
+            Some(EncoderSpec { source, .. }) if HubSource::is_meant(source) => {
+                self.hub.cached(&source.parse()?)?
+            }
+            Some(wanted) => Some(EncoderFiles::read(&self.root.join(&wanted.source))?),
+        };
+        Ok(files.map(|EncoderFiles { config, tokenizer, weights, pooling }| {
+            let of = |bytes: &Vec<u8>| Digest::of(bytes);
+            let all = (of(&config), of(&tokenizer), of(&weights), pooling.as_ref().map(of));
+            Digest::of_json(&all)
+        }))
+    }
+}
+
 /// What a training needs besides its records.
 #[derive(Debug, Default)]
 pub struct Equipment {
     encoder: Option<Arc<Encoder>>,
+    embeddings: Option<EmbeddingCache>,
     checkpoints: Option<PathBuf>,
 }
 
 impl Equipment {
-    /// Finds and reads what `spec` asks for; a relative path starts at `root`.
-    ///
-    /// # Errors
-    /// Those of [`ModelSpec::check`], [`EncoderFiles::read`] and [`Encoder::new`].
-    pub fn prepare(spec: &ModelSpec, root: &Path) -> Result<Self> {
-        spec.check()?;
-        let Some(wanted) = &spec.features.encoder else { return Ok(Self::default()) };
-        let encoder = Encoder::new(&files(wanted, root)?, wanted)?;
-        Ok(Self { encoder: Some(Arc::new(encoder)), checkpoints: None })
-    }
-
-    /// Takes an encoder that was read before, such as that of a model.
+    /// Takes an encoder that was read before, such as that of a model; its embeddings are not kept.
     #[must_use]
     pub fn with(encoder: Option<&Arc<Encoder>>) -> Self {
-        Self { encoder: encoder.cloned(), checkpoints: None }
+        Self { encoder: encoder.cloned(), ..Self::default() }
+    }
+
+    /// Returns what of the kept embeddings could not be trusted or kept so far.
+    #[must_use]
+    pub fn findings(&self) -> Vec<Finding> {
+        self.embeddings.as_ref().map(EmbeddingCache::findings).unwrap_or_default()
     }
 
     /// Keeps the checkpoints of a fine-tuning under `folder`, in one of its own for this data and this spec: the same
@@ -49,7 +112,11 @@ impl Equipment {
     /// Lends it out.
     #[must_use]
     pub fn resources(&self) -> Resources<'_> {
-        Resources { encoder: self.encoder.as_ref(), checkpoints: self.checkpoints.as_deref() }
+        Resources {
+            encoder: self.encoder.as_ref(),
+            embeddings: self.embeddings.as_ref(),
+            checkpoints: self.checkpoints.as_deref(),
+        }
     }
 
     /// Removes the checkpoints of a training whose model was written: nothing is left to go on from.
@@ -66,20 +133,4 @@ impl Equipment {
                 .hint("remove the folder by hand: the model that they were for is written")
         })
     }
-}
-
-/// Returns the digest of the files of the encoder that `spec` asks for; `None` when it asks for none.
-///
-/// # Errors
-/// Those of [`EncoderFiles::read`].
-pub(super) fn encoder_digest(spec: &ModelSpec, root: &Path) -> Result<Option<Digest>> {
-    let Some(wanted) = &spec.features.encoder else { return Ok(None) };
-    let EncoderFiles { config, tokenizer, weights, pooling } = files(wanted, root)?;
-    let of = |bytes: &Vec<u8>| Digest::of(bytes);
-    let all = (of(&config), of(&tokenizer), of(&weights), pooling.as_ref().map(of));
-    Ok(Some(Digest::of_json(&all)))
-}
-
-fn files(wanted: &EncoderSpec, root: &Path) -> Result<EncoderFiles> {
-    EncoderFiles::read(&root.join(&wanted.source))
 }

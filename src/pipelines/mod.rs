@@ -17,7 +17,7 @@ mod status;
 pub mod tuning;
 
 pub use describe::{Provenance, manifest, read_dialogue, rows, rows_out_of_fold};
-pub use equipment::Equipment;
+pub use equipment::{Encoders, Equipment};
 pub use events::{Event, Ignore, Listener};
 pub use plan::{Plan, Stage};
 pub use record::{flatten, steps};

@@ -1,6 +1,7 @@
 //! Runs a plan: skips what stands, executes the rest, records the run.
 
 use super::{
+    equipment::Encoders,
     events::{Event, Listener},
     plan::{Plan, Stage},
     record,
@@ -34,6 +35,8 @@ pub struct Services<'a> {
     pub registry: &'a Registry,
     /// The runs.
     pub experiments: &'a Experiments,
+    /// Where encoders come from.
+    pub encoders: &'a Encoders,
     /// Promotes: a rehearsal, or a server.
     pub promoter: &'a dyn Promoter,
     /// Tells the time for records and logs.
@@ -306,6 +309,13 @@ async fn step(work: &mut Work<'_>, stage: &Stage) -> Result<(StageOutcome, Strin
     }
     let made = work.folder.begin(&stage.name)?;
     let (verdict, summary) = stages::execute(work, stage, &made).await?;
+    // What it has just added to its lock is no reason to run it again: split by that, the data is split the same.
+    let inputs = match &stage.spec {
+        Some(super::StageSpec::Split(split)) if split.lock.is_some() => {
+            status::inputs(work, stage).await?
+        }
+        _ => inputs,
+    };
     let Inputs { settings, inputs } = inputs;
     let record = StageRecord {
         schema: String::new(),

@@ -1,7 +1,6 @@
 //! Which stages stand, which are stale, and why.
 
 use super::{
-    equipment::encoder_digest,
     plan::{Plan, Stage},
     run::Services,
     spec::StageSpec,
@@ -162,11 +161,17 @@ pub(super) async fn inputs(work: &Work<'_>, stage: &Stage) -> Result<Inputs> {
                 }
             }
         }
-        Some(StageSpec::Split(spec)) => take(work, &mut inputs, &spec.from, "accepted.csv")?,
+        Some(StageSpec::Split(spec)) => {
+            take(work, &mut inputs, &spec.from, "accepted.csv")?;
+            // The first run makes it.
+            if let Some(lock) = spec.lock.as_ref().filter(|lock| root.join(lock).exists()) {
+                inputs.insert("file:lock".to_owned(), file_digest(root, lock)?);
+            }
+        }
         Some(StageSpec::Train(spec)) => {
             take(work, &mut inputs, &spec.from, "train.csv")?;
             // The same path may hold another encoder tomorrow.
-            if let Some(digest) = encoder_digest(&spec.model, root)? {
+            if let Some(digest) = work.services.encoders.digest(&spec.model)? {
                 inputs.insert("encoder".to_owned(), digest);
             }
             if let Some(dialogue) = &spec.dialogue {

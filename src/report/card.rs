@@ -8,7 +8,10 @@ use super::{
     matrix::confused,
     wording::{count, counted, number, of, percent},
 };
-use crate::evaluation::{EvaluationReport, METRICS, Metric, UNKNOWN_LANGUAGE};
+use crate::{
+    evaluation::{EvaluationReport, METRICS, Metric, UNKNOWN_LANGUAGE},
+    models::confidence::{FallbackRule, OosScore, PredictionSets},
+};
 
 /// Intents shown among the weakest, and pairs among the most confused.
 const MOST: usize = 10;
@@ -42,8 +45,10 @@ pub struct CardSubject<'a> {
     pub n_samples: u64,
     /// The temperature by which scores are divided.
     pub temperature: f64,
-    /// The confidence below which it falls back, in [0, 1].
-    pub threshold: f64,
+    /// When it falls back.
+    pub fallback: FallbackRule,
+    /// What makes sets of intents, where it makes any.
+    pub sets: Option<&'a PredictionSets>,
     /// Whether it brings entities or responses.
     pub has_dialogue: bool,
     /// Settings by name.
@@ -149,11 +154,10 @@ fn what_it_is(subject: &CardSubject<'_>) -> String {
         .map(|(name, value)| vec![format!("`{}`", plain(name, 80)), plain(value, 200)]);
     let names: Vec<String> = subject.intents.iter().map(|intent| plain(intent, 80)).collect();
     format!(
-        "\n## What it is\n\nIt sorts an utterance into one of {}, with a probability for each. When the highest is below \
-         {}, it says that it did not understand (it falls back).{} It is one file of {} bytes, `{}`, made on {} by \
+        "\n## What it is\n\nIt sorts an utterance into one of {}, with a probability for each. When {}, it says that it did not understand (it falls back).{} It is one file of {} bytes, `{}`, made on {} by \
          botops {} in run `{}`.\n\nThe intents: {}.\n\n{}",
         counted(subject.intents.len() as u64, "intent", "intents"),
-        number(subject.threshold),
+        declines(subject.fallback),
         if subject.has_dialogue {
             " It brings entities to find and responses to give, which were written and not learned."
         } else {
@@ -272,6 +276,7 @@ fn calibration(subject: &CardSubject<'_>) -> String {
          fit, before they become probabilities.\n",
         subject.temperature
     );
+    out += &promises(subject);
     let Some(report) = subject.evaluation else { return out };
     if let Some(ece) = report.metrics.get("ece") {
         out += &format!(
@@ -291,6 +296,44 @@ fn calibration(subject: &CardSubject<'_>) -> String {
     });
     out += "\n";
     out + &table(&["confidence", "mean", "share right", "records"], &[0, 1, 2, 3], rows)
+}
+
+/// Says when a model falls back, to follow "when".
+fn declines(rule: FallbackRule) -> String {
+    let threshold = number(rule.threshold);
+    match rule.score {
+        OosScore::MaxProbability => format!("the highest is below {threshold}"),
+        score => format!("its score `{}` is below {threshold}", score.name()),
+    }
+}
+
+/// Says what was shown of the answers and of the sets of intents, where anything was stated.
+fn promises(subject: &CardSubject<'_>) -> String {
+    let mut out = String::new();
+    if let Some(shown) = subject.fallback.guarantee {
+        out += &format!(
+            "\nThe threshold is the lowest that shows, with {} confidence, that {} of the messages answered are right: of \
+             {} kept aside from the choice, {} were answered and {} of these wrongly, so that {} or more are right. It \
+             holds for messages like those, out-of-scope ones as frequent.\n",
+            percent(shown.level),
+            percent(shown.target_accuracy),
+            counted(shown.n_samples, "utterance", "utterances"),
+            count(shown.n_answered),
+            count(shown.n_wrong),
+            percent(shown.accuracy_bound)
+        );
+    }
+    if let Some(sets) = subject.sets {
+        out += &format!(
+            "\nWith a prediction comes a set of intents ({}), which holds the intent of {}{} in-scope messages; its \
+             quantiles rest on {}.\n",
+            sets.method.name(),
+            percent(1.0 - sets.alpha),
+            if sets.is_class_conditional() { " of each intent's" } else { " of" },
+            counted(sets.n_samples, "utterance", "utterances")
+        );
+    }
+    out
 }
 
 fn limits(subject: &CardSubject<'_>) -> String {

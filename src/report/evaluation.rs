@@ -1,7 +1,8 @@
 //! The page of an evaluation.
 
 use super::{
-    charts::{reliability, share_bar},
+    charts::share_bar,
+    confidence,
     matrix::{confused, heat_map},
     page::{Card, Page, Tone, cards, escape, facts, quoted, verdict},
     table::{Column, Narrow, table},
@@ -51,8 +52,14 @@ pub(super) fn filled(page: Page, report: &EvaluationReport, how: &str) -> Page {
     if report.per_language.len() > 1 {
         page = page.section("languages", "By language", by_language(report));
     }
-    page = page.section("calibration", "Calibration", calibration(report));
-    if let Some(html) = out_of_scope(report) {
+    page = page.section("calibration", "Calibration", confidence::calibration(report));
+    if let Some(html) = confidence::answered(report) {
+        page = page.section("answered", "What is answered", html);
+    }
+    if let Some(html) = confidence::sets(report) {
+        page = page.section("sets", "Prediction sets", html);
+    }
+    if let Some(html) = confidence::out_of_scope(report) {
         page = page.section("oos", "Out of scope", html);
     }
     page.section("errors", "Misclassified utterances", errors(report)).footer(&format!(
@@ -119,7 +126,7 @@ fn headline(report: &EvaluationReport) -> Vec<Card> {
         .collect()
 }
 
-fn range([lower, upper]: [f64; 2]) -> String {
+pub(super) fn range([lower, upper]: [f64; 2]) -> String {
     format!("{} to {}", number(lower), number(upper))
 }
 
@@ -173,7 +180,7 @@ fn against_champion(report: &EvaluationReport, comparison: &Comparison) -> Strin
     out
 }
 
-fn metric_cell(metric: &Metric) -> String {
+pub(super) fn metric_cell(metric: &Metric) -> String {
     let [lower, upper] = metric.ci95;
     format!(
         "{} <span class=\"quiet\">[{}, {}]</span>",
@@ -322,71 +329,6 @@ fn by_language(report: &EvaluationReport) -> String {
         ],
         rows,
     )
-}
-
-fn calibration(report: &EvaluationReport) -> String {
-    let n: u64 = report.reliability.iter().map(|bin| bin.n).sum();
-    let excess: f64 = report
-        .reliability
-        .iter()
-        .map(|bin| bin.n as f64 * (bin.confidence - bin.accuracy))
-        .sum::<f64>()
-        / n.max(1) as f64;
-    let tendency = if excess.abs() < 0.01 {
-        "On average confidence and accuracy agree to within 0.01.".to_owned()
-    } else {
-        format!(
-            "On average confidence is {} {} accuracy: the model is {}.",
-            number(excess.abs()),
-            if excess > 0.0 { "above" } else { "below" },
-            if excess > 0.0 { "too sure of itself" } else { "too modest" },
-        )
-    };
-    let rows = report.reliability.iter().filter(|bin| bin.n > 0).map(|bin| {
-        vec![
-            format!("{:.2} to {:.2}", bin.lower, bin.upper),
-            count(bin.n),
-            number(bin.confidence),
-            number(bin.accuracy),
-            signed(bin.confidence - bin.accuracy),
-        ]
-    });
-    let bins = table(
-        "Reliability by bin",
-        Narrow::Scroll,
-        &[
-            ("confidence", Column::Plain),
-            ("records", Column::Number),
-            ("mean confidence", Column::Number),
-            ("accuracy", Column::Number),
-            ("gap", Column::Number),
-        ],
-        rows,
-    );
-    format!(
-        "<p>{tendency} Where the model says 0.80 it should be right 80 times in 100: dots on the dashed \
-         line. Whiskers show how far chance alone may move a dot.</p><div class=\"beside\"><figure \
-         class=\"square\">{}</figure><div>{bins}</div></div>",
-        reliability(&report.reliability)
-    )
-}
-
-fn out_of_scope(report: &EvaluationReport) -> Option<String> {
-    let oos = report.oos.as_ref()?;
-    Some(format!(
-        "<p>{} should not be answered. Ranked by its score, an in-scope utterance stands above an \
-         out-of-scope one with probability {} ({}; 0.5 is chance). At the model's threshold {} of \
-         out-of-scope utterances fall back ({}){}.</p>",
-        counted(oos.n_oos, "out-of-scope record", "out-of-scope records"),
-        number(oos.auroc.value),
-        range(oos.auroc.ci95),
-        percent(oos.fallback_rate.value),
-        range(oos.fallback_rate.ci95),
-        report.metrics.get("fallback_rate").map_or_else(String::new, |rate| format!(
-            ", and {} of in-scope ones do so needlessly",
-            percent(rate.value)
-        ))
-    ))
 }
 
 fn errors(report: &EvaluationReport) -> String {

@@ -120,6 +120,19 @@ pub fn evaluation_markdown(report: &EvaluationReport, comparison: Option<&Compar
             p_equals(comparison.mcnemar_p).replace('<', "&lt;")
         );
     }
+    if let Some(selective) = &report.selective
+        && let Some(target) = selective.target_accuracy
+    {
+        let [lower, upper] = selective.accuracy.ci95;
+        out += &format!(
+            "\nTarget: {} of the answers right; here {} are ({} to {}), {} of the records answered.\n",
+            percent(target),
+            percent(selective.accuracy.value),
+            number(lower),
+            number(upper),
+            percent(selective.answered.value)
+        );
+    }
     let pairs = confused(report);
     if !pairs.is_empty() {
         let rows = pairs.iter().take(5).map(|pair| {

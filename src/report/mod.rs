@@ -7,6 +7,7 @@
 mod annotations;
 mod card;
 mod charts;
+mod confidence;
 mod cross_validation;
 mod decision;
 mod drift;

@@ -32,6 +32,7 @@ fn evaluated(n_classes: usize, hostile: bool) -> EvaluationReport {
             entities: Vec::new(),
             record: i,
             line: i + 1,
+            file: None,
         })
         .collect();
     let mut wrong = 0;
@@ -45,7 +46,13 @@ fn evaluated(n_classes: usize, hostile: bool) -> EvaluationReport {
             Outcome {
                 record,
                 truth: Some(truth),
-                prediction: Prediction { intent, confidence: 0.8, score: 1.0, fallback: false },
+                prediction: Prediction {
+                    intent,
+                    confidence: 0.8,
+                    logit: 1.0,
+                    score: 1.0,
+                    fallback: false,
+                },
                 probability_of_truth: if intent == truth { 0.8 } else { 0.1 },
                 language: record.lang.as_deref(),
             }
@@ -69,6 +76,7 @@ fn compared(report: &EvaluationReport) -> Comparison {
         entities: Vec::new(),
         record: 7,
         line: 8,
+        file: None,
     };
     let flips = [("a", HOSTILE), (HOSTILE, "a")].map(|(champion, challenger)| Pair {
         record: &record,

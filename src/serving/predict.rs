@@ -48,6 +48,9 @@ struct Predicted<'a> {
     intent: &'a str,
     confidence: f64,
     fallback: bool,
+    /// The intents it may have with the probability stated in training, where the model makes such sets.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    prediction_set: Option<Vec<&'a str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     scores: Option<Vec<Score<'a>>>,
 }
@@ -114,15 +117,18 @@ fn answer(exchange: &Exchange<'_>, body: &[u8]) -> Result<Response, Refusal> {
     let mut predictions = Vec::with_capacity(texts.len());
     let mut made = Vec::with_capacity(texts.len());
     let contents: Vec<&str> = texts.iter().map(|text| &*text.0).collect();
-    let read = |proba: &[f64]| request.top_k.map(|k| top(choice.served, proba, k));
+    let read = |proba: &[f64]| {
+        (set(choice.served, proba), request.top_k.map(|k| top(choice.served, proba, k)))
+    };
     let Ok(classified) = choice.served.classify_many(&contents, read) else {
         return Err(failed(exchange, &routing, &choice, conversation));
     };
-    for (prediction, scores) in classified {
+    for (prediction, (prediction_set, scores)) in classified {
         predictions.push(Predicted {
             intent: &choice.served.intents[prediction.intent],
             confidence: prediction.confidence,
             fallback: prediction.fallback,
+            prediction_set,
             scores,
         });
         made.push(prediction);
@@ -141,6 +147,12 @@ fn answer(exchange: &Exchange<'_>, body: &[u8]) -> Result<Response, Refusal> {
     })
     .expect("an answer of ours is valid JSON");
     Ok(exchange.answer(&choice, texts.len(), &made[0], duration, body))
+}
+
+/// Returns the intents that a message may have, the likeliest first.
+fn set<'a>(served: &'a Served, proba: &[f64]) -> Option<Vec<&'a str>> {
+    let set = served.model().prediction_set(proba)?;
+    Some(set.into_iter().map(|index| &*served.intents[index]).collect())
 }
 
 /// Returns the `k` likeliest intents, the likeliest first, ties by index.

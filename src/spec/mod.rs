@@ -5,10 +5,12 @@
 
 mod near;
 mod outline;
+mod tree;
 mod words;
 
 pub use near::nearest;
 pub use outline::Outline;
+pub use tree::{Node, Value, tree};
 
 use crate::findings::{Fault, Place, Result};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};

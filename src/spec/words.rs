@@ -255,7 +255,7 @@ fn clip(text: &str) -> String {
     crate::text::display(text, 80)
 }
 
-fn malformed(scan: &ScanError, yaml: &str, file: &str) -> Fault {
+pub(super) fn malformed(scan: &ScanError, yaml: &str, file: &str) -> Fault {
     let mut line = scan.marker().line() as u64;
     let mut column = scan.marker().col() as u64 + 1;
     let (message, hint): (String, &str) = match scan.kind() {

@@ -53,6 +53,22 @@ pub fn clopper_pearson(successes: u64, n: u64, level: f64) -> [f64; 2] {
     ]
 }
 
+/// Returns the one-sided upper Clopper-Pearson bound at `level`, within [0, 1]; 1 when `n` is 0.
+///
+/// B(level; k+1, n-k) with B the beta quantile, k successes: with probability `level` or more it is not below the
+/// true proportion, whatever that is. It is the upper end of [`clopper_pearson`] at 2 level - 1.
+///
+/// # Panics
+/// As [`wilson`].
+#[must_use]
+pub fn upper_bound(successes: u64, n: u64, level: f64) -> f64 {
+    check(successes, n, level);
+    if successes == n {
+        return 1.0;
+    }
+    beta_quantile(successes as f64 + 1.0, (n - successes) as f64, level)
+}
+
 /// Returns the Jeffreys interval, within [0, 1]; [0, 1] when `n` is 0.
 ///
 /// [B(α/2; k+½, n-k+½), B(1-α/2; k+½, n-k+½)]; the lower end is 0 without a success and the upper 1
@@ -124,6 +140,21 @@ mod tests {
             assert!((none[1] - (1.0 - all[0])).abs() < 1e-12, "not mirrored: {none:?} {all:?}");
             assert_eq!(interval(0, 0, LEVEL), [0.0, 1.0]);
         }
+    }
+
+    #[test]
+    fn the_upper_bound_is_that_of_scipy() {
+        // scipy 1.17: stats.beta.ppf(.95, k + 1, n - k); for k = 0 it is 1 - .05 ** (1/n)
+        for (k, n, wanted) in [
+            (3, 50, 0.147_837_176_364_181_23),
+            (0, 29, 0.098_144_627_677_295_7),
+            (12, 200, 0.095_401_417_729_877_34),
+        ] {
+            assert!((upper_bound(k, n, 0.95) - wanted).abs() < 1e-9);
+            assert!((upper_bound(k, n, 0.95) - clopper_pearson(k, n, 0.9)[1]).abs() < 1e-12);
+        }
+        assert_eq!(upper_bound(4, 4, 0.95), 1.0);
+        assert_eq!(upper_bound(0, 0, 0.95), 1.0);
     }
 
     #[test]

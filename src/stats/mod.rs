@@ -3,6 +3,7 @@
 pub mod bootstrap;
 pub mod calibration;
 pub mod classification;
+pub mod conformal;
 pub mod divergence;
 pub mod evidence;
 pub mod homogeneity;
@@ -13,6 +14,8 @@ pub mod power_law;
 pub mod random;
 pub mod ranking;
 pub mod reliability;
+pub mod selective;
+pub mod separation;
 pub mod special;
 pub mod two_sample;
 

@@ -31,6 +31,15 @@ pub(super) fn open(
     }
 }
 
+/// Returns the folder that `location` names, if it names one.
+pub(super) fn folder(location: &str) -> Option<PathBuf> {
+    match location.split_once("://") {
+        None => Some(PathBuf::from(location)),
+        Some(("file", _)) => file_url(location).ok(),
+        Some(_) => None,
+    }
+}
+
 fn refused(message: String) -> Fault {
     Fault::usage("BOT-5001", message).hint(
         "a store is a path such as `registry`, `file:///srv/registry` or `s3://bucket/prefix`",

@@ -17,8 +17,10 @@ mod removal;
 mod retries;
 
 pub use log::{Appended, Entry, Inspection, Log};
-pub use removal::Stored;
+pub use removal::{SWEEP_PATIENCE, Stored};
 pub use retries::Retries;
+
+pub(crate) use removal::SWEEPS;
 
 use crate::{
     digest::Digest,
@@ -29,7 +31,7 @@ use failure::{Doing, Failure};
 use futures::TryStreamExt as _;
 use object_store::{ObjectStore, ObjectStoreExt as _, PutMode, path::Path};
 use serde::{Serialize, de::DeserializeOwned};
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, ops::Range, path::PathBuf, sync::Arc};
 
 /// An object store at a prefix. Cheap to clone.
 #[derive(Clone)]
@@ -82,6 +84,12 @@ impl Store {
     pub fn object_url(&self, path: &str) -> String {
         let joint = if self.url.ends_with('/') { "" } else { "/" };
         format!("{}{joint}{path}", self.url)
+    }
+
+    /// Returns the folder that this store is, if it is one.
+    #[must_use]
+    pub fn folder(&self) -> Option<PathBuf> {
+        location::folder(&self.url)
     }
 
     /// Stores `bytes` under their digest; writing them twice is harmless.
@@ -186,6 +194,24 @@ impl Store {
         let (inner, location) = (&self.inner, &location);
         self.reading(Doing::Read, path, || async move { inner.get(location).await?.bytes().await })
             .await
+    }
+
+    /// Returns the bytes `range` of the object `path`, as many as there are, or `None` when it is absent.
+    ///
+    /// # Errors
+    /// `BOT-5003`.
+    pub async fn read_range(&self, path: &str, range: Range<u64>) -> Result<Option<Bytes>> {
+        let location = self.parse(path)?;
+        let (inner, location) = (&self.inner, &location);
+        let get = || inner.get_range(location, range.clone());
+        match self.reading(Doing::Read, path, get).await {
+            // Past its end a store answers an error of its own kind: an object cut short is damage, not a fault of the store.
+            Err(fault) => match self.size(path).await? {
+                Some(size) if size < range.end => Ok(Some(Bytes::new())),
+                _ => Err(fault),
+            },
+            read => read,
+        }
     }
 
     /// Returns the names of the objects under `path` that sort after `after`, as `path` relative to the store, sorted.

@@ -2,12 +2,22 @@
 //!
 //! Logs and blobs never change, and nothing here changes that. An object is removed by whoever has
 //! read everything that could name it: for runs that is [`crate::experiments`], for versions nobody.
+//! A sweep removes under a mark, so that whoever names an object meanwhile can wait for it to end.
 
 use super::{Store, failure::Doing};
 use crate::{digest::Digest, findings::Result};
 use chrono::{DateTime, Utc};
 use futures::TryStreamExt as _;
 use object_store::ObjectStoreExt as _;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Where the marks of sweeps are.
+pub(crate) const SWEEPS: &str = "sweeps";
+/// How long to wait for marks to go: longer than a living sweep holds one.
+pub const SWEEP_PATIENCE: Duration = Duration::from_secs(60);
+/// How often to look.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// An object as a listing shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,5 +78,27 @@ impl Store {
     pub async fn remove(&self, path: &str) -> Result<()> {
         let location = self.parse(path)?;
         self.reading(Doing::Remove, path, || self.inner.delete(&location)).await.map(|_| ())
+    }
+
+    /// Waits until no sweep is removing blobs: until there is no mark. One that outlives `patience`, and so every living
+    /// sweep, was left by a killed one, and is taken away.
+    ///
+    /// # Errors
+    /// `BOT-5002`, `BOT-5003`.
+    pub async fn outlast_sweeps(&self, patience: Duration) -> Result<()> {
+        let began = Instant::now();
+        loop {
+            let marks = self.objects(SWEEPS, None).await?;
+            if marks.is_empty() {
+                return Ok(());
+            }
+            if began.elapsed() > patience {
+                for mark in marks {
+                    self.remove(&mark).await?;
+                }
+                return Ok(());
+            }
+            tokio::time::sleep(LOOK).await;
+        }
     }
 }

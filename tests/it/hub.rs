@@ -1,6 +1,9 @@
 //! Encoders by name, from a hub on this machine: what is fetched, checked, kept, and refused with which words.
 
-use crate::tiny_encoder::Tiny;
+use crate::{
+    terminal::{Terminal, two_intents},
+    tiny_encoder::Tiny,
+};
 use axum::{
     Router,
     extract::{Path as Parameters, State},
@@ -326,4 +329,61 @@ fn an_endpoint_that_is_none_is_usage() {
         assert_eq!((fault.code(), fault.kind()), ("BOT-7025", FaultKind::Usage), "{endpoint}");
     }
     assert!(Hub::new("cache", Some(" "), Some(String::new()), false).is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_is_as_good_as_a_folder_for_training_and_for_a_pipeline() {
+    const PIPELINE: &str = "version: 1
+name: named
+stages:
+  - validate: { data: data.csv }
+  - split: { from: validate, test_share: 0.25 }
+  - train:
+      from: split
+      model: { features: { kind: encoder, encoder: { source: hf://owner/tiny } }, goldens: 4 }
+";
+    let fake = Fake::new();
+    let endpoint = fake.clone().serve().await;
+    tokio::task::spawn_blocking(move || {
+        let terminal = Terminal::new();
+        terminal.write("botops.yaml", "version: 1\nmodel: support\n").write("p.yaml", PIPELINE);
+        terminal.write("data.csv", two_intents(60));
+        let train = |endpoint: &str, out: &str| {
+            let line = format!("train data.csv --encoder hf://owner/tiny --out {out}");
+            let mut command = terminal.command(&line);
+            terminal.show(command.env("HF_ENDPOINT", endpoint).env("HF_TOKEN", "hf_s3cret"))
+        };
+        let said = train("http://127.0.0.1:1", "m.botops");
+        assert!(said.starts_with("exit: 7\n") && said.contains("BOT-7026"), "{said}");
+        assert!(!said.contains("hf_s3cret"), "{said}");
+        assert!(!terminal.path().join("m.botops").exists());
+        let said = train(&endpoint, "m.botops");
+        assert!(said.starts_with("exit: 0\n"), "{said}");
+        assert!(said.contains("hf://owner/tiny@main is downloaded into "), "{said}");
+        let asked = fake.asked().len();
+        // It is there now, and so are the embeddings: nobody is asked, nothing is embedded, the same comes out.
+        let said = train("http://127.0.0.1:1", "again.botops");
+        assert!(said.starts_with("exit: 0\n") && !said.contains("downloaded"), "{said}");
+        assert_eq!(fake.asked().len(), asked);
+        let read = |name: &str| fs::read(terminal.path().join(name)).unwrap();
+        assert_eq!(read("m.botops"), read("again.botops"));
+        let said = terminal.run("run p.yaml");
+        assert!(said.starts_with("exit: 0\n"), "{said}");
+        let status = terminal.stdout("pipeline status p.yaml");
+        assert!(!status.contains("stale"), "{status}");
+        // A segment that was altered is said, and changes nothing.
+        let folder = terminal.path().join(".botops/embeddings");
+        let kept = fs::read_dir(fs::read_dir(folder).unwrap().next().unwrap().unwrap().path());
+        let segment = kept.unwrap().next().unwrap().unwrap().path();
+        let mut bytes = fs::read(&segment).unwrap();
+        *bytes.last_mut().unwrap() ^= 1;
+        fs::write(&segment, bytes).unwrap();
+        let said = train("http://127.0.0.1:1", "third.botops");
+        assert!(said.starts_with("exit: 0\n") && said.contains("BOT-7028"), "{said}");
+        assert_eq!(read("m.botops"), read("third.botops"));
+        let said = terminal.run("train data.csv --encoder hf://owner --out n.botops");
+        assert!(said.starts_with("exit: 2\n") && said.contains("BOT-7025"), "{said}");
+    })
+    .await
+    .unwrap();
 }

@@ -7,12 +7,17 @@
 
 mod architecture;
 mod codes;
+mod confidence;
+mod data_snapshots;
+mod data_splits;
 mod encoder;
 mod faulty;
+mod formats;
 mod hub;
 mod mistakes;
 mod pipeline;
 mod predict;
+mod readers;
 mod readme;
 mod registry;
 mod runs;

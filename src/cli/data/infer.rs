@@ -1,7 +1,12 @@
 //! `botops data infer`.
 
 use crate::{
-    cli::{Outcome, context, data_args::DataArgs, paste, tables},
+    cli::{
+        Outcome,
+        context::{self, Context},
+        data_args::DataArgs,
+        data_source, paste, tables,
+    },
     datasets::{self, Presence},
     findings::{Fault, Result},
 };
@@ -10,7 +15,7 @@ use std::path::PathBuf;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Data file that is as it should be: CSV, TSV, JSONL or Parquet
+    /// Data file that is as it should be, in any format that `validate` reads
     data: PathBuf,
     /// Write the expectations here; default: to standard output
     #[arg(long, value_name = "FILE")]
@@ -34,7 +39,7 @@ struct Answer<'a> {
     out: Option<String>,
 }
 
-pub(super) fn run(args: &Args) -> Result<Outcome> {
+pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     context::distinct(args.out.as_deref(), &[Some(args.data.as_path())])?;
     if let Some(out) = args.out.as_deref().filter(|out| out.exists() && !args.force) {
         let shown = out.display();
@@ -42,7 +47,14 @@ pub(super) fn run(args: &Args) -> Result<Outcome> {
             .file(out)
             .hint("name another file, or add `--force` to replace it"));
     }
-    let inferred = datasets::infer(&args.data, &args.columns.options(Presence::Optional))?;
+    let options = args.columns.options(Presence::Optional);
+    let inferred = match data_source::reference(&args.data) {
+        None => datasets::infer(&args.data, &options)?,
+        Some(_) => {
+            let source = data_source::read(context, &args.data)?;
+            datasets::infer_bytes(source.bytes, &source.name, &options)?
+        }
+    };
     let written = args.out.as_ref().filter(|_| !args.dry_run);
     if let Some(out) = written {
         context::write_file(out, inferred.yaml.as_bytes())?;

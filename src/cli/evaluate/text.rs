@@ -44,15 +44,7 @@ pub(in crate::cli) fn report(report: &EvaluationReport, errors: usize) -> String
     out.push_str(&classes(report));
     out.push('\n');
     out.push_str(&confusion(&report.intents, &report.confusion));
-    if let Some(oos) = &report.oos {
-        out.push_str(&format!(
-            "\nout of scope: {} utterances against {} in scope, AUROC {}, {} fall back\n",
-            tables::count(oos.n_oos),
-            tables::count(oos.n_in_scope),
-            tables::metric(&oos.auroc),
-            tables::metric(&oos.fallback_rate)
-        ));
-    }
+    out.push_str(&confidence(report));
     if !report.unknown_intents.is_empty() {
         out.push_str(&format!(
             "\nintents the model does not know: {}\n",
@@ -60,6 +52,59 @@ pub(in crate::cli) fn report(report: &EvaluationReport, errors: usize) -> String
         ));
     }
     out.push_str(&misclassified(report, errors));
+    out
+}
+
+/// Draws what is answered, the sets, and what is out of scope.
+fn confidence(report: &EvaluationReport) -> String {
+    let mut out = String::new();
+    if let Some(selective) = &report.selective {
+        let target = selective
+            .target_accuracy
+            .map_or(String::new(), |target| format!(", where {target} was the target"));
+        out.push_str(&format!(
+            "\nanswered where {} >= {:.3}: {} of {} utterances, {} of them right{target}; area under risk-coverage {}\n",
+            selective.score.name(),
+            selective.threshold,
+            tables::count(selective.accuracy.n),
+            tables::count(selective.answered.n),
+            tables::metric(&selective.accuracy),
+            tables::metric(&selective.aurc)
+        ));
+    }
+    if let Some(sets) = &report.sets {
+        out.push_str(&format!(
+            "prediction sets ({}, alpha {}): {} hold the intent, {} intents on average, {} are empty\n",
+            sets.promised.method.name(),
+            sets.promised.alpha,
+            tables::metric(&sets.coverage),
+            tables::metric(&sets.size),
+            tables::metric(&sets.empty)
+        ));
+    }
+    let Some(oos) = &report.oos else { return out };
+    out.push_str(&format!(
+        "\nout of scope: {} utterances against {} in scope, AUROC {}, {} fall back\n",
+        tables::count(oos.n_oos),
+        tables::count(oos.n_in_scope),
+        tables::metric(&oos.auroc),
+        tables::metric(&oos.fallback_rate)
+    ));
+    if oos.scores.is_empty() {
+        return out;
+    }
+    let rows = oos.scores.iter().map(|row| {
+        let metric = tables::metric;
+        vec![
+            row.score.name().to_owned(),
+            metric(&row.auroc),
+            metric(&row.aupr),
+            metric(&row.aupr_oos),
+            metric(&row.fpr95),
+            if row.in_use { "decides" } else { "" }.to_owned(),
+        ]
+    });
+    out.push_str(&tables::table(&tables::SCORE_HEADER, rows, &[]));
     out
 }
 

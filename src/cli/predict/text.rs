@@ -1,17 +1,32 @@
 //! Predictions for people.
 
 use super::Classified;
-use crate::{cli::tables, text::display};
+use crate::{
+    cli::tables,
+    models::confidence::{FallbackRule, OosScore},
+    text::display,
+};
 
 /// Draws one utterance: what it means, how sure the model is, and what else it might be.
-pub(super) fn single(one: &Classified, threshold: f64) -> String {
-    let mut out = if one.fallback {
+pub(super) fn single(one: &Classified, rule: FallbackRule) -> String {
+    let FallbackRule { score, threshold, .. } = rule;
+    let mut out = if !one.fallback {
+        format!("{} {:.3}\n", one.intent, one.confidence)
+    } else if one.score >= threshold {
+        format!("fallback: no word or part of one is known; the best guess is {}\n", one.intent)
+    } else if score == OosScore::MaxProbability {
         format!(
             "fallback: confidence {:.3} is below {threshold:.3}; the best guess is {}\n",
             one.confidence, one.intent
         )
     } else {
-        format!("{} {:.3}\n", one.intent, one.confidence)
+        format!(
+            "fallback: {} {:.3} is below {threshold:.3}; the best guess is {} {:.3}\n",
+            score.name(),
+            one.score,
+            one.intent,
+            one.confidence
+        )
     };
     let others: Vec<String> = one
         .scores
@@ -21,6 +36,12 @@ pub(super) fn single(one: &Classified, threshold: f64) -> String {
         .collect();
     if !others.is_empty() {
         out.push_str(&format!("  then {}\n", others.join(", ")));
+    }
+    if let Some(set) = &one.prediction_set {
+        match set.as_slice() {
+            [] => out.push_str("  no intent is likely enough to be in the set\n"),
+            intents => out.push_str(&format!("  one of {{{}}}\n", intents.join(", "))),
+        }
     }
     if let Some(explanation) = &one.explanation {
         out.push_str(&explanation.text());
@@ -53,7 +74,9 @@ mod tests {
             truth: None,
             intent: intent.to_owned(),
             confidence,
+            score: confidence,
             fallback,
+            prediction_set: None,
             explanation: None,
             scores: vec![score(intent, confidence), score("complaint", 0.125)],
         }
@@ -61,14 +84,36 @@ mod tests {
 
     #[test]
     fn one_utterance_shows_its_runner_ups_without_itself() {
+        let rule =
+            FallbackRule { score: OosScore::MaxProbability, threshold: 0.35, guarantee: None };
         assert_eq!(
-            single(&classified("order_status", 0.75, false), 0.35),
+            single(&classified("order_status", 0.75, false), rule),
             "order_status 0.750\n  then complaint 0.125\n"
         );
-        let fallback = single(&classified("order_status", 0.25, true), 0.35);
+        let fallback = single(&classified("order_status", 0.25, true), rule);
         assert_eq!(
             fallback,
             "fallback: confidence 0.250 is below 0.350; the best guess is order_status\n  then complaint 0.125\n"
+        );
+        let centroid = FallbackRule { score: OosScore::Centroid, threshold: 0.5, guarantee: None };
+        let far = Classified {
+            score: 0.125,
+            scores: Vec::new(),
+            prediction_set: Some(vec!["order_status".to_owned(), "complaint".to_owned()]),
+            ..classified("order_status", 0.75, true)
+        };
+        assert_eq!(
+            single(&far, centroid),
+            "fallback: centroid 0.125 is below 0.500; the best guess is order_status 0.750\n  one of {order_status, complaint}\n"
+        );
+        let unknown = Classified {
+            scores: Vec::new(),
+            prediction_set: Some(Vec::new()),
+            ..classified("order_status", 0.5, true)
+        };
+        assert_eq!(
+            single(&unknown, rule),
+            "fallback: no word or part of one is known; the best guess is order_status\n  no intent is likely enough to be in the set\n"
         );
     }
 }

@@ -247,7 +247,6 @@ fn to_card(
     let train = run.recipe.as_ref().map_or("train", |recipe| recipe.train.as_str());
     let source = run.sources.get(train);
     let learned_from = run.data.get(train).copied().or(model.lineage().data);
-    let spec = &model.lineage().spec;
     let card = model_card(&CardSubject {
         name,
         run: &run.id,
@@ -262,7 +261,8 @@ fn to_card(
         intents: model.labels().iter().collect(),
         n_samples: model.lineage().n_samples,
         temperature: model.temperature(),
-        threshold: spec.fallback.threshold,
+        fallback: model.fallback(),
+        sets: model.confidence().sets(),
         has_dialogue: *model.dialogue() != Default::default(),
         settings: params(&run.params),
         head: run.params.get("model.head.kind").and_then(serde_json::Value::as_str),

@@ -6,6 +6,7 @@ use crate::{
         context::{self, Context},
         paste, tables,
     },
+    datasets::Snapshots,
     experiments::{Experiments, Retention, SweepPlan, SweepRule},
     findings::{Fault, Result},
     registry::Registry,
@@ -93,14 +94,20 @@ fn rule(args: &Args, context: &Context, experiments: &Experiments) -> Result<Swe
         (Some(n), _) => Retention::Newest(n),
         (None, age) => Retention::YoungerThan(span(age.unwrap_or_default(), "--older-than")?),
     };
+    // First: what is logged from here on, a sweep leaves alone.
+    let logged = context.wait(experiments.logged())??;
     let registry = context.registry()?;
     let mut named = context.wait(registry.named())??;
     // A registry may share the store with the runs, and its blobs with it, whether or not it is the one in force.
     named.extend(context.wait(Registry::open(experiments.store().clone()).named())??);
+    for store in [registry.store(), experiments.store()] {
+        named.blobs.extend(context.wait(Snapshots::open(store.clone()).blobs())??);
+    }
     Ok(SweepRule {
         retention,
         runs_in_use: named.runs,
         blobs_in_use: named.blobs,
+        logged,
         grace: span(args.grace, "--grace")?,
         now: context::now()?,
         clock: Utc::now(),

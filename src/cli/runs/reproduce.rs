@@ -172,7 +172,7 @@ fn train(
     let kept = material.model.as_ref().and_then(|model| model.encoder());
     let equipment = match (kept, material.spec.head.kind) {
         (Some(encoder), kind) if kind != HeadKind::FineTuned => Equipment::with(Some(encoder)),
-        _ => Equipment::prepare(&material.spec, &context.workspace()?.root)?,
+        _ => context.equipment(&material.spec)?,
     };
     let model = models::train(
         &samples,

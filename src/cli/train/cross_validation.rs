@@ -18,7 +18,7 @@ use crate::{
         SeedSpread, SpecComparison,
     },
     experiments::Basis,
-    findings::{Fault, FaultKind, Finding, Result},
+    findings::{Fault, FaultKind, Finding, Result, Severity},
     models::{CrossValidator, ModelSpec},
     pipelines::{self, Equipment},
     report,
@@ -88,7 +88,22 @@ fn equipment(specs: &[(String, ModelSpec)], context: &Context) -> Result<Equipme
         )
         .hint("cross-validate each on its own, with the same `--seed`: the folds are the same"));
     }
-    Equipment::prepare(first, &context.workspace()?.root)
+    context.equipment(first)
+}
+
+/// Says that the folds of `spec` decline by the stated confidence, where it asks for something else.
+fn not_judged(name: &str, spec: &ModelSpec) -> Option<Finding> {
+    (!spec.fallback.is_stated()).then(|| {
+        Finding::new(
+            "BOT-7064",
+            Severity::Warning,
+            format!(
+                "`{name}`: a fold has too few records to find its `fallback`, and declines below the confidence {}",
+                spec.fallback.threshold
+            ),
+            "judge the fallback by training: `botops train` shows what it found, `botops evaluate` what it does",
+        )
+    })
 }
 
 /// Cross-validates over `n_folds`.
@@ -109,11 +124,13 @@ pub(super) fn run(args: &Args, n_folds: usize, context: &Context) -> Result<Outc
         spec.check().map_err(|fault| if name == DEFAULT { fault } else { fault.file(name) })?;
     }
     let began = context::now()?;
-    let (_, data) = Input::data(&args.data, &args.columns)?;
+    let (_, data) = Input::data(context, &args.data, &args.columns)?;
     let mut validation = datasets::validate(&data, &Expectations::default(), None);
     let accepted = validation.accepted.take().expect("validation returns the accepted records");
-    let left_out: Vec<Finding> =
+    let mut left_out: Vec<Finding> =
         validation.rejected.iter().flat_map(|rejected| rejected.reasons.iter().cloned()).collect();
+    let plain: Vec<Finding> =
+        specs.iter().filter_map(|(name, spec)| not_judged(name, spec)).collect();
     let samples = super::samples(&accepted);
     let seed = specs[0].1.seed;
     let named = |fault: Fault| match fault.kind() {
@@ -191,6 +208,12 @@ pub(super) fn run(args: &Args, n_folds: usize, context: &Context) -> Result<Outc
             tables::findings(&left_out, 3)
         ));
     }
+    text.push_str(&tables::findings(&equipment.findings(), 3));
+    left_out.extend(equipment.findings());
+    if !plain.is_empty() {
+        text.push_str(&tables::findings(&plain, 1));
+        left_out.extend(plain);
+    }
     if let Some(path) = html {
         text.push_str(&format!("wrote {}\n", path.display()));
     }
@@ -222,7 +245,7 @@ fn record(
     result: &CrossValidation,
 ) -> Result<String> {
     let DataArgs { .. } = &args.columns;
-    let (input, data) = Input::data(&args.data, &args.columns)?;
+    let (input, data) = Input::data(context, &args.data, &args.columns)?;
     let mut params = BTreeMap::new();
     let spec = serde_json::to_value(&result.spec).expect("a spec is valid JSON");
     pipelines::flatten("model", &spec, &mut params);

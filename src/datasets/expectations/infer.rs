@@ -7,11 +7,12 @@ use super::{
 use crate::{
     datasets::{
         Presence, ReadOptions,
-        table::{Row, Shape, Table},
+        table::{Origin, Row, Shape, Table},
     },
     findings::Result,
     labels::OOS,
 };
+use bytes::Bytes;
 use chrono::{DateTime, Datelike as _, Utc};
 use std::{
     collections::{BTreeMap, HashSet},
@@ -48,9 +49,21 @@ pub struct Inferred {
 /// # Errors
 /// Those of reading.
 pub fn infer(path: &Path, read: &ReadOptions) -> Result<Inferred> {
+    of(&Origin::of(path)?, read)
+}
+
+/// As [`infer`], from a file of these `bytes` called `name`, whose ending says its format.
+///
+/// # Errors
+/// Those of reading.
+pub fn infer_bytes(bytes: Bytes, name: &str, read: &ReadOptions) -> Result<Inferred> {
+    of(&Origin::held(bytes, name), read)
+}
+
+fn of(origin: &Origin, read: &ReadOptions) -> Result<Inferred> {
     let options =
         ReadOptions { text: Presence::Optional, intent: Presence::Optional, ..read.clone() };
-    let mut table = Table::open(path, &options)?;
+    let mut table = Table::open(origin, &options)?;
     let mut columns: Vec<Column> = table.shape().names.iter().map(|_| Column::new()).collect();
     let (mut n_records, mut n_other_language) = (0_u64, 0_u64);
     while let Some(batch) = table.next()? {

@@ -6,7 +6,7 @@ mod rule;
 mod scalar;
 pub(super) mod value;
 
-pub use infer::{Inferred, infer};
+pub use infer::{Inferred, infer, infer_bytes};
 pub use rule::{Reference, RowBounds, RuleSpec};
 pub use scalar::{Scalar, Threshold};
 pub use value::ValueType;

@@ -1,5 +1,7 @@
 //! Some thousands of rows, held as one text.
 
+use std::sync::Arc;
+
 /// Rows of all columns, in the order of the file.
 ///
 /// - `ends` rises, and holds `width` ends a row
@@ -13,6 +15,8 @@ pub(in crate::datasets) struct Batch {
     first: u64,
     /// The numbers of the records, where they do not just count on from the first.
     numbers: Vec<u64>,
+    /// Their file, where there are several.
+    file: Option<Arc<str>>,
 }
 
 /// One record, with all of its cells.
@@ -68,19 +72,34 @@ impl Filling {
         self.numbers.push(number);
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.lines.len()
-    }
-
     /// Makes the batch.
     pub(in crate::datasets) fn finish(self) -> Batch {
         let Self { bytes, ends, lines, width, first, numbers } = self;
         let text = String::from_utf8(bytes).expect("the cells of a valid text are valid");
-        Batch { text, ends, lines, width, first, numbers }
+        Batch { text, ends, lines, width, first, numbers, file: None }
     }
 }
 
 impl Batch {
+    /// Says that the rows are of `file`, one of several.
+    pub(in crate::datasets) fn of_file(self, file: Option<Arc<str>>) -> Self {
+        Self { file, ..self }
+    }
+
+    /// Returns the rows with the cells of `columns` alone, in that order; what is nowhere is empty.
+    pub(super) fn of_columns(&self, columns: &[Option<usize>]) -> Self {
+        let mut rows = Filling::new(columns.len(), self.first);
+        rows.reserve(self.text.len());
+        for row in self.rows() {
+            for column in columns {
+                rows.cell(column.map_or("", |column| row.cell(column)).as_bytes());
+            }
+            rows.end_row(row.line());
+        }
+        rows.numbers.clone_from(&self.numbers);
+        rows.finish().of_file(self.file.clone())
+    }
+
     /// Iterates over the rows.
     pub(in crate::datasets) fn rows(&self) -> impl Iterator<Item = Row<'_>> {
         (0..self.lines.len()).map(|index| Row { batch: self, index })
@@ -92,6 +111,11 @@ impl<'a> Row<'a> {
     pub(in crate::datasets) fn record(self) -> u64 {
         let counted = self.batch.first + self.index as u64;
         self.batch.numbers.get(self.index).copied().unwrap_or(counted)
+    }
+
+    /// Returns its file; `None` where there is but one.
+    pub(in crate::datasets) fn file(self) -> Option<&'a Arc<str>> {
+        self.batch.file.as_ref()
     }
 
     /// Returns the line on which it starts, from 1.

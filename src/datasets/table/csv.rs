@@ -4,9 +4,10 @@ use super::{Batch, Shape, batch::Filling};
 use crate::{
     datasets::{
         ReadOptions,
-        csv::{Lines, Parser, fields, guess, reader, record_at_end},
+        csv::{Lines, Parser, fields, guess, reader, record_at_end, refuse, too_long, unended},
         encoding::{Start, decode_part},
         read::check_names,
+        stream::LONGEST,
     },
     findings::{Fault, Finding, Result, Severity},
 };
@@ -20,9 +21,16 @@ pub(super) struct Parts {
 }
 
 impl Parts {
-    /// Begins a file.
-    pub(super) fn new(file: &str, delimiter: Option<u8>) -> Self {
-        Self { file: file.to_owned(), delimiter, start: Start::default() }
+    /// Begins a file whose text begins at the byte `offset`; without a delimiter, the first line suggests one.
+    pub(super) fn new(file: &str, delimiter: Option<u8>, offset: u64) -> Self {
+        let start = Start { offset, ..Start::default() };
+        Self { file: file.to_owned(), delimiter, start }
+    }
+
+    /// The fault of `bytes`, which begin with a record that does not end in them; `is_header`: with the header.
+    pub(super) fn too_long(&self, bytes: &[u8], is_header: bool) -> Fault {
+        let record = (!is_header).then_some(self.start.records + 1);
+        unended(bytes, self.delimiter, &self.file, record, self.start.line)
     }
 
     /// Reads the whole records at the beginning of `bytes`, and says how many bytes they are.
@@ -35,9 +43,13 @@ impl Parts {
         shape: &mut Option<Shape>,
         options: &ReadOptions,
     ) -> Result<(usize, Option<Batch>)> {
-        let delimiter = *self.delimiter.get_or_insert_with(|| {
-            guess(bytes.utf8_chunks().next().map_or("", |chunk| chunk.valid()))
+        let guessed = self.delimiter.or_else(|| match last {
+            // A last line without an end is a line as well.
+            true => Some(guess(&[bytes, b"\n"].concat()).unwrap_or(b',')),
+            false => guess(bytes),
         });
+        let Some(delimiter) = guessed else { return Ok((0, None)) };
+        self.delimiter = Some(delimiter);
         let text = match std::str::from_utf8(bytes) {
             // A character that was cut in two is read with the next part.
             Err(error) if error.error_len().is_none() && !last => {
@@ -54,6 +66,7 @@ impl Parts {
             delimiter,
             first_line: self.start.line,
             records: self.start.records,
+            ragged: Vec::new(),
         };
         let mut lines = Lines { text: text.as_bytes(), at: 0, line: self.start.line };
         let mut rows = shape.as_ref().map(|shape| self.filling(shape, text.len()));
@@ -84,7 +97,14 @@ impl Parts {
             let blank = raw.iter().take_while(|b| matches!(b, b'\r' | b'\n')).count();
             let (start, raw) = (from + blank, &raw[blank..]);
             let line = lines.of(start);
+            if raw.len() > LONGEST {
+                let record = shape.is_some().then_some(number + 1);
+                return Err(too_long(parser.place(record, line)));
+            }
             let (Some(Shape { names, .. }), Some(rows)) = (shape.as_ref(), rows.as_mut()) else {
+                if record.len() == 1 && record[0].trim_ascii().is_empty() {
+                    continue;
+                }
                 parser.check_quotes(raw, start, None, line, &lines)?;
                 let names: Vec<String> = record
                     .iter()
@@ -116,7 +136,7 @@ impl Parts {
                 );
             }
         }
-        parser.refuse_ragged(ragged)?;
+        refuse(ragged)?;
         let line = Lines { text: text.as_bytes(), at: 0, line: self.start.line }.peek(consumed);
         self.start = Start { offset: self.start.offset + consumed as u64, line, records: number };
         Ok((consumed, rows.map(Filling::finish)))

@@ -1,6 +1,6 @@
 //! What was found: counted to the last, kept as a few samples of each kind.
 
-use super::{Check, Mark, baseline::Matching, bits::Bits};
+use super::{Check, Mark, baseline::Matching, bits::Bits, rows::Files};
 use crate::{
     datasets::{Expectations, Threshold, table::Row},
     digest::Digest,
@@ -59,6 +59,8 @@ pub(super) struct Late {
     /// The record it is compared with, and its line.
     pub(super) other: u64,
     pub(super) other_line: u64,
+    /// The position of that record.
+    pub(super) other_at: u64,
     /// The number of that record's intent.
     pub(super) intent: u32,
     /// What it is compared by.
@@ -187,15 +189,15 @@ impl Found {
         rejected
     }
 
-    /// Returns the samples as findings about `file`, each with its mark: by record, then by code; those about
-    /// the file come last.
-    pub(super) fn findings(&self, file: &str, records: u64) -> (Vec<Finding>, Vec<Mark>) {
+    /// Returns the samples as findings about `files`, each with its mark: by record, then by code; those about
+    /// the whole come last.
+    pub(super) fn findings(&self, files: &Files, records: u64) -> (Vec<Finding>, Vec<Mark>) {
         let mut findings: Vec<(u64, Finding, Mark)> = Vec::new();
         for slot in &self.slots {
             let severity = slot.level(records);
             for sample in &slot.samples {
                 let place = Place {
-                    file: Some(file.to_owned()),
+                    file: Some(files.of(sample.at.map(|at| at.position)).to_owned()),
                     record: sample.at.map(|at| at.record),
                     line: sample.at.map(|at| at.line),
                     ..Place::default()

@@ -158,14 +158,13 @@ impl Duplicates {
         Ok(torn)
     }
 
-    /// Says `late` of the record `view`; `intent` is that of the other record.
-    pub(super) fn told(&self, late: &Late, view: &View<'_>, intent: &str) -> Told {
-        let Late { other, other_line, .. } = late;
+    /// Says `late` of the record `view`; `other` is the other record, and `intent` its intent.
+    pub(super) fn told(&self, late: &Late, view: &View<'_>, other: &str, intent: &str) -> Told {
         let text = shown(view.text);
         if self.torn == Some(late.slot) {
             return (
                 format!(
-                    "the text `{text}` has the intent `{}` here and `{}` in record {other} (line {other_line})",
+                    "the text `{text}` has the intent `{}` here and `{}` in {other}",
                     shown(view.intent.unwrap_or_default()),
                     shown(intent)
                 ),
@@ -174,9 +173,7 @@ impl Duplicates {
         }
         let but = if self.alike == Some(late.slot) { ", but for case and spaces" } else { "" };
         (
-            format!(
-                "the text `{text}` is the same as that of record {other} (line {other_line}){but}"
-            ),
+            format!("the text `{text}` is the same as that of {other}{but}"),
             "keep one of them".to_owned(),
         )
     }
@@ -192,6 +189,7 @@ fn late(slot: usize, entry: &Entry, other: &Entry) -> Late {
         slot,
         other: other.record,
         other_line: other.line,
+        other_at: other.at,
         intent: other.intent,
         key: entry.key,
     }

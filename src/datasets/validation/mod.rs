@@ -21,20 +21,24 @@ mod whole;
 pub use baseline::Baseline;
 pub use quarantine::write_quarantine;
 
-use super::{Dataset, Expectations, ReadOptions, Rejected, Validation, split, table::Row};
+use super::{
+    Dataset, Expectations, ReadOptions, Rejected, Validation, split,
+    table::{Origin, Row},
+};
 use crate::{
     digest::Digest,
     findings::{Fault, Finding, Result, Severity},
     labels::OOS,
 };
 use baseline::Matching;
+use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use classes::{Classes, Counts};
 use found::{At, Found, Late, Reasons, Told};
 use late::Duplicates;
 use quarantine::Quarantine;
 use roles::RoleChecks;
-use rows::{RecordRows, Source, TableRows};
+use rows::{Files, RecordRows, Source, TableRows};
 use rules::{Gathering, Rules};
 use serde::{Deserialize, Serialize};
 use sorted::{Entry, HELD, Sorted};
@@ -179,6 +183,8 @@ pub fn validate(data: &Dataset, expectations: &Expectations, test: Option<&Datas
 /// - what is held grows by a bit for each record and rule that rejects one, and by a byte where there are intents
 /// - where values or texts are compared over the whole file, 52 bytes a record are sorted, by `options.spill` on disk
 /// - a quarantine file is complete or absent
+/// - of several files that a pattern names, each record keeps the name of its own, and the columns are those of the first
+/// - what comes through a pipe (`-`) is kept by `options.spill` on disk while it is read, for the second look
 ///
 /// # Errors
 /// Those of reading; `BOT-1002` when a file cannot be written; `BOT-2218` (exit 5) when the file changed meanwhile.
@@ -192,7 +198,39 @@ pub fn validate_file(
     options: &ValidateOptions<'_>,
     keep: Keep<'_>,
 ) -> Result<Validation> {
-    run(&mut TableRows::open(path, read, options.name)?, expectations, options, keep)
+    of_origin(Origin::of(path)?, read, expectations, options, keep)
+}
+
+/// As [`validate_file`], of a file of these `bytes` called `name`, whose ending says its format.
+///
+/// # Errors
+/// As [`validate_file`].
+///
+/// # Panics
+/// When a record were neither accepted nor rejected: a bug.
+pub fn validate_bytes(
+    bytes: Bytes,
+    name: &str,
+    read: &ReadOptions,
+    expectations: &Expectations,
+    options: &ValidateOptions<'_>,
+    keep: Keep<'_>,
+) -> Result<Validation> {
+    of_origin(Origin::held(bytes, name), read, expectations, options, keep)
+}
+
+fn of_origin(
+    origin: Origin,
+    read: &ReadOptions,
+    expectations: &Expectations,
+    options: &ValidateOptions<'_>,
+    keep: Keep<'_>,
+) -> Result<Validation> {
+    let origin = match options.spill {
+        Some(folder) => origin.kept(folder)?,
+        None => origin.kept(&std::env::temp_dir())?,
+    };
+    run(&mut TableRows::open(origin, read, options.name)?, expectations, options, keep)
 }
 
 /// Checks the rows of `source`.
@@ -236,7 +274,11 @@ fn run(
                 engine.found.tell(&late, told);
             }
             if let Some(late_reasons) = reasons.as_mut().filter(|_| rejected.contains(position)) {
-                let mut sink = Reasons { slots: &levels, file: &file, found: Vec::new() };
+                let mut sink = Reasons {
+                    slots: &levels,
+                    file: engine.files.of(Some(position)),
+                    found: Vec::new(),
+                };
                 engine.check(row, at, &mut sink)?;
                 while late_reasons.peek().is_some_and(|entry| entry.key <= u128::from(position)) {
                     let Some(entry) = late_reasons.next()? else { break };
@@ -267,7 +309,7 @@ fn run(
         checks.iter().filter(|check| check.severity == severity).map(|check| check.findings).sum()
     };
     let (intents, languages) = engine.counts.take().unwrap_or_default();
-    let (findings, marks) = engine.found.findings(&file, n_records);
+    let (findings, marks) = engine.found.findings(&engine.files, n_records);
     let validation = Validation {
         records_in: n_records,
         records_accepted: n_records - n_rejected,
@@ -308,6 +350,7 @@ struct Engine<'a> {
     classes: Classes,
     counts: Option<Counts>,
     found: Found,
+    files: Files,
     now: DateTime<Utc>,
 }
 
@@ -341,6 +384,7 @@ impl<'a> Engine<'a> {
             classes: Classes::default(),
             counts: None,
             found,
+            files: Files::new(source.name()),
             now: options.now,
         };
         engine.announce_whole();
@@ -358,6 +402,7 @@ impl<'a> Engine<'a> {
 
     /// Checks `row`, and adds it to what is compared and counted.
     fn add(&mut self, row: Row<'_>, at: At) -> Result<()> {
+        self.files.note(row, at.position);
         if let Some((roles, checks)) = &self.roles {
             let view = View::of(roles, row);
             checks.check(&view, row, at, &mut self.found)?;
@@ -382,7 +427,7 @@ impl<'a> Engine<'a> {
                     at: late.slot as u64,
                     record: late.other,
                     line: late.other_line,
-                    exact: 0,
+                    exact: late.other_at,
                     intent: late.intent,
                 }),
                 _ => Ok(()),
@@ -397,16 +442,25 @@ impl<'a> Engine<'a> {
         Ok(reasons)
     }
 
+    /// Names the record that `late` is compared with.
+    fn other(&self, late: &Late) -> String {
+        let Late { at, other, other_line, other_at, .. } = late;
+        let file = self.files.of(Some(*other_at));
+        if file == self.files.of(Some(at.position)) {
+            return format!("record {other} (line {other_line})");
+        }
+        format!("record {other} of {} (line {other_line})", crate::text::display(file, 120))
+    }
+
     /// Says `late` of `row`.
     fn told(&self, late: &Late, row: Row<'_>) -> Told {
         if let Some(unique) = self.gathering.unique.iter().find(|unique| unique.slot == late.slot) {
             return (
                 format!(
-                    "`{}` is {}, as in record {} (line {})",
+                    "`{}` is {}, as in {}",
                     shown(&unique.names),
                     unique.values(row),
-                    late.other,
-                    late.other_line
+                    self.other(late)
                 ),
                 "correct one of them, or remove it".to_owned(),
             );
@@ -417,7 +471,7 @@ impl<'a> Engine<'a> {
                     classes::NONE => "",
                     intent => self.classes.intents.word(intent),
                 };
-                duplicates.told(late, &View::of(roles, row), intent)
+                duplicates.told(late, &View::of(roles, row), &self.other(late), intent)
             }
             _ => Told::default(),
         }
@@ -431,6 +485,7 @@ fn late_of(entry: &Entry, at: At) -> Late {
         slot: usize::try_from(entry.at).expect("slots are few"),
         other: entry.record,
         other_line: entry.line,
+        other_at: entry.exact,
         intent: entry.intent,
         key: 0,
     }

@@ -218,7 +218,8 @@ impl<'a> RoleChecks<'a> {
     }
 
     fn entities(&self, view: &View<'_>, row: Row<'_>, at: At, sink: &mut impl Sink) -> Result<()> {
-        let entities = view.entities(&self.file, row)?;
+        let file = row.file().map_or(self.file.as_str(), |file| file);
+        let entities = view.entities(file, row)?;
         let Some(slot) = self.span.filter(|_| !entities.is_empty()) else { return Ok(()) };
         let text = view.text;
         // Byte offsets of the characters, and of the end.

@@ -4,15 +4,14 @@ use crate::{
     datasets::{
         Dataset, ReadOptions,
         columns::Roles,
-        table::{Batch, Filling, Row, Shape, Table},
+        table::{Batch, Filling, Origin, Row, Shape, Table},
         write,
     },
     findings::Result,
 };
 use std::{
     ops::ControlFlow,
-    path::{Path, PathBuf},
-    sync::mpsc,
+    sync::{Arc, mpsc},
     thread,
 };
 
@@ -36,9 +35,41 @@ pub(super) trait Source {
     fn each(&mut self, each: &mut dyn FnMut(Row<'_>) -> Result<ControlFlow<()>>) -> Result<()>;
 }
 
-/// The rows of a file.
+/// Which file each record is of.
+#[derive(Debug)]
+pub(super) struct Files {
+    name: String,
+    /// The files, where there are several, with the position of the first record of each.
+    firsts: Vec<(u64, Arc<str>)>,
+}
+
+impl Files {
+    /// Begins; all of them together are called `name`.
+    pub(super) fn new(name: &str) -> Self {
+        Self { name: name.to_owned(), firsts: Vec::new() }
+    }
+
+    /// Takes `row`, the record at `position`, which comes after all others.
+    pub(super) fn note(&mut self, row: Row<'_>, position: u64) {
+        if let Some(file) = row.file()
+            && self.firsts.last().is_none_or(|(_, last)| last != file)
+        {
+            self.firsts.push((position, Arc::clone(file)));
+        }
+    }
+
+    /// Returns the file of the record at `position`; `None`: what all of them are called.
+    pub(super) fn of(&self, position: Option<u64>) -> &str {
+        let before = position
+            .map_or(0, |position| self.firsts.partition_point(|(first, _)| *first <= position));
+        let file = before.checked_sub(1).map(|at| &*self.firsts[at].1);
+        file.unwrap_or(&self.name)
+    }
+}
+
+/// The rows of a file, or of several that are read as one.
 pub(super) struct TableRows {
-    path: PathBuf,
+    origin: Origin,
     options: ReadOptions,
     /// Opened, and not read yet.
     table: Option<Table>,
@@ -47,16 +78,16 @@ pub(super) struct TableRows {
 }
 
 impl TableRows {
-    /// Opens the file at `path`, which findings call `name`.
+    /// Opens what `origin` names, which findings call `name`.
     ///
     /// # Errors
     /// Those of [`Table::open`].
-    pub(super) fn open(path: &Path, options: &ReadOptions, name: Option<&str>) -> Result<Self> {
-        let table = Table::open(path, options)?;
+    pub(super) fn open(origin: Origin, options: &ReadOptions, name: Option<&str>) -> Result<Self> {
+        let table = Table::open(&origin, options)?;
         Ok(Self {
-            path: path.to_owned(),
             options: options.clone(),
-            name: name.unwrap_or_else(|| table.name()).to_owned(),
+            name: name.unwrap_or_else(|| origin.name()).to_owned(),
+            origin,
             shape: table.shape().clone(),
             table: Some(table),
         })
@@ -75,7 +106,7 @@ impl Source for TableRows {
     fn each(&mut self, each: &mut dyn FnMut(Row<'_>) -> Result<ControlFlow<()>>) -> Result<()> {
         let mut table = match self.table.take() {
             Some(table) => table,
-            None => Table::open(&self.path, &self.options)?,
+            None => Table::open(&self.origin, &self.options)?,
         };
         // One thread takes the file apart, the other checks: the batches stay in order.
         thread::scope(|scope| {
@@ -144,7 +175,8 @@ impl Source for RecordRows<'_> {
     }
 
     fn each(&mut self, each: &mut dyn FnMut(Row<'_>) -> Result<ControlFlow<()>>) -> Result<()> {
-        for records in self.data.records.chunks(RECORDS) {
+        let by_file = self.data.records.chunk_by(|a, b| a.file == b.file);
+        for records in by_file.flat_map(|records| records.chunks(RECORDS)) {
             let mut rows = Filling::new(self.shape.names.len(), 0);
             for record in records {
                 rows.cell(record.text.as_bytes());
@@ -154,7 +186,8 @@ impl Source for RecordRows<'_> {
                 rows.end_row(record.line);
                 rows.number(record.record);
             }
-            if give(&rows.finish(), each)?.is_break() {
+            let file = records.first().and_then(|record| record.file.clone());
+            if give(&rows.finish().of_file(file), each)?.is_break() {
                 break;
             }
         }

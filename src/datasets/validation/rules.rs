@@ -13,7 +13,7 @@ use crate::{
             condition::{Comparison, Condition, nearest_column},
             value::Value,
         },
-        table::{Row, Shape, Table},
+        table::{Origin, Row, Shape, Table},
     },
     digest::Digest,
     findings::Result,
@@ -784,7 +784,7 @@ fn keys(path: &Path, column: &str) -> Result<HashSet<u128>> {
         intent: Presence::Optional,
         ..ReadOptions::default()
     };
-    let mut table = Table::open(path, &options)?;
+    let mut table = Table::open(&Origin::of(path)?, &options)?;
     let Some(at) = table.shape().column(column) else {
         return Err(crate::findings::Fault::usage(
             "BOT-2101",

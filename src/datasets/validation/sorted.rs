@@ -1,13 +1,12 @@
 //! What has to be compared across a whole file, sorted: in memory as far as it goes, then in runs on disk.
 
-use crate::findings::{Fault, Result};
+use crate::{datasets::write::Scratch, findings::Result};
 use std::{
     cmp::Reverse,
     collections::BinaryHeap,
-    fs::{self, File},
+    fs::File,
     io::{self, BufReader, BufWriter, Read as _, Seek as _, Write as _},
     path::{Path, PathBuf},
-    sync::atomic::{AtomicU64, Ordering},
 };
 
 /// Entries held in memory before they are put on disk: about 30 MB.
@@ -70,21 +69,7 @@ pub(super) struct Sorted {
     most: usize,
     /// Where runs are put; `None`: everything is held.
     folder: Option<PathBuf>,
-    runs: Vec<Run>,
-}
-
-/// A sorted part on disk; removed when it is dropped.
-#[derive(Debug)]
-struct Run {
-    file: File,
-    path: PathBuf,
-}
-
-impl Drop for Run {
-    fn drop(&mut self) {
-        // It may be gone already: nothing is lost with it.
-        let _ = fs::remove_file(&self.path);
-    }
+    runs: Vec<Scratch>,
 }
 
 impl Sorted {
@@ -108,19 +93,13 @@ impl Sorted {
     }
 
     fn spill(&mut self, folder: &Path) -> Result<()> {
-        static RUNS: AtomicU64 = AtomicU64::new(0);
         self.held.sort_unstable();
-        let number = RUNS.fetch_add(1, Ordering::Relaxed);
-        let path = folder.join(format!("botops-sorted-{}-{number}.tmp", std::process::id()));
-        let fault = |error: io::Error| disk(&path, error);
-        let file =
-            File::options().read(true).write(true).create_new(true).open(&path).map_err(fault)?;
-        let run = Run { file, path: path.clone() };
+        let run = Scratch::create(folder, "sorted")?;
         let mut writer = BufWriter::new(&run.file);
         for entry in self.held.drain(..) {
-            writer.write_all(&entry.to_bytes()).map_err(fault)?;
+            writer.write_all(&entry.to_bytes()).map_err(|error| run.fault(error))?;
         }
-        writer.flush().map_err(fault)?;
+        writer.flush().map_err(|error| run.fault(error))?;
         drop(writer);
         self.runs.push(run);
         Ok(())
@@ -138,8 +117,8 @@ impl Sorted {
             next: BinaryHeap::with_capacity(self.runs.len() + 1),
         };
         for run in &self.runs {
-            (&run.file).rewind().map_err(|error| disk(&run.path, error))?;
-            merge.runs.push((BufReader::with_capacity(1 << 14, &run.file), run.path.as_path()));
+            (&run.file).rewind().map_err(|error| run.fault(error))?;
+            merge.runs.push((BufReader::with_capacity(1 << 14, &run.file), run));
         }
         for from in 0..=self.runs.len() {
             merge.refill(from)?;
@@ -150,7 +129,7 @@ impl Sorted {
 
 /// Entries of all runs, in order.
 pub(super) struct Merge<'a> {
-    runs: Vec<(BufReader<&'a File>, &'a Path)>,
+    runs: Vec<(BufReader<&'a File>, &'a Scratch)>,
     held: std::slice::Iter<'a, Entry>,
     /// The first entry of each run, and which run that is.
     next: BinaryHeap<Reverse<(Entry, usize)>>,
@@ -159,7 +138,7 @@ pub(super) struct Merge<'a> {
 impl Merge<'_> {
     fn refill(&mut self, from: usize) -> Result<()> {
         let entry = match self.runs.get_mut(from) {
-            Some((reader, path)) => read(reader).map_err(|error| disk(path, error))?,
+            Some((reader, run)) => read(reader).map_err(|error| run.fault(error))?,
             None => self.held.next().copied(),
         };
         self.next.extend(entry.map(|entry| Reverse((entry, from))));
@@ -191,17 +170,11 @@ fn read(reader: &mut BufReader<&File>) -> io::Result<Option<Entry>> {
     }
 }
 
-fn disk(path: &Path, error: io::Error) -> Fault {
-    Fault::internal("BOT-1002", format!("what is sorted cannot be put on disk: {error}"))
-        .file(path)
-        .hint("make room there, or name another folder with `TMPDIR`")
-        .caused_by(error)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::stats::random::Random;
+    use std::fs;
 
     #[test]
     fn what_is_put_on_disk_comes_back_in_order_with_what_is_held() {

@@ -18,6 +18,7 @@ fn rule(retention: Retention) -> SweepRule {
         retention,
         runs_in_use: BTreeSet::new(),
         blobs_in_use: BTreeSet::new(),
+        logged: BTreeSet::new(),
         grace: TimeDelta::zero(),
         now: NOW.parse().unwrap(),
         // Everything in the store is as good as old.
@@ -194,7 +195,7 @@ async fn a_run_recorded_while_its_blob_is_being_removed_stores_it_again() {
 async fn the_mark_of_a_killed_sweep_holds_nobody_up_for_ever() {
     let (runs, _) = three().await;
     runs.store().create("sweeps/killed", Bytes::from_static(b"x")).await.unwrap();
-    runs.outlast(Duration::from_millis(150)).await.unwrap();
+    runs.store().outlast_sweeps(Duration::from_millis(150)).await.unwrap();
     assert!(runs.store().list("sweeps").await.unwrap().is_empty());
 }
 

@@ -35,8 +35,8 @@ pub(super) const ENTRIES: &[Entry] = &[
     },
     Entry {
         code: "BOT-2107",
-        title: "a line of JSONL cannot be used",
-        explanation: "Each line holds one JSON object with the text and the intent as texts. A file that holds one list of objects is converted with `jq -c '.[]'`.",
+        title: "a JSON record cannot be used",
+        explanation: "Each line of JSONL holds one JSON object with the text and the intent as texts. A file that is one list of such objects is named `.json`, or read with `--input-format json`.",
     },
     Entry {
         code: "BOT-2108",
@@ -157,6 +157,66 @@ pub(super) const ENTRIES: &[Entry] = &[
         code: "BOT-2133",
         title: "a record of traffic cannot be used",
         explanation: "Each line of recorded traffic is a JSON object with the texts `at` (a time such as `2026-10-26T00:06:44Z`), `conversation_id` and `text`, and `truth` where the intent was learned later.",
+    },
+    Entry {
+        code: "BOT-2160",
+        title: "a packed file unpacks to more than is allowed",
+        explanation: "A gzip or zstd file of a few bytes can unpack to more than the memory or the disk holds, by accident or on purpose. So a file may unpack to 200 times its own size (from 64 MiB on) and to 16 GiB, and no further. For a file that is what it should be, `--max-unpacked 64GiB` allows that size, whatever the ratio.",
+    },
+    Entry {
+        code: "BOT-2161",
+        title: "a packed file is damaged",
+        explanation: "The gzip or zstd file is cut off, or some of its bytes are not what was written. Nothing that follows can be trusted, so nothing of it is used. Copy or write it again.",
+    },
+    Entry {
+        code: "BOT-2162",
+        title: "files that are read as one have different columns",
+        explanation: "A pattern such as `data/*.csv` names several files, and the columns for text, intent, language and entities have to have the same names in all of them. Rename them, or name a pattern that leaves the odd file out.",
+    },
+    Entry {
+        code: "BOT-2163",
+        title: "a record is too long",
+        explanation: "A record may have 64 MiB. Beyond that a quote was most likely left open, so that the rest of the file became one text, or the file is no data of this kind.",
+    },
+    Entry {
+        code: "BOT-2164",
+        title: "training data of Rasa cannot be read",
+        explanation: "The file is not YAML, or not of the form that Rasa reads: a list `nlu` whose items begin with `intent`, `synonym`, `lookup` or `regex`, with `examples` below, each on a line of its own behind `- `. The line shown is where it begins to be something else.",
+    },
+    Entry {
+        code: "BOT-2165",
+        title: "an annotation of an entity cannot be read",
+        explanation: "An entity is written `[Paris](city)` or `[NYC]{\"entity\": \"city\", \"value\": \"New York\", \"role\": \"from\"}`. What stands in braces is JSON, and has the texts `entity`, `value`, `role` and `group` and no others. Nothing is guessed, because a model would learn the brackets as words.",
+    },
+    Entry {
+        code: "BOT-2166",
+        title: "something is not carried over",
+        explanation: "The format that is written has no place for what stands at the place shown: a column without a role, a synonym, a lookup, a pattern, metadata, a language. The records are complete without it; keep the file it stands in. Synonyms, lookups and patterns go to a file of their own with `--terms FILE.yml`.",
+    },
+    Entry {
+        code: "BOT-2167",
+        title: "a record cannot be written in this format",
+        explanation: "Training data of Rasa has no example without an intent or a text, and no form for entities that overlap or for a text whose brackets would be read as an annotation. Such a record is left out, counted, and named; correct it, or write another format.",
+    },
+    Entry {
+        code: "BOT-2180",
+        title: "a lock of a split does not fit",
+        explanation: "The lock remembers which record is on which side, so that none ever moves. It was made for other shares, another seed or another group column than asked for now, cannot be read, or was changed by another run meanwhile. Ask for the same again, restore it from version control, or name another file.",
+    },
+    Entry {
+        code: "BOT-2181",
+        title: "a new record is near to both sides of a split",
+        explanation: "A near duplicate of a training record that is also near to a test record cannot go to either without leaking into the other, and what is locked does not move. It is left out of both, and listed.",
+    },
+    Entry {
+        code: "BOT-2182",
+        title: "a split has nothing to divide",
+        explanation: "Records that are near duplicates of one another, or share a value of the group column, stay on one side. Here that ties all of them together: the column has the same value everywhere, or a common text links all of its groups.",
+    },
+    Entry {
+        code: "BOT-2183",
+        title: "an intent is missing on a side of a split",
+        explanation: "What is locked does not move, and there are no new records of this intent that could go to the side where it is missing: its records there were removed, or all there are say nearly the same. It is not measured until there are.",
     },
     Entry {
         code: "BOT-2200",

@@ -29,8 +29,9 @@ pub(super) const ENTRIES: &[Entry] = &[
         title: "a gate that cannot be judged",
         explanation: "A gate names something that is not measured, has no bound, or no gate is \
                       declared at all. Metrics: accuracy, macro_f1, weighted_f1, micro_f1, ece, \
-                      log_loss, fallback_rate, oos_auroc; per class: precision, recall, f1; per \
-                      language: accuracy.",
+                      log_loss, fallback_rate, oos_auroc, oos_fpr95, answered_share, \
+                      answered_accuracy, aurc, set_coverage, set_size; per class: precision, \
+                      recall, f1; per language: accuracy.",
     },
     Entry {
         code: "BOT-3011",

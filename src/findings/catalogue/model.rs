@@ -26,7 +26,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     Entry {
         code: "BOT-7010",
         title: "a setting of the model is out of range",
-        explanation: "A number under `features:`, `head:` or `fallback:` is outside what can be trained. The message names the key and what it may be.",
+        explanation: "A number under `features:`, `head:`, `fallback:` or `conformal:` is outside what can be trained. The message names the key and what it may be.",
     },
     Entry {
         code: "BOT-7011",
@@ -142,6 +142,31 @@ pub(super) const ENTRIES: &[Entry] = &[
         code: "BOT-7052",
         title: "a fine-tuned model cannot be refitted on its own reference",
         explanation: "Drift is judged against records that the model did not learn from. For the very file it learned from, the model is trained again without each third of it, which a fine-tuned encoder makes too dear. Give another reference: the test side of the split, or records of after the training.",
+    },
+    Entry {
+        code: "BOT-7060",
+        title: "the stated accuracy cannot be shown",
+        explanation: "`fallback.target_accuracy` asks for a threshold above which that share of the answered messages is right, with 95 % confidence. It is sought on records kept aside (out of fold, half of them), and even the surest of those are too few, or too often wrong, to show it; an answered out-of-scope record counts as wrong. The message names the accuracy that is shown: state that or less, add records, or correct wrong labels. To show 0.9 takes at least 29 records without an error, to show 0.99 at least 299.",
+    },
+    Entry {
+        code: "BOT-7061",
+        title: "too few out-of-scope records to learn from",
+        explanation: "With `fallback.score: oos_class` the model learns what is out of scope as a class that is never an answer, which takes at least 10 records labelled `oos`. Label some, or choose `max_probability`, `max_logit`, `energy` or `centroid`, which need none.",
+    },
+    Entry {
+        code: "BOT-7062",
+        title: "too few out-of-scope records to compare scores on",
+        explanation: "`fallback.score: auto` chooses the score that does best on the records labelled `oos`: 30 are needed, and 60 with `target_accuracy`, since only half of the records choose there. With fewer, the confidence (`max_probability`) decides, as when no score is named. Label more of what is out of scope, or name the score.",
+    },
+    Entry {
+        code: "BOT-7063",
+        title: "a score that a fine-tuned model does not have",
+        explanation: "Nearness to the intents' centroids is measured out of fold, in an embedding that is the same for every fold; one that is fine-tuned with the head is another in each. So `fallback.score: centroid` is refused with `head.kind: fine_tuned`, and `auto` compares the scores of that one model alone: `max_probability`, `max_logit` and `energy`. `oos_class` may be named: the model is then fine-tuned with the out-of-scope records as one class more.",
+    },
+    Entry {
+        code: "BOT-7064",
+        title: "cross-validation does not judge the fallback that is asked for",
+        explanation: "`fallback.target_accuracy` and every score but the confidence are found in training, out of fold, and a fold of a fold has too few records for that. So the folds decline below `fallback.threshold` of the confidence: the share that falls back and the out-of-scope figures are about that. Accuracy, macro-F1, calibration and log loss are not touched by it. Train the configuration to see what it finds, and evaluate the model on data of its own to see what it does.",
     },
     Entry {
         code: "BOT-7070",

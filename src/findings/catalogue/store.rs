@@ -181,6 +181,36 @@ pub(super) const ENTRIES: &[Entry] = &[
     Entry {
         code: "BOT-5048",
         title: "a file changed while it was being worked on",
-        explanation: "What is kept with a run is what it learned from, byte for byte. The file is not any more what was read at the beginning. Run again, and leave the file alone meanwhile.",
+        explanation: "What is kept with a run is what it learned from, and what a snapshot holds is what was there, byte for byte. The file is not any more what was read at the beginning. Run again, and leave the file alone meanwhile.",
+    },
+    Entry {
+        code: "BOT-5060",
+        title: "a snapshot is not named as snapshots are",
+        explanation: "A snapshot of a data set is named `name@3` (the third that was taken), `name@latest`, or `name@sha256:` and at least eight digits of its identity; a bare `name` means the latest. One of its files is named after a colon: `name@3:train.csv`.",
+    },
+    Entry {
+        code: "BOT-5061",
+        title: "a data set cannot have this name",
+        explanation: "Names become folders in buckets and on disks that tell upper from lower case and on others that do not: they have up to 64 lowercase letters, digits, `-` and `_`. Without `--name`, the name of the file or folder is taken.",
+    },
+    Entry {
+        code: "BOT-5062",
+        title: "something cannot be stored in a snapshot",
+        explanation: "A snapshot holds plain files under names that can be written back on every system. Symbolic links in a folder, devices and pipes, names that are not UTF-8, files that may not be read, and two files of one name are refused, each with its path, and nothing is stored. The registry cannot be stored in itself.",
+    },
+    Entry {
+        code: "BOT-5063",
+        title: "there is no data set of that name",
+        explanation: "The registry in force has no snapshot under that name. The hint names the nearest; `botops data log` lists what there is, and `botops doctor` says which registry is in force.",
+    },
+    Entry {
+        code: "BOT-5064",
+        title: "there is no such snapshot, or no such file in it",
+        explanation: "Snapshots are numbered from 1 in the order in which they were taken. Where one file is wanted and the snapshot has several, name it: `name@3:train.csv`.",
+    },
+    Entry {
+        code: "BOT-5065",
+        title: "a snapshot cannot be written there",
+        explanation: "A snapshot is written into a folder of its own, which is not there before, or holds just this snapshot already. Nothing is overwritten and nothing is mixed. Two runs do not write into one folder at the same time.",
     },
 ];

@@ -55,7 +55,7 @@ impl Default for FineTuningSpec {
             batch_size: 32,
             learning_rate: 2e-4,
             head_learning_rate: 2e-3,
-            head_epochs: 0,
+            head_epochs: 40,
             layer_decay: 1.0,
             warmup_share: 0.1,
             weight_decay: 0.01,
@@ -66,7 +66,7 @@ impl Default for FineTuningSpec {
             freeze_embeddings: true,
             validation_share: 0.1,
             patience: None,
-            checkpoint_steps: 0,
+            checkpoint_steps: 100,
             max_batch_tokens: 4_096,
         }
     }

@@ -47,7 +47,7 @@ pub(super) fn spec(features: FeatureKind, head: HeadKind) -> ModelSpec {
     }
 }
 
-fn train_on(
+pub(super) fn train_on(
     spec: &ModelSpec,
     rows: &[(String, &str)],
     resources: Resources<'_>,

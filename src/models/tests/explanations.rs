@@ -9,7 +9,7 @@ fn contributions_add_up_to_the_scores() {
             let explanation = model.explain(text).unwrap();
             let prediction = model.predict(text);
             assert_eq!(explanation.intents[0], prediction.intent);
-            assert!((explanation.scores[0] - prediction.score).abs() < 1e-12);
+            assert!((explanation.scores[0] - prediction.logit).abs() < 1e-12);
             assert!(explanation.scores[0] >= explanation.scores[1]);
             for side in 0..2 {
                 let sum: f64 = explanation.terms.iter().map(|one| one.adds[side]).sum();

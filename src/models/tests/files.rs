@@ -20,10 +20,10 @@ fn a_file_cut_anywhere_is_refused() {
 fn what_is_no_model_and_what_is_newer_are_told_apart() {
     assert_eq!(IntentModel::from_bytes(b"text,intent\n").unwrap_err().code(), "BOT-7001");
     let mut newer = MODELS[0].to_bytes();
-    newer[8] = 3;
+    newer[8] = 4;
     let fault = IntentModel::from_bytes(&newer).unwrap_err();
     assert_eq!((fault.code(), fault.kind()), ("BOT-7004", FaultKind::Policy));
-    assert!(fault.message().contains("format 3"), "{fault}");
+    assert!(fault.message().contains("format 4"), "{fault}");
 }
 
 /// Returns the file with `change` made to it and its last digest set right again.
@@ -115,6 +115,28 @@ fn parts_that_do_not_fit_each_other_are_refused() {
     ] {
         let fault = with(name, &changed).unwrap_err();
         assert_eq!(fault.code(), "BOT-7003", "{name}");
+    }
+}
+
+/// Files as they were written before there was version 3, with what was said of "parcel password" then.
+const OLDER: [(u8, &[u8], f64); 2] = [
+    (1, include_bytes!("../../../tests/fixtures/models/version_1.botops"), 0.893_910_164_778_087_5),
+    (2, include_bytes!("../../../tests/fixtures/models/version_2.botops"), 0.6322945533931018),
+];
+
+#[test]
+fn older_files_are_read_and_written_as_they_were() {
+    for (version, bytes, confidence) in OLDER {
+        assert_eq!(bytes[8], version);
+        let model = IntentModel::from_bytes(bytes).unwrap();
+        assert!(model.to_bytes() == bytes, "version {version}");
+        assert_eq!(model.self_test().failures, [""; 0]);
+        let said = model.predict("parcel password");
+        assert!((said.confidence - confidence).abs() < 1e-12, "{said:?}");
+        assert_eq!((said.score, said.fallback), (said.confidence, false));
+        assert_eq!(model.fallback().threshold, 0.35);
+        assert_eq!(model.prediction_set(&[0.5, 0.5]), None);
+        assert_eq!(model.findings(), []);
     }
 }
 

@@ -1,3 +1,4 @@
+mod confidence;
 mod dense;
 mod explanations;
 mod files;
@@ -251,7 +252,10 @@ fn a_spec_out_of_range_is_refused_with_its_key() {
         (head(HeadSpec { n_trees: Some(0), ..HeadSpec::default() }), "head.n_trees"),
         (head(HeadSpec { max_depth: Some(0), ..HeadSpec::default() }), "head.max_depth"),
         (
-            ModelSpec { fallback: FallbackSpec { threshold: 1.5 }, ..ModelSpec::default() },
+            ModelSpec {
+                fallback: FallbackSpec { threshold: 1.5, ..FallbackSpec::default() },
+                ..ModelSpec::default()
+            },
             "fallback.threshold",
         ),
     ] {
@@ -291,7 +295,7 @@ fn progress_names_its_phases_and_never_exceeds_them() {
         &heard,
     )
     .unwrap();
-    assert_eq!(*heard.0.lock().unwrap(), [("features", 241), ("fit", 4), ("calibrate", 20)]);
+    assert_eq!(*heard.0.lock().unwrap(), [("features", 241), ("calibrate", 20), ("fit", 4)]);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use super::{super::*, corpus, dense};
 use crate::{digest::Digest, features::FeatureKind};
 
-fn spec(features: FeatureKind) -> ModelSpec {
+pub(super) fn spec(features: FeatureKind) -> ModelSpec {
     let mut spec = dense::spec(features, HeadKind::FineTuned);
     spec.head.fine_tuning = Some(FineTuningSpec {
         epochs: 10,
@@ -39,7 +39,7 @@ fn train_with(
     let samples: Vec<Sample<'_>> =
         rows[..120].iter().map(|(text, intent)| Sample { text, intent }).collect();
     let encoder = Some(&*dense::ENCODER);
-    let resources = Resources { encoder, checkpoints };
+    let resources = Resources { encoder, checkpoints, ..Resources::default() };
     let dialogue = crate::dialogue::DialogueSpec::default();
     train(&samples, spec, resources, dialogue, Lineage::default(), progress).unwrap()
 }

@@ -20,7 +20,10 @@ use super::{
     status::rival,
 };
 use crate::{
-    datasets::{self, Dataset, Expectations, Keep, Presence, ReadOptions, ValidateOptions},
+    datasets::{
+        self, Dataset, Expectations, Keep, LockedSplitSpec, Presence, ReadOptions, SplitLock,
+        ValidateOptions,
+    },
     dialogue::DialogueSpec,
     digest::Digest,
     drift::{self, DriftVerdict},
@@ -67,7 +70,7 @@ pub(super) async fn execute(work: &mut Work<'_>, stage: &Stage, made: &Path) -> 
         None => versions::baseline(work, made).await,
         Some(StageSpec::Validate(spec)) => validate(work, spec, made),
         Some(StageSpec::Split(spec)) => split(work, spec, made),
-        Some(StageSpec::Train(spec)) => train(work, stage, spec, made),
+        Some(StageSpec::Train(spec)) => train(work, stage, spec, made).await,
         Some(StageSpec::Evaluate(spec)) => evaluate(work, spec, made).await,
         Some(StageSpec::Gate(spec)) => gate(work, spec, made),
         Some(StageSpec::Drift(spec)) => drift(work, stage, spec, made),
@@ -193,8 +196,11 @@ fn validate(work: &mut Work<'_>, stage: &ValidateStage, made: &Path) -> Result<E
     Ok((verdict, summary))
 }
 
-fn split(work: &Work<'_>, stage: &SplitStage, made: &Path) -> Result<Ended> {
+fn split(work: &mut Work<'_>, stage: &SplitStage, made: &Path) -> Result<Ended> {
     let data = read_output(work, &stage.from, "accepted.csv")?;
+    if let Some(lock) = &stage.lock {
+        return split_locked(work, stage, &data, lock, made);
+    }
     let spec = datasets::SplitSpec { test_share: stage.test_share, seed: stage.seed };
     let split = datasets::split(&data, &spec)?;
     datasets::write_csv(&made.join("train.csv"), &split.train)?;
@@ -204,19 +210,70 @@ fn split(work: &Work<'_>, stage: &SplitStage, made: &Path) -> Result<Ended> {
     Ok((StageVerdict::Passed, summary))
 }
 
-fn train(work: &Work<'_>, stage: &Stage, spec: &TrainStage, made: &Path) -> Result<Ended> {
+/// Splits by the lock, and remembers in it what is new.
+fn split_locked(
+    work: &mut Work<'_>,
+    stage: &SplitStage,
+    data: &Dataset,
+    lock: &Path,
+    made: &Path,
+) -> Result<Ended> {
+    let path = work.services.root.join(lock);
+    let spec = LockedSplitSpec {
+        test_share: stage.test_share,
+        validation_share: 0.0,
+        seed: stage.seed,
+        group: None,
+    };
+    let before = SplitLock::read(&path)?;
+    let split = datasets::split_locked(data, None, &spec, before.as_ref())?;
+    datasets::write_csv(&made.join("train.csv"), &split.train)?;
+    datasets::write_csv(&made.join("test.csv"), &split.test)?;
+    datasets::write_quarantine(&made.join("left-out.csv"), &split.left_out)?;
+    split.lock.write(&path, before.as_ref())?;
+    let summary = format!(
+        "{} to train, {} to test, {} left out; {} where the lock has them, {} with those, {} new",
+        split.train.records.len(),
+        split.test.records.len(),
+        split.left_out.len(),
+        split.records_locked,
+        split.records_following,
+        split.records_new
+    );
+    let verdict = match split.findings.is_empty() {
+        true => StageVerdict::Passed,
+        false => StageVerdict::Warned,
+    };
+    work.findings.extend(split.findings);
+    Ok((verdict, summary))
+}
+
+async fn train(
+    work: &mut Work<'_>,
+    stage: &Stage,
+    spec: &TrainStage,
+    made: &Path,
+) -> Result<Ended> {
     let data = read_output(work, &spec.from, "train.csv")?;
-    let (model, equipment) = fit(work, &stage.name, &data, &spec.model, spec.dialogue.as_deref())?;
+    let (model, equipment) =
+        fit(work, &stage.name, &data, &spec.model, spec.dialogue.as_deref()).await?;
     let bytes = model.to_bytes();
     write_bytes(made, "model.botops", &bytes)?;
     equipment.finish()?;
+    work.findings.extend(equipment.findings());
     let summary = format!(
         "{} intents, {} records, {} kB",
         model.labels().len(),
         data.records.len(),
         bytes.len().div_ceil(1_000)
     );
-    Ok((StageVerdict::Passed, summary))
+    let findings = model.findings();
+    let verdict = match findings.is_empty() {
+        true => StageVerdict::Passed,
+        false => StageVerdict::Warned,
+    };
+    work.findings.extend(findings);
+    Ok((verdict, summary))
 }
 
 /// The folder of checkpoints among those of the stages: with a dot, no stage can be called so.
@@ -224,7 +281,7 @@ const CHECKPOINTS: &str = "checkpoints.d";
 
 /// Trains a model on `data`, telling the listener how far it is; what is returned beside it is finished once the model
 /// is written.
-fn fit(
+async fn fit(
     work: &Work<'_>,
     stage: &str,
     data: &Dataset,
@@ -257,11 +314,8 @@ fn fit(
     }
     let told = Told(work.services.listener, stage);
     let checkpoints = work.folder.own(CHECKPOINTS);
-    let equipment = Equipment::prepare(model, &work.services.root)?.with_checkpoints(
-        &checkpoints,
-        data.digest,
-        model,
-    );
+    let equipment = work.services.encoders.prepare(model, &told).await?;
+    let equipment = equipment.with_checkpoints(&checkpoints, data.digest, model);
     let made = models::train(&samples, model, equipment.resources(), dialogue, lineage, &told)?;
     Ok((made, equipment))
 }

@@ -40,12 +40,13 @@ pub(super) async fn baseline(work: &mut Work<'_>, made: &Path) -> Result<Ended> 
         })
         .expect("a plan with a baseline has a train stage");
     let data = read_output(work, &source.from, "train.csv")?;
-    let (model, equipment) = fit(work, BASELINE, &data, spec, source.dialogue.as_deref())?;
+    let (model, equipment) = fit(work, BASELINE, &data, spec, source.dialogue.as_deref()).await?;
     let bytes = model.to_bytes();
     let digest = Digest::of(&bytes);
     let report = evaluation::gate_by_self_test(&model, digest);
     write_bytes(made, "model.botops", &bytes)?;
     equipment.finish()?;
+    work.findings.extend(equipment.findings());
     write_json(made, "gate.json", &report)?;
     let Some(passed) = evaluation::passed(&report) else {
         return Ok((StageVerdict::Failed, "the baseline failed its golden self-test".to_owned()));

@@ -151,6 +151,7 @@ fn rule(retention: Retention) -> SweepRule {
         retention,
         runs_in_use: [].into(),
         blobs_in_use: [].into(),
+        logged: [].into(),
         grace: TimeDelta::zero(),
         now: Utc::now(),
         clock: Utc::now() + TimeDelta::hours(1),

@@ -70,7 +70,7 @@ pub(crate) fn model(n: usize, seed: u64, rename: fn(&'static str) -> &'static st
         default_language: Some("en".to_owned()),
     };
     // So small a vocabulary makes a model sure of itself.
-    let fallback = FallbackSpec { threshold: 0.95 };
+    let fallback = FallbackSpec { threshold: 0.95, ..FallbackSpec::default() };
     let spec = ModelSpec { goldens: 8, fallback, ..ModelSpec::default() };
     train(&samples, &spec, Resources::default(), dialogue, Lineage::default(), &Silent).unwrap()
 }

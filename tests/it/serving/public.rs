@@ -1,8 +1,14 @@
 //! The public listener: predict, chat, feedback, health, metrics, and what it refuses.
 
 use super::{assert_number, corpus, get, http, model, post, right, serve_file, settings};
+use crate::confidence::messages;
 use botops::{
+    dialogue::DialogueSpec,
     findings::FaultKind,
+    models::{
+        ConformalSpec, FallbackSpec, IntentModel, Lineage, ModelSpec, Resources, Sample, Scratch,
+        Silent, confidence::ScoreChoice, train,
+    },
     serving::{Source, start},
 };
 use serde_json::{Value, json};
@@ -41,6 +47,47 @@ async fn one_text_and_many_are_predicted_as_the_model_itself_does() {
     assert_eq!(one["predictions"][0]["confidence"], predictions[0]["confidence"]);
     assert!(one["predictions"][0].get("scores").is_none());
     assert_ne!(one["request_id"], id);
+    running.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_line_that_training_found_and_its_sets_are_what_is_served() {
+    let learned = messages(160, 1);
+    let samples: Vec<Sample<'_>> =
+        learned.iter().map(|(text, intent)| Sample { text, intent }).collect();
+    let fallback = FallbackSpec {
+        target_accuracy: Some(0.85),
+        score: ScoreChoice::OosClass,
+        ..FallbackSpec::default()
+    };
+    let conformal = Some(ConformalSpec { alpha: 0.2, ..ConformalSpec::default() });
+    let spec = ModelSpec { fallback, conformal, ..ModelSpec::default() };
+    let (resources, lineage) = (Resources::default(), Lineage::default());
+    let model = train(&samples, &spec, resources, DialogueSpec::default(), lineage, &Silent);
+    // Served is what was read back from the file.
+    let model = IntentModel::from_bytes(&model.unwrap().to_bytes()).unwrap();
+    let served = IntentModel::from_bytes(&model.to_bytes()).unwrap();
+    let rule = model.fallback();
+    let (running, _) = serve_file(served).await;
+    let texts: Vec<String> = messages(60, 2).into_iter().map(|(text, _)| text).collect();
+    let body: Value =
+        post(&running, "/v1/predict", &json!({"texts": texts})).await.json().await.unwrap();
+    let mut scratch = Scratch::default();
+    let (mut declined_though_sure, mut sizes) = (0, std::collections::BTreeSet::new());
+    for (text, got) in texts.iter().zip(body["predictions"].as_array().unwrap()) {
+        let want = model.predict_with(text, &mut scratch);
+        assert_eq!(got["fallback"], want.score < rule.threshold, "{text}");
+        declined_though_sure += u32::from(want.fallback && want.confidence >= 0.35);
+        let set = model.prediction_set(scratch.proba()).unwrap();
+        let names: Vec<&str> = set.into_iter().map(|i| model.labels().name(i)).collect();
+        assert_eq!(got["prediction_set"], json!(names), "{text}");
+        sizes.insert(names.len());
+        let chat: Value =
+            post(&running, "/v1/chat", &json!({"text": text})).await.json().await.unwrap();
+        assert_eq!(chat["fallback"], want.fallback, "{text}");
+    }
+    assert!(declined_though_sure > 10, "{declined_though_sure}");
+    assert!(sizes.len() > 1, "{sizes:?}");
     running.shutdown().await;
 }
 

@@ -176,7 +176,7 @@ fn read(
         intent_column: flags.intent_column.or(known.intent_column),
         lang_column: flags.lang_column.or(known.lang_column),
         intent: Presence::Required,
-        ..ReadOptions::default()
+        ..flags
     };
     let name = if known.file.is_empty() { given.unwrap_or_default() } else { &known.file };
     datasets::read_bytes(bytes, name, &options)

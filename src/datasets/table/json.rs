@@ -1,13 +1,12 @@
-//! JSON, one object a line, as rows of all keys.
+//! JSON, one object a line or one list of objects, as rows of all keys.
 
 use super::{Batch, Shape, batch::Filling};
 use crate::{
     datasets::{
         ReadOptions,
-        encoding::{Start, decode_part},
-        jsonl::{keys, objects_of, record_at_end, scalar},
+        json::{Reader, keys, scalar},
     },
-    findings::{Place, Result},
+    findings::{Fault, Place, Result},
 };
 use serde_json::Value;
 
@@ -15,16 +14,21 @@ use serde_json::Value;
 #[derive(Debug)]
 pub(super) struct Parts {
     file: String,
-    start: Start,
+    objects: Reader,
 }
 
 impl Parts {
-    /// Begins a file.
-    pub(super) fn new(file: &str) -> Self {
-        Self { file: file.to_owned(), start: Start::default() }
+    /// Begins a file of one object a line, whose text begins at the byte `offset`.
+    pub(super) fn lines(file: &str, offset: u64) -> Self {
+        Self { file: file.to_owned(), objects: Reader::lines(file, offset) }
     }
 
-    /// Reads the whole lines at the beginning of `bytes`, and says how many bytes they are.
+    /// Begins a file of one list, whose text begins at the byte `offset`.
+    pub(super) fn list(file: &str, offset: u64) -> Self {
+        Self { file: file.to_owned(), objects: Reader::list(file, offset) }
+    }
+
+    /// Reads the whole objects at the beginning of `bytes`, and says how many bytes they are.
     pub(super) fn read(
         &mut self,
         bytes: &[u8],
@@ -32,13 +36,9 @@ impl Parts {
         shape: &mut Option<Shape>,
         options: &ReadOptions,
     ) -> Result<(usize, Option<Batch>)> {
-        let whole = if last {
-            bytes.len()
-        } else {
-            bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1)
-        };
-        let text = decode_part(&bytes[..whole], &self.file, self.start, record_at_end)?;
-        let objects = objects_of(text, &self.file, self.start)?;
+        let whole = if last { bytes.len() } else { self.objects.whole(bytes) };
+        let first = self.objects.records() + 1;
+        let objects = self.objects.read(&bytes[..whole])?;
         let place = Place { file: Some(self.file.clone()), ..Place::default() };
         if shape.is_none() && !objects.is_empty() {
             *shape = Some(Shape::of(keys(&objects), options, &place)?);
@@ -46,7 +46,6 @@ impl Parts {
         let Some(shape) = shape.as_ref().filter(|_| !objects.is_empty()) else {
             return Ok((whole, None));
         };
-        let first = self.start.records + 1;
         let mut rows = Filling::new(shape.names.len(), first);
         rows.reserve(whole);
         for (record, (line, object)) in (first..).zip(&objects) {
@@ -56,20 +55,26 @@ impl Parts {
                     Some(Value::Array(_) | Value::Object(_)) if !shape.is_plain(column) => {
                         value.map(ToString::to_string)
                     }
-                    _ => scalar(value, name).map_err(|fault| {
-                        let (record, line) = (Some(record), Some(*line));
-                        fault.at(Place { record, line, ..place.clone() })
-                    })?,
+                    _ => scalar(value, name)
+                        .map_err(|fault| fault.at(self.objects.place(record, *line)))?,
                 };
                 rows.cell(cell.as_deref().unwrap_or_default().as_bytes());
             }
             rows.end_row(*line);
         }
-        self.start = Start {
-            offset: self.start.offset + whole as u64,
-            line: self.start.line + text.matches('\n').count() as u64,
-            records: self.start.records + rows.len() as u64,
-        };
         Ok((whole, Some(rows.finish())))
+    }
+
+    /// Ends the file.
+    ///
+    /// # Errors
+    /// `BOT-2107` for a list that is not closed.
+    pub(super) fn finish(&self) -> Result<()> {
+        self.objects.finish()
+    }
+
+    /// The fault of an object that does not end in what there is of it.
+    pub(super) fn too_long(&self) -> Fault {
+        self.objects.too_long()
     }
 }

@@ -1,0 +1,87 @@
+//! `botops data pull`.
+
+use crate::{
+    cli::{Outcome, context::Context, progress, tables},
+    datasets::{Pulled, SnapshotReference},
+    digest::Digest,
+    findings::{Fault, Result},
+};
+use serde::Serialize;
+use std::path::PathBuf;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Snapshot, such as support@3 or support@latest
+    reference: String,
+    /// Folder to write, not there yet; default: such as support-3
+    #[arg(long, short, value_name = "FOLDER")]
+    out: Option<PathBuf>,
+    /// Say what would be written, but write nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+#[derive(Serialize)]
+struct Answer {
+    reference: String,
+    snapshot: Digest,
+    out: String,
+    dry_run: bool,
+    #[serde(flatten)]
+    pulled: Pulled,
+}
+
+pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
+    let reference: SnapshotReference = args.reference.parse()?;
+    if reference.file.is_some() {
+        return Err(Fault::usage("BOT-5064", "a snapshot is written back whole")
+            .hint("read one file where it is: `botops validate` and others take `name@3:train.csv`")
+            .hint(format!("or write all of it: `botops data pull {}`", {
+                let whole = SnapshotReference { file: None, ..reference };
+                whole.to_string()
+            })));
+    }
+    let snapshots = super::snapshots(context)?;
+    let snapshot = context.wait(snapshots.resolve(&reference))??;
+    let default = || PathBuf::from(format!("{}-{}", snapshot.name, snapshot.number));
+    let out = args.out.clone().unwrap_or_else(default);
+    let pulled = if args.dry_run {
+        Pulled {
+            files: snapshot.manifest.files.len() as u64,
+            size_bytes: snapshot.manifest.size_bytes(),
+            ..Pulled::default()
+        }
+    } else {
+        let bar = progress::bar(&context.printer, "pulling", 0);
+        let told = |done: u64, total: u64| {
+            bar.set_length(total);
+            bar.set_position(done);
+        };
+        let pulled = context.wait(snapshots.pull(&snapshot, &out, &told))?;
+        bar.finish_and_clear();
+        pulled?
+    };
+    let what = format!(
+        "{} {}, {}, {}",
+        tables::count(pulled.files),
+        if pulled.files == 1 { "file" } else { "files" },
+        tables::bytes(pulled.size_bytes),
+        snapshot.digest.short()
+    );
+    let (reference, shown) = (snapshot.reference(), out.display().to_string());
+    let text = if args.dry_run {
+        format!("{shown} would be {reference}: {what}; nothing was written (dry run)\n")
+    } else if pulled.was_there {
+        format!("{shown} already is {reference}: {what}, verified\n")
+    } else if pulled.kept_bytes > 0 {
+        let kept = tables::bytes(pulled.kept_bytes);
+        format!(
+            "{shown} is {reference}: {what}, verified; {kept} were there from a run that was cut off\n"
+        )
+    } else {
+        format!("{shown} is {reference}: {what}, verified\n")
+    };
+    let answer =
+        Answer { reference, snapshot: snapshot.digest, out: shown, dry_run: args.dry_run, pulled };
+    Ok(Outcome::done(&answer, text))
+}

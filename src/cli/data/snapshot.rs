@@ -1,0 +1,161 @@
+//! `botops data snapshot`.
+
+use crate::{
+    cli::{
+        Outcome,
+        context::{self, Context},
+        paste, progress, tables,
+    },
+    datasets::{Taken, Taking},
+    digest::Digest,
+    findings::{Fault, Result},
+};
+use chrono::Utc;
+use serde::Serialize;
+use std::path::PathBuf;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Files and folders of the data set
+    #[arg(required = true, value_name = "PATH")]
+    paths: Vec<PathBuf>,
+    /// Name of the data set; default: that of the file or folder
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    /// Why, for the audit trail
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    reason: String,
+    /// Read and say what would be stored, but store nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+#[derive(Serialize)]
+struct Answer<'a> {
+    registry: &'a str,
+    name: &'a str,
+    reference: String,
+    snapshot: Digest,
+    manifest_digest: Digest,
+    /// Whether this call made it, or would have.
+    is_new: bool,
+    dry_run: bool,
+    files: u64,
+    size_bytes: u64,
+    stored_bytes: u64,
+    files_read: u64,
+    hidden: u64,
+}
+
+pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
+    let name = match &args.name {
+        Some(name) => name.clone(),
+        None => own_name(args)?,
+    };
+    let snapshots = super::snapshots(context)?;
+    let workspace = context.workspace()?;
+    let taking = Taking {
+        // A name that is none is refused before anything is made of it.
+        stamps: Some(workspace.root.join(".botops").join("snapshots").join(format!("{name}.json"))),
+        name,
+        paths: args.paths.clone(),
+        actor: workspace.actor.value.clone(),
+        reason: args.reason.clone(),
+        at: context::now()?,
+        clock: Utc::now(),
+        dry_run: args.dry_run,
+    };
+    let bar = progress::bar(&context.printer, "storing", 0);
+    let told = |done: u64, total: u64| {
+        bar.set_length(total);
+        bar.set_position(done);
+    };
+    let taken = context.wait(snapshots.take(&taking, &told))?;
+    bar.finish_and_clear();
+    let Taken { snapshot, is_new, stored_bytes, files_read, hidden, forgot } = taken?;
+    if let Some(fault) = forgot {
+        context.printer.say(&format!("warning: the next snapshot reads every file again: {fault}"));
+    }
+    let answer = Answer {
+        registry: snapshots.store().url(),
+        name: &snapshot.name,
+        reference: snapshot.reference(),
+        snapshot: snapshot.digest,
+        manifest_digest: snapshot.manifest_digest,
+        is_new,
+        dry_run: args.dry_run,
+        files: snapshot.manifest.files.len() as u64,
+        size_bytes: snapshot.manifest.size_bytes(),
+        stored_bytes,
+        files_read,
+        hidden,
+    };
+    let outcome = Outcome::done(&answer, text(&answer));
+    if args.dry_run {
+        return Ok(outcome);
+    }
+    Ok(match snapshot.number {
+        number if is_new && number > 1 => outcome.next(paste::line([
+            "botops",
+            "data",
+            "diff",
+            &format!("{}@{}", snapshot.name, number - 1),
+            &answer.reference,
+        ])),
+        _ => outcome.next(paste::line(["botops", "data", "log", &snapshot.name])),
+    })
+}
+
+/// Returns the name of the only path, without its ending.
+fn own_name(args: &Args) -> Result<String> {
+    let unnamed = |message: String| {
+        Fault::usage("BOT-5061", message).hint("name the data set: `--name support`")
+    };
+    let [path] = &args.paths[..] else {
+        return Err(unnamed("several paths give the data set no name".to_owned()));
+    };
+    // `.` has the name of the folder it is.
+    let real = path.canonicalize().unwrap_or_else(|_| path.clone());
+    let name = if real.is_dir() { real.file_name() } else { path.file_stem() };
+    let name = name.map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    // `train.csv.gz` is still `train`.
+    let name = name.split('.').next().unwrap_or_default().to_lowercase();
+    let name = name.replace(' ', "-");
+    if name.is_empty() {
+        return Err(unnamed(format!("`{}` gives the data set no name", path.display())));
+    }
+    Ok(name)
+}
+
+fn text(answer: &Answer<'_>) -> String {
+    let files = match answer.files {
+        1 => "1 file".to_owned(),
+        n => format!("{} files", tables::count(n)),
+    };
+    let size = tables::bytes(answer.size_bytes);
+    let short = answer.snapshot.short();
+    let mut out = match (answer.is_new, answer.dry_run) {
+        (false, _) => format!(
+            "{} still is what is there ({short}): {files}, {size}; nothing was stored\n",
+            answer.reference
+        ),
+        (true, true) => format!(
+            "{} would be {files}, {size} ({short}), {} of them new; nothing was stored (dry run)\n",
+            answer.reference,
+            tables::bytes(answer.stored_bytes)
+        ),
+        (true, false) => format!(
+            "{} is in {} ({short}): {files}, {size}; stored {}\n",
+            answer.reference,
+            answer.registry,
+            tables::bytes(answer.stored_bytes)
+        ),
+    };
+    if answer.hidden > 0 {
+        out.push_str(&format!(
+            "left out, because their names begin with a dot: {}\n",
+            tables::count(answer.hidden)
+        ));
+    }
+    out
+}

@@ -1,0 +1,45 @@
+//! `botops data verify`.
+
+use crate::{
+    cli::{Exit, Outcome, context::Context, paste, tables},
+    findings::Result,
+};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The data set; without one, all are checked
+    name: Option<String>,
+}
+
+pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
+    let snapshots = super::snapshots(context)?;
+    let verification = context.wait(snapshots.verify(args.name.as_deref()))??;
+    let problems = verification.problems.len();
+    let mut text = tables::findings(&verification.problems, 20);
+    if !verification.damaged.is_empty() {
+        text.push_str(&format!(
+            "not whole any more: {}\n",
+            crate::text::display(&verification.damaged.join(", "), 1_000)
+        ));
+    }
+    text.push_str(&format!(
+        "{}: {} log entries and {} chunks in {} blobs ({}) checked in {}, {}\n",
+        if problems == 0 { "verified" } else { "failed" },
+        tables::count(verification.entries),
+        tables::count(verification.chunks),
+        tables::count(verification.packs),
+        tables::bytes(verification.stored_bytes),
+        snapshots.store().url(),
+        match problems {
+            0 => "nothing is wrong".to_owned(),
+            1 => "1 problem".to_owned(),
+            n => format!("{} problems", tables::count(n as u64)),
+        }
+    ));
+    let exit = if problems == 0 { Exit::Done } else { Exit::Gate };
+    let mut outcome = Outcome::done(&verification, text).exit(exit);
+    if let Some(problem) = verification.problems.first() {
+        outcome = outcome.next(paste::line(["botops", "explain", &problem.code]));
+    }
+    Ok(outcome.findings(verification.problems))
+}
