@@ -229,13 +229,15 @@ pub(super) struct Reader {
     file: String,
     syntax: Syntax,
     start: Start,
+    /// Characters of the line on which the next part begins that come before it.
+    column: usize,
 }
 
 impl Reader {
     /// Begins a file of one object a line, whose text begins at the byte `offset`.
     pub(super) fn lines(file: &str, offset: u64) -> Self {
         let start = Start { offset, ..Start::default() };
-        Self { file: file.to_owned(), syntax: Syntax::Lines, start }
+        Self { file: file.to_owned(), syntax: Syntax::Lines, start, column: 0 }
     }
 
     /// Begins a file of one list, whose text begins at the byte `offset`.
@@ -314,6 +316,7 @@ impl Reader {
             line: self.start.line + newlines(text.as_bytes()),
             records: self.start.records + objects.len() as u64,
         };
+        self.column = column_after(self.column, text);
         Ok(objects)
     }
 
@@ -331,13 +334,12 @@ impl Reader {
     fn of_list(&mut self, text: &str, mut expected: Expected) -> Result<Objects> {
         let bytes = text.as_bytes();
         let mut objects = Objects::new();
-        let (mut at, mut line, mut counted) = (0, self.start.line, 0);
+        let (mut at, mut line, mut column, mut counted) = (0, self.start.line, self.column, 0);
         while let Some((from, token)) = token(bytes, at, expected) {
             line += newlines(&bytes[counted..from]);
+            column = column_after(column, &text[counted..from]);
             counted = from;
             let record = self.start.records + objects.len() as u64 + 1;
-            let before = &text[text[..from].rfind('\n').map_or(0, |newline| newline + 1)..from];
-            let column = before.chars().count();
             let place = || Place { column: Some(column as u64 + 1), ..self.place(record, line) };
             let wanted = match (expected, &token) {
                 (Expected::List, Token::Sign(b'['))
@@ -508,6 +510,14 @@ fn extent(bytes: &[u8]) -> Option<usize> {
         }
     }
     None
+}
+
+/// Returns how many characters come before the end of `text` on its line, where `column` come before `text`.
+fn column_after(column: usize, text: &str) -> usize {
+    match text.rfind('\n') {
+        Some(newline) => text[newline + 1..].chars().count(),
+        None => column + text.chars().count(),
+    }
 }
 
 fn newlines(bytes: &[u8]) -> u64 {
