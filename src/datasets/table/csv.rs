@@ -4,7 +4,7 @@ use super::{Batch, Shape, batch::Filling};
 use crate::{
     datasets::{
         ReadOptions,
-        csv::{Lines, Parser, fields, guess, reader, record_at_end, refuse, too_long, unended},
+        csv::{Lines, Parser, fields, guess, reader, record_at_end, refuse, unended},
         encoding::{Start, decode_part},
         read::check_names,
         stream::LONGEST,
@@ -99,7 +99,7 @@ impl Parts {
             let line = lines.of(start);
             if raw.len() > LONGEST {
                 let record = shape.is_some().then_some(number + 1);
-                return Err(too_long(parser.place(record, line)));
+                return Err(unended(raw, Some(delimiter), &self.file, record, line));
             }
             let (Some(Shape { names, .. }), Some(rows)) = (shape.as_ref(), rows.as_mut()) else {
                 if record.len() == 1 && record[0].trim_ascii().is_empty() {

@@ -454,7 +454,7 @@ mod tests {
             let pipe = pipe.clone();
             move || std::fs::write(pipe, "text,intent\na,x\nb,y\n").unwrap()
         });
-        let origin = Origin::of(&pipe).unwrap().kept(kept.path()).unwrap();
+        let origin = Origin::of(&pipe).unwrap().kept(Some(kept.path())).unwrap();
         let first = whole(&origin).unwrap();
         writer.join().unwrap();
         assert_eq!(first.1.len(), 2);

@@ -4,6 +4,7 @@ use crate::{
     datasets::{
         ReadOptions,
         open::{self, Identity, Opened, STDIN, expand},
+        read::bytes,
         write::Scratch,
     },
     findings::Result,
@@ -32,7 +33,7 @@ enum Piece {
     /// Read but once, and kept while it is.
     Pipe(Arc<Pipe>),
     /// In memory.
-    Held(Bytes),
+    Held(Bytes, String),
 }
 
 /// What comes but once, such as standard input.
@@ -60,23 +61,27 @@ impl Origin {
 
     /// Takes `bytes` that are called `name`, whose ending says their format.
     pub(in crate::datasets) fn held(bytes: Bytes, name: &str) -> Self {
-        Self { name: name.to_owned(), pieces: vec![Piece::Held(bytes)] }
+        Self { name: name.to_owned(), pieces: vec![Piece::Held(bytes, name.to_owned())] }
     }
 
-    /// Makes sure that it can be opened more than once: what comes through a pipe is kept in `folder` while it is read.
+    /// Makes sure that it can be opened more than once: what comes through a pipe is kept in `folder` while it is read;
+    /// `None`: it is read now, and held.
     ///
     /// # Errors
-    /// `BOT-1002` (exit 1).
-    pub(in crate::datasets) fn kept(mut self, folder: &Path) -> Result<Self> {
+    /// `BOT-1002` (exit 1); `BOT-1001` (exit 2) when it cannot be read.
+    pub(in crate::datasets) fn kept(mut self, folder: Option<&Path>) -> Result<Self> {
         for piece in &mut self.pieces {
             if let Piece::Path(path) = &*piece
                 && comes_once(path)
             {
-                *piece = Piece::Pipe(Arc::new(Pipe {
-                    path: path.clone(),
-                    kept: Arc::new(Scratch::create(folder, "piped")?),
-                    was_read: Mutex::new(false),
-                }));
+                *piece = match folder {
+                    Some(folder) => Piece::Pipe(Arc::new(Pipe {
+                        path: path.clone(),
+                        kept: Arc::new(Scratch::create(folder, "piped")?),
+                        was_read: Mutex::new(false),
+                    })),
+                    None => Piece::Held(bytes(path)?.into(), path.display().to_string()),
+                };
             }
         }
         Ok(self)
@@ -102,9 +107,9 @@ impl Origin {
             None => return Ok(None),
             Some(Piece::Path(path)) => open::open_as(path, *format, limits, Identity::Unknown),
             Some(Piece::Pipe(pipe)) => pipe.open(options),
-            Some(Piece::Held(bytes)) => {
+            Some(Piece::Held(bytes, name)) => {
                 let source = Box::new(Cursor::new(bytes.clone()));
-                open::begin(source, &self.name, *format, limits, Identity::Unknown)
+                open::begin(source, name, *format, limits, Identity::Unknown)
             }
         };
         opened.map(Some)

@@ -184,7 +184,7 @@ pub fn validate(data: &Dataset, expectations: &Expectations, test: Option<&Datas
 /// - where values or texts are compared over the whole file, 52 bytes a record are sorted, by `options.spill` on disk
 /// - a quarantine file is complete or absent
 /// - of several files that a pattern names, each record keeps the name of its own, and the columns are those of the first
-/// - what comes through a pipe (`-`) is kept by `options.spill` on disk while it is read, for the second look
+/// - what comes through a pipe (`-`) is kept, by `options.spill` on disk, while it is read, for the second look
 ///
 /// # Errors
 /// Those of reading; `BOT-1002` when a file cannot be written; `BOT-2218` (exit 5) when the file changed meanwhile.
@@ -226,11 +226,12 @@ fn of_origin(
     options: &ValidateOptions<'_>,
     keep: Keep<'_>,
 ) -> Result<Validation> {
-    let origin = match options.spill {
-        Some(folder) => origin.kept(folder)?,
-        None => origin.kept(&std::env::temp_dir())?,
-    };
-    run(&mut TableRows::open(origin, read, options.name)?, expectations, options, keep)
+    run(
+        &mut TableRows::open(origin.kept(options.spill)?, read, options.name)?,
+        expectations,
+        options,
+        keep,
+    )
 }
 
 /// Checks the rows of `source`.
