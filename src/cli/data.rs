@@ -4,6 +4,7 @@ mod conversion;
 mod diff;
 mod export;
 mod import;
+mod label_issues;
 mod log;
 mod pull;
 mod snapshot;
@@ -36,6 +37,8 @@ enum Verb {
     Verify(verify::Args),
     /// List the runs and versions made from a snapshot
     WhereUsed(where_used::Args),
+    /// Find likely mislabelled records, intents that overlap, outliers and gibberish
+    LabelIssues(label_issues::Args),
     /// Show what changed between two snapshots or files, as a review
     Diff(diff::Args),
 }
@@ -49,6 +52,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         Verb::Pull(args) => pull::run(args, context),
         Verb::Verify(args) => verify::run(args, context),
         Verb::WhereUsed(args) => where_used::run(args, context),
+        Verb::LabelIssues(args) => label_issues::run(args, context),
         Verb::Diff(args) => diff::run(args, context),
     }
 }
@@ -56,4 +60,16 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
 /// Opens the data sets of the registry in force.
 fn snapshots(context: &Context) -> Result<Snapshots> {
     Ok(Snapshots::open(context.registry()?.store().clone()))
+}
+
+/// Reads a share: `2%` or `0.02`.
+fn share(word: &str) -> std::result::Result<f64, String> {
+    let (number, parts) = match word.trim().strip_suffix('%') {
+        Some(number) => (number.trim(), 100.0),
+        None => (word.trim(), 1.0),
+    };
+    let share = number.parse::<f64>().ok().map(|number| number / parts);
+    share
+        .filter(|share| (0.0..=1.0).contains(share))
+        .ok_or_else(|| "write a share such as `2%` or `0.02`".to_owned())
 }

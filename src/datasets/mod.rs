@@ -6,6 +6,7 @@
 mod columns;
 mod csv;
 mod damage;
+mod duplicates;
 mod encoding;
 mod expectations;
 mod frame;
@@ -23,6 +24,7 @@ mod validate;
 mod write;
 mod writer;
 
+pub use duplicates::{DuplicateGroup, DuplicateMember, Duplicates, Likeness, duplicates};
 pub use expectations::{Expectations, TextBounds};
 pub use frame::{Lengths, Statistics, is_parsing_parquet, statistics, write_parquet};
 pub use open::{Format, Limits, Opened, Packing, Progress, STDIN, expand, open, unread};

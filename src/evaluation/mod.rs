@@ -13,6 +13,7 @@ mod cross_validation;
 mod folds;
 mod gates;
 mod importance;
+mod label_issues;
 mod learning_curve;
 mod measurement;
 mod proof;
@@ -31,6 +32,10 @@ pub use folds::{
 };
 pub use gates::gate;
 pub use importance::{Importance, SettingGroup, SettingKind};
+pub use label_issues::{
+    LabelIssue, LabelIssueSpec, LabelIssues, NearRecord, OVERLAP, Oddities, Oddity, OddityKind, Overlap,
+    OverlapExample, label_issues,
+};
 pub use learning_curve::{CurvePoint, LearningCurve, Outlook, SHARES, learning_curve};
 pub use measurement::{Outcome, Subject, evaluate, measure, measure_with};
 pub use proof::{PassedGates, gate_by_self_test, judge_self_test, passed};

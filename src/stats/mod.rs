@@ -3,6 +3,7 @@
 pub mod bootstrap;
 pub mod calibration;
 pub mod classification;
+pub mod confident;
 pub mod conformal;
 pub mod divergence;
 pub mod evidence;
