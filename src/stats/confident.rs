@@ -109,3 +109,54 @@ pub fn normalised_margin(proba: &[f64], given: usize) -> f64 {
     let others = proba.iter().enumerate().filter(|(class, _)| *class != given);
     proba[given] - others.map(|(_, p)| *p).fold(0.0, f64::max)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Six records of three classes, and their probabilities.
+    const GIVEN: [usize; 6] = [0, 0, 0, 1, 1, 2];
+    const PROBA: [f64; 18] = [
+        0.8, 0.1, 0.1, // surely 0
+        0.6, 0.3, 0.1, // below the mean of its class, and of all others
+        0.1, 0.8, 0.1, // given 0, surely 1
+        0.2, 0.7, 0.1, // surely 1
+        0.55, 0.4, 0.05, // given 1, surely 0
+        0.1, 0.1, 0.8, // surely 2
+    ];
+
+    #[test]
+    fn the_joint_by_hand() {
+        let confident = Confident::count(&PROBA, 3, &GIVEN);
+        // (0.8 + 0.6 + 0.1) / 3, (0.7 + 0.4) / 2, 0.8 / 1.
+        let wanted = [0.5, 0.55, 0.8];
+        for (got, wanted) in confident.thresholds().iter().zip(wanted) {
+            assert!((got - wanted).abs() < 1e-12, "{got}");
+        }
+        let likely: Vec<_> = (0..6).map(|i| confident.likely(i)).collect();
+        assert_eq!(likely, [Some(0), Some(0), Some(1), Some(1), Some(0), Some(2)]);
+        assert_eq!([confident.joint(0, 0), confident.joint(0, 1), confident.joint(1, 0)], [2, 1, 1]);
+        // All records count, so that the estimate is the joint itself.
+        assert!((confident.estimated_errors() - 2.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_class_that_nobody_reaches_is_not_estimated_from() {
+        // Both records of class 0 are below its mean or equal to it; class 2 has no record at all.
+        let proba = [0.3, 0.4, 0.3, 0.2, 0.5, 0.3, 0.1, 0.8, 0.1];
+        let confident = Confident::count(&proba, 3, &[0, 0, 1]);
+        assert_eq!(confident.thresholds()[2], f64::INFINITY);
+        // 0.3 >= 0.25 for class 0; 0.2 < 0.25, and 0.5 < 0.8.
+        assert_eq!([confident.likely(0), confident.likely(1), confident.likely(2)], [Some(0), None, Some(1)]);
+        assert_eq!(confident.estimate(0, 0), 2.0);
+        assert_eq!(confident.estimate(2, 0), 0.0);
+        assert_eq!(confident.estimated_errors(), 0.0);
+    }
+
+    #[test]
+    fn the_margin_is_that_to_the_likeliest_other() {
+        assert!((normalised_margin(&[0.2, 0.5, 0.3], 0) + 0.3).abs() < 1e-12);
+        assert!((normalised_margin(&[0.2, 0.5, 0.3], 1) - 0.2).abs() < 1e-12);
+        assert_eq!(normalised_margin(&[1.0], 0), 1.0);
+    }
+}

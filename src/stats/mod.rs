@@ -9,6 +9,7 @@ pub mod divergence;
 pub mod evidence;
 pub mod homogeneity;
 pub mod intervals;
+pub mod label_noise;
 pub mod multiple;
 pub mod paired;
 pub mod power_law;

@@ -33,9 +33,9 @@ pub(super) struct Args {
     /// Number of folds: each record is judged by a model that learned from the other folds
     #[arg(long, value_name = "K", default_value_t = 5)]
     folds: usize,
-    /// Tell a record when another intent is likelier than its own by this much probability, in [0, 1)
-    #[arg(long, value_name = "P", value_parser = margin)]
-    margin: Option<f64>,
+    /// Tell a record when its label is wrong with this probability or more; default: 0.8
+    #[arg(long, value_name = "P", value_parser = probability)]
+    at_least: Option<f64>,
     /// How many records and intents of each kind to show
     #[arg(long, value_name = "N", default_value_t = 20)]
     top: usize,
@@ -72,7 +72,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         model.check().map_err(|fault| fault.file(path))?;
         spec.model = model;
     }
-    spec.margin = args.margin.unwrap_or(spec.margin);
+    spec.at_least = args.at_least.unwrap_or(spec.at_least);
     let data = data_source::dataset(context, &args.data, &args.columns.options(Presence::Required))?;
     let mut validation = datasets::validate(&data, &Expectations::default(), None);
     let accepted = validation.accepted.take().expect("validation returns the accepted records");
@@ -142,10 +142,10 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     Ok(outcome.findings(findings))
 }
 
-/// Reads a probability below 1.
-fn margin(word: &str) -> Result<f64, String> {
-    let margin = word.parse::<f64>().ok().filter(|margin| (0.0..1.0).contains(margin));
-    margin.ok_or_else(|| "write a probability from 0 to below 1, such as `0.3`".to_owned())
+/// Reads a probability above 0.
+fn probability(word: &str) -> std::result::Result<f64, String> {
+    let probability = word.parse::<f64>().ok().filter(|p| *p > 0.0 && *p <= 1.0);
+    probability.ok_or_else(|| "write a probability above 0, such as `0.8`".to_owned())
 }
 
 /// Returns the issues as CSV that a spreadsheet may open.
@@ -207,10 +207,13 @@ fn text(found: &LabelIssues, share: f64, top: usize) -> String {
         ));
     }
     out.push_str(&format!(
-        "{} records are likely mislabelled ({:.2} %); about {} labels are estimated to be wrong\n",
+        "{} records are likely mislabelled ({:.2} %){}; {:.2} % of the labels are estimated to be wrong at random\n",
         tables::count(found.issues.len() as u64),
         100.0 * share,
-        tables::count(found.estimated_errors.round() as u64)
+        found
+            .expected_precision
+            .map_or_else(String::new, |share| format!(", {:.0} % of them expected to be", 100.0 * share)),
+        100.0 * found.noise_rate
     ));
     if !found.issues.is_empty() {
         out.push('\n');
