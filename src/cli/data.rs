@@ -2,12 +2,15 @@
 
 mod conversion;
 mod diff;
+mod duplicates;
 mod export;
 mod import;
 mod label_issues;
 mod log;
+mod merge;
 mod pull;
 mod snapshot;
+mod suggest;
 mod verify;
 mod where_used;
 
@@ -37,8 +40,14 @@ enum Verb {
     Verify(verify::Args),
     /// List the runs and versions made from a snapshot
     WhereUsed(where_used::Args),
+    /// Find records that say the same, or nearly, within files, across intents and across files
+    Duplicates(duplicates::Args),
     /// Find likely mislabelled records, intents that overlap, outliers and gibberish
     LabelIssues(label_issues::Args),
+    /// Choose the utterances of recorded traffic that are most worth labelling
+    Suggest(suggest::Args),
+    /// Add utterances that were labelled to a data set
+    Merge(merge::Args),
     /// Show what changed between two snapshots or files, as a review
     Diff(diff::Args),
 }
@@ -52,6 +61,9 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         Verb::Pull(args) => pull::run(args, context),
         Verb::Verify(args) => verify::run(args, context),
         Verb::WhereUsed(args) => where_used::run(args, context),
+        Verb::Duplicates(args) => duplicates::run(args, context),
+        Verb::Suggest(args) => suggest::run(args, context),
+        Verb::Merge(args) => merge::run(args, context),
         Verb::LabelIssues(args) => label_issues::run(args, context),
         Verb::Diff(args) => diff::run(args, context),
     }

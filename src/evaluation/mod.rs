@@ -19,6 +19,7 @@ mod measurement;
 mod proof;
 mod search;
 mod seeds;
+mod suggestion;
 mod uncertainty;
 
 pub use comparison::{Pair, compare, pair};
@@ -43,6 +44,7 @@ pub use search::{
     JudgedTrial, Rival, Rung, SearchReport, SearchSetting, SearchTrial, ranked, summarise,
 };
 pub use seeds::{SeedSpread, Spread, seed_spread};
+pub use suggestion::{Suggestion, SuggestionReason, Suggestions, suggest};
 
 use crate::{
     digest::Digest,

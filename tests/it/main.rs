@@ -8,6 +8,7 @@
 mod architecture;
 mod codes;
 mod confidence;
+mod data_labels;
 mod encoder;
 mod faulty;
 mod hub;

@@ -275,3 +275,64 @@ fn is_keyboard_run(word: &str) -> bool {
         })
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kind(text: &str) -> Option<OddityKind> {
+        gibberish(&fold(text), None).map(|(kind, ..)| kind)
+    }
+
+    #[test]
+    fn what_says_nothing_is_told_from_what_is_short_or_loud() {
+        for (text, wanted) in [
+            ("asdfghjkl", OddityKind::KeyboardRun),
+            ("qwertz uiop", OddityKind::KeyboardRun),
+            ("azerty", OddityKind::KeyboardRun),
+            ("aaaaaaaaa", OddityKind::RepeatedLetter),
+            ("ok jjjjjjjj", OddityKind::RepeatedLetter),
+            ("?!...", OddityKind::NoWords),
+            ("🙂🙂", OddityKind::NoWords),
+        ] {
+            assert_eq!(kind(text), Some(wanted), "{text}");
+        }
+        for text in [
+            "no",
+            "were we",
+            "property rewrite",
+            "soooooo slow again",
+            "hmmm",
+            "12345678",
+            "où est mon colis ?",
+            "qwerty keyboard is broken and i want another",
+            "",
+        ] {
+            assert_eq!(kind(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn letters_that_nobody_else_types_are_a_share_of_the_text() {
+        let mut folds: Vec<String> =
+            (0..600).map(|i| format!("where is my parcel number {i}")).collect();
+        folds.push("wxzqk vbnmpt".to_owned());
+        folds.push("where is my xylophone".to_owned());
+        folds.push("hi".to_owned());
+        let shares = unseen_shares(&folds).unwrap();
+        // Two words of five and six letters: three and four sequences, all its own.
+        assert_eq!(shares[600], Some(1.0));
+        // `whe`, `her`, `ere` of ten: `hone` brings `hon`, `one`, which are new like the rest of `xylophone`.
+        assert_eq!(shares[601], Some(0.7));
+        assert_eq!((shares[0], shares[602]), (Some(0.0), None));
+        assert_eq!(unseen_shares(&folds[..100]), None);
+        assert_eq!(gibberish(&folds[600], shares[600]).unwrap().0, OddityKind::UnseenLetters);
+    }
+
+    #[test]
+    fn the_median_is_the_middle_or_between_the_two_in_it() {
+        assert_eq!(median(&[3.0, 1.0, 2.0]), 2.0);
+        assert_eq!(median(&[4.0, 1.0, 2.0, 3.0]), 2.5);
+        assert_eq!(median(&[]), 0.0);
+    }
+}

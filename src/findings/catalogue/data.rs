@@ -233,4 +233,19 @@ pub(super) const ENTRIES: &[Entry] = &[
         title: "a text may say nothing",
         explanation: "Most of it is one letter repeated, a run over the keyboard, sequences of letters that no other record has, or it has neither letters nor digits. A model learns from it what it should not. A rare language or a list of names can look the same: read it first.",
     },
+    Entry {
+        code: "BOT-2197",
+        title: "a label does not belong to its text",
+        explanation: "`botops data suggest` gives each utterance an id made from its text, and the two no longer fit: rows were shifted, the text was edited, or the id was lost. The label may be that of another row, so it is not taken. Put text and id back as they were suggested.",
+    },
+    Entry {
+        code: "BOT-2198",
+        title: "an utterance is not labelled yet",
+        explanation: "The column `intent` is empty in this row. Nothing is lost: fill it in and merge again; what was added before is not added twice.",
+    },
+    Entry {
+        code: "BOT-2199",
+        title: "no utterance is left to label",
+        explanation: "All records of the traffic are labelled, empty, or in the training data already. Name traffic that the model has not learned from; of recorded traffic whose truth is known, `--intent-column truth` says which is labelled.",
+    },
 ];
