@@ -10,6 +10,7 @@ mod log;
 mod merge;
 mod pull;
 mod snapshot;
+mod split;
 mod suggest;
 mod verify;
 mod where_used;
@@ -26,6 +27,8 @@ pub(crate) struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Verb {
+    /// Divide a data set into train and test, without leaks and for good
+    Split(split::Args),
     /// Read files of any known format into one data file
     Import(import::Args),
     /// Write a data set in another format
@@ -54,6 +57,7 @@ enum Verb {
 
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     match &args.verb {
+        Verb::Split(args) => split::run(args, context),
         Verb::Import(args) => import::run(args, context),
         Verb::Export(args) => export::run(args, context),
         Verb::Snapshot(args) => snapshot::run(args, context),
@@ -74,14 +78,8 @@ fn snapshots(context: &Context) -> Result<Snapshots> {
     Ok(Snapshots::open(context.registry()?.store().clone()))
 }
 
-/// Reads a share: `2%` or `0.02`.
-fn share(word: &str) -> std::result::Result<f64, String> {
-    let (number, parts) = match word.trim().strip_suffix('%') {
-        Some(number) => (number.trim(), 100.0),
-        None => (word.trim(), 1.0),
-    };
-    let share = number.parse::<f64>().ok().map(|number| number / parts);
-    share
-        .filter(|share| (0.0..=1.0).contains(share))
-        .ok_or_else(|| "write a share such as `2%` or `0.02`".to_owned())
+/// Reads `2%` or `0.02`, from none to all.
+fn share(text: &str) -> std::result::Result<f64, String> {
+    let share = split::share(text).ok().filter(|share| (0.0..=1.0).contains(share));
+    share.ok_or_else(|| "write a share such as `2%` or `0.02`".to_owned())
 }

@@ -35,14 +35,17 @@ impl Input {
         })
     }
 
-    /// Reads the data file (or the file of a snapshot) that `path` names, and the records in it.
+    /// Reads the data file (a pattern of several, or the file of a snapshot) that `path` names, and the records in it.
     pub(crate) fn data(
         context: &Context,
         path: &Path,
         columns: &DataArgs,
     ) -> Result<(Self, Dataset)> {
-        let data_source::Source { bytes, name, file, snapshot } = data_source::read(context, path)?;
         let options = columns.options(Presence::Required);
+        if datasets::expand(path)?.len() > 1 {
+            return Self::several(path, &options);
+        }
+        let data_source::Source { bytes, name, file, snapshot } = data_source::read(context, path)?;
         let data = datasets::read_bytes(&bytes, &name, &options)?;
         let ReadOptions { text_column, intent_column, lang_column, .. } = options;
         let size_bytes = bytes.len() as u64;
@@ -55,6 +58,16 @@ impl Input {
             intent_column,
             lang_column,
         };
+        Ok((Self { digest: data.digest, source, bytes }, data))
+    }
+
+    /// Reads the files that the pattern `path` names; what is kept of them is one file with all their records.
+    fn several(path: &Path, options: &ReadOptions) -> Result<(Self, Dataset)> {
+        let mut data = datasets::read(path, options)?;
+        let bytes = Bytes::from(datasets::csv_bytes(&data));
+        data.digest = Digest::of(&bytes);
+        let size_bytes = bytes.len() as u64;
+        let source = Source { file: "several.csv".to_owned(), size_bytes, ..Source::default() };
         Ok((Self { digest: data.digest, source, bytes }, data))
     }
 }

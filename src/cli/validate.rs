@@ -17,7 +17,8 @@ use std::path::PathBuf;
 /// Check a data set against expectations.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Data file: CSV, TSV, JSONL or Parquet, or a file of a snapshot such as support@3:train.csv
+    /// Data file: CSV, TSV, JSONL, JSON, Parquet or Rasa YAML, packed or not; a pattern in quotes; - for standard input; or
+    /// a file of a snapshot such as support@3:train.csv
     data: PathBuf,
     /// Test data: records of it that are also in the data are reported
     #[arg(long, value_name = "FILE")]

@@ -451,8 +451,7 @@ impl<R> Unpacked<R> {
             format!("the file unpacks to more than {}", size(max_unpacked_bytes))
         } else if self.n_bytes > ratio_from_bytes.max(taken.saturating_mul(max_ratio)) {
             format!(
-                "{} of the file unpack to more than {}: over {max_ratio} times as much",
-                size(taken),
+                "the file unpacks to more than {max_ratio} times its size, and has {} already",
                 size(self.n_bytes)
             )
         } else {

@@ -6,8 +6,8 @@ use std::{collections::BTreeSet, path::Path};
 
 /// Writes the rejected records as CSV: `record,line,codes,reasons` and the columns of the data; formulas neutralised.
 ///
-/// A cell that a spreadsheet would take for a formula gets a leading `'`; nothing else is changed,
-/// and nothing is cut. Without a rejected record, the file holds the header alone.
+/// A cell that a spreadsheet would take for a formula gets a leading `'`, control characters are shown as `\u{..}`;
+/// nothing else is changed, and nothing is cut. Without a rejected record, the file holds the header alone.
 ///
 /// # Errors
 /// `BOT-1002` when it cannot be written.

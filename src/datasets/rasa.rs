@@ -78,11 +78,13 @@ struct Example {
 /// which is a finding of the fault.
 pub(super) fn read(yaml: &str, file: &str) -> Result<Training> {
     let root = spec::tree(yaml, file).map_err(|fault| {
-        let hints = fault.hints().to_vec();
-        let malformed =
-            Fault::data("BOT-2164", format!("the YAML is malformed: {}", fault.message()))
-                .at(fault.place().clone());
-        hints.into_iter().fold(malformed, Fault::hint)
+        let message = fault.message().trim_start_matches("malformed YAML: ");
+        Fault::data("BOT-2164", format!("the YAML is malformed: {message}"))
+            .at(fault.place().clone())
+            .hint(match fault.hints().first() {
+                Some(hint) => hint.clone(),
+                None => "look at that line and the one above it: quotes, brackets and how far it is indented".to_owned(),
+            })
     })?;
     let mut reader =
         Reader { file: file.to_owned(), training: Training::default(), wrong: Vec::new() };

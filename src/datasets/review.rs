@@ -235,7 +235,7 @@ fn records(side: &Side) -> Vec<(&str, &Record)> {
     let n = side.data.iter().map(|data| data.records.len()).sum();
     let mut records = Vec::with_capacity(n);
     for data in &side.data {
-        records.extend(data.records.iter().map(|record| (data.name.as_str(), record)));
+        records.extend(data.records.iter().map(|r| (r.file.as_deref().unwrap_or(&data.name), r)));
     }
     records
 }

@@ -88,7 +88,7 @@ pub(super) fn part(data: &Dataset, records: Vec<Record>) -> Dataset {
     part
 }
 
-fn hash(seed: u64, fold: &str) -> Digest {
+pub(super) fn hash(seed: u64, fold: &str) -> Digest {
     let mut hasher = Hasher::default();
     hasher.update(&seed.to_le_bytes());
     hasher.update(fold.as_bytes());
@@ -99,7 +99,7 @@ fn hash(seed: u64, fold: &str) -> Digest {
 ///
 /// Each gets the whole part of `wanted * count / sum`; what is left goes to the largest remainders,
 /// ties to the earlier one.
-fn largest_remainder(counts: &[usize], wanted: usize) -> Vec<usize> {
+pub(super) fn largest_remainder(counts: &[usize], wanted: usize) -> Vec<usize> {
     let sum: usize = counts.iter().sum();
     if sum == 0 {
         return vec![0; counts.len()];

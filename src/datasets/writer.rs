@@ -137,7 +137,7 @@ impl<'a> RecordWriter<'a> {
                 for record in records {
                     if let Err(finding) = rasa.add(record, place(record)) {
                         left_out += 1;
-                        self.written.findings.push(finding);
+                        self.written.findings.push(*finding);
                     }
                 }
             }
@@ -218,7 +218,7 @@ fn write_group(writer: &mut BatchedWriter<Out<'_>>, group: &[Record]) -> io::Res
 /// A file that is packed while it is written.
 enum Packed<'a> {
     Plain(Out<'a>),
-    Gzip(flate2::write::GzEncoder<Out<'a>>),
+    Gzip(Box<flate2::write::GzEncoder<Out<'a>>>),
     Zstd(Box<zstd::stream::write::Encoder<'static, Out<'a>>>),
 }
 
@@ -227,9 +227,10 @@ impl<'a> Packed<'a> {
         Ok(match packing {
             Packing::Plain => Self::Plain(out),
             // Without a name and a time: the same records, the same bytes.
-            Packing::Gzip => {
-                Self::Gzip(flate2::write::GzEncoder::new(out, flate2::Compression::default()))
-            }
+            Packing::Gzip => Self::Gzip(Box::new(flate2::write::GzEncoder::new(
+                out,
+                flate2::Compression::default(),
+            ))),
             Packing::Zstd => Self::Zstd(Box::new(zstd::stream::write::Encoder::new(out, 0)?)),
         })
     }
@@ -258,5 +259,70 @@ impl Write for Packed<'_> {
             Self::Gzip(out) => out.flush(),
             Self::Zstd(out) => out.flush(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::datasets::{EntitySpan, ReadOptions, read_bytes};
+    use proptest::prelude::*;
+
+    fn written(format: Format, packing: Packing, records: &[Record]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let mut writer = RecordWriter::begin(format, packing, &mut bytes).unwrap();
+        // In two parts, as they come.
+        let (first, second) = records.split_at(records.len() / 2);
+        writer.add(first, |_| Place::default()).unwrap();
+        writer.add(second, |_| Place::default()).unwrap();
+        let written = writer.finish().unwrap();
+        assert_eq!((written.records_out, written.records_left_out), (records.len() as u64, 0));
+        bytes
+    }
+
+    proptest! {
+        #[test]
+        fn any_records_come_back_in_every_format(
+            rows in prop::collection::vec(
+                ("[a-zé🙂,;\"'=\r\n\t\\\\ ]{1,9}", prop::option::of("[a-zé,\"]{1,5}"), prop::option::of("[a-z]{2}"), prop::option::of("[a-z\"]{1,3}")),
+                1..7,
+            ),
+            packing in prop::sample::select(vec![Packing::Plain, Packing::Gzip, Packing::Zstd]),
+        ) {
+            let records: Vec<Record> = rows.into_iter().zip(1..).map(|((text, intent, lang, role), i)| Record {
+                entities: role.map(|role| EntitySpan { role: Some(role), ..EntitySpan::new("e", "v", 0, 1) }).into_iter().collect(),
+                text, intent, lang, record: i, line: i, file: None,
+            }).collect();
+            for (name, format) in Format::ALL {
+                if format == Format::Rasa {
+                    continue;
+                }
+                let bytes = written(format, packing, &records);
+                let options = ReadOptions { format: Some(format), intent: crate::datasets::Presence::Optional, ..ReadOptions::default() };
+                let back = read_bytes(&bytes, "x", &options).unwrap();
+                let bare = |records: &[Record]| -> Vec<_> {
+                    records.iter().map(|r| (r.text.clone(), r.intent.clone(), r.lang.clone(), r.entities.clone(), r.record)).collect()
+                };
+                prop_assert_eq!(bare(&back.records), bare(&records), "{}", name);
+            }
+        }
+    }
+
+    #[test]
+    fn many_groups_are_one_file() {
+        let records: Vec<Record> = (0..GROUP as u64 + 10)
+            .map(|i| Record {
+                text: format!("text {i}"),
+                intent: Some("a".to_owned()),
+                lang: None,
+                entities: Vec::new(),
+                record: i + 1,
+                line: i + 1,
+                file: None,
+            })
+            .collect();
+        let bytes = written(Format::Parquet, Packing::Plain, &records);
+        let back = read_bytes(&bytes, "a.parquet", &ReadOptions::default()).unwrap();
+        assert_eq!(back.records, records);
     }
 }

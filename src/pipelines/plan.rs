@@ -197,6 +197,7 @@ mod tests {
             from: from.into(),
             test_share: 0.2,
             seed: 1,
+            lock: None,
         })
     }
 

@@ -309,6 +309,13 @@ async fn step(work: &mut Work<'_>, stage: &Stage) -> Result<(StageOutcome, Strin
     }
     let made = work.folder.begin(&stage.name)?;
     let (verdict, summary) = stages::execute(work, stage, &made).await?;
+    // What it has just added to its lock is no reason to run it again: split by that, the data is split the same.
+    let inputs = match &stage.spec {
+        Some(super::StageSpec::Split(split)) if split.lock.is_some() => {
+            status::inputs(work, stage).await?
+        }
+        _ => inputs,
+    };
     let Inputs { settings, inputs } = inputs;
     let record = StageRecord {
         schema: String::new(),

@@ -100,6 +100,10 @@ stage! {
         /// Changes which records those are.
         #[serde(default = "default_seed")]
         seed: u64,
+        /// The file that remembers who is on which side, made by the first run: near duplicates stay together and no record
+        /// ever moves. None: records move as little as their texts allow.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        lock: Option<PathBuf>,
     }
 }
 stage! {

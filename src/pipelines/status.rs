@@ -149,7 +149,13 @@ pub(super) async fn inputs(work: &Work<'_>, stage: &Stage) -> Result<Inputs> {
                 inputs.insert("file:expectations".to_owned(), file_digest(root, &expectations)?);
             }
         }
-        Some(StageSpec::Split(spec)) => take(work, &mut inputs, &spec.from, "accepted.csv")?,
+        Some(StageSpec::Split(spec)) => {
+            take(work, &mut inputs, &spec.from, "accepted.csv")?;
+            // The first run makes it.
+            if let Some(lock) = spec.lock.as_ref().filter(|lock| root.join(lock).exists()) {
+                inputs.insert("file:lock".to_owned(), file_digest(root, lock)?);
+            }
+        }
         Some(StageSpec::Train(spec)) => {
             take(work, &mut inputs, &spec.from, "train.csv")?;
             // The same path may hold another encoder tomorrow.

@@ -86,7 +86,12 @@ pub fn tree(yaml: &str, file: &str) -> Result<Node> {
         let done = match event {
             Event::Scalar(text, style, ..) => {
                 let literal = style == ScalarStyle::Literal;
-                node(Value::Scalar { text: text.into_owned(), literal })
+                // The parser places a block at its first line with anything on it.
+                let blank = text.bytes().take_while(|&byte| byte == b'\n').count();
+                let above = if literal && blank < text.len() { blank as u64 } else { 0 };
+                let line = line.saturating_sub(above);
+                let value = Value::Scalar { text: text.into_owned(), literal };
+                Node { line, column, value }
             }
             Event::Alias(_) | Event::UnresolvedAlias(_) => {
                 return Err(refused("an alias is not read here", "write what it stands for"));

@@ -31,18 +31,33 @@ fn is_invisible(c: char) -> bool {
         | 0xfff9..=0xfffb | 0xe0000..=0xe007f)
 }
 
-/// Returns `cell` safe to open in a spreadsheet: one that starts with `=`, `+`, `-`, `@`, tab or
-/// carriage return gets a leading `'`.
+/// Returns `cell` safe to open in a spreadsheet or to print: one that starts with `=`, `+`, `-`, `@` or a break gets a
+/// leading `'`, and control characters are shown as `\u{..}`; tabs and breaks inside stay.
 ///
-/// Their full-width forms count too, because some programs take them for the same.
+/// The full-width forms of these signs count too, because some programs take them for the same.
 #[must_use]
 pub fn spreadsheet_safe(cell: &str) -> Cow<'_, str> {
-    match cell.chars().next() {
-        Some('=' | '+' | '-' | '@' | '\t' | '\r' | '＝' | '＋' | '－' | '＠') => {
-            Cow::Owned(format!("'{cell}"))
-        }
-        _ => Cow::Borrowed(cell),
+    use std::fmt::Write as _;
+    let formula = matches!(
+        cell.chars().next(),
+        Some('=' | '+' | '-' | '@' | '\t' | '\r' | '\n' | '＝' | '＋' | '－' | '＠')
+    );
+    let obeyed = |c: char| c.is_control() && !matches!(c, '\t' | '\r' | '\n');
+    if !formula && !cell.contains(obeyed) {
+        return Cow::Borrowed(cell);
     }
+    let mut out = String::with_capacity(cell.len() + 8);
+    if formula {
+        out.push('\'');
+    }
+    for c in cell.chars() {
+        if obeyed(c) {
+            let _ = write!(out, "\\u{{{:x}}}", u32::from(c));
+        } else {
+            out.push(c);
+        }
+    }
+    Cow::Owned(out)
 }
 
 #[cfg(test)]
@@ -60,8 +75,14 @@ mod tests {
     }
 
     #[test]
+    fn a_cell_is_never_obeyed_by_a_terminal() {
+        assert_eq!(spreadsheet_safe("a\u{1b}[2J\u{7}b\tc\nd"), "a\\u{1b}[2J\\u{7}b\tc\nd");
+        assert_eq!(spreadsheet_safe("=\u{9b}1m"), "'=\\u{9b}1m");
+    }
+
+    #[test]
     fn a_cell_is_never_a_formula() {
-        for cell in ["=1+1", "+33 1", "-2", "@SUM(A1)", "\t=1", "\r=1", "＝1"] {
+        for cell in ["=1+1", "+33 1", "-2", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "＝1"] {
             assert_eq!(spreadsheet_safe(cell), format!("'{cell}"));
         }
         for cell in ["", "a=1", "'=1", " =1", "10€"] {

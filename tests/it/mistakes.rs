@@ -4,13 +4,46 @@
 
 use crate::terminal::{Terminal, two_intents};
 use insta::assert_snapshot;
-use std::fs;
+use std::{
+    fs,
+    io::{self, Write as _},
+    process::{ChildStdin, Stdio},
+};
 
 const GOOD: &str =
     "text,intent\nwhere is my parcel,order_status\ni forgot my password,account_help\n";
 
 fn validate(bytes: impl AsRef<[u8]>) -> String {
     Terminal::new().write("data.csv", bytes).run("validate data.csv")
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    gzip_by(flate2::Compression::best(), bytes)
+}
+
+fn gzip_by(level: flate2::Compression, bytes: &[u8]) -> Vec<u8> {
+    let mut writer = flate2::write::GzEncoder::new(Vec::new(), level);
+    writer.write_all(bytes).unwrap();
+    writer.finish().unwrap()
+}
+
+/// Runs `botops` with what `write` gives it on standard input, as far as it takes it.
+fn piped(line: &str, write: impl FnOnce(&mut ChildStdin) -> io::Result<()> + Send) -> String {
+    let terminal = Terminal::new();
+    let mut command = terminal.command(line);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut input = child.stdin.take().unwrap();
+    // It ends before everything was written: the pipe is then closed.
+    assert!(write(&mut input).is_err(), "all of it was read");
+    drop(input);
+    let output = child.wait_with_output().unwrap();
+    format!(
+        "exit: {}\n--- stdout\n{}--- stderr\n{}",
+        output.status.code().unwrap(),
+        String::from_utf8(output.stdout).unwrap(),
+        String::from_utf8(output.stderr).unwrap()
+    )
 }
 
 // Exit 2: usage.
@@ -122,6 +155,155 @@ fn a_ragged_record_is_found_by_record_and_line() {
 #[test]
 fn a_quote_never_closed_is_found_where_it_opened() {
     assert_snapshot!(validate("text,intent\nhello,a\n\"bye,b\nagain,a\n"));
+}
+
+#[test]
+fn a_quote_never_closed_before_a_long_rest_is_found_where_it_opened() {
+    let rest = "bye,b\n".repeat(12 << 20);
+    assert_snapshot!(validate(format!("text,intent\nhello,a\n\"{rest}")));
+}
+
+#[test]
+fn a_field_of_a_gigabyte_is_refused_before_it_is_held() {
+    assert_snapshot!(piped("validate -", |input| {
+        input.write_all(b"text,intent\nhello,a\n")?;
+        (0..1 << 10).try_for_each(|_| input.write_all(&[b'x'; 1 << 20]))
+    }));
+}
+
+#[test]
+fn a_json_record_of_a_gigabyte_is_refused_before_it_is_held() {
+    assert_snapshot!(piped("validate - --input-format jsonl", |input| {
+        input.write_all(b"{\"text\":\"hello\",\"intent\":\"a\"}\n{\"text\":\"")?;
+        (0..1 << 10).try_for_each(|_| input.write_all(&[b'x'; 1 << 20]))
+    }));
+}
+
+#[test]
+fn a_hundred_thousand_columns_are_not_all_listed() {
+    let names: Vec<String> = (0..100_000).map(|i| format!("column_{i}")).collect();
+    let cells = vec!["x"; 100_000].join(",");
+    assert_snapshot!(validate(format!("{}\n{cells}\n", names.join(","))));
+}
+
+#[test]
+fn a_column_that_is_there_twice_is_named() {
+    assert_snapshot!(validate("text,intent,text\nhello,a,b\n"));
+}
+
+#[test]
+fn a_key_that_is_there_twice_is_named() {
+    let terminal = Terminal::new();
+    terminal.write("data.jsonl", "{\"text\":\"a\",\"intent\":\"b\",\"text\":\"c\"}\n");
+    assert_snapshot!(terminal.run("validate data.jsonl"));
+}
+
+#[test]
+fn json_that_is_nested_too_deep_is_refused() {
+    let terminal = Terminal::new();
+    let deep =
+        format!("{{\"text\":\"a\",\"intent\":{}{}}}\n", "[".repeat(100_000), "]".repeat(100_000));
+    terminal.write("data.jsonl", deep);
+    assert_snapshot!(terminal.run("validate data.jsonl"));
+}
+
+#[test]
+fn a_list_that_is_cut_off_is_said_to_be() {
+    let terminal = Terminal::new();
+    terminal.write("data.json", "[\n {\"text\": \"a\", \"intent\": \"b\"},\n {\"text\": \"c\"");
+    assert_snapshot!(terminal.run("validate data.json"));
+}
+
+#[test]
+fn line_ends_of_every_kind_and_a_mark_are_no_mistake() {
+    let terminal = Terminal::new();
+    terminal.write(
+        "data.csv",
+        "\u{feff}text,intent\r\nwhere is it,a\rwho are you,b\nbye,c\r\n\r\n,d\r",
+    );
+    assert_snapshot!(terminal.run("validate data.csv"));
+}
+
+#[test]
+fn a_packed_file_that_is_a_bomb_is_refused() {
+    // A line of a mebibyte, 100 times: gzip members follow each other.
+    let packed = gzip(format!("{},b\n", "x".repeat(1 << 20)).as_bytes());
+    let terminal = Terminal::new();
+    terminal.write("data.csv.gz", [gzip(b"text,intent\n"), packed.repeat(100)].concat());
+    assert_snapshot!(terminal.run("validate data.csv.gz"));
+}
+
+#[test]
+fn a_packed_file_beyond_the_size_that_was_allowed_is_refused() {
+    let terminal = Terminal::new();
+    terminal
+        .write("data.csv.gz", gzip(format!("text,intent\n{}", "bye,b\n".repeat(300)).as_bytes()));
+    assert_snapshot!(terminal.run("validate data.csv.gz --max-unpacked 1KiB"));
+}
+
+#[test]
+fn a_packed_file_that_is_cut_off_is_said_to_be() {
+    // As it is, so that how much can be unpacked depends on no compressor.
+    let packed = gzip_by(flate2::Compression::none(), two_intents(100).as_bytes());
+    let terminal = Terminal::new();
+    terminal.write("data.csv.gz", &packed[..packed.len() / 2]);
+    assert_snapshot!(terminal.run("validate data.csv.gz"));
+}
+
+#[test]
+fn a_pattern_that_matches_nothing_is_usage() {
+    assert_snapshot!(Terminal::new().run("validate data/*.csv"));
+}
+
+#[test]
+fn files_of_one_pattern_with_different_columns_are_refused() {
+    let terminal = Terminal::new();
+    terminal.write("a.csv", GOOD).write("b.csv", "utterance,intent\nhello,a\n");
+    assert_snapshot!(terminal.run("validate *.csv"));
+}
+
+#[test]
+fn a_pattern_names_the_file_of_each_finding() {
+    let terminal = Terminal::new();
+    terminal.write("a.csv", GOOD).write("b.csv", "text,intent\n,order_status\n");
+    assert_snapshot!(terminal.run("validate *.csv"));
+}
+
+#[test]
+fn training_data_of_rasa_that_is_malformed_is_found_by_its_line() {
+    let terminal = Terminal::new();
+    terminal.write("nlu.yml", "nlu:\n- intent: a\n  examples: |\n    - b\n    c\n");
+    assert_snapshot!(terminal.run("validate nlu.yml"));
+}
+
+#[test]
+fn annotations_that_cannot_be_read_are_all_found() {
+    let terminal = Terminal::new();
+    terminal.write(
+        "nlu.yml",
+        "nlu:\n- intent: a\n  examples: |\n    - [b]{\"entity\": }\n    - fine\n    - [c]{\"name\": \"d\"}\n",
+    );
+    assert_snapshot!(terminal.run("data import nlu.yml --out a.csv"));
+    assert!(!terminal.path().join("a.csv").exists());
+}
+
+#[test]
+fn an_ending_that_says_no_format_is_usage() {
+    let terminal = Terminal::new();
+    terminal.write("data.csv", GOOD);
+    assert_snapshot!(terminal.run("data import data.csv --out data.xlsx"));
+}
+
+#[test]
+fn formulas_and_control_characters_are_neutralised_in_the_quarantine() {
+    let terminal = Terminal::new();
+    terminal.write(
+        "data.csv",
+        "text,intent\n=cmd|' /C calc'!A0,\n@SUM(A1),\n\u{1b}[2Jgone,\n-2,\nfine,a\nwell,b\n",
+    );
+    let shown = terminal.run("validate data.csv --quarantine q.csv");
+    let quarantine = fs::read_to_string(terminal.path().join("q.csv")).unwrap();
+    assert_snapshot!(format!("{shown}--- q.csv\n{quarantine}"));
 }
 
 #[test]

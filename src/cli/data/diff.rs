@@ -3,7 +3,7 @@
 use crate::{
     cli::{Outcome, context::Context, data_args::DataArgs, tables},
     datasets::{
-        self, Change, IntentChange, Presence, ReadOptions, Review, ReviewedRecord, Side,
+        self, Change, Dataset, IntentChange, Presence, ReadOptions, Review, ReviewedRecord, Side,
         SnapshotReference, Snapshots,
     },
     digest::Digest,
@@ -63,13 +63,15 @@ fn side(context: &Context, path: &Path, options: &ReadOptions) -> Result<(String
         if path.is_dir() {
             for file in datasets::files_under(path)? {
                 let whole = path.join(&file);
-                if is_data(&file) {
-                    let bytes = datasets::bytes(&whole)?;
-                    side.data.push(datasets::read_bytes(
-                        &bytes,
-                        &whole.display().to_string(),
-                        options,
-                    )?);
+                let data = match is_data(&file) {
+                    true => {
+                        let name = whole.display().to_string();
+                        records(&datasets::bytes(&whole)?, &name, options)?
+                    }
+                    false => None,
+                };
+                if let Some(data) = data {
+                    side.data.push(data);
                 } else {
                     let digest = File::open(&whole)
                         .and_then(Digest::of_reader)
@@ -94,22 +96,38 @@ fn side(context: &Context, path: &Path, options: &ReadOptions) -> Result<(String
             if !wanted {
                 continue;
             }
-            if is_data(&file.path) || reference.file.is_some() || snapshot.manifest.files.len() == 1
-            {
-                let bytes = snapshots.bytes(&snapshot, file).await?;
-                let name = format!("{}:{}", snapshot.reference(), file.path);
-                side.data.push(datasets::read_bytes(&bytes, &name, options)?);
-            } else {
+            let is_named = reference.file.is_some() || snapshot.manifest.files.len() == 1;
+            if !is_named && !is_data(&file.path) {
                 side.other.insert(file.path.clone(), file.digest);
+                continue;
+            }
+            let bytes = snapshots.bytes(&snapshot, file).await?;
+            let name = format!("{}:{}", snapshot.reference(), file.path);
+            let data = match is_named {
+                true => Some(datasets::read_bytes(&bytes, &name, options)?),
+                false => records(&bytes, &name, options)?,
+            };
+            match data {
+                Some(data) => side.data.push(data),
+                None => drop(side.other.insert(file.path.clone(), file.digest)),
             }
         }
         Ok::<_, Fault>((name, side))
     })?
 }
 
-/// Returns whether a file of this name holds records.
+/// Reads the records of a file among others; nothing when it has no column of texts, and so is another kind of file.
+fn records(bytes: &[u8], name: &str, options: &ReadOptions) -> Result<Option<Dataset>> {
+    match datasets::read_bytes(bytes, name, options) {
+        Err(fault) if fault.code() == "BOT-2101" && options.text_column.is_none() => Ok(None),
+        data => data.map(Some),
+    }
+}
+
+/// Returns whether a file of this name may hold records.
 fn is_data(path: &str) -> bool {
     let name = path.rsplit('/').next().unwrap_or(path).to_lowercase();
+    let name = name.trim_end_matches(".gz").trim_end_matches(".zst");
     ["csv", "tsv", "tab", "jsonl", "ndjson", "parquet", "pq"]
         .iter()
         .any(|ending| name.ends_with(&format!(".{ending}")))

@@ -69,8 +69,11 @@ pub(super) fn parse(marked: &str) -> Result<(String, Vec<EntitySpan>), Wrong> {
     Ok((text, entities))
 }
 
-/// Takes the annotation at the start of `bracket`: its text, its entities and its length; `None` when there is none.
-fn annotation(bracket: &str) -> Result<Option<(&str, Vec<Braces>, usize)>, Wrong> {
+/// A text, what it is, and the length of both as they are written.
+type Annotation<'a> = (&'a str, Vec<Braces>, usize);
+
+/// Takes the annotation at the start of `bracket`; `None` when there is none.
+fn annotation(bracket: &str) -> Result<Option<Annotation<'_>>, Wrong> {
     let Some(close) = bracket.find(']').filter(|&close| close > 1) else { return Ok(None) };
     let (value, behind) = (&bracket[1..close], &bracket[close + 1..]);
     let until = |sign: char| behind.find(sign).filter(|&end| end > 1);

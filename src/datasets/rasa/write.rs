@@ -31,9 +31,10 @@ impl Rasa {
         &mut self,
         record: &Record,
         place: Place,
-    ) -> Result<(), Finding> {
+    ) -> Result<(), Box<Finding>> {
         let refused = |message: String, help: &str| {
-            Err(Finding::new("BOT-2167", Severity::Error, message, help).at(place.clone()))
+            let finding = Finding::new("BOT-2167", Severity::Error, message, help);
+            Err(Box::new(finding.at(place.clone())))
         };
         let shown = display(&record.text, 60);
         let Some(intent) = &record.intent else {

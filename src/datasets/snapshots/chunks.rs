@@ -27,7 +27,7 @@ pub(super) const MOST: usize = 512 << 10;
 /// Bytes after which a pack is closed: an object that a bucket takes in one go, and few of them.
 const PACK: usize = 8 << 20;
 /// Bytes of files read at a time; of them and of what becomes of them, twice as much may be held.
-const WAVE: u64 = 64 << 20;
+const WAVE: u64 = 32 << 20;
 /// Of zstd: the fastest level; the next ones gain a tenth and take twice as long.
 const LEVEL: i32 = 1;
 
@@ -189,8 +189,17 @@ impl Storing {
             .into_iter()
             .filter(|(_, digest)| !self.known.contains_key(digest) && new.insert(*digest))
             .collect();
-        let compressed: Vec<std::io::Result<Vec<u8>>> =
-            chunks.par_iter().map(|(bytes, _)| zstd::bulk::compress(bytes, LEVEL)).collect();
+        // A compressor is made once for many chunks: making one costs as much as a chunk does.
+        let compressed: Vec<std::io::Result<Vec<u8>>> = chunks
+            .par_iter()
+            .map_init(
+                || zstd::bulk::Compressor::new(LEVEL),
+                |compressor, (bytes, _)| match compressor {
+                    Ok(compressor) => compressor.compress(bytes),
+                    Err(error) => Err(std::io::Error::other(error.to_string())),
+                },
+            )
+            .collect();
         let mut sealed = Vec::new();
         for ((bytes, digest), stored) in chunks.into_iter().zip(compressed) {
             let stored = stored.map_err(|error| {

@@ -294,9 +294,14 @@ impl Staging {
             fs::rename(&self.path, target)?;
             File::open(folder_of(target))?.sync_all()
         };
-        let published = publish().map_err(|error| fault(&error));
-        drop(self.lock);
-        published
+        publish().map_err(|error| fault(&error))
+    }
+}
+
+impl Drop for Staging {
+    fn drop(&mut self) {
+        // A child that is being started shares what is open, and would hold the lock a moment longer than this.
+        let _ = self.lock.unlock();
     }
 }
 

@@ -199,6 +199,26 @@ pub(super) const ENTRIES: &[Entry] = &[
         explanation: "Training data of Rasa has no example without an intent or a text, and no form for entities that overlap or for a text whose brackets would be read as an annotation. Such a record is left out, counted, and named; correct it, or write another format.",
     },
     Entry {
+        code: "BOT-2180",
+        title: "a lock of a split does not fit",
+        explanation: "The lock remembers which record is on which side, so that none ever moves. It was made for other shares, another seed or another group column than asked for now, cannot be read, or was changed by another run meanwhile. Ask for the same again, restore it from version control, or name another file.",
+    },
+    Entry {
+        code: "BOT-2181",
+        title: "a new record is near to both sides of a split",
+        explanation: "A near duplicate of a training record that is also near to a test record cannot go to either without leaking into the other, and what is locked does not move. It is left out of both, and listed.",
+    },
+    Entry {
+        code: "BOT-2182",
+        title: "a split has nothing to divide",
+        explanation: "Records that are near duplicates of one another, or share a value of the group column, stay on one side. Here that ties all of them together: the column has the same value everywhere, or a common text links all of its groups.",
+    },
+    Entry {
+        code: "BOT-2183",
+        title: "an intent is missing on a side of a split",
+        explanation: "What is locked does not move, and there are no new records of this intent that could go to the side where it is missing: its records there were removed, or all there are say nearly the same. It is not measured until there are.",
+    },
+    Entry {
         code: "BOT-2190",
         title: "a record is likely mislabelled",
         explanation: "A model that saw neither the record nor a near duplicate of it finds another intent likelier than the given one, and is as sure of it as it is of that intent's own records (confident learning). `botops data label-issues` ranks such records, with the nearest ones that argue for the other intent. Read them from the top, and label them again or leave them: some are hard, not wrong.",

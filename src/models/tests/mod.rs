@@ -295,7 +295,7 @@ fn progress_names_its_phases_and_never_exceeds_them() {
         &heard,
     )
     .unwrap();
-    assert_eq!(*heard.0.lock().unwrap(), [("features", 241), ("fit", 4), ("calibrate", 20)]);
+    assert_eq!(*heard.0.lock().unwrap(), [("features", 241), ("calibrate", 20), ("fit", 4)]);
 }
 
 #[test]

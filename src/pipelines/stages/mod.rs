@@ -20,7 +20,7 @@ use super::{
     status::rival,
 };
 use crate::{
-    datasets::{self, Dataset, Expectations, Presence, ReadOptions},
+    datasets::{self, Dataset, Expectations, LockedSplitSpec, Presence, ReadOptions, SplitLock},
     dialogue::DialogueSpec,
     digest::Digest,
     drift::{self, DriftVerdict},
@@ -179,8 +179,11 @@ fn validate(work: &mut Work<'_>, stage: &ValidateStage, made: &Path) -> Result<E
     Ok((verdict, summary))
 }
 
-fn split(work: &Work<'_>, stage: &SplitStage, made: &Path) -> Result<Ended> {
+fn split(work: &mut Work<'_>, stage: &SplitStage, made: &Path) -> Result<Ended> {
     let data = read_output(work, &stage.from, "accepted.csv")?;
+    if let Some(lock) = &stage.lock {
+        return split_locked(work, stage, &data, lock, made);
+    }
     let spec = datasets::SplitSpec { test_share: stage.test_share, seed: stage.seed };
     let split = datasets::split(&data, &spec)?;
     datasets::write_csv(&made.join("train.csv"), &split.train)?;
@@ -188,6 +191,44 @@ fn split(work: &Work<'_>, stage: &SplitStage, made: &Path) -> Result<Ended> {
     let summary =
         format!("{} to train, {} to test", split.train.records.len(), split.test.records.len());
     Ok((StageVerdict::Passed, summary))
+}
+
+/// Splits by the lock, and remembers in it what is new.
+fn split_locked(
+    work: &mut Work<'_>,
+    stage: &SplitStage,
+    data: &Dataset,
+    lock: &Path,
+    made: &Path,
+) -> Result<Ended> {
+    let path = work.services.root.join(lock);
+    let spec = LockedSplitSpec {
+        test_share: stage.test_share,
+        validation_share: 0.0,
+        seed: stage.seed,
+        group: None,
+    };
+    let before = SplitLock::read(&path)?;
+    let split = datasets::split_locked(data, None, &spec, before.as_ref())?;
+    datasets::write_csv(&made.join("train.csv"), &split.train)?;
+    datasets::write_csv(&made.join("test.csv"), &split.test)?;
+    datasets::write_quarantine(&made.join("left-out.csv"), &split.left_out)?;
+    split.lock.write(&path, before.as_ref())?;
+    let summary = format!(
+        "{} to train, {} to test, {} left out; {} where the lock has them, {} with those, {} new",
+        split.train.records.len(),
+        split.test.records.len(),
+        split.left_out.len(),
+        split.records_locked,
+        split.records_following,
+        split.records_new
+    );
+    let verdict = match split.findings.is_empty() {
+        true => StageVerdict::Passed,
+        false => StageVerdict::Warned,
+    };
+    work.findings.extend(split.findings);
+    Ok((verdict, summary))
 }
 
 async fn train(

@@ -1,0 +1,276 @@
+//! `botops data split`.
+
+use crate::{
+    cli::{
+        Outcome,
+        context::{self, Context},
+        data_args::DataArgs,
+        data_source, paste, tables,
+    },
+    datasets::{
+        self, Dataset, LockedSplit, LockedSplitSpec, Presence, ReadOptions, SplitLock, SplitSide,
+    },
+    digest::Digest,
+    findings::{Fault, Result},
+};
+use serde::Serialize;
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Labelled data: CSV, TSV, JSONL or Parquet, or a file of a snapshot
+    data: PathBuf,
+    /// Share of each intent to test on; default: that of the lock, else 20%
+    #[arg(long, value_name = "SHARE", value_parser = share)]
+    test: Option<f64>,
+    /// Share of each intent to validate on; default: that of the lock, else none
+    #[arg(long, value_name = "SHARE", value_parser = share)]
+    validation: Option<f64>,
+    /// Column whose values stay on one side each, such as a conversation
+    #[arg(long, value_name = "COLUMN")]
+    group: Option<String>,
+    /// File that remembers who is on which side; made when it is not there
+    #[arg(long, value_name = "FILE")]
+    lock: Option<PathBuf>,
+    /// Changes which records go where; default: that of the lock, else 17
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Folder to write the sides into; default: such as utterances-split
+    #[arg(long, short, value_name = "FOLDER")]
+    out: Option<PathBuf>,
+    /// Say what would go where, but write nothing
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    columns: DataArgs,
+}
+
+/// Reads `20%` or `0.2`.
+pub(super) fn share(text: &str) -> Result<f64, String> {
+    let (number, by) = match text.strip_suffix('%') {
+        Some(number) => (number.trim_end(), 100.0),
+        None => (text, 1.0),
+    };
+    match number.parse::<f64>() {
+        Ok(share) if share.is_finite() => Ok(share / by),
+        _ => Err("write a share such as `20%` or `0.2`".to_owned()),
+    }
+}
+
+const SEED: u64 = 17;
+const TEST_SHARE: f64 = 0.2;
+
+#[derive(Serialize)]
+struct Answer<'a> {
+    data: &'a str,
+    dry_run: bool,
+    /// The sides by name.
+    sides: BTreeMap<&'static str, Written>,
+    left_out: Option<Written>,
+    lock: Option<String>,
+    records_locked: u64,
+    records_following: u64,
+    records_new: u64,
+    intents: BTreeMap<String, BTreeMap<&'static str, u64>>,
+}
+
+/// A file with records.
+#[derive(Serialize)]
+struct Written {
+    file: String,
+    records: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    digest: Option<Digest>,
+}
+
+pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
+    let out = args.out.clone().unwrap_or_else(|| own_folder(&args.data));
+    let path = |name: &str| out.join(format!("{name}.csv"));
+    for name in ["train", "validation", "test", "left-out"] {
+        context::distinct(Some(&path(name)), &[Some(&args.data), args.lock.as_deref()])?;
+    }
+    context::distinct(args.lock.as_deref(), &[Some(&args.data)])?;
+    let lock = args.lock.as_deref().map(SplitLock::read).transpose()?.flatten();
+    let locked = lock.as_ref().map(SplitLock::spec);
+    let spec = LockedSplitSpec {
+        test_share: args.test.or(locked.map(|spec| spec.test_share)).unwrap_or(TEST_SHARE),
+        validation_share: args
+            .validation
+            .or(locked.map(|spec| spec.validation_share))
+            .unwrap_or(0.0),
+        seed: args.seed.or(locked.map(|spec| spec.seed)).unwrap_or(SEED),
+        group: args.group.clone().or_else(|| locked.and_then(|spec| spec.group.clone())),
+    };
+    let options = args.columns.options(Presence::Required);
+    let data = data_source::dataset(context, &args.data, &options)?;
+    let groups =
+        spec.group.as_deref().map(|group| groups(context, args, group, &options)).transpose()?;
+    let split = datasets::split_locked(&data, groups.as_deref(), &spec, lock.as_ref())?;
+
+    let LockedSplit { train, validation, test, left_out, .. } = &split;
+    let mut sides: Vec<(SplitSide, &Dataset)> = vec![(SplitSide::Train, train)];
+    sides.extend(validation.as_ref().map(|validation| (SplitSide::Validation, validation)));
+    sides.push((SplitSide::Test, test));
+    let aside = path("left-out");
+    // One of an earlier run is not left to be taken for this one's.
+    let has_aside = !left_out.is_empty() || aside.exists();
+    if !args.dry_run {
+        // The lock first: what it says, the same command writes again.
+        if let Some(path) = &args.lock {
+            split.lock.write(path, lock.as_ref())?;
+        }
+        for (side, data) in &sides {
+            datasets::write_csv(&path(side.name()), data)?;
+        }
+        if has_aside {
+            datasets::write_quarantine(&aside, left_out)?;
+        }
+    }
+    let written = |name: &str, records: usize, digest| Written {
+        file: path(name).display().to_string(),
+        records: records as u64,
+        digest,
+    };
+    let answer = Answer {
+        data: &data.name,
+        dry_run: args.dry_run,
+        left_out: has_aside.then(|| written("left-out", left_out.len(), None)),
+        lock: args.lock.as_ref().map(|path| path.display().to_string()),
+        records_locked: split.records_locked,
+        records_following: split.records_following,
+        records_new: split.records_new,
+        intents: intents(&sides),
+        sides: sides
+            .iter()
+            .map(|(side, data)| {
+                (side.name(), written(side.name(), data.records.len(), Some(data.digest)))
+            })
+            .collect(),
+    };
+    let mut text = text(&answer, data.records.len());
+    text.push_str(&tables::findings(&split.findings, 5));
+    let outcome = Outcome::done(&answer, text).findings(split.findings);
+    if args.dry_run {
+        return Ok(outcome);
+    }
+    let (train, test) = (path("train").display().to_string(), path("test").display().to_string());
+    Ok(outcome.next(paste::line(["botops", "train", &train, "--test", &test])))
+}
+
+/// Returns the group of each record.
+fn groups(
+    context: &Context,
+    args: &Args,
+    group: &str,
+    options: &ReadOptions,
+) -> Result<Vec<Option<String>>> {
+    // The same file once more: what it then hands over as the language is the column asked for.
+    let options = ReadOptions { lang_column: Some(group.to_owned()), ..options.clone() };
+    let data = data_source::dataset(context, &args.data, &options).map_err(|fault| {
+        if fault.code() != "BOT-2101" {
+            return fault;
+        }
+        let mut named = Fault::usage("BOT-2101", fault.message()).at(fault.place().clone());
+        for hint in fault.hints() {
+            named = named.hint(hint.replace("--lang-column", "--group"));
+        }
+        named
+    })?;
+    Ok(data.records.into_iter().map(|record| record.lang).collect())
+}
+
+/// Returns `utterances-split` for `data/utterances.csv` and for `support@3:utterances.csv`.
+fn own_folder(data: &Path) -> PathBuf {
+    let name = data.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let name = name.rsplit(':').next().unwrap_or_default();
+    let stem = name.split(['.', '@']).next().filter(|stem| !stem.is_empty()).unwrap_or("data");
+    PathBuf::from(format!("{stem}-split"))
+}
+
+fn intents(sides: &[(SplitSide, &Dataset)]) -> BTreeMap<String, BTreeMap<&'static str, u64>> {
+    let mut intents: BTreeMap<String, BTreeMap<&'static str, u64>> = BTreeMap::new();
+    for (side, data) in sides {
+        for record in &data.records {
+            let counts = intents.entry(record.intent.clone().unwrap_or_default()).or_default();
+            *counts.entry(side.name()).or_default() += 1;
+        }
+    }
+    intents
+}
+
+fn text(answer: &Answer<'_>, n: usize) -> String {
+    let would = if answer.dry_run { " (dry run: nothing was written)" } else { "" };
+    let mut out = format!(
+        "{}: {} records{would}\n",
+        crate::text::display(answer.data, 200),
+        tables::count(n as u64)
+    );
+    let order = ["train", "validation", "test"];
+    let rows = order.iter().filter_map(|name| Some((name, answer.sides.get(name)?)));
+    let rows = rows.map(|(name, side)| {
+        let share = 100.0 * side.records as f64 / n.max(1) as f64;
+        let n_intents =
+            answer.intents.values().filter(|counts| counts.contains_key(name)).count() as u64;
+        vec![
+            (*name).to_owned(),
+            tables::count(side.records),
+            format!("{share:.1} %"),
+            tables::count(n_intents),
+            side.file.clone(),
+        ]
+    });
+    out.push_str(&tables::table(
+        &["side", "records", "share", "intents", "file"],
+        rows,
+        &[1, 2, 3],
+    ));
+    if let Some(left_out) = &answer.left_out {
+        out.push_str(&format!(
+            "left out of either: {} ({})\n",
+            tables::count(left_out.records),
+            left_out.file
+        ));
+    }
+    match &answer.lock {
+        Some(lock) => out.push_str(&format!(
+            "{lock}: {} records stay where they were, {} follow those they are near to, {} are new\n",
+            tables::count(answer.records_locked),
+            tables::count(answer.records_following),
+            tables::count(answer.records_new)
+        )),
+        None => out.push_str(
+            "not locked: when the data grows, records may move; `--lock split.lock.json` keeps them\n",
+        ),
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_are_parts_or_per_cent() {
+        assert_eq!(share("20%"), Ok(0.2));
+        assert_eq!(share("12.5 %"), Ok(0.125));
+        assert_eq!(share("0.1"), Ok(0.1));
+        for text in ["", "%", "a fifth", "nan", "inf"] {
+            assert!(share(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_folder_is_named_after_the_data() {
+        for (data, folder) in [
+            ("data/utterances.csv", "utterances-split"),
+            ("a.b.csv.gz", "a-split"),
+            ("support@3:sub/train.csv", "train-split"),
+            ("support@3", "support-split"),
+        ] {
+            assert_eq!(own_folder(Path::new(data)), Path::new(folder));
+        }
+    }
+}

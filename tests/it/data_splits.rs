@@ -1,0 +1,235 @@
+//! Splits that do not leak and do not move, as a user sees them, and in a pipeline.
+
+use crate::support::{Folder, botops_snapshot, seen};
+use std::collections::BTreeSet;
+
+const SUBJECTS: [&str; 10] = [
+    "parcel",
+    "invoice",
+    "password",
+    "subscription",
+    "charger",
+    "keyboard",
+    "garden chair",
+    "gift card",
+    "warranty",
+    "newsletter",
+];
+const REQUESTS: [(&str, &str); 3] = [
+    ("tracking", "where is my {} now"),
+    ("refund", "pay me back for the {}"),
+    ("cancel", "stop the {} today"),
+];
+
+/// Texts of three intents about some subjects, each with a customer; with a near duplicate of each when asked for.
+fn rows(subjects: std::ops::Range<usize>, twice: bool) -> String {
+    let mut rows = String::from("text,intent,customer\n");
+    for (n, subject) in subjects.clone().zip(&SUBJECTS[subjects]) {
+        for (intent, request) in REQUESTS {
+            let text = request.replace("{}", subject);
+            rows.push_str(&format!("\"{text}\",{intent},customer {}\n", n / 2));
+            if twice {
+                rows.push_str(&format!("\"{text}!\",{intent},customer {}\n", n / 2));
+            }
+        }
+    }
+    rows
+}
+
+fn texts(folder: &Folder, file: &str) -> BTreeSet<String> {
+    folder
+        .read(file)
+        .lines()
+        .skip(1)
+        .map(|line| line.split(',').next().unwrap().to_owned())
+        .collect()
+}
+
+#[test]
+fn a_locked_split_grows_and_moves_nothing() {
+    let folder = Folder::empty();
+    folder.write("data.csv", rows(0..8, false));
+    let split = ["data", "split", "data.csv", "--test", "25%", "--lock", "split.lock.json"];
+    botops_snapshot!(folder.botops([&split[..], &["--dry-run"]].concat()), @r#"
+    exit: 0
+    ----- stdout -----
+    data.csv: 24 records (dry run: nothing was written)
+    side   records   share  intents  file
+    train       18  75.0 %        3  data-split/train.csv
+    test         6  25.0 %        3  data-split/test.csv
+    split.lock.json: 0 records stay where they were, 0 follow those they are near to, 24 are new
+    ----- stderr -----
+    "#);
+    assert!(
+        !folder.path().join("split.lock.json").exists()
+            && !folder.path().join("data-split").exists()
+    );
+    botops_snapshot!(folder.botops(split), @r#"
+    exit: 0
+    ----- stdout -----
+    data.csv: 24 records
+    side   records   share  intents  file
+    train       18  75.0 %        3  data-split/train.csv
+    test         6  25.0 %        3  data-split/test.csv
+    split.lock.json: 0 records stay where they were, 0 follow those they are near to, 24 are new
+    ----- stderr -----
+    next: `botops train data-split/train.csv --test data-split/test.csv`
+    "#);
+    let (train, test) =
+        (texts(&folder, "data-split/train.csv"), texts(&folder, "data-split/test.csv"));
+    let lock = folder.read("split.lock.json");
+
+    folder.write("data.csv", rows(0..10, true));
+    // Shares, seed and group are the lock's.
+    botops_snapshot!(folder.botops(["data", "split", "data.csv", "--lock", "split.lock.json"]), @r#"
+    exit: 0
+    ----- stdout -----
+    data.csv: 60 records
+    side   records   share  intents  file
+    train       42  70.0 %        3  data-split/train.csv
+    test        18  30.0 %        3  data-split/test.csv
+    split.lock.json: 24 records stay where they were, 24 follow those they are near to, 12 are new
+    ----- stderr -----
+    next: `botops train data-split/train.csv --test data-split/test.csv`
+    "#);
+    let (now_train, now_test) =
+        (texts(&folder, "data-split/train.csv"), texts(&folder, "data-split/test.csv"));
+    assert!(train.is_subset(&now_train) && test.is_subset(&now_test));
+    let bare = |texts: &BTreeSet<String>| {
+        texts.iter().map(|text| text.replace('!', "")).collect::<BTreeSet<_>>()
+    };
+    assert!(bare(&now_train).is_disjoint(&bare(&now_test)));
+    assert_ne!(folder.read("split.lock.json"), lock);
+    botops_snapshot!(folder.botops(["data", "split", "data.csv", "--lock", "split.lock.json", "--test", "0.3"]), @r#"
+    exit: 2
+    ----- stdout -----
+
+    ----- stderr -----
+    error[BOT-2180]: the lock was made for test 0.25, validation 0, seed 17, no group; asked for is test 0.3, validation 0, seed 17, no group
+    hint: ask for the same, or name another lock file: with another request, records would have to move
+    "#);
+    folder.write("split.lock.json", "{}");
+    botops_snapshot!(folder.botops(["data", "split", "data.csv", "--lock", "split.lock.json"]), @r#"
+    exit: 3
+    ----- stdout -----
+
+    ----- stderr -----
+    error[BOT-2180]: `split.lock.json` is no lock of a split: missing field `schema` at line 1 column 2
+      --> split.lock.json
+    hint: restore it from version control; without it, records would move
+    "#);
+}
+
+#[test]
+fn groups_stay_together_and_validation_is_a_side_of_its_own() {
+    let folder = Folder::empty();
+    folder.write("data.csv", rows(0..10, true));
+    botops_snapshot!(folder.botops(["data", "split", "data.csv", "--test", "20%", "--validation", "20%", "--group", "customer", "--out", "sides"]), @r#"
+    exit: 0
+    ----- stdout -----
+    data.csv: 60 records
+    side        records   share  intents  file
+    train            36  60.0 %        3  sides/train.csv
+    validation       12  20.0 %        3  sides/validation.csv
+    test             12  20.0 %        3  sides/test.csv
+    not locked: when the data grows, records may move; `--lock split.lock.json` keeps them
+    ----- stderr -----
+    next: `botops train sides/train.csv --test sides/test.csv`
+    "#);
+    let sides =
+        ["train", "validation", "test"].map(|side| texts(&folder, &format!("sides/{side}.csv")));
+    assert_eq!(sides.iter().map(BTreeSet::len).sum::<usize>(), 60);
+    for side in &sides {
+        for pair in SUBJECTS.chunks(2) {
+            let of = |subject: &str| side.iter().filter(|text| text.contains(subject)).count();
+            assert_eq!(of(pair[0]) > 0, of(pair[1]) > 0, "{pair:?}: one customer");
+        }
+    }
+    botops_snapshot!(folder.botops(["data", "split", "data.csv", "--group", "costumer"]), @r#"
+    exit: 2
+    ----- stdout -----
+
+    ----- stderr -----
+    error[BOT-2101]: there is no column `costumer`; the columns are `text`, `intent`, `customer`
+      --> data.csv:1
+    hint: did you mean `--group customer`?
+    "#);
+    botops_snapshot!(folder.botops(["data", "split", "data.csv", "--test", "70%", "--validation", "30%"]), @r#"
+    exit: 2
+    ----- stdout -----
+
+    ----- stderr -----
+    error[BOT-2130]: a test share of 0.7 and a validation share of 0.3 leave nothing to train on
+    hint: write shares between 0 and 1 (or per cent) that leave something to train on: `--test 20% --validation 10%`
+    "#);
+    botops_snapshot!(folder.botops(["data", "split", "data.csv", "--test", "a fifth"]), @r#"
+    exit: 2
+    ----- stdout -----
+
+    ----- stderr -----
+    error: invalid value 'a fifth' for '--test <SHARE>': write a share such as `20%` or `0.2`
+
+    For more information, try '--help'.
+    "#);
+    let one: String = rows(0..10, false).lines().map(|line| format!("{line},x\n")).collect();
+    folder.write("one.csv", one.replacen(",x\n", ",bot\n", 1));
+    botops_snapshot!(folder.botops(["data", "split", "one.csv", "--group", "bot"]), @r#"
+    exit: 2
+    ----- stdout -----
+
+    ----- stderr -----
+    error[BOT-2182]: groups of `bot` and near duplicates link all records to one another: there is nothing to divide
+      --> one.csv
+    hint: name a column whose values are shared by fewer records, or none
+    "#);
+    folder.write("lonely.csv", rows(0..3, false) + "hello,greet,customer 9\n");
+    botops_snapshot!(folder.botops(["data", "split", "lonely.csv"]), @r#"
+    exit: 4
+    ----- stdout -----
+
+    ----- stderr -----
+    error[BOT-2131]: the intent `greet` has 1 record, and a split needs one for each of 2 sides
+      --> lonely.csv
+    hint: add records of this intent that say it differently, or remove it
+    "#);
+}
+
+const PIPELINE: &str = "\
+version: 1
+name: sides
+stages:
+  - validate:
+      data: data.csv
+  - split:
+      from: validate
+      test_share: 0.25
+      lock: split.lock.json
+  - train:
+      from: split
+      model: {head: {kind: complement_naive_bayes}}
+";
+
+#[test]
+fn a_pipeline_keeps_to_the_lock() {
+    let folder = Folder::empty();
+    folder
+        .write("botops.yaml", "version: 1\nmodel: support\n")
+        .write("data.csv", rows(0..8, false));
+    folder.write("sides.yaml", PIPELINE);
+    let run = || {
+        let said = seen(&mut folder.botops(["run", "sides.yaml"]));
+        assert!(said.starts_with("exit: 0"), "{said}");
+        said
+    };
+    run();
+    let side = |name: &str| texts(&folder, &format!(".botops/pipelines/sides/split/{name}.csv"));
+    let before = (side("train"), side("test"));
+    assert!(before.1.len() >= 3);
+    let status = seen(&mut folder.botops(["pipeline", "status", "sides.yaml"]));
+    assert!(!status.contains("stale"), "the lock it made is no reason to run again: {status}");
+    folder.write("data.csv", rows(0..10, true));
+    run();
+    let after = (side("train"), side("test"));
+    assert!(before.0.is_subset(&after.0) && before.1.is_subset(&after.1));
+    assert!(after.0.len() + after.1.len() == 60);
+}

@@ -1,0 +1,170 @@
+//! Data in every format, in and out of the program.
+
+use crate::terminal::{Terminal, two_intents};
+use insta::assert_snapshot;
+use std::{
+    fs,
+    io::Write as _,
+    process::{Command, Stdio},
+};
+
+const NLU: &str = r#"version: "3.1"
+nlu:
+- intent: greet
+  examples: |
+    - hello [Bob](name)
+    - good morning
+- intent: faq/ask_hours
+  metadata: {owner: desk}
+  examples: |
+    - when do you open in [NYC]{"entity": "city", "value": "New York", "role": "place"}?
+- synonym: New York
+  examples: |
+    - NYC
+- lookup: city
+  examples: |
+    - Paris
+- regex: zip
+  examples: |
+    - \d{5}
+"#;
+
+/// Runs a prepared command with `input` on its standard input.
+fn fed(command: &mut Command, input: &[u8]) -> String {
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(input).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn one_data_set_is_the_same_in_every_format_and_through_a_pipe() {
+    let terminal = Terminal::new();
+    terminal.write("data.csv", two_intents(40));
+    let shown = |line: &str, name: &str| terminal.stdout(line).replace(name, "DATA");
+    let wanted = shown("validate data.csv", "data.csv");
+    for name in ["a.tsv", "a.jsonl", "a.json", "a.parquet", "a.csv.gz", "a.jsonl.zst", "a.json.gz"]
+    {
+        terminal.stdout(&format!("data import data.csv --out {name}"));
+        assert_eq!(shown(&format!("validate {name}"), name), wanted, "{name}");
+        let bytes = fs::read(terminal.path().join(name)).unwrap();
+        // A table of tabs is told by its first line, the others by their first bytes.
+        let piped = fed(&mut terminal.command("validate -"), &bytes);
+        let piped = piped.replacen('-', "DATA", 1);
+        assert_eq!(piped, wanted, "{name} through a pipe");
+    }
+    // What a name says wrongly, a flag corrects.
+    fs::copy(terminal.path().join("a.jsonl"), terminal.path().join("b.csv")).unwrap();
+    assert_eq!(shown("validate b.csv --input-format jsonl", "b.csv"), wanted);
+}
+
+#[test]
+fn the_same_records_give_the_same_bytes() {
+    let terminal = Terminal::new();
+    terminal.write("data.csv", two_intents(40));
+    for name in ["csv.gz", "jsonl.zst", "parquet", "json"] {
+        terminal.stdout(&format!("data import data.csv --out a.{name}"));
+        terminal.stdout(&format!("data import data.csv --out b.{name}"));
+        let bytes = |file: &str| fs::read(terminal.path().join(format!("{file}.{name}"))).unwrap();
+        assert_eq!(bytes("a"), bytes("b"), "{name}");
+    }
+}
+
+#[test]
+fn an_import_counts_and_names_what_it_does_not_carry_over() {
+    let terminal = Terminal::new();
+    terminal
+        .write("in/a.csv", "id,text,intent,score\n1,hello,greet,0.3\n2,\"bye, bye\",leave,1\n")
+        .write("in/b.csv", "id,text,intent,score\n3,farewell,leave,1\n")
+        .write("nlu.yml", NLU);
+    let shown = terminal.run("data import in/*.csv nlu.yml --out all.jsonl");
+    let lines = fs::read_to_string(terminal.path().join("all.jsonl")).unwrap();
+    assert_snapshot!(format!("{shown}--- all.jsonl\n{lines}"));
+}
+
+#[test]
+fn a_dry_run_writes_nothing_and_says_so() {
+    let terminal = Terminal::new();
+    terminal.write("nlu.yml", NLU);
+    assert_snapshot!(terminal.run("data import nlu.yml --out a.csv --terms terms.yml --dry-run"));
+    let names: Vec<_> =
+        fs::read_dir(terminal.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert_eq!(names, ["nlu.yml"]);
+}
+
+#[test]
+fn the_answer_of_an_import_is_one_document() {
+    let terminal = Terminal::new();
+    terminal.write("nlu.yml", NLU);
+    assert_snapshot!(
+        terminal.run("data import nlu.yml --out a.csv --terms terms.yml --format json")
+    );
+}
+
+#[test]
+fn training_data_of_rasa_goes_through_a_table_and_back() {
+    let terminal = Terminal::new();
+    terminal.write("nlu.yml", NLU);
+    terminal.stdout("data import nlu.yml --out a.csv --terms terms.yml");
+    let table = fs::read_to_string(terminal.path().join("a.csv")).unwrap();
+    let shown = terminal.run("data export a.csv terms.yml --to rasa --out back.yml");
+    let back = fs::read_to_string(terminal.path().join("back.yml")).unwrap();
+    assert_snapshot!(format!("{table}---\n{shown}--- back.yml\n{back}"));
+    terminal.stdout("data export back.yml --to rasa --out again.yml");
+    assert_eq!(fs::read_to_string(terminal.path().join("again.yml")).unwrap(), back);
+}
+
+#[test]
+fn what_rasa_has_no_form_for_is_left_out_counted_and_named() {
+    let terminal = Terminal::new();
+    terminal.write(
+        "data.csv",
+        "text,intent,lang\nfine,a,en\nno intent,,en\nread [this](wrongly),a,en\n\" outer blanks \",b,en\n",
+    );
+    let shown = terminal.run("data export data.csv --to rasa --out nlu.yml");
+    let nlu = fs::read_to_string(terminal.path().join("nlu.yml")).unwrap();
+    assert_snapshot!(format!("{shown}--- nlu.yml\n{nlu}"));
+}
+
+#[test]
+fn a_model_learns_the_same_from_a_packed_file_and_from_several() {
+    let terminal = Terminal::new();
+    let text = two_intents(40);
+    let (header, rows) = text.split_once('\n').unwrap();
+    let (first, second) = rows.split_at(rows.match_indices('\n').nth(30).unwrap().0 + 1);
+    terminal
+        .write("data.csv", &text)
+        .write("parts/a.csv", format!("{header}\n{first}"))
+        .write("parts/b.csv", format!("{header}\n{second}"));
+    terminal.stdout("data import data.csv --out a.csv.gz");
+    terminal.stdout("train data.csv --out plain.botops");
+    terminal.stdout("train a.csv.gz --out packed.botops");
+    terminal.stdout("train parts/*.csv --out several.botops --record");
+    let predicted = |model: &str, data: &str| {
+        terminal.stdout(&format!("predict {model} --data {data} --out p.csv"));
+        fs::read_to_string(terminal.path().join("p.csv")).unwrap()
+    };
+    let wanted = predicted("plain.botops", "data.csv");
+    assert_eq!(wanted.lines().count(), 81);
+    assert_eq!(predicted("packed.botops", "a.csv.gz"), wanted);
+    assert_eq!(predicted("several.botops", "a.csv.gz"), wanted);
+    // What it learned from was kept, as one file.
+    let run = terminal.stdout("runs list --format json");
+    let id = run.split("\"id\": \"").nth(1).unwrap().split('"').next().unwrap();
+    terminal.stdout(&format!("runs reproduce {id}"));
+}
+
+#[test]
+fn what_is_read_is_never_written_over() {
+    let terminal = Terminal::new();
+    terminal.write("a.csv", two_intents(5));
+    let before = fs::read(terminal.path().join("a.csv")).unwrap();
+    assert_snapshot!(terminal.run("data import *.csv --out a.csv"));
+    assert_eq!(fs::read(terminal.path().join("a.csv")).unwrap(), before);
+}
