@@ -61,7 +61,10 @@ fn find(data: &Dataset, spec: &LabelIssueSpec) -> LabelIssues {
     let samples: Vec<Sample<'_>> = data
         .records
         .iter()
-        .map(|record| Sample { text: &record.text, intent: record.intent.as_deref().unwrap_or(OOS) })
+        .map(|record| Sample {
+            text: &record.text,
+            intent: record.intent.as_deref().unwrap_or(OOS),
+        })
         .collect();
     let validator = CrossValidator::new(&samples, FOLDS, spec.model.seed, Resources::default())
         .expect("the data set has folds");
@@ -143,7 +146,8 @@ fn main() {
         sets.push(("banking77", Path::new(&folder).join("train.csv")));
     }
     for (name, path) in sets {
-        let data = datasets::read(&path, &ReadOptions::default()).expect("the data set is readable");
+        let data =
+            datasets::read(&path, &ReadOptions::default()).expect("the data set is readable");
         measure(name, &data, &heads);
         let found = find(&data, &LabelIssueSpec::default());
         let mut kinds = std::collections::BTreeMap::new();

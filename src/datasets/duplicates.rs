@@ -141,9 +141,8 @@ pub fn duplicates(data: &[Dataset], spec: &NearSpec) -> Duplicates {
     }
     near(&kept, &pairs.pairs, &mut found);
     found.sort_by(|(a, x), (b, y)| (a, &x.code).cmp(&(b, &y.code)));
-    let rank = |group: &DuplicateGroup| {
-        (!group.conflict, group.intents.len() < 2, group.files.len() < 2)
-    };
+    let rank =
+        |group: &DuplicateGroup| (!group.conflict, group.intents.len() < 2, group.files.len() < 2);
     // Stable, so that groups of one size stay in the order of their first records.
     groups.sort_by(|a, b| rank(a).cmp(&rank(b)).then(b.members.len().cmp(&a.members.len())));
     let count = |wanted: &dyn Fn(&DuplicateGroup) -> bool| {
@@ -289,8 +288,7 @@ fn leaks(entries: &[&Entry<'_>], equal: &[usize], found: &mut Vec<(usize, Findin
     }
 }
 
-const LEAK: &str =
-    "if one file is to judge what the other trained, remove it from one: a test is worth what was not learned from";
+const LEAK: &str = "if one file is to judge what the other trained, remove it from one: a test is worth what was not learned from";
 
 /// Finds the records that are near another one and not equal to it: of each kind, by the nearest.
 ///

@@ -137,22 +137,36 @@ pub fn merge(
                     shown(own),
                     shown(text)
                 );
-                refuse("BOT-2197", message, "put the text back as it was suggested: the label may belong to another row");
+                refuse(
+                    "BOT-2197",
+                    message,
+                    "put the text back as it was suggested: the label may belong to another row",
+                );
                 continue;
             }
             None => {
                 let message = format!("the text `{}` has no id", shown(text));
-                refuse("BOT-2197", message, "put the id back that was suggested, or import new texts with `botops data import`");
+                refuse(
+                    "BOT-2197",
+                    message,
+                    "put the id back that was suggested, or import new texts with `botops data import`",
+                );
                 continue;
             }
         }
         let Some(intent) = record.intent.as_deref() else {
             let message = format!("the text `{}` is not labelled yet", shown(text));
             out.unlabelled += 1;
-            out.findings.push(finding("BOT-2198", Severity::Info, message, "write its intent into the column `intent`"));
+            out.findings.push(finding(
+                "BOT-2198",
+                Severity::Info,
+                message,
+                "write its intent into the column `intent`",
+            ));
             continue;
         };
-        let is_known = new_intents == NewIntents::Allowed || intents.contains(intent) || intent == OOS;
+        let is_known =
+            new_intents == NewIntents::Allowed || intents.contains(intent) || intent == OOS;
         if !is_known {
             let help = match nearest(intent, intents.iter().copied()) {
                 Some(near) => format!("did you mean `{near}`?"),
@@ -176,7 +190,8 @@ pub fn merge(
             refuse("BOT-2122", message, "decide for one intent: a model cannot learn both");
             continue;
         }
-        let rival = labels[fold].iter().filter(|(other, _)| **other != intent).min_by_key(|(_, i)| **i);
+        let rival =
+            labels[fold].iter().filter(|(other, _)| **other != intent).min_by_key(|(_, i)| **i);
         if let Some((other, first)) = rival {
             let Record { record: number, line, .. } = &labelled.records[*first];
             let message = format!(
@@ -204,7 +219,12 @@ pub fn merge(
                 twin.line
             );
             out.already += 1;
-            out.findings.push(finding(code, Severity::Info, message, "nothing: it is not added again"));
+            out.findings.push(finding(
+                code,
+                Severity::Info,
+                message,
+                "nothing: it is not added again",
+            ));
             continue;
         }
         taken.insert(fold, i);

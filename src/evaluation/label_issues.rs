@@ -17,9 +17,7 @@ use super::measurement::intents_of;
 use crate::{
     datasets::{Dataset, Record},
     findings::{Finding, Place, Result, Severity},
-    models::{
-        CrossValidator, HeadKind, HeadSpec, HeldOut, ModelSpec, NeighborScratch, Progress,
-    },
+    models::{CrossValidator, HeadKind, HeadSpec, HeldOut, ModelSpec, NeighborScratch, Progress},
     stats::{
         confident::{Confident, normalised_margin},
         label_noise::LabelNoise,
@@ -275,7 +273,8 @@ fn noise_of(held_out: &[HeldOut], n_classes: usize) -> LabelNoise {
     let (mut scores, mut given) = (Vec::new(), Vec::new());
     for held in held_out {
         let rows = held.inside_scores().chunks_exact(n_classes).zip(&held.truth);
-        for ((row, &truth), _) in rows.zip(&held.understood).filter(|(_, understood)| **understood) {
+        for ((row, &truth), _) in rows.zip(&held.understood).filter(|(_, understood)| **understood)
+        {
             scores.extend_from_slice(row);
             given.push(truth);
         }

@@ -34,8 +34,8 @@ pub use folds::{
 pub use gates::gate;
 pub use importance::{Importance, SettingGroup, SettingKind};
 pub use label_issues::{
-    LabelIssue, LabelIssueSpec, LabelIssues, NearRecord, OVERLAP, Oddities, Oddity, OddityKind, Overlap,
-    OverlapExample, label_issues,
+    LabelIssue, LabelIssueSpec, LabelIssues, NearRecord, OVERLAP, Oddities, Oddity, OddityKind,
+    Overlap, OverlapExample, label_issues,
 };
 pub use learning_curve::{CurvePoint, LearningCurve, Outlook, SHARES, learning_curve};
 pub use measurement::{Outcome, Subject, evaluate, measure, measure_with};

@@ -205,11 +205,7 @@ impl<'a> CrossValidator<'a> {
     ///
     /// # Errors
     /// Those of features that cannot be made: `BOT-7010`, `BOT-7012`, `BOT-7014`.
-    pub fn neighbors(
-        &self,
-        spec: &ModelSpec,
-        progress: &dyn Progress,
-    ) -> Result<SampleNeighbors> {
+    pub fn neighbors(&self, spec: &ModelSpec, progress: &dyn Progress) -> Result<SampleNeighbors> {
         spec.check()?;
         let table = self.table(spec, progress)?;
         Ok(SampleNeighbors::of(table.whole().clone(), self.sample_of.clone()))

@@ -90,7 +90,8 @@ impl Neighborhood {
         for (column, value) in row {
             let column = column as usize;
             let value = f64::from(value) / length;
-            for &(other, other_value) in &self.entries[self.offsets[column]..self.offsets[column + 1]]
+            for &(other, other_value) in
+                &self.entries[self.offsets[column]..self.offsets[column + 1]]
             {
                 let sum = &mut sums[other as usize];
                 if *sum == 0.0 {
@@ -164,6 +165,34 @@ impl SampleNeighbors {
         }
         near
     }
+
+    /// Returns of each of the samples `members` the `k` nearest others of them, the nearest first: what
+    /// [`Self::nearest`] does, without a look at any other sample.
+    ///
+    /// # Panics
+    /// When one of them is no sample.
+    #[must_use]
+    pub fn nearest_among(&self, members: &[usize], k: usize) -> Vec<Vec<Neighbor>> {
+        let row = |sample: usize| {
+            let (columns, values) = self.rows.row(self.row_of[sample] as usize);
+            columns.iter().copied().zip(values.iter().copied())
+        };
+        let mut matrix = FeatureMatrix::new(self.rows.n_features());
+        for &sample in members {
+            matrix.push_row(row(sample));
+        }
+        let near = Neighborhood::of(&matrix);
+        let mut scratch = NeighborScratch::default();
+        let mut found = Vec::with_capacity(members.len());
+        for (own, &sample) in members.iter().enumerate() {
+            let mut nearest = near.nearest(row(sample), k, |other| other != own, &mut scratch);
+            for neighbor in &mut nearest {
+                neighbor.row = members[neighbor.row];
+            }
+            found.push(nearest);
+        }
+        found
+    }
 }
 
 fn square(value: f32) -> f64 {
@@ -212,5 +241,30 @@ mod tests {
         assert_eq!(ask(&[(2, 1.0)], 3, 9), []);
         assert_eq!(ask(&[], 3, 9), []);
         assert_eq!(ask(&[(0, 1.0)], 0, 9), []);
+    }
+
+    #[test]
+    fn among_some_is_as_among_all_but_for_the_others() {
+        let rows = [
+            &[(0, 3.0), (1, 4.0)][..],
+            &[(0, 1.0)],
+            &[(1, 2.0), (2, 1.0)],
+            &[(0, 1.0), (1, 1.0)],
+            &[(3, 1.0)],
+        ];
+        // The rows are those of the samples 4, 2, 0, 1 and 3.
+        let all = SampleNeighbors::of(matrix(&rows), vec![4, 2, 0, 1, 3]);
+        let members = [0, 1, 3, 4];
+        let mut scratch = NeighborScratch::default();
+        let wanted: Vec<Vec<Neighbor>> = members
+            .iter()
+            .map(|&one| all.nearest(one, 2, |other| members.contains(&other), &mut scratch))
+            .collect();
+        assert_eq!(all.nearest_among(&members, 2), wanted);
+        // (3, 4) and (1, 1) are at 7 / (5 sqrt 2); sample 3 shares nothing with anybody.
+        let first = wanted[1][0];
+        assert_eq!(first.row, 4);
+        assert!((first.cosine - 7.0 / (5.0 * 2.0_f64.sqrt())).abs() < 1e-6);
+        assert!(wanted[2].is_empty());
     }
 }

@@ -29,7 +29,11 @@ impl Confident {
     /// When the lengths do not fit each other, or a class is not below `n_classes`.
     #[must_use]
     pub fn count(proba: &[f64], n_classes: usize, given: &[usize]) -> Self {
-        assert_eq!(proba.len(), n_classes * given.len(), "a probability for each class of each record");
+        assert_eq!(
+            proba.len(),
+            n_classes * given.len(),
+            "a probability for each class of each record"
+        );
         let rows = || proba.chunks_exact(n_classes.max(1)).zip(given);
         let (mut sums, mut counts) = (vec![0.0; n_classes], vec![0_u64; n_classes]);
         for (proba, &class) in rows() {
@@ -93,7 +97,8 @@ impl Confident {
     #[must_use]
     pub fn estimated_errors(&self) -> f64 {
         let classes = 0..self.n_classes;
-        let pairs = classes.clone().flat_map(|given| classes.clone().map(move |likely| (given, likely)));
+        let pairs =
+            classes.clone().flat_map(|given| classes.clone().map(move |likely| (given, likely)));
         pairs.filter(|(given, likely)| given != likely).map(|(g, l)| self.estimate(g, l)).sum()
     }
 }
@@ -135,7 +140,10 @@ mod tests {
         }
         let likely: Vec<_> = (0..6).map(|i| confident.likely(i)).collect();
         assert_eq!(likely, [Some(0), Some(0), Some(1), Some(1), Some(0), Some(2)]);
-        assert_eq!([confident.joint(0, 0), confident.joint(0, 1), confident.joint(1, 0)], [2, 1, 1]);
+        assert_eq!(
+            [confident.joint(0, 0), confident.joint(0, 1), confident.joint(1, 0)],
+            [2, 1, 1]
+        );
         // All records count, so that the estimate is the joint itself.
         assert!((confident.estimated_errors() - 2.0).abs() < 1e-12);
     }
@@ -147,7 +155,10 @@ mod tests {
         let confident = Confident::count(&proba, 3, &[0, 0, 1]);
         assert_eq!(confident.thresholds()[2], f64::INFINITY);
         // 0.3 >= 0.25 for class 0; 0.2 < 0.25, and 0.5 < 0.8.
-        assert_eq!([confident.likely(0), confident.likely(1), confident.likely(2)], [Some(0), None, Some(1)]);
+        assert_eq!(
+            [confident.likely(0), confident.likely(1), confident.likely(2)],
+            [Some(0), None, Some(1)]
+        );
         assert_eq!(confident.estimate(0, 0), 2.0);
         assert_eq!(confident.estimate(2, 0), 0.0);
         assert_eq!(confident.estimated_errors(), 0.0);

@@ -46,15 +46,9 @@ impl LabelNoise {
         };
         let [low, high] = TEMPERATURES.map(f64::ln);
         let step = (high - low) / (GRID - 1) as f64;
-        let points: Vec<(f64, f64)> = (0..GRID)
-            .map(|i| low + step * i as f64)
-            .map(|log| (log, at(log).0))
-            .collect();
-        let best = points
-            .iter()
-            .max_by(|a, b| a.1.total_cmp(&b.1))
-            .expect("the grid has points")
-            .0;
+        let points: Vec<(f64, f64)> =
+            (0..GRID).map(|i| low + step * i as f64).map(|log| (log, at(log).0)).collect();
+        let best = points.iter().max_by(|a, b| a.1.total_cmp(&b.1)).expect("the grid has points").0;
         // Golden sections, to a part in a thousand of the temperature.
         let ratio = (5.0_f64.sqrt() - 1.0) / 2.0;
         let (mut a, mut b) = ((best - step).max(low), (best + step).min(high));
@@ -149,7 +143,8 @@ mod tests {
         let mut random = Random::new(5);
         let (mut scores, mut given, mut wrong) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..n {
-            let own: Vec<f64> = (0..n_classes).map(|_| 8.0 * random.unit() * random.unit()).collect();
+            let own: Vec<f64> =
+                (0..n_classes).map(|_| 8.0 * random.unit() * random.unit()).collect();
             let mut proba = own.clone();
             softmax(&mut proba, 1.0);
             let mut left = random.unit();

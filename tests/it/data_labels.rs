@@ -100,7 +100,10 @@ fn intents_that_nobody_tells_apart_overlap() {
     let found = json(&terminal, 0, "data label-issues train.csv");
     let pair = &found["data"]["overlaps"][0];
     assert_eq!(pair["intents"], serde_json::json!(["order_status", "parcels"]));
-    assert_eq!((pair["is_found"].as_bool(), &pair["n"]), (Some(true), &serde_json::json!([40, 40])));
+    assert_eq!(
+        (pair["is_found"].as_bool(), &pair["n"]),
+        (Some(true), &serde_json::json!([40, 40]))
+    );
     let [low, high] = [0, 1].map(|end| pair["ci95"][end].as_f64().unwrap());
     let rate = pair["rate"].as_f64().unwrap();
     assert!(low >= 0.05 && low < rate && rate < high, "{pair}");
@@ -148,7 +151,15 @@ fn duplicates_are_grouped_within_and_across_intents_and_files() {
     );
     let found = json(&terminal, 3, "data duplicates train.csv test.csv");
     let data = &found["data"];
-    let counts = ["records", "empty", "redundant", "exact_groups", "near_groups", "conflicts", "across_files"];
+    let counts = [
+        "records",
+        "empty",
+        "redundant",
+        "exact_groups",
+        "near_groups",
+        "conflicts",
+        "across_files",
+    ];
     let counts: Vec<u64> = counts.iter().map(|key| data[*key].as_u64().unwrap()).collect();
     assert_eq!(counts, [10, 1, 5, 2, 2, 1, 2], "{data:#}");
     assert_eq!(records(&found, "BOT-2122"), BTreeSet::from([3, 4]));
@@ -203,15 +214,16 @@ fn traffic() -> Terminal {
     terminal
 }
 
-const SUGGEST: &str =
-    "data suggest traffic.jsonl --model m.botops --data train.csv --intent-column truth --out ask.csv";
+const SUGGEST: &str = "data suggest traffic.jsonl --model m.botops --data train.csv --intent-column truth --out ask.csv";
 
 #[test]
 fn what_is_suggested_is_new_or_unsure_safe_and_accounted_for() {
     let terminal = traffic();
-    let first_learned = two_intents(1).lines().nth(1).unwrap().rsplit_once(',').unwrap().0.to_owned();
+    let first_learned =
+        two_intents(1).lines().nth(1).unwrap().rsplit_once(',').unwrap().0.to_owned();
     let known = fs::read_to_string(terminal.path().join("traffic.jsonl")).unwrap();
-    terminal.write("traffic.jsonl", known.replace("parcel please arrives my again 0", &first_learned));
+    terminal
+        .write("traffic.jsonl", known.replace("parcel please arrives my again 0", &first_learned));
     let found = json(&terminal, 0, SUGGEST);
     let data = &found["data"];
     let counts = ["records", "labelled", "empty", "known", "folded", "candidates"];
@@ -232,7 +244,13 @@ fn what_is_suggested_is_new_or_unsure_safe_and_accounted_for() {
     assert!(written.contains(",'=cmd|calc giraffe parcel password,"), "{written}");
     assert!(!written.contains("jane.doe"), "{written}");
     assert_eq!(found, json(&terminal, 0, SUGGEST));
-    assert_eq!(json(&terminal, 0, &format!("{SUGGEST} --limit 1"))["data"]["suggestions"].as_array().unwrap().len(), 1);
+    assert_eq!(
+        json(&terminal, 0, &format!("{SUGGEST} --limit 1"))["data"]["suggestions"]
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
     // All of it learned: nothing is left.
     let none = terminal.run("data suggest train.csv --model m.botops --out none.csv");
     assert!(none.starts_with("exit: 4\n") && none.contains("BOT-2199"), "{none}");
@@ -289,15 +307,29 @@ fn labels_that_cannot_be_taken_are_refused_with_the_reason() {
     let written = fs::read_to_string(terminal.path().join("ask.csv")).unwrap();
     terminal.write("ask.csv", written.replace("about the zebra", "about the okapi"));
     let base = "text,intent,source\n=CMD|calc giraffe parcel password,account_help,mail\n";
-    terminal.write("base.csv", base.to_owned() + &two_intents(2).replace("order_status", "order_status,web").replace("account_help", "account_help,web").lines().skip(1).map(|l| format!("{l}\n")).collect::<String>());
+    terminal.write(
+        "base.csv",
+        base.to_owned()
+            + &two_intents(2)
+                .replace("order_status", "order_status,web")
+                .replace("account_help", "account_help,web")
+                .lines()
+                .skip(1)
+                .map(|l| format!("{l}\n"))
+                .collect::<String>(),
+    );
     let found = json(&terminal, 3, "data merge base.csv ask.csv --out merged.csv --refused no.csv");
     let codes: BTreeSet<&str> =
         found["findings"].as_array().unwrap().iter().map(|f| f["code"].as_str().unwrap()).collect();
     // The column `source` is not carried over; the text changed; the intent is unknown; the base says otherwise.
-    assert!(["BOT-2166", "BOT-2197", "BOT-2113", "BOT-2122"].iter().all(|code| codes.contains(code)), "{codes:?}");
+    assert!(
+        ["BOT-2166", "BOT-2197", "BOT-2113", "BOT-2122"].iter().all(|code| codes.contains(code)),
+        "{codes:?}"
+    );
     assert_eq!(found["data"]["refused"], 3);
     assert_eq!(found["data"]["added"], 0);
-    let help = found["findings"].as_array().unwrap().iter().find(|f| f["code"] == "BOT-2113").unwrap();
+    let help =
+        found["findings"].as_array().unwrap().iter().find(|f| f["code"] == "BOT-2113").unwrap();
     assert_eq!(help["help"], "did you mean `account_help`?");
     assert_eq!(fs::read_to_string(terminal.path().join("no.csv")).unwrap().lines().count(), 4);
     let allowed = json(&terminal, 3, "data merge base.csv ask.csv --out merged.csv --new-intents");

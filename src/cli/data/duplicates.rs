@@ -138,8 +138,11 @@ fn shown(group: &DuplicateGroup) -> String {
         ]
     });
     let header = ["file", "record", "line", "intent", "Jaccard", "text"];
-    let mut out =
-        format!("{title}, {} records\n{}", group.members.len(), tables::table(&header, rows, &[1, 2, 4]));
+    let mut out = format!(
+        "{title}, {} records\n{}",
+        group.members.len(),
+        tables::table(&header, rows, &[1, 2, 4])
+    );
     if group.members.len() > MEMBERS {
         out.push_str(&format!("and {} more\n", group.members.len() - MEMBERS));
     }

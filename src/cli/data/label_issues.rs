@@ -73,7 +73,8 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         spec.model = model;
     }
     spec.at_least = args.at_least.unwrap_or(spec.at_least);
-    let data = data_source::dataset(context, &args.data, &args.columns.options(Presence::Required))?;
+    let data =
+        data_source::dataset(context, &args.data, &args.columns.options(Presence::Required))?;
     let mut validation = datasets::validate(&data, &Expectations::default(), None);
     let accepted = validation.accepted.take().expect("validation returns the accepted records");
     let left_out: Vec<Finding> =
@@ -228,7 +229,9 @@ fn issues(issues: &[LabelIssue], top: usize) -> String {
     let near = |near: Option<&NearRecord>| {
         near.map_or_else(
             || "none".to_owned(),
-            |near| format!("{:.2} record {}: {}", near.cosine, near.record, display(&near.text, 50)),
+            |near| {
+                format!("{:.2} record {}: {}", near.cosine, near.record, display(&near.text, 50))
+            },
         )
     };
     let rows = issues.iter().take(top).map(|issue| {
@@ -308,6 +311,9 @@ fn oddities(found: &LabelIssues, top: usize) -> String {
 fn more(n: usize, shown: usize) -> String {
     match n.saturating_sub(shown) {
         0 => String::new(),
-        rest => format!("and {} more (`--top` shows more, `--format json` all)\n", tables::count(rest as u64)),
+        rest => format!(
+            "and {} more (`--top` shows more, `--format json` all)\n",
+            tables::count(rest as u64)
+        ),
     }
 }

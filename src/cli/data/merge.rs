@@ -64,14 +64,17 @@ struct Answer<'a> {
 /// The column that `botops data suggest` writes ids in.
 const ID: &str = "id";
 
-pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
+pub(super) fn run(args: &Args, _: &Context) -> Result<Outcome> {
     let inputs = [Some(args.base.as_path()), Some(args.labelled.as_path())];
     context::distinct(Some(&args.out), &inputs)?;
     context::distinct(args.refused.as_deref(), &inputs)?;
     if args.refused.as_ref() == Some(&args.out) {
-        return Err(Fault::usage("BOT-1009", "the records and the refused utterances cannot go to one file")
-            .file(&args.out)
-            .hint("name another file with `--refused`"));
+        return Err(Fault::usage(
+            "BOT-1009",
+            "the records and the refused utterances cannot go to one file",
+        )
+        .file(&args.out)
+        .hint("name another file with `--refused`"));
     }
     let format = match Format::of_name(&args.out.to_string_lossy()) {
         Some(format) if format != Format::Rasa => format,

@@ -69,9 +69,8 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     };
     let model = model_arg::load_or_champion(context, args.model.as_deref())?;
     let near = NearSpec::default();
-    let found =
-        evaluation::suggest(&model.model, &traffic, learned.as_ref(), &near, args.limit)
-            .map_err(|fault| fault.file(&args.logs))?;
+    let found = evaluation::suggest(&model.model, &traffic, learned.as_ref(), &near, args.limit)
+        .map_err(|fault| fault.file(&args.logs))?;
     if !args.dry_run {
         context::write_file(&args.out, &csv(&found.suggestions))?;
     }
@@ -106,12 +105,22 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         Some(out) => format!("wrote {out}: fill in the column `intent`\n"),
         None => "not written (dry run)\n".to_owned(),
     });
-    let answer = Answer { logs: &traffic.name, model: &model.name, out: out.clone(), found: &found };
+    let answer =
+        Answer { logs: &traffic.name, model: &model.name, out: out.clone(), found: &found };
     let outcome = Outcome::done(&answer, text);
     Ok(match out {
         Some(out) => {
-            let base = args.data.as_ref().map_or("train.csv".to_owned(), |p| p.display().to_string());
-            outcome.next(paste::line(["botops", "data", "merge", &base, &out, "--out", "merged.csv"]))
+            let base =
+                args.data.as_ref().map_or("train.csv".to_owned(), |p| p.display().to_string());
+            outcome.next(paste::line([
+                "botops",
+                "data",
+                "merge",
+                &base,
+                &out,
+                "--out",
+                "merged.csv",
+            ]))
         }
         None => outcome,
     })

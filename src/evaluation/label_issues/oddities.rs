@@ -2,7 +2,7 @@
 
 use crate::{
     datasets::{Dataset, Record},
-    models::{NeighborScratch, SampleNeighbors},
+    models::{Neighbor, SampleNeighbors},
     text::{display, fold, redact, words},
 };
 use rayon::prelude::*;
@@ -161,27 +161,22 @@ fn outliers(
         }
     }
     members.retain(|members| members.len() >= FEWEST_OF_INTENT);
-    let compared: Vec<usize> = members.iter().flatten().copied().collect();
-    let cosine_of: HashMap<usize, f64> = compared
-        .par_iter()
-        .with_min_len(16)
-        .map_init(NeighborScratch::default, |scratch, &i| {
-            let own = |other: usize| intents[other] == intents[i];
-            let nearest = near.nearest(i, NEAREST, own, scratch);
-            (i, nearest.iter().map(|one| one.cosine).sum::<f64>() / NEAREST as f64)
-        })
-        .collect();
-    let mut found: Vec<Found> = Vec::new();
-    for members in members {
-        let cosines: Vec<f64> = members.iter().map(|i| cosine_of[i]).collect();
+    let of_intent = |members: &Vec<usize>| -> Vec<Found> {
+        let mean = |nearest: Vec<Neighbor>| {
+            nearest.iter().map(|one| one.cosine).sum::<f64>() / NEAREST as f64
+        };
+        let cosines: Vec<f64> =
+            near.nearest_among(members, NEAREST).into_iter().map(mean).collect();
         let middle = median(&cosines);
         let deviations: Vec<f64> = cosines.iter().map(|x| (x - middle).abs()).collect();
         let bound = middle - DEVIATIONS * median(&deviations) / MAD_OF_NORMAL;
         let far = members.iter().zip(cosines).filter(|(_, cosine)| *cosine < bound);
-        found.extend(far.map(|(&i, cosine)| (i, OddityKind::Outlier, cosine, bound)));
-    }
+        far.map(|(&i, cosine)| (i, OddityKind::Outlier, cosine, bound)).collect()
+    };
+    let found: Vec<Vec<Found>> = members.par_iter().map(of_intent).collect();
+    let mut found: Vec<Found> = found.into_iter().flatten().collect();
     found.sort_by(|a, b| a.2.total_cmp(&b.2).then(a.0.cmp(&b.0)));
-    (found, compared.len() as u64)
+    (found, members.iter().map(|members| members.len() as u64).sum())
 }
 
 /// Returns the median of `values`; 0 for none.
@@ -240,8 +235,12 @@ fn gibberish(folded: &str, unseen: Option<f64>) -> Option<(OddityKind, f64, f64)
     if letters >= FEWEST_LETTERS && repeated >= half {
         return Some((OddityKind::RepeatedLetter, repeated, half));
     }
-    let rolled: usize =
-        words(folded).map(|word| word.chars().count()).zip(words(folded)).filter(|(_, word)| is_keyboard_run(word)).map(|(n, _)| n).sum();
+    let rolled: usize = words(folded)
+        .map(|word| word.chars().count())
+        .zip(words(folded))
+        .filter(|(_, word)| is_keyboard_run(word))
+        .map(|(n, _)| n)
+        .sum();
     if share(rolled) >= half {
         return Some((OddityKind::KeyboardRun, share(rolled), half));
     }

@@ -77,7 +77,8 @@ pub(super) fn overlaps(
     let mut overlaps: Vec<Overlap> = pairs
         .into_iter()
         .map(|((a, b), mut taken)| {
-            let from = |intent: usize| taken.iter().filter(|one| one.truth == intent).count() as u64;
+            let from =
+                |intent: usize| taken.iter().filter(|one| one.truth == intent).count() as u64;
             let counts = [from(a), from(b)];
             let all = n[a] + n[b];
             let ci95 = wilson(counts[0] + counts[1], all, LEVEL);
