@@ -86,13 +86,13 @@ fn too_many_wrong_labels_fail() {
 fn intents_that_nobody_tells_apart_overlap() {
     let terminal = Terminal::new();
     let mut text = two_intents(80);
-    // Every other parcel is filed under another name for the same.
-    let mut n = 0;
+    // About every other parcel, by no rule that its words tell, is filed under another name for the same.
+    let mut n = 0_usize;
     text = text
         .lines()
         .map(|line| {
             n += usize::from(line.ends_with(",order_status"));
-            let torn = line.ends_with(",order_status") && n % 2 == 0;
+            let torn = line.ends_with(",order_status") && (n * 2_654_435_761) >> 9 & 1 == 0;
             if torn { line.replace(",order_status", ",parcels\n") } else { format!("{line}\n") }
         })
         .collect();
