@@ -5,6 +5,7 @@ mod diff;
 mod duplicates;
 mod export;
 mod import;
+mod infer;
 mod label_issues;
 mod log;
 mod merge;
@@ -31,6 +32,8 @@ enum Verb {
     Split(split::Args),
     /// Read files of any known format into one data file
     Import(import::Args),
+    /// Write first expectations from a data set that is as it should be
+    Infer(infer::Args),
     /// Write a data set in another format
     Export(export::Args),
     /// Store a data set as it is now, by content
@@ -59,6 +62,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     match &args.verb {
         Verb::Split(args) => split::run(args, context),
         Verb::Import(args) => import::run(args, context),
+        Verb::Infer(args) => infer::run(args, context),
         Verb::Export(args) => export::run(args, context),
         Verb::Snapshot(args) => snapshot::run(args, context),
         Verb::Log(args) => log::run(args, context),

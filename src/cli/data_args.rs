@@ -67,6 +67,7 @@ impl DataArgs {
             intent,
             format: self.input_format,
             limits: self.max_unpacked.map_or_else(Limits::default, Limits::up_to),
+            ..ReadOptions::default()
         }
     }
 }

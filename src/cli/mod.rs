@@ -65,7 +65,7 @@ struct Cli {
 /// What every verb understands.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Global {
-    /// How to write the answer
+    /// How to write the answer; the last four are those of validate
     #[arg(
         long,
         value_enum,
@@ -242,6 +242,10 @@ fn bug(info: &std::panic::PanicHookInfo<'_>) {
 }
 
 fn dispatch(verb: Verb, context: &Context) -> Result<Outcome> {
+    if !context.printer.format().is_everywhere() && !matches!(verb, Verb::Validate(_)) {
+        return Err(Fault::usage("BOT-1003", "only `botops validate` writes this format")
+            .hint("use `--format table` or `--format json`"));
+    }
     match verb {
         Verb::Validate(args) => validate::run(&args, context),
         Verb::Train(args) => train::run(&args, context),

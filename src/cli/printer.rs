@@ -13,6 +13,21 @@ pub enum Format {
     Table,
     /// For programs: one document, also on failure.
     Json,
+    /// For a summary or a pull request.
+    Markdown,
+    /// For code scanning: SARIF 2.1.0.
+    Sarif,
+    /// For the test page of a CI system: JUnit XML.
+    Junit,
+    /// For GitHub Actions: annotations on the lines.
+    Github,
+}
+
+impl Format {
+    /// Returns whether every verb can write it; the others are reports on data.
+    pub(super) fn is_everywhere(self) -> bool {
+        matches!(self, Self::Table | Self::Json)
+    }
 }
 
 /// Writes answers, findings and errors.
@@ -41,6 +56,12 @@ impl Printer {
     #[must_use]
     pub fn is_json(&self) -> bool {
         self.format == Format::Json
+    }
+
+    /// Returns how the answer is written.
+    #[must_use]
+    pub fn format(&self) -> Format {
+        self.format
     }
 
     /// Says something in the conversation, unless asked to be quiet.

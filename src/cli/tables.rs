@@ -1,6 +1,7 @@
 //! Tables for the terminal: aligned, fixed decimals, nothing that depends on color.
 
 use crate::{
+    datasets::Validation,
     evaluation::Metric,
     experiments::Cost,
     findings::{Finding, Severity},
@@ -118,29 +119,54 @@ pub(crate) fn bytes(n: u64) -> String {
 
 /// Lists findings grouped by code: how many, then the first few of each.
 pub(crate) fn findings(findings: &[Finding], samples: usize) -> String {
-    let mut groups: BTreeMap<(std::cmp::Reverse<Severity>, &str), Vec<&Finding>> = BTreeMap::new();
+    let count_of = |_: &str, kept: usize| kept as u64;
+    grouped(findings, count_of, samples)
+}
+
+/// Lists what a validation found, grouped by code: how many there are in all, then the first few of each.
+pub(crate) fn checks(validation: &Validation, samples: usize) -> String {
+    let count_of = |code: &str, _: usize| {
+        validation
+            .checks
+            .iter()
+            .filter(|check| check.code == code)
+            .map(|check| check.findings)
+            .sum()
+    };
+    grouped(&validation.findings, count_of, samples)
+}
+
+fn grouped(findings: &[Finding], count_of: impl Fn(&str, usize) -> u64, samples: usize) -> String {
+    let mut groups: BTreeMap<&str, Vec<&Finding>> = BTreeMap::new();
     for finding in findings {
-        groups
-            .entry((std::cmp::Reverse(finding.severity), finding.code.as_str()))
-            .or_default()
-            .push(finding);
+        groups.entry(finding.code.as_str()).or_default().push(finding);
     }
+    let mut groups: Vec<(Severity, &str, Vec<&Finding>)> = groups
+        .into_iter()
+        .map(|(code, group)| {
+            let severity = group.iter().map(|finding| finding.severity).max();
+            (severity.unwrap_or(Severity::Info), code, group)
+        })
+        .collect();
+    groups.sort_by_key(|(severity, code, _)| (std::cmp::Reverse(*severity), *code));
     let mut out = String::new();
-    for ((severity, code), group) in groups {
-        let severity = match severity.0 {
+    for (severity, code, group) in groups {
+        let severity = match severity {
             Severity::Error => "error",
             Severity::Warning => "warning",
             Severity::Info => "info",
         };
         let title = crate::findings::catalogue::find(code).map_or("", |entry| entry.title);
-        out.push_str(&format!("{severity}[{code}] {title}: {}\n", count(group.len() as u64)));
+        let n = count_of(code, group.len());
+        out.push_str(&format!("{severity}[{code}] {title}: {}\n", count(n)));
         for finding in group.iter().take(samples) {
             let place = super::place_line(&finding.place)
                 .map_or(String::new(), |place| format!("{place}: "));
             out.push_str(&format!("    {place}{}\n", finding.message));
         }
-        if group.len() > samples {
-            out.push_str(&format!("    and {} more\n", count((group.len() - samples) as u64)));
+        let more = n.saturating_sub(group.len().min(samples) as u64);
+        if more > 0 {
+            out.push_str(&format!("    and {} more\n", count(more)));
         }
         if let Some(help) =
             group.first().map(|finding| &finding.help).filter(|help| !help.is_empty())

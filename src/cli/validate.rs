@@ -1,20 +1,27 @@
 //! `botops validate`.
 
+mod reports;
+
 use super::{
-    Exit, Outcome,
+    Exit, Format, Outcome,
     context::{self, Context},
     data_args::DataArgs,
-    data_source, tables,
+    data_source, paste, tables,
 };
 use crate::{
-    datasets::{self, Expectations, Presence},
-    findings::Result,
-    report,
+    datasets::{self, Baseline, Check, Expectations, Keep, Presence, ValidateOptions, Validation},
+    findings::{Fault, FaultKind, Result, Severity},
 };
+use reports::ReportArg;
 use serde::Serialize;
 use std::path::PathBuf;
 
-/// Check a data set against expectations.
+/// Findings of each kind that are kept for reports; all are counted.
+const KEPT: usize = 1_000;
+
+/// Check a data set against expectations
+///
+/// Exit codes: 0 passed (warnings pass), 3 an error was found or the file is no data.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Data file: CSV, TSV, JSONL, JSON, Parquet or Rasa YAML, packed or not; a pattern in quotes; - for standard input; or
@@ -26,12 +33,21 @@ pub(crate) struct Args {
     /// Expectations; default: expectations.yaml beside the data, if there
     #[arg(long, value_name = "FILE")]
     expectations: Option<PathBuf>,
+    /// Findings that are known: they are accepted, and new ones fail
+    #[arg(long, value_name = "FILE")]
+    baseline: Option<PathBuf>,
+    /// Write what is found now as the baseline
+    #[arg(long, requires = "baseline")]
+    write_baseline: bool,
     /// Write rejected records here, with the reasons
     #[arg(long, value_name = "FILE")]
     quarantine: Option<PathBuf>,
     /// Write a report page here
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
+    /// Write a report: sarif, junit, github, markdown or html; may be repeated
+    #[arg(long, value_name = "KIND=FILE", value_delimiter = ',')]
+    report: Vec<ReportArg>,
     /// How many findings of each kind to show
     #[arg(long, value_name = "N", default_value_t = 5)]
     samples: usize,
@@ -50,85 +66,186 @@ struct Answer<'a> {
     records_rejected: u64,
     errors: u64,
     warnings: u64,
+    known: u64,
+    checks: &'a [Check],
     intents: &'a std::collections::BTreeMap<String, u64>,
     languages: &'a std::collections::BTreeMap<String, u64>,
     quarantine: Option<String>,
+    baseline: Option<String>,
 }
 
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let inputs = [Some(args.data.as_path()), args.test.as_deref(), args.expectations.as_deref()];
-    context::distinct(args.quarantine.as_deref(), &inputs)?;
-    context::distinct(args.html.as_deref(), &inputs)?;
-    let beside = args.data.with_file_name("expectations.yaml");
-    let expectations = match &args.expectations {
-        Some(path) => Expectations::read(path)?,
-        // Beside a file of a snapshot lies what is stored, not what is here.
-        None if data_source::reference(&args.data).is_none() && beside.exists() => {
-            Expectations::read(&beside)?
+    let outputs = [args.quarantine.as_deref(), args.html.as_deref()];
+    let reports = args.report.iter().map(|report| Some(report.path.as_path()));
+    let baseline = args.baseline.as_deref().filter(|_| args.write_baseline);
+    for output in outputs.into_iter().chain(reports).chain([baseline]) {
+        context::distinct(output, &inputs)?;
+    }
+    validate(args, context).inspect_err(|fault| {
+        // A file that is no data is a finding too: who reads only the report learns of it there.
+        if fault.kind() == FaultKind::Gate && !args.dry_run {
+            let name = args.data.display().to_string();
+            let validation = reports::of_fault(fault);
+            for report in &args.report {
+                if let Err(unwritten) = report.write(&validation, &name) {
+                    context.printer.say(&format!("warning: {}", unwritten.message()));
+                }
+            }
         }
-        None => Expectations::default(),
-    };
+    })
+}
+
+fn validate(args: &Args, context: &Context) -> Result<Outcome> {
+    let expectations = expectations(args)?;
     let mut options = args.columns.options(Presence::Required);
-    let declared = |role: &str| expectations.columns.get(role).cloned();
-    options.text_column = options.text_column.or_else(|| declared("text"));
-    options.intent_column = options.intent_column.or_else(|| declared("intent"));
-    options.lang_column = options.lang_column.or_else(|| declared("lang"));
-    let data = data_source::dataset(context, &args.data, &options)?;
+    let declared = expectations.read_options();
+    options.text_column = options.text_column.or(declared.text_column);
+    options.intent_column = options.intent_column.or(declared.intent_column);
+    options.lang_column = options.lang_column.or(declared.lang_column);
+    options.text = declared.text;
     let test = match &args.test {
         Some(path) => {
             Some(data_source::dataset(context, path, &args.columns.options(Presence::Required))?)
         }
         None => None,
     };
-    let validation = datasets::validate(&data, &expectations, test.as_ref());
-    if let Some(path) = &args.quarantine
-        && !args.dry_run
-    {
-        datasets::write_quarantine(path, &validation.rejected)?;
+    let baseline = match &args.baseline {
+        Some(path) if !args.write_baseline => Some(Baseline::read(path)?),
+        _ => None,
+    };
+    let keep = match &args.quarantine {
+        Some(path) if !args.dry_run => Keep::Quarantine(path),
+        _ => Keep::Counts,
+    };
+    let how = ValidateOptions {
+        name: None,
+        test: test.as_ref(),
+        now: context::now()?,
+        samples: args.samples.max(KEPT),
+        baseline: baseline.as_ref(),
+        notes_baseline: args.write_baseline,
+        spill: Some(&std::env::temp_dir()),
+    };
+    let mut name = args.data.display().to_string();
+    let mut validation = match data_source::reference(&args.data) {
+        None => datasets::validate_file(&args.data, &options, &expectations, &how, keep)?,
+        Some(_) => {
+            let source = data_source::read(context, &args.data)?;
+            name = source.name;
+            datasets::validate_bytes(source.bytes, &name, &options, &expectations, &how, keep)?
+        }
+    };
+    let mut written = None;
+    if let (Some(path), Some(baseline)) = (&args.baseline, validation.baseline.take()) {
+        if !args.dry_run {
+            baseline.write(path)?;
+        }
+        written = Some((path.display().to_string(), baseline.n_findings()));
     }
-    if let Some(path) = &args.html
-        && !args.dry_run
-    {
-        context::write_file(path, report::validation_html(&validation, &data.name).as_bytes())?;
+    if !args.dry_run {
+        if let Some(path) = &args.html {
+            ReportArg::html(path).write(&validation, &name)?;
+        }
+        for report in &args.report {
+            report.write(&validation, &name)?;
+        }
     }
     let quarantine =
         args.quarantine.as_ref().filter(|_| !args.dry_run).map(|path| path.display().to_string());
-    let mut text = format!(
-        "{}: {} records, {} intents, {} accepted, {} rejected\n",
-        data.name,
-        tables::count(validation.records_in),
-        validation.intents.keys().filter(|name| **name != expectations.oos).count(),
-        tables::count(validation.records_accepted),
-        tables::count(validation.records_rejected)
-    );
-    text.push_str(&tables::findings(&validation.findings, args.samples));
-    let verdict = if validation.errors > 0 { "failed" } else { "passed" };
-    text.push_str(&format!(
-        "{verdict}: {} errors, {} warnings\n",
-        tables::count(validation.errors),
-        tables::count(validation.warnings)
-    ));
-    if let Some(path) = &quarantine {
-        text.push_str(&format!("quarantined {} records in {path}\n", validation.records_rejected));
-    }
+    let text = match reports::Kind::of(context.printer.format()) {
+        Some(kind) => kind.render(&validation, &name),
+        None => text(&validation, &name, args, &expectations, &quarantine, &written),
+    };
     let answer = Answer {
-        file: &data.name,
+        file: &name,
         records_in: validation.records_in,
         records_accepted: validation.records_accepted,
         records_rejected: validation.records_rejected,
         errors: validation.errors,
         warnings: validation.warnings,
+        known: validation.known,
+        checks: &validation.checks,
         intents: &validation.intents,
         languages: &validation.languages,
         quarantine,
+        baseline: written.as_ref().map(|(path, _)| path.clone()),
     };
-    let exit = if validation.errors > 0 { Exit::Gate } else { Exit::Done };
+    // What was just accepted fails nothing.
+    let exit = if validation.errors > 0 && written.is_none() { Exit::Gate } else { Exit::Done };
     let mut outcome = Outcome::done(&answer, text).exit(exit);
-    if validation.records_rejected > 0 && args.quarantine.is_none() {
-        outcome = outcome
-            .next(format!("botops validate {} --quarantine quarantine.csv", args.data.display()));
-    } else if let Some(code) = validation.findings.first().map(|finding| finding.code.clone()) {
-        outcome = outcome.next(format!("botops explain {code}"));
+    if context.printer.format() == Format::Table || context.printer.is_json() {
+        let data = name.as_str();
+        if let Some((path, _)) = &written {
+            outcome = outcome.next(paste::line(["botops", "validate", data, "--baseline", path]));
+        } else if validation.records_rejected > 0 && args.quarantine.is_none() {
+            let flags = ["--quarantine", "quarantine.csv"];
+            outcome =
+                outcome.next(paste::line(["botops", "validate", data].into_iter().chain(flags)));
+        } else if let Some(code) = validation.findings.first().map(|finding| &finding.code) {
+            outcome = outcome.next(format!("botops explain {code}"));
+        }
     }
     Ok(outcome.findings(validation.findings))
+}
+
+fn expectations(args: &Args) -> Result<Expectations, Fault> {
+    let beside = args.data.with_file_name("expectations.yaml");
+    match &args.expectations {
+        Some(path) => Expectations::read(path),
+        // Beside a file of a snapshot lies what is stored, not what is here.
+        None if data_source::reference(&args.data).is_none() && beside.exists() => {
+            Expectations::read(&beside)
+        }
+        None => Ok(Expectations::default()),
+    }
+}
+
+/// Returns the answer for people.
+fn text(
+    validation: &Validation,
+    name: &str,
+    args: &Args,
+    expectations: &Expectations,
+    quarantine: &Option<String>,
+    written: &Option<(String, u64)>,
+) -> String {
+    let intents = match validation.intents.keys().filter(|key| **key != expectations.oos).count() {
+        0 if !validation.checks.iter().any(|check| check.code == "BOT-2123") => String::new(),
+        n => format!("{n} intents, "),
+    };
+    let mut text = format!(
+        "{name}: {} records, {intents}{} accepted, {} rejected\n",
+        tables::count(validation.records_in),
+        tables::count(validation.records_accepted),
+        tables::count(validation.records_rejected)
+    );
+    text.push_str(&tables::checks(validation, args.samples));
+    let verdict = match (validation.errors, written) {
+        (_, Some(_)) => "accepted",
+        (0, None) => "passed",
+        (_, None) => "failed",
+    };
+    text.push_str(&format!(
+        "{verdict}: {} errors, {} warnings",
+        tables::count(validation.errors),
+        tables::count(validation.warnings)
+    ));
+    if validation.known > 0 {
+        text.push_str(&format!(", {} known", tables::count(validation.known)));
+    }
+    let told = validation.checks.iter().filter(|check| check.severity == Severity::Info);
+    let told: u64 = told.map(|check| check.findings).sum();
+    if told > 0 {
+        text.push_str(&format!(", {} below their thresholds", tables::count(told)));
+    }
+    text.push('\n');
+    if let Some(path) = quarantine {
+        text.push_str(&format!("quarantined {} records in {path}\n", validation.records_rejected));
+    }
+    if let Some((path, n)) = written {
+        let verb = if args.dry_run { "would write" } else { "wrote" };
+        text.push_str(&format!("{verb} {} findings to the baseline {path}\n", tables::count(*n)));
+    }
+    text
 }

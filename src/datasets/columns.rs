@@ -13,7 +13,7 @@ const LANG: &[&str] = &["lang", "language", "locale"];
 const ENTITIES: &[&str] = &["entities"];
 
 /// The columns by role, as indices.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Roles {
     pub(super) text: usize,
     pub(super) intent: Option<usize>,

@@ -55,26 +55,7 @@ impl Parts {
     /// The fault of `bytes`, which begin with a record that does not end in them.
     pub(super) fn too_long(&self, bytes: &[u8]) -> Fault {
         let record = self.header.as_ref().map(|_| self.start.records + 1);
-        let lines = Lines { text: bytes, at: 0, line: self.start.line };
-        let place = Place {
-            file: Some(self.file.clone()),
-            record,
-            line: Some(self.start.line),
-            ..Place::default()
-        };
-        match odd_quote(bytes, self.delimiter.unwrap_or(b',')) {
-            Some(Quote::Open(at)) => {
-                let message =
-                    format!("a quote opened here is not closed within {} MiB", bytes.len() >> 20);
-                let column = bytes[..at].iter().rev().take_while(|b| !b"\r\n".contains(b));
-                // Bytes that go on with a character are none of their own.
-                let column = column.filter(|&&byte| byte & 0xc0 != 0x80).count() as u64 + 1;
-                Fault::data("BOT-2106", message)
-                    .at(Place { line: Some(lines.peek(at)), column: Some(column), ..place })
-                    .hint(CLOSE)
-            }
-            _ => too_long(place),
-        }
+        unended(bytes, self.delimiter, &self.file, record, self.start.line)
     }
 
     /// Returns how many bytes of `bytes`, which begins with a record, are whole records; 0 when none is.
@@ -144,8 +125,33 @@ pub(super) fn too_long(place: Place) -> Fault {
         .hint("look for a quote that is never closed, or split the record")
 }
 
+/// The fault of `bytes`, which begin on `line` with the record `record` that does not end in them; `None`: the header.
+pub(super) fn unended(
+    bytes: &[u8],
+    delimiter: Option<u8>,
+    file: &str,
+    record: Option<u64>,
+    line: u64,
+) -> Fault {
+    let lines = Lines { text: bytes, at: 0, line };
+    let place = Place { file: Some(file.to_owned()), record, line: Some(line), ..Place::default() };
+    match odd_quote(bytes, delimiter.unwrap_or(b',')) {
+        Some(Quote::Open(at)) => {
+            let message =
+                format!("a quote opened here is not closed within {} MiB", bytes.len() >> 20);
+            let column = bytes[..at].iter().rev().take_while(|b| !b"\r\n".contains(b));
+            // Bytes that go on with a character are none of their own.
+            let column = column.filter(|&&byte| byte & 0xc0 != 0x80).count() as u64 + 1;
+            Fault::data("BOT-2106", message)
+                .at(Place { line: Some(lines.peek(at)), column: Some(column), ..place })
+                .hint(CLOSE)
+        }
+        _ => too_long(place),
+    }
+}
+
 /// Refuses a file with `ragged` records; the first is the place of the fault.
-fn refuse(ragged: Vec<Finding>) -> Result<()> {
+pub(super) fn refuse(ragged: Vec<Finding>) -> Result<()> {
     let [first, rest @ ..] = ragged.as_slice() else { return Ok(()) };
     let others = match rest.len() {
         0 => String::new(),
@@ -161,35 +167,36 @@ fn refuse(ragged: Vec<Finding>) -> Result<()> {
 
 /// Returns the separator of a file that begins with `bytes`: the comma, unless its first line has none, but semicolons
 /// or tabs; `None` where no line with anything in it ends in them.
-fn guess(bytes: &[u8]) -> Option<u8> {
+pub(super) fn guess(bytes: &[u8]) -> Option<u8> {
     let mut lines = bytes.split_inclusive(|byte| b"\r\n".contains(byte));
     let line = lines.find(|line| !line.trim_ascii().is_empty())?;
     line.last().filter(|last| b"\r\n".contains(last))?;
     Some([b',', b';', b'\t'].into_iter().find(|sign| line.contains(sign)).unwrap_or(b','))
 }
 
-fn reader(text: &[u8], delimiter: u8) -> Reader<&[u8]> {
+pub(super) fn reader(text: &[u8], delimiter: u8) -> Reader<&[u8]> {
     ReaderBuilder::new().delimiter(delimiter).has_headers(false).flexible(true).from_reader(text)
 }
 
 /// Returns the record that the byte after `valid` belongs to; `None` for the header.
-fn record_at_end(valid: &str, delimiter: u8) -> Option<u64> {
+pub(super) fn record_at_end(valid: &str, delimiter: u8) -> Option<u64> {
     // One more byte makes a record of what would otherwise be only the end of the one before.
     let text = [valid.as_bytes(), b"x"].concat();
     let records = reader(&text, delimiter).into_byte_records().count() as u64;
     records.checked_sub(1).filter(|&record| record > 0)
 }
 
-struct Parser<'a> {
-    text: &'a str,
-    file: &'a str,
-    delimiter: u8,
+/// A part of a file, being taken apart.
+pub(super) struct Parser<'a> {
+    pub(super) text: &'a str,
+    pub(super) file: &'a str,
+    pub(super) delimiter: u8,
     /// The line on which `text` begins.
-    first_line: u64,
+    pub(super) first_line: u64,
     /// Records before it; after reading, with those in it.
-    records: u64,
+    pub(super) records: u64,
     /// Those of them with another number of fields than the header.
-    ragged: Vec<Finding>,
+    pub(super) ragged: Vec<Finding>,
 }
 
 /// What is odd about the quotes of one record.
@@ -265,11 +272,12 @@ impl Parser<'_> {
         Ok(records)
     }
 
-    fn place(&self, record: Option<u64>, line: u64) -> Place {
+    pub(super) fn place(&self, record: Option<u64>, line: u64) -> Place {
         Place { file: Some(self.file.to_owned()), record, line: Some(line), ..Place::default() }
     }
 
-    fn check_quotes(
+    /// Refuses a quote that is not closed where it should be.
+    pub(super) fn check_quotes(
         &self,
         raw: &[u8],
         start: usize,
@@ -303,7 +311,7 @@ impl Parser<'_> {
             .hint(CLOSE))
     }
 
-    fn ragged_help(&self, raw: &[u8], start: usize, lines: &Lines<'_>) -> String {
+    pub(super) fn ragged_help(&self, raw: &[u8], start: usize, lines: &Lines<'_>) -> String {
         let first = raw.iter().position(|&b| b == b'"');
         let last = raw.iter().rposition(|&b| b == b'"');
         if let (Some(first), Some(last)) = (first, last) {
@@ -323,7 +331,7 @@ impl Parser<'_> {
     }
 }
 
-fn fields(n: usize) -> String {
+pub(super) fn fields(n: usize) -> String {
     if n == 1 { "1 field".to_owned() } else { format!("{n} fields") }
 }
 
@@ -363,22 +371,22 @@ fn odd_quote(raw: &[u8], delimiter: u8) -> Option<Quote> {
 }
 
 /// Counts lines on from where it last was; a lone carriage return is a line break too.
-struct Lines<'a> {
-    text: &'a [u8],
-    at: usize,
-    line: u64,
+pub(super) struct Lines<'a> {
+    pub(super) text: &'a [u8],
+    pub(super) at: usize,
+    pub(super) line: u64,
 }
 
 impl Lines<'_> {
     /// Returns the line of offset `to`, and stays there.
-    fn of(&mut self, to: usize) -> u64 {
+    pub(super) fn of(&mut self, to: usize) -> u64 {
         self.line = self.peek(to);
         self.at = to;
         self.line
     }
 
     /// Returns the line of offset `to`, which is not before the last one.
-    fn peek(&self, to: usize) -> u64 {
+    pub(super) fn peek(&self, to: usize) -> u64 {
         let passed = &self.text[self.at..to];
         let newlines = passed.iter().filter(|&&byte| byte == b'\n').count();
         let lone = if passed.contains(&b'\r') {

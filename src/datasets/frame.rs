@@ -13,6 +13,7 @@ use crate::findings::{Fault, Place, Result};
 use polars::{io::mmap::MmapBytesReader, prelude::*};
 use serde::{Deserialize, Serialize};
 use std::{
+    borrow::Cow,
     collections::BTreeMap,
     io::{self, Cursor, Read, Seek as _, SeekFrom},
     panic::{AssertUnwindSafe, catch_unwind},
@@ -192,23 +193,7 @@ impl Parts {
     /// `BOT-2102` when it is empty, `BOT-2108` when it is cut off, or none; `BOT-2160` when it claims to hold more than
     /// `limits` allow of a file of its size.
     pub(super) fn new<R: Read>(opened: Opened<R>, limits: &Limits) -> Result<Self> {
-        let file = opened.name.clone();
-        let place = Place { file: Some(file.clone()), ..Place::default() };
-        let source = opened.seekable()?;
-        check_ends(&source, &file)?;
-        let size = source.size().map_err(|error| unread(error, &file))?;
-        let n = guarded(&place, || {
-            ParquetReader::new(rewound(&source).map_err(|error| unread(error, &file))?)
-                .num_rows()
-                .map_err(|error| unreadable(&place, error))
-        })? as u64;
-        // A page of one value again and again is a few bytes, however often it is there.
-        if n > limits.ratio_from_bytes.max(size.saturating_mul(limits.max_ratio)) {
-            let message = format!("the file has {size} bytes, and claims to hold {n} records");
-            return Err(Fault::data("BOT-2160", message)
-                .at(place)
-                .hint("see where it came from: a file like this can fill a memory or a disk"));
-        }
+        let (file, source) = checked(opened, limits)?;
         Ok(Self { file, source, records: 0, columns: None, others: Vec::new(), gather: false })
     }
 
@@ -242,6 +227,28 @@ impl Parts {
     pub(super) fn other_columns(&self) -> Vec<String> {
         self.others.clone()
     }
+}
+
+/// Takes what was opened as something that can be read here and there, and refuses what is no Parquet, or a bomb.
+fn checked<R: Read>(opened: Opened<R>, limits: &Limits) -> Result<(String, Seekable)> {
+    let file = opened.name.clone();
+    let place = Place { file: Some(file.clone()), ..Place::default() };
+    let source = opened.seekable()?;
+    check_ends(&source, &file)?;
+    let size = source.size().map_err(|error| unread(error, &file))?;
+    let n = guarded(&place, || {
+        ParquetReader::new(rewound(&source).map_err(|error| unread(error, &file))?)
+            .num_rows()
+            .map_err(|error| unreadable(&place, error))
+    })? as u64;
+    // A page of one value again and again is a few bytes, however often it is there.
+    if n > limits.ratio_from_bytes.max(size.saturating_mul(limits.max_ratio)) {
+        let message = format!("the file has {size} bytes, and claims to hold {n} records");
+        return Err(Fault::data("BOT-2160", message)
+            .at(place)
+            .hint("see where it came from: a file like this can fill a memory or a disk"));
+    }
+    Ok((file, source))
 }
 
 /// Returns a reader of `source`, at its start.
@@ -339,6 +346,77 @@ fn parse_parquet(
         })
         .collect::<Result<_>>()?;
     Ok((roles, names, records))
+}
+
+/// Reads the rows of a Parquet file part by part, with all of its columns.
+#[derive(Debug)]
+pub(super) struct RowParts {
+    file: String,
+    source: Seekable,
+    rows: usize,
+    ended: bool,
+}
+
+/// Some rows of a Parquet file.
+#[derive(Debug)]
+pub(super) struct Rows {
+    pub(super) names: Vec<String>,
+    pub(super) height: usize,
+    columns: Vec<Column>,
+}
+
+impl Rows {
+    /// Returns a cell as it would be written; null is empty.
+    pub(super) fn cell(&self, row: usize, column: usize) -> Cow<'_, str> {
+        match self.columns[column].get(row) {
+            Ok(AnyValue::Null) | Err(_) => Cow::Borrowed(""),
+            Ok(AnyValue::String(text)) => Cow::Borrowed(text),
+            Ok(AnyValue::StringOwned(text)) => Cow::Owned(text.to_string()),
+            Ok(other) => Cow::Owned(other.to_string()),
+        }
+    }
+}
+
+impl RowParts {
+    /// Begins the file that was opened.
+    ///
+    /// # Errors
+    /// As [`Parts::new`].
+    pub(super) fn new<R: Read>(opened: Opened<R>, limits: &Limits) -> Result<Self> {
+        let (file, source) = checked(opened, limits)?;
+        Ok(Self { file, source, rows: 0, ended: false })
+    }
+
+    /// Reads the next `n` rows; `None` at the end.
+    pub(super) fn read(&mut self, n: usize) -> Result<Option<Rows>> {
+        if self.ended {
+            return Ok(None);
+        }
+        let source = rewound(&self.source).map_err(|error| unread(error, &self.file))?;
+        let place = Place { file: Some(self.file.clone()), ..Place::default() };
+        let slice = Some((self.rows, n));
+        let rows = guarded(&place, || parse_rows(source, &place, slice))?;
+        self.rows += rows.height;
+        self.ended = rows.height < n;
+        Ok(Some(rows))
+    }
+}
+
+fn parse_rows(
+    source: impl MmapBytesReader,
+    place: &Place,
+    slice: Option<(usize, usize)>,
+) -> Result<Rows> {
+    let fault = |error: PolarsError| unreadable(place, error);
+    let mut reader = ParquetReader::new(source);
+    let schema = reader.schema().map_err(fault)?;
+    let names: Vec<String> = schema.iter_names().map(|name| name.to_string()).collect();
+    check_names(&names, place)?;
+    let frame = reader.with_slice(slice).finish().map_err(fault)?;
+    // What has no form as text (a list) is written as the engine shows it.
+    let text = |column: &Column| column.cast(&DataType::String).unwrap_or_else(|_| column.clone());
+    let columns = frame.columns().iter().map(text).collect();
+    Ok(Rows { names, height: frame.height(), columns })
 }
 
 /// Writes `data` as Parquet (`text`, `intent`, `lang`, `entities` as JSON; zstd), complete or absent.

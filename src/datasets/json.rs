@@ -41,7 +41,7 @@ impl Parts {
 
     /// Begins a file of one list, whose text begins at the byte `offset`.
     pub(super) fn list(file: &str, offset: u64) -> Self {
-        Self::of(Reader { syntax: Syntax::List(Expected::List), ..Reader::lines(file, offset) })
+        Self::of(Reader::list(file, offset))
     }
 
     fn of(objects: Reader) -> Self {
@@ -92,7 +92,7 @@ impl Parts {
 
     /// The fault of `bytes`, which begin with a record that does not end in them.
     pub(super) fn too_long(&self, _: &[u8]) -> Fault {
-        too_long(self.objects.place(self.objects.start.records + 1, self.objects.start.line))
+        self.objects.too_long()
     }
 
     /// Returns the columns that have a role; none before a record was read.
@@ -114,6 +114,18 @@ pub(super) fn objects(bytes: &[u8], file: &str) -> Result<Objects> {
     Reader::lines(file, 0).read(bytes)
 }
 
+/// Returns the keys of `objects`, in the order in which they come.
+pub(super) fn keys(objects: &Objects) -> Vec<String> {
+    let mut seen = BTreeSet::new();
+    let mut names: Vec<String> = Vec::new();
+    for key in objects.iter().flat_map(|(_, object)| object.keys()) {
+        if seen.insert(key.as_str()) {
+            names.push(key.clone());
+        }
+    }
+    names
+}
+
 /// The keys, and which are which.
 #[derive(Debug)]
 struct Header {
@@ -123,13 +135,7 @@ struct Header {
 
 impl Header {
     fn of(objects: &Objects, file: &str, options: &ReadOptions) -> Result<Self> {
-        let mut seen = BTreeSet::new();
-        let mut names: Vec<String> = Vec::new();
-        for key in objects.iter().flat_map(|(_, object)| object.keys()) {
-            if seen.insert(key.as_str()) {
-                names.push(key.clone());
-            }
-        }
+        let names = keys(objects);
         let place = Place { file: Some(file.to_owned()), ..Place::default() };
         let roles = Roles::recognise(&names, options, &place)?;
         Ok(Self { names, roles })
@@ -167,7 +173,8 @@ impl Header {
     }
 }
 
-fn scalar(value: Option<&Value>, name: &str) -> Result<Option<String>> {
+/// Returns a value as a text; `None` where there is none.
+pub(super) fn scalar(value: Option<&Value>, name: &str) -> Result<Option<String>> {
     match value {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => Ok(Some(text.clone())),
@@ -218,19 +225,37 @@ enum Token {
 
 /// Takes objects out of text.
 #[derive(Debug)]
-struct Reader {
+pub(super) struct Reader {
     file: String,
     syntax: Syntax,
     start: Start,
+    /// Characters of the line on which the next part begins that come before it.
+    column: usize,
 }
 
 impl Reader {
-    fn lines(file: &str, offset: u64) -> Self {
+    /// Begins a file of one object a line, whose text begins at the byte `offset`.
+    pub(super) fn lines(file: &str, offset: u64) -> Self {
         let start = Start { offset, ..Start::default() };
-        Self { file: file.to_owned(), syntax: Syntax::Lines, start }
+        Self { file: file.to_owned(), syntax: Syntax::Lines, start, column: 0 }
     }
 
-    fn place(&self, record: u64, line: u64) -> Place {
+    /// Begins a file of one list, whose text begins at the byte `offset`.
+    pub(super) fn list(file: &str, offset: u64) -> Self {
+        Self { syntax: Syntax::List(Expected::List), ..Self::lines(file, offset) }
+    }
+
+    /// Returns how many objects were read.
+    pub(super) fn records(&self) -> u64 {
+        self.start.records
+    }
+
+    /// The fault of an object that does not end in what there is of it.
+    pub(super) fn too_long(&self) -> Fault {
+        too_long(self.place(self.start.records + 1, self.start.line))
+    }
+
+    pub(super) fn place(&self, record: u64, line: u64) -> Place {
         Place {
             file: Some(self.file.clone()),
             record: Some(record),
@@ -240,7 +265,7 @@ impl Reader {
     }
 
     /// Returns how many bytes of `bytes` are whole objects.
-    fn whole(&self, bytes: &[u8]) -> usize {
+    pub(super) fn whole(&self, bytes: &[u8]) -> usize {
         let Syntax::List(mut expected) = self.syntax else {
             return bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
         };
@@ -259,7 +284,10 @@ impl Reader {
     }
 
     /// Reads the objects of `bytes`, the next part of the file.
-    fn read(&mut self, bytes: &[u8]) -> Result<Objects> {
+    ///
+    /// # Errors
+    /// See [`super::read()`].
+    pub(super) fn read(&mut self, bytes: &[u8]) -> Result<Objects> {
         let text = decode_part(bytes, &self.file, self.start, |valid| match self.syntax {
             Syntax::Lines => {
                 let complete = valid.rfind('\n').map_or("", |at| &valid[..at]);
@@ -288,6 +316,7 @@ impl Reader {
             line: self.start.line + newlines(text.as_bytes()),
             records: self.start.records + objects.len() as u64,
         };
+        self.column = column_after(self.column, text);
         Ok(objects)
     }
 
@@ -305,13 +334,12 @@ impl Reader {
     fn of_list(&mut self, text: &str, mut expected: Expected) -> Result<Objects> {
         let bytes = text.as_bytes();
         let mut objects = Objects::new();
-        let (mut at, mut line, mut counted) = (0, self.start.line, 0);
+        let (mut at, mut line, mut column, mut counted) = (0, self.start.line, self.column, 0);
         while let Some((from, token)) = token(bytes, at, expected) {
             line += newlines(&bytes[counted..from]);
+            column = column_after(column, &text[counted..from]);
             counted = from;
             let record = self.start.records + objects.len() as u64 + 1;
-            let before = &text[text[..from].rfind('\n').map_or(0, |newline| newline + 1)..from];
-            let column = before.chars().count();
             let place = || Place { column: Some(column as u64 + 1), ..self.place(record, line) };
             let wanted = match (expected, &token) {
                 (Expected::List, Token::Sign(b'['))
@@ -352,7 +380,10 @@ impl Reader {
     }
 
     /// Ends the file.
-    fn finish(&self) -> Result<()> {
+    ///
+    /// # Errors
+    /// `BOT-2107` for a list that is not closed.
+    pub(super) fn finish(&self) -> Result<()> {
         match self.syntax {
             Syntax::Lines | Syntax::List(Expected::List | Expected::Nothing) => Ok(()),
             Syntax::List(_) => Err(Fault::data("BOT-2107", "the list is never closed")
@@ -479,6 +510,14 @@ fn extent(bytes: &[u8]) -> Option<usize> {
         }
     }
     None
+}
+
+/// Returns how many characters come before the end of `text` on its line, where `column` come before `text`.
+fn column_after(column: usize, text: &str) -> usize {
+    match text.rfind('\n') {
+        Some(newline) => text[newline + 1..].chars().count(),
+        None => column + text.chars().count(),
+    }
 }
 
 fn newlines(bytes: &[u8]) -> u64 {

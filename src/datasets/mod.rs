@@ -5,7 +5,6 @@
 
 mod columns;
 mod csv;
-mod damage;
 mod duplicates;
 mod encoding;
 mod expectations;
@@ -14,25 +13,27 @@ mod json;
 mod locked_split;
 mod merging;
 mod open;
-mod quarantine;
 mod rasa;
 mod read;
 mod review;
 mod snapshots;
 mod split;
 mod stream;
+mod table;
 mod traffic;
-mod validate;
+mod validation;
 mod write;
 mod writer;
 
 pub use duplicates::{DuplicateGroup, DuplicateMember, Duplicates, Likeness, duplicates};
-pub use expectations::{Expectations, TextBounds};
+pub use expectations::{
+    Expectations, Inferred, Reference, RowBounds, RuleSpec, Scalar, TextBounds, Threshold,
+    ValueType, infer, infer_bytes,
+};
 pub use frame::{Lengths, Statistics, is_parsing_parquet, statistics, write_parquet};
 pub use locked_split::{LockedSplit, LockedSplitSpec, SplitLock, SplitSide, split_locked};
 pub use merging::{Merging, NewIntents, merge, utterance_id};
 pub use open::{Format, Limits, Opened, Packing, Progress, STDIN, expand, open, unread};
-pub use quarantine::write_quarantine;
 pub use rasa::{Term, TermKind};
 pub use read::{bytes, read, read_bytes};
 pub use review::{Change, IntentChange, Review, ReviewedFile, ReviewedRecord, Side, review};
@@ -44,7 +45,10 @@ pub use snapshots::{
 pub use split::split;
 pub use stream::{Besides, Stream, stream};
 pub use traffic::read_traffic;
-pub use validate::validate;
+pub use validation::{
+    Baseline, Check, Keep, Mark, ValidateOptions, validate, validate_bytes, validate_file,
+    write_quarantine,
+};
 pub use write::{csv_bytes, spreadsheet_csv, write_csv};
 pub use writer::{RecordWriter, Written};
 
@@ -172,10 +176,20 @@ pub struct ReadOptions {
     pub lang_column: Option<String>,
     /// Whether a file without an intent column is a fault.
     pub intent: Presence,
+    /// Whether a file without a text column is a fault; only checks of rules can do without one.
+    pub text: Presence,
     /// How the records are written; default: told from the name, else from the content.
     pub format: Option<Format>,
     /// How much a packed file may unpack to.
     pub limits: Limits,
+}
+
+impl ReadOptions {
+    /// Returns whether a table need not have a text: none is asked for, nor anything else by name.
+    fn is_free(&self) -> bool {
+        let named = [&self.text_column, &self.intent_column, &self.lang_column];
+        self.text == Presence::Optional && named.iter().all(|name| name.is_none())
+    }
 }
 
 /// Whether a column has to be there.
@@ -198,7 +212,7 @@ pub struct Rejected {
 }
 
 /// What validation found.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Validation {
     /// The records that may be trained on.
     #[serde(skip)]
@@ -206,8 +220,20 @@ pub struct Validation {
     /// The records set aside.
     #[serde(skip)]
     pub rejected: Vec<Rejected>,
-    /// Everything found, in the order of the file, then of the code.
+    /// What was found, in the order of the file, then of the code; of each kind as many as were asked for.
     pub findings: Vec<Finding>,
+    /// What is known of each of `findings` besides.
+    #[serde(skip)]
+    pub marks: Vec<Mark>,
+    /// Every check that was made, with how many findings it has in all.
+    #[serde(default)]
+    pub checks: Vec<Check>,
+    /// All findings, where they were asked for as a baseline.
+    #[serde(skip)]
+    pub baseline: Option<Baseline>,
+    /// Findings that the baseline knows: they are not among the others.
+    #[serde(default)]
+    pub known: u64,
     /// Records read; always `records_accepted + records_rejected`.
     pub records_in: u64,
     /// Records accepted.

@@ -277,15 +277,26 @@ pub(super) fn open_as(
     if path == Path::new(STDIN) {
         return begin(Box::new(io::stdin()), &name, format, limits, identity);
     }
-    let unreadable = |error: io::Error| spec::unreadable(path, &error);
-    let file = File::open(path).map_err(unreadable)?;
+    let file = File::open(path).map_err(|error| spec::unreadable(path, &error))?;
+    of_file(file, &name, format, limits, identity)
+}
+
+/// As [`open_as`], of a file that is open already, from where it is read next.
+pub(super) fn of_file(
+    file: File,
+    name: &str,
+    format: Option<Format>,
+    limits: &Limits,
+    identity: Identity,
+) -> Result<Opened> {
+    let unreadable = |error: io::Error| spec::unreadable(Path::new(name), &error);
     let metadata = file.metadata().map_err(unreadable)?;
     if metadata.is_dir() {
         return Err(unreadable(io::ErrorKind::IsADirectory.into()));
     }
     let whole = metadata.is_file().then(|| file.try_clone()).transpose().map_err(unreadable)?;
     let source: Box<dyn Read + Send> = Box::new(file);
-    let mut opened = begin(source, &name, format, limits, identity)?;
+    let mut opened = begin(source, name, format, limits, identity)?;
     opened.size = metadata.is_file().then_some(metadata.len());
     opened.plain = whole.filter(|_| opened.packing == Packing::Plain);
     Ok(opened)
@@ -423,6 +434,7 @@ impl<R: Read> Read for Counted<R> {
                 Ok(n)
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Err(error),
+            Err(error) if error.get_ref().is_some_and(|inner| inner.is::<Fault>()) => Err(error),
             // Told apart from what an unpacker has to say.
             Err(error) => Err(io::Error::other(spec::unreadable(Path::new(&self.name), &error))),
         }

@@ -118,25 +118,9 @@ impl<'a> Cells<'a> {
         let filled = |cell: Option<&str>| {
             cell.map(str::trim).filter(|cell| !cell.is_empty()).map(str::to_owned)
         };
-        let entities: Vec<EntitySpan> = match self.entities.map(str::trim) {
+        let entities = match self.entities.map(str::trim) {
             None | Some("") => Vec::new(),
-            Some(json) => serde_json::from_str(json).map_err(|error| {
-                Fault::data(
-                    "BOT-2128",
-                    format!(
-                        "`entities` is not a list of spans: `{}`",
-                        crate::text::display(json, 60)
-                    ),
-                )
-                .at(Place {
-                    file: Some(file.to_owned()),
-                    record: Some(record),
-                    line: Some(line),
-                    ..Place::default()
-                })
-                .hint(r#"write `[{"entity":"date","value":"31/10","start":3,"end":8}]`, counted in characters from 0, or leave it empty"#)
-                .caused_by(error)
-            })?,
+            Some(json) => entities(json, file, record, line)?,
         };
         Ok(Record {
             text: self.text.to_owned(),
@@ -148,6 +132,27 @@ impl<'a> Cells<'a> {
             file: None,
         })
     }
+}
+
+/// Reads a cell of entities.
+///
+/// # Errors
+/// `BOT-2128` (exit 3) when it is no JSON array of spans.
+pub(super) fn entities(json: &str, file: &str, record: u64, line: u64) -> Result<Vec<EntitySpan>> {
+    serde_json::from_str(json).map_err(|error| {
+        Fault::data(
+            "BOT-2128",
+            format!("`entities` is not a list of spans: `{}`", crate::text::display(json, 60)),
+        )
+        .at(Place {
+            file: Some(file.to_owned()),
+            record: Some(record),
+            line: Some(line),
+            ..Place::default()
+        })
+        .hint(r#"write `[{"entity":"date","value":"31/10","start":3,"end":8}]`, counted in characters from 0, or leave it empty"#)
+        .caused_by(error)
+    })
 }
 
 /// Refuses columns of one name; columns without a name do not count.

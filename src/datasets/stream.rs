@@ -157,7 +157,7 @@ enum Parts<R> {
 }
 
 /// Reads training data of Rasa, which is held as a whole.
-fn training<R: Read>(mut opened: Opened<R>) -> Result<rasa::Training> {
+pub(super) fn training<R: Read>(mut opened: Opened<R>) -> Result<rasa::Training> {
     let name = &opened.name;
     let mut bytes = Vec::new();
     let read = opened.reader.by_ref().take(LARGEST_YAML + 1).read_to_end(&mut bytes);
@@ -372,30 +372,40 @@ impl<R: Read> Source<R> {
 
     /// Refuses other columns than those of the file before.
     fn check_columns(&self) -> Result<()> {
-        let (Some((before, wanted)), Some(found)) = (&self.before, self.columns()) else {
-            return Ok(());
-        };
-        if *wanted == found {
-            return Ok(());
+        match (&self.before, self.columns()) {
+            (Some((before, wanted)), Some(found)) => {
+                check_columns(&self.name, &found, before, wanted)
+            }
+            _ => Ok(()),
         }
-        let listed = |columns: &BTreeMap<String, String>| -> String {
-            let names =
-                columns.values().map(|name| format!("`{}`", crate::text::display(name, 40)));
-            names.collect::<Vec<_>>().join(", ")
-        };
-        let message = format!(
-            "the columns are {}, and those of `{before}` are {}",
-            listed(&found),
-            listed(wanted)
-        );
-        Err(Fault::data("BOT-2162", message)
-            .at(self.place())
-            .hint("files that are read as one have the same columns: rename them, or read this file alone"))
     }
+}
 
-    fn place(&self) -> Place {
-        Place { file: Some(self.name.clone()), ..Place::default() }
+/// Refuses the columns of `file` where they are not the `wanted` ones, those of the file `before`.
+///
+/// # Errors
+/// `BOT-2162` (exit 3).
+pub(super) fn check_columns(
+    file: &str,
+    found: &BTreeMap<String, String>,
+    before: &str,
+    wanted: &BTreeMap<String, String>,
+) -> Result<()> {
+    if wanted == found {
+        return Ok(());
     }
+    let listed = |columns: &BTreeMap<String, String>| -> String {
+        let names = columns.values().map(|name| format!("`{}`", crate::text::display(name, 40)));
+        names.collect::<Vec<_>>().join(", ")
+    };
+    let message = format!(
+        "the columns are {}, and those of `{before}` are {}",
+        listed(found),
+        listed(wanted)
+    );
+    Err(Fault::data("BOT-2162", message)
+        .at(Place { file: Some(file.to_owned()), ..Place::default() })
+        .hint("files that are read as one have the same columns: rename them, or read this file alone"))
 }
 
 #[cfg(test)]

@@ -588,7 +588,7 @@ mod validating {
         for (yaml, code, line, hint) in [
             ("version: 1\ncolums: {}\n", "BOT-1011", 2, "columns"),
             ("version: 1\ncolumns: {txt: a}\n", "BOT-1011", 2, "`text`"),
-            ("version: 1\nseverity:\n  BOT-2210: off\n", "BOT-1011", 3, "BOT-21"),
+            ("version: 1\nseverity:\n  BOT-2160: off\n", "BOT-1011", 3, "BOT-21"),
             ("version: 1\nseverity:\n  BOT-2120: eror\n", "BOT-1012", 3, "`error`"),
             ("version: 1\ntext: {min_chars: 9, max_chars: 3}\n", "BOT-1012", 2, "exchange"),
             ("version: 1\noos: ' '\n", "BOT-1012", 2, "oos"),

@@ -8,6 +8,7 @@ use super::{
     state::{Folder, StageRecord},
 };
 use crate::{
+    datasets::Expectations,
     digest::Digest,
     findings::{Fault, Result},
     registry::{CHAMPION, Version},
@@ -147,6 +148,17 @@ pub(super) async fn inputs(work: &Work<'_>, stage: &Stage) -> Result<Inputs> {
             inputs.insert("file:data".to_owned(), file_digest(root, &spec.data)?);
             if let Some(expectations) = super::stages::expectations_path(root, spec) {
                 inputs.insert("file:expectations".to_owned(), file_digest(root, &expectations)?);
+                // What cannot be read is said when the stage runs.
+                if let Ok(expectations) = Expectations::read(&root.join(&expectations)) {
+                    for (written, file) in expectations.referenced() {
+                        let name = format!("file:{}", written.display());
+                        inputs.insert(name, file_digest(root, &file)?);
+                    }
+                    if expectations.has_freshness() {
+                        // What was fresh yesterday may not be today.
+                        settings.push(work.started_at.date_naive().to_string().into());
+                    }
+                }
             }
         }
         Some(StageSpec::Split(spec)) => {

@@ -6,7 +6,7 @@ use super::{
     decision::{finding, kind, kind_of_traffic, outcome, trimmed},
     drift::{effect, tone},
     matrix::confused,
-    validation::{by_code, summary, title},
+    validation::{Group, by_code, summary, title},
     wording::{count, counted, line, number, of, p_equals, p_value, percent, signed},
 };
 use crate::{
@@ -268,22 +268,22 @@ pub fn decision_markdown(decision: &Decision) -> String {
 pub fn validation_markdown(validation: &Validation, name: &str) -> String {
     let (_, word, sentence) = summary(validation);
     let mut out = format!("### Validation of {}\n\n**{word}** {sentence}\n", plain(name, 120));
-    let groups = by_code(&validation.findings);
+    let groups = by_code(validation);
     if !groups.is_empty() {
-        let rows = groups.into_iter().map(|(code, severity, findings)| {
+        let rows = groups.into_iter().map(|Group { code, severity, count: n, kept }| {
             let severity = match severity {
                 Severity::Error => "error",
                 Severity::Warning => "warning",
                 Severity::Info => "info",
             };
-            let example = findings.first().map_or_else(String::new, |finding| {
+            let example = kept.first().map_or_else(String::new, |finding| {
                 let record = finding.place.record.map(|n| format!("record {n}: "));
                 format!("{}{}", record.unwrap_or_default(), message(&finding.message, 160))
             });
             vec![
                 severity.to_owned(),
                 format!("{} {}", plain(code, 12), title(code)),
-                count(findings.len() as u64),
+                count(n),
                 example,
             ]
         });

@@ -4,6 +4,7 @@
 //! of elsewhere: it can be mailed, archived, opened without a network. Everything that came from a
 //! user (texts, names) is shortened, made visible and escaped on the way.
 
+mod annotations;
 mod card;
 mod charts;
 mod confidence;
@@ -11,10 +12,12 @@ mod cross_validation;
 mod decision;
 mod drift;
 mod evaluation;
+mod junit;
 pub mod markdown;
 mod matrix;
 pub mod page;
 pub mod rows;
+mod sarif;
 mod search;
 mod table;
 #[cfg(test)]
@@ -23,13 +26,16 @@ mod theme;
 mod validation;
 mod wording;
 
+pub use annotations::validation_annotations;
 pub use card::{CardData, CardSubject, model_card};
 pub use cross_validation::cross_validation_html;
 pub use decision::decision_html;
 pub use drift::drift_html;
 pub use evaluation::evaluation_html;
+pub use junit::validation_junit;
 pub use markdown::{
     decision_markdown, drift_markdown, evaluation_markdown, gate_markdown, validation_markdown,
 };
+pub use sarif::validation_sarif;
 pub use search::search_html;
 pub use validation::validation_html;

@@ -158,8 +158,6 @@ fn validated() -> Validation {
         help: HOSTILE.to_owned(),
     };
     Validation {
-        accepted: None,
-        rejected: Vec::new(),
         findings: vec![finding(Severity::Warning, 3), finding(Severity::Warning, 41)],
         records_in: 1_182,
         records_accepted: 1_181,
@@ -168,6 +166,7 @@ fn validated() -> Validation {
         warnings: 2,
         intents: BTreeMap::from([(HOSTILE.to_owned(), 1_181)]),
         languages: BTreeMap::from([("en".to_owned(), 1_181)]),
+        ..Validation::default()
     }
 }
 

@@ -35,7 +35,7 @@ pub fn validation_html(validation: &Validation, name: &str) -> String {
     let mut page = Page::new("validation", &format!("Validation of {name}"))
         .lead(&verdict(tone, word, &sentence))
         .lead(&cards_html)
-        .section("findings", "Findings", findings(&validation.findings))
+        .section("findings", "Findings", findings(validation))
         .section(
             "intents",
             "Examples by intent",
@@ -74,20 +74,40 @@ pub(super) fn summary(validation: &Validation) -> (Tone, &'static str, String) {
     }
 }
 
-/// Returns findings by code: errors first, then by how many there are.
-pub(super) fn by_code(findings: &[Finding]) -> Vec<(&str, Severity, Vec<&Finding>)> {
-    let mut groups: BTreeMap<&str, Vec<&Finding>> = BTreeMap::new();
-    for finding in findings {
-        groups.entry(finding.code.as_str()).or_default().push(finding);
+/// The findings of one code: how much they matter, how many there are, and those that were kept.
+pub(super) struct Group<'a> {
+    pub(super) code: &'a str,
+    pub(super) severity: Severity,
+    pub(super) count: u64,
+    pub(super) kept: Vec<&'a Finding>,
+}
+
+/// Returns what was found by code: errors first, then by how many there are.
+pub(super) fn by_code(validation: &Validation) -> Vec<Group<'_>> {
+    let mut groups: BTreeMap<&str, Group<'_>> = BTreeMap::new();
+    fn group<'g, 'a>(
+        groups: &'g mut BTreeMap<&'a str, Group<'a>>,
+        code: &'a str,
+    ) -> &'g mut Group<'a> {
+        let new = || Group { code, severity: Severity::Info, count: 0, kept: Vec::new() };
+        groups.entry(code).or_insert_with(new)
     }
-    let mut groups: Vec<(&str, Severity, Vec<&Finding>)> = groups
-        .into_iter()
-        .map(|(code, findings)| {
-            let severity = findings.iter().map(|finding| finding.severity).max();
-            (code, severity.unwrap_or(Severity::Info), findings)
-        })
-        .collect();
-    groups.sort_by(|a, b| b.1.cmp(&a.1).then(b.2.len().cmp(&a.2.len())).then(a.0.cmp(b.0)));
+    for finding in &validation.findings {
+        let group = group(&mut groups, &finding.code);
+        group.severity = group.severity.max(finding.severity);
+        group.kept.push(finding);
+    }
+    for check in validation.checks.iter().filter(|check| check.findings > 0) {
+        group(&mut groups, &check.code).count += check.findings;
+    }
+    let mut groups: Vec<Group<'_>> = groups.into_values().collect();
+    for group in &mut groups {
+        // What an older program wrote has no counts of its own.
+        group.count = group.count.max(group.kept.len() as u64);
+    }
+    groups.sort_by(|a, b| {
+        b.severity.cmp(&a.severity).then(b.count.cmp(&a.count)).then(a.code.cmp(b.code))
+    });
     groups
 }
 
@@ -96,18 +116,20 @@ pub(super) fn title(code: &str) -> &'static str {
     catalogue::find(code).map_or("", |entry| entry.title)
 }
 
-fn findings(findings: &[Finding]) -> String {
-    if findings.is_empty() {
+fn findings(validation: &Validation) -> String {
+    if validation.findings.is_empty() {
         return "<p>Nothing was found.</p>".to_owned();
     }
     let mut out = String::new();
-    for (at, (code, severity, group)) in by_code(findings).into_iter().enumerate() {
+    for (at, Group { code, severity, count: n, kept }) in
+        by_code(validation).into_iter().enumerate()
+    {
         let (tone, word) = match severity {
             Severity::Error => (Tone::Bad, "error"),
             Severity::Warning => (Tone::Warning, "warning"),
             Severity::Info => (Tone::Neutral, "info"),
         };
-        let rows = group.iter().take(MOST_ROWS).map(|finding| {
+        let rows = kept.iter().take(MOST_ROWS).map(|finding| {
             let number = |n: Option<u64>| n.map_or_else(String::new, count);
             vec![
                 message(&finding.message, 400),
@@ -122,11 +144,11 @@ fn findings(findings: &[Finding]) -> String {
             ("line", Column::Number),
             ("file", Column::Plain),
         ];
-        let more = match group.len().checked_sub(MOST_ROWS) {
+        let more = match n.checked_sub(kept.len().min(MOST_ROWS) as u64) {
             Some(more) if more > 0 => {
                 format!(
-                    "<p class=\"quiet\">{} more are in the JSON report.</p>",
-                    count(more as u64)
+                    "<p class=\"quiet\">{} more; <code>--samples</code> says how many to keep.</p>",
+                    count(more)
                 )
             }
             _ => String::new(),
@@ -138,8 +160,8 @@ fn findings(findings: &[Finding]) -> String {
             badge(tone, word),
             escape(code),
             escape(title(code)),
-            counted(group.len() as u64, "finding", "findings"),
-            group.first().map_or_else(String::new, |finding| message(&finding.help, 400)),
+            counted(n, "finding", "findings"),
+            kept.first().map_or_else(String::new, |finding| message(&finding.help, 400)),
             table(code, Narrow::Stack, &columns, rows),
         );
     }

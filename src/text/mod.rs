@@ -12,7 +12,7 @@ mod safe;
 pub use language::detect_language;
 pub use near::{NearGroups, NearPair, NearPairs, NearSpec, near_between, near_groups, near_pairs};
 pub use normal::{fold, normalise, normalise_into, strip_accents, words};
-pub use redact::redact;
+pub use redact::{personal_data, redact};
 pub use safe::{display, spreadsheet_safe};
 
-pub(crate) use normal::is_word_char;
+pub(crate) use normal::{decomposed, is_word_char};

@@ -2,7 +2,7 @@
 
 use unicode_normalization::{
     UnicodeNormalization as _,
-    char::{canonical_combining_class, is_combining_mark},
+    char::{canonical_combining_class, compose, is_combining_mark},
 };
 
 /// Returns `text` for features: NFKC, case folded, one apostrophe, runs of white space as one space, trimmed.
@@ -83,6 +83,17 @@ pub fn strip_accents(text: &str) -> String {
         })
         .nfc()
         .collect()
+}
+
+/// Iterates over the marks of `text` that stand apart from a letter although one character is both, with their
+/// positions in characters from 0. Text in NFC has none.
+pub(crate) fn decomposed(text: &str) -> impl Iterator<Item = (usize, char)> + '_ {
+    let mut before = None;
+    text.chars().enumerate().filter(move |&(_, c)| {
+        let base = before.replace(c);
+        // Marks start here: what is below composes with nothing.
+        c >= '\u{300}' && base.and_then(|base| compose(base, c)).is_some()
+    })
 }
 
 /// Returns whether NFKC leaves `c` alone whatever follows, and so does NFKC of its lower case.

@@ -21,18 +21,55 @@ static PHONE: LazyLock<Regex> = LazyLock::new(|| {
     .expect("the pattern is constant")
 });
 
-/// Returns `text` with personal data (e-mail, phone, card, IBAN) replaced by `[email]` and so on, for logs.
+/// A French social security number: sex, year, month, place, order, with single spaces between, and its key.
+static SOCIAL: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"\b[12] ?\d{2} ?\d{2} ?\d[\dABab] ?\d{3} ?\d{3} ?\d{2}\b")
+        .expect("the pattern is constant")
+});
+
+/// The kinds of personal data that are told apart, as [`redact`] marks them.
+const KINDS: [(&str, &str); 5] = [
+    ("[email]", "an e-mail address"),
+    ("[iban]", "a bank account (IBAN)"),
+    ("[social]", "a social security number"),
+    ("[card]", "a card number"),
+    ("[phone]", "a telephone number"),
+];
+
+/// Returns `text` with personal data (e-mail, phone, card, IBAN, social security) replaced by `[email]` and so on, for
+/// logs.
 ///
 /// A card number needs 13 to 19 digits and a right check digit (Luhn); an IBAN a right check sum
-/// (ISO 13616, mod 97), so that order numbers stay readable. A phone number has 8 to 15 digits (E.164).
+/// (ISO 13616, mod 97), and a French social security number its key, so that order numbers stay readable. A phone number
+/// has 8 to 15 digits (E.164).
 #[must_use]
 pub fn redact(text: &str) -> String {
-    // Most utterances have none of it: three bytes decide, and no pattern runs.
-    if !text.contains('@') && text.bytes().filter(u8::is_ascii_digit).count() < 8 {
-        return text.to_owned();
+    if may_be_personal(text) { marked(text) } else { text.to_owned() }
+}
+
+/// Returns the kinds of personal data in `text`, in plain words; what counts is what [`redact`] replaces.
+#[must_use]
+pub fn personal_data(text: &str) -> Vec<&'static str> {
+    if !may_be_personal(text) {
+        return Vec::new();
     }
-    let text = EMAIL.replace_all(text, "[email]");
+    let marked = marked(text);
+    // A text may hold the mark of an earlier redaction: that is not personal any more.
+    let is_more = |mark: &str| marked.matches(mark).count() > text.matches(mark).count();
+    KINDS.iter().filter(|(mark, _)| is_more(mark)).map(|(_, kind)| *kind).collect()
+}
+
+/// Most utterances have none of it: a few bytes decide, and no pattern runs.
+fn may_be_personal(text: &str) -> bool {
+    text.contains('@') || text.bytes().filter(u8::is_ascii_digit).count() >= 8
+}
+
+fn marked(text: &str) -> String {
+    let text =
+        if text.contains('@') { EMAIL.replace_all(text, "[email]") } else { Cow::Borrowed(text) };
     let text = replace(&IBAN, &text, "[iban]", longest_iban);
+    let text =
+        replace(&SOCIAL, &text, "[social]", |found| social_checks(found).then_some(found.len()));
     let text = replace(&CARD, &text, "[card]", |found| {
         let digits: Vec<u8> = digits(found).collect();
         luhn(&digits).then_some(found.len())
@@ -99,6 +136,18 @@ fn iban_checks(text: &str) -> bool {
     remainder == 1
 }
 
+/// Whether the key of a French social security number is 97 less the rest of the number modulo 97; Corsica's `2A` and
+/// `2B` count as 19 and 18.
+fn social_checks(text: &str) -> bool {
+    let plain: String = text.chars().filter(|c| *c != ' ').collect::<String>().to_ascii_uppercase();
+    let plain = plain.replacen("2A", "19", 1).replacen("2B", "18", 1);
+    let (number, key) = plain.split_at(plain.len() - 2);
+    match (number.parse::<u64>(), key.parse::<u64>()) {
+        (Ok(number), Ok(key)) => 97 - number % 97 == key,
+        _ => false,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -119,9 +168,21 @@ mod tests {
             ("(415) 555-2671", "[phone]"),
             ("+44 20 7946 0958", "[phone]"),
             ("020 7946 0958", "[phone]"),
+            // 97 less 2550814168025 modulo 97 is 38, by hand.
+            ("mon numéro : 2 55 08 14 168 025 38", "mon numéro : [social]"),
         ] {
             assert_eq!(redact(text), wanted, "{text}");
         }
+    }
+
+    #[test]
+    fn kinds_are_named_and_marks_of_an_earlier_redaction_are_none() {
+        assert_eq!(
+            personal_data("a@b.fr or +33 6 12 34 56 78"),
+            ["an e-mail address", "a telephone number"]
+        );
+        assert!(personal_data("write to [email] @ 12345678").is_empty());
+        assert!(personal_data("2 55 08 14 168 025 39").is_empty());
     }
 
     #[test]

@@ -29,5 +29,6 @@ mod support;
 mod terminal;
 #[path = "../../src/features/encoder/tiny.rs"]
 mod tiny_encoder;
+mod validation;
 mod version;
 mod workflows;

@@ -268,4 +268,104 @@ pub(super) const ENTRIES: &[Entry] = &[
         title: "no utterance is left to label",
         explanation: "All records of the traffic are labelled, empty, or in the training data already. Name traffic that the model has not learned from; of recorded traffic whose truth is known, `--intent-column truth` says which is labelled.",
     },
+    Entry {
+        code: "BOT-2200",
+        title: "a column that a rule is about is not there",
+        explanation: "A rule of the expectations names a column that the file does not have. The help names the nearest one: names are compared letter by letter. What the rule says was not checked.",
+    },
+    Entry {
+        code: "BOT-2201",
+        title: "a value is missing",
+        explanation: "The rule says `required: true`, and the cell is empty, white space only, null or absent. Fill it in, or leave the record out.",
+    },
+    Entry {
+        code: "BOT-2202",
+        title: "a value is of another type",
+        explanation: "The cell cannot be read as the `type` of the rule: integer, number, boolean, date or datetime. A day is written `2026-11-20`, a time `2026-11-20T10:15:00Z`, a number with a point.",
+    },
+    Entry {
+        code: "BOT-2203",
+        title: "a value is there twice",
+        explanation: "The rule says `unique: true` or `unique_together`, and an earlier record has the same value. All but the first of each are found; empty cells are like no other. Values are compared by 128 bits of their SHA-256, sorted, and put on disk (`TMPDIR`) when there are more than half a million.",
+    },
+    Entry {
+        code: "BOT-2204",
+        title: "a value is not in the set",
+        explanation: "The rule says which values there are (`in`) or are not to be (`not_in`). It is often a typing error, and the help names the nearest; else change the rule.",
+    },
+    Entry {
+        code: "BOT-2205",
+        title: "a value is out of range",
+        explanation: "The value is less than `min` or greater than `max` of the rule; both bounds belong to the range. Numbers, days and times are compared, times in UTC.",
+    },
+    Entry {
+        code: "BOT-2206",
+        title: "a value is too short or too long",
+        explanation: "The value has fewer characters (code points) than `min_chars` of the rule, or more than `max_chars`.",
+    },
+    Entry {
+        code: "BOT-2207",
+        title: "a value breaks a pattern",
+        explanation: "The regular expression `matches` of the rule is not found in the value, or `not_matches` is. It may be found anywhere in the value: `^` and `$` make it the whole.",
+    },
+    Entry {
+        code: "BOT-2208",
+        title: "data are not fresh",
+        explanation: "The newest time of the column is older than `fresh_within` allows. Usually what should have written the file did not run.",
+    },
+    Entry {
+        code: "BOT-2209",
+        title: "there are too few or too many records",
+        explanation: "The file has fewer records than `rows.min` of the expectations, or more than `rows.max`. It may have been cut off, or be another file.",
+    },
+    Entry {
+        code: "BOT-2210",
+        title: "a value has too few records",
+        explanation: "Fewer records than `min_per_value` of the rule have this value. A class with few examples is learned poorly and measured hardly at all.",
+    },
+    Entry {
+        code: "BOT-2211",
+        title: "values are out of balance",
+        explanation: "The most frequent value of the column has more than `max_imbalance` times as many records as the rarest. A model learns to say the frequent one.",
+    },
+    Entry {
+        code: "BOT-2212",
+        title: "a comparison between columns does not hold",
+        explanation: "The rule compares two cells of each record, such as `shipped_at >= ordered_at`, as numbers or as times. Records in which one of them is empty are left out.",
+    },
+    Entry {
+        code: "BOT-2213",
+        title: "a value refers to nothing",
+        explanation: "The rule says that each value is in a column of another file, and this one is not there. Correct it, or add it to that file.",
+    },
+    Entry {
+        code: "BOT-2214",
+        title: "a text is not in the language it is declared to be",
+        explanation: "The text reads as English and is declared French, or the other way round. Words, elisions, accents and endings vote; texts that do not tell, and other languages, are never found. Short texts with borrowed words can mislead it, so it is a warning.",
+    },
+    Entry {
+        code: "BOT-2215",
+        title: "a letter and its mark are written apart",
+        explanation: "The text holds letters and combining marks where one character is both (`e` and U+0301 for `é`). Copies from PDF files and some systems are so. Training folds the two forms into one; other tools take them for different words.",
+    },
+    Entry {
+        code: "BOT-2216",
+        title: "a text holds personal data",
+        explanation: "An e-mail address, a telephone number, an account (IBAN, its check sum right), a card (Luhn) or a French social security number is in the text. What is shown of it is redacted. A model can learn it by heart: replace it by a placeholder before training.",
+    },
+    Entry {
+        code: "BOT-2217",
+        title: "a baseline cannot be used",
+        explanation: "The file given with `--baseline` is not one that `botops validate --write-baseline` wrote, or is damaged, or was written by a newer program. Write it again.",
+    },
+    Entry {
+        code: "BOT-2218",
+        title: "a data file changed while it was read",
+        explanation: "Some records are read twice: once to check, once to show them or to set them aside. The second time they were not the same. Nothing was written; wait until the file is complete.",
+    },
+    Entry {
+        code: "BOT-2219",
+        title: "expectations are there already",
+        explanation: "`botops data infer` does not write over a file that somebody may have corrected by hand. Name another file and compare the two, or say `--force`.",
+    },
 ];

@@ -20,7 +20,10 @@ use super::{
     status::rival,
 };
 use crate::{
-    datasets::{self, Dataset, Expectations, LockedSplitSpec, Presence, ReadOptions, SplitLock},
+    datasets::{
+        self, Dataset, Expectations, Keep, LockedSplitSpec, Presence, ReadOptions, SplitLock,
+        ValidateOptions,
+    },
     dialogue::DialogueSpec,
     digest::Digest,
     drift::{self, DriftVerdict},
@@ -55,6 +58,9 @@ struct Pushed {
     reference: String,
     manifest: Digest,
 }
+
+/// Findings of each kind that a validation keeps; all are counted.
+const KEPT_FINDINGS: usize = 1_000;
 
 type Ended = (StageVerdict, String);
 
@@ -145,8 +151,19 @@ fn validate(work: &mut Work<'_>, stage: &ValidateStage, made: &Path) -> Result<E
         None => Expectations::default(),
     };
     let options = expectations.read_options();
-    let data = read_as(&root.join(&stage.data), &stage.data.display().to_string(), &options)?;
-    let mut validation = datasets::validate(&data, &expectations, None);
+    // A model is trained on what comes of this: without a text there is nothing to learn from.
+    let options = ReadOptions { text: Presence::Required, ..options };
+    let (path, name) = (root.join(&stage.data), stage.data.display().to_string());
+    let data = read_as(&path, &name, &options)?;
+    let how = ValidateOptions {
+        name: Some(&name),
+        now: work.started_at,
+        samples: KEPT_FINDINGS,
+        spill: Some(made),
+        ..ValidateOptions::default()
+    };
+    let mut validation =
+        datasets::validate_file(&path, &options, &expectations, &how, Keep::Records(&data))?;
     let accepted = validation.accepted.take().expect("validation returns the accepted records");
     datasets::write_csv(&made.join("accepted.csv"), &accepted)?;
     datasets::write_quarantine(&made.join("quarantine.csv"), &validation.rejected)?;

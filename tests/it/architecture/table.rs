@@ -61,7 +61,7 @@ pub(crate) const HOUSE: [Room; 20] = [
         "registry",
         &["labels", "text", "digest", "stats", "spec", "findings", "store", "evaluation", "models"],
     ),
-    // Results, and the leaves that word and draw them: of datasets, only what a validation found.
+    // Results, and the leaves that word and draw them: of datasets, only what a validation checked and found.
     room(
         "report",
         &[
@@ -69,6 +69,7 @@ pub(crate) const HOUSE: [Room; 20] = [
             "text",
             "stats",
             "findings",
+            "datasets::Check",
             "datasets::Validation",
             "models::confidence",
             "evaluation",

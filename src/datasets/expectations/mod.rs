@@ -1,12 +1,26 @@
 //! What a data set is expected to hold.
 
-use super::{ReadOptions, validate};
+pub(super) mod condition;
+mod infer;
+mod rule;
+mod scalar;
+pub(super) mod value;
+
+pub use infer::{Inferred, infer, infer_bytes};
+pub use rule::{Reference, RowBounds, RuleSpec};
+pub use scalar::{Scalar, Threshold};
+pub use value::ValueType;
+
+use super::{Presence, ReadOptions, validation};
 use crate::{
     findings::{Fault, FaultKind, Place, Result, Severity},
     spec::{self, Outline, nearest},
 };
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 /// The newest `version:` of expectations this program knows.
 const NEWEST: u32 = 1;
@@ -36,9 +50,18 @@ pub struct Expectations {
     /// Fewer examples of an intent than this is a finding.
     #[serde(default = "default_min_examples")]
     pub min_examples_per_intent: u64,
+    /// How many records there are.
+    #[serde(default)]
+    pub rows: RowBounds,
+    /// What holds of columns and records.
+    #[serde(default)]
+    pub rules: Vec<RuleSpec>,
     /// Severities other than the default, by code: `BOT-2120: error`. `off` silences one.
     #[serde(default)]
     pub severity: BTreeMap<String, String>,
+    /// The folder that paths in the rules start from: that of the file.
+    #[serde(skip)]
+    pub folder: Option<PathBuf>,
 }
 
 fn default_oos() -> String {
@@ -75,7 +98,10 @@ impl Default for Expectations {
             languages: None,
             text: TextBounds::default(),
             min_examples_per_intent: default_min_examples(),
+            rows: RowBounds::default(),
+            rules: Vec::new(),
             severity: BTreeMap::new(),
+            folder: None,
         }
     }
 }
@@ -85,12 +111,13 @@ impl Expectations {
     ///
     /// # Errors
     /// As [`crate::spec::read_versioned`]; `BOT-1011` for a role or code that is not known (the nearest is named),
-    /// `BOT-1012` for a severity that is none, or bounds that no text can meet.
+    /// `BOT-1012` for a severity that is none, bounds that nothing can meet, or a rule that makes no sense.
     pub fn read(path: &Path) -> Result<Self> {
         let file = path.display().to_string();
         let yaml = spec::text(path)?;
         spec::check_version(&yaml, &file, NEWEST)?;
-        let expectations: Self = spec::parse(&yaml, &file)?;
+        let mut expectations: Self = spec::parse(&yaml, &file)?;
+        expectations.folder = path.parent().map(Path::to_owned);
         expectations.check().map_err(|fault| {
             let (line, column) =
                 fault.place().key.as_deref().and_then(|key| Outline::of(&yaml).place(key)).unzip();
@@ -130,11 +157,11 @@ impl Expectations {
         }
         for (code, severity) in &self.severity {
             let key = format!("severity.{code}");
-            if validate::default_severity(code).is_none() {
+            if validation::default_severity(code).is_none() {
                 let shown = crate::text::display(code, 40);
                 let fault =
                     fault("BOT-1011", key, format!("`{shown}` is no code of a check of data"));
-                let codes = validate::DEFAULTS.iter().map(|(code, _)| *code);
+                let codes = validation::DEFAULTS.iter().map(|(code, _)| *code);
                 return Err(match nearest(code, codes) {
                     Some(near) => fault.hint(format!("did you mean `{near}`?")),
                     None => fault.hint("codes of checks look like `BOT-2120`"),
@@ -148,6 +175,25 @@ impl Expectations {
                     None => fault.hint("write `error`, `warning`, `info` or `off`"),
                 });
             }
+        }
+        for (i, rule) in self.rules.iter().enumerate() {
+            rule.check().map_err(|(key, what, hint)| {
+                let key = match key {
+                    "" => format!("rules[{i}]"),
+                    key => format!("rules[{i}].{key}"),
+                };
+                fault("BOT-1012", key, what).hint(hint)
+            })?;
+        }
+        if let RowBounds { min: Some(min), max: Some(max) } = self.rows
+            && min > max
+        {
+            return Err(fault(
+                "BOT-1012",
+                "rows.min".to_owned(),
+                format!("no file has at least {min} and at most {max} records"),
+            )
+            .hint("exchange `min` and `max`"));
         }
         if self.text.min_chars > self.text.max_chars {
             return Err(fault(
@@ -179,13 +225,28 @@ impl Expectations {
             text_column: column("text"),
             intent_column: column("intent"),
             lang_column: column("lang"),
+            // Rules can be about a table that has no text.
+            text: if self.rules.is_empty() { Presence::Required } else { Presence::Optional },
             ..ReadOptions::default()
         }
     }
 
+    /// Iterates over the files that rules refer to: as they are written, and where they are.
+    pub fn referenced(&self) -> impl Iterator<Item = (&Path, PathBuf)> {
+        let folder = self.folder.as_deref().unwrap_or_else(|| Path::new(""));
+        let references = self.rules.iter().filter_map(|rule| rule.references.as_ref());
+        references.map(move |reference| (reference.file.as_path(), folder.join(&reference.file)))
+    }
+
+    /// Returns whether what holds today may not hold tomorrow.
+    #[must_use]
+    pub fn has_freshness(&self) -> bool {
+        self.rules.iter().any(|rule| rule.fresh_within.is_some())
+    }
+
     /// Returns how much `code` matters; `None` when it is silenced.
-    pub(super) fn severity_of(&self, code: &str) -> Option<Severity> {
-        let default = validate::default_severity(code).unwrap_or(Severity::Warning);
+    pub(in crate::datasets) fn severity_of(&self, code: &str) -> Option<Severity> {
+        let default = validation::default_severity(code).unwrap_or(Severity::Warning);
         match self.severity.get(code).and_then(|word| Level::of(word)) {
             None => Some(default),
             Some(Level(severity)) => severity,

@@ -28,12 +28,23 @@ pub(super) enum Damage {
         /// Where the first is.
         at: usize,
     },
+    /// A letter and its mark apart, where one character is both (NFD in a text that should be NFC).
+    Decomposed {
+        /// The mark.
+        which: char,
+        /// How many such marks there are.
+        count: usize,
+        /// Where the first is.
+        at: usize,
+    },
 }
 
 /// Finds the damage in `text`: at most one of each kind, the first.
 pub(super) fn find(text: &str) -> Vec<Damage> {
-    // Printable ASCII and the usual breaks cannot be damaged: four utterances in five.
-    if text.bytes().all(|b| matches!(b, b' '..=b'~' | b'\n' | b'\r' | b'\t')) {
+    // Printable ASCII and the usual breaks cannot be damaged: four utterances in five. No early end within a chunk,
+    // so that many bytes are looked at at once.
+    let is_plain = |b: &u8| matches!(b, b' '..=b'~' | b'\n' | b'\r' | b'\t');
+    if text.as_bytes().chunks(64).all(|chunk| chunk.iter().fold(true, |all, b| all & is_plain(b))) {
         return Vec::new();
     }
     let mut damage = Vec::new();
@@ -51,6 +62,10 @@ pub(super) fn find(text: &str) -> Vec<Damage> {
     });
     if let Some((at, which)) = invisible.next() {
         damage.push(Damage::Invisible { which, count: 1 + invisible.count(), at: at + 1 });
+    }
+    let mut marks = crate::text::decomposed(text);
+    if let Some((at, which)) = marks.next() {
+        damage.push(Damage::Decomposed { which, count: 1 + marks.count(), at: at + 1 });
     }
     damage
 }
@@ -158,6 +173,16 @@ mod tests {
         ] {
             assert_eq!(find(text), [], "{text}");
         }
+    }
+
+    #[test]
+    fn a_letter_and_its_mark_apart_are_found_where_one_character_is_both() {
+        assert_eq!(
+            find("cafe\u{301} et the\u{301}"),
+            [Damage::Decomposed { which: '\u{301}', count: 2, at: 5 }]
+        );
+        // No character is an x with an acute accent, and Hindi has its marks apart.
+        assert_eq!(find("x\u{301} café नमस्ते"), []);
     }
 
     #[test]

@@ -1,0 +1,88 @@
+//! `botops data infer`.
+
+use crate::{
+    cli::{
+        Outcome,
+        context::{self, Context},
+        data_args::DataArgs,
+        data_source, paste, tables,
+    },
+    datasets::{self, Presence},
+    findings::{Fault, Result},
+};
+use serde::Serialize;
+use std::path::PathBuf;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Data file that is as it should be, in any format that `validate` reads
+    data: PathBuf,
+    /// Write the expectations here; default: to standard output
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Replace a file that is there
+    #[arg(long, requires = "out")]
+    force: bool,
+    /// Write nothing
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    columns: DataArgs,
+}
+
+#[derive(Serialize)]
+struct Answer<'a> {
+    file: String,
+    records: u64,
+    rules: usize,
+    expectations: &'a str,
+    out: Option<String>,
+}
+
+pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
+    context::distinct(args.out.as_deref(), &[Some(args.data.as_path())])?;
+    if let Some(out) = args.out.as_deref().filter(|out| out.exists() && !args.force) {
+        let shown = out.display();
+        return Err(Fault::usage("BOT-2219", format!("`{shown}` is there already"))
+            .file(out)
+            .hint("name another file, or add `--force` to replace it"));
+    }
+    let options = args.columns.options(Presence::Optional);
+    let inferred = match data_source::reference(&args.data) {
+        None => datasets::infer(&args.data, &options)?,
+        Some(_) => {
+            let source = data_source::read(context, &args.data)?;
+            datasets::infer_bytes(source.bytes, &source.name, &options)?
+        }
+    };
+    let written = args.out.as_ref().filter(|_| !args.dry_run);
+    if let Some(out) = written {
+        context::write_file(out, inferred.yaml.as_bytes())?;
+    }
+    let answer = Answer {
+        file: args.data.display().to_string(),
+        records: inferred.n_records,
+        rules: inferred.n_rules,
+        expectations: &inferred.yaml,
+        out: written.map(|out| out.display().to_string()),
+    };
+    let text = match &args.out {
+        None => inferred.yaml.clone(),
+        Some(out) => format!(
+            "{}: {} records, {} rules\n{} {}\n",
+            args.data.display(),
+            tables::count(inferred.n_records),
+            inferred.n_rules,
+            if args.dry_run { "would write" } else { "wrote" },
+            out.display()
+        ),
+    };
+    let outcome = Outcome::done(&answer, text);
+    Ok(match written {
+        None => outcome,
+        Some(out) => {
+            let (data, out) = (args.data.display().to_string(), out.display().to_string());
+            outcome.next(paste::line(["botops", "validate", &data, "--expectations", &out]))
+        }
+    })
+}

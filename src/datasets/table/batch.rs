@@ -1,0 +1,132 @@
+//! Some thousands of rows, held as one text.
+
+use std::sync::Arc;
+
+/// Rows of all columns, in the order of the file.
+///
+/// - `ends` rises, and holds `width` ends a row
+/// - `lines` rises, and holds one line a row
+#[derive(Debug)]
+pub(in crate::datasets) struct Batch {
+    text: String,
+    ends: Vec<usize>,
+    lines: Vec<u64>,
+    width: usize,
+    first: u64,
+    /// The numbers of the records, where they do not just count on from the first.
+    numbers: Vec<u64>,
+    /// Their file, where there are several.
+    file: Option<Arc<str>>,
+}
+
+/// One record, with all of its cells.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::datasets) struct Row<'a> {
+    batch: &'a Batch,
+    index: usize,
+}
+
+/// A batch being filled.
+#[derive(Debug)]
+pub(in crate::datasets) struct Filling {
+    bytes: Vec<u8>,
+    ends: Vec<usize>,
+    lines: Vec<u64>,
+    width: usize,
+    first: u64,
+    numbers: Vec<u64>,
+}
+
+impl Filling {
+    /// Begins a batch of rows of `width` cells, the first of which is record `first`.
+    pub(in crate::datasets) fn new(width: usize, first: u64) -> Self {
+        Self {
+            bytes: Vec::new(),
+            ends: Vec::new(),
+            lines: Vec::new(),
+            width,
+            first,
+            numbers: Vec::new(),
+        }
+    }
+
+    /// Makes room for about `bytes` bytes.
+    pub(super) fn reserve(&mut self, bytes: usize) {
+        self.bytes.reserve(bytes);
+    }
+
+    /// Adds the next cell of the row that is being filled.
+    pub(in crate::datasets) fn cell(&mut self, cell: &[u8]) {
+        self.bytes.extend_from_slice(cell);
+        self.ends.push(self.bytes.len());
+    }
+
+    /// Ends the row, which starts on `line`.
+    pub(in crate::datasets) fn end_row(&mut self, line: u64) {
+        self.lines.push(line);
+        debug_assert_eq!(self.ends.len(), self.lines.len() * self.width, "a row has every cell");
+    }
+
+    /// Says that the row that was just ended is record `number`; to be said of all rows, or of none.
+    pub(in crate::datasets) fn number(&mut self, number: u64) {
+        self.numbers.push(number);
+    }
+
+    /// Makes the batch.
+    pub(in crate::datasets) fn finish(self) -> Batch {
+        let Self { bytes, ends, lines, width, first, numbers } = self;
+        let text = String::from_utf8(bytes).expect("the cells of a valid text are valid");
+        Batch { text, ends, lines, width, first, numbers, file: None }
+    }
+}
+
+impl Batch {
+    /// Says that the rows are of `file`, one of several.
+    pub(in crate::datasets) fn of_file(self, file: Option<Arc<str>>) -> Self {
+        Self { file, ..self }
+    }
+
+    /// Returns the rows with the cells of `columns` alone, in that order; what is nowhere is empty.
+    pub(super) fn of_columns(&self, columns: &[Option<usize>]) -> Self {
+        let mut rows = Filling::new(columns.len(), self.first);
+        rows.reserve(self.text.len());
+        for row in self.rows() {
+            for column in columns {
+                rows.cell(column.map_or("", |column| row.cell(column)).as_bytes());
+            }
+            rows.end_row(row.line());
+        }
+        rows.numbers.clone_from(&self.numbers);
+        rows.finish().of_file(self.file.clone())
+    }
+
+    /// Iterates over the rows.
+    pub(in crate::datasets) fn rows(&self) -> impl Iterator<Item = Row<'_>> {
+        (0..self.lines.len()).map(|index| Row { batch: self, index })
+    }
+}
+
+impl<'a> Row<'a> {
+    /// Returns the record, from 1.
+    pub(in crate::datasets) fn record(self) -> u64 {
+        let counted = self.batch.first + self.index as u64;
+        self.batch.numbers.get(self.index).copied().unwrap_or(counted)
+    }
+
+    /// Returns its file; `None` where there is but one.
+    pub(in crate::datasets) fn file(self) -> Option<&'a Arc<str>> {
+        self.batch.file.as_ref()
+    }
+
+    /// Returns the line on which it starts, from 1.
+    pub(in crate::datasets) fn line(self) -> u64 {
+        self.batch.lines[self.index]
+    }
+
+    /// Returns the cell of `column`, as it stands in the file; what is absent is empty.
+    pub(in crate::datasets) fn cell(self, column: usize) -> &'a str {
+        let at = self.index * self.batch.width + column;
+        let start = if at == 0 { 0 } else { self.batch.ends[at - 1] };
+        &self.batch.text[start..self.batch.ends[at]]
+    }
+}

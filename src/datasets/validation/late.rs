@@ -1,0 +1,196 @@
+//! What can be told only once every record was seen: values and texts that are there twice.
+
+use super::{
+    classes::NONE,
+    found::{At, Late, Told},
+    rules::key_of,
+    shown,
+    sorted::{Entry, HELD, Sorted},
+    view::View,
+};
+use crate::{datasets::Expectations, findings::Result};
+use std::{
+    collections::{BTreeMap, HashMap},
+    path::Path,
+};
+
+/// Records by a key that no two of them should share.
+#[derive(Debug)]
+pub(super) struct Comparing(Sorted);
+
+impl Comparing {
+    /// Begins; what does not fit into memory goes to `spill`.
+    pub(super) fn new(spill: Option<&Path>) -> Self {
+        Self(Sorted::new(spill, HELD))
+    }
+
+    /// Adds the record at `at`.
+    ///
+    /// # Errors
+    /// `BOT-1002`.
+    pub(super) fn add(&mut self, key: u128, at: At) -> Result<()> {
+        self.0.push(entry(key, at, 0, NONE))
+    }
+
+    /// Tells every record that is not the first of its key; those of one key in the order of the file.
+    ///
+    /// # Errors
+    /// `BOT-1002`; what `tell` returns.
+    pub(super) fn finish(
+        &mut self,
+        slot: usize,
+        mut tell: impl FnMut(Late) -> Result<()>,
+    ) -> Result<()> {
+        let mut merge = self.0.merge()?;
+        let mut first: Option<Entry> = None;
+        while let Some(entry) = merge.next()? {
+            match first {
+                Some(first) if first.key == entry.key => tell(late(slot, &entry, &first))?,
+                _ => first = Some(entry),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Texts that are there twice, or under two intents.
+#[derive(Debug)]
+pub(super) struct Duplicates {
+    sorted: Sorted,
+    same: Option<usize>,
+    alike: Option<usize>,
+    torn: Option<usize>,
+}
+
+impl Duplicates {
+    /// Begins; `None` when nobody wants to know.
+    pub(super) fn new(
+        expectations: &Expectations,
+        spill: Option<&Path>,
+        found: &mut super::found::Found,
+    ) -> Option<Self> {
+        let [same, alike, torn] =
+            ["BOT-2120", "BOT-2121", "BOT-2122"].map(|code| found.slot(expectations, code, None));
+        (same.is_some() || alike.is_some() || torn.is_some()).then(|| Self {
+            sorted: Sorted::new(spill, HELD),
+            same,
+            alike,
+            torn,
+        })
+    }
+
+    /// Adds a record, unless its text is empty.
+    ///
+    /// # Errors
+    /// `BOT-1002`.
+    pub(super) fn add(&mut self, view: &View<'_>, intent: u32, at: At) -> Result<()> {
+        if view.fold().is_empty() {
+            return Ok(());
+        }
+        let exact = (key_of(&[view.text]) >> 64) as u64;
+        self.sorted.push(entry(key_of(&[view.fold()]), at, exact, intent))
+    }
+
+    /// Tells of every record what is wrong with it; of repeats, all but the first.
+    ///
+    /// # Errors
+    /// `BOT-1002`; what `tell` returns.
+    pub(super) fn finish(&mut self, mut tell: impl FnMut(Late) -> Result<()>) -> Result<()> {
+        let torn = self.torn(self.torn.is_some())?;
+        let mut merge = self.sorted.merge()?;
+        let mut key = None;
+        let mut first_same: HashMap<(u64, u32), Entry> = HashMap::new();
+        let mut first_alike: HashMap<u32, Entry> = HashMap::new();
+        while let Some(entry) = merge.next()? {
+            if key.replace(entry.key) != Some(entry.key) {
+                first_same.clear();
+                first_alike.clear();
+            }
+            let same = *first_same.entry((entry.exact, entry.intent)).or_insert(entry);
+            let alike = *first_alike.entry(entry.intent).or_insert(entry);
+            if same.at < entry.at {
+                if let Some(slot) = self.same {
+                    tell(late(slot, &entry, &same))?;
+                }
+            } else if alike.at < entry.at
+                && let Some(slot) = self.alike
+            {
+                tell(late(slot, &entry, &alike))?;
+            }
+            if let (Some(slot), Some(firsts)) = (self.torn, torn.get(&entry.key))
+                && entry.intent != NONE
+                && let Some(other) = firsts
+                    .values()
+                    .filter(|other| other.intent != entry.intent)
+                    .min_by_key(|other| other.at)
+            {
+                tell(late(slot, &entry, other))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the first record of each intent, for every text that has several.
+    fn torn(&mut self, is_wanted: bool) -> Result<HashMap<u128, BTreeMap<u32, Entry>>> {
+        let mut torn = HashMap::new();
+        if !is_wanted {
+            return Ok(torn);
+        }
+        let mut merge = self.sorted.merge()?;
+        let mut firsts: BTreeMap<u32, Entry> = BTreeMap::new();
+        let mut key = None;
+        while let Some(entry) = merge.next()? {
+            if let Some(before) = key.replace(entry.key)
+                && before != entry.key
+            {
+                let firsts = std::mem::take(&mut firsts);
+                if firsts.len() > 1 {
+                    torn.insert(before, firsts);
+                }
+            }
+            if entry.intent != NONE {
+                firsts.entry(entry.intent).or_insert(entry);
+            }
+        }
+        if let Some(key) = key.filter(|_| firsts.len() > 1) {
+            torn.insert(key, firsts);
+        }
+        Ok(torn)
+    }
+
+    /// Says `late` of the record `view`; `other` is the other record, and `intent` its intent.
+    pub(super) fn told(&self, late: &Late, view: &View<'_>, other: &str, intent: &str) -> Told {
+        let text = shown(view.text);
+        if self.torn == Some(late.slot) {
+            return (
+                format!(
+                    "the text `{text}` has the intent `{}` here and `{}` in {other}",
+                    shown(view.intent.unwrap_or_default()),
+                    shown(intent)
+                ),
+                "decide for one intent: a model cannot learn both".to_owned(),
+            );
+        }
+        let but = if self.alike == Some(late.slot) { ", but for case and spaces" } else { "" };
+        (
+            format!("the text `{text}` is the same as that of {other}{but}"),
+            "keep one of them".to_owned(),
+        )
+    }
+}
+
+fn entry(key: u128, at: At, exact: u64, intent: u32) -> Entry {
+    Entry { key, at: at.position, record: at.record, line: at.line, exact, intent }
+}
+
+fn late(slot: usize, entry: &Entry, other: &Entry) -> Late {
+    Late {
+        at: At { position: entry.at, record: entry.record, line: entry.line },
+        slot,
+        other: other.record,
+        other_line: other.line,
+        other_at: other.at,
+        intent: other.intent,
+        key: entry.key,
+    }
+}

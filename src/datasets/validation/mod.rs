@@ -1,0 +1,571 @@
+//! Records against expectations.
+//!
+//! A file is read once, batch by batch. What can be told of one record is told at once; what takes the whole file
+//! (values that are there twice, counts) when it ends. A second look is taken only at the records that are to be shown
+//! or set aside because of what came after them. Findings are counted to the last; of each kind, some are kept.
+
+mod baseline;
+mod bits;
+mod classes;
+mod damage;
+mod found;
+mod late;
+mod quarantine;
+mod roles;
+mod rows;
+mod rules;
+mod sorted;
+mod view;
+mod whole;
+
+pub use baseline::Baseline;
+pub use quarantine::write_quarantine;
+
+use super::{
+    Dataset, Expectations, ReadOptions, Rejected, Validation, split,
+    table::{Origin, Row},
+};
+use crate::{
+    digest::Digest,
+    findings::{Fault, Finding, Result, Severity},
+    labels::OOS,
+};
+use baseline::Matching;
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use classes::{Classes, Counts};
+use found::{At, Found, Late, Reasons, Told};
+use late::Duplicates;
+use quarantine::Quarantine;
+use roles::RoleChecks;
+use rows::{Files, RecordRows, Source, TableRows};
+use rules::{Gathering, Rules};
+use serde::{Deserialize, Serialize};
+use sorted::{Entry, HELD, Sorted};
+use std::{ops::ControlFlow, path::Path};
+use view::View;
+
+/// How much each check matters unless the expectations say otherwise. An error rejects its record.
+pub(in crate::datasets) const DEFAULTS: &[(&str, Severity)] = &[
+    ("BOT-2110", Severity::Error),
+    ("BOT-2111", Severity::Error),
+    ("BOT-2112", Severity::Error),
+    ("BOT-2113", Severity::Error),
+    ("BOT-2114", Severity::Error),
+    ("BOT-2115", Severity::Error),
+    ("BOT-2116", Severity::Error),
+    ("BOT-2117", Severity::Error),
+    ("BOT-2118", Severity::Warning),
+    ("BOT-2119", Severity::Warning),
+    ("BOT-2120", Severity::Warning),
+    ("BOT-2121", Severity::Warning),
+    ("BOT-2122", Severity::Warning),
+    ("BOT-2123", Severity::Warning),
+    ("BOT-2124", Severity::Warning),
+    ("BOT-2125", Severity::Warning),
+    ("BOT-2126", Severity::Warning),
+    ("BOT-2127", Severity::Warning),
+    ("BOT-2200", Severity::Error),
+    ("BOT-2201", Severity::Error),
+    ("BOT-2202", Severity::Error),
+    ("BOT-2203", Severity::Error),
+    ("BOT-2204", Severity::Error),
+    ("BOT-2205", Severity::Error),
+    ("BOT-2206", Severity::Error),
+    ("BOT-2207", Severity::Error),
+    ("BOT-2208", Severity::Error),
+    ("BOT-2209", Severity::Error),
+    ("BOT-2210", Severity::Warning),
+    ("BOT-2211", Severity::Warning),
+    ("BOT-2212", Severity::Error),
+    ("BOT-2213", Severity::Error),
+    ("BOT-2214", Severity::Warning),
+    ("BOT-2215", Severity::Warning),
+    ("BOT-2216", Severity::Warning),
+];
+
+/// Returns how much `code` matters by default; `None` when it is no check of data.
+pub(in crate::datasets) fn default_severity(code: &str) -> Option<Severity> {
+    DEFAULTS.iter().find(|(known, _)| *known == code).map(|(_, severity)| *severity)
+}
+
+/// How one check came out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Check {
+    /// The code of what it finds.
+    pub code: String,
+    /// The rule, by its name or its column; `None` for what is checked of every data set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
+    /// How much its findings matter, all of them together.
+    pub severity: Severity,
+    /// How many there are, those of the baseline not counted.
+    pub findings: u64,
+    /// How many the baseline knows.
+    pub known: u64,
+}
+
+/// What is known of a finding besides what it says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mark {
+    /// What identifies it, whichever line it stands on: the digest of its code, its rule and what it is about.
+    pub id: Digest,
+    /// The rule that found it, as in [`Check::rule`].
+    pub rule: Option<String>,
+}
+
+/// How to validate.
+#[derive(Debug, Clone, Copy)]
+pub struct ValidateOptions<'a> {
+    /// What to call the file in what is found; `None`: by its path.
+    pub name: Option<&'a str>,
+    /// Test data: records of it that are also in the data are found.
+    pub test: Option<&'a Dataset>,
+    /// When this is: what is fresh depends on it.
+    pub now: DateTime<Utc>,
+    /// Findings of each kind that are kept; all are counted.
+    pub samples: usize,
+    /// Findings that are known: they are counted, and fail nothing.
+    pub baseline: Option<&'a Baseline>,
+    /// Whether [`Validation::baseline`] is wanted: all findings there are.
+    pub notes_baseline: bool,
+    /// Where what has to be sorted is put when it does not fit into some 30 MB of memory; `None`: it is held.
+    pub spill: Option<&'a Path>,
+}
+
+impl Default for ValidateOptions<'_> {
+    fn default() -> Self {
+        Self {
+            name: None,
+            test: None,
+            now: DateTime::UNIX_EPOCH,
+            samples: usize::MAX,
+            baseline: None,
+            notes_baseline: false,
+            spill: None,
+        }
+    }
+}
+
+/// What becomes of the records.
+#[derive(Debug, Clone, Copy)]
+pub enum Keep<'a> {
+    /// They are counted.
+    Counts,
+    /// Those that are rejected are written to this file, with the reasons.
+    Quarantine(&'a Path),
+    /// They are returned: the accepted ones and, with the reasons, the rejected ones. These are all of them, as read.
+    Records(&'a Dataset),
+}
+
+/// Checks `data` against `expectations`, and against `test` for leakage; all is held in memory.
+///
+/// - every finding is returned; those about a record name it, and those about the file come last
+/// - a finding of severity error rejects its record; the accepted ones keep their order
+/// - `records_in == records_accepted + records_rejected`
+/// - of duplicates, all but the first are found; of texts under two intents and of leaks, each record of `data`
+/// - in the accepted records, the label of out-of-scope utterances is [`OOS`]
+/// - `rules` of columns are not looked at, for a data set has not all columns of its file: see [`validate_file`]
+///
+/// # Panics
+/// When a record were neither accepted nor rejected: a bug.
+#[must_use]
+pub fn validate(data: &Dataset, expectations: &Expectations, test: Option<&Dataset>) -> Validation {
+    let expectations = Expectations { rules: Vec::new(), ..expectations.clone() };
+    let options = ValidateOptions { test, ..ValidateOptions::default() };
+    run(&mut RecordRows::new(data), &expectations, &options, Keep::Records(data))
+        .expect("records that were read are read again from memory")
+}
+
+/// Checks the file at `path`, read as `read` says, against `expectations`; memory does not grow with the file.
+///
+/// - as [`validate`], with every rule, and with `options.samples` findings of each kind, the first ones
+/// - what is held grows by a bit for each record and rule that rejects one, and by a byte where there are intents
+/// - where values or texts are compared over the whole file, 52 bytes a record are sorted, by `options.spill` on disk
+/// - a quarantine file is complete or absent
+/// - of several files that a pattern names, each record keeps the name of its own, and the columns are those of the first
+/// - what comes through a pipe (`-`) is kept by `options.spill` on disk while it is read, for the second look
+///
+/// # Errors
+/// Those of reading; `BOT-1002` when a file cannot be written; `BOT-2218` (exit 5) when the file changed meanwhile.
+///
+/// # Panics
+/// When a record were neither accepted nor rejected: a bug.
+pub fn validate_file(
+    path: &Path,
+    read: &ReadOptions,
+    expectations: &Expectations,
+    options: &ValidateOptions<'_>,
+    keep: Keep<'_>,
+) -> Result<Validation> {
+    of_origin(Origin::of(path)?, read, expectations, options, keep)
+}
+
+/// As [`validate_file`], of a file of these `bytes` called `name`, whose ending says its format.
+///
+/// # Errors
+/// As [`validate_file`].
+///
+/// # Panics
+/// When a record were neither accepted nor rejected: a bug.
+pub fn validate_bytes(
+    bytes: Bytes,
+    name: &str,
+    read: &ReadOptions,
+    expectations: &Expectations,
+    options: &ValidateOptions<'_>,
+    keep: Keep<'_>,
+) -> Result<Validation> {
+    of_origin(Origin::held(bytes, name), read, expectations, options, keep)
+}
+
+fn of_origin(
+    origin: Origin,
+    read: &ReadOptions,
+    expectations: &Expectations,
+    options: &ValidateOptions<'_>,
+    keep: Keep<'_>,
+) -> Result<Validation> {
+    let origin = match options.spill {
+        Some(folder) => origin.kept(folder)?,
+        None => origin.kept(&std::env::temp_dir())?,
+    };
+    run(&mut TableRows::open(origin, read, options.name)?, expectations, options, keep)
+}
+
+/// Checks the rows of `source`.
+fn run(
+    source: &mut dyn Source,
+    expectations: &Expectations,
+    options: &ValidateOptions<'_>,
+    keep: Keep<'_>,
+) -> Result<Validation> {
+    let file = source.name().to_owned();
+    let mut engine = Engine::new(source, expectations, options)?;
+    let mut n_records = 0;
+    source.each(&mut |row| {
+        engine.add(row, At::of(row, n_records))?;
+        n_records += 1;
+        Ok(ControlFlow::Continue(()))
+    })?;
+    let wants_reasons = !matches!(keep, Keep::Counts);
+    let mut reasons = engine.compare(wants_reasons.then_some(options.spill))?;
+    engine.whole(n_records);
+    let late = engine.found.take_late();
+    let rejected = engine.found.rejected(n_records);
+    let mut kept = Kept::begin(keep, source.shape().names.as_slice())?;
+    let last = late.last().map(|late| late.at.position);
+    let last = last.max(rejected.last().filter(|_| wants_reasons));
+    if let Some(last) = last {
+        let levels: Vec<(&'static str, Severity)> = engine
+            .found
+            .slots
+            .iter()
+            .map(|slot| slot.code)
+            .zip(engine.found.levels(n_records))
+            .collect();
+        let mut late = late.into_iter().peekable();
+        let mut reasons = reasons.as_mut().map(Sorted::merge).transpose()?;
+        let mut position = 0;
+        source.each(&mut |row| {
+            let at = At::of(row, position);
+            while let Some(late) = late.next_if(|late| late.at.position == position) {
+                let told = engine.told(&late, row);
+                engine.found.tell(&late, told);
+            }
+            if let Some(late_reasons) = reasons.as_mut().filter(|_| rejected.contains(position)) {
+                let mut sink = Reasons {
+                    slots: &levels,
+                    file: engine.files.of(Some(position)),
+                    found: Vec::new(),
+                };
+                engine.check(row, at, &mut sink)?;
+                while late_reasons.peek().is_some_and(|entry| entry.key <= u128::from(position)) {
+                    let Some(entry) = late_reasons.next()? else { break };
+                    if entry.key == u128::from(position) {
+                        let late = late_of(&entry, at);
+                        sink.push(late.slot, at, || engine.told(&late, row));
+                    }
+                }
+                let mut found = sink.found;
+                found.sort_by(|a, b| a.code.cmp(&b.code));
+                kept.reject(row, found)?;
+            }
+            position += 1;
+            let is_last = position > last;
+            Ok(if is_last { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+        })?;
+        if position <= last {
+            return Err(changed(&file));
+        }
+    }
+    let n_rejected = rejected.len();
+    if wants_reasons && kept.rejected != n_rejected {
+        return Err(changed(&file));
+    }
+    let (accepted, rejected_records) = kept.finish(expectations, n_records, &rejected)?;
+    let checks = engine.found.checks(n_records);
+    let of = |severity| {
+        checks.iter().filter(|check| check.severity == severity).map(|check| check.findings).sum()
+    };
+    let (intents, languages) = engine.counts.take().unwrap_or_default();
+    let (findings, marks) = engine.found.findings(&engine.files, n_records);
+    let validation = Validation {
+        records_in: n_records,
+        records_accepted: n_records - n_rejected,
+        records_rejected: n_rejected,
+        errors: of(Severity::Error),
+        warnings: of(Severity::Warning),
+        known: checks.iter().map(|check| check.known).sum(),
+        checks,
+        intents,
+        languages,
+        findings,
+        marks,
+        baseline: engine.found.matching.and_then(Matching::into_baseline),
+        accepted,
+        rejected: rejected_records,
+    };
+    assert_eq!(
+        validation.records_in,
+        validation.records_accepted + validation.records_rejected,
+        "every record is accepted or rejected"
+    );
+    Ok(validation)
+}
+
+fn changed(file: &str) -> Fault {
+    Fault::conflict("BOT-2218", "the file changed while it was read")
+        .file(file)
+        .hint("wait until it is written, then validate it again")
+}
+
+/// The checks of one file, and what they have seen.
+struct Engine<'a> {
+    expectations: &'a Expectations,
+    roles: Option<(super::columns::Roles, RoleChecks<'a>)>,
+    rules: Rules,
+    gathering: Gathering,
+    duplicates: Option<Duplicates>,
+    classes: Classes,
+    counts: Option<Counts>,
+    found: Found,
+    files: Files,
+    now: DateTime<Utc>,
+}
+
+impl<'a> Engine<'a> {
+    fn new(
+        source: &dyn Source,
+        expectations: &'a Expectations,
+        options: &ValidateOptions<'a>,
+    ) -> Result<Self> {
+        let matching = (options.baseline.is_some() || options.notes_baseline)
+            .then(|| Matching::new(options.baseline, options.notes_baseline));
+        let mut found = Found::new(options.samples, matching);
+        let shape = source.shape();
+        let roles = shape.roles.clone().map(|roles| {
+            let has_intents = roles.intent.is_some();
+            let checks =
+                RoleChecks::new(expectations, source.name(), has_intents, options.test, &mut found);
+            (roles, checks)
+        });
+        let duplicates = match &roles {
+            Some(_) => Duplicates::new(expectations, options.spill, &mut found),
+            None => None,
+        };
+        let (rules, gathering) = Rules::bind(expectations, shape, options.spill, &mut found)?;
+        let mut engine = Self {
+            expectations,
+            roles,
+            rules,
+            gathering,
+            duplicates,
+            classes: Classes::default(),
+            counts: None,
+            found,
+            files: Files::new(source.name()),
+            now: options.now,
+        };
+        engine.announce_whole();
+        Ok(engine)
+    }
+
+    /// Checks `row` by itself.
+    fn check(&self, row: Row<'_>, at: At, sink: &mut impl found::Sink) -> Result<()> {
+        if let Some((roles, checks)) = &self.roles {
+            checks.check(&View::of(roles, row), row, at, sink)?;
+        }
+        self.rules.check(row, at, sink);
+        Ok(())
+    }
+
+    /// Checks `row`, and adds it to what is compared and counted.
+    fn add(&mut self, row: Row<'_>, at: At) -> Result<()> {
+        self.files.note(row, at.position);
+        if let Some((roles, checks)) = &self.roles {
+            let view = View::of(roles, row);
+            checks.check(&view, row, at, &mut self.found)?;
+            let intent = self.classes.note(view.intent, view.lang);
+            if let Some(duplicates) = &mut self.duplicates {
+                duplicates.add(&view, intent, at)?;
+            }
+        }
+        self.rules.check(row, at, &mut self.found);
+        self.rules.gather(row, at, &mut self.gathering)
+    }
+
+    /// Compares what is compared over the whole file. With `keeps`, returns what may reject a record, by record.
+    fn compare(&mut self, keeps: Option<Option<&Path>>) -> Result<Option<Sorted>> {
+        let Self { gathering, duplicates, found, .. } = self;
+        let mut reasons = keeps.map(|spill| Sorted::new(spill, HELD));
+        let mut tell = |late: Late| {
+            let is_new = found.add_late(late);
+            match &mut reasons {
+                Some(reasons) if is_new => reasons.push(Entry {
+                    key: u128::from(late.at.position),
+                    at: late.slot as u64,
+                    record: late.other,
+                    line: late.other_line,
+                    exact: late.other_at,
+                    intent: late.intent,
+                }),
+                _ => Ok(()),
+            }
+        };
+        if let Some(duplicates) = duplicates {
+            duplicates.finish(&mut tell)?;
+        }
+        for unique in &mut gathering.unique {
+            unique.entries.finish(unique.slot, &mut tell)?;
+        }
+        Ok(reasons)
+    }
+
+    /// Names the record that `late` is compared with.
+    fn other(&self, late: &Late) -> String {
+        let Late { at, other, other_line, other_at, .. } = late;
+        let file = self.files.of(Some(*other_at));
+        if file == self.files.of(Some(at.position)) {
+            return format!("record {other} (line {other_line})");
+        }
+        format!("record {other} of {} (line {other_line})", crate::text::display(file, 120))
+    }
+
+    /// Says `late` of `row`.
+    fn told(&self, late: &Late, row: Row<'_>) -> Told {
+        if let Some(unique) = self.gathering.unique.iter().find(|unique| unique.slot == late.slot) {
+            return (
+                format!(
+                    "`{}` is {}, as in {}",
+                    shown(&unique.names),
+                    unique.values(row),
+                    self.other(late)
+                ),
+                "correct one of them, or remove it".to_owned(),
+            );
+        }
+        match (&self.duplicates, &self.roles) {
+            (Some(duplicates), Some((roles, _))) => {
+                let intent = match late.intent {
+                    classes::NONE => "",
+                    intent => self.classes.intents.word(intent),
+                };
+                duplicates.told(late, &View::of(roles, row), &self.other(late), intent)
+            }
+            _ => Told::default(),
+        }
+    }
+}
+
+/// Reads back what [`Engine::compare`] put aside of the record at `at`.
+fn late_of(entry: &Entry, at: At) -> Late {
+    Late {
+        at,
+        slot: usize::try_from(entry.at).expect("slots are few"),
+        other: entry.record,
+        other_line: entry.line,
+        other_at: entry.exact,
+        intent: entry.intent,
+        key: 0,
+    }
+}
+
+/// What becomes of the records, as they are met again.
+struct Kept<'a> {
+    data: Option<&'a Dataset>,
+    quarantine: Option<Quarantine>,
+    reasons: Vec<Vec<Finding>>,
+    rejected: u64,
+}
+
+impl<'a> Kept<'a> {
+    fn begin(keep: Keep<'a>, names: &[String]) -> Result<Self> {
+        let (data, quarantine) = match keep {
+            Keep::Counts => (None, None),
+            Keep::Quarantine(path) => (None, Some(Quarantine::create(path, names)?)),
+            Keep::Records(data) => (Some(data), None),
+        };
+        Ok(Self { data, quarantine, reasons: Vec::new(), rejected: 0 })
+    }
+
+    fn reject(&mut self, row: Row<'_>, reasons: Vec<Finding>) -> Result<()> {
+        self.rejected += 1;
+        if let Some(quarantine) = &mut self.quarantine {
+            quarantine.add(row, &reasons)?;
+        }
+        if self.data.is_some() {
+            self.reasons.push(reasons);
+        }
+        Ok(())
+    }
+
+    /// Returns the records, if they are wanted; publishes the quarantine.
+    fn finish(
+        self,
+        expectations: &Expectations,
+        n_records: u64,
+        rejected: &bits::Bits,
+    ) -> Result<(Option<Dataset>, Vec<Rejected>)> {
+        if let Some(quarantine) = self.quarantine {
+            quarantine.publish()?;
+        }
+        let Some(data) = self.data else { return Ok((None, Vec::new())) };
+        if data.records.len() as u64 != n_records {
+            return Err(changed(&data.name));
+        }
+        let (mut kept, mut set_aside) = (Vec::new(), Vec::new());
+        let mut reasons = self.reasons.into_iter();
+        for (position, record) in (0..).zip(&data.records) {
+            if rejected.contains(position) {
+                let reasons = reasons.next().unwrap_or_default();
+                set_aside.push(Rejected { record: record.clone(), reasons });
+            } else {
+                kept.push(record.clone());
+            }
+        }
+        let mut changed = !set_aside.is_empty();
+        if expectations.oos != OOS {
+            for record in &mut kept {
+                if record.intent.as_deref() == Some(expectations.oos.as_str()) {
+                    record.intent = Some(OOS.to_owned());
+                    changed = true;
+                }
+            }
+        }
+        let accepted = if changed {
+            split::part(data, kept)
+        } else {
+            Dataset { records: kept, ..data.clone() }
+        };
+        Ok((Some(accepted), set_aside))
+    }
+}
+
+/// Returns the beginning of `text` safe to show: on one line, without personal data.
+fn shown(text: &str) -> String {
+    // What is cut off here is never shown: a number that is cut in two does not come so far.
+    const LOOKED_AT: usize = 1_000;
+    let end = text.char_indices().nth(LOOKED_AT).map_or(text.len(), |(at, _)| at);
+    crate::text::display(&crate::text::redact(&text[..end]), 60)
+}

@@ -1,0 +1,279 @@
+//! Rules over any column: what they find, how much that matters, and what it is written as.
+
+use crate::terminal::Terminal;
+use insta::assert_snapshot;
+use std::fs;
+
+const ORDERS: &str = "\
+id,text,intent,lang,ordered_at,shipped_at,amount,customer
+o-1,where is my parcel,order_status,en,2026-01-05,2026-01-07,12.50,c1
+o-2,je veux un remboursement,refund,fr,2026-01-06,2026-01-04,8,c2
+o-2,i want my money back,refund,en,2026-01-06,,-3,c9
+o-4,\"call me, +33 6 12 34 56 78
+please\",refund,en,soon,2026-01-09,20,c1
+,=cmd|' /C calc'!A0,order_status,en,2026-01-08,2026-01-09,x,c2
+o-6,où est mon colis,ordre_status,en,2026-01-08,2026-01-09,7,c1
+";
+
+const RULES: &str = "\
+version: 1
+min_examples_per_intent: 1
+rows: { min: 10 }
+rules:
+  - { column: id, required: true, unique: true, matches: '^o-[0-9]+$' }
+  - { column: intent, in: [order_status, refund], min_per_value: 2, max_imbalance: 2 }
+  - { columns: [ordered_at, shipped_at], type: date, min: 2026-01-01 }
+  - { column: ordered_at, fresh_within: 30d }
+  - { column: amount, type: number, min: 0, max: 100 }
+  - { compare: shipped_at >= ordered_at }
+  - { column: shipped_at, required: true, when: intent = refund }
+  - { column: lang, language_of: text }
+  - { column: text, no_personal_data: true, fail_if: 1 }
+  - { column: customer, references: { file: customers.csv, column: id } }
+  - { column: custmer, required: true }
+";
+
+fn terminal() -> Terminal {
+    let terminal = Terminal::new();
+    terminal
+        .write("orders.csv", ORDERS)
+        .write("expectations.yaml", RULES)
+        .write("customers.csv", "id\nc1\nc2\n");
+    terminal
+}
+
+fn json(text: &str) -> serde_json::Value {
+    serde_json::from_str(text).unwrap()
+}
+
+#[test]
+fn every_rule_finds_what_it_is_for() {
+    assert_snapshot!(terminal().run("validate orders.csv --quarantine q.csv"));
+}
+
+#[test]
+fn the_quarantine_holds_every_rejected_record_with_all_its_columns() {
+    let terminal = terminal();
+    let run = terminal.run("validate orders.csv --quarantine q.csv");
+    let quarantine = fs::read_to_string(terminal.path().join("q.csv")).unwrap();
+    assert_snapshot!(quarantine);
+    assert!(run.contains("6 records"), "{run}");
+}
+
+#[test]
+fn what_is_written_for_machines_is_well_formed_and_holds_no_personal_data() {
+    let terminal = terminal();
+    terminal.run(
+        "validate orders.csv --report sarif=a.sarif,junit=a.xml,github=a.txt,markdown=a.md,html=a.html",
+    );
+    let read = |name: &str| fs::read_to_string(terminal.path().join(name)).unwrap();
+    for name in ["a.sarif", "a.xml", "a.txt", "a.md", "a.html"] {
+        let text = read(name);
+        assert!(!text.contains("6 12 34 56 78"), "{name}: {text}");
+        // A step of GitHub has no room for all of them, and this one comes late.
+        let has_it = text.contains("[phone]") || text.contains("&#91;phone&#93;");
+        assert!(has_it || name == "a.txt", "{name}: {text}");
+    }
+    assert_snapshot!("junit", read("a.xml"));
+    assert_snapshot!("github", read("a.txt"));
+
+    let log = json(&read("a.sarif"));
+    assert_eq!(log["version"], "2.1.0");
+    let run = &log["runs"][0];
+    let rules = run["tool"]["driver"]["rules"].as_array().unwrap();
+    assert_eq!(run["tool"]["driver"]["name"], "botops");
+    let results = run["results"].as_array().unwrap();
+    assert!(results.len() > 10, "{log:#}");
+    for result in results {
+        // What the schema requires of a result, and code scanning to show it on its line.
+        assert!(result["message"]["text"].as_str().is_some_and(|text| !text.is_empty()));
+        let index = usize::try_from(result["ruleIndex"].as_u64().unwrap()).unwrap();
+        assert_eq!(rules[index]["id"], result["ruleId"]);
+        assert!(["error", "warning", "note"].contains(&result["level"].as_str().unwrap()));
+        let place = &result["locations"][0]["physicalLocation"];
+        assert_eq!(place["artifactLocation"]["uri"], "orders.csv");
+        assert!(place["region"]["startLine"].as_u64().unwrap() >= 1);
+        assert_eq!(result["partialFingerprints"]["botopsFinding/v1"].as_str().unwrap().len(), 64);
+    }
+    let lines: Vec<u64> = results
+        .iter()
+        .filter(|result| result["ruleId"] == "BOT-2216")
+        .map(|result| {
+            result["locations"][0]["physicalLocation"]["region"]["startLine"].as_u64().unwrap()
+        })
+        .collect();
+    // Record 4; two lines further on, for its text has a line break after it.
+    assert_eq!(lines, [5]);
+}
+
+#[test]
+fn annotations_stay_within_ten_of_a_kind_and_say_what_is_left_out() {
+    let terminal = Terminal::new();
+    let rows: String = (0..40).map(|i| format!("{i}%,a:b\n")).collect();
+    terminal
+        .write("data.csv", format!("n,kind\n{rows}"))
+        .write("expectations.yaml", "version: 1\nrules:\n  - { column: n, type: integer }\n  - { column: kind, in: [x] , fail_if: 50%}\n");
+    let text = terminal.run("validate data.csv --format github");
+    let errors: Vec<&str> = text.lines().filter(|line| line.starts_with("::error ")).collect();
+    assert_eq!(errors.len(), 10, "{text}");
+    assert!(errors[9].contains("title=71 more findings::"), "{text}");
+    assert!(
+        errors[9].ends_with(
+            "in all 40 BOT-2202 a value is of another type, 40 BOT-2204 a value is not in the set"
+        ),
+        "{text}"
+    );
+    // Nothing of the data ends a property or begins another command.
+    assert!(errors[0].contains("file=data.csv,line=2,title=BOT-2202 a value is of another type::record 1: `n` is `0%25`, and an integer is wanted%0Ahelp: "), "{text}");
+}
+
+#[test]
+fn thresholds_decide_whether_a_finding_is_told_warns_or_fails() {
+    let terminal = Terminal::new();
+    let rows: String = (0..100).map(|i| format!("{}\n", if i < 5 { "x" } else { "1" })).collect();
+    terminal.write("data.csv", format!("n\n{rows}"));
+    for (thresholds, exit, severity, rejected) in [
+        ("", 3, "error", 5),
+        (", warn_if: 10", 0, "info", 0),
+        (", warn_if: 5", 0, "warning", 0),
+        (", fail_if: 6%", 0, "warning", 0),
+        (", fail_if: 5%", 3, "error", 5),
+        (", warn_if: 1, fail_if: 6", 0, "warning", 0),
+        (", warn_if: 1, fail_if: 5", 3, "error", 5),
+    ] {
+        terminal.write(
+            "expectations.yaml",
+            format!("version: 1\nrules:\n  - {{ column: n, type: integer{thresholds} }}\n"),
+        );
+        let output = terminal.command("validate data.csv --format json").output().unwrap();
+        assert_eq!(output.status.code(), Some(exit), "{thresholds}");
+        let answer = json(&String::from_utf8(output.stdout).unwrap());
+        assert_eq!(answer["data"]["records_rejected"], rejected, "{thresholds}");
+        assert_eq!(answer["data"]["checks"][0]["severity"], severity, "{thresholds}");
+        assert_eq!(answer["data"]["checks"][0]["findings"], 5, "{thresholds}");
+        assert_eq!(answer["findings"][0]["record"], 1);
+    }
+}
+
+#[test]
+fn known_findings_are_accepted_wherever_they_stand_and_new_ones_fail() {
+    let terminal = terminal();
+    let accepted = terminal.run("validate orders.csv --baseline known.json --write-baseline");
+    assert!(
+        accepted.contains("exit 0") || accepted.starts_with('0') || accepted.contains("accepted:"),
+        "{accepted}"
+    );
+    let again = terminal.run("validate orders.csv --baseline known.json");
+    assert!(again.contains("passed: 0 errors, 0 warnings"), "{again}");
+    // The same records in another order, and one of them once more.
+    let mut lines: Vec<&str> = ORDERS.lines().collect();
+    lines.swap(1, 2);
+    lines.push("o-7,hello there,greeting,en,2026-01-08,2026-01-09,7,c1");
+    terminal.write("orders.csv", lines.join("\n") + "\n");
+    assert_snapshot!(terminal.run("validate orders.csv --baseline known.json"));
+}
+
+#[test]
+fn a_file_that_is_no_baseline_is_refused() {
+    let terminal = terminal();
+    terminal.write("known.json", "{\"schema\": \"botops.baseline/2\"}").write("list.json", "[]");
+    assert_snapshot!(
+        terminal.run("validate orders.csv --baseline known.json")
+            + &terminal.run("validate orders.csv --baseline list.json")
+    );
+}
+
+#[test]
+fn rules_that_make_no_sense_are_refused_with_their_line() {
+    let terminal = Terminal::new();
+    terminal.write("data.csv", "a,b\n1,2\n");
+    let mut told = String::new();
+    for rule in [
+        "{ colum: a, required: true }",
+        "{ column: a }",
+        "{ required: true }",
+        "{ column: a, type: int }",
+        "{ column: a, min: 5, max: 2 }",
+        "{ column: a, min: 5, max: 2026-01-01 }",
+        "{ column: a, matches: '(' }",
+        "{ column: a, required: true, fail_if: 120% }",
+        "{ compare: a b }",
+        "{ column: a, fresh_within: a while }",
+        "{ unique_together: [a] }",
+    ] {
+        terminal.write("expectations.yaml", format!("version: 1\nrules:\n  - {rule}\n"));
+        told += &format!("# {rule}\n{}", terminal.run("validate data.csv"));
+    }
+    assert_snapshot!(told);
+}
+
+#[test]
+fn a_file_that_is_no_data_is_in_the_reports_too() {
+    let terminal = Terminal::new();
+    terminal.write("data.csv", "text,intent\nhello,a\nbye,b,c\n");
+    let told = terminal.run("validate data.csv --report sarif=a.sarif");
+    let log = json(&fs::read_to_string(terminal.path().join("a.sarif")).unwrap());
+    let result = &log["runs"][0]["results"][0];
+    assert_eq!(result["ruleId"], "BOT-2105", "{told}");
+    assert_eq!(result["locations"][0]["physicalLocation"]["region"]["startLine"], 3);
+}
+
+#[test]
+fn other_verbs_write_no_reports_on_data() {
+    assert_snapshot!(Terminal::new().run("doctor --format sarif"));
+}
+
+#[test]
+fn what_is_inferred_is_short_and_passes_on_what_it_came_from() {
+    let terminal = Terminal::new();
+    let mut rows = String::from("id,text,intent,lang,created_at,price,note\n");
+    for i in 0..120 {
+        let intent = ["refund", "order_status", "oos"][i % 3];
+        let (text, lang) =
+            if i % 2 == 0 { ("where is my order", "en") } else { ("où est mon colis", "fr") };
+        let note = if i % 40 == 0 { "" } else { "seen by the team" };
+        rows += &format!(
+            "o-{i:04},{text} {i},{intent},{lang},2026-03-{:02},{}.5,{note}\n",
+            1 + i % 28,
+            i % 50
+        );
+    }
+    terminal.write("week.csv", rows);
+    assert_snapshot!(terminal.run("data infer week.csv"));
+    let wrote = terminal.run("data infer week.csv --out expectations.yaml");
+    assert!(wrote.contains("wrote expectations.yaml"), "{wrote}");
+    let refused = terminal.run("data infer week.csv --out expectations.yaml");
+    assert!(refused.contains("BOT-2219"), "{refused}");
+    let passed = terminal.run("validate week.csv");
+    assert!(passed.contains("passed: 0 errors, 0 warnings"), "{passed}");
+}
+
+#[test]
+fn csv_jsonl_and_any_number_of_threads_give_the_same_findings() {
+    let terminal = terminal();
+    let mut reader = csv::Reader::from_reader(ORDERS.as_bytes());
+    let names = reader.headers().unwrap().clone();
+    let mut lines = String::new();
+    for record in reader.records() {
+        let object: serde_json::Map<String, serde_json::Value> = names
+            .iter()
+            .zip(record.unwrap().iter())
+            .map(|(name, cell)| (name.to_owned(), cell.into()))
+            .collect();
+        lines += &format!("{}\n", serde_json::Value::Object(object));
+    }
+    terminal.write("orders.jsonl", lines);
+    let found = |file: &str, threads: &str| {
+        let output = terminal
+            .command(&format!("validate {file} --format json"))
+            .env("RAYON_NUM_THREADS", threads)
+            .output()
+            .unwrap();
+        let answer = json(&String::from_utf8(output.stdout).unwrap());
+        let findings = answer["findings"].as_array().unwrap().iter();
+        let findings: Vec<_> = findings.map(|f| (f["code"].clone(), f["record"].clone())).collect();
+        (findings, answer["data"]["checks"].clone())
+    };
+    assert_eq!(found("orders.csv", "1"), found("orders.csv", "4"));
+    assert_eq!(found("orders.csv", "2"), found("orders.jsonl", "2"));
+}
