@@ -2,13 +2,17 @@
 
 mod conversion;
 mod diff;
+mod duplicates;
 mod export;
 mod import;
 mod infer;
+mod label_issues;
 mod log;
+mod merge;
 mod pull;
 mod snapshot;
 mod split;
+mod suggest;
 mod verify;
 mod where_used;
 
@@ -42,6 +46,14 @@ enum Verb {
     Verify(verify::Args),
     /// List the runs and versions made from a snapshot
     WhereUsed(where_used::Args),
+    /// Find records that say the same, or nearly, within files, across intents and across files
+    Duplicates(duplicates::Args),
+    /// Find likely mislabelled records, intents that overlap, outliers and gibberish
+    LabelIssues(label_issues::Args),
+    /// Choose the utterances of recorded traffic that are most worth labelling
+    Suggest(suggest::Args),
+    /// Add utterances that were labelled to a data set
+    Merge(merge::Args),
     /// Show what changed between two snapshots or files, as a review
     Diff(diff::Args),
 }
@@ -57,6 +69,10 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         Verb::Pull(args) => pull::run(args, context),
         Verb::Verify(args) => verify::run(args, context),
         Verb::WhereUsed(args) => where_used::run(args, context),
+        Verb::Duplicates(args) => duplicates::run(args, context),
+        Verb::Suggest(args) => suggest::run(args, context),
+        Verb::Merge(args) => merge::run(args, context),
+        Verb::LabelIssues(args) => label_issues::run(args, context),
         Verb::Diff(args) => diff::run(args, context),
     }
 }
@@ -64,4 +80,10 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
 /// Opens the data sets of the registry in force.
 fn snapshots(context: &Context) -> Result<Snapshots> {
     Ok(Snapshots::open(context.registry()?.store().clone()))
+}
+
+/// Reads `2%` or `0.02`, from none to all.
+fn share(text: &str) -> std::result::Result<f64, String> {
+    let share = split::share(text).ok().filter(|share| (0.0..=1.0).contains(share));
+    share.ok_or_else(|| "write a share such as `2%` or `0.02`".to_owned())
 }

@@ -5,11 +5,13 @@
 
 mod columns;
 mod csv;
+mod duplicates;
 mod encoding;
 mod expectations;
 mod frame;
 mod json;
 mod locked_split;
+mod merging;
 mod open;
 mod rasa;
 mod read;
@@ -23,12 +25,14 @@ mod validation;
 mod write;
 mod writer;
 
+pub use duplicates::{DuplicateGroup, DuplicateMember, Duplicates, Likeness, duplicates};
 pub use expectations::{
     Expectations, Inferred, Reference, RowBounds, RuleSpec, Scalar, TextBounds, Threshold,
     ValueType, infer, infer_bytes,
 };
 pub use frame::{Lengths, Statistics, is_parsing_parquet, statistics, write_parquet};
 pub use locked_split::{LockedSplit, LockedSplitSpec, SplitLock, SplitSide, split_locked};
+pub use merging::{Merging, NewIntents, merge, utterance_id};
 pub use open::{Format, Limits, Opened, Packing, Progress, STDIN, expand, open, unread};
 pub use rasa::{Term, TermKind};
 pub use read::{bytes, read, read_bytes};

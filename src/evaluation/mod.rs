@@ -13,11 +13,13 @@ mod cross_validation;
 mod folds;
 mod gates;
 mod importance;
+mod label_issues;
 mod learning_curve;
 mod measurement;
 mod proof;
 mod search;
 mod seeds;
+mod suggestion;
 mod uncertainty;
 
 pub use comparison::{Pair, compare, pair};
@@ -31,6 +33,10 @@ pub use folds::{
 };
 pub use gates::gate;
 pub use importance::{Importance, SettingGroup, SettingKind};
+pub use label_issues::{
+    LabelIssue, LabelIssueSpec, LabelIssues, NearRecord, OVERLAP, Oddities, Oddity, OddityKind,
+    Overlap, OverlapExample, label_issues,
+};
 pub use learning_curve::{CurvePoint, LearningCurve, Outlook, SHARES, learning_curve};
 pub use measurement::{Outcome, Subject, evaluate, measure, measure_with};
 pub use proof::{PassedGates, gate_by_self_test, judge_self_test, passed};
@@ -38,6 +44,7 @@ pub use search::{
     JudgedTrial, Rival, Rung, SearchReport, SearchSetting, SearchTrial, ranked, summarise,
 };
 pub use seeds::{SeedSpread, Spread, seed_spread};
+pub use suggestion::{Suggestion, SuggestionReason, Suggestions, suggest};
 
 use crate::{
     digest::Digest,

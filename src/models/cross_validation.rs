@@ -4,6 +4,7 @@ use super::{
     HeadKind, ModelSpec, Prediction, Progress, Resources, Sample,
     data::Data,
     folds,
+    neighborhood::SampleNeighbors,
     out_of_fold::{LeftOut, Outside, scores_of},
     table::Table,
     train::{largest, steps},
@@ -198,6 +199,16 @@ impl<'a> CrossValidator<'a> {
         progress.finish();
         done.sort_unstable_by_key(|(fold, _)| *fold);
         done.into_iter().map(|(_, held_out)| held_out).collect()
+    }
+
+    /// Arranges the samples by the features that `spec` asks for, terms weighted as in all of them.
+    ///
+    /// # Errors
+    /// Those of features that cannot be made: `BOT-7010`, `BOT-7012`, `BOT-7014`.
+    pub fn neighbors(&self, spec: &ModelSpec, progress: &dyn Progress) -> Result<SampleNeighbors> {
+        spec.check()?;
+        let table = self.table(spec, progress)?;
+        Ok(SampleNeighbors::of(table.whole().clone(), self.sample_of.clone()))
     }
 
     fn fold(

@@ -1,8 +1,12 @@
 //! Why a model said what it said: what each term adds to the scores, and which known utterances are nearest.
 
-use super::{IntentModel, Scratch, intent_model::Row};
+use super::{
+    IntentModel, Scratch,
+    intent_model::Row,
+    neighborhood::{Neighbor, NeighborScratch, Neighborhood},
+};
 use crate::{
-    features::TermKind,
+    features::{FeatureMatrix, TermKind},
     findings::{Fault, Result},
 };
 use rayon::prelude::*;
@@ -101,44 +105,54 @@ impl IntentModel {
     }
 
     /// Returns the `k` of `candidates` nearest to `text` in the space of the model's features, the nearest first:
-    /// index and cosine, in [-1, 1]. Candidates without a known term are never near.
+    /// index and cosine, in (0, 1]. Candidates without a known term are never near.
     #[must_use]
     pub fn nearest(&self, text: &str, candidates: &[&str], k: usize) -> Vec<(usize, f64)> {
-        let mut scratch = Scratch::default();
-        self.raw_scores(text, &mut scratch);
-        let Row { sparse, dense } = self.row_of(&scratch);
-        let mut wanted: Vec<(u32, f32)> = sparse.iter().chain(dense).copied().collect();
-        wanted.sort_unstable_by_key(|&(column, _)| column);
-        let length = |row: &[(u32, f32)]| {
-            row.iter().map(|(_, value)| f64::from(*value) * f64::from(*value)).sum::<f64>().sqrt()
-        };
-        let wanted_length = length(&wanted);
-        let cosine = |candidate: &[(u32, f32)]| -> Option<f64> {
-            let lengths = wanted_length * length(candidate);
-            let dot: f64 = candidate
-                .iter()
-                .filter_map(|(column, value)| {
-                    let at = wanted.binary_search_by_key(column, |&(column, _)| column).ok()?;
-                    Some(f64::from(*value) * f64::from(wanted[at].1))
-                })
-                .sum();
-            (lengths > 0.0).then(|| dot / lengths)
-        };
-        let mut near: Vec<(usize, f64)> = candidates
-            .par_iter()
-            .enumerate()
-            .with_min_len(64)
-            .map_init(Scratch::default, |scratch, (i, candidate)| {
-                self.raw_scores(candidate, scratch);
-                let Row { sparse, dense } = self.row_of(scratch);
-                let row: Vec<(u32, f32)> = sparse.iter().chain(dense).copied().collect();
-                Some((i, cosine(&row)?))
-            })
-            .flatten()
-            .filter(|(_, cosine)| *cosine > 0.0)
-            .collect();
-        near.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-        near.truncate(k);
-        near
+        let near = self.nearest_in(&self.neighborhood(candidates), text, k, &mut Nearby::default());
+        near.into_iter().map(|Neighbor { row, cosine }| (row, cosine)).collect()
     }
+
+    /// Arranges `texts` by the model's features, so that the nearest of them to any text can be asked for.
+    #[must_use]
+    pub fn neighborhood(&self, texts: &[&str]) -> Neighborhood {
+        let rows: Vec<Vec<(u32, f32)>> = texts
+            .par_iter()
+            .with_min_len(64)
+            .map_init(Scratch::default, |scratch, text| self.features_of(text, scratch))
+            .collect();
+        let mut matrix = FeatureMatrix::new(self.n_features());
+        for row in rows {
+            matrix.push_row(row);
+        }
+        Neighborhood::of(&matrix)
+    }
+
+    /// Returns the `k` rows of `near`, which this model arranged, that are nearest to `text`, the nearest first.
+    #[must_use]
+    pub fn nearest_in(
+        &self,
+        near: &Neighborhood,
+        text: &str,
+        k: usize,
+        scratch: &mut Nearby,
+    ) -> Vec<Neighbor> {
+        let row = self.features_of(text, &mut scratch.scratch);
+        near.nearest(row.iter().copied(), k, |_| true, &mut scratch.neighbors)
+    }
+
+    /// Returns the features of `text` by column: its terms, and its embedding behind them.
+    fn features_of(&self, text: &str, scratch: &mut Scratch) -> Vec<(u32, f32)> {
+        self.raw_scores(text, scratch);
+        let Row { sparse, dense } = self.row_of(scratch);
+        let mut row: Vec<(u32, f32)> = sparse.iter().chain(dense).copied().collect();
+        row.sort_unstable_by_key(|&(column, _)| column);
+        row
+    }
+}
+
+/// Working memory of a thread that looks for the nearest texts.
+#[derive(Debug, Default)]
+pub struct Nearby {
+    scratch: Scratch,
+    neighbors: NeighborScratch,
 }

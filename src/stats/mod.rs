@@ -3,11 +3,13 @@
 pub mod bootstrap;
 pub mod calibration;
 pub mod classification;
+pub mod confident;
 pub mod conformal;
 pub mod divergence;
 pub mod evidence;
 pub mod homogeneity;
 pub mod intervals;
+pub mod label_noise;
 pub mod multiple;
 pub mod paired;
 pub mod power_law;

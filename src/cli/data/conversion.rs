@@ -164,7 +164,7 @@ fn convert(
 }
 
 /// Tells of the columns of `file` whose cells no record holds.
-fn without_role(columns: &[String], file: &str) -> Option<Finding> {
+pub(super) fn without_role(columns: &[String], file: &str) -> Option<Finding> {
     const SHOWN: usize = 10;
     if columns.is_empty() {
         return None;
@@ -219,7 +219,7 @@ fn outcome(conversion: &Conversion<'_>, seen: Seen, written: Written) -> Outcome
 }
 
 /// Takes the fault out of what a writer could not do.
-fn unwritten(error: io::Error, path: &Path) -> Fault {
+pub(super) fn unwritten(error: io::Error, path: &Path) -> Fault {
     error.downcast::<Fault>().unwrap_or_else(|error| {
         Fault::internal("BOT-1002", format!("the file cannot be written: {error}"))
             .file(path)

@@ -49,7 +49,7 @@ pub(super) struct Args {
 }
 
 /// Reads `20%` or `0.2`.
-fn share(text: &str) -> Result<f64, String> {
+pub(super) fn share(text: &str) -> Result<f64, String> {
     let (number, by) = match text.strip_suffix('%') {
         Some(number) => (number.trim_end(), 100.0),
         None => (text, 1.0),

@@ -219,6 +219,56 @@ pub(super) const ENTRIES: &[Entry] = &[
         explanation: "What is locked does not move, and there are no new records of this intent that could go to the side where it is missing: its records there were removed, or all there are say nearly the same. It is not measured until there are.",
     },
     Entry {
+        code: "BOT-2190",
+        title: "a record is likely mislabelled",
+        explanation: "A model that saw neither the record nor a near duplicate of it finds another intent likelier than the given one, and is as sure of it as it is of that intent's own records (confident learning). `botops data label-issues` ranks such records, with the nearest ones that argue for the other intent. Read them from the top, and label them again or leave them: some are hard, not wrong.",
+    },
+    Entry {
+        code: "BOT-2191",
+        title: "two intents overlap",
+        explanation: "A model that never saw the records takes at least 5 % of the records of the two for the other, by the lower end of the 95 % interval. Either people label them by different rules, or their examples do not tell them apart. Write down what tells them apart and label by it, add examples of both, or merge them.",
+    },
+    Entry {
+        code: "BOT-2192",
+        title: "a text is nearly there twice",
+        explanation: "Another record of the intent shares most of its sequences of three letters (Jaccard index). It adds little to what is learned, and leaks when the two fall on both sides of a split that does not keep them together.",
+    },
+    Entry {
+        code: "BOT-2193",
+        title: "a text is nearly there under another intent",
+        explanation: "A record with another intent shares most of its sequences of three letters (Jaccard index). One word may make the difference, and then both are right and valuable; if it does not, the model cannot get both right. Read the two side by side.",
+    },
+    Entry {
+        code: "BOT-2194",
+        title: "a text is nearly there in another file",
+        explanation: "A record of another file shares most of its sequences of three letters (Jaccard index). If one file trains and the other tests, the test looks better than it is.",
+    },
+    Entry {
+        code: "BOT-2195",
+        title: "a record is far from all others of its intent",
+        explanation: "The mean cosine to the three nearest records of its intent is more than 3.5 robust standard deviations (by the median absolute deviation) below what is usual there. It may be mislabelled, in another language, cut off, or simply the only one of its kind: then more like it would help.",
+    },
+    Entry {
+        code: "BOT-2196",
+        title: "a text may say nothing",
+        explanation: "Most of it is one letter repeated, a run over the keyboard, sequences of letters that no other record has, or it has neither letters nor digits. A model learns from it what it should not. A rare language or a list of names can look the same: read it first.",
+    },
+    Entry {
+        code: "BOT-2197",
+        title: "a label does not belong to its text",
+        explanation: "`botops data suggest` gives each utterance an id made from its text, and the two no longer fit: rows were shifted, the text was edited, or the id was lost. The label may be that of another row, so it is not taken. Put text and id back as they were suggested.",
+    },
+    Entry {
+        code: "BOT-2198",
+        title: "an utterance is not labelled yet",
+        explanation: "The column `intent` is empty in this row. Nothing is lost: fill it in and merge again; what was added before is not added twice.",
+    },
+    Entry {
+        code: "BOT-2199",
+        title: "no utterance is left to label",
+        explanation: "All records of the traffic are labelled, empty, or in the training data already. Name traffic that the model has not learned from; of recorded traffic whose truth is known, `--intent-column truth` says which is labelled.",
+    },
+    Entry {
         code: "BOT-2200",
         title: "a column that a rule is about is not there",
         explanation: "A rule of the expectations names a column that the file does not have. The help names the nearest one: names are compared letter by letter. What the rule says was not checked.",

@@ -1,0 +1,319 @@
+//! `botops data label-issues`.
+
+use super::share;
+use crate::{
+    cli::{
+        Exit, Outcome,
+        context::{self, Context},
+        data_args::DataArgs,
+        data_source, paste,
+        progress::Training,
+        tables,
+    },
+    datasets::{self, Expectations, Presence},
+    evaluation::{self, LabelIssue, LabelIssueSpec, LabelIssues, NearRecord, OddityKind},
+    findings::{Fault, FaultKind, Finding, Result},
+    models::{CrossValidator, ModelSpec, Sample},
+    text::display,
+};
+use serde::Serialize;
+use std::path::PathBuf;
+
+/// Find records that are likely mislabelled, intents that overlap, and records that stand apart.
+///
+/// Each record is judged by a model that saw neither it nor a near duplicate of it. Exit code 3 when more than --fail-if
+/// of the records are likely mislabelled.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Data file: CSV, TSV, JSONL or Parquet, or a file of a snapshot such as support@3:train.csv
+    data: PathBuf,
+    /// The model that judges, in YAML (`features`, `head`, `seed`); default: one chosen for this
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Number of folds: each record is judged by a model that learned from the other folds
+    #[arg(long, value_name = "K", default_value_t = 5)]
+    folds: usize,
+    /// Tell a record when its label is wrong with this probability or more; default: 0.8
+    #[arg(long, value_name = "P", value_parser = probability)]
+    at_least: Option<f64>,
+    /// How many records and intents of each kind to show
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    top: usize,
+    /// Fail (exit code 3) if a larger share of the records is likely mislabelled, such as 2%
+    #[arg(long, value_name = "SHARE", value_parser = share)]
+    fail_if: Option<f64>,
+    /// Write the records that are likely mislabelled here, as CSV to be reviewed
+    #[arg(long, short, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Write nothing
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    columns: DataArgs,
+}
+
+#[derive(Serialize)]
+struct Answer<'a> {
+    #[serde(flatten)]
+    issues: &'a LabelIssues,
+    /// Share of the records judged that are likely mislabelled.
+    share: f64,
+    fail_if: Option<f64>,
+    left_out: u64,
+    out: Option<String>,
+}
+
+pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
+    let inputs = [Some(args.data.as_path()), args.config.as_deref()];
+    context::distinct(args.out.as_deref(), &inputs)?;
+    let mut spec = LabelIssueSpec::default();
+    if let Some(path) = &args.config {
+        let model: ModelSpec = crate::spec::read(path)?;
+        model.check().map_err(|fault| fault.file(path))?;
+        spec.model = model;
+    }
+    spec.at_least = args.at_least.unwrap_or(spec.at_least);
+    let data =
+        data_source::dataset(context, &args.data, &args.columns.options(Presence::Required))?;
+    let mut validation = datasets::validate(&data, &Expectations::default(), None);
+    let accepted = validation.accepted.take().expect("validation returns the accepted records");
+    let left_out: Vec<Finding> =
+        validation.rejected.iter().flat_map(|rejected| rejected.reasons.iter().cloned()).collect();
+    let samples: Vec<Sample<'_>> = accepted
+        .records
+        .iter()
+        .filter_map(|r| Some(Sample { text: &r.text, intent: r.intent.as_deref()? }))
+        .collect();
+    let named = |fault: Fault| match fault.kind() {
+        FaultKind::Usage => fault,
+        _ => fault.file(&args.data),
+    };
+    let equipment = context.equipment(&spec.model)?;
+    let validator =
+        CrossValidator::new(&samples, args.folds, spec.model.seed, equipment.resources())
+            .map_err(named)?;
+    let progress = Training::new(&context.printer);
+    let at_once = std::thread::available_parallelism().map_or(1, usize::from);
+    let found = evaluation::label_issues(&accepted, &validator, &spec, at_once, &progress)
+        .map_err(named)?;
+    let out = args.out.as_ref().filter(|_| !args.dry_run);
+    if let Some(path) = out {
+        context::write_file(path, &csv(&found.issues))?;
+    }
+
+    let share = found.issues.len() as f64 / found.n.max(1) as f64;
+    let is_failed = args.fail_if.is_some_and(|limit| share > limit);
+    let mut text = text(&found, share, args.top);
+    if !validation.rejected.is_empty() {
+        text.push_str(&format!(
+            "left out {} of {} records:\n{}",
+            tables::count(validation.records_rejected),
+            tables::count(validation.records_in),
+            tables::findings(&left_out, 3)
+        ));
+    }
+    if let Some(path) = out {
+        text.push_str(&format!("wrote {}\n", path.display()));
+    }
+    if let Some(limit) = args.fail_if {
+        text.push_str(&format!(
+            "{}: {:.2} % of the records are likely mislabelled, at most {:.2} % are allowed\n",
+            if is_failed { "failed" } else { "passed" },
+            100.0 * share,
+            100.0 * limit
+        ));
+    }
+    let mut findings = left_out;
+    findings.extend(found.findings());
+    findings.extend(equipment.findings());
+    let answer = Answer {
+        issues: &found,
+        share,
+        fail_if: args.fail_if,
+        left_out: validation.records_rejected,
+        out: out.map(|path| path.display().to_string()),
+    };
+    let exit = if is_failed { Exit::Gate } else { Exit::Done };
+    let mut outcome = Outcome::done(&answer, text).exit(exit);
+    if args.out.is_none() && !found.issues.is_empty() {
+        let data = args.data.display().to_string();
+        let words = ["botops", "data", "label-issues", &data, "--out", "review.csv"];
+        outcome = outcome.next(paste::line(words));
+    }
+    Ok(outcome.findings(findings))
+}
+
+/// Reads a probability above 0.
+fn probability(word: &str) -> std::result::Result<f64, String> {
+    let probability = word.parse::<f64>().ok().filter(|p| *p > 0.0 && *p <= 1.0);
+    probability.ok_or_else(|| "write a probability above 0, such as `0.8`".to_owned())
+}
+
+/// Returns the issues as CSV that a spreadsheet may open.
+fn csv(issues: &[LabelIssue]) -> Vec<u8> {
+    let header = [
+        "file",
+        "record",
+        "line",
+        "text",
+        "intent",
+        "suggested_intent",
+        "self_confidence",
+        "suggested_confidence",
+        "score",
+        "nearest_record",
+        "nearest_cosine",
+        "nearest_text",
+    ];
+    let mut rows = vec![header.map(str::to_owned).to_vec()];
+    rows.extend(issues.iter().map(|issue| {
+        let (nearest, cosine, text) = match issue.nearest.first() {
+            Some(near) => {
+                (near.record.to_string(), format!("{:.3}", near.cosine), near.text.clone())
+            }
+            None => Default::default(),
+        };
+        vec![
+            issue.file.clone(),
+            issue.record.to_string(),
+            issue.line.to_string(),
+            issue.text.clone(),
+            issue.intent.clone(),
+            issue.suggested.clone(),
+            format!("{:.4}", issue.self_confidence),
+            format!("{:.4}", issue.suggested_confidence),
+            format!("{:.4}", issue.score),
+            nearest,
+            cosine,
+            text,
+        ]
+    }));
+    datasets::spreadsheet_csv(&rows)
+}
+
+fn text(found: &LabelIssues, share: f64, top: usize) -> String {
+    let mut out = format!(
+        "{}: {} records of {} intents, {} folds of {}; the model agrees with {:.1} % of the labels\n",
+        display(&found.data, 200),
+        tables::count(found.n),
+        found.n_intents,
+        found.n_folds,
+        found.spec.head.kind.name(),
+        100.0 * found.agreement
+    );
+    if found.n_outside > 0 {
+        out.push_str(&format!(
+            "{} records out of scope were not judged\n",
+            tables::count(found.n_outside)
+        ));
+    }
+    out.push_str(&format!(
+        "{} records are likely mislabelled ({:.2} %){}; {:.2} % of the labels are estimated to be wrong at random\n",
+        tables::count(found.issues.len() as u64),
+        100.0 * share,
+        found
+            .expected_precision
+            .map_or_else(String::new, |share| format!(", {:.0} % of them expected to be", 100.0 * share)),
+        100.0 * found.noise_rate
+    ));
+    if !found.issues.is_empty() {
+        out.push('\n');
+        out.push_str(&issues(&found.issues, top));
+    }
+    out.push_str(&overlaps(found, top));
+    out.push_str(&oddities(found, top));
+    out
+}
+
+fn issues(issues: &[LabelIssue], top: usize) -> String {
+    let near = |near: Option<&NearRecord>| {
+        near.map_or_else(
+            || "none".to_owned(),
+            |near| {
+                format!("{:.2} record {}: {}", near.cosine, near.record, display(&near.text, 50))
+            },
+        )
+    };
+    let rows = issues.iter().take(top).map(|issue| {
+        vec![
+            format!("{:.3}", issue.score),
+            issue.record.to_string(),
+            issue.line.to_string(),
+            issue.intent.clone(),
+            issue.suggested.clone(),
+            display(&issue.text, 60),
+            near(issue.nearest.first()),
+        ]
+    });
+    let header = ["score", "record", "line", "intent", "suggested", "text", "nearest of suggested"];
+    let mut out = tables::table(&header, rows, &[0, 1, 2]);
+    out.push_str(&more(issues.len(), top));
+    out
+}
+
+fn overlaps(found: &LabelIssues, top: usize) -> String {
+    let overlaps: Vec<_> = found.overlaps.iter().filter(|pair| pair.is_found).collect();
+    if overlaps.is_empty() {
+        return "\nno two intents overlap\n".to_owned();
+    }
+    let rows = overlaps.iter().take(top).map(|pair| {
+        let [first, second] = &pair.intents;
+        vec![
+            first.clone(),
+            second.clone(),
+            format!("{} of {}", pair.taken[0], pair.n[0]),
+            format!("{} of {}", pair.taken[1], pair.n[1]),
+            format!("{:.3} [{:.3}, {:.3}]", pair.rate, pair.ci95[0], pair.ci95[1]),
+            pair.examples.first().map_or_else(String::new, |example| {
+                format!("record {}: {}", example.record, display(&example.text, 50))
+            }),
+        ]
+    });
+    let header = ["intent", "overlaps with", "taken for it", "back", "rate", "example"];
+    let mut out = format!("\n{}", tables::table(&header, rows, &[2, 3]));
+    out.push_str(&more(overlaps.len(), top));
+    out
+}
+
+fn oddities(found: &LabelIssues, top: usize) -> String {
+    let records = &found.oddities.records;
+    let mut out = String::new();
+    if !found.oddities.letters_compared {
+        out.push_str("\nnote: too few texts to tell unusual sequences of letters\n");
+    }
+    if records.is_empty() {
+        return out;
+    }
+    let rows = records.iter().take(top).map(|one| {
+        let what = match one.kind {
+            OddityKind::Outlier => "far from its intent",
+            OddityKind::UnseenLetters => "letters seen nowhere else",
+            OddityKind::KeyboardRun => "run over the keyboard",
+            OddityKind::RepeatedLetter => "one letter repeated",
+            OddityKind::NoWords => "no words",
+        };
+        vec![
+            what.to_owned(),
+            format!("{:.3}", one.value),
+            one.record.to_string(),
+            one.line.to_string(),
+            one.intent.clone(),
+            display(&one.text, 60),
+        ]
+    });
+    let header = ["odd", "value", "record", "line", "intent", "text"];
+    out.push_str(&format!("\n{}", tables::table(&header, rows, &[1, 2, 3])));
+    out.push_str(&more(records.len(), top));
+    out
+}
+
+/// Says how many are not shown.
+fn more(n: usize, shown: usize) -> String {
+    match n.saturating_sub(shown) {
+        0 => String::new(),
+        rest => format!(
+            "and {} more (`--top` shows more, `--format json` all)\n",
+            tables::count(rest as u64)
+        ),
+    }
+}

@@ -1,0 +1,190 @@
+//! `botops data merge`.
+
+use super::conversion;
+use crate::{
+    cli::{
+        Exit, Outcome,
+        aside::Aside,
+        context::{self, Context},
+        data_args::DataArgs,
+        paste, tables,
+    },
+    datasets::{
+        self, Dataset, Format, Merging, NewIntents, Packing, Presence, ReadOptions, RecordWriter,
+        Written,
+    },
+    findings::{Fault, Finding, Place, Result},
+    text::display,
+};
+use serde::Serialize;
+use std::{
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
+
+/// Add utterances that were labelled to a data set.
+///
+/// The labelled file is one that `botops data suggest` wrote. What cannot be taken is refused, with the reason, and the
+/// rest is written: exit code 3 when something was.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The data set, all of whose records are kept
+    base: PathBuf,
+    /// The labelled utterances, with the columns `id`, `text` and `intent`
+    labelled: PathBuf,
+    /// Write the records here; the ending says how: .csv, .tsv, .jsonl, .json or .parquet, and .gz or .zst behind it
+    #[arg(long, short, value_name = "FILE")]
+    out: PathBuf,
+    /// Take intents that the data set does not have
+    #[arg(long)]
+    new_intents: bool,
+    /// Write the utterances that are refused here, with the reasons
+    #[arg(long, value_name = "FILE")]
+    refused: Option<PathBuf>,
+    /// How many findings of each kind to show
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    samples: usize,
+    /// Write nothing
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    columns: DataArgs,
+}
+
+#[derive(Serialize)]
+struct Answer<'a> {
+    base: &'a str,
+    labelled: &'a str,
+    out: Option<String>,
+    refused_file: Option<String>,
+    #[serde(flatten)]
+    merging: &'a Merging,
+}
+
+/// The column that `botops data suggest` writes ids in.
+const ID: &str = "id";
+
+pub(super) fn run(args: &Args, _: &Context) -> Result<Outcome> {
+    let inputs = [Some(args.base.as_path()), Some(args.labelled.as_path())];
+    context::distinct(Some(&args.out), &inputs)?;
+    context::distinct(args.refused.as_deref(), &inputs)?;
+    if args.refused.as_ref() == Some(&args.out) {
+        return Err(Fault::usage(
+            "BOT-1009",
+            "the records and the refused utterances cannot go to one file",
+        )
+        .file(&args.out)
+        .hint("name another file with `--refused`"));
+    }
+    let format = match Format::of_name(&args.out.to_string_lossy()) {
+        Some(format) if format != Format::Rasa => format,
+        _ => {
+            return Err(Fault::usage(
+                "BOT-1003",
+                format!("the ending of `{}` says no format of a table", args.out.display()),
+            )
+            .file(&args.out)
+            .hint("end it in .csv, .tsv, .jsonl, .json or .parquet"));
+        }
+    };
+    let options = args.columns.options(Presence::Required);
+    let base = datasets::read(&args.base, &options)?;
+    let mut findings: Vec<Finding> =
+        conversion::without_role(&other_columns(&args.base, &options)?, &base.name)
+            .into_iter()
+            .collect();
+    let (labelled, ids) = labelled(args)?;
+    let new_intents = if args.new_intents { NewIntents::Allowed } else { NewIntents::Refused };
+    let merging = datasets::merge(&base, &labelled, &ids, new_intents);
+    let written = if args.dry_run {
+        write(&merging, format, &args.out, &mut io::sink(), &base)?
+    } else {
+        let mut file = Aside::create(&args.out)?;
+        let written = write(&merging, format, &args.out, &mut file, &base)?;
+        if let Some(path) = &args.refused {
+            datasets::write_quarantine(path, &merging.rejected)?;
+        }
+        file.publish()?;
+        written
+    };
+    findings.extend(merging.findings.iter().cloned());
+    findings.extend(written.findings);
+
+    let out = (!args.dry_run).then(|| args.out.display().to_string());
+    let refused_file =
+        args.refused.as_ref().filter(|_| !args.dry_run).map(|path| path.display().to_string());
+    let mut text = format!(
+        "{}: {} records; {}: {} utterances: {} added, {} there already, {} not labelled yet, {} refused\n",
+        display(&base.name, 200),
+        tables::count(merging.base),
+        display(&labelled.name, 200),
+        tables::count(merging.records_in),
+        tables::count(merging.added),
+        tables::count(merging.already),
+        tables::count(merging.unlabelled),
+        tables::count(merging.refused)
+    );
+    text.push_str(&tables::findings(&findings, args.samples));
+    text.push_str(&match &out {
+        Some(out) => format!("wrote {out}: {} records\n", tables::count(merging.records_out)),
+        None => "not written (dry run)\n".to_owned(),
+    });
+    if let Some(path) = &refused_file {
+        text.push_str(&format!("wrote {path}: {} refused utterances\n", merging.refused));
+    }
+    let answer = Answer {
+        base: &base.name,
+        labelled: &labelled.name,
+        out: out.clone(),
+        refused_file,
+        merging: &merging,
+    };
+    let exit = if merging.refused > 0 { Exit::Gate } else { Exit::Done };
+    let mut outcome = Outcome::done(&answer, text).exit(exit).findings(findings);
+    if let Some(out) = out {
+        outcome = outcome.next(paste::line(["botops", "validate", &out]));
+    }
+    Ok(outcome)
+}
+
+/// Reads the labelled utterances, and the id of each.
+fn labelled(args: &Args) -> Result<(Dataset, Vec<Option<String>>)> {
+    let path = &args.labelled;
+    let plain = ReadOptions { intent: Presence::Required, ..ReadOptions::default() };
+    if !other_columns(path, &plain)?.iter().any(|name| name == ID) {
+        return Err(Fault::data("BOT-2197", format!("there is no column `{ID}`"))
+            .file(path)
+            .hint("give the file that `botops data suggest` wrote, with the column `intent` filled in")
+            .hint("new texts of your own are added with `botops data import`"));
+    }
+    // An utterance that was suggested has no language, and its id takes that place.
+    let options = ReadOptions { lang_column: Some(ID.to_owned()), ..plain };
+    let mut labelled = datasets::read(path, &options)?;
+    let ids = labelled.records.iter_mut().map(|record| record.lang.take()).collect();
+    Ok((labelled, ids))
+}
+
+/// Returns the columns of the file without a role.
+fn other_columns(path: &Path, options: &ReadOptions) -> Result<Vec<String>> {
+    let mut stream = datasets::stream(path, options)?;
+    if let Some(records) = stream.next() {
+        records?;
+    }
+    Ok(stream.other_columns())
+}
+
+/// Writes the records that come out.
+fn write(
+    merging: &Merging,
+    format: Format,
+    out: &Path,
+    file: &mut (dyn Write + Send),
+    base: &Dataset,
+) -> Result<Written> {
+    let failed = |error: io::Error| conversion::unwritten(error, out);
+    let packing = Packing::of_name(&out.to_string_lossy());
+    let mut writer = RecordWriter::begin(format, packing, file).map_err(failed)?;
+    let place = |record: &datasets::Record| -> Place { base.place(record) };
+    writer.add(&merging.merged, place).map_err(failed)?;
+    writer.finish().map_err(failed)
+}

@@ -1,0 +1,147 @@
+//! `botops data suggest`.
+
+use crate::{
+    cli::{
+        Outcome,
+        context::{self, Context},
+        data_args::DataArgs,
+        data_source, model_arg, paste, tables,
+    },
+    datasets::{self, Presence},
+    evaluation::{self, Suggestion, Suggestions},
+    findings::Result,
+    text::{NearSpec, display},
+};
+use serde::Serialize;
+use std::path::PathBuf;
+
+/// Choose the utterances of recorded traffic that are most worth labelling.
+///
+/// Those that the model is unsure of or that are unlike what it learned from, and that differ from one another. Personal
+/// data are replaced. `botops data merge` brings the labels back.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Recorded traffic or other texts: JSONL, CSV, TSV or Parquet; records with an intent count as labelled (for
+    /// traffic whose truth is known: --intent-column truth)
+    logs: PathBuf,
+    /// The model that answers: a `.botops` file or a reference such as support@champion; default: the workspace's champion
+    #[arg(long, value_name = "MODEL")]
+    model: Option<String>,
+    /// What the model learned from: its texts are not suggested, and tell what is new
+    #[arg(long, value_name = "FILE")]
+    data: Option<PathBuf>,
+    /// How many utterances to choose
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    limit: usize,
+    /// Write them here, as CSV with an empty column `intent` to fill in
+    #[arg(long, short, value_name = "FILE")]
+    out: PathBuf,
+    /// How many to show
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    samples: usize,
+    /// Write nothing
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    columns: DataArgs,
+}
+
+#[derive(Serialize)]
+struct Answer<'a> {
+    logs: &'a str,
+    model: &'a str,
+    out: Option<String>,
+    #[serde(flatten)]
+    found: &'a Suggestions,
+}
+
+pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
+    let inputs = [Some(args.logs.as_path()), args.data.as_deref()];
+    context::distinct(Some(&args.out), &inputs)?;
+    let traffic =
+        data_source::dataset(context, &args.logs, &args.columns.options(Presence::Optional))?;
+    let learned = match &args.data {
+        Some(path) => {
+            let options = DataArgs::default().options(Presence::Optional);
+            Some(data_source::dataset(context, path, &options)?)
+        }
+        None => None,
+    };
+    let model = model_arg::load_or_champion(context, args.model.as_deref())?;
+    let near = NearSpec::default();
+    let found = evaluation::suggest(&model.model, &traffic, learned.as_ref(), &near, args.limit)
+        .map_err(|fault| fault.file(&args.logs))?;
+    if !args.dry_run {
+        context::write_file(&args.out, &csv(&found.suggestions))?;
+    }
+    let out = (!args.dry_run).then(|| args.out.display().to_string());
+    let mut text = format!(
+        "{}: {} records: {} labelled, {} in the training data, {} empty, {} said nearly what another says; {} of {} are suggested\n\n",
+        display(&traffic.name, 200),
+        tables::count(found.records),
+        tables::count(found.labelled),
+        tables::count(found.known),
+        tables::count(found.empty),
+        tables::count(found.folded),
+        tables::count(found.suggestions.len() as u64),
+        tables::count(found.candidates)
+    );
+    let rows = found.suggestions.iter().take(args.samples).map(|one| {
+        vec![
+            format!("{:.2}", one.worth),
+            one.reason.name().to_owned(),
+            one.count.to_string(),
+            one.suggested_intent.clone(),
+            format!("{:.2}", one.confidence),
+            display(&one.text, 80),
+        ]
+    });
+    let header = ["worth", "why", "count", "suggested", "confidence", "text"];
+    text.push_str(&tables::table(&header, rows, &[0, 2, 4]));
+    if found.suggestions.len() > args.samples {
+        text.push_str(&format!("and {} more\n", found.suggestions.len() - args.samples));
+    }
+    text.push_str(&match &out {
+        Some(out) => format!("wrote {out}: fill in the column `intent`\n"),
+        None => "not written (dry run)\n".to_owned(),
+    });
+    let answer =
+        Answer { logs: &traffic.name, model: &model.name, out: out.clone(), found: &found };
+    let outcome = Outcome::done(&answer, text);
+    Ok(match out {
+        Some(out) => {
+            let base =
+                args.data.as_ref().map_or("train.csv".to_owned(), |p| p.display().to_string());
+            outcome.next(paste::line([
+                "botops",
+                "data",
+                "merge",
+                &base,
+                &out,
+                "--out",
+                "merged.csv",
+            ]))
+        }
+        None => outcome,
+    })
+}
+
+/// Returns the suggestions as CSV that a spreadsheet may open.
+fn csv(suggestions: &[Suggestion]) -> Vec<u8> {
+    let header =
+        ["id", "text", "suggested_intent", "confidence", "intent", "count", "worth", "reason"];
+    let mut rows = vec![header.map(str::to_owned).to_vec()];
+    rows.extend(suggestions.iter().map(|one| {
+        vec![
+            one.id.clone(),
+            one.text.clone(),
+            one.suggested_intent.clone(),
+            format!("{:.4}", one.confidence),
+            String::new(),
+            one.count.to_string(),
+            format!("{:.4}", one.worth),
+            one.reason.name().to_owned(),
+        ]
+    }));
+    datasets::spreadsheet_csv(&rows)
+}
