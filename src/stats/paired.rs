@@ -59,7 +59,7 @@ pub struct ResampledMean {
 
 /// Returns the corrected resampled t-test of `values`, one a split; `None` for fewer than two.
 ///
-/// `values` is [n_splits], mostly what one configuration scored better than another on each;
+/// `values` is `[n_splits]`, mostly what one configuration scored better than another on each;
 /// `test_train_ratio` is n_test / n_train of a split. The models of two splits share most of what they
 /// learned from, so the plain paired test is far too sure; here
 /// standard error^2 = (1 / k + n_test / n_train) s^2, t = mean / standard error, with k - 1 degrees of freedom.

@@ -52,7 +52,7 @@ impl Encoder {
         out
     }
 
-    /// Returns the embedding [dim] of one text: the very numbers that [`Encoder::embed`] gives.
+    /// Returns the embedding `[dim]` of one text: the very numbers that [`Encoder::embed`] gives.
     ///
     /// It lies in `scratch`; besides what the tokenizer needs, nothing is allocated once `scratch` has grown.
     pub fn embed_one<'s>(&self, text: &str, scratch: &'s mut EncoderScratch) -> &'s [f32] {

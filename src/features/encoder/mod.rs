@@ -141,7 +141,7 @@ impl Encoder {
     ///   `embeddings.token_type` [type_vocab_size, hidden_size] (not DistilBERT), `embeddings.norm.{weight,bias}`
     /// - of each layer `i`, `layers.{i}.` and: `query`, `key`, `value`, `output` [hidden_size, hidden_size];
     ///   `attention_norm`; `up` [intermediate_size, hidden_size], `down` [hidden_size, intermediate_size];
-    ///   `output_norm`; each with `.weight` ([out, in], or [hidden_size] of a norm) and `.bias`
+    ///   `output_norm`; each with `.weight` ([out, in], or `[hidden_size]` of a norm) and `.bias`
     #[must_use]
     pub fn tensors(&self) -> Vec<EncoderTensor> {
         self.each_tensor().collect()

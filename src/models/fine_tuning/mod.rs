@@ -80,7 +80,7 @@ pub struct FineTuned {
     pub encoder: Encoder,
     /// [n_classes, dim], row by row.
     pub weights: Vec<f32>,
-    /// [n_classes].
+    /// `[n_classes]`.
     pub bias: Vec<f32>,
     /// The epochs, in order.
     pub history: Vec<EpochRecord>,
