@@ -1,7 +1,8 @@
 //! Learning and predicting, measured on BANKING77 where `BOTOPS_BANKING77_DIR` names it.
 //!
 //! First come, once, the figures a benchmark loop cannot give: accuracy, CPU seconds, peak memory,
-//! size. `cargo bench --bench learning -- figures` stops there; `-- figures forest` adds the other heads.
+//! size. `cargo bench --bench learning -- figures` stops there; `-- figures forest` adds the other heads, and
+//! `-- figures scale` says how the cost grows with three and ten times the records.
 #![expect(clippy::print_stdout, reason = "a benchmark's output is what it prints")]
 
 use botops::{
@@ -13,7 +14,7 @@ use botops::{
     text,
 };
 use criterion::Criterion;
-use std::{fs, hint::black_box, path::Path, time::Instant};
+use std::{collections::BTreeMap, fs, hint::black_box, path::Path, time::Instant};
 
 type Rows = Vec<(String, String)>;
 
@@ -46,6 +47,54 @@ fn peak_mb() -> f64 {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();
     line.trim().trim_end_matches(" kB").parse::<f64>().unwrap_or(0.0) / 1e3
+}
+
+/// Trains on 1, 3 and 10 times the records, and prints what each took.
+///
+/// What is added is new text, so that the vocabulary grows as it would: the first half of one record of an intent, and
+/// the second half of another.
+fn scale(folder: &Path) {
+    let rows = read(&folder.join("train.csv"));
+    let mut of_intent: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (text, intent) in &rows {
+        of_intent.entry(intent).or_default().push(text);
+    }
+    for times in [1, 3, 10] {
+        let mut more: Rows = rows.clone();
+        for step in 1..times {
+            for (intent, texts) in &of_intent {
+                more.extend((0..texts.len()).map(|at| {
+                    let halves = |at: usize, second: bool| {
+                        let words: Vec<&str> = texts[at % texts.len()].split_whitespace().collect();
+                        let (head, tail) = words.split_at(words.len().div_ceil(2));
+                        (if second { tail } else { head }).join(" ")
+                    };
+                    let text = format!("{} {}", halves(at, false), halves(at + 7 * step, true));
+                    (text, (*intent).to_owned())
+                }));
+            }
+        }
+        let samples: Vec<Sample<'_>> =
+            more.iter().map(|(text, intent)| Sample { text, intent }).collect();
+        let cpu = cpu_seconds();
+        let model = train(
+            &samples,
+            &ModelSpec::default(),
+            Resources::default(),
+            DialogueSpec::default(),
+            Lineage::default(),
+            &Silent,
+        )
+        .expect("the data set trains");
+        let cpu = cpu_seconds() - cpu;
+        println!(
+            "{times:>2}x: {} records, {} features, {cpu:.2} s of CPU, {:.0} us a record; peak {:.0} MB",
+            samples.len(),
+            model.n_features(),
+            cpu / samples.len() as f64 * 1e6,
+            peak_mb(),
+        );
+    }
 }
 
 /// Reads, trains and evaluates once, and prints what it took.
@@ -118,6 +167,9 @@ fn main() {
     if asked("forest") {
         figures(folder, HeadKind::LogisticRegression);
         figures(folder, HeadKind::RandomForest);
+    }
+    if asked("scale") {
+        scale(folder);
     }
     if asked("figures") {
         return;

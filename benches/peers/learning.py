@@ -49,7 +49,7 @@ OURS = {
 }
 
 
-def measured(command, environment=None):
+def measured(command, environment=None, folder=None):
     """Runs `command`; returns its last line of JSON or its text, processor seconds, and peak memory in MB."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     began = time.monotonic()
@@ -62,7 +62,7 @@ def measured(command, environment=None):
         "print('\\n'+str(u.ru_maxrss));sys.exit(r.returncode)"
     )
     done = subprocess.run(
-        [sys.executable, "-c", script, *map(str, command)], stdout=subprocess.PIPE, env=environment, check=False
+        [sys.executable, "-c", script, *map(str, command)], stdout=subprocess.PIPE, env=environment, cwd=folder, check=False
     )
     if done.returncode != 0:
         sys.exit(f"error: {' '.join(map(str, command))} ended with {done.returncode}")
@@ -116,6 +116,8 @@ def accuracy(answer):
     document = json.loads(answer[answer.index("{"):])
     if "accuracy" in document:
         return document["accuracy"]
+    if "results" in document["data"]:
+        return document["data"]["results"][0]["report"]["metrics"]["accuracy"]["value"]
     return document["data"]["metrics"]["accuracy"]["value"]
 
 
@@ -127,6 +129,8 @@ def main():
     parser.add_argument("--only", nargs="*", choices=sorted(JOBS))
     parser.add_argument("--torch", action="store_true")
     arguments = parser.parse_args()
+    # Run in a folder of its own, so that no workspace records what is measured.
+    arguments.botops, arguments.data = arguments.botops.resolve(), arguments.data.resolve()
     if not arguments.botops.exists():
         sys.exit(f"error: there is no {arguments.botops}: run `cargo build --release`")
     wanted = arguments.only or [name for name in JOBS if arguments.torch or name not in NEEDS_TORCH]
@@ -143,7 +147,7 @@ def main():
             job, bound = JOBS[name]
             if job not in ours:
                 command = botops(arguments.botops, job, arguments.data, encoder, Path(folder))
-                ours[job] = measured(command, {**environment, "HOME": folder})
+                ours[job] = measured(command, {**environment, "HOME": folder}, folder)
                 answer, cpu, peak, wall = ours[job]
                 print(f"{'botops ' + job:38} {accuracy(answer):8.4f} {cpu:8.2f} {peak:8.0f} {wall:7.1f}", flush=True)
             peer = [python, HERE / "learning_peers.py", name, arguments.data, encoder or "-"]
