@@ -4,7 +4,11 @@
 //! `cargo bench --bench encoder -- figures` stops there; without, criterion measures the single utterance.
 #![expect(clippy::print_stdout, reason = "a benchmark's output is what it prints")]
 
+#[path = "process/cpu.rs"]
+mod cpu;
+
 use botops::features::{Encoder, EncoderFiles, EncoderScratch, EncoderSpec};
+use cpu::cpu_seconds;
 use criterion::Criterion;
 use std::{
     env, fs,
@@ -12,19 +16,6 @@ use std::{
     path::{Path, PathBuf},
     time::Instant,
 };
-
-/// CPU seconds of this process so far, all threads (Linux counts hundredths).
-fn cpu_seconds() -> f64 {
-    let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let fields: Vec<f64> = stat
-        .rsplit(')')
-        .next()
-        .unwrap_or_default()
-        .split_whitespace()
-        .map(|field| field.parse().unwrap_or(0.0))
-        .collect();
-    fields.get(11..13).map_or(0.0, |times| times.iter().sum::<f64>() / 100.0)
-}
 
 /// Runs `work` and returns what it made, with the CPU and the wall seconds it took.
 fn timed<T>(work: impl FnOnce() -> T) -> (T, f64, f64) {

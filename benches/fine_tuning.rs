@@ -5,10 +5,17 @@
 //! them it ends with the accuracy on test.csv, which is for settings that are final.
 #![expect(clippy::print_stdout, reason = "a benchmark's output is what it prints")]
 
+#[path = "process/cpu.rs"]
+mod cpu;
+#[path = "process/memory.rs"]
+mod memory;
+
 use botops::{
     features::{Encoder, EncoderFiles, EncoderSpec},
     models::{FineTuningSpec, Progress, fine_tune},
 };
+use cpu::cpu_seconds;
+use memory::peak_mb;
 use std::{
     collections::BTreeSet,
     env, fs,
@@ -16,26 +23,6 @@ use std::{
     sync::Mutex,
     time::Instant,
 };
-
-/// CPU seconds of this process so far, all threads (Linux counts hundredths).
-fn cpu_seconds() -> f64 {
-    let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let fields: Vec<f64> = stat
-        .rsplit(')')
-        .next()
-        .unwrap_or_default()
-        .split_whitespace()
-        .map(|field| field.parse().unwrap_or(0.0))
-        .collect();
-    fields.get(11..13).map_or(0.0, |times| times.iter().sum::<f64>() / 100.0)
-}
-
-/// The most memory this process ever held, in MB.
-fn peak_mb() -> f64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();
-    line.trim().trim_end_matches(" kB").parse::<f64>().unwrap_or(0.0) / 1e3
-}
 
 /// Prints what each 50 steps took.
 struct Pace(Mutex<(u64, u64, f64, Instant)>);

@@ -4,6 +4,9 @@
 //! where `BOTOPS_BANKING77_DIR` names its folder), each to another intent drawn uniformly, by three seeds.
 #![expect(clippy::print_stdout, reason = "a benchmark's output is what it prints")]
 
+#[path = "process/cpu.rs"]
+mod cpu;
+
 use botops::{
     datasets::{self, Dataset, ReadOptions},
     evaluation::{LabelIssueSpec, LabelIssues, label_issues},
@@ -11,6 +14,7 @@ use botops::{
     models::{CrossValidator, HeadKind, HeadSpec, ModelSpec, Resources, Sample, Silent},
     stats::random::Random,
 };
+use cpu::cpu_seconds;
 use std::{collections::BTreeSet, fs, path::Path};
 
 /// Share of the labels that is changed.
@@ -19,19 +23,6 @@ const SEEDS: [u64; 3] = [1, 2, 3];
 const FOLDS: usize = 5;
 /// Recalls at which the precision of the whole ranking is told.
 const RECALLS: [f64; 4] = [0.7, 0.75, 0.8, 0.9];
-
-/// CPU seconds of this process so far, all threads (Linux counts hundredths).
-fn cpu_seconds() -> f64 {
-    let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let fields: Vec<f64> = stat
-        .rsplit(')')
-        .next()
-        .unwrap_or_default()
-        .split_whitespace()
-        .map(|field| field.parse().unwrap_or(0.0))
-        .collect();
-    fields.get(11..13).map_or(0.0, |times| times.iter().sum::<f64>() / 100.0)
-}
 
 /// Changes the labels of `NOISE` of the records of `data`, and returns the numbers of these records.
 fn corrupt(data: &mut Dataset, seed: u64) -> BTreeSet<u64> {

@@ -5,6 +5,11 @@
 //! `-- figures scale` says how the cost grows with three and ten times the records.
 #![expect(clippy::print_stdout, reason = "a benchmark's output is what it prints")]
 
+#[path = "process/cpu.rs"]
+mod cpu;
+#[path = "process/memory.rs"]
+mod memory;
+
 use botops::{
     dialogue::DialogueSpec,
     models::{
@@ -13,8 +18,10 @@ use botops::{
     },
     text,
 };
+use cpu::cpu_seconds;
 use criterion::Criterion;
-use std::{collections::BTreeMap, fs, hint::black_box, path::Path, time::Instant};
+use memory::peak_mb;
+use std::{collections::BTreeMap, hint::black_box, path::Path, time::Instant};
 
 type Rows = Vec<(String, String)>;
 
@@ -27,26 +34,6 @@ fn read(path: &Path) -> Rows {
             (record[0].to_owned(), record[1].to_owned())
         })
         .collect()
-}
-
-/// CPU seconds of this process so far, all threads (Linux counts hundredths).
-fn cpu_seconds() -> f64 {
-    let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let fields: Vec<f64> = stat
-        .rsplit(')')
-        .next()
-        .unwrap_or_default()
-        .split_whitespace()
-        .map(|field| field.parse().unwrap_or(0.0))
-        .collect();
-    fields.get(11..13).map_or(0.0, |times| times.iter().sum::<f64>() / 100.0)
-}
-
-/// The most memory this process ever held, in MB.
-fn peak_mb() -> f64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();
-    line.trim().trim_end_matches(" kB").parse::<f64>().unwrap_or(0.0) / 1e3
 }
 
 /// Trains on 1, 3 and 10 times the records, and prints what each took.

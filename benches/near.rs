@@ -5,14 +5,20 @@
 //! `-- hard` texts made to be hard, `-- minhash` the usual approximate way on the same texts.
 #![expect(clippy::print_stdout, reason = "a benchmark's output is what it prints")]
 
+#[path = "process/cpu.rs"]
+mod cpu;
+#[path = "process/memory.rs"]
+mod memory;
+
 use botops::{
     stats::random::Random,
     text::{NearPairs, NearSpec, fold, near_between, near_groups, near_pairs},
 };
+use cpu::cpu_seconds;
+use memory::peak_mb;
 use rayon::prelude::*;
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
-    fs,
     path::Path,
     time::Instant,
 };
@@ -26,26 +32,6 @@ fn read(path: &Path) -> Vec<String> {
     let mut reader = csv::Reader::from_path(path).expect("the data set is readable");
     let records = reader.records();
     records.map(|record| record.expect("the data set is well-formed")[0].to_owned()).collect()
-}
-
-/// CPU seconds of this process so far, all threads (Linux counts hundredths).
-fn cpu_seconds() -> f64 {
-    let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let fields: Vec<f64> = stat
-        .rsplit(')')
-        .next()
-        .unwrap_or_default()
-        .split_whitespace()
-        .map(|field| field.parse().unwrap_or(0.0))
-        .collect();
-    fields.get(11..13).map_or(0.0, |times| times.iter().sum::<f64>() / 100.0)
-}
-
-/// The most memory this process ever held, in MB.
-fn peak_mb() -> f64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();
-    line.trim().trim_end_matches(" kB").parse::<f64>().unwrap_or(0.0) / 1e3
 }
 
 /// Recombines utterances: of half of them head and tail come from two, and up to four edits of a word or a letter follow.

@@ -5,11 +5,15 @@
 //! folder) of the same files are measured in the same run; `-- noise` takes bytes without order instead of utterances.
 #![expect(clippy::print_stdout, reason = "a benchmark's output is what it prints")]
 
+#[path = "process/cpu.rs"]
+mod cpu;
+
 use botops::{
     datasets::{Snapshots, Taken, Taking},
     stats::random::Random,
     store::Store,
 };
+use cpu::cpu_seconds;
 use std::{
     collections::BTreeMap,
     fs,
@@ -20,19 +24,6 @@ use std::{
 
 const FILES: usize = 1_000;
 const FILE: usize = 500_000;
-
-/// CPU seconds of this process so far, all threads, and of the children it waited for (Linux counts hundredths).
-fn cpu_seconds() -> f64 {
-    let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let fields: Vec<f64> = stat
-        .rsplit(')')
-        .next()
-        .unwrap_or_default()
-        .split_whitespace()
-        .map(|field| field.parse().unwrap_or(0.0))
-        .collect();
-    fields.get(11..15).map_or(0.0, |times| times.iter().sum::<f64>() / 100.0)
-}
 
 /// Runs `work`, prints what it took as `name`, and returns what it made and the seconds.
 fn timed<T>(name: &str, work: impl FnOnce() -> T) -> (T, f64) {

@@ -6,10 +6,17 @@
 //! `benches/peers/validation.py`. What was found is compared with what was put in.
 #![expect(clippy::print_stdout, reason = "a benchmark's output is what it prints")]
 
+#[path = "process/cpu.rs"]
+mod cpu;
+#[path = "process/memory.rs"]
+mod memory;
+
 use botops::{
     datasets::{self, Expectations, Keep, ValidateOptions},
     stats::random::Random,
 };
+use cpu::cpu_seconds;
+use memory::peak_mb;
 use std::{
     collections::BTreeMap,
     env,
@@ -55,26 +62,6 @@ rules:
   - { column: created_at, required: true, type: date, min: 2020-01-01, max: 2026-12-31 }
 "#;
 const UNIQUE: &str = "  - { column: id, unique: true }\n";
-
-/// CPU seconds of this process so far, all threads (Linux counts hundredths).
-fn cpu_seconds() -> f64 {
-    let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let fields: Vec<f64> = stat
-        .rsplit(')')
-        .next()
-        .unwrap_or_default()
-        .split_whitespace()
-        .map(|field| field.parse().unwrap_or(0.0))
-        .collect();
-    fields.get(11..13).map_or(0.0, |times| times.iter().sum::<f64>() / 100.0)
-}
-
-/// The most memory this process ever held, in MB.
-fn peak_mb() -> f64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();
-    line.trim().trim_end_matches(" kB").parse::<f64>().unwrap_or(0.0) / 1e3
-}
 
 /// Writes `n` records to `path`; returns how many defects of each code were put in.
 fn generate(path: &Path, n: u64) -> BTreeMap<&'static str, u64> {

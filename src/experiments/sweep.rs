@@ -92,11 +92,13 @@ pub struct SweepPlan {
     pub blobs_young: u64,
 }
 
-/// Folders of a store whose blobs are accounted for: runs here, models and data sets by whoever hands over what they name.
-const KNOWN: [&str; 9] = [
+/// Folders of a store whose blobs are accounted for: runs here, models and data sets by whoever hands over what they name;
+/// what a search remembers names none.
+const KNOWN: [&str; 10] = [
     "blobs",
     "runs",
     "sweeps",
+    "tunes",
     "probes",
     "models",
     "datasets",

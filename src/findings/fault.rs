@@ -1,6 +1,6 @@
 //! The error of every module: what happened, where, what to do next, and which exit code.
 
-use super::{Finding, Place, catalogue};
+use super::{Finding, Place, Severity, catalogue};
 use std::{error::Error, fmt, path::Path};
 
 /// The result of everything that can fail on account of the user's world.
@@ -137,6 +137,24 @@ impl Fault {
     pub fn caused_by(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         self.0.source = Some(source.into());
         self
+    }
+
+    /// Returns it as a finding among others, by whoever looks at everything before ending; of its hints, the last.
+    #[must_use]
+    pub fn as_finding(&self) -> Finding {
+        let help = self.hints().last().cloned().unwrap_or_default();
+        Finding::new(self.code(), Severity::Error, self.message(), help).at(self.place().clone())
+    }
+
+    /// Parts what is wrong with a thing that was looked at from a store that does not answer, which ends the looking.
+    ///
+    /// # Errors
+    /// The fault of kind [`FaultKind::Unreachable`] that `result` is.
+    pub fn unless_unreachable<T>(result: Result<T>) -> Result<Result<T>> {
+        match result {
+            Err(fault) if fault.kind() == FaultKind::Unreachable => Err(fault),
+            other => Ok(other),
+        }
     }
 
     /// Returns the stable code.

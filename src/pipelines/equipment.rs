@@ -34,11 +34,23 @@ impl Encoders {
     pub async fn prepare(&self, spec: &ModelSpec, progress: &dyn Progress) -> Result<Equipment> {
         spec.check()?;
         let Some(wanted) = &spec.features.encoder else { return Ok(Equipment::default()) };
-        let files = match HubSource::is_meant(&wanted.source) {
-            true => self.fetch(&wanted.source.parse()?, progress).await?,
-            false => EncoderFiles::read(&self.root.join(&wanted.source))?,
+        let (files, folder) = match HubSource::is_meant(&wanted.source) {
+            true => {
+                let source = wanted.source.parse()?;
+                (self.fetch(&source, progress).await?, self.hub.folder(&source))
+            }
+            false => {
+                let folder = self.root.join(&wanted.source);
+                (EncoderFiles::read(&folder)?, folder)
+            }
         };
-        let encoder = Encoder::new(&files, wanted)?;
+        // An encoder is made of bytes, and names what is wrong with them by the file in its folder.
+        let encoder = Encoder::new(&files, wanted).map_err(|fault| {
+            match fault.place().file.as_ref().map(|file| folder.join(file)) {
+                Some(path) => fault.file(path),
+                None => fault,
+            }
+        })?;
         Ok(Equipment {
             encoder: Some(Arc::new(encoder)),
             embeddings: Some(EmbeddingCache::new(&self.embeddings)),
@@ -50,8 +62,10 @@ impl Encoders {
         if let Some(files) = self.hub.cached(source)? {
             return Ok(files);
         }
-        progress
-            .note(&format!("{source} is downloaded into {}", self.hub.folder(source).display()));
+        if !self.hub.is_offline() {
+            let folder = self.hub.folder(source);
+            progress.note(&format!("{source} is downloaded into {}", folder.display()));
+        }
         progress.begin("download", 0);
         let files = self.hub.fetch(source, &|bytes| progress.advance(bytes)).await?;
         progress.finish();

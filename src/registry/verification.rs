@@ -4,7 +4,7 @@ use super::{Action, CHAMPION, Event, Manifest, Registry, Verification, state::St
 use crate::{
     digest::Digest,
     evaluation::PassedGates,
-    findings::{Fault, FaultKind, Finding, Place, Result, Severity},
+    findings::{Fault, Finding, Place, Result, Severity},
     store::{Entry, blob_path},
 };
 use bytes::Bytes;
@@ -54,7 +54,7 @@ impl Registry {
         let problems = &mut verification.problems;
         verification.entries += (inspection.entries.len() + inspection.problems.len()) as u64;
         let whole = inspection.problems.is_empty();
-        problems.extend(inspection.problems.iter().map(finding));
+        problems.extend(inspection.problems.iter().map(Fault::as_finding));
 
         let mut manifests = BTreeMap::new();
         let state = State::of(&inspection.entries);
@@ -62,12 +62,12 @@ impl Registry {
             let digest = registered.manifest;
             seen.insert(digest);
             let place = self.store.object_url(&blob_path(&digest));
-            match heard(self.store.blob(&digest).await)? {
+            match Fault::unless_unreachable(self.store.blob(&digest).await)? {
                 Err(fault) => {
                     problems.push(about(&fault, &format!("manifest of `{model}@{number}`")))
                 }
                 Ok(bytes) => match versions::parse(&bytes, model, &digest, &place) {
-                    Err(fault) => problems.push(finding(&fault)),
+                    Err(fault) => problems.push(fault.as_finding()),
                     Ok(manifest) => {
                         manifests.insert(digest, (number, manifest));
                     }
@@ -141,7 +141,7 @@ impl Registry {
         }
         let read: Vec<_> = futures::stream::iter(files)
             .map(|(name, file)| async move {
-                let bytes = heard(self.store.blob(&file.digest).await)?;
+                let bytes = Fault::unless_unreachable(self.store.blob(&file.digest).await)?;
                 Ok::<_, Fault>((name, file, bytes.map(|bytes: Bytes| bytes.len() as u64)))
             })
             .buffered(AT_ONCE)
@@ -179,7 +179,7 @@ impl Registry {
             };
             seen.insert(*evidence);
             let name = format!("evidence of entry {} of the log of `{model}`", entry.seq);
-            let bytes = match heard(self.store.blob(evidence).await)? {
+            let bytes = match Fault::unless_unreachable(self.store.blob(evidence).await)? {
                 Ok(bytes) => bytes,
                 Err(fault) => {
                     problems.push(about(&fault, &name));
@@ -201,21 +201,8 @@ impl Registry {
     }
 }
 
-/// Splits what was found wrong from a store that does not answer, which ends the verification.
-fn heard<T>(result: Result<T>) -> Result<std::result::Result<T, Fault>> {
-    match result {
-        Err(fault) if fault.kind() == FaultKind::Unreachable => Err(fault),
-        other => Ok(other),
-    }
-}
-
-fn finding(fault: &Fault) -> Finding {
-    let help = fault.hints().last().cloned().unwrap_or_default();
-    Finding::new(fault.code(), Severity::Error, fault.message(), help).at(fault.place().clone())
-}
-
 fn about(fault: &Fault, name: &str) -> Finding {
-    let mut finding = finding(fault);
+    let mut finding = fault.as_finding();
     finding.message = format!("{name}: {}", finding.message);
     finding
 }

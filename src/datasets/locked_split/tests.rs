@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::text::near_pairs;
+use crate::{datasets::Record, digest::Digest};
 use proptest::prelude::*;
 
 fn data(records: &[(String, String)]) -> Dataset {

@@ -3,7 +3,7 @@
 use super::{Chunk, SnapshotAction, SnapshotManifest, Snapshots, chunks, history, reference};
 use crate::{
     digest::Digest,
-    findings::{Fault, FaultKind, Finding, Place, Result, Severity},
+    findings::{Fault, Finding, Place, Result, Severity},
     store::blob_path,
     text,
 };
@@ -81,7 +81,7 @@ impl Snapshots {
         for name in &names {
             let inspection = self.log(name).inspect().await?;
             verification.entries += (inspection.entries.len() + inspection.problems.len()) as u64;
-            verification.problems.extend(inspection.problems.iter().map(finding));
+            verification.problems.extend(inspection.problems.iter().map(Fault::as_finding));
             for entry in &inspection.entries {
                 let SnapshotAction::Taken { snapshot, manifest: digest, .. } = entry.payload.action;
                 let reference = format!("{name}@{}", entry.seq);
@@ -90,7 +90,7 @@ impl Snapshots {
                     continue;
                 }
                 let place = self.store.object_url(&blob_path(&digest));
-                let read = heard(self.store.blob(&digest).await)?
+                let read = Fault::unless_unreachable(self.store.blob(&digest).await)?
                     .and_then(|bytes| history::parse(&bytes, name, &place));
                 match read {
                     Ok(manifest) if manifest.identity() == snapshot => {
@@ -155,7 +155,7 @@ impl Snapshots {
             .values()
             .flat_map(|(_, files)| files.iter().map(|&file| file.to_owned()))
             .collect();
-        let bytes = match heard(self.store.read(&blob_path(digest)).await)? {
+        let bytes = match Fault::unless_unreachable(self.store.read(&blob_path(digest)).await)? {
             Ok(Some(bytes)) => bytes,
             Ok(None) => {
                 let wrong = Some(("BOT-5004", "is gone".to_owned(), all));
@@ -241,21 +241,8 @@ fn some(names: &[String], what: &str) -> String {
     }
 }
 
-/// Splits what was found wrong from a store that does not answer, which ends the verification.
-fn heard<T>(result: Result<T>) -> Result<std::result::Result<T, Fault>> {
-    match result {
-        Err(fault) if fault.kind() == FaultKind::Unreachable => Err(fault),
-        other => Ok(other),
-    }
-}
-
-fn finding(fault: &Fault) -> Finding {
-    let help = fault.hints().last().cloned().unwrap_or_default();
-    Finding::new(fault.code(), Severity::Error, fault.message(), help).at(fault.place().clone())
-}
-
 fn about(fault: &Fault, name: &str) -> Finding {
-    let mut finding = finding(fault);
+    let mut finding = fault.as_finding();
     finding.message = format!("{name}: {}", finding.message);
     finding
 }

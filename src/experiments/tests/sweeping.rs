@@ -139,6 +139,8 @@ async fn nothing_is_removed_while_a_record_cannot_be_read() {
 #[tokio::test]
 async fn a_store_with_something_unknown_in_it_is_left_alone() {
     let (runs, _) = three().await;
+    runs.store().create("tunes/a/trials/0-0.json", Bytes::from_static(b"{}")).await.unwrap();
+    assert!(runs.plan_sweep(&rule(Retention::Newest(0))).await.is_ok());
     runs.store().create("snapshots/a.json", Bytes::from_static(b"{}")).await.unwrap();
     let fault = runs.plan_sweep(&rule(Retention::Newest(0))).await.unwrap_err();
     assert_eq!((fault.code(), fault.kind()), ("BOT-5046", FaultKind::Policy));

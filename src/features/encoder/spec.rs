@@ -66,7 +66,7 @@ pub(super) fn check_max_tokens(max_tokens: usize, config: &EncoderConfig) -> Res
             config.max_positions
         ),
     )
-    .hint(format!("write `max_tokens: {}` or less", config.max_positions.min(default_max_tokens()))))
+    .hint(format!("write `max_tokens: {}` or less", config.max_positions)))
 }
 
 /// How the vectors of a text's tokens become one vector.

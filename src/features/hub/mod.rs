@@ -82,6 +82,12 @@ impl Hub {
         self.cache.join(source.path())
     }
 
+    /// Returns whether nothing is ever asked for.
+    #[must_use]
+    pub fn is_offline(&self) -> bool {
+        self.offline
+    }
+
     /// Returns the files of `source` as they were downloaded before; none where they were not.
     ///
     /// Every file is digested and compared with what was noted when it was downloaded.
@@ -122,6 +128,7 @@ impl Hub {
                 "BOT-7026",
                 format!("`{source}` is not in the cache, and the hub is not to be asked (offline)"),
             )
+            .hint("to let the hub be asked, unset `HF_HUB_OFFLINE`")
             .hint(local_folder()));
         }
         self.download(source, advance).await?;
