@@ -11,7 +11,7 @@ use botops::features::{Encoder, EncoderFiles, EncoderScratch, EncoderSpec};
 use cpu::cpu_seconds;
 use criterion::Criterion;
 use std::{
-    env, fs,
+    env,
     hint::black_box,
     path::{Path, PathBuf},
     time::Instant,

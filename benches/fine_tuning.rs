@@ -18,7 +18,7 @@ use cpu::cpu_seconds;
 use memory::peak_mb;
 use std::{
     collections::BTreeSet,
-    env, fs,
+    env,
     path::{Path, PathBuf},
     sync::Mutex,
     time::Instant,

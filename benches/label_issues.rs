@@ -15,7 +15,7 @@ use botops::{
     stats::random::Random,
 };
 use cpu::cpu_seconds;
-use std::{collections::BTreeSet, fs, path::Path};
+use std::{collections::BTreeSet, path::Path};
 
 /// Share of the labels that is changed.
 const NOISE: f64 = 0.05;
