@@ -40,9 +40,8 @@ const BEYOND: &str = "(more)";
 pub const UNTOLD: &str = "untold";
 
 /// The upper edges of the bins of words a text; the last bin has none.
-const WORDS: [u64; 25] = [
-    1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 14, 16, 18, 20, 25, 30, 35, 40, 50, 75, 100, 150, 200, 500,
-];
+const WORDS: [u64; 25] =
+    [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 14, 16, 18, 20, 25, 30, 35, 40, 50, 75, 100, 150, 200, 500];
 /// The upper edges of the bins of characters a text.
 const CHARS: [u64; 22] = [
     5, 10, 15, 20, 25, 30, 40, 50, 60, 70, 80, 90, 100, 125, 150, 200, 250, 300, 500, 1_000, 2_000,
@@ -296,7 +295,8 @@ impl Profiler {
         if intent.samples.len() < SAMPLES
             || intent.samples.last().is_some_and(|(last, _)| digest < *last)
         {
-            intent.samples.insert((digest, display(&redact(text), MOST_CHARS)));
+            let one_line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+            intent.samples.insert((digest, display(&redact(&one_line), MOST_CHARS)));
             if intent.samples.len() > SAMPLES {
                 intent.samples.pop_last();
             }
@@ -494,7 +494,10 @@ mod tests {
         assert_eq!((chars.min, chars.median, chars.max, chars.mean), (2.0, 10.0, 25.0, 10.2));
         assert!((chars.p05 - 2.4).abs() < 1e-12 && (chars.p95 - 22.0).abs() < 1e-12, "{chars:?}");
         let bins: Vec<_> = chars.bins.iter().filter(|bin| bin.n > 0).collect();
-        assert_eq!(bins.iter().map(|bin| (bin.from, bin.n)).collect::<Vec<_>>(), [(0, 2), (6, 2), (21, 1)]);
+        assert_eq!(
+            bins.iter().map(|bin| (bin.from, bin.n)).collect::<Vec<_>>(),
+            [(0, 2), (6, 2), (21, 1)]
+        );
         assert_eq!((text.empty, text.unlabelled, text.words.max), (1, 1, 5.0));
         assert_eq!((text.intents["a"].records, text.intents["a"].languages["fr"]), (2, 1));
         assert_eq!(text.intents["b"].languages.keys().collect::<Vec<_>>(), ["fr", UNTOLD]);
@@ -505,7 +508,7 @@ mod tests {
         assert_eq!((balance.intents, balance.ratio), (2, 1.0));
         assert!((balance.effective - 2.0).abs() < 1e-12);
         let n = &profile.columns[3];
-        assert_eq!((n.kind.as_str(), n.filled, n.empty, n.distinct), ("integer", 5, 1, Some(4)));
+        assert_eq!((n.kind.as_str(), n.filled, n.empty, n.distinct), ("integer", 5, 1, Some(3)));
         assert_eq!((n.min.as_deref(), n.max.as_deref()), (Some("-3"), Some("2")));
         assert_eq!(n.top[0], ("2".to_owned(), 3));
         assert_eq!(profile.columns[1].role.as_deref(), Some("intent"));
@@ -525,10 +528,10 @@ mod tests {
     }
 
     #[test]
-    fn a_table_without_texts_or_records_has_a_profile_too() {
+    fn a_table_without_texts_has_a_profile_too() {
         let bare = profiled("n,m\n1,2\n");
         assert_eq!((bare.records, bare.text.is_none(), bare.columns.len()), (1, true, 2));
-        let empty = profiled("text,intent\n").text.unwrap();
+        let empty = profiled("text,intent\n,a\n").text.unwrap();
         assert_eq!((empty.chars.max, empty.words.median, empty.balance), (0.0, 0.0, None));
     }
 

@@ -771,12 +771,12 @@ mod splitting {
             let data = dataset_of(rows.iter().map(|(t, i, l)| (t.as_str(), i.as_str(), *l)));
             let Split { train, test } = split(&data, &SplitSpec { test_share: share, seed }).unwrap();
             prop_assert_eq!(train.records.len() + test.records.len(), data.records.len());
-            let (train, test) = (statistics(&train), statistics(&test));
+            let [train, test] = [&train, &test].map(|side| profile_records(side).text.unwrap());
             for (i, &n) in sizes.iter().enumerate() {
                 let intent = format!("i{i}");
-                prop_assert!(train.intents[&intent] >= 1);
+                prop_assert!(train.intents[&intent].records >= 1);
                 let wanted = (n as f64 * share).clamp(1.0, n as f64 - 1.0);
-                prop_assert!((test.intents[&intent] as f64 - wanted).abs() <= 0.5 + 1e-9);
+                prop_assert!((test.intents[&intent].records as f64 - wanted).abs() <= 0.5 + 1e-9);
             }
         }
     }
@@ -877,7 +877,7 @@ mod real {
             codes(&validation)
         );
         let Split { train, test } = split(&train, &SplitSpec::default()).unwrap();
-        assert_eq!(statistics(&test).intents.len(), 77);
+        assert_eq!(profile_records(&test).text.unwrap().intents.len(), 77);
         assert_eq!(train.records.len() + test.records.len(), 10_003);
     }
 }

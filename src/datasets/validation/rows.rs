@@ -82,7 +82,11 @@ impl TableRows {
     ///
     /// # Errors
     /// Those of [`Table::open`].
-    pub(in crate::datasets) fn open(origin: Origin, options: &ReadOptions, name: Option<&str>) -> Result<Self> {
+    pub(in crate::datasets) fn open(
+        origin: Origin,
+        options: &ReadOptions,
+        name: Option<&str>,
+    ) -> Result<Self> {
         let table = Table::open(&origin, options)?;
         Ok(Self {
             options: options.clone(),
