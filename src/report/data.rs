@@ -2,7 +2,7 @@
 
 use super::{
     charts::{Series, change_bar, histogram},
-    page::{Card, Page, cards, facts, quoted},
+    page::{Card, Page, cards, facts, quoted, scroll_box},
     table::{Column, Narrow, table},
     wording::{count, counted, of, percent, trimmed},
 };
@@ -274,7 +274,10 @@ fn lengths(sides: &Sides<'_>, text: &TextProfile) -> String {
         let by_share = old.is_some() && !sides.is_part;
         format!(
             "<figure><h3>{what}</h3>{}</figure>",
-            histogram(&format!("{what}, by length"), &labels, &series, by_share, None)
+            scroll_box(
+                what,
+                &histogram(&format!("{what}, by length"), &labels, &series, by_share, None)
+            )
         )
     };
     let mut rows = Vec::new();

@@ -310,6 +310,7 @@ svg.fluid{width:100%;height:auto}
 figure.square{max-width:26rem}
 figure.timeline{max-width:46rem}
 figure.timeline .scroll svg{min-width:34rem}
+figure .scroll svg{min-width:30rem}
 .samples{margin:0;padding-left:1.1rem}
 figure h3{margin-bottom:.3rem}
 details tr:last-child td{border-bottom:0}
@@ -356,6 +357,7 @@ table.stack thead{position:absolute;clip-path:inset(50%);height:1px;width:1px;ov
 table.stack tr{padding:.55rem 0;border-bottom:1px solid var(--line)}
 table.stack td{border:0;padding:.1rem 0;display:grid;grid-template-columns:6.5rem 1fr;gap:.5rem;text-align:left;white-space:normal}
 table.stack td::before{content:attr(data-label);color:var(--muted);font-size:.8125rem}
+table.stack td.n{width:auto}
 table.stack td.text{display:block;width:auto}
 table.stack td.text::before{display:none}
 }
