@@ -3,6 +3,10 @@
 //! The `csv` crate takes fields apart. What it forgives is looked for here: a quote that is never
 //! closed, and one that is closed by the opening quote of a later record, which swallows all between.
 
+mod fields;
+
+pub(super) use fields::{Cell, Extent, Fields};
+
 use super::{
     ReadOptions, Record,
     columns::Roles,
@@ -378,6 +382,12 @@ pub(super) struct Lines<'a> {
 }
 
 impl Lines<'_> {
+    /// Moves on to offset `to`, where the next line begins.
+    pub(super) fn next_line(&mut self, to: usize) {
+        self.at = to;
+        self.line += 1;
+    }
+
     /// Returns the line of offset `to`, and stays there.
     pub(super) fn of(&mut self, to: usize) -> u64 {
         self.line = self.peek(to);

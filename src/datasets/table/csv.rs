@@ -4,7 +4,7 @@ use super::{Batch, Shape, batch::Filling};
 use crate::{
     datasets::{
         ReadOptions,
-        csv::{Lines, Parser, fields, guess, reader, record_at_end, refuse, unended},
+        csv::{Cell, Extent, Fields, Lines, Parser, fields, guess, record_at_end, refuse, unended},
         encoding::{Start, decode_part},
         read::check_names,
         stream::LONGEST,
@@ -69,62 +69,60 @@ impl Parts {
             ragged: Vec::new(),
         };
         let mut lines = Lines { text: text.as_bytes(), at: 0, line: self.start.line };
-        let mut rows = shape.as_ref().map(|shape| self.filling(shape, text.len()));
-        let mut reader = reader(text.as_bytes(), delimiter);
-        let mut record = ::csv::ByteRecord::new();
+        let mut rows = shape.as_ref().map(|shape| self.filling(shape, text));
+        let mut record = Fields::new(delimiter);
         let mut ragged: Vec<Finding> = Vec::new();
         let mut number = self.start.records;
-        let mut consumed = text.len();
+        // A second byte-order mark is no part of the header either.
+        let marked = shape.is_none() && text.starts_with('\u{feff}');
+        let mut consumed = if marked { '\u{feff}'.len_utf8() } else { 0 };
         loop {
-            let from = usize::try_from(reader.position().byte()).unwrap_or(usize::MAX);
-            let more = reader.read_byte_record(&mut record).map_err(|error| {
-                Fault::data("BOT-2105", "a record cannot be read")
-                    .at(parser.place(None, lines.line))
-                    .caused_by(error)
-            })?;
-            if !more {
+            let Some(Extent { start, end, is_plain }) = record.read(text, consumed) else {
+                // A line feed may follow the last carriage return: both are one line break.
+                let is_cut = !last && text[consumed..].ends_with('\r');
+                consumed = text.len() - usize::from(is_cut);
+                break;
+            };
+            if end == text.len() && !last {
                 break;
             }
-            let to = usize::try_from(reader.position().byte()).unwrap_or(usize::MAX);
-            if to == text.len() && !last {
-                // With the line feed of the record before: a line break is not to be counted twice.
-                let feeds = text.as_bytes()[from..].iter().take_while(|&&b| b == b'\n').count();
-                consumed = from + feeds;
-                break;
-            }
-            // The line break of the record before, and blank lines, are read with this one.
-            let raw = &text.as_bytes()[from..to];
-            let blank = raw.iter().take_while(|b| matches!(b, b'\r' | b'\n')).count();
-            let (start, raw) = (from + blank, &raw[blank..]);
+            consumed = end;
+            let raw = &text.as_bytes()[start..end];
             let line = lines.of(start);
+            if is_plain {
+                lines.next_line(end);
+            }
             if raw.len() > LONGEST {
                 let record = shape.is_some().then_some(number + 1);
                 return Err(unended(raw, Some(delimiter), &self.file, record, line));
             }
             let (Some(Shape { names, .. }), Some(rows)) = (shape.as_ref(), rows.as_mut()) else {
-                if record.len() == 1 && record[0].trim_ascii().is_empty() {
+                if record.is_blank(text) {
                     continue;
                 }
                 parser.check_quotes(raw, start, None, line, &lines)?;
-                let names: Vec<String> = record
-                    .iter()
-                    .map(|name| String::from_utf8_lossy(name).trim().to_owned())
-                    .collect();
+                let names: Vec<String> =
+                    record.words(text).map(|name| name.trim().to_owned()).collect();
                 let place = parser.place(None, line);
                 check_names(&names, &place)?;
                 let made = Shape::of(names, options, &place)?;
-                rows = Some(self.filling(&made, text.len()));
+                rows = Some(self.filling(&made, text));
                 *shape = Some(made);
                 continue;
             };
-            if record.len() == 1 && record[0].trim_ascii().is_empty() && names.len() > 1 {
+            if names.len() > 1 && record.is_blank(text) {
                 continue;
             }
             number += 1;
-            parser.check_quotes(raw, start, Some(number), line, &lines)?;
+            if !is_plain {
+                parser.check_quotes(raw, start, Some(number), line, &lines)?;
+            }
             if record.len() == names.len() {
-                for cell in &record {
-                    rows.cell(cell);
+                for cell in record.cells() {
+                    match cell {
+                        Cell::There(range) => rows.cell_at(range),
+                        Cell::Unquoted(cell) => rows.cell(cell),
+                    }
                 }
                 rows.end_row(line);
             } else {
@@ -137,14 +135,12 @@ impl Parts {
             }
         }
         refuse(ragged)?;
-        let line = Lines { text: text.as_bytes(), at: 0, line: self.start.line }.peek(consumed);
+        let line = lines.peek(consumed);
         self.start = Start { offset: self.start.offset + consumed as u64, line, records: number };
-        Ok((consumed, rows.map(Filling::finish)))
+        Ok((consumed, rows.filter(|rows| !rows.is_empty()).map(Filling::finish)))
     }
 
-    fn filling(&self, shape: &Shape, bytes: usize) -> Filling {
-        let mut rows = Filling::new(shape.names.len(), self.start.records + 1);
-        rows.reserve(bytes);
-        rows
+    fn filling<'a>(&self, shape: &Shape, text: &'a str) -> Filling<'a> {
+        Filling::over(text, shape.names.len(), self.start.records + 1)
     }
 }

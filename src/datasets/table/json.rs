@@ -58,7 +58,7 @@ impl Parts {
                     _ => scalar(value, name)
                         .map_err(|fault| fault.at(self.objects.place(record, *line)))?,
                 };
-                rows.cell(cell.as_deref().unwrap_or_default().as_bytes());
+                rows.cell(cell.as_deref().unwrap_or_default());
             }
             rows.end_row(*line);
         }

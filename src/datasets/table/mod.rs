@@ -244,7 +244,7 @@ impl Single {
                 let mut rows = Filling::new(read.names.len(), self.records + 1);
                 for row in 0..read.height {
                     for column in 0..read.names.len() {
-                        rows.cell(read.cell(row, column).as_bytes());
+                        rows.cell(&read.cell(row, column));
                     }
                     self.records += 1;
                     rows.end_row(self.records);
@@ -261,9 +261,9 @@ impl Single {
                     return Ok(None);
                 }
                 for record in &training.records {
-                    rows.cell(record.text.as_bytes());
-                    rows.cell(record.intent.as_deref().unwrap_or_default().as_bytes());
-                    rows.cell(super::write::entities_cell(record).as_bytes());
+                    rows.cell(&record.text);
+                    rows.cell(record.intent.as_deref().unwrap_or_default());
+                    rows.cell(&super::write::entities_cell(record));
                     rows.end_row(record.line);
                 }
                 Ok(Some(rows.finish()))

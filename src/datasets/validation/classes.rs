@@ -1,12 +1,12 @@
 //! The intent and the language of every record, in a byte each as long as there are few of them.
 
-use super::bits::Bits;
+use super::{ByWord, bits::Bits};
 use std::collections::{BTreeMap, HashMap};
 
 /// Words by number, in the order in which they came.
 #[derive(Debug, Default)]
 pub(super) struct Words {
-    numbers: HashMap<String, u32>,
+    numbers: ByWord<u32>,
     words: Vec<String>,
 }
 
@@ -41,7 +41,7 @@ pub(super) const NONE: u32 = u32::MAX;
 pub(super) struct Classes {
     pub(super) intents: Words,
     languages: Words,
-    pairs: HashMap<(u32, u32), u32>,
+    pairs: HashMap<(u32, u32), u32, foldhash::fast::RandomState>,
     listed: Vec<(u32, u32)>,
     of_record: Numbers,
 }

@@ -42,7 +42,11 @@ use rows::{Files, RecordRows, Source, TableRows};
 use rules::{Gathering, Rules};
 use serde::{Deserialize, Serialize};
 use sorted::{Entry, HELD, Sorted};
-use std::{ops::ControlFlow, path::Path};
+use std::{
+    collections::{HashMap, HashSet},
+    ops::ControlFlow,
+    path::Path,
+};
 use view::View;
 
 /// How much each check matters unless the expectations say otherwise. An error rejects its record.
@@ -146,6 +150,11 @@ impl Default for ValidateOptions<'_> {
         }
     }
 }
+
+/// Words that are looked up for every record. Their order never shows.
+type WordSet = HashSet<String, foldhash::fast::RandomState>;
+/// What words stand for.
+type ByWord<V> = HashMap<String, V, foldhash::fast::RandomState>;
 
 /// What becomes of the records.
 #[derive(Debug, Clone, Copy)]
@@ -561,6 +570,11 @@ impl<'a> Kept<'a> {
         };
         Ok((Some(accepted), set_aside))
     }
+}
+
+/// Returns whether `cell` holds nothing but white space; of most cells the first byte tells.
+fn is_blank(cell: &str) -> bool {
+    !cell.as_bytes().first().is_some_and(u8::is_ascii_graphic) && cell.trim().is_empty()
 }
 
 /// Returns the beginning of `text` safe to show: on one line, without personal data.
