@@ -189,7 +189,7 @@ pub fn validate(data: &Dataset, expectations: &Expectations, test: Option<&Datas
 /// Checks the file at `path`, read as `read` says, against `expectations`; memory does not grow with the file.
 ///
 /// - as [`validate`], with every rule, and with `options.samples` findings of each kind, the first ones
-/// - what is held grows by a bit for each record and rule that rejects one, and by a byte where there are intents
+/// - what is held grows by a bit for each record, and another for each rule with `fail_if`
 /// - where values or texts are compared over the whole file, 52 bytes a record are sorted, by `options.spill` on disk
 /// - a quarantine file is complete or absent
 /// - of several files that a pattern names, each record keeps the name of its own, and the columns are those of the first
@@ -260,7 +260,7 @@ fn run(
     })?;
     let wants_reasons = !matches!(keep, Keep::Counts);
     let mut reasons = engine.compare(wants_reasons.then_some(options.spill))?;
-    engine.whole(n_records);
+    engine.whole(n_records)?;
     let late = engine.found.take_late();
     let rejected = engine.found.rejected(n_records);
     let mut kept = Kept::begin(keep, source.shape().names.as_slice())?;
@@ -391,7 +391,7 @@ impl<'a> Engine<'a> {
             rules,
             gathering,
             duplicates,
-            classes: Classes::default(),
+            classes: Classes::new(options.spill),
             counts: None,
             found,
             files: Files::new(source.name()),
@@ -416,7 +416,7 @@ impl<'a> Engine<'a> {
         if let Some((roles, checks)) = &self.roles {
             let view = View::of(roles, row);
             checks.check(&view, row, at, &mut self.found)?;
-            let intent = self.classes.note(view.intent, view.lang);
+            let intent = self.classes.note(view.intent, view.lang)?;
             if let Some(duplicates) = &mut self.duplicates {
                 duplicates.add(&view, intent, at)?;
             }

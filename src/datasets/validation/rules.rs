@@ -22,11 +22,7 @@ use crate::{
 };
 use chrono::{DateTime, Utc};
 use regex::Regex;
-use std::{
-    cmp::Ordering,
-    collections::HashSet,
-    time::Duration,
-};
+use std::{cmp::Ordering, collections::HashSet, time::Duration};
 
 /// Different values of a column counted at most; one that has more is no class.
 const MOST_VALUES: usize = 100_000;
