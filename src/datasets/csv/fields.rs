@@ -65,10 +65,15 @@ impl Fields {
 
     /// Iterates over the fields of the record, which was read from `text`.
     pub(in crate::datasets) fn words<'a>(&'a self, text: &'a str) -> impl Iterator<Item = &'a str> {
-        self.cells().map(|cell| match cell {
-            Cell::There(range) => &text[range],
-            Cell::Unquoted(word) => word,
-        })
+        (0..self.len()).map(|at| self.word(at, text))
+    }
+
+    /// Returns the field `at` of the record, which was read from `text`.
+    pub(in crate::datasets) fn word<'a>(&'a self, at: usize, text: &'a str) -> &'a str {
+        match &self.fields[at] {
+            Field::There(range) => &text[range.clone()],
+            Field::Unquoted(range) => &self.unquoted[range.clone()],
+        }
     }
 
     /// Returns whether the record, which was read from `text`, is a line of white space.
@@ -178,7 +183,11 @@ mod tests {
 
     /// The same by the `csv` crate.
     fn theirs(text: &str, delimiter: u8) -> Vec<(usize, Vec<String>)> {
-        let mut reader = super::super::reader(text.as_bytes(), delimiter);
+        let mut reader = ::csv::ReaderBuilder::new()
+            .delimiter(delimiter)
+            .has_headers(false)
+            .flexible(true)
+            .from_reader(text.as_bytes());
         let mut record = ::csv::StringRecord::new();
         let (mut records, mut at) = (Vec::new(), 0);
         while reader.read_record(&mut record).unwrap() {

@@ -89,11 +89,6 @@ impl<'a> Filling<'a> {
         self.numbers.push(number);
     }
 
-    /// Returns whether there is no row yet.
-    pub(super) fn is_empty(&self) -> bool {
-        self.lines.is_empty()
-    }
-
     /// Makes the batch.
     pub(in crate::datasets) fn finish(self) -> Batch {
         let Self { text, made, cells, lines, width, first, numbers } = self;
