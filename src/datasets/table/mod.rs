@@ -366,6 +366,7 @@ mod tests {
                 "a.csv",
                 "\u{feff}\ntext,intent\r\nhello there,greet\r\n\r\n\"a \"\"quoted\"\"\r\nline, two\",other\r\nété,greet",
             ),
+            ("g.csv", "\u{feff}\u{feff}text,intent\r\ra,x\r\n\u{feff}b,y\r\r\n"),
             ("b.csv", "id;text;lang\n1;où est mon colis ?;fr\n2;\"a;b\";en\n\n3;c;en\n"),
             ("c.tsv", "text\tintent\na, b\tx\n\nc\ty\n"),
             (

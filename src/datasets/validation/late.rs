@@ -247,3 +247,46 @@ fn late(slot: usize, entry: &Entry, other: &Entry) -> Late {
         key: entry.key,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn short_and_long_values_have_keys_of_their_own_and_the_same_digest() {
+        let cells = [
+            "",
+            "a",
+            "a\0",
+            "ab-00000012",
+            "déjà vu, 15 by",
+            "fifteen bytes !",
+            "sixteen bytes !!",
+        ];
+        let keys: Vec<Key> = cells.iter().map(|cell| Key::of(cell)).collect();
+        for (i, (cell, key)) in cells.iter().zip(&keys).enumerate() {
+            assert_eq!(key.digest(), key_of(&[cell]), "{cell}");
+            assert_eq!(matches!(key, Key::Short(_)), cell.len() < 16, "{cell}");
+            assert!(!keys[..i].contains(key), "{cell}");
+        }
+    }
+
+    #[test]
+    fn a_digest_that_reads_like_a_value_is_not_that_value() {
+        let mut comparing = Comparing::new(None);
+        let Key::Short(same) = Key::of("value") else { panic!("it is short") };
+        for (position, key) in
+            (0..).zip([Key::Short(same), Key::Digest(same), Key::Short(same), Key::Digest(1)])
+        {
+            comparing.add(key, At { position, record: position + 1, line: position + 2 }).unwrap();
+        }
+        let mut told = Vec::new();
+        comparing
+            .finish(7, |late| {
+                told.push((late.slot, late.at.record, late.other, late.key));
+                Ok(())
+            })
+            .unwrap();
+        assert_eq!(told, [(7, 3, 1, key_of(&["value"]))]);
+    }
+}
