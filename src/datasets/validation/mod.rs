@@ -138,7 +138,7 @@ pub struct ValidateOptions<'a> {
     pub notes_baseline: bool,
     /// Whether [`Validation::profiles`] is wanted: the rows are read once more for it.
     pub profiles: bool,
-    /// Where what has to be sorted is put when it does not fit into some 30 MB of memory; `None`: it is held.
+    /// Where what has to be sorted or counted is put when it does not fit into some 30 MB of memory; `None`: it is held.
     pub spill: Option<&'a Path>,
 }
 
@@ -195,7 +195,8 @@ pub fn validate(data: &Dataset, expectations: &Expectations, test: Option<&Datas
 /// Checks the file at `path`, read as `read` says, against `expectations`; memory does not grow with the file.
 ///
 /// - as [`validate`], with every rule, and with `options.samples` findings of each kind, the first ones
-/// - what is held grows by a bit for each record, and another for each rule with `fail_if`
+/// - what is held grows by a bit for each record, and another for each rule with `fail_if`; without `options.spill`, by
+///   a byte where there are intents
 /// - where values or texts are compared over the whole file, 52 bytes a record are sorted, by `options.spill` on disk
 /// - a quarantine file is complete or absent
 /// - of several files that a pattern names, each record keeps the name of its own, and the columns are those of the first
