@@ -70,7 +70,9 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         context::write_file(path, page.as_bytes())?;
     }
     let mut text = text(&profile, before.as_ref());
-    if let Some(path) = &args.html {
+    if context.printer.is_markdown() {
+        text = report::profile_markdown(&profile, before.as_ref());
+    } else if let Some(path) = &args.html {
         let verb = if args.dry_run { "would write" } else { "wrote" };
         text.push_str(&format!("\n{verb} {}\n", path.display()));
     }
