@@ -175,7 +175,8 @@ fn intents(text: &TextProfile, before: Option<&TextProfile>) -> String {
         out.push_str(&format!("and {} smaller intents (`--format json` has all)\n", n - MOST_ROWS));
     }
     if text.unlabelled > 0 {
-        out.push_str(&format!("{} records have no intent\n", tables::count(text.unlabelled)));
+        let noun = if text.unlabelled == 1 { "record has" } else { "records have" };
+        out.push_str(&format!("{} {noun} no intent\n", tables::count(text.unlabelled)));
     }
     out
 }
@@ -198,7 +199,8 @@ fn lengths(text: &TextProfile, before: Option<&TextProfile>) -> String {
     let header = ["a text has", "least", "5 %", "median", "95 %", "most", "mean"];
     let mut out = tables::table(&header, rows, &[1, 2, 3, 4, 5, 6]);
     if text.empty > 0 {
-        out.push_str(&format!("{} texts are empty\n", tables::count(text.empty)));
+        let noun = if text.empty == 1 { "text is" } else { "texts are" };
+        out.push_str(&format!("{} {noun} empty\n", tables::count(text.empty)));
     }
     out
 }
