@@ -15,6 +15,7 @@ mod merging;
 mod open;
 mod rasa;
 mod read;
+mod repair;
 mod review;
 mod snapshots;
 mod split;
@@ -36,6 +37,10 @@ pub use merging::{Merging, NewIntents, merge, utterance_id};
 pub use open::{Format, Limits, Opened, Packing, Progress, STDIN, expand, open, unread};
 pub use rasa::{Term, TermKind};
 pub use read::{bytes, read, read_bytes};
+pub use repair::{
+    Application, Fix, FixAction, Proposal, Readmission, RemovedRecord, Repaired, SuggestedIntent,
+    apply, patch_csv, propose, read_patch, readmit, write_left,
+};
 pub use review::{Change, IntentChange, Review, ReviewedFile, ReviewedRecord, Side, review};
 pub use snapshots::{
     Chunk, Pack, Pulled, Snapshot, SnapshotAction, SnapshotEvent, SnapshotFile, SnapshotManifest,
