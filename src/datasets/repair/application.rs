@@ -4,14 +4,14 @@ use super::{
     Complaints, Document, Fix, FixAction, Repaired, UNTOLD, check_format, document::Edits,
 };
 use crate::{
-    datasets::ReadOptions,
+    datasets::{ReadOptions, columns::Roles},
     findings::{Place, Result},
     spec::nearest,
-    text::{display, for_people, from_people, from_spreadsheet, redact, with_line_feeds},
+    text::{display, fold, for_people, from_people, from_spreadsheet, redact, with_line_feeds},
 };
 use serde::Serialize;
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     path::Path,
 };
 
@@ -62,11 +62,12 @@ pub struct RemovedRecord {
 /// - every line that is to be applied is checked first: the record is what it was, and `before` stands there
 /// - a cell of which `before` was redacted gets back what the marks in `after` stand for; with `BOT-2216` among the codes,
 ///   `after` is what it says
+/// - what repeats another record is left out only where one stays that says the same
 /// - what is not changed is written byte for byte
 ///
 /// # Errors
-/// `BOT-2222` (exit 5) when lines do not fit the data, `BOT-2221`, `BOT-2223` and `BOT-2225` (exit 3) when lines cannot be
-/// used; every such line is a finding. `BOT-1003` for another format; those of reading the data.
+/// `BOT-2222` (exit 5) when lines do not fit the data, `BOT-2221`, `BOT-2223`, `BOT-2225` and `BOT-2227` (exit 3) when
+/// lines cannot be used; every such line is a finding. `BOT-1003` for another format; those of reading the data.
 ///
 /// # Panics
 /// When a record were not accounted for: a bug.
@@ -119,6 +120,17 @@ pub fn apply(
             }
         }
     }
+    if let Some(roles) = &document.roles {
+        let kept = Kept::of(&document, roles, &edits);
+        for (&at, _) in codes.iter().filter(|(at, codes)| !kept.has_what_it_repeats(**at, codes)) {
+            let message = format!(
+                "record {} would be removed, and none would be left that says the same",
+                at + 1
+            );
+            let help = "it repeats a record of which another line is not to be applied, or is removed as well: write `no` under its `apply`";
+            complaints.malformed("BOT-2227", taken[&(at, None)], message, help);
+        }
+    }
     complaints.refuse("patch")?;
     let repaired = Repaired {
         bytes: document.render(&edits)?,
@@ -154,6 +166,43 @@ pub fn apply(
         "every record comes out or is named as removed"
     );
     Ok(application)
+}
+
+/// What records are compared by that repeat one another, as `edits` leave them.
+struct Kept<'a> {
+    document: &'a Document,
+    roles: &'a Roles,
+    edits: &'a Edits,
+    texts: HashSet<(String, String)>,
+}
+
+impl<'a> Kept<'a> {
+    /// Takes the records that are not left out.
+    fn of(document: &'a Document, roles: &'a Roles, edits: &'a Edits) -> Self {
+        let mut kept = Self { document, roles, edits, texts: HashSet::new() };
+        for at in (0..document.len()).filter(|at| !edits.removed.contains(at)) {
+            let (text, intent) = kept.said(at);
+            let said = [fold(text), text.to_owned()].map(|text| (text, intent.to_owned()));
+            kept.texts.extend(said);
+        }
+        kept
+    }
+
+    fn said(&self, at: usize) -> (&str, &str) {
+        let cell = |column| self.document.cell(self.edits, at, column);
+        (cell(self.roles.text), self.roles.intent.map_or("", cell).trim())
+    }
+
+    /// Whether something stays that the record at `at`, left out for `codes`, repeats; of another reason, nothing is said.
+    fn has_what_it_repeats(&self, at: usize, codes: &str) -> bool {
+        let (text, intent) = self.said(at);
+        let is_there = |text: String| self.texts.contains(&(text, intent.to_owned()));
+        codes.split_whitespace().all(|code| match code {
+            "BOT-2120" => is_there(text.to_owned()),
+            "BOT-2121" => is_there(fold(text)),
+            _ => true,
+        })
+    }
 }
 
 fn removed(document: &Document, at: usize, codes: &str) -> RemovedRecord {

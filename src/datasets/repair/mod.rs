@@ -10,6 +10,8 @@ mod patch;
 mod proposal;
 mod readmission;
 mod spans;
+#[cfg(test)]
+mod tests;
 
 pub use application::{Application, RemovedRecord, apply};
 pub use patch::{patch_csv, read_patch};
@@ -162,7 +164,7 @@ fn said(what: &str, verdict: &str, n: usize, first: &str) -> String {
 
 /// The code of a complaint, which is one of few.
 fn code(code: &str) -> &'static str {
-    ["BOT-2221", "BOT-2222", "BOT-2223", "BOT-2224", "BOT-2225"]
+    ["BOT-2221", "BOT-2222", "BOT-2223", "BOT-2224", "BOT-2225", "BOT-2227"]
         .into_iter()
         .find(|known| *known == code)
         .unwrap_or("BOT-2221")

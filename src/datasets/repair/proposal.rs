@@ -424,6 +424,7 @@ impl Drafts<'_> {
             let has_entities = entities
                 .is_some_and(|entities| !self.document.row(at).cell(entities).trim().is_empty());
             let mut why = vec![finding.message.clone()];
+            why.push("applied, the marks stand in the data themselves".to_owned());
             if has_entities {
                 why.push("look at its entities as well".to_owned());
             }
@@ -601,7 +602,8 @@ impl Drafts<'_> {
         let line = document.row(first).line();
         let mut why = vec![format!("the same as record {} (line {line}){but}", first + 1)];
         if !others.is_empty() {
-            why.push(format!("{} differ", others.join(", ")));
+            let verb = if others.len() == 1 { "differs" } else { "differ" };
+            why.push(format!("{} {verb}", others.join(", ")));
         }
         self.remove(Draft {
             at,

@@ -403,4 +403,9 @@ pub(super) const ENTRIES: &[Entry] = &[
         title: "white space stands before or after a text",
         explanation: "It says nothing, and some tools take the text for another. `botops data repair` proposes to take it off; the offsets of entities move with it.",
     },
+    Entry {
+        code: "BOT-2227",
+        title: "a repeat would be removed, and nothing it repeats would be left",
+        explanation: "A line of the patch removes a record because another says the same. With the lines that are not to be applied, or that are edited, no other record says so any more, and its text would be lost. Write `no` under `apply` of the removal, or apply the line that makes the two alike.",
+    },
 ];

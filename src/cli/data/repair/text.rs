@@ -43,7 +43,13 @@ pub(super) fn proposal(proposal: &Proposal, args: &Args, patch: Option<&str>) ->
         tables::count(*records_out),
         tables::count(records_in - records_out)
     ));
-    text.push_str(&left_to_do(remaining, args.samples));
+    // Without places: records have other numbers in what would come out.
+    text.push_str(&left_to_do(remaining));
+    for check in remaining.checks.iter().filter(|check| check.findings > 0) {
+        let title = catalogue::find(&check.code).map_or("", |entry| entry.title);
+        let n = tables::count(check.findings);
+        text.push_str(&format!("    {} {title}: {n}\n", check.code));
+    }
     text
 }
 
@@ -104,7 +110,8 @@ pub(super) fn application(
         tables::count(application.records_out),
         tables::count(removed.len() as u64)
     ));
-    text.push_str(&left_to_do(remaining, args.samples));
+    text.push_str(&left_to_do(remaining));
+    text.push_str(&tables::checks(remaining, args.samples));
     text
 }
 
@@ -149,15 +156,13 @@ fn written(out: Option<&str>) -> String {
     out.map_or("not written (dry run)".to_owned(), |out| format!("wrote {out}"))
 }
 
-/// Lists what a validation finds in the repaired data.
-fn left_to_do(remaining: &Validation, samples: usize) -> String {
-    let mut text = format!(
-        "then found: {} errors, {} warnings\n",
-        tables::count(remaining.errors),
-        tables::count(remaining.warnings)
-    );
-    text.push_str(&tables::checks(remaining, samples));
-    text
+/// Counts what a validation finds in the repaired data.
+fn left_to_do(remaining: &Validation) -> String {
+    format!(
+        "then left: {}, {}\n",
+        numbered(remaining.errors, "error", "errors"),
+        numbered(remaining.warnings, "warning", "warnings")
+    )
 }
 
 fn numbered(n: u64, one: &str, several: &str) -> String {
