@@ -9,6 +9,7 @@ mod architecture;
 mod codes;
 mod confidence;
 mod data_labels;
+mod data_repair;
 mod data_snapshots;
 mod data_splits;
 mod encoder;

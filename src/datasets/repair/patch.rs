@@ -1,16 +1,17 @@
 //! A patch as a file: one line a fix, to be looked through in a spreadsheet, an editor or a pull request.
 
-use super::{Complaints, Fix, FixAction};
+use super::{Complaints, Fix, FixAction, spans};
 use crate::{
     datasets::{
-        Presence, ReadOptions,
+        Format, Presence, ReadOptions, csv,
+        read::bytes,
         table::{Origin, Table},
     },
     findings::{Fault, Place, Result},
     spec::nearest,
     text::{display, from_spreadsheet},
 };
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 const HEADER: [&str; 11] = [
     "file",
@@ -63,16 +64,10 @@ pub fn patch_csv(fixes: &[Fix]) -> Vec<u8> {
 /// # Errors
 /// `BOT-2221` (exit 3) for missing columns, and for lines that cannot be understood, all of them; those of reading a table.
 pub fn read_patch(path: &Path) -> Result<Vec<(Place, Fix)>> {
-    let options = ReadOptions {
-        text: Presence::Optional,
-        intent: Presence::Optional,
-        ..ReadOptions::default()
-    };
-    let mut table = Table::open(&Origin::of(path)?, &options)?;
-    let shape = table.shape().clone();
+    let mut lines = Lines::open(path)?;
     let missing: Vec<String> = NEEDED
         .iter()
-        .filter(|name| shape.column(name).is_none())
+        .filter(|name| lines.column(name).is_none())
         .map(|name| format!("`{name}`"))
         .collect();
     if !missing.is_empty() {
@@ -82,22 +77,11 @@ pub fn read_patch(path: &Path) -> Result<Vec<(Place, Fix)>> {
     }
     let mut fixes = Vec::new();
     let mut complaints = Complaints::default();
-    while let Some(batch) = table.next()? {
-        for row in batch.rows() {
-            let place = Place {
-                file: Some(path.display().to_string()),
-                record: Some(row.record()),
-                line: Some(row.line()),
-                ..Place::default()
-            };
-            let cell = |name: &str| shape.column(name).map_or("", |column| row.cell(column));
-            // A spreadsheet leaves lines without anything behind those that were deleted.
-            if (0..shape.names.len()).all(|column| row.cell(column).trim().is_empty()) {
-                continue;
-            }
-            if let Some(fix) = fix(cell, &place, &mut complaints) {
-                fixes.push((place, fix));
-            }
+    let rows = lines.rows()?;
+    for (place, cells) in rows {
+        let cell = |name: &str| lines.column(name).map_or("", |column| cells[column].as_str());
+        if let Some(fix) = fix(cell, &place, &mut complaints) {
+            fixes.push((place, fix));
         }
     }
     complaints.refuse("patch")?;
@@ -155,4 +139,83 @@ fn fix<'a>(
         why: from_spreadsheet(cell("why")).into_owned(),
         fingerprint: cell("fingerprint").trim().to_owned(),
     })
+}
+
+/// The lines of a file that a person edited: as a spreadsheet saves it, with or without a mark at its beginning, separated
+/// by commas, semicolons or tabs. It may hold a header alone.
+pub(super) struct Lines {
+    path: PathBuf,
+    pub(super) names: Vec<String>,
+    table: Option<Table>,
+}
+
+/// A line, and where it stands.
+pub(super) type Line = (Place, Vec<String>);
+
+impl Lines {
+    /// Opens the file at `path`.
+    ///
+    /// # Errors
+    /// Those of reading a table; a header without a line is none.
+    pub(super) fn open(path: &Path) -> Result<Self> {
+        let options = ReadOptions {
+            text: Presence::Optional,
+            intent: Presence::Optional,
+            ..ReadOptions::default()
+        };
+        let (names, table) = match Table::open(&Origin::of(path)?, &options) {
+            Ok(table) => (table.shape().names.clone(), Some(table)),
+            Err(fault) if fault.code() == "BOT-2102" => {
+                let header = header(&bytes(path)?);
+                if header.is_empty() {
+                    return Err(fault);
+                }
+                (header, None)
+            }
+            Err(fault) => return Err(fault),
+        };
+        Ok(Self { path: path.to_owned(), names, table })
+    }
+
+    /// Returns the column called `name`.
+    pub(super) fn column(&self, name: &str) -> Option<usize> {
+        self.names.iter().position(|there| there == name)
+    }
+
+    /// Reads the lines in which there is something: a spreadsheet leaves empty ones behind those that were deleted.
+    ///
+    /// # Errors
+    /// Those of reading a table.
+    pub(super) fn rows(&mut self) -> Result<Vec<Line>> {
+        let mut rows = Vec::new();
+        let Some(mut table) = self.table.take() else { return Ok(rows) };
+        while let Some(batch) = table.next()? {
+            for row in batch.rows() {
+                let cells: Vec<String> =
+                    (0..self.names.len()).map(|column| row.cell(column).to_owned()).collect();
+                let place = Place {
+                    file: Some(self.path.display().to_string()),
+                    record: Some(row.record()),
+                    line: Some(row.line()),
+                    ..Place::default()
+                };
+                if cells.iter().any(|cell| !cell.trim().is_empty()) {
+                    rows.push((place, cells));
+                }
+            }
+        }
+        Ok(rows)
+    }
+}
+
+/// Returns the names in the first line of a table that has no other.
+fn header(bytes: &[u8]) -> Vec<String> {
+    let text = String::from_utf8_lossy(bytes);
+    let text = text.trim_start_matches('\u{feff}').trim();
+    let delimiter = spans::delimiter(text, Format::Csv);
+    let mut record = ::csv::StringRecord::new();
+    match csv::reader(text.as_bytes(), delimiter).read_record(&mut record) {
+        Ok(true) => record.iter().map(|name| name.trim().to_owned()).collect(),
+        _ => Vec::new(),
+    }
 }

@@ -26,6 +26,9 @@ use std::{
 /// of the other; see [`leaning`].
 const SURE: i32 = 6;
 
+/// The most times that the data are looked at again with what was fixed.
+const ROUNDS: usize = 4;
+
 /// Fixes, and what would come of those that are to be applied.
 #[derive(Debug, Clone, Serialize)]
 pub struct Proposal {
@@ -75,26 +78,20 @@ pub fn propose(
     suggested: &[SuggestedIntent],
 ) -> Result<Proposal> {
     let document = Document::read(path, read)?;
-    let all = ValidateOptions { samples: usize::MAX, ..*options };
-    let found = validate_bytes(
-        document.bytes(),
-        &document.name,
-        document.options(),
-        expectations,
-        &all,
-        Keep::Counts,
-    )?;
-    let mut drafts = Drafts { document: &document, edits: Edits::default(), drafts: Vec::new() };
-    let mut by_record: BTreeMap<usize, Vec<(&Finding, &Mark)>> = BTreeMap::new();
-    for (finding, mark) in found.findings.iter().zip(&found.marks) {
-        let at = finding.place.record.and_then(|record| usize::try_from(record).ok());
-        if let Some(at) = at.and_then(|record| record.checked_sub(1)) {
-            by_record.entry(at).or_default().push((finding, mark));
+    let mut drafts = Drafts {
+        document: &document,
+        edits: Edits::default(),
+        drafts: Vec::new(),
+        by_cell: HashMap::new(),
+    };
+    // What one fix uncovers (a text that tells its language once it is read aright) is found in the next round. Records
+    // keep their numbers until repeats are looked for.
+    for _ in 0..ROUNDS {
+        let before = drafts.edits.cells.clone();
+        drafts.round(expectations, options)?;
+        if drafts.edits.cells == before {
+            break;
         }
-    }
-    for at in 0..document.len() {
-        let found = by_record.remove(&at).unwrap_or_default();
-        drafts.of_record(at, &found, expectations)?;
     }
     if let Some(roles) = &document.roles {
         drafts.suggested(roles, suggested)?;
@@ -134,6 +131,8 @@ struct Drafts<'a> {
     document: &'a Document,
     edits: Edits,
     drafts: Vec<Draft>,
+    /// The changes of each cell, by their place among the drafts.
+    by_cell: HashMap<(usize, usize), Vec<usize>>,
 }
 
 /// What is undone in a cell, the codes it cures, and why.
@@ -160,11 +159,42 @@ impl Damaged {
 }
 
 impl Drafts<'_> {
-    /// Adds the change of a cell; where it is to be applied, and another change of the cell is as well, it is not.
-    fn change(&mut self, mut draft: Draft) {
+    /// Looks at all records, as they would be with what is to be applied.
+    fn round(&mut self, expectations: &Expectations, options: &ValidateOptions<'_>) -> Result<()> {
+        let document = self.document;
+        let found = validate_bytes(
+            document.render(&self.edits)?,
+            &document.name,
+            document.options(),
+            expectations,
+            &ValidateOptions { samples: usize::MAX, ..*options },
+            Keep::Counts,
+        )?;
+        let mut by_record: BTreeMap<usize, Vec<(&Finding, &Mark)>> = BTreeMap::new();
+        for (finding, mark) in found.findings.iter().zip(&found.marks) {
+            let at = finding.place.record.and_then(|record| usize::try_from(record).ok());
+            if let Some(at) = at.and_then(|record| record.checked_sub(1)) {
+                by_record.entry(at).or_default().push((finding, mark));
+            }
+        }
+        for at in 0..document.len() {
+            let found = by_record.remove(&at).unwrap_or_default();
+            self.of_record(at, &found, expectations)?;
+        }
+        Ok(())
+    }
+
+    /// Returns a cell as it would be with what is to be applied.
+    fn cell(&self, at: usize, column: usize) -> &str {
+        self.document.cell(&self.edits, at, column)
+    }
+
+    /// Adds the change of a cell. What is to be applied goes on from what was so far; of two that are not, the same one is
+    /// added once.
+    fn change(&mut self, draft: Draft) {
         let key = (draft.at, draft.column);
         let original = self.document.row(draft.at).cell(draft.column);
-        if draft.value == original {
+        if draft.value == self.cell(draft.at, draft.column) {
             return;
         }
         let is_told = draft.codes.iter().any(|code| code == "BOT-2216")
@@ -172,11 +202,30 @@ impl Drafts<'_> {
         if !is_told || self.document.as_read(draft.at, draft.column, &draft.value).is_err() {
             return;
         }
-        draft.is_applied &= !self.edits.cells.contains_key(&key);
         if draft.is_applied {
             self.edits.cells.insert(key, draft.value.clone());
         }
-        self.drafts.push(draft);
+        let known = self.by_cell.entry(key).or_default();
+        let same = known.iter().copied().find(|&known| {
+            let known = &self.drafts[known];
+            known.value == draft.value || known.is_applied && draft.is_applied
+        });
+        match same.map(|same| &mut self.drafts[same]) {
+            Some(known) => {
+                known.value = draft.value;
+                known.is_applied |= draft.is_applied;
+                for (code, why) in draft.codes.into_iter().zip(draft.why) {
+                    if !known.codes.contains(&code) {
+                        known.codes.push(code);
+                        known.why.push(why);
+                    }
+                }
+            }
+            None => {
+                known.push(self.drafts.len());
+                self.drafts.push(draft);
+            }
+        }
     }
 
     /// Adds the removal of a record, unless it is removed already.
@@ -224,7 +273,7 @@ impl Drafts<'_> {
             self.labels(at, roles, found, expectations);
         }
         for (column, Damaged { undone, codes, why }) in damaged {
-            let value = undo(document.row(at).cell(column), undone);
+            let value = undo(self.cell(at, column), undone);
             let action = FixAction::Change;
             self.change(Draft { at, action, column, codes, is_applied: true, value, why });
         }
@@ -263,8 +312,8 @@ impl Drafts<'_> {
         found: &[(&Finding, &Mark)],
     ) -> Result<()> {
         let document = self.document;
-        let row = document.row(at);
-        let original = row.cell(roles.text);
+        let original = self.cell(at, roles.text).to_owned();
+        let original = original.as_str();
         if let Some((finding, _)) = found.iter().find(|(finding, _)| finding.code == "BOT-2111") {
             self.remove(Draft {
                 at,
@@ -288,10 +337,11 @@ impl Drafts<'_> {
             why.push("white space stands before or after the text".to_owned());
         }
         let is_misplaced = found.iter().find(|(finding, _)| finding.code == "BOT-2126");
-        let cell = roles.entities.map(|column| (column, row.cell(column).trim()));
+        let cell = roles.entities.map(|column| (column, self.cell(at, column).trim().to_owned()));
         let mut is_applied = true;
         if let Some((column, cell)) = cell.filter(|(_, cell)| !cell.is_empty()) {
-            let spans = read::entities(cell, &document.name, at as u64 + 1, row.line())?;
+            let line = document.row(at).line();
+            let spans = read::entities(&cell, &document.name, at as u64 + 1, line)?;
             let leading = whole.chars().count() - whole.trim_start().chars().count();
             let moved =
                 Moved { original, value, undone, leading, corrects: is_misplaced.is_some() };
@@ -339,7 +389,6 @@ impl Drafts<'_> {
         found: &[(&Finding, &Mark)],
         expectations: &Expectations,
     ) {
-        let row = self.document.row(at);
         for (finding, _) in found {
             let (column, known, is_intent): (_, Vec<&str>, _) = match finding.code.as_str() {
                 "BOT-2113" => {
@@ -353,7 +402,7 @@ impl Drafts<'_> {
                 _ => continue,
             };
             let Some(column) = column else { continue };
-            let word = row.cell(column).trim();
+            let word = self.cell(at, column).trim();
             let Some(near) = nearest(word, known.iter().copied()) else { continue };
             let is_applied = match is_intent {
                 true => is_spelled_wrong(word, near, &known),
@@ -379,21 +428,21 @@ impl Drafts<'_> {
 
     /// Declares the language that the text is in.
     fn language(&mut self, at: usize, finding: &Finding, label: &str, expectations: &Expectations) {
-        let row = self.document.row(at);
         for rule in &expectations.rules {
             let Some(text) =
                 rule.language_of.as_deref().and_then(|text| self.document.column(text))
             else {
                 continue;
             };
-            let Some(detected) = detect_language(row.cell(text)) else { continue };
+            let text = self.cell(at, text);
+            let Some(detected) = detect_language(text) else { continue };
             let is_known = |there: &Vec<String>| there.iter().any(|there| there == detected);
             if !expectations.languages.as_ref().is_none_or(is_known) {
                 continue;
             }
-            let is_sure = leaning(row.cell(text)).abs() >= SURE;
+            let is_sure = leaning(text).abs() >= SURE;
             for column in self.columns(expectations, label, |there| there == rule) {
-                let declared = row.cell(column).to_lowercase();
+                let declared = self.cell(at, column).to_lowercase();
                 if declared.split(['-', '_']).next() == Some(detected) {
                     continue;
                 }
@@ -419,10 +468,10 @@ impl Drafts<'_> {
         expectations: &Expectations,
     ) {
         for column in self.columns(expectations, label, |rule| rule.no_personal_data) {
-            let value = redact(self.document.cell(&self.edits, at, column));
+            let value = redact(self.cell(at, column));
             let entities = self.document.roles.as_ref().and_then(|roles| roles.entities);
-            let has_entities = entities
-                .is_some_and(|entities| !self.document.row(at).cell(entities).trim().is_empty());
+            let has_entities =
+                entities.is_some_and(|entities| !self.cell(at, entities).trim().is_empty());
             let mut why = vec![finding.message.clone()];
             why.push("applied, the marks stand in the data themselves".to_owned());
             if has_entities {

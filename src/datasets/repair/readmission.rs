@@ -1,10 +1,12 @@
 //! Records that were set aside come back once they are as expected.
 
-use super::{Complaints, Document, Repaired, UNTOLD, check_format, document::Edits, shown_beside};
+use super::{
+    Complaints, Document, Repaired, UNTOLD, check_format, document::Edits, patch::Lines,
+    shown_beside,
+};
 use crate::{
     datasets::{
-        Expectations, Keep, Presence, ReadOptions, Rejected, ValidateOptions, Validation, read,
-        table::{Origin, Table},
+        Expectations, Keep, ReadOptions, Rejected, ValidateOptions, Validation, read,
         validate_bytes,
         validation::quarantine::{LEADING, OF_DATA, Quarantine, Stands},
     },
@@ -195,41 +197,16 @@ struct Shared {
 
 impl Listing {
     fn read(&mut self, path: &Path, document: &Document) -> Result<()> {
-        let options = ReadOptions {
-            text: Presence::Optional,
-            intent: Presence::Optional,
-            ..ReadOptions::default()
-        };
-        let mut table = match Table::open(&Origin::of(path)?, &options) {
-            // A quarantine without a record: nothing was rejected.
-            Err(fault) if fault.code() == "BOT-2102" && path.exists() => return Ok(()),
-            table => table?,
-        };
-        let names = table.shape().names.clone();
-        let position = |name: &str| names.iter().position(|there| there == name);
+        let mut lines = Lines::open(path)?;
+        let position = |name: &str| lines.column(name);
         let Some(record) = position("record") else {
             return Err(Fault::data("BOT-2221", "the quarantine has no column `record`")
                 .file(path)
                 .hint("give a file that `botops validate DATA --quarantine FILE` wrote, and leave its first line as it is"));
         };
         let leading = LEADING.map(position);
-        let shared = shared(&names, document, path)?;
-        let mut rows = Vec::new();
-        while let Some(batch) = table.next()? {
-            for row in batch.rows() {
-                let cells: Vec<String> =
-                    (0..names.len()).map(|column| row.cell(column).to_owned()).collect();
-                if cells.iter().any(|cell| !cell.trim().is_empty()) {
-                    let place = Place {
-                        file: Some(path.display().to_string()),
-                        record: Some(row.record()),
-                        line: Some(row.line()),
-                        ..Place::default()
-                    };
-                    rows.push((place, cells));
-                }
-            }
-        }
+        let shared = shared(&lines.names, document, path)?;
+        let rows = lines.rows()?;
         let [file, _, line, _, _, fingerprint] = leading;
         let file_of =
             |cells: &[String]| file.map(|file| from_spreadsheet(&cells[file]).into_owned());

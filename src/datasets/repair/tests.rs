@@ -151,7 +151,7 @@ fn jsonl(rows: &[Row]) -> Vec<u8> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(96))]
+    #![proptest_config(ProptestConfig::with_cases(48))]
 
     #[test]
     fn what_was_applied_is_not_proposed_again_and_every_record_is_accounted_for(
@@ -187,11 +187,13 @@ proptest! {
         name in prop::sample::select(vec!["a.csv", "d.jsonl"]),
     ) {
         let folder = Folder::new();
+        let sound = ["where is my refund", "refund", "en", "x"].map(str::to_owned);
+        let [text, intent, lang, note] = sound;
+        let rows = [vec![(text, intent, lang, note, false)], rows].concat();
         let path = folder.write(name, if name == "a.csv" { csv(&rows, b',') } else { jsonl(&rows) });
         let (read, set_aside) = (expectations().read_options(), folder.at("q.csv"));
         let keep = Keep::Quarantine(&set_aside);
         let validation = validate_file(&path, &read, &expectations(), &options(), keep).unwrap();
-        prop_assume!(validation.records_accepted > 0);
         let out = folder.at(&format!("out-{name}"));
         let back = readmit(&path, &read, std::slice::from_ref(&set_aside), &expectations(), &options(), &out).unwrap();
         prop_assert_eq!(back.edited, 0);
