@@ -107,7 +107,7 @@ fn a_patch_of_other_data_is_a_conflict_and_nothing_is_written() {
         .iter()
         .filter_map(|f| f["record"].as_u64())
         .collect();
-    assert_eq!(records.len(), 9, "{conflict:#}");
+    assert_eq!(records.len(), 10, "{conflict:#}");
 }
 
 #[test]
@@ -172,7 +172,7 @@ fn a_quarantine_of_several_files_is_merged_back_file_by_file() {
     assert_eq!(read(&terminal, "new.csv"), "text,intent\nfine,y\nbye,y\n");
     let conflict = terminal.run("data repair rest.csv --quarantine q.csv --out other.csv");
     assert!(
-        conflict.starts_with("exit: 3\n") && conflict.contains("3 of other files"),
+        conflict.starts_with("exit: 5\n") && conflict.contains("of `a.csv`, `b.csv`"),
         "{conflict}"
     );
 }
@@ -216,6 +216,7 @@ fn what_cannot_be_used_is_said_with_its_place_and_a_hint() {
         .write("nlu.yml", "nlu:\n- intent: x\n  examples: |\n    - a\n")
         .write("none.csv", "record,apply\n1,yes\n")
         .write("words.csv", "record,action,column,apply,before,after\nx,chnge,text,perhaps,a,b\n")
+        .write("near.csv", "record,action,column,apply,before,after\n1,chnge,text,yes,a,b\n")
         .write("empty.csv", "")
         .write("header.csv", "record,action,column,apply,before,after\n")
         .write(
@@ -240,7 +241,8 @@ fn what_cannot_be_used_is_said_with_its_place_and_a_hint() {
         ("train.csv --apply header.csv --out header.csv", 2, "BOT-1009"),
         ("train.csv --apply header.csv --out new.jsonl", 2, "BOT-1003"),
         ("train.csv --apply none.csv --out new.csv", 3, "`action`, `column`, `before`, `after`"),
-        ("train.csv --apply words.csv --out new.csv", 3, "did you mean `change`?"),
+        ("train.csv --apply words.csv --out new.csv", 3, "`perhaps`"),
+        ("train.csv --apply near.csv --out new.csv", 3, "did you mean `change`?"),
         ("train.csv --apply empty.csv --out new.csv", 3, "BOT-2102"),
         ("train.csv --apply latin.csv --out new.csv", 3, "BOT-2104"),
         ("train.csv --quarantine q.csv --out new.csv", 3, "no column `record`"),

@@ -223,8 +223,11 @@ fn fits(
     fix: &Fix,
     complaints: &mut Complaints,
 ) -> Option<(usize, usize)> {
-    const AGAIN: &str =
-        "propose again, for the data as they are now: `botops data repair DATA --patch FILE`";
+    let again = format!(
+        "propose again, for the data as they are now: `botops data repair {} --patch {}`",
+        document.name,
+        place.file.as_deref().unwrap_or("repairs.csv")
+    );
     let mut stale = |message: String, help: &str| {
         complaints.stale("BOT-2222", place, message, help);
         None
@@ -256,7 +259,7 @@ fn fits(
                 "record {record} (line {}) is not what it was when the patch was made",
                 row.line()
             ),
-            AGAIN,
+            &again,
         );
     }
     let there = for_people(row.cell(column));
@@ -267,7 +270,7 @@ fn fits(
             row.line(),
             display(&there, 60)
         );
-        return stale(message, AGAIN);
+        return stale(message, &again);
     }
     Some((at, column))
 }

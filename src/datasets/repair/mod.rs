@@ -154,11 +154,7 @@ impl Complaints {
 }
 
 fn said(what: &str, verdict: &str, n: usize, first: &str) -> String {
-    let more = match n {
-        1 => String::new(),
-        2 => ", and 1 more line is wrong".to_owned(),
-        n => format!(", and {} more lines are wrong", n - 1),
-    };
+    let more = if n > 1 { format!(" (and {} more)", n - 1) } else { String::new() };
     format!("the {what} {verdict}, and nothing is written: {first}{more}")
 }
 

@@ -110,11 +110,11 @@ pub fn readmit(
         Keep::Rejected,
     )?;
     let Validation { rejected, .. } = validation;
-    let findings = rejected.iter().flat_map(|rejected| rejected.reasons.iter().cloned()).collect();
     let left: Vec<Left> = rejected
         .into_iter()
         .map(|Rejected { record, reasons }| left(&document, &edits, record.record, reasons))
         .collect();
+    let findings = left.iter().flat_map(|left| left.reasons.iter().cloned()).collect();
     edits.removed = left.iter().filter_map(|left| usize::try_from(left.record - 1).ok()).collect();
     let repaired = Repaired {
         bytes: document.render(&edits)?,
@@ -163,13 +163,17 @@ pub fn write_left(path: &Path, readmission: &Readmission) -> Result<()> {
     quarantine.publish()
 }
 
-fn left(document: &Document, edits: &Edits, record: u64, reasons: Vec<Finding>) -> Left {
+fn left(document: &Document, edits: &Edits, record: u64, mut reasons: Vec<Finding>) -> Left {
     let at = usize::try_from(record - 1).expect("the records are held in memory");
     let row = document.row(at);
     let shown = |column: usize| {
         let (value, original) = (document.cell(edits, at, column), row.cell(column));
         shown_beside(value, original).unwrap_or_else(|| for_people(value))
     };
+    for reason in &mut reasons {
+        // Where it stands in the data, whatever was edited before it.
+        reason.place.line = Some(row.line());
+    }
     Left {
         record,
         line: row.line(),
@@ -212,11 +216,23 @@ impl Listing {
             |cells: &[String]| file.map(|file| from_spreadsheet(&cells[file]).into_owned());
         let files: BTreeSet<Option<String>> =
             rows.iter().map(|(_, cells)| file_of(cells)).collect();
+        // Of one file, it may be called in another way from another folder: what stands there tells.
+        let is_ours = |file: &Option<String>| {
+            files.len() < 2 || file.as_ref().is_none_or(|file| is_same(file, &document.name))
+        };
+        if !files.is_empty() && !files.iter().any(is_ours) {
+            let shown = |file: &String| format!("`{}`", display(file, 120));
+            let named: Vec<String> = files.iter().flatten().take(5).map(shown).collect();
+            return Err(Fault::conflict(
+                "BOT-2224",
+                format!("no record of the quarantine is of `{}`", display(&document.name, 120)),
+            )
+            .file(path)
+            .hint(format!("its records are of {}: name one of them", named.join(", "))));
+        }
         let mut taken: BTreeMap<usize, u64> = BTreeMap::new();
         for (place, cells) in rows {
-            // Of one file, it may be called in another way from another folder: what stands there tells.
-            if files.len() > 1 && !file_of(&cells).is_none_or(|file| is_same(&file, &document.name))
-            {
+            if !is_ours(&file_of(&cells)) {
                 self.of_other_files += 1;
                 continue;
             }

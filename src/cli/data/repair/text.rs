@@ -99,7 +99,8 @@ pub(super) fn application(
         ));
         for RemovedRecord { record, line, text: shown, codes } in removed.iter().take(args.samples)
         {
-            text.push_str(&format!("    record {record} (line {line}): `{shown}` [{codes}]\n"));
+            let codes = if codes.is_empty() { String::new() } else { format!(" [{codes}]") };
+            text.push_str(&format!("    record {record} (line {line}): `{shown}`{codes}\n"));
         }
         text.push_str(&more(removed.len(), args.samples));
     }
