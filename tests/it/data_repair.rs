@@ -264,7 +264,7 @@ fn what_cannot_be_used_is_said_with_its_place_and_a_hint() {
         assert!(!terminal.path().join("new.csv").exists(), "{line}");
     }
     let words = json(&terminal, 3, "data repair train.csv --apply words.csv --out new.csv");
-    assert_eq!(words["findings"].as_array().unwrap().len(), 3, "{words:#}");
+    assert_eq!(words["findings"].as_array().unwrap().len(), 4, "{words:#}");
     // A patch all of whose lines were deleted changes nothing.
     let none = terminal.run("data repair train.csv --apply header.csv --out new.csv");
     assert!(none.starts_with("exit: 0\n"), "{none}");

@@ -198,22 +198,20 @@ impl Work<'_> {
         let outcome =
             Outcome::done(&Proposed { proposal: &proposal, patch: patch.clone(), remaining }, text);
         let data = args.data.display().to_string();
-        Ok(match patch {
+        let given = args.expectations.as_ref().map(|path| path.display().to_string());
+        let mut words = vec!["botops", "data", "repair", &data];
+        words.extend(given.iter().flat_map(|path| ["--expectations", path.as_str()]));
+        Ok(match &patch {
             _ if proposal.fixes.is_empty() => outcome,
             Some(patch) => {
                 let out = beside(&args.data);
-                outcome.next(paste::line([
-                    "botops", "data", "repair", &data, "--apply", &patch, "--out", &out,
-                ]))
+                words.extend(["--apply", patch, "--out", &out]);
+                outcome.next(paste::line(words))
             }
-            None if args.patch.is_none() => outcome.next(paste::line([
-                "botops",
-                "data",
-                "repair",
-                &data,
-                "--patch",
-                "repairs.csv",
-            ])),
+            None if args.patch.is_none() => {
+                words.extend(["--patch", "repairs.csv"]);
+                outcome.next(paste::line(words))
+            }
             None => outcome,
         })
     }
