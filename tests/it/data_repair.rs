@@ -54,6 +54,7 @@ fn fixes_are_proposed_as_a_patch_to_be_looked_through() {
     let patch = read(&terminal, "repairs.csv");
     assert!(!shown.contains("jane.doe") && !patch.contains("jane.doe"), "{patch}");
     assert_eq!(read(&terminal, "train.csv"), DATA);
+    assert!(!patch.contains('\u{200b}'), "{patch}");
     assert_snapshot!(format!("{shown}--- repairs.csv\n{patch}"));
 }
 

@@ -223,7 +223,7 @@ impl Work<'_> {
         let name = out.display().to_string();
         let remaining =
             application.repaired.validate(&name, &self.expectations, &self.options())?;
-        self.write(&application.repaired, out)?;
+        self.write(&application.repaired, out, || Ok(()))?;
         let written = (!args.dry_run).then(|| name.clone());
         let text = text::application(&application, &remaining, args, patch, written.as_deref());
         let answer = Applied {
@@ -249,10 +249,9 @@ impl Work<'_> {
             &self.options(),
             out,
         )?;
-        if let Some(left) = args.left.as_deref().filter(|_| !args.dry_run) {
-            datasets::write_left(left, &readmission)?;
-        }
-        self.write(&readmission.repaired, out)?;
+        self.write(&readmission.repaired, out, || {
+            args.left.as_deref().map_or(Ok(()), |left| datasets::write_left(left, &readmission))
+        })?;
         let shown = |path: &Path| (!args.dry_run).then(|| path.display().to_string());
         let (written, left) = (shown(out), args.left.as_deref().and_then(shown));
         let text = text::readmission(&readmission, args, written.as_deref(), left.as_deref());
@@ -270,14 +269,20 @@ impl Work<'_> {
         Ok(outcome.findings(readmission.findings.clone()))
     }
 
-    /// Writes the repaired data to `out`, complete or not at all.
-    fn write(&self, repaired: &Repaired, out: &Path) -> Result<()> {
+    /// Writes the repaired data to `out`, complete or not at all, once what goes with them is there.
+    fn write(
+        &self,
+        repaired: &Repaired,
+        out: &Path,
+        besides: impl FnOnce() -> Result<()>,
+    ) -> Result<()> {
         if self.args.dry_run {
             return Ok(());
         }
         let mut file = Aside::create(out)?;
         let packing = Packing::of_name(&out.to_string_lossy());
         repaired.write(packing, &mut file).map_err(|error| conversion::unwritten(error, out))?;
+        besides()?;
         file.publish()
     }
 

@@ -48,7 +48,8 @@ pub fn patch_csv(fixes: &[Fix]) -> Vec<u8> {
             if fix.is_applied { "yes" } else { "no" }.to_owned(),
             fix.before.clone(),
             fix.after.clone(),
-            safe(&fix.why),
+            // Words of ours, which show what others wrote: as is.
+            display(&fix.why, usize::MAX),
             fix.fingerprint.clone(),
         ];
         writer.write_record(cells).expect("memory takes it");
@@ -136,7 +137,7 @@ fn fix<'a>(
         is_applied: is_applied?,
         before: cell("before").to_owned(),
         after: cell("after").to_owned(),
-        why: from_spreadsheet(cell("why")).into_owned(),
+        why: cell("why").to_owned(),
         fingerprint: cell("fingerprint").trim().to_owned(),
     })
 }

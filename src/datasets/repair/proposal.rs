@@ -18,7 +18,7 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     path::Path,
 };
 
@@ -83,6 +83,7 @@ pub fn propose(
         edits: Edits::default(),
         drafts: Vec::new(),
         by_cell: HashMap::new(),
+        removals: HashSet::new(),
     };
     // What one fix uncovers (a text that tells its language once it is read aright) is found in the next round. Records
     // keep their numbers until repeats are looked for.
@@ -133,6 +134,8 @@ struct Drafts<'a> {
     drafts: Vec<Draft>,
     /// The changes of each cell, by their place among the drafts.
     by_cell: HashMap<(usize, usize), Vec<usize>>,
+    /// The records of which a removal is among the drafts.
+    removals: HashSet<usize>,
 }
 
 /// What is undone in a cell, the codes it cures, and why.
@@ -230,12 +233,7 @@ impl Drafts<'_> {
 
     /// Adds the removal of a record, unless it is removed already.
     fn remove(&mut self, draft: Draft) {
-        let is_known = self
-            .drafts
-            .iter()
-            .rev()
-            .any(|known| known.at == draft.at && known.action == FixAction::Remove);
-        if is_known {
+        if !self.removals.insert(draft.at) {
             return;
         }
         if draft.is_applied {

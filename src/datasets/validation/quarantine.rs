@@ -8,7 +8,7 @@ use crate::{
     },
     digest::Digest,
     findings::{Finding, Result},
-    text::for_people,
+    text::{display, for_people},
 };
 use std::{
     borrow::Cow,
@@ -129,7 +129,8 @@ impl Quarantine {
             place.record.to_string(),
             place.line.to_string(),
             codes.into_iter().collect::<Vec<_>>().join(" "),
-            for_people(&reasons.join("; ")),
+            // Messages begin with words of ours, and show what others wrote: as is.
+            display(&reasons.join("; "), usize::MAX),
             place.fingerprint.clone(),
         ];
         self.file.write(&line(leading.into_iter().chain(cells)))

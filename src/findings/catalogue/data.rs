@@ -91,7 +91,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     Entry {
         code: "BOT-2118",
         title: "a text was read in the wrong encoding",
-        explanation: "Sequences such as `Ã©` for `é` or `â€™` for an apostrophe arise when UTF-8 is read as Windows-1252. The model would learn words that no customer writes. Export the data again as UTF-8, or repair it.",
+        explanation: "Sequences such as `Ã©` for `é` or `â€™` for an apostrophe arise when UTF-8 is read as Windows-1252. The model would learn words that no customer writes. Export the data again as UTF-8, or let `botops data repair` propose what they must have been.",
     },
     Entry {
         code: "BOT-2119",
