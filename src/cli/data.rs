@@ -9,6 +9,7 @@ mod infer;
 mod label_issues;
 mod log;
 mod merge;
+mod profile;
 mod pull;
 mod repair;
 mod snapshot;
@@ -35,6 +36,8 @@ enum Verb {
     Import(import::Args),
     /// Write first expectations from a data set that is as it should be
     Infer(infer::Args),
+    /// Say what a data set is made of: classes, lengths, languages, columns; before and after
+    Profile(profile::Args),
     /// Write a data set in another format
     Export(export::Args),
     /// Store a data set as it is now, by content
@@ -66,6 +69,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         Verb::Split(args) => split::run(args, context),
         Verb::Import(args) => import::run(args, context),
         Verb::Infer(args) => infer::run(args, context),
+        Verb::Profile(args) => profile::run(args, context),
         Verb::Export(args) => export::run(args, context),
         Verb::Snapshot(args) => snapshot::run(args, context),
         Verb::Log(args) => log::run(args, context),

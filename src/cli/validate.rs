@@ -120,6 +120,8 @@ fn validate(args: &Args, context: &Context) -> Result<Outcome> {
         samples: args.samples.max(KEPT),
         baseline: baseline.as_ref(),
         notes_baseline: args.write_baseline,
+        profiles: !args.dry_run
+            && (args.html.is_some() || args.report.iter().any(ReportArg::is_page)),
         spill: Some(&std::env::temp_dir()),
     };
     let mut name = args.data.display().to_string();

@@ -1,4 +1,4 @@
-//! Records as a data frame: statistics by column, and Parquet in and out.
+//! Records as a data frame: Parquet in and out.
 //!
 //! The columnar engine is used where columns are what matters, and stays within this file.
 
@@ -11,7 +11,6 @@ use super::{
 };
 use crate::findings::{Fault, Place, Result};
 use polars::{io::mmap::MmapBytesReader, prelude::*};
-use serde::{Deserialize, Serialize};
 use std::{
     borrow::Cow,
     collections::BTreeMap,
@@ -31,134 +30,6 @@ static PARSING: AtomicUsize = AtomicUsize::new(0);
 #[must_use]
 pub fn is_parsing_parquet() -> bool {
     PARSING.load(Ordering::SeqCst) > 0
-}
-
-/// Counts and lengths of a data set.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Statistics {
-    /// How many records there are.
-    pub records: u64,
-    /// Records by intent; those without one are not among them.
-    pub intents: BTreeMap<String, u64>,
-    /// Records by language; those without one are not among them.
-    pub languages: BTreeMap<String, u64>,
-    /// Records by intent and language, where they have both.
-    pub intents_by_language: BTreeMap<String, BTreeMap<String, u64>>,
-    /// Empty cells by role: `text`, and any of `intent`, `lang` the data has.
-    pub missing: BTreeMap<String, u64>,
-    /// Lengths of the texts, in code points; `None` without a record.
-    pub chars: Option<Lengths>,
-}
-
-/// Quantiles of lengths, by linear interpolation (type 7 of Hyndman and Fan, as numpy's default).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Lengths {
-    /// The shortest.
-    pub min: f64,
-    /// The quantile 0.05.
-    pub p05: f64,
-    /// The median.
-    pub median: f64,
-    /// The quantile 0.95.
-    pub p95: f64,
-    /// The longest.
-    pub max: f64,
-    /// The mean.
-    pub mean: f64,
-}
-
-/// Counts the records of `data` by intent and language, and measures its texts.
-///
-/// # Panics
-/// Never: the columns are made here, of one length and of known types.
-#[must_use]
-pub fn statistics(data: &Dataset) -> Statistics {
-    count(data).expect("columns made here have one length and known types")
-}
-
-fn count(data: &Dataset) -> PolarsResult<Statistics> {
-    let frame = frame(data)?;
-    let missing = |name: &str| -> PolarsResult<u64> { Ok(frame.column(name)?.null_count() as u64) };
-    let mut statistics = Statistics {
-        records: frame.height() as u64,
-        intents: by_one(&frame, "intent")?,
-        languages: by_one(&frame, "lang")?,
-        ..Statistics::default()
-    };
-    for role in ["text", "intent", "lang"] {
-        if data.columns.contains_key(role) {
-            statistics.missing.insert(role.to_owned(), missing(role)?);
-        }
-    }
-    for (keys, count) in group(&frame, &["intent", "lang"])? {
-        if let [Some(intent), Some(lang)] = keys.as_slice() {
-            statistics
-                .intents_by_language
-                .entry(intent.clone())
-                .or_default()
-                .insert(lang.clone(), count);
-        }
-    }
-    let chars = frame.column("chars")?.as_materialized_series().cast(&DataType::Float64)?;
-    let quantile = |q: f64| chars.f64()?.quantile(q, QuantileMethod::Linear);
-    if let (Some(min), Some(p05), Some(median), Some(p95), Some(max), Some(mean)) = (
-        quantile(0.0)?,
-        quantile(0.05)?,
-        quantile(0.5)?,
-        quantile(0.95)?,
-        quantile(1.0)?,
-        chars.mean(),
-    ) {
-        statistics.chars = Some(Lengths { min, p05, median, p95, max, mean });
-    }
-    Ok(statistics)
-}
-
-/// Makes the frame `text, intent, lang, chars` of `data`; an empty text is null.
-fn frame(data: &Dataset) -> PolarsResult<DataFrame> {
-    let records = &data.records;
-    let text: StringChunked = records
-        .iter()
-        .map(|record| Some(record.text.as_str()).filter(|text| !text.trim().is_empty()))
-        .collect();
-    let intent: StringChunked = records.iter().map(|record| record.intent.as_deref()).collect();
-    let lang: StringChunked = records.iter().map(|record| record.lang.as_deref()).collect();
-    let chars: UInt64Chunked =
-        records.iter().map(|record| Some(record.text.chars().count() as u64)).collect();
-    DataFrame::new(
-        records.len(),
-        vec![
-            text.with_name("text".into()).into_column(),
-            intent.with_name("intent".into()).into_column(),
-            lang.with_name("lang".into()).into_column(),
-            chars.with_name("chars".into()).into_column(),
-        ],
-    )
-}
-
-fn by_one(frame: &DataFrame, by: &str) -> PolarsResult<BTreeMap<String, u64>> {
-    Ok(group(frame, &[by])?
-        .into_iter()
-        .filter_map(|(mut keys, count)| Some((keys.pop()??, count)))
-        .collect())
-}
-
-/// Counts the rows of `frame` by the values of `by`.
-fn group(frame: &DataFrame, by: &[&str]) -> PolarsResult<Vec<(Vec<Option<String>>, u64)>> {
-    if frame.height() == 0 {
-        return Ok(Vec::new());
-    }
-    let groups = frame.group_by_stable(by.iter().copied())?;
-    let counts = groups.get_groups().group_count();
-    let keys = groups.keys();
-    let keys: Vec<&StringChunked> =
-        keys.iter().map(|column| column.str()).collect::<PolarsResult<_>>()?;
-    Ok((0..counts.len())
-        .map(|row| {
-            let values = keys.iter().map(|key| key.get(row).map(str::to_owned)).collect();
-            (values, u64::from(counts.get(row).unwrap_or_default()))
-        })
-        .collect())
 }
 
 /// Runs `parse`; a panic of the engine becomes a fault.

@@ -13,6 +13,7 @@ mod json;
 mod locked_split;
 mod merging;
 mod open;
+mod profile;
 mod rasa;
 mod read;
 mod repair;
@@ -20,6 +21,7 @@ mod review;
 mod snapshots;
 mod split;
 mod stream;
+mod survey;
 mod table;
 mod traffic;
 mod validation;
@@ -31,10 +33,14 @@ pub use expectations::{
     Expectations, Inferred, Reference, RowBounds, RuleSpec, Scalar, TextBounds, Threshold,
     ValueType, infer, infer_bytes,
 };
-pub use frame::{Lengths, Statistics, is_parsing_parquet, statistics, write_parquet};
+pub use frame::{is_parsing_parquet, write_parquet};
 pub use locked_split::{LockedSplit, LockedSplitSpec, SplitLock, SplitSide, split_locked};
 pub use merging::{Merging, NewIntents, merge, utterance_id};
 pub use open::{Format, Limits, Opened, Packing, Progress, STDIN, expand, open, unread};
+pub use profile::{
+    Balance, ColumnProfile, IntentProfile, LengthBin, Lengths, Profile, ProfileChange, TextProfile,
+    UNTOLD, profile, profile_bytes, profile_records,
+};
 pub use rasa::{Term, TermKind};
 pub use read::{bytes, read, read_bytes};
 pub use repair::{
@@ -253,6 +259,9 @@ pub struct Validation {
     pub intents: BTreeMap<String, u64>,
     /// Examples by language, among the accepted.
     pub languages: BTreeMap<String, u64>,
+    /// What was read and what was accepted, where that was asked for.
+    #[serde(skip)]
+    pub profiles: Option<Box<ProfileChange>>,
 }
 
 /// How to split.

@@ -626,32 +626,6 @@ mod validating {
         }
     }
 
-    #[test]
-    fn statistics_agree_with_counting_by_hand() {
-        // Quantiles: numpy 2.3 `np.quantile([2, 4, 4, 10, 0], [0, .05, .5, .95, 1])`.
-        let data = dataset_of([
-            ("ab", "a", "en"),
-            ("abcd", "a", "fr"),
-            ("éàüö", "b", "fr"),
-            ("0123456789", "b", ""),
-            ("", "", "en"),
-        ]);
-        let s = statistics(&data);
-        assert_eq!(s.records, 5);
-        assert_eq!(s.intents, [("a".to_owned(), 2), ("b".to_owned(), 2)].into());
-        assert_eq!(s.languages, [("en".to_owned(), 2), ("fr".to_owned(), 2)].into());
-        assert_eq!(s.intents_by_language["a"], [("en".to_owned(), 1), ("fr".to_owned(), 1)].into());
-        assert_eq!(s.intents_by_language["b"], [("fr".to_owned(), 1)].into());
-        assert_eq!(
-            s.missing,
-            [("intent", 1), ("lang", 1), ("text", 1)].map(|(k, n)| (k.to_owned(), n)).into()
-        );
-        let chars = s.chars.unwrap();
-        assert_eq!((chars.min, chars.median, chars.max, chars.mean), (0.0, 4.0, 10.0, 4.0));
-        assert!((chars.p05 - 0.4).abs() < 1e-12 && (chars.p95 - 8.8).abs() < 1e-12, "{chars:?}");
-        assert_eq!(statistics(&dataset(&[])).chars, None);
-    }
-
     proptest! {
         #[test]
         fn records_in_are_accepted_or_rejected_and_never_both(
@@ -698,15 +672,11 @@ mod splitting {
         let data = many(300);
         let Split { train, test } = split(&data, &SplitSpec { test_share: 0.2, seed: 1 }).unwrap();
         assert_eq!((train.records.len(), test.records.len()), (240, 60));
-        let s = statistics(&test);
-        assert_eq!(
-            s.intents,
-            [("a", 36), ("b", 12), ("oos", 12)].map(|(k, n)| (k.to_owned(), n)).into()
-        );
-        assert_eq!(
-            s.intents_by_language["a"],
-            [("en", 12), ("fr", 24)].map(|(k, n)| (k.to_owned(), n)).into()
-        );
+        let intents = profile_records(&test).text.unwrap().intents;
+        let sizes: Vec<_> = intents.iter().map(|(k, i)| (k.as_str(), i.records)).collect();
+        assert_eq!(sizes, [("a", 36), ("b", 12), ("oos", 12)]);
+        let languages = &intents["a"].languages;
+        assert_eq!((languages["en"], languages["fr"]), (12, 24));
         assert!(numbers(&train).is_sorted() && numbers(&test).is_sorted());
         let mut all = [numbers(&train), numbers(&test)].concat();
         all.sort_unstable();
@@ -801,12 +771,12 @@ mod splitting {
             let data = dataset_of(rows.iter().map(|(t, i, l)| (t.as_str(), i.as_str(), *l)));
             let Split { train, test } = split(&data, &SplitSpec { test_share: share, seed }).unwrap();
             prop_assert_eq!(train.records.len() + test.records.len(), data.records.len());
-            let (train, test) = (statistics(&train), statistics(&test));
+            let [train, test] = [&train, &test].map(|side| profile_records(side).text.unwrap());
             for (i, &n) in sizes.iter().enumerate() {
                 let intent = format!("i{i}");
-                prop_assert!(train.intents[&intent] >= 1);
+                prop_assert!(train.intents[&intent].records >= 1);
                 let wanted = (n as f64 * share).clamp(1.0, n as f64 - 1.0);
-                prop_assert!((test.intents[&intent] as f64 - wanted).abs() <= 0.5 + 1e-9);
+                prop_assert!((test.intents[&intent].records as f64 - wanted).abs() <= 0.5 + 1e-9);
             }
         }
     }
@@ -907,7 +877,7 @@ mod real {
             codes(&validation)
         );
         let Split { train, test } = split(&train, &SplitSpec::default()).unwrap();
-        assert_eq!(statistics(&test).intents.len(), 77);
+        assert_eq!(profile_records(&test).text.unwrap().intents.len(), 77);
         assert_eq!(train.records.len() + test.records.len(), 10_003);
     }
 }

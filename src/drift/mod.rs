@@ -89,7 +89,8 @@ pub struct DriftCheck {
     pub p_adjusted: f64,
     /// Mean of a numeric quantity on either side, `[reference, current]`.
     pub means: Option<[f64; 2]>,
-    /// The largest changes: name, share in reference, share in current.
+    /// The largest changes: name, share in reference, share in current; the largest first, but bins of numbers in their
+    /// order.
     pub top: Vec<(String, f64, f64)>,
     /// This check's verdict.
     pub verdict: DriftVerdict,

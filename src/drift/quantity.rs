@@ -104,13 +104,17 @@ pub(super) fn numeric(
     let bins = Bins::new(count(&reference), count(&current));
     let test = ks_2samp(&reference, &current);
     let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
+    let names = bin_names(&edges);
+    let mut described = bins.describe(name, names.clone(), spec);
+    // Bins of numbers have an order of their own, in which they are read as a distribution.
+    described.top.sort_by_key(|(bin, ..)| names.iter().position(|name| name == bin));
     let check = DriftCheck {
         kind: "numeric".to_owned(),
         test: "ks_2samp".to_owned(),
         statistic: test.statistic,
         p_value: test.p_value,
         means: Some([mean(&reference), mean(&current)]),
-        ..bins.describe(name, bin_names(&edges), spec)
+        ..described
     };
     let is_large = check.statistic >= spec.min_ks;
     Some(Tested { check, is_large })
@@ -130,11 +134,25 @@ fn decile_edges(values: &[f64]) -> Vec<f64> {
 }
 
 /// `<= 3`, `3 to 5`, ..., `> 12`: each bin without its left edge, with its right one.
+///
+/// Three decimals, or as many more (up to nine) as it takes for no two edges to be written alike, and none as a whole number
+/// that it is not: a probability is never above 1.
 fn bin_names(edges: &[f64]) -> Vec<String> {
-    let number = |value: f64| {
-        let text = format!("{value:.3}");
-        text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    let written = |value: f64, decimals: usize| {
+        let text = format!("{value:.decimals$}");
+        if text.contains('.') {
+            text.trim_end_matches('0').trim_end_matches('.').to_owned()
+        } else {
+            text
+        }
     };
+    let is_told = |&decimals: &usize| {
+        let is_whole = |&edge: &f64| !written(edge, decimals).contains('.');
+        edges.windows(2).all(|w| written(w[0], decimals) != written(w[1], decimals))
+            && edges.iter().all(|edge| edge.fract() == 0.0 || !is_whole(edge))
+    };
+    let decimals = (3..9).find(is_told).unwrap_or(9);
+    let number = |value: f64| written(value, decimals);
     let mut names = Vec::with_capacity(edges.len() + 1);
     names.extend(edges.first().map(|&edge| format!("<= {}", number(edge))));
     names.extend(edges.windows(2).map(|w| format!("{} to {}", number(w[0]), number(w[1]))));
@@ -205,6 +223,7 @@ mod tests {
         assert_eq!(decile_edges(&mostly_zero), [0.0]);
         assert_eq!(bin_names(&[0.0]), ["<= 0", "> 0"]);
         assert_eq!(bin_names(&[3.0, 4.25]), ["<= 3", "3 to 4.25", "> 4.25"]);
+        assert_eq!(bin_names(&[0.9, 0.99991, 0.99998])[3], "> 0.99998");
     }
 
     #[test]

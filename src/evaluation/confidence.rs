@@ -1,7 +1,7 @@
 //! What a model's confidence is worth: who is declined, how often answers are right, whether sets hold the truth.
 
 use super::{
-    Metric, OosScoreReport, SelectiveReport, SetReport, SetsSummary,
+    Metric, OosScoreReport, ScoreHistogram, SelectiveReport, SetReport, SetsSummary,
     measurement::{Outcome, estimate, proportion},
 };
 use crate::{
@@ -120,7 +120,55 @@ pub(super) fn selective(
         answered: proportion(answered, n),
         accuracy: proportion(right, answered),
         aurc: estimate(curve.area(&vec![1; samples.len()]), interval, n),
+        scores: histogram(in_scope, out, stated.rule.score),
     }
+}
+
+/// Bins of a [`ScoreHistogram`].
+const SCORE_BINS: usize = 20;
+
+/// Counts the records by the score that decides.
+fn histogram(
+    in_scope: &[&Outcome<'_>],
+    out: &[&Outcome<'_>],
+    score: OosScore,
+) -> Option<ScoreHistogram> {
+    let finite = in_scope.iter().chain(out).map(|outcome| outcome.prediction.score);
+    let (least, most) = finite
+        .filter(|score| score.is_finite())
+        .fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), s| (a.min(s), b.max(s)));
+    if least > most {
+        return None;
+    }
+    let [from, to] = match score {
+        OosScore::MaxProbability | OosScore::OosClass | OosScore::Centroid => [0.0, 1.0],
+        // Where all are the same there is still a bin to count them in.
+        OosScore::MaxLogit | OosScore::Energy => {
+            [least, if most > least { most } else { least + 1.0 }]
+        }
+    };
+    let mut histogram = ScoreHistogram {
+        from,
+        to,
+        right: vec![0; SCORE_BINS],
+        wrong: vec![0; SCORE_BINS],
+        oos: vec![0; SCORE_BINS],
+    };
+    for outcome in in_scope.iter().chain(out) {
+        let prediction = &outcome.prediction;
+        if prediction.score.is_nan() {
+            continue;
+        }
+        let at = (prediction.score - from) / (to - from) * SCORE_BINS as f64;
+        let at = at.clamp(0.0, (SCORE_BINS - 1) as f64) as usize;
+        let side = match outcome.truth {
+            None => &mut histogram.oos,
+            Some(truth) if truth == prediction.intent => &mut histogram.right,
+            Some(_) => &mut histogram.wrong,
+        };
+        side[at] += 1;
+    }
+    Some(histogram)
 }
 
 /// Measures the sets of the in-scope records; `None` where the model makes none.

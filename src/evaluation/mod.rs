@@ -194,6 +194,26 @@ pub struct SelectiveReport {
     /// Area under the risk-coverage curve: the mean share of wrong answers from the surest record down to all, with
     /// a bootstrap interval.
     pub aurc: Metric,
+    /// How the score is spread; `None` in reports of before it was counted, and where there is no finite score.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scores: Option<ScoreHistogram>,
+}
+
+/// How the score that decides is spread: bins of one width from `from` to `to`, the last one closed.
+///
+/// A score outside of the bins counts in the nearest; one that is no number, in none.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ScoreHistogram {
+    /// Where the first bin begins: 0 for probabilities and cosines, else the least score.
+    pub from: f64,
+    /// Where the last bin ends: 1 for probabilities and cosines, else the greatest score.
+    pub to: f64,
+    /// In-scope records that were given the right intent, by bin.
+    pub right: Vec<u64>,
+    /// In-scope records that were given another.
+    pub wrong: Vec<u64>,
+    /// Out-of-scope records.
+    pub oos: Vec<u64>,
 }
 
 /// What the model's sets of intents promise.

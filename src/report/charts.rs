@@ -142,6 +142,159 @@ pub(super) fn bounded_bar(value: f64, most: f64, marks: &[f64], fill: &str) -> S
     )
 }
 
+/// Returns a bar for `after`, with a thin one below for what was `before`; `most` is the full width.
+pub(super) fn change_bar(before: Option<u64>, after: u64, most: u64, names: [&str; 2]) -> String {
+    const WIDTH: f64 = 180.0;
+    let x = |n: u64| n as f64 / most.max(1) as f64 * WIDTH;
+    let (title, thin) = match before {
+        None => (count(after), String::new()),
+        Some(before) => (
+            format!("{} {}, {} {}", names[0], count(before), names[1], count(after)),
+            format!(
+                "<rect class=\"bar-was\" x=\"0\" y=\"11\" width=\"{:.1}\" height=\"3\"/>",
+                x(before)
+            ),
+        ),
+    };
+    format!(
+        "<svg width=\"182\" height=\"16\" viewBox=\"-1 0 182 16\" role=\"img\" aria-label=\"{title}\">\
+         <title>{title}</title><rect class=\"bar\" x=\"0\" y=\"3\" width=\"{:.1}\" height=\"7\"/>{thin}</svg>",
+        x(after)
+    )
+}
+
+/// One kind of bar of a [`histogram`].
+pub(super) struct Series<'a> {
+    /// What it counts.
+    pub(super) name: &'a str,
+    /// How it is filled.
+    pub(super) class: &'a str,
+    /// How many there are of each bin.
+    pub(super) counts: &'a [u64],
+}
+
+/// Returns how many there are in each of the bins called `labels`, as bars side by side.
+///
+/// - by share: each series adds up to 100 %
+/// - bins at both ends that are empty in all series are left out
+/// - `guide` is drawn across at that place, counted in bins from the first
+pub(super) fn histogram(
+    title: &str,
+    labels: &[String],
+    series: &[Series<'_>],
+    by_share: bool,
+    guide: Option<(f64, &str)>,
+) -> String {
+    const LEFT: f64 = 52.0;
+    const TOP: f64 = 20.0;
+    const WIDTH: f64 = 560.0;
+    const HEIGHT: f64 = 170.0;
+    let is_filled =
+        |at: &usize| series.iter().any(|one| one.counts.get(*at).is_some_and(|n| *n > 0));
+    let first = (0..labels.len()).find(is_filled).unwrap_or(0);
+    let last = (0..labels.len()).rev().find(is_filled).unwrap_or(0);
+    let n_bins = last + 1 - first;
+    let totals: Vec<u64> = series.iter().map(|one| one.counts.iter().sum()).collect();
+    let value = |at: usize, bin: usize| {
+        let n = series[at].counts.get(bin).copied().unwrap_or(0) as f64;
+        if by_share { n / totals[at].max(1) as f64 } else { n }
+    };
+    let highest = (0..series.len())
+        .flat_map(|at| (first..=last).map(move |bin| (at, bin)))
+        .map(|(at, bin)| value(at, bin))
+        .fold(0.0_f64, f64::max);
+    let top = ceiling(highest, by_share);
+    let y = |value: f64| TOP + (1.0 - value / top) * HEIGHT;
+    let slot = WIDTH / n_bins as f64;
+    let mut out = format!(
+        "<svg class=\"fluid\" viewBox=\"0 0 {} {}\" role=\"img\" aria-label=\"{}\" font-size=\"12\">",
+        LEFT + WIDTH + 12.0,
+        TOP + HEIGHT + 26.0,
+        escape(title)
+    );
+    for part in [0.0, 0.5, 1.0] {
+        let tick = top * part;
+        let text = if by_share { format!("{:.0} %", tick * 100.0) } else { count(tick as u64) };
+        out += &format!(
+            "<path class=\"grid\" d=\"M{LEFT} {at:.1}h{WIDTH}\"/>\
+             <text class=\"quiet-ink\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{text}</text>",
+            LEFT - 6.0,
+            y(tick) + 4.0,
+            at = y(tick)
+        );
+    }
+    let longest = labels[first..=last].iter().map(|label| label.chars().count()).max().unwrap_or(1);
+    // 7.5 units a character: what does not fit is not written.
+    let every = ((longest as f64 * 7.5 + 6.0) / slot).ceil().max(1.0) as usize;
+    let width = (slot * 0.84 / series.len() as f64).min(40.0);
+    for bin in first..=last {
+        let middle = LEFT + slot * ((bin - first) as f64 + 0.5);
+        let told: Vec<String> = series
+            .iter()
+            .enumerate()
+            .map(|(at, one)| {
+                let n = one.counts.get(bin).copied().unwrap_or(0);
+                let share = percent(n as f64 / totals[at].max(1) as f64);
+                format!("{} {} ({share})", one.name, count(n))
+            })
+            .collect();
+        out += &format!("<g><title>{}: {}</title>", escape(&labels[bin]), escape(&told.join(", ")));
+        for (at, one) in series.iter().enumerate() {
+            let value = value(at, bin);
+            if value > 0.0 {
+                let left = middle + width * (at as f64 - series.len() as f64 / 2.0);
+                // A bar of few is still to be seen.
+                let height = (TOP + HEIGHT - y(value)).max(1.0);
+                out += &format!(
+                    "<rect class=\"{}\" x=\"{left:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{height:.1}\"/>",
+                    one.class,
+                    TOP + HEIGHT - height,
+                    (width - 1.0).max(1.0)
+                );
+            }
+        }
+        if (bin - first).is_multiple_of(every) {
+            out += &format!(
+                "<text class=\"quiet-ink\" x=\"{middle:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>",
+                TOP + HEIGHT + 16.0,
+                escape(&labels[bin])
+            );
+        }
+        out += "</g>";
+    }
+    if let Some((at, name)) = guide {
+        let x = LEFT + slot * (at - first as f64);
+        if (LEFT..=LEFT + WIDTH).contains(&x) {
+            let is_right = x > LEFT + WIDTH * 0.75;
+            out += &format!(
+                "<path class=\"guide\" d=\"M{x:.1} {:.1}V{:.1}\"/>\
+                 <text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"{}\">{}</text>",
+                TOP - 8.0,
+                TOP + HEIGHT,
+                if is_right { x - 5.0 } else { x + 5.0 },
+                TOP - 4.0,
+                if is_right { "end" } else { "start" },
+                escape(name)
+            );
+        }
+    }
+    out + "</svg>"
+}
+
+/// Returns a round number that is not below `highest`, whose half is round too; at least 2 where things are counted.
+fn ceiling(highest: f64, by_share: bool) -> f64 {
+    if highest <= 0.0 {
+        return if by_share { 1.0 } else { 2.0 };
+    }
+    let power = 10.0_f64.powf(highest.log10().floor());
+    let top = [1.0, 1.2, 1.6, 2.0, 2.4, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0]
+        .map(|step| step * power)
+        .into_iter()
+        .find(|top| *top >= highest * 0.999_999)
+        .unwrap_or(10.0 * power);
+    if by_share { top.min(1.0) } else { top.max(2.0) }
+}
+
 /// Returns two bars, one above the other: shares of the reference and of current, `most` wide.
 pub(super) fn pair_bar(reference: f64, current: f64, most: f64) -> String {
     const WIDTH: f64 = 150.0;

@@ -1,13 +1,13 @@
 //! What confidence is worth, as sections of the page of an evaluation.
 
 use super::{
-    charts::reliability,
+    charts::{Series, histogram, reliability},
     evaluation::{metric_cell, range},
-    page::{Tone, escape, verdict},
+    page::{Tone, escape, scroll_box, verdict},
     table::{Column, Narrow, table},
     wording::{count, counted, number, of, percent, signed},
 };
-use crate::evaluation::{EvaluationReport, OosReport, SelectiveReport, SetReport};
+use crate::evaluation::{EvaluationReport, OosReport, ScoreHistogram, SelectiveReport, SetReport};
 
 /// Says whether confidence is what it says.
 pub(super) fn calibration(report: &EvaluationReport) -> String {
@@ -59,7 +59,7 @@ pub(super) fn calibration(report: &EvaluationReport) -> String {
 
 /// Says what is answered at the model's threshold, and how often that is right.
 pub(super) fn answered(report: &EvaluationReport) -> Option<String> {
-    let SelectiveReport { score, threshold, target_accuracy, answered, accuracy, aurc } =
+    let SelectiveReport { score, threshold, target_accuracy, answered, accuracy, aurc, scores } =
         report.selective.as_ref()?;
     let target = target_accuracy.map_or_else(String::new, |target| {
         let stated = format!("The model was to be right in {} of its answers.", percent(target));
@@ -81,7 +81,7 @@ pub(super) fn answered(report: &EvaluationReport) -> Option<String> {
     Some(format!(
         "{target}<p>Where <code>{}</code> is {} or more the bot answers: {} of the records ({}). {} of these answers \
          are right ({}){}. Over all thresholds {} of the answers are wrong on average (area under the risk-coverage \
-         curve, {}).</p>",
+         curve, {}).</p>{}",
         score.name(),
         number(*threshold),
         percent(answered.value),
@@ -91,7 +91,47 @@ pub(super) fn answered(report: &EvaluationReport) -> Option<String> {
         if report.oos.is_some() { "; an answered out-of-scope record is wrong" } else { "" },
         percent(aurc.value),
         range(aurc.ci95),
+        scores.as_ref().map_or_else(String::new, |scores| {
+            spread(scores, &format!("answered from {}", number(*threshold)), *threshold)
+        }),
     ))
+}
+
+/// Draws how the score that decides is spread over right, wrong and out-of-scope records.
+fn spread(scores: &ScoreHistogram, name: &str, threshold: f64) -> String {
+    let n_bins = scores.right.len();
+    let width = (scores.to - scores.from) / n_bins.max(1) as f64;
+    let labels: Vec<String> =
+        (0..n_bins).map(|at| format!("{:.2}", scores.from + width * at as f64)).collect();
+    let kinds = [
+        ("right", "bar", &scores.right),
+        ("wrong", "bad-fill", &scores.wrong),
+        ("out of scope", "bar-other", &scores.oos),
+    ];
+    let there: Vec<_> =
+        kinds.into_iter().filter(|(_, _, counts)| counts.iter().any(|n| *n > 0)).collect();
+    let series: Vec<Series<'_>> =
+        there.iter().map(|&(name, class, counts)| Series { name, class, counts }).collect();
+    let legend: String = there
+        .iter()
+        .map(|(name, class, counts)| {
+            format!(
+                "<span><svg width=\"14\" height=\"10\" aria-hidden=\"true\"><rect class=\"{class}\" width=\"14\" \
+                 height=\"10\"/></svg>{name}, {}</span>",
+                count(counts.iter().sum())
+            )
+        })
+        .collect();
+    let guide = ((threshold - scores.from) / width, name);
+    format!(
+        "<figure class=\"timeline\"><div class=\"legend\">{legend}</div>{}<figcaption>Scores of the records, as shares \
+         of each kind; bins are named by where they begin. A good score parts the first kind from the others.\
+         </figcaption></figure>",
+        scroll_box(
+            "Scores",
+            &histogram("Scores of the records, by kind", &labels, &series, true, Some(guide))
+        )
+    )
 }
 
 /// Says whether sets of intents hold the truth as often as they promise.

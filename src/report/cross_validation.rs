@@ -3,7 +3,7 @@
 use super::{
     charts::curve,
     evaluation::{begun, filled},
-    page::{Page, escape, quoted},
+    page::{Page, escape, quoted, scroll_box},
     table::{Column, Narrow, table},
     wording::{count, number, p_value, percent, signed},
 };
@@ -190,7 +190,7 @@ fn learning(name: &str, found: &LearningCurve) -> String {
         signed(gain.mean),
         signed(gain.ci95[0]),
         signed(gain.ci95[1]),
-        curve(&dots, beyond, metric),
+        scroll_box("Learning curve", &curve(&dots, beyond, metric)),
         table(
             "Learning curve",
             Narrow::Scroll,

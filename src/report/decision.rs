@@ -4,7 +4,7 @@ use super::{
     charts::{Step, bounded_bar, steps},
     page::{Page, Tone, badge, escape, facts, message, quoted, scroll_box, verdict},
     table::{Column, Narrow, table},
-    wording::{count, number, of},
+    wording::{count, number, of, trimmed},
 };
 use crate::rollout::{Decision, Evidence, FailureKind, GatePolicy};
 
@@ -175,10 +175,4 @@ fn history(decision: &Decision) -> String {
         ("why", Column::Text),
     ];
     table("History", Narrow::Stack, &columns, rows)
-}
-
-/// Writes a weight without needless decimals: 5, 12.5.
-pub(super) fn trimmed(weight: f64) -> String {
-    let text = format!("{weight:.2}");
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }

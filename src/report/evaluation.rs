@@ -1,6 +1,7 @@
 //! The page of an evaluation.
 
 use super::{
+    browse::browser,
     charts::share_bar,
     confidence,
     matrix::{confused, heat_map},
@@ -11,7 +12,13 @@ use super::{
 use crate::evaluation::{Better, Comparison, EvaluationReport, Flip, METRICS, Metric};
 
 /// Rows of the longest tables; the rest is in the JSON.
-const MOST_ROWS: usize = 400;
+const MOST_ROWS: usize = 1_000;
+
+/// Misclassified utterances that are shown before more are asked for.
+const ROWS_SHOWN: usize = 50;
+
+/// What the table of errors is searched as.
+pub(super) const ERRORS: &str = "wrong";
 
 /// The longest text shown.
 const MOST_CHARS: usize = 280;
@@ -223,7 +230,13 @@ fn flips(title: &str, flips: &[Flip]) -> String {
     format!(
         "<details><summary>{title}: {}</summary>{}{}</details>",
         counted(flips.len() as u64, "record", "records"),
-        table(title, Narrow::Stack, &columns, rows),
+        browser(
+            &title.to_lowercase().replace(' ', "-"),
+            "Search",
+            &[("truth", 1)],
+            None,
+            &table(title, Narrow::Stack, &columns, rows)
+        ),
         left_out(flips.len())
     )
 }
@@ -239,7 +252,7 @@ fn left_out(n: usize) -> String {
 
 fn matrix(report: &EvaluationReport) -> String {
     let intro = "<p>Each row holds the utterances of one intent, each column what the model called them. \
-                 Point at a cell for its names and counts.</p>";
+                 Point at a cell for its names and counts; a mistake leads to its records.</p>";
     let pairs = confused(report);
     if pairs.is_empty() {
         return format!("{intro}{}<p>No intent was taken for another.</p>", heat_map(report));
@@ -354,7 +367,13 @@ fn errors(report: &EvaluationReport) -> String {
     format!(
         "<p>{}, the surest first: what tops this list is often a wrong label.</p>{}{}",
         counted(report.errors.len() as u64, "record", "records"),
-        table("Misclassified utterances", Narrow::Stack, &columns, rows),
+        browser(
+            ERRORS,
+            "Search",
+            &[("truth", 1), ("predicted", 2)],
+            Some(ROWS_SHOWN),
+            &table("Misclassified utterances", Narrow::Stack, &columns, rows)
+        ),
         left_out(report.errors.len())
     )
 }

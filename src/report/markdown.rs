@@ -3,11 +3,11 @@
 //! Whatever came from a user is written so that it can only be read: no markup, link, mention or HTML.
 
 use super::{
-    decision::{finding, kind, kind_of_traffic, outcome, trimmed},
+    decision::{finding, kind, kind_of_traffic, outcome},
     drift::{effect, tone},
     matrix::confused,
     validation::{Group, by_code, summary, title},
-    wording::{count, counted, line, number, of, p_equals, p_value, percent, signed},
+    wording::{count, counted, line, number, of, p_equals, p_value, percent, signed, trimmed},
 };
 use crate::{
     datasets::Validation,

@@ -1,6 +1,8 @@
 //! The confusion matrix as a picture: rows are truth, columns predicted.
 
 use super::{
+    browse::pick,
+    evaluation::ERRORS,
     page::{escape, scroll_box},
     theme::STEPS,
     wording::{count, line, of},
@@ -51,7 +53,7 @@ impl Layout {
     fn of(names: &[&str]) -> Self {
         let n = names.len();
         let (cell, font, name_chars): (f64, f64, usize) = match n {
-            0..=8 => (56.0, 12.5, 28),
+            0..=8 => (52.0, 12.5, 28),
             9..=14 => (50.0, 12.0, 28),
             15..=30 => (30.0, 11.0, 30),
             31..=50 => (19.0, 10.5, 32),
@@ -124,8 +126,16 @@ pub(super) fn heat_map(report: &EvaluationReport) -> String {
                     of(n, support)
                 )
             };
+            // A mistake leads to its records.
+            let (open, close) = if truth == predicted {
+                ("<g>".to_owned(), "</g>\n")
+            } else {
+                let values = [line(names[row], 80), line(names[column], 80)];
+                let pick = pick(ERRORS, &[&values[0], &values[1]]);
+                (format!("<a href=\"#errors\" {pick} aria-label=\"{}\">", escape(&what)), "</a>\n")
+            };
             out += &format!(
-                "<g><title>{}</title><rect class=\"{ramp}{step}\" x=\"{:.1}\" y=\"{:.1}\" \
+                "{open}<title>{}</title><rect class=\"{ramp}{step}\" x=\"{:.1}\" y=\"{:.1}\" \
                  width=\"{:.1}\" height=\"{:.1}\"/>",
                 escape(&what),
                 x + 0.5,
@@ -143,7 +153,7 @@ pub(super) fn heat_map(report: &EvaluationReport) -> String {
                     y + cell / 2.0
                 );
             }
-            out += "</g>\n";
+            out += close;
         }
     }
     out += "</svg>";

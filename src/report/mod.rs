@@ -1,14 +1,17 @@
 //! One result, one page: HTML that needs nothing but itself, Markdown for a summary, rows for a table.
 //!
-//! In comes a result struct; out goes text. A page has no script, no font, no picture and no address
-//! of elsewhere: it can be mailed, archived, opened without a network. Everything that came from a
-//! user (texts, names) is shortened, made visible and escaped on the way.
+//! In comes a result struct; out goes text. A page has no font, no picture and no address of elsewhere: it can be
+//! mailed, archived, opened without a network; its one script, where there are tables to search, is named by digest in
+//! its policy, and any other is refused. Everything that came from a user (texts, names) is shortened, made visible and
+//! escaped on the way.
 
 mod annotations;
+mod browse;
 mod card;
 mod charts;
 mod confidence;
 mod cross_validation;
+mod data;
 mod decision;
 mod drift;
 mod evaluation;
@@ -29,6 +32,7 @@ mod wording;
 pub use annotations::validation_annotations;
 pub use card::{CardData, CardSubject, model_card};
 pub use cross_validation::cross_validation_html;
+pub use data::profile_html;
 pub use decision::decision_html;
 pub use drift::drift_html;
 pub use evaluation::evaluation_html;

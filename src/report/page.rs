@@ -1,6 +1,8 @@
-//! The shell of every page: one file, no script, light and dark, for a phone, a desk and paper.
+//! The shell of every page: one file, light and dark, for a phone, a desk and paper.
+//!
+//! A page that has tables to search holds one script, which its policy names by digest; the others hold none.
 
-use super::{theme, wording};
+use super::{browse, theme, wording};
 
 /// A page in the making. Sections come out in the order they were added.
 #[derive(Debug, Clone)]
@@ -96,6 +98,13 @@ impl Page {
                 )
             })
             .collect();
+        let has_browser = body.contains("<div class=\"browser\"");
+        let (policy, script) = if has_browser {
+            let script = format!("<script>{}</script>\n", browse::SCRIPT);
+            (format!("; script-src '{}'", browse::SCRIPT_SHA256), script)
+        } else {
+            (String::new(), String::new())
+        };
         let contents = if sections.len() > 2 {
             format!("<nav aria-label=\"Contents\">{links}</nav>\n")
         } else {
@@ -105,11 +114,11 @@ impl Page {
             "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
              <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
              <meta http-equiv=\"Content-Security-Policy\" \
-             content=\"default-src 'none'; style-src 'unsafe-inline'\">\n\
+             content=\"default-src 'none'; style-src 'unsafe-inline'{policy}\">\n\
              <meta name=\"referrer\" content=\"no-referrer\">\n\
              <title>{title} · botops {kind}</title>\n<style>\n{}{STYLE}</style>\n</head>\n<body>\n\
              <main>\n<header>\n<p class=\"kind\">botops {kind}</p>\n<h1>{}</h1>\n{lead}\n\
-             </header>\n{contents}{body}<footer>{footer}</footer>\n</main>\n</body>\n</html>\n",
+             </header>\n{contents}{body}<footer>{footer}</footer>\n</main>\n{script}</body>\n</html>\n",
             theme::css(),
             breakable(title)
         )
@@ -290,6 +299,7 @@ td.chart{padding-top:.45rem}
 td.name{min-width:6rem}
 td:last-child,th:last-child{padding-right:0}
 td.text{min-width:14rem;width:45%}
+table.wide td.n{width:1%}
 details{margin:.5rem 0;border-bottom:1px solid var(--line);padding-bottom:.5rem}
 summary{cursor:pointer;padding:.3rem 0}
 .columns{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,31rem),1fr));gap:1.5rem 2.5rem;align-items:start}
@@ -299,7 +309,10 @@ svg{display:block}
 svg.fluid{width:100%;height:auto}
 figure.square{max-width:26rem}
 figure.timeline{max-width:46rem}
-figure.timeline svg{min-width:34rem}
+figure.timeline .scroll svg{min-width:34rem}
+figure .scroll svg{min-width:30rem}
+.samples{margin:0;padding-left:1.1rem}
+figure h3{margin-bottom:.3rem}
 details tr:last-child td{border-bottom:0}
 .nowrap{white-space:nowrap}
 .beside{display:flex;flex-wrap:wrap;gap:1rem 2rem;align-items:flex-start}
@@ -312,6 +325,7 @@ svg .grid{stroke:var(--line);stroke-width:1}
 svg .track{fill:var(--line)}
 svg .bar{fill:var(--bar)}
 svg .bar-other{fill:var(--bar-other)}
+svg .bar-was{fill:var(--bar-was)}
 svg .mark{stroke:var(--ink);stroke-width:1.5;fill:none}
 svg .mark-fill{fill:var(--ink)}
 svg .guide{stroke:var(--muted);stroke-width:1.5;stroke-dasharray:5 4;fill:none}
@@ -322,6 +336,16 @@ svg .good-fill{fill:var(--good)}svg .bad-fill{fill:var(--bad)}svg .warn-fill{fil
 .chips{display:flex;flex-wrap:wrap;gap:.4rem;margin:.5rem 0;padding:0;list-style:none}
 .chips li{padding:.1rem .55rem;background:var(--panel);border-radius:4px;font-size:.9375rem}
 .chips b{font-weight:400;color:var(--muted);margin-left:.3rem;font-variant-numeric:tabular-nums}
+.browser form{display:flex;flex-wrap:wrap;gap:.5rem 1rem;align-items:center;margin:.75rem 0;font-size:.875rem;color:var(--muted)}
+.browser form[hidden],.browser button[hidden]{display:none}
+.browser label{display:inline-flex;gap:.4rem;align-items:center;max-width:100%}
+.browser input,.browser select,.browser button{font:inherit;color:var(--ink);background:var(--page);border:1px solid var(--muted);border-radius:4px;padding:.25rem .5rem;min-width:0;max-width:100%}
+.browser select{max-width:14rem}
+.browser button{cursor:pointer}
+.browser :focus-visible,a:focus-visible,summary:focus-visible{outline:2px solid var(--accent);outline-offset:2px}
+tr[hidden],details[hidden]{display:none!important}
+svg a{cursor:pointer}
+svg a:hover rect,svg a:focus-visible rect{stroke:var(--ink);stroke-width:2}
 @media (max-width:42rem){
 main{padding:1.1rem 1rem 2rem}
 h1{font-size:1.4rem}
@@ -333,18 +357,20 @@ table.stack thead{position:absolute;clip-path:inset(50%);height:1px;width:1px;ov
 table.stack tr{padding:.55rem 0;border-bottom:1px solid var(--line)}
 table.stack td{border:0;padding:.1rem 0;display:grid;grid-template-columns:6.5rem 1fr;gap:.5rem;text-align:left;white-space:normal}
 table.stack td::before{content:attr(data-label);color:var(--muted);font-size:.8125rem}
+table.stack td.n{width:auto}
 table.stack td.text{display:block;width:auto}
 table.stack td.text::before{display:none}
 }
 @media print{
 body{font-size:11px}
 main{max-width:none;padding:0}
-nav{display:none}
+nav,.browser form{display:none}
 *{print-color-adjust:exact;-webkit-print-color-adjust:exact}
 .scroll{overflow:visible}
 .scroll svg{max-width:100%;height:auto}
 tr,figure,.card,.verdict{break-inside:avoid}
 h2{break-after:avoid}
+details::details-content{content-visibility:visible;block-size:auto}
 table{font-size:10px}
 }
 "#;

@@ -183,6 +183,9 @@ fn pages() -> Vec<String> {
 #[test]
 fn nothing_a_user_wrote_becomes_markup() {
     for page in pages() {
+        let ours = format!("<script>{}</script>", browse::SCRIPT);
+        assert!(page.matches(&ours).count() <= 1);
+        let page = page.replace(&ours, "");
         for forbidden in ["<script", "alert('x')", "\u{202e}", "\u{7}", "\" \\u", "</script>"] {
             assert!(!page.contains(forbidden), "{forbidden:?} in {page}");
         }
@@ -192,7 +195,7 @@ fn nothing_a_user_wrote_becomes_markup() {
 
 #[test]
 fn every_element_that_opens_closes_in_order() {
-    let void = ["meta", "wbr"];
+    let void = ["meta", "wbr", "input"];
     for page in pages().into_iter().chain([evaluation_html(&evaluated(80, false), None)]) {
         let mut open: Vec<&str> = Vec::new();
         // A style sheet has `>` in selectors but no `<`.

@@ -5,7 +5,7 @@ type Color = (&'static str, &'static str, &'static str);
 
 /// Every color there is. `right1`…`right6` and `wrong1`…`wrong6` are the two ramps of the matrix, each
 /// with the color of a number written on it.
-pub(super) const COLORS: [Color; 38] = [
+pub(super) const COLORS: [Color; 39] = [
     ("page", "#ffffff", "#0f1419"),
     ("panel", "#f5f7f9", "#171d24"),
     ("ink", "#1b2026", "#e6ebf0"),
@@ -20,6 +20,7 @@ pub(super) const COLORS: [Color; 38] = [
     ("warn-soft", "#fcf1da", "#33270b"),
     ("bar", "#3f87c5", "#4f93cf"),
     ("bar-other", "#c06a1b", "#d98a3d"),
+    ("bar-was", "#87919d", "#707c8a"),
     ("right1", "#e1edf8", "#12283e"),
     ("right1-ink", "#1b2026", "#e6ebf0"),
     ("right2", "#bdd8ef", "#163b5f"),
@@ -129,7 +130,7 @@ mod tests {
 
     #[test]
     fn marks_stand_out_from_the_page() {
-        for mark in ["bar", "bar-other", "good", "bad", "warn", "muted"] {
+        for mark in ["bar", "bar-other", "bar-was", "good", "bad", "warn", "muted"] {
             let (mark, page) = (color(mark), color("page"));
             assert!(contrast(mark.1, page.1) >= 3.0, "{mark:?} in light");
             assert!(contrast(mark.2, page.2) >= 3.0, "{mark:?} in dark");

@@ -1,19 +1,23 @@
 //! The page of a validation.
 
 use super::{
-    charts::bounded_bar,
+    browse::browser,
+    data,
     page::{Card, Page, Tone, badge, cards, escape, message, quoted, verdict},
     table::{Column, Narrow, table},
     wording::{count, counted},
 };
 use crate::{
     datasets::Validation,
-    findings::{Finding, Severity, catalogue},
+    findings::{Finding, Place, Severity, catalogue},
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Findings of one code listed; the rest is in the JSON.
 const MOST_ROWS: usize = 100;
+
+/// Findings of one code that are shown before more are asked for.
+const ROWS_SHOWN: usize = 10;
 
 /// Returns the page of what was found in the data set `name`.
 #[must_use]
@@ -35,23 +39,15 @@ pub fn validation_html(validation: &Validation, name: &str) -> String {
     let mut page = Page::new("validation", &format!("Validation of {name}"))
         .lead(&verdict(tone, word, &sentence))
         .lead(&cards_html)
-        .section("findings", "Findings", findings(validation))
-        .section(
-            "intents",
-            "Examples by intent",
-            shares("Examples by intent", "intent", &validation.intents),
-        );
-    if !validation.languages.is_empty() {
-        page = page.section(
-            "languages",
-            "Examples by language",
-            shares("Examples by language", "language", &validation.languages),
-        );
+        .section("findings", "Findings", findings(validation));
+    if let Some(profiles) = &validation.profiles {
+        page = data::filled(page, &data::Sides::of_validation(profiles));
     }
-    page.footer(
+    page.footer(&format!(
         "<p>Records and lines are counted from 1; they differ where a field holds a line break. \
-         <code>botops explain CODE</code> says more about each code.</p>",
-    )
+         <code>botops explain CODE</code> says more about each code.</p>{}",
+        if validation.profiles.is_some() { data::FOOTER } else { "" }
+    ))
     .render()
 }
 
@@ -111,6 +107,14 @@ pub(super) fn by_code(validation: &Validation) -> Vec<Group<'_>> {
     groups
 }
 
+/// Writes a record and its line; nothing for what is about the whole.
+fn place(place: &Place) -> String {
+    let line = place.line.map_or_else(String::new, |line| {
+        format!(" <span class=\"quiet\">(line {})</span>", count(line))
+    });
+    place.record.map_or_else(String::new, |record| format!("{}{line}", count(record)))
+}
+
 /// Returns the title of a code, or nothing.
 pub(super) fn title(code: &str) -> &'static str {
     catalogue::find(code).map_or("", |entry| entry.title)
@@ -121,29 +125,28 @@ fn findings(validation: &Validation) -> String {
         return "<p>Nothing was found.</p>".to_owned();
     }
     let mut out = String::new();
-    for (at, Group { code, severity, count: n, kept }) in
-        by_code(validation).into_iter().enumerate()
-    {
+    let files: BTreeSet<_> = validation.findings.iter().map(|found| &found.place.file).collect();
+    // One file is in the title already.
+    let has_files = files.len() > 1;
+    let groups = by_code(validation);
+    for (at, Group { code, severity, count: n, kept }) in groups.into_iter().enumerate() {
         let (tone, word) = match severity {
             Severity::Error => (Tone::Bad, "error"),
             Severity::Warning => (Tone::Warning, "warning"),
             Severity::Info => (Tone::Neutral, "info"),
         };
         let rows = kept.iter().take(MOST_ROWS).map(|finding| {
-            let number = |n: Option<u64>| n.map_or_else(String::new, count);
-            vec![
-                message(&finding.message, 400),
-                number(finding.place.record),
-                number(finding.place.line),
-                finding.place.file.as_deref().map_or_else(String::new, |file| quoted(file, 120)),
-            ]
+            let mut row = vec![place(&finding.place), message(&finding.message, 400)];
+            if has_files {
+                let file = finding.place.file.as_deref();
+                row.push(file.map_or_else(String::new, |file| quoted(file, 120)));
+            }
+            row
         });
-        let columns = [
-            ("found", Column::Text),
-            ("record", Column::Number),
-            ("line", Column::Number),
-            ("file", Column::Plain),
-        ];
+        let mut columns = vec![("record", Column::Number), ("found", Column::Text)];
+        if has_files {
+            columns.push(("file", Column::Plain));
+        }
         let more = match n.checked_sub(kept.len().min(MOST_ROWS) as u64) {
             Some(more) if more > 0 => {
                 format!(
@@ -165,20 +168,5 @@ fn findings(validation: &Validation) -> String {
             table(code, Narrow::Stack, &columns, rows),
         );
     }
-    out
-}
-
-fn shares(label: &str, what: &str, counts: &BTreeMap<String, u64>) -> String {
-    let most = counts.values().copied().max().unwrap_or(0) as f64;
-    let mut counts: Vec<_> = counts.iter().collect();
-    counts.sort_by(|a, b| b.1.cmp(a.1).then(a.0.cmp(b.0)));
-    let rows = counts.into_iter().map(|(name, &n)| {
-        vec![quoted(name, 80), count(n), bounded_bar(n as f64, most, &[], "bar")]
-    });
-    table(
-        label,
-        Narrow::Scroll,
-        &[(what, Column::Name), ("records", Column::Number), ("", Column::Chart)],
-        rows,
-    )
+    browser("found", "Search the findings", &[], Some(ROWS_SHOWN), &out)
 }

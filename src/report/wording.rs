@@ -46,7 +46,7 @@ pub(super) fn p_equals(p: f64) -> String {
     if p < 0.001 { format!("p {}", p_value(p)) } else { format!("p = {}", p_value(p)) }
 }
 
-/// Makes `text` one line of at most `max_chars`, with everything invisible made visible.
+/// Makes `text` one line of at most `max_chars`, with everything invisible made visible and without personal data.
 pub(super) fn line(text: &str, max_chars: usize) -> String {
     // White space first: a line break is part of many utterances, and no reason to show a code.
     let mut one_line = String::new();
@@ -62,11 +62,17 @@ pub(super) fn line(text: &str, max_chars: usize) -> String {
             spaces = false;
         }
     }
-    text::display(one_line.trim_end(), max_chars)
+    text::display(&text::redact(one_line.trim_end()), max_chars)
 }
 
 /// Shares counts out in words: "3 of 40 (7.5 %)".
 pub(super) fn of(part: u64, whole: u64) -> String {
     let share = if whole == 0 { f64::NAN } else { part as f64 / whole as f64 };
     format!("{} of {} ({})", count(part), count(whole), percent(share))
+}
+
+/// Writes a number without needless decimals: 5, 12.5.
+pub(super) fn trimmed(value: f64) -> String {
+    let text = format!("{value:.2}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }

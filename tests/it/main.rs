@@ -6,6 +6,7 @@
 )]
 
 mod architecture;
+mod browser;
 mod codes;
 mod confidence;
 mod data_labels;
@@ -17,6 +18,7 @@ mod faulty;
 mod formats;
 mod hub;
 mod mistakes;
+mod pages;
 mod pipeline;
 mod predict;
 mod readers;

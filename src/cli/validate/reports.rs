@@ -60,6 +60,11 @@ impl ReportArg {
         Self { kind: Kind::Html, path: path.to_owned() }
     }
 
+    /// Returns whether it is a page.
+    pub(super) fn is_page(&self) -> bool {
+        self.kind == Kind::Html
+    }
+
     /// Writes the report on the file `name`.
     ///
     /// # Errors

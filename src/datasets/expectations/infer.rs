@@ -7,6 +7,7 @@ use super::{
 use crate::{
     datasets::{
         Presence, ReadOptions,
+        survey::Column,
         table::{Origin, Row, Shape, Table},
     },
     findings::Result,
@@ -14,18 +15,10 @@ use crate::{
 };
 use bytes::Bytes;
 use chrono::{DateTime, Datelike as _, Utc};
-use std::{
-    collections::{BTreeMap, HashSet},
-    fmt::Write as _,
-    path::Path,
-};
+use std::{collections::BTreeMap, fmt::Write as _, path::Path};
 
-/// Different values kept of a column; one that has more is no set.
-const MOST_VALUES: usize = 200;
 /// A column is a set when each of its values has as many records, on average.
 const PER_VALUE: u64 = 10;
-/// Values whose uniqueness is looked into: what is unique so far is an identifier.
-const LOOKED_AT: usize = 200_000;
 /// The fewest records of which it is believed that their values are never there twice.
 const BELIEVED: u64 = 50;
 
@@ -90,83 +83,7 @@ fn is_other_language(shape: &Shape, row: Row<'_>) -> bool {
         && crate::text::detect_language(row.cell(text)).is_some_and(|there| there != declared)
 }
 
-/// What was seen of one column.
-struct Column {
-    filled: u64,
-    missing: u64,
-    /// Types that every value has, the narrowest first.
-    kinds: Vec<ValueType>,
-    low: Option<Value>,
-    high: Option<Value>,
-    shortest: usize,
-    longest: usize,
-    /// How often each value is there; `None` once there are too many.
-    values: Option<BTreeMap<String, u64>>,
-    /// Digests of the values; `None` once one was there twice.
-    once: Option<HashSet<u64>>,
-    personal: u64,
-    is_phrase: bool,
-}
-
 impl Column {
-    fn new() -> Self {
-        use ValueType::{Boolean, Date, Datetime, Integer, Number};
-        Self {
-            filled: 0,
-            missing: 0,
-            kinds: vec![Boolean, Integer, Number, Date, Datetime],
-            low: None,
-            high: None,
-            shortest: usize::MAX,
-            longest: 0,
-            values: Some(BTreeMap::new()),
-            once: Some(HashSet::new()),
-            personal: 0,
-            is_phrase: false,
-        }
-    }
-
-    fn add(&mut self, cell: &str) {
-        if cell.trim().is_empty() {
-            self.missing += 1;
-            return;
-        }
-        self.filled += 1;
-        self.kinds.retain(|kind| kind.read(cell).is_some());
-        // The widest kind left reads what the narrower ones read, and the widths are those of one kind.
-        if let Some(value) = self.kinds.last().and_then(|kind| kind.read(cell)) {
-            let is_below = self.low.is_none_or(|low| value < low);
-            let is_above = self.high.is_none_or(|high| value > high);
-            self.low = if is_below { Some(value) } else { self.low };
-            self.high = if is_above { Some(value) } else { self.high };
-        }
-        let chars = cell.chars().count();
-        self.shortest = self.shortest.min(chars);
-        self.longest = self.longest.max(chars);
-        self.is_phrase |= chars > 64 || cell.contains(char::is_whitespace);
-        if let Some(values) = &mut self.values {
-            *values.entry(cell.to_owned()).or_default() += 1;
-            if values.len() > MOST_VALUES {
-                self.values = None;
-            }
-        }
-        if let Some(once) = &mut self.once
-            && once.len() < LOOKED_AT
-        {
-            let digest = crate::digest::Digest::of(cell.as_bytes());
-            let mut half = [0; 8];
-            half.copy_from_slice(&digest.as_bytes()[..8]);
-            if !once.insert(u64::from_be_bytes(half)) {
-                self.once = None;
-            }
-        }
-        self.personal += u64::from(!crate::text::personal_data(cell).is_empty());
-    }
-
-    fn kind(&self) -> Option<ValueType> {
-        self.kinds.first().copied().filter(|_| self.filled > 0)
-    }
-
     /// Returns the values, if the column is a set of them.
     fn set(&self) -> Option<&BTreeMap<String, u64>> {
         self.values
@@ -175,7 +92,7 @@ impl Column {
     }
 
     fn is_identifier(&self) -> bool {
-        self.once.is_some()
+        self.is_unique()
             && self.missing == 0
             && self.filled >= BELIEVED
             && !self.is_phrase

@@ -20,10 +20,12 @@ pub(super) mod whole;
 
 pub use baseline::Baseline;
 pub use quarantine::write_quarantine;
+pub(in crate::datasets) use rows::{RecordRows, Source, TableRows};
 
 use super::{
-    Dataset, Expectations, ReadOptions, Record, Rejected, Validation,
+    Dataset, Expectations, ProfileChange, ReadOptions, Record, Rejected, Validation,
     columns::Roles,
+    profile::Profiler,
     split,
     table::{Origin, Row},
 };
@@ -40,7 +42,7 @@ use found::{At, Found, Late, Reasons, Told};
 use late::Duplicates;
 use quarantine::Quarantine;
 use roles::RoleChecks;
-use rows::{Files, RecordRows, Source, TableRows};
+use rows::Files;
 use rules::{Gathering, Rules};
 use serde::{Deserialize, Serialize};
 use sorted::{Entry, HELD, Sorted};
@@ -131,6 +133,8 @@ pub struct ValidateOptions<'a> {
     pub baseline: Option<&'a Baseline>,
     /// Whether [`Validation::baseline`] is wanted: all findings there are.
     pub notes_baseline: bool,
+    /// Whether [`Validation::profiles`] is wanted: the rows are read once more for it.
+    pub profiles: bool,
     /// Where what has to be sorted is put when it does not fit into some 30 MB of memory; `None`: it is held.
     pub spill: Option<&'a Path>,
 }
@@ -144,6 +148,7 @@ impl Default for ValidateOptions<'_> {
             samples: usize::MAX,
             baseline: None,
             notes_baseline: false,
+            profiles: false,
             spill: None,
         }
     }
@@ -309,6 +314,8 @@ fn run(
     if wants_reasons && kept.rejected != n_rejected {
         return Err(changed(&file));
     }
+    let profiles =
+        if options.profiles { Some(profiles(source, &rejected, n_records)?) } else { None };
     let (accepted, rejected_records) = kept.finish(expectations, n_records, &rejected)?;
     let checks = engine.found.checks(n_records);
     let of = |severity| {
@@ -329,6 +336,7 @@ fn run(
         findings,
         marks,
         baseline: engine.found.matching.and_then(Matching::into_baseline),
+        profiles,
         accepted,
         rejected: rejected_records,
     };
@@ -338,6 +346,29 @@ fn run(
         "every record is accepted or rejected"
     );
     Ok(validation)
+}
+
+/// Profiles all rows of `source`, and those that are not `rejected`.
+fn profiles(
+    source: &mut dyn Source,
+    rejected: &bits::Bits,
+    n_records: u64,
+) -> Result<Box<ProfileChange>> {
+    let name = source.name().to_owned();
+    let [mut before, mut after] = [0, 1].map(|_| Profiler::new(source.shape()));
+    let mut position = 0;
+    source.each(&mut |row| {
+        before.add(row);
+        if !rejected.contains(position) {
+            after.add(row);
+        }
+        position += 1;
+        Ok(ControlFlow::Continue(()))
+    })?;
+    if position != n_records {
+        return Err(changed(&name));
+    }
+    Ok(Box::new(ProfileChange { before: before.finish(&name), after: after.finish(&name) }))
 }
 
 fn changed(file: &str) -> Fault {

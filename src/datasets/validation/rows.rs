@@ -21,7 +21,7 @@ const AHEAD: usize = 2;
 const RECORDS: usize = 4_096;
 
 /// Rows that can be read again from the first.
-pub(super) trait Source {
+pub(in crate::datasets) trait Source {
     /// Returns the file, as the user named it.
     fn name(&self) -> &str;
 
@@ -68,7 +68,7 @@ impl Files {
 }
 
 /// The rows of a file, or of several that are read as one.
-pub(super) struct TableRows {
+pub(in crate::datasets) struct TableRows {
     origin: Origin,
     options: ReadOptions,
     /// Opened, and not read yet.
@@ -82,7 +82,11 @@ impl TableRows {
     ///
     /// # Errors
     /// Those of [`Table::open`].
-    pub(super) fn open(origin: Origin, options: &ReadOptions, name: Option<&str>) -> Result<Self> {
+    pub(in crate::datasets) fn open(
+        origin: Origin,
+        options: &ReadOptions,
+        name: Option<&str>,
+    ) -> Result<Self> {
         let table = Table::open(&origin, options)?;
         Ok(Self {
             options: options.clone(),
@@ -144,14 +148,14 @@ fn give(
 }
 
 /// Records in memory, as rows of the columns that have a role.
-pub(super) struct RecordRows<'a> {
+pub(in crate::datasets) struct RecordRows<'a> {
     data: &'a Dataset,
     shape: Shape,
 }
 
 impl<'a> RecordRows<'a> {
     /// Makes rows of `data`.
-    pub(super) fn new(data: &'a Dataset) -> Self {
+    pub(in crate::datasets) fn new(data: &'a Dataset) -> Self {
         let has = |role: &str, at| data.columns.contains_key(role).then_some(at);
         let roles = Roles {
             text: 0,

@@ -159,6 +159,7 @@ fn validate(work: &mut Work<'_>, stage: &ValidateStage, made: &Path) -> Result<E
         name: Some(&name),
         now: work.started_at,
         samples: KEPT_FINDINGS,
+        profiles: true,
         spill: Some(made),
         ..ValidateOptions::default()
     };

@@ -61,7 +61,7 @@ pub(crate) const HOUSE: [Room; 20] = [
         "registry",
         &["labels", "text", "digest", "stats", "spec", "findings", "store", "evaluation", "models"],
     ),
-    // Results, and the leaves that word and draw them: of datasets, only what a validation checked and found.
+    // Results, and the leaves that word and draw them: of datasets, only what was checked, found and profiled.
     room(
         "report",
         &[
@@ -71,6 +71,15 @@ pub(crate) const HOUSE: [Room; 20] = [
             "findings",
             "datasets::Check",
             "datasets::Validation",
+            "datasets::Balance",
+            "datasets::ColumnProfile",
+            "datasets::IntentProfile",
+            "datasets::LengthBin",
+            "datasets::Lengths",
+            "datasets::Profile",
+            "datasets::ProfileChange",
+            "datasets::TextProfile",
+            "datasets::UNTOLD",
             "models::confidence",
             "evaluation",
             "drift",

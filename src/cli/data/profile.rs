@@ -1,0 +1,246 @@
+//! `botops data profile`.
+
+use crate::{
+    cli::{
+        Outcome,
+        context::{self, Context},
+        data_args::DataArgs,
+        data_source, paste, tables,
+    },
+    datasets::{self, IntentProfile, Lengths, Presence, Profile, ReadOptions, TextProfile, UNTOLD},
+    findings::Result,
+    report,
+    text::display,
+};
+use serde::Serialize;
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
+
+/// Say what a data set is made of: classes, lengths, languages, columns; before and after.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Data file, in any format that `validate` reads; a pattern in quotes; - for standard input; or a file of a snapshot
+    /// such as support@3:train.csv
+    data: PathBuf,
+    /// What it was before: both are shown, and what changed
+    #[arg(long, value_name = "FILE")]
+    against: Option<PathBuf>,
+    /// Write a report page here
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+    /// Write nothing
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    columns: DataArgs,
+}
+
+#[derive(Serialize)]
+struct Answer<'a> {
+    #[serde(flatten)]
+    profile: &'a Profile,
+    before: Option<&'a Profile>,
+    html: Option<String>,
+}
+
+/// Rows of a table; the rest is in the JSON.
+const MOST_ROWS: usize = 60;
+/// Languages that have a column of their own.
+const MOST_LANGUAGES: usize = 4;
+
+pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
+    let inputs = [Some(args.data.as_path()), args.against.as_deref()];
+    context::distinct(args.html.as_deref(), &inputs)?;
+    let options =
+        ReadOptions { text: Presence::Optional, ..args.columns.options(Presence::Optional) };
+    let read = |path: &Path| match data_source::reference(path) {
+        None => datasets::profile(path, &options),
+        Some(_) => {
+            let source = data_source::read(context, path)?;
+            datasets::profile_bytes(source.bytes, &source.name, &options)
+        }
+    };
+    let before = args.against.as_deref().map(read).transpose()?;
+    let profile = read(&args.data)?;
+    let html = args.html.as_ref().filter(|_| !args.dry_run);
+    if let Some(path) = html {
+        let page = report::profile_html(&profile, before.as_ref());
+        context::write_file(path, page.as_bytes())?;
+    }
+    let mut text = text(&profile, before.as_ref());
+    if let Some(path) = &args.html {
+        let verb = if args.dry_run { "would write" } else { "wrote" };
+        text.push_str(&format!("\n{verb} {}\n", path.display()));
+    }
+    let answer = Answer {
+        profile: &profile,
+        before: before.as_ref(),
+        html: html.map(|path| path.display().to_string()),
+    };
+    let outcome = Outcome::done(&answer, text);
+    let data = args.data.display().to_string();
+    Ok(match args.html {
+        Some(_) => outcome.next(paste::line(["botops", "validate", &data])),
+        None => {
+            let words = ["botops", "data", "profile", &data, "--html", "profile.html"];
+            outcome.next(paste::line(words))
+        }
+    })
+}
+
+fn text(profile: &Profile, before: Option<&Profile>) -> String {
+    let was = before
+        .map_or_else(String::new, |before| format!(", {} before", tables::count(before.records)));
+    let mut out = format!("{}: {} records{was}\n", profile.name, tables::count(profile.records));
+    if let Some(text) = &profile.text {
+        let before = before.and_then(|before| before.text.as_ref());
+        if let Some(balance) = text.balance {
+            out.push_str(&format!(
+                "{} intents, as wide as {:.1} of one size; the largest has {:.1} times the records of the smallest\n",
+                tables::count(balance.intents),
+                balance.effective,
+                balance.ratio
+            ));
+        }
+        out.push('\n');
+        out.push_str(&intents(text, before));
+        out.push('\n');
+        out.push_str(&lengths(text, before));
+        out.push('\n');
+        out.push_str(&languages(text));
+    }
+    out.push('\n');
+    out.push_str(&columns(profile));
+    out
+}
+
+fn intents(text: &TextProfile, before: Option<&TextProfile>) -> String {
+    let none = IntentProfile::default();
+    let names: BTreeSet<&String> =
+        before.iter().flat_map(|text| text.intents.keys()).chain(text.intents.keys()).collect();
+    if names.is_empty() {
+        return "no record has an intent\n".to_owned();
+    }
+    let of = |text: &'_ TextProfile, name: &String| {
+        text.intents.get(name).map_or(0, |intent| intent.records)
+    };
+    let mut names: Vec<&String> = names.into_iter().collect();
+    names.sort_by(|a, b| of(text, b).cmp(&of(text, a)).then(a.cmp(b)));
+    let mut languages: Vec<(&String, u64)> = text
+        .intents
+        .values()
+        .flat_map(|intent| intent.languages.keys())
+        .collect::<BTreeSet<_>>()
+        .into_iter()
+        .map(|language| {
+            let of = |intent: &IntentProfile| intent.languages.get(language).copied().unwrap_or(0);
+            (language, text.intents.values().map(of).sum())
+        })
+        .collect();
+    languages.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(b.0)));
+    languages.truncate(MOST_LANGUAGES);
+    let mut header = vec!["intent"];
+    if before.is_some() {
+        header.extend(["before", "now", "change"]);
+    } else {
+        header.push("records");
+    }
+    header.extend(languages.iter().map(|(language, _)| language.as_str()));
+    header.push("median words");
+    let n = names.len();
+    let rows = names.into_iter().take(MOST_ROWS).map(|name| {
+        let intent = text.intents.get(name).unwrap_or(&none);
+        let mut row = vec![display(name, 40)];
+        if let Some(before) = before {
+            let (was, is) = (of(before, name), intent.records);
+            row.push(tables::count(was));
+            row.push(tables::count(is));
+            row.push(format!("{:+}", i128::from(is) - i128::from(was)));
+        } else {
+            row.push(tables::count(intent.records));
+        }
+        row.extend(languages.iter().map(|(language, _)| {
+            tables::count(intent.languages.get(*language).copied().unwrap_or(0))
+        }));
+        row.push(intent.median_words.to_string());
+        row
+    });
+    let numbers: Vec<usize> = (1..header.len()).collect();
+    let mut out = tables::table(&header, rows, &numbers);
+    if n > MOST_ROWS {
+        out.push_str(&format!("and {} smaller intents (`--format json` has all)\n", n - MOST_ROWS));
+    }
+    if text.unlabelled > 0 {
+        out.push_str(&format!("{} records have no intent\n", tables::count(text.unlabelled)));
+    }
+    out
+}
+
+fn lengths(text: &TextProfile, before: Option<&TextProfile>) -> String {
+    let mut rows = Vec::new();
+    for (what, of) in [
+        ("words", (|text| &text.words) as fn(&TextProfile) -> &Lengths),
+        ("characters", |text| &text.chars),
+    ] {
+        for (side, text) in [(" before", before), ("", Some(text))] {
+            let Some(text) = text else { continue };
+            let Lengths { min, p05, median, p95, max, mean, .. } = of(text);
+            let mut row = vec![format!("{what}{side}")];
+            row.extend([min, p05, median, p95, max].map(|value| format!("{value:.1}")));
+            row.push(format!("{mean:.1}"));
+            rows.push(row);
+        }
+    }
+    let header = ["a text has", "least", "5 %", "median", "95 %", "most", "mean"];
+    let mut out = tables::table(&header, rows, &[1, 2, 3, 4, 5, 6]);
+    if text.empty > 0 {
+        out.push_str(&format!("{} texts are empty\n", tables::count(text.empty)));
+    }
+    out
+}
+
+fn languages(text: &TextProfile) -> String {
+    let detected: BTreeSet<&String> =
+        text.languages.values().flat_map(|detected| detected.keys()).collect();
+    let heads: Vec<String> = detected.iter().map(|name| format!("reads as {name}")).collect();
+    let mut header = vec!["declared", "records"];
+    header.extend(heads.iter().map(String::as_str));
+    let rows = text.languages.iter().take(MOST_ROWS).map(|(declared, of)| {
+        let name = if declared == UNTOLD { "(none)".to_owned() } else { display(declared, 40) };
+        let mut row = vec![name, tables::count(of.values().sum())];
+        row.extend(detected.iter().map(|name| tables::count(of.get(*name).copied().unwrap_or(0))));
+        row
+    });
+    let numbers: Vec<usize> = (1..header.len()).collect();
+    tables::table(&header, rows, &numbers)
+}
+
+fn columns(profile: &Profile) -> String {
+    let rows = profile.columns.iter().take(MOST_ROWS).map(|column| {
+        let range = match (&column.min, &column.max) {
+            (Some(min), Some(max)) => format!("{min} to {max}"),
+            _ if column.filled == 0 => String::new(),
+            _ => format!("{} to {} characters", column.shortest, column.longest),
+        };
+        vec![
+            display(&column.name, 40),
+            column.role.clone().unwrap_or_default(),
+            column.kind.clone(),
+            tables::count(column.empty),
+            column.distinct.map_or_else(|| "> 200".to_owned(), tables::count),
+            range,
+            tables::count(column.personal),
+        ]
+    });
+    let header = ["column", "role", "type", "empty", "different", "range", "personal data"];
+    let mut out = tables::table(&header, rows, &[3, 4, 6]);
+    if profile.columns.len() > MOST_ROWS {
+        out.push_str(&format!(
+            "and {} more columns (`--format json` has all)\n",
+            profile.columns.len() - MOST_ROWS
+        ));
+    }
+    out
+}

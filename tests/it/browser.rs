@@ -1,0 +1,163 @@
+//! A real browser, driven over WebDriver: headless Chromium, kept off the network.
+
+use crate::{servers::skip, support::tool};
+use serde_json::{Value, json};
+use std::{
+    io::{BufRead as _, BufReader},
+    os::unix::process::CommandExt as _,
+    path::Path,
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+/// How a page is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct View {
+    /// Width of the window in CSS pixels.
+    pub(crate) width: u32,
+    /// Whether the reader prefers dark.
+    pub(crate) is_dark: bool,
+}
+
+/// Chromium and the driver that it is led by; both end when it is dropped.
+pub(crate) struct Browser {
+    driver: Child,
+    address: String,
+    runtime: tokio::runtime::Runtime,
+    client: reqwest::Client,
+    session: String,
+    _profile: tempfile::TempDir,
+}
+
+impl Browser {
+    /// Starts a browser; `None` (said aloud) when it is not installed.
+    ///
+    /// It is found through `BOTOPS_CHROMIUM` and `BOTOPS_CHROMEDRIVER`, or as `chromium` (or `google-chrome`) and
+    /// `chromedriver` on the `PATH`.
+    pub(crate) fn start() -> Option<Self> {
+        let chromium = tool("BOTOPS_CHROMIUM", "chromium").or_else(|| tool("", "google-chrome"));
+        let (Some(chromium), Some(driver)) =
+            (chromium, tool("BOTOPS_CHROMEDRIVER", "chromedriver"))
+        else {
+            skip("a browser (on Debian: apt-get install chromium chromium-driver)");
+            return None;
+        };
+        let profile = tempfile::tempdir().unwrap();
+        let mut driver = Command::new(driver)
+            .args(["--port=0", "--log-level=WARNING"])
+            .env("HOME", profile.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            // It starts the browser: both end with it.
+            .process_group(0)
+            .spawn()
+            .unwrap();
+        let mut told = BufReader::new(driver.stdout.take().unwrap());
+        let port = loop {
+            let mut line = String::new();
+            assert!(told.read_line(&mut line).unwrap() > 0, "the driver ended without a port");
+            if let Some((_, port)) = line.trim_end().rsplit_once("successfully on port ") {
+                break port.trim_end_matches('.').to_owned();
+            }
+        };
+        // It goes on telling; nobody reads, and a full pipe would stop it.
+        std::thread::spawn(move || std::io::copy(&mut told, &mut std::io::sink()));
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let client = reqwest::Client::builder()
+            .no_proxy()
+            .timeout(Duration::from_secs(120))
+            .build()
+            .unwrap();
+        let mut browser = Self {
+            driver,
+            address: format!("http://127.0.0.1:{port}"),
+            runtime,
+            client,
+            session: String::new(),
+            _profile: profile,
+        };
+        let flags = [
+            "--headless".to_owned(),
+            "--no-sandbox".to_owned(),
+            "--disable-gpu".to_owned(),
+            "--disable-dev-shm-usage".to_owned(),
+            "--no-first-run".to_owned(),
+            // Nothing is to be asked of anybody, and nobody would be found.
+            "--disable-background-networking".to_owned(),
+            "--disable-component-update".to_owned(),
+            "--disable-sync".to_owned(),
+            "--host-resolver-rules=MAP * ~NOTFOUND".to_owned(),
+            "--proxy-server=127.0.0.1:9".to_owned(),
+            format!("--user-data-dir={}", browser._profile.path().join("profile").display()),
+        ];
+        let made = browser.ask(
+            "session",
+            json!({"capabilities": {"alwaysMatch": {
+                "goog:loggingPrefs": {"browser": "ALL"},
+                "goog:chromeOptions": {"binary": chromium, "args": flags},
+            }}}),
+        );
+        browser.session = format!("session/{}", made["sessionId"].as_str().unwrap());
+        Some(browser)
+    }
+
+    fn ask(&self, path: &str, body: Value) -> Value {
+        let answer: Value = self.runtime.block_on(async {
+            let sent = self.client.post(format!("{}/{path}", self.address)).json(&body).send();
+            sent.await.unwrap().json().await.unwrap()
+        });
+        let value = &answer["value"];
+        assert!(value["error"].is_null(), "{path}: {}", value["message"]);
+        value.clone()
+    }
+
+    /// Sends a command of the developer tools.
+    pub(crate) fn tell(&self, command: &str, parameters: Value) -> Value {
+        let body = json!({"cmd": command, "params": parameters});
+        self.ask(&format!("{}/goog/cdp/execute", self.session), body)
+    }
+
+    /// Opens the file at `path` as it looks in `view`.
+    pub(crate) fn open(&self, path: &Path, view: View) {
+        let size =
+            json!({"width": view.width, "height": 900, "deviceScaleFactor": 1, "mobile": false});
+        self.tell("Emulation.setDeviceMetricsOverride", size);
+        let scheme = if view.is_dark { "dark" } else { "light" };
+        let features = json!([{"name": "prefers-color-scheme", "value": scheme}]);
+        self.tell("Emulation.setEmulatedMedia", json!({"media": "", "features": features}));
+        let url = format!("file://{}", path.display());
+        self.ask(&format!("{}/url", self.session), json!({"url": url}));
+    }
+
+    /// Runs a function body in the page, and returns what it returns.
+    pub(crate) fn run(&self, script: &str) -> Value {
+        let body = json!({"script": script, "args": []});
+        self.ask(&format!("{}/execute/sync", self.session), body)
+    }
+
+    /// Returns what the console was told since it was last asked: errors, warnings, refusals of the page's policy.
+    pub(crate) fn console(&self) -> Vec<String> {
+        let told = self.ask(&format!("{}/se/log", self.session), json!({"type": "browser"}));
+        told.as_array().unwrap().iter().map(Value::to_string).collect()
+    }
+
+    /// Returns the whole page as a PNG file, in base 64.
+    pub(crate) fn screenshot(&self) -> String {
+        let size = self.run(
+            "const page = document.documentElement; return [page.scrollWidth, page.scrollHeight];",
+        );
+        let clip = json!({"x": 0, "y": 0, "width": size[0], "height": size[1], "scale": 1});
+        let parameters = json!({"captureBeyondViewport": true, "clip": clip});
+        self.tell("Page.captureScreenshot", parameters)["data"].as_str().unwrap().to_owned()
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        let group = format!("-{}", self.driver.id());
+        let _ = Command::new("kill").args(["-KILL", "--", &group]).status();
+        let _ = self.driver.wait();
+    }
+}
