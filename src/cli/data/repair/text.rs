@@ -37,12 +37,14 @@ pub(super) fn proposal(proposal: &Proposal, args: &Args, patch: Option<&str>) ->
         let why = if args.dry_run { " (dry run)" } else { "" };
         text.push_str(&format!("not written{why}\n"));
     }
-    text.push_str(&format!(
-        "with those to be applied: {} records in = {} out + {} removed\n",
-        tables::count(*records_in),
-        tables::count(*records_out),
-        tables::count(records_in - records_out)
-    ));
+    if *to_apply > 0 {
+        text.push_str(&format!(
+            "with those to be applied: {} records in = {} out + {} removed\n",
+            tables::count(*records_in),
+            tables::count(*records_out),
+            tables::count(records_in - records_out)
+        ));
+    }
     // Without places: records have other numbers in what would come out.
     text.push_str(&left_to_do(remaining));
     for check in remaining.checks.iter().filter(|check| check.findings > 0) {
