@@ -214,9 +214,9 @@ fn header(bytes: &[u8]) -> Vec<String> {
     let text = String::from_utf8_lossy(bytes);
     let text = text.trim_start_matches('\u{feff}').trim();
     let delimiter = spans::delimiter(text, Format::Csv);
-    let mut record = ::csv::StringRecord::new();
-    match csv::reader(text.as_bytes(), delimiter).read_record(&mut record) {
-        Ok(true) => record.iter().map(|name| name.trim().to_owned()).collect(),
-        _ => Vec::new(),
+    let mut fields = csv::Fields::new(delimiter);
+    if fields.read(text, 0).is_none() {
+        return Vec::new();
     }
+    fields.words(text).map(|name| name.trim().to_owned()).collect()
 }

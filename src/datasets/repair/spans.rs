@@ -2,7 +2,7 @@
 
 use crate::datasets::{
     Format,
-    csv::{guess, reader},
+    csv::{Fields, guess},
     json,
 };
 use serde_json::Value;
@@ -28,28 +28,21 @@ pub(super) fn records(text: &str, format: Format, delimiter: u8) -> Vec<Range<us
 
 /// The rows of a table but for its header and blank lines, without their line breaks.
 fn rows(text: &str, delimiter: u8) -> Vec<Range<usize>> {
-    let mut reader = reader(text.as_bytes(), delimiter);
-    let mut record = ::csv::ByteRecord::new();
-    let mut spans = Vec::new();
-    let mut width = None;
-    loop {
-        let from = usize::try_from(reader.position().byte()).unwrap_or(usize::MAX);
-        if !reader.read_byte_record(&mut record).unwrap_or(false) {
-            return spans;
-        }
-        let to = usize::try_from(reader.position().byte()).unwrap_or(usize::MAX);
-        let is_blank = record.len() == 1 && record[0].trim_ascii().is_empty();
+    let mut fields = Fields::new(delimiter);
+    let (mut spans, mut at, mut width) = (Vec::new(), 0, None);
+    while let Some(record) = fields.read(text, at) {
+        at = record.end;
         match width {
-            None if is_blank => {}
-            None => width = Some(record.len()),
-            Some(width) if is_blank && width > 1 => {}
+            None if fields.is_blank(text) => {}
+            None => width = Some(fields.len()),
+            Some(width) if width > 1 && fields.is_blank(text) => {}
             Some(_) => {
-                let raw = &text[from..to];
-                let start = from + raw.len() - raw.trim_start_matches(['\r', '\n']).len();
-                spans.push(start..start + text[start..to].trim_end_matches(['\r', '\n']).len());
+                let raw = text[record.start..record.end].trim_end_matches(['\r', '\n']);
+                spans.push(record.start..record.start + raw.len());
             }
         }
     }
+    spans
 }
 
 /// The lines that are not blank, without what is blank around them.
