@@ -57,6 +57,15 @@ const ENDING: i32 = 1;
 /// both. A tie, and a text without evidence (a number, an emoji, another script), is `None`.
 #[must_use]
 pub fn detect_language(text: &str) -> Option<&'static str> {
+    match leaning(text) {
+        0 => None,
+        1.. => Some("en"),
+        _ => Some("fr"),
+    }
+}
+
+/// Returns how much the words of `text` argue for English, or, below 0, for French: about the log of the odds.
+pub(crate) fn leaning(text: &str) -> i32 {
     let text = normalise(text);
     let mut balance = 0_i32;
     let mut rest = text.as_str();
@@ -70,11 +79,7 @@ pub fn detect_language(text: &str) -> Option<&'static str> {
         balance += vote(word, next);
         rest = after;
     }
-    match balance {
-        0 => None,
-        1.. => Some("en"),
-        _ => Some("fr"),
-    }
+    balance
 }
 
 /// Returns the vote of `word`, above 0 for English; `next` is what an apostrophe joins to it.

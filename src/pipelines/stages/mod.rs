@@ -167,7 +167,7 @@ fn validate(work: &mut Work<'_>, stage: &ValidateStage, made: &Path) -> Result<E
         datasets::validate_file(&path, &options, &expectations, &how, Keep::Records(&data))?;
     let accepted = validation.accepted.take().expect("validation returns the accepted records");
     datasets::write_csv(&made.join("accepted.csv"), &accepted)?;
-    datasets::write_quarantine(&made.join("quarantine.csv"), &validation.rejected)?;
+    datasets::write_quarantine(&made.join("quarantine.csv"), &name, &validation.rejected)?;
     write_json(made, "validation.json", &validation)?;
     write_text(made, "validation.html", &report::validation_html(&validation, &data.name))?;
     write_text(made, "validation.md", &report::validation_markdown(&validation, &data.name))?;
@@ -231,7 +231,7 @@ fn split_locked(
     let split = datasets::split_locked(data, None, &spec, before.as_ref())?;
     datasets::write_csv(&made.join("train.csv"), &split.train)?;
     datasets::write_csv(&made.join("test.csv"), &split.test)?;
-    datasets::write_quarantine(&made.join("left-out.csv"), &split.left_out)?;
+    datasets::write_quarantine(&made.join("left-out.csv"), &data.name, &split.left_out)?;
     split.lock.write(&path, before.as_ref())?;
     let summary = format!(
         "{} to train, {} to test, {} left out; {} where the lock has them, {} with those, {} new",
