@@ -179,6 +179,10 @@ fn validate(args: &Args, context: &Context) -> Result<Outcome> {
             let flags = ["--quarantine", "quarantine.csv"];
             outcome =
                 outcome.next(paste::line(["botops", "validate", data].into_iter().chain(flags)));
+        } else if validation.records_rejected > 0 && data_source::reference(&args.data).is_none() {
+            let flags = ["--patch", "repairs.csv"];
+            outcome = outcome
+                .next(paste::line(["botops", "data", "repair", data].into_iter().chain(flags)));
         } else if let Some(code) = validation.findings.first().map(|finding| &finding.code) {
             outcome = outcome.next(format!("botops explain {code}"));
         }
