@@ -310,9 +310,7 @@ fn sample(
     file: &str,
     place: &Record,
 ) -> ReviewedRecord {
-    let shown = |record: Option<&Record>| {
-        record.map(|record| text::display(&text::redact(&record.text), SHOWN))
-    };
+    let shown = |record: Option<&Record>| record.map(|record| text::utterance(&record.text, SHOWN));
     let intent = |record: Option<&Record>| {
         record.and_then(|record| record.intent.as_deref()).map(|intent| text::display(intent, 80))
     };

@@ -1,5 +1,6 @@
 //! Text that others wrote, made safe to show.
 
+use super::redact;
 use std::borrow::Cow;
 
 /// Returns `text` safe to show on a terminal or in a log: control and escape characters shown as
@@ -23,6 +24,17 @@ pub fn display(text: &str, max_chars: usize) -> String {
         }
     }
     out
+}
+
+/// Returns the beginning of what somebody wrote as others may see it: without personal data ([`redact`]), and safe as
+/// [`display`] makes it.
+///
+/// Only the beginning is searched, but for more than is shown: a number that is cut in two is never shown.
+#[must_use]
+pub fn utterance(text: &str, max_chars: usize) -> String {
+    let looked_at = max_chars.saturating_mul(2).max(1_000);
+    let end = text.char_indices().nth(looked_at).map_or(text.len(), |(at, _)| at);
+    display(&redact(&text[..end]), max_chars)
 }
 
 fn is_invisible(c: char) -> bool {
@@ -88,5 +100,17 @@ mod tests {
         for cell in ["", "a=1", "'=1", " =1", "10€"] {
             assert_eq!(spreadsheet_safe(cell), cell);
         }
+    }
+
+    #[test]
+    fn an_utterance_is_shown_without_personal_data() {
+        assert_eq!(
+            utterance("write to jo@example.com\u{1b} now", 80),
+            "write to [email]\\u{1b} now"
+        );
+        // What is cut is cut afterwards: half an address is one, too.
+        assert_eq!(utterance("mail jo.from.the.shop@example.com", 12), "mail [email]");
+        let long = format!("{} jo@example.com", "word ".repeat(100_000));
+        assert_eq!(utterance(&long, 9), "word word…");
     }
 }
