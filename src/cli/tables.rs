@@ -1,5 +1,6 @@
 //! Tables for the terminal: aligned, fixed decimals, nothing that depends on color.
 
+pub(crate) use crate::text::count;
 use crate::{
     datasets::Validation,
     evaluation::Metric,
@@ -88,19 +89,6 @@ pub(crate) fn metrics(metrics: &BTreeMap<String, Metric>) -> String {
         }),
         &[1, 3],
     )
-}
-
-/// Returns `12,345`.
-pub(crate) fn count(n: u64) -> String {
-    let digits = n.to_string();
-    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
 }
 
 /// Returns `812 B`, `12.3 kB`, `104.9 MB`: in powers of ten.
