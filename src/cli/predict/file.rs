@@ -2,11 +2,14 @@
 
 use super::{Args, Asked, Classified, classify};
 use crate::{
-    cli::{Outcome, aside::Aside, context::Context, model_arg::Found, progress::bar, tables},
+    cli::{
+        Outcome, aside::Aside, context::Context, data_source, model_arg::Found, progress::bar,
+        tables,
+    },
     datasets::{self, Presence},
     digest::Digest,
     findings::{Fault, Result},
-    text::display,
+    text::utterance,
 };
 use serde::Serialize;
 use std::{collections::BTreeMap, io, path::Path};
@@ -50,7 +53,7 @@ pub(super) fn classify_file(
     path: &Path,
 ) -> Result<Outcome> {
     let out = args.out.as_deref().filter(|_| !args.dry_run);
-    let mut stream = datasets::stream(path, &args.columns.options(Presence::Optional))?;
+    let mut stream = data_source::stream(context, path, &args.columns.options(Presence::Optional))?;
     let mut sink = match out {
         Some(out) if is_jsonl(out) => Sink::Jsonl(Aside::create(out)?),
         Some(out) => Sink::Csv { file: Aside::create(out)?, labelled: None },
@@ -167,7 +170,7 @@ impl Sink<'_> {
                             &one.intent,
                             &format!("{:.3}", one.confidence),
                             if one.fallback { "yes" } else { "" },
-                            &display(&one.text, 80),
+                            &utterance(&one.text, 80),
                         ],
                     ));
                 }
