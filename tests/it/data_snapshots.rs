@@ -865,7 +865,14 @@ fn a_snapshot_is_read_where_a_file_is() {
     let said = seen(&mut folder.botops(merge));
     assert!(said.contains("support@1:train.csv: 24 records; labelled.csv: 1 utterances"), "{said}");
     assert_eq!(folder.read("merged.csv").lines().count(), 25);
-    botops_snapshot!(folder.botops(["predict", "intents.botops", "--data", "support@1:trian.csv"]), @"");
+    botops_snapshot!(folder.botops(["predict", "intents.botops", "--data", "support@1:trian.csv"]), @r#"
+    exit: 2
+    ----- stdout -----
+
+    ----- stderr -----
+    error[BOT-5064]: `support@1` has no file `trian.csv`, and one is wanted
+    hint: name one of `support@1:traffic.jsonl`, `support@1:train.csv`
+    "#);
 }
 
 #[test]
