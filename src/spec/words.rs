@@ -205,7 +205,7 @@ impl NoBlock {
         let (line, column) = (location.line(), location.column());
         let Written::Scalar(text, chars) = outline.written_at(line, column)? else { return None };
         // A text of several lines is no value of a key that was forgotten.
-        if text.is_empty() || text.contains('\n') {
+        if chars.is_empty() || text.contains('\n') {
             return None;
         }
         let key = outline.key_at(line, column).filter(|key| !key.is_empty())?.to_owned();
@@ -261,8 +261,8 @@ fn list_of(
 ) -> String {
     let written = line.zip(column).and_then(|(line, column)| outline.written_at(line, column));
     match (written, key.map(last)) {
-        (Some(Written::Scalar(text, _)), Some(name))
-            if wanted(expected) == LIST && !text.is_empty() && !name.ends_with(']') =>
+        (Some(Written::Scalar(text, chars)), Some(name))
+            if wanted(expected) == LIST && !chars.is_empty() && !name.ends_with(']') =>
         {
             format!("write `{name}: [{}]`", clip(text))
         }
@@ -339,7 +339,7 @@ fn unexpected_words(unexpected: &str) -> String {
 fn found(outline: &Outline, yaml: &str, line: Option<u64>, column: Option<u64>) -> String {
     let written = line.zip(column).and_then(|(line, column)| outline.written_at(line, column));
     match written {
-        Some(Written::Scalar("", _)) => "has no value".to_owned(),
+        Some(Written::Scalar(_, chars)) if chars.is_empty() => "has no value".to_owned(),
         Some(Written::Scalar(text, _)) => format!("is `{}`", clip(text)),
         Some(Written::Sequence) => "is a list".to_owned(),
         Some(Written::Mapping) => "is a block of keys".to_owned(),
