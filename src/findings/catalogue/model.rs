@@ -179,6 +179,11 @@ pub(super) const ENTRIES: &[Entry] = &[
         explanation: "A key of a model configuration is not looked at because of another one: a `threshold` beside a `target_accuracy` that finds it, `lambda` and `k_reg` with another method than `raps`, or a setting of a head that is not the one of `head.kind`. The model is trained without it; take it out, or change the other.",
     },
     Entry {
+        code: "BOT-7067",
+        title: "records without a text were classified",
+        explanation: "A record whose text is empty or missing gets a row like any other, so that rows and records stay side by side: an empty text, the intent that leads without evidence, the same probability for every intent, and `fallback: true`. A reply is never to be chosen by it.",
+    },
+    Entry {
         code: "BOT-7070",
         title: "a model cannot be explained term by term",
         explanation: "An explanation adds up what each term contributes to a score, which only linear heads do: a random forest votes. Train a linear head (`--head linear_svm` or `logistic_regression`) to see its reasons.",
