@@ -5,7 +5,7 @@ use crate::{
     datasets::Validation,
     evaluation::Metric,
     experiments::Cost,
-    findings::{Finding, Severity},
+    findings::{Finding, Place, Severity},
     models::confidence::{OosScore, ScoreComparison},
     stats::separation::Estimate,
 };
@@ -146,7 +146,10 @@ fn grouped(findings: &[Finding], count_of: impl Fn(&str, usize) -> u64, samples:
         };
         let title = crate::findings::catalogue::find(code).map_or("", |entry| entry.title);
         let n = count_of(code, group.len());
-        out.push_str(&format!("{severity}[{code}] {title}: {}\n", count(n)));
+        // What is about no record, file or key is there once, and a number behind it would be taken for one of these.
+        let is_whole = n == 1 && group.iter().all(|finding| finding.place == Place::default());
+        let n_found = if is_whole { String::new() } else { format!(": {}", count(n)) };
+        out.push_str(&format!("{severity}[{code}] {title}{n_found}\n"));
         for finding in group.iter().take(samples) {
             let place = super::place_line(&finding.place)
                 .map_or(String::new(), |place| format!("{place}: "));
@@ -203,6 +206,19 @@ mod tests {
         let wanted =
             ["0 B", "999 B", "1.0 kB", "1.5 kB", "999.9 kB", "1.0 MB", "104.9 MB", "18.4 EB"];
         assert_eq!(shown, wanted);
+    }
+
+    #[test]
+    fn what_is_about_no_record_is_not_counted() {
+        let finding =
+            |place| Finding::new("BOT-7062", Severity::Warning, "it has 3 records", "").at(place);
+        let title = crate::findings::catalogue::find("BOT-7062").unwrap().title;
+        let whole = findings(&[finding(Place::default())], 3);
+        assert_eq!(whole, format!("warning[BOT-7062] {title}\n    it has 3 records\n"));
+        let record = Place { record: Some(3), ..Place::default() };
+        assert!(
+            findings(&[finding(record)], 3).starts_with(&format!("warning[BOT-7062] {title}: 1\n"))
+        );
     }
 
     #[test]
