@@ -425,6 +425,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::properties())]
+
         #[test]
         fn nothing_is_lost_and_nothing_is_counted_twice(
             before in prop::collection::vec(("[ab ]{0,6}", "[xyz]?"), 0..20),

@@ -548,6 +548,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::properties())]
+
         #[test]
         fn any_texts_come_back_in_parts(
             texts in prop::collection::vec("[a-zé,;\"'\r\n ]{0,12}", 1..12),

@@ -184,6 +184,8 @@ fn goldens_catch_a_model_that_changed() {
 }
 
 proptest! {
+    #![proptest_config(crate::properties())]
+
     #[test]
     fn any_text_is_classified(text in "\\PC{0,40}|.{0,10}|[a-z ]{0,200}") {
         for model in MODELS.iter() {
