@@ -74,7 +74,9 @@ fn block_for<T: DeserializeOwned>(there: &NoBlock, yaml: &str) -> String {
         Ok(_) => true,
         // What is wrong elsewhere is wrong with any key.
         Err((fault, _)) => {
-            fault.place().key.as_ref().is_some_and(|key| !key.starts_with(&there.key))
+            let place = fault.place();
+            place.line != Some(there.line)
+                && place.key.as_ref().is_some_and(|key| !key.starts_with(&there.key))
         }
     };
     there.hint(known, known.iter().copied().find(|key| fits(key)))

@@ -186,6 +186,8 @@ pub(super) fn fault(error: &Error, yaml: &str, file: &str) -> Fault {
 pub(super) struct NoBlock {
     /// Its dotted key.
     pub(super) key: String,
+    /// Its line.
+    pub(super) line: u64,
     /// It, as it is written.
     text: String,
     chars: Range<usize>,
@@ -210,7 +212,7 @@ impl NoBlock {
         }
         let key = outline.key_at(line, column).filter(|key| !key.is_empty())?.to_owned();
         let text = yaml.chars().skip(chars.start).take(chars.len()).collect();
-        Some(Self { key, text, chars })
+        Some(Self { key, line, text, chars })
     }
 
     /// Returns it as the value of `key`, in a block.
