@@ -1,7 +1,8 @@
 //! Near duplicates, measured: CPU seconds, pairs, groups, recall against brute force, and growth.
 //!
 //! `cargo bench --bench near` recombines the utterances of `datasets/support` (and of BANKING77, where
-//! `BOTOPS_BANKING77_DIR` names its folder) into 100,000; `-- growth` adds 3 and 10 times as many,
+//! `BOTOPS_BANKING77_DIR` names its folder) into 100,000, for the join and for `botops data duplicates` as a process;
+//! `-- growth` adds 3 and 10 times as many,
 //! `-- hard` texts made to be hard, `-- minhash` the usual approximate way on the same texts.
 #![expect(clippy::print_stdout, reason = "a benchmark's output is what it prints")]
 
@@ -17,9 +18,12 @@ use botops::{
 use cpu::cpu_seconds;
 use memory::peak_mb;
 use rayon::prelude::*;
+use serde_json::Value;
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
+    env, fs,
     path::Path,
+    process::Command,
     time::Instant,
 };
 
@@ -159,8 +163,12 @@ fn jaccard(a: &[u32], b: &[u32]) -> f64 {
     }
 }
 
-/// Of the near pairs of a sample of texts, those that are firsts of their fold, the share that `found` has.
-fn recall(texts: &[String], spec: &NearSpec, found: &HashSet<(u32, u32)>) -> (usize, usize) {
+/// Of the near pairs of a sample of texts, those that are firsts of their fold: how many are found, and how many there are.
+fn recall(
+    texts: &[String],
+    spec: &NearSpec,
+    is_found: impl Fn((u32, u32)) -> bool,
+) -> (usize, usize) {
     let sets = numbered(texts, spec.shingle());
     let mut seen = HashSet::new();
     let firsts: Vec<usize> = (0..texts.len()).filter(|&i| seen.insert(fold(&texts[i]))).collect();
@@ -175,7 +183,43 @@ fn recall(texts: &[String], spec: &NearSpec, found: &HashSet<(u32, u32)>) -> (us
                 .map(move |&b| (a.min(b) as u32, a.max(b) as u32))
         })
         .collect();
-    (near.iter().filter(|pair| found.contains(pair)).count(), near.len())
+    (near.iter().filter(|&&pair| is_found(pair)).count(), near.len())
+}
+
+/// Measures `botops data duplicates`, from its start to its end: what it costs, and which near pairs it puts together.
+fn verb(texts: &[String], spec: &NearSpec) {
+    let folder = env::temp_dir().join(format!("botops-near-{}", std::process::id()));
+    fs::create_dir_all(&folder).expect("the folder can be made");
+    let data = folder.join("utterances.csv");
+    let mut writer = csv::Writer::from_path(&data).expect("the folder takes files");
+    writer.write_record(["text", "intent"]).expect("the disk takes it");
+    for text in texts {
+        writer.write_record([text, "any"]).expect("the disk takes it");
+    }
+    writer.flush().expect("the disk takes it");
+    let (output, cpu, seconds) = timed(|| {
+        Command::new(env!("CARGO_BIN_EXE_botops"))
+            .args(["data", "duplicates", "--format", "json"])
+            .arg(&data)
+            .output()
+            .expect("it starts")
+    });
+    fs::remove_dir_all(&folder).expect("it is there");
+    let printed: Value = serde_json::from_slice(&output.stdout).expect("the answer is JSON");
+    let answer = &printed["data"];
+    let mut group_of: HashMap<u64, usize> = HashMap::new();
+    for (number, group) in answer["groups"].as_array().into_iter().flatten().enumerate() {
+        for member in group["members"].as_array().into_iter().flatten() {
+            group_of.insert(member["record"].as_u64().expect("a record has a number"), number);
+        }
+    }
+    let group = |text: u32| group_of.get(&(u64::from(text) + 1));
+    let is_found = |(a, b)| group(a).is_some() && group(a) == group(b);
+    let (hit, near) = recall(texts, spec, is_found);
+    println!(
+        "`botops data duplicates`, {} records: {cpu:.2} s of CPU, {seconds:.2} s: {} exact and {} near groups; of {near} near pairs, {hit} are in one group",
+        answer["records"], answer["exact_groups"], answer["near_groups"],
+    );
 }
 
 fn pairs_of(found: &NearPairs) -> HashSet<(u32, u32)> {
@@ -283,23 +327,24 @@ fn hard(n: usize) -> Vec<(&'static str, Vec<String>)> {
 }
 
 fn main() {
-    let arguments: Vec<String> = std::env::args().collect();
+    let arguments: Vec<String> = env::args().collect();
     let asked = |word: &str| arguments.iter().any(|argument| argument == word);
     let spec = NearSpec::default();
     let mut base = read(Path::new("datasets/support/utterances.csv"));
-    if let Some(folder) = std::env::var_os("BOTOPS_BANKING77_DIR") {
+    if let Some(folder) = env::var_os("BOTOPS_BANKING77_DIR") {
         let banking = read(&Path::new(&folder).join("train.csv"));
         measure("banking77", &banking, &spec);
         base.extend(banking);
     }
     let texts = recombined(&base, TEXTS, 17);
     let found = pairs_of(&measure("recombined", &texts, &spec));
-    let (hit, near) = recall(&texts, &spec, &found);
+    let (hit, near) = recall(&texts, &spec, |pair| found.contains(&pair));
     println!("  of {near} near pairs of {SAMPLE} texts with any other, {hit} were found");
+    verb(&texts, &spec);
     if asked("minhash") {
         for bands in [16, 32] {
             let (found, cpu, seconds) = timed(|| minhash(&texts, &spec, bands));
-            let (hit, near) = recall(&texts, &spec, &found);
+            let (hit, near) = recall(&texts, &spec, |pair| found.contains(&pair));
             println!(
                 "minhash in {bands} bands: {cpu:.2} s of CPU, {seconds:.2} s; {hit} of {near} were found"
             );

@@ -2,8 +2,9 @@
 //!
 //! `cargo bench --bench validation` makes 1,000,000 records (about 130 MB of CSV) with ten kinds of defect, and checks
 //! them in a process of its own each: the rules that hold no state, with uniqueness, and with what is checked of every
-//! data set of utterances besides; `-- growth` adds 10,000,000 records, `-- keep FOLDER` leaves the files for
-//! `benches/peers/validation.py`. What was found is compared with what was put in.
+//! data set of utterances besides; `-- growth` adds 10,000,000 records, and says how many times as much memory they
+//! take; `-- keep FOLDER` leaves the files for `benches/peers/validation.py`. What was found is compared with what was
+//! put in.
 #![expect(clippy::print_stdout, reason = "a benchmark's output is what it prints")]
 
 #[path = "process/cpu.rs"]
@@ -170,6 +171,11 @@ fn measure(data: &Path, rules: &Path) {
     );
 }
 
+/// Reads the peak memory, in MB, out of what [`measure`] prints.
+fn megabytes(figures: &str) -> Option<f64> {
+    figures.split(" MB").next()?.rsplit(' ').next()?.parse().ok()
+}
+
 fn main() {
     let arguments: Vec<String> = env::args().skip(1).filter(|a| a != "--bench").collect();
     if let [first, data, rules] = arguments.as_slice()
@@ -193,6 +199,7 @@ fn main() {
         ("with uniqueness", format!("{RULES}{UNIQUE}")),
         ("and every check of utterances", format!("{every}{UNIQUE}")),
     ];
+    let mut peaks: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
     for n in sizes {
         let data = folder.join(format!("records-{n}.csv"));
         let defects = generate(&data, n);
@@ -209,6 +216,7 @@ fn main() {
             let text = String::from_utf8_lossy(&output.stdout);
             let (figures, found) = text.split_once('\n').unwrap_or((&text, ""));
             println!("  {name}: {figures}");
+            peaks.entry(name).or_default().extend(megabytes(figures));
             if !output.status.success() {
                 println!("    {}", String::from_utf8_lossy(&output.stderr));
             }
@@ -222,6 +230,11 @@ fn main() {
         }
         if kept.is_none() {
             fs::remove_file(&data).expect("it is there");
+        }
+    }
+    for (name, _) in &suites {
+        if let Some([first, .., last]) = peaks.get(name).map(Vec::as_slice) {
+            println!("{name}: ten times the records take {:.2} times the memory", last / first);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-/// CPU seconds of this process so far, all threads (Linux counts hundredths).
+/// CPU seconds of this process so far, all threads, and of the processes it has waited for (Linux counts hundredths).
 pub(crate) fn cpu_seconds() -> f64 {
     let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
     let fields: Vec<f64> = stat
@@ -12,5 +12,5 @@ pub(crate) fn cpu_seconds() -> f64 {
         .split_whitespace()
         .map(|field| field.parse().unwrap_or(0.0))
         .collect();
-    fields.get(11..13).map_or(0.0, |times| times.iter().sum::<f64>() / 100.0)
+    fields.get(11..15).map_or(0.0, |times| times.iter().sum::<f64>() / 100.0)
 }

@@ -61,6 +61,13 @@ enum Verb {
     Diff(diff::Args),
 }
 
+impl Args {
+    /// Returns whether the verb writes Markdown.
+    pub(crate) fn writes_markdown(&self) -> bool {
+        matches!(self.verb, Verb::Profile(_))
+    }
+}
+
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     match &args.verb {
         Verb::Split(args) => split::run(args, context),

@@ -145,6 +145,9 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     if let Some(path) = html {
         text.push_str(&format!("wrote {}\n", path.display()));
     }
+    if context.printer.is_markdown() {
+        text = report::drift_markdown(&report);
+    }
     let answer = Answer {
         report: &report,
         n_reference,

@@ -76,12 +76,17 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
             report::evaluation_html(&judged.report, judged.comparison()).as_bytes(),
         )?;
     }
-    let mut text = text::evaluation(&judged, args.errors);
+    let is_markdown = context.printer.is_markdown();
+    let mut text = if is_markdown {
+        report::evaluation_markdown(&judged.report, judged.comparison())
+    } else {
+        text::evaluation(&judged, args.errors)
+    };
     if let Some(gate) = &gate {
         text.push('\n');
-        text.push_str(&gate::text(gate));
+        text.push_str(&if is_markdown { report::gate_markdown(gate) } else { gate::text(gate) });
     }
-    if let Some(path) = html {
+    if let Some(path) = html.filter(|_| !is_markdown) {
         text.push_str(&format!("\nwrote {}\n", path.display()));
     }
     let answer = Answer {

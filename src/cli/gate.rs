@@ -81,6 +81,9 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     if let Some(path) = out {
         said.push_str(&format!("wrote {}\n", path.display()));
     }
+    if context.printer.is_markdown() {
+        said = crate::report::gate_markdown(&gate);
+    }
     let answer = Answer {
         gate: &gate,
         name: &judged.found.name,

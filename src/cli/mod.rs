@@ -242,9 +242,23 @@ fn bug(info: &std::panic::PanicHookInfo<'_>) {
 }
 
 fn dispatch(verb: Verb, context: &Context) -> Result<Outcome> {
-    if !context.printer.format().is_everywhere() && !matches!(verb, Verb::Validate(_)) {
-        return Err(Fault::usage("BOT-1003", "only `botops validate` writes this format")
-            .hint("use `--format table` or `--format json`"));
+    let has_format = match context.printer.format() {
+        Format::Table | Format::Json => true,
+        Format::Markdown => match &verb {
+            Verb::Validate(_)
+            | Verb::Evaluate(_)
+            | Verb::Gate(_)
+            | Verb::Drift(_)
+            | Verb::Promote(_) => true,
+            Verb::Data(args) => args.writes_markdown(),
+            _ => false,
+        },
+        Format::Sarif | Format::Junit | Format::Github => matches!(verb, Verb::Validate(_)),
+    };
+    if !has_format {
+        return Err(Fault::usage("BOT-1003", "this verb does not write this format")
+            .hint("use `--format table` or `--format json`")
+            .hint("`validate` writes every format; `evaluate`, `gate`, `drift`, `promote` and `data profile` write Markdown"));
     }
     match verb {
         Verb::Validate(args) => validate::run(&args, context),

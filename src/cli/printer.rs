@@ -23,13 +23,6 @@ pub enum Format {
     Github,
 }
 
-impl Format {
-    /// Returns whether every verb can write it; the others are reports on data.
-    pub(super) fn is_everywhere(self) -> bool {
-        matches!(self, Self::Table | Self::Json)
-    }
-}
-
 /// Writes answers, findings and errors.
 #[derive(Debug, Clone, Copy)]
 pub struct Printer {
@@ -56,6 +49,11 @@ impl Printer {
     #[must_use]
     pub fn is_json(&self) -> bool {
         self.format == Format::Json
+    }
+
+    /// Returns whether the answer is for a summary or a pull request.
+    pub(super) fn is_markdown(&self) -> bool {
+        self.format == Format::Markdown
     }
 
     /// Returns how the answer is written.

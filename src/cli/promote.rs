@@ -160,7 +160,11 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     if let (Some(path), Some(decision)) = (&args.html, &answer.decision) {
         super::context::write_file(path, report::decision_html(decision).as_bytes())?;
     }
-    Ok(outcome(&answer))
+    let mut outcome = outcome(&answer);
+    if let (true, Some(decision)) = (context.printer.is_markdown(), &answer.decision) {
+        outcome.text = report::decision_markdown(decision);
+    }
+    Ok(outcome)
 }
 
 fn outcome(answer: &Answer) -> Outcome {

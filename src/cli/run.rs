@@ -49,7 +49,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         })?
     })?;
     screen.clear();
-    append_step_summary(&summary)?;
+    append_step_summary(&summary, &context.workspace()?.root)?;
     Ok(outcome(args, summary))
 }
 
@@ -219,8 +219,8 @@ fn wrote(stage: &pipelines::StageSummary) -> String {
     }
 }
 
-/// Appends the summary to `$GITHUB_STEP_SUMMARY`, when set.
-fn append_step_summary(summary: &RunSummary) -> Result<()> {
+/// Appends the summary to `$GITHUB_STEP_SUMMARY`, when set, with what the stages wrote in Markdown below `root`.
+fn append_step_summary(summary: &RunSummary, root: &std::path::Path) -> Result<()> {
     let Some(path) = std::env::var_os("GITHUB_STEP_SUMMARY").filter(|path| !path.is_empty()) else {
         return Ok(());
     };
@@ -256,6 +256,13 @@ fn append_step_summary(summary: &RunSummary) -> Result<()> {
         text.push_str(&format!("\n**{}**: {}\n", fault.code(), cell(fault.message())));
     }
     text.push('\n');
+    for file in summary.stages.iter().flat_map(|stage| &stage.wrote) {
+        if file.ends_with(".md") {
+            // What was published a moment ago may be swept by now: the table above says what matters.
+            text.push_str(&std::fs::read_to_string(root.join(file)).unwrap_or_default());
+            text.push('\n');
+        }
+    }
     std::fs::OpenOptions::new()
         .create(true)
         .append(true)

@@ -1,7 +1,12 @@
 //! CSV and TSV, with the record and the line of everything.
 //!
-//! The `csv` crate takes fields apart. What it forgives is looked for here: a quote that is never
+//! Fields are parted as the `csv` crate does it. What it forgives is looked for here: a quote that is never
 //! closed, and one that is closed by the opening quote of a later record, which swallows all between.
+
+mod fields;
+
+use fields::Extent;
+pub(super) use fields::{Cell, Fields};
 
 use super::{
     ReadOptions, Record,
@@ -11,8 +16,151 @@ use super::{
     stream::LONGEST,
 };
 use crate::findings::{Fault, Finding, Place, Result, Severity};
-use ::csv::{Reader, ReaderBuilder, StringRecord};
 use std::collections::BTreeMap;
+
+/// Takes what a file of CSV holds, in its order. What it is given stands in texts that live for `'t`.
+pub(super) trait Taking<'t> {
+    /// Takes the names of the columns, which stand at `place`.
+    ///
+    /// # Errors
+    /// What is wrong with them; nothing follows.
+    fn header(&mut self, names: Vec<String>, place: &Place) -> Result<()>;
+
+    /// Takes the record `number`, which begins on `line`, and whose `fields`, as many as the header has, were read from
+    /// `text`.
+    ///
+    /// # Errors
+    /// What is wrong with it; nothing follows.
+    fn record(&mut self, fields: &Fields, text: &'t str, number: u64, line: u64) -> Result<()>;
+}
+
+/// Takes records out of a file part by part.
+#[derive(Debug)]
+pub(super) struct Reader {
+    file: String,
+    delimiter: Option<u8>,
+    start: Start,
+    /// How many columns the header has; `None`: it was not read yet.
+    width: Option<usize>,
+    /// Records with another number of fields, where all of them are to be told at the end.
+    ragged: Option<Vec<Finding>>,
+}
+
+impl Reader {
+    /// Begins a file whose text begins at the byte `offset`; without a delimiter, the first line suggests one.
+    pub(super) fn new(file: &str, delimiter: Option<u8>, offset: u64) -> Self {
+        let start = Start { offset, ..Start::default() };
+        Self { file: file.to_owned(), delimiter, start, width: None, ragged: None }
+    }
+
+    /// The fault of `bytes`, which begin with a record that does not end in them.
+    pub(super) fn too_long(&self, bytes: &[u8]) -> Fault {
+        let record = self.width.map(|_| self.start.records + 1);
+        unended(bytes, self.delimiter, &self.file, record, self.start.line)
+    }
+
+    /// Gives the whole records at the beginning of `bytes`, the next part of the file, to `taking`; returns how many
+    /// bytes they are.
+    ///
+    /// `last` says that nothing follows: else the last record is left, for it may go on in what was not read yet.
+    ///
+    /// # Errors
+    /// See [`super::read()`]; what `taking` returns.
+    pub(super) fn read<'t>(
+        &mut self,
+        bytes: &'t [u8],
+        last: bool,
+        taking: &mut impl Taking<'t>,
+    ) -> Result<usize> {
+        let guessed = self.delimiter.or_else(|| match last {
+            // A last line without an end is a line as well.
+            true => Some(guess(&[bytes, b"\n"].concat()).unwrap_or(b',')),
+            false => guess(bytes),
+        });
+        let Some(delimiter) = guessed else { return Ok(0) };
+        self.delimiter = Some(delimiter);
+        let text = self.decode(bytes, last, delimiter)?;
+        let part = Part { text, file: &self.file, delimiter };
+        let mut lines = Lines { text: text.as_bytes(), at: 0, line: self.start.line };
+        let mut record = Fields::new(delimiter);
+        let mut ragged: Vec<Finding> = Vec::new();
+        let mut number = self.start.records;
+        // A second byte-order mark is no part of the header either.
+        let is_marked = self.width.is_none() && text.starts_with('\u{feff}');
+        let mut consumed = if is_marked { '\u{feff}'.len_utf8() } else { 0 };
+        loop {
+            let Some(Extent { start, end, is_plain }) = record.read(text, consumed) else {
+                // A line feed may follow the last carriage return: both are one line break.
+                let is_cut = !last && text[consumed..].ends_with('\r');
+                consumed = text.len() - usize::from(is_cut);
+                break;
+            };
+            if end == text.len() && !last {
+                break;
+            }
+            consumed = end;
+            let raw = &text.as_bytes()[start..end];
+            let line = lines.of(start);
+            if is_plain {
+                lines.next_line(end);
+            }
+            if raw.len() > LONGEST {
+                let record = self.width.map(|_| number + 1);
+                return Err(unended(raw, Some(delimiter), &self.file, record, line));
+            }
+            let Some(width) = self.width else {
+                if record.is_blank(text) {
+                    continue;
+                }
+                part.check_quotes(raw, start, None, line, &lines)?;
+                let names: Vec<String> =
+                    record.words(text).map(|name| name.trim().to_owned()).collect();
+                let place = part.place(None, line);
+                check_names(&names, &place)?;
+                self.width = Some(names.len());
+                taking.header(names, &place)?;
+                continue;
+            };
+            if width > 1 && record.is_blank(text) {
+                continue;
+            }
+            number += 1;
+            if !is_plain {
+                part.check_quotes(raw, start, Some(number), line, &lines)?;
+            }
+            if record.len() == width {
+                taking.record(&record, text, number, line)?;
+            } else {
+                let message = format!("{} instead of {width}", fields(record.len()));
+                let help = part.ragged_help(raw, start, &lines);
+                ragged.push(
+                    Finding::new("BOT-2105", Severity::Error, message, help)
+                        .at(part.place(Some(number), line)),
+                );
+            }
+        }
+        match &mut self.ragged {
+            Some(gathered) => gathered.append(&mut ragged),
+            None => refuse(ragged)?,
+        }
+        let line = lines.peek(consumed);
+        self.start = Start { offset: self.start.offset + consumed as u64, line, records: number };
+        Ok(consumed)
+    }
+
+    fn decode<'t>(&self, bytes: &'t [u8], last: bool, delimiter: u8) -> Result<&'t str> {
+        match std::str::from_utf8(bytes) {
+            // A character that was cut in two is read with the next part.
+            Err(error) if error.error_len().is_none() && !last => {
+                Ok(std::str::from_utf8(&bytes[..error.valid_up_to()]).unwrap_or_default())
+            }
+            _ => decode_part(bytes, &self.file, self.start, |valid| {
+                let at = record_at_end(valid, delimiter);
+                if self.width.is_some() { Some(at.map_or(1, |at| at + 1)) } else { at }
+            }),
+        }
+    }
+}
 
 /// The names of the columns, and which are which.
 #[derive(Debug)]
@@ -24,24 +172,42 @@ struct Header {
 /// Reads the records of a file part by part.
 #[derive(Debug)]
 pub(super) struct Parts {
-    file: String,
-    delimiter: Option<u8>,
+    reader: Reader,
     header: Option<Header>,
-    start: Start,
-    /// Records with another number of fields, where all of them are to be told at the end.
-    ragged: Option<Vec<Finding>>,
+}
+
+/// Makes records.
+struct Records<'a> {
+    file: &'a str,
+    options: &'a ReadOptions,
+    header: &'a mut Option<Header>,
+    made: Vec<Record>,
+}
+
+impl Taking<'_> for Records<'_> {
+    fn header(&mut self, names: Vec<String>, place: &Place) -> Result<()> {
+        let roles = Roles::recognise(&names, self.options, place)?;
+        *self.header = Some(Header { names, roles });
+        Ok(())
+    }
+
+    fn record(&mut self, fields: &Fields, text: &str, number: u64, line: u64) -> Result<()> {
+        let Some(Header { roles, .. }) = &self.header else { return Ok(()) };
+        let cells = Cells::of(roles, |column| fields.word(column, text));
+        self.made.push(cells.record(self.file, number, line)?);
+        Ok(())
+    }
 }
 
 impl Parts {
     /// Begins a file whose text begins at the byte `offset`; without a delimiter, the first line suggests one.
     pub(super) fn new(file: &str, delimiter: Option<u8>, offset: u64) -> Self {
-        let start = Start { offset, ..Start::default() };
-        Self { file: file.to_owned(), delimiter, header: None, start, ragged: None }
+        Self { reader: Reader::new(file, delimiter, offset), header: None }
     }
 
     /// Tells of every record with another number of fields, at the end.
     pub(super) fn gather(&mut self) {
-        self.ragged = Some(Vec::new());
+        self.reader.ragged = Some(Vec::new());
     }
 
     /// Ends the file.
@@ -49,59 +215,26 @@ impl Parts {
     /// # Errors
     /// Those that were gathered.
     pub(super) fn finish(&mut self, _: &ReadOptions) -> Result<Vec<Record>> {
-        refuse(self.ragged.take().unwrap_or_default()).map(|()| Vec::new())
+        refuse(self.reader.ragged.take().unwrap_or_default()).map(|()| Vec::new())
     }
 
     /// The fault of `bytes`, which begin with a record that does not end in them.
     pub(super) fn too_long(&self, bytes: &[u8]) -> Fault {
-        let record = self.header.as_ref().map(|_| self.start.records + 1);
-        unended(bytes, self.delimiter, &self.file, record, self.start.line)
+        self.reader.too_long(bytes)
     }
 
-    /// Returns how many bytes of `bytes`, which begins with a record, are whole records; 0 when none is.
-    pub(super) fn whole(&mut self, bytes: &[u8]) -> usize {
-        let Some(delimiter) = self.delimiter.or_else(|| guess(bytes)) else { return 0 };
-        self.delimiter = Some(delimiter);
-        let mut reader = reader(bytes, delimiter);
-        let mut record = ::csv::ByteRecord::new();
-        let (mut before, mut last) = (0, 0);
-        while reader.read_byte_record(&mut record).unwrap_or(false) {
-            before = last;
-            last = usize::try_from(reader.position().byte()).unwrap_or(bytes.len());
-        }
-        // The last one may go on in what was not read yet.
-        before + bytes[before..].iter().take_while(|&&byte| byte == b'\n').count()
-    }
-
-    /// Reads the records of `bytes`, the next part of the file.
-    pub(super) fn read(&mut self, bytes: &[u8], options: &ReadOptions) -> Result<Vec<Record>> {
-        let delimiter = *self.delimiter.get_or_insert_with(|| {
-            // A last line without an end is a line as well.
-            guess(&[bytes, b"\n"].concat()).unwrap_or(b',')
-        });
-        let text = decode_part(bytes, &self.file, self.start, |valid| {
-            let at = record_at_end(valid, delimiter);
-            if self.header.is_some() { Some(at.map_or(1, |at| at + 1)) } else { at }
-        })?;
-        let mut parser = Parser {
-            text,
-            file: &self.file,
-            delimiter,
-            first_line: self.start.line,
-            records: self.start.records,
-            ragged: Vec::new(),
-        };
-        let records = parser.read(options, &mut self.header)?;
-        match &mut self.ragged {
-            Some(gathered) => gathered.append(&mut parser.ragged),
-            None => refuse(std::mem::take(&mut parser.ragged))?,
-        }
-        self.start = Start {
-            offset: self.start.offset + bytes.len() as u64,
-            line: Lines { text: text.as_bytes(), at: 0, line: self.start.line }.peek(text.len()),
-            records: parser.records,
-        };
-        Ok(records)
+    /// Reads the whole records at the beginning of `bytes`, as [`Reader::read`] does.
+    pub(super) fn read(
+        &mut self,
+        bytes: &[u8],
+        last: bool,
+        options: &ReadOptions,
+    ) -> Result<(usize, Vec<Record>)> {
+        let file = self.reader.file.clone();
+        let mut records =
+            Records { file: &file, options, header: &mut self.header, made: Vec::new() };
+        let consumed = self.reader.read(bytes, last, &mut records)?;
+        Ok((consumed, records.made))
     }
 
     /// Returns the columns that have a role; none before the header was read.
@@ -126,7 +259,7 @@ pub(super) fn too_long(place: Place) -> Fault {
 }
 
 /// The fault of `bytes`, which begin on `line` with the record `record` that does not end in them; `None`: the header.
-pub(super) fn unended(
+fn unended(
     bytes: &[u8],
     delimiter: Option<u8>,
     file: &str,
@@ -151,7 +284,7 @@ pub(super) fn unended(
 }
 
 /// Refuses a file with `ragged` records; the first is the place of the fault.
-pub(super) fn refuse(ragged: Vec<Finding>) -> Result<()> {
+fn refuse(ragged: Vec<Finding>) -> Result<()> {
     let [first, rest @ ..] = ragged.as_slice() else { return Ok(()) };
     let others = match rest.len() {
         0 => String::new(),
@@ -167,36 +300,29 @@ pub(super) fn refuse(ragged: Vec<Finding>) -> Result<()> {
 
 /// Returns the separator of a file that begins with `bytes`: the comma, unless its first line has none, but semicolons
 /// or tabs; `None` where no line with anything in it ends in them.
-pub(super) fn guess(bytes: &[u8]) -> Option<u8> {
+fn guess(bytes: &[u8]) -> Option<u8> {
     let mut lines = bytes.split_inclusive(|byte| b"\r\n".contains(byte));
     let line = lines.find(|line| !line.trim_ascii().is_empty())?;
     line.last().filter(|last| b"\r\n".contains(last))?;
     Some([b',', b';', b'\t'].into_iter().find(|sign| line.contains(sign)).unwrap_or(b','))
 }
 
-pub(super) fn reader(text: &[u8], delimiter: u8) -> Reader<&[u8]> {
-    ReaderBuilder::new().delimiter(delimiter).has_headers(false).flexible(true).from_reader(text)
-}
-
 /// Returns the record that the byte after `valid` belongs to; `None` for the header.
-pub(super) fn record_at_end(valid: &str, delimiter: u8) -> Option<u64> {
+fn record_at_end(valid: &str, delimiter: u8) -> Option<u64> {
     // One more byte makes a record of what would otherwise be only the end of the one before.
-    let text = [valid.as_bytes(), b"x"].concat();
-    let records = reader(&text, delimiter).into_byte_records().count() as u64;
+    let text = format!("{valid}x");
+    let (mut fields, mut at, mut records) = (Fields::new(delimiter), 0, 0_u64);
+    while let Some(Extent { end, .. }) = fields.read(&text, at) {
+        (at, records) = (end, records + 1);
+    }
     records.checked_sub(1).filter(|&record| record > 0)
 }
 
 /// A part of a file, being taken apart.
-pub(super) struct Parser<'a> {
-    pub(super) text: &'a str,
-    pub(super) file: &'a str,
-    pub(super) delimiter: u8,
-    /// The line on which `text` begins.
-    pub(super) first_line: u64,
-    /// Records before it; after reading, with those in it.
-    pub(super) records: u64,
-    /// Those of them with another number of fields than the header.
-    pub(super) ragged: Vec<Finding>,
+struct Part<'a> {
+    text: &'a str,
+    file: &'a str,
+    delimiter: u8,
 }
 
 /// What is odd about the quotes of one record.
@@ -208,76 +334,13 @@ enum Quote {
     Swallows(usize, usize),
 }
 
-impl Parser<'_> {
-    fn read(&mut self, options: &ReadOptions, header: &mut Option<Header>) -> Result<Vec<Record>> {
-        let mut reader = reader(self.text.as_bytes(), self.delimiter);
-        let mut lines = Lines { text: self.text.as_bytes(), at: 0, line: self.first_line };
-        let mut record = StringRecord::new();
-        let mut records: Vec<Record> = Vec::new();
-        let mut number = self.records;
-        loop {
-            let from = usize::try_from(reader.position().byte()).unwrap_or(usize::MAX);
-            let more = reader.read_record(&mut record).map_err(|error| {
-                Fault::data("BOT-2105", "a record cannot be read")
-                    .at(self.place(None, lines.line))
-                    .caused_by(error)
-            })?;
-            if !more {
-                break;
-            }
-            let to = usize::try_from(reader.position().byte()).unwrap_or(usize::MAX);
-            // The line break of the record before, and blank lines, are read with this one.
-            let raw = &self.text.as_bytes()[from..to];
-            let blank = raw.iter().take_while(|b| matches!(b, b'\r' | b'\n')).count();
-            let (start, raw) = (from + blank, &raw[blank..]);
-            let line = lines.of(start);
-            if raw.len() > LONGEST {
-                let record = header.is_some().then_some(number + 1);
-                return Err(too_long(self.place(record, line)));
-            }
-
-            let Some(Header { names, roles }) = header else {
-                if record.len() == 1 && record[0].trim().is_empty() {
-                    continue;
-                }
-                self.check_quotes(raw, start, None, line, &lines)?;
-                let names: Vec<String> = record.iter().map(|name| name.trim().to_owned()).collect();
-                let place = self.place(None, line);
-                check_names(&names, &place)?;
-                let roles = Roles::recognise(&names, options, &place)?;
-                *header = Some(Header { names, roles });
-                continue;
-            };
-            if record.len() == 1 && record[0].trim().is_empty() && names.len() > 1 {
-                continue;
-            }
-            number += 1;
-            self.check_quotes(raw, start, Some(number), line, &lines)?;
-            if record.len() != names.len() {
-                self.ragged.push(
-                    Finding::new(
-                        "BOT-2105",
-                        Severity::Error,
-                        format!("{} instead of {}", fields(record.len()), names.len()),
-                        self.ragged_help(raw, start, &lines),
-                    )
-                    .at(self.place(Some(number), line)),
-                );
-                continue;
-            }
-            let cells = Cells::of(roles, |column| &record[column]);
-            records.push(cells.record(self.file, number, line)?);
-        }
-        self.records = number;
-        Ok(records)
-    }
-
-    pub(super) fn place(&self, record: Option<u64>, line: u64) -> Place {
+impl Part<'_> {
+    fn place(&self, record: Option<u64>, line: u64) -> Place {
         Place { file: Some(self.file.to_owned()), record, line: Some(line), ..Place::default() }
     }
 
     /// Refuses a quote that is not closed where it should be.
-    pub(super) fn check_quotes(
+    fn check_quotes(
         &self,
         raw: &[u8],
         start: usize,
@@ -311,7 +374,7 @@ impl Parser<'_> {
             .hint(CLOSE))
     }
 
-    pub(super) fn ragged_help(&self, raw: &[u8], start: usize, lines: &Lines<'_>) -> String {
+    fn ragged_help(&self, raw: &[u8], start: usize, lines: &Lines<'_>) -> String {
         let first = raw.iter().position(|&b| b == b'"');
         let last = raw.iter().rposition(|&b| b == b'"');
         if let (Some(first), Some(last)) = (first, last) {
@@ -331,7 +394,7 @@ impl Parser<'_> {
     }
 }
 
-pub(super) fn fields(n: usize) -> String {
+fn fields(n: usize) -> String {
     if n == 1 { "1 field".to_owned() } else { format!("{n} fields") }
 }
 
@@ -371,22 +434,28 @@ fn odd_quote(raw: &[u8], delimiter: u8) -> Option<Quote> {
 }
 
 /// Counts lines on from where it last was; a lone carriage return is a line break too.
-pub(super) struct Lines<'a> {
-    pub(super) text: &'a [u8],
-    pub(super) at: usize,
-    pub(super) line: u64,
+struct Lines<'a> {
+    text: &'a [u8],
+    at: usize,
+    line: u64,
 }
 
 impl Lines<'_> {
+    /// Moves on to offset `to`, where the next line begins.
+    fn next_line(&mut self, to: usize) {
+        self.at = to;
+        self.line += 1;
+    }
+
     /// Returns the line of offset `to`, and stays there.
-    pub(super) fn of(&mut self, to: usize) -> u64 {
+    fn of(&mut self, to: usize) -> u64 {
         self.line = self.peek(to);
         self.at = to;
         self.line
     }
 
     /// Returns the line of offset `to`, which is not before the last one.
-    pub(super) fn peek(&self, to: usize) -> u64 {
+    fn peek(&self, to: usize) -> u64 {
         let passed = &self.text[self.at..to];
         let newlines = passed.iter().filter(|&&byte| byte == b'\n').count();
         let lone = if passed.contains(&b'\r') {

@@ -53,21 +53,23 @@ impl Parts {
         self.gathered = Some(Vec::new());
     }
 
-    /// Returns how many bytes of `bytes` are whole records.
-    pub(super) fn whole(&self, bytes: &[u8]) -> usize {
-        self.objects.whole(bytes)
-    }
-
-    /// Reads the records of `bytes`, the next part of the file.
-    pub(super) fn read(&mut self, bytes: &[u8], options: &ReadOptions) -> Result<Vec<Record>> {
-        let mut objects = self.objects.read(bytes)?;
-        match &mut self.gathered {
+    /// Reads the whole records at the beginning of `bytes`, the next part of the file, and says how many bytes they are;
+    /// `last` says that nothing follows.
+    pub(super) fn read(
+        &mut self,
+        bytes: &[u8],
+        last: bool,
+        options: &ReadOptions,
+    ) -> Result<(usize, Vec<Record>)> {
+        let (whole, mut objects) = self.objects.read_whole(bytes, last)?;
+        let records = match &mut self.gathered {
             Some(gathered) => {
                 gathered.append(&mut objects);
-                Ok(Vec::new())
+                Vec::new()
             }
-            None => self.make(&objects, options),
-        }
+            None => self.make(&objects, options)?,
+        };
+        Ok((whole, records))
     }
 
     /// Ends the file: returns the records of what was gathered.
@@ -265,7 +267,7 @@ impl Reader {
     }
 
     /// Returns how many bytes of `bytes` are whole objects.
-    pub(super) fn whole(&self, bytes: &[u8]) -> usize {
+    fn whole(&self, bytes: &[u8]) -> usize {
         let Syntax::List(mut expected) = self.syntax else {
             return bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
         };
@@ -283,11 +285,21 @@ impl Reader {
         whole
     }
 
+    /// Reads the whole objects at the beginning of `bytes`, and says how many bytes they are; `last` says that nothing
+    /// follows.
+    ///
+    /// # Errors
+    /// See [`super::read()`].
+    pub(super) fn read_whole(&mut self, bytes: &[u8], last: bool) -> Result<(usize, Objects)> {
+        let whole = if last { bytes.len() } else { self.whole(bytes) };
+        Ok((whole, self.read(&bytes[..whole])?))
+    }
+
     /// Reads the objects of `bytes`, the next part of the file.
     ///
     /// # Errors
     /// See [`super::read()`].
-    pub(super) fn read(&mut self, bytes: &[u8]) -> Result<Objects> {
+    fn read(&mut self, bytes: &[u8]) -> Result<Objects> {
         let text = decode_part(bytes, &self.file, self.start, |valid| match self.syntax {
             Syntax::Lines => {
                 let complete = valid.rfind('\n').map_or("", |at| &valid[..at]);

@@ -363,13 +363,13 @@ impl<R: Read> Source<R> {
             }
             Parts::Text(reader, text) => (reader, text),
         };
-        let whole = match self.ended {
-            true => self.rest.len(),
-            false => either!(text, parts => parts.whole(&self.rest)),
-        };
-        if whole > 0 {
-            let bytes: Vec<u8> = self.rest.drain(..whole).collect();
-            return either!(text, parts => parts.read(&bytes, options));
+        if !self.rest.is_empty() {
+            let (consumed, records) =
+                either!(text, parts => parts.read(&self.rest, self.ended, options))?;
+            if consumed > 0 {
+                self.rest.drain(..consumed);
+                return Ok(records);
+            }
         }
         if self.ended {
             self.finished = true;

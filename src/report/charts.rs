@@ -227,7 +227,7 @@ pub(super) fn histogram(
     // 7.5 units a character: what does not fit is not written.
     let every = ((longest as f64 * 7.5 + 6.0) / slot).ceil().max(1.0) as usize;
     let width = (slot * 0.84 / series.len() as f64).min(40.0);
-    for bin in first..=last {
+    for (bin, label) in labels.iter().enumerate().take(last + 1).skip(first) {
         let middle = LEFT + slot * ((bin - first) as f64 + 0.5);
         let told: Vec<String> = series
             .iter()
@@ -238,7 +238,7 @@ pub(super) fn histogram(
                 format!("{} {} ({share})", one.name, count(n))
             })
             .collect();
-        out += &format!("<g><title>{}: {}</title>", escape(&labels[bin]), escape(&told.join(", ")));
+        out += &format!("<g><title>{}: {}</title>", escape(label), escape(&told.join(", ")));
         for (at, one) in series.iter().enumerate() {
             let value = value(at, bin);
             if value > 0.0 {
@@ -257,7 +257,7 @@ pub(super) fn histogram(
             out += &format!(
                 "<text class=\"quiet-ink\" x=\"{middle:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>",
                 TOP + HEIGHT + 16.0,
-                escape(&labels[bin])
+                escape(label)
             );
         }
         out += "</g>";

@@ -259,7 +259,7 @@ fn frequent_languages(text: &TextProfile) -> Vec<&str> {
 
 fn lengths(sides: &Sides<'_>, text: &TextProfile) -> String {
     let before = sides.text_before();
-    let drawing = |what: &str, of: fn(&TextProfile) -> &Lengths| {
+    let drawing = |what: &str, of: Kind| {
         let now: Vec<u64> = of(text).bins.iter().map(|bin| bin.n).collect();
         let old: Option<Vec<u64>> =
             before.map(|text| of(text).bins.iter().map(|bin| bin.n).collect());
@@ -314,8 +314,11 @@ fn lengths(sides: &Sides<'_>, text: &TextProfile) -> String {
     )
 }
 
+/// Takes lengths of one kind from a profile.
+type Kind = fn(&TextProfile) -> &Lengths;
+
 /// What lengths are counted in.
-const KINDS: [(&str, fn(&TextProfile) -> &Lengths); 2] =
+const KINDS: [(&str, Kind); 2] =
     [("words", |text| &text.words), ("characters", |text| &text.chars)];
 
 /// Names a bin: 7, 11–12, over 500.

@@ -10,12 +10,16 @@ use super::{
     wording::{count, counted, line, number, of, p_equals, p_value, percent, signed, trimmed},
 };
 use crate::{
-    datasets::Validation,
+    datasets::{Profile, TextProfile, Validation},
     drift::{DriftReport, DriftVerdict},
     evaluation::{Comparison, EvaluationReport, GateReport, METRICS},
     findings::Severity,
     rollout::{Decision, GatePolicy},
 };
+use std::collections::BTreeSet;
+
+/// Intents listed; the rest is counted.
+const MOST_INTENTS: usize = 100;
 
 /// Returns `text` as one line of at most `max_chars` that Markdown takes for plain text, in a table too.
 ///
@@ -289,6 +293,54 @@ pub fn validation_markdown(validation: &Validation, name: &str) -> String {
         });
         out += "\n";
         out += &table(&["severity", "code", "findings", "first"], &[2], rows);
+    }
+    out
+}
+
+/// Returns the summary of what a data set is made of, with what was `before` beside it.
+#[must_use]
+pub fn profile_markdown(profile: &Profile, before: Option<&Profile>) -> String {
+    let was = before.map_or_else(String::new, |before| {
+        format!(" ({} before, in {})", count(before.records), plain(&before.name, 120))
+    });
+    let records = counted(profile.records, "record", "records");
+    let mut out = format!("### Profile of {}\n\n{records}{was}.\n", plain(&profile.name, 120));
+    let Some(text) = &profile.text else { return out };
+    if let Some(balance) = text.balance {
+        out += &format!(
+            "{}, as wide as {:.1} of one size; the largest has {:.1} times the records of the smallest.\n",
+            counted(balance.intents, "intent", "intents"),
+            balance.effective,
+            balance.ratio
+        );
+    }
+    out += &format!(
+        "A text has {} words (median; 5 % to 95 %: {} to {}).\n",
+        trimmed(text.words.median),
+        trimmed(text.words.p05),
+        trimmed(text.words.p95)
+    );
+    let before = before.and_then(|before| before.text.as_ref());
+    let names: BTreeSet<&String> =
+        before.iter().flat_map(|text| text.intents.keys()).chain(text.intents.keys()).collect();
+    let of = |text: &TextProfile, name: &String| {
+        text.intents.get(name).map_or(0, |intent| intent.records)
+    };
+    let mut names: Vec<&String> = names.into_iter().collect();
+    names.sort_by(|a, b| of(text, b).cmp(&of(text, a)).then(a.cmp(b)));
+    let rows = names.iter().take(MOST_INTENTS).map(|name| {
+        let mut row = vec![plain(name, 60)];
+        row.extend(before.map(|before| count(of(before, name))));
+        row.push(count(of(text, name)));
+        row
+    });
+    out += "\n";
+    out += &match before {
+        Some(_) => table(&["intent", "before", "now"], &[1, 2], rows),
+        None => table(&["intent", "records"], &[1], rows),
+    };
+    if names.len() > MOST_INTENTS {
+        out += &format!("\nand {} smaller ones.\n", names.len() - MOST_INTENTS);
     }
     out
 }

@@ -1,4 +1,4 @@
-//! One result, one page: HTML that needs nothing but itself, Markdown for a summary, rows for a table.
+//! One result, one page: HTML that needs nothing but itself, Markdown for a summary.
 //!
 //! In comes a result struct; out goes text. A page has no font, no picture and no address of elsewhere: it can be
 //! mailed, archived, opened without a network; its one script, where there are tables to search, is named by digest in
@@ -19,7 +19,6 @@ mod junit;
 pub mod markdown;
 mod matrix;
 pub mod page;
-pub mod rows;
 mod sarif;
 mod search;
 mod table;
@@ -38,7 +37,8 @@ pub use drift::drift_html;
 pub use evaluation::evaluation_html;
 pub use junit::validation_junit;
 pub use markdown::{
-    decision_markdown, drift_markdown, evaluation_markdown, gate_markdown, validation_markdown,
+    decision_markdown, drift_markdown, evaluation_markdown, gate_markdown, profile_markdown,
+    validation_markdown,
 };
 pub use sarif::validation_sarif;
 pub use search::search_html;

@@ -319,37 +319,6 @@ fn names_of_intents_stay_readable_in_markdown() {
 }
 
 #[test]
-fn a_small_matrix_is_shown_whole_and_a_large_one_as_pairs() {
-    let small = rows::confusion(&evaluated(3, false), 5);
-    assert_eq!(small.header, ["truth \\ predicted", "intent_00", "intent_01", "intent_02"]);
-    assert_eq!(small.rows[1], ["intent_01", "2", "6", "."]);
-    let large = rows::confusion(&evaluated(13, false), 5);
-    assert_eq!(large.header, ["truth", "predicted", "records", "of the intent"]);
-    assert_eq!(large.rows, [["intent_01", "intent_00", "2", "100.0 %"]]);
-}
-
-#[test]
-fn rows_are_rectangular_single_lines() {
-    let report = evaluated(3, true);
-    for rows in [
-        rows::confusion(&report, 5),
-        rows::metrics(&report),
-        rows::intents(&report),
-        rows::languages(&report),
-        rows::errors(&report, 5),
-        rows::flips(&compared(&report), 5),
-        rows::checks(&drifted()),
-        rows::evidence(&decided()),
-    ] {
-        assert!(!rows.rows.is_empty());
-        for row in &rows.rows {
-            assert_eq!(row.len(), rows.header.len());
-            assert!(!row.concat().contains(char::is_control), "{row:?}");
-        }
-    }
-}
-
-#[test]
 fn a_page_of_a_ten_megabyte_utterance_is_small() {
     let mut report = evaluated(3, false);
     report.errors[0].text = "é".repeat(5_000_000);

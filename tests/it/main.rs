@@ -10,6 +10,7 @@ mod browser;
 mod codes;
 mod confidence;
 mod data_labels;
+mod data_profile;
 mod data_snapshots;
 mod data_splits;
 mod encoder;

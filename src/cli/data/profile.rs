@@ -70,7 +70,9 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         context::write_file(path, page.as_bytes())?;
     }
     let mut text = text(&profile, before.as_ref());
-    if let Some(path) = &args.html {
+    if context.printer.is_markdown() {
+        text = report::profile_markdown(&profile, before.as_ref());
+    } else if let Some(path) = &args.html {
         let verb = if args.dry_run { "would write" } else { "wrote" };
         text.push_str(&format!("\n{verb} {}\n", path.display()));
     }
@@ -173,7 +175,8 @@ fn intents(text: &TextProfile, before: Option<&TextProfile>) -> String {
         out.push_str(&format!("and {} smaller intents (`--format json` has all)\n", n - MOST_ROWS));
     }
     if text.unlabelled > 0 {
-        out.push_str(&format!("{} records have no intent\n", tables::count(text.unlabelled)));
+        let noun = if text.unlabelled == 1 { "record has" } else { "records have" };
+        out.push_str(&format!("{} {noun} no intent\n", tables::count(text.unlabelled)));
     }
     out
 }
@@ -196,7 +199,8 @@ fn lengths(text: &TextProfile, before: Option<&TextProfile>) -> String {
     let header = ["a text has", "least", "5 %", "median", "95 %", "most", "mean"];
     let mut out = tables::table(&header, rows, &[1, 2, 3, 4, 5, 6]);
     if text.empty > 0 {
-        out.push_str(&format!("{} texts are empty\n", tables::count(text.empty)));
+        let noun = if text.empty == 1 { "text is" } else { "texts are" };
+        out.push_str(&format!("{} {noun} empty\n", tables::count(text.empty)));
     }
     out
 }

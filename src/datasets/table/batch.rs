@@ -1,15 +1,15 @@
 //! Some thousands of rows, held as one text.
 
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 
 /// Rows of all columns, in the order of the file.
 ///
-/// - `ends` rises, and holds `width` ends a row
+/// - `cells` are places in `text`, `width` of them a row
 /// - `lines` rises, and holds one line a row
 #[derive(Debug)]
 pub(in crate::datasets) struct Batch {
     text: String,
-    ends: Vec<usize>,
+    cells: Vec<(usize, usize)>,
     lines: Vec<u64>,
     width: usize,
     first: u64,
@@ -28,21 +28,32 @@ pub(in crate::datasets) struct Row<'a> {
 
 /// A batch being filled.
 #[derive(Debug)]
-pub(in crate::datasets) struct Filling {
-    bytes: Vec<u8>,
-    ends: Vec<usize>,
+pub(in crate::datasets) struct Filling<'a> {
+    /// A text in which cells stand.
+    text: &'a str,
+    /// Cells that stand nowhere else; they follow that text.
+    made: String,
+    cells: Vec<(usize, usize)>,
     lines: Vec<u64>,
     width: usize,
     first: u64,
     numbers: Vec<u64>,
 }
 
-impl Filling {
+impl Filling<'static> {
     /// Begins a batch of rows of `width` cells, the first of which is record `first`.
     pub(in crate::datasets) fn new(width: usize, first: u64) -> Self {
+        Self::over("", width, first)
+    }
+}
+
+impl<'a> Filling<'a> {
+    /// As [`Filling::new`], of rows that were read from `text`.
+    pub(super) fn over(text: &'a str, width: usize, first: u64) -> Self {
         Self {
-            bytes: Vec::new(),
-            ends: Vec::new(),
+            text,
+            made: String::new(),
+            cells: Vec::new(),
             lines: Vec::new(),
             width,
             first,
@@ -50,21 +61,27 @@ impl Filling {
         }
     }
 
-    /// Makes room for about `bytes` bytes.
+    /// Makes room for about `bytes` bytes of cells that stand nowhere else.
     pub(super) fn reserve(&mut self, bytes: usize) {
-        self.bytes.reserve(bytes);
+        self.made.reserve(bytes);
     }
 
     /// Adds the next cell of the row that is being filled.
-    pub(in crate::datasets) fn cell(&mut self, cell: &[u8]) {
-        self.bytes.extend_from_slice(cell);
-        self.ends.push(self.bytes.len());
+    pub(in crate::datasets) fn cell(&mut self, cell: &str) {
+        let start = self.text.len() + self.made.len();
+        self.made.push_str(cell);
+        self.cells.push((start, start + cell.len()));
+    }
+
+    /// Adds the next cell, which stands at `range` in the text that is read.
+    pub(super) fn cell_at(&mut self, range: Range<usize>) {
+        self.cells.push((range.start, range.end));
     }
 
     /// Ends the row, which starts on `line`.
     pub(in crate::datasets) fn end_row(&mut self, line: u64) {
         self.lines.push(line);
-        debug_assert_eq!(self.ends.len(), self.lines.len() * self.width, "a row has every cell");
+        debug_assert_eq!(self.cells.len(), self.lines.len() * self.width, "a row has every cell");
     }
 
     /// Says that the row that was just ended is record `number`; to be said of all rows, or of none.
@@ -74,9 +91,9 @@ impl Filling {
 
     /// Makes the batch.
     pub(in crate::datasets) fn finish(self) -> Batch {
-        let Self { bytes, ends, lines, width, first, numbers } = self;
-        let text = String::from_utf8(bytes).expect("the cells of a valid text are valid");
-        Batch { text, ends, lines, width, first, numbers, file: None }
+        let Self { text, made, cells, lines, width, first, numbers } = self;
+        let text = if text.is_empty() { made } else { [text, &made].concat() };
+        Batch { text, cells, lines, width, first, numbers, file: None }
     }
 }
 
@@ -92,7 +109,7 @@ impl Batch {
         rows.reserve(self.text.len());
         for row in self.rows() {
             for column in columns {
-                rows.cell(column.map_or("", |column| row.cell(column)).as_bytes());
+                rows.cell(column.map_or("", |column| row.cell(column)));
             }
             rows.end_row(row.line());
         }
@@ -124,9 +141,9 @@ impl<'a> Row<'a> {
     }
 
     /// Returns the cell of `column`, as it stands in the file; what is absent is empty.
+    #[inline]
     pub(in crate::datasets) fn cell(self, column: usize) -> &'a str {
-        let at = self.index * self.batch.width + column;
-        let start = if at == 0 { 0 } else { self.batch.ends[at - 1] };
-        &self.batch.text[start..self.batch.ends[at]]
+        let (start, end) = self.batch.cells[self.index * self.batch.width + column];
+        &self.batch.text[start..end]
     }
 }

@@ -36,9 +36,8 @@ impl Parts {
         shape: &mut Option<Shape>,
         options: &ReadOptions,
     ) -> Result<(usize, Option<Batch>)> {
-        let whole = if last { bytes.len() } else { self.objects.whole(bytes) };
         let first = self.objects.records() + 1;
-        let objects = self.objects.read(&bytes[..whole])?;
+        let (whole, objects) = self.objects.read_whole(bytes, last)?;
         let place = Place { file: Some(self.file.clone()), ..Place::default() };
         if shape.is_none() && !objects.is_empty() {
             *shape = Some(Shape::of(keys(&objects), options, &place)?);
@@ -58,7 +57,7 @@ impl Parts {
                     _ => scalar(value, name)
                         .map_err(|fault| fault.at(self.objects.place(record, *line)))?,
                 };
-                rows.cell(cell.as_deref().unwrap_or_default().as_bytes());
+                rows.cell(cell.as_deref().unwrap_or_default());
             }
             rows.end_row(*line);
         }

@@ -13,6 +13,7 @@ pub(super) use origin::Origin;
 use super::{
     Format, ReadOptions,
     columns::Roles,
+    csv::Reader,
     encoding,
     frame::RowParts,
     open::{self, Opened},
@@ -26,8 +27,10 @@ use std::{
     sync::Arc,
 };
 
-/// Bytes read at a time.
+/// Bytes read at a time; of JSON, those whose keys are the columns.
 const PART: usize = 1 << 20;
+/// Bytes of CSV read at a time: few enough that a batch is still in the caches when it is checked.
+const PART_OF_CSV: usize = 1 << 18;
 /// Records of a Parquet file read at a time.
 const RECORDS: usize = 16_384;
 
@@ -162,7 +165,7 @@ struct Single {
 
 #[derive(Debug)]
 enum Parts {
-    Csv(csv::Parts),
+    Csv(Reader),
     Json(json::Parts),
     Parquet(RowParts),
     /// Held as a whole; `None` once it was given.
@@ -184,13 +187,14 @@ impl Single {
             parts
         };
         let parts = match opened.format {
-            Format::Csv => text(Parts::Csv(csv::Parts::new(&name, None, mark))),
-            Format::Tsv => text(Parts::Csv(csv::Parts::new(&name, Some(b'\t'), mark))),
+            Format::Csv => text(Parts::Csv(Reader::new(&name, None, mark))),
+            Format::Tsv => text(Parts::Csv(Reader::new(&name, Some(b'\t'), mark))),
             Format::Jsonl => text(Parts::Json(json::Parts::lines(&name, mark))),
             Format::Json => text(Parts::Json(json::Parts::list(&name, mark))),
             Format::Parquet => Parts::Parquet(RowParts::new(opened, &options.limits)?),
             Format::Rasa => Parts::Rasa(Some(training(opened)?)),
         };
+        let step = if matches!(parts, Parts::Csv(_)) { step.min(PART_OF_CSV) } else { step };
         // A file of Rasa that holds terms alone may be among others.
         let may_lack_records = is_one_of_several
             && matches!(&parts, Parts::Rasa(Some(training)) if !training.terms.is_empty());
@@ -244,7 +248,7 @@ impl Single {
                 let mut rows = Filling::new(read.names.len(), self.records + 1);
                 for row in 0..read.height {
                     for column in 0..read.names.len() {
-                        rows.cell(read.cell(row, column).as_bytes());
+                        rows.cell(&read.cell(row, column));
                     }
                     self.records += 1;
                     rows.end_row(self.records);
@@ -261,9 +265,9 @@ impl Single {
                     return Ok(None);
                 }
                 for record in &training.records {
-                    rows.cell(record.text.as_bytes());
-                    rows.cell(record.intent.as_deref().unwrap_or_default().as_bytes());
-                    rows.cell(super::write::entities_cell(record).as_bytes());
+                    rows.cell(&record.text);
+                    rows.cell(record.intent.as_deref().unwrap_or_default());
+                    rows.cell(&super::write::entities_cell(record));
                     rows.end_row(record.line);
                 }
                 Ok(Some(rows.finish()))
@@ -290,12 +294,12 @@ impl Single {
             }
             let (last, options) = (self.ended, &self.options);
             let (consumed, batch) = match &mut self.parts {
-                Parts::Csv(parts) => parts.read(&self.rest, last, shape, options)?,
+                Parts::Csv(reader) => csv::read(reader, &self.rest, last, shape, options)?,
                 Parts::Json(parts) => parts.read(&self.rest, last, shape, options)?,
                 Parts::Parquet(_) | Parts::Rasa(_) => (0, None),
             };
             if consumed == 0 && self.rest.len() > LONGEST {
-                return Err(self.too_long(shape.is_none()));
+                return Err(self.too_long());
             }
             self.rest.drain(..consumed);
             if let Some(batch) = batch.filter(|batch| batch.rows().next().is_some()) {
@@ -306,9 +310,9 @@ impl Single {
     }
 
     /// The fault of a record that is too long to wait for its end.
-    fn too_long(&self, is_header: bool) -> Fault {
+    fn too_long(&self) -> Fault {
         match &self.parts {
-            Parts::Csv(parts) => parts.too_long(&self.rest, is_header),
+            Parts::Csv(reader) => reader.too_long(&self.rest),
             Parts::Json(parts) => parts.too_long(),
             Parts::Parquet(_) | Parts::Rasa(_) => encoding::no_record(&self.name),
         }
@@ -362,6 +366,7 @@ mod tests {
                 "a.csv",
                 "\u{feff}\ntext,intent\r\nhello there,greet\r\n\r\n\"a \"\"quoted\"\"\r\nline, two\",other\r\nété,greet",
             ),
+            ("g.csv", "\u{feff}\u{feff}text,intent\r\ra,x\r\n\u{feff}b,y\r\r\n"),
             ("b.csv", "id;text;lang\n1;où est mon colis ?;fr\n2;\"a;b\";en\n\n3;c;en\n"),
             ("c.tsv", "text\tintent\na, b\tx\n\nc\ty\n"),
             (

@@ -1,12 +1,17 @@
-//! The intent and the language of every record, in a byte each as long as there are few of them.
+//! The intent and the language of every record, in a byte each as long as there are few of them; on disk beyond a million.
 
-use super::bits::Bits;
-use std::collections::{BTreeMap, HashMap};
+use super::{ByWord, bits::Bits};
+use crate::{datasets::write::Scratch, findings::Result};
+use std::{
+    collections::{BTreeMap, HashMap},
+    io::{Read as _, Seek as _, Write as _},
+    path::{Path, PathBuf},
+};
 
 /// Words by number, in the order in which they came.
 #[derive(Debug, Default)]
 pub(super) struct Words {
-    numbers: HashMap<String, u32>,
+    numbers: ByWord<u32>,
     words: Vec<String>,
 }
 
@@ -36,31 +41,46 @@ impl Words {
 /// No intent, or no language.
 pub(super) const NONE: u32 = u32::MAX;
 
+/// Numbers held in memory before they are put on disk: 1 MiB as long as a byte each is enough.
+const HELD: usize = 1 << 20;
+
 /// Intents and languages, and which each record has.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Classes {
     pub(super) intents: Words,
     languages: Words,
-    pairs: HashMap<(u32, u32), u32>,
+    pairs: HashMap<(u32, u32), u32, foldhash::fast::RandomState>,
     listed: Vec<(u32, u32)>,
     of_record: Numbers,
 }
 
+/// A number for each record, in their order.
+#[derive(Debug)]
+struct Numbers {
+    held: Narrow,
+    most: usize,
+    /// Where those are put that come before what is held; `None`: everything is held.
+    folder: Option<PathBuf>,
+    run: Option<Run>,
+}
+
+/// Numbers on disk.
+#[derive(Debug)]
+struct Run {
+    scratch: Scratch,
+    /// Parts of the run: how many bytes a number has, and how many numbers follow with as many.
+    parts: Vec<(usize, usize)>,
+}
+
 /// Numbers in as few bytes as the greatest needs.
 #[derive(Debug)]
-enum Numbers {
+enum Narrow {
     One(Vec<u8>),
     Two(Vec<u16>),
     Four(Vec<u32>),
 }
 
-impl Default for Numbers {
-    fn default() -> Self {
-        Self::One(Vec::new())
-    }
-}
-
-impl Numbers {
+impl Narrow {
     fn push(&mut self, number: u32) {
         match self {
             Self::One(numbers) => match u8::try_from(number) {
@@ -76,12 +96,85 @@ impl Numbers {
         self.push(number);
     }
 
-    fn iter(&self) -> Box<dyn Iterator<Item = u32> + '_> {
+    fn len(&self) -> usize {
         match self {
-            Self::One(numbers) => Box::new(numbers.iter().map(|&n| n.into())),
-            Self::Two(numbers) => Box::new(numbers.iter().map(|&n| n.into())),
-            Self::Four(numbers) => Box::new(numbers.iter().copied()),
+            Self::One(numbers) => numbers.len(),
+            Self::Two(numbers) => numbers.len(),
+            Self::Four(numbers) => numbers.len(),
         }
+    }
+
+    fn clear(&mut self) {
+        match self {
+            Self::One(numbers) => numbers.clear(),
+            Self::Two(numbers) => numbers.clear(),
+            Self::Four(numbers) => numbers.clear(),
+        }
+    }
+
+    /// Returns the bytes of all numbers, and how many one has.
+    fn to_bytes(&self) -> (usize, Vec<u8>) {
+        match self {
+            Self::One(numbers) => (1, numbers.clone()),
+            Self::Two(numbers) => (2, numbers.iter().flat_map(|n| n.to_le_bytes()).collect()),
+            Self::Four(numbers) => (4, numbers.iter().flat_map(|n| n.to_le_bytes()).collect()),
+        }
+    }
+
+    fn each(&self, mut each: impl FnMut(u32)) {
+        match self {
+            Self::One(numbers) => numbers.iter().for_each(|&n| each(n.into())),
+            Self::Two(numbers) => numbers.iter().for_each(|&n| each(n.into())),
+            Self::Four(numbers) => numbers.iter().for_each(|&n| each(n)),
+        }
+    }
+}
+
+impl Numbers {
+    fn new(folder: Option<&Path>, most: usize) -> Self {
+        let folder = folder.map(Path::to_owned);
+        Self { held: Narrow::One(Vec::new()), most, folder, run: None }
+    }
+
+    fn push(&mut self, number: u32) -> Result<()> {
+        if self.held.len() >= self.most
+            && let Some(folder) = &self.folder
+        {
+            let run = match &mut self.run {
+                Some(run) => run,
+                none => none.insert(Run {
+                    scratch: Scratch::create(folder, "classes")?,
+                    parts: Vec::new(),
+                }),
+            };
+            let (width, bytes) = self.held.to_bytes();
+            let mut file = &run.scratch.file;
+            file.write_all(&bytes).map_err(|error| run.scratch.fault(error))?;
+            run.parts.push((width, self.held.len()));
+            self.held.clear();
+        }
+        self.held.push(number);
+        Ok(())
+    }
+
+    /// Gives every number to `each`, in the order of the records.
+    fn each(&self, mut each: impl FnMut(u32)) -> Result<()> {
+        if let Some(Run { scratch, parts }) = &self.run {
+            let mut file = &scratch.file;
+            file.rewind().map_err(|error| scratch.fault(error))?;
+            let mut bytes = Vec::new();
+            for &(width, n) in parts {
+                bytes.resize(width * n, 0);
+                file.read_exact(&mut bytes).map_err(|error| scratch.fault(error))?;
+                for number in bytes.chunks_exact(width) {
+                    let mut whole = [0; 4];
+                    whole[..width].copy_from_slice(number);
+                    each(u32::from_le_bytes(whole));
+                }
+            }
+        }
+        self.held.each(each);
+        Ok(())
     }
 }
 
@@ -89,8 +182,26 @@ impl Numbers {
 pub(super) type Counts = (BTreeMap<String, u64>, BTreeMap<String, u64>);
 
 impl Classes {
+    /// Begins; what does not fit into memory goes to `spill`.
+    pub(super) fn new(spill: Option<&Path>) -> Self {
+        Self::holding(spill, HELD)
+    }
+
+    fn holding(spill: Option<&Path>, most: usize) -> Self {
+        Self {
+            intents: Words::default(),
+            languages: Words::default(),
+            pairs: HashMap::default(),
+            listed: Vec::new(),
+            of_record: Numbers::new(spill, most),
+        }
+    }
+
     /// Notes the next record; returns the number of its intent.
-    pub(super) fn note(&mut self, intent: Option<&str>, lang: Option<&str>) -> u32 {
+    ///
+    /// # Errors
+    /// `BOT-1002` when the disk does not take it.
+    pub(super) fn note(&mut self, intent: Option<&str>, lang: Option<&str>) -> Result<u32> {
         let intent = intent.map_or(NONE, |intent| self.intents.number(intent));
         let lang = lang.map_or(NONE, |lang| self.languages.number(lang));
         let listed = &mut self.listed;
@@ -98,18 +209,21 @@ impl Classes {
             listed.push((intent, lang));
             u32::try_from(listed.len() - 1).expect("pairs of classes are fewer than 2^32")
         });
-        self.of_record.push(pair);
-        intent
+        self.of_record.push(pair)?;
+        Ok(intent)
     }
 
     /// Counts the records that are not among `rejected`.
-    pub(super) fn counts(&self, rejected: &Bits) -> Counts {
+    ///
+    /// # Errors
+    /// `BOT-1002` when the disk does not give back what it took.
+    pub(super) fn counts(&self, rejected: &Bits) -> Result<Counts> {
         let mut counts = vec![0_u64; self.listed.len()];
-        for (at, pair) in (0..).zip(self.of_record.iter()) {
-            if !rejected.contains(at) {
-                counts[pair as usize] += 1;
-            }
-        }
+        let mut at = 0;
+        self.of_record.each(|pair| {
+            counts[pair as usize] += u64::from(!rejected.contains(at));
+            at += 1;
+        })?;
         let (mut intents, mut languages) = Counts::default();
         for (&(intent, lang), &count) in self.listed.iter().zip(&counts).filter(|(_, n)| **n > 0) {
             if intent != NONE {
@@ -119,26 +233,37 @@ impl Classes {
                 *languages.entry(self.languages.word(lang).to_owned()).or_default() += count;
             }
         }
-        (intents, languages)
+        Ok((intents, languages))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     #[test]
-    fn records_are_counted_whatever_the_number_of_classes() {
-        for n in [3_u64, 300, 70_000] {
-            let mut classes = Classes::default();
+    fn records_are_counted_whatever_the_number_of_classes_and_where_they_are_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        for (n, spill, most) in [
+            (3_u64, None, 1),
+            (300, None, 1),
+            (70_000, None, 1),
+            (3, Some(folder.path()), 4),
+            (70_000, Some(folder.path()), 1_000),
+        ] {
+            let mut classes = Classes::holding(spill, most);
             let mut rejected = Bits::default();
             for i in 0..2 * n {
-                classes.note(Some(&format!("i{}", i % n)), Some("en").filter(|_| i < n));
+                classes.note(Some(&format!("i{}", i % n)), Some("en").filter(|_| i < n)).unwrap();
             }
+            assert_eq!(fs::read_dir(folder.path()).unwrap().count(), usize::from(spill.is_some()));
             rejected.insert(0);
-            let (intents, languages) = classes.counts(&rejected);
+            let (intents, languages) = classes.counts(&rejected).unwrap();
             assert_eq!((intents["i0"], intents["i1"], intents.len() as u64), (1, 2, n));
             assert_eq!(languages["en"], n - 1);
+            assert_eq!(classes.counts(&rejected).unwrap(), (intents, languages));
         }
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 }

@@ -38,10 +38,20 @@ pub(super) struct Slot {
     count: u64,
     known: u64,
     samples: Vec<Sample>,
-    /// The records with new findings, if these may reject them.
-    records: Option<Bits>,
+    rejects: Rejects,
     /// Findings that are told once the whole file was seen; the greatest is the first to go.
     late: BinaryHeap<Late>,
+}
+
+/// Which records the new findings of a slot reject.
+#[derive(Debug)]
+enum Rejects {
+    /// None.
+    Never,
+    /// Each that has one.
+    Always,
+    /// These, once there are as many findings as the rule allows for.
+    AtThreshold(Bits),
 }
 
 #[derive(Debug)]
@@ -71,6 +81,8 @@ pub(super) struct Late {
 #[derive(Debug)]
 pub(super) struct Found {
     pub(super) slots: Vec<Slot>,
+    /// The records that are rejected whatever follows.
+    rejected: Bits,
     kept: usize,
     pub(super) matching: Option<Matching>,
 }
@@ -78,7 +90,7 @@ pub(super) struct Found {
 impl Found {
     /// Begins, keeping at most `kept` samples of each kind.
     pub(super) fn new(kept: usize, matching: Option<Matching>) -> Self {
-        Self { slots: Vec::new(), kept, matching }
+        Self { slots: Vec::new(), rejected: Bits::default(), kept, matching }
     }
 
     /// Makes a slot for `code`; `None` when it is silenced.
@@ -93,7 +105,11 @@ impl Found {
             Some((label, thresholds)) => (Some(label), thresholds),
             None => (None, [None, None]),
         };
-        let by_default = severity == Severity::Error && warn_if.is_none();
+        let rejects = match (warn_if, fail_if) {
+            (_, Some(_)) => Rejects::AtThreshold(Bits::default()),
+            (None, None) if severity == Severity::Error => Rejects::Always,
+            _ => Rejects::Never,
+        };
         self.slots.push(Slot {
             code,
             rule,
@@ -103,7 +119,7 @@ impl Found {
             count: 0,
             known: 0,
             samples: Vec::new(),
-            records: (fail_if.is_some() || by_default).then(Bits::default),
+            rejects,
             late: BinaryHeap::new(),
         });
         Some(self.slots.len() - 1)
@@ -123,16 +139,23 @@ impl Found {
         if !self.is_new(late.slot, id) {
             return false;
         }
+        self.reject(late.slot, late.at.position);
         let kept = self.kept;
         let slot = &mut self.slots[late.slot];
-        if let Some(records) = &mut slot.records {
-            records.insert(late.at.position);
-        }
         slot.late.push(late);
         if slot.late.len() > kept {
             slot.late.pop();
         }
         true
+    }
+
+    /// Notes that the record at `position` has a new finding of `slot`.
+    fn reject(&mut self, slot: usize, position: u64) {
+        match &mut self.slots[slot].rejects {
+            Rejects::Never => {}
+            Rejects::Always => self.rejected.insert(position),
+            Rejects::AtThreshold(records) => records.insert(position),
+        }
     }
 
     /// Counts a finding; returns whether the baseline does not have it.
@@ -180,9 +203,11 @@ impl Found {
 
     /// Returns the records that errors reject.
     pub(super) fn rejected(&self, records: u64) -> Bits {
-        let mut rejected = Bits::default();
+        let mut rejected = self.rejected.clone();
         for slot in &self.slots {
-            if let (Severity::Error, Some(records)) = (slot.level(records), &slot.records) {
+            if let (Severity::Error, Rejects::AtThreshold(records)) =
+                (slot.level(records), &slot.rejects)
+            {
                 rejected.add(records);
             }
         }
@@ -255,9 +280,7 @@ impl Sink for Found {
                 self.slots[slot].samples.push(Sample { at: Some(at), told: told(), id });
             }
         }
-        if let Some(records) = &mut self.slots[slot].records {
-            records.insert(at.position);
-        }
+        self.reject(slot, at.position);
     }
 }
 

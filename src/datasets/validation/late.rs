@@ -14,6 +14,50 @@ use std::{
     path::Path,
 };
 
+/// What records are compared by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Key {
+    /// A value of at most 15 bytes, as it is, and their number in the last byte: cheaper than its digest.
+    Short(u128),
+    /// 128 bits of a SHA-256.
+    Digest(u128),
+}
+
+impl Key {
+    /// Returns the key of `cell`.
+    pub(super) fn of(cell: &str) -> Self {
+        let mut bytes = [0; 16];
+        match (bytes.get_mut(..cell.len()), u8::try_from(cell.len())) {
+            (Some(there), Ok(length @ ..16)) => {
+                there.copy_from_slice(cell.as_bytes());
+                bytes[15] = length;
+                Self::Short(u128::from_be_bytes(bytes))
+            }
+            _ => Self::Digest(key_of(&[cell])),
+        }
+    }
+
+    /// Takes it out of `entry`.
+    fn from_entry(entry: &Entry) -> Self {
+        if entry.exact == SHORT { Self::Short(entry.key) } else { Self::Digest(entry.key) }
+    }
+
+    /// Returns the 128 bits of the SHA-256 of what is compared.
+    fn digest(self) -> u128 {
+        match self {
+            Self::Digest(key) => key,
+            Self::Short(key) => {
+                let bytes = key.to_be_bytes();
+                let cell = std::str::from_utf8(&bytes[..usize::from(bytes[15])]);
+                key_of(&[cell.expect("a short key is a text and its length")])
+            }
+        }
+    }
+}
+
+/// What `exact` of an entry says of a [`Key::Short`]; of the others it is 0.
+const SHORT: u64 = 1;
+
 /// Records by a key that no two of them should share.
 #[derive(Debug)]
 pub(super) struct Comparing(Sorted);
@@ -28,8 +72,11 @@ impl Comparing {
     ///
     /// # Errors
     /// `BOT-1002`.
-    pub(super) fn add(&mut self, key: u128, at: At) -> Result<()> {
-        self.0.push(entry(key, at, 0, NONE))
+    pub(super) fn add(&mut self, key: Key, at: At) -> Result<()> {
+        self.0.push(match key {
+            Key::Short(key) => entry(key, at, SHORT, NONE),
+            Key::Digest(key) => entry(key, at, 0, NONE),
+        })
     }
 
     /// Tells every record that is not the first of its key; those of one key in the order of the file.
@@ -42,11 +89,16 @@ impl Comparing {
         mut tell: impl FnMut(Late) -> Result<()>,
     ) -> Result<()> {
         let mut merge = self.0.merge()?;
-        let mut first: Option<Entry> = None;
+        // A value could be made whose digest reads like another value: the two kinds of key are never compared.
+        let (mut first_digest, mut first_short) = (None::<Entry>, None::<Entry>);
         while let Some(entry) = merge.next()? {
+            let first = if entry.exact == SHORT { &mut first_short } else { &mut first_digest };
             match first {
-                Some(first) if first.key == entry.key => tell(late(slot, &entry, &first))?,
-                _ => first = Some(entry),
+                Some(first) if first.key == entry.key => {
+                    let key = Key::from_entry(&entry).digest();
+                    tell(Late { key, ..late(slot, &entry, first) })?;
+                }
+                _ => *first = Some(entry),
             }
         }
         Ok(())
@@ -87,8 +139,9 @@ impl Duplicates {
         if view.fold().is_empty() {
             return Ok(());
         }
-        let exact = (key_of(&[view.text]) >> 64) as u64;
-        self.sorted.push(entry(key_of(&[view.fold()]), at, exact, intent))
+        let key = key_of(&[view.fold()]);
+        let exact = if view.fold() == view.text { key } else { key_of(&[view.text]) };
+        self.sorted.push(entry(key, at, (exact >> 64) as u64, intent))
     }
 
     /// Tells of every record what is wrong with it; of repeats, all but the first.
@@ -192,5 +245,48 @@ fn late(slot: usize, entry: &Entry, other: &Entry) -> Late {
         other_at: other.at,
         intent: other.intent,
         key: entry.key,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn short_and_long_values_have_keys_of_their_own_and_the_same_digest() {
+        let cells = [
+            "",
+            "a",
+            "a\0",
+            "ab-00000012",
+            "déjà vu, 15 by",
+            "fifteen bytes !",
+            "sixteen bytes !!",
+        ];
+        let keys: Vec<Key> = cells.iter().map(|cell| Key::of(cell)).collect();
+        for (i, (cell, key)) in cells.iter().zip(&keys).enumerate() {
+            assert_eq!(key.digest(), key_of(&[cell]), "{cell}");
+            assert_eq!(matches!(key, Key::Short(_)), cell.len() < 16, "{cell}");
+            assert!(!keys[..i].contains(key), "{cell}");
+        }
+    }
+
+    #[test]
+    fn a_digest_that_reads_like_a_value_is_not_that_value() {
+        let mut comparing = Comparing::new(None);
+        let Key::Short(same) = Key::of("value") else { panic!("it is short") };
+        for (position, key) in
+            (0..).zip([Key::Short(same), Key::Digest(same), Key::Short(same), Key::Digest(1)])
+        {
+            comparing.add(key, At { position, record: position + 1, line: position + 2 }).unwrap();
+        }
+        let mut told = Vec::new();
+        comparing
+            .finish(7, |late| {
+                told.push((late.slot, late.at.record, late.other, late.key));
+                Ok(())
+            })
+            .unwrap();
+        assert_eq!(told, [(7, 3, 1, key_of(&["value"]))]);
     }
 }

@@ -45,7 +45,11 @@ use rows::Files;
 use rules::{Gathering, Rules};
 use serde::{Deserialize, Serialize};
 use sorted::{Entry, HELD, Sorted};
-use std::{ops::ControlFlow, path::Path};
+use std::{
+    collections::{HashMap, HashSet},
+    ops::ControlFlow,
+    path::Path,
+};
 use view::View;
 
 /// How much each check matters unless the expectations say otherwise. An error rejects its record.
@@ -134,7 +138,7 @@ pub struct ValidateOptions<'a> {
     pub notes_baseline: bool,
     /// Whether [`Validation::profiles`] is wanted: the rows are read once more for it.
     pub profiles: bool,
-    /// Where what has to be sorted is put when it does not fit into some 30 MB of memory; `None`: it is held.
+    /// Where what has to be sorted or counted is put when it does not fit into some 30 MB of memory; `None`: it is held.
     pub spill: Option<&'a Path>,
 }
 
@@ -152,6 +156,11 @@ impl Default for ValidateOptions<'_> {
         }
     }
 }
+
+/// Words that are looked up for every record. Their order never shows.
+type WordSet = HashSet<String, foldhash::fast::RandomState>;
+/// What words stand for.
+type ByWord<V> = HashMap<String, V, foldhash::fast::RandomState>;
 
 /// What becomes of the records.
 #[derive(Debug, Clone, Copy)]
@@ -186,7 +195,8 @@ pub fn validate(data: &Dataset, expectations: &Expectations, test: Option<&Datas
 /// Checks the file at `path`, read as `read` says, against `expectations`; memory does not grow with the file.
 ///
 /// - as [`validate`], with every rule, and with `options.samples` findings of each kind, the first ones
-/// - what is held grows by a bit for each record and rule that rejects one, and by a byte where there are intents
+/// - what is held grows by a bit for each record, and another for each rule with `fail_if`; without `options.spill`, by
+///   a byte where there are intents
 /// - where values or texts are compared over the whole file, 52 bytes a record are sorted, by `options.spill` on disk
 /// - a quarantine file is complete or absent
 /// - of several files that a pattern names, each record keeps the name of its own, and the columns are those of the first
@@ -257,7 +267,7 @@ fn run(
     })?;
     let wants_reasons = !matches!(keep, Keep::Counts);
     let mut reasons = engine.compare(wants_reasons.then_some(options.spill))?;
-    engine.whole(n_records);
+    engine.whole(n_records)?;
     let late = engine.found.take_late();
     let rejected = engine.found.rejected(n_records);
     let mut kept = Kept::begin(keep, source.shape().names.as_slice())?;
@@ -414,7 +424,7 @@ impl<'a> Engine<'a> {
             rules,
             gathering,
             duplicates,
-            classes: Classes::default(),
+            classes: Classes::new(options.spill),
             counts: None,
             found,
             files: Files::new(source.name()),
@@ -439,7 +449,7 @@ impl<'a> Engine<'a> {
         if let Some((roles, checks)) = &self.roles {
             let view = View::of(roles, row);
             checks.check(&view, row, at, &mut self.found)?;
-            let intent = self.classes.note(view.intent, view.lang);
+            let intent = self.classes.note(view.intent, view.lang)?;
             if let Some(duplicates) = &mut self.duplicates {
                 duplicates.add(&view, intent, at)?;
             }
@@ -593,6 +603,11 @@ impl<'a> Kept<'a> {
         };
         Ok((Some(accepted), set_aside))
     }
+}
+
+/// Returns whether `cell` holds nothing but white space; of most cells the first byte tells.
+fn is_blank(cell: &str) -> bool {
+    !cell.as_bytes().first().is_some_and(u8::is_ascii_graphic) && cell.trim().is_empty()
 }
 
 /// Returns the beginning of `text` safe to show: on one line, without personal data.

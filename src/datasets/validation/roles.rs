@@ -1,9 +1,10 @@
 //! What is checked of the text, the intent, the language and the entities of one record.
 
 use super::{
+    WordSet,
     damage::{self, Damage},
     found::{At, Found, Sink, Told},
-    shown,
+    is_blank, shown,
     view::View,
 };
 use crate::{
@@ -12,15 +13,15 @@ use crate::{
     labels::OOS,
     spec::nearest,
 };
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 /// The checks of one record, ready to be made; `None` where one is silenced.
 #[derive(Debug)]
 pub(super) struct RoleChecks<'a> {
     expectations: &'a Expectations,
     file: String,
-    intents: Option<HashSet<&'a str>>,
-    languages: Option<HashSet<&'a str>>,
+    intents: Option<WordSet>,
+    languages: Option<WordSet>,
     test: Option<Test<'a>>,
     empty: Option<usize>,
     short: Option<usize>,
@@ -65,8 +66,8 @@ impl<'a> RoleChecks<'a> {
             Test { data, exact, folded, leaks }
         });
         let span = slot("BOT-2126");
-        let set = |values: &'a Option<Vec<String>>| {
-            values.as_ref().map(|values| values.iter().map(String::as_str).collect())
+        let set = |values: &Option<Vec<String>>| {
+            values.as_ref().map(|values| values.iter().cloned().collect())
         };
         Self {
             expectations,
@@ -103,7 +104,7 @@ impl<'a> RoleChecks<'a> {
     }
 
     fn text(&self, text: &str, at: At, sink: &mut impl Sink) {
-        if text.trim().is_empty() {
+        if is_blank(text) {
             if let Some(slot) = self.empty {
                 sink.add(slot, at, &[text], || {
                     let help = "write the text, or remove the record";

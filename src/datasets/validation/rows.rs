@@ -183,10 +183,10 @@ impl Source for RecordRows<'_> {
         for records in by_file.flat_map(|records| records.chunks(RECORDS)) {
             let mut rows = Filling::new(self.shape.names.len(), 0);
             for record in records {
-                rows.cell(record.text.as_bytes());
-                rows.cell(record.intent.as_deref().unwrap_or_default().as_bytes());
-                rows.cell(record.lang.as_deref().unwrap_or_default().as_bytes());
-                rows.cell(write::entities_cell(record).as_bytes());
+                rows.cell(&record.text);
+                rows.cell(record.intent.as_deref().unwrap_or_default());
+                rows.cell(record.lang.as_deref().unwrap_or_default());
+                rows.cell(&write::entities_cell(record));
                 rows.end_row(record.line);
                 rows.number(record.record);
             }

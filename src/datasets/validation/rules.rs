@@ -3,8 +3,10 @@
 mod binding;
 
 use super::{
+    ByWord, WordSet,
     found::{At, Found, Sink, Told},
-    late::Comparing,
+    is_blank,
+    late::{Comparing, Key},
     roles::DamageSlots,
     shown,
 };
@@ -20,11 +22,7 @@ use crate::{
 };
 use chrono::{DateTime, Utc};
 use regex::Regex;
-use std::{
-    cmp::Ordering,
-    collections::{HashMap, HashSet},
-    time::Duration,
-};
+use std::{cmp::Ordering, collections::HashSet, time::Duration};
 
 /// Different values of a column counted at most; one that has more is no class.
 const MOST_VALUES: usize = 100_000;
@@ -65,11 +63,11 @@ enum What {
     },
     Allowed {
         slot: usize,
-        values: HashSet<String>,
+        values: WordSet,
     },
     Forbidden {
         slot: usize,
-        values: HashSet<String>,
+        values: WordSet,
     },
     Chars {
         slot: usize,
@@ -121,7 +119,7 @@ struct Counted {
     when: Option<usize>,
     fewest: Option<(usize, u64)>,
     imbalance: Option<(usize, f64)>,
-    counts: HashMap<String, u64>,
+    counts: ByWord<u64>,
     is_full: bool,
 }
 
@@ -154,7 +152,7 @@ impl Rules {
                 continue;
             }
             let cell = row.cell(test.column);
-            let is_missing = cell.trim().is_empty();
+            let is_missing = is_blank(cell);
             match &test.what {
                 What::Required(slot) if is_missing => {
                     sink.add(*slot, at, &[&test.name], || {
@@ -381,15 +379,15 @@ pub(super) fn key_of(cells: &[&str]) -> u128 {
 
 impl Unique {
     /// Returns what `row` is compared by; `None` when one of the values is missing, which is like no other.
-    fn key(&self, row: Row<'_>) -> Option<u128> {
+    fn key(&self, row: Row<'_>) -> Option<Key> {
         match self.columns.as_slice() {
             [column] => {
                 let cell = row.cell(*column);
-                (!cell.trim().is_empty()).then(|| key_of(&[cell]))
+                (!is_blank(cell)).then(|| Key::of(cell))
             }
             columns => {
                 let cells: Vec<&str> = columns.iter().map(|&column| row.cell(column)).collect();
-                cells.iter().all(|cell| !cell.trim().is_empty()).then(|| key_of(&cells))
+                cells.iter().all(|cell| !is_blank(cell)).then(|| Key::Digest(key_of(&cells)))
             }
         }
     }
@@ -404,7 +402,7 @@ impl Unique {
 
 impl Counted {
     fn add(&mut self, cell: &str) {
-        if cell.trim().is_empty() || self.is_full {
+        if is_blank(cell) || self.is_full {
             return;
         }
         if let Some(count) = self.counts.get_mut(cell) {
@@ -413,7 +411,7 @@ impl Counted {
             self.counts.insert(cell.to_owned(), 1);
         } else {
             self.is_full = true;
-            self.counts = HashMap::new();
+            self.counts = ByWord::default();
         }
     }
 }

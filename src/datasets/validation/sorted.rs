@@ -3,7 +3,7 @@
 use crate::{datasets::write::Scratch, findings::Result};
 use std::{
     cmp::Reverse,
-    collections::BinaryHeap,
+    collections::{BinaryHeap, binary_heap::PeekMut},
     fs::File,
     io::{self, BufReader, BufWriter, Read as _, Seek as _, Write as _},
     path::{Path, PathBuf},
@@ -17,14 +17,14 @@ const BYTES: usize = 52;
 /// One record, by what it is compared by; in the order of the key, then of the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Entry {
-    /// 128 bits of the SHA-256 of what is compared.
+    /// What is compared, in 128 bits.
     pub(super) key: u128,
     /// The position of the record, from 0.
     pub(super) at: u64,
     /// Its number, and the line on which it starts.
     pub(super) record: u64,
     pub(super) line: u64,
-    /// 64 bits of the SHA-256 of the text as it stands.
+    /// 64 bits of the SHA-256 of the text as it stands; of values, which kind of key theirs is.
     pub(super) exact: u64,
     /// The number of its intent.
     pub(super) intent: u32,
@@ -121,7 +121,8 @@ impl Sorted {
             merge.runs.push((BufReader::with_capacity(1 << 14, &run.file), run));
         }
         for from in 0..=self.runs.len() {
-            merge.refill(from)?;
+            let entry = following(&mut merge.runs, &mut merge.held, from)?;
+            merge.next.extend(entry.map(|entry| Reverse((entry, from))));
         }
         Ok(merge)
     }
@@ -136,15 +137,6 @@ pub(super) struct Merge<'a> {
 }
 
 impl Merge<'_> {
-    fn refill(&mut self, from: usize) -> Result<()> {
-        let entry = match self.runs.get_mut(from) {
-            Some((reader, run)) => read(reader).map_err(|error| run.fault(error))?,
-            None => self.held.next().copied(),
-        };
-        self.next.extend(entry.map(|entry| Reverse((entry, from))));
-        Ok(())
-    }
-
     /// Returns the next entry without taking it.
     pub(super) fn peek(&self) -> Option<&Entry> {
         self.next.peek().map(|Reverse((entry, _))| entry)
@@ -155,9 +147,25 @@ impl Merge<'_> {
     /// # Errors
     /// `BOT-1002` when the disk does not give back what it took.
     pub(super) fn next(&mut self) -> Result<Option<Entry>> {
-        let Some(Reverse((entry, from))) = self.next.pop() else { return Ok(None) };
-        self.refill(from)?;
+        let Some(mut top) = self.next.peek_mut() else { return Ok(None) };
+        let Reverse((entry, from)) = *top;
+        match following(&mut self.runs, &mut self.held, from)? {
+            Some(following) => *top = Reverse((following, from)),
+            None => drop(PeekMut::pop(top)),
+        }
         Ok(Some(entry))
+    }
+}
+
+/// Takes the next entry of run `from`; the last run is what is held.
+fn following<'a>(
+    runs: &mut [(BufReader<&File>, &Scratch)],
+    held: &mut std::slice::Iter<'a, Entry>,
+    from: usize,
+) -> Result<Option<Entry>> {
+    match runs.get_mut(from) {
+        Some((reader, run)) => read(reader).map_err(|error| run.fault(error)),
+        None => Ok(held.next().copied()),
     }
 }
 

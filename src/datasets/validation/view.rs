@@ -20,7 +20,7 @@ impl<'a> View<'a> {
     /// Takes them from `row`.
     pub(super) fn of(roles: &Roles, row: Row<'a>) -> Self {
         let filled = |column: Option<usize>| {
-            column.map(|column| row.cell(column).trim()).filter(|cell| !cell.is_empty())
+            column.map(|column| trimmed(row.cell(column))).filter(|cell| !cell.is_empty())
         };
         Self {
             text: row.cell(roles.text),
@@ -45,5 +45,13 @@ impl<'a> View<'a> {
             || Ok(Vec::new()),
             |json| read::entities(json, file, row.record(), row.line()),
         )
+    }
+}
+
+/// Returns `cell` without white space around it; of most cells the first and the last byte tell that there is none.
+fn trimmed(cell: &str) -> &str {
+    match cell.as_bytes() {
+        [first, .., last] if first.is_ascii_graphic() && last.is_ascii_graphic() => cell,
+        _ => cell.trim(),
     }
 }

@@ -1,7 +1,7 @@
 //! What is checked of the file as a whole: how many records, and which intents they have.
 
 use super::{Engine, shown};
-use crate::{datasets::RowBounds, labels::OOS};
+use crate::{datasets::RowBounds, findings::Result, labels::OOS};
 use std::collections::{BTreeMap, BTreeSet};
 
 impl Engine<'_> {
@@ -19,12 +19,15 @@ impl Engine<'_> {
     }
 
     /// Checks the file of `n_records` records, once all of them were seen and compared.
-    pub(super) fn whole(&mut self, n_records: u64) {
+    ///
+    /// # Errors
+    /// `BOT-1002` when what was put on disk is not given back.
+    pub(super) fn whole(&mut self, n_records: u64) -> Result<()> {
         self.rows(n_records);
         self.gathering.finish(self.now, &mut self.found);
-        let Some((roles, _)) = &self.roles else { return };
+        let Some((roles, _)) = &self.roles else { return Ok(()) };
         let has_intents = roles.intent.is_some();
-        let (mut intents, languages) = self.classes.counts(&self.found.rejected(n_records));
+        let (mut intents, languages) = self.classes.counts(&self.found.rejected(n_records))?;
         let oos = self.expectations.oos.as_str();
         if oos != OOS
             && let Some(count) = intents.remove(oos)
@@ -36,6 +39,7 @@ impl Engine<'_> {
         }
         self.spellings();
         self.counts = Some((intents, languages));
+        Ok(())
     }
 
     fn find(&mut self, code: &'static str, content: &str, message: String, help: &str) {

@@ -171,6 +171,7 @@ fn validate(work: &mut Work<'_>, stage: &ValidateStage, made: &Path) -> Result<E
     datasets::write_quarantine(&made.join("quarantine.csv"), &validation.rejected)?;
     write_json(made, "validation.json", &validation)?;
     write_text(made, "validation.html", &report::validation_html(&validation, &data.name))?;
+    write_text(made, "validation.md", &report::validation_markdown(&validation, &data.name))?;
     let whole = validation
         .findings
         .iter()
@@ -363,9 +364,9 @@ async fn evaluate(work: &Work<'_>, stage: &EvaluateStage, made: &Path) -> Result
         None => None,
     };
     write_json(made, "evaluation.json", &report)?;
-    let page =
-        report::evaluation_html(&report, comparison.as_ref().map(|(_, comparison)| comparison));
-    write_text(made, "evaluation.html", &page)?;
+    let against = comparison.as_ref().map(|(_, comparison)| comparison);
+    write_text(made, "evaluation.html", &report::evaluation_html(&report, against))?;
+    write_text(made, "evaluation.md", &report::evaluation_markdown(&report, against))?;
     let mut summary = headline(&report);
     if let Some((version, comparison)) = &comparison {
         summary.push_str(&format!(
@@ -405,6 +406,7 @@ fn gate(work: &Work<'_>, stage: &GateStage, made: &Path) -> Result<Ended> {
         };
     let outcome = evaluation::gate(&stage.rules, &report, comparison.as_ref())?;
     write_json(made, "gate.json", &outcome)?;
+    write_text(made, "gate.md", &report::gate_markdown(&outcome))?;
     let failed: Vec<String> = outcome
         .results
         .iter()
@@ -462,6 +464,7 @@ fn drift(work: &mut Work<'_>, at: &Stage, stage: &DriftStage, made: &Path) -> Re
     let report = drift::compare((&name, &reference_rows), (&shown, &current_rows), &stage.rules)?;
     write_json(made, "drift.json", &report)?;
     write_text(made, "drift.html", &report::drift_html(&report))?;
+    write_text(made, "drift.md", &report::drift_markdown(&report))?;
     let drifted: Vec<String> = report
         .checks
         .iter()

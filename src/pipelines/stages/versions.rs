@@ -212,6 +212,7 @@ pub(super) async fn promote(
     let decision = services.promoter.promote(request).await?;
     write_json(made, "decision.json", &decision)?;
     write_text(made, "decision.html", &report::decision_html(&decision))?;
+    write_text(made, "decision.md", &report::decision_markdown(&decision))?;
     let verdict = match decision.verdict.as_str() {
         "promoted" => {
             if decision.rehearsal {

@@ -152,7 +152,7 @@ pub(crate) const NEVER: [(&str, &str, &str); 11] = [
 ];
 
 /// External crates, as code names them, and the only modules that may.
-pub(crate) const OWNERS: [(&str, &[&str]); 42] = [
+pub(crate) const OWNERS: [(&str, &[&str]); 44] = [
     ("sha2", &["digest"]),
     ("rand", &["stats"]),
     ("rand_core", &["stats"]),
@@ -166,6 +166,8 @@ pub(crate) const OWNERS: [(&str, &[&str]); 42] = [
     ("object_store", &["store"]),
     ("polars", &["datasets"]),
     ("csv", &["datasets"]),
+    ("foldhash", &["datasets"]),
+    ("memchr", &["datasets"]),
     ("fastcdc", &["datasets"]),
     ("flate2", &["datasets"]),
     ("zstd", &["datasets"]),

@@ -6,13 +6,13 @@ use crate::{
         Expectations, Presence, ReadOptions, RuleSpec, Scalar, ValueType,
         expectations::condition::{Condition, nearest_column},
         table::{Origin, Shape, Table},
-        validation::{found::Found, late::Comparing, roles::DamageSlots, shown},
+        validation::{ByWord, found::Found, late::Comparing, roles::DamageSlots, shown},
     },
     findings::Result,
 };
 use regex::Regex;
 use std::{
-    collections::{BTreeSet, HashMap, HashSet},
+    collections::{BTreeSet, HashSet},
     path::Path,
 };
 
@@ -157,7 +157,7 @@ impl Binding<'_> {
                 when,
                 fewest,
                 imbalance,
-                counts: HashMap::new(),
+                counts: ByWord::default(),
                 is_full: false,
             });
         }
