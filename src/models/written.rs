@@ -36,26 +36,27 @@ impl ModelSpec {
         let bayes = head == HeadKind::ComplementNaiveBayes;
         let with_head = |kinds: &str| {
             let other = format!("head.kind: {}", head.name());
-            (other, format!("it is one of {kinds}: take it out, or choose another kind"))
+            (other, format!("it is for {kinds}: take it out, or choose another kind"))
         };
-        let of_linear = || with_head("`linear_svm` and `logistic_regression`");
-        let of_forest = || with_head("`random_forest`");
-        let of_bayes = || with_head("`complement_naive_bayes`");
+        let of_linear = with_head("`linear_svm` and `logistic_regression`");
+        let of_forest = with_head("`random_forest`");
+        let of_bayes = with_head("`complement_naive_bayes`");
         let conformal = self.conformal.unwrap_or_default();
-        let with_method = || {
-            let other = format!("conformal.method: {}", conformal.method.name());
-            (other, "take it out, or write `method: raps`".to_owned())
-        };
-        let with_target = || {
-            let help =
-                "keep one of them: a threshold of your own, or the lowest that keeps the target";
-            ("fallback.target_accuracy".to_owned(), help.to_owned())
-        };
+        let with_method = (
+            format!("conformal.method: {}", conformal.method.name()),
+            "take it out, or write `method: raps`".to_owned(),
+        );
+        let with_target = (
+            "fallback.target_accuracy".to_owned(),
+            "keep one of them: a threshold of your own, or the lowest that keeps the target"
+                .to_owned(),
+        );
         let raps = conformal.method == ConformalMethod::Raps;
         let usual = ConformalSpec::default();
         let has_threshold = self.fallback.target_accuracy.is_none()
             || self.fallback.threshold == FallbackSpec::default().threshold;
-        let rules: [(&str, bool, &dyn Fn() -> (String, String)); 10] = [
+        // A key, whether it is looked at, and else beside what it is not, and what to do.
+        let rules: [(&str, bool, &(String, String)); 10] = [
             ("fallback.threshold", has_threshold, &with_target),
             ("conformal.lambda", raps || conformal.lambda == usual.lambda, &with_method),
             ("conformal.k_reg", raps || conformal.k_reg == usual.k_reg, &with_method),
@@ -69,10 +70,9 @@ impl ModelSpec {
         ];
         let unused = rules.into_iter().filter(|(_, is_used, _)| !is_used);
         unused
-            .filter_map(|(key, _, why)| {
+            .filter_map(|(key, _, (other, help))| {
                 let whole = if root.is_empty() { key.to_owned() } else { format!("{root}.{key}") };
                 let (line, column) = outline.place(&whole)?;
-                let (other, help) = why();
                 let place = Place {
                     file: Some(file.to_owned()),
                     line: Some(line),
@@ -81,7 +81,7 @@ impl ModelSpec {
                     ..Place::default()
                 };
                 let message = format!("`{key}` says nothing beside `{other}`");
-                Some(Finding::new("BOT-7066", Severity::Warning, message, help).at(place))
+                Some(Finding::new("BOT-7066", Severity::Warning, message, help.clone()).at(place))
             })
             .collect()
     }
@@ -118,7 +118,7 @@ mod tests {
         );
         assert_eq!(
             told("head:\n  kind: complement_naive_bayes\n  c: 2\n").unwrap(),
-            "3:3 head.c | `head.c` says nothing beside `head.kind: complement_naive_bayes` | it is one of \
+            "3:3 head.c | `head.c` says nothing beside `head.kind: complement_naive_bayes` | it is for \
              `linear_svm` and `logistic_regression`: take it out, or choose another kind"
         );
         assert!(told("head: { n_trees: 7 }\n").unwrap().contains("`head.kind: linear_svm`"));
