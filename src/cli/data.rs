@@ -11,6 +11,7 @@ mod log;
 mod merge;
 mod profile;
 mod pull;
+mod repair;
 mod snapshot;
 mod split;
 mod suggest;
@@ -53,6 +54,8 @@ enum Verb {
     Duplicates(duplicates::Args),
     /// Find likely mislabelled records, intents that overlap, outliers and gibberish
     LabelIssues(label_issues::Args),
+    /// Propose fixes as a patch, apply it once it was looked through, and take corrected records back
+    Repair(repair::Args),
     /// Choose the utterances of recorded traffic that are most worth labelling
     Suggest(suggest::Args),
     /// Add utterances that were labelled to a data set
@@ -81,6 +84,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         Verb::Verify(args) => verify::run(args, context),
         Verb::WhereUsed(args) => where_used::run(args, context),
         Verb::Duplicates(args) => duplicates::run(args, context),
+        Verb::Repair(args) => repair::run(args, context),
         Verb::Suggest(args) => suggest::run(args, context),
         Verb::Merge(args) => merge::run(args, context),
         Verb::LabelIssues(args) => label_issues::run(args, context),

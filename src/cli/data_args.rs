@@ -1,7 +1,7 @@
 //! The flags of every verb that reads a data file.
 
 use crate::{
-    datasets::{Format, Limits, Presence, ReadOptions},
+    datasets::{Expectations, Format, Limits, Presence, ReadOptions},
     spec::nearest,
 };
 
@@ -68,6 +68,19 @@ impl DataArgs {
             format: self.input_format,
             limits: self.max_unpacked.map_or_else(Limits::default, Limits::up_to),
             ..ReadOptions::default()
+        }
+    }
+
+    /// Returns how to read a file with these columns, or else with those that `expectations` name.
+    pub(crate) fn options_with(&self, expectations: &Expectations) -> ReadOptions {
+        let declared = expectations.read_options();
+        let asked = self.options(Presence::Required);
+        ReadOptions {
+            text_column: asked.text_column.or(declared.text_column),
+            intent_column: asked.intent_column.or(declared.intent_column),
+            lang_column: asked.lang_column.or(declared.lang_column),
+            text: declared.text,
+            ..asked
         }
     }
 }

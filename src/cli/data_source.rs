@@ -2,7 +2,7 @@
 
 use super::context::Context;
 use crate::{
-    datasets::{self, Dataset, ReadOptions, SnapshotReference, Snapshots, Stream},
+    datasets::{self, Dataset, Expectations, ReadOptions, SnapshotReference, Snapshots, Stream},
     findings::Result,
 };
 use bytes::Bytes;
@@ -52,6 +52,17 @@ pub(crate) fn read(context: &Context, path: &Path) -> Result<Source> {
             snapshot: Some(snapshot.lasting_reference()),
         })
     })?
+}
+
+/// Reads the expectations that were `given`, or those that lie beside the data at `path`; without any, none are held.
+pub(crate) fn expectations(path: &Path, given: Option<&Path>) -> Result<Expectations> {
+    let beside = path.with_file_name("expectations.yaml");
+    match given {
+        Some(path) => Expectations::read(path),
+        // Beside a file of a snapshot lies what is stored, not what is here.
+        None if reference(path).is_none() && beside.exists() => Expectations::read(&beside),
+        None => Ok(Expectations::default()),
+    }
 }
 
 /// Returns whether `path` names a snapshot of a data set there is; a model's version is named in the same way.

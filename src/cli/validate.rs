@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     datasets::{self, Baseline, Check, Expectations, Keep, Presence, ValidateOptions, Validation},
-    findings::{Fault, FaultKind, Result, Severity},
+    findings::{FaultKind, Result, Severity},
 };
 use reports::ReportArg;
 use serde::Serialize;
@@ -97,13 +97,8 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
 }
 
 fn validate(args: &Args, context: &Context) -> Result<Outcome> {
-    let expectations = expectations(args)?;
-    let mut options = args.columns.options(Presence::Required);
-    let declared = expectations.read_options();
-    options.text_column = options.text_column.or(declared.text_column);
-    options.intent_column = options.intent_column.or(declared.intent_column);
-    options.lang_column = options.lang_column.or(declared.lang_column);
-    options.text = declared.text;
+    let expectations = data_source::expectations(&args.data, args.expectations.as_deref())?;
+    let options = args.columns.options_with(&expectations);
     let test = match &args.test {
         Some(path) => {
             Some(data_source::dataset(context, path, &args.columns.options(Presence::Required))?)
@@ -189,18 +184,6 @@ fn validate(args: &Args, context: &Context) -> Result<Outcome> {
         }
     }
     Ok(outcome.findings(validation.findings))
-}
-
-fn expectations(args: &Args) -> Result<Expectations, Fault> {
-    let beside = args.data.with_file_name("expectations.yaml");
-    match &args.expectations {
-        Some(path) => Expectations::read(path),
-        // Beside a file of a snapshot lies what is stored, not what is here.
-        None if data_source::reference(&args.data).is_none() && beside.exists() => {
-            Expectations::read(&beside)
-        }
-        None => Ok(Expectations::default()),
-    }
 }
 
 /// Returns the answer for people.

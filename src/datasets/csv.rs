@@ -300,7 +300,7 @@ fn refuse(ragged: Vec<Finding>) -> Result<()> {
 
 /// Returns the separator of a file that begins with `bytes`: the comma, unless its first line has none, but semicolons
 /// or tabs; `None` where no line with anything in it ends in them.
-fn guess(bytes: &[u8]) -> Option<u8> {
+pub(super) fn guess(bytes: &[u8]) -> Option<u8> {
     let mut lines = bytes.split_inclusive(|byte| b"\r\n".contains(byte));
     let line = lines.find(|line| !line.trim_ascii().is_empty())?;
     line.last().filter(|last| b"\r\n".contains(last))?;

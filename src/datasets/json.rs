@@ -17,6 +17,7 @@ use serde_json::{Map, Value, error::Category};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
+    ops::Range,
 };
 
 /// Objects with the lines on which they begin.
@@ -522,6 +523,48 @@ fn extent(bytes: &[u8]) -> Option<usize> {
         }
     }
     None
+}
+
+/// Returns where the objects of a list stand in `text`, which was read without a fault.
+pub(super) fn extents(text: &str) -> Vec<Range<usize>> {
+    let (mut at, mut expected, mut spans) = (0, Expected::List, Vec::new());
+    while let Some((from, token)) = token(text.as_bytes(), at, expected) {
+        at = match token {
+            Token::Sign(_) => from + 1,
+            Token::Value(length) => {
+                spans.push(from..from + length);
+                from + length
+            }
+            Token::Unfinished => break,
+        };
+        expected = expected.after(&token);
+    }
+    spans
+}
+
+/// Returns the keys of `object`, which was read without a fault, and where their values stand in it.
+pub(super) fn members(object: &str) -> Vec<(String, Range<usize>)> {
+    let bytes = object.as_bytes();
+    let skip = |at: usize, signs: &[u8]| {
+        let rest = bytes.get(at..).unwrap_or_default();
+        let n = rest.iter().take_while(|b| b.is_ascii_whitespace() || signs.contains(b)).count();
+        at + n
+    };
+    let mut members = Vec::new();
+    let mut at = skip(0, b"{");
+    while bytes.get(at) == Some(&b'"') {
+        let Some(length) = extent(&bytes[at..]) else { break };
+        let key = serde_json::from_str(&object[at..at + length]).unwrap_or_default();
+        let start = skip(at + length, b":");
+        let length = match bytes.get(start) {
+            Some(b'{' | b'[' | b'"') => extent(&bytes[start..]),
+            _ => bytes[start..].iter().position(|b| b.is_ascii_whitespace() || b",}".contains(b)),
+        };
+        let Some(length) = length else { break };
+        members.push((key, start..start + length));
+        at = skip(start + length, b",");
+    }
+    members
 }
 
 /// Returns how many characters come before the end of `text` on its line, where `column` come before `text`.

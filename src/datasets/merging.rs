@@ -9,7 +9,10 @@ use crate::{
     text,
 };
 use serde::Serialize;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet, HashMap},
+};
 
 /// Returns what an utterance that is to be labelled is known by: the same for texts that are equal but for case and
 /// spaces, in any file.
@@ -67,7 +70,8 @@ pub struct Merging {
 /// the row was shifted, or the text changed. Refused as well are an empty text (`BOT-2111`), an intent that the base does
 /// not have (`BOT-2113`), and a text that has another intent in the base or in another row (`BOT-2122`, all of these
 /// rows). An utterance that is there with the same intent is not added again (`BOT-2120`, `BOT-2121`), and one without
-/// an intent is left for later (`BOT-2198`). A `'` that [`text::spreadsheet_safe`] put before a formula is taken off.
+/// an intent is left for later (`BOT-2198`). What
+/// [`text::spreadsheet_safe`] put on a text is taken off.
 ///
 /// # Panics
 /// When there is not one id for each utterance, or one were not accounted for: bugs.
@@ -89,7 +93,7 @@ pub fn merge(
         .records
         .iter()
         .zip(ids)
-        .map(|(record, id)| written(&record.text, id.as_deref()).to_owned())
+        .map(|(record, id)| written(&record.text, id.as_deref()).into_owned())
         .collect();
     let folds: Vec<String> = texts.iter().map(|text| text::fold(text)).collect();
     let mut labels: HashMap<&str, BTreeMap<&str, usize>> = HashMap::new();
@@ -252,15 +256,9 @@ pub fn merge(
 }
 
 /// Returns the text as it was before it was made safe for spreadsheets, where its id says that it was.
-fn written<'t>(text: &'t str, id: Option<&str>) -> &'t str {
-    match text.strip_prefix('\'') {
-        Some(bare)
-            if text::spreadsheet_safe(bare) == text && id == Some(utterance_id(bare).as_str()) =>
-        {
-            bare
-        }
-        _ => text,
-    }
+fn written<'t>(text: &'t str, id: Option<&str>) -> Cow<'t, str> {
+    let bare = text::from_spreadsheet(text);
+    if id == Some(utterance_id(&bare).as_str()) { bare } else { Cow::Borrowed(text) }
 }
 
 /// Shows a text that may hold personal data.

@@ -16,6 +16,7 @@ mod open;
 mod profile;
 mod rasa;
 mod read;
+mod repair;
 mod review;
 mod snapshots;
 mod split;
@@ -42,6 +43,10 @@ pub use profile::{
 };
 pub use rasa::{Term, TermKind};
 pub use read::{bytes, read, read_bytes};
+pub use repair::{
+    Application, Fix, FixAction, Proposal, Readmission, RemovedRecord, Repaired, SuggestedIntent,
+    apply, patch_csv, propose, read_patch, readmit, write_left,
+};
 pub use review::{Change, IntentChange, Review, ReviewedFile, ReviewedRecord, Side, review};
 pub use snapshots::{
     Chunk, Pack, Pulled, Snapshot, SnapshotAction, SnapshotEvent, SnapshotFile, SnapshotManifest,

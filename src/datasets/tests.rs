@@ -615,14 +615,14 @@ mod validating {
         };
         let validation = validate(&data, &expectations, None);
         let path = folder.path().join("q.csv");
-        write_quarantine(&path, &validation.rejected).unwrap();
+        write_quarantine(&path, "d.csv", &validation.rejected).unwrap();
         let mut reader = ::csv::Reader::from_path(&path).unwrap();
         let rows: Vec<Vec<String>> =
             reader.records().map(|row| row.unwrap().iter().map(str::to_owned).collect()).collect();
         assert_eq!(rows.len(), 2);
-        assert_eq!(rows[0][..3], ["1", "2", "BOT-2113"]);
-        assert_eq!(rows[0][4..6], ["'=HYPERLINK(\"x\")", "bad"]);
-        assert_eq!(rows[1][4..6], ["'@\nme", "'-b"]);
+        assert_eq!(rows[0][..4], ["d.csv", "1", "2", "BOT-2113"]);
+        assert_eq!(rows[0][6..8], ["'=HYPERLINK(\"x\")", "bad"]);
+        assert_eq!(rows[1][6..8], ["'@\nme", "'-b"]);
         for cell in rows.iter().flatten() {
             assert!(!cell.starts_with(['=', '+', '-', '@', '\t', '\r']), "{cell}");
         }

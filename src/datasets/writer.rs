@@ -216,14 +216,14 @@ fn write_group(writer: &mut BatchedWriter<Out<'_>>, group: &[Record]) -> io::Res
 }
 
 /// A file that is packed while it is written.
-enum Packed<'a> {
+pub(super) enum Packed<'a> {
     Plain(Out<'a>),
     Gzip(Box<flate2::write::GzEncoder<Out<'a>>>),
     Zstd(Box<zstd::stream::write::Encoder<'static, Out<'a>>>),
 }
 
 impl<'a> Packed<'a> {
-    fn new(packing: Packing, out: Out<'a>) -> io::Result<Self> {
+    pub(super) fn new(packing: Packing, out: Out<'a>) -> io::Result<Self> {
         Ok(match packing {
             Packing::Plain => Self::Plain(out),
             // Without a name and a time: the same records, the same bytes.
@@ -235,7 +235,7 @@ impl<'a> Packed<'a> {
         })
     }
 
-    fn finish(self) -> io::Result<()> {
+    pub(super) fn finish(self) -> io::Result<()> {
         match self {
             Self::Plain(out) => out.flush(),
             Self::Gzip(out) => out.finish()?.flush(),

@@ -372,5 +372,6 @@ tr,figure,.card,.verdict{break-inside:avoid}
 h2{break-after:avoid}
 details::details-content{content-visibility:visible;block-size:auto}
 table{font-size:10px}
+th,td{padding-top:.12rem;padding-bottom:.12rem}
 }
 "#;

@@ -57,6 +57,15 @@ const ENDING: i32 = 1;
 /// both. A tie, and a text without evidence (a number, an emoji, another script), is `None`.
 #[must_use]
 pub fn detect_language(text: &str) -> Option<&'static str> {
+    match leaning(text) {
+        0 => None,
+        1.. => Some("en"),
+        _ => Some("fr"),
+    }
+}
+
+/// Returns how much the words of `text` argue for English, or, below 0, for French: about the log of the odds.
+pub(crate) fn leaning(text: &str) -> i32 {
     let text = normalise(text);
     let mut balance = 0_i32;
     let mut rest = text.as_str();
@@ -78,11 +87,7 @@ pub fn detect_language(text: &str) -> Option<&'static str> {
         }
         rest = after;
     }
-    match balance {
-        0 => None,
-        1.. => Some("en"),
-        _ => Some("fr"),
-    }
+    balance
 }
 
 /// Returns whether a word may begin right after `c`.

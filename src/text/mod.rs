@@ -14,7 +14,9 @@ pub use language::detect_language;
 pub use near::{NearGroups, NearPair, NearPairs, NearSpec, near_between, near_groups, near_pairs};
 pub use normal::{fold, normalise, normalise_into, strip_accents, words};
 pub use numbers::count;
-pub use redact::{personal_data, redact};
-pub use safe::{display, spreadsheet_safe, utterance};
+pub use redact::{personal_data, redact, unredact};
+pub use safe::{display, for_people, from_people, from_spreadsheet, spreadsheet_safe, utterance};
 
-pub(crate) use normal::{decomposed, is_word_char};
+pub(crate) use language::leaning;
+pub(crate) use normal::{composed, decomposed, is_word_char};
+pub(crate) use safe::with_line_feeds;

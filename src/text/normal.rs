@@ -109,6 +109,11 @@ pub(crate) fn decomposed(text: &str) -> impl Iterator<Item = (usize, char)> + '_
     })
 }
 
+/// Returns `text` in NFC, in which [`decomposed`] finds nothing.
+pub(crate) fn composed(text: &str) -> String {
+    text.nfc().collect()
+}
+
 /// Returns whether NFKC leaves `c` alone whatever follows, and so does NFKC of its lower case.
 fn is_plain(c: char) -> bool {
     matches!(u32::from(c),

@@ -1,7 +1,7 @@
 //! Personal data out of logs.
 
-use regex::{Captures, Regex};
-use std::{borrow::Cow, sync::LazyLock};
+use regex::Regex;
+use std::{ops::Range, sync::LazyLock};
 
 static EMAIL: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r"[\p{L}\p{N}._%+\-]{1,64}@(?:[\p{L}\p{N}\-]{1,63}\.)+\p{L}{2,24}")
@@ -44,19 +44,71 @@ const KINDS: [(&str, &str); 5] = [
 /// has 8 to 15 digits (E.164).
 #[must_use]
 pub fn redact(text: &str) -> String {
-    if may_be_personal(text) { marked(text) } else { text.to_owned() }
+    let mut out = String::with_capacity(text.len());
+    let mut at = 0;
+    for Span { range, mark } in spans(text) {
+        out.push_str(&text[at..range.start]);
+        out.push_str(mark);
+        at = range.end;
+    }
+    out.push_str(&text[at..]);
+    out
 }
 
 /// Returns the kinds of personal data in `text`, in plain words; what counts is what [`redact`] replaces.
 #[must_use]
 pub fn personal_data(text: &str) -> Vec<&'static str> {
-    if !may_be_personal(text) {
-        return Vec::new();
+    let spans = spans(text);
+    let has = |mark: &str| spans.iter().any(|span| span.mark == mark);
+    KINDS.iter().filter(|(mark, _)| has(mark)).map(|(_, kind)| *kind).collect()
+}
+
+/// Puts back into `edited`, which somebody made of what [`redact`] returned for `original`, what its marks stand for.
+///
+/// `None` when that cannot be told: `edited` has marks, and not those of `original` in their order. Where nothing of
+/// `original` was replaced, or no mark is left, `edited` is as it is meant.
+#[must_use]
+pub fn unredact(edited: &str, original: &str) -> Option<String> {
+    let found = spans(original);
+    let there: Vec<(usize, &'static str)> = marks(edited).collect();
+    if found.is_empty() || there.is_empty() {
+        return Some(edited.to_owned());
     }
-    let marked = marked(text);
-    // A text may hold the mark of an earlier redaction: that is not personal any more.
-    let is_more = |mark: &str| marked.matches(mark).count() > text.matches(mark).count();
-    KINDS.iter().filter(|(mark, _)| is_more(mark)).map(|(_, kind)| *kind).collect()
+    // A mark that stood in the original stands for itself.
+    let mut wanted: Vec<(&str, &str)> = Vec::new();
+    let mut at = 0;
+    for Span { range, mark } in &found {
+        wanted.extend(marks(&original[at..range.start]).map(|(_, mark)| (mark, mark)));
+        wanted.push((mark, &original[range.clone()]));
+        at = range.end;
+    }
+    wanted.extend(marks(&original[at..]).map(|(_, mark)| (mark, mark)));
+    if !there.iter().map(|(_, mark)| mark).eq(wanted.iter().map(|(mark, _)| mark)) {
+        return None;
+    }
+    let mut out = String::with_capacity(edited.len().max(original.len()));
+    let mut at = 0;
+    for ((start, mark), (_, meant)) in there.into_iter().zip(wanted) {
+        out.push_str(&edited[at..start]);
+        out.push_str(meant);
+        at = start + mark.len();
+    }
+    out.push_str(&edited[at..]);
+    Some(out)
+}
+
+/// Iterates over the marks in `text`, with the bytes where they begin.
+fn marks(text: &str) -> impl Iterator<Item = (usize, &'static str)> + '_ {
+    text.match_indices('[').filter_map(|(at, _)| {
+        let mark = KINDS.iter().map(|(mark, _)| *mark).find(|mark| text[at..].starts_with(mark))?;
+        Some((at, mark))
+    })
+}
+
+/// Personal data in a text: which bytes, and the mark that takes their place.
+struct Span {
+    range: Range<usize>,
+    mark: &'static str,
 }
 
 /// Most utterances have none of it: a few bytes decide, and no pattern runs.
@@ -71,33 +123,51 @@ fn may_be_personal(text: &str) -> bool {
     is_signed || digits >= 8
 }
 
-fn marked(text: &str) -> String {
-    let text =
-        if text.contains('@') { EMAIL.replace_all(text, "[email]") } else { Cow::Borrowed(text) };
-    let text = replace(&IBAN, &text, "[iban]", longest_iban);
-    let text =
-        replace(&SOCIAL, &text, "[social]", |found| social_checks(found).then_some(found.len()));
-    let text = replace(&CARD, &text, "[card]", |found| {
+/// Finds what [`redact`] replaces, in the order of the text.
+fn spans(text: &str) -> Vec<Span> {
+    if !may_be_personal(text) {
+        return Vec::new();
+    }
+    let mut search = Search { rest: text.to_owned(), spans: Vec::new() };
+    if text.contains('@') {
+        search.take(&EMAIL, "[email]", |found| Some(found.len()));
+    }
+    search.take(&IBAN, "[iban]", longest_iban);
+    search.take(&SOCIAL, "[social]", |found| social_checks(found).then_some(found.len()));
+    search.take(&CARD, "[card]", |found| {
         let digits: Vec<u8> = digits(found).collect();
         luhn(&digits).then_some(found.len())
     });
-    let text = replace(&PHONE, &text, "[phone]", |found| {
+    search.take(&PHONE, "[phone]", |found| {
         (8..=15).contains(&digits(found).count()).then_some(found.len())
     });
-    text.into_owned()
+    search.spans.sort_by_key(|span| span.range.start);
+    search.spans
 }
 
-/// Replaces what `pattern` finds by `mark`, as far as `length` says (in bytes), where it says so.
-fn replace<'t>(
-    pattern: &Regex,
-    text: &'t str,
-    mark: &str,
-    length: impl Fn(&str) -> Option<usize>,
-) -> Cow<'t, str> {
-    pattern.replace_all(text, |captures: &Captures<'_>| match length(&captures[0]) {
-        Some(n) => format!("{mark}{}", &captures[0][n..]),
-        None => captures[0].to_owned(),
-    })
+/// A text in which what was found is covered by brackets, so that nothing is found twice.
+struct Search {
+    rest: String,
+    spans: Vec<Span>,
+}
+
+impl Search {
+    /// Takes what `pattern` finds, as far as `length` says (in bytes), where it says so.
+    fn take(
+        &mut self,
+        pattern: &Regex,
+        mark: &'static str,
+        length: impl Fn(&str) -> Option<usize>,
+    ) {
+        let found: Vec<Range<usize>> = pattern
+            .find_iter(&self.rest)
+            .filter_map(|found| Some(found.start()..found.start() + length(found.as_str())?))
+            .collect();
+        for range in found {
+            self.rest.replace_range(range.clone(), &"[".repeat(range.len()));
+            self.spans.push(Span { range, mark });
+        }
+    }
 }
 
 fn digits(text: &str) -> impl Iterator<Item = u8> + '_ {
@@ -158,6 +228,36 @@ fn social_checks(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn what_was_redacted_comes_back_around_edits() {
+        let original = "mail a@b.fr, [email] or 06 12 34 56 78 06 12 34 56 79";
+        let shown = redact(original);
+        assert_eq!(shown, "mail [email], [email] or [phone] [phone]");
+        let edited = "please mail [email], [email] or [phone] and [phone]!";
+        let wanted = "please mail a@b.fr, [email] or 06 12 34 56 78 and 06 12 34 56 79!";
+        assert_eq!(unredact(edited, original).as_deref(), Some(wanted));
+        // One mark less: which one went, nobody can tell. None left, or none there before: as it is written.
+        assert_eq!(unredact("mail [email] or [phone]", original), None);
+        assert_eq!(unredact("mail us", original).as_deref(), Some("mail us"));
+        assert_eq!(unredact("mail [email]", "mail jane").as_deref(), Some("mail [email]"));
+    }
+
+    proptest! {
+        #![proptest_config(crate::properties())]
+
+        #[test]
+        fn what_was_not_edited_comes_back_whole(
+            parts in prop::collection::vec(prop::sample::select(vec![
+                "a@b.fr", "[email]", "[phone]", "06 12 34 56 78", "4111 1111 1111 1111", "[", "]", " ", ", ", "été",
+                "de89370400440532013000", "7", "x",
+            ]), 0..9),
+        ) {
+            let original = parts.concat();
+            prop_assert_eq!(unredact(&redact(&original), &original), Some(original));
+        }
+    }
 
     #[test]
     fn personal_data_is_replaced() {

@@ -1,6 +1,6 @@
 //! Text that others wrote, made safe to show.
 
-use super::redact;
+use super::redact::{redact, unredact};
 use std::borrow::Cow;
 
 /// Returns `text` safe to show on a terminal or in a log: control and escape characters shown as
@@ -43,38 +43,128 @@ fn is_invisible(c: char) -> bool {
         | 0xfff9..=0xfffb | 0xe0000..=0xe007f)
 }
 
+/// What a spreadsheet takes for the beginning of a formula; the full-width forms count too, because some programs take
+/// them for the same.
+const FORMULA: [char; 11] = ['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'];
+
 /// Returns `cell` safe to open in a spreadsheet or to print: one that starts with `=`, `+`, `-`, `@` or a break gets a
-/// leading `'`, and control characters are shown as `\u{..}`; tabs and breaks inside stay.
+/// leading `'`, and control characters and those that cannot be seen are shown as `\u{..}`; tabs and breaks inside stay.
 ///
-/// The full-width forms of these signs count too, because some programs take them for the same.
+/// Nothing is lost: a cell that looks like that already gets one more `'`, or its backslashes twice, and
+/// [`from_spreadsheet`] takes off what was put on.
 #[must_use]
 pub fn spreadsheet_safe(cell: &str) -> Cow<'_, str> {
     use std::fmt::Write as _;
-    let formula = matches!(
-        cell.chars().next(),
-        Some('=' | '+' | '-' | '@' | '\t' | '\r' | '\n' | '＝' | '＋' | '－' | '＠')
-    );
-    let obeyed = |c: char| c.is_control() && !matches!(c, '\t' | '\r' | '\n');
-    if !formula && !cell.contains(obeyed) {
+    let formula = begins_formula(cell);
+    if !formula && !cell.contains(is_escaped) && !cell.contains("\\u{") {
         return Cow::Borrowed(cell);
     }
     let mut out = String::with_capacity(cell.len() + 8);
     if formula {
         out.push('\'');
     }
-    for c in cell.chars() {
-        if obeyed(c) {
+    let mut slashes = 0;
+    for (at, c) in cell.char_indices() {
+        if c == '\\' {
+            slashes += 1;
+            continue;
+        }
+        // What comes before a code is written twice, so that it is not taken for a part of it.
+        let doubled = is_escaped(c) || code(&cell[at..]).is_some();
+        push(&mut out, if doubled { 2 * slashes } else { slashes });
+        slashes = 0;
+        if is_escaped(c) {
             let _ = write!(out, "\\u{{{:x}}}", u32::from(c));
         } else {
             out.push(c);
         }
     }
+    push(&mut out, slashes);
     Cow::Owned(out)
+}
+
+/// Returns the cell of which [`spreadsheet_safe`] made `cell`.
+#[must_use]
+pub fn from_spreadsheet(cell: &str) -> Cow<'_, str> {
+    let bare = cell.strip_prefix('\'').filter(|bare| begins_formula(bare)).unwrap_or(cell);
+    if !bare.contains("\\u{") {
+        return Cow::Borrowed(bare);
+    }
+    let mut out = String::with_capacity(bare.len());
+    let mut rest = bare;
+    while let Some(slash) = rest.find('\\') {
+        out.push_str(&rest[..slash]);
+        rest = &rest[slash..];
+        let after = rest.trim_start_matches('\\');
+        let slashes = rest.len() - after.len();
+        rest = after;
+        match code(after) {
+            Some((c, length)) => {
+                push(&mut out, slashes / 2);
+                if slashes % 2 == 1 {
+                    out.push(c);
+                    rest = &after[length..];
+                }
+            }
+            None => push(&mut out, slashes),
+        }
+    }
+    out.push_str(rest);
+    Cow::Owned(out)
+}
+
+fn begins_formula(cell: &str) -> bool {
+    cell.trim_start_matches('\'').starts_with(FORMULA)
+}
+
+/// Whether `c` is shown as a code: a terminal would obey it, or nobody sees it.
+fn is_escaped(c: char) -> bool {
+    c.is_control() && !matches!(c, '\t' | '\r' | '\n') || is_invisible(c)
+}
+
+/// Reads a code without its backslash, `u{1b}`, at the beginning of `text`: what it stands for, and its length.
+fn code(text: &str) -> Option<(char, usize)> {
+    let (digits, _) = text.strip_prefix("u{")?.split_once('}')?;
+    let c = u32::from_str_radix(digits, 16).ok().and_then(char::from_u32)?;
+    let is_ours = is_escaped(c) && digits == format!("{:x}", u32::from(c));
+    is_ours.then_some((c, digits.len() + 3))
+}
+
+fn push(out: &mut String, slashes: usize) {
+    out.extend(std::iter::repeat_n('\\', slashes));
+}
+
+/// Returns `cell` fit to be read by people: without personal data, and safe in a spreadsheet; see [`redact`] and
+/// [`spreadsheet_safe`].
+#[must_use]
+pub fn for_people(cell: &str) -> String {
+    spreadsheet_safe(&redact(cell)).into_owned()
+}
+
+/// Returns what somebody means who made `edited` of what [`for_people`] returned for `original`.
+///
+/// What was not edited is the original, also where a spreadsheet wrote its line breaks in another way. `None` when it
+/// cannot be told which personal data the marks in it stand for; see [`unredact`].
+#[must_use]
+pub fn from_people(edited: &str, original: &str) -> Option<String> {
+    if with_line_feeds(edited) == with_line_feeds(&for_people(original)) {
+        return Some(original.to_owned());
+    }
+    unredact(&from_spreadsheet(edited), original)
+}
+
+/// Returns `text` with every line break as a line feed.
+pub(crate) fn with_line_feeds(text: &str) -> Cow<'_, str> {
+    if !text.contains('\r') {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(text.replace("\r\n", "\n").replace('\r', "\n"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn what_a_terminal_would_obey_is_shown_instead() {
@@ -97,7 +187,9 @@ mod tests {
         for cell in ["=1+1", "+33 1", "-2", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "＝1"] {
             assert_eq!(spreadsheet_safe(cell), format!("'{cell}"));
         }
-        for cell in ["", "a=1", "'=1", " =1", "10€"] {
+        // One that looks like that already is told from it.
+        assert_eq!(spreadsheet_safe("'=1"), "''=1");
+        for cell in ["", "a=1", "'tis", " =1", "10€"] {
             assert_eq!(spreadsheet_safe(cell), cell);
         }
     }
@@ -112,5 +204,34 @@ mod tests {
         assert_eq!(utterance("mail jo.from.the.shop@example.com", 12), "mail [email]");
         let long = format!("{} jo@example.com", "word ".repeat(100_000));
         assert_eq!(utterance(&long, 9), "word word…");
+    }
+
+    #[test]
+    fn a_code_that_somebody_typed_is_told_from_a_character() {
+        for (cell, safe) in [
+            ("\u{1b}", "\\u{1b}"),
+            ("\\u{1b}", "\\\\u{1b}"),
+            ("\\\u{1b}", "\\\\\\u{1b}"),
+            ("\\u{41} \\u{1B} \\", "\\u{41} \\u{1B} \\"),
+            ("a\u{200b}b", "a\\u{200b}b"),
+        ] {
+            assert_eq!(spreadsheet_safe(cell), safe, "{cell:?}");
+            assert_eq!(from_spreadsheet(safe), cell, "{safe:?}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(crate::properties())]
+
+        #[test]
+        fn what_was_made_safe_comes_back_exactly(
+            cell in "[='+@\\\\u{}1b\u{1b}\u{200b}\t\r\n a]{0,12}|\\PC{0,12}|(\\\\|u\\{1b\\}|u\\{200b\\}|\u{1b}|'|=){0,9}",
+        ) {
+            let safe = spreadsheet_safe(&cell);
+            prop_assert!(!safe.starts_with(FORMULA), "{safe:?}");
+            prop_assert!(!safe.contains(is_escaped), "{safe:?}");
+            prop_assert_eq!(from_spreadsheet(&safe).into_owned(), cell.clone());
+            prop_assert_eq!(from_people(&for_people(&cell), &cell), Some(cell));
+        }
     }
 }

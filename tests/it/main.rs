@@ -11,6 +11,7 @@ mod codes;
 mod confidence;
 mod data_labels;
 mod data_profile;
+mod data_repair;
 mod data_snapshots;
 mod data_splits;
 mod encoder;

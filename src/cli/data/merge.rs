@@ -102,7 +102,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         let mut file = Aside::create(&args.out)?;
         let written = write(&merging, format, &args.out, &mut file, &base)?;
         if let Some(path) = &args.refused {
-            datasets::write_quarantine(path, &merging.rejected)?;
+            datasets::write_quarantine(path, &labelled.name, &merging.rejected)?;
         }
         file.publish()?;
         written

@@ -134,7 +134,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
             datasets::write_csv(&path(side.name()), data)?;
         }
         if has_aside {
-            datasets::write_quarantine(&aside, left_out)?;
+            datasets::write_quarantine(&aside, &data.name, left_out)?;
         }
     }
     let written = |name: &str, records: usize, digest| Written {

@@ -121,6 +121,11 @@ impl Batch {
     pub(in crate::datasets) fn rows(&self) -> impl Iterator<Item = Row<'_>> {
         (0..self.lines.len()).map(|index| Row { batch: self, index })
     }
+
+    /// Returns the row at `index`, from 0.
+    pub(in crate::datasets) fn row(&self, index: usize) -> Row<'_> {
+        Row { batch: self, index }
+    }
 }
 
 impl<'a> Row<'a> {

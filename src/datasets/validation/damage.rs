@@ -92,33 +92,104 @@ fn mojibake(text: &str) -> Option<Damage> {
     let chars: Vec<char> = text.chars().collect();
     let mut i = 0;
     while i < chars.len() {
-        let length = match chars[i] {
-            'Â' | 'Ã' => 2,
-            'â' | 'ï' => 3,
-            'ð' => 4,
-            _ => {
-                i += 1;
-                continue;
-            }
-        };
-        let bytes: Option<Vec<u8>> =
-            chars.get(i..i + length).and_then(|run| run.iter().map(|&c| windows_1252(c)).collect());
-        if let Some(meant) = bytes.as_deref().and_then(|bytes| std::str::from_utf8(bytes).ok()) {
-            let likely = meant.chars().all(|c| {
-                matches!(u32::from(c),
-                    0xa0..=0xff | 0x2010..=0x203f | 0x20ac | 0x2122 | 0xfeff | 0x1f300..=0x1faff)
-            });
-            if likely {
-                return Some(Damage::Mojibake {
-                    seen: chars[i..i + length].iter().collect(),
-                    meant: meant.to_owned(),
-                    at: i + 1,
-                });
-            }
+        if let Some((length, meant)) = misread(&chars[i..]) {
+            let seen = chars[i..i + length].iter().collect();
+            return Some(Damage::Mojibake { seen, meant, at: i + 1 });
         }
         i += 1;
     }
     None
+}
+
+/// Returns of how many characters `chars` begin with one misread, and which it must have been.
+fn misread(chars: &[char]) -> Option<(usize, String)> {
+    let length = match chars.first()? {
+        'Â' | 'Ã' => 2,
+        'â' | 'ï' => 3,
+        'ð' => 4,
+        _ => return None,
+    };
+    let bytes: Option<Vec<u8>> = chars.get(..length)?.iter().map(|&c| windows_1252(c)).collect();
+    let meant = String::from_utf8(bytes?).ok()?;
+    let is_likely = meant.chars().all(|c| {
+        matches!(u32::from(c),
+            0xa0..=0xff | 0x2010..=0x203f | 0x20ac | 0x2122 | 0xfeff | 0x1f300..=0x1faff)
+    });
+    is_likely.then_some((length, meant))
+}
+
+/// Which damage is undone.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(in crate::datasets) struct Undone {
+    /// Characters misread are written as they must have been.
+    pub(in crate::datasets) misread: bool,
+    /// Characters that cannot be seen go; a space takes the place of those that part words.
+    pub(in crate::datasets) invisible: bool,
+    /// A letter and its mark become one character.
+    pub(in crate::datasets) decomposed: bool,
+}
+
+/// Returns `text` without the damage that `undone` names: [`find`] finds none of it any more.
+pub(in crate::datasets) fn undo(text: &str, undone: Undone) -> String {
+    let mut text = text.to_owned();
+    // What was misread twice is one character after two rounds. It comes to an end: characters only become fewer.
+    loop {
+        let before = text.clone();
+        if undone.misread {
+            text = read_again(&text);
+        }
+        if undone.invisible {
+            text = seen(&text);
+        }
+        if undone.decomposed {
+            text = crate::text::composed(&text);
+        }
+        if text == before {
+            return text;
+        }
+    }
+}
+
+fn read_again(text: &str) -> String {
+    let chars: Vec<char> = text.chars().collect();
+    let mut out = String::with_capacity(text.len());
+    let mut i = 0;
+    while i < chars.len() {
+        match misread(&chars[i..]) {
+            Some((length, meant)) => {
+                out.push_str(&meant);
+                i += length;
+            }
+            None => {
+                out.push(chars[i]);
+                i += 1;
+            }
+        }
+    }
+    out
+}
+
+fn seen(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut before = None;
+    let mut pending = false;
+    for c in text.chars() {
+        if is_invisible(c, before.replace(c)) {
+            // As training sees it: these are white space to it, the others are nothing.
+            pending |= c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
+            // A joiner is looked at with what is left before it.
+            before = out.chars().next_back();
+            continue;
+        }
+        if std::mem::take(&mut pending)
+            && !c.is_whitespace()
+            && out.chars().next_back().is_some_and(|last| !last.is_whitespace())
+        {
+            out.push(' ');
+        }
+        out.push(c);
+    }
+    out
 }
 
 /// Returns the byte that Windows-1252 (or Latin-1, where that has none) writes `c` as.
@@ -139,7 +210,7 @@ mod tests {
     use super::*;
 
     /// What `text` becomes when its UTF-8 is read as Windows-1252.
-    fn misread(text: &str) -> String {
+    fn misread_as(text: &str) -> String {
         let char_of = |b: u8| {
             (0..=0xffff_u32)
                 .filter_map(char::from_u32)
@@ -152,7 +223,7 @@ mod tests {
     fn every_accent_of_french_is_recognised_when_misread() {
         for meant in "àâäçéèêëîïôöùûüÿœ’“”–…€«»°🙂".chars().filter(|&c| c != 'œ')
         {
-            let text = format!("un mot {} ici", misread(&meant.to_string()));
+            let text = format!("un mot {} ici", misread_as(&meant.to_string()));
             match find(&text).first() {
                 Some(Damage::Mojibake { meant: guessed, at, .. }) => {
                     assert_eq!((guessed.as_str(), *at), (meant.to_string().as_str(), 8), "{text}");
@@ -196,5 +267,36 @@ mod tests {
             find("wo\u{200d}rd"),
             [Damage::Invisible { which: '\u{200d}', count: 1, at: 3 }]
         );
+    }
+
+    #[test]
+    fn damage_is_undone() {
+        let all = Undone { misread: true, invisible: true, decomposed: true };
+        for (text, wanted) in [
+            (misread_as("où est l’été ? 12 €"), "où est l’été ? 12 €".to_owned()),
+            (misread_as(&misread_as("café")), "café".to_owned()),
+            ("cafe\u{301}\u{200b} the\u{ad}".to_owned(), "café the".to_owned()),
+            ("a\0b\u{1b}\u{7f}c \u{1}d\u{2028}".to_owned(), "a b c d".to_owned()),
+            (
+                "👩\u{200d}👩\u{200d}👧 wo\u{200d}\u{200c}rd".to_owned(),
+                "👩\u{200d}👩\u{200d}👧 word".to_owned(),
+            ),
+        ] {
+            assert_eq!(undo(&text, all), wanted, "{text:?}");
+        }
+        let lost = undo("caf\u{fffd}\u{200b}", all);
+        assert_eq!(find(&lost), [Damage::Replacement { count: 1, at: 4 }]);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn nothing_is_found_where_damage_was_undone(
+            text in "[ÃÂâï©¨\u{80}-\u{9f}€™ €a-eé\u{301}\u{300}\u{200b}\u{200d}\u{0}\u{2028}\u{a0}ð]{0,14}",
+        ) {
+            let all = Undone { misread: true, invisible: true, decomposed: true };
+            let clean = undo(&text, all);
+            proptest::prop_assert_eq!(find(&clean), []);
+            proptest::prop_assert_eq!(undo(&clean, all), clean);
+        }
     }
 }

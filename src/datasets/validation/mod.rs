@@ -7,23 +7,24 @@
 mod baseline;
 mod bits;
 mod classes;
-mod damage;
+pub(super) mod damage;
 mod found;
 mod late;
-mod quarantine;
+pub(super) mod quarantine;
 mod roles;
 mod rows;
 mod rules;
 mod sorted;
 mod view;
-mod whole;
+pub(super) mod whole;
 
 pub use baseline::Baseline;
 pub use quarantine::write_quarantine;
 pub(in crate::datasets) use rows::{RecordRows, Source, TableRows};
 
 use super::{
-    Dataset, Expectations, ProfileChange, ReadOptions, Rejected, Validation,
+    Dataset, Expectations, ProfileChange, ReadOptions, Record, Rejected, Validation,
+    columns::Roles,
     profile::Profiler,
     split,
     table::{Origin, Row},
@@ -169,6 +170,8 @@ pub enum Keep<'a> {
     Counts,
     /// Those that are rejected are written to this file, with the reasons.
     Quarantine(&'a Path),
+    /// Those that are rejected are returned, with the reasons: where they stand and what they say; not their entities.
+    Rejected,
     /// They are returned: the accepted ones and, with the reasons, the rejected ones. These are all of them, as read.
     Records(&'a Dataset),
 }
@@ -266,6 +269,7 @@ fn run(
         Ok(ControlFlow::Continue(()))
     })?;
     let wants_reasons = !matches!(keep, Keep::Counts);
+    let source_roles = source.shape().roles.clone();
     let mut reasons = engine.compare(wants_reasons.then_some(options.spill))?;
     engine.whole(n_records)?;
     let late = engine.found.take_late();
@@ -306,7 +310,7 @@ fn run(
                 }
                 let mut found = sink.found;
                 found.sort_by(|a, b| a.code.cmp(&b.code));
-                kept.reject(row, found)?;
+                kept.reject(engine.files.of(Some(position)), row, &source_roles, found)?;
             }
             position += 1;
             let is_last = position > last;
@@ -386,7 +390,7 @@ fn changed(file: &str) -> Fault {
 /// The checks of one file, and what they have seen.
 struct Engine<'a> {
     expectations: &'a Expectations,
-    roles: Option<(super::columns::Roles, RoleChecks<'a>)>,
+    roles: Option<(Roles, RoleChecks<'a>)>,
     rules: Rules,
     gathering: Gathering,
     duplicates: Option<Duplicates>,
@@ -539,23 +543,47 @@ struct Kept<'a> {
     data: Option<&'a Dataset>,
     quarantine: Option<Quarantine>,
     reasons: Vec<Vec<Finding>>,
+    /// The rejected records themselves, where nobody holds them.
+    records: Option<Vec<Rejected>>,
     rejected: u64,
 }
 
 impl<'a> Kept<'a> {
     fn begin(keep: Keep<'a>, names: &[String]) -> Result<Self> {
-        let (data, quarantine) = match keep {
-            Keep::Counts => (None, None),
-            Keep::Quarantine(path) => (None, Some(Quarantine::create(path, names)?)),
-            Keep::Records(data) => (Some(data), None),
+        let (data, quarantine, records) = match keep {
+            Keep::Counts => (None, None, None),
+            Keep::Quarantine(path) => (None, Some(Quarantine::create(path, names)?), None),
+            Keep::Rejected => (None, None, Some(Vec::new())),
+            Keep::Records(data) => (Some(data), None, None),
         };
-        Ok(Self { data, quarantine, reasons: Vec::new(), rejected: 0 })
+        Ok(Self { data, quarantine, reasons: Vec::new(), records, rejected: 0 })
     }
 
-    fn reject(&mut self, row: Row<'_>, reasons: Vec<Finding>) -> Result<()> {
+    fn reject(
+        &mut self,
+        file: &str,
+        row: Row<'_>,
+        roles: &Option<Roles>,
+        reasons: Vec<Finding>,
+    ) -> Result<()> {
         self.rejected += 1;
         if let Some(quarantine) = &mut self.quarantine {
-            quarantine.add(row, &reasons)?;
+            quarantine.add(file, row, &reasons)?;
+        }
+        if let Some(records) = &mut self.records {
+            let view = roles.as_ref().map(|roles| View::of(roles, row));
+            let owned = |cell: Option<&str>| cell.map(str::to_owned);
+            let record = Record {
+                text: view.as_ref().map_or("", |view| view.text).to_owned(),
+                intent: owned(view.as_ref().and_then(|view| view.intent)),
+                lang: owned(view.as_ref().and_then(|view| view.lang)),
+                entities: Vec::new(),
+                record: row.record(),
+                line: row.line(),
+                file: row.file().cloned(),
+            };
+            records.push(Rejected { record, reasons });
+            return Ok(());
         }
         if self.data.is_some() {
             self.reasons.push(reasons);
@@ -573,7 +601,9 @@ impl<'a> Kept<'a> {
         if let Some(quarantine) = self.quarantine {
             quarantine.publish()?;
         }
-        let Some(data) = self.data else { return Ok((None, Vec::new())) };
+        let Some(data) = self.data else {
+            return Ok((None, self.records.unwrap_or_default()));
+        };
         if data.records.len() as u64 != n_records {
             return Err(changed(&data.name));
         }

@@ -6,22 +6,32 @@ use crate::{
         table::Row,
         write::{self, Replacement},
     },
+    digest::Digest,
     findings::{Finding, Result},
-    text::spreadsheet_safe,
+    text::{display, for_people},
 };
-use std::{borrow::Cow, collections::BTreeSet, path::Path};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
 /// What comes before the columns of the data.
-const LEADING: [&str; 4] = ["record", "line", "codes", "reasons"];
+pub(in crate::datasets) const LEADING: [&str; 6] =
+    ["file", "record", "line", "codes", "reasons", "fingerprint"];
+/// What is put before a column of the data that is called like one of them.
+pub(in crate::datasets) const OF_DATA: &str = "data_";
 
-/// Writes the rejected records as CSV: `record,line,codes,reasons` and the columns of the data; formulas neutralised.
+/// Writes the rejected records of `file` as CSV: `file,record,line,codes,reasons,fingerprint` and the columns of the
+/// data, fit to be read by people.
 ///
-/// A cell that a spreadsheet would take for a formula gets a leading `'`, control characters are shown as `\u{..}`;
-/// nothing else is changed, and nothing is cut. Without a rejected record, the file holds the header alone.
+/// Personal data are redacted, a cell that a spreadsheet would take for a formula gets a leading `'`, characters that
+/// cannot be seen are shown as `\u{..}`; nothing else is changed, and nothing is cut. Without a rejected record, the file
+/// holds the header alone. Of these records, which are no rows of a file, there is no fingerprint.
 ///
 /// # Errors
 /// `BOT-1002` when it cannot be written.
-pub fn write_quarantine(path: &Path, rejected: &[Rejected]) -> Result<()> {
+pub fn write_quarantine(path: &Path, file: &str, rejected: &[Rejected]) -> Result<()> {
     let names = ["text", "intent", "lang", "entities"].map(str::to_owned);
     let mut quarantine = Quarantine::create(path, &names)?;
     for Rejected { record, reasons } in rejected {
@@ -32,15 +42,41 @@ pub fn write_quarantine(path: &Path, rejected: &[Rejected]) -> Result<()> {
             record.lang.as_deref().unwrap_or_default(),
             &entities,
         ];
-        quarantine.write(record.record, record.line, reasons, cells.into_iter())?;
+        let place = Stands {
+            file: record.file.as_deref().unwrap_or(file),
+            record: record.record,
+            line: record.line,
+            fingerprint: String::new(),
+        };
+        quarantine.write(&place, reasons, cells.into_iter().map(for_people))?;
     }
     quarantine.publish()
 }
 
+/// Where a record stands that is set aside.
+#[derive(Debug)]
+pub(in crate::datasets) struct Stands<'a> {
+    pub(in crate::datasets) file: &'a str,
+    pub(in crate::datasets) record: u64,
+    pub(in crate::datasets) line: u64,
+    /// See [`fingerprint`]; empty: not known.
+    pub(in crate::datasets) fingerprint: String,
+}
+
+/// Returns what tells whether a record is still what it was: made of the names of its columns and of its cells.
+///
+/// It begins with letters, so that no spreadsheet takes it for a number.
+pub(in crate::datasets) fn fingerprint<'a>(
+    cells: impl Iterator<Item = (&'a str, &'a str)>,
+) -> String {
+    let filled: BTreeMap<&str, &str> = cells.filter(|(_, cell)| !cell.is_empty()).collect();
+    format!("r-{}", Digest::of_json(&filled).short())
+}
+
 /// A quarantine file being written; it is there once it is published.
-pub(super) struct Quarantine {
+pub(in crate::datasets) struct Quarantine {
     file: Replacement,
-    width: usize,
+    names: Vec<String>,
 }
 
 impl Quarantine {
@@ -48,52 +84,70 @@ impl Quarantine {
     ///
     /// # Errors
     /// `BOT-1002`.
-    pub(super) fn create(path: &Path, names: &[String]) -> Result<Self> {
+    pub(in crate::datasets) fn create(path: &Path, names: &[String]) -> Result<Self> {
         let mut file = Replacement::create(path)?;
-        file.write(&line(
-            LEADING.into_iter().chain(names.iter().map(String::as_str)).map(Cow::Borrowed),
-        ))?;
-        Ok(Self { file, width: names.len() })
+        let of_data = names.iter().map(|name| match LEADING.contains(&name.as_str()) {
+            true => Cow::Owned(format!("{OF_DATA}{name}")),
+            false => Cow::Borrowed(name.as_str()),
+        });
+        let header = LEADING.into_iter().map(Cow::Borrowed).chain(of_data);
+        file.write(&line(header.map(|name| for_people(&name))))?;
+        Ok(Self { file, names: names.to_vec() })
     }
 
-    /// Adds a record as it stands in its file.
+    /// Adds a record of `file` as it stands there.
     ///
     /// # Errors
     /// `BOT-1002`.
-    pub(super) fn add(&mut self, row: Row<'_>, reasons: &[Finding]) -> Result<()> {
-        let cells = (0..self.width).map(|column| row.cell(column));
-        self.write(row.record(), row.line(), reasons, cells)
+    pub(super) fn add(&mut self, file: &str, row: Row<'_>, reasons: &[Finding]) -> Result<()> {
+        let cells = |column| row.cell(column);
+        let named = self.names.iter().enumerate().map(|(at, name)| (name.as_str(), cells(at)));
+        let place = Stands {
+            file,
+            record: row.record(),
+            line: row.line(),
+            fingerprint: fingerprint(named),
+        };
+        let shown = (0..self.names.len()).map(|column| for_people(cells(column)));
+        self.write(&place, reasons, shown)
     }
 
-    fn write<'a>(
+    /// Adds a record with `cells` that are fit to be read by people.
+    ///
+    /// # Errors
+    /// `BOT-1002`.
+    pub(in crate::datasets) fn write(
         &mut self,
-        record: u64,
-        at: u64,
+        place: &Stands<'_>,
         reasons: &[Finding],
-        cells: impl Iterator<Item = &'a str>,
+        cells: impl Iterator<Item = String>,
     ) -> Result<()> {
         let codes: BTreeSet<&str> = reasons.iter().map(|reason| reason.code.as_str()).collect();
-        let codes = codes.into_iter().collect::<Vec<_>>().join(" ");
         let reasons: Vec<&str> = reasons.iter().map(|reason| reason.message.as_str()).collect();
-        let leading = [record.to_string(), at.to_string(), codes, reasons.join("; ")];
-        let cells = cells.map(Cow::Borrowed);
-        self.file.write(&line(leading.into_iter().map(Cow::Owned).chain(cells)))
+        let leading = [
+            for_people(place.file),
+            place.record.to_string(),
+            place.line.to_string(),
+            codes.into_iter().collect::<Vec<_>>().join(" "),
+            // Messages begin with words of ours, and show what others wrote: as is.
+            display(&reasons.join("; "), usize::MAX),
+            place.fingerprint.clone(),
+        ];
+        self.file.write(&line(leading.into_iter().chain(cells)))
     }
 
     /// Puts the file in its place.
     ///
     /// # Errors
     /// `BOT-1002`.
-    pub(super) fn publish(self) -> Result<()> {
+    pub(in crate::datasets) fn publish(self) -> Result<()> {
         self.file.publish()
     }
 }
 
-/// Returns `cells` as one line of CSV that no spreadsheet computes with.
-fn line<'a>(cells: impl Iterator<Item = Cow<'a, str>>) -> Vec<u8> {
+/// Returns `cells` as one line of CSV.
+fn line(cells: impl Iterator<Item = String>) -> Vec<u8> {
     let mut writer = ::csv::Writer::from_writer(Vec::new());
-    writer
-        .write_record(cells.map(|cell| spreadsheet_safe(&cell).into_owned()))
-        .expect("memory takes it");
+    writer.write_record(cells).expect("memory takes it");
     writer.into_inner().expect("memory takes it")
 }

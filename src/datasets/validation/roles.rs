@@ -326,7 +326,7 @@ fn told(what: &str, text: &str, damage: &Damage) -> Told {
                 shown(seen),
                 shown(meant)
             ),
-            "export the data again as UTF-8, or repair it: `ftfy` undoes this".to_owned(),
+            "export the data again as UTF-8, or let it be undone: `botops data repair`".to_owned(),
         ),
         Damage::Invisible { which, count, at } => (
             format!(

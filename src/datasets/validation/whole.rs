@@ -102,8 +102,7 @@ impl Engine<'_> {
         let intents: BTreeSet<String> = self.classes.intents.iter().map(str::to_owned).collect();
         let mut spelled: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for intent in intents {
-            let plain = crate::text::fold(&intent).replace([' ', '-'], "_");
-            spelled.entry(plain).or_default().push(intent);
+            spelled.entry(spelling(&intent)).or_default().push(intent);
         }
         for (plain, names) in spelled.into_iter().filter(|(_, names)| names.len() > 1) {
             let names: Vec<String> =
@@ -120,4 +119,9 @@ impl Engine<'_> {
             );
         }
     }
+}
+
+/// Returns what intents have in common that differ only in how they are written.
+pub(in crate::datasets) fn spelling(intent: &str) -> String {
+    crate::text::fold(intent).replace([' ', '-'], "_")
 }

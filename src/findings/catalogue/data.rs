@@ -91,7 +91,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     Entry {
         code: "BOT-2118",
         title: "a text was read in the wrong encoding",
-        explanation: "Sequences such as `Ã©` for `é` or `â€™` for an apostrophe arise when UTF-8 is read as Windows-1252. The model would learn words that no customer writes. Export the data again as UTF-8, or repair it.",
+        explanation: "Sequences such as `Ã©` for `é` or `â€™` for an apostrophe arise when UTF-8 is read as Windows-1252. The model would learn words that no customer writes. Export the data again as UTF-8, or let `botops data repair` propose what they must have been.",
     },
     Entry {
         code: "BOT-2119",
@@ -367,5 +367,45 @@ pub(super) const ENTRIES: &[Entry] = &[
         code: "BOT-2219",
         title: "expectations are there already",
         explanation: "`botops data infer` does not write over a file that somebody may have corrected by hand. Name another file and compare the two, or say `--force`.",
+    },
+    Entry {
+        code: "BOT-2220",
+        title: "data cannot be repaired where they are",
+        explanation: "`botops data repair` looks at one file of text that is a table (CSV, TSV, JSONL, JSON, packed or not): it finds records again by their numbers, and writes all else byte for byte. What comes through a pipe, a pattern of several files, a snapshot, Parquet and training data of Rasa have to become such a file first: `botops data pull` or `botops data import`.",
+    },
+    Entry {
+        code: "BOT-2221",
+        title: "a patch or a quarantine cannot be used",
+        explanation: "Columns are missing, or a line says something that cannot be understood: a record that is no number, an action other than `change` and `remove`, an `apply` other than `yes` and `no`, or a list of entities that is no JSON; or no record would be left. Nothing was written. The lines are named.",
+    },
+    Entry {
+        code: "BOT-2222",
+        title: "a patch does not fit the data",
+        explanation: "A line is about a record or a column that is not there, or that is not what it was when the patch was made: the data were changed since, or the patch is of other data. All lines are checked before any is applied, and nothing was written. Propose again, for the data as they are now.",
+    },
+    Entry {
+        code: "BOT-2223",
+        title: "two lines are about one cell or one record",
+        explanation: "Two lines that are to be applied change the same cell, remove the same record, or a quarantine lists a record twice. Which of them is meant nobody can tell: write `no` under `apply` of all but one, or delete the others.",
+    },
+    Entry {
+        code: "BOT-2224",
+        title: "a quarantine does not fit the data",
+        explanation: "A record of the quarantine is not in the data, or is not what it was when it was set aside. Records are merged back into the very file that was validated: name that, or validate again and correct what is set aside now.",
+    },
+    Entry {
+        code: "BOT-2225",
+        title: "a redacted cell was edited in two ways at once",
+        explanation: "Personal data are not shown in a patch or a quarantine: marks such as `[email]` stand for them, and what they stand for is put back. Here some of the marks were kept and others not, so it cannot be told which is which. Keep all of them in their order, or write other words in the place of all.",
+    },
+    Entry {
+        code: "BOT-2226",
+        title: "white space stands before or after a text",
+        explanation: "It says nothing, and some tools take the text for another. `botops data repair` proposes to take it off; the offsets of entities move with it.",
+    },
+    Entry {
+        code: "BOT-2227",
+        title: "a repeat would be removed, and nothing it repeats would be left",
+        explanation: "A line of the patch removes a record because another says the same. With the lines that are not to be applied, or that are edited, no other record says so any more, and its text would be lost. Write `no` under `apply` of the removal, or apply the line that makes the two alike.",
     },
 ];

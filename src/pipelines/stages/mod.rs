@@ -168,7 +168,7 @@ fn validate(work: &mut Work<'_>, stage: &ValidateStage, made: &Path) -> Result<E
         datasets::validate_file(&path, &options, &expectations, &how, Keep::Records(&data))?;
     let accepted = validation.accepted.take().expect("validation returns the accepted records");
     datasets::write_csv(&made.join("accepted.csv"), &accepted)?;
-    datasets::write_quarantine(&made.join("quarantine.csv"), &validation.rejected)?;
+    datasets::write_quarantine(&made.join("quarantine.csv"), &name, &validation.rejected)?;
     write_json(made, "validation.json", &validation)?;
     write_text(made, "validation.html", &report::validation_html(&validation, &data.name))?;
     write_text(made, "validation.md", &report::validation_markdown(&validation, &data.name))?;
@@ -235,7 +235,7 @@ fn split_locked(
         datasets::write_csv(&made.join("validation.csv"), validation)?;
     }
     datasets::write_csv(&made.join("test.csv"), &split.test)?;
-    datasets::write_quarantine(&made.join("left-out.csv"), &split.left_out)?;
+    datasets::write_quarantine(&made.join("left-out.csv"), &data.name, &split.left_out)?;
     split.lock.write(&path, before.as_ref())?;
     let to_validation = split.validation.as_ref().map_or(String::new(), |validation| {
         format!(" {} to validation,", validation.records.len())

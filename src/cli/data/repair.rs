@@ -1,0 +1,333 @@
+//! `botops data repair`.
+
+mod text;
+
+use super::conversion;
+use crate::{
+    cli::{
+        Exit, Outcome,
+        aside::Aside,
+        context::{self, Context},
+        data_args::DataArgs,
+        data_source, paste,
+    },
+    datasets::{
+        self, Application, Check, Expectations, Fix, Packing, Proposal, ReadOptions, Readmission,
+        RemovedRecord, Repaired, SuggestedIntent, ValidateOptions, Validation,
+    },
+    findings::{Fault, Finding, Result},
+};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+
+/// Propose fixes as a patch, apply it once it was looked through, and take corrected records back.
+///
+/// Without --apply and --quarantine, fixes are proposed, and --patch writes them down, one line each: edit `after`, write
+/// `no` or `yes` under `apply`, or delete lines. Nothing is applied that does not fit the data, and the data themselves are
+/// never written over. Exit codes: 3 when records are set aside again, 5 when a patch or a quarantine is of other data.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Data file: CSV, TSV, JSONL or JSON, packed or not
+    data: PathBuf,
+    /// Expectations; default: expectations.yaml beside the data, if there
+    #[arg(long, value_name = "FILE")]
+    expectations: Option<PathBuf>,
+    /// Write the proposed fixes here, as CSV to be looked through
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["apply", "quarantine"])]
+    patch: Option<PathBuf>,
+    /// Propose, besides, the intents that `botops data label-issues --format json` suggests: this file
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["apply", "quarantine"])]
+    labels: Option<PathBuf>,
+    /// Apply the fixes of this patch
+    #[arg(long, value_name = "FILE", requires = "out", conflicts_with = "quarantine")]
+    apply: Option<PathBuf>,
+    /// Take back the records of this quarantine, corrected by hand, that are as expected now; may be repeated: of a record
+    /// that several list, the last counts
+    #[arg(long, value_name = "FILE", requires = "out")]
+    quarantine: Vec<PathBuf>,
+    /// Write the repaired data here, in the format they have; .gz or .zst behind the name packs them
+    #[arg(long, short, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Write the records that are set aside again here, with the reasons
+    #[arg(long, value_name = "FILE", requires = "quarantine")]
+    left: Option<PathBuf>,
+    /// How many fixes and findings of each kind to show
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    samples: usize,
+    /// Write nothing
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    columns: DataArgs,
+}
+
+/// What a validation of the repaired data finds.
+#[derive(Serialize)]
+struct Remaining<'a> {
+    records_accepted: u64,
+    records_rejected: u64,
+    errors: u64,
+    warnings: u64,
+    checks: &'a [Check],
+}
+
+impl<'a> Remaining<'a> {
+    fn of(validation: &'a Validation) -> Self {
+        Self {
+            records_accepted: validation.records_accepted,
+            records_rejected: validation.records_rejected,
+            errors: validation.errors,
+            warnings: validation.warnings,
+            checks: &validation.checks,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Proposed<'a> {
+    #[serde(flatten)]
+    proposal: &'a Proposal,
+    patch: Option<String>,
+    remaining: Remaining<'a>,
+}
+
+#[derive(Serialize)]
+struct Applied<'a> {
+    #[serde(flatten)]
+    application: &'a Application,
+    patch: String,
+    out: Option<String>,
+    remaining: Remaining<'a>,
+}
+
+#[derive(Serialize)]
+struct Readmitted<'a> {
+    #[serde(flatten)]
+    readmission: &'a Readmission,
+    quarantine: Vec<String>,
+    out: Option<String>,
+    left: Option<String>,
+}
+
+pub(super) fn run(args: &Args, _: &Context) -> Result<Outcome> {
+    check_paths(args)?;
+    if data_source::reference(&args.data).is_some() {
+        let name = args.data.display();
+        let fault = Fault::usage("BOT-2220", format!("`{name}` is a snapshot, and snapshots never change"))
+            .hint(format!("write it back first: `botops data pull {name}`, and take a snapshot of what was repaired"));
+        return Err(fault);
+    }
+    let expectations = data_source::expectations(&args.data, args.expectations.as_deref())?;
+    let work = Work {
+        args,
+        read: args.columns.options_with(&expectations),
+        expectations,
+        now: context::now()?,
+        spill: std::env::temp_dir(),
+    };
+    match (&args.apply, &args.out) {
+        (Some(patch), Some(out)) => work.apply(patch, out),
+        (None, Some(out)) if !args.quarantine.is_empty() => work.readmit(out),
+        (None, Some(_)) => {
+            Err(Fault::usage("BOT-1003", "`--out` is for `--apply` and `--quarantine`")
+                .hint("write the proposed fixes with `--patch FILE`, and apply them then"))
+        }
+        (_, None) => work.propose(),
+    }
+}
+
+/// Refuses outputs that are inputs, and two outputs that are one.
+fn check_paths(args: &Args) -> Result<()> {
+    let mut inputs: Vec<Option<&Path>> = vec![
+        Some(args.data.as_path()),
+        args.expectations.as_deref(),
+        args.labels.as_deref(),
+        args.apply.as_deref(),
+    ];
+    inputs.extend(args.quarantine.iter().map(|path| Some(path.as_path())));
+    for output in [&args.patch, &args.out, &args.left] {
+        context::distinct(output.as_deref(), &inputs)?;
+    }
+    if args.left.is_some() && args.left == args.out {
+        return Err(Fault::usage(
+            "BOT-1009",
+            "the records that come out and those that are left cannot go to one file",
+        )
+        .hint("name another file with `--left`"));
+    }
+    Ok(())
+}
+
+/// What all three ways have in common.
+struct Work<'a> {
+    args: &'a Args,
+    expectations: Expectations,
+    read: ReadOptions,
+    now: DateTime<Utc>,
+    spill: PathBuf,
+}
+
+impl Work<'_> {
+    fn options(&self) -> ValidateOptions<'_> {
+        ValidateOptions {
+            now: self.now,
+            samples: self.args.samples,
+            spill: Some(&self.spill),
+            ..ValidateOptions::default()
+        }
+    }
+
+    fn propose(&self) -> Result<Outcome> {
+        let args = self.args;
+        let suggested = args.labels.as_deref().map_or(Ok(Vec::new()), label_issues)?;
+        let proposal = datasets::propose(
+            &args.data,
+            &self.read,
+            &self.expectations,
+            &self.options(),
+            &suggested,
+        )?;
+        let written = args.patch.as_deref().filter(|_| !args.dry_run);
+        if let Some(path) = written {
+            context::write_file(path, &datasets::patch_csv(&proposal.fixes))?;
+        }
+        let patch = written.map(|path| path.display().to_string());
+        let text = text::proposal(&proposal, args, patch.as_deref());
+        let remaining = Remaining::of(&proposal.remaining);
+        let outcome =
+            Outcome::done(&Proposed { proposal: &proposal, patch: patch.clone(), remaining }, text);
+        let data = args.data.display().to_string();
+        let given = args.expectations.as_ref().map(|path| path.display().to_string());
+        let mut words = vec!["botops", "data", "repair", &data];
+        words.extend(given.iter().flat_map(|path| ["--expectations", path.as_str()]));
+        Ok(match &patch {
+            _ if proposal.fixes.is_empty() => outcome,
+            Some(patch) => {
+                let out = beside(&args.data);
+                words.extend(["--apply", patch, "--out", &out]);
+                outcome.next(paste::line(words))
+            }
+            None if args.patch.is_none() => {
+                words.extend(["--patch", "repairs.csv"]);
+                outcome.next(paste::line(words))
+            }
+            None => outcome,
+        })
+    }
+
+    fn apply(&self, patch: &Path, out: &Path) -> Result<Outcome> {
+        let args = self.args;
+        let fixes: Vec<(_, Fix)> = datasets::read_patch(patch)?;
+        let application = datasets::apply(&args.data, &self.read, &fixes, out)?;
+        let name = out.display().to_string();
+        let remaining =
+            application.repaired.validate(&name, &self.expectations, &self.options())?;
+        self.write(&application.repaired, out, || Ok(()))?;
+        let written = (!args.dry_run).then(|| name.clone());
+        let text = text::application(&application, &remaining, args, patch, written.as_deref());
+        let answer = Applied {
+            application: &application,
+            patch: patch.display().to_string(),
+            out: written.clone(),
+            remaining: Remaining::of(&remaining),
+        };
+        let mut outcome = Outcome::done(&answer, text);
+        if let Some(out) = written {
+            outcome = outcome.next(self.validating(&out));
+        }
+        Ok(outcome.findings(remaining.findings))
+    }
+
+    fn readmit(&self, out: &Path) -> Result<Outcome> {
+        let args = self.args;
+        let readmission = datasets::readmit(
+            &args.data,
+            &self.read,
+            &args.quarantine,
+            &self.expectations,
+            &self.options(),
+            out,
+        )?;
+        self.write(&readmission.repaired, out, || {
+            args.left.as_deref().map_or(Ok(()), |left| datasets::write_left(left, &readmission))
+        })?;
+        let shown = |path: &Path| (!args.dry_run).then(|| path.display().to_string());
+        let (written, left) = (shown(out), args.left.as_deref().and_then(shown));
+        let text = text::readmission(&readmission, args, written.as_deref(), left.as_deref());
+        let answer = Readmitted {
+            readmission: &readmission,
+            quarantine: args.quarantine.iter().map(|path| path.display().to_string()).collect(),
+            out: written.clone(),
+            left,
+        };
+        let exit = if readmission.quarantined > 0 { Exit::Gate } else { Exit::Done };
+        let mut outcome = Outcome::done(&answer, text).exit(exit);
+        if let Some(out) = written {
+            outcome = outcome.next(self.validating(&out));
+        }
+        Ok(outcome.findings(readmission.findings.clone()))
+    }
+
+    /// Writes the repaired data to `out`, complete or not at all, once what goes with them is there.
+    fn write(
+        &self,
+        repaired: &Repaired,
+        out: &Path,
+        besides: impl FnOnce() -> Result<()>,
+    ) -> Result<()> {
+        if self.args.dry_run {
+            return Ok(());
+        }
+        let mut file = Aside::create(out)?;
+        let packing = Packing::of_name(&out.to_string_lossy());
+        repaired.write(packing, &mut file).map_err(|error| conversion::unwritten(error, out))?;
+        besides()?;
+        file.publish()
+    }
+
+    /// Returns the command that checks what was written, by the same expectations.
+    fn validating(&self, out: &str) -> String {
+        let mut words = vec!["botops", "validate", out];
+        let given = self.args.expectations.as_ref().map(|path| path.display().to_string());
+        let beside = self.args.data.with_file_name("expectations.yaml");
+        let beside = Some(beside).filter(|path| {
+            path.exists() && *path != Path::new(out).with_file_name("expectations.yaml")
+        });
+        let named = given.or_else(|| beside.map(|path| path.display().to_string()));
+        if let Some(path) = &named {
+            words.extend(["--expectations", path.as_str()]);
+        }
+        paste::line(words)
+    }
+}
+
+/// Returns a name for what comes of the file at `path`: `train.repaired.csv`.
+fn beside(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let repaired = match name.split_once('.') {
+        Some((stem, ending)) => format!("{stem}.repaired.{ending}"),
+        None => format!("{name}.repaired"),
+    };
+    path.with_file_name(repaired).display().to_string()
+}
+
+/// Reads the intents that label issues suggest.
+fn label_issues(path: &Path) -> Result<Vec<SuggestedIntent>> {
+    #[derive(Deserialize)]
+    struct Document {
+        data: Issues,
+    }
+    #[derive(Deserialize)]
+    struct Issues {
+        issues: Vec<SuggestedIntent>,
+    }
+    let bytes = datasets::bytes(path)?;
+    let document: Document = serde_json::from_slice(&bytes).map_err(|error| {
+        Fault::data("BOT-2221", "the file is no list of label issues")
+            .file(path)
+            .hint("write it: `botops data label-issues DATA --format json > labels.json`")
+            .caused_by(error)
+    })?;
+    Ok(document.data.issues)
+}

@@ -1,0 +1,180 @@
+//! What `botops data repair` says.
+
+use super::{Application, Args, Finding, Fix, Proposal, Readmission, RemovedRecord, Validation};
+use crate::{cli::tables, datasets::FixAction, findings::catalogue, text::display};
+use std::{collections::BTreeMap, path::Path};
+
+/// Says what is proposed, and what would come of it.
+pub(super) fn proposal(proposal: &Proposal, args: &Args, patch: Option<&str>) -> String {
+    let Proposal { file, records_in, records_out, to_apply, fixes, remaining } = proposal;
+    let mut text = format!(
+        "{}: {} records; {} proposed, {} of them to be applied\n",
+        display(file, 200),
+        tables::count(*records_in),
+        numbered(fixes.len() as u64, "fix is", "fixes are"),
+        tables::count(*to_apply)
+    );
+    let mut kinds: BTreeMap<&str, Vec<&Fix>> = BTreeMap::new();
+    for fix in fixes {
+        kinds.entry(fix.codes.split(' ').next().unwrap_or_default()).or_default().push(fix);
+    }
+    for (code, fixes) in kinds {
+        let title = catalogue::find(code).map_or("", |entry| entry.title);
+        let to_apply = fixes.iter().filter(|fix| fix.is_applied).count() as u64;
+        text.push_str(&format!(
+            "{code} {title}: {}, {} to be applied\n",
+            tables::count(fixes.len() as u64),
+            tables::count(to_apply)
+        ));
+        for fix in fixes.iter().take(args.samples) {
+            text.push_str(&line(fix));
+        }
+        text.push_str(&more(fixes.len(), args.samples));
+    }
+    if let Some(patch) = patch {
+        text.push_str(&format!("wrote {patch}: look it through, and apply what you agree with\n"));
+    } else if !fixes.is_empty() {
+        let why = if args.dry_run { " (dry run)" } else { "" };
+        text.push_str(&format!("not written{why}\n"));
+    }
+    if *to_apply > 0 {
+        text.push_str(&format!(
+            "with those to be applied: {} records in = {} out + {} removed\n",
+            tables::count(*records_in),
+            tables::count(*records_out),
+            tables::count(records_in - records_out)
+        ));
+    }
+    // Without places: records have other numbers in what would come out.
+    text.push_str(&left_to_do(remaining));
+    for check in remaining.checks.iter().filter(|check| check.findings > 0) {
+        let title = catalogue::find(&check.code).map_or("", |entry| entry.title);
+        let n = tables::count(check.findings);
+        text.push_str(&format!("    {} {title}: {n}\n", check.code));
+    }
+    text
+}
+
+fn line(fix: &Fix) -> String {
+    let Fix { record, line, column, before, after, why, .. } = fix;
+    let apply = if fix.is_applied { "" } else { " (not to be applied)" };
+    let what = match fix.action {
+        FixAction::Change => {
+            format!(
+                "`{}`: `{}` -> `{}`",
+                display(column, 40),
+                display(before, 60),
+                display(after, 60)
+            )
+        }
+        FixAction::Remove => format!("remove `{}`: {}", display(before, 60), display(why, 120)),
+    };
+    format!("    record {record} (line {line}), {what}{apply}\n")
+}
+
+/// Says what was applied, what was removed, and what is left to do.
+pub(super) fn application(
+    application: &Application,
+    remaining: &Validation,
+    args: &Args,
+    patch: &Path,
+    out: Option<&str>,
+) -> String {
+    let mut text = format!(
+        "{}: {} in {}: {} applied, {} not to be applied\n",
+        display(&application.file, 200),
+        numbered(application.lines, "fix", "fixes"),
+        patch.display(),
+        tables::count(application.applied),
+        tables::count(application.not_applied)
+    );
+    text.push_str(&format!(
+        "changed {} of {}\n",
+        numbered(application.cells_changed, "cell", "cells"),
+        numbered(application.records_changed, "record", "records")
+    ));
+    let removed = &application.removed;
+    if !removed.is_empty() {
+        text.push_str(&format!(
+            "removed {}\n",
+            numbered(removed.len() as u64, "record", "records")
+        ));
+        for RemovedRecord { record, line, text: shown, codes } in removed.iter().take(args.samples)
+        {
+            let codes = if codes.is_empty() { String::new() } else { format!(" [{codes}]") };
+            text.push_str(&format!("    record {record} (line {line}): `{shown}`{codes}\n"));
+        }
+        text.push_str(&more(removed.len(), args.samples));
+    }
+    text.push_str(&format!(
+        "{}: {} records in = {} out + {} removed\n",
+        written(out),
+        tables::count(application.records_in),
+        tables::count(application.records_out),
+        tables::count(removed.len() as u64)
+    ));
+    text.push_str(&left_to_do(remaining));
+    text.push_str(&tables::checks(remaining, args.samples));
+    text
+}
+
+/// Says which records came back, and why the others did not.
+pub(super) fn readmission(
+    readmission: &Readmission,
+    args: &Args,
+    out: Option<&str>,
+    left: Option<&str>,
+) -> String {
+    let mut text = format!(
+        "{}: {} listed, {} edited: {} merged back, {} set aside again",
+        display(&readmission.file, 200),
+        numbered(readmission.listed, "record is", "records are"),
+        tables::count(readmission.edited),
+        tables::count(readmission.merged),
+        tables::count(readmission.listed_still)
+    );
+    if readmission.of_other_files > 0 {
+        text.push_str(&format!(", {} of other files", tables::count(readmission.of_other_files)));
+    }
+    text.push('\n');
+    let findings: &[Finding] = &readmission.findings;
+    text.push_str(&tables::findings(findings, args.samples));
+    text.push_str(&format!(
+        "{}: {} records in = {} out + {} quarantined\n",
+        written(out),
+        tables::count(readmission.records_in),
+        tables::count(readmission.records_out),
+        tables::count(readmission.quarantined)
+    ));
+    if let Some(left) = left {
+        text.push_str(&format!(
+            "wrote {left}: {} with the reasons\n",
+            numbered(readmission.quarantined, "record", "records")
+        ));
+    }
+    text
+}
+
+fn written(out: Option<&str>) -> String {
+    out.map_or("not written (dry run)".to_owned(), |out| format!("wrote {out}"))
+}
+
+/// Counts what a validation finds in the repaired data.
+fn left_to_do(remaining: &Validation) -> String {
+    format!(
+        "then left: {}, {}\n",
+        numbered(remaining.errors, "error", "errors"),
+        numbered(remaining.warnings, "warning", "warnings")
+    )
+}
+
+fn numbered(n: u64, one: &str, several: &str) -> String {
+    format!("{} {}", tables::count(n), if n == 1 { one } else { several })
+}
+
+fn more(n: usize, shown: usize) -> String {
+    match n.saturating_sub(shown) {
+        0 => String::new(),
+        more => format!("    and {} more\n", tables::count(more as u64)),
+    }
+}
