@@ -115,7 +115,9 @@ fn against_the_schema(path: &Path) -> Option<Result<(), String>> {
     let checker = tool("BOTOPS_CHECK_JSONSCHEMA", "check-jsonschema")?;
     let schema = tool("BOTOPS_SARIF_SCHEMA", "sarif-schema-2.1.0.json")?;
     let mut command = Command::new(checker);
-    command.arg("--schemafile").arg(schema).arg(path).env("NO_COLOR", "1");
+    // One of its patterns has a bracket that is closed twice, which only the older reading of patterns takes.
+    command.args(["--regex-variant", "nonunicode", "--schemafile"]).arg(schema).arg(path);
+    command.env("NO_COLOR", "1");
     let (code, said) = support::terminal(&mut command, Duration::from_secs(120));
     Some(if code == Some(0) { Ok(()) } else { Err(said) })
 }
