@@ -21,3 +21,11 @@ pub mod stats;
 pub mod store;
 pub mod text;
 pub mod workspace;
+
+/// Returns how property tests are set up: a case that failed once is kept below `tests/`, and tried before new ones.
+#[cfg(test)]
+fn properties() -> proptest::test_runner::Config {
+    use proptest::test_runner::{Config, FileFailurePersistence};
+    let kept = FileFailurePersistence::SourceParallel("tests/proptest-regressions");
+    Config { failure_persistence: Some(Box::new(kept)), ..Config::default() }
+}

@@ -80,7 +80,7 @@ impl Context {
         });
         let caches = root.join(".botops");
         let endpoint = set("HF_ENDPOINT");
-        let hub = Hub::new(caches.join("encoders"), endpoint.as_deref(), set("HF_TOKEN"), offline)?;
+        let hub = Hub::new(caches.join("encoders"), endpoint.as_deref(), set("HF_TOKEN"), offline);
         Ok(Encoders::new(root.clone(), hub, caches.join("embeddings")))
     }
 

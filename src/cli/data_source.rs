@@ -2,7 +2,7 @@
 
 use super::context::Context;
 use crate::{
-    datasets::{self, Dataset, Expectations, ReadOptions, SnapshotReference, Snapshots},
+    datasets::{self, Dataset, Expectations, ReadOptions, SnapshotReference, Snapshots, Stream},
     findings::Result,
 };
 use bytes::Bytes;
@@ -79,4 +79,13 @@ pub(crate) fn dataset(context: &Context, path: &Path, options: &ReadOptions) -> 
     }
     let source = read(context, path)?;
     datasets::read_bytes(&source.bytes, &source.name, options)
+}
+
+/// Opens the file or the file of a snapshot that `path` names, to read its records part by part.
+pub(crate) fn stream(context: &Context, path: &Path, options: &ReadOptions) -> Result<Stream> {
+    if reference(path).is_none() {
+        return datasets::stream(path, options);
+    }
+    let source = read(context, path)?;
+    datasets::stream_bytes(source.bytes, &source.name, options)
 }

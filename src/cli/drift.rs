@@ -4,10 +4,11 @@ use super::{
     Exit, Outcome,
     context::{self, Context},
     data_args::DataArgs,
+    data_source::{self, Source},
     model_arg, paste, tables,
 };
 use crate::{
-    datasets::{self, Presence},
+    datasets::{self, Dataset, Presence, Traffic},
     digest::Digest,
     drift::{self, DriftCheck, DriftReport, DriftSpec, DriftVerdict, Row},
     findings::Result,
@@ -18,7 +19,7 @@ use crate::{
 use serde::Serialize;
 use std::{
     fs::File,
-    io::{BufRead as _, BufReader},
+    io::{BufRead, BufReader},
     path::{Path, PathBuf},
 };
 
@@ -30,9 +31,9 @@ const MOST_WORDS: usize = 20;
 /// Compare current data with a reference.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Reference: what the model was trained on; CSV, TSV, JSONL, Parquet, or recorded traffic
+    /// Reference: what the model was trained on; CSV, TSV, JSONL, Parquet, recorded traffic, or a file of a snapshot
     reference: PathBuf,
-    /// Current: what people say now; CSV, TSV, JSONL, Parquet, or recorded traffic
+    /// Current: what people say now; CSV, TSV, JSONL, Parquet, recorded traffic, or a file of a snapshot
     current: PathBuf,
     /// Also compare what this model says: intents, confidence, unseen words
     #[arg(long, short, value_name = "MODEL")]
@@ -78,6 +79,7 @@ struct Side {
     texts: Vec<(String, Option<String>)>,
     /// The declared intents, by utterance; none in recorded traffic.
     intents: Option<Vec<Option<String>>>,
+    is_traffic: bool,
 }
 
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
@@ -87,8 +89,8 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         min_ks: args.min_ks,
         min_rows: args.min_rows,
     };
-    let reference = read(&args.reference, &args.columns)?;
-    let current = read(&args.current, &args.columns)?;
+    let reference = read(context, &args.reference, &args.columns)?;
+    let current = read(context, &args.current, &args.columns)?;
     let found = match &args.model {
         Some(name) => Some(model_arg::load(context, name)?),
         None => None,
@@ -97,9 +99,10 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let trained_on_reference =
         model.is_some_and(|model| model.lineage().data == Some(reference.digest));
     // Read again, whole: folds are trained from records, not from texts.
-    let learned_from = match (trained_on_reference, is_traffic(&args.reference)) {
+    let learned_from = match (trained_on_reference, reference.is_traffic) {
         (true, false) => {
-            Some(datasets::read(&args.reference, &args.columns.options(Presence::Optional))?)
+            let options = args.columns.options(Presence::Optional);
+            Some(data_source::dataset(context, &args.reference, &options)?)
         }
         _ => None,
     };
@@ -178,33 +181,48 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
 }
 
 /// Reads one side: recorded traffic, or a data file whose intents are optional.
-fn read(path: &Path, columns: &DataArgs) -> Result<Side> {
-    if is_traffic(path) {
-        let traffic = datasets::read_traffic(path)?;
-        let texts = traffic.records.into_iter().map(|record| (record.text, None)).collect();
-        return Ok(Side { name: traffic.name, digest: traffic.digest, texts, intents: None });
+fn read(context: &Context, path: &Path, columns: &DataArgs) -> Result<Side> {
+    let options = columns.options(Presence::Optional);
+    if data_source::reference(path).is_none() {
+        // A file that cannot be opened is said by the reader.
+        let recorded = File::open(path).is_ok_and(|file| is_traffic(path, BufReader::new(file)));
+        return match recorded {
+            true => Ok(of_traffic(datasets::read_traffic(path)?)),
+            false => Ok(of_data(datasets::read(path, &options)?)),
+        };
     }
-    let data = datasets::read(path, &columns.options(Presence::Optional))?;
+    let Source { bytes, name, .. } = data_source::read(context, path)?;
+    match is_traffic(Path::new(&name), &bytes[..]) {
+        true => Ok(of_traffic(datasets::read_traffic_bytes(&bytes, &name)?)),
+        false => Ok(of_data(datasets::read_bytes(&bytes, &name, &options)?)),
+    }
+}
+
+fn of_traffic(traffic: Traffic) -> Side {
+    let texts = traffic.records.into_iter().map(|record| (record.text, None)).collect();
+    let Traffic { name, digest, .. } = traffic;
+    Side { name, digest, texts, intents: None, is_traffic: true }
+}
+
+fn of_data(data: Dataset) -> Side {
     let declared = data.columns.contains_key("intent");
     let (texts, intents): (Vec<_>, Vec<_>) =
         data.records.into_iter().map(|record| ((record.text, record.lang), record.intent)).unzip();
-    Ok(Side { name: data.name, digest: data.digest, texts, intents: declared.then_some(intents) })
+    let intents = declared.then_some(intents);
+    Side { name: data.name, digest: data.digest, texts, intents, is_traffic: false }
 }
 
-/// Returns whether `path` is recorded traffic: JSONL whose first object has `at` and `conversation_id`.
-fn is_traffic(path: &Path) -> bool {
-    if path.extension().is_none_or(|extension| extension != "jsonl") {
+/// Returns whether what is called `name` is recorded traffic: JSONL whose first object has `at` and `conversation_id`.
+fn is_traffic(name: &Path, content: impl BufRead) -> bool {
+    if name.extension().is_none_or(|extension| extension != "jsonl") {
         return false;
     }
-    let Ok(file) = File::open(path) else { return false };
-    BufReader::new(file)
-        .lines()
-        .map_while(|line| line.ok())
-        .find(|line| !line.trim().is_empty())
-        .is_some_and(|line| {
+    content.lines().map_while(|line| line.ok()).find(|line| !line.trim().is_empty()).is_some_and(
+        |line| {
             let value: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
             ["at", "conversation_id"].iter().all(|key| value.get(key).is_some())
-        })
+        },
+    )
 }
 
 /// Takes the declared intents as those of the rows.
@@ -316,16 +334,11 @@ fn verdict(report: &DriftReport) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::fs;
 
     #[test]
     fn traffic_is_told_from_data_by_its_keys() {
-        let folder = tempfile::tempdir().unwrap();
-        let is_traffic = |name: &str, text: &str| {
-            let path = folder.path().join(name);
-            fs::write(&path, text).unwrap();
-            super::is_traffic(&path)
-        };
+        let is_traffic =
+            |name: &str, text: &str| super::is_traffic(Path::new(name), text.as_bytes());
         let message = r#"{"at":"2026-01-05T08:00:00Z","conversation_id":"c1","text":"hello"}"#;
         assert!(is_traffic("a.jsonl", message));
         assert!(is_traffic("b.jsonl", &format!("\n{message}\n")));

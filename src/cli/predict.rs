@@ -25,7 +25,7 @@ pub(crate) struct Args {
     /// Utterances; a first one that is a `.botops` file or a reference such as support@2 is the model
     #[arg(value_name = "MODEL|TEXT")]
     words: Vec<String>,
-    /// Classify the texts of this file: CSV, TSV, JSONL or Parquet; with `--explain` and utterances, the file the
+    /// Classify the texts of this file: CSV, TSV, JSONL or Parquet, or a file of a snapshot; with `--explain` and utterances, the file the
     /// model learned from, of which the nearest records are shown
     #[arg(long, value_name = "FILE")]
     data: Option<PathBuf>,
@@ -225,19 +225,14 @@ fn classify(found: &Found, asked: Vec<Asked>, top: usize) -> Vec<Classified> {
             .model
             .prediction_set(&proba)
             .map(|set| set.into_iter().map(|i| labels.name(i).to_owned()).collect()),
-        scores: likeliest(&proba, top)
+        scores: prediction
+            .likeliest(&proba, top)
+            .into_iter()
             .map(|i| Score { intent: labels.name(i).to_owned(), probability: proba[i] })
             .collect(),
         explanation: None,
     })
     .collect()
-}
-
-/// Iterates over the indices of the `top` largest of `proba`; ties go to the lowest index.
-fn likeliest(proba: &[f64], top: usize) -> impl Iterator<Item = usize> {
-    let mut order: Vec<usize> = (0..proba.len()).collect();
-    order.sort_by(|&a, &b| proba[b].total_cmp(&proba[a]).then(a.cmp(&b)));
-    order.into_iter().take(top)
 }
 
 #[cfg(test)]
@@ -250,13 +245,6 @@ mod tests {
         assert_eq!(split(&words), (Some("intents.botops"), &words[1..]));
         assert_eq!(split(&words[1..]), (None, &words[1..]));
         assert_eq!(split(&[]), (None, &[][..]));
-    }
-
-    #[test]
-    fn the_likeliest_come_first_and_ties_go_to_the_lowest_index() {
-        assert_eq!(likeliest(&[0.2, 0.4, 0.2, 0.2], 3).collect::<Vec<_>>(), [1, 0, 2]);
-        assert_eq!(likeliest(&[0.6, 0.4], 5).collect::<Vec<_>>(), [0, 1]);
-        assert_eq!(likeliest(&[0.6, 0.4], 0).count(), 0);
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! Tables for the terminal: aligned, fixed decimals, nothing that depends on color.
 
+pub(crate) use crate::text::count;
 use crate::{
     datasets::Validation,
     evaluation::Metric,
     experiments::Cost,
-    findings::{Finding, Severity},
+    findings::{Finding, Place, Severity},
     models::confidence::{OosScore, ScoreComparison},
     stats::separation::Estimate,
 };
@@ -90,19 +91,6 @@ pub(crate) fn metrics(metrics: &BTreeMap<String, Metric>) -> String {
     )
 }
 
-/// Returns `12,345`.
-pub(crate) fn count(n: u64) -> String {
-    let digits = n.to_string();
-    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
-}
-
 /// Returns `812 B`, `12.3 kB`, `104.9 MB`: in powers of ten.
 pub(crate) fn bytes(n: u64) -> String {
     let units = ["kB", "MB", "GB", "TB", "PB", "EB"];
@@ -158,7 +146,10 @@ fn grouped(findings: &[Finding], count_of: impl Fn(&str, usize) -> u64, samples:
         };
         let title = crate::findings::catalogue::find(code).map_or("", |entry| entry.title);
         let n = count_of(code, group.len());
-        out.push_str(&format!("{severity}[{code}] {title}: {}\n", count(n)));
+        // What is about no record, file or key is there once, and a number behind it would be taken for one of these.
+        let is_whole = n == 1 && group.iter().all(|finding| finding.place == Place::default());
+        let n_found = if is_whole { String::new() } else { format!(": {}", count(n)) };
+        out.push_str(&format!("{severity}[{code}] {title}{n_found}\n"));
         for finding in group.iter().take(samples) {
             let place = super::place_line(&finding.place)
                 .map_or(String::new(), |place| format!("{place}: "));
@@ -215,6 +206,19 @@ mod tests {
         let wanted =
             ["0 B", "999 B", "1.0 kB", "1.5 kB", "999.9 kB", "1.0 MB", "104.9 MB", "18.4 EB"];
         assert_eq!(shown, wanted);
+    }
+
+    #[test]
+    fn what_is_about_no_record_is_not_counted() {
+        let finding =
+            |place| Finding::new("BOT-7062", Severity::Warning, "it has 3 records", "").at(place);
+        let title = crate::findings::catalogue::find("BOT-7062").unwrap().title;
+        let whole = findings(&[finding(Place::default())], 3);
+        assert_eq!(whole, format!("warning[BOT-7062] {title}\n    it has 3 records\n"));
+        let record = Place { record: Some(3), ..Place::default() };
+        assert!(
+            findings(&[finding(record)], 3).starts_with(&format!("warning[BOT-7062] {title}: 1\n"))
+        );
     }
 
     #[test]

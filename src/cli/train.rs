@@ -280,8 +280,10 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         ));
         text.push_str(&tables::findings(&left_out, 3));
     }
-    text.push_str(&tables::findings(&equipment.findings(), 3));
-    left_out.extend(equipment.findings());
+    let mut set_up = cross_validation::unused(args)?;
+    set_up.extend(equipment.findings());
+    text.push_str(&tables::findings(&set_up, 3));
+    left_out.extend(set_up);
     if let (Some(report), Some(test)) = (&evaluation, &test) {
         text.push_str(&format!("on {}: {} utterances\n", test.name, tables::count(report.n)));
         text.push_str(&tables::metrics(&report.metrics));

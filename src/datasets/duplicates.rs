@@ -348,12 +348,12 @@ fn named(one: &Entry<'_>, other: &Entry<'_>) -> String {
     let Record { record, line, .. } = other.record;
     match &other.place.file {
         Some(file) if other.place.file != one.place.file => {
-            format!("record {record} (line {line}) of `{}`", shown(file))
+            format!("record {record} (line {line}) of `{}`", text::display(file, 60))
         }
         _ => format!("record {record} (line {line})"),
     }
 }
 
 fn shown(text: &str) -> String {
-    text::display(text, 60)
+    text::utterance(text, 60)
 }

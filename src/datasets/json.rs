@@ -615,6 +615,8 @@ impl<'de> Deserialize<'de> for Unique {
 fn around(line: &str, column: usize) -> String {
     let boundary = |at: usize| (0..=at).rev().find(|&at| line.is_char_boundary(at)).unwrap_or(0);
     let end = boundary(column.min(line.len()));
-    let start = boundary(end.saturating_sub(30));
-    crate::text::display(&line[start..end], 40)
+    // Personal data first, and in more than is shown: what is cut in two is not known for what it is.
+    let before = crate::text::redact(&line[boundary(end.saturating_sub(1_000))..end]);
+    let last = before.char_indices().rev().nth(29).map_or(0, |(at, _)| at);
+    crate::text::display(&before[last..], 40)
 }

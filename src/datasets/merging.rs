@@ -263,5 +263,5 @@ fn written<'t>(text: &'t str, id: Option<&str>) -> Cow<'t, str> {
 
 /// Shows a text that may hold personal data.
 fn shown(text: &str) -> String {
-    text::display(&text::redact(text), 60)
+    text::utterance(text, 60)
 }

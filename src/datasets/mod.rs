@@ -54,8 +54,8 @@ pub use snapshots::{
     files_under,
 };
 pub use split::split;
-pub use stream::{Besides, Stream, stream};
-pub use traffic::read_traffic;
+pub use stream::{Besides, Stream, stream, stream_bytes};
+pub use traffic::{read_traffic, read_traffic_bytes};
 pub use validation::{
     Baseline, Check, Keep, Mark, ValidateOptions, validate, validate_bytes, validate_file,
     write_quarantine,

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     digest::Digest,
     findings::Result,
-    text::{self, detect_language, display, redact},
+    text::{self, detect_language, utterance},
 };
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
@@ -296,7 +296,7 @@ impl Profiler {
             || intent.samples.last().is_some_and(|(last, _)| digest < *last)
         {
             let one_line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-            intent.samples.insert((digest, display(&redact(&one_line), MOST_CHARS)));
+            intent.samples.insert((digest, utterance(&one_line, MOST_CHARS)));
             if intent.samples.len() > SAMPLES {
                 intent.samples.pop_last();
             }
@@ -391,7 +391,7 @@ fn summary(column: &Column, name: &str, role: Option<String>) -> ColumnProfile {
         max: column.high.map(shown),
         shortest: if column.filled > 0 { column.shortest as u64 } else { 0 },
         longest: column.longest as u64,
-        top: top.map(|(value, n)| (display(&redact(value), MOST_CHARS), n)).collect(),
+        top: top.map(|(value, n)| (utterance(value, MOST_CHARS), n)).collect(),
         personal: column.personal,
     }
 }

@@ -12,7 +12,7 @@ use super::Record;
 use crate::{
     findings::{Fault, Finding, Place, Result, Severity},
     spec::{self, Node, Value},
-    text::display,
+    text::{display, utterance},
 };
 use serde::Serialize;
 
@@ -226,7 +226,7 @@ impl Reader {
                         continue;
                     }
                     let Some(example) = bare.strip_prefix('-') else {
-                        let shown = display(bare, 40);
+                        let shown = utterance(bare, 40);
                         return Err(Fault::data("BOT-2164", format!("`{shown}` is no example"))
                             .at(Place { column: None, ..self.place(number, 1) })
                             .hint(DASH));
@@ -279,7 +279,7 @@ impl Reader {
             }),
             Err(wrong) => {
                 let place = Place { column: None, ..self.place(example.line, example.column) };
-                let shown = display(&wrong.annotation, 60);
+                let shown = utterance(&wrong.annotation, 60);
                 self.wrong.push(
                     Finding::new(
                         "BOT-2165",

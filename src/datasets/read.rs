@@ -142,7 +142,7 @@ pub(super) fn entities(json: &str, file: &str, record: u64, line: u64) -> Result
     serde_json::from_str(json).map_err(|error| {
         Fault::data(
             "BOT-2128",
-            format!("`entities` is not a list of spans: `{}`", crate::text::display(json, 60)),
+            format!("`entities` is not a list of spans: `{}`", crate::text::utterance(json, 60)),
         )
         .at(Place {
             file: Some(file.to_owned()),

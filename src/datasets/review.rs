@@ -310,9 +310,7 @@ fn sample(
     file: &str,
     place: &Record,
 ) -> ReviewedRecord {
-    let shown = |record: Option<&Record>| {
-        record.map(|record| text::display(&text::redact(&record.text), SHOWN))
-    };
+    let shown = |record: Option<&Record>| record.map(|record| text::utterance(&record.text, SHOWN));
     let intent = |record: Option<&Record>| {
         record.and_then(|record| record.intent.as_deref()).map(|intent| text::display(intent, 80))
     };
@@ -427,6 +425,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::properties())]
+
         #[test]
         fn nothing_is_lost_and_nothing_is_counted_twice(
             before in prop::collection::vec(("[ab ]{0,6}", "[xyz]?"), 0..20),

@@ -12,7 +12,7 @@ use crate::{
 use std::{
     collections::{BTreeMap, VecDeque},
     fmt,
-    io::Read,
+    io::{Cursor, Read},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -61,6 +61,23 @@ fn by_steps(path: &Path, options: &ReadOptions, step: usize) -> Result<Stream> {
         source.name_records();
     }
     Ok(Stream { source, next, n_bytes, n_done: 0, besides: Besides::default(), ended: false })
+}
+
+/// Reads `bytes` part by part as [`stream`] reads a file of these bytes called `name`, whose ending says its format.
+///
+/// # Errors
+/// As [`stream`], but for `BOT-1001`.
+pub fn stream_bytes(
+    bytes: impl AsRef<[u8]> + Send + 'static,
+    name: &str,
+    options: &ReadOptions,
+) -> Result<Stream> {
+    let n_bytes = bytes.as_ref().len() as u64;
+    let reader = Box::new(Cursor::new(bytes));
+    let opened = open::begin(reader, name, options.format, &options.limits, Identity::Unknown)?;
+    let source = Source::new(opened, options)?;
+    let (next, besides) = (VecDeque::new(), Besides::default());
+    Ok(Stream { source, next, n_bytes, n_done: 0, besides, ended: false })
 }
 
 impl Stream {
@@ -458,6 +475,27 @@ mod tests {
     }
 
     #[test]
+    fn bytes_in_parts_have_the_records_of_a_file_of_them() {
+        let rows: String = (0..3_000).map(|i| format!("text {i},intent_{}\n", i % 7)).collect();
+        let text = format!("text,intent\n{rows}");
+        let (_folder, path) = file("a.csv", text.as_bytes());
+        let data = read(&path, &options()).unwrap();
+        let parquet = path.with_extension("parquet");
+        write_parquet(&parquet, &data).unwrap();
+        for path in [path, parquet] {
+            let bytes = std::fs::read(&path).unwrap();
+            let size = bytes.len() as u64;
+            let mut stream = stream_bytes(bytes, &path.display().to_string(), &options()).unwrap();
+            assert_eq!(stream.progress().0, size);
+            let records: Vec<Record> = stream.by_ref().flat_map(Result::unwrap).collect();
+            assert_eq!(records, read(&path, &options()).unwrap().records);
+            assert_eq!(stream.progress(), (size, size));
+        }
+        let fault = stream_bytes(&b""[..], "snapshot:a.csv", &options()).unwrap_err();
+        assert_eq!(fault.place().file.as_deref(), Some("snapshot:a.csv"));
+    }
+
+    #[test]
     fn what_is_wrong_has_the_place_it_has_in_the_whole() {
         let good = "some text,greet\n".repeat(20);
         for (name, bytes) in [
@@ -510,6 +548,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::properties())]
+
         #[test]
         fn any_texts_come_back_in_parts(
             texts in prop::collection::vec("[a-zé,;\"'\r\n ]{0,12}", 1..12),

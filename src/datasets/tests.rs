@@ -357,6 +357,8 @@ mod reading {
     }
 
     proptest! {
+        #![proptest_config(crate::properties())]
+
         #[test]
         fn what_is_written_as_csv_reads_back_whatever_the_texts(
             texts in proptest::collection::vec("[a\"\r\n,;\t é'=]{1,12}", 1..12)
@@ -627,6 +629,8 @@ mod validating {
     }
 
     proptest! {
+        #![proptest_config(crate::properties())]
+
         #[test]
         fn records_in_are_accepted_or_rejected_and_never_both(
             rows in proptest::collection::vec(("[aAb \u{fffd}\u{200b}é]{0,4}", "[ab]?", "(en|fr|de)?"), 0..20),
@@ -761,6 +765,8 @@ mod splitting {
     }
 
     proptest! {
+        #![proptest_config(crate::properties())]
+
         #[test]
         fn every_intent_is_on_both_sides_in_its_share(
             sizes in proptest::collection::vec(2..40_usize, 1..6), share in 0.05..0.95_f64, seed in 0..99_u64

@@ -2,7 +2,7 @@
 
 use super::{
     Format, Limits, Traffic, TrafficRecord, encoding, json,
-    open::{self, Identity},
+    open::{self, Identity, Opened},
 };
 use crate::{
     digest::Digest,
@@ -11,7 +11,7 @@ use crate::{
 };
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
-use std::{io::Read as _, path::Path};
+use std::{io::Read, path::Path};
 
 /// Reads recorded traffic (JSONL with `at`, `conversation_id`, `text`, optional `truth`).
 ///
@@ -21,7 +21,19 @@ use std::{io::Read as _, path::Path};
 /// As [`super::read()`]; `BOT-2133` (exit 3) for a record that lacks a key, or whose time is not RFC 3339.
 pub fn read_traffic(path: &Path) -> Result<Traffic> {
     let limits = Limits::default();
-    let mut opened = open::open_as(path, Some(Format::Jsonl), &limits, Identity::Digested)?;
+    all(open::open_as(path, Some(Format::Jsonl), &limits, Identity::Digested)?)
+}
+
+/// Reads `bytes` as [`read_traffic`] reads a file of these bytes called `name`.
+///
+/// # Errors
+/// As [`read_traffic`], but for `BOT-1001`.
+pub fn read_traffic_bytes(bytes: &[u8], name: &str) -> Result<Traffic> {
+    let format = Some(Format::Jsonl);
+    all(open::begin(Box::new(bytes), name, format, &Limits::default(), Identity::Digested)?)
+}
+
+fn all<R: Read>(mut opened: Opened<R>) -> Result<Traffic> {
     let name = opened.name.clone();
     let mut bytes = Vec::new();
     opened.reader.read_to_end(&mut bytes).map_err(|error| open::unread(error, &name))?;

@@ -281,6 +281,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::properties())]
+
         #[test]
         fn any_records_come_back_in_every_format(
             rows in prop::collection::vec(

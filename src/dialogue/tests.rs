@@ -181,7 +181,7 @@ fn a_long_message_full_of_entities_takes_linear_time() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(ProptestConfig { cases: 400, ..crate::properties() })]
 
     #[test]
     fn entities_of_any_text_are_in_order_apart_and_spelled_as_there(

@@ -118,7 +118,7 @@ pub struct Misclassified {
     pub record: u64,
     /// Its line, from 1.
     pub line: u64,
-    /// Its text.
+    /// Its text, as it is written: programs find it by it. What people read shows it without personal data.
     pub text: String,
     /// Its intent.
     pub truth: String,
@@ -291,7 +291,7 @@ pub struct EvaluationReport {
 pub struct Flip {
     /// Its record, from 1.
     pub record: u64,
-    /// Its text.
+    /// Its text, as it is written: programs find it by it. What people read shows it without personal data.
     pub text: String,
     /// Its intent.
     pub truth: String,

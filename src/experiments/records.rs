@@ -115,7 +115,7 @@ impl Experiments {
         self.store.size(&path_of(id)).await.map(|size| size.is_some())
     }
 
-    /// Lists runs, the newest first.
+    /// Lists runs, the newest first: by when they began, then by when they finished, then by id.
     ///
     /// # Errors
     /// `BOT-5007` newer schema, `BOT-5006` unreadable, `BOT-5003`.
@@ -187,7 +187,11 @@ impl Experiments {
             .try_filter_map(async |run| Ok(run))
             .try_collect()
             .await?;
-        runs.sort_by(|a, b| b.started_at.cmp(&a.started_at).then_with(|| b.id.cmp(&a.id)));
+        // By the moment, not by what is shown of it; of runs that began together, the one that took longer is newer.
+        runs.sort_by(|a, b| {
+            let key = |run: &RunRecord| (run.started_at, run.finished_at);
+            key(b).cmp(&key(a)).then_with(|| b.id.cmp(&a.id))
+        });
         Ok(runs)
     }
 

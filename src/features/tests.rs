@@ -236,6 +236,8 @@ fn a_vocabulary_survives_its_file_form() {
 }
 
 proptest! {
+    #![proptest_config(crate::properties())]
+
     #[test]
     fn altered_vocabularies_never_panic(at in 0_usize..4_096, bit in 0_u32..8) {
         let spec = TfidfSpec::default();

@@ -133,6 +133,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::properties())]
+
         #[test]
         fn no_group_is_parted_and_no_fold_neglected(
             rows in prop::collection::vec((0_u32..40, 0_u32..4), 0..120),

@@ -151,7 +151,10 @@ impl IntentModel {
     /// Returns what whoever trained the model should know of it.
     #[must_use]
     pub fn findings(&self) -> Vec<Finding> {
-        self.0.confidence.findings(&self.0.lineage.spec.fallback)
+        let Parts { confidence, labels, lineage, .. } = &self.0;
+        let mut findings = confidence.findings(&lineage.spec.fallback);
+        findings.extend(confidence.sets().and_then(|sets| sets.finding(labels)));
+        findings
     }
 
     /// Returns the intents that a message with probabilities `proba` `[n_classes]` may have, by index, the likeliest
@@ -333,7 +336,7 @@ impl IntentModel {
                 (!same).then(|| {
                     format!(
                         "{}: {} {:.6}, {} {:.6}",
-                        text::display(&golden.text, 80),
+                        text::utterance(&golden.text, 80),
                         golden.intent,
                         golden.confidence,
                         name,

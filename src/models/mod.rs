@@ -29,6 +29,7 @@ mod svm;
 mod table;
 mod train;
 mod tuned;
+mod written;
 
 pub use confidence::{Confidence, ConformalSpec, FallbackSpec};
 pub use cross_validation::{CrossValidator, HeldOut, temperatures};
@@ -130,6 +131,22 @@ pub struct Prediction {
     pub score: f64,
     /// Whether the model declines: the score is below the threshold, or nothing was understood.
     pub fallback: bool,
+}
+
+impl Prediction {
+    /// Returns the `top` likeliest intents by index: its own first, the others by `proba` `[n_classes]`, ties by index.
+    ///
+    /// Where nothing was understood all are equally likely, and its own may be any of them.
+    #[must_use]
+    pub fn likeliest(&self, proba: &[f64], top: usize) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..proba.len()).collect();
+        order.sort_by(|&a, &b| {
+            let own = |i: usize| i == self.intent;
+            own(b).cmp(&own(a)).then(proba[b].total_cmp(&proba[a])).then(a.cmp(&b))
+        });
+        order.truncate(top);
+        order
+    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! From the stages as written to the stages in order.
 
-use super::spec::{PipelineSpec, StageSpec};
+use super::spec::{PipelineSpec, SplitStage, StageSpec};
 use crate::findings::{Fault, Place, Result};
 use crate::spec::nearest;
 use std::path::{Path, PathBuf};
@@ -64,6 +64,16 @@ impl Plan {
                 return Err(Fault::usage("BOT-8001", format!("`{name}` is not a stage's name"))
                     .at(key(name, "name"))
                     .hint("use letters, digits, `-` and `_`"));
+            }
+            if let StageSpec::Split(SplitStage { lock: None, validation_share: Some(_), .. }) =
+                stage
+            {
+                return Err(Fault::usage(
+                    "BOT-8001",
+                    "`validation_share` says nothing without `lock`: only a locked split has such a side",
+                )
+                .at(key(name, "validation_share"))
+                .hint("add `lock: split.lock.json` to the stage, or remove `validation_share`"));
             }
             stages.push(Stage {
                 name: name.to_owned(),
@@ -178,7 +188,7 @@ fn sorted(mut waiting: Vec<Stage>, file: &Path) -> Result<Vec<Stage>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pipelines::spec::{ShellStage, SplitStage, ValidateStage};
+    use crate::pipelines::spec::{ShellStage, ValidateStage};
 
     fn validate() -> StageSpec {
         StageSpec::Validate(ValidateStage {
@@ -197,6 +207,7 @@ mod tests {
             from: from.into(),
             test_share: 0.2,
             seed: 1,
+            validation_share: None,
             lock: None,
         })
     }

@@ -97,6 +97,9 @@ stage! {
         /// The share of each intent that goes to test.
         #[serde(default = "default_test_share")]
         test_share: f64,
+        /// The share of each intent that goes to `validation.csv`, which no other stage reads; only with a `lock`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        validation_share: Option<f64>,
         /// Changes which records those are.
         #[serde(default = "default_seed")]
         seed: u64,

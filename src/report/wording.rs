@@ -1,19 +1,7 @@
 //! Numbers and other people's text, as a reader wants them.
 
 use crate::text;
-
-/// Writes a count with thousands separated: 3,080.
-pub(super) fn count(n: u64) -> String {
-    let digits = n.to_string();
-    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
-}
+pub(super) use crate::text::count;
 
 /// Writes a count and its noun, in the singular for 1.
 pub(super) fn counted(n: u64, singular: &str, plural: &str) -> String {

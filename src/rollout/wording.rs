@@ -4,21 +4,9 @@ use super::{
     Evidence, Phase, Rollout,
     judge::{JudgeState, Promise},
 };
+pub(super) use crate::text::count as grouped;
 use chrono::{DateTime, Utc};
 use std::time::Duration;
-
-/// `1633` as `1,633`.
-pub(super) fn grouped(n: u64) -> String {
-    let digits = n.to_string();
-    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
-}
 
 /// `5.0` as `5 %`, `0.5` as `0.5 %`.
 pub(super) fn percent(percent: f64) -> String {

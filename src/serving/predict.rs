@@ -117,8 +117,9 @@ fn answer(exchange: &Exchange<'_>, body: &[u8]) -> Result<Response, Refusal> {
     let mut predictions = Vec::with_capacity(texts.len());
     let mut made = Vec::with_capacity(texts.len());
     let contents: Vec<&str> = texts.iter().map(|text| &*text.0).collect();
-    let read = |proba: &[f64]| {
-        (set(choice.served, proba), request.top_k.map(|k| top(choice.served, proba, k)))
+    let read = |prediction: &Prediction, proba: &[f64]| {
+        let scores = request.top_k.map(|k| top(choice.served, prediction, proba, k));
+        (set(choice.served, proba), scores)
     };
     let Ok(classified) = choice.served.classify_many(&contents, read) else {
         return Err(failed(exchange, &routing, &choice, conversation));
@@ -155,12 +156,10 @@ fn set<'a>(served: &'a Served, proba: &[f64]) -> Option<Vec<&'a str>> {
     Some(set.into_iter().map(|index| &*served.intents[index]).collect())
 }
 
-/// Returns the `k` likeliest intents, the likeliest first, ties by index.
-fn top<'a>(served: &'a Served, proba: &[f64], k: usize) -> Vec<Score<'a>> {
-    let mut order: Vec<usize> = (0..proba.len()).collect();
-    order.sort_by(|&a, &b| proba[b].total_cmp(&proba[a]).then(a.cmp(&b)));
-    order.truncate(k);
-    order
+/// Returns the `k` likeliest intents, that of `prediction` first.
+fn top<'a>(served: &'a Served, prediction: &Prediction, proba: &[f64], k: usize) -> Vec<Score<'a>> {
+    prediction
+        .likeliest(proba, k)
         .into_iter()
         .map(|index| Score { intent: &served.intents[index], confidence: proba[index] })
         .collect()

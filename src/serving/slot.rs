@@ -106,15 +106,19 @@ impl Served {
     pub(super) fn classify_many<T>(
         &self,
         texts: &[&str],
-        mut read: impl FnMut(&[f64]) -> T,
+        mut read: impl FnMut(&Prediction, &[f64]) -> T,
     ) -> Result<Vec<(Prediction, T)>, Panicked> {
         if !self.is_slow() || texts.len() < 2 {
-            return texts.iter().map(|text| self.classify(text, |_, proba| read(proba))).collect();
+            return texts.iter().map(|text| self.classify(text, &mut read)).collect();
         }
         let (predictions, proba) =
             catch_unwind(AssertUnwindSafe(|| self.model.predict_many(texts)))
                 .map_err(|_| Panicked)?;
-        Ok(predictions.into_iter().zip(proba.iter().map(|proba| read(proba))).collect())
+        let told = predictions.into_iter().zip(&proba).map(|(prediction, proba)| {
+            let read = read(&prediction, proba);
+            (prediction, read)
+        });
+        Ok(told.collect())
     }
 
     /// Classifies `text` with this thread's scratch; `read` may look at the probabilities.

@@ -15,6 +15,7 @@ pub use tree::{Node, Value, tree};
 use crate::findings::{Fault, Place, Result};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::{fs, io, path::Path};
+use words::NoBlock;
 
 /// Reads and parses the YAML file at `path`; structs should be `deny_unknown_fields`.
 ///
@@ -46,9 +47,39 @@ pub fn read_versioned<T: DeserializeOwned>(path: &Path, newest: u32) -> Result<T
 /// As [`read`].
 pub fn parse<T: DeserializeOwned>(yaml: &str, file: &str) -> Result<T> {
     let yaml = yaml.strip_prefix('\u{feff}').unwrap_or(yaml);
+    typed(yaml).map_err(|error| {
+        let fault = words::fault(&error, yaml, file);
+        match NoBlock::of(&error, yaml) {
+            Some(there) => fault.hint(block_for::<T>(&there, yaml)),
+            None => fault,
+        }
+    })
+}
+
+fn typed<T: DeserializeOwned>(yaml: &str) -> Result<T, serde_yaml::Error> {
     let options = serde_yaml::options! { with_snippet: false, strict_booleans: true };
     serde_yaml::from_str_with_options(yaml, options)
-        .map_err(|error| words::fault(&error, yaml, file))
+}
+
+/// Says what block of keys to write for a text that is none: the key whose value it can be is found by trying.
+fn block_for<T: DeserializeOwned>(there: &NoBlock, yaml: &str) -> String {
+    let read = |block: &str| {
+        let yaml = there.replaced(yaml, block);
+        typed::<T>(&yaml).map_err(|error| (words::fault(&error, &yaml, ""), error))
+    };
+    // A key that nothing has makes the parser name those there are.
+    let unknown = read("{ \"\": 0 }").err();
+    let known = unknown.as_ref().map_or(&[][..], |(_, error)| words::known_keys(error));
+    let fits = |key: &str| match read(&there.as_block(key)) {
+        Ok(_) => true,
+        // What is wrong elsewhere is wrong with any key.
+        Err((fault, _)) => {
+            let place = fault.place();
+            place.line != Some(there.line)
+                && place.key.as_ref().is_some_and(|key| !key.starts_with(&there.key))
+        }
+    };
+    there.hint(known, known.iter().copied().find(|key| fits(key)))
 }
 
 /// Writes `value` as YAML.

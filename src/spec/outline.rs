@@ -1,6 +1,7 @@
 //! Where each key of a YAML text is written.
 
 use serde_yaml::granit_parser::{Event, Parser, ScanError};
+use std::ops::Range;
 
 /// The dotted keys of a YAML text with their places, in the order of the text.
 ///
@@ -19,13 +20,36 @@ struct Mark {
     line: u64,
     column: u64,
     what: What,
+    /// What a scalar says.
+    text: String,
+    /// The characters of the text from which to which it is written.
+    chars: Range<usize>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum What {
     Key,
     Scalar,
-    Container,
+    Alias,
+    Sequence,
+    Mapping,
+}
+
+impl What {
+    fn is_container(self) -> bool {
+        matches!(self, Self::Sequence | Self::Mapping)
+    }
+}
+
+/// What is written at a place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Written<'a> {
+    /// A text, and the characters of the file from which to which it stands.
+    Scalar(&'a str, Range<usize>),
+    /// A list.
+    Sequence,
+    /// A block of keys.
+    Mapping,
 }
 
 /// A container that is still open.
@@ -49,30 +73,33 @@ impl Outline {
                 }
             };
             let (line, column) = (span.start.line() as u64, span.start.col() as u64 + 1);
-            let mut mark = |path: &str, what| {
-                outline.marks.push(Mark { path: path.to_owned(), line, column, what })
+            let chars = span.start.index()..span.end.index();
+            let mut mark = |path: &str, what, text: &str| {
+                let (path, text, chars) = (path.to_owned(), text.to_owned(), chars.clone());
+                outline.marks.push(Mark { path, line, column, what, text, chars });
             };
             match event {
                 Event::Scalar(text, ..) => {
                     if let Some(Open::Mapping { path, key: key @ None }) = open.last_mut() {
                         let dotted = join(path, &text);
-                        mark(&dotted, What::Key);
+                        mark(&dotted, What::Key, "");
                         *key = Some(dotted);
                     } else {
-                        mark(&node(&mut open), What::Scalar);
+                        mark(&node(&mut open), What::Scalar, &text);
                     }
                 }
                 Event::Alias(_) | Event::UnresolvedAlias(_) => {
-                    mark(&node(&mut open), What::Scalar);
+                    // What it stands for is written elsewhere.
+                    mark(&node(&mut open), What::Alias, "");
                 }
                 Event::SequenceStart(..) => {
                     let path = node(&mut open);
-                    mark(&path, What::Container);
+                    mark(&path, What::Sequence, "");
                     open.push(Open::Sequence { path, items: 0 });
                 }
                 Event::MappingStart(..) => {
                     let path = node(&mut open);
-                    mark(&path, What::Container);
+                    mark(&path, What::Mapping, "");
                     open.push(Open::Mapping { path, key: None });
                 }
                 Event::SequenceEnd | Event::MappingEnd => {
@@ -104,22 +131,34 @@ impl Outline {
 
     /// Returns the dotted key of what is written at `line` and `column`, or of the last thing that starts before it.
     pub(super) fn key_at(&self, line: u64, column: u64) -> Option<&str> {
-        let exact = |what| {
-            self.marks.iter().find(move |m| (m.line, m.column) == (line, column) && m.what == what)
+        let exact = |is: fn(What) -> bool| {
+            self.marks.iter().find(move |m| (m.line, m.column) == (line, column) && is(m.what))
         };
         // A block mapping starts where its first key does: the key is the nearer meaning.
-        exact(What::Key)
-            .or_else(|| exact(What::Scalar))
-            .or_else(|| exact(What::Container))
+        exact(|what| what == What::Key)
+            .or_else(|| exact(|what| matches!(what, What::Scalar | What::Alias)))
+            .or_else(|| exact(What::is_container))
             .or_else(|| self.marks.iter().rfind(|m| (m.line, m.column) <= (line, column)))
             .map(|mark| mark.path.as_str())
+    }
+
+    /// Returns what is written at `line` and `column` as a value; of a list or mapping, the outermost that starts there.
+    pub(super) fn written_at(&self, line: u64, column: u64) -> Option<Written<'_>> {
+        self.marks.iter().filter(|mark| (mark.line, mark.column) == (line, column)).find_map(
+            |mark| match mark.what {
+                What::Scalar => Some(Written::Scalar(&mark.text, mark.chars.clone())),
+                What::Sequence => Some(Written::Sequence),
+                What::Mapping => Some(Written::Mapping),
+                What::Key | What::Alias => None,
+            },
+        )
     }
 
     /// Returns the dotted key of the mapping or sequence that starts at `line` and `column`; the innermost one.
     pub(super) fn container_at(&self, line: u64, column: u64) -> Option<&str> {
         self.marks
             .iter()
-            .rfind(|m| (m.line, m.column) == (line, column) && m.what == What::Container)
+            .rfind(|m| (m.line, m.column) == (line, column) && m.what.is_container())
             .map(|mark| mark.path.as_str())
     }
 

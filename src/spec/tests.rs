@@ -120,21 +120,17 @@ fn a_value_of_a_wrong_type_says_what_is_wanted() {
     );
     assert_eq!(
         told("count: 1\ntitle: [a]\n"),
-        "1012 2:8 title | `title` is something else: a text is wanted | "
+        "1012 2:8 title | `title` is a list, and a text is wanted | "
     );
     assert_eq!(
         told("count: 1\npoints: 3\n"),
-        "1012 2:9 points | `points` is something else: a list is wanted | "
+        "1012 2:9 points | `points` is `3`, and a list is wanted | write `points: [3]`"
     );
     assert_eq!(
         told("count: 1\npoints:\n  - 5\n"),
-        "1012 3:5 points[0] | `points[0]` is something else: a block of keys is wanted | "
+        "1012 3:5 points[0] | `points[0]` is `5`, and a block of keys is wanted | write `- { x: … }`; known keys here: `x`, `y`"
     );
-    assert_eq!(
-        told("- a\n"),
-        "1012 1:1 [0] | `[0]` is something else: a block of keys is wanted | "
-            .replace("[0] | `[0]`", "- | the file")
-    );
+    assert_eq!(told("- a\n"), "1012 1:1 - | the file is a list, and a block of keys is wanted | ");
     assert_eq!(
         told("count: 1\nmethod: lineer\n"),
         "1012 2:9 method | `lineer` is not a known value for `method` | did you mean `linear`?"
@@ -147,6 +143,67 @@ fn a_value_of_a_wrong_type_says_what_is_wanted() {
         told("count: 1\ntitle:\n"),
         "1012 2:6 title | `title` has no value, and a text is wanted | write the value after the colon, or remove the key"
     );
+}
+
+#[test]
+fn a_value_in_braces_is_told_without_them() {
+    for yaml in ["{count: ten}\n", "{count: ten, title: a}\n", "{count: \"ten\" # or so\n}\n"] {
+        let told = told(yaml);
+        assert!(
+            told.contains(" | `count` is `ten`, and a whole number of at least 0 is wanted | "),
+            "{told}"
+        );
+    }
+    assert_eq!(
+        told("count: 1\npoints: [{x: 1, y: two}]\n"),
+        "1012 2:20 points[0].y | `points[0].y` is `two`, and a whole number of at least 0 is wanted | "
+    );
+}
+
+#[test]
+fn a_text_where_keys_are_wanted_is_put_under_the_one_it_fits() {
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields, default)]
+    struct Model {
+        head: Head,
+    }
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields, default)]
+    struct Head {
+        share: f64,
+        kind: Option<Method>,
+    }
+    impl Default for Model {
+        fn default() -> Self {
+            Self { head: Head { share: 0.0, kind: None } }
+        }
+    }
+    impl Default for Head {
+        fn default() -> Self {
+            Self { share: 0.0, kind: None }
+        }
+    }
+    let told = |yaml: &str| {
+        let fault = parse::<Model>(yaml, "a.yaml").unwrap_err();
+        assert_eq!(fault.code(), "BOT-1012");
+        format!("{} | {}", fault.message(), fault.hints().join("; "))
+    };
+    for yaml in ["head: linear # the best\n", "{ head: linear }\n"] {
+        assert_eq!(
+            told(yaml),
+            "`head` is `linear`, and a block of keys is wanted | write `head: { kind: linear }`"
+        );
+    }
+    assert_eq!(
+        told("head: 0.5\n"),
+        "`head` is `0.5`, and a block of keys is wanted | write `head: { share: 0.5 }`"
+    );
+    assert_eq!(
+        told("head: perceptron\n"),
+        "`head` is `perceptron`, and a block of keys is wanted | write `head: { share: … }`; known keys here: \
+         `share`, `kind`"
+    );
+    assert_eq!(told("head: [linear]\n"), "`head` is a list, and a block of keys is wanted | ");
 }
 
 #[test]

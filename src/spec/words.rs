@@ -1,11 +1,15 @@
 //! What a YAML error means, in plain words.
 
-use super::{Outline, nearest};
+use super::{Outline, nearest, outline::Written};
 use crate::findings::{Fault, Place};
 use serde_yaml::{
     Error,
     granit_parser::{ErrorKind, ScanError},
 };
+use std::ops::Range;
+
+const LIST: &str = "a list";
+const BLOCK: &str = "a block of keys";
 
 /// Says `error` of `yaml` as a fault with its place.
 pub(super) fn fault(error: &Error, yaml: &str, file: &str) -> Fault {
@@ -79,7 +83,7 @@ pub(super) fn fault(error: &Error, yaml: &str, file: &str) -> Fault {
         }
         Error::InvalidScalar { ty, .. } => {
             let wanted = wanted(ty);
-            let found = scalar(yaml, line, column);
+            let found = found(&outline, yaml, line, column);
             wrong(
                 "BOT-1012",
                 format!("{} {found}, and {wanted} is wanted", named(&key)),
@@ -87,7 +91,7 @@ pub(super) fn fault(error: &Error, yaml: &str, file: &str) -> Fault {
             )
         }
         Error::InvalidBooleanStrict { .. } => {
-            let found = scalar(yaml, line, column);
+            let found = found(&outline, yaml, line, column);
             wrong(
                 "BOT-1012",
                 format!("{} {found}, and `true` or `false` is wanted", named(&key)),
@@ -96,13 +100,22 @@ pub(super) fn fault(error: &Error, yaml: &str, file: &str) -> Fault {
         }
         Error::Unexpected { expected, .. } => wrong(
             "BOT-1012",
-            format!("{} is something else: {} is wanted", named(&key), wanted(expected)),
-            String::new(),
+            format!(
+                "{} {}, and {} is wanted",
+                named(&key),
+                found(&outline, yaml, line, column),
+                wanted(expected)
+            ),
+            list_of(&outline, key.as_deref(), line, column, expected),
         ),
         Error::ExternallyTaggedEnumExpectedScalarOrMapping { .. }
         | Error::ExpectedStringKeyForExternallyTaggedEnum { .. } => wrong(
             "BOT-1012",
-            format!("{} is something else: a name is wanted", named(&key)),
+            format!(
+                "{} {}, and a name is wanted",
+                named(&key),
+                found(&outline, yaml, line, column)
+            ),
             String::new(),
         ),
         Error::NullIntoString { .. } | Error::InvalidCharNull { .. } => wrong(
@@ -169,6 +182,96 @@ pub(super) fn fault(error: &Error, yaml: &str, file: &str) -> Fault {
     fault.at(Place { file: Some(file.to_owned()), line, column, key, ..Place::default() })
 }
 
+/// A text that stands where a block of keys is wanted.
+pub(super) struct NoBlock {
+    /// Its dotted key.
+    pub(super) key: String,
+    /// Its line.
+    pub(super) line: u64,
+    /// It, as it is written.
+    text: String,
+    chars: Range<usize>,
+}
+
+impl NoBlock {
+    /// Returns what `error` of `yaml` is about, if it is such a text.
+    pub(super) fn of(error: &Error, yaml: &str) -> Option<Self> {
+        let error = innermost(error);
+        let expected = match error {
+            Error::Unexpected { expected, .. } => (*expected).to_owned(),
+            Error::SerdeInvalidType { expected, .. } => expected.clone(),
+            _ => return None,
+        };
+        let location = error.location().filter(|_| wanted(&expected) == BLOCK)?;
+        let outline = Outline::of(yaml);
+        let (line, column) = (location.line(), location.column());
+        let Written::Scalar(text, chars) = outline.written_at(line, column)? else { return None };
+        // A text of several lines is no value of a key that was forgotten.
+        if chars.is_empty() || text.contains('\n') {
+            return None;
+        }
+        let key = outline.key_at(line, column).filter(|key| !key.is_empty())?.to_owned();
+        let text = yaml.chars().skip(chars.start).take(chars.len()).collect();
+        Some(Self { key, line, text, chars })
+    }
+
+    /// Returns it as the value of `key`, in a block.
+    pub(super) fn as_block(&self, key: &str) -> String {
+        format!("{{ {key}: {} }}", self.text)
+    }
+
+    /// Returns `yaml` with `block` in its place.
+    pub(super) fn replaced(&self, yaml: &str, block: &str) -> String {
+        let before = yaml.chars().take(self.chars.start);
+        before.chain(block.chars()).chain(yaml.chars().skip(self.chars.end)).collect()
+    }
+
+    /// Says what to write, of which `known` are the keys, and `meant` the one whose value it can be.
+    pub(super) fn hint(&self, known: &[&str], meant: Option<&str>) -> String {
+        let name = last(&self.key);
+        let name = if name.ends_with(']') { "-".to_owned() } else { format!("{name}:") };
+        match (meant, known) {
+            (Some(key), _) => format!("write `{name} {}`", clip(&self.as_block(key))),
+            (None, []) => format!("write `{name} {{ key: value }}`"),
+            (None, known) => {
+                let known: Vec<String> = known.iter().map(|key| format!("`{key}`")).collect();
+                format!(
+                    "write `{name} {{ {}: … }}`; known keys here: {}",
+                    known[0].trim_matches('`'),
+                    known.join(", ")
+                )
+            }
+        }
+    }
+}
+
+/// Returns the keys that are known where `error` found one that is not.
+pub(super) fn known_keys(error: &Error) -> &[&'static str] {
+    match innermost(error) {
+        Error::SerdeUnknownField { expected, .. } => expected,
+        _ => &[],
+    }
+}
+
+/// Says how the one value at the place is written as a list, where that is what is wanted.
+fn list_of(
+    outline: &Outline,
+    key: Option<&str>,
+    line: Option<u64>,
+    column: Option<u64>,
+    expected: &str,
+) -> String {
+    let written = line.zip(column).and_then(|(line, column)| outline.written_at(line, column));
+    match (written, key.map(last)) {
+        (Some(Written::Scalar(text, chars)), Some(name))
+            if wanted(expected) == LIST && !chars.is_empty() && !name.ends_with(']') =>
+        {
+            format!("write `{name}: [{}]`", clip(text))
+        }
+        _ => String::new(),
+    }
+}
+
 fn innermost(error: &Error) -> &Error {
     match error {
         Error::WithSnippet { error, .. } | Error::AliasError { error, .. } => innermost(error),
@@ -200,12 +303,12 @@ fn wanted(ty: &str) -> String {
         "f32" | "f64" | "floating point" | "float" => "a number",
         "bool" | "boolean" | "a boolean" => "`true` or `false`",
         "string" | "a string" | "string scalar" | "a borrowed string" => "a text",
-        "sequence start" | "a sequence" | "sequence" => "a list",
-        "mapping start" | "a map" | "mapping" => "a block of keys",
+        "sequence start" | "a sequence" | "sequence" => LIST,
+        "mapping start" | "a map" | "mapping" => BLOCK,
         "variant identifier" | "field identifier" => "a known name",
         "char" | "a character" => "one character",
         other if other.starts_with("struct ") || other.starts_with("internally tagged enum ") => {
-            "a block of keys"
+            BLOCK
         }
         other if other.starts_with("enum ") || other.starts_with("adjacently tagged enum ") => {
             "a known name"
@@ -231,6 +334,18 @@ fn unexpected_words(unexpected: &str) -> String {
             "unit value" | "Option value" => "empty".to_owned(),
             other => clip(other),
         },
+    }
+}
+
+/// Says what stands at the place.
+fn found(outline: &Outline, yaml: &str, line: Option<u64>, column: Option<u64>) -> String {
+    let written = line.zip(column).and_then(|(line, column)| outline.written_at(line, column));
+    match written {
+        Some(Written::Scalar(_, chars)) if chars.is_empty() => "has no value".to_owned(),
+        Some(Written::Scalar(text, _)) => format!("is `{}`", clip(text)),
+        Some(Written::Sequence) => "is a list".to_owned(),
+        Some(Written::Mapping) => "is a block of keys".to_owned(),
+        None => scalar(yaml, line, column),
     }
 }
 

@@ -73,6 +73,17 @@ pub fn quantile(scores: &[f64], alpha: f64) -> Option<f64> {
     Some(*kth)
 }
 
+/// Returns the fewest scores whose [`quantile`] leaves something out: the least n with ceil((n + 1)(1 - `alpha`)) <= n.
+///
+/// # Panics
+/// When `alpha` is outside (0, 1).
+#[must_use]
+pub fn fewest_samples(alpha: f64) -> u64 {
+    assert!(alpha > 0.0 && alpha < 1.0, "alpha is in (0, 1), not {alpha}");
+    // With the same allowance for rounding as the quantile.
+    ((1.0 - alpha - 1e-9) / alpha).ceil().max(1.0) as u64
+}
+
 /// Returns the classes that are not too strange under `proba` `[n_classes]`, the likeliest first, ties by index.
 ///
 /// `quantile_of(class)` is the [`quantile`] for that class; `None` lets it in. LAC: class c is in when 1 - `p_c` is
@@ -209,5 +220,15 @@ mod tests {
             let found = coverage(method, n, alpha);
             assert!((lowest..=highest).contains(&found), "{method:?} {n} {alpha}: {found}");
         }
+    }
+
+    #[test]
+    fn the_fewest_samples_are_those_whose_quantile_is_there() {
+        for alpha in [0.001, 0.01, 0.03, 0.05, 0.1, 0.15, 0.2, 0.25, 1.0 / 3.0, 0.5, 0.9, 0.999] {
+            let n = fewest_samples(alpha) as usize;
+            assert!(quantile(&vec![0.5; n], alpha).is_some(), "{alpha}: {n}");
+            assert!(n == 1 || quantile(&vec![0.5; n - 1], alpha).is_none(), "{alpha}: {n}");
+        }
+        assert_eq!([0.0001, 0.05, 0.1, 0.5].map(fewest_samples), [9_999, 19, 9, 1]);
     }
 }

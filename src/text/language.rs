@@ -70,16 +70,31 @@ pub(crate) fn leaning(text: &str) -> i32 {
     let mut balance = 0_i32;
     let mut rest = text.as_str();
     while let Some(start) = rest.find(|c| is_word_char(c, false)) {
+        let stands_free = rest[..start].chars().next_back().is_none_or(ends_a_word);
         let tail = &rest[start..];
         let length = tail.find(|c| !is_word_char(c, true)).unwrap_or(tail.len());
         let (word, after) = tail.split_at(length);
         let next = after
             .strip_prefix('\'')
             .map(|next| next.split(|c| !is_word_char(c, true)).next().unwrap_or_default());
-        balance += vote(word, next);
+        // A letter is a word where an apostrophe joins it to one, or was forgotten: not in `/C`, `$n`, or `d'`.
+        let is_word = match next {
+            Some(next) => !next.is_empty(),
+            None => stands_free,
+        };
+        if is_word || word.chars().nth(1).is_some() {
+            balance += vote(word, next);
+        }
         rest = after;
     }
     balance
+}
+
+/// Returns whether a word may begin right after `c`.
+fn ends_a_word(c: char) -> bool {
+    c.is_whitespace()
+        || is_word_char(c, true)
+        || matches!(c, '\'' | '"' | '«' | '(' | ',' | '.' | '!' | '?' | ':' | ';' | '-')
 }
 
 /// Returns the vote of `word`, above 0 for English; `next` is what an apostrophe joins to it.
@@ -193,6 +208,8 @@ mod tests {
             "merci",
             "Est-ce que vous livrez au Canada",
             "d'accord",
+            "c est pas bon",
+            "bah,c bon",
         ] {
             assert_eq!(detect_language(text), Some("fr"), "{text}");
         }
@@ -200,7 +217,19 @@ mod tests {
 
     #[test]
     fn what_does_not_tell_is_not_guessed() {
-        for text in ["", "12345", "🙂👍", "?!", "ok", "Привет", "你好", "FR-20451998"] {
+        for text in [
+            "",
+            "12345",
+            "🙂👍",
+            "?!",
+            "ok",
+            "Привет",
+            "你好",
+            "FR-20451998",
+            "=cmd|' /C calc'!A0",
+            "d' 12 'c'",
+            "/d/l",
+        ] {
             assert_eq!(detect_language(text), None, "{text}");
         }
     }

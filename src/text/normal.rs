@@ -245,7 +245,15 @@ mod tests {
         assert!(words("?! 🙂").is_empty());
     }
 
+    #[test]
+    fn what_failed_once_is_tried_again() {
+        let kept = crate::properties().failure_persistence.unwrap();
+        assert!(!kept.load_persisted_failures2(Some(file!())).is_empty());
+    }
+
     proptest! {
+        #![proptest_config(crate::properties())]
+
         #[test]
         fn normalising_twice_changes_nothing(text in "\\PC{0,24}|[ -~]{0,24}|[À-ſ’ ]{0,12}|.{0,8}") {
             let once = normalise(&text);

@@ -245,6 +245,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::properties())]
+
         #[test]
         fn what_was_not_edited_comes_back_whole(
             parts in prop::collection::vec(prop::sample::select(vec![

@@ -26,6 +26,17 @@ pub fn display(text: &str, max_chars: usize) -> String {
     out
 }
 
+/// Returns the beginning of what somebody wrote as others may see it: without personal data ([`redact`]), and safe as
+/// [`display`] makes it.
+///
+/// Only the beginning is searched, but for more than is shown: a number that is cut in two is never shown.
+#[must_use]
+pub fn utterance(text: &str, max_chars: usize) -> String {
+    let looked_at = max_chars.saturating_mul(2).max(1_000);
+    let end = text.char_indices().nth(looked_at).map_or(text.len(), |(at, _)| at);
+    display(&redact(&text[..end]), max_chars)
+}
+
 fn is_invisible(c: char) -> bool {
     matches!(u32::from(c),
         0xad | 0x61c | 0x200b | 0x200e | 0x200f | 0x2028..=0x202e | 0x2060..=0x206f | 0xfeff
@@ -184,6 +195,18 @@ mod tests {
     }
 
     #[test]
+    fn an_utterance_is_shown_without_personal_data() {
+        assert_eq!(
+            utterance("write to jo@example.com\u{1b} now", 80),
+            "write to [email]\\u{1b} now"
+        );
+        // What is cut is cut afterwards: half an address is one, too.
+        assert_eq!(utterance("mail jo.from.the.shop@example.com", 12), "mail [email]");
+        let long = format!("{} jo@example.com", "word ".repeat(100_000));
+        assert_eq!(utterance(&long, 9), "word word…");
+    }
+
+    #[test]
     fn a_code_that_somebody_typed_is_told_from_a_character() {
         for (cell, safe) in [
             ("\u{1b}", "\\u{1b}"),
@@ -198,6 +221,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::properties())]
+
         #[test]
         fn what_was_made_safe_comes_back_exactly(
             cell in "[='+@\\\\u{}1b\u{1b}\u{200b}\t\r\n a]{0,12}|\\PC{0,12}|(\\\\|u\\{1b\\}|u\\{200b\\}|\u{1b}|'|=){0,9}",

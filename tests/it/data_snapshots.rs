@@ -805,6 +805,77 @@ fn a_run_and_its_version_are_found_by_the_snapshot_they_are_made_from() {
 }
 
 #[test]
+fn a_snapshot_is_read_where_a_file_is() {
+    let folder = Folder::empty();
+    let things = [
+        "parcel",
+        "invoice",
+        "password",
+        "charger",
+        "keyboard",
+        "chair",
+        "gift card",
+        "warranty",
+        "newsletter",
+        "jacket",
+        "lamp",
+        "phone",
+    ];
+    let rows: String = things
+        .map(|thing| {
+            format!("where is the {thing} now,track\ni want to be paid for a {thing},refund\n")
+        })
+        .concat();
+    let train = format!("text,intent\n{rows}");
+    let traffic: String = (0..12)
+        .map(|i| {
+            let at = format!("2026-01-05T08:00:{i:02}Z");
+            format!(r#"{{"at":"{at}","conversation_id":"c{i}","text":"track parcel {i}"}}"#) + "\n"
+        })
+        .collect();
+    folder
+        .write("data/train.csv", &train)
+        .write("data/traffic.jsonl", traffic)
+        .write("train.csv", &train)
+        .write("labelled.csv", "id,text,intent\na1,do tell me where it is,track\n");
+    let done = |args: &[&str]| {
+        let said = seen(&mut folder.botops(args.iter().copied()));
+        assert!(said.starts_with("exit: 0"), "{args:?}: {said}");
+        said
+    };
+    done(&["data", "snapshot", "data", "--name", "support"]);
+    done(&["train", "train.csv", "--out", "intents.botops"]);
+
+    let drift = ["drift", "support@1:train.csv", "support@1:traffic.jsonl", "--model"];
+    let said =
+        seen(&mut folder.botops([&drift[..], &["intents.botops", "--min-rows", "13"]].concat()));
+    assert!(said.contains("support@1:train.csv (24 rows)"), "{said}");
+    assert!(said.contains("support@1:traffic.jsonl (12 rows)"), "{said}");
+    assert!(said.contains("the model was trained on the reference"), "{said}");
+
+    // Part by part from the snapshot, the rows are those of the file.
+    for data in ["support@1:train.csv", "train.csv"] {
+        let out = format!("{}.out.csv", data.replace([':', '@'], "-"));
+        done(&["predict", "intents.botops", "--data", data, "--out", &out]);
+    }
+    assert_eq!(folder.read("support-1-train.csv.out.csv"), folder.read("train.csv.out.csv"));
+
+    done(&["data", "split", "support@1:train.csv", "--out", "sides"]);
+    let merge = ["data", "merge", "support@1:train.csv", "labelled.csv", "--out", "merged.csv"];
+    let said = seen(&mut folder.botops(merge));
+    assert!(said.contains("support@1:train.csv: 24 records; labelled.csv: 1 utterances"), "{said}");
+    assert_eq!(folder.read("merged.csv").lines().count(), 25);
+    botops_snapshot!(folder.botops(["predict", "intents.botops", "--data", "support@1:trian.csv"]), @r#"
+    exit: 2
+    ----- stdout -----
+
+    ----- stderr -----
+    error[BOT-5064]: `support@1` has no file `trian.csv`, and one is wanted
+    hint: name one of `support@1:traffic.jsonl`, `support@1:train.csv`
+    "#);
+}
+
+#[test]
 fn mistakes_with_snapshots_are_said_in_words() {
     let folder = Folder::empty();
     folder.write("data/train.csv", "text,intent\nhello,greet\n").write("only/.hidden", "x");

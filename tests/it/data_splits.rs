@@ -233,3 +233,53 @@ fn a_pipeline_keeps_to_the_lock() {
     assert!(before.0.is_subset(&after.0) && before.1.is_subset(&after.1));
     assert!(after.0.len() + after.1.len() == 60);
 }
+
+#[test]
+fn a_locked_pipeline_has_a_validation_side() {
+    let folder = Folder::empty();
+    folder
+        .write("botops.yaml", "version: 1\nmodel: support\n")
+        .write("data.csv", rows(0..10, false));
+    let with_share = PIPELINE.replace("lock:", "validation_share: 0.2\n      lock:");
+    folder.write("sides.yaml", with_share);
+    let said = seen(&mut folder.botops(["run", "sides.yaml"]));
+    assert!(said.starts_with("exit: 0") && said.contains("to validation,"), "{said}");
+    let sides = ["train", "validation", "test"]
+        .map(|name| texts(&folder, &format!(".botops/pipelines/sides/split/{name}.csv")));
+    assert_eq!(sides.iter().map(BTreeSet::len).sum::<usize>(), 30);
+    assert!(sides[1].len() >= 3, "{sides:?}");
+    assert!(sides[0].is_disjoint(&sides[1]) && sides[1].is_disjoint(&sides[2]));
+
+    folder.write("sides.yaml", PIPELINE.replace("lock: split.lock.json", "validation_share: 0.2"));
+    botops_snapshot!(folder.botops(["run", "sides.yaml"]), @r#"
+    exit: 2
+    ----- stdout -----
+
+    ----- stderr -----
+    error[BOT-8001]: `validation_share` says nothing without `lock`: only a locked split has such a side
+      --> sides.yaml, key `stages.split.validation_share`
+    hint: add `lock: split.lock.json` to the stage, or remove `validation_share`
+    "#);
+}
+
+#[test]
+fn standard_input_is_split_by_groups() {
+    let folder = Folder::empty();
+    folder.write("data.csv", rows(0..10, false));
+    let by = ["--group", "customer", "--out"];
+    let said =
+        seen(&mut folder.botops([&["data", "split", "data.csv"][..], &by, &["file"]].concat()));
+    assert!(said.starts_with("exit: 0"), "{said}");
+    let said = seen(
+        folder
+            .botops([&["data", "split", "-"][..], &by, &["piped"]].concat())
+            .stdin(std::fs::File::open(folder.path().join("data.csv")).unwrap()),
+    );
+    assert!(said.starts_with("exit: 0"), "{said}");
+    for side in ["train", "test"] {
+        assert_eq!(
+            folder.read(&format!("piped/{side}.csv")),
+            folder.read(&format!("file/{side}.csv"))
+        );
+    }
+}

@@ -140,7 +140,7 @@ fn source() -> HubSource {
 }
 
 fn hub(cache: &Path, endpoint: &str) -> Hub {
-    Hub::new(cache, Some(endpoint), None, false).unwrap()
+    Hub::new(cache, Some(endpoint), None, false)
 }
 
 /// Returns why the hub at `endpoint` gives no encoder; nothing of it is left in the cache.
@@ -182,7 +182,7 @@ async fn an_encoder_is_fetched_once_checked_and_kept() {
     // Again, and nobody is asked; nor is one needed.
     hub.fetch(&source(), &|_| ()).await.unwrap();
     assert_eq!(fake.asked().len(), asked.len());
-    let offline = Hub::new(cache.path(), Some("http://127.0.0.1:1"), None, true).unwrap();
+    let offline = Hub::new(cache.path(), Some("http://127.0.0.1:1"), None, true);
     assert_eq!(offline.fetch(&source(), &|_| ()).await.unwrap().config, files.config);
     let home = cache.path().join("owner/tiny");
     let names: Vec<_> =
@@ -213,8 +213,7 @@ async fn a_revision_has_its_own_folder_and_a_missing_pooling_is_no_fault() {
 async fn a_token_goes_to_the_hub_alone_and_is_never_shown() {
     let (fake, cache) = (Fake::new(), TempDir::new().unwrap());
     let endpoint = fake.clone().serve().await;
-    let hub =
-        Hub::new(cache.path(), Some(&endpoint), Some("hf_token\n".to_owned()), false).unwrap();
+    let hub = Hub::new(cache.path(), Some(&endpoint), Some("hf_token\n".to_owned()), false);
     hub.fetch(&source(), &|_| ()).await.unwrap();
     for (path, token) in fake.asked() {
         // The weights lie on another port: another origin.
@@ -240,7 +239,7 @@ async fn what_is_not_as_announced_is_not_kept() {
 async fn a_hub_that_cannot_be_reached_is_safe_to_retry_and_a_folder_is_proposed() {
     for (endpoint, offline) in [("http://127.0.0.1:1", false), ("http://127.0.0.1:1", true)] {
         let cache = TempDir::new().unwrap();
-        let hub = Hub::new(cache.path(), Some(endpoint), None, offline).unwrap();
+        let hub = Hub::new(cache.path(), Some(endpoint), None, offline);
         let fault = hub.fetch(&source(), &|_| ()).await.unwrap_err();
         assert_eq!((fault.code(), fault.kind()), ("BOT-7026", FaultKind::Unreachable));
         assert!(
@@ -322,13 +321,35 @@ async fn a_cache_that_was_altered_is_not_used() {
     assert!(hub.cached(&source()).unwrap().is_none());
 }
 
-#[test]
-fn an_endpoint_that_is_none_is_usage() {
+#[tokio::test]
+async fn an_endpoint_that_is_none_is_usage_when_it_is_asked() {
     for endpoint in ["huggingface.co", "ftp://huggingface.co", "https://user:pass@huggingface.co"] {
-        let fault = Hub::new("cache", Some(endpoint), None, false).unwrap_err();
+        let fault = refused(endpoint).await;
         assert_eq!((fault.code(), fault.kind()), ("BOT-7025", FaultKind::Usage), "{endpoint}");
     }
-    assert!(Hub::new("cache", Some(" "), Some(String::new()), false).is_ok());
+    // What is cached, or no encoder at all, takes no hub.
+    let (fake, cache) = (Fake::new(), TempDir::new().unwrap());
+    let endpoint = fake.clone().serve().await;
+    hub(cache.path(), &endpoint).fetch(&source(), &|_| ()).await.unwrap();
+    hub(cache.path(), "nowhere").fetch(&source(), &|_| ()).await.unwrap();
+
+    const PIPELINE: &str = "version: 1
+name: plain
+stages:
+  - validate: { data: data.csv }
+  - split: { from: validate, test_share: 0.25 }
+  - train: { from: split, model: { head: { kind: complement_naive_bayes } } }
+";
+    tokio::task::spawn_blocking(|| {
+        let terminal = Terminal::new();
+        terminal.write("botops.yaml", "version: 1\nmodel: support\n").write("p.yaml", PIPELINE);
+        terminal.write("data.csv", two_intents(60));
+        let mut command = terminal.command("run p.yaml");
+        let said = terminal.show(command.env("HF_ENDPOINT", "nowhere"));
+        assert!(said.starts_with("exit: 0\n"), "{said}");
+    })
+    .await
+    .unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -64,6 +64,57 @@ fn a_dry_run_writes_nothing() {
 }
 
 #[test]
+fn a_record_without_a_text_is_counted_and_said() {
+    let terminal = trained();
+    terminal.write(
+        "some.jsonl",
+        "{\"text\":\"where is it\"}\n{\"utterance\":\"\"}\n{\"text\":\"  \"}\n{\"text\":\"mail jo@example.com\"}\n",
+    );
+    let said = terminal.stdout("predict m.botops --data some.jsonl --out p.jsonl");
+    assert!(
+        said.contains("warning[BOT-7067]") && said.contains("some.jsonl, record 2 (line 2)"),
+        "{said}"
+    );
+    assert!(said.contains("of 4 records, 2 have no text"), "{said}");
+    let rows = fs::read_to_string(terminal.path().join("p.jsonl")).unwrap();
+    let rows: Vec<Value> = rows.lines().map(|row| serde_json::from_str(row).unwrap()).collect();
+    assert_eq!(rows.len(), 4);
+    assert_eq!((&rows[1]["text"], &rows[1]["fallback"]), (&"".into(), &true.into()));
+    assert_eq!(rows[1]["scores"][0]["intent"], rows[1]["intent"]);
+    let answer = json(&terminal, "predict m.botops --data some.jsonl --format json");
+    assert_eq!(
+        (answer["data"]["n"].as_u64(), answer["data"]["n_without_text"].as_u64()),
+        (Some(4), Some(2))
+    );
+    // What people read of others' texts has no personal data; what programs read has the texts.
+    let shown = terminal.stdout("predict m.botops --data some.jsonl");
+    assert!(shown.contains("mail [email]") && !shown.contains("jo@"), "{shown}");
+    assert_eq!(rows[3]["text"], "mail jo@example.com");
+}
+
+#[test]
+fn what_people_read_of_errors_has_no_personal_data() {
+    let terminal = trained();
+    let data = two_intents(30);
+    let mut lines = data.lines();
+    let header = lines.next().unwrap();
+    // Every text gets the other intent, and an address.
+    let intents: Vec<&str> = lines.clone().map(|line| line.rsplit(',').next().unwrap()).collect();
+    let other = |intent: &str| *intents.iter().find(|known| **known != intent).unwrap();
+    let rows: String = lines
+        .map(|line| {
+            let (text, intent) = line.rsplit_once(',').unwrap();
+            format!("{text} jo@example.com,{}\n", other(intent))
+        })
+        .collect();
+    terminal.write("wrong.csv", format!("{header}\n{rows}"));
+    let said = terminal.stdout("evaluate m.botops wrong.csv");
+    assert!(said.contains("[email]") && !said.contains("jo@"), "{said}");
+    let answer = json(&terminal, "evaluate m.botops wrong.csv --format json");
+    assert!(answer["data"].to_string().contains("jo@example.com"));
+}
+
+#[test]
 fn an_explanation_names_terms_and_the_nearest_records() {
     let terminal = trained();
     let answer =

@@ -1,8 +1,11 @@
 //! Rules over any column: what they find, how much that matters, and what it is written as.
 
-use crate::terminal::Terminal;
+use crate::{
+    support::{self, skip_aloud, tool},
+    terminal::Terminal,
+};
 use insta::assert_snapshot;
-use std::fs;
+use std::{fs, path::Path, process::Command, time::Duration};
 
 const ORDERS: &str = "\
 id,text,intent,lang,ordered_at,shipped_at,amount,customer
@@ -104,6 +107,45 @@ fn what_is_written_for_machines_is_well_formed_and_holds_no_personal_data() {
         .collect();
     // Record 4; two lines further on, for its text has a line break after it.
     assert_eq!(lines, [5]);
+}
+
+/// Holds the file at `path` against the published schema of SARIF; returns what was said if it does not fit. `None`: the
+/// schema or its checker is absent.
+fn against_the_schema(path: &Path) -> Option<Result<(), String>> {
+    let checker = tool("BOTOPS_CHECK_JSONSCHEMA", "check-jsonschema")?;
+    let schema = tool("BOTOPS_SARIF_SCHEMA", "sarif-schema-2.1.0.json")?;
+    let mut command = Command::new(checker);
+    // One of its patterns has a bracket that is closed twice, which only the older reading of patterns takes.
+    command.args(["--regex-variant", "nonunicode", "--schemafile"]).arg(schema).arg(path);
+    command.env("NO_COLOR", "1");
+    let (code, said) = support::terminal(&mut command, Duration::from_secs(120));
+    Some(if code == Some(0) { Ok(()) } else { Err(said) })
+}
+
+#[test]
+fn sarif_is_as_its_schema_wants_it() {
+    let terminal = terminal();
+    terminal.run("validate orders.csv --report sarif=a.sarif");
+    let path = terminal.path().join("a.sarif");
+    let Some(verdict) = against_the_schema(&path) else {
+        return skip_aloud(
+            "sarif_is_as_its_schema_wants_it",
+            "check-jsonschema (from PyPI), and in BOTOPS_SARIF_SCHEMA the schema of SARIF",
+        );
+    };
+    verdict.unwrap();
+    let whole = fs::read_to_string(terminal.path().join("a.sarif")).unwrap();
+    for (from, to, named) in [
+        ("\"level\": \"error\"", "\"level\": \"fatal\"", "level"),
+        ("\"startLine\": ", "\"startLine\": -", "startLine"),
+        ("\"runs\":", "\"run\":", "runs"),
+    ] {
+        assert!(whole.contains(from), "{from} is not in {whole}");
+        let planted = terminal.path().join("planted.sarif");
+        fs::write(&planted, whole.replacen(from, to, 1)).unwrap();
+        let said = against_the_schema(&planted).unwrap().unwrap_err();
+        assert!(said.contains(named), "{said}");
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@ use crate::{
     cli::{Exit, Outcome, context::Context, data_args::DataArgs, data_source, tables},
     datasets::{self, DuplicateGroup, Duplicates, Presence},
     findings::{Fault, Result},
-    text::{NearSpec, display, redact},
+    text::{NearSpec, utterance},
 };
 use serde::Serialize;
 use std::path::PathBuf;
@@ -134,7 +134,7 @@ fn shown(group: &DuplicateGroup) -> String {
             member.line.to_string(),
             member.intent.clone().unwrap_or_default(),
             member.jaccard.map_or_else(String::new, |jaccard| format!("{jaccard:.2}")),
-            display(&redact(&member.text), 80),
+            utterance(&member.text, 80),
         ]
     });
     let header = ["file", "record", "line", "intent", "Jaccard", "text"];

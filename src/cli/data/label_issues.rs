@@ -66,11 +66,12 @@ struct Answer<'a> {
 pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let inputs = [Some(args.data.as_path()), args.config.as_deref()];
     context::distinct(args.out.as_deref(), &inputs)?;
-    let mut spec = LabelIssueSpec::default();
+    let (mut spec, mut unused) = (LabelIssueSpec::default(), Vec::new());
     if let Some(path) = &args.config {
         let model: ModelSpec = crate::spec::read(path)?;
         model.check().map_err(|fault| fault.file(path))?;
         spec.model = model;
+        unused = ModelSpec::unused(path)?;
     }
     spec.at_least = args.at_least.unwrap_or(spec.at_least);
     let data =
@@ -112,6 +113,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
             tables::findings(&left_out, 3)
         ));
     }
+    text.push_str(&tables::findings(&unused, 3));
     if let Some(path) = out {
         text.push_str(&format!("wrote {}\n", path.display()));
     }
@@ -125,6 +127,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     }
     let mut findings = left_out;
     findings.extend(found.findings());
+    findings.extend(unused);
     findings.extend(equipment.findings());
     let answer = Answer {
         issues: &found,

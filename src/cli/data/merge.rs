@@ -7,7 +7,7 @@ use crate::{
         aside::Aside,
         context::{self, Context},
         data_args::DataArgs,
-        paste, tables,
+        data_source, paste, tables,
     },
     datasets::{
         self, Dataset, Format, Merging, NewIntents, Packing, Presence, ReadOptions, RecordWriter,
@@ -28,7 +28,7 @@ use std::{
 /// rest is written: exit code 3 when something was.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The data set, all of whose records are kept
+    /// The data set, all of whose records are kept; a file, or a file of a snapshot
     base: PathBuf,
     /// The labelled utterances, with the columns `id`, `text` and `intent`
     labelled: PathBuf,
@@ -64,7 +64,7 @@ struct Answer<'a> {
 /// The column that `botops data suggest` writes ids in.
 const ID: &str = "id";
 
-pub(super) fn run(args: &Args, _: &Context) -> Result<Outcome> {
+pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let inputs = [Some(args.base.as_path()), Some(args.labelled.as_path())];
     context::distinct(Some(&args.out), &inputs)?;
     context::distinct(args.refused.as_deref(), &inputs)?;
@@ -88,12 +88,12 @@ pub(super) fn run(args: &Args, _: &Context) -> Result<Outcome> {
         }
     };
     let options = args.columns.options(Presence::Required);
-    let base = datasets::read(&args.base, &options)?;
+    let base = data_source::dataset(context, &args.base, &options)?;
     let mut findings: Vec<Finding> =
-        conversion::without_role(&other_columns(&args.base, &options)?, &base.name)
+        conversion::without_role(&other_columns(context, &args.base, &options)?, &base.name)
             .into_iter()
             .collect();
-    let (labelled, ids) = labelled(args)?;
+    let (labelled, ids) = labelled(args, context)?;
     let new_intents = if args.new_intents { NewIntents::Allowed } else { NewIntents::Refused };
     let merging = datasets::merge(&base, &labelled, &ids, new_intents);
     let written = if args.dry_run {
@@ -148,10 +148,10 @@ pub(super) fn run(args: &Args, _: &Context) -> Result<Outcome> {
 }
 
 /// Reads the labelled utterances, and the id of each.
-fn labelled(args: &Args) -> Result<(Dataset, Vec<Option<String>>)> {
+fn labelled(args: &Args, context: &Context) -> Result<(Dataset, Vec<Option<String>>)> {
     let path = &args.labelled;
     let plain = ReadOptions { intent: Presence::Required, ..ReadOptions::default() };
-    if !other_columns(path, &plain)?.iter().any(|name| name == ID) {
+    if !other_columns(context, path, &plain)?.iter().any(|name| name == ID) {
         return Err(Fault::data("BOT-2197", format!("there is no column `{ID}`"))
             .file(path)
             .hint("give the file that `botops data suggest` wrote, with the column `intent` filled in")
@@ -159,14 +159,14 @@ fn labelled(args: &Args) -> Result<(Dataset, Vec<Option<String>>)> {
     }
     // An utterance that was suggested has no language, and its id takes that place.
     let options = ReadOptions { lang_column: Some(ID.to_owned()), ..plain };
-    let mut labelled = datasets::read(path, &options)?;
+    let mut labelled = data_source::dataset(context, path, &options)?;
     let ids = labelled.records.iter_mut().map(|record| record.lang.take()).collect();
     Ok((labelled, ids))
 }
 
 /// Returns the columns of the file without a role.
-fn other_columns(path: &Path, options: &ReadOptions) -> Result<Vec<String>> {
-    let mut stream = datasets::stream(path, options)?;
+fn other_columns(context: &Context, path: &Path, options: &ReadOptions) -> Result<Vec<String>> {
+    let mut stream = data_source::stream(context, path, options)?;
     if let Some(records) = stream.next() {
         records?;
     }

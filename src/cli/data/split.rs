@@ -105,9 +105,17 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         group: args.group.clone().or_else(|| locked.and_then(|spec| spec.group.clone())),
     };
     let options = args.columns.options(Presence::Required);
-    let data = data_source::dataset(context, &args.data, &options)?;
-    let groups =
-        spec.group.as_deref().map(|group| groups(context, args, group, &options)).transpose()?;
+    // What is piped in can be read once only, and a group wants a second look.
+    let piped = match spec.group.is_some() && args.data == Path::new(datasets::STDIN) {
+        true => Some(data_source::read(context, &args.data)?),
+        false => None,
+    };
+    let read = |options: &ReadOptions| match &piped {
+        Some(source) => datasets::read_bytes(&source.bytes, &source.name, options),
+        None => data_source::dataset(context, &args.data, options),
+    };
+    let data = read(&options)?;
+    let groups = spec.group.as_deref().map(|group| groups(group, &options, read)).transpose()?;
     let split = datasets::split_locked(&data, groups.as_deref(), &spec, lock.as_ref())?;
 
     let LockedSplit { train, validation, test, left_out, .. } = &split;
@@ -162,14 +170,13 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
 
 /// Returns the group of each record.
 fn groups(
-    context: &Context,
-    args: &Args,
     group: &str,
     options: &ReadOptions,
+    read: impl Fn(&ReadOptions) -> Result<Dataset>,
 ) -> Result<Vec<Option<String>>> {
     // The same file once more: what it then hands over as the language is the column asked for.
     let options = ReadOptions { lang_column: Some(group.to_owned()), ..options.clone() };
-    let data = data_source::dataset(context, &args.data, &options).map_err(|fault| {
+    let data = read(&options).map_err(|fault| {
         if fault.code() != "BOT-2101" {
             return fault;
         }

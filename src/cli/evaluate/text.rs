@@ -4,7 +4,7 @@ use super::Judged;
 use crate::{
     cli::tables,
     evaluation::{ClassMetrics, Comparison, EvaluationReport, Flip},
-    text::display,
+    text::utterance,
 };
 
 /// Most classes that are all listed.
@@ -218,7 +218,7 @@ fn misclassified(report: &EvaluationReport, most: usize) -> String {
             error.truth.clone(),
             error.predicted.clone(),
             format!("{:.3}", error.confidence),
-            display(&error.text, UTTERANCE),
+            utterance(&error.text, UTTERANCE),
         ]
     });
     out.push_str(":\n");
@@ -262,7 +262,7 @@ fn flipped(title: &str, flips: &[Flip], most: usize) -> String {
             flip.truth.clone(),
             flip.champion.clone(),
             flip.challenger.clone(),
-            display(&flip.text, UTTERANCE),
+            utterance(&flip.text, UTTERANCE),
         ]
     });
     let table = tables::table(&["record", "truth", "before", "now", "text"], rows, &[0]);

@@ -6,7 +6,7 @@ use crate::{
     datasets::{self, Dataset, Presence},
     findings::Result,
     models::Explanation,
-    text::display,
+    text::utterance,
 };
 use serde::Serialize;
 
@@ -154,7 +154,7 @@ impl Explained {
                         format!("{:.3}", near.cosine),
                         near.record.to_string(),
                         near.intent.clone().unwrap_or_default(),
-                        display(&near.text, 80),
+                        utterance(&near.text, 80),
                     ]
                 });
                 let header = ["cosine", "record", "intent", "nearest record"];

@@ -2,11 +2,14 @@
 
 use super::{Args, Asked, Classified, classify};
 use crate::{
-    cli::{Outcome, aside::Aside, context::Context, model_arg::Found, progress::bar, tables},
+    cli::{
+        Outcome, aside::Aside, context::Context, data_source, model_arg::Found, progress::bar,
+        tables,
+    },
     datasets::{self, Presence},
     digest::Digest,
-    findings::{Fault, Result},
-    text::display,
+    findings::{Fault, Finding, Place, Result, Severity},
+    text::utterance,
 };
 use serde::Serialize;
 use std::{collections::BTreeMap, io, path::Path};
@@ -19,6 +22,8 @@ struct Answer {
     n: u64,
     /// Of these, how many fall back.
     n_fallback: u64,
+    /// Of these, how many have no text: nothing is understood of them, and so they fall back.
+    n_without_text: u64,
     /// Utterances by what was predicted, those that fall back apart.
     predicted: BTreeMap<String, u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -50,7 +55,7 @@ pub(super) fn classify_file(
     path: &Path,
 ) -> Result<Outcome> {
     let out = args.out.as_deref().filter(|_| !args.dry_run);
-    let mut stream = datasets::stream(path, &args.columns.options(Presence::Optional))?;
+    let mut stream = data_source::stream(context, path, &args.columns.options(Presence::Optional))?;
     let mut sink = match out {
         Some(out) if is_jsonl(out) => Sink::Jsonl(Aside::create(out)?),
         Some(out) => Sink::Csv { file: Aside::create(out)?, labelled: None },
@@ -67,10 +72,21 @@ pub(super) fn classify_file(
     let quiet = matches!(sink, Sink::Lines { .. });
     let bar = bar(&context.printer, "bytes", if quiet { 0 } else { size });
     let mut predicted: BTreeMap<String, u64> = BTreeMap::new();
-    let (mut n, mut n_fallback) = (0, 0);
+    let (mut n, mut n_fallback, mut n_without_text) = (0, 0, 0);
+    let mut first_without_text = None;
     while let Some(records) = stream.next() {
         let labelled = stream.columns().is_some_and(|columns| columns.contains_key("intent"));
-        let asked = records?.into_iter().map(|record| Asked {
+        let records = records?;
+        for record in records.iter().filter(|record| record.text.trim().is_empty()) {
+            n_without_text += 1;
+            first_without_text.get_or_insert_with(|| Place {
+                file: Some(stream.name().to_owned()),
+                record: Some(record.record),
+                line: Some(record.line),
+                ..Place::default()
+            });
+        }
+        let asked = records.into_iter().map(|record| Asked {
             record: Some(record.record),
             text: record.text,
             truth: record.intent,
@@ -95,7 +111,7 @@ pub(super) fn classify_file(
         Sink::Kept(kept) => predictions = Some(kept),
         Sink::Lines { .. } | Sink::None => {}
     }
-    let text = match (out, &args.out) {
+    let mut text = match (out, &args.out) {
         (Some(out), _) => format!(
             "{}: {} predictions\n{}",
             out.display(),
@@ -109,16 +125,36 @@ pub(super) fn classify_file(
         ),
         (None, None) => String::new(),
     };
+    let findings: Vec<Finding> = first_without_text
+        .map(|first| without_text(n_without_text, n).at(first))
+        .into_iter()
+        .collect();
+    text.push_str(&tables::findings(&findings, 1));
     let answer = Answer {
         model: found.name.clone(),
         digest: found.digest,
         n,
         n_fallback,
+        n_without_text,
         predicted,
         out: out.map(|out| out.display().to_string()),
         predictions,
     };
-    Ok(Outcome::done(&answer, text))
+    Ok(Outcome::done(&answer, text).findings(findings))
+}
+
+/// Says that records have no text, and what stands in their rows.
+fn without_text(n_without_text: u64, n: u64) -> Finding {
+    let message = format!(
+        "of {} records, {} {} no text: nothing is understood there, and each such row falls back, with the intent that \
+         leads without evidence and an empty text",
+        tables::count(n),
+        tables::count(n_without_text),
+        if n_without_text == 1 { "has" } else { "have" }
+    );
+    let help =
+        "leave such records out, or name the column that holds the text with `--text-column`";
+    Finding::new("BOT-7067", Severity::Warning, message, help)
 }
 
 fn is_jsonl(path: &Path) -> bool {
@@ -167,7 +203,7 @@ impl Sink<'_> {
                             &one.intent,
                             &format!("{:.3}", one.confidence),
                             if one.fallback { "yes" } else { "" },
-                            &display(&one.text, 80),
+                            &utterance(&one.text, 80),
                         ],
                     ));
                 }

@@ -41,14 +41,14 @@ fn list(runs: &[RunRecord], limit: usize, location: &str) -> Outcome {
         vec![
             run.id.clone(),
             run.kind.clone(),
-            tables::time(&run.finished_at),
+            tables::time(&run.started_at),
             metric("accuracy"),
             metric("macro_f1"),
             data.map_or("-".to_owned(), |digest| digest.short()),
         ]
     });
     let mut text = tables::table(
-        &["run", "kind", "finished (UTC)", "accuracy", "macro_f1", "data"],
+        &["run", "kind", "started (UTC)", "accuracy", "macro_f1", "data"],
         rows,
         &[3, 4],
     );

@@ -61,6 +61,13 @@ struct Answer<'a> {
     html: Option<String>,
 }
 
+/// Returns what the files of the configurations say in vain.
+pub(super) fn unused(args: &Args) -> Result<Vec<Finding>> {
+    let found: Result<Vec<Vec<Finding>>> =
+        args.config.iter().map(|path| ModelSpec::unused(path)).collect();
+    Ok(found?.concat())
+}
+
 /// Returns the configurations that are asked for, by name.
 pub(super) fn configurations(args: &Args, context: &Context) -> Result<Vec<(String, ModelSpec)>> {
     let mut found = Vec::new();
@@ -208,8 +215,10 @@ pub(super) fn run(args: &Args, n_folds: usize, context: &Context) -> Result<Outc
             tables::findings(&left_out, 3)
         ));
     }
-    text.push_str(&tables::findings(&equipment.findings(), 3));
-    left_out.extend(equipment.findings());
+    let mut set_up = unused(args)?;
+    set_up.extend(equipment.findings());
+    text.push_str(&tables::findings(&set_up, 3));
+    left_out.extend(set_up);
     if !plain.is_empty() {
         text.push_str(&tables::findings(&plain, 1));
         left_out.extend(plain);

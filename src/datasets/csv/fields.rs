@@ -218,7 +218,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(4_096))]
+        #![proptest_config(ProptestConfig { cases: 4_096, ..crate::properties() })]
 
         #[test]
         fn any_text_is_taken_apart_as_the_csv_crate_does(

@@ -87,6 +87,8 @@ fn records() -> impl Strategy<Value = Vec<(String, String)>> {
 }
 
 proptest! {
+    #![proptest_config(crate::properties())]
+
     #[test]
     fn nothing_leaks_nothing_moves_and_nothing_is_lost(
         first in records(),

@@ -132,6 +132,8 @@ fn a_pattern_names_files_in_the_order_of_their_names() {
 }
 
 proptest! {
+    #![proptest_config(crate::properties())]
+
     #[test]
     fn no_bytes_make_an_unpacker_panic_or_run_on(
         bytes in prop::collection::vec(any::<u8>(), 0..400),

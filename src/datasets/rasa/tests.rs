@@ -217,6 +217,8 @@ fn any_text() -> impl Strategy<Value = String> {
 }
 
 proptest! {
+    #![proptest_config(crate::properties())]
+
     #[test]
     fn any_records_come_back_or_are_left_out(
         rows in prop::collection::vec((any_text(), any_text(), any::<prop::sample::Index>(), any::<prop::sample::Index>(), any_text(), 0..4_u8), 0..8),

@@ -4,7 +4,7 @@ use super::{Term, TermKind, annotation::compose};
 use crate::{
     datasets::Record,
     findings::{Finding, Place, Severity},
-    text::display,
+    text::utterance,
 };
 use std::{
     collections::HashMap,
@@ -36,7 +36,7 @@ impl Rasa {
             let finding = Finding::new("BOT-2167", Severity::Error, message, help);
             Err(Box::new(finding.at(place.clone())))
         };
-        let shown = display(&record.text, 60);
+        let shown = utterance(&record.text, 60);
         let Some(intent) = &record.intent else {
             return refused(
                 format!("the text `{shown}` has no intent"),

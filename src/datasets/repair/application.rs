@@ -7,7 +7,7 @@ use crate::{
     datasets::{ReadOptions, columns::Roles},
     findings::{Place, Result},
     spec::nearest,
-    text::{display, fold, for_people, from_people, from_spreadsheet, redact, with_line_feeds},
+    text::{display, fold, for_people, from_people, from_spreadsheet, utterance, with_line_feeds},
 };
 use serde::Serialize;
 use std::{
@@ -211,7 +211,7 @@ fn removed(document: &Document, at: usize, codes: &str) -> RemovedRecord {
     RemovedRecord {
         record: at as u64 + 1,
         line: row.line(),
-        text: display(&redact(row.cell(column)), 80),
+        text: utterance(row.cell(column), 80),
         codes: display(codes, 40),
     }
 }
@@ -264,7 +264,7 @@ fn fits(
     }
     let there = for_people(row.cell(column));
     if with_line_feeds(&fix.before) != with_line_feeds(&there) {
-        let (column, before) = (display(&fix.column, 40), display(&redact(&fix.before), 60));
+        let (column, before) = (display(&fix.column, 40), utterance(&fix.before, 60));
         let message = format!(
             "`{column}` of record {record} (line {}) is `{}`, and the patch says `{before}`",
             row.line(),

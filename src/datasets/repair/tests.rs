@@ -151,7 +151,7 @@ fn jsonl(rows: &[Row]) -> Vec<u8> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig { cases: 48, ..crate::properties() })]
 
     #[test]
     fn what_was_applied_is_not_proposed_again_and_every_record_is_accounted_for(

@@ -642,8 +642,5 @@ fn is_blank(cell: &str) -> bool {
 
 /// Returns the beginning of `text` safe to show: on one line, without personal data.
 fn shown(text: &str) -> String {
-    // What is cut off here is never shown: a number that is cut in two does not come so far.
-    const LOOKED_AT: usize = 1_000;
-    let end = text.char_indices().nth(LOOKED_AT).map_or(text.len(), |(at, _)| at);
-    crate::text::display(&crate::text::redact(&text[..end]), 60)
+    crate::text::utterance(text, 60)
 }

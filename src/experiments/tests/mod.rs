@@ -52,6 +52,24 @@ async fn the_same_work_on_the_same_day_is_one_run() {
 }
 
 #[tokio::test]
+async fn runs_of_one_second_are_listed_newest_first_too() {
+    let runs = opened();
+    let mut wanted = Vec::new();
+    for (at, seconds) in [("00.1Z", 3), ("00.25Z", 1), ("00.3Z", 1), ("00.3Z", 2)] {
+        let mut record = run(&format!("2026-11-20T10:00:{at}"), "train", 0.9);
+        record.finished_at = record.started_at + chrono::TimeDelta::seconds(seconds);
+        // Another work, so that it is another run.
+        record.data =
+            [("train".to_owned(), Digest::of(format!("{at}{seconds}").as_bytes()))].into();
+        wanted.push(runs.record(record).await.unwrap());
+    }
+    wanted.reverse();
+    let ids: Vec<_> = runs.list().await.unwrap().into_iter().map(|run| run.id).collect();
+    assert_eq!(ids, wanted);
+    assert_eq!(runs.find("latest").await.unwrap().id, wanted[0]);
+}
+
+#[tokio::test]
 async fn runs_are_listed_newest_first_and_found_by_their_first_characters() {
     let runs = opened();
     let old = runs.record(run("2026-11-19T10:00:00Z", "train", 0.90)).await.unwrap();

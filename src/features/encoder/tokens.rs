@@ -1,7 +1,7 @@
 //! Text to token numbers, as the encoder's own tokenizer makes them.
 
 use super::spec::SPECIAL_TOKENS;
-use crate::findings::{Fault, Result};
+use crate::findings::{Fault, Place, Result};
 use rayon::prelude::*;
 use tokenizers::{Tokenizer, TruncationParams};
 
@@ -26,8 +26,8 @@ impl Tokens {
     /// `BOT-7024` (exit 3) when it is malformed, of another vocabulary, without special tokens, or without a
     /// token for unknown words.
     pub(super) fn new(json: &[u8], vocab_size: usize, max_tokens: usize) -> Result<Self> {
-        let mut tokenizer = Tokenizer::from_bytes(json)
-            .map_err(|error| refused(&format!("cannot be read: {error}")).caused_by(error))?;
+        let mut tokenizer =
+            Tokenizer::from_bytes(json).map_err(|error| unreadable(json).caused_by(error))?;
         let vocabulary = tokenizer.get_vocab(true);
         let beyond = vocabulary
             .iter()
@@ -108,6 +108,23 @@ fn unknown(vocabulary: &std::collections::HashMap<String, u32>) -> String {
 fn of_another_model(what: &str) -> Fault {
     refused(what)
         .hint("tokenizer.json and model.safetensors are not of the same model: copy both again")
+}
+
+/// Says why `json` is no tokenizer.
+fn unreadable(json: &[u8]) -> Fault {
+    match serde_json::from_slice::<serde::de::IgnoredAny>(json) {
+        Err(error) => {
+            let what = if error.is_eof() { "breaks off" } else { "is no JSON" };
+            let fault = refused(what);
+            let (line, column) = (Some(error.line() as u64), Some(error.column() as u64));
+            let place = Place { line, column, ..fault.place().clone() };
+            fault.at(place).hint("the file was cut short or altered on its way: copy or download it again")
+        }
+        Ok(_) => refused("is JSON, but not that of a tokenizer").hint(
+            "take the tokenizer.json that lies beside the encoder's model.safetensors; one of an older kind is written anew by \
+             `AutoTokenizer.from_pretrained(FOLDER).save_pretrained(FOLDER)` in Python's transformers",
+        ),
+    }
 }
 
 fn refused(what: &str) -> Fault {

@@ -93,7 +93,8 @@ pub(super) fn read(bytes: &[u8], config: &EncoderConfig) -> Result<Vec<EncoderTe
     }
     wanted(config)
         .map(|(ours, shape)| {
-            let (name, view) = found.get(&ours).ok_or_else(|| missing(&ours))?;
+            let (name, view) =
+                found.get(&ours).ok_or_else(|| missing(&in_files(&ours, config.architecture)))?;
             check_shape(name, &shape, view.shape())?;
             let values = values(name, view)?;
             check_finite(name, &values)?;
@@ -162,56 +163,86 @@ pub(super) fn checked(
     }
 }
 
+/// What files call the embeddings, and what we do.
+const EMBEDDINGS: [(&str, &str); 5] = [
+    ("embeddings.word_embeddings.weight", "word"),
+    ("embeddings.position_embeddings.weight", "position"),
+    ("embeddings.token_type_embeddings.weight", "token_type"),
+    ("embeddings.LayerNorm.weight", "norm.weight"),
+    ("embeddings.LayerNorm.bias", "norm.bias"),
+];
+
+/// Returns under which name files hold the layers, and what they call the blocks of each, and what we do.
+fn layers(architecture: Architecture) -> (&'static str, &'static [(&'static str, &'static str)]) {
+    match architecture {
+        Architecture::Bert => (
+            "encoder.layer.",
+            &[
+                ("attention.self.query", "query"),
+                ("attention.self.key", "key"),
+                ("attention.self.value", "value"),
+                ("attention.output.dense", "output"),
+                ("attention.output.LayerNorm", "attention_norm"),
+                ("intermediate.dense", "up"),
+                ("output.dense", "down"),
+                ("output.LayerNorm", "output_norm"),
+            ],
+        ),
+        Architecture::DistilBert => (
+            "transformer.layer.",
+            &[
+                ("attention.q_lin", "query"),
+                ("attention.k_lin", "key"),
+                ("attention.v_lin", "value"),
+                ("attention.out_lin", "output"),
+                ("sa_layer_norm", "attention_norm"),
+                ("ffn.lin1", "up"),
+                ("ffn.lin2", "down"),
+                ("output_layer_norm", "output_norm"),
+            ],
+        ),
+    }
+}
+
+/// Returns what a file calls the tensor that we call `ours`.
+fn in_files(ours: &str, architecture: Architecture) -> String {
+    let of_a_layer = || {
+        let (layer, rest) = ours.strip_prefix("layers.")?.split_once('.')?;
+        let (block, part) = rest.rsplit_once('.')?;
+        let (stack, blocks) = layers(architecture);
+        let (theirs, _) = blocks.iter().find(|(_, ours)| *ours == block)?;
+        Some(format!("{stack}{layer}.{theirs}.{part}"))
+    };
+    let embedding = || {
+        let name = ours.strip_prefix("embeddings.")?;
+        EMBEDDINGS.iter().find(|(_, ours)| *ours == name).map(|(theirs, _)| (*theirs).to_owned())
+    };
+    of_a_layer().or_else(embedding).unwrap_or_else(|| ours.to_owned())
+}
+
 /// Returns our name of a tensor of a file, or none where it is no part of the encoder.
 fn translated(name: &str, architecture: Architecture) -> Option<String> {
     // Whoever saved the encoder within a larger model left the name of the field in front.
     let name = ["bert.", "distilbert.", "model.", "auto_model."]
         .into_iter()
         .fold(name, |name, prefix| name.strip_prefix(prefix).unwrap_or(name));
-    let embedding = match name {
-        "embeddings.word_embeddings.weight" => Some("word"),
-        "embeddings.position_embeddings.weight" => Some("position"),
-        "embeddings.token_type_embeddings.weight" if architecture == Architecture::Bert => {
-            Some("token_type")
-        }
-        "embeddings.LayerNorm.weight" | "embeddings.LayerNorm.gamma" => Some("norm.weight"),
-        "embeddings.LayerNorm.bias" | "embeddings.LayerNorm.beta" => Some("norm.bias"),
-        _ => None,
-    };
-    if let Some(embedding) = embedding {
-        return Some(format!("embeddings.{embedding}"));
-    }
-    let stack = match architecture {
-        Architecture::Bert => "encoder.layer.",
-        Architecture::DistilBert => "transformer.layer.",
-    };
-    let (layer, rest) = name.strip_prefix(stack)?.split_once('.')?;
-    let layer: usize = layer.parse().ok()?;
-    let (block, part) = rest.rsplit_once('.')?;
+    let (block, part) = name.rsplit_once('.')?;
+    // Checkpoints of old call the scale and shift of a normalisation gamma and beta.
     let part = match part {
         "weight" | "gamma" => "weight",
         "bias" | "beta" => "bias",
         _ => return None,
     };
-    let block = match (architecture, block) {
-        (Architecture::Bert, "attention.self.query") => "query",
-        (Architecture::Bert, "attention.self.key") => "key",
-        (Architecture::Bert, "attention.self.value") => "value",
-        (Architecture::Bert, "attention.output.dense") => "output",
-        (Architecture::Bert, "attention.output.LayerNorm") => "attention_norm",
-        (Architecture::Bert, "intermediate.dense") => "up",
-        (Architecture::Bert, "output.dense") => "down",
-        (Architecture::Bert, "output.LayerNorm") => "output_norm",
-        (Architecture::DistilBert, "attention.q_lin") => "query",
-        (Architecture::DistilBert, "attention.k_lin") => "key",
-        (Architecture::DistilBert, "attention.v_lin") => "value",
-        (Architecture::DistilBert, "attention.out_lin") => "output",
-        (Architecture::DistilBert, "sa_layer_norm") => "attention_norm",
-        (Architecture::DistilBert, "ffn.lin1") => "up",
-        (Architecture::DistilBert, "ffn.lin2") => "down",
-        (Architecture::DistilBert, "output_layer_norm") => "output_norm",
-        _ => return None,
-    };
+    let embedding =
+        EMBEDDINGS.iter().find(|(theirs, _)| theirs.rsplit_once('.') == Some((block, part)));
+    if let Some((_, ours)) = embedding {
+        let is_ours = *ours != "token_type" || architecture == Architecture::Bert;
+        return is_ours.then(|| format!("embeddings.{ours}"));
+    }
+    let (stack, blocks) = layers(architecture);
+    let (layer, block) = block.strip_prefix(stack)?.split_once('.')?;
+    let layer: usize = layer.parse().ok()?;
+    let (_, block) = blocks.iter().find(|(theirs, _)| *theirs == block)?;
     Some(format!("layers.{layer}.{block}.{part}"))
 }
 
@@ -285,4 +316,32 @@ fn refused(what: &str) -> Fault {
 
 fn shown(name: &str) -> String {
     crate::text::display(name, 80)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_tensor_is_found_under_the_name_that_files_have_for_it() {
+        for architecture in [Architecture::Bert, Architecture::DistilBert] {
+            let (_, blocks) = layers(architecture);
+            let of_a_layer = blocks.iter().map(|(_, ours)| format!("layers.3.{ours}.bias"));
+            let ours = EMBEDDINGS.iter().map(|(_, ours)| format!("embeddings.{ours}"));
+            let is_there =
+                |name: &String| architecture == Architecture::Bert || !name.ends_with("token_type");
+            for name in ours.filter(is_there).chain(of_a_layer) {
+                let theirs = in_files(&name, architecture);
+                assert_ne!(theirs, name);
+                assert_eq!(translated(&theirs, architecture), Some(name.clone()), "{theirs}");
+                assert_eq!(translated(&format!("bert.{theirs}"), architecture), Some(name));
+            }
+        }
+        let old = translated("embeddings.LayerNorm.gamma", Architecture::Bert);
+        assert_eq!(old.as_deref(), Some("embeddings.norm.weight"));
+        for other in ["embeddings.position_ids", "pooler.dense.weight", "encoder.layer.0.new.bias"]
+        {
+            assert_eq!(translated(other, Architecture::Bert), None, "{other}");
+        }
+    }
 }

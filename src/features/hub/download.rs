@@ -70,7 +70,8 @@ impl Hub {
         source: &HubSource,
         name: &str,
     ) -> Result<Option<(Response, Announced)>> {
-        let mut url = self.endpoint.clone();
+        let endpoint = self.endpoint()?;
+        let mut url = endpoint.clone();
         url.path_segments_mut()
             .expect("an http URL has a path")
             .pop_if_empty()
@@ -79,7 +80,7 @@ impl Hub {
         for _ in 0..=REDIRECTS {
             let mut request = client.get(url.clone());
             // Whoever the hub sends us on to is not to see the token.
-            let of_hub = url.origin() == self.endpoint.origin();
+            let of_hub = url.origin() == endpoint.origin();
             if let Some(token) = self.token.as_ref().filter(|_| of_hub) {
                 request = request.bearer_auth(token);
             }

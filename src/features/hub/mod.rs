@@ -25,7 +25,8 @@ use std::path::{Path, PathBuf};
 /// Where encoders are kept, and where they come from.
 pub struct Hub {
     cache: PathBuf,
-    endpoint: Url,
+    /// None: what was named is no address, which is said when the hub is asked for something.
+    endpoint: Option<Url>,
     token: Option<String>,
     offline: bool,
 }
@@ -35,7 +36,7 @@ impl std::fmt::Debug for Hub {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Hub")
             .field("cache", &self.cache)
-            .field("endpoint", &self.endpoint.as_str())
+            .field("endpoint", &self.endpoint.as_ref().map(Url::as_str))
             .field("token", &self.token.as_ref().map(|_| "(set)"))
             .field("offline", &self.offline)
             .finish()
@@ -53,27 +54,33 @@ impl Hub {
     /// Keeps encoders below `cache`, such as `.botops/encoders`.
     ///
     /// `endpoint` is that of `HF_ENDPOINT`, if set; `token` that of `HF_TOKEN`, which is sent to the endpoint alone
-    /// and never shown. With `offline`, nothing is ever asked for.
-    ///
-    /// # Errors
-    /// `BOT-7025` (exit 2) when the endpoint is no http or https URL.
+    /// and never shown. With `offline`, nothing is ever asked for. Nothing is opened, and nothing checked: whoever needs
+    /// no hub is not held up by an endpoint that is none.
+    #[must_use]
     pub fn new(
         cache: impl Into<PathBuf>,
         endpoint: Option<&str>,
         token: Option<String>,
         offline: bool,
-    ) -> Result<Self> {
+    ) -> Self {
         let endpoint = endpoint.filter(|endpoint| !endpoint.trim().is_empty()).unwrap_or(ENDPOINT);
         let url = Url::parse(endpoint.trim())
             .ok()
             .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
-            .filter(|url| url.username().is_empty() && url.password().is_none())
-            .ok_or_else(|| {
-                Fault::usage("BOT-7025", "`HF_ENDPOINT` is no address of a hub")
-                    .hint(format!("such as `{ENDPOINT}`; a token goes into `HF_TOKEN`"))
-            })?;
+            .filter(|url| url.username().is_empty() && url.password().is_none());
         let token = token.map(|token| token.trim().to_owned()).filter(|token| !token.is_empty());
-        Ok(Self { cache: cache.into(), endpoint: url, token, offline })
+        Self { cache: cache.into(), endpoint: url, token, offline }
+    }
+
+    /// Returns the endpoint.
+    ///
+    /// # Errors
+    /// `BOT-7025` (exit 2) when it is no http or https URL, or has a user in it.
+    fn endpoint(&self) -> Result<&Url> {
+        self.endpoint.as_ref().ok_or_else(|| {
+            Fault::usage("BOT-7025", "`HF_ENDPOINT` is no address of a hub")
+                .hint(format!("such as `{ENDPOINT}`; a token goes into `HF_TOKEN`"))
+        })
     }
 
     /// Returns the folder in which `source` is kept, whether it is there or not.
@@ -111,6 +118,7 @@ impl Hub {
     ///
     /// # Errors
     /// - those of [`Hub::cached`]
+    /// - `BOT-7025` (exit 2): the endpoint is no http or https URL
     /// - `BOT-7026` (exit 7): the hub cannot be reached, or is not to be asked
     /// - `BOT-7027` (exit 2): the hub has no such encoder or file, or does not give it to this token
     /// - `BOT-7028` (exit 1): the cache folder cannot be written
@@ -131,6 +139,7 @@ impl Hub {
             .hint("to let the hub be asked, unset `HF_HUB_OFFLINE`")
             .hint(local_folder()));
         }
+        self.endpoint()?;
         self.download(source, advance).await?;
         self.cached(source)?
             .ok_or_else(|| unwritable(&self.folder(source), "it was removed while it was written"))

@@ -169,6 +169,21 @@ pub(super) const ENTRIES: &[Entry] = &[
         explanation: "`fallback.target_accuracy` and every score but the confidence are found in training, out of fold, and a fold of a fold has too few records for that. So the folds decline below `fallback.threshold` of the confidence: the share that falls back and the out-of-scope figures are about that. Accuracy, macro-F1, calibration and log loss are not touched by it. Train the configuration to see what it finds, and evaluate the model on data of its own to see what it does.",
     },
     Entry {
+        code: "BOT-7065",
+        title: "sets of intents that leave nothing out",
+        explanation: "A set (`conformal:`) leaves an intent out when that goes wrong for no more than the share `alpha` of messages, and that has to be seen on records: on (1 - alpha) / alpha of them at least, so 9 for 0.1, 99 for 0.01; with `class_conditional`, that many of each intent. With fewer, the promise is kept by a set that holds everything, of which nobody has any use. Label more, raise `alpha`, or leave `class_conditional` out.",
+    },
+    Entry {
+        code: "BOT-7066",
+        title: "a setting that another one leaves nothing to say",
+        explanation: "A key of a model configuration is not looked at because of another one: a `threshold` beside a `target_accuracy` that finds it, `lambda` and `k_reg` with another method than `raps`, or a setting of a head that is not the one of `head.kind`. The model is trained without it; take it out, or change the other.",
+    },
+    Entry {
+        code: "BOT-7067",
+        title: "records without a text were classified",
+        explanation: "A record whose text is empty or missing gets a row like any other, so that rows and records stay side by side: an empty text, the intent that leads without evidence, the same probability for every intent, and `fallback: true`. A reply is never to be chosen by it.",
+    },
+    Entry {
         code: "BOT-7070",
         title: "a model cannot be explained term by term",
         explanation: "An explanation adds up what each term contributes to a score, which only linear heads do: a random forest votes. Train a linear head (`--head linear_svm` or `logistic_regression`) to see its reasons.",

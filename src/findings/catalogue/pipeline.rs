@@ -6,7 +6,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     Entry {
         code: "BOT-8001",
         title: "a pipeline that cannot be read as one",
-        explanation: "A pipeline needs a name made of letters, digits, `-` and `_`, and at least one stage, each with a name of the same kind.",
+        explanation: "A pipeline needs a name made of letters, digits, `-` and `_`, and at least one stage, each with a name of the same kind. A key that says nothing without another one is refused where that one is missing.",
     },
     Entry {
         code: "BOT-8002",

@@ -5,9 +5,11 @@ use super::{
     storable_above,
 };
 use crate::{
-    findings::Result,
+    findings::{Finding, Result, Severity},
+    labels::Labels,
     models::head::malformed,
-    stats::conformal::{nonconformity, prediction_set, quantile},
+    stats::conformal::{fewest_samples, nonconformity, prediction_set, quantile},
+    text,
 };
 use serde::{Deserialize, Serialize};
 
@@ -85,6 +87,50 @@ impl PredictionSets {
             [all] => *all,
             each => each[class],
         })
+    }
+
+    /// Returns what whoever trained it should know: the intents, by the names of `labels`, that no set leaves out.
+    pub(in crate::models) fn finding(&self, labels: &Labels) -> Option<Finding> {
+        const SHOWN: usize = 5;
+        let missing: Vec<usize> =
+            (0..self.quantiles.len()).filter(|&i| self.quantiles[i].is_none()).collect();
+        if missing.is_empty() {
+            return None;
+        }
+        let (alpha, needed) = (self.alpha, text::count(fewest_samples(self.alpha)));
+        let warning = |message, help| Finding::new("BOT-7065", Severity::Warning, message, help);
+        if !self.is_class_conditional() {
+            let message = format!(
+                "the sets of intents hold every intent: with `conformal.alpha: {alpha}`, they leave one out from {needed} \
+                 in-scope records on, and there are {}",
+                text::count(self.n_samples)
+            );
+            return Some(warning(
+                message,
+                format!("train with {needed} in-scope records, or raise `conformal.alpha`"),
+            ));
+        }
+        let mut names: Vec<String> = missing
+            .iter()
+            .take(SHOWN)
+            .map(|&i| format!("`{}`", text::display(labels.name(i), 60)))
+            .collect();
+        if missing.len() > SHOWN {
+            names.push(format!("{} more", text::count((missing.len() - SHOWN) as u64)));
+        }
+        let message = format!(
+            "{} of {} intents are in every set: with `conformal.alpha: {alpha}` and `class_conditional`, an intent is left \
+             out from {needed} records of its own on: {}",
+            text::count(missing.len() as u64),
+            text::count(labels.len() as u64),
+            names.join(", ")
+        );
+        Some(warning(
+            message,
+            format!(
+                "label {needed} records of each, raise `conformal.alpha`, or leave `class_conditional` out"
+            ),
+        ))
     }
 
     /// Checks what a file says.

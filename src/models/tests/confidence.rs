@@ -8,7 +8,10 @@ use super::{
     KINDS, corpus, dense, tuned,
 };
 use crate::{
-    dialogue::DialogueSpec, features::FeatureKind, findings::FaultKind, labels::OOS,
+    dialogue::DialogueSpec,
+    features::FeatureKind,
+    findings::{FaultKind, Severity},
+    labels::OOS,
     stats::random::Random,
 };
 
@@ -237,6 +240,40 @@ fn sets_hold_the_intents_that_may_be_meant() {
         sizes.insert(set.len());
     }
     assert!(sizes.len() > 1, "{sizes:?}");
+}
+
+#[test]
+fn sets_that_can_leave_nothing_out_are_told_with_what_they_need() {
+    let rows = corpus();
+    let samples: Vec<Sample<'_>> =
+        rows.iter().map(|(text, intent)| Sample { text, intent }).collect();
+    let finding = |alpha, class_conditional, samples: &[Sample<'_>]| {
+        let conformal = ConformalSpec { alpha, class_conditional, ..ConformalSpec::default() };
+        let spec = ModelSpec { conformal: Some(conformal), ..ModelSpec::default() };
+        let (resources, lineage) = (Resources::default(), Lineage::default());
+        train(samples, &spec, resources, DialogueSpec::default(), lineage, &Silent)
+            .unwrap()
+            .findings()
+            .pop()
+    };
+    assert_eq!(finding(0.1, false, &samples), None);
+    assert_eq!(finding(0.1, true, &samples), None);
+    let few = finding(0.0001, false, &samples).unwrap();
+    assert_eq!((few.code.as_str(), few.severity), ("BOT-7065", Severity::Warning));
+    assert!(few.message.ends_with("from 9,999 in-scope records on, and there are 240"), "{few:?}");
+    // Eight records of one intent, where nine are needed.
+    let mut n = 0;
+    let rare: Vec<Sample<'_>> = samples
+        .iter()
+        .filter(|sample| {
+            n += usize::from(sample.intent == "login");
+            sample.intent != "login" || n <= 8
+        })
+        .copied()
+        .collect();
+    let few = finding(0.1, true, &rare).unwrap();
+    assert!(few.message.starts_with("1 of 4 intents are in every set"), "{few:?}");
+    assert!(few.message.ends_with("from 9 records of its own on: `login`"), "{few:?}");
 }
 
 /// Half of [`with_oos`]: an encoder in a build that is not optimised takes its time.

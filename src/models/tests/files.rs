@@ -141,6 +141,8 @@ fn older_files_are_read_and_written_as_they_were() {
 }
 
 proptest! {
+    #![proptest_config(crate::properties())]
+
     #[test]
     fn a_flipped_bit_anywhere_is_refused(at in any::<prop::sample::Index>(), bit in 0_u32..8) {
         let mut bytes = MODELS[1].to_bytes();

@@ -48,6 +48,28 @@ fn corpus() -> Vec<(String, &'static str)> {
     rows
 }
 
+#[test]
+fn the_winner_comes_first_and_ties_go_to_the_lowest_index() {
+    let of =
+        |intent| Prediction { intent, confidence: 0.4, logit: 0.0, score: 0.4, fallback: false };
+    assert_eq!(of(1).likeliest(&[0.2, 0.4, 0.2, 0.2], 3), [1, 0, 2]);
+    assert_eq!(of(0).likeliest(&[0.6, 0.4], 5), [0, 1]);
+    assert!(of(0).likeliest(&[0.6, 0.4], 0).is_empty());
+
+    // The commonest intent leads where nothing is known, and it is not the first by name.
+    let mut rows = corpus();
+    let mut n = 0;
+    rows.retain(|(_, intent)| {
+        n += 1;
+        *intent == "return" || n % 3 == 0
+    });
+    let model = fit(HeadKind::LogisticRegression, &rows);
+    let mut scratch = Scratch::default();
+    let one = model.predict_with("zzz qqq", &mut scratch);
+    assert!(one.fallback && one.intent > 0, "{one:?}");
+    assert_eq!(one.likeliest(scratch.proba(), 1), [one.intent]);
+}
+
 fn fit(kind: HeadKind, rows: &[(String, &str)]) -> IntentModel {
     let samples: Vec<Sample<'_>> =
         rows.iter().map(|(text, intent)| Sample { text, intent }).collect();
@@ -162,6 +184,8 @@ fn goldens_catch_a_model_that_changed() {
 }
 
 proptest! {
+    #![proptest_config(crate::properties())]
+
     #[test]
     fn any_text_is_classified(text in "\\PC{0,40}|.{0,10}|[a-z ]{0,200}") {
         for model in MODELS.iter() {

@@ -32,6 +32,7 @@ use crate::{
     models::{self, IntentModel, Lineage, ModelSpec, Progress, Sample},
     registry::Version,
     report,
+    spec::{self, Outline},
 };
 use files::{load, read_as, read_json, read_model, write_bytes, write_json, write_text};
 use serde::{Deserialize, Serialize};
@@ -223,18 +224,24 @@ fn split_locked(
     let path = work.services.root.join(lock);
     let spec = LockedSplitSpec {
         test_share: stage.test_share,
-        validation_share: 0.0,
+        validation_share: stage.validation_share.unwrap_or(0.0),
         seed: stage.seed,
         group: None,
     };
     let before = SplitLock::read(&path)?;
     let split = datasets::split_locked(data, None, &spec, before.as_ref())?;
     datasets::write_csv(&made.join("train.csv"), &split.train)?;
+    if let Some(validation) = &split.validation {
+        datasets::write_csv(&made.join("validation.csv"), validation)?;
+    }
     datasets::write_csv(&made.join("test.csv"), &split.test)?;
     datasets::write_quarantine(&made.join("left-out.csv"), &data.name, &split.left_out)?;
     split.lock.write(&path, before.as_ref())?;
+    let to_validation = split.validation.as_ref().map_or(String::new(), |validation| {
+        format!(" {} to validation,", validation.records.len())
+    });
     let summary = format!(
-        "{} to train, {} to test, {} left out; {} where the lock has them, {} with those, {} new",
+        "{} to train,{to_validation} {} to test, {} left out; {} where the lock has them, {} with those, {} new",
         split.train.records.len(),
         split.test.records.len(),
         split.left_out.len(),
@@ -269,13 +276,24 @@ async fn train(
         data.records.len(),
         bytes.len().div_ceil(1_000)
     );
-    let findings = model.findings();
+    let mut findings = model.findings();
+    findings.extend(unused(work.plan, &stage.name, &spec.model)?);
     let verdict = match findings.is_empty() {
         true => StageVerdict::Passed,
         false => StageVerdict::Warned,
     };
     work.findings.extend(findings);
     Ok((verdict, summary))
+}
+
+/// Returns what the pipeline says in vain of the model of `stage`; what a search starts from may hold keys for the kinds
+/// of model that it tries.
+fn unused(plan: &Plan, stage: &str, model: &ModelSpec) -> Result<Vec<Finding>> {
+    let index = plan.spec.stages.iter().position(|other| other.name() == stage);
+    let (Some(index), None) = (index, &plan.spec.tune) else { return Ok(Vec::new()) };
+    let outline = Outline::of(&spec::text(&plan.file)?);
+    let root = format!("stages[{index}].train.model");
+    Ok(model.unused_below(&outline, &plan.file.display().to_string(), &root))
 }
 
 /// The folder of checkpoints among those of the stages: with a dot, no stage can be called so.

@@ -82,7 +82,7 @@ fn apply(rollout: &Rollout, event: &Event, now: DateTime<Utc>) -> Option<Transit
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 192, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 192, ..crate::properties() })]
 
     #[test]
     fn no_sequence_of_events_breaks_an_invariant((shadow, events) in events()) {

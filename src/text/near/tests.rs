@@ -218,6 +218,8 @@ fn some_spec() -> impl Strategy<Value = NearSpec> {
 }
 
 proptest! {
+    #![proptest_config(crate::properties())]
+
     #[test]
     fn pairs_are_those_of_brute_force(texts in some_texts(), spec in some_spec()) {
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();

@@ -30,7 +30,8 @@ pub(crate) const HOUSE: [Room; 20] = [
     room("features", &["text", "digest", "stats", "findings"]),
     room("dialogue", &["labels", "text", "spec", "findings"]),
     room("drift", &["labels", "text", "stats", "findings"]),
-    room("rollout", &["stats", "digest", "spec", "findings"]),
+    // Decisions are told in words, and `text` has the way to write a count.
+    room("rollout", &["text", "stats", "digest", "spec", "findings"]),
     room(
         "models",
         &["labels", "text", "digest", "stats", "spec", "findings", "features", "dialogue"],

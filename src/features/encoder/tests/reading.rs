@@ -237,7 +237,10 @@ fn weights_that_are_not_those_of_the_config_are_refused() {
     let shorter = Tiny { n_layers: 1, ..tiny.clone() };
     let fault =
         refused(&tiny, |files| files.weights = shorter.files()["model.safetensors"].clone());
-    assert_eq!(fault.message(), "the encoder's weights have no `layers.1.query.weight`");
+    assert_eq!(
+        fault.message(),
+        "the encoder's weights have no `encoder.layer.1.attention.self.query.weight`"
+    );
     let mut twice = tiny.tensors();
     twice.push((format!("bert.{}", twice[0].0), twice[0].1.clone(), twice[0].2.clone()));
     let fault = refused(&tiny, |files| files.weights = tiny.safetensors(&twice));
@@ -294,7 +297,10 @@ fn the_tokenizer_of_another_model_is_refused() {
             change(|json| json["model"]["unk_token"] = "<none>".into()),
             "has no token for unknown words",
         ),
-        (change(|json| json["model"]["type"] = "Nothing".into()), "cannot be read"),
+        (
+            change(|json| json["model"]["type"] = "Nothing".into()),
+            "is JSON, but not that of a tokenizer",
+        ),
     ] {
         assert_eq!((fault.code(), fault.kind()), ("BOT-7024", FaultKind::Gate));
         assert!(fault.message().contains(wanted), "{}", fault.message());
@@ -344,7 +350,11 @@ fn parts_that_contradict_each_other_are_refused() {
     config["n_layers"] = 3.into();
     assert!(metadata("config", config).message().ends_with("have no `layers.2.query.weight`"));
     assert_eq!(broken(&|parts| parts.weights.to_mut().truncate(99)).code(), "BOT-7022");
-    assert_eq!(broken(&|parts| parts.tokenizer.to_mut().truncate(99)).code(), "BOT-7024");
+    let fault = broken(&|parts| parts.tokenizer.to_mut().truncate(99));
+    assert_eq!(fault.code(), "BOT-7024");
+    assert_eq!(fault.message(), "the encoder's tokenizer breaks off");
+    assert_eq!(fault.place().file.as_deref(), Some("tokenizer.json"));
+    assert!(fault.place().line.is_some() && fault.hints()[0].contains("download it again"));
 }
 
 #[test]
