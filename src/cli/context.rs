@@ -1,7 +1,8 @@
 //! What verbs share: settings, stores, the runtime, the clock.
 
-use super::{Global, Printer, aside::Aside, progress::Training};
+use super::{Global, Printer, progress::Training};
 use crate::{
+    datasets::{self, Aside},
     experiments::Experiments,
     features::Hub,
     findings::{Fault, Result},
@@ -12,7 +13,12 @@ use crate::{
     workspace::{Overrides, Workspace},
 };
 use chrono::{DateTime, Utc};
-use std::{cell::OnceCell, future::Future, path::Path};
+use std::{
+    cell::OnceCell,
+    fs,
+    future::Future,
+    path::{Path, PathBuf},
+};
 
 /// Everything a verb needs besides its own arguments; each part is made when first asked for.
 pub(crate) struct Context {
@@ -173,6 +179,54 @@ pub(crate) fn distinct(output: Option<&Path>, inputs: &[Option<&Path>]) -> Resul
         .hint("name another file to write"));
     }
     Ok(())
+}
+
+/// Refuses outputs that are also inputs, and two outputs that go to one file. What is no regular file, such as
+/// `/dev/null`, takes several.
+pub(crate) fn distinct_outputs(outputs: &[Option<&Path>], inputs: &[Option<&Path>]) -> Result<()> {
+    let mut taken: Vec<PathBuf> = Vec::new();
+    for output in outputs.iter().flatten() {
+        distinct(Some(output), inputs)?;
+        let Some(place) = place_of(output) else { continue };
+        if taken.contains(&place) {
+            let message =
+                format!("two outputs cannot go to one file, and both go to `{}`", output.display());
+            return Err(Fault::usage("BOT-1009", message)
+                .file(output)
+                .hint("name another file for one of them"));
+        }
+        taken.push(place);
+    }
+    Ok(())
+}
+
+/// Returns where what is written to `path` goes, if that is a regular file, also when it is not there yet.
+fn place_of(path: &Path) -> Option<PathBuf> {
+    if fs::metadata(path).is_ok_and(|there| !there.is_file()) {
+        return None;
+    }
+    let real = std::path::absolute(datasets::followed(path).ok()?).ok()?;
+    let folder = real.parent()?;
+    let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+    Some(folder.join(real.file_name()?))
+}
+
+/// Refuses to write `bytes` over a file with anything else in it, which somebody may have edited, unless `force` is given.
+pub(crate) fn unedited(path: &Path, bytes: &[u8], force: bool) -> Result<()> {
+    if force || !path.is_file() {
+        return Ok(());
+    }
+    match fs::read(path) {
+        Ok(there) if there.is_empty() || there == bytes => Ok(()),
+        _ => Err(there_already(path)),
+    }
+}
+
+/// The fault of writing over a file that somebody may have edited.
+pub(crate) fn there_already(path: &Path) -> Fault {
+    Fault::usage("BOT-2219", format!("`{}` is there already", path.display()))
+        .file(path)
+        .hint("name another file, or add `--force` to replace it")
 }
 
 /// Writes `bytes` to `path`: aside, synced, then renamed, so that it is complete or absent. A link is followed; a device

@@ -89,6 +89,8 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         min_ks: args.min_ks,
         min_rows: args.min_rows,
     };
+    let inputs = [Some(args.reference.as_path()), Some(args.current.as_path())];
+    context::distinct(args.html.as_deref(), &inputs)?;
     let reference = read(context, &args.reference, &args.columns)?;
     let current = read(context, &args.current, &args.columns)?;
     let found = match &args.model {
@@ -119,7 +121,6 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         drift::compare((&reference.name, &reference_rows), (&current.name, &current_rows), &rules)?;
     let html = args.html.as_ref().filter(|_| !args.dry_run);
     if let Some(path) = html {
-        context::distinct(Some(path), &[Some(&args.reference), Some(&args.current)])?;
         context::write_file(path, report::drift_html(&report).as_bytes())?;
     }
     let (n_reference, n_current) = (reference.texts.len() as u64, current.texts.len() as u64);

@@ -62,6 +62,8 @@ struct Answer<'a> {
 }
 
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
+    let inputs = [Some(args.data.as_path()), args.gates.as_deref()];
+    context::distinct(args.html.as_deref(), &inputs)?;
     let rules: Option<GateSpec> = args.gates.as_deref().map(spec::read).transpose()?;
     let judged =
         judge(context, args.model.as_deref(), &args.data, &args.columns, args.against.as_deref())?;

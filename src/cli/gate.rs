@@ -61,6 +61,8 @@ struct Answer<'a> {
 }
 
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
+    let inputs = [Some(args.data.as_path()), args.rules.as_deref()];
+    context::distinct(args.out.as_deref(), &inputs)?;
     let rules = rules(args)?;
     let judged =
         judge(context, args.model.as_deref(), &args.data, &args.columns, args.against.as_deref())?;

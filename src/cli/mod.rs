@@ -1,6 +1,5 @@
 //! The command line: parses, resolves, calls, prints. The only module that does any of these.
 
-mod aside;
 mod context;
 pub mod exit;
 mod printer;

@@ -53,6 +53,8 @@ struct Answer {
 }
 
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
+    let inputs = [args.traffic.as_deref(), args.plan.as_deref()];
+    super::context::distinct(args.html.as_deref(), &inputs)?;
     let reference: Reference = match &args.reference {
         Some(text) => {
             let reference: Reference = text.parse()?;

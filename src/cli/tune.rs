@@ -68,8 +68,8 @@ struct Planned<'a> {
 }
 
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
-    context::distinct(Some(&args.out), &[Some(&args.pipeline)])?;
-    context::distinct(args.html.as_deref(), &[Some(&args.pipeline), Some(&args.out)])?;
+    let outputs = [Some(args.out.as_path()), args.html.as_deref()];
+    context::distinct_outputs(&outputs, &[Some(&args.pipeline)])?;
     let plan = TunePlan::read(&args.pipeline, context.workspace()?.model.value.as_deref())?;
     let shard = shard(args)?;
     if args.dry_run {

@@ -75,12 +75,15 @@ struct Answer<'a> {
 }
 
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
-    let inputs = [Some(args.data.as_path()), args.test.as_deref(), args.expectations.as_deref()];
-    let outputs = [args.quarantine.as_deref(), args.html.as_deref()];
-    let reports = args.report.iter().map(|report| Some(report.path.as_path()));
-    let baseline = args.baseline.as_deref().filter(|_| args.write_baseline);
-    for output in outputs.into_iter().chain(reports).chain([baseline]) {
-        context::distinct(output, &inputs)?;
+    let mut inputs =
+        vec![Some(args.data.as_path()), args.test.as_deref(), args.expectations.as_deref()];
+    let mut outputs = vec![args.quarantine.as_deref(), args.html.as_deref()];
+    outputs.extend(args.report.iter().map(|report| Some(report.path.as_path())));
+    let compared = if args.write_baseline { &mut outputs } else { &mut inputs };
+    compared.push(args.baseline.as_deref());
+    context::distinct_outputs(&outputs, &inputs)?;
+    if let Some(path) = &args.quarantine {
+        datasets::replaceable_quarantine(path)?;
     }
     validate(args, context).inspect_err(|fault| {
         // A file that is no data is a finding too: who reads only the report learns of it there.

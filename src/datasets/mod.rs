@@ -3,6 +3,7 @@
 //! In: a file somebody made (CSV, TSV, JSONL, JSON, Parquet; packed or not). Out: [`Record`]s that know where they came
 //! from, findings about them, and files that are complete or absent.
 
+mod aside;
 mod columns;
 mod csv;
 mod duplicates;
@@ -28,6 +29,7 @@ mod validation;
 mod write;
 mod writer;
 
+pub use aside::{Aside, followed};
 pub use duplicates::{DuplicateGroup, DuplicateMember, Duplicates, Likeness, duplicates};
 pub use expectations::{
     Expectations, Inferred, Reference, RowBounds, RuleSpec, Scalar, TextBounds, Threshold,
@@ -57,8 +59,8 @@ pub use split::split;
 pub use stream::{Besides, Stream, stream, stream_bytes};
 pub use traffic::{read_traffic, read_traffic_bytes};
 pub use validation::{
-    Baseline, Check, Keep, Mark, ValidateOptions, validate, validate_bytes, validate_file,
-    write_quarantine,
+    Baseline, Check, Keep, Mark, ValidateOptions, replaceable_quarantine, validate, validate_bytes,
+    validate_file, write_quarantine,
 };
 pub use write::{csv_bytes, spreadsheet_csv, write_csv};
 pub use writer::{RecordWriter, Written};

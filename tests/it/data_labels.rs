@@ -300,6 +300,25 @@ fn labels_come_back_once_and_nothing_is_lost() {
 }
 
 #[test]
+fn labels_are_not_written_over_unasked() {
+    let terminal = traffic();
+    terminal.stdout(SUGGEST);
+    let suggested = fs::read_to_string(terminal.path().join("ask.csv")).unwrap();
+    // What nobody touched is written again.
+    terminal.stdout(SUGGEST);
+    label(&terminal, &[("curtains", "account_help")]);
+    let labelled = fs::read_to_string(terminal.path().join("ask.csv")).unwrap();
+    assert_ne!(labelled, suggested);
+    for line in [SUGGEST.to_owned(), format!("{SUGGEST} --dry-run")] {
+        let refused = terminal.run(&line);
+        assert!(refused.starts_with("exit: 2\n") && refused.contains("BOT-2219"), "{refused}");
+        assert_eq!(fs::read_to_string(terminal.path().join("ask.csv")).unwrap(), labelled);
+    }
+    terminal.stdout(&format!("{SUGGEST} --force"));
+    assert_eq!(fs::read_to_string(terminal.path().join("ask.csv")).unwrap(), suggested);
+}
+
+#[test]
 fn labels_that_cannot_be_taken_are_refused_with_the_reason() {
     let terminal = traffic();
     terminal.stdout(SUGGEST);

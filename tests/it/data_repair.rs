@@ -90,6 +90,24 @@ fn a_patch_is_applied_as_it_was_reviewed() {
 }
 
 #[test]
+fn a_patch_that_was_reviewed_is_not_written_over_unasked() {
+    let terminal = terminal();
+    let line = "data repair train.csv --patch repairs.csv";
+    terminal.stdout(line);
+    let proposed = read(&terminal, "repairs.csv");
+    // What nobody touched is written again.
+    terminal.stdout(line);
+    let reviewed = proposed.replacen(",yes,", ",no,", 1);
+    assert_ne!(reviewed, proposed);
+    terminal.write("repairs.csv", &reviewed);
+    let refused = terminal.run(line);
+    assert!(refused.starts_with("exit: 2\n") && refused.contains("BOT-2219"), "{refused}");
+    assert_eq!(read(&terminal, "repairs.csv"), reviewed);
+    terminal.stdout(&format!("{line} --force"));
+    assert_eq!(read(&terminal, "repairs.csv"), proposed);
+}
+
+#[test]
 fn a_patch_of_other_data_is_a_conflict_and_nothing_is_written() {
     let terminal = terminal();
     terminal.run("data repair train.csv --patch repairs.csv");

@@ -573,3 +573,68 @@ fn an_output_never_writes_over_an_input() {
         assert_eq!(fs::read_to_string(terminal.path().join("data.csv")).unwrap(), data, "{line}");
     }
 }
+
+#[test]
+fn two_outputs_never_go_to_one_file() {
+    let terminal = Terminal::new();
+    terminal.write("data.csv", two_intents(30));
+    std::os::unix::fs::symlink("same", terminal.path().join("link")).unwrap();
+    for line in [
+        "validate data.csv --quarantine same --html same",
+        "validate data.csv --baseline same --write-baseline --quarantine ./same",
+        "validate data.csv --report sarif=same,junit=same",
+        "validate data.csv --html same --report sarif=link",
+        "data merge data.csv missing.csv --out same.csv --refused ./same.csv",
+        "data repair data.csv --quarantine missing.csv --out same.csv --left ./same.csv",
+        "data import data.csv --out same.csv --terms ./same.csv",
+        "data split data.csv --out sides --lock sides/train.csv",
+        "tune missing.yaml --out same --html ./same",
+    ] {
+        let text = terminal.run(line);
+        assert!(text.starts_with("exit: 2\n") && text.contains("BOT-1009"), "{line}: {text}");
+        assert!(text.contains("two outputs"), "{line}: {text}");
+    }
+    assert_eq!(fs::read_dir(terminal.path()).unwrap().count(), 2, "nothing was written");
+    // What is no file takes several; said dry, so that nothing is ever written to a device here.
+    let text =
+        terminal.run("validate data.csv --html /dev/null --report sarif=/dev/null --dry-run");
+    assert!(text.starts_with("exit: 0\n"), "{text}");
+}
+
+#[test]
+fn a_pipe_is_written_to_and_a_link_is_followed() {
+    let terminal = Terminal::new();
+    terminal.write("data.csv", format!("{},refund\n", two_intents(30)));
+    let at = |name: &str| terminal.path().join(name);
+    assert!(std::process::Command::new("mkfifo").arg(at("pipe")).status().unwrap().success());
+    std::os::unix::fs::symlink("q.csv", at("link.csv")).unwrap();
+    let text = terminal.run("validate data.csv --quarantine link.csv");
+    assert!(text.starts_with("exit: 3\n"), "{text}");
+    let quarantine = fs::read_to_string(at("q.csv")).unwrap();
+    assert!(at("link.csv").is_symlink() && quarantine.starts_with("file,record,line,"));
+    let pipe = at("pipe");
+    let piped = std::thread::spawn(move || fs::read_to_string(pipe).unwrap());
+    let text = terminal.run("validate data.csv --quarantine pipe");
+    assert!(text.starts_with("exit: 3\n"), "{text}");
+    assert!(!at("pipe").is_file(), "it is a pipe still");
+    assert_eq!(piped.join().unwrap(), quarantine);
+}
+
+#[test]
+fn records_that_are_set_aside_go_over_nothing_but_a_quarantine() {
+    let terminal = Terminal::new();
+    terminal.write("data.csv", format!("{},refund\n", two_intents(30)));
+    let notes = "file;record;line\ndata.csv;1;2\n";
+    terminal.write("notes.csv", notes);
+    let text = terminal.run("validate data.csv --quarantine notes.csv --html page.html");
+    assert!(text.starts_with("exit: 2\n") && text.contains("BOT-2219"), "{text}");
+    assert_eq!(fs::read_to_string(terminal.path().join("notes.csv")).unwrap(), notes);
+    assert!(!terminal.path().join("page.html").exists());
+    // As in CI: an earlier run's goes, and what a writer that was killed left beside it.
+    terminal.write("q.csv", "").write(".q.csv.4294967295-0.tmp", "left");
+    for _ in 0..2 {
+        let text = terminal.run("validate data.csv --quarantine q.csv");
+        assert!(text.starts_with("exit: 3\n") && text.contains("quarantined 1 rec"), "{text}");
+    }
+    assert!(!terminal.path().join(".q.csv.4294967295-0.tmp").exists());
+}

@@ -3,13 +3,12 @@
 use crate::{
     cli::{
         Exit, Outcome,
-        aside::Aside,
         context::{self, Context},
         data_args::DataArgs,
         progress::bar,
         tables,
     },
-    datasets::{self, Besides, Format, Packing, Presence, RecordWriter, Term, Written},
+    datasets::{self, Aside, Besides, Format, Packing, Presence, RecordWriter, Term, Written},
     findings::{Fault, Finding, Place, Result, Severity},
 };
 use serde::Serialize;
@@ -70,12 +69,7 @@ pub(super) fn run(conversion: &Conversion<'_>, context: &Context) -> Result<Outc
             context::distinct(terms, &[Some(&input)])?;
         }
     }
-    context::distinct(terms, &[Some(out)])?;
-    if terms.is_some_and(|terms| terms == out) {
-        return Err(Fault::usage("BOT-1009", "the records and the terms cannot go to one file")
-            .file(out)
-            .hint("name another file with `--terms`"));
-    }
+    context::distinct_outputs(&[Some(out), terms], &[])?;
     let packing = Packing::of_name(&out.to_string_lossy());
     if conversion.format == Format::Parquet && packing != Packing::Plain {
         return Err(Fault::usage("BOT-1003", "a Parquet file is packed by itself")

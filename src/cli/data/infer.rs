@@ -8,7 +8,7 @@ use crate::{
         data_source, paste, tables,
     },
     datasets::{self, Presence},
-    findings::{Fault, Result},
+    findings::Result,
 };
 use serde::Serialize;
 use std::path::PathBuf;
@@ -41,11 +41,8 @@ struct Answer<'a> {
 
 pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     context::distinct(args.out.as_deref(), &[Some(args.data.as_path())])?;
-    if let Some(out) = args.out.as_deref().filter(|out| out.exists() && !args.force) {
-        let shown = out.display();
-        return Err(Fault::usage("BOT-2219", format!("`{shown}` is there already"))
-            .file(out)
-            .hint("name another file, or add `--force` to replace it"));
+    if let Some(out) = args.out.as_deref().filter(|out| out.is_file() && !args.force) {
+        return Err(context::there_already(out));
     }
     let options = args.columns.options(Presence::Optional);
     let inferred = match data_source::reference(&args.data) {

@@ -4,14 +4,13 @@ use super::conversion;
 use crate::{
     cli::{
         Exit, Outcome,
-        aside::Aside,
         context::{self, Context},
         data_args::DataArgs,
         data_source, paste, tables,
     },
     datasets::{
-        self, Dataset, Format, Merging, NewIntents, Packing, Presence, ReadOptions, RecordWriter,
-        Written,
+        self, Aside, Dataset, Format, Merging, NewIntents, Packing, Presence, ReadOptions,
+        RecordWriter, Written,
     },
     findings::{Fault, Finding, Place, Result},
     text::display,
@@ -66,16 +65,7 @@ const ID: &str = "id";
 
 pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let inputs = [Some(args.base.as_path()), Some(args.labelled.as_path())];
-    context::distinct(Some(&args.out), &inputs)?;
-    context::distinct(args.refused.as_deref(), &inputs)?;
-    if args.refused.as_ref() == Some(&args.out) {
-        return Err(Fault::usage(
-            "BOT-1009",
-            "the records and the refused utterances cannot go to one file",
-        )
-        .file(&args.out)
-        .hint("name another file with `--refused`"));
-    }
+    context::distinct_outputs(&[Some(&args.out), args.refused.as_deref()], &inputs)?;
     let format = match Format::of_name(&args.out.to_string_lossy()) {
         Some(format) if format != Format::Rasa => format,
         _ => {

@@ -6,14 +6,13 @@ use super::conversion;
 use crate::{
     cli::{
         Exit, Outcome,
-        aside::Aside,
         context::{self, Context},
         data_args::DataArgs,
         data_source, paste,
     },
     datasets::{
-        self, Application, Check, Expectations, Fix, Packing, Proposal, ReadOptions, Readmission,
-        RemovedRecord, Repaired, SuggestedIntent, ValidateOptions, Validation,
+        self, Application, Aside, Check, Expectations, Fix, Packing, Proposal, ReadOptions,
+        Readmission, RemovedRecord, Repaired, SuggestedIntent, ValidateOptions, Validation,
     },
     findings::{Fault, Finding, Result},
 };
@@ -36,6 +35,9 @@ pub(super) struct Args {
     /// Write the proposed fixes here, as CSV to be looked through
     #[arg(long, value_name = "FILE", conflicts_with_all = ["apply", "quarantine"])]
     patch: Option<PathBuf>,
+    /// Replace a patch that is there, and what was reviewed in it
+    #[arg(long, requires = "patch")]
+    force: bool,
     /// Propose, besides, the intents that `botops data label-issues --format json` suggests: this file
     #[arg(long, value_name = "FILE", conflicts_with_all = ["apply", "quarantine"])]
     labels: Option<PathBuf>,
@@ -146,17 +148,8 @@ fn check_paths(args: &Args) -> Result<()> {
         args.apply.as_deref(),
     ];
     inputs.extend(args.quarantine.iter().map(|path| Some(path.as_path())));
-    for output in [&args.patch, &args.out, &args.left] {
-        context::distinct(output.as_deref(), &inputs)?;
-    }
-    if args.left.is_some() && args.left == args.out {
-        return Err(Fault::usage(
-            "BOT-1009",
-            "the records that come out and those that are left cannot go to one file",
-        )
-        .hint("name another file with `--left`"));
-    }
-    Ok(())
+    let outputs = [&args.patch, &args.out, &args.left].map(Option::as_deref);
+    context::distinct_outputs(&outputs, &inputs)
 }
 
 /// What all three ways have in common.
@@ -189,8 +182,12 @@ impl Work<'_> {
             &suggested,
         )?;
         let written = args.patch.as_deref().filter(|_| !args.dry_run);
-        if let Some(path) = written {
-            context::write_file(path, &datasets::patch_csv(&proposal.fixes))?;
+        if let Some(path) = &args.patch {
+            let bytes = datasets::patch_csv(&proposal.fixes);
+            context::unedited(path, &bytes, args.force)?;
+            if !args.dry_run {
+                context::write_file(path, &bytes)?;
+            }
         }
         let patch = written.map(|path| path.display().to_string());
         let text = text::proposal(&proposal, args, patch.as_deref());

@@ -16,6 +16,7 @@ use crate::{
 use serde::Serialize;
 use std::{
     collections::BTreeMap,
+    fs,
     path::{Path, PathBuf},
 };
 
@@ -89,10 +90,10 @@ struct Written {
 pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let out = args.out.clone().unwrap_or_else(|| own_folder(&args.data));
     let path = |name: &str| out.join(format!("{name}.csv"));
-    for name in ["train", "validation", "test", "left-out"] {
-        context::distinct(Some(&path(name)), &[Some(&args.data), args.lock.as_deref()])?;
-    }
-    context::distinct(args.lock.as_deref(), &[Some(&args.data)])?;
+    let sides = ["train", "validation", "test", "left-out"].map(&path);
+    let mut outputs: Vec<Option<&Path>> = sides.iter().map(|side| Some(side.as_path())).collect();
+    outputs.push(args.lock.as_deref());
+    context::distinct_outputs(&outputs, &[Some(&args.data)])?;
     let lock = args.lock.as_deref().map(SplitLock::read).transpose()?.flatten();
     let locked = lock.as_ref().map(SplitLock::spec);
     let spec = LockedSplitSpec {
@@ -125,7 +126,15 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let aside = path("left-out");
     // One of an earlier run is not left to be taken for this one's.
     let has_aside = !left_out.is_empty() || aside.exists();
+    if has_aside {
+        datasets::replaceable_quarantine(&aside)?;
+    }
     if !args.dry_run {
+        fs::create_dir_all(&out).map_err(|error| {
+            let why = context::plain(&error);
+            let message = format!("the folder `{}` cannot be made: {why}", out.display());
+            Fault::internal("BOT-1002", message).file(&out).hint("name another with `--out`")
+        })?;
         // The lock first: what it says, the same command writes again.
         if let Some(path) = &args.lock {
             split.lock.write(path, lock.as_ref())?;

@@ -36,6 +36,9 @@ pub(super) struct Args {
     /// Write them here, as CSV with an empty column `intent` to fill in
     #[arg(long, short, value_name = "FILE")]
     out: PathBuf,
+    /// Replace a file that is there, and the labels in it
+    #[arg(long)]
+    force: bool,
     /// How many to show
     #[arg(long, value_name = "N", default_value_t = 10)]
     samples: usize,
@@ -71,8 +74,10 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let near = NearSpec::default();
     let found = evaluation::suggest(&model.model, &traffic, learned.as_ref(), &near, args.limit)
         .map_err(|fault| fault.file(&args.logs))?;
+    let bytes = csv(&found.suggestions);
+    context::unedited(&args.out, &bytes, args.force)?;
     if !args.dry_run {
-        context::write_file(&args.out, &csv(&found.suggestions))?;
+        context::write_file(&args.out, &bytes)?;
     }
     let out = (!args.dry_run).then(|| args.out.display().to_string());
     let mut text = format!(

@@ -2,11 +2,8 @@
 
 use super::{Args, Asked, Classified, classify};
 use crate::{
-    cli::{
-        Outcome, aside::Aside, context::Context, data_source, model_arg::Found, progress::bar,
-        tables,
-    },
-    datasets::{self, Presence},
+    cli::{Outcome, context::Context, data_source, model_arg::Found, progress::bar, tables},
+    datasets::{self, Aside, Presence},
     digest::Digest,
     findings::{Fault, Finding, Place, Result, Severity},
     text::utterance,

@@ -223,10 +223,12 @@ fn fits(
     fix: &Fix,
     complaints: &mut Complaints,
 ) -> Option<(usize, usize)> {
+    let patch = Path::new(place.file.as_deref().unwrap_or("repairs.csv"));
     let again = format!(
-        "propose again, for the data as they are now: `botops data repair {} --patch {}`",
+        "propose again, for the data as they are now, into another file: `botops data repair {} --patch {}`, and \
+         flags such as `--expectations` as before",
         document.name,
-        place.file.as_deref().unwrap_or("repairs.csv")
+        patch.with_extension("new.csv").display()
     );
     let mut stale = |message: String, help: &str| {
         complaints.stale("BOT-2222", place, message, help);

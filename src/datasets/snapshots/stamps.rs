@@ -123,6 +123,8 @@ impl Stamps {
         match self.path {
             Some(path) if self.fresh != self.files => {
                 let stored = Stored { schema: SCHEMA.to_owned(), files: self.fresh };
+                // What cannot be made is found out by writing there.
+                let _ = path.parent().map(fs::create_dir_all);
                 write::replace(&path, &canonical_json(&stored))
             }
             _ => Ok(()),

@@ -19,7 +19,7 @@ mod view;
 pub(super) mod whole;
 
 pub use baseline::Baseline;
-pub use quarantine::write_quarantine;
+pub use quarantine::{replaceable_quarantine, write_quarantine};
 pub(in crate::datasets) use rows::{RecordRows, Source, TableRows};
 
 use super::{

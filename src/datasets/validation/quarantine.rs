@@ -1,18 +1,16 @@
 //! Records set aside, with the reasons.
 
 use crate::{
-    datasets::{
-        Rejected,
-        table::Row,
-        write::{self, Replacement},
-    },
+    datasets::{Aside, Rejected, table::Row, write},
     digest::Digest,
-    findings::{Finding, Result},
+    findings::{Fault, Finding, Result},
     text::{display, for_people},
 };
 use std::{
     borrow::Cow,
     collections::{BTreeMap, BTreeSet},
+    fs::File,
+    io::Read as _,
     path::Path,
 };
 
@@ -30,7 +28,7 @@ pub(in crate::datasets) const OF_DATA: &str = "data_";
 /// holds the header alone. Of these records, which are no rows of a file, there is no fingerprint.
 ///
 /// # Errors
-/// `BOT-1002` when it cannot be written.
+/// `BOT-1002` when it cannot be written; those of [`replaceable_quarantine`].
 pub fn write_quarantine(path: &Path, file: &str, rejected: &[Rejected]) -> Result<()> {
     let names = ["text", "intent", "lang", "entities"].map(str::to_owned);
     let mut quarantine = Quarantine::create(path, &names)?;
@@ -51,6 +49,34 @@ pub fn write_quarantine(path: &Path, file: &str, rejected: &[Rejected]) -> Resul
         quarantine.write(&place, reasons, cells.into_iter().map(for_people))?;
     }
     quarantine.publish()
+}
+
+/// Checks that a quarantine may be written to `path`: nothing is there, nothing is in it, or a quarantine is.
+///
+/// What a spreadsheet saved with other delimiters is none: somebody works on it.
+///
+/// # Errors
+/// `BOT-2219` (exit 2) when something else is there; `BOT-1001` when it cannot be read.
+pub fn replaceable_quarantine(path: &Path) -> Result<()> {
+    // Without the fingerprint, which quarantines of earlier versions do not have.
+    let header = LEADING[..5].join(",");
+    if !path.is_file() {
+        return Ok(());
+    }
+    let mut there = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(header.len() as u64 + 1).read_to_end(&mut there))
+        .map_err(|error| crate::spec::unreadable(path, &error))?;
+    let is_ours = there
+        .strip_prefix(header.as_bytes())
+        .is_some_and(|rest| rest.is_empty() || b",\r\n".contains(&rest[0]));
+    if there.is_empty() || is_ours {
+        return Ok(());
+    }
+    let message = format!("`{}` is there already, and is no quarantine", path.display());
+    Err(Fault::usage("BOT-2219", message)
+        .file(path)
+        .hint("name another file for the records that are set aside, or move this one away"))
 }
 
 /// Where a record stands that is set aside.
@@ -75,7 +101,7 @@ pub(in crate::datasets) fn fingerprint<'a>(
 
 /// A quarantine file being written; it is there once it is published.
 pub(in crate::datasets) struct Quarantine {
-    file: Replacement,
+    file: Aside,
     names: Vec<String>,
 }
 
@@ -83,9 +109,10 @@ impl Quarantine {
     /// Begins the file at `path` for records with columns called `names`.
     ///
     /// # Errors
-    /// `BOT-1002`.
+    /// `BOT-1002`; those of [`replaceable_quarantine`].
     pub(in crate::datasets) fn create(path: &Path, names: &[String]) -> Result<Self> {
-        let mut file = Replacement::create(path)?;
+        replaceable_quarantine(path)?;
+        let mut file = Aside::create(path)?;
         let of_data = names.iter().map(|name| match LEADING.contains(&name.as_str()) {
             true => Cow::Owned(format!("{OF_DATA}{name}")),
             false => Cow::Borrowed(name.as_str()),

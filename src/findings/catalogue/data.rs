@@ -365,8 +365,8 @@ pub(super) const ENTRIES: &[Entry] = &[
     },
     Entry {
         code: "BOT-2219",
-        title: "expectations are there already",
-        explanation: "`botops data infer` does not write over a file that somebody may have corrected by hand. Name another file and compare the two, or say `--force`.",
+        title: "a file that may have been edited is there already",
+        explanation: "Expectations (`botops data infer`), a patch (`botops data repair --patch`) and suggestions to label (`botops data suggest`) are corrected by hand, so they are not written over once they are there; a patch or suggestions that would be the same again pass. Name another file and compare the two, or say `--force`. Records that are set aside go over a quarantine of an earlier run, and over nothing else: name another file, or move away what is there.",
     },
     Entry {
         code: "BOT-2220",

@@ -11,7 +11,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     Entry {
         code: "BOT-1002",
         title: "a file cannot be written",
-        explanation: "The folder cannot be made, is read-only, or the disk is full. Nothing was left half written: the file is as it was before. Free some space or name another path.",
+        explanation: "The folder is not there, cannot be made, is read-only, or the disk is full. Nothing was left half written: the file is as it was before. Free some space or name another path.",
     },
     Entry {
         code: "BOT-1003",
@@ -100,7 +100,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     },
     Entry {
         code: "BOT-1009",
-        title: "an output that is also an input",
-        explanation: "The file to be written is one of those that are read, also by way of a link. Nothing was written; name another file.",
+        title: "an output that is also an input or another output",
+        explanation: "The file to be written is one of those that are read, also by way of a link, or two outputs would go to one file. Nothing was written; name another file.",
     },
 ];

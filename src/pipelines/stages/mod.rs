@@ -236,6 +236,8 @@ fn split_locked(
     }
     datasets::write_csv(&made.join("test.csv"), &split.test)?;
     datasets::write_quarantine(&made.join("left-out.csv"), &data.name, &split.left_out)?;
+    // What cannot be made is found out by writing there.
+    let _ = path.parent().map(fs::create_dir_all);
     split.lock.write(&path, before.as_ref())?;
     let to_validation = split.validation.as_ref().map_or(String::new(), |validation| {
         format!(" {} to validation,", validation.records.len())
