@@ -307,7 +307,7 @@ mod reading {
             ("", "a", "en"),
         ]);
         data.records[0].entities = vec![EntitySpan::new("x", "é", 1, 2)];
-        let (csv, parquet) = (folder.path().join("new/a.csv"), folder.path().join("a.parquet"));
+        let (csv, parquet) = (folder.path().join("a.csv"), folder.path().join("a.parquet"));
         write_csv(&csv, &data).unwrap();
         write_parquet(&parquet, &data).unwrap();
         for path in [&csv, &parquet] {

@@ -245,7 +245,7 @@ fn what_is_suggested_is_new_or_unsure_safe_and_accounted_for() {
     assert!(!written.contains("jane.doe"), "{written}");
     assert_eq!(found, json(&terminal, 0, SUGGEST));
     assert_eq!(
-        json(&terminal, 0, &format!("{SUGGEST} --limit 1"))["data"]["suggestions"]
+        json(&terminal, 0, &format!("{SUGGEST} --limit 1 --force"))["data"]["suggestions"]
             .as_array()
             .unwrap()
             .len(),
