@@ -151,6 +151,11 @@ pub(super) fn readmission(
             "wrote {left}: {} with the reasons\n",
             numbered(readmission.quarantined, "record", "records")
         ));
+    } else if readmission.quarantined > 0 {
+        text.push_str(&format!(
+            "what is set aside is in no file of this run; `--left FILE` writes it, with the reasons: {}\n",
+            numbered(readmission.quarantined, "record", "records")
+        ));
     }
     text
 }
