@@ -224,14 +224,18 @@ fn exact(entries: &[&Entry<'_>], members: &[usize], found: &mut Vec<(usize, Find
     for equal in folds.into_values().filter(|equal| equal.len() > 1) {
         let mut first_same: HashMap<(usize, &str, Option<&str>), usize> = HashMap::new();
         let mut first_folded: BTreeMap<(usize, Option<&str>), usize> = BTreeMap::new();
-        let mut first_of_intent: BTreeMap<&str, usize> = BTreeMap::new();
+        // The first record, and the first that has another intent: they are what the others are told of.
+        let mut torn: Vec<(&str, usize)> = Vec::new();
         for &i in &equal {
             let Entry { file, record, .. } = entries[i];
             let intent = record.intent.as_deref();
             let same = *first_same.entry((*file, &record.text, intent)).or_insert(i);
             let folded = *first_folded.entry((*file, intent)).or_insert(i);
-            if let Some(intent) = intent {
-                first_of_intent.entry(intent).or_insert(i);
+            if let Some(intent) = intent
+                && torn.len() < 2
+                && torn.iter().all(|(other, _)| *other != intent)
+            {
+                torn.push((intent, i));
             }
             let (code, other, but) = match () {
                 () if same < i => ("BOT-2120", same, ""),
@@ -245,20 +249,16 @@ fn exact(entries: &[&Entry<'_>], members: &[usize], found: &mut Vec<(usize, Find
             );
             found.push((i, warning(entries[i], code, message, "keep one of them")));
         }
-        if first_of_intent.len() > 1 {
+        if let [first, second] = torn[..] {
             for &i in &equal {
                 let Some(intent) = entries[i].record.intent.as_deref() else { continue };
-                let (other_intent, other) = first_of_intent
-                    .iter()
-                    .filter(|(other, _)| **other != intent)
-                    .min_by_key(|(_, first)| **first)
-                    .expect("there are two intents at least");
+                let (other_intent, other) = if first.0 == intent { second } else { first };
                 let message = format!(
                     "the text `{}` has the intent `{}` here and `{}` in {}",
                     shown(&entries[i].record.text),
                     shown(intent),
                     shown(other_intent),
-                    named(entries[i], entries[*other])
+                    named(entries[i], entries[other])
                 );
                 let help = "decide for one intent: a model cannot learn both";
                 found.push((i, warning(entries[i], "BOT-2122", message, help)));
@@ -270,11 +270,18 @@ fn exact(entries: &[&Entry<'_>], members: &[usize], found: &mut Vec<(usize, Find
 
 /// Finds those of `equal`, whose texts are the same but for case and spaces, that a later file has too.
 fn leaks(entries: &[&Entry<'_>], equal: &[usize], found: &mut Vec<(usize, Finding)>) {
+    let mut alike: HashMap<&str, Vec<usize>> = HashMap::new();
+    for &i in equal {
+        alike.entry(&entries[i].record.text).or_default().push(i);
+    }
+    // Entries come file by file, and so do those that are equal.
+    let later = |of: &[usize], file: usize| {
+        of.get(of.partition_point(|&other| entries[other].file <= file)).copied()
+    };
     for &i in equal {
         let Entry { file, record, .. } = entries[i];
-        let later = || equal.iter().copied().filter(|&other| entries[other].file > *file);
-        let same = later().find(|&other| entries[other].record.text == record.text);
-        let (code, other, but) = match (same, later().next()) {
+        let same = later(&alike[record.text.as_str()], *file);
+        let (code, other, but) = match (same, later(equal, *file)) {
             (Some(other), _) => ("BOT-2124", other, ""),
             (None, Some(other)) => ("BOT-2125", other, ", but for case and spaces"),
             (None, None) => continue,

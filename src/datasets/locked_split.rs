@@ -105,6 +105,20 @@ pub struct LockedSplit {
     pub records_new: u64,
 }
 
+/// Says in words why a lock cannot be read.
+fn told(error: &serde_json::Error) -> String {
+    let (line, column) = (error.line(), error.column());
+    match error.classify() {
+        serde_json::error::Category::Eof => format!("it ends in the middle, on line {line}"),
+        serde_json::error::Category::Data => {
+            format!(
+                "a key is missing, unknown, or holds what it cannot, at line {line}, column {column}"
+            )
+        }
+        _ => format!("it is no JSON, from line {line}, column {column} on"),
+    }
+}
+
 impl SplitLock {
     /// Reads the lock at `path`; nothing when there is none.
     ///
@@ -125,8 +139,7 @@ impl SplitLock {
                 .file(path)
                 .hint("restore it from version control; without it, records would move")
         };
-        let head: Head =
-            serde_json::from_slice(&bytes).map_err(|error| broken(error.to_string()))?;
+        let head: Head = serde_json::from_slice(&bytes).map_err(|error| broken(told(&error)))?;
         if head.schema != SCHEMA {
             let version = head.schema.strip_prefix("botops.split/").map(str::parse::<u32>);
             return Err(match version {
@@ -140,8 +153,7 @@ impl SplitLock {
                 _ => broken(format!("its schema is `{}`", text::display(&head.schema, 60))),
             });
         }
-        let lock: Self =
-            serde_json::from_slice(&bytes).map_err(|error| broken(error.to_string()))?;
+        let lock: Self = serde_json::from_slice(&bytes).map_err(|error| broken(told(&error)))?;
         for names in [&lock.texts, &lock.groups] {
             let n: usize = names.values().map(BTreeSet::len).sum();
             if names.values().flatten().collect::<BTreeSet<_>>().len() < n {

@@ -44,8 +44,8 @@ pub use profile::{
 pub use rasa::{Term, TermKind};
 pub use read::{bytes, read, read_bytes};
 pub use repair::{
-    Application, Fix, FixAction, Proposal, Readmission, RemovedRecord, Repaired, SuggestedIntent,
-    apply, patch_csv, propose, read_patch, readmit, write_left,
+    Application, EditedCell, Fix, FixAction, Proposal, Readmission, RemovedRecord, Repaired,
+    SuggestedIntent, apply, patch_csv, propose, read_patch, readmit, write_left,
 };
 pub use review::{Change, IntentChange, Review, ReviewedFile, ReviewedRecord, Side, review};
 pub use snapshots::{

@@ -5,7 +5,7 @@ use super::{
     evaluation::{metric_cell, range},
     page::{Tone, escape, scroll_box, verdict},
     table::{Column, Narrow, table},
-    wording::{count, counted, number, of, percent, signed},
+    wording::{count, counted, number, percent, signed},
 };
 use crate::evaluation::{EvaluationReport, OosReport, ScoreHistogram, SelectiveReport, SetReport};
 
@@ -79,13 +79,14 @@ pub(super) fn answered(report: &EvaluationReport) -> Option<String> {
         }
     });
     Some(format!(
-        "{target}<p>Where <code>{}</code> is {} or more the bot answers: {} of the records ({}). {} of these answers \
+        "{target}<p>Where <code>{}</code> is {} or more the bot answers: {} of the records ({} of {}). {} of these answers \
          are right ({}){}. Over all thresholds {} of the answers are wrong on average (area under the risk-coverage \
          curve, {}).</p>{}",
         score.name(),
         number(*threshold),
         percent(answered.value),
-        of((answered.value * answered.n as f64).round() as u64, answered.n),
+        count((answered.value * answered.n as f64).round() as u64),
+        count(answered.n),
         percent(accuracy.value),
         range(accuracy.ci95),
         if report.oos.is_some() { "; an answered out-of-scope record is wrong" } else { "" },

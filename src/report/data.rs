@@ -192,7 +192,15 @@ fn balance(sides: &Sides<'_>, text: &TextProfile) -> String {
         row.push(trimmed(new.median_words));
         row
     });
-    let legend = if sides.before.is_some() { legend(sides) } else { String::new() };
+    let legend = if sides.before.is_some() {
+        format!(
+            "<p class=\"quiet\">Languages, medians, examples and columns are of what is {}.</p>{}",
+            if sides.is_part { "accepted" } else { "there now" },
+            legend(sides)
+        )
+    } else {
+        String::new()
+    };
     let left_out = match n_intents.checked_sub(MOST_ROWS) {
         Some(more) if more > 0 => {
             format!(
@@ -325,7 +333,8 @@ const KINDS: [(&str, Kind); 2] =
 fn label(bin: &LengthBin) -> String {
     match bin.to {
         None => format!("≥ {}", bin.from),
-        Some(to) if to == bin.from || bin.from == 0 => to.to_string(),
+        Some(to) if bin.from == 0 => format!("≤ {to}"),
+        Some(to) if to == bin.from => to.to_string(),
         Some(to) => format!("{}–{to}", bin.from),
     }
 }

@@ -68,7 +68,7 @@ pub(super) fn kind(kind: FailureKind) -> &'static str {
 pub(super) fn finding(evidence: &Evidence) -> (Tone, &'static str) {
     if evidence.log_e_rollback >= evidence.log_threshold {
         (Tone::Bad, "worse")
-    } else if evidence.log_e_promote >= evidence.log_threshold {
+    } else if evidence.log_e_promote >= evidence.log_threshold_promote {
         (Tone::Good, "not worse")
     } else {
         (Tone::Neutral, "undecided")
@@ -105,7 +105,10 @@ fn evidence(decision: &Decision) -> String {
     let most = decision
         .evidence
         .iter()
-        .map(|e| e.log_e_rollback.max(e.log_e_promote).max(1.4 * e.log_threshold))
+        .map(|e| {
+            let threshold = e.log_threshold.max(e.log_threshold_promote);
+            e.log_e_rollback.max(e.log_e_promote).max(1.4 * threshold)
+        })
         .fold(0.0_f64, f64::max);
     let rows = decision.evidence.iter().map(|e| {
         let (tone, word) = finding(e);
@@ -113,8 +116,8 @@ fn evidence(decision: &Decision) -> String {
         if e.policy == GatePolicy::Observe {
             verdict += " <span class=\"quiet nowrap\">only observed</span>";
         }
-        let fill = |log_e: f64, class: &'static str| {
-            if log_e >= e.log_threshold { class } else { "bar" }
+        let bar = |log_e: f64, threshold: f64, class: &'static str| {
+            bounded_bar(log_e, most, &[threshold], if log_e >= threshold { class } else { "bar" })
         };
         vec![
             escape(kind(e.kind)),
@@ -122,19 +125,9 @@ fn evidence(decision: &Decision) -> String {
             of(e.failures[0], decision.units[0]),
             of(e.failures[1], decision.units[1]),
             log_e(e.log_e_rollback),
-            bounded_bar(
-                e.log_e_rollback,
-                most,
-                &[e.log_threshold],
-                fill(e.log_e_rollback, "bad-fill"),
-            ),
+            bar(e.log_e_rollback, e.log_threshold, "bad-fill"),
             log_e(e.log_e_promote),
-            bounded_bar(
-                e.log_e_promote,
-                most,
-                &[e.log_threshold],
-                fill(e.log_e_promote, "good-fill"),
-            ),
+            bar(e.log_e_promote, e.log_threshold_promote, "good-fill"),
         ]
     });
     let columns = [
@@ -147,10 +140,12 @@ fn evidence(decision: &Decision) -> String {
         ("log e, not worse", Column::Number),
         ("tick: threshold", Column::Chart),
     ];
-    let threshold = decision.evidence.iter().map(|e| e.log_threshold).fold(f64::MIN, f64::max);
+    let greatest =
+        |of: fn(&Evidence) -> f64| decision.evidence.iter().map(of).fold(f64::MIN, f64::max);
     format!(
-        "<p>Failed conversations of each arm. Log e has to reach {}.</p>{}",
-        number(threshold),
+        "<p>Failed conversations of each arm. Log e has to reach {} for worse, and {} for not worse.</p>{}",
+        number(greatest(|e| e.log_threshold)),
+        number(greatest(|e| e.log_threshold_promote)),
         table("Evidence by failure", Narrow::Scroll, &columns, rows)
     )
 }

@@ -237,7 +237,7 @@ pub fn decision_markdown(decision: &Decision) -> String {
             format!("{} ({})", count(evidence.failures[0]), percent(evidence.rates[0])),
             format!("{} ({})", count(evidence.failures[1]), percent(evidence.rates[1])),
             format!("{:.2} of {:.2}", evidence.log_e_rollback, evidence.log_threshold),
-            format!("{:.2} of {:.2}", evidence.log_e_promote, evidence.log_threshold),
+            format!("{:.2} of {:.2}", evidence.log_e_promote, evidence.log_threshold_promote),
             finding(evidence).1.to_owned(),
         ]
     });

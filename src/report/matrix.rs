@@ -62,6 +62,9 @@ impl Layout {
         let longest = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
         // 0.6 em a character: near enough for the system's sans serif, on the safe side.
         let label = longest.min(name_chars + 1) as f64 * font * 0.6 + 10.0;
+        // The whole of a large one fits on a desk.
+        let room = (1_196.0 - label.max(70.0)) / n as f64;
+        let cell = if n > 50 { cell.min(room).max(9.0) } else { cell };
         let angle = if n <= 14 { 40.0_f64 } else { 90.0 };
         let top = label * angle.to_radians().sin() + font + 18.0;
         Self { cell, font, left: label.max(70.0), top, name_chars, angle }

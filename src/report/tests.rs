@@ -149,6 +149,22 @@ fn decided() -> Decision {
     }
 }
 
+#[test]
+fn each_side_of_the_evidence_has_its_own_threshold() {
+    let mut decision = decided();
+    let says = |decision: &Decision, word: &str| {
+        let badge = format!("\">{word}</span>");
+        decision_html(decision).contains(&badge)
+            && decision_markdown(decision).contains(&format!("| {word} |"))
+    };
+    assert!(says(&decision, "worse"));
+    // Enough to be not worse, and not enough to be worse.
+    (decision.evidence[0].log_e_rollback, decision.evidence[0].log_e_promote) = (3.5, 3.5);
+    assert!(says(&decision, "not worse"));
+    decision.evidence[0].log_e_promote = 2.9;
+    assert!(says(&decision, "undecided"));
+}
+
 fn validated() -> Validation {
     let finding = |severity, record| Finding {
         code: "BOT-3003".to_owned(),

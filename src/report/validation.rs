@@ -25,7 +25,7 @@ pub fn validation_html(validation: &Validation, name: &str) -> String {
     let numbers = [
         ("records read", validation.records_in, "in the file"),
         ("accepted", validation.records_accepted, "may be trained on"),
-        ("set aside", validation.records_rejected, "in the quarantine file, with reasons"),
+        ("set aside", validation.records_rejected, "not to be trained on, each with its reasons"),
         ("errors", validation.errors, "findings that reject a record or fail the data"),
         ("warnings", validation.warnings, "findings worth a look"),
     ];

@@ -234,13 +234,18 @@ fn errors_are_found_by_words_by_intent_and_from_the_matrix() {
     assert!(found.iter().all(|row| row[1] == chosen[0][0] && row[2] == chosen[0][1]), "{found:?}");
     assert_eq!(browser.console(), Vec::<String>::new());
 
-    // Where scripts are forbidden, everything is there, and no field that does nothing.
-    browser.tell("Emulation.setScriptExecutionDisabled", serde_json::json!({"value": true}));
-    browser.open(&page, VIEWS[0]);
-    browser.tell("Emulation.setScriptExecutionDisabled", serde_json::json!({"value": false}));
+    // A script that is not to the byte the page's own is refused, and then everything is there, and no field that does
+    // nothing.
+    let html = std::fs::read_to_string(&page).unwrap();
+    let other = html.replacen("<script>'use strict';", "<script>'use strict'; ", 1);
+    assert_ne!(html, other);
+    folder.write("refused.html", other);
+    browser.open(&folder.path().join("refused.html"), VIEWS[0]);
     assert_eq!(browser.run(shown).as_array().unwrap().len() as u64, all.as_u64().unwrap());
     assert_eq!(
         browser.run("return document.querySelector('#wrong form').checkVisibility();"),
         false
     );
+    let told = browser.console();
+    assert!(told.iter().any(|line| line.contains("Content Security Policy")), "{told:?}");
 }

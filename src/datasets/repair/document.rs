@@ -267,6 +267,11 @@ impl Document {
         column: usize,
         value: &str,
     ) -> std::result::Result<String, (String, &'static str)> {
+        if value.contains('\0') {
+            let message =
+                format!("`{}` would hold a NUL character, which no text does", self.names[column]);
+            return Err((message, "take it out: `\\u{0}` stands for it"));
+        }
         match self.format {
             Format::Csv | Format::Tsv => Ok(value.to_owned()),
             _ => spans::member_as_read(

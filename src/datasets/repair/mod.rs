@@ -16,7 +16,7 @@ mod tests;
 pub use application::{Application, RemovedRecord, apply};
 pub use patch::{patch_csv, read_patch};
 pub use proposal::{Proposal, SuggestedIntent, propose};
-pub use readmission::{Readmission, readmit, write_left};
+pub use readmission::{EditedCell, Readmission, readmit, write_left};
 
 use super::{
     Expectations, Format, Packing, ReadOptions, ValidateOptions, Validation, writer::Packed,

@@ -43,6 +43,8 @@ pub struct Readmission {
     pub listed_still: u64,
     /// Those of them that are of another file.
     pub of_other_files: u64,
+    /// The cells that were edited, in the order of the file.
+    pub changes: Vec<EditedCell>,
     /// What rejects the records that are set aside.
     #[serde(skip)]
     pub findings: Vec<Finding>,
@@ -53,6 +55,21 @@ pub struct Readmission {
     left: Vec<Left>,
     #[serde(skip)]
     names: Vec<String>,
+}
+
+/// A cell that was edited by hand, as a quarantine shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct EditedCell {
+    /// The record, from 1.
+    pub record: u64,
+    /// Its line.
+    pub line: u64,
+    /// The column.
+    pub column: String,
+    /// What stands in the data, without personal data.
+    pub before: String,
+    /// What was written instead.
+    pub after: String,
 }
 
 /// A record that is set aside again.
@@ -100,6 +117,17 @@ pub fn readmit(
     for (&at, cells) in &records {
         edits.cells.extend(cells.iter().map(|(&column, value)| ((at, column), value.clone())));
     }
+    let changes = edits.cells.iter().map(|(&(at, column), value)| {
+        let row = document.row(at);
+        EditedCell {
+            record: at as u64 + 1,
+            line: row.line(),
+            column: document.names[column].clone(),
+            before: for_people(row.cell(column)),
+            after: shown_beside(value, row.cell(column)).unwrap_or_else(|| for_people(value)),
+        }
+    });
+    let changes = changes.collect();
     let edited = records.values().filter(|cells| !cells.is_empty()).count() as u64;
     let validation = validate_bytes(
         document.render(&edits)?,
@@ -132,6 +160,7 @@ pub fn readmit(
         merged: records.len() as u64 - listed_still,
         listed_still,
         of_other_files,
+        changes,
         findings,
         repaired,
         left,

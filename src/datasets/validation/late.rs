@@ -9,10 +9,7 @@ use super::{
     view::View,
 };
 use crate::{datasets::Expectations, findings::Result};
-use std::{
-    collections::{BTreeMap, HashMap},
-    path::Path,
-};
+use std::{collections::HashMap, path::Path};
 
 /// What records are compared by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -170,43 +167,37 @@ impl Duplicates {
             {
                 tell(late(slot, &entry, &alike))?;
             }
-            if let (Some(slot), Some(firsts)) = (self.torn, torn.get(&entry.key))
+            if let (Some(slot), Some([first, second])) = (self.torn, torn.get(&entry.key))
                 && entry.intent != NONE
-                && let Some(other) = firsts
-                    .values()
-                    .filter(|other| other.intent != entry.intent)
-                    .min_by_key(|other| other.at)
             {
+                let other = if first.intent == entry.intent { second } else { first };
                 tell(late(slot, &entry, other))?;
             }
         }
         Ok(())
     }
 
-    /// Returns the first record of each intent, for every text that has several.
-    fn torn(&mut self, is_wanted: bool) -> Result<HashMap<u128, BTreeMap<u32, Entry>>> {
+    /// Returns the first record of every text that has several intents, and the first that has another one.
+    fn torn(&mut self, is_wanted: bool) -> Result<HashMap<u128, [Entry; 2]>> {
         let mut torn = HashMap::new();
         if !is_wanted {
             return Ok(torn);
         }
         let mut merge = self.sorted.merge()?;
-        let mut firsts: BTreeMap<u32, Entry> = BTreeMap::new();
-        let mut key = None;
+        let mut first: Option<Entry> = None;
+        // Entries of one key come in the order of the file.
         while let Some(entry) = merge.next()? {
-            if let Some(before) = key.replace(entry.key)
-                && before != entry.key
-            {
-                let firsts = std::mem::take(&mut firsts);
-                if firsts.len() > 1 {
-                    torn.insert(before, firsts);
+            if entry.intent == NONE {
+                continue;
+            }
+            match first {
+                Some(first) if first.key == entry.key => {
+                    if first.intent != entry.intent {
+                        torn.entry(entry.key).or_insert([first, entry]);
+                    }
                 }
+                _ => first = Some(entry),
             }
-            if entry.intent != NONE {
-                firsts.entry(entry.intent).or_insert(entry);
-            }
-        }
-        if let Some(key) = key.filter(|_| firsts.len() > 1) {
-            torn.insert(key, firsts);
         }
         Ok(torn)
     }

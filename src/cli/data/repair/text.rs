@@ -1,7 +1,12 @@
 //! What `botops data repair` says.
 
 use super::{Application, Args, Finding, Fix, Proposal, Readmission, RemovedRecord, Validation};
-use crate::{cli::tables, datasets::FixAction, findings::catalogue, text::display};
+use crate::{
+    cli::tables,
+    datasets::{EditedCell, FixAction},
+    findings::catalogue,
+    text::display,
+};
 use std::{collections::BTreeMap, path::Path};
 
 /// Says what is proposed, and what would come of it.
@@ -137,6 +142,22 @@ pub(super) fn readmission(
         text.push_str(&format!(", {} of other files", tables::count(readmission.of_other_files)));
     }
     text.push('\n');
+    for EditedCell { record, line, column, before, after } in
+        readmission.changes.iter().take(args.samples)
+    {
+        text.push_str(&format!(
+            "    record {record} (line {line}), `{}`: `{}` -> `{}`\n",
+            display(column, 40),
+            display(before, 60),
+            display(after, 60)
+        ));
+    }
+    if readmission.changes.len() > args.samples {
+        text.push_str(&format!(
+            "    and {} more; `--format json` has all\n",
+            readmission.changes.len() - args.samples
+        ));
+    }
     let findings: &[Finding] = &readmission.findings;
     text.push_str(&tables::findings(findings, args.samples));
     text.push_str(&format!(
@@ -149,6 +170,11 @@ pub(super) fn readmission(
     if let Some(left) = left {
         text.push_str(&format!(
             "wrote {left}: {} with the reasons\n",
+            tables::counted(readmission.quarantined, "record", "records")
+        ));
+    } else if readmission.quarantined > 0 {
+        text.push_str(&format!(
+            "what is set aside is in no file of this run; `--left FILE` writes it, with the reasons: {}\n",
             tables::counted(readmission.quarantined, "record", "records")
         ));
     }
