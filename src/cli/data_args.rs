@@ -1,5 +1,6 @@
 //! The flags of every verb that reads a data file.
 
+use super::paste;
 use crate::{
     datasets::{Expectations, Format, Limits, Presence, ReadOptions},
     spec::nearest,
@@ -57,6 +58,13 @@ fn size(word: &str) -> Result<u64, String> {
         .ok_or_else(|| "write a size such as `512MiB` or `64GiB`".to_owned())
 }
 
+/// Writes a size as [`size`] reads it.
+fn sized(bytes: u64) -> String {
+    let units = [(40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")];
+    let whole = units.into_iter().find(|(shift, _)| bytes.is_multiple_of(1 << shift));
+    whole.map_or_else(|| bytes.to_string(), |(shift, unit)| format!("{}{unit}", bytes >> shift))
+}
+
 impl DataArgs {
     /// Returns how to read a file with these columns.
     pub(crate) fn options(&self, intent: Presence) -> ReadOptions {
@@ -69,6 +77,28 @@ impl DataArgs {
             limits: self.max_unpacked.map_or_else(Limits::default, Limits::up_to),
             ..ReadOptions::default()
         }
+    }
+
+    /// Returns a command of these `words` that reads a file as it was read now: these flags follow them.
+    pub(crate) fn line<'a>(&self, words: impl IntoIterator<Item = &'a str>) -> String {
+        let format = self.input_format.map(|format| format.name().to_owned());
+        let unpacked = self.max_unpacked.map(sized);
+        let given = [
+            ("--text-column", self.text_column.as_deref()),
+            ("--intent-column", self.intent_column.as_deref()),
+            ("--lang-column", self.lang_column.as_deref()),
+            ("--input-format", format.as_deref()),
+            ("--max-unpacked", unpacked.as_deref()),
+        ];
+        let mut line = paste::line(words);
+        for (flag, value) in given.into_iter().filter_map(|(flag, value)| Some((flag, value?))) {
+            // A value that begins with a dash would be taken for a flag.
+            line.push_str(&match value.starts_with('-') {
+                true => format!(" {}", paste::word(&format!("{flag}={value}"))),
+                false => format!(" {flag} {}", paste::word(value)),
+            });
+        }
+        line
     }
 
     /// Returns how to read a file with these columns, or else with those that `expectations` name.
@@ -100,5 +130,25 @@ mod tests {
         }
         assert_eq!(format("JSONL"), Ok(Format::Jsonl));
         assert_eq!(format("parket"), Err("did you mean `parquet`?".to_owned()));
+        for bytes in [1, 1_000, 3 << 10, 512 << 20, 64 << 30, u64::MAX] {
+            assert_eq!(size(&sized(bytes)), Ok(bytes));
+        }
+    }
+
+    #[test]
+    fn a_line_reads_the_file_as_it_was_read() {
+        let args = DataArgs {
+            text_column: Some("what was said".to_owned()),
+            intent_column: Some("-label".to_owned()),
+            lang_column: Some("l".to_owned()),
+            input_format: Some(Format::Jsonl),
+            max_unpacked: Some(64 << 30),
+        };
+        assert_eq!(
+            args.line(["botops", "validate", "my log"]),
+            "botops validate 'my log' --text-column 'what was said' --intent-column=-label --lang-column l \
+             --input-format jsonl --max-unpacked 64GiB"
+        );
+        assert_eq!(DataArgs::default().line(["botops", "validate"]), "botops validate");
     }
 }

@@ -175,12 +175,13 @@ fn next(args: &Args, judged: &Judged, gate: Option<&GateReport>) -> String {
     match (gate, &args.gates) {
         (Some(gate), Some(rules)) if gate.passed && judged.found.version.is_none() => {
             let rules = rules.display().to_string();
-            return paste::line(["botops", "push", name, "--test", &data, "--rules", &rules]);
+            let words = ["botops", "push", name, "--test", &data, "--rules", &rules];
+            return args.columns.line(words);
         }
         _ if args.html.is_none() => {
             words.extend(["evaluate", name, &data, "--html", "report.html"])
         }
         _ => words.extend(["gate", name, &data, "--min", "accuracy=0.9"]),
     }
-    paste::line(words)
+    args.columns.line(words)
 }

@@ -5,7 +5,7 @@ use super::{
     context::{self, Context},
     data_args::DataArgs,
     evaluate::judge,
-    paste, tables,
+    tables,
 };
 use crate::{
     evaluation::{self, Bound, GateReport, GateSpec, RelativeGate},
@@ -98,7 +98,8 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let name = judged.found.name.as_str();
     let mut outcome = Outcome::done(&answer, said);
     if !gate.passed {
-        outcome = outcome.next(paste::line(["botops", "evaluate", name, &data, "--errors", "50"]));
+        let words = ["botops", "evaluate", name, &data, "--errors", "50"];
+        outcome = outcome.next(args.columns.line(words));
         return Ok(outcome.exit(Exit::Gate).findings(findings(&gate)));
     }
     let relative = rules.relative.is_some_and(|relative| relative != RelativeGate::default());
@@ -108,11 +109,11 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         let file = args.rules.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
         let champion = format!("{model}@{CHAMPION}");
         let words = ["botops", "gate", name, &data, "--rules", &file, "--against", &champion];
-        outcome = outcome.next(paste::line(words));
+        outcome = outcome.next(args.columns.line(words));
     } else if let (None, Some(file)) = (&judged.found.version, &args.rules) {
         let file = file.display().to_string();
-        outcome =
-            outcome.next(paste::line(["botops", "push", name, "--test", &data, "--rules", &file]));
+        let words = ["botops", "push", name, "--test", &data, "--rules", &file];
+        outcome = outcome.next(args.columns.line(words));
     }
     Ok(outcome)
 }

@@ -1,11 +1,11 @@
 //! Tables for the terminal: aligned, fixed decimals, nothing that depends on color.
 
-pub(crate) use crate::text::count;
+pub(crate) use crate::text::{count, counted};
 use crate::{
     datasets::Validation,
     evaluation::Metric,
     experiments::Cost,
-    findings::{Finding, Place, Severity},
+    findings::{Finding, Place, Severity, shared_help},
     models::confidence::{OosScore, ScoreComparison},
     stats::separation::Estimate,
 };
@@ -22,7 +22,7 @@ pub(crate) fn table(
     right: &[usize],
 ) -> String {
     let mut builder = Builder::default();
-    builder.push_record(header.iter().copied());
+    builder.push_record(header.iter().map(|name| crate::text::display(name, 400)));
     for row in rows {
         builder.push_record(row.into_iter().map(|cell| crate::text::display(&cell, 400)));
     }
@@ -150,18 +150,22 @@ fn grouped(findings: &[Finding], count_of: impl Fn(&str, usize) -> u64, samples:
         let is_whole = n == 1 && group.iter().all(|finding| finding.place == Place::default());
         let n_found = if is_whole { String::new() } else { format!(": {}", count(n)) };
         out.push_str(&format!("{severity}[{code}] {title}{n_found}\n"));
-        for finding in group.iter().take(samples) {
+        let shown = &group[..group.len().min(samples)];
+        // Help that is about one finding stands by it, and not for all.
+        let help = shared_help(&group);
+        for finding in shown {
             let place = super::place_line(&finding.place)
                 .map_or(String::new(), |place| format!("{place}: "));
             out.push_str(&format!("    {place}{}\n", finding.message));
+            if help.is_none() && !finding.help.is_empty() {
+                out.push_str(&format!("        help: {}\n", finding.help));
+            }
         }
-        let more = n.saturating_sub(group.len().min(samples) as u64);
+        let more = n.saturating_sub(shown.len() as u64);
         if more > 0 {
             out.push_str(&format!("    and {} more\n", count(more)));
         }
-        if let Some(help) =
-            group.first().map(|finding| &finding.help).filter(|help| !help.is_empty())
-        {
+        if let Some(help) = help.filter(|help| !help.is_empty()) {
             out.push_str(&format!("    help: {help}\n"));
         }
     }
@@ -219,6 +223,20 @@ mod tests {
         assert!(
             findings(&[finding(record)], 3).starts_with(&format!("warning[BOT-7062] {title}: 1\n"))
         );
+    }
+
+    #[test]
+    fn help_of_one_finding_is_not_that_of_its_group() {
+        let finding = |message, help| Finding::new("BOT-2113", Severity::Error, message, help);
+        let differ = findings(&[finding("a", "did you mean `b`?"), finding("c", "relabel it")], 3);
+        assert!(
+            differ.ends_with(
+                "    a\n        help: did you mean `b`?\n    c\n        help: relabel it\n"
+            ),
+            "{differ}"
+        );
+        let same = findings(&[finding("a", "relabel it"), finding("c", "relabel it")], 3);
+        assert!(same.ends_with("    a\n    c\n    help: relabel it\n"), "{same}");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use super::{
     Outcome,
     context::{self, Context},
     data_args::DataArgs,
+    paste,
     progress::Training,
     recording::{self, Input, Recording},
     tables,
@@ -313,11 +314,13 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     if args.dry_run {
         return Ok(outcome);
     }
+    let model = args.out.display().to_string();
     Ok(outcome.next(match &args.test {
         Some(test) => {
-            format!("botops evaluate {} {} --html report.html", args.out.display(), test.display())
+            let test = test.display().to_string();
+            args.columns.line(["botops", "evaluate", &model, &test, "--html", "report.html"])
         }
-        None => format!("botops predict {} \"hello\"", args.out.display()),
+        None => paste::line(["botops", "predict", &model, "hello"]),
     }))
 }
 

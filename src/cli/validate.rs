@@ -6,7 +6,7 @@ use super::{
     Exit, Format, Outcome,
     context::{self, Context},
     data_args::DataArgs,
-    data_source, paste, tables,
+    data_source, tables,
 };
 use crate::{
     datasets::{self, Baseline, Check, Expectations, Keep, Presence, ValidateOptions, Validation},
@@ -176,16 +176,27 @@ fn validate(args: &Args, context: &Context) -> Result<Outcome> {
     let mut outcome = Outcome::done(&answer, text).exit(exit);
     if context.printer.format() == Format::Table || context.printer.is_json() {
         let data = name.as_str();
-        if let Some((path, _)) = &written {
-            outcome = outcome.next(paste::line(["botops", "validate", data, "--baseline", path]));
+        let shown = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
+        let test = shown(&args.test);
+        let expectations = shown(&args.expectations);
+        let baseline = shown(&args.baseline);
+        let same = |words: &[&'static str], flags: &[(&'static str, Option<&str>)]| {
+            let flags = flags.iter().filter_map(|&(flag, value)| Some([flag, value?]));
+            let words = ["botops"].iter().chain(words).copied().chain([data]);
+            args.columns.line(words.chain(flags.flatten()))
+        };
+        let given = [("--test", test.as_deref()), ("--expectations", expectations.as_deref())];
+        let known = ("--baseline", baseline.as_deref());
+        if written.is_some() {
+            if !args.dry_run {
+                outcome = outcome.next(same(&["validate"], &[given[0], given[1], known]));
+            }
         } else if validation.records_rejected > 0 && args.quarantine.is_none() {
-            let flags = ["--quarantine", "quarantine.csv"];
-            outcome =
-                outcome.next(paste::line(["botops", "validate", data].into_iter().chain(flags)));
+            let aside = ("--quarantine", Some("quarantine.csv"));
+            outcome = outcome.next(same(&["validate"], &[given[0], given[1], known, aside]));
         } else if validation.records_rejected > 0 && data_source::reference(&args.data).is_none() {
-            let flags = ["--patch", "repairs.csv"];
-            outcome = outcome
-                .next(paste::line(["botops", "data", "repair", data].into_iter().chain(flags)));
+            let patch = ("--patch", Some("repairs.csv"));
+            outcome = outcome.next(same(&["data", "repair"], &[given[1], patch]));
         } else if let Some(code) = validation.findings.first().map(|finding| &finding.code) {
             outcome = outcome.next(format!("botops explain {code}"));
         }
@@ -204,11 +215,11 @@ fn text(
 ) -> String {
     let intents = match validation.intents.keys().filter(|key| **key != expectations.oos).count() {
         0 if !validation.checks.iter().any(|check| check.code == "BOT-2123") => String::new(),
-        n => format!("{n} intents, "),
+        n => format!("{}, ", tables::counted(n as u64, "intent", "intents")),
     };
     let mut text = format!(
-        "{name}: {} records, {intents}{} accepted, {} rejected\n",
-        tables::count(validation.records_in),
+        "{name}: {}, {intents}{} accepted, {} rejected\n",
+        tables::counted(validation.records_in, "record", "records"),
         tables::count(validation.records_accepted),
         tables::count(validation.records_rejected)
     );
@@ -219,9 +230,9 @@ fn text(
         (_, None) => "failed",
     };
     text.push_str(&format!(
-        "{verdict}: {} errors, {} warnings",
-        tables::count(validation.errors),
-        tables::count(validation.warnings)
+        "{verdict}: {}, {}",
+        tables::counted(validation.errors, "error", "errors"),
+        tables::counted(validation.warnings, "warning", "warnings")
     ));
     if validation.known > 0 {
         text.push_str(&format!(", {} known", tables::count(validation.known)));
@@ -233,11 +244,13 @@ fn text(
     }
     text.push('\n');
     if let Some(path) = quarantine {
-        text.push_str(&format!("quarantined {} records in {path}\n", validation.records_rejected));
+        let n = tables::counted(validation.records_rejected, "record", "records");
+        text.push_str(&format!("quarantined {n} in {path}\n"));
     }
     if let Some((path, n)) = written {
         let verb = if args.dry_run { "would write" } else { "wrote" };
-        text.push_str(&format!("{verb} {} findings to the baseline {path}\n", tables::count(*n)));
+        let n = tables::counted(*n, "finding", "findings");
+        text.push_str(&format!("{verb} {n} to the baseline {path}\n"));
     }
     text
 }

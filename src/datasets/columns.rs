@@ -114,7 +114,7 @@ impl Finder<'_> {
                 self.listed()
             ));
             match nearest(name, self.names.iter().map(String::as_str)) {
-                Some(near) => fault.hint(format!("did you mean `{flag} {}`?", shown(near))),
+                Some(near) => fault.hint(format!("did you mean `{}`?", valued(flag, near))),
                 None => fault.hint(format!("name one of them with `{flag}`")),
             }
         })
@@ -127,8 +127,10 @@ impl Finder<'_> {
         let near =
             known.iter().find_map(|known| nearest(known, self.names.iter().map(String::as_str)));
         let fault = match near.or_else(|| self.names.first().map(String::as_str)) {
-            Some(name) if !name.is_empty() => fault
-                .hint(format!("name the column that holds it: `--{role}-column {}`", shown(name))),
+            Some(name) if !name.is_empty() => fault.hint(format!(
+                "name the column that holds it: `{}`",
+                valued(&format!("--{role}-column"), name)
+            )),
             _ => fault.hint(format!("name the column that holds it with `--{role}-column`")),
         };
         fault.hint(format!(
@@ -152,6 +154,37 @@ impl Finder<'_> {
     }
 }
 
+/// Returns `flag` with `name`, in quotes where a shell wants them; alone where `name` cannot be shown as it is.
+fn valued(flag: &str, name: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./@:+,".contains(c);
+    if shown(name) != name || name.contains(['\'', '`']) || name.starts_with('-') {
+        return flag.to_owned();
+    }
+    match name.chars().all(plain) {
+        true => format!("{flag} {name}"),
+        false => format!("{flag} '{name}'"),
+    }
+}
+
 fn shown(name: &str) -> String {
-    crate::text::display(name, 40)
+    crate::text::utterance(name, 40)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hint_can_be_pasted_and_holds_no_personal_data() {
+        for (name, hint) in [
+            ("txt", "--text-column txt"),
+            ("<!doctype html>", "--text-column '<!doctype html>'"),
+            ("where's it", "--text-column"),
+            ("-x", "--text-column"),
+            ("a.person@example.org", "--text-column"),
+            ("a\u{7}b", "--text-column"),
+        ] {
+            assert_eq!(valued("--text-column", name), hint);
+        }
+    }
 }

@@ -19,7 +19,7 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, btree_map::Entry},
     ops::ControlFlow,
     path::Path,
 };
@@ -72,13 +72,13 @@ pub struct TextProfile {
     pub chars: Lengths,
     /// Texts that are empty.
     pub empty: u64,
-    /// By intent.
+    /// By intent, whose name is without personal data.
     pub intents: BTreeMap<String, IntentProfile>,
     /// Records without an intent, where the data has a column of them.
     pub unlabelled: u64,
     /// How evenly records are spread over the intents, out of scope not counted; `None` for fewer than two.
     pub balance: Option<Balance>,
-    /// Records by the language that is declared and the one that is detected; [`UNTOLD`] where there is none.
+    /// Records by the language that is declared (without personal data) and the one that is detected; [`UNTOLD`] where there is none.
     pub languages: BTreeMap<String, BTreeMap<String, u64>>,
 }
 
@@ -140,7 +140,7 @@ pub struct LengthBin {
 /// One column of a data set.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ColumnProfile {
-    /// Its name.
+    /// Its name, without personal data.
     pub name: String,
     /// `text`, `intent`, `lang` or `entities`, where it has such a role.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -237,6 +237,19 @@ struct Intent {
     samples: BTreeSet<(Digest, String)>,
 }
 
+impl Intent {
+    /// Takes the records of `other`.
+    fn take(&mut self, other: Self) {
+        self.records += other.records;
+        self.words.take(other.words);
+        add_up(&mut self.languages, other.languages);
+        self.samples.extend(other.samples);
+        while self.samples.len() > SAMPLES {
+            self.samples.pop_last();
+        }
+    }
+}
+
 impl Profiler {
     /// Begins with columns of this `shape`.
     pub(super) fn new(shape: &Shape) -> Self {
@@ -303,8 +316,14 @@ impl Profiler {
         }
     }
 
-    /// Returns the profile of what was taken, which is called `name`.
-    pub(super) fn finish(self, name: &str) -> Profile {
+    /// Returns the profile of what was taken, which is called `name`; classes whose names are equal without personal data
+    /// are one.
+    pub(super) fn finish(mut self, name: &str) -> Profile {
+        self.languages = named(self.languages, add_up);
+        self.intents = named(self.intents, Intent::take);
+        for intent in self.intents.values_mut() {
+            intent.languages = named(std::mem::take(&mut intent.languages), |n, more| *n += more);
+        }
         let Self { shape, columns, records, .. } = &self;
         let roles = shape.roles.as_ref();
         let role_of = |at: usize| {
@@ -360,6 +379,25 @@ fn class<'a, T: Default>(classes: &'a mut BTreeMap<String, T>, name: &str) -> &'
     classes.get_mut(name).expect("it was just looked up")
 }
 
+/// Returns `classes` by their names without personal data; `add` makes one of those whose names are then equal.
+fn named<T>(classes: BTreeMap<String, T>, add: impl Fn(&mut T, T)) -> BTreeMap<String, T> {
+    let mut out = BTreeMap::new();
+    for (name, class) in classes {
+        match out.entry(text::redact(&name)) {
+            Entry::Vacant(place) => drop(place.insert(class)),
+            Entry::Occupied(mut place) => add(place.get_mut(), class),
+        }
+    }
+    out
+}
+
+/// Adds the counts of `more` to those `there`.
+fn add_up(there: &mut BTreeMap<String, u64>, more: BTreeMap<String, u64>) {
+    for (name, n) in more {
+        *there.entry(name).or_default() += n;
+    }
+}
+
 fn balance(sizes: impl Iterator<Item = u64>) -> Option<Balance> {
     let sizes: Vec<f64> = sizes.map(|n| n as f64).collect();
     if sizes.len() < 2 {
@@ -380,7 +418,7 @@ fn summary(column: &Column, name: &str, role: Option<String>) -> ColumnProfile {
     let is_set = top.first().is_some_and(|(_, n)| *n > 1);
     let top = top.into_iter().take(if is_set { TOP } else { 0 });
     ColumnProfile {
-        name: name.to_owned(),
+        name: text::redact(name),
         role,
         filled: column.filled,
         empty: column.missing,
@@ -416,6 +454,15 @@ struct Counted {
 }
 
 impl Counted {
+    fn take(&mut self, other: Self) {
+        for (length, n) in other.counts {
+            *self.counts.entry(length).or_default() += n;
+        }
+        self.n += other.n;
+        self.sum = self.sum.saturating_add(other.sum);
+        self.max = self.max.max(other.max);
+    }
+
     fn add(&mut self, length: u64) {
         *self.counts.entry(length.min(LONGEST)).or_default() += 1;
         self.n += 1;
@@ -525,6 +572,22 @@ mod tests {
         assert!(!serde_json::to_string(&forward).unwrap().contains("me@example.org"));
         let one = profiled("text,intent\nwrite to me@example.org,a\n");
         assert_eq!(one.text.unwrap().intents["a"].samples, ["write to [email]"]);
+    }
+
+    #[test]
+    fn names_are_without_personal_data_and_add_up() {
+        let profile = profiled(
+            "text,intent,lang,me@example.org\na b,me@example.org,a@example.org,1\n\
+             a b c d,you@example.org,b@example.org,2\na,c,en,3\n",
+        );
+        assert!(!serde_json::to_string(&profile).unwrap().contains("@example.org"));
+        assert_eq!(profile.columns[3].name, "[email]");
+        let text = profile.text.unwrap();
+        let one = &text.intents["[email]"];
+        assert_eq!((one.records, one.median_words, one.samples.len()), (2, 3.0, 2));
+        assert_eq!(one.languages, BTreeMap::from([("[email]".to_owned(), 2)]));
+        assert_eq!(text.languages["[email]"].values().sum::<u64>(), 2);
+        assert_eq!(text.balance.unwrap().intents, 2);
     }
 
     #[test]

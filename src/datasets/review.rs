@@ -95,7 +95,8 @@ pub struct Review {
     pub unchanged: u64,
     /// Of all intents together.
     pub total: IntentChange,
-    /// By intent; those that nothing happened to are left out. The empty name stands for records without one.
+    /// By intent; those that nothing happened to are left out. Personal data in a name are redacted, and names that are then equal
+    /// add up. The empty name stands for records without one.
     pub intents: BTreeMap<String, IntentChange>,
     /// The first of each change of each intent.
     pub samples: Vec<ReviewedRecord>,
@@ -199,7 +200,7 @@ pub fn review(before: &Side, after: &Side, samples: usize) -> Review {
 
 impl Review {
     fn of(&mut self, record: &Record) -> &mut IntentChange {
-        self.intents.entry(record.intent.clone().unwrap_or_default()).or_default()
+        self.intents.entry(text::redact(record.intent.as_deref().unwrap_or_default())).or_default()
     }
 
     fn count(&mut self, change: Change, a: Option<&Record>, b: Option<&Record>) {
@@ -312,7 +313,7 @@ fn sample(
 ) -> ReviewedRecord {
     let shown = |record: Option<&Record>| record.map(|record| text::utterance(&record.text, SHOWN));
     let intent = |record: Option<&Record>| {
-        record.and_then(|record| record.intent.as_deref()).map(|intent| text::display(intent, 80))
+        record.and_then(|record| record.intent.as_deref()).map(|intent| text::utterance(intent, 80))
     };
     let reworded = a.zip(b).is_none_or(|(a, b)| a.text != b.text);
     ReviewedRecord {

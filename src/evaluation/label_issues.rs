@@ -309,7 +309,7 @@ impl LabelIssues {
             line: Some(line),
             ..Place::default()
         };
-        let shown = |text: &str| text::display(text, 60);
+        let shown = |text: &str| text::utterance(text, 60);
         let issues = self.issues.iter().map(|issue| {
             let near = match issue.nearest.first() {
                 Some(near) => format!(

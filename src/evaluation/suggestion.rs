@@ -39,7 +39,7 @@ pub struct Suggestion {
     pub id: String,
     /// What was said; personal data are replaced.
     pub text: String,
-    /// The intent that the model would say.
+    /// The intent that the model would say; personal data are replaced.
     pub suggested_intent: String,
     /// How sure it is.
     pub confidence: f64,
@@ -156,7 +156,7 @@ pub fn suggest(
         suggestions.push(Suggestion {
             id: utterance_id(redacted),
             text: redacted.clone(),
-            suggested_intent: model.labels().name(predictions[at].intent).to_owned(),
+            suggested_intent: text::redact(model.labels().name(predictions[at].intent)),
             confidence: predictions[at].confidence,
             count,
             uncertainty,

@@ -59,6 +59,13 @@ pub struct Finding {
     pub help: String,
 }
 
+/// Returns the help that all of `findings` have; `None` where they differ, and where there are none.
+#[must_use]
+pub fn shared_help<'a>(findings: &[&'a Finding]) -> Option<&'a str> {
+    let (first, rest) = findings.split_first()?;
+    rest.iter().all(|finding| finding.help == first.help).then_some(first.help.as_str())
+}
+
 impl Finding {
     /// Makes a finding without a place; add one with [`Finding::at`].
     #[must_use]

@@ -3,7 +3,7 @@
 use super::{validation::title, wording::counted};
 use crate::{
     datasets::{Check, Validation},
-    findings::{Finding, Severity},
+    findings::{Finding, Severity, shared_help},
 };
 use std::collections::{BTreeMap, btree_map::Entry};
 
@@ -54,10 +54,16 @@ pub fn validation_junit(validation: &Validation, name: &str) -> String {
             out += "/>\n";
             continue;
         }
-        let mut lines: Vec<String> = kept.iter().map(|finding| line(finding)).collect();
-        if let Some(help) = kept.first().map(|finding| &finding.help) {
-            lines.push(format!("help: {help}"));
+        // Help that is about one finding stands by it, and not for all.
+        let help = shared_help(kept);
+        let mut lines = Vec::new();
+        for finding in kept {
+            lines.push(line(finding));
+            if help.is_none() && !finding.help.is_empty() {
+                lines.push(format!("    help: {}", finding.help));
+            }
         }
+        lines.extend(help.map(|help| format!("help: {help}")));
         let text = xml(&lines.join("\n"));
         let message = xml(&counted(check.findings, "finding", "findings"));
         out += &if check.severity == Severity::Error {

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     datasets::Validation,
-    findings::{Finding, Place, Severity, catalogue},
+    findings::{Finding, Place, Severity, catalogue, shared_help},
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -135,8 +135,15 @@ fn findings(validation: &Validation) -> String {
             Severity::Warning => (Tone::Warning, "warning"),
             Severity::Info => (Tone::Neutral, "info"),
         };
+        // Help that is about one finding stands by it, and not for all.
+        let help = shared_help(&kept);
         let rows = kept.iter().take(MOST_ROWS).map(|finding| {
-            let mut row = vec![place(&finding.place), message(&finding.message, 400)];
+            let mut found = message(&finding.message, 400);
+            if help.is_none() && !finding.help.is_empty() {
+                found +=
+                    &format!(" <span class=\"quiet\">({})</span>", message(&finding.help, 400));
+            }
+            let mut row = vec![place(&finding.place), found];
             if has_files {
                 let file = finding.place.file.as_deref();
                 row.push(file.map_or_else(String::new, |file| quoted(file, 120)));
@@ -158,13 +165,15 @@ fn findings(validation: &Validation) -> String {
         };
         let open = if at == 0 { " open" } else { "" };
         out += &format!(
-            "<details{open}><summary>{} <code>{}</code> {}: {}</summary><p class=\"quiet\">{}</p>{}\
+            "<details{open}><summary>{} <code>{}</code> {}: {}</summary>{}{}\
              {more}</details>",
             badge(tone, word),
             escape(code),
             escape(title(code)),
             counted(n, "finding", "findings"),
-            kept.first().map_or_else(String::new, |finding| message(&finding.help, 400)),
+            help.map_or_else(String::new, |help| {
+                format!("<p class=\"quiet\">{}</p>", message(help, 400))
+            }),
             table(code, Narrow::Stack, &columns, rows),
         );
     }

@@ -1,12 +1,7 @@
 //! Numbers and other people's text, as a reader wants them.
 
 use crate::text;
-pub(super) use crate::text::count;
-
-/// Writes a count and its noun, in the singular for 1.
-pub(super) fn counted(n: u64, singular: &str, plural: &str) -> String {
-    format!("{} {}", count(n), if n == 1 { singular } else { plural })
-}
+pub(super) use crate::text::{count, counted};
 
 /// Writes a number with three decimals.
 pub(super) fn number(value: f64) -> String {

@@ -13,7 +13,7 @@ mod safe;
 pub use language::detect_language;
 pub use near::{NearGroups, NearPair, NearPairs, NearSpec, near_between, near_groups, near_pairs};
 pub use normal::{fold, normalise, normalise_into, strip_accents, words};
-pub use numbers::count;
+pub use numbers::{count, counted};
 pub use redact::{personal_data, redact, unredact};
 pub use safe::{display, for_people, from_people, from_spreadsheet, spreadsheet_safe, utterance};
 

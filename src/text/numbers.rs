@@ -14,6 +14,12 @@ pub fn count(n: u64) -> String {
     out
 }
 
+/// Returns a count and its noun, in the singular for 1: `1 record`, `2,941 records`.
+#[must_use]
+pub fn counted(n: u64, one: &str, several: &str) -> String {
+    format!("{} {}", count(n), if n == 1 { one } else { several })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -24,5 +30,11 @@ mod tests {
         let wanted =
             ["0", "7", "999", "1,000", "12,345", "1,234,567", "18,446,744,073,709,551,615"];
         assert_eq!(shown, wanted);
+    }
+
+    #[test]
+    fn one_is_singular() {
+        let shown = [0, 1, 2_000].map(|n| counted(n, "record", "records"));
+        assert_eq!(shown, ["0 records", "1 record", "2,000 records"]);
     }
 }

@@ -257,6 +257,81 @@ fn what_is_suggested_is_new_or_unsure_safe_and_accounted_for() {
     assert!(!terminal.path().join("none.csv").exists());
 }
 
+#[test]
+fn what_was_learned_from_may_have_other_columns_than_the_traffic() {
+    let terminal = traffic();
+    let learned = two_intents(60).replacen("text,", "said,", 1);
+    terminal.write("learned.csv", &learned);
+    let line = SUGGEST.replace("train.csv", "learned.csv");
+    let refused = terminal.run(&line);
+    assert!(
+        refused.starts_with("exit: 2\n") && refused.contains("--text-column said"),
+        "{refused}"
+    );
+    // What the hint says works, and so does what comes next.
+    let told = terminal.run(&format!("{line} --text-column said"));
+    let merge = "data merge learned.csv ask.csv --out merged.csv --text-column said";
+    assert!(told.contains(&format!("next: `botops {merge}`")), "{told}");
+    let same = json(&terminal, 0, SUGGEST)["data"]["suggestions"].clone();
+    assert_eq!(
+        json(&terminal, 0, &format!("{line} --text-column said"))["data"]["suggestions"],
+        same
+    );
+    label(&terminal, &[("curtains", "order_status")]);
+    let merged = terminal.run(&format!("{merge} --new-intents"));
+    assert!(merged.contains("1 added"), "{merged}");
+    // Both have another one: it is said what to do.
+    let traffic = fs::read_to_string(terminal.path().join("traffic.jsonl")).unwrap();
+    terminal.write("traffic.jsonl", traffic.replace("\"text\"", "\"heard\""));
+    let both = terminal.run(&format!("{line} --text-column heard"));
+    assert!(both.starts_with("exit: 2\n"), "{both}");
+    assert!(both.contains("botops data import learned.csv --out learned.new.csv"), "{both}");
+    // A column that neither has is a mistake.
+    let none = terminal.run(&format!("{SUGGEST} --text-column absent"));
+    assert!(none.starts_with("exit: 2\n") && none.contains("BOT-2101"), "{none}");
+    // Without data there is nothing to merge with.
+    let alone =
+        terminal.run(&format!("{} --text-column heard", SUGGEST.replace("--data train.csv ", "")));
+    assert!(alone.starts_with("exit: 0\n") && !alone.contains("next:"), "{alone}");
+}
+
+#[test]
+fn names_of_intents_show_no_personal_data() {
+    let terminal = Terminal::new();
+    let rows = |mail: &str| {
+        format!(
+            "text,intent,lang\nwhere is my parcel,{mail},b.person@example.org\nwhere is my parcel,other,en\n\
+             my password is lost,other,en\n"
+        )
+    };
+    terminal
+        .write("a.csv", rows("a.person@example.org"))
+        .write("b.csv", rows("c.person@example.org"));
+    for line in
+        ["data duplicates a.csv", "data diff a.csv b.csv", "data profile a.csv --html p.html"]
+    {
+        for format in ["table", "json"] {
+            if line.starts_with("data duplicates") && format == "json" {
+                continue;
+            }
+            let told = terminal.run(&format!("--format {format} {line}"));
+            assert!(told.contains("[email]") && !told.contains("person@"), "{told}");
+        }
+    }
+    let page = fs::read_to_string(terminal.path().join("p.html")).unwrap();
+    assert!(page.contains("[email]") && !page.contains("person@"), "{page}");
+
+    let mail = "order.status@example.org";
+    terminal.write("train.csv", two_intents(60).replace("order_status", mail));
+    let issues = "data label-issues train.csv --at-least 0.01 --out issues.csv";
+    let told = terminal.run(issues) + &terminal.run("train train.csv --out \"my m.botops\"");
+    assert!(told.contains("next: `botops predict 'my m.botops' hello`"), "{told}");
+    let told = terminal.run(issues) + &terminal.run("evaluate \"my m.botops\" train.csv");
+    assert!(told.contains("[email]") && !told.contains(mail), "{told}");
+    let csv = fs::read_to_string(terminal.path().join("issues.csv")).unwrap();
+    assert!(!csv.contains(mail), "{csv}");
+}
+
 /// Fills in the column `intent` of the suggestions that hold a word.
 fn label(terminal: &Terminal, labels: &[(&str, &str)]) {
     let written = fs::read_to_string(terminal.path().join("ask.csv")).unwrap();

@@ -252,7 +252,7 @@ fn what_cannot_be_used_is_said_with_its_place_and_a_hint() {
         ("*.csv --patch p.csv", 2, "BOT-2220"),
         ("nlu.yml --patch p.csv", 2, "BOT-2220"),
         ("a.parquet --patch p.csv", 2, "data import a.parquet"),
-        ("support@3:train.csv --patch p.csv", 2, "data pull support@3:train.csv"),
+        ("support@3:train.csv --patch p.csv", 2, "`botops data pull support@3`"),
         ("missing.csv", 2, "BOT-1001"),
         ("train.csv --out new.csv", 2, "`--patch FILE`"),
         ("train.csv --apply header.csv", 2, "--out"),

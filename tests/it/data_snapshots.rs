@@ -863,7 +863,7 @@ fn a_snapshot_is_read_where_a_file_is() {
     done(&["data", "split", "support@1:train.csv", "--out", "sides"]);
     let merge = ["data", "merge", "support@1:train.csv", "labelled.csv", "--out", "merged.csv"];
     let said = seen(&mut folder.botops(merge));
-    assert!(said.contains("support@1:train.csv: 24 records; labelled.csv: 1 utterances"), "{said}");
+    assert!(said.contains("support@1:train.csv: 24 records; labelled.csv: 1 utterance"), "{said}");
     assert_eq!(folder.read("merged.csv").lines().count(), 25);
     botops_snapshot!(folder.botops(["predict", "intents.botops", "--data", "support@1:trian.csv"]), @r#"
     exit: 2

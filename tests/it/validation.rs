@@ -319,3 +319,75 @@ fn csv_jsonl_and_any_number_of_threads_give_the_same_findings() {
     assert_eq!(found("orders.csv", "1"), found("orders.csv", "4"));
     assert_eq!(found("orders.csv", "2"), found("orders.jsonl", "2"));
 }
+
+/// Returns the command that `told` says comes next, as [`Terminal::run`] takes it.
+fn next(told: &str) -> String {
+    let line = told.lines().find_map(|line| line.strip_prefix("next: `botops "));
+    let line = line.unwrap_or_else(|| panic!("nothing comes next: {told}"));
+    line.trim_end_matches('`').replace('\'', "\"")
+}
+
+#[test]
+fn what_comes_next_reads_the_data_as_they_were_read() {
+    let terminal = Terminal::new();
+    let flags = "--text-column \"what was said\" --intent-column kind --input-format csv --max-unpacked 1GiB";
+    terminal
+        .write("log.txt", "what was said,kind\nhello there,greet\nhello there,greet\n,greet\n")
+        .write("e.yaml", "version: 1\nmin_examples_per_intent: 1\n");
+    let told = terminal.run(&format!("validate log.txt --expectations e.yaml {flags}"));
+    let aside =
+        format!("validate log.txt --expectations e.yaml --quarantine quarantine.csv {flags}");
+    assert_eq!(next(&told), aside);
+    let repair = next(&terminal.run(&aside));
+    assert_eq!(
+        repair,
+        format!("data repair log.txt --expectations e.yaml --patch repairs.csv {flags}")
+    );
+    let apply = next(&terminal.run(&repair));
+    let out = "--apply repairs.csv --out log.repaired.txt";
+    assert_eq!(apply, format!("data repair log.txt --expectations e.yaml {out} {flags}"));
+    let check = next(&terminal.run(&apply));
+    assert_eq!(check, format!("validate log.repaired.txt --expectations e.yaml {flags}"));
+    let last = terminal.run(&check);
+    assert!(last.contains("log.repaired.txt: 2 records"), "{last}");
+
+    let known = terminal.run(&format!(
+        "validate log.txt --expectations e.yaml --baseline b.json --write-baseline {flags}"
+    ));
+    let known = next(&known);
+    assert_eq!(known, format!("validate log.txt --expectations e.yaml --baseline b.json {flags}"));
+    assert!(terminal.run(&known).starts_with("exit: 0\n"));
+
+    let page = next(&terminal.run(&format!("data profile log.txt {flags}")));
+    assert_eq!(page, format!("data profile log.txt --html profile.html {flags}"));
+    assert_eq!(next(&terminal.run(&page)), format!("validate log.txt {flags}"));
+    let inferred = next(&terminal.run(&format!("data infer log.txt --out i.yaml {flags}")));
+    assert_eq!(inferred, format!("validate log.txt --expectations i.yaml {flags}"));
+}
+
+#[test]
+fn help_of_one_finding_stands_by_it_in_every_report() {
+    let terminal = Terminal::new();
+    terminal
+        .write(
+            "data.csv",
+            "text,intent\nhello there,greting\nmy money back,refnd\nwhat now,xyzzy\n",
+        )
+        .write(
+            "expectations.yaml",
+            "version: 1\nmin_examples_per_intent: 0\nintents: [greeting, refund]\n",
+        );
+    let told = terminal.run("validate data.csv --report junit=a.xml --html a.html");
+    let beside = "`refnd` is not expected\n        help: did you mean `refund`?\n";
+    assert!(told.contains(beside), "{told}");
+    assert!(!told.contains("\n    help: did you mean"), "{told}");
+    let junit = fs::read_to_string(terminal.path().join("a.xml")).unwrap();
+    assert!(
+        junit.contains("`refnd` is not expected\n    help: did you mean `refund`?\n"),
+        "{junit}"
+    );
+    let page = fs::read_to_string(terminal.path().join("a.html")).unwrap();
+    let at = page.find("xyzzy").unwrap();
+    assert!(page[at..].split("</tr>").next().unwrap().contains("relabel it"), "{page}");
+    assert!(!page.contains("<p class=\"quiet\">did you mean"), "{page}");
+}

@@ -182,16 +182,19 @@ fn outcome(conversion: &Conversion<'_>, seen: Seen, written: Written) -> Outcome
     let shown = out.display().to_string();
     let place = if dry_run { "not written (dry run)" } else { shown.as_str() };
     let mut text = format!(
-        "{place}: {} records in, {} out as {}, {} left out, {} intents\n",
-        tables::count(seen.records),
+        "{place}: {} in, {} out as {}, {} left out, {}\n",
+        tables::counted(seen.records, "record", "records"),
         tables::count(records_out),
         format.name(),
         tables::count(records_left_out),
-        tables::count(seen.intents.len() as u64)
+        tables::counted(seen.intents.len() as u64, "intent", "intents")
     );
     let terms_file = conversion.terms.filter(|_| !dry_run).map(|path| path.display().to_string());
     if let Some(file) = &terms_file {
-        text.push_str(&format!("{file}: {} terms\n", seen.terms.len()));
+        text.push_str(&format!(
+            "{file}: {}\n",
+            tables::counted(seen.terms.len() as u64, "term", "terms")
+        ));
     }
     let mut all = seen.findings;
     all.extend(findings);

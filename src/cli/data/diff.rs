@@ -136,11 +136,11 @@ fn is_data(path: &str) -> bool {
 fn text(answer: &Answer<'_>) -> String {
     let review = answer.review;
     let mut out = format!(
-        "{} -> {}: {} -> {} records\n",
+        "{} -> {}: {} -> {}\n",
         crate::text::display(answer.before, 200),
         crate::text::display(answer.after, 200),
         tables::count(review.records_before),
-        tables::count(review.records_after)
+        tables::counted(review.records_after, "record", "records")
     );
     if review.is_empty() {
         out.push_str("nothing changed\n");

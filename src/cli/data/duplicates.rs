@@ -84,20 +84,20 @@ fn threshold(word: &str) -> std::result::Result<f64, String> {
 
 fn text(found: &Duplicates, args: &Args) -> String {
     let mut out = format!(
-        "{} records: {} groups that say the same, {} that nearly do (Jaccard {}); {} records are redundant\n",
-        tables::count(found.records),
-        tables::count(found.exact_groups),
+        "{}: {} the same, {} that nearly do (Jaccard {}); {} redundant\n",
+        tables::counted(found.records, "record", "records"),
+        tables::counted(found.exact_groups, "group that says", "groups that say"),
         tables::count(found.near_groups),
         found.threshold,
-        tables::count(found.redundant)
+        tables::counted(found.redundant, "record is", "records are")
     );
     for (n, what) in [
-        (found.conflicts, "groups have one text under two intents"),
-        (found.across_intents, "groups have several intents"),
-        (found.across_files, "groups have records of several files"),
+        (found.conflicts, "one text under two intents"),
+        (found.across_intents, "several intents"),
+        (found.across_files, "records of several files"),
     ] {
         if n > 0 {
-            out.push_str(&format!("{} {what}\n", tables::count(n)));
+            out.push_str(&format!("{} {what}\n", tables::counted(n, "group has", "groups have")));
         }
     }
     if found.truncated > 0 {
@@ -132,7 +132,7 @@ fn shown(group: &DuplicateGroup) -> String {
             member.file.clone(),
             member.record.to_string(),
             member.line.to_string(),
-            member.intent.clone().unwrap_or_default(),
+            utterance(member.intent.as_deref().unwrap_or_default(), 80),
             member.jaccard.map_or_else(String::new, |jaccard| format!("{jaccard:.2}")),
             utterance(&member.text, 80),
         ]

@@ -5,7 +5,7 @@ use crate::{
         Outcome,
         context::{self, Context},
         data_args::DataArgs,
-        data_source, paste, tables,
+        data_source, tables,
     },
     datasets::{self, Presence},
     findings::Result,
@@ -13,6 +13,8 @@ use crate::{
 use serde::Serialize;
 use std::path::PathBuf;
 
+// The names of intents and languages are written as they are, personal data in them too: a rule that said `[email]` would
+// hold of nothing.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Data file that is as it should be, in any format that `validate` reads
@@ -66,10 +68,10 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let text = match &args.out {
         None => inferred.yaml.clone(),
         Some(out) => format!(
-            "{}: {} records, {} rules\n{} {}\n",
+            "{}: {}, {}\n{} {}\n",
             args.data.display(),
-            tables::count(inferred.n_records),
-            inferred.n_rules,
+            tables::counted(inferred.n_records, "record", "records"),
+            tables::counted(inferred.n_rules as u64, "rule", "rules"),
             if args.dry_run { "would write" } else { "wrote" },
             out.display()
         ),
@@ -79,7 +81,8 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         None => outcome,
         Some(out) => {
             let (data, out) = (args.data.display().to_string(), out.display().to_string());
-            outcome.next(paste::line(["botops", "validate", &data, "--expectations", &out]))
+            let words = ["botops", "validate", &data, "--expectations", &out];
+            outcome.next(args.columns.line(words))
         }
     })
 }

@@ -6,7 +6,7 @@ use crate::{
         Exit, Outcome,
         context::{self, Context},
         data_args::DataArgs,
-        data_source, paste,
+        data_source,
         progress::Training,
         tables,
     },
@@ -14,10 +14,13 @@ use crate::{
     evaluation::{self, LabelIssue, LabelIssueSpec, LabelIssues, NearRecord, OddityKind},
     findings::{Fault, FaultKind, Finding, Result},
     models::{CrossValidator, ModelSpec, Sample},
-    text::display,
+    text::{display, redact},
 };
 use serde::Serialize;
 use std::path::PathBuf;
+
+/// Folds, when nobody says how many.
+const FOLDS: usize = 5;
 
 /// Find records that are likely mislabelled, intents that overlap, and records that stand apart.
 ///
@@ -31,7 +34,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Number of folds: each record is judged by a model that learned from the other folds
-    #[arg(long, value_name = "K", default_value_t = 5)]
+    #[arg(long, value_name = "K", default_value_t = FOLDS)]
     folds: usize,
     /// Tell a record when its label is wrong with this probability or more; default: 0.8
     #[arg(long, value_name = "P", value_parser = probability)]
@@ -140,8 +143,17 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let mut outcome = Outcome::done(&answer, text).exit(exit);
     if args.out.is_none() && !found.issues.is_empty() {
         let data = args.data.display().to_string();
-        let words = ["botops", "data", "label-issues", &data, "--out", "review.csv"];
-        outcome = outcome.next(paste::line(words));
+        let config = args.config.as_ref().map(|path| path.display().to_string());
+        let folds = args.folds.to_string();
+        let at_least = args.at_least.map(|least| least.to_string());
+        let mut words = vec!["botops", "data", "label-issues", &data];
+        words.extend(config.iter().flat_map(|path| ["--config", path.as_str()]));
+        if args.folds != FOLDS {
+            words.extend(["--folds", &folds]);
+        }
+        words.extend(at_least.iter().flat_map(|least| ["--at-least", least.as_str()]));
+        words.extend(["--out", "review.csv"]);
+        outcome = outcome.next(args.columns.line(words));
     }
     Ok(outcome.findings(findings))
 }
@@ -181,8 +193,8 @@ fn csv(issues: &[LabelIssue]) -> Vec<u8> {
             issue.record.to_string(),
             issue.line.to_string(),
             issue.text.clone(),
-            issue.intent.clone(),
-            issue.suggested.clone(),
+            redact(&issue.intent),
+            redact(&issue.suggested),
             format!("{:.4}", issue.self_confidence),
             format!("{:.4}", issue.suggested_confidence),
             format!("{:.4}", issue.score),
@@ -206,13 +218,17 @@ fn text(found: &LabelIssues, share: f64, top: usize) -> String {
     );
     if found.n_outside > 0 {
         out.push_str(&format!(
-            "{} records out of scope were not judged\n",
-            tables::count(found.n_outside)
+            "{} not judged\n",
+            tables::counted(
+                found.n_outside,
+                "record out of scope was",
+                "records out of scope were"
+            )
         ));
     }
     out.push_str(&format!(
-        "{} records are likely mislabelled ({:.2} %){}; {:.2} % of the labels are estimated to be wrong at random\n",
-        tables::count(found.issues.len() as u64),
+        "{} likely mislabelled ({:.2} %){}; {:.2} % of the labels are estimated to be wrong at random\n",
+        tables::counted(found.issues.len() as u64, "record is", "records are"),
         100.0 * share,
         found
             .expected_precision
@@ -242,8 +258,8 @@ fn issues(issues: &[LabelIssue], top: usize) -> String {
             format!("{:.3}", issue.score),
             issue.record.to_string(),
             issue.line.to_string(),
-            issue.intent.clone(),
-            issue.suggested.clone(),
+            redact(&issue.intent),
+            redact(&issue.suggested),
             display(&issue.text, 60),
             near(issue.nearest.first()),
         ]
@@ -262,8 +278,8 @@ fn overlaps(found: &LabelIssues, top: usize) -> String {
     let rows = overlaps.iter().take(top).map(|pair| {
         let [first, second] = &pair.intents;
         vec![
-            first.clone(),
-            second.clone(),
+            redact(first),
+            redact(second),
             format!("{} of {}", pair.taken[0], pair.n[0]),
             format!("{} of {}", pair.taken[1], pair.n[1]),
             format!("{:.3} [{:.3}, {:.3}]", pair.rate, pair.ci95[0], pair.ci95[1]),
@@ -300,7 +316,7 @@ fn oddities(found: &LabelIssues, top: usize) -> String {
             format!("{:.3}", one.value),
             one.record.to_string(),
             one.line.to_string(),
-            one.intent.clone(),
+            redact(&one.intent),
             display(&one.text, 60),
         ]
     });

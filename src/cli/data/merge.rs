@@ -104,11 +104,11 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let refused_file =
         args.refused.as_ref().filter(|_| !args.dry_run).map(|path| path.display().to_string());
     let mut text = format!(
-        "{}: {} records; {}: {} utterances: {} added, {} there already, {} not labelled yet, {} refused\n",
+        "{}: {}; {}: {}: {} added, {} there already, {} not labelled yet, {} refused\n",
         display(&base.name, 200),
-        tables::count(merging.base),
+        tables::counted(merging.base, "record", "records"),
         display(&labelled.name, 200),
-        tables::count(merging.records_in),
+        tables::counted(merging.records_in, "utterance", "utterances"),
         tables::count(merging.added),
         tables::count(merging.already),
         tables::count(merging.unlabelled),

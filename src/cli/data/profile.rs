@@ -5,7 +5,7 @@ use crate::{
         Outcome,
         context::{self, Context},
         data_args::DataArgs,
-        data_source, paste, tables,
+        data_source, tables,
     },
     datasets::{self, IntentProfile, Lengths, Presence, Profile, ReadOptions, TextProfile, UNTOLD},
     findings::Result,
@@ -84,10 +84,13 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let outcome = Outcome::done(&answer, text);
     let data = args.data.display().to_string();
     Ok(match args.html {
-        Some(_) => outcome.next(paste::line(["botops", "validate", &data])),
+        Some(_) => outcome.next(args.columns.line(["botops", "validate", &data])),
         None => {
-            let words = ["botops", "data", "profile", &data, "--html", "profile.html"];
-            outcome.next(paste::line(words))
+            let against = args.against.as_ref().map(|path| path.display().to_string());
+            let mut words = vec!["botops", "data", "profile", &data];
+            words.extend(against.iter().flat_map(|path| ["--against", path.as_str()]));
+            words.extend(["--html", "profile.html"]);
+            outcome.next(args.columns.line(words))
         }
     })
 }
@@ -95,7 +98,11 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
 fn text(profile: &Profile, before: Option<&Profile>) -> String {
     let was = before
         .map_or_else(String::new, |before| format!(", {} before", tables::count(before.records)));
-    let mut out = format!("{}: {} records{was}\n", profile.name, tables::count(profile.records));
+    let mut out = format!(
+        "{}: {}{was}\n",
+        profile.name,
+        tables::counted(profile.records, "record", "records")
+    );
     if let Some(text) = &profile.text {
         let before = before.and_then(|before| before.text.as_ref());
         if let Some(balance) = text.balance {

@@ -8,11 +8,12 @@ use crate::{
         Exit, Outcome,
         context::{self, Context},
         data_args::DataArgs,
-        data_source, paste,
+        data_source,
     },
     datasets::{
         self, Application, Aside, Check, Expectations, Fix, Packing, Proposal, ReadOptions,
-        Readmission, RemovedRecord, Repaired, SuggestedIntent, ValidateOptions, Validation,
+        Readmission, RemovedRecord, Repaired, SnapshotReference, SuggestedIntent, ValidateOptions,
+        Validation,
     },
     findings::{Fault, Finding, Result},
 };
@@ -114,10 +115,12 @@ struct Readmitted<'a> {
 
 pub(super) fn run(args: &Args, _: &Context) -> Result<Outcome> {
     check_paths(args)?;
-    if data_source::reference(&args.data).is_some() {
+    if let Some(reference) = data_source::reference(&args.data) {
         let name = args.data.display();
+        // A snapshot is written back whole, or not at all.
+        let whole = SnapshotReference { file: None, ..reference };
         let fault = Fault::usage("BOT-2220", format!("`{name}` is a snapshot, and snapshots never change"))
-            .hint(format!("write it back first: `botops data pull {name}`, and take a snapshot of what was repaired"));
+            .hint(format!("write it back first: `botops data pull {whole}`, and take a snapshot of what was repaired"));
         return Err(fault);
     }
     let expectations = data_source::expectations(&args.data, args.expectations.as_deref())?;
@@ -196,6 +199,7 @@ impl Work<'_> {
             Outcome::done(&Proposed { proposal: &proposal, patch: patch.clone(), remaining }, text);
         let data = args.data.display().to_string();
         let given = args.expectations.as_ref().map(|path| path.display().to_string());
+        let labels = args.labels.as_ref().map(|path| path.display().to_string());
         let mut words = vec!["botops", "data", "repair", &data];
         words.extend(given.iter().flat_map(|path| ["--expectations", path.as_str()]));
         Ok(match &patch {
@@ -203,11 +207,12 @@ impl Work<'_> {
             Some(patch) => {
                 let out = beside(&args.data);
                 words.extend(["--apply", patch, "--out", &out]);
-                outcome.next(paste::line(words))
+                outcome.next(args.columns.line(words))
             }
             None if args.patch.is_none() => {
+                words.extend(labels.iter().flat_map(|path| ["--labels", path.as_str()]));
                 words.extend(["--patch", "repairs.csv"]);
-                outcome.next(paste::line(words))
+                outcome.next(args.columns.line(words))
             }
             None => outcome,
         })
@@ -295,7 +300,7 @@ impl Work<'_> {
         if let Some(path) = &named {
             words.extend(["--expectations", path.as_str()]);
         }
-        paste::line(words)
+        self.args.columns.line(words)
     }
 }
 

@@ -174,6 +174,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         return Ok(outcome);
     }
     let (train, test) = (path("train").display().to_string(), path("test").display().to_string());
+    // The sides are written with columns of the usual names: what the data took to be read, they do not.
     Ok(outcome.next(paste::line(["botops", "train", &train, "--test", &test])))
 }
 
@@ -220,9 +221,9 @@ fn intents(sides: &[(SplitSide, &Dataset)]) -> BTreeMap<String, BTreeMap<&'stati
 fn text(answer: &Answer<'_>, n: usize) -> String {
     let would = if answer.dry_run { " (dry run: nothing was written)" } else { "" };
     let mut out = format!(
-        "{}: {} records{would}\n",
+        "{}: {}{would}\n",
         crate::text::display(answer.data, 200),
-        tables::count(n as u64)
+        tables::counted(n as u64, "record", "records")
     );
     let order = ["train", "validation", "test"];
     let rows = order.iter().filter_map(|name| Some((name, answer.sides.get(name)?)));
@@ -252,10 +253,10 @@ fn text(answer: &Answer<'_>, n: usize) -> String {
     }
     match &answer.lock {
         Some(lock) => out.push_str(&format!(
-            "{lock}: {} records stay where they were, {} follow those they are near to, {} are new\n",
-            tables::count(answer.records_locked),
-            tables::count(answer.records_following),
-            tables::count(answer.records_new)
+            "{lock}: {} where they were, {} those they are near to, {} new\n",
+            tables::counted(answer.records_locked, "record stays", "records stay"),
+            tables::counted(answer.records_following, "follows", "follow"),
+            tables::counted(answer.records_new, "is", "are")
         )),
         None => out.push_str(
             "not locked: when the data grows, records may move; `--lock split.lock.json` keeps them\n",

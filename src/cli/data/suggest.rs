@@ -7,13 +7,13 @@ use crate::{
         data_args::DataArgs,
         data_source, model_arg, paste, tables,
     },
-    datasets::{self, Presence},
+    datasets::{self, Dataset, Presence},
     evaluation::{self, Suggestion, Suggestions},
-    findings::Result,
+    findings::{Fault, Result},
     text::{NearSpec, display},
 };
 use serde::Serialize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Choose the utterances of recorded traffic that are most worth labelling.
 ///
@@ -27,7 +27,8 @@ pub(super) struct Args {
     /// The model that answers: a `.botops` file or a reference such as support@champion; default: the workspace's champion
     #[arg(long, value_name = "MODEL")]
     model: Option<String>,
-    /// What the model learned from: its texts are not suggested, and tell what is new
+    /// What the model learned from: its texts are not suggested, and tell what is new. --text-column is that of the
+    /// traffic and of these, where they have such a column
     #[arg(long, value_name = "FILE")]
     data: Option<PathBuf>,
     /// How many utterances to choose
@@ -61,15 +62,7 @@ struct Answer<'a> {
 pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let inputs = [Some(args.logs.as_path()), args.data.as_deref()];
     context::distinct(Some(&args.out), &inputs)?;
-    let traffic =
-        data_source::dataset(context, &args.logs, &args.columns.options(Presence::Optional))?;
-    let learned = match &args.data {
-        Some(path) => {
-            let options = DataArgs::default().options(Presence::Optional);
-            Some(data_source::dataset(context, path, &options)?)
-        }
-        None => None,
-    };
+    let (traffic, learned, base) = read(args, context)?;
     let model = model_arg::load_or_champion(context, args.model.as_deref())?;
     let near = NearSpec::default();
     let found = evaluation::suggest(&model.model, &traffic, learned.as_ref(), &near, args.limit)
@@ -81,9 +74,9 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     }
     let out = (!args.dry_run).then(|| args.out.display().to_string());
     let mut text = format!(
-        "{}: {} records: {} labelled, {} in the training data, {} empty, {} said nearly what another says; {} of {} are suggested\n\n",
+        "{}: {}: {} labelled, {} in the training data, {} empty, {} said nearly what another says; {} of {} are suggested\n\n",
         display(&traffic.name, 200),
-        tables::count(found.records),
+        tables::counted(found.records, "record", "records"),
         tables::count(found.labelled),
         tables::count(found.known),
         tables::count(found.empty),
@@ -114,21 +107,68 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         Answer { logs: &traffic.name, model: &model.name, out: out.clone(), found: &found };
     let outcome = Outcome::done(&answer, text);
     Ok(match out {
-        Some(out) => {
-            let base =
-                args.data.as_ref().map_or("train.csv".to_owned(), |p| p.display().to_string());
-            outcome.next(paste::line([
-                "botops",
-                "data",
-                "merge",
-                &base,
-                &out,
-                "--out",
-                "merged.csv",
-            ]))
-        }
+        Some(out) => match &args.data {
+            Some(data) => {
+                let data = data.display().to_string();
+                let words = ["botops", "data", "merge", &data, &out, "--out", "merged.csv"];
+                outcome.next(base.line(words))
+            }
+            // What they are merged with is not known.
+            None => outcome,
+        },
         None => outcome,
     })
+}
+
+/// Reads the traffic and what the model learned from; returns the flags that the latter took, too.
+///
+/// `--text-column` is meant for both, and each has it or is read by the usual names; one of them has to have it.
+fn read(args: &Args, context: &Context) -> Result<(Dataset, Option<Dataset>, DataArgs)> {
+    let base = DataArgs {
+        text_column: args.columns.text_column.clone(),
+        max_unpacked: args.columns.max_unpacked,
+        ..DataArgs::default()
+    };
+    let by = |path: &Path, columns: &DataArgs| {
+        data_source::dataset(context, path, &columns.options(Presence::Optional))
+    };
+    let usual = |columns: &DataArgs| DataArgs { text_column: None, ..columns.clone() };
+    let lacks = |read: &Result<Dataset>| {
+        base.text_column.is_some() && read.as_ref().is_err_and(|fault| fault.code() == "BOT-2101")
+    };
+    let traffic = by(&args.logs, &args.columns);
+    let Some(path) = &args.data else { return Ok((traffic?, None, base)) };
+    let learned = by(path, &base);
+    match (lacks(&traffic), lacks(&learned)) {
+        // Only the data have it. What is piped in was read, and cannot be read again.
+        (true, false) if args.logs != Path::new(datasets::STDIN) => {
+            let learned = learned?;
+            match by(&args.logs, &usual(&args.columns)) {
+                Ok(traffic) => Ok((traffic, Some(learned), base)),
+                Err(_) => Ok((traffic?, Some(learned), base)),
+            }
+        }
+        (false, true) => {
+            let (traffic, base) = (traffic?, usual(&base));
+            let learned = by(path, &base).map_err(|fault| {
+                if fault.code() != "BOT-2101" {
+                    return fault;
+                }
+                let data = path.display().to_string();
+                let out = path.with_extension("new.csv").display().to_string();
+                let words = ["botops", "data", "import", &data, "--out", &out];
+                Fault::usage("BOT-2101", fault.message())
+                    .at(fault.place().clone())
+                    .hint("`--text-column` names the column of the traffic, and the data have another")
+                    .hint(format!(
+                        "give the data columns of the usual names: `{} --text-column …`, and name that file with `--data`",
+                        paste::line(words)
+                    ))
+            })?;
+            Ok((traffic, Some(learned), base))
+        }
+        _ => Ok((traffic?, Some(learned?), base)),
+    }
 }
 
 /// Returns the suggestions as CSV that a spreadsheet may open.

@@ -22,11 +22,11 @@ const UTTERANCE: usize = 70;
 pub(super) fn evaluation(judged: &Judged, errors: usize) -> String {
     let report = &judged.report;
     let mut out = format!(
-        "{} on {}: {} utterances, {} intents\n\n",
+        "{} on {}: {}, {}\n\n",
         judged.found.name,
         judged.data.name,
-        tables::count(report.n),
-        report.intents.len()
+        tables::counted(report.n, "utterance", "utterances"),
+        tables::counted(report.intents.len() as u64, "intent", "intents")
     );
     out.push_str(&self::report(report, errors));
     if let Some((name, comparison)) = &judged.against {
@@ -46,13 +46,17 @@ pub(in crate::cli) fn report(report: &EvaluationReport, errors: usize) -> String
     out.push_str(&confusion(&report.intents, &report.confusion));
     out.push_str(&confidence(report));
     if !report.unknown_intents.is_empty() {
-        out.push_str(&format!(
-            "\nintents the model does not know: {}\n",
-            report.unknown_intents.join(", ")
-        ));
+        let unknown: Vec<String> =
+            report.unknown_intents.iter().map(|intent| named(intent)).collect();
+        out.push_str(&format!("\nintents the model does not know: {}\n", unknown.join(", ")));
     }
     out.push_str(&misclassified(report, errors));
     out
+}
+
+/// Returns the name of an intent or a language as others may see it.
+fn named(name: &str) -> String {
+    utterance(name, UTTERANCE)
 }
 
 /// Draws what is answered, the sets, and what is out of scope.
@@ -114,7 +118,7 @@ fn languages(report: &EvaluationReport) -> String {
     }
     let rows = report.per_language.iter().map(|(language, metric)| {
         vec![
-            language.clone(),
+            named(language),
             format!("{:.3}", metric.value),
             format!("[{:.3}, {:.3}]", metric.ci95[0], metric.ci95[1]),
             tables::count(metric.n),
@@ -125,7 +129,7 @@ fn languages(report: &EvaluationReport) -> String {
 
 fn class_row(name: &str, class: &ClassMetrics) -> Vec<String> {
     vec![
-        name.to_owned(),
+        named(name),
         format!("{:.3}", class.precision),
         format!("{:.3}", class.recall),
         format!("{:.3}", class.f1),
@@ -167,7 +171,9 @@ fn confusion(intents: &[String], counts: &[Vec<u64>]) -> String {
     let header: Vec<&str> = header.iter().map(String::as_str).collect();
     let rows = intents.iter().zip(counts).enumerate().map(|(i, (intent, row))| {
         let cell = |&n: &u64| if n == 0 { ".".to_owned() } else { tables::count(n) };
-        std::iter::once(format!("{} {intent}", i + 1)).chain(row.iter().map(cell)).collect()
+        std::iter::once(format!("{} {}", i + 1, named(intent)))
+            .chain(row.iter().map(cell))
+            .collect()
     });
     let right: Vec<usize> = (1..=intents.len()).collect();
     tables::table(&header, rows, &right)
@@ -178,9 +184,10 @@ fn pairs(intents: &[String], counts: &[Vec<u64>]) -> String {
     if confused.is_empty() {
         return "no intent was taken for another\n".to_owned();
     }
-    let rows = confused.iter().take(MOST_PAIRS).map(|(truth, predicted, n)| {
-        vec![(*truth).to_owned(), (*predicted).to_owned(), tables::count(*n)]
-    });
+    let rows = confused
+        .iter()
+        .take(MOST_PAIRS)
+        .map(|(truth, predicted, n)| vec![named(truth), named(predicted), tables::count(*n)]);
     let table = tables::table(&["truth", "predicted", "n"], rows, &[2]);
     format!("most often confused, of {} pairs:\n{table}", tables::count(confused.len() as u64))
 }
@@ -215,8 +222,8 @@ fn misclassified(report: &EvaluationReport, most: usize) -> String {
     let rows = report.errors.iter().take(shown).map(|error| {
         vec![
             error.record.to_string(),
-            error.truth.clone(),
-            error.predicted.clone(),
+            named(&error.truth),
+            named(&error.predicted),
             format!("{:.3}", error.confidence),
             utterance(&error.text, UTTERANCE),
         ]
@@ -259,9 +266,9 @@ fn flipped(title: &str, flips: &[Flip], most: usize) -> String {
     let rows = flips.iter().take(shown).map(|flip| {
         vec![
             flip.record.to_string(),
-            flip.truth.clone(),
-            flip.champion.clone(),
-            flip.challenger.clone(),
+            named(&flip.truth),
+            named(&flip.champion),
+            named(&flip.challenger),
             utterance(&flip.text, UTTERANCE),
         ]
     });
@@ -274,6 +281,18 @@ fn flipped(title: &str, flips: &[Flip], most: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_are_without_personal_data() {
+        let intents = ["me@example.org", "b"].map(str::to_owned);
+        let drawn = confusion(&intents, &[vec![3, 1], vec![0, 2]]);
+        assert!(drawn.contains("1 [email]") && !drawn.contains("me@"), "{drawn}");
+        let many: Vec<String> = (0..=MOST_COLUMNS).map(|i| format!("m{i}@example.org")).collect();
+        let mut counts = vec![vec![0; many.len()]; many.len()];
+        counts[0][1] = 1;
+        let drawn = confusion(&many, &counts);
+        assert!(drawn.contains("[email]") && !drawn.contains("@example.org"), "{drawn}");
+    }
 
     #[test]
     fn confusions_are_ordered_by_count_with_truth_first() {

@@ -7,7 +7,6 @@ use crate::{
         context::{self, Context},
         data_args::DataArgs,
         evaluate::text as evaluation_text,
-        paste,
         progress::Training,
         recording::{self, Input, Recording},
         tables,
@@ -243,7 +242,7 @@ pub(super) fn run(args: &Args, n_folds: usize, context: &Context) -> Result<Outc
     // The better of two is a person's choice: what is suggested is the first, as it was given.
     let config = args.config.first().map(|path| path.display().to_string());
     next.extend(config.iter().flat_map(|path| ["--config", path.as_str()]));
-    Ok(Outcome::done(&answer, text).findings(left_out).next(paste::line(next)))
+    Ok(Outcome::done(&answer, text).findings(left_out).next(args.columns.line(next)))
 }
 
 /// Records one configuration's cross-validation.

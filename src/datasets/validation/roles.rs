@@ -122,8 +122,9 @@ impl<'a> RoleChecks<'a> {
                 sink.add(slot, at, &[text], || {
                     (
                         format!(
-                            "the text `{}` has {chars} characters, and at least {min} are wanted",
-                            shown(text)
+                            "the text `{}` has {}, and at least {min} are wanted",
+                            shown(text),
+                            characters(chars)
                         ),
                         "remove the record, or lower `text.min_chars` of the expectations"
                             .to_owned(),
@@ -134,8 +135,9 @@ impl<'a> RoleChecks<'a> {
                 sink.add(slot, at, &[text], || {
                     (
                         format!(
-                            "the text `{}` has {chars} characters, and at most {max} are allowed",
-                            shown(text)
+                            "the text `{}` has {}, and at most {max} are allowed",
+                            shown(text),
+                            characters(chars)
                         ),
                         "shorten it, look for a quote that swallowed lines, or raise `text.max_chars` of the expectations".to_owned(),
                     )

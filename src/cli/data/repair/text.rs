@@ -13,10 +13,10 @@ use std::{collections::BTreeMap, path::Path};
 pub(super) fn proposal(proposal: &Proposal, args: &Args, patch: Option<&str>) -> String {
     let Proposal { file, records_in, records_out, to_apply, fixes, remaining } = proposal;
     let mut text = format!(
-        "{}: {} records; {} proposed, {} of them to be applied\n",
+        "{}: {}; {} proposed, {} of them to be applied\n",
         display(file, 200),
-        tables::count(*records_in),
-        numbered(fixes.len() as u64, "fix is", "fixes are"),
+        tables::counted(*records_in, "record", "records"),
+        tables::counted(fixes.len() as u64, "fix is", "fixes are"),
         tables::count(*to_apply)
     );
     let mut kinds: BTreeMap<&str, Vec<&Fix>> = BTreeMap::new();
@@ -44,8 +44,8 @@ pub(super) fn proposal(proposal: &Proposal, args: &Args, patch: Option<&str>) ->
     }
     if *to_apply > 0 {
         text.push_str(&format!(
-            "with those to be applied: {} records in = {} out + {} removed\n",
-            tables::count(*records_in),
+            "with those to be applied: {} in = {} out + {} removed\n",
+            tables::counted(*records_in, "record", "records"),
             tables::count(*records_out),
             tables::count(records_in - records_out)
         ));
@@ -88,21 +88,21 @@ pub(super) fn application(
     let mut text = format!(
         "{}: {} in {}: {} applied, {} not to be applied\n",
         display(&application.file, 200),
-        numbered(application.lines, "fix", "fixes"),
+        tables::counted(application.lines, "fix", "fixes"),
         patch.display(),
         tables::count(application.applied),
         tables::count(application.not_applied)
     );
     text.push_str(&format!(
         "changed {} of {}\n",
-        numbered(application.cells_changed, "cell", "cells"),
-        numbered(application.records_changed, "record", "records")
+        tables::counted(application.cells_changed, "cell", "cells"),
+        tables::counted(application.records_changed, "record", "records")
     ));
     let removed = &application.removed;
     if !removed.is_empty() {
         text.push_str(&format!(
             "removed {}\n",
-            numbered(removed.len() as u64, "record", "records")
+            tables::counted(removed.len() as u64, "record", "records")
         ));
         for RemovedRecord { record, line, text: shown, codes } in removed.iter().take(args.samples)
         {
@@ -112,9 +112,9 @@ pub(super) fn application(
         text.push_str(&more(removed.len(), args.samples));
     }
     text.push_str(&format!(
-        "{}: {} records in = {} out + {} removed\n",
+        "{}: {} in = {} out + {} removed\n",
         written(out),
-        tables::count(application.records_in),
+        tables::counted(application.records_in, "record", "records"),
         tables::count(application.records_out),
         tables::count(removed.len() as u64)
     ));
@@ -133,7 +133,7 @@ pub(super) fn readmission(
     let mut text = format!(
         "{}: {} listed, {} edited: {} merged back, {} set aside again",
         display(&readmission.file, 200),
-        numbered(readmission.listed, "record is", "records are"),
+        tables::counted(readmission.listed, "record is", "records are"),
         tables::count(readmission.edited),
         tables::count(readmission.merged),
         tables::count(readmission.listed_still)
@@ -161,21 +161,21 @@ pub(super) fn readmission(
     let findings: &[Finding] = &readmission.findings;
     text.push_str(&tables::findings(findings, args.samples));
     text.push_str(&format!(
-        "{}: {} records in = {} out + {} quarantined\n",
+        "{}: {} in = {} out + {} quarantined\n",
         written(out),
-        tables::count(readmission.records_in),
+        tables::counted(readmission.records_in, "record", "records"),
         tables::count(readmission.records_out),
         tables::count(readmission.quarantined)
     ));
     if let Some(left) = left {
         text.push_str(&format!(
             "wrote {left}: {} with the reasons\n",
-            numbered(readmission.quarantined, "record", "records")
+            tables::counted(readmission.quarantined, "record", "records")
         ));
     } else if readmission.quarantined > 0 {
         text.push_str(&format!(
             "what is set aside is in no file of this run; `--left FILE` writes it, with the reasons: {}\n",
-            numbered(readmission.quarantined, "record", "records")
+            tables::counted(readmission.quarantined, "record", "records")
         ));
     }
     text
@@ -189,13 +189,9 @@ fn written(out: Option<&str>) -> String {
 fn left_to_do(remaining: &Validation) -> String {
     format!(
         "then left: {}, {}\n",
-        numbered(remaining.errors, "error", "errors"),
-        numbered(remaining.warnings, "warning", "warnings")
+        tables::counted(remaining.errors, "error", "errors"),
+        tables::counted(remaining.warnings, "warning", "warnings")
     )
-}
-
-fn numbered(n: u64, one: &str, several: &str) -> String {
-    format!("{} {}", tables::count(n), if n == 1 { one } else { several })
 }
 
 fn more(n: usize, shown: usize) -> String {
