@@ -14,7 +14,7 @@ use crate::{
 };
 use reports::ReportArg;
 use serde::Serialize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Findings of each kind that are kept for reports; all are counted.
 const KEPT: usize = 1_000;
@@ -194,7 +194,7 @@ fn validate(args: &Args, context: &Context) -> Result<Outcome> {
         } else if validation.records_rejected > 0 && args.quarantine.is_none() {
             let aside = ("--quarantine", Some("quarantine.csv"));
             outcome = outcome.next(same(&["validate"], &[given[0], given[1], known, aside]));
-        } else if validation.records_rejected > 0 && data_source::reference(&args.data).is_none() {
+        } else if validation.records_rejected > 0 && is_repaired(&args.data) {
             let patch = ("--patch", Some("repairs.csv"));
             outcome = outcome.next(same(&["data", "repair"], &[given[1], patch]));
         } else if let Some(code) = validation.findings.first().map(|finding| &finding.code) {
@@ -202,6 +202,13 @@ fn validate(args: &Args, context: &Context) -> Result<Outcome> {
         }
     }
     Ok(outcome.findings(validation.findings))
+}
+
+/// Returns whether `data repair` takes such data: one file, of a kind that is written as text.
+fn is_repaired(data: &Path) -> bool {
+    let name = data.to_string_lossy().to_lowercase();
+    let other = [".parquet", ".pq", ".yml", ".yaml"];
+    data.is_file() && !other.iter().any(|end| name.ends_with(end))
 }
 
 /// Returns the answer for people.

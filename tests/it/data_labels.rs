@@ -290,8 +290,8 @@ fn what_was_learned_from_may_have_other_columns_than_the_traffic() {
     let none = terminal.run(&format!("{SUGGEST} --text-column absent"));
     assert!(none.starts_with("exit: 2\n") && none.contains("BOT-2101"), "{none}");
     // Without data there is nothing to merge with.
-    let alone =
-        terminal.run(&format!("{} --text-column heard", SUGGEST.replace("--data train.csv ", "")));
+    let alone = terminal
+        .run(&format!("{} --text-column heard", SUGGEST.replace("--data train.csv ", "--force ")));
     assert!(alone.starts_with("exit: 0\n") && !alone.contains("next:"), "{alone}");
 }
 

@@ -114,7 +114,7 @@ fn a_locked_split_grows_and_moves_nothing() {
     ----- stdout -----
 
     ----- stderr -----
-    error[BOT-2180]: `split.lock.json` is no lock of a split: missing field `schema` at line 1 column 2
+    error[BOT-2180]: `split.lock.json` is no lock of a split: a key is missing, unknown, or holds what it cannot, at line 1, column 2
       --> split.lock.json
     hint: restore it from version control; without it, records would move
     "#);
