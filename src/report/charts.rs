@@ -163,6 +163,20 @@ pub(super) fn change_bar(before: Option<u64>, after: u64, most: u64, names: [&st
     )
 }
 
+/// Returns what the colors of a drawing stand for: how each is filled, and its name as HTML.
+pub(super) fn legend(entries: &[(&str, String)]) -> String {
+    let entries: String = entries
+        .iter()
+        .map(|(class, name)| {
+            format!(
+                "<span><svg width=\"14\" height=\"10\" aria-hidden=\"true\"><rect class=\"{class}\" width=\"14\" \
+                 height=\"10\"/></svg>{name}</span>"
+            )
+        })
+        .collect();
+    format!("<div class=\"legend\">{entries}</div>")
+}
+
 /// One kind of bar of a [`histogram`].
 pub(super) struct Series<'a> {
     /// What it counts.

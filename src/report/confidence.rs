@@ -1,7 +1,7 @@
 //! What confidence is worth, as sections of the page of an evaluation.
 
 use super::{
-    charts::{Series, histogram, reliability},
+    charts::{Series, histogram, legend, reliability},
     evaluation::{metric_cell, range},
     page::{Tone, escape, scroll_box, verdict},
     table::{Column, Narrow, table},
@@ -113,21 +113,16 @@ fn spread(scores: &ScoreHistogram, name: &str, threshold: f64) -> String {
         kinds.into_iter().filter(|(_, _, counts)| counts.iter().any(|n| *n > 0)).collect();
     let series: Vec<Series<'_>> =
         there.iter().map(|&(name, class, counts)| Series { name, class, counts }).collect();
-    let legend: String = there
+    let entries: Vec<(&str, String)> = there
         .iter()
-        .map(|(name, class, counts)| {
-            format!(
-                "<span><svg width=\"14\" height=\"10\" aria-hidden=\"true\"><rect class=\"{class}\" width=\"14\" \
-                 height=\"10\"/></svg>{name}, {}</span>",
-                count(counts.iter().sum())
-            )
-        })
+        .map(|(name, class, counts)| (*class, format!("{name}, {}", count(counts.iter().sum()))))
         .collect();
     let guide = ((threshold - scores.from) / width, name);
     format!(
-        "<figure class=\"timeline\"><div class=\"legend\">{legend}</div>{}<figcaption>Scores of the records, as shares \
+        "<figure class=\"timeline\">{}{}<figcaption>Scores of the records, as shares \
          of each kind; bins are named by where they begin. A good score parts the first kind from the others.\
          </figcaption></figure>",
+        legend(&entries),
         scroll_box(
             "Scores",
             &histogram("Scores of the records, by kind", &labels, &series, true, Some(guide))

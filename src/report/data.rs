@@ -1,7 +1,7 @@
 //! The page of a data set: how it is balanced, how long its texts are, in which languages; before and after.
 
 use super::{
-    charts::{Series, change_bar, histogram},
+    charts::{Series, change_bar, histogram, legend},
     page::{Card, Page, cards, facts, quoted, scroll_box},
     table::{Column, Narrow, table},
     wording::{count, counted, of, percent, trimmed},
@@ -60,6 +60,11 @@ impl<'a> Sides<'a> {
             names: ["read", "accepted"],
             is_part: true,
         }
+    }
+
+    fn legend(&self) -> String {
+        let [before, after] = self.names;
+        legend(&[("bar-was", before.to_owned()), ("bar", after.to_owned())])
     }
 
     fn text_before(&self) -> Option<&'a TextProfile> {
@@ -148,22 +153,9 @@ fn mismatched(text: &TextProfile) -> u64 {
 fn balance(sides: &Sides<'_>, text: &TextProfile) -> String {
     let none = IntentProfile::default();
     let before = sides.text_before();
-    let names: BTreeSet<&String> =
-        before.iter().flat_map(|text| text.intents.keys()).chain(text.intents.keys()).collect();
-    let mut rows: Vec<(&String, Option<&IntentProfile>, &IntentProfile)> = names
-        .into_iter()
-        .map(|name| {
-            let old = before.map(|text| text.intents.get(name).unwrap_or(&none));
-            (name, old, text.intents.get(name).unwrap_or(&none))
-        })
-        .collect();
-    rows.sort_by(|a, b| b.2.records.cmp(&a.2.records).then(a.0.cmp(b.0)));
-    let most = rows
-        .iter()
-        .flat_map(|(_, old, new)| [old.map_or(0, |old| old.records), new.records])
-        .max()
-        .unwrap_or(0);
-    let languages = frequent_languages(text);
+    let rows = text.intents_beside(before);
+    let most = rows.iter().flat_map(|(_, records)| *records).max().unwrap_or(0);
+    let languages = text.frequent_languages(MOST_LANGUAGES);
     let mut columns = vec![("intent", Column::Name)];
     if sides.before.is_some() {
         columns.push((sides.names[0], Column::Number));
@@ -176,27 +168,31 @@ fn balance(sides: &Sides<'_>, text: &TextProfile) -> String {
     columns.extend(languages.iter().map(|language| (*language, Column::Number)));
     columns.push(("median words", Column::Number));
     let n_intents = rows.len();
-    let rows = rows.into_iter().take(MOST_ROWS).map(|(name, old, new)| {
+    let rows = rows.into_iter().take(MOST_ROWS).map(|(name, [old, new])| {
+        let intent = text.intents.get(name).unwrap_or(&none);
+        let old = before.map(|_| old);
         let mut cell = quoted(name, 80);
         if name == OOS {
             cell += " <span class=\"quiet\">out of scope</span>";
         }
         let mut row = vec![cell];
-        row.extend(old.map(|old| count(old.records)));
-        row.push(count(new.records));
-        row.extend(old.map(|old| change(old.records, new.records)));
-        row.push(change_bar(old.map(|old| old.records), new.records, most, sides.names));
-        row.extend(languages.iter().map(|language| {
-            new.languages.get(*language).map_or_else(|| "0".to_owned(), |n| count(*n))
-        }));
-        row.push(trimmed(new.median_words));
+        row.extend(old.map(count));
+        row.push(count(new));
+        row.extend(old.map(|old| change(old, new)));
+        row.push(change_bar(old, new, most, sides.names));
+        row.extend(
+            languages
+                .iter()
+                .map(|language| count(intent.languages.get(*language).copied().unwrap_or(0))),
+        );
+        row.push(trimmed(intent.median_words));
         row
     });
     let legend = if sides.before.is_some() {
         format!(
             "<p class=\"quiet\">Languages, medians, examples and columns are of what is {}.</p>{}",
             if sides.is_part { "accepted" } else { "there now" },
-            legend(sides)
+            sides.legend()
         )
     } else {
         String::new()
@@ -241,28 +237,6 @@ fn change(before: u64, after: u64) -> String {
         std::cmp::Ordering::Less => format!("−{}", count(before - after)),
         std::cmp::Ordering::Greater => format!("+{}", count(after - before)),
     }
-}
-
-fn legend(sides: &Sides<'_>) -> String {
-    let swatch = |class: &str, name: &str| {
-        format!(
-            "<span><svg width=\"14\" height=\"10\" aria-hidden=\"true\"><rect class=\"{class}\" width=\"14\" \
-             height=\"10\"/></svg>{name}</span>"
-        )
-    };
-    let [before, after] = sides.names;
-    format!("<div class=\"legend\">{}{}</div>", swatch("bar-was", before), swatch("bar", after))
-}
-
-/// Returns the languages that most records are in.
-fn frequent_languages(text: &TextProfile) -> Vec<&str> {
-    let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
-    for (language, n) in text.intents.values().flat_map(|intent| &intent.languages) {
-        *counts.entry(language).or_default() += n;
-    }
-    let mut counts: Vec<_> = counts.into_iter().collect();
-    counts.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(b.0)));
-    counts.into_iter().take(MOST_LANGUAGES).map(|(language, _)| language).collect()
 }
 
 fn lengths(sides: &Sides<'_>, text: &TextProfile) -> String {
@@ -313,7 +287,7 @@ fn lengths(sides: &Sides<'_>, text: &TextProfile) -> String {
         0 => String::new(),
         n => format!("<p>{} empty.</p>", counted(n, "text is", "texts are")),
     };
-    let legend = if before.is_some() { legend(sides) } else { String::new() };
+    let legend = if before.is_some() { sides.legend() } else { String::new() };
     format!(
         "{empty}{legend}<div class=\"columns\">{}{}</div>{}",
         drawing("Words a text", |text| &text.words),
@@ -340,7 +314,7 @@ fn label(bin: &LengthBin) -> String {
 }
 
 fn languages(sides: &Sides<'_>, text: &TextProfile) -> String {
-    let detected: BTreeSet<&String> = text.languages.values().flat_map(BTreeMap::keys).collect();
+    let detected = text.detected();
     let total = |of: &BTreeMap<String, u64>| of.values().sum::<u64>();
     let before = sides.text_before();
     let mut names: Vec<&String> = before
@@ -367,7 +341,8 @@ fn languages(sides: &Sides<'_>, text: &TextProfile) -> String {
         row.push(count(total(of)));
         row.extend(detected.iter().map(|language| {
             let n = of.get(*language).copied().unwrap_or(0);
-            let is_other = *language != name && *language != UNTOLD && name != UNTOLD && n > 0;
+            let is_other =
+                *language != name.as_str() && *language != UNTOLD && name != UNTOLD && n > 0;
             let cell = if is_other { format!("<strong>{}</strong>", count(n)) } else { count(n) };
             format!(
                 "{cell} <span class=\"quiet\">{}</span>",

@@ -1,7 +1,7 @@
 //! The page of a drift comparison.
 
 use super::{
-    charts::{bounded_bar, pair_bar},
+    charts::{bounded_bar, legend, pair_bar},
     page::{Page, Tone, badge, facts, quoted, verdict},
     table::{Column, Narrow, table},
     wording::{count, counted, number, p_value, percent},
@@ -143,11 +143,11 @@ fn checks(report: &DriftReport) -> String {
 }
 
 fn changes(checks: &[&DriftCheck]) -> String {
-    let mut out = "<div class=\"legend\"><span><svg width=\"14\" height=\"10\" aria-hidden=\"true\">\
-                   <rect class=\"bar\" width=\"14\" height=\"10\"/></svg>reference</span><span><svg \
-                   width=\"14\" height=\"10\" aria-hidden=\"true\"><rect class=\"bar-other\" \
-                   width=\"14\" height=\"10\"/></svg>current</span></div><div class=\"columns\">"
-        .to_owned();
+    let mut out = legend(&["reference", "current"].map(|name| {
+        let class = if name == "reference" { "bar" } else { "bar-other" };
+        (class, name.to_owned())
+    }));
+    out += "<div class=\"columns\">";
     for check in checks {
         let most = check.top.iter().map(|top| top.1.max(top.2)).fold(0.0_f64, f64::max);
         let rows = check.top.iter().map(|(name, reference, current)| {

@@ -10,13 +10,12 @@ use super::{
     wording::{count, counted, line, number, of, p_equals, p_value, percent, signed, trimmed},
 };
 use crate::{
-    datasets::{Profile, TextProfile, Validation},
+    datasets::{Profile, Validation},
     drift::{DriftReport, DriftVerdict},
     evaluation::{Comparison, EvaluationReport, GateReport, METRICS},
     findings::Severity,
     rollout::{Decision, GatePolicy},
 };
-use std::collections::BTreeSet;
 
 /// Intents listed; the rest is counted.
 const MOST_INTENTS: usize = 100;
@@ -321,17 +320,11 @@ pub fn profile_markdown(profile: &Profile, before: Option<&Profile>) -> String {
         trimmed(text.words.p95)
     );
     let before = before.and_then(|before| before.text.as_ref());
-    let names: BTreeSet<&String> =
-        before.iter().flat_map(|text| text.intents.keys()).chain(text.intents.keys()).collect();
-    let of = |text: &TextProfile, name: &String| {
-        text.intents.get(name).map_or(0, |intent| intent.records)
-    };
-    let mut names: Vec<&String> = names.into_iter().collect();
-    names.sort_by(|a, b| of(text, b).cmp(&of(text, a)).then(a.cmp(b)));
-    let rows = names.iter().take(MOST_INTENTS).map(|name| {
+    let intents = text.intents_beside(before);
+    let rows = intents.iter().take(MOST_INTENTS).map(|(name, [was, is])| {
         let mut row = vec![plain(name, 60)];
-        row.extend(before.map(|before| count(of(before, name))));
-        row.push(count(of(text, name)));
+        row.extend(before.map(|_| count(*was)));
+        row.push(count(*is));
         row
     });
     out += "\n";
@@ -339,8 +332,8 @@ pub fn profile_markdown(profile: &Profile, before: Option<&Profile>) -> String {
         Some(_) => table(&["intent", "before", "now"], &[1, 2], rows),
         None => table(&["intent", "records"], &[1], rows),
     };
-    if names.len() > MOST_INTENTS {
-        out += &format!("\nand {} smaller ones.\n", names.len() - MOST_INTENTS);
+    if intents.len() > MOST_INTENTS {
+        out += &format!("\nand {} smaller ones.\n", intents.len() - MOST_INTENTS);
     }
     out
 }

@@ -10,13 +10,10 @@ use crate::{
     datasets::{self, IntentProfile, Lengths, Presence, Profile, ReadOptions, TextProfile, UNTOLD},
     findings::Result,
     report,
-    text::display,
+    text::{counted, display},
 };
 use serde::Serialize;
-use std::{
-    collections::BTreeSet,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 /// Say what a data set is made of: classes, lengths, languages, columns; before and after.
 #[derive(Debug, clap::Args)]
@@ -127,63 +124,45 @@ fn text(profile: &Profile, before: Option<&Profile>) -> String {
 
 fn intents(text: &TextProfile, before: Option<&TextProfile>) -> String {
     let none = IntentProfile::default();
-    let names: BTreeSet<&String> =
-        before.iter().flat_map(|text| text.intents.keys()).chain(text.intents.keys()).collect();
-    if names.is_empty() {
+    let found = text.intents_beside(before);
+    if found.is_empty() {
         return "no record has an intent\n".to_owned();
     }
-    let of = |text: &'_ TextProfile, name: &String| {
-        text.intents.get(name).map_or(0, |intent| intent.records)
-    };
-    let mut names: Vec<&String> = names.into_iter().collect();
-    names.sort_by(|a, b| of(text, b).cmp(&of(text, a)).then(a.cmp(b)));
-    let mut languages: Vec<(&String, u64)> = text
-        .intents
-        .values()
-        .flat_map(|intent| intent.languages.keys())
-        .collect::<BTreeSet<_>>()
-        .into_iter()
-        .map(|language| {
-            let of = |intent: &IntentProfile| intent.languages.get(language).copied().unwrap_or(0);
-            (language, text.intents.values().map(of).sum())
-        })
-        .collect();
-    languages.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(b.0)));
-    languages.truncate(MOST_LANGUAGES);
+    let languages = text.frequent_languages(MOST_LANGUAGES);
     let mut header = vec!["intent"];
     if before.is_some() {
         header.extend(["before", "now", "change"]);
     } else {
         header.push("records");
     }
-    header.extend(languages.iter().map(|(language, _)| language.as_str()));
+    header.extend(&languages);
     header.push("median words");
-    let n = names.len();
-    let rows = names.into_iter().take(MOST_ROWS).map(|name| {
-        let intent = text.intents.get(name).unwrap_or(&none);
-        let mut row = vec![display(name, 40)];
-        if let Some(before) = before {
-            let (was, is) = (of(before, name), intent.records);
-            row.push(tables::count(was));
+    let n = found.len();
+    let rows =
+        found.into_iter().take(MOST_ROWS).map(|(name, [was, is])| {
+            let intent = text.intents.get(name).unwrap_or(&none);
+            let mut row = vec![display(name, 40)];
+            if before.is_some() {
+                row.push(tables::count(was));
+            }
             row.push(tables::count(is));
-            row.push(format!("{:+}", i128::from(is) - i128::from(was)));
-        } else {
-            row.push(tables::count(intent.records));
-        }
-        row.extend(languages.iter().map(|(language, _)| {
-            tables::count(intent.languages.get(*language).copied().unwrap_or(0))
-        }));
-        row.push(intent.median_words.to_string());
-        row
-    });
+            if before.is_some() {
+                row.push(format!("{:+}", i128::from(is) - i128::from(was)));
+            }
+            row.extend(languages.iter().map(|language| {
+                tables::count(intent.languages.get(*language).copied().unwrap_or(0))
+            }));
+            row.push(intent.median_words.to_string());
+            row
+        });
     let numbers: Vec<usize> = (1..header.len()).collect();
     let mut out = tables::table(&header, rows, &numbers);
     if n > MOST_ROWS {
         out.push_str(&format!("and {} smaller intents (`--format json` has all)\n", n - MOST_ROWS));
     }
     if text.unlabelled > 0 {
-        let noun = if text.unlabelled == 1 { "record has" } else { "records have" };
-        out.push_str(&format!("{} {noun} no intent\n", tables::count(text.unlabelled)));
+        let who = counted(text.unlabelled, "record has", "records have");
+        out.push_str(&format!("{who} no intent\n"));
     }
     out
 }
@@ -206,15 +185,13 @@ fn lengths(text: &TextProfile, before: Option<&TextProfile>) -> String {
     let header = ["a text has", "least", "5 %", "median", "95 %", "most", "mean"];
     let mut out = tables::table(&header, rows, &[1, 2, 3, 4, 5, 6]);
     if text.empty > 0 {
-        let noun = if text.empty == 1 { "text is" } else { "texts are" };
-        out.push_str(&format!("{} {noun} empty\n", tables::count(text.empty)));
+        out.push_str(&format!("{} empty\n", counted(text.empty, "text is", "texts are")));
     }
     out
 }
 
 fn languages(text: &TextProfile) -> String {
-    let detected: BTreeSet<&String> =
-        text.languages.values().flat_map(|detected| detected.keys()).collect();
+    let detected = text.detected();
     let heads: Vec<String> = detected.iter().map(|name| format!("reads as {name}")).collect();
     let mut header = vec!["declared", "records"];
     header.extend(heads.iter().map(String::as_str));

@@ -6,6 +6,7 @@
 
 mod application;
 mod document;
+mod moved;
 mod patch;
 mod proposal;
 mod readmission;

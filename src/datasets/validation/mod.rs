@@ -9,6 +9,7 @@ mod bits;
 mod classes;
 pub(super) mod damage;
 mod found;
+mod kept;
 mod late;
 pub(super) mod quarantine;
 mod roles;
@@ -23,24 +24,22 @@ pub use quarantine::{replaceable_quarantine, write_quarantine};
 pub(in crate::datasets) use rows::{RecordRows, Source, TableRows};
 
 use super::{
-    Dataset, Expectations, ProfileChange, ReadOptions, Record, Rejected, Validation,
+    Dataset, Expectations, ProfileChange, ReadOptions, Validation,
     columns::Roles,
     profile::Profiler,
-    split,
     table::{Origin, Row},
 };
 use crate::{
     digest::Digest,
-    findings::{Fault, Finding, Result, Severity},
-    labels::OOS,
+    findings::{Fault, Result, Severity},
 };
 use baseline::Matching;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use classes::{Classes, Counts};
 use found::{At, Found, Late, Reasons, Told};
+use kept::Kept;
 use late::Duplicates;
-use quarantine::Quarantine;
 use roles::RoleChecks;
 use rows::Files;
 use rules::{Gathering, Rules};
@@ -182,7 +181,7 @@ pub enum Keep<'a> {
 /// - a finding of severity error rejects its record; the accepted ones keep their order
 /// - `records_in == records_accepted + records_rejected`
 /// - of duplicates, all but the first are found; of texts under two intents and of leaks, each record of `data`
-/// - in the accepted records, the label of out-of-scope utterances is [`OOS`]
+/// - in the accepted records, the label of out-of-scope utterances is [`crate::labels::OOS`]
 /// - `rules` of columns are not looked at, for a data set has not all columns of its file: see [`validate_file`]
 ///
 /// # Panics
@@ -365,11 +364,13 @@ fn profiles(
     n_records: u64,
 ) -> Result<Box<ProfileChange>> {
     let name = source.name().to_owned();
-    let [mut before, mut after] = [0, 1].map(|_| Profiler::new(source.shape()));
+    let mut before = Profiler::new(source.shape());
+    // Where nothing was rejected, what was read is what was accepted.
+    let mut after = (rejected.len() > 0).then(|| Profiler::new(source.shape()));
     let mut position = 0;
     source.each(&mut |row| {
         before.add(row);
-        if !rejected.contains(position) {
+        if let Some(after) = after.as_mut().filter(|_| !rejected.contains(position)) {
             after.add(row);
         }
         position += 1;
@@ -378,7 +379,9 @@ fn profiles(
     if position != n_records {
         return Err(changed(&name));
     }
-    Ok(Box::new(ProfileChange { before: before.finish(&name), after: after.finish(&name) }))
+    let before = before.finish(&name);
+    let after = after.map_or_else(|| before.clone(), |after| after.finish(&name));
+    Ok(Box::new(ProfileChange { before, after }))
 }
 
 fn changed(file: &str) -> Fault {
@@ -535,103 +538,6 @@ fn late_of(entry: &Entry, at: At) -> Late {
         other_at: entry.exact,
         intent: entry.intent,
         key: 0,
-    }
-}
-
-/// What becomes of the records, as they are met again.
-struct Kept<'a> {
-    data: Option<&'a Dataset>,
-    quarantine: Option<Quarantine>,
-    reasons: Vec<Vec<Finding>>,
-    /// The rejected records themselves, where nobody holds them.
-    records: Option<Vec<Rejected>>,
-    rejected: u64,
-}
-
-impl<'a> Kept<'a> {
-    fn begin(keep: Keep<'a>, names: &[String]) -> Result<Self> {
-        let (data, quarantine, records) = match keep {
-            Keep::Counts => (None, None, None),
-            Keep::Quarantine(path) => (None, Some(Quarantine::create(path, names)?), None),
-            Keep::Rejected => (None, None, Some(Vec::new())),
-            Keep::Records(data) => (Some(data), None, None),
-        };
-        Ok(Self { data, quarantine, reasons: Vec::new(), records, rejected: 0 })
-    }
-
-    fn reject(
-        &mut self,
-        file: &str,
-        row: Row<'_>,
-        roles: &Option<Roles>,
-        reasons: Vec<Finding>,
-    ) -> Result<()> {
-        self.rejected += 1;
-        if let Some(quarantine) = &mut self.quarantine {
-            quarantine.add(file, row, &reasons)?;
-        }
-        if let Some(records) = &mut self.records {
-            let view = roles.as_ref().map(|roles| View::of(roles, row));
-            let owned = |cell: Option<&str>| cell.map(str::to_owned);
-            let record = Record {
-                text: view.as_ref().map_or("", |view| view.text).to_owned(),
-                intent: owned(view.as_ref().and_then(|view| view.intent)),
-                lang: owned(view.as_ref().and_then(|view| view.lang)),
-                entities: Vec::new(),
-                record: row.record(),
-                line: row.line(),
-                file: row.file().cloned(),
-            };
-            records.push(Rejected { record, reasons });
-            return Ok(());
-        }
-        if self.data.is_some() {
-            self.reasons.push(reasons);
-        }
-        Ok(())
-    }
-
-    /// Returns the records, if they are wanted; publishes the quarantine.
-    fn finish(
-        self,
-        expectations: &Expectations,
-        n_records: u64,
-        rejected: &bits::Bits,
-    ) -> Result<(Option<Dataset>, Vec<Rejected>)> {
-        if let Some(quarantine) = self.quarantine {
-            quarantine.publish()?;
-        }
-        let Some(data) = self.data else {
-            return Ok((None, self.records.unwrap_or_default()));
-        };
-        if data.records.len() as u64 != n_records {
-            return Err(changed(&data.name));
-        }
-        let (mut kept, mut set_aside) = (Vec::new(), Vec::new());
-        let mut reasons = self.reasons.into_iter();
-        for (position, record) in (0..).zip(&data.records) {
-            if rejected.contains(position) {
-                let reasons = reasons.next().unwrap_or_default();
-                set_aside.push(Rejected { record: record.clone(), reasons });
-            } else {
-                kept.push(record.clone());
-            }
-        }
-        let mut changed = !set_aside.is_empty();
-        if expectations.oos != OOS {
-            for record in &mut kept {
-                if record.intent.as_deref() == Some(expectations.oos.as_str()) {
-                    record.intent = Some(OOS.to_owned());
-                    changed = true;
-                }
-            }
-        }
-        let accepted = if changed {
-            split::part(data, kept)
-        } else {
-            Dataset { records: kept, ..data.clone() }
-        };
-        Ok((Some(accepted), set_aside))
     }
 }
 
