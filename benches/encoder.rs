@@ -7,7 +7,7 @@
 #[path = "process/cpu.rs"]
 mod cpu;
 
-use botops::features::{Encoder, EncoderFiles, EncoderScratch, EncoderSpec};
+use botops_features::{Encoder, EncoderFiles, EncoderScratch, EncoderSpec};
 use cpu::cpu_seconds;
 use criterion::Criterion;
 use std::{

@@ -10,10 +10,8 @@ mod cpu;
 #[path = "process/memory.rs"]
 mod memory;
 
-use botops::{
-    features::{Encoder, EncoderFiles, EncoderSpec},
-    models::{FineTuningSpec, Progress, fine_tune},
-};
+use botops_features::{Encoder, EncoderFiles, EncoderSpec};
+use botops_models::{FineTuningSpec, Progress, fine_tune};
 use cpu::cpu_seconds;
 use memory::peak_mb;
 use std::{

@@ -7,13 +7,11 @@
 #[path = "process/cpu.rs"]
 mod cpu;
 
-use botops::{
-    datasets::{self, Dataset, ReadOptions},
-    evaluation::{LabelIssueSpec, LabelIssues, label_issues},
-    labels::OOS,
-    models::{CrossValidator, HeadKind, HeadSpec, ModelSpec, Resources, Sample, Silent},
-    stats::random::Random,
-};
+use botops_curation::{LabelIssueSpec, LabelIssues, label_issues};
+use botops_datasets::{self as datasets, Dataset, ReadOptions};
+use botops_labels::OOS;
+use botops_models::{CrossValidator, HeadKind, HeadSpec, ModelSpec, Resources, Sample, Silent};
+use botops_stats::random::Random;
 use cpu::cpu_seconds;
 use std::{collections::BTreeSet, path::Path};
 

@@ -10,14 +10,11 @@ mod cpu;
 #[path = "process/memory.rs"]
 mod memory;
 
-use botops::{
-    dialogue::DialogueSpec,
-    models::{
-        HeadKind, HeadSpec, IntentModel, Lineage, ModelSpec, Resources, Sample, Scratch, Silent,
-        train,
-    },
-    text,
+use botops_dialogue::DialogueSpec;
+use botops_models::{
+    HeadKind, HeadSpec, IntentModel, Lineage, ModelSpec, Resources, Sample, Scratch, Silent, train,
 };
+use botops_text as text;
 use cpu::cpu_seconds;
 use criterion::Criterion;
 use memory::peak_mb;

@@ -11,10 +11,8 @@ mod cpu;
 #[path = "process/memory.rs"]
 mod memory;
 
-use botops::{
-    stats::random::Random,
-    text::{NearPairs, NearSpec, fold, near_between, near_groups, near_pairs},
-};
+use botops_stats::random::Random;
+use botops_text::{NearPairs, NearSpec, fold, near_between, near_groups, near_pairs};
 use cpu::cpu_seconds;
 use memory::peak_mb;
 use rayon::prelude::*;

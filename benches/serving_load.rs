@@ -7,12 +7,10 @@
 //! waits for the answer, and asks again; a failed answer is counted, and ends the run with 1.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a bench says what it measured")]
 
-use botops::{
-    dialogue::DialogueSpec,
-    digest::Digest,
-    models::{IntentModel, Lineage, ModelSpec, Resources, Sample, Silent, train},
-    serving::{RequestLog, ServerSettings, Source, start},
-};
+use botops_dialogue::DialogueSpec;
+use botops_digest::Digest;
+use botops_models::{IntentModel, Lineage, ModelSpec, Resources, Sample, Silent, train};
+use botops_serving::{RequestLog, ServerSettings, Source, start};
 use std::{
     error::Error,
     net::{Ipv4Addr, SocketAddr},

@@ -8,11 +8,9 @@
 #[path = "process/cpu.rs"]
 mod cpu;
 
-use botops::{
-    datasets::{Snapshots, Taken, Taking},
-    stats::random::Random,
-    store::Store,
-};
+use botops_snapshots::{Snapshots, Taken, Taking};
+use botops_stats::random::Random;
+use botops_store::Store;
 use cpu::cpu_seconds;
 use std::{
     collections::BTreeMap,

@@ -12,10 +12,9 @@ mod cpu;
 #[path = "process/memory.rs"]
 mod memory;
 
-use botops::{
-    datasets::{self, Expectations, Keep, ValidateOptions},
-    stats::random::Random,
-};
+use botops_expectations::Expectations;
+use botops_stats::random::Random;
+use botops_validation::{Keep, ValidateOptions};
 use cpu::cpu_seconds;
 use memory::peak_mb;
 use std::{
@@ -152,8 +151,9 @@ fn measure(data: &Path, rules: &Path) {
     let options =
         ValidateOptions { samples: 1_000, spill: Some(&folder), ..ValidateOptions::default() };
     let read = expectations.read_options();
-    let validation = datasets::validate_file(data, &read, &expectations, &options, Keep::Counts)
-        .expect("the file is read");
+    let validation =
+        botops_validation::validate_file(data, &read, &expectations, &options, Keep::Counts)
+            .expect("the file is read");
     let (seconds, cpu) = (began.elapsed().as_secs_f64(), cpu_seconds() - cpu);
     println!(
         "{cpu:.2} s of CPU, {seconds:.2} s, {:.0} MB: {} records, {} rejected",

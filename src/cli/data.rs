@@ -18,8 +18,10 @@ mod suggest;
 mod verify;
 mod where_used;
 
-use super::{Outcome, context::Context};
-use crate::{datasets::Snapshots, findings::Result};
+use super::Outcome;
+use crate::cli::session::context::Context;
+use botops_findings::Result;
+use botops_snapshots::Snapshots;
 
 /// Look after data sets.
 #[derive(Debug, clap::Args)]

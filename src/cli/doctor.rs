@@ -1,17 +1,15 @@
 //! `botops doctor`.
 
-use super::{
-    Exit, Outcome,
-    context::{self, Context},
-    tables,
+use super::{Exit, Outcome};
+use crate::cli::{
+    session::context::{self, Context},
+    terminal::tables,
 };
-use crate::{
-    experiments::{CodeState, Environment},
-    findings::{Fault, FaultKind, Finding, Result, Severity},
-    serving::AdminClient,
-    store::Store,
-    workspace::{Origin, Workspace},
-};
+use botops_experiments::{CodeState, Environment};
+use botops_findings::{Fault, FaultKind, Finding, Result, Severity};
+use botops_serving::AdminClient;
+use botops_store::Store;
+use botops_workspace::{Origin, Workspace};
 use serde::Serialize;
 
 /// Where a probe writes its one object; it stays, and is the same at every probe.

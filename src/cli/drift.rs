@@ -1,21 +1,22 @@
 //! `botops drift`.
 
-use super::{
-    Exit, Outcome,
-    context::{self, Context},
-    data_args::DataArgs,
-    data_source::{self, Source},
-    model_arg, paste, tables,
+use super::{Exit, Outcome};
+use crate::cli::{
+    arguments::{
+        data_args::DataArgs,
+        data_source::{self, Source},
+        model_arg,
+    },
+    session::context::{self, Context},
+    terminal::{shell_words, tables},
 };
-use crate::{
-    datasets::{self, Dataset, Presence, Traffic},
-    digest::Digest,
-    drift::{self, DriftCheck, DriftReport, DriftSpec, DriftVerdict, Row},
-    findings::Result,
-    pipelines,
-    registry::CHAMPION,
-    report,
-};
+use botops_datasets::{self as datasets, Dataset, Presence, Traffic};
+use botops_digest::Digest;
+use botops_drift::{self as drift, DriftCheck, DriftReport, DriftSpec, DriftVerdict, Row};
+use botops_findings::Result;
+use botops_pipelines as pipelines;
+use botops_registry::CHAMPION;
+use botops_report as report;
 use serde::Serialize;
 use std::{
     fs::File,
@@ -177,7 +178,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     Ok(if report.verdict == DriftVerdict::Insufficient {
         outcome
     } else {
-        outcome.next(paste::line(words))
+        outcome.next(shell_words::line(words))
     })
 }
 
@@ -303,7 +304,7 @@ fn new_words(report: &DriftReport) -> String {
         .new_words
         .iter()
         .take(MOST_WORDS)
-        .map(|(word, n)| format!("{} ({})", crate::text::display(word, 40), tables::count(*n)))
+        .map(|(word, n)| format!("{} ({})", botops_text::display(word, 40), tables::count(*n)))
         .collect();
     let more = match report.new_words.len().saturating_sub(MOST_WORDS) {
         0 => String::new(),

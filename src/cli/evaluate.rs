@@ -2,20 +2,21 @@
 
 pub(super) mod text;
 
-use super::{
-    Exit, Outcome,
-    context::{self, Context},
-    data_args::DataArgs,
-    data_source, gate,
-    model_arg::{self, Found},
-    paste,
+use super::{Exit, Outcome, gate};
+use crate::cli::{
+    arguments::{
+        data_args::DataArgs,
+        data_source,
+        model_arg::{self, Found},
+    },
+    session::context::{self, Context},
+    terminal::shell_words,
 };
-use crate::{
-    datasets::{Dataset, Presence},
-    evaluation::{self, Comparison, EvaluationReport, GateReport, GateSpec},
-    findings::{Fault, Result},
-    report, spec,
-};
+use botops_datasets::{Dataset, Presence};
+use botops_evaluation::{self as evaluation, Comparison, EvaluationReport, GateReport, GateSpec};
+use botops_findings::{Fault, Result};
+use botops_report as report;
+use botops_spec as spec;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
@@ -163,7 +164,7 @@ fn refuse_model_as_data(context: &Context, data: &Path) -> Result<()> {
     Err(Fault::usage("BOT-1003", format!("`{shown}` is a model, and no data was named")).hint(
         format!(
             "name the data after it: `{}`",
-            paste::line(["botops", "evaluate", &shown, "test.csv"])
+            shell_words::line(["botops", "evaluate", &shown, "test.csv"])
         ),
     ))
 }

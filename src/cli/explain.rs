@@ -1,10 +1,9 @@
 //! `botops explain`.
 
-use super::{Outcome, tables};
-use crate::{
-    findings::{Fault, Result, catalogue},
-    spec::nearest,
-};
+use super::Outcome;
+use crate::cli::terminal::tables;
+use botops_findings::{Fault, Result, catalogue};
+use botops_spec::nearest;
 
 /// Explain a code such as BOT-2107.
 #[derive(Debug, clap::Args)]

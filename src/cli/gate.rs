@@ -1,18 +1,15 @@
 //! `botops gate`.
 
-use super::{
-    Exit, Outcome,
-    context::{self, Context},
-    data_args::DataArgs,
-    evaluate::judge,
-    tables,
+use super::{Exit, Outcome, evaluate::judge};
+use crate::cli::{
+    arguments::data_args::DataArgs,
+    session::context::{self, Context},
+    terminal::tables,
 };
-use crate::{
-    evaluation::{self, Bound, GateReport, GateSpec, RelativeGate},
-    findings::{Finding, Place, Result, Severity},
-    registry::CHAMPION,
-    spec,
-};
+use botops_evaluation::{self as evaluation, Bound, GateReport, GateSpec, RelativeGate};
+use botops_findings::{Finding, Place, Result, Severity};
+use botops_registry::CHAMPION;
+use botops_spec as spec;
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -84,7 +81,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         said.push_str(&format!("wrote {}\n", path.display()));
     }
     if context.printer.is_markdown() {
-        said = crate::report::gate_markdown(&gate);
+        said = botops_report::gate_markdown(&gate);
     }
     let answer = Answer {
         gate: &gate,
@@ -182,8 +179,8 @@ pub(super) fn findings(gate: &GateReport) -> Vec<Finding> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::digest::Digest;
-    use crate::evaluation::GateResult;
+    use botops_digest::Digest;
+    use botops_evaluation::GateResult;
 
     #[test]
     fn a_bound_is_a_metric_and_a_number() {

@@ -1,43 +1,35 @@
 //! The command line: parses, resolves, calls, prints. The only module that does any of these.
 
-mod context;
-pub mod exit;
-mod printer;
+pub(crate) mod arguments;
+pub(crate) mod session;
+pub(crate) mod terminal;
 
 mod data;
-mod data_args;
-mod data_source;
 mod doctor;
 mod drift;
 mod evaluate;
 mod explain;
 mod gate;
-mod model_arg;
-mod paste;
 mod pipeline;
 mod predict;
-mod progress;
 mod promote;
-mod promotion;
 mod push;
-mod recording;
 mod registry;
 mod rollback;
 mod rollout;
 mod run;
 mod runs;
 mod serve;
-mod tables;
 mod train;
 mod tune;
 mod validate;
 
-pub use exit::Exit;
-pub use printer::{Format, Printer, finding_line, place_line};
+pub use terminal::exit::Exit;
+pub use terminal::printer::{Format, Printer, finding_line, place_line};
 
-use crate::findings::{Fault, Finding, Result};
+use botops_findings::{Fault, Finding, Result};
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
-use context::Context;
+use session::context::Context;
 use std::{ffi::OsString, io::Write as _, process::ExitCode};
 
 const LONG_ABOUT: &str = "\
@@ -224,7 +216,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 /// Says where a bug is, for whoever reports it; what it did is said by [`main`].
 fn bug(info: &std::panic::PanicHookInfo<'_>) {
-    if crate::datasets::is_parsing_parquet() {
+    if botops_datasets::is_parsing_parquet() {
         // A damaged file, caught and reported as such where it is read.
         return;
     }

@@ -1,10 +1,9 @@
 //! `botops pipeline`: look at a pipeline.
 
-use super::{Outcome, context::Context, run::with_services, tables};
-use crate::{
-    findings::Result,
-    pipelines::{self, Ignore, Plan},
-};
+use super::{Outcome, run::with_services};
+use crate::cli::{session::context::Context, terminal::tables};
+use botops_findings::Result;
+use botops_pipelines::{self as pipelines, Ignore, Plan};
 use clap::Subcommand;
 use std::path::PathBuf;
 

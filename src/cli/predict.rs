@@ -1,21 +1,22 @@
 //! `botops predict`.
 
-mod explained;
+pub(crate) mod explain;
+
 mod file;
 mod text;
 
-use super::{
-    Outcome,
-    context::{self, Context},
-    data_args::DataArgs,
-    model_arg::{self, Found},
-    paste,
+use super::Outcome;
+use crate::cli::{
+    arguments::{
+        data_args::DataArgs,
+        model_arg::{self, Found},
+    },
+    session::context::{self, Context},
+    terminal::shell_words,
 };
-use crate::{
-    digest::Digest,
-    findings::{Fault, Place, Result},
-};
-use explained::Explained;
+use botops_digest::Digest;
+use botops_findings::{Fault, Place, Result};
+use explain::Explained;
 use serde::Serialize;
 use std::{io, path::PathBuf};
 
@@ -99,7 +100,13 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
                 )
                 .hint(format!(
                     "give one: `{}`",
-                    paste::line(["botops", "predict", name, "where is my parcel?", "--explain"])
+                    shell_words::line([
+                        "botops",
+                        "predict",
+                        name,
+                        "where is my parcel?",
+                        "--explain"
+                    ])
                 )));
             }
             context::distinct(args.out.as_deref(), &[Some(path)])?;
@@ -114,18 +121,18 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
             )
             .hint(format!(
                 "for the file: `{}`",
-                paste::line(["botops", "predict", name, "--data", &path])
+                shell_words::line(["botops", "predict", name, "--data", &path])
             )));
         }
         (None, []) => {
             return Err(Fault::usage("BOT-1003", "no utterance was given")
                 .hint(format!(
                     "give one: `{}`",
-                    paste::line(["botops", "predict", name, "where is my parcel?"])
+                    shell_words::line(["botops", "predict", name, "where is my parcel?"])
                 ))
                 .hint(format!(
                     "or a line each on standard input: `{}`",
-                    paste::line(["botops", "predict", name, "-"])
+                    shell_words::line(["botops", "predict", name, "-"])
                 )));
         }
         _ => {}
@@ -138,7 +145,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let found = model_arg::load_or_champion(context, model)?;
     let mut predictions = classify(&found, asked, args.top);
     if args.explain {
-        explained::explain(args, context, &found, &mut predictions)?;
+        explain::explain(args, context, &found, &mut predictions)?;
     }
     let rule = found.model.fallback();
     let text = match predictions.as_slice() {

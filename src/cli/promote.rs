@@ -1,19 +1,20 @@
 //! `botops promote`.
 
-use super::{
-    Exit, Outcome, context::Context, model_arg::workspace_model, progress, promotion::Promotion,
-    tables,
+use super::{Exit, Outcome};
+use crate::cli::{
+    arguments::model_arg::workspace_model,
+    session::{context::Context, promoter::Promotion},
+    terminal::{progress, tables},
 };
-use crate::{
-    datasets, evaluation,
-    findings::{Fault, Result},
-    models::IntentModel,
-    pipelines::{Promoter as _, PromotionRequest},
-    registry::{CHAMPION, Reference, Selector},
-    report,
-    rollout::{Decision, RolloutSpec},
-    spec,
-};
+use botops_datasets as datasets;
+use botops_evaluation as evaluation;
+use botops_findings::{Fault, Result};
+use botops_models::IntentModel;
+use botops_pipelines::{Promoter as _, PromotionRequest};
+use botops_registry::{CHAMPION, Reference, Selector};
+use botops_report as report;
+use botops_rollout::{Decision, RolloutSpec};
+use botops_spec as spec;
 use serde::Serialize;
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -54,7 +55,7 @@ struct Answer {
 
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let inputs = [args.traffic.as_deref(), args.plan.as_deref()];
-    super::context::distinct(args.html.as_deref(), &inputs)?;
+    crate::cli::session::context::distinct(args.html.as_deref(), &inputs)?;
     let reference: Reference = match &args.reference {
         Some(text) => {
             let reference: Reference = text.parse()?;
@@ -160,7 +161,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     })??;
     bar.finish_and_clear();
     if let (Some(path), Some(decision)) = (&args.html, &answer.decision) {
-        super::context::write_file(path, report::decision_html(decision).as_bytes())?;
+        crate::cli::session::context::write_file(path, report::decision_html(decision).as_bytes())?;
     }
     let mut outcome = outcome(&answer);
     if let (true, Some(decision)) = (context.printer.is_markdown(), &answer.decision) {

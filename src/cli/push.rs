@@ -1,21 +1,19 @@
 //! `botops push`.
 
-use super::{
-    Exit, Outcome,
-    context::{self, Context},
-    data_args::DataArgs,
-    data_source, gate, paste, tables,
+use super::{Exit, Outcome, gate};
+use crate::cli::{
+    arguments::{data_args::DataArgs, data_source},
+    session::context::{self, Context},
+    terminal::{shell_words, tables},
 };
-use crate::{
-    datasets::Presence,
-    digest::{Digest, canonical_json},
-    evaluation::{self, Comparison, EvaluationReport, GateReport, GateSpec},
-    findings::{Fault, Result},
-    models::IntentModel,
-    pipelines::{self, Provenance},
-    registry::{CHAMPION, Registry, Version},
-    spec,
-};
+use botops_datasets::Presence;
+use botops_digest::{Digest, canonical_json};
+use botops_evaluation::{self as evaluation, Comparison, EvaluationReport, GateReport, GateSpec};
+use botops_findings::{Fault, Result};
+use botops_models::IntentModel;
+use botops_pipelines::{self as pipelines, Provenance};
+use botops_registry::{CHAMPION, Registry, Version};
+use botops_spec as spec;
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -144,9 +142,9 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     Ok(match &answer.reference {
         _ if args.dry_run => outcome,
         Some(reference) if answer.may_be_promoted() => {
-            outcome.next(paste::line(["botops", "promote", reference]))
+            outcome.next(shell_words::line(["botops", "promote", reference]))
         }
-        _ => outcome.next(paste::line([
+        _ => outcome.next(shell_words::line([
             "botops",
             "push",
             &file,
@@ -170,7 +168,10 @@ impl Answer<'_> {
 fn no_name(args: &Args) -> Fault {
     let file = args.model.display().to_string();
     Fault::usage("BOT-1005", "the model has no name")
-        .hint(format!("name it: `{}`", paste::line(["botops", "push", &file, "--name", "support"])))
+        .hint(format!(
+            "name it: `{}`",
+            shell_words::line(["botops", "push", &file, "--name", "support"])
+        ))
         .hint("or set `model: support` in botops.yaml")
 }
 

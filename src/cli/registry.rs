@@ -2,17 +2,15 @@
 
 mod text;
 
-use super::{
-    Exit, Outcome,
-    context::{self, Context},
-    paste, tables,
+use super::{Exit, Outcome};
+use crate::cli::{
+    session::context::{self, Context},
+    terminal::{shell_words, tables},
 };
-use crate::{
-    digest::Digest,
-    findings::{Fault, Result},
-    registry::{CHAMPION, Event, Reference, Registry, Version},
-    store::Entry,
-};
+use botops_digest::Digest;
+use botops_findings::{Fault, Result};
+use botops_registry::{CHAMPION, Event, Reference, Registry, Version};
+use botops_store::Entry;
 use serde::Serialize;
 use std::{
     collections::BTreeMap,
@@ -147,7 +145,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
             let version = context.wait(resolve(&registry, reference))??;
             let reference = version.reference();
             let outcome = Outcome::done(&version, text::version(&version));
-            Ok(outcome.next(paste::line(["botops", "registry", "pull", &reference])))
+            Ok(outcome.next(shell_words::line(["botops", "registry", "pull", &reference])))
         }
         Verb::Log { model } => {
             let entries = context.wait(registry.history(model))??;
@@ -194,7 +192,7 @@ fn models(context: &Context, registry: &Registry) -> Result<Outcome> {
         tables::table(&["model", "champion", "latest", "versions"], rows, &[3])
     };
     let next = match models.first() {
-        Some(model) => paste::line(["botops", "registry", "list", &model.model]),
+        Some(model) => shell_words::line(["botops", "registry", "list", &model.model]),
         None => "botops push model.botops --name support".to_owned(),
     };
     Ok(Outcome::done(&Models { registry: url, models }, text).next(next))
@@ -206,7 +204,9 @@ fn versions(context: &Context, registry: &Registry, model: &str) -> Result<Outco
     let newest = versions.last().map(Version::reference);
     let outcome = Outcome::done(&Versions { model, versions }, text);
     Ok(match newest {
-        Some(reference) => outcome.next(paste::line(["botops", "registry", "show", &reference])),
+        Some(reference) => {
+            outcome.next(shell_words::line(["botops", "registry", "show", &reference]))
+        }
         None => outcome,
     })
 }
@@ -232,11 +232,11 @@ fn alias(context: &Context, registry: &Registry, args: &AliasArgs) -> Result<Out
         return Err(Fault::policy("BOT-5015", "`champion` moves only by promotion")
             .hint(format!(
                 "promote a version through its canary: `{}`",
-                paste::line(["botops", "promote", &wanted])
+                shell_words::line(["botops", "promote", &wanted])
             ))
             .hint(format!(
                 "or give back to the one before: `{}`",
-                paste::line(["botops", "rollback", model])
+                shell_words::line(["botops", "rollback", model])
             )));
     }
     let act = context.act(args.reason.clone())?;
@@ -256,7 +256,7 @@ fn alias(context: &Context, registry: &Registry, args: &AliasArgs) -> Result<Out
                 format!("`{alias}` of `{model}` points to `{points}`, not to what was expected");
             return Err(Fault::conflict("BOT-5014", message).hint(format!(
                 "see what happened: `{}`",
-                paste::line(["botops", "registry", "log", model])
+                shell_words::line(["botops", "registry", "log", model])
             )));
         }
         let there = to.is_some() && manifest(&to) == manifest(&now);
@@ -280,7 +280,7 @@ fn alias(context: &Context, registry: &Registry, args: &AliasArgs) -> Result<Out
         (None, None) => format!("{model} has no alias {alias}: nothing was changed\n"),
     };
     let answer = Aliased { model, alias, from, to, moved };
-    Ok(Outcome::done(&answer, text).next(paste::line(["botops", "registry", "log", model])))
+    Ok(Outcome::done(&answer, text).next(shell_words::line(["botops", "registry", "log", model])))
 }
 
 impl AliasArgs {
@@ -329,7 +329,7 @@ fn pull(context: &Context, registry: &Registry, args: &PullArgs) -> Result<Outco
     if args.dry_run || args.file != "model.botops" || !shown.ends_with(".botops") {
         return Ok(outcome);
     }
-    Ok(outcome.next(paste::line(["botops", "predict", &shown, "hello"])))
+    Ok(outcome.next(shell_words::line(["botops", "predict", &shown, "hello"])))
 }
 
 /// Returns `support-2.botops` for the model file, `support-2-gate.json` for another.
@@ -365,7 +365,7 @@ fn verify(context: &Context, registry: &Registry, model: Option<&str>) -> Result
     let exit = if problems == 0 { Exit::Done } else { Exit::Gate };
     let mut outcome = Outcome::done(&verification, text).exit(exit);
     if let Some(problem) = verification.problems.first() {
-        outcome = outcome.next(paste::line(["botops", "explain", &problem.code]));
+        outcome = outcome.next(shell_words::line(["botops", "explain", &problem.code]));
     }
     Ok(outcome.findings(verification.problems))
 }
@@ -373,7 +373,7 @@ fn verify(context: &Context, registry: &Registry, model: Option<&str>) -> Result
 /// Numbers the versions a log names: manifest to number, from 1.
 fn numbers(entries: &[Entry<Event>]) -> BTreeMap<Digest, u64> {
     let registered = entries.iter().filter_map(|entry| match &entry.payload.action {
-        crate::registry::Action::Registered { manifest } => Some(*manifest),
+        botops_registry::Action::Registered { manifest } => Some(*manifest),
         _ => None,
     });
     registered.zip(1..).collect()

@@ -1,11 +1,10 @@
 //! `botops rollback`.
 
-use super::{Outcome, context::Context, model_arg::workspace_model};
-use crate::{
-    findings::{Fault, Result},
-    registry::{CHAMPION, Reference},
-    serving::AdminClient,
-};
+use super::Outcome;
+use crate::cli::{arguments::model_arg::workspace_model, session::context::Context};
+use botops_findings::{Fault, Result};
+use botops_registry::{CHAMPION, Reference};
+use botops_serving::AdminClient;
 use serde::Serialize;
 
 /// Give traffic back to the previous champion.

@@ -2,14 +2,11 @@
 
 use super::{
     Outcome,
-    context::Context,
-    model_arg::workspace_model,
     promote::{evidence, transitions, verdict_exit},
 };
-use crate::{
-    findings::{Fault, Result},
-    serving::{AdminClient, RolloutStatus},
-};
+use crate::cli::{arguments::model_arg::workspace_model, session::context::Context};
+use botops_findings::{Fault, Result};
+use botops_serving::{AdminClient, RolloutStatus};
 use clap::Subcommand;
 
 /// Follow and steer a rollout on a server.

@@ -1,15 +1,16 @@
 //! `botops run`: the main job.
 
-use super::{
-    Exit, Outcome, Printer,
-    context::{self, Context},
-    progress,
-    promotion::Promotion,
-    tables,
+use super::{Exit, Outcome, Printer};
+use crate::cli::{
+    session::{
+        context::{self, Context},
+        promoter::Promotion,
+    },
+    terminal::{progress, tables},
 };
-use crate::{
-    findings::{Fault, Result},
-    pipelines::{self, Event, Listener, Plan, RunSummary, Services, StageOutcome},
+use botops_findings::{Fault, Result};
+use botops_pipelines::{
+    self as pipelines, Event, Listener, Plan, RunSummary, Services, StageOutcome,
 };
 use indicatif::ProgressBar;
 use std::{
@@ -92,12 +93,12 @@ pub(super) async fn interrupted() -> Fault {
     };
     match code {
         Exit::Interrupted => Fault::new(
-            crate::findings::FaultKind::Interrupted,
+            botops_findings::FaultKind::Interrupted,
             "BOT-8011",
             "interrupted: what was done is kept",
         ),
         _ => Fault::new(
-            crate::findings::FaultKind::Terminated,
+            botops_findings::FaultKind::Terminated,
             "BOT-8011",
             "terminated: what was done is kept",
         ),
@@ -167,7 +168,7 @@ fn outcome(args: &Args, mut summary: RunSummary) -> Outcome {
             stage.outcome.name().to_owned(),
             took,
             wrote(stage),
-            crate::text::display(&stage.summary, 90),
+            botops_text::display(&stage.summary, 90),
         ]
     });
     let mut text = tables::table(&["stage", "verdict", "time", "wrote", "summary"], rows, &[2]);
@@ -187,9 +188,9 @@ fn outcome(args: &Args, mut summary: RunSummary) -> Outcome {
         }
         findings.insert(
             0,
-            crate::findings::Finding {
+            botops_findings::Finding {
                 code: fault.code().to_owned(),
-                severity: crate::findings::Severity::Error,
+                severity: botops_findings::Severity::Error,
                 place: fault.place().clone(),
                 message: fault.message().to_owned(),
                 help: fault.hints().join("; "),
@@ -225,7 +226,7 @@ fn append_step_summary(summary: &RunSummary, root: &std::path::Path) -> Result<(
         return Ok(());
     };
     let path = PathBuf::from(path);
-    let cell = |text: &str| crate::report::markdown::plain(text, 500);
+    let cell = |text: &str| botops_report::markdown::plain(text, 500);
     let mut text = format!(
         "## botops: {}\n\n| stage | verdict | time | summary |\n|---|---|---|---|\n",
         summary.pipeline

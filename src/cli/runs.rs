@@ -8,11 +8,10 @@ mod list;
 mod reproduce;
 mod show;
 
-use super::{Outcome, context::Context, tables};
-use crate::{
-    experiments::RunRecord,
-    findings::{Fault, Result},
-};
+use super::Outcome;
+use crate::cli::{session::context::Context, terminal::tables};
+use botops_experiments::RunRecord;
+use botops_findings::{Fault, Result};
 use std::collections::BTreeMap;
 
 /// Look at recorded runs.

@@ -1,11 +1,10 @@
 //! `botops serve`.
 
-use super::{Outcome, context::Context, model_arg};
-use crate::{
-    findings::{Fault, Result},
-    registry::{Reference, Selector},
-    serving::{self, RequestLog, ServerSettings, Source},
-};
+use super::Outcome;
+use crate::cli::{arguments::model_arg, session::context::Context};
+use botops_findings::{Fault, Result};
+use botops_registry::{Reference, Selector};
+use botops_serving::{self as serving, RequestLog, ServerSettings, Source};
 use serde::Serialize;
 use std::net::SocketAddr;
 
@@ -58,7 +57,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         Source::File { model: Box::new(found.model), digest: found.digest, name: found.name }
     } else {
         let reference: Reference = named.parse()?;
-        let is_champion = matches!(&reference.selector, Selector::Alias(alias) if alias == crate::registry::CHAMPION);
+        let is_champion = matches!(&reference.selector, Selector::Alias(alias) if alias == botops_registry::CHAMPION);
         let pinned = (!is_champion).then_some(named.clone());
         Source::Registry { registry: context.registry()?, model: reference.model, pinned }
     };

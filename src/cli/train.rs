@@ -3,29 +3,28 @@
 mod cross_validation;
 mod seeds;
 
-use super::{
-    Outcome,
-    context::{self, Context},
-    data_args::DataArgs,
-    paste,
-    progress::Training,
-    recording::{self, Input, Recording},
-    tables,
-};
-use crate::{
-    datasets::{self, Dataset, Expectations},
-    dialogue::DialogueSpec,
-    digest::Digest,
-    evaluation::{self, EvaluationReport, Metric, SeedSpread},
-    experiments::Recipe,
-    features::{EncoderSpec, FeatureKind, HubSource},
-    findings::{Fault, FaultKind, Finding, Result},
-    models::{
-        self, HeadKind, IntentModel, Lineage, ModelSpec, Sample,
-        confidence::{FallbackRule, OosScore, ScoreComparison},
+use super::Outcome;
+use crate::cli::{
+    arguments::data_args::DataArgs,
+    session::{
+        context::{self, Context},
+        recording::{self, Input, Recording},
     },
-    pipelines,
+    terminal::{progress::Training, shell_words, tables},
 };
+use botops_datasets::Dataset;
+use botops_dialogue::DialogueSpec;
+use botops_digest::Digest;
+use botops_evaluation::{self as evaluation, EvaluationReport, Metric, SeedSpread};
+use botops_expectations::Expectations;
+use botops_experiments::Recipe;
+use botops_features::{EncoderSpec, FeatureKind, HubSource};
+use botops_findings::{Fault, FaultKind, Finding, Result};
+use botops_models::{
+    self as models, HeadKind, IntentModel, Lineage, ModelSpec, Sample,
+    confidence::{FallbackRule, OosScore, ScoreComparison},
+};
+use botops_pipelines as pipelines;
 use cross_validation::Measuring;
 use serde::Serialize;
 use std::{
@@ -162,7 +161,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     };
     let (train_input, data) = Input::data(context, &args.data, &args.columns)?;
     // What is no use to learn from is left out, and said to be.
-    let mut validation = datasets::validate(&data, &Expectations::default(), None);
+    let mut validation = botops_validation::validate(&data, &Expectations::default(), None);
     let accepted = validation.accepted.take().expect("validation returns the accepted records");
     let mut left_out: Vec<Finding> =
         validation.rejected.iter().flat_map(|rejected| rejected.reasons.iter().cloned()).collect();
@@ -320,7 +319,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
             let test = test.display().to_string();
             args.columns.line(["botops", "evaluate", &model, &test, "--html", "report.html"])
         }
-        None => paste::line(["botops", "predict", &model, "hello"]),
+        None => shell_words::line(["botops", "predict", &model, "hello"]),
     }))
 }
 

@@ -3,17 +3,15 @@
 mod screen;
 mod text;
 
-use super::{
-    Outcome,
-    context::{self, Context},
-    paste, run as pipeline_run, tables,
+use super::{Outcome, run as pipeline_run};
+use crate::cli::{
+    session::context::{self, Context},
+    terminal::{shell_words, tables},
 };
-use crate::{
-    evaluation::{Rung, SearchReport},
-    findings::{Fault, Result},
-    pipelines::tuning::{self, Shard, TunePlan, TuneServices, TuneTrial},
-    report,
-};
+use botops_evaluation::{Rung, SearchReport};
+use botops_findings::{Fault, Result};
+use botops_report as report;
+use botops_tuning::{self as tuning, Shard, TunePlan, TuneServices, TuneTrial};
 use screen::Screen;
 use serde::Serialize;
 use std::{path::PathBuf, sync::Arc, time::Duration};
@@ -130,7 +128,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     text.push_str(&format!("run {run}\n"));
     let answer = Answer { report: &report, out: out.clone(), html, run: &run };
     let outcome = Outcome::done(&answer, text).findings(findings);
-    Ok(outcome.next(paste::line(["botops", "train", "train.csv", "--config", &out])))
+    Ok(outcome.next(shell_words::line(["botops", "train", "train.csv", "--config", &out])))
 }
 
 /// Returns the part of the trials that is this process's.

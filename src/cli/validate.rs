@@ -2,16 +2,16 @@
 
 mod reports;
 
-use super::{
-    Exit, Format, Outcome,
-    context::{self, Context},
-    data_args::DataArgs,
-    data_source, tables,
+use super::{Exit, Format, Outcome};
+use crate::cli::{
+    arguments::{data_args::DataArgs, data_source},
+    session::context::{self, Context},
+    terminal::tables,
 };
-use crate::{
-    datasets::{self, Baseline, Check, Expectations, Keep, Presence, ValidateOptions, Validation},
-    findings::{FaultKind, Result, Severity},
-};
+use botops_datasets::Presence;
+use botops_expectations::Expectations;
+use botops_findings::{FaultKind, Result, Severity};
+use botops_validation::{Baseline, Check, Keep, ValidateOptions, Validation};
 use reports::ReportArg;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -83,7 +83,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     compared.push(args.baseline.as_deref());
     context::distinct_outputs(&outputs, &inputs)?;
     if let Some(path) = &args.quarantine {
-        datasets::replaceable_quarantine(path)?;
+        botops_validation::replaceable_quarantine(path)?;
     }
     validate(args, context).inspect_err(|fault| {
         // A file that is no data is a finding too: who reads only the report learns of it there.
@@ -129,11 +129,18 @@ fn validate(args: &Args, context: &Context) -> Result<Outcome> {
     };
     let mut name = args.data.display().to_string();
     let mut validation = match data_source::reference(&args.data) {
-        None => datasets::validate_file(&args.data, &options, &expectations, &how, keep)?,
+        None => botops_validation::validate_file(&args.data, &options, &expectations, &how, keep)?,
         Some(_) => {
             let source = data_source::read(context, &args.data)?;
             name = source.name;
-            datasets::validate_bytes(source.bytes, &name, &options, &expectations, &how, keep)?
+            botops_validation::validate_bytes(
+                source.bytes,
+                &name,
+                &options,
+                &expectations,
+                &how,
+                keep,
+            )?
         }
     };
     let mut written = None;

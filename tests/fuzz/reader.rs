@@ -1,6 +1,6 @@
 // What holds for every reader of data, whatever the bytes: included by the fuzz targets and by the test `readers`.
 
-use botops::datasets::{Limits, Presence, ReadOptions, read_bytes};
+use botops_datasets::{Limits, Presence, ReadOptions, read_bytes};
 
 /// Reads `bytes` as a file called `name`, as a whole.
 ///

@@ -1,6 +1,6 @@
 //! Every code that the sources use is explained, and every code that is explained is used.
 
-use botops::findings::catalogue;
+use botops_findings::catalogue;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,

@@ -5,13 +5,11 @@ use crate::{
     store::Bench,
     support::{Folder, botops_snapshot, seen},
 };
-use botops::{
-    datasets::{Snapshot, SnapshotReference, Snapshots, Taken, Taking},
-    digest::Digest,
-    experiments::{Experiments, Retention, SweepRule},
-    findings::{Fault, FaultKind},
-    store::{Store, blob_path},
-};
+use botops_digest::Digest;
+use botops_experiments::{Experiments, Retention, SweepRule};
+use botops_findings::{Fault, FaultKind};
+use botops_snapshots::{Snapshot, SnapshotReference, Snapshots, Taken, Taking};
+use botops_store::{Store, blob_path};
 use chrono::{DateTime, TimeDelta, Utc};
 use object_store::{ObjectStoreExt as _, path::Path as ObjectPath};
 use std::{
@@ -26,7 +24,7 @@ const QUIET: &(dyn Fn(u64, u64) + Sync) = &|_, _| ();
 
 /// Bytes without order, from a seed.
 fn noise(n: usize, seed: u64) -> Vec<u8> {
-    let mut random = botops::stats::random::Random::new(seed);
+    let mut random = botops_stats::random::Random::new(seed);
     let mut bytes = Vec::with_capacity(n + 8);
     while bytes.len() < n {
         bytes.extend(random.bits().to_le_bytes());

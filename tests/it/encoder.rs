@@ -3,12 +3,10 @@
 use crate::{
     serving::settings,
     terminal::{Terminal, two_intents},
-    tiny_encoder::Tiny,
 };
-use botops::{
-    models::{IntentModel, Scratch},
-    serving::{Source, start},
-};
+use botops_models::{IntentModel, Scratch};
+use botops_serving::{Source, start};
+use botops_tiny_encoder::Tiny;
 use serde_json::{Value, json};
 use std::fs;
 

@@ -1,9 +1,6 @@
 //! Encoders by name, from a hub on this machine: what is fetched, checked, kept, and refused with which words.
 
-use crate::{
-    terminal::{Terminal, two_intents},
-    tiny_encoder::Tiny,
-};
+use crate::terminal::{Terminal, two_intents};
 use axum::{
     Router,
     extract::{Path as Parameters, State},
@@ -11,11 +8,10 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use botops::{
-    digest::Digest,
-    features::{Encoder, EncoderSpec, Hub, HubSource},
-    findings::{Fault, FaultKind},
-};
+use botops_digest::Digest;
+use botops_features::{Encoder, EncoderSpec, Hub, HubSource};
+use botops_findings::{Fault, FaultKind};
+use botops_tiny_encoder::Tiny;
 use std::{
     collections::BTreeMap,
     fs,

@@ -31,8 +31,6 @@ mod serving;
 mod store;
 mod support;
 mod terminal;
-#[path = "../../src/features/encoder/tiny.rs"]
-mod tiny_encoder;
 mod validation;
 mod version;
 mod workflows;

@@ -3,7 +3,7 @@
 //! The seeds and the check are those of `cargo fuzz` (tests/fuzz), which looks further and needs a nightly toolchain.
 
 use crate::support::repository;
-use botops::datasets::{self, Presence, ReadOptions, Record};
+use botops_datasets::{self as datasets, Presence, ReadOptions, Record};
 use proptest::{
     prelude::*,
     strategy::ValueTree as _,

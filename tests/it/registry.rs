@@ -5,16 +5,14 @@ use crate::{
     servers::{Moto, S3Server},
     store::Bench,
 };
-use botops::{
-    digest::{Digest, canonical_json},
-    evaluation::{self, GateReport, GateResult, Metric, PassedGates},
-    findings::FaultKind,
-    registry::{
-        Act, Action, CHALLENGER, CHAMPION, Event, GATE_FILE, MODEL_FILE, Manifest, ManifestFile,
-        Reference, Registry, Version,
-    },
-    store::{Retries, Store, blob_path},
+use botops_digest::{Digest, canonical_json};
+use botops_evaluation::{self as evaluation, GateReport, GateResult, Metric, PassedGates};
+use botops_findings::FaultKind;
+use botops_registry::{
+    Act, Action, CHALLENGER, CHAMPION, Event, GATE_FILE, MODEL_FILE, Manifest, ManifestFile,
+    Reference, Registry, Version,
 };
+use botops_store::{Retries, Store, blob_path};
 use bytes::Bytes;
 use object_store::{ObjectStore, memory::InMemory};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -293,7 +291,7 @@ enum Step {
 }
 
 impl Step {
-    async fn run(self, registry: &Registry) -> botops::findings::Result<()> {
+    async fn run(self, registry: &Registry) -> botops_findings::Result<()> {
         let at = |number: usize| format!("support@{number}").parse::<Reference>().unwrap();
         match self {
             Self::Register => {
@@ -528,7 +526,7 @@ async fn verification_names_every_damaged_object_and_misses_none() {
         bench.alter(&object, flip).await;
         let problems = registry.verify(None).await.unwrap().problems;
         let place = Some(bench.store.object_url(&object));
-        let found = |code: &str, problems: &[botops::findings::Finding]| {
+        let found = |code: &str, problems: &[botops_findings::Finding]| {
             problems.iter().any(|problem| problem.code == code && problem.place.file == place)
         };
         assert!(found(altered, &problems), "{object} altered: {problems:?}");

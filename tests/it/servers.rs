@@ -2,7 +2,7 @@
 
 use crate::support::tool;
 use async_trait::async_trait;
-use botops::store::Store;
+use botops_store::Store;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo},
     server::conn::auto::Builder,

@@ -1,11 +1,9 @@
 //! The contract of a store, kept by memory, a local folder, s3s-fs and moto alike; and kill -9.
 
 use crate::servers::{self, Moto, S3Server};
-use botops::{
-    digest::Digest,
-    findings::FaultKind,
-    store::{Appended, Entry, Log, Store, blob_path},
-};
+use botops_digest::Digest;
+use botops_findings::FaultKind;
+use botops_store::{Appended, Entry, Log, Store, blob_path};
 use bytes::Bytes;
 use object_store::{ObjectStore, ObjectStoreExt as _, memory::InMemory, path::Path as ObjectPath};
 use serde::{Deserialize, Serialize};

@@ -1,16 +1,16 @@
 //! Files of one format become a file of another: what `import` and `export` have in common.
 
-use crate::{
-    cli::{
-        Exit, Outcome,
-        context::{self, Context},
-        data_args::DataArgs,
-        progress::bar,
-        tables,
-    },
-    datasets::{self, Aside, Besides, Format, Packing, Presence, RecordWriter, Term, Written},
-    findings::{Fault, Finding, Place, Result, Severity},
+use crate::cli::{
+    Exit, Outcome,
+    arguments::data_args::DataArgs,
+    session::context::{self, Context},
+    terminal::{progress::bar, tables},
 };
+use botops_datasets::{
+    self as datasets, Besides, Format, Packing, Presence, RecordWriter, Term, Written,
+};
+use botops_files::Aside;
+use botops_findings::{Fault, Finding, Place, Result, Severity};
 use serde::Serialize;
 use std::{
     collections::BTreeMap,
@@ -164,7 +164,7 @@ pub(super) fn without_role(columns: &[String], file: &str) -> Option<Finding> {
         return None;
     }
     let shown =
-        columns.iter().take(SHOWN).map(|name| format!("`{}`", crate::text::display(name, 40)));
+        columns.iter().take(SHOWN).map(|name| format!("`{}`", botops_text::display(name, 40)));
     let mut shown: Vec<String> = shown.collect();
     if columns.len() > SHOWN {
         shown.push(format!("and {} more", columns.len() - SHOWN));

@@ -1,15 +1,14 @@
 //! `botops data diff`.
 
-use crate::{
-    cli::{Outcome, context::Context, data_args::DataArgs, tables},
-    datasets::{
-        self, Change, Dataset, IntentChange, Presence, ReadOptions, Review, ReviewedRecord, Side,
-        SnapshotReference, Snapshots,
-    },
-    digest::Digest,
-    findings::{Fault, Result},
-    spec,
+use crate::cli::{
+    Outcome, arguments::data_args::DataArgs, session::context::Context, terminal::tables,
 };
+use botops_curation::{Change, IntentChange, Review, ReviewedRecord, Side};
+use botops_datasets::{self as datasets, Dataset, Presence, ReadOptions};
+use botops_digest::Digest;
+use botops_findings::{Fault, Result};
+use botops_snapshots::{SnapshotReference, Snapshots};
+use botops_spec as spec;
 use serde::Serialize;
 use std::{
     fs::File,
@@ -46,7 +45,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let options = args.columns.options(Presence::Optional);
     let (before_name, before) = side(context, &args.before, &options)?;
     let (after_name, after) = side(context, &args.after, &options)?;
-    let review = datasets::review(&before, &after, args.samples);
+    let review = botops_curation::review(&before, &after, args.samples);
     let answer = Answer { before: &before_name, after: &after_name, review: &review };
     Ok(Outcome::done(&answer, text(&answer)))
 }
@@ -61,7 +60,7 @@ fn side(context: &Context, path: &Path, options: &ReadOptions) -> Result<(String
     };
     let Some(reference) = reference else {
         if path.is_dir() {
-            for file in datasets::files_under(path)? {
+            for file in botops_snapshots::files_under(path)? {
                 let whole = path.join(&file);
                 let data = match is_data(&file) {
                     true => {
@@ -137,8 +136,8 @@ fn text(answer: &Answer<'_>) -> String {
     let review = answer.review;
     let mut out = format!(
         "{} -> {}: {} -> {}\n",
-        crate::text::display(answer.before, 200),
-        crate::text::display(answer.after, 200),
+        botops_text::display(answer.before, 200),
+        botops_text::display(answer.after, 200),
         tables::count(review.records_before),
         tables::counted(review.records_after, "record", "records")
     );

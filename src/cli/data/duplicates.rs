@@ -1,12 +1,16 @@
 //! `botops data duplicates`.
 
 use super::share;
-use crate::{
-    cli::{Exit, Outcome, context::Context, data_args::DataArgs, data_source, tables},
-    datasets::{self, DuplicateGroup, Duplicates, Presence},
-    findings::{Fault, Result},
-    text::{NearSpec, utterance},
+use crate::cli::{
+    Exit, Outcome,
+    arguments::{data_args::DataArgs, data_source},
+    session::context::Context,
+    terminal::tables,
 };
+use botops_curation::{DuplicateGroup, Duplicates};
+use botops_datasets::Presence;
+use botops_findings::{Fault, Result};
+use botops_text::{NearSpec, utterance};
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -54,7 +58,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         .collect::<Result<Vec<_>>>()?;
     let spec = NearSpec::new(args.threshold, NearSpec::default().shingle())
         .ok_or_else(|| Fault::usage("BOT-1003", "`--threshold` is out of range"))?;
-    let found = datasets::duplicates(&data, &spec);
+    let found = botops_curation::duplicates(&data, &spec);
     let share = found.redundant as f64 / found.records.max(1) as f64;
     let is_failed = args.fail_if.is_some_and(|limit| share > limit);
     let mut text = text(&found, args);

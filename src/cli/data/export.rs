@@ -1,15 +1,13 @@
 //! `botops data export`.
 
 use super::conversion::{self, Conversion};
-use crate::{
-    cli::{
-        Outcome,
-        context::Context,
-        data_args::{self, DataArgs},
-    },
-    datasets::Format,
-    findings::Result,
+use crate::cli::{
+    Outcome,
+    arguments::data_args::{self, DataArgs},
+    session::context::Context,
 };
+use botops_datasets::Format;
+use botops_findings::Result;
 use std::path::PathBuf;
 
 #[derive(Debug, clap::Args)]

@@ -1,11 +1,11 @@
 //! `botops data import`.
 
 use super::conversion::{self, Conversion};
-use crate::{
-    cli::{Outcome, context::Context, data_args::DataArgs, paste},
-    datasets::Format,
-    findings::{Fault, Result},
+use crate::cli::{
+    Outcome, arguments::data_args::DataArgs, session::context::Context, terminal::shell_words,
 };
+use botops_datasets::Format;
+use botops_findings::{Fault, Result};
 use std::path::PathBuf;
 
 #[derive(Debug, clap::Args)]
@@ -61,5 +61,5 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         return Ok(outcome);
     }
     let out = args.out.display().to_string();
-    Ok(outcome.next(paste::line(["botops", "validate", &out])))
+    Ok(outcome.next(shell_words::line(["botops", "validate", &out])))
 }

@@ -1,15 +1,13 @@
 //! `botops data infer`.
 
-use crate::{
-    cli::{
-        Outcome,
-        context::{self, Context},
-        data_args::DataArgs,
-        data_source, tables,
-    },
-    datasets::{self, Presence},
-    findings::Result,
+use crate::cli::{
+    Outcome,
+    arguments::{data_args::DataArgs, data_source},
+    session::context::{self, Context},
+    terminal::tables,
 };
+use botops_datasets::Presence;
+use botops_findings::Result;
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -48,10 +46,10 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     }
     let options = args.columns.options(Presence::Optional);
     let inferred = match data_source::reference(&args.data) {
-        None => datasets::infer(&args.data, &options)?,
+        None => botops_profile::infer(&args.data, &options)?,
         Some(_) => {
             let source = data_source::read(context, &args.data)?;
-            datasets::infer_bytes(source.bytes, &source.name, &options)?
+            botops_profile::infer_bytes(source.bytes, &source.name, &options)?
         }
     };
     let written = args.out.as_ref().filter(|_| !args.dry_run);

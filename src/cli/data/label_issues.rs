@@ -1,21 +1,18 @@
 //! `botops data label-issues`.
 
 use super::share;
-use crate::{
-    cli::{
-        Exit, Outcome,
-        context::{self, Context},
-        data_args::DataArgs,
-        data_source,
-        progress::Training,
-        tables,
-    },
-    datasets::{self, Expectations, Presence},
-    evaluation::{self, LabelIssue, LabelIssueSpec, LabelIssues, NearRecord, OddityKind},
-    findings::{Fault, FaultKind, Finding, Result},
-    models::{CrossValidator, ModelSpec, Sample},
-    text::{display, redact},
+use crate::cli::{
+    Exit, Outcome,
+    arguments::{data_args::DataArgs, data_source},
+    session::context::{self, Context},
+    terminal::{progress::Training, tables},
 };
+use botops_curation::{LabelIssue, LabelIssueSpec, LabelIssues, NearRecord, OddityKind};
+use botops_datasets::{self as datasets, Presence};
+use botops_expectations::Expectations;
+use botops_findings::{Fault, FaultKind, Finding, Result};
+use botops_models::{CrossValidator, ModelSpec, Sample};
+use botops_text::{display, redact};
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -71,7 +68,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     context::distinct(args.out.as_deref(), &inputs)?;
     let (mut spec, mut unused) = (LabelIssueSpec::default(), Vec::new());
     if let Some(path) = &args.config {
-        let model: ModelSpec = crate::spec::read(path)?;
+        let model: ModelSpec = botops_spec::read(path)?;
         model.check().map_err(|fault| fault.file(path))?;
         spec.model = model;
         unused = ModelSpec::unused(path)?;
@@ -79,7 +76,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     spec.at_least = args.at_least.unwrap_or(spec.at_least);
     let data =
         data_source::dataset(context, &args.data, &args.columns.options(Presence::Required))?;
-    let mut validation = datasets::validate(&data, &Expectations::default(), None);
+    let mut validation = botops_validation::validate(&data, &Expectations::default(), None);
     let accepted = validation.accepted.take().expect("validation returns the accepted records");
     let left_out: Vec<Finding> =
         validation.rejected.iter().flat_map(|rejected| rejected.reasons.iter().cloned()).collect();
@@ -98,7 +95,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
             .map_err(named)?;
     let progress = Training::new(&context.printer);
     let at_once = std::thread::available_parallelism().map_or(1, usize::from);
-    let found = evaluation::label_issues(&accepted, &validator, &spec, at_once, &progress)
+    let found = botops_curation::label_issues(&accepted, &validator, &spec, at_once, &progress)
         .map_err(named)?;
     let out = args.out.as_ref().filter(|_| !args.dry_run);
     if let Some(path) = out {

@@ -1,12 +1,14 @@
 //! `botops data log`.
 
-use crate::{
-    cli::{Outcome, context::Context, paste, tables},
-    datasets::{SnapshotAction, SnapshotEvent},
-    digest::Digest,
-    findings::{Fault, Result},
-    store::Entry,
+use crate::cli::{
+    Outcome,
+    session::context::Context,
+    terminal::{shell_words, tables},
 };
+use botops_digest::Digest;
+use botops_findings::{Fault, Result};
+use botops_snapshots::{SnapshotAction, SnapshotEvent};
+use botops_store::Entry;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
@@ -83,7 +85,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         let outcome = Outcome::done(&history, history_text(&history));
         return Ok(match history.snapshots.last() {
             Some(latest) => {
-                outcome.next(paste::line(["botops", "data", "pull", &latest.reference]))
+                outcome.next(shell_words::line(["botops", "data", "pull", &latest.reference]))
             }
             None => outcome,
         });
@@ -116,7 +118,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         tables::table(&["data set", "latest", "files", "size", "taken (UTC)"], rows, &[2, 3])
     };
     let next = match data_sets.first() {
-        Some(data) => paste::line(["botops", "data", "log", &data.name]),
+        Some(data) => shell_words::line(["botops", "data", "log", &data.name]),
         None => "botops data snapshot datasets/support".to_owned(),
     };
     Ok(Outcome::done(&DataSets { registry, data_sets }, text).next(next))

@@ -1,20 +1,19 @@
 //! `botops data merge`.
 
 use super::conversion;
-use crate::{
-    cli::{
-        Exit, Outcome,
-        context::{self, Context},
-        data_args::DataArgs,
-        data_source, paste, tables,
-    },
-    datasets::{
-        self, Aside, Dataset, Format, Merging, NewIntents, Packing, Presence, ReadOptions,
-        RecordWriter, Written,
-    },
-    findings::{Fault, Finding, Place, Result},
-    text::display,
+use crate::cli::{
+    Exit, Outcome,
+    arguments::{data_args::DataArgs, data_source},
+    session::context::{self, Context},
+    terminal::{shell_words, tables},
 };
+use botops_curation::{Merging, NewIntents};
+use botops_datasets::{
+    self as datasets, Dataset, Format, Packing, Presence, ReadOptions, RecordWriter, Written,
+};
+use botops_files::Aside;
+use botops_findings::{Fault, Finding, Place, Result};
+use botops_text::display;
 use serde::Serialize;
 use std::{
     io::{self, Write},
@@ -85,14 +84,14 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
             .collect();
     let (labelled, ids) = labelled(args, context)?;
     let new_intents = if args.new_intents { NewIntents::Allowed } else { NewIntents::Refused };
-    let merging = datasets::merge(&base, &labelled, &ids, new_intents);
+    let merging = botops_curation::merge(&base, &labelled, &ids, new_intents);
     let written = if args.dry_run {
         write(&merging, format, &args.out, &mut io::sink(), &base)?
     } else {
         let mut file = Aside::create(&args.out)?;
         let written = write(&merging, format, &args.out, &mut file, &base)?;
         if let Some(path) = &args.refused {
-            datasets::write_quarantine(path, &labelled.name, &merging.rejected)?;
+            botops_validation::write_quarantine(path, &labelled.name, &merging.rejected)?;
         }
         file.publish()?;
         written
@@ -132,7 +131,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let exit = if merging.refused > 0 { Exit::Gate } else { Exit::Done };
     let mut outcome = Outcome::done(&answer, text).exit(exit).findings(findings);
     if let Some(out) = out {
-        outcome = outcome.next(paste::line(["botops", "validate", &out]));
+        outcome = outcome.next(shell_words::line(["botops", "validate", &out]));
     }
     Ok(outcome)
 }

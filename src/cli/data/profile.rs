@@ -1,17 +1,16 @@
 //! `botops data profile`.
 
-use crate::{
-    cli::{
-        Outcome,
-        context::{self, Context},
-        data_args::DataArgs,
-        data_source, tables,
-    },
-    datasets::{self, IntentProfile, Lengths, Presence, Profile, ReadOptions, TextProfile, UNTOLD},
-    findings::Result,
-    report,
-    text::{counted, display},
+use crate::cli::{
+    Outcome,
+    arguments::{data_args::DataArgs, data_source},
+    session::context::{self, Context},
+    terminal::tables,
 };
+use botops_datasets::{Presence, ReadOptions};
+use botops_findings::Result;
+use botops_profile::{IntentProfile, Lengths, Profile, TextProfile, UNTOLD};
+use botops_report as report;
+use botops_text::{counted, display};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
@@ -53,10 +52,10 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let options =
         ReadOptions { text: Presence::Optional, ..args.columns.options(Presence::Optional) };
     let read = |path: &Path| match data_source::reference(path) {
-        None => datasets::profile(path, &options),
+        None => botops_profile::profile(path, &options),
         Some(_) => {
             let source = data_source::read(context, path)?;
-            datasets::profile_bytes(source.bytes, &source.name, &options)
+            botops_profile::profile_bytes(source.bytes, &source.name, &options)
         }
     };
     let before = args.against.as_deref().map(read).transpose()?;

@@ -1,11 +1,13 @@
 //! `botops data pull`.
 
-use crate::{
-    cli::{Outcome, context::Context, progress, tables},
-    datasets::{Pulled, SnapshotReference},
-    digest::Digest,
-    findings::{Fault, Result},
+use crate::cli::{
+    Outcome,
+    session::context::Context,
+    terminal::{progress, tables},
 };
+use botops_digest::Digest;
+use botops_findings::{Fault, Result};
+use botops_snapshots::{Pulled, SnapshotReference};
 use serde::Serialize;
 use std::path::PathBuf;
 

@@ -3,20 +3,20 @@
 mod text;
 
 use super::conversion;
-use crate::{
-    cli::{
-        Exit, Outcome,
-        context::{self, Context},
-        data_args::DataArgs,
-        data_source,
-    },
-    datasets::{
-        self, Application, Aside, Check, Expectations, Fix, Packing, Proposal, ReadOptions,
-        Readmission, RemovedRecord, Repaired, SnapshotReference, SuggestedIntent, ValidateOptions,
-        Validation,
-    },
-    findings::{Fault, Finding, Result},
+use crate::cli::{
+    Exit, Outcome,
+    arguments::{data_args::DataArgs, data_source},
+    session::context::{self, Context},
 };
+use botops_datasets::{self as datasets, Packing, ReadOptions};
+use botops_expectations::Expectations;
+use botops_files::Aside;
+use botops_findings::{Fault, Finding, Result};
+use botops_repair::{
+    Application, Fix, Proposal, Readmission, RemovedRecord, Repaired, SuggestedIntent,
+};
+use botops_snapshots::SnapshotReference;
+use botops_validation::{Check, ValidateOptions, Validation};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -177,7 +177,7 @@ impl Work<'_> {
     fn propose(&self) -> Result<Outcome> {
         let args = self.args;
         let suggested = args.labels.as_deref().map_or(Ok(Vec::new()), label_issues)?;
-        let proposal = datasets::propose(
+        let proposal = botops_repair::propose(
             &args.data,
             &self.read,
             &self.expectations,
@@ -186,7 +186,7 @@ impl Work<'_> {
         )?;
         let written = args.patch.as_deref().filter(|_| !args.dry_run);
         if let Some(path) = &args.patch {
-            let bytes = datasets::patch_csv(&proposal.fixes);
+            let bytes = botops_repair::patch_csv(&proposal.fixes);
             context::unedited(path, &bytes, args.force)?;
             if !args.dry_run {
                 context::write_file(path, &bytes)?;
@@ -220,8 +220,8 @@ impl Work<'_> {
 
     fn apply(&self, patch: &Path, out: &Path) -> Result<Outcome> {
         let args = self.args;
-        let fixes: Vec<(_, Fix)> = datasets::read_patch(patch)?;
-        let application = datasets::apply(&args.data, &self.read, &fixes, out)?;
+        let fixes: Vec<(_, Fix)> = botops_repair::read_patch(patch)?;
+        let application = botops_repair::apply(&args.data, &self.read, &fixes, out)?;
         let name = out.display().to_string();
         let remaining =
             application.repaired.validate(&name, &self.expectations, &self.options())?;
@@ -243,7 +243,7 @@ impl Work<'_> {
 
     fn readmit(&self, out: &Path) -> Result<Outcome> {
         let args = self.args;
-        let readmission = datasets::readmit(
+        let readmission = botops_repair::readmit(
             &args.data,
             &self.read,
             &args.quarantine,
@@ -252,7 +252,9 @@ impl Work<'_> {
             out,
         )?;
         self.write(&readmission.repaired, out, || {
-            args.left.as_deref().map_or(Ok(()), |left| datasets::write_left(left, &readmission))
+            args.left
+                .as_deref()
+                .map_or(Ok(()), |left| botops_repair::write_left(left, &readmission))
         })?;
         let shown = |path: &Path| (!args.dry_run).then(|| path.display().to_string());
         let (written, left) = (shown(out), args.left.as_deref().and_then(shown));

@@ -1,15 +1,13 @@
 //! `botops data snapshot`.
 
-use crate::{
-    cli::{
-        Outcome,
-        context::{self, Context},
-        paste, progress, tables,
-    },
-    datasets::{Taken, Taking},
-    digest::Digest,
-    findings::{Fault, Result},
+use crate::cli::{
+    Outcome,
+    session::context::{self, Context},
+    terminal::{progress, shell_words, tables},
 };
+use botops_digest::Digest;
+use botops_findings::{Fault, Result};
+use botops_snapshots::{Taken, Taking};
 use chrono::Utc;
 use serde::Serialize;
 use std::path::PathBuf;
@@ -95,14 +93,14 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         return Ok(outcome);
     }
     Ok(match snapshot.number {
-        number if is_new && number > 1 => outcome.next(paste::line([
+        number if is_new && number > 1 => outcome.next(shell_words::line([
             "botops",
             "data",
             "diff",
             &format!("{}@{}", snapshot.name, number - 1),
             &answer.reference,
         ])),
-        _ => outcome.next(paste::line(["botops", "data", "log", &snapshot.name])),
+        _ => outcome.next(shell_words::line(["botops", "data", "log", &snapshot.name])),
     })
 }
 

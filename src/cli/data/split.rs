@@ -1,18 +1,15 @@
 //! `botops data split`.
 
-use crate::{
-    cli::{
-        Outcome,
-        context::{self, Context},
-        data_args::DataArgs,
-        data_source, paste, tables,
-    },
-    datasets::{
-        self, Dataset, LockedSplit, LockedSplitSpec, Presence, ReadOptions, SplitLock, SplitSide,
-    },
-    digest::Digest,
-    findings::{Fault, Result},
+use crate::cli::{
+    Outcome,
+    arguments::{data_args::DataArgs, data_source},
+    session::context::{self, Context},
+    terminal::{shell_words, tables},
 };
+use botops_datasets::{self as datasets, Dataset, Presence, ReadOptions};
+use botops_digest::Digest;
+use botops_findings::{Fault, Result};
+use botops_splits::{LockedSplit, LockedSplitSpec, SplitLock, SplitSide};
 use serde::Serialize;
 use std::{
     collections::BTreeMap,
@@ -117,7 +114,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     };
     let data = read(&options)?;
     let groups = spec.group.as_deref().map(|group| groups(group, &options, read)).transpose()?;
-    let split = datasets::split_locked(&data, groups.as_deref(), &spec, lock.as_ref())?;
+    let split = botops_splits::split_locked(&data, groups.as_deref(), &spec, lock.as_ref())?;
 
     let LockedSplit { train, validation, test, left_out, .. } = &split;
     let mut sides: Vec<(SplitSide, &Dataset)> = vec![(SplitSide::Train, train)];
@@ -127,7 +124,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     // One of an earlier run is not left to be taken for this one's.
     let has_aside = !left_out.is_empty() || aside.exists();
     if has_aside {
-        datasets::replaceable_quarantine(&aside)?;
+        botops_validation::replaceable_quarantine(&aside)?;
     }
     if !args.dry_run {
         fs::create_dir_all(&out).map_err(|error| {
@@ -143,7 +140,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
             datasets::write_csv(&path(side.name()), data)?;
         }
         if has_aside {
-            datasets::write_quarantine(&aside, &data.name, left_out)?;
+            botops_validation::write_quarantine(&aside, &data.name, left_out)?;
         }
     }
     let written = |name: &str, records: usize, digest| Written {
@@ -175,7 +172,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     }
     let (train, test) = (path("train").display().to_string(), path("test").display().to_string());
     // The sides are written with columns of the usual names: what the data took to be read, they do not.
-    Ok(outcome.next(paste::line(["botops", "train", &train, "--test", &test])))
+    Ok(outcome.next(shell_words::line(["botops", "train", &train, "--test", &test])))
 }
 
 /// Returns the group of each record.
@@ -222,7 +219,7 @@ fn text(answer: &Answer<'_>, n: usize) -> String {
     let would = if answer.dry_run { " (dry run: nothing was written)" } else { "" };
     let mut out = format!(
         "{}: {}{would}\n",
-        crate::text::display(answer.data, 200),
+        botops_text::display(answer.data, 200),
         tables::counted(n as u64, "record", "records")
     );
     let order = ["train", "validation", "test"];

@@ -1,17 +1,15 @@
 //! `botops data suggest`.
 
-use crate::{
-    cli::{
-        Outcome,
-        context::{self, Context},
-        data_args::DataArgs,
-        data_source, model_arg, paste, tables,
-    },
-    datasets::{self, Dataset, Presence},
-    evaluation::{self, Suggestion, Suggestions},
-    findings::{Fault, Result},
-    text::{NearSpec, display},
+use crate::cli::{
+    Outcome,
+    arguments::{data_args::DataArgs, data_source, model_arg},
+    session::context::{self, Context},
+    terminal::{shell_words, tables},
 };
+use botops_curation::{Suggestion, Suggestions};
+use botops_datasets::{self as datasets, Dataset, Presence};
+use botops_findings::{Fault, Result};
+use botops_text::{NearSpec, display};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
@@ -65,8 +63,9 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let (traffic, learned, base) = read(args, context)?;
     let model = model_arg::load_or_champion(context, args.model.as_deref())?;
     let near = NearSpec::default();
-    let found = evaluation::suggest(&model.model, &traffic, learned.as_ref(), &near, args.limit)
-        .map_err(|fault| fault.file(&args.logs))?;
+    let found =
+        botops_curation::suggest(&model.model, &traffic, learned.as_ref(), &near, args.limit)
+            .map_err(|fault| fault.file(&args.logs))?;
     let bytes = csv(&found.suggestions);
     context::unedited(&args.out, &bytes, args.force)?;
     if !args.dry_run {
@@ -162,7 +161,7 @@ fn read(args: &Args, context: &Context) -> Result<(Dataset, Option<Dataset>, Dat
                     .hint("`--text-column` names the column of the traffic, and the data have another")
                     .hint(format!(
                         "give the data columns of the usual names: `{} --text-column …`, and name that file with `--data`",
-                        paste::line(words)
+                        shell_words::line(words)
                     ))
             })?;
             Ok((traffic, Some(learned), base))

@@ -1,9 +1,11 @@
 //! `botops data verify`.
 
-use crate::{
-    cli::{Exit, Outcome, context::Context, paste, tables},
-    findings::Result,
+use crate::cli::{
+    Exit, Outcome,
+    session::context::Context,
+    terminal::{shell_words, tables},
 };
+use botops_findings::Result;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -19,7 +21,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     if !verification.damaged.is_empty() {
         text.push_str(&format!(
             "not whole any more: {}\n",
-            crate::text::display(&verification.damaged.join(", "), 1_000)
+            botops_text::display(&verification.damaged.join(", "), 1_000)
         ));
     }
     text.push_str(&format!(
@@ -39,7 +41,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let exit = if problems == 0 { Exit::Done } else { Exit::Gate };
     let mut outcome = Outcome::done(&verification, text).exit(exit);
     if let Some(problem) = verification.problems.first() {
-        outcome = outcome.next(paste::line(["botops", "explain", &problem.code]));
+        outcome = outcome.next(shell_words::line(["botops", "explain", &problem.code]));
     }
     Ok(outcome.findings(verification.problems))
 }

@@ -1,12 +1,14 @@
 //! `botops data where-used`.
 
-use crate::{
-    cli::{Outcome, context::Context, paste, tables},
-    datasets::{Snapshot, SnapshotReference},
-    digest::Digest,
-    experiments::RunRecord,
-    findings::{Fault, Result},
+use crate::cli::{
+    Outcome,
+    session::context::Context,
+    terminal::{shell_words, tables},
 };
+use botops_digest::Digest;
+use botops_experiments::RunRecord;
+use botops_findings::{Fault, Result};
+use botops_snapshots::{Snapshot, SnapshotReference};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -80,7 +82,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         Ok::<_, Fault>(found)
     })??;
     let shown = match &reference.file {
-        Some(file) => format!("{}:{}", snapshot.reference(), crate::text::display(file, 200)),
+        Some(file) => format!("{}:{}", snapshot.reference(), botops_text::display(file, 200)),
         None => snapshot.reference(),
     };
     let answer = Answer { reference: shown, snapshot: snapshot.digest, runs, versions };
@@ -88,9 +90,9 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         Outcome::done(&answer, text(&answer, experiments.store().url(), registry.store().url()));
     Ok(match (answer.versions.last(), answer.runs.first()) {
         (Some(version), _) => {
-            outcome.next(paste::line(["botops", "registry", "show", &version.version]))
+            outcome.next(shell_words::line(["botops", "registry", "show", &version.version]))
         }
-        (None, Some(run)) => outcome.next(paste::line(["botops", "runs", "show", &run.run])),
+        (None, Some(run)) => outcome.next(shell_words::line(["botops", "runs", "show", &run.run])),
         (None, None) => outcome,
     })
 }

@@ -1,11 +1,9 @@
 //! An evaluation as text: metrics, classes, confusions, errors, and what changed against another model.
 
 use super::Judged;
-use crate::{
-    cli::tables,
-    evaluation::{ClassMetrics, Comparison, EvaluationReport, Flip},
-    text::utterance,
-};
+use crate::cli::terminal::tables;
+use botops_evaluation::{ClassMetrics, Comparison, EvaluationReport, Flip};
+use botops_text::utterance;
 
 /// Most classes that are all listed.
 const MOST_CLASSES: usize = 20;

@@ -1,13 +1,17 @@
 //! A file of utterances, classified part by part: what is held does not grow with the file.
 
 use super::{Args, Asked, Classified, classify};
-use crate::{
-    cli::{Outcome, context::Context, data_source, model_arg::Found, progress::bar, tables},
-    datasets::{self, Aside, Presence},
-    digest::Digest,
-    findings::{Fault, Finding, Place, Result, Severity},
-    text::utterance,
+use crate::cli::{
+    Outcome,
+    arguments::{data_source, model_arg::Found},
+    session::context::Context,
+    terminal::{progress::bar, tables},
 };
+use botops_datasets::{self as datasets, Presence};
+use botops_digest::Digest;
+use botops_files::Aside;
+use botops_findings::{Fault, Finding, Place, Result, Severity};
+use botops_text::utterance;
 use serde::Serialize;
 use std::{collections::BTreeMap, io, path::Path};
 

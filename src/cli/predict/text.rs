@@ -1,11 +1,9 @@
 //! Predictions for people.
 
 use super::Classified;
-use crate::{
-    cli::tables,
-    models::confidence::{FallbackRule, OosScore},
-    text::display,
-};
+use crate::cli::terminal::tables;
+use botops_models::confidence::{FallbackRule, OosScore};
+use botops_text::display;
 
 /// Draws one utterance: what it means, how sure the model is, and what else it might be.
 pub(super) fn single(one: &Classified, rule: FallbackRule) -> String {

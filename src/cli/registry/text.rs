@@ -1,12 +1,10 @@
 //! Versions, manifests and histories as text.
 
 use super::numbers;
-use crate::{
-    cli::{runs, tables},
-    digest::Digest,
-    registry::{Action, Event, Version},
-    store::Entry,
-};
+use crate::cli::{runs, terminal::tables};
+use botops_digest::Digest;
+use botops_registry::{Action, Event, Version};
+use botops_store::Entry;
 use std::collections::BTreeMap;
 
 /// Draws the versions of a model, the newest first.
@@ -46,7 +44,7 @@ pub(super) fn version(version: &Version) -> String {
     ];
     for (name, value) in said {
         if let Some(value) = value {
-            out.push_str(&format!("{name}: {}\n", crate::text::display(&value, 400)));
+            out.push_str(&format!("{name}: {}\n", botops_text::display(&value, 400)));
         }
     }
     let files = manifest.files.iter().map(|file| {

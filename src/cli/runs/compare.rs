@@ -1,14 +1,12 @@
 //! `botops runs compare`.
 
-use crate::{
-    cli::{Outcome, context::Context, tables},
-    evaluation::Metric,
-    experiments::{
-        Contrast, Difference, MetricDifference, PairedDifference, Pairing, RunComparison,
-        RunRecord, compare,
-    },
-    findings::{Fault, Finding, Result, Severity},
+use crate::cli::{Outcome, session::context::Context, terminal::tables};
+use botops_evaluation::Metric;
+use botops_experiments::{
+    Contrast, Difference, MetricDifference, PairedDifference, Pairing, RunComparison, RunRecord,
+    compare,
 };
+use botops_findings::{Fault, Finding, Result, Severity};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -219,10 +217,8 @@ fn pairing(paired: &Pairing, contrast: &Contrast, letter: &str, several: bool) -
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        digest::Digest,
-        experiments::{Basis, CodeState, Environment, TEST},
-    };
+    use botops_digest::Digest;
+    use botops_experiments::{Basis, CodeState, Environment, TEST};
     use serde_json::json;
     use std::collections::BTreeMap;
 

@@ -1,21 +1,19 @@
 //! `botops runs export`.
 
 use super::{no_model, params};
-use crate::{
-    cli::{
-        Outcome,
-        context::{self, Context},
-        tables,
-    },
-    experiments::{
-        Experiments, RunRecord,
-        mlflow::{self, Credentials, Exported, Mlflow, MlflowRun, translate},
-    },
-    findings::{Fault, Finding, Result, Severity},
-    models::IntentModel,
-    report::{CardData, CardSubject, model_card},
-    workspace::Secret,
+use crate::cli::{
+    Outcome,
+    session::context::{self, Context},
+    terminal::tables,
 };
+use botops_experiments::{
+    Experiments, RunRecord,
+    mlflow::{self, Credentials, Exported, Mlflow, MlflowRun, translate},
+};
+use botops_findings::{Fault, Finding, Result, Severity};
+use botops_models::IntentModel;
+use botops_report::{CardData, CardSubject, model_card};
+use botops_workspace::Secret;
 use serde::Serialize;
 use std::path::PathBuf;
 

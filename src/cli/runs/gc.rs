@@ -1,16 +1,14 @@
 //! `botops runs gc`.
 
-use crate::{
-    cli::{
-        Outcome,
-        context::{self, Context},
-        paste, tables,
-    },
-    datasets::Snapshots,
-    experiments::{Experiments, Retention, SweepPlan, SweepRule},
-    findings::{Fault, Result},
-    registry::Registry,
+use crate::cli::{
+    Outcome,
+    session::context::{self, Context},
+    terminal::{shell_words, tables},
 };
+use botops_experiments::{Experiments, Retention, SweepPlan, SweepRule};
+use botops_findings::{Fault, Result};
+use botops_registry::Registry;
+use botops_snapshots::Snapshots;
 use chrono::{TimeDelta, Utc};
 use serde::Serialize;
 use std::time::Duration;
@@ -60,7 +58,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     if !args.dry_run || (swept.runs.is_empty() && swept.blobs.is_empty()) {
         return Ok(outcome);
     }
-    Ok(outcome.next(paste::line(again(args).iter().map(String::as_str))))
+    Ok(outcome.next(shell_words::line(again(args).iter().map(String::as_str))))
 }
 
 /// Returns the command that does what the dry run only said.

@@ -1,10 +1,12 @@
 //! `botops runs list`.
 
-use crate::{
-    cli::{Outcome, context::Context, paste, tables},
-    experiments::RunRecord,
-    findings::Result,
+use crate::cli::{
+    Outcome,
+    session::context::Context,
+    terminal::{shell_words, tables},
 };
+use botops_experiments::RunRecord;
+use botops_findings::Result;
 use serde::Serialize;
 
 #[derive(Debug, clap::Args)]
@@ -57,7 +59,7 @@ fn list(runs: &[RunRecord], limit: usize, location: &str) -> Outcome {
     }
     let outcome = Outcome::done(&answer, text);
     match shown.first() {
-        Some(newest) => outcome.next(paste::line(["botops", "runs", "show", &newest.id])),
+        Some(newest) => outcome.next(shell_words::line(["botops", "runs", "show", &newest.id])),
         None => outcome,
     }
 }

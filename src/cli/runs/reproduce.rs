@@ -1,26 +1,25 @@
 //! `botops runs reproduce`.
 
-mod material;
+pub(crate) mod inputs;
+
 mod text;
 
-use crate::{
-    cli::{
-        Exit, Outcome,
-        context::{self, Context},
-        data_args::DataArgs,
-        paste,
-        progress::Training,
-        train::samples,
-    },
-    datasets::{self, Dataset, Expectations},
-    digest::Digest,
-    evaluation,
-    experiments::{Retraced, RunRecord, retrace},
-    findings::{Finding, Result, Severity},
-    models::{self, HeadKind, IntentModel, Lineage},
-    pipelines::{self, Equipment},
+use crate::cli::{
+    Exit, Outcome,
+    arguments::data_args::DataArgs,
+    session::context::{self, Context},
+    terminal::{progress::Training, shell_words},
+    train::samples,
 };
-use material::Material;
+use botops_datasets::Dataset;
+use botops_digest::Digest;
+use botops_evaluation as evaluation;
+use botops_expectations::Expectations;
+use botops_experiments::{Retraced, RunRecord, retrace};
+use botops_findings::{Finding, Result, Severity};
+use botops_models::{self as models, HeadKind, IntentModel, Lineage};
+use botops_pipelines::{self as pipelines, Equipment};
+use inputs::Material;
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -94,12 +93,12 @@ struct Circumstance {
 pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     context::distinct(args.out.as_deref(), &[args.data.as_deref()])?;
     let run = context.wait(context.experiments()?.find(&args.id))??;
-    let material = material::gather(args, context, &run)?;
+    let material = inputs::gather(args, context, &run)?;
     let (again, bytes, accepted) = train(context, &run, &material)?;
     let digest = Digest::of(&bytes);
     let identical = digest == material.digest;
     let steps = pipelines::steps(&material.data, accepted.as_ref(), &bytes)?;
-    let steps = retrace(&material.steps, &steps, &material::UNRECORDED);
+    let steps = retrace(&material.steps, &steps, &inputs::UNRECORDED);
     let diverges_at = steps.iter().find(|step| !step.is_same());
     let (predictions, metrics) = match identical {
         true => (None, None),
@@ -147,7 +146,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     Ok(outcome
         .exit(Exit::Gate)
         .findings(vec![finding])
-        .next(paste::line(["botops", "runs", "show", &run.id])))
+        .next(shell_words::line(["botops", "runs", "show", &run.id])))
 }
 
 /// Makes the model again; returns it with its file and, where some were left out, the records it learned from.
@@ -157,7 +156,8 @@ fn train(
     material: &Material,
 ) -> Result<(IntentModel, Vec<u8>, Option<Dataset>)> {
     let accepted = material.validated.then(|| {
-        let mut validation = datasets::validate(&material.data, &Expectations::default(), None);
+        let mut validation =
+            botops_validation::validate(&material.data, &Expectations::default(), None);
         validation.accepted.take().expect("validation returns the accepted records")
     });
     let samples = samples(accepted.as_ref().unwrap_or(&material.data));
@@ -194,7 +194,7 @@ fn look_closer(
     again: &IntentModel,
     digest: Digest,
 ) -> Result<(Option<Predictions>, Option<Vec<Remeasured>>)> {
-    let test = material::test_data(context, run)?;
+    let test = inputs::test_data(context, run)?;
     let (on, data) = match &test {
         Some(test) => ("test", test),
         None => ("train", &material.data),

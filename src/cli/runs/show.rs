@@ -1,11 +1,9 @@
 //! `botops runs show`.
 
 use super::{pairs, params};
-use crate::{
-    cli::{Outcome, context::Context, tables},
-    experiments::RunRecord,
-    findings::Result,
-};
+use crate::cli::{Outcome, session::context::Context, terminal::tables};
+use botops_experiments::RunRecord;
+use botops_findings::Result;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {

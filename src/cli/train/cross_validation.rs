@@ -1,27 +1,27 @@
 //! `botops train --cross-validate`: every record judged by a model that learned without its fold; no model is written.
 
 use super::{Args, seeds};
-use crate::{
-    cli::{
-        Outcome,
+use crate::cli::{
+    Outcome,
+    arguments::data_args::DataArgs,
+    evaluate::text as evaluation_text,
+    session::{
         context::{self, Context},
-        data_args::DataArgs,
-        evaluate::text as evaluation_text,
-        progress::Training,
         recording::{self, Input, Recording},
-        tables,
     },
-    datasets::{self, Dataset, Expectations},
-    evaluation::{
-        self, Candidate, CrossValidation, FoldComparison, LearningCurve, MetricName, Outlook,
-        SeedSpread, SpecComparison,
-    },
-    experiments::Basis,
-    findings::{Fault, FaultKind, Finding, Result, Severity},
-    models::{CrossValidator, ModelSpec},
-    pipelines::{self, Equipment},
-    report,
+    terminal::{progress::Training, tables},
 };
+use botops_datasets::Dataset;
+use botops_evaluation::{
+    self as evaluation, Candidate, CrossValidation, FoldComparison, LearningCurve, MetricName,
+    Outlook, SeedSpread, SpecComparison,
+};
+use botops_expectations::Expectations;
+use botops_experiments::Basis;
+use botops_findings::{Fault, FaultKind, Finding, Result, Severity};
+use botops_models::{CrossValidator, ModelSpec};
+use botops_pipelines::{self as pipelines, Equipment};
+use botops_report as report;
 use serde::Serialize;
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -71,7 +71,7 @@ pub(super) fn unused(args: &Args) -> Result<Vec<Finding>> {
 pub(super) fn configurations(args: &Args, context: &Context) -> Result<Vec<(String, ModelSpec)>> {
     let mut found = Vec::new();
     for path in &args.config {
-        let spec = super::overridden(args, crate::spec::read(path)?, context)?;
+        let spec = super::overridden(args, botops_spec::read(path)?, context)?;
         found.push((path.display().to_string(), spec));
     }
     if found.is_empty() {
@@ -131,7 +131,7 @@ pub(super) fn run(args: &Args, n_folds: usize, context: &Context) -> Result<Outc
     }
     let began = context::now()?;
     let (_, data) = Input::data(context, &args.data, &args.columns)?;
-    let mut validation = datasets::validate(&data, &Expectations::default(), None);
+    let mut validation = botops_validation::validate(&data, &Expectations::default(), None);
     let accepted = validation.accepted.take().expect("validation returns the accepted records");
     let mut left_out: Vec<Finding> =
         validation.rejected.iter().flat_map(|rejected| rejected.reasons.iter().cloned()).collect();

@@ -1,14 +1,12 @@
 //! `botops train --repeat`: the same training with several seeds.
 
-use crate::{
-    cli::{progress::Training, tables},
-    datasets::Dataset,
-    dialogue::DialogueSpec,
-    digest::Digest,
-    evaluation::{self, Metric, SeedSpread},
-    findings::Result,
-    models::{self, Lineage, ModelSpec, Resources, Sample},
-};
+use crate::cli::terminal::{progress::Training, tables};
+use botops_datasets::Dataset;
+use botops_dialogue::DialogueSpec;
+use botops_digest::Digest;
+use botops_evaluation::{self as evaluation, Metric, SeedSpread};
+use botops_findings::Result;
+use botops_models::{self as models, Lineage, ModelSpec, Resources, Sample};
 use std::collections::BTreeMap;
 
 /// Returns `n` seeds: `first` and those that follow.

@@ -1,10 +1,11 @@
 //! A running search on the terminal: a bar with the best so far and the time left; plain lines elsewhere.
 
-use crate::{
-    cli::{Printer, progress, tables},
-    evaluation::MetricName,
-    pipelines::tuning::{By, TuneEvent, TuneListener},
+use crate::cli::{
+    Printer,
+    terminal::{progress, tables},
 };
+use botops_evaluation::MetricName;
+use botops_tuning::{By, TuneEvent, TuneListener};
 use indicatif::ProgressBar;
 use std::sync::{Mutex, PoisonError};
 

@@ -1,10 +1,8 @@
 //! A search as text: the plan before, the report after.
 
-use crate::{
-    cli::tables,
-    evaluation::{Importance, JudgedTrial, MetricName, Rival, SearchReport},
-    pipelines::tuning::{Shard, TunePlan},
-};
+use crate::cli::terminal::tables;
+use botops_evaluation::{Importance, JudgedTrial, MetricName, Rival, SearchReport};
+use botops_tuning::{Shard, TunePlan};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,12 +1,10 @@
 //! What a validation is written as besides a table: for code review, test pages, summaries.
 
-use crate::{
-    cli::{Format, context},
-    datasets::{Check, Validation},
-    findings::{Fault, Finding, Result, Severity},
-    report,
-    spec::nearest,
-};
+use crate::cli::{Format, session::context};
+use botops_findings::{Fault, Finding, Result, Severity};
+use botops_report as report;
+use botops_spec::nearest;
+use botops_validation::{Check, Validation};
 use std::{
     path::{Path, PathBuf},
     str::FromStr,

@@ -16,7 +16,7 @@ struct FrontMatter {
 
 fn front_matter(card: &str) -> FrontMatter {
     let yaml = card.strip_prefix("---\n").unwrap().split("\n---\n").next().unwrap();
-    botops::spec::parse(yaml, "MODEL_CARD.md").unwrap()
+    botops_spec::parse(yaml, "MODEL_CARD.md").unwrap()
 }
 
 #[test]

@@ -80,7 +80,7 @@ async fn a_run_arrives_on_a_real_server_once_however_often_it_is_exported() {
             server.url()
         );
         let bytes = reqwest::get(url).await.unwrap().bytes().await.unwrap();
-        let digest = botops::digest::Digest::of(&bytes).to_string();
+        let digest = botops_digest::Digest::of(&bytes).to_string();
         assert_eq!(artifact["digest"], digest, "{name}");
     }
     assert!(artifacts.iter().any(|artifact| artifact["name"] == "shell/a b#é.txt"));

@@ -5,11 +5,11 @@ use crate::{
     store::Bench,
     terminal::Terminal,
 };
-use botops::{
-    digest::Digest,
-    experiments::{Artifact, CodeState, Environment, Experiments, Retention, RunRecord, SweepRule},
-    store::{Retries, Store},
+use botops_digest::Digest;
+use botops_experiments::{
+    Artifact, CodeState, Environment, Experiments, Retention, RunRecord, SweepRule,
 };
+use botops_store::{Retries, Store};
 use bytes::Bytes;
 use chrono::{TimeDelta, Utc};
 use object_store::{ObjectStore, memory::InMemory};

@@ -4,14 +4,12 @@ use super::{
     TOKEN, admin, converse, corpus, http, models, plan, post, registry, serve, serve_file,
     settings, wait_for,
 };
-use botops::{
-    findings::FaultKind,
-    models::IntentModel,
-    registry::CHAMPION,
-    rollout::Phase,
-    serving::{AdminClient, Running, Source, deployment_log, start},
-    workspace::Secret,
-};
+use botops_findings::FaultKind;
+use botops_models::IntentModel;
+use botops_registry::CHAMPION;
+use botops_rollout::Phase;
+use botops_serving::{AdminClient, Running, Source, deployment_log, start};
+use botops_workspace::Secret;
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
@@ -66,9 +64,9 @@ async fn a_server_that_is_not_there_is_unreachable() {
     let fault = client.rollout("support", None).await.unwrap_err();
     assert_eq!((fault.code(), fault.kind()), ("BOT-6031", FaultKind::Unreachable));
     assert!(fault.message().contains(&url), "{fault}");
-    let fault = botops::serving::replay(
+    let fault = botops_serving::replay(
         &url,
-        &[botops::serving::Message {
+        &[botops_serving::Message {
             at: chrono::DateTime::UNIX_EPOCH,
             conversation_id: "c".to_owned(),
             text: "a".to_owned(),
@@ -96,7 +94,7 @@ async fn a_rollout_splits_by_weight_sticks_and_is_promoted() {
         client.start("support", "support@2", &plan(30.0, 100_000), "bob", "too").await.unwrap();
     assert_eq!(again, id, "the same version joins");
     let first = converse(&running, 0, 600).await;
-    let digests = [&champion, &challenger].map(|m| botops::digest::Digest::of(&m.to_bytes()));
+    let digests = [&champion, &challenger].map(|m| botops_digest::Digest::of(&m.to_bytes()));
     for (_, arm, digest) in &first {
         let expected = if arm == "canary" { digests[1] } else { digests[0] };
         assert_eq!(*digest, expected.to_string());
@@ -326,7 +324,7 @@ async fn a_champion_moved_while_no_server_ran_rolls_the_rollout_back() {
     let status = admin(&running).rollout("support", None).await.unwrap();
     assert_eq!(status.decision.verdict, "rolled_back");
     assert!(status.decision.reason.contains("moved"), "{}", status.decision.reason);
-    let digest = botops::digest::Digest::of(&third.to_bytes()).to_string();
+    let digest = botops_digest::Digest::of(&third.to_bytes()).to_string();
     assert!(converse(&running, 0, 20).await.iter().all(|(_, _, served)| *served == digest));
     running.shutdown().await;
 }
@@ -339,7 +337,7 @@ async fn a_champion_moved_by_someone_else_is_served_within_seconds() {
     let proof = registry.proof(&versions[1]).await.unwrap();
     let expected = Some(versions[0].manifest_digest);
     registry.promote(&versions[1], expected, &proof, &super::act()).await.unwrap();
-    let wanted = botops::digest::Digest::of(&challenger.to_bytes()).to_string();
+    let wanted = botops_digest::Digest::of(&challenger.to_bytes()).to_string();
     let begun = std::time::Instant::now();
     while converse(&running, 0, 1).await[0].2 != wanted {
         assert!(begun.elapsed().as_secs() < 10, "it still serves the old champion");

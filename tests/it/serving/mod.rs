@@ -5,18 +5,18 @@ mod public;
 mod rehearsal;
 mod swaps;
 
-use botops::{
-    dialogue::DialogueSpec,
-    digest::{Digest, canonical_json},
-    evaluation::{GateReport, GateResult, PassedGates},
-    models::{FallbackSpec, IntentModel, Lineage, ModelSpec, Resources, Sample, Silent, train},
-    registry::{Act, Manifest, ManifestFile, Registry, Version},
-    rollout::{RolloutSpec, StepSpec},
-    serving::{AdminClient, RequestLog, Running, ServerSettings, Source, start},
-    stats::random::Random,
-    store::Store,
-    workspace::Secret,
+use botops_dialogue::DialogueSpec;
+use botops_digest::{Digest, canonical_json};
+use botops_evaluation::{GateReport, GateResult, PassedGates};
+use botops_models::{
+    FallbackSpec, IntentModel, Lineage, ModelSpec, Resources, Sample, Silent, train,
 };
+use botops_registry::{Act, Manifest, ManifestFile, Registry, Version};
+use botops_rollout::{RolloutSpec, StepSpec};
+use botops_serving::{AdminClient, RequestLog, Running, ServerSettings, Source, start};
+use botops_stats::random::Random;
+use botops_store::Store;
+use botops_workspace::Secret;
 use chrono::{DateTime, Utc};
 use reqwest::{Client, Response, StatusCode};
 use serde_json::{Value, json};
@@ -242,8 +242,8 @@ pub(crate) async fn converse(
 /// Waits until the rollout's state satisfies `wanted`, at most 20 s.
 pub(crate) async fn wait_for(
     client: &AdminClient,
-    wanted: impl Fn(&botops::serving::RolloutStatus) -> bool,
-) -> botops::serving::RolloutStatus {
+    wanted: impl Fn(&botops_serving::RolloutStatus) -> bool,
+) -> botops_serving::RolloutStatus {
     let begun = std::time::Instant::now();
     loop {
         let status = client.rollout("support", None).await.unwrap();

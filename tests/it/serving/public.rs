@@ -2,15 +2,13 @@
 
 use super::{assert_number, corpus, get, http, model, post, right, serve_file, settings};
 use crate::confidence::messages;
-use botops::{
-    dialogue::DialogueSpec,
-    findings::FaultKind,
-    models::{
-        ConformalSpec, FallbackSpec, IntentModel, Lineage, ModelSpec, Resources, Sample, Scratch,
-        Silent, confidence::ScoreChoice, train,
-    },
-    serving::{Source, start},
+use botops_dialogue::DialogueSpec;
+use botops_findings::FaultKind;
+use botops_models::{
+    ConformalSpec, FallbackSpec, IntentModel, Lineage, ModelSpec, Resources, Sample, Scratch,
+    Silent, confidence::ScoreChoice, train,
 };
+use botops_serving::{Source, start};
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},

@@ -1,14 +1,12 @@
 //! Promotions rehearsed on recorded traffic: the worse rolled back, the better promoted, the same bytes twice.
 
 use super::{corpus, models, registry, serve};
-use botops::{
-    digest::Digest,
-    findings::FaultKind,
-    models::IntentModel,
-    rollout::{Decision, FailureKind, Requirement, RolloutSpec, StepSpec},
-    serving::{Message, Side, rehearse, replay},
-    stats::random::Random,
-};
+use botops_digest::Digest;
+use botops_findings::FaultKind;
+use botops_models::IntentModel;
+use botops_rollout::{Decision, FailureKind, Requirement, RolloutSpec, StepSpec};
+use botops_serving::{Message, Side, rehearse, replay};
+use botops_stats::random::Random;
 use chrono::{DateTime, TimeDelta, Utc};
 use std::sync::{
     Arc,

@@ -1,7 +1,7 @@
 //! A hundred hot swaps under load: no failed request, and each answer is the one of the digest it names.
 
 use super::{admin, assert_number, corpus, http, models, registry, serve};
-use botops::digest::Digest;
+use botops_digest::Digest;
 use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,
@@ -66,7 +66,7 @@ async fn a_hundred_swaps_under_load_fail_nothing_and_every_answer_names_its_mode
     let log = registry.history("support").await.unwrap();
     let moves = log
         .iter()
-        .filter(|entry| matches!(entry.payload.action, botops::registry::Action::AliasMoved { .. }))
+        .filter(|entry| matches!(entry.payload.action, botops_registry::Action::AliasMoved { .. }))
         .count();
     assert_eq!(moves, 101, "the registry was told of each");
     running.shutdown().await;

@@ -1,12 +1,10 @@
 //! What `botops data repair` says.
 
 use super::{Application, Args, Finding, Fix, Proposal, Readmission, RemovedRecord, Validation};
-use crate::{
-    cli::tables,
-    datasets::{EditedCell, FixAction},
-    findings::catalogue,
-    text::display,
-};
+use crate::cli::terminal::tables;
+use botops_findings::catalogue;
+use botops_repair::{EditedCell, FixAction};
+use botops_text::display;
 use std::{collections::BTreeMap, path::Path};
 
 /// Says what is proposed, and what would come of it.

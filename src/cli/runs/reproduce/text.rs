@@ -1,7 +1,9 @@
 //! A reproduction in words.
 
 use super::{Answer, Predictions};
-use crate::{cli::tables, datasets::Dataset, digest::Digest};
+use crate::cli::terminal::tables;
+use botops_datasets::Dataset;
+use botops_digest::Digest;
 
 pub(super) fn text(answer: &Answer, data: &Dataset, n_samples: u64) -> String {
     let mut out = format!(

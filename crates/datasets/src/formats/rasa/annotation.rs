@@ -1,0 +1,167 @@
+//! Entities inside a text: `[Paris](city)`, `[NYC]{"entity": "city", "value": "New York"}`.
+
+use crate::EntitySpan;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// An annotation that cannot be read.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Wrong {
+    /// As it stands.
+    pub(crate) annotation: String,
+    /// What is wrong with it.
+    pub(crate) why: String,
+}
+
+/// An entity in braces.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Braces {
+    entity: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    value: Option<Value>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    role: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    group: Option<String>,
+}
+
+/// Takes the annotations out of `marked`: returns the bare text, and the entities in it.
+///
+/// As Rasa does: the text of an entity reaches from a `[` to the next `]`, and what stands in brackets without a
+/// parenthesis or brace right behind is text. A name and a value may stand in one parenthesis (`(city:New York)`);
+/// several entities of one text stand in a list of braces.
+///
+/// # Errors
+/// What stands in braces, and is no JSON with the text `entity`, and any of `value`, `role` and `group`.
+pub(crate) fn parse(marked: &str) -> Result<(String, Vec<EntitySpan>), Wrong> {
+    let (mut text, mut entities) = (String::with_capacity(marked.len()), Vec::new());
+    let mut chars = 0;
+    let mut rest = marked;
+    while let Some(at) = rest.find('[') {
+        let (before, bracket) = rest.split_at(at);
+        text.push_str(before);
+        chars += before.chars().count();
+        match annotation(bracket)? {
+            Some((value, found, length)) => {
+                let end = chars + value.chars().count();
+                entities.extend(found.into_iter().map(|braces| EntitySpan {
+                    entity: braces.entity,
+                    value: value.to_owned(),
+                    start: chars,
+                    end,
+                    synonym_of: braces.value.map(plain),
+                    role: braces.role,
+                    group: braces.group,
+                }));
+                text.push_str(value);
+                chars = end;
+                rest = &bracket[length..];
+            }
+            None => {
+                text.push('[');
+                chars += 1;
+                rest = &bracket[1..];
+            }
+        }
+    }
+    text.push_str(rest);
+    Ok((text, entities))
+}
+
+/// A text, what it is, and the length of both as they are written.
+type Annotation<'a> = (&'a str, Vec<Braces>, usize);
+
+/// Takes the annotation at the start of `bracket`; `None` when there is none.
+fn annotation(bracket: &str) -> Result<Option<Annotation<'_>>, Wrong> {
+    let Some(close) = bracket.find(']').filter(|&close| close > 1) else { return Ok(None) };
+    let (value, behind) = (&bracket[1..close], &bracket[close + 1..]);
+    let until = |sign: char| behind.find(sign).filter(|&end| end > 1);
+    let (found, end) = match behind.as_bytes().first() {
+        Some(b'(') => {
+            let Some(end) = until(')') else { return Ok(None) };
+            let inside = &behind[1..end];
+            let (entity, value) = match inside.split_once(':') {
+                Some((entity, value)) => (entity, Some(Value::from(value))),
+                None => (inside, None),
+            };
+            if entity.is_empty() || value.as_ref().is_some_and(|value| *value == "") {
+                return Ok(None);
+            }
+            (vec![Braces { entity: entity.to_owned(), value, role: None, group: None }], end)
+        }
+        Some(b'{') => {
+            let Some(end) = until('}') else { return Ok(None) };
+            let braces = json(&behind[..=end], &bracket[..close + end + 2])?;
+            (vec![braces], end)
+        }
+        Some(b'[') if behind[1..].starts_with('{') => {
+            let Some(end) = until(']') else { return Ok(None) };
+            (json(&behind[..=end], &bracket[..close + end + 2])?, end)
+        }
+        _ => return Ok(None),
+    };
+    Ok(Some((value, found, close + 1 + end + 1)))
+}
+
+fn json<'de, T: Deserialize<'de>>(text: &'de str, annotation: &str) -> Result<T, Wrong> {
+    serde_json::from_str(text).map_err(|error| {
+        let message = error.to_string();
+        let why = match message.split_once(" at line ") {
+            Some((what, _)) => format!("cannot be read: {what}"),
+            None => "cannot be read".to_owned(),
+        };
+        Wrong { annotation: annotation.to_owned(), why }
+    })
+}
+
+/// Returns a value as a text: a number and a word as they are written.
+fn plain(value: Value) -> String {
+    match value {
+        Value::String(text) => text,
+        other => other.to_string(),
+    }
+}
+
+/// Writes the annotations into `text`; `None` when reading that would give other entities, or another text.
+pub(crate) fn compose(text: &str, entities: &[EntitySpan]) -> Option<String> {
+    let mut spans: Vec<&EntitySpan> = entities.iter().collect();
+    spans.sort_by_key(|span| (span.start, span.end));
+    let offsets: Vec<usize> = text.char_indices().map(|(at, _)| at).chain([text.len()]).collect();
+    let (mut marked, mut written) = (String::with_capacity(text.len()), 0);
+    for same in spans.chunk_by(|a, b| (a.start, a.end) == (b.start, b.end)) {
+        let first = same.first()?;
+        let (start, end) = (*offsets.get(first.start)?, *offsets.get(first.end)?);
+        marked.push_str(text.get(written..start)?);
+        marked.push('[');
+        marked.push_str(text.get(start..end)?);
+        marked.push(']');
+        marked.push_str(&behind(same)?);
+        written = end;
+    }
+    marked.push_str(text.get(written..)?);
+    let spans: Vec<EntitySpan> = spans.into_iter().cloned().collect();
+    (parse(&marked) == Ok((text.to_owned(), spans))).then_some(marked)
+}
+
+/// Returns what stands behind the text of `same`, which are entities of one span.
+fn behind(same: &[&EntitySpan]) -> Option<String> {
+    let braces = |span: &EntitySpan| Braces {
+        entity: span.entity.clone(),
+        value: span.synonym_of.clone().map(Value::from),
+        role: span.role.clone(),
+        group: span.group.clone(),
+    };
+    match same {
+        [only] if only.synonym_of.is_none() && only.role.is_none() && only.group.is_none() => {
+            match only.entity.contains([':', ')']) {
+                false => Some(format!("({})", only.entity)),
+                true => serde_json::to_string(&braces(only)).ok(),
+            }
+        }
+        [only] => serde_json::to_string(&braces(only)).ok(),
+        several => {
+            serde_json::to_string(&several.iter().map(|span| braces(span)).collect::<Vec<_>>()).ok()
+        }
+    }
+}

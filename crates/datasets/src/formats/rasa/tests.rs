@@ -1,0 +1,270 @@
+use super::{annotation::compose, *};
+use crate::EntitySpan;
+use proptest::prelude::*;
+
+const TRAINING: &str = r#"version: "3.1"
+nlu:
+- intent: greet
+  examples: |
+    - hey
+    - hello [Bob](name)
+
+- intent: faq/ask_hours
+  metadata: {sentiment: neutral}
+  examples:
+    - text: |
+        when do you open in [NYC]{"entity": "city", "value": "New York"}
+      metadata: {sentiment: good}
+    - "are you open?"
+- intent: book_flight
+  examples: |
+    - from [Paris]{"entity":"city","role":"from","group":"1"} to [Rome]{"entity":"city","role":"to"}
+    - say [cheese][{"entity":"food"},{"entity":"word","value":"smile"}]
+    - a [date:tomorrow] and [x] (y) [] [éà](word)
+- synonym: New York
+  examples: |
+    - NYC
+    - the big apple
+- regex: zip
+  examples: |
+    - \d{5}
+- lookup: city
+  examples: |
+    - Paris
+stories:
+- story: one
+"#;
+
+fn span(entity: &str, value: &str, start: usize, end: usize) -> EntitySpan {
+    EntitySpan::new(entity, value, start, end)
+}
+
+#[test]
+fn intents_entities_and_terms_are_read_with_their_lines() {
+    let training = read(TRAINING, "nlu.yml").unwrap();
+    let seen: Vec<_> = training
+        .records
+        .iter()
+        .map(|r| (r.record, r.line, r.intent.as_deref().unwrap(), r.text.as_str()))
+        .collect();
+    assert_eq!(
+        seen,
+        [
+            (1, 5, "greet", "hey"),
+            (2, 6, "greet", "hello Bob"),
+            (3, 11, "faq/ask_hours", "when do you open in NYC"),
+            (4, 14, "faq/ask_hours", "are you open?"),
+            (5, 17, "book_flight", "from Paris to Rome"),
+            (6, 18, "book_flight", "say cheese"),
+            (7, 19, "book_flight", "a [date:tomorrow] and [x] (y) [] éà"),
+        ]
+    );
+    let entities = |i: usize| training.records[i].entities.clone();
+    assert_eq!(entities(1), [span("name", "Bob", 6, 9)]);
+    let city = EntitySpan { synonym_of: Some("New York".into()), ..span("city", "NYC", 20, 23) };
+    assert_eq!(entities(2), [city]);
+    let from = EntitySpan {
+        role: Some("from".into()),
+        group: Some("1".into()),
+        ..span("city", "Paris", 5, 10)
+    };
+    let to = EntitySpan { role: Some("to".into()), ..span("city", "Rome", 14, 18) };
+    assert_eq!(entities(4), [from, to]);
+    let word = EntitySpan { synonym_of: Some("smile".into()), ..span("word", "cheese", 4, 10) };
+    assert_eq!(entities(5), [span("food", "cheese", 4, 10), word]);
+    assert_eq!(entities(6), [span("word", "éà", 33, 35)]);
+    let terms: Vec<_> = training
+        .terms
+        .iter()
+        .map(|t| (t.kind, t.name.as_str(), t.examples.join("|"), t.place.line.unwrap()))
+        .collect();
+    assert_eq!(
+        terms,
+        [
+            (TermKind::Synonym, "New York", "NYC|the big apple".to_owned(), 20),
+            (TermKind::Regex, "zip", r"\d{5}".to_owned(), 24),
+            (TermKind::Lookup, "city", "Paris".to_owned(), 27),
+        ]
+    );
+    let lost: Vec<_> =
+        training.findings.iter().map(|f| (f.place.line.unwrap(), f.message.as_str())).collect();
+    assert_eq!(
+        lost,
+        [
+            (9, "`metadata` of the intent `faq/ask_hours`: it is not carried over"),
+            (13, "`metadata` of an example: it is not carried over"),
+            (31, "`stories` is no training data: it is not carried over"),
+        ]
+    );
+}
+
+#[test]
+fn what_cannot_be_read_is_said_with_its_line() {
+    for (yaml, code, line, message) in [
+        ("nlu: [", "BOT-2164", Some(1), "malformed"),
+        ("version: 1\ncolumns: {}\n", "BOT-2164", None, "no list `nlu`"),
+        ("nlu: yes\n", "BOT-2164", Some(1), "no list"),
+        ("nlu:\n- examples: |\n    - a\n", "BOT-2164", Some(2), "none of `intent`"),
+        ("nlu:\n- intent: [a]\n", "BOT-2164", Some(2), "no text"),
+        (
+            "nlu:\n- intent: a\n  examples: |\n    - a\n    b\n",
+            "BOT-2164",
+            Some(5),
+            "`b` is no example",
+        ),
+        ("nlu:\n- intent: a\n  examples: {b: c}\n", "BOT-2164", Some(3), "no list"),
+        ("nlu:\n- intent: a\n  examples:\n  - metadata: c\n", "BOT-2164", Some(4), "no `text`"),
+        (
+            "nlu:\n- intent: a\n  examples: &x |\n   - b\n- intent: *x\n",
+            "BOT-2164",
+            Some(5),
+            "alias",
+        ),
+        (
+            "nlu:\n- intent: a\n  examples: |\n    - fine\n    - [x]{\"entity\": 1}\n    - [x]{nothing}\n",
+            "BOT-2165",
+            Some(5),
+            "and 1 more such",
+        ),
+        (
+            "nlu:\n- intent: a\n  examples: |\n    - [x]{\"entity\": \"a\", \"rol\": \"b\"}\n",
+            "BOT-2165",
+            Some(4),
+            "unknown field `rol`",
+        ),
+    ] {
+        let fault = read(yaml, "nlu.yml").unwrap_err();
+        assert_eq!((fault.code(), fault.place().line), (code, line), "{yaml}: {fault}");
+        assert!(fault.message().contains(message), "{yaml}: {fault}");
+        assert_eq!(fault.place().file.as_deref(), Some("nlu.yml"));
+    }
+}
+
+/// Writes `records` and reads them back; by intent, as they are written.
+fn there_and_back(records: &[Record], terms: &[Term]) -> (Training, Vec<Record>) {
+    let mut rasa = Rasa::default();
+    let kept: Vec<Record> = records
+        .iter()
+        .filter(|record| rasa.add(record, Place::default()).is_ok())
+        .cloned()
+        .collect();
+    let mut yaml = Vec::new();
+    rasa.write(terms, &mut yaml).unwrap();
+    let yaml = String::from_utf8(yaml).unwrap();
+    let mut order: Vec<Option<String>> = Vec::new();
+    for record in &kept {
+        if !order.contains(&record.intent) {
+            order.push(record.intent.clone());
+        }
+    }
+    let mut kept = kept;
+    kept.sort_by_key(|record| order.iter().position(|intent| *intent == record.intent));
+    (read(&yaml, "back.yml").unwrap_or_else(|fault| panic!("{fault:?}:\n{yaml}")), kept)
+}
+
+#[test]
+fn what_was_read_is_written_and_read_again() {
+    let training = read(TRAINING, "nlu.yml").unwrap();
+    let (back, kept) = there_and_back(&training.records, &training.terms);
+    assert_eq!(kept.len(), training.records.len());
+    let bare = |records: &[Record]| -> Vec<_> {
+        records.iter().map(|r| (r.text.clone(), r.intent.clone(), r.entities.clone())).collect()
+    };
+    assert_eq!(bare(&back.records), bare(&kept));
+    let names = |terms: &[Term]| {
+        let mut names: Vec<_> =
+            terms.iter().map(|t| (t.kind, t.name.clone(), t.examples.clone())).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(names(&back.terms), names(&training.terms));
+    assert_eq!(back.findings, []);
+}
+
+#[test]
+fn what_rasa_would_read_otherwise_is_left_out_with_the_reason() {
+    let record = |text: &str, entities: Vec<EntitySpan>| Record {
+        text: text.to_owned(),
+        intent: Some("a".to_owned()),
+        lang: None,
+        entities,
+        record: 1,
+        line: 2,
+        file: None,
+    };
+    let over = vec![span("x", "ab", 0, 2), span("y", "bc", 1, 3)];
+    for (left_out, why) in [
+        (record("[a](b)", vec![]), "cannot be written"),
+        (record("abc", over), "cannot be written"),
+        (record("abc", vec![span("x", "zz", 0, 2)]), "cannot be written"),
+        (record("abc", vec![span("x", "ab", 0, 9)]), "cannot be written"),
+        (record("a[bc", vec![span("x", "bc", 2, 4)]), "cannot be written"),
+        (record(" ", vec![]), "empty"),
+        (Record { intent: None, ..record("a", vec![]) }, "no intent"),
+    ] {
+        let finding = Rasa::default().add(&left_out, Place::default()).unwrap_err();
+        assert_eq!(finding.code, "BOT-2167");
+        assert!(finding.message.contains(why), "{}", finding.message);
+    }
+}
+
+/// Texts with everything that means something to YAML, to annotations, or to those who break lines.
+fn any_text() -> impl Strategy<Value = String> {
+    prop::string::string_regex(
+        "[a-zé🙂 \\[\\](){}:\"'#&*!|>%@`,?\\-\\\\\n\r\t\u{85}\u{2028}\u{feff}\u{0}\u{7f}]{1,14}",
+    )
+    .unwrap()
+}
+
+proptest! {
+    #[test]
+    fn any_records_come_back_or_are_left_out(
+        rows in prop::collection::vec((any_text(), any_text(), any::<prop::sample::Index>(), any::<prop::sample::Index>(), any_text(), 0..4_u8), 0..8),
+        terms in prop::collection::vec((0..3_usize, any_text(), prop::collection::vec(any_text(), 0..3)), 0..3),
+    ) {
+        let records: Vec<Record> = rows.into_iter().zip(1..).map(|((text, intent, a, b, other, shape), i)| {
+            let chars: Vec<char> = text.chars().collect();
+            let (a, b) = (a.index(chars.len()), b.index(chars.len()));
+            let (start, end) = (a.min(b), a.max(b) + 1);
+            let value: String = chars[start..end].iter().collect();
+            let entities = match shape {
+                0 => vec![],
+                1 => vec![span("city", &value, start, end)],
+                2 => vec![EntitySpan { role: Some(other.clone()), synonym_of: Some(other), ..span("c", &value, start, end) }],
+                _ => vec![span("a", &value, start, end), span(&other, &value, start, end)],
+            };
+            let intent = Some(intent.trim().to_owned()).filter(|intent| !intent.is_empty());
+            Record { text, intent, lang: None, entities, record: i, line: i, file: None }
+        }).collect();
+        let terms: Vec<Term> = terms.into_iter().map(|(kind, name, examples)| Term {
+            kind: TermKind::ALL[kind],
+            name: format!("n{}", name.trim()),
+            examples,
+            place: Place::default(),
+        }).collect();
+        let (back, kept) = there_and_back(&records, &terms);
+        let bare = |records: &[Record]| -> Vec<_> {
+            records.iter().map(|r| (r.text.clone(), r.intent.clone(), r.entities.clone())).collect()
+        };
+        prop_assert_eq!(bare(&back.records), bare(&kept));
+        let named = |terms: &[Term]| -> Vec<_> {
+            let mut named: Vec<_> = terms.iter().map(|t| (t.kind, t.name.clone(), t.examples.clone())).collect();
+            named.sort();
+            named
+        };
+        prop_assert_eq!(named(&back.terms), named(&terms));
+    }
+
+    #[test]
+    fn plain_texts_are_never_left_out(text in "[a-zéA-Z0-9 .,?!'-]{0,20}[a-z]") {
+        prop_assert_eq!(compose(&text, &[]), Some(text));
+    }
+
+    #[test]
+    fn no_text_makes_the_reader_panic(text in "(?s)(nlu:\n- intent: a\n  examples: \\|\n)?.{0,60}") {
+        if let Err(fault) = read(&text, "x.yml") {
+            prop_assert!(matches!(fault.code(), "BOT-2164" | "BOT-2165"));
+            prop_assert!(fault.place().file.is_some());
+        }
+    }
+}

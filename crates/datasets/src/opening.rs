@@ -1,0 +1,562 @@
+//! What a user names becomes one stream of bytes: unpacked, bounded, without its byte-order mark, its format told.
+//!
+//! In: a path, a pattern of paths, or `-` for standard input. Out: [`Opened`], which every reader of data goes through.
+
+use crate::formats::encoding;
+use botops_digest::{Digest, Hasher};
+use botops_findings::{Fault, Place, Result};
+use botops_spec as spec;
+use std::{
+    fmt,
+    fs::File,
+    io::{self, BufReader, Cursor, Read},
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+/// How standard input is named on a command line.
+pub const STDIN: &str = "-";
+/// How much of a file tells what it is.
+const BEGINNING: usize = 8 << 10;
+/// What is read between two looks at the source.
+const BUFFER: usize = 64 << 10;
+/// The largest Parquet file that is held in memory, because it cannot be read here and there where it is.
+const LARGEST_HELD: u64 = 2 << 30;
+
+/// How the records of a file are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Format {
+    /// Separated by commas, or by what the first line suggests.
+    Csv,
+    /// Separated by tabs.
+    Tsv,
+    /// One JSON object a line.
+    Jsonl,
+    /// One JSON array of objects.
+    Json,
+    /// Columns in Apache Parquet.
+    Parquet,
+    /// Training data of Rasa, in YAML.
+    Rasa,
+}
+
+impl Format {
+    /// Every format, by the name that a command line has for it.
+    pub const ALL: [(&'static str, Self); 6] = [
+        ("csv", Self::Csv),
+        ("tsv", Self::Tsv),
+        ("jsonl", Self::Jsonl),
+        ("json", Self::Json),
+        ("parquet", Self::Parquet),
+        ("rasa", Self::Rasa),
+    ];
+
+    /// Returns its name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        Self::ALL.iter().find(|(_, format)| *format == self).map_or("", |(name, _)| name)
+    }
+
+    /// Tells the format of a file by the ending of its `name`, which may be followed by that of its packing.
+    #[must_use]
+    pub fn of_name(name: &str) -> Option<Self> {
+        let name = name.to_lowercase();
+        let bare = [".gz", ".gzip", ".zst", ".zstd"]
+            .into_iter()
+            .find_map(|ending| name.strip_suffix(ending))
+            .unwrap_or(&name);
+        match Path::new(bare).extension()?.to_str()? {
+            "csv" => Some(Self::Csv),
+            "tsv" | "tab" => Some(Self::Tsv),
+            "jsonl" | "ndjson" => Some(Self::Jsonl),
+            "json" => Some(Self::Json),
+            "parquet" | "pq" => Some(Self::Parquet),
+            "yml" | "yaml" => Some(Self::Rasa),
+            _ => None,
+        }
+    }
+
+    /// Tells the format of a file by its `name`, else by its first bytes; what is nothing else is a table.
+    fn of(name: &str, beginning: &[u8]) -> Self {
+        let first = beginning.iter().find(|byte| !byte.is_ascii_whitespace());
+        match Self::of_name(name) {
+            // Many a tool calls one object a line `.json`.
+            Some(Self::Json) if first != Some(&b'[') => Self::Jsonl,
+            Some(format) => format,
+            None if beginning.starts_with(b"PAR1") => Self::Parquet,
+            None => match first {
+                Some(b'{') => Self::Jsonl,
+                Some(b'[') => Self::Json,
+                _ if is_rasa(beginning) => Self::Rasa,
+                _ => Self::Csv,
+            },
+        }
+    }
+}
+
+/// Whether `beginning` has a line that only training data of Rasa begins with.
+fn is_rasa(beginning: &[u8]) -> bool {
+    beginning
+        .split(|&byte| byte == b'\n')
+        .any(|line| line.trim_ascii_end() == b"nlu:" || line.starts_with(b"- intent:"))
+}
+
+/// How a file is packed; told by its first bytes, never by its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Packing {
+    /// As it is.
+    Plain,
+    /// gzip, of one member or several.
+    Gzip,
+    /// zstd, of one frame or several.
+    Zstd,
+}
+
+impl Packing {
+    /// Tells how a file is to be packed by the ending of its `name`.
+    #[must_use]
+    pub fn of_name(name: &str) -> Self {
+        let name = name.to_lowercase();
+        if name.ends_with(".gz") || name.ends_with(".gzip") {
+            Self::Gzip
+        } else if name.ends_with(".zst") || name.ends_with(".zstd") {
+            Self::Zstd
+        } else {
+            Self::Plain
+        }
+    }
+
+    fn of(beginning: &[u8]) -> Self {
+        match beginning {
+            [0x1f, 0x8b, ..] => Self::Gzip,
+            // A frame, or one of the skippable ones that may come before.
+            [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Self::Zstd,
+            _ => Self::Plain,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "plain",
+            Self::Gzip => "gzip",
+            Self::Zstd => "zstd",
+        }
+    }
+}
+
+/// How much a packed file may unpack to: what is a few bytes on disk can be all of the memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// The most bytes it may unpack to.
+    pub max_unpacked_bytes: u64,
+    /// The most times its own size it may unpack to.
+    pub max_ratio: u64,
+    /// The size from which the ratio is looked at: a short file of one repeated line is no bomb.
+    pub ratio_from_bytes: u64,
+}
+
+impl Limits {
+    /// Allows `bytes`, whatever the ratio: for a file that is known to be what it is.
+    #[must_use]
+    pub fn up_to(bytes: u64) -> Self {
+        Self { max_unpacked_bytes: bytes, max_ratio: u64::MAX, ..Self::default() }
+    }
+}
+
+impl Default for Limits {
+    /// 16 GiB, and 200 times from 64 MiB on: logs and tables pack to a tenth or a fortieth, a bomb to a thousandth.
+    fn default() -> Self {
+        Self { max_unpacked_bytes: 16 << 30, max_ratio: 200, ratio_from_bytes: 64 << 20 }
+    }
+}
+
+/// A file that was opened.
+///
+/// - `reader` yields the unpacked bytes, without a byte-order mark; what is not a table of bytes to begin with
+///   (binary, UTF-16, empty) was refused
+/// - an error of `reader` is a [`Fault`] inside: [`unread`] takes it out
+pub struct Opened<R = Box<dyn Read + Send>> {
+    /// As the user named it.
+    pub name: String,
+    /// How its records are written.
+    pub format: Format,
+    /// How it is packed.
+    pub packing: Packing,
+    /// The unpacked bytes.
+    pub reader: R,
+    /// Bytes of the mark that was removed: 0 or 3.
+    pub mark: u64,
+    size: Option<u64>,
+    taken: Arc<Taken>,
+    plain: Option<File>,
+}
+
+impl<R> fmt::Debug for Opened<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, format, packing, size, .. } = self;
+        write!(f, "Opened {{ {name}, {format:?}, {packing:?}, {size:?} bytes }}")
+    }
+}
+
+/// What was taken of the file as it lies.
+#[derive(Default)]
+struct Taken {
+    bytes: AtomicU64,
+    hasher: Option<Mutex<Hasher>>,
+}
+
+/// Where one is in a file: a view that stays when its reader has gone elsewhere.
+#[derive(Clone)]
+pub struct Progress {
+    size: Option<u64>,
+    taken: Arc<Taken>,
+}
+
+impl fmt::Debug for Progress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (size, taken) = self.bytes();
+        write!(f, "Progress {{ {taken} of {size} }}")
+    }
+}
+
+impl Progress {
+    /// Returns the size of the file as it lies (what was read, where that is not known), and how much of it was read.
+    #[must_use]
+    pub fn bytes(&self) -> (u64, u64) {
+        let taken = self.taken.bytes.load(Ordering::Relaxed);
+        let size = self.size.unwrap_or(taken);
+        (size, taken.min(size))
+    }
+
+    /// Returns the digest of what was read of the file as it lies; `None` unless that was asked for.
+    pub(super) fn digest(&self) -> Option<Digest> {
+        let hasher = self.taken.hasher.as_ref()?;
+        Some(hasher.lock().unwrap_or_else(PoisonError::into_inner).clone().finish())
+    }
+}
+
+/// Whether the bytes of a file as it lies are digested while they are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Identity {
+    /// They are: [`Progress::digest`] says which they were.
+    Digested,
+    /// They are not.
+    Unknown,
+}
+
+impl<R> Opened<R> {
+    /// Returns a view of how much was read.
+    #[must_use]
+    pub fn progress(&self) -> Progress {
+        Progress { size: self.size, taken: Arc::clone(&self.taken) }
+    }
+}
+
+/// Opens `path`, or standard input for `-`; `format` is told from the name and the content unless it is given.
+///
+/// # Errors
+/// Exit 2: `BOT-1001` missing, unreadable or a directory. Exit 3: `BOT-2102` empty, `BOT-2103` binary, `BOT-2104` UTF-16
+/// or UTF-32, `BOT-2161` a packed file that is damaged. While reading, also `BOT-2160`: more than `limits` allow.
+pub fn open(path: &Path, format: Option<Format>, limits: &Limits) -> Result<Opened> {
+    open_as(path, format, limits, Identity::Unknown)
+}
+
+/// As [`open`], with the digest of the file where `identity` asks for it.
+pub fn open_as(
+    path: &Path,
+    format: Option<Format>,
+    limits: &Limits,
+    identity: Identity,
+) -> Result<Opened> {
+    let name = path.display().to_string();
+    if path == Path::new(STDIN) {
+        return begin(Box::new(io::stdin()), &name, format, limits, identity);
+    }
+    let file = File::open(path).map_err(|error| spec::unreadable(path, &error))?;
+    of_file(file, &name, format, limits, identity)
+}
+
+/// As [`open_as`], of a file that is open already, from where it is read next.
+pub(super) fn of_file(
+    file: File,
+    name: &str,
+    format: Option<Format>,
+    limits: &Limits,
+    identity: Identity,
+) -> Result<Opened> {
+    let unreadable = |error: io::Error| spec::unreadable(Path::new(name), &error);
+    let metadata = file.metadata().map_err(unreadable)?;
+    if metadata.is_dir() {
+        return Err(unreadable(io::ErrorKind::IsADirectory.into()));
+    }
+    let whole = metadata.is_file().then(|| file.try_clone()).transpose().map_err(unreadable)?;
+    let source: Box<dyn Read + Send> = Box::new(file);
+    let mut opened = begin(source, name, format, limits, identity)?;
+    opened.size = metadata.is_file().then_some(metadata.len());
+    opened.plain = whole.filter(|_| opened.packing == Packing::Plain);
+    Ok(opened)
+}
+
+/// Opens `source`, which is called `name`.
+pub(super) fn begin<'a>(
+    source: Box<dyn Read + Send + 'a>,
+    name: &str,
+    format: Option<Format>,
+    limits: &Limits,
+    identity: Identity,
+) -> Result<Opened<Box<dyn Read + Send + 'a>>> {
+    let hasher = (identity == Identity::Digested).then(Mutex::default);
+    let taken = Arc::new(Taken { hasher, ..Taken::default() });
+    let mut source = Counted { source, name: name.to_owned(), taken: Arc::clone(&taken) };
+    let beginning = beginning(&mut source).map_err(|error| unread(error, name))?;
+    let packing = Packing::of(&beginning);
+    let packed = Cursor::new(beginning).chain(source);
+    let mut reader: Box<dyn Read + Send + 'a> = match packing {
+        Packing::Plain => Box::new(packed),
+        Packing::Gzip => {
+            let packed = BufReader::with_capacity(BUFFER, packed);
+            let reader = flate2::bufread::MultiGzDecoder::new(packed);
+            Box::new(Unpacked::new(reader, name, packing, *limits, Arc::clone(&taken)))
+        }
+        Packing::Zstd => {
+            let reader =
+                zstd::stream::read::Decoder::with_buffer(BufReader::with_capacity(BUFFER, packed))
+                    .map_err(|error| unread(error, name))?;
+            Box::new(Unpacked::new(reader, name, packing, *limits, Arc::clone(&taken)))
+        }
+    };
+    let mut beginning = self::beginning(&mut reader).map_err(|error| unread(error, name))?;
+    let mark: u64 = if beginning.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
+    if mark > 0 {
+        beginning.drain(..3);
+    }
+    let format = format.unwrap_or_else(|| Format::of(name, &beginning));
+    if format != Format::Parquet {
+        if beginning.is_empty() {
+            return Err(encoding::empty(name));
+        }
+        encoding::check_beginning(&beginning, name)?;
+    }
+    Ok(Opened {
+        name: name.to_owned(),
+        format,
+        packing,
+        reader: Box::new(Cursor::new(beginning).chain(reader)),
+        mark,
+        size: None,
+        taken,
+        plain: None,
+    })
+}
+
+/// Reads what tells the kind of a file.
+fn beginning(source: &mut impl Read) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(BEGINNING);
+    source.take(BEGINNING as u64).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Takes the fault out of an error of [`Opened::reader`]; any other becomes one.
+#[must_use]
+pub fn unread(error: io::Error, name: &str) -> Fault {
+    match error.downcast::<Fault>() {
+        Ok(fault) => fault,
+        Err(error) => spec::unreadable(Path::new(name), &error),
+    }
+}
+
+/// A file that can be read here and there.
+#[derive(Debug)]
+pub(super) enum Seekable {
+    /// Where it lies.
+    File(File),
+    /// In memory.
+    Held(bytes::Bytes),
+}
+
+impl Seekable {
+    /// Returns how many bytes there are.
+    pub(super) fn size(&self) -> io::Result<u64> {
+        match self {
+            Self::File(file) => Ok(file.metadata()?.len()),
+            Self::Held(bytes) => Ok(bytes.len() as u64),
+        }
+    }
+}
+
+impl<R: Read> Opened<R> {
+    /// Returns the whole as something that can be read here and there: the file itself, or, where it is packed or
+    /// comes through a pipe, its bytes.
+    ///
+    /// # Errors
+    /// Those of the reader; `BOT-2160` for more than 2 GiB that would have to be held.
+    pub(super) fn seekable(mut self) -> Result<Seekable> {
+        if let Some(file) = self.plain {
+            return Ok(Seekable::File(file));
+        }
+        let mut bytes = Vec::new();
+        let held = self.reader.by_ref().take(LARGEST_HELD + 1).read_to_end(&mut bytes);
+        held.map_err(|error| unread(error, &self.name))?;
+        if bytes.len() as u64 > LARGEST_HELD {
+            let message = "a Parquet file that is packed or piped is held in memory, and this one has more than 2 GiB";
+            return Err(Fault::data("BOT-2160", message)
+                .at(whole(&self.name))
+                .hint("unpack it to a file, and name that: it is then read part by part"));
+        }
+        Ok(Seekable::Held(bytes.into()))
+    }
+}
+
+fn whole(name: &str) -> Place {
+    Place { file: Some(name.to_owned()), ..Place::default() }
+}
+
+/// Counts what is read of the file as it lies.
+struct Counted<R> {
+    source: R,
+    name: String,
+    taken: Arc<Taken>,
+}
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self.source.read(buffer) {
+            Ok(n) => {
+                self.taken.bytes.fetch_add(n as u64, Ordering::Relaxed);
+                if let Some(hasher) = &self.taken.hasher {
+                    hasher.lock().unwrap_or_else(PoisonError::into_inner).update(&buffer[..n]);
+                }
+                Ok(n)
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Err(error),
+            Err(error) if error.get_ref().is_some_and(|inner| inner.is::<Fault>()) => Err(error),
+            // Told apart from what an unpacker has to say.
+            Err(error) => Err(io::Error::other(spec::unreadable(Path::new(&self.name), &error))),
+        }
+    }
+}
+
+/// Bounds what comes out of an unpacker, and says in words what went wrong in it.
+struct Unpacked<R> {
+    reader: R,
+    name: String,
+    packing: Packing,
+    limits: Limits,
+    taken: Arc<Taken>,
+    n_bytes: u64,
+}
+
+impl<R> Unpacked<R> {
+    fn new(reader: R, name: &str, packing: Packing, limits: Limits, taken: Arc<Taken>) -> Self {
+        Self { reader, name: name.to_owned(), packing, limits, taken, n_bytes: 0 }
+    }
+
+    fn check(&self) -> Result<()> {
+        let Limits { max_unpacked_bytes, max_ratio, ratio_from_bytes } = self.limits;
+        let taken = self.taken.bytes.load(Ordering::Relaxed);
+        let why = if self.n_bytes > max_unpacked_bytes {
+            format!("the file unpacks to more than {}", size(max_unpacked_bytes))
+        } else if self.n_bytes > ratio_from_bytes.max(taken.saturating_mul(max_ratio)) {
+            format!(
+                "the file unpacks to more than {max_ratio} times its size, and has {} already",
+                size(self.n_bytes)
+            )
+        } else {
+            return Ok(());
+        };
+        let larger =
+            size(max_unpacked_bytes.saturating_mul(if max_ratio == u64::MAX { 2 } else { 1 }));
+        Err(Fault::data("BOT-2160", why)
+            .at(whole(&self.name))
+            .hint("see where it came from: a file like this can fill a memory or a disk")
+            .hint(format!("if it is what it should be, allow it: `--max-unpacked {larger}`")))
+    }
+
+    fn damage(&self, error: &io::Error) -> Fault {
+        let packing = self.packing.name();
+        let message = match error.kind() {
+            io::ErrorKind::UnexpectedEof => format!("the {packing} file is cut off"),
+            _ => format!("the {packing} file is damaged"),
+        };
+        let n = self.n_bytes;
+        Fault::data("BOT-2161", format!("{message}: {n} bytes could be unpacked"))
+            .at(whole(&self.name))
+            .hint("copy or write it again")
+            .hint(match self.packing {
+                Packing::Zstd => {
+                    "a window of more than 128 MiB (`zstd --long=28` and above) is not read"
+                }
+                _ => "`gunzip --test` says more",
+            })
+    }
+}
+
+impl<R: Read> Read for Unpacked<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self.reader.read(buffer) {
+            Ok(n) => {
+                self.n_bytes += n as u64;
+                self.check().map_err(io::Error::other)?;
+                Ok(n)
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Err(error),
+            Err(error) => match error.downcast::<Fault>() {
+                Ok(fault) => Err(io::Error::other(fault)),
+                Err(error) => Err(io::Error::other(self.damage(&error).caused_by(error))),
+            },
+        }
+    }
+}
+
+/// Returns a size as a flag takes it: `16GiB`, `200MiB`.
+fn size(bytes: u64) -> String {
+    for (shift, unit) in [(30, "GiB"), (20, "MiB"), (10, "KiB")] {
+        if bytes >= 1 << shift {
+            return format!("{}{unit}", bytes >> shift);
+        }
+    }
+    format!("{bytes}B")
+}
+
+/// Returns the files that `path` names: itself, or, where no file is so called and it has `*`, `?` or `[`, those that
+/// match it, sorted by name. A `*` stays within a folder, `**` does not; hidden files are not among them.
+///
+/// # Errors
+/// `BOT-1001` (exit 2) when none matches, or a folder may not be looked into.
+pub fn expand(path: &Path) -> Result<Vec<PathBuf>> {
+    let pattern = path.to_string_lossy();
+    let is_pattern = pattern.contains(['*', '?', '[']);
+    if !is_pattern || path == Path::new(STDIN) || path.symlink_metadata().is_ok() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let options = glob::MatchOptions {
+        case_sensitive: true,
+        require_literal_separator: true,
+        require_literal_leading_dot: true,
+    };
+    let matched = glob::glob_with(&pattern, options).map_err(|error| {
+        Fault::usage("BOT-1001", format!("`{pattern}` is no pattern: {}", error.msg))
+            .file(path)
+            .hint("a `[` that is meant as such is written `[[]`")
+    })?;
+    let mut files = Vec::new();
+    for entry in matched {
+        let found = entry.map_err(|error| spec::unreadable(error.path(), error.error()))?;
+        if !found.is_dir() {
+            files.push(found);
+        }
+    }
+    files.sort();
+    if files.is_empty() {
+        return Err(Fault::usage("BOT-1001", format!("no file matches `{pattern}`"))
+            .file(path)
+            .hint("a `*` stays within one folder: `data/**/*.csv` looks into those below, too"));
+    }
+    Ok(files)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,158 @@
+//! Where rows come from: a file, or records in memory; both can be read twice.
+
+use crate::{
+    Dataset, ReadOptions,
+    column_roles::Roles,
+    table::{Batch, Filling, Origin, Row, Shape, Table},
+    write,
+};
+use botops_findings::Result;
+use std::{ops::ControlFlow, sync::mpsc, thread};
+
+/// Batches that are read before they are asked for.
+const AHEAD: usize = 2;
+/// Records of a data set in one batch.
+const RECORDS: usize = 4_096;
+
+/// Rows that can be read again from the first.
+pub trait Source {
+    /// Returns the file, as the user named it.
+    fn name(&self) -> &str;
+
+    /// Returns the columns.
+    fn shape(&self) -> &Shape;
+
+    /// Gives every row to `each`, in the order of the file, until it breaks off.
+    ///
+    /// # Errors
+    /// Those of reading, and of `each`.
+    fn each(&mut self, each: &mut dyn FnMut(Row<'_>) -> Result<ControlFlow<()>>) -> Result<()>;
+}
+
+/// The rows of a file, or of several that are read as one.
+pub struct TableRows {
+    origin: Origin,
+    options: ReadOptions,
+    /// Opened, and not read yet.
+    table: Option<Table>,
+    name: String,
+    shape: Shape,
+}
+
+impl TableRows {
+    /// Opens what `origin` names, which findings call `name`.
+    ///
+    /// # Errors
+    /// Those of [`Table::open`].
+    pub fn open(origin: Origin, options: &ReadOptions, name: Option<&str>) -> Result<Self> {
+        let table = Table::open(&origin, options)?;
+        Ok(Self {
+            options: options.clone(),
+            name: name.unwrap_or_else(|| origin.name()).to_owned(),
+            origin,
+            shape: table.shape().clone(),
+            table: Some(table),
+        })
+    }
+}
+
+impl Source for TableRows {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn shape(&self) -> &Shape {
+        &self.shape
+    }
+
+    fn each(&mut self, each: &mut dyn FnMut(Row<'_>) -> Result<ControlFlow<()>>) -> Result<()> {
+        let mut table = match self.table.take() {
+            Some(table) => table,
+            None => Table::open(&self.origin, &self.options)?,
+        };
+        // One thread takes the file apart, the other checks: the batches stay in order.
+        thread::scope(|scope| {
+            let (sender, batches) = mpsc::sync_channel(AHEAD);
+            scope.spawn(move || {
+                loop {
+                    let read = table.next().transpose();
+                    let is_end = !matches!(read, Some(Ok(_)));
+                    // Nobody listens any more: what follows is not wanted.
+                    if read.is_some_and(|read| sender.send(read).is_err()) || is_end {
+                        break;
+                    }
+                }
+            });
+            for batch in batches {
+                if give(&batch?, each)?.is_break() {
+                    break;
+                }
+            }
+            Ok(())
+        })
+    }
+}
+
+fn give(
+    batch: &Batch,
+    each: &mut dyn FnMut(Row<'_>) -> Result<ControlFlow<()>>,
+) -> Result<ControlFlow<()>> {
+    for row in batch.rows() {
+        if each(row)?.is_break() {
+            return Ok(ControlFlow::Break(()));
+        }
+    }
+    Ok(ControlFlow::Continue(()))
+}
+
+/// Records in memory, as rows of the columns that have a role.
+pub struct RecordRows<'a> {
+    data: &'a Dataset,
+    shape: Shape,
+}
+
+impl<'a> RecordRows<'a> {
+    /// Makes rows of `data`.
+    pub fn new(data: &'a Dataset) -> Self {
+        let has = |role: &str, at| data.columns.contains_key(role).then_some(at);
+        let roles = Roles {
+            text: 0,
+            intent: has("intent", 1),
+            lang: Some(2),
+            // A data set made by hand may have entities without naming their column.
+            entities: Some(3),
+        };
+        let names = ["text", "intent", "lang", "entities"].map(str::to_owned).to_vec();
+        Self { data, shape: Shape::with_roles(names, roles) }
+    }
+}
+
+impl Source for RecordRows<'_> {
+    fn name(&self) -> &str {
+        &self.data.name
+    }
+
+    fn shape(&self) -> &Shape {
+        &self.shape
+    }
+
+    fn each(&mut self, each: &mut dyn FnMut(Row<'_>) -> Result<ControlFlow<()>>) -> Result<()> {
+        let by_file = self.data.records.chunk_by(|a, b| a.file == b.file);
+        for records in by_file.flat_map(|records| records.chunks(RECORDS)) {
+            let mut rows = Filling::new(self.shape.names.len(), 0);
+            for record in records {
+                rows.cell(&record.text);
+                rows.cell(record.intent.as_deref().unwrap_or_default());
+                rows.cell(record.lang.as_deref().unwrap_or_default());
+                rows.cell(&write::entities_cell(record));
+                rows.end_row(record.line);
+                rows.number(record.record);
+            }
+            let file = records.first().and_then(|record| record.file.clone());
+            if give(&rows.finish().of_file(file), each)?.is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,218 @@
+use super::*;
+use botops_spec as spec;
+use proptest::prelude::*;
+use std::{path::Path, sync::LazyLock};
+
+/// The support bot, compiled once for the property.
+static SUPPORT: LazyLock<Dialogue> =
+    LazyLock::new(|| Dialogue::compile(&support()).expect("the support bot compiles"));
+
+fn support() -> DialogueSpec {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../datasets/support/dialogue.yaml");
+    spec::read(&path).unwrap()
+}
+
+fn spec_of(yaml: &str) -> DialogueSpec {
+    spec::parse(yaml, "dialogue.yaml").unwrap()
+}
+
+fn found(dialogue: &Dialogue, text: &str) -> Vec<String> {
+    let chars: Vec<char> = text.chars().collect();
+    dialogue
+        .entities(text)
+        .into_iter()
+        .map(|e| {
+            let slice: String = chars[e.start..e.end].iter().collect();
+            assert_eq!(slice, e.value, "offsets count code points");
+            format!("{}={}", e.entity, e.value)
+        })
+        .collect()
+}
+
+#[test]
+fn the_support_bot_compiles_and_speaks_both_languages() {
+    let spec = support();
+    let dialogue = Dialogue::compile(&spec).unwrap();
+    let intents = [
+        "account_help",
+        "billing_question",
+        "complaint",
+        "order_status",
+        "product_information",
+        "return_request",
+        "technical_support",
+    ];
+    assert_eq!(spec.responses.keys().map(String::as_str).collect::<Vec<_>>(), intents);
+    let mut said = std::collections::BTreeSet::new();
+    for intent in intents.into_iter().map(Some).chain([None, Some("oos")]) {
+        for language in ["en", "fr"] {
+            let (response, spoken) = dialogue.respond(intent, Some(language), &[]);
+            assert_eq!(spoken, language, "{intent:?}");
+            assert!(!response.contains(['{', '}', '|', '\n']), "{response}");
+            assert!(!response.contains("  "), "{response}");
+            said.insert(response);
+        }
+    }
+    assert_eq!(said.len(), 16, "7 intents and a fallback, each in 2 languages, no two alike");
+}
+
+#[test]
+fn the_support_bot_finds_what_customers_write() {
+    let dialogue = Dialogue::compile(&support()).unwrap();
+    for (text, expected) in [
+        ("Order FR-204913, where is it?", vec!["order_number=FR-204913"]),
+        ("svp #20447 et commande n° 118200", vec!["order_number=#20447", "order_number=118200"]),
+        ("my order number: 204913", vec!["order_number=204913"]),
+        ("écrivez à zoé.x@a.b ou zoe.x@mail.example.com.", vec!["email=zoe.x@mail.example.com"]),
+        ("payé 1 249,90 € le 31/10", vec!["amount=1 249,90 €", "date=31/10"]),
+        ("I paid €46.80 and 15 euros", vec!["amount=€46.80", "amount=15 euros"]),
+        ("rappelez-moi au 06 39 98 13 70 vendredi", vec!["phone=06 39 98 13 70", "date=vendredi"]),
+        ("+33 6 39 98 13 70 or 555-0142", vec!["phone=+33 6 39 98 13 70", "phone=555-0142"]),
+        ("born 14 March 1988, came 2026-10-31", vec!["date=14 March 1988", "date=2026-10-31"]),
+        ("le 1er juin", vec!["date=1er juin"]),
+        ("may I return 2 of 3? version 7.2, 64 GB, in 4x", vec![]),
+    ] {
+        assert_eq!(found(&dialogue, text), expected, "{text}");
+    }
+}
+
+#[test]
+fn a_value_is_put_where_the_template_names_it() {
+    let dialogue = Dialogue::compile(&support()).unwrap();
+    let text = "Où est ma commande FR-204913 ?";
+    let (with, _) = dialogue.respond(Some("order_status"), Some("fr"), &dialogue.entities(text));
+    assert!(with.starts_with("Vous pouvez suivre FR-204913 dans"), "{with}");
+    let (without, _) = dialogue.respond(Some("order_status"), Some("fr"), &[]);
+    assert!(without.starts_with("Vous pouvez suivre votre commande dans"), "{without}");
+}
+
+#[test]
+fn of_overlapping_entities_the_first_then_the_longest_then_the_best_supported_stays() {
+    let dialogue = Dialogue::compile(&spec_of(
+        r"
+entities:
+  a_number: '\d{3,}'
+  code: '[A-Z]{2}-\d+'
+  order: 'order (\d+)'
+  tail: '34 km'
+",
+    ))
+    .unwrap();
+    assert_eq!(found(&dialogue, "FR-1234 x"), ["code=FR-1234"], "starts first");
+    assert_eq!(found(&dialogue, "order 1234 km"), ["order=1234"], "same value, more around it");
+    assert_eq!(found(&dialogue, "é 12 34 km 567"), ["tail=34 km", "a_number=567"]);
+    let twins = Dialogue::compile(&spec_of("entities: {b: '\\d+', a: '\\d+'}")).unwrap();
+    assert_eq!(found(&twins, "7"), ["a=7"], "the first name of equals");
+}
+
+#[test]
+fn the_language_falls_back_to_its_base_the_default_and_english() {
+    let yaml = "
+default_language: fr
+responses:
+  hi: {en: hello, fr: bonjour, de: hallo}
+  bye: {de: tschüss}
+fallback: {en: pardon, fr: comment}
+";
+    let dialogue = Dialogue::compile(&spec_of(yaml)).unwrap();
+    let said = |intent, language| dialogue.respond(intent, language, &[]);
+    let pair = |text: &str, language: &str| (text.to_owned(), language.to_owned());
+    assert_eq!(said(Some("hi"), Some("de_AT")), pair("hallo", "de"));
+    assert_eq!(said(Some("hi"), Some("EN")), pair("hello", "en"));
+    assert_eq!(said(Some("hi"), Some("it")), pair("bonjour", "fr"));
+    assert_eq!(said(Some("hi"), None), pair("bonjour", "fr"));
+    assert_eq!(said(Some("bye"), Some("en")), pair("tschüss", "de"), "any language beats none");
+    assert_eq!(said(Some("unheard"), Some("en")), pair("pardon", "en"));
+    assert_eq!(said(None, Some("it")), pair("comment", "fr"));
+    let empty = Dialogue::compile(&DialogueSpec::default()).unwrap();
+    assert_eq!(empty.respond(Some("hi"), Some("fr"), &[]), pair(BUILT_IN_FALLBACK, "en"));
+}
+
+#[test]
+fn a_template_keeps_its_words_whole() {
+    let dialogue = Dialogue::compile(&spec_of(
+        "entities: {n: '\\d+'}\nresponses: {a: {en: 'Your {n} {{is}} here, {n|friend}.'}}",
+    ))
+    .unwrap();
+    let entity = Entity { entity: "n".into(), value: "{n}".into(), start: 0, end: 3 };
+    assert_eq!(dialogue.respond(Some("a"), None, &[]).0, "Your {is} here, friend.");
+    // A value is data: braces in it are not read again.
+    assert_eq!(dialogue.respond(Some("a"), None, &[entity]).0, "Your {n} {is} here, {n}.");
+}
+
+#[test]
+fn what_is_wrong_is_named_with_its_key() {
+    for (yaml, key, message, hint) in [
+        ("entities: {n: '('}", "entities.n", "does not compile", "edge of a word"),
+        ("entities: {n: '(?=a)b'}", "entities.n", "does not compile", "look-around"),
+        ("entities: {n: '\\d*'}", "entities.n", "empty text", "`+`"),
+        ("entities: {n: '\\w{9999}'}", "entities.n", "too large", "bound"),
+        ("entities: {'a b': 'x'}", "entities.a b", "name of an entity", "order_number"),
+        (
+            "entities: {order_number: '\\d+'}\nresponses: {a: {en: 'x {order_nr}'}}",
+            "responses.a.en",
+            "`{order_nr}` names no entity",
+            "did you mean `{order_number}`?",
+        ),
+        ("responses: {a: {en: 'x {y}'}}", "responses.a.en", "names no entity", "entities:"),
+        ("entities: {n: x}\nfallback: {fr: 'x {n'}", "fallback.fr", "never closed", "{{"),
+        ("entities: {n: x}\nfallback: {fr: 'x {n|{n}}'}", "fallback.fr", "never closed", "{{"),
+        ("fallback: {fr: 'x } y'}", "fallback.fr", "not opened", "}}"),
+        ("fallback: {fr: ' '}", "fallback.fr", "empty", "say"),
+        ("fallback: {fr: a, en: b}\ndefault_language: frr", "default_language", "`frr`", "`fr`"),
+    ] {
+        let fault = Dialogue::compile(&spec_of(yaml)).expect_err(yaml);
+        assert_eq!(fault.code(), "BOT-1030", "{yaml}");
+        assert_eq!(fault.kind(), botops_findings::FaultKind::Usage);
+        assert_eq!(fault.place().key.as_deref(), Some(key), "{yaml}");
+        assert!(fault.message().contains(message), "{yaml}: {fault}");
+        assert!(fault.hints().join(" ").contains(hint), "{yaml}: {:?}", fault.hints());
+    }
+}
+
+#[test]
+fn a_long_message_full_of_entities_takes_linear_time() {
+    let dialogue = Dialogue::compile(&support()).unwrap();
+    let text = "é FR-204913, #20447 0 0 0 0 0 0 (((( @@@@ a@a.a 1 000 000 ".repeat(1_000);
+    let started = std::time::Instant::now();
+    let found = dialogue.entities(&text);
+    assert_eq!(found.iter().filter(|e| e.entity == "order_number").count(), 2_000);
+    assert!(started.elapsed().as_secs() < 20, "{:?}", started.elapsed());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+
+    #[test]
+    fn entities_of_any_text_are_in_order_apart_and_spelled_as_there(
+        text in "(?s)(\\PC|[0-9@#€ ./:-]|FR-|order |\\+33 |é|🙂|\u{0}){0,60}"
+    ) {
+        let dialogue = &*SUPPORT;
+        let chars: Vec<char> = text.chars().collect();
+        let mut end = 0;
+        for entity in dialogue.entities(&text) {
+            prop_assert!(entity.start >= end && entity.start < entity.end);
+            let value: String = chars[entity.start..entity.end].iter().collect();
+            prop_assert_eq!(&value, &entity.value);
+            end = entity.end;
+            let (said, _) = dialogue.respond(Some("order_status"), None, &[entity]);
+            prop_assert!(!said.is_empty());
+        }
+    }
+
+    #[test]
+    fn any_spec_compiles_or_says_why(pattern in "\\PC{0,30}", template in "[a{}|n ]{0,12}") {
+        let spec = DialogueSpec {
+            entities: BTreeMap::from([("n".to_owned(), pattern)]),
+            responses: BTreeMap::from([("a".to_owned(), BTreeMap::from([("en".to_owned(), template)]))]),
+            ..DialogueSpec::default()
+        };
+        match Dialogue::compile(&spec) {
+            Ok(dialogue) => {
+                let entities = dialogue.entities("a n é 12");
+                prop_assert!(!dialogue.respond(Some("a"), Some("en"), &entities).1.is_empty());
+            }
+            Err(fault) => prop_assert_eq!(fault.code(), "BOT-1030"),
+        }
+    }
+}

@@ -1,0 +1,263 @@
+//! One quantity of both sides, compared: effect size, its noise, a test, the largest changes.
+
+use super::{DriftCheck, DriftSpec, DriftVerdict};
+use botops_stats::{
+    divergence::{js_distance, psi, psi_noise},
+    homogeneity::{chi2_homogeneity, pool_rare, regroup},
+    two_sample::ks_2samp,
+};
+use std::collections::BTreeMap;
+
+/// Fewer expected in a bin than this make the chi-squared approximation doubtful.
+const LEAST_EXPECTED: f64 = 5.0;
+
+/// How many of the largest changes a check names.
+const TOP: usize = 10;
+
+/// The PSI shown as noise is exceeded by sampling alone this often.
+const NOISE_ALPHA: f64 = 0.05;
+
+/// A check before the correction over all checks.
+pub(super) struct Tested {
+    pub(super) check: DriftCheck,
+    /// Whether the effect is large enough to matter, significant or not.
+    is_large: bool,
+}
+
+impl Tested {
+    /// Whether both sides have rows enough to be judged.
+    pub(super) fn is_judged(&self) -> bool {
+        self.check.verdict != DriftVerdict::Insufficient
+    }
+
+    /// Gives the verdict: significant after correction, and large.
+    pub(super) fn judge(mut self, p_adjusted: f64, alpha: f64) -> DriftCheck {
+        self.check.p_adjusted = p_adjusted;
+        if self.is_judged() {
+            self.check.verdict = if p_adjusted <= alpha && self.is_large {
+                DriftVerdict::Drift
+            } else {
+                DriftVerdict::NoDrift
+            };
+        }
+        self.check
+    }
+}
+
+/// Compares names: PSI, its noise and Pearson's test on bins pooled by [`pool_rare`]; distance on all.
+///
+/// `None` when either side is empty. A name that only one side has is a bin of its own.
+pub(super) fn categorical(
+    name: &str,
+    reference: &[&str],
+    current: &[&str],
+    spec: &DriftSpec,
+) -> Option<Tested> {
+    if reference.is_empty() || current.is_empty() {
+        return None;
+    }
+    let mut counts: BTreeMap<&str, [u64; 2]> = BTreeMap::new();
+    for (side, values) in [reference, current].into_iter().enumerate() {
+        for value in values {
+            counts.entry(value).or_default()[side] += 1;
+        }
+    }
+    let names: Vec<String> = counts.keys().map(|&name| name.to_owned()).collect();
+    let side = |i: usize| counts.values().map(|c| c[i]).collect::<Vec<u64>>();
+    let bins = Bins::new(side(0), side(1));
+    let test = chi2_homogeneity(&bins.pooled[0], &bins.pooled[1]);
+    let check = DriftCheck {
+        kind: "categorical".to_owned(),
+        test: "chi2_homogeneity".to_owned(),
+        statistic: test.statistic,
+        p_value: test.p_value,
+        means: None,
+        ..bins.describe(name, names, spec)
+    };
+    let is_large = check.psi >= spec.min_psi;
+    Some(Tested { check, is_large })
+}
+
+/// Compares numbers: PSI over the reference's deciles (merged where ties), Kolmogorov-Smirnov on the values.
+///
+/// `None` when either side has no finite value.
+pub(super) fn numeric(
+    name: &str,
+    reference: &[f64],
+    current: &[f64],
+    spec: &DriftSpec,
+) -> Option<Tested> {
+    let finite =
+        |values: &[f64]| values.iter().copied().filter(|v| v.is_finite()).collect::<Vec<_>>();
+    let (reference, current) = (finite(reference), finite(current));
+    if reference.is_empty() || current.is_empty() {
+        return None;
+    }
+    let edges = decile_edges(&reference);
+    let count = |values: &[f64]| {
+        let mut counts = vec![0_u64; edges.len() + 1];
+        for value in values {
+            counts[edges.partition_point(|edge| edge < value)] += 1;
+        }
+        counts
+    };
+    let bins = Bins::new(count(&reference), count(&current));
+    let test = ks_2samp(&reference, &current);
+    let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
+    let names = bin_names(&edges);
+    let mut described = bins.describe(name, names.clone(), spec);
+    // Bins of numbers have an order of their own, in which they are read as a distribution.
+    described.top.sort_by_key(|(bin, ..)| names.iter().position(|name| name == bin));
+    let check = DriftCheck {
+        kind: "numeric".to_owned(),
+        test: "ks_2samp".to_owned(),
+        statistic: test.statistic,
+        p_value: test.p_value,
+        means: Some([mean(&reference), mean(&current)]),
+        ..described
+    };
+    let is_large = check.statistic >= spec.min_ks;
+    Some(Tested { check, is_large })
+}
+
+/// The distinct values at the 10th to the 90th percentile (the smallest value with that share at or below it).
+///
+/// They close their bins on the right, so a value that makes up most of the reference (an unseen-word
+/// rate of 0, say) is a bin of its own.
+fn decile_edges(values: &[f64]) -> Vec<f64> {
+    let mut sorted = values.to_vec();
+    sorted.sort_unstable_by(f64::total_cmp);
+    let mut edges: Vec<f64> =
+        (1..10).map(|k| sorted[(k * sorted.len()).div_ceil(10) - 1]).collect();
+    edges.dedup_by(|a, b| a == b);
+    edges
+}
+
+/// `<= 3`, `3 to 5`, ..., `> 12`: each bin without its left edge, with its right one.
+///
+/// Three decimals, or as many more (up to nine) as it takes for no two edges to be written alike, and none as a whole number
+/// that it is not: a probability is never above 1.
+fn bin_names(edges: &[f64]) -> Vec<String> {
+    let written = |value: f64, decimals: usize| {
+        let text = format!("{value:.decimals$}");
+        if text.contains('.') {
+            text.trim_end_matches('0').trim_end_matches('.').to_owned()
+        } else {
+            text
+        }
+    };
+    let is_told = |&decimals: &usize| {
+        let is_whole = |&edge: &f64| !written(edge, decimals).contains('.');
+        edges.windows(2).all(|w| written(w[0], decimals) != written(w[1], decimals))
+            && edges.iter().all(|edge| edge.fract() == 0.0 || !is_whole(edge))
+    };
+    let decimals = (3..9).find(is_told).unwrap_or(9);
+    let number = |value: f64| written(value, decimals);
+    let mut names = Vec::with_capacity(edges.len() + 1);
+    names.extend(edges.first().map(|&edge| format!("<= {}", number(edge))));
+    names.extend(edges.windows(2).map(|w| format!("{} to {}", number(w[0]), number(w[1]))));
+    names.extend(edges.last().map(|&edge| format!("> {}", number(edge))));
+    names
+}
+
+/// Counts of both sides, `[reference, current]`, as found and with rare bins pooled.
+struct Bins {
+    all: [Vec<u64>; 2],
+    pooled: [Vec<u64>; 2],
+}
+
+impl Bins {
+    fn new(reference: Vec<u64>, current: Vec<u64>) -> Self {
+        let groups = pool_rare(&reference, &current, LEAST_EXPECTED);
+        let pooled = [regroup(&reference, &groups), regroup(&current, &groups)];
+        Self { all: [reference, current], pooled }
+    }
+
+    /// Everything but the test; judged only when either side has rows enough.
+    fn describe(&self, name: &str, names: Vec<String>, spec: &DriftSpec) -> DriftCheck {
+        let [n_reference, n_current] = [0, 1].map(|i| self.all[i].iter().sum::<u64>());
+        let judged = n_reference.min(n_current) as usize >= spec.min_rows;
+        DriftCheck {
+            name: name.to_owned(),
+            kind: String::new(),
+            n_reference,
+            n_current,
+            psi: psi(&self.pooled[0], &self.pooled[1]),
+            psi_noise95: psi_noise(n_reference, n_current, self.pooled[0].len(), NOISE_ALPHA),
+            js_distance: js_distance(&self.all[0], &self.all[1]),
+            test: String::new(),
+            statistic: 0.0,
+            p_value: 1.0,
+            p_adjusted: 1.0,
+            means: None,
+            top: self.largest_changes(names, [n_reference, n_current]),
+            verdict: if judged { DriftVerdict::NoDrift } else { DriftVerdict::Insufficient },
+        }
+    }
+
+    fn largest_changes(&self, names: Vec<String>, n: [u64; 2]) -> Vec<(String, f64, f64)> {
+        // In whole numbers, |c n - r m|: equal changes stay equal, in the order of their names or bins.
+        let change = |i: usize| {
+            let [r, c] = [0, 1].map(|side| u128::from(self.all[side][i]));
+            (c * u128::from(n[0])).abs_diff(r * u128::from(n[1]))
+        };
+        let mut changed: Vec<(usize, String)> =
+            names.into_iter().enumerate().filter(|(i, _)| change(*i) > 0).collect();
+        changed.sort_by_key(|(i, _)| std::cmp::Reverse(change(*i)));
+        changed.truncate(TOP);
+        let share = |side: usize, i: usize| self.all[side][i] as f64 / n[side] as f64;
+        changed.into_iter().map(|(i, name)| (name, share(0, i), share(1, i))).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn deciles_close_on_the_right_and_merge_where_values_tie() {
+        let values: Vec<f64> = (1..=100).map(f64::from).collect();
+        assert_eq!(decile_edges(&values), [10., 20., 30., 40., 50., 60., 70., 80., 90.]);
+        let mut mostly_zero = vec![0.0; 95];
+        mostly_zero.extend([0.5; 5]);
+        assert_eq!(decile_edges(&mostly_zero), [0.0]);
+        assert_eq!(bin_names(&[0.0]), ["<= 0", "> 0"]);
+        assert_eq!(bin_names(&[3.0, 4.25]), ["<= 3", "3 to 4.25", "> 4.25"]);
+        assert_eq!(bin_names(&[0.9, 0.99991, 0.99998])[3], "> 0.99998");
+    }
+
+    #[test]
+    fn categorical_numbers_equal_the_reference_values() {
+        // The counts of `psi` in the reference values; their smallest expected count is 5, so none is pooled.
+        let all: serde_json::Value =
+            serde_json::from_str(include_str!("../../../tests/fixtures/reference_values.json"))
+                .unwrap();
+        let names = ["a", "b", "c", "d", "e", "f"];
+        let spread = |key: &str| -> Vec<&str> {
+            let counts: Vec<usize> = serde_json::from_value(all["psi"][key].clone()).unwrap();
+            names.iter().zip(counts).flat_map(|(name, c)| vec![*name; c]).collect()
+        };
+        let tested =
+            categorical("intent", &spread("ref"), &spread("cur"), &DriftSpec::default()).unwrap();
+        let check = &tested.check;
+        for (got, want) in [
+            (check.psi, &all["psi"]["jeffreys_half"]),
+            (check.psi_noise95, &all["psi"]["crit_05_chi2"]),
+            (check.js_distance, &all["divergences"]["js_distance_ln"]),
+            (check.statistic, &all["chi2_homogeneity"]["stat"]),
+            (check.p_value, &all["chi2_homogeneity"]["p"]),
+        ] {
+            assert!((got - want.as_f64().unwrap()).abs() < 1e-9, "{got} is not {want}");
+        }
+        assert_eq!(check.top[0], ("a".to_owned(), 0.4, 0.35));
+        // Significant, but smaller than the least PSI that counts.
+        assert_eq!(tested.judge(1e-4, 0.05).verdict, DriftVerdict::NoDrift);
+    }
+
+    #[test]
+    fn a_side_without_values_cannot_be_compared() {
+        let spec = DriftSpec::default();
+        assert!(categorical("intent", &[], &["a"], &spec).is_none());
+        assert!(numeric("confidence", &[0.5], &[f64::NAN], &spec).is_none());
+    }
+}

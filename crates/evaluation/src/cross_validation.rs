@@ -1,0 +1,195 @@
+//! A configuration judged on every record by models that never saw it: the report of a split, on all records.
+
+use super::{
+    EvaluationReport, Outcome, Subject,
+    folds::{FoldComparison, FoldOutcome, MetricName, compare_folds},
+    measurement::{intents_of, measure},
+};
+use botops_datasets::Dataset;
+use botops_digest::Digest;
+use botops_findings::Result;
+use botops_models::{CrossValidator, HeldOut, ModelSpec, Progress, temperatures};
+use botops_stats::multiple::benjamini_hochberg;
+use botops_text as text;
+use serde::{Deserialize, Serialize};
+
+const SCHEMA: &str = "botops.cross_validation/1";
+
+/// What one fold came to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FoldScore {
+    /// The fold, from 1.
+    pub fold: u32,
+    /// Records judged.
+    pub n: u64,
+    /// Records learned from.
+    pub n_train: u64,
+    /// The temperature, fitted on the scores of the other folds.
+    pub temperature: f64,
+    /// Share right.
+    pub accuracy: f64,
+    /// Mean F1 of the intents present.
+    pub macro_f1: f64,
+    /// In nats.
+    pub log_loss: f64,
+}
+
+/// A configuration judged by cross-validation.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct CrossValidation {
+    /// `botops.cross_validation/1`.
+    pub schema: String,
+    /// What the configuration is called.
+    pub name: String,
+    /// The configuration.
+    pub spec: ModelSpec,
+    /// Number of folds.
+    pub n_folds: u32,
+    /// Seed of the folds.
+    pub seed: u64,
+    /// Groups of near duplicates among the records, which are never parted; a record without one is a group.
+    pub n_groups: u64,
+    /// Each fold.
+    pub folds: Vec<FoldScore>,
+    /// Everything about what was said of each record by the model that never saw it.
+    pub report: EvaluationReport,
+    /// Counts of each fold: what comparisons are made of.
+    #[serde(skip)]
+    pub outcomes: Vec<FoldOutcome>,
+}
+
+/// What is cross-validated.
+#[derive(Debug, Clone, Copy)]
+pub struct Candidate<'a> {
+    /// What it is called.
+    pub name: &'a str,
+    /// The configuration.
+    pub spec: &'a ModelSpec,
+    /// Seed of the folds.
+    pub seed: u64,
+}
+
+/// Cross-validates `candidate` on `data`, whose records are the samples of `validator`, in their order.
+///
+/// Each record gets the scores of the model that learned without its fold, and the temperature fitted on the scores
+/// of the other folds, so that confidence is as honest as the intent. Out-of-scope records are judged by one fold's
+/// model each. The report's `model` is the digest of configuration, folds and data: there is no file.
+///
+/// # Errors
+/// Those of [`CrossValidator::held_out`] and [`super::measure`]; `BOT-3003` a record without an intent.
+///
+/// # Panics
+/// When `data` has not one record for each sample: a bug of the caller.
+pub fn cross_validate(
+    data: &Dataset,
+    validator: &CrossValidator<'_>,
+    candidate: Candidate<'_>,
+    at_once: usize,
+    progress: &dyn Progress,
+) -> Result<CrossValidation> {
+    let Candidate { name, spec, seed } = candidate;
+    let truths = intents_of(data)?;
+    let n_folds = validator.n_folds();
+    let held_out = validator.held_out(spec, 0..n_folds, 1.0, at_once, progress)?;
+    let temperatures = temperatures(&held_out);
+    let mut outcomes: Vec<Option<Outcome<'_>>> = vec![None; data.records.len()];
+    for (held, &temperature) in held_out.iter().zip(&temperatures) {
+        for (i, &sample) in held.samples.iter().enumerate() {
+            let record = &data.records[sample as usize];
+            let truth = validator.labels().index_of(truths[sample as usize]);
+            let (prediction, proba) = held.predict(i, temperature, spec.fallback.threshold);
+            let language = record.lang.as_deref().or_else(|| text::detect_language(&record.text));
+            outcomes[sample as usize] = Some(Outcome {
+                record,
+                truth,
+                prediction,
+                probability_of_truth: truth.map_or(0.0, |truth| proba[truth]),
+                language,
+            });
+        }
+    }
+    let outcomes: Vec<Outcome<'_>> =
+        outcomes.into_iter().map(|outcome| outcome.expect("every record is in one fold")).collect();
+    let subject = Subject {
+        model: Digest::of_json(&(SCHEMA, spec, n_folds, seed, data.digest)),
+        intents: validator.labels().iter().map(str::to_owned).collect(),
+        n_known: validator.labels().len(),
+        data: data.name.clone(),
+        data_digest: data.digest,
+    };
+    let counted: Vec<FoldOutcome> = held_out
+        .iter()
+        .zip(&temperatures)
+        .map(|(held, &temperature)| FoldOutcome::of(held, |_| temperature))
+        .collect();
+    let fold = |(outcome, &temperature): (&FoldOutcome, &f64)| FoldScore {
+        fold: outcome.fold + 1,
+        n: outcome.n(),
+        n_train: outcome.n_train,
+        temperature,
+        accuracy: outcome.score(MetricName::Accuracy),
+        macro_f1: outcome.score(MetricName::MacroF1),
+        log_loss: outcome.score(MetricName::LogLoss),
+    };
+    Ok(CrossValidation {
+        schema: SCHEMA.to_owned(),
+        name: name.to_owned(),
+        spec: spec.clone(),
+        n_folds,
+        seed,
+        n_groups: validator.n_groups() as u64,
+        folds: counted.iter().zip(&temperatures).map(fold).collect(),
+        report: measure(&subject, &outcomes)?,
+        outcomes: counted,
+    })
+}
+
+/// One configuration against the first, on the same folds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SpecComparison {
+    /// The configuration.
+    pub name: String,
+    /// The one it is held against.
+    pub against: String,
+    /// Its score minus that one's, fold by fold.
+    pub folds: FoldComparison,
+    /// The p-value adjusted for the number of configurations (Benjamini-Hochberg, each metric by itself).
+    pub p_adjusted: f64,
+}
+
+/// Holds every configuration but the first against the first, metric by metric.
+///
+/// # Panics
+/// When they were not judged on the same folds: a bug of the caller.
+#[must_use]
+pub fn compare_with_first(results: &[CrossValidation]) -> Vec<SpecComparison> {
+    let Some((first, others)) = results.split_first() else { return Vec::new() };
+    let mut found = Vec::new();
+    for metric in MetricName::ALL {
+        let compared: Vec<(&CrossValidation, FoldComparison)> = others
+            .iter()
+            .filter_map(|other| {
+                Some((other, compare_folds(&other.outcomes, &first.outcomes, metric)?))
+            })
+            .collect();
+        let p: Vec<f64> = compared.iter().map(|(_, folds)| folds.difference.p).collect();
+        for ((other, folds), p_adjusted) in compared.into_iter().zip(benjamini_hochberg(&p)) {
+            let (name, against) = (other.name.clone(), first.name.clone());
+            found.push(SpecComparison { name, against, folds, p_adjusted });
+        }
+    }
+    found
+}
+
+/// Returns what each fold came to, its probabilities by temperatures that the two halves of the fold fit for each
+/// other: a fold by itself says all that is needed of it.
+#[must_use]
+pub fn judge_folds(held_out: &[HeldOut]) -> Vec<FoldOutcome> {
+    held_out
+        .iter()
+        .map(|held| {
+            let halves = held.temperatures_of_halves();
+            FoldOutcome::of(held, |i| halves[i % 2])
+        })
+        .collect()
+}

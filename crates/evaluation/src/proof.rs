@@ -1,0 +1,130 @@
+//! The proof without which nothing moves `champion`. Its fields are private to this file, so that
+//! promotion without evidence does not compile.
+
+use super::{GateReport, GateResult};
+use botops_digest::{Digest, canonical_json};
+use botops_findings::{Fault, Result};
+use botops_models::{IntentModel, SelfTest};
+
+/// The schema this program writes and reads.
+const SCHEMA: &str = "botops.gate/1";
+
+/// What a gate report may rest on.
+const EVIDENCE: [&str; 2] = ["evaluation", "golden-self-test"];
+
+/// Proof that a model passed its gates; only this module makes one, and nothing moves `champion` without it.
+///
+/// - its report has at least one result, and every one of them passed
+/// - `evidence` is the digest of the report in canonical JSON
+#[derive(Debug, Clone)]
+pub struct PassedGates {
+    report: GateReport,
+    evidence: Digest,
+}
+
+impl PassedGates {
+    /// Returns the model file's digest.
+    #[must_use]
+    pub fn model(&self) -> Digest {
+        self.report.model
+    }
+
+    /// Returns the gates that passed.
+    #[must_use]
+    pub fn report(&self) -> &GateReport {
+        &self.report
+    }
+
+    /// Returns the digest of the report in canonical JSON: the evidence to store.
+    #[must_use]
+    pub fn evidence(&self) -> Digest {
+        self.evidence
+    }
+
+    /// Returns the report in canonical JSON: the bytes to store, whose digest is [`Self::evidence`].
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        canonical_json(&self.report)
+    }
+
+    /// Rebuilds the proof from stored evidence: `bytes` must be a gate report with digest `evidence`, about `model`, all passed.
+    ///
+    /// # Errors
+    /// `BOT-3011` (exit 6) when any of that does not hold.
+    pub fn from_evidence(bytes: &[u8], evidence: Digest, model: Digest) -> Result<Self> {
+        let refuse = |why: String| {
+            Fault::policy("BOT-3011", format!("the stored evidence proves nothing: {why}"))
+                .hint("judge the model again: `botops gate`, then `botops push`")
+        };
+        let found = Digest::of(bytes);
+        if found != evidence {
+            return Err(refuse(format!(
+                "its digest is {}, not the {} that was recorded",
+                found.short(),
+                evidence.short()
+            )));
+        }
+        let report: GateReport = serde_json::from_slice(bytes)
+            .map_err(|error| refuse("it is no gate report".to_owned()).caused_by(error))?;
+        if report.schema != SCHEMA {
+            return Err(refuse(format!("its schema is `{}`, not `{SCHEMA}`", report.schema)));
+        }
+        if report.model != model {
+            return Err(refuse(format!(
+                "it is about model {}, not {}",
+                report.model.short(),
+                model.short()
+            )));
+        }
+        match passed(&report) {
+            Some(proof) if proof.evidence == evidence => Ok(proof),
+            Some(_) => Err(refuse("it is not in canonical form".to_owned())),
+            None => Err(refuse(match report.results.iter().find(|result| !result.passed) {
+                Some(result) => format!("`{}` did not hold: {}", result.rule, result.observed),
+                None => "not every gate is said to have passed".to_owned(),
+            })),
+        }
+    }
+}
+
+/// Turns a passed report into the proof, or `None`.
+///
+/// The report's own verdict is not enough: each result has to have passed, and there has to be one.
+#[must_use]
+pub fn passed(report: &GateReport) -> Option<PassedGates> {
+    let holds = report.passed
+        && report.schema == SCHEMA
+        && EVIDENCE.contains(&report.evidence.as_str())
+        && !report.results.is_empty()
+        && report.results.iter().all(|result| result.passed);
+    holds.then(|| PassedGates { report: report.clone(), evidence: Digest::of_json(report) })
+}
+
+/// Judges a model by its own goldens: the gate of a first version, which has nothing to be compared with.
+#[must_use]
+pub fn gate_by_self_test(model: &IntentModel, digest: Digest) -> GateReport {
+    judge_self_test(&model.self_test(), digest)
+}
+
+/// Judges what a self-test found: there is a golden, and each was answered as stored.
+#[must_use]
+pub fn judge_self_test(found: &SelfTest, model: Digest) -> GateReport {
+    let n_failed = found.failures.len();
+    let observed = match (found.n, found.failures.first()) {
+        (0, _) => "not measured: the model holds no goldens".to_owned(),
+        (n, None) => format!("all {n} as stored"),
+        (n, Some(first)) => format!("{n_failed} of {n} differ, such as {first}"),
+    };
+    let passed = found.n > 0 && n_failed == 0;
+    GateReport {
+        schema: SCHEMA.to_owned(),
+        model,
+        evidence: EVIDENCE[1].to_owned(),
+        results: vec![GateResult {
+            rule: "every golden is answered as stored".to_owned(),
+            observed,
+            passed,
+        }],
+        passed,
+    }
+}

@@ -1,0 +1,399 @@
+//! The exporter against a server that keeps what it is sent, minds the limits of the API, and fails as it is told. That
+//! the real one is like it is seen in `tests/it/runs`.
+
+use super::*;
+use crate::{Artifact, CodeState, Environment, Experiments, RunRecord};
+use axum::{
+    Json, Router,
+    body::Bytes as Body,
+    extract::State,
+    http::{HeaderMap, Method, StatusCode, Uri},
+    response::{IntoResponse as _, Response},
+};
+use botops_digest::Digest;
+use botops_evaluation::Metric;
+use botops_findings::{Fault, FaultKind};
+use botops_store::Store;
+use bytes::Bytes;
+use serde_json::{Value, json};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::{Arc, Mutex},
+};
+
+fn record() -> RunRecord {
+    let params = (0..250).map(|i| (format!("model.p{i}"), json!(i)));
+    RunRecord {
+        schema: "botops.run/1".to_owned(),
+        id: "20261120-0123456789ab".to_owned(),
+        kind: "train".to_owned(),
+        started_at: "2026-11-20T10:00:00Z".parse().unwrap(),
+        finished_at: "2026-11-20T10:00:03Z".parse().unwrap(),
+        params: params.chain([("model.head.kind".to_owned(), json!("linear_svm"))]).collect(),
+        metrics: [("accuracy".to_owned(), Metric { value: 0.9, ci95: [0.88, 0.92], n: 500 })]
+            .into(),
+        data: [("test".to_owned(), Digest::of(b"test"))].into(),
+        code: CodeState { git_commit: Some("abc".to_owned()), git_dirty: Some(false) },
+        environment: Environment::default(),
+        artifacts: vec![Artifact::of("model.botops", b"model"), Artifact::of("a #1/log.txt", b"")],
+        stages: BTreeMap::new(),
+        sources: BTreeMap::new(),
+        recipe: None,
+        measured_on: None,
+        costs: Vec::new(),
+    }
+}
+
+/// What the server does to one request.
+#[derive(Debug, Clone, Copy)]
+enum Act {
+    /// What was asked.
+    Behave,
+    /// Nothing, and says a status.
+    Refuse(u16),
+    /// What was asked, and says a status all the same.
+    DoThenSay(u16),
+}
+
+/// What the server keeps, and what it does to the next requests before it behaves.
+#[derive(Default)]
+struct Tracking {
+    experiments: Mutex<BTreeMap<String, &'static str>>,
+    runs: Mutex<Vec<Value>>,
+    files: Mutex<BTreeMap<String, Bytes>>,
+    requests: Mutex<Vec<String>>,
+    script: Mutex<VecDeque<Act>>,
+    /// Wanted of every request.
+    authorization: Option<&'static str>,
+    /// Where new runs want their files.
+    root: &'static str,
+}
+
+async fn answer(
+    State(server): State<Arc<Tracking>>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    let path = uri.path().to_owned();
+    server.requests.lock().unwrap().push(format!("{method} {path}"));
+    let act = server.script.lock().unwrap().pop_front().unwrap_or(Act::Behave);
+    let say = |status: u16| (StatusCode::from_u16(status).unwrap(), "as told").into_response();
+    if let Act::Refuse(status) = act {
+        return say(status);
+    }
+    let given = headers.get("authorization").map(|value| value.to_str().unwrap());
+    if server.authorization.is_some_and(|wanted| given != Some(wanted)) {
+        return (StatusCode::UNAUTHORIZED, "who are you?").into_response();
+    }
+    let done = match path.strip_prefix("/tracking/api/2.0/") {
+        Some(path) => server.behave(path, uri.query().unwrap_or_default(), body),
+        None => StatusCode::NOT_FOUND.into_response(),
+    };
+    match act {
+        Act::DoThenSay(status) => say(status),
+        _ => done,
+    }
+}
+
+fn refusal(code: &str) -> Response {
+    let status = if code == "RESOURCE_DOES_NOT_EXIST" { 404 } else { 400 };
+    let body = Json(json!({"error_code": code, "message": "as the API has it\nand more"}));
+    (StatusCode::from_u16(status).unwrap(), body).into_response()
+}
+
+impl Tracking {
+    fn behave(&self, path: &str, query: &str, body: Body) -> Response {
+        if let Some(file) = path.strip_prefix("mlflow-artifacts/artifacts/") {
+            self.files.lock().unwrap().insert(file.to_owned(), body);
+            return Json(json!({})).into_response();
+        }
+        let sent: Value = serde_json::from_slice(&body).unwrap_or_default();
+        match path {
+            "mlflow/experiments/get-by-name" => {
+                match self
+                    .experiments
+                    .lock()
+                    .unwrap()
+                    .get(query.trim_start_matches("experiment_name="))
+                {
+                    Some(stage) => Json(
+                        json!({"experiment": {"experiment_id": "7", "lifecycle_stage": stage}}),
+                    )
+                    .into_response(),
+                    None => refusal("RESOURCE_DOES_NOT_EXIST"),
+                }
+            }
+            "mlflow/experiments/create" => {
+                let name = sent["name"].as_str().unwrap().to_owned();
+                match self.experiments.lock().unwrap().insert(name, "active") {
+                    None => Json(json!({"experiment_id": "7"})).into_response(),
+                    Some(_) => refusal("RESOURCE_ALREADY_EXISTS"),
+                }
+            }
+            "mlflow/runs/create" => {
+                let mut runs = self.runs.lock().unwrap();
+                let id = format!("run{}", runs.len());
+                let uri = format!("{}/7/{id}/artifacts", self.root);
+                let info = json!({"run_id": id, "artifact_uri": uri, "status": "RUNNING"});
+                let run = json!({"info": info, "data": {"tags": sent["tags"], "params": [], "metrics": []}});
+                runs.push(run.clone());
+                Json(json!({"run": run})).into_response()
+            }
+            "mlflow/runs/search" => {
+                let wanted = sent["filter"].as_str().unwrap().to_owned();
+                let runs = self.runs.lock().unwrap();
+                let found: Vec<&Value> = runs
+                    .iter()
+                    .filter(|run| {
+                        run["data"]["tags"].as_array().unwrap().iter().any(|tag| {
+                            format!(
+                                "tags.`{}` = '{}'",
+                                tag["key"].as_str().unwrap(),
+                                tag["value"].as_str().unwrap()
+                            ) == wanted
+                        })
+                    })
+                    .collect();
+                Json(if found.is_empty() { json!({}) } else { json!({"runs": found}) })
+                    .into_response()
+            }
+            "mlflow/runs/log-batch" => self.log(&sent),
+            "mlflow/runs/update" => {
+                let mut runs = self.runs.lock().unwrap();
+                let run =
+                    runs.iter_mut().find(|run| run["info"]["run_id"] == sent["run_id"]).unwrap();
+                run["info"]["status"] = sent["status"].clone();
+                Json(json!({})).into_response()
+            }
+            _ => StatusCode::NOT_FOUND.into_response(),
+        }
+    }
+
+    fn log(&self, sent: &Value) -> Response {
+        let mut runs = self.runs.lock().unwrap();
+        let run = runs.iter_mut().find(|run| run["info"]["run_id"] == sent["run_id"]).unwrap();
+        for (kind, most) in [("params", 100), ("tags", 100), ("metrics", 1_000)] {
+            let new = sent[kind].as_array().cloned().unwrap_or_default();
+            if new.len() > most {
+                return refusal("INVALID_PARAMETER_VALUE");
+            }
+            let known = run["data"][kind].as_array_mut().unwrap();
+            for member in new {
+                match known.iter_mut().find(|old| old["key"] == member["key"]) {
+                    Some(old) if kind == "params" && *old != member => {
+                        return refusal("INVALID_PARAMETER_VALUE");
+                    }
+                    Some(old) => *old = member,
+                    None => known.push(member),
+                }
+            }
+        }
+        Json(json!({})).into_response()
+    }
+
+    fn asked(&self, what: &str) -> usize {
+        self.requests.lock().unwrap().iter().filter(|request| request.ends_with(what)).count()
+    }
+}
+
+async fn serve(server: Tracking) -> (Arc<Tracking>, String) {
+    let server = Arc::new(server);
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    // Behind a prefix, as gateways put it.
+    let url = format!("http://{}/tracking/", listener.local_addr().unwrap());
+    let app = Router::new().fallback(answer).with_state(server.clone());
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    (server, url)
+}
+
+fn behaving() -> Tracking {
+    Tracking { root: "mlflow-artifacts:", ..Tracking::default() }
+}
+
+async fn export(url: &str, credentials: Credentials) -> Result<Exported, Fault> {
+    let experiments = Experiments::open(Store::in_memory());
+    for bytes in [&b"model"[..], b""] {
+        experiments.store().put_blob(Bytes::copy_from_slice(bytes)).await.unwrap();
+    }
+    let server = Mlflow::new(url, credentials)?;
+    server.export(&translate(&record(), "ada"), "support", &experiments, &|_| ()).await
+}
+
+#[tokio::test]
+async fn a_run_arrives_whole_and_a_second_export_changes_nothing() {
+    let (server, url) = serve(behaving()).await;
+    let first = export(&url, Credentials::None).await.unwrap();
+    assert_eq!((first.outcome, first.files_sent), (Outcome::Created, 2));
+    assert_eq!(first.page, format!("{}#/experiments/7/runs/run0", url));
+    {
+        let runs = server.runs.lock().unwrap();
+        let members = |kind: &str| runs[0]["data"][kind].as_array().unwrap().len();
+        assert_eq!((runs.len(), members("params"), members("metrics")), (1, 251, 3));
+        assert_eq!(runs[0]["info"]["status"], "FINISHED");
+        let files = server.files.lock().unwrap();
+        let paths: Vec<&String> = files.keys().collect();
+        assert_eq!(paths, ["7/run0/artifacts/a%20_1/log.txt", "7/run0/artifacts/model.botops"]);
+        assert_eq!(files["7/run0/artifacts/model.botops"], "model");
+    }
+    let before = server.requests.lock().unwrap().len();
+    let second = export(&url, Credentials::None).await.unwrap();
+    assert_eq!(second, Exported { outcome: Outcome::Unchanged, files_sent: 0, ..first });
+    assert_eq!(server.requests.lock().unwrap().len() - before, 2, "it only looked");
+}
+
+/// How many requests an export of [`record`] takes: look for the experiment and make it, look for the run and make it,
+/// a batch of tags, three of params, one of metrics, two files, the last tag, the end.
+const REQUESTS: usize = 13;
+
+#[tokio::test]
+async fn an_export_cut_off_after_any_request_is_completed_and_not_doubled() {
+    for done in 0..REQUESTS {
+        let (server, url) = serve(behaving()).await;
+        let mut script = vec![Act::Behave; done];
+        script.push(Act::Refuse(418));
+        *server.script.lock().unwrap() = script.into();
+        let fault = export(&url, Credentials::None).await.unwrap_err();
+        assert_eq!((fault.code(), fault.kind()), ("BOT-5043", FaultKind::Internal), "{done}");
+        let again = export(&url, Credentials::None).await.unwrap();
+        // Whoever made the run, this export wrote to it.
+        let wanted = if done < 4 { Outcome::Created } else { Outcome::Completed };
+        assert_eq!((again.outcome, server.runs.lock().unwrap().len()), (wanted, 1), "{done}");
+        assert_eq!(server.files.lock().unwrap().len(), 2);
+        let last = export(&url, Credentials::None).await.unwrap();
+        assert_eq!(last.outcome, Outcome::Unchanged, "{done}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_fails_for_a_moment_is_asked_again_and_makes_nothing_twice() {
+    for act in [Act::Refuse(503), Act::DoThenSay(502), Act::Refuse(429), Act::DoThenSay(500)] {
+        for at in 0..REQUESTS {
+            let (server, url) = serve(behaving()).await;
+            let mut script = vec![Act::Behave; at];
+            script.push(act);
+            *server.script.lock().unwrap() = script.into();
+            let exported = export(&url, Credentials::None).await.unwrap();
+            assert_eq!(exported.outcome, Outcome::Created, "{act:?} at {at}");
+            assert_eq!(server.runs.lock().unwrap().len(), 1, "{act:?} at {at}");
+            assert_eq!(server.experiments.lock().unwrap().len(), 1, "{act:?} at {at}");
+            assert_eq!(server.runs.lock().unwrap()[0]["info"]["status"], "FINISHED");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_is_never_well_or_not_there_is_safe_to_retry() {
+    let (server, url) = serve(behaving()).await;
+    *server.script.lock().unwrap() = vec![Act::Refuse(503); 6].into();
+    let fault = export(&url, Credentials::None).await.unwrap_err();
+    assert_eq!((fault.code(), fault.kind()), ("BOT-5041", FaultKind::Unreachable));
+    assert_eq!(server.asked("get-by-name"), 6);
+    // Bound and dropped: nobody listens there.
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let fault = export(&format!("http://{free}"), Credentials::None).await.unwrap_err();
+    assert_eq!((fault.code(), fault.kind()), ("BOT-5041", FaultKind::Unreachable));
+    let said =
+        format!("the tracking server at `http://{free}` cannot be reached: nothing answers there");
+    assert_eq!(fault.message(), said);
+}
+
+#[tokio::test]
+async fn credentials_are_sent_and_a_refusal_never_repeats_them() {
+    let basic = || Credentials::Basic { user: "ada".to_owned(), password: Secret::new("sesame") };
+    // base64 of `ada:sesame`.
+    for (wanted, credentials) in [
+        ("Bearer hunter2", Credentials::Token(Secret::new("hunter2"))),
+        ("Basic YWRhOnNlc2FtZQ==", basic()),
+    ] {
+        let (_, url) = serve(Tracking { authorization: Some(wanted), ..behaving() }).await;
+        export(&url, credentials).await.unwrap();
+    }
+    let (_, url) = serve(Tracking { authorization: Some("Bearer other"), ..behaving() }).await;
+    for (credentials, hint) in
+        [(basic(), "check the credentials"), (Credentials::None, "set `MLFLOW")]
+    {
+        let shown = format!("{credentials:?}");
+        let fault = export(&url, credentials).await.unwrap_err();
+        assert_eq!((fault.code(), fault.kind()), ("BOT-5042", FaultKind::Policy));
+        assert!(fault.hints()[0].starts_with(hint), "{:?}", fault.hints());
+        let said = format!("{fault:?} {:?} {shown}", fault.hints());
+        assert!(
+            fault.message().ends_with("401: who are you?") && !said.contains("sesame"),
+            "{said}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_deleted_experiment_and_a_page_that_is_no_api_are_told_apart() {
+    let server = behaving();
+    server.experiments.lock().unwrap().insert("support".to_owned(), "deleted");
+    let (_, url) = serve(server).await;
+    let fault = export(&url, Credentials::None).await.unwrap_err();
+    assert_eq!((fault.code(), fault.kind()), ("BOT-5043", FaultKind::Usage));
+    let elsewhere = url.replace("/tracking/", "/elsewhere");
+    let fault = export(&elsewhere, Credentials::None).await.unwrap_err();
+    assert!(fault.message().ends_with("it answers 404"), "{fault}");
+    assert!(fault.hints()[0].contains("--url"));
+}
+
+#[tokio::test]
+async fn files_that_the_server_does_not_take_are_said_to_be_left_out() {
+    let (server, url) = serve(Tracking { root: "s3://bucket", ..behaving() }).await;
+    let exported = export(&url, Credentials::None).await.unwrap();
+    assert_eq!((exported.files_sent, exported.files_elsewhere.as_deref()), (0, Some("s3")));
+    assert!(server.files.lock().unwrap().is_empty());
+}
+
+#[test]
+fn an_address_is_plain_and_holds_no_secret() {
+    let refused = |url: &str| {
+        let fault = Mlflow::new(url, Credentials::None).unwrap_err();
+        assert_eq!((fault.code(), fault.kind()), ("BOT-5040", FaultKind::Usage));
+        assert!(!format!("{fault:?} {:?}", fault.hints()).contains("sesame"), "{fault}");
+    };
+    for url in
+        ["", "127.0.0.1:5000", "file:///mlruns", "databricks", "http://", "http:/ /ada:sesame@host"]
+    {
+        refused(url);
+    }
+    refused("http://ada:sesame@host:5000");
+    let at = |url| Mlflow::new(url, Credentials::Token(Secret::new("t"))).unwrap();
+    assert_eq!(at("http://host:5000/#/experiments/1").url(), "http://host:5000");
+    assert!(at("http://mlflow.example").exposes_credentials());
+    assert!(!at("https://mlflow.example").exposes_credentials());
+    assert!(!at("http://127.0.0.1:5000").exposes_credentials());
+}
+
+#[test]
+fn a_run_is_cut_to_what_the_api_takes() {
+    let mut record = record();
+    record.params = [
+        ("classes".to_owned(), json!("é".repeat(7_000))),
+        ("weight.où?".to_owned(), json!(1)),
+        ("weight.o_!".to_owned(), json!(2)),
+        ("x".repeat(300), json!(null)),
+    ]
+    .into();
+    record.stages = [("gate".to_owned(), "failed".to_owned())].into();
+    let run = translate(&record, "ada");
+    assert_eq!(run.shortened, ["classes"]);
+    assert_eq!(run.params["classes"].chars().count(), 6_000);
+    assert_eq!(
+        (run.params["weight.o__"].as_str(), run.params["weight.o___2"].as_str()),
+        ("2", "1")
+    );
+    assert!(run.params.keys().all(|name| name.len() <= 250));
+    assert_eq!(
+        (run.status, run.start_time, run.end_time),
+        ("FAILED", 1_795_168_800_000, 1_795_168_803_000)
+    );
+    assert_eq!(run.tags["mlflow.source.git.commit"], "abc");
+    let metric = &run.metrics[1];
+    assert_eq!(
+        (metric.key.as_str(), metric.value, metric.timestamp),
+        ("accuracy.ci95_lower", 0.88, run.end_time)
+    );
+}

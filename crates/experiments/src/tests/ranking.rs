@@ -1,0 +1,128 @@
+use super::*;
+use botops_evaluation::Better;
+use botops_findings::FaultKind;
+
+/// A run measured on `test` (none: it does not say), with `value` of `metric`.
+fn measured(hour: u32, kind: &str, metric: &str, value: f64, test: Option<&str>) -> RunRecord {
+    let mut record = run(&format!("2026-11-20T{hour:02}:00:00Z"), kind, 0.5);
+    record.id = format!("20261120-{hour:012}");
+    let value = Metric { value, ci95: [value - 0.01, value + 0.01], n: 100 };
+    record.metrics = [(metric.to_owned(), value)].into();
+    record.data.extend(test.map(|test| ("test".to_owned(), Digest::of(test.as_bytes()))));
+    record
+}
+
+fn query(metric: &str) -> RankQuery<'_> {
+    RankQuery { metric, better: None, kind: None, on: RankedOn::Newest }
+}
+
+/// Hours of the runs in their order, and how each stands to the best.
+fn order(ranking: &Ranking) -> Vec<(u32, Standing)> {
+    let hour = |run: &Ranked| run.id[9..].parse().unwrap();
+    ranking.ranked.iter().map(|run| (hour(run), run.standing)).collect()
+}
+
+/// As listed: the newest first.
+fn listed(mut runs: Vec<RunRecord>) -> Vec<RunRecord> {
+    runs.sort_by_key(|run| std::cmp::Reverse(run.started_at));
+    runs
+}
+
+#[test]
+fn the_best_comes_first_and_the_rest_say_how_they_stand() {
+    let runs = listed(vec![
+        measured(1, "train", "macro_f1", 0.95, Some("test")),
+        measured(2, "train", "macro_f1", 0.80, Some("test")),
+        measured(3, "tune", "macro_f1", 0.95, Some("test")),
+        measured(4, "train", "macro_f1", 0.94, Some("test")),
+        measured(5, "train", "macro_f1", 0.99, Some("other")),
+        measured(6, "train", "macro_f1", 0.99, None),
+        measured(7, "train", "accuracy", 0.99, Some("test")),
+    ]);
+    // The newest run that has the metric and says on what is the fifth.
+    let newest = rank(&runs, &query("macro_f1")).unwrap();
+    assert_eq!(order(&newest), [(5, Standing::Best)]);
+    assert_eq!((newest.on_other_data, newest.on_unknown_data), (4, 1));
+
+    let test = Digest::of(b"test").to_string();
+    let on = RankedOn::Data(&test[..20]);
+    let ranking = rank(&runs, &RankQuery { on: on.clone(), ..query("macro_f1") }).unwrap();
+    let standings =
+        [(1, Standing::Best), (3, Standing::Tied), (4, Standing::Overlaps), (2, Standing::Worse)];
+    assert_eq!(order(&ranking), standings);
+    assert_eq!((ranking.on_other_data, ranking.on_unknown_data, ranking.better), (1, 1, "higher"));
+    let same = RankQuery { on: RankedOn::SameAs(&runs[3]), ..query("macro_f1") };
+    assert_eq!(order(&rank(&runs, &same).unwrap()), standings);
+    let tuned = rank(&runs, &RankQuery { on, kind: Some("tune"), ..query("macro_f1") }).unwrap();
+    assert_eq!(order(&tuned), [(3, Standing::Best)]);
+}
+
+#[test]
+fn of_an_error_less_is_better() {
+    for metric in ["log_loss", "ece", "brier", "fallback_rate"] {
+        let runs = listed(vec![
+            measured(1, "train", metric, 0.3, Some("test")),
+            measured(2, "train", metric, 0.1, Some("test")),
+        ]);
+        let ranking = rank(&runs, &query(metric)).unwrap();
+        assert_eq!(order(&ranking), [(2, Standing::Best), (1, Standing::Worse)], "{metric}");
+    }
+}
+
+#[test]
+fn metrics_out_of_fold_are_not_ranked_among_those_of_a_test_set() {
+    let mut folds = measured(2, "cross_validation", "accuracy", 0.99, None);
+    let method = "cross_validation 5 folds, seed 17".to_owned();
+    folds.measured_on = Some(Basis { method, data: Digest::of(b"test") });
+    let runs = listed(vec![measured(1, "train", "accuracy", 0.9, Some("test")), folds]);
+    let newest = rank(&runs, &query("accuracy")).unwrap();
+    assert_eq!(order(&newest), [(2, Standing::Best)]);
+    let test = RankQuery { on: RankedOn::SameAs(&runs[1]), ..query("accuracy") };
+    assert_eq!(order(&rank(&runs, &test).unwrap()), [(1, Standing::Best)]);
+}
+
+#[test]
+fn an_unknown_metric_names_the_nearest_and_an_undeclared_one_asks_for_its_direction() {
+    let runs = [measured(1, "train", "macro_f1", 0.9, Some("test"))];
+    let fault = rank(&runs, &query("makro_f1")).unwrap_err();
+    assert_eq!((fault.code(), fault.kind()), ("BOT-5038", FaultKind::Usage));
+    assert_eq!(fault.hints(), ["did you mean `macro_f1`?"]);
+    let fault = rank(&runs, &query("log_loss")).unwrap_err();
+    assert_eq!((fault.code(), fault.kind()), ("BOT-5032", FaultKind::Insufficient));
+
+    let runs = [measured(1, "train", "euros", 3.0, Some("test"))];
+    let fault = rank(&runs, &query("euros")).unwrap_err();
+    assert_eq!((fault.code(), fault.kind()), ("BOT-5038", FaultKind::Usage));
+    let told = RankQuery { better: Some(Better::Lower), ..query("euros") };
+    assert_eq!(rank(&runs, &told).unwrap().better, "lower");
+}
+
+#[test]
+fn what_cannot_be_compared_says_why() {
+    let code = |runs: &[RunRecord], query: &RankQuery<'_>| {
+        let fault = rank(runs, query).unwrap_err();
+        assert!(!fault.hints().is_empty(), "{fault}");
+        (fault.code(), fault.message().to_owned())
+    };
+    assert_eq!(code(&[], &query("accuracy")).1, "there is no run yet");
+    let silent = [measured(1, "train", "accuracy", 0.9, None)];
+    let (found, message) = code(&silent, &query("accuracy"));
+    assert_eq!(
+        (found, message.as_str()),
+        ("BOT-5032", "no run says on what its `accuracy` was measured")
+    );
+    let same = RankQuery { on: RankedOn::SameAs(&silent[0]), ..query("accuracy") };
+    assert_eq!(code(&silent, &same).0, "BOT-5039");
+    let kind = RankQuery { kind: Some("trian"), ..query("accuracy") };
+    assert_eq!(code(&silent, &kind), ("BOT-5032", "no run is of the kind `trian`".to_owned()));
+
+    let two = [
+        measured(2, "train", "accuracy", 0.9, Some("a")),
+        measured(1, "train", "accuracy", 0.9, Some("b")),
+    ];
+    let on = |data| RankQuery { on: RankedOn::Data(data), ..query("accuracy") };
+    assert_eq!(code(&two, &on("ffffffff")).0, "BOT-5039");
+    assert_eq!(code(&two, &on("sha256:")).0, "BOT-5039");
+    let fault = rank(&two, &on("")).unwrap_err();
+    assert_eq!(fault.hints().len(), 2, "the data there is: {:?}", fault.hints());
+}

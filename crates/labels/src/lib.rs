@@ -1,0 +1,95 @@
+//! Intents as a closed, ordered set of names, and the one name that is not an intent.
+
+use botops_findings::{Fault, Result};
+use serde::{Deserialize, Serialize};
+
+/// The label of an out-of-scope utterance.
+///
+/// It is not a class: records so labelled count in no class metric, only in the out-of-scope ones.
+pub const OOS: &str = "oos";
+
+/// The intents a model knows.
+///
+/// - names are sorted by code point, so an index means the same on every machine
+/// - names are distinct and not empty
+/// - [`OOS`] is never among them
+/// - there are at least two
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Vec<String>", into = "Vec<String>")]
+pub struct Labels {
+    names: Vec<String>,
+}
+
+impl Labels {
+    /// Collects the distinct intents of `names`, leaving [`OOS`] out.
+    ///
+    /// # Errors
+    /// `BOT-2110` when fewer than two intents remain: there is nothing to tell apart.
+    pub fn collect<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<Self> {
+        let mut names: Vec<String> = names
+            .into_iter()
+            .filter(|name| !name.is_empty() && *name != OOS)
+            .map(str::to_owned)
+            .collect();
+        names.sort_unstable();
+        names.dedup();
+        match names.len() {
+            0 => Err(Fault::data("BOT-2110", "no intent was found")
+                .hint("name the column that holds the intent with `--intent-column`")),
+            1 => Err(Fault::data("BOT-2110", format!("only one intent was found: `{}`", names[0]))
+                .hint("a classifier needs at least two intents: add records of another intent")),
+            _ => Ok(Self { names }),
+        }
+    }
+
+    /// Returns how many intents there are (`n_classes`).
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.names.len()
+    }
+
+    /// Returns whether there is no intent; never true of a checked set.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.names.is_empty()
+    }
+
+    /// Returns the name of intent `index`.
+    ///
+    /// # Panics
+    /// When `index >= len()`: an index comes from the same set.
+    #[must_use]
+    pub fn name(&self, index: usize) -> &str {
+        &self.names[index]
+    }
+
+    /// Returns the index of `name`, if it is an intent of this set.
+    #[must_use]
+    pub fn index_of(&self, name: &str) -> Option<usize> {
+        self.names.binary_search_by(|probe| probe.as_str().cmp(name)).ok()
+    }
+
+    /// Iterates over the names in order.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.names.iter().map(String::as_str)
+    }
+}
+
+impl TryFrom<Vec<String>> for Labels {
+    type Error = Fault;
+
+    fn try_from(names: Vec<String>) -> Result<Self> {
+        let labels = Self::collect(names.iter().map(String::as_str))?;
+        if labels.names == names {
+            Ok(labels)
+        } else {
+            Err(Fault::data("BOT-7003", "intents are not sorted and distinct"))
+        }
+    }
+}
+
+impl From<Labels> for Vec<String> {
+    fn from(labels: Labels) -> Self {
+        labels.names
+    }
+}

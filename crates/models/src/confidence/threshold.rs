@@ -1,0 +1,198 @@
+//! Where to draw the line: a fixed confidence, or the lowest score that holds a stated accuracy.
+
+use super::storable_below;
+use botops_findings::Fault;
+use botops_stats::selective::{Answered, fixed_sequence};
+use serde::{Deserialize, Serialize};
+
+/// With what probability a target holds.
+const LEVEL: f64 = 0.95;
+
+/// Thresholds that are tried: they answer 1 %, 2 %, ... 100 % of the half that chooses.
+const STEPS: usize = 100;
+
+/// What shows that the messages answered are right as often as stated.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Guarantee {
+    /// The share of answered messages that was to be right, in (0, 1).
+    pub target_accuracy: f64,
+    /// With what probability it is: 0.95.
+    pub level: f64,
+    /// Records it was tested on: out of fold, and not those on which score and order of thresholds were chosen. Those
+    /// of which the model knows nothing are among them, and never answered.
+    pub n_samples: u64,
+    /// Those that are answered.
+    pub n_answered: u64,
+    /// Those that are answered wrongly: another intent, or any where none fits.
+    pub n_wrong: u64,
+    /// One-sided lower Clopper-Pearson bound of the accuracy of what is answered, at `level`; `target_accuracy` or more.
+    pub accuracy_bound: f64,
+}
+
+/// A score, and whether an answer would be wrong.
+pub(super) type Sample = (f64, bool);
+
+/// Finds the lowest threshold that holds `target`.
+///
+/// The thresholds are scores of the half that `chooses`, in steps of 1 % of its records. Their sequence begins where
+/// that half is surest of itself (at the smallest upper bound of the risk, the lower threshold of equals) and goes
+/// down from there. The other half tests them in this order and stops at the first that it cannot show. The order
+/// owes nothing to the half that tests, so [`fixed_sequence`] holds: whatever the model and the score, accuracy at
+/// the threshold found is `target` or more with 95 % confidence, for messages like the records of the data
+/// (out-of-scope ones as frequent as there; an answer to one is wrong).
+///
+/// # Errors
+/// `BOT-7060` (exit 4) when the first is not shown; its message names the target that is.
+pub(super) fn find(
+    chooses: &[Sample],
+    tests: &[Sample],
+    target: f64,
+) -> Result<(f64, Guarantee), Fault> {
+    let thresholds = sequence(chooses);
+    let answered: Vec<Answered> = thresholds.iter().map(|&t| Answered::at(t, tests)).collect();
+    let guarantee = |answered: Answered| Guarantee {
+        target_accuracy: target,
+        level: LEVEL,
+        n_samples: tests.len() as u64,
+        n_answered: answered.n,
+        n_wrong: answered.wrong,
+        accuracy_bound: storable_below(1.0 - answered.risk_bound(LEVEL)),
+    };
+    match fixed_sequence(&answered, 1.0 - target, LEVEL) {
+        Some(last) => Ok((thresholds[last], guarantee(answered[last]))),
+        None => {
+            let first = answered.first().copied().unwrap_or(Answered { n: 0, wrong: 0 });
+            Err(unreachable(&guarantee(first)))
+        }
+    }
+}
+
+/// Returns the thresholds in the order of their tests.
+fn sequence(chooses: &[Sample]) -> Vec<f64> {
+    let mut scores: Vec<f64> = chooses.iter().map(|(score, _)| *score).collect();
+    scores.sort_unstable_by(|a, b| b.total_cmp(a));
+    let last_answered = |step: usize| (scores.len() * step).div_ceil(STEPS) - 1;
+    let mut thresholds: Vec<f64> = match scores.is_empty() {
+        true => Vec::new(),
+        false => (1..=STEPS).map(|step| storable_below(scores[last_answered(step)])).collect(),
+    };
+    thresholds.dedup();
+    let risk = |threshold: &f64| Answered::at(*threshold, chooses).risk_bound(LEVEL);
+    let risks: Vec<f64> = thresholds.iter().map(risk).collect();
+    let surest = risks.iter().copied().fold(f64::INFINITY, f64::min);
+    let start = risks.iter().rposition(|risk| *risk <= surest).unwrap_or(0);
+    thresholds.split_off(start.min(thresholds.len()))
+}
+
+fn unreachable(best: &Guarantee) -> Fault {
+    let Guarantee { target_accuracy, n_samples, n_answered, n_wrong, accuracy_bound, .. } = best;
+    // The first threshold does not depend on the target: what it shows, it shows of every target below.
+    let reachable = (accuracy_bound * 1e3).floor() / 1e3;
+    Fault::insufficient(
+        "BOT-7060",
+        format!(
+            "no threshold shows with 95 % confidence that {target_accuracy} of the answered messages are right: the \
+             surest {n_answered} of {n_samples} records kept aside, {n_wrong} of them answered wrongly, show {reachable:.3}"
+        ),
+    )
+    .hint(match reachable > 0.0 {
+        true => format!("state `fallback.target_accuracy: {reachable:.3}` or less"),
+        false => "leave `fallback.target_accuracy` out".to_owned(),
+    })
+    .hint("or give more records, or correct the labels of those that the model gets wrong: more rows or fewer errors show more")
+}
+
+/// Returns the threshold that declines as many of `scores` as `threshold` does of `confidences`: of the same records,
+/// in any order.
+///
+/// Without records, and where all are declined, above everything.
+pub(super) fn as_often(threshold: f64, confidences: &[f64], scores: &[f64]) -> f64 {
+    let declined = confidences.iter().filter(|confidence| **confidence < threshold).count();
+    let mut scores = scores.to_vec();
+    scores.sort_unstable_by(f64::total_cmp);
+    match (scores.get(declined), scores.last()) {
+        (Some(score), _) => storable_below(*score),
+        (None, Some(most)) => storable_below(*most) + 1.0,
+        (None, None) => f64::MAX,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use botops_findings::FaultKind;
+    use botops_stats::random::Random;
+
+    /// Draws messages whose answer is wrong with probability (1 - score) / 2; the risk at threshold t is (1 - t) / 4.
+    fn draw(random: &mut Random, n: usize) -> Vec<Sample> {
+        (0..n)
+            .map(|_| {
+                let score = random.unit();
+                (score, random.unit() < (1.0 - score) / 2.0)
+            })
+            .collect()
+    }
+
+    #[test]
+    fn the_target_is_held_in_nineteen_of_twenty_trainings() {
+        let (mut held, mut found, mut share) = (0, 0, 0.0);
+        for repeat in 0..300 {
+            let mut random = Random::stream(29, repeat);
+            let (chooses, tests) = (draw(&mut random, 600), draw(&mut random, 600));
+            let Ok((threshold, guarantee)) = find(&chooses, &tests, 0.85) else { continue };
+            assert!(guarantee.accuracy_bound >= 0.85);
+            found += 1;
+            share += 1.0 - threshold;
+            held += u32::from(1.0 - (1.0 - threshold) / 4.0 >= 0.85);
+        }
+        // Where nothing is found nothing is promised: of 300 trainings at most 15 may break it, two standard errors
+        // of 3.8 beside. The best there is answers 0.6 of the messages.
+        assert!(found - held <= 23, "{held} of {found}");
+        assert!(found > 250 && share / f64::from(found) > 0.35, "{found} {share}");
+    }
+
+    #[test]
+    fn the_order_of_the_tests_owes_nothing_to_those_who_test() {
+        let mut random = Random::new(4);
+        let (chooses, tests) = (draw(&mut random, 400), draw(&mut random, 400));
+        let (threshold, _) = find(&chooses, &tests, 0.9).unwrap();
+        assert!(sequence(&chooses).contains(&threshold));
+        assert!(sequence(&chooses).is_sorted_by(|a, b| a > b));
+        // One who is always right begins and ends with answering all.
+        let right: Vec<Sample> = chooses.iter().map(|(score, _)| (*score, false)).collect();
+        let lowest = right.iter().map(|(score, _)| *score).fold(1.0, f64::min);
+        let (threshold, guarantee) = find(&right, &right, 0.9).unwrap();
+        assert!((threshold - lowest).abs() < 1e-8 && threshold <= lowest);
+        assert_eq!((guarantee.n_answered, guarantee.n_wrong), (400, 0));
+    }
+
+    #[test]
+    fn a_target_out_of_reach_names_the_one_that_is_not() {
+        let mut random = Random::new(5);
+        let (chooses, tests) = (draw(&mut random, 300), draw(&mut random, 300));
+        let fault = find(&chooses, &tests, 0.999).unwrap_err();
+        assert_eq!((fault.code(), fault.kind()), ("BOT-7060", FaultKind::Insufficient));
+        let shown = fault.message().rsplit(' ').next().unwrap().to_owned();
+        assert!(fault.hints()[0].contains(&format!("target_accuracy: {shown}`")), "{fault}");
+        let reachable: f64 = shown.parse().unwrap();
+        assert!((0.8..0.999).contains(&reachable), "{reachable}");
+        let (_, guarantee) = find(&chooses, &tests, reachable).unwrap();
+        assert!(guarantee.accuracy_bound >= reachable);
+        assert!(find(&chooses, &tests, reachable + 0.001).is_err());
+        assert_eq!(find(&[], &[], 0.5).unwrap_err().code(), "BOT-7060");
+        assert_eq!(find(&[(0.5, true)], &[(0.5, true)], 0.5).unwrap_err().code(), "BOT-7060");
+    }
+
+    #[test]
+    fn another_score_declines_as_many() {
+        let confidences = [0.2, 0.9, 0.34, 0.8, 0.6];
+        let logits = [-1.0, 2.0, -0.5, 0.7, 0.1];
+        let declined = |threshold: f64| {
+            let line = as_often(threshold, &confidences, &logits);
+            logits.iter().filter(|logit| **logit < line).count()
+        };
+        assert_eq!([0.0, 0.35, 0.7, 0.9, 1.0].map(declined), [0, 2, 3, 4, 5]);
+        assert_eq!(as_often(0.5, &[], &[]), f64::MAX);
+    }
+}

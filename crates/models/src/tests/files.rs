@@ -1,0 +1,191 @@
+//! Model files: cut, flipped, lying, newer.
+
+use super::{super::*, MODELS};
+use crate::heads::head::Tensor;
+use botops_digest::Digest;
+use botops_findings::FaultKind;
+use proptest::prelude::*;
+
+#[test]
+fn a_file_cut_anywhere_is_refused() {
+    let bytes = MODELS[0].to_bytes();
+    for end in (0..bytes.len()).step_by(97).chain(0..200).chain(bytes.len() - 64..bytes.len()) {
+        let fault = IntentModel::from_bytes(&bytes[..end]).unwrap_err();
+        let wanted = if end == 0 { "BOT-7001" } else { "BOT-7002" };
+        assert_eq!((fault.code(), fault.kind()), (wanted, FaultKind::Gate), "cut at {end}");
+    }
+    let longer = [bytes.as_slice(), b"x"].concat();
+    assert_eq!(IntentModel::from_bytes(&longer).unwrap_err().code(), "BOT-7002");
+}
+
+#[test]
+fn what_is_no_model_and_what_is_newer_are_told_apart() {
+    assert_eq!(IntentModel::from_bytes(b"text,intent\n").unwrap_err().code(), "BOT-7001");
+    let mut newer = MODELS[0].to_bytes();
+    newer[8] = 4;
+    let fault = IntentModel::from_bytes(&newer).unwrap_err();
+    assert_eq!((fault.code(), fault.kind()), ("BOT-7004", FaultKind::Policy));
+    assert!(fault.message().contains("format 4"), "{fault}");
+}
+
+/// Returns the file with `change` made to it and its last digest set right again.
+fn resealed(change: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+    let mut bytes = MODELS[0].to_bytes();
+    bytes.truncate(bytes.len() - 32);
+    change(&mut bytes);
+    let digest = Digest::of(&bytes);
+    bytes.extend(digest.as_bytes());
+    bytes
+}
+
+#[test]
+fn a_file_that_lies_about_its_parts_is_refused() {
+    for (name, bytes) in [
+        ("huge header", resealed(|bytes| bytes[12..16].fill(0xff))),
+        ("no header", resealed(|bytes| bytes.truncate(12))),
+        ("header of no length", resealed(|bytes| bytes[12..16].fill(0))),
+        ("version 0", resealed(|bytes| bytes[8] = 0)),
+        ("more than its parts", resealed(|bytes| bytes.push(0))),
+        ("a part altered", resealed(|bytes| *bytes.last_mut().unwrap() ^= 1)),
+        (
+            "huge part",
+            resealed(|bytes| {
+                let text = String::from_utf8_lossy(&bytes[16..1_200]).into_owned();
+                let at = 16 + text.find("\"length\":").unwrap() + 9;
+                bytes[at] = b'9';
+            }),
+        ),
+    ] {
+        let fault = IntentModel::from_bytes(&bytes).unwrap_err();
+        assert_eq!((fault.code(), fault.kind()), ("BOT-7003", FaultKind::Gate), "{name}");
+    }
+}
+
+#[test]
+fn parts_that_do_not_fit_each_other_are_refused() {
+    let bytes = MODELS[2].to_bytes();
+    let (parts, _) = file::read(&bytes).unwrap();
+    const NAMES: [&str; 7] =
+        ["labels", "lineage", "calibration", "dialogue", "goldens", "vocabulary", "weights"];
+    let with = |name: &str, changed: &[u8]| {
+        let parts: Vec<(&str, Vec<u8>)> = NAMES
+            .iter()
+            .map(|part| {
+                (
+                    *part,
+                    if *part == name {
+                        changed.to_vec()
+                    } else {
+                        parts.get(part).unwrap().to_vec()
+                    },
+                )
+            })
+            .collect();
+        IntentModel::from_bytes(&file::write(1, &parts))
+    };
+    assert!(with("", b"").is_ok());
+    let tensors = Tensor::from_bytes(parts.get("weights").unwrap()).unwrap();
+    let n_features = MODELS[2].n_features();
+    // A child before its parent: a walk that never ends.
+    let mut first = Tensor::integers(&tensors, "first").unwrap().to_vec();
+    let split =
+        Tensor::integers(&tensors, "feature").unwrap().iter().position(|f| *f != u32::MAX).unwrap();
+    first[split] = split as u32;
+    let endless: Vec<Tensor> = tensors
+        .iter()
+        .map(|tensor| {
+            if tensor.name() == "first" {
+                Tensor::of_integers("first", first.clone())
+            } else {
+                tensor.clone()
+            }
+        })
+        .collect();
+    assert!(crate::heads::forest::Forest::from_tensors(&tensors, n_features, 4).is_ok());
+    assert!(crate::heads::forest::Forest::from_tensors(&endless, n_features, 4).is_err());
+    assert!(crate::heads::forest::Forest::from_tensors(&tensors, n_features, 2).is_err());
+    for (name, changed) in [
+        ("labels", br#"["billing","delivery"]"#.to_vec()),
+        ("labels", br#"["b","a"]"#.to_vec()),
+        ("calibration", br#"{"temperature":0.0}"#.to_vec()),
+        ("calibration", br#"{"temperature":1.0,"more":1}"#.to_vec()),
+        ("goldens", br#"[{"text":"a","intent":"none","confidence":1.0}]"#.to_vec()),
+        ("lineage", b"[".to_vec()),
+        ("vocabulary", Vec::new()),
+        ("weights", Tensor::to_bytes(&endless)),
+        ("weights", parts.get("labels").unwrap().to_vec()),
+    ] {
+        let fault = with(name, &changed).unwrap_err();
+        assert_eq!(fault.code(), "BOT-7003", "{name}");
+    }
+}
+
+/// Files as they were written before there was version 3, with what was said of "parcel password" then.
+const OLDER: [(u8, &[u8], f64); 2] = [
+    (
+        1,
+        include_bytes!("../../../../tests/fixtures/models/version_1.botops"),
+        0.893_910_164_778_087_5,
+    ),
+    (2, include_bytes!("../../../../tests/fixtures/models/version_2.botops"), 0.6322945533931018),
+];
+
+#[test]
+fn older_files_are_read_and_written_as_they_were() {
+    for (version, bytes, confidence) in OLDER {
+        assert_eq!(bytes[8], version);
+        let model = IntentModel::from_bytes(bytes).unwrap();
+        assert!(model.to_bytes() == bytes, "version {version}");
+        assert_eq!(model.self_test().failures, [""; 0]);
+        let said = model.predict("parcel password");
+        assert!((said.confidence - confidence).abs() < 1e-12, "{said:?}");
+        assert_eq!((said.score, said.fallback), (said.confidence, false));
+        assert_eq!(model.fallback().threshold, 0.35);
+        assert_eq!(model.prediction_set(&[0.5, 0.5]), None);
+        assert_eq!(model.findings(), []);
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_flipped_bit_anywhere_is_refused(at in any::<prop::sample::Index>(), bit in 0_u32..8) {
+        let mut bytes = MODELS[1].to_bytes();
+        let at = at.index(bytes.len());
+        bytes[at] ^= 1 << bit;
+        let code = IntentModel::from_bytes(&bytes).unwrap_err().code();
+        let wanted: &[&str] = match at {
+            0..8 => &["BOT-7001"],
+            8..12 => &["BOT-7004", "BOT-7002"],
+            _ => &["BOT-7002"],
+        };
+        prop_assert!(wanted.contains(&code), "{code} at {at}");
+    }
+
+    #[test]
+    fn a_resealed_alteration_never_panics(at in any::<prop::sample::Index>(), value in any::<u8>()) {
+        let bytes = resealed(|bytes| {
+            // Mostly the header and the small parts: the weights are most of the file, and least of its sense.
+            let at = at.index(bytes.len().min(6_000));
+            bytes[at] = value;
+        });
+        let _ = IntentModel::from_bytes(&bytes);
+    }
+
+}
+
+#[test]
+fn a_missing_file_and_a_directory_are_usage_errors() {
+    let folder = tempfile::tempdir().unwrap();
+    for path in [folder.path().join("none.botops"), folder.path().to_owned()] {
+        let fault = IntentModel::read(&path).unwrap_err();
+        assert_eq!((fault.code(), fault.kind()), ("BOT-1001", FaultKind::Usage));
+    }
+    let path = folder.path().join("model.botops");
+    std::fs::write(&path, MODELS[0].to_bytes()).unwrap();
+    let (_, digest) = IntentModel::read(&path).unwrap();
+    assert_eq!(digest, Digest::of(&MODELS[0].to_bytes()));
+    std::fs::write(&path, &MODELS[0].to_bytes()[..5_000]).unwrap();
+    let fault = IntentModel::read(&path).unwrap_err();
+    assert_eq!(fault.code(), "BOT-7002");
+    assert_eq!(fault.place().file.as_deref(), path.to_str());
+}

@@ -1,0 +1,265 @@
+//! From the stages as written to the stages in order.
+
+use super::spec::{PipelineSpec, SplitStage, StageSpec};
+use botops_findings::{Fault, Place, Result};
+use botops_spec::nearest;
+use std::path::{Path, PathBuf};
+
+/// The name of the stage that makes the first champion.
+pub(super) const BASELINE: &str = "baseline";
+
+/// A checked pipeline: every stage it names exists and is of the kind wanted, and none waits for itself.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// The file it was read from.
+    pub file: PathBuf,
+    /// The pipeline as written.
+    pub spec: PipelineSpec,
+    /// The model's name in the registry.
+    pub model: Option<String>,
+    /// The stages in the order of execution.
+    pub stages: Vec<Stage>,
+}
+
+/// One stage in its place.
+#[derive(Debug, Clone)]
+pub struct Stage {
+    /// Its name.
+    pub name: String,
+    /// What it does; `None` for the baseline.
+    pub spec: Option<StageSpec>,
+    /// The stages it waits for.
+    pub needs: Vec<String>,
+}
+
+impl Plan {
+    /// Reads and checks the pipeline at `path`; `model` is the workspace's.
+    ///
+    /// # Errors
+    /// Those of [`PipelineSpec::read`]; `BOT-8002` a stage that is not there or of another kind, or a name used
+    /// twice; `BOT-8003` a cycle; `BOT-8004` no model name where one is wanted. All exit 2.
+    pub fn read(path: &Path, model: Option<&str>) -> Result<Self> {
+        Self::check(PipelineSpec::read(path)?, path, model)
+    }
+
+    pub(super) fn check(spec: PipelineSpec, file: &Path, model: Option<&str>) -> Result<Self> {
+        let key = |name: &str, key: &str| Place {
+            file: Some(file.display().to_string()),
+            key: Some(format!("stages.{name}.{key}")),
+            ..Place::default()
+        };
+        let mut stages: Vec<Stage> = Vec::new();
+        for stage in &spec.stages {
+            let name = stage.name();
+            if name == BASELINE || stages.iter().any(|other| other.name == name) {
+                return Err(Fault::usage("BOT-8002", format!("two stages are called `{name}`"))
+                    .at(key(name, "name"))
+                    .hint("give one of them another `name:`"));
+            }
+            // `lock` is what the pipeline's own folder holds beside those of its stages.
+            if name == "lock"
+                || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
+                || name.is_empty()
+            {
+                return Err(Fault::usage("BOT-8001", format!("`{name}` is not a stage's name"))
+                    .at(key(name, "name"))
+                    .hint("use letters, digits, `-` and `_`"));
+            }
+            if let StageSpec::Split(SplitStage { lock: None, validation_share: Some(_), .. }) =
+                stage
+            {
+                return Err(Fault::usage(
+                    "BOT-8001",
+                    "`validation_share` says nothing without `lock`: only a locked split has such a side",
+                )
+                .at(key(name, "validation_share"))
+                .hint("add `lock: split.lock.json` to the stage, or remove `validation_share`"));
+            }
+            stages.push(Stage {
+                name: name.to_owned(),
+                spec: Some(stage.clone()),
+                needs: Vec::new(),
+            });
+        }
+        let find = |name: &str| spec.stages.iter().find(|stage| stage.name() == name);
+        let missing = |stage: &str, at: &str, name: &str| {
+            let fault = Fault::usage(
+                "BOT-8002",
+                format!("stage `{stage}` names `{name}`, which is not a stage"),
+            )
+            .at(key(stage, at));
+            match nearest(name, spec.stages.iter().map(StageSpec::name)) {
+                Some(near) => fault.hint(format!("did you mean `{near}`?")),
+                None => fault.hint("name one of the stages of this file"),
+            }
+        };
+        for stage in &mut stages {
+            let Some(spec) = &stage.spec else { continue };
+            for (at, name, kind) in spec.takes() {
+                let other = find(name).ok_or_else(|| missing(&stage.name, at, name))?;
+                if other.kind() != kind {
+                    return Err(Fault::usage(
+                        "BOT-8002",
+                        format!(
+                            "stage `{}` takes `{at}` from `{name}`, which is a {} stage",
+                            stage.name,
+                            other.kind()
+                        ),
+                    )
+                    .at(key(&stage.name, at))
+                    .hint(format!("name a {kind} stage")));
+                }
+                stage.needs.push(name.to_owned());
+            }
+            for name in spec.after() {
+                find(name).ok_or_else(|| missing(&stage.name, "after", name))?;
+                stage.needs.push(name.clone());
+            }
+        }
+        let model = spec.model.clone().or_else(|| model.map(str::to_owned));
+        let wants_model = spec.baseline.is_some()
+            || spec.stages.iter().any(|s| matches!(s, StageSpec::Push(_) | StageSpec::Promote(_)));
+        if wants_model && model.is_none() {
+            return Err(Fault::usage("BOT-8004", "the pipeline pushes a model that has no name")
+                .file(file)
+                .hint("add `model: support` to the pipeline, or to botops.yaml"));
+        }
+        if spec.baseline.is_some() {
+            let source = spec.stages.iter().find_map(|stage| match stage {
+                StageSpec::Train(train) => Some(train.from.clone()),
+                _ => None,
+            });
+            let Some(source) = source else {
+                return Err(Fault::usage(
+                    "BOT-8002",
+                    "a baseline needs a train stage, whose data it learns from",
+                )
+                .file(file)
+                .hint("add a `train` stage, or remove `baseline`"));
+            };
+            for stage in &mut stages {
+                if matches!(stage.spec, Some(StageSpec::Evaluate(_) | StageSpec::Promote(_))) {
+                    stage.needs.push(BASELINE.to_owned());
+                }
+            }
+            stages.push(Stage { name: BASELINE.to_owned(), spec: None, needs: vec![source] });
+        }
+        let stages = sorted(stages, file)?;
+        Ok(Self { file: file.to_owned(), spec, model, stages })
+    }
+
+    /// Returns the stage called `name`.
+    #[must_use]
+    pub fn stage(&self, name: &str) -> Option<&Stage> {
+        self.stages.iter().find(|stage| stage.name == name)
+    }
+}
+
+/// Orders stages so that each comes after those it needs, else as written.
+fn sorted(mut waiting: Vec<Stage>, file: &Path) -> Result<Vec<Stage>> {
+    let mut done: Vec<Stage> = Vec::new();
+    // The baseline was pushed last but belongs where its data is ready: as early as it can be.
+    if let Some(at) = waiting.iter().position(|stage| stage.spec.is_none()) {
+        let baseline = waiting.remove(at);
+        let source = waiting.iter().position(|stage| Some(&stage.name) == baseline.needs.first());
+        waiting.insert(source.map_or(0, |at| at + 1), baseline);
+    }
+    while !waiting.is_empty() {
+        let ready = waiting.iter().position(|stage| {
+            stage.needs.iter().all(|need| done.iter().any(|other| &other.name == need))
+        });
+        match ready {
+            Some(at) => done.push(waiting.remove(at)),
+            None => {
+                let names: Vec<_> =
+                    waiting.iter().map(|stage| format!("`{}`", stage.name)).collect();
+                return Err(Fault::usage(
+                    "BOT-8003",
+                    format!("these stages wait for each other: {}", names.join(", ")),
+                )
+                .file(file)
+                .hint("remove one of their `after:` or `from:` to break the cycle"));
+            }
+        }
+    }
+    Ok(done)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::{ShellStage, ValidateStage};
+
+    fn validate() -> StageSpec {
+        StageSpec::Validate(ValidateStage {
+            name: None,
+            after: vec![],
+            data: "a.csv".into(),
+            expectations: None,
+            max_rejected_share: 0.0,
+        })
+    }
+
+    fn split(from: &str) -> StageSpec {
+        StageSpec::Split(SplitStage {
+            name: None,
+            after: vec![],
+            from: from.into(),
+            test_share: 0.2,
+            seed: 1,
+            validation_share: None,
+            lock: None,
+        })
+    }
+
+    fn shell(name: &str, after: &[&str]) -> StageSpec {
+        let after = after.iter().map(|&s| s.to_owned()).collect();
+        StageSpec::Shell(ShellStage {
+            name: Some(name.into()),
+            after,
+            run: "true".into(),
+            inputs: vec![],
+        })
+    }
+
+    fn check(stages: Vec<StageSpec>) -> Result<Vec<String>> {
+        let spec = PipelineSpec {
+            version: 1,
+            name: "p".into(),
+            model: None,
+            baseline: None,
+            tune: None,
+            stages,
+        };
+        Ok(Plan::check(spec, Path::new("p.yaml"), None)?
+            .stages
+            .into_iter()
+            .map(|s| s.name)
+            .collect())
+    }
+
+    #[test]
+    fn stages_are_ordered_by_what_they_need() {
+        assert_eq!(check(vec![split("validate"), validate()]).unwrap(), ["validate", "split"]);
+    }
+
+    #[test]
+    fn a_missing_stage_is_named_with_the_nearest() {
+        let fault = check(vec![validate(), split("validte")]).unwrap_err();
+        assert_eq!(fault.code(), "BOT-8002");
+        assert_eq!(fault.hints(), ["did you mean `validate`?"]);
+    }
+
+    #[test]
+    fn a_stage_of_another_kind_is_refused() {
+        let fault = check(vec![shell("x", &[]), split("x")]).unwrap_err();
+        assert!(fault.message().contains("which is a shell stage"), "{fault}");
+    }
+
+    #[test]
+    fn a_cycle_names_its_stages() {
+        let fault = check(vec![shell("a", &["b"]), shell("b", &["a"]), validate()]).unwrap_err();
+        assert_eq!(fault.code(), "BOT-8003");
+        assert!(fault.message().contains("`a`, `b`"), "{fault}");
+    }
+}

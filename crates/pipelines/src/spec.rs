@@ -1,0 +1,313 @@
+//! A pipeline as written in YAML.
+
+use crate::tune_block::TuneSpec;
+use botops_drift::DriftSpec;
+use botops_evaluation::GateSpec;
+use botops_findings::{Fault, Result};
+use botops_models::ModelSpec;
+use botops_rollout::RolloutSpec;
+use botops_spec as spec;
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+
+/// A pipeline: a named list of stages.
+///
+/// Paths are relative to the workspace root. Where a stage takes from another stage, it names it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PipelineSpec {
+    /// 1.
+    pub version: u32,
+    /// The pipeline's name; its state lives in `.botops/pipelines/<name>`.
+    pub name: String,
+    /// The model's name in the registry; default: `model` of botops.yaml.
+    #[serde(default)]
+    pub model: Option<String>,
+    /// Trained and registered as the first champion when the model has none.
+    #[serde(default)]
+    pub baseline: Option<ModelSpec>,
+    /// What `botops tune` searches; no part of a run.
+    #[serde(default)]
+    pub tune: Option<TuneSpec>,
+    /// The stages.
+    pub stages: Vec<StageSpec>,
+}
+
+/// One stage, by its kind.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StageSpec {
+    /// Checks data.
+    Validate(ValidateStage),
+    /// Splits it.
+    Split(SplitStage),
+    /// Trains a model.
+    Train(Box<TrainStage>),
+    /// Evaluates it.
+    Evaluate(EvaluateStage),
+    /// Judges the evaluation.
+    Gate(GateStage),
+    /// Compares recorded traffic with the training data.
+    Drift(DriftStage),
+    /// Registers the model.
+    Push(PushStage),
+    /// Promotes it through a canary.
+    Promote(PromoteStage),
+    /// Runs a command of the user's.
+    Shell(ShellStage),
+}
+
+macro_rules! stage {
+    ($(#[$doc:meta])* $name:ident { $($(#[$fdoc:meta])* $field:ident : $type:ty),* $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        pub struct $name {
+            /// The stage's name; default: its kind.
+            #[serde(default)]
+            pub name: Option<String>,
+            /// Stages that have to be done before, beside those it takes from.
+            #[serde(default)]
+            pub after: Vec<String>,
+            $($(#[$fdoc])* pub $field: $type,)*
+        }
+    };
+}
+
+stage! {
+    /// Checks data: accepted records, quarantine, report.
+    ValidateStage {
+        /// The data file.
+        data: PathBuf,
+        /// The expectations; default: `expectations.yaml` beside the data, if there.
+        #[serde(default)]
+        expectations: Option<PathBuf>,
+        /// The largest share of records, in [0, 1], that may be quarantined before the stage fails.
+        #[serde(default = "default_max_rejected_share")]
+        max_rejected_share: f64,
+    }
+}
+stage! {
+    /// Splits the accepted records into train and test.
+    SplitStage {
+        /// The validate stage.
+        from: String,
+        /// The share of each intent that goes to test.
+        #[serde(default = "default_test_share")]
+        test_share: f64,
+        /// The share of each intent that goes to `validation.csv`, which no other stage reads; only with a `lock`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        validation_share: Option<f64>,
+        /// Changes which records those are.
+        #[serde(default = "default_seed")]
+        seed: u64,
+        /// The file that remembers who is on which side, made by the first run: near duplicates stay together and no record
+        /// ever moves. None: records move as little as their texts allow.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        lock: Option<PathBuf>,
+    }
+}
+stage! {
+    /// Trains a model on the train side of a split.
+    TrainStage {
+        /// The split stage.
+        from: String,
+        /// What to train.
+        #[serde(default)]
+        model: ModelSpec,
+        /// Entities and responses to put into the model.
+        #[serde(default)]
+        dialogue: Option<PathBuf>,
+    }
+}
+stage! {
+    /// Evaluates a model on the test side of a split, and compares it with the champion.
+    EvaluateStage {
+        /// The train stage.
+        model: String,
+        /// The split stage.
+        on: String,
+    }
+}
+stage! {
+    /// Judges an evaluation.
+    GateStage {
+        /// The evaluate stage.
+        from: String,
+        /// The rules.
+        rules: GateSpec,
+    }
+}
+stage! {
+    /// Compares recorded traffic with the training data.
+    DriftStage {
+        /// The split stage whose train side is the reference.
+        reference: String,
+        /// The train stage whose model adds intents, confidence and unseen words.
+        #[serde(default)]
+        model: Option<String>,
+        /// Recorded traffic (JSONL), or a data file.
+        current: PathBuf,
+        /// How to judge.
+        #[serde(default)]
+        rules: DriftSpec,
+        /// What a drift means for the run.
+        #[serde(default)]
+        on_drift: OnDrift,
+    }
+}
+stage! {
+    /// Registers a model that passed its gate.
+    PushStage {
+        /// The train stage.
+        model: String,
+        /// The gate stage.
+        gate: String,
+    }
+}
+stage! {
+    /// Promotes a registered version through a canary; without a server, in a rehearsal.
+    PromoteStage {
+        /// The push stage.
+        version: String,
+        /// Recorded traffic to rehearse with.
+        #[serde(default)]
+        traffic: Option<PathBuf>,
+        /// The plan of the rollout.
+        #[serde(default)]
+        plan: RolloutSpec,
+    }
+}
+stage! {
+    /// Runs a command with `sh -c` in the workspace root; files under `$BOTOPS_OUTPUT` are its outputs.
+    ShellStage {
+        /// The command.
+        run: String,
+        /// Files it reads.
+        #[serde(default)]
+        inputs: Vec<PathBuf>,
+    }
+}
+
+/// What a drift means for the run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnDrift {
+    /// The run goes on; the summary says so.
+    #[default]
+    Warn,
+    /// The run stops with exit 3.
+    Fail,
+}
+
+fn default_test_share() -> f64 {
+    0.2
+}
+
+fn default_max_rejected_share() -> f64 {
+    0.01
+}
+
+fn default_seed() -> u64 {
+    17
+}
+
+impl StageSpec {
+    /// Returns the stage's kind.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Validate(_) => "validate",
+            Self::Split(_) => "split",
+            Self::Train(_) => "train",
+            Self::Evaluate(_) => "evaluate",
+            Self::Gate(_) => "gate",
+            Self::Drift(_) => "drift",
+            Self::Push(_) => "push",
+            Self::Promote(_) => "promote",
+            Self::Shell(_) => "shell",
+        }
+    }
+
+    /// Returns the stage's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        let name = match self {
+            Self::Validate(stage) => &stage.name,
+            Self::Split(stage) => &stage.name,
+            Self::Train(stage) => &stage.name,
+            Self::Evaluate(stage) => &stage.name,
+            Self::Gate(stage) => &stage.name,
+            Self::Drift(stage) => &stage.name,
+            Self::Push(stage) => &stage.name,
+            Self::Promote(stage) => &stage.name,
+            Self::Shell(stage) => &stage.name,
+        };
+        name.as_deref().unwrap_or_else(|| self.kind())
+    }
+
+    /// Returns the stages it says to wait for.
+    pub(super) fn after(&self) -> &[String] {
+        match self {
+            Self::Validate(stage) => &stage.after,
+            Self::Split(stage) => &stage.after,
+            Self::Train(stage) => &stage.after,
+            Self::Evaluate(stage) => &stage.after,
+            Self::Gate(stage) => &stage.after,
+            Self::Drift(stage) => &stage.after,
+            Self::Push(stage) => &stage.after,
+            Self::Promote(stage) => &stage.after,
+            Self::Shell(stage) => &stage.after,
+        }
+    }
+
+    /// Returns the stages it takes from: key, stage named, kind wanted.
+    pub(super) fn takes(&self) -> Vec<(&'static str, &str, &'static str)> {
+        match self {
+            Self::Validate(_) | Self::Shell(_) => Vec::new(),
+            Self::Split(stage) => vec![("from", &stage.from, "validate")],
+            Self::Train(stage) => vec![("from", &stage.from, "split")],
+            Self::Evaluate(stage) => {
+                vec![("model", &stage.model, "train"), ("on", &stage.on, "split")]
+            }
+            Self::Gate(stage) => vec![("from", &stage.from, "evaluate")],
+            Self::Drift(stage) => {
+                let mut takes = vec![("reference", stage.reference.as_str(), "split")];
+                if let Some(model) = &stage.model {
+                    takes.push(("model", model, "train"));
+                }
+                takes
+            }
+            Self::Push(stage) => {
+                vec![("model", &stage.model, "train"), ("gate", &stage.gate, "gate")]
+            }
+            Self::Promote(stage) => vec![("version", &stage.version, "push")],
+        }
+    }
+}
+
+impl PipelineSpec {
+    /// Reads the pipeline at `path`.
+    ///
+    /// # Errors
+    /// Those of [`spec::read`]; `BOT-8001` for a newer version (exit 6), an empty list or a bad name (exit 2).
+    pub fn read(path: &Path) -> Result<Self> {
+        let pipeline: Self = spec::read_versioned(path, 1)?;
+        let name_is_fit = !pipeline.name.is_empty()
+            && pipeline.name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
+        if !name_is_fit {
+            return Err(Fault::usage(
+                "BOT-8001",
+                format!("`{}` is not a pipeline's name", pipeline.name),
+            )
+            .file(path)
+            .hint("use letters, digits, `-` and `_`"));
+        }
+        if pipeline.stages.is_empty() {
+            return Err(Fault::usage("BOT-8001", "the pipeline has no stages")
+                .file(path)
+                .hint("add at least one stage under `stages:`"));
+        }
+        Ok(pipeline)
+    }
+}

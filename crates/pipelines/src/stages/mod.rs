@@ -1,0 +1,542 @@
+//! What each kind of stage does: reads its inputs, calls the module that knows, writes files.
+
+mod files;
+mod versions;
+
+pub(super) use files::read_output;
+pub(super) use versions::settle;
+
+use super::{
+    events::Event,
+    plan::{Plan, Stage},
+    run::Services,
+    spec::{
+        DriftStage, EvaluateStage, GateStage, OnDrift, ShellStage, SplitStage, StageSpec,
+        TrainStage, ValidateStage,
+    },
+    state::{Folder, StageRecord, StageVerdict},
+    status::rival,
+};
+use crate::{manifest::rows, resources::Equipment};
+use botops_datasets::{self as datasets, Dataset, Presence, ReadOptions};
+use botops_dialogue::DialogueSpec;
+use botops_digest::Digest;
+use botops_drift::{self as drift, DriftVerdict};
+use botops_evaluation::{self as evaluation, Comparison, EvaluationReport};
+use botops_expectations::Expectations;
+use botops_findings::{Fault, Finding, Result, Severity};
+use botops_models::{self as models, IntentModel, Lineage, ModelSpec, Progress, Sample};
+use botops_registry::Version;
+use botops_report as report;
+use botops_spec::{self as spec, Outline};
+use botops_splits::{LockedSplitSpec, SplitLock};
+use botops_validation::{Keep, ValidateOptions};
+use files::{load, read_as, read_json, read_model, write_bytes, write_json, write_text};
+use serde::{Deserialize, Serialize};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// What stages share during one run.
+pub(super) struct Work<'a> {
+    pub(super) plan: &'a Plan,
+    pub(super) services: &'a Services<'a>,
+    pub(super) folder: &'a Folder,
+    /// The champion at the start of the run, or the baseline once it is.
+    pub(super) champion: Option<Version>,
+    /// When the run began.
+    pub(super) started_at: chrono::DateTime<chrono::Utc>,
+    pub(super) findings: Vec<Finding>,
+}
+
+/// What the push stage leaves: which version it made.
+#[derive(Debug, Serialize, Deserialize)]
+struct Pushed {
+    reference: String,
+    manifest: Digest,
+}
+
+/// Findings of each kind that a validation keeps; all are counted.
+const KEPT_FINDINGS: usize = 1_000;
+
+type Ended = (StageVerdict, String);
+
+/// Executes `stage`, writing its files into `made`.
+pub(super) async fn execute(work: &mut Work<'_>, stage: &Stage, made: &Path) -> Result<Ended> {
+    match &stage.spec {
+        None => versions::baseline(work, made).await,
+        Some(StageSpec::Validate(spec)) => validate(work, spec, made),
+        Some(StageSpec::Split(spec)) => split(work, spec, made),
+        Some(StageSpec::Train(spec)) => train(work, stage, spec, made).await,
+        Some(StageSpec::Evaluate(spec)) => evaluate(work, spec, made).await,
+        Some(StageSpec::Gate(spec)) => gate(work, spec, made),
+        Some(StageSpec::Drift(spec)) => drift(work, stage, spec, made),
+        Some(StageSpec::Push(spec)) => versions::push(work, spec, made).await,
+        Some(StageSpec::Promote(spec)) => versions::promote(work, stage, spec, made).await,
+        Some(StageSpec::Shell(spec)) => shell(work, spec, made).await,
+    }
+}
+
+/// Takes up what a skipped stage left, and checks what lies outside its folder.
+pub(super) async fn recall(
+    work: &mut Work<'_>,
+    stage: &Stage,
+    _record: &StageRecord,
+) -> Result<()> {
+    if let Some(StageSpec::Push(_)) = &stage.spec {
+        let Some(model) = &work.plan.model else { return Ok(()) };
+        if pushed(work, &stage.name).await?.is_none() {
+            return Err(Fault::data(
+                "BOT-8031",
+                format!(
+                    "the version that stage `{}` registered is gone from the registry",
+                    stage.name
+                ),
+            )
+            .file(work.services.registry.store().url())
+            .hint(format!(
+                "to register it again: remove {} and run again",
+                work.folder.stage(&stage.name).display()
+            ))
+            .hint(format!("to see what is there: `botops registry list {model}`")));
+        }
+    }
+    if let Some(StageSpec::Promote(spec)) = &stage.spec
+        && let Some(version) = pushed(work, &spec.version).await?
+        && let Some(champion) = work.champion.clone()
+        && champion.manifest_digest != version.manifest_digest
+    {
+        let message = format!(
+            "{} was promoted by this pipeline, and {} is the champion now",
+            version.reference(),
+            champion.reference()
+        );
+        work.services.listener.hear(&Event::Note { message: message.clone() });
+        let help = format!("`botops registry log {}` says who moved it, and why", version.model);
+        work.findings.push(Finding::new("BOT-8023", Severity::Warning, message, help));
+    }
+    Ok(())
+}
+
+/// Returns the version a push stage made, if the registry still has it.
+pub(super) async fn pushed(work: &Work<'_>, stage: &str) -> Result<Option<Version>> {
+    let (Some(model), Ok(bytes)) =
+        (&work.plan.model, fs::read(work.folder.file(stage, "version.json")))
+    else {
+        return Ok(None);
+    };
+    let Ok(pushed) = serde_json::from_slice::<Pushed>(&bytes) else { return Ok(None) };
+    if !work.services.registry.models().await?.contains(model) {
+        return Ok(None);
+    }
+    let versions = work.services.registry.versions(model).await?;
+    Ok(versions.into_iter().find(|version| version.manifest_digest == pushed.manifest))
+}
+
+/// Returns the expectations a validate stage uses, relative to the root.
+pub(super) fn expectations_path(root: &Path, stage: &ValidateStage) -> Option<PathBuf> {
+    stage.expectations.clone().or_else(|| {
+        let beside = stage.data.with_file_name("expectations.yaml");
+        root.join(&beside).exists().then_some(beside)
+    })
+}
+
+fn validate(work: &mut Work<'_>, stage: &ValidateStage, made: &Path) -> Result<Ended> {
+    let root = &work.services.root;
+    let expectations: Expectations = match expectations_path(root, stage) {
+        Some(path) => Expectations::read(&root.join(path))?,
+        None => Expectations::default(),
+    };
+    let options = expectations.read_options();
+    // A model is trained on what comes of this: without a text there is nothing to learn from.
+    let options = ReadOptions { text: Presence::Required, ..options };
+    let (path, name) = (root.join(&stage.data), stage.data.display().to_string());
+    let data = read_as(&path, &name, &options)?;
+    let how = ValidateOptions {
+        name: Some(&name),
+        now: work.started_at,
+        samples: KEPT_FINDINGS,
+        profiles: true,
+        spill: Some(made),
+        ..ValidateOptions::default()
+    };
+    let mut validation = botops_validation::validate_file(
+        &path,
+        &options,
+        &expectations,
+        &how,
+        Keep::Records(&data),
+    )?;
+    let accepted = validation.accepted.take().expect("validation returns the accepted records");
+    datasets::write_csv(&made.join("accepted.csv"), &accepted)?;
+    botops_validation::write_quarantine(&made.join("quarantine.csv"), &name, &validation.rejected)?;
+    write_json(made, "validation.json", &validation)?;
+    write_text(made, "validation.html", &report::validation_html(&validation, &data.name))?;
+    write_text(made, "validation.md", &report::validation_markdown(&validation, &data.name))?;
+    let whole = validation
+        .findings
+        .iter()
+        .find(|finding| finding.severity == Severity::Error && finding.place.record.is_none());
+    let share = validation.records_rejected as f64 / validation.records_in.max(1) as f64;
+    let summary = format!(
+        "{} of {} records accepted, {} quarantined, {} errors, {} warnings",
+        validation.records_accepted,
+        validation.records_in,
+        validation.records_rejected,
+        validation.errors,
+        validation.warnings
+    );
+    let verdict = if whole.is_some() || share > stage.max_rejected_share {
+        StageVerdict::Failed
+    } else if validation.errors + validation.warnings > 0 {
+        StageVerdict::Warned
+    } else {
+        StageVerdict::Passed
+    };
+    if verdict == StageVerdict::Failed {
+        work.findings
+            .extend(validation.findings.iter().filter(|f| f.severity == Severity::Error).cloned());
+    }
+    Ok((verdict, summary))
+}
+
+fn split(work: &mut Work<'_>, stage: &SplitStage, made: &Path) -> Result<Ended> {
+    let data = read_output(work, &stage.from, "accepted.csv")?;
+    if let Some(lock) = &stage.lock {
+        return split_locked(work, stage, &data, lock, made);
+    }
+    let spec = botops_splits::SplitSpec { test_share: stage.test_share, seed: stage.seed };
+    let split = botops_splits::split(&data, &spec)?;
+    datasets::write_csv(&made.join("train.csv"), &split.train)?;
+    datasets::write_csv(&made.join("test.csv"), &split.test)?;
+    let summary =
+        format!("{} to train, {} to test", split.train.records.len(), split.test.records.len());
+    Ok((StageVerdict::Passed, summary))
+}
+
+/// Splits by the lock, and remembers in it what is new.
+fn split_locked(
+    work: &mut Work<'_>,
+    stage: &SplitStage,
+    data: &Dataset,
+    lock: &Path,
+    made: &Path,
+) -> Result<Ended> {
+    let path = work.services.root.join(lock);
+    let spec = LockedSplitSpec {
+        test_share: stage.test_share,
+        validation_share: stage.validation_share.unwrap_or(0.0),
+        seed: stage.seed,
+        group: None,
+    };
+    let before = SplitLock::read(&path)?;
+    let split = botops_splits::split_locked(data, None, &spec, before.as_ref())?;
+    datasets::write_csv(&made.join("train.csv"), &split.train)?;
+    if let Some(validation) = &split.validation {
+        datasets::write_csv(&made.join("validation.csv"), validation)?;
+    }
+    datasets::write_csv(&made.join("test.csv"), &split.test)?;
+    botops_validation::write_quarantine(&made.join("left-out.csv"), &data.name, &split.left_out)?;
+    // What cannot be made is found out by writing there.
+    let _ = path.parent().map(fs::create_dir_all);
+    split.lock.write(&path, before.as_ref())?;
+    let to_validation = split.validation.as_ref().map_or(String::new(), |validation| {
+        format!(" {} to validation,", validation.records.len())
+    });
+    let summary = format!(
+        "{} to train,{to_validation} {} to test, {} left out; {} where the lock has them, {} with those, {} new",
+        split.train.records.len(),
+        split.test.records.len(),
+        split.left_out.len(),
+        split.records_locked,
+        split.records_following,
+        split.records_new
+    );
+    let verdict = match split.findings.is_empty() {
+        true => StageVerdict::Passed,
+        false => StageVerdict::Warned,
+    };
+    work.findings.extend(split.findings);
+    Ok((verdict, summary))
+}
+
+async fn train(
+    work: &mut Work<'_>,
+    stage: &Stage,
+    spec: &TrainStage,
+    made: &Path,
+) -> Result<Ended> {
+    let data = read_output(work, &spec.from, "train.csv")?;
+    let (model, equipment) =
+        fit(work, &stage.name, &data, &spec.model, spec.dialogue.as_deref()).await?;
+    let bytes = model.to_bytes();
+    write_bytes(made, "model.botops", &bytes)?;
+    equipment.finish()?;
+    work.findings.extend(equipment.findings());
+    let summary = format!(
+        "{} intents, {} records, {} kB",
+        model.labels().len(),
+        data.records.len(),
+        bytes.len().div_ceil(1_000)
+    );
+    let mut findings = model.findings();
+    findings.extend(unused(work.plan, &stage.name, &spec.model)?);
+    let verdict = match findings.is_empty() {
+        true => StageVerdict::Passed,
+        false => StageVerdict::Warned,
+    };
+    work.findings.extend(findings);
+    Ok((verdict, summary))
+}
+
+/// Returns what the pipeline says in vain of the model of `stage`; what a search starts from may hold keys for the kinds
+/// of model that it tries.
+fn unused(plan: &Plan, stage: &str, model: &ModelSpec) -> Result<Vec<Finding>> {
+    let index = plan.spec.stages.iter().position(|other| other.name() == stage);
+    let (Some(index), None) = (index, &plan.spec.tune) else { return Ok(Vec::new()) };
+    let outline = Outline::of(&spec::text(&plan.file)?);
+    let root = format!("stages[{index}].train.model");
+    Ok(model.unused_below(&outline, &plan.file.display().to_string(), &root))
+}
+
+/// The folder of checkpoints among those of the stages: with a dot, no stage can be called so.
+const CHECKPOINTS: &str = "checkpoints.d";
+
+/// Trains a model on `data`, telling the listener how far it is; what is returned beside it is finished once the model
+/// is written.
+async fn fit(
+    work: &Work<'_>,
+    stage: &str,
+    data: &Dataset,
+    model: &ModelSpec,
+    dialogue: Option<&Path>,
+) -> Result<(IntentModel, Equipment)> {
+    let dialogue: DialogueSpec = match dialogue {
+        Some(path) => super::read_dialogue(&work.services.root.join(path))?,
+        None => DialogueSpec::default(),
+    };
+    let samples = samples(data);
+    let lineage = Lineage {
+        data: Some(data.digest),
+        n_samples: samples.len() as u64,
+        spec: model.clone(),
+        botops: env!("CARGO_PKG_VERSION").to_owned(),
+    };
+    struct Told<'a>(&'a dyn super::Listener, &'a str);
+    impl Progress for Told<'_> {
+        fn begin(&self, phase: &'static str, total: u64) {
+            self.0.hear(&Event::Phase { stage: self.1.to_owned(), phase: phase.to_owned(), total });
+        }
+        fn advance(&self, done: u64) {
+            self.0.hear(&Event::Advanced { stage: self.1.to_owned(), steps: done });
+        }
+        fn finish(&self) {}
+        fn note(&self, message: &str) {
+            self.0.hear(&Event::Note { message: message.to_owned() });
+        }
+    }
+    let told = Told(work.services.listener, stage);
+    let checkpoints = work.folder.own(CHECKPOINTS);
+    let equipment = work.services.encoders.prepare(model, &told).await?;
+    let equipment = equipment.with_checkpoints(&checkpoints, data.digest, model);
+    let made = models::train(&samples, model, equipment.resources(), dialogue, lineage, &told)?;
+    Ok((made, equipment))
+}
+
+/// Returns what `data` has to learn from.
+fn samples(data: &Dataset) -> Vec<Sample<'_>> {
+    data.records
+        .iter()
+        .filter_map(|record| Some(Sample { text: &record.text, intent: record.intent.as_deref()? }))
+        .collect()
+}
+
+async fn evaluate(work: &Work<'_>, stage: &EvaluateStage, made: &Path) -> Result<Ended> {
+    let (model, digest) = read_model(work, &stage.model)?;
+    let data = read_output(work, &stage.on, "test.csv")?;
+    let report = evaluation::evaluate(&model, digest, &data)?;
+    let comparison = match rival(work, digest).await? {
+        Some(version) => {
+            let champion = load(work, &version).await?;
+            let champion_digest = version.model_digest().expect("a version has a model file");
+            let comparison =
+                evaluation::compare((&champion, champion_digest), (&model, digest), &data)?;
+            write_json(made, "comparison.json", &comparison)?;
+            Some((version, comparison))
+        }
+        None => None,
+    };
+    write_json(made, "evaluation.json", &report)?;
+    let against = comparison.as_ref().map(|(_, comparison)| comparison);
+    write_text(made, "evaluation.html", &report::evaluation_html(&report, against))?;
+    write_text(made, "evaluation.md", &report::evaluation_markdown(&report, against))?;
+    let mut summary = headline(&report);
+    if let Some((version, comparison)) = &comparison {
+        summary.push_str(&format!(
+            "; {} had {:.3} (newly right {}, newly wrong {}, McNemar p {:.4})",
+            version.reference(),
+            comparison.champion_accuracy,
+            comparison.newly_right.len(),
+            comparison.newly_wrong.len(),
+            comparison.mcnemar_p
+        ));
+    }
+    Ok((StageVerdict::Passed, summary))
+}
+
+/// Returns the two numbers people ask for first.
+fn headline(report: &EvaluationReport) -> String {
+    ["accuracy", "macro_f1"]
+        .iter()
+        .filter_map(|name| {
+            let metric = report.metrics.get(*name)?;
+            Some(format!(
+                "{name} {:.3} [{:.3}, {:.3}]",
+                metric.value, metric.ci95[0], metric.ci95[1]
+            ))
+        })
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+fn gate(work: &Work<'_>, stage: &GateStage, made: &Path) -> Result<Ended> {
+    let report: EvaluationReport = read_json(work, &stage.from, "evaluation.json")?;
+    let comparison: Option<Comparison> =
+        if work.folder.file(&stage.from, "comparison.json").exists() {
+            Some(read_json(work, &stage.from, "comparison.json")?)
+        } else {
+            None
+        };
+    let outcome = evaluation::gate(&stage.rules, &report, comparison.as_ref())?;
+    write_json(made, "gate.json", &outcome)?;
+    write_text(made, "gate.md", &report::gate_markdown(&outcome))?;
+    let failed: Vec<String> = outcome
+        .results
+        .iter()
+        .filter(|result| !result.passed)
+        .map(|result| format!("{} (observed {})", result.rule, result.observed))
+        .collect();
+    if outcome.passed {
+        Ok((StageVerdict::Passed, format!("all {} rules hold", outcome.results.len())))
+    } else {
+        Ok((
+            StageVerdict::Failed,
+            format!(
+                "{} of {} rules fail: {}",
+                failed.len(),
+                outcome.results.len(),
+                failed.join(", ")
+            ),
+        ))
+    }
+}
+
+fn drift(work: &mut Work<'_>, at: &Stage, stage: &DriftStage, made: &Path) -> Result<Ended> {
+    let reference = read_output(work, &stage.reference, "train.csv")?;
+    let path = work.services.root.join(&stage.current);
+    let shown = stage.current.display().to_string();
+    let is_traffic = stage.current.extension().is_some_and(|extension| extension == "jsonl");
+    let current: Vec<(String, Option<String>)> = if is_traffic {
+        datasets::read_traffic(&path)?
+            .records
+            .into_iter()
+            .map(|record| (record.text, None))
+            .collect()
+    } else {
+        let options = ReadOptions { intent: Presence::Optional, ..ReadOptions::default() };
+        let data = read_as(&path, &shown, &options)?;
+        data.records.into_iter().map(|record| (record.text, record.lang)).collect()
+    };
+    let texts = |data: Dataset| -> Vec<(String, Option<String>)> {
+        data.records.into_iter().map(|record| (record.text, record.lang)).collect()
+    };
+    let model = match &stage.model {
+        Some(name) => Some(read_model(work, name)?.0),
+        None => None,
+    };
+    // What the model learned from tells of lengths and languages; how sure it is, only what it did not see.
+    let reference = texts(reference);
+    let held_out = match &model {
+        Some(_) => texts(read_output(work, &stage.reference, "test.csv")?),
+        None => Vec::new(),
+    };
+    let mut reference_rows = rows(&reference, None);
+    reference_rows.extend(rows(&held_out, model.as_ref()));
+    let current_rows = rows(&current, model.as_ref());
+    let name = stage.reference.clone();
+    let report = drift::compare((&name, &reference_rows), (&shown, &current_rows), &stage.rules)?;
+    write_json(made, "drift.json", &report)?;
+    write_text(made, "drift.html", &report::drift_html(&report))?;
+    write_text(made, "drift.md", &report::drift_markdown(&report))?;
+    let drifted: Vec<String> = report
+        .checks
+        .iter()
+        .filter(|check| check.verdict == DriftVerdict::Drift)
+        .map(|check| {
+            format!("{} (PSI {:.3}, noise {:.3})", check.name, check.psi, check.psi_noise95)
+        })
+        .collect();
+    let (verdict, summary) = match report.verdict {
+        DriftVerdict::NoDrift => {
+            (StageVerdict::Passed, format!("no drift in {} checks", report.checks.len()))
+        }
+        DriftVerdict::Insufficient => (
+            StageVerdict::Insufficient,
+            format!(
+                "too few rows to say: {} reference, {} current",
+                reference_rows.len(),
+                current_rows.len()
+            ),
+        ),
+        DriftVerdict::Drift => (StageVerdict::Failed, format!("drift in {}", drifted.join(", "))),
+    };
+    let verdict = match stage.on_drift {
+        OnDrift::Warn if !verdict.goes_on() => StageVerdict::Warned,
+        _ => verdict,
+    };
+    if verdict == StageVerdict::Warned {
+        work.findings.push(Finding::new(
+            "BOT-8022",
+            Severity::Warning,
+            summary.clone(),
+            format!("see {}", work.folder.file(&at.name, "drift.html").display()),
+        ));
+    }
+    Ok((verdict, summary))
+}
+
+async fn shell(work: &Work<'_>, stage: &ShellStage, made: &Path) -> Result<Ended> {
+    let mut command = std::process::Command::new("sh");
+    command
+        .arg("-c")
+        .arg(&stage.run)
+        .current_dir(&work.services.root)
+        .env("BOTOPS_OUTPUT", made)
+        .stdin(std::process::Stdio::null());
+    let output = tokio::task::spawn_blocking(move || command.output())
+        .await
+        .map_err(|error| Fault::internal("BOT-8040", "the command was lost").caused_by(error))?
+        .map_err(|error| Fault::internal("BOT-8040", "`sh` cannot be started").caused_by(error))?;
+    let kept =
+        fs::read_dir(made).map(|entries| entries.flatten().collect::<Vec<_>>()).unwrap_or_default();
+    if let Some(entry) =
+        kept.iter().find(|entry| entry.path().is_dir() || entry.file_name() == "stage.json")
+    {
+        let name = entry.file_name();
+        return Err(Fault::usage(
+            "BOT-8041",
+            format!("`{}` cannot be an output of a shell stage", name.to_string_lossy()),
+        )
+        .hint(
+            "write files, not folders, directly into `$BOTOPS_OUTPUT`, none called `stage.json`",
+        ));
+    }
+    write_bytes(made, "stdout.txt", &output.stdout)?;
+    write_bytes(made, "stderr.txt", &output.stderr)?;
+    match output.status.code() {
+        Some(0) => Ok((StageVerdict::Passed, format!("`{}` ended well", stage.run))),
+        Some(code) => Ok((StageVerdict::Failed, format!("`{}` ended with {code}", stage.run))),
+        None => Ok((StageVerdict::Failed, format!("`{}` was killed", stage.run))),
+    }
+}

@@ -1,0 +1,311 @@
+//! What a pipeline remembers: one folder a stage, published whole by a rename, and a lock.
+
+use botops_digest::Digest;
+use botops_findings::{Fault, Result};
+use serde::{Deserialize, Serialize};
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+};
+
+const SCHEMA: &str = "botops.stage/1";
+
+/// How a stage that ran ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StageVerdict {
+    /// Done.
+    Passed,
+    /// Done, with something to look at.
+    Warned,
+    /// A gate failed.
+    Failed,
+    /// Too little evidence.
+    Insufficient,
+}
+
+impl StageVerdict {
+    /// Returns whether later stages may go on.
+    #[must_use]
+    pub fn goes_on(self) -> bool {
+        matches!(self, Self::Passed | Self::Warned)
+    }
+
+    /// Returns its name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Passed => "passed",
+            Self::Warned => "warned",
+            Self::Failed => "failed",
+            Self::Insufficient => "insufficient",
+        }
+    }
+}
+
+/// What is remembered of a stage; holds nothing of the moment, so the same work leaves the same bytes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StageRecord {
+    /// `botops.stage/1`.
+    pub schema: String,
+    /// The stage.
+    pub stage: String,
+    /// The version of the code that ran it.
+    pub code: String,
+    /// Digest of its settings.
+    pub settings: Digest,
+    /// Its inputs by name.
+    pub inputs: BTreeMap<String, Digest>,
+    /// The files it wrote, by name.
+    pub outputs: BTreeMap<String, Digest>,
+    /// How it ended.
+    pub verdict: StageVerdict,
+    /// In one line.
+    pub summary: String,
+}
+
+impl StageRecord {
+    /// Returns the digest that stands for everything the stage made.
+    #[must_use]
+    pub fn result(&self) -> Digest {
+        Digest::of_json(&self.outputs)
+    }
+}
+
+/// The folder of one pipeline's state.
+#[derive(Debug, Clone)]
+pub struct Folder {
+    path: PathBuf,
+}
+
+impl Folder {
+    /// Names the folder of pipeline `name` under the workspace `root`; nothing is made yet.
+    #[must_use]
+    pub fn new(root: &Path, name: &str) -> Self {
+        Self { path: root.join(".botops").join("pipelines").join(name) }
+    }
+
+    /// Returns the folder of `stage`.
+    #[must_use]
+    pub fn stage(&self, stage: &str) -> PathBuf {
+        self.path.join(stage)
+    }
+
+    /// Returns the path of file `name` of `stage`.
+    #[must_use]
+    pub fn file(&self, stage: &str, name: &str) -> PathBuf {
+        self.stage(stage).join(name)
+    }
+
+    /// Returns what is remembered of `stage`: `None` when nothing, or nothing readable, is.
+    #[must_use]
+    pub fn record(&self, stage: &str) -> Option<StageRecord> {
+        let bytes = fs::read(self.file(stage, "stage.json")).ok()?;
+        let record: StageRecord = serde_json::from_slice(&bytes).ok()?;
+        (record.schema == SCHEMA).then_some(record)
+    }
+
+    /// Returns the first output of `record` that is gone or altered.
+    #[must_use]
+    pub fn altered(&self, record: &StageRecord) -> Option<String> {
+        record.outputs.iter().find_map(|(name, digest)| {
+            let same = File::open(self.file(&record.stage, name))
+                .and_then(Digest::of_reader)
+                .is_ok_and(|found| found == *digest);
+            (!same).then(|| name.clone())
+        })
+    }
+
+    /// Takes the lock of this pipeline, held until the guard is dropped or the process dies.
+    ///
+    /// Also removes what a killed run left half-made.
+    ///
+    /// # Errors
+    /// `BOT-8010` another run holds it (exit 5); `BOT-1002` the folder cannot be written.
+    pub fn lock(&self) -> Result<(Lock, Option<u32>)> {
+        let fault = |error: io::Error| unwritable(&self.path, &error);
+        fs::create_dir_all(&self.path).map_err(fault)?;
+        let path = self.path.join("lock");
+        let mut file = File::options()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+            .map_err(fault)?;
+        let holder =
+            fs::read_to_string(&path).ok().and_then(|text| text.trim().parse::<u32>().ok());
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(fs::TryLockError::WouldBlock) => {
+                let holder = holder.map_or(String::new(), |pid| format!(" (process {pid})"));
+                return Err(Fault::conflict(
+                    "BOT-8010",
+                    format!("another run of this pipeline is under way{holder}"),
+                )
+                .file(&path)
+                .hint("wait for it to end, then run again"));
+            }
+            Err(fs::TryLockError::Error(error)) => return Err(fault(error)),
+        }
+        // The lock is the kernel's and dies with its process; the number only tells people who.
+        let stale = holder.filter(|&pid| pid != std::process::id());
+        file.set_len(0)
+            .and_then(|()| file.write_all(std::process::id().to_string().as_bytes()))
+            .map_err(fault)?;
+        for entry in fs::read_dir(&self.path).map_err(fault)?.flatten() {
+            if entry.file_name().to_string_lossy().starts_with(".tmp-") {
+                fs::remove_dir_all(entry.path()).map_err(fault)?;
+            }
+        }
+        Ok((Lock { file }, stale))
+    }
+
+    /// Makes an empty folder for `stage` to write into.
+    ///
+    /// # Errors
+    /// `BOT-1002`.
+    pub fn begin(&self, stage: &str) -> Result<PathBuf> {
+        let path = self.path.join(format!(".tmp-{stage}"));
+        let fault = |error: io::Error| unwritable(&path, &error);
+        if path.exists() {
+            fs::remove_dir_all(&path).map_err(fault)?;
+        }
+        fs::create_dir_all(&path).map_err(fault)?;
+        Ok(path)
+    }
+
+    /// Publishes what [`Folder::begin`]'s folder holds as the result of `stage`, all at once.
+    ///
+    /// # Errors
+    /// `BOT-1002`.
+    pub fn publish(&self, made: &Path, mut record: StageRecord) -> Result<StageRecord> {
+        let fault = |error: io::Error| unwritable(made, &error);
+        SCHEMA.clone_into(&mut record.schema);
+        record.outputs.clear();
+        let mut names: Vec<_> = fs::read_dir(made)
+            .and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect::<io::Result<_>>())
+            .map_err(fault)?;
+        names.sort();
+        for path in &names {
+            let file = File::open(path).map_err(fault)?;
+            file.sync_all().map_err(fault)?;
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            record.outputs.insert(name, Digest::of_reader(file).map_err(fault)?);
+        }
+        let mut bytes = serde_json::to_vec_pretty(&record).expect("a record is valid JSON");
+        bytes.push(b'\n');
+        let mut file = File::create(made.join("stage.json")).map_err(fault)?;
+        file.write_all(&bytes).and_then(|()| file.sync_all()).map_err(fault)?;
+        sync_folder(made).map_err(fault)?;
+        let target = self.stage(&record.stage);
+        if target.exists() {
+            let old = self.path.join(format!(".tmp-old-{}", record.stage));
+            fs::rename(&target, &old).map_err(fault)?;
+            fs::rename(made, &target).map_err(fault)?;
+            fs::remove_dir_all(&old).map_err(fault)?;
+        } else {
+            fs::rename(made, &target).map_err(fault)?;
+        }
+        sync_folder(&self.path).map_err(fault)?;
+        Ok(record)
+    }
+
+    /// Returns the path of a small file of the pipeline itself.
+    pub(super) fn own(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+}
+
+/// Holds a pipeline's lock.
+#[derive(Debug)]
+pub struct Lock {
+    file: File,
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // A lock that ended well names nobody, so that only a killed process leaves its number.
+        let _ = self.file.set_len(0);
+    }
+}
+
+/// Writes `bytes` to `path`: complete or absent.
+pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    let fault = |error: io::Error| unwritable(path, &error);
+    let aside = path.with_extension("tmp");
+    let mut file = File::create(&aside).map_err(fault)?;
+    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(fault)?;
+    fs::rename(&aside, path).map_err(fault)?;
+    path.parent().map_or(Ok(()), sync_folder).map_err(fault)
+}
+
+fn sync_folder(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
+}
+
+fn unwritable(path: &Path, error: &io::Error) -> Fault {
+    Fault::internal("BOT-1002", format!("`{}` cannot be written: {error}", path.display()))
+        .file(path)
+        .hint("check the permissions and the free space of the folder")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(stage: &str) -> StageRecord {
+        StageRecord {
+            schema: String::new(),
+            stage: stage.into(),
+            code: "1".into(),
+            settings: Digest::of(b"s"),
+            inputs: BTreeMap::new(),
+            outputs: BTreeMap::new(),
+            verdict: StageVerdict::Passed,
+            summary: String::new(),
+        }
+    }
+
+    #[test]
+    fn a_published_stage_is_remembered_until_an_output_is_altered() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = Folder::new(root.path(), "p");
+        let _lock = folder.lock().unwrap();
+        for round in [b"one", b"two"] {
+            let made = folder.begin("train").unwrap();
+            fs::write(made.join("model"), round).unwrap();
+            let published = folder.publish(&made, record("train")).unwrap();
+            assert_eq!(folder.record("train"), Some(published.clone()));
+            assert_eq!(folder.altered(&published), None);
+        }
+        fs::write(folder.file("train", "model"), b"three").unwrap();
+        assert_eq!(folder.altered(&folder.record("train").unwrap()), Some("model".into()));
+    }
+
+    #[test]
+    fn a_second_lock_is_refused_and_a_dead_holder_is_recognised() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = Folder::new(root.path(), "p");
+        let held = folder.lock().unwrap();
+        assert_eq!(folder.lock().unwrap_err().code(), "BOT-8010");
+        drop(held);
+        // A process that was killed leaves its number; its kernel lock is gone.
+        fs::write(folder.own("lock"), "4194305").unwrap();
+        let (_lock, stale) = folder.lock().unwrap();
+        assert_eq!(stale, Some(4_194_305));
+    }
+
+    #[test]
+    fn what_a_killed_run_left_is_removed() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = Folder::new(root.path(), "p");
+        drop(folder.lock().unwrap());
+        let made = folder.begin("train").unwrap();
+        fs::write(made.join("half"), b"x").unwrap();
+        drop(folder.lock().unwrap());
+        assert!(!made.exists());
+    }
+}

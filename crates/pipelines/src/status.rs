@@ -1,0 +1,285 @@
+//! Which stages stand, which are stale, and why.
+
+use super::{
+    plan::{Plan, Stage},
+    run::Services,
+    spec::StageSpec,
+    stages::Work,
+    state::{Folder, StageRecord},
+};
+use botops_digest::Digest;
+use botops_expectations::Expectations;
+use botops_findings::{Fault, Result};
+use botops_registry::{CHAMPION, Version};
+use serde::Serialize;
+use std::{collections::BTreeMap, fs::File, path::Path};
+
+/// The version of the code that runs stages; another one makes every stage stale.
+pub(super) const CODE: &str = concat!("botops ", env!("CARGO_PKG_VERSION"), " stages 1");
+
+/// What a stage depends on.
+pub(super) struct Inputs {
+    /// Digest of its settings.
+    pub(super) settings: Digest,
+    /// Its inputs: `file:<role>`, `<stage>/<file>`, `champion`.
+    pub(super) inputs: BTreeMap<String, Digest>,
+}
+
+/// Whether a stage has to run.
+pub enum Freshness {
+    /// It stands.
+    Current(Box<StageRecord>),
+    /// There is nothing for it to do.
+    NotNeeded(String),
+    /// It has to run, for this reason.
+    Stale(String),
+}
+
+/// One line of `botops pipeline status`.
+#[derive(Debug, Clone, Serialize)]
+pub struct StageStatus {
+    /// The stage.
+    pub stage: String,
+    /// `current`, `not needed` or `stale`.
+    pub state: String,
+    /// Why; for a current stage, the digest that stands.
+    pub reason: String,
+}
+
+/// Says which stages would run, and why, without running any.
+///
+/// # Errors
+/// Those of reading inputs and the registry.
+pub async fn status(plan: &Plan, services: &Services<'_>) -> Result<Vec<StageStatus>> {
+    let folder = Folder::new(&services.root, &plan.spec.name);
+    let champion = match &plan.model {
+        Some(model) => services.registry.alias(model, CHAMPION).await?,
+        None => None,
+    };
+    let started_at = (services.clock)()?;
+    let work = Work { plan, services, folder: &folder, champion, started_at, findings: Vec::new() };
+    let mut lines: Vec<StageStatus> = Vec::new();
+    for stage in &plan.stages {
+        let waits = stage
+            .needs
+            .iter()
+            .find(|need| lines.iter().any(|line| &line.stage == *need && line.state == "stale"));
+        let (state, reason) = match waits {
+            Some(need) => ("stale", format!("waits for `{need}`")),
+            None => {
+                let inputs = inputs(&work, stage).await?;
+                match freshness(&work, stage, &inputs) {
+                    Freshness::Current(record) => {
+                        ("current", format!("{} ({})", record.result().short(), record.summary))
+                    }
+                    Freshness::NotNeeded(why) => ("not needed", why),
+                    Freshness::Stale(why) => ("stale", why),
+                }
+            }
+        };
+        lines.push(StageStatus { stage: stage.name.clone(), state: state.to_owned(), reason });
+    }
+    Ok(lines)
+}
+
+/// Compares what a stage depends on with what it depended on when it last ran.
+pub(super) fn freshness(work: &Work<'_>, stage: &Stage, now: &Inputs) -> Freshness {
+    let record = work.folder.record(&stage.name);
+    if stage.spec.is_none() {
+        // The baseline is wanted once, by a model without a champion; what became of its data since is no matter.
+        return match (&work.champion, record) {
+            (None, _) => Freshness::Stale("the model has no champion".to_owned()),
+            (Some(_), Some(record)) if work.folder.altered(&record).is_none() => {
+                Freshness::Current(Box::new(record))
+            }
+            (Some(_), Some(record)) => {
+                let name = work.folder.altered(&record).unwrap_or_default();
+                Freshness::Stale(format!("its output `{name}` was altered"))
+            }
+            (Some(champion), None) => {
+                Freshness::NotNeeded(format!("champion {} stands", champion.reference()))
+            }
+        };
+    }
+    let Some(record) = record else {
+        return Freshness::Stale("it never ran to its end".to_owned());
+    };
+    if !record.verdict.goes_on() {
+        return Freshness::Stale(format!("it {} last time", record.verdict.name()));
+    }
+    if record.code != CODE {
+        return Freshness::Stale(format!("it was run by {}", record.code));
+    }
+    if record.settings != now.settings {
+        return Freshness::Stale("its settings changed".to_owned());
+    }
+    for (name, digest) in &now.inputs {
+        match record.inputs.get(name) {
+            Some(before) if before == digest => {}
+            Some(_) => return Freshness::Stale(format!("its input `{}` changed", shown(name))),
+            None => return Freshness::Stale(format!("its input `{}` is new", shown(name))),
+        }
+    }
+    if let Some(gone) = record.inputs.keys().find(|name| !now.inputs.contains_key(*name)) {
+        return Freshness::Stale(format!("its input `{}` is gone", shown(gone)));
+    }
+    if let Some(name) = work.folder.altered(&record) {
+        return Freshness::Stale(format!("its output `{name}` was altered"));
+    }
+    Freshness::Current(Box::new(record))
+}
+
+/// Returns an input's name as people call it.
+fn shown(name: &str) -> &str {
+    name.trim_start_matches("file:")
+}
+
+/// Gathers what `stage` depends on; the stages it takes from have run.
+pub(super) async fn inputs(work: &Work<'_>, stage: &Stage) -> Result<Inputs> {
+    let mut inputs = BTreeMap::new();
+    let root = &work.services.root;
+    let mut settings = vec![serde_json::to_value(&stage.spec).expect("a spec is valid JSON")];
+    match &stage.spec {
+        None => settings
+            .push(serde_json::to_value(&work.plan.spec.baseline).expect("a spec is valid JSON")),
+        Some(StageSpec::Validate(spec)) => {
+            inputs.insert("file:data".to_owned(), file_digest(root, &spec.data)?);
+            if let Some(expectations) = super::stages::expectations_path(root, spec) {
+                inputs.insert("file:expectations".to_owned(), file_digest(root, &expectations)?);
+                // What cannot be read is said when the stage runs.
+                if let Ok(expectations) = Expectations::read(&root.join(&expectations)) {
+                    for (written, file) in expectations.referenced() {
+                        let name = format!("file:{}", written.display());
+                        inputs.insert(name, file_digest(root, &file)?);
+                    }
+                    if expectations.has_freshness() {
+                        // What was fresh yesterday may not be today.
+                        settings.push(work.started_at.date_naive().to_string().into());
+                    }
+                }
+            }
+        }
+        Some(StageSpec::Split(spec)) => {
+            take(work, &mut inputs, &spec.from, "accepted.csv")?;
+            // The first run makes it.
+            if let Some(lock) = spec.lock.as_ref().filter(|lock| root.join(lock).exists()) {
+                inputs.insert("file:lock".to_owned(), file_digest(root, lock)?);
+            }
+        }
+        Some(StageSpec::Train(spec)) => {
+            take(work, &mut inputs, &spec.from, "train.csv")?;
+            // The same path may hold another encoder tomorrow.
+            if let Some(digest) = work.services.encoders.digest(&spec.model)? {
+                inputs.insert("encoder".to_owned(), digest);
+            }
+            if let Some(dialogue) = &spec.dialogue {
+                inputs.insert("file:dialogue".to_owned(), file_digest(root, dialogue)?);
+            }
+        }
+        Some(StageSpec::Evaluate(spec)) => {
+            take(work, &mut inputs, &spec.model, "model.botops")?;
+            take(work, &mut inputs, &spec.on, "test.csv")?;
+            let model = inputs[&format!("{}/model.botops", spec.model)];
+            if let Some(champion) =
+                rival(work, model).await?.and_then(|version| version.model_digest())
+            {
+                inputs.insert("champion".to_owned(), champion);
+            }
+        }
+        Some(StageSpec::Gate(spec)) => {
+            take(work, &mut inputs, &spec.from, "evaluation.json")?;
+            // There is a comparison only where there is a champion.
+            if work.folder.file(&spec.from, "comparison.json").exists() {
+                take(work, &mut inputs, &spec.from, "comparison.json")?;
+            }
+        }
+        Some(StageSpec::Drift(spec)) => {
+            take(work, &mut inputs, &spec.reference, "train.csv")?;
+            if let Some(model) = &spec.model {
+                take(work, &mut inputs, model, "model.botops")?;
+                take(work, &mut inputs, &spec.reference, "test.csv")?;
+            }
+            inputs.insert("file:current".to_owned(), file_digest(root, &spec.current)?);
+        }
+        Some(StageSpec::Push(spec)) => {
+            take(work, &mut inputs, &spec.model, "model.botops")?;
+            take(work, &mut inputs, &spec.gate, "gate.json")?;
+            settings.push(work.plan.model.clone().into());
+            // By its path within the workspace, so that a moved workspace is the same work.
+            let registry = work.services.registry.store().url();
+            let inside = Path::new(registry).strip_prefix(root).ok();
+            settings
+                .push(inside.map_or(registry.to_owned(), |path| path.display().to_string()).into());
+        }
+        Some(StageSpec::Promote(spec)) => {
+            take(work, &mut inputs, &spec.version, "version.json")?;
+            if let Some(traffic) = &spec.traffic {
+                inputs.insert("file:traffic".to_owned(), file_digest(root, traffic)?);
+            }
+            settings.push(work.services.promoter.identity().into());
+            if let Some(version) = super::stages::pushed(work, &spec.version).await?
+                && let Some(model) = version.model_digest()
+                && let Some(champion) = rival(work, model).await?
+            {
+                inputs.insert("champion".to_owned(), champion.manifest_digest);
+            }
+        }
+        Some(StageSpec::Shell(spec)) => {
+            for path in &spec.inputs {
+                inputs.insert(format!("file:{}", path.display()), file_digest(root, path)?);
+            }
+            for need in &stage.needs {
+                if let Some(record) = work.folder.record(need) {
+                    inputs.insert(need.clone(), record.result());
+                }
+            }
+        }
+    }
+    Ok(Inputs { settings: Digest::of_json(&settings), inputs })
+}
+
+/// Returns the champion that a model is to be held against: the one in force, or, where the model is the champion
+/// already, the one before it. So moving the champion to a run's own result makes nothing of that run stale.
+pub(super) async fn rival(work: &Work<'_>, model_file: Digest) -> Result<Option<Version>> {
+    match &work.champion {
+        Some(champion) if champion.model_digest() == Some(model_file) => {
+            // The same model may have been registered more than once, with other gates passed.
+            let line = work.services.registry.succession(&champion.model).await?;
+            Ok(line.into_iter().find(|version| version.model_digest() != Some(model_file)))
+        }
+        champion => Ok(champion.clone()),
+    }
+}
+
+fn take(
+    work: &Work<'_>,
+    inputs: &mut BTreeMap<String, Digest>,
+    stage: &str,
+    file: &str,
+) -> Result<()> {
+    let digest =
+        work.folder.record(stage).and_then(|record| record.outputs.get(file).copied()).ok_or_else(
+            || {
+                Fault::internal("BOT-8030", format!("stage `{stage}` left no `{file}`"))
+                    .file(work.folder.stage(stage))
+                    .hint("remove that folder and run again")
+            },
+        )?;
+    inputs.insert(format!("{stage}/{file}"), digest);
+    Ok(())
+}
+
+fn file_digest(root: &Path, path: &Path) -> Result<Digest> {
+    let full = root.join(path);
+    let unreadable = |error: std::io::Error| {
+        let why = match error.kind() {
+            std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
+            std::io::ErrorKind::IsADirectory => "it is a directory".to_owned(),
+            _ => error.to_string(),
+        };
+        Fault::usage("BOT-1001", format!("`{}` cannot be read: {why}", path.display()))
+            .file(path)
+            .hint("paths in a pipeline start at the folder of botops.yaml, or the current folder without one")
+    };
+    File::open(&full).and_then(Digest::of_reader).map_err(unreadable)
+}

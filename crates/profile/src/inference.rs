@@ -1,0 +1,288 @@
+//! A first suite of expectations, from a data set that is as it should be.
+
+use crate::column_summary::Column;
+use botops_datasets::value::{Value, ValueType};
+use botops_datasets::{
+    Presence, ReadOptions,
+    table::{Origin, Row, Shape, Table},
+};
+use botops_expectations::Expectations;
+use botops_findings::Result;
+use botops_labels::OOS;
+use bytes::Bytes;
+use chrono::{DateTime, Datelike as _, Utc};
+use std::{collections::BTreeMap, fmt::Write as _, path::Path};
+
+/// A column is a set when each of its values has as many records, on average.
+const PER_VALUE: u64 = 10;
+/// The fewest records of which it is believed that their values are never there twice.
+const BELIEVED: u64 = 50;
+
+/// A suite that was inferred.
+#[derive(Debug)]
+pub struct Inferred {
+    /// The suite, as YAML.
+    pub yaml: String,
+    /// How many records it was inferred from.
+    pub n_records: u64,
+    /// How many rules it has.
+    pub n_rules: usize,
+}
+
+/// Reads the file at `path`, and writes down what holds of it, with room for what next week's data hold.
+///
+/// - sizes may halve, lengths double, ranges grow by half of their width; shares of empty cells may double
+/// - a column of few values is a set, one of many short ones without a repeat is unique
+/// - times have a year to begin in and no end; nothing is said of how fresh they are
+///
+/// # Errors
+/// Those of reading.
+pub fn infer(path: &Path, read: &ReadOptions) -> Result<Inferred> {
+    of(&Origin::of(path)?, read)
+}
+
+/// As [`infer`], from a file of these `bytes` called `name`, whose ending says its format.
+///
+/// # Errors
+/// Those of reading.
+pub fn infer_bytes(bytes: Bytes, name: &str, read: &ReadOptions) -> Result<Inferred> {
+    of(&Origin::held(bytes, name), read)
+}
+
+fn of(origin: &Origin, read: &ReadOptions) -> Result<Inferred> {
+    let options =
+        ReadOptions { text: Presence::Optional, intent: Presence::Optional, ..read.clone() };
+    let mut table = Table::open(origin, &options)?;
+    let mut columns: Vec<Column> = table.shape().names.iter().map(|_| Column::new()).collect();
+    let (mut n_records, mut n_other_language) = (0_u64, 0_u64);
+    while let Some(batch) = table.next()? {
+        for row in batch.rows() {
+            n_records += 1;
+            for (at, column) in columns.iter_mut().enumerate() {
+                column.add(row.cell(at));
+            }
+            n_other_language += u64::from(is_other_language(table.shape(), row));
+        }
+    }
+    let suite = Suite { shape: table.shape(), columns: &columns, n_records, n_other_language };
+    let (yaml, n_rules) = suite.render();
+    Ok(Inferred { yaml, n_records, n_rules })
+}
+
+fn is_other_language(shape: &Shape, row: Row<'_>) -> bool {
+    let Some((text, lang)) = shape.roles.as_ref().and_then(|roles| Some((roles.text, roles.lang?)))
+    else {
+        return false;
+    };
+    let declared = row.cell(lang).trim().to_lowercase();
+    matches!(declared.as_str(), "en" | "fr")
+        && botops_text::detect_language(row.cell(text)).is_some_and(|there| there != declared)
+}
+
+impl Column {
+    /// Returns the values, if the column is a set of them.
+    fn set(&self) -> Option<&BTreeMap<String, u64>> {
+        self.values
+            .as_ref()
+            .filter(|values| values.len() > 1 && self.filled >= PER_VALUE * values.len() as u64)
+    }
+
+    fn is_identifier(&self) -> bool {
+        self.is_unique()
+            && self.missing == 0
+            && self.filled >= BELIEVED
+            && !self.is_phrase
+            && !matches!(
+                self.kind(),
+                Some(ValueType::Number | ValueType::Date | ValueType::Datetime)
+            )
+    }
+}
+
+struct Suite<'a> {
+    shape: &'a Shape,
+    columns: &'a [Column],
+    n_records: u64,
+    n_other_language: u64,
+}
+
+impl Suite<'_> {
+    fn render(&self) -> (String, usize) {
+        let mut yaml = format!(
+            "# Inferred from {} records: a first suite, to be read and corrected.\nversion: 1\n",
+            self.n_records
+        );
+        let roles = self.shape.roles.as_ref();
+        let named = |column: usize| scalar(&self.shape.names[column]);
+        let mut taken = Vec::new();
+        if let Some(roles) = roles {
+            let mut columns = vec![format!("text: {}", named(roles.text))];
+            columns.extend(roles.intent.map(|column| format!("intent: {}", named(column))));
+            columns.extend(roles.lang.map(|column| format!("lang: {}", named(column))));
+            line(&mut yaml, format!("columns: {{ {} }}", columns.join(", ")));
+            taken.push(roles.text);
+            taken.extend(roles.entities);
+            self.labels(&mut yaml, &mut taken);
+            let text = &self.columns[roles.text];
+            if text.filled > 0 {
+                let (min, max) = lengths(text);
+                line(&mut yaml, format!("text: {{ min_chars: {min}, max_chars: {max} }}"));
+            }
+        }
+        line(&mut yaml, format!("rows: {{ min: {} }}", (self.n_records / 2).max(1)));
+        let mut rules = Vec::new();
+        for (at, column) in self.columns.iter().enumerate() {
+            if column.filled > 0 && !taken.contains(&at) && !self.shape.names[at].is_empty() {
+                rules.push(format!("{{ column: {}{} }}", named(at), self.rule(column)));
+            }
+            if column.personal > 0 {
+                rules.push(format!(
+                    "{{ column: {}, no_personal_data: true, {} }}",
+                    named(at),
+                    thresholds(column.personal, self.n_records)
+                ));
+            }
+        }
+        if let Some(roles) = roles {
+            let text = named(roles.text);
+            if self.columns[roles.text].personal == 0 {
+                rules.push(format!("{{ column: {text}, no_personal_data: true, warn_if: 1 }}"));
+            }
+            if let Some(lang) = roles.lang {
+                let most =
+                    share(self.n_other_language.max(self.n_records / 50), self.n_records, 2.0);
+                rules.push(format!(
+                    "{{ column: {}, language_of: {text}, warn_if: {most} }}",
+                    named(lang)
+                ));
+            }
+        }
+        if !rules.is_empty() {
+            line(&mut yaml, "rules:".to_owned());
+        }
+        for rule in &rules {
+            line(&mut yaml, format!("  - {rule}"));
+        }
+        (yaml, rules.len())
+    }
+
+    /// Writes down the intents and the languages.
+    fn labels(&self, yaml: &mut String, taken: &mut Vec<usize>) {
+        let Some(roles) = &self.shape.roles else { return };
+        let list = |values: &BTreeMap<String, u64>| {
+            let values: Vec<String> = values
+                .keys()
+                .map(|value| value.trim())
+                .filter(|value| *value != OOS)
+                .map(scalar)
+                .collect();
+            values.join(", ")
+        };
+        let of = |column: Option<usize>| Some((column?, self.columns[column?].set()?));
+        if let Some((column, intents)) = of(roles.intent) {
+            taken.push(column);
+            line(yaml, format!("intents: [{}]", list(intents)));
+            let counts = intents.iter().filter(|(value, _)| value.trim() != OOS);
+            let fewest = counts.map(|(_, count)| *count).min().unwrap_or(0) / 2;
+            let default = Expectations::default().min_examples_per_intent;
+            line(yaml, format!("min_examples_per_intent: {}", fewest.max(default.min(fewest + 1))));
+        }
+        if let Some((column, languages)) = of(roles.lang) {
+            taken.push(column);
+            line(yaml, format!("languages: [{}]", list(languages)));
+        }
+    }
+
+    /// Returns what holds of `column`, beginning with a comma.
+    fn rule(&self, column: &Column) -> String {
+        let mut rule = String::new();
+        let mut add = |part: String| {
+            let _ = write!(rule, ", {part}");
+        };
+        let set = column.set();
+        if let Some(values) = set {
+            let values: Vec<String> = values.keys().map(|value| scalar(value)).collect();
+            add(format!("in: [{}]", values.join(", ")));
+        } else if let Some(kind) = column.kind() {
+            add(format!("type: {}", kind.key()));
+            for (key, bound) in bounds(kind, column, self.n_records) {
+                add(format!("{key}: {bound}"));
+            }
+        } else {
+            let (min, max) = lengths(column);
+            add(format!("min_chars: {min}, max_chars: {max}"));
+        }
+        if set.is_none() && column.is_identifier() {
+            add("unique: true".to_owned());
+        }
+        match column.missing {
+            0 => add("required: true".to_owned()),
+            missing if missing * 2 < self.n_records => {
+                add(format!("required: true, {}", thresholds(missing, self.n_records)));
+            }
+            _ => {}
+        }
+        rule
+    }
+}
+
+fn line(yaml: &mut String, text: String) {
+    yaml.push_str(&text);
+    yaml.push('\n');
+}
+
+/// Returns bounds on lengths, with room.
+fn lengths(column: &Column) -> (usize, usize) {
+    ((column.shortest / 2).max(1), column.longest.saturating_mul(2))
+}
+
+/// Returns the bounds of a range, with room of half its width on both sides; times have no end.
+fn bounds(kind: ValueType, column: &Column, n_records: u64) -> Vec<(&'static str, String)> {
+    match (column.low, column.high) {
+        (Some(Value::Number(low)), Some(Value::Number(high)))
+            if kind != ValueType::Boolean && n_records >= BELIEVED && !column.is_identifier() =>
+        {
+            let room = (high - low) / 2.0;
+            let least = if low >= 0.0 { (low - room).max(0.0) } else { low - room };
+            // A number of many digits is an identifier or a sum: floats would not hold its bounds.
+            if high.abs().max(low.abs()) > 1e12 {
+                return Vec::new();
+            }
+            vec![("min", number(least.floor())), ("max", number((high + room).ceil()))]
+        }
+        (Some(Value::Time(low)), _) => DateTime::<Utc>::from_timestamp_millis(low)
+            .filter(|time| (1..10_000).contains(&time.year()))
+            .map(|time| ("min", format!("{:04}-01-01", time.year())))
+            .into_iter()
+            .collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn number(value: f64) -> String {
+    // Minus zero is zero.
+    format!("{:.0}", value + 0.0)
+}
+
+/// Returns thresholds that `count` in `n` records do not reach: twice the share warns, four times the share fails.
+fn thresholds(count: u64, n: u64) -> String {
+    format!("warn_if: {}, fail_if: {}", share(count, n, 2.0), share(count, n, 4.0))
+}
+
+/// Returns `times` the share of `count` in `n`, as a threshold.
+fn share(count: u64, n: u64, times: f64) -> String {
+    let percent = (100.0 * times * count as f64 / n.max(1) as f64).clamp(0.01, 100.0);
+    format!("{}%", (percent * 100.0).ceil() / 100.0)
+}
+
+/// Returns `text` as YAML takes it for a text.
+fn scalar(text: &str) -> String {
+    const TAKEN: [&str; 10] = ["true", "false", "null", "yes", "no", "on", "off", "y", "n", "nan"];
+    let is_plain = text.starts_with(|c: char| c.is_alphabetic() || c == '_')
+        && text.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '-')
+        && !TAKEN.contains(&text.to_lowercase().as_str());
+    if is_plain {
+        return text.to_owned();
+    }
+    serde_json::to_string(text).expect("a text is valid JSON, which is valid YAML")
+}

@@ -1,0 +1,337 @@
+//! A profile in the making: rows come in one by one, and what is held of them does not grow with their number.
+
+use super::{
+    Balance, ColumnProfile, IntentProfile, LengthBin, Lengths, Profile, TextProfile, UNTOLD,
+};
+use crate::column_summary::Column;
+use botops_datasets::{
+    column_roles::Roles,
+    table::{Row, Shape},
+    value::Value,
+};
+use botops_digest::Digest;
+use botops_text::{self as text, detect_language, utterance};
+use chrono::{DateTime, Utc};
+use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
+
+/// Utterances shown of an intent.
+const SAMPLES: usize = 3;
+/// Values shown of a column.
+const TOP: usize = 5;
+/// The longest value shown.
+const MOST_CHARS: usize = 120;
+/// Lengths from here on are counted as this one.
+const LONGEST: u64 = 100_000;
+/// Intents and languages that are told apart; what comes after them is counted together.
+const MOST_CLASSES: usize = 10_000;
+/// What the classes beyond [`MOST_CLASSES`] are counted as.
+const BEYOND: &str = "(more)";
+/// The upper edges of the bins of words a text; the last bin has none.
+const WORDS: [u64; 25] =
+    [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 14, 16, 18, 20, 25, 30, 35, 40, 50, 75, 100, 150, 200, 500];
+/// The upper edges of the bins of characters a text.
+const CHARS: [u64; 22] = [
+    5, 10, 15, 20, 25, 30, 40, 50, 60, 70, 80, 90, 100, 125, 150, 200, 250, 300, 500, 1_000, 2_000,
+    5_000,
+];
+
+/// A profile in the making.
+#[derive(Debug)]
+pub struct Profiler {
+    shape: Shape,
+    records: u64,
+    columns: Vec<Column>,
+    words: Counted,
+    chars: Counted,
+    empty: u64,
+    unlabelled: u64,
+    intents: BTreeMap<String, Intent>,
+    languages: BTreeMap<String, BTreeMap<String, u64>>,
+}
+
+#[derive(Debug, Default)]
+struct Intent {
+    records: u64,
+    languages: BTreeMap<String, u64>,
+    words: Counted,
+    /// Those of the least digests: a draw that does not depend on the order of the file.
+    samples: BTreeSet<(Digest, String)>,
+}
+
+impl Intent {
+    /// Takes the records of `other`.
+    fn take(&mut self, other: Self) {
+        self.records += other.records;
+        self.words.take(other.words);
+        add_up(&mut self.languages, other.languages);
+        self.samples.extend(other.samples);
+        while self.samples.len() > SAMPLES {
+            self.samples.pop_last();
+        }
+    }
+}
+
+impl Profiler {
+    /// Begins with columns of this `shape`.
+    pub fn new(shape: &Shape) -> Self {
+        Self {
+            shape: shape.clone(),
+            records: 0,
+            columns: shape.names.iter().map(|_| Column::new()).collect(),
+            words: Counted::default(),
+            chars: Counted::default(),
+            empty: 0,
+            unlabelled: 0,
+            intents: BTreeMap::new(),
+            languages: BTreeMap::new(),
+        }
+    }
+
+    /// Takes the next record.
+    pub fn add(&mut self, row: Row<'_>) {
+        self.records += 1;
+        for (at, column) in self.columns.iter_mut().enumerate() {
+            column.add(row.cell(at));
+        }
+        if let Some(roles) = self.shape.roles.clone() {
+            self.add_text(&roles, row);
+        }
+    }
+
+    fn add_text(&mut self, roles: &Roles, row: Row<'_>) {
+        let filled = |column: Option<usize>| {
+            column.map(|column| row.cell(column).trim()).filter(|cell| !cell.is_empty())
+        };
+        let text = row.cell(roles.text).trim();
+        let n_words = text::words(text).count() as u64;
+        if text.is_empty() {
+            self.empty += 1;
+        } else {
+            self.words.add(n_words);
+            self.chars.add(text.chars().count() as u64);
+        }
+        let declared = filled(roles.lang);
+        let detected = detect_language(text);
+        let of_declared = class(&mut self.languages, declared.unwrap_or(UNTOLD));
+        *class(of_declared, detected.unwrap_or(UNTOLD)) += 1;
+        let Some(name) = filled(roles.intent) else {
+            self.unlabelled += u64::from(roles.intent.is_some());
+            return;
+        };
+        let intent = class(&mut self.intents, name);
+        intent.records += 1;
+        *class(&mut intent.languages, declared.or(detected).unwrap_or(UNTOLD)) += 1;
+        if text.is_empty() {
+            return;
+        }
+        intent.words.add(n_words);
+        let digest = Digest::of(text.as_bytes());
+        if intent.samples.len() < SAMPLES
+            || intent.samples.last().is_some_and(|(last, _)| digest < *last)
+        {
+            let one_line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+            intent.samples.insert((digest, utterance(&one_line, MOST_CHARS)));
+            if intent.samples.len() > SAMPLES {
+                intent.samples.pop_last();
+            }
+        }
+    }
+
+    /// Returns the profile of what was taken, which is called `name`; classes whose names are equal without personal data
+    /// are one.
+    pub fn finish(mut self, name: &str) -> Profile {
+        self.languages = named(self.languages, add_up);
+        self.intents = named(self.intents, Intent::take);
+        for intent in self.intents.values_mut() {
+            intent.languages = named(std::mem::take(&mut intent.languages), |n, more| *n += more);
+        }
+        let Self { shape, columns, records, .. } = &self;
+        let roles = shape.roles.as_ref();
+        let role_of = |at: usize| {
+            let roles = roles?;
+            let all = [
+                ("text", Some(roles.text)),
+                ("intent", roles.intent),
+                ("lang", roles.lang),
+                ("entities", roles.entities),
+            ];
+            all.into_iter().find(|(_, column)| *column == Some(at)).map(|(role, _)| role.to_owned())
+        };
+        let columns = columns.iter().zip(&shape.names).enumerate();
+        let columns = columns.map(|(at, (column, name))| summary(column, name, role_of(at)));
+        Profile {
+            schema: "botops.profile/1".to_owned(),
+            name: name.to_owned(),
+            records: *records,
+            columns: columns.collect(),
+            text: roles.is_some().then(|| self.text()),
+        }
+    }
+
+    fn text(&self) -> TextProfile {
+        let intents = self.intents.iter().map(|(name, intent)| {
+            let profile = IntentProfile {
+                records: intent.records,
+                languages: intent.languages.clone(),
+                median_words: intent.words.quantile(0.5),
+                samples: intent.samples.iter().map(|(_, text)| text.clone()).collect(),
+            };
+            (name.clone(), profile)
+        });
+        let sizes = self.intents.iter().filter(|(name, _)| *name != botops_labels::OOS);
+        TextProfile {
+            words: self.words.lengths(&WORDS),
+            chars: self.chars.lengths(&CHARS),
+            empty: self.empty,
+            unlabelled: self.unlabelled,
+            balance: balance(sizes.map(|(_, intent)| intent.records)),
+            intents: intents.collect(),
+            languages: self.languages.clone(),
+        }
+    }
+}
+
+/// Returns the entry of `name`, or the one for all that came too late to have their own.
+fn class<'a, T: Default>(classes: &'a mut BTreeMap<String, T>, name: &str) -> &'a mut T {
+    if !classes.contains_key(name) {
+        let name = if classes.len() < MOST_CLASSES { name } else { BEYOND };
+        return classes.entry(name.to_owned()).or_default();
+    }
+    classes.get_mut(name).expect("it was just looked up")
+}
+
+/// Returns `classes` by their names without personal data; `add` makes one of those whose names are then equal.
+fn named<T>(classes: BTreeMap<String, T>, add: impl Fn(&mut T, T)) -> BTreeMap<String, T> {
+    let mut out = BTreeMap::new();
+    for (name, class) in classes {
+        match out.entry(text::redact(&name)) {
+            Entry::Vacant(place) => drop(place.insert(class)),
+            Entry::Occupied(mut place) => add(place.get_mut(), class),
+        }
+    }
+    out
+}
+
+/// Adds the counts of `more` to those `there`.
+fn add_up(there: &mut BTreeMap<String, u64>, more: BTreeMap<String, u64>) {
+    for (name, n) in more {
+        *there.entry(name).or_default() += n;
+    }
+}
+
+pub(crate) fn balance(sizes: impl Iterator<Item = u64>) -> Option<Balance> {
+    let sizes: Vec<f64> = sizes.map(|n| n as f64).collect();
+    if sizes.len() < 2 {
+        return None;
+    }
+    let total: f64 = sizes.iter().sum();
+    let entropy: f64 = sizes.iter().map(|n| -(n / total) * (n / total).ln()).sum();
+    let most = sizes.iter().copied().fold(0.0, f64::max);
+    let least = sizes.iter().copied().fold(f64::INFINITY, f64::min);
+    Some(Balance { intents: sizes.len() as u64, ratio: most / least, effective: entropy.exp() })
+}
+
+fn summary(column: &Column, name: &str, role: Option<String>) -> ColumnProfile {
+    let mut top: Vec<(&String, u64)> =
+        column.values.iter().flatten().map(|(value, n)| (value, *n)).collect();
+    top.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(b.0)));
+    // A column of different values all over has none that is frequent.
+    let is_set = top.first().is_some_and(|(_, n)| *n > 1);
+    let top = top.into_iter().take(if is_set { TOP } else { 0 });
+    ColumnProfile {
+        name: text::redact(name),
+        role,
+        filled: column.filled,
+        empty: column.missing,
+        kind: column.kind().map_or("text", |kind| kind.key()).to_owned(),
+        distinct: column.values.as_ref().map(|values| values.len() as u64),
+        unique: column.is_unique(),
+        min: column.low.map(shown),
+        max: column.high.map(shown),
+        shortest: if column.filled > 0 { column.shortest as u64 } else { 0 },
+        longest: column.longest as u64,
+        top: top.map(|(value, n)| (utterance(value, MOST_CHARS), n)).collect(),
+        personal: column.personal,
+    }
+}
+
+/// Returns a bound of numbers or times as people write it.
+fn shown(value: Value) -> String {
+    match value {
+        // Minus zero is zero.
+        Value::Number(number) => (number + 0.0).to_string(),
+        Value::Time(milliseconds) => DateTime::<Utc>::from_timestamp_millis(milliseconds)
+            .map_or_else(String::new, |time| time.format("%Y-%m-%dT%H:%M:%SZ").to_string()),
+    }
+}
+
+/// How often each length was met.
+#[derive(Debug, Default)]
+struct Counted {
+    counts: BTreeMap<u64, u64>,
+    n: u64,
+    sum: u64,
+    max: u64,
+}
+
+impl Counted {
+    fn take(&mut self, other: Self) {
+        for (length, n) in other.counts {
+            *self.counts.entry(length).or_default() += n;
+        }
+        self.n += other.n;
+        self.sum = self.sum.saturating_add(other.sum);
+        self.max = self.max.max(other.max);
+    }
+
+    fn add(&mut self, length: u64) {
+        *self.counts.entry(length.min(LONGEST)).or_default() += 1;
+        self.n += 1;
+        self.sum = self.sum.saturating_add(length);
+        self.max = self.max.max(length);
+    }
+
+    /// Returns the length at `position` from 0 of all lengths in order.
+    fn at(&self, position: u64) -> f64 {
+        let mut before = 0;
+        for (&length, &n) in &self.counts {
+            before += n;
+            if position < before {
+                return length as f64;
+            }
+        }
+        0.0
+    }
+
+    fn quantile(&self, q: f64) -> f64 {
+        let Some(last) = self.n.checked_sub(1) else { return 0.0 };
+        let position = last as f64 * q;
+        let (below, part) = (position.floor(), position.fract());
+        let low = self.at(below as u64);
+        let high = self.at((below as u64 + 1).min(last));
+        low + (high - low) * part
+    }
+
+    fn lengths(&self, edges: &[u64]) -> Lengths {
+        let mut from = 0;
+        let ends = edges.iter().map(|&edge| Some(edge)).chain([None]);
+        let bins = ends.map(|to| {
+            let n = match to {
+                Some(to) => self.counts.range(from..=to).map(|(_, n)| n).sum(),
+                None => self.counts.range(from..).map(|(_, n)| n).sum(),
+            };
+            let bin = LengthBin { from, to, n };
+            from = to.map_or(from, |to| to + 1);
+            bin
+        });
+        Lengths {
+            bins: bins.collect(),
+            min: self.quantile(0.0),
+            p05: self.quantile(0.05),
+            median: self.quantile(0.5),
+            p95: self.quantile(0.95),
+            max: self.max as f64,
+            mean: if self.n > 0 { self.sum as f64 / self.n as f64 } else { 0.0 },
+        }
+    }
+}

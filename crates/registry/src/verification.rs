@@ -1,0 +1,206 @@
+//! Checking a registry: every log, every manifest, every blob they name.
+
+use super::{Action, CHAMPION, Event, Manifest, Registry, Verification, state::State, versions};
+use botops_digest::Digest;
+use botops_evaluation::PassedGates;
+use botops_findings::{Fault, Finding, Place, Result, Severity};
+use botops_store::{Entry, blob_path};
+use bytes::Bytes;
+use futures::{StreamExt as _, TryStreamExt as _};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Blobs read and hashed at a time; each is held whole.
+const AT_ONCE: usize = 4;
+
+impl Registry {
+    /// Checks every log and every blob it names.
+    ///
+    /// - logs: numbered without gaps, each entry's digest and its link to the one before; aliases
+    ///   moved from where they were to a registered version, `champion` only with evidence about it
+    /// - manifests: readable, of this model, their bytes as their digest says
+    /// - files and evidence: there, their bytes as their digest says, of the length the manifest has
+    ///
+    /// # Errors
+    /// Those of the store, when nothing can be read at all; `BOT-5011` no such model (exit 2).
+    pub async fn verify(&self, model: Option<&str>) -> Result<Verification> {
+        let models = match model {
+            Some(model) => {
+                let models = self.models().await?;
+                if !models.iter().any(|known| known == model) {
+                    return Err(self.no_model(model).await);
+                }
+                vec![model.to_owned()]
+            }
+            None => self.models().await?,
+        };
+        let mut verification = Verification { entries: 0, blobs: 0, problems: Vec::new() };
+        let mut seen = BTreeSet::new();
+        for model in models {
+            self.verify_model(&model, &mut seen, &mut verification).await?;
+        }
+        verification.blobs = seen.len() as u64;
+        Ok(verification)
+    }
+
+    async fn verify_model(
+        &self,
+        model: &str,
+        seen: &mut BTreeSet<Digest>,
+        verification: &mut Verification,
+    ) -> Result<()> {
+        let inspection = self.log(model).inspect().await?;
+        let problems = &mut verification.problems;
+        verification.entries += (inspection.entries.len() + inspection.problems.len()) as u64;
+        let whole = inspection.problems.is_empty();
+        problems.extend(inspection.problems.iter().map(Fault::as_finding));
+
+        let mut manifests = BTreeMap::new();
+        let state = State::of(&inspection.entries);
+        for (number, registered) in (1_u64..).zip(&state.versions) {
+            let digest = registered.manifest;
+            seen.insert(digest);
+            let place = self.store.object_url(&blob_path(&digest));
+            match Fault::unless_unreachable(self.store.blob(&digest).await)? {
+                Err(fault) => {
+                    problems.push(about(&fault, &format!("manifest of `{model}@{number}`")))
+                }
+                Ok(bytes) => match versions::parse(&bytes, model, &digest, &place) {
+                    Err(fault) => problems.push(fault.as_finding()),
+                    Ok(manifest) => {
+                        manifests.insert(digest, (number, manifest));
+                    }
+                },
+            }
+        }
+        // After a gap or an altered entry, later ones contradict what is left through no fault of theirs.
+        if whole {
+            self.check_moves(model, &inspection.entries, problems);
+        }
+        self.verify_files(model, &manifests, seen, problems).await?;
+        self.verify_evidence(model, &inspection.entries, &manifests, seen, problems).await
+    }
+
+    /// Checks that every alias moved from where it was to a version that was registered by then.
+    fn check_moves(&self, model: &str, entries: &[Entry<Event>], problems: &mut Vec<Finding>) {
+        let mut state = State::default();
+        for entry in entries {
+            let mut wrong = |what: String| {
+                let place = format!("models/{model}/log/{:020}.json", entry.seq);
+                problems.push(
+                    Finding::new(
+                        "BOT-5006",
+                        Severity::Error,
+                        format!("entry {} of the log of `{model}` {what}", entry.seq),
+                        "the log was not written by this program alone: find out who else writes to the store",
+                    )
+                    .at(Place { file: Some(self.store.object_url(&place)), ..Place::default() }),
+                );
+            };
+            match &entry.payload.action {
+                Action::Registered { manifest } if state.number(manifest).is_some() => {
+                    wrong(format!("registers `{}` again", state.call(model, manifest)));
+                }
+                Action::Registered { .. } => {}
+                Action::AliasMoved { alias, from, to, evidence } => {
+                    if state.number(to).is_none() {
+                        wrong(format!("moves `{alias}` to a version that was not registered"));
+                    }
+                    if *from != state.alias(alias) {
+                        wrong(format!("moves `{alias}` from where it was not"));
+                    }
+                    if alias == CHAMPION && evidence.is_none() {
+                        wrong("moves `champion` without evidence".to_owned());
+                    }
+                }
+                Action::AliasRemoved { alias, from } => {
+                    if Some(*from) != state.alias(alias) {
+                        wrong(format!("removes `{alias}` from where it was not"));
+                    }
+                }
+            }
+            state.apply(&entry.payload);
+        }
+    }
+
+    async fn verify_files(
+        &self,
+        model: &str,
+        manifests: &BTreeMap<Digest, (u64, Manifest)>,
+        seen: &mut BTreeSet<Digest>,
+        problems: &mut Vec<Finding>,
+    ) -> Result<()> {
+        let mut files = Vec::new();
+        for (number, manifest) in manifests.values() {
+            for file in &manifest.files {
+                if seen.insert(file.digest) {
+                    files.push((format!("`{}` of `{model}@{number}`", file.path), file));
+                }
+            }
+        }
+        let read: Vec<_> = futures::stream::iter(files)
+            .map(|(name, file)| async move {
+                let bytes = Fault::unless_unreachable(self.store.blob(&file.digest).await)?;
+                Ok::<_, Fault>((name, file, bytes.map(|bytes: Bytes| bytes.len() as u64)))
+            })
+            .buffered(AT_ONCE)
+            .try_collect()
+            .await?;
+        for (name, file, size) in read {
+            match size {
+                Err(fault) => problems.push(about(&fault, &name)),
+                Ok(size) if size == file.size_bytes => {}
+                Ok(size) => {
+                    let fault = Fault::data(
+                        "BOT-5006",
+                        format!("the manifest gives it {} bytes, it has {size}", file.size_bytes),
+                    )
+                    .file(self.store.object_url(&blob_path(&file.digest)));
+                    problems.push(about(&fault, &name));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn verify_evidence(
+        &self,
+        model: &str,
+        entries: &[Entry<Event>],
+        manifests: &BTreeMap<Digest, (u64, Manifest)>,
+        seen: &mut BTreeSet<Digest>,
+        problems: &mut Vec<Finding>,
+    ) -> Result<()> {
+        for entry in entries {
+            let Action::AliasMoved { to, evidence: Some(evidence), .. } = &entry.payload.action
+            else {
+                continue;
+            };
+            seen.insert(*evidence);
+            let name = format!("evidence of entry {} of the log of `{model}`", entry.seq);
+            let bytes = match Fault::unless_unreachable(self.store.blob(evidence).await)? {
+                Ok(bytes) => bytes,
+                Err(fault) => {
+                    problems.push(about(&fault, &name));
+                    continue;
+                }
+            };
+            let judged = manifests
+                .get(to)
+                .and_then(|(_, manifest)| manifest.file(super::MODEL_FILE))
+                .map(|file| file.digest);
+            if let Some(judged) = judged
+                && let Err(fault) = PassedGates::from_evidence(&bytes, *evidence, judged)
+            {
+                let place = self.store.object_url(&blob_path(evidence));
+                problems.push(about(&fault.file(place), &name));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn about(fault: &Fault, name: &str) -> Finding {
+    let mut finding = fault.as_finding();
+    finding.message = format!("{name}: {}", finding.message);
+    finding
+}

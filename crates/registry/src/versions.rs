@@ -1,0 +1,396 @@
+//! Registering versions, and finding them again.
+
+use super::{
+    Act, Action, CHAMPION, Event, GATE_FILE, MODEL_FILE, Manifest, Reference, Registry, Selector,
+    Version, reference::is_name, state::State,
+};
+use botops_digest::{Digest, canonical_json};
+use botops_evaluation::PassedGates;
+use botops_findings::{Fault, Result};
+use botops_spec as spec;
+use botops_store::{Entry, blob_path};
+use bytes::Bytes;
+use futures::{StreamExt as _, TryStreamExt as _};
+use std::collections::BTreeMap;
+
+const SCHEMA: &str = "botops.model/1";
+/// Objects read or written at a time.
+const AT_ONCE: usize = 8;
+
+impl Registry {
+    /// Lists the models, sorted.
+    ///
+    /// # Errors
+    /// Those of the store, here and below.
+    pub async fn models(&self) -> Result<Vec<String>> {
+        let folders = self.store.folders("models").await?;
+        futures::stream::iter(folders)
+            .map(|model| async move {
+                // A folder whose first entry was never finished is no model yet.
+                let empty = !is_name(&model) || self.log(&model).is_empty().await?;
+                Ok((!empty).then_some(model))
+            })
+            .buffered(AT_ONCE)
+            .try_filter_map(async |model| Ok(model))
+            .try_collect()
+            .await
+    }
+
+    /// Lists a model's versions, by number.
+    ///
+    /// # Errors
+    /// `BOT-5011` no such model (exit 2).
+    pub async fn versions(&self, model: &str) -> Result<Vec<Version>> {
+        let state = &self.known(model).await?;
+        futures::stream::iter(1..=state.versions.len() as u64)
+            .map(|number| self.load(model, state, number))
+            .buffered(AT_ONCE)
+            .try_collect()
+            .await
+    }
+
+    /// Resolves a reference.
+    ///
+    /// # Errors
+    /// `BOT-5011` no such model, `BOT-5012` no such version or alias (exit 2; the nearest named).
+    pub async fn resolve(&self, reference: &Reference) -> Result<Version> {
+        let model = &reference.model;
+        let state = self.known(model).await?;
+        let number = select(&state, reference)?;
+        self.load(model, &state, number).await
+    }
+
+    /// Returns the version `alias` points to, or `None` (also when the model is unknown).
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn alias(&self, model: &str, alias: &str) -> Result<Option<Version>> {
+        let Some(state) = self.state(model).await? else { return Ok(None) };
+        match state.alias(alias) {
+            Some(manifest) => self.load_manifest(model, &state, &manifest).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Returns the version that `champion` goes back to from `manifest`, if any: the one before it in the line of
+    /// champions, in which a move back takes off those that came after.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn champion_before(&self, model: &str, manifest: &Digest) -> Result<Option<Version>> {
+        let Some(state) = self.state(model).await? else { return Ok(None) };
+        let place = state.succession.iter().position(|champion| champion == manifest);
+        match place.and_then(|place| place.checked_sub(1)) {
+            Some(before) => {
+                self.load_manifest(model, &state, &state.succession[before]).await.map(Some)
+            }
+            None => Ok(None),
+        }
+    }
+
+    /// Returns the line of champions, the one in force first, then those it goes back to.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn succession(&self, model: &str) -> Result<Vec<Version>> {
+        let Some(state) = self.state(model).await? else { return Ok(Vec::new()) };
+        let mut versions = Vec::with_capacity(state.succession.len());
+        for manifest in state.succession.iter().rev() {
+            versions.push(self.load_manifest(model, &state, manifest).await?);
+        }
+        Ok(versions)
+    }
+
+    /// Returns whether `version` ever was champion.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn has_reigned(&self, version: &Version) -> Result<bool> {
+        let state = self.state(&version.model).await?;
+        Ok(state.is_some_and(|state| state.reigned.contains_key(&version.manifest_digest)))
+    }
+
+    /// Returns a model's history.
+    ///
+    /// # Errors
+    /// `BOT-5011`.
+    pub async fn history(&self, model: &str) -> Result<Vec<Entry<Event>>> {
+        let entries = if is_name(model) { self.log(model).entries().await? } else { Vec::new() };
+        if entries.is_empty() { Err(self.no_model(model).await) } else { Ok(entries) }
+    }
+
+    /// Stores the files, then the manifest, then the log entry. Registering the same manifest again returns the version there is.
+    ///
+    /// The files of the manifest are put into the order of their paths; a file that is not among
+    /// `files` must be in the store already.
+    ///
+    /// # Errors
+    /// `BOT-5013` a bad model name (exit 2); `BOT-5019` when manifest and files disagree; those of the store.
+    pub async fn register(
+        &self,
+        mut manifest: Manifest,
+        files: Vec<(String, Bytes)>,
+        act: &Act,
+    ) -> Result<Version> {
+        manifest.files.sort_by(|a, b| a.path.cmp(&b.path));
+        let files: BTreeMap<String, Bytes> = files.into_iter().collect();
+        self.check(&manifest, &files).await?;
+        let model = manifest.model.clone();
+        let bytes = canonical_json(&manifest);
+        let digest = Digest::of(&bytes);
+        parse(&bytes, &model, &digest, "").map_err(|fault| {
+            let message = format!("the manifest could not be read back: {fault}");
+            Fault::internal("BOT-5019", message)
+        })?;
+
+        futures::stream::iter(files.into_values())
+            .map(|bytes| self.store.put_blob(bytes))
+            .buffer_unordered(AT_ONCE)
+            .try_collect::<Vec<_>>()
+            .await?;
+        self.store.put_blob(bytes.into()).await?;
+        let state = self
+            .commit(&model, |state| {
+                let event = || act.event(Action::Registered { manifest: digest });
+                Ok(state.number(&digest).is_none().then(event))
+            })
+            .await?;
+        self.load_manifest(&model, &state, &digest).await
+    }
+
+    /// Returns the bytes of a file of a version, verified.
+    ///
+    /// # Errors
+    /// `BOT-5018` no such file (exit 2); those of the store.
+    pub async fn file(&self, version: &Version, path: &str) -> Result<Bytes> {
+        let Some(file) = version.manifest.file(path) else {
+            let paths: Vec<_> =
+                version.manifest.files.iter().map(|file| format!("`{}`", file.path)).collect();
+            let message = format!("`{}` has no file `{path}`", version.reference());
+            return Err(
+                Fault::usage("BOT-5018", message).hint(format!("it has {}", paths.join(", ")))
+            );
+        };
+        self.store.blob(&file.digest).await
+    }
+
+    /// Rebuilds the proof of a registered version from its stored gate report, or from the evidence with which it was
+    /// made champion before.
+    ///
+    /// # Errors
+    /// `BOT-5017` it has none (exit 6); those of [`PassedGates::from_evidence`].
+    pub async fn proof(&self, version: &Version) -> Result<PassedGates> {
+        let evidence = match version.manifest.gates {
+            Some(evidence) => Some(evidence),
+            None => self
+                .state(&version.model)
+                .await?
+                .and_then(|state| state.reigned.get(&version.manifest_digest).copied().flatten()),
+        };
+        let stored = (evidence, version.model_digest());
+        let (Some(evidence), Some(model)) = stored else {
+            let message = format!("`{}` was registered without a gate report", version.reference());
+            return Err(Fault::policy("BOT-5017", message)
+                .hint("evaluate and gate it, then push it with its report")
+                .hint(format!("see what it has: `botops registry show {}`", version.reference())));
+        };
+        let report = self.store.blob(&evidence).await?;
+        PassedGates::from_evidence(&report, evidence, model)
+    }
+
+    /// Returns the state of a model that must be there.
+    pub(super) async fn known(&self, model: &str) -> Result<State> {
+        match self.state(model).await? {
+            Some(state) => Ok(state),
+            None => Err(self.no_model(model).await),
+        }
+    }
+
+    pub(super) async fn no_model(&self, model: &str) -> Fault {
+        let message = format!("`{}` has no model `{model}`", self.store.url());
+        let fault = Fault::usage("BOT-5011", message);
+        let models = self.models().await.unwrap_or_default();
+        let fault = match spec::nearest(model, models.iter().map(String::as_str)) {
+            Some(near) => fault.hint(format!("did you mean `{near}`?")),
+            None => fault,
+        };
+        if models.is_empty() {
+            fault.hint(format!("no model is registered yet: `botops push FILE --model {model}`"))
+        } else {
+            fault.hint("see the models there are: `botops registry list`")
+        }
+    }
+
+    async fn load_manifest(
+        &self,
+        model: &str,
+        state: &State,
+        manifest: &Digest,
+    ) -> Result<Version> {
+        let number = state.number(manifest).ok_or_else(|| {
+            let message = format!(
+                "the log of `{model}` moved an alias to `{}`, which was never registered",
+                manifest.short()
+            );
+            Fault::data("BOT-5006", message)
+                .hint("see everything that is wrong: `botops registry verify`")
+        })?;
+        self.load(model, state, number).await
+    }
+
+    async fn load(&self, model: &str, state: &State, number: u64) -> Result<Version> {
+        let registered = &state.versions[number as usize - 1];
+        let digest = registered.manifest;
+        let bytes = self.store.blob(&digest).await?;
+        let place = self.store.object_url(&blob_path(&digest));
+        Ok(Version {
+            model: model.to_owned(),
+            number,
+            manifest_digest: digest,
+            registered_at: registered.at,
+            actor: registered.actor.clone(),
+            aliases: state
+                .set_aliases()
+                .filter(|(_, to)| *to == digest)
+                .map(|(alias, _)| alias.to_owned())
+                .collect(),
+            manifest: parse(&bytes, model, &digest, &place)?,
+        })
+    }
+
+    async fn check(&self, manifest: &Manifest, files: &BTreeMap<String, Bytes>) -> Result<()> {
+        let model = &manifest.model;
+        if !is_name(model) {
+            return Err(Fault::usage(
+                "BOT-5013",
+                format!("`{model}` cannot be the name of a model"),
+            )
+            .hint("use lowercase letters, digits, `-` and `_`, such as `support-bot`"));
+        }
+        let wrong =
+            |what: String| Fault::internal("BOT-5019", format!("a version of `{model}` {what}"));
+        if manifest.schema != SCHEMA {
+            return Err(wrong(format!(
+                "has the schema `{}` instead of `{SCHEMA}`",
+                manifest.schema
+            )));
+        }
+        if manifest.file(MODEL_FILE).is_none() {
+            return Err(wrong(format!("has no `{MODEL_FILE}`")));
+        }
+        if manifest.gates != manifest.gates.and(manifest.file(GATE_FILE).map(|file| file.digest)) {
+            return Err(wrong(format!("names gates that are not its `{GATE_FILE}`")));
+        }
+        if let Some(twice) = manifest.files.windows(2).find(|pair| pair[0].path == pair[1].path) {
+            return Err(wrong(format!("has `{}` twice", twice[0].path)));
+        }
+        if let Some(stray) = files.keys().find(|path| manifest.file(path).is_none()) {
+            return Err(wrong(format!("does not name the file `{stray}`")));
+        }
+        for file in &manifest.files {
+            let agrees = match files.get(&file.path) {
+                Some(bytes) => {
+                    bytes.len() as u64 == file.size_bytes && Digest::of(bytes) == file.digest
+                }
+                None => self.store.has_blob(&file.digest).await?,
+            };
+            if !agrees {
+                return Err(wrong(format!(
+                    "names other bytes for `{}` than it was given",
+                    file.path
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Act {
+    pub(super) fn event(&self, action: Action) -> Event {
+        Event { at: self.at, actor: self.actor.clone(), reason: self.reason.clone(), action }
+    }
+}
+
+/// Reads the manifest of a version of `model`.
+pub(super) fn parse(bytes: &[u8], model: &str, digest: &Digest, place: &str) -> Result<Manifest> {
+    #[derive(serde::Deserialize)]
+    struct Head {
+        schema: String,
+    }
+    let broken = |what: String| {
+        let message = format!("the manifest `{}` of `{model}` {what}", digest.short());
+        Fault::data("BOT-5006", message).file(place)
+    };
+    let head: Head = serde_json::from_slice(bytes)
+        .map_err(|error| broken(format!("cannot be read: {error}")))?;
+    if head.schema != SCHEMA {
+        let version = head.schema.strip_prefix("botops.model/").map(str::parse::<u32>);
+        return Err(match version {
+            Some(Ok(version)) if version > 1 => Fault::policy(
+                "BOT-5007",
+                format!(
+                    "the manifest of `{model}` has the format `{}`, newer than this botops",
+                    head.schema
+                ),
+            )
+            .file(place)
+            .hint("install a newer botops"),
+            _ => broken(format!("has the format `{}`, which is none of ours", head.schema)),
+        });
+    }
+    let manifest: Manifest = serde_json::from_slice(bytes)
+        .map_err(|error| broken(format!("cannot be read: {error}")))?;
+    if manifest.model == model {
+        Ok(manifest)
+    } else {
+        Err(broken(format!("says that it is of `{}`", manifest.model)))
+    }
+}
+
+/// Returns the number of the version that `reference` names.
+fn select(state: &State, reference: &Reference) -> Result<u64> {
+    let model = &reference.model;
+    let newest = state.versions.len() as u64;
+    let absent = |what: String| {
+        Fault::usage("BOT-5012", what)
+            .hint(format!("see versions and aliases: `botops registry list {model}`"))
+    };
+    match &reference.selector {
+        Selector::Latest if newest > 0 => Ok(newest),
+        Selector::Latest => Err(absent(format!("`{model}` has no version"))),
+        Selector::Number(number) if (1..=newest).contains(number) => Ok(*number),
+        Selector::Number(number) => {
+            Err(absent(format!("`{model}` has no version {number}: its newest is {newest}")))
+        }
+        Selector::Alias(alias) => match state.alias(alias) {
+            Some(manifest) => state
+                .number(&manifest)
+                .ok_or_else(|| absent(format!("`{model}@{alias}` names no registered version"))),
+            None if alias == CHAMPION => Err(absent(format!("`{model}` has no champion yet"))
+                .hint(format!("promote a version: `botops promote {model}@{newest}`"))),
+            None => {
+                let fault = absent(format!("`{model}` has no alias `{alias}`"));
+                let set = state.set_aliases().map(|(alias, _)| alias);
+                Err(match spec::nearest(alias, set.chain(["latest"])) {
+                    Some(near) => fault.hint(format!("did you mean `{model}@{near}`?")),
+                    None => fault,
+                })
+            }
+        },
+        Selector::Digest(hex) => {
+            let named = |manifest: &Digest| manifest.hex().starts_with(hex.as_str());
+            let mut found: Vec<u64> = (1..=newest)
+                .filter(|number| named(&state.versions[*number as usize - 1].manifest))
+                .collect();
+            match found.len() {
+                1 => Ok(found.remove(0)),
+                0 => Err(absent(format!("`{model}` has no version `sha256:{hex}`"))),
+                _ => {
+                    let all: Vec<_> = found.iter().map(|n| format!("`{model}@{n}`")).collect();
+                    Err(absent(format!("`{reference}` may be {}", all.join(" or ")))
+                        .hint("give more digits"))
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! The page of a rollout's end.
+
+use super::{
+    charts::{Step, bounded_bar, steps},
+    page::{Page, Tone, badge, escape, facts, message, quoted, scroll_box, verdict},
+    table::{Column, Narrow, table},
+    wording::{count, number, of, trimmed},
+};
+use botops_rollout::{Decision, Evidence, FailureKind, GatePolicy};
+
+/// Returns the page of `decision`.
+#[must_use]
+pub fn decision_html(decision: &Decision) -> String {
+    let (tone, word) = outcome(&decision.verdict);
+    let mut page = Page::new("rollout", &format!("Rollout of {}", decision.model))
+        .lead(&verdict(tone, word, &message(&decision.reason, 600)))
+        .lead(&facts(&[
+            ("champion", format!("<code>{}</code>", decision.champion.short())),
+            ("challenger", format!("<code>{}</code>", decision.challenger.short())),
+            (
+                "conversations",
+                format!(
+                    "{} champion, {} challenger",
+                    count(decision.units[0]),
+                    count(decision.units[1])
+                ),
+            ),
+            ("traffic", kind_of_traffic(decision).to_owned()),
+        ]));
+    if let Some(html) = timeline(decision) {
+        page = page.section("weight", "Share of conversations on the challenger", html);
+    }
+    page.section("evidence", "Evidence", evidence(decision))
+        .section("history", "History", history(decision))
+        .footer(
+            "<p>Evidence is an e-value: it may be looked at after every conversation without raising the \
+             chance of a false alarm. Log e at or above the threshold decides. “Worse” rolls back; “not \
+             worse than tolerated” is what the last steps wait for. Kinds that are only observed never \
+             decide.</p>",
+        )
+        .render()
+}
+
+/// Returns how a verdict is shown.
+pub(super) fn outcome(verdict: &str) -> (Tone, &'static str) {
+    match verdict {
+        "promoted" => (Tone::Good, "Promoted."),
+        "rolled_back" => (Tone::Bad, "Rolled back."),
+        "insufficient" => (Tone::Warning, "Insufficient evidence."),
+        "failed" => (Tone::Bad, "Failed."),
+        "refused" => (Tone::Bad, "Refused."),
+        _ => (Tone::Neutral, "Undecided."),
+    }
+}
+
+/// Returns a failure kind in words.
+pub(super) fn kind(kind: FailureKind) -> &'static str {
+    match kind {
+        FailureKind::Error => "error",
+        FailureKind::Fallback => "fallback",
+        FailureKind::Wrong => "wrong by feedback",
+        FailureKind::Slow => "slow",
+        FailureKind::Disagreement => "disagreement",
+    }
+}
+
+/// Returns what the evidence of one kind amounts to.
+pub(super) fn finding(evidence: &Evidence) -> (Tone, &'static str) {
+    if evidence.log_e_rollback >= evidence.log_threshold {
+        (Tone::Bad, "worse")
+    } else if evidence.log_e_promote >= evidence.log_threshold_promote {
+        (Tone::Good, "not worse")
+    } else {
+        (Tone::Neutral, "undecided")
+    }
+}
+
+/// Returns where the conversations came from.
+pub(super) fn kind_of_traffic(decision: &Decision) -> &'static str {
+    if decision.rehearsal { "recorded, replayed in a rehearsal" } else { "live" }
+}
+
+fn timeline(decision: &Decision) -> Option<String> {
+    let (first, last) = (decision.transitions.first()?, decision.transitions.last()?);
+    let points: Vec<Step> = decision
+        .transitions
+        .iter()
+        .map(|transition| {
+            let seconds = (transition.at - first.at).num_milliseconds() as f64 / 1_000.0;
+            (seconds.max(0.0), transition.weight_percent)
+        })
+        .collect();
+    let label = |at: chrono::DateTime<chrono::Utc>| at.format("%Y-%m-%d %H:%M UTC").to_string();
+    let drawing = steps(&points, [&label(first.at), &label(last.at)]);
+    Some(format!(
+        "<figure class=\"timeline\">{}</figure>",
+        scroll_box("Share of conversations on the challenger over time", &drawing)
+    ))
+}
+
+fn evidence(decision: &Decision) -> String {
+    if decision.evidence.is_empty() {
+        return "<p>None was gathered.</p>".to_owned();
+    }
+    let most = decision
+        .evidence
+        .iter()
+        .map(|e| {
+            let threshold = e.log_threshold.max(e.log_threshold_promote);
+            e.log_e_rollback.max(e.log_e_promote).max(1.4 * threshold)
+        })
+        .fold(0.0_f64, f64::max);
+    let rows = decision.evidence.iter().map(|e| {
+        let (tone, word) = finding(e);
+        let mut verdict = badge(tone, word);
+        if e.policy == GatePolicy::Observe {
+            verdict += " <span class=\"quiet nowrap\">only observed</span>";
+        }
+        let bar = |log_e: f64, threshold: f64, class: &'static str| {
+            bounded_bar(log_e, most, &[threshold], if log_e >= threshold { class } else { "bar" })
+        };
+        vec![
+            escape(kind(e.kind)),
+            verdict,
+            of(e.failures[0], decision.units[0]),
+            of(e.failures[1], decision.units[1]),
+            log_e(e.log_e_rollback),
+            bar(e.log_e_rollback, e.log_threshold, "bad-fill"),
+            log_e(e.log_e_promote),
+            bar(e.log_e_promote, e.log_threshold_promote, "good-fill"),
+        ]
+    });
+    let columns = [
+        ("failure", Column::Name),
+        ("finding", Column::Plain),
+        ("champion", Column::Number),
+        ("challenger", Column::Number),
+        ("log e, worse", Column::Number),
+        ("tick: threshold", Column::Chart),
+        ("log e, not worse", Column::Number),
+        ("tick: threshold", Column::Chart),
+    ];
+    let greatest =
+        |of: fn(&Evidence) -> f64| decision.evidence.iter().map(of).fold(f64::MIN, f64::max);
+    format!(
+        "<p>Failed conversations of each arm. Log e has to reach {} for worse, and {} for not worse.</p>{}",
+        number(greatest(|e| e.log_threshold)),
+        number(greatest(|e| e.log_threshold_promote)),
+        table("Evidence by failure", Narrow::Scroll, &columns, rows)
+    )
+}
+
+fn log_e(value: f64) -> String {
+    if value.is_finite() { format!("{value:.2}") } else { "–".to_owned() }
+}
+
+fn history(decision: &Decision) -> String {
+    let rows = decision.transitions.iter().map(|transition| {
+        vec![
+            transition.at.format("%Y-%m-%d %H:%M:%S UTC").to_string(),
+            quoted(&transition.phase.replace('_', " "), 40),
+            format!("{} %", trimmed(transition.weight_percent)),
+            message(&transition.reason, 400),
+        ]
+    });
+    let columns = [
+        ("when", Column::Plain),
+        ("phase", Column::Plain),
+        ("weight", Column::Number),
+        ("why", Column::Text),
+    ];
+    table("History", Narrow::Stack, &columns, rows)
+}

@@ -1,0 +1,189 @@
+//! The page of a drift comparison.
+
+use super::{
+    charts::{bounded_bar, legend, pair_bar},
+    page::{Page, Tone, badge, facts, quoted, verdict},
+    table::{Column, Narrow, table},
+    wording::{count, counted, number, p_value, percent},
+};
+use botops_drift::{DriftCheck, DriftReport, DriftVerdict};
+
+/// Returns the page of `report`.
+#[must_use]
+pub fn drift_html(report: &DriftReport) -> String {
+    let (tone, word, sentence) = summary(report);
+    let mut page =
+        Page::new("drift", &format!("Drift from {} to {}", report.reference, report.current))
+            .lead(&verdict(tone, word, &sentence))
+            .lead(&facts(&[
+                ("reference", quoted(&report.reference, 120)),
+                ("current", quoted(&report.current, 120)),
+                ("false discovery rate", number(report.spec.alpha)),
+            ]))
+            .section("checks", "Checks", checks(report));
+    let changed: Vec<&DriftCheck> =
+        report.checks.iter().filter(|check| !check.top.is_empty()).collect();
+    if !changed.is_empty() {
+        page = page.section("changes", "Largest changes", changes(&changed));
+    }
+    if !report.new_words.is_empty() {
+        page = page.section("words", "New words", new_words(report));
+    }
+    page.footer(&format!(
+        "<p>A check drifts when its p-value, corrected over all checks (Benjamini-Hochberg), is below \
+         {} and its effect is at least {} (PSI, shares) or {} (KS distance, numbers). The noise of PSI is \
+         what sampling alone exceeds 5 times in 100. Fewer than {} rows on a side are too few to judge.</p>",
+        number(report.spec.alpha),
+        number(report.spec.min_psi),
+        number(report.spec.min_ks),
+        count(report.spec.min_rows as u64)
+    ))
+    .render()
+}
+
+/// Returns the verdict in one word and one sentence of HTML.
+fn summary(report: &DriftReport) -> (Tone, &'static str, String) {
+    let drifted: Vec<String> = report
+        .checks
+        .iter()
+        .filter(|check| check.verdict == DriftVerdict::Drift)
+        .map(|check| format!("<code>{}</code>", quoted(&check.name, 60)))
+        .collect();
+    match report.verdict {
+        DriftVerdict::Drift => (
+            Tone::Bad,
+            "Drift.",
+            format!(
+                "{} of {} drifted: {}.",
+                drifted.len(),
+                counted(report.checks.len() as u64, "check", "checks"),
+                drifted.join(", ")
+            ),
+        ),
+        DriftVerdict::NoDrift => (
+            Tone::Good,
+            "No drift.",
+            format!(
+                "None of {} shows a change beyond chance and of note.",
+                counted(report.checks.len() as u64, "check", "checks")
+            ),
+        ),
+        DriftVerdict::Insufficient => (
+            Tone::Warning,
+            "Insufficient.",
+            format!(
+                "At least {} are needed on each side to judge.",
+                counted(report.spec.min_rows as u64, "row", "rows")
+            ),
+        ),
+    }
+}
+
+/// Returns how a verdict is shown.
+pub(super) fn tone(verdict: DriftVerdict) -> (Tone, &'static str) {
+    match verdict {
+        DriftVerdict::Drift => (Tone::Bad, "drift"),
+        DriftVerdict::NoDrift => (Tone::Good, "no drift"),
+        DriftVerdict::Insufficient => (Tone::Warning, "insufficient"),
+    }
+}
+
+/// Returns the effect that decides with its least value: PSI for shares, KS distance for numbers.
+pub(super) fn effect(check: &DriftCheck, report: &DriftReport) -> (f64, f64, &'static str) {
+    if check.kind == "numeric" {
+        (check.statistic, report.spec.min_ks, "KS")
+    } else {
+        (check.psi, report.spec.min_psi, "PSI")
+    }
+}
+
+fn checks(report: &DriftReport) -> String {
+    let most = report
+        .checks
+        .iter()
+        .map(|check| {
+            let (value, least, _) = effect(check, report);
+            value.max(1.6 * least)
+        })
+        .fold(0.0_f64, f64::max);
+    let rows = report.checks.iter().map(|check| {
+        let (class, word) = tone(check.verdict);
+        let (value, least, unit) = effect(check, report);
+        let fill = if check.verdict == DriftVerdict::Drift { "bad-fill" } else { "bar" };
+        vec![
+            format!("<code>{}</code>", quoted(&check.name, 60)),
+            badge(class, word),
+            format!("{} <span class=\"quiet\">{unit}</span>", number(value)),
+            bounded_bar(value, most, &[least], fill),
+            p_value(check.p_adjusted).replace('<', "&lt;"),
+            format!(
+                "{} <span class=\"quiet\">(noise {})</span>",
+                number(check.psi),
+                number(check.psi_noise95)
+            ),
+            number(check.js_distance),
+            check.means.map_or_else(String::new, |[reference, current]| {
+                format!("{} → {}", number(reference), number(current))
+            }),
+            format!("{} / {}", count(check.n_reference), count(check.n_current)),
+        ]
+    });
+    let columns = [
+        ("check", Column::Name),
+        ("verdict", Column::Plain),
+        ("effect", Column::Number),
+        ("effect, tick: least that counts", Column::Chart),
+        ("p, corrected", Column::Number),
+        ("PSI", Column::Number),
+        ("JS distance", Column::Number),
+        ("mean", Column::Number),
+        ("rows", Column::Number),
+    ];
+    table("Checks", Narrow::Scroll, &columns, rows)
+}
+
+fn changes(checks: &[&DriftCheck]) -> String {
+    let mut out = legend(&["reference", "current"].map(|name| {
+        let class = if name == "reference" { "bar" } else { "bar-other" };
+        (class, name.to_owned())
+    }));
+    out += "<div class=\"columns\">";
+    for check in checks {
+        let most = check.top.iter().map(|top| top.1.max(top.2)).fold(0.0_f64, f64::max);
+        let rows = check.top.iter().map(|(name, reference, current)| {
+            vec![
+                quoted(name, 60),
+                pair_bar(*reference, *current, most),
+                percent(*reference),
+                percent(*current),
+            ]
+        });
+        let columns = [
+            ("", Column::Name),
+            ("", Column::Chart),
+            ("reference", Column::Number),
+            ("current", Column::Number),
+        ];
+        let (class, word) = tone(check.verdict);
+        out += &format!(
+            "<div><h3>{} {}</h3>{}</div>",
+            quoted(&check.name, 60),
+            badge(class, word),
+            table(&check.name, Narrow::Scroll, &columns, rows)
+        );
+    }
+    out + "</div>"
+}
+
+fn new_words(report: &DriftReport) -> String {
+    let words: String = report
+        .new_words
+        .iter()
+        .take(60)
+        .map(|(word, n)| format!("<li>{}<b>{}</b></li>", quoted(word, 40), count(*n)))
+        .collect();
+    format!(
+        "<p>Words of current that the reference never uses, the most frequent first.</p>\
+         <ul class=\"chips\">{words}</ul>"
+    )
+}

@@ -1,0 +1,338 @@
+//! The same results in brief, as Markdown for a job summary or a pull request.
+//!
+//! Whatever came from a user is written so that it can only be read: no markup, link, mention or HTML.
+
+use super::{
+    decision::{finding, kind, kind_of_traffic, outcome},
+    drift::{effect, tone},
+    matrix::confused,
+    validation::{Group, by_code, summary, title},
+    wording::{count, counted, line, number, of, p_equals, p_value, percent, signed, trimmed},
+};
+use botops_drift::{DriftReport, DriftVerdict};
+use botops_evaluation::{Comparison, EvaluationReport, GateReport, METRICS};
+use botops_findings::Severity;
+use botops_profile::Profile;
+use botops_rollout::{Decision, GatePolicy};
+use botops_validation::Validation;
+
+/// Intents listed; the rest is counted.
+const MOST_INTENTS: usize = 100;
+
+/// Returns `text` as one line of at most `max_chars` that Markdown takes for plain text, in a table too.
+///
+/// Never to be put at the beginning of a line, where even a hyphen means something.
+#[must_use]
+pub fn plain(text: &str, max_chars: usize) -> String {
+    escaped(&line(text, max_chars))
+}
+
+/// Escapes what is one line already.
+fn escaped(line: &str) -> String {
+    let mut out = String::with_capacity(line.len());
+    for (at, c) in line.char_indices() {
+        let before = &line[..at];
+        let after = &line[at + c.len_utf8()..];
+        let is_word = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
+        // Entities, not backslashes: they hold in tables and headings alike. A colon and a dot matter
+        // only where an address begins, `@` and `#` where GitHub sees a person or an issue.
+        let means_something = match c {
+            '&' | '<' | '>' | '|' | '`' | '*' | '~' | '[' | ']' | '\\' | '@' | '#' | '$' => true,
+            // Inside a word it is no emphasis, and names of intents are full of them.
+            '_' => !(is_word(before.chars().next_back()) && is_word(after.chars().next())),
+            ':' => line[at..].starts_with("://"),
+            '.' => before.len() >= 3 && before.as_bytes()[at - 3..].eq_ignore_ascii_case(b"www"),
+            _ => false,
+        };
+        if means_something {
+            out += &format!("&#{};", u32::from(c));
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
+/// Returns a message of ours: what stands in backticks becomes code, everything else is [`plain`].
+fn message(text: &str, max_chars: usize) -> String {
+    let line = line(text, max_chars);
+    let parts: Vec<&str> = line.split('`').collect();
+    if parts.len().is_multiple_of(2) {
+        return escaped(&line);
+    }
+    let part = |(i, part): (usize, &&str)| {
+        let part = escaped(part);
+        // Markdown's own code spans show entities as they are written, and cannot hold a backtick.
+        if i % 2 == 1 { format!("<code>{part}</code>") } else { part }
+    };
+    parts.iter().enumerate().map(part).collect()
+}
+
+/// Returns a table; cells are Markdown.
+pub(super) fn table(
+    header: &[&str],
+    numbers: &[usize],
+    rows: impl IntoIterator<Item = Vec<String>>,
+) -> String {
+    let rule: Vec<&str> =
+        (0..header.len()).map(|i| if numbers.contains(&i) { "---:" } else { "---" }).collect();
+    let mut out = format!("| {} |\n| {} |\n", header.join(" | "), rule.join(" | "));
+    for row in rows {
+        out += &format!("| {} |\n", row.join(" | "));
+    }
+    out
+}
+
+/// Returns the summary of an evaluation.
+#[must_use]
+pub fn evaluation_markdown(report: &EvaluationReport, comparison: Option<&Comparison>) -> String {
+    let mut out = format!(
+        "### Evaluation on {}\n\n{}, {}, model `{}`.\n\n",
+        plain(&report.data, 120),
+        counted(report.n, "utterance", "utterances"),
+        counted(report.intents.len() as u64, "intent", "intents"),
+        report.model.short()
+    );
+    let rows = METRICS.iter().filter_map(|(name, _)| {
+        let metric = report.metrics.get(*name)?;
+        let [lower, upper] = metric.ci95;
+        let mut row = vec![
+            format!("`{name}`"),
+            number(metric.value),
+            format!("{} to {}", number(lower), number(upper)),
+        ];
+        if let Some(comparison) = comparison {
+            let champion = comparison.champion_metrics.get(*name);
+            row.push(champion.map_or_else(|| "–".to_owned(), |m| number(m.value)));
+            row.push(champion.map_or_else(|| "–".to_owned(), |m| signed(metric.value - m.value)));
+        }
+        Some(row)
+    });
+    out += &match comparison {
+        None => table(&["metric", "value", "95 % interval"], &[1, 2], rows),
+        Some(_) => {
+            table(&["metric", "value", "95 % interval", "champion", "change"], &[1, 2, 3, 4], rows)
+        }
+    };
+    if let Some(comparison) = comparison {
+        out += &format!(
+            "\nAgainst the champion: {} newly right, {} newly wrong (exact McNemar {}).\n",
+            count(comparison.newly_right.len() as u64),
+            count(comparison.newly_wrong.len() as u64),
+            p_equals(comparison.mcnemar_p).replace('<', "&lt;")
+        );
+    }
+    if let Some(selective) = &report.selective
+        && let Some(target) = selective.target_accuracy
+    {
+        let [lower, upper] = selective.accuracy.ci95;
+        out += &format!(
+            "\nTarget: {} of the answers right; here {} are ({} to {}), {} of the records answered.\n",
+            percent(target),
+            percent(selective.accuracy.value),
+            number(lower),
+            number(upper),
+            percent(selective.answered.value)
+        );
+    }
+    let pairs = confused(report);
+    if !pairs.is_empty() {
+        let rows = pairs.iter().take(5).map(|pair| {
+            vec![plain(pair.truth, 60), plain(pair.predicted, 60), of(pair.n, pair.support)]
+        });
+        out += "\nMost confused:\n\n";
+        out += &table(&["truth", "taken for", "records"], &[2], rows);
+    }
+    if !report.unknown_intents.is_empty() {
+        let names: Vec<String> =
+            report.unknown_intents.iter().take(8).map(|name| plain(name, 60)).collect();
+        out += &format!(
+            "\n{} unknown to the model, such as {}: their records count as wrong.\n",
+            counted(report.unknown_intents.len() as u64, "intent is", "intents are"),
+            names.join(", ")
+        );
+    }
+    out
+}
+
+/// Returns the summary of the gates.
+#[must_use]
+pub fn gate_markdown(report: &GateReport) -> String {
+    let failed = report.results.iter().filter(|result| !result.passed).count();
+    let verdict = if report.passed {
+        format!("✅ **Passed:** all {}.", counted(report.results.len() as u64, "gate", "gates"))
+    } else {
+        format!(
+            "❌ **Failed:** {failed} of {}.",
+            counted(report.results.len() as u64, "gate", "gates")
+        )
+    };
+    let rows = report.results.iter().map(|result| {
+        vec![
+            if result.passed { "✅" } else { "❌" }.to_owned(),
+            message(&result.rule, 160),
+            message(&result.observed, 300),
+        ]
+    });
+    format!(
+        "### Gates on model `{}`\n\n{verdict}\n\n{}",
+        report.model.short(),
+        table(&["", "gate", "observed"], &[], rows)
+    )
+}
+
+/// Returns the summary of a drift report.
+#[must_use]
+pub fn drift_markdown(report: &DriftReport) -> String {
+    let drifted = report.checks.iter().filter(|c| c.verdict == DriftVerdict::Drift).count();
+    let verdict = match report.verdict {
+        DriftVerdict::Drift => format!(
+            "⚠️ **Drift:** {drifted} of {}.",
+            counted(report.checks.len() as u64, "check", "checks")
+        ),
+        DriftVerdict::NoDrift => "✅ **No drift.**".to_owned(),
+        DriftVerdict::Insufficient => format!(
+            "❔ **Insufficient:** at least {} are needed on each side.",
+            counted(report.spec.min_rows as u64, "row", "rows")
+        ),
+    };
+    let rows = report.checks.iter().map(|check| {
+        let (value, least, unit) = effect(check, report);
+        vec![
+            plain(&check.name, 60),
+            tone(check.verdict).1.to_owned(),
+            format!("{unit} {} (least {})", number(value), number(least)),
+            p_value(check.p_adjusted).replace('<', "&lt;"),
+            format!("{} / {}", count(check.n_reference), count(check.n_current)),
+        ]
+    });
+    let mut out = format!(
+        "### Drift from {} to {}\n\n{verdict}\n\n{}",
+        plain(&report.reference, 120),
+        plain(&report.current, 120),
+        table(&["check", "verdict", "effect", "p, corrected", "rows"], &[3, 4], rows)
+    );
+    if !report.new_words.is_empty() {
+        let words: Vec<String> = report
+            .new_words
+            .iter()
+            .take(10)
+            .map(|(word, n)| format!("{} ({})", plain(word, 40), count(*n)))
+            .collect();
+        out += &format!("\nNew words: {}.\n", words.join(", "));
+    }
+    out
+}
+
+/// Returns the summary of a rollout.
+#[must_use]
+pub fn decision_markdown(decision: &Decision) -> String {
+    let (_, word) = outcome(&decision.verdict);
+    let rows = decision.evidence.iter().map(|evidence| {
+        let observed = if evidence.policy == GatePolicy::Gate { "" } else { " (only observed)" };
+        vec![
+            format!("{}{observed}", kind(evidence.kind)),
+            format!("{} ({})", count(evidence.failures[0]), percent(evidence.rates[0])),
+            format!("{} ({})", count(evidence.failures[1]), percent(evidence.rates[1])),
+            format!("{:.2} of {:.2}", evidence.log_e_rollback, evidence.log_threshold),
+            format!("{:.2} of {:.2}", evidence.log_e_promote, evidence.log_threshold_promote),
+            finding(evidence).1.to_owned(),
+        ]
+    });
+    let weights: Vec<String> = decision
+        .transitions
+        .iter()
+        .map(|t| {
+            format!("{} {} %", plain(&t.phase.replace('_', " "), 40), trimmed(t.weight_percent))
+        })
+        .collect();
+    format!(
+        "### Rollout of {}\n\n**{word}** {}\n\nChampion `{}` with {}, challenger `{}` with {}; traffic: \
+         {}.\n\n{}\nHistory: {}.\n",
+        plain(&decision.model, 80),
+        message(&decision.reason, 600),
+        decision.champion.short(),
+        counted(decision.units[0], "conversation", "conversations"),
+        decision.challenger.short(),
+        counted(decision.units[1], "conversation", "conversations"),
+        kind_of_traffic(decision),
+        table(
+            &["failure", "champion", "challenger", "log e, worse", "log e, not worse", "finding"],
+            &[1, 2, 3, 4],
+            rows
+        ),
+        weights.join(" → ")
+    )
+}
+
+/// Returns the summary of a validation of the data set `name`.
+#[must_use]
+pub fn validation_markdown(validation: &Validation, name: &str) -> String {
+    let (_, word, sentence) = summary(validation);
+    let mut out = format!("### Validation of {}\n\n**{word}** {sentence}\n", plain(name, 120));
+    let groups = by_code(validation);
+    if !groups.is_empty() {
+        let rows = groups.into_iter().map(|Group { code, severity, count: n, kept }| {
+            let severity = match severity {
+                Severity::Error => "error",
+                Severity::Warning => "warning",
+                Severity::Info => "info",
+            };
+            let example = kept.first().map_or_else(String::new, |finding| {
+                let record = finding.place.record.map(|n| format!("record {n}: "));
+                format!("{}{}", record.unwrap_or_default(), message(&finding.message, 160))
+            });
+            vec![
+                severity.to_owned(),
+                format!("{} {}", plain(code, 12), title(code)),
+                count(n),
+                example,
+            ]
+        });
+        out += "\n";
+        out += &table(&["severity", "code", "findings", "first"], &[2], rows);
+    }
+    out
+}
+
+/// Returns the summary of what a data set is made of, with what was `before` beside it.
+#[must_use]
+pub fn profile_markdown(profile: &Profile, before: Option<&Profile>) -> String {
+    let was = before.map_or_else(String::new, |before| {
+        format!(" ({} before, in {})", count(before.records), plain(&before.name, 120))
+    });
+    let records = counted(profile.records, "record", "records");
+    let mut out = format!("### Profile of {}\n\n{records}{was}.\n", plain(&profile.name, 120));
+    let Some(text) = &profile.text else { return out };
+    if let Some(balance) = text.balance {
+        out += &format!(
+            "{}, as wide as {:.1} of one size; the largest has {:.1} times the records of the smallest.\n",
+            counted(balance.intents, "intent", "intents"),
+            balance.effective,
+            balance.ratio
+        );
+    }
+    out += &format!(
+        "A text has {} words (median; 5 % to 95 %: {} to {}).\n",
+        trimmed(text.words.median),
+        trimmed(text.words.p05),
+        trimmed(text.words.p95)
+    );
+    let before = before.and_then(|before| before.text.as_ref());
+    let intents = text.intents_beside(before);
+    let rows = intents.iter().take(MOST_INTENTS).map(|(name, [was, is])| {
+        let mut row = vec![plain(name, 60)];
+        row.extend(before.map(|_| count(*was)));
+        row.push(count(*is));
+        row
+    });
+    out += "\n";
+    out += &match before {
+        Some(_) => table(&["intent", "before", "now"], &[1, 2], rows),
+        None => table(&["intent", "records"], &[1], rows),
+    };
+    if intents.len() > MOST_INTENTS {
+        out += &format!("\nand {} smaller ones.\n", intents.len() - MOST_INTENTS);
+    }
+    out
+}

@@ -1,0 +1,163 @@
+use super::*;
+use botops_findings::FaultKind;
+
+fn abort() -> Command {
+    Command::Abort { reason: "a customer called".to_owned() }
+}
+
+fn load_failed() -> Command {
+    Command::LoadFailed { reason: "golden 3 differs".to_owned() }
+}
+
+#[test]
+fn a_challenger_that_does_not_load_never_answers() {
+    let pending = request(&spec());
+    let refused = command(&pending, &load_failed(), start()).unwrap();
+    assert_eq!(refused.next.phase, Phase::Refused { reason: "golden 3 differs".to_owned() });
+    let loading = advance(&pending, &Observation::default(), start()).next;
+    let failed = command(&loading, &load_failed(), start()).unwrap();
+    assert_eq!(failed.next.phase, Phase::Failed { reason: "golden 3 differs".to_owned() });
+    assert_eq!((failed.effect, failed.next.weight()), (Effect::Finish, 0.0));
+    let decision = Decision::new(&failed.next, vec![failed.record()], false);
+    assert_eq!(
+        (decision.verdict.as_str(), decision.reason.as_str()),
+        ("failed", "golden 3 differs")
+    );
+    // After a restart it may fail to load again: then back.
+    let gone = command(&running(&spec()), &load_failed(), start()).unwrap();
+    assert_eq!(gone.effect, Effect::RollBack);
+    assert_eq!(gone.reason, "the challenger could not be loaded again: golden 3 differs");
+}
+
+/// One rollout in each phase.
+fn one_in_each_phase() -> Vec<Rollout> {
+    let mut shadowed = spec();
+    shadowed.shadow = Some(ShadowSpec { min_units: 50, deadline: "3h".to_owned() });
+    let pending = request(&spec());
+    let loading = advance(&pending, &Observation::default(), start()).next;
+    let (ramping, now) = at_the_last_step();
+    let run = |rollout: &Rollout, c: Command| command(rollout, &c, now).unwrap().next;
+    let promoting = run(&ramping, Command::Promote);
+    let rolling_back = run(&ramping, abort());
+    vec![
+        run(&pending, load_failed()),
+        run(&loading, load_failed()),
+        run(&rolling_back, Command::Drained),
+        run(&promoting, Command::Confirmed),
+        run(&ramping, Command::Pause),
+        running(&shadowed),
+        pending,
+        loading,
+        ramping,
+        promoting,
+        rolling_back,
+    ]
+}
+
+#[test]
+fn abort_works_from_every_phase_that_is_not_the_end() {
+    let mut aborted = 0;
+    for rollout in one_in_each_phase().iter().filter(|rollout| !rollout.is_over()) {
+        let back = command(rollout, &abort(), start()).unwrap();
+        assert!(matches!(back.next.phase, Phase::RollingBack { .. }));
+        assert_eq!((back.effect, back.next.weight()), (Effect::RollBack, 0.0));
+        let over = command(&back.next, &Command::Drained, start()).unwrap().next;
+        let reason = "aborted: a customer called".to_owned();
+        assert_eq!(over.phase, Phase::RolledBack { reason });
+        aborted += 1;
+    }
+    assert_eq!(aborted, 7);
+}
+
+#[test]
+fn terminal_means_terminal() {
+    let commands = [
+        Command::Loaded,
+        load_failed(),
+        Command::Confirmed,
+        Command::Drained,
+        Command::Pause,
+        Command::Resume,
+        Command::Promote,
+        abort(),
+    ];
+    let over: Vec<Rollout> = one_in_each_phase().into_iter().filter(Rollout::is_over).collect();
+    assert_eq!(over.len(), 4);
+    for rollout in over {
+        let now = start() + minutes(100_000);
+        let tick = advance(&rollout, &seen(1_000, 1_000, now), now);
+        assert_eq!((tick.next, tick.effect), (rollout.clone(), Effect::None));
+        for c in &commands {
+            let fault = command(&rollout, c, now).unwrap_err();
+            assert_eq!((fault.code(), fault.kind()), ("BOT-6002", FaultKind::Conflict));
+            assert!(fault.message().contains(rollout.phase.name()), "{}", fault.message());
+        }
+    }
+}
+
+#[test]
+fn a_command_out_of_place_names_the_phase_and_what_it_takes() {
+    let fault = command(&running(&spec()), &Command::Resume, start()).unwrap_err();
+    assert_eq!(
+        fault.message(),
+        "the rollout is `ramping`: it does not take `resume`, only `pause`, `promote` and `abort`"
+    );
+    let allowed = |rollout: &Rollout| {
+        let all = [
+            Command::Loaded,
+            load_failed(),
+            Command::Confirmed,
+            Command::Drained,
+            Command::Pause,
+            Command::Resume,
+            Command::Promote,
+            abort(),
+        ];
+        let taken = |c: &&Command| command(rollout, c, start()).is_ok();
+        (rollout.phase.name(), all.iter().filter(taken).count())
+    };
+    let counts: Vec<_> = one_in_each_phase().iter().map(allowed).collect();
+    assert_eq!(
+        counts,
+        [
+            ("refused", 0),
+            ("failed", 0),
+            ("rolled_back", 0),
+            ("promoted", 0),
+            ("paused", 4),
+            ("shadow", 3),
+            ("pending", 2),
+            ("loading", 3),
+            ("ramping", 4),
+            ("promoting", 2),
+            ("rolling_back", 2),
+        ]
+    );
+}
+
+#[test]
+fn aborting_twice_repeats_the_effect_and_decides_nothing() {
+    let back = command(&running(&spec()), &abort(), start()).unwrap().next;
+    let again = command(&back, &abort(), start()).unwrap();
+    assert_eq!((again.next, again.effect), (back, Effect::RollBack));
+}
+
+#[test]
+fn after_a_restart_each_phase_says_what_to_do_again() {
+    let effects: Vec<_> = one_in_each_phase()
+        .iter()
+        .map(|rollout| (rollout.phase.name(), reread(rollout).pending_effect()))
+        .filter(|(_, effect)| *effect != Effect::None)
+        .collect();
+    assert_eq!(
+        effects,
+        [
+            ("paused", Effect::Route),
+            ("shadow", Effect::Route),
+            ("loading", Effect::Load),
+            ("ramping", Effect::Route),
+            ("promoting", Effect::Promote),
+            ("rolling_back", Effect::RollBack),
+        ]
+    );
+}

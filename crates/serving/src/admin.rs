@@ -1,0 +1,421 @@
+//! The admin API, on a listener of its own, behind a bearer token.
+
+use super::{
+    RolloutStatus,
+    canary::{Asked, Canary, Mode, Started},
+    exchange::{App, Exchange, parse, read_body},
+    problem::{Problem, internal, panicked},
+    server::{no_such_method, no_such_path},
+};
+use crate::{routing::Served, version_source::no_rollouts};
+use axum::{
+    Router,
+    body::Bytes,
+    extract::{DefaultBodyLimit, Path, Query, Request, State, rejection::BytesRejection},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header},
+    middleware::{Next, from_fn_with_state},
+    response::Response,
+    routing::{get, post},
+};
+use botops_digest::Digest;
+use botops_findings::{Fault, Result};
+use botops_rollout::{Command, RolloutSpec};
+use botops_workspace::Secret;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use tower_http::catch_panic::CatchPanicLayer;
+
+struct Admin {
+    app: Arc<App>,
+    canary: Option<Arc<Canary>>,
+    /// Digest of the token: comparing digests takes the same time whatever was sent.
+    token: Digest,
+}
+
+type Shared = State<Arc<Admin>>;
+
+/// Builds the routes.
+pub(super) fn routes(app: Arc<App>, canary: Option<Arc<Canary>>, token: &Secret) -> Router {
+    let admin = Arc::new(Admin { app, canary, token: Digest::of(token.expose().as_bytes()) });
+    Router::new()
+        .route("/admin/v1/models", get(models))
+        .route("/admin/v1/models/{model}", get(model))
+        .route("/admin/v1/models/{model}/rollouts", post(start))
+        .route("/admin/v1/models/{model}/rollback", post(roll_back))
+        .route("/admin/v1/rollouts/{id}", get(rollout))
+        .route("/admin/v1/rollouts/{id}/decision", get(decision))
+        .route("/admin/v1/rollouts/{id}/{command}", post(command))
+        .route("/admin/v1/selftest", get(self_test))
+        .fallback(unknown)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(DefaultBodyLimit::max(64 << 10))
+        .layer(from_fn_with_state(Arc::clone(&admin), authorized))
+        .layer(CatchPanicLayer::custom(panicked))
+        .with_state(admin)
+}
+
+async fn authorized(State(admin): Shared, request: Request, next: Next) -> Response {
+    let sent = request
+        .headers()
+        .get(header::AUTHORIZATION)
+        .and_then(|value| value.as_bytes().strip_prefix(b"Bearer "))
+        .unwrap_or_default();
+    let differs = Digest::of(sent)
+        .as_bytes()
+        .iter()
+        .zip(admin.token.as_bytes())
+        .fold(0, |differs, (a, b)| differs | (a ^ b));
+    if differs == 0 {
+        next.run(request).await
+    } else {
+        let fault = Fault::policy("BOT-6033", "the bearer token is missing or wrong")
+            .hint("set `BOTOPS_ADMIN_TOKEN` to the token the server was started with");
+        Exchange::begin(&admin.app, "admin").refuse(fault.into(), None)
+    }
+}
+
+#[derive(Deserialize)]
+struct Options {
+    #[serde(default)]
+    dry_run: bool,
+}
+
+impl Options {
+    fn mode(&self) -> Mode {
+        if self.dry_run { Mode::Dry } else { Mode::Real }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StartRequest {
+    version: String,
+    #[serde(default)]
+    plan: RolloutSpec,
+    #[serde(default = "admin_actor")]
+    actor: String,
+    #[serde(default)]
+    reason: String,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CommandRequest {
+    #[serde(default = "admin_actor")]
+    actor: String,
+    #[serde(default)]
+    reason: String,
+    #[serde(default)]
+    version: Option<String>,
+}
+
+fn admin_actor() -> String {
+    "admin-api".to_owned()
+}
+
+#[derive(Serialize)]
+struct ArmStatus<'a> {
+    model: &'a str,
+    digest: &'a str,
+    manifest: Option<Digest>,
+    weight_percent: f64,
+}
+
+impl<'a> ArmStatus<'a> {
+    fn of(served: &'a Served, weight: f64) -> Self {
+        Self {
+            model: &served.reference,
+            digest: &served.digest_text,
+            manifest: served.manifest,
+            weight_percent: weight * 100.0,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct RolloutLine {
+    id: String,
+    phase: &'static str,
+    revision: u64,
+}
+
+#[derive(Serialize)]
+struct ModelStatus<'a> {
+    name: &'a str,
+    primary: ArmStatus<'a>,
+    canary: Option<ArmStatus<'a>>,
+    rollout: Option<RolloutLine>,
+}
+
+async fn models(State(admin): Shared) -> Response {
+    let exchange = Exchange::begin(&admin.app, "admin");
+    match with_model(&admin, &exchange, |status| exchange.tell(StatusCode::OK, &[status])).await {
+        Ok(response) => response,
+        Err(problem) => exchange.refuse(problem, None),
+    }
+}
+
+async fn model(State(admin): Shared, Path(name): Path<String>) -> Response {
+    let exchange = Exchange::begin(&admin.app, "admin");
+    let answer = match admin.named(&name) {
+        Ok(()) => {
+            with_model(&admin, &exchange, |status| exchange.tell(StatusCode::OK, &status)).await
+        }
+        Err(fault) => Err(fault.into()),
+    };
+    answer.unwrap_or_else(|problem| exchange.refuse(problem, None))
+}
+
+async fn with_model(
+    admin: &Admin,
+    exchange: &Exchange<'_>,
+    show: impl FnOnce(ModelStatus<'_>) -> Response,
+) -> Result<Response, Problem> {
+    let rollout = match &admin.canary {
+        Some(canary) => canary
+            .read("latest", |active, _| RolloutLine {
+                id: active.rollout.id.clone(),
+                phase: active.rollout.phase.name(),
+                revision: active.rollout.revision,
+            })
+            .await
+            .ok(),
+        None => None,
+    };
+    let routing = exchange.routing()?;
+    let split = routing.split.as_ref();
+    let weight = split.map_or(0.0, |split| split.weight);
+    Ok(show(ModelStatus {
+        name: &admin.app.model,
+        primary: ArmStatus::of(&routing.primary, 1.0 - weight),
+        canary: split.map(|split| ArmStatus::of(&split.canary, weight)),
+        rollout,
+    }))
+}
+
+async fn start(
+    State(admin): Shared,
+    Path(name): Path<String>,
+    Query(options): Query<Options>,
+    body: Result<Bytes, BytesRejection>,
+) -> Response {
+    let exchange = Exchange::begin(&admin.app, "admin");
+    let answer = async {
+        admin.named(&name)?;
+        let body = read_body(body)?;
+        let request: StartRequest = parse(&body)?;
+        let canary = admin.canary()?;
+        let asked = Asked { actor: request.actor, reason: request.reason };
+        if options.dry_run {
+            let transition = canary.would_start(&request.version, request.plan, asked).await?;
+            return Ok(exchange.tell(StatusCode::OK, &transition));
+        }
+        let driver = Arc::clone(canary);
+        let (transition, started) =
+            to_its_end(async move { driver.start(&request.version, request.plan, asked).await })
+                .await?;
+        let status = match started {
+            Started::New => StatusCode::CREATED,
+            Started::Joined => StatusCode::OK,
+        };
+        let id = transition.next.id;
+        let mut response = tell_rollout(&exchange, canary, &id, status).await?;
+        let location = HeaderValue::from_str(&format!("/admin/v1/rollouts/{id}"))
+            .expect("a rollout's id is ASCII");
+        response.headers_mut().insert(header::LOCATION, location);
+        Ok(response)
+    };
+    let answer: Result<Response, Problem> = answer.await;
+    answer.unwrap_or_else(|problem| exchange.refuse(problem, None))
+}
+
+async fn tell_rollout(
+    exchange: &Exchange<'_>,
+    canary: &Canary,
+    id: &str,
+    status: StatusCode,
+) -> Result<Response, Problem> {
+    let told = canary
+        .read(id, |active, decision| RolloutStatus {
+            weight_percent: active.rollout.weight_percent(),
+            rollout: active.rollout.clone(),
+            decision,
+        })
+        .await?;
+    let tag = HeaderValue::from_str(&format!("\"{}\"", told.rollout.revision))
+        .expect("digits are a header");
+    let mut response = exchange.tell(status, &told);
+    response.headers_mut().insert(header::ETAG, tag);
+    Ok(response)
+}
+
+async fn rollout(State(admin): Shared, Path(id): Path<String>) -> Response {
+    let exchange = Exchange::begin(&admin.app, "admin");
+    let answer = match admin.canary() {
+        Ok(canary) => tell_rollout(&exchange, canary, &id, StatusCode::OK).await,
+        Err(fault) => Err(fault.into()),
+    };
+    answer.unwrap_or_else(|problem| exchange.refuse(problem, None))
+}
+
+async fn decision(State(admin): Shared, Path(id): Path<String>) -> Response {
+    let exchange = Exchange::begin(&admin.app, "admin");
+    let answer = match admin.canary() {
+        Ok(canary) => canary.read(&id, |_, decision| decision).await,
+        Err(fault) => Err(fault),
+    };
+    match answer {
+        Ok(decision) => exchange.tell(StatusCode::OK, &decision),
+        Err(fault) => exchange.refuse(fault.into(), None),
+    }
+}
+
+async fn command(
+    State(admin): Shared,
+    Path((id, word)): Path<(String, String)>,
+    Query(options): Query<Options>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Response {
+    let exchange = Exchange::begin(&admin.app, "admin");
+    let answer = async {
+        let body = read_body(body)?;
+        let request: CommandRequest =
+            if body.is_empty() { CommandRequest::default() } else { parse(&body)? };
+        let actor = if request.actor.is_empty() { admin_actor() } else { request.actor };
+        let command = match word.as_str() {
+            "pause" => Command::Pause,
+            "resume" => Command::Resume,
+            "promote" => Command::Promote,
+            "rollback" => Command::Abort {
+                reason: if request.reason.is_empty() {
+                    format!("asked for by `{actor}`")
+                } else {
+                    format!("asked for by `{actor}`: {}", request.reason)
+                },
+            },
+            other => return Err(no_such_path(other)),
+        };
+        let canary = admin.canary()?;
+        let if_match = if_match(&headers)?;
+        if options.dry_run {
+            let transition = canary.would(&id, &command, if_match).await?;
+            return Ok(exchange.tell(StatusCode::OK, &transition));
+        }
+        let asked = Asked { actor, reason: request.reason };
+        let (driver, named) = (Arc::clone(canary), id.clone());
+        to_its_end(async move { driver.command(&named, &command, asked, if_match).await }).await?;
+        tell_rollout(&exchange, canary, &id, StatusCode::OK).await
+    };
+    let answer: Result<Response, Problem> = answer.await;
+    answer.unwrap_or_else(|problem| exchange.refuse(problem, None))
+}
+
+async fn roll_back(
+    State(admin): Shared,
+    Path(name): Path<String>,
+    Query(options): Query<Options>,
+    body: Result<Bytes, BytesRejection>,
+) -> Response {
+    let exchange = Exchange::begin(&admin.app, "admin");
+    let answer = async {
+        admin.named(&name)?;
+        let body = read_body(body)?;
+        let request: CommandRequest = parse(&body)?;
+        if request.reason.is_empty() {
+            return Err(Fault::usage("BOT-6013", "a rollback wants a `reason`").into());
+        }
+        let asked = Asked { actor: request.actor, reason: request.reason };
+        let (driver, mode) = (Arc::clone(admin.canary()?), options.mode());
+        let restored = to_its_end(async move {
+            driver.roll_back_model(request.version.as_deref(), &asked, mode).await
+        })
+        .await?;
+        Ok(exchange.tell(StatusCode::OK, &restored))
+    };
+    let answer: Result<Response, Problem> = answer.await;
+    answer.unwrap_or_else(|problem| exchange.refuse(problem, None))
+}
+
+async fn self_test(State(admin): Shared) -> Response {
+    #[derive(Serialize)]
+    struct Tested {
+        model: String,
+        digest: Digest,
+        n: usize,
+        failures: Vec<String>,
+        passed: bool,
+    }
+    let exchange = Exchange::begin(&admin.app, "admin");
+    let routing = match exchange.routing() {
+        Ok(routing) => routing,
+        Err(problem) => return exchange.refuse(problem, None),
+    };
+    let answer = || {
+        let canary = routing.split.as_ref().map(|split| &split.canary);
+        let tested: Vec<Tested> = std::iter::once(&routing.primary)
+            .chain(canary)
+            .map(|served| {
+                let test = served.model().self_test();
+                Tested {
+                    model: served.reference.to_string(),
+                    digest: served.digest,
+                    n: test.n,
+                    passed: test.failures.is_empty(),
+                    failures: test.failures,
+                }
+            })
+            .collect();
+        let status = if tested.iter().all(|one| one.passed) {
+            StatusCode::OK
+        } else {
+            StatusCode::INTERNAL_SERVER_ERROR
+        };
+        exchange.tell(status, &tested)
+    };
+    exchange.take_turn(answer).await
+}
+
+async fn unknown(State(admin): Shared, uri: Uri) -> Response {
+    Exchange::begin(&admin.app, "admin").refuse(no_such_path(uri.path()), None)
+}
+
+async fn wrong_method(State(admin): Shared, method: Method) -> Response {
+    Exchange::begin(&admin.app, "admin").refuse(no_such_method(&method), None)
+}
+
+impl Admin {
+    fn named(&self, model: &str) -> Result<()> {
+        if model == self.app.model {
+            return Ok(());
+        }
+        Err(Fault::usage(
+            "BOT-6036",
+            format!("this server serves `{}`, not `{model}`", self.app.model),
+        ))
+    }
+
+    fn canary(&self) -> Result<&Arc<Canary>> {
+        self.canary.as_ref().ok_or_else(|| no_rollouts("a server of one file or one version"))
+    }
+}
+
+/// Does `work` to its end, even when the one who asked hangs up half way.
+async fn to_its_end<T: Send + 'static>(
+    work: impl Future<Output = Result<T>> + Send + 'static,
+) -> Result<T> {
+    tokio::spawn(work).await.map_err(|_| internal())?
+}
+
+/// Reads `If-Match`: a revision, quoted or not; `*` is any.
+fn if_match(headers: &HeaderMap) -> Result<Option<u64>> {
+    let Some(value) = headers.get(header::IF_MATCH) else { return Ok(None) };
+    let text = value.to_str().unwrap_or_default().trim().trim_matches('"');
+    if text == "*" {
+        return Ok(None);
+    }
+    text.parse().map(Some).map_err(|_| {
+        Fault::usage("BOT-6013", "`If-Match` is no revision")
+            .hint("send the `ETag` of the rollout as it was read")
+    })
+}

@@ -1,0 +1,449 @@
+//! The rollout against a home that fails: what acts first, what waits, what lets go.
+
+use super::*;
+use crate::{RequestLog, ServerSettings, clock::ManualClock, observe::Told, server::new_app};
+use async_trait::async_trait;
+use botops_dialogue::DialogueSpec;
+use botops_models::{IntentModel, Lineage, ModelSpec, Resources, Sample, Silent, train};
+use botops_registry::{Act, Manifest, Version};
+use botops_rollout::{Arm, PauseReason, RolloutSpec, StepSpec};
+use std::net::{Ipv4Addr, SocketAddr};
+
+/// What is wrong with the store.
+#[derive(Clone, Copy, PartialEq)]
+enum Ill {
+    Not,
+    Unreachable,
+    Taken,
+}
+
+struct Flaky {
+    ill: std::sync::Mutex<Ill>,
+    written: std::sync::Mutex<Vec<Deployment>>,
+    model: Arc<IntentModel>,
+    /// The champions there were, the present one last.
+    reigns: std::sync::Mutex<Vec<&'static str>>,
+}
+
+/// Every version there is.
+const NAMES: [&str; 4] = ["oldest", "older", "champion", "challenger"];
+
+fn version(name: &str) -> Version {
+    Version {
+        model: "m".to_owned(),
+        number: 1,
+        manifest_digest: Digest::of(name.as_bytes()),
+        registered_at: DateTime::UNIX_EPOCH,
+        actor: "ada".to_owned(),
+        aliases: Vec::new(),
+        manifest: Manifest {
+            schema: "botops.model/1".to_owned(),
+            model: "m".to_owned(),
+            files: Vec::new(),
+            run: None,
+            data: None,
+            params: [].into(),
+            metrics: [].into(),
+            gates: None,
+            botops: "0.1.0".to_owned(),
+            git_commit: None,
+            creator: "ada".to_owned(),
+            intents: Vec::new(),
+        },
+    }
+}
+
+fn name_of(digest: &Digest) -> &'static str {
+    NAMES.into_iter().find(|name| Digest::of(name.as_bytes()) == *digest).unwrap()
+}
+
+impl Flaky {
+    fn served(&self, name: &str) -> Served {
+        let digest = Digest::of(name.as_bytes());
+        let model = Arc::clone(&self.model);
+        Served::prepare(model, digest, name.to_owned(), Some(digest), None).unwrap()
+    }
+
+    fn answer(&self) -> Result<()> {
+        match *self.ill.lock().unwrap() {
+            Ill::Not => Ok(()),
+            Ill::Unreachable => Err(Fault::unreachable("BOT-6031", "the store is down")),
+            Ill::Taken => Err(Fault::conflict("BOT-6026", "someone else wrote")),
+        }
+    }
+
+    fn phases(&self) -> Vec<String> {
+        self.written.lock().unwrap().iter().map(|entry| entry.phase.clone()).collect()
+    }
+}
+
+#[async_trait]
+impl Home for Flaky {
+    async fn load(&self, manifest: &Digest) -> Result<Served> {
+        self.answer().map(|()| self.served(name_of(manifest)))
+    }
+    async fn write_down(&self, deployment: Deployment) -> Result<()> {
+        self.answer()?;
+        self.written.lock().unwrap().push(deployment);
+        Ok(())
+    }
+    async fn promote(&self, served: &Served, expected: Digest, _: &Act) -> Result<()> {
+        self.answer()?;
+        let mut reigns = self.reigns.lock().unwrap();
+        let now = Digest::of(reigns.last().unwrap().as_bytes());
+        if now != expected && Some(now) != served.manifest {
+            return Err(Fault::conflict("BOT-6026", "it was moved"));
+        }
+        let name = name_of(&served.manifest.unwrap());
+        // A move back pops the reigns since.
+        let kept = reigns.iter().position(|reign| *reign == name).unwrap_or(reigns.len());
+        reigns.truncate(kept);
+        reigns.push(name);
+        Ok(())
+    }
+    async fn champion(&self) -> Result<Option<Digest>> {
+        self.answer()?;
+        Ok(self.reigns.lock().unwrap().last().map(|name| Digest::of(name.as_bytes())))
+    }
+    async fn find(&self, name: Option<&str>, current: &Digest) -> Result<Version> {
+        self.answer()?;
+        if let Some(name) = name {
+            return Ok(version(name));
+        }
+        let reigns = self.reigns.lock().unwrap();
+        let at = reigns.iter().position(|reign| Digest::of(reign.as_bytes()) == *current);
+        match at {
+            Some(at) if at > 0 => Ok(version(reigns[at - 1])),
+            _ => Err(Fault::usage("BOT-6024", "there was none before")),
+        }
+    }
+}
+
+struct Setup {
+    app: Arc<App>,
+    home: Arc<Flaky>,
+    canary: Canary,
+    clock: Arc<ManualClock>,
+}
+
+impl Setup {
+    fn ill(&self, ill: Ill) {
+        *self.home.ill.lock().unwrap() = ill;
+    }
+
+    fn weight(&self) -> Option<f64> {
+        self.app.slot.load().unwrap().split.as_ref().map(|split| split.weight)
+    }
+
+    fn pass(&self, seconds: i64) {
+        let now = crate::clock::Clock::now(&*self.clock);
+        self.clock.set(now + chrono::TimeDelta::seconds(seconds));
+    }
+
+    /// `n` conversations on each side.
+    fn converse(&self, from: u64, n: u64) {
+        for request in from..from + 2 * n {
+            let arm = if request % 2 == 0 { Arm::Canary } else { Arm::Primary };
+            let told = Told {
+                request,
+                predicted: Some("a".into()),
+                fallback: false,
+                slow: false,
+                mirrored: None,
+            };
+            self.app.observer.message(&request.to_string(), arm, 0.5, told);
+        }
+    }
+
+    async fn phase(&self) -> Phase {
+        self.canary.read("latest", |active, _| active.rollout.phase.clone()).await.unwrap()
+    }
+
+    async fn units(&self) -> [u64; 2] {
+        self.canary.read("latest", |_, decision| decision.units).await.unwrap()
+    }
+
+    /// The version that serves, and the champion.
+    fn serving(&self) -> [&'static str; 2] {
+        let served = self.app.slot.load().unwrap().primary.manifest.unwrap();
+        [name_of(&served), self.home.reigns.lock().unwrap().last().unwrap()]
+    }
+
+    async fn roll_back(&self, version: Option<&str>) -> Result<Restored> {
+        let asked = Asked { actor: "ada".to_owned(), reason: "it is bad".to_owned() };
+        self.canary.roll_back_model(version, &asked, Mode::Real).await
+    }
+
+    async fn promote(&self) {
+        let asked = Asked { actor: "ada".to_owned(), reason: String::new() };
+        self.canary.command("latest", &Command::Promote, asked, None).await.unwrap();
+        assert_eq!(self.serving(), ["challenger", "challenger"]);
+    }
+
+    async fn abort(&self) -> Result<()> {
+        let asked = Asked { actor: "ada".to_owned(), reason: String::new() };
+        let command = Command::Abort { reason: "enough".to_owned() };
+        self.canary.command("latest", &command, asked, None).await
+    }
+}
+
+/// A rollout that ramps at 50 %, one step of 20 conversations.
+async fn ramping() -> Setup {
+    let texts = ["red apple", "red pear", "red plum", "red fig", "red lime", "red kiwi"];
+    let samples: Vec<Sample<'_>> = texts
+        .iter()
+        .map(|text| Sample { text, intent: "fruit" })
+        .chain(
+            ["a car", "a bus", "a van", "a bike", "a tram", "a ship"]
+                .iter()
+                .map(|text| Sample { text, intent: "vehicle" }),
+        )
+        .collect();
+    let model = train(
+        &samples,
+        &ModelSpec::default(),
+        Resources::default(),
+        DialogueSpec::default(),
+        Lineage::default(),
+        &Silent,
+    )
+    .unwrap();
+    let anywhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let settings = ServerSettings {
+        listen: anywhere,
+        admin_listen: anywhere,
+        admin_token: None,
+        environment: "test".to_owned(),
+        request_log: RequestLog::Off,
+    };
+    let clock = Arc::new(ManualClock::new(DateTime::UNIX_EPOCH));
+    let app = new_app("m", &settings, Arc::clone(&clock) as _).unwrap();
+    let home = Arc::new(Flaky {
+        ill: std::sync::Mutex::new(Ill::Not),
+        written: std::sync::Mutex::default(),
+        model: Arc::new(model),
+        reigns: std::sync::Mutex::new(NAMES[..3].to_vec()),
+    });
+    app.slot.set(Arc::new(home.served("champion")), None);
+    let canary = Canary::new(Arc::clone(&app), Arc::clone(&home) as _, false);
+    let spec = RolloutSpec {
+        steps: vec![StepSpec {
+            weight: 50.0,
+            min_time: None,
+            min_units: Some(20),
+            deadline: "1h".to_owned(),
+            require: None,
+        }],
+        interval: "10s".to_owned(),
+        stale_after: "1m".to_owned(),
+        ..RolloutSpec::default()
+    };
+    let rollout = Rollout::request(
+        "r".to_owned(),
+        "m".to_owned(),
+        Digest::of(b"champion"),
+        Digest::of(b"challenger"),
+        spec.check().unwrap(),
+        "ada".to_owned(),
+        "a test".to_owned(),
+        DateTime::UNIX_EPOCH,
+    );
+    canary.launch_rehearsed(rollout).await.unwrap();
+    let setup = Setup { app, home, canary, clock };
+    assert_eq!(setup.home.phases(), ["pending", "loading", "ramping"]);
+    assert_eq!(setup.weight(), Some(0.5));
+    setup
+}
+
+#[tokio::test]
+async fn a_rollback_acts_while_the_store_is_down_and_is_written_when_it_is_back() {
+    let setup = ramping().await;
+    setup.ill(Ill::Unreachable);
+    setup.abort().await.unwrap();
+    assert_eq!(setup.weight(), None);
+    assert_eq!(setup.phase().await, Phase::RolledBack { reason: "aborted: enough".to_owned() });
+    assert!(setup.canary.tick().await.is_err(), "it cannot be written yet");
+    setup.ill(Ill::Not);
+    setup.canary.tick().await.unwrap();
+    let phases = setup.home.phases();
+    assert_eq!(phases[3..], ["rolling_back", "rolled_back"]);
+    setup.canary.tick().await.unwrap();
+    assert_eq!(setup.home.phases(), phases, "once");
+    assert!(setup.abort().await.is_err(), "terminal means terminal");
+    assert_eq!(setup.weight(), None);
+}
+
+#[tokio::test]
+async fn what_cannot_be_written_is_not_done_and_what_was_seen_is_kept() {
+    let setup = ramping().await;
+    setup.converse(0, 25);
+    setup.pass(10);
+    setup.ill(Ill::Unreachable);
+    assert!(setup.canary.tick().await.is_err());
+    assert!(matches!(setup.phase().await, Phase::Ramping { units: 0, .. }));
+    assert_eq!(setup.app.slot.load().unwrap().primary.manifest, Some(Digest::of(b"champion")));
+    setup.ill(Ill::Not);
+    setup.pass(10);
+    assert!(setup.canary.tick().await.unwrap());
+    assert_eq!(setup.units().await, [25, 25]);
+    assert_eq!(setup.phase().await, Phase::Promoted);
+    assert_eq!(setup.home.phases()[3..], ["promoting", "promoted"]);
+    assert_eq!(setup.app.slot.load().unwrap().primary.manifest, Some(Digest::of(b"challenger")));
+}
+
+#[tokio::test]
+async fn a_promotion_that_was_written_is_finished_by_a_later_tick() {
+    let setup = ramping().await;
+    let promote = setup.canary.would("latest", &Command::Promote, None).await.unwrap();
+    assert_eq!(promote.effect, Effect::Promote);
+    // The log took the entry, then the registry went away.
+    {
+        let mut state = setup.canary.state.lock().await;
+        state.active.as_mut().unwrap().rollout = promote.next;
+    }
+    setup.ill(Ill::Unreachable);
+    assert!(setup.canary.tick().await.is_err());
+    assert_eq!(setup.phase().await, Phase::Promoting);
+    setup.ill(Ill::Not);
+    setup.canary.tick().await.unwrap();
+    assert_eq!(setup.phase().await, Phase::Promoted);
+}
+
+#[tokio::test]
+async fn a_server_that_lost_the_log_to_another_lets_go_of_its_challenger() {
+    let setup = ramping().await;
+    setup.converse(0, 5);
+    setup.pass(10);
+    setup.ill(Ill::Taken);
+    assert_eq!(setup.canary.tick().await.unwrap_err().code(), "BOT-6026");
+    assert_eq!(setup.weight(), None);
+    setup.ill(Ill::Not);
+    setup.pass(10);
+    assert!(!setup.canary.tick().await.unwrap());
+    assert_eq!(setup.weight(), None, "it does not come back by itself");
+}
+
+#[tokio::test]
+async fn quiet_ticks_write_nothing_and_keep_the_rollout_fresh() {
+    let setup = ramping().await;
+    for _ in 0..100 {
+        setup.pass(10);
+        setup.canary.tick().await.unwrap();
+    }
+    assert!(matches!(setup.phase().await, Phase::Ramping { .. }), "someone looked all the time");
+    assert_eq!(setup.home.phases().len(), 3);
+    // Nobody looks for longer than `stale_after`, and the next look finds it fresh again; the
+    // deadline is what ends it.
+    setup.pass(3_000);
+    setup.canary.tick().await.unwrap();
+    assert!(matches!(
+        setup.phase().await,
+        Phase::Paused { reason: PauseReason::NoTraffic, weight: 0.5, .. }
+    ));
+    assert_eq!(setup.weight(), Some(0.5));
+}
+
+#[tokio::test]
+async fn an_abort_that_names_another_rollout_takes_nothing_from_this_one() {
+    let setup = ramping().await;
+    // Even while the state is held: nothing may be withdrawn before the id is known.
+    let held = setup.canary.state.lock().await;
+    let asked = Asked { actor: "ada".to_owned(), reason: String::new() };
+    let command = Command::Abort { reason: "enough".to_owned() };
+    let aborting = setup.canary.command("another", &command, asked, None);
+    let outcome = tokio::time::timeout(Duration::from_millis(50), aborting).await;
+    assert_eq!(setup.weight(), Some(0.5));
+    assert_eq!(outcome.unwrap().unwrap_err().code(), "BOT-6034");
+    drop(held);
+    setup.abort().await.unwrap();
+    assert_eq!(setup.weight(), None);
+}
+
+#[tokio::test]
+async fn a_rollback_of_the_model_is_told_to_the_registry_when_it_is_back() {
+    let setup = ramping().await;
+    setup.promote().await;
+    setup.ill(Ill::Unreachable);
+    let fault = setup.roll_back(None).await.unwrap_err();
+    assert_eq!(fault.kind(), FaultKind::Unreachable);
+    assert!(fault.message().contains("not moved yet"), "{fault}");
+    assert_eq!(setup.serving(), ["champion", "challenger"]);
+    // Asking again, and looking where the alias points, steps neither back nor forth.
+    assert!(setup.roll_back(None).await.is_err());
+    assert!(setup.canary.follow().await.is_err());
+    assert!(setup.canary.tick().await.is_err());
+    assert_eq!(setup.serving(), ["champion", "challenger"]);
+    setup.ill(Ill::Not);
+    setup.canary.follow().await.unwrap();
+    assert_eq!(setup.serving(), ["champion", "champion"]);
+    assert_eq!(setup.home.phases().last().unwrap(), "none");
+    let written = setup.home.phases();
+    setup.canary.follow().await.unwrap();
+    setup.canary.tick().await.unwrap();
+    assert_eq!(setup.home.phases(), written, "once");
+}
+
+#[tokio::test]
+async fn asking_again_for_a_rollback_that_waits_finishes_it() {
+    for version in [None, Some("champion")] {
+        let setup = ramping().await;
+        setup.promote().await;
+        setup.ill(Ill::Unreachable);
+        assert!(setup.roll_back(None).await.is_err());
+        setup.ill(Ill::Not);
+        assert_eq!(setup.roll_back(version).await.unwrap().to, "champion");
+        assert_eq!(setup.serving(), ["champion", "champion"]);
+        assert_eq!(setup.home.phases().iter().filter(|phase| *phase == "none").count(), 1);
+    }
+}
+
+#[tokio::test]
+async fn what_serves_already_is_rolled_back_to_only_when_it_is_the_champion() {
+    let setup = ramping().await;
+    setup.abort().await.unwrap();
+    // Someone else moved it a moment ago: this server has not followed yet.
+    setup.home.reigns.lock().unwrap().push("challenger");
+    setup.roll_back(Some("champion")).await.unwrap();
+    assert_eq!(setup.serving(), ["champion", "champion"]);
+    setup.canary.follow().await.unwrap();
+    assert_eq!(setup.serving(), ["champion", "champion"]);
+    let written = setup.home.phases();
+    setup.roll_back(Some("champion")).await.unwrap();
+    assert_eq!(setup.home.phases(), written, "it is done");
+}
+
+#[tokio::test]
+async fn a_rollback_that_someone_else_overtook_is_given_up() {
+    let setup = ramping().await;
+    setup.promote().await;
+    setup.ill(Ill::Unreachable);
+    assert!(setup.roll_back(None).await.is_err());
+    setup.ill(Ill::Not);
+    *setup.home.reigns.lock().unwrap() = vec!["older"];
+    assert_eq!(setup.canary.follow().await.unwrap_err().code(), "BOT-6026");
+    setup.canary.follow().await.unwrap();
+    assert_eq!(setup.serving(), ["older", "older"]);
+}
+
+#[tokio::test]
+async fn rolling_back_twice_goes_two_champions_back() {
+    let setup = ramping().await;
+    setup.promote().await;
+    for expected in ["champion", "older", "oldest"] {
+        setup.roll_back(None).await.unwrap();
+        setup.canary.follow().await.unwrap();
+        assert_eq!(setup.serving(), [expected, expected]);
+    }
+    assert_eq!(setup.roll_back(None).await.unwrap_err().code(), "BOT-6024");
+}
+
+#[tokio::test]
+async fn after_someone_else_rolled_back_the_champion_before_is_the_registrys() {
+    let setup = ramping().await;
+    setup.promote().await;
+    setup.home.reigns.lock().unwrap().pop();
+    setup.canary.follow().await.unwrap();
+    assert_eq!(setup.serving(), ["champion", "champion"]);
+    setup.roll_back(None).await.unwrap();
+    assert_eq!(setup.serving(), ["older", "older"], "not the one that was rolled back");
+}

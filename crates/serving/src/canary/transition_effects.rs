@@ -1,0 +1,171 @@
+//! What a transition does: load, route, promote, roll back, finish.
+
+use super::{Active, Canary, DRAIN, State};
+use crate::routing::{Served, Split};
+use botops_findings::{Fault, FaultKind, Result};
+use botops_registry::Act;
+use botops_rollout::{self as rollout, Arm, Command, Effect, Transition};
+use chrono::{DateTime, Utc};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+impl Canary {
+    /// Does what a transition says that is written down already.
+    pub(super) async fn perform(
+        &self,
+        state: &mut State,
+        transition: Transition,
+        now: DateTime<Utc>,
+    ) -> Result<()> {
+        let active = state.active.as_mut().expect("a transition belongs to a rollout");
+        let report = match transition.effect {
+            Effect::None => None,
+            Effect::Route => {
+                self.route(active);
+                None
+            }
+            Effect::Load => Some(match self.home.load(&active.rollout.challenger).await {
+                Ok(served) => {
+                    active.challenger = Some(Arc::new(served));
+                    Command::Loaded
+                }
+                Err(fault) => Command::LoadFailed { reason: format!("{}: {fault}", fault.code()) },
+            }),
+            Effect::Promote => Some(self.promote(state, now).await?),
+            Effect::RollBack => {
+                self.app.slot.withdraw();
+                self.drain(active.challenger.as_ref()).await;
+                Some(Command::Drained)
+            }
+            Effect::Finish => {
+                self.finish(active);
+                None
+            }
+        };
+        let Some(report) = report else { return Ok(()) };
+        let active = state.active.as_mut().expect("a transition belongs to a rollout");
+        let next = rollout::command(&active.rollout, &report, now)?;
+        Box::pin(self.apply(state, next, now)).await
+    }
+
+    /// Moves the alias, swaps, and reads back what is served.
+    async fn promote(&self, state: &mut State, now: DateTime<Utc>) -> Result<Command> {
+        let active = state.active.as_mut().expect("a promotion belongs to a rollout");
+        if self.aborting.load(Ordering::SeqCst) {
+            return Ok(Command::Abort { reason: "asked for while it was promoted".to_owned() });
+        }
+        let challenger = match &active.challenger {
+            Some(challenger) => Arc::clone(challenger),
+            None => {
+                let served = Arc::new(self.home.load(&active.rollout.challenger).await?);
+                active.challenger = Some(Arc::clone(&served));
+                served
+            }
+        };
+        let act = Act {
+            actor: active.rollout.actor.clone(),
+            reason: format!("rollout {}: {}", active.rollout.id, active.rollout.reason),
+            at: now,
+        };
+        if let Err(fault) = self.home.promote(&challenger, active.rollout.champion, &act).await {
+            return match fault.kind() {
+                FaultKind::Unreachable | FaultKind::Internal => Err(fault),
+                _ => {
+                    let reason = format!("the registry refused it: {}: {fault}", fault.code());
+                    Ok(Command::Abort { reason })
+                }
+            };
+        }
+        let old = self.primary()?;
+        state.rejected = None;
+        self.swap(Arc::clone(&challenger));
+        if old.manifest != challenger.manifest {
+            // An earlier champion may have come back: then the one before is not the one that served.
+            let before = self.home.find(None, &active.rollout.challenger).await.ok();
+            let is_before =
+                before.is_none_or(|before| old.manifest == Some(before.manifest_digest));
+            state.previous = is_before.then_some(old);
+        }
+        let served = self.primary()?;
+        if served.manifest == Some(active.rollout.challenger) && served.digest == challenger.digest
+        {
+            Ok(Command::Confirmed)
+        } else {
+            Err(Fault::internal("BOT-6018", "the challenger was swapped in and is not served"))
+        }
+    }
+
+    /// Waits until no request is left on the challenger.
+    async fn drain(&self, challenger: Option<&Arc<Served>>) {
+        let Some(challenger) = challenger else { return };
+        let begun = tokio::time::Instant::now();
+        // The rollout itself holds one reference; each routing in flight holds the rest.
+        while Arc::strong_count(challenger) > 1 && begun.elapsed() < DRAIN {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
+    pub(super) fn finish(&self, active: &mut Active) {
+        self.app.slot.withdraw();
+        active.challenger = None;
+        self.app.observer.clear();
+        self.set_slow_bound(None);
+        self.show_loaded();
+    }
+
+    pub(super) fn route(&self, active: &Active) {
+        let (Some(challenger), Ok(primary)) = (&active.challenger, self.primary()) else { return };
+        if self.aborting.load(Ordering::SeqCst) {
+            return;
+        }
+        let split = Split {
+            canary: Arc::clone(challenger),
+            weight: active.rollout.weight(),
+            mirrors: active.rollout.mirrors(),
+            salt: active.rollout.salt.clone(),
+        };
+        self.app.slot.set(primary, Some(split));
+        if self.aborting.load(Ordering::SeqCst) {
+            // It was asked for between the look and the swap.
+            self.app.slot.withdraw();
+        }
+        self.show_loaded();
+    }
+
+    pub(super) fn swap(&self, served: Arc<Served>) {
+        self.app.slot.set(served, None);
+        self.app.metrics.swaps.inc();
+        self.show_loaded();
+    }
+
+    pub(super) fn primary(&self) -> Result<Arc<Served>> {
+        let routing = self.app.slot.load().ok_or_else(|| {
+            Fault::unreachable("BOT-6019", "the model is still being loaded and tested")
+        })?;
+        Ok(Arc::clone(&routing.primary))
+    }
+
+    pub(super) fn set_slow_bound(&self, bound: Option<Duration>) {
+        let nanos = bound.map_or(0, |bound| u64::try_from(bound.as_nanos()).unwrap_or(u64::MAX));
+        self.app.slow_bound.store(nanos, Ordering::Relaxed);
+    }
+
+    pub(super) fn show(&self, active: &Active) {
+        let metrics = &self.app.metrics;
+        metrics.phase.set(i64::from(active.rollout.phase.number()));
+        metrics.weight.set(active.rollout.weight());
+        metrics.evidence(&active.rollout.evidence());
+    }
+
+    /// Says in the metrics what is loaded.
+    pub(crate) fn show_loaded(&self) {
+        let Some(routing) = self.app.slot.load() else { return };
+        let mut loaded = vec![(Arm::Primary, routing.primary.digest_text.as_str())];
+        if let Some(split) = &routing.split {
+            loaded.push((Arm::Canary, split.canary.digest_text.as_str()));
+        }
+        self.app.metrics.loaded(&loaded);
+    }
+}

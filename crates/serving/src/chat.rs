@@ -1,0 +1,98 @@
+//! `POST /v1/chat`: what the bot says to one message.
+
+use super::{
+    exchange::{App, Exchange, RequestId, Text, check_conversation, check_text, parse, read_body},
+    metrics::arm_name,
+    predict::{Refusal, failed, observe},
+};
+use axum::{
+    body::Bytes,
+    extract::{State, rejection::BytesRejection},
+    response::Response,
+};
+use botops_dialogue::Entity;
+use botops_text::detect_language;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Request<'a> {
+    #[serde(borrow, default)]
+    conversation_id: Option<Text<'a>>,
+    #[serde(borrow)]
+    text: Text<'a>,
+    #[serde(borrow, default)]
+    language: Option<Text<'a>>,
+}
+
+#[derive(Serialize)]
+struct Answer<'a> {
+    request_id: RequestId,
+    intent: &'a str,
+    confidence: f64,
+    entities: &'a [Entity],
+    response: &'a str,
+    language: &'a str,
+    fallback: bool,
+    model: &'a str,
+    digest: &'a str,
+    arm: &'static str,
+}
+
+/// Answers `POST /v1/chat`.
+pub(super) async fn chat(
+    State(app): State<Arc<App>>,
+    body: Result<Bytes, BytesRejection>,
+) -> Response {
+    let exchange = Exchange::begin(&app, "chat");
+    let body = match read_body(body) {
+        Ok(body) => body,
+        Err(problem) => return exchange.refuse(problem, None),
+    };
+    exchange
+        .take_turn(|| match answer(&exchange, &body) {
+            Ok(response) => response,
+            Err(Refusal(problem, arm)) => exchange.refuse(problem, arm),
+        })
+        .await
+}
+
+fn answer(exchange: &Exchange<'_>, body: &[u8]) -> Result<Response, Refusal> {
+    let request: Request<'_> = parse(body)?;
+    let text = &*request.text.0;
+    check_text(text)?;
+    let conversation = request.conversation_id.as_ref().map(|id| &*id.0);
+    check_conversation(conversation)?;
+
+    let routing = exchange.routing()?;
+    let choice = routing.choose(conversation, exchange.draw());
+    let served = choice.served;
+    let Ok((prediction, ())) = served.classify(text, |_, _| ()) else {
+        return Err(failed(exchange, &routing, &choice, conversation));
+    };
+    let intent = &*served.intents[prediction.intent];
+    let entities = served.dialogue.entities(text);
+    let asked = request.language.as_ref().map(|language| &*language.0);
+    let (response, language) = served.dialogue.respond(
+        (!prediction.fallback).then_some(intent),
+        asked.or_else(|| detect_language(text)),
+        &entities,
+    );
+    let duration = exchange.elapsed();
+    observe(exchange, &routing, &choice, conversation, text, &prediction, duration);
+    let body = serde_json::to_vec(&Answer {
+        request_id: exchange.id,
+        intent,
+        confidence: prediction.confidence,
+        entities: &entities,
+        response: &response,
+        language: &language,
+        fallback: prediction.fallback,
+        model: &served.reference,
+        digest: &served.digest_text,
+        arm: arm_name(choice.arm),
+    })
+    .expect("an answer of ours is valid JSON");
+    Ok(exchange.answer(&choice, 1, &prediction, duration, body))
+}

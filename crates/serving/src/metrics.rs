@@ -1,0 +1,372 @@
+//! What `/metrics` says, in OpenMetrics text: atomics on the request path, labels from closed sets only.
+
+use botops_rollout::{Arm, Evidence};
+use prometheus_client::{
+    encoding::{EncodeLabelSet, EncodeMetric, MetricEncoder, text::encode},
+    metrics::{MetricType, TypedMetric, counter::Counter, family::Family, gauge::Gauge},
+    registry::Registry,
+};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+/// Upper bounds of the latency buckets, in seconds.
+const SECONDS: [f64; 19] = [
+    5e-6, 1e-5, 2e-5, 3e-5, 5e-5, 7.5e-5, 1e-4, 1.5e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2,
+    2.5e-2, 5e-2, 0.1, 0.5, 2.5,
+];
+/// Upper bounds of the confidence buckets.
+const CONFIDENCE: [f64; 10] = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0];
+
+/// A histogram without a lock: one addition a bucket, a count in millionths for the sum.
+#[derive(Debug, Clone)]
+pub(super) struct Histogram(Arc<Buckets>);
+
+#[derive(Debug)]
+struct Buckets {
+    bounds: &'static [f64],
+    counts: Vec<AtomicU64>,
+    /// Sum of what was observed, in units of `1 / scale`.
+    sum: AtomicU64,
+    scale: f64,
+}
+
+impl Histogram {
+    fn new(bounds: &'static [f64], scale: f64) -> Self {
+        let counts = (0..=bounds.len()).map(|_| AtomicU64::new(0)).collect();
+        Self(Arc::new(Buckets { bounds, counts, sum: AtomicU64::new(0), scale }))
+    }
+
+    fn seconds() -> Self {
+        Self::new(&SECONDS, 1e9)
+    }
+
+    fn confidence() -> Self {
+        Self::new(&CONFIDENCE, 1e6)
+    }
+
+    /// Adds one observation, >= 0.
+    pub(super) fn observe(&self, value: f64) {
+        let buckets = &*self.0;
+        let index = buckets.bounds.partition_point(|bound| *bound < value);
+        buckets.counts[index].fetch_add(1, Ordering::Relaxed);
+        buckets.sum.fetch_add((value * buckets.scale) as u64, Ordering::Relaxed);
+    }
+
+    /// Returns the upper edge of the bucket in which the `q`-quantile lies; `None` with fewer than
+    /// `least` observations, or when it lies beyond the last edge.
+    pub(super) fn quantile_bound(&self, q: f64, least: u64) -> Option<f64> {
+        let counts: Vec<u64> =
+            self.0.counts.iter().map(|count| count.load(Ordering::Relaxed)).collect();
+        let n: u64 = counts.iter().sum();
+        if n < least.max(1) {
+            return None;
+        }
+        let wanted = (q * n as f64).ceil() as u64;
+        let mut seen = 0;
+        for (count, bound) in counts.iter().zip(self.0.bounds) {
+            seen += count;
+            if seen >= wanted {
+                return Some(*bound);
+            }
+        }
+        None
+    }
+}
+
+impl EncodeMetric for Histogram {
+    fn encode(&self, mut encoder: MetricEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let bounds = self.0.bounds.iter().copied().chain([f64::INFINITY]);
+        let buckets: Vec<(f64, u64)> =
+            bounds.zip(self.0.counts.iter().map(|count| count.load(Ordering::Relaxed))).collect();
+        let n = buckets.iter().map(|(_, count)| count).sum();
+        let sum = self.0.sum.load(Ordering::Relaxed) as f64 / self.0.scale;
+        encoder.encode_histogram::<[(&str, &str); 0]>(sum, n, &buckets, None)
+    }
+
+    fn metric_type(&self) -> MetricType {
+        Self::TYPE
+    }
+}
+
+impl TypedMetric for Histogram {
+    const TYPE: MetricType = MetricType::Histogram;
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RequestLabels {
+    model: Arc<str>,
+    arm: &'static str,
+    code: u16,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ArmLabels {
+    model: Arc<str>,
+    arm: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct EvidenceLabels {
+    metric: &'static str,
+    side: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReasonLabels {
+    reason: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct LoadedLabels {
+    model: Arc<str>,
+    arm: &'static str,
+    digest: String,
+}
+
+/// What is counted of one arm on the request path.
+pub(super) struct ArmMetrics {
+    /// Requests answered with 200.
+    pub(super) answered: Counter,
+    /// How long they took, from the body read to the answer made.
+    pub(super) seconds: Histogram,
+    /// How sure the answers were.
+    pub(super) confidence: Histogram,
+    /// Answers that were the fallback.
+    pub(super) fallback: Counter,
+}
+
+/// Everything that is counted.
+pub(super) struct Metrics {
+    registry: Registry,
+    model: Arc<str>,
+    arms: [ArmMetrics; 2],
+    requests: Family<RequestLabels, Counter>,
+    conversations: Family<ArmLabels, Counter>,
+    log_e: Family<EvidenceLabels, Gauge<f64, AtomicU64>>,
+    rollbacks: Family<ReasonLabels, Counter>,
+    loaded: Family<LoadedLabels, Gauge>,
+    /// Where the rollout stands, by number (0: none).
+    pub(super) phase: Gauge,
+    /// The canary's share, in [0, 1].
+    pub(super) weight: Gauge<f64, AtomicU64>,
+    /// Mirrored messages on which the challenger said otherwise.
+    pub(super) disagreement: Counter,
+    /// Requests without a conversation while a canary was beside the primary.
+    pub(super) unsticky: Counter,
+    /// Lines the request log had no room for.
+    pub(super) dropped: Counter,
+    /// Models swapped in.
+    pub(super) swaps: Counter,
+}
+
+/// The name of an arm in labels.
+pub(super) fn arm_name(arm: Arm) -> &'static str {
+    match arm {
+        Arm::Primary => "primary",
+        Arm::Canary => "canary",
+    }
+}
+
+impl Metrics {
+    /// Starts counting for `model`.
+    pub(super) fn new(model: &str) -> Self {
+        let model: Arc<str> = model.into();
+        let mut registry = Registry::with_prefix("botops");
+        let requests = Family::<RequestLabels, Counter>::default();
+        let seconds = Family::<ArmLabels, Histogram, fn() -> Histogram>::new_with_constructor(
+            Histogram::seconds,
+        );
+        let confidence = Family::<ArmLabels, Histogram, fn() -> Histogram>::new_with_constructor(
+            Histogram::confidence,
+        );
+        let fallback = Family::<ArmLabels, Counter>::default();
+        let conversations = Family::<ArmLabels, Counter>::default();
+        let log_e = Family::<EvidenceLabels, Gauge<f64, AtomicU64>>::default();
+        let rollbacks = Family::<ReasonLabels, Counter>::default();
+        let loaded = Family::<LoadedLabels, Gauge>::default();
+        let (phase, weight) = (Gauge::default(), Gauge::<f64, AtomicU64>::default());
+        let (disagreement, unsticky, dropped, swaps) =
+            (Counter::default(), Counter::default(), Counter::default(), Counter::default());
+        registry.register("requests", "Requests answered, by arm and status", requests.clone());
+        registry.register(
+            "request_seconds",
+            "Time from the body read to the answer made",
+            seconds.clone(),
+        );
+        registry.register("confidence", "Confidence of the answers", confidence.clone());
+        registry.register("fallback", "Answers that were the fallback", fallback.clone());
+        registry.register("conversations", "Conversations counted, by arm", conversations.clone());
+        registry.register(
+            "shadow_disagreement",
+            "Mirrored messages on which the challenger said otherwise",
+            disagreement.clone(),
+        );
+        registry.register(
+            "canary_phase",
+            "Phase of the rollout: 0 none, 1 pending, 2 loading, 3 shadow, 4 ramping, 5 paused, \
+             7 promoting, 9 rolling back, 10 promoted, 11 rolled back, 12 failed, 13 refused",
+            phase.clone(),
+        );
+        registry.register("canary_weight", "Share of conversations on the canary", weight.clone());
+        registry.register("canary_log_e", "Log e-value by metric and side", log_e.clone());
+        registry.register("rollbacks", "Rollbacks, by who decided", rollbacks.clone());
+        registry.register("model_loaded_info", "1 for each model that serves", loaded.clone());
+        registry.register(
+            "unsticky_requests",
+            "Requests without a conversation during a canary",
+            unsticky.clone(),
+        );
+        registry.register(
+            "request_log_dropped",
+            "Request log lines there was no room for",
+            dropped.clone(),
+        );
+        registry.register("swaps", "Models swapped in", swaps.clone());
+        let arms = [Arm::Primary, Arm::Canary].map(|arm| {
+            let arm = arm_name(arm);
+            let labels = ArmLabels { model: Arc::clone(&model), arm };
+            ArmMetrics {
+                answered: requests.get_or_create_owned(&RequestLabels {
+                    model: Arc::clone(&model),
+                    arm,
+                    code: 200,
+                }),
+                seconds: seconds.get_or_create_owned(&labels),
+                confidence: confidence.get_or_create_owned(&labels),
+                fallback: fallback.get_or_create_owned(&labels),
+            }
+        });
+        Self {
+            registry,
+            model,
+            arms,
+            requests,
+            conversations,
+            log_e,
+            rollbacks,
+            loaded,
+            phase,
+            weight,
+            disagreement,
+            unsticky,
+            dropped,
+            swaps,
+        }
+    }
+
+    /// Returns what is counted of `arm`.
+    pub(super) fn arm(&self, arm: Arm) -> &ArmMetrics {
+        match arm {
+            Arm::Primary => &self.arms[0],
+            Arm::Canary => &self.arms[1],
+        }
+    }
+
+    /// Counts a request that no prediction answered; `arm` is none before one was chosen.
+    pub(super) fn unanswered(&self, arm: Option<Arm>, code: u16) {
+        let arm = arm.map_or("none", arm_name);
+        let labels = RequestLabels { model: Arc::clone(&self.model), arm, code };
+        self.requests.get_or_create(&labels).inc();
+    }
+
+    /// Counts conversations a tick took in: `[primary, canary]`.
+    pub(super) fn conversations(&self, units: [u64; 2]) {
+        for (arm, n) in [Arm::Primary, Arm::Canary].into_iter().zip(units) {
+            let labels = ArmLabels { model: Arc::clone(&self.model), arm: arm_name(arm) };
+            self.conversations.get_or_create(&labels).inc_by(n);
+        }
+    }
+
+    /// Shows the judge's evidence.
+    pub(super) fn evidence(&self, evidence: &[Evidence]) {
+        for one in evidence {
+            let metric = one.kind.name();
+            for (side, value) in [("rollback", one.log_e_rollback), ("promote", one.log_e_promote)]
+            {
+                self.log_e.get_or_create(&EvidenceLabels { metric, side }).set(value);
+            }
+        }
+    }
+
+    /// Counts a rollback; `reason` is one of ours.
+    pub(super) fn rolled_back(&self, reason: &'static str) {
+        self.rollbacks.get_or_create(&ReasonLabels { reason }).inc();
+    }
+
+    /// Says which models are loaded.
+    pub(super) fn loaded(&self, models: &[(Arm, &str)]) {
+        self.loaded.clear();
+        for (arm, digest) in models {
+            let labels = LoadedLabels {
+                model: Arc::clone(&self.model),
+                arm: arm_name(*arm),
+                digest: (*digest).to_owned(),
+            };
+            self.loaded.get_or_create(&labels).set(1);
+        }
+    }
+
+    /// Writes everything in OpenMetrics text.
+    pub(super) fn text(&self) -> String {
+        let mut text = String::with_capacity(8 << 10);
+        encode(&mut text, &self.registry).expect("a String takes everything");
+        text
+    }
+
+    /// Returns the bound beyond which an answer counts as slow: the upper edge of the bucket of the
+    /// primary's 95th percentile so far; `None` with fewer than 100 answers.
+    pub(super) fn slow_bound(&self) -> Option<Duration> {
+        self.arms[0].seconds.quantile_bound(0.95, 100).map(Duration::from_secs_f64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_quantile_is_the_upper_edge_of_its_bucket() {
+        let histogram = Histogram::seconds();
+        assert_eq!(histogram.quantile_bound(0.95, 1), None);
+        for _ in 0..95 {
+            histogram.observe(1.5e-5);
+        }
+        for _ in 0..5 {
+            histogram.observe(0.3);
+        }
+        assert_eq!(histogram.quantile_bound(0.95, 100), Some(2e-5));
+        assert_eq!(histogram.quantile_bound(0.96, 100), Some(0.5));
+        assert_eq!(histogram.quantile_bound(0.95, 101), None);
+        histogram.observe(2e-5);
+        assert_eq!(histogram.0.counts[2].load(Ordering::Relaxed), 96, "edges are inclusive");
+    }
+
+    #[test]
+    fn the_text_has_every_name_of_the_contract() {
+        let metrics = Metrics::new("support");
+        metrics.arm(Arm::Canary).seconds.observe(3e-5);
+        metrics.unanswered(None, 400);
+        metrics.rolled_back("judge");
+        metrics.loaded(&[(Arm::Primary, "sha256:ab")]);
+        metrics.conversations([3, 1]);
+        let text = metrics.text();
+        for line in [
+            "botops_requests_total{model=\"support\",arm=\"primary\",code=\"200\"} 0",
+            "botops_requests_total{model=\"support\",arm=\"none\",code=\"400\"} 1",
+            "botops_request_seconds_bucket{le=\"0.00003\",model=\"support\",arm=\"canary\"} 1",
+            "botops_request_seconds_count{model=\"support\",arm=\"canary\"} 1",
+            "botops_conversations_total{model=\"support\",arm=\"canary\"} 1",
+            "botops_rollbacks_total{reason=\"judge\"} 1",
+            "botops_model_loaded_info{model=\"support\",arm=\"primary\",digest=\"sha256:ab\"} 1",
+            "botops_canary_phase 0",
+            "# EOF",
+        ] {
+            assert!(text.contains(line), "{line} is missing in\n{text}");
+        }
+    }
+}

@@ -1,0 +1,543 @@
+//! What is seen of conversations between two ticks: units by arm, failures by kind and weight.
+//!
+//! - one unit is one conversation, counted at its first message while a canary is beside the primary
+//! - it fails at most once a kind, under the weight at which it began
+//! - once the weight is another one than when it began, what it says next counts for neither arm:
+//!   some of the primary's conversations move to the canary at a step and none of the canary's move
+//!   back, so counting those that stay would show fewer late failures of the primary's; feedback on
+//!   what was answered before still counts, whichever the arm
+//! - memory is bounded: of the conversations last heard of, at least [`REMEMBERED`] and at most
+//!   twice as many are kept, with the last [`MESSAGES_REMEMBERED`] answers of each; one that was
+//!   forgotten and comes back is a new unit, and feedback on it is not counted
+
+use botops_labels::OOS;
+use botops_rollout::{Arm, FailureCount, FailureKind, Observation};
+use chrono::{DateTime, Utc};
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque},
+    hash::{BuildHasher, Hash},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+/// Conversations remembered at least.
+pub(super) const REMEMBERED: usize = 100_000;
+/// Answers remembered of each conversation.
+pub(super) const MESSAGES_REMEMBERED: usize = 16;
+const SHARDS: usize = 16;
+/// Shares are told apart to the billionth.
+const BILLION: f64 = 1e9;
+
+/// One answered message.
+pub(super) struct Told {
+    /// The request's number.
+    pub(super) request: u64,
+    /// The intent that was predicted; none when the prediction failed.
+    pub(super) predicted: Option<Arc<str>>,
+    /// Whether the bot did not understand.
+    pub(super) fallback: bool,
+    /// Whether it took longer than the bound.
+    pub(super) slow: bool,
+    /// What the mirrored challenger said: whether it was heard, and differed.
+    pub(super) mirrored: Option<bool>,
+}
+
+/// What became of a piece of feedback.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Feedback {
+    /// The judge counts it.
+    Counted,
+    /// The answer was right, or its conversation does not count (or has failed so already).
+    Noted,
+    /// No such answer is remembered.
+    Unknown,
+}
+
+struct Answer {
+    request: u64,
+    predicted: Option<Arc<str>>,
+    fallback: bool,
+}
+
+struct Conversation {
+    arm: Arm,
+    /// In billionths.
+    weight: u32,
+    failed: u8,
+    shadowed: bool,
+    /// The weight has changed since it began and it has gone on: its latest answer is not remembered.
+    outgrown: bool,
+    answers: VecDeque<Answer>,
+}
+
+#[derive(Default)]
+struct Tally {
+    /// By weight in billionths, `[primary, canary]`.
+    units: BTreeMap<u32, [u64; 2]>,
+    failures: BTreeMap<(FailureKind, u32), [u64; 2]>,
+    shadow_units: u64,
+}
+
+struct Shard {
+    conversations: Generations<Arc<str>, Conversation>,
+    tally: Tally,
+}
+
+/// Watches conversations; locks one of 16 shards a message, and only while a canary is beside the primary.
+pub(super) struct Observer {
+    hasher: std::hash::RandomState,
+    shards: Vec<Mutex<Shard>>,
+    requests: Vec<Mutex<Generations<u64, Arc<str>>>>,
+}
+
+impl Default for Observer {
+    fn default() -> Self {
+        Self::remembering(REMEMBERED)
+    }
+}
+
+impl Observer {
+    /// Remembers at least `conversations`.
+    pub(super) fn remembering(conversations: usize) -> Self {
+        let each = conversations.div_ceil(SHARDS).max(1);
+        Self {
+            hasher: std::hash::RandomState::new(),
+            shards: (0..SHARDS)
+                .map(|_| {
+                    let conversations = Generations::new(each);
+                    Mutex::new(Shard { conversations, tally: Tally::default() })
+                })
+                .collect(),
+            requests: (0..SHARDS).map(|_| Mutex::new(Generations::new(each * 4))).collect(),
+        }
+    }
+
+    fn shard(&self, conversation_id: &str) -> MutexGuard<'_, Shard> {
+        // The shard decides nothing that is counted, so its hash may differ from run to run.
+        let index = (self.hasher.hash_one(conversation_id) as usize) % SHARDS;
+        self.shards[index].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn requests(&self, request: u64) -> MutexGuard<'_, Generations<u64, Arc<str>>> {
+        self.requests[(request as usize) % SHARDS].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sees a message of `conversation_id`, answered by `arm` while the canary's share was `weight`.
+    pub(super) fn message(&self, conversation_id: &str, arm: Arm, weight: f64, told: Told) {
+        let key = {
+            let weight = billionths(weight);
+            let mut shard = self.shard(conversation_id);
+            let Shard { conversations, tally } = &mut *shard;
+            let (key, conversation) = conversations.entry(
+                conversation_id,
+                || Arc::from(conversation_id),
+                || {
+                    tally.units.entry(weight).or_default()[side(arm)] += 1;
+                    Conversation {
+                        arm,
+                        weight,
+                        failed: 0,
+                        shadowed: false,
+                        outgrown: false,
+                        answers: VecDeque::new(),
+                    }
+                },
+            );
+            if let Some(differs) = told.mirrored {
+                if !conversation.shadowed {
+                    conversation.shadowed = true;
+                    tally.shadow_units += 1;
+                }
+                if differs {
+                    // Mirrored answers are the challenger's, whichever arm answered.
+                    fail(tally, conversation, Arm::Canary, FailureKind::Disagreement);
+                }
+            }
+            if conversation.weight != weight || conversation.arm != arm {
+                conversation.outgrown = true;
+            }
+            if conversation.outgrown {
+                return;
+            }
+            if told.predicted.is_none() {
+                fail(tally, conversation, arm, FailureKind::Error);
+            }
+            if told.fallback {
+                fail(tally, conversation, arm, FailureKind::Fallback);
+            }
+            if told.slow {
+                fail(tally, conversation, arm, FailureKind::Slow);
+            }
+            if conversation.answers.len() == MESSAGES_REMEMBERED {
+                conversation.answers.pop_front();
+            }
+            conversation.answers.push_back(Answer {
+                request: told.request,
+                predicted: told.predicted,
+                fallback: told.fallback,
+            });
+            key
+        };
+        self.requests(told.request).entry(&told.request, || told.request, || key);
+    }
+
+    /// Hears what the answer to `request` should have been.
+    pub(super) fn feedback_on_request(&self, request: u64, truth: &str) -> Feedback {
+        let key = self.requests(request).get_mut(&request).map(|key| Arc::clone(key));
+        key.map_or(Feedback::Unknown, |key| self.feedback(&key, Some(request), truth))
+    }
+
+    /// Hears what the latest answer in `conversation_id` should have been.
+    pub(super) fn feedback_on_conversation(&self, conversation_id: &str, truth: &str) -> Feedback {
+        self.feedback(conversation_id, None, truth)
+    }
+
+    fn feedback(&self, conversation_id: &str, request: Option<u64>, truth: &str) -> Feedback {
+        let mut shard = self.shard(conversation_id);
+        let Shard { conversations, tally } = &mut *shard;
+        let Some(conversation) = conversations.get_mut(conversation_id) else {
+            return Feedback::Unknown;
+        };
+        let answer = match request {
+            Some(request) => conversation.answers.iter().rfind(|answer| answer.request == request),
+            None if conversation.outgrown => return Feedback::Noted,
+            None => conversation.answers.back(),
+        };
+        let Some(answer) = answer else { return Feedback::Unknown };
+        // A fallback is a failure of its own kind (and right, for what is out of scope).
+        let wrong = !answer.fallback
+            && (truth == OOS || answer.predicted.as_deref().is_some_and(|intent| intent != truth));
+        let arm = conversation.arm;
+        if wrong && fail(tally, conversation, arm, FailureKind::Wrong) {
+            Feedback::Counted
+        } else {
+            Feedback::Noted
+        }
+    }
+
+    /// Takes what was seen since the last call, `now`. `weight` is the share in force: conversations
+    /// that began under another one (between a decision and its routing) are no units of this tick.
+    pub(super) fn drain(&self, weight: f64, now: DateTime<Utc>) -> Observation {
+        let weight = billionths(weight);
+        let mut seen = Tally::default();
+        for shard in &self.shards {
+            let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            let tally = std::mem::take(&mut shard.tally);
+            seen.shadow_units += tally.shadow_units;
+            for (weight, units) in tally.units {
+                add(seen.units.entry(weight).or_default(), units);
+            }
+            for (key, failed) in tally.failures {
+                add(seen.failures.entry(key).or_default(), failed);
+            }
+        }
+        // Without a share there is no challenger to compare with: no units.
+        let [primary_units, canary_units] =
+            seen.units.get(&weight).copied().filter(|_| weight > 0).unwrap_or_default();
+        let failures = seen
+            .failures
+            .into_iter()
+            .filter(|((kind, weight), _)| *weight > 0 || *kind == FailureKind::Disagreement)
+            .map(|((kind, weight), [primary, canary])| {
+                let weight = f64::from(weight) / BILLION;
+                FailureCount { kind, weight, canary, primary }
+            })
+            .collect();
+        Observation {
+            canary_units,
+            primary_units,
+            shadow_units: seen.shadow_units,
+            failures,
+            observed_at: Some(now),
+        }
+    }
+
+    /// Forgets everything: another rollout begins.
+    pub(super) fn clear(&self) {
+        for shard in &self.shards {
+            let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            shard.conversations.clear();
+            shard.tally = Tally::default();
+        }
+        for requests in &self.requests {
+            requests.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        }
+    }
+}
+
+fn side(arm: Arm) -> usize {
+    match arm {
+        Arm::Primary => 0,
+        Arm::Canary => 1,
+    }
+}
+
+fn billionths(weight: f64) -> u32 {
+    (weight * BILLION).round() as u32
+}
+
+fn add(sum: &mut [u64; 2], more: [u64; 2]) {
+    sum[0] += more[0];
+    sum[1] += more[1];
+}
+
+/// Counts a failure, once a kind; returns whether it was the first.
+fn fail(tally: &mut Tally, conversation: &mut Conversation, arm: Arm, kind: FailureKind) -> bool {
+    let bit = match kind {
+        FailureKind::Error => 1,
+        FailureKind::Fallback => 2,
+        FailureKind::Wrong => 4,
+        FailureKind::Slow => 8,
+        FailureKind::Disagreement => 16,
+    };
+    if conversation.failed & bit != 0 {
+        return false;
+    }
+    conversation.failed |= bit;
+    tally.failures.entry((kind, conversation.weight)).or_default()[side(arm)] += 1;
+    true
+}
+
+/// A map that forgets what was not touched lately: two generations, of which the older is dropped
+/// when the younger is full. Holds at least the `capacity` keys touched last, at most twice as many.
+struct Generations<K, V> {
+    capacity: usize,
+    young: HashMap<K, V>,
+    old: HashMap<K, V>,
+}
+
+impl<K: Hash + Eq + Clone, V> Generations<K, V> {
+    fn new(capacity: usize) -> Self {
+        Self { capacity, young: HashMap::new(), old: HashMap::new() }
+    }
+
+    fn clear(&mut self) {
+        self.young = HashMap::new();
+        self.old = HashMap::new();
+    }
+
+    fn make_room(&mut self) {
+        if self.young.len() >= self.capacity {
+            self.old = std::mem::take(&mut self.young);
+        }
+    }
+
+    fn get_mut<Q: Hash + Eq + ?Sized>(&mut self, key: &Q) -> Option<&mut V>
+    where
+        K: std::borrow::Borrow<Q>,
+    {
+        if !self.young.contains_key(key) {
+            let (key, value) = self.old.remove_entry(key)?;
+            self.make_room();
+            self.young.insert(key, value);
+        }
+        self.young.get_mut(key)
+    }
+
+    fn entry<Q: Hash + Eq + ?Sized>(
+        &mut self,
+        key: &Q,
+        own: impl FnOnce() -> K,
+        make: impl FnOnce() -> V,
+    ) -> (K, &mut V)
+    where
+        K: std::borrow::Borrow<Q>,
+    {
+        let owned = match self.young.get_key_value(key) {
+            Some((owned, _)) => owned.clone(),
+            None => {
+                let (owned, value) = self.old.remove_entry(key).unwrap_or_else(|| (own(), make()));
+                self.make_room();
+                self.young.insert(owned.clone(), value);
+                owned
+            }
+        };
+        let value = self.young.get_mut(key).expect("it was found or put there");
+        (owned, value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(request: u64, predicted: &str, fallback: bool) -> Told {
+        Told { request, predicted: Some(predicted.into()), fallback, slow: false, mirrored: None }
+    }
+
+    fn count(observation: &Observation, kind: FailureKind) -> [u64; 2] {
+        observation
+            .failures
+            .iter()
+            .filter(|count| count.kind == kind)
+            .fold([0, 0], |[p, c], count| [p + count.primary, c + count.canary])
+    }
+
+    fn drain(observer: &Observer, weight: f64) -> Observation {
+        observer.drain(weight, DateTime::UNIX_EPOCH)
+    }
+
+    #[test]
+    fn a_conversation_is_one_unit_and_fails_once_a_kind() {
+        let observer = Observer::default();
+        for request in 0..5 {
+            observer.message("c", Arm::Canary, 0.25, told(request, "a", request > 1));
+        }
+        let seen = drain(&observer, 0.25);
+        assert_eq!((seen.primary_units, seen.canary_units), (0, 1));
+        assert_eq!(count(&seen, FailureKind::Fallback), [0, 1]);
+        assert_eq!(seen.observed_at, Some(DateTime::UNIX_EPOCH));
+        observer.message("c", Arm::Canary, 0.25, told(9, "a", true));
+        let seen = drain(&observer, 0.25);
+        assert_eq!((seen.canary_units, seen.failures.len()), (0, 0));
+        let nothing = Observation { observed_at: seen.observed_at, ..Observation::default() };
+        assert_eq!(drain(&observer, 0.25), nothing);
+    }
+
+    #[test]
+    fn a_failure_carries_the_weight_at_which_its_conversation_began() {
+        let observer = Observer::default();
+        observer.message("c", Arm::Canary, 0.05, told(1, "a", false));
+        assert_eq!(drain(&observer, 0.05).canary_units, 1);
+        assert_eq!(observer.feedback_on_request(1, "b"), Feedback::Counted);
+        let seen = drain(&observer, 0.25);
+        assert_eq!(seen.canary_units, 0);
+        let expected =
+            FailureCount { kind: FailureKind::Wrong, weight: 0.05, canary: 1, primary: 0 };
+        assert_eq!(seen.failures, [expected]);
+    }
+
+    #[test]
+    fn after_a_step_what_a_conversation_says_next_counts_for_neither_arm() {
+        for arm in [Arm::Primary, Arm::Canary] {
+            let observer = Observer::default();
+            observer.message("c", arm, 0.05, told(1, "a", false));
+            observer.message("c", arm, 0.25, told(2, "a", true));
+            // The truth is about the answer that is not remembered, not about the one before.
+            assert_eq!(observer.feedback_on_conversation("c", "b"), Feedback::Noted);
+            assert_eq!(observer.feedback_on_request(2, "b"), Feedback::Unknown);
+            // Nor when the weight comes back: when it went on depends on the arm no more.
+            observer.message("c", arm, 0.05, told(3, "a", true));
+            assert!(drain(&observer, 0.25).failures.is_empty(), "{arm:?}");
+            assert_eq!(observer.feedback_on_request(1, "b"), Feedback::Counted);
+        }
+    }
+
+    #[test]
+    fn with_equal_failure_rates_the_canary_has_its_share_of_failures_at_every_weight() {
+        // Conversations of eight messages, one a round; the weight rises every five rounds, so that
+        // most span a step. Both arms fail, slow down and answer wrongly at the same rates.
+        const WEIGHTS: [f64; 4] = [0.05, 0.25, 0.5, 0.75];
+        let observer = Observer::default();
+        let mut random = botops_stats::random::Random::new(20);
+        let mut failures: BTreeMap<(FailureKind, u32), [u64; 2]> = BTreeMap::new();
+        let mut request = 0;
+        for round in 0..5 * WEIGHTS.len() {
+            let weight = WEIGHTS[round / 5];
+            for begun in round.saturating_sub(7)..=round {
+                for index in 0..1_000 {
+                    let id = format!("{begun}-{index}");
+                    request += 1;
+                    let fallback = random.below(20) == 0;
+                    let slow = random.below(20) == 0;
+                    let told = Told { slow, ..told(request, "a", fallback) };
+                    let arm = botops_rollout::assign("salt", &id, weight);
+                    observer.message(&id, arm, weight, told);
+                    if random.below(10) == 0 {
+                        observer.feedback_on_conversation(&id, "b");
+                    }
+                    if random.below(20) == 0 {
+                        observer.feedback_on_request(request.saturating_sub(8_000), "b");
+                    }
+                }
+            }
+            for count in drain(&observer, weight).failures {
+                let sum = failures.entry((count.kind, billionths(count.weight))).or_default();
+                add(sum, [count.primary, count.canary]);
+            }
+        }
+        assert_eq!(failures.len(), 3 * WEIGHTS.len());
+        for ((kind, weight), [primary, canary]) in failures {
+            let weight = f64::from(weight) / BILLION;
+            let n = (primary + canary) as f64;
+            assert!(n > 500.0, "{kind:?} at {weight}: {n} failures");
+            let z = (canary as f64 - n * weight) / (n * weight * (1.0 - weight)).sqrt();
+            // Twelve looks. Counting the conversations that stay makes z 4 to 5 where a step follows.
+            assert!(z.abs() < 3.5, "{kind:?} at {weight}: {canary} of {n}, z = {z:.1}");
+        }
+    }
+
+    #[test]
+    fn messages_answered_by_another_arm_than_the_first_are_not_counted() {
+        let observer = Observer::default();
+        observer.message("c", Arm::Primary, 0.05, told(1, "a", false));
+        observer.message("c", Arm::Canary, 0.25, told(2, "a", true));
+        assert_eq!(observer.feedback_on_request(2, "b"), Feedback::Unknown);
+        let seen = drain(&observer, 0.05);
+        assert_eq!((seen.primary_units, seen.canary_units), (1, 0));
+        assert!(seen.failures.is_empty());
+        // Feedback on what its first arm answered still counts, there.
+        assert_eq!(observer.feedback_on_request(1, "b"), Feedback::Counted);
+        assert_eq!(count(&drain(&observer, 0.25), FailureKind::Wrong), [1, 0]);
+    }
+
+    #[test]
+    fn out_of_scope_is_wrong_unless_the_bot_fell_back() {
+        let observer = Observer::default();
+        observer.message("answered", Arm::Primary, 0.5, told(1, "a", false));
+        observer.message("fell back", Arm::Primary, 0.5, told(2, "a", true));
+        observer.message("right", Arm::Primary, 0.5, told(3, "a", false));
+        assert_eq!(observer.feedback_on_conversation("answered", OOS), Feedback::Counted);
+        assert_eq!(observer.feedback_on_conversation("fell back", OOS), Feedback::Noted);
+        assert_eq!(observer.feedback_on_conversation("fell back", "b"), Feedback::Noted);
+        assert_eq!(observer.feedback_on_conversation("right", "a"), Feedback::Noted);
+        assert_eq!(observer.feedback_on_conversation("nobody", "a"), Feedback::Unknown);
+        let seen = drain(&observer, 0.5);
+        assert_eq!(count(&seen, FailureKind::Wrong), [1, 0]);
+        assert_eq!(count(&seen, FailureKind::Fallback), [1, 0]);
+    }
+
+    #[test]
+    fn a_prediction_that_failed_is_an_error_and_feedback_on_it_is_not_wrong() {
+        let observer = Observer::default();
+        let failed =
+            Told { request: 1, predicted: None, fallback: false, slow: false, mirrored: None };
+        observer.message("c", Arm::Canary, 0.5, failed);
+        assert_eq!(observer.feedback_on_request(1, "a"), Feedback::Noted);
+        let seen = drain(&observer, 0.5);
+        assert_eq!(count(&seen, FailureKind::Error), [0, 1]);
+        assert_eq!(count(&seen, FailureKind::Wrong), [0, 0]);
+    }
+
+    #[test]
+    fn conversations_of_a_shadow_are_no_units_of_a_step() {
+        let observer = Observer::default();
+        for request in 0..3 {
+            let told = Told { mirrored: Some(request == 1), ..told(request, "a", true) };
+            observer.message("c", Arm::Primary, 0.0, told);
+        }
+        let seen = drain(&observer, 0.0);
+        assert_eq!((seen.shadow_units, seen.primary_units, seen.canary_units), (1, 0, 0));
+        assert_eq!(count(&seen, FailureKind::Disagreement), [0, 1]);
+        assert_eq!(count(&seen, FailureKind::Fallback), [0, 0]);
+    }
+
+    #[test]
+    fn units_that_began_under_another_share_are_left_out() {
+        let observer = Observer::default();
+        observer.message("late", Arm::Primary, 0.05, told(1, "a", false));
+        observer.message("new", Arm::Primary, 0.25, told(2, "a", false));
+        assert_eq!(drain(&observer, 0.25).primary_units, 1);
+    }
+
+    #[test]
+    fn what_was_not_touched_lately_is_forgotten_and_the_rest_is_not() {
+        let mut map = Generations::new(100);
+        for key in 0..10_000_u64 {
+            map.entry(&key, || key, || key);
+            assert!(map.get_mut(&0).is_some(), "touched before every insertion");
+            assert!(map.young.len() + map.old.len() <= 200);
+        }
+        assert!((9_900..10_000).all(|key| map.get_mut(&key).is_some()));
+        assert!(map.get_mut(&5_000).is_none());
+    }
+}

@@ -1,0 +1,230 @@
+//! `POST /v1/predict`: the intents of one text or many, and the part of it that `chat` shares.
+
+use super::{
+    exchange::{App, Exchange, Text, check_conversation, check_text, parse, read_body, unfit},
+    metrics::arm_name,
+    observe::Told,
+    problem::{Problem, internal},
+};
+use crate::routing::{Choice, Routing, Served};
+use axum::{
+    body::Bytes,
+    extract::{State, rejection::BytesRejection},
+    response::Response,
+};
+use botops_models::Prediction;
+use botops_rollout::Arm;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// Texts of one request.
+const MAX_TEXTS: usize = 1_024;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Request<'a> {
+    #[serde(borrow, default)]
+    text: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    texts: Option<Vec<Text<'a>>>,
+    #[serde(borrow, default)]
+    conversation_id: Option<Text<'a>>,
+    #[serde(default)]
+    top_k: Option<usize>,
+}
+
+#[derive(Serialize)]
+struct Answer<'a> {
+    request_id: super::exchange::RequestId,
+    model: &'a str,
+    digest: &'a str,
+    arm: &'static str,
+    #[serde(skip_serializing_if = "is_true")]
+    sticky: bool,
+    predictions: Vec<Predicted<'a>>,
+}
+
+#[derive(Serialize)]
+struct Predicted<'a> {
+    intent: &'a str,
+    confidence: f64,
+    fallback: bool,
+    /// The intents it may have with the probability stated in training, where the model makes such sets.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    prediction_set: Option<Vec<&'a str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scores: Option<Vec<Score<'a>>>,
+}
+
+#[derive(Serialize)]
+struct Score<'a> {
+    intent: &'a str,
+    confidence: f64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+fn is_true(value: &bool) -> bool {
+    *value
+}
+
+/// Answers `POST /v1/predict`.
+pub(super) async fn predict(
+    State(app): State<Arc<App>>,
+    body: Result<Bytes, BytesRejection>,
+) -> Response {
+    let exchange = Exchange::begin(&app, "predict");
+    let body = match read_body(body) {
+        Ok(body) => body,
+        Err(problem) => return exchange.refuse(problem, None),
+    };
+    exchange
+        .take_turn(|| match answer(&exchange, &body) {
+            Ok(response) => response,
+            Err(Refusal(problem, arm)) => exchange.refuse(problem, arm),
+        })
+        .await
+}
+
+/// A problem, and the arm it happened on.
+pub(super) struct Refusal(pub(super) Problem, pub(super) Option<Arm>);
+
+impl From<Problem> for Refusal {
+    fn from(problem: Problem) -> Self {
+        Self(problem, None)
+    }
+}
+
+fn answer(exchange: &Exchange<'_>, body: &[u8]) -> Result<Response, Refusal> {
+    let request: Request<'_> = parse(body)?;
+    let texts = match (&request.text, &request.texts) {
+        (Some(text), None) => std::slice::from_ref(text),
+        (None, Some(texts)) if texts.is_empty() => {
+            return Err(unfit("BOT-6015", "`texts` is empty").into());
+        }
+        (None, Some(texts)) if texts.len() > MAX_TEXTS => {
+            return Err(unfit("BOT-6014", format!("`texts` holds more than {MAX_TEXTS}")).into());
+        }
+        (None, Some(texts)) => texts.as_slice(),
+        _ => return Err(unfit("BOT-6013", "one of `text` and `texts` is wanted").into()),
+    };
+    for text in texts {
+        check_text(&text.0)?;
+    }
+    let conversation = request.conversation_id.as_ref().map(|id| &*id.0);
+    check_conversation(conversation)?;
+
+    let routing = exchange.routing()?;
+    let choice = routing.choose(conversation, exchange.draw());
+    let mut predictions = Vec::with_capacity(texts.len());
+    let mut made = Vec::with_capacity(texts.len());
+    let contents: Vec<&str> = texts.iter().map(|text| &*text.0).collect();
+    let read = |prediction: &Prediction, proba: &[f64]| {
+        let scores = request.top_k.map(|k| top(choice.served, prediction, proba, k));
+        (set(choice.served, proba), scores)
+    };
+    let Ok(classified) = choice.served.classify_many(&contents, read) else {
+        return Err(failed(exchange, &routing, &choice, conversation));
+    };
+    for (prediction, (prediction_set, scores)) in classified {
+        predictions.push(Predicted {
+            intent: &choice.served.intents[prediction.intent],
+            confidence: prediction.confidence,
+            fallback: prediction.fallback,
+            prediction_set,
+            scores,
+        });
+        made.push(prediction);
+    }
+    let duration = exchange.elapsed();
+    for (text, prediction) in texts.iter().zip(&made) {
+        observe(exchange, &routing, &choice, conversation, &text.0, prediction, duration);
+    }
+    let body = serde_json::to_vec(&Answer {
+        request_id: exchange.id,
+        model: &choice.served.reference,
+        digest: &choice.served.digest_text,
+        arm: arm_name(choice.arm),
+        sticky: choice.sticky,
+        predictions,
+    })
+    .expect("an answer of ours is valid JSON");
+    Ok(exchange.answer(&choice, texts.len(), &made[0], duration, body))
+}
+
+/// Returns the intents that a message may have, the likeliest first.
+fn set<'a>(served: &'a Served, proba: &[f64]) -> Option<Vec<&'a str>> {
+    let set = served.model().prediction_set(proba)?;
+    Some(set.into_iter().map(|index| &*served.intents[index]).collect())
+}
+
+/// Returns the `k` likeliest intents, that of `prediction` first.
+fn top<'a>(served: &'a Served, prediction: &Prediction, proba: &[f64], k: usize) -> Vec<Score<'a>> {
+    prediction
+        .likeliest(proba, k)
+        .into_iter()
+        .map(|index| Score { intent: &served.intents[index], confidence: proba[index] })
+        .collect()
+}
+
+/// Counts an answer: metrics, the mirrored challenger, the judge's observation.
+pub(super) fn observe(
+    exchange: &Exchange<'_>,
+    routing: &Routing,
+    choice: &Choice<'_>,
+    conversation: Option<&str>,
+    text: &str,
+    prediction: &Prediction,
+    duration: std::time::Duration,
+) {
+    let app = exchange.app;
+    let metrics = app.metrics.arm(choice.arm);
+    metrics.confidence.observe(prediction.confidence);
+    if prediction.fallback {
+        metrics.fallback.inc();
+    }
+    let Some(split) = &routing.split else { return };
+    let Some(conversation) = conversation else { return };
+    let predicted = &choice.served.intents[prediction.intent];
+    let mirrored = choice.mirror.map(|challenger| {
+        let differs = match challenger.classify(text, |_, _| ()) {
+            Ok((other, ())) => {
+                challenger.intents[other.intent] != *predicted
+                    || other.fallback != prediction.fallback
+            }
+            Err(_) => true,
+        };
+        if differs {
+            app.metrics.disagreement.inc();
+        }
+        differs
+    });
+    let told = Told {
+        request: exchange.id.number,
+        predicted: Some(Arc::clone(predicted)),
+        fallback: prediction.fallback,
+        slow: app.is_slow(duration),
+        mirrored,
+    };
+    app.observer.message(conversation, choice.arm, split.weight, told);
+}
+
+/// Counts a prediction that panicked, and says so.
+pub(super) fn failed(
+    exchange: &Exchange<'_>,
+    routing: &Routing,
+    choice: &Choice<'_>,
+    conversation: Option<&str>,
+) -> Refusal {
+    if let (Some(split), Some(conversation)) = (&routing.split, conversation) {
+        let told = Told {
+            request: exchange.id.number,
+            predicted: None,
+            fallback: false,
+            slow: false,
+            mirrored: None,
+        };
+        let app = exchange.app;
+        app.observer.message(conversation, choice.arm, split.weight, told);
+    }
+    Refusal(internal().into(), Some(choice.arm))
+}

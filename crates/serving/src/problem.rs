@@ -1,0 +1,134 @@
+//! Errors as RFC 9457 problem documents, with the codes `botops explain` describes.
+
+use axum::{
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use botops_findings::{Fault, FaultKind, catalogue};
+use serde::{Deserialize, Serialize};
+
+/// The document as sent. `exit` is the exit code the command line gives to this family of failure.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Document {
+    /// `urn:botops:BOT-6012`.
+    #[serde(rename = "type")]
+    pub(super) kind: String,
+    /// What the code means.
+    pub(super) title: String,
+    /// The HTTP status.
+    pub(super) status: u16,
+    /// What happened this time.
+    pub(super) detail: String,
+    /// The stable code.
+    pub(super) code: String,
+    /// The exit code of a command that met it.
+    pub(super) exit: u8,
+    /// What to do next.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) hints: Vec<String>,
+}
+
+/// A fault on its way to a client.
+#[derive(Debug)]
+pub(super) struct Problem {
+    /// The HTTP status.
+    pub(super) status: StatusCode,
+    /// What happened.
+    pub(super) fault: Fault,
+}
+
+impl Problem {
+    /// Answers `fault` with `status` instead of the one of its family.
+    pub(super) fn new(status: StatusCode, fault: Fault) -> Self {
+        Self { status, fault }
+    }
+
+    fn document(&self) -> Document {
+        let code = self.fault.code();
+        Document {
+            kind: format!("urn:botops:{code}"),
+            title: catalogue::find(code).map_or_else(String::new, |entry| entry.title.to_owned()),
+            status: self.status.as_u16(),
+            detail: self.fault.message().to_owned(),
+            code: code.to_owned(),
+            exit: exit_of(self.fault.kind()),
+            hints: self.fault.hints().to_vec(),
+        }
+    }
+}
+
+impl From<Fault> for Problem {
+    fn from(fault: Fault) -> Self {
+        let status = match fault.code() {
+            "BOT-5011" | "BOT-5012" | "BOT-6016" | "BOT-6034" => StatusCode::NOT_FOUND,
+            "BOT-6022" => StatusCode::PRECONDITION_FAILED,
+            "BOT-6033" => StatusCode::UNAUTHORIZED,
+            _ => match fault.kind() {
+                FaultKind::Usage => StatusCode::BAD_REQUEST,
+                FaultKind::Gate | FaultKind::Insufficient => StatusCode::UNPROCESSABLE_ENTITY,
+                FaultKind::Conflict => StatusCode::CONFLICT,
+                FaultKind::Policy => StatusCode::FORBIDDEN,
+                FaultKind::Unreachable => StatusCode::SERVICE_UNAVAILABLE,
+                FaultKind::Internal | FaultKind::Interrupted | FaultKind::Terminated => {
+                    StatusCode::INTERNAL_SERVER_ERROR
+                }
+            },
+        };
+        Self { status, fault }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let body = serde_json::to_vec(&self.document()).expect("a problem is valid JSON");
+        let mut response = (self.status, body).into_response();
+        response
+            .headers_mut()
+            .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if self.status == StatusCode::UNAUTHORIZED {
+            response
+                .headers_mut()
+                .insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
+    }
+}
+
+/// Returns the exit code of a family.
+pub(super) fn exit_of(kind: FaultKind) -> u8 {
+    match kind {
+        FaultKind::Internal => 1,
+        FaultKind::Usage => 2,
+        FaultKind::Gate => 3,
+        FaultKind::Insufficient => 4,
+        FaultKind::Conflict => 5,
+        FaultKind::Policy => 6,
+        FaultKind::Unreachable => 7,
+        FaultKind::Interrupted => 130,
+        FaultKind::Terminated => 143,
+    }
+}
+
+/// Returns the family of an exit code, as a problem document carries it.
+pub(super) fn kind_of(exit: u8) -> FaultKind {
+    match exit {
+        2 => FaultKind::Usage,
+        3 => FaultKind::Gate,
+        4 => FaultKind::Insufficient,
+        5 => FaultKind::Conflict,
+        6 => FaultKind::Policy,
+        7 => FaultKind::Unreachable,
+        _ => FaultKind::Internal,
+    }
+}
+
+/// Answers a panic: the request fails, the server does not.
+pub(super) fn panicked(_: Box<dyn std::any::Any + Send + 'static>) -> Response {
+    Problem::from(internal()).into_response()
+}
+
+/// The fault of a panic.
+pub(super) fn internal() -> Fault {
+    Fault::internal("BOT-6018", "the server failed on this request")
+        .hint("try again; when it stays, report it with the request id")
+}

@@ -1,0 +1,202 @@
+//! A promotion rehearsed: the real server, recorded traffic over real HTTP, the traffic's own clock.
+//!
+//! Time stands still between ticks. The messages and the feedback of one interval are sent over a
+//! few connections, each conversation in its own order, and only then comes the tick; what a tick
+//! sees is a sum over conversations, so the order among them does not matter, and the same inputs
+//! give the same decision.
+
+use super::{
+    Message, RequestLog, ServerSettings, Side,
+    canary::Canary,
+    client::http,
+    clock::{Clock, ManualClock},
+    replay::{Call, Caller, conversations},
+    server::{bind, listen, new_app},
+};
+use crate::version_source::{Home, RehearsedHome};
+use botops_findings::{Fault, Result};
+use botops_rollout::{Decision, FailureKind, GatePolicy, Phase, Rollout, RolloutSpec};
+use chrono::{DateTime, TimeDelta, Utc};
+use reqwest::Url;
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    sync::Arc,
+};
+
+/// Feedback comes this long after its message.
+const FEEDBACK_DELAY: TimeDelta = TimeDelta::minutes(5);
+
+/// Rehearses a promotion: the real server on a free loopback port, recorded traffic over real HTTP,
+/// on the traffic's own clock, feedback included, the real judge. Reproducible: latency is shown but never gates.
+/// The same inputs give the same decision, byte for byte.
+///
+/// Feedback comes five minutes after its message. A rehearsal ends with the rollout or with the
+/// traffic; in the latter case it is `insufficient`, and the reason says what was missing. No one is
+/// there to resume a rollout that paused: it keeps its weight, and may still be rolled back.
+///
+/// `progress` is told how many messages of how many were replayed.
+///
+/// # Errors
+/// `BOT-6020` (exit 4) no traffic; `BOT-6001`; I/O on loopback.
+pub async fn rehearse(
+    model: &str,
+    champion: Side,
+    challenger: Side,
+    spec: &RolloutSpec,
+    messages: &[Message],
+    progress: &(dyn Fn(u64, u64) + Sync),
+) -> Result<Decision> {
+    let mut spec = spec.clone();
+    // The loopback's latency is this machine's of today, not the traffic's.
+    spec.judge.metrics.insert(FailureKind::Slow, GatePolicy::Observe);
+    let policy = spec.check()?;
+    let mut calls = calls(messages);
+    let Some(first) = calls.first() else {
+        return Err(Fault::insufficient("BOT-6020", "there is no traffic to rehearse with")
+            .hint("name a file of recorded traffic with messages in it"));
+    };
+    let begin = first.at;
+    let clock = Arc::new(ManualClock::new(begin));
+    let settings = ServerSettings {
+        listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+        admin_listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+        admin_token: None,
+        environment: "rehearsal".to_owned(),
+        request_log: RequestLog::Off,
+    };
+    let app = new_app(model, &settings, Arc::clone(&clock) as Arc<dyn Clock>)?;
+    let running = listen(Arc::clone(&app), bind(settings.listen).await?)?;
+    app.slot.set(Arc::new(RehearsedHome::prepare(model, &champion)?), None);
+    let (from, to) = (champion.manifest, challenger.manifest);
+    let home: Arc<dyn Home> = Arc::new(RehearsedHome { model: model.to_owned(), challenger });
+    let canary = Canary::new(Arc::clone(&app), home, true);
+    let rollout = Rollout::request(
+        // The id is the salt of the split: fixed by what is compared.
+        format!("rehearsal-{}-{}", from.short(), to.short()),
+        model.to_owned(),
+        from,
+        to,
+        policy,
+        "rehearsal".to_owned(),
+        format!("rehearsed on {} recorded messages", messages.len()),
+        begin,
+    );
+    canary.launch_rehearsed(rollout).await?;
+
+    let url = Url::parse(&format!("http://{}", running.address())).expect("an address is a URL");
+    let caller = Caller::new(http()?, url, messages);
+    let interval = canary.read("latest", |active, _| active.interval()).await?;
+    let interval = TimeDelta::from_std(interval)
+        .map_err(|_| Fault::usage("BOT-6001", "`interval` is longer than any traffic"))?;
+    let mut replay = Replay { canary: &canary, clock: &clock, begin, interval, ticks: 0 };
+    let total = messages.len() as u64;
+    let mut done = 0;
+    progress(0, total);
+    while !calls.is_empty() && !replay.is_still().await? {
+        let next = replay.tick_of(calls[0].at);
+        if !replay.skip_to(next - 1).await? {
+            break;
+        }
+        let until = replay.time_of(next);
+        let n = calls.partition_point(|call| call.at <= until);
+        let rest = calls.split_off(n);
+        let newest = calls.last().map_or(until, |call| call.at);
+        clock.set(newest);
+        caller.send(conversations(&calls, messages)).await?;
+        done += calls.iter().filter(|call| !call.feedback).count() as u64;
+        progress(done, total);
+        calls = rest;
+        replay.tick(next).await?;
+    }
+    let decision = canary
+        .read("latest", |active, mut decision| {
+            if !active.rollout.is_over() && !matches!(active.rollout.phase, Phase::Paused { .. }) {
+                decision.reason = format!("the recorded traffic ended: {}", decision.reason);
+            }
+            decision
+        })
+        .await?;
+    drop(caller);
+    running.shutdown().await;
+    Ok(decision)
+}
+
+/// Moves the clock from tick to tick.
+struct Replay<'a> {
+    canary: &'a Canary,
+    clock: &'a ManualClock,
+    begin: DateTime<Utc>,
+    interval: TimeDelta,
+    ticks: i64,
+}
+
+impl Replay<'_> {
+    fn time_of(&self, tick: i64) -> DateTime<Utc> {
+        self.begin
+            + TimeDelta::microseconds(
+                tick.saturating_mul(self.interval.num_microseconds().unwrap_or(i64::MAX)),
+            )
+    }
+
+    /// Returns the number of the first tick that sees what happens at `at`.
+    fn tick_of(&self, at: DateTime<Utc>) -> i64 {
+        let since = (at - self.begin).num_microseconds().unwrap_or(i64::MAX);
+        let interval = self.interval.num_microseconds().unwrap_or(i64::MAX).max(1);
+        ((since + interval - 1) / interval).max(self.ticks + 1)
+    }
+
+    /// Returns whether nothing more can happen: it is over, or paused at weight zero with no one there
+    /// to resume it.
+    async fn is_still(&self) -> Result<bool> {
+        self.canary
+            .read("latest", |active, _| {
+                let rollout = &active.rollout;
+                let paused = matches!(rollout.phase, Phase::Paused { .. });
+                rollout.is_over() || paused && rollout.weight() <= 0.0
+            })
+            .await
+    }
+
+    async fn tick(&mut self, tick: i64) -> Result<()> {
+        self.ticks = tick;
+        self.clock.set(self.time_of(tick));
+        self.canary.tick().await.map(|_| ())
+    }
+
+    /// Ticks through a time without traffic up to `last`; returns whether the rollout still moves.
+    ///
+    /// Without anything seen a decision depends on the time alone, and once it is due it stays due:
+    /// so the ticks in between are searched by halving, not walked.
+    async fn skip_to(&mut self, last: i64) -> Result<bool> {
+        while self.ticks < last && self.canary.would_decide(self.time_of(last)).await {
+            let (mut idle, mut due) = (self.ticks, last);
+            while due - idle > 1 {
+                let middle = idle + (due - idle) / 2;
+                if self.canary.would_decide(self.time_of(middle)).await {
+                    due = middle;
+                } else {
+                    idle = middle;
+                }
+            }
+            self.tick(due).await?;
+            if self.is_still().await? {
+                return Ok(false);
+            }
+        }
+        self.ticks = self.ticks.max(last);
+        Ok(true)
+    }
+}
+
+/// Everything to be sent, by time; at the same time messages before feedback, in the order recorded.
+fn calls(messages: &[Message]) -> Vec<Call> {
+    let mut calls: Vec<Call> = Vec::with_capacity(messages.len() * 2);
+    for (index, message) in messages.iter().enumerate() {
+        calls.push(Call { at: message.at, index, feedback: false });
+        if message.truth.is_some() {
+            calls.push(Call { at: message.at + FEEDBACK_DELAY, index, feedback: true });
+        }
+    }
+    calls.sort_by_key(|call| (call.at, call.feedback, call.index));
+    calls
+}

@@ -1,0 +1,175 @@
+//! Recorded messages and their feedback over HTTP: one caller for rehearsals and for servers elsewhere.
+
+use super::{
+    Message,
+    client::{http, unreachable},
+};
+use botops_findings::{Fault, Result};
+use chrono::{DateTime, Utc};
+use futures::{TryStreamExt, stream};
+use reqwest::{Client, Url};
+use serde::Serialize;
+use std::{collections::BTreeMap, sync::OnceLock};
+
+/// Conversations under way at a time.
+const CONCURRENT: usize = 16;
+/// Messages sent before the next ones are looked at.
+const WINDOW: usize = 512;
+
+/// A message to be sent, or the feedback on it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Call {
+    /// When, on the traffic's clock.
+    pub(super) at: DateTime<Utc>,
+    /// Which message.
+    pub(super) index: usize,
+    /// Whether it is the feedback.
+    pub(super) feedback: bool,
+}
+
+/// Groups calls by conversation, each in the order given.
+pub(super) fn conversations(calls: &[Call], messages: &[Message]) -> Vec<Vec<Call>> {
+    let mut groups: BTreeMap<&str, Vec<Call>> = BTreeMap::new();
+    for call in calls {
+        groups.entry(&messages[call.index].conversation_id).or_default().push(*call);
+    }
+    groups.into_values().collect()
+}
+
+/// Sends messages and remembers the ids of their answers.
+pub(super) struct Caller<'a> {
+    http: Client,
+    base: Url,
+    chat: Url,
+    feedback: Url,
+    messages: &'a [Message],
+    answered: Vec<OnceLock<String>>,
+}
+
+#[derive(Serialize)]
+struct Chat<'a> {
+    conversation_id: &'a str,
+    text: &'a str,
+}
+
+#[derive(Serialize)]
+struct Feedback<'a> {
+    request_id: &'a str,
+    intent: &'a str,
+}
+
+impl<'a> Caller<'a> {
+    /// Sends to the server at `base`.
+    pub(super) fn new(http: Client, base: Url, messages: &'a [Message]) -> Self {
+        let path = |last: &str| {
+            let mut url = base.clone();
+            url.path_segments_mut()
+                .expect("http and https URLs have a path")
+                .pop_if_empty()
+                .extend(["v1", last]);
+            url
+        };
+        Self {
+            chat: path("chat"),
+            feedback: path("feedback"),
+            http,
+            base,
+            messages,
+            answered: messages.iter().map(|_| OnceLock::new()).collect(),
+        }
+    }
+
+    /// Sends the calls of several conversations; each conversation in order, several at a time.
+    ///
+    /// # Errors
+    /// `BOT-6031`.
+    pub(super) async fn send(&self, conversations: Vec<Vec<Call>>) -> Result<()> {
+        stream::iter(conversations.into_iter().map(Ok))
+            .try_for_each_concurrent(CONCURRENT, |calls| async move {
+                for call in calls {
+                    if call.feedback {
+                        self.give_feedback(call.index).await?;
+                    } else {
+                        self.say(call.index).await?;
+                    }
+                }
+                Ok(())
+            })
+            .await
+    }
+
+    async fn say(&self, index: usize) -> Result<()> {
+        let message = &self.messages[index];
+        let chat = Chat { conversation_id: &message.conversation_id, text: &message.text };
+        let answer = self.post(&self.chat, &chat).await?;
+        let id = answer.headers().get("x-request-id").and_then(|id| id.to_str().ok());
+        if let Some(id) = id {
+            let _ = self.answered[index].set(id.to_owned());
+        }
+        self.finish(answer).await
+    }
+
+    async fn give_feedback(&self, index: usize) -> Result<()> {
+        let (Some(id), Some(truth)) = (self.answered[index].get(), &self.messages[index].truth)
+        else {
+            return Ok(());
+        };
+        let answer = self.post(&self.feedback, &Feedback { request_id: id, intent: truth }).await?;
+        self.finish(answer).await
+    }
+
+    async fn post(&self, url: &Url, body: &impl Serialize) -> Result<reqwest::Response> {
+        let sent = self.http.post(url.clone()).json(body).send().await;
+        sent.map_err(|error| unreachable(&self.base, error))
+    }
+
+    /// Reads the answer to its end, so that its connection serves the next call. A refused message
+    /// is not ours to stop at: the server counted it.
+    async fn finish(&self, answer: reqwest::Response) -> Result<()> {
+        if answer.status() == reqwest::StatusCode::NOT_FOUND {
+            return Err(Fault::usage(
+                "BOT-6030",
+                "the server at this address has no `/v1/chat`: it is not a botops server",
+            )
+            .hint("name the public address, not the one of the admin API"));
+        }
+        answer.bytes().await.map(drop).map_err(|error| unreachable(&self.base, error))
+    }
+}
+
+/// Replays recorded traffic at a server, feedback included, as fast as it answers (for trying a canary out on a server that has no traffic).
+///
+/// # Errors
+/// `BOT-6031`; `BOT-6030` for an address that is none of a server.
+pub async fn replay(
+    url: &str,
+    messages: &[Message],
+    progress: &(dyn Fn(u64, u64) + Sync),
+) -> Result<()> {
+    let parsed = Url::parse(url)
+        .ok()
+        .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    let Some(base) = parsed else {
+        return Err(Fault::usage("BOT-6030", format!("`{url}` is no address of a server"))
+            .hint("an address looks like `http://127.0.0.1:8080`"));
+    };
+    let caller = Caller::new(http()?, base, messages);
+    let total = messages.len() as u64;
+    progress(0, total);
+    let order: Vec<usize> = (0..messages.len()).collect();
+    let mut done = 0;
+    for window in order.chunks(WINDOW) {
+        let mut calls = Vec::with_capacity(window.len() * 2);
+        for &index in window {
+            let at = messages[index].at;
+            calls.push(Call { at, index, feedback: false });
+            if messages[index].truth.is_some() {
+                calls.push(Call { at, index, feedback: true });
+            }
+        }
+        caller.send(conversations(&calls, messages)).await?;
+        done += window.len() as u64;
+        progress(done, total);
+    }
+    Ok(())
+}

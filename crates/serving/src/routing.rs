@@ -1,0 +1,235 @@
+//! What is served: the model slot that requests read and rollouts swap, and which arm answers.
+
+use axum::http::HeaderValue;
+use botops_dialogue::Dialogue;
+use botops_digest::Digest;
+use botops_findings::{Fault, Result};
+use botops_models::{IntentModel, Prediction, Scratch};
+use botops_registry::Version;
+use botops_rollout::{Arm, assign};
+use std::{
+    cell::RefCell,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, PoisonError, RwLock},
+};
+
+/// A model ready to answer.
+pub(super) struct Served {
+    model: Arc<IntentModel>,
+    /// Entities and responses, compiled.
+    pub(super) dialogue: Dialogue,
+    /// What answers call it, such as `support@2`.
+    pub(super) reference: Arc<str>,
+    /// Digest of its file.
+    pub(super) digest: Digest,
+    /// The digest as written.
+    pub(super) digest_text: String,
+    /// Digest of its manifest; none for a bare file.
+    pub(super) manifest: Option<Digest>,
+    /// Its version in the registry, if it came from one.
+    pub(super) version: Option<Version>,
+    /// The intents by index.
+    pub(super) intents: Vec<Arc<str>>,
+    /// [`Self::reference`] as a header.
+    pub(super) reference_header: HeaderValue,
+    /// [`Self::digest`] as a header.
+    pub(super) digest_header: HeaderValue,
+}
+
+/// A prediction panicked.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Panicked;
+
+thread_local! {
+    static SCRATCH: RefCell<Scratch> = RefCell::new(Scratch::default());
+}
+
+impl Served {
+    /// Makes `model` ready: compiles its dialogue, runs its goldens (which warms it, too).
+    ///
+    /// # Errors
+    /// `BOT-6011` when a golden answers otherwise than when the model was made; those of the dialogue.
+    pub(super) fn prepare(
+        model: Arc<IntentModel>,
+        digest: Digest,
+        reference: String,
+        manifest: Option<Digest>,
+        version: Option<Version>,
+    ) -> Result<Self> {
+        let dialogue = Dialogue::compile(model.dialogue())?;
+        let test = model.self_test();
+        if let Some(first) = test.failures.first() {
+            return Err(Fault::data(
+                "BOT-6011",
+                format!(
+                    "`{reference}` failed its golden self-test: {} of {} utterances, the first `{first}`",
+                    test.failures.len(),
+                    test.n,
+                ),
+            )
+            .hint("train it again with this version of botops, or serve another version"));
+        }
+        let intents = model.labels().iter().map(Arc::from).collect();
+        let visible: String =
+            reference.chars().map(|c| if c.is_ascii_graphic() { c } else { '?' }).collect();
+        let digest_text = digest.to_string();
+        Ok(Self {
+            dialogue,
+            intents,
+            manifest,
+            version,
+            digest,
+            reference_header: HeaderValue::from_str(&visible).expect("visible ASCII is a header"),
+            digest_header: HeaderValue::from_str(&digest_text).expect("hex is a header"),
+            digest_text,
+            reference: reference.into(),
+            model,
+        })
+    }
+
+    /// Returns the model.
+    pub(super) fn model(&self) -> &IntentModel {
+        &self.model
+    }
+
+    /// Returns whether a prediction takes milliseconds, not microseconds: an encoder has to be asked.
+    pub(super) fn is_slow(&self) -> bool {
+        self.model.encoder().is_some()
+    }
+
+    /// Classifies many texts, on all threads where a prediction is slow; `read` may look at the probabilities of each.
+    ///
+    /// # Errors
+    /// [`Panicked`]: a bug, which costs this request and nothing else.
+    pub(super) fn classify_many<T>(
+        &self,
+        texts: &[&str],
+        mut read: impl FnMut(&Prediction, &[f64]) -> T,
+    ) -> Result<Vec<(Prediction, T)>, Panicked> {
+        if !self.is_slow() || texts.len() < 2 {
+            return texts.iter().map(|text| self.classify(text, &mut read)).collect();
+        }
+        let (predictions, proba) =
+            catch_unwind(AssertUnwindSafe(|| self.model.predict_many(texts)))
+                .map_err(|_| Panicked)?;
+        let told = predictions.into_iter().zip(&proba).map(|(prediction, proba)| {
+            let read = read(&prediction, proba);
+            (prediction, read)
+        });
+        Ok(told.collect())
+    }
+
+    /// Classifies `text` with this thread's scratch; `read` may look at the probabilities.
+    ///
+    /// # Errors
+    /// [`Panicked`]: a bug, which costs this request and nothing else.
+    pub(super) fn classify<T>(
+        &self,
+        text: &str,
+        read: impl FnOnce(&Prediction, &[f64]) -> T,
+    ) -> Result<(Prediction, T), Panicked> {
+        SCRATCH.with(|scratch| {
+            let answer = catch_unwind(AssertUnwindSafe(|| {
+                let mut scratch = scratch.borrow_mut();
+                let prediction = self.model.predict_with(text, &mut scratch);
+                let read = read(&prediction, scratch.proba());
+                (prediction, read)
+            }));
+            answer.map_err(|_| {
+                // Half-written memory must not answer the next request.
+                scratch.replace(Scratch::default());
+                Panicked
+            })
+        })
+    }
+}
+
+/// A challenger beside the primary.
+pub(super) struct Split {
+    /// The challenger.
+    pub(super) canary: Arc<Served>,
+    /// Its share of conversations, in [0, 1].
+    pub(super) weight: f64,
+    /// Whether it also hears what the primary answers.
+    pub(super) mirrors: bool,
+    /// Salt of the assignment.
+    pub(super) salt: String,
+}
+
+/// Who answers, at one moment. Never changed: swapped whole.
+pub(super) struct Routing {
+    /// The champion.
+    pub(super) primary: Arc<Served>,
+    /// The canary, while there is one.
+    pub(super) split: Option<Split>,
+}
+
+/// Who answers one request.
+pub(super) struct Choice<'a> {
+    /// The model.
+    pub(super) served: &'a Arc<Served>,
+    /// Its arm.
+    pub(super) arm: Arm,
+    /// Whether the conversation decided (false: the request drew its arm by itself).
+    pub(super) sticky: bool,
+    /// The challenger that hears it as well.
+    pub(super) mirror: Option<&'a Arc<Served>>,
+}
+
+impl Routing {
+    /// Returns whether one of those who may be asked is slow.
+    pub(super) fn is_slow(&self) -> bool {
+        self.primary.is_slow() || self.split.as_ref().is_some_and(|split| split.canary.is_slow())
+    }
+
+    /// Chooses who answers; `draw` in [0, 1) decides for a request without a conversation.
+    pub(super) fn choose(&self, conversation_id: Option<&str>, draw: f64) -> Choice<'_> {
+        let Some(split) = &self.split else {
+            return Choice { served: &self.primary, arm: Arm::Primary, sticky: true, mirror: None };
+        };
+        let arm = match conversation_id {
+            Some(id) => assign(&split.salt, id, split.weight),
+            None if draw < split.weight => Arm::Canary,
+            None => Arm::Primary,
+        };
+        let served = match arm {
+            Arm::Primary => &self.primary,
+            Arm::Canary => &split.canary,
+        };
+        Choice {
+            served,
+            arm,
+            sticky: conversation_id.is_some(),
+            mirror: (split.mirrors && arm == Arm::Primary).then_some(&split.canary),
+        }
+    }
+}
+
+/// The one place requests look at. A request holds the [`Routing`] it read until it is answered,
+/// so a swap never disturbs one in flight, and an old model goes when its last request does.
+#[derive(Default)]
+pub(super) struct Slot(RwLock<Option<Arc<Routing>>>);
+
+impl Slot {
+    /// Returns who answers now; `None` before the first model is ready.
+    pub(super) fn load(&self) -> Option<Arc<Routing>> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Swaps; takes effect for every request read from now on.
+    pub(super) fn set(&self, primary: Arc<Served>, split: Option<Split>) {
+        let routing = Arc::new(Routing { primary, split });
+        let old = self.0.write().unwrap_or_else(PoisonError::into_inner).replace(routing);
+        // A model may be dropped here: outside the lock.
+        drop(old);
+    }
+
+    /// Takes the canary out: weight zero at once.
+    pub(super) fn withdraw(&self) {
+        let mut slot = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(routing) = slot.as_ref().filter(|routing| routing.split.is_some()) {
+            let primary = Arc::clone(&routing.primary);
+            *slot = Some(Arc::new(Routing { primary, split: None }));
+        }
+    }
+}

@@ -1,0 +1,303 @@
+//! Listening, readiness, draining: the life of a server.
+
+use super::{
+    Running, ServerSettings, Source, admin,
+    canary::Canary,
+    chat::chat,
+    clock::{Clock, WallClock},
+    exchange::{App, Exchange, MAX_BODY_BYTES, RequestIds, json},
+    feedback::feedback,
+    metrics::Metrics,
+    observe::Observer,
+    predict::predict,
+    problem::{Problem, panicked},
+    request_log::RequestLogger,
+};
+use crate::{
+    routing::{Served, Slot},
+    version_source::{RegistryHome, load_version},
+};
+use axum::{
+    Router,
+    extract::{DefaultBodyLimit, State},
+    http::{HeaderValue, Method, StatusCode, Uri, header},
+    response::{IntoResponse, Response},
+    routing::{get, post},
+    serve::ListenerExt,
+};
+use botops_findings::{Fault, Result};
+use botops_registry::{CHAMPION, Reference, Selector};
+use serde::Serialize;
+use std::{
+    future::IntoFuture,
+    io,
+    net::SocketAddr,
+    num::NonZero,
+    sync::{Arc, atomic::AtomicU64},
+    thread::available_parallelism,
+    time::Duration,
+};
+use tokio::{
+    net::TcpListener,
+    sync::{Semaphore, watch},
+    task::JoinHandle,
+};
+use tower_http::catch_panic::CatchPanicLayer;
+
+/// How long a shutdown waits for requests in flight: well inside the 30 s that Kubernetes grants.
+const DRAIN: Duration = Duration::from_secs(20);
+
+/// Starts a server: returns when it listens and its model passed the golden self-test.
+///
+/// Until then `/health` answers and everything else says 503. A rollout that was under way when
+/// the last server of this environment stopped goes on.
+///
+/// # Errors
+/// `BOT-6010` a port in use (exit 1), `BOT-6011` the golden self-test failed (exit 3), those of the registry.
+pub async fn start(settings: ServerSettings, source: Source) -> Result<Running> {
+    let name = match &source {
+        Source::File { name, .. } => name.clone(),
+        Source::Registry { model, .. } => model.clone(),
+    };
+    let app = new_app(&name, &settings, Arc::new(WallClock))?;
+    let public = bind(settings.listen).await?;
+    let guarded = match &settings.admin_token {
+        Some(token) => Some((bind(settings.admin_listen).await?, token.clone())),
+        None => None,
+    };
+    let mut running = listen(Arc::clone(&app), public)?;
+    // From here on a fault drops `running`, which stops listening.
+    let canary = match source {
+        Source::File { model, digest, name } => {
+            let model = Arc::from(model);
+            let served =
+                in_background(move || Served::prepare(model, digest, name, None, None)).await?;
+            app.slot.set(Arc::new(served), None);
+            None
+        }
+        Source::Registry { registry, model, pinned: Some(pinned) } => {
+            let version = registry.resolve(&pinned.parse()?).await?;
+            if version.model != model {
+                return Err(Fault::usage(
+                    "BOT-6036",
+                    format!("`{pinned}` is a version of `{}`, not of `{model}`", version.model),
+                ));
+            }
+            app.slot.set(Arc::new(load_version(&registry, version).await?), None);
+            None
+        }
+        Source::Registry { registry, model, pinned: None } => {
+            let champion =
+                Reference { model: model.clone(), selector: Selector::Alias(CHAMPION.to_owned()) };
+            let version = registry.resolve(&champion).await?;
+            let champion = version.manifest_digest;
+            app.slot.set(Arc::new(load_version(&registry, version).await?), None);
+            let (home, log) = RegistryHome::open(registry, &model, &settings.environment).await?;
+            let canary = Arc::new(Canary::new(Arc::clone(&app), Arc::new(home), false));
+            canary.resume(&log, champion).await?;
+            canary.show_loaded();
+            Some(canary)
+        }
+    };
+    if canary.is_none()
+        && let Some(routing) = app.slot.load()
+    {
+        let digest = routing.primary.digest_text.as_str();
+        app.metrics.loaded(&[(botops_rollout::Arm::Primary, digest)]);
+    }
+    if let Some(canary) = &canary {
+        let (canary, stop) = (Arc::clone(canary), running.stop.subscribe());
+        running.tasks.push(tokio::spawn(async move { canary.run(stop).await }));
+    }
+    if let Some((listener, token)) = guarded {
+        running.admin_address = Some(address(&listener)?);
+        let routes = admin::routes(Arc::clone(&app), canary, &token);
+        running.tasks.push(serve(listener, routes, running.stop.subscribe()));
+    }
+    Ok(running)
+}
+
+/// Makes what requests need.
+///
+/// # Errors
+/// When the logging thread cannot be started.
+pub(super) fn new_app(
+    model: &str,
+    settings: &ServerSettings,
+    clock: Arc<dyn Clock>,
+) -> Result<Arc<App>> {
+    let metrics = Metrics::new(model);
+    let log =
+        RequestLogger::start(settings.request_log, metrics.dropped.clone()).map_err(|error| {
+            Fault::internal("BOT-6018", "the logging thread could not be started").caused_by(error)
+        })?;
+    Ok(Arc::new(App {
+        model: model.to_owned(),
+        slot: Slot::default(),
+        metrics,
+        log,
+        observer: Observer::default(),
+        clock,
+        ids: RequestIds::default(),
+        slow_bound: AtomicU64::new(0),
+        turns: Semaphore::new(available_parallelism().map_or(1, NonZero::get)),
+    }))
+}
+
+/// Serves the public routes on `listener`.
+///
+/// # Errors
+/// When the listener has no address: it was closed.
+pub(super) fn listen(app: Arc<App>, listener: TcpListener) -> Result<Running> {
+    let (stop, stopped) = watch::channel(false);
+    let address = address(&listener)?;
+    let tasks = vec![serve(listener, routes(Arc::clone(&app)), stopped)];
+    Ok(Running { address, admin_address: None, stop, tasks, app })
+}
+
+/// Binds a listener.
+///
+/// # Errors
+/// `BOT-6010`.
+pub(super) async fn bind(at: SocketAddr) -> Result<TcpListener> {
+    TcpListener::bind(at).await.map_err(|error| {
+        let fault = if error.kind() == io::ErrorKind::AddrInUse {
+            Fault::internal("BOT-6010", format!("the address `{at}` is in use"))
+                .hint("choose another port, or `:0` for any that is free")
+        } else {
+            Fault::internal("BOT-6010", format!("cannot listen on `{at}`: {error}"))
+        };
+        fault.caused_by(error)
+    })
+}
+
+fn address(listener: &TcpListener) -> Result<SocketAddr> {
+    listener.local_addr().map_err(|error| {
+        Fault::internal("BOT-6010", "the listener has no address").caused_by(error)
+    })
+}
+
+fn serve(listener: TcpListener, routes: Router, mut stop: watch::Receiver<bool>) -> JoinHandle<()> {
+    let listener = listener.tap_io(|stream| {
+        // Small answers must not wait for more bytes to fill a packet.
+        let _ = stream.set_nodelay(true);
+    });
+    let stopped = async move {
+        let _ = stop.wait_for(|stop| *stop).await;
+    };
+    let server = axum::serve(listener, routes).with_graceful_shutdown(stopped);
+    tokio::spawn(async move {
+        // It reports no error: accepting goes on after one.
+        let _ = server.into_future().await;
+    })
+}
+
+async fn in_background<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    tokio::task::spawn_blocking(work).await.map_err(|_| {
+        Fault::internal("BOT-6018", "the model could not be loaded: loading panicked")
+    })?
+}
+
+fn routes(app: Arc<App>) -> Router {
+    Router::new()
+        .route("/v1/predict", post(predict))
+        .route("/v1/chat", post(chat))
+        .route("/v1/feedback", post(feedback))
+        .route("/health", get(health))
+        .route("/readiness", get(readiness))
+        .route("/metrics", get(metrics))
+        .fallback(unknown)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .layer(CatchPanicLayer::custom(panicked))
+        .with_state(app)
+}
+
+async fn health() -> Response {
+    #[derive(Serialize)]
+    struct Health {
+        status: &'static str,
+        version: &'static str,
+    }
+    json(StatusCode::OK, &Health { status: "ok", version: env!("CARGO_PKG_VERSION") })
+}
+
+async fn readiness(State(app): State<Arc<App>>) -> Response {
+    #[derive(Serialize)]
+    struct Ready<'a> {
+        status: &'static str,
+        model: &'a str,
+        digest: &'a str,
+    }
+    let exchange = Exchange::begin(&app, "readiness");
+    match exchange.routing() {
+        Ok(routing) => {
+            let Served { reference, digest_text, .. } = &*routing.primary;
+            json(StatusCode::OK, &Ready { status: "ready", model: reference, digest: digest_text })
+        }
+        Err(problem) => problem.into_response(),
+    }
+}
+
+async fn metrics(State(app): State<Arc<App>>) -> Response {
+    let kind =
+        HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
+    ([(header::CONTENT_TYPE, kind)], app.metrics.text()).into_response()
+}
+
+async fn unknown(State(app): State<Arc<App>>, uri: Uri) -> Response {
+    Exchange::begin(&app, "unknown").refuse(no_such_path(uri.path()), None)
+}
+
+async fn wrong_method(State(app): State<Arc<App>>, method: Method) -> Response {
+    Exchange::begin(&app, "unknown").refuse(no_such_method(&method), None)
+}
+
+/// The problem of a path that is not served.
+pub(super) fn no_such_path(path: &str) -> Problem {
+    let fault = Fault::usage(
+        "BOT-6016",
+        format!("there is no `{}` here", path.chars().take(80).collect::<String>()),
+    )
+    .hint("`/v1/predict`, `/v1/chat`, `/v1/feedback`, `/health`, `/readiness` and `/metrics` are");
+    Problem::new(StatusCode::NOT_FOUND, fault)
+}
+
+/// The problem of a method that a path does not take.
+pub(super) fn no_such_method(method: &Method) -> Problem {
+    let fault = Fault::usage("BOT-6017", format!("this path does not take `{method}`"));
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, fault)
+}
+
+impl Running {
+    /// Returns the public address.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Returns the admin address, if that listener runs.
+    #[must_use]
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin_address
+    }
+
+    /// Stops accepting, finishes what is in flight (at most 20 s), flushes logs.
+    pub async fn shutdown(mut self) {
+        self.stop.send_replace(true);
+        let tasks = std::mem::take(&mut self.tasks);
+        let drained = futures::future::join_all(tasks);
+        // What did not end by itself is dropped with its connection.
+        let _ = tokio::time::timeout(DRAIN, drained).await;
+        let app = Arc::clone(&self.app);
+        let _ = tokio::task::spawn_blocking(move || app.log.flush()).await;
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.stop.send_replace(true);
+    }
+}

@@ -1,0 +1,278 @@
+//! Where versions and the deployment log live: a registry, or the two sides of a rehearsal.
+
+use super::Side;
+use crate::routing::Served;
+use async_trait::async_trait;
+use botops_digest::{Digest, canonical_json};
+use botops_findings::{Fault, FaultKind, Result};
+use botops_models::IntentModel;
+use botops_registry::{Act, CHAMPION, Reference, Registry, Version};
+use botops_rollout::Rollout;
+use botops_store::{Appended, Entry, Log, Store};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use tokio::sync::Mutex;
+
+/// One entry of `deployments/<environment>/log`: what traffic was to be from then on, who wanted it, and why.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Deployment {
+    /// `botops.deployment/1`.
+    pub schema: String,
+    /// When.
+    pub at: DateTime<Utc>,
+    /// Who.
+    pub actor: String,
+    /// Why, with the numbers that decided it; empty when a tick only counted.
+    pub reason: String,
+    /// The model's name.
+    pub model: String,
+    /// Manifest digest of the primary after it.
+    pub primary: Digest,
+    /// The phase entered or kept, such as `ramping`; `none` without a rollout.
+    pub phase: String,
+    /// The challenger's share in percent.
+    pub weight_percent: f64,
+    /// The whole rollout, judge included; none for a rollback without one.
+    pub rollout: Option<Rollout>,
+    /// Answers slower than this are slow; fixed when the rollout began.
+    pub slow_bound_seconds: Option<f64>,
+    /// Which server wrote it: an id of its own for each start. Filled in when it is written; none in
+    /// older entries.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub writer: Option<String>,
+}
+
+impl Deployment {
+    /// Returns whether `stored`, which was read back, is this entry.
+    fn is(&self, stored: &Self) -> bool {
+        // A float may lose its last bit on its way through JSON: this one goes the same way.
+        serde_json::from_slice::<Self>(&canonical_json(self)).is_ok_and(|read| read == *stored)
+    }
+}
+
+/// Returns the log of what traffic `environment` of the registry in `store` was to carry.
+#[must_use]
+pub fn deployment_log(store: &Store, environment: &str) -> Log<Deployment> {
+    store.log(&format!("deployments/{environment}/log"))
+}
+
+/// Where versions come from and promotions are written down.
+#[async_trait]
+pub(super) trait Home: Send + Sync {
+    /// Loads a version, verified and self-tested.
+    async fn load(&self, manifest: &Digest) -> Result<Served>;
+    /// Appends to the deployment log.
+    async fn write_down(&self, deployment: Deployment) -> Result<()>;
+    /// Moves `champion` from `expected` to `version`, and reads it back.
+    async fn promote(&self, version: &Served, expected: Digest, act: &Act) -> Result<()>;
+    /// Returns the champion's manifest digest, if this home has one that may move.
+    async fn champion(&self) -> Result<Option<Digest>>;
+    /// Finds a version: by reference, or (`None`) the one that was champion before `current`.
+    async fn find(&self, reference: Option<&str>, current: &Digest) -> Result<Version>;
+}
+
+/// A model of a registry, in one environment.
+pub(super) struct RegistryHome {
+    registry: Registry,
+    model: String,
+    log: Log<Deployment>,
+    /// Tells this server's entries from another's, when an append landed and its answer was lost.
+    writer: String,
+    last: Mutex<Option<Entry<Deployment>>>,
+}
+
+impl RegistryHome {
+    /// Opens the log and returns it with the entries there are.
+    ///
+    /// # Errors
+    /// Those of the store: a log that cannot be read is not built upon.
+    pub(super) async fn open(
+        registry: Registry,
+        model: &str,
+        environment: &str,
+    ) -> Result<(Self, Vec<Deployment>)> {
+        let log = deployment_log(registry.store(), environment);
+        let entries = log.entries().await?;
+        let ours = entries
+            .iter()
+            .filter(|entry| entry.payload.model == model)
+            .map(|entry| entry.payload.clone())
+            .collect();
+        let last = Mutex::new(entries.into_iter().next_back());
+        let writer = ulid::Ulid::generate().to_string();
+        Ok((Self { registry, model: model.to_owned(), log, writer, last }, ours))
+    }
+}
+
+/// Reads, verifies and tests the model file of `version`.
+///
+/// # Errors
+/// Those of the registry and of the model file; `BOT-6011`.
+pub(super) async fn load_version(registry: &Registry, version: Version) -> Result<Served> {
+    let bytes = registry.file(&version, "model.botops").await?;
+    let digest = Digest::of(&bytes);
+    let (reference, manifest) = (version.reference(), version.manifest_digest);
+    // Parsing and testing take milliseconds of CPU: not on a thread that answers.
+    tokio::task::spawn_blocking(move || {
+        let model = Arc::new(IntentModel::from_bytes(&bytes)?);
+        Served::prepare(model, digest, reference, Some(manifest), Some(version))
+    })
+    .await
+    .map_err(|_| Fault::internal("BOT-6018", "the model could not be loaded: loading panicked"))?
+}
+
+#[async_trait]
+impl Home for RegistryHome {
+    async fn load(&self, manifest: &Digest) -> Result<Served> {
+        let reference: Reference = format!("{}@{manifest}", self.model).parse()?;
+        let version = self.registry.resolve(&reference).await?;
+        load_version(&self.registry, version).await
+    }
+
+    async fn write_down(&self, mut deployment: Deployment) -> Result<()> {
+        deployment.writer = Some(self.writer.clone());
+        let mut last = self.last.lock().await;
+        loop {
+            match self.log.append(last.as_ref(), deployment.clone()).await? {
+                Appended::Written(entry) => {
+                    *last = Some(entry);
+                    return Ok(());
+                }
+                Appended::Conflict => {
+                    let seen = last.as_ref().map_or(0, |entry| entry.seq);
+                    let entries = self.log.entries().await?;
+                    for entry in entries.into_iter().filter(|entry| entry.seq > seen) {
+                        if entry.payload.writer.as_ref() == Some(&self.writer) {
+                            // An earlier try of ours that was taken for failed: this very one, or
+                            // one that was decided anew since.
+                            let done = deployment.is(&entry.payload);
+                            *last = Some(entry);
+                            if done {
+                                return Ok(());
+                            }
+                        } else if entry.payload.model == self.model {
+                            return Err(driven_elsewhere(&entry));
+                        } else {
+                            // Another model's entry: ours goes after it.
+                            *last = Some(entry);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    async fn promote(&self, version: &Served, expected: Digest, act: &Act) -> Result<()> {
+        let version = version.version.as_ref().expect("a registry's model has its version");
+        let proof = self.registry.proof(version).await?;
+        let promoted = self.registry.promote(version, Some(expected), &proof, act).await;
+        let now = self.registry.alias(&self.model, CHAMPION).await?;
+        match now {
+            Some(now) if now.manifest_digest == version.manifest_digest => Ok(()),
+            _ => Err(promoted.err().unwrap_or_else(|| {
+                Fault::conflict(
+                    "BOT-6026",
+                    format!("`champion` of `{}` was moved again meanwhile", self.model),
+                )
+            })),
+        }
+    }
+
+    async fn champion(&self) -> Result<Option<Digest>> {
+        let champion = self.registry.alias(&self.model, CHAMPION).await?;
+        Ok(champion.map(|version| version.manifest_digest))
+    }
+
+    async fn find(&self, reference: Option<&str>, current: &Digest) -> Result<Version> {
+        let Some(reference) = reference else {
+            let before = self.registry.champion_before(&self.model, current).await?;
+            return before.ok_or_else(|| {
+                Fault::usage(
+                    "BOT-6024",
+                    format!("`{}` had no champion before this one", self.model),
+                )
+                .hint(format!("name a version: `botops registry list {}` lists them", self.model))
+            });
+        };
+        let reference: Reference = reference.parse()?;
+        if reference.model != self.model {
+            return Err(Fault::usage(
+                "BOT-6036",
+                format!("this server serves `{}`, not `{}`", self.model, reference.model),
+            ));
+        }
+        self.registry.resolve(&reference).await
+    }
+}
+
+/// The two sides of a rehearsal; nothing is written down.
+pub(super) struct RehearsedHome {
+    /// The model's name.
+    pub(super) model: String,
+    /// The version on trial.
+    pub(super) challenger: Side,
+}
+
+impl RehearsedHome {
+    /// Makes one side ready.
+    ///
+    /// # Errors
+    /// `BOT-6011`.
+    pub(super) fn prepare(model: &str, side: &Side) -> Result<Served> {
+        Served::prepare(
+            Arc::clone(&side.model),
+            side.digest,
+            format!("{model}@{}", side.manifest),
+            Some(side.manifest),
+            None,
+        )
+    }
+}
+
+#[async_trait]
+impl Home for RehearsedHome {
+    async fn load(&self, _: &Digest) -> Result<Served> {
+        Self::prepare(&self.model, &self.challenger)
+    }
+
+    async fn write_down(&self, _: Deployment) -> Result<()> {
+        Ok(())
+    }
+
+    async fn promote(&self, _: &Served, _: Digest, _: &Act) -> Result<()> {
+        Ok(())
+    }
+
+    async fn champion(&self) -> Result<Option<Digest>> {
+        Ok(None)
+    }
+
+    async fn find(&self, _: Option<&str>, _: &Digest) -> Result<Version> {
+        Err(no_rollouts("a rehearsal"))
+    }
+}
+
+/// The fault of finding another server's entry.
+fn driven_elsewhere(other: &Entry<Deployment>) -> Fault {
+    Fault::conflict(
+        "BOT-6026",
+        format!(
+            "another server drives the traffic of `{}`: `{}` wrote entry {} of its log at {}",
+            other.payload.model,
+            other.payload.actor,
+            other.seq,
+            other.payload.at.to_rfc3339(),
+        ),
+    )
+    .hint("run one server an environment, or give this one `--environment`")
+}
+
+/// The fault of asking for a rollout where there can be none.
+pub(super) fn no_rollouts(what: &str) -> Fault {
+    Fault::new(FaultKind::Conflict, "BOT-6023", format!("{what} has no rollouts"))
+        .hint("serve the champion of a registry: `botops serve <model>`")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,354 @@
+//! What a locked split promises, on data made to make it hard.
+
+use super::*;
+use botops_datasets::Record;
+use botops_digest::Digest;
+use botops_text::near_pairs;
+use proptest::prelude::*;
+
+fn data(records: &[(String, String)]) -> Dataset {
+    let records = records.iter().zip(1..).map(|((text, intent), n)| Record {
+        text: text.clone(),
+        intent: Some(intent.clone()),
+        lang: None,
+        entities: Vec::new(),
+        record: n,
+        line: n + 1,
+        file: None,
+    });
+    Dataset {
+        name: "train.csv".to_owned(),
+        digest: Digest::of(b""),
+        columns: BTreeMap::new(),
+        records: records.collect(),
+    }
+}
+
+fn spec(test_share: f64, validation_share: f64) -> LockedSplitSpec {
+    LockedSplitSpec { test_share, validation_share, seed: 17, group: None }
+}
+
+fn sides(split: &LockedSplit) -> BTreeMap<u64, SplitSide> {
+    let of = |data: &Dataset, side| {
+        data.records.iter().map(|record| (record.record, side)).collect::<Vec<_>>()
+    };
+    let mut sides = of(&split.train, SplitSide::Train);
+    sides.extend(of(&split.test, SplitSide::Test));
+    sides.extend(split.validation.iter().flat_map(|data| of(data, SplitSide::Validation)));
+    sides.into_iter().collect()
+}
+
+/// Fails when a record is lost or doubled, or near to one on another side.
+fn check_sound(data: &Dataset, split: &LockedSplit) {
+    let sides = sides(split);
+    let n = split.train.records.len()
+        + split.test.records.len()
+        + split.validation.as_ref().map_or(0, |data| data.records.len());
+    assert_eq!(sides.len(), n, "a record is on two sides");
+    assert_eq!(n + split.left_out.len(), data.records.len(), "records in are records out");
+    for rejected in &split.left_out {
+        assert_eq!(rejected.reasons.len(), 1);
+        assert!(!sides.contains_key(&rejected.record.record));
+    }
+    let texts: Vec<&str> = data.records.iter().map(|record| record.text.as_str()).collect();
+    for pair in near_pairs(&texts, &NearSpec::default()).pairs {
+        let of = |i: u32| sides.get(&data.records[i as usize].record);
+        if let (Some(a), Some(b)) = (of(pair.a), of(pair.b)) {
+            assert_eq!(
+                a, b,
+                "`{}` leaks into `{}`",
+                texts[pair.a as usize], texts[pair.b as usize]
+            );
+        }
+    }
+}
+
+/// Texts of a few templates with small changes: many near each other, in chains.
+fn records() -> impl Strategy<Value = Vec<(String, String)>> {
+    let text = (0..12_usize, prop::collection::vec(0..40_usize, 0..4)).prop_map(|(base, edits)| {
+        let bases = [
+            "where is my parcel, it should have been here last week",
+            "i would like to have my money back for the last order",
+            "please cancel the order that i made yesterday evening",
+            "my invoice of last month is wrong, who can help me",
+        ];
+        let mut text: Vec<char> = bases[base % bases.len()].chars().collect();
+        // The rest of the draw makes texts that are no one's neighbors.
+        text.extend(
+            format!(" {}", "abc defgh ijklm nopq rstuvw xyz".repeat(base / bases.len())).chars(),
+        );
+        for edit in edits {
+            let at = (edit * 7) % text.len();
+            text[at] = char::from(b'a' + (edit % 26) as u8);
+        }
+        text.into_iter().collect::<String>()
+    });
+    let intent = prop::sample::select(vec!["tracking", "refund", "oos"]).prop_map(str::to_owned);
+    prop::collection::vec((text, intent), 4..40)
+}
+
+proptest! {
+    #[test]
+    fn nothing_leaks_nothing_moves_and_nothing_is_lost(
+        first in records(),
+        more in records(),
+        keep in prop::collection::vec(any::<bool>(), 40),
+        validation in prop::sample::select(vec![0.0, 0.2]),
+        order in any::<u64>(),
+    ) {
+        let spec = spec(0.3, validation);
+        let before = data(&first);
+        let Ok(old) = split_locked(&before, None, &spec, None) else { return Ok(()) };
+        check_sound(&before, &old);
+        prop_assert_eq!(&old.left_out, &[]);
+
+        // The same in another order: the same sides.
+        let mut random = botops_stats::random::Random::new(order);
+        let mut shuffled: Vec<usize> = (0..first.len()).collect();
+        random.shuffle(&mut shuffled);
+        let reordered: Vec<_> = shuffled.iter().map(|&i| first[i].clone()).collect();
+        let again = split_locked(&data(&reordered), None, &spec, None).unwrap();
+        prop_assert_eq!(&again.lock, &old.lock);
+
+        // With the lock that came out: the same, and nothing new.
+        let again = split_locked(&before, None, &spec, Some(&old.lock)).unwrap();
+        prop_assert_eq!(&again.lock, &old.lock);
+        prop_assert_eq!(sides(&again), sides(&old));
+
+        // Grown by others, and with some gone: those that stay are where they were.
+        let mut grown: Vec<_> =
+            first.iter().zip(&keep).filter(|(_, keep)| **keep).map(|(r, _)| r.clone()).collect();
+        let n_old = grown.len();
+        grown.extend(more);
+        let after = data(&grown);
+        if let Ok(new) = split_locked(&after, None, &spec, Some(&old.lock)) {
+            check_sound(&after, &new);
+            let now = sides(&new);
+            let known = SplitLock::by_name(&old.lock.texts);
+            for record in &after.records[..n_old] {
+                let name = name("text", &text::fold(&record.text));
+                prop_assert_eq!(now.get(&record.record), known.get(name.as_str()));
+            }
+            let again = split_locked(&after, None, &spec, Some(&new.lock)).unwrap();
+            prop_assert_eq!(sides(&again), now, "the lock that came out says the same");
+            prop_assert_eq!(again.lock, new.lock);
+        }
+    }
+
+    #[test]
+    fn each_intent_has_its_share_but_for_a_unit(
+        sizes in prop::collection::vec(prop::collection::vec(1..6_usize, 5..40), 2..5),
+        share in 0.1..0.5_f64,
+    ) {
+        // Units of known sizes: equal texts, far from all others.
+        let mut records = Vec::new();
+        for (i, units) in sizes.iter().enumerate() {
+            for (u, size) in units.iter().enumerate() {
+                let word = Digest::of(format!("{i} {u}").as_bytes()).hex();
+                records.extend(vec![(word, format!("intent {i}")); *size]);
+            }
+        }
+        let data = data(&records);
+        let split = split_locked(&data, None, &spec(share, 0.0), None).unwrap();
+        check_sound(&data, &split);
+        let largest = *sizes.iter().flatten().max().unwrap() as f64;
+        for (i, units) in sizes.iter().enumerate() {
+            let intent = Some(format!("intent {i}"));
+            let n: usize = units.iter().sum();
+            let test = split.test.records.iter().filter(|record| record.intent == intent).count();
+            // One for the largest remainder, and half of the largest unit for what cannot be cut.
+            prop_assert!((test as f64 - share * n as f64).abs() <= 1.0 + largest / 2.0, "{test} of {n}");
+            prop_assert!(test > 0 && test < n);
+        }
+    }
+}
+
+#[test]
+fn a_record_near_to_both_sides_is_left_out_and_its_neighbors_follow() {
+    // A chain: each is near the next, and the ends are not near each other.
+    let base =
+        "where is the parcel that should have been here last week already, please tell me now";
+    let chain: Vec<String> = (0..9)
+        .map(|n| {
+            let mut text: Vec<char> = base.chars().collect();
+            (0..n).for_each(|i| text[i * 9 + 4] = '#');
+            text.into_iter().collect()
+        })
+        .collect();
+    let near = |a: &str, b: &str| !near_pairs(&[a, b], &NearSpec::default()).pairs.is_empty();
+    assert!(near(&chain[0], &chain[2]) && !near(&chain[0], &chain[6]));
+    let intent = |text: &String| (text.clone(), "tracking".to_owned());
+    let spec = spec(0.5, 0.0);
+    let ends = data(&[intent(&chain[0]), intent(&chain[8])]);
+    let old = split_locked(&ends, None, &spec, None).unwrap();
+    assert_eq!((old.train.records.len(), old.test.records.len()), (1, 1));
+
+    let all: Vec<_> = chain.iter().map(intent).collect();
+    let grown = data(&all);
+    let new = split_locked(&grown, None, &spec, Some(&old.lock)).unwrap();
+    check_sound(&grown, &new);
+    let now = sides(&new);
+    let before = sides(&old);
+    assert_eq!((now[&1], now[&9]), (before[&1], before[&2]));
+    assert_eq!((now[&2], now[&8]), (now[&1], now[&9]), "the next ones follow");
+    assert!(!new.left_out.is_empty());
+    for finding in &new.findings {
+        assert_eq!(finding.code, "BOT-2181");
+        assert!(
+            finding.message.contains("train") && finding.message.contains("test"),
+            "{finding:?}"
+        );
+    }
+    assert_eq!(new.records_locked, 2);
+}
+
+#[test]
+fn a_group_stays_on_one_side_and_new_members_follow() {
+    let records: Vec<(String, String)> =
+        (0..60).map(|i| (Digest::of(&[i]).hex(), format!("intent {}", i % 2))).collect();
+    let groups: Vec<Option<String>> =
+        (0..60).map(|i| (i % 5 != 0).then(|| format!("customer {}", i / 6))).collect();
+    let spec = LockedSplitSpec { group: Some("customer".to_owned()), ..spec(0.25, 0.25) };
+    let all = data(&records);
+    let check = |split: &LockedSplit| {
+        check_sound(&all, split);
+        let mut of: BTreeMap<&str, BTreeSet<SplitSide>> = BTreeMap::new();
+        let sides = sides(split);
+        for (i, group) in groups.iter().enumerate() {
+            if let (Some(group), Some(side)) = (group, sides.get(&(i as u64 + 1))) {
+                of.entry(group).or_default().insert(*side);
+            }
+        }
+        assert!(of.values().all(|sides| sides.len() == 1), "{of:?}");
+        assert_eq!(of.values().flatten().collect::<BTreeSet<_>>().len(), 3);
+    };
+    check(&split_locked(&all, Some(&groups), &spec, None).unwrap());
+    let half = data(&records[..33]);
+    let old = split_locked(&half, Some(&groups[..33]), &spec, None).unwrap();
+    let new = split_locked(&all, Some(&groups), &spec, Some(&old.lock)).unwrap();
+    check(&new);
+    assert!(sides(&old).iter().all(|(record, side)| sides(&new)[record] == *side));
+    assert!(new.records_following > 0);
+
+    // The group is remembered even when its records are gone.
+    let (rest, of) = (data(&records[31..]), &groups[31..]);
+    let split = split_locked(&rest, Some(of), &spec, Some(&old.lock)).unwrap();
+    let (old, now) = (sides(&old), sides(&split));
+    // Record 33 of all, the last of the old ones, is of the same customer as the 34th.
+    assert_eq!(groups[31], groups[33]);
+    assert_eq!(now[&3], old[&32]);
+}
+
+#[test]
+fn what_cannot_be_split_is_refused_with_the_reason() {
+    let intent = |n: usize, intent: &str| -> Vec<(String, String)> {
+        (0..n)
+            .map(|i| (Digest::of(format!("{intent}{i}").as_bytes()).hex(), intent.to_owned()))
+            .collect()
+    };
+    let two = [intent(4, "a"), intent(4, "b")].concat();
+    let fails = |records: &[(String, String)], spec: &LockedSplitSpec, lock: Option<&SplitLock>| {
+        let fault = split_locked(&data(records), None, spec, lock).unwrap_err();
+        assert!(!fault.hints().is_empty());
+        format!("{}: {}", fault.code(), fault.message())
+    };
+    assert_eq!(
+        fails(&two, &spec(0.7, 0.3), None),
+        "BOT-2130: a test share of 0.7 and a validation share of 0.3 leave nothing to train on"
+    );
+    assert_eq!(
+        fails(&two, &spec(0.0, 0.0), None),
+        "BOT-2130: a test share of 0 leaves one side empty"
+    );
+    assert_eq!(
+        fails(&two, &spec(0.2, -0.1), None),
+        "BOT-2130: a validation share of -0.1 leaves one side empty"
+    );
+    assert_eq!(
+        fails(&[two.clone(), intent(1, "c")].concat(), &spec(0.2, 0.0), None),
+        "BOT-2131: the intent `c` has 1 record, and a split needs one for each of 2 sides"
+    );
+    let same = vec![("all the same text".to_owned(), "c".to_owned()); 5];
+    assert_eq!(
+        fails(&[two.clone(), same.clone()].concat(), &spec(0.2, 0.0), None),
+        "BOT-2131: the intent `c` has 5 records, which near duplicates tie into 1, and a split needs one for each of 2 sides"
+    );
+    assert_eq!(
+        fails(&same, &spec(0.2, 0.0), None),
+        "BOT-2182: all records are near duplicates of one another: there is nothing to divide"
+    );
+    let group = LockedSplitSpec { group: Some("bot".to_owned()), ..spec(0.2, 0.0) };
+    let one = vec![Some("x".to_owned()); two.len()];
+    let fault = split_locked(&data(&two), Some(&one), &group, None).unwrap_err();
+    assert_eq!(
+        (fault.code(), fault.message()),
+        (
+            "BOT-2182",
+            "groups of `bot` and near duplicates link all records to one another: there is nothing to divide"
+        )
+    );
+    let lock = split_locked(&data(&two), None, &spec(0.2, 0.0), None).unwrap().lock;
+    assert_eq!(
+        fails(&two, &spec(0.3, 0.0), Some(&lock)),
+        "BOT-2180: the lock was made for test 0.2, validation 0, seed 17, no group; asked for is test 0.3, validation 0, seed 17, no group"
+    );
+}
+
+#[test]
+fn an_intent_that_lost_a_side_is_told_and_gets_it_back() {
+    let of = |range: std::ops::Range<usize>| -> Vec<(String, String)> {
+        range.map(|i| (Digest::of(&i.to_le_bytes()).hex(), ["a", "b"][i % 2].to_owned())).collect()
+    };
+    let spec = spec(0.2, 0.0);
+    let all = of(0..40);
+    let old = split_locked(&data(&all), None, &spec, None).unwrap();
+    let known = sides(&old);
+    let train: Vec<_> = (1..)
+        .zip(&all)
+        .filter(|(n, (_, intent))| intent == "b" || known[n] == SplitSide::Train)
+        .map(|(_, record)| record.clone())
+        .collect();
+    let left = split_locked(&data(&train), None, &spec, Some(&old.lock)).unwrap();
+    assert_eq!(left.findings.len(), 1);
+    assert_eq!(
+        (left.findings[0].code.as_str(), left.findings[0].message.as_str()),
+        ("BOT-2183", "the intent `a` has no record in test, and none that could go there")
+    );
+    let more = [train, of(40..50)].concat();
+    let back = split_locked(&data(&more), None, &spec, Some(&old.lock)).unwrap();
+    assert_eq!(back.findings, []);
+    assert!(back.test.records.iter().any(|record| record.intent.as_deref() == Some("a")));
+}
+
+#[test]
+fn a_lock_comes_back_from_its_file_and_is_not_overwritten_unseen() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("split.lock.json");
+    assert_eq!(SplitLock::read(&path).unwrap(), None);
+    let records: Vec<_> = (0..8_u8).map(|i| (Digest::of(&[i]).hex(), "a".to_owned())).collect();
+    let lock = split_locked(&data(&records[..6]), None, &spec(0.2, 0.0), None).unwrap().lock;
+    lock.write(&path, None).unwrap();
+    assert_eq!(SplitLock::read(&path).unwrap().as_ref(), Some(&lock));
+    lock.write(&path, None).unwrap();
+    let other = split_locked(&data(&records), None, &spec(0.2, 0.0), Some(&lock)).unwrap().lock;
+    let fault = other.write(&path, None).unwrap_err();
+    assert_eq!((fault.code(), fault.kind()), ("BOT-2180", botops_findings::FaultKind::Conflict));
+    other.write(&path, Some(&lock)).unwrap();
+
+    let text = fs::read_to_string(&path).unwrap();
+    assert!(!text.contains(&records[0].0), "a lock holds no text");
+    let twice = {
+        let name = other.texts[&SplitSide::Train].first().unwrap();
+        text.replacen("\"test\": [\n", &format!("\"test\": [\n      \"{name}\",\n"), 1)
+    };
+    for (bytes, kind) in [
+        (text.replace("split/1", "split/2"), botops_findings::FaultKind::Policy),
+        (text.replace("split/1", "other/1"), botops_findings::FaultKind::Gate),
+        (text[..text.len() / 2].to_owned(), botops_findings::FaultKind::Gate),
+        (twice, botops_findings::FaultKind::Gate),
+    ] {
+        fs::write(&path, bytes).unwrap();
+        let fault = SplitLock::read(&path).unwrap_err();
+        assert_eq!((fault.code(), fault.kind()), ("BOT-2180", kind), "{fault}");
+    }
+}

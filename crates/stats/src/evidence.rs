@@ -1,0 +1,305 @@
+//! Evidence that may be looked at after every observation: e-values for a canary.
+//!
+//! A failure (or any conversation) falls on the challenger or on the primary. Given that it
+//! happened while the challenger's share was `w`, and that the challenger fails `r` times as often,
+//! it fell on the challenger with probability s(r) = w r / (w r + 1 - w). Everything here is a
+//! function of how often it fell on either side at each weight ([`SplitCounts`]): whole numbers,
+//! so neither the order of observations nor how they were batched changes a bit of the result.
+//!
+//! An e-process starts at 1, and its expectation under the hypothesis tested never exceeds 1, at
+//! whatever moment one stops; so P(it ever reaches 1/alpha) <= alpha (Ville's inequality).
+
+use super::special::{ln_gamma, log_sum_exp};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Points of the grid over relative risks, equally likely beforehand.
+pub const GRID_POINTS: usize = 64;
+
+/// The grid reaches from the risk tested to 16 times as much (or as little).
+pub const GRID_REACH: f64 = 16.0;
+
+const BILLION: f64 = 1e9;
+
+/// How often something fell on either side of a split, by the challenger's share at that time.
+///
+/// - weights are in (0, 1) and kept to nine decimals, so they survive being written down
+/// - a weight of 0 or 1 left no choice, tells nothing, and is not kept
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SplitCounts(BTreeMap<u32, [u64; 2]>);
+
+impl SplitCounts {
+    /// Adds one observation at `weight`.
+    pub fn observe(&mut self, weight: f64, is_canary: bool) {
+        self.add(weight, u64::from(is_canary), u64::from(!is_canary));
+    }
+
+    /// Adds counts at `weight`; does nothing for a weight outside (0, 1), or NaN.
+    pub fn add(&mut self, weight: f64, canary: u64, primary: u64) {
+        let billionths = (weight * BILLION).round();
+        if !(1.0..BILLION).contains(&billionths) || (canary == 0 && primary == 0) {
+            return;
+        }
+        let counts = self.0.entry(billionths as u32).or_default();
+        counts[0] = counts[0].saturating_add(canary);
+        counts[1] = counts[1].saturating_add(primary);
+    }
+
+    /// Iterates over (weight, on the challenger, on the primary), by rising weight.
+    pub fn iter(&self) -> impl Iterator<Item = (f64, u64, u64)> + '_ {
+        self.0.iter().map(|(&w, &[canary, primary])| (f64::from(w) / BILLION, canary, primary))
+    }
+
+    /// Returns the sums over all weights: on the challenger, on the primary.
+    #[must_use]
+    pub fn totals(&self) -> [u64; 2] {
+        self.0.values().fold([0, 0], |sum, counts| {
+            [sum[0].saturating_add(counts[0]), sum[1].saturating_add(counts[1])]
+        })
+    }
+
+    /// Returns whether nothing was observed.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Returns the same counts with everything on the primary: the best a challenger could have done.
+    #[must_use]
+    pub fn all_on_primary(&self) -> Self {
+        Self(
+            self.0
+                .iter()
+                .map(|(&w, counts)| (w, [0, counts[0].saturating_add(counts[1])]))
+                .collect(),
+        )
+    }
+}
+
+/// Returns the log e-value against "the challenger fails at most `null_risk` times as often".
+///
+/// `failures` counts failed units by weight. e = mean over 64 risks r_j = r0 * 16^(j/64), j = 1..64,
+/// of the product over failures of s(r_j)/s(r0) on the challenger and (1-s(r_j))/(1-s(r0)) on the
+/// primary; 0 (e = 1) for no failures. Valid for changing weights, under optional stopping, for the
+/// whole hypothesis r <= r0, when each unit's arm was drawn with its weight and a unit counts once.
+/// Source: relative-risk mixture after Lindon and Malek, "Anytime-valid inference for multinomial count data", 2022.
+///
+/// # Panics
+/// When `null_risk` is not positive and finite.
+#[must_use]
+pub fn log_e_worse(failures: &SplitCounts, null_risk: f64) -> f64 {
+    log_e_grid(failures, null_risk, GRID_REACH)
+}
+
+/// Returns the log e-value against "the challenger fails at least `tolerated_risk` times as often".
+///
+/// As [`log_e_worse`] with the grid below: r_j = r0 / 16^(j/64).
+///
+/// # Panics
+/// When `tolerated_risk` is not positive and finite.
+#[must_use]
+pub fn log_e_better(failures: &SplitCounts, tolerated_risk: f64) -> f64 {
+    log_e_grid(failures, tolerated_risk, 1.0 / GRID_REACH)
+}
+
+fn log_e_grid(failures: &SplitCounts, null_risk: f64, reach: f64) -> f64 {
+    assert!(null_risk > 0.0 && null_risk.is_finite(), "a relative risk is positive");
+    if failures.is_empty() {
+        return 0.0;
+    }
+    let prior = -(GRID_POINTS as f64).ln();
+    let terms: Vec<f64> = (1..=GRID_POINTS)
+        .map(|j| {
+            let ratio = reach.powf(j as f64 / GRID_POINTS as f64);
+            prior
+                + failures
+                    .iter()
+                    .map(|(weight, canary, primary)| {
+                        // With d(r) = w r + 1 - w, s(r)/s(r0) is (r/r0) d(r0)/d(r), and
+                        // (1-s(r))/(1-s(r0)) is d(r0)/d(r).
+                        let odds = |risk: f64| weight * risk + 1.0 - weight;
+                        let common = (odds(null_risk) / odds(null_risk * ratio)).ln();
+                        canary as f64 * (ratio.ln() + common) + primary as f64 * common
+                    })
+                    .sum::<f64>()
+        })
+        .collect();
+    log_sum_exp(&terms)
+}
+
+/// Returns the log e-value against "units were split as configured" (sample-ratio mismatch).
+///
+/// `units` counts all units by weight. At one weight, with x canary and y primary units and prior
+/// strength c: the Dirichlet-multinomial Bayes factor B(c w + x, c (1-w) + y) / B(c w, c (1-w)) / (w^x (1-w)^y).
+/// It is the product, unit by unit, of predicted over configured probability, where the prediction
+/// uses only earlier units at that weight. So is the product over weights (the sum of logs returned):
+/// each unit still multiplies by a factor of expectation 1, whatever weight was chosen before it and
+/// however often weights change or return; it stays an e-process.
+/// Source: Lindon and Malek 2022.
+///
+/// # Panics
+/// When `concentration` is not positive.
+#[must_use]
+pub fn log_e_sample_ratio(units: &SplitCounts, concentration: f64) -> f64 {
+    assert!(concentration > 0.0, "a prior has a positive strength");
+    units
+        .iter()
+        .map(|(weight, canary, primary)| {
+            let (x, y) = (canary as f64, primary as f64);
+            let (a, b) = (concentration * weight, concentration * (1.0 - weight));
+            ln_gamma(a + b) - ln_gamma(a + b + x + y) + ln_gamma(a + x) - ln_gamma(a)
+                + ln_gamma(b + y)
+                - ln_gamma(b)
+                - x * weight.ln()
+                - y * (1.0 - weight).ln()
+        })
+        .sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::Random;
+    use serde_json::Value;
+
+    fn fixture(key: &str) -> Value {
+        let all: Value =
+            serde_json::from_str(include_str!("../../../tests/fixtures/reference_values.json"))
+                .unwrap();
+        all[key].clone()
+    }
+
+    #[test]
+    fn every_step_of_both_sides_equals_the_reference() {
+        let want = fixture("e_grid_relative_risk");
+        let failures: Vec<(f64, u8)> = serde_json::from_value(want["fails"].clone()).unwrap();
+        assert_eq!(failures.len(), 12);
+        let mut counts = SplitCounts::default();
+        for (i, &(weight, canary)) in failures.iter().enumerate() {
+            counts.observe(weight, canary == 1);
+            for (got, key) in [
+                (log_e_worse(&counts, 1.0), "log_e_rollback_rr_le_1"),
+                (log_e_better(&counts, 2.0), "log_e_promote_rr_ge_2"),
+            ] {
+                let want = want[key][i].as_f64().unwrap();
+                assert!((got - want).abs() < 1e-9, "step {i} of {key}: {got} is not {want}");
+            }
+        }
+    }
+
+    #[test]
+    fn order_and_batches_do_not_change_a_bit() {
+        let mut one_by_one = SplitCounts::default();
+        for (weight, is_canary) in [(0.05, true), (0.5, false), (0.05, false), (0.05, true)] {
+            one_by_one.observe(weight, is_canary);
+        }
+        let mut batched = SplitCounts::default();
+        batched.add(0.5, 0, 1);
+        batched.add(0.05, 2, 1);
+        assert_eq!(one_by_one, batched);
+        assert_eq!(batched.totals(), [2, 2]);
+        let text = serde_json::to_string(&batched).unwrap();
+        assert_eq!(text, r#"{"50000000":[2,1],"500000000":[0,1]}"#);
+        assert_eq!(serde_json::from_str::<SplitCounts>(&text).unwrap(), batched);
+    }
+
+    #[test]
+    fn a_weight_that_left_no_choice_tells_nothing() {
+        let mut counts = SplitCounts::default();
+        for weight in [0.0, 1.0, -0.5, 1.5, f64::NAN, f64::INFINITY, 1e-12] {
+            counts.add(weight, 5, 5);
+        }
+        assert!(counts.is_empty());
+        assert_eq!(log_e_worse(&counts, 1.0), 0.0);
+        assert_eq!(log_e_better(&counts, 1.5), 0.0);
+        assert_eq!(log_e_sample_ratio(&counts, 100.0), 0.0);
+    }
+
+    #[test]
+    fn hostile_counts_stay_finite() {
+        let mut counts = SplitCounts::default();
+        counts.add(0.3, u64::MAX, u64::MAX);
+        counts.add(0.3, u64::MAX, 0);
+        counts.add(0.999_999_999, u64::MAX, 1);
+        for log_e in [
+            log_e_worse(&counts, 1.0),
+            log_e_better(&counts, 1.5),
+            log_e_sample_ratio(&counts, 100.0),
+        ] {
+            assert!(log_e.is_finite(), "{log_e}");
+        }
+    }
+
+    #[test]
+    fn each_failure_multiplies_by_an_expectation_of_at_most_one_over_the_whole_null() {
+        // The step from n to n + 1 failures, from states reached along the way, for r in the null.
+        let share = |w: f64, r: f64| w * r / (w * r + 1.0 - w);
+        let mut random = Random::new(3);
+        let mut counts = SplitCounts::default();
+        for step in 0..60 {
+            let weight = [0.05, 0.25, 0.5, 0.9][step % 4];
+            let expectation = |risk: f64, log_e: &dyn Fn(&SplitCounts) -> f64| {
+                let before = log_e(&counts);
+                let next = |is_canary| {
+                    let mut next = counts.clone();
+                    next.observe(weight, is_canary);
+                    (log_e(&next) - before).exp()
+                };
+                let s = share(weight, risk);
+                s * next(true) + (1.0 - s) * next(false)
+            };
+            for risk in [0.1, 0.5, 0.9, 1.0] {
+                let mean = expectation(risk, &|c| log_e_worse(c, 1.0));
+                assert!(mean <= 1.0 + 1e-12, "worse at risk {risk}: {mean}");
+            }
+            for risk in [1.5, 2.0, 5.0, 20.0] {
+                let mean = expectation(risk, &|c| log_e_better(c, 1.5));
+                assert!(mean <= 1.0 + 1e-12, "better at risk {risk}: {mean}");
+            }
+            counts.observe(weight, random.unit() < weight);
+        }
+    }
+
+    #[test]
+    fn sample_ratio_equals_the_reference() {
+        for row in fixture("srm_dirichlet_multinomial")["rows"].as_array().unwrap() {
+            let number = |key: &str, i: usize| row[key][i].as_f64().unwrap();
+            let mut units = SplitCounts::default();
+            // The fixture lists the primary first; the canary's weight is 0.1.
+            units.add(number("w", 1), number("x", 1) as u64, number("x", 0) as u64);
+            let got = log_e_sample_ratio(&units, row["conc"].as_f64().unwrap());
+            let want = row["log_e"].as_f64().unwrap();
+            assert!((got - want).abs() < 1e-9, "{got} is not {want}");
+        }
+    }
+
+    #[test]
+    fn sample_ratio_stays_an_e_process_while_weights_change() {
+        // Every unit multiplies by predicted over configured probability: their mean is 1.
+        let mut units = SplitCounts::default();
+        let mut random = Random::new(8);
+        for step in 0..200 {
+            let weight = [0.05, 0.25, 0.05, 0.5][step / 13 % 4];
+            let before = log_e_sample_ratio(&units, 100.0);
+            let after = |is_canary| {
+                let mut next = units.clone();
+                next.observe(weight, is_canary);
+                (log_e_sample_ratio(&next, 100.0) - before).exp()
+            };
+            let mean = weight * after(true) + (1.0 - weight) * after(false);
+            assert!((mean - 1.0).abs() < 1e-9, "{mean}");
+            units.observe(weight, random.unit() < weight);
+        }
+    }
+
+    #[test]
+    fn all_on_primary_is_the_best_that_could_have_been() {
+        let mut counts = SplitCounts::default();
+        counts.add(0.25, 3, 4);
+        counts.add(0.5, 2, 1);
+        let best = counts.all_on_primary();
+        assert_eq!(best.totals(), [0, 10]);
+        assert!(log_e_better(&best, 1.5) > log_e_better(&counts, 1.5));
+    }
+}

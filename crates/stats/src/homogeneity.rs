@@ -1,0 +1,200 @@
+//! Whether two sets of counts can come from one distribution.
+
+use super::special::chi2_survival;
+use std::cmp::Reverse;
+
+/// The result of a chi-squared test of homogeneity.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Homogeneity {
+    /// Pearson's statistic.
+    pub statistic: f64,
+    /// Bins less one.
+    pub dof: u32,
+    /// P(at least this statistic) when both sides come from one distribution.
+    pub p_value: f64,
+    /// Cramer's V, in [0, 1]: the statistic over n (two sides), square-rooted.
+    pub cramers_v: f64,
+}
+
+/// Tests whether `reference` and `current` come from one distribution (Pearson's chi-squared, no Yates correction).
+///
+/// Both are `[n_bins]` counts of the same bins. statistic = sum of (observed - expected)^2 / expected over
+/// both sides, with K - 1 degrees of freedom over the bins that hold anything.
+/// Fewer than two such bins, or an empty side: statistic 0, p 1.
+/// The approximation is good when every expected count is about 5 or more: see [`pool_rare`].
+/// Source: Pearson 1900; `scipy.stats.chi2_contingency(correction=False)`.
+///
+/// # Panics
+/// When the lengths differ.
+#[must_use]
+pub fn chi2_homogeneity(reference: &[u64], current: &[u64]) -> Homogeneity {
+    assert_eq!(reference.len(), current.len(), "both sides have the same bins");
+    let n = reference.iter().sum::<u64>() as f64;
+    let m = current.iter().sum::<u64>() as f64;
+    let mut statistic = 0.0;
+    let mut bins = 0_u32;
+    for (&r, &c) in reference.iter().zip(current) {
+        let pooled = r as f64 + c as f64;
+        if pooled == 0.0 {
+            continue;
+        }
+        bins += 1;
+        let (r_expected, c_expected) = (pooled * n / (n + m), pooled * m / (n + m));
+        if r_expected > 0.0 && c_expected > 0.0 {
+            statistic += (r as f64 - r_expected).powi(2) / r_expected;
+            statistic += (c as f64 - c_expected).powi(2) / c_expected;
+        }
+    }
+    if bins < 2 || n == 0.0 || m == 0.0 {
+        return Homogeneity { statistic: 0.0, dof: 0, p_value: 1.0, cramers_v: 0.0 };
+    }
+    Homogeneity {
+        statistic,
+        dof: bins - 1,
+        p_value: chi2_survival(statistic, bins - 1),
+        cramers_v: (statistic / (n + m)).sqrt().min(1.0),
+    }
+}
+
+/// Groups bins so that each group is expected to hold at least `least` on either side, if that can be had.
+///
+/// Returns groups of bin indices, each ascending, ordered by their first index. The rule, the same for
+/// the same counts: every bin expected (from the pooled shares) to hold fewer than `least` on its smaller
+/// side goes into one pool; while the pool itself is expected to hold fewer, the bin with the smallest
+/// pooled count (the later one of equals) joins it. A bin empty on both sides belongs to the pool.
+///
+/// # Panics
+/// When the lengths differ.
+#[must_use]
+pub fn pool_rare(reference: &[u64], current: &[u64], least: f64) -> Vec<Vec<usize>> {
+    assert_eq!(reference.len(), current.len(), "both sides have the same bins");
+    let n = reference.iter().sum::<u64>() as f64;
+    let m = current.iter().sum::<u64>() as f64;
+    let smaller_share = if n + m > 0.0 { n.min(m) / (n + m) } else { 0.0 };
+    let pooled = |i: usize| reference[i] + current[i];
+    let mut order: Vec<usize> = (0..reference.len()).collect();
+    order.sort_by_key(|&i| (pooled(i), Reverse(i)));
+
+    let mut pool = Vec::new();
+    let mut held = 0_u64;
+    for &i in &order {
+        let rare = pooled(i) as f64 * smaller_share < least;
+        let pool_is_rare = !pool.is_empty() && (held as f64) * smaller_share < least;
+        // Bins come in rising order: after the first that is neither, none is.
+        if !rare && !pool_is_rare {
+            break;
+        }
+        held += pooled(i);
+        pool.push(i);
+    }
+    pool.sort_unstable();
+    let mut groups: Vec<Vec<usize>> =
+        (0..reference.len()).filter(|i| pool.binary_search(i).is_err()).map(|i| vec![i]).collect();
+    if !pool.is_empty() {
+        groups.push(pool);
+    }
+    groups.sort_by_key(|group| group[0]);
+    groups
+}
+
+/// Adds up `counts` by `groups` of indices.
+#[must_use]
+pub fn regroup(counts: &[u64], groups: &[Vec<usize>]) -> Vec<u64> {
+    groups.iter().map(|group| group.iter().map(|&i| counts[i]).sum()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::Random;
+
+    #[test]
+    fn the_test_equals_the_reference_value() {
+        let all: serde_json::Value =
+            serde_json::from_str(include_str!("../../../tests/fixtures/reference_values.json"))
+                .unwrap();
+        let counts =
+            |v: &serde_json::Value| -> Vec<u64> { serde_json::from_value(v.clone()).unwrap() };
+        let (r, c) = (counts(&all["psi"]["ref"]), counts(&all["psi"]["cur"]));
+        let want = &all["chi2_homogeneity"];
+        let got = chi2_homogeneity(&r, &c);
+        assert!((got.statistic - want["stat"].as_f64().unwrap()).abs() < 1e-9);
+        assert!((got.p_value - want["p"].as_f64().unwrap()).abs() < 1e-9 * 1e-4);
+        assert_eq!(u64::from(got.dof), want["dof"].as_u64().unwrap());
+        assert!((got.cramers_v - want["cramers_v"].as_f64().unwrap()).abs() < 1e-9);
+        // Its smallest expected count is 5.0, which is enough: nothing is pooled.
+        assert_eq!(pool_rare(&r, &c, 5.0).len(), 6);
+    }
+
+    #[test]
+    fn a_two_by_two_table_gets_no_yates_correction() {
+        // scipy 1.17.1: chi2_contingency([[8, 92], [1, 99]], correction=False)
+        let got = chi2_homogeneity(&[8, 92], &[1, 99]);
+        assert!((got.statistic - 5.700988947062246).abs() < 1e-12, "{got:?}");
+        assert!((got.p_value - 0.016955356864156872).abs() < 1e-12, "{got:?}");
+    }
+
+    #[test]
+    fn unequal_sides_are_told_apart() {
+        // scipy 1.17.1: chi2_contingency([[50, 30, 20], [10, 20, 40]], correction=False)
+        let got = chi2_homogeneity(&[50, 30, 20], &[10, 20, 40]);
+        assert!((got.statistic - 31.004761904761903).abs() < 1e-12, "{got:?}");
+        assert_eq!(got, chi2_homogeneity(&[10, 20, 40], &[50, 30, 20]));
+    }
+
+    #[test]
+    fn rare_bins_are_pooled_until_the_pool_is_common_enough() {
+        // Shares of the sides: one half each, so a bin needs 10 in all.
+        let (r, c) = ([50, 30, 3, 1, 2, 20], [45, 40, 1, 4, 0, 16]);
+        assert_eq!(pool_rare(&r, &c, 5.0), [vec![0], vec![1], vec![2, 3, 4], vec![5]]);
+        // 4 alone does not reach 5: the smallest common bin joins it.
+        let (r, c) = ([50, 30, 3, 20], [45, 40, 1, 16]);
+        assert_eq!(pool_rare(&r, &c, 5.0), [vec![0], vec![1], vec![2, 3]]);
+        // Of equals the later joins.
+        let (r, c) = ([10, 10, 1], [10, 10, 1]);
+        assert_eq!(pool_rare(&r, &c, 5.0), [vec![0], vec![1, 2]]);
+        // Too little altogether: one group, no test.
+        let (r, c) = ([2, 1], [1, 2]);
+        let groups = pool_rare(&r, &c, 5.0);
+        assert_eq!(groups, [vec![0, 1]]);
+        assert_eq!(chi2_homogeneity(&regroup(&r, &groups), &regroup(&c, &groups)).p_value, 1.0);
+        assert_eq!(regroup(&[1, 2, 3], &[vec![0, 2], vec![1]]), [4, 2]);
+    }
+
+    #[test]
+    fn an_empty_side_or_a_single_bin_is_no_evidence() {
+        assert_eq!(chi2_homogeneity(&[0, 0], &[3, 4]).p_value, 1.0);
+        assert_eq!(chi2_homogeneity(&[9], &[3]).p_value, 1.0);
+        assert_eq!(chi2_homogeneity(&[], &[]).p_value, 1.0);
+        assert!(pool_rare(&[], &[], 5.0).is_empty());
+    }
+
+    #[test]
+    fn pooling_keeps_the_size_of_the_test_on_skewed_intents() {
+        // 30 intents by Zipf's law, 200 rows a side: 5 in 100 are false; 2,000 repeats have
+        // a standard error of 0.005, so 0.065 is 3 of them away.
+        let weights: Vec<f64> = (1..=30).map(|i| 1.0 / f64::from(i)).collect();
+        let total: f64 = weights.iter().sum();
+        let mut random = Random::new(5);
+        let mut draw = |n: usize| {
+            let mut counts = vec![0_u64; 30];
+            for _ in 0..n {
+                let mut point = random.unit() * total;
+                let bin = weights.iter().position(|w| {
+                    point -= w;
+                    point < 0.0
+                });
+                counts[bin.unwrap_or(29)] += 1;
+            }
+            counts
+        };
+        let mut false_alarms = 0;
+        for _ in 0..2_000 {
+            let (r, c) = (draw(200), draw(200));
+            let groups = pool_rare(&r, &c, 5.0);
+            let test = chi2_homogeneity(&regroup(&r, &groups), &regroup(&c, &groups));
+            false_alarms += u32::from(test.p_value <= 0.05);
+        }
+        assert!((60..=130).contains(&false_alarms), "{false_alarms} of 2,000");
+    }
+}

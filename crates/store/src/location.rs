@@ -1,0 +1,251 @@
+//! A path or URL becomes an object store.
+
+use super::Retries;
+use botops_findings::{Fault, Result};
+use object_store::{
+    ClientConfigKey, ObjectStore, RetryConfig,
+    aws::{AmazonS3Builder, AmazonS3ConfigKey, S3ConditionalPut},
+    local::LocalFileSystem,
+    path::Path as ObjectPath,
+    prefix::PrefixStore,
+};
+use std::{
+    collections::BTreeMap,
+    path::{Component, Path, PathBuf},
+    sync::{Arc, Once},
+};
+
+/// Opens `location`; nothing is read, written or made yet.
+pub(super) fn open(
+    location: &str,
+    environment: &BTreeMap<String, String>,
+) -> Result<Arc<dyn ObjectStore>> {
+    if location.trim().is_empty() {
+        return Err(refused("the location of the store is empty".to_owned()));
+    }
+    match location.split_once("://") {
+        Some(("s3", rest)) => s3(rest, environment),
+        Some(("file", _)) => local(&file_url(location)?, location),
+        Some((scheme, _)) => Err(refused(format!("`{scheme}://` is no kind of store"))),
+        None => local(Path::new(location), location),
+    }
+}
+
+/// Returns the folder that `location` names, if it names one.
+pub(super) fn folder(location: &str) -> Option<PathBuf> {
+    match location.split_once("://") {
+        None => Some(PathBuf::from(location)),
+        Some(("file", _)) => file_url(location).ok(),
+        Some(_) => None,
+    }
+}
+
+fn refused(message: String) -> Fault {
+    Fault::usage("BOT-5001", message).hint(
+        "a store is a path such as `registry`, `file:///srv/registry` or `s3://bucket/prefix`",
+    )
+}
+
+fn file_url(location: &str) -> Result<PathBuf> {
+    let refuse = || {
+        let rest = location.trim_start_matches("file://");
+        refused(format!("`{location}` takes `{}` for a host", rest.split('/').next().unwrap_or("")))
+            .hint(format!("write `file:///` and the whole path, or just the path: `{rest}`"))
+    };
+    let url = url::Url::parse(location).map_err(|error| refuse().caused_by(error))?;
+    url.to_file_path().map_err(|()| refuse())
+}
+
+/// A folder, made when it is first written; what it is called in messages is the user's own `shown`.
+fn local(path: &Path, shown: &str) -> Result<Arc<dyn ObjectStore>> {
+    let absolute = resolved(path)
+        .map_err(|error| refused(format!("`{shown}` cannot be resolved: {error}")))?;
+    if absolute.exists() && !absolute.is_dir() {
+        return Err(refused(format!("`{shown}` is a file, not a folder")));
+    }
+    let prefix = ObjectPath::from_absolute_path(&absolute).map_err(|error| {
+        refused(format!("`{shown}` cannot be a store: {error}")).caused_by(error)
+    })?;
+    // Rooted at `/` with a prefix, because a store rooted at the folder needs the folder to exist.
+    Ok(Arc::new(PrefixStore::new(LocalFileSystem::new().with_fsync(true), prefix)))
+}
+
+/// Returns `path` absolute, without links and `..`; its tail need not exist.
+fn resolved(path: &Path) -> std::io::Result<PathBuf> {
+    use std::io::ErrorKind::{NotFound, PermissionDenied};
+    let absolute = std::path::absolute(path)?;
+    let mut known = PathBuf::new();
+    for component in absolute.components() {
+        match component {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                known.pop();
+            }
+            other => {
+                known.push(other);
+                // Links are followed as they come, so that `..` after one leaves its target.
+                match known.canonicalize() {
+                    Ok(real) => known = real,
+                    // What may not be looked into is said when it is read or written.
+                    Err(error) if matches!(error.kind(), NotFound | PermissionDenied) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+    }
+    Ok(known)
+}
+
+fn s3(rest: &str, environment: &BTreeMap<String, String>) -> Result<Arc<dyn ObjectStore>> {
+    let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+    if bucket.contains('@') {
+        return Err(refused("an `s3://` location holds credentials".to_owned())
+            .hint("put them into `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`"));
+    }
+    let plausible = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-.".contains(c);
+    if !(3..=63).contains(&bucket.len()) || !bucket.chars().all(plausible) {
+        return Err(refused(format!("`{bucket}` cannot be the name of a bucket"))
+            .hint("a bucket's name has 3 to 63 lowercase letters, digits, `-` and `.`"));
+    }
+    let prefix = ObjectPath::parse(prefix.trim_matches('/')).map_err(|error| {
+        refused(format!("`{prefix}` cannot be a prefix within a bucket")).caused_by(error)
+    })?;
+
+    let endpoint = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"]
+        .iter()
+        .find_map(|name| environment.get(*name).map(|value| (*name, value.as_str())));
+    let mut builder = AmazonS3Builder::new()
+        .with_config(AmazonS3ConfigKey::Client(ClientConfigKey::ConnectTimeout), "2 seconds");
+    if let Some((name, endpoint)) = endpoint
+        && allowed_over_http(name, endpoint, environment)?
+    {
+        builder = builder.with_allow_http(true);
+    }
+    for (name, value) in environment {
+        // Names of AWS tools that object_store does not know are none of our business.
+        if let Ok(key) = name.to_ascii_lowercase().parse::<AmazonS3ConfigKey>() {
+            builder = builder.with_config(key, value);
+        }
+    }
+    install_crypto();
+    let store = builder
+        .with_bucket_name(bucket)
+        .with_conditional_put(S3ConditionalPut::ETagMatch)
+        // Many compatible servers know only the plain DELETE, and its statuses are those of every other request.
+        .with_disable_bulk_delete(true)
+        // Tries are ours alone: a conditional write repeated unseen could lose to itself.
+        .with_retry(RetryConfig {
+            max_retries: 0,
+            retry_timeout: Retries::default().at_most,
+            ..RetryConfig::default()
+        })
+        .build()
+        .map_err(|error| {
+            refused(format!("`s3://{rest}` cannot be opened: {error}"))
+                .hint("check the `AWS_*` variables")
+                .caused_by(error)
+        })?;
+    Ok(if prefix.is_root() { Arc::new(store) } else { Arc::new(PrefixStore::new(store, prefix)) })
+}
+
+/// Returns whether the endpoint is reached over plain http, which is fine on loopback or when allowed in so many words.
+fn allowed_over_http(
+    name: &str,
+    endpoint: &str,
+    environment: &BTreeMap<String, String>,
+) -> Result<bool> {
+    let url = url::Url::parse(endpoint).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+    let Some(url) = url else {
+        return Err(refused(format!("`{name}` is no http or https URL"))
+            .hint(format!("such as `{name}=http://127.0.0.1:9000`")));
+    };
+    if url.scheme() == "https" {
+        return Ok(false);
+    }
+    let loopback = match url.host() {
+        Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    };
+    let allowed = environment.get("AWS_ALLOW_HTTP").is_some_and(|value| {
+        matches!(value.to_ascii_lowercase().as_str(), "true" | "1" | "yes" | "on")
+    });
+    if loopback || allowed {
+        Ok(true)
+    } else {
+        Err(refused(format!("`{name}` is a plain-http address of another machine"))
+            .hint("use https, or set `AWS_ALLOW_HTTP=true` where the network is trusted"))
+    }
+}
+
+/// Makes ring the provider of TLS, once; a provider somebody else installed stays.
+fn install_crypto() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(location: &str, environment: &[(&str, &str)]) -> String {
+        let environment =
+            environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        match open(location, &environment) {
+            Ok(_) => "opened".to_owned(),
+            Err(fault) => {
+                assert_eq!(fault.code(), "BOT-5001");
+                assert_eq!(fault.kind(), botops_findings::FaultKind::Usage);
+                assert!(!fault.hints().is_empty());
+                fault.message().to_owned()
+            }
+        }
+    }
+
+    #[test]
+    fn locations_that_name_no_store_are_refused_in_words() {
+        assert_eq!(message("  ", &[]), "the location of the store is empty");
+        assert_eq!(message("gs://bucket/x", &[]), "`gs://` is no kind of store");
+        assert_eq!(message("file://name/x", &[]), "`file://name/x` takes `name` for a host");
+        assert_eq!(message("s3://", &[]), "`` cannot be the name of a bucket");
+        assert_eq!(message("s3://UPPER/x", &[]), "`UPPER` cannot be the name of a bucket");
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let path = file.path().to_str().unwrap();
+        assert_eq!(message(path, &[]), format!("`{path}` is a file, not a folder"));
+    }
+
+    #[test]
+    fn credentials_in_a_location_are_not_repeated() {
+        let said = message("s3://AKIA:hunter2@bucket/x", &[]);
+        assert!(!said.contains("hunter2"), "{said}");
+    }
+
+    #[test]
+    fn plain_http_is_for_loopback_unless_allowed() {
+        for endpoint in ["http://127.0.0.1:9000", "http://localhost:9000", "http://[::1]:9000"] {
+            assert_eq!(message("s3://bucket/x", &[("AWS_ENDPOINT_URL", endpoint)]), "opened");
+        }
+        let far = ("AWS_ENDPOINT_URL", "http://minio.example:9000");
+        let said = "`AWS_ENDPOINT_URL` is a plain-http address of another machine";
+        assert_eq!(message("s3://bucket/x", &[far]), said);
+        assert_eq!(message("s3://bucket/x", &[far, ("AWS_ALLOW_HTTP", "true")]), "opened");
+        let none = ("AWS_ENDPOINT_URL", "minio:9000");
+        assert_eq!(message("s3://bucket/x", &[none]), "`AWS_ENDPOINT_URL` is no http or https URL");
+    }
+
+    #[test]
+    fn a_tail_that_does_not_exist_is_resolved_by_its_words() {
+        let folder = tempfile::tempdir().unwrap();
+        let real = folder.path().canonicalize().unwrap();
+        assert_eq!(resolved(&folder.path().join("a/../b/./c")).unwrap(), real.join("b/c"));
+        #[cfg(unix)]
+        {
+            std::fs::create_dir_all(real.join("far/away")).unwrap();
+            std::os::unix::fs::symlink(real.join("far/away"), real.join("link")).unwrap();
+            assert_eq!(resolved(&real.join("link/../new")).unwrap(), real.join("far/new"));
+        }
+    }
+}

@@ -1,0 +1,355 @@
+//! A log: numbered entries, each written with put-if-absent, each holding the digest of the one before.
+//!
+//! An entry is canonical JSON whose first member is the digest of the rest, so that a change to the
+//! newest entry, which no later one vouches for, is found as well:
+//! `{"digest":"sha256:…","payload":…,"previous":"sha256:…","schema":"botops.log/1","seq":7}`.
+//! What no chain can show is that the newest entries were deleted; that is for the store's own
+//! versioning or object lock.
+
+use super::Store;
+use botops_digest::{Digest, canonical_json};
+use botops_findings::{Fault, Result};
+use bytes::Bytes;
+use futures::{StreamExt as _, TryStreamExt as _};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use std::{
+    marker::PhantomData,
+    sync::{Mutex, PoisonError},
+};
+
+const SCHEMA: &str = "botops.log/1";
+/// Entries read at a time: enough to hide the latency of a bucket, few enough for a laptop's disk.
+const READS: usize = 16;
+
+/// A log: numbered JSON entries, each written with put-if-absent, each holding the digest of the one before.
+pub struct Log<T> {
+    store: Store,
+    path: String,
+    /// Digest of the stored bytes of an entry seen, by its number: what the next one must hold.
+    tip: Mutex<Option<(u64, Digest)>>,
+    payload: PhantomData<fn() -> T>,
+}
+
+/// One entry of a log as stored.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Entry<T> {
+    /// `botops.log/1`.
+    pub schema: String,
+    /// From 1, without gaps.
+    pub seq: u64,
+    /// The digest of the bytes of entry `seq - 1`; `None` for the first.
+    pub previous: Option<Digest>,
+    /// What was logged.
+    pub payload: T,
+}
+
+/// What an append came to.
+#[derive(Debug)]
+pub enum Appended<T> {
+    /// This call wrote the entry (or found its very bytes written by an earlier try of its own).
+    Written(Entry<T>),
+    /// Someone else wrote first: nothing was written. Read again, check again, then retry or report.
+    Conflict,
+}
+
+/// What a log holds, and everything that is wrong with it.
+#[derive(Debug)]
+pub struct Inspection<T> {
+    /// The entries that can be read, in order.
+    pub entries: Vec<Entry<T>>,
+    /// What is wrong, in order; empty for a sound log.
+    pub problems: Vec<Fault>,
+}
+
+impl<T: Serialize + DeserializeOwned> Log<T> {
+    pub(super) fn new(store: Store, path: String) -> Self {
+        Self { store, path, tip: Mutex::new(None), payload: PhantomData }
+    }
+
+    /// Returns all entries in order, the chain verified.
+    ///
+    /// # Errors
+    /// `BOT-5006` a broken chain, a gap, or an entry that cannot be read (exit 3); `BOT-5007` an
+    /// entry of a newer schema (exit 6); `BOT-5003`.
+    pub async fn entries(&self) -> Result<Vec<Entry<T>>> {
+        self.sound(None).await
+    }
+
+    /// Returns the entries after `known` (one this log returned), the chain verified from it on: cheap for who follows a log.
+    ///
+    /// # Errors
+    /// As [`Self::entries`].
+    pub async fn entries_after(&self, known: &Entry<T>) -> Result<Vec<Entry<T>>> {
+        self.sound(Some(known)).await
+    }
+
+    /// Returns whether the log has no entry; reads none.
+    ///
+    /// # Errors
+    /// `BOT-5003`.
+    pub async fn is_empty(&self) -> Result<bool> {
+        let listed = self.store.objects(&self.path, None).await?;
+        Ok(!listed.iter().any(|path| self.number(path).is_some()))
+    }
+
+    /// Reads the whole log and reports everything that is wrong with it, not only the first.
+    ///
+    /// # Errors
+    /// `BOT-5002`, `BOT-5003`: when the log cannot be listed or read at all.
+    pub async fn inspect(&self) -> Result<Inspection<T>> {
+        self.read_after(None).await
+    }
+
+    /// Appends `payload` after entry `last` (as [`Self::entries`] returned it; `None` for an empty log).
+    ///
+    /// # Errors
+    /// `BOT-5002`, `BOT-5003`; `BOT-5006` when `last` is not in the log; `BOT-5019` when `payload`
+    /// could not be read back from what would be written.
+    pub async fn append(&self, last: Option<&Entry<T>>, payload: T) -> Result<Appended<T>> {
+        let seq = last.map_or(0, |last| last.seq) + 1;
+        let previous = match last {
+            Some(last) => Some(self.digest_of(last.seq).await?),
+            None => None,
+        };
+        let entry = Entry { schema: SCHEMA.to_owned(), seq, previous, payload };
+        let bytes = encode(&entry);
+        // A payload that reads back differently (a NaN becomes null) would break the log for good.
+        if let Err(problem) = decode::<T>(&bytes, seq) {
+            let message = format!("an entry of `{}` could not be read back: {problem}", self.path);
+            return Err(Fault::internal("BOT-5019", message).file(self.url_of(seq)));
+        }
+        let digest = Digest::of(&bytes);
+        if self.store.create(&self.path_of(seq), bytes.into()).await? {
+            self.remember(seq, digest);
+            Ok(Appended::Written(entry))
+        } else {
+            Ok(Appended::Conflict)
+        }
+    }
+
+    async fn sound(&self, known: Option<&Entry<T>>) -> Result<Vec<Entry<T>>> {
+        let mut inspection = self.read_after(known).await?;
+        if inspection.problems.is_empty() {
+            Ok(inspection.entries)
+        } else {
+            Err(inspection.problems.swap_remove(0))
+        }
+    }
+
+    async fn read_after(&self, known: Option<&Entry<T>>) -> Result<Inspection<T>> {
+        let start = known.map(|known| self.path_of(known.seq));
+        let listed = self.store.objects(&self.path, start.as_deref()).await?;
+        let mut numbers: Vec<u64> = listed.iter().filter_map(|path| self.number(path)).collect();
+        numbers.sort_unstable();
+        let stored: Vec<(u64, Option<Bytes>)> = futures::stream::iter(numbers)
+            .map(|seq| async move { self.store.read(&self.path_of(seq)).await.map(|b| (seq, b)) })
+            .buffered(READS)
+            .try_collect()
+            .await?;
+
+        let mut inspection = Inspection { entries: Vec::new(), problems: Vec::new() };
+        let mut before = match known {
+            Some(known) if !stored.is_empty() => {
+                Some((known.seq, Some(self.digest_of(known.seq).await?)))
+            }
+            known => known.map(|known| (known.seq, None)),
+        };
+        for (seq, bytes) in stored {
+            let expected = before.map_or(0, |(seq, _)| seq) + 1;
+            if seq != expected {
+                inspection.problems.push(self.missing(expected, seq - 1));
+                before = None;
+            }
+            let Some(bytes) = bytes else {
+                inspection.problems.push(self.missing(seq, seq));
+                before = Some((seq, None));
+                continue;
+            };
+            let digest = Digest::of(&bytes);
+            match decode::<T>(&bytes, seq) {
+                Ok(entry) => {
+                    // After a gap there is nothing to hold the link against.
+                    let link_is_known = seq == 1 || matches!(before, Some((_, Some(_))));
+                    let wanted = before.and_then(|(_, digest)| digest);
+                    if link_is_known && entry.previous != wanted {
+                        inspection.problems.push(self.broken(seq));
+                    }
+                    inspection.entries.push(entry);
+                    before = Some((seq, Some(digest)));
+                }
+                Err(problem) => {
+                    inspection.problems.push(self.unreadable(seq, problem));
+                    // Named once: the next entry would only repeat it.
+                    before = Some((seq, None));
+                }
+            }
+        }
+        if let Some((seq, Some(digest))) = before {
+            self.remember(seq, digest);
+        }
+        Ok(inspection)
+    }
+
+    /// Returns the digest of the stored bytes of entry `seq`: never of bytes written anew from what
+    /// was parsed, which could differ (an unknown member, a float).
+    async fn digest_of(&self, seq: u64) -> Result<Digest> {
+        if let Some((known, digest)) = *self.tip.lock().unwrap_or_else(PoisonError::into_inner)
+            && known == seq
+        {
+            return Ok(digest);
+        }
+        let bytes = self.store.read(&self.path_of(seq)).await?;
+        bytes.map(|bytes| Digest::of(&bytes)).ok_or_else(|| self.missing(seq, seq))
+    }
+
+    fn remember(&self, seq: u64, digest: Digest) {
+        *self.tip.lock().unwrap_or_else(PoisonError::into_inner) = Some((seq, digest));
+    }
+
+    fn path_of(&self, seq: u64) -> String {
+        format!("{}/{seq:020}.json", self.path)
+    }
+
+    fn url_of(&self, seq: u64) -> String {
+        self.store.object_url(&self.path_of(seq))
+    }
+
+    /// Returns the number of the entry at `path`; `None` for anything else that lies in the folder.
+    fn number(&self, path: &str) -> Option<u64> {
+        let name = path.strip_prefix(&self.path)?.strip_prefix('/')?.strip_suffix(".json")?;
+        let digits = name.len() == 20 && name.bytes().all(|byte| byte.is_ascii_digit());
+        digits.then(|| name.parse().ok()).flatten().filter(|&seq| seq > 0)
+    }
+
+    fn missing(&self, first: u64, last: u64) -> Fault {
+        let message = if first == last {
+            format!("entry {first} of `{}` is missing", self.path)
+        } else {
+            format!("entries {first} to {last} of `{}` are missing", self.path)
+        };
+        self.chain_fault(message, first)
+    }
+
+    fn broken(&self, seq: u64) -> Fault {
+        let message = format!(
+            "entry {seq} of `{}` does not follow from the entry before it: one of them was altered",
+            self.path
+        );
+        self.chain_fault(message, seq)
+    }
+
+    fn unreadable(&self, seq: u64, problem: Unreadable) -> Fault {
+        match problem {
+            Unreadable::Newer(schema) => Fault::policy(
+                "BOT-5007",
+                format!(
+                    "entry {seq} of `{}` has the format `{schema}`, newer than this botops",
+                    self.path
+                ),
+            )
+            .file(self.url_of(seq))
+            .hint("install a newer botops"),
+            problem => self.chain_fault(format!("entry {seq} of `{}` {problem}", self.path), seq),
+        }
+    }
+
+    fn chain_fault(&self, message: String, seq: u64) -> Fault {
+        Fault::data("BOT-5006", message)
+            .file(self.url_of(seq))
+            .hint("see everything that is wrong: `botops registry verify`")
+            .hint("restore the object from a backup or an earlier version of it in the bucket")
+    }
+}
+
+/// Why an entry cannot be read.
+#[derive(Debug, thiserror::Error)]
+enum Unreadable {
+    #[error("was altered: its bytes do not match the digest they begin with")]
+    Altered,
+    #[error("calls itself entry {0}")]
+    Misplaced(u64),
+    #[error("has the format `{0}`, which is none of ours")]
+    Foreign(String),
+    #[error("has the newer format `{0}`")]
+    Newer(String),
+    #[error("cannot be read: {0}")]
+    Malformed(#[from] serde_json::Error),
+}
+
+fn opening(digest: &Digest) -> String {
+    format!("{{\"digest\":\"{digest}\",")
+}
+
+/// Writes an entry: canonical JSON, in which `digest` sorts before every other member.
+fn encode<T: Serialize>(entry: &Entry<T>) -> Vec<u8> {
+    let body = canonical_json(entry);
+    let mut bytes = opening(&Digest::of(&body)).into_bytes();
+    bytes.extend_from_slice(&body[1..]);
+    bytes
+}
+
+fn decode<T: DeserializeOwned>(bytes: &[u8], seq: u64) -> Result<Entry<T>, Unreadable> {
+    #[derive(Deserialize)]
+    struct Head {
+        schema: String,
+        seq: u64,
+    }
+    let head: Head = serde_json::from_slice(bytes)?;
+    if head.schema != SCHEMA {
+        let version = head.schema.strip_prefix("botops.log/").map(str::parse::<u32>);
+        return Err(match version {
+            Some(Ok(version)) if version > 1 => Unreadable::Newer(head.schema),
+            _ => Unreadable::Foreign(head.schema),
+        });
+    }
+    // The digest is the first member by the order of the alphabet: cut it off, and the rest is what it is of.
+    let length = opening(&Digest::of(&[])).len();
+    let body = bytes.get(length..).map(|rest| [b"{", rest].concat()).ok_or(Unreadable::Altered)?;
+    if !bytes.starts_with(opening(&Digest::of(&body)).as_bytes()) {
+        return Err(Unreadable::Altered);
+    }
+    if head.seq != seq {
+        return Err(Unreadable::Misplaced(head.seq));
+    }
+    Ok(serde_json::from_slice(bytes)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_is_canonical_json_that_begins_with_its_digest() {
+        let previous = Some(Digest::of(b"before"));
+        let entry = Entry { schema: SCHEMA.to_owned(), seq: 7, previous, payload: vec![1.5, 2.0] };
+        let bytes = encode(&entry);
+        let value: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
+        assert_eq!(canonical_json(&value), bytes);
+        let read: Entry<Vec<f64>> = decode(&bytes, 7).unwrap();
+        assert_eq!((read.seq, read.previous, read.payload), (7, previous, vec![1.5, 2.0]));
+    }
+
+    #[test]
+    fn every_altered_byte_of_an_entry_is_found() {
+        let entry =
+            Entry { schema: SCHEMA.to_owned(), seq: 1, previous: None, payload: "a".to_owned() };
+        let bytes = encode(&entry);
+        for i in 0..bytes.len() {
+            let mut altered = bytes.clone();
+            altered[i] ^= 1;
+            assert!(decode::<String>(&altered, 1).is_err(), "byte {i}");
+            assert!(decode::<String>(&bytes[..i], 1).is_err(), "cut at {i}");
+        }
+        assert!(matches!(decode::<String>(&bytes, 2), Err(Unreadable::Misplaced(1))));
+    }
+
+    #[test]
+    fn a_newer_format_is_told_from_a_foreign_one() {
+        let of = |schema: &str| {
+            let entry = Entry { schema: schema.to_owned(), seq: 1, previous: None, payload: () };
+            decode::<()>(&encode(&entry), 1).unwrap_err().to_string()
+        };
+        assert_eq!(of("botops.log/2"), "has the newer format `botops.log/2`");
+        assert_eq!(of("other/9"), "has the format `other/9`, which is none of ours");
+    }
+}

@@ -1,0 +1,373 @@
+//! The store against an HTTP server that answers as it is told, and against a real disk.
+
+use super::*;
+use axum::{
+    extract::{Request, State},
+    http::{HeaderMap, Method, StatusCode},
+    response::{IntoResponse as _, Response},
+};
+use botops_findings::FaultKind;
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Mutex,
+    time::Duration,
+};
+
+/// What the server does to one request.
+#[derive(Debug, Clone, Copy)]
+enum Act {
+    /// Refuses with a status and the code in an S3 error body; nothing is done.
+    Refuse(u16, &'static str),
+    /// Does what was asked, then answers with a status all the same.
+    DoThenSay(u16),
+    /// Does what was asked, then never answers.
+    DoThenStall,
+    /// Somebody else's bytes arrive first; then it refuses with a status.
+    LoseThenSay(u16),
+}
+
+/// A bucket of objects by path, and what to do to the next requests; then it behaves.
+#[derive(Default)]
+struct Bucket {
+    objects: Mutex<BTreeMap<String, Bytes>>,
+    script: Mutex<VecDeque<Act>>,
+    requests: Mutex<Vec<String>>,
+}
+
+async fn answer(State(bucket): State<Arc<Bucket>>, request: Request) -> Response {
+    let (head, body) = request.into_parts();
+    let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
+    let path = head.uri.path().to_owned();
+    bucket.requests.lock().unwrap().push(format!("{} {path}", head.method));
+    let act = bucket.script.lock().unwrap().pop_front();
+    let refusal = |status: u16, code: &str| {
+        let body = format!("<Error><Code>{code}</Code><Message>as told</Message></Error>");
+        (StatusCode::from_u16(status).unwrap(), body).into_response()
+    };
+    if let Some(Act::Refuse(status, code)) = act {
+        return refusal(status, code);
+    }
+    if let Some(Act::LoseThenSay(status)) = act {
+        bucket.objects.lock().unwrap().insert(path, Bytes::from_static(b"theirs"));
+        return refusal(status, "InternalError");
+    }
+    let done = bucket.behave(&head.method, path, body, &head.headers, refusal);
+    match act {
+        Some(Act::DoThenSay(status)) => refusal(status, "InternalError"),
+        Some(Act::DoThenStall) => std::future::pending().await,
+        _ => done,
+    }
+}
+
+impl Bucket {
+    fn behave(
+        &self,
+        method: &Method,
+        path: String,
+        body: Bytes,
+        headers: &HeaderMap,
+        refusal: impl Fn(u16, &str) -> Response,
+    ) -> Response {
+        let mut objects = self.objects.lock().unwrap();
+        let found = objects.get(&path).cloned();
+        let conditional = headers.get("if-none-match").is_some_and(|value| value == "*");
+        assert!(method != Method::PUT || conditional, "an object could be overwritten");
+        match (method, found) {
+            (&Method::PUT, Some(_)) => refusal(412, "PreconditionFailed"),
+            (&Method::PUT, None) => {
+                objects.insert(path, body);
+                [("etag", "\"1\"")].into_response()
+            }
+            (_, Some(bytes)) => {
+                let modified = ("last-modified", "Fri, 20 Nov 2026 10:00:00 GMT");
+                ([("etag", "\"1\""), modified], bytes).into_response()
+            }
+            (_, None) => refusal(404, "NoSuchKey"),
+        }
+    }
+}
+
+fn quick() -> Retries {
+    Retries { tries: 4, first_pause: Duration::from_millis(1), at_most: Duration::from_secs(5) }
+}
+
+fn settings(endpoint: &str) -> BTreeMap<String, String> {
+    [
+        ("AWS_ENDPOINT_URL", endpoint),
+        ("AWS_ACCESS_KEY_ID", "key"),
+        ("AWS_SECRET_ACCESS_KEY", "secret"),
+        ("AWS_REGION", "us-east-1"),
+        ("AWS_TIMEOUT", "2 seconds"),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .into()
+}
+
+async fn scripted(script: &[Act]) -> (Store, Arc<Bucket>) {
+    let bucket = Arc::new(Bucket::default());
+    bucket.script.lock().unwrap().extend(script);
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    let app = axum::Router::new().fallback(answer).with_state(bucket.clone());
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    let store = Store::open("s3://bucket/some prefix", &settings(&endpoint)).unwrap();
+    (store.with_retries(quick()), bucket)
+}
+
+fn puts(bucket: &Bucket) -> usize {
+    bucket.requests.lock().unwrap().iter().filter(|request| request.starts_with("PUT")).count()
+}
+
+#[tokio::test]
+async fn a_server_error_before_the_write_is_tried_again() {
+    let (store, bucket) = scripted(&[Act::Refuse(503, "SlowDown"), Act::Refuse(500, "X")]).await;
+    assert!(store.create("a", Bytes::from_static(b"ours")).await.unwrap());
+    assert_eq!(puts(&bucket), 3);
+    assert_eq!(bucket.objects.lock().unwrap()["/bucket/some%20prefix/a"], "ours");
+}
+
+#[tokio::test]
+async fn a_write_whose_answer_was_lost_is_found_to_be_ours() {
+    for act in [Act::DoThenSay(500), Act::DoThenSay(503), Act::DoThenStall] {
+        let (store, bucket) = scripted(&[act]).await;
+        assert!(store.create("a", Bytes::from_static(b"ours")).await.unwrap(), "{act:?}");
+        assert_eq!(puts(&bucket), 2, "{act:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_write_whose_answer_was_lost_is_ours_even_when_no_later_try_is_answered() {
+    let mut script = vec![Act::DoThenSay(500)];
+    script.extend([Act::Refuse(500, "InternalError"); 3]);
+    let (store, _) = scripted(&script).await;
+    assert!(store.create("a", Bytes::from_static(b"ours")).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_race_lost_behind_a_server_error_is_told_from_a_win() {
+    let (store, _) = scripted(&[Act::LoseThenSay(500)]).await;
+    assert!(!store.create("a", Bytes::from_static(b"ours")).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_lost_append_is_a_conflict_and_an_ambiguous_one_of_our_own_is_not() {
+    let (store, _) = scripted(&[Act::DoThenSay(502)]).await;
+    let log = store.log::<String>("log");
+    let first = match log.append(None, "ours".to_owned()).await.unwrap() {
+        Appended::Written(entry) => entry,
+        Appended::Conflict => panic!("the entry of our own was taken for someone else's"),
+    };
+    let late = store.log::<String>("log");
+    let lost = late.append(None, "theirs".to_owned()).await.unwrap();
+    assert!(matches!(lost, Appended::Conflict));
+    let second = late.append(Some(&first), "next".to_owned()).await.unwrap();
+    let Appended::Written(second) = second else { panic!("nobody else wrote entry 2") };
+    let stored = store.read("log/00000000000000000001.json").await.unwrap().unwrap();
+    assert_eq!(second.previous, Some(Digest::of(&stored)));
+}
+
+#[tokio::test]
+async fn a_conditional_request_in_flight_is_tried_again() {
+    let conflict = Act::Refuse(409, "ConditionalRequestConflict");
+    let (store, bucket) = scripted(&[conflict, conflict]).await;
+    assert!(store.create("a", Bytes::from_static(b"ours")).await.unwrap());
+    assert_eq!(puts(&bucket), 3);
+}
+
+#[tokio::test]
+async fn what_is_there_is_left_alone_at_the_first_answer() {
+    let (store, bucket) = scripted(&[]).await;
+    assert!(store.create("a", Bytes::from_static(b"first")).await.unwrap());
+    // Equal bytes are no win either: without a lost answer, this call wrote nothing.
+    assert!(!store.create("a", Bytes::from_static(b"first")).await.unwrap());
+    assert!(!store.create("a", Bytes::from_static(b"second")).await.unwrap());
+    assert_eq!(puts(&bucket), 3);
+    assert_eq!(store.read("a").await.unwrap().unwrap(), "first");
+}
+
+#[tokio::test]
+async fn statuses_are_told_apart() {
+    let forever = |status, code| [Act::Refuse(status, code); 4];
+    let cases = [
+        (503, "SlowDown", "BOT-5003", FaultKind::Unreachable),
+        (429, "TooManyRequests", "BOT-5003", FaultKind::Unreachable),
+        (409, "OperationAborted", "BOT-5003", FaultKind::Unreachable),
+        (403, "AccessDenied", "BOT-5002", FaultKind::Internal),
+        (401, "InvalidToken", "BOT-5002", FaultKind::Internal),
+        (400, "InvalidRequest", "BOT-5002", FaultKind::Internal),
+        (501, "NotImplemented", "BOT-5002", FaultKind::Internal),
+        (404, "NoSuchBucket", "BOT-5008", FaultKind::Usage),
+    ];
+    for (status, code, wanted, kind) in cases {
+        let (store, bucket) = scripted(&forever(status, code)).await;
+        let fault = store.create("a", Bytes::from_static(b"x")).await.unwrap_err();
+        assert_eq!((fault.code(), fault.kind()), (wanted, kind), "{status} {code}");
+        assert_eq!(fault.place().file.as_deref(), Some("s3://bucket/some prefix/a"));
+        assert!(!fault.hints().is_empty());
+        let passing = kind == FaultKind::Unreachable;
+        assert_eq!(puts(&bucket), if passing { 4 } else { 1 }, "{status} {code}");
+    }
+    let (store, _) = scripted(&forever(403, "AccessDenied")).await;
+    let fault = store.read("a").await.unwrap_err();
+    assert_eq!(
+        fault.message(),
+        "`s3://bucket/some prefix` cannot be read: 403 AccessDenied: as told"
+    );
+    let (store, _) = scripted(&forever(404, "NoSuchBucket")).await;
+    assert_eq!(store.read("a").await.unwrap_err().message(), "bucket `bucket` does not exist");
+    let (store, _) = scripted(&[]).await;
+    assert_eq!(store.read("a").await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_there_is_unreachable_and_named() {
+    // Bound and dropped: nobody listens there.
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let environment = settings(&format!("http://{free}"));
+    let store = Store::open("s3://bucket/x", &environment).unwrap().with_retries(quick());
+    for fault in [
+        store.create("a", Bytes::new()).await.unwrap_err(),
+        store.read("a").await.unwrap_err(),
+        store.folders("models").await.unwrap_err(),
+        store.log::<String>("log").entries().await.unwrap_err(),
+    ] {
+        assert_eq!((fault.code(), fault.kind()), ("BOT-5003", FaultKind::Unreachable));
+        let said = "`s3://bucket/x` cannot be reached after 4 tries: Connection refused";
+        assert!(fault.message().starts_with(said), "{fault}");
+    }
+}
+
+#[tokio::test]
+async fn a_local_store_is_made_when_it_is_first_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().join("dépôt de modèles #1/100% größe");
+    let store = Store::open(place.to_str().unwrap(), &std::collections::BTreeMap::new()).unwrap();
+    assert_eq!(store.folders("models").await.unwrap(), Vec::<String>::new());
+    assert!(store.log::<String>("log").entries().await.unwrap().is_empty());
+    assert_eq!(store.read("a").await.unwrap(), None);
+    assert!(!place.exists(), "reading made the folder");
+    assert!(store.create("models/m/a", Bytes::from_static(b"x")).await.unwrap());
+    assert_eq!(std::fs::read(place.join("models/m/a")).unwrap(), b"x");
+    assert_eq!(store.folders("models").await.unwrap(), ["m"]);
+
+    let url = url::Url::from_directory_path(&place).unwrap();
+    let by_url = Store::open(url.as_str(), &std::collections::BTreeMap::new()).unwrap();
+    assert_eq!(by_url.read("models/m/a").await.unwrap().unwrap(), "x");
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_folder_that_cannot_be_written_is_said_to_be_so() {
+    // Even root makes no folder in sysfs.
+    let store = Store::open("/sys/kernel/botops", &std::collections::BTreeMap::new()).unwrap();
+    let fault = store.put_blob(Bytes::from_static(b"x")).await.unwrap_err();
+    assert_eq!((fault.code(), fault.kind()), ("BOT-5002", FaultKind::Internal));
+    let said = "`/sys/kernel/botops` cannot be written: ";
+    assert!(fault.message().starts_with(said), "{fault}");
+}
+
+#[test]
+fn disk_errors_are_told_apart() {
+    use std::io::{Error, ErrorKind};
+    let of = |kind: ErrorKind| {
+        let source = Box::new(Error::from(kind));
+        let error = object_store::Error::Generic { store: "LocalFileSystem", source };
+        failure::fault("registry", "registry/a", Doing::Write, error, 1)
+    };
+    for lasting in [
+        ErrorKind::StorageFull,
+        ErrorKind::ReadOnlyFilesystem,
+        ErrorKind::PermissionDenied,
+        ErrorKind::QuotaExceeded,
+        ErrorKind::NotADirectory,
+    ] {
+        let fault = of(lasting);
+        assert_eq!((fault.code(), fault.kind()), ("BOT-5002", FaultKind::Internal), "{lasting}");
+    }
+    let full = of(ErrorKind::StorageFull);
+    assert_eq!(full.message(), "`registry` cannot be written: no storage space");
+    assert_eq!(full.hints(), ["free some space, then run the command again"]);
+    assert_eq!(of(ErrorKind::TimedOut).kind(), FaultKind::Unreachable);
+}
+
+#[test]
+fn missing_credentials_are_not_called_a_broken_network() {
+    let text = "Error performing PUT http://169.254.169.254/latest/api/token in 5ms";
+    for source in [text.to_owned(), format!("{text} - non-2xx status code: 403 Forbidden: ")] {
+        let error = object_store::Error::Generic { store: "S3", source: source.into() };
+        let fault = failure::fault("s3://b/x", "s3://b/x/a", Doing::Read, error, 6);
+        assert!(fault.message().ends_with(": no credentials were found"), "{fault}");
+        assert!(fault.hints()[0].starts_with("set `AWS_ACCESS_KEY_ID`"), "{:?}", fault.hints());
+    }
+}
+
+#[tokio::test]
+async fn what_a_killed_writer_left_behind_is_passed_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let store =
+        Store::open(folder.path().to_str().unwrap(), &std::collections::BTreeMap::new()).unwrap();
+    let log = store.log::<u32>("log");
+    let Appended::Written(first) = log.append(None, 1).await.unwrap() else { panic!("it is ours") };
+    // The names under which a local disk stages what is being written, and strays of other tools.
+    for stray in ["00000000000000000002.json#1", ".DS_Store", "notes.json", "2.json"] {
+        std::fs::write(folder.path().join("log").join(stray), b"{\"half").unwrap();
+    }
+    assert_eq!(store.log::<u32>("log").entries().await.unwrap().len(), 1);
+    assert!(matches!(log.append(Some(&first), 2).await.unwrap(), Appended::Written(_)));
+    let payloads: Vec<_> =
+        log.entries().await.unwrap().into_iter().map(|entry| entry.payload).collect();
+    assert_eq!(payloads, [1, 2]);
+}
+
+#[tokio::test]
+async fn a_payload_that_would_break_the_log_is_not_written() {
+    let store = Store::in_memory();
+    let log = store.log::<f64>("log");
+    let fault = log.append(None, f64::NAN).await.unwrap_err();
+    assert_eq!(fault.code(), "BOT-5019");
+    assert!(log.is_empty().await.unwrap());
+}
+
+#[tokio::test]
+async fn a_log_is_followed_from_where_it_was_left() {
+    let store = Store::in_memory();
+    let log = store.log::<u32>("log");
+    let mut last = None;
+    let mut third = None;
+    for payload in 1..=5 {
+        let Appended::Written(entry) = log.append(last.as_ref(), payload).await.unwrap() else {
+            panic!("nobody else writes")
+        };
+        if payload == 3 {
+            third = Some(entry.clone());
+        }
+        last = Some(entry);
+    }
+    let reader = store.log::<u32>("log");
+    let newer = reader.entries_after(&third.unwrap()).await.unwrap();
+    assert_eq!(newer.iter().map(|entry| entry.payload).collect::<Vec<_>>(), [4, 5]);
+    assert!(reader.entries_after(&last.unwrap()).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_log_continued_by_a_newer_program_keeps_its_chain() {
+    // Members this program does not know are dropped when it parses an entry: the link to it must
+    // still be the digest of the bytes as they are stored.
+    #[derive(serde::Serialize, serde::Deserialize)]
+    struct Newer {
+        known: u32,
+        unknown: f64,
+    }
+    #[derive(serde::Serialize, serde::Deserialize)]
+    struct Older {
+        known: u32,
+    }
+    let store = Store::in_memory();
+    let newer = Newer { known: 1, unknown: 0.1 + 0.2 };
+    store.log::<Newer>("log").append(None, newer).await.unwrap();
+    let log = store.log::<Older>("log");
+    let entries = log.entries().await.unwrap();
+    let fresh = store.log::<Older>("log");
+    fresh.append(entries.last(), Older { known: 2 }).await.unwrap();
+    assert_eq!(log.entries().await.unwrap().iter().map(|e| e.payload.known).sum::<u32>(), 3);
+}

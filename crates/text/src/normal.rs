@@ -1,0 +1,285 @@
+//! One spelling for what a reader would call the same text, and the words in it.
+
+use unicode_normalization::{
+    UnicodeNormalization as _,
+    char::{canonical_combining_class, compose, is_combining_mark},
+};
+
+/// Returns `text` for features: NFKC, case folded, one apostrophe, runs of white space as one space, trimmed.
+///
+/// Case is folded character by character (Unicode's mappings to lower case, no language; `ß` is
+/// `ss` and a final `ς` is `σ`, as their capitals are), so that it does not depend on what stands
+/// beside a character.
+/// Typographic apostrophes (`’`, `‘`, `ʼ`, `′`, `´`) become `'`. Control characters count as white
+/// space; soft hyphens, zero-width spaces and byte-order marks vanish. The result is a fixed point.
+#[must_use]
+pub fn normalise(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    normalise_into(text, &mut out);
+    out
+}
+
+/// As [`normalise`], into a buffer that is cleared first: the form that allocates nothing once the buffer is large enough.
+pub fn normalise_into(text: &str, out: &mut String) {
+    out.clear();
+    if is_spaced_once(text) {
+        // Most of what is typed; many bytes at once.
+        out.push_str(text);
+        out.make_ascii_lowercase();
+    } else if text.is_ascii() {
+        let mut pending = false;
+        for byte in text.bytes() {
+            if byte <= b' ' || byte == 0x7f {
+                pending = !out.is_empty();
+            } else {
+                if pending {
+                    out.push(' ');
+                    pending = false;
+                }
+                out.push(byte.to_ascii_lowercase() as char);
+            }
+        }
+    } else if text.chars().all(is_plain) {
+        collapse(text.chars().map(apostrophe).flat_map(lower), out);
+    } else {
+        // NFKC can bring an apostrophe forth (`ŉ`), and lower case a text that NFKC would still change
+        // (`İ`), hence twice.
+        collapse(
+            text.chars()
+                .map(apostrophe)
+                .nfkc()
+                .map(apostrophe)
+                .flat_map(lower)
+                .nfkc()
+                .flat_map(lower),
+            out,
+        );
+    }
+}
+
+/// Returns whether `text` is printable ASCII without a space before, after, or next to another.
+fn is_spaced_once(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let is_printable = bytes.iter().fold(true, |all, byte| all & matches!(byte, b' '..=b'~'));
+    let inner = bytes.len().saturating_sub(1);
+    let pairs = bytes[..inner].iter().zip(&bytes[bytes.len() - inner..]);
+    let is_double = pairs.fold(false, |any, (a, b)| any | ((*a == b' ') & (*b == b' ')));
+    is_printable && !is_double && !text.starts_with(' ') && !text.ends_with(' ')
+}
+
+fn lower(c: char) -> impl Iterator<Item = char> {
+    let (c, more) = match c {
+        'ß' | 'ẞ' => ('s', Some('s')),
+        'ς' => ('σ', None),
+        _ => (c, None),
+    };
+    // Some capitals' lower case comes as two characters, so one cannot map `char` to `char`.
+    c.to_lowercase().chain(more)
+}
+
+/// Returns a [`normalise`]d text without its accents: `réglé` as `regle`, `cœur` as `coeur`.
+///
+/// What goes are the marks above, below and through letters (canonical combining classes 200 to
+/// 240), in any script; vowel signs, voicing marks and the like make other letters, and stay. The
+/// ligatures `œ` and `æ` become two letters, as people type them who have no such key.
+#[must_use]
+pub fn strip_accents(text: &str) -> String {
+    text.nfd()
+        .filter(|&c| !(200..=240).contains(&canonical_combining_class(c)))
+        .flat_map(|c| {
+            let (c, more) = match c {
+                'œ' => ('o', Some('e')),
+                'æ' => ('a', Some('e')),
+                _ => (c, None),
+            };
+            std::iter::once(c).chain(more)
+        })
+        .nfc()
+        .collect()
+}
+
+/// Iterates over the marks of `text` that stand apart from a letter although one character is both, with their
+/// positions in characters from 0. Text in NFC has none.
+pub fn decomposed(text: &str) -> impl Iterator<Item = (usize, char)> + '_ {
+    let mut before = None;
+    text.chars().enumerate().filter(move |&(_, c)| {
+        let base = before.replace(c);
+        // Marks start here: what is below composes with nothing.
+        c >= '\u{300}' && base.and_then(|base| compose(base, c)).is_some()
+    })
+}
+
+/// Returns `text` in NFC, in which [`decomposed`] finds nothing.
+pub fn composed(text: &str) -> String {
+    text.nfc().collect()
+}
+
+/// Returns whether NFKC leaves `c` alone whatever follows, and so does NFKC of its lower case.
+fn is_plain(c: char) -> bool {
+    matches!(u32::from(c),
+        0..=0x7f
+        | 0xab | 0xbb | 0xad
+        | 0xc0..=0x12f | 0x131 | 0x134..=0x13e | 0x141..=0x148 | 0x14a..=0x17e
+        | 0x2010 | 0x2012..=0x2016 | 0x2018..=0x2022 | 0x20ac | 0x200b | 0xfeff
+        | 0x1f300..=0x1faff)
+}
+
+fn apostrophe(c: char) -> char {
+    match c {
+        '\u{2018}' | '\u{2019}' | '\u{201b}' | '\u{2bc}' | '\u{2032}' | '\u{b4}' | '\u{ff07}' => {
+            '\''
+        }
+        _ => c,
+    }
+}
+
+fn collapse(chars: impl Iterator<Item = char>, out: &mut String) {
+    let mut pending = false;
+    for c in chars {
+        match c {
+            '\u{ad}' | '\u{200b}' | '\u{2060}' | '\u{feff}' => {}
+            c if c.is_whitespace() || c.is_control() => pending = !out.is_empty(),
+            c => {
+                if pending {
+                    out.push(' ');
+                    pending = false;
+                }
+                out.push(c);
+            }
+        }
+    }
+}
+
+/// Returns the key under which two texts count as the same utterance: [`normalise`]d, white space
+/// collapsed, case folded; punctuation and accents are kept.
+#[must_use]
+pub fn fold(text: &str) -> String {
+    normalise(text)
+}
+
+/// Returns whether `c` belongs to a word; a combining mark does only after another such character.
+pub fn is_word_char(c: char, inside: bool) -> bool {
+    if c.is_ascii() {
+        c.is_ascii_alphanumeric()
+    } else {
+        c.is_alphanumeric() || (inside && is_combining_mark(c))
+    }
+}
+
+/// Iterates over the words of `text`: maximal runs of alphanumeric characters (and combining marks), lower case.
+///
+/// An apostrophe parts words, as French elision wants (`l'article` is `l` and `article`); words of
+/// one letter count. The text is [`normalise`]d first.
+pub fn words(text: &str) -> impl Iterator<Item = String> + '_ {
+    let text = normalise(text);
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        let rest = &text[at..];
+        let start = rest.find(|c| is_word_char(c, false))?;
+        let length = rest[start..].find(|c| !is_word_char(c, true)).unwrap_or(rest.len() - start);
+        at += start + length;
+        Some(rest[start..start + length].to_owned())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn the_same_text_has_one_spelling() {
+        // NFKC values by Python 3.13: unicodedata.normalize("NFKC", s).lower()
+        for (text, wanted) in [
+            ("  Where\tis \r\n my PARCEL ? ", "where is my parcel ?"),
+            ("L\u{2019}article", "l'article"),
+            ("l\u{b4}article", "l'article"),
+            ("Re\u{301}ponse", "r\u{e9}ponse"),
+            ("Ｆｕｌｌ ｗｉｄｔｈ", "full width"),
+            ("ﬁn\u{2026}", "fin..."),
+            ("50\u{a0}\u{20ac}", "50 \u{20ac}"),
+            ("10\u{202f}000", "10 000"),
+            ("\u{feff}hello\u{200b}", "hello"),
+            ("co\u{ad}operate", "cooperate"),
+            ("ŒUVRE ÉTÉ Ÿ", "œuvre été ÿ"),
+            ("a\0b\u{1b}[31m", "a b [31m"),
+            ("ΟΔΟΣ", "οδοσ"),
+            ("οδος", "οδοσ"),
+            ("Straße STRASSE STRAẞE", "strasse strasse strasse"),
+            ("AUJOURD\u{2019}HUI", "aujourd'hui"),
+            ("J\u{2bc}ai payé l\u{2032}abonnement", "j'ai payé l'abonnement"),
+            ("n\u{ff07}est-ce", "n'est-ce"),
+            ("😀 OK 👍🏽", "😀 ok 👍🏽"),
+            ("ŉ", "'n"),
+            ("", ""),
+            (" \n\u{a0}", ""),
+        ] {
+            assert_eq!(normalise(text), wanted, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn accents_come_off_and_other_marks_stay() {
+        for (text, wanted) in [
+            ("Réglé, où ça ? Ñandú Ångström", "regle, ou ca ? nandu angstrom"),
+            ("Mon cœur bat ex æquo", "mon coeur bat ex aequo"),
+            ("L\u{2019}ÉTÉ e\u{301}te\u{301}", "l'ete ete"),
+            ("Đặng Việt", "đang viet"),
+            ("ёлка ὁδός", "елка οδοσ"),
+            ("がくせい हिन्दी 한국어", "がくせい हिन्दी 한국어"),
+            ("ok 👍🏽 ❤\u{fe0f}", "ok 👍🏽 ❤\u{fe0f}"),
+            ("", ""),
+        ] {
+            assert_eq!(strip_accents(&normalise(text)), wanted, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn words_keep_single_letters_and_part_at_apostrophes() {
+        let words = |text| words(text).collect::<Vec<_>>();
+        assert_eq!(words("L’article n'est PAS là"), ["l", "article", "n", "est", "pas", "là"]);
+        assert_eq!(words("l'argent d’aujourd'hui"), ["l", "argent", "d", "aujourd", "hui"]);
+        assert_eq!(words("I can't, order #A-12!"), ["i", "can", "t", "order", "a", "12"]);
+        assert_eq!(words("❤\u{fe0f} e-mail"), ["e", "mail"]);
+        assert_eq!(words("हिन्दी"), ["हिन्दी"]);
+        assert!(words("?! 🙂").is_empty());
+    }
+
+    #[test]
+    fn what_failed_once_is_tried_again() {
+        let kept = ProptestConfig::default().failure_persistence.unwrap();
+        assert!(!kept.load_persisted_failures2(Some(file!())).is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn normalising_twice_changes_nothing(text in "\\PC{0,24}|[ -~]{0,24}|[À-ſ’ ]{0,12}|.{0,8}") {
+            let once = normalise(&text);
+            prop_assert_eq!(normalise(&once), once.clone());
+            prop_assert!(!once.starts_with(' ') && !once.ends_with(' ') && !once.contains("  "));
+            let plain = strip_accents(&once);
+            prop_assert_eq!(strip_accents(&plain), plain);
+        }
+
+        #[test]
+        fn the_short_way_equals_the_long_way(text in "[ -~À-ſ’€«»]{0,24}") {
+            let mut long = String::new();
+            collapse(
+                text.chars().map(apostrophe).nfkc().map(apostrophe).flat_map(lower).nfkc().flat_map(lower),
+                &mut long,
+            );
+            prop_assert_eq!(normalise(&text), long);
+        }
+
+        #[test]
+        fn words_are_parts_of_the_normal_form(text in "\\PC{0,24}") {
+            let normal = normalise(&text);
+            let mut rest = normal.as_str();
+            for word in words(&text) {
+                let at = rest.find(word.as_str());
+                prop_assert!(at.is_some());
+                rest = &rest[at.unwrap() + word.len()..];
+            }
+        }
+    }
+}

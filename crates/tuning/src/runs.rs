@@ -1,0 +1,129 @@
+//! Trials as runs: what each was, and what it came to.
+
+use super::{
+    plan::TunePlan,
+    search::{Ended, TuneData, TuneServices},
+};
+use crate::trial_store::Entry;
+use botops_evaluation::{Metric, SearchReport, pooled};
+use botops_experiments::{Artifact, Basis, RunRecord};
+use botops_findings::Result;
+use botops_pipelines::record::flatten;
+use std::collections::BTreeMap;
+
+/// Records trials that go no further.
+///
+/// Everything in the record is of the store: whoever records it, and however often, it is the same run.
+pub(crate) async fn record_trials(
+    ended: &[Ended<'_>],
+    plan: &TunePlan,
+    data: &TuneData,
+    services: &TuneServices<'_>,
+) -> Result<()> {
+    for trial in ended {
+        if let Some(run) = record(trial, plan, data) {
+            services.experiments.record(run).await?;
+        }
+    }
+    Ok(())
+}
+
+fn record(ended: &Ended<'_>, plan: &TunePlan, data: &TuneData) -> Option<RunRecord> {
+    let (first, last) = (ended.entries.first()?, ended.entries.last()?);
+    let spec = &plan.trials[ended.trial as usize].spec;
+    let mut params = BTreeMap::new();
+    let value = serde_json::to_value(spec).expect("a spec is valid JSON");
+    flatten("model", &value, &mut params);
+    params.insert("tune.search".to_owned(), first.search.to_string().into());
+    params.insert("tune.trial".to_owned(), ended.trial.into());
+    params.insert("tune.rung".to_owned(), (last.rung + 1).into());
+    if let Some(failed) = ended.entries.iter().find_map(|entry| entry.failed.clone()) {
+        params.insert("tune.failed".to_owned(), failed.into());
+    }
+    let metrics: BTreeMap<String, Metric> =
+        if ended.folds.is_empty() { BTreeMap::new() } else { pooled(&ended.folds) };
+    Some(RunRecord {
+        schema: String::new(),
+        id: String::new(),
+        kind: "tune_trial".to_owned(),
+        started_at: first.started_at,
+        finished_at: last.finished_at,
+        params,
+        metrics,
+        data: BTreeMap::from([("train".to_owned(), data.digest)]),
+        code: last.code.clone(),
+        environment: last.environment.clone(),
+        artifacts: Vec::new(),
+        stages: BTreeMap::new(),
+        sources: BTreeMap::new(),
+        recipe: None,
+        costs: Vec::new(),
+        measured_on: Some(Basis { method: method(plan, last.rung as usize), data: data.digest }),
+    })
+}
+
+/// Returns how the records of a rung were held out: only trials judged alike can be compared.
+fn method(plan: &TunePlan, rung: usize) -> String {
+    let (spec, rung) = (&plan.spec, plan.rungs[rung]);
+    let folds = match rung.folds == spec.folds {
+        true => format!("{} folds", spec.folds),
+        false => format!("{} of {} folds", rung.folds, spec.folds),
+    };
+    let share = match rung.share < 1.0 {
+        true => format!(", {} of the records", rung.share),
+        false => String::new(),
+    };
+    format!("cross_validation {folds}{share}, seed {}", spec.seed)
+}
+
+/// Records the search itself, with its report and the winner's configuration; returns the run's id.
+///
+/// As of trials, all that is in it is of the store, so that every shard records the same run. `entries` are all there are.
+pub(crate) async fn record_search(
+    report: &SearchReport,
+    winner: &str,
+    entries: &[&Entry],
+    services: &TuneServices<'_>,
+) -> Result<String> {
+    let setting = &report.setting;
+    let mut params = BTreeMap::new();
+    let spec = serde_json::to_value(&report.spec).expect("a spec is valid JSON");
+    flatten("model", &spec, &mut params);
+    params.insert("tune.search".to_owned(), setting.search.to_string().into());
+    params.insert("tune.trials".to_owned(), report.trials.len().into());
+    params.insert("tune.winner".to_owned(), report.winner.into());
+    params.insert("tune.metric".to_owned(), setting.metric.name().into());
+    let json = serde_json::to_vec_pretty(report).expect("a report is valid JSON");
+    let files: Vec<(&str, bytes::Bytes)> =
+        vec![("search.json", json.into()), ("winner.yaml", winner.to_owned().into())];
+    // The machine and the code that judged the winner last stand for all.
+    let last = entries.iter().rfind(|entry| entry.trial == report.winner);
+    let last = last.expect("the winner was judged");
+    let run = RunRecord {
+        schema: String::new(),
+        id: String::new(),
+        kind: "tune".to_owned(),
+        started_at: entries.iter().map(|entry| entry.started_at).min().unwrap_or(last.started_at),
+        finished_at: entries
+            .iter()
+            .map(|entry| entry.finished_at)
+            .max()
+            .unwrap_or(last.finished_at),
+        params,
+        metrics: report.trial(report.winner).map(|trial| trial.metrics.clone()).unwrap_or_default(),
+        data: BTreeMap::from([("train".to_owned(), setting.data_digest)]),
+        code: last.code.clone(),
+        environment: last.environment.clone(),
+        artifacts: files.iter().map(|(name, bytes)| Artifact::of(name, bytes)).collect(),
+        stages: BTreeMap::new(),
+        sources: BTreeMap::new(),
+        recipe: None,
+        costs: Vec::new(),
+        measured_on: Some(Basis {
+            method: format!("cross_validation {} folds, seed {}", setting.n_folds, setting.seed),
+            data: setting.data_digest,
+        }),
+    };
+    let files: Vec<bytes::Bytes> = files.into_iter().map(|(_, bytes)| bytes).collect();
+    services.experiments.commit(run, &files).await
+}

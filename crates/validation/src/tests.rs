@@ -1,0 +1,376 @@
+use super::*;
+use botops_datasets::{EntitySpan, Record, read, read_bytes};
+use botops_findings::{Fault, Severity};
+use botops_profile::profile_records;
+use botops_splits::{Split, SplitSpec, split};
+use proptest::prelude::*;
+use std::{collections::BTreeSet, fs, path::PathBuf};
+use tempfile::TempDir;
+
+fn at(folder: &TempDir, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
+    let path = folder.path().join(name);
+    fs::write(&path, bytes).unwrap();
+    path
+}
+
+fn dataset(rows: &[(&str, &str)]) -> Dataset {
+    let rows = rows.iter().map(|&(text, intent)| (text, intent, ""));
+    dataset_of(rows)
+}
+
+fn dataset_of<'a>(rows: impl IntoIterator<Item = (&'a str, &'a str, &'a str)>) -> Dataset {
+    let some = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+    let records: Vec<Record> = rows
+        .into_iter()
+        .enumerate()
+        .map(|(i, (text, intent, lang))| Record {
+            text: text.to_owned(),
+            intent: some(intent),
+            lang: some(lang),
+            entities: Vec::new(),
+            record: i as u64 + 1,
+            line: i as u64 + 2,
+            file: None,
+        })
+        .collect();
+    let columns = ["text", "intent", "lang"].map(|name| (name.to_owned(), name.to_owned())).into();
+    Dataset {
+        name: "data.csv".to_owned(),
+        digest: botops_digest::Digest::of(b""),
+        columns,
+        records,
+    }
+}
+
+/// Code, record, line and column of a fault.
+fn told(fault: &Fault) -> (&str, Option<u64>, Option<u64>, Option<u64>) {
+    let place = fault.place();
+    (fault.code(), place.record, place.line, place.column)
+}
+
+/// Code, record and severity of every finding.
+fn found(validation: &Validation) -> Vec<(String, Option<u64>, Severity)> {
+    validation.findings.iter().map(|f| (f.code.clone(), f.place.record, f.severity)).collect()
+}
+
+fn codes(validation: &Validation) -> BTreeSet<&str> {
+    validation.findings.iter().map(|f| f.code.as_str()).collect()
+}
+
+mod validating {
+    use super::*;
+
+    #[test]
+    fn a_huge_text_is_reported_shortened() {
+        let huge = "a ".repeat(5 << 20);
+        let csv = format!("text,intent\nhi,a\n{huge},b\nho,a\n");
+        let data = read_bytes(csv.as_bytes(), "a.csv", &ReadOptions::default()).unwrap();
+        let validation = validate(&data, &Expectations::default(), None);
+        let first = &validation.findings[0];
+        assert_eq!((first.code.as_str(), first.place.record), ("BOT-2116", Some(2)));
+        assert!(first.message.len() < 300, "{}", first.message);
+        assert_eq!((validation.records_accepted, validation.records_rejected), (2, 1));
+    }
+
+    fn closed() -> Expectations {
+        botops_spec::parse(
+            "version: 1\nintents: [a, b]\nlanguages: [en, fr]\ntext: {min_chars: 2, max_chars: 10}\nmin_examples_per_intent: 2\n",
+            "expectations.yaml",
+        )
+        .unwrap()
+    }
+
+    #[test]
+    fn every_check_finds_what_it_is_for_and_nothing_else() {
+        let sound = [
+            ("hello", "a", "en"),
+            ("salut", "b", "fr"),
+            ("good day", "a", "en"),
+            ("bonjour", "b", "fr"),
+        ];
+        assert_eq!(found(&validate(&dataset_of(sound), &closed(), None)), []);
+        for (row, code, severity) in [
+            (("  ", "a", "en"), "BOT-2111", Severity::Error),
+            (("well met", "", "en"), "BOT-2112", Severity::Error),
+            (("well met", "c", "en"), "BOT-2113", Severity::Error),
+            (("well met", "a", "de"), "BOT-2114", Severity::Error),
+            (("x", "a", "en"), "BOT-2115", Severity::Error),
+            (("well met all", "a", "en"), "BOT-2116", Severity::Error),
+            (("caf\u{fffd}", "a", "en"), "BOT-2117", Severity::Error),
+            (("cafÃ©", "a", "en"), "BOT-2118", Severity::Warning),
+            (("we\u{200b}ll", "a", "en"), "BOT-2119", Severity::Warning),
+            (("hello", "a", "en"), "BOT-2120", Severity::Warning),
+            (("Hello ", "a", "en"), "BOT-2121", Severity::Warning),
+        ] {
+            let data = dataset_of(sound.into_iter().chain([row]));
+            let validation = validate(&data, &closed(), None);
+            assert_eq!(found(&validation), [(code.to_owned(), Some(5), severity)], "{row:?}");
+            let rejected = u64::from(severity == Severity::Error);
+            assert_eq!(validation.records_rejected, rejected, "{row:?}");
+            assert_eq!(validation.records_accepted, 5 - rejected);
+            assert_eq!(validation.findings[0].place.line, Some(6));
+        }
+    }
+
+    #[test]
+    fn a_text_under_two_intents_is_found_in_every_record_that_has_it() {
+        let data = dataset(&[
+            ("Help me", "a"),
+            ("x y", "b"),
+            ("help  ME", "b"),
+            ("help me", "a"),
+            ("z", "b"),
+        ]);
+        let lax = Expectations { min_examples_per_intent: 1, ..Expectations::default() };
+        let validation = validate(&data, &lax, None);
+        assert_eq!(
+            found(&validation),
+            [("BOT-2122", 1), ("BOT-2122", 3), ("BOT-2121", 4), ("BOT-2122", 4)]
+                .map(|(code, record)| (code.to_owned(), Some(record), Severity::Warning))
+        );
+        assert_eq!(
+            validation.findings[1].message,
+            "the text `help  ME` has the intent `b` here and `a` in record 1 (line 2)"
+        );
+    }
+
+    #[test]
+    fn leaks_are_found_in_the_training_data_and_name_the_test_record() {
+        let train = dataset(&[("one", "a"), ("two", "b"), ("three", "a"), ("four", "b")]);
+        let mut test = dataset(&[("TWO", "b"), ("three", "b"), ("nine", "a")]);
+        test.name = "test.csv".to_owned();
+        let lax = Expectations { min_examples_per_intent: 1, ..Expectations::default() };
+        let validation = validate(&train, &lax, Some(&test));
+        assert_eq!(
+            found(&validation),
+            [("BOT-2125", 2), ("BOT-2124", 3)].map(|(code, record)| (
+                code.to_owned(),
+                Some(record),
+                Severity::Warning
+            ))
+        );
+        assert!(
+            validation.findings[0]
+                .message
+                .contains("record 1 (line 2) of the test data `test.csv`")
+        );
+    }
+
+    #[test]
+    fn a_span_has_to_be_where_it_says_in_characters() {
+        let mut data = dataset(&[("é #12 ok", "a"), ("none", "b")]);
+        let span = |value: &str, start, end| EntitySpan::new("n", value, start, end);
+        data.records[0].entities =
+            vec![span("#12", 2, 5), span("#12", 3, 6), span("ok", 6, 80), span("", 3, 3)];
+        let lax = Expectations { min_examples_per_intent: 1, ..Expectations::default() };
+        let validation = validate(&data, &lax, None);
+        assert_eq!(found(&validation).len(), 3);
+        assert!(codes(&validation).into_iter().eq(["BOT-2126"]));
+        assert!(
+            validation.findings[0].help.contains("stands at 2 to 5"),
+            "{}",
+            validation.findings[0].help
+        );
+    }
+
+    #[test]
+    fn intents_are_counted_among_what_is_accepted() {
+        let data = dataset(&[
+            ("one two", "a"),
+            ("three", "a"),
+            ("\u{fffd}", "b"),
+            ("x", "c"),
+            ("b", "oos"),
+        ]);
+        let expectations = Expectations {
+            intents: Some(["a", "b", "c", "d"].map(str::to_owned).to_vec()),
+            min_examples_per_intent: 2,
+            ..Expectations::default()
+        };
+        let validation = validate(&data, &expectations, None);
+        let messages: Vec<&str> = validation
+            .findings
+            .iter()
+            .filter(|f| f.code == "BOT-2123")
+            .map(|f| f.message.split(',').next().unwrap())
+            .collect();
+        assert_eq!(
+            messages,
+            [
+                "the intent `b` has 0 examples",
+                "the intent `c` has 1 example",
+                "the intent `d` has 0 examples"
+            ]
+        );
+        assert_eq!(validation.intents["a"], 2);
+        assert!(!validation.intents.contains_key("b"));
+    }
+
+    #[test]
+    fn one_intent_and_spellings_of_one_are_found() {
+        let one = dataset(&[("a b", "card"), ("c d", "card"), ("e f", "oos")]);
+        let validation = validate(&one, &Expectations::default(), None);
+        assert!(codes(&validation).contains("BOT-2110"), "{:?}", validation.findings);
+        assert_eq!((validation.errors, validation.records_rejected), (1, 0));
+        let two = dataset(&[("a b", "card lost"), ("c d", "Card_Lost"), ("e f", "top-up")]);
+        let validation = validate(&two, &Expectations::default(), None);
+        let finding = validation.findings.iter().find(|f| f.code == "BOT-2127").unwrap();
+        assert_eq!(
+            finding.message,
+            "the intents `Card_Lost` and `card lost` differ only in how they are written"
+        );
+        assert!(!codes(&validation).contains("BOT-2110"));
+        // Without an intent column there is nothing to say about intents.
+        let mut none = dataset(&[("a b", ""), ("c d", "")]);
+        none.columns.remove("intent");
+        assert_eq!(found(&validate(&none, &Expectations::default(), None)), []);
+    }
+
+    #[test]
+    fn severities_are_the_users_to_set() {
+        let data = dataset(&[("hi you", "a"), ("hi you", "a"), ("", "b"), ("ho", "b")]);
+        let mut expectations =
+            Expectations { min_examples_per_intent: 1, ..Expectations::default() };
+        expectations.severity = [("BOT-2120", "error"), ("BOT-2111", "info")]
+            .map(|(c, s)| (c.to_owned(), s.to_owned()))
+            .into();
+        let validation = validate(&data, &expectations, None);
+        assert_eq!(
+            found(&validation),
+            [
+                ("BOT-2120".to_owned(), Some(2), Severity::Error),
+                ("BOT-2111".to_owned(), Some(3), Severity::Info)
+            ]
+        );
+        let rejected: Vec<_> = validation.rejected.iter().map(|r| r.record.record).collect();
+        assert_eq!(rejected, [2]);
+        assert_eq!(validation.rejected[0].reasons.len(), 1);
+        expectations.severity.insert("BOT-2120".to_owned(), "off".to_owned());
+        assert!(!codes(&validate(&data, &expectations, None)).contains("BOT-2120"));
+    }
+
+    #[test]
+    fn another_label_for_out_of_scope_becomes_the_one_of_models() {
+        let data = dataset(&[("a b", "x"), ("c d", "y"), ("e f", "out_of_scope")]);
+        let expectations = Expectations {
+            oos: "out_of_scope".to_owned(),
+            intents: Some(vec!["x".to_owned(), "y".to_owned()]),
+            min_examples_per_intent: 1,
+            ..Expectations::default()
+        };
+        let validation = validate(&data, &expectations, None);
+        assert_eq!(found(&validation), []);
+        let accepted = validation.accepted.unwrap();
+        assert_eq!(accepted.records[2].intent.as_deref(), Some(botops_labels::OOS));
+        assert_ne!(accepted.digest, data.digest);
+    }
+
+    #[test]
+    fn expectations_that_make_no_sense_are_refused_with_their_line() {
+        let folder = tempfile::tempdir().unwrap();
+        for (yaml, code, line, hint) in [
+            ("version: 1\ncolums: {}\n", "BOT-1011", 2, "columns"),
+            ("version: 1\ncolumns: {txt: a}\n", "BOT-1011", 2, "`text`"),
+            ("version: 1\nseverity:\n  BOT-2160: off\n", "BOT-1011", 3, "BOT-21"),
+            ("version: 1\nseverity:\n  BOT-2120: eror\n", "BOT-1012", 3, "`error`"),
+            ("version: 1\ntext: {min_chars: 9, max_chars: 3}\n", "BOT-1012", 2, "exchange"),
+            ("version: 1\noos: ' '\n", "BOT-1012", 2, "oos"),
+            ("intents: [a]\n", "BOT-1013", 1, "version"),
+            ("version: 3\n", "BOT-1015", 1, "newer"),
+        ] {
+            let fault = Expectations::read(&at(&folder, "e.yaml", yaml)).unwrap_err();
+            assert_eq!((fault.code(), fault.place().line), (code, Some(line)), "{yaml}: {fault}");
+            assert!(fault.hints().join(" ").contains(hint), "{yaml}: {:?}", fault.hints());
+        }
+    }
+
+    #[test]
+    fn the_quarantine_is_safe_in_a_spreadsheet_and_loses_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let data =
+            dataset(&[("=HYPERLINK(\"x\")", "bad"), ("fine", "a"), ("@\nme", "-b"), ("ok", "a")]);
+        let expectations = Expectations {
+            intents: Some(vec!["a".to_owned(), "c".to_owned()]),
+            severity: [("BOT-2110".to_owned(), "off".to_owned())].into(),
+            ..Expectations::default()
+        };
+        let validation = validate(&data, &expectations, None);
+        let path = folder.path().join("q.csv");
+        write_quarantine(&path, "d.csv", &validation.rejected).unwrap();
+        let mut reader = ::csv::Reader::from_path(&path).unwrap();
+        let rows: Vec<Vec<String>> =
+            reader.records().map(|row| row.unwrap().iter().map(str::to_owned).collect()).collect();
+        assert_eq!(rows.len(), 2);
+        assert_eq!(rows[0][..4], ["d.csv", "1", "2", "BOT-2113"]);
+        assert_eq!(rows[0][6..8], ["'=HYPERLINK(\"x\")", "bad"]);
+        assert_eq!(rows[1][6..8], ["'@\nme", "'-b"]);
+        for cell in rows.iter().flatten() {
+            assert!(!cell.starts_with(['=', '+', '-', '@', '\t', '\r']), "{cell}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn records_in_are_accepted_or_rejected_and_never_both(
+            rows in proptest::collection::vec(("[aAb \u{fffd}\u{200b}é]{0,4}", "[ab]?", "(en|fr|de)?"), 0..20),
+            test in proptest::collection::vec(("[aAb ]{0,3}", "[ab]"), 0..6),
+        ) {
+            let data = dataset_of(rows.iter().map(|(t, i, l)| (t.as_str(), i.as_str(), l.as_str())));
+            let test: Vec<_> = test.iter().map(|(t, i)| (t.as_str(), i.as_str())).collect();
+            let validation = validate(&data, &closed(), Some(&dataset(&test)));
+            let accepted: BTreeSet<u64> = validation.accepted.as_ref().unwrap().records.iter().map(|r| r.record).collect();
+            let rejected: BTreeSet<u64> = validation.rejected.iter().map(|r| r.record.record).collect();
+            prop_assert!(accepted.is_disjoint(&rejected));
+            prop_assert_eq!(accepted.len() + rejected.len(), rows.len());
+            prop_assert_eq!(validation.records_in, rows.len() as u64);
+            let errors: BTreeSet<u64> = validation.findings.iter()
+                .filter(|f| f.severity == Severity::Error).filter_map(|f| f.place.record).collect();
+            prop_assert_eq!(errors, rejected);
+            let places: Vec<_> = validation.findings.iter()
+                .map(|f| (f.place.record.unwrap_or(u64::MAX), f.code.clone())).collect();
+            prop_assert!(places.is_sorted());
+        }
+    }
+}
+
+mod real {
+    use super::*;
+
+    /// BANKING77, or `None` said aloud; under `BOTOPS_REQUIRE_ALL=1` it has to be there.
+    fn banking77() -> Option<(Dataset, Dataset)> {
+        let Some(folder) = std::env::var_os("BOTOPS_BANKING77_DIR").map(PathBuf::from) else {
+            assert!(
+                std::env::var_os("BOTOPS_REQUIRE_ALL").is_none(),
+                "BOTOPS_BANKING77_DIR is not set"
+            );
+            use std::io::Write as _;
+            let _ = writeln!(std::io::stderr(), "skipped: BOTOPS_BANKING77_DIR is not set");
+            return None;
+        };
+        let of = |name| read(&folder.join(name), &ReadOptions::default()).unwrap();
+        Some((of("train.csv"), of("test.csv")))
+    }
+
+    #[test]
+    fn banking77_is_read_whole_and_passes_by_default() {
+        let Some((train, test)) = banking77() else { return };
+        assert_eq!((train.records.len(), test.records.len()), (10_003, 3_080));
+        assert_eq!(train.records.iter().filter(|r| r.text.contains('\n')).count(), 10);
+        let validation = validate(&train, &Expectations::default(), Some(&test));
+        assert_eq!(
+            (validation.errors, validation.records_rejected),
+            (0, 0),
+            "{:?}",
+            codes(&validation)
+        );
+        assert_eq!(validation.intents.len(), 77);
+        assert!(
+            codes(&validation).is_superset(&["BOT-2121", "BOT-2125"].into()),
+            "{:?}",
+            codes(&validation)
+        );
+        let Split { train, test } = split(&train, &SplitSpec::default()).unwrap();
+        assert_eq!(profile_records(&test).text.unwrap().intents.len(), 77);
+        assert_eq!(train.records.len() + test.records.len(), 10_003);
+    }
+}

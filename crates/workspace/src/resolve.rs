@@ -1,0 +1,287 @@
+//! Which of flag, environment, profile, file and default gives a setting its value.
+
+use super::{
+    FILE_NAME, Origin, Overrides, ProfileSpec, Secret, ServerSpec, Setting, Workspace,
+    WorkspaceSpec, secret, spec::NEWEST,
+};
+use botops_findings::{Fault, Place, Result};
+use botops_spec::{self as spec, Outline};
+use std::path::{Component, Path, PathBuf};
+
+/// See [`Workspace::discover`].
+pub(super) fn discover(start: &Path, overrides: &Overrides) -> Result<Workspace> {
+    let start = absolute(start);
+    let file = start.ancestors().map(|folder| folder.join(FILE_NAME)).find(|path| path.is_file());
+    let root = file.as_deref().and_then(Path::parent).unwrap_or(&start).to_path_buf();
+    let (written, outline) = match &file {
+        Some(path) => {
+            let yaml = spec::text(path)?;
+            // The name as a person in that folder says it; a full path when one stands elsewhere.
+            let shown = shown(path, &start);
+            spec::check_version(&yaml, &shown, NEWEST)?;
+            (spec::parse::<WorkspaceSpec>(&yaml, &shown)?, Outline::of(&yaml))
+        }
+        None => (WorkspaceSpec::default(), Outline::of("")),
+    };
+    let sources = Sources {
+        shown: file.as_deref().map_or_else(|| FILE_NAME.to_owned(), |path| shown(path, &start)),
+        profile: profile(&written, file.is_some(), overrides)?,
+        start,
+        root,
+        file: written,
+        outline,
+        overrides,
+    };
+    sources.workspace()
+}
+
+/// Everything a setting may come from.
+struct Sources<'a> {
+    start: PathBuf,
+    root: PathBuf,
+    shown: String,
+    file: WorkspaceSpec,
+    outline: Outline,
+    profile: Option<(String, ProfileSpec)>,
+    overrides: &'a Overrides,
+}
+
+impl Sources<'_> {
+    fn workspace(self) -> Result<Workspace> {
+        Ok(Workspace {
+            model: self.optional(
+                "model",
+                &["BOTOPS_MODEL"],
+                |profile| profile.model.as_ref(),
+                |file| file.model.as_ref(),
+            ),
+            registry: self.location(
+                "registry",
+                "BOTOPS_REGISTRY",
+                |profile| profile.registry.as_ref(),
+                |file| file.registry.as_ref(),
+            ),
+            experiments: self.location(
+                "experiments",
+                "BOTOPS_EXPERIMENTS",
+                |profile| profile.experiments.as_ref(),
+                |file| file.experiments.as_ref(),
+            ),
+            admin_url: self
+                .url("server.admin_url", "BOTOPS_ADMIN_URL", |s| s.admin_url.as_ref())?,
+            server_url: self.url("server.url", "BOTOPS_SERVER_URL", |s| s.url.as_ref())?,
+            admin_token: self.token()?,
+            actor: self.actor(),
+            root: self.root,
+        })
+    }
+
+    fn flag(&self, key: &str) -> Option<Setting<String>> {
+        let (name, value) = self.overrides.flags.iter().rfind(|(name, _)| *name == key)?;
+        let name = format!("--{}", name.rsplit('.').next().unwrap_or(name).replace('_', "-"));
+        Some(Setting { value: value.clone(), origin: Origin::Flag(name) })
+    }
+
+    fn environment(&self, names: &[&str]) -> Option<Setting<String>> {
+        names.iter().find_map(|name| {
+            let value = self.overrides.environment.get(*name).filter(|v| !v.trim().is_empty())?;
+            Some(Setting { value: value.clone(), origin: Origin::Environment((*name).to_owned()) })
+        })
+    }
+
+    fn written(
+        &self,
+        key: &str,
+        of_profile: impl Fn(&ProfileSpec) -> Option<&String>,
+        of_file: impl Fn(&WorkspaceSpec) -> Option<&String>,
+    ) -> Option<Setting<String>> {
+        if let Some((name, profile)) = &self.profile
+            && let Some(value) = of_profile(profile)
+        {
+            return Some(Setting { value: value.clone(), origin: Origin::Profile(name.clone()) });
+        }
+        let value = of_file(&self.file)?.clone();
+        Some(Setting { value, origin: Origin::File(self.at_line(key)) })
+    }
+
+    /// Returns `botops.yaml:3`.
+    fn at_line(&self, key: &str) -> String {
+        match self.outline.line(key) {
+            Some(line) => format!("{}:{line}", self.shown),
+            None => self.shown.clone(),
+        }
+    }
+
+    fn place(&self, key: &str, origin: &Origin) -> Place {
+        let key = match origin {
+            Origin::Profile(name) => format!("profiles.{name}.{key}"),
+            _ => key.to_owned(),
+        };
+        let (line, column) = match origin {
+            Origin::File(_) | Origin::Profile(_) => self.outline.place(&key).unzip(),
+            _ => (None, None),
+        };
+        let file = line.map(|_| self.shown.clone());
+        Place { file, line, column, key: Some(key), ..Place::default() }
+    }
+
+    fn optional(
+        &self,
+        key: &str,
+        variables: &[&str],
+        of_profile: impl Fn(&ProfileSpec) -> Option<&String>,
+        of_file: impl Fn(&WorkspaceSpec) -> Option<&String>,
+    ) -> Setting<Option<String>> {
+        self.flag(key)
+            .or_else(|| self.environment(variables))
+            .or_else(|| self.written(key, of_profile, of_file))
+            .map_or(Setting { value: None, origin: Origin::Default }, |setting| Setting {
+                value: Some(setting.value),
+                origin: setting.origin,
+            })
+    }
+
+    fn location(
+        &self,
+        key: &str,
+        variable: &str,
+        of_profile: impl Fn(&ProfileSpec) -> Option<&String>,
+        of_file: impl Fn(&WorkspaceSpec) -> Option<&String>,
+    ) -> Setting<String> {
+        let setting = self.optional(key, &[variable], of_profile, of_file);
+        let base = match setting.origin {
+            Origin::Flag(_) | Origin::Environment(_) => &self.start,
+            Origin::Default | Origin::File(_) | Origin::Profile(_) => &self.root,
+        };
+        let value = setting.value.unwrap_or_else(|| key.to_owned());
+        let value = if value.contains("://") {
+            value
+        } else {
+            tidy(&base.join(value)).display().to_string()
+        };
+        Setting { value, origin: setting.origin }
+    }
+
+    fn url(
+        &self,
+        key: &str,
+        variable: &str,
+        of_server: impl Fn(&ServerSpec) -> Option<&String>,
+    ) -> Result<Setting<Option<String>>> {
+        let setting = self.optional(
+            key,
+            &[variable],
+            |profile| of_server(&profile.server),
+            |file| of_server(&file.server),
+        );
+        if let Some(value) = &setting.value {
+            let fault = |why: &str| {
+                Fault::usage("BOT-1022", format!("`{key}` {why}"))
+                    .at(self.place(key, &setting.origin))
+                    .hint("write it as `http://127.0.0.1:8081` or `https://bots.example.com`")
+            };
+            // What may hold a password is never shown.
+            let shown = match value.contains('@') {
+                true => "[redacted]".to_owned(),
+                false => botops_text::display(value, 80),
+            };
+            let url = url::Url::parse(value)
+                .map_err(|error| fault(&format!("is not a URL: `{shown}` ({error})")))?;
+            if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
+                return Err(fault(&format!("is not an `http://` or `https://` URL: `{shown}`")));
+            }
+            // The value is not shown: it holds what looks like a password.
+            if !url.username().is_empty() || url.password().is_some() {
+                return Err(fault("names a user or a password")
+                    .hint("give the token as `server.admin_token: ${env:BOTOPS_ADMIN_TOKEN}`"));
+            }
+        }
+        Ok(setting)
+    }
+
+    fn token(&self) -> Result<Setting<Option<Secret>>> {
+        const KEY: &str = "server.admin_token";
+        if let Some(Setting { value, origin }) = self.environment(&["BOTOPS_ADMIN_TOKEN"]) {
+            return Ok(Setting { value: Some(Secret::new(value)), origin });
+        }
+        let written = self.written(
+            KEY,
+            |profile| profile.server.admin_token.as_ref(),
+            |file| file.server.admin_token.as_ref(),
+        );
+        let Some(Setting { value, origin }) = written else {
+            return Ok(Setting { value: None, origin: Origin::Default });
+        };
+        let place = self.place(KEY, &origin);
+        let secret = secret::resolve(&value, &self.root, &self.overrides.environment, place)?;
+        Ok(Setting { value: Some(secret), origin })
+    }
+
+    fn actor(&self) -> Setting<String> {
+        self.flag("actor")
+            .or_else(|| self.environment(&["BOTOPS_ACTOR"]))
+            .or_else(|| {
+                self.written("actor", |profile| profile.actor.as_ref(), |file| file.actor.as_ref())
+            })
+            .or_else(|| self.environment(&["GITHUB_ACTOR", "USER"]))
+            .unwrap_or(Setting { value: "unknown".to_owned(), origin: Origin::Default })
+    }
+}
+
+/// Returns the profile asked for.
+fn profile(
+    file: &WorkspaceSpec,
+    found: bool,
+    overrides: &Overrides,
+) -> Result<Option<(String, ProfileSpec)>> {
+    let variable = || overrides.environment.get("BOTOPS_PROFILE");
+    let Some(name) = overrides.profile.as_ref().or_else(variable).filter(|name| !name.is_empty())
+    else {
+        return Ok(None);
+    };
+    if let Some(profile) = file.profiles.get(name) {
+        return Ok(Some((name.clone(), profile.clone())));
+    }
+    let shown = botops_text::display(name, 60);
+    let fault = Fault::usage("BOT-1020", format!("there is no profile `{shown}`"));
+    let names = || file.profiles.keys().map(String::as_str);
+    Err(if !found {
+        fault.hint(format!(
+            "there is no `{FILE_NAME}` here or above, and profiles are declared in it"
+        ))
+    } else if let Some(near) = spec::nearest(name, names()) {
+        fault.hint(format!("did you mean `{near}`?"))
+    } else if file.profiles.is_empty() {
+        fault.hint(format!("declare it under `profiles:` in `{FILE_NAME}`"))
+    } else {
+        let names: Vec<String> = names().map(|name| format!("`{name}`")).collect();
+        fault.hint(format!("profiles there: {}", names.join(", ")))
+    })
+}
+
+fn shown(path: &Path, start: &Path) -> String {
+    path.strip_prefix(start).unwrap_or(path).display().to_string()
+}
+
+fn absolute(path: &Path) -> PathBuf {
+    // Fails only for an empty path, or when the current folder is gone.
+    let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+    tidy(&std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf()))
+}
+
+/// Removes `.` and resolves `..` by name, without asking the file system.
+fn tidy(path: &Path) -> PathBuf {
+    let mut out = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                if !out.pop() {
+                    out.push("..");
+                }
+            }
+            other => out.push(other),
+        }
+    }
+    out
+}

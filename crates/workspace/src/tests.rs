@@ -1,0 +1,176 @@
+use super::*;
+use botops_findings::FaultKind;
+use std::{collections::BTreeMap, fs};
+
+const FILE: &str = "version: 1
+model: support
+registry: stores/registry
+server:
+  admin_url: http://127.0.0.1:8081
+  admin_token: ${env:TOKEN}
+actor: steward
+profiles:
+  staging:
+    registry: s3://bots/staging
+    server:
+      admin_url: https://staging.example.com/
+  broken:
+    server: {admin_url: staging}
+";
+
+fn folder(file: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join(FILE_NAME), file).unwrap();
+    folder
+}
+
+fn overrides(
+    profile: Option<&str>,
+    flags: &[(&'static str, &str)],
+    environment: &[(&str, &str)],
+) -> Overrides {
+    Overrides {
+        profile: profile.map(str::to_owned),
+        flags: flags.iter().map(|&(name, value)| (name, value.to_owned())).collect(),
+        environment: environment.iter().map(|&(k, v)| (k.to_owned(), v.to_owned())).collect(),
+    }
+}
+
+#[test]
+fn a_flag_wins_over_the_environment_that_over_the_profile_that_over_the_file() {
+    let folder = folder(FILE);
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let token = ("TOKEN", "t0p");
+    let registry = |profile, flags: &[(&'static str, &str)], env: &[(&str, &str)]| {
+        let env: Vec<_> = env.iter().copied().chain([token]).collect();
+        let found = Workspace::discover(folder.path(), &overrides(profile, flags, &env)).unwrap();
+        (found.registry.value, found.registry.origin)
+    };
+    assert_eq!(
+        registry(None, &[], &[]),
+        (path("stores/registry"), Origin::File("botops.yaml:3".to_owned()))
+    );
+    assert_eq!(
+        registry(Some("staging"), &[], &[]),
+        ("s3://bots/staging".to_owned(), Origin::Profile("staging".to_owned()))
+    );
+    assert_eq!(
+        registry(Some("staging"), &[], &[("BOTOPS_REGISTRY", "file:///srv/r")]),
+        ("file:///srv/r".to_owned(), Origin::Environment("BOTOPS_REGISTRY".to_owned()))
+    );
+    assert_eq!(
+        registry(Some("staging"), &[("registry", "r")], &[("BOTOPS_REGISTRY", "x")]),
+        (path("r"), Origin::Flag("--registry".to_owned()))
+    );
+    // An empty variable, as CI leaves behind for a secret that is not there, is no setting.
+    assert_eq!(registry(None, &[], &[("BOTOPS_REGISTRY", "")]).0, path("stores/registry"));
+    assert_eq!(registry(None, &[], &[("BOTOPS_PROFILE", "staging")]).0, "s3://bots/staging");
+}
+
+#[test]
+fn without_a_file_every_setting_has_its_default() {
+    let folder = tempfile::tempdir().unwrap();
+    let found =
+        Workspace::discover(folder.path(), &overrides(None, &[], &[("USER", "ada")])).unwrap();
+    assert_eq!(found.root, folder.path());
+    assert_eq!(found.registry.value, folder.path().join("registry").display().to_string());
+    assert_eq!(found.registry.origin, Origin::Default);
+    assert_eq!((found.model.value, found.model.origin), (None, Origin::Default));
+    assert!(found.admin_token.value.is_none() && found.admin_url.value.is_none());
+    assert_eq!(found.actor.value, "ada");
+    let found = Workspace::discover(folder.path(), &Overrides::default()).unwrap();
+    assert_eq!(found.actor.value, "unknown");
+}
+
+#[test]
+fn the_file_is_found_from_a_folder_below_and_paths_start_at_it() {
+    let folder = folder("registry: ./x/../r\nexperiments: s3://bots/runs\n");
+    let below = folder.path().join("a/b");
+    fs::create_dir_all(&below).unwrap();
+    let found = Workspace::discover(&below, &overrides(None, &[("model", "m")], &[])).unwrap();
+    assert_eq!(found.root, folder.path());
+    assert_eq!(found.registry.value, folder.path().join("r").display().to_string());
+    assert_eq!(found.experiments.value, "s3://bots/runs");
+    // What is typed starts where it is typed.
+    let typed = overrides(None, &[("registry", "../r")], &[]);
+    let found = Workspace::discover(&below, &typed).unwrap();
+    assert_eq!(found.registry.value, folder.path().join("a/r").display().to_string());
+}
+
+#[test]
+fn a_secret_comes_by_reference_and_is_never_shown() {
+    let folder = folder(FILE);
+    let found =
+        Workspace::discover(folder.path(), &overrides(None, &[], &[("TOKEN", "t0psecret")]))
+            .unwrap();
+    assert_eq!(found.admin_token.value.as_ref().unwrap().expose(), "t0psecret");
+    let shown = format!("{found:?} {}", serde_json::to_string(&found).unwrap());
+    assert!(!shown.contains("t0psecret"), "{shown}");
+
+    let missing = Workspace::discover(folder.path(), &Overrides::default()).unwrap_err();
+    assert_eq!((missing.code(), missing.kind()), ("BOT-1021", FaultKind::Usage));
+    assert!(missing.message().contains("`TOKEN`"), "{missing}");
+    assert_eq!(missing.place().line, Some(6));
+    // The variable that every deployment knows wins over the file.
+    let direct = overrides(None, &[], &[("BOTOPS_ADMIN_TOKEN", "other")]);
+    let found = Workspace::discover(folder.path(), &direct).unwrap();
+    assert_eq!(found.admin_token.value.unwrap().expose(), "other");
+
+    fs::write(folder.path().join(FILE_NAME), "server: {admin_token: '${file:token}'}\n").unwrap();
+    fs::write(folder.path().join("token"), "from-file\n").unwrap();
+    let found = Workspace::discover(folder.path(), &Overrides::default()).unwrap();
+    assert_eq!(found.admin_token.value.unwrap().expose(), "from-file");
+
+    for written in ["hunter2", "${env}", "${vault:x}", "${file:nowhere}", "$TOKEN"] {
+        let yaml = format!("server: {{admin_token: '{written}'}}\n");
+        fs::write(folder.path().join(FILE_NAME), yaml).unwrap();
+        let fault = Workspace::discover(folder.path(), &Overrides::default()).unwrap_err();
+        assert_eq!(fault.code(), "BOT-1021", "{written}");
+        let told = format!("{fault} {:?}", fault.hints());
+        assert!(!told.contains("hunter2"), "{told}");
+    }
+}
+
+#[test]
+fn what_is_wrong_in_the_file_names_its_line_and_the_nearest_word() {
+    for (yaml, code, line, hint) in [
+        ("version: 1\nregistri: x\n", "BOT-1011", 2, "did you mean `registry`?"),
+        ("profiles:\n  a:\n    modl: x\n", "BOT-1011", 3, "did you mean `model`?"),
+        ("server:\n  admin_ulr: x\n", "BOT-1011", 2, "did you mean `admin_url`?"),
+        ("version: one\n", "BOT-1012", 1, ""),
+        ("model: a\nserver:\n  url: localhost:8080\n", "BOT-1022", 3, "write it as"),
+        ("server:\n  admin_url: http://a:pass@h/\n", "BOT-1022", 2, "write it as"),
+    ] {
+        let folder = folder(yaml);
+        let fault = Workspace::discover(folder.path(), &Overrides::default()).unwrap_err();
+        assert_eq!((fault.code(), fault.place().line), (code, Some(line)), "{yaml}");
+        assert!(fault.hints().join(" ").contains(hint), "{yaml}: {:?}", fault.hints());
+        assert!(!fault.message().contains("pass@"), "{fault}");
+    }
+}
+
+#[test]
+fn a_newer_file_is_refused_by_policy() {
+    let folder = folder("new: {}\nversion: 2\n");
+    let fault = Workspace::discover(folder.path(), &Overrides::default()).unwrap_err();
+    assert_eq!((fault.code(), fault.kind()), ("BOT-1015", FaultKind::Policy));
+}
+
+#[test]
+fn a_profile_that_is_not_declared_names_the_nearest() {
+    let folder = folder(FILE);
+    let env = [("TOKEN", "t")];
+    let of = |name| Workspace::discover(folder.path(), &overrides(Some(name), &[], &env));
+    let fault = of("stagin").unwrap_err();
+    assert_eq!((fault.code(), fault.kind()), ("BOT-1020", FaultKind::Usage));
+    assert_eq!(fault.hints(), ["did you mean `staging`?"]);
+    assert!(of("production").unwrap_err().hints()[0].contains("`broken`, `staging`"));
+    let fault = of("broken").unwrap_err();
+    assert_eq!(fault.code(), "BOT-1022");
+    assert_eq!(fault.place().key.as_deref(), Some("profiles.broken.server.admin_url"));
+    assert_eq!(fault.place().line, Some(14));
+    let nowhere = tempfile::tempdir().unwrap();
+    let asked: BTreeMap<_, _> = [("BOTOPS_PROFILE".to_owned(), "x".to_owned())].into();
+    let asked = Overrides { environment: asked, ..Overrides::default() };
+    assert_eq!(Workspace::discover(nowhere.path(), &asked).unwrap_err().code(), "BOT-1020");
+}

@@ -1,0 +1,213 @@
+//! What it takes to make a run's model again, from the record, the store, and what the user gives.
+
+use super::{super::no_model, Args};
+use crate::cli::{session::context::Context, terminal::shell_words};
+use botops_datasets::{self as datasets, Dataset, Presence, ReadOptions};
+use botops_dialogue::DialogueSpec;
+use botops_digest::Digest;
+use botops_experiments::{Experiments, RunRecord, Source, Step};
+use botops_findings::{Fault, Result};
+use botops_models::{self as models, IntentModel, ModelSpec};
+use botops_spec as spec;
+use bytes::Bytes;
+
+/// Steps that records of before there were recipes do not have.
+pub(super) const UNRECORDED: [&str; 2] = ["records", "accepted"];
+
+/// What it takes to make a model again.
+pub(super) struct Material {
+    /// What it is to learn from.
+    pub(super) data: Dataset,
+    /// Whether records that are no use to learn from were left out.
+    pub(super) validated: bool,
+    /// What to train.
+    pub(super) spec: ModelSpec,
+    /// What it answers with.
+    pub(super) dialogue: DialogueSpec,
+    /// Digest of the model file.
+    pub(super) digest: Digest,
+    /// The model, where the store still has it.
+    pub(super) model: Option<IntentModel>,
+    /// The steps as recorded, as far as they were.
+    pub(super) steps: Vec<Step>,
+}
+
+/// Gathers the material of `run`.
+pub(super) fn gather(args: &Args, context: &Context, run: &RunRecord) -> Result<Material> {
+    let experiments = context.experiments()?;
+    let artifact = run.model().ok_or_else(|| no_model(run))?;
+    let bytes = match context.wait(experiments.artifact(artifact))? {
+        Err(fault) if fault.code() == "BOT-5004" => None,
+        bytes => Some(bytes?),
+    };
+    let model = bytes.as_deref().map(IntentModel::from_bytes).transpose()?;
+    let spec = match (&run.recipe, &model) {
+        (Some(recipe), _) => recorded_spec(run, &recipe.spec)?,
+        (None, Some(model)) => model.lineage().spec.clone(),
+        (None, None) => {
+            let message = format!(
+                "the model of run `{}` is gone from the store, and with it how it was made",
+                run.id
+            );
+            return Err(Fault::internal("BOT-5004", message)
+                .file(experiments.store().url())
+                .hint("restore the store from a backup"));
+        }
+    };
+    let train = run.recipe.as_ref().map_or("train", |recipe| recipe.train.as_str());
+    let recorded = run.data.get(train).copied();
+    let learned_from = recorded.or_else(|| model.as_ref()?.lineage().data).ok_or_else(|| {
+        let message = format!("run `{}` does not say what it learned from", run.id);
+        Fault::usage("BOT-5034", message).hint("train again: `botops train train.csv --record`")
+    })?;
+    let data = train_data(args, context, &experiments, run, train, learned_from)?;
+    let steps = match (&run.recipe, &bytes) {
+        (Some(recipe), _) => recipe.steps.clone(),
+        (None, bytes) => older_steps(learned_from, artifact.digest, bytes.as_deref())?,
+    };
+    Ok(Material {
+        data,
+        validated: match &run.recipe {
+            Some(recipe) => recipe.steps.iter().any(|step| step.name == "accepted"),
+            None => run.stages.is_empty(),
+        },
+        spec,
+        dialogue: dialogue(context, &experiments, run, model.as_ref())?,
+        digest: artifact.digest,
+        model,
+        steps,
+    })
+}
+
+fn recorded_spec(run: &RunRecord, spec: &serde_json::Value) -> Result<ModelSpec> {
+    serde_json::from_value(spec.clone()).map_err(|error| {
+        let message = format!(
+            "run `{}` was made by botops {}, with settings that this one does not know: {error}",
+            run.id, run.environment.botops
+        );
+        Fault::policy("BOT-5007", message).hint("use the version of botops that made the run")
+    })
+}
+
+/// Returns the steps of a record that has none: what its data and its model still say.
+fn older_steps(data: Digest, file: Digest, model: Option<&[u8]>) -> Result<Vec<Step>> {
+    let parts = model.map(models::part_digests).transpose()?.unwrap_or_default();
+    let steps = std::iter::once(("data".to_owned(), data))
+        .chain(parts)
+        .chain([("file".to_owned(), file)])
+        .map(|(name, digest)| Step { name, digest });
+    Ok(steps.collect())
+}
+
+fn train_data(
+    args: &Args,
+    context: &Context,
+    experiments: &Experiments,
+    run: &RunRecord,
+    name: &str,
+    digest: Digest,
+) -> Result<Dataset> {
+    let source = run.sources.get(name);
+    let flags = args.columns.options(Presence::Required);
+    let Some(path) = &args.data else {
+        let bytes = kept(context, experiments, run, name, digest)?;
+        return read(&bytes, source, None, flags);
+    };
+    let bytes = Bytes::from(datasets::bytes(path)?);
+    let found = Digest::of(&bytes);
+    if found != digest {
+        let message = format!(
+            "`{}` is other data than run `{}` learned from: its digest is {}, not {}",
+            path.display(),
+            run.id,
+            found.short(),
+            digest.short()
+        );
+        let fault = Fault::data("BOT-5036", message).file(path);
+        return Err(match run.stages.is_empty() {
+            true => fault.hint("find the file as it was then: every byte counts"),
+            false => fault.hint(
+                "a pipeline learns from one side of its split: `.botops/pipelines/NAME/split/train.csv`",
+            ),
+        });
+    }
+    read(&bytes, source, Some(&path.display().to_string()), flags)
+}
+
+/// Returns the bytes that the store keeps of an input of `run`.
+fn kept(
+    context: &Context,
+    experiments: &Experiments,
+    run: &RunRecord,
+    name: &str,
+    digest: Digest,
+) -> Result<Bytes> {
+    let gone = |what: &str| {
+        let give = ["botops", "runs", "reproduce", &run.id, "--data", "FILE"];
+        Fault::usage("BOT-5035", format!("the data of run `{}` {what}", run.id)).hint(format!(
+            "give the file whose digest begins with {}: `{}`",
+            digest.short(),
+            shell_words::line(give)
+        ))
+    };
+    if !run.sources.get(name).is_some_and(|source| source.kept) {
+        return Err(gone("was not kept with it"));
+    }
+    match context.wait(experiments.store().blob(&digest))? {
+        Err(fault) if fault.code() == "BOT-5004" => {
+            Err(gone("is gone from the store").file(experiments.store().url()))
+        }
+        bytes => bytes,
+    }
+}
+
+/// Reads records as they were read then; flags say what the record does not.
+fn read(
+    bytes: &[u8],
+    source: Option<&Source>,
+    given: Option<&str>,
+    flags: ReadOptions,
+) -> Result<Dataset> {
+    let known = source.cloned().unwrap_or_default();
+    let options = ReadOptions {
+        text_column: flags.text_column.or(known.text_column),
+        intent_column: flags.intent_column.or(known.intent_column),
+        lang_column: flags.lang_column.or(known.lang_column),
+        intent: Presence::Required,
+        ..flags
+    };
+    let name = if known.file.is_empty() { given.unwrap_or_default() } else { &known.file };
+    datasets::read_bytes(bytes, name, &options)
+}
+
+/// Returns the test data of `run`, where the store keeps it.
+pub(super) fn test_data(context: &Context, run: &RunRecord) -> Result<Option<Dataset>> {
+    let (Some(digest), Some(source)) = (run.data.get("test"), run.sources.get("test")) else {
+        return Ok(None);
+    };
+    match kept(context, &context.experiments()?, run, "test", *digest) {
+        Err(fault) if fault.code() == "BOT-5035" => Ok(None),
+        bytes => read(&bytes?, Some(source), None, ReadOptions::default()).map(Some),
+    }
+}
+
+/// Returns the dialogue: from the file that is kept, else from the model.
+fn dialogue(
+    context: &Context,
+    experiments: &Experiments,
+    run: &RunRecord,
+    model: Option<&IntentModel>,
+) -> Result<DialogueSpec> {
+    let name = run.recipe.as_ref().and_then(|recipe| recipe.dialogue.as_deref());
+    let Some((name, digest)) = name.and_then(|name| Some((name, run.data.get(name)?))) else {
+        return Ok(model.map(|model| model.dialogue().clone()).unwrap_or_default());
+    };
+    match (kept(context, experiments, run, name, *digest), model) {
+        (Ok(bytes), _) => {
+            let file = run.sources.get(name).map_or(name, |source| source.file.as_str());
+            spec::parse(&String::from_utf8_lossy(&bytes), file)
+        }
+        (Err(fault), Some(model)) if fault.code() == "BOT-5035" => Ok(model.dialogue().clone()),
+        (Err(fault), _) => Err(fault),
+    }
+}

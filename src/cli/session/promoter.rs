@@ -1,0 +1,209 @@
+//! Joins the two sides that do not know each other: pipelines and serving.
+//!
+//! A promotion is rehearsed in-process when no server is at hand, else made through the server's admin API.
+
+use super::context::Context;
+use crate::cli::Printer;
+use botops_datasets::Traffic;
+use botops_findings::{Fault, Result};
+use botops_pipelines::{Promoter, PromotionRequest};
+use botops_rollout::{Decision, PauseReason, Phase, RolloutSpec};
+use botops_serving::{self as serving, AdminClient, Message, Side};
+use botops_workspace::{Secret, Workspace};
+use futures::future::{BoxFuture, FutureExt as _};
+use std::time::{Duration, Instant};
+
+/// Takes a challenger through its canary, one way or the other.
+pub(crate) enum Promotion {
+    /// In-process, on recorded traffic.
+    Rehearsal,
+    /// Through a server.
+    Server(Server),
+}
+
+/// A server to promote through.
+pub(crate) struct Server {
+    admin_url: String,
+    url: Option<String>,
+    token: Option<Secret>,
+    actor: String,
+    printer: Printer,
+    /// Give up watching after this; the rollout goes on by itself.
+    patience: Option<Duration>,
+}
+
+impl Promotion {
+    /// Chooses by the workspace: with `server.admin_url` the server, else a rehearsal.
+    pub(crate) fn of(context: &Context, patience: Option<Duration>) -> Result<Self> {
+        let workspace: &Workspace = context.workspace()?;
+        Ok(match &workspace.admin_url.value {
+            None => Self::Rehearsal,
+            Some(admin_url) => Self::Server(Server {
+                admin_url: admin_url.clone(),
+                url: workspace.server_url.value.clone(),
+                token: workspace.admin_token.value.clone(),
+                actor: workspace.actor.value.clone(),
+                printer: context.printer,
+                patience,
+            }),
+        })
+    }
+}
+
+impl Promoter for Promotion {
+    fn identity(&self) -> String {
+        match self {
+            Self::Rehearsal => "rehearsal".to_owned(),
+            Self::Server(server) => server.admin_url.clone(),
+        }
+    }
+
+    fn promote<'a>(&'a self, request: PromotionRequest<'a>) -> BoxFuture<'a, Result<Decision>> {
+        match self {
+            Self::Rehearsal => rehearse(request).boxed(),
+            Self::Server(server) => server.promote(request).boxed(),
+        }
+    }
+}
+
+async fn rehearse(request: PromotionRequest<'_>) -> Result<Decision> {
+    let Some(traffic) = request.traffic else {
+        return Err(Fault::usage(
+            "BOT-8005",
+            "there is no server to promote through and no recorded traffic to rehearse with",
+        )
+        .hint("give recorded traffic: `traffic:` of the promote stage, or `--traffic FILE`")
+        .hint("or a server: `server.admin_url` in botops.yaml, or BOTOPS_ADMIN_URL"));
+    };
+    let side = |version: &botops_registry::Version, model| {
+        let digest = version.model_digest().ok_or_else(|| {
+            Fault::data("BOT-5018", format!("{} has no model file", version.reference()))
+        })?;
+        Ok::<_, Fault>(Side { model, digest, manifest: version.manifest_digest })
+    };
+    let champion = side(request.champion, request.champion_model.clone())?;
+    let challenger = side(request.challenger, request.challenger_model.clone())?;
+    serving::rehearse(
+        &request.challenger.model,
+        champion,
+        challenger,
+        request.plan,
+        &messages(traffic),
+        request.progress,
+    )
+    .await
+}
+
+/// Returns recorded traffic as messages to send.
+pub(crate) fn messages(traffic: &Traffic) -> Vec<Message> {
+    traffic
+        .records
+        .iter()
+        .map(|record| Message {
+            at: record.at,
+            conversation_id: record.conversation_id.clone(),
+            text: record.text.clone(),
+            truth: record.truth.clone(),
+        })
+        .collect()
+}
+
+impl Server {
+    async fn promote(&self, request: PromotionRequest<'_>) -> Result<Decision> {
+        let client = AdminClient::new(&self.admin_url, self.token.as_ref())?;
+        let model = &request.challenger.model;
+        let reference = request.challenger.reference();
+        let id = client.start(model, &reference, request.plan, &self.actor, request.reason).await?;
+        self.printer.say(&format!("rollout {id} of {reference} on {}", self.admin_url));
+        let (Some(traffic), Some(url)) = (request.traffic, &self.url) else {
+            return self.watch(&client, model, &id, request.plan).await;
+        };
+        // Recorded traffic at a real server, spread over the time its steps take at least: sent at once, it would all
+        // fall into the first. Once it is spent nothing new can be learned, so the watch ends soon after.
+        let messages = messages(traffic);
+        let watch = self.watch(&client, model, &id, request.plan);
+        let replay = async {
+            const CHUNK: usize = 25;
+            let chunks = messages.len().div_ceil(CHUNK).max(1);
+            let pause = least_time(request.plan) / u32::try_from(chunks).unwrap_or(u32::MAX);
+            for (index, chunk) in messages.chunks(CHUNK).enumerate() {
+                serving::replay(url, chunk, &|_, _| ()).await?;
+                let sent = (index * CHUNK + chunk.len()) as u64;
+                (request.progress)(sent, messages.len() as u64);
+                tokio::time::sleep(pause).await;
+            }
+            Ok::<_, Fault>(())
+        };
+        let (mut watch, mut replay) = (std::pin::pin!(watch), std::pin::pin!(replay));
+        tokio::select! {
+            decision = &mut watch => return decision,
+            sent = &mut replay => sent?,
+        }
+        let grace = (parsed(&request.plan.interval) * 3).max(Duration::from_secs(3));
+        match tokio::time::timeout(grace, &mut watch).await {
+            Ok(decision) => decision,
+            Err(_) => {
+                let mut decision = client.rollout(model, Some(&id)).await?.decision;
+                decision.reason = format!("the recorded traffic is spent: {}", decision.reason);
+                Ok(decision)
+            }
+        }
+    }
+
+    /// Follows a rollout to its end, or to a pause out of doubt, which waits for a person; a pause that a person asked
+    /// for is waited out.
+    async fn watch(
+        &self,
+        client: &AdminClient,
+        model: &str,
+        id: &str,
+        plan: &RolloutSpec,
+    ) -> Result<Decision> {
+        let began = Instant::now();
+        let interval =
+            parsed(&plan.interval).clamp(Duration::from_millis(50), Duration::from_secs(5));
+        let mut shown = 0;
+        loop {
+            let status = client.rollout(model, Some(id)).await?;
+            for transition in status.decision.transitions.iter().skip(shown) {
+                self.printer.say(&format!(
+                    "{}  {} at {} %: {}",
+                    transition.at.format("%H:%M:%S"),
+                    transition.phase,
+                    transition.weight_percent,
+                    transition.reason
+                ));
+            }
+            shown = status.decision.transitions.len();
+            let in_doubt = matches!(
+                &status.rollout.phase,
+                Phase::Paused { reason, .. } if *reason != PauseReason::Requested
+            );
+            if status.rollout.is_over() || in_doubt {
+                return Ok(status.decision);
+            }
+            if self.patience.is_some_and(|patience| began.elapsed() >= patience) {
+                return Err(Fault::insufficient(
+                    "BOT-6040",
+                    format!("rollout {id} is still under way"),
+                )
+                .hint("it goes on by itself; follow it with `botops rollout status`"));
+            }
+            tokio::time::sleep(interval).await;
+        }
+    }
+}
+
+/// Returns a duration of a plan that was checked.
+fn parsed(text: &str) -> Duration {
+    humantime::parse_duration(text).unwrap_or(Duration::from_secs(5))
+}
+
+/// Returns the least time that the steps of `plan` take, a tick or two of each included.
+fn least_time(plan: &RolloutSpec) -> Duration {
+    let tick = parsed(&plan.interval);
+    plan.steps
+        .iter()
+        .map(|step| step.min_time.as_deref().map_or(Duration::ZERO, parsed) + tick * 2)
+        .sum()
+}

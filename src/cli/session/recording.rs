@@ -1,0 +1,129 @@
+//! Recording what a verb did as a run.
+
+use super::context::{self, Context};
+use crate::cli::arguments::{data_args::DataArgs, data_source};
+use botops_datasets::{self as datasets, Dataset, Presence, ReadOptions};
+use botops_digest::Digest;
+use botops_evaluation::Metric;
+use botops_experiments::{Artifact, Basis, Cost, Recipe, RunRecord, Source};
+use botops_findings::Result;
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use std::{collections::BTreeMap, path::Path};
+
+/// A file that a verb read, kept as it was when it was read.
+pub(crate) struct Input {
+    bytes: Bytes,
+    digest: Digest,
+    source: Source,
+}
+
+impl Input {
+    /// Reads the file at `path`.
+    pub(crate) fn read(path: &Path) -> Result<Self> {
+        let bytes = Bytes::from(datasets::bytes(path)?);
+        let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        Ok(Self {
+            digest: Digest::of(&bytes),
+            source: Source { file, size_bytes: bytes.len() as u64, ..Source::default() },
+            bytes,
+        })
+    }
+
+    /// Reads the data file (a pattern of several, or the file of a snapshot) that `path` names, and the records in it.
+    pub(crate) fn data(
+        context: &Context,
+        path: &Path,
+        columns: &DataArgs,
+    ) -> Result<(Self, Dataset)> {
+        let options = columns.options(Presence::Required);
+        if datasets::expand(path)?.len() > 1 {
+            return Self::several(path, &options);
+        }
+        let data_source::Source { bytes, name, file, snapshot } = data_source::read(context, path)?;
+        let data = datasets::read_bytes(&bytes, &name, &options)?;
+        let ReadOptions { text_column, intent_column, lang_column, .. } = options;
+        let size_bytes = bytes.len() as u64;
+        let source = Source {
+            file,
+            size_bytes,
+            kept: false,
+            snapshot,
+            text_column,
+            intent_column,
+            lang_column,
+        };
+        Ok((Self { digest: data.digest, source, bytes }, data))
+    }
+
+    /// Reads the files that the pattern `path` names; what is kept of them is one file with all their records.
+    fn several(path: &Path, options: &ReadOptions) -> Result<(Self, Dataset)> {
+        let mut data = datasets::read(path, options)?;
+        let bytes = Bytes::from(datasets::csv_bytes(&data));
+        data.digest = Digest::of(&bytes);
+        let size_bytes = bytes.len() as u64;
+        let source = Source { file: "several.csv".to_owned(), size_bytes, ..Source::default() };
+        Ok((Self { digest: data.digest, source, bytes }, data))
+    }
+}
+
+/// What a verb did.
+pub(crate) struct Recording<'a> {
+    /// `train`, `cross_validation`, `tune`: see [`RunRecord::kind`].
+    pub(crate) kind: &'a str,
+    /// When it began.
+    pub(crate) began: DateTime<Utc>,
+    /// Settings, flat.
+    pub(crate) params: BTreeMap<String, serde_json::Value>,
+    /// Metrics by name.
+    pub(crate) metrics: BTreeMap<String, Metric>,
+    /// What they were measured on; none: the input `test`.
+    pub(crate) measured_on: Option<Basis>,
+    /// The files it read, by `train`, `test`, `dialogue`; kept with the run, so that it can be reproduced.
+    pub(crate) inputs: Vec<(&'a str, Input)>,
+    /// The files it made, by name.
+    pub(crate) artifacts: Vec<(&'a str, Bytes)>,
+    /// How its model was made, when it made one.
+    pub(crate) recipe: Option<Recipe>,
+    /// What its phases cost.
+    pub(crate) costs: Vec<Cost>,
+}
+
+/// Returns whether a verb records its run: when asked to, and always in a workspace.
+pub(crate) fn is_wanted(context: &Context, asked: bool) -> Result<bool> {
+    Ok(asked || context.workspace()?.root.join(botops_workspace::FILE_NAME).exists())
+}
+
+/// Records `recording` in the experiments in force, with code and machine; returns the run's id.
+pub(crate) fn record(context: &Context, recording: Recording<'_>) -> Result<String> {
+    let Recording { kind, began, params, metrics, measured_on, inputs, artifacts, recipe, costs } =
+        recording;
+    let (mut data, mut sources, mut files) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
+    for (name, input) in inputs {
+        data.insert(name.to_owned(), input.digest);
+        sources.insert(name.to_owned(), Source { kept: true, ..input.source });
+        files.push(input.bytes);
+    }
+    let described = artifacts.iter().map(|(name, bytes)| Artifact::of(name, bytes)).collect();
+    files.extend(artifacts.into_iter().map(|(_, bytes)| bytes));
+    let run = RunRecord {
+        schema: String::new(),
+        id: String::new(),
+        kind: kind.to_owned(),
+        started_at: began,
+        finished_at: context::now()?,
+        params,
+        metrics,
+        data,
+        code: context::code_state(),
+        environment: context::environment(),
+        artifacts: described,
+        stages: BTreeMap::new(),
+        sources,
+        recipe,
+        measured_on,
+        costs,
+    };
+    let experiments = context.experiments()?;
+    context.wait(experiments.commit(run, &files))?
+}

@@ -1,0 +1,7 @@
+//! Output: printer, tables, progress, exit codes, shell words.
+
+pub mod exit;
+pub(crate) mod printer;
+pub(crate) mod progress;
+pub(crate) mod shell_words;
+pub(crate) mod tables;
