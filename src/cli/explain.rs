@@ -28,5 +28,10 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
             None => fault.hint("`botops explain` lists every code"),
         }
     })?;
-    Ok(Outcome::done(entry, format!("{}: {}\n\n{}\n", entry.code, entry.title, entry.explanation)))
+    let exit = match entry.kind {
+        Some(kind) => format!(" A command that ends with it exits with {}.", kind.exit_code()),
+        None => String::new(),
+    };
+    let text = format!("{}: {}\n\n{}{exit}\n", entry.code, entry.title, entry.explanation);
+    Ok(Outcome::done(entry, text))
 }

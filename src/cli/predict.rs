@@ -194,7 +194,7 @@ fn lines(mut input: impl io::BufRead) -> Result<Vec<Asked>> {
     for line in 1.. {
         bytes.clear();
         let n = input.by_ref().read_until(b'\n', &mut bytes).map_err(|error| {
-            Fault::internal("BOT-1001", "standard input cannot be read")
+            Fault::internal("BOT-1017", "standard input cannot be read")
                 .at(place(line))
                 .caused_by(error)
         })?;

@@ -97,7 +97,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         let champion = registry.alias(&challenger.model, CHAMPION).await?;
         let passed = registry.proof(&challenger).await;
         let challenger_file = challenger.model_digest().ok_or_else(|| {
-            Fault::data("BOT-5018", format!("{} has no model file", challenger.reference()))
+            Fault::data("BOT-5021", format!("{} has no model file", challenger.reference()))
         })?;
         let challenger_model =
             IntentModel::from_bytes(&registry.file(&challenger, "model.botops").await?)?;

@@ -54,7 +54,7 @@ struct Order {
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let workspace = context.workspace()?;
     let url = workspace.admin_url.value.clone().ok_or_else(|| {
-        Fault::usage("BOT-6035", "no server was named")
+        Fault::usage("BOT-6038", "no server was named")
             .hint("set `server.admin_url` in botops.yaml, or BOTOPS_ADMIN_URL")
     })?;
     let client = AdminClient::new(&url, workspace.admin_token.value.as_ref())?;

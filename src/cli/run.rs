@@ -99,7 +99,7 @@ pub(super) async fn interrupted() -> Fault {
         ),
         _ => Fault::new(
             botops_findings::FaultKind::Terminated,
-            "BOT-8011",
+            "BOT-8012",
             "terminated: what was done is kept",
         ),
     }

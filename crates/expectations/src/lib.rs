@@ -129,8 +129,7 @@ impl Expectations {
     /// See [`Expectations::read`]; the place is the key alone.
     pub fn check(&self) -> Result<()> {
         let fault = |code, key: String, message: String| {
-            Fault::new(FaultKind::Usage, code, message)
-                .at(Place { key: Some(key), ..Place::default() })
+            Fault::usage(code, message).at(Place { key: Some(key), ..Place::default() })
         };
         for role in self.columns.keys() {
             if !ROLES.contains(&role.as_str()) {

@@ -30,12 +30,12 @@ impl Aside {
     /// Begins the file for `path`. No folder is made.
     ///
     /// # Errors
-    /// `BOT-1002`: exit 2 for a directory or no name, exit 1 where it cannot be written.
+    /// `BOT-1016` (exit 2) for a directory or no name, `BOT-1002` (exit 1) where it cannot be written.
     pub fn create(path: &Path) -> Result<Self> {
         let there = fs::metadata(path);
         if there.as_ref().is_ok_and(fs::Metadata::is_dir) {
             return Err(Fault::usage(
-                "BOT-1002",
+                "BOT-1016",
                 format!("`{}` is a directory, and a file is wanted", path.display()),
             )
             .file(path)
@@ -62,7 +62,7 @@ impl Aside {
         }
         if real.file_name().is_none() {
             return Err(Fault::usage(
-                "BOT-1002",
+                "BOT-1016",
                 format!("`{}` is not a file's name", path.display()),
             )
             .hint("name a file to write"));

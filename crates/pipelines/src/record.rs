@@ -250,7 +250,7 @@ fn source(file: &str, bytes: &Bytes) -> Source {
 
 fn read(path: &Path) -> Result<Vec<u8>> {
     fs::read(path).map_err(|error| {
-        Fault::internal("BOT-1001", format!("`{}` cannot be read: {error}", path.display()))
+        Fault::internal("BOT-1017", format!("`{}` cannot be read: {error}", path.display()))
             .file(path)
     })
 }

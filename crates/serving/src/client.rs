@@ -2,47 +2,32 @@
 
 use super::{AdminClient, Restored, RolloutStatus, problem};
 use botops_findings::{Fault, Result, catalogue};
+use botops_http::{Client, ClientSpec, Method, Proxy, Redirects, Url, why_unreachable};
 use botops_rollout::{RolloutSpec, Transition};
 use botops_workspace::Secret;
-use reqwest::{Client, Method, Url};
 use serde::{Serialize, de::DeserializeOwned};
-use std::{sync::Once, time::Duration};
+use std::time::Duration;
 
-/// How long a server may take to accept.
-const CONNECT: Duration = Duration::from_secs(5);
 /// How long it may take to answer: a rollout that starts loads and tests a model first.
 const ANSWER: Duration = Duration::from_secs(60);
 
-/// Makes an HTTP client; TLS by ring, installed once a process.
+/// Makes the client of the admin API, which is never behind a proxy.
 ///
 /// # Errors
 /// When the platform's root certificates cannot be read.
 pub(super) fn http() -> Result<Client> {
-    static RING: Once = Once::new();
-    RING.call_once(|| {
-        // Somebody else's choice of provider is as good.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-    });
-    Client::builder()
-        .connect_timeout(CONNECT)
-        .timeout(ANSWER)
-        .tcp_nodelay(true)
-        .no_proxy()
-        .build()
-        .map_err(|error| {
-            Fault::internal("BOT-6018", "no HTTP client could be made").caused_by(error)
-        })
+    let spec = ClientSpec {
+        answer: Some(ANSWER),
+        silence: None,
+        redirects: Redirects::Followed,
+        proxy: Proxy::None,
+    };
+    botops_http::client(&spec)
 }
 
 /// The fault of a server that cannot be reached.
-pub(super) fn unreachable(url: &Url, error: reqwest::Error) -> Fault {
-    let why = if error.is_timeout() {
-        "it does not answer in time"
-    } else if error.is_connect() {
-        "nothing listens there"
-    } else {
-        "the connection broke"
-    };
+pub(super) fn unreachable(url: &Url, error: botops_http::Error) -> Fault {
+    let why = why_unreachable(&error);
     let shown = format!("{}://{}", url.scheme(), url.authority_without_password());
     Fault::unreachable("BOT-6031", format!("the server at `{shown}` cannot be reached: {why}"))
         .hint("is it running? `botops serve` says its addresses when it starts")
@@ -229,7 +214,13 @@ fn told(status: u16, body: &[u8]) -> Fault {
         )
         .hint("is this the address of the admin API?");
     };
-    let code = catalogue::find(&document.code).map_or("BOT-6035", |entry| entry.code);
-    let fault = Fault::new(problem::kind_of(document.exit), code, document.detail);
+    let fault = match catalogue::find(&document.code) {
+        Some(entry) => Fault::of_code(entry.code, document.detail),
+        None => {
+            let code = botops_text::display(&document.code, 20);
+            let message = format!("{} (`{code}`, exit {})", document.detail, document.exit);
+            Fault::internal("BOT-6035", message).hint("use the version of botops the server runs")
+        }
+    };
     document.hints.into_iter().fold(fault, Fault::hint)
 }

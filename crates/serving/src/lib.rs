@@ -120,8 +120,8 @@ pub struct Side {
 /// Speaks the admin API of a server. Never shows the token.
 #[derive(Debug, Clone)]
 pub struct AdminClient {
-    http: reqwest::Client,
-    base: reqwest::Url,
+    http: botops_http::Client,
+    base: botops_http::Url,
     token: Secret,
 }
 

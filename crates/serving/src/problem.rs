@@ -51,7 +51,7 @@ impl Problem {
             status: self.status.as_u16(),
             detail: self.fault.message().to_owned(),
             code: code.to_owned(),
-            exit: exit_of(self.fault.kind()),
+            exit: self.fault.kind().exit_code(),
             hints: self.fault.hints().to_vec(),
         }
     }
@@ -91,34 +91,6 @@ impl IntoResponse for Problem {
                 .insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response
-    }
-}
-
-/// Returns the exit code of a family.
-pub(super) fn exit_of(kind: FaultKind) -> u8 {
-    match kind {
-        FaultKind::Internal => 1,
-        FaultKind::Usage => 2,
-        FaultKind::Gate => 3,
-        FaultKind::Insufficient => 4,
-        FaultKind::Conflict => 5,
-        FaultKind::Policy => 6,
-        FaultKind::Unreachable => 7,
-        FaultKind::Interrupted => 130,
-        FaultKind::Terminated => 143,
-    }
-}
-
-/// Returns the family of an exit code, as a problem document carries it.
-pub(super) fn kind_of(exit: u8) -> FaultKind {
-    match exit {
-        2 => FaultKind::Usage,
-        3 => FaultKind::Gate,
-        4 => FaultKind::Insufficient,
-        5 => FaultKind::Conflict,
-        6 => FaultKind::Policy,
-        7 => FaultKind::Unreachable,
-        _ => FaultKind::Internal,
     }
 }
 

@@ -15,9 +15,9 @@ use super::{
 };
 use crate::version_source::{Home, RehearsedHome};
 use botops_findings::{Fault, Result};
+use botops_http::Url;
 use botops_rollout::{Decision, FailureKind, GatePolicy, Phase, Rollout, RolloutSpec};
 use chrono::{DateTime, TimeDelta, Utc};
-use reqwest::Url;
 use std::{
     net::{Ipv4Addr, SocketAddr},
     sync::Arc,

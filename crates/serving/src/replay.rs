@@ -5,9 +5,9 @@ use super::{
     client::{http, unreachable},
 };
 use botops_findings::{Fault, Result};
+use botops_http::{Client, Url};
 use chrono::{DateTime, Utc};
 use futures::{TryStreamExt, stream};
-use reqwest::{Client, Url};
 use serde::Serialize;
 use std::{collections::BTreeMap, sync::OnceLock};
 
@@ -118,15 +118,15 @@ impl<'a> Caller<'a> {
         self.finish(answer).await
     }
 
-    async fn post(&self, url: &Url, body: &impl Serialize) -> Result<reqwest::Response> {
+    async fn post(&self, url: &Url, body: &impl Serialize) -> Result<botops_http::Response> {
         let sent = self.http.post(url.clone()).json(body).send().await;
         sent.map_err(|error| unreachable(&self.base, error))
     }
 
     /// Reads the answer to its end, so that its connection serves the next call. A refused message
     /// is not ours to stop at: the server counted it.
-    async fn finish(&self, answer: reqwest::Response) -> Result<()> {
-        if answer.status() == reqwest::StatusCode::NOT_FOUND {
+    async fn finish(&self, answer: botops_http::Response) -> Result<()> {
+        if answer.status() == botops_http::StatusCode::NOT_FOUND {
             return Err(Fault::usage(
                 "BOT-6030",
                 "the server at this address has no `/v1/chat`: it is not a botops server",

@@ -270,7 +270,7 @@ fn driven_elsewhere(other: &Entry<Deployment>) -> Fault {
 
 /// The fault of asking for a rollout where there can be none.
 pub(super) fn no_rollouts(what: &str) -> Fault {
-    Fault::new(FaultKind::Conflict, "BOT-6023", format!("{what} has no rollouts"))
+    Fault::conflict("BOT-6023", format!("{what} has no rollouts"))
         .hint("serve the champion of a registry: `botops serve <model>`")
 }
 

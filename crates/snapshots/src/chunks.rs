@@ -261,7 +261,7 @@ fn check_unchanged(found: &Found, file: &File, n_read: u64) -> Result<()> {
         return Ok(());
     }
     let message = format!("`{}` changed while it was being read", found.path.display());
-    Err(Fault::internal("BOT-5048", message)
+    Err(Fault::conflict("BOT-5048", message)
         .file(&found.path)
         .hint("run again once nothing writes to it: nothing was taken down"))
 }

@@ -123,7 +123,7 @@ impl Stamps {
                 let stored = Stored { schema: SCHEMA.to_owned(), files: self.fresh };
                 // What cannot be made is found out by writing there.
                 let _ = path.parent().map(fs::create_dir_all);
-                write::replace(&path, &canonical_json(&stored))
+                botops_files::replace(&path, &canonical_json(&stored))
             }
             _ => Ok(()),
         }

@@ -260,7 +260,7 @@ impl Staging {
             Ok(()) => Ok(Self { path, lock }),
             Err(TryLockError::WouldBlock) => {
                 let message = format!("another run is pulling into `{}`", target.display());
-                Err(Fault::conflict("BOT-5065", message)
+                Err(Fault::conflict("BOT-5066", message)
                     .file(target)
                     .hint("wait until it has ended, or name another folder: `--out FOLDER`"))
             }

@@ -86,10 +86,10 @@ fn block_for<T: DeserializeOwned>(there: &NoBlock, yaml: &str) -> String {
 /// Writes `value` as YAML.
 ///
 /// # Errors
-/// `BOT-1010` when `value` has no YAML form (a map whose keys are not scalars).
+/// `BOT-1019` when `value` has no YAML form (a map whose keys are not scalars).
 pub fn render<T: Serialize>(value: &T) -> Result<String> {
     serde_yaml::to_string(value).map_err(|error| {
-        Fault::internal("BOT-1010", "a value could not be written as YAML").caused_by(error)
+        Fault::internal("BOT-1019", "a value could not be written as YAML").caused_by(error)
     })
 }
 

@@ -144,7 +144,7 @@ impl SplitLock {
                         "`{shown}` has the format `{}`, newer than this botops",
                         head.schema
                     );
-                    Fault::policy("BOT-2180", message).file(path).hint("install a newer botops")
+                    Fault::policy("BOT-5007", message).file(path).hint("install a newer botops")
                 }
                 _ => broken(format!("its schema is `{}`", text::display(&head.schema, 60))),
             });
@@ -170,13 +170,13 @@ impl SplitLock {
         }
         if there.as_ref() != before {
             let message = format!("`{}` was changed by another run meanwhile", path.display());
-            return Err(Fault::conflict("BOT-2180", message)
+            return Err(Fault::conflict("BOT-2184", message)
                 .file(path)
                 .hint("run again: it starts from what is there now"));
         }
         let mut bytes = serde_json::to_vec_pretty(self).expect("a structure of ours is valid JSON");
         bytes.push(b'\n');
-        write::replace(path, &bytes)
+        botops_files::replace(path, &bytes)
     }
 
     /// Returns what the split was asked to be.
@@ -288,7 +288,7 @@ fn other_request(locked: &LockedSplitSpec, asked: &LockedSplitSpec) -> Fault {
     } else {
         format!("for {}; asked for is {}", shown(locked), shown(asked))
     };
-    Fault::usage("BOT-2180", format!("the lock was made {what}"))
+    Fault::usage("BOT-2185", format!("the lock was made {what}"))
         .hint("ask for the same, or name another lock file: with another request, records would have to move")
 }
 

@@ -12,7 +12,7 @@ use object_store::{
 use std::{
     collections::BTreeMap,
     path::{Component, Path, PathBuf},
-    sync::{Arc, Once},
+    sync::Arc,
 };
 
 /// Opens `location`; nothing is read, written or made yet.
@@ -127,7 +127,7 @@ fn s3(rest: &str, environment: &BTreeMap<String, String>) -> Result<Arc<dyn Obje
             builder = builder.with_config(key, value);
         }
     }
-    install_crypto();
+    botops_http::install_tls();
     let store = builder
         .with_bucket_name(bucket)
         .with_conditional_put(S3ConditionalPut::ETagMatch)
@@ -177,14 +177,6 @@ fn allowed_over_http(
         Err(refused(format!("`{name}` is a plain-http address of another machine"))
             .hint("use https, or set `AWS_ALLOW_HTTP=true` where the network is trusted"))
     }
-}
-
-/// Makes ring the provider of TLS, once; a provider somebody else installed stays.
-fn install_crypto() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        let _ = rustls::crypto::ring::default_provider().install_default();
-    });
 }
 
 #[cfg(test)]

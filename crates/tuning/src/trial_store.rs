@@ -102,7 +102,7 @@ impl<'a> Ledger<'a> {
             let newer = head.schema.strip_prefix("botops.tune_trial/").map(str::parse::<u32>);
             return Err(match newer {
                 Some(Ok(version)) if version > 1 => Fault::policy(
-                    "BOT-8046",
+                    "BOT-5007",
                     format!(
                         "what trial {} came to has the format `{}`, newer than this botops",
                         key.0, head.schema

@@ -51,12 +51,11 @@ impl Baseline {
         if schema != SCHEMA {
             let shown = botops_text::display(&schema, 40);
             let is_newer = schema.starts_with("botops.baseline/");
-            let kind = if is_newer { FaultKind::Policy } else { FaultKind::Usage };
-            let fault = Fault::new(
-                kind,
-                "BOT-2217",
-                format!("the file is of the format `{shown}`, and `{SCHEMA}` is wanted"),
-            );
+            let message = format!("the file is of the format `{shown}`, and `{SCHEMA}` is wanted");
+            let fault = match is_newer {
+                true => Fault::policy("BOT-5007", message),
+                false => Fault::usage("BOT-2217", message),
+            };
             return Err(fault.at(place()).hint(if is_newer {
                 "use a newer botops"
             } else {
@@ -74,7 +73,7 @@ impl Baseline {
     pub fn write(&self, path: &Path) -> Result<()> {
         let mut bytes = serde_json::to_vec_pretty(self).expect("digests and counts are valid JSON");
         bytes.push(b'\n');
-        write::replace(path, &bytes)
+        botops_files::replace(path, &bytes)
     }
 
     /// Returns how many findings it has.

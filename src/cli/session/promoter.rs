@@ -77,7 +77,7 @@ async fn rehearse(request: PromotionRequest<'_>) -> Result<Decision> {
     };
     let side = |version: &botops_registry::Version, model| {
         let digest = version.model_digest().ok_or_else(|| {
-            Fault::data("BOT-5018", format!("{} has no model file", version.reference()))
+            Fault::data("BOT-5021", format!("{} has no model file", version.reference()))
         })?;
         Ok::<_, Fault>(Side { model, digest, manifest: version.manifest_digest })
     };

@@ -2,7 +2,7 @@
 
 use botops_findings::{Fault, FaultKind};
 
-/// What the process says to whoever called it.
+/// The exit code of the process.
 ///
 /// | code | meaning | in CI |
 /// |---|---|---|

@@ -300,7 +300,7 @@ pub fn write_parquet(path: &Path, data: &Dataset) -> Result<()> {
             .file(path)
             .caused_by(error)
     })?;
-    write::replace(path, &bytes)
+    botops_files::replace(path, &bytes)
 }
 
 fn parquet_bytes(data: &Dataset) -> PolarsResult<Vec<u8>> {

@@ -2,30 +2,30 @@
 
 use super::{Credentials, Mlflow};
 use botops_findings::{Fault, Result};
+use botops_http::{
+    Client, ClientSpec, Method, Proxy, Redirects, RequestBuilder, Response, StatusCode, Url,
+    why_unreachable,
+};
 use botops_store::Retries;
 use bytes::Bytes;
-use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url};
 use serde::Deserialize;
 use serde_json::Value;
-use std::{sync::Once, time::Duration};
+use std::time::Duration;
 
-/// How long a server may take to accept.
-const CONNECT: Duration = Duration::from_secs(5);
 /// How long it may take to answer a request.
 const ANSWER: Duration = Duration::from_secs(30);
 /// How long it may take to take in a file.
 const UPLOAD: Duration = Duration::from_secs(600);
 
-/// Makes an HTTP client; TLS by ring, installed once a process.
+/// Makes the client of a tracking server.
 pub(super) fn http() -> Result<Client> {
-    static RING: Once = Once::new();
-    RING.call_once(|| {
-        // Somebody else's choice of provider is as good.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-    });
-    Client::builder().connect_timeout(CONNECT).timeout(ANSWER).build().map_err(|error| {
-        Fault::internal("BOT-5043", "no HTTP client could be made").caused_by(error)
-    })
+    let spec = ClientSpec {
+        answer: Some(ANSWER),
+        silence: None,
+        redirects: Redirects::Followed,
+        proxy: Proxy::Environment,
+    };
+    botops_http::client(&spec)
 }
 
 /// Reads the address of a server.
@@ -159,7 +159,7 @@ impl Mlflow {
     }
 
     /// Reads an answer; the outer error is a connection that broke meanwhile.
-    async fn judge(&self, answer: Response) -> Result<Result<Answer>, reqwest::Error> {
+    async fn judge(&self, answer: Response) -> Result<Result<Answer>, botops_http::Error> {
         let status = answer.status();
         let body = answer.bytes().await?;
         if status.is_success() {
@@ -217,14 +217,8 @@ impl Mlflow {
         )
     }
 
-    fn unreachable(&self, error: &reqwest::Error) -> Fault {
-        let why = if error.is_timeout() {
-            "it does not answer in time"
-        } else if error.is_connect() {
-            "nothing answers there"
-        } else {
-            "the connection broke"
-        };
+    fn unreachable(&self, error: &botops_http::Error) -> Fault {
+        let why = why_unreachable(&error);
         let message = format!("the tracking server at `{}` cannot be reached: {why}", self.url());
         Fault::unreachable("BOT-5041", message)
             .hint("is it running? `mlflow server` says its address when it starts")

@@ -117,7 +117,7 @@ impl Mlflow {
                     if experiment["lifecycle_stage"] == "deleted" {
                         let message =
                             format!("the experiment `{name}` was deleted on the tracking server");
-                        return Err(Fault::usage("BOT-5043", message)
+                        return Err(Fault::usage("BOT-5045", message)
                             .hint("restore it there, or name another with `--experiment`"));
                     }
                     return self.text(experiment, "experiment_id");

@@ -11,8 +11,8 @@ pub use export::{Exported, Outcome};
 pub use translate::{MlflowMetric, MlflowRun, translate};
 
 use botops_findings::Result;
+use botops_http::{Client, Url};
 use botops_workspace::Secret;
-use reqwest::{Client, Url};
 
 /// As whom a server is spoken to.
 #[derive(Debug, Clone, Default)]

@@ -48,7 +48,7 @@ impl EncoderFiles {
     /// Reads the files of `folder`.
     ///
     /// # Errors
-    /// `BOT-7020`: the folder or one of its three files is not there (exit 2), or cannot be read (exit 1).
+    /// `BOT-7020` (exit 2) when the folder or one of its three files is not there, `BOT-1017` (exit 1) when one cannot be read.
     pub fn read(folder: &Path) -> Result<Self> {
         if !folder.is_dir() {
             return Err(Fault::usage("BOT-7020", "the encoder's folder is not there")
@@ -83,7 +83,7 @@ fn wanted(folder: &Path, name: &str, hint: &str) -> Result<Vec<u8>> {
 }
 
 fn unreadable(path: &Path, error: io::Error) -> Fault {
-    Fault::internal("BOT-7020", format!("a file of the encoder cannot be read: {error}"))
+    Fault::internal("BOT-1017", format!("a file of the encoder cannot be read: {error}"))
         .file(path)
         .hint("check that it is a file, and that you may read it")
         .caused_by(error)

@@ -8,18 +8,17 @@ use super::{
 };
 use botops_digest::{Digest, Hasher};
 use botops_findings::{Fault, Result};
-use reqwest::{Client, Response, StatusCode, Url, header, redirect::Policy};
+use botops_http::{
+    Client, ClientSpec, Proxy, Redirects, Response, StatusCode, Url, header, why_unreachable,
+};
 use std::{
     collections::BTreeMap,
     fs::{self, File},
     io::{self, Write},
     path::{Path, PathBuf},
-    sync::Once,
     time::Duration,
 };
 
-/// How long the hub may take to accept.
-const CONNECT: Duration = Duration::from_secs(10);
 /// How long it may stay silent in the middle of a file; a large file may take as long as it comes.
 const SILENCE: Duration = Duration::from_secs(60);
 /// The hub sends large files from elsewhere, in one step or two.
@@ -206,30 +205,17 @@ async fn receive(
 }
 
 fn client() -> Result<Client> {
-    static RING: Once = Once::new();
-    RING.call_once(|| {
-        // Somebody else's choice of provider is as good.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-    });
-    Client::builder()
-        .connect_timeout(CONNECT)
-        .read_timeout(SILENCE)
-        .redirect(Policy::none())
-        .user_agent(concat!("botops/", env!("CARGO_PKG_VERSION")))
-        .build()
-        .map_err(|error| {
-            Fault::internal("BOT-7026", "no HTTP client could be made").caused_by(error)
-        })
+    let spec = ClientSpec {
+        answer: None,
+        silence: Some(SILENCE),
+        redirects: Redirects::Refused,
+        proxy: Proxy::Environment,
+    };
+    botops_http::client(&spec)
 }
 
-fn unreachable(source: &HubSource, error: reqwest::Error) -> Fault {
-    let why = if error.is_timeout() {
-        "it does not answer in time"
-    } else if error.is_connect() {
-        "no connection could be made"
-    } else {
-        "the connection broke"
-    };
+fn unreachable(source: &HubSource, error: botops_http::Error) -> Fault {
+    let why = why_unreachable(&error);
     // The address that a large file lies at holds a signature.
     Fault::unreachable("BOT-7026", format!("the hub cannot be reached for `{source}`: {why}"))
         .hint(local_folder())

@@ -18,8 +18,8 @@ pub use source::HubSource;
 
 use super::EncoderFiles;
 use botops_findings::{Fault, Result};
+use botops_http::Url;
 use lock::Lock;
-use reqwest::Url;
 use std::path::{Path, PathBuf};
 
 /// Where encoders are kept, and where they come from.

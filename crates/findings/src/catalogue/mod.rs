@@ -13,11 +13,16 @@ mod rollout;
 mod store;
 mod usage;
 
-/// What is known of one code.
+use crate::FaultKind;
+
+/// One stable code: its exit code and its explanation.
 #[derive(Debug, Clone, Copy, serde::Serialize)]
 pub struct Entry {
     /// The code, such as `BOT-2107`.
     pub code: &'static str,
+    /// The family of the failure, which decides the exit code; `None` for a code that only findings carry.
+    #[serde(rename = "exit")]
+    pub kind: Option<FaultKind>,
     /// What it means, in a few words.
     pub title: &'static str,
     /// Why it matters and what to do, in plain sentences.

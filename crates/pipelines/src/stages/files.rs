@@ -31,7 +31,7 @@ pub(super) fn read_as(path: &Path, name: &str, options: &ReadOptions) -> Result<
 pub(super) fn read_bytes(work: &Work<'_>, stage: &str, file: &str) -> Result<Vec<u8>> {
     let path = work.folder.file(stage, file);
     fs::read(&path).map_err(|error| {
-        Fault::internal("BOT-1001", format!("`{}` cannot be read: {error}", path.display()))
+        Fault::internal("BOT-1017", format!("`{}` cannot be read: {error}", path.display()))
             .file(&path)
     })
 }
@@ -43,7 +43,7 @@ pub(super) fn read_json<T: serde::de::DeserializeOwned>(
 ) -> Result<T> {
     let bytes = read_bytes(work, stage, file)?;
     serde_json::from_slice(&bytes).map_err(|error| {
-        Fault::data("BOT-8030", format!("`{file}` of stage `{stage}` cannot be read: {error}"))
+        Fault::internal("BOT-8030", format!("`{file}` of stage `{stage}` cannot be read: {error}"))
             .file(work.folder.file(stage, file))
             .hint("remove its folder and run again")
     })

@@ -168,7 +168,7 @@ fn untold(restored: &Restored, state: &State, fault: &Fault) -> Fault {
         Some(_) => format!("`{to}` serves again, and `champion` is not moved yet: {fault}"),
         None => format!("`{to}` serves again, and not all of it could be written down: {fault}"),
     };
-    let told = Fault::new(fault.kind(), fault.code(), what);
+    let told = Fault::of_code(fault.code(), what);
     let told = fault.hints().iter().fold(told, |told, hint| told.hint(hint));
     match &state.pending {
         Some(_) => told.hint("the server keeps trying: there is no need to ask again"),
