@@ -8,7 +8,7 @@ use crate::cli::{
         model_arg,
     },
     session::context::{self, Context},
-    terminal::{shell_words, tables},
+    terminal::tables,
 };
 use botops_datasets::{self as datasets, Dataset, Presence, Traffic};
 use botops_digest::Digest;
@@ -17,6 +17,7 @@ use botops_findings::Result;
 use botops_pipelines as pipelines;
 use botops_registry::CHAMPION;
 use botops_report as report;
+use botops_text::shell_line;
 use serde::Serialize;
 use std::{
     fs::File,
@@ -178,7 +179,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     Ok(if report.verdict == DriftVerdict::Insufficient {
         outcome
     } else {
-        outcome.next(shell_words::line(words))
+        outcome.next(shell_line(words))
     })
 }
 

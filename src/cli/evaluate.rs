@@ -10,13 +10,13 @@ use crate::cli::{
         model_arg::{self, Found},
     },
     session::context::{self, Context},
-    terminal::shell_words,
 };
 use botops_datasets::{Dataset, Presence};
 use botops_evaluation::{self as evaluation, Comparison, EvaluationReport, GateReport, GateSpec};
 use botops_findings::{Fault, Result};
 use botops_report as report;
 use botops_spec as spec;
+use botops_text::shell_line;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
@@ -164,7 +164,7 @@ fn refuse_model_as_data(context: &Context, data: &Path) -> Result<()> {
     Err(Fault::usage("BOT-1003", format!("`{shown}` is a model, and no data was named")).hint(
         format!(
             "name the data after it: `{}`",
-            shell_words::line(["botops", "evaluate", &shown, "test.csv"])
+            shell_line(["botops", "evaluate", &shown, "test.csv"])
         ),
     ))
 }

@@ -12,10 +12,10 @@ use crate::cli::{
         model_arg::{self, Found},
     },
     session::context::{self, Context},
-    terminal::shell_words,
 };
 use botops_digest::Digest;
 use botops_findings::{Fault, Place, Result};
+use botops_text::shell_line;
 use explain::Explained;
 use serde::Serialize;
 use std::{io, path::PathBuf};
@@ -100,13 +100,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
                 )
                 .hint(format!(
                     "give one: `{}`",
-                    shell_words::line([
-                        "botops",
-                        "predict",
-                        name,
-                        "where is my parcel?",
-                        "--explain"
-                    ])
+                    shell_line(["botops", "predict", name, "where is my parcel?", "--explain"])
                 )));
             }
             context::distinct(args.out.as_deref(), &[Some(path)])?;
@@ -121,18 +115,18 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
             )
             .hint(format!(
                 "for the file: `{}`",
-                shell_words::line(["botops", "predict", name, "--data", &path])
+                shell_line(["botops", "predict", name, "--data", &path])
             )));
         }
         (None, []) => {
             return Err(Fault::usage("BOT-1003", "no utterance was given")
                 .hint(format!(
                     "give one: `{}`",
-                    shell_words::line(["botops", "predict", name, "where is my parcel?"])
+                    shell_line(["botops", "predict", name, "where is my parcel?"])
                 ))
                 .hint(format!(
                     "or a line each on standard input: `{}`",
-                    shell_words::line(["botops", "predict", name, "-"])
+                    shell_line(["botops", "predict", name, "-"])
                 )));
         }
         _ => {}

@@ -4,7 +4,7 @@ use super::{Exit, Outcome, gate};
 use crate::cli::{
     arguments::{data_args::DataArgs, data_source},
     session::context::{self, Context},
-    terminal::{shell_words, tables},
+    terminal::tables,
 };
 use botops_datasets::Presence;
 use botops_digest::{Digest, canonical_json};
@@ -14,6 +14,7 @@ use botops_models::IntentModel;
 use botops_pipelines::{self as pipelines, Provenance};
 use botops_registry::{CHAMPION, Registry, Version};
 use botops_spec as spec;
+use botops_text::shell_line;
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -142,9 +143,9 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     Ok(match &answer.reference {
         _ if args.dry_run => outcome,
         Some(reference) if answer.may_be_promoted() => {
-            outcome.next(shell_words::line(["botops", "promote", reference]))
+            outcome.next(shell_line(["botops", "promote", reference]))
         }
-        _ => outcome.next(shell_words::line([
+        _ => outcome.next(shell_line([
             "botops",
             "push",
             &file,
@@ -168,10 +169,7 @@ impl Answer<'_> {
 fn no_name(args: &Args) -> Fault {
     let file = args.model.display().to_string();
     Fault::usage("BOT-1005", "the model has no name")
-        .hint(format!(
-            "name it: `{}`",
-            shell_words::line(["botops", "push", &file, "--name", "support"])
-        ))
+        .hint(format!("name it: `{}`", shell_line(["botops", "push", &file, "--name", "support"])))
         .hint("or set `model: support` in botops.yaml")
 }
 

@@ -5,12 +5,13 @@ mod text;
 use super::{Exit, Outcome};
 use crate::cli::{
     session::context::{self, Context},
-    terminal::{shell_words, tables},
+    terminal::tables,
 };
 use botops_digest::Digest;
 use botops_findings::{Fault, Result};
 use botops_registry::{CHAMPION, Event, Reference, Registry, Version};
 use botops_store::Entry;
+use botops_text::shell_line;
 use serde::Serialize;
 use std::{
     collections::BTreeMap,
@@ -145,7 +146,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
             let version = context.wait(resolve(&registry, reference))??;
             let reference = version.reference();
             let outcome = Outcome::done(&version, text::version(&version));
-            Ok(outcome.next(shell_words::line(["botops", "registry", "pull", &reference])))
+            Ok(outcome.next(shell_line(["botops", "registry", "pull", &reference])))
         }
         Verb::Log { model } => {
             let entries = context.wait(registry.history(model))??;
@@ -192,7 +193,7 @@ fn models(context: &Context, registry: &Registry) -> Result<Outcome> {
         tables::table(&["model", "champion", "latest", "versions"], rows, &[3])
     };
     let next = match models.first() {
-        Some(model) => shell_words::line(["botops", "registry", "list", &model.model]),
+        Some(model) => shell_line(["botops", "registry", "list", &model.model]),
         None => "botops push model.botops --name support".to_owned(),
     };
     Ok(Outcome::done(&Models { registry: url, models }, text).next(next))
@@ -204,9 +205,7 @@ fn versions(context: &Context, registry: &Registry, model: &str) -> Result<Outco
     let newest = versions.last().map(Version::reference);
     let outcome = Outcome::done(&Versions { model, versions }, text);
     Ok(match newest {
-        Some(reference) => {
-            outcome.next(shell_words::line(["botops", "registry", "show", &reference]))
-        }
+        Some(reference) => outcome.next(shell_line(["botops", "registry", "show", &reference])),
         None => outcome,
     })
 }
@@ -232,11 +231,11 @@ fn alias(context: &Context, registry: &Registry, args: &AliasArgs) -> Result<Out
         return Err(Fault::policy("BOT-5015", "`champion` moves only by promotion")
             .hint(format!(
                 "promote a version through its canary: `{}`",
-                shell_words::line(["botops", "promote", &wanted])
+                shell_line(["botops", "promote", &wanted])
             ))
             .hint(format!(
                 "or give back to the one before: `{}`",
-                shell_words::line(["botops", "rollback", model])
+                shell_line(["botops", "rollback", model])
             )));
     }
     let act = context.act(args.reason.clone())?;
@@ -256,7 +255,7 @@ fn alias(context: &Context, registry: &Registry, args: &AliasArgs) -> Result<Out
                 format!("`{alias}` of `{model}` points to `{points}`, not to what was expected");
             return Err(Fault::conflict("BOT-5014", message).hint(format!(
                 "see what happened: `{}`",
-                shell_words::line(["botops", "registry", "log", model])
+                shell_line(["botops", "registry", "log", model])
             )));
         }
         let there = to.is_some() && manifest(&to) == manifest(&now);
@@ -280,7 +279,7 @@ fn alias(context: &Context, registry: &Registry, args: &AliasArgs) -> Result<Out
         (None, None) => format!("{model} has no alias {alias}: nothing was changed\n"),
     };
     let answer = Aliased { model, alias, from, to, moved };
-    Ok(Outcome::done(&answer, text).next(shell_words::line(["botops", "registry", "log", model])))
+    Ok(Outcome::done(&answer, text).next(shell_line(["botops", "registry", "log", model])))
 }
 
 impl AliasArgs {
@@ -329,7 +328,7 @@ fn pull(context: &Context, registry: &Registry, args: &PullArgs) -> Result<Outco
     if args.dry_run || args.file != "model.botops" || !shown.ends_with(".botops") {
         return Ok(outcome);
     }
-    Ok(outcome.next(shell_words::line(["botops", "predict", &shown, "hello"])))
+    Ok(outcome.next(shell_line(["botops", "predict", &shown, "hello"])))
 }
 
 /// Returns `support-2.botops` for the model file, `support-2-gate.json` for another.
@@ -365,7 +364,7 @@ fn verify(context: &Context, registry: &Registry, model: Option<&str>) -> Result
     let exit = if problems == 0 { Exit::Done } else { Exit::Gate };
     let mut outcome = Outcome::done(&verification, text).exit(exit);
     if let Some(problem) = verification.problems.first() {
-        outcome = outcome.next(shell_words::line(["botops", "explain", &problem.code]));
+        outcome = outcome.next(shell_line(["botops", "explain", &problem.code]));
     }
     Ok(outcome.findings(verification.problems))
 }

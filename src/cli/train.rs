@@ -10,7 +10,7 @@ use crate::cli::{
         context::{self, Context},
         recording::{self, Input, Recording},
     },
-    terminal::{progress::Training, shell_words, tables},
+    terminal::{progress::Training, tables},
 };
 use botops_datasets::Dataset;
 use botops_dialogue::DialogueSpec;
@@ -25,6 +25,7 @@ use botops_models::{
     confidence::{FallbackRule, OosScore, ScoreComparison},
 };
 use botops_pipelines as pipelines;
+use botops_text::shell_line;
 use cross_validation::Measuring;
 use serde::Serialize;
 use std::{
@@ -319,7 +320,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
             let test = test.display().to_string();
             args.columns.line(["botops", "evaluate", &model, &test, "--html", "report.html"])
         }
-        None => shell_words::line(["botops", "predict", &model, "hello"]),
+        None => shell_line(["botops", "predict", &model, "hello"]),
     }))
 }
 

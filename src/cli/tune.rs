@@ -6,11 +6,12 @@ mod text;
 use super::{Outcome, run as pipeline_run};
 use crate::cli::{
     session::context::{self, Context},
-    terminal::{shell_words, tables},
+    terminal::tables,
 };
 use botops_evaluation::{Rung, SearchReport};
 use botops_findings::{Fault, Result};
 use botops_report as report;
+use botops_text::shell_line;
 use botops_tuning::{self as tuning, Shard, TunePlan, TuneServices, TuneTrial};
 use screen::Screen;
 use serde::Serialize;
@@ -128,7 +129,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     text.push_str(&format!("run {run}\n"));
     let answer = Answer { report: &report, out: out.clone(), html, run: &run };
     let outcome = Outcome::done(&answer, text).findings(findings);
-    Ok(outcome.next(shell_words::line(["botops", "train", "train.csv", "--config", &out])))
+    Ok(outcome.next(shell_line(["botops", "train", "train.csv", "--config", &out])))
 }
 
 /// Returns the part of the trials that is this process's.

@@ -152,16 +152,12 @@ impl Finder<'_> {
     }
 }
 
-/// Returns `flag` with `name`, in quotes where a shell wants them; alone where `name` cannot be shown as it is.
+/// Returns `flag` with `name`, quoted for a shell; the flag alone if `name` cannot be shown as it is.
 fn valued(flag: &str, name: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./@:+,".contains(c);
     if shown(name) != name || name.contains(['\'', '`']) || name.starts_with('-') {
         return flag.to_owned();
     }
-    match name.chars().all(plain) {
-        true => format!("{flag} {name}"),
-        false => format!("{flag} '{name}'"),
-    }
+    format!("{flag} {}", botops_text::shell_word(name))
 }
 
 fn shown(name: &str) -> String {

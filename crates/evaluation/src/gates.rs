@@ -72,15 +72,11 @@ fn check_name(key: &str, name: &str, known: &[&str]) -> Result<()> {
     if known.contains(&name) {
         return Ok(());
     }
-    let nearest = known
-        .iter()
-        .map(|known| (strsim::damerau_levenshtein(name, known), *known))
-        .min()
-        .filter(|(distance, known)| *distance <= known.len().max(4) / 2);
+    let nearest = botops_spec::nearest(name, known.iter().copied());
     let names: Vec<String> = known.iter().map(|name| format!("`{name}`")).collect();
     let fault = fault(key, format!("a gate on `{name}`, which is not measured"));
     let fault = match nearest {
-        Some((_, nearest)) => fault.hint(format!("did you mean `{nearest}`?")),
+        Some(nearest) => fault.hint(format!("did you mean `{nearest}`?")),
         None => fault,
     };
     Err(fault.hint(format!("what can be bounded here: {}", names.join(", "))))

@@ -20,6 +20,31 @@ pub fn counted(n: u64, one: &str, several: &str) -> String {
     format!("{} {}", count(n), if n == 1 { one } else { several })
 }
 
+/// Returns a share in [0, 1] as a percentage: `7.5 %`; a dash for a share that is not finite.
+#[must_use]
+pub fn percent(share: f64, decimals: usize) -> String {
+    if share.is_finite() { format!("{:.decimals$} %", share * 100.0) } else { "–".to_owned() }
+}
+
+/// Returns an interval: `[0.902, 0.922]`.
+#[must_use]
+pub fn interval([lower, upper]: [f64; 2], decimals: usize) -> String {
+    format!("[{lower:.decimals$}, {upper:.decimals$}]")
+}
+
+/// Returns an interval of differences, with signs: `[-0.012, +0.004]`.
+#[must_use]
+pub fn signed_interval([lower, upper]: [f64; 2], decimals: usize) -> String {
+    format!("[{lower:+.decimals$}, {upper:+.decimals$}]")
+}
+
+/// Returns a p-value: `0.041`; `< 0.001` for a smaller one, with as many decimals as asked for.
+#[must_use]
+pub fn p_value(p: f64, decimals: usize) -> String {
+    let least = 0.1_f64.powi(i32::try_from(decimals).unwrap_or(i32::MAX));
+    if p < least { format!("< {least:.decimals$}") } else { format!("{p:.decimals$}") }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -36,5 +61,15 @@ mod tests {
     fn one_is_singular() {
         let shown = [0, 1, 2_000].map(|n| counted(n, "record", "records"));
         assert_eq!(shown, ["0 records", "1 record", "2,000 records"]);
+    }
+
+    #[test]
+    fn shares_intervals_and_p_values_have_fixed_decimals() {
+        assert_eq!([percent(0.075, 1), percent(1.0, 0)], ["7.5 %", "100 %"]);
+        assert_eq!(percent(f64::NAN, 1), "–");
+        assert_eq!(interval([0.9021, 0.9219], 3), "[0.902, 0.922]");
+        assert_eq!(signed_interval([-0.012, 0.004], 3), "[-0.012, +0.004]");
+        assert_eq!([p_value(0.0412, 3), p_value(0.00012, 3)], ["0.041", "< 0.001"]);
+        assert_eq!([p_value(0.00012, 4), p_value(0.00002, 4)], ["0.0001", "< 0.0001"]);
     }
 }

@@ -1,9 +1,9 @@
 //! The flags of every verb that reads a data file.
 
-use crate::cli::terminal::shell_words;
 use botops_datasets::{Format, Limits, Presence, ReadOptions};
 use botops_expectations::Expectations;
 use botops_spec::nearest;
+use botops_text::{shell_line, shell_word};
 
 /// Which columns hold what.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -89,12 +89,12 @@ impl DataArgs {
             ("--input-format", format.as_deref()),
             ("--max-unpacked", unpacked.as_deref()),
         ];
-        let mut line = shell_words::line(words);
+        let mut line = shell_line(words);
         for (flag, value) in given.into_iter().filter_map(|(flag, value)| Some((flag, value?))) {
             // A value that begins with a dash would be taken for a flag.
             line.push_str(&match value.starts_with('-') {
-                true => format!(" {}", shell_words::word(&format!("{flag}={value}"))),
-                false => format!(" {flag} {}", shell_words::word(value)),
+                true => format!(" {}", shell_word(&format!("{flag}={value}"))),
+                false => format!(" {flag} {}", shell_word(value)),
             });
         }
         line

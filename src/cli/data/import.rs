@@ -1,11 +1,10 @@
 //! `botops data import`.
 
 use super::conversion::{self, Conversion};
-use crate::cli::{
-    Outcome, arguments::data_args::DataArgs, session::context::Context, terminal::shell_words,
-};
+use crate::cli::{Outcome, arguments::data_args::DataArgs, session::context::Context};
 use botops_datasets::Format;
 use botops_findings::{Fault, Result};
+use botops_text::shell_line;
 use std::path::PathBuf;
 
 #[derive(Debug, clap::Args)]
@@ -61,5 +60,5 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         return Ok(outcome);
     }
     let out = args.out.display().to_string();
-    Ok(outcome.next(shell_words::line(["botops", "validate", &out])))
+    Ok(outcome.next(shell_line(["botops", "validate", &out])))
 }

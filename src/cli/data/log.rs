@@ -1,14 +1,11 @@
 //! `botops data log`.
 
-use crate::cli::{
-    Outcome,
-    session::context::Context,
-    terminal::{shell_words, tables},
-};
+use crate::cli::{Outcome, session::context::Context, terminal::tables};
 use botops_digest::Digest;
 use botops_findings::{Fault, Result};
 use botops_snapshots::{SnapshotAction, SnapshotEvent};
 use botops_store::Entry;
+use botops_text::shell_line;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
@@ -84,9 +81,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         let history = History { name, snapshots: lines };
         let outcome = Outcome::done(&history, history_text(&history));
         return Ok(match history.snapshots.last() {
-            Some(latest) => {
-                outcome.next(shell_words::line(["botops", "data", "pull", &latest.reference]))
-            }
+            Some(latest) => outcome.next(shell_line(["botops", "data", "pull", &latest.reference])),
             None => outcome,
         });
     }
@@ -118,7 +113,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         tables::table(&["data set", "latest", "files", "size", "taken (UTC)"], rows, &[2, 3])
     };
     let next = match data_sets.first() {
-        Some(data) => shell_words::line(["botops", "data", "log", &data.name]),
+        Some(data) => shell_line(["botops", "data", "log", &data.name]),
         None => "botops data snapshot datasets/support".to_owned(),
     };
     Ok(Outcome::done(&DataSets { registry, data_sets }, text).next(next))

@@ -5,7 +5,7 @@ use crate::cli::{
     Exit, Outcome,
     arguments::{data_args::DataArgs, data_source},
     session::context::{self, Context},
-    terminal::{shell_words, tables},
+    terminal::tables,
 };
 use botops_curation::{Merging, NewIntents};
 use botops_datasets::{
@@ -14,6 +14,7 @@ use botops_datasets::{
 use botops_files::Aside;
 use botops_findings::{Fault, Finding, Place, Result};
 use botops_text::display;
+use botops_text::shell_line;
 use serde::Serialize;
 use std::{
     io::{self, Write},
@@ -131,7 +132,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let exit = if merging.refused > 0 { Exit::Gate } else { Exit::Done };
     let mut outcome = Outcome::done(&answer, text).exit(exit).findings(findings);
     if let Some(out) = out {
-        outcome = outcome.next(shell_words::line(["botops", "validate", &out]));
+        outcome = outcome.next(shell_line(["botops", "validate", &out]));
     }
     Ok(outcome)
 }

@@ -3,11 +3,12 @@
 use crate::cli::{
     Outcome,
     session::context::{self, Context},
-    terminal::{progress, shell_words, tables},
+    terminal::{progress, tables},
 };
 use botops_digest::Digest;
 use botops_findings::{Fault, Result};
 use botops_snapshots::{Taken, Taking};
+use botops_text::shell_line;
 use chrono::Utc;
 use serde::Serialize;
 use std::path::PathBuf;
@@ -93,14 +94,14 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         return Ok(outcome);
     }
     Ok(match snapshot.number {
-        number if is_new && number > 1 => outcome.next(shell_words::line([
+        number if is_new && number > 1 => outcome.next(shell_line([
             "botops",
             "data",
             "diff",
             &format!("{}@{}", snapshot.name, number - 1),
             &answer.reference,
         ])),
-        _ => outcome.next(shell_words::line(["botops", "data", "log", &snapshot.name])),
+        _ => outcome.next(shell_line(["botops", "data", "log", &snapshot.name])),
     })
 }
 

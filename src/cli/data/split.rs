@@ -4,12 +4,13 @@ use crate::cli::{
     Outcome,
     arguments::{data_args::DataArgs, data_source},
     session::context::{self, Context},
-    terminal::{shell_words, tables},
+    terminal::tables,
 };
 use botops_datasets::{self as datasets, Dataset, Presence, ReadOptions};
 use botops_digest::Digest;
 use botops_findings::{Fault, Result};
 use botops_splits::{LockedSplit, LockedSplitSpec, SplitLock, SplitSide};
+use botops_text::shell_line;
 use serde::Serialize;
 use std::{
     collections::BTreeMap,
@@ -172,7 +173,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     }
     let (train, test) = (path("train").display().to_string(), path("test").display().to_string());
     // The sides are written with columns of the usual names: what the data took to be read, they do not.
-    Ok(outcome.next(shell_words::line(["botops", "train", &train, "--test", &test])))
+    Ok(outcome.next(shell_line(["botops", "train", &train, "--test", &test])))
 }
 
 /// Returns the group of each record.

@@ -4,11 +4,12 @@ use crate::cli::{
     Outcome,
     arguments::{data_args::DataArgs, data_source, model_arg},
     session::context::{self, Context},
-    terminal::{shell_words, tables},
+    terminal::tables,
 };
 use botops_curation::{Suggestion, Suggestions};
 use botops_datasets::{self as datasets, Dataset, Presence};
 use botops_findings::{Fault, Result};
+use botops_text::shell_line;
 use botops_text::{NearSpec, display};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -161,7 +162,7 @@ fn read(args: &Args, context: &Context) -> Result<(Dataset, Option<Dataset>, Dat
                     .hint("`--text-column` names the column of the traffic, and the data have another")
                     .hint(format!(
                         "give the data columns of the usual names: `{} --text-column …`, and name that file with `--data`",
-                        shell_words::line(words)
+                        shell_line(words)
                     ))
             })?;
             Ok((traffic, Some(learned), base))

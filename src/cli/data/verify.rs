@@ -1,11 +1,8 @@
 //! `botops data verify`.
 
-use crate::cli::{
-    Exit, Outcome,
-    session::context::Context,
-    terminal::{shell_words, tables},
-};
+use crate::cli::{Exit, Outcome, session::context::Context, terminal::tables};
 use botops_findings::Result;
+use botops_text::shell_line;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -41,7 +38,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let exit = if problems == 0 { Exit::Done } else { Exit::Gate };
     let mut outcome = Outcome::done(&verification, text).exit(exit);
     if let Some(problem) = verification.problems.first() {
-        outcome = outcome.next(shell_words::line(["botops", "explain", &problem.code]));
+        outcome = outcome.next(shell_line(["botops", "explain", &problem.code]));
     }
     Ok(outcome.findings(verification.problems))
 }

@@ -1,14 +1,11 @@
 //! `botops data where-used`.
 
-use crate::cli::{
-    Outcome,
-    session::context::Context,
-    terminal::{shell_words, tables},
-};
+use crate::cli::{Outcome, session::context::Context, terminal::tables};
 use botops_digest::Digest;
 use botops_experiments::RunRecord;
 use botops_findings::{Fault, Result};
 use botops_snapshots::{Snapshot, SnapshotReference};
+use botops_text::shell_line;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -90,9 +87,9 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         Outcome::done(&answer, text(&answer, experiments.store().url(), registry.store().url()));
     Ok(match (answer.versions.last(), answer.runs.first()) {
         (Some(version), _) => {
-            outcome.next(shell_words::line(["botops", "registry", "show", &version.version]))
+            outcome.next(shell_line(["botops", "registry", "show", &version.version]))
         }
-        (None, Some(run)) => outcome.next(shell_words::line(["botops", "runs", "show", &run.run])),
+        (None, Some(run)) => outcome.next(shell_line(["botops", "runs", "show", &run.run])),
         (None, None) => outcome,
     })
 }

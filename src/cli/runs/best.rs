@@ -1,13 +1,10 @@
 //! `botops runs best`.
 
-use crate::cli::{
-    Outcome,
-    session::context::Context,
-    terminal::{shell_words, tables},
-};
+use crate::cli::{Outcome, session::context::Context, terminal::tables};
 use botops_evaluation::Better;
 use botops_experiments::{RankQuery, RankedOn, Ranking, Standing, TEST, rank};
 use botops_findings::Result;
+use botops_text::shell_line;
 use serde::Serialize;
 
 #[derive(Debug, clap::Args)]
@@ -81,8 +78,8 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         .map(|run| run.id.as_str())
         .collect();
     let next = match not_told_apart.first() {
-        Some(other) => shell_words::line(["botops", "runs", "compare", other, best]),
-        None => shell_words::line(["botops", "runs", "show", best]),
+        Some(other) => shell_line(["botops", "runs", "compare", other, best]),
+        None => shell_line(["botops", "runs", "show", best]),
     };
     let text = text(&ranking, args.limit, not_told_apart.len());
     Ok(Outcome::done(&Answer { best, not_told_apart, ranking: &ranking }, text).next(next))

@@ -3,12 +3,13 @@
 use crate::cli::{
     Outcome,
     session::context::{self, Context},
-    terminal::{shell_words, tables},
+    terminal::tables,
 };
 use botops_experiments::{Experiments, Retention, SweepPlan, SweepRule};
 use botops_findings::{Fault, Result};
 use botops_registry::Registry;
 use botops_snapshots::Snapshots;
+use botops_text::shell_line;
 use chrono::{TimeDelta, Utc};
 use serde::Serialize;
 use std::time::Duration;
@@ -58,7 +59,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     if !args.dry_run || (swept.runs.is_empty() && swept.blobs.is_empty()) {
         return Ok(outcome);
     }
-    Ok(outcome.next(shell_words::line(again(args).iter().map(String::as_str))))
+    Ok(outcome.next(shell_line(again(args).iter().map(String::as_str))))
 }
 
 /// Returns the command that does what the dry run only said.

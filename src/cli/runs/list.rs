@@ -1,12 +1,9 @@
 //! `botops runs list`.
 
-use crate::cli::{
-    Outcome,
-    session::context::Context,
-    terminal::{shell_words, tables},
-};
+use crate::cli::{Outcome, session::context::Context, terminal::tables};
 use botops_experiments::RunRecord;
 use botops_findings::Result;
+use botops_text::shell_line;
 use serde::Serialize;
 
 #[derive(Debug, clap::Args)]
@@ -59,7 +56,7 @@ fn list(runs: &[RunRecord], limit: usize, location: &str) -> Outcome {
     }
     let outcome = Outcome::done(&answer, text);
     match shown.first() {
-        Some(newest) => outcome.next(shell_words::line(["botops", "runs", "show", &newest.id])),
+        Some(newest) => outcome.next(shell_line(["botops", "runs", "show", &newest.id])),
         None => outcome,
     }
 }

@@ -8,7 +8,7 @@ use crate::cli::{
     Exit, Outcome,
     arguments::data_args::DataArgs,
     session::context::{self, Context},
-    terminal::{progress::Training, shell_words},
+    terminal::progress::Training,
     train::samples,
 };
 use botops_datasets::Dataset;
@@ -19,6 +19,7 @@ use botops_experiments::{Retraced, RunRecord, retrace};
 use botops_findings::{Finding, Result, Severity};
 use botops_models::{self as models, HeadKind, IntentModel, Lineage};
 use botops_pipelines::{self as pipelines, Equipment};
+use botops_text::shell_line;
 use inputs::Material;
 use serde::Serialize;
 use std::path::PathBuf;
@@ -146,7 +147,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     Ok(outcome
         .exit(Exit::Gate)
         .findings(vec![finding])
-        .next(shell_words::line(["botops", "runs", "show", &run.id])))
+        .next(shell_line(["botops", "runs", "show", &run.id])))
 }
 
 /// Makes the model again; returns it with its file and, where some were left out, the records it learned from.

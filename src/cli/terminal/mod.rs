@@ -3,5 +3,4 @@
 pub mod exit;
 pub(crate) mod printer;
 pub(crate) mod progress;
-pub(crate) mod shell_words;
 pub(crate) mod tables;

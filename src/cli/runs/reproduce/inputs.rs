@@ -1,7 +1,7 @@
 //! What it takes to make a run's model again, from the record, the store, and what the user gives.
 
 use super::{super::no_model, Args};
-use crate::cli::{session::context::Context, terminal::shell_words};
+use crate::cli::session::context::Context;
 use botops_datasets::{self as datasets, Dataset, Presence, ReadOptions};
 use botops_dialogue::DialogueSpec;
 use botops_digest::Digest;
@@ -9,6 +9,7 @@ use botops_experiments::{Experiments, RunRecord, Source, Step};
 use botops_findings::{Fault, Result};
 use botops_models::{self as models, IntentModel, ModelSpec};
 use botops_spec as spec;
+use botops_text::shell_line;
 use bytes::Bytes;
 
 /// Steps that records of before there were recipes do not have.
@@ -147,7 +148,7 @@ fn kept(
         Fault::usage("BOT-5035", format!("the data of run `{}` {what}", run.id)).hint(format!(
             "give the file whose digest begins with {}: `{}`",
             digest.short(),
-            shell_words::line(give)
+            shell_line(give)
         ))
     };
     if !run.sources.get(name).is_some_and(|source| source.kept) {

@@ -1,0 +1,35 @@
+//! Shell quoting.
+
+use std::borrow::Cow;
+
+/// Returns `word` quoted for a POSIX shell: unchanged if it is plain, else in single quotes.
+#[must_use]
+pub fn shell_word(word: &str) -> Cow<'_, str> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./@:=+,%".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return Cow::Borrowed(word);
+    }
+    Cow::Owned(format!("'{}'", word.replace('\'', r"'\''")))
+}
+
+/// Returns `words` as one command line, each quoted where a shell needs it.
+pub fn shell_line<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
+    words.into_iter().map(shell_word).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_words_stay_and_others_are_quoted() {
+        assert_eq!(
+            shell_line(["botops", "evaluate", "support@2", "data/test.csv"]),
+            "botops evaluate support@2 data/test.csv"
+        );
+        assert_eq!(shell_word("my test.csv"), "'my test.csv'");
+        assert_eq!(shell_word("where's it?"), r"'where'\''s it?'");
+        assert_eq!(shell_word("$(rm -r x)"), "'$(rm -r x)'");
+        assert_eq!(shell_word(""), "''");
+    }
+}
