@@ -1,104 +1,126 @@
-//! The house stands: who imports whom, who holds which crate, who prints, who waits. Every break is told with its place.
+//! The house stands: floors, circles between files, room sizes, owners of crates, printing, waiting, clocks, and prose.
+//!
+//! Manifests keep the order between rooms; the compiler enforces them. These tests hold the manifests against the table of
+//! the house, and check the rules that manifests cannot express. Every breach is reported with its place.
 
+mod circles;
+mod manifests;
+mod prose;
 mod source;
 mod table;
 
+use manifests::Manifest;
 use source::{Named, Token, named, tokens, without_tests};
 use std::{
     collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
 };
-use table::{EDGE, EMPTY_NAMES, HOUSE, LEAVES, NEVER, OWNERS, PURE, TOP, WAITING};
+use table::{EDGE, EMPTY_NAMES, HOUSE, LARGEST_SHARE, PURE, TOP, WAITING};
 
-/// One broken rule, at its place.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Break {
-    file: String,
-    line: usize,
-    message: String,
+/// One source file of a room, compiled for more than tests.
+struct SourceFile {
+    /// From the root of the project, with forward slashes.
+    path: String,
+    room: String,
+    /// Its module within the crate: `crates/store/src/log.rs` is `["log"]`.
+    module: Vec<String>,
+    text: String,
 }
 
-/// Returns every break of the house by the file at `file`, a path under `src/` with forward slashes.
-fn breaks(file: &str, source: &str) -> Vec<Break> {
-    let module = module_of(file);
-    // The crate's root has no room of its own: `main.rs` hands over to the top, `lib.rs` lists the rooms.
-    let room = module.first().map_or(TOP, String::as_str);
-    let (tokens, _) = without_tests(tokens(source));
-    let mut found: Vec<(usize, String)> = Vec::new();
-    for name in module.iter().filter(|name| EMPTY_NAMES.contains(&name.as_str())) {
-        found.push((1, empty_name(name)));
-    }
-    for named in named(&tokens, &module) {
-        found.extend(import(room, &named).map(|message| (named.line, message)));
-        found.extend(edge(room, &named).map(|message| (named.line, message)));
-    }
-    let may_wait = !PURE.contains(&room) || WAITING.iter().any(|waiting| file.starts_with(waiting));
-    found.extend(words(room, may_wait, &tokens));
-    let mut breaks: Vec<Break> = found
-        .into_iter()
-        .map(|(line, message)| Break { file: format!("src/{file}"), line, message })
-        .collect();
-    breaks.sort();
-    breaks.dedup();
-    breaks
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Returns the module path of a file: `store/log.rs` and `store/log/mod.rs` are `["store", "log"]`.
+/// Returns the source folder of each room.
+fn rooms() -> Vec<(String, PathBuf)> {
+    let mut rooms = vec![(TOP.to_owned(), root().join("src"))];
+    for entry in fs::read_dir(root().join("crates")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.join("Cargo.toml").is_file() {
+            let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+            rooms.push((name, path.join("src")));
+        }
+    }
+    rooms.sort();
+    rooms
+}
+
+/// Returns the module path of a file below `src/`: `table/rows.rs` and `table/rows/mod.rs` are `["table", "rows"]`.
 fn module_of(file: &str) -> Vec<String> {
     let path = file.trim_end_matches(".rs");
     let path = if matches!(path, "lib" | "main") { "" } else { path.trim_end_matches("/mod") };
     path.split('/').filter(|part| !part.is_empty()).map(str::to_owned).collect()
 }
 
-fn empty_name(name: &str) -> String {
-    format!("a module called `{name}` says nothing of what is inside: name the idea")
-}
-
-/// Judges one path against the table and the owners of crates.
-fn import(room: &str, named: &Named) -> Option<String> {
-    let first = named.path[0].as_str();
-    if first != "crate" {
-        let (_, owners) = OWNERS.iter().find(|(name, _)| *name == first)?;
-        return (!owners.contains(&room)).then(|| match owners {
-            [] => format!("`{room}` uses `{}`: nobody names that crate directly", named.text()),
-            _ => format!("`{room}` uses `{}`: `{first}` belongs to {}", named.text(), list(owners)),
-        });
-    }
-    let Some(target) = named.path.get(1).map(String::as_str) else {
-        return Some("`crate` is imported whole: name the modules that are used".to_owned());
-    };
-    if target == room || (room == TOP && target != "*") {
-        return None;
-    }
-    let Some(rules) = HOUSE.iter().find(|known| known.name == room) else {
-        return Some(format!(
-            "`{room}` is not in the table of the house: give it a place in `architecture/table.rs`"
-        ));
-    };
-    if let Some((.., why)) = NEVER.iter().find(|(from, to, _)| *from == room && *to == target) {
-        return Some(format!("`{room}` uses `{}`: never, because {why}", named.text()));
-    }
-    let allowed = rules.may_use.iter().any(|allowed| match allowed.split_once("::") {
-        None => *allowed == target,
-        Some((module, item)) => {
-            module == target && named.path.get(2).is_some_and(|named| named == item)
+/// Returns every Rust file below `folder`, sorted.
+fn rust_files(folder: &Path) -> Vec<PathBuf> {
+    let (mut folders, mut found) = (vec![folder.to_owned()], Vec::new());
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                found.push(path);
+            }
         }
-    });
-    (!allowed)
-        .then(|| format!("`{room}` uses `{}`: it may use {}", named.text(), list(rules.may_use)))
+    }
+    found.sort();
+    found
 }
 
-/// Judges what reads the clock, the environment or a socket, prints, or ends the program.
+/// Returns the source files of every room, those for tests only left out.
+fn files() -> Vec<SourceFile> {
+    let mut files = Vec::new();
+    for (room, folder) in rooms() {
+        let (mut found, mut only_tests) = (Vec::new(), BTreeSet::new());
+        for path in rust_files(&folder) {
+            let text = fs::read_to_string(&path).unwrap();
+            let file = path.strip_prefix(&folder).unwrap().to_str().unwrap().replace('\\', "/");
+            let module = module_of(&file);
+            for name in without_tests(tokens(&text)).1 {
+                only_tests.insert([module.as_slice(), &[name]].concat());
+            }
+            let path = path.strip_prefix(root()).unwrap().to_str().unwrap().replace('\\', "/");
+            found.push(SourceFile { path, room: room.clone(), module, text });
+        }
+        found.retain(|file| !only_tests.iter().any(|tests| file.module.starts_with(tests)));
+        files.append(&mut found);
+    }
+    files
+}
+
+/// Returns every breach of the rules on words and paths in one file, each with its line.
+fn breaches(file: &SourceFile) -> Vec<String> {
+    let (tokens, _) = without_tests(tokens(&file.text));
+    let mut found: Vec<(usize, String)> = Vec::new();
+    for name in file.module.iter().filter(|name| EMPTY_NAMES.contains(&name.as_str())) {
+        found.push((1, empty_name(name)));
+    }
+    for named in named(&tokens, &file.module) {
+        found.extend(edge(&file.room, &named).map(|message| (named.line, message)));
+    }
+    let may_wait = !PURE.contains(&file.room.as_str())
+        || WAITING.iter().any(|waiting| file.path.starts_with(waiting));
+    found.extend(words(&file.room, may_wait, &tokens));
+    found.sort();
+    found.dedup();
+    found.into_iter().map(|(line, message)| format!("{}:{line}: {message}", file.path)).collect()
+}
+
+fn empty_name(name: &str) -> String {
+    format!("a module called `{name}` does not name its content: name the idea")
+}
+
+/// Judges a path that reads the clock, the environment or a socket, prints, or ends the program.
 fn edge(room: &str, named: &Named) -> Option<String> {
     let path = named.text();
     let ends = |tails: &[&str]| {
         tails.iter().any(|tail| path == *tail || path.ends_with(&format!("::{tail}")))
     };
     if room != TOP && ends(&["io::stdout", "io::stderr", "process::exit", "process::abort"]) {
-        return Some(format!(
-            "`{room}` uses `{path}`: printing and ending the program belong to `{TOP}`"
-        ));
+        return Some(format!("`{room}` uses `{path}`: printing and exiting belong to `{TOP}`"));
     }
     if !EDGE.contains(&room) && ends(&["SystemTime::now", "Utc::now", "Local::now"]) {
         return Some(format!("`{room}` uses `{path}`: the time is passed in from {}", list(&EDGE)));
@@ -112,9 +134,7 @@ fn edge(room: &str, named: &Named) -> Option<String> {
         ));
     }
     if PURE.contains(&room) && (ends(&["Instant::now"]) || path.starts_with("tokio::")) {
-        return Some(format!(
-            "`{room}` uses `{path}`: it is pure, and neither waits nor looks at the clock"
-        ));
+        return Some(format!("`{room}` uses `{path}`: it is pure, and does not read the clock"));
     }
     if room == "rollout" && ends(&["time::Instant", "time::SystemTime"]) {
         return Some(format!("`{room}` uses `{path}`: a decision gets its time as a value"));
@@ -122,7 +142,7 @@ fn edge(room: &str, named: &Named) -> Option<String> {
     None
 }
 
-/// Judges single words: printing macros, `async` where nothing waits, and modules with empty names.
+/// Judges single words: printing macros, `async` in pure rooms, and modules with empty names.
 fn words(room: &str, may_wait: bool, tokens: &[Token]) -> Vec<(usize, String)> {
     const PRINTING: [&str; 5] = ["println", "print", "eprintln", "eprint", "dbg"];
     let pairs = tokens.iter().zip(tokens.iter().skip(1));
@@ -132,7 +152,7 @@ fn words(room: &str, may_wait: bool, tokens: &[Token]) -> Vec<(usize, String)> {
             let message = if room != TOP && next.text == "!" && PRINTING.contains(&text) {
                 format!("`{room}` uses `{text}!`: printing belongs to `{TOP}`")
             } else if !may_wait && matches!(text, "async" | "await") {
-                format!("`{room}` has `{text}`: it is pure, and nothing in it waits")
+                format!("`{room}` has `{text}`: it is pure, and does not wait")
             } else if text == "mod" && EMPTY_NAMES.contains(&next.text.as_str()) {
                 empty_name(&next.text)
             } else {
@@ -144,190 +164,137 @@ fn words(room: &str, may_wait: bool, tokens: &[Token]) -> Vec<(usize, String)> {
 }
 
 fn list(names: &[&str]) -> String {
-    match names {
-        [] => "nothing".to_owned(),
-        _ => names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", "),
-    }
-}
-
-fn sources() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
-}
-
-/// Returns every source file that is not compiled for tests only: its path under `src/`, and its text.
-fn files() -> Vec<(String, String)> {
-    let mut folders = vec![sources()];
-    let (mut found, mut only_tests) = (Vec::new(), BTreeSet::new());
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(&folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
-                let source = fs::read_to_string(&path).unwrap();
-                let file =
-                    path.strip_prefix(sources()).unwrap().to_str().unwrap().replace('\\', "/");
-                let module = module_of(&file).join("/");
-                for name in without_tests(tokens(&source)).1 {
-                    only_tests.insert(format!("{module}/{name}"));
-                }
-                found.push((file, source));
-            }
-        }
-    }
-    found.retain(|(file, _)| {
-        let module = module_of(file).join("/");
-        !only_tests.iter().any(|tests| module == *tests || module.starts_with(&format!("{tests}/")))
-    });
-    found.sort();
-    found
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }
 
 #[test]
-fn the_house_of_the_design_stands() {
-    let files = files();
-    assert!(files.len() > HOUSE.len(), "only {} source files were found", files.len());
-    let found: Vec<Break> = files.iter().flat_map(|(file, source)| breaks(file, source)).collect();
-    let told: Vec<String> = found
+fn every_room_has_a_floor_and_every_floor_its_rooms() {
+    let found: BTreeSet<String> = rooms().into_iter().map(|(name, _)| name).collect();
+    let known: BTreeSet<String> = HOUSE.iter().map(|room| room.name.to_owned()).collect();
+    assert_eq!(found, known, "left: the crates; right: the table of the house");
+}
+
+#[test]
+fn manifests_keep_the_order_of_the_house() {
+    let found: Vec<String> = rooms()
         .iter()
-        .map(|Break { file, line, message }| format!("  {file}:{line}: {message}\n"))
+        .flat_map(|(room, folder)| Manifest::read(folder.parent().unwrap()).breaches(room))
         .collect();
-    assert!(
-        found.is_empty(),
-        "{} imports or words break the house:\n{}",
-        found.len(),
-        told.concat()
-    );
+    assert!(found.is_empty(), "{}", found.join("\n"));
 }
 
 #[test]
-fn every_module_has_a_place_in_the_house() {
-    let root = fs::read_to_string(sources().join("lib.rs")).unwrap();
-    let declared: BTreeSet<String> = tokens(&root)
-        .windows(3)
-        .filter(|window| window[0].text == "mod" && window[2].text == ";")
-        .map(|window| window[1].text.clone())
-        .collect();
-    let table: BTreeSet<String> =
-        HOUSE.iter().map(|room| room.name).chain([TOP]).map(str::to_owned).collect();
-    assert_eq!(declared, table, "left: `src/lib.rs`; right: the table of the house");
+fn the_sources_keep_the_rules_of_the_house() {
+    let files = files();
+    assert!(files.len() > 300, "only {} source files were found", files.len());
+    let found: Vec<String> = files.iter().flat_map(breaches).collect();
+    assert!(found.is_empty(), "{}", found.join("\n"));
 }
 
 #[test]
-fn the_table_itself_keeps_the_order_of_the_house() {
-    for (place, room) in HOUSE.iter().enumerate() {
-        for used in room.may_use {
-            let module = used.split("::").next().unwrap();
-            let below = HOUSE[..place].iter().any(|lower| lower.name == module);
-            assert!(below, "`{}` may use `{used}`, which stands beside or above it", room.name);
-            let never = NEVER.iter().any(|(from, to, _)| *from == room.name && *to == module);
-            assert!(
-                !never || used.contains("::"),
-                "`{}` may use `{used}`, and never may",
-                room.name
-            );
-        }
-    }
-    for leaf in LEAVES {
-        let room = HOUSE.iter().find(|room| room.name == leaf).unwrap();
-        assert!(
-            room.may_use.iter().all(|used| matches!(*used, "findings" | "text")),
-            "`{leaf}` is a leaf"
-        );
-    }
+fn no_files_import_each_other_in_a_circle() {
+    let files = files();
+    let found: Vec<String> = rooms()
+        .iter()
+        .flat_map(|(room, _)| {
+            let of_room: Vec<_> = files.iter().filter(|file| file.room == *room).collect();
+            circles::circles(
+                &of_room
+                    .iter()
+                    .map(|file| (&*file.path, &*file.module, &*file.text))
+                    .collect::<Vec<_>>(),
+            )
+        })
+        .collect();
+    assert!(found.is_empty(), "{}", found.join("\n"));
 }
 
-/// Returns the lines, each with the beginning of its message, that break the house when `source` stands at `file`.
-fn told(file: &str, source: &str) -> Vec<String> {
-    breaks(file, source)
+#[test]
+fn no_room_holds_more_than_its_share_of_the_lines() {
+    let lines: Vec<(String, usize)> = rooms()
         .into_iter()
-        .map(|Break { file, line, message }| format!("{file}:{line}: {message}"))
-        .collect()
+        .map(|(room, folder)| {
+            let texts =
+                rust_files(&folder).into_iter().map(|path| fs::read_to_string(path).unwrap());
+            (room, texts.map(|text| text.lines().count()).sum())
+        })
+        .collect();
+    let all: usize = lines.iter().map(|(_, lines)| lines).sum();
+    for (room, lines) in &lines {
+        let share = *lines as f64 / all as f64;
+        assert!(share <= LARGEST_SHARE, "`{room}` holds {lines} of {all} lines ({share:.3})");
+    }
 }
 
 #[test]
-fn a_planted_import_is_found_in_a_group_over_several_lines() {
-    let source = "//! Serving.\n\nuse crate::{\n    models::IntentModel,\n    evaluation::{\n        Report,\n    },\n};\n";
-    assert_eq!(
-        told("serving/state.rs", source),
-        [
-            "src/serving/state.rs:6: `serving` uses `crate::evaluation::Report`: never, because online and offline meet \
-          only in the registry"
-        ]
-    );
+fn comments_are_plain_english() {
+    let found: Vec<String> = rooms()
+        .iter()
+        .flat_map(|(_, folder)| rust_files(folder))
+        .chain(rust_files(&root().join("tests/it")))
+        .chain(rust_files(&root().join("benches")))
+        .filter(|path| !path.ends_with("architecture/prose.rs"))
+        .flat_map(|path| {
+            let text = fs::read_to_string(&path).unwrap();
+            let path = path.strip_prefix(root()).unwrap().display().to_string();
+            prose::mannerisms(&text)
+                .into_iter()
+                .map(move |(line, why)| format!("{path}:{line}: {why}"))
+        })
+        .collect();
+    assert!(found.is_empty(), "{} lines:\n{}", found.len(), found.join("\n"));
+}
+
+/// Returns the breaches of `source` at `path`, a path of the project.
+fn breaches_of(path: &str, source: &str) -> Vec<String> {
+    let (room, file) = match path.strip_prefix("crates/") {
+        Some(rest) => {
+            let (room, file) = rest.split_once("/src/").unwrap();
+            (room, file)
+        }
+        None => (TOP, path.strip_prefix("src/").unwrap()),
+    };
+    breaches(&SourceFile {
+        path: path.to_owned(),
+        room: room.to_owned(),
+        module: module_of(file),
+        text: source.to_owned(),
+    })
 }
 
 #[test]
-fn a_planted_path_is_found_in_the_middle_of_an_expression() {
+fn planted_printing_waiting_and_clock_reading_are_found() {
     assert_eq!(
-        told("text/fold.rs", "fn fold() -> usize {\n    1 + crate::labels::count()\n}\n"),
-        ["src/text/fold.rs:2: `text` uses `crate::labels::count`: it may use nothing"]
-    );
-    assert_eq!(
-        told("drift/mod.rs", "fn f() { super::cli::main() }"),
-        [
-            "src/drift/mod.rs:1: `drift` uses `crate::cli::main`: it may use `labels`, `text`, `stats`, `findings`"
-        ]
-    );
-}
-
-#[test]
-fn one_item_of_a_module_can_be_allowed_without_the_rest() {
-    assert!(told("serving/admin.rs", "use crate::workspace::Secret;").is_empty());
-    assert_eq!(told("serving/admin.rs", "use crate::workspace::{Secret, Settings};").len(), 1);
-    assert_eq!(told("serving/admin.rs", "use crate::workspace;").len(), 1);
-}
-
-#[test]
-fn a_planted_crate_is_found_outside_its_owner() {
-    assert_eq!(
-        told("registry/mod.rs", "use crate::store::Store;\nuse object_store::path::Path;\n"),
-        [
-            "src/registry/mod.rs:2: `registry` uses `object_store::path::Path`: `object_store` belongs to `store`"
-        ]
-    );
-    assert!(told("store/mod.rs", "use object_store::path::Path;").is_empty());
-    assert_eq!(told("models/mod.rs", "#[derive(clap::Args)]\nstruct A;").len(), 1);
-}
-
-#[test]
-fn planted_printing_waiting_and_looking_at_the_clock_are_found() {
-    assert_eq!(
-        told(
-            "rollout/advance.rs",
+        breaches_of(
+            "crates/rollout/src/advance.rs",
             "async fn f() {\n    tokio::time::sleep(D).await;\n    let now = Instant::now();\n}"
         ),
         [
-            "src/rollout/advance.rs:1: `rollout` has `async`: it is pure, and nothing in it waits",
-            "src/rollout/advance.rs:2: `rollout` has `await`: it is pure, and nothing in it waits",
-            "src/rollout/advance.rs:2: `rollout` uses `tokio::time::sleep`: it is pure, and neither waits nor looks at \
-             the clock",
-            "src/rollout/advance.rs:3: `rollout` uses `Instant::now`: it is pure, and neither waits nor looks at the \
-             clock",
+            "crates/rollout/src/advance.rs:1: `rollout` has `async`: it is pure, and does not wait",
+            "crates/rollout/src/advance.rs:2: `rollout` has `await`: it is pure, and does not wait",
+            "crates/rollout/src/advance.rs:2: `rollout` uses `tokio::time::sleep`: it is pure, and does not read the clock",
+            "crates/rollout/src/advance.rs:3: `rollout` uses `Instant::now`: it is pure, and does not read the clock",
         ]
     );
-    assert_eq!(told("store/mod.rs", "fn f() { println!(\"x\"); std::process::exit(1) }").len(), 2);
-    assert_eq!(told("pipelines/run.rs", "fn f() { std::env::var(\"X\"); Utc::now() }").len(), 2);
-    assert!(
-        told("cli/run.rs", "fn f() { println!(\"x\"); std::env::var(\"X\"); Utc::now() }")
-            .is_empty()
-    );
+    let prints = "fn f() { println!(\"x\"); std::process::exit(1) }";
+    assert_eq!(breaches_of("crates/store/src/lib.rs", prints).len(), 2);
+    let reads = "fn f() { std::env::var(\"X\"); Utc::now() }";
+    assert_eq!(breaches_of("crates/pipelines/src/run.rs", reads).len(), 2);
+    assert!(breaches_of("src/cli/run.rs", &format!("{prints} {reads}")).is_empty());
 }
 
 #[test]
-fn of_the_pure_rooms_the_download_of_encoders_alone_waits() {
+fn in_pure_rooms_only_the_download_of_encoders_waits() {
     let waits = "async fn f() { g().await }";
-    assert!(told("features/hub/download.rs", waits).is_empty());
-    assert_eq!(told("features/encoder/mod.rs", waits).len(), 2);
-    // It waits for others, and still looks neither at the clock nor at the environment.
-    assert_eq!(
-        told("features/hub/mod.rs", "fn f() { Instant::now(); std::env::var(\"X\") }").len(),
-        2
-    );
+    assert!(breaches_of("crates/features/src/hub/download.rs", waits).is_empty());
+    assert_eq!(breaches_of("crates/features/src/encoder/mod.rs", waits).len(), 2);
+    // It still reads neither the clock nor the environment.
+    let reads = "fn f() { Instant::now(); std::env::var(\"X\") }";
+    assert_eq!(breaches_of("crates/features/src/hub/mod.rs", reads).len(), 2);
 }
 
 #[test]
 fn a_module_with_an_empty_name_is_found() {
-    assert_eq!(told("store/utils.rs", "").len(), 1);
-    assert_eq!(told("store/mod.rs", "pub mod blob;\npub mod helpers;").len(), 1);
+    assert_eq!(breaches_of("crates/store/src/utils.rs", "").len(), 1);
+    assert_eq!(breaches_of("crates/store/src/lib.rs", "pub mod blob;\npub mod helpers;").len(), 1);
 }

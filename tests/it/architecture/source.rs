@@ -1,4 +1,4 @@
-//! Rust source as tokens, and the paths it names: just enough of the language to know who imports whom.
+//! Rust source as tokens, and the paths it names: just enough of the language to know which file imports which.
 
 use std::iter;
 
@@ -11,11 +11,13 @@ pub(crate) struct Token {
     pub(crate) line: usize,
 }
 
-/// A path named by the source, resolved: it begins with `crate`, or with the name of an external crate.
+/// A path named by the source, resolved: it begins with `crate`, or with the name of another crate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Named {
     pub(crate) path: Vec<String>,
     pub(crate) line: usize,
+    /// Whether `pub use` hands the item on.
+    pub(crate) is_reexport: bool,
 }
 
 impl Named {
@@ -179,7 +181,13 @@ pub(crate) fn named(tokens: &[Token], module: &[String]) -> Vec<Named> {
             }
             // `use<'a>` in a type captures lifetimes.
             "use" if text(index + 1) != "<" => {
+                // `pub use`, `pub(crate) use`.
+                let before = index.checked_sub(1).map_or("", text);
+                let begin = found.len();
                 index = tree(tokens, index + 1, &[], &inside, &mut found);
+                for named in &mut found[begin..] {
+                    named.is_reexport = matches!(before, "pub" | ")");
+                }
             }
             first
                 if begins_a_name(first)
@@ -193,7 +201,7 @@ pub(crate) fn named(tokens: &[Token], module: &[String]) -> Vec<Named> {
                     index += 2;
                 }
                 if path.len() > 1 {
-                    found.push(Named { path: resolve(&path, &inside), line });
+                    found.push(Named { path: resolve(&path, &inside), line, is_reexport: false });
                 }
             }
             _ => index += 1,
@@ -239,7 +247,7 @@ fn tree(
             }
         }
     }
-    found.push(Named { path: resolve(&path, module), line });
+    found.push(Named { path: resolve(&path, module), line, is_reexport: false });
     index
 }
 
@@ -258,7 +266,6 @@ fn resolve(path: &[String], module: &[String]) -> Vec<String> {
             resolve(&path[1..], module)
         }
         Some("self") => from_crate(module.len(), &path[1..]),
-        Some("botops") => iter::once("crate".to_owned()).chain(path[1..].iter().cloned()).collect(),
         _ => path.to_vec(),
     }
 }
@@ -297,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_tests_compile_is_left_out() {
+    fn code_for_tests_only_is_skipped() {
         let source = "#[cfg(test)]\nuse crate::cli;\n#[cfg(test)]\nmod tests {\n use crate::{cli, x::y};\n fn f() {}\n}\nuse crate::text::t;";
         assert_eq!(paths(source), [(8, "crate::text::t".to_owned())]);
         assert_eq!(without_tests(tokens("#[cfg(test)]\nmod doubles;\nmod log;")).1, ["doubles"]);
