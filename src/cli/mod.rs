@@ -24,7 +24,7 @@ mod train;
 mod tune;
 mod validate;
 
-pub use terminal::exit::Exit;
+pub use terminal::exit::{EXIT_CODES, Exit};
 pub use terminal::printer::{Format, Printer, finding_line, place_line};
 
 use botops_findings::{Fault, Finding, Result};
@@ -181,6 +181,12 @@ impl Outcome {
         self.next.push(command.into());
         self
     }
+}
+
+/// Returns the command line as clap knows it: verbs, flags, help.
+#[must_use]
+pub fn command() -> clap::Command {
+    Cli::command()
 }
 
 /// Runs the command line `arguments` and returns the exit code.

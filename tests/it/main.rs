@@ -24,6 +24,7 @@ mod pipeline;
 mod predict;
 mod readers;
 mod readme;
+mod reference;
 mod registry;
 mod runs;
 mod servers;

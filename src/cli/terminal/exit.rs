@@ -69,3 +69,19 @@ impl From<&Fault> for Exit {
         fault.kind().into()
     }
 }
+
+/// Every exit code and its meaning, for help and documentation.
+pub const EXIT_CODES: [(&str, &str); 9] = [
+    ("0", "done, gates passed"),
+    ("1", "could not do the job: I/O, a full or read-only store, a port in use"),
+    ("2", "usage or configuration"),
+    (
+        "3",
+        "a gate failed (validation, evaluation, drift, canary), or the data or model file is not fit",
+    ),
+    ("4", "insufficient evidence: too few rows, no traffic, inconclusive"),
+    ("5", "conflict: another process wrote first"),
+    ("6", "refused by policy, or a format newer than this program"),
+    ("7", "a store or server cannot be reached; safe to retry"),
+    ("130, 143", "interrupted; finished work is kept, run again to continue"),
+];

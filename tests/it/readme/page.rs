@@ -39,6 +39,11 @@ pub(crate) fn blocks(page: &str) -> Result<Vec<Block>, String> {
     let mut lines = page.lines().zip(1..);
     while let Some((line, number)) = lines.next() {
         let Some(language) = line.trim_start().strip_prefix("```") else {
+            if line.starts_with("$ ") {
+                return Err(format!(
+                    "line {number}: this command stands outside a fence: put it into a `console` block"
+                ));
+            }
             let code = line.strip_prefix("    ").map(|code| code.trim_start_matches("$ "));
             if code.is_some_and(|code| {
                 ["botops ", "cargo "].iter().any(|start| code.starts_with(start))
