@@ -19,6 +19,7 @@ mod faulty;
 mod formats;
 mod hub;
 mod mistakes;
+mod older_formats;
 mod pages;
 mod pipeline;
 mod predict;
