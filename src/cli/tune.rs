@@ -112,7 +112,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         }
     });
     screen.clear();
-    let tuning::Found { report, winner, run } = found??;
+    let tuning::SearchResult { report, winner, run } = found??;
     context::write_file(&args.out, winner.as_bytes())?;
     if let Some(path) = &args.html {
         context::write_file(path, report::search_html(&report).as_bytes())?;

@@ -1,6 +1,6 @@
-//! What a search learns from: the train side that the pipeline's own stages give. The test side stays unread.
+//! The records of a search: the train side of the pipeline's own split. The test side stays unread.
 
-use super::{plan::TunePlan, search::TuneData};
+use super::{plan::TunePlan, services::TuneData};
 use botops_datasets::{self as datasets, ReadOptions};
 use botops_findings::{Finding, Result};
 use botops_pipelines::{
@@ -9,13 +9,13 @@ use botops_pipelines::{
 };
 use std::{sync::Arc, time::Duration};
 
-/// How long another run of the pipeline, such as another shard's of this search, may take to validate and split.
+/// How long another run of the pipeline (another shard of this search) may take to validate and split.
 const PATIENCE: Duration = Duration::from_secs(300);
 
-/// Runs the stages before the train stage that do not stand, and returns what it would learn from, with what they found.
+/// Runs the stale stages before the train stage, and returns its training data with the findings of these stages.
 ///
 /// # Errors
-/// `BOT-8010` another run is under way; that of the stage that failed.
+/// `BOT-8010` while another run is in progress; the fault of the stage that failed.
 pub async fn train_side(
     plan: &TunePlan,
     services: &Services<'_>,

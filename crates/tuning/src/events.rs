@@ -1,11 +1,11 @@
-//! What a running search says; a terminal and a test listen alike.
+//! Events of a running search, for a terminal or a test.
 
 use std::time::Duration;
 
-/// One thing that happened.
+/// One event.
 #[derive(Debug, Clone, PartialEq)]
 pub enum TuneEvent {
-    /// The search begins, or goes on.
+    /// The search begins or continues.
     Started {
         /// Trials in all.
         trials: u32,
@@ -18,13 +18,13 @@ pub enum TuneEvent {
     RungStarted {
         /// Its number, from 1.
         rung: u32,
-        /// Of how many.
+        /// Rungs in all.
         rungs: u32,
         /// Its trials.
         trials: u32,
         /// Folds each is judged on.
         folds: u32,
-        /// The share of records each learns from.
+        /// The share of the records that each trains on.
         share: f64,
     },
     /// A trial is judged in a rung.
@@ -33,30 +33,30 @@ pub enum TuneEvent {
         trial: u32,
         /// The rung, from 1.
         rung: u32,
-        /// Its score so far; none: it could not be trained.
+        /// Its score so far; `None` if it could not be trained.
         score: Option<f64>,
         /// The best of the rung so far: trial and score.
         best: Option<(u32, f64)>,
-        /// Fits it took.
+        /// Fits of this trial in this rung.
         fits: u64,
-        /// Where it was judged.
+        /// The process that judged it.
         by: By,
     },
-    /// Results of other machines are waited for.
+    /// The search waits for results of other machines.
     Waiting {
-        /// How many.
+        /// Results that are missing.
         missing: u32,
-        /// How long until they are judged here, if none comes.
+        /// Time until this process judges them itself.
         takeover: Duration,
     },
-    /// Something worth saying.
+    /// A message for the user.
     Note {
-        /// What.
+        /// The message.
         message: String,
     },
 }
 
-/// Who judged a trial.
+/// The process that judged a trial.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum By {
     /// This process, now.
@@ -65,9 +65,9 @@ pub enum By {
     Store,
 }
 
-/// Hears what happens.
+/// Receives the events of a search.
 pub trait TuneListener: Sync {
-    /// Hears one event.
+    /// Receives one event.
     fn hear(&self, event: &TuneEvent);
 }
 

@@ -1,4 +1,4 @@
-//! From the block `tune:` to the trials and rungs of a search.
+//! The plan of a search: trials and rungs, checked, from the block `tune:`.
 
 use super::space::{Params, Space};
 use botops_digest::Digest;
@@ -16,50 +16,50 @@ use std::{
     path::Path,
 };
 
-/// The version of the code that judges trials; another one starts every search anew.
+/// The version of the code that judges trials; a new version starts every search again.
 const CODE: &str = concat!("botops ", env!("CARGO_PKG_VERSION"), " tune 1");
 
-/// A checked search: what is tried, on what.
+/// A checked search.
 #[derive(Debug, Clone)]
 pub struct TunePlan {
     /// The block as written.
     pub spec: TuneSpec,
     /// The train stage whose model settings are the base.
     pub stage: String,
-    /// The stages that give it its data, as a pipeline.
+    /// The stages that produce its data, as a pipeline.
     pub upstream: Plan,
-    /// The split stage that it learns from.
+    /// The split stage whose train side it trains on.
     pub source: String,
     /// The trials, in order; the first is the base.
     pub trials: Vec<TuneTrial>,
     /// The rungs, in order.
     pub rungs: Vec<Rung>,
-    /// Whether the space holds fewer configurations than were asked for.
+    /// Whether the space has fewer configurations than requested.
     pub is_exhausted: bool,
 }
 
 /// One configuration to try.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct TuneTrial {
-    /// What was drawn for it, by dotted key; nothing for the base.
+    /// The drawn settings, by dotted key; empty for the base.
     pub params: Params,
     /// The configuration.
     pub spec: ModelSpec,
 }
 
 impl TunePlan {
-    /// Reads and checks the search of the pipeline at `path`; `model` is the workspace's.
+    /// Reads and checks the search of the pipeline at `path`; `model` is the model name of the workspace.
     ///
     /// # Errors
-    /// Those of [`Plan::read`]; `BOT-8042` no `tune:`, no train stage to tune, or a number out of range; `BOT-8043` a
-    /// setting without a range; `BOT-8044` and those of a model's settings for a space that cannot be used. All exit 2.
+    /// Those of [`Plan::read`]; `BOT-8042` without `tune:` or a train stage, or for a number out of range; `BOT-8043` for a
+    /// setting without a range; `BOT-8044` and those of model settings for a space that cannot be used. All exit 2.
     pub fn read(path: &Path, model: Option<&str>) -> Result<Self> {
         let plan = Plan::read(path, model)?;
         let yaml = spec::text(path)?;
         let file = path.display().to_string();
         let places = Places { file: &file, outline: Outline::of(&yaml) };
         let Some(tune) = plan.spec.tune.clone() else {
-            return Err(Fault::usage("BOT-8042", "the pipeline does not say what to tune")
+            return Err(Fault::usage("BOT-8042", "the pipeline has no `tune:` block")
                 .file(path)
                 .hint("add a block: `tune: { space: { head.c: { log_uniform: [0.1, 30] } } }`"));
         };
@@ -85,9 +85,10 @@ impl TunePlan {
         })
     }
 
-    /// Returns what the search is known by: everything that the result of a trial in a rung depends on.
+    /// Returns the identity of the search: a digest of everything that the result of a trial in a rung depends on.
     ///
-    /// Neither the number of trials nor the metric is in it: more trials, or another metric, go on from what is there.
+    /// The number of trials and the metric are not included, so a search with more trials or another metric continues from
+    /// the existing results.
     #[must_use]
     pub fn identity(&self, records: &[(String, String)]) -> Digest {
         let TuneSpec { folds, seed, halving, space, .. } = &self.spec;
@@ -95,13 +96,13 @@ impl TunePlan {
         Digest::of_json(&(CODE, records, base, space, folds, seed, halving))
     }
 
-    /// Returns how each setting of the space is to be looked at.
+    /// Returns the kind of each setting of the space.
     pub(crate) fn kinds(&self) -> BTreeMap<String, SettingKind> {
         let kind = |(key, dimension): (&String, &super::Dimension)| (key.clone(), dimension.kind());
         self.spec.space.iter().map(kind).collect()
     }
 
-    /// Returns the folds that a trial is newly judged on in `rung`.
+    /// Returns the folds of `rung` that no earlier rung judged.
     pub(crate) fn new_folds(&self, rung: usize) -> std::ops::Range<u32> {
         match self.spec.halving.of {
             super::RungKind::Records => 0..self.rungs[rung].folds,
@@ -112,7 +113,7 @@ impl TunePlan {
         }
     }
 
-    /// Returns how many fits the search takes in all.
+    /// Returns the number of fits of the whole search.
     #[must_use]
     pub fn fits(&self) -> u64 {
         (0..self.rungs.len())
@@ -121,7 +122,7 @@ impl TunePlan {
     }
 }
 
-/// Finds the train stage that is to be tuned.
+/// Returns the train stage to tune.
 fn tuned(plan: &Plan, tune: &TuneSpec, places: &Places<'_>) -> Result<(String, TrainStage)> {
     let trains: Vec<(&str, &TrainStage)> = plan
         .stages
@@ -140,21 +141,21 @@ fn tuned(plan: &Plan, tune: &TuneSpec, places: &Places<'_>) -> Result<(String, T
                 let fault = wrong(format!("`{wanted}` is not a train stage"));
                 Err(match nearest(wanted, names()).or_else(|| names().next()) {
                     Some(near) => fault.hint(format!("did you mean `{near}`?")),
-                    None => fault.hint("add a `train` stage: its `model:` is where tuning begins"),
+                    None => fault.hint("add a `train` stage: its `model:` is the base of the search"),
                 })
             }
         },
         None => match trains.as_slice() {
             [(name, train)] => Ok(((*name).to_owned(), (*train).clone())),
             [] => Err(wrong("the pipeline has no train stage to tune".to_owned())
-                .hint("add a `train` stage: its `model:` is where tuning begins")),
+                .hint("add a `train` stage: its `model:` is the base of the search")),
             _ => Err(wrong(format!("the pipeline has {} train stages", trains.len()))
-                .hint(format!("say which: `stage: {}`", trains[0].0))),
+                .hint(format!("name one: `stage: {}`", trains[0].0))),
         },
     }
 }
 
-/// Returns the stages that `stage` waits for, and those that these wait for.
+/// Returns the stages that `stage` needs, directly or through others.
 fn upstream(plan: &Plan, stage: &str) -> Plan {
     let mut wanted: BTreeSet<&str> = BTreeSet::new();
     let mut open: Vec<&str> = vec![stage];

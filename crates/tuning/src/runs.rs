@@ -1,8 +1,8 @@
-//! Trials as runs: what each was, and what it came to.
+//! Trials and searches as recorded runs.
 
 use super::{
     plan::TunePlan,
-    search::{Ended, TuneData, TuneServices},
+    services::{FinishedTrial, TuneData, TuneServices},
 };
 use crate::trial_store::Entry;
 use botops_evaluation::{Metric, SearchReport, pooled};
@@ -11,16 +11,16 @@ use botops_findings::Result;
 use botops_pipelines::record::flatten;
 use std::collections::BTreeMap;
 
-/// Records trials that go no further.
+/// Records trials that enter no further rung.
 ///
-/// Everything in the record is of the store: whoever records it, and however often, it is the same run.
+/// A record contains only values of the store, so every process records the same run.
 pub(crate) async fn record_trials(
-    ended: &[Ended<'_>],
+    finished: &[FinishedTrial<'_>],
     plan: &TunePlan,
     data: &TuneData,
     services: &TuneServices<'_>,
 ) -> Result<()> {
-    for trial in ended {
+    for trial in finished {
         if let Some(run) = record(trial, plan, data) {
             services.experiments.record(run).await?;
         }
@@ -28,20 +28,20 @@ pub(crate) async fn record_trials(
     Ok(())
 }
 
-fn record(ended: &Ended<'_>, plan: &TunePlan, data: &TuneData) -> Option<RunRecord> {
-    let (first, last) = (ended.entries.first()?, ended.entries.last()?);
-    let spec = &plan.trials[ended.trial as usize].spec;
+fn record(finished: &FinishedTrial<'_>, plan: &TunePlan, data: &TuneData) -> Option<RunRecord> {
+    let (first, last) = (finished.entries.first()?, finished.entries.last()?);
+    let spec = &plan.trials[finished.trial as usize].spec;
     let mut params = BTreeMap::new();
     let value = serde_json::to_value(spec).expect("a spec is valid JSON");
     flatten("model", &value, &mut params);
     params.insert("tune.search".to_owned(), first.search.to_string().into());
-    params.insert("tune.trial".to_owned(), ended.trial.into());
+    params.insert("tune.trial".to_owned(), finished.trial.into());
     params.insert("tune.rung".to_owned(), (last.rung + 1).into());
-    if let Some(failed) = ended.entries.iter().find_map(|entry| entry.failed.clone()) {
+    if let Some(failed) = finished.entries.iter().find_map(|entry| entry.failed.clone()) {
         params.insert("tune.failed".to_owned(), failed.into());
     }
     let metrics: BTreeMap<String, Metric> =
-        if ended.folds.is_empty() { BTreeMap::new() } else { pooled(&ended.folds) };
+        if finished.folds.is_empty() { BTreeMap::new() } else { pooled(&finished.folds) };
     Some(RunRecord {
         schema: String::new(),
         id: String::new(),
@@ -62,7 +62,7 @@ fn record(ended: &Ended<'_>, plan: &TunePlan, data: &TuneData) -> Option<RunReco
     })
 }
 
-/// Returns how the records of a rung were held out: only trials judged alike can be compared.
+/// Returns the method by which a rung holds out records; only trials judged by one method can be compared.
 fn method(plan: &TunePlan, rung: usize) -> String {
     let (spec, rung) = (&plan.spec, plan.rungs[rung]);
     let folds = match rung.folds == spec.folds {
@@ -78,7 +78,8 @@ fn method(plan: &TunePlan, rung: usize) -> String {
 
 /// Records the search itself, with its report and the winner's configuration; returns the run's id.
 ///
-/// As of trials, all that is in it is of the store, so that every shard records the same run. `entries` are all there are.
+/// As with trials, the record contains only values of the store, so every shard records the same run. `entries` are all
+/// entries of the search.
 pub(crate) async fn record_search(
     report: &SearchReport,
     winner: &str,

@@ -1,95 +1,42 @@
-//! The search: rung after rung, the trials of this shard, then whatever the others did not do.
+//! The search: rung by rung, first the trials of this shard, then those that no other shard judged.
 
 use super::{
-    events::{By, TuneEvent, TuneListener},
+    events::{By, TuneEvent},
     plan::TunePlan,
     runs,
+    services::{FinishedTrial, SearchResult, Shard, TuneData, TuneServices},
     winner::winner_yaml,
 };
 use crate::{
-    trial_store::{Entry, Key, Ledger},
-    workers::{Crew, Done, Facts, Job},
+    trial_store::{Entry, Key, TrialStore},
+    workers::{Counts, Done, Job, Workers},
 };
 use botops_digest::Digest;
 use botops_evaluation::{
-    FoldOutcome, SearchReport, SearchSetting, SearchTrial, ranked, score, summarise,
+    FoldOutcome, SearchSetting, SearchTrial, ranked, score, summarise,
 };
-use botops_experiments::{CodeState, Environment, Experiments};
 use botops_findings::{Fault, FaultKind, Result};
 use botops_models::CrossValidator;
-use botops_pipelines::Equipment;
-use chrono::{DateTime, Utc};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
     time::{Duration, Instant},
 };
 
-/// Which part of the trials a process takes first.
+/// Runs the search `plan` on `data`, and records every trial as a run.
 ///
-/// - `index` is below `count`
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Shard {
-    /// Its number, from 0.
-    pub index: u32,
-    /// Of how many.
-    pub count: u32,
-}
-
-impl Shard {
-    /// Everything.
-    pub const ALL: Self = Self { index: 0, count: 1 };
-}
-
-/// What trials are judged on.
-#[derive(Debug, Clone)]
-pub struct TuneData {
-    /// The data, as named.
-    pub name: String,
-    /// Its digest.
-    pub digest: Digest,
-    /// Text and intent of each record, in order.
-    pub records: Arc<Vec<(String, String)>>,
-}
-
-/// What a search works with.
-pub struct TuneServices<'a> {
-    /// Where results are kept and runs recorded.
-    pub experiments: &'a Experiments,
-    /// Tells the time for records.
-    pub clock: &'a (dyn Fn() -> Result<DateTime<Utc>> + Sync),
-    /// The code this runs from.
-    pub code: CodeState,
-    /// The machine this runs on.
-    pub environment: Environment,
-    /// Hears what happens.
-    pub listener: &'a dyn TuneListener,
-    /// The part that this process takes first.
-    pub shard: Shard,
-    /// How long to wait for a result of another process before judging it here.
-    pub lease: Duration,
-    /// How often to look for results of others.
-    pub poll: Duration,
-    /// Trials judged side by side.
-    pub workers: usize,
-    /// What the trials need besides records: that of the base.
-    pub equipment: Arc<Equipment>,
-}
-
-/// Searches as `plan` says on `data`, and records every trial as a run.
-///
-/// The report is the same however many processes worked on it, and however often they were interrupted.
+/// The report does not depend on the number of processes or interruptions.
 ///
 /// # Errors
-/// `BOT-3031` and others of records that cannot be dealt into folds; `BOT-8046` results of another search;
-/// `BOT-8047` no trial could be trained (exit 3); those of the store.
+/// `BOT-3031` and others for records that cannot be divided into folds; `BOT-8046` for results of another search;
+/// `BOT-8047` (exit 3) if no trial could be trained; those of the store.
 pub async fn search(
     plan: &TunePlan,
     data: &TuneData,
     services: &TuneServices<'_>,
-) -> Result<Found> {
+) -> Result<SearchResult> {
     let identity = plan.identity(&data.records);
-    let (crew, facts) = Crew::start(
+    let (workers, counts) = Workers::start(
         Arc::clone(&data.records),
         plan.spec.folds,
         plan.spec.seed,
@@ -101,12 +48,12 @@ pub async fn search(
         Some(_) => fault,
         None => fault.file(&data.name),
     })?;
-    let ledger = Ledger::new(services.experiments.store(), identity);
+    let trial_store = TrialStore::new(services.experiments.store(), identity);
     let mut state = State {
         plan,
         services,
-        ledger,
-        crew,
+        trial_store,
+        workers,
         found: BTreeMap::new(),
         longest: Duration::ZERO,
         best: None,
@@ -125,13 +72,13 @@ pub async fn search(
         state.rung(rung, &entered).await?;
         let next = plan.rungs.get(rung + 1).map_or(0, |next| next.trials);
         let kept = state.kept(rung, &entered, next as usize);
-        let ended: Vec<u32> =
+        let finished: Vec<u32> =
             entered.iter().filter(|trial| !kept.contains(trial)).copied().collect();
-        runs::record_trials(&state.ended(&ended), plan, data, services).await?;
+        runs::record_trials(&state.finished(&finished), plan, data, services).await?;
         entered = kept;
     }
-    let setting = setting(plan, data, facts, identity);
-    let trials = (0..plan.trials.len() as u32).map(|trial| state.told(trial)).collect();
+    let setting = setting(plan, data, counts, identity);
+    let trials = (0..plan.trials.len() as u32).map(|trial| state.trial(trial)).collect();
     let spec_of = |trial: u32| plan.trials[trial as usize].spec.clone();
     let report = summarise(setting, &plan.kinds(), trials, spec_of).ok_or_else(|| {
         let why = state.found.values().find_map(|entry| entry.failed.clone()).unwrap_or_default();
@@ -142,28 +89,17 @@ pub async fn search(
     let winner = winner_yaml(&report, &plan.upstream.file.display().to_string(), &plan.stage)?;
     let entries: Vec<&Entry> = state.found.values().collect();
     let run = runs::record_search(&report, &winner, &entries, services).await?;
-    Ok(Found { report, winner, run })
+    Ok(SearchResult { report, winner, run })
 }
 
-/// What a search came to.
-#[derive(Debug, Clone)]
-pub struct Found {
-    /// Everything about it.
-    pub report: SearchReport,
-    /// The winner's configuration, in YAML.
-    pub winner: String,
-    /// The run it is recorded as.
-    pub run: String,
-}
-
-fn setting(plan: &TunePlan, data: &TuneData, facts: Facts, search: Digest) -> SearchSetting {
+fn setting(plan: &TunePlan, data: &TuneData, counts: Counts, search: Digest) -> SearchSetting {
     SearchSetting {
         search,
         data: data.name.clone(),
         data_digest: data.digest,
-        n_samples: facts.n_samples,
-        n_groups: facts.n_groups,
-        n_intents: facts.n_intents,
+        n_samples: counts.n_samples,
+        n_groups: counts.n_groups,
+        n_intents: counts.n_intents,
         metric: plan.spec.metric,
         n_folds: plan.spec.folds,
         seed: plan.spec.seed,
@@ -171,30 +107,22 @@ fn setting(plan: &TunePlan, data: &TuneData, facts: Facts, search: Digest) -> Se
     }
 }
 
-/// A trial that goes no further, with what it came to in each rung.
-pub(crate) struct Ended<'a> {
-    pub(crate) trial: u32,
-    pub(crate) entries: Vec<&'a Entry>,
-    /// What it was judged by in its last rung.
-    pub(crate) folds: Vec<FoldOutcome>,
-}
-
 struct State<'a> {
     plan: &'a TunePlan,
     services: &'a TuneServices<'a>,
-    ledger: Ledger<'a>,
-    crew: Crew,
-    /// Everything known of the trials that matter so far.
+    trial_store: TrialStore<'a>,
+    workers: Workers,
+    /// The results known so far.
     found: BTreeMap<Key, Entry>,
-    /// The longest time that a trial took.
+    /// The duration of the longest trial.
     longest: Duration,
     best: Option<(u32, f64)>,
 }
 
 impl State<'_> {
-    /// Says how much is there already.
+    /// Reports how many results exist already.
     async fn begin(&self) -> Result<()> {
-        let known = self.ledger.known().await?;
+        let known = self.trial_store.known().await?;
         let fits = |(_, rung): &Key| match self.plan.rungs.get(*rung as usize) {
             Some(_) => self.plan.new_folds(*rung as usize).len() as u64,
             None => 0,
@@ -205,24 +133,24 @@ impl State<'_> {
         self.services.listener.hear(&TuneEvent::Started { trials, fits: self.plan.fits(), known });
         if self.plan.is_exhausted {
             let message =
-                format!("the space holds {n} configurations that can be trained: all are tried");
+                format!("the space has only {n} configurations that can be trained; all are tried");
             self.services.listener.hear(&TuneEvent::Note { message });
         }
         Ok(())
     }
 
-    /// Gets the results of `trials` in `rung`: from the store, by judging those of this shard, by waiting for the
-    /// rest, and, when nothing of it comes, by judging that as well.
+    /// Gets the results of `trials` in `rung`: reads the store, judges the trials of this shard, waits for the rest, and
+    /// judges them too if no result arrives within the lease.
     async fn rung(&mut self, rung: usize, trials: &[u32]) -> Result<()> {
         let Shard { index, count } = self.services.shard;
-        // By place, so that the shards have as much to do in every rung; in the first, place and number are one.
+        // By position, so that every rung divides the work evenly.
         let own: BTreeSet<u32> =
             (0..).zip(trials).filter(|(i, _)| i % count == index).map(|(_, t)| *t).collect();
         self.look(rung, trials).await?;
         let open = self.open(rung, trials);
         self.judge(rung, open.into_iter().filter(|trial| own.contains(trial)).collect()).await?;
         let mut since = Instant::now();
-        let mut told = usize::MAX;
+        let mut reported = usize::MAX;
         loop {
             if self.look(rung, trials).await? > 0 {
                 since = Instant::now();
@@ -231,19 +159,19 @@ impl State<'_> {
             if open.is_empty() {
                 return Ok(());
             }
-            // A trial that takes long is no sign of a process that died.
+            // A long trial does not mean that its process died.
             let lease = self.services.lease.max(4 * self.longest);
             let left = lease.saturating_sub(since.elapsed());
             if left.is_zero() {
                 let message = format!(
-                    "nothing came for {}: judging what is missing here",
+                    "no result arrived for {}: this process judges the missing trials",
                     humantime::format_duration(Duration::from_secs(lease.as_secs().max(1)))
                 );
                 self.services.listener.hear(&TuneEvent::Note { message });
                 return self.take_over(rung, trials).await;
             }
-            if open.len() < told {
-                told = open.len();
+            if open.len() < reported {
+                reported = open.len();
                 let missing = open.len() as u32;
                 self.services.listener.hear(&TuneEvent::Waiting { missing, takeover: left });
             }
@@ -251,7 +179,7 @@ impl State<'_> {
         }
     }
 
-    /// Judges what is missing, a few at a time, looking before each few what others have done meanwhile.
+    /// Judges the missing trials in small batches, and reads new results of other processes before each batch.
     async fn take_over(&mut self, rung: usize, trials: &[u32]) -> Result<()> {
         loop {
             self.look(rung, trials).await?;
@@ -259,7 +187,7 @@ impl State<'_> {
             if open.is_empty() {
                 return Ok(());
             }
-            // Whoever else takes over begins elsewhere, so that little is done twice.
+            // Each shard starts at another position, so that few trials are judged twice.
             let Shard { index, count } = self.services.shard;
             let start = open.len() * index as usize / count as usize;
             let few = open.iter().cycle().skip(start).take(self.services.workers.min(open.len()));
@@ -267,13 +195,13 @@ impl State<'_> {
         }
     }
 
-    /// Reads what the store has of `trials` in `rung` and is not known yet; returns how many those are.
+    /// Reads new results of `trials` in `rung` from the store; returns their number.
     async fn look(&mut self, rung: usize, trials: &[u32]) -> Result<usize> {
         let open = self.open(rung, trials);
         if open.is_empty() {
             return Ok(0);
         }
-        let stored = self.ledger.known().await?;
+        let stored = self.trial_store.known().await?;
         let mut n = 0;
         for trial in open {
             let key = (trial, rung as u32);
@@ -282,9 +210,9 @@ impl State<'_> {
             }
             let params = &self.plan.trials[trial as usize].params;
             let folds = self.plan.new_folds(rung);
-            if let Some(entry) = self.ledger.read(key, params, folds).await? {
+            if let Some(entry) = self.trial_store.read(key, params, folds).await? {
                 n += 1;
-                self.take_in(entry, By::Store);
+                self.add_result(entry, By::Store);
             }
         }
         Ok(n)
@@ -295,15 +223,15 @@ impl State<'_> {
         trials.iter().filter(|trial| missing(trial)).copied().collect()
     }
 
-    /// Judges `trials` in `rung`, writing down each as soon as it is done.
+    /// Judges `trials` in `rung`, and writes each result as soon as it is known.
     async fn judge(&mut self, rung: usize, mut trials: Vec<u32>) -> Result<()> {
-        // Those with the same features one after another: they share them.
+        // Trials with equal features run one after another and share them.
         trials.sort_by_cached_key(|&trial| {
             (CrossValidator::features_key(&self.plan.trials[trial as usize].spec), trial)
         });
         let n = trials.len();
         for trial in trials {
-            self.crew.add(Job {
+            self.workers.add(Job {
                 trial,
                 rung: rung as u32,
                 spec: self.plan.trials[trial as usize].spec.clone(),
@@ -312,20 +240,20 @@ impl State<'_> {
             })?;
         }
         for _ in 0..n {
-            let done = self.crew.next().await?;
-            self.write_down(done).await?;
+            let done = self.workers.next().await?;
+            self.store_result(done).await?;
         }
         Ok(())
     }
 
-    async fn write_down(&mut self, done: Done) -> Result<()> {
+    async fn store_result(&mut self, done: Done) -> Result<()> {
         let Done { trial, rung, folds, took } = done;
         let key = (trial, rung);
         let params = &self.plan.trials[trial as usize].params;
-        let mut entry = self.ledger.entry(key, params);
+        let mut entry = self.trial_store.entry(key, params);
         match folds {
             Ok(folds) => entry.folds = folds,
-            // What cannot be trained is a result; what cannot be done is none.
+            // A configuration that cannot be trained is a result; a failed write is not.
             Err(fault) => match fault.kind() {
                 FaultKind::Usage | FaultKind::Gate | FaultKind::Insufficient => {
                     entry.failed = Some(fault.message().to_owned());
@@ -337,21 +265,21 @@ impl State<'_> {
         entry.started_at = entry.finished_at - took;
         entry.code = self.services.code.clone();
         entry.environment = self.services.environment.clone();
-        if self.ledger.write(&entry).await? {
-            self.take_in(entry, By::Here);
+        if self.trial_store.write(&entry).await? {
+            self.add_result(entry, By::Here);
             return Ok(());
         }
-        // Somebody was faster: what is in the store is what counts.
+        // Another process was faster: its result counts.
         if let Some(entry) =
-            self.ledger.read(key, params, self.plan.new_folds(rung as usize)).await?
+            self.trial_store.read(key, params, self.plan.new_folds(rung as usize)).await?
         {
-            self.take_in(entry, By::Store);
+            self.add_result(entry, By::Store);
         }
         Ok(())
     }
 
-    /// Takes a result in, and tells of it.
-    fn take_in(&mut self, entry: Entry, by: By) {
+    /// Adds a result and reports it.
+    fn add_result(&mut self, entry: Entry, by: By) {
         let took = (entry.finished_at - entry.started_at).to_std().unwrap_or_default();
         self.longest = self.longest.max(took);
         let (trial, rung) = (entry.trial, entry.rung);
@@ -378,7 +306,7 @@ impl State<'_> {
         });
     }
 
-    /// Returns what `trial` is judged by in `rung`; none when it could not be trained, or is not judged yet.
+    /// Returns the folds that judge `trial` in `rung`; `None` if it could not be trained or is not judged yet.
     fn folds(&self, trial: u32, rung: usize) -> Option<Vec<FoldOutcome>> {
         let rungs = match self.plan.spec.halving.of {
             super::RungKind::Folds => 0..=rung,
@@ -395,7 +323,7 @@ impl State<'_> {
         Some(folds)
     }
 
-    /// Returns the trials that go on: the base, if it can be trained, and the best, `n` in all.
+    /// Returns the trials that enter the next rung: the base, if it can be trained, and the best, `n` in all.
     fn kept(&self, rung: usize, trials: &[u32], n: usize) -> Vec<u32> {
         if n == 0 {
             return Vec::new();
@@ -413,13 +341,13 @@ impl State<'_> {
         kept
     }
 
-    fn ended(&self, trials: &[u32]) -> Vec<Ended<'_>> {
+    fn finished(&self, trials: &[u32]) -> Vec<FinishedTrial<'_>> {
         trials
             .iter()
             .map(|&trial| {
                 let entries: Vec<&Entry> = self.entries(trial);
                 let folds = self.last_folds(trial);
-                Ended { trial, entries, folds }
+                FinishedTrial { trial, entries, folds }
             })
             .collect()
     }
@@ -433,7 +361,7 @@ impl State<'_> {
         (0..reached).rev().find_map(|rung| self.folds(trial, rung)).unwrap_or_default()
     }
 
-    fn told(&self, trial: u32) -> SearchTrial {
+    fn trial(&self, trial: u32) -> SearchTrial {
         let rungs = (0..self.plan.rungs.len()).map_while(|rung| self.folds(trial, rung)).collect();
         SearchTrial {
             trial,

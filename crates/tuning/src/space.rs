@@ -1,4 +1,4 @@
-//! From a base and a space to configurations.
+//! Configurations drawn from a space around a base.
 
 use botops_digest::Digest;
 use botops_findings::{Fault, Result};
@@ -9,15 +9,15 @@ use botops_stats::random::Random;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
-/// Draws of one trial before it is given up: enough for a space of which one combination in twenty is possible.
+/// Draws per trial: enough for a space in which one combination in twenty is valid.
 const DRAWS: u64 = 200;
-/// Blocks whose keys are often written without them.
+/// Blocks that people often forget to write before a key.
 const BLOCKS: [&str; 4] = ["features", "head", "fallback", "features.encoder"];
 
-/// What was drawn for one trial: settings by their dotted key.
+/// The drawn settings of one trial, by dotted key.
 pub(crate) type Params = BTreeMap<String, Value>;
 
-/// A base and what may be changed about it.
+/// A base configuration and the settings that may vary.
 pub(crate) struct Space<'a> {
     pub(crate) base: &'a ModelSpec,
     pub(crate) dimensions: &'a BTreeMap<String, Dimension>,
@@ -27,7 +27,7 @@ pub(crate) struct Space<'a> {
 /// The trials of a space, in order; the first is the base.
 pub(crate) struct Drawn {
     pub(crate) trials: Vec<(Params, ModelSpec)>,
-    /// Whether the space holds no more configurations than these.
+    /// Whether the space has no further configurations.
     pub(crate) is_exhausted: bool,
 }
 
@@ -35,16 +35,15 @@ impl Space<'_> {
     /// Returns the base changed by `params`.
     ///
     /// # Errors
-    /// Those of [`spec::parse`] and [`ModelSpec::check`], about a text nobody wrote: the caller gives them a place.
+    /// Those of [`spec::parse`] and [`ModelSpec::check`]; the caller sets their place.
     fn changed(&self, params: &Params) -> Result<ModelSpec> {
         let mut value = serde_json::to_value(self.base).expect("a spec is valid JSON");
         for (key, new) in params {
             set(&mut value, key, new.clone());
         }
-        // Without nulls, which only say that nothing is said.
         let model: ModelSpec = match serde_json::from_value(value.clone()) {
             Ok(model) => model,
-            // The words for people are those of YAML.
+            // YAML errors have better messages.
             Err(error) => {
                 let yaml = spec::render(&value)?;
                 spec::parse(&yaml, "base").and_then(|_: ModelSpec| {
@@ -56,12 +55,12 @@ impl Space<'_> {
         Ok(model)
     }
 
-    /// Draws trial `number`, for the `draw`th time: a function of the seed and these.
+    /// Draws the settings of trial `number` in attempt `draw`: a function of the seed and these two.
     fn draw(&self, number: u32, draw: u64) -> Params {
         self.dimensions
             .iter()
             .map(|(key, dimension)| {
-                // A stream for each key, so that one more setting leaves what is drawn for the others.
+                // A stream per key: a new setting does not change the draws of the others.
                 let digest = Digest::of(key.as_bytes());
                 let mut of_key = [0; 8];
                 of_key.copy_from_slice(&digest.as_bytes()[..8]);
@@ -72,17 +71,17 @@ impl Space<'_> {
             .collect()
     }
 
-    /// Checks that every value of the space can be used: with the base, or else with some draw of the other settings.
+    /// Checks that every value of the space is valid with the base, or else with some draw of the other settings.
     ///
     /// # Errors
-    /// `BOT-8044` for a setting that is not to be tuned; `BOT-1011`, `BOT-1012`, `BOT-7010` and others of a model's
+    /// `BOT-8044` for a setting that cannot be tuned; `BOT-1011`, `BOT-1012`, `BOT-7010` and others of a model's
     /// settings: each with its place in the pipeline (exit 2).
     pub(crate) fn check(&self, places: &Places<'_>) -> Result<()> {
         for (key, dimension) in self.dimensions {
-            if let Some(why) = not_to_be_tuned(key) {
-                return Err(Fault::usage("BOT-8044", format!("`{key}` is not to be tuned: {why}"))
+            if let Some(why) = why_not_tunable(key) {
+                return Err(Fault::usage("BOT-8044", format!("`{key}` cannot be tuned: {why}"))
                     .at(places.of(&format!("space.{key}")))
-                    .hint("take it out of the space"));
+                    .hint("remove it from the space"));
             }
             for (at, value) in dimension.ends() {
                 let alone = Params::from([(key.clone(), value.clone())]);
@@ -90,7 +89,7 @@ impl Space<'_> {
                 if self.works_with_others(key, &value) {
                     continue;
                 }
-                // An unknown key is wrong where it is written, a value where that is.
+                // The place of an unknown key is the key; of a bad value, the value.
                 let unknown = fault.code() == "BOT-1011" && !value.is_object();
                 let place = match unknown {
                     true => places.of(&format!("space.{key}")),
@@ -118,7 +117,7 @@ impl Space<'_> {
             })
     }
 
-    /// Returns the key in a block that `key`, written without its block, may stand for.
+    /// Returns the full key that `key`, written without its block, may stand for.
     fn meant(&self, key: &str, value: &Value) -> Option<String> {
         BLOCKS.iter().map(|block| format!("{block}.{key}")).find(|whole| {
             let params = Params::from([(whole.clone(), value.clone())]);
@@ -126,16 +125,16 @@ impl Space<'_> {
         })
     }
 
-    /// Returns whether `value` would do as a whole number.
+    /// Returns whether `value` is valid as a whole number.
     fn fits_rounded(&self, key: &str, value: &Value) -> bool {
         let whole = value.as_f64().map(|value| Value::from(value.max(1.0).round() as i64));
         whole.is_some_and(|whole| self.changed(&Params::from([(key.to_owned(), whole)])).is_ok())
     }
 
-    /// Draws `n` trials, no two of the same configuration; fewer where the space has no more.
+    /// Draws `n` trials with different configurations; fewer if the space has no more.
     ///
     /// # Errors
-    /// `BOT-8044` when no draw is a configuration that can be trained (exit 2); that of the base, as it is.
+    /// `BOT-8044` (exit 2) if no draw can be trained; the fault of the base configuration.
     pub(crate) fn trials(&self, n: u32, places: &Places<'_>) -> Result<Drawn> {
         self.base.check()?;
         let mut trials = vec![(Params::new(), self.base.clone())];
@@ -162,7 +161,7 @@ impl Space<'_> {
                         format!("no combination of the space can be trained: {fault}"),
                     )
                     .at(places.of("space"))
-                    .hint("see with `--dry-run` what is drawn, once one of them fits"));
+                    .hint("`--dry-run` lists the drawn configurations once one of them is valid"));
                 }
                 (None, _) => return Ok(Drawn { trials, is_exhausted: true }),
             }
@@ -171,22 +170,22 @@ impl Space<'_> {
     }
 }
 
-/// Says why a setting is left to people.
-fn not_to_be_tuned(key: &str) -> Option<&'static str> {
+/// Returns the reason why a setting is not searched.
+fn why_not_tunable(key: &str) -> Option<&'static str> {
     match key {
         "seed" => Some("the best of several seeds is luck; `train --repeat` shows how much"),
         "goldens" => Some("it changes no metric"),
         _ if key == "features.encoder" || key.starts_with("features.encoder.") => Some(
-            "one search has one encoder, that of the train stage; compare encoders by a search each",
+            "a search uses the encoder of the train stage; run one search per encoder to compare them",
         ),
         _ if key == "fallback" || key.starts_with("fallback.") => {
-            Some("it decides what is answered, and changes no metric that a search goes by")
+            Some("it decides which messages are answered, and changes no metric of the search")
         }
         _ => None,
     }
 }
 
-/// Sets the dotted `key`, making blocks on the way.
+/// Sets the dotted `key`, and creates missing blocks.
 fn set(value: &mut Value, key: &str, new: Value) {
     let mut at = value;
     for part in key.split('.') {

@@ -179,7 +179,7 @@ fn bad_spaces_are_told_by_their_place() {
     );
     assert!(
         space("seed: { integer: [1, 9] }")
-            .starts_with("8044 10:5 tune.space.seed | `seed` is not to be tuned: the best")
+            .starts_with("8044 10:5 tune.space.seed | `seed` cannot be tuned: the best")
     );
     assert!(told("\n  space: {}\n").starts_with("8042 9:3 tune.space | the space has no setting"));
 }

@@ -1,4 +1,4 @@
-//! What trials came to, as create-only objects of a store: the memory of a search, shared by all who work on it.
+//! Results of trials as create-only objects of a store, shared by every process of a search.
 
 use botops_digest::{Digest, canonical_json};
 use botops_evaluation::FoldOutcome;
@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 const SCHEMA: &str = "botops.tune_trial/1";
 
-/// What a trial came to in a rung.
+/// The result of a trial in a rung.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Entry {
     /// `botops.tune_trial/1`.
@@ -23,33 +23,33 @@ pub(crate) struct Entry {
     pub(crate) trial: u32,
     /// The rung, from 0.
     pub(crate) rung: u32,
-    /// What was drawn for it.
+    /// The drawn settings.
     pub(crate) params: BTreeMap<String, Value>,
-    /// What each fold came to; empty when it failed.
+    /// The result of each fold; empty if it failed.
     pub(crate) folds: Vec<FoldOutcome>,
     /// Why it could not be trained.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) failed: Option<String>,
-    /// When judging it began.
+    /// The time at which judging began.
     pub(crate) started_at: DateTime<Utc>,
-    /// When it ended.
+    /// The time at which judging ended.
     pub(crate) finished_at: DateTime<Utc>,
-    /// The code it was judged with.
+    /// The version of the code.
     pub(crate) code: CodeState,
-    /// The machine it was judged on.
+    /// The machine.
     pub(crate) environment: Environment,
 }
 
-/// A trial in a rung: numbers from 0.
+/// A trial and a rung, both numbered from 0.
 pub(crate) type Key = (u32, u32);
 
 /// The entries of one search.
-pub(crate) struct Ledger<'a> {
+pub(crate) struct TrialStore<'a> {
     store: &'a Store,
     search: Digest,
 }
 
-impl<'a> Ledger<'a> {
+impl<'a> TrialStore<'a> {
     pub(crate) fn new(store: &'a Store, search: Digest) -> Self {
         Self { store, search }
     }
@@ -62,7 +62,7 @@ impl<'a> Ledger<'a> {
         format!("{}/{trial}-{rung}.json", self.folder())
     }
 
-    /// Returns which entries there are; other objects are none of ours.
+    /// Returns the keys of all entries; objects with other names are ignored.
     pub(crate) async fn known(&self) -> Result<BTreeSet<Key>> {
         let listed = self.store.objects(&self.folder(), None).await?;
         Ok(listed
@@ -75,10 +75,11 @@ impl<'a> Ledger<'a> {
             .collect())
     }
 
-    /// Reads the entry of `key`, which must be about `params` and the folds `folds`.
+    /// Reads the entry of `key`, which must have these `params` and `folds`.
     ///
     /// # Errors
-    /// `BOT-8046` it is of another search, or cannot be read (exit 3), or of a newer format (exit 6); those of the store.
+    /// `BOT-8046` (exit 3) if it belongs to another search or cannot be read; `BOT-5007` (exit 6) for a newer format; those of
+    /// the store.
     pub(crate) async fn read(
         &self,
         key: Key,
@@ -92,10 +93,10 @@ impl<'a> Ledger<'a> {
         struct Head {
             schema: String,
         }
-        let remove = "remove that object and run again: it is judged anew";
+        let remove = "remove that object and run again: the trial is judged again";
         let broken = |what: String| Fault::data("BOT-8046", what).file(&place).hint(remove);
         let unreadable = |error: serde_json::Error| {
-            broken(format!("what trial {} came to cannot be read: {error}", key.0))
+            broken(format!("the result of trial {} cannot be read: {error}", key.0))
         };
         let head: Head = serde_json::from_slice(&bytes).map_err(unreadable)?;
         if head.schema != SCHEMA {
@@ -104,13 +105,13 @@ impl<'a> Ledger<'a> {
                 Some(Ok(version)) if version > 1 => Fault::policy(
                     "BOT-5007",
                     format!(
-                        "what trial {} came to has the format `{}`, newer than this botops",
+                        "the result of trial {} has the format `{}`, newer than this botops",
                         key.0, head.schema
                     ),
                 )
                 .file(&place)
                 .hint("install a newer botops"),
-                _ => broken(format!("`{}` is no format of what a trial came to", head.schema)),
+                _ => broken(format!("`{}` is not a format of trial results", head.schema)),
             });
         }
         let entry: Entry = serde_json::from_slice(&bytes).map_err(unreadable)?;
@@ -123,11 +124,11 @@ impl<'a> Ledger<'a> {
         if same && entry.params == *params && whole {
             Ok(Some(entry))
         } else {
-            Err(broken(format!("the results of another search lie where trial {} belongs", key.0)))
+            Err(broken(format!("the stored result of trial {} belongs to another search", key.0)))
         }
     }
 
-    /// Writes an entry, unless there is one; returns whether this call made it.
+    /// Writes an entry unless it exists; returns whether this call wrote it.
     ///
     /// # Errors
     /// Those of the store.
@@ -135,7 +136,7 @@ impl<'a> Ledger<'a> {
         self.store.create(&self.path((entry.trial, entry.rung)), canonical_json(entry).into()).await
     }
 
-    /// Returns an entry of this search, to be written.
+    /// Returns an empty entry of this search.
     pub(crate) fn entry(&self, (trial, rung): Key, params: &BTreeMap<String, Value>) -> Entry {
         Entry {
             schema: SCHEMA.to_owned(),

@@ -1,4 +1,4 @@
-//! The winner as a model configuration that can be trained from.
+//! The winner as a model configuration in YAML.
 
 use botops_evaluation::SearchReport;
 use botops_findings::{Fault, Result};
@@ -6,25 +6,25 @@ use botops_models::ModelSpec;
 use botops_spec as spec;
 use serde_json::Value;
 
-/// Returns the winner's configuration in YAML: as `train --config` and the `model:` of a train stage take it, whole, so
-/// that no default of a later version changes it, under a comment that says where it came from.
+/// Returns the winner's configuration in YAML, for `train --config` and for the `model:` of a train stage.
 ///
-/// `pipeline` and `stage` are what was tuned.
+/// Every key is written, so a default of a later version cannot change it. A comment names the search that found it.
+/// `pipeline` and `stage` are the pipeline and the stage that were tuned.
 ///
 /// # Errors
-/// `BOT-8048` when it could not be read back as it is: a bug (exit 1).
+/// `BOT-8048` (exit 1) if it does not read back equal: a bug.
 pub(crate) fn winner_yaml(report: &SearchReport, pipeline: &str, stage: &str) -> Result<String> {
     let mut value = serde_json::to_value(&report.spec).expect("a spec is valid JSON");
     prune(&mut value);
     let yaml = spec::render(&value)?;
     let read: ModelSpec = spec::parse(&yaml, "the winner")?;
     if read != report.spec {
-        return Err(Fault::internal("BOT-8048", "the winner could not be read back as it is"));
+        return Err(Fault::internal("BOT-8048", "the winner does not read back as the same configuration"));
     }
     Ok(comment(report, pipeline, stage) + &yaml)
 }
 
-/// Takes out what says only that nothing is said.
+/// Removes null values.
 fn prune(value: &mut Value) {
     if let Value::Object(map) = value {
         map.retain(|_, value| !value.is_null());
@@ -34,12 +34,12 @@ fn prune(value: &mut Value) {
 
 fn comment(report: &SearchReport, pipeline: &str, stage: &str) -> String {
     let setting = &report.setting;
-    // A line of a comment ends where the line does: names of files may hold anything.
+    // A line break in a file name would end the comment.
     let plain = |text: &str| botops_text::display(text, 200);
     let metric = setting.metric.name();
     let [lower, upper] = report.score.ci95;
-    let honest = report.unchosen.map_or(String::new(), |score| {
-        format!("; {score:.4} once the choice of the best is taken off")
+    let corrected = report.unchosen.map_or(String::new(), |score| {
+        format!("; {score:.4} corrected for the choice of the best")
     });
     let mut lines = vec![
         format!(
@@ -60,7 +60,7 @@ fn comment(report: &SearchReport, pipeline: &str, stage: &str) -> String {
             setting.seed
         ),
         format!(
-            "{metric} {:.4} [{lower:.4}, {upper:.4}], optimistic as the best of many{honest}.",
+            "{metric} {:.4} [{lower:.4}, {upper:.4}], optimistic as the best of many{corrected}.",
             report.score.value
         ),
         format!("search {}", setting.search),

@@ -1,4 +1,4 @@
-//! The threads that judge trials: they share records and features, and know nothing of stores and rungs.
+//! Threads that judge trials. They share records and features.
 
 use botops_evaluation::{FoldOutcome, judge_folds};
 use botops_findings::{Fault, Result};
@@ -25,7 +25,7 @@ pub(crate) struct Job {
     pub(crate) share: f64,
 }
 
-/// What a job came to.
+/// The result of a job.
 pub(crate) struct Done {
     pub(crate) trial: u32,
     pub(crate) rung: u32,
@@ -33,35 +33,35 @@ pub(crate) struct Done {
     pub(crate) took: Duration,
 }
 
-/// What the records turned out to be.
+/// Counts of the records.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Facts {
+pub(crate) struct Counts {
     pub(crate) n_samples: u64,
     pub(crate) n_groups: u64,
     pub(crate) n_intents: u64,
 }
 
-enum Said {
-    Ready(Result<Facts>),
+enum Message {
+    Ready(Result<Counts>),
     Done(Done),
 }
 
-/// Threads at work. They end with the job at hand once this is dropped, and with the process at any time: what they
-/// did not hand over is done again by whoever goes on.
-pub(crate) struct Crew {
+/// Running threads. After a drop they finish their present jobs and end. A job whose result was not received is repeated by
+/// the process that continues the search.
+pub(crate) struct Workers {
     jobs: mpsc::Sender<Job>,
-    said: UnboundedReceiver<Said>,
+    messages: UnboundedReceiver<Message>,
     stop: Arc<AtomicBool>,
 }
 
-impl Drop for Crew {
+impl Drop for Workers {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
     }
 }
 
-impl Crew {
-    /// Sets `workers` threads to work on `records` (text and intent), dealt into `n_folds`.
+impl Workers {
+    /// Starts `workers` threads on `records` (text and intent), divided into `n_folds` folds.
     ///
     /// # Errors
     /// Those of [`CrossValidator::new`].
@@ -71,19 +71,19 @@ impl Crew {
         seed: u64,
         workers: usize,
         equipment: Arc<Equipment>,
-    ) -> Result<(Self, Facts)> {
+    ) -> Result<(Self, Counts)> {
         let (jobs, queue) = mpsc::channel();
-        let (say, said) = unbounded_channel();
+        let (send, messages) = unbounded_channel();
         let stop = Arc::new(AtomicBool::new(false));
-        let mut crew = Self { jobs, said, stop: Arc::clone(&stop) };
+        let mut team = Self { jobs, messages, stop: Arc::clone(&stop) };
         std::thread::Builder::new()
             .name("tune".to_owned())
-            .spawn(move || work(&records, (n_folds, seed), workers, &equipment, queue, &say, &stop))
+            .spawn(move || work(&records, (n_folds, seed), workers, &equipment, queue, &send, &stop))
             .map_err(|error| {
                 Fault::internal("BOT-9001", "a thread could not be started").caused_by(error)
             })?;
-        match crew.said.recv().await {
-            Some(Said::Ready(facts)) => Ok((crew, facts?)),
+        match team.messages.recv().await {
+            Some(Message::Ready(counts)) => Ok((team, counts?)),
             _ => Err(lost()),
         }
     }
@@ -93,16 +93,16 @@ impl Crew {
         self.jobs.send(job).map_err(|_| lost())
     }
 
-    /// Waits for the next job that is done.
+    /// Waits for the next result.
     pub(crate) async fn next(&mut self) -> Result<Done> {
-        match self.said.recv().await {
-            Some(Said::Done(done)) => Ok(done),
+        match self.messages.recv().await {
+            Some(Message::Done(done)) => Ok(done),
             _ => Err(lost()),
         }
     }
 }
 
-/// The fault of threads that ended by a bug; what it was is said where it happened.
+/// The fault of threads that ended by a bug, which they report themselves.
 fn lost() -> Fault {
     Fault::internal("BOT-9001", "the threads that judge trials were lost")
 }
@@ -113,13 +113,13 @@ fn work(
     workers: usize,
     equipment: &Equipment,
     queue: mpsc::Receiver<Job>,
-    say: &UnboundedSender<Said>,
+    send: &UnboundedSender<Message>,
     stop: &AtomicBool,
 ) {
     let samples: Vec<Sample<'_>> =
         records.iter().map(|(text, intent)| Sample { text, intent }).collect();
     let made = CrossValidator::new(&samples, n_folds as usize, seed, equipment.resources());
-    let facts = |validator: &CrossValidator<'_>| Facts {
+    let counts = |validator: &CrossValidator<'_>| Counts {
         n_samples: validator.n_samples() as u64,
         n_groups: validator.n_groups() as u64,
         n_intents: validator.labels().len() as u64,
@@ -127,11 +127,11 @@ fn work(
     let validator = match made {
         Ok(validator) => validator,
         Err(fault) => {
-            let _ = say.send(Said::Ready(Err(fault)));
+            let _ = send.send(Message::Ready(Err(fault)));
             return;
         }
     };
-    let _ = say.send(Said::Ready(Ok(facts(&validator))));
+    let _ = send.send(Message::Ready(Ok(counts(&validator))));
     let queue = Mutex::new(queue);
     std::thread::scope(|scope| {
         for _ in 0..workers.max(1) {
@@ -144,12 +144,12 @@ fn work(
                     }
                     let began = Instant::now();
                     let judge = || validator.held_out(&spec, folds, share, 1, &Silent);
-                    // A bug in one of several threads is told by it: the others would wait for ever.
+                    // After a panic in one thread the others would wait forever, so it becomes a result.
                     let folds = catch_unwind(AssertUnwindSafe(judge))
                         .unwrap_or_else(|_| Err(lost()))
                         .map(|held_out| judge_folds(&held_out));
                     let done = Done { trial, rung, folds, took: began.elapsed() };
-                    if say.send(Said::Done(done)).is_err() {
+                    if send.send(Message::Done(done)).is_err() {
                         return;
                     }
                 }
