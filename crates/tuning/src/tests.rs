@@ -39,8 +39,8 @@ fn plan(trials: u32, more: &str) -> TunePlan {
     read(&format!("\n  trials: {trials}\n  folds: 3\n{more}{SPACE}")).unwrap()
 }
 
-/// What a person is told: code, line, column, key, message and hints.
-fn told(tune: &str) -> String {
+/// Returns code, line, column, key, message and hints of the fault.
+fn fault_text(tune: &str) -> String {
     let fault = read(tune).unwrap_err();
     let place = fault.place();
     let number = |n: Option<u64>| n.map_or("-".to_owned(), |n| n.to_string());
@@ -69,7 +69,7 @@ fn rungs_keep_a_third_and_judge_them_by_three_times_as_much() {
     assert_eq!(rungs(&records), [(5, 0.3, 10), (5, 0.6, 5), (5, 1.0, 3)]);
     let none = read(&format!("\n  trials: 4\n  halving: {{ first_share: 1.0 }}{SPACE}")).unwrap();
     assert_eq!(rungs(&none), [(5, 1.0, 4)]);
-    // Two folds leave room for two rungs only, and the few that there are stay.
+    // Two folds allow two rungs only, and small rungs keep their trials.
     let two = read(&format!("\n  trials: 4\n  folds: 2{SPACE}")).unwrap();
     assert_eq!(rungs(&two), [(1, 1.0, 4), (2, 1.0, 3)]);
 }
@@ -90,7 +90,7 @@ fn trials_are_a_function_of_seed_and_number() {
         assert!((0.1..=30.0).contains(&c), "{c}");
         assert_eq!(trial.params["head.c"], json!(c));
         assert!((1..=3).contains(&trial.spec.features.min_df));
-        // What the space does not name is as in the base.
+        // Settings outside the space are those of the base.
         assert_eq!(trial.spec.head.max_iterations, Some(60));
     }
     let kinds: BTreeSet<&str> = many.trials.iter().map(|t| t.spec.head.kind.name()).collect();
@@ -98,7 +98,7 @@ fn trials_are_a_function_of_seed_and_number() {
 }
 
 #[test]
-fn one_more_setting_leaves_what_is_drawn_for_the_others() {
+fn a_new_setting_does_not_change_the_draws_of_the_others() {
     let more = format!(
         "\n  trials: 8\n  folds: 3{SPACE}    features.sublinear_tf: {{ choice: [true, false] }}\n"
     );
@@ -109,7 +109,7 @@ fn one_more_setting_leaves_what_is_drawn_for_the_others() {
 }
 
 #[test]
-fn a_small_space_is_tried_whole() {
+fn a_small_space_is_tried_completely() {
     let found =
         read("\n  trials: 40\n  space:\n    features.min_df: { integer: [1, 3] }\n").unwrap();
     // The base has min_df 1, which is therefore no trial of its own.
@@ -134,8 +134,8 @@ fn whole_blocks_can_be_chosen_and_combinations_that_cannot_be_trained_are_not_dr
 }
 
 #[test]
-fn bad_spaces_are_told_by_their_place() {
-    let space = |line: &str| told(&format!("\n  space:\n    {line}\n"));
+fn bad_spaces_are_reported_with_their_place() {
+    let space = |line: &str| fault_text(&format!("\n  space:\n    {line}\n"));
     assert_eq!(
         space("head.cc: { log_uniform: [0.1, 30] }"),
         "1011 10:5 tune.space.head.cc | unknown key `cc` | did you mean `c`?"
@@ -181,12 +181,12 @@ fn bad_spaces_are_told_by_their_place() {
         space("seed: { integer: [1, 9] }")
             .starts_with("8044 10:5 tune.space.seed | `seed` cannot be tuned: the best")
     );
-    assert!(told("\n  space: {}\n").starts_with("8042 9:3 tune.space | the space has no setting"));
+    assert!(fault_text("\n  space: {}\n").starts_with("8042 9:3 tune.space | the space has no setting"));
 }
 
 #[test]
-fn numbers_out_of_range_are_told_by_their_place() {
-    let with = |line: &str| told(&format!("\n  {line}{SPACE}"));
+fn numbers_out_of_range_are_reported_with_their_place() {
+    let with = |line: &str| fault_text(&format!("\n  {line}{SPACE}"));
     assert!(with("trials: 0").starts_with("8042 9:3 tune.trials | `trials` is 0 | from 2"));
     assert!(with("folds: 1").starts_with("8042 9:3 tune.folds | `folds` is 1 | 5 folds"));
     assert!(
@@ -262,12 +262,12 @@ async fn runs(experiments: &Experiments) -> Vec<RunRecord> {
     runs
 }
 
-/// Counts what is judged here, and what comes out of the store.
+/// Counts trials judged here and trials read from the store.
 #[derive(Default)]
 struct Counted {
     here: AtomicUsize,
     store: AtomicUsize,
-    /// Woken after so many judged here.
+    /// Notified after so many trials judged here.
     enough: Option<(usize, tokio::sync::Notify)>,
 }
 
@@ -288,7 +288,7 @@ impl TuneListener for Counted {
 }
 
 #[test]
-fn an_interrupted_search_ends_in_the_same_result_and_does_nothing_twice() {
+fn an_interrupted_search_ends_in_the_same_result_and_repeats_no_trial() {
     let (plan, data) = (plan(6, ""), data());
     wait(async {
         let whole = Experiments::open(Store::in_memory());
@@ -315,7 +315,7 @@ fn an_interrupted_search_ends_in_the_same_result_and_does_nothing_twice() {
         assert_eq!(bytes(&found.report), bytes(&wanted.report));
         assert_eq!(found.winner, wanted.winner);
         assert!(done >= 5 && counted.here.into_inner() + done == all, "{done} of {all}");
-        // Every trial is one run, with what it came to.
+        // Every trial is one run with its result.
         let recorded = runs(&store).await;
         assert_eq!(recorded.len(), 6);
         let metrics =
@@ -358,7 +358,7 @@ fn the_result_does_not_depend_on_workers_or_shards() {
 }
 
 #[test]
-fn a_shard_whose_peer_never_comes_does_its_part() {
+fn a_shard_judges_the_trials_of_a_missing_peer() {
     let (plan, data) = (plan(6, ""), data());
     wait(async {
         let alone = Experiments::open(Store::in_memory());
@@ -378,7 +378,7 @@ fn a_shard_whose_peer_never_comes_does_its_part() {
 }
 
 #[test]
-fn more_trials_and_another_metric_go_on_from_what_is_there() {
+fn more_trials_and_another_metric_continue_from_existing_results() {
     let data = data();
     wait(async {
         let store = Experiments::open(Store::in_memory());
@@ -434,7 +434,7 @@ fn results_of_another_search_are_refused() {
 }
 
 #[test]
-fn what_cannot_be_trained_is_a_result_and_not_the_end() {
+fn a_configuration_that_cannot_be_trained_is_a_result() {
     let plan = read(
         "\n  trials: 5\n  folds: 3\n  space:\n    features.min_df: { choice: [80, 2] }\n    features.char_ngrams: \
          { choice: [[0, 0], [6, 6]] }\n",
@@ -456,7 +456,7 @@ fn what_cannot_be_trained_is_a_result_and_not_the_end() {
 }
 
 #[test]
-fn the_winner_is_read_back_as_it_is() {
+fn the_winner_reads_back_equal() {
     let (plan, data) = (plan(5, ""), data());
     wait(async {
         let store = Experiments::open(Store::in_memory());
@@ -477,7 +477,7 @@ async fn experiments_run(experiments: &Experiments, id: &str) -> RunRecord {
 }
 
 #[test]
-fn records_that_cannot_be_dealt_are_refused_before_anything_is_tried() {
+fn records_that_cannot_be_divided_into_folds_are_refused_before_any_trial() {
     let plan = plan(4, "");
     let mut records = (*data().records).clone();
     records.push(("something else entirely".into(), "rare".into()));
