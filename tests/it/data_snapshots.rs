@@ -885,7 +885,7 @@ fn mistakes_with_snapshots_are_said_in_words() {
     ----- stderr -----
     error[BOT-1001]: `nothere` does not exist
       --> nothere
-    hint: check the path; it starts at the current folder
+    hint: check the path, which is relative to the current folder
     "#);
     botops_snapshot!(folder.botops(["data", "snapshot", "empty"]), @r#"
     exit: 2
@@ -954,7 +954,7 @@ fn mistakes_with_snapshots_are_said_in_words() {
     ----- stderr -----
     error[BOT-1001]: `nothere.csv` does not exist
       --> nothere.csv
-    hint: check the path; it starts at the current folder
+    hint: check the path, which is relative to the current folder
     "#);
     assert!(seen(&mut folder.botops(["data", "snapshot", "data"])).starts_with("exit: 0"));
     botops_snapshot!(folder.botops(["data", "log", "date"]), @r#"

@@ -222,7 +222,7 @@ async fn damaged_logs_are_found(bench: &Bench) {
     let bytes = bench.store.read(&object("forger", 2)).await.unwrap().unwrap();
     bench.alter(&object("forged", 2), |_| bytes.to_vec()).await;
     let fault = log("forged").entries().await.unwrap_err();
-    let said = "entry 3 of `contract/damaged/forged/log` does not follow from the entry before it: one of them was altered";
+    let said = "entry 3 of `contract/damaged/forged/log` does not match the entry before it: one of them was altered";
     assert_eq!(fault.message(), said);
 
     // A newer format is no damage.

@@ -161,12 +161,12 @@ fn annotations_stay_within_ten_of_a_kind_and_say_what_is_left_out() {
     assert!(errors[9].contains("title=71 more findings::"), "{text}");
     assert!(
         errors[9].ends_with(
-            "in all 40 BOT-2202 a value is of another type, 40 BOT-2204 a value is not in the set"
+            "in all 40 BOT-2202 a value has the wrong type, 40 BOT-2204 a value is not in the set"
         ),
         "{text}"
     );
     // Nothing of the data ends a property or begins another command.
-    assert!(errors[0].contains("file=data.csv,line=2,title=BOT-2202 a value is of another type::record 1: `n` is `0%25`, and an integer is wanted%0Ahelp: "), "{text}");
+    assert!(errors[0].contains("file=data.csv,line=2,title=BOT-2202 a value has the wrong type::record 1: `n` is `0%25`, and an integer is wanted%0Ahelp: "), "{text}");
 }
 
 #[test]

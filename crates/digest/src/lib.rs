@@ -1,4 +1,6 @@
-//! Content identity: SHA-256 of bytes, of files, and of structures in one canonical form.
+//! Content identity: SHA-256 of bytes, of readers, and of structures as canonical JSON.
+//!
+//! In: bytes, a reader, or a serializable value. Out: a [`Digest`], written `sha256:<64 hex digits>`.
 
 use serde::{Deserialize, Serialize, de};
 use sha2::{Digest as _, Sha256};
@@ -15,19 +17,19 @@ impl Digest {
         Self(Sha256::digest(bytes).into())
     }
 
-    /// Returns the digest of `value` in canonical JSON (keys sorted, no spaces).
+    /// Returns the digest of `value` as canonical JSON; see [`canonical_json`].
     ///
     /// # Panics
-    /// When `value` cannot be written as JSON (a map with keys that are not strings): a bug.
+    /// If `value` cannot be written as JSON (a map with keys that are not strings), which is a bug.
     #[must_use]
     pub fn of_json<T: Serialize + ?Sized>(value: &T) -> Self {
         Self::of(&canonical_json(value))
     }
 
-    /// Returns the digest of everything `reader` yields.
+    /// Returns the digest of all bytes of `reader`.
     ///
     /// # Errors
-    /// When reading fails.
+    /// If reading fails.
     pub fn of_reader(mut reader: impl io::Read) -> io::Result<Self> {
         let mut hasher = Hasher::default();
         let mut buffer = vec![0; 1 << 16];
@@ -41,7 +43,8 @@ impl Digest {
         }
     }
 
-    /// Takes the 32 bytes of a digest that was made elsewhere.
+    /// Returns the digest with these 32 bytes.
+    #[inline]
     #[must_use]
     pub fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
@@ -57,41 +60,42 @@ impl Digest {
         })
     }
 
-    /// Returns the first 12 hex digits: enough to recognise, never to identify.
+    /// Returns the first 12 hex digits, for display only: too few to identify content.
     #[must_use]
     pub fn short(&self) -> String {
         self.hex()[..12].to_owned()
     }
 
     /// Returns the 32 bytes.
+    #[inline]
     #[must_use]
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
 }
 
-/// Writes `value` as JSON with sorted keys and no spaces: the same structure, the same bytes.
+/// Returns `value` as JSON with sorted keys and no spaces, so that equal values have equal bytes.
 ///
 /// # Panics
-/// When `value` cannot be written as JSON: a bug.
+/// If `value` cannot be written as JSON, which is a bug.
 #[must_use]
 pub fn canonical_json<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
-    // serde_json's map is a BTreeMap (feature `preserve_order` is off), so keys come out sorted.
-    let value = serde_json::to_value(value).expect("a structure of ours is valid JSON");
-    serde_json::to_vec(&value).expect("a JSON value is valid JSON")
+    // serde_json's map is a BTreeMap (feature `preserve_order` is off), so its keys are sorted.
+    let value = serde_json::to_value(value).expect("botops serializes only valid JSON structures");
+    serde_json::to_vec(&value).expect("a JSON value can be written as JSON")
 }
 
-/// Digests bytes as they come.
+/// Computes a digest piece by piece.
 #[derive(Default, Clone)]
 pub struct Hasher(Sha256);
 
 impl Hasher {
-    /// Adds `bytes`.
+    /// Appends `bytes`.
     pub fn update(&mut self, bytes: &[u8]) {
         self.0.update(bytes);
     }
 
-    /// Returns the digest of everything added.
+    /// Returns the digest of all appended bytes.
     #[must_use]
     pub fn finish(self) -> Digest {
         Digest(self.0.finalize().into())
@@ -110,9 +114,9 @@ impl fmt::Debug for Digest {
     }
 }
 
-/// What a text that should be a digest lacks.
+/// A string that is not a digest.
 #[derive(Debug, thiserror::Error)]
-#[error("`{0}` is not a digest: `sha256:` and 64 hex digits are wanted")]
+#[error("`{0}` is not a digest: expected `sha256:` and 64 lowercase hex digits")]
 pub struct ParseDigestError(String);
 
 impl FromStr for Digest {

@@ -1,4 +1,4 @@
-//! A file that is complete or absent, written bit by bit.
+//! A file that is written piece by piece, and is complete or absent.
 
 use botops_findings::{Fault, Result};
 use std::{
@@ -10,99 +10,99 @@ use std::{
     time::Duration,
 };
 
-/// A file that is being written beside the path it is for; dropped before [`Self::publish`], it leaves nothing.
+/// A file that is written to a temporary file next to its target, and moved to the target by [`Self::publish`].
 ///
-/// - a link is followed, and what it leads to is replaced; what is no regular file (a pipe, a device) is written to as
-///   it is, and nothing can be taken back there
-/// - what an earlier writer of the same file left beside it, having been killed, is removed
+/// - dropping it before [`Self::publish`] removes the temporary file and leaves the target unchanged
+/// - symbolic links are followed: the file at the end of the link is replaced
+/// - a target that is not a regular file (a pipe, a device) is written in place, and that cannot be undone
+/// - temporary files that killed writers of the same target left behind are removed
 #[derive(Debug)]
-pub struct Aside {
-    /// What it was asked to be.
-    named: PathBuf,
-    /// Where it goes, links being followed.
-    path: PathBuf,
-    /// Where it is until then; none: it is written in place.
-    aside: Option<PathBuf>,
+pub struct AtomicFile {
+    /// The path the caller gave; messages name it.
+    requested: PathBuf,
+    /// The path to replace, with links followed.
+    target: PathBuf,
+    /// The temporary file; `None` if the target is written in place.
+    temporary: Option<PathBuf>,
     file: BufWriter<File>,
 }
 
-impl Aside {
-    /// Begins the file for `path`. No folder is made.
+impl AtomicFile {
+    /// Starts a file for `path`. Its folder must exist.
     ///
     /// # Errors
-    /// `BOT-1016` (exit 2) for a directory or no name, `BOT-1002` (exit 1) where it cannot be written.
+    /// `BOT-1016` (exit 2) if `path` is a directory or has no file name, `BOT-1002` (exit 1) if it cannot be written.
     pub fn create(path: &Path) -> Result<Self> {
-        let there = fs::metadata(path);
-        if there.as_ref().is_ok_and(fs::Metadata::is_dir) {
+        let existing = fs::metadata(path);
+        if existing.as_ref().is_ok_and(fs::Metadata::is_dir) {
             return Err(Fault::usage(
                 "BOT-1016",
-                format!("`{}` is a directory, and a file is wanted", path.display()),
+                format!("`{}` is a directory: expected a file", path.display()),
             )
             .file(path)
-            .hint("name a file in it"));
+            .hint("give the path of a file in it"));
         }
-        if there.is_ok_and(|there| !there.is_file()) {
+        if existing.is_ok_and(|existing| !existing.is_file()) {
             let file = OpenOptions::new().write(true).open(path);
             let file = BufWriter::new(file.map_err(|error| unwritable(path, error))?);
-            return Ok(Self { named: path.to_owned(), path: path.to_owned(), aside: None, file });
+            let path = path.to_owned();
+            return Ok(Self { requested: path.clone(), target: path, temporary: None, file });
         }
-        let real = followed(path).map_err(|error| unwritable(path, error))?;
-        let folder = folder_of(&real);
+        let target = resolve_links(path).map_err(|error| unwritable(path, error))?;
+        let folder = folder_of(&target);
         if !folder.is_dir() {
             return Err(Fault::internal(
                 "BOT-1002",
                 format!(
-                    "`{}` cannot be written: there is no folder `{}`",
+                    "`{}` cannot be written: the folder `{}` does not exist",
                     path.display(),
                     folder.display()
                 ),
             )
             .file(path)
-            .hint(format!("make it: `mkdir -p {}`", folder.display())));
+            .hint(format!("create it: `mkdir -p {}`", folder.display())));
         }
-        if real.file_name().is_none() {
-            return Err(Fault::usage(
-                "BOT-1016",
-                format!("`{}` is not a file's name", path.display()),
-            )
-            .hint("name a file to write"));
+        if target.file_name().is_none() {
+            return Err(Fault::usage("BOT-1016", format!("`{}` has no file name", path.display()))
+                .hint("give the path of a file to write"));
         }
-        let (aside, file) = begin(&real).map_err(|error| unwritable(path, error))?;
-        remove_leftovers(&real, &aside);
+        let (temporary, file) =
+            create_temporary(&target).map_err(|error| unwritable(path, error))?;
+        remove_leftovers(&target, &temporary);
         let file = BufWriter::new(file);
-        Ok(Self { named: path.to_owned(), path: real, aside: Some(aside), file })
+        Ok(Self { requested: path.to_owned(), target, temporary: Some(temporary), file })
     }
 
-    /// Adds `bytes`.
+    /// Appends `bytes`.
     ///
     /// # Errors
     /// `BOT-1002` (exit 1).
     pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        self.file.write_all(bytes).map_err(|error| unwritable(&self.named, error))
+        self.file.write_all(bytes).map_err(|error| unwritable(&self.requested, error))
     }
 
-    /// Syncs what was written and puts it where it goes.
+    /// Syncs the written bytes to disk and moves the file to its target.
     ///
     /// # Errors
-    /// `BOT-1002` (exit 1); what was there before then still is.
+    /// `BOT-1002` (exit 1); an existing file is then unchanged.
     pub fn publish(mut self) -> Result<()> {
-        self.put().map_err(|error| unwritable(&self.named, error))
+        self.sync_and_rename().map_err(|error| unwritable(&self.requested, error))
     }
 
-    fn put(&mut self) -> io::Result<()> {
+    fn sync_and_rename(&mut self) -> io::Result<()> {
         self.file.flush()?;
-        let Some(aside) = &self.aside else { return Ok(()) };
+        let Some(temporary) = &self.temporary else { return Ok(()) };
         self.file.get_ref().sync_all()?;
-        fs::rename(aside, &self.path)?;
-        self.aside = None;
-        File::open(folder_of(&self.path))?.sync_all()
+        fs::rename(temporary, &self.target)?;
+        self.temporary = None;
+        File::open(folder_of(&self.target))?.sync_all()
     }
 }
 
-/// For what writes by itself; its errors are [`Fault`]s inside.
-impl io::Write for Aside {
+/// For writers that take an [`io::Write`]; each error wraps a [`Fault`].
+impl io::Write for AtomicFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        Aside::write(self, bytes).map_err(io::Error::other)?;
+        Self::write(self, bytes).map_err(io::Error::other)?;
         Ok(bytes.len())
     }
 
@@ -111,30 +111,30 @@ impl io::Write for Aside {
     }
 }
 
-impl Drop for Aside {
+impl Drop for AtomicFile {
     fn drop(&mut self) {
-        if let Some(aside) = &self.aside {
-            // What is left of it has no use, and there is nobody to tell.
-            let _ = fs::remove_file(aside);
+        if let Some(temporary) = &self.temporary {
+            // A leftover does no harm: the next writer of the same target removes it.
+            let _ = fs::remove_file(temporary);
         }
     }
 }
 
-/// Returns the path that writing to `path` ends at: links are followed, also to what is not there yet.
+/// Returns the path that a write to `path` reaches: symbolic links are followed, even to a file that does not exist yet.
 ///
 /// # Errors
-/// When links lead on and on.
-pub fn followed(path: &Path) -> io::Result<PathBuf> {
-    /// As many as the kernel follows.
-    const MOST: usize = 40;
+/// If more than 40 links follow each other, as in a cycle.
+pub fn resolve_links(path: &Path) -> io::Result<PathBuf> {
+    /// The limit of the Linux kernel.
+    const MAX_LINKS: usize = 40;
     let mut real = path.to_owned();
-    for _ in 0..MOST {
+    for _ in 0..MAX_LINKS {
         match fs::read_link(&real) {
             Ok(next) => real = folder_of(&real).join(next),
             Err(_) => return Ok(real),
         }
     }
-    Err(io::Error::other("it is a link that leads to a link without end"))
+    Err(io::Error::other("too many levels of symbolic links"))
 }
 
 fn folder_of(path: &Path) -> &Path {
@@ -144,42 +144,43 @@ fn folder_of(path: &Path) -> &Path {
     }
 }
 
-/// Makes a file beside `path` under a name that no other writer uses, in this process or another.
+/// Creates a temporary file next to `path`, under a name that no other writer uses, in this process or another.
 ///
-/// It is locked as long as it is being written, where the file system can: what is not locked, nobody writes.
-fn begin(path: &Path) -> io::Result<(PathBuf, File)> {
+/// The file stays locked while it is being written, if the file system supports locks, so that other writers do not
+/// take it for a leftover.
+fn create_temporary(path: &Path) -> io::Result<(PathBuf, File)> {
     static WRITERS: AtomicU64 = AtomicU64::new(0);
     loop {
         let mut name = OsString::from(".");
         name.push(path.file_name().unwrap_or_default());
         let number = WRITERS.fetch_add(1, Ordering::Relaxed);
         name.push(format!(".{}-{number}.tmp", std::process::id()));
-        let aside = folder_of(path).join(name);
-        match OpenOptions::new().write(true).create_new(true).open(&aside) {
-            // One of an earlier process with our number.
+        let temporary = folder_of(path).join(name);
+        match OpenOptions::new().write(true).create_new(true).open(&temporary) {
+            // A leftover of an earlier process with the same id.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(error),
             Ok(file) => {
-                // Where there are no locks, the number of the process tells.
+                // Without locks, the process id in the name decides.
                 let _ = file.try_lock();
-                return Ok((aside, file));
+                return Ok((temporary, file));
             }
         }
     }
 }
 
-/// Removes what writers of `path` left beside it that are gone; of `fresh`, which was made just now, nothing.
+/// Removes temporary files of `path` whose writers no longer run, except `fresh`, which was just created.
 ///
-/// What cannot be looked at or removed stays: it is in nobody's way.
+/// Errors are ignored, because a leftover does no harm.
 fn remove_leftovers(path: &Path, fresh: &Path) {
     let Some(name) = path.file_name().and_then(|name| name.to_str()) else { return };
     let Ok(entries) = fs::read_dir(folder_of(path)) else { return };
     for entry in entries.flatten() {
-        let writer = entry.file_name().to_str().and_then(|entry| writer_of(entry, name));
+        let writer = entry.file_name().to_str().and_then(|entry| writer_process(entry, name));
         let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
         let left = entry.path();
         if let Some(writer) = writer.filter(|_| is_file && left != fresh)
-            && is_gone(writer, &left, fresh)
+            && is_abandoned(writer, &left, fresh)
             && File::open(&left).is_ok_and(|file| file.try_lock().is_ok())
         {
             let _ = fs::remove_file(&left);
@@ -187,9 +188,10 @@ fn remove_leftovers(path: &Path, fresh: &Path) {
     }
 }
 
-/// Returns the process that wrote a file for `name` aside, under the name `entry`: `.NAME.PROCESS-NUMBER.tmp`, and
-/// formerly `.NAME.PROCESS.tmp`.
-fn writer_of(entry: &str, name: &str) -> Option<u32> {
+/// Returns the id of the process that created the temporary file `entry` for `name`, if `entry` is one.
+///
+/// Temporary files are named `.NAME.PROCESS-NUMBER.tmp`; older versions named them `.NAME.PROCESS.tmp`.
+fn writer_process(entry: &str, name: &str) -> Option<u32> {
     let writer = entry.strip_prefix('.')?.strip_prefix(name)?.strip_prefix('.')?;
     let writer = writer.strip_suffix(".tmp")?;
     let (process, number) = writer.split_once('-').unwrap_or((writer, "0"));
@@ -200,16 +202,18 @@ fn writer_of(entry: &str, name: &str) -> Option<u32> {
     process.parse().ok()
 }
 
-/// Returns whether the process that wrote `left` is gone; where that cannot be asked, whether it was written to a day
-/// or longer before `fresh`.
-fn is_gone(writer: u32, left: &Path, fresh: &Path) -> bool {
+/// Returns whether the process `writer` of the file `left` no longer runs.
+///
+/// If the processes of the system cannot be listed, `left` is abandoned if it was last written at least a day before
+/// `fresh`.
+fn is_abandoned(writer: u32, left: &Path, fresh: &Path) -> bool {
     const DAY: Duration = Duration::from_secs(24 * 60 * 60);
     let processes = Path::new("/proc");
     if cfg!(target_os = "linux") && processes.join("self").exists() {
-        // In a container, every process may have our number: the lock tells them apart.
+        // In containers that share a folder, processes can have the same id: the lock tells them apart.
         return writer == std::process::id() || !processes.join(writer.to_string()).exists();
     }
-    let written = |path: &Path| fs::metadata(path).and_then(|there| there.modified());
+    let written = |path: &Path| fs::metadata(path).and_then(|metadata| metadata.modified());
     match (written(left), written(fresh)) {
         (Ok(left), Ok(fresh)) => fresh.duration_since(left).is_ok_and(|age| age >= DAY),
         _ => false,
@@ -217,24 +221,24 @@ fn is_gone(writer: u32, left: &Path, fresh: &Path) -> bool {
 }
 
 fn unwritable(path: &Path, error: io::Error) -> Fault {
-    let why = match error.kind() {
+    let reason = match error.kind() {
         io::ErrorKind::StorageFull => "the disk is full".to_owned(),
         io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
-        io::ErrorKind::ReadOnlyFilesystem => "nothing may be written there".to_owned(),
+        io::ErrorKind::ReadOnlyFilesystem => "the file system is read-only".to_owned(),
         _ => error.to_string(),
     };
-    Fault::internal("BOT-1002", format!("`{}` cannot be written: {why}", path.display()))
+    Fault::internal("BOT-1002", format!("`{}` cannot be written: {reason}", path.display()))
         .file(path)
-        .hint("check that the folder exists, its permissions and its free space")
+        .hint("check that the folder exists, its permissions and the free space")
         .caused_by(error)
 }
 
-/// Puts `bytes` at `path`, complete or absent: see [`Aside`].
+/// Writes `bytes` to `path` atomically; see [`AtomicFile`].
 ///
 /// # Errors
-/// `BOT-1002`; the file is then as it was before.
+/// As [`AtomicFile::create`] and [`AtomicFile::publish`]; an existing file is then unchanged.
 pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
-    let mut file = Aside::create(path)?;
+    let mut file = AtomicFile::create(path)?;
     file.write(bytes)?;
     file.publish()
 }
@@ -250,32 +254,26 @@ mod tests {
         entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
     }
 
-    fn put(path: &Path, bytes: &[u8]) -> Result<()> {
-        let mut file = Aside::create(path)?;
-        file.write(bytes)?;
-        file.publish()
-    }
-
     #[test]
     fn a_file_is_complete_or_absent() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.csv");
-        put(&path, b"before").unwrap();
-        let mut file = Aside::create(&path).unwrap();
+        replace(&path, b"before").unwrap();
+        let mut file = AtomicFile::create(&path).unwrap();
         file.write(b"half").unwrap();
         drop(file);
         assert_eq!(fs::read(&path).unwrap(), b"before");
-        put(&path, b"after").unwrap();
+        replace(&path, b"after").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"after");
         assert_eq!(names(folder.path()), ["a.csv".to_owned()].into());
     }
 
     #[test]
-    fn a_folder_is_neither_written_to_nor_made() {
+    fn a_folder_is_neither_overwritten_nor_created() {
         let folder = tempfile::tempdir().unwrap();
-        let fault = put(folder.path(), b"x").unwrap_err();
-        assert_eq!((fault.code(), fault.kind()), ("BOT-1002", FaultKind::Usage));
-        let fault = put(&folder.path().join("nowhere/a.csv"), b"x").unwrap_err();
+        let fault = replace(folder.path(), b"x").unwrap_err();
+        assert_eq!((fault.code(), fault.kind()), ("BOT-1016", FaultKind::Usage));
+        let fault = replace(&folder.path().join("nowhere/a.csv"), b"x").unwrap_err();
         assert_eq!((fault.code(), fault.kind()), ("BOT-1002", FaultKind::Internal));
         assert!(fault.hints().join(" ").contains("mkdir -p"), "{fault}");
         assert!(names(folder.path()).is_empty());
@@ -283,7 +281,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_link_is_followed_also_to_what_is_not_there_yet() {
+    fn links_are_followed_even_to_missing_files() {
         use std::os::unix::fs::symlink;
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
@@ -293,11 +291,11 @@ mod tests {
         symlink("there.csv", at("twice.csv")).unwrap();
         symlink("real/b.csv", at("new.csv")).unwrap();
         symlink("round.csv", at("round.csv")).unwrap();
-        put(&at("twice.csv"), b"after").unwrap();
-        put(&at("new.csv"), b"new").unwrap();
+        replace(&at("twice.csv"), b"after").unwrap();
+        replace(&at("new.csv"), b"new").unwrap();
         assert_eq!(fs::read(at("real/a.csv")).unwrap(), b"after");
         assert_eq!(fs::read(at("real/b.csv")).unwrap(), b"new");
-        assert_eq!(put(&at("round.csv"), b"x").unwrap_err().code(), "BOT-1002");
+        assert_eq!(replace(&at("round.csv"), b"x").unwrap_err().code(), "BOT-1002");
         for link in ["there.csv", "twice.csv", "new.csv", "round.csv"] {
             assert!(at(link).is_symlink(), "{link}");
         }
@@ -305,10 +303,10 @@ mod tests {
     }
 
     #[test]
-    fn only_what_our_own_writers_left_is_removed() {
+    fn only_leftovers_of_botops_are_removed() {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
-        // No process has a number this large.
+        // No process has an id this large.
         let gone = [".a.csv.4294967295-0.tmp", ".a.csv.4294967295.tmp"];
         let kept = [
             ".a.csv.1-0-0.tmp",
@@ -326,10 +324,10 @@ mod tests {
             let file = File::options().write(true).open(at(name)).unwrap();
             file.set_modified(day_before).unwrap();
         }
-        // Another that is being written to stays, though of the same process.
-        let other = Aside::create(&at("a.csv")).unwrap();
-        put(&at("a.csv"), b"x").unwrap();
-        assert!(other.aside.as_ref().unwrap().exists());
+        // A file that another writer of this process still writes is kept.
+        let other = AtomicFile::create(&at("a.csv")).unwrap();
+        replace(&at("a.csv"), b"x").unwrap();
+        assert!(other.temporary.as_ref().unwrap().exists());
         other.publish().unwrap();
         let wanted: BTreeSet<String> = kept.iter().map(|name| (*name).to_owned()).collect();
         assert_eq!(names(folder.path()), &wanted | &["a.csv".to_owned()].into());

@@ -1,7 +1,9 @@
-//! Files that are complete or absent, and scratch space that is removed after use.
+//! Files that are complete or absent, and scratch files that are removed after use.
+//!
+//! In: a path and bytes. Out: the file at that path, replaced atomically, or a fault that says why it cannot be written.
 
 mod atomic_file;
 mod scratch;
 
-pub use atomic_file::{Aside, followed, replace};
+pub use atomic_file::{AtomicFile, replace, resolve_links};
 pub use scratch::Scratch;

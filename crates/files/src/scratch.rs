@@ -1,4 +1,4 @@
-//! Scratch files: removed when they are dropped.
+//! Scratch files, which are removed when they are dropped.
 
 use botops_findings::{Fault, Result};
 use std::{
@@ -8,22 +8,24 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
-/// A file for the time being; removed when it is dropped.
+/// A temporary file that is removed when it is dropped.
 #[derive(Debug)]
 pub struct Scratch {
+    /// The file, open for reading and writing.
     pub file: File,
+    /// The path of the file.
     pub path: PathBuf,
 }
 
 impl Scratch {
-    /// Makes one in `folder`, for what is `what`; only its owner may read it.
+    /// Creates a scratch file in `folder`, with `purpose` as a part of its name; only its owner may read it.
     ///
     /// # Errors
     /// `BOT-1002` (exit 1).
-    pub fn create(folder: &Path, what: &str) -> Result<Self> {
+    pub fn create(folder: &Path, purpose: &str) -> Result<Self> {
         static FILES: AtomicU64 = AtomicU64::new(0);
         let number = FILES.fetch_add(1, Ordering::Relaxed);
-        let path = folder.join(format!("botops-{what}-{}-{number}.tmp", std::process::id()));
+        let path = folder.join(format!("botops-{purpose}-{}-{number}.tmp", std::process::id()));
         let mut options = File::options();
         options.read(true).write(true).create_new(true);
         #[cfg(unix)]
@@ -34,7 +36,7 @@ impl Scratch {
         }
     }
 
-    /// The fault of writing or reading it.
+    /// Returns the fault for an `error` of writing or reading this file.
     pub fn fault(&self, error: io::Error) -> Fault {
         scratch_fault(&self.path, error)
     }
@@ -42,17 +44,14 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        // It may be gone already: nothing is lost with it.
+        // The file may already be gone, and its contents are no longer needed.
         let _ = fs::remove_file(&self.path);
     }
 }
 
 fn scratch_fault(path: &Path, error: io::Error) -> Fault {
-    Fault::internal(
-        "BOT-1002",
-        format!("what is needed for a while cannot be put on disk: {error}"),
-    )
-    .file(path)
-    .hint("make room there, or name another folder with `TMPDIR`")
-    .caused_by(error)
+    Fault::internal("BOT-1002", format!("temporary data cannot be written to disk: {error}"))
+        .file(path)
+        .hint("free some space there, or set `TMPDIR` to another folder")
+        .caused_by(error)
 }

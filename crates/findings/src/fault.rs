@@ -1,39 +1,39 @@
-//! The error of every module: what happened, where, what to do next, and which exit code.
+//! The error type of every crate, with its exit code.
 
 use super::{Finding, Place, Severity, catalogue};
 use std::{error::Error, fmt, path::Path};
 
-/// The result of everything that can fail on account of the user's world.
+/// The result of an operation that can fail with a [`Fault`].
 pub type Result<T, E = Fault> = std::result::Result<T, E>;
 
-/// The families of failure; each is one exit code.
+/// The kinds of faults; each has one exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum FaultKind {
-    /// Could not do the job: I/O, a full or read-only store, a bug (exit 1).
+    /// The job could not be done: I/O, a full or read-only store, a bug (exit 1).
     Internal,
-    /// Usage or configuration (exit 2).
+    /// Wrong usage or configuration (exit 2).
     Usage,
-    /// The data or the model file is not fit, or a gate failed (exit 3).
+    /// Unfit data or model file, or a failed gate (exit 3).
     Gate,
-    /// Too little evidence to say (exit 4).
+    /// Too little evidence to decide (exit 4).
     Insufficient,
     /// Someone else wrote first (exit 5).
     Conflict,
-    /// Refused by policy, or a format newer than this program (exit 6).
+    /// Refused by policy, or a newer format than this botops supports (exit 6).
     Policy,
-    /// A store or server cannot be reached; safe to retry (exit 7).
+    /// An unreachable store or server; safe to retry (exit 7).
     Unreachable,
-    /// Interrupted by SIGINT, state saved (exit 130).
+    /// Interrupted by SIGINT, with the state saved (exit 130).
     Interrupted,
-    /// Interrupted by SIGTERM, state saved (exit 143).
+    /// Terminated by SIGTERM, with the state saved (exit 143).
     Terminated,
 }
 
-/// Something that ended the work.
+/// An error that ends a command.
 ///
-/// - `message` says what happened: lowercase, no final period, values in backticks
-/// - `place` says where
-/// - each of `hints` is something to do next, pasteable where it can be
+/// - the message is lowercase, without a final period, with values in backticks
+/// - the place names the file, record, line, column and key, as far as they are known
+/// - each hint is one remedy, with a command to paste where possible
 pub struct Fault(Box<Body>);
 
 struct Body {
@@ -54,7 +54,7 @@ impl serde::Serialize for FaultKind {
 }
 
 impl FaultKind {
-    /// Returns the exit code of a command that ends with this family.
+    /// Returns the exit code of a command that ends with a fault of this kind.
     #[must_use]
     pub fn exit_code(self) -> u8 {
         match self {
@@ -70,7 +70,7 @@ impl FaultKind {
         }
     }
 
-    /// Returns the family of an exit code; anything unknown is [`Self::Internal`].
+    /// Returns the kind with this exit code; [`Self::Internal`] for an unknown one.
     #[must_use]
     pub fn of_exit_code(code: u8) -> Self {
         match code {
@@ -88,18 +88,18 @@ impl FaultKind {
 }
 
 impl Fault {
-    /// Makes a fault; the shorthands below read better.
+    /// Creates a fault; prefer the shorthands below.
     ///
-    /// The catalogue decides the family of a code, so that one code always ends in one exit code. `kind` is what the
-    /// caller expects, and tests fail where the two differ.
+    /// The catalogue decides the kind of a code, so that a code always has the same exit code. `kind` is the kind the
+    /// caller expects; debug builds panic if it differs.
     #[must_use]
     pub fn new(kind: FaultKind, code: &'static str, message: impl Into<String>) -> Self {
         let fault = Self::of_code(code, message);
-        debug_assert_eq!(fault.kind(), kind, "the family of {code} in the catalogue");
+        debug_assert_eq!(fault.kind(), kind, "the kind of {code} in the catalogue");
         fault
     }
 
-    /// Makes a fault of the family that the catalogue gives to `code`; [`FaultKind::Internal`] for a code without one.
+    /// Creates a fault of the kind that the catalogue gives to `code`; [`FaultKind::Internal`] if it gives none.
     #[must_use]
     pub fn of_code(code: &'static str, message: impl Into<String>) -> Self {
         let kind = catalogue::find(code).and_then(|entry| entry.kind);
@@ -114,49 +114,49 @@ impl Fault {
         }))
     }
 
-    /// Could not do the job (exit 1).
+    /// Creates a fault of kind [`FaultKind::Internal`] (exit 1).
     #[must_use]
     pub fn internal(code: &'static str, message: impl Into<String>) -> Self {
         Self::new(FaultKind::Internal, code, message)
     }
 
-    /// Usage or configuration (exit 2).
+    /// Creates a fault of kind [`FaultKind::Usage`] (exit 2).
     #[must_use]
     pub fn usage(code: &'static str, message: impl Into<String>) -> Self {
         Self::new(FaultKind::Usage, code, message)
     }
 
-    /// The data or model file is not fit (exit 3).
+    /// Creates a fault of kind [`FaultKind::Gate`], for unfit data or model files (exit 3).
     #[must_use]
     pub fn data(code: &'static str, message: impl Into<String>) -> Self {
         Self::new(FaultKind::Gate, code, message)
     }
 
-    /// Too little evidence (exit 4).
+    /// Creates a fault of kind [`FaultKind::Insufficient`] (exit 4).
     #[must_use]
     pub fn insufficient(code: &'static str, message: impl Into<String>) -> Self {
         Self::new(FaultKind::Insufficient, code, message)
     }
 
-    /// Someone else wrote first (exit 5).
+    /// Creates a fault of kind [`FaultKind::Conflict`] (exit 5).
     #[must_use]
     pub fn conflict(code: &'static str, message: impl Into<String>) -> Self {
         Self::new(FaultKind::Conflict, code, message)
     }
 
-    /// Refused by policy or a newer format (exit 6).
+    /// Creates a fault of kind [`FaultKind::Policy`] (exit 6).
     #[must_use]
     pub fn policy(code: &'static str, message: impl Into<String>) -> Self {
         Self::new(FaultKind::Policy, code, message)
     }
 
-    /// A store or server cannot be reached (exit 7).
+    /// Creates a fault of kind [`FaultKind::Unreachable`] (exit 7).
     #[must_use]
     pub fn unreachable(code: &'static str, message: impl Into<String>) -> Self {
         Self::new(FaultKind::Unreachable, code, message)
     }
 
-    /// Names the file.
+    /// Sets the file of the place.
     #[must_use]
     pub fn file(mut self, path: impl AsRef<Path>) -> Self {
         self.0.place.file = Some(path.as_ref().display().to_string());
@@ -170,38 +170,39 @@ impl Fault {
         self
     }
 
-    /// Adds something to do next.
+    /// Adds a hint.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.0.hints.push(hint.into());
         self
     }
 
-    /// Adds the findings that led to it.
+    /// Sets the findings that caused this fault.
     #[must_use]
     pub fn with_findings(mut self, findings: Vec<Finding>) -> Self {
         self.0.findings = findings;
         self
     }
 
-    /// Keeps the error underneath; printed only with `-v`.
+    /// Sets the underlying error; printed only with `-v`.
     #[must_use]
     pub fn caused_by(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         self.0.source = Some(source.into());
         self
     }
 
-    /// Returns it as a finding among others, by whoever looks at everything before ending; of its hints, the last.
+    /// Returns this fault as a finding, for checks that report all problems before they end; its help is the last hint.
     #[must_use]
     pub fn as_finding(&self) -> Finding {
         let help = self.hints().last().cloned().unwrap_or_default();
         Finding::new(self.code(), Severity::Error, self.message(), help).at(self.place().clone())
     }
 
-    /// Parts what is wrong with a thing that was looked at from a store that does not answer, which ends the looking.
+    /// Separates a problem of one inspected object, returned as the inner result, from an unreachable store, which ends
+    /// the inspection.
     ///
     /// # Errors
-    /// The fault of kind [`FaultKind::Unreachable`] that `result` is.
+    /// The fault in `result`, if its kind is [`FaultKind::Unreachable`].
     pub fn unless_unreachable<T>(result: Result<T>) -> Result<Result<T>> {
         match result {
             Err(fault) if fault.kind() == FaultKind::Unreachable => Err(fault),
@@ -215,31 +216,31 @@ impl Fault {
         self.0.code
     }
 
-    /// Returns the family, which decides the exit code.
+    /// Returns the kind, which decides the exit code.
     #[must_use]
     pub fn kind(&self) -> FaultKind {
         self.0.kind
     }
 
-    /// Returns what happened, without the place.
+    /// Returns the message, without the place.
     #[must_use]
     pub fn message(&self) -> &str {
         &self.0.message
     }
 
-    /// Returns where it happened.
+    /// Returns the place.
     #[must_use]
     pub fn place(&self) -> &Place {
         &self.0.place
     }
 
-    /// Returns what to do next.
+    /// Returns the hints.
     #[must_use]
     pub fn hints(&self) -> &[String] {
         &self.0.hints
     }
 
-    /// Returns the findings that led to it.
+    /// Returns the findings that caused this fault.
     #[must_use]
     pub fn findings(&self) -> &[Finding] {
         &self.0.findings

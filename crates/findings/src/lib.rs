@@ -1,8 +1,8 @@
-//! What a check, a gate or a reader found, and what went wrong: one vocabulary for both.
+//! Findings and faults: one vocabulary for problems in the user's input and for failed commands.
 //!
-//! A [`Finding`] is a fact about the user's material (data, metrics, traffic) that a report lists.
-//! A [`Fault`] ends the work: it says what happened, where, and what to do next, and its
-//! [`FaultKind`] decides the exit code. Both carry a stable code that `botops explain` describes.
+//! A [`Finding`] is one problem in the user's data, metrics or traffic, listed by a report. A [`Fault`] ends a command:
+//! it carries a message, a place and hints, and its [`FaultKind`] decides the exit code. Both have a stable code, which
+//! [`catalogue`] explains and `botops explain` prints.
 
 pub mod catalogue;
 mod fault;
@@ -11,25 +11,25 @@ pub use fault::{Fault, FaultKind, Result};
 
 use serde::{Deserialize, Serialize};
 
-/// How much a finding matters.
+/// The severity of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
-    /// Worth knowing; changes nothing.
+    /// For information only.
     Info,
-    /// Should be looked at; fails nothing.
+    /// Should be reviewed, but does not fail the check.
     Warning,
-    /// Fails the check that found it.
+    /// Fails the check.
     Error,
 }
 
-/// Where something was found. `record` and `line` differ: a CSV field may hold newlines.
+/// The place of a finding or fault. `record` and `line` differ, because a CSV field may contain newlines.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Place {
-    /// The file, as the user named it.
+    /// The file, spelled as by the user.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
-    /// The record, from 1; a header is not a record.
+    /// The record, from 1; a header does not count.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub record: Option<u64>,
     /// The line on which the record starts, from 1.
@@ -38,28 +38,28 @@ pub struct Place {
     /// The column within the line, from 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub column: Option<u64>,
-    /// The key of a configuration file, dotted.
+    /// The dotted key in a configuration file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
 }
 
-/// One fact about the user's material.
+/// One problem in the user's data, metrics or traffic.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
     /// A code of [`catalogue`], such as `BOT-2107`.
     pub code: String,
-    /// How much it matters.
+    /// The severity.
     pub severity: Severity,
-    /// Where; flattened by [`Finding`]'s JSON form into `file`, `record`, `line`, `column`, `key`.
+    /// The place; in JSON, its fields `file`, `record`, `line`, `column`, `key` are members of the finding.
     #[serde(flatten)]
     pub place: Place,
-    /// What was found: lowercase, no final period, values in backticks.
+    /// The message: lowercase, no final period, values in backticks.
     pub message: String,
-    /// What to do.
+    /// The remedy; may be empty.
     pub help: String,
 }
 
-/// Returns the help that all of `findings` have; `None` where they differ, and where there are none.
+/// Returns the help that all `findings` have in common; `None` if they differ or if there are no findings.
 #[must_use]
 pub fn shared_help<'a>(findings: &[&'a Finding]) -> Option<&'a str> {
     let (first, rest) = findings.split_first()?;
@@ -67,7 +67,7 @@ pub fn shared_help<'a>(findings: &[&'a Finding]) -> Option<&'a str> {
 }
 
 impl Finding {
-    /// Makes a finding without a place; add one with [`Finding::at`].
+    /// Creates a finding without a place; add one with [`Finding::at`].
     #[must_use]
     pub fn new(
         code: &'static str,

@@ -1,7 +1,7 @@
-//! HTTP clients: one way to make them, with one TLS provider and explicit time-outs.
+//! One way to make HTTP clients, with one TLS provider and explicit time-outs.
 //!
-//! The rooms that speak HTTP name the client's types through this crate, so that there is one place that decides about
-//! TLS, proxies and redirects.
+//! In: a [`ClientSpec`]. Out: a [`Client`]. All crates that make HTTP requests use the types re-exported here, so that
+//! TLS, proxies and redirects are decided in one place.
 
 pub use reqwest::{
     Body, Client, Error, Method, RequestBuilder, Response, StatusCode, Url, header, redirect,
@@ -10,48 +10,48 @@ pub use reqwest::{
 use botops_findings::{Fault, Result};
 use std::{sync::Once, time::Duration};
 
-/// How long a server may take to accept a connection.
-const CONNECT: Duration = Duration::from_secs(5);
+/// The time-out of connecting to a server.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Time-outs and rules of a client.
+/// The time-outs and rules of a client.
 #[derive(Debug, Clone, Copy)]
 pub struct ClientSpec {
-    /// How long a whole request may take, its answer included; `None`: as long as it makes progress.
+    /// The time-out of a whole request, including its response; `None` for no limit.
     pub answer: Option<Duration>,
-    /// How long a server may send nothing; `None`: no limit of its own.
+    /// The time-out of each read from the server; `None` for no limit.
     pub silence: Option<Duration>,
-    /// Whether redirects are followed.
+    /// The handling of redirects.
     pub redirects: Redirects,
-    /// Whether the proxy of the environment (`HTTPS_PROXY` and its kin) is used.
+    /// The use of proxies.
     pub proxy: Proxy,
 }
 
-/// Whether redirects are followed.
+/// The handling of redirects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Redirects {
-    /// As browsers do, up to ten.
+    /// The client follows up to ten redirects.
     Followed,
-    /// The caller reads `Location` itself.
+    /// The client returns the redirect, and the caller reads `Location`.
     Refused,
 }
 
-/// Whether requests go through the proxy that the environment names.
+/// The use of proxies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Proxy {
-    /// The proxy of the environment, if it names one.
+    /// The proxy that the environment names (`HTTPS_PROXY` and similar variables), if any.
     Environment,
-    /// Straight to the server.
+    /// No proxy.
     None,
 }
 
-/// Makes an HTTP client with TLS by ring and `botops/<version>` as its user agent.
+/// Creates an HTTP client that uses ring for TLS and has the user agent `botops/<version>`.
 ///
 /// # Errors
-/// `BOT-1018` (exit 1) when the platform's root certificates cannot be read.
+/// `BOT-1018` (exit 1) if the root certificates of the system cannot be read.
 pub fn client(spec: &ClientSpec) -> Result<Client> {
     install_tls();
     let mut builder = Client::builder()
-        .connect_timeout(CONNECT)
+        .connect_timeout(CONNECT_TIMEOUT)
         .tcp_nodelay(true)
         .user_agent(concat!("botops/", env!("CARGO_PKG_VERSION")));
     if let Some(answer) = spec.answer {
@@ -67,11 +67,11 @@ pub fn client(spec: &ClientSpec) -> Result<Client> {
         builder = builder.no_proxy();
     }
     builder.build().map_err(|error| {
-        Fault::internal("BOT-1018", "the HTTP client could not be created").caused_by(error)
+        Fault::internal("BOT-1018", "the HTTP client cannot be created").caused_by(error)
     })
 }
 
-/// Makes ring the TLS provider of this process, once; a provider that is already installed stays.
+/// Installs ring as the TLS provider of this process, unless another provider is already installed.
 pub fn install_tls() {
     static RING: Once = Once::new();
     RING.call_once(|| {
@@ -79,7 +79,7 @@ pub fn install_tls() {
     });
 }
 
-/// Returns why a request did not reach its server, in a few words: "it does not answer in time".
+/// Returns the reason why a request failed, as a clause such as "it does not answer in time".
 #[must_use]
 pub fn why_unreachable(error: &Error) -> &'static str {
     if error.is_timeout() {

@@ -1,19 +1,21 @@
-//! Intents as a closed, ordered set of names, and the one name that is not an intent.
+//! Intents as a closed, ordered set of names, and `oos`, the one label that is not an intent.
+//!
+//! In: the intents of records. Out: [`Labels`], in which each intent has an index.
 
 use botops_findings::{Fault, Result};
 use serde::{Deserialize, Serialize};
 
 /// The label of an out-of-scope utterance.
 ///
-/// It is not a class: records so labelled count in no class metric, only in the out-of-scope ones.
+/// It is not a class: records with this label count only in out-of-scope metrics.
 pub const OOS: &str = "oos";
 
-/// The intents a model knows.
+/// The intents of a model.
 ///
 /// - names are sorted by code point, so an index means the same on every machine
 /// - names are distinct and not empty
-/// - [`OOS`] is never among them
-/// - there are at least two
+/// - [`OOS`] is not among them
+/// - there are at least two names
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Vec<String>", into = "Vec<String>")]
 pub struct Labels {
@@ -24,7 +26,7 @@ impl Labels {
     /// Collects the distinct intents of `names`, leaving [`OOS`] out.
     ///
     /// # Errors
-    /// `BOT-2110` when fewer than two intents remain: there is nothing to tell apart.
+    /// `BOT-2110` if fewer than two intents remain.
     pub fn collect<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<Self> {
         let mut names: Vec<String> = names
             .into_iter()
@@ -42,13 +44,15 @@ impl Labels {
         }
     }
 
-    /// Returns how many intents there are (`n_classes`).
+    /// Returns the number of intents (`n_classes`).
+    #[inline]
     #[must_use]
     pub fn len(&self) -> usize {
         self.names.len()
     }
 
-    /// Returns whether there is no intent; never true of a checked set.
+    /// Returns whether there are no intents; always false, because a set has at least two.
+    #[inline]
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.names.is_empty()
@@ -57,7 +61,8 @@ impl Labels {
     /// Returns the name of intent `index`.
     ///
     /// # Panics
-    /// When `index >= len()`: an index comes from the same set.
+    /// If `index >= len()`.
+    #[inline]
     #[must_use]
     pub fn name(&self, index: usize) -> &str {
         &self.names[index]
@@ -69,7 +74,7 @@ impl Labels {
         self.names.binary_search_by(|probe| probe.as_str().cmp(name)).ok()
     }
 
-    /// Iterates over the names in order.
+    /// Iterates over the names, sorted.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &str> {
         self.names.iter().map(String::as_str)
     }

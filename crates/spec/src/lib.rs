@@ -1,38 +1,40 @@
-//! YAML to a typed spec, with the place of what is wrong and the nearest known key.
+//! YAML files as typed specs, with faults that name the place, the nearest known key, and the remedy.
 //!
-//! In: the text of a file somebody wrote. Out: the typed value, or one [`Fault`] that names file,
-//! line, column and dotted key, says in plain words what is wrong, and what to write instead.
+//! In: the text of a YAML file. Out: a typed value, or a single [`Fault`] that names file, line, column and dotted key.
+//! [`tree`] reads files whose keys are data.
 
-pub(crate) mod nearest_name;
-pub(crate) mod yaml_errors;
-
+mod block_hint;
+mod nearest_name;
 mod outline;
+mod reading;
+mod syntax_errors;
+mod text_clip;
 mod tree;
+mod yaml_errors;
 
 pub use nearest_name::nearest;
 pub use outline::Outline;
+pub use reading::{text, unreadable};
 pub use tree::{Node, Value, tree};
 
 use botops_findings::{Fault, Place, Result};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use std::{fs, io, path::Path};
-use yaml_errors::NoBlock;
+use std::path::Path;
 
 /// Reads and parses the YAML file at `path`; structs should be `deny_unknown_fields`.
 ///
 /// # Errors
-/// `BOT-1001` when the file cannot be read; `BOT-1010` for malformed YAML, `BOT-1011` for an
-/// unknown key (the nearest known one is named), `BOT-1012` for a value of a wrong type,
-/// `BOT-1013` for a missing key, `BOT-1014` for a key written twice: all with file, line and
-/// column, exit 2.
+/// `BOT-1001` if the file cannot be read. With file, line and column (exit 2): `BOT-1010` for malformed YAML, `BOT-1011`
+/// for an unknown key (with the nearest known one), `BOT-1012` for a value of the wrong type, `BOT-1013` for a missing
+/// key, `BOT-1014` for a duplicate key.
 pub fn read<T: DeserializeOwned>(path: &Path) -> Result<T> {
     parse(&text(path)?, &path.display().to_string())
 }
 
-/// Reads a YAML file whose `version:` says for which format it was written; `newest` is the newest this program knows.
+/// Reads a YAML file with a `version:` key; `newest` is the newest supported version.
 ///
 /// # Errors
-/// As [`read`], and `BOT-1015` (exit 6) for a newer version, before anything else in it is looked at.
+/// As [`read`], and `BOT-1015` (exit 6) for a newer version, which is checked before all other keys.
 pub fn read_versioned<T: DeserializeOwned>(path: &Path, newest: u32) -> Result<T> {
     let yaml = text(path)?;
     let file = path.display().to_string();
@@ -40,63 +42,44 @@ pub fn read_versioned<T: DeserializeOwned>(path: &Path, newest: u32) -> Result<T
     parse(&yaml, &file)
 }
 
-/// Parses `yaml`, naming `file` in what it reports.
+/// Parses `yaml`; faults name `file`.
 ///
-/// Values follow YAML 1.2: `true` and `false` are the only booleans, so `no` and `on` stay texts.
+/// Values follow YAML 1.2: `true` and `false` are the only booleans, so `no` and `on` are strings.
 ///
 /// # Errors
 /// As [`read`].
 pub fn parse<T: DeserializeOwned>(yaml: &str, file: &str) -> Result<T> {
     let yaml = yaml.strip_prefix('\u{feff}').unwrap_or(yaml);
-    typed(yaml).map_err(|error| {
+    deserialize(yaml).map_err(|error| {
         let fault = yaml_errors::fault(&error, yaml, file);
-        match NoBlock::of(&error, yaml) {
-            Some(there) => fault.hint(block_for::<T>(&there, yaml)),
+        let hint = block_hint::block_hint(&error, yaml, |yaml| deserialize::<T>(yaml).map(|_| ()));
+        match hint {
+            Some(hint) => fault.hint(hint),
             None => fault,
         }
     })
 }
 
-fn typed<T: DeserializeOwned>(yaml: &str) -> Result<T, serde_yaml::Error> {
+fn deserialize<T: DeserializeOwned>(yaml: &str) -> Result<T, serde_yaml::Error> {
     let options = serde_yaml::options! { with_snippet: false, strict_booleans: true };
     serde_yaml::from_str_with_options(yaml, options)
-}
-
-/// Says what block of keys to write for a text that is none: the key whose value it can be is found by trying.
-fn block_for<T: DeserializeOwned>(there: &NoBlock, yaml: &str) -> String {
-    let read = |block: &str| {
-        let yaml = there.replaced(yaml, block);
-        typed::<T>(&yaml).map_err(|error| (yaml_errors::fault(&error, &yaml, ""), error))
-    };
-    // A key that nothing has makes the parser name those there are.
-    let unknown = read("{ \"\": 0 }").err();
-    let known = unknown.as_ref().map_or(&[][..], |(_, error)| yaml_errors::known_keys(error));
-    let fits = |key: &str| match read(&there.as_block(key)) {
-        Ok(_) => true,
-        // What is wrong elsewhere is wrong with any key.
-        Err((fault, _)) => {
-            let place = fault.place();
-            place.line != Some(there.line)
-                && place.key.as_ref().is_some_and(|key| !key.starts_with(&there.key))
-        }
-    };
-    there.hint(known, known.iter().copied().find(|key| fits(key)))
 }
 
 /// Writes `value` as YAML.
 ///
 /// # Errors
-/// `BOT-1019` when `value` has no YAML form (a map whose keys are not scalars).
+/// `BOT-1019` if `value` has no YAML form (a map whose keys are not scalars).
 pub fn render<T: Serialize>(value: &T) -> Result<String> {
     serde_yaml::to_string(value).map_err(|error| {
-        Fault::internal("BOT-1019", "a value could not be written as YAML").caused_by(error)
+        Fault::internal("BOT-1019", "a value cannot be written as YAML").caused_by(error)
     })
 }
 
-/// Refuses `yaml` when its top-level `version:` is newer than `newest`.
+/// Refuses `yaml` if its top-level `version:` is newer than `newest`.
 ///
 /// # Errors
-/// `BOT-1015` (exit 6) when it is; `BOT-1012` for version 0. Malformed YAML passes: [`parse`] says it better.
+/// `BOT-1015` (exit 6) for a newer version, `BOT-1012` for version 0. Malformed YAML passes, because [`parse`] reports it
+/// better.
 pub fn check_version(yaml: &str, file: &str, newest: u32) -> Result<()> {
     #[derive(Deserialize)]
     struct Versioned {
@@ -114,7 +97,7 @@ pub fn check_version(yaml: &str, file: &str, newest: u32) -> Result<()> {
         ..Place::default()
     };
     if version == 0 {
-        return Err(Fault::usage("BOT-1012", "`version` is 0, and versions start at 1")
+        return Err(Fault::usage("BOT-1012", "`version` is 0: versions start at 1")
             .at(place)
             .hint(format!("write `version: {newest}`")));
     }
@@ -122,89 +105,13 @@ pub fn check_version(yaml: &str, file: &str, newest: u32) -> Result<()> {
         return Err(Fault::policy(
             "BOT-1015",
             format!(
-                "this file is of format version {version}, and this program knows versions up to {newest}"
+                "the file has format version {version}, and this botops supports versions up to {newest}"
             ),
         )
         .at(place)
-        .hint("use a newer botops, or the file as it was before it was upgraded"));
+        .hint("upgrade botops, or use the file as it was before its upgrade"));
     }
     Ok(())
-}
-
-/// Reads the text of the YAML file at `path`.
-///
-/// # Errors
-/// `BOT-1001` when it cannot be read, `BOT-1010` when it is not UTF-8 (with line and column).
-pub fn text(path: &Path) -> Result<String> {
-    let bytes = fs::read(path).map_err(|error| unreadable(path, &error))?;
-    String::from_utf8(bytes).map_err(|error| {
-        let good = error.utf8_error().valid_up_to();
-        let bytes = error.as_bytes();
-        let line_start = bytes[..good].iter().rposition(|&b| b == b'\n').map_or(0, |i| i + 1);
-        let line = bytes[..line_start].iter().filter(|&&b| b == b'\n').count() + 1;
-        let column = String::from_utf8_lossy(&bytes[line_start..good]).chars().count() + 1;
-        Fault::usage("BOT-1010", format!("the file is not UTF-8: byte 0x{:02X}", bytes[good]))
-            .at(Place {
-                file: Some(path.display().to_string()),
-                line: Some(line as u64),
-                column: Some(column as u64),
-                ..Place::default()
-            })
-            .hint("save it as UTF-8")
-    })
-}
-
-/// Returns the fault for a file that cannot be opened, naming the nearest file that is there.
-pub fn unreadable(path: &Path, error: &io::Error) -> Fault {
-    let shown = path.display();
-    let fault = |message: String| Fault::usage("BOT-1001", message).file(path);
-    if path.is_dir() {
-        let fault = fault(format!("`{shown}` is a directory, and a file is wanted"));
-        return match files_of(path).into_iter().next() {
-            Some(name) => {
-                fault.hint(format!("name a file in it, such as `{}`", path.join(name).display()))
-            }
-            None => fault.hint("name a file"),
-        };
-    }
-    match error.kind() {
-        io::ErrorKind::NotFound => {
-            let fault = fault(format!("`{shown}` does not exist"));
-            let folder = match path.parent() {
-                Some(folder) if !folder.as_os_str().is_empty() => folder,
-                _ => Path::new("."),
-            };
-            if !folder.is_dir() {
-                return fault.hint(format!("there is no folder `{}` either", folder.display()));
-            }
-            let files = files_of(folder);
-            let wanted = path.file_name().unwrap_or_default().to_string_lossy();
-            match nearest(&wanted, files.iter().map(String::as_str)) {
-                Some(name) => {
-                    fault.hint(format!("did you mean `{}`?", path.with_file_name(name).display()))
-                }
-                None => fault.hint("check the path; it starts at the current folder"),
-            }
-        }
-        io::ErrorKind::PermissionDenied => {
-            fault(format!("`{shown}` may not be read")).hint(format!("try `chmod u+r {shown}`"))
-        }
-        _ => fault(format!("`{shown}` cannot be read: {error}")),
-    }
-}
-
-/// Returns the names of the plain files in `folder`, sorted; empty when it cannot be listed.
-fn files_of(folder: &Path) -> Vec<String> {
-    // A folder of a million files is not worth reading for a hint.
-    const MOST: usize = 10_000;
-    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
-    let mut names: Vec<String> = entries
-        .take(MOST)
-        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-        .filter(|name| !name.starts_with('.') && folder.join(name).is_file())
-        .collect();
-    names.sort_unstable();
-    names
 }
 
 #[cfg(test)]

@@ -1,22 +1,22 @@
-//! The known word nearest to one that is not known.
+//! The known name nearest to an unknown one.
 
-/// Longer words are nobody's typing error.
-const LONGEST: usize = 100;
+/// The longest word that is compared, in bytes; a longer one is not a typo.
+const MAX_LENGTH: usize = 100;
 
-/// Returns the candidate nearest to `word`, if one is near enough to be what was meant.
+/// Returns the candidate nearest to `word`, if `word` is likely to be a typo of it.
 ///
-/// Near enough: equal but for case, `-` and `_`; or one begins with the other (3 characters or
-/// more); or at most a third of its characters inserted, dropped, changed or exchanged with a
-/// neighbor (Damerau-Levenshtein, one at least). Ties go to the earlier candidate.
+/// A candidate is near if both are equal except for case, spaces, `-` and `_`; or if one begins with the other and both
+/// have at least 3 bytes; or if at most a third of the characters (at least one) are inserted, removed, changed or
+/// swapped with a neighbor (Damerau-Levenshtein distance). Of equally near candidates, the first is returned.
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let plain = |text: &str| text.to_lowercase().replace(['-', ' '], "_");
-    if word.len() > LONGEST {
+    if word.len() > MAX_LENGTH {
         return None;
     }
     let word = plain(word);
     candidates
         .into_iter()
-        .filter(|candidate| candidate.len() <= LONGEST)
+        .filter(|candidate| candidate.len() <= MAX_LENGTH)
         .filter_map(|candidate| {
             let other = plain(candidate);
             let length = word.chars().count().max(other.chars().count());

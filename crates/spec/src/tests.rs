@@ -1,6 +1,6 @@
 use super::*;
 use botops_findings::FaultKind;
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fs};
 
 #[derive(Debug, Deserialize, Serialize, PartialEq)]
 #[serde(deny_unknown_fields)]
@@ -46,8 +46,8 @@ enum Stage {
     },
 }
 
-/// Everything a person is told about `yaml`, on one line.
-fn told(yaml: &str) -> String {
+/// Returns the code, place, message and hints of the fault for `yaml`, on one line.
+fn report(yaml: &str) -> String {
     let fault = parse::<Spec>(yaml, "a.yaml").expect_err(yaml);
     assert_eq!(fault.kind(), FaultKind::Usage);
     let place = fault.place();
@@ -67,15 +67,15 @@ fn told(yaml: &str) -> String {
 #[test]
 fn an_unknown_key_names_the_nearest_one_with_its_place() {
     assert_eq!(
-        told("count: 1\ntitel: x\n"),
+        report("count: 1\ntitel: x\n"),
         "1011 2:1 titel | unknown key `titel` | did you mean `title`?"
     );
     assert_eq!(
-        told("count: 1\nnamed:\n  a:\n    x: 1\n    y: 2\n    zebra: 3\n"),
+        report("count: 1\nnamed:\n  a:\n    x: 1\n    y: 2\n    zebra: 3\n"),
         "1011 6:5 named.a.zebra | unknown key `zebra` | known keys here: `x`, `y`"
     );
     assert_eq!(
-        told("count: 1\npoints: [{x: 1, y: 2}, {x: 1, why: 2}]\n"),
+        report("count: 1\npoints: [{x: 1, y: 2}, {x: 1, why: 2}]\n"),
         "1011 2:31 points[1].why | unknown key `why` | did you mean `y`?"
             .replace("did you mean `y`?", "known keys here: `x`, `y`")
     );
@@ -84,7 +84,7 @@ fn an_unknown_key_names_the_nearest_one_with_its_place() {
 #[test]
 fn an_unknown_key_of_a_tagged_block_is_found_where_it_is_written() {
     assert_eq!(
-        told("count: 1\nstages:\n  - stage: train\n    out: a\n  - stage: train\n    ouut: x\n"),
+        report("count: 1\nstages:\n  - stage: train\n    out: a\n  - stage: train\n    ouut: x\n"),
         "1011 6:5 stages[1].ouut | unknown key `ouut` | did you mean `out`?"
     );
 }
@@ -97,71 +97,71 @@ fn a_key_named_n_is_a_key_and_not_a_boolean() {
 }
 
 #[test]
-fn a_value_of_a_wrong_type_says_what_is_wanted() {
+fn a_value_of_the_wrong_type_names_the_expected_one() {
     assert_eq!(
-        told("count: ten # or so\n"),
-        "1012 1:8 count | `count` is `ten`, and a whole number of at least 0 is wanted | "
+        report("count: ten # or so\n"),
+        "1012 1:8 count | `count` is `ten`: expected a whole number of at least 0 | "
     );
     assert_eq!(
-        told("count: -1\n"),
-        "1012 1:8 count | `count` is `-1`, and a whole number of at least 0 is wanted | "
+        report("count: -1\n"),
+        "1012 1:8 count | `count` is `-1`: expected a whole number of at least 0 | "
     );
     assert_eq!(
-        told("count:\n"),
-        "1012 1:6 count | `count` has no value, and a whole number of at least 0 is wanted | "
+        report("count:\n"),
+        "1012 1:6 count | `count` has no value: expected a whole number of at least 0 | "
     );
     assert_eq!(
-        told("count: 1\ndeep: yes\n"),
-        "1012 2:7 deep | `deep` is `yes`, and `true` or `false` is wanted | "
+        report("count: 1\ndeep: yes\n"),
+        "1012 2:7 deep | `deep` is `yes`: expected `true` or `false` | "
     );
     assert_eq!(
-        told("count: 1\nshare: much\n"),
-        "1012 2:8 share | `share` is `much`, and a number is wanted | "
+        report("count: 1\nshare: much\n"),
+        "1012 2:8 share | `share` is `much`: expected a number | "
     );
     assert_eq!(
-        told("count: 1\ntitle: [a]\n"),
-        "1012 2:8 title | `title` is a list, and a text is wanted | "
+        report("count: 1\ntitle: [a]\n"),
+        "1012 2:8 title | `title` is a list: expected a string | "
     );
     assert_eq!(
-        told("count: 1\npoints: 3\n"),
-        "1012 2:9 points | `points` is `3`, and a list is wanted | write `points: [3]`"
+        report("count: 1\npoints: 3\n"),
+        "1012 2:9 points | `points` is `3`: expected a list | write `points: [3]`"
     );
     assert_eq!(
-        told("count: 1\npoints:\n  - 5\n"),
-        "1012 3:5 points[0] | `points[0]` is `5`, and a block of keys is wanted | write `- { x: … }`; known keys here: `x`, `y`"
+        report("count: 1\npoints:\n  - 5\n"),
+        "1012 3:5 points[0] | `points[0]` is `5`: expected a block of keys | write `- { x: … }`; known keys here: `x`, `y`"
     );
-    assert_eq!(told("- a\n"), "1012 1:1 - | the file is a list, and a block of keys is wanted | ");
+    assert_eq!(report("- a\n"), "1012 1:1 - | the file is a list: expected a block of keys | ");
     assert_eq!(
-        told("count: 1\nmethod: lineer\n"),
+        report("count: 1\nmethod: lineer\n"),
         "1012 2:9 method | `lineer` is not a known value for `method` | did you mean `linear`?"
     );
     assert_eq!(
-        told("count: 1\nmethod: perceptron\n"),
+        report("count: 1\nmethod: perceptron\n"),
         "1012 2:9 method | `perceptron` is not a known value for `method` | known values: `linear`, `random_forest`"
     );
     assert_eq!(
-        told("count: 1\ntitle:\n"),
-        "1012 2:6 title | `title` has no value, and a text is wanted | write the value after the colon, or remove the key"
+        report("count: 1\ntitle:\n"),
+        "1012 2:6 title | `title` has no value: expected a string | write the value after the colon, or remove the key"
     );
 }
 
 #[test]
-fn a_value_in_braces_is_told_without_them() {
+fn a_value_in_braces_is_reported_without_them() {
     for yaml in ["{count: ten}\n", "{count: ten, title: a}\n", "{count: \"ten\" # or so\n}\n"] {
-        let told = told(yaml);
+        let report = report(yaml);
         assert!(
-            told.contains(" | `count` is `ten`, and a whole number of at least 0 is wanted | "),
-            "{told}"
+            report.contains(" | `count` is `ten`: expected a whole number of at least 0 | "),
+            "{report}"
         );
     }
     assert_eq!(
-        told("count: 1\npoints: [{x: 1, y: two}]\n"),
-        "1012 2:20 points[0].y | `points[0].y` is `two`, and a whole number of at least 0 is wanted | "
+        report("count: 1\npoints: [{x: 1, y: two}]\n"),
+        "1012 2:20 points[0].y | `points[0].y` is `two`: expected a whole number of at least 0 | "
     );
 }
 
 #[test]
-fn a_text_where_keys_are_wanted_is_put_under_the_one_it_fits() {
+fn a_scalar_instead_of_a_block_is_put_under_the_key_it_fits() {
     #[derive(Debug, Deserialize)]
     #[serde(deny_unknown_fields, default)]
     struct Model {
@@ -183,34 +183,34 @@ fn a_text_where_keys_are_wanted_is_put_under_the_one_it_fits() {
             Self { share: 0.0, kind: None }
         }
     }
-    let told = |yaml: &str| {
+    let report = |yaml: &str| {
         let fault = parse::<Model>(yaml, "a.yaml").unwrap_err();
         assert_eq!(fault.code(), "BOT-1012");
         format!("{} | {}", fault.message(), fault.hints().join("; "))
     };
     for yaml in ["head: linear # the best\n", "{ head: linear }\n"] {
         assert_eq!(
-            told(yaml),
-            "`head` is `linear`, and a block of keys is wanted | write `head: { kind: linear }`"
+            report(yaml),
+            "`head` is `linear`: expected a block of keys | write `head: { kind: linear }`"
         );
     }
     assert_eq!(
-        told("head: 0.5\n"),
-        "`head` is `0.5`, and a block of keys is wanted | write `head: { share: 0.5 }`"
+        report("head: 0.5\n"),
+        "`head` is `0.5`: expected a block of keys | write `head: { share: 0.5 }`"
     );
     assert_eq!(
-        told("head: perceptron\n"),
-        "`head` is `perceptron`, and a block of keys is wanted | write `head: { share: … }`; known keys here: \
+        report("head: perceptron\n"),
+        "`head` is `perceptron`: expected a block of keys | write `head: { share: … }`; known keys here: \
          `share`, `kind`"
     );
-    assert_eq!(told("head: [linear]\n"), "`head` is a list, and a block of keys is wanted | ");
+    assert_eq!(report("head: [linear]\n"), "`head` is a list: expected a block of keys | ");
 }
 
 #[test]
 fn a_missing_key_names_its_block() {
-    assert_eq!(told("title: a\n"), "1013 1:1 count | `count` is missing | add `count:`");
+    assert_eq!(report("title: a\n"), "1013 1:1 count | `count` is missing | add `count:`");
     assert_eq!(
-        told("count: 1\npoints:\n  - x: 1\n    y: 2\n  - x: 2\n"),
+        report("count: 1\npoints:\n  - x: 1\n    y: 2\n  - x: 2\n"),
         "1013 5:5 points[1].y | `y` is missing in `points[1]` | add `y:`"
     );
 }
@@ -218,38 +218,41 @@ fn a_missing_key_names_its_block() {
 #[test]
 fn a_key_written_twice_names_both_lines() {
     assert_eq!(
-        told("count: 1\ntitle: a\ncount: 2\n"),
-        "1014 3:1 count | `count` is written twice: first on line 1 | keep one of them"
+        report("count: 1\ntitle: a\ncount: 2\n"),
+        "1014 3:1 count | `count` occurs twice: first on line 1 | remove one of them"
     );
 }
 
 #[test]
-fn malformed_yaml_is_said_in_words_and_before_what_follows_from_it() {
+fn malformed_yaml_is_reported_before_the_errors_it_causes() {
     for (yaml, expected) in [
         ("", "1010 1:1 - | the file is empty | "),
         ("# nothing\n", "1010 2:1 - | the file is empty | "),
         (
             "count: [1\n",
-            "1010 1:8 - | `[` is never closed | close it, or quote a text that starts with it",
+            "1010 1:8 - | `[` is never closed | close it, or quote a string that starts with it",
         ),
-        ("count: 1\n\ttitle: 2\n", "1010 2:1 - | a tab is used to indent | indent with spaces"),
+        (
+            "count: 1\n\ttitle: 2\n",
+            "1010 2:1 - | a tab is used for indentation | indent with spaces",
+        ),
         ("count: 1\ntitle: @a\n", "1010 2:8 - | a value cannot start with `@` | quote it"),
         (
             "count: 1\ntitle: a: b\n",
-            "1010 2:9 - | a colon stands where no key can be | quote a text that holds `: `, and check the indentation",
+            "1010 2:9 - | a colon is not allowed here | quote a string that contains `: `, and check the indentation",
         ),
         (
             "count: 1\n---\ncount: 2\n",
-            "1010 3:1 count | the file holds more than one document | remove the line `---` and what follows it",
+            "1010 3:1 count | the file contains more than one document | remove the line `---` and everything after it",
         ),
     ] {
-        assert_eq!(told(yaml), expected);
+        assert_eq!(report(yaml), expected);
     }
-    assert!(told("count: 1\ntitle: \"abc\n").contains("a quote is never closed"));
+    assert!(report("count: 1\ntitle: \"abc\n").contains("a quote is never closed"));
 }
 
 #[test]
-fn no_message_speaks_of_serde_or_rust() {
+fn no_message_contains_terms_of_serde_or_rust() {
     for yaml in [
         "count: ten\n",
         "count: [1]\n",
@@ -269,7 +272,7 @@ fn no_message_speaks_of_serde_or_rust() {
         "? [a]\n: b\n",
         "count: 1\n? {a: b}\n: c\n",
     ] {
-        let told = told(yaml).to_lowercase();
+        let report = report(yaml).to_lowercase();
         for word in [
             "serde",
             "u64",
@@ -283,13 +286,13 @@ fn no_message_speaks_of_serde_or_rust() {
             "saphyr",
             "variant",
         ] {
-            assert!(!told.contains(word), "{yaml:?}: {told}");
+            assert!(!report.contains(word), "{yaml:?}: {report}");
         }
     }
 }
 
 #[test]
-fn any_bytes_give_a_value_or_a_fault() {
+fn any_text_gives_a_value_or_a_fault() {
     let seed = "count: 1\npoints: [{x: 1, y: \"a\"}]\nnamed: &a\n  - |\n    b\n? k\n: *a\n";
     let mut random = botops_stats::random::Random::new(5);
     for _ in 0..3_000 {
@@ -315,9 +318,9 @@ fn any_bytes_give_a_value_or_a_fault() {
 }
 
 #[test]
-fn a_deep_or_self_referring_file_is_refused_quickly() {
+fn deep_nesting_and_alias_bombs_are_refused_quickly() {
     let deep = format!("count: {}1{}\n", "[".repeat(5_000), "]".repeat(5_000));
-    assert!(told(&deep).starts_with("1010"), "{}", told(&deep));
+    assert!(report(&deep).starts_with("1010"), "{}", report(&deep));
     let mut bomb = String::from("a0: &a0 [x, x]\n");
     for i in 1..40 {
         bomb += &format!("a{i}: &a{i} [*a{0}, *a{0}]\n", i - 1);
@@ -326,7 +329,7 @@ fn a_deep_or_self_referring_file_is_refused_quickly() {
 }
 
 #[test]
-fn a_newer_version_is_refused_by_policy_before_its_keys_are_read() {
+fn a_newer_version_is_refused_before_its_keys_are_checked() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("e.yaml");
     fs::write(&path, "new_key: 1\nversion: 2\n").unwrap();
@@ -338,7 +341,7 @@ fn a_newer_version_is_refused_by_policy_before_its_keys_are_read() {
 }
 
 #[test]
-fn a_file_that_is_not_there_names_the_nearest_one() {
+fn the_fault_for_a_missing_file_names_the_nearest_one() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("weekly.yaml"), "count: 1\n").unwrap();
     let fault = read::<Spec>(&folder.path().join("weakly.yaml")).unwrap_err();
@@ -353,7 +356,7 @@ fn a_file_that_is_not_there_names_the_nearest_one() {
 }
 
 #[test]
-fn what_is_rendered_reads_back() {
+fn rendered_values_are_parsed_back() {
     let spec = Spec {
         count: 3,
         title: "a: b # c\n\"d\"".to_owned(),
@@ -369,7 +372,7 @@ fn what_is_rendered_reads_back() {
 }
 
 #[test]
-fn the_nearest_word_is_one_that_could_be_meant() {
+fn the_nearest_name_is_a_likely_typo() {
     let known = ["text", "intent", "language", "min_chars"];
     assert_eq!(nearest("txet", known), Some("text"));
     assert_eq!(nearest("Intents", known), Some("intent"));
@@ -381,7 +384,7 @@ fn the_nearest_word_is_one_that_could_be_meant() {
 }
 
 #[test]
-fn the_outline_knows_the_line_of_every_key() {
+fn the_outline_has_the_place_of_every_key() {
     let outline = Outline::of("a: 1\nb:\n  - c: 2\n  - d:\n      e: 3\n");
     assert_eq!(outline.line("a"), Some(1));
     assert_eq!(outline.line("b[1].d.e"), Some(5));

@@ -1,44 +1,44 @@
-//! YAML as it is written, with the place of every node: for files whose keys are data.
+//! YAML as a tree of nodes with their places, for files whose keys are data.
 
-use crate::yaml_errors;
+use crate::syntax_errors::malformed;
 use botops_findings::{Fault, Place, Result};
 use serde_yaml::granit_parser::{Event, Parser, ScalarStyle};
 
-/// How deep lists and mappings may lie in each other.
-const DEEPEST: usize = 64;
+/// The maximum nesting of lists and mappings.
+const MAX_DEPTH: usize = 64;
 
 /// A node of a YAML text.
 ///
-/// - lines and columns start at 1; a block text (`|`) begins on the line below its sign
-/// - a document without anything in it is an empty text
+/// - lines and columns start at 1; a literal block (`|`) begins on the line after its `|`
+/// - an empty document is an empty scalar
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Node {
-    /// The line on which it begins.
+    /// The line on which the node begins.
     pub line: u64,
-    /// The column at which it begins.
+    /// The column at which the node begins.
     pub column: u64,
-    /// What it is.
+    /// The value.
     pub value: Value,
 }
 
-/// What a [`Node`] is.
+/// The value of a [`Node`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Value {
-    /// A text, whatever a schema would make of it.
+    /// A scalar as text, regardless of its type in a schema.
     Scalar {
         /// The text.
         text: String,
-        /// Whether it is written line by line (`|`), so that its lines are those of the file.
+        /// Whether it is a literal block (`|`), so that its lines are those of the file.
         literal: bool,
     },
     /// A list.
     Sequence(Vec<Node>),
-    /// Keys with values, in the order of the text; a key may be there twice.
+    /// Keys with their values, in the order of the text; keys may repeat.
     Mapping(Vec<(Node, Node)>),
 }
 
 impl Node {
-    /// Returns its text; `None` for a list or a mapping.
+    /// Returns the text of a scalar; `None` for a list or a mapping.
     #[must_use]
     pub fn text(&self) -> Option<&str> {
         match &self.value {
@@ -47,7 +47,7 @@ impl Node {
         }
     }
 
-    /// Returns its keys that are texts, with their values; none for what is no mapping.
+    /// Iterates over the scalar keys of a mapping, with their values; empty for other nodes.
     pub fn entries(&self) -> impl Iterator<Item = (&str, &Self)> {
         let entries = match &self.value {
             Value::Mapping(entries) => entries.as_slice(),
@@ -63,15 +63,15 @@ enum Open {
     Mapping(Node, Vec<(Node, Node)>, Option<Node>),
 }
 
-/// Reads the first document of `yaml`, naming `file` in what it reports.
+/// Reads the first document of `yaml`; faults name `file`.
 ///
 /// # Errors
-/// `BOT-1010` (exit 2) with line and column: malformed, nested more than 64 deep, or with an alias (`*name`), which
-/// can make a few bytes mean more than a memory holds.
+/// `BOT-1010` (exit 2) with line and column for text that is malformed, is nested more than 64 levels deep, or contains
+/// an alias (`*name`), because aliases can expand a few bytes to more than the memory holds.
 pub fn tree(yaml: &str, file: &str) -> Result<Node> {
     let mut open: Vec<Open> = Vec::new();
     for event in Parser::new_from_str(yaml) {
-        let (event, span) = event.map_err(|error| yaml_errors::malformed(&error, yaml, file))?;
+        let (event, span) = event.map_err(|error| malformed(&error, yaml, file))?;
         let (line, column) = (span.start.line() as u64, span.start.col() as u64 + 1);
         let refused = |message: &str, hint: &str| {
             let place = Place {
@@ -86,7 +86,7 @@ pub fn tree(yaml: &str, file: &str) -> Result<Node> {
         let done = match event {
             Event::Scalar(text, style, ..) => {
                 let literal = style == ScalarStyle::Literal;
-                // The parser places a block at its first line with anything on it.
+                // The parser reports the first line of a block that is not blank.
                 let blank = text.bytes().take_while(|&byte| byte == b'\n').count();
                 let above = if literal && blank < text.len() { blank as u64 } else { 0 };
                 let line = line.saturating_sub(above);
@@ -94,12 +94,12 @@ pub fn tree(yaml: &str, file: &str) -> Result<Node> {
                 Node { line, column, value }
             }
             Event::Alias(_) | Event::UnresolvedAlias(_) => {
-                return Err(refused("an alias is not read here", "write what it stands for"));
+                return Err(refused("aliases are not supported here", "write out its value"));
             }
-            Event::SequenceStart(..) | Event::MappingStart(..) if open.len() == DEEPEST => {
+            Event::SequenceStart(..) | Event::MappingStart(..) if open.len() == MAX_DEPTH => {
                 return Err(refused(
-                    "lists and mappings lie more than 64 deep in each other",
-                    "see what wrote this file",
+                    "lists and mappings are nested more than 64 levels deep",
+                    "check the program that wrote this file",
                 ));
             }
             Event::SequenceStart(..) => {
@@ -150,14 +150,14 @@ mod tests {
             [("x", 5, 7), ("y", 5, 10)]
         );
         assert_eq!(tree("", "f").unwrap().text(), Some(""));
-        // What is blank at its start belongs to a block, as do the lines of a comment before it to the file.
+        // Leading blank lines belong to the block, and a comment before it counts as a line of the file.
         let node = tree("# one\na: |\n\n\n   b\n", "f").unwrap();
         let (_, block) = node.entries().next().unwrap();
         assert_eq!((block.text(), block.line), (Some("\n\nb\n"), 3));
     }
 
     #[test]
-    fn what_is_malformed_too_deep_or_an_alias_is_refused_with_its_place() {
+    fn malformed_text_deep_nesting_and_aliases_are_refused_with_their_place() {
         for (yaml, line) in
             [("a: [1", 1), ("a: &x 1\nb: *x\n", 2), ("a:\n\tb: 1\n", 2), (&"[".repeat(100_000), 1)]
         {

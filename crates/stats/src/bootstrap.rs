@@ -1,16 +1,15 @@
-//! Percentile bootstrap intervals, fast enough to be a matter of course.
+//! Percentile bootstrap intervals.
 //!
-//! A draw is not a list of samples but a count for each of them, so a statistic is one pass over
-//! data that stays where it is. Every draw has a random sequence of its own, so the result does not
-//! depend on how many threads share the work.
+//! A draw is a count for each sample rather than a list of samples, so that a statistic is one pass over the original
+//! data. Each draw has its own random stream, so the result does not depend on the number of threads.
 
 use super::{intervals, random::Random};
 use rayon::prelude::*;
 
-/// How to resample.
+/// The settings of a bootstrap.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Resampling {
-    /// How often.
+    /// The number of draws.
     pub draws: usize,
     /// The seed of all draws.
     pub seed: u64,
@@ -24,22 +23,21 @@ impl Default for Resampling {
     }
 }
 
-/// Draws of one thread before it takes the next share; small enough that both cores finish together.
-const DRAWS_A_SHARE: usize = 50;
+/// The number of draws in a chunk of parallel work; small enough that all threads finish at about the same time.
+const DRAWS_PER_CHUNK: usize = 50;
 
 /// Returns the percentile interval of each of `M` statistics.
 ///
-/// `strata` are the sizes of the groups that are resampled each by itself (one group: the plain
-/// bootstrap); the samples of all groups stand one after another. `statistic` gets, for each sample,
-/// how often it was drawn, and working memory made by `state`, which it has to reset itself. Draws in
-/// which a statistic is not finite do not count for it.
+/// `strata` are the sizes of groups that are resampled separately; a single group gives the plain bootstrap. The samples
+/// of the groups follow each other. `statistic` receives the number of times each sample was drawn, and working memory
+/// from `state`, which it must reset itself. Draws in which a statistic is not finite are left out for that statistic.
 ///
-/// [q(α/2), q(1-α/2)] of the statistic over the draws, α = 1 - level, q interpolated linearly between
-/// order statistics (as numpy's default); NaN when no draw counts.
+/// The interval is [q(α/2), q(1-α/2)] of the statistic over the draws, with α = 1 - level and q interpolated linearly
+/// between order statistics (the default of numpy); NaN if no draw is left.
 /// Source: Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 13.
 ///
 /// # Panics
-/// When a group has 2³² samples or more.
+/// If a group has 2³² samples or more.
 pub fn percentile_intervals<S, const M: usize>(
     strata: &[usize],
     resampling: &Resampling,
@@ -48,11 +46,11 @@ pub fn percentile_intervals<S, const M: usize>(
 ) -> [[f64; 2]; M] {
     let n: usize = strata.iter().sum();
     let mut found = vec![[f64::NAN; M]; resampling.draws];
-    found.par_chunks_mut(DRAWS_A_SHARE).enumerate().for_each_init(
+    found.par_chunks_mut(DRAWS_PER_CHUNK).enumerate().for_each_init(
         || (state(), vec![0_u32; n]),
-        |(state, counts), (share, found)| {
+        |(state, counts), (chunk, found)| {
             for (i, found) in found.iter_mut().enumerate() {
-                let draw = (share * DRAWS_A_SHARE + i) as u64;
+                let draw = (chunk * DRAWS_PER_CHUNK + i) as u64;
                 resample(&mut Random::stream(resampling.seed, draw), strata, counts);
                 *found = statistic(state, counts);
             }
@@ -67,7 +65,7 @@ pub fn percentile_intervals<S, const M: usize>(
     })
 }
 
-/// Draws as many samples from each group as it has, with replacement, and counts them.
+/// Draws from each group as many samples as it has, with replacement, and writes their counts to `counts`.
 fn resample(random: &mut Random, strata: &[usize], counts: &mut [u32]) {
     counts.fill(0);
     let mut rest = counts;
@@ -78,7 +76,7 @@ fn resample(random: &mut Random, strata: &[usize], counts: &mut [u32]) {
             assert!(size == 0, "a group has fewer than 2^32 samples");
             continue;
         };
-        // Lemire's method on 32 bits, so that one output of the generator serves two draws.
+        // Lemire's method with 32 bits, so that each 64-bit output of the generator gives two draws.
         let threshold = bound.wrapping_neg() % bound;
         let mut left = size;
         while left > 0 {
@@ -94,7 +92,7 @@ fn resample(random: &mut Random, strata: &[usize], counts: &mut [u32]) {
     }
 }
 
-/// Returns the `share` quantile of rising `values`, interpolated linearly; NaN when empty.
+/// Returns the `share` quantile of sorted `values`, interpolated linearly; NaN for no values.
 fn quantile(values: &[f64], share: f64) -> f64 {
     let Some(last) = values.len().checked_sub(1) else { return f64::NAN };
     let position = share * last as f64;
@@ -122,15 +120,15 @@ mod tests {
     }
 
     #[test]
-    fn the_interval_of_a_mean_is_near_that_of_scipy() {
+    fn the_interval_of_a_mean_is_close_to_that_of_scipy() {
         // scipy 1.17: bootstrap(([1]*40 + [0]*10,), np.mean, method="BCa"), tolerance 0.02
         let fixture = &reference()["bootstrap_bca_mean"];
         let data: Vec<f64> = (0..50).map(|i| f64::from(u8::from(i < 40))).collect();
         let found = mean_interval(&data, &Resampling::default());
         let tolerance = fixture["tolerance"].as_f64().unwrap() + 1e-9;
         for (end, found) in found.into_iter().enumerate() {
-            let wanted = fixture["bca_95"][end].as_f64().unwrap();
-            assert!((found - wanted).abs() <= tolerance, "{found} is not near {wanted}");
+            let expected = fixture["bca_95"][end].as_f64().unwrap();
+            assert!((found - expected).abs() <= tolerance, "{found} is not close to {expected}");
         }
     }
 
@@ -148,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn every_group_is_drawn_by_itself_and_evenly() {
+    fn groups_are_resampled_separately_and_uniformly() {
         let strata = [7, 0, 3];
         let mut totals = [0_u64; 10];
         for draw in 0..20_000 {
@@ -158,7 +156,7 @@ mod tests {
             assert_eq!(counts[7..].iter().sum::<u32>(), 3);
             totals.iter_mut().zip(&counts).for_each(|(t, &c)| *t += u64::from(c));
         }
-        // Each sample is expected once a draw; six standard errors are about 0.04.
+        // Each sample is expected once per draw; six standard errors are about 0.04.
         assert!(totals.iter().all(|&t| (19_200..20_800).contains(&t)), "{totals:?}");
     }
 
@@ -166,8 +164,8 @@ mod tests {
     fn quantiles_interpolate_as_numpy_does() {
         // numpy 2.4: np.quantile([1, 2, 4, 8], [0.025, 0.5, 0.975]) is [1.075, 3, 7.7]
         let values = [1.0, 2.0, 4.0, 8.0];
-        for (share, wanted) in [(0.025, 1.075), (0.5, 3.0), (0.975, 7.7)] {
-            assert!((quantile(&values, share) - wanted).abs() < 1e-12);
+        for (share, expected) in [(0.025, 1.075), (0.5, 3.0), (0.975, 7.7)] {
+            assert!((quantile(&values, share) - expected).abs() < 1e-12);
         }
         assert!(quantile(&[], 0.5).is_nan());
     }

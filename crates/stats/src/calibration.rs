@@ -1,11 +1,11 @@
-//! Scores made probabilities: softmax at a temperature, and the temperature that fits best.
+//! Temperature scaling: the softmax of scores at a temperature, and the temperature that fits best.
 
-/// The temperatures that are tried.
+/// The range of temperatures.
 const RANGE: (f64, f64) = (0.05, 20.0);
 
-/// Returns the softmax of `scores / temperature` in place of `scores`: `[n_classes]`, summing to 1.
+/// Replaces `scores` `[n_classes]` by the softmax of `scores / temperature`, which sums to 1.
 ///
-/// p_k = exp(s_k / T) / sum_j exp(s_j / T), computed from the largest down, so that it never overflows.
+/// p_k = exp(s_k / T) / sum_j exp(s_j / T), computed relative to the largest score, so that it never overflows.
 /// An empty input stays empty.
 pub fn softmax(scores: &mut [f64], temperature: f64) {
     let largest = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
@@ -25,7 +25,7 @@ pub fn softmax(scores: &mut [f64], temperature: f64) {
 /// NLL = mean_i (log sum_j exp(s_ij / T) - s_i,truth / T).
 ///
 /// # Panics
-/// When the lengths do not fit each other, or a truth is no class.
+/// If the lengths do not match, or a truth is not a class.
 #[must_use]
 pub fn negative_log_likelihood(
     scores: &[f64],
@@ -49,16 +49,16 @@ pub fn negative_log_likelihood(
     total / truth.len() as f64
 }
 
-/// Returns the temperature T in [0.05, 20] that minimises [`negative_log_likelihood`]; 1 for no rows.
+/// Returns the temperature T in [0.05, 20] that minimizes [`negative_log_likelihood`]; 1 for no rows.
 ///
-/// `scores` is `[n_samples, n_classes]` row by row, `truth` `[n_samples]`; rows should be out of fold.
-/// In 1 / T the NLL is convex, so its slope mean_i (sum_j p_ij s_ij - s_i,truth) has one zero, found by
-/// Newton steps kept inside a bracket; where the slope has one sign throughout (all rows right, or
-/// scores that mislead), the end it points to.
+/// `scores` is `[n_samples, n_classes]` row by row, `truth` is `[n_samples]`; rows should be out of fold.
+/// The NLL is convex in 1 / T, so its slope mean_i (sum_j p_ij s_ij - s_i,truth) has at most one zero, which is found by
+/// Newton steps inside a bracket. If the slope has the same sign in the whole range (all predictions correct, or
+/// misleading scores), the result is an end of the range.
 /// Source: Guo et al., "On Calibration of Modern Neural Networks", ICML 2017.
 ///
 /// # Panics
-/// When the lengths do not fit each other, or a truth is no class.
+/// If the lengths do not match, or a truth is not a class.
 #[must_use]
 pub fn fit_temperature(scores: &[f64], n_classes: usize, truth: &[usize]) -> f64 {
     assert_eq!(scores.len(), truth.len() * n_classes, "one row of scores for each truth");
@@ -74,7 +74,7 @@ pub fn fit_temperature(scores: &[f64], n_classes: usize, truth: &[usize]) -> f64
         return RANGE.0;
     }
     let mut beta = 1.0;
-    // Bisection alone would be done in 60 rounds; Newton mostly takes six.
+    // Bisection alone takes about 60 rounds; Newton steps usually take six.
     for _ in 0..100 {
         let (first, second) = slope(beta);
         if first < 0.0 {
@@ -93,7 +93,8 @@ pub fn fit_temperature(scores: &[f64], n_classes: usize, truth: &[usize]) -> f64
     (1.0 / beta).clamp(RANGE.0, RANGE.1)
 }
 
-/// Returns the first and second derivative of the mean NLL in `beta` = 1 / T: mean and variance of the scores under p.
+/// Returns the first and second derivatives of the mean NLL in `beta` = 1 / T, computed from the mean and variance of the
+/// scores under p.
 fn slope_and_curvature(scores: &[f64], n_classes: usize, truth: &[usize], beta: f64) -> (f64, f64) {
     let (mut first, mut second) = (0.0, 0.0);
     for (row, &truth) in scores.chunks_exact(n_classes).zip(truth) {
@@ -138,15 +139,15 @@ mod tests {
     }
 
     #[test]
-    fn the_temperature_is_the_reference_one() {
+    fn the_temperature_equals_the_reference() {
         // SciPy: minimize_scalar(nll, bounds=(.05, 20), method="bounded", options={"xatol": 1e-10})
         let (values, scores, truth) = fixture();
-        let wanted = |key: &str| values[key].as_f64().unwrap();
+        let expected = |key: &str| values[key].as_f64().unwrap();
         let temperature = fit_temperature(&scores, 3, &truth);
-        assert!((temperature - wanted("T")).abs() < 2e-8, "{temperature}");
+        assert!((temperature - expected("T")).abs() < 2e-8, "{temperature}");
         let nll = |t| negative_log_likelihood(&scores, 3, &truth, t);
-        assert!((nll(1.0) - wanted("nll_before")).abs() < 1e-12);
-        assert!((nll(temperature) - wanted("nll_after")).abs() < 1e-12);
+        assert!((nll(1.0) - expected("nll_before")).abs() < 1e-12);
+        assert!((nll(temperature) - expected("nll_after")).abs() < 1e-12);
     }
 
     #[test]
@@ -159,14 +160,14 @@ mod tests {
     }
 
     #[test]
-    fn without_a_minimum_inside_the_nearest_end_is_taken() {
+    fn without_a_minimum_inside_the_range_an_end_is_returned() {
         assert!((fit_temperature(&[2.0, 0.0, 0.0, 2.0], 2, &[0, 1]) - 0.05).abs() < 1e-6);
         assert!((fit_temperature(&[2.0, 0.0, 0.0, 2.0], 2, &[1, 0]) - 20.0).abs() < 1e-6);
         assert!((fit_temperature(&[], 2, &[]) - 1.0).abs() < 1e-12);
     }
 
     #[test]
-    fn softmax_survives_large_scores() {
+    fn softmax_of_large_scores_does_not_overflow() {
         let mut scores = [1_000.0, 999.0, -1_000.0];
         softmax(&mut scores, 1.0);
         // 1 / (1 + e^-1), by hand

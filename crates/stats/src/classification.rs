@@ -1,30 +1,30 @@
-//! Counts of truth against predicted, and the metrics of classification made of them.
+//! The confusion matrix and the classification metrics computed from it.
 //!
-//! Semantics are those of scikit-learn with `zero_division=0`: a share of nothing is 0.
+//! Metrics are those of scikit-learn with `zero_division=0`: a share of nothing is 0.
 
-/// The class a sample has, and the class it was given.
+/// The true and the predicted class of a sample.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Labeled {
-    /// Index of the class it has.
+    /// The index of the true class.
     pub truth: usize,
-    /// Index of the class it was given.
+    /// The index of the predicted class.
     pub predicted: usize,
 }
 
 /// Precision, recall and F1.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Scores {
-    /// TP / (TP + FP); 0 when nothing was predicted.
+    /// TP / (TP + FP); 0 without predictions.
     pub precision: f64,
-    /// TP / (TP + FN); 0 when there was nothing to find.
+    /// TP / (TP + FN); 0 without samples of the class.
     pub recall: f64,
-    /// 2 TP / (2 TP + FP + FN); 0 when all three are.
+    /// 2 TP / (2 TP + FP + FN); 0 if all three are 0.
     pub f1: f64,
 }
 
 /// A confusion matrix.
 ///
-/// - it is square, `n_classes` a side
+/// - its shape is `[n_classes, n_classes]`
 /// - rows are truth, columns are predicted
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfusionMatrix {
@@ -36,24 +36,27 @@ impl ConfusionMatrix {
     /// Counts `samples` over `n_classes` classes.
     ///
     /// # Panics
-    /// When an index is not below `n_classes`.
+    /// If an index is not below `n_classes`.
     #[must_use]
     pub fn of(n_classes: usize, samples: impl IntoIterator<Item = Labeled>) -> Self {
         let mut counts = vec![0; n_classes * n_classes];
         for Labeled { truth, predicted } in samples {
-            assert!(truth < n_classes && predicted < n_classes, "an index is of a known class");
+            assert!(
+                truth < n_classes && predicted < n_classes,
+                "class indices are below n_classes"
+            );
             counts[truth * n_classes + predicted] += 1;
         }
         Self { n_classes, counts }
     }
 
-    /// Returns how many classes there are.
+    /// Returns the number of classes.
     #[must_use]
     pub fn n_classes(&self) -> usize {
         self.n_classes
     }
 
-    /// Returns how many samples of `cell.truth` were predicted as `cell.predicted`.
+    /// Returns the number of samples of `cell.truth` predicted as `cell.predicted`.
     #[must_use]
     pub fn count(&self, cell: Labeled) -> u64 {
         self.counts[cell.truth * self.n_classes + cell.predicted]
@@ -65,37 +68,37 @@ impl ConfusionMatrix {
         self.counts.chunks(self.n_classes.max(1)).map(<[u64]>::to_vec).collect()
     }
 
-    /// Returns how many samples there are.
+    /// Returns the number of samples.
     #[must_use]
     pub fn n_samples(&self) -> u64 {
         self.counts.iter().sum()
     }
 
-    /// Returns how many samples are of `class`.
+    /// Returns the number of samples of `class`.
     #[must_use]
     pub fn support(&self, class: usize) -> u64 {
         self.counts[class * self.n_classes..][..self.n_classes].iter().sum()
     }
 
-    /// Returns how many samples were predicted as `class`.
+    /// Returns the number of samples predicted as `class`.
     #[must_use]
     pub fn n_predicted(&self, class: usize) -> u64 {
         self.counts.iter().skip(class).step_by(self.n_classes).sum()
     }
 
-    /// Returns how many samples of `class` were predicted as it.
+    /// Returns the number of samples of `class` predicted as `class`.
     #[must_use]
     pub fn true_positives(&self, class: usize) -> u64 {
         self.counts[class * self.n_classes + class]
     }
 
-    /// Returns how many samples were predicted right.
+    /// Returns the number of correctly predicted samples.
     #[must_use]
     pub fn n_correct(&self) -> u64 {
         (0..self.n_classes).map(|class| self.true_positives(class)).sum()
     }
 
-    /// Returns the share predicted right; 0 without samples.
+    /// Returns the share of correctly predicted samples; 0 without samples.
     #[must_use]
     pub fn accuracy(&self) -> f64 {
         share(self.n_correct(), self.n_samples())
@@ -107,15 +110,15 @@ impl ConfusionMatrix {
         scores(self.true_positives(class), self.support(class), self.n_predicted(class))
     }
 
-    /// Returns whether `class` occurs in truth or predicted.
+    /// Returns whether `class` occurs in the truth or the predictions.
     #[must_use]
     pub fn is_present(&self, class: usize) -> bool {
         self.support(class) + self.n_predicted(class) > 0
     }
 
-    /// Returns the plain mean of the scores of the classes present in truth or predicted.
+    /// Returns the unweighted mean of the scores of the classes present in the truth or the predictions.
     ///
-    /// The same classes as scikit-learn averages when `labels` is not given.
+    /// These are the classes that scikit-learn averages if `labels` is not given.
     #[must_use]
     pub fn macro_average(&self) -> Scores {
         let present: Vec<usize> = (0..self.n_classes).filter(|&c| self.is_present(c)).collect();
@@ -129,24 +132,23 @@ impl ConfusionMatrix {
         self.mean(&all, |class| self.support(class) as f64)
     }
 
-    /// Returns the scores over all decisions; with one class a sample, all three are the accuracy.
+    /// Returns the scores over all predictions; with one class per sample, all three equal the accuracy.
     #[must_use]
     pub fn micro_average(&self) -> Scores {
         let n = self.n_samples();
         scores(self.n_correct(), n, n)
     }
 
-    /// Returns the mean recall of the classes present in truth; 0 without samples.
+    /// Returns the mean recall of the classes present in the truth; 0 without samples.
     #[must_use]
     pub fn balanced_accuracy(&self) -> f64 {
         let present: Vec<usize> = (0..self.n_classes).filter(|&c| self.support(c) > 0).collect();
         self.mean(&present, |_| 1.0).recall
     }
 
-    /// Returns Matthews' correlation in its form for many classes, in [-1, 1]; 0 when truth or
-    /// predicted is all of one class.
+    /// Returns the multiclass Matthews correlation, in [-1, 1]; 0 if the truth or the predictions are all of one class.
     ///
-    /// (c s - Σ p t) / sqrt((s² - Σ p²)(s² - Σ t²)) with c right, s samples, p and t the marginals.
+    /// (c s - Σ p t) / sqrt((s² - Σ p²)(s² - Σ t²)) with c correct predictions, s samples, and p and t the marginals.
     /// Source: Gorodkin, "Comparing two K-category assignments by a K-category correlation", 2004.
     #[must_use]
     pub fn matthews_correlation(&self) -> f64 {
@@ -162,7 +164,7 @@ impl ConfusionMatrix {
         if scale > 0.0 { (self.n_correct() as f64 * s - pt) / scale } else { 0.0 }
     }
 
-    /// Returns Cohen's kappa, at most 1: agreement beyond chance; 0 when chance alone agrees fully.
+    /// Returns Cohen's kappa, the agreement beyond chance, at most 1; 0 if the agreement expected by chance is 1.
     ///
     /// (observed - expected) / (1 - expected). Source: Cohen, 1960.
     #[must_use]
@@ -200,7 +202,7 @@ impl ConfusionMatrix {
     }
 }
 
-/// Returns the scores of a class from its true positives, its support, and how often it was predicted.
+/// Returns the scores of a class from its true positives, its support, and the number of its predictions.
 #[must_use]
 pub fn scores(true_positives: u64, support: u64, n_predicted: u64) -> Scores {
     Scores {
@@ -219,8 +221,8 @@ mod tests {
     use super::*;
     use crate::reference;
 
-    fn close(found: f64, wanted: f64) {
-        assert!((found - wanted).abs() < 1e-9, "{found} is not {wanted}");
+    fn close(found: f64, expected: f64) {
+        assert!((found - expected).abs() < 1e-9, "{found} is not {expected}");
     }
 
     fn fixture_matrix() -> (ConfusionMatrix, serde_json::Value) {
@@ -236,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn every_number_is_that_of_scikit_learn() {
+    fn every_metric_equals_scikit_learn() {
         // sklearn 1.9: classification_report(output_dict=True, zero_division=0), confusion_matrix,
         // matthews_corrcoef, cohen_kappa_score, balanced_accuracy_score
         let (matrix, fixture) = fixture_matrix();
@@ -266,7 +268,7 @@ mod tests {
 
     #[test]
     fn rows_are_truth_and_columns_are_predicted() {
-        // By hand; exchanged axes would exchange precision and recall.
+        // By hand; swapped axes would swap precision and recall.
         // predicted [0,1,0,1,0,1], truth [1,1,0,1,0,1]: class 1 has TP 3, FP 0, FN 1.
         let samples = [1, 1, 0, 1, 0, 1].into_iter().zip([0, 1, 0, 1, 0, 1]);
         let matrix =
@@ -280,9 +282,9 @@ mod tests {
     }
 
     #[test]
-    fn macro_is_over_the_labels_present_and_a_share_of_nothing_is_zero() {
+    fn the_macro_average_is_over_present_classes() {
         // sklearn 1.9: f1_score([0, 0, 1, 1], [0, 2, 1, 1], average="macro", zero_division=0)
-        // is 0.5555555555555555: class 2 is predicted only (0), class 3 is nowhere (left out).
+        // is 0.5555555555555555: class 2 is only predicted (F1 0), and class 3 is absent (left out).
         let samples = [(0, 0), (0, 2), (1, 1), (1, 1)];
         let samples = samples.map(|(truth, predicted)| Labeled { truth, predicted });
         let matrix = ConfusionMatrix::of(4, samples);
@@ -294,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_matrix_is_all_zero() {
+    fn all_metrics_of_an_empty_matrix_are_zero() {
         let matrix = ConfusionMatrix::of(3, []);
         assert_eq!(matrix.macro_average(), Scores::default());
         assert_eq!(matrix.matthews_correlation(), 0.0);

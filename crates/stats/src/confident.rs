@@ -1,20 +1,20 @@
-//! Confident learning: which labels are likely wrong, from probabilities that their records had no hand in.
+//! Confident learning: finding labels that are probably wrong from out-of-fold probabilities.
 //!
 //! Source: Northcutt, Jiang and Chuang, "Confident Learning: Estimating Uncertainty in Dataset Labels", Journal of
 //! Artificial Intelligence Research 70, 2021.
 
-/// What out-of-fold probabilities say of labels as a whole.
+/// The confident joint of given and likely classes.
 ///
-/// - `thresholds` is `[n_classes]`, in [0, 1]; of a class without a record it is infinite, and nothing is counted for it
+/// - `thresholds` is `[n_classes]`, in [0, 1]; it is infinite for a class without records, for which nothing is counted
 /// - `joint` is `[n_classes, n_classes]`, row by row: rows are the given class, columns the likely one
 #[derive(Debug, Clone, PartialEq)]
 pub struct Confident {
     n_classes: usize,
     thresholds: Vec<f64>,
     joint: Vec<u64>,
-    /// Records of each given class.
+    /// The number of records of each given class.
     given: Vec<u64>,
-    /// Of each record, the class it confidently has, if any.
+    /// The confident class of each record, if any.
     likely: Vec<Option<usize>>,
 }
 
@@ -22,18 +22,15 @@ impl Confident {
     /// Counts records by given and likely class.
     ///
     /// `proba` is `[n_samples, n_classes]` row by row, each row out of fold and summing to 1; `given` is `[n_samples]`.
-    /// With t_j the mean of p_ij over the records i given class j, a record counts for the class with the largest p_ij
-    /// among those with p_ij >= t_j; for none where there is no such class. Of equals, the lower class.
+    /// The threshold t_j is the mean of p_ij over the records i given class j. The likely class of a record is the class
+    /// with the largest p_ij among those with p_ij >= t_j, the lower class of equal ones, or none if there is no such
+    /// class.
     ///
     /// # Panics
-    /// When the lengths do not fit each other, or a class is not below `n_classes`.
+    /// If the lengths do not match, or a class is not below `n_classes`.
     #[must_use]
     pub fn count(proba: &[f64], n_classes: usize, given: &[usize]) -> Self {
-        assert_eq!(
-            proba.len(),
-            n_classes * given.len(),
-            "a probability for each class of each record"
-        );
+        assert_eq!(proba.len(), n_classes * given.len(), "one probability per class and record");
         let rows = || proba.chunks_exact(n_classes.max(1)).zip(given);
         let (mut sums, mut counts) = (vec![0.0; n_classes], vec![0_u64; n_classes]);
         for (proba, &class) in rows() {
@@ -55,35 +52,35 @@ impl Confident {
         Self { n_classes, thresholds, joint, given: counts, likely }
     }
 
-    /// Returns the least probability at which a record counts for each class: the mean that its own records have.
+    /// Returns the threshold of each class: the mean probability of the class over its own records.
     #[must_use]
     pub fn thresholds(&self) -> &[f64] {
         &self.thresholds
     }
 
-    /// Returns how many records given `given` are confidently `likely`.
+    /// Returns the number of records given `given` whose likely class is `likely`.
     ///
     /// # Panics
-    /// When a class is not below `n_classes`.
+    /// If a class is not below `n_classes`.
     #[must_use]
     pub fn joint(&self, given: usize, likely: usize) -> u64 {
-        assert!(likely < self.n_classes, "the class is known");
+        assert!(likely < self.n_classes, "a class is below n_classes");
         self.joint[given * self.n_classes + likely]
     }
 
-    /// Returns the class that record `i` confidently has; none where no class reaches its threshold.
+    /// Returns the likely class of record `i`; `None` if no class reaches its threshold.
     #[must_use]
     pub fn likely(&self, i: usize) -> Option<usize> {
         self.likely[i]
     }
 
-    /// Returns how many records given `given` are estimated to be `likely` in truth: the joint, calibrated to the number
-    /// of records given each class.
+    /// Returns the estimated number of records given `given` whose true class is `likely`: the joint, calibrated to the
+    /// number of records given each class.
     ///
-    /// n Q_ij = C_ij / sum_j C_ij * (records given i); 0 for a class that no record confidently has.
+    /// n Q_ij = C_ij / sum_j C_ij * (records given i); 0 if no record given i has a likely class.
     ///
     /// # Panics
-    /// When a class is not below `n_classes`.
+    /// If a class is not below `n_classes`.
     #[must_use]
     pub fn estimate(&self, given: usize, likely: usize) -> f64 {
         let row = &self.joint[given * self.n_classes..][..self.n_classes];
@@ -103,12 +100,12 @@ impl Confident {
     }
 }
 
-/// Returns p_given - max p_other, in [-1, 1]: below 0, another class is likelier than the given one.
+/// Returns the normalized margin p_given - max p_other, in [-1, 1]; below 0, another class is likelier than the given one.
 ///
-/// The normalised margin. With one class it is p_given.
+/// With a single class it is p_given.
 ///
 /// # Panics
-/// When `given` is no class.
+/// If `given` is not a class.
 #[must_use]
 pub fn normalised_margin(proba: &[f64], given: usize) -> f64 {
     let others = proba.iter().enumerate().filter(|(class, _)| *class != given);
@@ -131,12 +128,12 @@ mod tests {
     ];
 
     #[test]
-    fn the_joint_by_hand() {
+    fn the_joint_equals_a_hand_computed_one() {
         let confident = Confident::count(&PROBA, 3, &GIVEN);
         // (0.8 + 0.6 + 0.1) / 3, (0.7 + 0.4) / 2, 0.8 / 1.
-        let wanted = [0.5, 0.55, 0.8];
-        for (got, wanted) in confident.thresholds().iter().zip(wanted) {
-            assert!((got - wanted).abs() < 1e-12, "{got}");
+        let expected = [0.5, 0.55, 0.8];
+        for (got, expected) in confident.thresholds().iter().zip(expected) {
+            assert!((got - expected).abs() < 1e-12, "{got}");
         }
         let likely: Vec<_> = (0..6).map(|i| confident.likely(i)).collect();
         assert_eq!(likely, [Some(0), Some(0), Some(1), Some(1), Some(0), Some(2)]);
@@ -144,13 +141,13 @@ mod tests {
             [confident.joint(0, 0), confident.joint(0, 1), confident.joint(1, 0)],
             [2, 1, 1]
         );
-        // All records count, so that the estimate is the joint itself.
+        // All records have a likely class, so the estimate equals the joint.
         assert!((confident.estimated_errors() - 2.0).abs() < 1e-12);
     }
 
     #[test]
-    fn a_class_that_nobody_reaches_is_not_estimated_from() {
-        // Both records of class 0 are below its mean or equal to it; class 2 has no record at all.
+    fn classes_without_records_are_not_estimated() {
+        // Class 2 has no records.
         let proba = [0.3, 0.4, 0.3, 0.2, 0.5, 0.3, 0.1, 0.8, 0.1];
         let confident = Confident::count(&proba, 3, &[0, 0, 1]);
         assert_eq!(confident.thresholds()[2], f64::INFINITY);
@@ -165,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn the_margin_is_that_to_the_likeliest_other() {
+    fn the_margin_is_to_the_likeliest_other_class() {
         assert!((normalised_margin(&[0.2, 0.5, 0.3], 0) + 0.3).abs() < 1e-12);
         assert!((normalised_margin(&[0.2, 0.5, 0.3], 1) - 0.2).abs() < 1e-12);
         assert_eq!(normalised_margin(&[1.0], 0), 1.0);

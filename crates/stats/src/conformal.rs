@@ -1,25 +1,26 @@
-//! Sets of classes that hold the truth with a stated probability: split conformal prediction.
+//! Split conformal prediction: sets of classes that contain the truth with a given probability.
 //!
-//! In come probabilities and truths of samples the model did not see ([`nonconformity`], [`quantile`]); out comes,
-//! for the probabilities of another sample, the set of classes that are not too strange ([`prediction_set`]). If the
-//! samples are exchangeable with the other one, the set holds its truth with probability 1 - alpha or more, whatever
-//! the model and the data.
+//! In: probabilities and truths of samples the model was not trained on ([`nonconformity`], [`quantile`]). Out: for the
+//! probabilities of another sample, the set of classes with low nonconformity ([`prediction_set`]). If that sample is
+//! exchangeable with the others, its set contains its truth with a probability of at least 1 - alpha, for any model and
+//! any data.
 
-/// How strange a class is, given the probabilities of all.
+/// The nonconformity score: how unusual a class is, given the probabilities of all classes.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Nonconformity {
-    /// 1 - `p_c`: the smallest sets on average. They may be empty.
+    /// 1 - `p_c`. Gives the smallest sets on average, which may be empty.
     /// Source: Sadinle, Lei and Wasserman, "Least Ambiguous Set-Valued Classifiers", JASA 2019.
     Lac,
-    /// The probability of the class and of all likelier ones: larger sets where the model is less sure. Never empty.
+    /// The sum of the probabilities of the class and of all likelier ones. Gives larger sets where the model is less
+    /// certain, and never an empty one.
     /// Source: Romano, Sesia and Candès, "Classification with Valid and Adaptive Coverage", `NeurIPS` 2020.
     Aps,
-    /// As [`Self::Aps`], and `lambda` for each class of rank above `k_reg`, which keeps unlikely classes out.
+    /// [`Self::Aps`] plus `lambda` for each rank above `k_reg`, which excludes unlikely classes.
     /// Source: Angelopoulos et al., "Uncertainty Sets for Image Classifiers using Conformal Prediction", ICLR 2021.
     Raps {
-        /// The penalty of a rank, 0 or more.
+        /// The penalty per rank, at least 0.
         lambda: f64,
-        /// Classes of this rank and better are free.
+        /// The number of likeliest classes without a penalty.
         k_reg: usize,
     },
 }
@@ -33,10 +34,10 @@ impl Nonconformity {
     }
 }
 
-/// Returns how strange class `class` is under `proba` `[n_classes]`, 0 or more.
+/// Returns the nonconformity of `class` under the probabilities `proba` `[n_classes]`, at least 0.
 ///
 /// # Panics
-/// When there is no such class.
+/// If there is no such class.
 #[must_use]
 pub fn nonconformity(method: Nonconformity, proba: &[f64], class: usize) -> f64 {
     match method {
@@ -54,16 +55,17 @@ pub fn nonconformity(method: Nonconformity, proba: &[f64], class: usize) -> f64 
     }
 }
 
-/// Returns the k-th smallest of `scores`, k = ceil((n + 1)(1 - `alpha`)); `None` when k > n: nothing can be left out.
+/// Returns the k-th smallest of `scores`, k = ceil((n + 1)(1 - `alpha`)); `None` if k > n, so that no class may be left
+/// out.
 ///
 /// `scores` are finite, in any order.
 ///
 /// # Panics
-/// When `alpha` is outside (0, 1).
+/// If `alpha` is outside (0, 1).
 #[must_use]
 pub fn quantile(scores: &[f64], alpha: f64) -> Option<f64> {
     assert!(alpha > 0.0 && alpha < 1.0, "alpha is in (0, 1), not {alpha}");
-    // A product such as 20 * 0.9 may come out a rounding unit above the whole number it is.
+    // By rounding, a product such as 20 * 0.9 may slightly exceed its exact value, a whole number.
     let k = ((scores.len() + 1) as f64 * (1.0 - alpha) - 1e-9).ceil().max(1.0) as usize;
     if k > scores.len() {
         return None;
@@ -73,10 +75,10 @@ pub fn quantile(scores: &[f64], alpha: f64) -> Option<f64> {
     Some(*kth)
 }
 
-/// Returns the fewest scores whose [`quantile`] leaves something out: the least n with ceil((n + 1)(1 - `alpha`)) <= n.
+/// Returns the smallest number of scores with a [`quantile`]: the smallest n with ceil((n + 1)(1 - `alpha`)) <= n.
 ///
 /// # Panics
-/// When `alpha` is outside (0, 1).
+/// If `alpha` is outside (0, 1).
 #[must_use]
 pub fn fewest_samples(alpha: f64) -> u64 {
     assert!(alpha > 0.0 && alpha < 1.0, "alpha is in (0, 1), not {alpha}");
@@ -84,22 +86,22 @@ pub fn fewest_samples(alpha: f64) -> u64 {
     ((1.0 - alpha - 1e-9) / alpha).ceil().max(1.0) as u64
 }
 
-/// Returns the classes that are not too strange under `proba` `[n_classes]`, the likeliest first, ties by index.
+/// Returns the prediction set for the probabilities `proba` `[n_classes]`, likeliest class first, ties by index.
 ///
-/// `quantile_of(class)` is the [`quantile`] for that class; `None` lets it in. LAC: class c is in when 1 - `p_c` is
-/// not above it. APS and RAPS: when what comes before c is below it, so that the class that crosses it is in, and the
-/// likeliest always.
+/// `quantile_of(class)` is the [`quantile`] for that class; `None` includes the class. With LAC, class c is included if
+/// 1 - `p_c` is at most its quantile. With APS and RAPS, it is included if the score of the class before it is below its
+/// quantile, so that the class that crosses the quantile is included; the likeliest class always is.
 #[must_use]
 pub fn prediction_set(
     method: Nonconformity,
     proba: &[f64],
     quantile_of: impl Fn(usize) -> Option<f64>,
 ) -> Vec<usize> {
-    let within =
-        |class: usize, strange: &dyn Fn(f64) -> bool| quantile_of(class).is_none_or(strange);
+    let is_included =
+        |class: usize, test: &dyn Fn(f64) -> bool| quantile_of(class).is_none_or(test);
     if method == Nonconformity::Lac {
         let mut found: Vec<usize> = (0..proba.len())
-            .filter(|&class| within(class, &|most| 1.0 - proba[class] <= most))
+            .filter(|&class| is_included(class, &|quantile| 1.0 - proba[class] <= quantile))
             .collect();
         by_likelihood(&mut found, proba);
         return found;
@@ -109,15 +111,15 @@ pub fn prediction_set(
     let mut rank = 0;
     found.retain(|&class| {
         rank += 1;
-        // The class that crosses is in: what comes before it decides, with the penalty of the rank before.
-        let strange = before + method.penalty(rank - 1);
+        // The score of the class before decides, so that the class that crosses the quantile is included.
+        let score_before = before + method.penalty(rank - 1);
         before += proba[class];
-        within(class, &|most| rank == 1 || strange < most)
+        is_included(class, &|quantile| rank == 1 || score_before < quantile)
     });
     found
 }
 
-/// Returns the classes, the likeliest first, ties by index.
+/// Returns the classes, likeliest first, ties by index.
 fn likeliest(proba: &[f64]) -> Vec<usize> {
     let mut order: Vec<usize> = (0..proba.len()).collect();
     by_likelihood(&mut order, proba);
@@ -134,7 +136,7 @@ mod tests {
     use crate::{calibration::softmax, random::Random, reference};
 
     #[test]
-    fn the_quantile_is_that_of_the_reference() {
+    fn the_quantile_equals_the_reference() {
         // k = ceil((n + 1)(1 - alpha)), the k-th smallest score
         let fixture = &reference()["conformal_lac"];
         let scores: Vec<f64> = serde_json::from_value(fixture["scores"].clone()).unwrap();
@@ -143,28 +145,29 @@ mod tests {
         assert!((found - fixture["qhat"].as_f64().unwrap()).abs() < 1e-12);
         let k = fixture["k"].as_u64().unwrap();
         assert_eq!(scores.iter().filter(|score| **score <= found).count() as u64, k);
-        // Nine scores are just enough for alpha = 0.1, and eight are too few.
+        // Nine scores are enough for alpha = 0.1, and eight are not.
         assert_eq!(quantile(&scores[..9], 0.1), Some(scores[8]));
         assert_eq!(quantile(&scores[..8], 0.1), None);
         assert_eq!(quantile(&[], 0.5), None);
     }
 
     #[test]
-    fn lac_takes_classes_by_their_probability() {
+    fn lac_includes_classes_by_their_probability() {
         let proba = [0.15, 0.6, 0.05, 0.2];
         let set = |q| prediction_set(Nonconformity::Lac, &proba, |_| q);
         assert_eq!(set(Some(0.8)), [1, 3]);
         assert_eq!(set(Some(0.39)), [] as [usize; 0]);
         assert_eq!(set(None), [1, 3, 0, 2]);
-        // One class with a quantile of its own.
+        // One class has its own quantile.
         let by_class = |class| Some(if class == 2 { 0.96 } else { 0.5 });
         assert_eq!(prediction_set(Nonconformity::Lac, &proba, by_class), [1, 2]);
     }
 
     #[test]
-    fn aps_takes_the_class_that_crosses_and_raps_makes_ranks_dear() {
+    fn aps_includes_the_class_that_crosses_and_raps_penalizes_ranks() {
         let proba = [0.15, 0.6, 0.05, 0.2];
-        let close = |found: f64, wanted: f64| assert!((found - wanted).abs() < 1e-12, "{found}");
+        let close =
+            |found: f64, expected: f64| assert!((found - expected).abs() < 1e-12, "{found}");
         close(nonconformity(Nonconformity::Aps, &proba, 1), 0.6);
         close(nonconformity(Nonconformity::Aps, &proba, 0), 0.95);
         let raps = Nonconformity::Raps { lambda: 0.1, k_reg: 1 };
@@ -178,12 +181,12 @@ mod tests {
         assert_eq!(set(raps, 0.85), [1, 3]);
     }
 
-    /// Returns the share of 400 x 25 new samples whose truth is in the set fitted on `n` others.
+    /// Returns the share of 400 x 25 new samples whose set, fitted on `n` others, contains their truth.
     fn coverage(method: Nonconformity, n: usize, alpha: f64) -> f64 {
         let mut covered = 0;
         for repeat in 0..400 {
             let mut random = Random::stream(3, repeat);
-            // A truth drawn from probabilities that the model sees distorted: sets hold for models that are wrong.
+            // The model sees distorted probabilities: the guarantee also holds for bad models.
             let mut draw = || {
                 let mut proba: Vec<f64> = (0..6).map(|_| 3.0 * random.unit()).collect();
                 let mut seen: Vec<f64> = proba.iter().map(|s| 2.0 * s * random.unit()).collect();
@@ -198,18 +201,18 @@ mod tests {
             };
             let scores: Vec<f64> =
                 (0..n).map(|_| draw()).map(|(p, truth)| nonconformity(method, &p, truth)).collect();
-            let most = quantile(&scores, alpha);
+            let threshold = quantile(&scores, alpha);
             covered += (0..25)
                 .map(|_| draw())
-                .filter(|(p, truth)| prediction_set(method, p, |_| most).contains(truth))
+                .filter(|(p, truth)| prediction_set(method, p, |_| threshold).contains(truth))
                 .count();
         }
         covered as f64 / 10_000.0
     }
 
     #[test]
-    fn sets_hold_the_truth_as_often_as_stated() {
-        // Exactly k / (n + 1) for LAC: 90 / 100 and 46 / 50; sampling moves a mean of 400 by about 0.004 a standard error.
+    fn sets_contain_the_truth_with_the_given_probability() {
+        // Exactly k / (n + 1) for LAC: 90 / 100 and 45 / 50; the standard error of the mean of 400 is about 0.004.
         for (method, n, alpha, lowest, highest) in [
             (Nonconformity::Lac, 99, 0.1, 0.885, 0.915),
             (Nonconformity::Lac, 49, 0.1, 0.885, 0.915),
@@ -223,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn the_fewest_samples_are_those_whose_quantile_is_there() {
+    fn the_fewest_samples_are_the_smallest_number_with_a_quantile() {
         for alpha in [0.001, 0.01, 0.03, 0.05, 0.1, 0.15, 0.2, 0.25, 1.0 / 3.0, 0.5, 0.9, 0.999] {
             let n = fewest_samples(alpha) as usize;
             assert!(quantile(&vec![0.5; n], alpha).is_some(), "{alpha}: {n}");

@@ -1,15 +1,15 @@
-//! How far apart two sets of counts are: effect sizes, and the part of them that is only sampling.
+//! Divergences between two sets of counts: effect sizes, and their size by sampling alone.
 
 use super::special::{chi2_quantile, chi2_survival};
 
 /// Returns the population stability index with Jeffreys pseudo-counts; 0 for no bins.
 ///
 /// `reference` and `current` are `[n_bins]` counts of the same bins, in the same order.
-/// PSI = sum of (p - q) ln(p / q) with p = (c + 1/2) / (n + K/2) on either side, so an empty bin is finite.
+/// PSI = sum of (p - q) ln(p / q) with p = (c + 1/2) / (n + K/2) on either side, so it is finite for empty bins.
 /// Source: Siddiqi 2006; Yurdakul and Naranjo, "Statistical properties of the population stability index", 2020.
 ///
 /// # Panics
-/// When the lengths differ.
+/// If the lengths differ.
 #[must_use]
 pub fn psi(reference: &[u64], current: &[u64]) -> f64 {
     assert_eq!(reference.len(), current.len(), "both sides have the same bins");
@@ -22,11 +22,11 @@ pub fn psi(reference: &[u64], current: &[u64]) -> f64 {
     p.iter().zip(&q).map(|(p, q)| (p - q) * (p / q).ln()).sum()
 }
 
-/// Returns the PSI that sampling alone exceeds with probability `alpha`, when nothing changed.
+/// Returns the PSI that sampling alone exceeds with probability `alpha`, if the distribution did not change.
 ///
-/// `n_reference` and `n_current` are rows, `n_bins` the bins compared.
+/// `n_reference` and `n_current` are numbers of rows, `n_bins` is the number of compared bins.
 /// (1/n + 1/m) * chi2 quantile of 1 - `alpha` at K - 1 degrees of freedom; infinite for an empty side.
-/// Good from about 5 expected in each bin on either side. Source: Yurdakul and Naranjo 2020.
+/// The approximation is good from an expected count of about 5 per bin on both sides. Source: Yurdakul and Naranjo 2020.
 #[must_use]
 pub fn psi_noise(n_reference: u64, n_current: u64, n_bins: usize, alpha: f64) -> f64 {
     sampling_scale(n_reference, n_current) * chi2_quantile(1.0 - alpha, dof(n_bins))
@@ -49,14 +49,14 @@ fn dof(n_bins: usize) -> u32 {
     u32::try_from(n_bins.saturating_sub(1)).unwrap_or(u32::MAX)
 }
 
-/// Returns the Jensen-Shannon distance, in [0, sqrt(ln 2)]; 0 when either side is empty.
+/// Returns the Jensen-Shannon distance, in [0, sqrt(ln 2)]; 0 if either side is empty.
 ///
 /// `reference` and `current` are `[n_bins]` counts of the same bins, in the same order.
 /// The square root of (KL(p, m) + KL(q, m)) / 2 with m = (p + q) / 2, natural logarithm, no pseudo-counts.
 /// Source: Lin, "Divergence measures based on the Shannon entropy", 1991.
 ///
 /// # Panics
-/// When the lengths differ.
+/// If the lengths differ.
 #[must_use]
 pub fn js_distance(reference: &[u64], current: &[u64]) -> f64 {
     assert_eq!(reference.len(), current.len(), "both sides have the same bins");
@@ -74,7 +74,7 @@ pub fn js_distance(reference: &[u64], current: &[u64]) -> f64 {
             half(p, (p + q) / 2.0) + half(q, (p + q) / 2.0)
         })
         .sum();
-    // Rounding may leave equal shares a hair below zero.
+    // Rounding may make the divergence of equal shares slightly negative.
     divergence.max(0.0).sqrt()
 }
 
@@ -90,9 +90,9 @@ mod tests {
         serde_json::from_value(value.clone()).unwrap()
     }
 
-    fn close(got: f64, want: &serde_json::Value) {
-        let want = want.as_f64().unwrap();
-        assert!((got - want).abs() <= 1e-9, "{got} is not {want}");
+    fn close(got: f64, expected: &serde_json::Value) {
+        let expected = expected.as_f64().unwrap();
+        assert!((got - expected).abs() <= 1e-9, "{got} is not {expected}");
     }
 
     #[test]
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn equal_shares_are_no_distance_and_disjoint_ones_the_largest() {
+    fn equal_shares_have_distance_zero_and_disjoint_ones_the_largest() {
         assert_eq!(js_distance(&[10, 20, 30], &[100, 200, 300]), 0.0);
         let disjoint = js_distance(&[7, 0], &[0, 3]);
         assert!((disjoint - 2_f64.ln().sqrt()).abs() < 1e-15);

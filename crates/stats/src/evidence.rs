@@ -1,30 +1,29 @@
-//! Evidence that may be looked at after every observation: e-values for a canary.
+//! E-values for a canary: evidence that stays valid if it is checked after every observation.
 //!
-//! A failure (or any conversation) falls on the challenger or on the primary. Given that it
-//! happened while the challenger's share was `w`, and that the challenger fails `r` times as often,
-//! it fell on the challenger with probability s(r) = w r / (w r + 1 - w). Everything here is a
-//! function of how often it fell on either side at each weight ([`SplitCounts`]): whole numbers,
-//! so neither the order of observations nor how they were batched changes a bit of the result.
+//! Each failure (or each conversation) belongs to the challenger or to the primary. If the challenger's share of traffic
+//! is `w` and it fails `r` times as often, a failure belongs to the challenger with probability
+//! s(r) = w r / (w r + 1 - w). All e-values here depend only on the counts of both sides at each weight
+//! ([`SplitCounts`]). Counts are integers, so neither the order nor the batching of observations changes the result.
 //!
-//! An e-process starts at 1, and its expectation under the hypothesis tested never exceeds 1, at
-//! whatever moment one stops; so P(it ever reaches 1/alpha) <= alpha (Ville's inequality).
+//! An e-process starts at 1, and its expectation under the tested hypothesis is at most 1 at any stopping time. So
+//! P(it ever reaches 1/alpha) <= alpha (Ville's inequality).
 
 use super::special::{ln_gamma, log_sum_exp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// Points of the grid over relative risks, equally likely beforehand.
+/// The number of relative risks in the grid, which have equal prior probabilities.
 pub const GRID_POINTS: usize = 64;
 
-/// The grid reaches from the risk tested to 16 times as much (or as little).
+/// The ratio of the last risk in the grid to the tested risk, or its inverse.
 pub const GRID_REACH: f64 = 16.0;
 
 const BILLION: f64 = 1e9;
 
-/// How often something fell on either side of a split, by the challenger's share at that time.
+/// The counts on both sides of a traffic split, by the challenger's share at the time.
 ///
-/// - weights are in (0, 1) and kept to nine decimals, so they survive being written down
-/// - a weight of 0 or 1 left no choice, tells nothing, and is not kept
+/// - weights are in (0, 1) and rounded to nine decimals, so that they can be serialized exactly
+/// - observations at a weight of 0 or 1 are not evidence and are dropped
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct SplitCounts(BTreeMap<u32, [u64; 2]>);
@@ -35,7 +34,7 @@ impl SplitCounts {
         self.add(weight, u64::from(is_canary), u64::from(!is_canary));
     }
 
-    /// Adds counts at `weight`; does nothing for a weight outside (0, 1), or NaN.
+    /// Adds counts at `weight`; does nothing for a weight outside (0, 1) or NaN.
     pub fn add(&mut self, weight: f64, canary: u64, primary: u64) {
         let billionths = (weight * BILLION).round();
         if !(1.0..BILLION).contains(&billionths) || (canary == 0 && primary == 0) {
@@ -46,12 +45,12 @@ impl SplitCounts {
         counts[1] = counts[1].saturating_add(primary);
     }
 
-    /// Iterates over (weight, on the challenger, on the primary), by rising weight.
+    /// Iterates over (weight, challenger count, primary count), by rising weight.
     pub fn iter(&self) -> impl Iterator<Item = (f64, u64, u64)> + '_ {
         self.0.iter().map(|(&w, &[canary, primary])| (f64::from(w) / BILLION, canary, primary))
     }
 
-    /// Returns the sums over all weights: on the challenger, on the primary.
+    /// Returns the sums over all weights: [challenger, primary].
     #[must_use]
     pub fn totals(&self) -> [u64; 2] {
         self.0.values().fold([0, 0], |sum, counts| {
@@ -59,13 +58,13 @@ impl SplitCounts {
         })
     }
 
-    /// Returns whether nothing was observed.
+    /// Returns whether there are no observations.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Returns the same counts with everything on the primary: the best a challenger could have done.
+    /// Returns the same totals with all counts on the primary, the best possible outcome for the challenger.
     #[must_use]
     pub fn all_on_primary(&self) -> Self {
         Self(
@@ -77,27 +76,27 @@ impl SplitCounts {
     }
 }
 
-/// Returns the log e-value against "the challenger fails at most `null_risk` times as often".
+/// Returns the log e-value against the hypothesis that the challenger fails at most `null_risk` times as often.
 ///
-/// `failures` counts failed units by weight. e = mean over 64 risks r_j = r0 * 16^(j/64), j = 1..64,
-/// of the product over failures of s(r_j)/s(r0) on the challenger and (1-s(r_j))/(1-s(r0)) on the
-/// primary; 0 (e = 1) for no failures. Valid for changing weights, under optional stopping, for the
-/// whole hypothesis r <= r0, when each unit's arm was drawn with its weight and a unit counts once.
+/// `failures` counts failed units by weight. e = mean over 64 risks r_j = r0 * 16^(j/64), j = 1..64, of the product over
+/// failures of s(r_j)/s(r0) on the challenger and (1-s(r_j))/(1-s(r0)) on the primary; the log is 0 (e = 1) without
+/// failures. It is valid for changing weights, under optional stopping, and for the whole hypothesis r <= r0, if the arm
+/// of each unit was drawn with its weight and each unit counts once.
 /// Source: relative-risk mixture after Lindon and Malek, "Anytime-valid inference for multinomial count data", 2022.
 ///
 /// # Panics
-/// When `null_risk` is not positive and finite.
+/// If `null_risk` is not positive and finite.
 #[must_use]
 pub fn log_e_worse(failures: &SplitCounts, null_risk: f64) -> f64 {
     log_e_grid(failures, null_risk, GRID_REACH)
 }
 
-/// Returns the log e-value against "the challenger fails at least `tolerated_risk` times as often".
+/// Returns the log e-value against the hypothesis that the challenger fails at least `tolerated_risk` times as often.
 ///
-/// As [`log_e_worse`] with the grid below: r_j = r0 / 16^(j/64).
+/// As [`log_e_worse`], with a grid of lower risks: r_j = r0 / 16^(j/64).
 ///
 /// # Panics
-/// When `tolerated_risk` is not positive and finite.
+/// If `tolerated_risk` is not positive and finite.
 #[must_use]
 pub fn log_e_better(failures: &SplitCounts, tolerated_risk: f64) -> f64 {
     log_e_grid(failures, tolerated_risk, 1.0 / GRID_REACH)
@@ -128,21 +127,20 @@ fn log_e_grid(failures: &SplitCounts, null_risk: f64, reach: f64) -> f64 {
     log_sum_exp(&terms)
 }
 
-/// Returns the log e-value against "units were split as configured" (sample-ratio mismatch).
+/// Returns the log e-value against the hypothesis that units were split as configured (sample-ratio mismatch).
 ///
-/// `units` counts all units by weight. At one weight, with x canary and y primary units and prior
-/// strength c: the Dirichlet-multinomial Bayes factor B(c w + x, c (1-w) + y) / B(c w, c (1-w)) / (w^x (1-w)^y).
-/// It is the product, unit by unit, of predicted over configured probability, where the prediction
-/// uses only earlier units at that weight. So is the product over weights (the sum of logs returned):
-/// each unit still multiplies by a factor of expectation 1, whatever weight was chosen before it and
-/// however often weights change or return; it stays an e-process.
+/// `units` counts all units by weight. At one weight, with x canary units, y primary units and prior strength c, it is
+/// the Dirichlet-multinomial Bayes factor B(c w + x, c (1-w) + y) / B(c w, c (1-w)) / (w^x (1-w)^y). This is a product
+/// over units of predicted / configured probability, in which the prediction uses only earlier units at that weight.
+/// The result is the sum of the logs over all weights. Each unit multiplies the e-value by a factor of expectation 1,
+/// regardless of how its weight was chosen and how often weights change, so it remains an e-process.
 /// Source: Lindon and Malek 2022.
 ///
 /// # Panics
-/// When `concentration` is not positive.
+/// If `concentration` is not positive.
 #[must_use]
 pub fn log_e_sample_ratio(units: &SplitCounts, concentration: f64) -> f64 {
-    assert!(concentration > 0.0, "a prior has a positive strength");
+    assert!(concentration > 0.0, "the strength of a prior is positive");
     units
         .iter()
         .map(|(weight, canary, primary)| {
@@ -172,8 +170,8 @@ mod tests {
 
     #[test]
     fn every_step_of_both_sides_equals_the_reference() {
-        let want = fixture("e_grid_relative_risk");
-        let failures: Vec<(f64, u8)> = serde_json::from_value(want["fails"].clone()).unwrap();
+        let expected = fixture("e_grid_relative_risk");
+        let failures: Vec<(f64, u8)> = serde_json::from_value(expected["fails"].clone()).unwrap();
         assert_eq!(failures.len(), 12);
         let mut counts = SplitCounts::default();
         for (i, &(weight, canary)) in failures.iter().enumerate() {
@@ -182,14 +180,17 @@ mod tests {
                 (log_e_worse(&counts, 1.0), "log_e_rollback_rr_le_1"),
                 (log_e_better(&counts, 2.0), "log_e_promote_rr_ge_2"),
             ] {
-                let want = want[key][i].as_f64().unwrap();
-                assert!((got - want).abs() < 1e-9, "step {i} of {key}: {got} is not {want}");
+                let expected = expected[key][i].as_f64().unwrap();
+                assert!(
+                    (got - expected).abs() < 1e-9,
+                    "step {i} of {key}: {got} is not {expected}"
+                );
             }
         }
     }
 
     #[test]
-    fn order_and_batches_do_not_change_a_bit() {
+    fn order_and_batching_do_not_change_the_counts() {
         let mut one_by_one = SplitCounts::default();
         for (weight, is_canary) in [(0.05, true), (0.5, false), (0.05, false), (0.05, true)] {
             one_by_one.observe(weight, is_canary);
@@ -205,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn a_weight_that_left_no_choice_tells_nothing() {
+    fn weights_outside_the_open_interval_are_dropped() {
         let mut counts = SplitCounts::default();
         for weight in [0.0, 1.0, -0.5, 1.5, f64::NAN, f64::INFINITY, 1e-12] {
             counts.add(weight, 5, 5);
@@ -217,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn hostile_counts_stay_finite() {
+    fn evidence_of_extreme_counts_is_finite() {
         let mut counts = SplitCounts::default();
         counts.add(0.3, u64::MAX, u64::MAX);
         counts.add(0.3, u64::MAX, 0);
@@ -233,7 +234,7 @@ mod tests {
 
     #[test]
     fn each_failure_multiplies_by_an_expectation_of_at_most_one_over_the_whole_null() {
-        // The step from n to n + 1 failures, from states reached along the way, for r in the null.
+        // The step from n to n + 1 failures, from random states, for r in the hypothesis.
         let share = |w: f64, r: f64| w * r / (w * r + 1.0 - w);
         let mut random = Random::new(3);
         let mut counts = SplitCounts::default();
@@ -269,14 +270,14 @@ mod tests {
             // The fixture lists the primary first; the canary's weight is 0.1.
             units.add(number("w", 1), number("x", 1) as u64, number("x", 0) as u64);
             let got = log_e_sample_ratio(&units, row["conc"].as_f64().unwrap());
-            let want = row["log_e"].as_f64().unwrap();
-            assert!((got - want).abs() < 1e-9, "{got} is not {want}");
+            let expected = row["log_e"].as_f64().unwrap();
+            assert!((got - expected).abs() < 1e-9, "{got} is not {expected}");
         }
     }
 
     #[test]
     fn sample_ratio_stays_an_e_process_while_weights_change() {
-        // Every unit multiplies by predicted over configured probability: their mean is 1.
+        // Each unit multiplies by predicted / configured probability, whose mean is 1.
         let mut units = SplitCounts::default();
         let mut random = Random::new(8);
         for step in 0..200 {
@@ -294,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn all_on_primary_is_the_best_that_could_have_been() {
+    fn all_on_primary_is_the_best_outcome_for_the_challenger() {
         let mut counts = SplitCounts::default();
         counts.add(0.25, 3, 4);
         counts.add(0.5, 2, 1);

@@ -1,4 +1,4 @@
-//! Whether two sets of counts can come from one distribution.
+//! The chi-squared test of whether two sets of counts come from one distribution.
 
 use super::special::chi2_survival;
 use std::cmp::Reverse;
@@ -8,24 +8,24 @@ use std::cmp::Reverse;
 pub struct Homogeneity {
     /// Pearson's statistic.
     pub statistic: f64,
-    /// Bins less one.
+    /// The degrees of freedom: the number of bins minus one.
     pub dof: u32,
-    /// P(at least this statistic) when both sides come from one distribution.
+    /// P(at least this statistic) if both sides come from one distribution.
     pub p_value: f64,
-    /// Cramer's V, in [0, 1]: the statistic over n (two sides), square-rooted.
+    /// Cramer's V, in [0, 1]: sqrt(statistic / n), with n the total count of both sides.
     pub cramers_v: f64,
 }
 
 /// Tests whether `reference` and `current` come from one distribution (Pearson's chi-squared, no Yates correction).
 ///
-/// Both are `[n_bins]` counts of the same bins. statistic = sum of (observed - expected)^2 / expected over
-/// both sides, with K - 1 degrees of freedom over the bins that hold anything.
-/// Fewer than two such bins, or an empty side: statistic 0, p 1.
-/// The approximation is good when every expected count is about 5 or more: see [`pool_rare`].
+/// Both are `[n_bins]` counts of the same bins. statistic = sum of (observed - expected)^2 / expected over both sides,
+/// with K - 1 degrees of freedom for K bins that are not empty on both sides.
+/// With fewer than two such bins, or an empty side, the statistic is 0 and p is 1.
+/// The approximation is good if every expected count is at least about 5; see [`pool_rare`].
 /// Source: Pearson 1900; `scipy.stats.chi2_contingency(correction=False)`.
 ///
 /// # Panics
-/// When the lengths differ.
+/// If the lengths differ.
 #[must_use]
 pub fn chi2_homogeneity(reference: &[u64], current: &[u64]) -> Homogeneity {
     assert_eq!(reference.len(), current.len(), "both sides have the same bins");
@@ -56,15 +56,15 @@ pub fn chi2_homogeneity(reference: &[u64], current: &[u64]) -> Homogeneity {
     }
 }
 
-/// Groups bins so that each group is expected to hold at least `least` on either side, if that can be had.
+/// Groups bins so that the expected count of each group is at least `least` on both sides, if possible.
 ///
-/// Returns groups of bin indices, each ascending, ordered by their first index. The rule, the same for
-/// the same counts: every bin expected (from the pooled shares) to hold fewer than `least` on its smaller
-/// side goes into one pool; while the pool itself is expected to hold fewer, the bin with the smallest
-/// pooled count (the later one of equals) joins it. A bin empty on both sides belongs to the pool.
+/// Returns groups of bin indices, each sorted, ordered by their first index. Every bin whose expected count (from the
+/// pooled shares) is below `least` on the smaller side goes into one pool, as do bins that are empty on both sides.
+/// While the expected count of the pool is below `least`, the bin with the smallest pooled count joins it; of equal
+/// ones, the later bin.
 ///
 /// # Panics
-/// When the lengths differ.
+/// If the lengths differ.
 #[must_use]
 pub fn pool_rare(reference: &[u64], current: &[u64], least: f64) -> Vec<Vec<usize>> {
     assert_eq!(reference.len(), current.len(), "both sides have the same bins");
@@ -80,7 +80,7 @@ pub fn pool_rare(reference: &[u64], current: &[u64], least: f64) -> Vec<Vec<usiz
     for &i in &order {
         let rare = pooled(i) as f64 * smaller_share < least;
         let pool_is_rare = !pool.is_empty() && (held as f64) * smaller_share < least;
-        // Bins come in rising order: after the first that is neither, none is.
+        // Bins are in rising order of their counts, so all later ones are common, too.
         if !rare && !pool_is_rare {
             break;
         }
@@ -97,7 +97,7 @@ pub fn pool_rare(reference: &[u64], current: &[u64], least: f64) -> Vec<Vec<usiz
     groups
 }
 
-/// Adds up `counts` by `groups` of indices.
+/// Returns the sum of `counts` for each group of indices.
 #[must_use]
 pub fn regroup(counts: &[u64], groups: &[Vec<usize>]) -> Vec<u64> {
     groups.iter().map(|group| group.iter().map(|&i| counts[i]).sum()).collect()
@@ -116,13 +116,13 @@ mod tests {
         let counts =
             |v: &serde_json::Value| -> Vec<u64> { serde_json::from_value(v.clone()).unwrap() };
         let (r, c) = (counts(&all["psi"]["ref"]), counts(&all["psi"]["cur"]));
-        let want = &all["chi2_homogeneity"];
+        let expected = &all["chi2_homogeneity"];
         let got = chi2_homogeneity(&r, &c);
-        assert!((got.statistic - want["stat"].as_f64().unwrap()).abs() < 1e-9);
-        assert!((got.p_value - want["p"].as_f64().unwrap()).abs() < 1e-9 * 1e-4);
-        assert_eq!(u64::from(got.dof), want["dof"].as_u64().unwrap());
-        assert!((got.cramers_v - want["cramers_v"].as_f64().unwrap()).abs() < 1e-9);
-        // Its smallest expected count is 5.0, which is enough: nothing is pooled.
+        assert!((got.statistic - expected["stat"].as_f64().unwrap()).abs() < 1e-9);
+        assert!((got.p_value - expected["p"].as_f64().unwrap()).abs() < 1e-9 * 1e-4);
+        assert_eq!(u64::from(got.dof), expected["dof"].as_u64().unwrap());
+        assert!((got.cramers_v - expected["cramers_v"].as_f64().unwrap()).abs() < 1e-9);
+        // The smallest expected count is 5.0, so nothing is pooled.
         assert_eq!(pool_rare(&r, &c, 5.0).len(), 6);
     }
 
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn unequal_sides_are_told_apart() {
+    fn the_test_is_symmetric() {
         // scipy 1.17.1: chi2_contingency([[50, 30, 20], [10, 20, 40]], correction=False)
         let got = chi2_homogeneity(&[50, 30, 20], &[10, 20, 40]);
         assert!((got.statistic - 31.004761904761903).abs() < 1e-12, "{got:?}");
@@ -144,16 +144,16 @@ mod tests {
 
     #[test]
     fn rare_bins_are_pooled_until_the_pool_is_common_enough() {
-        // Shares of the sides: one half each, so a bin needs 10 in all.
+        // Both sides have the same size, so a bin needs a pooled count of 10.
         let (r, c) = ([50, 30, 3, 1, 2, 20], [45, 40, 1, 4, 0, 16]);
         assert_eq!(pool_rare(&r, &c, 5.0), [vec![0], vec![1], vec![2, 3, 4], vec![5]]);
-        // 4 alone does not reach 5: the smallest common bin joins it.
+        // The rare bin with a pooled count of 4 is not enough: the smallest common bin joins it.
         let (r, c) = ([50, 30, 3, 20], [45, 40, 1, 16]);
         assert_eq!(pool_rare(&r, &c, 5.0), [vec![0], vec![1], vec![2, 3]]);
-        // Of equals the later joins.
+        // Of equal bins, the later one joins.
         let (r, c) = ([10, 10, 1], [10, 10, 1]);
         assert_eq!(pool_rare(&r, &c, 5.0), [vec![0], vec![1, 2]]);
-        // Too little altogether: one group, no test.
+        // Too few records for a test: all bins form one group.
         let (r, c) = ([2, 1], [1, 2]);
         let groups = pool_rare(&r, &c, 5.0);
         assert_eq!(groups, [vec![0, 1]]);
@@ -171,8 +171,8 @@ mod tests {
 
     #[test]
     fn pooling_keeps_the_size_of_the_test_on_skewed_intents() {
-        // 30 intents by Zipf's law, 200 rows a side: 5 in 100 are false; 2,000 repeats have
-        // a standard error of 0.005, so 0.065 is 3 of them away.
+        // 30 intents distributed by Zipf's law, 200 rows per side. 5 % of the tests are false alarms; with 2,000 repeats
+        // the standard error is 0.005, so the limit of 0.065 is 3 standard errors away.
         let weights: Vec<f64> = (1..=30).map(|i| 1.0 / f64::from(i)).collect();
         let total: f64 = weights.iter().sum();
         let mut random = Random::new(5);

@@ -1,18 +1,18 @@
-//! Two-sided intervals for a proportion: `successes` of `n` in, `[lower, upper]` out.
+//! Intervals for a proportion: `[lower, upper]` from `successes` of `n`.
 
 use statrs::function::{beta::beta_reg, erf::erfc_inv};
 
-/// The level of every interval shown to people.
+/// The level of all intervals in reports.
 pub const LEVEL: f64 = 0.95;
 
 /// Returns the Wilson score interval, within [0, 1]; [0, 1] when `n` is 0.
 ///
 /// With p = successes / n and z the normal quantile of (1 + level) / 2:
 /// (p + z²/2n ± z sqrt(p(1-p)/n + z²/4n²)) / (1 + z²/n).
-/// The end at 0 (no success) or 1 (no failure) is exact.
+/// Without a success the lower end is exactly 0, and without a failure the upper end is exactly 1.
 ///
 /// # Panics
-/// When `successes > n`, or `level` is outside (0, 1).
+/// If `successes > n`, or `level` is outside (0, 1).
 ///
 /// Source: Wilson, "Probable Inference, the Law of Succession, and Statistical Inference", JASA 1927.
 #[must_use]
@@ -35,8 +35,8 @@ pub fn wilson(successes: u64, n: u64, level: f64) -> [f64; 2] {
 
 /// Returns the Clopper-Pearson ("exact") interval, within [0, 1]; [0, 1] when `n` is 0.
 ///
-/// [B(α/2; k, n-k+1), B(1-α/2; k+1, n-k)] with B the beta quantile, k successes, α = 1 - level;
-/// covers at least `level` whatever the true proportion.
+/// [B(α/2; k, n-k+1), B(1-α/2; k+1, n-k)] with B the beta quantile, k successes, α = 1 - level.
+/// It covers any true proportion with a probability of at least `level`.
 ///
 /// # Panics
 /// As [`wilson`].
@@ -53,10 +53,10 @@ pub fn clopper_pearson(successes: u64, n: u64, level: f64) -> [f64; 2] {
     ]
 }
 
-/// Returns the one-sided upper Clopper-Pearson bound at `level`, within [0, 1]; 1 when `n` is 0.
+/// Returns the one-sided upper Clopper-Pearson bound at `level`, within [0, 1]; 1 if `n` is 0.
 ///
-/// B(level; k+1, n-k) with B the beta quantile, k successes: with probability `level` or more it is not below the
-/// true proportion, whatever that is. It is the upper end of [`clopper_pearson`] at 2 level - 1.
+/// B(level; k+1, n-k) with B the beta quantile, k successes. It is at least the true proportion with a probability of at
+/// least `level`, and equals the upper end of [`clopper_pearson`] at 2 level - 1.
 ///
 /// # Panics
 /// As [`wilson`].
@@ -71,8 +71,8 @@ pub fn upper_bound(successes: u64, n: u64, level: f64) -> f64 {
 
 /// Returns the Jeffreys interval, within [0, 1]; [0, 1] when `n` is 0.
 ///
-/// [B(α/2; k+½, n-k+½), B(1-α/2; k+½, n-k+½)]; the lower end is 0 without a success and the upper 1
-/// without a failure.
+/// [B(α/2; k+½, n-k+½), B(1-α/2; k+½, n-k+½)]; the lower end is 0 without a success, and the upper end is 1 without a
+/// failure.
 ///
 /// # Panics
 /// As [`wilson`].
@@ -94,7 +94,7 @@ fn check(successes: u64, n: u64, level: f64) {
     assert!(level > 0.0 && level < 1.0, "a level is in (0, 1), not {level}");
 }
 
-/// Returns x with I_x(a, b) = `probability`, by bisection: slower than series inversion, and sure.
+/// Returns x with I_x(a, b) = `probability`, by bisection, which is slower than series inversion but always converges.
 fn beta_quantile(a: f64, b: f64, probability: f64) -> f64 {
     let (mut low, mut high) = (0.0_f64, 1.0_f64);
     loop {
@@ -115,13 +115,13 @@ mod tests {
     use super::*;
     use crate::reference;
 
-    fn assert_close(found: [f64; 2], wanted: [f64; 2]) {
-        let close = |i: usize| (found[i] - wanted[i]).abs() < 1e-9;
-        assert!(close(0) && close(1), "{found:?} is not {wanted:?}");
+    fn assert_close(found: [f64; 2], expected: [f64; 2]) {
+        let close = |i: usize| (found[i] - expected[i]).abs() < 1e-9;
+        assert!(close(0) && close(1), "{found:?} is not {expected:?}");
     }
 
     #[test]
-    fn the_intervals_of_87_in_100_are_those_of_statsmodels() {
+    fn intervals_equal_statsmodels() {
         // statsmodels 0.15: proportion_confint(87, 100, method="wilson" | "jeffreys" | "beta")
         let fixture = &reference()["wilson"];
         let pair = |key: &str| [0, 1].map(|i| fixture[key][i].as_f64().unwrap());
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn the_extremes_reach_the_ends_exactly() {
+    fn intervals_without_successes_or_failures_end_at_0_or_1() {
         for interval in [wilson, jeffreys, clopper_pearson] {
             assert_eq!(interval(0, 10, LEVEL)[0], 0.0);
             assert_eq!(interval(10, 10, LEVEL)[1], 1.0);
@@ -143,14 +143,14 @@ mod tests {
     }
 
     #[test]
-    fn the_upper_bound_is_that_of_scipy() {
+    fn the_upper_bound_equals_scipy() {
         // scipy 1.17: stats.beta.ppf(.95, k + 1, n - k); for k = 0 it is 1 - .05 ** (1/n)
-        for (k, n, wanted) in [
+        for (k, n, expected) in [
             (3, 50, 0.147_837_176_364_181_23),
             (0, 29, 0.098_144_627_677_295_7),
             (12, 200, 0.095_401_417_729_877_34),
         ] {
-            assert!((upper_bound(k, n, 0.95) - wanted).abs() < 1e-9);
+            assert!((upper_bound(k, n, 0.95) - expected).abs() < 1e-9);
             assert!((upper_bound(k, n, 0.95) - clopper_pearson(k, n, 0.9)[1]).abs() < 1e-12);
         }
         assert_eq!(upper_bound(4, 4, 0.95), 1.0);

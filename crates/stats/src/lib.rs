@@ -1,5 +1,9 @@
 //! Pure statistics: tests, intervals, divergences, calibration, always-valid evidence, seeded resampling.
+//!
+//! In: counts, scores and probabilities. Out: numbers with their intervals. No function reads a file or the clock, and
+//! all randomness comes from a seed.
 
+pub mod argmax;
 pub mod bootstrap;
 pub mod calibration;
 pub mod classification;
@@ -21,7 +25,7 @@ pub mod separation;
 pub mod special;
 pub mod two_sample;
 
-/// Returns the reference values that the tests are pinned to.
+/// Returns the reference values of the tests.
 #[cfg(test)]
 pub(crate) fn reference() -> serde_json::Value {
     let text = include_str!("../../../tests/fixtures/reference_values.json");

@@ -1,9 +1,9 @@
-//! Many tests at once.
+//! Multiple testing.
 
 /// Returns p-values adjusted for the false discovery rate (Benjamini-Hochberg), in the order given.
 ///
 /// Adjusted p of rank i of K = min over ranks j >= i of p_j K / j, at most 1: monotone in p.
-/// A NaN counts as 1 (no evidence). Empty in, empty out.
+/// NaN counts as 1 (no evidence). The result is empty for no p-values.
 /// Source: Benjamini and Hochberg 1995; `scipy.stats.false_discovery_control`.
 #[must_use]
 pub fn benjamini_hochberg(p_values: &[f64]) -> Vec<f64> {
@@ -31,18 +31,18 @@ mod tests {
         let values = |key: &str| -> Vec<f64> {
             serde_json::from_value(all["multiple_testing"][key].clone()).unwrap()
         };
-        let (mut p, mut want) = (values("p"), values("bh"));
+        let (mut p, mut expected) = (values("p"), values("bh"));
         for _ in 0..2 {
-            for (got, want) in benjamini_hochberg(&p).iter().zip(&want) {
-                assert!((got - want).abs() < 1e-9, "{got} is not {want}");
+            for (got, expected) in benjamini_hochberg(&p).iter().zip(&expected) {
+                assert!((got - expected).abs() < 1e-9, "{got} is not {expected}");
             }
             p.reverse();
-            want.reverse();
+            expected.reverse();
         }
     }
 
     #[test]
-    fn nothing_exceeds_one_and_nan_is_no_evidence() {
+    fn adjusted_values_are_at_most_one_and_nan_is_no_evidence() {
         assert_eq!(benjamini_hochberg(&[0.9, f64::NAN, 0.01]), [1.0, 1.0, 0.03]);
         assert!(benjamini_hochberg(&[]).is_empty());
     }

@@ -1,4 +1,4 @@
-//! Tests on pairs: the same samples judged twice.
+//! Paired tests: McNemar's test and the corrected resampled t-test.
 
 use super::{
     intervals::LEVEL,
@@ -7,9 +7,9 @@ use super::{
 use serde::{Deserialize, Serialize};
 use statrs::function::factorial::ln_binomial;
 
-/// Returns the exact two-sided p-value of McNemar's test, in (0, 1]; 1 when nothing differs.
+/// Returns the exact two-sided p-value of McNemar's test, in (0, 1]; 1 if nothing differs.
 ///
-/// `newly_wrong` and `newly_right` are the discordant pairs; under the null each is a fair coin:
+/// `newly_wrong` and `newly_right` count the discordant pairs, which are equally likely under the null hypothesis:
 /// 2 P(X <= min) with X ~ Binomial(sum, 1/2), at most 1.
 /// Source: McNemar 1947; Dietterich, "Approximate Statistical Tests for Comparing Supervised
 /// Classification Learning Algorithms", 1998.
@@ -19,9 +19,9 @@ pub fn mcnemar_exact(newly_wrong: u64, newly_right: u64) -> f64 {
     (2.0 * tail).min(1.0)
 }
 
-/// Returns the mid-p value of McNemar's test, in (0, 1]: exact, less the probability of what was observed.
+/// Returns the mid-p value of McNemar's test, in (0, 1]: the exact one minus the probability of the observed counts.
 ///
-/// 2 P(X <= min) - P(X = min); less conservative than [`mcnemar_exact`], and rarely above its level.
+/// 2 P(X <= min) - P(X = min); less conservative than [`mcnemar_exact`], and rarely above the nominal level.
 /// Source: Fagerland, Lydersen and Laake, BMC Medical Research Methodology 13:91, 2013.
 #[must_use]
 pub fn mcnemar_mid_p(newly_wrong: u64, newly_right: u64) -> f64 {
@@ -44,34 +44,33 @@ fn lower_tail(a: u64, b: u64) -> (f64, f64) {
     (tail, observed)
 }
 
-/// A mean over resampled splits, with the uncertainty that their overlap leaves.
+/// A mean over resampled splits, with an uncertainty that accounts for their overlap.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct ResampledMean {
     /// The mean.
     pub mean: f64,
-    /// Its corrected standard error.
+    /// The corrected standard error.
     pub standard_error: f64,
-    /// Its 95 % interval.
+    /// The 95 % interval of the mean.
     pub ci95: [f64; 2],
-    /// The two-sided p-value of a mean of 0.
+    /// The two-sided p-value of the hypothesis that the mean is 0.
     pub p: f64,
 }
 
-/// Returns the corrected resampled t-test of `values`, one a split; `None` for fewer than two.
+/// Returns the corrected resampled t-test of `values`, one per split; `None` for fewer than two.
 ///
-/// `values` is `[n_splits]`, mostly what one configuration scored better than another on each;
-/// `test_train_ratio` is n_test / n_train of a split. The models of two splits share most of what they
-/// learned from, so the plain paired test is far too sure; here
-/// standard error^2 = (1 / k + n_test / n_train) s^2, t = mean / standard error, with k - 1 degrees of freedom.
-/// Where all values are the same, the interval is that point, and p is 0 (1 when they are 0).
+/// `values` is `[n_splits]`, usually the differences between the scores of two configurations; `test_train_ratio` is
+/// n_test / n_train of a split. The models of two splits share most of their training data, so the plain paired test is
+/// far too confident. Here standard error^2 = (1 / k + n_test / n_train) s^2 and t = mean / standard error, with k - 1
+/// degrees of freedom. If all values are equal, the interval is that value, and p is 0 (1 if they are 0).
 ///
 /// # Panics
-/// When `test_train_ratio` is negative or no number.
+/// If `test_train_ratio` is negative or NaN.
 ///
 /// Source: Nadeau and Bengio, "Inference for the Generalization Error", Machine Learning 52, 2003.
 #[must_use]
 pub fn corrected_resampled_t(values: &[f64], test_train_ratio: f64) -> Option<ResampledMean> {
-    assert!(test_train_ratio >= 0.0, "a ratio of sizes is not {test_train_ratio}");
+    assert!(test_train_ratio >= 0.0, "a ratio of sizes is at least 0, not {test_train_ratio}");
     if values.len() < 2 {
         return None;
     }
@@ -80,7 +79,7 @@ pub fn corrected_resampled_t(values: &[f64], test_train_ratio: f64) -> Option<Re
     let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (k - 1.0);
     let standard_error = ((1.0 / k + test_train_ratio) * variance).sqrt();
     let dof = values.len() as u64 - 1;
-    // Equal values differ from their mean by rounding at most.
+    // Equal values differ from their mean only by rounding.
     if standard_error <= f64::EPSILON * mean.abs() {
         let p = if mean == 0.0 { 1.0 } else { 0.0 };
         return Some(ResampledMean { mean, standard_error: 0.0, ci95: [mean, mean], p });
@@ -95,12 +94,12 @@ mod tests {
     use super::*;
     use crate::reference;
 
-    fn close(found: f64, wanted: f64) {
-        assert!((found - wanted).abs() < 1e-9, "{found} is not {wanted}");
+    fn close(found: f64, expected: f64) {
+        assert!((found - expected).abs() < 1e-9, "{found} is not {expected}");
     }
 
     #[test]
-    fn five_against_fifteen_is_as_in_statsmodels() {
+    fn p_values_equal_statsmodels() {
         // statsmodels 0.15: mcnemar([[0, 5], [15, 0]], exact=True); mid-p by scipy's binom
         let fixture = &reference()["mcnemar"];
         let (b, c) = (fixture["b"].as_u64().unwrap(), fixture["c"].as_u64().unwrap());
@@ -110,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn no_difference_is_no_evidence() {
+    fn equal_counts_have_a_p_value_of_one() {
         for count in [0, 1, 7, 5_000] {
             close(mcnemar_exact(count, count), 1.0);
             close(mcnemar_mid_p(count, count), 1.0);
@@ -118,29 +117,29 @@ mod tests {
     }
 
     #[test]
-    fn one_sided_changes_halve_with_each_record() {
+    fn one_sided_changes_halve_the_p_value_with_each_record() {
         // By hand: 2 * 0.5^10 and 0.5^10.
         close(mcnemar_exact(0, 10), 2.0_f64.powi(-9));
         close(mcnemar_mid_p(10, 0), 2.0_f64.powi(-10));
     }
 
     #[test]
-    fn large_counts_neither_overflow_nor_vanish() {
+    fn large_counts_neither_overflow_nor_underflow() {
         // scipy 1.17: 2 * binom.cdf(2_300, 5_000, 0.5)
         let p = mcnemar_exact(2_300, 2_700);
         assert!((p / 1.645_878_110_344_284_8e-8 - 1.0).abs() < 1e-6, "{p}");
     }
 
     #[test]
-    fn the_corrected_resampled_test_is_the_reference_one() {
-        // By numpy and scipy: see `nadeau_bengio` in tests/fixtures.
+    fn the_corrected_resampled_test_equals_the_reference() {
+        // Computed with numpy and scipy: `nadeau_bengio` in tests/fixtures.
         let fixture = &reference()["nadeau_bengio"];
         let deltas: Vec<f64> = serde_json::from_value(fixture["deltas"].clone()).unwrap();
         let ratio = fixture["test_train_ratio"].as_f64().unwrap();
         let found = corrected_resampled_t(&deltas, ratio).unwrap();
         close(found.mean / found.standard_error, fixture["t"].as_f64().unwrap());
         close(found.p, fixture["p_two"].as_f64().unwrap());
-        // The interval holds 0 just as the test does not reject: p is 0.0508.
+        // The interval barely contains 0, and the test barely does not reject: p is 0.0508.
         assert!(found.ci95[0] < 0.0 && found.ci95[0] > -1e-4, "{found:?}");
         let mirrored: Vec<f64> = deltas.iter().map(|delta| -delta).collect();
         let mirrored = corrected_resampled_t(&mirrored, ratio).unwrap();
@@ -148,17 +147,17 @@ mod tests {
     }
 
     #[test]
-    fn overlap_makes_the_test_less_sure() {
+    fn overlap_widens_the_test() {
         let values = [0.02, 0.01, 0.03, 0.015, 0.02];
         let plain = corrected_resampled_t(&values, 0.0).unwrap();
         let corrected = corrected_resampled_t(&values, 0.25).unwrap();
         assert!(corrected.p > 3.0 * plain.p, "{corrected:?} {plain:?}");
-        // By hand: (1/5 + 1/4) against 1/5.
+        // By hand: sqrt((1/5 + 1/4) / (1/5)).
         close(corrected.standard_error / plain.standard_error, 1.5);
     }
 
     #[test]
-    fn values_without_spread_are_told_apart_from_none() {
+    fn equal_values_have_a_point_interval() {
         assert_eq!(corrected_resampled_t(&[0.01], 0.25), None);
         let same = corrected_resampled_t(&[0.0; 5], 0.25).unwrap();
         assert_eq!((same.p, same.ci95), (1.0, [0.0, 0.0]));

@@ -1,26 +1,26 @@
-//! Error over sample size: how a learning curve goes on.
+//! The power law of error over sample size, which extrapolates a learning curve.
 
-/// error(n) = floor + scale * n^-rate.
+/// A power law: error(n) = floor + scale * n^-rate.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PowerLaw {
-    /// What no amount of data takes away, >= 0.
+    /// The error that remains with any amount of data, >= 0.
     pub floor: f64,
-    /// How much there is to learn, >= 0.
+    /// The error above the floor at size 1, >= 0.
     pub scale: f64,
-    /// How fast, > 0.
+    /// The exponent, > 0.
     pub rate: f64,
 }
 
-/// The rates that are tried: 1 halves the error above the floor with twice the data.
+/// The candidate rates, in units of [`STEP`]. Rate 1 halves the error above the floor with twice the data.
 const RATES: std::ops::RangeInclusive<u32> = 1..=200;
-/// Of a rate.
+/// The step between candidate rates.
 const STEP: f64 = 0.01;
 
 impl PowerLaw {
-    /// Fits `errors` at sizes `n` by least squares; `None` for fewer than three points, a size that is not above 0, or
-    /// a number that is not finite.
+    /// Fits (size, error) points by least squares; `None` for fewer than three points, a size that is not above 0, or a
+    /// number that is not finite.
     ///
-    /// For each rate from 0.01 to 2 in steps of 0.01 the best floor and scale, neither below 0, are a linear problem.
+    /// For each rate from 0.01 to 2 in steps of 0.01, the best floor and scale, neither below 0, are a linear problem.
     /// Source: Cortes, Jackel, Solla, Vapnik and Denker, "Learning Curves: Asymptotic Values and Rate of
     /// Convergence", NIPS 1993.
     #[must_use]
@@ -36,7 +36,7 @@ impl PowerLaw {
             .map(|(_, law)| law)
     }
 
-    /// Returns the error at size `n`.
+    /// Returns the predicted error at size `n`.
     #[must_use]
     pub fn error(&self, n: f64) -> f64 {
         self.floor + self.scale * n.powf(-self.rate)
@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_law_behind_exact_points_is_found() {
+    fn the_law_of_exact_points_is_recovered() {
         let law = PowerLaw { floor: 0.05, scale: 3.0, rate: 0.6 };
         let points = [100.0, 200.0, 400.0, 800.0, 1_600.0].map(|n| (n, law.error(n)));
         let found = PowerLaw::fit(&points).unwrap();
@@ -81,15 +81,15 @@ mod tests {
     }
 
     #[test]
-    fn no_error_below_zero_is_foretold() {
-        // A straight line down in n: the best free fit would cross 0.
+    fn predicted_errors_are_never_negative() {
+        // A straight line that falls with n: an unconstrained fit would cross 0.
         let points = [(1.0, 0.4), (2.0, 0.2), (3.0, 0.05), (4.0, 0.01)];
         let found = PowerLaw::fit(&points).unwrap();
         assert!(found.floor >= 0.0 && found.error(1e9) >= 0.0, "{found:?}");
     }
 
     #[test]
-    fn rising_errors_are_a_flat_law_and_two_points_are_none() {
+    fn rising_errors_give_a_flat_law_and_two_points_give_none() {
         let found = PowerLaw::fit(&[(1.0, 0.1), (2.0, 0.2), (3.0, 0.3)]).unwrap();
         assert!((found.error(100.0) - 0.2).abs() < 1e-9, "{found:?}");
         assert_eq!(PowerLaw::fit(&[(1.0, 0.1), (2.0, 0.2)]), None);

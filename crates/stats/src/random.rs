@@ -1,4 +1,4 @@
-//! Seeded random numbers whose sequence is ours: the same seed, the same draws, on every machine and release.
+//! Seeded random numbers: the same seed gives the same draws on every machine and in every release.
 
 use rand_xoshiro::{
     Xoshiro256PlusPlus,
@@ -11,19 +11,22 @@ pub struct Random(Xoshiro256PlusPlus);
 
 impl Random {
     /// Starts the sequence of `seed`.
+    #[inline]
     #[must_use]
     pub fn new(seed: u64) -> Self {
         Self(Xoshiro256PlusPlus::seed_from_u64(seed))
     }
 
-    /// Starts a sequence of its own for part `stream` of a work seeded with `seed`.
+    /// Starts an independent sequence for part `stream` of a computation seeded with `seed`.
+    #[inline]
     #[must_use]
     pub fn stream(seed: u64, stream: u64) -> Self {
-        // The golden-ratio increment of SplitMix64 keeps neighboring streams far apart.
+        // The golden-ratio increment of SplitMix64 separates neighboring streams.
         Self::new(seed ^ stream.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15))
     }
 
     /// Draws 64 bits.
+    #[inline]
     pub fn bits(&mut self) -> u64 {
         self.0.next_u64()
     }
@@ -31,7 +34,8 @@ impl Random {
     /// Draws an integer in [0, bound), without bias (Lemire's method with rejection).
     ///
     /// # Panics
-    /// When `bound` is 0.
+    /// If `bound` is 0.
+    #[inline]
     pub fn below(&mut self, bound: usize) -> usize {
         assert!(bound > 0, "a draw needs at least one outcome");
         let bound = bound as u64;
@@ -45,6 +49,7 @@ impl Random {
     }
 
     /// Draws a number in [0, 1) with 53 random bits.
+    #[inline]
     pub fn unit(&mut self) -> f64 {
         (self.bits() >> 11) as f64 / (1_u64 << 53) as f64
     }
@@ -62,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_sequence_of_a_seed_is_pinned() {
+    fn a_seed_and_a_stream_determine_the_sequence() {
         let mut random = Random::new(17);
         let first: Vec<usize> = (0..8).map(|_| random.below(1_000)).collect();
         let mut again = Random::new(17);

@@ -1,9 +1,9 @@
-//! How well a score ranks positives above negatives.
+//! Ranking metrics: the area under the ROC curve, average precision, and the false-positive rate at a recall.
 
-/// Positives and negatives in the order of their scores, ready to be measured under many weightings.
+/// Positives and negatives sorted by score, for repeated measurements with different weights.
 ///
-/// - `order` holds every sample once: positives by their index, negatives by `n_positive` + theirs
-/// - scores rise along `order`; `ties` holds the end of each run of equal scores
+/// - `order` contains every sample once: positive i as i, negative i as `n_positive` + i
+/// - scores rise along `order`; `ties` contains the end of each run of equal scores
 #[derive(Debug, Clone)]
 pub struct Ranking {
     n_positive: usize,
@@ -12,7 +12,7 @@ pub struct Ranking {
 }
 
 impl Ranking {
-    /// Sorts the scores; they are finite (NaN sorts last).
+    /// Sorts the scores, which are finite (NaN sorts last).
     #[must_use]
     pub fn of(positive: &[f64], negative: &[f64]) -> Self {
         let score = |i: usize| positive.get(i).unwrap_or_else(|| &negative[i - positive.len()]);
@@ -24,13 +24,13 @@ impl Ranking {
         Self { n_positive: positive.len(), order, ties }
     }
 
-    /// Returns the area under the ROC curve when sample i counts `counts[i]` times (positives first,
-    /// then negatives), in [0, 1]; NaN when either side counts nothing.
+    /// Returns the area under the ROC curve with sample i counted `counts[i]` times (positives first, then negatives), in
+    /// [0, 1]; NaN if all counts of a side are 0.
     ///
     /// P(positive above negative) + P(equal) / 2. Source: Mann and Whitney, 1947; Hanley and `McNeil`, 1982.
     ///
     /// # Panics
-    /// When `counts` is shorter than the samples.
+    /// If `counts` is shorter than the samples.
     #[must_use]
     pub fn auroc(&self, counts: &[u32]) -> f64 {
         let (mut below, mut twice, mut positives) = (0_u64, 0_u64, 0_u64);
@@ -45,13 +45,13 @@ impl Ranking {
         twice as f64 / 2.0 / (positives as f64 * below as f64)
     }
 
-    /// Returns the average precision of finding the positives from the highest score down, in [0, 1], when
-    /// sample i counts `counts[i]` times; NaN without positives.
+    /// Returns the average precision of the positives, from the highest score down, with sample i counted `counts[i]`
+    /// times, in [0, 1]; NaN without positives.
     ///
     /// Σ (R_k - R_{k-1}) P_k over the distinct scores; scikit-learn's `average_precision_score`.
     ///
     /// # Panics
-    /// When `counts` is shorter than the samples.
+    /// If `counts` is shorter than the samples.
     #[must_use]
     pub fn average_precision(&self, counts: &[u32]) -> f64 {
         let mut area = Precision::default();
@@ -59,13 +59,13 @@ impl Ranking {
         area.value()
     }
 
-    /// Returns the average precision of finding the negatives from the lowest score up; as
-    /// [`Self::average_precision`] otherwise.
+    /// Returns the average precision of the negatives, from the lowest score up; otherwise as
+    /// [`Self::average_precision`].
     ///
-    /// Where negatives are rare this says more: there is hardly a way to be wrong about the positives.
+    /// It is more informative if negatives are rare, because the precision of the positives is then high for any score.
     ///
     /// # Panics
-    /// When `counts` is shorter than the samples.
+    /// If `counts` is shorter than the samples.
     #[must_use]
     pub fn average_precision_of_negatives(&self, counts: &[u32]) -> f64 {
         let mut area = Precision::default();
@@ -78,13 +78,13 @@ impl Ranking {
         area.value()
     }
 
-    /// Returns the share of negatives at or above the highest score that keeps `recall` of the positives, in
-    /// [0, 1]; NaN when either side counts nothing.
+    /// Returns the share of negatives at or above the highest threshold that keeps `recall` of the positives, in [0, 1];
+    /// NaN if all counts of a side are 0.
     ///
     /// `fpr[argmax(tpr >= recall)]` of scikit-learn's `roc_curve(drop_intermediate=False)`.
     ///
     /// # Panics
-    /// When `counts` is shorter than the samples.
+    /// If `counts` is shorter than the samples.
     #[must_use]
     pub fn false_positive_rate_at(&self, recall: f64, counts: &[u32]) -> f64 {
         let [positives, negatives] = self.counted(&self.order, counts);
@@ -102,7 +102,7 @@ impl Ranking {
         rate.unwrap_or(1.0)
     }
 
-    /// Calls `visit` with the positives and negatives of each run of equal scores, the highest first.
+    /// Calls `visit` with the counts of positives and negatives of each run of equal scores, highest first.
     fn downwards(&self, counts: &[u32], mut visit: impl FnMut([u64; 2])) {
         let mut end = self.order.len();
         for start in self.ties.iter().rev().skip(1).copied().chain([0]) {
@@ -111,7 +111,7 @@ impl Ranking {
         }
     }
 
-    /// Returns how much the positives and the negatives among `samples` count.
+    /// Returns the sums of the counts of the positives and of the negatives among `samples`.
     fn counted(&self, samples: &[usize], counts: &[u32]) -> [u64; 2] {
         let mut found = [0, 0];
         for &sample in samples {
@@ -121,7 +121,7 @@ impl Ranking {
     }
 }
 
-/// Average precision while it is summed.
+/// The running sum of an average precision.
 #[derive(Default)]
 struct Precision {
     seen: u64,
@@ -130,11 +130,11 @@ struct Precision {
 }
 
 impl Precision {
-    fn add(&mut self, wanted: u64, others: u64) {
-        self.seen += wanted + others;
-        self.found += wanted;
-        if wanted > 0 {
-            self.area += wanted as f64 * (self.found as f64 / self.seen as f64);
+    fn add(&mut self, relevant: u64, others: u64) {
+        self.seen += relevant + others;
+        self.found += relevant;
+        if relevant > 0 {
+            self.area += relevant as f64 * (self.found as f64 / self.seen as f64);
         }
     }
 
@@ -143,7 +143,7 @@ impl Precision {
     }
 }
 
-/// Returns the area under the ROC curve, in [0, 1]; NaN when either side is empty. Ties count half.
+/// Returns the area under the ROC curve, in [0, 1]; NaN if either side is empty. Ties count half.
 ///
 /// The probability that a positive scores above a negative. Source: as [`Ranking::auroc`].
 #[must_use]
@@ -151,11 +151,10 @@ pub fn auroc(positive: &[f64], negative: &[f64]) -> f64 {
     Ranking::of(positive, negative).auroc(&vec![1; positive.len() + negative.len()])
 }
 
-/// Returns the average precision (area under the precision-recall curve, as steps), in [0, 1]; NaN
-/// without positives.
+/// Returns the average precision (the area under the precision-recall curve, as steps), in [0, 1]; NaN without
+/// positives.
 ///
-/// Σ (R_k - R_{k-1}) P_k over the distinct scores, the highest first; scikit-learn's
-/// `average_precision_score`.
+/// Σ (R_k - R_{k-1}) P_k over the distinct scores, highest first; `average_precision_score` of scikit-learn.
 #[must_use]
 pub fn average_precision(positive: &[f64], negative: &[f64]) -> f64 {
     Ranking::of(positive, negative).average_precision(&vec![1; positive.len() + negative.len()])
@@ -166,18 +165,18 @@ mod tests {
     use super::*;
     use crate::reference;
 
-    fn close(found: f64, wanted: f64) {
-        assert!((found - wanted).abs() < 1e-9, "{found} is not {wanted}");
+    fn close(found: f64, expected: f64) {
+        assert!((found - expected).abs() < 1e-9, "{found} is not {expected}");
     }
 
     #[test]
-    fn the_areas_are_those_of_scikit_learn() {
+    fn the_areas_equal_scikit_learn() {
         // sklearn 1.9: roc_auc_score(in_scope, score), average_precision_score(in_scope, score)
         let fixture = &reference()["oos_auroc"];
         let scores: Vec<f64> = serde_json::from_value(fixture["score"].clone()).unwrap();
         let inside: Vec<u8> = serde_json::from_value(fixture["in_scope"].clone()).unwrap();
-        let side = |wanted: u8| -> Vec<f64> {
-            scores.iter().zip(&inside).filter(|(_, i)| **i == wanted).map(|(s, _)| *s).collect()
+        let side = |expected: u8| -> Vec<f64> {
+            scores.iter().zip(&inside).filter(|(_, i)| **i == expected).map(|(s, _)| *s).collect()
         };
         close(auroc(&side(1), &side(0)), fixture["auroc"].as_f64().unwrap());
         close(average_precision(&side(1), &side(0)), fixture["aupr"].as_f64().unwrap());
@@ -201,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn counting_twice_is_having_twice() {
+    fn a_count_of_two_equals_two_samples() {
         let (high, low) = ([0.3, 0.8, 0.9], [0.2, 0.4]);
         let weighted = Ranking::of(&high, &low).auroc(&[2, 0, 1, 1, 3]);
         close(weighted, auroc(&[0.3, 0.3, 0.9], &[0.2, 0.4, 0.4, 0.4]));
@@ -209,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn an_uneven_case_with_ties_is_that_of_scikit_learn() {
+    fn an_asymmetric_case_with_ties_equals_scikit_learn() {
         // sklearn 1.9.1, pos = [((i*7)%23+5)/20 for i in range(25)], neg = [((i*5)%11)/20 for i in range(9)]:
         // roc_auc_score(y, s), average_precision_score(y, s), average_precision_score(1-y, -s),
         // fpr[argmax(tpr >= .95)] of roc_curve(y, s, drop_intermediate=False)
@@ -220,7 +219,7 @@ mod tests {
         close(ranking.average_precision(&once), 0.963_950_530_950_531);
         close(ranking.average_precision_of_negatives(&once), 0.781_283_068_783_069);
         close(ranking.false_positive_rate_at(0.95, &once), 5.0 / 9.0);
-        // Every sample twice is the same curve; no negative is no rate.
+        // Every sample twice gives the same curve; without negatives there is no rate.
         close(ranking.false_positive_rate_at(0.95, &[2; 34]), 5.0 / 9.0);
         assert!(
             ranking.false_positive_rate_at(0.95, &[[1; 25].as_slice(), &[0; 9]].concat()).is_nan()
@@ -229,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn the_false_positive_rate_of_the_reference_case_is_that_of_scikit_learn() {
+    fn the_false_positive_rate_of_the_reference_case_equals_scikit_learn() {
         // sklearn 1.9.1: as above on the fixture `oos_auroc`; average_precision_score(1-y, -s)
         let (positive, negative) = ([0.9, 0.8, 0.7, 0.65, 0.6], [0.75, 0.4, 0.3]);
         let ranking = Ranking::of(&positive, &negative);

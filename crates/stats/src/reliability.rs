@@ -1,39 +1,39 @@
-//! Whether confidence means what it says: calibration error, log loss, Brier score.
+//! Reliability of probabilities: calibration error, log loss and Brier score.
 
-/// How many bins a reliability diagram has, unless told.
+/// The default number of bins of a reliability diagram.
 pub const BINS: usize = 15;
 
-/// The smallest probability that [`log_loss`] takes at its word; below, one certain mistake would
-/// make the whole infinite. The rounding unit of `f64`, as in scikit-learn.
+/// The lower limit of probabilities in [`log_loss`], so that a single certain mistake does not make it infinite. It is
+/// the rounding unit of `f64`, as in scikit-learn.
 pub const LOG_LOSS_CLIP: f64 = f64::EPSILON;
 
 /// One bin of a reliability diagram: confidences in (lower, upper].
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Bin {
-    /// Lower edge, exclusive (inclusive in the first bin, so that 0 has a place).
+    /// The lower edge, exclusive (inclusive in the first bin, which contains 0).
     pub lower: f64,
-    /// Upper edge, inclusive.
+    /// The upper edge, inclusive.
     pub upper: f64,
-    /// Samples in it.
+    /// The number of samples.
     pub n: u64,
-    /// Those that were right.
+    /// The number of correctly predicted samples.
     pub n_correct: u64,
-    /// Mean confidence; 0 when empty.
+    /// The mean confidence; 0 for an empty bin.
     pub confidence: f64,
-    /// Share right; 0 when empty.
+    /// The share of correctly predicted samples; 0 for an empty bin.
     pub accuracy: f64,
 }
 
-/// Returns the index of the bin of `confidence` among `bins` right-closed ones of equal width;
-/// what lies outside [0, 1] goes to the nearest.
+/// Returns the index of the bin of `confidence` among `bins` right-closed bins of equal width over [0, 1]; a value outside
+/// is in the nearest bin.
 ///
 /// # Panics
-/// When `bins` is 0.
+/// If `bins` is 0.
 #[must_use]
 pub fn bin_of(confidence: f64, bins: usize) -> usize {
     assert!(bins > 0, "there is at least one bin");
     let edge = |i: usize| i as f64 / bins as f64;
-    // The product may be off by one unit of rounding: the edges themselves decide.
+    // The product may be wrong by a rounding error, so it is corrected by the edges.
     let mut bin = ((confidence * bins as f64).ceil().max(1.0) as usize).min(bins) - 1;
     while bin > 0 && confidence <= edge(bin) {
         bin -= 1;
@@ -46,10 +46,10 @@ pub fn bin_of(confidence: f64, bins: usize) -> usize {
 
 /// Sorts samples into `bins` right-closed bins of equal width over [0, 1].
 ///
-/// `samples` are (confidence, whether it was right).
+/// `samples` are (confidence, whether the prediction is correct).
 ///
 /// # Panics
-/// When `bins` is 0.
+/// If `bins` is 0.
 #[must_use]
 pub fn reliability(samples: impl IntoIterator<Item = (f64, bool)>, bins: usize) -> Vec<Bin> {
     let mut found: Vec<Bin> = (0..bins)
@@ -74,8 +74,8 @@ pub fn reliability(samples: impl IntoIterator<Item = (f64, bool)>, bins: usize) 
 
 /// Returns the expected calibration error, in [0, 1]; 0 for an empty input.
 ///
-/// ECE = Σ over bins of |bin| / `n_samples` · |accuracy - confidence|. It depends on the bins, and is
-/// biased upward for few samples.
+/// ECE = Σ over bins of |bin| / `n_samples` · |accuracy - confidence|. It depends on the bins and is biased upward for few
+/// samples.
 /// Source: Naeini et al., AAAI 2015; Guo et al., "On Calibration of Modern Neural Networks", ICML 2017.
 #[must_use]
 pub fn expected_calibration_error(bins: &[Bin]) -> f64 {
@@ -87,12 +87,12 @@ pub fn expected_calibration_error(bins: &[Bin]) -> f64 {
     gaps.sum::<f64>() / n as f64
 }
 
-/// Returns -ln p of one sample, p the probability its true class was given, clipped to
-/// [[`LOG_LOSS_CLIP`], 1]; NaN counts as 0.
+/// Returns -ln p of one sample, with p the probability of its true class, clipped to [[`LOG_LOSS_CLIP`], 1]; NaN counts as
+/// 0.
 #[must_use]
 #[expect(clippy::manual_clamp, reason = "`max` takes NaN to the clip, `clamp` would keep it")]
 pub fn negative_log_likelihood(probability: f64) -> f64 {
-    // + 0.0 makes the -0 of certainty a plain 0.
+    // Adding 0.0 turns -0.0 into 0.0.
     -probability.max(LOG_LOSS_CLIP).min(1.0).ln() + 0.0
 }
 
@@ -108,8 +108,8 @@ pub fn log_loss(probabilities_of_truth: &[f64]) -> f64 {
 
 /// Returns the Brier score over all classes, in [0, 2]; 0 for an empty input.
 ///
-/// Rows of `proba` `[n_samples, n_classes]` with the index of their true class: mean over samples of
-/// Σ over classes of (p - \[class is truth\])². Source: Brier, 1950.
+/// `rows` are the probabilities `[n_classes]` of each sample with the index of its true class. The score is the mean over
+/// samples of Σ over classes of (p - \[class is truth\])². Source: Brier, 1950.
 #[must_use]
 pub fn brier<'a>(rows: impl IntoIterator<Item = (&'a [f64], usize)>) -> f64 {
     let (mut sum, mut n) = (0.0, 0_u64);
@@ -129,8 +129,8 @@ mod tests {
     use super::*;
     use crate::reference;
 
-    fn close(found: f64, wanted: f64) {
-        assert!((found - wanted).abs() < 1e-9, "{found} is not {wanted}");
+    fn close(found: f64, expected: f64) {
+        assert!((found - expected).abs() < 1e-9, "{found} is not {expected}");
     }
 
     fn softmax(logits: &[f64], temperature: f64) -> Vec<f64> {
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn calibration_numbers_are_those_of_the_reference() {
+    fn calibration_metrics_equal_the_reference() {
         // numpy 2.4: right-closed bins over linspace(0, 1, 11), mean log loss, summed Brier score
         let fixture = &reference()["temperature_scaling"];
         let logits: Vec<Vec<f64>> = serde_json::from_value(fixture["logits"].clone()).unwrap();
@@ -158,8 +158,11 @@ mod tests {
             let brier = brier(proba.iter().map(Vec::as_slice).zip(truth.iter().copied()));
             for (found, key) in [(ece, "ece10"), (log_loss(&of_truth), "nll"), (brier, "brier_sum")]
             {
-                let wanted = fixture[format!("{key}_{suffix}")].as_f64().unwrap();
-                assert!((found - wanted).abs() < tolerance, "{key}_{suffix}: {found}, {wanted}");
+                let expected = fixture[format!("{key}_{suffix}")].as_f64().unwrap();
+                assert!(
+                    (found - expected).abs() < tolerance,
+                    "{key}_{suffix}: {found}, {expected}"
+                );
             }
         }
     }
@@ -178,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn half_right_at_full_confidence_is_an_error_of_a_half() {
+    fn half_correct_at_full_confidence_is_an_error_of_one_half() {
         let bins = reliability([(1.0, true), (1.0, false)], BINS);
         close(expected_calibration_error(&bins), 0.5);
         assert_eq!((bins[14].n, bins[14].n_correct), (2, 1));

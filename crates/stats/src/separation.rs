@@ -1,4 +1,4 @@
-//! How well a score tells positives from negatives, each number with its interval.
+//! The separation of positives and negatives by a score, with intervals.
 
 use super::{
     bootstrap::{Resampling, percentile_intervals},
@@ -6,7 +6,7 @@ use super::{
 };
 use serde::{Deserialize, Serialize};
 
-/// An estimate and its interval, which always holds it.
+/// An estimate and its interval, which always contains it.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Estimate {
     /// The estimate.
@@ -16,30 +16,31 @@ pub struct Estimate {
 }
 
 impl Estimate {
-    /// Stretches `interval` to hold `value`: the percentiles of a biased bootstrap may all lie to one side of it.
+    /// Extends the interval to contain `value`: all percentiles of a biased bootstrap may lie on one side of it.
     #[must_use]
     pub fn holding(value: f64, [lower, upper]: [f64; 2]) -> Self {
         Self { value, ci95: [lower.min(value), upper.max(value)] }
     }
 }
 
-/// How well a score that is higher for positives tells them from negatives.
+/// The separation of positives and negatives by a score that is higher for positives.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Separation {
-    /// Area under the ROC curve, in [0, 1]; 0.5 is chance.
+    /// The area under the ROC curve, in [0, 1]; 0.5 by chance.
     pub auroc: Estimate,
-    /// Average precision of finding the positives, in [0, 1]; their share is chance.
+    /// The average precision of the positives, in [0, 1]; their share by chance.
     pub aupr: Estimate,
-    /// Average precision of finding the negatives, in [0, 1]; their share is chance.
+    /// The average precision of the negatives, in [0, 1]; their share by chance.
     pub aupr_negative: Estimate,
-    /// Share of negatives that pass where 95 % of the positives do, in [0, 1]; 0.95 is chance, 0 is best.
+    /// The share of negatives accepted by the threshold that accepts 95 % of the positives, in [0, 1]; 0.95 by chance, 0
+    /// at best.
     pub fpr95: Estimate,
 }
 
-/// Measures `positive` against `negative`; `None` when either side is empty. Scores are finite.
+/// Returns the separation of `positive` and `negative` scores; `None` if either is empty. Scores are finite.
 ///
-/// Intervals are percentiles of the bootstrap, either side resampled by itself, so that no draw is without one of
-/// them. The formulas are those of [`Ranking`].
+/// Intervals are bootstrap percentiles. The two sides are resampled separately, so that no draw lacks one of them. The
+/// formulas are those of [`Ranking`].
 #[must_use]
 pub fn separation(
     positive: &[f64],
@@ -72,19 +73,19 @@ mod tests {
     use crate::reference;
 
     #[test]
-    fn the_values_are_those_of_scikit_learn_and_lie_in_their_intervals() {
+    fn values_equal_scikit_learn_and_lie_in_their_intervals() {
         // sklearn 1.9.1 on the fixture: roc_auc_score, average_precision_score, the same of (1-y, -s), fpr at tpr .95
         let fixture = &reference()["oos_auroc"];
         let (positive, negative) = ([0.9, 0.8, 0.7, 0.65, 0.6], [0.75, 0.4, 0.3]);
         let found = separation(&positive, &negative, &Resampling::default()).unwrap();
-        for (estimate, wanted) in [
+        for (estimate, expected) in [
             (found.auroc, fixture["auroc"].as_f64().unwrap()),
             (found.aupr, fixture["aupr"].as_f64().unwrap()),
             (found.aupr_negative, 5.0 / 6.0),
             (found.fpr95, 1.0 / 3.0),
         ] {
             let Estimate { value, ci95: [lower, upper] } = estimate;
-            assert!((value - wanted).abs() < 1e-9, "{value} is not {wanted}");
+            assert!((value - expected).abs() < 1e-9, "{value} is not {expected}");
             assert!(lower <= value && value <= upper && lower < upper, "{estimate:?}");
         }
         assert_eq!(separation(&positive, &[], &Resampling::default()), None);

@@ -1,4 +1,4 @@
-//! Special functions behind the tests: the chi-squared, Student and Kolmogorov distributions, sums of exponentials.
+//! Special functions: the chi-squared, Student and Kolmogorov distributions, and sums of exponentials.
 
 use statrs::function::{beta::beta_reg, gamma};
 
@@ -20,7 +20,7 @@ pub fn log_sum_exp(terms: &[f64]) -> f64 {
 
 /// Returns P(X >= `x`) of a chi-squared variable with `dof` degrees of freedom.
 ///
-/// 1 at `x` <= 0 and for no degrees of freedom (nothing could vary); 0 at infinity; NaN stays NaN.
+/// 1 at `x` <= 0 and for no degrees of freedom; 0 at infinity; NaN for NaN.
 #[must_use]
 pub fn chi2_survival(x: f64, dof: u32) -> f64 {
     if x.is_nan() {
@@ -40,7 +40,7 @@ pub fn chi2_survival(x: f64, dof: u32) -> f64 {
 /// `probability` is in (0, 1). 0 for no degrees of freedom.
 ///
 /// # Panics
-/// When `probability` is not in (0, 1).
+/// If `probability` is not in (0, 1).
 #[must_use]
 pub fn chi2_quantile(probability: f64, dof: u32) -> f64 {
     assert!(probability > 0.0 && probability < 1.0, "a quantile needs a probability in (0, 1)");
@@ -52,7 +52,7 @@ pub fn chi2_quantile(probability: f64, dof: u32) -> f64 {
     while !above(high) {
         high *= 2.0;
     }
-    // The distribution function is monotone, so bisection down to neighboring floats cannot miss.
+    // The distribution function is monotone, so bisection down to neighboring floats converges.
     let mut low = 0.0;
     loop {
         let middle = low + (high - low) / 2.0;
@@ -69,11 +69,11 @@ pub fn chi2_quantile(probability: f64, dof: u32) -> f64 {
 
 /// Returns P(|T| >= |`t`|) of Student's t with `dof` degrees of freedom.
 ///
-/// I_x(dof / 2, 1 / 2) at x = dof / (dof + t^2), I the regularised incomplete beta function. 1 at 0, 0 at
-/// either infinity; NaN stays NaN.
+/// I_x(dof / 2, 1 / 2) at x = dof / (dof + t^2), with I the regularized incomplete beta function. 1 at 0, 0 at either
+/// infinity; NaN for NaN.
 ///
 /// # Panics
-/// When `dof` is 0.
+/// If `dof` is 0.
 #[must_use]
 pub fn student_two_sided(t: f64, dof: u64) -> f64 {
     assert!(dof > 0, "a t statistic has at least one degree of freedom");
@@ -90,7 +90,7 @@ pub fn student_two_sided(t: f64, dof: u64) -> f64 {
 /// Returns the t >= 0 with P(|T| <= t) = `level` of Student's t with `dof` degrees of freedom.
 ///
 /// # Panics
-/// When `level` is not in (0, 1), or `dof` is 0.
+/// If `level` is not in (0, 1), or `dof` is 0.
 #[must_use]
 pub fn student_quantile(level: f64, dof: u64) -> f64 {
     assert!(level > 0.0 && level < 1.0, "a quantile needs a probability in (0, 1)");
@@ -99,7 +99,7 @@ pub fn student_quantile(level: f64, dof: u64) -> f64 {
     while beyond(high) {
         high *= 2.0;
     }
-    // As of chi-squared: monotone, so bisection down to neighboring floats cannot miss.
+    // As for chi-squared: monotone, so bisection down to neighboring floats converges.
     let mut low = 0.0;
     loop {
         let middle = low + (high - low) / 2.0;
@@ -116,8 +116,8 @@ pub fn student_quantile(level: f64, dof: u64) -> f64 {
 
 /// Returns P(D >= `d`) of the two-sided one-sample Kolmogorov-Smirnov distance over `n` draws.
 ///
-/// - `d` >= 1/2: exact, twice the one-sided tail (Smirnov): both sides cannot be crossed at once
-/// - else: the limiting distribution at Vrbik's corrected argument, within 1e-4 from 50 draws on
+/// - for `d` >= 1/2: exact, twice the one-sided tail (Smirnov), because both sides cannot be exceeded at once
+/// - otherwise: the limiting distribution at Vrbik's corrected argument, accurate to 1e-4 from 50 draws on
 ///
 /// 1 at `d` <= 0, 0 at `d` >= 1.
 /// Source: Smirnov 1944; Vrbik, "Small-sample corrections to Kolmogorov-Smirnov test statistic", 2018.
@@ -138,7 +138,7 @@ pub fn kolmogorov_survival(d: f64, n: u64) -> f64 {
     limiting_kolmogorov_survival(z)
 }
 
-/// P(D+ >= d) = d * sum over j of C(n, j) (d + j/n)^(j-1) (1 - d - j/n)^(n-j), for j/n <= 1 - d.
+/// Returns P(D+ >= d) = d * sum over j of C(n, j) (d + j/n)^(j-1) (1 - d - j/n)^(n-j), for j/n <= 1 - d.
 fn smirnov_survival(d: f64, n: u64) -> f64 {
     let count = n as f64;
     let ln_n = ln_gamma(count + 1.0);
@@ -155,7 +155,7 @@ fn smirnov_survival(d: f64, n: u64) -> f64 {
     d * sum
 }
 
-/// 2 * sum over k >= 1 of (-1)^(k-1) exp(-2 k^2 z^2), by the series that converges fast at `z`.
+/// Returns 2 * sum over k >= 1 of (-1)^(k-1) exp(-2 k^2 z^2), using the series that converges fast at `z`.
 fn limiting_kolmogorov_survival(z: f64) -> f64 {
     if z <= 0.0 {
         return 1.0;
@@ -180,14 +180,14 @@ fn limiting_kolmogorov_survival(z: f64) -> f64 {
 mod tests {
     use super::*;
 
-    fn close(got: f64, want: f64, relative: f64) {
-        assert!((got - want).abs() <= relative * want.abs(), "{got} is not {want}");
+    fn close(got: f64, expected: f64, relative: f64) {
+        assert!((got - expected).abs() <= relative * expected.abs(), "{got} is not {expected}");
     }
 
     #[test]
     fn chi_squared_quantiles_equal_scipy() {
         // scipy 1.17.1: stats.chi2.ppf(probability, dof)
-        for (probability, dof, want) in [
+        for (probability, dof, expected) in [
             (0.95, 1, 3.841458820694124),
             (0.95, 2, 5.991464547107979),
             (0.95, 5, 11.070497693516351),
@@ -195,22 +195,22 @@ mod tests {
             (0.05, 3, 0.35184631774927144),
             (0.999, 76, 119.85034985750531),
         ] {
-            close(chi2_quantile(probability, dof), want, 1e-11);
+            close(chi2_quantile(probability, dof), expected, 1e-11);
         }
         assert_eq!(chi2_quantile(0.95, 0), 0.0);
     }
 
     #[test]
-    fn chi_squared_tails_equal_scipy_far_out_too() {
+    fn chi_squared_tails_equal_scipy_even_far_out() {
         // scipy 1.17.1: stats.chi2.sf(x, dof)
-        for (x, dof, want) in [
+        for (x, dof, expected) in [
             (0.3, 1, 0.583882420770365),
             (100.0, 3, 1.5541594313896026e-21),
             (60.0, 76, 0.9109870076822568),
             (26.5, 5, 7.136227323195255e-05),
             (700.0, 10, 6.280146699235733e-144),
         ] {
-            close(chi2_survival(x, dof), want, 1e-11);
+            close(chi2_survival(x, dof), expected, 1e-11);
         }
         assert_eq!(chi2_survival(0.0, 3), 1.0);
         assert_eq!(chi2_survival(5.0, 0), 1.0);
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn both_series_of_the_kolmogorov_distribution_meet() {
+    fn both_series_of_the_kolmogorov_distribution_agree() {
         close(limiting_kolmogorov_survival(1.0 - 1e-12), limiting_kolmogorov_survival(1.0), 1e-10);
         // Smirnov's table: K(1.36) = 0.9505, K(0.83) = 0.5035.
         close(limiting_kolmogorov_survival(1.36), 0.0494859, 1e-5);
@@ -227,22 +227,22 @@ mod tests {
     }
 
     #[test]
-    fn a_sum_of_exponentials_neither_overflows_nor_vanishes() {
+    fn a_sum_of_exponentials_neither_overflows_nor_underflows() {
         close(log_sum_exp(&[1_000.0, 1_000.0]), 1_000.0 + 2_f64.ln(), 1e-15);
         close(log_sum_exp(&[-2_000.0, -2_001.0]), -2_000.0 + (1.0 + (-1_f64).exp()).ln(), 1e-15);
         assert_eq!(log_sum_exp(&[]), f64::NEG_INFINITY);
     }
 
     #[test]
-    fn student_is_that_of_scipy() {
+    fn student_tails_and_quantiles_equal_scipy() {
         // scipy 1.17: 2 * stats.t.sf(2.25, 9), 2 * stats.t.sf(0.5, 1); stats.t.ppf(0.975, [4, 1, 30])
         close(student_two_sided(-2.25, 9), 0.051_003_260_706_950_79, 1e-12);
         close(student_two_sided(0.5, 1), 0.704_832_764_699_133_5, 1e-12);
         assert_eq!(student_two_sided(f64::INFINITY, 3), 0.0);
-        for (dof, wanted) in
+        for (dof, expected) in
             [(4, 2.776_445_105_197_793_5), (1, 12.706_204_736_432_095), (30, 2.042_272_456_301_238)]
         {
-            close(student_quantile(0.95, dof), wanted, 1e-9);
+            close(student_quantile(0.95, dof), expected, 1e-9);
         }
     }
 }

@@ -1,8 +1,8 @@
-//! Whether two samples of a number can come from one distribution.
+//! The two-sample Kolmogorov-Smirnov test.
 
 use super::special::kolmogorov_survival;
 
-/// Up to this many pairs (n * m) the p-value is exact.
+/// The largest number of pairs (n * m) for which the p-value is exact.
 pub const EXACT_PAIRS: usize = 10_000;
 
 /// The result of a two-sample Kolmogorov-Smirnov test.
@@ -10,7 +10,7 @@ pub const EXACT_PAIRS: usize = 10_000;
 pub struct TwoSample {
     /// The largest distance between the empirical distribution functions, in [0, 1].
     pub statistic: f64,
-    /// P(at least this distance) when both samples come from one distribution.
+    /// P(at least this distance) if both samples come from one distribution.
     pub p_value: f64,
     /// Whether the p-value is exact (over all orders of the pooled sample).
     pub is_exact: bool,
@@ -18,9 +18,9 @@ pub struct TwoSample {
 
 /// Tests whether `x` and `y` come from one distribution (two-sided Kolmogorov-Smirnov).
 ///
-/// Samples in any order. statistic = max over t of |F_x(t) - F_y(t)|. The p-value is exact while
-/// n * m <= [`EXACT_PAIRS`], else that of one sample of size round(n m / (n + m)). Ties make it
-/// conservative. An empty sample, or one with NaN: statistic 0 and p 1, no evidence.
+/// Samples may be in any order. statistic = max over t of |F_x(t) - F_y(t)|. The p-value is exact for
+/// n * m <= [`EXACT_PAIRS`], otherwise that of one sample of size round(n m / (n + m)). Ties make it conservative. An
+/// empty sample, or one with NaN, gives no evidence: statistic 0 and p 1.
 /// Source: Hodges, "The significance probability of the Smirnov two-sample test", 1958;
 /// `scipy.stats.ks_2samp`.
 #[must_use]
@@ -43,7 +43,7 @@ pub fn ks_2samp(x: &[f64], y: &[f64]) -> TwoSample {
     }
 }
 
-/// max |i m - j n| over the points where the distribution functions step: the distance in whole numbers.
+/// Returns max |i m - j n| over the steps of the distribution functions: the distance times n m, as an integer.
 fn largest_gap(x: &[f64], y: &[f64]) -> u128 {
     let sorted = |values: &[f64]| {
         let mut values = values.to_vec();
@@ -66,10 +66,10 @@ fn largest_gap(x: &[f64], y: &[f64]) -> u128 {
     gap
 }
 
-/// The share of the orders of n and m items in which |i m - j n| reaches `gap` somewhere.
+/// Returns the share of the orders of n and m items in which |i m - j n| reaches `gap`.
 ///
-/// The last of i + j items is an x with probability i / (i + j), so the share c(i, j) that has
-/// reached it is 1 beyond the gap, else i/(i+j) c(i-1, j) + j/(i+j) c(i, j-1): no cancellation.
+/// The last of i + j items is an x with probability i / (i + j). So the share c(i, j) of orders that have reached the gap
+/// is 1 beyond it, and otherwise i/(i+j) c(i-1, j) + j/(i+j) c(i, j-1), which has no cancellation.
 fn exact_p_value(gap: u128, n: usize, m: usize) -> f64 {
     let beyond =
         |i: usize, j: usize| (i as u128 * m as u128).abs_diff(j as u128 * n as u128) >= gap;
@@ -99,17 +99,18 @@ mod tests {
         let all: serde_json::Value =
             serde_json::from_str(include_str!("../../../tests/fixtures/reference_values.json"))
                 .unwrap();
-        let want = &all["ks_2samp"];
-        let sample = |key: &str| -> Vec<f64> { serde_json::from_value(want[key].clone()).unwrap() };
+        let expected = &all["ks_2samp"];
+        let sample =
+            |key: &str| -> Vec<f64> { serde_json::from_value(expected[key].clone()).unwrap() };
         let (x, y) = (sample("x"), sample("y"));
         for got in [ks_2samp(&x, &y), ks_2samp(&y, &x)] {
             assert!(got.is_exact);
-            assert!((got.statistic - want["d"].as_f64().unwrap()).abs() < 1e-9);
-            assert!((got.p_value - want["p_exact"].as_f64().unwrap()).abs() < 1e-9);
+            assert!((got.statistic - expected["d"].as_f64().unwrap()).abs() < 1e-9);
+            assert!((got.p_value - expected["p_exact"].as_f64().unwrap()).abs() < 1e-9);
         }
-        // scipy's asymptotic value is that of one sample of size round(12 * 10 / 22) = 5.
-        let asymptotic = kolmogorov_survival(want["d"].as_f64().unwrap(), 5);
-        assert!((asymptotic - want["p_asymp"].as_f64().unwrap()).abs() < 1e-9, "{asymptotic}");
+        // The asymptotic value of scipy is that of one sample of size round(12 * 10 / 22) = 5.
+        let asymptotic = kolmogorov_survival(expected["d"].as_f64().unwrap(), 5);
+        assert!((asymptotic - expected["p_asymp"].as_f64().unwrap()).abs() < 1e-9, "{asymptotic}");
     }
 
     #[test]
@@ -130,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn ties_are_stepped_over_together() {
+    fn tied_values_are_one_step() {
         // scipy 1.17.1: ks_2samp(x, y, method="exact")
         let x = [1., 1., 2., 3., 3., 3., 4., 5., 8., 9.];
         let y = [2., 2., 3., 5., 5., 6., 7., 7., 8., 9., 9., 12.];
@@ -140,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn separate_samples_have_the_smallest_p_value_there_is() {
+    fn disjoint_samples_have_the_smallest_possible_p_value() {
         // 2 of the C(10, 5) = 252 orders.
         let got = ks_2samp(&[1., 2., 3., 4., 5.], &[6., 7., 8., 9., 10.]);
         assert_eq!(got.statistic, 1.0);

@@ -1,31 +1,31 @@
-//! What an `object_store` error means: gone, taken, passing, or lasting; and how to say so.
+//! The meaning of `object_store` errors, and the faults for them.
 
 use botops_findings::Fault;
 use object_store::{Error, client::HttpError};
 use std::{error::Error as StdError, io};
 
-/// What was being done.
+/// The operation that failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Doing {
+pub(super) enum Operation {
     Read,
     List,
     Write,
     Remove,
 }
 
-/// What an error means for the caller.
+/// The kind of an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Failure {
-    /// There is an object already, and put-if-absent left it alone.
+    /// The object already exists, and put-if-absent left it unchanged.
     Exists,
-    /// There is no such object.
+    /// The object does not exist.
     Absent,
-    /// There is no such bucket.
+    /// The bucket does not exist.
     NoBucket,
-    /// Worth another try; `maybe_done`: the write may have taken effect all the same.
-    Passing { maybe_done: bool },
-    /// Another try would end the same.
-    Lasting,
+    /// Another try may succeed; `maybe_done`: a write may have taken effect despite the error.
+    Transient { maybe_done: bool },
+    /// Another try would fail in the same way.
+    Permanent,
 }
 
 impl Failure {
@@ -33,14 +33,14 @@ impl Failure {
         match error {
             Error::NotFound { .. } if mentions_missing_bucket(error) => Self::NoBucket,
             Error::NotFound { .. } => Self::Absent,
-            // S3 answers 409 while a conditional request on the same key is in flight; nothing was
-            // written, and object_store calls it AlreadyExists all the same.
+            // S3 answers 409 while another conditional request on the same key is in flight. Nothing was written, but
+            // object_store reports AlreadyExists.
             Error::AlreadyExists { .. } | Error::Precondition { .. } => match status(error) {
-                Some(409) => Self::Passing { maybe_done: false },
+                Some(409) => Self::Transient { maybe_done: false },
                 _ => Self::Exists,
             },
             Error::Generic { .. } => Self::of_generic(error),
-            _ => Self::Lasting,
+            _ => Self::Permanent,
         }
     }
 
@@ -48,37 +48,44 @@ impl Failure {
         if let Some(status) = status(error) {
             return match status {
                 404 if mentions_missing_bucket(error) => Self::NoBucket,
-                429 => Self::Passing { maybe_done: false },
-                501 | 505 => Self::Lasting,
-                408 | 500.. => Self::Passing { maybe_done: true },
-                _ => Self::Lasting,
+                429 => Self::Transient { maybe_done: false },
+                501 | 505 => Self::Permanent,
+                408 | 500.. => Self::Transient { maybe_done: true },
+                _ => Self::Permanent,
             };
         }
         if let Some(error) = find::<HttpError>(error) {
             use object_store::client::HttpErrorKind::{Connect, Decode};
             return match error.kind() {
-                Connect => Self::Passing { maybe_done: false },
-                Decode => Self::Lasting,
-                _ => Self::Passing { maybe_done: true },
+                Connect => Self::Transient { maybe_done: false },
+                Decode => Self::Permanent,
+                _ => Self::Transient { maybe_done: true },
             };
         }
         match find::<io::Error>(error).map(io::Error::kind) {
-            // A disk says these for good; everything of this kind from a network came as HttpError.
+            // Other I/O errors come from a disk and are permanent; those of a network arrive as HttpError.
             Some(io::ErrorKind::Interrupted | io::ErrorKind::TimedOut) | None => {
-                Self::Passing { maybe_done: true }
+                Self::Transient { maybe_done: true }
             }
-            Some(_) => Self::Lasting,
+            Some(_) => Self::Permanent,
         }
     }
 }
 
-const CREDENTIALS: &str = "set `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`: this machine has no role to take credentials from";
+const CREDENTIALS: &str = "set `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`: this machine has no role that provides credentials";
 
-/// Says what failed: `store` and `object` as messages call them, after `tries` tries.
-pub(super) fn fault(store: &str, object: &str, doing: Doing, error: Error, tries: u32) -> Fault {
-    // Without credentials of its own, object_store asks the machine's metadata service for a role.
+/// Returns the fault for `error` after `tries` tries; `store` and `object` are their names in messages.
+pub(super) fn fault(
+    store: &str,
+    object: &str,
+    operation: Operation,
+    error: Error,
+    tries: u32,
+) -> Fault {
+    // Without configured credentials, object_store asks the metadata service of the machine for a role.
     let no_credentials = error.to_string().contains("169.254.169.254");
-    let why = if no_credentials { "no credentials were found".to_owned() } else { reason(&error) };
+    let reason =
+        if no_credentials { "no credentials were found".to_owned() } else { reason(&error) };
     let s3 = store.starts_with("s3://");
     let fault = match Failure::of(&error) {
         Failure::NoBucket => {
@@ -87,11 +94,11 @@ pub(super) fn fault(store: &str, object: &str, doing: Doing, error: Error, tries
                 .hint(format!("create it: `aws s3 mb s3://{bucket}`"))
                 .hint("or check `AWS_ENDPOINT_URL` and the name of the bucket")
         }
-        Failure::Passing { .. } => {
+        Failure::Transient { .. } => {
             let times = if tries == 1 { "1 try".to_owned() } else { format!("{tries} tries") };
             let fault = Fault::unreachable(
                 "BOT-5003",
-                format!("`{store}` cannot be reached after {times}: {why}"),
+                format!("`{store}` cannot be reached after {times}: {reason}"),
             );
             let fault = if no_credentials {
                 fault.hint(CREDENTIALS)
@@ -100,26 +107,27 @@ pub(super) fn fault(store: &str, object: &str, doing: Doing, error: Error, tries
             } else {
                 fault
             };
-            fault.hint("then run the command again: nothing is lost or doubled by trying again")
+            fault.hint("then run the command again, which is safe")
         }
         _ => {
-            let verb = match doing {
-                Doing::Write => "written",
-                Doing::Read => "read",
-                Doing::List => "listed",
-                Doing::Remove => "deleted from",
+            let verb = match operation {
+                Operation::Write => "written",
+                Operation::Read => "read",
+                Operation::List => "listed",
+                Operation::Remove => "deleted from",
             };
-            let fault = Fault::internal("BOT-5002", format!("`{store}` cannot be {verb}: {why}"));
+            let message = format!("`{store}` cannot be {verb}: {reason}");
+            let fault = Fault::internal("BOT-5002", message);
             match find::<io::Error>(&error).map(io::Error::kind) {
                 Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => {
                     fault.hint("free some space, then run the command again")
                 }
                 Some(io::ErrorKind::ReadOnlyFilesystem) => {
-                    fault.hint("choose a store that can be written: `--registry PATH`")
+                    fault.hint("choose a writable store: `--registry PATH`")
                 }
                 _ if no_credentials => fault.hint(CREDENTIALS),
                 _ if s3 => fault.hint(
-                    "check that the credentials in `AWS_ACCESS_KEY_ID` may list, read and write it",
+                    "check that the credentials in `AWS_ACCESS_KEY_ID` have permission to list, read and write it",
                 ),
                 _ => fault.hint("check the owner and permissions of the folder"),
             }
@@ -128,7 +136,7 @@ pub(super) fn fault(store: &str, object: &str, doing: Doing, error: Error, tries
     fault.file(object).caused_by(error)
 }
 
-/// Returns the cause in a few words, without addresses of ours in it.
+/// Returns the cause as a short phrase, without internal addresses.
 fn reason(error: &Error) -> String {
     if let Some(status) = status(error) {
         let text = error.to_string();
@@ -145,7 +153,7 @@ fn reason(error: &Error) -> String {
     if let Some(error) = find::<io::Error>(error) {
         return error.to_string();
     }
-    // The innermost error says most: "operation timed out", "invalid peer certificate".
+    // The innermost error is the most specific: "operation timed out", "invalid peer certificate".
     let mut innermost: &(dyn StdError + 'static) = error;
     while let Some(source) = innermost.source() {
         innermost = source;
@@ -153,8 +161,10 @@ fn reason(error: &Error) -> String {
     innermost.to_string()
 }
 
-/// Returns the HTTP status behind an error. object_store keeps the type that holds it private, so
-/// this reads its words; `tests::statuses_are_told_apart` pins them against a real server.
+/// Returns the HTTP status of an error.
+///
+/// The type with the status is private in object_store, so this parses the message;
+/// `tests::each_status_has_its_fault` checks it against a real server.
 fn status(error: &Error) -> Option<u16> {
     let text = error.to_string();
     let (_, rest) = text.split_once("non-2xx status code: ")?;
@@ -165,7 +175,7 @@ fn mentions_missing_bucket(error: &Error) -> bool {
     error.to_string().contains("NoSuchBucket")
 }
 
-/// Finds an error of type `E` among the causes of `error`.
+/// Returns the first error of type `E` among `error` and its causes.
 fn find<E: StdError + 'static>(error: &Error) -> Option<&E> {
     let mut next: Option<&(dyn StdError + 'static)> = Some(error);
     while let Some(error) = next {

@@ -1,14 +1,14 @@
-//! One store reached by a path or URL: immutable blobs and put-if-absent logs.
+//! A store at a path or URL: immutable blobs and put-if-absent logs.
 //!
-//! Everything durable rests on these two. A local directory and an S3-compatible bucket go through
-//! the same code; nothing is ever overwritten.
+//! All durable data uses these two. Local directories and S3-compatible buckets share the same code, and no object is
+//! ever overwritten.
 //!
-//! - [`Store::open`] turns a location into a store; [`Store::wrap`] takes any `ObjectStore`
+//! - [`Store::open`] opens a location; [`Store::wrap`] takes any `ObjectStore`
 //! - a **blob** is bytes under their SHA-256 digest: `blobs/sha256/ab/abcd…`
-//! - a **log** ([`Log`]) is a folder of numbered entries; whoever creates the next number first wins
-//! - what nothing names any more can be listed and removed ([`Store::list`], [`Store::remove`])
-//! - what fails for a moment (5xx, time-outs, a conditional request in flight) is tried again for a
-//!   few seconds; a write whose outcome is unknown is read back before anything is said of it
+//! - a **log** ([`Log`]) is a folder of numbered entries; the first writer of the next number wins
+//! - unreferenced objects can be listed and removed ([`Store::list`], [`Store::remove`])
+//! - transient failures (5xx, time-outs, a conditional request in flight) are retried for a few seconds; a write whose
+//!   outcome is unknown is read back before its result is returned
 
 mod failure;
 mod location;
@@ -17,15 +17,13 @@ mod removal;
 mod retries;
 
 pub use log::{Appended, Entry, Inspection, Log};
-pub use removal::{SWEEP_PATIENCE, Stored};
-pub use retries::Retries;
-
-pub use removal::SWEEPS;
+pub use removal::{SWEEP_PATIENCE, SWEEPS, Stored};
+pub use retries::{Retries, RetryState};
 
 use botops_digest::Digest;
 use botops_findings::{Fault, Result};
 use bytes::Bytes;
-use failure::{Doing, Failure};
+use failure::{Failure, Operation};
 use futures::TryStreamExt as _;
 use object_store::{ObjectStore, ObjectStoreExt as _, PutMode, path::Path};
 use serde::{Serialize, de::DeserializeOwned};
@@ -40,65 +38,66 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens the store at `location`: a path (made when it is first written), a `file://` or an `s3://bucket/prefix` URL.
+    /// Opens the store at `location`: a path, a `file://` URL or an `s3://bucket/prefix` URL.
     ///
-    /// S3 settings come from the standard `AWS_*` variables of `environment` (`AWS_ENDPOINT_URL`, `AWS_REGION`,
-    /// `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`, `AWS_ALLOW_HTTP`); a plain-http endpoint on loopback is allowed as it is.
+    /// A local folder is created by the first write. S3 settings come from the standard `AWS_*` variables of
+    /// `environment` (`AWS_ENDPOINT_URL`, `AWS_REGION`, `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`,
+    /// `AWS_SESSION_TOKEN`, `AWS_ALLOW_HTTP`). A plain-http endpoint is allowed on loopback addresses.
     ///
     /// # Errors
-    /// `BOT-5001` for a location that is no path and no URL this program knows (exit 2).
+    /// `BOT-5001` (exit 2) if the location is neither a path nor a supported URL.
     pub fn open(location: &str, environment: &BTreeMap<String, String>) -> Result<Self> {
         let inner = location::open(location, environment)?;
         Ok(Self { inner, url: location.to_owned(), retries: Retries::default() })
     }
 
-    /// Wraps an object store, for tests and rehearsals. `url` is what messages call it.
+    /// Wraps an object store, for tests and rehearsals; messages name it `url`.
     #[must_use]
     pub fn wrap(inner: Arc<dyn ObjectStore>, url: impl Into<String>) -> Self {
         Self { inner, url: url.into(), retries: Retries::default() }
     }
 
-    /// Makes a store in memory.
+    /// Creates a store in memory.
     #[must_use]
     pub fn in_memory() -> Self {
         Self::wrap(Arc::new(object_store::memory::InMemory::new()), "memory://")
     }
 
-    /// Sets how often and how long what fails for a moment is tried again.
+    /// Sets the retry policy for transient failures.
     #[must_use]
     pub fn with_retries(mut self, retries: Retries) -> Self {
         self.retries = retries;
         self
     }
 
-    /// Returns what messages call this store; holds no secret.
+    /// Returns the name of this store in messages, which contains no secret.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// Returns what messages call the object `path`.
+    /// Returns the name of the object `path` in messages.
     #[must_use]
     pub fn object_url(&self, path: &str) -> String {
         let joint = if self.url.ends_with('/') { "" } else { "/" };
         format!("{}{joint}{path}", self.url)
     }
 
-    /// Returns the folder that this store is, if it is one.
+    /// Returns the folder of a local store; `None` for other stores.
     #[must_use]
     pub fn folder(&self) -> Option<PathBuf> {
         location::folder(&self.url)
     }
 
-    /// Stores `bytes` under their digest; writing them twice is harmless.
+    /// Stores `bytes` under their digest; storing them again is harmless.
     ///
     /// # Errors
-    /// `BOT-5002` read-only or full (exit 1), `BOT-5003` unreachable after retries (exit 7),
-    /// `BOT-5005` the blob is there with another length (exit 3).
+    /// `BOT-5002` (exit 1) for a read-only or full store, `BOT-5003` (exit 7) for one that is unreachable after retries,
+    /// `BOT-5005` (exit 3) if the blob exists with another length.
     pub async fn put_blob(&self, bytes: Bytes) -> Result<Digest> {
         let digest = Digest::of(&bytes);
         let path = blob_path(&digest);
-        // Models are re-registered far more often than they change: ask before sending them again.
+        // Models are registered again far more often than they change, so check before uploading.
         match self.size(&path).await? {
             Some(size) if size == bytes.len() as u64 => Ok(digest),
             Some(_) => Err(self.damaged(&digest)),
@@ -106,21 +105,21 @@ impl Store {
         }
     }
 
-    /// Returns the blob `digest`, checked against it.
+    /// Returns the blob `digest` after verifying its bytes.
     ///
     /// # Errors
-    /// `BOT-5004` absent (exit 1), `BOT-5005` its bytes do not match its digest (exit 3), `BOT-5003`.
+    /// `BOT-5004` (exit 1) if it is absent, `BOT-5005` (exit 3) if its bytes do not match the digest, `BOT-5003`.
     pub async fn blob(&self, digest: &Digest) -> Result<Bytes> {
         let path = blob_path(digest);
         let bytes = self.read(&path).await?.ok_or_else(|| {
-            Fault::internal("BOT-5004", format!("blob `{digest}` is not in `{}`", self.url))
+            Fault::internal("BOT-5004", format!("blob `{digest}` is missing in `{}`", self.url))
                 .file(self.object_url(&path))
                 .hint("register the model again from its file, or restore the object from a backup")
         })?;
         if Digest::of(&bytes) == *digest { Ok(bytes) } else { Err(self.damaged(digest)) }
     }
 
-    /// Returns whether the blob is there (by a HEAD, unread).
+    /// Returns whether the blob exists, without reading it.
     ///
     /// # Errors
     /// `BOT-5003`.
@@ -141,7 +140,7 @@ impl Store {
     pub async fn folders(&self, path: &str) -> Result<Vec<String>> {
         let location = self.parse(path)?;
         let listed = self
-            .reading(Doing::List, path, || self.inner.list_with_delimiter(Some(&location)))
+            .reading(Operation::List, path, || self.inner.list_with_delimiter(Some(&location)))
             .await?;
         let mut names: Vec<String> = listed
             .into_iter()
@@ -152,49 +151,54 @@ impl Store {
         Ok(names)
     }
 
-    /// Creates the object `path`; returns whether this call made it (false: it was there already, unchanged).
+    /// Creates the object `path` and returns true; returns false if it already exists, which leaves it unchanged.
     ///
-    /// When the answer to a try was lost, the object is read back: holding these very bytes, it counts as made by this call.
+    /// If the response to a try was lost, the object is read back. If it contains exactly `bytes`, it counts as created by
+    /// this call.
     ///
     /// # Errors
     /// `BOT-5002`, `BOT-5003`.
     pub async fn create(&self, path: &str, bytes: Bytes) -> Result<bool> {
         let location = self.parse(path)?;
-        let mut patience = self.retries.begin();
+        let mut retry = self.retries.begin();
         let mut uncertain = false;
         loop {
             let put = self.inner.put_opts(&location, bytes.clone().into(), PutMode::Create.into());
             let Err(error) = put.await else { return Ok(true) };
             match Failure::of(&error) {
-                // Only an earlier try of our own, whose answer was lost, can have written our bytes.
+                // Equal bytes come from an earlier try of this call whose response was lost.
                 Failure::Exists if uncertain => {
                     return Ok(self.read(path).await?.is_some_and(|found| found == bytes));
                 }
                 Failure::Exists => return Ok(false),
-                Failure::Passing { maybe_done } => uncertain |= maybe_done,
-                _ => return Err(self.fault(Doing::Write, path, error, patience.tries())),
+                Failure::Transient { maybe_done } => uncertain |= maybe_done,
+                _ => return Err(self.fault(Operation::Write, path, error, retry.tries())),
             }
-            if !patience.pause().await {
-                if uncertain && self.holds(&location, &bytes).await {
+            if !retry.pause().await {
+                if uncertain && self.contains(&location, &bytes).await {
                     return Ok(true);
                 }
-                return Err(self.fault(Doing::Write, path, error, patience.tries()));
+                return Err(self.fault(Operation::Write, path, error, retry.tries()));
             }
         }
     }
 
-    /// Returns the object `path`, or `None` when it is absent.
+    /// Returns the bytes of the object `path`, or `None` if it is absent.
     ///
     /// # Errors
     /// `BOT-5003`.
     pub async fn read(&self, path: &str) -> Result<Option<Bytes>> {
         let location = self.parse(path)?;
         let (inner, location) = (&self.inner, &location);
-        self.reading(Doing::Read, path, || async move { inner.get(location).await?.bytes().await })
-            .await
+        self.reading(
+            Operation::Read,
+            path,
+            || async move { inner.get(location).await?.bytes().await },
+        )
+        .await
     }
 
-    /// Returns the bytes `range` of the object `path`, as many as there are, or `None` when it is absent.
+    /// Returns the bytes `range` of the object `path`, or `None` if it is absent; fewer bytes if the object is shorter.
     ///
     /// # Errors
     /// `BOT-5003`.
@@ -202,8 +206,9 @@ impl Store {
         let location = self.parse(path)?;
         let (inner, location) = (&self.inner, &location);
         let get = || inner.get_range(location, range.clone());
-        match self.reading(Doing::Read, path, get).await {
-            // Past its end a store answers an error of its own kind: an object cut short is damage, not a fault of the store.
+        match self.reading(Operation::Read, path, get).await {
+            // A range beyond the end is an error of the store, but here it means a truncated object, which the caller
+            // reports as damage.
             Err(fault) => match self.size(path).await? {
                 Some(size) if size < range.end => Ok(Some(Bytes::new())),
                 _ => Err(fault),
@@ -212,7 +217,10 @@ impl Store {
         }
     }
 
-    /// Returns the names of the objects under `path` that sort after `after`, as `path` relative to the store, sorted.
+    /// Returns the paths of the objects under `path` that sort after `after`, relative to the store, sorted.
+    ///
+    /// # Errors
+    /// `BOT-5003`.
     pub async fn objects(&self, path: &str, after: Option<&str>) -> Result<Vec<String>> {
         let location = self.parse(path)?;
         let offset = after.map(|after| self.parse(after)).transpose()?;
@@ -224,48 +232,51 @@ impl Store {
             };
             listed.map_ok(|meta| meta.location.to_string()).try_collect::<Vec<_>>().await
         };
-        let mut paths = self.reading(Doing::List, path, list).await?.unwrap_or_default();
+        let mut paths = self.reading(Operation::List, path, list).await?.unwrap_or_default();
         paths.sort_unstable();
         Ok(paths)
     }
 
-    /// Returns the size of the object `path`, or `None` when it is absent.
+    /// Returns the size of the object `path` in bytes, or `None` if it is absent.
+    ///
+    /// # Errors
+    /// `BOT-5003`.
     pub async fn size(&self, path: &str) -> Result<Option<u64>> {
         let location = self.parse(path)?;
-        let head = self.reading(Doing::Read, path, || self.inner.head(&location)).await?;
+        let head = self.reading(Operation::Read, path, || self.inner.head(&location)).await?;
         Ok(head.map(|meta| meta.size))
     }
 
-    /// Returns the policy for what fails for a moment.
+    /// Returns the retry policy for transient failures.
     pub fn retries(&self) -> Retries {
         self.retries
     }
 
-    /// Runs `operation` until it succeeds or fails for good; `None` when there is no such object.
+    /// Runs `request` until it succeeds or fails permanently; `None` if there is no such object.
     async fn reading<T, F: Future<Output = object_store::Result<T>>>(
         &self,
-        doing: Doing,
+        operation: Operation,
         path: &str,
-        operation: impl Fn() -> F,
+        request: impl Fn() -> F,
     ) -> Result<Option<T>> {
-        let mut patience = self.retries.begin();
+        let mut retry = self.retries.begin();
         loop {
-            let error = match operation().await {
+            let error = match request().await {
                 Ok(done) => return Ok(Some(done)),
                 Err(error) => error,
             };
-            let passing = match Failure::of(&error) {
+            let is_transient = match Failure::of(&error) {
                 Failure::Absent => return Ok(None),
-                failure => matches!(failure, Failure::Passing { .. }),
+                failure => matches!(failure, Failure::Transient { .. }),
             };
-            if !passing || !patience.pause().await {
-                return Err(self.fault(doing, path, error, patience.tries()));
+            if !is_transient || !retry.pause().await {
+                return Err(self.fault(operation, path, error, retry.tries()));
             }
         }
     }
 
-    /// Returns whether `location` holds `bytes`, as far as one look can tell.
-    async fn holds(&self, location: &Path, bytes: &Bytes) -> bool {
+    /// Returns whether `location` contains `bytes`; false if it cannot be read.
+    async fn contains(&self, location: &Path, bytes: &Bytes) -> bool {
         match self.inner.get(location).await {
             Ok(found) => found.bytes().await.is_ok_and(|found| found == *bytes),
             Err(_) => false,
@@ -280,8 +291,14 @@ impl Store {
         })
     }
 
-    fn fault(&self, doing: Doing, path: &str, error: object_store::Error, tries: u32) -> Fault {
-        failure::fault(&self.url, &self.object_url(path), doing, error, tries)
+    fn fault(
+        &self,
+        operation: Operation,
+        path: &str,
+        error: object_store::Error,
+        tries: u32,
+    ) -> Fault {
+        failure::fault(&self.url, &self.object_url(path), operation, error, tries)
     }
 
     fn damaged(&self, digest: &Digest) -> Fault {

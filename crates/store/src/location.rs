@@ -1,4 +1,4 @@
-//! A path or URL becomes an object store.
+//! Opening an object store at a path or URL.
 
 use super::Retries;
 use botops_findings::{Fault, Result};
@@ -15,7 +15,7 @@ use std::{
     sync::Arc,
 };
 
-/// Opens `location`; nothing is read, written or made yet.
+/// Opens `location`, without reading, writing or creating anything.
 pub(super) fn open(
     location: &str,
     environment: &BTreeMap<String, String>,
@@ -26,12 +26,12 @@ pub(super) fn open(
     match location.split_once("://") {
         Some(("s3", rest)) => s3(rest, environment),
         Some(("file", _)) => local(&file_url(location)?, location),
-        Some((scheme, _)) => Err(refused(format!("`{scheme}://` is no kind of store"))),
+        Some((scheme, _)) => Err(refused(format!("`{scheme}://` is not a supported store"))),
         None => local(Path::new(location), location),
     }
 }
 
-/// Returns the folder that `location` names, if it names one.
+/// Returns the folder of a local `location`; `None` for other locations.
 pub(super) fn folder(location: &str) -> Option<PathBuf> {
     match location.split_once("://") {
         None => Some(PathBuf::from(location)),
@@ -49,14 +49,15 @@ fn refused(message: String) -> Fault {
 fn file_url(location: &str) -> Result<PathBuf> {
     let refuse = || {
         let rest = location.trim_start_matches("file://");
-        refused(format!("`{location}` takes `{}` for a host", rest.split('/').next().unwrap_or("")))
-            .hint(format!("write `file:///` and the whole path, or just the path: `{rest}`"))
+        let host = rest.split('/').next().unwrap_or("");
+        refused(format!("`{location}` has the host `{host}`, and `file://` URLs have none"))
+            .hint(format!("write `file:///` and the absolute path, or only the path: `{rest}`"))
     };
     let url = url::Url::parse(location).map_err(|error| refuse().caused_by(error))?;
     url.to_file_path().map_err(|()| refuse())
 }
 
-/// A folder, made when it is first written; what it is called in messages is the user's own `shown`.
+/// Opens a folder, which the first write creates; messages call it `shown`.
 fn local(path: &Path, shown: &str) -> Result<Arc<dyn ObjectStore>> {
     let absolute = resolved(path)
         .map_err(|error| refused(format!("`{shown}` cannot be resolved: {error}")))?;
@@ -70,7 +71,7 @@ fn local(path: &Path, shown: &str) -> Result<Arc<dyn ObjectStore>> {
     Ok(Arc::new(PrefixStore::new(LocalFileSystem::new().with_fsync(true), prefix)))
 }
 
-/// Returns `path` absolute, without links and `..`; its tail need not exist.
+/// Returns `path` as an absolute path without links and `..`; its last components need not exist.
 fn resolved(path: &Path) -> std::io::Result<PathBuf> {
     use std::io::ErrorKind::{NotFound, PermissionDenied};
     let absolute = std::path::absolute(path)?;
@@ -83,10 +84,10 @@ fn resolved(path: &Path) -> std::io::Result<PathBuf> {
             }
             other => {
                 known.push(other);
-                // Links are followed as they come, so that `..` after one leaves its target.
+                // Each link is resolved at once, so that `..` after it refers to the parent of its target.
                 match known.canonicalize() {
                     Ok(real) => known = real,
-                    // What may not be looked into is said when it is read or written.
+                    // Missing permissions are reported by the first read or write.
                     Err(error) if matches!(error.kind(), NotFound | PermissionDenied) => {}
                     Err(error) => return Err(error),
                 }
@@ -99,16 +100,16 @@ fn resolved(path: &Path) -> std::io::Result<PathBuf> {
 fn s3(rest: &str, environment: &BTreeMap<String, String>) -> Result<Arc<dyn ObjectStore>> {
     let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
     if bucket.contains('@') {
-        return Err(refused("an `s3://` location holds credentials".to_owned())
-            .hint("put them into `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`"));
+        return Err(refused("an `s3://` location must not contain credentials".to_owned())
+            .hint("set `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY` instead"));
     }
     let plausible = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-.".contains(c);
     if !(3..=63).contains(&bucket.len()) || !bucket.chars().all(plausible) {
-        return Err(refused(format!("`{bucket}` cannot be the name of a bucket"))
-            .hint("a bucket's name has 3 to 63 lowercase letters, digits, `-` and `.`"));
+        return Err(refused(format!("`{bucket}` is not a valid bucket name"))
+            .hint("bucket names have 3 to 63 lowercase letters, digits, `-` and `.`"));
     }
     let prefix = ObjectPath::parse(prefix.trim_matches('/')).map_err(|error| {
-        refused(format!("`{prefix}` cannot be a prefix within a bucket")).caused_by(error)
+        refused(format!("`{prefix}` is not a valid prefix in a bucket")).caused_by(error)
     })?;
 
     let endpoint = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"]
@@ -122,7 +123,7 @@ fn s3(rest: &str, environment: &BTreeMap<String, String>) -> Result<Arc<dyn Obje
         builder = builder.with_allow_http(true);
     }
     for (name, value) in environment {
-        // Names of AWS tools that object_store does not know are none of our business.
+        // Variables that object_store does not support are ignored: they may belong to other AWS tools.
         if let Ok(key) = name.to_ascii_lowercase().parse::<AmazonS3ConfigKey>() {
             builder = builder.with_config(key, value);
         }
@@ -131,9 +132,9 @@ fn s3(rest: &str, environment: &BTreeMap<String, String>) -> Result<Arc<dyn Obje
     let store = builder
         .with_bucket_name(bucket)
         .with_conditional_put(S3ConditionalPut::ETagMatch)
-        // Many compatible servers know only the plain DELETE, and its statuses are those of every other request.
+        // Many compatible servers support only the plain DELETE, which has the same statuses as other requests.
         .with_disable_bulk_delete(true)
-        // Tries are ours alone: a conditional write repeated unseen could lose to itself.
+        // Only this crate retries: a conditional write that object_store repeats could conflict with itself.
         .with_retry(RetryConfig {
             max_retries: 0,
             retry_timeout: Retries::default().at_most,
@@ -148,7 +149,7 @@ fn s3(rest: &str, environment: &BTreeMap<String, String>) -> Result<Arc<dyn Obje
     Ok(if prefix.is_root() { Arc::new(store) } else { Arc::new(PrefixStore::new(store, prefix)) })
 }
 
-/// Returns whether the endpoint is reached over plain http, which is fine on loopback or when allowed in so many words.
+/// Returns whether the endpoint uses plain http, which is allowed on loopback addresses or with `AWS_ALLOW_HTTP=true`.
 fn allowed_over_http(
     name: &str,
     endpoint: &str,
@@ -156,8 +157,8 @@ fn allowed_over_http(
 ) -> Result<bool> {
     let url = url::Url::parse(endpoint).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
     let Some(url) = url else {
-        return Err(refused(format!("`{name}` is no http or https URL"))
-            .hint(format!("such as `{name}=http://127.0.0.1:9000`")));
+        return Err(refused(format!("`{name}` is not an http or https URL"))
+            .hint(format!("write it as `{name}=http://127.0.0.1:9000`")));
     };
     if url.scheme() == "https" {
         return Ok(false);
@@ -174,8 +175,8 @@ fn allowed_over_http(
     if loopback || allowed {
         Ok(true)
     } else {
-        Err(refused(format!("`{name}` is a plain-http address of another machine"))
-            .hint("use https, or set `AWS_ALLOW_HTTP=true` where the network is trusted"))
+        Err(refused(format!("`{name}` is a plain-http URL of another machine"))
+            .hint("use https, or set `AWS_ALLOW_HTTP=true` if the network is trusted"))
     }
 }
 
@@ -198,12 +199,15 @@ mod tests {
     }
 
     #[test]
-    fn locations_that_name_no_store_are_refused_in_words() {
+    fn invalid_locations_are_refused() {
         assert_eq!(message("  ", &[]), "the location of the store is empty");
-        assert_eq!(message("gs://bucket/x", &[]), "`gs://` is no kind of store");
-        assert_eq!(message("file://name/x", &[]), "`file://name/x` takes `name` for a host");
-        assert_eq!(message("s3://", &[]), "`` cannot be the name of a bucket");
-        assert_eq!(message("s3://UPPER/x", &[]), "`UPPER` cannot be the name of a bucket");
+        assert_eq!(message("gs://bucket/x", &[]), "`gs://` is not a supported store");
+        assert_eq!(
+            message("file://name/x", &[]),
+            "`file://name/x` has the host `name`, and `file://` URLs have none"
+        );
+        assert_eq!(message("s3://", &[]), "`` is not a valid bucket name");
+        assert_eq!(message("s3://UPPER/x", &[]), "`UPPER` is not a valid bucket name");
         let file = tempfile::NamedTempFile::new().unwrap();
         let path = file.path().to_str().unwrap();
         assert_eq!(message(path, &[]), format!("`{path}` is a file, not a folder"));
@@ -211,25 +215,26 @@ mod tests {
 
     #[test]
     fn credentials_in_a_location_are_not_repeated() {
-        let said = message("s3://AKIA:hunter2@bucket/x", &[]);
-        assert!(!said.contains("hunter2"), "{said}");
+        let message = message("s3://AKIA:hunter2@bucket/x", &[]);
+        assert!(!message.contains("hunter2"), "{message}");
     }
 
     #[test]
-    fn plain_http_is_for_loopback_unless_allowed() {
+    fn plain_http_is_refused_except_on_loopback_or_if_allowed() {
         for endpoint in ["http://127.0.0.1:9000", "http://localhost:9000", "http://[::1]:9000"] {
             assert_eq!(message("s3://bucket/x", &[("AWS_ENDPOINT_URL", endpoint)]), "opened");
         }
         let far = ("AWS_ENDPOINT_URL", "http://minio.example:9000");
-        let said = "`AWS_ENDPOINT_URL` is a plain-http address of another machine";
-        assert_eq!(message("s3://bucket/x", &[far]), said);
+        let refusal = "`AWS_ENDPOINT_URL` is a plain-http URL of another machine";
+        assert_eq!(message("s3://bucket/x", &[far]), refusal);
         assert_eq!(message("s3://bucket/x", &[far, ("AWS_ALLOW_HTTP", "true")]), "opened");
-        let none = ("AWS_ENDPOINT_URL", "minio:9000");
-        assert_eq!(message("s3://bucket/x", &[none]), "`AWS_ENDPOINT_URL` is no http or https URL");
+        let other = ("AWS_ENDPOINT_URL", "minio:9000");
+        let refusal = "`AWS_ENDPOINT_URL` is not an http or https URL";
+        assert_eq!(message("s3://bucket/x", &[other]), refusal);
     }
 
     #[test]
-    fn a_tail_that_does_not_exist_is_resolved_by_its_words() {
+    fn missing_components_are_resolved_by_name() {
         let folder = tempfile::tempdir().unwrap();
         let real = folder.path().canonicalize().unwrap();
         assert_eq!(resolved(&folder.path().join("a/../b/./c")).unwrap(), real.join("b/c"));

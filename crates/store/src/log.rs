@@ -1,10 +1,8 @@
-//! A log: numbered entries, each written with put-if-absent, each holding the digest of the one before.
+//! A log of numbered entries, each written with put-if-absent and containing the digest of the entry before it.
 //!
-//! An entry is canonical JSON whose first member is the digest of the rest, so that a change to the
-//! newest entry, which no later one vouches for, is found as well:
-//! `{"digest":"sha256:…","payload":…,"previous":"sha256:…","schema":"botops.log/1","seq":7}`.
-//! What no chain can show is that the newest entries were deleted; that is for the store's own
-//! versioning or object lock.
+//! An entry is canonical JSON whose first member is the digest of the rest, so that a change to the newest entry is
+//! detected, too: `{"digest":"sha256:…","payload":…,"previous":"sha256:…","schema":"botops.log/1","seq":7}`.
+//! The deletion of the newest entries cannot be detected by the chain; use versioning or object lock of the store.
 
 use super::Store;
 use botops_digest::{Digest, canonical_json};
@@ -18,14 +16,14 @@ use std::{
 };
 
 const SCHEMA: &str = "botops.log/1";
-/// Entries read at a time: enough to hide the latency of a bucket, few enough for a laptop's disk.
-const READS: usize = 16;
+/// The number of concurrent reads: enough to hide the latency of a bucket, and few enough for the disk of a laptop.
+const CONCURRENT_READS: usize = 16;
 
-/// A log: numbered JSON entries, each written with put-if-absent, each holding the digest of the one before.
+/// A log of numbered JSON entries, each written with put-if-absent and containing the digest of the entry before it.
 pub struct Log<T> {
     store: Store,
     path: String,
-    /// Digest of the stored bytes of an entry seen, by its number: what the next one must hold.
+    /// The number of the last read or written entry, and the digest of its stored bytes.
     tip: Mutex<Option<(u64, Digest)>>,
     payload: PhantomData<fn() -> T>,
 }
@@ -35,29 +33,29 @@ pub struct Log<T> {
 pub struct Entry<T> {
     /// `botops.log/1`.
     pub schema: String,
-    /// From 1, without gaps.
+    /// The number, from 1 without gaps.
     pub seq: u64,
-    /// The digest of the bytes of entry `seq - 1`; `None` for the first.
+    /// The digest of the bytes of entry `seq - 1`; `None` for the first entry.
     pub previous: Option<Digest>,
-    /// What was logged.
+    /// The content.
     pub payload: T,
 }
 
-/// What an append came to.
+/// The result of an append.
 #[derive(Debug)]
 pub enum Appended<T> {
-    /// This call wrote the entry (or found its very bytes written by an earlier try of its own).
+    /// This call wrote the entry, possibly in an earlier try whose response was lost.
     Written(Entry<T>),
-    /// Someone else wrote first: nothing was written. Read again, check again, then retry or report.
+    /// Another writer was first, and nothing was written. Read the log, check again, then retry or report the conflict.
     Conflict,
 }
 
-/// What a log holds, and everything that is wrong with it.
+/// The entries of a log, and all its problems.
 #[derive(Debug)]
 pub struct Inspection<T> {
-    /// The entries that can be read, in order.
+    /// The readable entries, in order.
     pub entries: Vec<Entry<T>>,
-    /// What is wrong, in order; empty for a sound log.
+    /// The problems, in order; empty for an intact log.
     pub problems: Vec<Fault>,
 }
 
@@ -66,24 +64,24 @@ impl<T: Serialize + DeserializeOwned> Log<T> {
         Self { store, path, tip: Mutex::new(None), payload: PhantomData }
     }
 
-    /// Returns all entries in order, the chain verified.
+    /// Returns all entries in order, after verifying the chain.
     ///
     /// # Errors
-    /// `BOT-5006` a broken chain, a gap, or an entry that cannot be read (exit 3); `BOT-5007` an
-    /// entry of a newer schema (exit 6); `BOT-5003`.
+    /// `BOT-5006` (exit 3) for a broken chain, a gap, or an unreadable entry; `BOT-5007` (exit 6) for an entry with a
+    /// newer schema; `BOT-5003`.
     pub async fn entries(&self) -> Result<Vec<Entry<T>>> {
-        self.sound(None).await
+        self.verified(None).await
     }
 
-    /// Returns the entries after `known` (one this log returned), the chain verified from it on: cheap for who follows a log.
+    /// Returns the entries after `known`, an entry that this log returned, after verifying the chain from it on.
     ///
     /// # Errors
     /// As [`Self::entries`].
     pub async fn entries_after(&self, known: &Entry<T>) -> Result<Vec<Entry<T>>> {
-        self.sound(Some(known)).await
+        self.verified(Some(known)).await
     }
 
-    /// Returns whether the log has no entry; reads none.
+    /// Returns whether the log has no entries, without reading any.
     ///
     /// # Errors
     /// `BOT-5003`.
@@ -92,19 +90,19 @@ impl<T: Serialize + DeserializeOwned> Log<T> {
         Ok(!listed.iter().any(|path| self.number(path).is_some()))
     }
 
-    /// Reads the whole log and reports everything that is wrong with it, not only the first.
+    /// Reads the whole log and returns all its problems.
     ///
     /// # Errors
-    /// `BOT-5002`, `BOT-5003`: when the log cannot be listed or read at all.
+    /// `BOT-5002`, `BOT-5003` if the log cannot be listed or read.
     pub async fn inspect(&self) -> Result<Inspection<T>> {
         self.read_after(None).await
     }
 
-    /// Appends `payload` after entry `last` (as [`Self::entries`] returned it; `None` for an empty log).
+    /// Appends `payload` after entry `last`, as returned by [`Self::entries`]; `None` for an empty log.
     ///
     /// # Errors
-    /// `BOT-5002`, `BOT-5003`; `BOT-5006` when `last` is not in the log; `BOT-5019` when `payload`
-    /// could not be read back from what would be written.
+    /// `BOT-5002`, `BOT-5003`; `BOT-5006` if `last` is not in the log; `BOT-5019` if the written `payload` could not be
+    /// read back.
     pub async fn append(&self, last: Option<&Entry<T>>, payload: T) -> Result<Appended<T>> {
         let seq = last.map_or(0, |last| last.seq) + 1;
         let previous = match last {
@@ -113,7 +111,7 @@ impl<T: Serialize + DeserializeOwned> Log<T> {
         };
         let entry = Entry { schema: SCHEMA.to_owned(), seq, previous, payload };
         let bytes = encode(&entry);
-        // A payload that reads back differently (a NaN becomes null) would break the log for good.
+        // A payload that cannot be read back (NaN becomes null) would break the log permanently.
         if let Err(problem) = decode::<T>(&bytes, seq) {
             let message = format!("an entry of `{}` could not be read back: {problem}", self.path);
             return Err(Fault::internal("BOT-5019", message).file(self.url_of(seq)));
@@ -127,7 +125,7 @@ impl<T: Serialize + DeserializeOwned> Log<T> {
         }
     }
 
-    async fn sound(&self, known: Option<&Entry<T>>) -> Result<Vec<Entry<T>>> {
+    async fn verified(&self, known: Option<&Entry<T>>) -> Result<Vec<Entry<T>>> {
         let mut inspection = self.read_after(known).await?;
         if inspection.problems.is_empty() {
             Ok(inspection.entries)
@@ -143,7 +141,7 @@ impl<T: Serialize + DeserializeOwned> Log<T> {
         numbers.sort_unstable();
         let stored: Vec<(u64, Option<Bytes>)> = futures::stream::iter(numbers)
             .map(|seq| async move { self.store.read(&self.path_of(seq)).await.map(|b| (seq, b)) })
-            .buffered(READS)
+            .buffered(CONCURRENT_READS)
             .try_collect()
             .await?;
 
@@ -168,10 +166,10 @@ impl<T: Serialize + DeserializeOwned> Log<T> {
             let digest = Digest::of(&bytes);
             match decode::<T>(&bytes, seq) {
                 Ok(entry) => {
-                    // After a gap there is nothing to hold the link against.
+                    // After a gap, the digest of the entry before is unknown.
                     let link_is_known = seq == 1 || matches!(before, Some((_, Some(_))));
-                    let wanted = before.and_then(|(_, digest)| digest);
-                    if link_is_known && entry.previous != wanted {
+                    let previous = before.and_then(|(_, digest)| digest);
+                    if link_is_known && entry.previous != previous {
                         inspection.problems.push(self.broken(seq));
                     }
                     inspection.entries.push(entry);
@@ -179,7 +177,7 @@ impl<T: Serialize + DeserializeOwned> Log<T> {
                 }
                 Err(problem) => {
                     inspection.problems.push(self.unreadable(seq, problem));
-                    // Named once: the next entry would only repeat it.
+                    // The next entry is not checked against it, which would report the same problem twice.
                     before = Some((seq, None));
                 }
             }
@@ -190,8 +188,8 @@ impl<T: Serialize + DeserializeOwned> Log<T> {
         Ok(inspection)
     }
 
-    /// Returns the digest of the stored bytes of entry `seq`: never of bytes written anew from what
-    /// was parsed, which could differ (an unknown member, a float).
+    /// Returns the digest of the stored bytes of entry `seq`. A parsed entry that is serialized again could have other
+    /// bytes (an unknown member, a float).
     async fn digest_of(&self, seq: u64) -> Result<Digest> {
         if let Some((known, digest)) = *self.tip.lock().unwrap_or_else(PoisonError::into_inner)
             && known == seq
@@ -214,7 +212,7 @@ impl<T: Serialize + DeserializeOwned> Log<T> {
         self.store.object_url(&self.path_of(seq))
     }
 
-    /// Returns the number of the entry at `path`; `None` for anything else that lies in the folder.
+    /// Returns the number of the entry at `path`; `None` for other files in the folder.
     fn number(&self, path: &str) -> Option<u64> {
         let name = path.strip_prefix(&self.path)?.strip_prefix('/')?.strip_suffix(".json")?;
         let digits = name.len() == 20 && name.bytes().all(|byte| byte.is_ascii_digit());
@@ -232,7 +230,7 @@ impl<T: Serialize + DeserializeOwned> Log<T> {
 
     fn broken(&self, seq: u64) -> Fault {
         let message = format!(
-            "entry {seq} of `{}` does not follow from the entry before it: one of them was altered",
+            "entry {seq} of `{}` does not match the entry before it: one of them was altered",
             self.path
         );
         self.chain_fault(message, seq)
@@ -243,7 +241,7 @@ impl<T: Serialize + DeserializeOwned> Log<T> {
             Unreadable::Newer(schema) => Fault::policy(
                 "BOT-5007",
                 format!(
-                    "entry {seq} of `{}` has the format `{schema}`, newer than this botops",
+                    "entry {seq} of `{}` has the format `{schema}`, which is newer than this botops",
                     self.path
                 ),
             )
@@ -256,19 +254,19 @@ impl<T: Serialize + DeserializeOwned> Log<T> {
     fn chain_fault(&self, message: String, seq: u64) -> Fault {
         Fault::data("BOT-5006", message)
             .file(self.url_of(seq))
-            .hint("see everything that is wrong: `botops registry verify`")
+            .hint("list all problems: `botops registry verify`")
             .hint("restore the object from a backup or an earlier version of it in the bucket")
     }
 }
 
-/// Why an entry cannot be read.
+/// The reason why an entry cannot be read.
 #[derive(Debug, thiserror::Error)]
 enum Unreadable {
-    #[error("was altered: its bytes do not match the digest they begin with")]
+    #[error("was altered: its bytes do not match its digest")]
     Altered,
-    #[error("calls itself entry {0}")]
+    #[error("has the number {0}")]
     Misplaced(u64),
-    #[error("has the format `{0}`, which is none of ours")]
+    #[error("has the unknown format `{0}`")]
     Foreign(String),
     #[error("has the newer format `{0}`")]
     Newer(String),
@@ -276,11 +274,12 @@ enum Unreadable {
     Malformed(#[from] serde_json::Error),
 }
 
+/// Returns the bytes with which an entry begins.
 fn opening(digest: &Digest) -> String {
     format!("{{\"digest\":\"{digest}\",")
 }
 
-/// Writes an entry: canonical JSON, in which `digest` sorts before every other member.
+/// Returns an entry as canonical JSON, in which `digest` sorts before all other members.
 fn encode<T: Serialize>(entry: &Entry<T>) -> Vec<u8> {
     let body = canonical_json(entry);
     let mut bytes = opening(&Digest::of(&body)).into_bytes();
@@ -302,7 +301,7 @@ fn decode<T: DeserializeOwned>(bytes: &[u8], seq: u64) -> Result<Entry<T>, Unrea
             _ => Unreadable::Foreign(head.schema),
         });
     }
-    // The digest is the first member by the order of the alphabet: cut it off, and the rest is what it is of.
+    // The digest is the first member, and is computed over the entry without it.
     let length = opening(&Digest::of(&[])).len();
     let body = bytes.get(length..).map(|rest| [b"{", rest].concat()).ok_or(Unreadable::Altered)?;
     if !bytes.starts_with(opening(&Digest::of(&body)).as_bytes()) {
@@ -330,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn every_altered_byte_of_an_entry_is_found() {
+    fn every_altered_byte_of_an_entry_is_detected() {
         let entry =
             Entry { schema: SCHEMA.to_owned(), seq: 1, previous: None, payload: "a".to_owned() };
         let bytes = encode(&entry);
@@ -344,12 +343,12 @@ mod tests {
     }
 
     #[test]
-    fn a_newer_format_is_told_from_a_foreign_one() {
+    fn a_newer_format_is_distinguished_from_an_unknown_one() {
         let of = |schema: &str| {
             let entry = Entry { schema: schema.to_owned(), seq: 1, previous: None, payload: () };
             decode::<()>(&encode(&entry), 1).unwrap_err().to_string()
         };
         assert_eq!(of("botops.log/2"), "has the newer format `botops.log/2`");
-        assert_eq!(of("other/9"), "has the format `other/9`, which is none of ours");
+        assert_eq!(of("other/9"), "has the unknown format `other/9`");
     }
 }

@@ -1,10 +1,10 @@
-//! Taking objects away: the one thing that is not an addition, and so kept apart.
+//! Removal of objects, and the marks that let writers wait for it.
 //!
-//! Logs and blobs never change, and nothing here changes that. An object is removed by whoever has
-//! read everything that could name it: for runs that is [`botops_experiments`], for versions nobody.
-//! A sweep removes under a mark, so that whoever names an object meanwhile can wait for it to end.
+//! Objects are removed only by code that has read everything that could refer to them: `botops-experiments` does for
+//! runs, and nothing does for versions. A sweep writes a mark before it removes blobs, so that a writer that is about to
+//! refer to a blob can wait until the sweep has ended.
 
-use super::{Store, failure::Doing};
+use super::{Store, failure::Operation};
 use botops_digest::Digest;
 use botops_findings::Result;
 use chrono::{DateTime, Utc};
@@ -13,26 +13,26 @@ use object_store::ObjectStoreExt as _;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Where the marks of sweeps are.
+/// The path of the marks of sweeps.
 pub const SWEEPS: &str = "sweeps";
-/// How long to wait for marks to go: longer than a living sweep holds one.
+/// The time to wait for marks to disappear; a running sweep keeps its mark for less.
 pub const SWEEP_PATIENCE: Duration = Duration::from_secs(60);
-/// How often to look.
-const LOOK: Duration = Duration::from_millis(100);
+/// The interval between checks for marks.
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
-/// An object as a listing shows it.
+/// An object in a listing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stored {
-    /// Its path within the store.
+    /// The path within the store.
     pub path: String,
-    /// Its size.
+    /// The size in bytes.
     pub size_bytes: u64,
-    /// When it was written, by the store's own clock.
+    /// The time of the last write, by the clock of the store.
     pub written_at: DateTime<Utc>,
 }
 
 impl Stored {
-    /// Returns the digest that the blob at this path has, if it is the path of a blob.
+    /// Returns the digest of the blob at this path; `None` if it is not the path of a blob.
     #[must_use]
     pub fn blob(&self) -> Option<Digest> {
         let hex = self.path.rsplit('/').next()?;
@@ -50,7 +50,7 @@ impl Store {
         let location = self.parse(path)?;
         let (inner, location) = (&self.inner, &location);
         let listing = || async move { inner.list(Some(location)).try_collect::<Vec<_>>().await };
-        let listed = self.reading(Doing::List, path, listing).await?.unwrap_or_default();
+        let listed = self.reading(Operation::List, path, listing).await?.unwrap_or_default();
         let mut stored: Vec<Stored> = listed
             .into_iter()
             .map(|meta| Stored {
@@ -63,7 +63,7 @@ impl Store {
         Ok(stored)
     }
 
-    /// Lists the blobs, sorted by digest; other objects among them are none of ours.
+    /// Lists the blobs, sorted by digest; other objects in their folder are ignored.
     ///
     /// # Errors
     /// `BOT-5003`.
@@ -72,17 +72,18 @@ impl Store {
         Ok(listed.into_iter().filter_map(|stored| Some((stored.blob()?, stored))).collect())
     }
 
-    /// Removes the object `path`; one that is not there is as good as removed.
+    /// Removes the object `path`; succeeds if it does not exist.
     ///
     /// # Errors
-    /// `BOT-5002` it may not be removed (exit 1), `BOT-5003`.
+    /// `BOT-5002` (exit 1) if the store refuses to remove it, `BOT-5003`.
     pub async fn remove(&self, path: &str) -> Result<()> {
         let location = self.parse(path)?;
-        self.reading(Doing::Remove, path, || self.inner.delete(&location)).await.map(|_| ())
+        self.reading(Operation::Remove, path, || self.inner.delete(&location)).await.map(|_| ())
     }
 
-    /// Waits until no sweep is removing blobs: until there is no mark. One that outlives `patience`, and so every living
-    /// sweep, was left by a killed one, and is taken away.
+    /// Waits until no sweep is removing blobs, that is, until there are no marks.
+    ///
+    /// Marks that remain after `patience` were left by killed sweeps and are removed.
     ///
     /// # Errors
     /// `BOT-5002`, `BOT-5003`.
@@ -99,7 +100,7 @@ impl Store {
                 }
                 return Ok(());
             }
-            tokio::time::sleep(LOOK).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
     }
 }

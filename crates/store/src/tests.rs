@@ -1,4 +1,4 @@
-//! The store against an HTTP server that answers as it is told, and against a real disk.
+//! Tests of the store against a scripted HTTP server and a real disk.
 
 use super::*;
 use axum::{
@@ -13,20 +13,20 @@ use std::{
     time::Duration,
 };
 
-/// What the server does to one request.
+/// The reaction of the server to one request.
 #[derive(Debug, Clone, Copy)]
 enum Act {
-    /// Refuses with a status and the code in an S3 error body; nothing is done.
+    /// Refuses the request with a status and a code in an S3 error body.
     Refuse(u16, &'static str),
-    /// Does what was asked, then answers with a status all the same.
-    DoThenSay(u16),
-    /// Does what was asked, then never answers.
-    DoThenStall,
-    /// Somebody else's bytes arrive first; then it refuses with a status.
-    LoseThenSay(u16),
+    /// Executes the request, then answers with an error status.
+    ExecuteThenFail(u16),
+    /// Executes the request, then never answers.
+    ExecuteThenStall,
+    /// Stores the bytes of another writer, then answers with an error status.
+    LoseThenFail(u16),
 }
 
-/// A bucket of objects by path, and what to do to the next requests; then it behaves.
+/// A bucket of objects by path, with the reactions to the next requests; after them it works normally.
 #[derive(Default)]
 struct Bucket {
     objects: Mutex<BTreeMap<String, Bytes>>,
@@ -41,20 +41,20 @@ async fn answer(State(bucket): State<Arc<Bucket>>, request: Request) -> Response
     bucket.requests.lock().unwrap().push(format!("{} {path}", head.method));
     let act = bucket.script.lock().unwrap().pop_front();
     let refusal = |status: u16, code: &str| {
-        let body = format!("<Error><Code>{code}</Code><Message>as told</Message></Error>");
+        let body = format!("<Error><Code>{code}</Code><Message>scripted</Message></Error>");
         (StatusCode::from_u16(status).unwrap(), body).into_response()
     };
     if let Some(Act::Refuse(status, code)) = act {
         return refusal(status, code);
     }
-    if let Some(Act::LoseThenSay(status)) = act {
+    if let Some(Act::LoseThenFail(status)) = act {
         bucket.objects.lock().unwrap().insert(path, Bytes::from_static(b"theirs"));
         return refusal(status, "InternalError");
     }
     let done = bucket.behave(&head.method, path, body, &head.headers, refusal);
     match act {
-        Some(Act::DoThenSay(status)) => refusal(status, "InternalError"),
-        Some(Act::DoThenStall) => std::future::pending().await,
+        Some(Act::ExecuteThenFail(status)) => refusal(status, "InternalError"),
+        Some(Act::ExecuteThenStall) => std::future::pending().await,
         _ => done,
     }
 }
@@ -119,7 +119,7 @@ fn puts(bucket: &Bucket) -> usize {
 }
 
 #[tokio::test]
-async fn a_server_error_before_the_write_is_tried_again() {
+async fn a_server_error_before_the_write_is_retried() {
     let (store, bucket) = scripted(&[Act::Refuse(503, "SlowDown"), Act::Refuse(500, "X")]).await;
     assert!(store.create("a", Bytes::from_static(b"ours")).await.unwrap());
     assert_eq!(puts(&bucket), 3);
@@ -127,8 +127,8 @@ async fn a_server_error_before_the_write_is_tried_again() {
 }
 
 #[tokio::test]
-async fn a_write_whose_answer_was_lost_is_found_to_be_ours() {
-    for act in [Act::DoThenSay(500), Act::DoThenSay(503), Act::DoThenStall] {
+async fn a_write_whose_response_was_lost_counts_as_written() {
+    for act in [Act::ExecuteThenFail(500), Act::ExecuteThenFail(503), Act::ExecuteThenStall] {
         let (store, bucket) = scripted(&[act]).await;
         assert!(store.create("a", Bytes::from_static(b"ours")).await.unwrap(), "{act:?}");
         assert_eq!(puts(&bucket), 2, "{act:?}");
@@ -136,26 +136,26 @@ async fn a_write_whose_answer_was_lost_is_found_to_be_ours() {
 }
 
 #[tokio::test]
-async fn a_write_whose_answer_was_lost_is_ours_even_when_no_later_try_is_answered() {
-    let mut script = vec![Act::DoThenSay(500)];
+async fn a_write_whose_response_was_lost_counts_as_written_even_if_all_later_tries_fail() {
+    let mut script = vec![Act::ExecuteThenFail(500)];
     script.extend([Act::Refuse(500, "InternalError"); 3]);
     let (store, _) = scripted(&script).await;
     assert!(store.create("a", Bytes::from_static(b"ours")).await.unwrap());
 }
 
 #[tokio::test]
-async fn a_race_lost_behind_a_server_error_is_told_from_a_win() {
-    let (store, _) = scripted(&[Act::LoseThenSay(500)]).await;
+async fn a_race_lost_during_a_server_error_is_not_a_win() {
+    let (store, _) = scripted(&[Act::LoseThenFail(500)]).await;
     assert!(!store.create("a", Bytes::from_static(b"ours")).await.unwrap());
 }
 
 #[tokio::test]
 async fn a_lost_append_is_a_conflict_and_an_ambiguous_one_of_our_own_is_not() {
-    let (store, _) = scripted(&[Act::DoThenSay(502)]).await;
+    let (store, _) = scripted(&[Act::ExecuteThenFail(502)]).await;
     let log = store.log::<String>("log");
     let first = match log.append(None, "ours".to_owned()).await.unwrap() {
         Appended::Written(entry) => entry,
-        Appended::Conflict => panic!("the entry of our own was taken for someone else's"),
+        Appended::Conflict => panic!("the entry was attributed to another writer"),
     };
     let late = store.log::<String>("log");
     let lost = late.append(None, "theirs".to_owned()).await.unwrap();
@@ -167,7 +167,7 @@ async fn a_lost_append_is_a_conflict_and_an_ambiguous_one_of_our_own_is_not() {
 }
 
 #[tokio::test]
-async fn a_conditional_request_in_flight_is_tried_again() {
+async fn a_conditional_request_in_flight_is_retried() {
     let conflict = Act::Refuse(409, "ConditionalRequestConflict");
     let (store, bucket) = scripted(&[conflict, conflict]).await;
     assert!(store.create("a", Bytes::from_static(b"ours")).await.unwrap());
@@ -175,10 +175,10 @@ async fn a_conditional_request_in_flight_is_tried_again() {
 }
 
 #[tokio::test]
-async fn what_is_there_is_left_alone_at_the_first_answer() {
+async fn an_existing_object_is_left_unchanged_without_retries() {
     let (store, bucket) = scripted(&[]).await;
     assert!(store.create("a", Bytes::from_static(b"first")).await.unwrap());
-    // Equal bytes are no win either: without a lost answer, this call wrote nothing.
+    // Equal bytes do not count as written: without a lost response, this call wrote nothing.
     assert!(!store.create("a", Bytes::from_static(b"first")).await.unwrap());
     assert!(!store.create("a", Bytes::from_static(b"second")).await.unwrap());
     assert_eq!(puts(&bucket), 3);
@@ -186,7 +186,7 @@ async fn what_is_there_is_left_alone_at_the_first_answer() {
 }
 
 #[tokio::test]
-async fn statuses_are_told_apart() {
+async fn each_status_has_its_fault() {
     let forever = |status, code| [Act::Refuse(status, code); 4];
     let cases = [
         (503, "SlowDown", "BOT-5003", FaultKind::Unreachable),
@@ -198,20 +198,20 @@ async fn statuses_are_told_apart() {
         (501, "NotImplemented", "BOT-5002", FaultKind::Internal),
         (404, "NoSuchBucket", "BOT-5008", FaultKind::Usage),
     ];
-    for (status, code, wanted, kind) in cases {
+    for (status, code, expected, kind) in cases {
         let (store, bucket) = scripted(&forever(status, code)).await;
         let fault = store.create("a", Bytes::from_static(b"x")).await.unwrap_err();
-        assert_eq!((fault.code(), fault.kind()), (wanted, kind), "{status} {code}");
+        assert_eq!((fault.code(), fault.kind()), (expected, kind), "{status} {code}");
         assert_eq!(fault.place().file.as_deref(), Some("s3://bucket/some prefix/a"));
         assert!(!fault.hints().is_empty());
-        let passing = kind == FaultKind::Unreachable;
-        assert_eq!(puts(&bucket), if passing { 4 } else { 1 }, "{status} {code}");
+        let is_transient = kind == FaultKind::Unreachable;
+        assert_eq!(puts(&bucket), if is_transient { 4 } else { 1 }, "{status} {code}");
     }
     let (store, _) = scripted(&forever(403, "AccessDenied")).await;
     let fault = store.read("a").await.unwrap_err();
     assert_eq!(
         fault.message(),
-        "`s3://bucket/some prefix` cannot be read: 403 AccessDenied: as told"
+        "`s3://bucket/some prefix` cannot be read: 403 AccessDenied: scripted"
     );
     let (store, _) = scripted(&forever(404, "NoSuchBucket")).await;
     assert_eq!(store.read("a").await.unwrap_err().message(), "bucket `bucket` does not exist");
@@ -220,8 +220,8 @@ async fn statuses_are_told_apart() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_not_there_is_unreachable_and_named() {
-    // Bound and dropped: nobody listens there.
+async fn a_missing_server_is_unreachable() {
+    // The listener is dropped, so nothing listens at its address.
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let environment = settings(&format!("http://{free}"));
     let store = Store::open("s3://bucket/x", &environment).unwrap().with_retries(quick());
@@ -232,20 +232,20 @@ async fn a_server_that_is_not_there_is_unreachable_and_named() {
         store.log::<String>("log").entries().await.unwrap_err(),
     ] {
         assert_eq!((fault.code(), fault.kind()), ("BOT-5003", FaultKind::Unreachable));
-        let said = "`s3://bucket/x` cannot be reached after 4 tries: Connection refused";
-        assert!(fault.message().starts_with(said), "{fault}");
+        let expected = "`s3://bucket/x` cannot be reached after 4 tries: Connection refused";
+        assert!(fault.message().starts_with(expected), "{fault}");
     }
 }
 
 #[tokio::test]
-async fn a_local_store_is_made_when_it_is_first_written() {
+async fn a_local_store_is_created_by_its_first_write() {
     let folder = tempfile::tempdir().unwrap();
     let place = folder.path().join("dépôt de modèles #1/100% größe");
     let store = Store::open(place.to_str().unwrap(), &std::collections::BTreeMap::new()).unwrap();
     assert_eq!(store.folders("models").await.unwrap(), Vec::<String>::new());
     assert!(store.log::<String>("log").entries().await.unwrap().is_empty());
     assert_eq!(store.read("a").await.unwrap(), None);
-    assert!(!place.exists(), "reading made the folder");
+    assert!(!place.exists(), "reading created the folder");
     assert!(store.create("models/m/a", Bytes::from_static(b"x")).await.unwrap());
     assert_eq!(std::fs::read(place.join("models/m/a")).unwrap(), b"x");
     assert_eq!(store.folders("models").await.unwrap(), ["m"]);
@@ -257,32 +257,32 @@ async fn a_local_store_is_made_when_it_is_first_written() {
 
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn a_folder_that_cannot_be_written_is_said_to_be_so() {
-    // Even root makes no folder in sysfs.
+async fn a_folder_that_cannot_be_written_is_reported() {
+    // Even root cannot create a folder in sysfs.
     let store = Store::open("/sys/kernel/botops", &std::collections::BTreeMap::new()).unwrap();
     let fault = store.put_blob(Bytes::from_static(b"x")).await.unwrap_err();
     assert_eq!((fault.code(), fault.kind()), ("BOT-5002", FaultKind::Internal));
-    let said = "`/sys/kernel/botops` cannot be written: ";
-    assert!(fault.message().starts_with(said), "{fault}");
+    let expected = "`/sys/kernel/botops` cannot be written: ";
+    assert!(fault.message().starts_with(expected), "{fault}");
 }
 
 #[test]
-fn disk_errors_are_told_apart() {
+fn each_disk_error_has_its_fault() {
     use std::io::{Error, ErrorKind};
     let of = |kind: ErrorKind| {
         let source = Box::new(Error::from(kind));
         let error = object_store::Error::Generic { store: "LocalFileSystem", source };
-        failure::fault("registry", "registry/a", Doing::Write, error, 1)
+        failure::fault("registry", "registry/a", Operation::Write, error, 1)
     };
-    for lasting in [
+    for permanent in [
         ErrorKind::StorageFull,
         ErrorKind::ReadOnlyFilesystem,
         ErrorKind::PermissionDenied,
         ErrorKind::QuotaExceeded,
         ErrorKind::NotADirectory,
     ] {
-        let fault = of(lasting);
-        assert_eq!((fault.code(), fault.kind()), ("BOT-5002", FaultKind::Internal), "{lasting}");
+        let fault = of(permanent);
+        assert_eq!((fault.code(), fault.kind()), ("BOT-5002", FaultKind::Internal), "{permanent}");
     }
     let full = of(ErrorKind::StorageFull);
     assert_eq!(full.message(), "`registry` cannot be written: no storage space");
@@ -291,24 +291,26 @@ fn disk_errors_are_told_apart() {
 }
 
 #[test]
-fn missing_credentials_are_not_called_a_broken_network() {
+fn missing_credentials_are_not_reported_as_a_network_failure() {
     let text = "Error performing PUT http://169.254.169.254/latest/api/token in 5ms";
     for source in [text.to_owned(), format!("{text} - non-2xx status code: 403 Forbidden: ")] {
         let error = object_store::Error::Generic { store: "S3", source: source.into() };
-        let fault = failure::fault("s3://b/x", "s3://b/x/a", Doing::Read, error, 6);
+        let fault = failure::fault("s3://b/x", "s3://b/x/a", Operation::Read, error, 6);
         assert!(fault.message().ends_with(": no credentials were found"), "{fault}");
         assert!(fault.hints()[0].starts_with("set `AWS_ACCESS_KEY_ID`"), "{:?}", fault.hints());
     }
 }
 
 #[tokio::test]
-async fn what_a_killed_writer_left_behind_is_passed_over() {
+async fn leftovers_of_killed_writers_are_ignored() {
     let folder = tempfile::tempdir().unwrap();
     let store =
         Store::open(folder.path().to_str().unwrap(), &std::collections::BTreeMap::new()).unwrap();
     let log = store.log::<u32>("log");
-    let Appended::Written(first) = log.append(None, 1).await.unwrap() else { panic!("it is ours") };
-    // The names under which a local disk stages what is being written, and strays of other tools.
+    let Appended::Written(first) = log.append(None, 1).await.unwrap() else {
+        panic!("no other writer")
+    };
+    // The names of temporary files of a local store, and of files from other tools.
     for stray in ["00000000000000000002.json#1", ".DS_Store", "notes.json", "2.json"] {
         std::fs::write(folder.path().join("log").join(stray), b"{\"half").unwrap();
     }
@@ -329,7 +331,7 @@ async fn a_payload_that_would_break_the_log_is_not_written() {
 }
 
 #[tokio::test]
-async fn a_log_is_followed_from_where_it_was_left() {
+async fn a_log_is_read_from_the_last_known_entry_on() {
     let store = Store::in_memory();
     let log = store.log::<u32>("log");
     let mut last = None;
@@ -351,8 +353,7 @@ async fn a_log_is_followed_from_where_it_was_left() {
 
 #[tokio::test]
 async fn a_log_continued_by_a_newer_program_keeps_its_chain() {
-    // Members this program does not know are dropped when it parses an entry: the link to it must
-    // still be the digest of the bytes as they are stored.
+    // Parsing drops unknown members of an entry, but the link to it must be the digest of its stored bytes.
     #[derive(serde::Serialize, serde::Deserialize)]
     struct Newer {
         known: u32,

@@ -1,19 +1,18 @@
-//! Text that others wrote, made safe to show.
+//! Untrusted text, made safe to show on a terminal, in a log, or in a spreadsheet.
 
 use super::redact::{redact, unredact};
 use std::borrow::Cow;
 
-/// Returns `text` safe to show on a terminal or in a log: control and escape characters shown as
-/// `\u{..}`, cut to `max_chars` with `…`.
+/// Returns at most `max_chars` characters of `text`, safe to show on a terminal or in a log; `…` marks a cut.
 ///
-/// Characters that turn the direction of writing or are invisible are shown the same way, for they
-/// make a line say other than it does. At most `max_chars` characters of `text` are shown.
+/// Control characters are written as `\u{..}`. So are invisible characters and marks that change the direction of
+/// writing, because they can disguise the text.
 #[must_use]
 pub fn display(text: &str, max_chars: usize) -> String {
     use std::fmt::Write as _;
     let mut out = String::with_capacity(text.len().min(4 * max_chars.min(1 << 20)));
-    for (shown, c) in text.chars().enumerate() {
-        if shown == max_chars {
+    for (written, c) in text.chars().enumerate() {
+        if written == max_chars {
             out.push('…');
             break;
         }
@@ -26,14 +25,15 @@ pub fn display(text: &str, max_chars: usize) -> String {
     out
 }
 
-/// Returns the beginning of what somebody wrote as others may see it: without personal data ([`redact`]), and safe as
-/// [`display`] makes it.
+/// Returns at most `max_chars` characters of an utterance, without personal data ([`redact`]) and safe to show
+/// ([`display`]).
 ///
-/// Only the beginning is searched, but for more than is shown: a number that is cut in two is never shown.
+/// The text is redacted before it is cut, so that a number cut in two is not shown. Of a long text, only the first
+/// 1,000 characters or twice `max_chars` are read.
 #[must_use]
 pub fn utterance(text: &str, max_chars: usize) -> String {
-    let looked_at = max_chars.saturating_mul(2).max(1_000);
-    let end = text.char_indices().nth(looked_at).map_or(text.len(), |(at, _)| at);
+    let max_read = max_chars.saturating_mul(2).max(1_000);
+    let end = text.char_indices().nth(max_read).map_or(text.len(), |(at, _)| at);
     display(&redact(&text[..end]), max_chars)
 }
 
@@ -43,15 +43,15 @@ fn is_invisible(c: char) -> bool {
         | 0xfff9..=0xfffb | 0xe0000..=0xe007f)
 }
 
-/// What a spreadsheet takes for the beginning of a formula; the full-width forms count too, because some programs take
-/// them for the same.
+/// The characters that begin a formula in a spreadsheet, including the full-width forms that some programs accept.
 const FORMULA: [char; 11] = ['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'];
 
-/// Returns `cell` safe to open in a spreadsheet or to print: one that starts with `=`, `+`, `-`, `@` or a break gets a
-/// leading `'`, and control characters and those that cannot be seen are shown as `\u{..}`; tabs and breaks inside stay.
+/// Returns `cell` safe to open in a spreadsheet or to print; [`from_spreadsheet`] restores it exactly.
 ///
-/// Nothing is lost: a cell that looks like that already gets one more `'`, or its backslashes twice, and
-/// [`from_spreadsheet`] takes off what was put on.
+/// - a cell that starts with `=`, `+`, `-`, `@`, a tab or a line break gets a leading `'`, and so does one that starts
+///   with `'` before one of them
+/// - control characters and invisible characters are written as `\u{..}`, except tabs and line breaks
+/// - backslashes directly before such a code are doubled
 #[must_use]
 pub fn spreadsheet_safe(cell: &str) -> Cow<'_, str> {
     use std::fmt::Write as _;
@@ -69,7 +69,7 @@ pub fn spreadsheet_safe(cell: &str) -> Cow<'_, str> {
             slashes += 1;
             continue;
         }
-        // What comes before a code is written twice, so that it is not taken for a part of it.
+        // Backslashes before a code are doubled, so that they are not read as part of it.
         let doubled = is_escaped(c) || code(&cell[at..]).is_some();
         push(&mut out, if doubled { 2 * slashes } else { slashes });
         slashes = 0;
@@ -83,7 +83,7 @@ pub fn spreadsheet_safe(cell: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// Returns the cell of which [`spreadsheet_safe`] made `cell`.
+/// Returns the cell that [`spreadsheet_safe`] turned into `cell`.
 #[must_use]
 pub fn from_spreadsheet(cell: &str) -> Cow<'_, str> {
     let bare = cell.strip_prefix('\'').filter(|bare| begins_formula(bare)).unwrap_or(cell);
@@ -117,34 +117,36 @@ fn begins_formula(cell: &str) -> bool {
     cell.trim_start_matches('\'').starts_with(FORMULA)
 }
 
-/// Whether `c` is shown as a code: a terminal would obey it, or nobody sees it.
+/// Returns whether `c` is written as a code, because a terminal would interpret it or it is invisible.
 fn is_escaped(c: char) -> bool {
     c.is_control() && !matches!(c, '\t' | '\r' | '\n') || is_invisible(c)
 }
 
-/// Reads a code without its backslash, `u{1b}`, at the beginning of `text`: what it stands for, and its length.
+/// Reads a code without its backslash, such as `u{1b}`, at the start of `text`; returns its character and its length in
+/// bytes.
 fn code(text: &str) -> Option<(char, usize)> {
     let (digits, _) = text.strip_prefix("u{")?.split_once('}')?;
     let c = u32::from_str_radix(digits, 16).ok().and_then(char::from_u32)?;
-    let is_ours = is_escaped(c) && digits == format!("{:x}", u32::from(c));
-    is_ours.then_some((c, digits.len() + 3))
+    let is_code = is_escaped(c) && digits == format!("{:x}", u32::from(c));
+    is_code.then_some((c, digits.len() + 3))
 }
 
+/// Appends `slashes` backslashes to `out`.
 fn push(out: &mut String, slashes: usize) {
     out.extend(std::iter::repeat_n('\\', slashes));
 }
 
-/// Returns `cell` fit to be read by people: without personal data, and safe in a spreadsheet; see [`redact`] and
-/// [`spreadsheet_safe`].
+/// Returns `cell` for review by people: without personal data ([`redact`]) and safe in a spreadsheet
+/// ([`spreadsheet_safe`]).
 #[must_use]
 pub fn for_people(cell: &str) -> String {
     spreadsheet_safe(&redact(cell)).into_owned()
 }
 
-/// Returns what somebody means who made `edited` of what [`for_people`] returned for `original`.
+/// Returns the cell meant by `edited`, an edited copy of [`for_people`]`(original)`, with personal data restored.
 ///
-/// What was not edited is the original, also where a spreadsheet wrote its line breaks in another way. `None` when it
-/// cannot be told which personal data the marks in it stand for; see [`unredact`].
+/// An unedited copy gives `original`, even if a spreadsheet changed its line breaks. `None` if the marks in `edited`
+/// cannot be matched with the personal data of `original`; see [`unredact`].
 #[must_use]
 pub fn from_people(edited: &str, original: &str) -> Option<String> {
     if with_line_feeds(edited) == with_line_feeds(&for_people(original)) {
@@ -153,7 +155,7 @@ pub fn from_people(edited: &str, original: &str) -> Option<String> {
     unredact(&from_spreadsheet(edited), original)
 }
 
-/// Returns `text` with every line break as a line feed.
+/// Returns `text` with every `\r\n` and `\r` replaced by `\n`.
 pub fn with_line_feeds(text: &str) -> Cow<'_, str> {
     if !text.contains('\r') {
         return Cow::Borrowed(text);
@@ -167,7 +169,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn what_a_terminal_would_obey_is_shown_instead() {
+    fn control_and_invisible_characters_are_escaped() {
         assert_eq!(display("a\u{1b}[31mred\n", 80), "a\\u{1b}[31mred\\u{a}");
         assert_eq!(display("ab\u{202e}cd", 80), "ab\\u{202e}cd");
         assert_eq!(display("éà🙂", 3), "éà🙂");
@@ -177,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cell_is_never_obeyed_by_a_terminal() {
+    fn control_characters_of_a_cell_are_escaped() {
         assert_eq!(spreadsheet_safe("a\u{1b}[2J\u{7}b\tc\nd"), "a\\u{1b}[2J\\u{7}b\tc\nd");
         assert_eq!(spreadsheet_safe("=\u{9b}1m"), "'=\\u{9b}1m");
     }
@@ -187,7 +189,7 @@ mod tests {
         for cell in ["=1+1", "+33 1", "-2", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "＝1"] {
             assert_eq!(spreadsheet_safe(cell), format!("'{cell}"));
         }
-        // One that looks like that already is told from it.
+        // A cell that already looks safe stays distinct.
         assert_eq!(spreadsheet_safe("'=1"), "''=1");
         for cell in ["", "a=1", "'tis", " =1", "10€"] {
             assert_eq!(spreadsheet_safe(cell), cell);
@@ -195,19 +197,19 @@ mod tests {
     }
 
     #[test]
-    fn an_utterance_is_shown_without_personal_data() {
+    fn an_utterance_is_redacted_before_it_is_cut() {
         assert_eq!(
             utterance("write to jo@example.com\u{1b} now", 80),
             "write to [email]\\u{1b} now"
         );
-        // What is cut is cut afterwards: half an address is one, too.
+        // Half an address is still personal data.
         assert_eq!(utterance("mail jo.from.the.shop@example.com", 12), "mail [email]");
         let long = format!("{} jo@example.com", "word ".repeat(100_000));
         assert_eq!(utterance(&long, 9), "word word…");
     }
 
     #[test]
-    fn a_code_that_somebody_typed_is_told_from_a_character() {
+    fn a_typed_code_is_distinct_from_an_escaped_character() {
         for (cell, safe) in [
             ("\u{1b}", "\\u{1b}"),
             ("\\u{1b}", "\\\\u{1b}"),
@@ -222,7 +224,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_was_made_safe_comes_back_exactly(
+        fn safe_cells_are_restored_exactly(
             cell in "[='+@\\\\u{}1b\u{1b}\u{200b}\t\r\n a]{0,12}|\\PC{0,12}|(\\\\|u\\{1b\\}|u\\{200b\\}|\u{1b}|'|=){0,9}",
         ) {
             let safe = spreadsheet_safe(&cell);

@@ -1,8 +1,8 @@
-//! English or French: by function words, elisions, letters and endings.
+//! Detection of English and French by function words, elisions, letters and endings.
 
 use super::normal::{is_word_char, normalise};
 
-/// Words that only English uses, or hardly anyone else: most frequent words first, then those of customers.
+/// Words that are (almost) only English: the most frequent words first, then words common in customer messages.
 const ENGLISH: &str = "\
     the and to of is it you that was for are with his they at be this have from or had by but what were \
     we when your can there an which she do how their if will up about out them then these so some her \
@@ -21,7 +21,7 @@ const ENGLISH: &str = "\
     going come came over fix issue error called call name number sign locked lost forgot missing twice \
     total discount shoes jacket laptop charger fit until since while";
 
-/// The same for French, also without accents, as it is typed in haste.
+/// The same for French, also without accents, as people often type.
 const FRENCH: &str = "\
     le la les un une des du de et est il elle je tu nous vous ils elles que qui quoi dans en pour pas \
     plus par sur avec ce cet cette ces mon ma mes ton ta tes son sa ses notre nos votre vos leur leurs \
@@ -44,17 +44,17 @@ const FRENCH: &str = "\
     disponible stock blague météo meteo temps bon bonne neuf neuve magasin marre mdr boutique service \
     gratuit euros delai délai frais y";
 
-/// How much one piece of evidence counts, in odds of about e to that power; set by hand, not fitted.
+/// The weight of each kind of evidence: roughly the logarithm of its odds, set by hand and not fitted.
 const FUNCTION_WORD: i32 = 2;
 const ELISION: i32 = 3;
 const ACCENT: i32 = 2;
 const ENDING: i32 = 1;
 
-/// Returns `en` or `fr`, whichever the function words, letters and endings of `text` argue for; `None` when they do not tell.
+/// Returns `en` or `fr`, whichever the words of `text` are evidence for; `None` if the evidence is balanced or missing.
 ///
-/// Each word votes: one of a language's own words, an elision (`j'ai`, `qu'il`; `don't`, `it's`),
-/// an accented letter of French, an ending (`-ing`, `-ement`). Words both languages have vote for
-/// both. A tie, and a text without evidence (a number, an emoji, another script), is `None`.
+/// Evidence is a function word of one language, an elision (`j'ai`, `qu'il`; `don't`, `it's`), an accented letter of
+/// French, or an ending (`-ing`, `-ement`). A word of both languages counts for both. Numbers, emoji and other scripts
+/// are no evidence.
 #[must_use]
 pub fn detect_language(text: &str) -> Option<&'static str> {
     match leaning(text) {
@@ -64,23 +64,23 @@ pub fn detect_language(text: &str) -> Option<&'static str> {
     }
 }
 
-/// Returns how much the words of `text` argue for English, or, below 0, for French: about the log of the odds.
+/// Returns the evidence for English (above 0) or French (below 0) in `text`, roughly as the logarithm of the odds.
 pub fn leaning(text: &str) -> i32 {
     let text = normalise(text);
     let mut balance = 0_i32;
     let mut rest = text.as_str();
     while let Some(start) = rest.find(|c| is_word_char(c, false)) {
-        let stands_free = rest[..start].chars().next_back().is_none_or(ends_a_word);
+        let is_separate = rest[..start].chars().next_back().is_none_or(ends_a_word);
         let tail = &rest[start..];
         let length = tail.find(|c| !is_word_char(c, true)).unwrap_or(tail.len());
         let (word, after) = tail.split_at(length);
         let next = after
             .strip_prefix('\'')
             .map(|next| next.split(|c| !is_word_char(c, true)).next().unwrap_or_default());
-        // A letter is a word where an apostrophe joins it to one, or was forgotten: not in `/C`, `$n`, or `d'`.
+        // A single letter is a word only before an apostrophe and another word, or on its own: not in `/C`, `$n`, `d'`.
         let is_word = match next {
             Some(next) => !next.is_empty(),
-            None => stands_free,
+            None => is_separate,
         };
         if is_word || word.chars().nth(1).is_some() {
             balance += vote(word, next);
@@ -90,14 +90,14 @@ pub fn leaning(text: &str) -> i32 {
     balance
 }
 
-/// Returns whether a word may begin right after `c`.
+/// Returns whether a word may begin directly after `c`.
 fn ends_a_word(c: char) -> bool {
     c.is_whitespace()
         || is_word_char(c, true)
         || matches!(c, '\'' | '"' | '«' | '(' | ',' | '.' | '!' | '?' | ':' | ';' | '-')
 }
 
-/// Returns the vote of `word`, above 0 for English; `next` is what an apostrophe joins to it.
+/// Returns the evidence of `word`, above 0 for English; `next` is the word that follows it after an apostrophe.
 fn vote(word: &str, next: Option<&str>) -> i32 {
     if let Some(next) = next.filter(|next| !next.is_empty()) {
         if matches!(word, "j" | "l" | "d" | "c" | "n" | "m" | "t" | "s" | "qu" | "jusqu" | "lorsqu")
@@ -172,7 +172,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn short_utterances_of_customers_are_told_apart() {
+    fn short_customer_messages_are_recognized() {
         for text in [
             "where is my parcel?",
             "WHERE IS MY ORDER",
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_tell_is_not_guessed() {
+    fn texts_without_evidence_have_no_language() {
         for text in [
             "",
             "12345",

@@ -1,17 +1,17 @@
-//! One spelling for what a reader would call the same text, and the words in it.
+//! Normalization: one spelling for texts that a reader would call the same, and the words of a text.
 
 use unicode_normalization::{
     UnicodeNormalization as _,
     char::{canonical_combining_class, compose, is_combining_mark},
 };
 
-/// Returns `text` for features: NFKC, case folded, one apostrophe, runs of white space as one space, trimmed.
+/// Returns `text` in its normal form: NFKC, case folded, one kind of apostrophe, white space collapsed and trimmed.
 ///
-/// Case is folded character by character (Unicode's mappings to lower case, no language; `ß` is
-/// `ss` and a final `ς` is `σ`, as their capitals are), so that it does not depend on what stands
-/// beside a character.
-/// Typographic apostrophes (`’`, `‘`, `ʼ`, `′`, `´`) become `'`. Control characters count as white
-/// space; soft hyphens, zero-width spaces and byte-order marks vanish. The result is a fixed point.
+/// - case is folded character by character with Unicode's language-independent lowercase mappings; `ß` becomes `ss` and
+///   a final `ς` becomes `σ`, as their capitals do, so the result does not depend on neighboring characters
+/// - typographic apostrophes (`’`, `‘`, `ʼ`, `′`, `´`) become `'`
+/// - control characters count as white space; soft hyphens, zero-width spaces and byte-order marks are removed
+/// - normalizing the result again does not change it
 #[must_use]
 pub fn normalise(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
@@ -19,11 +19,13 @@ pub fn normalise(text: &str) -> String {
     out
 }
 
-/// As [`normalise`], into a buffer that is cleared first: the form that allocates nothing once the buffer is large enough.
+/// Writes the normal form of `text` to `out`, which is cleared first; see [`normalise`].
+///
+/// Does not allocate if `out` is large enough and `text` is plain.
 pub fn normalise_into(text: &str, out: &mut String) {
     out.clear();
     if is_spaced_once(text) {
-        // Most of what is typed; many bytes at once.
+        // The most common case, and fast: many bytes are processed at once.
         out.push_str(text);
         out.make_ascii_lowercase();
     } else if text.is_ascii() {
@@ -42,8 +44,8 @@ pub fn normalise_into(text: &str, out: &mut String) {
     } else if text.chars().all(is_plain) {
         collapse(text.chars().map(apostrophe).flat_map(lower), out);
     } else {
-        // NFKC can bring an apostrophe forth (`ŉ`), and lower case a text that NFKC would still change
-        // (`İ`), hence twice.
+        // NFKC can produce an apostrophe (`ŉ`), and lowercasing can produce a text that NFKC changes again (`İ`): both
+        // are applied twice.
         collapse(
             text.chars()
                 .map(apostrophe)
@@ -57,7 +59,7 @@ pub fn normalise_into(text: &str, out: &mut String) {
     }
 }
 
-/// Returns whether `text` is printable ASCII without a space before, after, or next to another.
+/// Returns whether `text` is printable ASCII without leading, trailing or repeated spaces.
 fn is_spaced_once(text: &str) -> bool {
     let bytes = text.as_bytes();
     let is_printable = bytes.iter().fold(true, |all, byte| all & matches!(byte, b' '..=b'~'));
@@ -73,15 +75,16 @@ fn lower(c: char) -> impl Iterator<Item = char> {
         'ς' => ('σ', None),
         _ => (c, None),
     };
-    // Some capitals' lower case comes as two characters, so one cannot map `char` to `char`.
+    // The lowercase form of some capitals is two characters, so this cannot map `char` to `char`.
     c.to_lowercase().chain(more)
 }
 
-/// Returns a [`normalise`]d text without its accents: `réglé` as `regle`, `cœur` as `coeur`.
+/// Returns `text`, which is in the normal form of [`normalise`], without accents: `réglé` becomes `regle`, `cœur`
+/// becomes `coeur`.
 ///
-/// What goes are the marks above, below and through letters (canonical combining classes 200 to
-/// 240), in any script; vowel signs, voicing marks and the like make other letters, and stay. The
-/// ligatures `œ` and `æ` become two letters, as people type them who have no such key.
+/// Marks above, below and through letters (canonical combining classes 200 to 240) are removed, in any script. Vowel
+/// signs, voicing marks and similar marks make other letters and are kept. The ligatures `œ` and `æ` become two
+/// letters, as people type them on keyboards without these keys.
 #[must_use]
 pub fn strip_accents(text: &str) -> String {
     text.nfd()
@@ -98,23 +101,23 @@ pub fn strip_accents(text: &str) -> String {
         .collect()
 }
 
-/// Iterates over the marks of `text` that stand apart from a letter although one character is both, with their
+/// Iterates over the combining marks of `text` that could be composed with the character before them, with their
 /// positions in characters from 0. Text in NFC has none.
 pub fn decomposed(text: &str) -> impl Iterator<Item = (usize, char)> + '_ {
     let mut before = None;
     text.chars().enumerate().filter(move |&(_, c)| {
         let base = before.replace(c);
-        // Marks start here: what is below composes with nothing.
+        // Characters below U+0300 do not combine.
         c >= '\u{300}' && base.and_then(|base| compose(base, c)).is_some()
     })
 }
 
-/// Returns `text` in NFC, in which [`decomposed`] finds nothing.
+/// Returns `text` in NFC, in which [`decomposed`] finds no marks.
 pub fn composed(text: &str) -> String {
     text.nfc().collect()
 }
 
-/// Returns whether NFKC leaves `c` alone whatever follows, and so does NFKC of its lower case.
+/// Returns whether NFKC changes neither `c` nor its lowercase form, regardless of the characters that follow.
 fn is_plain(c: char) -> bool {
     matches!(u32::from(c),
         0..=0x7f
@@ -150,14 +153,15 @@ fn collapse(chars: impl Iterator<Item = char>, out: &mut String) {
     }
 }
 
-/// Returns the key under which two texts count as the same utterance: [`normalise`]d, white space
-/// collapsed, case folded; punctuation and accents are kept.
+/// Returns the key under which two texts count as the same utterance: the normal form of [`normalise`], which keeps
+/// punctuation and accents.
 #[must_use]
 pub fn fold(text: &str) -> String {
     normalise(text)
 }
 
-/// Returns whether `c` belongs to a word; a combining mark does only after another such character.
+/// Returns whether `c` belongs to a word; a combining mark does only `inside` one, after another word character.
+#[inline]
 pub fn is_word_char(c: char, inside: bool) -> bool {
     if c.is_ascii() {
         c.is_ascii_alphanumeric()
@@ -166,10 +170,10 @@ pub fn is_word_char(c: char, inside: bool) -> bool {
     }
 }
 
-/// Iterates over the words of `text`: maximal runs of alphanumeric characters (and combining marks), lower case.
+/// Iterates over the words of the normal form of `text`: maximal runs of alphanumeric characters and combining marks.
 ///
-/// An apostrophe parts words, as French elision wants (`l'article` is `l` and `article`); words of
-/// one letter count. The text is [`normalise`]d first.
+/// Words are in lower case. An apostrophe separates words, as in French elisions (`l'article` is `l` and `article`).
+/// Words of one letter count.
 pub fn words(text: &str) -> impl Iterator<Item = String> + '_ {
     let text = normalise(text);
     let mut at = 0;
@@ -188,9 +192,9 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn the_same_text_has_one_spelling() {
-        // NFKC values by Python 3.13: unicodedata.normalize("NFKC", s).lower()
-        for (text, wanted) in [
+    fn spellings_of_the_same_text_have_one_normal_form() {
+        // NFKC values from Python 3.13: unicodedata.normalize("NFKC", s).lower()
+        for (text, expected) in [
             ("  Where\tis \r\n my PARCEL ? ", "where is my parcel ?"),
             ("L\u{2019}article", "l'article"),
             ("l\u{b4}article", "l'article"),
@@ -214,13 +218,13 @@ mod tests {
             ("", ""),
             (" \n\u{a0}", ""),
         ] {
-            assert_eq!(normalise(text), wanted, "{text:?}");
+            assert_eq!(normalise(text), expected, "{text:?}");
         }
     }
 
     #[test]
-    fn accents_come_off_and_other_marks_stay() {
-        for (text, wanted) in [
+    fn accents_are_removed_and_other_marks_are_kept() {
+        for (text, expected) in [
             ("Réglé, où ça ? Ñandú Ångström", "regle, ou ca ? nandu angstrom"),
             ("Mon cœur bat ex æquo", "mon coeur bat ex aequo"),
             ("L\u{2019}ÉTÉ e\u{301}te\u{301}", "l'ete ete"),
@@ -230,12 +234,12 @@ mod tests {
             ("ok 👍🏽 ❤\u{fe0f}", "ok 👍🏽 ❤\u{fe0f}"),
             ("", ""),
         ] {
-            assert_eq!(strip_accents(&normalise(text)), wanted, "{text:?}");
+            assert_eq!(strip_accents(&normalise(text)), expected, "{text:?}");
         }
     }
 
     #[test]
-    fn words_keep_single_letters_and_part_at_apostrophes() {
+    fn single_letters_are_words_and_apostrophes_separate_words() {
         let words = |text| words(text).collect::<Vec<_>>();
         assert_eq!(words("L’article n'est PAS là"), ["l", "article", "n", "est", "pas", "là"]);
         assert_eq!(words("l'argent d’aujourd'hui"), ["l", "argent", "d", "aujourd", "hui"]);
@@ -246,9 +250,9 @@ mod tests {
     }
 
     #[test]
-    fn what_failed_once_is_tried_again() {
-        let kept = ProptestConfig::default().failure_persistence.unwrap();
-        assert!(!kept.load_persisted_failures2(Some(file!())).is_empty());
+    fn persisted_proptest_failures_are_run_again() {
+        let failures = ProptestConfig::default().failure_persistence.unwrap();
+        assert!(!failures.load_persisted_failures2(Some(file!())).is_empty());
     }
 
     proptest! {
@@ -262,13 +266,13 @@ mod tests {
         }
 
         #[test]
-        fn the_short_way_equals_the_long_way(text in "[ -~À-ſ’€«»]{0,24}") {
-            let mut long = String::new();
+        fn the_fast_paths_equal_the_general_one(text in "[ -~À-ſ’€«»]{0,24}") {
+            let mut general = String::new();
             collapse(
                 text.chars().map(apostrophe).nfkc().map(apostrophe).flat_map(lower).nfkc().flat_map(lower),
-                &mut long,
+                &mut general,
             );
-            prop_assert_eq!(normalise(&text), long);
+            prop_assert_eq!(normalise(&text), general);
         }
 
         #[test]

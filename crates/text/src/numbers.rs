@@ -1,6 +1,6 @@
-//! Numbers as people read them.
+//! Formatting of counts, shares, intervals and p-values.
 
-/// Returns `n` with its thousands separated: `12,345`.
+/// Returns `n` with thousands separators: `12,345`.
 #[must_use]
 pub fn count(n: u64) -> String {
     let digits = n.to_string();
@@ -38,7 +38,7 @@ pub fn signed_interval([lower, upper]: [f64; 2], decimals: usize) -> String {
     format!("[{lower:+.decimals$}, {upper:+.decimals$}]")
 }
 
-/// Returns a p-value: `0.041`; `< 0.001` for a smaller one, with as many decimals as asked for.
+/// Returns a p-value with `decimals` decimals: `0.041`, or `< 0.001` for a smaller one.
 #[must_use]
 pub fn p_value(p: f64, decimals: usize) -> String {
     let least = 0.1_f64.powi(i32::try_from(decimals).unwrap_or(i32::MAX));
@@ -50,17 +50,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn thousands_stand_apart() {
-        let shown = [0, 7, 999, 1_000, 12_345, 1_234_567, u64::MAX].map(count);
-        let wanted =
+    fn thousands_are_separated() {
+        let written = [0, 7, 999, 1_000, 12_345, 1_234_567, u64::MAX].map(count);
+        let expected =
             ["0", "7", "999", "1,000", "12,345", "1,234,567", "18,446,744,073,709,551,615"];
-        assert_eq!(shown, wanted);
+        assert_eq!(written, expected);
     }
 
     #[test]
     fn one_is_singular() {
-        let shown = [0, 1, 2_000].map(|n| counted(n, "record", "records"));
-        assert_eq!(shown, ["0 records", "1 record", "2,000 records"]);
+        let written = [0, 1, 2_000].map(|n| counted(n, "record", "records"));
+        assert_eq!(written, ["0 records", "1 record", "2,000 records"]);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Personal data out of logs.
+//! Redaction of personal data.
 
 use regex::Regex;
 use std::{ops::Range, sync::LazyLock};
@@ -7,13 +7,13 @@ static EMAIL: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r"[\p{L}\p{N}._%+\-]{1,64}@(?:[\p{L}\p{N}\-]{1,63}\.)+\p{L}{2,24}")
         .expect("the pattern is constant")
 });
-/// Two letters, two digits, then groups of letters and digits, with single spaces or hyphens between.
+/// Two letters, two digits, then 11 to 30 letters and digits, with single spaces or hyphens between.
 static IBAN: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r"(?i)\b[a-z]{2}\d{2}(?:[ \-]?[a-z0-9]){11,30}\b").expect("the pattern is constant")
 });
 static CARD: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"\b\d(?:[ \-]?\d){12,18}\b").expect("the pattern is constant"));
-/// International (`+` or `00`), national with a leading 0, or the American three-three-four.
+/// An international number (`+` or `00`), a national one with a leading 0, or an American one (3-3-4 digits).
 static PHONE: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(
         r"(?:\+|\b00)\d{1,3}(?:[ .\-/]?\(?\d{1,4}\)?){2,6}\b|\b0\d(?:[ .\-]?\d{2}){4}\b|\b0\d{2,4}[ \-]\d{3,4}[ \-]?\d{3,4}\b|\(\d{3}\) ?\d{3}[ .\-]?\d{4}\b|\b\d{3}[ .\-]\d{3}[ .\-]\d{4}\b",
@@ -27,7 +27,7 @@ static SOCIAL: LazyLock<Regex> = LazyLock::new(|| {
         .expect("the pattern is constant")
 });
 
-/// The kinds of personal data that are told apart, as [`redact`] marks them.
+/// The kinds of personal data: the mark of [`redact`], and a description.
 const KINDS: [(&str, &str); 5] = [
     ("[email]", "an e-mail address"),
     ("[iban]", "a bank account (IBAN)"),
@@ -36,12 +36,11 @@ const KINDS: [(&str, &str); 5] = [
     ("[phone]", "a telephone number"),
 ];
 
-/// Returns `text` with personal data (e-mail, phone, card, IBAN, social security) replaced by `[email]` and so on, for
-/// logs.
+/// Returns `text` with personal data replaced by marks: `[email]`, `[iban]`, `[social]`, `[card]`, `[phone]`.
 ///
-/// A card number needs 13 to 19 digits and a right check digit (Luhn); an IBAN a right check sum
-/// (ISO 13616, mod 97), and a French social security number its key, so that order numbers stay readable. A phone number
-/// has 8 to 15 digits (E.164).
+/// A card number needs 13 to 19 digits and a valid check digit (Luhn), an IBAN a valid check sum (ISO 13616, mod 97),
+/// and a French social security number a valid key, so that order numbers stay readable. A phone number has 8 to 15
+/// digits (E.164).
 #[must_use]
 pub fn redact(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
@@ -55,7 +54,7 @@ pub fn redact(text: &str) -> String {
     out
 }
 
-/// Returns the kinds of personal data in `text`, in plain words; what counts is what [`redact`] replaces.
+/// Returns descriptions of the kinds of personal data that [`redact`] finds in `text`, such as `an e-mail address`.
 #[must_use]
 pub fn personal_data(text: &str) -> Vec<&'static str> {
     let spans = spans(text);
@@ -63,41 +62,42 @@ pub fn personal_data(text: &str) -> Vec<&'static str> {
     KINDS.iter().filter(|(mark, _)| has(mark)).map(|(_, kind)| *kind).collect()
 }
 
-/// Puts back into `edited`, which somebody made of what [`redact`] returned for `original`, what its marks stand for.
+/// Returns `edited`, an edited copy of [`redact`]`(original)`, with its marks replaced by the personal data of
+/// `original`.
 ///
-/// `None` when that cannot be told: `edited` has marks, and not those of `original` in their order. Where nothing of
-/// `original` was replaced, or no mark is left, `edited` is as it is meant.
+/// `None` if `edited` has marks that are not those of `original` in the same order. If `original` has no personal data,
+/// or `edited` no marks, `edited` is returned unchanged.
 #[must_use]
 pub fn unredact(edited: &str, original: &str) -> Option<String> {
     let found = spans(original);
-    let there: Vec<(usize, &'static str)> = marks(edited).collect();
-    if found.is_empty() || there.is_empty() {
+    let present: Vec<(usize, &'static str)> = marks(edited).collect();
+    if found.is_empty() || present.is_empty() {
         return Some(edited.to_owned());
     }
-    // A mark that stood in the original stands for itself.
-    let mut wanted: Vec<(&str, &str)> = Vec::new();
+    // Each mark of the redacted original, with its replacement. A mark that the original itself contains is kept.
+    let mut expected: Vec<(&str, &str)> = Vec::new();
     let mut at = 0;
     for Span { range, mark } in &found {
-        wanted.extend(marks(&original[at..range.start]).map(|(_, mark)| (mark, mark)));
-        wanted.push((mark, &original[range.clone()]));
+        expected.extend(marks(&original[at..range.start]).map(|(_, mark)| (mark, mark)));
+        expected.push((mark, &original[range.clone()]));
         at = range.end;
     }
-    wanted.extend(marks(&original[at..]).map(|(_, mark)| (mark, mark)));
-    if !there.iter().map(|(_, mark)| mark).eq(wanted.iter().map(|(mark, _)| mark)) {
+    expected.extend(marks(&original[at..]).map(|(_, mark)| (mark, mark)));
+    if !present.iter().map(|(_, mark)| mark).eq(expected.iter().map(|(mark, _)| mark)) {
         return None;
     }
     let mut out = String::with_capacity(edited.len().max(original.len()));
     let mut at = 0;
-    for ((start, mark), (_, meant)) in there.into_iter().zip(wanted) {
+    for ((start, mark), (_, replacement)) in present.into_iter().zip(expected) {
         out.push_str(&edited[at..start]);
-        out.push_str(meant);
+        out.push_str(replacement);
         at = start + mark.len();
     }
     out.push_str(&edited[at..]);
     Some(out)
 }
 
-/// Iterates over the marks in `text`, with the bytes where they begin.
+/// Iterates over the marks in `text`, with their byte offsets.
 fn marks(text: &str) -> impl Iterator<Item = (usize, &'static str)> + '_ {
     text.match_indices('[').filter_map(|(at, _)| {
         let mark = KINDS.iter().map(|(mark, _)| *mark).find(|mark| text[at..].starts_with(mark))?;
@@ -105,25 +105,27 @@ fn marks(text: &str) -> impl Iterator<Item = (usize, &'static str)> + '_ {
     })
 }
 
-/// Personal data in a text: which bytes, and the mark that takes their place.
+/// Personal data in a text: its bytes, and the mark that replaces it.
 struct Span {
     range: Range<usize>,
     mark: &'static str,
 }
 
-/// Most utterances have none of it: a few bytes decide, and no pattern runs.
+/// Returns whether `text` can contain personal data: it has an `@` or at least 8 digits.
+///
+/// Most utterances have neither, so no pattern has to run.
 fn may_be_personal(text: &str) -> bool {
-    // In chunks whose digits a byte can count, so that many bytes are looked at at once.
-    let (mut is_signed, mut digits) = (false, 0);
+    // Chunks are short enough to count their digits in a byte, so that many bytes are compared at once.
+    let (mut has_at_sign, mut digits) = (false, 0);
     for chunk in text.as_bytes().chunks(128) {
-        is_signed |= chunk.iter().fold(false, |found, byte| found | (*byte == b'@'));
+        has_at_sign |= chunk.iter().fold(false, |found, byte| found | (*byte == b'@'));
         let count = chunk.iter().fold(0_u8, |count, byte| count + u8::from(byte.is_ascii_digit()));
         digits += usize::from(count);
     }
-    is_signed || digits >= 8
+    has_at_sign || digits >= 8
 }
 
-/// Finds what [`redact`] replaces, in the order of the text.
+/// Returns the personal data that [`redact`] replaces, in the order of the text.
 fn spans(text: &str) -> Vec<Span> {
     if !may_be_personal(text) {
         return Vec::new();
@@ -145,14 +147,14 @@ fn spans(text: &str) -> Vec<Span> {
     search.spans
 }
 
-/// A text in which what was found is covered by brackets, so that nothing is found twice.
+/// A search in which found data is overwritten with brackets, so that no later pattern finds it again.
 struct Search {
     rest: String,
     spans: Vec<Span>,
 }
 
 impl Search {
-    /// Takes what `pattern` finds, as far as `length` says (in bytes), where it says so.
+    /// Adds the matches of `pattern` that `length` accepts; `length` returns the number of bytes to replace.
     fn take(
         &mut self,
         pattern: &Regex,
@@ -174,7 +176,7 @@ fn digits(text: &str) -> impl Iterator<Item = u8> + '_ {
     text.bytes().filter(u8::is_ascii_digit).map(|byte| byte - b'0')
 }
 
-/// Whether the last digit checks the others (ISO/IEC 7812-1, annex B); one digit repeated does not count.
+/// Returns whether the last digit is a valid check digit (ISO/IEC 7812-1, annex B); a single repeated digit is not.
 fn luhn(digits: &[u8]) -> bool {
     let sum: u32 = digits
         .iter()
@@ -188,7 +190,8 @@ fn luhn(digits: &[u8]) -> bool {
     sum.is_multiple_of(10) && digits.windows(2).any(|pair| pair[0] != pair[1])
 }
 
-/// Returns the bytes of the longest beginning of `found` that is a valid IBAN: words may follow one without a break.
+/// Returns the length in bytes of the longest prefix of `found` that is a valid IBAN; the pattern also matches words
+/// after it.
 fn longest_iban(found: &str) -> Option<usize> {
     let ends: Vec<usize> = found
         .char_indices()
@@ -201,7 +204,8 @@ fn longest_iban(found: &str) -> Option<usize> {
     })
 }
 
-/// Whether the number, its first four characters moved to the end and letters read as 10 to 35, is 1 modulo 97.
+/// Returns whether the check sum is valid: with the first four characters moved to the end and letters read as 10 to 35,
+/// the number is 1 modulo 97.
 fn iban_checks(text: &str) -> bool {
     let symbols: Vec<u8> = text.bytes().filter(u8::is_ascii_alphanumeric).collect();
     let remainder = symbols[4..].iter().chain(&symbols[..4]).fold(0_u32, |remainder, &symbol| {
@@ -213,8 +217,8 @@ fn iban_checks(text: &str) -> bool {
     remainder == 1
 }
 
-/// Whether the key of a French social security number is 97 less the rest of the number modulo 97; Corsica's `2A` and
-/// `2B` count as 19 and 18.
+/// Returns whether the key of a French social security number, its last two digits, is valid: 97 minus the rest modulo
+/// 97, with `2A` and `2B` of Corsica read as 19 and 18.
 fn social_checks(text: &str) -> bool {
     let plain: String = text.chars().filter(|c| *c != ' ').collect::<String>().to_ascii_uppercase();
     let plain = plain.replacen("2A", "19", 1).replacen("2B", "18", 1);
@@ -231,14 +235,13 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn what_was_redacted_comes_back_around_edits() {
+    fn redacted_data_is_restored_around_edits() {
         let original = "mail a@b.fr, [email] or 06 12 34 56 78 06 12 34 56 79";
-        let shown = redact(original);
-        assert_eq!(shown, "mail [email], [email] or [phone] [phone]");
+        assert_eq!(redact(original), "mail [email], [email] or [phone] [phone]");
         let edited = "please mail [email], [email] or [phone] and [phone]!";
-        let wanted = "please mail a@b.fr, [email] or 06 12 34 56 78 and 06 12 34 56 79!";
-        assert_eq!(unredact(edited, original).as_deref(), Some(wanted));
-        // One mark less: which one went, nobody can tell. None left, or none there before: as it is written.
+        let expected = "please mail a@b.fr, [email] or 06 12 34 56 78 and 06 12 34 56 79!";
+        assert_eq!(unredact(edited, original).as_deref(), Some(expected));
+        // A removed mark is ambiguous. Without any marks, in either text, the edit stands as it is.
         assert_eq!(unredact("mail [email] or [phone]", original), None);
         assert_eq!(unredact("mail us", original).as_deref(), Some("mail us"));
         assert_eq!(unredact("mail [email]", "mail jane").as_deref(), Some("mail [email]"));
@@ -246,7 +249,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_was_not_edited_comes_back_whole(
+        fn an_unedited_text_is_restored_exactly(
             parts in prop::collection::vec(prop::sample::select(vec![
                 "a@b.fr", "[email]", "[phone]", "06 12 34 56 78", "4111 1111 1111 1111", "[", "]", " ", ", ", "été",
                 "de89370400440532013000", "7", "x",
@@ -259,8 +262,8 @@ mod tests {
 
     #[test]
     fn personal_data_is_replaced() {
-        // Card: the test number of the payment networks. IBANs: the examples of ISO 13616.
-        for (text, wanted) in [
+        // Card: a test number of the payment networks. IBANs: the examples of ISO 13616.
+        for (text, expected) in [
             ("write to Jean.Dupont+x@exemple.co.uk!", "write to [email]!"),
             ("ma carte 4111 1111 1111 1111 ok", "ma carte [card] ok"),
             ("4111-1111-1111-1111", "[card]"),
@@ -273,15 +276,15 @@ mod tests {
             ("(415) 555-2671", "[phone]"),
             ("+44 20 7946 0958", "[phone]"),
             ("020 7946 0958", "[phone]"),
-            // 97 less 2550814168025 modulo 97 is 38, by hand.
+            // By hand: 97 minus 2550814168025 modulo 97 is 38.
             ("mon numéro : 2 55 08 14 168 025 38", "mon numéro : [social]"),
         ] {
-            assert_eq!(redact(text), wanted, "{text}");
+            assert_eq!(redact(text), expected, "{text}");
         }
     }
 
     #[test]
-    fn personal_data_is_found_wherever_it_stands_in_a_long_text() {
+    fn personal_data_is_found_anywhere_in_a_long_text() {
         for before in 0..300 {
             let text = format!("{} 06 12 34 56 78", "a".repeat(before));
             assert_eq!(personal_data(&text), ["a telephone number"], "after {before}");
@@ -293,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn kinds_are_named_and_marks_of_an_earlier_redaction_are_none() {
+    fn marks_of_an_earlier_redaction_are_not_personal_data() {
         assert_eq!(
             personal_data("a@b.fr or +33 6 12 34 56 78"),
             ["an e-mail address", "a telephone number"]
@@ -303,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_of_orders_dates_and_sums_stay() {
+    fn order_numbers_dates_and_amounts_are_kept() {
         for text in [
             "order 4111 1111 1111 1112 is late",
             "order #20451998 since 12/11/2026",

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-/// Returns `word` quoted for a POSIX shell: unchanged if it is plain, else in single quotes.
+/// Returns `word` quoted for a POSIX shell: unchanged if no character needs quoting, otherwise in single quotes.
 #[must_use]
 pub fn shell_word(word: &str) -> Cow<'_, str> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./@:=+,%".contains(c);
@@ -12,7 +12,7 @@ pub fn shell_word(word: &str) -> Cow<'_, str> {
     Cow::Owned(format!("'{}'", word.replace('\'', r"'\''")))
 }
 
-/// Returns `words` as one command line, each quoted where a shell needs it.
+/// Returns `words` as one command line, with each word quoted by [`shell_word`].
 pub fn shell_line<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
     words.into_iter().map(shell_word).collect::<Vec<_>>().join(" ")
 }
@@ -22,7 +22,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn plain_words_stay_and_others_are_quoted() {
+    fn only_words_with_special_characters_are_quoted() {
         assert_eq!(
             shell_line(["botops", "evaluate", "support@2", "data/test.csv"]),
             "botops evaluate support@2 data/test.csv"

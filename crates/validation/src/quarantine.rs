@@ -2,7 +2,7 @@
 
 use botops_datasets::{Rejected, table::Row, write};
 use botops_digest::Digest;
-use botops_files::Aside;
+use botops_files::AtomicFile;
 use botops_findings::{Fault, Finding, Result};
 use botops_text::{display, for_people};
 use std::{
@@ -97,7 +97,7 @@ pub fn fingerprint<'a>(cells: impl Iterator<Item = (&'a str, &'a str)>) -> Strin
 
 /// A quarantine file being written; it is there once it is published.
 pub struct Quarantine {
-    file: Aside,
+    file: AtomicFile,
     names: Vec<String>,
 }
 
@@ -108,7 +108,7 @@ impl Quarantine {
     /// `BOT-1002`; those of [`replaceable_quarantine`].
     pub fn create(path: &Path, names: &[String]) -> Result<Self> {
         replaceable_quarantine(path)?;
-        let mut file = Aside::create(path)?;
+        let mut file = AtomicFile::create(path)?;
         let of_data = names.iter().map(|name| match LEADING.contains(&name.as_str()) {
             true => Cow::Owned(format!("{OF_DATA}{name}")),
             false => Cow::Borrowed(name.as_str()),

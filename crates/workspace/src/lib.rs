@@ -1,8 +1,7 @@
-//! `botops.yaml`, profile and environment become checked settings, each with its origin.
+//! The settings in force, from `botops.yaml`, a profile, the environment and flags, each with its origin.
 //!
-//! In: the folder to start from, and what the command line and the environment say. Out: a
-//! [`Workspace`], where every setting holds the value in force and where it came from:
-//! flag > environment > profile > `botops.yaml` > default.
+//! In: a folder, flags and the environment. Out: a [`Workspace`] with the value and origin of each setting. The
+//! precedence is flag > environment > profile > `botops.yaml` > default.
 
 mod resolve;
 mod secret;
@@ -18,22 +17,22 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The name of the file that makes a folder a workspace.
+/// The name of the configuration file of a workspace.
 pub const FILE_NAME: &str = "botops.yaml";
 
-/// Where a setting came from; later ones win.
+/// The origin of a setting, in rising precedence.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Origin {
     /// Built in.
     Default,
-    /// `botops.yaml`, with the line: `botops.yaml:3`.
+    /// `botops.yaml`, with the line, such as `botops.yaml:3`.
     File(String),
     /// `profiles.<name>` of `botops.yaml`.
     Profile(String),
-    /// An environment variable, by name.
+    /// The environment variable with this name.
     Environment(String),
-    /// A flag.
+    /// The flag with this name, such as `--registry`.
     Flag(String),
 }
 
@@ -49,60 +48,60 @@ impl fmt::Display for Origin {
     }
 }
 
-/// A value and where it came from.
+/// A value and its origin.
 #[derive(Debug, Clone, Serialize)]
 pub struct Setting<T> {
     /// The value in force.
     pub value: T,
-    /// Where it came from.
+    /// The origin of the value.
     pub origin: Origin,
 }
 
 /// The settings in force.
 #[derive(Debug, Clone, Serialize)]
 pub struct Workspace {
-    /// The folder of `botops.yaml`, or the current folder without one; the relative paths it holds, and the defaults, start here.
+    /// The folder of `botops.yaml`, or the start folder without one. Relative paths in the file and defaults start here.
     pub root: PathBuf,
-    /// The model's name in the registry (`model`, `BOTOPS_MODEL`, `--model`).
+    /// The name of the model in the registry (`model`, `BOTOPS_MODEL`, `--model`).
     pub model: Setting<Option<String>>,
-    /// The registry's location (`registry`, `BOTOPS_REGISTRY`; default `registry`), absolute when a path.
+    /// The location of the registry (`registry`, `BOTOPS_REGISTRY`; default `registry`); paths are absolute.
     pub registry: Setting<String>,
-    /// The experiments' location (`experiments`, `BOTOPS_EXPERIMENTS`; default `experiments`).
+    /// The location of the experiments (`experiments`, `BOTOPS_EXPERIMENTS`; default `experiments`); paths are absolute.
     pub experiments: Setting<String>,
-    /// The server to promote through (`server.admin_url`, `BOTOPS_ADMIN_URL`); none: promotions are rehearsed.
+    /// The admin API of the server to promote through (`server.admin_url`, `BOTOPS_ADMIN_URL`); without one, promotions
+    /// are rehearsed.
     pub admin_url: Setting<Option<String>>,
-    /// The public address of that server (`server.url`, `BOTOPS_SERVER_URL`), wanted to replay recorded traffic at it.
+    /// The public address of that server (`server.url`, `BOTOPS_SERVER_URL`), at which recorded traffic is replayed.
     pub server_url: Setting<Option<String>>,
-    /// The bearer token, by reference only (`server.admin_token: ${env:NAME}` or `${file:PATH}`; `BOTOPS_ADMIN_TOKEN`).
+    /// The bearer token (`server.admin_token: ${env:NAME}` or `${file:PATH}`; `BOTOPS_ADMIN_TOKEN`).
     #[serde(skip)]
     pub admin_token: Setting<Option<Secret>>,
-    /// Who acts (`actor`, `BOTOPS_ACTOR`, else `GITHUB_ACTOR`, else `USER`, else `unknown`).
+    /// The person or job that acts (`actor`, `BOTOPS_ACTOR`, else `GITHUB_ACTOR`, else `USER`, else `unknown`).
     pub actor: Setting<String>,
 }
 
-/// What the command line and the environment say, gathered by `cli`.
+/// The flags and the environment, collected by `cli`.
 #[derive(Debug, Clone, Default)]
 pub struct Overrides {
     /// `--profile`, or `BOTOPS_PROFILE`.
     pub profile: Option<String>,
     /// Flags by setting name: `model`, `registry`, `experiments`, `server.admin_url`, `server.url`, `actor`.
     pub flags: Vec<(&'static str, String)>,
-    /// The environment (all of it; only known names are read).
+    /// All environment variables; only known names are read.
     pub environment: std::collections::BTreeMap<String, String>,
 }
 
 impl Workspace {
     /// Finds `botops.yaml` in `start` or a folder above it, and resolves every setting.
     ///
-    /// A relative `registry` or `experiments` starts at the folder of `botops.yaml` when it is
-    /// written there (or built in), and at `start` when a flag or the environment gives it, as a
-    /// shell would have it. URLs stay as they are. An environment variable that is empty counts
-    /// as not set.
+    /// A relative `registry` or `experiments` starts at the folder of `botops.yaml` if it is from the file or a default,
+    /// and at `start` if it is from a flag or the environment, as in a shell. URLs are unchanged. Empty environment
+    /// variables count as not set.
     ///
     /// # Errors
-    /// As [`botops_spec::read`]; `BOT-1015` (exit 6) for a newer version of the file; `BOT-1020` for a profile that is not declared (nearest named);
-    /// `BOT-1021` for a secret written in the file instead of a reference, or a reference that cannot be resolved;
-    /// `BOT-1022` for a server that is not named by an `http://` or `https://` URL.
+    /// As [`botops_spec::read`]; `BOT-1015` (exit 6) for a newer version of the file; `BOT-1020` for an undeclared
+    /// profile, with the nearest one; `BOT-1021` for a secret in the file instead of a reference, or a reference that
+    /// cannot be resolved; `BOT-1022` for a server address that is not an `http://` or `https://` URL.
     pub fn discover(start: &Path, overrides: &Overrides) -> Result<Self> {
         resolve::discover(start, overrides)
     }

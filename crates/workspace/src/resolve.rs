@@ -1,4 +1,4 @@
-//! Which of flag, environment, profile, file and default gives a setting its value.
+//! The value of each setting, by the precedence flag > environment > profile > file > default.
 
 use super::{
     FILE_NAME, Origin, Overrides, ProfileSpec, Secret, ServerSpec, Setting, Workspace,
@@ -8,7 +8,7 @@ use botops_findings::{Fault, Place, Result};
 use botops_spec::{self as spec, Outline};
 use std::path::{Component, Path, PathBuf};
 
-/// See [`Workspace::discover`].
+/// Implements [`Workspace::discover`].
 pub(super) fn discover(start: &Path, overrides: &Overrides) -> Result<Workspace> {
     let start = absolute(start);
     let file = start.ancestors().map(|folder| folder.join(FILE_NAME)).find(|path| path.is_file());
@@ -16,7 +16,7 @@ pub(super) fn discover(start: &Path, overrides: &Overrides) -> Result<Workspace>
     let (written, outline) = match &file {
         Some(path) => {
             let yaml = spec::text(path)?;
-            // The name as a person in that folder says it; a full path when one stands elsewhere.
+            // The path relative to the start folder, or the full path if the file is above it.
             let shown = shown(path, &start);
             spec::check_version(&yaml, &shown, NEWEST)?;
             (spec::parse::<WorkspaceSpec>(&yaml, &shown)?, Outline::of(&yaml))
@@ -35,7 +35,7 @@ pub(super) fn discover(start: &Path, overrides: &Overrides) -> Result<Workspace>
     sources.workspace()
 }
 
-/// Everything a setting may come from.
+/// The sources of settings.
 struct Sources<'a> {
     start: PathBuf,
     root: PathBuf,
@@ -104,7 +104,7 @@ impl Sources<'_> {
         Some(Setting { value, origin: Origin::File(self.at_line(key)) })
     }
 
-    /// Returns `botops.yaml:3`.
+    /// Returns the file with the line of `key`, such as `botops.yaml:3`.
     fn at_line(&self, key: &str) -> String {
         match self.outline.line(key) {
             Some(line) => format!("{}:{line}", self.shown),
@@ -180,7 +180,7 @@ impl Sources<'_> {
                     .at(self.place(key, &setting.origin))
                     .hint("write it as `http://127.0.0.1:8081` or `https://bots.example.com`")
             };
-            // What may hold a password is never shown.
+            // A value with an `@` may contain a password.
             let shown = match value.contains('@') {
                 true => "[redacted]".to_owned(),
                 false => botops_text::display(value, 80),
@@ -190,9 +190,9 @@ impl Sources<'_> {
             if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
                 return Err(fault(&format!("is not an `http://` or `https://` URL: `{shown}`")));
             }
-            // The value is not shown: it holds what looks like a password.
+            // The message does not contain the value, which contains a user or password.
             if !url.username().is_empty() || url.password().is_some() {
-                return Err(fault("names a user or a password")
+                return Err(fault("must not contain a user or a password")
                     .hint("give the token as `server.admin_token: ${env:BOTOPS_ADMIN_TOKEN}`"));
             }
         }
@@ -228,7 +228,7 @@ impl Sources<'_> {
     }
 }
 
-/// Returns the profile asked for.
+/// Returns the selected profile with its name; `None` if no profile is selected.
 fn profile(
     file: &WorkspaceSpec,
     found: bool,
@@ -243,11 +243,11 @@ fn profile(
         return Ok(Some((name.clone(), profile.clone())));
     }
     let shown = botops_text::display(name, 60);
-    let fault = Fault::usage("BOT-1020", format!("there is no profile `{shown}`"));
+    let fault = Fault::usage("BOT-1020", format!("unknown profile `{shown}`"));
     let names = || file.profiles.keys().map(String::as_str);
     Err(if !found {
         fault.hint(format!(
-            "there is no `{FILE_NAME}` here or above, and profiles are declared in it"
+            "profiles are declared in `{FILE_NAME}`, which does not exist in this folder or above it"
         ))
     } else if let Some(near) = spec::nearest(name, names()) {
         fault.hint(format!("did you mean `{near}`?"))
@@ -255,7 +255,7 @@ fn profile(
         fault.hint(format!("declare it under `profiles:` in `{FILE_NAME}`"))
     } else {
         let names: Vec<String> = names().map(|name| format!("`{name}`")).collect();
-        fault.hint(format!("profiles there: {}", names.join(", ")))
+        fault.hint(format!("known profiles: {}", names.join(", ")))
     })
 }
 
@@ -264,12 +264,12 @@ fn shown(path: &Path, start: &Path) -> String {
 }
 
 fn absolute(path: &Path) -> PathBuf {
-    // Fails only for an empty path, or when the current folder is gone.
+    // This fails only for an empty path or if the current folder was deleted.
     let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
     tidy(&std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf()))
 }
 
-/// Removes `.` and resolves `..` by name, without asking the file system.
+/// Removes `.` and resolves `..` by name, without reading the file system.
 fn tidy(path: &Path) -> PathBuf {
     let mut out = PathBuf::new();
     for component in path.components() {

@@ -1,9 +1,9 @@
-//! A secret, and the references by which a file may name one.
+//! Secrets, and the references to them in a configuration file.
 
 use botops_findings::{Fault, Place, Result};
 use std::{collections::BTreeMap, fmt, fs, path::Path};
 
-/// A secret: never printed, `Debug` and `Display` show `[redacted]`.
+/// A secret that is never printed: `Debug` and `Display` write `[redacted]`.
 #[derive(Clone)]
 pub struct Secret(String);
 
@@ -13,7 +13,8 @@ impl Secret {
     pub fn new(secret: impl Into<String>) -> Self {
         Self(secret.into())
     }
-    /// Returns the secret, for the one place that sends it.
+
+    /// Returns the secret itself, for the code that sends it.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
@@ -32,12 +33,12 @@ impl fmt::Display for Secret {
     }
 }
 
-/// Resolves `reference`, which is `${env:NAME}` or `${file:PATH}`; a relative path starts at `root`.
+/// Returns the secret that `reference`, `${env:NAME}` or `${file:PATH}`, refers to; relative paths start at `root`.
 ///
-/// The last line break of a file is not part of the secret. Nothing of a secret is ever in a fault.
+/// Line breaks at the end of a file are not part of the secret. Faults never contain any part of a secret.
 ///
 /// # Errors
-/// `BOT-1021` when it is no reference, or when there is nothing behind it.
+/// `BOT-1021` if it is not a reference, or if the variable or file is missing, empty or unusable.
 pub(super) fn resolve(
     reference: &str,
     root: &Path,
@@ -48,11 +49,11 @@ pub(super) fn resolve(
     let fault = |message: String| Fault::usage("BOT-1021", message).at(place.clone());
     let inner = reference.trim().strip_prefix("${").and_then(|rest| rest.strip_suffix('}'));
     let Some((kind, name)) = inner.and_then(|inner| inner.split_once(':')) else {
-        return Err(fault(format!("`{key}` holds a secret, and a reference to one is wanted"))
+        return Err(fault(format!("`{key}` is not a reference to a secret"))
             .hint(format!(
                 "write `{key}: ${{env:BOTOPS_ADMIN_TOKEN}}` or `${{file:/run/secrets/name}}`"
             ))
-            .hint("a secret that was committed is no secret any more: replace it"));
+            .hint("if a real secret was committed, replace it"));
     };
     let secret = match kind {
         "env" => match environment.get(name).filter(|value| !value.is_empty()) {
@@ -71,22 +72,22 @@ pub(super) fn resolve(
                     "`{key}` refers to the file `{}`, which cannot be read: {error}",
                     path.display()
                 ))
-                .hint("write the secret into that file, readable by you alone")
+                .hint("write the secret into that file, readable only by you")
             })?;
             text.trim_end_matches(['\r', '\n']).to_owned()
         }
         other => {
             let other = botops_text::display(other, 20);
-            return Err(fault(format!("`{key}` is a reference of the unknown kind `{other}`"))
+            return Err(fault(format!("`{key}` has a reference of the unknown kind `{other}`"))
                 .hint("write `${env:NAME}` or `${file:PATH}`"));
         }
     };
     if secret.trim().is_empty() {
-        return Err(fault(format!("`{key}` refers to a secret that is empty")));
+        return Err(fault(format!("`{key}` refers to an empty secret")));
     }
     if secret.chars().any(char::is_control) {
-        return Err(fault(format!("`{key}` refers to a secret with a control character in it"))
-            .hint("a token is one line of visible characters"));
+        return Err(fault(format!("`{key}` refers to a secret with a control character"))
+            .hint("a token is a single line of visible characters"));
     }
     Ok(Secret::new(secret))
 }

@@ -1,55 +1,55 @@
-//! `botops.yaml` as it is written.
+//! The contents of `botops.yaml`.
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// The newest `version:` of `botops.yaml` this program knows.
+/// The newest supported `version:` of `botops.yaml`.
 pub(super) const NEWEST: u32 = 1;
 
 fn first_version() -> u32 {
     1
 }
 
-/// `botops.yaml`.
+/// The contents of `botops.yaml`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WorkspaceSpec {
-    /// 1.
+    /// The version of the format: 1.
     #[serde(default = "first_version")]
     pub version: u32,
-    /// The model's name in the registry.
+    /// The name of the model in the registry.
     #[serde(default)]
     pub model: Option<String>,
-    /// The registry: a path from this file, or a URL.
+    /// The registry: a path relative to this file, or a URL.
     #[serde(default)]
     pub registry: Option<String>,
-    /// The experiments: a path from this file, or a URL.
+    /// The experiments: a path relative to this file, or a URL.
     #[serde(default)]
     pub experiments: Option<String>,
-    /// Who acts.
+    /// The person or job that acts.
     #[serde(default)]
     pub actor: Option<String>,
     /// The server to promote through.
     #[serde(default)]
     pub server: ServerSpec,
-    /// Settings that replace those above, by the name of a profile.
+    /// The settings that replace those above, by profile name.
     #[serde(default)]
     pub profiles: BTreeMap<String, ProfileSpec>,
 }
 
-/// `server:` of `botops.yaml` or of a profile.
+/// The block `server:` of `botops.yaml` or of a profile.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ServerSpec {
-    /// The address of its admin API.
+    /// The address of the admin API.
     pub admin_url: Option<String>,
-    /// Its public address.
+    /// The public address.
     pub url: Option<String>,
-    /// The bearer token of its admin API, by reference: `${env:NAME}` or `${file:PATH}`.
+    /// The bearer token of the admin API, by reference: `${env:NAME}` or `${file:PATH}`.
     pub admin_token: Option<String>,
 }
 
-/// One of `profiles:`.
+/// A profile under `profiles:`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ProfileSpec {

@@ -37,7 +37,7 @@ fn overrides(
 }
 
 #[test]
-fn a_flag_wins_over_the_environment_that_over_the_profile_that_over_the_file() {
+fn a_flag_precedes_the_environment_the_profile_and_the_file() {
     let folder = folder(FILE);
     let path = |name: &str| folder.path().join(name).display().to_string();
     let token = ("TOKEN", "t0p");
@@ -62,7 +62,7 @@ fn a_flag_wins_over_the_environment_that_over_the_profile_that_over_the_file() {
         registry(Some("staging"), &[("registry", "r")], &[("BOTOPS_REGISTRY", "x")]),
         (path("r"), Origin::Flag("--registry".to_owned()))
     );
-    // An empty variable, as CI leaves behind for a secret that is not there, is no setting.
+    // An empty variable, which CI sets for a missing secret, counts as not set.
     assert_eq!(registry(None, &[], &[("BOTOPS_REGISTRY", "")]).0, path("stores/registry"));
     assert_eq!(registry(None, &[], &[("BOTOPS_PROFILE", "staging")]).0, "s3://bots/staging");
 }
@@ -83,7 +83,7 @@ fn without_a_file_every_setting_has_its_default() {
 }
 
 #[test]
-fn the_file_is_found_from_a_folder_below_and_paths_start_at_it() {
+fn the_file_is_found_in_a_folder_above_and_its_paths_start_there() {
     let folder = folder("registry: ./x/../r\nexperiments: s3://bots/runs\n");
     let below = folder.path().join("a/b");
     fs::create_dir_all(&below).unwrap();
@@ -91,14 +91,14 @@ fn the_file_is_found_from_a_folder_below_and_paths_start_at_it() {
     assert_eq!(found.root, folder.path());
     assert_eq!(found.registry.value, folder.path().join("r").display().to_string());
     assert_eq!(found.experiments.value, "s3://bots/runs");
-    // What is typed starts where it is typed.
-    let typed = overrides(None, &[("registry", "../r")], &[]);
-    let found = Workspace::discover(&below, &typed).unwrap();
+    // The path of a flag starts at the current folder.
+    let flag = overrides(None, &[("registry", "../r")], &[]);
+    let found = Workspace::discover(&below, &flag).unwrap();
     assert_eq!(found.registry.value, folder.path().join("a/r").display().to_string());
 }
 
 #[test]
-fn a_secret_comes_by_reference_and_is_never_shown() {
+fn a_secret_is_read_by_reference_and_never_printed() {
     let folder = folder(FILE);
     let found =
         Workspace::discover(folder.path(), &overrides(None, &[], &[("TOKEN", "t0psecret")]))
@@ -111,7 +111,7 @@ fn a_secret_comes_by_reference_and_is_never_shown() {
     assert_eq!((missing.code(), missing.kind()), ("BOT-1021", FaultKind::Usage));
     assert!(missing.message().contains("`TOKEN`"), "{missing}");
     assert_eq!(missing.place().line, Some(6));
-    // The variable that every deployment knows wins over the file.
+    // The environment variable precedes the file.
     let direct = overrides(None, &[], &[("BOTOPS_ADMIN_TOKEN", "other")]);
     let found = Workspace::discover(folder.path(), &direct).unwrap();
     assert_eq!(found.admin_token.value.unwrap().expose(), "other");
@@ -126,13 +126,13 @@ fn a_secret_comes_by_reference_and_is_never_shown() {
         fs::write(folder.path().join(FILE_NAME), yaml).unwrap();
         let fault = Workspace::discover(folder.path(), &Overrides::default()).unwrap_err();
         assert_eq!(fault.code(), "BOT-1021", "{written}");
-        let told = format!("{fault} {:?}", fault.hints());
-        assert!(!told.contains("hunter2"), "{told}");
+        let report = format!("{fault} {:?}", fault.hints());
+        assert!(!report.contains("hunter2"), "{report}");
     }
 }
 
 #[test]
-fn what_is_wrong_in_the_file_names_its_line_and_the_nearest_word() {
+fn faults_in_the_file_name_the_line_and_the_nearest_name() {
     for (yaml, code, line, hint) in [
         ("version: 1\nregistri: x\n", "BOT-1011", 2, "did you mean `registry`?"),
         ("profiles:\n  a:\n    modl: x\n", "BOT-1011", 3, "did you mean `model`?"),
@@ -150,14 +150,14 @@ fn what_is_wrong_in_the_file_names_its_line_and_the_nearest_word() {
 }
 
 #[test]
-fn a_newer_file_is_refused_by_policy() {
+fn a_newer_file_is_refused() {
     let folder = folder("new: {}\nversion: 2\n");
     let fault = Workspace::discover(folder.path(), &Overrides::default()).unwrap_err();
     assert_eq!((fault.code(), fault.kind()), ("BOT-1015", FaultKind::Policy));
 }
 
 #[test]
-fn a_profile_that_is_not_declared_names_the_nearest() {
+fn the_fault_for_an_unknown_profile_names_the_nearest() {
     let folder = folder(FILE);
     let env = [("TOKEN", "t")];
     let of = |name| Workspace::discover(folder.path(), &overrides(Some(name), &[], &env));
@@ -170,7 +170,7 @@ fn a_profile_that_is_not_declared_names_the_nearest() {
     assert_eq!(fault.place().key.as_deref(), Some("profiles.broken.server.admin_url"));
     assert_eq!(fault.place().line, Some(14));
     let nowhere = tempfile::tempdir().unwrap();
-    let asked: BTreeMap<_, _> = [("BOTOPS_PROFILE".to_owned(), "x".to_owned())].into();
-    let asked = Overrides { environment: asked, ..Overrides::default() };
-    assert_eq!(Workspace::discover(nowhere.path(), &asked).unwrap_err().code(), "BOT-1020");
+    let environment: BTreeMap<_, _> = [("BOTOPS_PROFILE".to_owned(), "x".to_owned())].into();
+    let selected = Overrides { environment, ..Overrides::default() };
+    assert_eq!(Workspace::discover(nowhere.path(), &selected).unwrap_err().code(), "BOT-1020");
 }

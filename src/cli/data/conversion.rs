@@ -9,7 +9,7 @@ use crate::cli::{
 use botops_datasets::{
     self as datasets, Besides, Format, Packing, Presence, RecordWriter, Term, Written,
 };
-use botops_files::Aside;
+use botops_files::AtomicFile;
 use botops_findings::{Fault, Finding, Place, Result, Severity};
 use serde::Serialize;
 use std::{
@@ -80,7 +80,7 @@ pub(super) fn run(conversion: &Conversion<'_>, context: &Context) -> Result<Outc
     let written = if conversion.dry_run {
         convert(conversion, packing, &mut io::sink(), &mut seen, context)?
     } else {
-        let mut file = Aside::create(out)?;
+        let mut file = AtomicFile::create(out)?;
         let written = convert(conversion, packing, &mut file, &mut seen, context)?;
         file.publish()?;
         written
@@ -145,7 +145,7 @@ fn convert(
     match conversion.terms {
         None => writer.add_terms(seen.terms.clone()),
         Some(path) if !conversion.dry_run => {
-            let mut file = Aside::create(path)?;
+            let mut file = AtomicFile::create(path)?;
             let mut terms = RecordWriter::begin(Format::Rasa, Packing::Plain, &mut file)
                 .map_err(|error| unwritten(error, path))?;
             terms.add_terms(seen.terms.clone());

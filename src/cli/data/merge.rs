@@ -11,7 +11,7 @@ use botops_curation::{Merging, NewIntents};
 use botops_datasets::{
     self as datasets, Dataset, Format, Packing, Presence, ReadOptions, RecordWriter, Written,
 };
-use botops_files::Aside;
+use botops_files::AtomicFile;
 use botops_findings::{Fault, Finding, Place, Result};
 use botops_text::display;
 use botops_text::shell_line;
@@ -89,7 +89,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let written = if args.dry_run {
         write(&merging, format, &args.out, &mut io::sink(), &base)?
     } else {
-        let mut file = Aside::create(&args.out)?;
+        let mut file = AtomicFile::create(&args.out)?;
         let written = write(&merging, format, &args.out, &mut file, &base)?;
         if let Some(path) = &args.refused {
             botops_validation::write_quarantine(path, &labelled.name, &merging.rejected)?;

@@ -10,7 +10,7 @@ use crate::cli::{
 };
 use botops_datasets::{self as datasets, Packing, ReadOptions};
 use botops_expectations::Expectations;
-use botops_files::Aside;
+use botops_files::AtomicFile;
 use botops_findings::{Fault, Finding, Result};
 use botops_repair::{
     Application, Fix, Proposal, Readmission, RemovedRecord, Repaired, SuggestedIntent,
@@ -283,7 +283,7 @@ impl Work<'_> {
         if self.args.dry_run {
             return Ok(());
         }
-        let mut file = Aside::create(out)?;
+        let mut file = AtomicFile::create(out)?;
         let packing = Packing::of_name(&out.to_string_lossy());
         repaired.write(packing, &mut file).map_err(|error| conversion::unwritten(error, out))?;
         besides()?;

@@ -9,7 +9,7 @@ use crate::cli::{
 };
 use botops_datasets::{self as datasets, Presence};
 use botops_digest::Digest;
-use botops_files::Aside;
+use botops_files::AtomicFile;
 use botops_findings::{Fault, Finding, Place, Result, Severity};
 use botops_text::utterance;
 use serde::Serialize;
@@ -37,9 +37,9 @@ struct Answer {
 /// Where predictions go, as they are made.
 enum Sink<'a> {
     /// A file of CSV.
-    Csv { file: Aside, labelled: Option<bool> },
+    Csv { file: AtomicFile, labelled: Option<bool> },
     /// A file of JSONL.
-    Jsonl(Aside),
+    Jsonl(AtomicFile),
     /// Standard output, a line each.
     Lines { printer: &'a crate::cli::Printer, width: usize, begun: bool },
     /// The answer, which is one document.
@@ -58,8 +58,8 @@ pub(super) fn classify_file(
     let out = args.out.as_deref().filter(|_| !args.dry_run);
     let mut stream = data_source::stream(context, path, &args.columns.options(Presence::Optional))?;
     let mut sink = match out {
-        Some(out) if is_jsonl(out) => Sink::Jsonl(Aside::create(out)?),
-        Some(out) => Sink::Csv { file: Aside::create(out)?, labelled: None },
+        Some(out) if is_jsonl(out) => Sink::Jsonl(AtomicFile::create(out)?),
+        Some(out) => Sink::Csv { file: AtomicFile::create(out)?, labelled: None },
         None if args.dry_run && args.out.is_some() => Sink::None,
         None if context.printer.is_json() => Sink::Kept(Vec::new()),
         None => Sink::Lines {

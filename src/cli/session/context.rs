@@ -3,7 +3,7 @@
 use crate::cli::{Global, Printer, terminal::progress::Training};
 use botops_experiments::Experiments;
 use botops_features::Hub;
-use botops_files::Aside;
+use botops_files::AtomicFile;
 use botops_findings::{Fault, Result};
 use botops_models::ModelSpec;
 use botops_pipelines::{Encoders, Equipment};
@@ -203,7 +203,7 @@ fn place_of(path: &Path) -> Option<PathBuf> {
     if fs::metadata(path).is_ok_and(|there| !there.is_file()) {
         return None;
     }
-    let real = std::path::absolute(botops_files::followed(path).ok()?).ok()?;
+    let real = std::path::absolute(botops_files::resolve_links(path).ok()?).ok()?;
     let folder = real.parent()?;
     let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
     Some(folder.join(real.file_name()?))
@@ -230,7 +230,7 @@ pub(crate) fn there_already(path: &Path) -> Fault {
 /// Writes `bytes` to `path`: aside, synced, then renamed, so that it is complete or absent. A link is followed; a device
 /// or pipe is written to as it is.
 pub(crate) fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
-    let mut file = Aside::create(path)?;
+    let mut file = AtomicFile::create(path)?;
     file.write(bytes)?;
     file.publish()
 }

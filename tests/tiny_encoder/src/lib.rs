@@ -1,34 +1,40 @@
-//! An encoder small enough to be made by a test: the files of a folder, with random weights and a WordPiece
-//! tokenizer of letters, pieces and some words of banking.
+//! Test support: the files of a tiny encoder, with random weights and a WordPiece tokenizer of letters, pieces and some
+//! banking words.
 //!
-//! It names nothing of the crate, so that the tests in `tests/` make the very same one.
+//! It depends on no other crate of botops, so that the tests of every crate can use the same encoder.
 
 use safetensors::{Dtype, tensor::TensorView};
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, fs, path::Path};
 
-/// How the files of a tiny encoder are made; change a field, or the files, to break them.
+/// The configuration of a tiny encoder; tests change a field, or the files, to break it.
 #[derive(Clone)]
 pub struct Tiny {
-    /// `bert` or `distilbert`.
+    /// The family: `bert` or `distilbert`.
     pub family: &'static str,
-    /// In front of each tensor's name, such as `bert.`.
+    /// The prefix of tensor names, such as `bert.`.
     pub prefix: &'static str,
-    /// Whether norms are named `gamma` and `beta`, as old checkpoints name them.
+    /// Whether the parameters of norms are named `gamma` and `beta`, as in old checkpoints.
     pub old_norm_names: bool,
-    /// How the weights are stored: F32, F16 or BF16.
+    /// The type of stored weights: F32, F16 or BF16.
     pub dtype: Dtype,
-    /// `gelu`, `gelu_new` or `relu`.
+    /// The activation: `gelu`, `gelu_new` or `relu`.
     pub activation: &'static str,
+    /// The size of a token's hidden state.
     pub hidden_size: usize,
+    /// The number of layers.
     pub n_layers: usize,
+    /// The number of attention heads.
     pub n_heads: usize,
+    /// The size of the feed-forward layer.
     pub intermediate_size: usize,
+    /// The number of position embeddings.
     pub max_positions: usize,
+    /// The seed of the weights.
     pub seed: u64,
 }
 
-/// Words that the tokenizer knows whole.
+/// The words that are single tokens.
 const WORDS: [&str; 32] = [
     "card", "lost", "my", "is", "the", "a", "i", "to", "how", "do", "what", "why", "payment",
     "failed", "top", "up", "transfer", "money", "account", "exchange", "rate", "cash", "pin",
@@ -36,6 +42,7 @@ const WORDS: [&str; 32] = [
 ];
 
 impl Tiny {
+    /// Returns a small BERT encoder.
     pub fn bert() -> Self {
         Self {
             family: "bert",
@@ -52,11 +59,12 @@ impl Tiny {
         }
     }
 
+    /// Returns a small DistilBERT encoder.
     pub fn distilbert() -> Self {
         Self { family: "distilbert", prefix: "distilbert.", ..Self::bert() }
     }
 
-    /// The files of its folder: path within it, and bytes.
+    /// Returns the files of the encoder by their path within its folder.
     pub fn files(&self) -> BTreeMap<&'static str, Vec<u8>> {
         BTreeMap::from([
             ("config.json", self.config().to_string().into_bytes()),
@@ -71,16 +79,17 @@ impl Tiny {
         ])
     }
 
-    /// Writes its folder.
+    /// Writes the files of the encoder to `folder`.
     pub fn write(&self, folder: &Path) {
         for (name, bytes) in self.files() {
             let path = folder.join(name);
-            fs::create_dir_all(path.parent().expect("a file lies in a folder"))
-                .expect("the folder can be made");
+            fs::create_dir_all(path.parent().expect("a file has a parent folder"))
+                .expect("the folder can be created");
             fs::write(path, bytes).expect("the file can be written");
         }
     }
 
+    /// Returns the contents of `config.json`.
     pub fn config(&self) -> Value {
         let n_tokens = Self::vocabulary().len();
         match self.family {
@@ -100,7 +109,7 @@ impl Tiny {
         }
     }
 
-    /// Tokens in the order of their numbers.
+    /// Returns the tokens in the order of their ids.
     pub fn vocabulary() -> Vec<String> {
         let special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "?", "!", ".", ",", "'"]
             .map(str::to_owned);
@@ -111,11 +120,11 @@ impl Tiny {
         tokens
     }
 
-    /// A `tokenizer.json` with the padding and truncation that ours has to set aside.
+    /// Returns the contents of `tokenizer.json`, with padding and truncation that botops must ignore.
     pub fn tokenizer() -> Value {
         let tokens = Self::vocabulary();
-        let numbers: BTreeMap<&str, usize> =
-            tokens.iter().enumerate().map(|(number, token)| (token.as_str(), number)).collect();
+        let ids: BTreeMap<&str, usize> =
+            tokens.iter().enumerate().map(|(id, token)| (token.as_str(), id)).collect();
         let added: Vec<Value> = tokens[..5]
             .iter()
             .enumerate()
@@ -146,11 +155,11 @@ impl Tiny {
             },
             "decoder": {"type": "WordPiece", "prefix": "##", "cleanup": true},
             "model": {"type": "WordPiece", "unk_token": "[UNK]", "continuing_subword_prefix": "##",
-                      "max_input_chars_per_word": 100, "vocab": numbers},
+                      "max_input_chars_per_word": 100, "vocab": ids},
         })
     }
 
-    /// Its tensors under the names of its family: name, shape, values.
+    /// Returns the tensors as (name, shape, values), with the names of the family.
     pub fn tensors(&self) -> Vec<(String, Vec<usize>, Vec<f32>)> {
         let (hidden, wide) = (self.hidden_size, self.intermediate_size);
         let mut random = Random(self.seed);
@@ -228,12 +237,12 @@ impl Tiny {
                 }
             }
         }
-        // What a checkpoint carries besides the encoder.
+        // A tensor of checkpoints that does not belong to the encoder.
         add("pooler.dense.weight".to_owned(), &[hidden, hidden], 0.0, 0.1);
         all
     }
 
-    /// A `model.safetensors` of `tensors`, stored as `dtype`.
+    /// Returns the contents of `model.safetensors` with `tensors`, stored as `dtype`.
     pub fn safetensors(&self, tensors: &[(String, Vec<usize>, Vec<f32>)]) -> Vec<u8> {
         let bytes: Vec<Vec<u8>> = tensors
             .iter()
@@ -251,7 +260,7 @@ impl Tiny {
     fn stored(&self, value: f32) -> Vec<u8> {
         match self.dtype {
             Dtype::BF16 => ((value.to_bits() >> 16) as u16).to_le_bytes().to_vec(),
-            // Cut, not rounded, and without subnormals: enough for a test.
+            // Truncated instead of rounded, and without subnormals, which is enough for a test.
             Dtype::F16 => {
                 let bits = value.to_bits();
                 let exponent = (bits >> 23 & 0xff) as i32 - 127 + 15;
@@ -268,7 +277,7 @@ impl Tiny {
     }
 }
 
-/// Knuth's MMIX generator: as plain as the test needs, and the same everywhere.
+/// The linear congruential generator of Knuth's MMIX, which gives the same values on every machine.
 struct Random(u64);
 
 impl Random {

@@ -8,83 +8,60 @@ pub(super) const ENTRIES: &[Entry] = &[
         code: "BOT-3001",
         kind: Some(FaultKind::Insufficient),
         title: "too few records to evaluate on",
-        explanation: "Below 10 in-scope records every metric is mostly chance. Out-of-scope records \
-                      (`oos`) do not count here. Evaluate on more labelled utterances that the model \
-                      was not trained on.",
+        explanation: "With fewer than 10 in-scope records every metric is mostly chance. Out-of-scope records (`oos`) do not count here. Evaluate on more labeled utterances that the model was not trained on.",
     },
     Entry {
         code: "BOT-3002",
         kind: Some(FaultKind::Gate),
         title: "the model knows none of the intents in the data",
-        explanation: "Every record would count as wrong, which says nothing about the model. Check \
-                      that the model and the data belong together, that intents are spelled alike in \
-                      both, and that the intent column is the right one (`--intent-column`).",
+        explanation: "Every record would count as wrong, so the metrics would be meaningless. Check that the model and the data belong together, that intents are spelled alike in both, and that the intent column is the right one (`--intent-column`).",
     },
     Entry {
         code: "BOT-3003",
         kind: Some(FaultKind::Gate),
         title: "a record without an intent",
-        explanation: "Evaluation compares what the model says with the truth, so every record needs \
-                      an intent, or `oos` when none fits. Label the record or remove it; `botops \
-                      validate` lists all of them.",
+        explanation: "Evaluation compares predictions with the true intents, so every record needs an intent, or `oos` if no intent fits. Label the record or remove it. `botops validate` lists all such records.",
     },
     Entry {
         code: "BOT-3010",
         kind: Some(FaultKind::Usage),
-        title: "a gate that cannot be judged",
-        explanation: "A gate names something that is not measured, has no bound, or no gate is \
-                      declared at all. Metrics: accuracy, macro_f1, weighted_f1, micro_f1, ece, \
-                      log_loss, fallback_rate, oos_auroc, oos_fpr95, answered_share, \
-                      answered_accuracy, aurc, set_coverage, set_size; per class: precision, \
-                      recall, f1; per language: accuracy.",
+        title: "invalid gate",
+        explanation: "A gate names an unknown metric or has no bound, or no gate is declared at all. Metrics: accuracy, macro_f1, weighted_f1, micro_f1, ece, log_loss, fallback_rate, oos_auroc, oos_fpr95, answered_share, answered_accuracy, aurc, set_coverage, set_size; per class: precision, recall, f1; per language: accuracy.",
     },
     Entry {
         code: "BOT-3011",
         kind: Some(FaultKind::Policy),
-        title: "stored evidence that proves nothing",
-        explanation: "Promotion needs a gate report about this very model, with the recorded digest, \
-                      in which every gate passed. The stored one differs: it was altered, is about \
-                      another model, or records a failure. Judge the model again and push it.",
+        title: "stored evidence does not support the promotion",
+        explanation: "A promotion needs a gate report about exactly this model, with the recorded digest, in which every gate passed. The stored report was altered, is about another model, or records a failure. Evaluate and gate the model again, then push it.",
     },
     Entry {
         code: "BOT-3012",
         kind: Some(FaultKind::Usage),
-        title: "a comparison about something else",
-        explanation: "Rules against the champion need both models judged on the same records. The \
-                      comparison at hand names another model or another number of records than the \
-                      evaluation. Evaluate and compare again on the same data.",
+        title: "a comparison does not match the evaluation",
+        explanation: "Gates against the champion need both models evaluated on the same records. The comparison names another model or another number of records than the evaluation. Evaluate and compare again on the same data.",
     },
     Entry {
         code: "BOT-3020",
         kind: None,
         title: "a gate failed",
-        explanation: "The model does not meet a rule that was set for promotion, so it is not \
-                      promoted. The report of the evaluation shows which utterances are behind the \
-                      number. Add examples of what is confused, correct labels, or, with a reason, \
-                      change the rule.",
+        explanation: "The model does not meet a rule for promotion, so it is not promoted. The evaluation report lists the utterances behind the number. Add examples of the confused intents, correct wrong labels, or change the rule and record the reason.",
     },
     Entry {
         code: "BOT-3030",
         kind: Some(FaultKind::Usage),
-        title: "a number of folds that cannot be made",
-        explanation: "Cross-validation judges every record by a model that learned from the other \
-                      folds: it takes at least 2 of them, and more than 100 only cost time. 5 is usual.",
+        title: "invalid number of folds",
+        explanation: "Cross-validation predicts each record with a model trained on the other folds, so it needs at least 2 folds. More than 100 only cost time. 5 is usual.",
     },
     Entry {
         code: "BOT-3031",
         kind: Some(FaultKind::Insufficient),
-        title: "an intent that cannot be in every fold",
-        explanation: "Every fold needs records of every intent, and records that say the same are \
-                      never parted, so that no record is judged by a model that saw its twin. The \
-                      intent named has fewer records than there are folds, or they all say the same. \
-                      Use fewer folds, add records of it, or leave the intent out.",
+        title: "an intent cannot be in every fold",
+        explanation: "Every fold needs records of every intent. Records with the same text always stay in one fold, so that no record is predicted by a model that was trained on a copy of it. The named intent has fewer distinct texts than there are folds. Use fewer folds, add records of the intent, or leave the intent out.",
     },
     Entry {
         code: "BOT-3032",
         kind: Some(FaultKind::Usage),
-        title: "a measurement without anything to measure on",
-        explanation: "Training with several seeds, or comparing configurations, needs records that \
-                      the model does not learn from: name a test set with `--test`, or hold out each \
-                      record in turn with `--cross-validate 5`.",
+        title: "no data to measure on",
+        explanation: "Training with several seeds and comparing configurations need records that the model is not trained on. Name a test set with `--test`, or use cross-validation with `--cross-validate 5`.",
     },
 ];

@@ -1,4 +1,4 @@
-//! Every stable code, with what `botops explain` says of it.
+//! Every stable code, with the title and explanation that `botops explain` prints.
 //!
 //! 1xxx usage and configuration, 2xxx data, 3xxx evaluation and gates, 4xxx drift, 5xxx store,
 //! registry and runs, 6xxx rollout and serving, 7xxx training and model files, 8xxx pipelines.
@@ -20,12 +20,12 @@ use crate::FaultKind;
 pub struct Entry {
     /// The code, such as `BOT-2107`.
     pub code: &'static str,
-    /// The family of the failure, which decides the exit code; `None` for a code that only findings carry.
+    /// The kind of the fault, which decides the exit code; `None` for a code that only findings have.
     #[serde(rename = "exit")]
     pub kind: Option<FaultKind>,
-    /// What it means, in a few words.
+    /// A short description, such as `duplicate text`.
     pub title: &'static str,
-    /// Why it matters and what to do, in plain sentences.
+    /// The meaning of the code, why it matters, and the remedy.
     pub explanation: &'static str,
 }
 
@@ -35,7 +35,7 @@ pub fn find(code: &str) -> Option<&'static Entry> {
     all().find(|entry| entry.code == code)
 }
 
-/// Iterates over every entry, in the order of the codes within each family.
+/// Iterates over all entries, grouped by the first digit of their codes.
 pub fn all() -> impl Iterator<Item = &'static Entry> {
     [
         usage::ENTRIES,

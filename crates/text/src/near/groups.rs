@@ -1,39 +1,41 @@
-//! Near duplicates as groups: whoever is near a member belongs to the group.
+//! Near duplicates as groups: a text near any text of a group belongs to the group.
 
 use super::{
     NearSpec,
-    index::Index,
-    probe::{ALONE, Found, Limits, Scratch, Search, common},
+    index::{Index, NO_CROWD},
+    probe::{Found, Limits, Scratch, Search, common},
     sets::Sets,
 };
 use rayon::prelude::*;
 use std::ops::Range;
 
-/// Members whose groups are looked for at once, a sixteenth of all or this many; then what was found is made known to the index.
+/// The smallest number of members searched in a round, unless a sixteenth of all is more; the index learns the groups
+/// found so far between rounds.
 const ROUND: usize = 1 << 14;
 
-/// Members of a group from which on it is worth knowing that one link to it is enough.
+/// The smallest number of members of a crowd; for smaller groups, the bookkeeping would cost more than it saves.
 const CROWD: u32 = 16;
 
-/// Which texts belong together.
+/// The groups of near texts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NearGroups {
-    /// Of each text, its group: the index of the first text in it.
+    /// The group of each text: the index of the first text in it.
     pub group_of: Vec<u32>,
-    /// How many texts (of those that fold to the same, the first) were not compared with all that could be near: their groups may be in parts. Mostly 0.
+    /// The number of texts that were not compared with all candidates, usually 0; their groups may be split. Texts with
+    /// the same folded text count once.
     pub truncated: usize,
 }
 
-/// Returns the groups of `texts`: the smallest such that near texts are in the same one.
+/// Returns the groups of `texts`: the smallest groups such that near texts are in the same one.
 ///
-/// Two texts of a group need not be near each other: a chain of near ones may link them. The order
-/// of the texts changes the names of the groups, not who belongs together (where nothing is truncated).
+/// Two texts of a group need not be near each other: a chain of near texts may link them. The order of the texts changes
+/// the numbers of the groups, but not which texts belong together (if `truncated` is 0).
 #[must_use]
 pub fn near_groups(texts: &[&str], spec: &NearSpec) -> NearGroups {
     let sets = Sets::new(texts, spec);
     let mut groups = Groups::new(&sets);
-    // What stands side by side in the alphabet is often near: a template with a number is one group
-    // after a look at each, and the search below has nothing to add.
+    // Alphabetical neighbors are often near: copies of a template with a number form one group after a single pass, and
+    // the search below has little left to do.
     for (a, b) in neighbors(&sets, spec) {
         groups.unite(a, b);
     }
@@ -58,7 +60,7 @@ pub fn near_groups(texts: &[&str], spec: &NearSpec) -> NearGroups {
     NearGroups { group_of, truncated }
 }
 
-/// Returns the pairs of members that follow one another in the alphabet and are near.
+/// Returns the near pairs of alphabetical neighbors.
 fn neighbors(sets: &Sets, spec: &NearSpec) -> Vec<(u32, u32)> {
     sets.alphabetical
         .par_windows(2)
@@ -72,7 +74,7 @@ fn neighbors(sets: &Sets, spec: &NearSpec) -> Vec<(u32, u32)> {
         .collect()
 }
 
-/// Finds, for each of `members`, near ones before it: at least one of each crowd that has any.
+/// Returns, for each of `members`, the near members before it: all without a crowd, and one of each crowd that has any.
 fn links(search: &Search<'_>, members: Range<u32>) -> Vec<Found> {
     members
         .into_par_iter()
@@ -81,9 +83,9 @@ fn links(search: &Search<'_>, members: Range<u32>) -> Vec<Found> {
         .collect()
 }
 
-/// Members put together (union-find).
+/// The groups of members, as a union-find structure.
 ///
-/// - the parent of a member is one whose first text comes before its own, or itself
+/// - the parent of a member is itself, or a member whose first text comes before its own
 struct Groups<'a> {
     sets: &'a Sets,
     parents: Vec<u32>,
@@ -116,14 +118,14 @@ impl<'a> Groups<'a> {
         self.sets.first[root as usize]
     }
 
-    /// Returns of each member a number of its group, [`ALONE`] where that has few members.
+    /// Returns the crowd of each member: a number of its group, or [`NO_CROWD`] if the group has few members.
     fn crowds(&mut self) -> Vec<u32> {
         let roots: Vec<u32> = (0..self.sets.len() as u32).map(|member| self.root(member)).collect();
         let mut sizes = vec![0_u32; roots.len()];
         for &root in &roots {
             sizes[root as usize] += 1;
         }
-        let crowd = |&root: &u32| if sizes[root as usize] >= CROWD { root + 1 } else { ALONE };
+        let crowd = |&root: &u32| if sizes[root as usize] >= CROWD { root + 1 } else { NO_CROWD };
         roots.iter().map(crowd).collect()
     }
 }

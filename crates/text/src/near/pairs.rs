@@ -1,4 +1,4 @@
-//! Near duplicates as pairs: within one list of texts, and between two.
+//! Near duplicates as pairs: within one list of texts, and between two lists.
 
 use super::{
     NearSpec,
@@ -11,29 +11,29 @@ use rayon::prelude::*;
 /// Two near texts.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct NearPair {
-    /// The index of one text: of [`near_pairs`] the lower one, of [`near_between`] that in `reference`.
+    /// The index of one text: the lower index in [`near_pairs`], the index in `reference` in [`near_between`].
     pub a: u32,
-    /// The index of the other.
+    /// The index of the other text.
     pub b: u32,
-    /// Jaccard's index of their sets of shingles, in [threshold, 1]; 1 does not say that the texts are equal (`ha ha`, `ha ha ha`).
+    /// The Jaccard index of their sets of shingles, in [threshold, 1]; different texts can have 1 (`ha ha`, `ha ha ha`).
     pub jaccard: f32,
 }
 
-/// All near pairs, or as many as were looked for.
+/// The near pairs of a search.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NearPairs {
-    /// The pairs, rising by `a`, then by `b`.
+    /// The pairs, sorted by `a`, then by `b`.
     pub pairs: Vec<NearPair>,
-    /// How many texts (of those that fold to the same, the first) may have more partners than were found; mostly 0.
+    /// The number of texts that may have more partners than were found, usually 0; texts with the same folded text count
+    /// once.
     pub truncated: usize,
 }
 
-/// Returns the pairs of near texts, `a` < `b`.
+/// Returns the pairs of near texts, with `a` < `b`.
 ///
-/// Of texts that fold to the same, each but the first makes one pair, with the first (Jaccard 1), and
-/// the first stands for all of them in other pairs: `m` equal texts are `m - 1` pairs. At most 64
-/// partners are looked for among the texts whose sets are no larger (of equal size: that come
-/// earlier), rarest shingles first.
+/// Texts with the same folded text are paired with the first of them (Jaccard index 1), which represents them in other
+/// pairs: `m` equal texts are `m - 1` pairs. For each text, at most 64 partners are found among the texts with smaller
+/// sets, or with sets of the same size and an earlier position, by rarest shingles first.
 #[must_use]
 pub fn near_pairs(texts: &[&str], spec: &NearSpec) -> NearPairs {
     let sets = Sets::new(texts, spec);
@@ -62,17 +62,18 @@ pub fn near_pairs(texts: &[&str], spec: &NearSpec) -> NearPairs {
     NearPairs { pairs, truncated: found.iter().filter(|found| found.is_truncated).count() }
 }
 
-/// Returns the near pairs of a text of `reference` (`a`) and one of `current` (`b`): what leaks from one into the other.
+/// Returns the near pairs of a text of `reference` (`a`) and a text of `current` (`b`), such as leaks of training into
+/// test data.
 ///
-/// Every text of `current` has its pairs, those equal to others too; of texts of `reference` that
-/// fold to the same, only the first has. At most 64 partners of a text are looked for: one that
-/// folds to the same, then rarest shingles first.
+/// Every text of `current` has its pairs, even if it equals another one. Of the texts of `reference` with the same folded
+/// text, only the first has pairs. At most 64 partners of a text are found: one with the same folded text, then by
+/// rarest shingles first.
 #[must_use]
 pub fn near_between(reference: &[&str], current: &[&str], spec: &NearSpec) -> NearPairs {
     let texts: Vec<&str> = reference.iter().chain(current).copied().collect();
     let sets = Sets::new(&texts, spec);
     let n = reference.len();
-    // Texts of `reference` come first, so they are the first of whatever folds as they do.
+    // Texts of `reference` come first, so a member that contains one has it as its first text.
     let is_reference = |member: u32| (sets.first[member as usize] as usize) < n;
     let members = 0..sets.len() as u32;
     let index =
@@ -103,7 +104,7 @@ pub fn near_between(reference: &[&str], current: &[&str], spec: &NearSpec) -> Ne
 
     let mut pairs: Vec<NearPair> = Vec::new();
     for (b, x) in (0..).zip(&sets.member_of[n..]) {
-        let query = queries.binary_search(x).expect("every member of `current` was searched for");
+        let query = queries.binary_search(x).expect("`queries` contains every member of `current`");
         pairs.extend(found[query].near.iter().map(|&(y, jaccard)| NearPair {
             a: sets.first[y as usize],
             b,

@@ -1,92 +1,89 @@
-//! The search for the near ones of one text.
+//! The search for the near members of one member.
 
 use super::{
     NearSpec,
-    index::{Entry, Index},
+    index::{Entry, Index, NO_CROWD},
     jaccard,
     sets::Sets,
 };
 
-/// The crowd of members that belong to none; it comes before all others.
-pub(super) const ALONE: u32 = 0;
-
-/// What a comparison of two sets takes, in entries looked at (measured; long sets take more, but are few).
+/// The cost of comparing two sets, in visited entries (measured; long sets cost more, but are rare).
 const COMPARISON: usize = 32;
 
-/// Where the search for one text's near ones ends, though there may be more.
+/// The limits of one search, which make it incomplete when they are reached.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
-    /// Near ones that were found.
+    /// The maximum number of near members.
     pub(super) partners: usize,
-    /// Entries looked at, and for each set compared, [`COMPARISON`].
+    /// The maximum work: one unit per visited entry, and [`COMPARISON`] per compared set.
     pub(super) work: usize,
 }
 
 impl Default for Limits {
-    /// 64 partners: a template filled in 100,000 times has five billion pairs. And 131,072 units of work: an utterance
-    /// among 100,000 takes some 230.
+    /// 64 partners, because a template filled in 100,000 times has five billion pairs, and 131,072 units of work: an
+    /// utterance among 100,000 takes about 230.
     fn default() -> Self {
         Self { partners: 64, work: 1 << 17 }
     }
 }
 
-/// All that the search for one text's near ones needs.
+/// The inputs of a search.
 pub(super) struct Search<'a> {
     pub(super) spec: &'a NearSpec,
     pub(super) sets: &'a Sets,
     pub(super) index: &'a Index,
-    /// Of each member, its crowd; empty when all are alone. Of a crowd other than [`ALONE`], one near member is enough.
+    /// The crowd of each member; empty if there are no crowds. One near member per crowd is enough.
     pub(super) crowds: &'a [u32],
     pub(super) limits: Limits,
 }
 
-/// Working memory of a search, which serves one after the other.
+/// The working memory of a search, reused by the next one.
 #[derive(Default)]
 pub(super) struct Scratch {
-    /// Of each member, the last one whose search met it.
-    met_by: Vec<u32>,
-    /// The crowds that this search needs no more of.
+    /// For each member, the last member whose search visited it.
+    visited_by: Vec<u32>,
+    /// The crowds that this search has already linked to.
     done: Vec<u32>,
 }
 
-/// What a search found.
+/// The result of a search.
 #[derive(Default)]
 pub(super) struct Found {
-    /// Near members, with their Jaccard index.
+    /// The near members, with their Jaccard indexes.
     pub(super) near: Vec<(u32, f64)>,
-    /// Whether the search ended before it had seen everything.
+    /// Whether the search reached a limit.
     pub(super) is_truncated: bool,
 }
 
-/// What members of one size must keep to be near.
+/// The conditions under which members of one size can be near.
 ///
-/// A member that breaks it at one shared shingle breaks it at all later ones: it need not be remembered as met.
+/// A member that fails them at one shared shingle fails them at all later ones, so it is not recorded as visited.
 #[derive(Debug, Clone, Copy, Default)]
 struct Bound {
     /// The first member of that size.
     from: u32,
-    /// The place of the shared shingle is below this.
+    /// The place of the shared shingle in the member must be below this.
     places: u32,
-    /// Shingles that only one of the two has: no more than this.
+    /// The maximum number of shingles that only one of the two has.
     different: u32,
 }
 
 impl Search<'_> {
-    /// Finds the indexed members below `end` that are near `x`, without `x` itself.
+    /// Returns the indexed members below `end` that are near `x`, without `x` itself.
     ///
-    /// The rarest shingles come first, and of those that share one, the largest sets.
+    /// The rarest shingles are searched first, and for each shingle the largest sets.
     pub(super) fn near(&self, x: u32, end: u32, scratch: &mut Scratch) -> Found {
         let Self { spec, sets, limits, .. } = *self;
         let set = sets.of(x);
         let signature = sets.signature(x);
         let mut found = Found::default();
         let mut work = 0;
-        scratch.met_by.resize(sets.len(), u32::MAX);
+        scratch.visited_by.resize(sets.len(), u32::MAX);
         scratch.done.clear();
-        scratch.done.extend(Some(self.crowd_of(x)).filter(|&crowd| crowd != ALONE));
+        scratch.done.extend(Some(self.crowd_of(x)).filter(|&crowd| crowd != NO_CROWD));
         let start = sets.first_of_size(spec.smallest(set.len()));
         for (place, &rank) in set[..spec.n_rarest(set.len())].iter().enumerate() {
-            // Rarer shingles were not shared: the later the place, the smaller the sets that can be near.
+            // No rarer shingle was shared, so the later the place, the smaller a near set must be.
             let end = end.min(sets.first_of_size(spec.largest(set.len(), place) + 1));
             for (crowd, run) in self.runs(rank) {
                 work += 1 + scratch.done.len() / 8;
@@ -109,7 +106,7 @@ impl Search<'_> {
                     }
                     if entry.place >= bound.places
                         || (entry.signature ^ signature).count_ones() > bound.different
-                        || std::mem::replace(&mut scratch.met_by[entry.member as usize], x) == x
+                        || std::mem::replace(&mut scratch.visited_by[entry.member as usize], x) == x
                         || x == entry.member
                     {
                         continue;
@@ -121,7 +118,7 @@ impl Search<'_> {
                         return found;
                     }
                     found.near.push((entry.member, jaccard));
-                    if crowd != ALONE {
+                    if crowd != NO_CROWD {
                         scratch.done.push(crowd);
                         break;
                     }
@@ -132,12 +129,12 @@ impl Search<'_> {
     }
 
     fn crowd_of(&self, member: u32) -> u32 {
-        self.crowds.get(member as usize).map_or(ALONE, |&crowd| crowd)
+        self.crowds.get(member as usize).map_or(NO_CROWD, |&crowd| crowd)
     }
 
-    /// Iterates over those that have the shingle `rank`: first the members that are alone, then crowd by crowd.
+    /// Iterates over the entries of the shingle `rank`: first those without a crowd, then those of each crowd.
     fn runs(&self, rank: u32) -> impl Iterator<Item = (u32, &[Entry])> {
-        let (alone, mut rest) = self.index.of(rank);
+        let (without_crowd, mut rest) = self.index.of(rank);
         let others = std::iter::from_fn(move || {
             let crowd = self.crowd_of(rest.first()?.member);
             let end = rest.partition_point(|entry| self.crowd_of(entry.member) == crowd);
@@ -145,11 +142,11 @@ impl Search<'_> {
             rest = after;
             Some((crowd, run))
         });
-        std::iter::once((ALONE, alone)).chain(others)
+        std::iter::once((NO_CROWD, without_crowd)).chain(others)
     }
 
-    /// Returns what a set of `m` shingles must keep to be near one of `n`, given that the rarest shingle they share
-    /// has `place` rarer ones in the latter.
+    /// Returns the conditions under which a set of `m` shingles can be near one of `n`, if the rarest shared shingle has
+    /// `place` rarer ones in the latter.
     fn bound(&self, n: usize, place: usize, m: usize) -> Bound {
         let fewest = self.spec.fewest_shared(n, m);
         let places = if n - place < fewest { 0 } else { (m + 1).saturating_sub(fewest) };
@@ -160,8 +157,9 @@ impl Search<'_> {
         }
     }
 
-    /// Returns the Jaccard index of `x` and the member of `entry` if they are near. The rarest shingle that they
-    /// share stands at `place` in `x`, and at that of the entry in the other.
+    /// Returns the Jaccard index of `x` and the member of `entry`, if they are near.
+    ///
+    /// Their rarest shared shingle is at `place` in `x`, and at `entry.place` in the other member.
     fn compare(&self, x: u32, place: usize, entry: &Entry) -> Option<f64> {
         let Self { spec, sets, .. } = *self;
         let y = entry.member;
@@ -172,12 +170,12 @@ impl Search<'_> {
     }
 }
 
-/// Returns how many shingles `a` and `b` share from `places` on, or nothing once it cannot be `wanted`.
-pub(super) fn common(a: &[u32], b: &[u32], places: (usize, usize), wanted: usize) -> Option<usize> {
+/// Returns the number of shingles that `a` and `b` share from `places` on; `None` if it is less than `fewest`.
+pub(super) fn common(a: &[u32], b: &[u32], places: (usize, usize), fewest: usize) -> Option<usize> {
     let (mut i, mut j) = places;
-    // How many may yet be missing from the other set.
-    let mut spare_a = (a.len() - i).checked_sub(wanted)?;
-    let mut spare_b = (b.len() - j).checked_sub(wanted)?;
+    // The number of shingles that may still be missing from the other set.
+    let mut spare_a = (a.len() - i).checked_sub(fewest)?;
+    let mut spare_b = (b.len() - j).checked_sub(fewest)?;
     let mut common = 0;
     while i < a.len() && j < b.len() {
         match a[i].cmp(&b[j]) {
@@ -204,7 +202,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_search_that_reaches_a_limit_says_so() {
+    fn a_search_that_reaches_a_limit_is_truncated() {
         let texts: Vec<String> =
             (10..60).map(|i| format!("where is my parcel number {i}, please tell me?")).collect();
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
@@ -221,7 +219,7 @@ mod tests {
         assert_eq!(found(Limits { partners: 48, ..Limits::default() }, &[]), (48, true));
         let (near, is_truncated) = found(Limits { work: 500, ..Limits::default() }, &[]);
         assert!((10..16).contains(&near) && is_truncated, "{near}");
-        // Two crowds of which one is its own: a single link is enough.
+        // Two crowds, one of which contains the member itself: a single link to the other is enough.
         let crowds: Vec<u32> = (0..50).map(|member| 1 + member % 2).collect();
         let mut arranged = Index::new(&sets, 0..50, |n| spec.n_rarest(n));
         arranged.arrange(&crowds);
@@ -238,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn shared_shingles_are_counted_as_long_as_they_can_be_enough() {
+    fn counting_shared_shingles_stops_if_there_are_too_few() {
         let (a, b) = ([1, 3, 4, 6, 9], [2, 3, 4, 9]);
         assert_eq!(common(&a, &b, (0, 0), 3), Some(3));
         assert_eq!(common(&a, &b, (1, 1), 3), Some(3));

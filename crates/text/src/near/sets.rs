@@ -1,4 +1,4 @@
-//! Texts as sets of shingles, each a number that is lower the rarer the shingle is.
+//! Texts as sets of shingles, each represented by a rank: the rarer the shingle, the lower its rank.
 
 use super::NearSpec;
 use crate as text;
@@ -8,24 +8,24 @@ use std::{
     hash::{BuildHasherDefault, Hasher},
 };
 
-/// Texts of one share of the work.
-const SHARE: usize = 1_024;
+/// The number of texts in a chunk of parallel work.
+const CHUNK: usize = 1_024;
 
 /// The distinct folded texts ("members") of a list, as sets of shingles.
 ///
-/// - members stand by the size of their sets; of equals, the text that came first is first
-/// - a shingle is known by its rank: rising with its count over all members, ties by its key
+/// - members are sorted by the size of their sets, then by the position of their first text
+/// - a shingle is represented by its rank, which rises with its count over all members; ties are ordered by its key
 /// - ranks rise strictly within a member
 pub(super) struct Sets {
-    /// Of each text, the member it folds to.
+    /// The member of each text.
     pub(super) member_of: Vec<u32>,
-    /// Of each member, the first text that folds to it.
+    /// The first text of each member.
     pub(super) first: Vec<u32>,
-    /// Members in the order of their folded texts.
+    /// The members, sorted by their folded texts.
     pub(super) alphabetical: Vec<u32>,
-    /// How many different shingles there are.
+    /// The number of distinct shingles.
     pub(super) n_ranks: usize,
-    /// Of each size up to the largest, the first member with at least so many shingles.
+    /// For each size up to the largest, the first member with at least that many shingles.
     first_of_size: Vec<u32>,
     starts: Vec<usize>,
     ranks: Vec<u32>,
@@ -35,7 +35,7 @@ pub(super) struct Sets {
 impl Sets {
     pub(super) fn new(texts: &[&str], spec: &NearSpec) -> Self {
         let folds: Vec<String> = texts.par_iter().map(|text| text::fold(text)).collect();
-        // Distinct texts in the order of their first appearance, before they are put by size.
+        // Distinct texts in the order of their first appearance; sorted by size below.
         let mut seen: HashMap<&str, u32> = HashMap::with_capacity(folds.len());
         let mut distinct: Vec<u32> = Vec::new();
         let distinct_of: Vec<u32> = (0..)
@@ -51,11 +51,11 @@ impl Sets {
         let fold_of = |text: &u32| folds[*text as usize].as_str();
 
         let rank_of = ranks(&distinct, fold_of, spec.shingle);
-        let mut shares: Vec<Vec<Vec<u32>>> = Vec::new();
+        let mut chunks: Vec<Vec<Vec<u32>>> = Vec::new();
         distinct
-            .par_chunks(SHARE)
-            .map(|share| {
-                share
+            .par_chunks(CHUNK)
+            .map(|chunk| {
+                chunk
                     .iter()
                     .map(|text| {
                         let mut set: Vec<u32> =
@@ -66,8 +66,8 @@ impl Sets {
                     })
                     .collect()
             })
-            .collect_into_vec(&mut shares);
-        let sets: Vec<Vec<u32>> = shares.into_iter().flatten().collect();
+            .collect_into_vec(&mut chunks);
+        let sets: Vec<Vec<u32>> = chunks.into_iter().flatten().collect();
 
         let mut order: Vec<u32> = (0..distinct.len() as u32).collect();
         order.sort_by_key(|&i| sets[i as usize].len());
@@ -96,32 +96,32 @@ impl Sets {
         }
     }
 
-    /// Returns how many members there are.
+    /// Returns the number of members.
     pub(super) fn len(&self) -> usize {
         self.first.len()
     }
 
-    /// Returns the shingles of a member, rarest first.
+    /// Returns the ranks of the shingles of a member, rarest first.
     pub(super) fn of(&self, member: u32) -> &[u32] {
         let member = member as usize;
         &self.ranks[self.starts[member]..self.starts[member + 1]]
     }
 
-    /// Returns how many shingles a member has.
+    /// Returns the number of shingles of a member.
     pub(super) fn size(&self, member: u32) -> usize {
         let member = member as usize;
         self.starts[member + 1] - self.starts[member]
     }
 
-    /// Returns the first member with at least `size` shingles, or their number.
+    /// Returns the first member with at least `size` shingles, or the number of members if there is none.
     pub(super) fn first_of_size(&self, size: usize) -> u32 {
         self.first_of_size.get(size).map_or(self.len() as u32, |&member| member)
     }
 
-    /// Returns 64 bits that say which shingles a member has: every second shingle sets one of them.
+    /// Returns a 64-bit sketch of the shingles of a member, in which half of the shingles set one bit each.
     ///
-    /// A bit in which two members differ stems from a shingle that only one of them has. Half the shingles are
-    /// enough to tell strangers apart, and leave bits unset in sets twice as large.
+    /// A bit in which two members differ comes from a shingle that only one of them has. Half of the shingles are enough
+    /// to separate unrelated members, and leave bits unset in sets twice as large.
     /// Source: Sandes, Teodoro and Melo, "Bitmap filter: speeding up exact set similarity joins with
     /// bitwise operations", Information Systems 88, 2020.
     pub(super) fn signature(&self, member: u32) -> u64 {
@@ -129,24 +129,24 @@ impl Sets {
     }
 }
 
-/// Ranks the shingles of `texts` by how often they come.
+/// Returns the rank of each shingle of `texts`, by its count.
 fn ranks<'a>(
     texts: &[u32],
     fold_of: impl Fn(&u32) -> &'a str + Sync,
     shingle: usize,
 ) -> Table<u32> {
-    let shares: Vec<Table<u32>> = texts
-        .par_chunks(SHARE)
-        .map(|share| {
+    let chunks: Vec<Table<u32>> = texts
+        .par_chunks(CHUNK)
+        .map(|chunk| {
             let mut counts: Table<u32> = HashMap::default();
-            for key in share.iter().flat_map(|text| keys(fold_of(text), shingle)) {
+            for key in chunk.iter().flat_map(|text| keys(fold_of(text), shingle)) {
                 *counts.entry(key).or_insert(0) += 1;
             }
             counts
         })
         .collect();
     let mut counts: Table<u64> = HashMap::default();
-    for (key, n) in shares.into_iter().flatten() {
+    for (key, n) in chunks.into_iter().flatten() {
         *counts.entry(key).or_insert(0_u64) += u64::from(n);
     }
     let mut by_count: Vec<(u64, u64)> = counts.into_iter().map(|(key, n)| (n, key)).collect();
@@ -162,7 +162,7 @@ fn keys(fold: &str, shingle: usize) -> impl Iterator<Item = u64> + '_ {
     starts.zip(ends).map(|(start, end)| &fold[start..end]).chain(whole).map(key)
 }
 
-/// Returns a number for a shingle: one of its own up to eight bytes, and else one of 2^64.
+/// Returns the key of a shingle: unique for shingles of up to eight bytes, otherwise a 64-bit hash.
 fn key(shingle: &str) -> u64 {
     shingle.as_bytes().chunks(8).fold(0, |key, chunk| {
         let mut bytes = [0; 8];
@@ -171,28 +171,28 @@ fn key(shingle: &str) -> u64 {
     })
 }
 
-/// Mixes 64 bits, one to one, so that each bit of the result depends on all (MurmurHash3's finalizer with
-/// Stafford's "Mix13" constants, as SplitMix64 uses it).
+/// Permutes 64-bit values so that each output bit depends on all input bits (the finalizer of MurmurHash3 with
+/// Stafford's "Mix13" constants, as in SplitMix64).
 fn mix(mut x: u64) -> u64 {
     x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     x = (x ^ (x >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
     x ^ (x >> 31)
 }
 
-/// A table by the keys of shingles.
-type Table<T> = HashMap<u64, T, BuildHasherDefault<Mixed>>;
+/// A hash map from the keys of shingles.
+type Table<T> = HashMap<u64, T, BuildHasherDefault<IdentityHasher>>;
 
-/// Keys are mixed already: a table takes them as they are.
+/// A hasher that returns a key unchanged, because [`mix`] has already distributed it.
 #[derive(Default)]
-struct Mixed(u64);
+struct IdentityHasher(u64);
 
-impl Hasher for Mixed {
+impl Hasher for IdentityHasher {
     fn finish(&self) -> u64 {
         self.0
     }
 
     fn write(&mut self, _: &[u8]) {
-        unreachable!("only keys of 64 bits are hashed")
+        unreachable!("only 64-bit keys are hashed")
     }
 
     fn write_u64(&mut self, key: u64) {
@@ -201,7 +201,7 @@ impl Hasher for Mixed {
 }
 
 fn signature(set: &[u32]) -> u64 {
-    // The upper bits of Fibonacci's hash: neighbors in rank are far apart.
+    // The upper bits of Fibonacci hashing, in which neighboring ranks are far apart.
     set.iter()
         .map(|rank| rank.wrapping_mul(0x9E37_79B9))
         .filter(|hash| hash >> 31 == 1)
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_has_a_shingle_for_each_place_and_a_short_one_is_one_itself() {
+    fn a_short_text_is_one_shingle_and_a_longer_one_has_one_per_position() {
         assert_eq!(shingles("", 3), 0);
         assert_eq!(shingles("é", 3), 1);
         assert_eq!(shingles("ab", 3), 1);
@@ -229,10 +229,10 @@ mod tests {
     }
 
     #[test]
-    fn sets_stand_by_size_with_the_rarest_shingles_first() {
+    fn members_are_sorted_by_size_and_their_shingles_by_rarity() {
         let spec = NearSpec::new(0.8, 1).unwrap();
         let sets = Sets::new(&["cab", "b", "BC ", "bc", "aab"], &spec);
-        // Members: "b", "bc", "aab", "cab"; the counts are b 4, c 2, a 3 (one text has it twice).
+        // Members: "b", "bc", "aab", "cab"; the counts are b 4, c 2, a 3 (twice in one text).
         assert_eq!(sets.first, [1, 2, 4, 0]);
         assert_eq!(sets.member_of, [3, 0, 1, 1, 2]);
         assert_eq!(sets.alphabetical, [2, 0, 1, 3]);

@@ -3,7 +3,7 @@ use crate::fold;
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The shingles of a text, as the module's documentation tells them.
+/// Returns the shingles of a text, computed directly from their definition.
 fn shingles(text: &str, n: usize) -> BTreeSet<String> {
     let chars: Vec<char> = fold(text).chars().collect();
     match chars.len() {
@@ -21,7 +21,7 @@ fn nearness(a: &str, b: &str, n: usize) -> f64 {
     }
 }
 
-/// All near pairs of texts that are the first to fold as they do, by looking at each two.
+/// Returns the expected near pairs by comparing all texts with each other.
 fn brute_force(texts: &[&str], spec: &NearSpec) -> BTreeMap<(u32, u32), f32> {
     let mut pairs = BTreeMap::new();
     for b in 0..texts.len() {
@@ -44,7 +44,7 @@ fn by_place(found: &NearPairs) -> BTreeMap<(u32, u32), f32> {
     assert!(found.pairs.is_sorted_by_key(|pair| (pair.a, pair.b)));
     let pairs: BTreeMap<_, _> =
         found.pairs.iter().map(|pair| ((pair.a, pair.b), pair.jaccard)).collect();
-    assert_eq!(pairs.len(), found.pairs.len(), "no pair comes twice");
+    assert_eq!(pairs.len(), found.pairs.len(), "pairs are distinct");
     pairs
 }
 
@@ -55,7 +55,7 @@ fn groups(texts: &[&str]) -> Vec<u32> {
 }
 
 #[test]
-fn a_letter_apart_is_near_and_a_word_apart_is_not() {
+fn texts_a_letter_apart_are_near_and_texts_a_word_apart_are_not() {
     let texts = [
         "I have not received my new card yet",
         "i have not recieved my new card yet",
@@ -65,8 +65,8 @@ fn a_letter_apart_is_near_and_a_word_apart_is_not() {
     ];
     let found = near_pairs(&texts, &NearSpec::default());
     assert_eq!(found.truncated, 0);
-    // By hand: 33 shingles each; `recieved` changes four (`ece`, `cei`, `eiv`, `ive`), so 29 of 37;
-    // `cards` and `!` make 35, without two of the 33 (`rd `, `d y`), so 31 of 37.
+    // By hand: 33 shingles each. `recieved` changes four (`ece`, `cei`, `eiv`, `ive`), so 29 of 37 are shared. The text
+    // with `cards` and `!` has 35 and lacks two of the 33 (`rd `, `d y`), so 31 of 37 are shared.
     let pairs = by_place(&found);
     assert_eq!(pairs, BTreeMap::from([((0, 2), 31.0 / 37.0), ((0, 4), 1.0)]));
     assert_eq!(groups(&texts), [0, 1, 0, 3, 0]);
@@ -75,13 +75,13 @@ fn a_letter_apart_is_near_and_a_word_apart_is_not() {
 }
 
 #[test]
-fn the_threshold_itself_is_near() {
-    // `cancel` has four shingles, `cancels` one more: 4 / 5, which no float but the nearest is.
+fn a_pair_exactly_at_the_threshold_is_near() {
+    // `cancel` has four shingles, `cancels` one more: 4 / 5, which a float only approximates.
     let texts = ["cancel", "cancels"];
     assert_eq!(near_pairs(&texts, &NearSpec::default()).pairs.len(), 1);
     assert_eq!(near_pairs(&texts, &NearSpec::new(0.800_000_1, 3).unwrap()).pairs, []);
     for n in 2..40_usize {
-        // Characters that are their own normal form, all different.
+        // Distinct characters that normalization does not change.
         let [short, long] = [n + 2, n + 3].map(|len| ('\u{4e00}'..).take(len).collect::<String>());
         let spec = NearSpec::new(n as f64 / (n + 1) as f64, 3).unwrap();
         assert_eq!(near_pairs(&[&long, &short], &spec).pairs.len(), 1, "{n}");
@@ -89,7 +89,7 @@ fn the_threshold_itself_is_near() {
 }
 
 #[test]
-fn short_texts_are_near_their_equals_only() {
+fn short_texts_are_near_equal_ones_only() {
     let texts = ["", "ok", "OK ", "ok!", "a", "b", " ", "ab", "é", "E\u{301}"];
     assert_eq!(groups(&texts), [0, 1, 1, 3, 4, 5, 0, 7, 8, 8]);
     assert_eq!(groups(&[]), [0_u32; 0]);
@@ -101,20 +101,20 @@ fn short_texts_are_near_their_equals_only() {
 }
 
 #[test]
-fn equal_texts_are_pairs_with_the_first_and_it_stands_for_them() {
+fn equal_texts_are_paired_with_the_first_which_represents_them() {
     let texts = ["hello there", "Hello there", "hello there!", "hello  there", "hello there!"];
     let found = near_pairs(&texts, &NearSpec::default());
     let near = 9.0 / 10.0;
-    let wanted = [((0, 1), 1.0), ((0, 2), near), ((0, 3), 1.0), ((2, 4), 1.0)];
-    assert_eq!(by_place(&found), BTreeMap::from(wanted));
+    let expected = [((0, 1), 1.0), ((0, 2), near), ((0, 3), 1.0), ((2, 4), 1.0)];
+    assert_eq!(by_place(&found), BTreeMap::from(expected));
     let between = near_between(&texts[..2], &texts[2..], &NearSpec::default());
-    let wanted = [((0, 0), near), ((0, 1), 1.0), ((0, 2), near)];
-    assert_eq!(by_place(&between), BTreeMap::from(wanted));
+    let expected = [((0, 0), near), ((0, 1), 1.0), ((0, 2), near)];
+    assert_eq!(by_place(&between), BTreeMap::from(expected));
 }
 
 #[test]
-fn a_chain_is_one_group_named_for_its_first() {
-    // Each has one letter more than the one before: neighbors are near, the ends are not.
+fn a_chain_is_one_group_numbered_by_its_first_text() {
+    // Each text has one letter more than the one before: neighbors are near, the ends are not.
     let chain: Vec<String> = (20..40).map(|n| ('a'..='z').cycle().take(n).collect()).collect();
     let mut texts: Vec<&str> = chain.iter().map(String::as_str).collect();
     texts.reverse();
@@ -124,7 +124,7 @@ fn a_chain_is_one_group_named_for_its_first() {
 }
 
 #[test]
-fn copies_cost_no_more_than_reading_them() {
+fn many_copies_are_grouped_quickly() {
     let texts = vec!["hello"; 100_000];
     assert_eq!(groups(&texts), vec![0; 100_000]);
     let found = near_pairs(&texts, &NearSpec::default());
@@ -132,7 +132,7 @@ fn copies_cost_no_more_than_reading_them() {
 }
 
 #[test]
-fn a_template_is_one_group_and_its_pairs_are_counted_as_cut() {
+fn a_filled_in_template_is_one_group_and_its_pairs_are_truncated() {
     let texts: Vec<String> = (0..3_000)
         .map(|i| {
             format!("Where is my parcel {i:05}? It was to arrive last Monday, please tell me.")
@@ -148,7 +148,7 @@ fn a_template_is_one_group_and_its_pairs_are_counted_as_cut() {
 }
 
 #[test]
-fn a_very_long_text_is_read_once() {
+fn very_long_texts_are_compared() {
     let long: String =
         (0..100_000_u32).map(|i| format!("{:x} ", i.wrapping_mul(2_654_435_761))).collect();
     let longer = format!("{long}, and so on");
@@ -156,7 +156,7 @@ fn a_very_long_text_is_read_once() {
 }
 
 #[test]
-fn a_spec_out_of_range_is_none() {
+fn an_invalid_spec_is_refused() {
     for (threshold, shingle) in [(0.0, 3), (-1.0, 3), (1.1, 3), (f64::NAN, 3), (0.8, 0)] {
         assert_eq!(NearSpec::new(threshold, shingle), None);
     }
@@ -164,7 +164,7 @@ fn a_spec_out_of_range_is_none() {
 }
 
 #[test]
-fn the_number_of_threads_changes_nothing() {
+fn results_do_not_depend_on_the_number_of_threads() {
     let texts: Vec<String> = (0..4_000)
         .map(|i| format!("{} {} {}", i % 7, "abcdefgh".repeat(1 + i % 5), i % 11 * i))
         .collect();
@@ -182,7 +182,7 @@ fn the_number_of_threads_changes_nothing() {
     assert_eq!(on(3), one);
 }
 
-/// Texts of which many are near each other, at any length from none.
+/// Generates texts of any length, many of which are near each other.
 fn some_texts() -> impl Strategy<Value = Vec<String>> {
     let seeds = prop::collection::vec("[ab ]{0,12}|[a-dA é]{0,20}|[a-z' ]{10,40}", 1..6);
     (seeds, prop::collection::vec((any::<prop::sample::Index>(), edits()), 1..30)).prop_map(
@@ -219,7 +219,7 @@ fn some_spec() -> impl Strategy<Value = NearSpec> {
 
 proptest! {
     #[test]
-    fn pairs_are_those_of_brute_force(texts in some_texts(), spec in some_spec()) {
+    fn pairs_equal_brute_force(texts in some_texts(), spec in some_spec()) {
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
         let found = near_pairs(&texts, &spec);
         prop_assert_eq!(found.truncated, 0);
@@ -227,19 +227,19 @@ proptest! {
     }
 
     #[test]
-    fn groups_are_what_the_pairs_link(texts in some_texts(), spec in some_spec()) {
+    fn groups_are_the_connected_components_of_the_pairs(texts in some_texts(), spec in some_spec()) {
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-        let mut wanted: Vec<u32> = (0..texts.len() as u32).collect();
+        let mut expected: Vec<u32> = (0..texts.len() as u32).collect();
         for ((a, b), _) in brute_force(&texts, &spec) {
-            let (a, b) = (wanted[a as usize], wanted[b as usize]);
-            wanted.iter_mut().filter(|group| **group == a.max(b)).for_each(|group| *group = a.min(b));
+            let (a, b) = (expected[a as usize], expected[b as usize]);
+            expected.iter_mut().filter(|group| **group == a.max(b)).for_each(|group| *group = a.min(b));
         }
         let found = near_groups(&texts, &spec);
-        prop_assert_eq!(found, NearGroups { group_of: wanted, truncated: 0 });
+        prop_assert_eq!(found, NearGroups { group_of: expected, truncated: 0 });
     }
 
     #[test]
-    fn the_order_of_texts_moves_nobody_to_another_group(
+    fn groups_do_not_depend_on_the_order_of_the_texts(
         texts in some_texts().prop_map(|texts| texts.into_iter().enumerate().collect::<Vec<_>>()).prop_shuffle(),
     ) {
         let shuffled: Vec<&str> = texts.iter().map(|(_, text)| text.as_str()).collect();
@@ -248,7 +248,7 @@ proptest! {
         let back = groups(&shuffled);
         let sorted: Vec<&str> = texts.iter().map(|(_, text)| text.as_str()).collect();
         let groups = groups(&sorted);
-        // Who is with whom, by text.
+        // The groups, as sets of folded texts.
         let parts = |texts: &[&str], groups: &[u32]| -> BTreeSet<BTreeSet<String>> {
             let mut parts: BTreeMap<u32, BTreeSet<String>> = BTreeMap::new();
             for (text, group) in texts.iter().zip(groups) {
@@ -271,15 +271,15 @@ proptest! {
         let forth = by_place(&near_between(&a, &b, &spec));
         let back = by_place(&near_between(&b, &a, &spec));
         prop_assert_eq!(&back.into_iter().map(|((b, a), jaccard)| ((a, b), jaccard)).collect::<BTreeMap<_, _>>(), &forth);
-        let mut wanted = BTreeMap::new();
+        let mut expected = BTreeMap::new();
         for (i, a) in (0..).zip(&a) {
             for (j, b) in (0..).zip(&b) {
                 let jaccard = nearness(a, b, spec.shingle());
                 if jaccard >= spec.threshold() {
-                    wanted.insert((i, j), jaccard as f32);
+                    expected.insert((i, j), jaccard as f32);
                 }
             }
         }
-        prop_assert_eq!(forth, wanted);
+        prop_assert_eq!(forth, expected);
     }
 }
