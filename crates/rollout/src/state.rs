@@ -111,9 +111,9 @@ pub struct Rollout {
     pub judge: JudgeState,
     /// The number of decisions so far; a tick without a decision leaves it unchanged.
     pub revision: u64,
-    /// When the rollout was requested.
+    /// The time of the request.
     pub started_at: DateTime<Utc>,
-    /// When the latest transition was made.
+    /// The time of the latest transition.
     pub updated_at: DateTime<Utc>,
     /// The person or program that requested the rollout.
     pub actor: String,
