@@ -327,7 +327,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
 /// Returns an encoder's source, given from the current folder, as the spec has it: from the workspace's root.
 fn from_root(source: &str, context: &Context) -> Result<String> {
     let path = Path::new(source);
-    if HubSource::is_meant(source) || path.is_absolute() {
+    if HubSource::is_hub_source(source) || path.is_absolute() {
         return Ok(source.to_owned());
     }
     let full = context::current_folder()?.join(path);

@@ -226,7 +226,9 @@ async fn what_is_not_as_announced_is_not_kept() {
     let fault = refused(&fake.serve().await).await;
     assert_eq!((fault.code(), fault.kind()), ("BOT-7029", FaultKind::Gate));
     assert!(
-        fault.message().starts_with("`model.safetensors` of `hf://owner/tiny@main` came otherwise"),
+        fault.message().starts_with(
+            "`model.safetensors` of `hf://owner/tiny@main` is not the file that the hub announced"
+        ),
         "{fault}"
     );
 }
@@ -239,7 +241,7 @@ async fn a_hub_that_cannot_be_reached_is_safe_to_retry_and_a_folder_is_proposed(
         let fault = hub.fetch(&source(), &|_| ()).await.unwrap_err();
         assert_eq!((fault.code(), fault.kind()), ("BOT-7026", FaultKind::Unreachable));
         assert!(
-            fault.hints().iter().any(|hint| hint.contains("name a folder")),
+            fault.hints().iter().any(|hint| hint.contains("set `source` to a folder")),
             "{:?}",
             fault.hints()
         );
@@ -288,7 +290,7 @@ async fn a_hub_that_sends_on_without_end_is_left() {
     let fault = refused(&format!("http://{address}")).await;
     assert_eq!(
         (fault.code(), fault.message()),
-        ("BOT-7026", "the hub sends `hf://owner/tiny@main` on and on")
+        ("BOT-7026", "the hub redirects `hf://owner/tiny@main` more than 5 times")
     );
 }
 
@@ -312,7 +314,7 @@ async fn a_cache_that_was_altered_is_not_used() {
     fs::remove_file(folder.join("1_Pooling/config.json")).unwrap();
     assert_eq!(hub.cached(&source()).unwrap_err().code(), "BOT-7029");
     fs::remove_file(folder.join("encoder.lock.json")).unwrap();
-    assert!(hub.cached(&source()).unwrap_err().message().ends_with("has no note of its digests"));
+    assert!(hub.cached(&source()).unwrap_err().message().ends_with("has no record of its digests"));
     fs::remove_dir_all(&folder).unwrap();
     assert!(hub.cached(&source()).unwrap().is_none());
 }

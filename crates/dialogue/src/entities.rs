@@ -1,18 +1,32 @@
-//! Entities by pattern.
+//! Entities found by regular expressions.
 
-use super::{Entity, wrong};
+use crate::spec::invalid;
 use botops_findings::Result;
 use regex::{Regex, RegexBuilder};
+use serde::{Deserialize, Serialize};
 use std::cmp::Reverse;
 
-/// The most memory one compiled pattern may take, in bytes; a Unicode-aware date takes about a tenth of it.
+/// The largest compiled pattern: 1 MiB. A Unicode-aware date takes about a tenth of it.
 const PATTERN_BYTES: usize = 1 << 20;
 /// The deepest nesting of groups.
 const NESTING: u32 = 50;
 
+/// An entity found in an utterance; offsets in code points.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entity {
+    /// The name of the entity.
+    pub entity: String,
+    /// The text of the value.
+    pub value: String,
+    /// The first code point of the value.
+    pub start: usize,
+    /// One past the last code point of the value.
+    pub end: usize,
+}
+
 /// A compiled pattern with the name of its entity.
 #[derive(Debug)]
-pub(super) struct Pattern {
+pub(crate) struct Pattern {
     name: String,
     regex: Regex,
 }
@@ -22,10 +36,10 @@ impl Pattern {
     ///
     /// # Errors
     /// `BOT-1030`.
-    pub(super) fn compile(name: &str, pattern: &str) -> Result<Self> {
+    pub(crate) fn compile(name: &str, pattern: &str) -> Result<Self> {
         let key = format!("entities.{name}");
         if name.is_empty() || name.contains(|c: char| "{}|".contains(c) || c.is_whitespace()) {
-            return Err(wrong(&key, format!("`{name}` cannot be the name of an entity"))
+            return Err(invalid(&key, format!("`{name}` cannot be an entity name"))
                 .hint("use letters, digits and `_`, such as `order_number`"));
         }
         let regex = RegexBuilder::new(pattern)
@@ -33,9 +47,9 @@ impl Pattern {
             .nest_limit(NESTING)
             .build()
             .map_err(|error| {
-                let why = match &error {
+                let reason = match &error {
                     regex::Error::CompiledTooBig(_) => "is too large".to_owned(),
-                    // The last line says why; those above draw an arrow under the pattern.
+                    // The last line has the reason; the lines above point an arrow at the pattern.
                     other => {
                         let text = other.to_string();
                         let last = text.lines().last().unwrap_or_default().trim();
@@ -45,37 +59,38 @@ impl Pattern {
                 };
                 let hint = match &error {
                     regex::Error::CompiledTooBig(_) => {
-                        "bound its repetitions more tightly, such as `{1,20}`"
+                        "limit its repetitions, such as `{1,20}`"
                     }
-                    _ => "look-around and back-references do not exist here; `\\b` is the edge of a word",
+                    _ => "look-around and back-references are not supported; `\\b` matches the edge of a word",
                 };
-                wrong(&key, format!("the pattern of `{name}` {why}")).hint(hint).caused_by(error)
+                invalid(&key, format!("the pattern of `{name}` {reason}")).hint(hint).caused_by(error)
             })?;
         if regex.is_match("") {
-            return Err(wrong(&key, format!("the pattern of `{name}` matches an empty text"))
-                .hint("ask for at least one character: `+` instead of `*`"));
+            return Err(invalid(&key, format!("the pattern of `{name}` matches an empty string"))
+                .hint("require at least one character: `+` instead of `*`"));
         }
         Ok(Self { name: name.to_owned(), regex })
     }
 }
 
-/// A match, in bytes.
-struct Found<'a> {
+/// A match of a pattern; offsets in bytes.
+struct Match<'a> {
     name: &'a str,
     start: usize,
     end: usize,
+    /// The length of the whole match, around the value.
     matched: usize,
 }
 
-/// See [`super::Dialogue::entities`].
-pub(super) fn find(patterns: &[Pattern], text: &str) -> Vec<Entity> {
-    let mut found: Vec<Found<'_>> = Vec::new();
+/// Finds the entities of `text`, as [`crate::Dialogue::entities`] describes.
+pub(crate) fn find(patterns: &[Pattern], text: &str) -> Vec<Entity> {
+    let mut found: Vec<Match<'_>> = Vec::new();
     for Pattern { name, regex } in patterns {
         for captures in regex.captures_iter(text) {
             let whole = captures.get_match();
             let value = captures.get(1).unwrap_or(whole);
             if !value.is_empty() {
-                found.push(Found {
+                found.push(Match {
                     name,
                     start: value.start(),
                     end: value.end(),
@@ -87,9 +102,9 @@ pub(super) fn find(patterns: &[Pattern], text: &str) -> Vec<Entity> {
     found.sort_by_key(|f| (f.start, Reverse(f.end), Reverse(f.matched), f.name));
 
     let mut entities = Vec::new();
-    // Code points are counted on from the last entity, so that many of them stay linear.
+    // Code points are counted from the previous entity, so the time stays linear in the text.
     let (mut taken, mut chars) = (0, 0);
-    for Found { name, start, end, .. } in found {
+    for Match { name, start, end, .. } in found {
         if start < taken {
             continue;
         }

@@ -1,16 +1,17 @@
-//! Responses by template.
+//! Response templates with placeholders for entities.
 
-use super::{Entity, wrong};
+use crate::{entities::Entity, spec::invalid};
 use botops_findings::Result;
 use botops_spec::nearest;
 use std::collections::BTreeMap;
 
 /// A compiled template.
 #[derive(Debug)]
-pub(super) struct Template {
+pub(crate) struct Template {
     parts: Vec<Part>,
 }
 
+/// A piece of a template: text, or a placeholder.
 #[derive(Debug, PartialEq)]
 enum Part {
     Text(String),
@@ -18,17 +19,18 @@ enum Part {
 }
 
 impl Template {
-    /// Compiles `text`, whose placeholders name `entities`; `key` is where it is written.
+    /// Compiles `text`, whose placeholders name `entities`; `key` is its key in the spec.
     ///
     /// # Errors
     /// `BOT-1030`.
-    pub(super) fn compile(
+    pub(crate) fn compile(
         text: &str,
         key: &str,
         entities: &BTreeMap<String, String>,
     ) -> Result<Self> {
         if text.trim().is_empty() {
-            return Err(wrong(key, "a response is empty".to_owned()).hint("write what to say"));
+            return Err(invalid(key, "a response is empty".to_owned())
+                .hint("write the text of the response"));
         }
         let mut parts = Vec::new();
         let mut literal = String::new();
@@ -42,31 +44,28 @@ impl Template {
                 rest = after;
                 continue;
             }
-            let here = botops_text::display(text, 60);
+            let shown = botops_text::display(text, 60);
             if brace == "}" {
-                return Err(wrong(
-                    key,
-                    format!("a brace is closed that was not opened in `{here}`"),
-                )
-                .hint("write `}}` for a brace"));
+                return Err(invalid(key, format!("unmatched `}}` in `{shown}`"))
+                    .hint("write `}}` for a literal brace"));
             }
             let end = rest.find(['{', '}']).filter(|&end| rest.as_bytes()[end] == b'}');
             let Some(end) = end else {
-                return Err(wrong(key, format!("a brace is never closed in `{here}`"))
-                    .hint("write `{order_number}` for a value, `{{` for a brace"));
+                return Err(invalid(key, format!("unclosed `{{` in `{shown}`"))
+                    .hint("write `{order_number}` for a value, `{{` for a literal brace"));
             };
             let (name, otherwise) = match rest[..end].split_once('|') {
                 Some((name, otherwise)) => (name.trim(), Some(otherwise.to_owned())),
                 None => (rest[..end].trim(), None),
             };
             if !entities.contains_key(name) {
-                let shown = botops_text::display(name, 40);
-                let fault = wrong(key, format!("`{{{shown}}}` names no entity"));
+                let name_shown = botops_text::display(name, 40);
+                let fault = invalid(key, format!("`{{{name_shown}}}` does not name an entity"));
                 let known: Vec<&str> = entities.keys().map(String::as_str).collect();
                 return Err(match nearest(name, known.iter().copied()) {
                     Some(near) => fault.hint(format!("did you mean `{{{near}}}`?")),
                     None if known.is_empty() => fault.hint("declare its pattern under `entities:`"),
-                    None => fault.hint(format!("entities there: {}", known.join(", "))),
+                    None => fault.hint(format!("the entities: {}", known.join(", "))),
                 });
             }
             if !literal.is_empty() {
@@ -82,8 +81,8 @@ impl Template {
         Ok(Self { parts })
     }
 
-    /// Puts the values of `entities` in; the first of each name counts.
-    pub(super) fn fill(&self, entities: &[Entity]) -> String {
+    /// Returns the text with the values of `entities` in place; the first value of each name is used.
+    pub(crate) fn fill(&self, entities: &[Entity]) -> String {
         let mut out = String::new();
         for part in &self.parts {
             match part {

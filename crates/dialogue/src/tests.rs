@@ -1,19 +1,19 @@
-use super::*;
-use botops_spec as spec;
+use super::{dialogue::BUILT_IN_FALLBACK, *};
+use botops_spec::{parse, read};
 use proptest::prelude::*;
-use std::{path::Path, sync::LazyLock};
+use std::{collections::BTreeMap, path::Path, sync::LazyLock};
 
-/// The support bot, compiled once for the property.
+/// The support bot, compiled once for the property tests.
 static SUPPORT: LazyLock<Dialogue> =
     LazyLock::new(|| Dialogue::compile(&support()).expect("the support bot compiles"));
 
 fn support() -> DialogueSpec {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../datasets/support/dialogue.yaml");
-    spec::read(&path).unwrap()
+    read(&path).unwrap()
 }
 
 fn spec_of(yaml: &str) -> DialogueSpec {
-    spec::parse(yaml, "dialogue.yaml").unwrap()
+    parse(yaml, "dialogue.yaml").unwrap()
 }
 
 fn found(dialogue: &Dialogue, text: &str) -> Vec<String> {
@@ -30,7 +30,7 @@ fn found(dialogue: &Dialogue, text: &str) -> Vec<String> {
 }
 
 #[test]
-fn the_support_bot_compiles_and_speaks_both_languages() {
+fn the_support_bot_compiles_and_responds_in_both_languages() {
     let spec = support();
     let dialogue = Dialogue::compile(&spec).unwrap();
     let intents = [
@@ -43,21 +43,21 @@ fn the_support_bot_compiles_and_speaks_both_languages() {
         "technical_support",
     ];
     assert_eq!(spec.responses.keys().map(String::as_str).collect::<Vec<_>>(), intents);
-    let mut said = std::collections::BTreeSet::new();
+    let mut responses = std::collections::BTreeSet::new();
     for intent in intents.into_iter().map(Some).chain([None, Some("oos")]) {
         for language in ["en", "fr"] {
-            let (response, spoken) = dialogue.respond(intent, Some(language), &[]);
-            assert_eq!(spoken, language, "{intent:?}");
+            let (response, used) = dialogue.respond(intent, Some(language), &[]);
+            assert_eq!(used, language, "{intent:?}");
             assert!(!response.contains(['{', '}', '|', '\n']), "{response}");
             assert!(!response.contains("  "), "{response}");
-            said.insert(response);
+            responses.insert(response);
         }
     }
-    assert_eq!(said.len(), 16, "7 intents and a fallback, each in 2 languages, no two alike");
+    assert_eq!(responses.len(), 16, "7 intents and a fallback, each in 2 languages, all different");
 }
 
 #[test]
-fn the_support_bot_finds_what_customers_write() {
+fn the_support_bot_finds_entities_in_real_messages() {
     let dialogue = Dialogue::compile(&support()).unwrap();
     for (text, expected) in [
         ("Order FR-204913, where is it?", vec!["order_number=FR-204913"]),
@@ -77,7 +77,7 @@ fn the_support_bot_finds_what_customers_write() {
 }
 
 #[test]
-fn a_value_is_put_where_the_template_names_it() {
+fn a_value_replaces_its_placeholder() {
     let dialogue = Dialogue::compile(&support()).unwrap();
     let text = "Où est ma commande FR-204913 ?";
     let (with, _) = dialogue.respond(Some("order_status"), Some("fr"), &dialogue.entities(text));
@@ -87,7 +87,7 @@ fn a_value_is_put_where_the_template_names_it() {
 }
 
 #[test]
-fn of_overlapping_entities_the_first_then_the_longest_then_the_best_supported_stays() {
+fn overlapping_entities_are_resolved_by_start_then_length_then_match() {
     let dialogue = Dialogue::compile(&spec_of(
         r"
 entities:
@@ -99,10 +99,10 @@ entities:
     ))
     .unwrap();
     assert_eq!(found(&dialogue, "FR-1234 x"), ["code=FR-1234"], "starts first");
-    assert_eq!(found(&dialogue, "order 1234 km"), ["order=1234"], "same value, more around it");
+    assert_eq!(found(&dialogue, "order 1234 km"), ["order=1234"], "same value, longer match");
     assert_eq!(found(&dialogue, "é 12 34 km 567"), ["tail=34 km", "a_number=567"]);
     let twins = Dialogue::compile(&spec_of("entities: {b: '\\d+', a: '\\d+'}")).unwrap();
-    assert_eq!(found(&twins, "7"), ["a=7"], "the first name of equals");
+    assert_eq!(found(&twins, "7"), ["a=7"], "equal matches: the first name");
 }
 
 #[test]
@@ -115,50 +115,54 @@ responses:
 fallback: {en: pardon, fr: comment}
 ";
     let dialogue = Dialogue::compile(&spec_of(yaml)).unwrap();
-    let said = |intent, language| dialogue.respond(intent, language, &[]);
+    let respond = |intent, language| dialogue.respond(intent, language, &[]);
     let pair = |text: &str, language: &str| (text.to_owned(), language.to_owned());
-    assert_eq!(said(Some("hi"), Some("de_AT")), pair("hallo", "de"));
-    assert_eq!(said(Some("hi"), Some("EN")), pair("hello", "en"));
-    assert_eq!(said(Some("hi"), Some("it")), pair("bonjour", "fr"));
-    assert_eq!(said(Some("hi"), None), pair("bonjour", "fr"));
-    assert_eq!(said(Some("bye"), Some("en")), pair("tschüss", "de"), "any language beats none");
-    assert_eq!(said(Some("unheard"), Some("en")), pair("pardon", "en"));
-    assert_eq!(said(None, Some("it")), pair("comment", "fr"));
+    assert_eq!(respond(Some("hi"), Some("de_AT")), pair("hallo", "de"));
+    assert_eq!(respond(Some("hi"), Some("EN")), pair("hello", "en"));
+    assert_eq!(respond(Some("hi"), Some("it")), pair("bonjour", "fr"));
+    assert_eq!(respond(Some("hi"), None), pair("bonjour", "fr"));
+    assert_eq!(
+        respond(Some("bye"), Some("en")),
+        pair("tschüss", "de"),
+        "another language before the fallback"
+    );
+    assert_eq!(respond(Some("unheard"), Some("en")), pair("pardon", "en"));
+    assert_eq!(respond(None, Some("it")), pair("comment", "fr"));
     let empty = Dialogue::compile(&DialogueSpec::default()).unwrap();
     assert_eq!(empty.respond(Some("hi"), Some("fr"), &[]), pair(BUILT_IN_FALLBACK, "en"));
 }
 
 #[test]
-fn a_template_keeps_its_words_whole() {
+fn a_template_reads_escaped_braces_and_alternatives() {
     let dialogue = Dialogue::compile(&spec_of(
         "entities: {n: '\\d+'}\nresponses: {a: {en: 'Your {n} {{is}} here, {n|friend}.'}}",
     ))
     .unwrap();
     let entity = Entity { entity: "n".into(), value: "{n}".into(), start: 0, end: 3 };
     assert_eq!(dialogue.respond(Some("a"), None, &[]).0, "Your {is} here, friend.");
-    // A value is data: braces in it are not read again.
+    // Braces in a value are not placeholders.
     assert_eq!(dialogue.respond(Some("a"), None, &[entity]).0, "Your {n} {is} here, {n}.");
 }
 
 #[test]
-fn what_is_wrong_is_named_with_its_key() {
+fn an_invalid_spec_is_reported_with_its_key() {
     for (yaml, key, message, hint) in [
         ("entities: {n: '('}", "entities.n", "does not compile", "edge of a word"),
         ("entities: {n: '(?=a)b'}", "entities.n", "does not compile", "look-around"),
-        ("entities: {n: '\\d*'}", "entities.n", "empty text", "`+`"),
-        ("entities: {n: '\\w{9999}'}", "entities.n", "too large", "bound"),
-        ("entities: {'a b': 'x'}", "entities.a b", "name of an entity", "order_number"),
+        ("entities: {n: '\\d*'}", "entities.n", "empty string", "`+`"),
+        ("entities: {n: '\\w{9999}'}", "entities.n", "too large", "limit"),
+        ("entities: {'a b': 'x'}", "entities.a b", "cannot be an entity name", "order_number"),
         (
             "entities: {order_number: '\\d+'}\nresponses: {a: {en: 'x {order_nr}'}}",
             "responses.a.en",
-            "`{order_nr}` names no entity",
+            "`{order_nr}` does not name an entity",
             "did you mean `{order_number}`?",
         ),
-        ("responses: {a: {en: 'x {y}'}}", "responses.a.en", "names no entity", "entities:"),
-        ("entities: {n: x}\nfallback: {fr: 'x {n'}", "fallback.fr", "never closed", "{{"),
-        ("entities: {n: x}\nfallback: {fr: 'x {n|{n}}'}", "fallback.fr", "never closed", "{{"),
-        ("fallback: {fr: 'x } y'}", "fallback.fr", "not opened", "}}"),
-        ("fallback: {fr: ' '}", "fallback.fr", "empty", "say"),
+        ("responses: {a: {en: 'x {y}'}}", "responses.a.en", "does not name an entity", "entities:"),
+        ("entities: {n: x}\nfallback: {fr: 'x {n'}", "fallback.fr", "unclosed `{`", "{{"),
+        ("entities: {n: x}\nfallback: {fr: 'x {n|{n}}'}", "fallback.fr", "unclosed `{`", "{{"),
+        ("fallback: {fr: 'x } y'}", "fallback.fr", "unmatched `}`", "}}"),
+        ("fallback: {fr: ' '}", "fallback.fr", "empty", "write the text"),
         ("fallback: {fr: a, en: b}\ndefault_language: frr", "default_language", "`frr`", "`fr`"),
     ] {
         let fault = Dialogue::compile(&spec_of(yaml)).expect_err(yaml);
@@ -184,7 +188,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
 
     #[test]
-    fn entities_of_any_text_are_in_order_apart_and_spelled_as_there(
+    fn entities_of_any_text_are_sorted_disjoint_and_verbatim(
         text in "(?s)(\\PC|[0-9@#€ ./:-]|FR-|order |\\+33 |é|🙂|\u{0}){0,60}"
     ) {
         let dialogue = &*SUPPORT;
@@ -195,13 +199,13 @@ proptest! {
             let value: String = chars[entity.start..entity.end].iter().collect();
             prop_assert_eq!(&value, &entity.value);
             end = entity.end;
-            let (said, _) = dialogue.respond(Some("order_status"), None, &[entity]);
-            prop_assert!(!said.is_empty());
+            let (response, _) = dialogue.respond(Some("order_status"), None, &[entity]);
+            prop_assert!(!response.is_empty());
         }
     }
 
     #[test]
-    fn any_spec_compiles_or_says_why(pattern in "\\PC{0,30}", template in "[a{}|n ]{0,12}") {
+    fn any_spec_compiles_or_is_refused(pattern in "\\PC{0,30}", template in "[a{}|n ]{0,12}") {
         let spec = DialogueSpec {
             entities: BTreeMap::from([("n".to_owned(), pattern)]),
             responses: BTreeMap::from([("a".to_owned(), BTreeMap::from([("en".to_owned(), template)]))]),

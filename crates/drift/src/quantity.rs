@@ -1,6 +1,9 @@
-//! One quantity of both sides, compared: effect size, its noise, a test, the largest changes.
+//! The comparison of one quantity: effect size, noise, a test, and the largest changes.
 
-use super::{DriftCheck, DriftSpec, DriftVerdict};
+use crate::{
+    report::{DriftCheck, DriftVerdict},
+    spec::DriftSpec,
+};
 use botops_stats::{
     divergence::{js_distance, psi, psi_noise},
     homogeneity::{chi2_homogeneity, pool_rare, regroup},
@@ -8,30 +11,30 @@ use botops_stats::{
 };
 use std::collections::BTreeMap;
 
-/// Fewer expected in a bin than this make the chi-squared approximation doubtful.
+/// The least expected count of a bin; below it, the chi-squared approximation is unreliable.
 const LEAST_EXPECTED: f64 = 5.0;
 
-/// How many of the largest changes a check names.
+/// The number of largest changes that a check lists.
 const TOP: usize = 10;
 
-/// The PSI shown as noise is exceeded by sampling alone this often.
+/// The rate at which sampling alone exceeds the PSI reported as noise.
 const NOISE_ALPHA: f64 = 0.05;
 
 /// A check before the correction over all checks.
-pub(super) struct Tested {
-    pub(super) check: DriftCheck,
-    /// Whether the effect is large enough to matter, significant or not.
+pub(crate) struct Tested {
+    pub(crate) check: DriftCheck,
+    /// Whether the effect is large, significant or not.
     is_large: bool,
 }
 
 impl Tested {
-    /// Whether both sides have rows enough to be judged.
-    pub(super) fn is_judged(&self) -> bool {
+    /// Returns whether both sides have enough rows to judge.
+    pub(crate) fn is_judged(&self) -> bool {
         self.check.verdict != DriftVerdict::Insufficient
     }
 
-    /// Gives the verdict: significant after correction, and large.
-    pub(super) fn judge(mut self, p_adjusted: f64, alpha: f64) -> DriftCheck {
+    /// Returns the check with its verdict: drift if significant after correction, and large.
+    pub(crate) fn judge(mut self, p_adjusted: f64, alpha: f64) -> DriftCheck {
         self.check.p_adjusted = p_adjusted;
         if self.is_judged() {
             self.check.verdict = if p_adjusted <= alpha && self.is_large {
@@ -44,10 +47,10 @@ impl Tested {
     }
 }
 
-/// Compares names: PSI, its noise and Pearson's test on bins pooled by [`pool_rare`]; distance on all.
+/// Compares names: PSI, its noise and Pearson's test on bins pooled by [`pool_rare`]; the distance on all bins.
 ///
-/// `None` when either side is empty. A name that only one side has is a bin of its own.
-pub(super) fn categorical(
+/// Returns `None` if either side is empty. A name that only one side has is a separate bin.
+pub(crate) fn categorical(
     name: &str,
     reference: &[&str],
     current: &[&str],
@@ -78,10 +81,10 @@ pub(super) fn categorical(
     Some(Tested { check, is_large })
 }
 
-/// Compares numbers: PSI over the reference's deciles (merged where ties), Kolmogorov-Smirnov on the values.
+/// Compares numbers: PSI over the reference's deciles (merged where values tie), Kolmogorov-Smirnov on the values.
 ///
-/// `None` when either side has no finite value.
-pub(super) fn numeric(
+/// Returns `None` if either side has no finite value.
+pub(crate) fn numeric(
     name: &str,
     reference: &[f64],
     current: &[f64],
@@ -106,7 +109,7 @@ pub(super) fn numeric(
     let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
     let names = bin_names(&edges);
     let mut described = bins.describe(name, names.clone(), spec);
-    // Bins of numbers have an order of their own, in which they are read as a distribution.
+    // Bins of numbers are listed in their order, so that they read as a distribution.
     described.top.sort_by_key(|(bin, ..)| names.iter().position(|name| name == bin));
     let check = DriftCheck {
         kind: "numeric".to_owned(),
@@ -120,10 +123,10 @@ pub(super) fn numeric(
     Some(Tested { check, is_large })
 }
 
-/// The distinct values at the 10th to the 90th percentile (the smallest value with that share at or below it).
+/// Returns the distinct values at the 10th to the 90th percentile: each the smallest value with that share at or below it.
 ///
-/// They close their bins on the right, so a value that makes up most of the reference (an unseen-word
-/// rate of 0, say) is a bin of its own.
+/// An edge belongs to the bin on its left. So a value that makes up most of the reference, such as an
+/// unseen-word rate of 0, is a separate bin.
 fn decile_edges(values: &[f64]) -> Vec<f64> {
     let mut sorted = values.to_vec();
     sorted.sort_unstable_by(f64::total_cmp);
@@ -133,12 +136,12 @@ fn decile_edges(values: &[f64]) -> Vec<f64> {
     edges
 }
 
-/// `<= 3`, `3 to 5`, ..., `> 12`: each bin without its left edge, with its right one.
+/// Returns the names of the bins: `<= 3`, `3 to 5`, ..., `> 12`. A bin excludes its left edge and includes its right one.
 ///
-/// Three decimals, or as many more (up to nine) as it takes for no two edges to be written alike, and none as a whole number
-/// that it is not: a probability is never above 1.
+/// Edges have three decimals, or up to nine if fewer would print two edges alike, or print a fraction as a
+/// whole number (a probability just below 1 must not print as 1).
 fn bin_names(edges: &[f64]) -> Vec<String> {
-    let written = |value: f64, decimals: usize| {
+    let print = |value: f64, decimals: usize| {
         let text = format!("{value:.decimals$}");
         if text.contains('.') {
             text.trim_end_matches('0').trim_end_matches('.').to_owned()
@@ -146,13 +149,13 @@ fn bin_names(edges: &[f64]) -> Vec<String> {
             text
         }
     };
-    let is_told = |&decimals: &usize| {
-        let is_whole = |&edge: &f64| !written(edge, decimals).contains('.');
-        edges.windows(2).all(|w| written(w[0], decimals) != written(w[1], decimals))
+    let is_distinct = |&decimals: &usize| {
+        let is_whole = |&edge: &f64| !print(edge, decimals).contains('.');
+        edges.windows(2).all(|w| print(w[0], decimals) != print(w[1], decimals))
             && edges.iter().all(|edge| edge.fract() == 0.0 || !is_whole(edge))
     };
-    let decimals = (3..9).find(is_told).unwrap_or(9);
-    let number = |value: f64| written(value, decimals);
+    let decimals = (3..9).find(is_distinct).unwrap_or(9);
+    let number = |value: f64| print(value, decimals);
     let mut names = Vec::with_capacity(edges.len() + 1);
     names.extend(edges.first().map(|&edge| format!("<= {}", number(edge))));
     names.extend(edges.windows(2).map(|w| format!("{} to {}", number(w[0]), number(w[1]))));
@@ -160,7 +163,7 @@ fn bin_names(edges: &[f64]) -> Vec<String> {
     names
 }
 
-/// Counts of both sides, `[reference, current]`, as found and with rare bins pooled.
+/// Counts of both sides, `[reference, current]`: all bins, and with rare bins pooled.
 struct Bins {
     all: [Vec<u64>; 2],
     pooled: [Vec<u64>; 2],
@@ -173,7 +176,7 @@ impl Bins {
         Self { all: [reference, current], pooled }
     }
 
-    /// Everything but the test; judged only when either side has rows enough.
+    /// Returns the check without its test; it is judged only if both sides have enough rows.
     fn describe(&self, name: &str, names: Vec<String>, spec: &DriftSpec) -> DriftCheck {
         let [n_reference, n_current] = [0, 1].map(|i| self.all[i].iter().sum::<u64>());
         let judged = n_reference.min(n_current) as usize >= spec.min_rows;
@@ -195,8 +198,9 @@ impl Bins {
         }
     }
 
+    /// Returns the names of the largest changes with their shares; `n` is the number of rows of each side.
     fn largest_changes(&self, names: Vec<String>, n: [u64; 2]) -> Vec<(String, f64, f64)> {
-        // In whole numbers, |c n - r m|: equal changes stay equal, in the order of their names or bins.
+        // |c n - r m| in whole numbers: equal changes stay equal, so the sort keeps the order of names or bins.
         let change = |i: usize| {
             let [r, c] = [0, 1].map(|side| u128::from(self.all[side][i]));
             (c * u128::from(n[0])).abs_diff(r * u128::from(n[1]))
@@ -228,7 +232,7 @@ mod tests {
 
     #[test]
     fn categorical_numbers_equal_the_reference_values() {
-        // The counts of `psi` in the reference values; their smallest expected count is 5, so none is pooled.
+        // The smallest expected count in the reference values of `psi` is 5, so no bin is pooled.
         let all: serde_json::Value =
             serde_json::from_str(include_str!("../../../tests/fixtures/reference_values.json"))
                 .unwrap();
@@ -250,7 +254,7 @@ mod tests {
             assert!((got - want.as_f64().unwrap()).abs() < 1e-9, "{got} is not {want}");
         }
         assert_eq!(check.top[0], ("a".to_owned(), 0.4, 0.35));
-        // Significant, but smaller than the least PSI that counts.
+        // Significant, but below `min_psi`.
         assert_eq!(tested.judge(1e-4, 0.05).verdict, DriftVerdict::NoDrift);
     }
 

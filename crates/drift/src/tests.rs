@@ -1,4 +1,4 @@
-use super::*;
+use super::{comparison::compare_words, *};
 use botops_stats::random::Random;
 
 fn words(text: &str) -> Vec<String> {
@@ -24,7 +24,7 @@ const INTENTS: [&str; 7] = [
     "technical_support",
 ];
 
-/// Rows with all quantities; `tilt` favors the later intents, and nothing else.
+/// Returns rows with all quantities; `tilt` favors the later intents and changes nothing else.
 fn rows(n: usize, tilt: f64, random: &mut Random) -> Vec<Row<'static>> {
     let texts = [
         "where is my parcel",
@@ -66,7 +66,7 @@ fn a_changed_mix_of_intents_is_drift_and_the_rest_is_not() {
     assert_eq!(drifted, ["intent"]);
     let intent = check(&report, "intent");
     assert!(intent.psi > 10.0 * intent.psi_noise95, "{intent:?}");
-    // Both ends of the tilt changed most: the first lost, the last won.
+    // Both ends of the tilt changed most: the first lost share, the last gained it.
     let most: Vec<&str> = intent.top[..2].iter().map(|top| top.0.as_str()).collect();
     assert!(most.contains(&"account_help") && most.contains(&"technical_support"), "{most:?}");
     let names: Vec<&str> = report.checks.iter().map(|check| check.name.as_str()).collect();
@@ -77,7 +77,7 @@ fn a_changed_mix_of_intents_is_drift_and_the_rest_is_not() {
 }
 
 #[test]
-fn a_tiny_shift_in_a_large_sample_is_significant_but_no_drift() {
+fn a_tiny_shift_in_a_large_sample_is_significant_but_not_drift() {
     let mut random = Random::new(2);
     let report = report(&rows(60_000, 0.0, &mut random), &rows(60_000, 0.04, &mut random));
     let intent = check(&report, "intent");
@@ -88,8 +88,8 @@ fn a_tiny_shift_in_a_large_sample_is_significant_but_no_drift() {
 
 #[test]
 fn the_same_distribution_raises_an_alarm_in_at_most_5_of_100() {
-    // Without effect sizes to hide behind, significance alone has to hold its rate:
-    // 400 repeats at 0.05 have a standard error of 0.011; 0.085 is 3 of them away.
+    // With effect thresholds of zero, significance alone decides: 400 repeats at 0.05 have a standard
+    // error of 0.011; 0.085 is 3 standard errors away.
     let spec = DriftSpec { min_psi: 0.0, min_ks: 0.0, ..DriftSpec::default() };
     let mut random = Random::new(3);
     let alarms = (0..400)
@@ -100,7 +100,7 @@ fn the_same_distribution_raises_an_alarm_in_at_most_5_of_100() {
         })
         .count();
     assert!(alarms <= 34, "{alarms} of 400");
-    // And it is a test: it does raise some.
+    // Some alarms are expected, or the test has no power.
     assert!(alarms >= 4, "{alarms} of 400");
 }
 
@@ -117,7 +117,7 @@ fn an_effect_of_practical_size_is_found() {
 }
 
 #[test]
-fn unseen_words_that_were_none_in_the_reference_are_drift() {
+fn more_unseen_words_than_in_the_reference_are_drift() {
     let mut random = Random::new(5);
     let mut reference = rows(400, 0.0, &mut random);
     let mut current = rows(400, 0.0, &mut random);
@@ -135,7 +135,7 @@ fn unseen_words_that_were_none_in_the_reference_are_drift() {
 }
 
 #[test]
-fn too_few_rows_are_shown_but_not_judged() {
+fn too_few_rows_are_reported_but_not_judged() {
     let mut random = Random::new(6);
     let (r, c) = (rows(1_000, 0.0, &mut random), rows(3, 0.0, &mut random));
     let report = report(&r, &c);
@@ -149,7 +149,7 @@ fn too_few_rows_are_shown_but_not_judged() {
 }
 
 #[test]
-fn nothing_at_all_is_insufficient() {
+fn an_empty_comparison_is_insufficient() {
     let report = report(&[], &[]);
     assert_eq!(report.verdict, DriftVerdict::Insufficient);
     assert!(report.checks.is_empty() && report.new_words.is_empty());
@@ -170,7 +170,7 @@ fn a_quantity_that_few_rows_have_neither_decides_nor_weakens_the_others() {
     assert_eq!(check(&report, "language").verdict, DriftVerdict::Insufficient);
     assert_eq!(check(&report, "language").n_current, 20);
     assert_eq!(check(&report, "intent").verdict, DriftVerdict::Drift);
-    // What one side lacks is no check; four are judged, so the smallest p is multiplied by four.
+    // A quantity that one side lacks has no check. Four checks are judged, so the smallest p is multiplied by four.
     assert!(report.checks.iter().all(|check| check.name != "confidence"));
     let intent = check(&report, "intent");
     assert!((intent.p_adjusted / intent.p_value - 4.0).abs() < 1e-9);
@@ -188,7 +188,7 @@ fn new_words_come_by_count_then_by_name_without_bare_numbers() {
 }
 
 #[test]
-fn a_setting_out_of_range_is_named() {
+fn a_setting_out_of_range_is_reported_with_its_key() {
     let default = DriftSpec::default();
     for (spec, key) in [
         (DriftSpec { alpha: 0.0, ..default.clone() }, "alpha"),
@@ -205,7 +205,7 @@ fn a_setting_out_of_range_is_named() {
 }
 
 #[test]
-fn the_report_survives_being_written_down() {
+fn the_report_survives_json() {
     let mut random = Random::new(9);
     let report = report(&rows(200, 0.0, &mut random), &rows(200, 1.0, &mut random));
     let text = serde_json::to_string(&report).unwrap();

@@ -1,23 +1,23 @@
-//! How often each term stands in each text.
+//! Counts of terms in texts.
 
-use super::matrix::Pattern;
+use crate::matrix::Pattern;
 use std::sync::Arc;
 
-/// How often each term stands in each text: `[n_samples, n_features]`.
+/// Counts of terms in texts, `[n_samples, n_features]`.
 ///
-/// - an entry of the pattern counts once, but for those listed: most terms stand once in a text
-/// - within a row, those listed rise
+/// - an entry of the pattern has count 1 unless `repeated` lists it: most terms occur once in a text
+/// - within a row, the repeated entries rise
 #[derive(Debug, Clone, PartialEq)]
 pub struct Counts {
     pub(super) pattern: Arc<Pattern>,
     repeated: Repeated,
 }
 
-/// The entries that count more than once, row by row.
+/// The entries with a count above 1, row by row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Repeated {
     offsets: Vec<usize>,
-    /// (place of the entry in its row, count)
+    /// (index of the entry in its row, count)
     entries: Vec<(u32, u32)>,
 }
 
@@ -29,7 +29,7 @@ impl Counts {
         }
     }
 
-    /// Makes room for so many more rows and entries.
+    /// Reserves room for `n_samples` more rows with `n_entries` entries in all.
     pub(super) fn reserve(&mut self, n_samples: usize, n_entries: usize) {
         let pattern = Arc::make_mut(&mut self.pattern);
         pattern.offsets.reserve_exact(n_samples);
@@ -43,7 +43,7 @@ impl Counts {
         self.pattern.n_samples()
     }
 
-    /// Appends a row of (column, count), columns rising, counts above 0.
+    /// Appends a row of (column, count); columns rise and counts are above 0.
     pub(super) fn push_row(&mut self, row: &[(u32, u32)]) {
         Arc::make_mut(&mut self.pattern).push_row(row.iter().map(|&(column, _)| column));
         let many = (0..).zip(row).filter(|(_, (_, count))| *count > 1);
@@ -54,7 +54,7 @@ impl Counts {
     /// Appends the texts of `other`, counted by the same vectoriser.
     ///
     /// # Panics
-    /// When `other` has not as many columns: a bug of the caller.
+    /// If `other` does not have as many columns: a bug of the caller.
     pub fn append(&mut self, other: &Self) {
         Arc::make_mut(&mut self.pattern).append(&other.pattern);
         let first = self.repeated.entries.len();
@@ -63,13 +63,13 @@ impl Counts {
         self.repeated.offsets.extend(offsets);
     }
 
-    /// Returns the columns of `row`, and the (place among them, count) of those that count more than once.
+    /// Returns the columns of `row`, and (index among them, count) of the entries with a count above 1.
     pub(super) fn row(&self, row: usize) -> (&[u32], &[(u32, u32)]) {
         let repeated = self.repeated.offsets[row]..self.repeated.offsets[row + 1];
         (self.pattern.row(row), &self.repeated.entries[repeated])
     }
 
-    /// Returns these counts with the columns `kept`, rising, numbered anew; the others are left out.
+    /// Returns the counts of the columns `kept`, in rising order, renumbered from 0.
     pub(super) fn of_columns(&self, kept: &[u32]) -> Self {
         let mut place = vec![u32::MAX; self.pattern.n_features];
         for (new, &old) in (0..).zip(kept) {

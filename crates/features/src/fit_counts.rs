@@ -1,48 +1,52 @@
-//! Fitting: the terms of many texts, and how often each stands in each, in one reading.
+//! Fitting: the terms of many texts, and their counts in each text, in one pass.
 //!
-//! Each thread reads a run of texts and numbers the n-grams it meets; the runs are then joined in
-//! order. What comes out is the same however many runs there are: terms are sorted, and a count is a
-//! sum of whole numbers.
+//! Each thread reads a run of texts and assigns ids to its n-grams; then the runs are joined in order.
+//! The result does not depend on the number of runs: terms are sorted, and counts are sums of whole
+//! numbers.
 
-use super::{
-    Counts, Term, TfidfSpec, Vocabulary,
+use crate::{
+    counts::Counts,
+    hash_ids::HashIds,
     ngrams::{Reader, Span},
-    numbers::Numbers,
+    spec::TfidfSpec,
+    term::Term,
+    vocabulary::Vocabulary,
 };
 use rayon::prelude::*;
 
-/// The fewest texts worth a thread.
+/// The least number of texts per thread.
 const FEWEST_TEXTS: usize = 512;
-/// In place of an id: the term is left out.
+/// Stands for the id of a term that is left out.
 const LEFT_OUT: u32 = u32::MAX;
 
-/// Where an n-gram was met first.
+/// The first occurrence of an n-gram.
 #[derive(Debug, Clone, Copy)]
 struct First {
-    number: u64,
+    hash: u64,
     text: u32,
     span: Span,
 }
 
-/// What is known of an n-gram.
+/// The frequencies of an n-gram.
 #[derive(Debug, Clone, Copy)]
-struct Met {
+struct Ngram {
     first: First,
-    /// In how many texts it stands, and how often in all.
+    /// The number of texts that contain it.
     df: u32,
+    /// The number of its occurrences in all texts.
     tf: u64,
 }
 
 /// The n-grams of a run of texts.
 #[derive(Debug, Default)]
 struct Run {
-    numbers: Numbers,
-    met: Vec<Met>,
+    hashes: HashIds,
+    ngrams: Vec<Ngram>,
     /// Ids of the n-grams of each text, text after text.
     ids: Vec<u32>,
-    /// Those that stand more than once in their text: (place among its ids, count).
+    /// N-grams that occur more than once in their text: (index among the ids of the text, count).
     repeated: Vec<(u32, u32)>,
-    /// Where the ids and the repeated of each text end.
+    /// The ends of each text in `ids` and in `repeated`.
     ends: Vec<(usize, usize)>,
     words: Words,
 }
@@ -50,14 +54,14 @@ struct Run {
 /// The distinct words of a run of texts.
 #[derive(Debug, Default)]
 struct Words {
-    numbers: Numbers,
+    hashes: HashIds,
     first: Vec<First>,
 }
 
-/// Gathers the terms of spelled `texts`, and how often each stands in each; `None` when two have the same number.
+/// Returns the terms of preprocessed `texts` and their counts; `None` if two terms have the same hash.
 ///
-/// `advance` is told of every text done.
-pub(super) fn gather(
+/// `advance` is called with the number of texts finished since its last call.
+pub(super) fn fit_counts(
     texts: &[String],
     spec: &TfidfSpec,
     salt: u64,
@@ -70,9 +74,9 @@ pub(super) fn gather(
         .enumerate()
         .map(|(i, run)| read(texts, i * length..i * length + run.len(), &reader, advance))
         .collect::<Option<_>>()?;
-    let (met, words) = join(texts, &mut runs, &reader)?;
-    let (terms, columns) = terms(texts, &met, spec, &reader);
-    let mut known: Vec<String> = words.iter().map(|first| spelled(texts, first, &reader)).collect();
+    let (ngrams, words) = join(texts, &mut runs, &reader)?;
+    let (terms, columns) = terms(texts, &ngrams, spec, &reader);
+    let mut known: Vec<String> = words.iter().map(|first| text_of(texts, first, &reader)).collect();
     known.par_sort_unstable();
     let vocabulary = Vocabulary::new(terms, known, spec, salt)?;
     let mut counts = Counts::new(vocabulary.len());
@@ -95,7 +99,7 @@ pub(super) fn gather(
     Some((vocabulary, counts))
 }
 
-/// Reads the texts numbered `range`; `None` when two n-grams have the same number.
+/// Reads the texts with the indices in `range`; `None` if two n-grams have the same hash.
 fn read(
     texts: &[String],
     range: std::ops::Range<usize>,
@@ -103,7 +107,7 @@ fn read(
     advance: &(impl Fn(u64) + Sync),
 ) -> Option<Run> {
     let mut run = Run::default();
-    // Of each n-gram, the last text it was met in, and its place among the ids of that text.
+    // For each n-gram, the latest text that contains it, and its index among the ids of that text.
     let mut last: Vec<(u32, u32)> = Vec::new();
     let mut counts: Vec<u32> = Vec::new();
     let (mut words, mut symbols) = (Vec::new(), Vec::new());
@@ -113,35 +117,40 @@ fn read(
         let text = texts[i].as_str();
         let here = i as u32;
         counts.clear();
-        let mut meet = |number: u64, span: Span| {
-            let (id, is_new) = run.numbers.intern(number);
+        let mut add = |hash: u64, span: Span| {
+            let (id, is_new) = run.hashes.intern(hash);
             if is_new {
-                run.met.push(Met { first: First { number, text: here, span }, df: 0, tf: 0 });
+                run.ngrams.push(Ngram { first: First { hash, text: here, span }, df: 0, tf: 0 });
                 last.push((LEFT_OUT, 0));
             }
-            let met = &mut run.met[id as usize];
+            let ngram = &mut run.ngrams[id as usize];
             let (text_of_last, place) = &mut last[id as usize];
-            let first = &met.first;
+            let first = &ngram.first;
             collided |= !is_new
-                && !span.is_same(text, first.span, &texts[first.text as usize], reader.form());
-            met.tf += 1;
+                && !span.is_same(
+                    text,
+                    first.span,
+                    &texts[first.text as usize],
+                    reader.preprocessing(),
+                );
+            ngram.tf += 1;
             if *text_of_last == here {
                 counts[*place as usize] += 1;
             } else {
-                met.df += 1;
+                ngram.df += 1;
                 (*text_of_last, *place) = (here, counts.len() as u32);
                 run.ids.push(id);
                 counts.push(1);
             }
         };
-        reader.read_words(text, &mut words, &mut meet);
-        reader.read_characters(text, &mut symbols, &mut meet);
+        reader.read_words(text, &mut words, &mut add);
+        reader.read_characters(text, &mut symbols, &mut add);
         let repeated = (0..).zip(&counts).filter(|(_, count)| **count > 1);
         run.repeated.extend(repeated.map(|(place, &count)| (place, count)));
         run.ends.push((run.ids.len(), run.repeated.len()));
-        for &(number, start, end) in &words {
-            let first = First { number, text: here, span: Span::of_word(start, end) };
-            collided |= !run.words.meet(first, texts, reader);
+        for &(hash, start, end) in &words {
+            let first = First { hash, text: here, span: Span::of_word(start, end) };
+            collided |= !run.words.add(first, texts, reader);
         }
         unread += 1;
         if unread == FEWEST_TEXTS {
@@ -154,9 +163,9 @@ fn read(
 }
 
 impl Words {
-    /// Takes in a word; `false` when it has the number of another.
-    fn meet(&mut self, word: First, texts: &[String], reader: &Reader) -> bool {
-        let (id, is_new) = self.numbers.intern(word.number);
+    /// Adds a word; returns `false` if another word has the same hash.
+    fn add(&mut self, word: First, texts: &[String], reader: &Reader) -> bool {
+        let (id, is_new) = self.hashes.intern(word.hash);
         if is_new {
             self.first.push(word);
         }
@@ -164,73 +173,73 @@ impl Words {
     }
 }
 
-/// Joins the runs: their ids become those of the first; `None` when two n-grams have the same number.
-fn join(texts: &[String], runs: &mut [Run], reader: &Reader) -> Option<(Vec<Met>, Vec<First>)> {
+/// Joins the runs, whose ids become those of the first run; `None` if two n-grams have the same hash.
+fn join(texts: &[String], runs: &mut [Run], reader: &Reader) -> Option<(Vec<Ngram>, Vec<First>)> {
     let Some((all, others)) = runs.split_first_mut() else { return Some(Default::default()) };
-    let mut met = std::mem::take(&mut all.met);
+    let mut ngrams = std::mem::take(&mut all.ngrams);
     for run in others {
-        let mut renamed = Vec::with_capacity(run.met.len());
-        for other in std::mem::take(&mut run.met) {
-            let (id, is_new) = all.numbers.intern(other.first.number);
-            renamed.push(id);
+        let mut new_ids = Vec::with_capacity(run.ngrams.len());
+        for other in std::mem::take(&mut run.ngrams) {
+            let (id, is_new) = all.hashes.intern(other.first.hash);
+            new_ids.push(id);
             if is_new {
-                met.push(other);
+                ngrams.push(other);
                 continue;
             }
-            let known = &mut met[id as usize];
+            let known = &mut ngrams[id as usize];
             if !is_same(texts, &other.first, &known.first, reader) {
                 return None;
             }
             known.df += other.df;
             known.tf += other.tf;
         }
-        run.numbers = Numbers::default();
+        run.hashes = HashIds::default();
         for id in &mut run.ids {
-            *id = renamed[*id as usize];
+            *id = new_ids[*id as usize];
         }
         for word in std::mem::take(&mut run.words).first {
-            if !all.words.meet(word, texts, reader) {
+            if !all.words.add(word, texts, reader) {
                 return None;
             }
         }
     }
-    all.numbers = Numbers::default();
-    Some((met, std::mem::take(&mut all.words).first))
+    all.hashes = HashIds::default();
+    Some((ngrams, std::mem::take(&mut all.words).first))
 }
 
-/// Returns the terms to keep, sorted, and the column of each n-gram met.
+/// Returns the terms to keep, sorted, and the column of each n-gram.
 fn terms(
     texts: &[String],
-    met: &[Met],
+    ngrams: &[Ngram],
     spec: &TfidfSpec,
     reader: &Reader,
 ) -> (Vec<Term>, Vec<u32>) {
     let kept: Vec<u32> =
-        (0..met.len() as u32).filter(|&id| met[id as usize].df >= spec.min_df).collect();
+        (0..ngrams.len() as u32).filter(|&id| ngrams[id as usize].df >= spec.min_df).collect();
     let mut kept: Vec<(Term, u32)> = kept
         .into_par_iter()
         .map(|id| {
-            let first = &met[id as usize].first;
-            (Term { kind: first.span.kind, text: spelled(texts, first, reader) }, id)
+            let first = &ngrams[id as usize].first;
+            (Term { kind: first.span.kind, text: text_of(texts, first, reader) }, id)
         })
         .collect();
     if let Some(max) = spec.max_features.filter(|&max| max < kept.len()) {
-        let tf = |id: u32| met[id as usize].tf;
+        let tf = |id: u32| ngrams[id as usize].tf;
         kept.par_sort_unstable_by(|a, b| tf(b.1).cmp(&tf(a.1)).then_with(|| a.0.cmp(&b.0)));
         kept.truncate(max);
     }
     kept.par_sort_unstable();
-    let mut columns = vec![LEFT_OUT; met.len()];
+    let mut columns = vec![LEFT_OUT; ngrams.len()];
     for (column, (_, id)) in (0..).zip(&kept) {
         columns[*id as usize] = column;
     }
     (kept.into_iter().map(|(term, _)| term).collect(), columns)
 }
 
-fn spelled(texts: &[String], first: &First, reader: &Reader) -> String {
-    first.span.spelled(&texts[first.text as usize], reader.form())
+fn text_of(texts: &[String], first: &First, reader: &Reader) -> String {
+    first.span.text(&texts[first.text as usize], reader.preprocessing())
 }
 
 fn is_same(texts: &[String], a: &First, b: &First, reader: &Reader) -> bool {
-    a.span.is_same(&texts[a.text as usize], b.span, &texts[b.text as usize], reader.form())
+    a.span.is_same(&texts[a.text as usize], b.span, &texts[b.text as usize], reader.preprocessing())
 }

@@ -1,11 +1,11 @@
-//! Rows of features, of which most are zero.
+//! Sparse matrices of features.
 
 use std::sync::Arc;
 
-/// Which entries of a matrix are stored: shared by all matrices that differ in their values alone.
+/// The stored entries of a matrix, shared by matrices that differ only in their values.
 ///
 /// - row offsets rise from 0 to the number of entries
-/// - within a row, column ids rise, and are below `n_features`
+/// - within a row, column ids rise and are below `n_features`
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Pattern {
     pub(super) offsets: Vec<usize>,
@@ -29,13 +29,13 @@ impl Pattern {
     /// Appends a row.
     ///
     /// # Panics
-    /// When columns do not rise or are out of range: a bug of the caller.
+    /// If columns do not rise or are out of range: a bug of the caller.
     pub(super) fn push_row(&mut self, row: impl IntoIterator<Item = u32>) {
         let mut next = 0;
         for column in row {
             assert!(
                 column >= next && (column as usize) < self.n_features,
-                "columns rise and stay in range"
+                "columns rise and are in range"
             );
             next = column + 1;
             self.columns.push(column);
@@ -43,7 +43,7 @@ impl Pattern {
         self.offsets.push(self.columns.len());
     }
 
-    /// Appends the rows of `other`, which must have as many columns.
+    /// Appends the rows of `other`, which must have the same number of columns.
     pub(super) fn append(&mut self, other: &Self) {
         assert_eq!(self.n_features, other.n_features, "the columns are the same");
         let first = self.columns.len();
@@ -55,7 +55,7 @@ impl Pattern {
 /// A sparse matrix `[n_samples, n_features]`, row by row.
 ///
 /// - row offsets rise from 0 to the number of entries
-/// - within a row, column ids rise, and are below `n_features`
+/// - within a row, column ids rise and are below `n_features`
 /// - values are finite; a stored value may be 0
 #[derive(Debug, Clone, PartialEq)]
 pub struct FeatureMatrix {
@@ -64,13 +64,13 @@ pub struct FeatureMatrix {
 }
 
 impl FeatureMatrix {
-    /// Makes a matrix without rows.
+    /// Makes a matrix with `n_features` columns and no rows.
     #[must_use]
     pub fn new(n_features: usize) -> Self {
         Self { pattern: Arc::new(Pattern::new(n_features)), values: Vec::new() }
     }
 
-    /// Makes an empty matrix with room for `n_samples` rows of `n_entries` entries in all.
+    /// Makes an empty matrix with room for `n_samples` rows with `n_entries` entries in all.
     #[must_use]
     pub fn with_capacity(n_features: usize, n_samples: usize, n_entries: usize) -> Self {
         let mut offsets = Vec::with_capacity(n_samples + 1);
@@ -79,7 +79,7 @@ impl FeatureMatrix {
         Self { pattern: Arc::new(pattern), values: Vec::with_capacity(n_entries) }
     }
 
-    /// Gives values to the entries of `pattern`, in their order.
+    /// Makes a matrix of `values`, one for each entry of `pattern`, in order.
     pub(super) fn of_pattern(pattern: Arc<Pattern>, values: Vec<f32>) -> Self {
         assert_eq!(pattern.columns.len(), values.len(), "one value for each entry");
         Self { pattern, values }
@@ -88,7 +88,7 @@ impl FeatureMatrix {
     /// Appends a row of (column, value).
     ///
     /// # Panics
-    /// When columns do not rise or are out of range, or a value is not finite: a bug of the caller.
+    /// If columns do not rise or are out of range, or a value is not finite: a bug of the caller.
     pub fn push_row(&mut self, row: impl IntoIterator<Item = (u32, f32)>) {
         let values = &mut self.values;
         Arc::make_mut(&mut self.pattern).push_row(row.into_iter().map(|(column, value)| {
@@ -101,34 +101,37 @@ impl FeatureMatrix {
     /// Appends the rows of `other`.
     ///
     /// # Panics
-    /// When `other` has not as many columns: a bug of the caller.
+    /// If `other` does not have as many columns: a bug of the caller.
     pub fn append(&mut self, other: &Self) {
         Arc::make_mut(&mut self.pattern).append(&other.pattern);
         self.values.extend_from_slice(&other.values);
     }
 
     /// Returns the number of rows.
+    #[inline]
     #[must_use]
     pub fn n_samples(&self) -> usize {
         self.pattern.n_samples()
     }
 
     /// Returns the number of columns.
+    #[inline]
     #[must_use]
     pub fn n_features(&self) -> usize {
         self.pattern.n_features
     }
 
-    /// Returns the number of entries stored.
+    /// Returns the number of stored entries.
+    #[inline]
     #[must_use]
     pub fn n_entries(&self) -> usize {
         self.values.len()
     }
 
-    /// Returns columns and values of `row`.
+    /// Returns the columns and values of `row`.
     ///
     /// # Panics
-    /// When there is no such row.
+    /// If there is no such row.
     #[inline]
     #[must_use]
     pub fn row(&self, row: usize) -> (&[u32], &[f32]) {
@@ -137,10 +140,10 @@ impl FeatureMatrix {
         (&pattern.columns[range.clone()], &self.values[range])
     }
 
-    /// Returns the matrix with the columns of `dense` `[n_samples, dim]` after its own, each value times `weight`.
+    /// Returns the matrix with the columns of `dense` `[n_samples, dim]` appended, each value multiplied by `weight`.
     ///
     /// # Panics
-    /// When there is not the same number of values for each row, or one is not finite: a bug of the caller.
+    /// If the rows of `dense` are not of one length, or a value is not finite: a bug of the caller.
     #[must_use]
     pub fn beside(&self, dense: &[f32], weight: f32) -> Self {
         let n_samples = self.n_samples();
@@ -157,13 +160,13 @@ impl FeatureMatrix {
         out
     }
 
-    /// Returns the matrix of the columns in `range` alone, counted from its start.
+    /// Returns the columns in `range`, renumbered from 0.
     ///
     /// # Panics
-    /// When the range ends beyond the last column.
+    /// If the range ends beyond the last column.
     #[must_use]
     pub fn columns(&self, range: std::ops::Range<usize>) -> Self {
-        assert!(range.end <= self.n_features(), "the columns are there");
+        assert!(range.end <= self.n_features(), "the range is within the columns");
         let mut out = Self::new(range.len());
         let (start, end) = (range.start as u32, range.end as u32);
         for row in 0..self.n_samples() {
@@ -176,7 +179,7 @@ impl FeatureMatrix {
         out
     }
 
-    /// Calls `change` with each entry's column and value, row by row.
+    /// Calls `change` with the column and value of each entry, row by row.
     pub(super) fn for_each_value(&mut self, mut change: impl FnMut(u32, &mut f32)) {
         for (&column, value) in self.pattern.columns.iter().zip(&mut self.values) {
             change(column, value);

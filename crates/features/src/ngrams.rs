@@ -1,42 +1,44 @@
-//! The n-grams of a spelled text, each as a 64-bit number.
+//! The n-grams of a preprocessed text, each as a 64-bit hash.
 //!
-//! A number is made of the characters one by one, so that the four n-grams that start at a
-//! character cost four multiplications, and nothing is copied.
+//! A hash is updated character by character, so the four n-grams that start at a character cost four
+//! multiplications, and nothing is copied.
 
-use super::{TermKind, TfidfSpec};
-use crate::preprocessing::Form;
+use crate::{preprocessing::Preprocessing, spec::TfidfSpec, term::TermKind};
 
-/// An odd constant with its bits well spread (2^64 / golden ratio).
+/// An odd constant with well-distributed bits (2^64 / golden ratio).
 const MULTIPLIER: u64 = 0x9E37_79B9_7F4A_7C15;
+/// The seed of word hashes.
 const WORD: u64 = 0xA076_1D64_78BD_642F;
+/// The seed of character n-gram hashes.
 const CHARACTERS: u64 = 0xE703_7ED1_A0B4_28DB;
 
-/// Takes in one more character; a bijection of `state` for each `symbol`.
+/// Adds one character to a hash; for each `symbol` a bijection of `state`.
 #[inline]
 fn step(state: u64, symbol: u64) -> u64 {
     (state.rotate_left(26) ^ symbol).wrapping_mul(MULTIPLIER)
 }
 
-/// Spreads the last character over all bits; the top bits index a table.
+/// Mixes the last character into all bits; the top bits index a table.
 #[inline]
 fn finish(state: u64) -> u64 {
     let mixed = (state ^ (state >> 32)).wrapping_mul(0xD6E8_FEB8_6659_FD93);
     mixed ^ (mixed >> 29)
 }
 
-/// Where an n-gram stands in the spelled text: only the fitting asks.
+/// The position of an n-gram in the preprocessed text, in bytes; used by fitting only.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Span {
     pub(super) kind: TermKind,
     pub(super) start: u32,
     pub(super) end: u32,
-    /// Whether the n-gram begins or ends with the blank beside a word.
-    pub(super) blank: (bool, bool),
+    /// Whether the n-gram begins, and whether it ends, with the space beside a token.
+    pub(super) space: (bool, bool),
 }
 
 impl Span {
+    /// Returns the span of an n-gram of words.
     pub(super) fn of_word(start: u32, end: u32) -> Self {
-        Self { kind: TermKind::Words, start, end, blank: (false, false) }
+        Self { kind: TermKind::Words, start, end, space: (false, false) }
     }
 
     fn part(self, text: &str) -> &str {
@@ -44,7 +46,7 @@ impl Span {
     }
 
     /// Returns the text of the n-gram.
-    pub(super) fn spelled(self, text: &str, form: Form) -> String {
+    pub(super) fn text(self, text: &str, form: Preprocessing) -> String {
         let part = self.part(text);
         match self.kind {
             TermKind::Words => {
@@ -58,30 +60,36 @@ impl Span {
                 words
             }
             TermKind::Characters => {
-                let blank = |there| if there { " " } else { "" };
-                [blank(self.blank.0), part, blank(self.blank.1)].concat()
+                let space = |present| if present { " " } else { "" };
+                [space(self.space.0), part, space(self.space.1)].concat()
             }
         }
     }
 
-    /// Returns whether the n-gram is the one that stands at `other` of `text_of_other`.
-    pub(super) fn is_same(self, text: &str, other: Self, text_of_other: &str, form: Form) -> bool {
+    /// Returns whether the n-gram has the same text as the one at `other` in `other_text`.
+    pub(super) fn is_same(
+        self,
+        text: &str,
+        other: Self,
+        other_text: &str,
+        form: Preprocessing,
+    ) -> bool {
         if self.kind != other.kind {
             return false;
         }
-        let (part, other_part) = (self.part(text), other.part(text_of_other));
-        if part == other_part && (self.blank == other.blank || part.is_empty()) {
+        let (part, other_part) = (self.part(text), other.part(other_text));
+        if part == other_part && (self.space == other.space || part.is_empty()) {
             return true;
         }
-        // The same words may have other characters between them.
-        self.spelled(text, form) == other.spelled(text_of_other, form)
+        // The same words may have different characters between them.
+        self.text(text, form) == other.text(other_text, form)
     }
 }
 
-/// Reads n-grams; `salt` tells apart families of numbers.
+/// Reads the n-grams of texts; each `salt` selects another family of hashes.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Reader {
-    form: Form,
+    form: Preprocessing,
     word: (usize, usize),
     characters: (usize, usize),
     salt: u64,
@@ -90,14 +98,15 @@ pub(super) struct Reader {
 impl Reader {
     pub(super) fn new(spec: &TfidfSpec, salt: u64) -> Self {
         Self {
-            form: Form::of(spec),
+            form: Preprocessing::of(spec),
             word: (spec.word_ngrams[0], spec.word_ngrams[1]),
             characters: (spec.char_ngrams[0], spec.char_ngrams[1]),
             salt,
         }
     }
 
-    pub(super) fn form(&self) -> Form {
+    /// Returns the rules by which texts are preprocessed.
+    pub(super) fn preprocessing(&self) -> Preprocessing {
         self.form
     }
 
@@ -105,11 +114,11 @@ impl Reader {
         kind ^ self.salt.wrapping_mul(MULTIPLIER)
     }
 
-    /// Returns the number of a word n-gram, words parted by one blank, or of a character n-gram.
-    pub(super) fn number(&self, kind: TermKind, text: &str) -> u64 {
+    /// Returns the hash of an n-gram of words, which are separated by one space each, or of characters.
+    pub(super) fn hash(&self, kind: TermKind, text: &str) -> u64 {
         match kind {
             TermKind::Words => {
-                let mut words = text.split(' ').map(|word| self.word_number(word.as_bytes()));
+                let mut words = text.split(' ').map(|word| self.word_hash(word.as_bytes()));
                 let first = words.next().unwrap_or_default();
                 words.fold(first, join)
             }
@@ -119,11 +128,12 @@ impl Reader {
         }
     }
 
-    pub(super) fn word_number(&self, word: &[u8]) -> u64 {
+    /// Returns the hash of a word.
+    pub(super) fn word_hash(&self, word: &[u8]) -> u64 {
         finish(word.iter().fold(self.seed(WORD), |state, &byte| step(state, u64::from(byte))))
     }
 
-    /// Lists the words of `text` as (number, start, end), and calls `found` for each n-gram of them.
+    /// Fills `words` with the words of `text` as (hash, start, end), and calls `found` for each n-gram of them.
     pub(super) fn read_words(
         &self,
         text: &str,
@@ -132,31 +142,32 @@ impl Reader {
     ) {
         words.clear();
         self.form.each_word(text, |start, end| {
-            words.push((self.word_number(&text.as_bytes()[start..end]), start as u32, end as u32));
+            words.push((self.word_hash(&text.as_bytes()[start..end]), start as u32, end as u32));
         });
         let (low, high) = self.word;
         if high == 0 {
             return;
         }
-        for (i, &(number, start, end)) in words.iter().enumerate() {
-            let mut number = number;
+        for (i, &(hash, start, end)) in words.iter().enumerate() {
+            let mut hash = hash;
             let mut last = end;
             for n in 1..=high {
                 if n > 1 {
                     let Some(&(next, _, end)) = words.get(i + n - 1) else { break };
-                    number = join(number, next);
+                    hash = join(hash, next);
                     last = end;
                 }
                 if n >= low {
-                    found(number, Span::of_word(start, last));
+                    found(hash, Span::of_word(start, last));
                 }
             }
         }
     }
 
-    /// Calls `found` for each n-gram of characters within the blank-parted tokens of `text`, each between two blanks.
+    /// Calls `found` for each n-gram of characters in the tokens of `text`.
     ///
-    /// As scikit-learn's `char_wb`: a token shorter than an n-gram counts once, whole.
+    /// Tokens are separated by spaces, and each is read with one space on both sides. As in scikit-learn's
+    /// `char_wb`, a token shorter than an n-gram counts once, as a whole.
     pub(super) fn read_characters(
         &self,
         text: &str,
@@ -191,7 +202,7 @@ impl Reader {
                 let mut state = seed;
                 for (n, &(symbol, _)) in (1..=high).zip(&symbols[first..]) {
                     state = step(state, u64::from(symbol));
-                    // The whole token is also every longer n-gram of itself, once.
+                    // A whole token that is shorter than `low` counts once.
                     if n >= low || (first == 0 && n == length) {
                         let last = first + n - 1;
                         found(
@@ -200,7 +211,7 @@ impl Reader {
                                 kind: TermKind::Characters,
                                 start: symbols[first].1,
                                 end: symbols.get(last + 1).map_or(end as u32, |next| next.1),
-                                blank: (first == 0, last + 1 == length),
+                                space: (first == 0, last + 1 == length),
                             },
                         );
                     }
@@ -210,8 +221,8 @@ impl Reader {
     }
 }
 
-/// Joins the number of an n-gram of words with that of the next word.
+/// Returns the hash of an n-gram of words extended by the next word.
 #[inline]
-fn join(number: u64, next: u64) -> u64 {
-    finish(step(number, next))
+fn join(hash: u64, next: u64) -> u64 {
+    finish(step(hash, next))
 }

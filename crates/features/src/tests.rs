@@ -1,9 +1,9 @@
 mod sklearn;
 
-use super::*;
+use super::{spec::MAX_NGRAM, *};
 use proptest::prelude::*;
 
-fn spec(word: [usize; 2], chars: [usize; 2]) -> TfidfSpec {
+fn tfidf_spec(word: [usize; 2], chars: [usize; 2]) -> TfidfSpec {
     TfidfSpec { word_ngrams: word, char_ngrams: chars, sublinear_tf: false, ..TfidfSpec::default() }
 }
 
@@ -19,9 +19,9 @@ fn fixture() -> serde_json::Value {
 }
 
 #[test]
-fn weights_are_those_of_scikit_learn() {
-    // The fixture: TfidfVectorizer().fit(docs), which drops one-letter words, as `compat` does and we do not; without
-    // them, the values are the same.
+fn weights_equal_those_of_scikit_learn() {
+    // The fixture is TfidfVectorizer().fit(docs), which drops one-letter words. `compat` does too; our own rules
+    // do not, so they get the documents without such words.
     let values = fixture();
     let docs: Vec<&str> =
         values["docs"].as_array().unwrap().iter().map(|doc| doc.as_str().unwrap()).collect();
@@ -30,30 +30,30 @@ fn weights_are_those_of_scikit_learn() {
         .map(|doc| doc.split(' ').filter(|w| w.len() > 1).collect::<Vec<_>>().join(" "))
         .collect();
     let shortened: Vec<&str> = shortened.iter().map(String::as_str).collect();
-    let ours = spec([1, 1], [0, 0]);
+    let ours = tfidf_spec([1, 1], [0, 0]);
     let sklearn = TfidfSpec { compat: Some(Compat::Sklearn), ..ours.clone() };
     for (docs, spec) in [(docs, sklearn), (shortened, ours)] {
         let (tfidf, counts) = Tfidf::fit(&docs, &spec, |_| ()).unwrap();
         let vocab: Vec<&str> =
             tfidf.vocabulary().terms().iter().map(|term| term.text.as_str()).collect();
         assert_eq!(serde_json::json!(vocab), values["vocab"]);
-        for (idf, wanted) in tfidf.idf().iter().zip(values["idf"].as_array().unwrap()) {
-            assert!((f64::from(*idf) - wanted.as_f64().unwrap()).abs() < 1e-6);
+        for (idf, expected) in tfidf.idf().iter().zip(values["idf"].as_array().unwrap()) {
+            assert!((f64::from(*idf) - expected.as_f64().unwrap()).abs() < 1e-6);
         }
         let matrix = tfidf.weigh(&counts, tfidf.idf());
         let (columns, row) = matrix.row(0);
-        for (column, wanted) in values["row0"].as_array().unwrap().iter().enumerate() {
+        for (column, expected) in values["row0"].as_array().unwrap().iter().enumerate() {
             let value =
                 columns.iter().position(|&c| c as usize == column).map_or(0.0, |at| row[at]);
-            assert!((f64::from(value) - wanted.as_f64().unwrap()).abs() < 1e-6);
+            assert!((f64::from(value) - expected.as_f64().unwrap()).abs() < 1e-6);
         }
     }
 }
 
 #[test]
-fn a_count_weighs_by_its_logarithm() {
+fn sublinear_tf_weighs_a_count_by_its_logarithm() {
     // scikit-learn 1.9.1: TfidfVectorizer(sublinear_tf=True).fit_transform(["no no yes"])
-    let mut spec = spec([1, 1], [0, 0]);
+    let mut spec = tfidf_spec([1, 1], [0, 0]);
     spec.sublinear_tf = true;
     let (tfidf, counts) = Tfidf::fit(&["no no yes"], &spec, |_| ()).unwrap();
     let matrix = tfidf.weigh(&counts, tfidf.idf());
@@ -63,7 +63,7 @@ fn a_count_weighs_by_its_logarithm() {
 }
 
 #[test]
-fn words_and_characters_weigh_the_same() {
+fn words_and_characters_have_the_same_weight() {
     let (tfidf, _) = Tfidf::fit(&["where is it", "é"], &TfidfSpec::default(), |_| ()).unwrap();
     let matrix = tfidf.transform(&["where is it", "whe is", "whe", "zz"]);
     let parts = |row: usize| {
@@ -77,50 +77,51 @@ fn words_and_characters_weigh_the_same() {
     for row in 0..2 {
         assert!(parts(row).iter().all(|square| (square - 0.5).abs() < 1e-6), "{:?}", parts(row));
     }
-    // `whe` is no word of training, its characters are; of `zz` nothing is known.
+    // The word `whe` is unknown, its characters are known; `zz` is unknown.
     assert!(parts(2)[0] == 0.0 && (parts(2)[1] - 1.0).abs() < 1e-6);
     assert!(matrix.row(3).0.is_empty());
 }
 
 #[test]
-fn character_ngrams_are_those_of_char_wb() {
+fn character_ngrams_equal_those_of_char_wb() {
     // scikit-learn 1.9.1: CountVectorizer(analyzer="char_wb", ngram_range=(2, 4)).fit(["a bé!"]).get_feature_names_out()
     assert_eq!(
-        terms(&["a bé!"], &spec([0, 0], [2, 4])),
+        terms(&["a bé!"], &tfidf_spec([0, 0], [2, 4])),
         [" a", " a ", " b", " bé", " bé!", "! ", "a ", "bé", "bé!", "bé! ", "é!", "é! "]
     );
-    // As many as an n-gram may have at most, and the whole of what is shorter.
-    let longest = terms(&["abcdefgh i"], &spec([0, 0], [8, MAX_NGRAM]));
+    // The longest n-grams, and shorter tokens as a whole.
+    let longest = terms(&["abcdefgh i"], &tfidf_spec([0, 0], [8, MAX_NGRAM]));
     assert_eq!(longest, [" abcdefg", " i ", "abcdefgh", "bcdefgh "]);
-    // CountVectorizer(analyzer="char_wb", ngram_range=(1, 1)).fit(["ab a"]): the blank is one term, before and after
-    assert_eq!(terms(&["ab a"], &spec([0, 0], [1, 1])), [" ", "a", "b"]);
-    // CountVectorizer(analyzer="char_wb", ngram_range=(4, 5)).fit(["a bcd"]): a short word counts once, whole
-    assert_eq!(terms(&["a bcd"], &spec([0, 0], [4, 5])), [" a ", " bcd", " bcd ", "bcd "]);
+    // CountVectorizer(analyzer="char_wb", ngram_range=(1, 1)).fit(["ab a"]): the space before and after is one term
+    assert_eq!(terms(&["ab a"], &tfidf_spec([0, 0], [1, 1])), [" ", "a", "b"]);
+    // CountVectorizer(analyzer="char_wb", ngram_range=(4, 5)).fit(["a bcd"]): a short word counts once, as a whole
+    assert_eq!(terms(&["a bcd"], &tfidf_spec([0, 0], [4, 5])), [" a ", " bcd", " bcd ", "bcd "]);
 }
 
 #[test]
-fn word_ngrams_step_over_punctuation() {
+fn word_ngrams_skip_punctuation() {
     assert_eq!(
-        terms(&["L’article, reçu!"], &spec([1, 3], [0, 0])),
+        terms(&["L’article, reçu!"], &tfidf_spec([1, 3], [0, 0])),
         ["article", "article reçu", "l", "l article", "l article reçu", "reçu"]
     );
-    assert_eq!(terms(&["a b c"], &spec([2, 2], [0, 0])), ["a b", "b c"]);
+    assert_eq!(terms(&["a b c"], &tfidf_spec([2, 2], [0, 0])), ["a b", "b c"]);
     assert_eq!(
-        terms(&["l'argent d’aujourd'hui", "L argent"], &spec([2, 2], [0, 0])),
+        terms(&["l'argent d’aujourd'hui", "L argent"], &tfidf_spec([2, 2], [0, 0])),
         ["argent d", "aujourd hui", "d aujourd", "l argent"]
     );
     assert_eq!(
-        terms(&["a b c d e f g h i"], &spec([8, MAX_NGRAM], [0, 0])),
+        terms(&["a b c d e f g h i"], &tfidf_spec([8, MAX_NGRAM], [0, 0])),
         ["a b c d e f g h", "b c d e f g h i"]
     );
     assert!(
-        Tfidf::fit(&["?!"], &spec([1, 2], [0, 0]), |_| ()).is_err_and(|f| f.code() == "BOT-7012")
+        Tfidf::fit(&["?!"], &tfidf_spec([1, 2], [0, 0]), |_| ())
+            .is_err_and(|f| f.code() == "BOT-7012")
     );
 }
 
 #[test]
-fn accents_make_no_difference_where_they_are_stripped() {
-    let stripped = TfidfSpec { strip_accents: true, ..spec([1, 1], [2, 3]) };
+fn stripped_accents_make_no_difference() {
+    let stripped = TfidfSpec { strip_accents: true, ..tfidf_spec([1, 1], [2, 3]) };
     let with = terms(&["Où est l’été réglé ? Cœur"], &stripped);
     assert_eq!(with, terms(&["ou est l'ete regle ? coeur"], &stripped));
     assert!(with.contains(&"regle".to_owned()) && !with.contains(&"réglé".to_owned()));
@@ -132,12 +133,12 @@ fn accents_make_no_difference_where_they_are_stripped() {
 #[test]
 fn rare_terms_and_the_least_frequent_are_left_out() {
     let texts = ["a b", "a c", "a b b"];
-    let mut rare = spec([1, 1], [0, 0]);
+    let mut rare = tfidf_spec([1, 1], [0, 0]);
     rare.min_df = 2;
     assert_eq!(terms(&texts, &rare), ["a", "b"]);
-    let mut few = spec([1, 1], [0, 0]);
+    let mut few = tfidf_spec([1, 1], [0, 0]);
     few.max_features = Some(2);
-    // a and b stand three times, c once
+    // a and b occur three times, c once
     assert_eq!(terms(&texts, &few), ["a", "b"]);
     few.max_features = Some(1);
     assert_eq!(terms(&texts, &few), ["a"]);
@@ -160,7 +161,7 @@ fn a_spec_out_of_range_is_refused_with_its_key() {
 }
 
 #[test]
-fn terms_are_asked_for_where_they_are_all_there_is() {
+fn a_sparse_spec_without_ngrams_is_refused() {
     let none = FeatureSpec { word_ngrams: [0, 0], char_ngrams: [0, 0], ..FeatureSpec::default() };
     let fault = none.check().unwrap_err();
     assert_eq!(fault.code(), "BOT-7010");
@@ -172,7 +173,7 @@ fn terms_are_asked_for_where_they_are_all_there_is() {
 
 #[test]
 fn unseen_words_are_counted_among_all_words() {
-    let mut spec = spec([0, 0], [2, 3]);
+    let mut spec = tfidf_spec([0, 0], [2, 3]);
     spec.min_df = 2;
     let (tfidf, _) = Tfidf::fit(&["where is it", "where was it"], &spec, |_| ()).unwrap();
     assert_eq!(tfidf.vocabulary().unseen_words("Where is she?"), (3, 1));
@@ -180,13 +181,13 @@ fn unseen_words_are_counted_among_all_words() {
 }
 
 #[test]
-fn a_fold_is_weighed_as_if_it_were_all_there_is() {
+fn a_fold_is_weighted_as_a_fit_on_its_rows() {
     let texts = ["late parcel", "late bill", "wrong bill", "parcel lost again"];
     let spec = TfidfSpec::default();
     let (tfidf, counts) = Tfidf::fit(&texts, &spec, |_| ()).unwrap();
     let matrix = tfidf.weigh(&counts, &tfidf.idf_of(&counts, &[0, 1, 2]));
     let (alone, _) = Tfidf::fit(&texts[..3], &spec, |_| ()).unwrap();
-    let wanted = alone.transform(&texts);
+    let expected = alone.transform(&texts);
     for row in 0..texts.len() {
         let named = |tfidf: &Tfidf, (columns, values): (&[u32], &[f32])| {
             columns
@@ -196,9 +197,9 @@ fn a_fold_is_weighed_as_if_it_were_all_there_is() {
                 .map(|(&c, &v)| (tfidf.vocabulary().terms()[c as usize].clone(), v))
                 .collect::<Vec<_>>()
         };
-        let (got, wanted) = (named(&tfidf, matrix.row(row)), named(&alone, wanted.row(row)));
-        assert_eq!(got.len(), wanted.len());
-        for ((a, x), (b, y)) in got.iter().zip(&wanted) {
+        let (got, expected) = (named(&tfidf, matrix.row(row)), named(&alone, expected.row(row)));
+        assert_eq!(got.len(), expected.len());
+        for ((a, x), (b, y)) in got.iter().zip(&expected) {
             assert_eq!(a, b);
             assert!((x - y).abs() < 1e-6);
         }
@@ -220,7 +221,7 @@ fn the_number_of_threads_changes_nothing() {
 }
 
 #[test]
-fn a_vocabulary_survives_its_file_form() {
+fn a_vocabulary_survives_its_bytes() {
     let texts = ["où est mon colis ?", "where is my parcel", "n\u{1f642}n", "colis colissimo"];
     let spec = TfidfSpec::default();
     let (tfidf, _) = Tfidf::fit(&texts, &spec, |_| ()).unwrap();
@@ -247,7 +248,7 @@ proptest! {
     }
 
     #[test]
-    fn reading_a_text_once_or_with_others_is_the_same(texts in prop::collection::vec("[a-cé ,!]{0,12}", 2..5)) {
+    fn fitting_and_transforming_give_the_same_rows(texts in prop::collection::vec("[a-cé ,!]{0,12}", 2..5)) {
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
         let Ok((tfidf, counts)) = Tfidf::fit(&texts, &TfidfSpec::default(), |_| ()) else { return Ok(()) };
         let fitted = tfidf.weigh(&counts, tfidf.idf());

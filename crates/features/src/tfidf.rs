@@ -1,88 +1,92 @@
-//! TF-IDF: fitting a vocabulary, and texts to weighted rows.
+//! TF-IDF: a vocabulary fitted on texts, and texts transformed to weighted rows.
 
-use super::{
-    Compat, Counts, FeatureMatrix, TfidfSpec, Vocabulary,
+use crate::{
+    counts::Counts,
+    fit_counts::fit_counts,
+    matrix::FeatureMatrix,
     ngrams::Span,
+    preprocessing::Preprocessing,
     selection::{chi_square, strongest},
+    spec::{Compat, TfidfSpec},
+    vocabulary::Vocabulary,
 };
-use crate::{fit_counts::gather, preprocessing::Form};
 use botops_findings::{Fault, Result};
 use rayon::prelude::*;
 
-/// Texts a thread takes at a time: fixed, so that nothing depends on how many threads there are.
+/// Texts per unit of work: fixed, so that results do not depend on the number of threads.
 const CHUNK: usize = 512;
 
-/// A fitted vectoriser: texts to rows of `[n_features]`.
+/// A fitted vectorizer: texts to rows of `[n_features]`.
 ///
-/// The weight of a term is tf * idf, tf its count (or 1 + ln(count)), idf = ln((1 + n) / (1 + df)) + 1;
-/// the words' part of a row and the characters' part are each brought to the same Euclidean length,
-/// then the row to length 1. A text without a known term is an empty row.
+/// The weight of a term is tf * idf, where tf is its count (or 1 + ln(count)) and
+/// idf = ln((1 + n) / (1 + df)) + 1. The word part and the character part of a row are scaled to the same
+/// Euclidean length, then the row is scaled to length 1. A text without a known term is an empty row.
 ///
-/// With `compat: sklearn` the row as a whole is brought to length 1, as `TfidfVectorizer` does with what
-/// its analyzer finds; terms are selected afterwards, as `SelectKBest` does, so that rows may be shorter.
+/// With `compat: sklearn` the whole row is scaled to length 1, as by `TfidfVectorizer`. Terms are selected
+/// afterwards, as by `SelectKBest`, so rows may be shorter than 1.
 ///
-/// That each part weighs the same was chosen by 5-fold cross-validation over one norm for both:
-/// log loss 0.289 against 0.303 on our support set, 0.378 either way on BANKING77's training set.
+/// Equal lengths for both parts were chosen over one norm for the row by 5-fold cross-validation: log
+/// loss 0.289 against 0.303 on the support set, 0.378 for both on the training set of BANKING77.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Tfidf {
     spec: TfidfSpec,
     vocabulary: Vocabulary,
     idf: Vec<f32>,
-    /// Of each term, whether it is selected: only where those that are not still have a say in the length of a row.
+    /// Whether each term is selected; only with `compat: sklearn`, where the other terms count in the length of a row.
     selected: Option<Vec<bool>>,
 }
 
-/// Working memory of a thread that transforms; reused, so that a text allocates nothing once it is large enough.
+/// Working memory of one thread for [`Tfidf::transform_with`]; once it has grown, a text needs no allocation.
 #[derive(Debug, Default)]
 pub struct TfidfScratch {
     text: String,
     words: Vec<(u64, u32, u32)>,
     symbols: Vec<(u32, u32)>,
-    /// How often each term was met; all 0 between two texts.
+    /// The count of each term; all 0 between two texts.
     counts: Vec<u32>,
     row: Vec<(u32, f32)>,
 }
 
 impl TfidfScratch {
-    /// Returns the row of the last text: (column, weight) in the order in which terms were first met, then what was
-    /// put beside them.
+    /// Returns the row of the last text as (column, weight): terms in the order of their first occurrence, then
+    /// the values of [`Self::put_beside`].
     #[must_use]
     pub fn row(&self) -> &[(u32, f32)] {
         &self.row
     }
 
-    /// Puts `values`, from column `first` on, beside the terms of the last text.
+    /// Appends `values` to the row of the last text, from column `first` on.
     pub fn put_beside(&mut self, first: u32, values: impl Iterator<Item = f32>) {
         self.row.extend((first..).zip(values));
     }
 }
 
 impl Tfidf {
-    /// Fits vocabulary and weights on `texts`, and returns how often each term stands in each.
+    /// Fits the vocabulary and weights on `texts`, and returns the counts of terms in each text.
     ///
-    /// The same on any number of threads. `advance` is told of every text done. All terms are kept: what
-    /// tells intents apart is not known yet, see [`Self::select`].
+    /// The result does not depend on the number of threads. `advance` is called with the number of texts
+    /// finished since its last call. All terms are kept; [`Self::select`] selects among them.
     ///
     /// # Errors
-    /// `BOT-7010` (exit 2) for a spec out of range; `BOT-7012` (exit 3) when terms are asked for and none is left.
+    /// `BOT-7010` (exit 2) for a spec out of range; `BOT-7012` (exit 3) if `spec` has n-grams and no term remains.
     pub fn fit(
         texts: &[&str],
         spec: &TfidfSpec,
         advance: impl Fn(u64) + Sync,
     ) -> Result<(Self, Counts)> {
         spec.check()?;
-        let form = Form::of(spec);
-        let texts: Vec<String> = texts.par_iter().map(|text| form.spell(text)).collect();
+        let form = Preprocessing::of(spec);
+        let texts: Vec<String> = texts.par_iter().map(|text| form.apply(text)).collect();
         let (vocabulary, counts) = (0..64)
-            .find_map(|salt| gather(&texts, spec, salt, &advance))
-            .expect("64 families of 64-bit numbers do not all collide");
-        let asked = [spec.word_ngrams, spec.char_ngrams] != [[0, 0]; 2];
-        if asked && vocabulary.is_empty() {
+            .find_map(|salt| fit_counts(&texts, spec, salt, &advance))
+            .expect("64 families of 64-bit hashes do not all collide");
+        let has_ngrams = [spec.word_ngrams, spec.char_ngrams] != [[0, 0]; 2];
+        if has_ngrams && vocabulary.is_empty() {
             return Err(Fault::data(
                 "BOT-7012",
-                format!("no term stands in {} utterances or more", spec.min_df),
+                format!("no term appears in {} utterances or more", spec.min_df),
             )
-            .hint("lower `min_df` under `features:`, or add n-grams of characters"));
+            .hint("lower `min_df` under `features:`, or add character n-grams"));
         }
         let mut tfidf = Self { spec: spec.clone(), vocabulary, idf: Vec::new(), selected: None };
         let rows: Vec<u32> = (0..texts.len() as u32).collect();
@@ -90,21 +94,21 @@ impl Tfidf {
         Ok((tfidf, counts))
     }
 
-    /// Returns how often each term stands in each of `texts`, which may be others than those it was fitted on.
+    /// Returns the counts of terms in each of `texts`, which need not be the texts it was fitted on.
     ///
-    /// `advance` is told of every text done.
+    /// `advance` is called with the number of texts finished since its last call.
     #[must_use]
     pub fn count_many(&self, texts: &[&str], advance: impl Fn(u64) + Sync) -> Counts {
-        let form = self.vocabulary.reader().form();
+        let form = self.vocabulary.reader().preprocessing();
         let parts: Vec<Counts> = texts
             .par_chunks(CHUNK)
             .map_init(
                 || (TfidfScratch::default(), String::new(), Vec::new()),
-                |(scratch, spelled, counted), texts| {
+                |(scratch, preprocessed, counted), texts| {
                     let mut part = Counts::new(self.vocabulary.len());
                     for text in texts {
-                        form.spell_into(text, spelled);
-                        self.count(spelled, scratch);
+                        form.apply_into(text, preprocessed);
+                        self.count(preprocessed, scratch);
                         counted.clear();
                         counted.extend(scratch.row.iter().map(|&(term, n)| (term, n as u32)));
                         counted.sort_unstable();
@@ -122,10 +126,10 @@ impl Tfidf {
         counts
     }
 
-    /// Puts a vectoriser together from what a file holds: its weights, and the selected terms if it has a list of them.
+    /// Makes a vectorizer of the parts in a model file: vocabulary, weights, and the ids of selected terms, if listed.
     ///
     /// # Errors
-    /// `BOT-7003` (exit 3) when there is not one weight above 0 for each term, or a selected term is none.
+    /// `BOT-7003` (exit 3) if there is not one weight above 0 for each term, or a selected id is not a term.
     pub fn from_parts(
         spec: TfidfSpec,
         vocabulary: Vocabulary,
@@ -133,16 +137,19 @@ impl Tfidf {
         selected: Option<&[u32]>,
     ) -> Result<Self> {
         if idf.len() != vocabulary.len() || idf.iter().any(|w| !(w.is_finite() && *w > 0.0)) {
-            return Err(Fault::data("BOT-7003", "the model has not one weight for each term"));
+            return Err(Fault::data(
+                "BOT-7003",
+                "the model does not have one weight for each term",
+            ));
         }
         if selected.is_some_and(|ids| ids.iter().any(|&id| id as usize >= idf.len())) {
-            return Err(Fault::data("BOT-7003", "the model selects a term that it has not"));
+            return Err(Fault::data("BOT-7003", "the model selects a term that it does not have"));
         }
         let selected = selected.map(|ids| mask(ids, idf.len()));
         Ok(Self { spec, vocabulary, idf, selected })
     }
 
-    /// Returns the terms.
+    /// Returns the vocabulary.
     #[must_use]
     pub fn vocabulary(&self) -> &Vocabulary {
         &self.vocabulary
@@ -154,17 +161,23 @@ impl Tfidf {
         &self.idf
     }
 
-    /// Returns the ids of the selected terms, rising, where others are kept beside them for the length of rows alone.
+    /// Returns the ids of the selected terms, in rising order; `None` if all terms of the vocabulary are used.
     #[must_use]
     pub fn selected(&self) -> Option<Vec<u32>> {
         let selected = self.selected.as_ref()?;
-        Some((0..).zip(selected).filter(|(_, is)| **is).map(|(id, _)| id).collect())
+        Some(
+            (0..)
+                .zip(selected)
+                .filter(|(_, is_selected)| **is_selected)
+                .map(|(id, _)| id)
+                .collect(),
+        )
     }
 
-    /// Returns the vectoriser of the terms that `spec.select` asks for, and their counts; without it, what it was given.
+    /// Returns the vectorizer of the `spec.select` best terms, and their counts; unchanged without `spec.select`.
     ///
-    /// `rows` of `counts` train, `y[row]` is the intent of each. Terms are ranked by [`chi_square`] over
-    /// the weighted rows.
+    /// `rows` are the training rows of `counts`; `y[row]` is the intent of each. Terms are ranked by
+    /// [`chi_square`] over the weighted rows.
     #[must_use]
     pub fn select(
         mut self,
@@ -186,10 +199,10 @@ impl Tfidf {
         (self, counts)
     }
 
-    /// Returns all rows of `counts` as if it had been fitted, and terms selected, on `rows` alone: for cross-fitting.
+    /// Returns all rows of `counts`, weighted as if fitting and selection had used only `rows`: for cross-fitting.
     ///
-    /// `y[row]` is the intent of each of `rows`. The columns stay the same; a term that these rows
-    /// lack, or that is not selected among them, is 0 throughout.
+    /// `y[row]` is the intent of each of `rows`. The columns stay the same; a term that these rows lack, or
+    /// that is not selected among them, is 0 everywhere.
     #[must_use]
     pub fn weigh_as_of(
         &self,
@@ -203,7 +216,7 @@ impl Tfidf {
         let Some(k) = self.spec.select.filter(|_| self.selected.is_none()) else { return x };
         let kept = mask(&strongest(&chi_square(&x, rows, y, n_classes), k), idf.len());
         if self.spec.compat == Some(Compat::Sklearn) {
-            leave_out(&mut x, &kept);
+            zero_others(&mut x, &kept);
             return x;
         }
         drop(x);
@@ -213,9 +226,9 @@ impl Tfidf {
         self.weigh(counts, &idf)
     }
 
-    /// Returns the inverse document frequencies among `rows` of `counts`; 0 for a term below `min_df` there.
+    /// Returns the inverse document frequencies over `rows` of `counts`; 0 for a term below `min_df` there.
     ///
-    /// It is what fitting on these rows alone would give, the same columns kept.
+    /// They are those of a fit on these rows alone, with the same columns.
     #[must_use]
     pub fn idf_of(&self, counts: &Counts, rows: &[u32]) -> Vec<f32> {
         let mut df = vec![0_u32; self.vocabulary.len()];
@@ -233,9 +246,9 @@ impl Tfidf {
             .collect()
     }
 
-    /// Returns all rows of `counts` weighted by `idf`, each of length 1, or 0 throughout.
+    /// Returns all rows of `counts` weighted by `idf`, each of length 1, or all 0.
     ///
-    /// Every entry of `counts` has one here, so that they share where entries are: of a term of weight 0, it is 0.
+    /// The result shares the pattern of `counts`, so a term of weight 0 has stored entries of 0.
     #[must_use]
     pub fn weigh(&self, counts: &Counts, idf: &[f32]) -> FeatureMatrix {
         let offsets = &counts.pattern.offsets;
@@ -270,18 +283,18 @@ impl Tfidf {
         });
         let mut x = FeatureMatrix::of_pattern(counts.pattern.clone(), values);
         if let Some(selected) = &self.selected {
-            leave_out(&mut x, selected);
+            zero_others(&mut x, selected);
         }
         x
     }
 
-    /// Turns `text` into a row, [`TfidfScratch::row`].
+    /// Transforms `text` into the row [`TfidfScratch::row`].
     #[inline]
     pub fn transform_with(&self, text: &str, scratch: &mut TfidfScratch) {
-        let mut spelled = std::mem::take(&mut scratch.text);
-        self.vocabulary.reader().form().spell_into(text, &mut spelled);
-        let n_words = self.count(&spelled, scratch);
-        scratch.text = spelled;
+        let mut preprocessed = std::mem::take(&mut scratch.text);
+        self.vocabulary.reader().preprocessing().apply_into(text, &mut preprocessed);
+        let n_words = self.count(&preprocessed, scratch);
+        scratch.text = preprocessed;
         for (column, value) in &mut scratch.row {
             *value = self.weight(*value as u32) * self.idf[*column as usize];
         }
@@ -294,7 +307,7 @@ impl Tfidf {
         }
     }
 
-    /// Turns texts into rows, on all threads.
+    /// Transforms texts into rows, on all threads.
     #[must_use]
     pub fn transform(&self, texts: &[&str]) -> FeatureMatrix {
         let rows: Vec<Vec<(u32, f32)>> = texts
@@ -313,6 +326,7 @@ impl Tfidf {
         matrix
     }
 
+    /// Returns the tf of a term that occurs `count` times.
     #[inline]
     fn weight(&self, count: u32) -> f32 {
         match count {
@@ -322,7 +336,7 @@ impl Tfidf {
         }
     }
 
-    /// Counts the known terms of a spelled text into `scratch.row`, and returns how many are of words: they come first.
+    /// Counts the known terms of a preprocessed text into `scratch.row`, and returns the number of word terms, which come first.
     #[inline]
     fn count(&self, text: &str, scratch: &mut TfidfScratch) -> usize {
         let TfidfScratch { words, symbols, counts, row, .. } = scratch;
@@ -331,8 +345,8 @@ impl Tfidf {
         }
         row.clear();
         let reader = self.vocabulary.reader();
-        let mut meet = |number: u64, _: Span| {
-            if let Some(id) = self.vocabulary.find(number) {
+        let mut add = |hash: u64, _: Span| {
+            if let Some(id) = self.vocabulary.find(hash) {
                 let count = &mut counts[id as usize];
                 if *count == 0 {
                     row.push((id, 0.0));
@@ -340,8 +354,8 @@ impl Tfidf {
                 *count += 1;
             }
         };
-        reader.read_words(text, words, &mut meet);
-        reader.read_characters(text, symbols, &mut meet);
+        reader.read_words(text, words, &mut add);
+        reader.read_characters(text, symbols, &mut add);
         let mut n_words = 0;
         for (id, value) in row.iter_mut() {
             n_words += usize::from(*id < self.vocabulary.n_words());
@@ -350,9 +364,9 @@ impl Tfidf {
         n_words
     }
 
-    /// Returns the two parts of a row, each with what its values are to be multiplied by.
+    /// Returns the two parts of a row, each with the factor of its values.
     ///
-    /// A part that is 0 throughout has no say, and stays so.
+    /// A part that is all 0 stays 0 and does not affect the other part.
     #[inline]
     fn scales<'a, T: Value>(
         &self,
@@ -372,7 +386,7 @@ impl Tfidf {
     }
 }
 
-/// An entry of a row.
+/// An entry of a row that has a value.
 trait Value {
     fn value(&self) -> f32;
 }
@@ -389,7 +403,7 @@ impl Value for (u32, f32) {
     }
 }
 
-/// Adds up in four sums side by side, which the processor takes at once.
+/// Returns the sum of squares, computed in four lanes that the processor adds at once.
 #[inline]
 fn length_squared(part: &[impl Value]) -> f32 {
     let mut sums = [0.0_f32; 4];
@@ -405,7 +419,7 @@ fn length_squared(part: &[impl Value]) -> f32 {
     (sums[0] + sums[1]) + (sums[2] + sums[3])
 }
 
-/// Returns which of `n` ids are listed.
+/// Returns a mask of `n` ids that is true for the listed ones.
 fn mask(ids: &[u32], n: usize) -> Vec<bool> {
     let mut mask = vec![false; n];
     for &id in ids {
@@ -414,7 +428,8 @@ fn mask(ids: &[u32], n: usize) -> Vec<bool> {
     mask
 }
 
-fn leave_out(x: &mut FeatureMatrix, kept: &[bool]) {
+/// Sets the values of columns that are not in `kept` to 0.
+fn zero_others(x: &mut FeatureMatrix, kept: &[bool]) {
     x.for_each_value(|column, value| {
         if !kept[column as usize] {
             *value = 0.0;

@@ -1,36 +1,21 @@
-//! The terms a model knows, found by number.
+//! The vocabulary of a model: its terms and words, looked up by hash.
 
-use super::{TfidfSpec, ngrams::Reader, numbers::Numbers};
+use crate::{
+    hash_ids::HashIds,
+    ngrams::Reader,
+    spec::TfidfSpec,
+    term::{Term, TermKind},
+};
 use botops_findings::{Fault, Result};
-use serde::{Deserialize, Serialize};
 
-/// What a term is made of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum TermKind {
-    /// Words, one blank between two.
-    Words,
-    /// Characters of one token, perhaps with the blank before or after it.
-    Characters,
-}
-
-/// An n-gram.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Term {
-    /// What it is made of.
-    pub kind: TermKind,
-    /// Its text.
-    pub text: String,
-}
-
-/// The terms of a model in order, and the words its training data had.
+/// The terms of a model, and the words of its training data.
 ///
-/// - terms are distinct and sorted: those of words first, then by code point; a term's id is its place
-/// - no two terms, and no two words, have the same 64-bit number: checked when a vocabulary is made,
-///   be it by fitting or by reading a file. Fitting starts over with another salt where it happens.
+/// - terms are distinct and sorted: n-grams of words first, then by code point; the id of a term is its index
+/// - no two terms, and no two words, have the same 64-bit hash; this is checked when a vocabulary is
+///   fitted or read from a file. After a collision, fitting starts over with another salt.
 ///
-/// An n-gram outside the vocabulary is mistaken for one inside when their numbers are the same:
-/// with 50,000 terms and 200 n-grams an utterance, once in 10^12 utterances, and then one feature is off.
+/// An n-gram outside the vocabulary is mistaken for one inside if their hashes are the same. With 50,000
+/// terms and 200 n-grams per utterance this happens once in 10^12 utterances, and changes one feature.
 #[derive(Debug, Clone)]
 pub struct Vocabulary {
     terms: Vec<Term>,
@@ -38,8 +23,8 @@ pub struct Vocabulary {
     n_words: u32,
     salt: u64,
     reader: Reader,
-    table: Numbers,
-    known_words: Numbers,
+    table: HashIds,
+    known_words: HashIds,
 }
 
 impl PartialEq for Vocabulary {
@@ -49,7 +34,7 @@ impl PartialEq for Vocabulary {
 }
 
 impl Vocabulary {
-    /// Makes a vocabulary of sorted, distinct terms and words; `None` when two have the same number.
+    /// Makes a vocabulary of sorted, distinct terms and words; `None` if two have the same hash.
     pub(super) fn new(
         terms: Vec<Term>,
         words: Vec<String>,
@@ -57,9 +42,8 @@ impl Vocabulary {
         salt: u64,
     ) -> Option<Self> {
         let reader = Reader::new(spec, salt);
-        let table = Numbers::new(terms.iter().map(|term| reader.number(term.kind, &term.text)))?;
-        let known_words =
-            Numbers::new(words.iter().map(|word| reader.word_number(word.as_bytes())))?;
+        let table = HashIds::new(terms.iter().map(|term| reader.hash(term.kind, &term.text)))?;
+        let known_words = HashIds::new(words.iter().map(|word| reader.word_hash(word.as_bytes())))?;
         let n_words = terms.partition_point(|term| term.kind == TermKind::Words) as u32;
         Some(Self { terms, words, n_words, salt, reader, table, known_words })
     }
@@ -82,29 +66,29 @@ impl Vocabulary {
         &self.terms
     }
 
-    /// Returns the vocabulary of the terms with the ids `kept`, rising, and of the same words.
+    /// Returns a vocabulary of the terms with the ids `kept`, in rising order, and of the same words.
     pub(super) fn of_terms(self, kept: &[u32], spec: &TfidfSpec) -> Self {
         let terms = kept.iter().map(|&id| self.terms[id as usize].clone()).collect();
         Self::new(terms, self.words, spec, self.salt)
-            .expect("among fewer terms no two more have the same number")
+            .expect("a subset of terms with distinct hashes has distinct hashes")
     }
 
-    /// Returns how many terms are of words: their ids come first.
+    /// Returns the number of terms of kind [`TermKind::Words`]; their ids come first.
     #[must_use]
     pub(super) fn n_words(&self) -> u32 {
         self.n_words
     }
 
-    /// Returns how many of `text`'s words there are, and how many of them training never saw.
+    /// Returns the number of words of `text`, and the number of those that are not in the training data.
     #[must_use]
     pub fn unseen_words(&self, text: &str) -> (usize, usize) {
-        let form = self.reader.form();
-        let text = form.spell(text);
+        let form = self.reader.preprocessing();
+        let text = form.apply(text);
         let (mut n, mut unseen) = (0, 0);
         form.each_word(&text, |start, end| {
             n += 1;
-            let number = self.reader.word_number(&text.as_bytes()[start..end]);
-            unseen += usize::from(self.known_words.find(number).is_none());
+            let hash = self.reader.word_hash(&text.as_bytes()[start..end]);
+            unseen += usize::from(self.known_words.find(hash).is_none());
         });
         (n, unseen)
     }
@@ -113,12 +97,16 @@ impl Vocabulary {
         self.reader
     }
 
+    /// Returns the id of the term with `hash`.
     #[inline]
-    pub(super) fn find(&self, number: u64) -> Option<u32> {
-        self.table.find(number)
+    pub(super) fn find(&self, hash: u64) -> Option<u32> {
+        self.table.find(hash)
     }
 
-    /// Returns the compact form: salt, three counts, then the texts, each without the beginning it shares with the one before.
+    /// Returns the compact form of a model file.
+    ///
+    /// The layout is: salt, three counts, then the texts, each without the prefix it shares with the text
+    /// before it.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut out = self.salt.to_le_bytes().to_vec();
@@ -133,13 +121,14 @@ impl Vocabulary {
         out
     }
 
-    /// Reads what [`Self::to_bytes`] wrote; every count and length is checked against the bytes there are.
+    /// Reads the form that [`Self::to_bytes`] writes; every count and length is checked against the bytes.
     ///
     /// # Errors
-    /// `BOT-7003` (exit 3) when it is malformed, a term is out of order, or two have the same number.
+    /// `BOT-7003` (exit 3) if it is malformed, a term is out of order, or two terms have the same hash.
     pub fn from_bytes(bytes: &[u8], spec: &TfidfSpec) -> Result<Self> {
-        let malformed =
-            |what: &str| Fault::data("BOT-7003", format!("the vocabulary of the model {what}"));
+        let malformed = |problem: &str| {
+            Fault::data("BOT-7003", format!("the vocabulary of the model {problem}"))
+        };
         let cut = || malformed("ends too early");
         let (salt, rest) = bytes.split_first_chunk::<8>().ok_or_else(cut)?;
         let mut rest = rest;
@@ -149,9 +138,9 @@ impl Vocabulary {
             *count = u32::from_le_bytes(*value) as usize;
             rest = after;
         }
-        // A text takes two bytes at least, so that a count beyond half the bytes is a lie.
+        // A text takes at least two bytes, so a count beyond half the bytes is wrong.
         if counts.iter().any(|&count| count > rest.len() / 2 + 1) {
-            return Err(malformed("counts more terms than it has"));
+            return Err(malformed("declares more terms than it holds"));
         }
         let mut terms = Vec::with_capacity(counts[0] + counts[1]);
         for (kind, count) in [TermKind::Words, TermKind::Characters].into_iter().zip(counts) {
@@ -160,13 +149,14 @@ impl Vocabulary {
         }
         let words = read_list(&mut rest, counts[2]).ok_or_else(|| malformed("is malformed"))?;
         if !rest.is_empty() {
-            return Err(malformed("is followed by something else"));
+            return Err(malformed("is followed by other bytes"));
         }
         Self::new(terms, words, spec, u64::from_le_bytes(*salt))
-            .ok_or_else(|| malformed("has two terms of the same number"))
+            .ok_or_else(|| malformed("has two terms with the same hash"))
     }
 }
 
+/// Writes sorted texts: of each, the length of the shared prefix (one byte), the length of the rest (LEB128) and the rest.
 fn write_list<'a>(out: &mut Vec<u8>, texts: impl Iterator<Item = &'a str>) {
     let mut before = "";
     for text in texts {
@@ -183,7 +173,7 @@ fn write_list<'a>(out: &mut Vec<u8>, texts: impl Iterator<Item = &'a str>) {
     }
 }
 
-/// Reads `count` sorted, distinct texts; `None` when the bytes do not hold them.
+/// Reads `count` sorted, distinct texts; `None` if the bytes do not hold them.
 fn read_list(rest: &mut &[u8], count: usize) -> Option<Vec<String>> {
     let mut texts: Vec<String> = Vec::with_capacity(count);
     let mut bytes: Vec<u8> = Vec::new();
@@ -193,7 +183,7 @@ fn read_list(rest: &mut &[u8], count: usize) -> Option<Vec<String>> {
         for shift in (0..).step_by(7) {
             let (&byte, after) = tail.split_first()?;
             tail = after;
-            // Four groups of seven bits: 256 MB, more than any term.
+            // Four groups of seven bits hold lengths below 256 MiB, longer than any term.
             if shift > 21 {
                 return None;
             }

@@ -32,7 +32,7 @@ impl Encoders {
     pub async fn prepare(&self, spec: &ModelSpec, progress: &dyn Progress) -> Result<Equipment> {
         spec.check()?;
         let Some(wanted) = &spec.features.encoder else { return Ok(Equipment::default()) };
-        let (files, folder) = match HubSource::is_meant(&wanted.source) {
+        let (files, folder) = match HubSource::is_hub_source(&wanted.source) {
             true => {
                 let source = wanted.source.parse()?;
                 (self.fetch(&source, progress).await?, self.hub.folder(&source))
@@ -78,7 +78,7 @@ impl Encoders {
     pub(super) fn digest(&self, spec: &ModelSpec) -> Result<Option<Digest>> {
         let files = match &spec.features.encoder {
             None => None,
-            Some(EncoderSpec { source, .. }) if HubSource::is_meant(source) => {
+            Some(EncoderSpec { source, .. }) if HubSource::is_hub_source(source) => {
                 self.hub.cached(&source.parse()?)?
             }
             Some(wanted) => Some(EncoderFiles::read(&self.root.join(&wanted.source))?),

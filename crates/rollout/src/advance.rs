@@ -1,64 +1,69 @@
-//! One tick: look at state and observation, decide at most one step.
+//! One tick: from the state and an observation, at most one decision.
 
-use super::{
-    Effect, Observation, PauseReason, Phase, Rollout, Transition, Verdict,
-    judge::Promise,
-    wording::{self, elapsed, grouped, percent, span},
+use crate::{
+    judge::PromoteEvidence,
+    numbers::{duration, elapsed, percent},
+    observation::Observation,
+    policy::StepPolicy,
+    state::{Effect, PauseReason, Phase, Rollout},
+    transition::{Transition, Verdict},
+    wording,
 };
+use botops_text::count;
 use chrono::{DateTime, Utc};
 
-/// Decides at most one step from what was seen since the previous tick.
+/// Makes at most one decision from the traffic since the previous tick.
 ///
-/// In this order, and only the first that applies:
+/// The first of these rules that applies decides:
 ///
 /// 1. a gating failure kind is worse on the challenger: roll back (in shadow, while ramping, or paused)
 /// 2. the split is broken: pause at weight zero
-/// 3. nobody has looked for longer than `stale_after`: pause at weight zero
-/// 4. the step's least time and conversations are reached, and the evidence it asks for is there: the
-///    next step, or promote
-/// 5. the step's deadline is reached: pause and keep the weight, for want of traffic or of evidence
+/// 3. nothing was observed for longer than `stale_after`: pause at weight zero
+/// 4. the step has its least time and conversations, and the evidence it requires: take the next step,
+///    or promote
+/// 5. the step's deadline has passed: pause and keep the weight, for lack of traffic or evidence
 ///
-/// A pause at any weight is left only by a person (or by 1 to 3). `Pending` goes on to `Loading`;
-/// loading, promoting and rolling back wait for a [`super::Command`]; a terminal phase is returned
-/// as it is. A `now` before the latest transition counts as that.
+/// Only a person ends a pause (or rules 1 to 3 replace it). `Pending` continues to `Loading`; loading,
+/// promoting and rolling back wait for a [`crate::Command`]; a terminal phase is returned unchanged. A
+/// `now` before the latest transition counts as the time of that transition.
 #[must_use]
 pub fn advance(rollout: &Rollout, observation: &Observation, now: DateTime<Utc>) -> Transition {
     let now = now.max(rollout.updated_at);
     let mut next = rollout.clone();
     match rollout.phase {
         Phase::Pending => {
-            let reason = "asked for; loading the challenger".to_owned();
+            let reason = "requested; loading the challenger".to_owned();
             let to = (Phase::Loading, Effect::Load);
             Transition::decided(next, to, Verdict::Hold, reason, now)
         }
         Phase::Loading | Phase::RollingBack { .. } => Transition::undecided(next, Verdict::Hold),
         Phase::Promoting => {
-            // The alias is on its way: what is seen now is kept, and a person can still abort.
-            next.judge.absorb(observation, rollout.weight(), now);
+            // The alias is being moved: observations are still added, and a person can still abort.
+            next.judge.add(observation, rollout.weight(), now);
             Transition::undecided(next, Verdict::Hold)
         }
         Phase::Shadow { since, units } => {
-            next.judge.absorb(observation, 0.0, now);
+            next.judge.add(observation, 0.0, now);
             let units = units.saturating_add(observation.shadow_units);
             next.phase = Phase::Shadow { since, units };
             shadow(next, since, units, now)
         }
         Phase::Ramping { step, since, units } => {
-            next.judge.absorb(observation, rollout.weight(), now);
+            next.judge.add(observation, rollout.weight(), now);
             let units = units.saturating_add(observation.canary_units);
             next.phase = Phase::Ramping { step, since, units };
             match guard(&next, since, now) {
-                Some(to) => to.transition(next, now),
+                Some(stop) => stop.transition(next, now),
                 None => ramp(next, (step, since, units), now),
             }
         }
         Phase::Paused { reason, step, weight, since, units } => {
-            next.judge.absorb(observation, rollout.weight(), now);
-            let seen = if step.is_some() { observation.canary_units } else { 0 };
-            let units = units.saturating_add(seen);
+            next.judge.add(observation, rollout.weight(), now);
+            let new = if step.is_some() { observation.canary_units } else { 0 };
+            let units = units.saturating_add(new);
             next.phase = Phase::Paused { reason, step, weight, since, units };
             match guard(&next, since, now) {
-                Some(to) => to.transition(next, now),
+                Some(stop) => stop.transition(next, now),
                 None => Transition::undecided(next, paused_verdict(reason)),
             }
         }
@@ -69,7 +74,7 @@ pub fn advance(rollout: &Rollout, observation: &Observation, now: DateTime<Utc>)
     }
 }
 
-/// What the judge says while `reason` holds.
+/// Returns the verdict while a rollout is paused for `reason`.
 fn paused_verdict(reason: PauseReason) -> Verdict {
     match reason {
         PauseReason::Requested => Verdict::Hold,
@@ -79,7 +84,7 @@ fn paused_verdict(reason: PauseReason) -> Verdict {
     }
 }
 
-/// What stops a rollout, whatever its step says.
+/// A decision that stops a rollout, whatever its step requires.
 struct Stop {
     phase: Phase,
     effect: Effect,
@@ -93,7 +98,7 @@ impl Stop {
     }
 }
 
-/// Rolls back on evidence; pauses at weight zero when the split is broken or nobody looks.
+/// Rolls back on evidence; pauses at weight zero when the split is broken or observations are stale.
 fn guard(next: &Rollout, since: DateTime<Utc>, now: DateTime<Utc>) -> Option<Stop> {
     if let Some(evidence) = next.judge.worse(next.policy.judge()) {
         let reason = wording::worse(&evidence, next.judge.units());
@@ -104,40 +109,36 @@ fn guard(next: &Rollout, since: DateTime<Utc>, now: DateTime<Utc>) -> Option<Sto
             reason,
         });
     }
-    // At weight zero there is no split to watch and nothing to hide from.
+    // At weight zero there is no split to watch, and no traffic to withdraw.
     if next.weight() <= 0.0 {
         return None;
     }
     if let Some(numbers) = next.judge.broken_split() {
         let reason = wording::broken_split(&next.judge, numbers);
-        return Some(pause(
-            next,
-            (PauseReason::SampleRatioMismatch, Verdict::Invalid),
-            reason,
-            now,
-        ));
+        let why = (PauseReason::SampleRatioMismatch, Verdict::Invalid);
+        return Some(pause(next, why, reason, now));
     }
     stale(next, since, now)
 }
 
-/// Pauses at weight zero when nobody has looked for longer than `stale_after`.
+/// Pauses at weight zero when nothing was observed for longer than `stale_after`.
 fn stale(next: &Rollout, since: DateTime<Utc>, now: DateTime<Utc>) -> Option<Stop> {
     let newest = next.judge.observed_at().map_or(since, |at| at.max(since));
     let age = elapsed(newest, now);
     (age > next.policy.stale_after()).then(|| {
         let reason = format!(
             "nothing was observed for {}, longer than {}: the challenger gets no traffic",
-            span(age),
-            span(next.policy.stale_after())
+            duration(age),
+            duration(next.policy.stale_after())
         );
         pause(next, (PauseReason::Stale, Verdict::Invalid), reason, now)
     })
 }
 
-/// Pauses where `next` stands; at weight zero when the numbers cannot be trusted, else at its weight.
+/// Pauses in the current step: at weight zero when the verdict is invalid, else at the weight of the step.
 fn pause(
     next: &Rollout,
-    (why, verdict): (PauseReason, Verdict),
+    (pause_reason, verdict): (PauseReason, Verdict),
     reason: String,
     now: DateTime<Utc>,
 ) -> Stop {
@@ -149,40 +150,41 @@ fn pause(
     };
     let weight = if verdict == Verdict::Invalid { 0.0 } else { next.weight() };
     Stop {
-        phase: Phase::Paused { reason: why, step, weight, since: now, units },
+        phase: Phase::Paused { reason: pause_reason, step, weight, since: now, units },
         effect: Effect::Route,
         verdict,
         reason,
     }
 }
 
+/// Decides in the shadow stage, which began at `since` and has mirrored `units` conversations.
 fn shadow(next: Rollout, since: DateTime<Utc>, units: u64, now: DateTime<Utc>) -> Transition {
-    if let Some(to) = guard(&next, since, now).or_else(|| stale(&next, since, now)) {
-        return to.transition(next, now);
+    if let Some(stop) = guard(&next, since, now).or_else(|| stale(&next, since, now)) {
+        return stop.transition(next, now);
     }
-    // Without a plan for it (a state written by hand), shadow is over.
+    // Only a state edited by hand has no plan for its shadow stage: end the stage.
     let Some(plan) = next.policy.shadow().cloned() else {
-        return first_step(next, "no shadow is planned".to_owned(), Verdict::Pass, now);
+        return first_step(next, "the plan has no shadow stage".to_owned(), Verdict::Pass, now);
     };
     if units >= plan.min_units {
-        let reason = format!("{} conversations mirrored", grouped(units));
+        let reason = format!("{} conversations mirrored", count(units));
         return first_step(next, reason, Verdict::Pass, now);
     }
     if elapsed(since, now) >= plan.deadline {
         let reason = format!(
             "deadline of {} reached with {} of {} conversations mirrored",
-            span(plan.deadline),
-            grouped(units),
-            grouped(plan.min_units)
+            duration(plan.deadline),
+            count(units),
+            count(plan.min_units)
         );
-        let to = pause(&next, (PauseReason::NoTraffic, Verdict::Insufficient), reason, now);
-        return to.transition(next, now);
+        let why = (PauseReason::NoTraffic, Verdict::Insufficient);
+        return pause(&next, why, reason, now).transition(next, now);
     }
     Transition::undecided(next, Verdict::Hold)
 }
 
-/// Begins to answer: the first step.
-pub(super) fn first_step(
+/// Enters the first step, where the challenger begins to answer.
+pub(crate) fn first_step(
     next: Rollout,
     reason: String,
     verdict: Verdict,
@@ -192,14 +194,15 @@ pub(super) fn first_step(
     Transition::decided(next, to, verdict, reason, now)
 }
 
+/// Decides in step `index`, which began at `since` and has `units` conversations on the challenger.
 fn ramp(
     next: Rollout,
     (index, since, units): (usize, DateTime<Utc>, u64),
     now: DateTime<Utc>,
 ) -> Transition {
-    let count = next.policy.steps().len();
+    let n_steps = next.policy.steps().len();
     let Some(step) = next.policy.steps().get(index).cloned() else {
-        // A state written by hand: no such step, so no weight, and nothing to wait for.
+        // Only a state edited by hand has no such step: its weight is zero, and there is nothing to decide.
         return Transition::undecided(next, Verdict::Hold);
     };
     let time = elapsed(since, now);
@@ -208,43 +211,35 @@ fn ramp(
         if !late {
             return Transition::undecided(next, Verdict::Hold);
         }
-        let reason = format!(
-            "deadline of {} reached with {} of {} conversations on the challenger at {}",
-            span(step.deadline),
-            grouped(units),
-            grouped(step.min_units),
-            percent(step.weight_percent)
-        );
-        let to = pause(&next, (PauseReason::NoTraffic, Verdict::Insufficient), reason, now);
-        return to.transition(next, now);
+        return pause_without_traffic(next, &step, units, now);
     }
     if time < step.min_time {
         return Transition::undecided(next, Verdict::Hold);
     }
-    let promises = match step.require {
+    let evidence = match step.require {
         None => Vec::new(),
-        Some(_) => next.judge.promises(next.policy.judge()),
+        Some(_) => next.judge.promote_evidence(next.policy.judge()),
     };
-    let missing = promises.iter().any(|(_, promise)| matches!(promise, Promise::Missing(_)));
-    let numbers = wording::promise(&promises, next.judge.units());
+    let missing = evidence.iter().any(|(_, kind)| matches!(kind, PromoteEvidence::Missing(_)));
+    let numbers = wording::promote_evidence(&evidence, next.judge.units());
     if missing {
         if !late {
             return Transition::undecided(next, Verdict::Hold);
         }
         let reason = format!(
             "deadline of {} reached without evidence that the challenger fails less than {} times as often: {numbers}",
-            span(step.deadline),
+            duration(step.deadline),
             next.policy.judge().tolerated_risk,
         );
-        let to = pause(&next, (PauseReason::Inconclusive, Verdict::Inconclusive), reason, now);
-        return to.transition(next, now);
+        let why = (PauseReason::Inconclusive, Verdict::Inconclusive);
+        return pause(&next, why, reason, now).transition(next, now);
     }
     let mut reason = format!(
-        "step {} of {count} passed: {} conversations on the challenger at {} in {}, nothing worse",
+        "step {} of {n_steps} passed: {} conversations on the challenger at {} in {}, nothing worse",
         index + 1,
-        grouped(units),
+        count(units),
         percent(step.weight_percent),
-        span(time),
+        duration(time),
     );
     if !numbers.is_empty() {
         reason.push_str(&format!(
@@ -252,10 +247,28 @@ fn ramp(
             next.policy.judge().tolerated_risk
         ));
     }
-    let to = if index + 1 < count {
+    let to = if index + 1 < n_steps {
         (Phase::Ramping { step: index + 1, since: now, units: 0 }, Effect::Route)
     } else {
         (Phase::Promoting, Effect::Promote)
     };
     Transition::decided(next, to, Verdict::Pass, reason, now)
+}
+
+/// Pauses a step whose deadline passed with too few conversations; the weight is kept.
+fn pause_without_traffic(
+    next: Rollout,
+    step: &StepPolicy,
+    units: u64,
+    now: DateTime<Utc>,
+) -> Transition {
+    let reason = format!(
+        "deadline of {} reached with {} of {} conversations on the challenger at {}",
+        duration(step.deadline),
+        count(units),
+        count(step.min_units),
+        percent(step.weight_percent)
+    );
+    let why = (PauseReason::NoTraffic, Verdict::Insufficient);
+    pause(&next, why, reason, now).transition(next, now)
 }

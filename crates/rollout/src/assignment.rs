@@ -1,4 +1,4 @@
-//! Which arm answers a conversation.
+//! The arm that answers a conversation.
 
 use botops_digest::Hasher;
 use serde::{Deserialize, Serialize};
@@ -13,10 +13,10 @@ pub enum Arm {
     Canary,
 }
 
-/// Assigns a conversation: `u64(SHA-256(salt || conversation_id)[0..8]) / 2^64 < weight` is the canary.
+/// Returns the arm of a conversation: the canary if `u64(SHA-256(salt || conversation_id)[0..8]) / 2^64 < weight`.
 ///
-/// `weight` is in [0, 1]. Raising it never moves a conversation from the canary to the primary;
-/// another salt draws other conversations first.
+/// `weight` is in [0, 1]. Raising it never moves a conversation from the canary to the primary. Another
+/// salt draws other conversations first.
 #[must_use]
 pub fn assign(salt: &str, conversation_id: &str, weight: f64) -> Arm {
     let mut hasher = Hasher::default();
@@ -24,7 +24,7 @@ pub fn assign(salt: &str, conversation_id: &str, weight: f64) -> Arm {
     hasher.update(conversation_id.as_bytes());
     let digest = hasher.finish();
     let head: [u8; 8] = digest.as_bytes()[..8].try_into().expect("a digest has 32 bytes");
-    // 53 bits keep the quotient below 1 after rounding.
+    // The top 53 bits: `f64` holds them exactly, so the quotient stays below 1.
     let point = (u64::from_be_bytes(head) >> 11) as f64 / (1_u64 << 53) as f64;
     if point < weight { Arm::Canary } else { Arm::Primary }
 }

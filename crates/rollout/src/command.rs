@@ -1,7 +1,11 @@
-//! What a person, or the caller after an effect, asks of a rollout.
+//! Rollout commands: the phases that allow them, and their effects.
 
-use super::{
-    Command, Effect, PauseReason, Phase, Rollout, Transition, Verdict, advance::first_step, wording,
+use crate::{
+    advance::first_step,
+    numbers::{list, percent},
+    state::{Effect, PauseReason, Phase, Rollout},
+    transition::{Command, Transition, Verdict},
+    wording,
 };
 use botops_findings::{Fault, Result};
 use chrono::{DateTime, Utc};
@@ -15,18 +19,19 @@ use chrono::{DateTime, Utc};
 /// | | loading | failed |
 /// | | shadow, ramping, paused (after a restart) | rolling back |
 /// | `Pause` | shadow, ramping | paused, its weight kept |
-/// | `Resume` | paused | where it was; its times begin anew |
-/// | `Promote` | the last step: ramping; paused unless invalid | promoting |
+/// | `Resume` | paused | the step it was in; its times start over |
+/// | `Promote` | the last step: ramping, or paused unless invalid | promoting |
 /// | `Confirmed` | promoting | promoted |
-/// | `Abort` | any but the terminal ones | rolling back; already there: the effect again |
+/// | `Abort` | any but the terminal phases | rolling back; if already there, the effect is repeated |
 /// | `Drained` | rolling back | rolled back |
 ///
-/// Resuming after a sample-ratio mismatch begins the split and all evidence anew: what was gathered
-/// rests on a broken split. `Promote` is refused when a gating kind is worse or the pause is invalid
+/// Resuming after a sample-ratio mismatch clears the split counts and all evidence, because they come
+/// from a broken split. `Promote` is refused when a gating kind is worse or the pause is invalid
 /// (sample-ratio mismatch, stale).
 ///
 /// # Errors
-/// `BOT-6002` (exit 5) when the phase does not allow it: the phase and what it allows are named.
+/// `BOT-6002` (exit 5) when the phase does not allow the command; the message names the phase and the
+/// commands it allows.
 pub fn command(rollout: &Rollout, command: &Command, now: DateTime<Utc>) -> Result<Transition> {
     let now = now.max(rollout.updated_at);
     let next = rollout.clone();
@@ -46,26 +51,29 @@ pub fn command(rollout: &Rollout, command: &Command, now: DateTime<Utc>) -> Resu
                 Ok(first_step(next, reason.to_owned(), Verdict::Hold, now))
             }
         }
-        (Command::LoadFailed { reason }, Phase::Pending) => {
-            to(next, (Phase::Refused { reason: said(reason) }, Effect::Finish), &said(reason))
-        }
-        (Command::LoadFailed { reason }, Phase::Loading) => {
-            to(next, (Phase::Failed { reason: said(reason) }, Effect::Finish), &said(reason))
-        }
+        (Command::LoadFailed { reason }, Phase::Pending) => to(
+            next,
+            (Phase::Refused { reason: non_empty(reason) }, Effect::Finish),
+            &non_empty(reason),
+        ),
+        (Command::LoadFailed { reason }, Phase::Loading) => to(
+            next,
+            (Phase::Failed { reason: non_empty(reason) }, Effect::Finish),
+            &non_empty(reason),
+        ),
         (
             Command::LoadFailed { reason },
             Phase::Shadow { .. } | Phase::Ramping { .. } | Phase::Paused { .. },
-        ) => roll_back(next, format!("the challenger could not be loaded again: {}", said(reason))),
+        ) => roll_back(
+            next,
+            format!("the challenger could not be loaded again: {}", non_empty(reason)),
+        ),
         (Command::Pause, &Phase::Shadow { units, .. }) => {
-            to(next, (paused(None, 0.0, now, units), Effect::Route), "a person asked to pause")
+            to(next, (paused(None, 0.0, now, units), Effect::Route), "pause requested")
         }
         (Command::Pause, &Phase::Ramping { step, units, .. }) => {
             let weight = rollout.weight();
-            to(
-                next,
-                (paused(Some(step), weight, now, units), Effect::Route),
-                "a person asked to pause",
-            )
+            to(next, (paused(Some(step), weight, now, units), Effect::Route), "pause requested")
         }
         (Command::Resume, &Phase::Paused { reason, step, units, .. }) => {
             Ok(resume(next, reason, step, units, now))
@@ -76,25 +84,25 @@ pub fn command(rollout: &Rollout, command: &Command, now: DateTime<Utc>) -> Resu
         (Command::Confirmed, Phase::Promoting) => to(
             next,
             (Phase::Promoted, Effect::Finish),
-            "the alias moved, and the challenger was seen to serve",
+            "the alias moved and the server serves the challenger",
         ),
         (Command::Drained, Phase::RollingBack { reason }) => {
             let phase = Phase::RolledBack { reason: reason.clone() };
-            to(next, (phase, Effect::Finish), "no request is left on the challenger")
+            to(next, (phase, Effect::Finish), "the challenger has no open requests")
         }
         (Command::Abort { .. }, Phase::RollingBack { .. }) => {
             let effect = Effect::RollBack;
             Ok(Transition { effect, ..Transition::undecided(next, Verdict::Hold) })
         }
         (Command::Abort { reason }, phase) if !phase.is_terminal() => {
-            roll_back(next, format!("aborted: {}", said(reason)))
+            roll_back(next, format!("aborted: {}", non_empty(reason)))
         }
         (command, phase) => Err(refusal(command, phase)),
     }
 }
 
-/// A reason is never empty: that would read as "nothing was decided".
-fn said(reason: &str) -> String {
+/// Returns `reason`, or a substitute if it is empty: an empty reason means "no decision".
+fn non_empty(reason: &str) -> String {
     let reason = reason.trim();
     if reason.is_empty() { "no reason given".to_owned() } else { reason.to_owned() }
 }
@@ -105,18 +113,17 @@ fn paused(step: Option<usize>, weight: f64, now: DateTime<Utc>, units: u64) -> P
 
 fn resume(
     mut next: Rollout,
-    why: PauseReason,
+    pause_reason: PauseReason,
     step: Option<usize>,
     units: u64,
     now: DateTime<Utc>,
 ) -> Transition {
-    let is_anew = why == PauseReason::SampleRatioMismatch;
-    let mut reason = "a person asked to go on".to_owned();
+    let mut reason = "resume requested".to_owned();
     let mut units = units;
-    if is_anew {
-        next.judge.renew();
+    if pause_reason == PauseReason::SampleRatioMismatch {
+        next.judge.reset_evidence();
         units = 0;
-        reason.push_str("; the split and the evidence begin anew");
+        reason.push_str("; the split counts and the evidence start over");
     }
     let phase = match step {
         None => Phase::Shadow { since: now, units },
@@ -131,23 +138,23 @@ fn promote(next: Rollout, now: DateTime<Utc>) -> Result<Transition> {
         && step + 1 < steps
     {
         let message = format!(
-            "`promote` is refused: it approves the last step, and this is step {} of {steps}",
+            "`promote` is refused: it is allowed at the last step, and this is step {} of {steps}",
             step + 1
         );
         return Err(Fault::conflict("BOT-6002", message).hint(
-            "let it ramp to its last step; a paused one goes on with `botops rollout resume`",
+            "wait for the last step; continue a paused rollout with `botops rollout resume`",
         ));
     }
     if let Some(evidence) = next.judge.worse(next.policy.judge()) {
         let reason = wording::worse(&evidence, next.judge.units());
         return Err(Fault::conflict("BOT-6002", format!("`promote` is refused: {reason}"))
-            .hint("the next tick rolls it back; `botops rollout abort` does so now"));
+            .hint("the next tick rolls back; to roll back now: `botops rollout abort`"));
     }
     let broken = next.judge.broken_split();
     let reason = match (&next.phase, broken) {
         (_, Some(numbers)) => Some(wording::broken_split(&next.judge, numbers)),
         (Phase::Paused { reason: PauseReason::Stale, .. }, _) => {
-            Some("observations are stale: nobody knows how it does".to_owned())
+            Some("observations are stale".to_owned())
         }
         (Phase::Paused { reason: PauseReason::SampleRatioMismatch, .. }, _) => {
             Some("the split was not as configured".to_owned())
@@ -156,13 +163,13 @@ fn promote(next: Rollout, now: DateTime<Utc>) -> Result<Transition> {
     };
     if let Some(reason) = reason {
         return Err(Fault::conflict("BOT-6002", format!("`promote` is refused: {reason}"))
-            .hint("repair it, then `botops rollout resume`, and let it be judged"));
+            .hint("fix the cause, then continue with `botops rollout resume`"));
     }
-    let numbers = wording::promise(&next.judge.promises(next.policy.judge()), next.judge.units());
-    let reason = format!(
-        "a person asked to promote at {}: {numbers}",
-        wording::percent(next.weight_percent())
+    let numbers = wording::promote_evidence(
+        &next.judge.promote_evidence(next.policy.judge()),
+        next.judge.units(),
     );
+    let reason = format!("promotion requested at {}: {numbers}", percent(next.weight_percent()));
     let to = (Phase::Promoting, Effect::Promote);
     Ok(Transition::decided(next, to, Verdict::Hold, reason, now))
 }
@@ -183,22 +190,19 @@ fn refusal(command: &Command, phase: &Phase) -> Fault {
     if allowed.is_empty() {
         return Fault::conflict(
             "BOT-6002",
-            format!("the rollout is over (`{phase_name}`): `{name}` comes too late"),
+            format!("the rollout is over (`{phase_name}`): `{name}` is no longer possible"),
         )
-        .hint("start another one: `botops promote`");
+        .hint("start a new rollout: `botops promote`");
     }
     let allowed: Vec<String> = allowed.iter().map(|verb| format!("`{verb}`")).collect();
     Fault::conflict(
         "BOT-6002",
-        format!(
-            "the rollout is `{phase_name}`: it does not take `{name}`, only {}",
-            wording::listed(&allowed)
-        ),
+        format!("the rollout is `{phase_name}`: `{name}` is not possible, only {}", list(&allowed)),
     )
-    .hint("see where it stands: `botops rollout status`")
+    .hint("see its state: `botops rollout status`")
 }
 
-/// What a person may ask in `phase`.
+/// Returns the commands of a person that `phase` allows.
 fn allowed(phase: &Phase) -> &'static [&'static str] {
     match phase {
         Phase::Shadow { .. } => &["pause", "abort"],

@@ -1,21 +1,24 @@
-//! How a rollout ended, and its history.
+//! The outcome of a rollout, with its numbers and history.
 
-use super::{
-    Evidence, Phase, Rollout,
-    wording::{comparison, listed, percent, waiting_for},
+use crate::{
+    judge::Evidence,
+    numbers::{list, percent},
+    state::{Phase, Rollout},
+    transition::TransitionRecord,
+    wording::comparison,
 };
 use botops_digest::Digest;
-use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-/// How a rollout ended, with the numbers: what `promote` prints, stores and cites.
+/// The outcome of a rollout, with the numbers; `promote` prints and stores it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Decision {
     /// `botops.decision/1`.
     pub schema: String,
-    /// `promoted`, `rolled_back`, `insufficient` (paused for want of traffic or evidence, or traffic ended), `failed`, `refused`.
+    /// `promoted`, `rolled_back`, `insufficient` (paused for lack of traffic or evidence, or traffic ended),
+    /// `failed` or `refused`.
     pub verdict: String,
-    /// Why, in one sentence with the numbers.
+    /// The reason, in one sentence with the numbers.
     pub reason: String,
     /// The model's name.
     pub model: String,
@@ -23,9 +26,9 @@ pub struct Decision {
     pub champion: Digest,
     /// Manifest digest of the challenger.
     pub challenger: Digest,
-    /// Whether it was rehearsed on recorded traffic (no server was at hand).
+    /// Whether the rollout was rehearsed on recorded traffic, without a server.
     pub rehearsal: bool,
-    /// Every transition: when (the traffic's clock in a rehearsal), phase name, weight in percent, reason.
+    /// Every transition, oldest first; in a rehearsal, times are those of the recorded traffic.
     pub transitions: Vec<TransitionRecord>,
     /// Evidence by failure kind.
     pub evidence: Vec<Evidence>,
@@ -33,24 +36,11 @@ pub struct Decision {
     pub units: [u64; 2],
 }
 
-/// One line of a rollout's history.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct TransitionRecord {
-    /// When.
-    pub at: DateTime<Utc>,
-    /// The phase entered, such as `ramping`.
-    pub phase: String,
-    /// The challenger's share in percent.
-    pub weight_percent: f64,
-    /// Why.
-    pub reason: String,
-}
-
 impl Decision {
-    /// Sums up `rollout`, over or not.
+    /// Summarizes `rollout`, over or not.
     ///
-    /// `transitions` is its history, oldest first (see [`super::Transition::record`]). A rollout that is
-    /// not over is `insufficient`, except one that is rolling back.
+    /// `transitions` is its history, oldest first (see [`crate::Transition::record`]). A rollout that is
+    /// not over is `insufficient`, unless it is rolling back.
     #[must_use]
     pub fn new(rollout: &Rollout, transitions: Vec<TransitionRecord>, rehearsal: bool) -> Self {
         let latest = |phase: &str| {
@@ -58,7 +48,7 @@ impl Decision {
         };
         let (verdict, reason) = match &rollout.phase {
             Phase::Promoted => {
-                ("promoted", latest("promoting").unwrap_or_else(|| standing(rollout)))
+                ("promoted", latest("promoting").unwrap_or_else(|| failure_counts(rollout)))
             }
             Phase::RolledBack { reason } | Phase::RollingBack { reason } => {
                 ("rolled_back", reason.clone())
@@ -66,7 +56,7 @@ impl Decision {
             Phase::Failed { reason } => ("failed", reason.clone()),
             Phase::Refused { reason } => ("refused", reason.clone()),
             Phase::Paused { .. } => {
-                ("insufficient", latest("paused").unwrap_or_else(|| standing(rollout)))
+                ("insufficient", latest("paused").unwrap_or_else(|| failure_counts(rollout)))
             }
             Phase::Shadow { .. } | Phase::Ramping { .. } => {
                 let at = match rollout.phase {
@@ -78,12 +68,16 @@ impl Decision {
                     ),
                     _ => "shadow".to_owned(),
                 };
-                let looked = rollout.judge.observed_at().unwrap_or(rollout.updated_at);
-                let missing = waiting_for(rollout, looked.max(rollout.updated_at));
-                ("insufficient", format!("it stands at {at}, waiting for {}", listed(&missing)))
+                let observed = rollout.judge.observed_at().unwrap_or(rollout.updated_at);
+                let missing = rollout.waiting_for(observed.max(rollout.updated_at));
+                let missing = match missing.as_slice() {
+                    [] => "the next tick".to_owned(),
+                    missing => list(missing),
+                };
+                ("insufficient", format!("the rollout is at {at}, waiting for {missing}"))
             }
             Phase::Pending | Phase::Loading | Phase::Promoting => {
-                ("insufficient", format!("it is still {}", rollout.phase.name()))
+                ("insufficient", format!("the rollout is still {}", rollout.phase.name()))
             }
         };
         Self {
@@ -101,8 +95,8 @@ impl Decision {
     }
 }
 
-/// The numbers, when no history tells more.
-fn standing(rollout: &Rollout) -> String {
+/// Returns the failures of each kind, for a rollout without a recorded reason.
+fn failure_counts(rollout: &Rollout) -> String {
     let lines: Vec<String> = rollout
         .evidence()
         .iter()
@@ -110,22 +104,4 @@ fn standing(rollout: &Rollout) -> String {
         .map(|e| format!("`{}` {}", e.kind.name(), comparison(e, rollout.units())))
         .collect();
     if lines.is_empty() { "no conversation failed".to_owned() } else { lines.join("; ") }
-}
-
-impl TransitionRecord {
-    /// Writes down that `rollout` entered its phase for `reason`.
-    ///
-    /// The weight of a promoted rollout is shown as 100: its challenger serves everyone.
-    #[must_use]
-    pub fn new(rollout: &Rollout, reason: &str) -> Self {
-        Self {
-            at: rollout.updated_at,
-            phase: rollout.phase.name().to_owned(),
-            weight_percent: match rollout.phase {
-                Phase::Promoted => 100.0,
-                _ => rollout.weight_percent(),
-            },
-            reason: reason.to_owned(),
-        }
-    }
 }

@@ -16,7 +16,9 @@ use super::{
 use crate::version_source::{Home, RehearsedHome};
 use botops_findings::{Fault, Result};
 use botops_http::Url;
-use botops_rollout::{Decision, FailureKind, GatePolicy, Phase, Rollout, RolloutSpec};
+use botops_rollout::{
+    Decision, FailureKind, GatePolicy, Phase, Rollout, RolloutRequest, RolloutSpec,
+};
 use chrono::{DateTime, TimeDelta, Utc};
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -71,14 +73,16 @@ pub async fn rehearse(
     let home: Arc<dyn Home> = Arc::new(RehearsedHome { model: model.to_owned(), challenger });
     let canary = Canary::new(Arc::clone(&app), home, true);
     let rollout = Rollout::request(
-        // The id is the salt of the split: fixed by what is compared.
-        format!("rehearsal-{}-{}", from.short(), to.short()),
-        model.to_owned(),
-        from,
-        to,
-        policy,
-        "rehearsal".to_owned(),
-        format!("rehearsed on {} recorded messages", messages.len()),
+        RolloutRequest {
+            // The id is the salt of the split: the two versions decide it, so a rehearsal is repeatable.
+            id: format!("rehearsal-{}-{}", from.short(), to.short()),
+            model: model.to_owned(),
+            champion: from,
+            challenger: to,
+            policy,
+            actor: "rehearsal".to_owned(),
+            reason: format!("rehearsed on {} recorded messages", messages.len()),
+        },
         begin,
     );
     canary.launch_rehearsed(rollout).await?;

@@ -171,7 +171,7 @@ fn bad_spaces_are_reported_with_their_place() {
     );
     assert_eq!(
         space("features.min_df: { integer: [0, 3] }"),
-        "7010 10:34 tune.space.features.min_df.integer[0] | `min_df` is 0 | `min_df: 1` keeps every term"
+        "7010 10:34 tune.space.features.min_df.integer[0] | `min_df` is 0 | write `min_df: 1` to keep every term"
     );
     assert!(
         space("head.n_trees: { uniform: [10.5, 100] }")
@@ -448,7 +448,7 @@ fn a_configuration_that_cannot_be_trained_is_a_result() {
         let failed: Vec<_> = found.report.trials.iter().filter(|t| t.failed.is_some()).collect();
         assert!(!failed.is_empty());
         for trial in failed {
-            assert!(trial.failed.as_ref().unwrap().contains("no term stands in 80"), "{trial:?}");
+            assert!(trial.failed.as_ref().unwrap().contains("no term appears in 80"), "{trial:?}");
             assert_ne!(trial.trial, found.report.winner);
         }
         assert_eq!(runs(&store).await.len(), plan.trials.len());

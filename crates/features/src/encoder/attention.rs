@@ -1,11 +1,11 @@
-//! Self-attention within one text: no mask, for no text is padded.
+//! Self-attention within one text; texts are not padded, so there is no mask.
 
 use super::kernels::{LANES, Line, Product, Start, softmax};
 
-/// Queries that are scored together: the scores of a text of 512 tokens are then 96 KiB.
+/// Queries scored together; for a text of 512 tokens their scores take 96 KiB.
 const QUERY_BLOCK: usize = 48;
 
-/// Room for one head of one text.
+/// Working memory for one head of one text.
 #[derive(Debug, Default)]
 pub(super) struct AttentionScratch {
     keys: Vec<Line>,
@@ -15,7 +15,7 @@ pub(super) struct AttentionScratch {
 
 /// Writes softmax(Q K^T / sqrt(head_size)) V of each head into `context` [n_tokens, hidden_size].
 ///
-/// `qkv` is [n_tokens, 3 * hidden_size]: queries, keys and values of a token side by side, head by head.
+/// `qkv` is [n_tokens, 3 * hidden_size]: the queries, keys and values of a token, each head by head.
 pub(super) fn attend(
     qkv: &[f32],
     context: &mut [f32],
@@ -67,7 +67,7 @@ pub(super) fn attend(
     }
 }
 
-/// Packs K^T [head_size, n_tokens]: a panel holds `LANES` tokens.
+/// Packs K^T [head_size, n_tokens]; a panel holds `LANES` tokens.
 fn pack_keys(
     keys: &[f32],
     stride: usize,
@@ -86,7 +86,7 @@ fn pack_keys(
     }
 }
 
-/// Packs V [n_tokens, head_size]: a panel holds `LANES` places of the head.
+/// Packs V [n_tokens, head_size]; a panel holds `LANES` columns of the head.
 fn pack_values(
     values: &[f32],
     stride: usize,

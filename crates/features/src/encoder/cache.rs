@@ -1,8 +1,9 @@
-//! Embeddings kept on disk, so that a text is embedded once in the life of a project.
+//! A cache of embeddings on disk, so that each text is embedded once.
 //!
-//! A folder holds one folder for each encoder (its digest), and that one segments, each written once:
+//! The cache has one folder per encoder, named for its digest. The folder holds segments, which are written
+//! once and never changed:
 //!
-//! | bytes | what |
+//! | bytes | content |
 //! |---|---|
 //! | 8 | `0x89 B O T E M B 0x0A` |
 //! | 4 | format version, little-endian |
@@ -10,12 +11,12 @@
 //! | 8 | n, the number of texts, little-endian |
 //! | 32 | digest of the encoder |
 //! | 32 n | digests of the texts |
-//! | 4 n dim | their embeddings, `f32`, little-endian, in that order |
-//! | 32 | SHA-256 of all bytes before |
+//! | 4 n dim | the embeddings of the texts in that order, `f32`, little-endian |
+//! | 32 | SHA-256 of all preceding bytes |
 //!
-//! A segment is written aside and named when it is complete, so a reader never meets half of one, and any number
-//! of processes may add to a folder. One that was altered is found by its digest, ignored, and said; its texts are
-//! embedded again.
+//! A segment is written to a temporary file and renamed when complete, so a reader never sees a partial one,
+//! and any number of processes may add to a folder. A segment whose digest does not match is ignored and
+//! reported, and its texts are embedded again.
 
 use super::Encoder;
 use botops_digest::{Digest, Hasher};
@@ -32,10 +33,10 @@ const MAGIC: &[u8; 8] = b"\x89BOTEMB\n";
 const VERSION: u32 = 1;
 const EXTENSION: &str = "embeddings";
 
-/// Texts that are embedded between two segments: some seconds of work, all that an interruption loses.
+/// The most texts in a segment: some seconds of work, which is all that an interruption loses.
 const SEGMENT_TEXTS: usize = 4096;
 
-/// Segments of embeddings below one folder; nothing is read or written before it is used.
+/// A cache of embeddings in one folder; nothing is read or written until it is used.
 #[derive(Debug)]
 pub struct EmbeddingCache {
     folder: PathBuf,
@@ -43,19 +44,19 @@ pub struct EmbeddingCache {
 }
 
 impl EmbeddingCache {
-    /// Names the folder, such as `.botops/embeddings`; it is made when something is kept.
+    /// Makes a cache in `folder`, such as `.botops/embeddings`; the folder is created at the first use.
     #[must_use]
     pub fn new(folder: impl Into<PathBuf>) -> Self {
         Self { folder: folder.into(), findings: Mutex::default() }
     }
 
-    /// Returns what was set aside since it was made: a segment that cannot be trusted, one that could not be kept.
+    /// Returns the warnings so far: invalid segments that were ignored, and segments that could not be written.
     #[must_use]
     pub fn findings(&self) -> Vec<Finding> {
         self.findings.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn say(&self, path: &Path, message: &str, help: &str) {
+    fn warn(&self, path: &Path, message: &str, help: &str) {
         let place = Place { file: Some(path.display().to_string()), ..Place::default() };
         let finding = Finding::new("BOT-7028", Severity::Warning, message, help).at(place);
         let mut findings = self.findings.lock().unwrap_or_else(PoisonError::into_inner);
@@ -64,30 +65,33 @@ impl EmbeddingCache {
         }
     }
 
-    /// Returns the folder of `encoder`, which is made if it is not there.
+    /// Returns the folder of `encoder`, which is created if it does not exist.
     fn folder_of(&self, encoder: &Encoder) -> Result<PathBuf> {
         let folder = self.folder.join(encoder.digest().hex());
         fs::create_dir_all(&folder).map_err(|error| {
-            Fault::internal("BOT-7028", format!("the cache of embeddings cannot be used: {error}"))
-                .file(&folder)
-                .hint("check the permissions and the free space of the folder")
-                .caused_by(error)
+            Fault::internal(
+                "BOT-7028",
+                format!("the cache of embeddings cannot be created: {error}"),
+            )
+            .file(&folder)
+            .hint("check the permissions and the free space of the folder")
+            .caused_by(error)
         })?;
         Ok(folder)
     }
 
-    /// Hands every embedding of the segments in `folder` that is asked for to `take`, once each.
+    /// Calls `take` once for each embedding in `folder` whose text is in `missing`, and removes it from there.
     fn look_up(
         &self,
         folder: &Path,
         encoder: &Encoder,
-        wanted: &mut HashMap<Digest, usize>,
+        missing: &mut HashMap<Digest, usize>,
         take: &mut dyn FnMut(usize, &[f32]),
     ) -> Result<()> {
         let unreadable = |error: io::Error| {
             Fault::internal("BOT-7028", format!("the cache of embeddings cannot be read: {error}"))
                 .file(folder)
-                .hint("check the permissions of the folder, or remove it: it is made again")
+                .hint("check the permissions of the folder, or remove it: it is created again")
         };
         let entries = fs::read_dir(folder).map_err(unreadable)?;
         let mut paths: Vec<PathBuf> = entries
@@ -95,24 +99,24 @@ impl EmbeddingCache {
             .collect::<io::Result<_>>()
             .map_err(unreadable)?;
         paths.retain(|path| path.extension().is_some_and(|extension| extension == EXTENSION));
-        // Whatever order the folder lists them in, the first of two that hold a text is the same.
+        // Sorted, so that the order in which the folder lists segments does not decide which one is used.
         paths.sort();
         for path in paths {
-            if wanted.is_empty() {
+            if missing.is_empty() {
                 break;
             }
-            match read(&path, encoder, wanted) {
+            match read(&path, encoder, missing) {
                 Ok(found) => {
                     for (digest, embedding) in found {
-                        if let Some(place) = wanted.remove(&digest) {
+                        if let Some(place) = missing.remove(&digest) {
                             take(place, &embedding);
                         }
                     }
                 }
-                Err(why) => self.say(
+                Err(problem) => self.warn(
                     &path,
-                    &format!("a segment of the cache of embeddings is ignored: it {why}"),
-                    "remove the file; its texts are embedded again either way",
+                    &format!("a segment of the cache of embeddings is ignored: it {problem}"),
+                    "remove the file; its texts are embedded again in any case",
                 ),
             }
         }
@@ -120,14 +124,15 @@ impl EmbeddingCache {
     }
 }
 
-/// Returns the embeddings of `texts`, row-major [n_samples, dim]: each different text is embedded once, and not at
-/// all when `cache` has it; what is new is kept there.
+/// Returns the embeddings of `texts`, row-major [n_samples, dim], with the help of `cache`.
 ///
-/// `advance` is told the number of texts that were done since it was told last; in all, `texts.len()`. Besides the
-/// result, memory holds one segment. What could not be trusted or kept is in [`EmbeddingCache::findings`].
+/// Each distinct text is embedded at most once, and not at all if `cache` has it; new embeddings are added
+/// to `cache`. `advance` is called with the number of texts finished since its last call; the total is
+/// `texts.len()`. Memory holds the result and one segment. Invalid segments, and segments that could not
+/// be written, are in [`EmbeddingCache::findings`].
 ///
 /// # Errors
-/// `BOT-7028` (exit 1) when the folder of the cache cannot be made or listed.
+/// `BOT-7028` (exit 1) if the folder of the cache cannot be created or listed.
 pub fn embed_cached(
     encoder: &Encoder,
     texts: &[&str],
@@ -136,118 +141,118 @@ pub fn embed_cached(
 ) -> Result<Vec<f32>> {
     let dim = encoder.dim();
     let mut places: HashMap<&str, usize> = HashMap::with_capacity(texts.len());
-    let mut different = Vec::with_capacity(texts.len());
+    let mut distinct = Vec::with_capacity(texts.len());
     let of_text: Vec<usize> = texts
         .iter()
         .map(|text| {
             *places.entry(text).or_insert_with(|| {
-                different.push(*text);
-                different.len() - 1
+                distinct.push(*text);
+                distinct.len() - 1
             })
         })
         .collect();
-    let mut embeddings = vec![0.0; different.len() * dim];
-    let mut left: Vec<usize> = (0..different.len()).collect();
+    let mut embeddings = vec![0.0; distinct.len() * dim];
+    let mut left: Vec<usize> = (0..distinct.len()).collect();
     let folder = cache.map(|cache| Ok((cache, cache.folder_of(encoder)?))).transpose()?;
     if let Some((cache, folder)) = &folder {
-        let digests = different.iter().map(|text| Digest::of(text.as_bytes()));
-        let mut wanted: HashMap<Digest, usize> = digests.zip(0..).collect();
-        cache.look_up(folder, encoder, &mut wanted, &mut |place, embedding| {
+        let digests = distinct.iter().map(|text| Digest::of(text.as_bytes()));
+        let mut missing: HashMap<Digest, usize> = digests.zip(0..).collect();
+        cache.look_up(folder, encoder, &mut missing, &mut |place, embedding| {
             embeddings[place * dim..][..dim].copy_from_slice(embedding);
         })?;
-        left = wanted.into_values().collect();
+        left = missing.into_values().collect();
         left.sort_unstable();
     }
     advance((texts.len() - left.len()) as u64);
     for left in left.chunks(SEGMENT_TEXTS) {
-        let texts: Vec<&str> = left.iter().map(|place| different[*place]).collect();
-        let made = encoder.embed(&texts, advance);
-        for (place, embedding) in left.iter().zip(made.chunks_exact(dim)) {
+        let texts: Vec<&str> = left.iter().map(|place| distinct[*place]).collect();
+        let new = encoder.embed(&texts, advance);
+        for (place, embedding) in left.iter().zip(new.chunks_exact(dim)) {
             embeddings[place * dim..][..dim].copy_from_slice(embedding);
         }
         if let Some((cache, folder)) = &folder
-            && let Err(error) = write(folder, encoder, &texts, &made)
+            && let Err(error) = write(folder, encoder, &texts, &new)
         {
-            cache.say(
+            cache.warn(
                 folder,
-                &format!("embeddings could not be kept: {error}"),
-                "check the permissions and the free space of the folder; nothing is lost but time",
+                &format!("embeddings could not be written: {error}"),
+                "check the permissions and the free space of the folder; without the cache, texts are embedded again",
             );
         }
     }
-    if different.len() == texts.len() {
+    if distinct.len() == texts.len() {
         return Ok(embeddings);
     }
     Ok(of_text.iter().flat_map(|place| &embeddings[place * dim..][..dim]).copied().collect())
 }
 
-/// Reads the segment at `path` and returns the embeddings of it that are `wanted`, or why it cannot be trusted.
+/// Reads the segment at `path` and returns its embeddings of texts in `missing`; the error describes an invalid segment.
 fn read(
     path: &Path,
     encoder: &Encoder,
-    wanted: &HashMap<Digest, usize>,
+    missing: &HashMap<Digest, usize>,
 ) -> Result<Vec<(Digest, Vec<f32>)>, String> {
-    let told = |error: io::Error| match error.kind() {
-        io::ErrorKind::UnexpectedEof => "is cut short".to_owned(),
+    let describe = |error: io::Error| match error.kind() {
+        io::ErrorKind::UnexpectedEof => "is truncated".to_owned(),
         _ => format!("cannot be read: {error}"),
     };
-    let file = File::open(path).map_err(told)?;
-    let length = file.metadata().map_err(told)?.len();
+    let file = File::open(path).map_err(describe)?;
+    let length = file.metadata().map_err(describe)?.len();
     let mut reader =
         Digesting { inner: BufReader::with_capacity(1 << 16, file), hasher: Hasher::default() };
-    if reader.bytes::<8>().map_err(told)? != *MAGIC {
-        return Err("is none".to_owned());
+    if reader.bytes::<8>().map_err(describe)? != *MAGIC {
+        return Err("is not a segment".to_owned());
     }
-    let version = u32::from_le_bytes(reader.bytes().map_err(told)?);
+    let version = u32::from_le_bytes(reader.bytes().map_err(describe)?);
     if version != VERSION {
-        return Err(format!("is of format {version}, and this botops reads {VERSION}"));
+        return Err(format!("has format {version}; this botops reads {VERSION}"));
     }
-    let dim = u32::from_le_bytes(reader.bytes().map_err(told)?) as usize;
-    let n_texts = u64::from_le_bytes(reader.bytes().map_err(told)?);
-    let of_encoder: [u8; 32] = reader.bytes().map_err(told)?;
+    let dim = u32::from_le_bytes(reader.bytes().map_err(describe)?) as usize;
+    let n_texts = u64::from_le_bytes(reader.bytes().map_err(describe)?);
+    let of_encoder: [u8; 32] = reader.bytes().map_err(describe)?;
     if dim != encoder.dim() || of_encoder != *encoder.digest().as_bytes() {
-        return Err("is of another encoder".to_owned());
+        return Err("belongs to another encoder".to_owned());
     }
-    // The numbers of the header are believed only as far as the file is long.
+    // The header must agree with the length of the file.
     let rows = n_texts.checked_mul(32 + 4 * dim as u64);
     if rows.and_then(|rows| rows.checked_add(8 + 4 + 4 + 8 + 32 + 32)) != Some(length) {
-        return Err("is not as long as it says".to_owned());
+        return Err("does not have the length in its header".to_owned());
     }
     let keys: Vec<Option<Digest>> = (0..n_texts)
         .map(|_| {
             let digest = Digest::from_bytes(reader.bytes::<32>()?);
-            Ok(wanted.contains_key(&digest).then_some(digest))
+            Ok(missing.contains_key(&digest).then_some(digest))
         })
         .collect::<io::Result<_>>()
-        .map_err(told)?;
+        .map_err(describe)?;
     let mut row = vec![0; 4 * dim];
     let mut found = Vec::new();
     for key in keys {
-        reader.read_exact(&mut row).map_err(told)?;
+        reader.read_exact(&mut row).map_err(describe)?;
         if let Some(digest) = key {
             let values = row.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes));
             found.push((digest, values.collect()));
         }
     }
     let digest = reader.hasher.clone().finish();
-    if reader.bytes::<32>().map_err(told)? != *digest.as_bytes() {
-        return Err("was altered: its digest is not that of its contents".to_owned());
+    if reader.bytes::<32>().map_err(describe)? != *digest.as_bytes() {
+        return Err("was altered: its digest does not match its content".to_owned());
     }
     Ok(found)
 }
 
-/// Writes one segment: complete under its name, or not at all.
+/// Writes one segment; it appears under its name only when complete.
 fn write(folder: &Path, encoder: &Encoder, texts: &[&str], embeddings: &[f32]) -> io::Result<()> {
-    let (mut file, aside) = aside(folder)?;
+    let (mut file, temporary) = temporary_file(folder)?;
     let written = write_to(&mut file, encoder, texts, embeddings).and_then(|digest| {
         file.sync_all()?;
-        // Named for its contents: two processes that keep the same texts write the same file.
-        fs::rename(&aside, folder.join(digest.hex()).with_extension(EXTENSION))?;
+        // The name is the digest: two processes with the same texts write the same file.
+        fs::rename(&temporary, folder.join(digest.hex()).with_extension(EXTENSION))?;
         File::open(folder)?.sync_all()
     });
     if written.is_err() {
-        // What could not be finished is of no use; that it cannot be removed either is no second fault.
-        let _ = fs::remove_file(&aside);
+        // The first error is the one to report, also if the file cannot be removed.
+        let _ = fs::remove_file(&temporary);
     }
     written
 }
@@ -277,8 +282,8 @@ fn write_to(
     Ok(digest)
 }
 
-/// Opens a new file that nobody else writes; what a killed process left of its own is passed over.
-fn aside(folder: &Path) -> io::Result<(File, PathBuf)> {
+/// Creates a temporary file with an unused name; files of other or killed processes are skipped.
+fn temporary_file(folder: &Path) -> io::Result<(File, PathBuf)> {
     for number in 0_u32.. {
         let path = folder.join(format!("{number}.part"));
         match File::create_new(&path) {
@@ -286,10 +291,10 @@ fn aside(folder: &Path) -> io::Result<(File, PathBuf)> {
             opened => return Ok((opened?, path)),
         }
     }
-    unreachable!("a folder does not hold four thousand million unfinished segments")
+    unreachable!("a folder does not hold 2^32 temporary files")
 }
 
-/// Digests what passes.
+/// A reader or writer that digests the bytes that pass through it.
 struct Digesting<T> {
     inner: T,
     hasher: Hasher,

@@ -1,9 +1,9 @@
-//! The shape of an encoder: what `config.json` says, in one form for every family.
+//! The config of an encoder: the content of `config.json`, in the same form for every family.
 
 use botops_findings::{Fault, Result};
 use serde::{Deserialize, Serialize};
 
-/// The families of encoders. MiniLM is BERT by architecture.
+/// The families of encoders; MiniLM has the architecture of BERT.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Architecture {
@@ -19,13 +19,13 @@ pub enum Architecture {
 pub enum Activation {
     /// x Phi(x) with the exact error function: `gelu`.
     GeluErf,
-    /// The approximation by tanh: `gelu_new`, `gelu_pytorch_tanh`.
+    /// GELU approximated by tanh: `gelu_new`, `gelu_pytorch_tanh`.
     GeluTanh,
     /// max(x, 0): `relu`.
     Relu,
 }
 
-/// The shape of an encoder.
+/// The sizes and settings of an encoder.
 ///
 /// - every size is at least 1; `type_vocab_size` is 0 for DistilBERT
 /// - `n_heads` divides `hidden_size`
@@ -37,29 +37,30 @@ pub struct EncoderConfig {
     pub architecture: Architecture,
     /// The length of a token's vector, and of an embedding.
     pub hidden_size: usize,
-    /// How many transformer layers.
+    /// The number of transformer layers.
     pub n_layers: usize,
-    /// How many attention heads a layer has.
+    /// The number of attention heads in a layer.
     pub n_heads: usize,
     /// The width of the feed-forward block.
     pub intermediate_size: usize,
-    /// How many tokens have an embedding.
+    /// The number of tokens with an embedding.
     pub vocab_size: usize,
-    /// How many positions have an embedding: the longest text, in tokens.
+    /// The number of positions with an embedding: the length of the longest text, in tokens.
     pub max_positions: usize,
-    /// How many token types have an embedding; 0 where the family has none.
+    /// The number of token types with an embedding; 0 if the family has none.
     pub type_vocab_size: usize,
-    /// What layer normalisation adds to the variance.
+    /// The number that layer norms add to the variance.
     pub layer_norm_eps: f64,
     /// The activation of the feed-forward block.
     pub activation: Activation,
-    /// The share of hidden values dropped while fine-tuning.
+    /// The share of hidden values dropped in fine-tuning.
     pub dropout: f64,
-    /// The share of attention weights dropped while fine-tuning.
+    /// The share of attention weights dropped in fine-tuning.
     pub attention_dropout: f64,
 }
 
-/// Larger sizes than any encoder has: a number beyond is a damaged file, and must not be multiplied.
+/// The largest size, larger than that of any encoder; a greater one is a damaged file, whose sizes could overflow
+/// when multiplied.
 const LARGEST: usize = 1 << 24;
 
 #[derive(Deserialize)]
@@ -108,7 +109,7 @@ struct DistilBertJson {
     attention_dropout: f64,
 }
 
-// What transformers assumes where a key is missing.
+// The defaults of the Python library transformers for missing keys.
 const fn two() -> usize {
     2
 }
@@ -126,10 +127,10 @@ impl EncoderConfig {
     /// Reads a `config.json` of one of the supported families, and checks it.
     ///
     /// # Errors
-    /// `BOT-7021` (exit 3) when it is no JSON, of another family, lacks a size, or holds one that cannot be.
+    /// `BOT-7021` (exit 3) if it is not JSON, is of another family, or has a missing or invalid size.
     pub fn from_json(bytes: &[u8]) -> Result<Self> {
         let value: serde_json::Value = serde_json::from_slice(bytes)
-            .map_err(|error| refused(&format!("is no JSON: {error}")).caused_by(error))?;
+            .map_err(|error| refused(&format!("is not JSON: {error}")).caused_by(error))?;
         let read = |error: serde_json::Error| {
             refused(&format!("cannot be read: {error}")).caused_by(error)
         };
@@ -139,12 +140,12 @@ impl EncoderConfig {
                 let json = BertJson::deserialize(&value).map_err(read)?;
                 if let Some(kind) = json.position_embedding_type.filter(|kind| kind != "absolute") {
                     return Err(refused(&format!(
-                        "asks for `{}` positions; botops knows `absolute` ones",
+                        "uses `{}` positions; botops supports `absolute`",
                         botops_text::display(&kind, 40)
                     )));
                 }
                 if json.is_decoder {
-                    return Err(refused("is that of a decoder, which reads only what came before"));
+                    return Err(refused("is that of a decoder; botops supports encoders"));
                 }
                 Self {
                     architecture: Architecture::Bert,
@@ -172,7 +173,7 @@ impl EncoderConfig {
                     vocab_size: json.vocab_size,
                     max_positions: json.max_position_embeddings,
                     type_vocab_size: 0,
-                    // The family has no key for it: transformers writes 1e-12 in the code.
+                    // DistilBERT has no key for it: transformers has 1e-12 in the code.
                     layer_norm_eps: 1e-12,
                     activation: activation(&json.activation)?,
                     dropout: json.dropout,
@@ -187,7 +188,7 @@ impl EncoderConfig {
     /// Checks the invariants of the type.
     ///
     /// # Errors
-    /// `BOT-7021` (exit 3), naming the first size or number that cannot be.
+    /// `BOT-7021` (exit 3); the message names the first invalid value.
     pub fn check(&self) -> Result<()> {
         let sizes = [
             ("hidden size", self.hidden_size),
@@ -202,11 +203,11 @@ impl EncoderConfig {
         {
             return Err(refused(&format!("has a {name} of {size}")));
         }
-        let wanted = match self.architecture {
+        let allowed = match self.architecture {
             Architecture::Bert => 1..=LARGEST,
             Architecture::DistilBert => 0..=0,
         };
-        if !wanted.contains(&self.type_vocab_size) {
+        if !allowed.contains(&self.type_vocab_size) {
             return Err(refused(&format!("has {} token types", self.type_vocab_size)));
         }
         if !self.hidden_size.is_multiple_of(self.n_heads) {
@@ -223,7 +224,7 @@ impl EncoderConfig {
         {
             if !(0.0..1.0).contains(&share) {
                 return Err(refused(&format!(
-                    "has a {name} of {share}, which is not from 0 to below 1"
+                    "has a {name} of {share}; expected at least 0 and less than 1"
                 )));
             }
         }
@@ -237,8 +238,8 @@ impl EncoderConfig {
     }
 }
 
-fn refused(what: &str) -> Fault {
-    Fault::data("BOT-7021", format!("the encoder's config {what}")).file("config.json")
+fn refused(problem: &str) -> Fault {
+    Fault::data("BOT-7021", format!("the encoder's config {problem}")).file("config.json")
 }
 
 fn architecture(family: &Family) -> Result<Architecture> {
@@ -248,18 +249,19 @@ fn architecture(family: &Family) -> Result<Architecture> {
         (None, Some(class)) if class.starts_with("DistilBert") => "distilbert",
         (None, Some(class)) => class.as_str(),
         (None, None) => {
-            return Err(refused("names no `model_type`")
-                .hint("for a MiniLM, write `\"model_type\": \"bert\"`"));
+            return Err(
+                refused("has no `model_type`").hint("for MiniLM, add `\"model_type\": \"bert\"`")
+            );
         }
     };
     match name {
         "bert" => Ok(Architecture::Bert),
         "distilbert" => Ok(Architecture::DistilBert),
         other => Err(refused(&format!(
-            "is of the family `{}`; botops runs `bert` (BERT, MiniLM) and `distilbert`",
+            "has the family `{}`; botops supports `bert` (BERT, MiniLM) and `distilbert`",
             botops_text::display(other, 40)
         ))
-        .hint("sentence-transformers/all-MiniLM-L6-v2 and paraphrase-multilingual-MiniLM-L12-v2 are of the family `bert`")),
+        .hint("use an encoder of the family `bert`, such as sentence-transformers/all-MiniLM-L6-v2 or paraphrase-multilingual-MiniLM-L12-v2")),
     }
 }
 
@@ -269,7 +271,7 @@ fn activation(name: &str) -> Result<Activation> {
         "gelu_new" | "gelu_pytorch_tanh" => Ok(Activation::GeluTanh),
         "relu" => Ok(Activation::Relu),
         other => Err(refused(&format!(
-            "asks for the activation `{}`; botops knows `gelu`, `gelu_new` and `relu`",
+            "uses the activation `{}`; botops supports `gelu`, `gelu_new` and `relu`",
             botops_text::display(other, 40)
         ))),
     }

@@ -1,31 +1,33 @@
-//! Texts to embeddings: many at once on every core, or one at a time for serving.
+//! Embeddings of texts: many at once on all cores, or one at a time for serving.
 
 use super::{Encoder, EncoderScratch};
 use rayon::prelude::*;
 
-/// Tokens that pass through the network together: enough that the weights, which no cache holds and which are read
-/// once for them all, cost little; few enough that every core has packs to do.
+/// The most tokens in one pass of the network.
+///
+/// The weights do not fit a cache and are read once per pass, so a pass should be large; with smaller
+/// passes every core has work.
 const PACK_TOKENS: usize = 252;
 
-/// Fewer than this a pack, and reading the weights costs more than a second core gains.
+/// The least number of tokens in one pass; below it, reading the weights costs more than a second core gains.
 const LEAST_TOKENS: usize = 48;
 
 impl Encoder {
     /// Returns the embeddings of `texts`, row-major [n_samples, dim].
     ///
-    /// `advance` is told the number of texts that were done since it was told last. A text's embedding depends on
-    /// that text alone, to the last bit: not on its neighbours, their order, or the number of threads.
+    /// `advance` is called with the number of texts finished since its last call. The embedding of a text
+    /// depends on that text only, bit for bit: not on the other texts, their order or the number of threads.
     #[must_use]
     pub fn embed(&self, texts: &[&str], advance: &(dyn Fn(u64) + Sync)) -> Vec<f32> {
         self.embed_tokens(&self.tokenise(texts), advance)
     }
 
-    /// Returns the embeddings of texts that [`Encoder::tokenise`] has read, row-major [n_samples, dim].
+    /// Returns the embeddings of texts tokenized by [`Encoder::tokenise`], row-major [n_samples, dim].
     ///
     /// `advance` is as in [`Encoder::embed`].
     ///
     /// # Panics
-    /// When a text has no token, more than the positions there are, or a token beyond the vocabulary.
+    /// If a text has no token, more tokens than positions, or a token outside the vocabulary.
     #[must_use]
     pub fn embed_tokens(&self, tokens: &[Vec<u32>], advance: &(dyn Fn(u64) + Sync)) -> Vec<f32> {
         let config = self.config();
@@ -52,9 +54,9 @@ impl Encoder {
         out
     }
 
-    /// Returns the embedding `[dim]` of one text: the very numbers that [`Encoder::embed`] gives.
+    /// Returns the embedding `[dim]` of one text, the same bits as [`Encoder::embed`] returns.
     ///
-    /// It lies in `scratch`; besides what the tokenizer needs, nothing is allocated once `scratch` has grown.
+    /// It is stored in `scratch`. Once `scratch` has grown, only the tokenizer allocates memory.
     pub fn embed_one<'s>(&self, text: &str, scratch: &'s mut EncoderScratch) -> &'s [f32] {
         let tokens = self.tokens_of(text);
         let mut embedding = std::mem::take(&mut scratch.embedding);
@@ -72,7 +74,7 @@ impl Encoder {
     }
 }
 
-/// Scales `embedding` to length 1; one of length 0 stays.
+/// Scales `embedding` to length 1, unless its length is 0.
 fn normalise(embedding: &mut [f32]) {
     let square: f64 = embedding.iter().map(|value| f64::from(*value).powi(2)).sum();
     if square > 0.0 {
@@ -81,10 +83,10 @@ fn normalise(embedding: &mut [f32]) {
     }
 }
 
-/// Cuts `texts` into packs of neighbours: each as many as fit, and at least one text.
+/// Splits `texts` into packs of consecutive texts: as many as fit, and at least one.
 fn packs(texts: &[Vec<u32>], n_threads: usize) -> Vec<&[Vec<u32>]> {
     let n_tokens: usize = texts.iter().map(Vec::len).sum();
-    // A few texts are shared among the cores all the same.
+    // With few tokens, packs are smaller, so that all cores share the work.
     let most = (n_tokens / n_threads.max(1)).clamp(LEAST_TOKENS, PACK_TOKENS);
     let (mut packs, mut rest) = (Vec::new(), texts);
     while !rest.is_empty() {

@@ -1,4 +1,4 @@
-//! The files of an encoder, as a folder or a download holds them: bytes, not yet trusted.
+//! The files of an encoder, from a folder or a download; their contents are not checked here.
 
 use botops_findings::{Fault, Result};
 use std::{fs, io, path::Path};
@@ -12,11 +12,11 @@ pub struct EncoderFiles {
     pub tokenizer: Vec<u8>,
     /// `model.safetensors`.
     pub weights: Vec<u8>,
-    /// `1_Pooling/config.json`, where there is one.
+    /// `1_Pooling/config.json`, if there is one.
     pub pooling: Option<Vec<u8>>,
 }
 
-/// Sizes, not contents: the weights alone are tens of megabytes.
+/// Prints sizes, not contents: the weights are tens of megabytes.
 impl std::fmt::Debug for EncoderFiles {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("EncoderFiles")
@@ -28,19 +28,19 @@ impl std::fmt::Debug for EncoderFiles {
     }
 }
 
-/// The files every encoder has, and where each comes from when it is missing.
-const WANTED: [(&str, &str); 3] = [
+/// The required files, each with the hint for when it is missing.
+const REQUIRED: [(&str, &str); 3] = [
     (
         "config.json",
-        "the folder is that of a model: it holds config.json, tokenizer.json and model.safetensors",
+        "name the folder of a model, which has config.json, tokenizer.json and model.safetensors",
     ),
     (
         "tokenizer.json",
-        "a slow tokenizer (vocab.txt) is turned into one by `AutoTokenizer.from_pretrained(folder).save_pretrained(folder)` in Python",
+        "convert a slow tokenizer (vocab.txt) in Python with `AutoTokenizer.from_pretrained(folder).save_pretrained(folder)`",
     ),
     (
         "model.safetensors",
-        "weights of another form (pytorch_model.bin, shards) are turned into one file by `AutoModel.from_pretrained(folder).save_pretrained(folder, max_shard_size=\"50GB\")` in Python",
+        "convert other weights (pytorch_model.bin, shards) in Python with `AutoModel.from_pretrained(folder).save_pretrained(folder, max_shard_size=\"50GB\")`",
     ),
 ];
 
@@ -48,14 +48,16 @@ impl EncoderFiles {
     /// Reads the files of `folder`.
     ///
     /// # Errors
-    /// `BOT-7020` (exit 2) when the folder or one of its three files is not there, `BOT-1017` (exit 1) when one cannot be read.
+    /// `BOT-7020` (exit 2) if the folder or one of its three required files is missing, `BOT-1017` (exit 1) if
+    /// a file cannot be read.
     pub fn read(folder: &Path) -> Result<Self> {
         if !folder.is_dir() {
-            return Err(Fault::usage("BOT-7020", "the encoder's folder is not there")
+            return Err(Fault::usage("BOT-7020", "the encoder's folder does not exist")
                 .file(folder)
                 .hint("name a folder with config.json, tokenizer.json and model.safetensors, or `hf://owner/name`"));
         }
-        let [config, tokenizer, weights] = WANTED.map(|(name, hint)| wanted(folder, name, hint));
+        let [config, tokenizer, weights] =
+            REQUIRED.map(|(name, hint)| required(folder, name, hint));
         let pooling = folder.join("1_Pooling").join("config.json");
         Ok(Self {
             config: config?,
@@ -70,7 +72,7 @@ impl EncoderFiles {
     }
 }
 
-fn wanted(folder: &Path, name: &str, hint: &str) -> Result<Vec<u8>> {
+fn required(folder: &Path, name: &str, hint: &str) -> Result<Vec<u8>> {
     let path = folder.join(name);
     fs::read(&path).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => {
@@ -85,6 +87,6 @@ fn wanted(folder: &Path, name: &str, hint: &str) -> Result<Vec<u8>> {
 fn unreadable(path: &Path, error: io::Error) -> Fault {
     Fault::internal("BOT-1017", format!("a file of the encoder cannot be read: {error}"))
         .file(path)
-        .hint("check that it is a file, and that you may read it")
+        .hint("check that it is a regular file, and its permissions")
         .caused_by(error)
 }

@@ -1,25 +1,25 @@
-//! The forward pass over packed texts: the tokens of many texts, one after the other, without padding.
+//! The forward pass for embedding: the tokens of many texts, packed one text after another without padding.
 
 use super::{
     Architecture, EncoderConfig, EncoderTensor, Pooling,
     attention::{AttentionScratch, attend},
     kernels::Norm,
-    linear::{Into, Linear},
+    linear::{Linear, Output},
 };
 
-/// The weights as the forward pass wants them.
+/// The weights of an encoder, packed for the forward pass.
 pub(super) struct Network {
     config: EncoderConfig,
     word: Vec<f32>,
     position: Vec<f32>,
-    /// Empty where the family has no token types.
+    /// Empty if the family has no token types.
     token_type: Vec<f32>,
     norm: Norm,
     layers: Vec<Layer>,
 }
 
 struct Layer {
-    /// Query, key and value, one below the other.
+    /// The query, key and value layers as one.
     qkv: Linear,
     output: Linear,
     attention_norm: Norm,
@@ -28,9 +28,9 @@ struct Layer {
     output_norm: Norm,
 }
 
-/// Room for the forward pass, kept between texts so that nothing is allocated anew.
+/// Working memory of the forward pass, reused between texts.
 ///
-/// It fits any encoder; it grows to the longest pack it has seen.
+/// It works with any encoder, and grows to the largest pack.
 #[derive(Debug, Default)]
 pub struct EncoderScratch {
     hidden: Vec<f32>,
@@ -41,14 +41,14 @@ pub struct EncoderScratch {
     pub(super) embedding: Vec<f32>,
 }
 
-/// Rows that pass through the feed-forward block together, which bounds the room for their wide values.
+/// Rows that pass through the feed-forward block together; it bounds the memory for their wide values.
 const ROW_BLOCK: usize = 252;
 
 impl Network {
-    /// Packs the tensors of [`super::weights::wanted`], which were checked and are in that order.
+    /// Packs the tensors of [`super::weights::expected`], which are checked and in that order.
     pub(super) fn new(config: EncoderConfig, tensors: Vec<EncoderTensor>) -> Self {
         let mut tensors = tensors.into_iter().map(|tensor| tensor.values);
-        let mut next = || tensors.next().expect("the tensors were checked to be all there");
+        let mut next = || tensors.next().expect("the tensors were checked to be complete");
         let epsilon = config.layer_norm_eps as f32;
         let (hidden, wide) = (config.hidden_size, config.intermediate_size);
         let (word, position) = (next(), next());
@@ -81,12 +81,12 @@ impl Network {
         Self { config, word, position, token_type, norm, layers }
     }
 
-    /// Returns the shape of the encoder.
+    /// Returns the config of the encoder.
     pub(super) fn config(&self) -> &EncoderConfig {
         &self.config
     }
 
-    /// Yields the values of the tensors of [`super::weights::wanted`], in that order, as they were given.
+    /// Iterates over the values of the tensors of [`super::weights::expected`], in that order, bit for bit.
     pub(super) fn values(&self) -> impl Iterator<Item = Vec<f32>> {
         let EncoderConfig { hidden_size: hidden, intermediate_size: wide, .. } = self.config;
         let token_type = (!self.token_type.is_empty()).then(|| self.token_type.clone());
@@ -107,7 +107,7 @@ impl Network {
         )
     }
 
-    /// Writes the embedding of each text of `tokens` into `out` [n_texts, hidden_size], before any normalisation.
+    /// Writes the embedding of each text of `tokens` into `out` [n_texts, hidden_size], before any scaling to length 1.
     pub(super) fn embed(
         &self,
         tokens: &[&[u32]],
@@ -137,7 +137,7 @@ impl Network {
         }
     }
 
-    /// Fills `scratch.hidden` with the last layer's vectors of all tokens, text after text.
+    /// Fills `scratch.hidden` with the vectors of all tokens after the last layer, text after text.
     fn hidden(&self, tokens: &[&[u32]], scratch: &mut EncoderScratch) {
         let EncoderConfig { hidden_size: hidden, intermediate_size: wide, n_heads, .. } =
             self.config;
@@ -152,7 +152,7 @@ impl Network {
         context.resize(n_tokens * hidden, 0.0);
         wides.resize(ROW_BLOCK.min(n_tokens) * wide, 0.0);
         for layer in &self.layers {
-            layer.qkv.apply(rows, qkv, Into::Fresh, None);
+            layer.qkv.apply(rows, qkv, Output::Overwrite, None);
             let mut first = 0;
             for tokens in tokens {
                 let text = first..first + tokens.len();
@@ -168,17 +168,17 @@ impl Network {
             for (rows, context) in
                 rows.chunks_mut(ROW_BLOCK * hidden).zip(context.chunks(ROW_BLOCK * hidden))
             {
-                layer.output.apply(context, rows, Into::Residual, None);
+                layer.output.apply(context, rows, Output::Add, None);
                 layer.attention_norm.apply(rows);
                 let wides = &mut wides[..rows.len() / hidden * wide];
-                layer.up.apply(rows, wides, Into::Fresh, Some(self.config.activation));
-                layer.down.apply(wides, rows, Into::Residual, None);
+                layer.up.apply(rows, wides, Output::Overwrite, Some(self.config.activation));
+                layer.down.apply(wides, rows, Output::Add, None);
                 layer.output_norm.apply(rows);
             }
         }
     }
 
-    /// Appends the sum of the embeddings of each token: word, position, and the first token type.
+    /// Appends the sum of each token's embeddings: word, position, and the first token type.
     fn embeddings(&self, tokens: &[u32], rows: &mut Vec<f32>) {
         let hidden = self.config.hidden_size;
         let token_type = self.token_type.get(..hidden);

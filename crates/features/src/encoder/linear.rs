@@ -1,11 +1,11 @@
-//! A linear layer, packed once for the products of the forward pass.
+//! Linear layers, packed once for the matrix products of the forward pass.
 
 use super::{
     Activation,
     kernels::{LANES, Line, Product, Start},
 };
 
-/// x -> x W^T + b, of weights W [n_out, n_in] packed as the columns of W^T.
+/// A layer x W^T + b; the weights W [n_out, n_in] are packed as the columns of W^T.
 pub(super) struct Linear {
     panels: Vec<Line>,
     bias: Vec<Line>,
@@ -13,17 +13,17 @@ pub(super) struct Linear {
     n_out: usize,
 }
 
-/// What a layer's output is added to.
+/// How a layer stores its output.
 #[derive(Clone, Copy, PartialEq)]
-pub(super) enum Into {
-    /// Nothing: the output is written.
-    Fresh,
-    /// What is there already: the residual connection.
-    Residual,
+pub(super) enum Output {
+    /// It overwrites the values.
+    Overwrite,
+    /// It adds to the values: the residual connection.
+    Add,
 }
 
 impl Linear {
-    /// Packs layers that read the same input, one below the other: weights [n_out, n_in] and bias [n_out] of each.
+    /// Packs layers that read the same input into one: weights [n_out, n_in] and bias [n_out] of each.
     pub(super) fn pack(layers: &[(&[f32], &[f32])], n_in: usize) -> Self {
         let n_out = layers.iter().map(|(_, bias)| bias.len()).sum::<usize>();
         let n_panels = n_out.div_ceil(LANES);
@@ -40,7 +40,7 @@ impl Linear {
         Self { panels, bias, n_in, n_out }
     }
 
-    /// Returns weights [n_rows, n_in] and bias [n_rows] of the outputs from `first` on, as they were packed.
+    /// Returns the weights [n_rows, n_in] and bias [n_rows] of the outputs from `first` on, bit for bit.
     pub(super) fn unpack(&self, first: usize, n_rows: usize) -> (Vec<f32>, Vec<f32>) {
         let mut weight = Vec::with_capacity(n_rows * self.n_in);
         let mut bias = Vec::with_capacity(n_rows);
@@ -54,12 +54,12 @@ impl Linear {
         (weight, bias)
     }
 
-    /// Applies the layer to each row of `input` [n_rows, n_in], into `output` [n_rows, n_out].
+    /// Applies the layer to each row of `input` [n_rows, n_in] and stores the result in `output` [n_rows, n_out].
     pub(super) fn apply(
         &self,
         input: &[f32],
         output: &mut [f32],
-        into: Into,
+        mode: Output,
         activation: Option<Activation>,
     ) {
         let n_rows = input.len() / self.n_in;
@@ -72,9 +72,9 @@ impl Linear {
             n_columns: self.n_out,
             c: output,
             c_stride: self.n_out,
-            start: match into {
-                Into::Fresh => Start::Bias(&self.bias),
-                Into::Residual => Start::Residual(&self.bias),
+            start: match mode {
+                Output::Overwrite => Start::Bias(&self.bias),
+                Output::Add => Start::Residual(&self.bias),
             },
             activation,
         }

@@ -1,10 +1,19 @@
-//! Text to dense features: one vector a text, from a transformer encoder.
+//! Dense features: one vector per text, from a transformer encoder.
 //!
-//! In comes a folder in the Hugging Face layout (`config.json`, `tokenizer.json`, `model.safetensors` and perhaps
-//! `1_Pooling/config.json`) of the BERT family (MiniLM included) or of DistilBERT; [`EncoderFiles`] reads it,
-//! [`Encoder::new`] checks it: every shape against the config, every number for being one, the tokenizer against
-//! the table of embeddings. Modules that a sentence-transformers folder may list after the pooling
-//! (a dense layer) are not applied.
+//! Input: a folder in the Hugging Face layout (`config.json`, `tokenizer.json`, `model.safetensors` and
+//! optionally `1_Pooling/config.json`) of the BERT family, which includes MiniLM, or of DistilBERT.
+//! [`EncoderFiles`] reads it. [`Encoder::new`] checks it: every shape against the config, every weight for
+//! being finite, the tokenizer against the table of embeddings. Output: embeddings. Modules that a
+//! sentence-transformers folder may list after the pooling, such as a dense layer, are not applied.
+//!
+//! There are two forward passes:
+//!
+//! - `forward.rs` on `kernels` embeds texts. It keeps nothing for a backward pass, allocates nothing for a
+//!   single text, and gives each text the same bits alone and in a batch.
+//! - [`network`] fine-tunes. Its forward pass keeps the values that its backward pass needs.
+//!
+//! Builds with the feature `cuda` also compile `network/composed.rs`, which fine-tunes on a GPU. The tests
+//! compile it as the reference for [`network`].
 
 mod attention;
 mod cache;
@@ -37,7 +46,7 @@ use serde::Serialize;
 use std::sync::OnceLock;
 use tokens::Tokens;
 
-/// A transformer encoder that was checked: texts in, vectors out.
+/// A checked transformer encoder: text to vector.
 pub struct Encoder {
     network: Network,
     tokens: Tokens,
@@ -47,7 +56,7 @@ pub struct Encoder {
     digest: OnceLock<Digest>,
 }
 
-/// Settings and sizes, not millions of weights.
+/// Prints the settings and sizes, but not the weights.
 impl std::fmt::Debug for Encoder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Encoder")
@@ -59,7 +68,7 @@ impl std::fmt::Debug for Encoder {
     }
 }
 
-/// What besides weights and tokenizer decides an embedding.
+/// The settings that decide an embedding, besides the weights.
 #[derive(Serialize)]
 struct Identity<'a> {
     config: &'a EncoderConfig,
@@ -70,14 +79,14 @@ struct Identity<'a> {
 }
 
 impl Encoder {
-    /// Makes the encoder of `files`, for frozen use: embeddings have length 1.
+    /// Makes an encoder of `files` whose embeddings have length 1.
     ///
     /// # Errors
-    /// - `BOT-7021` (exit 3): the config or the pooling is malformed, or of a kind that botops does not run
-    /// - `BOT-7022`: the weights are cut short, or not those of the config
+    /// - `BOT-7021` (exit 3): the config or the pooling is malformed or not supported
+    /// - `BOT-7022`: the weights are truncated or do not fit the config
     /// - `BOT-7023`: a weight is NaN or infinite
-    /// - `BOT-7024`: the tokenizer is malformed, or of another vocabulary
-    /// - `BOT-7025` (exit 2): `max_tokens` is below 2, or beyond the positions that the encoder knows
+    /// - `BOT-7024`: the tokenizer is malformed or has another vocabulary
+    /// - `BOT-7025` (exit 2): `max_tokens` is below 2, or above the number of positions
     pub fn new(files: &EncoderFiles, spec: &EncoderSpec) -> Result<Self> {
         spec.check()?;
         let config = EncoderConfig::from_json(&files.config)?;
@@ -92,9 +101,10 @@ impl Encoder {
         Ok(Self::of(config, tokens, tensors, pooling, spec.max_tokens, true))
     }
 
-    /// Makes an encoder of weights under our names, in any order: after fine-tuning, or out of a model file.
+    /// Makes an encoder of `tensors` with the names of [`Self::tensors`], in any order.
     ///
-    /// `normalise` says whether an embedding is scaled to length 1.
+    /// The tensors come from fine-tuning or a model file. If `normalise` is set, embeddings are scaled to
+    /// length 1.
     ///
     /// # Errors
     /// As [`Encoder::new`].
@@ -125,37 +135,37 @@ impl Encoder {
         Self { network, tokens, pooling, max_tokens, normalise, digest: OnceLock::new() }
     }
 
-    /// Returns the shape of the encoder.
+    /// Returns the config of the encoder.
     #[must_use]
     pub fn config(&self) -> &EncoderConfig {
         self.network.config()
     }
 
-    /// Returns a copy of the weights, under our names.
+    /// Returns a copy of the weights, with these names and shapes:
     ///
     /// - `embeddings.word` [vocab_size, hidden_size], `embeddings.position` [max_positions, hidden_size],
     ///   `embeddings.token_type` [type_vocab_size, hidden_size] (not DistilBERT), `embeddings.norm.{weight,bias}`
-    /// - of each layer `i`, `layers.{i}.` and: `query`, `key`, `value`, `output` [hidden_size, hidden_size];
+    /// - for each layer `i`, `layers.{i}.` followed by `query`, `key`, `value`, `output` [hidden_size, hidden_size];
     ///   `attention_norm`; `up` [intermediate_size, hidden_size], `down` [hidden_size, intermediate_size];
-    ///   `output_norm`; each with `.weight` ([out, in], or `[hidden_size]` of a norm) and `.bias`
+    ///   `output_norm`; each with `.weight` ([out, in], or `[hidden_size]` for a norm) and `.bias`
     #[must_use]
     pub fn tensors(&self) -> Vec<EncoderTensor> {
         self.each_tensor().collect()
     }
 
-    /// Returns the bytes of the tokenizer's JSON, as they were read.
+    /// Returns the tokenizer's JSON, byte for byte as it was read.
     #[must_use]
     pub fn tokenizer_json(&self) -> &[u8] {
         self.tokens.json()
     }
 
-    /// Returns how the vectors of tokens become one.
+    /// Returns the pooling of token vectors.
     #[must_use]
     pub fn pooling(&self) -> Pooling {
         self.pooling
     }
 
-    /// Returns the most tokens of a text that are read, the special ones included.
+    /// Returns the most tokens read from a text, including the special tokens.
     #[must_use]
     pub fn max_tokens(&self) -> usize {
         self.max_tokens
@@ -173,8 +183,10 @@ impl Encoder {
         self.config().hidden_size
     }
 
-    /// Returns the digest of all that decides an embedding: config, weights, tokenizer, pooling, the most tokens
-    /// and the normalisation. It is computed once, from tens of megabytes.
+    /// Returns the digest of everything that decides an embedding.
+    ///
+    /// It covers config, weights, tokenizer, pooling, `max_tokens` and normalization. It is computed once,
+    /// from tens of megabytes.
     #[must_use]
     pub fn digest(&self) -> Digest {
         *self.digest.get_or_init(|| {
@@ -199,20 +211,19 @@ impl Encoder {
         })
     }
 
-    /// Returns whether anything of `text` is known: whether it has a token that is not special, as the one of what is
-    /// unknown is, too.
+    /// Returns whether `text` has a known token: one that is not special. The unknown token is special, too.
     #[must_use]
     pub fn knows(&self, text: &str) -> bool {
-        self.tokens.say_something(&self.tokens.of(text))
+        self.tokens.has_known(&self.tokens.of(text))
     }
 
-    /// Returns the numbers of the tokens of each text: the special ones at both ends, cut to the most tokens.
+    /// Returns the token ids of each text, with the special tokens at both ends, cut to `max_tokens`.
     #[must_use]
     pub fn tokenise(&self, texts: &[&str]) -> Vec<Vec<u32>> {
         self.tokens.of_many(texts)
     }
 
-    /// Returns the tokens of one text.
+    /// Returns the token ids of one text.
     fn tokens_of(&self, text: &str) -> Vec<u32> {
         self.tokens.of(text)
     }
@@ -221,9 +232,9 @@ impl Encoder {
         &self.network
     }
 
-    /// Unpacks one tensor after the other.
+    /// Iterates over the tensors, unpacking one at a time.
     fn each_tensor(&self) -> impl Iterator<Item = EncoderTensor> {
-        weights::wanted(self.config())
+        weights::expected(self.config())
             .zip(self.network.values())
             .map(|((name, shape), values)| EncoderTensor { name, shape, values })
     }

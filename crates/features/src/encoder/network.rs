@@ -1,12 +1,16 @@
-//! The differentiable forward pass of an encoder: what fine-tuning trains.
+//! The forward and backward pass of an encoder in fine-tuning.
 //!
-//! In comes a [`Packed`] batch of tokens, out come the pooled vectors of its texts, ready to be differentiated.
-//! Texts are packed without padding: linear layers, norms and activations see one matrix of all tokens, attention
-//! each text for itself. On the processor the operations are fused ones of ours, with their own way back
-//! (`fused.rs`), and candle differentiates what is on top; on any other device all is composed of candle's.
+//! Input: a [`Packed`] batch of tokens. Output: the pooled vectors of its texts, which can be differentiated.
+//! Texts are packed without padding: linear layers, norms and activations process one matrix of all tokens,
+//! attention processes one text at a time.
+//!
+//! On the CPU, `fused.rs` computes both passes, and candle differentiates only the layers on top of the
+//! pooled vectors. On a GPU (the feature `cuda`), `composed.rs` builds the network from candle's operations.
+//! The default build does not contain `composed.rs`; the tests compare `fused.rs` with it.
 
 mod activation;
 mod attention;
+#[cfg(any(test, feature = "cuda"))]
 mod composed;
 mod dropout;
 mod fused;
@@ -23,15 +27,14 @@ mod tests;
 pub use dropout::Dropout;
 pub use gradients::Gradient;
 pub use packed::Packed;
-pub use parameters::{Kind, Parameter};
+pub use parameters::{Frozen, Kind, Parameter};
 
 use super::{Activation, EncoderConfig, EncoderTensor, Pooling};
 use candle_core::{Device, Error, Result, Tensor, Var, backprop::GradStore};
 use dropout::Site;
-use parameters::{LayerPart, Parameters};
+use parameters::Parameters;
 
-/// Returns the device to compute on: the first GPU when built with the feature `cuda` and one is there, else the
-/// processor. The only place that chooses.
+/// Returns the device for fine-tuning: the first GPU, if the feature `cuda` is on and one is present, else the CPU.
 pub fn device() -> Device {
     #[cfg(feature = "cuda")]
     if let Ok(device) = Device::new_cuda(0) {
@@ -40,7 +43,7 @@ pub fn device() -> Device {
     Device::Cpu
 }
 
-/// Names a device as messages and records do.
+/// Returns the name of a device, as in messages and records.
 pub fn device_name(device: &Device) -> &'static str {
     match device {
         Device::Cpu => "cpu",
@@ -49,34 +52,31 @@ pub fn device_name(device: &Device) -> &'static str {
     }
 }
 
-/// Which of the weights are trained.
+/// The implementation of the network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Frozen {
-    /// None is left out.
-    Nothing,
-    /// The tables of words, positions and token types, and their norm, stay as they are.
-    Embeddings,
-}
-
-/// Whether a forward pass keeps what the way back needs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Purpose {
-    /// It does, for what is trained.
-    Train,
-    /// It does not; nothing can be differentiated.
-    Infer,
-}
-
-/// How operations are computed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Path {
-    /// Ours, in the processor's memory.
+enum Implementation {
+    /// `fused.rs`, on the CPU.
     Fused,
-    /// candle's, on any device.
+    /// `composed.rs`, on any device.
+    #[cfg(any(test, feature = "cuda"))]
     Composed,
 }
 
-/// An encoder's weights as variables, and its forward pass.
+impl Implementation {
+    #[cfg_attr(
+        not(any(test, feature = "cuda")),
+        expect(unused_variables, reason = "without `cuda` the CPU is the only device")
+    )]
+    fn of(device: &Device) -> Self {
+        #[cfg(any(test, feature = "cuda"))]
+        if !device.is_cpu() {
+            return Self::Composed;
+        }
+        Self::Fused
+    }
+}
+
+/// The weights of an encoder as variables, with its forward and backward pass.
 pub struct Network {
     parameters: Parameters,
     activation: Activation,
@@ -85,15 +85,15 @@ pub struct Network {
     hidden_size: usize,
     eps: f64,
     pooling: Pooling,
-    path: Path,
+    implementation: Implementation,
     device: Device,
 }
 
 impl Network {
-    /// Makes the network of an encoder's weights, which were checked against `config`.
+    /// Makes a network of the weights of an encoder, which were checked against `config`.
     ///
     /// # Errors
-    /// When the device has no room.
+    /// If the device runs out of memory.
     pub fn new(
         config: &EncoderConfig,
         tensors: &[EncoderTensor],
@@ -109,69 +109,76 @@ impl Network {
             hidden_size: config.hidden_size,
             eps: config.layer_norm_eps,
             pooling,
-            path: if device.is_cpu() { Path::Fused } else { Path::Composed },
+            implementation: Implementation::of(device),
             device: device.clone(),
         })
     }
 
-    /// Returns every parameter, trained or not, in an order that the config decides.
+    /// Returns every parameter, trained or not: the embeddings, then layer by layer.
     pub fn parameters(&self) -> &[Parameter] {
         self.parameters.all()
     }
 
-    /// Returns the weights, under the encoder's names.
+    /// Returns the weights, with the names of [`super::Encoder::tensors`].
     ///
     /// # Errors
-    /// When they cannot be read from the device.
+    /// If they cannot be read from the device.
     pub fn tensors(&self) -> Result<Vec<EncoderTensor>> {
         self.parameters.tensors()
     }
 
-    /// Returns the pooled vectors [n_texts, hidden_size] of a batch, not scaled to length 1; nothing is dropped, and
-    /// nothing can be differentiated.
+    /// Returns the pooled vectors [n_texts, hidden_size] of a batch, not scaled to length 1.
+    ///
+    /// There is no dropout, and the result cannot be differentiated.
     ///
     /// # Errors
-    /// When the device has no room.
+    /// If the device runs out of memory.
     pub fn infer(&self, batch: &Packed) -> Result<Tensor> {
-        match self.path {
-            Path::Fused => self
+        match self.implementation {
+            Implementation::Fused => self
                 .fused(|fused| fused.forward(batch, None, false))
                 .and_then(|(y, _)| self.pooled(y)),
-            Path::Composed => self.compose(batch, Purpose::Infer, None),
+            #[cfg(any(test, feature = "cuda"))]
+            Implementation::Composed => {
+                self.composed(composed::Purpose::Infer).forward(batch, None)
+            }
         }
     }
 
-    /// Computes the pooled vectors of a batch as one step of training does.
+    /// Returns a forward pass of a training step, which can be differentiated.
     ///
     /// # Errors
-    /// When the device has no room.
+    /// If the device runs out of memory.
     pub fn train(&self, batch: Packed, dropout: Option<Dropout>) -> Result<Pass> {
-        match self.path {
-            Path::Fused => {
+        match self.implementation {
+            Implementation::Fused => {
                 let (y, tape) =
                     self.fused(|fused| fused.forward(&batch, dropout.as_ref(), true))?;
-                // A variable of its own: candle differentiates down to here, the tape goes on.
+                // A new variable: candle differentiates down to it, and the tape continues from there.
                 let pooled = Var::from_tensor(&self.pooled(y)?)?.into_inner();
                 Ok(Pass { pooled, batch, dropout, tape: Some(tape) })
             }
-            Path::Composed => {
-                let pooled = self.compose(&batch, Purpose::Train, dropout.as_ref())?;
+            #[cfg(any(test, feature = "cuda"))]
+            Implementation::Composed => {
+                let network = self.composed(composed::Purpose::Train);
+                let pooled = network.forward(&batch, dropout.as_ref())?;
                 Ok(Pass { pooled, batch, dropout, tape: None })
             }
         }
     }
 
-    /// Makes room for the gradient of each parameter that is trained, in their order.
+    /// Returns empty gradients, one for each trained parameter, in order.
     pub fn gradients(&self) -> Vec<Gradient> {
         let trained = self.parameters().iter().filter(|parameter| parameter.trained);
         trained.map(|parameter| Gradient::of(&parameter.var)).collect()
     }
 
-    /// Adds the gradients of a pass to `gradients`, as [`Network::gradients`] made them; `found` is what candle's
-    /// `backward` found of a value computed from the pooled vectors.
+    /// Adds the gradients of a pass to `gradients`, which [`Network::gradients`] made.
+    ///
+    /// `found` is the result of candle's `backward` on a value computed from the pooled vectors.
     ///
     /// # Errors
-    /// When the value was not computed from them, or the device has no room.
+    /// If the value was not computed from the pooled vectors, or the device runs out of memory.
     pub fn add_gradients(
         &self,
         pass: Pass,
@@ -186,10 +193,10 @@ impl Network {
         };
         let d_pooled = found
             .remove(&pass.pooled)
-            .ok_or_else(|| Error::Msg("nothing hangs on the pooled vectors".into()))?
+            .ok_or_else(|| Error::Msg("the value does not depend on the pooled vectors".into()))?
             .contiguous()?;
         let (storage, layout) = d_pooled.storage_and_layout();
-        let d_pooled = slices::numbers(&storage, layout)?;
+        let d_pooled = slices::values(&storage, layout)?;
         let mut gradients = gradients.iter_mut();
         let sums = self.parameters().iter().map(|parameter| match parameter.trained {
             true => gradients.next().and_then(Gradient::sum),
@@ -199,18 +206,19 @@ impl Network {
         self.fused(|fused| fused.back(tape, &pass.batch, pass.dropout.as_ref(), d_pooled, sums))
     }
 
+    /// Returns `values` [n_texts, hidden_size] as a tensor.
     fn pooled(&self, values: Vec<f32>) -> Result<Tensor> {
         let n_texts = values.len() / self.hidden_size;
         Tensor::from_vec(values, (n_texts, self.hidden_size), &self.device)
     }
 
-    /// Lends the parameters' values to `work`.
+    /// Calls `work` with the values of the parameters, which are in CPU memory.
     fn fused<R>(&self, work: impl FnOnce(fused::Fused<'_>) -> R) -> Result<R> {
         let held: Vec<_> =
             self.parameters().iter().map(|parameter| parameter.var.storage_and_layout()).collect();
         let values = held
             .iter()
-            .map(|(storage, layout)| slices::numbers(storage, layout))
+            .map(|(storage, layout)| slices::values(storage, layout))
             .collect::<Result<_>>()?;
         Ok(work(fused::Fused {
             values,
@@ -224,61 +232,39 @@ impl Network {
         }))
     }
 
-    /// The forward pass out of candle's operations.
-    fn compose(
-        &self,
-        batch: &Packed,
-        purpose: Purpose,
-        dropout: Option<&Dropout>,
-    ) -> Result<Tensor> {
-        let mask = |site| dropout.and_then(|dropout| dropout.mask(site));
-        let keys = &batch.row_keys;
-        let norm = |x: &Tensor, r: &Tensor, norm: &Tensor, mask| {
-            composed::add_norm(x, r, norm, self.eps, mask, keys)
-        };
-        let tables = self.parameters.embeddings(purpose);
-        let (words, places) = composed::look_up(&tables, batch, &self.device)?;
-        let x = norm(&words, &places, &tables.norm, None)?;
-        let mut x = composed::apply_mask(&x, mask(Site::Embeddings), keys)?;
-        for layer in 0..self.n_layers {
-            let part = |part| self.parameters.of_layer(layer, part, purpose);
-            let linear = |x: &Tensor, weight, bias| composed::linear(x, &part(weight), &part(bias));
-            let qkv = linear(&x, LayerPart::QkvWeight, LayerPart::QkvBias)?;
-            let context =
-                composed::attention(&qkv, batch, self.n_heads, mask(Site::Attention(layer)))?;
-            let attended = linear(&context, LayerPart::OutputWeight, LayerPart::OutputBias)?;
-            let y = norm(
-                &attended,
-                &x,
-                &part(LayerPart::AttentionNorm),
-                mask(Site::AttentionOutput(layer)),
-            )?;
-            let wide = linear(&y, LayerPart::UpWeight, LayerPart::UpBias)?;
-            let active = composed::activate(&wide, self.activation)?;
-            let added = linear(&active, LayerPart::DownWeight, LayerPart::DownBias)?;
-            x = norm(&added, &y, &part(LayerPart::OutputNorm), mask(Site::LayerOutput(layer)))?;
+    /// Returns the network built from candle's operations.
+    #[cfg(any(test, feature = "cuda"))]
+    fn composed(&self, purpose: composed::Purpose) -> composed::Composed<'_> {
+        composed::Composed {
+            parameters: &self.parameters,
+            activation: self.activation,
+            n_layers: self.n_layers,
+            n_heads: self.n_heads,
+            eps: self.eps,
+            pooling: self.pooling,
+            device: &self.device,
+            purpose,
         }
-        composed::pool(&x, batch, self.pooling)
     }
 }
 
-/// A forward pass that can be differentiated.
+/// A forward pass of a training step, which can be differentiated.
 pub struct Pass {
     /// The pooled vectors [n_texts, hidden_size], not scaled to length 1.
     pub(crate) pooled: Tensor,
     batch: Packed,
     dropout: Option<Dropout>,
-    /// What the fused way back needs; none where candle's graph has it.
+    /// The values for the backward pass of `fused.rs`; `None` if candle's graph holds them.
     tape: Option<fused::Tape>,
 }
 
 impl Pass {
-    /// Returns the pooled vectors with a share of them dropped, as a classifier on top is trained with.
+    /// Returns the pooled vectors after dropout, for training a classifier on top.
     ///
     /// # Errors
-    /// When the device has no room.
+    /// If the device runs out of memory.
     pub fn dropped(&self) -> Result<Tensor> {
         let mask = self.dropout.and_then(|dropout| dropout.mask(Site::Head));
-        composed::apply_mask(&self.pooled, mask, &self.batch.text_keys)
+        dropout::apply_to_tensor(mask, &self.batch.text_keys, &self.pooled)
     }
 }

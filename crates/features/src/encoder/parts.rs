@@ -1,4 +1,4 @@
-//! An encoder as the parts of a model file: metadata, tokenizer, weights.
+//! The parts of an encoder in a model file: metadata, tokenizer, weights.
 
 use super::{Encoder, EncoderConfig, EncoderTensor, Pooling, weights};
 use botops_digest::canonical_json;
@@ -9,14 +9,14 @@ use std::borrow::Cow;
 
 const SCHEMA: &str = "botops.encoder/1";
 
-/// The parts that an encoder is written as and read from; none is trusted when read.
+/// The parts of an encoder in a model file; each is checked when read.
 #[derive(Clone)]
 pub struct EncoderParts<'a> {
-    /// JSON: schema, config, pooling, the most tokens, whether embeddings have length 1.
+    /// JSON of schema, config, pooling, `max_tokens`, and whether embeddings have length 1.
     pub metadata: Cow<'a, [u8]>,
-    /// The tokenizer's own JSON.
+    /// The JSON of the tokenizer.
     pub tokenizer: Cow<'a, [u8]>,
-    /// safetensors of `f32`, under the names of [`Encoder::tensors`].
+    /// A safetensors file of `f32`, with the names of [`Encoder::tensors`].
     pub weights: Cow<'a, [u8]>,
 }
 
@@ -31,7 +31,7 @@ struct Metadata {
 }
 
 impl Encoder {
-    /// Returns the parts from which [`Encoder::from_parts`] makes the same encoder, to the last bit.
+    /// Returns the parts; [`Encoder::from_parts`] makes the same encoder of them, bit for bit.
     #[must_use]
     pub fn parts(&self) -> EncoderParts<'_> {
         let metadata = Metadata {
@@ -50,10 +50,10 @@ impl Encoder {
             .collect();
         let views = bytes.iter().map(|(name, shape, bytes)| {
             let view = TensorView::new(Dtype::F32, shape.clone(), bytes)
-                .expect("the shapes of an encoder's tensors were checked");
+                .expect("tensor shapes are checked at construction");
             (name.as_str(), view)
         });
-        let weights = safetensors::serialize(views, None).expect("the tensors' names are distinct");
+        let weights = safetensors::serialize(views, None).expect("tensor names are distinct");
         EncoderParts {
             metadata: canonical_json(&metadata).into(),
             tokenizer: self.tokenizer_json().into(),
@@ -61,29 +61,29 @@ impl Encoder {
         }
     }
 
-    /// Makes the encoder of `parts`.
+    /// Makes an encoder of `parts`.
     ///
     /// # Errors
-    /// `BOT-7004` (exit 6) for the metadata of a newer format; `BOT-7021` (exit 3) for malformed metadata; and as
-    /// [`Encoder::from_tensors`].
+    /// `BOT-7004` (exit 6) for metadata of a newer format, `BOT-7021` (exit 3) for malformed metadata, and the
+    /// errors of [`Encoder::from_tensors`].
     pub fn from_parts(parts: &EncoderParts<'_>) -> Result<Self> {
         let malformed =
-            |what: &str| Fault::data("BOT-7021", format!("the encoder's metadata {what}"));
+            |problem: &str| Fault::data("BOT-7021", format!("the encoder's metadata {problem}"));
         let value: serde_json::Value = serde_json::from_slice(&parts.metadata)
-            .map_err(|error| malformed("is no JSON").caused_by(error))?;
+            .map_err(|error| malformed("is not JSON").caused_by(error))?;
         match value.get("schema").and_then(serde_json::Value::as_str) {
             Some(SCHEMA) => {}
             Some(other) if other.starts_with("botops.encoder/") => {
                 return Err(Fault::policy(
                     "BOT-7004",
                     format!(
-                        "the encoder is of the format `{}`; this botops reads `{SCHEMA}`",
+                        "the encoder has format `{}`; this botops reads `{SCHEMA}`",
                         botops_text::display(other, 40)
                     ),
                 )
                 .hint("upgrade botops, or train the model with this version"));
             }
-            _ => return Err(malformed("is not that of an encoder")),
+            _ => return Err(malformed("has no `botops.encoder` schema")),
         }
         let metadata = Metadata::deserialize(&value)
             .map_err(|error| malformed(&format!("cannot be read: {error}")).caused_by(error))?;

@@ -1,36 +1,36 @@
-//! What is asked of an encoder.
+//! The settings of an encoder, as written in YAML.
 
 use super::EncoderConfig;
 use botops_findings::{Fault, Result};
 use serde::{Deserialize, Serialize};
 
-/// Which encoder, and how it makes one vector of a text.
+/// The source of an encoder, and its settings.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EncoderSpec {
     /// A folder in the Hugging Face layout, or `hf://owner/name[@revision]`.
     pub source: String,
-    /// How token vectors become one; none: what the folder says (`1_Pooling/config.json`), else the mean.
+    /// The pooling of token vectors; `None` for that of the folder (`1_Pooling/config.json`), else the mean.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pooling: Option<Pooling>,
-    /// The most tokens of a text that are read, the two special ones included; the rest is cut off.
+    /// The most tokens read from a text, including the two special tokens; the rest is cut off.
     #[serde(default = "default_max_tokens")]
     pub max_tokens: usize,
 }
 
-/// Utterances are short: of BANKING77's 10,003 the longest has 98 tokens.
+/// Utterances are short: the longest of the 10,003 in BANKING77 has 98 tokens.
 const fn default_max_tokens() -> usize {
     128
 }
 
 impl EncoderSpec {
-    /// Asks for the encoder at `source` with every default.
+    /// Makes a spec of the encoder at `source` with default settings.
     #[must_use]
     pub fn new(source: impl Into<String>) -> Self {
         Self { source: source.into(), pooling: None, max_tokens: default_max_tokens() }
     }
 
-    /// Checks what can be checked without the encoder.
+    /// Checks the settings that do not depend on the encoder.
     ///
     /// # Errors
     /// `BOT-7025` (exit 2) for an empty source, or `max_tokens` below 2.
@@ -45,16 +45,16 @@ impl EncoderSpec {
                 "BOT-7025",
                 format!("`max_tokens: {}` leaves no room for the special tokens", self.max_tokens),
             )
-            .hint("`max_tokens` is at least 2; leave it out for 128"));
+            .hint("write at least 2, or remove `max_tokens` for the default of 128"));
         }
         Ok(())
     }
 }
 
-/// The tokens that the tokenizer of every supported family puts around a text: `[CLS]` and `[SEP]`.
+/// The number of tokens that the tokenizers of all supported families add to a text: `[CLS]` and `[SEP]`.
 pub(super) const SPECIAL_TOKENS: usize = 2;
 
-/// Checks `max_tokens` against the positions that an encoder has learnt.
+/// Checks `max_tokens` against the number of positions of an encoder.
 pub(super) fn check_max_tokens(max_tokens: usize, config: &EncoderConfig) -> Result<()> {
     if (SPECIAL_TOKENS..=config.max_positions).contains(&max_tokens) {
         return Ok(());
@@ -62,39 +62,40 @@ pub(super) fn check_max_tokens(max_tokens: usize, config: &EncoderConfig) -> Res
     Err(Fault::usage(
         "BOT-7025",
         format!(
-            "`max_tokens: {max_tokens}` is not from {SPECIAL_TOKENS} to {}, the positions that this encoder knows",
+            "`max_tokens: {max_tokens}` is not from {SPECIAL_TOKENS} to {}, the number of positions of this encoder",
             config.max_positions
         ),
     )
     .hint(format!("write `max_tokens: {}` or less", config.max_positions)))
 }
 
-/// How the vectors of a text's tokens become one vector.
+/// The pooling of a text's token vectors into one vector.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Pooling {
-    /// The mean over all tokens, the special ones included, as sentence-transformers takes it.
+    /// The mean over all tokens, including the special tokens, as in sentence-transformers.
     Mean,
     /// The vector of the first token, `[CLS]`.
     Cls,
 }
 
 impl Pooling {
-    /// Reads a `1_Pooling/config.json`, in the form of flags (`pooling_mode_mean_tokens: true`) or of a name
+    /// Reads a `1_Pooling/config.json`, which has flags (`pooling_mode_mean_tokens: true`) or a name
     /// (`pooling_mode: mean`).
     ///
     /// # Errors
-    /// `BOT-7021` (exit 3) when it is no JSON, or asks for anything else than the mean or the first token.
+    /// `BOT-7021` (exit 3) if it is not JSON, or asks for anything but the mean or the first token.
     pub(super) fn from_json(bytes: &[u8]) -> Result<Self> {
         let malformed = |message: &str| {
-            Fault::data("BOT-7021", message).file("1_Pooling/config.json").hint(
-                "set `pooling: mean` or `pooling: cls` under `encoder:` to decide it yourself",
-            )
+            Fault::data("BOT-7021", message)
+                .file("1_Pooling/config.json")
+                .hint("choose one yourself: set `pooling: mean` or `pooling: cls` under `encoder:`")
         };
         let value: serde_json::Value = serde_json::from_slice(bytes)
-            .map_err(|error| malformed("the encoder's pooling is no JSON").caused_by(error))?;
-        let keys =
-            value.as_object().ok_or_else(|| malformed("the encoder's pooling is no object"))?;
+            .map_err(|error| malformed("the encoder's pooling is not JSON").caused_by(error))?;
+        let keys = value
+            .as_object()
+            .ok_or_else(|| malformed("the encoder's pooling is not a JSON object"))?;
         let mut modes: Vec<&str> = keys
             .iter()
             .filter(|(_, value)| value.as_bool() == Some(true))
@@ -110,9 +111,9 @@ impl Pooling {
         match modes.as_slice() {
             ["mean_tokens" | "mean"] => Ok(Self::Mean),
             ["cls_token" | "cls"] => Ok(Self::Cls),
-            [] => Err(malformed("the encoder's pooling names no mode")),
+            [] => Err(malformed("the encoder's pooling has no mode")),
             others => Err(malformed(&format!(
-                "the encoder pools by {}; botops pools by `mean` or `cls`",
+                "the encoder's pooling is {}; botops supports `mean` and `cls`",
                 others
                     .iter()
                     .map(|mode| format!("`{}`", botops_text::display(mode, 40)))

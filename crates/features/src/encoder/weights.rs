@@ -1,4 +1,4 @@
-//! The weights of an encoder: one set of names for every family, every shape checked, every value finite.
+//! The weights of an encoder: the same names for every family, with checked shapes and finite values.
 //!
 //! | name | shape |
 //! |---|---|
@@ -13,7 +13,7 @@
 //! | `layers.{i}.down.{weight,bias}` | [hidden_size, intermediate_size], [hidden_size] |
 //! | `layers.{i}.output_norm.{weight,bias}` | [hidden_size] |
 //!
-//! A linear layer maps x to x W^T + b, as its weight is [out, in].
+//! A linear layer maps x to x W^T + b; its weight W is [out, in].
 
 use super::{Architecture, EncoderConfig};
 use botops_findings::{Fault, Result};
@@ -23,16 +23,16 @@ use std::collections::BTreeMap;
 /// One tensor of an encoder's weights, row-major.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EncoderTensor {
-    /// Its name, as the table of [`super::Encoder::tensors`] has it.
+    /// The name, one of those listed at [`super::Encoder::tensors`].
     pub name: String,
-    /// Its sizes, outermost first; their product is the length of `values`.
+    /// The sizes, outermost first; their product is the length of `values`.
     pub shape: Vec<usize>,
-    /// Its values, all finite.
+    /// The values, all finite.
     pub values: Vec<f32>,
 }
 
-/// Returns the name and shape of every tensor that an encoder of `config` has, in the order they are kept.
-pub(super) fn wanted(config: &EncoderConfig) -> impl Iterator<Item = (String, Vec<usize>)> {
+/// Returns the name and shape of every tensor of an encoder with `config`, in storage order.
+pub(super) fn expected(config: &EncoderConfig) -> impl Iterator<Item = (String, Vec<usize>)> {
     let (hidden, wide) = (config.hidden_size, config.intermediate_size);
     let mut embeddings = vec![
         ("embeddings.word".to_owned(), vec![config.vocab_size, hidden]),
@@ -71,18 +71,18 @@ pub(super) fn wanted(config: &EncoderConfig) -> impl Iterator<Item = (String, Ve
     }))
 }
 
-/// Reads a `model.safetensors`: the tensors of [`wanted`], in that order, under our names.
+/// Reads a `model.safetensors`: the tensors of [`expected`], in that order and with those names.
 ///
-/// Heads of other tasks (`pooler`, `cls`, ..) and saved position numbers are left out.
+/// Heads of other tasks (`pooler`, `cls`, ...) and saved position ids are left out.
 ///
 /// # Errors
-/// `BOT-7022` (exit 3) when the file is cut short or malformed, or a tensor is missing, twice there, of another
-/// shape or of no floating type; `BOT-7023` when a value is NaN or infinite.
+/// `BOT-7022` (exit 3) if the file is truncated or malformed, or a tensor is missing, repeated, of another
+/// shape or not of a supported floating-point type; `BOT-7023` if a value is NaN or infinite.
 pub(super) fn read(bytes: &[u8], config: &EncoderConfig) -> Result<Vec<EncoderTensor>> {
     let file = opened(bytes)?;
     let mut found: BTreeMap<String, (&str, TensorView<'_>)> = BTreeMap::new();
     for (name, view) in file.iter() {
-        let Some(ours) = translated(name, config.architecture) else { continue };
+        let Some(ours) = name_from_files(name, config.architecture) else { continue };
         if let Some((other, _)) = found.insert(ours, (name, view)) {
             return Err(refused(&format!(
                 "hold a tensor twice, as `{}` and `{}`",
@@ -91,10 +91,11 @@ pub(super) fn read(bytes: &[u8], config: &EncoderConfig) -> Result<Vec<EncoderTe
             )));
         }
     }
-    wanted(config)
+    expected(config)
         .map(|(ours, shape)| {
-            let (name, view) =
-                found.get(&ours).ok_or_else(|| missing(&in_files(&ours, config.architecture)))?;
+            let (name, view) = found
+                .get(&ours)
+                .ok_or_else(|| missing(&name_in_files(&ours, config.architecture)))?;
             check_shape(name, &shape, view.shape())?;
             let values = values(name, view)?;
             check_finite(name, &values)?;
@@ -103,10 +104,10 @@ pub(super) fn read(bytes: &[u8], config: &EncoderConfig) -> Result<Vec<EncoderTe
         .collect()
 }
 
-/// Reads every tensor of a file that was written under our names; shapes are checked by [`checked`].
+/// Reads every tensor of a file that botops wrote; [`checked`] checks names and shapes.
 ///
 /// # Errors
-/// `BOT-7022` (exit 3) when the file is cut short or malformed, or holds numbers of no floating type.
+/// `BOT-7022` (exit 3) if the file is truncated or malformed, or holds a type that is not supported.
 pub(super) fn read_ours(bytes: &[u8]) -> Result<Vec<EncoderTensor>> {
     opened(bytes)?
         .iter()
@@ -117,16 +118,16 @@ pub(super) fn read_ours(bytes: &[u8]) -> Result<Vec<EncoderTensor>> {
         .collect()
 }
 
-/// Opens a safetensors file: every length in its header is checked against the bytes there are.
+/// Opens a safetensors file, whose header is checked against the length of the file.
 fn opened(bytes: &[u8]) -> Result<SafeTensors<'_>> {
     SafeTensors::deserialize(bytes).map_err(|error| {
         refused(&format!("cannot be read: {error}"))
-            .hint("the file was cut short or altered on its way: copy or download it again")
+            .hint("the file was truncated or altered: copy or download it again")
             .caused_by(error)
     })
 }
 
-/// Checks `tensors`, in any order, against `config`, and returns them in the order of [`wanted`].
+/// Checks `tensors`, in any order, against `config`, and returns them in the order of [`expected`].
 ///
 /// # Errors
 /// As [`read`].
@@ -140,14 +141,14 @@ pub(super) fn checked(
             return Err(refused(&format!("hold `{}` twice", shown(&other.name))));
         }
     }
-    let in_order = wanted(config)
+    let in_order = expected(config)
         .map(|(name, shape)| {
             let tensor = found.remove(&name).ok_or_else(|| missing(&name))?;
             check_shape(&name, &shape, &tensor.shape)?;
             let n_values: usize = shape.iter().product();
             if tensor.values.len() != n_values {
                 return Err(refused(&format!(
-                    "have {} values for `{name}` where its shape asks for {n_values}",
+                    "have {} values for `{name}`, but its shape requires {n_values}",
                     tensor.values.len()
                 )));
             }
@@ -156,14 +157,12 @@ pub(super) fn checked(
         })
         .collect::<Result<Vec<_>>>()?;
     match found.into_keys().next() {
-        Some(name) => {
-            Err(refused(&format!("hold `{}`, which the config has no place for", shown(&name))))
-        }
+        Some(name) => Err(refused(&format!("hold `{}`, which is not in the config", shown(&name)))),
         None => Ok(in_order),
     }
 }
 
-/// What files call the embeddings, and what we do.
+/// The names of the embeddings: in files, and in botops.
 const EMBEDDINGS: [(&str, &str); 5] = [
     ("embeddings.word_embeddings.weight", "word"),
     ("embeddings.position_embeddings.weight", "position"),
@@ -172,7 +171,7 @@ const EMBEDDINGS: [(&str, &str); 5] = [
     ("embeddings.LayerNorm.bias", "norm.bias"),
 ];
 
-/// Returns under which name files hold the layers, and what they call the blocks of each, and what we do.
+/// Returns the prefix of layers in files, and the names of the blocks of a layer: in files, and in botops.
 fn layers(architecture: Architecture) -> (&'static str, &'static [(&'static str, &'static str)]) {
     match architecture {
         Architecture::Bert => (
@@ -204,8 +203,8 @@ fn layers(architecture: Architecture) -> (&'static str, &'static [(&'static str,
     }
 }
 
-/// Returns what a file calls the tensor that we call `ours`.
-fn in_files(ours: &str, architecture: Architecture) -> String {
+/// Returns the name in files of the tensor `ours`.
+fn name_in_files(ours: &str, architecture: Architecture) -> String {
     let of_a_layer = || {
         let (layer, rest) = ours.strip_prefix("layers.")?.split_once('.')?;
         let (block, part) = rest.rsplit_once('.')?;
@@ -220,14 +219,14 @@ fn in_files(ours: &str, architecture: Architecture) -> String {
     of_a_layer().or_else(embedding).unwrap_or_else(|| ours.to_owned())
 }
 
-/// Returns our name of a tensor of a file, or none where it is no part of the encoder.
-fn translated(name: &str, architecture: Architecture) -> Option<String> {
-    // Whoever saved the encoder within a larger model left the name of the field in front.
+/// Returns the name in botops of a tensor in a file; `None` if it is not part of the encoder.
+fn name_from_files(name: &str, architecture: Architecture) -> Option<String> {
+    // An encoder saved as part of a larger model has the name of its field as a prefix.
     let name = ["bert.", "distilbert.", "model.", "auto_model."]
         .into_iter()
         .fold(name, |name, prefix| name.strip_prefix(prefix).unwrap_or(name));
     let (block, part) = name.rsplit_once('.')?;
-    // Checkpoints of old call the scale and shift of a normalisation gamma and beta.
+    // Old checkpoints name the weight and bias of a norm gamma and beta.
     let part = match part {
         "weight" | "gamma" => "weight",
         "bias" | "beta" => "bias",
@@ -272,7 +271,7 @@ fn values(name: &str, view: &TensorView<'_>) -> Result<Vec<f32>> {
     }
 }
 
-/// Returns the `f32` of an IEEE 754 binary16: exact, for every half is a single.
+/// Converts an IEEE 754 binary16 to `f32`; the result is exact.
 pub(super) fn half_to_single(half: u16) -> f32 {
     let sign = if half >> 15 == 1 { -1.0 } else { 1.0 };
     let (exponent, fraction) = (i32::from(half >> 10 & 0x1f), f32::from(half & 0x3ff) / 1024.0);
@@ -284,15 +283,15 @@ pub(super) fn half_to_single(half: u16) -> f32 {
     }
 }
 
-fn check_shape(name: &str, wanted: &[usize], found: &[usize]) -> Result<()> {
-    if wanted == found {
+fn check_shape(name: &str, expected: &[usize], found: &[usize]) -> Result<()> {
+    if expected == found {
         return Ok(());
     }
     Err(refused(&format!(
-        "have `{}` as {found:?} where the config asks for {wanted:?}",
+        "have `{}` with shape {found:?}, but the config requires {expected:?}",
         shown(name)
     ))
-    .hint("config.json and model.safetensors are not of the same model: copy both again"))
+    .hint("copy config.json and model.safetensors again, both from the same model"))
 }
 
 fn check_finite(name: &str, values: &[f32]) -> Result<()> {
@@ -302,16 +301,16 @@ fn check_finite(name: &str, values: &[f32]) -> Result<()> {
         format!("the encoder's weights hold {} in `{}`, at value {at}", values[at], shown(name)),
     )
     .file("model.safetensors")
-    .hint("the training of that encoder diverged, or the file was altered: take another"))
+    .hint("the training of this encoder diverged, or the file was altered: use another encoder"))
 }
 
 fn missing(name: &str) -> Fault {
     refused(&format!("have no `{name}`"))
-        .hint("config.json and model.safetensors are not of the same model: copy both again")
+        .hint("copy config.json and model.safetensors again, both from the same model")
 }
 
-fn refused(what: &str) -> Fault {
-    Fault::data("BOT-7022", format!("the encoder's weights {what}")).file("model.safetensors")
+fn refused(problem: &str) -> Fault {
+    Fault::data("BOT-7022", format!("the encoder's weights {problem}")).file("model.safetensors")
 }
 
 fn shown(name: &str) -> String {
@@ -323,7 +322,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_tensor_is_found_under_the_name_that_files_have_for_it() {
+    fn every_name_survives_the_way_to_files_and_back() {
         for architecture in [Architecture::Bert, Architecture::DistilBert] {
             let (_, blocks) = layers(architecture);
             let of_a_layer = blocks.iter().map(|(_, ours)| format!("layers.3.{ours}.bias"));
@@ -331,17 +330,17 @@ mod tests {
             let is_there =
                 |name: &String| architecture == Architecture::Bert || !name.ends_with("token_type");
             for name in ours.filter(is_there).chain(of_a_layer) {
-                let theirs = in_files(&name, architecture);
+                let theirs = name_in_files(&name, architecture);
                 assert_ne!(theirs, name);
-                assert_eq!(translated(&theirs, architecture), Some(name.clone()), "{theirs}");
-                assert_eq!(translated(&format!("bert.{theirs}"), architecture), Some(name));
+                assert_eq!(name_from_files(&theirs, architecture), Some(name.clone()), "{theirs}");
+                assert_eq!(name_from_files(&format!("bert.{theirs}"), architecture), Some(name));
             }
         }
-        let old = translated("embeddings.LayerNorm.gamma", Architecture::Bert);
+        let old = name_from_files("embeddings.LayerNorm.gamma", Architecture::Bert);
         assert_eq!(old.as_deref(), Some("embeddings.norm.weight"));
         for other in ["embeddings.position_ids", "pooler.dense.weight", "encoder.layer.0.new.bias"]
         {
-            assert_eq!(translated(other, Architecture::Bert), None, "{other}");
+            assert_eq!(name_from_files(other, Architecture::Bert), None, "{other}");
         }
     }
 }

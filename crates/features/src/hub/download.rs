@@ -1,10 +1,12 @@
-//! The download: file by file into a folder aside, each checked against what the hub announced, then the whole
-//! folder named.
+//! The download: files go into a temporary folder, are compared with the announced size and digest, and then
+//! the folder is renamed.
 
 use super::{
-    FILES, Hub, HubSource, POOLING, local_folder,
+    Hub,
+    faults::{offline_hint, unwritable},
+    file_names::{FILES, POOLING},
     lock::{Lock, Locked},
-    unwritable,
+    source::HubSource,
 };
 use botops_digest::{Digest, Hasher};
 use botops_findings::{Fault, Result};
@@ -19,12 +21,12 @@ use std::{
     time::Duration,
 };
 
-/// How long it may stay silent in the middle of a file; a large file may take as long as it comes.
+/// The longest time without data in the middle of a file; the whole download has no limit.
 const SILENCE: Duration = Duration::from_secs(60);
-/// The hub sends large files from elsewhere, in one step or two.
+/// The most redirects; the hub redirects once or twice for large files.
 const REDIRECTS: usize = 5;
 
-/// What the hub said of a file before it sent it.
+/// The properties of a file that the hub announces in response headers.
 struct Announced {
     size: Option<u64>,
     digest: Option<Digest>,
@@ -32,7 +34,7 @@ struct Announced {
 }
 
 impl Hub {
-    /// Downloads `source` into its folder.
+    /// Downloads `source` into its cache folder.
     pub(super) async fn download(
         &self,
         source: &HubSource,
@@ -40,8 +42,9 @@ impl Hub {
     ) -> Result<()> {
         let client = client()?;
         let target = self.folder(source);
-        let home = target.parent().expect("the folder of an encoder is below the cache");
-        let mut aside = aside(home).map_err(|error| unwritable(home, &error).caused_by(error))?;
+        let parent = target.parent().expect("the folder of an encoder is inside the cache folder");
+        let mut temporary = temporary_folder(parent)
+            .map_err(|error| unwritable(parent, &error).caused_by(error))?;
         let mut files = BTreeMap::new();
         let mut commit = None;
         for name in FILES {
@@ -49,18 +52,18 @@ impl Hub {
                 continue;
             };
             let locked =
-                receive(response, source, name, &announced, &aside.path.join(name), advance)
+                receive(response, source, name, &announced, &temporary.path.join(name), advance)
                     .await?;
             files.insert(name.to_owned(), locked);
             commit = commit.or(announced.commit);
         }
         let lock = Lock::new(source, commit, files);
-        aside
-            .keep(&lock, home, &target)
+        temporary
+            .keep(&lock, parent, &target)
             .map_err(|error| unwritable(&target, &error).caused_by(error))
     }
 
-    /// Asks for one file and follows the hub to where it lies; none where it may be missing and is.
+    /// Requests one file, following redirects; returns `None` for a missing optional file.
     async fn open(
         &self,
         client: &Client,
@@ -76,29 +79,29 @@ impl Hub {
         let mut announced: Option<Announced> = None;
         for _ in 0..=REDIRECTS {
             let mut request = client.get(url.clone());
-            // Whoever the hub sends us on to is not to see the token.
-            let of_hub = url.origin() == endpoint.origin();
-            if let Some(token) = self.token.as_ref().filter(|_| of_hub) {
+            // The token must not be sent to another host after a redirect.
+            let is_hub = url.origin() == endpoint.origin();
+            if let Some(token) = self.token.as_ref().filter(|_| is_hub) {
                 request = request.bearer_auth(token);
             }
             let response = request.send().await.map_err(|error| unreachable(source, error))?;
             let status = response.status();
-            // Of a large file, the digest is in the first answer alone: where it lies, nobody knows it.
-            let said = announced.get_or_insert_with(|| Announced::of(&response));
+            // For a large file, only the first response has the digest: the storage host does not know it.
+            let headers = announced.get_or_insert_with(|| Announced::of(&response));
             if status.is_redirection() {
-                url = next(&url, &response).ok_or_else(|| {
+                url = redirect_target(&url, &response).ok_or_else(|| {
                     Fault::unreachable(
                         "BOT-7026",
-                        format!("the hub sends `{source}` on to no address"),
+                        format!("the hub redirects `{source}` to an invalid address"),
                     )
-                    .hint(local_folder())
+                    .hint(offline_hint())
                 })?;
                 continue;
             }
             if status.is_success() {
-                // An ETag of elsewhere may be the digest of something else, such as of the file's chunks.
-                said.complete(&response, of_hub);
-                let announced = announced.expect("it was just filled");
+                // The ETag of another host may be another digest, such as one of the file's chunks.
+                headers.complete(&response, is_hub);
+                let announced = announced.expect("it was set above");
                 return Ok(Some((response, announced)));
             }
             return match status {
@@ -106,27 +109,30 @@ impl Hub {
                 _ => Err(self.refused(source, name, status)),
             };
         }
-        Err(Fault::unreachable("BOT-7026", format!("the hub sends `{source}` on and on"))
-            .hint(local_folder()))
+        Err(Fault::unreachable(
+            "BOT-7026",
+            format!("the hub redirects `{source}` more than {REDIRECTS} times"),
+        )
+        .hint(offline_hint()))
     }
 
     fn refused(&self, source: &HubSource, name: &str, status: StatusCode) -> Fault {
-        let usage = |what: &str| Fault::usage("BOT-7027", format!("the hub {what}"));
+        let usage = |problem: &str| Fault::usage("BOT-7027", format!("the hub {problem}"));
         match status {
             StatusCode::NOT_FOUND => usage(&format!("has no `{name}` of `{source}`")).hint(
-                "check owner, name and revision; botops reads encoders with config.json, tokenizer.json and model.safetensors",
+                "check owner, name and revision; an encoder needs config.json, tokenizer.json and model.safetensors",
             ),
-            // The hub answers so of what does not exist, too.
+            // The hub also answers so for an encoder that does not exist.
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-                let fault = usage(&format!("does not give `{name}` of `{source}` ({})", status.as_u16()));
+                let fault = usage(&format!("denies access to `{name}` of `{source}` ({})", status.as_u16()));
                 match self.token {
-                    Some(_) => fault.hint("check owner and name, and that the owner of `HF_TOKEN` may read it"),
-                    None => fault.hint("check owner and name; of a private or gated encoder, set `HF_TOKEN`"),
+                    Some(_) => fault.hint("check owner and name, and that the account of `HF_TOKEN` has access"),
+                    None => fault.hint("check owner and name; for a private or gated encoder, set `HF_TOKEN`"),
                 }
             }
             _ => Fault::unreachable("BOT-7026", format!("the hub answers {} for `{name}` of `{source}`", status.as_u16()))
                 .hint("try again later")
-                .hint(local_folder()),
+                .hint(offline_hint()),
         }
     }
 }
@@ -145,30 +151,30 @@ impl Announced {
         }
     }
 
-    /// Adds what the answer that holds the file says, where the first said nothing.
-    fn complete(&mut self, response: &Response, of_hub: bool) {
+    /// Adds the headers of the response with the file, where earlier responses had none.
+    fn complete(&mut self, response: &Response, is_hub: bool) {
         let Self { size, digest, commit } = Self::of(response);
         self.size = self.size.or(size).or(response.content_length());
-        self.digest = self.digest.or(digest.filter(|_| of_hub));
+        self.digest = self.digest.or(digest.filter(|_| is_hub));
         self.commit = self.commit.take().or(commit);
     }
 }
 
-/// Returns the digest that an ETag is, if it is one: of small files it is that of a git object instead.
+/// Returns the SHA-256 in an ETag, if it is one; the ETag of a small file is the id of a git object.
 fn sha256(etag: &str) -> Option<Digest> {
     let hex = etag.trim_start_matches("W/").trim_matches('"');
     format!("sha256:{}", hex.to_ascii_lowercase()).parse().ok()
 }
 
-/// Returns where `response` sends us: nowhere in the clear if we came by TLS.
-fn next(url: &Url, response: &Response) -> Option<Url> {
+/// Returns the target of a redirect; `None` if it is invalid, or leads from https to http.
+fn redirect_target(url: &Url, response: &Response) -> Option<Url> {
     let to = response.headers().get(header::LOCATION)?.to_str().ok()?;
     let to = url.join(to).ok()?;
-    let sound = matches!(to.scheme(), "http" | "https") && to.has_host();
-    (sound && (url.scheme() == "http" || to.scheme() == "https")).then_some(to)
+    let is_valid = matches!(to.scheme(), "http" | "https") && to.has_host();
+    (is_valid && (url.scheme() == "http" || to.scheme() == "https")).then_some(to)
 }
 
-/// Writes the body of `response` to `path`, and checks it.
+/// Writes the body of `response` to `path`, and compares it with the announced size and digest.
 async fn receive(
     mut response: Response,
     source: &HubSource,
@@ -191,15 +197,18 @@ async fn receive(
     }
     file.sync_all().map_err(full)?;
     let digest = hasher.finish();
-    let other = |what: String| {
-        Fault::data("BOT-7029", format!("`{name}` of `{source}` came otherwise than announced: {what}"))
-            .hint("something on the way alters or cuts what is downloaded: try again, or from another network")
+    let mismatch = |difference: String| {
+        Fault::data(
+            "BOT-7029",
+            format!("`{name}` of `{source}` is not the file that the hub announced: {difference}"),
+        )
+        .hint("the download was truncated or altered: try again, or use another network")
     };
-    if let Some(wanted) = announced.size.filter(|wanted| *wanted != size) {
-        return Err(other(format!("{size} bytes for {wanted}")));
+    if let Some(expected) = announced.size.filter(|expected| *expected != size) {
+        return Err(mismatch(format!("{size} bytes, expected {expected}")));
     }
-    if let Some(wanted) = announced.digest.filter(|wanted| *wanted != digest) {
-        return Err(other(format!("`{digest}` for `{wanted}`")));
+    if let Some(expected) = announced.digest.filter(|expected| *expected != digest) {
+        return Err(mismatch(format!("digest `{digest}`, expected `{expected}`")));
     }
     Ok(Locked { size, digest, announced: announced.digest.is_some() })
 }
@@ -215,53 +224,53 @@ fn client() -> Result<Client> {
 }
 
 fn unreachable(source: &HubSource, error: botops_http::Error) -> Fault {
-    let why = why_unreachable(&error);
-    // The address that a large file lies at holds a signature.
-    Fault::unreachable("BOT-7026", format!("the hub cannot be reached for `{source}`: {why}"))
-        .hint(local_folder())
+    let reason = why_unreachable(&error);
+    // Without the URL: that of a large file contains a signature.
+    Fault::unreachable("BOT-7026", format!("the hub cannot be reached for `{source}`: {reason}"))
+        .hint(offline_hint())
         .caused_by(error.without_url())
 }
 
-/// A folder that goes away, with all in it, unless it was given its name.
-struct Aside {
+/// A temporary folder, which is deleted when dropped unless it was kept.
+struct TemporaryFolder {
     path: PathBuf,
     kept: bool,
 }
 
-impl Aside {
-    /// Gives it its name, `target` in `home`.
-    fn keep(&mut self, lock: &Lock, home: &Path, target: &Path) -> io::Result<()> {
+impl TemporaryFolder {
+    /// Writes `lock` and renames the folder to `target`, which is in `parent`.
+    fn keep(&mut self, lock: &Lock, parent: &Path, target: &Path) -> io::Result<()> {
         lock.write(&self.path)?;
         File::open(&self.path)?.sync_all()?;
         match fs::rename(&self.path, target) {
-            // Somebody else was faster; what they have is checked when it is read.
+            // Another process was faster; its files are checked when they are read.
             Err(_) if target.is_dir() => return Ok(()),
             renamed => renamed?,
         }
         self.kept = true;
-        File::open(home)?.sync_all()
+        File::open(parent)?.sync_all()
     }
 }
 
-impl Drop for Aside {
+impl Drop for TemporaryFolder {
     fn drop(&mut self) {
         if !self.kept {
-            // What cannot be removed harms nobody.
+            // A folder that cannot be removed is harmless: it is never read.
             let _ = fs::remove_dir_all(&self.path);
         }
     }
 }
 
-/// Makes a new folder below `home`; what a killed process left of its own is passed over.
-fn aside(home: &Path) -> io::Result<Aside> {
-    fs::create_dir_all(home)?;
+/// Creates a temporary folder in `parent`; folders of other or killed processes are skipped.
+fn temporary_folder(parent: &Path) -> io::Result<TemporaryFolder> {
+    fs::create_dir_all(parent)?;
     for number in 0_u32.. {
-        // No revision begins so: it would be a name of an encoder's folder.
-        let path = home.join(format!("%{number}.part"));
+        // No revision begins with `%`, so this is not the folder of an encoder.
+        let path = parent.join(format!("%{number}.part"));
         match fs::create_dir(&path) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            made => return made.map(|()| Aside { path, kept: false }),
+            created => return created.map(|()| TemporaryFolder { path, kept: false }),
         }
     }
-    unreachable!("a folder does not hold four thousand million unfinished downloads")
+    unreachable!("a folder does not hold 2^32 temporary folders")
 }

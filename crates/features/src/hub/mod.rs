@@ -1,16 +1,19 @@
-//! Encoders by name: `hf://owner/name[@revision]` becomes files in a cache folder, checked on the way in and
-//! whenever they are read again.
+//! The download of encoders: `hf://owner/name[@revision]` becomes files in a cache folder.
 //!
-//! | below the cache folder | what |
+//! Files are checked when they are downloaded and whenever they are read.
+//!
+//! | path in the cache folder | content |
 //! |---|---|
 //! | `owner/name/revision/` | the files of one encoder, as [`EncoderFiles`] reads them |
-//! | `owner/name/revision/encoder.lock.json` | where they came from, and the size and SHA-256 of each |
+//! | `owner/name/revision/encoder.lock.json` | their source, and the size and SHA-256 of each |
 //!
-//! What is in the folder is used without asking the hub again, so a training can be repeated without a network;
-//! remove the folder to have a moving revision (`main`) fetched anew. This is the one place of the features that
-//! waits for others.
+//! Files in the cache are used without a request to the hub, so training works again without a network. To
+//! update a branch such as `main`, remove its folder. This is the only module of the crate that uses the
+//! network.
 
 mod download;
+mod faults;
+mod file_names;
 mod lock;
 mod source;
 
@@ -19,19 +22,20 @@ pub use source::HubSource;
 use super::EncoderFiles;
 use botops_findings::{Fault, Result};
 use botops_http::Url;
+use faults::{offline_hint, unwritable};
 use lock::Lock;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-/// Where encoders are kept, and where they come from.
+/// A hub of encoders, and the cache folder for its files.
 pub struct Hub {
     cache: PathBuf,
-    /// None: what was named is no address, which is said when the hub is asked for something.
+    /// `None` if the given endpoint is not a valid URL; a download reports it.
     endpoint: Option<Url>,
     token: Option<String>,
     offline: bool,
 }
 
-/// Everything but the token.
+/// Prints everything but the token.
 impl std::fmt::Debug for Hub {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Hub")
@@ -43,19 +47,15 @@ impl std::fmt::Debug for Hub {
     }
 }
 
-/// The endpoint where no other is named.
+/// The default endpoint.
 const ENDPOINT: &str = "https://huggingface.co";
 
-/// The files of an encoder; the last may be missing.
-const FILES: [&str; 4] = ["config.json", "tokenizer.json", "model.safetensors", POOLING];
-const POOLING: &str = "1_Pooling/config.json";
-
 impl Hub {
-    /// Keeps encoders below `cache`, such as `.botops/encoders`.
+    /// Makes a hub with the cache folder `cache`, such as `.botops/encoders`.
     ///
-    /// `endpoint` is that of `HF_ENDPOINT`, if set; `token` that of `HF_TOKEN`, which is sent to the endpoint alone
-    /// and never shown. With `offline`, nothing is ever asked for. Nothing is opened, and nothing checked: whoever needs
-    /// no hub is not held up by an endpoint that is none.
+    /// `endpoint` is the value of `HF_ENDPOINT`, if set. `token` is the value of `HF_TOKEN`; it is sent only to
+    /// the endpoint and never printed. With `offline`, no request is made. Nothing is opened or checked here,
+    /// so an invalid endpoint does not affect commands that need no hub.
     #[must_use]
     pub fn new(
         cache: impl Into<PathBuf>,
@@ -75,32 +75,33 @@ impl Hub {
     /// Returns the endpoint.
     ///
     /// # Errors
-    /// `BOT-7025` (exit 2) when it is no http or https URL, or has a user in it.
+    /// `BOT-7025` (exit 2) if it is not an http or https URL, or contains a user name or password.
     fn endpoint(&self) -> Result<&Url> {
         self.endpoint.as_ref().ok_or_else(|| {
-            Fault::usage("BOT-7025", "`HF_ENDPOINT` is no address of a hub")
-                .hint(format!("such as `{ENDPOINT}`; a token goes into `HF_TOKEN`"))
+            Fault::usage("BOT-7025", "`HF_ENDPOINT` is not the URL of a hub")
+                .hint(format!("write a URL such as `{ENDPOINT}`; put a token in `HF_TOKEN`"))
         })
     }
 
-    /// Returns the folder in which `source` is kept, whether it is there or not.
+    /// Returns the cache folder of `source`, which need not exist.
     #[must_use]
     pub fn folder(&self, source: &HubSource) -> PathBuf {
         self.cache.join(source.path())
     }
 
-    /// Returns whether nothing is ever asked for.
+    /// Returns whether requests are forbidden.
     #[must_use]
     pub fn is_offline(&self) -> bool {
         self.offline
     }
 
-    /// Returns the files of `source` as they were downloaded before; none where they were not.
+    /// Returns the files of `source` from the cache; `None` if they are not there.
     ///
-    /// Every file is digested and compared with what was noted when it was downloaded.
+    /// The digest of every file is compared with the one recorded at the download.
     ///
     /// # Errors
-    /// `BOT-7029` (exit 3) when a file or the note of the digests was altered; `BOT-7020` when a file cannot be read.
+    /// `BOT-7029` (exit 3) if a file or the record of the digests was altered; `BOT-7020` if a file is missing;
+    /// `BOT-1017` if one cannot be read.
     pub fn cached(&self, source: &HubSource) -> Result<Option<EncoderFiles>> {
         let folder = self.folder(source);
         if !folder.exists() {
@@ -112,17 +113,17 @@ impl Hub {
         Ok(Some(files))
     }
 
-    /// Returns the files of `source`: those of the cache, else those of the hub, which are kept.
+    /// Returns the files of `source` from the cache, or downloads them into the cache.
     ///
-    /// `advance` is told the number of bytes that came since it was told last.
+    /// `advance` is called with the number of bytes downloaded since its last call.
     ///
     /// # Errors
     /// - those of [`Hub::cached`]
-    /// - `BOT-7025` (exit 2): the endpoint is no http or https URL
-    /// - `BOT-7026` (exit 7): the hub cannot be reached, or is not to be asked
-    /// - `BOT-7027` (exit 2): the hub has no such encoder or file, or does not give it to this token
+    /// - `BOT-7025` (exit 2): the endpoint is not an http or https URL
+    /// - `BOT-7026` (exit 7): the hub cannot be reached, or requests are forbidden
+    /// - `BOT-7027` (exit 2): the hub has no such encoder or file, or denies access with this token
     /// - `BOT-7028` (exit 1): the cache folder cannot be written
-    /// - `BOT-7029` (exit 3): what came is not what the hub announced
+    /// - `BOT-7029` (exit 3): a downloaded file differs from the size or digest that the hub announced
     pub async fn fetch(
         &self,
         source: &HubSource,
@@ -134,25 +135,14 @@ impl Hub {
         if self.offline {
             return Err(Fault::unreachable(
                 "BOT-7026",
-                format!("`{source}` is not in the cache, and the hub is not to be asked (offline)"),
+                format!("`{source}` is not in the cache, and `HF_HUB_OFFLINE` forbids a download"),
             )
-            .hint("to let the hub be asked, unset `HF_HUB_OFFLINE`")
-            .hint(local_folder()));
+            .hint("to allow the download, unset `HF_HUB_OFFLINE`")
+            .hint(offline_hint()));
         }
         self.endpoint()?;
         self.download(source, advance).await?;
         self.cached(source)?
-            .ok_or_else(|| unwritable(&self.folder(source), "it was removed while it was written"))
+            .ok_or_else(|| unwritable(&self.folder(source), "it was removed during the download"))
     }
-}
-
-/// What helps whoever has no way to the hub.
-fn local_folder() -> String {
-    "name a folder that holds the encoder's config.json, tokenizer.json and model.safetensors as `source`, or run once where the hub can be reached and copy the cache folder".to_owned()
-}
-
-fn unwritable(path: &Path, why: impl std::fmt::Display) -> Fault {
-    Fault::internal("BOT-7028", format!("the cache of encoders cannot be written: {why}"))
-        .file(path)
-        .hint("check the permissions and the free space of the folder")
 }

@@ -5,8 +5,9 @@ use std::{fmt, path::PathBuf, str::FromStr};
 
 /// `hf://owner/name[@revision]`.
 ///
-/// - owner and name are of ASCII letters, digits, `-`, `_` and `.`, and are neither `.` nor `..`
-/// - so is each part of the revision between its slashes; `main` where none is named
+/// - owner and name consist of ASCII letters, digits, `-`, `_` and `.`, have a character other than `.`, and
+///   at most 96 characters
+/// - the same holds for each part of the revision between slashes; the default revision is `main`
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct HubSource {
     owner: String,
@@ -14,12 +15,13 @@ pub struct HubSource {
     revision: String,
 }
 
+/// The scheme of a hub source.
 const SCHEME: &str = "hf://";
 
 impl HubSource {
-    /// Returns whether `source` is meant to be one: anything else is a folder.
+    /// Returns whether `source` has the form of a hub source; anything else is a folder.
     #[must_use]
-    pub fn is_meant(source: &str) -> bool {
+    pub fn is_hub_source(source: &str) -> bool {
         source.starts_with(SCHEME)
     }
 
@@ -29,15 +31,15 @@ impl HubSource {
         &self.revision
     }
 
-    /// Returns its folder below the cache.
+    /// Returns the path of the encoder's folder, relative to the cache folder.
     pub(super) fn path(&self) -> PathBuf {
-        // A slash of the revision would nest folders; `%` is in no name.
+        // Escaped, because a slash would nest folders; no name contains `%`.
         [&self.owner, &self.name, &self.revision.replace('/', "%2F")].iter().collect()
     }
 
-    /// Returns the path of `file` below the hub's endpoint, part by part.
+    /// Returns the segments of the URL path of `file`, relative to the hub's endpoint.
     pub(super) fn resolve<'a>(&'a self, file: &'a str) -> impl Iterator<Item = &'a str> {
-        // A hub takes a revision as one part: its slashes are escaped by whoever writes the URL.
+        // The revision is one segment: the caller escapes its slashes in the URL.
         [self.owner.as_str(), &self.name, "resolve", &self.revision]
             .into_iter()
             .chain(file.split('/'))
@@ -48,26 +50,26 @@ impl FromStr for HubSource {
     type Err = Fault;
 
     /// # Errors
-    /// `BOT-7025` (exit 2) when it is not of the form.
+    /// `BOT-7025` (exit 2) if it does not have the form `hf://owner/name[@revision]`.
     fn from_str(source: &str) -> Result<Self> {
         let fault = || {
             Fault::usage(
                 "BOT-7025",
-                format!("`{}` names no encoder of the hub", botops_text::display(source, 80)),
+                format!("`{}` is not the name of an encoder on the hub", botops_text::display(source, 80)),
             )
             .hint("write `hf://owner/name` or `hf://owner/name@revision`, such as `hf://sentence-transformers/all-MiniLM-L6-v2`")
         };
         let rest = source.trim().strip_prefix(SCHEME).ok_or_else(fault)?;
         let (place, revision) = rest.split_once('@').unwrap_or((rest, "main"));
         let (owner, name) = place.split_once('/').ok_or_else(fault)?;
-        let sound = |part: &str| {
+        let is_valid = |part: &str| {
             let plain = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'-' | b'_' | b'.');
             !part.is_empty()
                 && part.len() <= 96
                 && part.bytes().all(plain)
                 && part.bytes().any(|c| c != b'.')
         };
-        if !sound(owner) || !sound(name) || !revision.split('/').all(sound) {
+        if !is_valid(owner) || !is_valid(name) || !revision.split('/').all(is_valid) {
             return Err(fault());
         }
         Ok(Self { owner: owner.to_owned(), name: name.to_owned(), revision: revision.to_owned() })
@@ -98,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn what_could_leave_the_cache_folder_or_is_incomplete_is_refused() {
+    fn a_source_that_is_incomplete_or_could_leave_the_cache_folder_is_refused() {
         for source in [
             "hf://",
             "hf://a",
@@ -122,6 +124,6 @@ mod tests {
             assert_eq!(fault.code(), "BOT-7025", "{source}");
             assert!(!fault.hints().is_empty());
         }
-        assert!(HubSource::is_meant("hf://x") && !HubSource::is_meant("models/hf"));
+        assert!(HubSource::is_hub_source("hf://x") && !HubSource::is_hub_source("models/hf"));
     }
 }

@@ -1,9 +1,11 @@
-//! `compat: sklearn` against scikit-learn itself.
+//! `compat: sklearn` compared with scikit-learn.
 
 use super::*;
 
-/// `tests/fixtures/sklearn_tfidf.json`, made by scikit-learn 1.9.1: of each case, `call` names the vectoriser, and
-/// `terms`, `idf` and `rows` are its `get_feature_names_out()`, `idf_` and `fit_transform(docs)`.
+/// Reads `tests/fixtures/sklearn_tfidf.json`, made by scikit-learn 1.9.1.
+///
+/// In each case, `call` names the vectorizer; `terms`, `idf` and `rows` are its `get_feature_names_out()`,
+/// `idf_` and `fit_transform(docs)`.
 fn fixture() -> serde_json::Value {
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/sklearn_tfidf.json");
     serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap()
@@ -17,12 +19,12 @@ fn range(value: &serde_json::Value) -> [usize; 2] {
     [0, 1].map(|i| usize::try_from(value[i].as_u64().unwrap()).unwrap())
 }
 
-fn close(got: f32, wanted: &serde_json::Value) -> bool {
-    (f64::from(got) - wanted.as_f64().unwrap()).abs() < 1e-6
+fn close(got: f32, expected: &serde_json::Value) -> bool {
+    (f64::from(got) - expected.as_f64().unwrap()).abs() < 1e-6
 }
 
 #[test]
-fn every_value_is_that_of_the_vectorizer() {
+fn every_value_equals_that_of_the_vectorizer() {
     let fixture = fixture();
     let docs = strings(&fixture["docs"]);
     let cases = fixture["cases"].as_array().unwrap();
@@ -47,18 +49,18 @@ fn every_value_is_that_of_the_vectorizer() {
         if let Some(n_words) = case["n_words"].as_u64() {
             assert_eq!(u64::from(tfidf.vocabulary().n_words()), n_words, "{call}");
         }
-        for (idf, wanted) in tfidf.idf().iter().zip(case["idf"].as_array().unwrap()) {
-            assert!(close(*idf, wanted), "{call}");
+        for (idf, expected) in tfidf.idf().iter().zip(case["idf"].as_array().unwrap()) {
+            assert!(close(*idf, expected), "{call}");
         }
-        // Counted when it was fitted, and one by one afterwards.
+        // From the counts of the fit, and from a transform afterwards.
         for matrix in [tfidf.weigh(&counts, tfidf.idf()), tfidf.transform(&docs)] {
-            for (row, wanted) in case["rows"].as_array().unwrap().iter().enumerate() {
+            for (row, expected) in case["rows"].as_array().unwrap().iter().enumerate() {
                 let (columns, values) = matrix.row(row);
-                let wanted = wanted.as_array().unwrap();
-                assert_eq!(columns.len(), wanted.len(), "{call}: row {row}");
-                for ((column, value), wanted) in columns.iter().zip(values).zip(wanted) {
-                    assert_eq!(u64::from(*column), wanted[0].as_u64().unwrap(), "{call}");
-                    assert!(close(*value, &wanted[1]), "{call}: row {row}, {value} {wanted}");
+                let expected = expected.as_array().unwrap();
+                assert_eq!(columns.len(), expected.len(), "{call}: row {row}");
+                for ((column, value), expected) in columns.iter().zip(values).zip(expected) {
+                    assert_eq!(u64::from(*column), expected[0].as_u64().unwrap(), "{call}");
+                    assert!(close(*value, &expected[1]), "{call}: row {row}, {value} {expected}");
                 }
             }
         }
@@ -77,13 +79,13 @@ const DOCS: [&str; 7] = [
 const INTENTS: [u32; 7] = [0, 0, 1, 2, 2, 1, 2];
 
 fn plain(select: Option<usize>, compat: Option<Compat>) -> TfidfSpec {
-    TfidfSpec { select, compat, ..super::spec([1, 1], [0, 0]) }
+    TfidfSpec { select, compat, ..super::tfidf_spec([1, 1], [0, 0]) }
 }
 
 #[test]
-fn chi_square_is_that_of_scikit_learn() {
+fn chi_square_equals_that_of_scikit_learn() {
     // scikit-learn 1.9.1: chi2(TfidfVectorizer().fit_transform(docs), intents)[0], columns sorted by name
-    let wanted = [
+    let expected = [
         2.886_751_346, // book
         1.360_206_085, // booking
         2.572_463_537, // cancel
@@ -100,11 +102,11 @@ fn chi_square_is_that_of_scikit_learn() {
     let x = tfidf.weigh(&counts, tfidf.idf());
     let rows: Vec<u32> = (0..7).collect();
     let got = chi_square(&x, &rows, &INTENTS, 3);
-    assert_eq!(got.len(), wanted.len());
-    for (got, wanted) in got.iter().zip(wanted) {
-        assert!((got - wanted).abs() < 1e-6, "{got} {wanted}");
+    assert_eq!(got.len(), expected.len());
+    for (got, expected) in got.iter().zip(expected) {
+        assert!((got - expected).abs() < 1e-6, "{got} {expected}");
     }
-    // SelectKBest(chi2, k=k).fit(X, intents).get_support(): of `booking` and `the`, which tie, the last is kept.
+    // SelectKBest(chi2, k=k).fit(X, intents).get_support(): `booking` and `the` tie, and the last is kept.
     assert_eq!(strongest(&got, 3), [0, 5, 7]);
     assert_eq!(strongest(&got, 5), [0, 2, 5, 7, 9]);
     assert_eq!(strongest(&got, 8), [0, 1, 2, 4, 5, 7, 9, 10]);
@@ -112,9 +114,9 @@ fn chi_square_is_that_of_scikit_learn() {
 }
 
 #[test]
-fn selected_terms_keep_the_values_they_had_among_all() {
+fn with_compat_selected_terms_keep_their_values() {
     // SelectKBest(chi2, k=5).fit_transform(TfidfVectorizer().fit_transform(docs), intents)
-    let wanted: [[f32; 5]; 7] = [
+    let expected: [[f32; 5]; 7] = [
         [0.577_350_27, 0.0, 0.0, 0.577_350_27, 0.0],
         [0.577_350_27, 0.0, 0.0, 0.577_350_27, 0.0],
         [0.0, 0.577_350_27, 0.0, 0.0, 0.0],
@@ -132,14 +134,14 @@ fn selected_terms_keep_the_values_they_had_among_all() {
     assert_eq!(tfidf.selected().unwrap(), columns);
     let weighed = tfidf.weigh(&counts, tfidf.idf());
     for x in [as_of, weighed, tfidf.transform(&DOCS)] {
-        for (row, wanted) in wanted.iter().enumerate() {
+        for (row, expected) in expected.iter().enumerate() {
             let mut dense = [0.0; 11];
             let (at, values) = x.row(row);
             at.iter().zip(values).for_each(|(&column, &value)| dense[column as usize] = value);
             for (column, value) in dense.into_iter().enumerate() {
                 let place = columns.iter().position(|&kept| kept == column as u32);
-                let wanted = place.map_or(0.0, |place| wanted[place]);
-                assert!((value - wanted).abs() < 1e-6, "row {row}, column {column}: {value}");
+                let expected = place.map_or(0.0, |place| expected[place]);
+                assert!((value - expected).abs() < 1e-6, "row {row}, column {column}: {value}");
             }
         }
     }
@@ -152,7 +154,7 @@ fn selected_terms_keep_the_values_they_had_among_all() {
 }
 
 #[test]
-fn our_own_rows_are_of_the_selected_terms_alone() {
+fn without_compat_rows_have_only_the_selected_terms() {
     let spec = plain(Some(5), None);
     let (all, counts) = Tfidf::fit(&DOCS, &spec, |_| ()).unwrap();
     let rows: Vec<u32> = (0..7).collect();
@@ -166,28 +168,28 @@ fn our_own_rows_are_of_the_selected_terms_alone() {
         let length: f32 = values.iter().map(|v| v * v).sum();
         assert!(columns.is_empty() || (length - 1.0).abs() < 1e-6);
         assert_eq!(columns, again.row(row).0);
-        // The columns of all terms hold the same, and 0 for the others.
+        // With all columns the values are the same, and 0 for the other terms.
         let named = |tfidf: &Tfidf, (columns, values): (&[u32], &[f32])| -> Vec<(String, f32)> {
             let name = |&column: &u32| tfidf.vocabulary().terms()[column as usize].text.clone();
             let entries = columns.iter().map(name).zip(values.iter().copied());
             entries.filter(|(_, value)| *value != 0.0).collect()
         };
-        let (got, wanted) = (named(&all, as_of.row(row)), named(&tfidf, x.row(row)));
-        assert_eq!(got.len(), wanted.len());
-        for ((a, v), (b, w)) in got.iter().zip(&wanted) {
+        let (got, expected) = (named(&all, as_of.row(row)), named(&tfidf, x.row(row)));
+        assert_eq!(got.len(), expected.len());
+        for ((a, v), (b, w)) in got.iter().zip(&expected) {
             assert!(a == b && (v - w).abs() < 1e-6, "{a} {v} {b} {w}");
         }
     }
-    // Words that are not selected are known all the same.
+    // Words that are not selected are still known.
     assert_eq!(tfidf.vocabulary().unseen_words("my own table"), (3, 1));
 }
 
 #[test]
-fn selection_in_a_fold_sees_nothing_of_the_other_rows() {
-    // `now` tells intents apart among the rows of the fold; the row left out says the opposite.
+fn selection_in_a_fold_ignores_the_other_rows() {
+    // `now` separates the intents in the rows of the fold; the other row contradicts it.
     let docs = ["a now", "b now", "a later", "b later", "a now now later"];
     let intents = [0, 0, 1, 1, 1];
-    let spec = TfidfSpec { select: Some(2), ..super::spec([1, 1], [0, 0]) };
+    let spec = TfidfSpec { select: Some(2), ..super::tfidf_spec([1, 1], [0, 0]) };
     let (tfidf, counts) = Tfidf::fit(&docs, &spec, |_| ()).unwrap();
     let fold = [0, 1, 2, 3];
     let x = tfidf.weigh_as_of(&counts, &fold, &intents, 2);
@@ -195,12 +197,12 @@ fn selection_in_a_fold_sees_nothing_of_the_other_rows() {
     let (alone, _) = alone.select(alone_counts, &fold, &intents, 2);
     let kept: Vec<&str> = alone.vocabulary().terms().iter().map(|t| t.text.as_str()).collect();
     assert_eq!(kept, ["later", "now"]);
-    let wanted = alone.transform(&docs);
+    let expected = alone.transform(&docs);
     for row in 0..5 {
         let values: Vec<f32> = x.row(row).1.iter().copied().filter(|v| *v != 0.0).collect();
-        for (value, wanted) in values.iter().zip(wanted.row(row).1) {
-            assert!((value - wanted).abs() < 1e-6);
+        for (value, expected) in values.iter().zip(expected.row(row).1) {
+            assert!((value - expected).abs() < 1e-6);
         }
-        assert_eq!(values.len(), wanted.row(row).1.len());
+        assert_eq!(values.len(), expected.row(row).1.len());
     }
 }

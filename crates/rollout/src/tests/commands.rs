@@ -23,13 +23,13 @@ fn a_challenger_that_does_not_load_never_answers() {
         (decision.verdict.as_str(), decision.reason.as_str()),
         ("failed", "golden 3 differs")
     );
-    // After a restart it may fail to load again: then back.
-    let gone = command(&running(&spec()), &load_failed(), start()).unwrap();
-    assert_eq!(gone.effect, Effect::RollBack);
-    assert_eq!(gone.reason, "the challenger could not be loaded again: golden 3 differs");
+    // After a restart the challenger may fail to load again: roll back.
+    let restarted = command(&running(&spec()), &load_failed(), start()).unwrap();
+    assert_eq!(restarted.effect, Effect::RollBack);
+    assert_eq!(restarted.reason, "the challenger could not be loaded again: golden 3 differs");
 }
 
-/// One rollout in each phase.
+/// Returns one rollout in each phase.
 fn one_in_each_phase() -> Vec<Rollout> {
     let mut shadowed = spec();
     shadowed.shadow = Some(ShadowSpec { min_units: 50, deadline: "3h".to_owned() });
@@ -70,7 +70,7 @@ fn abort_works_from_every_phase_that_is_not_the_end() {
 }
 
 #[test]
-fn terminal_means_terminal() {
+fn a_terminal_phase_is_never_left() {
     let commands = [
         Command::Loaded,
         load_failed(),
@@ -96,11 +96,11 @@ fn terminal_means_terminal() {
 }
 
 #[test]
-fn a_command_out_of_place_names_the_phase_and_what_it_takes() {
+fn a_refused_command_names_the_phase_and_the_allowed_commands() {
     let fault = command(&running(&spec()), &Command::Resume, start()).unwrap_err();
     assert_eq!(
         fault.message(),
-        "the rollout is `ramping`: it does not take `resume`, only `pause`, `promote` and `abort`"
+        "the rollout is `ramping`: `resume` is not possible, only `pause`, `promote` and `abort`"
     );
     let allowed = |rollout: &Rollout| {
         let all = [
@@ -113,8 +113,8 @@ fn a_command_out_of_place_names_the_phase_and_what_it_takes() {
             Command::Promote,
             abort(),
         ];
-        let taken = |c: &&Command| command(rollout, c, start()).is_ok();
-        (rollout.phase.name(), all.iter().filter(taken).count())
+        let is_allowed = |c: &&Command| command(rollout, c, start()).is_ok();
+        (rollout.phase.name(), all.iter().filter(is_allowed).count())
     };
     let counts: Vec<_> = one_in_each_phase().iter().map(allowed).collect();
     assert_eq!(
@@ -143,7 +143,7 @@ fn aborting_twice_repeats_the_effect_and_decides_nothing() {
 }
 
 #[test]
-fn after_a_restart_each_phase_says_what_to_do_again() {
+fn after_a_restart_each_phase_names_its_effect() {
     let effects: Vec<_> = one_in_each_phase()
         .iter()
         .map(|rollout| (rollout.phase.name(), reread(rollout).pending_effect()))

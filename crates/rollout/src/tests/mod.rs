@@ -1,4 +1,4 @@
-//! Tick by tick, by property, and by simulation.
+//! Rollouts tick by tick, by property and by simulation.
 
 mod commands;
 mod plan;
@@ -7,10 +7,11 @@ mod simulation;
 mod ticks;
 
 use super::*;
-use chrono::TimeDelta;
+use botops_digest::Digest;
+use chrono::{DateTime, TimeDelta, Utc};
 use std::collections::BTreeMap;
 
-/// Noon of the first day of every test.
+/// The time at which every test begins.
 fn start() -> DateTime<Utc> {
     "2026-11-23T12:00:00Z".parse().unwrap()
 }
@@ -33,7 +34,7 @@ fn with_evidence(step: StepSpec) -> StepSpec {
     StepSpec { require: Some(Requirement::PromoteEvidence), ..step }
 }
 
-/// Three steps; `wrong` alone gates.
+/// A plan of three steps in which only `wrong` gates.
 fn spec() -> RolloutSpec {
     RolloutSpec {
         shadow: None,
@@ -53,18 +54,20 @@ fn spec() -> RolloutSpec {
 
 fn request(spec: &RolloutSpec) -> Rollout {
     Rollout::request(
-        "r1".to_owned(),
-        "support".to_owned(),
-        Digest::of(b"champion"),
-        Digest::of(b"challenger"),
-        spec.check().unwrap(),
-        "ada".to_owned(),
-        "weekly".to_owned(),
+        RolloutRequest {
+            id: "r1".to_owned(),
+            model: "support".to_owned(),
+            champion: Digest::of(b"champion"),
+            challenger: Digest::of(b"challenger"),
+            policy: spec.check().unwrap(),
+            actor: "ada".to_owned(),
+            reason: "weekly".to_owned(),
+        },
         start(),
     )
 }
 
-/// A rollout that took the commands up to its first step, or shadow.
+/// Returns a rollout in its first step, or in its shadow stage.
 fn running(spec: &RolloutSpec) -> Rollout {
     let pending = request(spec);
     let loading = advance(&pending, &Observation::default(), start());
@@ -72,7 +75,7 @@ fn running(spec: &RolloutSpec) -> Rollout {
     command(&loading.next, &Command::Loaded, start()).unwrap().next
 }
 
-/// Conversations on either arm, seen at `now`.
+/// Returns an observation, made at `now`, of conversations on both arms.
 fn seen(primary: u64, canary: u64, now: DateTime<Utc>) -> Observation {
     Observation {
         canary_units: canary,
@@ -82,7 +85,7 @@ fn seen(primary: u64, canary: u64, now: DateTime<Utc>) -> Observation {
     }
 }
 
-/// `observation` with failures of `kind`, that began at `weight`.
+/// Returns `observation` with failures of `kind` in conversations that began at `weight`.
 fn failing(
     mut observation: Observation,
     kind: FailureKind,
@@ -93,12 +96,12 @@ fn failing(
     observation
 }
 
-/// Writes it down and reads it back, as after a crash.
+/// Returns the rollout after a round trip through JSON, as after a crash.
 fn reread(rollout: &Rollout) -> Rollout {
     serde_json::from_str(&serde_json::to_string(rollout).unwrap()).unwrap()
 }
 
-/// Ticks through the first two steps without a failure.
+/// Returns a rollout that passed its first two steps without a failure, and the time.
 fn at_the_last_step() -> (Rollout, DateTime<Utc>) {
     let now = start() + minutes(60);
     let second = advance(&running(&spec()), &seen(475, 25, now), now);

@@ -1,7 +1,7 @@
 use super::*;
 use proptest::prelude::*;
 
-/// What happens next: a tick, or a command.
+/// A tick or a command.
 #[derive(Debug, Clone)]
 enum Event {
     Tick { minutes: i64, observation: Observation, is_blind: bool },
@@ -19,7 +19,7 @@ fn kind() -> impl Strategy<Value = FailureKind> {
 }
 
 fn failures() -> impl Strategy<Value = Vec<FailureCount>> {
-    // Also weights that a careless observer might send.
+    // Some weights are invalid, as a faulty observer might send.
     let weight = prop_oneof![
         6 => prop::sample::select(vec![0.05, 0.25, 0.5]),
         1 => prop::sample::select(vec![0.0, 1.0, -1.0, 2.0, f64::NAN]),
@@ -43,7 +43,7 @@ fn event() -> impl Strategy<Value = Event> {
             is_blind: blind == 0,
         },
     );
-    let ask = prop::sample::select(vec![
+    let request = prop::sample::select(vec![
         Command::Loaded,
         Command::LoadFailed { reason: String::new() },
         Command::Confirmed,
@@ -54,7 +54,7 @@ fn event() -> impl Strategy<Value = Event> {
         Command::Promote,
         Command::Abort { reason: "enough".to_owned() },
     ]);
-    prop_oneof![5 => tick, 2 => ask.prop_map(Event::Command)]
+    prop_oneof![5 => tick, 2 => request.prop_map(Event::Command)]
 }
 
 fn events() -> impl Strategy<Value = (bool, Vec<Event>)> {
@@ -70,7 +70,7 @@ fn policy_spec(shadow: bool) -> RolloutSpec {
     spec
 }
 
-/// Applies an event; `None` when it was refused.
+/// Applies an event; `None` if it was refused.
 fn apply(rollout: &Rollout, event: &Event, now: DateTime<Utc>) -> Option<Transition> {
     match event {
         Event::Tick { observation, is_blind, .. } => {
@@ -95,11 +95,11 @@ proptest! {
             let Some(transition) = apply(&rollout, event, now) else { continue };
             let next = &transition.next;
 
-            // Terminal is never left.
+            // A terminal phase is never left.
             if rollout.is_over() {
                 prop_assert_eq!(next, &rollout);
             }
-            // The revision rises by one with a decision, and a decision has a reason.
+            // The revision rises by one with a decision.
             let decided = u64::from(transition.is_decided());
             prop_assert_eq!(next.revision, rollout.revision + decided);
             if !transition.is_decided() {
@@ -109,7 +109,7 @@ proptest! {
                 prop_assert_eq!(next.updated_at, rollout.updated_at);
             }
             prop_assert!(next.updated_at >= rollout.updated_at);
-            // Weight only where it may be, and never beyond the step's.
+            // The weight is above zero only in the allowed phases, and never exceeds the step's.
             let weight = next.weight();
             let steps = next.policy.steps();
             let bound = match next.phase {
@@ -120,7 +120,7 @@ proptest! {
                 _ => 0.0,
             };
             prop_assert!((0.0..=bound).contains(&weight), "{} in {:?}", weight, next.phase);
-            // At most one step up, and only by a verdict or a command.
+            // The step rises by at most one, and only after a verdict or a command.
             if let Phase::Ramping { step, .. } = next.phase {
                 let before = match rollout.phase {
                     Phase::Ramping { step, .. } | Phase::Paused { step: Some(step), .. } => step,
@@ -135,7 +135,7 @@ proptest! {
                     prop_assert!(units + 60 >= steps[before].min_units);
                 }
             }
-            // Invalid means weight zero; fail means rolling back.
+            // An invalid verdict sets the weight to zero; a fail verdict rolls back.
             match transition.verdict {
                 Verdict::Invalid => prop_assert_eq!(weight, 0.0),
                 Verdict::Fail => {
@@ -144,24 +144,24 @@ proptest! {
                 }
                 _ => {}
             }
-            // What serves is promoted only on the way through `Promoting`.
+            // `Promoted` is reached only from `Promoting`.
             if next.phase == Phase::Promoted && rollout.phase != Phase::Promoted {
                 prop_assert_eq!(&rollout.phase, &Phase::Promoting);
             }
-            // A worse challenger never goes on.
+            // A worse challenger never continues to ramp.
             let worse = next.evidence().iter().any(|e| {
                 e.policy == GatePolicy::Gate && e.log_e_rollback >= e.log_threshold
             });
             if worse {
-                let goes_on = matches!(next.phase, Phase::Ramping { .. });
-                prop_assert!(!goes_on, "{:?}", next.phase);
+                let ramps = matches!(next.phase, Phase::Ramping { .. });
+                prop_assert!(!ramps, "{:?}", next.phase);
             }
             rollout = transition.next;
         }
     }
 
     #[test]
-    fn written_down_after_every_event_it_decides_the_same((shadow, events) in events()) {
+    fn a_round_trip_through_json_changes_no_decision((shadow, events) in events()) {
         let mut rollout = request(&policy_spec(shadow));
         let mut now = start();
         for event in &events {
@@ -196,7 +196,7 @@ proptest! {
 }
 
 #[test]
-fn the_share_of_the_canary_is_its_weight_and_another_salt_draws_others() {
+fn the_canary_gets_its_weight_and_another_salt_draws_other_conversations() {
     // 20,000 conversations: a standard error of at most 0.0035.
     let share = |salt: &str, weight: f64| {
         let canary = (0..20_000)

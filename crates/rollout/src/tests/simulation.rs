@@ -1,14 +1,14 @@
-//! How often the judge is wrong, and how often it can tell, on seeded traffic.
+//! Error rates and power of the judge on simulated traffic with fixed seeds.
 
 use super::*;
 use botops_stats::random::Random;
 
-/// Chances of each failure kind on `[primary, canary]`.
+/// Failure rates of each kind on `[primary, canary]`, in [0, 1].
 type Rates = Vec<(FailureKind, [f64; 2])>;
 
-/// Runs a ramp of 5, 25 and 50 % with `per_step` conversations each, looked at every 50.
+/// Runs a ramp of 5, 25 and 50 % with `per_step` conversations each and a tick every 50 conversations.
 ///
-/// The last step asks for promote evidence. Returns the final phase.
+/// The last step requires promote evidence. Returns the rollout in its final phase.
 fn ramp(rates: &Rates, per_step: u64, seed: u64) -> Rollout {
     const BATCH: u64 = 50;
     let ticks = per_step / BATCH;
@@ -51,8 +51,8 @@ fn count(phase: &str, repeats: u64, rates: &Rates, per_step: u64) -> usize {
 
 #[test]
 fn an_equal_challenger_is_rolled_back_in_fewer_than_alpha_of_all_rollouts() {
-    // Three gating kinds at alpha 0.05 over all: 200 repeats expect at most 10, with a standard
-    // error of 3.1; 16 is 2 of them away. The bound is not sharp: an e-process rarely reaches it.
+    // Three gating kinds at alpha 0.05 in total: at most 10 of 200 repeats are expected, with a standard
+    // error of 3.1; 16 is 2 standard errors away. The bound is not sharp: an e-process rarely reaches it.
     let rates: Rates = vec![
         (FailureKind::Error, [0.02, 0.02]),
         (FailureKind::Fallback, [0.1, 0.1]),
@@ -70,7 +70,7 @@ fn a_challenger_that_fails_three_times_as_often_is_always_rolled_back() {
 }
 
 #[test]
-fn one_that_fails_twice_as_often_is_hardly_ever_missed() {
+fn a_challenger_that_fails_twice_as_often_is_rolled_back_in_95_percent() {
     // The reference simulation: 6 % against 3 %, 4,000 a step, 99.8 %.
     let rates: Rates = vec![(FailureKind::Wrong, [0.03, 0.06])];
     let found = count("rolling_back", 40, &rates, 4_000);
@@ -78,7 +78,7 @@ fn one_that_fails_twice_as_often_is_hardly_ever_missed() {
 }
 
 #[test]
-fn promote_evidence_comes_as_often_as_in_the_reference() {
+fn promote_evidence_is_as_frequent_as_in_the_reference() {
     // 10 % on both arms, 3,000 conversations: 53 %; 600: 17 %. 5 % against 10 %, 1,500: 97 %.
     let equal: Rates = vec![(FailureKind::Wrong, [0.1, 0.1])];
     let found = count("promoting", 80, &equal, 1_000);
@@ -90,7 +90,7 @@ fn promote_evidence_comes_as_often_as_in_the_reference() {
 
 #[test]
 fn a_challenger_beyond_the_tolerated_risk_is_promoted_in_fewer_than_alpha() {
-    // Exactly 1.5 times as often: the hardest case that must not pass. 200 repeats expect at most 10.
+    // Exactly 1.5 times as often is the hardest case that must not pass: at most 10 of 200 are expected.
     let rates: Rates = vec![(FailureKind::Wrong, [0.1, 0.15])];
     let promoted = count("promoting", 200, &rates, 1_000);
     assert!(promoted <= 16, "{promoted} of 200");

@@ -17,7 +17,7 @@ fn the_promote_path_goes_step_by_step() {
     let loading = advance(&pending, &Observation::default(), start());
     assert_eq!(loading.next.phase, Phase::Loading);
     assert_eq!((loading.effect, loading.next.revision), (Effect::Load, 1));
-    // Nothing happens by itself while it loads.
+    // A tick decides nothing while the challenger loads.
     let tick = advance(&loading.next, &seen(100, 0, start()), start() + minutes(5));
     assert_eq!((tick.next.clone(), tick.effect), (loading.next.clone(), Effect::None));
 
@@ -25,7 +25,7 @@ fn the_promote_path_goes_step_by_step() {
     assert_eq!(first.effect, Effect::Route);
     assert_eq!((first.next.weight(), first.next.weight_percent()), (0.05, 5.0));
 
-    // Conversations enough, but not yet time.
+    // Enough conversations, but too little time.
     let now = start() + minutes(59);
     let tick = advance(&first.next, &seen(475, 25, now), now);
     assert_eq!((tick.verdict, tick.is_decided()), (Verdict::Hold, false));
@@ -41,7 +41,7 @@ fn the_promote_path_goes_step_by_step() {
         "step 1 of 3 passed: 25 conversations on the challenger at 5 % in 1h, nothing worse"
     );
 
-    // Time enough, but not yet conversations.
+    // Enough time, but too few conversations.
     let now = now + minutes(90);
     let tick = advance(&second.next, &seen(120, 40, now), now);
     assert!(!tick.is_decided());
@@ -50,7 +50,7 @@ fn the_promote_path_goes_step_by_step() {
     let third = advance(&tick.next, &seen(30, 10, now), now);
     assert_eq!(third.next.weight(), 0.5);
 
-    // The last step asks for evidence.
+    // The last step requires evidence.
     let now = now + minutes(60);
     let few = failing(seen(120, 120, now), FailureKind::Wrong, 0.5, [6, 2]);
     let tick = advance(&third.next, &few, now);
@@ -90,7 +90,7 @@ fn a_worse_challenger_is_rolled_back_at_once_with_the_numbers() {
     let now = start() + minutes(5);
     let tick = advance(&rollout, &failing(seen(95, 5, now), FailureKind::Wrong, 0.05, [2, 1]), now);
     assert!(!tick.is_decided());
-    // Before the step's time and conversations are reached.
+    // The step has not reached its least time and conversations.
     let now = start() + minutes(10);
     let back =
         advance(&tick.next, &failing(seen(95, 5, now), FailureKind::Wrong, 0.05, [1, 3]), now);
@@ -102,7 +102,7 @@ fn a_worse_challenger_is_rolled_back_at_once_with_the_numbers() {
          log e 5.736 >= 2.996 after 10 conversations"
     );
     assert_eq!(back.next.phase, Phase::RollingBack { reason: back.reason.clone() });
-    // It waits for the last request, whatever is seen.
+    // Ticks change nothing until the last request ends.
     let tick = advance(&back.next, &seen(100, 0, now), now + minutes(5));
     assert_eq!(tick.next, back.next);
     let over = command(&back.next, &Command::Drained, now).unwrap();
@@ -115,8 +115,8 @@ fn a_worse_challenger_is_rolled_back_at_once_with_the_numbers() {
 }
 
 #[test]
-fn the_largest_evidence_is_kept_though_it_fades() {
-    // It is reached while promoting, when the alias is on its way and nothing acts on it.
+fn the_largest_evidence_is_kept_after_it_declines() {
+    // The threshold is reached while promoting, when no rule acts on it.
     let (rollout, now) = at_the_last_step();
     let promoting = command(&rollout, &Command::Promote, now).unwrap().next;
     let bad = failing(seen(0, 50, now), FailureKind::Wrong, 0.5, [0, 12]);
@@ -146,7 +146,7 @@ fn only_gating_kinds_roll_back_and_alpha_is_divided_over_them() {
     let slow = tick.next.evidence()[3].clone();
     assert_eq!((slow.kind, slow.policy), (FailureKind::Slow, GatePolicy::Observe));
     assert!(slow.log_e_rollback > 50.0, "{slow:?}");
-    // log e is 3.536: it would do for one kind, and does not for three.
+    // log e is 3.536: enough for one gating kind, too little for three.
     let two = failing(seen(95, 5, now), FailureKind::Wrong, 0.05, [4, 3]);
     let tick = advance(&tick.next, &two, now);
     let wrong = tick.next.evidence()[2].clone();
@@ -162,7 +162,7 @@ fn late_feedback_counts_with_the_weight_at_which_its_conversation_began() {
         let late = failing(seen(0, 0, now), FailureKind::Wrong, weight, [1, 3]);
         advance(&rollout, &late, now).next.evidence()[0].log_e_rollback
     };
-    // Three of four on an arm with 5 % of the traffic is far worse than on one with half.
+    // Three of four failures are far worse on an arm with 5 % of the traffic than on one with half.
     assert!(failures(0.05) > 4.0, "{}", failures(0.05));
     assert!(failures(0.5) < 1.0, "{}", failures(0.5));
 }
@@ -175,7 +175,7 @@ fn a_person_pauses_and_resumes_with_the_weight_kept() {
     let paused = command(&tick.next, &Command::Pause, now).unwrap();
     assert_eq!(paused_for(&paused.next), PauseReason::Requested);
     assert_eq!((paused.next.weight(), paused.effect), (0.05, Effect::Route));
-    // Time alone moves nothing on, and the judge keeps looking.
+    // Time alone does not end a pause, and the judge continues.
     let now = now + minutes(100);
     let tick = advance(&paused.next, &seen(380, 20, now), now);
     assert_eq!((tick.is_decided(), tick.verdict), (false, Verdict::Hold));
@@ -188,11 +188,11 @@ fn a_person_pauses_and_resumes_with_the_weight_kept() {
 }
 
 #[test]
-fn no_traffic_by_the_deadline_pauses_and_says_so() {
+fn no_traffic_by_the_deadline_pauses_with_a_reason() {
     let rollout = running(&spec());
     let mut rollout = rollout;
     let mut now = start();
-    // The observer is there the whole time; customers are not.
+    // The observer reports at every tick; there are few conversations.
     for _ in 0..11 {
         now += minutes(60);
         let tick = advance(&rollout, &seen(30, 1, now), now);
@@ -210,7 +210,7 @@ fn no_traffic_by_the_deadline_pauses_and_says_so() {
     );
     let decision = Decision::new(&tick.next, vec![tick.record()], true);
     assert_eq!((decision.verdict.as_str(), &decision.reason), ("insufficient", &tick.reason));
-    // Its conversations still count: resumed with enough, it goes on.
+    // The conversations of a paused step count: with enough of them, the resumed step passes.
     let now = now + minutes(60);
     let later = advance(&tick.next, &seen(150, 9, now), now);
     let resumed = command(&later.next, &Command::Resume, now).unwrap();
@@ -219,7 +219,7 @@ fn no_traffic_by_the_deadline_pauses_and_says_so() {
 }
 
 #[test]
-fn evidence_that_does_not_come_by_the_deadline_is_inconclusive() {
+fn missing_evidence_at_the_deadline_is_inconclusive() {
     let (rollout, entered) = at_the_last_step();
     let now = entered + minutes(60);
     let equal = failing(seen(200, 200, now), FailureKind::Wrong, 0.5, [20, 20]);
@@ -231,20 +231,20 @@ fn evidence_that_does_not_come_by_the_deadline_is_inconclusive() {
     assert_eq!(paused_for(&tick.next), PauseReason::Inconclusive);
     assert_eq!(tick.next.weight(), 0.5);
     assert!(tick.reason.contains("fails less than 1.5 times as often: `wrong` 20 of 285"));
-    // A person may judge otherwise.
+    // A person may still promote.
     let promoted = command(&tick.next, &Command::Promote, now).unwrap();
     assert_eq!(promoted.next.phase, Phase::Promoting);
-    assert!(promoted.reason.starts_with("a person asked to promote at 50 %: `wrong` 20 of 285"));
+    assert!(promoted.reason.starts_with("promotion requested at 50 %: `wrong` 20 of 285"));
 }
 
 #[test]
-fn kinds_too_rare_to_compare_are_named_and_not_waited_for() {
+fn a_step_names_kinds_too_rare_to_compare_and_does_not_wait_for_them() {
     let mut spec = spec();
     spec.judge.metrics.insert(FailureKind::Error, GatePolicy::Gate);
     spec.steps = vec![with_evidence(step(50.0, "1h", 100, "12h"))];
     let now = start() + minutes(60);
     let rollout = running(&spec);
-    // One error, which could not have told whichever arm it fell on; `wrong` never happened.
+    // One error cannot show evidence, whichever arm it falls on; `wrong` never happened.
     for arm in [[1, 0], [0, 1]] {
         let one = failing(seen(150, 150, now), FailureKind::Error, 0.5, arm);
         let tick = advance(&rollout, &one, now);
@@ -255,18 +255,18 @@ fn kinds_too_rare_to_compare_are_named_and_not_waited_for() {
                 .ends_with("`wrong` too rare to compare: 0 of 150 conversations against 0 of 150")
         );
     }
-    // Four errors, all on the challenger, are few too, but they show harm.
+    // Four errors are also few, but all on the challenger they show harm.
     let harm = failing(seen(150, 150, now), FailureKind::Error, 0.5, [0, 4]);
     let tick = advance(&rollout, &harm, now);
     assert!(!tick.is_decided(), "{}", tick.reason);
-    // Thirty on both arms alike could have told, and did not.
+    // Thirty errors could show evidence, and evenly split they do not.
     let many = failing(seen(150, 150, now), FailureKind::Error, 0.5, [15, 15]);
     let tick = advance(&rollout, &many, now);
     assert!(!tick.is_decided(), "{}", tick.reason);
 }
 
 #[test]
-fn a_broken_split_pauses_at_weight_zero_and_judges_anew_when_resumed() {
+fn a_broken_split_pauses_at_weight_zero_and_resuming_clears_the_evidence() {
     let (rollout, now) = at_the_last_step();
     let now = now + minutes(10);
     let skewed = failing(seen(300, 500, now), FailureKind::Wrong, 0.5, [5, 9]);
@@ -276,7 +276,7 @@ fn a_broken_split_pauses_at_weight_zero_and_judges_anew_when_resumed() {
     assert_eq!(tick.next.weight(), 0.0);
     assert!(
         tick.reason.starts_with(
-            "the split is not as configured: 585 of 1,550 conversations began on the challenger where 488 were meant; log e "
+            "the split is not as configured: 585 of 1,550 conversations began on the challenger, 488 were expected; log e "
         ),
         "{}",
         tick.reason
@@ -292,7 +292,7 @@ fn a_broken_split_pauses_at_weight_zero_and_judges_anew_when_resumed() {
 }
 
 #[test]
-fn a_sound_split_is_not_called_broken_while_weights_change() {
+fn a_sound_split_stays_sound_while_weights_change() {
     let (rollout, now) = at_the_last_step();
     let now = now + minutes(10);
     let tick = advance(&rollout, &seen(5_040, 4_960, now), now);
@@ -300,7 +300,7 @@ fn a_sound_split_is_not_called_broken_while_weights_change() {
 }
 
 #[test]
-fn an_observer_that_goes_away_takes_the_weight_with_it() {
+fn without_an_observer_the_weight_becomes_zero() {
     let mut rollout = running(&spec());
     let now = start() + minutes(5);
     rollout = advance(&rollout, &seen(95, 5, now), now).next;
@@ -315,18 +315,18 @@ fn an_observer_that_goes_away_takes_the_weight_with_it() {
         tick.reason,
         "nothing was observed for 2h 1m, longer than 2h: the challenger gets no traffic"
     );
-    // Old news is no news; neither is news from the future for longer than it takes to come true.
+    // An old observation does not help; one dated in the future counts from the time it was made.
     let old = seen(95, 5, now + minutes(1));
     assert_eq!(paused_for(&advance(&rollout, &old, now + minutes(122)).next), PauseReason::Stale);
     let ahead = advance(&rollout, &seen(0, 0, now + minutes(100_000)), now + minutes(1)).next;
     let tick = advance(&ahead, &blind, now + minutes(122));
     assert_eq!(paused_for(&tick.next), PauseReason::Stale);
-    // Also from a pause that kept its weight; and not again once it is zero.
+    // A pause that kept its weight becomes stale too, but only once.
     let kept = command(&rollout, &Command::Pause, now).unwrap().next;
     let tick = advance(&kept, &blind, now + minutes(121));
     assert_eq!(paused_for(&tick.next), PauseReason::Stale);
     assert!(!advance(&tick.next, &blind, now + minutes(1_000)).is_decided());
-    // A person brings it back.
+    // A person can resume it.
     let later = now + minutes(200);
     let resumed = command(&tick.next, &Command::Resume, later).unwrap().next;
     assert_eq!(resumed.weight(), 0.05);
@@ -334,7 +334,7 @@ fn an_observer_that_goes_away_takes_the_weight_with_it() {
 }
 
 #[test]
-fn shadow_mirrors_and_then_answers_or_gives_up() {
+fn shadow_mirrors_and_then_ramps_or_pauses() {
     let mut spec = spec();
     spec.shadow = Some(ShadowSpec { min_units: 50, deadline: "3h".to_owned() });
     let shadow = running(&spec);
@@ -361,7 +361,7 @@ fn shadow_mirrors_and_then_answers_or_gives_up() {
     let refused = command(&late.next, &Command::Promote, now).unwrap_err();
     assert_eq!(
         refused.message(),
-        "the rollout is `paused`: it does not take `promote`, only `resume` and `abort`"
+        "the rollout is `paused`: `promote` is not possible, only `resume` and `abort`"
     );
     let again = command(&late.next, &Command::Resume, now).unwrap().next;
     assert_eq!(again.phase, Phase::Shadow { since: now, units: 45 });
@@ -370,7 +370,7 @@ fn shadow_mirrors_and_then_answers_or_gives_up() {
 }
 
 #[test]
-fn a_clock_that_goes_back_neither_panics_nor_hurries() {
+fn a_clock_that_goes_back_changes_no_decision() {
     let (rollout, now) = at_the_last_step();
     let tick = advance(&rollout, &seen(10, 10, now), now - minutes(10_000));
     assert!(!tick.is_decided());
@@ -380,13 +380,13 @@ fn a_clock_that_goes_back_neither_panics_nor_hurries() {
 }
 
 #[test]
-fn traffic_that_ends_in_the_middle_is_insufficient_with_what_is_missing() {
+fn traffic_that_ends_early_is_insufficient_with_the_missing_conditions() {
     let (rollout, now) = at_the_last_step();
     let tick = advance(&rollout, &seen(30, 30, now), now + minutes(5)).next;
     let decision = Decision::new(&tick, Vec::new(), true);
     assert_eq!(decision.verdict, "insufficient");
     assert_eq!(
         decision.reason,
-        "it stands at step 3 of 3 (50 %), waiting for 70 more conversations and 1h more"
+        "the rollout is at step 3 of 3 (50 %), waiting for 70 more conversations and 1h more"
     );
 }

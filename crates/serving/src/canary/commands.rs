@@ -3,7 +3,8 @@
 use super::{Active, Asked, Canary, State, looked, named, standing, unknown};
 use botops_findings::{Fault, Result};
 use botops_rollout::{
-    self as rollout, Command, Effect, Phase, Rollout, RolloutSpec, Transition, TransitionRecord,
+    self as rollout, Command, Effect, Phase, Rollout, RolloutRequest, RolloutSpec, Transition,
+    TransitionRecord,
 };
 use chrono::{DateTime, Utc};
 use std::sync::atomic::Ordering;
@@ -95,13 +96,15 @@ impl Canary {
             ));
         }
         let rollout = Rollout::request(
-            ulid::Ulid::generate().to_string(),
-            version.model.clone(),
-            champion,
-            version.manifest_digest,
-            policy,
-            asked.actor.clone(),
-            asked.reason,
+            RolloutRequest {
+                id: ulid::Ulid::generate().to_string(),
+                model: version.model.clone(),
+                champion,
+                challenger: version.manifest_digest,
+                policy,
+                actor: asked.actor.clone(),
+                reason: asked.reason,
+            },
             now,
         );
         let transition = rollout::advance(&rollout, &looked(now), now);

@@ -239,13 +239,15 @@ async fn ramping() -> Setup {
         ..RolloutSpec::default()
     };
     let rollout = Rollout::request(
-        "r".to_owned(),
-        "m".to_owned(),
-        Digest::of(b"champion"),
-        Digest::of(b"challenger"),
-        spec.check().unwrap(),
-        "ada".to_owned(),
-        "a test".to_owned(),
+        botops_rollout::RolloutRequest {
+            id: "r".to_owned(),
+            model: "m".to_owned(),
+            champion: Digest::of(b"champion"),
+            challenger: Digest::of(b"challenger"),
+            policy: spec.check().unwrap(),
+            actor: "ada".to_owned(),
+            reason: "a test".to_owned(),
+        },
         DateTime::UNIX_EPOCH,
     );
     canary.launch_rehearsed(rollout).await.unwrap();

@@ -1,9 +1,9 @@
-//! GELU, its approximation by tanh, ReLU, and the exponential.
+//! GELU, its approximation by tanh, ReLU, and the exponential function.
 
 use crate::encoder::Activation;
 use pulp::Simd;
 
-/// Puts every value through `activation`, in place.
+/// Replaces each value by its `activation`.
 #[inline(always)]
 pub(super) fn activate<S: Simd>(simd: S, activation: Activation, values: &mut [f32]) {
     match activation {
@@ -28,7 +28,7 @@ pub(super) fn activate<S: Simd>(simd: S, activation: Activation, values: &mut [f
     }
 }
 
-/// Replaces each value by what `function` makes of it; the same of a value wherever it stands.
+/// Replaces each value by `function` of it; the result does not depend on the position of the value.
 #[inline(always)]
 pub(super) fn each<S: Simd>(simd: S, values: &mut [f32], function: impl Fn(S::f32s) -> S::f32s) {
     let (vectors, rest) = S::as_mut_simd_f32s(values);
@@ -41,10 +41,10 @@ pub(super) fn each<S: Simd>(simd: S, values: &mut [f32], function: impl Fn(S::f3
     }
 }
 
-/// Returns x Phi(x), within 1e-6 of the exact value for |x| <= 8, and exactly x or 0 beyond 5.4.
+/// Returns x Phi(x), within 1e-6 of the exact value for |x| <= 8, and exactly x or 0 for |x| > 5.4.
 ///
-/// erf(x / sqrt(2)) = x P(x^2) for |x| <= 5.4, where it is 1 in single precision; P of degree 14 in
-/// u = 2 x^2 / 5.4^2 - 1, fitted by least squares reweighted towards the smallest greatest error of GELU.
+/// erf(x / sqrt(2)) = x P(x^2) for |x| <= 5.4; at 5.4 it is 1 in single precision. P has degree 14 in
+/// u = 2 x^2 / 5.4^2 - 1. It was fitted by least squares, reweighted to minimize the largest error of GELU.
 #[inline(always)]
 fn gelu<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     const END: f32 = 5.4;
@@ -76,7 +76,7 @@ fn gelu<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     for coefficient in &P[1..] {
         p = simd.mul_add_e_f32s(p, u, simd.splat_f32s(*coefficient));
     }
-    // The fit rises to 1 at its end, from above: cut there, it is exactly 1 from there on.
+    // At its end the fit slightly exceeds 1; after clamping, it is exactly 1 from there on.
     let erf = simd.min_f32s(simd.max_f32s(simd.mul_f32s(near, p), minus_one), one);
     let half = simd.mul_f32s(x, simd.splat_f32s(0.5));
     simd.mul_add_e_f32s(half, erf, half)
@@ -93,16 +93,16 @@ fn gelu_tanh<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     simd.div_f32s(x, simd.add_f32s(one, exp(simd, y)))
 }
 
-/// Returns e^x, within 2 units in the last place; x is first brought into [-87, 88], where the result is normal.
+/// Returns e^x, within 2 units in the last place; x is first clamped to [-87, 88], where the result is a normal number.
 ///
-/// e^x = 2^n e^r with n the integer nearest to x log2(e), |r| <= ln(2) / 2, and e^r a polynomial of degree 6.
+/// e^x = 2^n e^r, where n is the integer nearest to x log2(e), |r| <= ln(2) / 2, and e^r is a polynomial of degree 6.
 #[inline(always)]
 pub(super) fn exp<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     const P: [f32; 7] =
         [0.001_383_678_6, 0.008_374_863, 0.041_668_23, 0.166_664_2, 0.499_999_9, 1.0, 1.0];
-    /// 1.5 * 2^23: added to a small number, it leaves the nearest integer in the last bits.
+    /// 1.5 * 2^23; the last bits of the sum with a small number are the nearest integer.
     const ROUND: f32 = 12_582_912.0;
-    /// ln(2) in two parts, the first with few bits, so that n times it is exact.
+    /// ln(2) in two parts; the first has few bits, so that n times it is exact.
     const LN_2: [f32; 2] = [0.693_359_4, -2.121_944_4e-4];
     let x = simd.min_f32s(simd.max_f32s(x, simd.splat_f32s(-87.0)), simd.splat_f32s(88.0));
     let shifted =
@@ -114,7 +114,7 @@ pub(super) fn exp<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     for coefficient in &P[1..] {
         p = simd.mul_add_e_f32s(p, r, simd.splat_f32s(*coefficient));
     }
-    // The exponent of 2^n, biased by 127; the bits of ROUND itself fall off the left end.
+    // The exponent of 2^n, biased by 127; the shift drops the bits of ROUND.
     let biased = simd.add_u32s(simd.transmute_u32s_f32s(shifted), simd.splat_u32s(127));
     let power = simd.wrapping_dyn_shl_u32s(biased, simd.splat_u32s(23));
     simd.mul_f32s(p, simd.transmute_f32s_u32s(power))

@@ -1,9 +1,9 @@
-//! Layer normalisation.
+//! Layer normalization.
 
-use super::{softmax::sum, vectorised};
+use super::{simd::vectorised, softmax::sum};
 use pulp::{Simd, WithSimd};
 
-/// The scale and shift of a layer normalisation, each [hidden_size].
+/// The weight and bias of a layer norm, each [hidden_size].
 pub(in crate::encoder) struct Norm {
     pub(in crate::encoder) weight: Vec<f32>,
     pub(in crate::encoder) bias: Vec<f32>,
@@ -13,7 +13,7 @@ pub(in crate::encoder) struct Norm {
 impl Norm {
     /// Replaces each row x of `rows` [.., hidden_size] by (x - mean) / sqrt(variance + epsilon) * weight + bias.
     ///
-    /// The variance is that of the population, summed from the deviations (Ba et al., "Layer Normalization", 2016).
+    /// The variance is that of the population, computed from the deviations (Ba et al., "Layer Normalization", 2016).
     pub(in crate::encoder) fn apply(&self, rows: &mut [f32]) {
         vectorised(Apply { norm: self, rows });
     }

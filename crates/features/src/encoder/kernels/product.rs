@@ -1,16 +1,16 @@
-//! Matrix products with the right side packed: C = f(A B + start).
+//! Matrix products with a packed right side: C = f(A B + start).
 
-use super::{activation::activate, vectorised};
+use super::{activation::activate, simd::vectorised};
 use crate::encoder::Activation;
 use pulp::{Simd, WithSimd};
 
-/// Columns that are computed together.
+/// The number of columns computed together.
 pub(in crate::encoder) const LANES: usize = 16;
 
-/// [`LANES`] neighbouring values of a row of B, on a cache line of their own.
+/// [`LANES`] consecutive values of a row of B, in one cache line.
 ///
-/// B [depth, n_columns] is packed as panels of [`LANES`] columns, each panel the lines of its `depth` rows one
-/// after the other; missing columns of the last panel are 0.
+/// B [depth, n_columns] is packed as panels of [`LANES`] columns. A panel holds the lines of its `depth` rows,
+/// one after another; missing columns of the last panel are 0.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[repr(C, align(64))]
 pub(in crate::encoder) struct Line(pub(in crate::encoder) [f32; LANES]);
@@ -19,20 +19,20 @@ impl Line {
     pub(in crate::encoder) const ZERO: Self = Self([0.0; LANES]);
 }
 
-/// What a product is added to; lines hold one value a column.
+/// The initial value of C; lines hold one value per column.
 #[derive(Clone, Copy)]
 pub(in crate::encoder) enum Start<'a> {
-    /// Nothing.
+    /// Zero.
     Zero,
     /// A bias.
     Bias(&'a [Line]),
-    /// What C holds, and a bias.
+    /// The old value of C plus a bias.
     Residual(&'a [Line]),
 }
 
-/// One product.
+/// The operands of one product.
 pub(in crate::encoder) struct Product<'a> {
-    /// A [n_rows, depth], a row beginning every `a_stride` values.
+    /// A [n_rows, depth]; a row begins every `a_stride` values.
     pub(in crate::encoder) a: &'a [f32],
     pub(in crate::encoder) a_stride: usize,
     pub(in crate::encoder) n_rows: usize,
@@ -40,25 +40,25 @@ pub(in crate::encoder) struct Product<'a> {
     pub(in crate::encoder) panels: &'a [Line],
     pub(in crate::encoder) depth: usize,
     pub(in crate::encoder) n_columns: usize,
-    /// C [n_rows, n_columns], a row beginning every `c_stride` values.
+    /// C [n_rows, n_columns]; a row begins every `c_stride` values.
     pub(in crate::encoder) c: &'a mut [f32],
     pub(in crate::encoder) c_stride: usize,
     pub(in crate::encoder) start: Start<'a>,
-    /// What each finished value is put through.
+    /// The function f, applied to each complete value.
     pub(in crate::encoder) activation: Option<Activation>,
 }
 
-/// Rows of A and C that stay in the second-level cache while the panels pass by.
+/// The number of rows of A and C that stay in the level-2 cache while all panels are read.
 const ROW_BLOCK: usize = 252;
-/// Rows of a panel that stay in the first-level cache while the rows pass by: 24 KiB of lines.
+/// The number of rows of a panel that stay in the level-1 cache while all rows of A are read: 24 KiB of lines.
 const DEPTH_BLOCK: usize = 384;
-/// Rows computed together: 6 rows of two 8-wide vectors fill 12 of the 16 registers of AVX2.
+/// The number of rows computed together: 6 rows of two 8-wide vectors use 12 of the 16 registers of AVX2.
 const TILE_ROWS: usize = 6;
 
 impl Product<'_> {
-    /// Computes it.
+    /// Computes C.
     ///
-    /// Each value of C is start + the products in the order of `depth`, whatever the tiles.
+    /// Each value is the start plus the products in the order of `depth`, independent of the tiles.
     pub(in crate::encoder) fn compute(self) {
         vectorised(self);
     }
@@ -69,7 +69,7 @@ impl WithSimd for Product<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        // The number of vectors of a line: a constant of the vector width, chosen when compiled.
+        // The number of vectors in a line, as a constant for each vector width.
         match S::F32_LANES {
             1 => blocks::<S, 16>(simd, self),
             2 => blocks::<S, 8>(simd, self),
@@ -92,12 +92,12 @@ fn blocks<S: Simd, const VECTORS: usize>(simd: S, product: Product<'_>) {
             for (block, lines) in panel.chunks(DEPTH_BLOCK).enumerate() {
                 let before = block * DEPTH_BLOCK;
                 let from = match (block, start) {
-                    (0, Start::Zero) => From { bias: Line::ZERO, adds: false },
-                    (0, Start::Bias(bias)) => From { bias: bias[index], adds: false },
-                    (0, Start::Residual(bias)) => From { bias: bias[index], adds: true },
-                    _ => From { bias: Line::ZERO, adds: true },
+                    (0, Start::Zero) => TileStart { bias: Line::ZERO, adds: false },
+                    (0, Start::Bias(bias)) => TileStart { bias: bias[index], adds: false },
+                    (0, Start::Residual(bias)) => TileStart { bias: bias[index], adds: true },
+                    _ => TileStart { bias: Line::ZERO, adds: true },
                 };
-                // Tiles of equal height: 14 rows are 5, 5 and 4, for a tile of 2 takes as long as one of 4.
+                // Tiles of similar height, such as 5, 5 and 4 for 14 rows: a tile of 2 takes as long as one of 4.
                 let mut n_tiles = rows.len().div_ceil(TILE_ROWS);
                 let mut row = rows.start;
                 while row < rows.end {
@@ -126,14 +126,14 @@ fn blocks<S: Simd, const VECTORS: usize>(simd: S, product: Product<'_>) {
     }
 }
 
-/// Where the sums of a tile begin: the bias, and what C holds if it `adds`.
+/// The initial sums of a tile: the bias, plus the old values of C if `adds` is set.
 #[derive(Clone, Copy)]
-struct From {
+struct TileStart {
     bias: Line,
     adds: bool,
 }
 
-/// Computes ROWS rows of one panel; `strides` are those of A and C, `width` the columns that there are.
+/// Computes ROWS rows of one panel, given the strides of A and C; `width` is the number of columns.
 #[inline(always)]
 fn tile<S: Simd, const ROWS: usize, const VECTORS: usize>(
     simd: S,
@@ -142,7 +142,7 @@ fn tile<S: Simd, const ROWS: usize, const VECTORS: usize>(
     c: &mut [f32],
     (a_stride, c_stride): (usize, usize),
     width: usize,
-    from: From,
+    from: TileStart,
 ) {
     let mut held = [from.bias; ROWS];
     if from.adds {
@@ -162,13 +162,13 @@ fn tile<S: Simd, const ROWS: usize, const VECTORS: usize>(
     }
 }
 
-/// Adds ROWS rows of A times `lines` to `held`.
+/// Adds ROWS rows of A times `lines` to `held`, the sums of a tile.
 ///
-/// Every loop over the sums is short and plain, so that all are unrolled, and the sums stay in registers.
+/// The loops over the sums are short, so that the compiler unrolls them and keeps the sums in registers.
 #[inline(always)]
 #[expect(
     clippy::manual_memcpy,
-    reason = "a copy by slices would take the sums out of the registers"
+    reason = "a copy of slices would move the sums out of the registers"
 )]
 fn add_products<S: Simd, const ROWS: usize, const VECTORS: usize>(
     simd: S,

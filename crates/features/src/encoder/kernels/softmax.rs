@@ -1,12 +1,12 @@
 //! Softmax over the rows of a matrix of scores.
 
-use super::{activation, vectorised};
+use super::{activation, simd::vectorised};
 use pulp::{Simd, WithSimd};
 
 /// Replaces the first `n_columns` of each row of `scores` by softmax(scale * row), in place.
 ///
-/// Rows begin every `stride` values; `scale` is positive. The greatest score is taken off first, so that no
-/// exponential overflows; each row sums to 1.
+/// Rows begin every `stride` values; `scale` is positive. The largest score is subtracted first, so that no
+/// exponential overflows. Each row sums to 1.
 pub(in crate::encoder) fn softmax(scores: &mut [f32], stride: usize, n_columns: usize, scale: f32) {
     vectorised(Softmax { scores, stride, n_columns, scale });
 }
@@ -26,9 +26,9 @@ impl WithSimd for Softmax<'_> {
         let scale = simd.splat_f32s(self.scale);
         for row in self.scores.chunks_mut(self.stride) {
             let row = &mut row[..self.n_columns];
-            let greatest = greatest(simd, row);
-            // exp(scale * (x - greatest))
-            let shift = simd.splat_f32s(-greatest * self.scale);
+            let largest = largest(simd, row);
+            // exp(scale * (x - largest))
+            let shift = simd.splat_f32s(-largest * self.scale);
             activation::each(
                 simd,
                 row,
@@ -46,15 +46,16 @@ impl WithSimd for Softmax<'_> {
     }
 }
 
+/// Returns the largest value of `row`.
 #[inline(always)]
-fn greatest<S: Simd>(simd: S, row: &[f32]) -> f32 {
+fn largest<S: Simd>(simd: S, row: &[f32]) -> f32 {
     let (vectors, rest) = S::as_simd_f32s(row);
     let least = simd.splat_f32s(f32::MIN);
-    let greatest = vectors.iter().fold(least, |greatest, vector| simd.max_f32s(greatest, *vector));
-    rest.iter().fold(simd.reduce_max_f32s(greatest), |greatest, value| greatest.max(*value))
+    let largest = vectors.iter().fold(least, |largest, vector| simd.max_f32s(largest, *vector));
+    rest.iter().fold(simd.reduce_max_f32s(largest), |largest, value| largest.max(*value))
 }
 
-/// Returns the sum of `row`: lane by lane first, then across the lanes, then the rest.
+/// Returns the sum of `row`: first within lanes, then across lanes, then the rest.
 #[inline(always)]
 pub(super) fn sum<S: Simd>(simd: S, row: &[f32]) -> f32 {
     let (vectors, rest) = S::as_simd_f32s(row);

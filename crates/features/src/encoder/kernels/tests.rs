@@ -1,25 +1,26 @@
 use super::{
     activation::{activate, exp},
+    simd::vectorised,
     *,
 };
 use crate::encoder::Activation;
 use botops_stats::random::Random;
-use pulp::Scalar;
+use pulp::{Scalar, Simd, WithSimd};
 
-/// Returns `n` numbers of [-reach, reach).
+/// Returns `n` random numbers in [-reach, reach).
 fn numbers(n: usize, reach: f32, seed: u64) -> Vec<f32> {
     let mut random = Random::new(seed);
     (0..n).map(|_| (2.0 * random.unit() as f32 - 1.0) * reach).collect()
 }
 
-/// Puts `values` through a function of vectors: those of this processor, and plain ones.
-struct Through<'a, F>(&'a mut [f32], F);
+/// A kernel that applies a function to values.
+struct Apply<'a, F>(&'a mut [f32], F);
 
 trait OnVectors: Copy {
     fn on<S: Simd>(self, simd: S, values: &mut [f32]);
 }
 
-impl<F: OnVectors> WithSimd for Through<'_, F> {
+impl<F: OnVectors> WithSimd for Apply<'_, F> {
     type Output = ();
 
     #[inline(always)]
@@ -45,22 +46,22 @@ impl OnVectors for Exp {
     }
 }
 
-/// Returns what `function` makes of `values`, in vectors of this processor and in plain code.
+/// Returns `function` of `values`, computed with the vectors of this processor and as plain code.
 fn both<F: OnVectors>(values: &[f32], function: F) -> [Vec<f32>; 2] {
     let (mut wide, mut plain) = (values.to_vec(), values.to_vec());
-    vectorised(Through(&mut wide, function));
-    Through(&mut plain, function).with_simd(Scalar);
+    vectorised(Apply(&mut wide, function));
+    Apply(&mut plain, function).with_simd(Scalar);
     [wide, plain]
 }
 
-/// Every 1/1000 from -12 to 12, and what lies far out.
+/// Returns every multiple of 1/1000 from -12 to 12, and some extreme values.
 fn axis() -> Vec<f32> {
     let far = [-1e30, -1e4, -100.0, -40.0, 40.0, 100.0, 1e4, 1e30, 0.0, -0.0, 1e-30, -1e-6];
     (-12_000..=12_000).map(|step| step as f32 / 1e3).chain(far).collect()
 }
 
 #[test]
-fn gelu_is_within_a_millionth_of_the_exact_one() {
+fn gelu_is_within_a_millionth_of_the_exact_value() {
     let exact = |x: f64| 0.5 * x * (1.0 + statrs::function::erf::erf(x / std::f64::consts::SQRT_2));
     for values in both(&axis(), Activation::GeluErf) {
         for (x, y) in axis().into_iter().zip(values) {
@@ -73,13 +74,13 @@ fn gelu_is_within_a_millionth_of_the_exact_one() {
     // torch.nn.functional.gelu(torch.tensor([-1., 1., 3.])) = [-0.1587, 0.8413, 2.9960]; SciPy 1.17.1's
     // x * norm.cdf(x): -0.15865525, 0.84134475, 2.99595031.
     let [known, _] = both(&[-1.0, 1.0, 3.0], Activation::GeluErf);
-    for (y, wanted) in known.into_iter().zip([-0.158_655_25, 0.841_344_8, 2.995_950_3]) {
-        assert!((y - wanted).abs() < 5e-7, "{y} for {wanted}");
+    for (y, expected) in known.into_iter().zip([-0.158_655_25, 0.841_344_8, 2.995_950_3]) {
+        assert!((y - expected).abs() < 5e-7, "{y} for {expected}");
     }
 }
 
 #[test]
-fn gelu_by_tanh_is_the_formula_in_single_precision() {
+fn gelu_by_tanh_equals_the_formula_in_single_precision() {
     let formula = |x: f64| {
         let y = (2.0 / std::f64::consts::PI).sqrt() * (x + 0.044_715 * x.powi(3));
         0.5 * x * (1.0 + y.tanh())
@@ -108,7 +109,7 @@ fn the_exponential_is_exact_to_two_units_in_the_last_place() {
 }
 
 #[test]
-fn softmax_leaves_the_padding_and_sums_to_one() {
+fn softmax_keeps_the_padding_and_sums_to_one() {
     for n_columns in [1, 2, 7, 8, 9, 16, 31] {
         let stride = 32;
         let scores = numbers(3 * stride, 30.0, 5);
@@ -127,7 +128,7 @@ fn softmax_leaves_the_padding_and_sums_to_one() {
 }
 
 #[test]
-fn a_norm_is_the_formula_whatever_the_width() {
+fn a_norm_equals_the_formula_for_every_width() {
     for width in [1, 5, 8, 20, 33] {
         let norm =
             Norm { weight: numbers(width, 2.0, 1), bias: numbers(width, 1.0, 2), epsilon: 1e-5 };
@@ -152,7 +153,7 @@ fn a_norm_is_the_formula_whatever_the_width() {
     }
 }
 
-/// Packs B [depth, n_columns] as a product wants it.
+/// Packs B [depth, n_columns] into panels.
 fn packed(b: &[f32], depth: usize, n_columns: usize) -> Vec<Line> {
     let mut panels = vec![Line::ZERO; n_columns.div_ceil(LANES) * depth];
     for row in 0..depth {
@@ -217,12 +218,12 @@ fn a_product_is_the_sum_of_products_for_every_shape() {
                             let bias = bias[column / LANES].0[column % LANES];
                             sum + with_bias * f64::from(bias) + with_before * f64::from(before[at])
                         }
-                        // What lies between the rows is not touched.
+                        // The values between the rows are unchanged.
                         false => f64::from(before[at]),
                     };
                     for c in [&wide, &plain] {
                         let error = (f64::from(c[at]) - exact).abs();
-                        // Each of `depth` sums is rounded.
+                        // Each of the `depth` additions is rounded.
                         assert!(
                             error < 2e-6 + 1e-7 * depth as f64,
                             "{n_rows} x {depth} x {n_columns}"

@@ -1,4 +1,4 @@
-//! Scaled dot-product attention of packed texts, each within itself, and the way back.
+//! Scaled dot-product attention within each packed text, forward and backward.
 
 use super::{
     activation::exp_of_negative,
@@ -11,11 +11,11 @@ use ndarray::{ArrayView2, Axis, Slice, linalg::general_mat_mul};
 use rayon::prelude::*;
 use std::ops::Range;
 
-/// [n_rows, 3 width] (queries, keys, values; heads side by side in each) to [n_rows, width]:
-/// mask(softmax(Q K^T / sqrt(head_size))) V for each text and head.
+/// The attention mask(softmax(Q K^T / sqrt(head_size))) V of each text and head.
 ///
-/// There is no padding to compute or to mask, and the weights of the attention are computed again on the way
-/// back, not kept. Texts are shared out among threads.
+/// The input is [n_rows, 3 width]: queries, keys and values, each head by head. The output is
+/// [n_rows, width]. There is no padding. The backward pass computes the attention weights again instead of
+/// keeping them. Threads share the texts.
 /// Source: Vaswani et al., "Attention Is All You Need", 2017.
 pub(super) struct Attention<'a> {
     pub(super) spans: &'a [Span],
@@ -23,22 +23,23 @@ pub(super) struct Attention<'a> {
     pub(super) mask: Option<Mask>,
 }
 
-/// The attention of one head of one text.
+/// The attention weights of one head of one text.
 #[derive(Default)]
 struct Weights {
     /// The softmax, [len, len].
     softmax: Vec<f32>,
-    /// The mask's factors, as many; empty without a mask.
+    /// The factors of the mask, [len, len]; empty without a mask.
     factors: Vec<f32>,
 }
 
 impl Attention<'_> {
-    /// The columns of head `head`: of the queries, the keys, the values.
+    /// Returns the columns of head `head` in the queries, the keys and the values.
     fn columns(&self, width: usize, head: usize) -> [Range<usize>; 3] {
         let size = width / self.n_heads;
         [0, 1, 2].map(|part| part * width + head * size..part * width + (head + 1) * size)
     }
 
+    /// Computes the attention weights of a text and head; `key` is the key of the text.
     fn weigh(&self, qkv: &ArrayView2<'_, f32>, key: u64, head: usize, weights: &mut Weights) {
         let (len, width) = (qkv.nrows(), qkv.ncols() / 3);
         let [q, k, _] = self.columns(width, head);
@@ -73,7 +74,7 @@ impl Attention<'_> {
         parts
     }
 
-    /// Returns what each row takes from the values, [n_rows, width].
+    /// Returns the output, [n_rows, width].
     pub(super) fn forward(&self, qkv: &[f32], width: usize) -> Vec<f32> {
         let mut out = vec![0.0; qkv.len() / 3];
         self.rows_of(&mut out, width).into_par_iter().for_each(|(span, out)| {
@@ -117,7 +118,7 @@ impl Attention<'_> {
                 put(v.clone(), 1.0, &matrix(&dropped, len).t(), &dy);
                 general_mat_mul(1.0, &dy, &part(&qkv, v).t(), 0.0, &mut matrix_mut(&mut d, len));
                 multiply(&mut d, &weights.factors);
-                // Of a row p of the softmax: ds = p (dp - sum(dp p)).
+                // For a row p of the softmax: ds = p (dp - sum(dp p)).
                 for (d, p) in d.chunks_exact_mut(len).zip(weights.softmax.chunks_exact(len)) {
                     let along = sum_of(d, p, |d, p| d * p);
                     for (d, p) in d.iter_mut().zip(p) {
@@ -134,17 +135,19 @@ impl Attention<'_> {
     }
 }
 
-/// Multiplies by the factors of a mask, if there are any.
+/// Multiplies `values` by the factors of a mask; `factors` is empty without one.
 fn multiply(values: &mut [f32], factors: &[f32]) {
     for (value, factor) in values.iter_mut().zip(factors) {
         *value *= factor;
     }
 }
 
+/// Returns some columns of a matrix.
 fn part<'a>(matrix: &'a ArrayView2<'_, f32>, columns: Range<usize>) -> ArrayView2<'a, f32> {
     matrix.slice_axis(Axis(1), Slice::from(columns))
 }
 
+/// Returns the rows of a text.
 fn rows(values: &[f32], span: Span, width: usize) -> ArrayView2<'_, f32> {
     matrix(&values[span.start * width..][..span.len * width], span.len)
 }

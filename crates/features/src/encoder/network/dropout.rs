@@ -1,14 +1,15 @@
-//! Dropout whose draws are keyed, not taken in turn.
+//! Dropout with keyed draws instead of a sequence of draws.
 //!
-//! A number's fate depends on the seed, the step, the site in the network and the place in the batch, and on
-//! nothing that went before: a resumed run drops what the uninterrupted one would have, a batch that is computed
-//! in parts what the whole would have, and the backward pass draws again what the forward pass drew.
+//! Whether a value is dropped depends on the seed, the step, the site in the network and the position in the
+//! batch, and not on earlier draws. So a resumed run drops the same values as an uninterrupted one, a batch
+//! computed in parts the same as the whole batch, and the backward pass repeats the draws of the forward pass.
 //! Source: Srivastava et al., "Dropout: A Simple Way to Prevent Neural Networks from Overfitting", JMLR 2014.
 
 use super::slices::for_rows;
 use botops_stats::random::Random;
+use candle_core::{Result, Tensor};
 
-/// Outcomes of one draw: rates are rounded to a 65,536th.
+/// The number of outcomes of a draw; rates are rounded to multiples of 1 / 65,536.
 const OUTCOMES: f64 = 65_536.0;
 
 /// The dropout of one training step.
@@ -19,35 +20,35 @@ pub struct Dropout {
 }
 
 impl Dropout {
-    /// Makes the dropout of step `step` of a run seeded with `seed`; `rate` is the share dropped, in [0, 1).
+    /// Makes the dropout of step `step` in a run with `seed`; `rate` is the share dropped, in [0, 1).
     pub fn of_step(rate: f64, seed: u64, step: u64) -> Self {
         Self { rate, seed: Random::stream(seed, step).bits() }
     }
 
-    /// Returns the mask of a site of the network, or none where nothing is dropped.
+    /// Returns the mask of a site of the network; `None` if the rate is 0.
     pub(crate) fn mask(&self, site: Site) -> Option<Mask> {
         let threshold = (self.rate * OUTCOMES).round();
         (threshold > 0.0).then(|| Mask {
             seed: Random::stream(self.seed, site.number()).bits(),
             threshold: threshold as u16,
-            // What is kept grows by as much as is dropped: the expectation stays.
+            // Kept values are scaled up, so that the expectation is unchanged.
             scale: (OUTCOMES / (OUTCOMES - threshold)) as f32,
         })
     }
 }
 
-/// Where in the network something is dropped.
+/// A site of the network where values are dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Site {
-    /// Behind the embeddings' norm.
+    /// The output of the embeddings' norm.
     Embeddings,
     /// The attention weights of a layer.
     Attention(usize),
-    /// What a layer's attention adds.
+    /// The output of a layer's attention.
     AttentionOutput(usize),
-    /// What a layer's feed-forward block adds.
+    /// The output of a layer's feed-forward block.
     LayerOutput(usize),
-    /// The pooled vectors, in front of the classifier.
+    /// The pooled vectors, which are the input of the classifier.
     Head,
 }
 
@@ -63,7 +64,7 @@ impl Site {
     }
 }
 
-/// What is dropped at one site in one step.
+/// The values dropped at one site in one step.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Mask {
     seed: u64,
@@ -72,7 +73,7 @@ pub(crate) struct Mask {
 }
 
 impl Mask {
-    /// Writes the factors of the row `key`: 0, or 1 over the share that is kept.
+    /// Writes the factors of the row `key`: 0 if dropped, else 1 / (1 - rate).
     pub(super) fn fill(&self, key: u64, factors: &mut [f32]) {
         let mut random = Random::stream(self.seed, key);
         for factors in factors.chunks_mut(4) {
@@ -84,7 +85,7 @@ impl Mask {
         }
     }
 
-    /// Returns the factors of the rows `keys`, each `width` wide, one row after the other.
+    /// Returns the factors of the rows `keys`, row-major [n_rows, width].
     pub(super) fn factors(&self, keys: &[u64], width: usize) -> Vec<f32> {
         let mut factors = vec![0.0; keys.len() * width];
         for (factors, &key) in factors.chunks_mut(width.max(1)).zip(keys) {
@@ -94,7 +95,9 @@ impl Mask {
     }
 }
 
-/// Multiplies x [n_rows, width] by the mask in place; row i is row `keys[i]` of the mask. Its own way back.
+/// Multiplies x [n_rows, width] by the mask in place; row i is row `keys[i]` of the mask.
+///
+/// The same function applied to a gradient is the backward pass.
 pub(super) fn apply(mask: Option<Mask>, keys: &[u64], x: &mut [f32]) {
     let Some(mask) = mask else { return };
     let width = x.len() / keys.len();
@@ -109,12 +112,23 @@ pub(super) fn apply(mask: Option<Mask>, keys: &[u64], x: &mut [f32]) {
     });
 }
 
+/// Returns x [n_rows, width] multiplied by the mask; row i is row `keys[i]` of the mask.
+pub(super) fn apply_to_tensor(mask: Option<Mask>, keys: &[u64], x: &Tensor) -> Result<Tensor> {
+    match mask {
+        None => Ok(x.clone()),
+        Some(mask) => {
+            let factors = mask.factors(keys, x.dim(1)?);
+            x.mul(&Tensor::from_vec(factors, x.shape(), x.device())?)
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_mask_drops_its_share_keeps_the_expectation_and_is_keyed() {
+    fn a_mask_drops_its_share_and_keeps_the_expectation_and_is_keyed() {
         let mask = |seed, step, site| Dropout::of_step(0.1, seed, step).mask(site).unwrap();
         let factors = |mask: Mask| mask.factors(&(0..100).collect::<Vec<u64>>(), 1_000);
         let first = factors(mask(1, 0, Site::Attention(0)));

@@ -1,11 +1,11 @@
-//! Gradients, added up over the parts of a batch.
+//! Gradients, summed over the parts of a batch.
 
-use super::slices::numbers;
+use super::slices;
 use candle_core::{Device, Result, Tensor, backprop::GradStore};
 
-/// A sum whose room is used again, step by step.
+/// A sum whose memory is reused at every step.
 #[derive(Debug, Clone)]
-pub(crate) struct Sum {
+pub(super) struct Sum {
     values: Vec<f32>,
     is_empty: bool,
 }
@@ -15,13 +15,13 @@ impl Sum {
         Self { values: vec![0.0; len], is_empty: true }
     }
 
-    /// Returns the factor of what the room holds (0 where nothing was added yet, whatever it holds), and the room.
+    /// Returns the factor of the old values (0 if nothing was added yet, else 1), and the values.
     pub(super) fn begin(&mut self) -> (f32, &mut [f32]) {
         let keep = if std::mem::take(&mut self.is_empty) { 0.0 } else { 1.0 };
         (keep, &mut self.values)
     }
 
-    /// As [`Sum::begin`], with zeros in the room where nothing was added yet.
+    /// As [`Sum::begin`], but with zeros as values if nothing was added yet, so that the factor is 1.
     pub(super) fn begin_at_zero(&mut self) -> (f32, &mut [f32]) {
         if std::mem::take(&mut self.is_empty) {
             self.values.fill(0.0);
@@ -29,6 +29,7 @@ impl Sum {
         (1.0, &mut self.values)
     }
 
+    /// Adds `values`.
     pub(super) fn add(&mut self, values: &[f32]) {
         let (_, sum) = self.begin_at_zero();
         for (sum, value) in sum.iter_mut().zip(values) {
@@ -37,58 +38,65 @@ impl Sum {
     }
 }
 
-/// The gradient of one variable, where the variable is.
+/// The gradient of one variable, on the device of the variable.
 #[derive(Debug, Clone)]
-pub enum Gradient {
-    /// In the processor's memory.
+pub struct Gradient(Place);
+
+/// The memory that holds a gradient.
+#[derive(Debug, Clone)]
+enum Place {
+    /// In CPU memory.
     Here(Sum),
-    /// On a device; none where nothing was added yet.
+    /// On another device; `None` if nothing was added yet.
     There(Option<Tensor>),
 }
 
 impl Gradient {
-    /// Makes room for the gradient of `variable`.
+    /// Makes an empty gradient of `variable`.
     pub fn of(variable: &Tensor) -> Self {
         match variable.device() {
-            Device::Cpu => Self::Here(Sum::new(variable.elem_count())),
-            _ => Self::There(None),
+            Device::Cpu => Self(Place::Here(Sum::new(variable.elem_count()))),
+            _ => Self(Place::There(None)),
         }
     }
 
-    /// Takes back all that was added.
+    /// Resets the gradient to empty.
     pub fn clear(&mut self) {
-        match self {
-            Self::Here(sum) => sum.is_empty = true,
-            Self::There(sum) => *sum = None,
+        match &mut self.0 {
+            Place::Here(sum) => sum.is_empty = true,
+            Place::There(sum) => *sum = None,
         }
     }
 
-    /// Returns the numbers, where they are in the processor's memory and something was added.
+    /// Returns the values, if they are in CPU memory and something was added.
     pub fn here(&self) -> Option<&[f32]> {
-        match self {
-            Self::Here(sum) if !sum.is_empty => Some(&sum.values),
+        match &self.0 {
+            Place::Here(sum) if !sum.is_empty => Some(&sum.values),
             _ => None,
         }
     }
 
-    /// Returns the tensor, where it is on a device and something was added.
+    /// Returns the tensor, if it is on another device and something was added.
     pub fn there(&self) -> Option<&Tensor> {
-        match self {
-            Self::There(sum) => sum.as_ref(),
-            Self::Here(_) => None,
+        match &self.0 {
+            Place::There(sum) => sum.as_ref(),
+            Place::Here(_) => None,
         }
     }
 
-    /// Adds what candle found for `variable`, if it found anything.
+    /// Adds candle's gradient of `variable`, if it found one.
+    ///
+    /// # Errors
+    /// If the gradient cannot be read from the device.
     pub fn add(&mut self, variable: &Tensor, found: &mut GradStore) -> Result<()> {
         let Some(gradient) = found.remove(variable) else { return Ok(()) };
-        match self {
-            Self::Here(sum) => {
+        match &mut self.0 {
+            Place::Here(sum) => {
                 let gradient = gradient.contiguous()?;
                 let (storage, layout) = gradient.storage_and_layout();
-                sum.add(numbers(&storage, layout)?);
+                sum.add(slices::values(&storage, layout)?);
             }
-            Self::There(sum) => {
+            Place::There(sum) => {
                 *sum = Some(match sum.take() {
                     Some(sum) => (sum + gradient)?,
                     None => gradient,
@@ -98,10 +106,11 @@ impl Gradient {
         Ok(())
     }
 
+    /// Returns the sum, if it is in CPU memory.
     pub(super) fn sum(&mut self) -> Option<&mut Sum> {
-        match self {
-            Self::Here(sum) => Some(sum),
-            Self::There(_) => None,
+        match &mut self.0 {
+            Place::Here(sum) => Some(sum),
+            Place::There(_) => None,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! x W^T + b, and the way back.
+//! Linear layers x W^T + b, forward and backward.
 
 use super::{
     gradients::Sum,
@@ -7,9 +7,9 @@ use super::{
 use ndarray::{ArrayView2, ArrayViewMut2, Axis, Slice, linalg::general_mat_mul};
 use rayon::prelude::*;
 
-/// A linear layer of W [outputs, inputs] and b [outputs].
+/// A linear layer with W [outputs, inputs] and b [outputs].
 ///
-/// Rows are shared out among threads; what a row or a weight comes to does not depend on how.
+/// Threads share the rows; the results do not depend on the number of threads.
 #[derive(Clone, Copy)]
 pub(super) struct Linear<'a> {
     w: &'a [f32],
@@ -46,14 +46,14 @@ impl<'a> Linear<'a> {
         y
     }
 
-    /// Returns dy W [n_rows, inputs] of dy [n_rows, outputs].
+    /// Returns the gradient of the input, dy W [n_rows, inputs], of dy [n_rows, outputs].
     pub(super) fn back(&self, dy: &[f32]) -> Vec<f32> {
         let mut dx = vec![0.0; dy.len() / self.outputs() * self.inputs()];
         self.add_back(dy, 0.0, &mut dx);
         dx
     }
 
-    /// Makes dx [n_rows, inputs] `keep` dx + dy W of dy [n_rows, outputs].
+    /// Replaces dx [n_rows, inputs] by `keep` * dx + dy W, of dy [n_rows, outputs].
     pub(super) fn add_back(&self, dy: &[f32], keep: f32, dx: &mut [f32]) {
         let (inputs, outputs) = (self.inputs(), self.outputs());
         let w = matrix(self.w, outputs);
@@ -65,7 +65,7 @@ impl<'a> Linear<'a> {
     }
 }
 
-/// Adds dy^T x to the sum of a weight, and the sum over the rows of dy to that of its bias.
+/// Adds dy^T x to the gradient of the weight, and the sum of the rows of dy to that of the bias.
 ///
 /// `dy` is [n_rows, outputs], `x` [n_rows, inputs].
 pub(super) fn add_gradients(dy: &[f32], x: &[f32], weight: &mut Sum, bias: &mut Sum) {
@@ -89,11 +89,14 @@ pub(super) fn add_gradients(dy: &[f32], x: &[f32], weight: &mut Sum, bias: &mut 
     );
 }
 
+/// Returns `values` as a matrix of `n_rows` rows.
 pub(super) fn matrix(values: &[f32], n_rows: usize) -> ArrayView2<'_, f32> {
-    ArrayView2::from_shape((n_rows, values.len() / n_rows), values).expect("rows of one width")
+    ArrayView2::from_shape((n_rows, values.len() / n_rows), values)
+        .expect("all rows have the same width")
 }
 
+/// Returns `values` as a mutable matrix of `n_rows` rows.
 pub(super) fn matrix_mut(values: &mut [f32], n_rows: usize) -> ArrayViewMut2<'_, f32> {
     let width = values.len() / n_rows;
-    ArrayViewMut2::from_shape((n_rows, width), values).expect("rows of one width")
+    ArrayViewMut2::from_shape((n_rows, width), values).expect("all rows have the same width")
 }

@@ -1,14 +1,15 @@
-//! Dropout, residual and layer norm in one, and the way back.
+//! Dropout, residual connection and layer norm in one operation, forward and backward.
 
 use super::{dropout::Mask, gradients::Sum, slices::sum_of};
 use rayon::prelude::*;
 
-/// Rows that are summed up as one part: fixed, so that threads change no sum.
+/// The number of rows summed as one part: fixed, so that sums do not depend on the number of threads.
 const ROWS: usize = 64;
 
-/// x and r [n_rows, width] to g (s - mean(s)) / sqrt(var(s) + eps) + b, with s = mask(x) + r, each row for itself.
+/// The operation g (s - mean(s)) / sqrt(var(s) + eps) + b with s = mask(x) + r, row by row.
 ///
-/// Only the inputs are kept for the way back: s and its moments cost less to compute again than to keep.
+/// x and r are [n_rows, width]. Only they are kept for the backward pass: computing s and its moments again
+/// costs less than keeping them.
 /// Source: Ba et al., "Layer Normalization", 2016.
 #[derive(Clone, Copy)]
 pub(super) struct AddNorm<'a> {
@@ -20,10 +21,10 @@ pub(super) struct AddNorm<'a> {
     pub(super) keys: &'a [u64],
 }
 
-/// Gradients of the inputs of [`AddNorm`].
+/// The gradients of the inputs of [`AddNorm`].
 pub(super) struct Back {
     pub(super) dr: Vec<f32>,
-    /// None: the same as `dr`.
+    /// `None` without a mask: the same as `dr`.
     pub(super) dx: Option<Vec<f32>>,
 }
 
@@ -32,7 +33,7 @@ impl AddNorm<'_> {
         self.norm.len() / 2
     }
 
-    /// Writes s, and the mask's factors where there is a mask; returns mean and 1 / standard deviation of s.
+    /// Writes s, and the factors of the mask if there is one; returns the mean and 1 / standard deviation of s.
     fn sum(
         &self,
         row: usize,
@@ -60,7 +61,7 @@ impl AddNorm<'_> {
         (mean, 1.0 / (variance + self.eps).sqrt())
     }
 
-    /// Returns the normalised rows.
+    /// Returns the normalized rows.
     pub(super) fn forward(&self, x: &[f32], r: &[f32]) -> Vec<f32> {
         let width = self.width();
         let (weight, bias) = self.norm.split_at(width);
@@ -80,15 +81,15 @@ impl AddNorm<'_> {
         y
     }
 
-    /// Returns the gradients of x and r, and adds that of the norm, [2, width], to its sum where it is trained.
+    /// Returns the gradients of x and r, and adds that of the norm, [2, width], to `d_norm` if it is trained.
     ///
-    /// With n the normalised row and d = g dy: dr = (d - mean(d) - n mean(d n)) / deviation, dx = mask(dr).
+    /// With n the normalized row and d = g dy: dr = (d - mean(d) - n mean(d n)) / deviation, dx = mask(dr).
     pub(super) fn back(&self, x: &[f32], r: &[f32], dy: &[f32], d_norm: Option<&mut Sum>) -> Back {
         let width = self.width();
         let weight = &self.norm[..width];
         let piece = ROWS * width;
         let mut dr = vec![0.0; dy.len()];
-        // Without a mask both gradients are the same.
+        // Without a mask both gradients are equal.
         let mut dx = vec![0.0; if self.mask.is_some() { dy.len() } else { 0 }];
         let mut dx_parts: Vec<&mut [f32]> = dx.chunks_mut(piece).collect();
         dx_parts.resize_with(dy.len().div_ceil(piece), Default::default);

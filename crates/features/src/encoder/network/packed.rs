@@ -2,17 +2,18 @@
 
 use std::sync::Arc;
 
-/// Room for the tokens of one text among the keys of its rows.
+/// The number of row keys reserved for each text.
 const TOKENS: u64 = 1 << 20;
 
-/// The tokens of several texts, one text after the other: rows of every matrix of the network.
+/// The tokens of several texts, one text after another; each token is a row in the matrices of the network.
 #[derive(Debug, Clone)]
 pub struct Packed {
     pub(super) ids: Vec<u32>,
     pub(super) positions: Vec<u32>,
     pub(super) spans: Arc<[Span]>,
-    /// What is dropped of a row hangs on its key.
+    /// The key of each row, which decides the values that dropout drops.
     pub(super) row_keys: Arc<[u64]>,
+    /// The key of each text.
     pub(super) text_keys: Arc<[u64]>,
 }
 
@@ -21,12 +22,14 @@ pub struct Packed {
 pub(super) struct Span {
     pub(super) start: usize,
     pub(super) len: usize,
-    /// The place of the text in its batch.
+    /// The index of the text in its batch.
     pub(super) key: u64,
 }
 
 impl Packed {
-    /// Packs `texts`, each at least one token; `key` is the place of a text in its batch, of which these may be a part.
+    /// Packs `texts`: (key, tokens), at least one token each.
+    ///
+    /// The key is the index of the text in its batch; `texts` may be a part of the batch.
     pub fn new<'a>(texts: impl IntoIterator<Item = (u64, &'a [u32])>) -> Self {
         let (mut ids, mut positions, mut spans, mut row_keys) =
             (Vec::new(), Vec::new(), Vec::new(), Vec::new());
@@ -38,10 +41,5 @@ impl Packed {
         }
         let text_keys = spans.iter().map(|span| span.key).collect();
         Self { ids, positions, spans: spans.into(), row_keys: row_keys.into(), text_keys }
-    }
-
-    /// Returns how many texts there are.
-    pub(crate) fn n_texts(&self) -> usize {
-        self.spans.len()
     }
 }

@@ -1,41 +1,47 @@
-//! The network's parameters: the encoder's tensors, those that are used together joined.
+//! The parameters of the network: the tensors of the encoder, with those that are used together joined.
 
-use super::{
-    super::{EncoderConfig, EncoderTensor},
-    Frozen, Purpose,
-};
-use candle_core::{Device, Error, Result, Tensor, Var};
+use super::super::{EncoderConfig, EncoderTensor};
+use candle_core::{Device, Error, Result, Var};
 use std::collections::BTreeMap;
 
-/// What a parameter is.
+/// The weights that are not trained.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Frozen {
+    /// All weights are trained.
+    Nothing,
+    /// The tables of words, positions and token types, and their norm, are not trained.
+    Embeddings,
+}
+
+/// The kind of a parameter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// A matrix of a linear layer, or a table of embeddings.
     Matrix,
     /// A linear layer's bias.
     Bias,
-    /// Weight and bias of a norm.
+    /// The weight and bias of a norm.
     Norm,
 }
 
 /// One parameter of the network.
 #[derive(Debug, Clone)]
 pub struct Parameter {
-    /// A name of its own: `layers.0.qkv.weight`.
+    /// The name, such as `layers.0.qkv.weight`.
     pub name: String,
-    /// Its values.
+    /// The values.
     pub var: Var,
-    /// What it is.
+    /// The kind.
     pub kind: Kind,
-    /// How far up: 0 for the embeddings, i + 1 for layer i.
+    /// The height in the network: 0 for the embeddings, i + 1 for layer i.
     pub height: usize,
-    /// Whether it is trained.
+    /// Whether the parameter is trained.
     pub trained: bool,
-    /// The encoder's tensors that it joins, one below the other.
+    /// The names and shapes of the encoder's tensors that it joins, in order.
     parts: Vec<(String, Vec<usize>)>,
 }
 
-/// The parameters of a layer, in their order.
+/// The parameters of a layer, in storage order.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum LayerPart {
     QkvWeight,
@@ -50,7 +56,7 @@ pub(super) enum LayerPart {
     OutputNorm,
 }
 
-/// Name, kind and joined tensors of a layer's parameters, in the order of [`LayerPart`].
+/// The name, kind and joined tensors of each parameter of a layer, in the order of [`LayerPart`].
 const OF_LAYER: [(&str, Kind, &[&str]); 10] = [
     ("qkv.weight", Kind::Matrix, &["query.weight", "key.weight", "value.weight"]),
     ("qkv.bias", Kind::Bias, &["query.bias", "key.bias", "value.bias"]),
@@ -64,7 +70,7 @@ const OF_LAYER: [(&str, Kind, &[&str]); 10] = [
     ("output_norm", Kind::Norm, &["output_norm.weight", "output_norm.bias"]),
 ];
 
-/// Where each parameter is in their order.
+/// The index of each parameter in [`Parameters::all`].
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Indices {
     n_embeddings: usize,
@@ -74,29 +80,23 @@ impl Indices {
     pub(super) const WORD: usize = 0;
     pub(super) const POSITION: usize = 1;
 
-    /// The table of token types, where the family has one.
+    /// Returns the index of the table of token types, if the family has one.
     pub(super) fn token_type(self) -> Option<usize> {
         (self.n_embeddings == 4).then_some(2)
     }
 
+    /// Returns the index of the norm of the embeddings.
     pub(super) fn embedding_norm(self) -> usize {
         self.n_embeddings - 1
     }
 
+    /// Returns the index of a parameter of a layer.
     pub(super) fn of_layer(self, layer: usize, part: LayerPart) -> usize {
         self.n_embeddings + layer * OF_LAYER.len() + part as usize
     }
 }
 
-/// The tables that a token's first vector is made of.
-pub(super) struct Embeddings {
-    pub(super) word: Tensor,
-    pub(super) position: Tensor,
-    pub(super) token_type: Option<Tensor>,
-    pub(super) norm: Tensor,
-}
-
-/// Every parameter, in order: those of the embeddings, then layer by layer.
+/// All parameters: those of the embeddings, then layer by layer.
 pub(super) struct Parameters {
     all: Vec<Parameter>,
     indices: Indices,
@@ -165,20 +165,6 @@ impl Parameters {
         self.indices
     }
 
-    pub(super) fn of_layer(&self, layer: usize, part: LayerPart, purpose: Purpose) -> Tensor {
-        used(&self.all[self.indices.of_layer(layer, part)], purpose)
-    }
-
-    pub(super) fn embeddings(&self, purpose: Purpose) -> Embeddings {
-        let at = |i: usize| used(&self.all[i], purpose);
-        Embeddings {
-            word: at(Indices::WORD),
-            position: at(Indices::POSITION),
-            token_type: self.indices.token_type().map(at),
-            norm: at(self.indices.embedding_norm()),
-        }
-    }
-
     pub(super) fn tensors(&self) -> Result<Vec<EncoderTensor>> {
         let mut tensors = Vec::new();
         for parameter in &self.all {
@@ -195,13 +181,5 @@ impl Parameters {
             }
         }
         Ok(tensors)
-    }
-}
-
-/// The tensor of a parameter; without its variable behind it where nothing is to be differentiated.
-fn used(parameter: &Parameter, purpose: Purpose) -> Tensor {
-    match (purpose, parameter.trained) {
-        (Purpose::Train, true) => parameter.var.as_tensor().clone(),
-        _ => parameter.var.as_detached_tensor(),
     }
 }

@@ -1,9 +1,9 @@
-//! The vectors of a text's tokens become one, and the way back.
+//! Pooling of a text's token vectors into one vector, forward and backward.
 
 use super::{super::Pooling, packed::Span};
 use std::ops::Range;
 
-/// The rows of a text that count, and the share of each: all alike, or the first.
+/// Returns the rows of a text that are pooled, and the share of each.
 fn share(pooling: Pooling, span: Span) -> (Range<usize>, f32) {
     match pooling {
         Pooling::Mean => (span.start..span.start + span.len, 1.0 / span.len as f32),
@@ -25,7 +25,7 @@ pub(super) fn forward(pooling: Pooling, spans: &[Span], x: &[f32], width: usize)
     y
 }
 
-/// Returns the gradient of x [n_rows, width], given that of the texts' vectors.
+/// Returns the gradient of x [n_rows, width], given that of the texts' vectors [n_texts, width].
 pub(super) fn back(pooling: Pooling, spans: &[Span], dy: &[f32], n_rows: usize) -> Vec<f32> {
     let width = dy.len() / spans.len();
     let mut dx = vec![0.0; n_rows * width];

@@ -1,33 +1,32 @@
-//! Numbers of tensors as slices, and how rows are shared out among threads.
+//! Tensors as slices, and work on rows shared among threads.
 
 use candle_core::{Error, Layout, Result, Storage};
 use rayon::prelude::*;
 
-/// Rows that go to one thread at the least: packing a matrix for fewer costs more than it saves.
+/// The least number of rows per thread; with fewer, packing the matrix costs more than a thread saves.
 const FEWEST_ROWS: usize = 64;
-/// Sums are taken side by side in so many lanes, which the processor adds at once.
+/// The number of lanes of a sum, which the processor adds at once.
 const LANES: usize = 8;
 
-/// Returns the numbers of a contiguous tensor in the processor's memory, whose storage was lent by
-/// `Tensor::storage_and_layout`.
+/// Returns the values of a contiguous tensor in CPU memory, given its `Tensor::storage_and_layout`.
 ///
 /// # Errors
-/// When the tensor is elsewhere, or has gaps.
-pub(super) fn numbers<'a>(storage: &'a Storage, layout: &Layout) -> Result<&'a [f32]> {
+/// If the tensor is on another device or not contiguous.
+pub(super) fn values<'a>(storage: &'a Storage, layout: &Layout) -> Result<&'a [f32]> {
     match (storage, layout.contiguous_offsets()) {
         (Storage::Cpu(storage), Some((from, to))) => Ok(&storage.as_slice::<f32>()?[from..to]),
-        _ => Err(Error::Msg("a tensor with gaps, or not in the processor's memory".into())),
+        _ => Err(Error::Msg("a tensor is not contiguous or not in CPU memory".into())),
     }
 }
 
-/// Returns how many rows of `n_rows` a thread takes at a time.
+/// Returns the number of rows, out of `n_rows`, that a thread takes at a time.
 ///
-/// It depends on the number of threads, so only work whose rows do not depend on each other may be split by it.
+/// It depends on the number of threads, so use it only for work with independent rows.
 pub(super) fn rows_at_a_time(n_rows: usize) -> usize {
     n_rows.div_ceil(rayon::current_num_threads()).next_multiple_of(8).max(FEWEST_ROWS)
 }
 
-/// Calls `work` for pieces of rows: their first row, and their part of `out`, whose rows are `width` wide.
+/// Calls `work` for pieces of `out` [n_rows, width], with the first row of the piece and its values.
 pub(super) fn for_rows(
     out: &mut [f32],
     width: usize,
@@ -44,7 +43,7 @@ pub(super) fn for_rows(
     }
 }
 
-/// Returns the sum of `f` over the pairs of `a` and `b`, in an order that depends on their length alone.
+/// Returns the sum of `f` over the pairs of `a` and `b`; the order of additions depends only on the length.
 #[inline]
 pub(super) fn sum_of(a: &[f32], b: &[f32], f: impl Fn(f32, f32) -> f32) -> f32 {
     let mut lanes = [0.0_f32; LANES];

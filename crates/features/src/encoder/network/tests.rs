@@ -1,4 +1,4 @@
-//! The fused operations against candle's, against finite differences, and against themselves on other threads.
+//! The fused network compared with candle's operations, finite differences, and itself on other threads.
 
 use super::*;
 use crate::encoder::tests::encoder;
@@ -12,24 +12,24 @@ const TEXTS: [&str; 5] = [
     "a b c d e f g",
 ];
 
-/// Wide enough that sums and rows do not fit one piece each.
+/// Returns an encoder so wide that sums and rows need several pieces.
 fn wide() -> Tiny {
     Tiny { hidden_size: 48, n_heads: 3, intermediate_size: 80, ..Tiny::bert() }
 }
 
-fn network(tiny: &Tiny, frozen: Frozen, path: Path) -> (Network, Packed) {
+fn network(tiny: &Tiny, frozen: Frozen, implementation: Implementation) -> (Network, Packed) {
     let encoder = encoder(tiny);
     let tensors = encoder.tensors();
     let mut network =
         Network::new(encoder.config(), &tensors, encoder.pooling(), frozen, &Device::Cpu).unwrap();
-    network.path = path;
+    network.implementation = implementation;
     let tokens = encoder.tokenise(&TEXTS);
     // More rows than one piece of 64 holds.
     let texts = tokens.iter().chain(&tokens).chain(&tokens);
     (network, Packed::new((0_u64..).zip(texts.map(Vec::as_slice))))
 }
 
-/// A number that hangs on every pooled value in its own way.
+/// Returns a number that depends on every pooled value, each with another weight.
 fn probe(pooled: &Tensor) -> Tensor {
     let n = pooled.elem_count();
     let weights: Vec<f32> = (0..n).map(|i| ((i * 7_919 % 97) as f32 - 48.0) / 97.0).collect();
@@ -70,7 +70,7 @@ fn values(tensor: &Tensor) -> Vec<f32> {
     tensor.flatten_all().unwrap().to_vec1().unwrap()
 }
 
-/// The length of the difference over the length of `b`.
+/// Returns the length of `a - b` divided by the length of `b`.
 fn distance(a: &[f32], b: &[f32]) -> f64 {
     assert_eq!(a.len(), b.len());
     let square = |x: f64| x * x;
@@ -80,7 +80,7 @@ fn distance(a: &[f32], b: &[f32]) -> f64 {
 }
 
 #[test]
-fn the_fused_network_is_the_composed_one_in_value_and_gradient() {
+fn the_fused_network_has_the_values_and_gradients_of_the_composed_one() {
     let dropout = Dropout::of_step(0.2, 5, 3);
     for tiny in [
         Tiny::bert(),
@@ -90,21 +90,22 @@ fn the_fused_network_is_the_composed_one_in_value_and_gradient() {
         Tiny { activation: "gelu_new", ..Tiny::bert() },
     ] {
         for dropout in [None, Some(&dropout)] {
-            let (fused, batch) = network(&tiny, Frozen::Nothing, Path::Fused);
-            let (composed, _) = network(&tiny, Frozen::Nothing, Path::Composed);
+            let (fused, batch) = network(&tiny, Frozen::Nothing, Implementation::Fused);
+            let (composed, _) = network(&tiny, Frozen::Nothing, Implementation::Composed);
             let [a, b] = [&fused, &composed].map(|network| trained(network, &batch, dropout));
             assert!(distance(&a, &b) < 1e-5, "{} {}", tiny.activation, distance(&a, &b));
             let ours = gradients(&fused, &batch, dropout);
-            let wanted = gradients(&composed, &batch, dropout);
-            // Two tables or three, a norm, and ten of each layer: none was left out.
+            let expected = gradients(&composed, &batch, dropout);
+            // Two or three tables, a norm, and ten parameters in each layer.
             assert_eq!(ours.len(), if tiny.family == "bert" { 24 } else { 23 });
-            for ((name, ours), (_, wanted)) in ours.iter().zip(&wanted) {
-                // A softmax does not see what is added to all its scores: of the keys' bias, nothing is left.
-                let [ours, wanted] = [ours, wanted].map(|all| match name.ends_with("qkv.bias") {
-                    true => [&all[..all.len() / 3], &all[2 * all.len() / 3..]].concat(),
-                    false => all.clone(),
-                });
-                let distance = distance(&ours, &wanted);
+            for ((name, ours), (_, expected)) in ours.iter().zip(&expected) {
+                // The gradient of the keys' bias is 0: a softmax ignores a number added to all its scores.
+                let [ours, expected] =
+                    [ours, expected].map(|all| match name.ends_with("qkv.bias") {
+                        true => [&all[..all.len() / 3], &all[2 * all.len() / 3..]].concat(),
+                        false => all.clone(),
+                    });
+                let distance = distance(&ours, &expected);
                 assert!(distance < 1e-4, "{} {name}: {distance}", tiny.family);
             }
         }
@@ -112,8 +113,8 @@ fn the_fused_network_is_the_composed_one_in_value_and_gradient() {
 }
 
 #[test]
-fn gradients_are_those_of_finite_differences() {
-    let (network, batch) = network(&Tiny::bert(), Frozen::Nothing, Path::Fused);
+fn gradients_equal_finite_differences() {
+    let (network, batch) = network(&Tiny::bert(), Frozen::Nothing, Implementation::Fused);
     let dropout = Dropout::of_step(0.1, 1, 1);
     let ours = gradients(&network, &batch, Some(&dropout));
     let value = || {
@@ -121,7 +122,7 @@ fn gradients_are_those_of_finite_differences() {
         f64::from(probe(&pooled).to_scalar::<f32>().unwrap())
     };
     for (parameter, (name, gradient)) in network.parameters().iter().zip(&ours) {
-        // Along the gradient itself, the value rises by the gradient's length times the step.
+        // Along the gradient, the value rises by the length of the gradient times the step.
         let length = gradient.iter().map(|g| f64::from(*g).powi(2)).sum::<f64>().sqrt();
         let start = parameter.var.as_detached_tensor().copy().unwrap();
         let direction = Tensor::from_slice(gradient, start.shape(), &Device::Cpu).unwrap();
@@ -138,9 +139,9 @@ fn gradients_are_those_of_finite_differences() {
 }
 
 #[test]
-fn frozen_embeddings_get_no_gradient_and_the_rest_gets_the_same() {
-    let (whole, batch) = network(&Tiny::bert(), Frozen::Nothing, Path::Fused);
-    let (part, _) = network(&Tiny::bert(), Frozen::Embeddings, Path::Fused);
+fn frozen_embeddings_have_no_gradient_and_the_others_are_unchanged() {
+    let (whole, batch) = network(&Tiny::bert(), Frozen::Nothing, Implementation::Fused);
+    let (part, _) = network(&Tiny::bert(), Frozen::Embeddings, Implementation::Fused);
     let (all, some) = (gradients(&whole, &batch, None), gradients(&part, &batch, None));
     assert_eq!(some.len(), 20);
     assert_eq!(all[4..], some);
@@ -148,7 +149,7 @@ fn frozen_embeddings_get_no_gradient_and_the_rest_gets_the_same() {
 
 #[test]
 fn dropout_changes_training_and_not_inference() {
-    let (network, batch) = network(&Tiny::bert(), Frozen::Nothing, Path::Fused);
+    let (network, batch) = network(&Tiny::bert(), Frozen::Nothing, Implementation::Fused);
     let plain = inferred(&network, &batch);
     assert_eq!(plain, trained(&network, &batch, None));
     let steps = [0, 1].map(|step| Dropout::of_step(0.1, 9, step));
@@ -161,7 +162,7 @@ fn dropout_changes_training_and_not_inference() {
 #[test]
 fn every_site_drops_something() {
     let (mut network, batch) =
-        network(&Tiny { n_layers: 1, ..Tiny::bert() }, Frozen::Nothing, Path::Fused);
+        network(&Tiny { n_layers: 1, ..Tiny::bert() }, Frozen::Nothing, Implementation::Fused);
     let dropout = Dropout::of_step(0.3, 2, 2);
     let sites = [
         Site::Embeddings,
@@ -175,7 +176,7 @@ fn every_site_drops_something() {
     for (i, mask) in masks.iter().enumerate() {
         assert!(masks[..i].iter().all(|other| other != mask), "{:?}", sites[i]);
     }
-    // The sites of a layer that does not exist are not asked for; those there are, are.
+    // Without layers, only the sites outside the layers drop values.
     let with = trained(&network, &batch, Some(&dropout));
     network.n_layers = 0;
     let [embedded, dropped] =
@@ -185,7 +186,7 @@ fn every_site_drops_something() {
 
 #[test]
 fn a_batch_in_parts_drops_what_the_whole_drops() {
-    let (network, batch) = network(&Tiny::bert(), Frozen::Embeddings, Path::Fused);
+    let (network, batch) = network(&Tiny::bert(), Frozen::Embeddings, Implementation::Fused);
     let dropout = Dropout::of_step(0.1, 4, 7);
     let whole = trained(&network, &batch, Some(&dropout));
     let rows = |span: &packed::Span| &batch.ids[span.start..span.start + span.len];
@@ -198,11 +199,11 @@ fn a_batch_in_parts_drops_what_the_whole_drops() {
 }
 
 #[test]
-fn threads_change_no_bit() {
+fn the_number_of_threads_changes_no_bit() {
     let on = |n_threads: usize| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(n_threads).build().unwrap();
         pool.install(|| {
-            let (network, batch) = network(&wide(), Frozen::Nothing, Path::Fused);
+            let (network, batch) = network(&wide(), Frozen::Nothing, Implementation::Fused);
             let dropout = Dropout::of_step(0.1, 4, 7);
             let pooled = trained(&network, &batch, Some(&dropout));
             (pooled, gradients(&network, &batch, Some(&dropout)))
@@ -213,10 +214,10 @@ fn threads_change_no_bit() {
 }
 
 #[test]
-fn the_weights_come_back_as_they_went_in() {
+fn the_weights_are_returned_unchanged() {
     for tiny in [Tiny::bert(), Tiny::distilbert()] {
         let encoder = encoder(&tiny);
-        let (network, _) = network(&tiny, Frozen::Nothing, Path::Fused);
+        let (network, _) = network(&tiny, Frozen::Nothing, Implementation::Fused);
         let sorted = |mut tensors: Vec<EncoderTensor>| {
             tensors.sort_by(|a, b| a.name.cmp(&b.name));
             tensors
@@ -226,12 +227,12 @@ fn the_weights_come_back_as_they_went_in() {
 }
 
 #[test]
-fn the_first_token_or_the_mean_is_the_text() {
-    let (mut network, batch) = network(&Tiny::bert(), Frozen::Nothing, Path::Fused);
+fn pooling_takes_the_first_token_or_the_mean() {
+    let (mut network, batch) = network(&Tiny::bert(), Frozen::Nothing, Implementation::Fused);
     let mean = inferred(&network, &batch);
     network.pooling = Pooling::Cls;
     let first = inferred(&network, &batch);
-    network.path = Path::Composed;
+    network.implementation = Implementation::Composed;
     let composed = inferred(&network, &batch);
     assert!(distance(&first, &composed) < 1e-5);
     assert!(distance(&first, &mean) > 0.1);

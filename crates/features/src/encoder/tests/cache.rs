@@ -1,4 +1,4 @@
-//! The cache: what is kept is found again, what is damaged is ignored and said, and nothing is embedded twice.
+//! The cache: segments are reused, damaged ones are ignored and reported, and no text is embedded twice.
 
 use super::*;
 use crate::encoder::cache::{EmbeddingCache, embed_cached};
@@ -10,9 +10,9 @@ use std::{
 
 const TEXTS: [&str; 5] = ["my card is lost", "top up", "my card is lost", "", "top up"];
 
-/// Embeds and returns the embeddings, and how many texts the encoder itself was asked for.
+/// Returns the embeddings of `texts`, and the number of texts that the encoder embedded.
 fn embedded(encoder: &Encoder, texts: &[&str], cache: Option<&EmbeddingCache>) -> (Vec<f32>, u64) {
-    // The first call tells what was found or is the same as another; the rest come from the encoder.
+    // The first call counts the texts that are cached or repeated; the encoder embeds the rest.
     let (all, first) = (AtomicU64::new(0), AtomicU64::new(u64::MAX));
     let advance = |n| {
         let _ = first.compare_exchange(u64::MAX, n, Ordering::Relaxed, Ordering::Relaxed);
@@ -29,7 +29,7 @@ fn segments(folder: &Path, encoder: &Encoder) -> Vec<PathBuf> {
 }
 
 #[test]
-fn a_text_is_embedded_once_and_found_again() {
+fn a_text_is_embedded_once_and_then_read_from_the_cache() {
     let (encoder, folder) = (encoder(&Tiny::bert()), tempfile::tempdir().unwrap());
     let plain = encoder.embed(&TEXTS, &|_| ());
     assert_eq!(embedded(&encoder, &TEXTS, None), (plain.clone(), 3));
@@ -48,28 +48,28 @@ fn a_text_is_embedded_once_and_found_again() {
 }
 
 #[test]
-fn another_encoder_finds_nothing_of_the_first() {
+fn encoders_do_not_share_embeddings() {
     let folder = tempfile::tempdir().unwrap();
     let (one, other) = (encoder(&Tiny::bert()), encoder(&Tiny { seed: 9, ..Tiny::bert() }));
     let cache = EmbeddingCache::new(folder.path());
     embedded(&one, &TEXTS, Some(&cache));
     assert_eq!(embedded(&other, &TEXTS, Some(&cache)), (other.embed(&TEXTS, &|_| ()), 3));
-    // Nor when somebody moves a segment.
+    // Also when a segment is copied to the folder of another encoder.
     let moved = segments(folder.path(), &one).remove(0);
     let third = encoder(&Tiny { seed: 10, ..Tiny::bert() });
-    let home = folder.path().join(third.digest().hex());
-    fs::create_dir_all(&home).unwrap();
-    fs::copy(&moved, home.join(moved.file_name().unwrap())).unwrap();
+    let own_folder = folder.path().join(third.digest().hex());
+    fs::create_dir_all(&own_folder).unwrap();
+    fs::copy(&moved, own_folder.join(moved.file_name().unwrap())).unwrap();
     assert_eq!(embedded(&third, &TEXTS, Some(&cache)).1, 3);
     assert!(
-        cache.findings()[0].message.ends_with("it is of another encoder"),
+        cache.findings()[0].message.ends_with("it belongs to another encoder"),
         "{:?}",
         cache.findings()
     );
 }
 
 #[test]
-fn a_damaged_segment_is_ignored_and_said_and_its_texts_are_embedded_again() {
+fn a_damaged_segment_is_ignored_and_reported_and_its_texts_are_embedded_again() {
     let encoder = encoder(&Tiny::bert());
     let plain = encoder.embed(&TEXTS, &|_| ());
     type Damage = (&'static str, fn(&mut Vec<u8>));
@@ -77,13 +77,13 @@ fn a_damaged_segment_is_ignored_and_said_and_its_texts_are_embedded_again() {
         ("was altered", |bytes| *bytes.iter_mut().rev().nth(100).unwrap() ^= 1),
         ("was altered", |bytes| bytes[60] ^= 1),
         ("was altered", |bytes| *bytes.last_mut().unwrap() ^= 1),
-        ("is not as long as it says", |bytes| bytes.truncate(bytes.len() - 1)),
-        ("is not as long as it says", |bytes| bytes[16..24].fill(0xff)),
-        ("is cut short", |bytes| bytes.truncate(11)),
-        ("is none", |bytes| bytes[0] = b'x'),
-        ("is of format 2, and this botops reads 1", |bytes| bytes[8] = 2),
+        ("does not have the length in its header", |bytes| bytes.truncate(bytes.len() - 1)),
+        ("does not have the length in its header", |bytes| bytes[16..24].fill(0xff)),
+        ("is truncated", |bytes| bytes.truncate(11)),
+        ("is not a segment", |bytes| bytes[0] = b'x'),
+        ("has format 2; this botops reads 1", |bytes| bytes[8] = 2),
     ];
-    for (why, damage) in damages {
+    for (problem, damage) in damages {
         let folder = tempfile::tempdir().unwrap();
         embedded(&encoder, &TEXTS, Some(&EmbeddingCache::new(folder.path())));
         let path = segments(folder.path(), &encoder).remove(0);
@@ -91,27 +91,27 @@ fn a_damaged_segment_is_ignored_and_said_and_its_texts_are_embedded_again() {
         damage(&mut bytes);
         fs::write(&path, bytes).unwrap();
         let cache = EmbeddingCache::new(folder.path());
-        assert_eq!(embedded(&encoder, &TEXTS, Some(&cache)), (plain.clone(), 3), "{why}");
+        assert_eq!(embedded(&encoder, &TEXTS, Some(&cache)), (plain.clone(), 3), "{problem}");
         let findings = cache.findings();
         assert_eq!(findings.len(), 1);
-        assert!(findings[0].message.contains(why), "{}", findings[0].message);
+        assert!(findings[0].message.contains(problem), "{}", findings[0].message);
         assert_eq!(findings[0].place.file.as_deref(), path.to_str());
-        // The texts were kept again, so nothing is embedded a third time.
+        // The texts were written again, so nothing is embedded a third time.
         assert_eq!(embedded(&encoder, &TEXTS, Some(&cache)), (plain.clone(), 0));
     }
 }
 
 #[test]
-fn what_a_killed_process_left_is_passed_over() {
+fn a_temporary_file_of_a_killed_process_is_skipped() {
     let (encoder, folder) = (encoder(&Tiny::bert()), tempfile::tempdir().unwrap());
-    let home = folder.path().join(encoder.digest().hex());
-    fs::create_dir_all(&home).unwrap();
-    fs::write(home.join("0.part"), b"half").unwrap();
+    let own_folder = folder.path().join(encoder.digest().hex());
+    fs::create_dir_all(&own_folder).unwrap();
+    fs::write(own_folder.join("0.part"), b"half").unwrap();
     let cache = EmbeddingCache::new(folder.path());
     embedded(&encoder, &TEXTS, Some(&cache));
     assert_eq!(embedded(&encoder, &TEXTS, Some(&cache)).1, 0);
     assert!(cache.findings().is_empty());
-    assert_eq!(fs::read(home.join("0.part")).unwrap(), b"half");
+    assert_eq!(fs::read(own_folder.join("0.part")).unwrap(), b"half");
 }
 
 #[test]
@@ -127,16 +127,16 @@ fn many_texts_become_several_segments() {
 }
 
 #[test]
-fn a_cache_that_cannot_be_made_is_a_fault_before_anything_is_embedded() {
+fn a_cache_that_cannot_be_created_is_a_fault_before_anything_is_embedded() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("file");
     fs::write(&file, b"").unwrap();
-    let asked = AtomicU64::new(0);
+    let finished = AtomicU64::new(0);
     let advance = |n| {
-        asked.fetch_add(n, Ordering::Relaxed);
+        finished.fetch_add(n, Ordering::Relaxed);
     };
     let cache = EmbeddingCache::new(&file);
     let fault = embed_cached(&encoder(&Tiny::bert()), &TEXTS, Some(&cache), &advance).unwrap_err();
     assert_eq!((fault.code(), fault.kind()), ("BOT-7028", FaultKind::Internal));
-    assert_eq!(asked.into_inner(), 0);
+    assert_eq!(finished.into_inner(), 0);
 }

@@ -1,4 +1,4 @@
-//! The forward pass against the definition in double precision, against candle, and against itself.
+//! The forward pass compared with the definition in double precision, with candle, and with itself.
 
 use super::*;
 use statrs::function::erf::erf;
@@ -14,7 +14,7 @@ const TEXTS: [&str; 7] = [
     "what is the the the the the the the a a a zebra 99 x y z, x. y? z!",
 ];
 
-/// Encoders whose sizes are no multiples of a vector, of both families, with every activation.
+/// Returns encoders of both families with every activation, some with sizes that are not multiples of a vector.
 fn encoders() -> Vec<(Tiny, Pooling, bool)> {
     let odd =
         Tiny { hidden_size: 20, n_heads: 4, intermediate_size: 37, n_layers: 3, ..Tiny::bert() };
@@ -32,7 +32,7 @@ fn encoders() -> Vec<(Tiny, Pooling, bool)> {
     ]
 }
 
-fn made(tiny: &Tiny, pooling: Pooling, normalise: bool) -> Encoder {
+fn build(tiny: &Tiny, pooling: Pooling, normalise: bool) -> Encoder {
     let read = encoder(tiny);
     Encoder::from_tensors(
         read.config().clone(),
@@ -45,7 +45,7 @@ fn made(tiny: &Tiny, pooling: Pooling, normalise: bool) -> Encoder {
     .unwrap()
 }
 
-/// The encoder by its definition: plain loops in double precision.
+/// An encoder by its definition, as plain loops in double precision.
 struct Reference {
     tensors: HashMap<String, Vec<f64>>,
     config: EncoderConfig,
@@ -170,9 +170,9 @@ impl Reference {
 }
 
 #[test]
-fn embeddings_are_those_of_the_definition_in_double_precision() {
+fn embeddings_equal_the_definition_in_double_precision() {
     for (tiny, pooling, normalise) in encoders() {
-        let encoder = made(&tiny, pooling, normalise);
+        let encoder = build(&tiny, pooling, normalise);
         let reference = Reference::of(&encoder);
         let embeddings = encoder.embed(&TEXTS, &|_| ());
         assert_eq!(embeddings.len(), TEXTS.len() * tiny.hidden_size);
@@ -185,11 +185,11 @@ fn embeddings_are_those_of_the_definition_in_double_precision() {
 }
 
 #[test]
-fn embeddings_are_those_of_candle() {
+fn embeddings_equal_those_of_candle() {
     use candle_core::{Device, Tensor};
     use candle_nn::ops::{layer_norm_slow, softmax};
     let tiny = Tiny::bert();
-    let encoder = made(&tiny, Pooling::Mean, false);
+    let encoder = build(&tiny, Pooling::Mean, false);
     let tensors: HashMap<String, Tensor> = encoder
         .tensors()
         .into_iter()
@@ -240,9 +240,9 @@ fn embeddings_are_those_of_candle() {
 }
 
 #[test]
-fn a_text_has_the_same_embedding_in_any_company_and_alone() {
+fn a_text_has_the_same_embedding_alone_and_in_any_batch() {
     for (tiny, pooling, normalise) in encoders() {
-        let encoder = made(&tiny, pooling, normalise);
+        let encoder = build(&tiny, pooling, normalise);
         let alone: Vec<f32> =
             TEXTS.iter().flat_map(|text| encoder.embed(&[text], &|_| ())).collect();
         let reversed: Vec<&str> = TEXTS.into_iter().rev().collect();
@@ -264,7 +264,7 @@ fn a_text_has_the_same_embedding_in_any_company_and_alone() {
 }
 
 #[test]
-fn any_number_of_threads_gives_the_same_bytes_and_every_text_is_counted() {
+fn the_number_of_threads_changes_no_bit_and_every_text_is_counted() {
     let encoder = encoder(&Tiny::bert());
     let texts: Vec<&str> = TEXTS.iter().cycle().take(500).copied().collect();
     let embed = |n_threads| {
@@ -286,7 +286,7 @@ fn any_number_of_threads_gives_the_same_bytes_and_every_text_is_counted() {
 fn one_scratch_serves_encoders_of_different_sizes() {
     let mut scratch = EncoderScratch::default();
     for (tiny, pooling, normalise) in encoders().into_iter().chain(encoders()) {
-        let encoder = made(&tiny, pooling, normalise);
+        let encoder = build(&tiny, pooling, normalise);
         assert_eq!(encoder.embed_one(TEXTS[3], &mut scratch), encoder.embed(&[TEXTS[3]], &|_| ()));
     }
 }

@@ -8,7 +8,7 @@ mod cache;
 mod forward;
 mod reading;
 
-/// The files of a tiny encoder, as they are read.
+/// Returns the files of a tiny encoder.
 pub(super) fn files(files: &BTreeMap<&'static str, Vec<u8>>) -> EncoderFiles {
     EncoderFiles {
         config: files["config.json"].clone(),
@@ -18,12 +18,12 @@ pub(super) fn files(files: &BTreeMap<&'static str, Vec<u8>>) -> EncoderFiles {
     }
 }
 
-/// A tiny encoder for frozen use.
+/// Returns a tiny encoder.
 pub(super) fn encoder(tiny: &Tiny) -> Encoder {
     Encoder::new(&files(&tiny.files()), &EncoderSpec::new("tiny")).unwrap()
 }
 
-/// Returns why the files of `tiny`, changed by `change`, are refused.
+/// Returns the fault of the files of `tiny` after `change`.
 fn refused(tiny: &Tiny, change: impl Fn(&mut EncoderFiles)) -> Fault {
     let mut files = files(&tiny.files());
     change(&mut files);

@@ -1,9 +1,9 @@
-//! Files and parts: what is read, and what is refused with which words.
+//! Files and parts: reading them, and the messages for invalid ones.
 
 use super::*;
 
 #[test]
-fn every_family_and_way_of_naming_gives_the_same_names() {
+fn every_family_and_naming_scheme_gives_the_same_names() {
     let names = |tiny: &Tiny| -> Vec<String> {
         encoder(tiny).tensors().into_iter().map(|tensor| tensor.name).collect()
     };
@@ -20,7 +20,7 @@ fn every_family_and_way_of_naming_gives_the_same_names() {
 }
 
 #[test]
-fn weights_come_under_their_names_with_their_values() {
+fn weights_have_their_names_and_values() {
     let tiny = Tiny::bert();
     let file = tiny.tensors();
     let of = |name: &str| file.iter().find(|(other, ..)| other == name).unwrap().2.clone();
@@ -42,7 +42,7 @@ fn weights_come_under_their_names_with_their_values() {
 }
 
 #[test]
-fn half_precision_is_read_as_it_was_stored() {
+fn half_precision_is_read_exactly() {
     let exact = encoder(&Tiny::bert()).tensors();
     for (dtype, closeness) in [(Dtype::F16, 1.0 / 1024.0), (Dtype::BF16, 1.0 / 128.0)] {
         for (half, single) in encoder(&Tiny { dtype, ..Tiny::bert() }).tensors().iter().zip(&exact)
@@ -78,7 +78,7 @@ fn the_parts_of_an_encoder_make_the_same_encoder() {
 }
 
 #[test]
-fn whatever_decides_an_embedding_is_in_the_digest() {
+fn the_digest_covers_everything_that_decides_an_embedding() {
     let tiny = Tiny::bert();
     let one = encoder(&tiny);
     assert_eq!(one.digest(), encoder(&tiny).digest());
@@ -120,7 +120,7 @@ fn whatever_decides_an_embedding_is_in_the_digest() {
 }
 
 #[test]
-fn texts_become_tokens_between_the_special_ones_without_padding() {
+fn tokens_have_special_tokens_at_both_ends_and_no_padding() {
     let encoder = encoder(&Tiny::bert());
     let vocabulary = Tiny::vocabulary();
     let spelled = |text: &str| -> Vec<String> {
@@ -137,13 +137,13 @@ fn texts_become_tokens_between_the_special_ones_without_padding() {
 }
 
 #[test]
-fn the_pooling_is_that_of_the_spec_then_of_the_folder_then_the_mean() {
-    let read = |pooling: Option<&str>, wanted| {
+fn the_pooling_is_that_of_the_spec_or_the_folder_or_the_mean() {
+    let read = |pooling: Option<&str>, expected| {
         let files = EncoderFiles {
             pooling: pooling.map(|json| json.as_bytes().to_vec()),
             ..files(&Tiny::bert().files())
         };
-        let spec = EncoderSpec { pooling: wanted, ..EncoderSpec::new("tiny") };
+        let spec = EncoderSpec { pooling: expected, ..EncoderSpec::new("tiny") };
         Encoder::new(&files, &spec).map(|encoder| encoder.pooling())
     };
     let cls = r#"{"word_embedding_dimension": 32, "pooling_mode_cls_token": true, "pooling_mode_mean_tokens": false}"#;
@@ -155,7 +155,7 @@ fn the_pooling_is_that_of_the_spec_then_of_the_folder_then_the_mean() {
     let fault = read(Some(max), None).unwrap_err();
     assert_eq!(
         fault.message(),
-        "the encoder pools by `max_tokens`; botops pools by `mean` or `cls`"
+        "the encoder's pooling is `max_tokens`; botops supports `mean` and `cls`"
     );
     assert_eq!(read(Some(max), Some(Pooling::Cls)).unwrap(), Pooling::Cls);
     assert_eq!(read(Some("{}"), None).unwrap_err().code(), "BOT-7021");
@@ -177,11 +177,11 @@ fn a_folder_is_read_and_a_missing_file_is_named() {
         assert!(!fault.hints().is_empty());
     }
     let fault = EncoderFiles::read(&folder.path().join("nowhere")).unwrap_err();
-    assert_eq!(fault.message(), "the encoder's folder is not there");
+    assert_eq!(fault.message(), "the encoder's folder does not exist");
 }
 
 #[test]
-fn another_family_is_refused_with_what_is_supported() {
+fn an_unsupported_config_is_refused_with_the_supported_values() {
     let change = |key: &'static str, value: serde_json::Value| {
         refused(&Tiny::bert(), move |files| {
             let mut config: serde_json::Value = serde_json::from_slice(&files.config).unwrap();
@@ -193,11 +193,11 @@ fn another_family_is_refused_with_what_is_supported() {
     assert_eq!(fault.code(), "BOT-7021");
     assert_eq!(
         fault.message(),
-        "the encoder's config is of the family `roberta`; botops runs `bert` (BERT, MiniLM) and `distilbert`"
+        "the encoder's config has the family `roberta`; botops supports `bert` (BERT, MiniLM) and `distilbert`"
     );
-    for (key, value, wanted) in [
-        ("hidden_act", "silu".into(), "asks for the activation `silu`"),
-        ("position_embedding_type", "relative_key".into(), "asks for `relative_key` positions"),
+    for (key, value, expected) in [
+        ("hidden_act", "silu".into(), "uses the activation `silu`"),
+        ("position_embedding_type", "relative_key".into(), "uses `relative_key` positions"),
         (
             "num_attention_heads",
             5.into(),
@@ -213,18 +213,18 @@ fn another_family_is_refused_with_what_is_supported() {
     ] {
         let fault = change(key, value);
         assert_eq!((fault.code(), fault.kind()), ("BOT-7021", FaultKind::Gate));
-        assert!(fault.message().contains(wanted), "{}", fault.message());
+        assert!(fault.message().contains(expected), "{}", fault.message());
     }
     let fault = refused(&Tiny::bert(), |files| files.config.truncate(20));
-    assert!(fault.message().starts_with("the encoder's config is no JSON"), "{}", fault.message());
+    assert!(fault.message().starts_with("the encoder's config is not JSON"), "{}", fault.message());
 }
 
 #[test]
-fn weights_that_are_not_those_of_the_config_are_refused() {
+fn weights_that_do_not_fit_the_config_are_refused() {
     let tiny = Tiny::bert();
     let fault = refused(&tiny, |files| files.weights.truncate(files.weights.len() - 1));
     assert_eq!(fault.code(), "BOT-7022");
-    assert!(fault.hints()[0].contains("cut short"), "{:?}", fault.hints());
+    assert!(fault.hints()[0].contains("truncated"), "{:?}", fault.hints());
     for cut in [0, 7, 8, 100] {
         assert_eq!(refused(&tiny, |files| files.weights.truncate(cut)).code(), "BOT-7022");
     }
@@ -232,7 +232,7 @@ fn weights_that_are_not_those_of_the_config_are_refused() {
     let fault = refused(&tiny, |files| files.weights = other.files()["model.safetensors"].clone());
     assert_eq!(
         fault.message(),
-        "the encoder's weights have `embeddings.word_embeddings.weight` as [112, 16] where the config asks for [112, 32]"
+        "the encoder's weights have `embeddings.word_embeddings.weight` with shape [112, 16], but the config requires [112, 32]"
     );
     let shorter = Tiny { n_layers: 1, ..tiny.clone() };
     let fault =
@@ -248,7 +248,7 @@ fn weights_that_are_not_those_of_the_config_are_refused() {
 }
 
 #[test]
-fn weights_that_are_no_numbers_are_refused() {
+fn weights_that_are_not_finite_are_refused() {
     let tiny = Tiny::distilbert();
     for bad in [f32::NAN, f32::INFINITY] {
         let mut tensors = tiny.tensors();
@@ -275,10 +275,10 @@ fn the_tokenizer_of_another_model_is_refused() {
             files.tokenizer = tokenizer.to_string().into_bytes();
         })
     };
-    for (fault, wanted) in [
+    for (fault, expected) in [
         (
             change(|json| json["model"]["vocab"]["zebra"] = 112.into()),
-            "numbers `zebra` 112, and the encoder has 112 embeddings",
+            "gives `zebra` the id 112, but the encoder has 112 embeddings",
         ),
         (
             change(|json| {
@@ -287,39 +287,36 @@ fn the_tokenizer_of_another_model_is_refused() {
                     .unwrap()
                     .retain(|_, id| id.as_u64() < Some(80))
             }),
-            "knows 80 tokens, and the encoder has 112 embeddings",
+            "has 80 tokens, but the encoder has 112 embeddings",
         ),
         (
             change(|json| json["post_processor"] = serde_json::Value::Null),
-            "puts 0 special tokens around a text",
+            "adds 0 special tokens to a text",
         ),
         (
             change(|json| json["model"]["unk_token"] = "<none>".into()),
             "has no token for unknown words",
         ),
-        (
-            change(|json| json["model"]["type"] = "Nothing".into()),
-            "is JSON, but not that of a tokenizer",
-        ),
+        (change(|json| json["model"]["type"] = "Nothing".into()), "is JSON, but not a tokenizer"),
     ] {
         assert_eq!((fault.code(), fault.kind()), ("BOT-7024", FaultKind::Gate));
-        assert!(fault.message().contains(wanted), "{}", fault.message());
+        assert!(fault.message().contains(expected), "{}", fault.message());
     }
 }
 
 #[test]
-fn more_tokens_than_positions_are_refused_and_so_are_none() {
+fn max_tokens_outside_its_range_is_refused() {
     let read = |max_tokens| {
         let spec = EncoderSpec { max_tokens, ..EncoderSpec::new("tiny") };
         Encoder::new(&files(&Tiny::bert().files()), &spec)
     };
     assert!(read(128).is_ok());
-    for (max_tokens, wanted) in
+    for (max_tokens, expected) in
         [(129, "not from 2 to 128"), (1, "no room for the special tokens"), (0, "no room")]
     {
         let fault = read(max_tokens).unwrap_err();
         assert_eq!((fault.code(), fault.kind()), ("BOT-7025", FaultKind::Usage));
-        assert!(fault.message().contains(wanted), "{}", fault.message());
+        assert!(fault.message().contains(expected), "{}", fault.message());
     }
     assert_eq!(EncoderSpec::new(" ").check().unwrap_err().code(), "BOT-7025");
 }
@@ -352,7 +349,7 @@ fn parts_that_contradict_each_other_are_refused() {
     assert_eq!(broken(&|parts| parts.weights.to_mut().truncate(99)).code(), "BOT-7022");
     let fault = broken(&|parts| parts.tokenizer.to_mut().truncate(99));
     assert_eq!(fault.code(), "BOT-7024");
-    assert_eq!(fault.message(), "the encoder's tokenizer breaks off");
+    assert_eq!(fault.message(), "the encoder's tokenizer is truncated");
     assert_eq!(fault.place().file.as_deref(), Some("tokenizer.json"));
     assert!(fault.place().line.is_some() && fault.hints()[0].contains("download it again"));
 }

@@ -1,0 +1,137 @@
+//! A compiled dialogue: utterance to entities, intent to response.
+
+use crate::{
+    entities::{self, Entity, Pattern},
+    spec::{DialogueSpec, invalid},
+    template::Template,
+};
+use botops_findings::Result;
+use botops_spec::nearest;
+use std::collections::BTreeMap;
+
+/// The response when the bot did not understand and the spec declares no fallback.
+pub(crate) const BUILT_IN_FALLBACK: &str =
+    "Sorry, I did not understand. Could you say it in other words?";
+/// The language of [`BUILT_IN_FALLBACK`].
+const BUILT_IN_LANGUAGE: &str = "en";
+
+/// A checked, compiled [`DialogueSpec`].
+///
+/// - every pattern compiled within its size limit
+/// - every placeholder of every template names an entity
+#[derive(Debug)]
+pub struct Dialogue {
+    patterns: Vec<Pattern>,
+    responses: BTreeMap<String, BTreeMap<String, Template>>,
+    fallback: BTreeMap<String, Template>,
+    default_language: Option<String>,
+}
+
+impl Dialogue {
+    /// Compiles `spec`.
+    ///
+    /// # Errors
+    /// `BOT-1030` (exit 2) with the key: a pattern that does not compile or is too large, a template with an
+    /// unknown placeholder or unbalanced braces, or a default language without any response.
+    pub fn compile(spec: &DialogueSpec) -> Result<Self> {
+        let patterns = spec
+            .entities
+            .iter()
+            .map(|(name, pattern)| Pattern::compile(name, pattern))
+            .collect::<Result<_>>()?;
+        let templates = |key: &str, texts: &BTreeMap<String, String>| {
+            texts
+                .iter()
+                .map(|(language, text)| {
+                    let key = format!("{key}.{language}");
+                    Ok((normal_language(language), Template::compile(text, &key, &spec.entities)?))
+                })
+                .collect::<Result<BTreeMap<_, _>>>()
+        };
+        let responses: BTreeMap<String, BTreeMap<String, Template>> = spec
+            .responses
+            .iter()
+            .map(|(intent, texts)| {
+                Ok((intent.clone(), templates(&format!("responses.{intent}"), texts)?))
+            })
+            .collect::<Result<_>>()?;
+        let fallback = templates("fallback", &spec.fallback)?;
+        let default_language = spec.default_language.as_deref().map(normal_language);
+        if let Some(language) = &default_language {
+            let mut known: Vec<&str> = fallback
+                .keys()
+                .chain(responses.values().flatten().map(|(l, _)| l))
+                .map(String::as_str)
+                .collect();
+            known.sort_unstable();
+            known.dedup();
+            if !known.is_empty() && !known.contains(&language.as_str()) {
+                let fault = invalid(
+                    "default_language",
+                    format!("no response is in the default language `{language}`"),
+                );
+                return Err(match nearest(language, known.iter().copied()) {
+                    Some(near) => fault.hint(format!("did you mean `{near}`?")),
+                    None => {
+                        fault.hint(format!("the languages of the responses: {}", known.join(", ")))
+                    }
+                });
+            }
+        }
+        Ok(Self { patterns, responses, fallback, default_language })
+    }
+
+    /// Finds the entities of `text`, by position; they never overlap.
+    ///
+    /// When entities overlap, the one that starts first is kept. Among those that start together, the order
+    /// is: the longest value, then the longest match around the value (`order 12345` before `12345`), then
+    /// the first name.
+    #[must_use]
+    pub fn entities(&self, text: &str) -> Vec<Entity> {
+        entities::find(&self.patterns, text)
+    }
+
+    /// Returns the response to `intent` (`None` if not understood), and the language of the response.
+    ///
+    /// An intent without a template gets the fallback, or a built-in English sentence if there is none. The
+    /// language is the requested one, else its base (`fr` of `fr-CA`), else the default language, else
+    /// English, else the first language. If an entity has several values, the first is used.
+    #[must_use]
+    pub fn respond(
+        &self,
+        intent: Option<&str>,
+        language: Option<&str>,
+        entities: &[Entity],
+    ) -> (String, String) {
+        let response = intent.and_then(|intent| self.responses.get(intent));
+        [response, Some(&self.fallback)]
+            .into_iter()
+            .flatten()
+            .find_map(|templates| self.in_language(templates, language))
+            .map_or_else(
+                || (BUILT_IN_FALLBACK.to_owned(), BUILT_IN_LANGUAGE.to_owned()),
+                |(language, template)| (template.fill(entities), language.to_owned()),
+            )
+    }
+
+    /// Returns the template for `language`, with the language it is in.
+    fn in_language<'a>(
+        &self,
+        templates: &'a BTreeMap<String, Template>,
+        language: Option<&str>,
+    ) -> Option<(&'a str, &'a Template)> {
+        let requested = language.map(normal_language);
+        let base = requested.as_deref().and_then(|language| language.split('-').next());
+        [requested.as_deref(), base, self.default_language.as_deref(), Some(BUILT_IN_LANGUAGE)]
+            .into_iter()
+            .flatten()
+            .find_map(|language| templates.get_key_value(language))
+            .or_else(|| templates.first_key_value())
+            .map(|(language, template)| (language.as_str(), template))
+    }
+}
+
+/// Returns a language in its normal form: `fr-ca` for `fr_CA`.
+fn normal_language(language: &str) -> String {
+    language.trim().to_lowercase().replace('_', "-")
+}

@@ -1,0 +1,48 @@
+//! The thresholds of a comparison, as written in YAML, and their checks.
+
+use botops_findings::{Fault, Place, Result};
+use serde::{Deserialize, Serialize};
+
+/// The thresholds of a comparison.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DriftSpec {
+    /// False discovery rate over all checks (Benjamini-Hochberg), in (0, 1).
+    pub alpha: f64,
+    /// The smallest PSI that counts as large.
+    pub min_psi: f64,
+    /// The smallest Kolmogorov-Smirnov distance that counts as large, in [0, 1].
+    pub min_ks: f64,
+    /// The least number of rows on each side; with fewer the verdict is insufficient.
+    pub min_rows: usize,
+}
+
+impl Default for DriftSpec {
+    fn default() -> Self {
+        Self { alpha: 0.05, min_psi: 0.1, min_ks: 0.1, min_rows: 100 }
+    }
+}
+
+impl DriftSpec {
+    /// Checks the ranges.
+    ///
+    /// # Errors
+    /// `BOT-4001` (exit 2) with the key: `alpha` not in (0, 1), `min_psi` negative or infinite, `min_ks`
+    /// not in [0, 1], `min_rows` zero.
+    pub fn check(&self) -> Result<()> {
+        let (key, message) = if !(self.alpha > 0.0 && self.alpha < 1.0) {
+            ("alpha", format!("`alpha` is `{}`: expected a number between 0 and 1", self.alpha))
+        } else if !(self.min_psi >= 0.0 && self.min_psi.is_finite()) {
+            ("min_psi", format!("`min_psi` is `{}`: expected a number of at least 0", self.min_psi))
+        } else if !(0.0..=1.0).contains(&self.min_ks) {
+            ("min_ks", format!("`min_ks` is `{}`: expected a number from 0 to 1", self.min_ks))
+        } else if self.min_rows == 0 {
+            ("min_rows", "`min_rows` is `0`: expected at least one row".to_owned())
+        } else {
+            return Ok(());
+        };
+        Err(Fault::usage("BOT-4001", message)
+            .at(Place { key: Some(key.to_owned()), ..Place::default() })
+            .hint("the defaults are `alpha: 0.05`, `min_psi: 0.1`, `min_ks: 0.1`, `min_rows: 100`"))
+    }
+}

@@ -1,0 +1,254 @@
+//! The plan of a rollout as written in YAML, and its checks.
+
+use crate::{
+    failure::{FailureKind, GatePolicy},
+    policy::{JudgeSpec, LONGEST_DURATION, Requirement, RolloutPolicy, ShadowPolicy, StepPolicy},
+    rounding::nine_decimals,
+};
+use botops_findings::{Fault, Place, Result};
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// The plan, as written in YAML.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RolloutSpec {
+    /// The shadow stage: mirror traffic to the challenger before it answers anyone.
+    pub shadow: Option<ShadowSpec>,
+    /// Steps of rising weight.
+    pub steps: Vec<StepSpec>,
+    /// The rules by which evidence is judged.
+    pub judge: JudgeSpec,
+    /// The time between ticks, such as `5m`.
+    pub interval: String,
+    /// The age of observations beyond which the rollout pauses at weight zero, such as `6h`.
+    pub stale_after: String,
+}
+
+/// The shadow stage: every message also goes to the challenger, whose answer is only compared.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ShadowSpec {
+    /// Conversations to mirror before the first step.
+    pub min_units: u64,
+    /// Pause when the stage takes longer than this.
+    pub deadline: String,
+}
+
+/// One step.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StepSpec {
+    /// The challenger's share of conversations in percent, in (0, 100].
+    pub weight: f64,
+    /// Stay at least this long.
+    #[serde(default)]
+    pub min_time: Option<String>,
+    /// Wait for at least this many conversations on the challenger at this step; 1 if left out.
+    #[serde(default)]
+    pub min_units: Option<u64>,
+    /// Pause when the step takes longer than this.
+    pub deadline: String,
+    /// `promote-evidence`: also wait for promote evidence.
+    #[serde(default)]
+    pub require: Option<Requirement>,
+}
+
+impl Default for RolloutSpec {
+    fn default() -> Self {
+        let step = |weight, min_time: &str, require| StepSpec {
+            weight,
+            min_time: Some(min_time.to_owned()),
+            min_units: Some(100),
+            deadline: "7d".to_owned(),
+            require,
+        };
+        Self {
+            shadow: None,
+            steps: vec![
+                step(5.0, "12h", None),
+                step(25.0, "24h", None),
+                step(50.0, "24h", Some(Requirement::PromoteEvidence)),
+            ],
+            judge: JudgeSpec::default(),
+            interval: "5m".to_owned(),
+            stale_after: "6h".to_owned(),
+        }
+    }
+}
+
+impl RolloutSpec {
+    /// Checks the plan.
+    ///
+    /// # Errors
+    /// `BOT-6001` (exit 2) with the key:
+    /// - no steps, or weights that do not rise in (0, 100]
+    /// - a duration that does not parse, is zero where it may not be, or exceeds 366 days
+    /// - a least time beyond its deadline, least conversations of zero, or `stale_after` within `interval`
+    /// - alpha not in (0, 0.5], or tolerated risk not in (1, 16]
+    /// - no failure kind that gates, or `disagreement` gating
+    pub fn check(&self) -> Result<RolloutPolicy> {
+        let interval = non_zero_duration("interval", &self.interval)?;
+        let stale_after = non_zero_duration("stale_after", &self.stale_after)?;
+        if stale_after <= interval {
+            return Err(fault(
+                "stale_after",
+                format!(
+                    "`stale_after` (`{}`) is not longer than `interval` (`{}`): every observation would be stale",
+                    self.stale_after, self.interval
+                ),
+            )
+            .hint("set `stale_after` to several times `interval`"));
+        }
+        let shadow = self.shadow.as_ref().map(ShadowSpec::check).transpose()?;
+        if self.steps.is_empty() {
+            return Err(fault("steps", "a rollout needs at least one step")
+                .hint("add one under `steps:`, such as `- { weight: 5, deadline: 7d }`"));
+        }
+        let mut steps: Vec<StepPolicy> = Vec::with_capacity(self.steps.len());
+        for (i, step) in self.steps.iter().enumerate() {
+            let step = step.check(&format!("steps[{i}]"))?;
+            if let Some(before) = steps.last().filter(|b| b.weight_percent >= step.weight_percent) {
+                return Err(fault(
+                    &format!("steps[{i}].weight"),
+                    format!(
+                        "step {} has weight {} after {}: weights must rise",
+                        i + 1,
+                        step.weight_percent,
+                        before.weight_percent
+                    ),
+                ));
+            }
+            steps.push(step);
+        }
+        Ok(RolloutPolicy {
+            shadow,
+            steps,
+            judge: checked_judge(&self.judge)?,
+            interval,
+            stale_after,
+        })
+    }
+}
+
+impl ShadowSpec {
+    fn check(&self) -> Result<ShadowPolicy> {
+        Ok(ShadowPolicy {
+            min_units: at_least_one("shadow.min_units", self.min_units)?,
+            deadline: non_zero_duration("shadow.deadline", &self.deadline)?,
+        })
+    }
+}
+
+impl StepSpec {
+    /// Checks the step at `key`, such as `steps[0]`.
+    fn check(&self, key: &str) -> Result<StepPolicy> {
+        // JSON keeps four decimals of a percentage exactly.
+        let weight_percent = (self.weight * 1e4).round() / 1e4;
+        if !(weight_percent > 0.0 && weight_percent <= 100.0) {
+            return Err(fault(
+                &format!("{key}.weight"),
+                format!(
+                    "`weight` is `{}`: expected a percentage above 0 and at most 100",
+                    self.weight
+                ),
+            )
+            .hint("a weight of 5 gives the challenger 5 of 100 conversations"));
+        }
+        let deadline = non_zero_duration(&format!("{key}.deadline"), &self.deadline)?;
+        let min_time_key = format!("{key}.min_time");
+        let min_time = match &self.min_time {
+            None => Duration::ZERO,
+            Some(text) => duration(&min_time_key, text)?,
+        };
+        if min_time > deadline {
+            return Err(fault(
+                &min_time_key,
+                format!(
+                    "`min_time` ({}) is longer than `deadline` ({}): the step could never pass",
+                    humantime::format_duration(min_time),
+                    humantime::format_duration(deadline)
+                ),
+            ));
+        }
+        Ok(StepPolicy {
+            weight_percent,
+            min_time,
+            min_units: at_least_one(&format!("{key}.min_units"), self.min_units.unwrap_or(1))?,
+            deadline,
+            require: self.require,
+        })
+    }
+}
+
+/// Returns `spec` with its numbers checked and rounded to nine decimals, which JSON keeps.
+fn checked_judge(spec: &JudgeSpec) -> Result<JudgeSpec> {
+    if !(spec.alpha > 0.0 && spec.alpha <= 0.5) {
+        return Err(fault(
+            "judge.alpha",
+            format!("`alpha` is `{}`: expected a probability above 0 and at most 0.5", spec.alpha),
+        ));
+    }
+    if !(spec.tolerated_risk > 1.0 && spec.tolerated_risk <= 16.0) {
+        return Err(fault(
+            "judge.tolerated_risk",
+            format!(
+                "`tolerated_risk` is `{}`: expected a ratio above 1 and at most 16",
+                spec.tolerated_risk
+            ),
+        )
+        .hint("1.5 promotes once the challenger is shown to fail less than 1.5 times as often"));
+    }
+    if spec.gating().next().is_none() {
+        return Err(fault("judge.metrics", "no metric gates: nothing could roll back")
+            .hint("set at least one to `gate`, such as `error: gate`"));
+    }
+    if spec.metrics.get(&FailureKind::Disagreement) == Some(&GatePolicy::Gate) {
+        return Err(fault(
+            "judge.metrics.disagreement",
+            "`disagreement` cannot gate: it is counted in the shadow stage, where traffic is not split",
+        )
+        .hint("write `disagreement: observe`"));
+    }
+    Ok(JudgeSpec {
+        alpha: nine_decimals(spec.alpha).max(1e-9),
+        tolerated_risk: nine_decimals(spec.tolerated_risk),
+        metrics: spec.metrics.clone(),
+    })
+}
+
+fn fault(key: &str, message: impl Into<String>) -> Fault {
+    Fault::usage("BOT-6001", message).at(Place { key: Some(key.to_owned()), ..Place::default() })
+}
+
+fn at_least_one(key: &str, units: u64) -> Result<u64> {
+    if units == 0 {
+        return Err(fault(key, "`min_units` is `0`: expected at least one conversation"));
+    }
+    Ok(units)
+}
+
+/// Parses a duration that is at most [`LONGEST_DURATION`].
+fn duration(key: &str, text: &str) -> Result<Duration> {
+    let invalid = |reason: &str| {
+        fault(key, format!("`{text}` is not a duration for `{key}`: {reason}"))
+            .hint("write a duration such as `90s`, `30m`, `12h` or `7d`")
+    };
+    let duration = humantime::parse_duration(text.trim())
+        .map_err(|error| invalid(&error.to_string()).caused_by(error))?;
+    if duration > LONGEST_DURATION {
+        Err(invalid("it is longer than 366 days"))
+    } else {
+        Ok(duration)
+    }
+}
+
+/// Parses a duration that is above zero and at most [`LONGEST_DURATION`].
+fn non_zero_duration(key: &str, text: &str) -> Result<Duration> {
+    let duration = duration(key, text)?;
+    if duration.is_zero() {
+        return Err(fault(key, format!("`{key}` is zero"))
+            .hint("write a duration such as `90s`, `30m`, `12h` or `7d`"));
+    }
+    Ok(duration)
+}

@@ -1,0 +1,293 @@
+//! The state of a rollout, as stored after every transition.
+
+use crate::{
+    judge::{Evidence, JudgeState},
+    policy::RolloutPolicy,
+    rounding::nine_decimals,
+};
+use botops_digest::Digest;
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+/// Phase of a rollout; each carries only its own data.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "phase", rename_all = "snake_case")]
+pub enum Phase {
+    /// Requested, not yet checked.
+    Pending,
+    /// The challenger is being loaded beside the primary and self-tested.
+    Loading,
+    /// Traffic is mirrored to the challenger at weight 0.
+    Shadow {
+        /// When the phase began.
+        since: DateTime<Utc>,
+        /// Conversations mirrored.
+        units: u64,
+    },
+    /// The challenger answers its share of conversations.
+    Ramping {
+        /// Index of the step, from 0.
+        step: usize,
+        /// When the step began.
+        since: DateTime<Utc>,
+        /// Conversations on the challenger in this step.
+        units: u64,
+    },
+    /// Stopped by a person or by a check; the weight is kept or zero.
+    Paused {
+        /// The reason of the pause.
+        reason: PauseReason,
+        /// The step at which it resumes; `None` for the shadow stage.
+        step: Option<usize>,
+        /// The share that the challenger keeps, in [0, 1].
+        weight: f64,
+        /// When the pause began.
+        since: DateTime<Utc>,
+        /// Conversations on the challenger in the step that was paused.
+        units: u64,
+    },
+    /// The decision is to promote: the alias is being moved.
+    Promoting,
+    /// The decision is to roll back: the weight is already zero.
+    RollingBack {
+        /// The reason.
+        reason: String,
+    },
+    /// Over: the challenger serves.
+    Promoted,
+    /// Over: the primary serves.
+    RolledBack {
+        /// The reason.
+        reason: String,
+    },
+    /// Over: the challenger could not be loaded or failed its self-test.
+    Failed {
+        /// The reason.
+        reason: String,
+    },
+    /// Over: the rollout was not allowed to begin.
+    Refused {
+        /// The reason.
+        reason: String,
+    },
+}
+
+/// The reason of a pause.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PauseReason {
+    /// A person requested it.
+    Requested,
+    /// The deadline passed with too few conversations.
+    NoTraffic,
+    /// The deadline passed with enough conversations, but without evidence.
+    Inconclusive,
+    /// The router did not split traffic as configured.
+    SampleRatioMismatch,
+    /// Observations are stale; the weight is zero.
+    Stale,
+}
+
+/// A rollout as stored after every transition: the whole state, including the judge's.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Rollout {
+    /// `botops.rollout/1`.
+    pub schema: String,
+    /// The id of the rollout.
+    pub id: String,
+    /// The model's name.
+    pub model: String,
+    /// Manifest digest of the version that serves.
+    pub champion: Digest,
+    /// Manifest digest of the version on trial.
+    pub challenger: Digest,
+    /// Salt of the traffic split: the rollout's id, so that each rollout draws other conversations first.
+    pub salt: String,
+    /// The checked plan.
+    pub policy: RolloutPolicy,
+    /// The current phase.
+    pub phase: Phase,
+    /// Evidence so far.
+    pub judge: JudgeState,
+    /// The number of decisions so far; a tick without a decision leaves it unchanged.
+    pub revision: u64,
+    /// The time of the request.
+    pub started_at: DateTime<Utc>,
+    /// The time of the latest transition.
+    pub updated_at: DateTime<Utc>,
+    /// The person or program that requested the rollout.
+    pub actor: String,
+    /// The reason given with the request.
+    pub reason: String,
+}
+
+/// The request for a rollout: the fields of [`Rollout`] that the caller decides.
+#[derive(Debug, Clone)]
+pub struct RolloutRequest {
+    /// The id of the rollout.
+    pub id: String,
+    /// The model's name.
+    pub model: String,
+    /// Manifest digest of the version that serves.
+    pub champion: Digest,
+    /// Manifest digest of the version on trial.
+    pub challenger: Digest,
+    /// The checked plan.
+    pub policy: RolloutPolicy,
+    /// The person or program that requests the rollout.
+    pub actor: String,
+    /// The reason of the request.
+    pub reason: String,
+}
+
+/// The effect that the caller carries out after storing the transition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Effect {
+    /// Nothing to do.
+    None,
+    /// Load and self-test the challenger, then report [`crate::Command::Loaded`] or
+    /// [`crate::Command::LoadFailed`].
+    Load,
+    /// Route by [`Rollout::weight`] and [`Rollout::mirrors`].
+    Route,
+    /// Move the alias, serve the challenger, read it back, then report [`crate::Command::Confirmed`].
+    Promote,
+    /// Set the weight to zero at once (before storing anything), then report [`crate::Command::Drained`].
+    RollBack,
+    /// Drop the challenger: the rollout is over.
+    Finish,
+}
+
+impl Phase {
+    /// Returns the name, as in JSON, metrics and messages: `ramping`.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Loading => "loading",
+            Self::Shadow { .. } => "shadow",
+            Self::Ramping { .. } => "ramping",
+            Self::Paused { .. } => "paused",
+            Self::Promoting => "promoting",
+            Self::RollingBack { .. } => "rolling_back",
+            Self::Promoted => "promoted",
+            Self::RolledBack { .. } => "rolled_back",
+            Self::Failed { .. } => "failed",
+            Self::Refused { .. } => "refused",
+        }
+    }
+
+    /// Returns the number of the phase for a gauge; 6, 8 and 14 are reserved for approval, settling and
+    /// supersession.
+    #[must_use]
+    pub fn number(&self) -> u8 {
+        match self {
+            Self::Pending => 1,
+            Self::Loading => 2,
+            Self::Shadow { .. } => 3,
+            Self::Ramping { .. } => 4,
+            Self::Paused { .. } => 5,
+            Self::Promoting => 7,
+            Self::RollingBack { .. } => 9,
+            Self::Promoted => 10,
+            Self::RolledBack { .. } => 11,
+            Self::Failed { .. } => 12,
+            Self::Refused { .. } => 13,
+        }
+    }
+
+    /// Returns whether the phase is never left.
+    #[must_use]
+    pub fn is_terminal(&self) -> bool {
+        matches!(
+            self,
+            Self::Promoted | Self::RolledBack { .. } | Self::Failed { .. } | Self::Refused { .. }
+        )
+    }
+}
+
+impl Rollout {
+    /// Starts a rollout in phase `Pending`.
+    #[must_use]
+    pub fn request(request: RolloutRequest, now: DateTime<Utc>) -> Self {
+        let RolloutRequest { id, model, champion, challenger, policy, actor, reason } = request;
+        Self {
+            schema: "botops.rollout/1".to_owned(),
+            salt: id.clone(),
+            id,
+            model,
+            champion,
+            challenger,
+            policy,
+            phase: Phase::Pending,
+            judge: JudgeState::default(),
+            revision: 0,
+            started_at: now,
+            updated_at: now,
+            actor,
+            reason,
+        }
+    }
+
+    /// Returns the challenger's share of conversations, in [0, 1].
+    ///
+    /// It is 1 while promoting. It is 0 before the first step, while rolling back, and in every terminal
+    /// phase: a rollout that is over routes nothing (after a promotion, the challenger is the champion).
+    #[must_use]
+    pub fn weight(&self) -> f64 {
+        nine_decimals(self.weight_percent() / 100.0)
+    }
+
+    /// Returns [`Self::weight`] in percent, as the plan gives it.
+    #[must_use]
+    pub fn weight_percent(&self) -> f64 {
+        match self.phase {
+            Phase::Ramping { step, .. } => {
+                self.policy.steps().get(step).map_or(0.0, |step| step.weight_percent)
+            }
+            // Nine decimals of a share are seven of a percentage.
+            Phase::Paused { weight, .. } => nine_decimals(weight * 100.0),
+            Phase::Promoting => 100.0,
+            _ => 0.0,
+        }
+    }
+
+    /// Returns whether messages are mirrored to the challenger.
+    #[must_use]
+    pub fn mirrors(&self) -> bool {
+        matches!(self.phase, Phase::Shadow { .. })
+    }
+
+    /// Returns whether the rollout is over.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.phase.is_terminal()
+    }
+
+    /// Returns the evidence so far, by kind: every kind of the plan, then any other kind observed.
+    #[must_use]
+    pub fn evidence(&self) -> Vec<Evidence> {
+        self.judge.evidence(self.policy.judge())
+    }
+
+    /// Returns conversations by arm: `[primary, canary]`.
+    #[must_use]
+    pub fn units(&self) -> [u64; 2] {
+        self.judge.units()
+    }
+
+    /// Returns the effect that the current phase requires.
+    ///
+    /// After a restart, load the challenger and then repeat this effect.
+    #[must_use]
+    pub fn pending_effect(&self) -> Effect {
+        match self.phase {
+            Phase::Loading => Effect::Load,
+            Phase::Shadow { .. } | Phase::Ramping { .. } | Phase::Paused { .. } => Effect::Route,
+            Phase::Promoting => Effect::Promote,
+            Phase::RollingBack { .. } => Effect::RollBack,
+            _ => Effect::None,
+        }
+    }
+}

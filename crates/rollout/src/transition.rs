@@ -1,0 +1,128 @@
+//! One decision, the commands that cause one, and its line in the history.
+
+use crate::state::{Effect, Phase, Rollout};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+/// The judge's verdict at a tick.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// A gating kind is worse on the challenger.
+    Fail,
+    /// The step is complete.
+    Pass,
+    /// Neither failed nor complete.
+    Hold,
+    /// Too few conversations by the deadline.
+    Insufficient,
+    /// Enough conversations, but no evidence by the deadline.
+    Inconclusive,
+    /// The split is not as configured, or observations are stale.
+    Invalid,
+}
+
+/// One decision: the state after it, the effect and the reason.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Transition {
+    /// The state after it. Without a decision the phase is unchanged; counts and evidence may have grown.
+    pub next: Rollout,
+    /// The effect to carry out.
+    pub effect: Effect,
+    /// The judge's verdict.
+    pub verdict: Verdict,
+    /// The reason, with the numbers that decided; empty without a decision.
+    pub reason: String,
+}
+
+/// A request of a person, or a report of the caller after an effect.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "snake_case")]
+pub enum Command {
+    /// The challenger is loaded and passed its self-test.
+    Loaded,
+    /// The challenger could not be loaded, or failed its self-test.
+    LoadFailed {
+        /// The reason.
+        reason: String,
+    },
+    /// The alias moved, and the server was read back serving the challenger.
+    Confirmed,
+    /// The challenger has no open requests.
+    Drained,
+    /// Stop and keep the weight.
+    Pause,
+    /// Continue after a pause.
+    Resume,
+    /// Promote now; refused when the verdict is fail or invalid.
+    Promote,
+    /// Roll back now; allowed in every phase that is not terminal.
+    Abort {
+        /// The reason.
+        reason: String,
+    },
+}
+
+/// One line of a rollout's history.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TransitionRecord {
+    /// The time of the transition.
+    pub at: DateTime<Utc>,
+    /// The phase entered, such as `ramping`.
+    pub phase: String,
+    /// The challenger's share in percent.
+    pub weight_percent: f64,
+    /// The reason.
+    pub reason: String,
+}
+
+impl Transition {
+    /// Returns whether a decision was made: the revision rose.
+    #[must_use]
+    pub fn is_decided(&self) -> bool {
+        !self.reason.is_empty()
+    }
+
+    /// Returns the line of the history for this transition.
+    #[must_use]
+    pub fn record(&self) -> TransitionRecord {
+        TransitionRecord::new(&self.next, &self.reason)
+    }
+
+    /// Returns a transition without a decision.
+    pub(crate) fn undecided(next: Rollout, verdict: Verdict) -> Self {
+        Self { next, effect: Effect::None, verdict, reason: String::new() }
+    }
+
+    /// Returns a transition that enters `phase` at `now`, with its effect.
+    pub(crate) fn decided(
+        mut next: Rollout,
+        (phase, effect): (Phase, Effect),
+        verdict: Verdict,
+        reason: String,
+        now: DateTime<Utc>,
+    ) -> Self {
+        next.phase = phase;
+        next.revision += 1;
+        next.updated_at = now.max(next.updated_at);
+        Self { next, effect, verdict, reason }
+    }
+}
+
+impl TransitionRecord {
+    /// Records that `rollout` entered its phase for `reason`.
+    ///
+    /// The weight of a promoted rollout is recorded as 100: its challenger serves everyone.
+    #[must_use]
+    pub fn new(rollout: &Rollout, reason: &str) -> Self {
+        Self {
+            at: rollout.updated_at,
+            phase: rollout.phase.name().to_owned(),
+            weight_percent: match rollout.phase {
+                Phase::Promoted => 100.0,
+                _ => rollout.weight_percent(),
+            },
+            reason: reason.to_owned(),
+        }
+    }
+}
