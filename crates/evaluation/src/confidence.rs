@@ -151,7 +151,9 @@ pub(crate) fn sets(
 mod tests {
     use super::*;
     use crate::reference;
-    use crate::{EvaluationReport, GateSpec, SetsSummary, Subject, gate, measure_with};
+    use crate::{
+        EvaluationReport, GateSpec, SetsSummary, Subject, gate, measurement::measure_with,
+    };
     use botops_datasets::Record;
     use botops_digest::Digest;
     use botops_models::{

@@ -168,7 +168,7 @@ pub struct EvaluationReport {
     /// The number of in-scope records.
     pub n: u64,
     /// The metrics of [`crate::METRICS`] that could be measured: `oos_auroc` and `oos_fpr95` need out-of-scope records, the
-    /// last five need the confidence rules of the model ([`crate::ModelConfidence`]).
+    /// last five need the confidence rules of the model.
     pub metrics: BTreeMap<String, Metric>,
     /// The intents in the order of the matrix: those of the model, then those that only the data has.
     pub intents: Vec<String>,

@@ -174,7 +174,7 @@ pub struct FoldComparison {
 /// # Panics
 /// When the folds differ, which is a bug of the caller.
 #[must_use]
-pub fn compare_folds(
+pub(crate) fn compare_folds(
     first: &[FoldOutcome],
     second: &[FoldOutcome],
     metric: MetricName,
@@ -191,7 +191,7 @@ pub fn compare_folds(
 
 /// Returns the ratio of held-out records to training records.
 #[must_use]
-pub fn test_train_ratio(folds: &[FoldOutcome]) -> f64 {
+pub(crate) fn test_train_ratio(folds: &[FoldOutcome]) -> f64 {
     let n_test: u64 = folds.iter().map(FoldOutcome::n).sum();
     let n_train: u64 = folds.iter().map(|fold| fold.n_train).sum();
     n_test as f64 / n_train.max(1) as f64

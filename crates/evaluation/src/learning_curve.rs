@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 
 /// The shares of the training records: each about 1.6 times the one before, which spaces the points of a power law
 /// evenly; together they cost about three cross-validations.
-pub const SHARES: [f64; 6] = [0.1, 0.16, 0.25, 0.4, 0.63, 1.0];
+pub(crate) const SHARES: [f64; 6] = [0.1, 0.16, 0.25, 0.4, 0.63, 1.0];
 
 /// The metrics of a configuration on growing shares of the data.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

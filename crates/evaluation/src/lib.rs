@@ -35,17 +35,15 @@ pub use evaluation_report::{
     ClassMetrics, EvaluationReport, Misclassified, OosReport, OosScoreReport, ReliabilityBin,
     ScoreHistogram, SelectiveReport, SetReport, SetsSummary, UNKNOWN_LANGUAGE,
 };
-pub use folds::{
-    FoldComparison, FoldOutcome, MetricName, compare_folds, pooled, score, test_train_ratio,
-};
+pub use folds::{FoldComparison, FoldOutcome, MetricName, pooled, score};
 pub use gate_report::{GateReport, GateResult};
 pub use gate_spec::{Bound, GateSpec, RelativeGate};
 pub use gates::gate;
 pub use importance::{Importance, SettingGroup, SettingKind};
-pub use learning_curve::{CurvePoint, LearningCurve, Outlook, SHARES, learning_curve};
-pub use measurement::{MIN_RECORDS, evaluate, measure, measure_with};
+pub use learning_curve::{CurvePoint, LearningCurve, Outlook, learning_curve};
+pub use measurement::{evaluate, measure};
 pub use metrics::{Better, METRICS, Metric};
-pub use outcome::{ModelConfidence, Outcome, SetOutcome, Subject, intents_of};
+pub use outcome::{Outcome, Subject, intents_of};
 pub use proof::{PassedGates, gate_by_self_test, judge_self_test, passed};
 pub use search_report::{
     JudgedTrial, Rival, Rung, SearchReport, SearchSetting, SearchTrial, ranked, summarise,

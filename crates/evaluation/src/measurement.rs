@@ -23,7 +23,7 @@ use botops_stats::{
 use std::collections::BTreeMap;
 
 /// The fewest in-scope records that can be evaluated.
-pub const MIN_RECORDS: usize = 10;
+pub(crate) const MIN_RECORDS: usize = 10;
 
 /// Evaluates `model` on `data`.
 ///
@@ -58,7 +58,7 @@ pub fn measure(subject: &Subject, outcomes: &[Outcome<'_>]) -> Result<Evaluation
 ///
 /// # Panics
 /// As [`measure`], and when the model makes prediction sets and an outcome has none.
-pub fn measure_with(
+pub(crate) fn measure_with(
     subject: &Subject,
     outcomes: &[Outcome<'_>],
     rules: Option<&ModelConfidence>,
@@ -191,7 +191,7 @@ fn check(subject: &Subject, samples: &[Sample]) -> Result<()> {
             format!("{records} to evaluate on: at least {MIN_RECORDS} are needed"),
         )
         .file(&subject.data)
-        .hint("evaluate on more labelled utterances that the model was not trained on"));
+        .hint("evaluate on more labeled utterances that the model was not trained on"));
     }
     if samples.iter().all(|sample| sample.labeled.truth >= subject.n_known) {
         let names = |names: &[String]| {

@@ -48,30 +48,29 @@ pub struct Outcome<'a> {
 
 /// The confidence rules of a model, and its prediction sets for the outcomes.
 #[derive(Debug, Clone, PartialEq)]
-pub struct ModelConfidence {
+pub(crate) struct ModelConfidence {
     /// The rule by which the model declines to answer.
-    pub rule: FallbackRule,
+    pub(crate) rule: FallbackRule,
     /// The divisor of its raw scores.
-    pub temperature: f64,
+    pub(crate) temperature: f64,
     /// The guarantee of its prediction sets; `None` when it makes none.
-    pub sets: Option<SetsSummary>,
+    pub(crate) sets: Option<SetsSummary>,
     /// The set of each outcome, in their order; empty when the model makes none.
-    pub set_outcomes: Vec<SetOutcome>,
+    pub(crate) set_outcomes: Vec<SetOutcome>,
 }
 
 /// The prediction set of one record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SetOutcome {
+pub(crate) struct SetOutcome {
     /// The number of intents in the set.
-    pub size: usize,
+    pub(crate) size: usize,
     /// Whether the set holds the true intent.
-    pub holds: bool,
+    pub(crate) holds: bool,
 }
 
 impl ModelConfidence {
     /// Returns the rules of `model`, without set outcomes.
-    #[must_use]
-    pub fn of(model: &IntentModel) -> Self {
+    pub(crate) fn of(model: &IntentModel) -> Self {
         Self {
             rule: model.fallback(),
             temperature: model.temperature(),
