@@ -8,7 +8,7 @@
 #[path = "process/cpu.rs"]
 mod cpu;
 
-use botops_snapshots::{Snapshots, Taken, Taking};
+use botops_snapshots::{SnapshotRequest, Snapshots, Taken};
 use botops_stats::random::Random;
 use botops_store::Store;
 use cpu::cpu_seconds;
@@ -82,7 +82,7 @@ fn main() {
     let store = Store::open(location.to_str().expect("a plain path"), &BTreeMap::new());
     let snapshots = Snapshots::open(store.expect("a folder is a store"));
     let take = |name: &str, path: &Path| -> Taken {
-        let taking = Taking {
+        let taking = SnapshotRequest {
             name: name.to_owned(),
             paths: vec![path.to_owned()],
             stamps: Some(held.path().join(format!("{name}.json"))),

@@ -8,7 +8,7 @@ use crate::{
 use botops_digest::Digest;
 use botops_experiments::{Experiments, Retention, SweepRule};
 use botops_findings::{Fault, FaultKind};
-use botops_snapshots::{Snapshot, SnapshotReference, Snapshots, Taken, Taking};
+use botops_snapshots::{Snapshot, SnapshotReference, SnapshotRequest, Snapshots, Taken};
 use botops_store::{Store, blob_path};
 use chrono::{DateTime, TimeDelta, Utc};
 use object_store::{ObjectStoreExt as _, path::Path as ObjectPath};
@@ -47,8 +47,8 @@ fn fill(folder: &Path) {
     }
 }
 
-fn taking(paths: &[&Path]) -> Taking {
-    Taking {
+fn taking(paths: &[&Path]) -> SnapshotRequest {
+    SnapshotRequest {
         name: "support".to_owned(),
         paths: paths.iter().map(|path| path.to_path_buf()).collect(),
         stamps: None,
@@ -97,7 +97,7 @@ async fn keeps_data(store: &Store) {
     let folder = held.path().join("data");
     fill(&folder);
 
-    let dry = Taking { dry_run: true, ..taking(&[&folder]) };
+    let dry = SnapshotRequest { dry_run: true, ..taking(&[&folder]) };
     let dry = snapshots.take(&dry, QUIET).await.unwrap();
     assert!(snapshots.names().await.unwrap().is_empty(), "a dry run stores nothing");
     let first = take(&snapshots, &folder).await;
@@ -221,7 +221,11 @@ async fn what_was_read_long_after_its_last_change_is_not_read_again() {
     fill(&folder);
     let snapshots = Snapshots::open(Bench::memory().store);
     let stamps = Some(held.path().join("stamps.json"));
-    let at = |clock: DateTime<Utc>| Taking { stamps: stamps.clone(), clock, ..taking(&[&folder]) };
+    let at = |clock: DateTime<Utc>| SnapshotRequest {
+        stamps: stamps.clone(),
+        clock,
+        ..taking(&[&folder])
+    };
     let (now, later) = (Utc::now(), Utc::now() + TimeDelta::seconds(10));
     for (clock, read) in [(now, 5), (now, 5), (later, 5), (later, 0)] {
         // Read within the tick of its last change, a file may change unseen: it is read again.
@@ -266,7 +270,7 @@ async fn damage_is_found_named_and_never_written_back() {
     let [problem] = &verification.problems[..] else { panic!("{verification:?}") };
     assert_eq!(problem.code, "BOT-5005");
     let said = format!(
-        "blob `{pack}` is damaged in 1 of its 1 chunks: `new.csv` of `support@2` cannot be written back"
+        "blob `{pack}` is damaged in 1 of its 1 chunks: `new.csv` of `support@2` cannot be restored"
     );
     assert_eq!(problem.message, said);
     let out = held.path().join("out");
@@ -554,9 +558,9 @@ fn a_second_pull_into_one_folder_is_told_to_wait() {
     ----- stdout -----
 
     ----- stderr -----
-    error[BOT-5065]: another run is pulling into `data-1`
+    error[BOT-5066]: another run is pulling into `data-1`
       --> data-1
-    hint: wait until it has ended, or name another folder: `--out FOLDER`
+    hint: wait for it to end, or name another folder: `--out FOLDER`
     "#);
 }
 
@@ -703,9 +707,9 @@ fn a_steward_follows_a_data_set() {
     ----- stdout -----
 
     ----- stderr -----
-    error[BOT-5065]: `support-1` is there, and holds something else
+    error[BOT-5065]: `support-1` exists and holds something else
       --> support-1
-    hint: name a folder that is not there yet: `--out FOLDER`
+    hint: name a new folder: `--out FOLDER`
     hint: see how it differs: `botops data diff support@2 support-1`
     "#);
     botops_snapshot!(folder.botops(["data", "verify"]), @r#"
@@ -786,7 +790,7 @@ fn a_run_and_its_version_are_found_by_the_snapshot_they_are_made_from() {
     ----- stdout -----
 
     ----- stderr -----
-    error[BOT-5064]: `support@1` has 6 files, and one is wanted
+    error[BOT-5064]: `support@1` has 6 files, and the reference names none of them
     hint: name one of `support@1:dialogue.yaml`, `support@1:expectations.yaml`, `support@1:holdout.csv`, `support@1:make_traffic.py`, `support@1:traffic.jsonl` and others
     "#);
     botops_snapshot!(folder.botops(["evaluate", "bot@1"]), @r#"
@@ -868,7 +872,7 @@ fn a_snapshot_is_read_where_a_file_is() {
     ----- stdout -----
 
     ----- stderr -----
-    error[BOT-5064]: `support@1` has no file `trian.csv`, and one is wanted
+    error[BOT-5064]: `support@1` has no file `trian.csv`
     hint: name one of `support@1:traffic.jsonl`, `support@1:train.csv`
     "#);
 }
@@ -903,7 +907,7 @@ fn mistakes_with_snapshots_are_said_in_words() {
     ----- stderr -----
     error[BOT-5062]: there is no file in `only`
       --> only
-    hint: what begins with a dot is left out: name such a file itself
+    hint: hidden files are skipped: name such a file itself
     "#);
     botops_snapshot!(folder.botops(["data", "snapshot", "data", "only"]), @r#"
     exit: 2
@@ -926,10 +930,10 @@ fn mistakes_with_snapshots_are_said_in_words() {
     ----- stdout -----
 
     ----- stderr -----
-    error[BOT-5062]: a file of `data/train.csv`, `data/train.csv` cannot be stored: another file is called `train.csv` too
+    error[BOT-5062]: a file of `data/train.csv`, `data/train.csv` cannot be stored: another file has the same name, `train.csv`
       --> data/train.csv
-      error[BOT-5062] data/train.csv: another file is called `train.csv` too
-    hint: store the folder they lie in, or rename one of them
+      error[BOT-5062] data/train.csv: another file has the same name, `train.csv`
+    hint: name the folder that contains both, or rename one of them
     "#);
     botops_snapshot!(folder.botops(["data", "pull", "data@1"]), @r#"
     exit: 2
@@ -944,7 +948,7 @@ fn mistakes_with_snapshots_are_said_in_words() {
     ----- stdout -----
 
     ----- stderr -----
-    error[BOT-5060]: `data@one`: `one` is no number from 1, `latest` or digest
+    error[BOT-5060]: `data@one`: `one` is not a number from 1, `latest` or a digest
     hint: write `data@3`, `data@latest` or `data@sha256:…`
     "#);
     botops_snapshot!(folder.botops(["data", "diff", "nothere.csv", "data/train.csv"]), @r#"
@@ -964,7 +968,7 @@ fn mistakes_with_snapshots_are_said_in_words() {
     ----- stderr -----
     error[BOT-5063]: `[folder]/registry` has no data set `date`
     hint: did you mean `data`?
-    hint: see the data sets there are: `botops data log`
+    hint: list the data sets: `botops data log`
     "#);
     botops_snapshot!(folder.botops(["train", "data@2"]), @r#"
     exit: 2
@@ -972,7 +976,7 @@ fn mistakes_with_snapshots_are_said_in_words() {
 
     ----- stderr -----
     error[BOT-5064]: `data` has no snapshot 2: its newest is 1
-    hint: see the snapshots there are: `botops data log data`
+    hint: list the snapshots: `botops data log data`
     "#);
     botops_snapshot!(folder.botops(["data", "snapshot", "."]), @r#"
     exit: 2
@@ -998,7 +1002,7 @@ fn what_cannot_be_stored_is_listed_and_nothing_is() {
         "exit: 2",
         "error[BOT-5062]: 3 files of `data` cannot be stored",
         "data/a-link.csv: it is a symbolic link",
-        "data/b-line\\u{a}break.csv: its name cannot be written everywhere",
+        "data/b-line\\u{a}break.csv: its name is not valid on every system",
         "its name is not UTF-8",
     ] {
         assert!(said.contains(wanted), "{wanted}: {said}");
@@ -1024,6 +1028,6 @@ async fn a_file_that_changes_while_it_is_read_is_told() {
         }
     };
     let fault = snapshots.take(&taking(&[&path]), &grow).await.unwrap_err();
-    assert_eq!((fault.code(), fault.kind()), ("BOT-5048", FaultKind::Internal));
+    assert_eq!((fault.code(), fault.kind()), ("BOT-5048", FaultKind::Conflict));
     assert!(snapshots.names().await.unwrap().is_empty());
 }

@@ -105,8 +105,8 @@ fn a_locked_split_grows_and_moves_nothing() {
     ----- stdout -----
 
     ----- stderr -----
-    error[BOT-2180]: the lock was made for test 0.25, validation 0, seed 17, no group; asked for is test 0.3, validation 0, seed 17, no group
-    hint: ask for the same, or name another lock file: with another request, records would have to move
+    error[BOT-2185]: the lock was made for test 0.25, validation 0, seed 17, no group; the request is test 0.3, validation 0, seed 17, no group
+    hint: use the same settings, or name another lock file: other settings would move records
     "#);
     folder.write("split.lock.json", "{}");
     botops_snapshot!(folder.botops(["data", "split", "data.csv", "--lock", "split.lock.json"]), @r#"
@@ -114,9 +114,9 @@ fn a_locked_split_grows_and_moves_nothing() {
     ----- stdout -----
 
     ----- stderr -----
-    error[BOT-2180]: `split.lock.json` is no lock of a split: a key is missing, unknown, or holds what it cannot, at line 1, column 2
+    error[BOT-2180]: `split.lock.json` is not a split lock: a key is missing, unknown or has an invalid value, at line 1, column 2
       --> split.lock.json
-    hint: restore it from version control; without it, records would move
+    hint: restore it from version control; without it, records would change sides
     "#);
 }
 
@@ -160,7 +160,7 @@ fn groups_stay_together_and_validation_is_a_side_of_its_own() {
 
     ----- stderr -----
     error[BOT-2130]: a test share of 0.7 and a validation share of 0.3 leave nothing to train on
-    hint: write shares between 0 and 1 (or per cent) that leave something to train on: `--test 20% --validation 10%`
+    hint: write shares between 0 and 1 (or percentages) that leave something to train on: `--test 20% --validation 10%`
     "#);
     botops_snapshot!(folder.botops(["data", "split", "data.csv", "--test", "a fifth"]), @r#"
     exit: 2
@@ -178,9 +178,9 @@ fn groups_stay_together_and_validation_is_a_side_of_its_own() {
     ----- stdout -----
 
     ----- stderr -----
-    error[BOT-2182]: groups of `bot` and near duplicates link all records to one another: there is nothing to divide
+    error[BOT-2182]: groups of `bot` and near duplicates link all records to each other: there is nothing to split
       --> one.csv
-    hint: name a column whose values are shared by fewer records, or none
+    hint: name a group column whose values are shared by fewer records, or use no group
     "#);
     folder.write("lonely.csv", rows(0..3, false) + "hello,greet,customer 9\n");
     botops_snapshot!(folder.botops(["data", "split", "lonely.csv"]), @r#"
@@ -188,9 +188,9 @@ fn groups_stay_together_and_validation_is_a_side_of_its_own() {
     ----- stdout -----
 
     ----- stderr -----
-    error[BOT-2131]: the intent `greet` has 1 record, and a split needs one for each of 2 sides
+    error[BOT-2131]: the intent `greet` has 1 record; a split into 2 sides needs at least 2
       --> lonely.csv
-    hint: add records of this intent that say it differently, or remove it
+    hint: add records of this intent with other wording, or remove the intent
     "#);
 }
 

@@ -1,14 +1,14 @@
-//! What changed between two states of a data set, as somebody who labels would say it.
+//! The difference between two states of a data set, in the terms of labeling.
 //!
-//! In: the records of either side. Out: per intent what was added, removed, moved to another intent or
-//! reworded, with samples; every record of either side counts in exactly one of these, or is unchanged.
+//! In: the records of both sides. Out: for each intent the records added, removed, moved to another intent, reworded or
+//! annotated, with samples. Every record of both sides counts in exactly one of these, or as unchanged.
 
 use botops_datasets::{Dataset, Record};
 use botops_text::{self as text, NearSpec};
 use serde::Serialize;
 use std::collections::{BTreeMap, HashMap};
 
-/// What happened to a record.
+/// The change of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Change {
@@ -16,66 +16,66 @@ pub enum Change {
     Added,
     /// It is on the earlier side only.
     Removed,
-    /// It has another intent; perhaps it was reworded as well.
+    /// It has another intent; it may be reworded as well.
     Moved,
     /// It has the same intent and nearly the same text.
     Reworded,
-    /// It has the same text and intent, and another language or other entities.
+    /// It has the same text and intent, but another language or other entities.
     Annotated,
 }
 
-/// A side of a review: its records by file, and the digests of the files that hold none.
+/// A side of a review: the files with records, and the digests of the other files.
 #[derive(Debug, Clone, Default)]
 pub struct Side {
-    /// The files with records; the names stand for the places of records.
+    /// The files with records; their names appear in the samples.
     pub data: Vec<Dataset>,
-    /// The other files, by path: their digests.
+    /// The digests of the other files, by path.
     pub other: BTreeMap<String, botops_digest::Digest>,
 }
 
-/// A record of a review, fit to be shown: personal data are redacted, control characters neutralised, long texts cut.
+/// A record of a review, safe to display: personal data are redacted, control characters escaped, long texts cut.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ReviewedRecord {
-    /// What happened.
+    /// The change.
     pub change: Change,
-    /// The intent before; none: added, or it had none.
+    /// The intent before; `None` if the record was added or had no intent.
     pub intent_before: Option<String>,
-    /// The intent after; none: removed, or it has none.
+    /// The intent after; `None` if the record was removed or has no intent.
     pub intent_after: Option<String>,
-    /// The text before; none: added.
+    /// The text before; `None` if the record was added.
     pub text_before: Option<String>,
-    /// The text after; none: removed, or as before.
+    /// The text after; `None` if the record was removed or the text did not change.
     pub text_after: Option<String>,
-    /// The file, on the later side, or the earlier when it was removed.
+    /// The file of the record, on the later side, or on the earlier side if it was removed.
     pub file: String,
-    /// The record there, from 1.
+    /// The number of the record in the file, from 1.
     pub record: u64,
-    /// The line there, from 1.
+    /// The line of the record in the file, from 1.
     pub line: u64,
 }
 
-/// What happened to one intent.
+/// The changes of one intent.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct IntentChange {
-    /// Its records before.
+    /// Records before.
     pub before: u64,
-    /// Its records after: before + added + moved in - removed - moved out.
+    /// Records after: before + added + moved in - removed - moved out.
     pub after: u64,
-    /// Records added to it.
+    /// Records added.
     pub added: u64,
-    /// Records removed from it.
+    /// Records removed.
     pub removed: u64,
-    /// Records that came from another intent.
+    /// Records moved in from another intent.
     pub moved_in: u64,
-    /// Records that went to another intent.
+    /// Records moved out to another intent.
     pub moved_out: u64,
-    /// Records with nearly the text they had.
+    /// Records with nearly the same text as before.
     pub reworded: u64,
-    /// Records of another language or with other entities than before.
+    /// Records with another language or other entities than before.
     pub annotated: u64,
 }
 
-/// A file without records that is not on both sides alike.
+/// A file without records that differs between the sides.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ReviewedFile {
     /// Its path.
@@ -84,7 +84,7 @@ pub struct ReviewedFile {
     pub change: String,
 }
 
-/// What changed between two states of a data set.
+/// The difference between two states of a data set.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Review {
     /// Records before.
@@ -93,21 +93,21 @@ pub struct Review {
     pub records_after: u64,
     /// Records with the same text, intent, language and entities.
     pub unchanged: u64,
-    /// Of all intents together.
+    /// The changes of all intents together.
     pub total: IntentChange,
-    /// By intent; those that nothing happened to are left out. Personal data in a name are redacted, and names that are then equal
-    /// add up. The empty name stands for records without one.
+    /// The changes by intent, without unchanged intents. Personal data in names are redacted, and names that are equal
+    /// after that are counted together. The empty name stands for records without an intent.
     pub intents: BTreeMap<String, IntentChange>,
-    /// The first of each change of each intent.
+    /// The first records of each change of each intent.
     pub samples: Vec<ReviewedRecord>,
     /// Files without records that differ.
     pub files: Vec<ReviewedFile>,
-    /// Texts of which not all that could be near were looked at: some reworded ones may count as removed and added. Mostly 0.
+    /// Texts that were not compared with every candidate: some reworded records may count as removed and added. Usually 0.
     pub truncated: u64,
 }
 
 impl Review {
-    /// Returns whether nothing changed at all.
+    /// Returns whether nothing changed.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.unchanged == self.records_before
@@ -116,38 +116,23 @@ impl Review {
     }
 }
 
-/// Characters of a text that are shown.
-const SHOWN: usize = 160;
+/// The most characters of a text in a sample.
+const MAX_TEXT: usize = 160;
 
 /// Compares `before` with `after`; keeps up to `samples` records of each change of each intent.
 ///
-/// Records are matched as multisets, whatever their order and file, the surer match first: same text and intent; same
-/// text; texts near each other ([`NearSpec::default`]) of one intent, then of two, the nearest first.
+/// Records are matched as multisets, whatever their order and file, in this order: everything equal; same text and
+/// intent; same text; near texts ([`NearSpec::default`]) with the same intent; near texts with different intents. Nearer
+/// texts are matched first.
 #[must_use]
 pub fn review(before: &Side, after: &Side, samples: usize) -> Review {
     let old = records(before);
     let new = records(after);
-    let mut pairs: Vec<(usize, usize)> = Vec::new();
-    let mut open = Open { old: vec![true; old.len()], new: vec![true; new.len()] };
-    let whole = |record: &Record| {
-        let entities: Vec<_> = record
-            .entities
-            .iter()
-            .map(|span| (span.entity.clone(), span.value.clone(), span.start, span.end))
-            .collect();
-        (record.text.clone(), record.intent.clone(), Some((record.lang.clone(), entities)))
-    };
-    open.matched(&old, &new, whole, &mut pairs);
-    let unchanged = pairs.len() as u64;
-    let of_intent = |record: &Record| (record.text.clone(), record.intent.clone());
-    open.matched(&old, &new, of_intent, &mut pairs);
-    open.matched(&old, &new, |record| record.text.clone(), &mut pairs);
-    let truncated = open.near(&old, &new, &mut pairs);
-
+    let Matches { pairs, unchanged, unmatched, truncated } = match_records(&old, &new);
     let mut review = Review {
         records_before: old.len() as u64,
         records_after: new.len() as u64,
-        unchanged,
+        unchanged: unchanged as u64,
         total: IntentChange::default(),
         intents: BTreeMap::new(),
         samples: Vec::new(),
@@ -155,16 +140,15 @@ pub fn review(before: &Side, after: &Side, samples: usize) -> Review {
         truncated,
     };
     for (_, record) in &old {
-        review.of(record).before += 1;
+        review.intent_of(record).before += 1;
         review.total.before += 1;
     }
     for (_, record) in &new {
-        review.of(record).after += 1;
+        review.intent_of(record).after += 1;
         review.total.after += 1;
     }
     let mut changed: Vec<(Change, Option<usize>, Option<usize>)> = Vec::new();
-    // The first are those that did not change at all.
-    for &(a, b) in &pairs[unchanged as usize..] {
+    for &(a, b) in &pairs[unchanged..] {
         let (a_record, b_record) = (old[a].1, new[b].1);
         let change = if a_record.intent != b_record.intent {
             Change::Moved
@@ -175,10 +159,13 @@ pub fn review(before: &Side, after: &Side, samples: usize) -> Review {
         };
         changed.push((change, Some(a), Some(b)));
     }
-    changed
-        .extend((0..old.len()).filter(|&a| open.old[a]).map(|a| (Change::Removed, Some(a), None)));
-    changed.extend((0..new.len()).filter(|&b| open.new[b]).map(|b| (Change::Added, None, Some(b))));
-    // In the order of the later side's records, then the earlier's: what a reader goes through.
+    changed.extend(
+        (0..old.len()).filter(|&a| unmatched.old[a]).map(|a| (Change::Removed, Some(a), None)),
+    );
+    changed.extend(
+        (0..new.len()).filter(|&b| unmatched.new[b]).map(|b| (Change::Added, None, Some(b))),
+    );
+    // The order of the records on the later side, then on the earlier side, within each kind of change.
     changed.sort_by_key(|&(change, a, b)| (change, b.is_none(), b, a));
     let mut kept: HashMap<(Change, &str), usize> = HashMap::new();
     for (change, a, b) in changed {
@@ -199,23 +186,25 @@ pub fn review(before: &Side, after: &Side, samples: usize) -> Review {
 }
 
 impl Review {
-    fn of(&mut self, record: &Record) -> &mut IntentChange {
+    /// Returns the changes of the intent of `record`.
+    fn intent_of(&mut self, record: &Record) -> &mut IntentChange {
         self.intents.entry(text::redact(record.intent.as_deref().unwrap_or_default())).or_default()
     }
 
+    /// Counts one change.
     fn count(&mut self, change: Change, a: Option<&Record>, b: Option<&Record>) {
         if let (Change::Moved | Change::Removed, Some(a)) = (change, a) {
             match change {
-                Change::Moved => self.of(a).moved_out += 1,
-                _ => self.of(a).removed += 1,
+                Change::Moved => self.intent_of(a).moved_out += 1,
+                _ => self.intent_of(a).removed += 1,
             }
         }
         if let Some(b) = b {
             match change {
-                Change::Moved => self.of(b).moved_in += 1,
-                Change::Added => self.of(b).added += 1,
-                Change::Reworded => self.of(b).reworded += 1,
-                Change::Annotated => self.of(b).annotated += 1,
+                Change::Moved => self.intent_of(b).moved_in += 1,
+                Change::Added => self.intent_of(b).added += 1,
+                Change::Reworded => self.intent_of(b).reworded += 1,
+                Change::Annotated => self.intent_of(b).annotated += 1,
                 Change::Removed => {}
             }
         }
@@ -241,15 +230,45 @@ fn records(side: &Side) -> Vec<(&str, &Record)> {
     records
 }
 
-/// The records that found no partner yet.
-struct Open {
+/// The matched records of both sides, by index.
+struct Matches {
+    /// Pairs of records; the first `unchanged` ones are equal.
+    pairs: Vec<(usize, usize)>,
+    unchanged: usize,
+    unmatched: Unmatched,
+    /// Texts that were not compared with every candidate.
+    truncated: u64,
+}
+
+fn match_records(old: &[(&str, &Record)], new: &[(&str, &Record)]) -> Matches {
+    let mut pairs: Vec<(usize, usize)> = Vec::new();
+    let mut unmatched = Unmatched { old: vec![true; old.len()], new: vec![true; new.len()] };
+    let everything = |record: &Record| {
+        let entities: Vec<_> = record
+            .entities
+            .iter()
+            .map(|span| (span.entity.clone(), span.value.clone(), span.start, span.end))
+            .collect();
+        (record.text.clone(), record.intent.clone(), record.lang.clone(), entities)
+    };
+    unmatched.match_equal(old, new, everything, &mut pairs);
+    let unchanged = pairs.len();
+    let text_and_intent = |record: &Record| (record.text.clone(), record.intent.clone());
+    unmatched.match_equal(old, new, text_and_intent, &mut pairs);
+    unmatched.match_equal(old, new, |record| record.text.clone(), &mut pairs);
+    let truncated = unmatched.match_near(old, new, &mut pairs);
+    Matches { pairs, unchanged, unmatched, truncated }
+}
+
+/// Whether each record of both sides has no match yet.
+struct Unmatched {
     old: Vec<bool>,
     new: Vec<bool>,
 }
 
-impl Open {
-    /// Pairs those whose keys are equal, in order.
-    fn matched<K: Eq + std::hash::Hash>(
+impl Unmatched {
+    /// Matches records with equal keys, in order.
+    fn match_equal<K: Eq + std::hash::Hash>(
         &mut self,
         old: &[(&str, &Record)],
         new: &[(&str, &Record)],
@@ -271,8 +290,8 @@ impl Open {
         }
     }
 
-    /// Pairs those whose texts are near; returns how many were not looked at to the end.
-    fn near(
+    /// Matches records with near texts. Returns the number of texts that were not compared with every candidate.
+    fn match_near(
         &mut self,
         old: &[(&str, &Record)],
         new: &[(&str, &Record)],
@@ -304,6 +323,7 @@ impl Open {
     }
 }
 
+/// Makes a sample of one change; `place` is the record whose position is shown.
 fn sample(
     change: Change,
     a: Option<&Record>,
@@ -311,7 +331,8 @@ fn sample(
     file: &str,
     place: &Record,
 ) -> ReviewedRecord {
-    let shown = |record: Option<&Record>| record.map(|record| text::utterance(&record.text, SHOWN));
+    let excerpt =
+        |record: Option<&Record>| record.map(|record| text::utterance(&record.text, MAX_TEXT));
     let intent = |record: Option<&Record>| {
         record.and_then(|record| record.intent.as_deref()).map(|intent| text::utterance(intent, 80))
     };
@@ -320,14 +341,15 @@ fn sample(
         change,
         intent_before: intent(a),
         intent_after: intent(b),
-        text_before: shown(a),
-        text_after: shown(b).filter(|_| reworded),
+        text_before: excerpt(a),
+        text_after: excerpt(b).filter(|_| reworded),
         file: text::display(file, 200),
         record: place.record,
         line: place.line,
     }
 }
 
+/// Returns the files without records that differ.
 fn files(before: &Side, after: &Side) -> Vec<ReviewedFile> {
     let paths: std::collections::BTreeSet<&String> =
         before.other.keys().chain(after.other.keys()).collect();
@@ -369,7 +391,7 @@ mod tests {
     }
 
     #[test]
-    fn each_record_counts_once_and_by_the_surest_match() {
+    fn each_record_counts_once_with_its_best_match() {
         let before = side(&[
             ("where is my parcel, it should have been here", "tracking"),
             ("i want my money back", "refund"),
@@ -385,7 +407,7 @@ mod tests {
             ("something new altogether", ""),
         ]);
         let review = review(&before, &after, 3);
-        let wanted = IntentChange {
+        let expected = IntentChange {
             before: 5,
             after: 5,
             added: 1,
@@ -395,7 +417,7 @@ mod tests {
             reworded: 1,
             annotated: 0,
         };
-        assert_eq!((review.unchanged, &review.total), (1, &wanted));
+        assert_eq!((review.unchanged, &review.total), (1, &expected));
         let refund = &review.intents["refund"];
         assert_eq!((refund.before, refund.after, refund.moved_in, refund.moved_out), (2, 2, 1, 1));
         assert_eq!(review.intents[""].added, 1);
@@ -407,11 +429,11 @@ mod tests {
             (Some("refund"), Some("complaint"))
         );
         assert_eq!((moved[0].record, moved[0].text_after.as_deref()), (1, None));
-        assert!(moved[1].text_after.is_some(), "moved and reworded: both texts are shown");
+        assert!(moved[1].text_after.is_some(), "a moved and reworded record has both texts");
     }
 
     #[test]
-    fn what_is_shown_is_bounded_and_harmless() {
+    fn samples_are_short_redacted_and_escaped() {
         let texts: Vec<String> = (0..50)
             .map(|i| format!("\u{1b}[31m{i} write to a.b@example.com {}", "x".repeat(400)))
             .collect();
@@ -421,13 +443,13 @@ mod tests {
         for sample in &review.samples {
             let text = sample.text_after.as_deref().unwrap();
             assert!(text.starts_with("\\u{1b}[31m") && text.contains("[email]"), "{text}");
-            assert!(text.chars().count() < 2 * SHOWN);
+            assert!(text.chars().count() < 2 * MAX_TEXT);
         }
     }
 
     proptest! {
         #[test]
-        fn nothing_is_lost_and_nothing_is_counted_twice(
+        fn every_record_is_counted_exactly_once(
             before in prop::collection::vec(("[ab ]{0,6}", "[xyz]?"), 0..20),
             after in prop::collection::vec(("[ab ]{0,6}", "[xyz]?"), 0..20),
         ) {

@@ -1,4 +1,4 @@
-//! Duplicates: records that say the same, or nearly, within a file and across files.
+//! Duplicates and near duplicates, within a file and across files.
 
 use botops_datasets::{Dataset, Record};
 use botops_findings::{Finding, Place, Severity};
@@ -6,13 +6,13 @@ use botops_text::{self as text, NearPair, NearSpec, near_groups, near_pairs};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-/// How near two records are.
+/// The degree to which records are alike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Likeness {
     /// Their texts are equal.
     Same,
-    /// Their texts are equal but for case, spaces and apostrophes.
+    /// Their texts are equal except for case, spaces and apostrophes.
     Folded,
     /// Their texts share most of their shingles.
     Near,
@@ -31,23 +31,22 @@ pub struct DuplicateMember {
     pub intent: Option<String>,
     /// Its text.
     pub text: String,
-    /// The member that it is nearest to, by its place in the group; none where that was not looked for (the group is
-    /// too large).
+    /// The index of the nearest member in the group; `None` if the group is too large to compare all members.
     pub nearest: Option<usize>,
-    /// How near that is: Jaccard's index of the shingles, in [threshold, 1].
+    /// The Jaccard index of the shingles of both, in [threshold, 1].
     pub jaccard: Option<f64>,
 }
 
-/// Records that belong together: each is near another one of them.
+/// A group of duplicates: each record is near another one of the group.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct DuplicateGroup {
-    /// How near the members are that are least so.
+    /// The lowest likeness of its members.
     pub likeness: Likeness,
-    /// The intents among them, sorted.
+    /// The intents of the members, sorted.
     pub intents: Vec<String>,
-    /// The files among them, in the order given.
+    /// The files of the members, in the given order.
     pub files: Vec<String>,
-    /// Whether one text (but for case and spaces) has two intents.
+    /// Whether one text (except for case and spaces) has two intents.
     pub conflict: bool,
     /// The members, in the order of the files and records.
     pub members: Vec<DuplicateMember>,
@@ -56,34 +55,34 @@ pub struct DuplicateGroup {
 /// The duplicates of some files.
 #[derive(Debug, Clone, Serialize)]
 pub struct Duplicates {
-    /// Records looked at.
+    /// Records compared.
     pub records: u64,
-    /// Records whose text is empty, which are nobody's duplicate.
+    /// Records with an empty text, which are not compared.
     pub empty: u64,
-    /// The least Jaccard index at which records are near.
+    /// The lowest Jaccard index of near records.
     pub threshold: f64,
-    /// Records that could be left out: of each group, all but one.
+    /// Records that could be removed: all but one of each group.
     pub redundant: u64,
-    /// Groups whose members all say the same (but for case and spaces).
+    /// Groups whose texts are all equal (except for case and spaces).
     pub exact_groups: u64,
-    /// Groups with a near member.
+    /// Groups with near texts.
     pub near_groups: u64,
     /// Groups in which one text has two intents.
     pub conflicts: u64,
-    /// Groups with members of several intents, conflicts among them.
+    /// Groups with several intents, including conflicts.
     pub across_intents: u64,
-    /// Groups with members of several files.
+    /// Groups with records of several files.
     pub across_files: u64,
-    /// Texts with more near ones than were compared; mostly 0.
+    /// Texts that were not compared with every candidate; usually 0.
     pub truncated: u64,
-    /// The groups: conflicts first, then those across intents, then across files; the larger first.
+    /// The groups: conflicts first, then groups across intents, then across files; larger ones first.
     pub groups: Vec<DuplicateGroup>,
-    /// What was found, record by record, in the order of the files.
+    /// All findings, in the order of the files and records.
     #[serde(skip)]
     pub findings: Vec<Finding>,
 }
 
-/// One record among those of all files.
+/// A record of one of the files.
 struct Entry<'a> {
     file: usize,
     record: &'a Record,
@@ -91,13 +90,16 @@ struct Entry<'a> {
     fold: String,
 }
 
-/// Finds the records of `data` that say the same, within and across files and intents.
+/// Finds duplicates and near duplicates in `data`, within and across files and intents.
 ///
-/// Texts are compared by the exact join of [`text::near_pairs`]: nothing near is missed, unless `truncated` says so.
-/// Findings: `BOT-2120`, `BOT-2121` for all but the first of equal texts of one intent and file; `BOT-2122` for each
-/// record of a text with two intents; `BOT-2124`, `BOT-2125` for a text that a later file has too, on the earlier
-/// record; `BOT-2192`, `BOT-2193`, `BOT-2194` for records that are near, but not equal, within an intent, across
-/// intents, and across files. Texts are not changed, and not redacted.
+/// Texts are compared by the exact join of [`text::near_pairs`], which finds every near pair unless `truncated` is above 0.
+/// Texts in the groups are not redacted. Findings:
+///
+/// - `BOT-2120`, `BOT-2121`: every duplicate after the first, with the same intent and file
+/// - `BOT-2122`: every record of a text with two intents
+/// - `BOT-2124`, `BOT-2125`: a record whose text is also in a later file
+/// - `BOT-2192`, `BOT-2193`, `BOT-2194`: a record that is near another one, but not equal, within an intent, across
+///   intents, and across files
 #[must_use]
 pub fn duplicates(data: &[Dataset], spec: &NearSpec) -> Duplicates {
     let entries: Vec<Entry<'_>> = data
@@ -134,17 +136,17 @@ pub fn duplicates(data: &[Dataset], spec: &NearSpec) -> Duplicates {
     let mut found: Vec<(usize, Finding)> = Vec::new();
     let mut groups: Vec<DuplicateGroup> = Vec::with_capacity(members.len());
     for members in members.values() {
-        exact(&kept, members, &mut found);
+        find_equal(&kept, members, &mut found);
         groups.push(group(&kept, members, &best, data));
     }
-    near(&kept, &pairs.pairs, &mut found);
+    find_near(&kept, &pairs.pairs, &mut found);
     found.sort_by(|(a, x), (b, y)| (a, &x.code).cmp(&(b, &y.code)));
     let rank =
         |group: &DuplicateGroup| (!group.conflict, group.intents.len() < 2, group.files.len() < 2);
     // Stable, so that groups of one size stay in the order of their first records.
     groups.sort_by(|a, b| rank(a).cmp(&rank(b)).then(b.members.len().cmp(&a.members.len())));
-    let count = |wanted: &dyn Fn(&DuplicateGroup) -> bool| {
-        groups.iter().filter(|group| wanted(group)).count() as u64
+    let count = |predicate: &dyn Fn(&DuplicateGroup) -> bool| {
+        groups.iter().filter(|group| predicate(group)).count() as u64
     };
     Duplicates {
         records: entries.len() as u64,
@@ -162,7 +164,7 @@ pub fn duplicates(data: &[Dataset], spec: &NearSpec) -> Duplicates {
     }
 }
 
-/// Describes the group of `members`.
+/// Makes the group of `members`.
 fn group(
     entries: &[&Entry<'_>],
     members: &[usize],
@@ -213,8 +215,8 @@ fn group(
     }
 }
 
-/// Finds among `members`, which are of one group, those whose texts are equal but for case and spaces.
-fn exact(entries: &[&Entry<'_>], members: &[usize], found: &mut Vec<(usize, Finding)>) {
+/// Reports the `members` of one group whose texts are equal except for case and spaces.
+fn find_equal(entries: &[&Entry<'_>], members: &[usize], found: &mut Vec<(usize, Finding)>) {
     let mut folds: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     for &i in members {
         folds.entry(&entries[i].fold).or_default().push(i);
@@ -222,83 +224,83 @@ fn exact(entries: &[&Entry<'_>], members: &[usize], found: &mut Vec<(usize, Find
     for equal in folds.into_values().filter(|equal| equal.len() > 1) {
         let mut first_same: HashMap<(usize, &str, Option<&str>), usize> = HashMap::new();
         let mut first_folded: BTreeMap<(usize, Option<&str>), usize> = BTreeMap::new();
-        // The first record, and the first that has another intent: they are what the others are told of.
-        let mut torn: Vec<(&str, usize)> = Vec::new();
+        // The first record, and the first one with another intent; findings of the others refer to them.
+        let mut conflict: Vec<(&str, usize)> = Vec::new();
         for &i in &equal {
             let Entry { file, record, .. } = entries[i];
             let intent = record.intent.as_deref();
             let same = *first_same.entry((*file, &record.text, intent)).or_insert(i);
             let folded = *first_folded.entry((*file, intent)).or_insert(i);
             if let Some(intent) = intent
-                && torn.len() < 2
-                && torn.iter().all(|(other, _)| *other != intent)
+                && conflict.len() < 2
+                && conflict.iter().all(|(other, _)| *other != intent)
             {
-                torn.push((intent, i));
+                conflict.push((intent, i));
             }
-            let (code, other, but) = match () {
+            let (code, other, except) = match () {
                 () if same < i => ("BOT-2120", same, ""),
-                () if folded < i => ("BOT-2121", folded, ", but for case and spaces"),
+                () if folded < i => ("BOT-2121", folded, ", except for case and spaces"),
                 () => continue,
             };
             let message = format!(
-                "the text `{}` is the same as that of {}{but}",
-                shown(&record.text),
-                named(entries[i], entries[other])
+                "the text `{}` is the same as that of {}{except}",
+                excerpt(&record.text),
+                position(entries[i], entries[other])
             );
             found.push((i, warning(entries[i], code, message, "keep one of them")));
         }
-        if let [first, second] = torn[..] {
+        if let [first, second] = conflict[..] {
             for &i in &equal {
                 let Some(intent) = entries[i].record.intent.as_deref() else { continue };
                 let (other_intent, other) = if first.0 == intent { second } else { first };
                 let message = format!(
                     "the text `{}` has the intent `{}` here and `{}` in {}",
-                    shown(&entries[i].record.text),
-                    shown(intent),
-                    shown(other_intent),
-                    named(entries[i], entries[other])
+                    excerpt(&entries[i].record.text),
+                    excerpt(intent),
+                    excerpt(other_intent),
+                    position(entries[i], entries[other])
                 );
-                let help = "decide for one intent: a model cannot learn both";
+                let help = "choose one intent: a model cannot learn both";
                 found.push((i, warning(entries[i], "BOT-2122", message, help)));
             }
         }
-        leaks(entries, &equal, found);
+        find_leaks(entries, &equal, found);
     }
 }
 
-/// Finds those of `equal`, whose texts are the same but for case and spaces, that a later file has too.
-fn leaks(entries: &[&Entry<'_>], equal: &[usize], found: &mut Vec<(usize, Finding)>) {
+/// Reports the records of `equal`, whose texts are equal except for case and spaces, that a later file has too.
+fn find_leaks(entries: &[&Entry<'_>], equal: &[usize], found: &mut Vec<(usize, Finding)>) {
     let mut alike: HashMap<&str, Vec<usize>> = HashMap::new();
     for &i in equal {
         alike.entry(&entries[i].record.text).or_default().push(i);
     }
-    // Entries come file by file, and so do those that are equal.
+    // Entries are in the order of the files.
     let later = |of: &[usize], file: usize| {
         of.get(of.partition_point(|&other| entries[other].file <= file)).copied()
     };
     for &i in equal {
         let Entry { file, record, .. } = entries[i];
         let same = later(&alike[record.text.as_str()], *file);
-        let (code, other, but) = match (same, later(equal, *file)) {
+        let (code, other, except) = match (same, later(equal, *file)) {
             (Some(other), _) => ("BOT-2124", other, ""),
-            (None, Some(other)) => ("BOT-2125", other, ", but for case and spaces"),
+            (None, Some(other)) => ("BOT-2125", other, ", except for case and spaces"),
             (None, None) => continue,
         };
         let message = format!(
-            "the text `{}` is also {}{but}",
-            shown(&record.text),
-            named(entries[i], entries[other])
+            "the text `{}` is also {}{except}",
+            excerpt(&record.text),
+            position(entries[i], entries[other])
         );
         found.push((i, warning(entries[i], code, message, LEAK)));
     }
 }
 
-const LEAK: &str = "if one file is to judge what the other trained, remove it from one: a test is worth what was not learned from";
+const LEAK: &str = "if one file is for training and the other for testing, remove it from one: a test needs records that the model was not trained on";
 
-/// Finds the records that are near another one and not equal to it: of each kind, by the nearest.
+/// Reports the records that are near another one, but not equal to it, with the nearest one of each kind.
 ///
-/// Of texts that are equal but for case and spaces, the first stands for all.
-fn near(entries: &[&Entry<'_>], pairs: &[NearPair], found: &mut Vec<(usize, Finding)>) {
+/// The first of several texts that are equal except for case and spaces stands for all.
+fn find_near(entries: &[&Entry<'_>], pairs: &[NearPair], found: &mut Vec<(usize, Finding)>) {
     let mut nearest: BTreeMap<(usize, &'static str), (f32, usize)> = BTreeMap::new();
     for pair in pairs {
         let (a, b) = (pair.a as usize, pair.b as usize);
@@ -324,20 +326,20 @@ fn near(entries: &[&Entry<'_>], pairs: &[NearPair], found: &mut Vec<(usize, Find
         let (one, other) = (entries[i], entries[other]);
         let help = match code {
             "BOT-2194" => LEAK,
-            "BOT-2193" => "if they mean the same, decide for one intent; if not, leave them",
+            "BOT-2193" => "if they mean the same, choose one intent; otherwise keep both",
             _ => "keep them on one side of a split",
         };
-        let of = match (&one.record.intent, &other.record.intent) {
+        let note = match (&one.record.intent, &other.record.intent) {
             (Some(here), Some(there)) if here != there => {
-                format!(", which has the intent `{}` and not `{}`", shown(there), shown(here))
+                format!(", which has the intent `{}` and not `{}`", excerpt(there), excerpt(here))
             }
             _ => String::new(),
         };
         let message = format!(
-            "the text `{}` is nearly (Jaccard {jaccard:.2}) `{}`, {}{of}",
-            shown(&one.record.text),
-            shown(&other.record.text),
-            named(one, other)
+            "the text `{}` is near `{}` (Jaccard {jaccard:.2}), {}{note}",
+            excerpt(&one.record.text),
+            excerpt(&other.record.text),
+            position(one, other)
         );
         let severity = if code == "BOT-2192" { Severity::Info } else { Severity::Warning };
         found.push((i, Finding::new(code, severity, message, help).at(one.place.clone())));
@@ -348,8 +350,8 @@ fn warning(entry: &Entry<'_>, code: &'static str, message: String, help: &str) -
     Finding::new(code, Severity::Warning, message, help).at(entry.place.clone())
 }
 
-/// Returns where `other` is, with its file where that is another one.
-fn named(one: &Entry<'_>, other: &Entry<'_>) -> String {
+/// Returns the position of `other`, with its file if it differs from the file of `one`.
+fn position(one: &Entry<'_>, other: &Entry<'_>) -> String {
     let Record { record, line, .. } = other.record;
     match &other.place.file {
         Some(file) if other.place.file != one.place.file => {
@@ -359,6 +361,7 @@ fn named(one: &Entry<'_>, other: &Entry<'_>) -> String {
     }
 }
 
-fn shown(text: &str) -> String {
+/// Returns the first 60 characters of a text, without personal data.
+fn excerpt(text: &str) -> String {
     text::utterance(text, 60)
 }

@@ -1,21 +1,19 @@
-//! Which labels of a data set are likely wrong, which intents overlap, and which records stand apart.
+//! Finds labels that are likely wrong, intents that overlap, and records that are outliers or gibberish.
 //!
-//! Every record is judged by a model that never saw it nor a near duplicate of it. Which labels are wrong is decided by
-//! the mixture of [`LabelNoise`], whose probabilities of a wrong label are right as often as they say; the confident joint
-//! of [`Confident`] says, beside it, how many records of which intent belong to which other one. On records whose labels
-//! were changed on purpose (`benches/label_issues.rs`), ranking by the given intent's own probability found far more
-//! of them than the normalised margin does: two intents that are hard to tell apart leave the margin low and the
-//! probability high.
+//! Every record is judged by a model that was fitted without it and without its near duplicates. The mixture of
+//! [`LabelNoise`] decides which labels are wrong; its probabilities of a wrong label are calibrated. The confident joint of
+//! [`Confident`] also estimates how many records of each intent belong to each other one. On records whose labels were
+//! changed on purpose (`benches/label_issues.rs`), ranking by the probability of the given intent found far more of them
+//! than the normalized margin: for two similar intents, the margin is low but the probability is high.
 
-pub(crate) mod outliers;
-
+mod outliers;
 mod overlaps;
 
 pub use outliers::{Oddities, Oddity, OddityKind};
-pub use overlaps::{Overlap, OverlapExample};
+pub use overlaps::{OVERLAP, Overlap, OverlapExample};
 
 use botops_datasets::{Dataset, Record};
-use botops_evaluation::measurement::intents_of;
+use botops_evaluation::intents_of;
 use botops_findings::{Finding, Place, Result, Severity};
 use botops_models::{
     CrossValidator, HeadKind, HeadSpec, HeldOut, ModelSpec, NeighborScratch, Progress,
@@ -25,35 +23,35 @@ use botops_stats::{
     label_noise::LabelNoise,
 };
 use botops_text as text;
-use overlaps::Judged;
+use overlaps::HeldOutRecord;
 use rayon::prelude::*;
 use serde::Serialize;
 
 const SCHEMA: &str = "botops.label_issues/1";
 
-/// How to look for wrong labels.
+/// The settings of a search for wrong labels.
 #[derive(Debug, Clone)]
 pub struct LabelIssueSpec {
-    /// The model that judges, fitted without the record.
+    /// The model to fit without each record.
     pub model: ModelSpec,
-    /// How sure to be: a record is told when its label is wrong with this probability or more, in (0, 1].
+    /// The lowest probability of a wrong label that is reported, in (0, 1].
     pub at_least: f64,
-    /// How many records that argue for the suggested intent to name.
+    /// The number of nearest records with the suggested intent to list.
     pub nearest: usize,
 }
 
 /// A record near another one.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct NearRecord {
-    /// Its file.
+    /// The file of the record.
     pub file: String,
     /// The record, from 1.
     pub record: u64,
     /// The line on which it starts.
     pub line: u64,
-    /// The intent it is labelled with.
+    /// The intent of its label.
     pub intent: String,
-    /// The cosine of their features, in (0, 1].
+    /// The cosine of the features of both, in (0, 1].
     pub cosine: f64,
     /// Its text.
     pub text: String,
@@ -62,7 +60,7 @@ pub struct NearRecord {
 /// A record whose label is likely wrong.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct LabelIssue {
-    /// Its file.
+    /// The file of the record.
     pub file: String,
     /// The record, from 1.
     pub record: u64,
@@ -70,71 +68,69 @@ pub struct LabelIssue {
     pub line: u64,
     /// Its text.
     pub text: String,
-    /// The intent it is labelled with.
+    /// The intent of its label.
     pub intent: String,
-    /// The intent it more likely has.
+    /// The likeliest intent.
     pub suggested: String,
-    /// The probability of the given intent, by a model that never saw the record.
+    /// The probability of the given intent, by a model fitted without the record.
     pub self_confidence: f64,
-    /// That of the suggested one.
+    /// The probability of the suggested intent.
     pub suggested_confidence: f64,
-    /// The probability that the label is wrong, in [0, 1]: the ranking, and of equals the lower self-confidence first.
+    /// The probability that the label is wrong, in [0, 1]. Issues are ranked by it, equal ones by lower self-confidence.
     pub score: f64,
-    /// The normalised margin: self-confidence less the confidence of the likeliest other intent, in [-1, 1].
+    /// The normalized margin, in [-1, 1]: self-confidence minus the probability of the likeliest other intent.
     pub margin: f64,
-    /// Whether the confident joint counts the record for another intent, too.
+    /// Whether the confident joint also counts the record for another intent.
     pub is_off_diagonal: bool,
-    /// The nearest records labelled with the suggested intent, the nearest first.
+    /// The nearest records with the suggested intent, the nearest first.
     pub nearest: Vec<NearRecord>,
-    /// The nearest record labelled with the given intent, which argues against.
+    /// The nearest record with the given intent, which is evidence for the label.
     pub nearest_of_given: Option<NearRecord>,
 }
 
-/// What was found about the labels of a data set.
+/// The label issues of a data set.
 #[derive(Debug, Clone, Serialize)]
 pub struct LabelIssues {
     /// `botops.label_issues/1`.
     pub schema: String,
-    /// The data.
+    /// The name of the data set.
     pub data: String,
-    /// The model that judged.
+    /// The settings of the model.
     pub spec: ModelSpec,
-    /// Folds of the cross-validation.
+    /// The number of folds of the cross-validation.
     pub n_folds: u32,
-    /// Records with an intent, which were judged.
+    /// The number of in-scope records, whose labels were judged.
     pub n: u64,
-    /// Their intents.
+    /// The number of their intents.
     pub n_intents: u64,
-    /// Records out of scope, whose label was not judged.
+    /// The number of out-of-scope records, whose labels were not judged.
     pub n_outside: u64,
-    /// Share of records for which the model names the given intent.
+    /// The share of records for which the model predicts the given intent.
     pub agreement: f64,
-    /// Share of labels that are wrong at random, as the mixture estimates it; not each of them can be named.
+    /// The share of labels that are wrong at random, as estimated by the mixture; not every one of them can be found.
     pub noise_rate: f64,
-    /// The share that is assumed when single labels are judged: that, or 0.033 where it is less.
+    /// The share that is assumed when single labels are judged: `noise_rate`, at least 0.033.
     pub assumed_rate: f64,
-    /// Records with a wrong label, as the confident joint estimates them: more, where intents overlap.
+    /// The number of wrong labels as estimated by the confident joint; it is higher where intents overlap.
     pub joint_errors: f64,
-    /// What the scores were divided by.
+    /// The divisor of the scores.
     pub temperature: f64,
-    /// The probability from which on a record is told.
+    /// The lowest probability of a wrong label that is reported.
     pub at_least: f64,
-    /// Mean probability of the records told that their label is wrong, at the assumed rate; none for no records.
+    /// The mean probability of a wrong label over the reported records, at the assumed rate; `None` without records.
     pub expected_precision: Option<f64>,
     /// Records whose label is likely wrong, the likeliest first.
     pub issues: Vec<LabelIssue>,
     /// Pairs of intents that the model confuses, the most confused first.
     pub overlaps: Vec<Overlap>,
-    /// Records that stand apart, or say nothing.
+    /// Outliers and texts without meaning.
     pub oddities: Oddities,
 }
 
-/// The least share of two intents' records taken for the other, by the lower end of its interval, at which they overlap.
-pub const OVERLAP: f64 = 0.05;
-
 impl Default for LabelIssueSpec {
-    /// Logistic regression at C = 5, from a probability of 0.8 on: chosen on the training set of BANKING77 and on our
-    /// support set, each with 5 % of its labels changed by three seeds. The mixture's probabilities are as good on both.
+    /// Logistic regression with C = 5, and issues from a probability of 0.8: chosen on the training set of BANKING77 and
+    /// on the support set of this repository, each with 5 % of its labels changed, for three seeds. The probabilities of
+    /// the mixture are equally good on both.
     fn default() -> Self {
         let head =
             HeadSpec { kind: HeadKind::LogisticRegression, c: Some(5.0), ..HeadSpec::default() };
@@ -142,14 +138,14 @@ impl Default for LabelIssueSpec {
     }
 }
 
-/// The least share of wrong labels that is assumed when single ones are judged.
+/// The lowest share of wrong labels that is assumed when single labels are judged.
 ///
-/// People's errors are mostly between intents that are hard to tell apart, which no model can tell from hard records: the
-/// mixture then finds none. 3.3 % is the mean of ten well-known test sets that were read again. Source: Northcutt, Athalye
+/// People mostly confuse similar intents, and a model cannot distinguish such errors from hard records: the mixture then
+/// estimates a share near 0. 3.3 % is the mean error rate of ten well-known test sets that were relabeled. Source: Northcutt, Athalye
 /// and Mueller, "Pervasive Label Errors in Test Sets Destabilize Machine Learning Benchmarks", NeurIPS 2021.
-const LEAST_RATE: f64 = 0.033;
+const LOWEST_RATE: f64 = 0.033;
 
-/// A record by the model that never saw it.
+/// The probabilities of a record, by the model fitted without it.
 struct Row {
     record: usize,
     given: usize,
@@ -159,14 +155,14 @@ struct Row {
 /// Judges the label of every record of `data` that has an intent; the records are the samples of `validator`, in their
 /// order.
 ///
-/// A record is told when its label is wrong with probability `spec.at_least` or more by [`LabelNoise`], and another
+/// A record is reported when the probability of a wrong label, by [`LabelNoise`], is at least `spec.at_least`, and another
 /// intent is likelier. Near duplicates are never in two folds. Texts are redacted.
 ///
 /// # Errors
 /// Those of [`CrossValidator::held_out`]; `BOT-3003` a record without an intent.
 ///
 /// # Panics
-/// When `data` has not one record for each sample: a bug of the caller.
+/// When `data` does not have one record for each sample, which is a bug of the caller.
 pub fn label_issues(
     data: &Dataset,
     validator: &CrossValidator<'_>,
@@ -180,7 +176,7 @@ pub fn label_issues(
     let n_folds = validator.n_folds();
     let held_out = validator.held_out(&spec.model, 0..n_folds, 1.0, at_once, progress)?;
     let noise = noise_of(&held_out, n_classes);
-    let assumed = LabelNoise { rate: noise.rate.max(LEAST_RATE), ..noise };
+    let assumed = LabelNoise { rate: noise.rate.max(LOWEST_RATE), ..noise };
     let mut rows: Vec<Row> = held_out
         .iter()
         .flat_map(|held| {
@@ -197,15 +193,15 @@ pub fn label_issues(
     let confident = Confident::count(&proba, n_classes, &given);
     let mut intents: Vec<Option<usize>> = vec![None; data.records.len()];
     let mut doubted = vec![false; data.records.len()];
-    let mut judged = Vec::with_capacity(rows.len());
+    let mut predictions = Vec::with_capacity(rows.len());
     let mut suspects: Vec<(usize, usize, f64)> = Vec::new();
     for (i, Row { record, given, proba }) in rows.iter().enumerate() {
         let predicted = (0..n_classes)
             .max_by(|&a, &b| proba[a].total_cmp(&proba[b]).then(b.cmp(&a)))
-            .expect("there are two intents at least");
+            .expect("a cross-validation has at least two intents");
         intents[*record] = Some(*given);
         let confidence = proba[predicted];
-        judged.push(Judged { record: *record, truth: *given, predicted, confidence });
+        predictions.push(HeldOutRecord { record: *record, truth: *given, predicted, confidence });
         let score = assumed.probability_wrong(proba[*given], n_classes);
         if predicted != *given && score >= spec.at_least {
             doubted[*record] = true;
@@ -246,7 +242,7 @@ pub fn label_issues(
             }
         })
         .collect();
-    let agreed = judged.iter().filter(|one| one.truth == one.predicted).count();
+    let agreed = predictions.iter().filter(|one| one.truth == one.predicted).count();
     let expected = issues.iter().map(|issue| issue.score).sum::<f64>() / issues.len() as f64;
     Ok(LabelIssues {
         schema: SCHEMA.to_owned(),
@@ -264,12 +260,12 @@ pub fn label_issues(
         at_least: spec.at_least,
         expected_precision: (!issues.is_empty()).then_some(expected),
         issues,
-        overlaps: overlaps::overlaps(data, labels, &judged, &doubted),
+        overlaps: overlaps::overlaps(data, labels, &predictions, &doubted),
         oddities: outliers::oddities(data, &intents, n_classes, &near),
     })
 }
 
-/// Fits the mixture to the records of which anything was understood.
+/// Fits the mixture to the records with at least one known feature.
 fn noise_of(held_out: &[HeldOut], n_classes: usize) -> LabelNoise {
     let (mut scores, mut given) = (Vec::new(), Vec::new());
     for held in held_out {
@@ -300,8 +296,8 @@ fn near_record(data: &Dataset, i: usize, cosine: f64) -> NearRecord {
 }
 
 impl LabelIssues {
-    /// Returns what was found as findings: `BOT-2190` records likely mislabelled, `BOT-2191` intents that overlap,
-    /// `BOT-2195` outliers, `BOT-2196` texts that say nothing.
+    /// Returns the findings: `BOT-2190` records that are likely mislabeled, `BOT-2191` intents that overlap, `BOT-2195`
+    /// outliers, `BOT-2196` texts without meaning.
     #[must_use]
     pub fn findings(&self) -> Vec<Finding> {
         let place = |file: &str, record: u64, line: u64| Place {
@@ -310,7 +306,7 @@ impl LabelIssues {
             line: Some(line),
             ..Place::default()
         };
-        let shown = |text: &str| text::utterance(text, 60);
+        let excerpt = |text: &str| text::utterance(text, 60);
         let issues = self.issues.iter().map(|issue| {
             let near = match issue.nearest.first() {
                 Some(near) => format!(
@@ -318,29 +314,29 @@ impl LabelIssues {
                     near.record,
                     near.line,
                     near.cosine,
-                    shown(&near.text)
+                    excerpt(&near.text)
                 ),
                 None => String::new(),
             };
             let message = format!(
                 "the label of `{}` is wrong with probability {:.2}: `{}` ({:.3}) is less likely than `{}` ({:.3}){near}",
-                shown(&issue.text),
+                excerpt(&issue.text),
                 issue.score,
-                shown(&issue.intent),
+                excerpt(&issue.intent),
                 issue.self_confidence,
-                shown(&issue.suggested),
+                excerpt(&issue.suggested),
                 issue.suggested_confidence
             );
-            let help = "read it, and label it again or leave it: the model may be wrong";
+            let help = "read it, then relabel it or keep the label: the model may be wrong";
             Finding::new("BOT-2190", Severity::Warning, message, help)
                 .at(place(&issue.file, issue.record, issue.line))
         });
         let overlaps = self.overlaps.iter().filter(|pair| pair.is_found).map(|pair| {
             let [first, second] = &pair.intents;
             let message = format!(
-                "the intents `{}` and `{}` overlap: {} of {} and {} of {} records are taken for the other, {:.1} % [{:.1}, {:.1}]",
-                shown(first),
-                shown(second),
+                "the intents `{}` and `{}` overlap: {} of {} and {} of {} records are predicted as the other, {:.1} % [{:.1}, {:.1}]",
+                excerpt(first),
+                excerpt(second),
                 pair.taken[0],
                 pair.n[0],
                 pair.taken[1],
@@ -349,12 +345,12 @@ impl LabelIssues {
                 100.0 * pair.ci95[0],
                 100.0 * pair.ci95[1]
             );
-            let help = "say what tells them apart and label by it, add examples, or merge them";
+            let help = "define how they differ and relabel accordingly, add examples, or merge them";
             Finding::new("BOT-2191", Severity::Warning, message, help)
                 .at(Place { file: Some(self.data.clone()), ..Place::default() })
         });
         let oddities = self.oddities.records.iter().map(|one| {
-            let (code, message, help) = one.told();
+            let (code, message, help) = one.finding_parts();
             Finding::new(code, Severity::Warning, message, help)
                 .at(place(&one.file, one.record, one.line))
         });

@@ -1,4 +1,7 @@
-//! Curation: label issues, duplicates, differences, suggestions, merging.
+//! Curation of data sets: label issues, duplicates, differences, suggestions, merging.
+//!
+//! In: one or more [`botops_datasets::Dataset`]s, and a model or a cross-validation for label issues and suggestions. Out:
+//! results with findings. Texts are compared and listed, never changed.
 
 mod difference;
 mod duplicates;

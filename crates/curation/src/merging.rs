@@ -1,4 +1,4 @@
-//! Labels that come back: utterances that people labelled become records of a data set.
+//! Merges labeled utterances into a data set.
 
 use botops_datasets::{Dataset, Record, Rejected};
 use botops_digest::Digest;
@@ -12,10 +12,9 @@ use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
 };
 
-/// Returns what an utterance that is to be labelled is known by: the same for texts that are equal but for case and
-/// spaces, in any file.
+/// Returns the id of an utterance: equal for texts that are equal except for case and spaces, in any file.
 ///
-/// It begins with letters, so that no spreadsheet takes it for a number.
+/// It begins with a letter, so that spreadsheets do not read it as a number.
 #[must_use]
 pub fn utterance_id(text: &str) -> String {
     format!("u-{}", Digest::of(text::fold(text).as_bytes()).short())
@@ -24,242 +23,306 @@ pub fn utterance_id(text: &str) -> String {
 /// Whether labels may name intents that the data set does not have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NewIntents {
-    /// They are refused: most are spelled wrong.
+    /// They are refused, because most are spelling mistakes.
     Refused,
-    /// They are taken.
+    /// They are accepted.
     Allowed,
 }
 
-/// What became of labelled utterances.
+/// The result of merging labeled utterances.
 ///
 /// - `records_in == added + already + unlabelled + refused`
 #[derive(Debug, Clone, Serialize)]
 pub struct Merging {
-    /// Records of the base, all of which are kept.
+    /// Records of the base; all are kept.
     pub base: u64,
     /// Utterances read.
     pub records_in: u64,
-    /// Those that became records.
+    /// Utterances that became records.
     pub added: u64,
-    /// Those that the base, or an earlier utterance, has with the same intent.
+    /// Utterances that the base, or an earlier row, has with the same intent.
     pub already: u64,
-    /// Those that nobody labelled yet.
+    /// Utterances without an intent.
     pub unlabelled: u64,
-    /// Those that cannot be taken as they are.
+    /// Utterances that cannot be merged.
     pub refused: u64,
-    /// Records that come out: those of the base, then those added.
+    /// Records of the merged data set.
     pub records_out: u64,
-    /// Added records by intent.
+    /// The number of added records by intent.
     pub intents: BTreeMap<String, u64>,
-    /// The records that come out.
+    /// The merged records: those of the base, then the added ones.
     #[serde(skip)]
     pub merged: Vec<Record>,
-    /// The utterances refused, with the reasons.
+    /// The refused utterances, with reasons.
     #[serde(skip)]
     pub rejected: Vec<Rejected>,
-    /// What was found, in the order of the labelled file.
+    /// All findings, in the order of the labeled file.
     #[serde(skip)]
     pub findings: Vec<Finding>,
 }
 
-/// Adds the utterances of `labelled` that have an intent to the records of `base`.
+/// Adds the labeled utterances of `labeled` to the records of `base`.
 ///
-/// `ids` holds the id of each utterance, as of [`utterance_id`]; one that does not fit its text is refused (`BOT-2197`):
-/// the row was shifted, or the text changed. Refused as well are an empty text (`BOT-2111`), an intent that the base does
-/// not have (`BOT-2113`), and a text that has another intent in the base or in another row (`BOT-2122`, all of these
-/// rows). An utterance that is there with the same intent is not added again (`BOT-2120`, `BOT-2121`), and one without
-/// an intent is left for later (`BOT-2198`). What
-/// [`text::spreadsheet_safe`] put on a text is taken off.
+/// `ids` holds the id of each utterance, as of [`utterance_id`].
+///
+/// - refused: an id that does not match its text (`BOT-2197`), because the row was shifted or the text was changed; an
+///   empty text (`BOT-2111`); an intent that the base does not have (`BOT-2113`); a text that has another intent in the
+///   base or in another row (`BOT-2122`, all of these rows)
+/// - not added again: an utterance that exists with the same intent (`BOT-2120`, `BOT-2121`)
+/// - left for later: an utterance without an intent (`BOT-2198`)
+///
+/// The prefix that [`text::spreadsheet_safe`] added to a text is removed.
 ///
 /// # Panics
-/// When there is not one id for each utterance, or one were not accounted for: bugs.
+/// When `ids` does not have one entry for each utterance, or an utterance is not counted, which are bugs.
 #[must_use]
 pub fn merge(
     base: &Dataset,
-    labelled: &Dataset,
+    labeled: &Dataset,
     ids: &[Option<String>],
     new_intents: NewIntents,
 ) -> Merging {
-    assert_eq!(ids.len(), labelled.records.len(), "an id for each utterance");
-    let mut known: HashMap<String, Vec<&Record>> = HashMap::new();
-    for record in &base.records {
-        known.entry(text::fold(&record.text)).or_default().push(record);
-    }
-    let intents: BTreeSet<&str> =
-        base.records.iter().filter_map(|record| record.intent.as_deref()).collect();
-    let texts: Vec<String> = labelled
+    assert_eq!(ids.len(), labeled.records.len(), "every utterance has an entry in `ids`");
+    let texts: Vec<Cow<'_, str>> = labeled
         .records
         .iter()
         .zip(ids)
-        .map(|(record, id)| written(&record.text, id.as_deref()).into_owned())
+        .map(|(record, id)| original_text(&record.text, id.as_deref()))
         .collect();
     let folds: Vec<String> = texts.iter().map(|text| text::fold(text)).collect();
-    let mut labels: HashMap<&str, BTreeMap<&str, usize>> = HashMap::new();
-    for (i, record) in labelled.records.iter().enumerate() {
-        if let Some(intent) = record.intent.as_deref() {
-            labels.entry(&folds[i]).or_default().entry(intent).or_insert(i);
-        }
-    }
-    let mut merged = base.records.clone();
+    let rows = Rows::new(base, labeled, ids, &texts, &folds, new_intents);
     let mut out = Merging {
         base: base.records.len() as u64,
-        records_in: labelled.records.len() as u64,
+        records_in: labeled.records.len() as u64,
         added: 0,
         already: 0,
         unlabelled: 0,
         refused: 0,
         records_out: 0,
         intents: BTreeMap::new(),
-        merged: Vec::new(),
+        merged: base.records.clone(),
         rejected: Vec::new(),
         findings: Vec::new(),
     };
-    let mut taken: HashMap<&str, usize> = HashMap::new();
-    for (i, record) in labelled.records.iter().enumerate() {
-        let (text, fold) = (&texts[i], folds[i].as_str());
-        let finding = |code, severity, message: String, help: &str| {
-            Finding::new(code, severity, message, help).at(labelled.place(record))
-        };
-        let mut refuse = |code, message: String, help: &str| {
-            let reason = finding(code, Severity::Error, message, help);
-            out.refused += 1;
-            out.findings.push(reason.clone());
-            out.rejected.push(Rejected { record: record.clone(), reasons: vec![reason] });
-        };
-        if fold.is_empty() {
-            refuse("BOT-2111", "the text is empty".to_owned(), "remove the row");
-            continue;
-        }
-        let id = utterance_id(text);
-        match ids[i].as_deref() {
-            Some(own) if own == id => {}
-            Some(own) => {
-                let message = format!(
-                    "the id `{}` is not that of the text `{}`, which is `{id}`",
-                    shown(own),
-                    shown(text)
-                );
-                refuse(
-                    "BOT-2197",
-                    message,
-                    "put the text back as it was suggested: the label may belong to another row",
-                );
-                continue;
+    // The row that added each folded text.
+    let mut added: HashMap<&str, usize> = HashMap::new();
+    for (i, record) in labeled.records.iter().enumerate() {
+        match rows.judge(i, &added) {
+            Verdict::Add(intent) => {
+                added.insert(&folds[i], i);
+                out.added += 1;
+                *out.intents.entry(intent.to_owned()).or_default() += 1;
+                out.merged.push(Record {
+                    text: texts[i].clone().into_owned(),
+                    intent: Some(intent.to_owned()),
+                    lang: None,
+                    entities: Vec::new(),
+                    record: out.merged.len() as u64 + 1,
+                    line: record.line,
+                    file: None,
+                });
             }
-            None => {
-                let message = format!("the text `{}` has no id", shown(text));
-                refuse(
-                    "BOT-2197",
-                    message,
-                    "put the id back that was suggested, or import new texts with `botops data import`",
-                );
-                continue;
+            Verdict::Exists(finding) => {
+                out.already += 1;
+                out.findings.push(finding);
+            }
+            Verdict::Unlabeled(finding) => {
+                out.unlabelled += 1;
+                out.findings.push(finding);
+            }
+            Verdict::Refuse(reason) => {
+                out.refused += 1;
+                out.findings.push(reason.clone());
+                out.rejected.push(Rejected { record: record.clone(), reasons: vec![reason] });
             }
         }
-        let Some(intent) = record.intent.as_deref() else {
-            let message = format!("the text `{}` is not labelled yet", shown(text));
-            out.unlabelled += 1;
-            out.findings.push(finding(
-                "BOT-2198",
-                Severity::Info,
-                message,
-                "write its intent into the column `intent`",
-            ));
-            continue;
-        };
-        let is_known =
-            new_intents == NewIntents::Allowed || intents.contains(intent) || intent == OOS;
-        if !is_known {
-            let help = match nearest(intent, intents.iter().copied()) {
-                Some(near) => format!("did you mean `{near}`?"),
-                None => "correct it, or allow new intents with `--new-intents`".to_owned(),
-            };
-            refuse("BOT-2113", format!("the intent `{}` is not expected", shown(intent)), &help);
-            continue;
-        }
-        let there = known.get(fold).map_or(&[][..], Vec::as_slice);
-        let other = there.iter().find(|r| r.intent.as_deref().is_some_and(|other| other != intent));
-        if let Some(other) = other {
-            let message = format!(
-                "the text `{}` has the intent `{}` here and `{}` in record {} (line {}) of `{}`",
-                shown(text),
-                shown(intent),
-                shown(other.intent.as_deref().unwrap_or_default()),
-                other.record,
-                other.line,
-                shown(&base.name)
-            );
-            refuse("BOT-2122", message, "decide for one intent: a model cannot learn both");
-            continue;
-        }
-        let rival =
-            labels[fold].iter().filter(|(other, _)| **other != intent).min_by_key(|(_, i)| **i);
-        if let Some((other, first)) = rival {
-            let Record { record: number, line, .. } = &labelled.records[*first];
-            let message = format!(
-                "the text `{}` has the intent `{}` here and `{}` in record {number} (line {line})",
-                shown(text),
-                shown(intent),
-                shown(other)
-            );
-            refuse("BOT-2122", message, "decide for one intent: a model cannot learn both");
-            continue;
-        }
-        let twin = there.iter().find(|r| r.intent.as_deref() == Some(intent)).copied();
-        let twin = twin
-            .map(|twin| (twin, format!(" of `{}`", shown(&base.name))))
-            .or_else(|| Some((&labelled.records[*taken.get(fold)?], String::new())));
-        if let Some((twin, file)) = twin {
-            let (code, but) = match twin.text == *text {
-                true => ("BOT-2120", ""),
-                false => ("BOT-2121", ", but for case and spaces"),
-            };
-            let message = format!(
-                "the text `{}` is the same as that of record {} (line {}){file}{but}",
-                shown(text),
-                twin.record,
-                twin.line
-            );
-            out.already += 1;
-            out.findings.push(finding(
-                code,
-                Severity::Info,
-                message,
-                "nothing: it is not added again",
-            ));
-            continue;
-        }
-        taken.insert(fold, i);
-        out.added += 1;
-        *out.intents.entry(intent.to_owned()).or_default() += 1;
-        merged.push(Record {
-            text: text.clone(),
-            intent: Some(intent.to_owned()),
-            lang: None,
-            entities: Vec::new(),
-            record: merged.len() as u64 + 1,
-            line: record.line,
-            file: None,
-        });
     }
-    out.records_out = merged.len() as u64;
-    out.merged = merged;
+    out.records_out = out.merged.len() as u64;
     assert_eq!(
         out.records_in,
         out.added + out.already + out.unlabelled + out.refused,
-        "every utterance is accounted for"
+        "every utterance is counted once"
     );
-    assert_eq!(out.records_out, out.base + out.added, "every record comes out");
+    assert_eq!(out.records_out, out.base + out.added, "no record is lost");
     out
 }
 
-/// Returns the text as it was before it was made safe for spreadsheets, where its id says that it was.
-fn written<'t>(text: &'t str, id: Option<&str>) -> Cow<'t, str> {
+/// The decision about one row.
+enum Verdict<'a> {
+    /// The utterance becomes a record with this intent.
+    Add(&'a str),
+    /// The base, or an earlier row, has it with the same intent.
+    Exists(Finding),
+    /// It has no intent yet.
+    Unlabeled(Finding),
+    /// It cannot be merged.
+    Refuse(Finding),
+}
+
+/// The labeled rows, and the lookups that decide about them.
+struct Rows<'a> {
+    base: &'a Dataset,
+    labeled: &'a Dataset,
+    ids: &'a [Option<String>],
+    texts: &'a [Cow<'a, str>],
+    folds: &'a [String],
+    new_intents: NewIntents,
+    /// The records of the base by folded text.
+    base_records: HashMap<String, Vec<&'a Record>>,
+    /// The intents of the base.
+    intents: BTreeSet<&'a str>,
+    /// The first row of each intent, by folded text.
+    row_of_intent: HashMap<&'a str, BTreeMap<&'a str, usize>>,
+}
+
+impl<'a> Rows<'a> {
+    fn new(
+        base: &'a Dataset,
+        labeled: &'a Dataset,
+        ids: &'a [Option<String>],
+        texts: &'a [Cow<'a, str>],
+        folds: &'a [String],
+        new_intents: NewIntents,
+    ) -> Self {
+        let mut base_records: HashMap<String, Vec<&Record>> = HashMap::new();
+        for record in &base.records {
+            base_records.entry(text::fold(&record.text)).or_default().push(record);
+        }
+        let intents = base.records.iter().filter_map(|record| record.intent.as_deref()).collect();
+        let mut row_of_intent: HashMap<&str, BTreeMap<&str, usize>> = HashMap::new();
+        for (i, record) in labeled.records.iter().enumerate() {
+            if let Some(intent) = record.intent.as_deref() {
+                row_of_intent.entry(&folds[i]).or_default().entry(intent).or_insert(i);
+            }
+        }
+        Self { base, labeled, ids, texts, folds, new_intents, base_records, intents, row_of_intent }
+    }
+
+    /// Decides about row `i`; `added` holds the earlier rows that were added, by folded text.
+    fn judge(&self, i: usize, added: &HashMap<&str, usize>) -> Verdict<'a> {
+        let record = &self.labeled.records[i];
+        let finding = |code, severity, message: String, help: &str| {
+            Finding::new(code, severity, message, help).at(self.labeled.place(record))
+        };
+        let refuse = |(code, message, help): (&'static str, String, String)| {
+            Verdict::Refuse(finding(code, Severity::Error, message, &help))
+        };
+        if let Some(mismatch) = self.id_mismatch(i) {
+            return refuse(mismatch);
+        }
+        let text = &self.texts[i];
+        let Some(intent) = record.intent.as_deref() else {
+            return Verdict::Unlabeled(finding(
+                "BOT-2198",
+                Severity::Info,
+                format!("the text `{}` is not labeled yet", excerpt(text)),
+                "write its intent into the column `intent`",
+            ));
+        };
+        if let Some(conflict) = self.intent_conflict(i, intent) {
+            return refuse(conflict);
+        }
+        let same = |existing: &Record, file: &str| {
+            let (code, except) = match existing.text == **text {
+                true => ("BOT-2120", ""),
+                false => ("BOT-2121", ", except for case and spaces"),
+            };
+            let message = format!(
+                "the text `{}` is the same as that of record {} (line {}){file}{except}",
+                excerpt(text),
+                existing.record,
+                existing.line
+            );
+            Verdict::Exists(finding(
+                code,
+                Severity::Info,
+                message,
+                "no action is needed: it is not added again",
+            ))
+        };
+        let in_base = self.base_records.get(&self.folds[i]).into_iter().flatten();
+        if let Some(existing) = in_base.copied().find(|r| r.intent.as_deref() == Some(intent)) {
+            return same(existing, &format!(" of `{}`", excerpt(&self.base.name)));
+        }
+        match added.get(self.folds[i].as_str()) {
+            Some(&row) => same(&self.labeled.records[row], ""),
+            None => Verdict::Add(intent),
+        }
+    }
+
+    /// Returns why the text and the id of row `i` do not belong together: code, message and help.
+    fn id_mismatch(&self, i: usize) -> Option<(&'static str, String, String)> {
+        let text = &self.texts[i];
+        if self.folds[i].is_empty() {
+            return Some(("BOT-2111", "the text is empty".to_owned(), "remove the row".to_owned()));
+        }
+        let id = utterance_id(text);
+        let (message, help) = match self.ids[i].as_deref() {
+            Some(own) if own == id => return None,
+            Some(own) => (
+                format!(
+                    "the id `{}` does not belong to the text `{}`, whose id is `{id}`",
+                    excerpt(own),
+                    excerpt(text)
+                ),
+                "restore the suggested text: the label may belong to another row",
+            ),
+            None => (
+                format!("the text `{}` has no id", excerpt(text)),
+                "restore the suggested id, or import new texts with `botops data import`",
+            ),
+        };
+        Some(("BOT-2197", message, help.to_owned()))
+    }
+
+    /// Returns why row `i` cannot have `intent`: code, message and help.
+    fn intent_conflict(&self, i: usize, intent: &str) -> Option<(&'static str, String, String)> {
+        let is_known = self.new_intents == NewIntents::Allowed
+            || self.intents.contains(intent)
+            || intent == OOS;
+        if !is_known {
+            let help = match nearest(intent, self.intents.iter().copied()) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => "correct it, or allow new intents with `--new-intents`".to_owned(),
+            };
+            let message = format!("the intent `{}` is not expected", excerpt(intent));
+            return Some(("BOT-2113", message, help));
+        }
+        let fold = self.folds[i].as_str();
+        let differs = |other: &str| other != intent;
+        let in_base = self
+            .base_records
+            .get(fold)
+            .into_iter()
+            .flatten()
+            .find(|record| record.intent.as_deref().is_some_and(differs))
+            .map(|record| (*record, format!(" of `{}`", excerpt(&self.base.name))));
+        let in_rows = || {
+            let others = self.row_of_intent[fold].iter().filter(|(other, _)| differs(other));
+            let (_, &first) = others.min_by_key(|(_, row)| **row)?;
+            Some((&self.labeled.records[first], String::new()))
+        };
+        let (other, file) = in_base.or_else(in_rows)?;
+        let message = format!(
+            "the text `{}` has the intent `{}` here and `{}` in record {} (line {}){file}",
+            excerpt(&self.texts[i]),
+            excerpt(intent),
+            excerpt(other.intent.as_deref().unwrap_or_default()),
+            other.record,
+            other.line
+        );
+        let help = "choose one intent: a model cannot learn both";
+        Some(("BOT-2122", message, help.to_owned()))
+    }
+}
+
+/// Returns the text without the prefix for spreadsheets, if its id shows that the prefix was added.
+fn original_text<'t>(text: &'t str, id: Option<&str>) -> Cow<'t, str> {
     let bare = text::from_spreadsheet(text);
     if id == Some(utterance_id(&bare).as_str()) { bare } else { Cow::Borrowed(text) }
 }
 
-/// Shows a text that may hold personal data.
-fn shown(text: &str) -> String {
+/// Returns the first 60 characters of a text, without personal data.
+fn excerpt(text: &str) -> String {
     text::utterance(text, 60)
 }

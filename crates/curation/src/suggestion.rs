@@ -1,5 +1,5 @@
-//! Which utterances of recorded traffic are most worth labelling: those a model is unsure of, those unlike what it learned
-//! from, and of these, such as differ from one another.
+//! Suggests utterances of recorded traffic to label: those that the model is uncertain about or that are unlike its training
+//! data, chosen to differ from each other.
 
 use crate::utterance_id;
 use botops_datasets::Dataset;
@@ -10,13 +10,13 @@ use rayon::prelude::*;
 use serde::Serialize;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-/// What speaks most for labelling an utterance.
+/// The main reason to label an utterance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SuggestionReason {
-    /// The model hesitates between two intents.
+    /// The model is uncertain between two intents.
     Uncertain,
-    /// It is unlike what the model learned from.
+    /// It is unlike the training data of the model.
     Novel,
 }
 
@@ -31,67 +31,69 @@ impl SuggestionReason {
     }
 }
 
-/// An utterance worth labelling.
+/// An utterance worth labeling.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Suggestion {
-    /// What it is known by when it comes back: [`utterance_id`] of `text`.
+    /// The id that connects the label with the utterance: [`utterance_id`] of `text`.
     pub id: String,
-    /// What was said; personal data are replaced.
+    /// The text; personal data are replaced.
     pub text: String,
-    /// The intent that the model would say; personal data are replaced.
+    /// The intent that the model predicts; personal data are replaced.
     pub suggested_intent: String,
-    /// How sure it is.
+    /// The confidence of the prediction.
     pub confidence: f64,
-    /// How often this, or nearly this, was said.
+    /// The number of utterances with this text or a near one.
     pub count: u64,
     /// 1 - (p_first - p_second), in [0, 1].
     pub uncertainty: f64,
-    /// 1 - cosine to the nearest record learned from, or, where these are not at hand, the share of unseen words; in [0, 1].
+    /// 1 - cosine to the nearest training record, or the share of unseen words if the training data are not given; in
+    /// [0, 1].
     pub novelty: f64,
     /// (uncertainty + novelty) / 2 * (1 + log2(count)).
     pub worth: f64,
-    /// What speaks most for it.
+    /// The main reason to label it.
     pub reason: SuggestionReason,
-    /// The file where it was first said.
+    /// The file of its first occurrence.
     pub file: String,
-    /// The record there, from 1.
+    /// The record in the file, from 1.
     pub record: u64,
-    /// The line on which that starts.
+    /// The line on which the record starts.
     pub line: u64,
 }
 
-/// Utterances worth labelling, and what became of the others.
+/// Utterances worth labeling, and the counts of all others.
 ///
 /// - `records == labelled + empty + known + folded + candidates`
 #[derive(Debug, Clone, Serialize)]
 pub struct Suggestions {
     /// Records read.
     pub records: u64,
-    /// Those that have an intent already.
+    /// Records that have an intent already.
     pub labelled: u64,
-    /// Those without a text.
+    /// Records without a text.
     pub empty: u64,
-    /// Those that the training data have, but for case and spaces.
+    /// Records whose text is in the training data, except for case and spaces.
     pub known: u64,
-    /// Those that say nearly what another one says, which stands for them.
+    /// Records that are near another one, which stands for them.
     pub folded: u64,
-    /// Those that are left to choose from.
+    /// Records to choose from.
     pub candidates: u64,
-    /// The chosen, the one most worth it first.
+    /// The chosen utterances, in the order of the choice.
     pub suggestions: Vec<Suggestion>,
 }
 
 /// Chooses at most `limit` utterances of `traffic`.
 ///
-/// Near duplicates ([`near_groups`] by `near`) are one utterance, the most frequent of them, the earlier of equals. Each
-/// choice takes the utterance with the largest worth times 1 - cosine to the nearest one chosen before: the greedy way to
-/// a diverse set. `learned` is what the model was trained on, where that is at hand. The same input gives the same choice.
+/// Near duplicates ([`near_groups`] by `near`) count as one utterance: the most frequent of them, the earlier of equally
+/// frequent ones. Each step takes the utterance with the largest worth times 1 - cosine to the nearest one chosen before,
+/// a greedy way to a diverse set. `learned` is the training data of the model, if available. The same input gives the
+/// same choice.
 ///
 /// # Errors
-/// `BOT-2199` (exit 4) when nothing is left to choose from.
+/// `BOT-2199` (exit 4) when there is no utterance to choose from.
 ///
 /// # Panics
-/// When a record were not accounted for: a bug.
+/// When a record is not counted, which is a bug.
 pub fn suggest(
     model: &IntentModel,
     traffic: &Dataset,
@@ -113,7 +115,7 @@ pub fn suggest(
         candidates: 0,
         suggestions: Vec::new(),
     };
-    // Records to choose from, with their redacted texts: what differs in a number alone is one utterance.
+    // Records to choose from, with redacted texts: utterances that differ only in a redacted number are one.
     let mut open: Vec<(usize, String)> = Vec::new();
     for (i, record) in traffic.records.iter().enumerate() {
         let fold = text::fold(&record.text);
@@ -134,11 +136,11 @@ pub fn suggest(
         return Err(Fault::insufficient(
             "BOT-2199",
             format!(
-                "of {} records, {} are labelled, {} are in the training data and {} are empty: none is left",
+                "of {} records, {} are labeled, {} are in the training data and {} are empty: no utterance remains",
                 out.records, out.labelled, out.known, out.empty
             ),
         )
-        .hint("name traffic that the model has not learned from"));
+        .hint("name traffic that is not in the training data"));
     }
     let texts: Vec<&str> = candidates
         .iter()
@@ -175,12 +177,13 @@ pub fn suggest(
     assert_eq!(
         out.records,
         out.labelled + out.empty + out.known + out.folded + out.candidates,
-        "every record is accounted for"
+        "every record is counted once"
     );
     Ok(out)
 }
 
-/// Returns of each group of near duplicates the place of the one that stands for it, and how many there are; by place.
+/// Returns, for each group of near duplicates, the index of the utterance that stands for it and the size of the group,
+/// sorted by index.
 fn candidates(open: &[(usize, String)], near: &NearSpec) -> Vec<(usize, u64)> {
     let texts: Vec<&str> = open.iter().map(|(_, text)| text.as_str()).collect();
     let groups = near_groups(&texts, near).group_of;
@@ -191,11 +194,11 @@ fn candidates(open: &[(usize, String)], near: &NearSpec) -> Vec<(usize, u64)> {
     let mut chosen: Vec<(usize, u64)> = members
         .into_values()
         .map(|members| {
-            let mut said: HashMap<String, (u64, usize)> = HashMap::new();
+            let mut counts: HashMap<String, (u64, usize)> = HashMap::new();
             for &at in &members {
-                said.entry(text::fold(texts[at])).or_insert((0, at)).0 += 1;
+                counts.entry(text::fold(texts[at])).or_insert((0, at)).0 += 1;
             }
-            let most = said.into_values().max_by_key(|&(n, at)| (n, std::cmp::Reverse(at)));
+            let most = counts.into_values().max_by_key(|&(n, at)| (n, std::cmp::Reverse(at)));
             (most.expect("a group has members").1, members.len() as u64)
         })
         .collect();
@@ -203,7 +206,7 @@ fn candidates(open: &[(usize, String)], near: &NearSpec) -> Vec<(usize, u64)> {
     chosen
 }
 
-/// Returns p_first - p_second.
+/// Returns the margin: the highest probability minus the second highest.
 fn margin(proba: &[f64]) -> f64 {
     let (mut first, mut second) = (0.0, 0.0);
     for &p in proba {
@@ -216,7 +219,7 @@ fn margin(proba: &[f64]) -> f64 {
     first - second
 }
 
-/// Returns how unlike each text is what the model learned from, in [0, 1].
+/// Returns the novelty of each text, in [0, 1]: its distance from the training data of the model.
 fn novelty(model: &IntentModel, texts: &[&str], learned: Option<&Dataset>) -> Vec<f64> {
     let Some(data) = learned else {
         return texts.par_iter().map(|text| model.unseen_word_rate(text)).collect();
@@ -233,7 +236,7 @@ fn novelty(model: &IntentModel, texts: &[&str], learned: Option<&Dataset>) -> Ve
         .collect()
 }
 
-/// Chooses one after another, each for its worth and its distance from those before.
+/// Chooses utterances one by one, by worth and distance from those chosen before.
 fn choose(
     model: &IntentModel,
     texts: &[&str],
@@ -250,7 +253,7 @@ fn choose(
         let best = (0..texts.len())
             .filter(|&at| !is_chosen[at])
             .max_by(|&a, &b| gain(a).total_cmp(&gain(b)).then(b.cmp(&a)))
-            .expect("one is left");
+            .expect("fewer utterances are chosen than there are");
         is_chosen[best] = true;
         chosen.push(best);
         for Neighbor { row, cosine } in

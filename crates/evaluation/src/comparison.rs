@@ -1,8 +1,9 @@
-//! Champion and challenger, record by record.
+//! Compares champion and challenger record by record.
 
-use super::{
-    Comparison, Flip, Metric,
-    measurement::{ask, intents_of, measure_with},
+use crate::{
+    measurement::measure_with,
+    metrics::Metric,
+    outcome::{intents_of, predict_all},
 };
 use botops_datasets::{Dataset, Record};
 use botops_digest::Digest;
@@ -10,49 +11,90 @@ use botops_findings::Result;
 use botops_labels::OOS;
 use botops_models::IntentModel;
 use botops_stats::paired::mcnemar_exact;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// What two models said of one in-scope record.
+/// A record that only one of champion and challenger classifies correctly.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Flip {
+    /// The number of the record, from 1.
+    pub record: u64,
+    /// Its text, unchanged, so that programs can find it. Pages and tables show it without personal data.
+    pub text: String,
+    /// Its intent.
+    pub truth: String,
+    /// The intent that the champion predicted.
+    pub champion: String,
+    /// The intent that the challenger predicted.
+    pub challenger: String,
+}
+
+/// The comparison of champion and challenger on the same records.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Comparison {
+    /// `botops.comparison/1`.
+    pub schema: String,
+    /// The digest of the champion's file.
+    pub champion: Digest,
+    /// The digest of the challenger's file.
+    pub challenger: Digest,
+    /// The number of in-scope records.
+    pub n: u64,
+    /// The accuracy of the champion.
+    pub champion_accuracy: f64,
+    /// The accuracy of the challenger.
+    pub challenger_accuracy: f64,
+    /// The metrics of the champion on these records, by the names of [`crate::EvaluationReport::metrics`].
+    pub champion_metrics: BTreeMap<String, Metric>,
+    /// Records that the champion classifies correctly and the challenger does not.
+    pub newly_wrong: Vec<Flip>,
+    /// Records that the challenger classifies correctly and the champion does not.
+    pub newly_right: Vec<Flip>,
+    /// The exact two-sided McNemar p-value.
+    pub mcnemar_p: f64,
+}
+
+/// The predictions of two models for one in-scope record.
 #[derive(Debug, Clone, Copy)]
 pub struct Pair<'a> {
     /// The record.
     pub record: &'a Record,
     /// Its intent.
     pub truth: &'a str,
-    /// What the champion said.
+    /// The intent that the champion predicted.
     pub champion: &'a str,
-    /// What the challenger said.
+    /// The intent that the challenger predicted.
     pub challenger: &'a str,
 }
 
 /// Compares two models on the same records.
 ///
 /// # Errors
-/// As [`super::evaluate`].
+/// As [`crate::evaluate`].
 pub fn compare(
     champion: (&IntentModel, Digest),
     challenger: (&IntentModel, Digest),
     data: &Dataset,
 ) -> Result<Comparison> {
     let truths = intents_of(data)?;
-    let (subject, outcomes, stated) = ask(champion.0, champion.1, data, &truths);
-    let (_, others, _) = ask(challenger.0, challenger.1, data, &truths);
+    let (subject, outcomes, rules) = predict_all(champion.0, champion.1, data, &truths);
+    let (_, others, _) = predict_all(challenger.0, challenger.1, data, &truths);
     let pairs: Vec<Pair<'_>> = truths
         .iter()
         .zip(outcomes.iter().zip(&others))
         .filter(|(truth, _)| **truth != OOS)
-        .map(|(&truth, (champion_said, challenger_said))| Pair {
-            record: champion_said.record,
+        .map(|(&truth, (first, second))| Pair {
+            record: first.record,
             truth,
-            champion: champion.0.labels().name(champion_said.prediction.intent),
-            challenger: challenger.0.labels().name(challenger_said.prediction.intent),
+            champion: champion.0.labels().name(first.prediction.intent),
+            challenger: challenger.0.labels().name(second.prediction.intent),
         })
         .collect();
-    let metrics = measure_with(&subject, &outcomes, Some(&stated))?.metrics;
+    let metrics = measure_with(&subject, &outcomes, Some(&rules))?.metrics;
     Ok(pair((champion.1, metrics), challenger.1, &pairs))
 }
 
-/// Makes the comparison from what both said; `champion` comes with its metrics on the same records.
+/// Makes the comparison from the predictions of both models; `champion` comes with its metrics on the same records.
 #[must_use]
 pub fn pair(
     champion: (Digest, BTreeMap<String, Metric>),

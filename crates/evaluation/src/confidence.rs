@@ -1,85 +1,34 @@
-//! What a model's confidence is worth: who is declined, how often answers are right, whether sets hold the truth.
+//! Measures a model's confidence: out-of-scope scores, answered records, prediction sets.
 
-use super::{
-    Metric, OosScoreReport, ScoreHistogram, SelectiveReport, SetReport, SetsSummary,
-    measurement::{Outcome, estimate, proportion},
+use crate::{
+    evaluation_report::{OosScoreReport, ScoreHistogram, SelectiveReport, SetReport},
+    metrics::{Metric, estimate, proportion},
+    outcome::{ModelConfidence, Outcome, SetOutcome, score_value},
 };
-use botops_models::{
-    IntentModel,
-    confidence::{Evidence, FallbackRule, OosScore},
-};
+use botops_models::confidence::OosScore;
 use botops_stats::{
     bootstrap::{Resampling, percentile_intervals},
     selective::RiskCoverage,
     separation::{Estimate, separation},
 };
 
-/// What a model's confidence does, and the sets it gave; beside the outcomes.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Stated {
-    /// When the model declines.
-    pub rule: FallbackRule,
-    /// What its raw scores are divided by.
-    pub temperature: f64,
-    /// What its sets of intents promise; none: it makes none.
-    pub sets: Option<SetsSummary>,
-    /// The set of each outcome, in their order; empty when it makes none.
-    pub outcomes: Vec<SetOutcome>,
-}
-
-/// The set of intents that one message may have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SetOutcome {
-    /// How many intents are in it.
-    pub size: usize,
-    /// Whether the truth is.
-    pub holds: bool,
-}
-
-impl Stated {
-    /// Takes the rules of `model`, before it was asked about anything.
-    #[must_use]
-    pub fn of(model: &IntentModel) -> Self {
-        Self {
-            rule: model.fallback(),
-            temperature: model.temperature(),
-            sets: model.confidence().sets().map(|sets| SetsSummary {
-                alpha: sets.alpha,
-                method: sets.method,
-                class_conditional: sets.is_class_conditional(),
-            }),
-            outcomes: Vec::new(),
-        }
-    }
-}
-
-/// Returns the value of `score` for a prediction, where the model has what it is made of.
-fn value(outcome: &Outcome<'_>, score: OosScore, stated: &Stated) -> Option<f64> {
-    let prediction = &outcome.prediction;
-    if score == stated.rule.score {
-        return Some(prediction.score);
-    }
-    let (confidence, logit) = (prediction.confidence, prediction.logit);
-    Evidence { confidence, logit, oos_logit: None, cosine: None }.score(score, stated.temperature)
-}
-
-/// Measures how well each score that the model has tells in-scope from out-of-scope records.
-pub(super) fn oos_scores(
+/// Measures how well each score of the model separates in-scope from out-of-scope records.
+pub(crate) fn oos_scores(
     in_scope: &[&Outcome<'_>],
     out: &[&Outcome<'_>],
-    stated: &Stated,
+    rules: &ModelConfidence,
     resampling: &Resampling,
 ) -> Vec<OosScoreReport> {
     let n = (in_scope.len() + out.len()) as u64;
     let metric = |Estimate { value, ci95 }| Metric { value, ci95, n };
     let measured = |score: OosScore| {
         let side = |outcomes: &[&Outcome<'_>]| -> Option<Vec<f64>> {
-            outcomes.iter().map(|outcome| value(outcome, score, stated)).collect()
+            outcomes.iter().map(|outcome| score_value(outcome, score, rules)).collect()
         };
         let found = separation(&side(in_scope)?, &side(out)?, resampling)?;
         Some(OosScoreReport {
             score,
-            in_use: score == stated.rule.score,
+            in_use: score == rules.rule.score,
             auroc: metric(found.auroc),
             aupr: metric(found.aupr),
             aupr_oos: metric(found.aupr_negative),
@@ -89,11 +38,11 @@ pub(super) fn oos_scores(
     OosScore::ALL.into_iter().filter_map(measured).collect()
 }
 
-/// Measures what is answered: every record, an answered out-of-scope one being wrong.
-pub(super) fn selective(
+/// Measures the answered records among all; an answer to an out-of-scope record is wrong.
+pub(crate) fn selective(
     in_scope: &[&Outcome<'_>],
     out: &[&Outcome<'_>],
-    stated: &Stated,
+    rules: &ModelConfidence,
     resampling: &Resampling,
 ) -> SelectiveReport {
     let all = || in_scope.iter().chain(out);
@@ -112,20 +61,20 @@ pub(super) fn selective(
         |(), counts| [curve.area(counts)],
     );
     SelectiveReport {
-        score: stated.rule.score,
-        threshold: stated.rule.threshold,
-        target_accuracy: stated.rule.guarantee.map(|guarantee| guarantee.target_accuracy),
+        score: rules.rule.score,
+        threshold: rules.rule.threshold,
+        target_accuracy: rules.rule.guarantee.map(|guarantee| guarantee.target_accuracy),
         answered: proportion(answered, n),
         accuracy: proportion(right, answered),
         aurc: estimate(curve.area(&vec![1; samples.len()]), interval, n),
-        scores: histogram(in_scope, out, stated.rule.score),
+        scores: histogram(in_scope, out, rules.rule.score),
     }
 }
 
 /// Bins of a [`ScoreHistogram`].
 const SCORE_BINS: usize = 20;
 
-/// Counts the records by the score that decides.
+/// Counts the records by the deciding score; `None` without a finite score.
 fn histogram(
     in_scope: &[&Outcome<'_>],
     out: &[&Outcome<'_>],
@@ -140,7 +89,7 @@ fn histogram(
     }
     let [from, to] = match score {
         OosScore::MaxProbability | OosScore::OosClass | OosScore::Centroid => [0.0, 1.0],
-        // Where all are the same there is still a bin to count them in.
+        // Equal scores still need a bin of positive width.
         OosScore::MaxLogit | OosScore::Energy => {
             [least, if most > least { most } else { least + 1.0 }]
         }
@@ -169,17 +118,17 @@ fn histogram(
     Some(histogram)
 }
 
-/// Measures the sets of the in-scope records; `None` where the model makes none.
-pub(super) fn sets(
+/// Measures the prediction sets of in-scope records; `None` when the model makes none.
+pub(crate) fn sets(
     outcomes: &[Outcome<'_>],
-    stated: &Stated,
+    rules: &ModelConfidence,
     resampling: &Resampling,
 ) -> Option<SetReport> {
-    let promised = stated.sets?;
-    assert_eq!(outcomes.len(), stated.outcomes.len(), "there is a set for each outcome");
+    let promised = rules.sets?;
+    assert_eq!(outcomes.len(), rules.set_outcomes.len(), "every outcome has a prediction set");
     let sets: Vec<SetOutcome> = outcomes
         .iter()
-        .zip(&stated.outcomes)
+        .zip(&rules.set_outcomes)
         .filter(|(outcome, _)| outcome.truth.is_some())
         .map(|(_, set)| *set)
         .collect();
@@ -202,19 +151,21 @@ pub(super) fn sets(
 mod tests {
     use super::*;
     use crate::reference;
-    use crate::{EvaluationReport, GateSpec, Subject, gate, measure_with};
+    use crate::{
+        EvaluationReport, GateSpec, SetsSummary, Subject, gate, measurement::measure_with,
+    };
     use botops_datasets::Record;
     use botops_digest::Digest;
     use botops_models::{
         Prediction,
-        confidence::{ConformalMethod, Guarantee},
+        confidence::{ConformalMethod, FallbackRule, Guarantee},
     };
 
-    fn close(found: f64, wanted: f64) {
-        assert!((found - wanted).abs() < 1e-9, "{found} is not {wanted}");
+    fn close(found: f64, expected: f64) {
+        assert!((found - expected).abs() < 1e-9, "{found} is not {expected}");
     }
 
-    /// One made-up record: in scope (of intent 0) or not, right or wrong, confidence, largest raw score, score.
+    /// A synthetic record: in scope (with intent 0) or not, right or wrong, confidence, largest raw score, score.
     #[derive(Clone, Copy)]
     struct Line {
         in_scope: bool,
@@ -224,7 +175,8 @@ mod tests {
         score: f64,
     }
 
-    /// Measures lines by a rule that answers from `threshold` of `score` on; every other set holds the truth.
+    /// Measures records with a rule that answers when `score` is at least `threshold`. Sets with even index that are not empty
+    /// hold the truth.
     fn measured(score: OosScore, threshold: f64, lines: &[Line]) -> EvaluationReport {
         let record = Record {
             text: "text".to_owned(),
@@ -259,7 +211,7 @@ mod tests {
             n_wrong: 1,
             accuracy_bound: 0.9,
         };
-        let stated = Stated {
+        let rules = ModelConfidence {
             rule: FallbackRule { score, threshold, guarantee: Some(guarantee) },
             temperature: 0.5,
             sets: Some(SetsSummary {
@@ -267,7 +219,7 @@ mod tests {
                 method: ConformalMethod::Lac,
                 class_conditional: false,
             }),
-            outcomes: (0..lines.len())
+            set_outcomes: (0..lines.len())
                 .map(|i| SetOutcome { size: i % 3, holds: i % 2 == 0 && i % 3 > 0 })
                 .collect(),
         };
@@ -278,10 +230,10 @@ mod tests {
             data: "test.csv".to_owned(),
             data_digest: Digest::of(b"data"),
         };
-        measure_with(&subject, &outcomes, Some(&stated)).unwrap()
+        measure_with(&subject, &outcomes, Some(&rules)).unwrap()
     }
 
-    /// The scores of the reference values, each in-scope one twice, with confidences and raw scores that rank otherwise.
+    /// The scores of the reference values, each in-scope one twice, with confidences and raw scores in other orders.
     fn lines() -> Vec<Line> {
         let fixture = &reference()["oos_auroc"];
         let scores: Vec<f64> = serde_json::from_value(fixture["score"].clone()).unwrap();
@@ -298,20 +250,20 @@ mod tests {
     }
 
     #[test]
-    fn every_score_that_the_model_has_is_held_against_scikit_learn() {
+    fn every_score_of_the_model_matches_scikit_learn() {
         // sklearn 1.9.1, in_scope = [1,1,0,1,1,1,0,0], each in-scope score twice, for the three lists of scores
         // (energy = logit - .5 log(confidence)): roc_auc_score(y, s), average_precision_score(y, s),
         // average_precision_score(1-y, -s), fpr[argmax(tpr >= .95)] of roc_curve(drop_intermediate=False)
         let report = measured(OosScore::Centroid, 0.62, &lines());
         let oos = report.oos.as_ref().unwrap();
-        let wanted = [
+        let expected = [
             (OosScore::MaxProbability, REFERENCE[0]),
             (OosScore::MaxLogit, REFERENCE[1]),
             (OosScore::Energy, REFERENCE[2]),
             (OosScore::Centroid, REFERENCE[3]),
         ];
-        assert_eq!(oos.scores.len(), 4, "an out-of-scope class is not among what it has");
-        for (row, (score, [auroc, aupr, aupr_oos, fpr95])) in oos.scores.iter().zip(wanted) {
+        assert_eq!(oos.scores.len(), 4, "the model has no out-of-scope class");
+        for (row, (score, [auroc, aupr, aupr_oos, fpr95])) in oos.scores.iter().zip(expected) {
             assert_eq!((row.score, row.in_use), (score, score == OosScore::Centroid));
             close(row.auroc.value, auroc);
             close(row.aupr.value, aupr);
@@ -324,7 +276,7 @@ mod tests {
         close(report.metrics["oos_fpr95"].value, REFERENCE[3][3]);
     }
 
-    /// By score: AUROC, AUPR, AUPR of out of scope, FPR at 95 % recall.
+    /// For each score: AUROC, AUPR, AUPR of out-of-scope records, FPR at 95 % recall.
     const REFERENCE: [[f64; 4]; 4] = [
         [0.533_333_333_333_333_4, 0.836_666_666_666_666_7, 0.507_575_757_575_757_6, 2.0 / 3.0],
         [0.533_333_333_333_333_4, 0.845_274_725_274_725_2, 0.313_131_313_131_313_15, 1.0],
@@ -333,26 +285,26 @@ mod tests {
     ];
 
     #[test]
-    fn an_answer_to_what_is_out_of_scope_is_wrong() {
-        // Answered from 0.62 on: 0.9, 0.8, 0.7, 0.65 twice each and, out of scope, 0.75; right are the eight.
+    fn an_answer_to_an_out_of_scope_record_is_wrong() {
+        // Nine scores are at least 0.62: 0.9, 0.8, 0.7, 0.65 twice each, and 0.75, which is out of scope; eight are right.
         let report = measured(OosScore::MaxLogit, 0.62, &lines());
         let found = report.selective.as_ref().unwrap();
         close(found.answered.value, 9.0 / 13.0);
         close(found.accuracy.value, 8.0 / 9.0);
         assert_eq!((found.answered.n, found.accuracy.n), (13, 9));
         assert_eq!((found.threshold, found.target_accuracy), (0.62, Some(0.8)));
-        // By hand: errors down the order .9 .9 .8 .8 .75! .7 .7 .65 .65 .6! .6! .4! .3!
+        // By hand: errors (!) in the order .9 .9 .8 .8 .75! .7 .7 .65 .65 .6! .6! .4! .3!
         let wrong = [0, 0, 0, 0, 1, 1, 1, 1, 1, 2, 3, 4, 5];
-        let wanted: f64 =
+        let expected: f64 =
             (1..).zip(wrong).map(|(n, wrong)| f64::from(wrong) / f64::from(n)).sum::<f64>() / 13.0;
-        close(found.aurc.value, wanted);
+        close(found.aurc.value, expected);
         for name in ["answered_share", "answered_accuracy", "aurc"] {
             assert!(report.metrics.contains_key(name), "{name}");
         }
     }
 
     #[test]
-    fn sets_are_judged_by_the_records_in_scope() {
+    fn sets_are_measured_on_in_scope_records() {
         let lines = lines();
         let report = measured(OosScore::MaxLogit, 0.62, &lines);
         let found = report.sets.as_ref().unwrap();
@@ -368,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn confidence_may_be_gated() {
+    fn gates_may_bound_confidence_metrics() {
         let spec: GateSpec = botops_spec::parse(
             "metrics: {answered_accuracy: {min: 0.8}, oos_fpr95: {max: 0.1}, set_size: {max: 3}}",
             "test.yaml",
@@ -377,7 +329,7 @@ mod tests {
         let found = gate(&spec, &measured(OosScore::MaxLogit, 0.62, &lines()), None).unwrap();
         let passed: Vec<bool> = found.results.iter().map(|result| result.passed).collect();
         assert_eq!(passed, [true, false, true], "{:?}", found.results);
-        // Without out-of-scope records there is no rate, and the rest stands.
+        // Without out-of-scope records, `oos_fpr95` is not measured, and the other gates still apply.
         let inside: Vec<Line> = lines().into_iter().filter(|line| line.in_scope).collect();
         let report = measured(OosScore::MaxLogit, 0.62, &inside);
         let found = gate(&spec, &report, None).unwrap();
@@ -386,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn a_report_of_before_is_read() {
+    fn a_report_of_an_older_version_is_read() {
         let mut json = serde_json::to_value(measured(OosScore::MaxLogit, 0.62, &lines())).unwrap();
         let report = json.as_object_mut().unwrap();
         report.remove("selective");

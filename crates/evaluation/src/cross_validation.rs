@@ -1,9 +1,10 @@
-//! A configuration judged on every record by models that never saw it: the report of a split, on all records.
+//! Cross-validation of a configuration: the report of a split, on all records, by models fitted without them.
 
-use super::{
-    EvaluationReport, Outcome, Subject,
+use crate::{
+    evaluation_report::EvaluationReport,
     folds::{FoldComparison, FoldOutcome, MetricName, compare_folds},
-    measurement::{intents_of, measure},
+    measurement::measure,
+    outcome::{Outcome, Subject, intents_of},
 };
 use botops_datasets::Dataset;
 use botops_digest::Digest;
@@ -15,71 +16,72 @@ use serde::{Deserialize, Serialize};
 
 const SCHEMA: &str = "botops.cross_validation/1";
 
-/// What one fold came to.
+/// The scores of one fold.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FoldScore {
     /// The fold, from 1.
     pub fold: u32,
-    /// Records judged.
+    /// The number of held-out records.
     pub n: u64,
-    /// Records learned from.
+    /// The number of training records.
     pub n_train: u64,
     /// The temperature, fitted on the scores of the other folds.
     pub temperature: f64,
-    /// Share right.
+    /// The share of records that are right.
     pub accuracy: f64,
-    /// Mean F1 of the intents present.
+    /// The mean F1 of the intents present.
     pub macro_f1: f64,
-    /// In nats.
+    /// The mean negative log likelihood of the truth, in nats.
     pub log_loss: f64,
 }
 
-/// A configuration judged by cross-validation.
+/// The cross-validation of one configuration.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct CrossValidation {
     /// `botops.cross_validation/1`.
     pub schema: String,
-    /// What the configuration is called.
+    /// The name of the configuration.
     pub name: String,
     /// The configuration.
     pub spec: ModelSpec,
-    /// Number of folds.
+    /// The number of folds.
     pub n_folds: u32,
-    /// Seed of the folds.
+    /// The seed of the folds.
     pub seed: u64,
-    /// Groups of near duplicates among the records, which are never parted; a record without one is a group.
+    /// The number of groups of near duplicates, which are never split; a record without near duplicates is a group.
     pub n_groups: u64,
-    /// Each fold.
+    /// The scores of each fold.
     pub folds: Vec<FoldScore>,
-    /// Everything about what was said of each record by the model that never saw it.
+    /// The report on all records, each predicted by the model fitted without its fold.
     pub report: EvaluationReport,
-    /// Counts of each fold: what comparisons are made of.
+    /// The counts of each fold, from which comparisons are made.
     #[serde(skip)]
     pub outcomes: Vec<FoldOutcome>,
 }
 
-/// What is cross-validated.
+/// A configuration to cross-validate.
 #[derive(Debug, Clone, Copy)]
 pub struct Candidate<'a> {
-    /// What it is called.
+    /// The name of the configuration.
     pub name: &'a str,
     /// The configuration.
     pub spec: &'a ModelSpec,
-    /// Seed of the folds.
+    /// The seed of the folds.
     pub seed: u64,
 }
 
 /// Cross-validates `candidate` on `data`, whose records are the samples of `validator`, in their order.
 ///
-/// Each record gets the scores of the model that learned without its fold, and the temperature fitted on the scores
-/// of the other folds, so that confidence is as honest as the intent. Out-of-scope records are judged by one fold's
-/// model each. The report's `model` is the digest of configuration, folds and data: there is no file.
+/// Each record gets the scores of the model fitted without its fold, and the temperature fitted on the scores of the
+/// other folds, so that neither the intent nor the confidence was fitted on the record. Each out-of-scope record is
+/// predicted by the model of one fold. There is no model file: the report's `model` is the digest of configuration, folds
+/// and data.
 ///
 /// # Errors
-/// Those of [`CrossValidator::held_out`] and [`super::measure`]; `BOT-3003` a record without an intent.
+/// Those of [`CrossValidator::held_out`] and [`crate::measure`]; `BOT-3003` a record without an intent.
 ///
 /// # Panics
-/// When `data` has not one record for each sample: a bug of the caller.
+/// When `data` does not have one record for each sample, which is a bug of the caller.
 pub fn cross_validate(
     data: &Dataset,
     validator: &CrossValidator<'_>,
@@ -117,7 +119,7 @@ pub fn cross_validate(
         data: data.name.clone(),
         data_digest: data.digest,
     };
-    let counted: Vec<FoldOutcome> = held_out
+    let fold_outcomes: Vec<FoldOutcome> = held_out
         .iter()
         .zip(&temperatures)
         .map(|(held, &temperature)| FoldOutcome::of(held, |_| temperature))
@@ -138,29 +140,29 @@ pub fn cross_validate(
         n_folds,
         seed,
         n_groups: validator.n_groups() as u64,
-        folds: counted.iter().zip(&temperatures).map(fold).collect(),
+        folds: fold_outcomes.iter().zip(&temperatures).map(fold).collect(),
         report: measure(&subject, &outcomes)?,
-        outcomes: counted,
+        outcomes: fold_outcomes,
     })
 }
 
-/// One configuration against the first, on the same folds.
+/// The difference between one configuration and the first, on the same folds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SpecComparison {
     /// The configuration.
     pub name: String,
-    /// The one it is held against.
+    /// The name of the first configuration.
     pub against: String,
-    /// Its score minus that one's, fold by fold.
+    /// Its score minus the score of the first, fold by fold.
     pub folds: FoldComparison,
-    /// The p-value adjusted for the number of configurations (Benjamini-Hochberg, each metric by itself).
+    /// The p-value adjusted for the number of configurations (Benjamini-Hochberg, for each metric separately).
     pub p_adjusted: f64,
 }
 
-/// Holds every configuration but the first against the first, metric by metric.
+/// Compares every other configuration with the first, metric by metric.
 ///
 /// # Panics
-/// When they were not judged on the same folds: a bug of the caller.
+/// When the folds differ, which is a bug of the caller.
 #[must_use]
 pub fn compare_with_first(results: &[CrossValidation]) -> Vec<SpecComparison> {
     let Some((first, others)) = results.split_first() else { return Vec::new() };
@@ -181,8 +183,8 @@ pub fn compare_with_first(results: &[CrossValidation]) -> Vec<SpecComparison> {
     found
 }
 
-/// Returns what each fold came to, its probabilities by temperatures that the two halves of the fold fit for each
-/// other: a fold by itself says all that is needed of it.
+/// Returns the counts of each fold. Each half of a fold uses the temperature fitted on the other half, so that a fold can
+/// be judged without the others.
 #[must_use]
 pub fn judge_folds(held_out: &[HeldOut]) -> Vec<FoldOutcome> {
     held_out

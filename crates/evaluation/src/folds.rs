@@ -1,9 +1,8 @@
-//! What was seen in one fold, as counts; and what several folds come to.
+//! The counts of each fold of a cross-validation, and scores over several folds.
 
-use super::{
-    Better, Metric,
-    measurement::proportion,
-    uncertainty::{self, Judged},
+use crate::{
+    metrics::{Better, Metric, estimate, proportion},
+    uncertainty::{self, Sample},
 };
 use botops_models::HeldOut;
 use botops_stats::{
@@ -19,17 +18,17 @@ use std::collections::BTreeMap;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MetricName {
-    /// Share of records given the right intent.
+    /// The share of records with the right prediction.
     #[default]
     Accuracy,
-    /// Mean F1 of the intents present in truth or predicted.
+    /// The mean F1 of the intents present in truth or predicted.
     MacroF1,
-    /// Mean negative log likelihood of the truth, in nats.
+    /// The mean negative log likelihood of the truth, in nats.
     LogLoss,
 }
 
 impl MetricName {
-    /// All there are.
+    /// All metrics.
     pub const ALL: [Self; 3] = [Self::Accuracy, Self::MacroF1, Self::LogLoss];
 
     /// Returns the name as written in YAML and in reports.
@@ -42,7 +41,7 @@ impl MetricName {
         }
     }
 
-    /// Returns which way it is better.
+    /// Returns the direction in which the metric is better.
     #[must_use]
     pub fn better(self) -> Better {
         match self {
@@ -51,7 +50,7 @@ impl MetricName {
         }
     }
 
-    /// Returns `value` such that more is better.
+    /// Returns `value`, negated if lower is better, so that a higher gain is always better.
     #[must_use]
     pub fn gain(self, value: f64) -> f64 {
         match self.better() {
@@ -61,24 +60,24 @@ impl MetricName {
     }
 }
 
-/// What models that never saw them said of the records of one fold.
+/// The predictions for the records of one fold, as counts; the model was fitted without these records.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FoldOutcome {
-    /// The fold.
+    /// The index of the fold, from 0.
     pub fold: u32,
-    /// Records that the model learned from.
+    /// The number of training records.
     pub n_train: u64,
-    /// How often: `[truth, predicted, records]`, rising; intents by their index.
+    /// Counts `[truth, predicted, records]`, in ascending order; intents by their index.
     pub cells: Vec<[u64; 3]>,
-    /// Sum of the negative log likelihoods of the truth, in nats.
+    /// The sum of the negative log likelihoods of the truth, in nats.
     pub loss: f64,
-    /// Sum of their squares.
+    /// The sum of the squares of these negative log likelihoods.
     pub loss_squares: f64,
 }
 
 impl FoldOutcome {
-    /// Counts what was held out; `temperature(i)` is that of record `i`, fitted without it.
+    /// Counts the predictions of a held-out fold; `temperature(i)` is the temperature of record `i`, fitted without it.
     #[must_use]
     pub fn of(held_out: &HeldOut, temperature: impl Fn(usize) -> f64) -> Self {
         let mut cells: BTreeMap<(u64, u64), u64> = BTreeMap::new();
@@ -93,13 +92,13 @@ impl FoldOutcome {
         Self {
             fold: held_out.fold,
             n_train: held_out.n_train as u64,
-            cells: cells.into_iter().map(|((truth, said), n)| [truth, said, n]).collect(),
+            cells: cells.into_iter().map(|((truth, predicted), n)| [truth, predicted, n]).collect(),
             loss,
             loss_squares,
         }
     }
 
-    /// Returns the number of records judged.
+    /// Returns the number of held-out records.
     #[must_use]
     pub fn n(&self) -> u64 {
         self.cells.iter().map(|[_, _, n]| n).sum()
@@ -127,22 +126,23 @@ pub fn score(folds: &[FoldOutcome], name: MetricName) -> f64 {
 }
 
 /// Returns the metrics of all records of `folds` together, with 95 % intervals: Wilson for accuracy, percentile
-/// bootstrap for macro F1, normal for the mean log loss. They speak of other records, the models being what they are.
+/// bootstrap for macro F1, normal for the mean log loss. The intervals describe the variation over records, for fixed
+/// models.
 #[must_use]
 pub fn pooled(folds: &[FoldOutcome]) -> BTreeMap<String, Metric> {
     let n: u64 = folds.iter().map(FoldOutcome::n).sum();
     let matrix = matrix(folds);
-    let judged: Vec<Judged> = folds
+    let samples: Vec<Sample> = folds
         .iter()
         .flat_map(|fold| &fold.cells)
         .flat_map(|&[truth, predicted, n]| {
             let labeled = Labeled { truth: truth as usize, predicted: predicted as usize };
-            (0..n).map(move |_| Judged { labeled, confidence: 1.0, probability_of_truth: 1.0 })
+            (0..n).map(move |_| Sample { labeled, confidence: 1.0, probability_of_truth: 1.0 })
         })
         .collect();
     let macro_f1 = score(folds, MetricName::MacroF1);
-    let [lower, upper] =
-        uncertainty::intervals(matrix.n_classes(), &judged, &Resampling::default()).macro_f1;
+    let interval =
+        uncertainty::intervals(matrix.n_classes(), &samples, &Resampling::default()).macro_f1;
     let mean = score(folds, MetricName::LogLoss);
     let squares = folds.iter().map(|fold| fold.loss_squares).sum::<f64>() / n.max(1) as f64;
     // 1.96: the normal quantile of 0.975.
@@ -150,10 +150,7 @@ pub fn pooled(folds: &[FoldOutcome]) -> BTreeMap<String, Metric> {
         1.959_963_984_540_054 * ((squares - mean * mean).max(0.0) / n.max(1) as f64).sqrt();
     BTreeMap::from([
         (MetricName::Accuracy.name().to_owned(), proportion(n_right(folds), n)),
-        (
-            MetricName::MacroF1.name().to_owned(),
-            Metric { value: macro_f1, ci95: [lower.min(macro_f1), upper.max(macro_f1)], n },
-        ),
+        (MetricName::MacroF1.name().to_owned(), estimate(macro_f1, interval, n)),
         (
             MetricName::LogLoss.name().to_owned(),
             Metric { value: mean, ci95: [(mean - radius).max(0.0), mean + radius], n },
@@ -161,7 +158,7 @@ pub fn pooled(folds: &[FoldOutcome]) -> BTreeMap<String, Metric> {
     ])
 }
 
-/// One configuration against another, on the same folds.
+/// The difference between two configurations on the same folds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FoldComparison {
     /// The metric.
@@ -172,19 +169,19 @@ pub struct FoldComparison {
     pub folds: Vec<f64>,
 }
 
-/// Compares what two configurations came to on the same folds; `None` for fewer than two folds.
+/// Compares two configurations on the same folds; `None` for fewer than two folds.
 ///
 /// # Panics
-/// When the folds are not the same: a bug of the caller.
+/// When the folds differ, which is a bug of the caller.
 #[must_use]
-pub fn compare_folds(
+pub(crate) fn compare_folds(
     first: &[FoldOutcome],
     second: &[FoldOutcome],
     metric: MetricName,
 ) -> Option<FoldComparison> {
     assert!(
         first.iter().map(|fold| fold.fold).eq(second.iter().map(|fold| fold.fold)),
-        "both were judged on the same folds"
+        "both configurations have the same folds"
     );
     let folds: Vec<f64> =
         first.iter().zip(second).map(|(a, b)| a.score(metric) - b.score(metric)).collect();
@@ -192,12 +189,12 @@ pub fn compare_folds(
     Some(FoldComparison { metric, difference, folds })
 }
 
-/// Returns how many records were judged for each one learned from.
+/// Returns the ratio of held-out records to training records.
 #[must_use]
-pub fn test_train_ratio(folds: &[FoldOutcome]) -> f64 {
-    let judged: u64 = folds.iter().map(FoldOutcome::n).sum();
-    let learned: u64 = folds.iter().map(|fold| fold.n_train).sum();
-    judged as f64 / learned.max(1) as f64
+pub(crate) fn test_train_ratio(folds: &[FoldOutcome]) -> f64 {
+    let n_test: u64 = folds.iter().map(FoldOutcome::n).sum();
+    let n_train: u64 = folds.iter().map(|fold| fold.n_train).sum();
+    n_test as f64 / n_train.max(1) as f64
 }
 
 fn n_right(folds: &[FoldOutcome]) -> u64 {
@@ -240,11 +237,11 @@ mod tests {
         assert!((score(&folds, MetricName::Accuracy) - 0.8).abs() < 1e-12);
         assert!((score(&folds, MetricName::MacroF1) - 0.8).abs() < 1e-12);
         assert!((score(&folds, MetricName::LogLoss) - 0.2).abs() < 1e-12);
-        // Of the second fold alone, truth 0 is never found: F1 0 and 8/9.
+        // In the second fold alone, class 0 is never predicted correctly: F1 is 0 and 8/9.
         assert!((folds[1].score(MetricName::MacroF1) - 4.0 / 9.0).abs() < 1e-12);
         let metrics = pooled(&folds);
         let loss = metrics["log_loss"];
-        // sd of ten 0.1 and five 0.4 is sqrt(0.02); 0.2 -+ 1.96 * sqrt(0.02 / 15)
+        // The standard deviation of ten 0.1 and five 0.4 is sqrt(0.02); 0.2 -+ 1.96 * sqrt(0.02 / 15).
         assert!((loss.ci95[0] - (0.2 - 1.959_964 * (0.02_f64 / 15.0).sqrt())).abs() < 1e-6);
         let macro_f1 = metrics["macro_f1"];
         assert!(macro_f1.ci95[0] < 0.8 && macro_f1.ci95[1] > 0.8 && macro_f1.n == 15);
@@ -272,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn less_log_loss_is_a_gain() {
+    fn a_lower_log_loss_is_a_gain() {
         assert!(MetricName::LogLoss.gain(0.2) > MetricName::LogLoss.gain(0.3));
         assert!(MetricName::Accuracy.gain(0.3) > MetricName::Accuracy.gain(0.2));
     }

@@ -1,115 +1,26 @@
-//! Rules on promotion, held against what was measured.
+//! Judges an evaluation report by gates.
 
-use super::{
-    Better, Bound, ClassMetrics, Comparison, EvaluationReport, GateReport, GateResult, GateSpec,
-    METRICS, RelativeGate, UNKNOWN_LANGUAGE,
+use crate::{
+    comparison::Comparison,
+    evaluation_report::{EvaluationReport, UNKNOWN_LANGUAGE},
+    gate_report::{GateReport, GateResult},
+    gate_spec::{Bound, GateSpec, PER_CLASS, RelativeGate},
+    metrics::{Better, METRICS},
 };
-use botops_findings::{Fault, Place, Result};
-use std::collections::BTreeMap;
+use botops_findings::{Fault, Result};
 
-/// Said of rules against a champion when there is none.
+/// The observation of rules against a champion when there is none.
 const NO_CHAMPION: &str = "not applicable: no champion";
 
-/// A drop may exceed its bound by this much: differences of decimal fractions are not exact.
+/// The amount by which a drop may exceed its bound, because differences of decimal fractions are not exact.
 const SLACK: f64 = 1e-9;
 
-/// What can be bounded for every intent.
-type Measure = (&'static str, fn(&ClassMetrics) -> f64);
-const PER_CLASS: [Measure; 3] = [
-    ("f1", |metrics| metrics.f1),
-    ("precision", |metrics| metrics.precision),
-    ("recall", |metrics| metrics.recall),
-];
-
-/// What can be bounded in every language.
-const PER_LANGUAGE: [&str; 1] = ["accuracy"];
-
-impl GateSpec {
-    /// Checks the rules by themselves, so that a mistake is found before anything is measured.
-    ///
-    /// # Errors
-    /// `BOT-3010` (exit 2) for no rule at all, a name there is not, or a bound that is none.
-    pub fn check(&self) -> Result<()> {
-        let relative = self.relative.clone().unwrap_or_default();
-        if *self == Self::default()
-            || (self.is_empty_but_for_relative() && relative == RelativeGate::default())
-        {
-            return Err(Fault::usage("BOT-3010", "no gate is declared")
-                .hint("declare one, such as `metrics: {accuracy: {min: 0.8}}`"));
-        }
-        let metrics: Vec<&str> = METRICS.iter().map(|(name, _)| *name).collect();
-        let classes: Vec<&str> = PER_CLASS.iter().map(|(name, _)| *name).collect();
-        check_bounds("metrics", &self.metrics, &metrics)?;
-        check_bounds("per_class", &self.per_class, &classes)?;
-        check_bounds("per_language", &self.per_language, &PER_LANGUAGE)?;
-        for (name, drop) in &relative.max_drop {
-            let key = format!("relative.max_drop.{name}");
-            check_name(&key, name, &metrics)?;
-            if !drop.is_finite() || *drop < 0.0 {
-                return Err(fault(&key, format!("`{drop}` is no largest drop"))
-                    .hint("write how much worse the metric may be, such as `0.01`"));
-            }
-        }
-        if let Some(alpha) = relative.mcnemar_alpha
-            && !(alpha > 0.0 && alpha < 1.0)
-        {
-            return Err(fault("relative.mcnemar_alpha", format!("`{alpha}` is not in (0, 1)"))
-                .hint("a usual level is `0.05`"));
-        }
-        Ok(())
-    }
-
-    fn is_empty_but_for_relative(&self) -> bool {
-        self.metrics.is_empty() && self.per_class.is_empty() && self.per_language.is_empty()
-    }
-}
-
-fn fault(key: &str, message: String) -> Fault {
-    Fault::usage("BOT-3010", message).at(Place { key: Some(key.to_owned()), ..Place::default() })
-}
-
-fn check_name(key: &str, name: &str, known: &[&str]) -> Result<()> {
-    if known.contains(&name) {
-        return Ok(());
-    }
-    let nearest = botops_spec::nearest(name, known.iter().copied());
-    let names: Vec<String> = known.iter().map(|name| format!("`{name}`")).collect();
-    let fault = fault(key, format!("a gate on `{name}`, which is not measured"));
-    let fault = match nearest {
-        Some(nearest) => fault.hint(format!("did you mean `{nearest}`?")),
-        None => fault,
-    };
-    Err(fault.hint(format!("what can be bounded here: {}", names.join(", "))))
-}
-
-fn check_bounds(section: &str, bounds: &BTreeMap<String, Bound>, known: &[&str]) -> Result<()> {
-    for (name, bound) in bounds {
-        let key = format!("{section}.{name}");
-        check_name(&key, name, known)?;
-        let wrong = match (bound.min, bound.max) {
-            (None, None) => Some("it has neither `min` nor `max`".to_owned()),
-            (min, max) if min.into_iter().chain(max).any(|end| !end.is_finite()) => {
-                Some("its bound is not a number".to_owned())
-            }
-            (Some(min), Some(max)) if min > max => {
-                Some(format!("its `min` {min} is above its `max` {max}"))
-            }
-            _ => None,
-        };
-        if let Some(wrong) = wrong {
-            return Err(fault(&key, format!("the gate on `{name}` cannot hold: {wrong}"))
-                .hint(format!("write a bound, such as `{name}: {{min: 0.8}}`")));
-        }
-    }
-    Ok(())
-}
-
-/// Judges a fresh report. A metric named by a gate that was not measured fails it; rules against the
-/// champion do not apply where there is none.
+/// Judges a report by `spec`. A gate on a metric that was not measured fails. Rules against the champion do not apply
+/// when there is none.
 ///
 /// # Errors
-/// `BOT-3010` (exit 2) for a gate on an unknown metric, or an empty spec; `BOT-3012` (exit 2) when
-/// `comparison` is about another model or other records than `report`.
+/// `BOT-3010` (exit 2) a gate on an unknown metric, or an empty spec; `BOT-3012` (exit 2) `comparison` is about another
+/// model or other records than `report`.
 pub fn gate(
     spec: &GateSpec,
     report: &EvaluationReport,
@@ -165,23 +76,27 @@ impl End {
     fn of(bound: Bound) -> impl Iterator<Item = Self> {
         bound.min.map(Self::Min).into_iter().chain(bound.max.map(Self::Max))
     }
-    /// NaN holds nothing.
+
+    /// Returns whether `value` is within the bound; false for NaN.
     fn holds(self, value: f64) -> bool {
         match self {
             Self::Min(min) => value >= min,
             Self::Max(max) => value <= max,
         }
     }
+
     fn number(self) -> f64 {
         match self {
             Self::Min(end) | Self::Max(end) => end,
         }
     }
-    fn rule(self, what: &str) -> String {
+
+    fn rule(self, subject: &str) -> String {
         let sign = if matches!(self, Self::Min(_)) { ">=" } else { "<=" };
-        format!("{what} {sign} {}", exact(self.number()))
+        format!("{subject} {sign} {}", exact(self.number()))
     }
-    /// How near to failing: the smallest is the worst.
+
+    /// Returns the distance of `value` from failing; negative when it fails.
     fn margin(self, value: f64) -> f64 {
         match self {
             Self::Min(min) => value - min,
@@ -195,18 +110,16 @@ fn on_metric(name: &str, bound: Bound, report: &EvaluationReport, results: &mut 
         let rule = end.rule(name);
         results.push(match report.metrics.get(name) {
             None => failed(rule, not_measured(name)),
-            Some(metric) => {
-                let [lower, upper] = metric.ci95;
-                GateResult {
-                    rule,
-                    observed: format!(
-                        "{} [{lower:.3}, {upper:.3}] on {} records",
-                        beside(metric.value, end.number()),
-                        metric.n
-                    ),
-                    passed: end.holds(metric.value),
-                }
-            }
+            Some(metric) => GateResult {
+                rule,
+                observed: format!(
+                    "{} {} on {} records",
+                    beside(metric.value, end.number()),
+                    botops_text::interval(metric.ci95, 3),
+                    metric.n
+                ),
+                passed: end.holds(metric.value),
+            },
         });
     }
 }
@@ -226,7 +139,7 @@ fn failed(rule: String, observed: String) -> GateResult {
 
 fn on_classes(name: &str, bound: Bound, report: &EvaluationReport, results: &mut Vec<GateResult>) {
     let measure = PER_CLASS.iter().find(|(known, _)| *known == name).map(|(_, measure)| measure);
-    let measure = measure.expect("names were checked");
+    let measure = measure.expect("`GateSpec::check` accepts only these names");
     for end in End::of(bound) {
         let rule = end.rule(&format!("{name} of every intent"));
         let absent: Vec<String> = report
@@ -242,7 +155,7 @@ fn on_classes(name: &str, bound: Bound, report: &EvaluationReport, results: &mut
                 (intent.as_str(), measure(metrics), metrics.support, note)
             },
         );
-        let mut result = over_all(rule, end, found.collect(), "intents");
+        let mut result = judge_worst(rule, end, found.collect(), "intents");
         if !absent.is_empty() {
             result.passed = false;
             result.observed = format!(
@@ -265,12 +178,12 @@ fn on_languages(
         let languages = report.per_language.iter().filter(|(name, _)| *name != UNKNOWN_LANGUAGE);
         let found = languages.map(|(name, metric)| (name.as_str(), metric.value, metric.n, ""));
         let rule = end.rule(&format!("{name} in every language"));
-        results.push(over_all(rule, end, found.collect(), "languages"));
+        results.push(judge_worst(rule, end, found.collect(), "languages"));
     }
 }
 
-/// Judges the worst of several (name, value, records, note).
-fn over_all(
+/// Judges the worst of several intents or languages, each as (name, value, records, note).
+fn judge_worst(
     rule: String,
     end: End,
     mut found: Vec<(&str, f64, u64, &str)>,
@@ -362,14 +275,14 @@ fn drop_of(name: &str, now: f64, before: f64, most: f64) -> (String, bool) {
     (observed, drop <= most + SLACK)
 }
 
-/// Writes `value` with three decimals, or as many more as tell it apart from `other`.
+/// Formats `value` with three decimals, or with as many as are needed to distinguish it from `other`.
 fn beside(value: f64, other: f64) -> String {
     let decimals = (3..9).find(|&d| format!("{value:.d$}") != format!("{other:.d$}"));
     let decimals = if (value - other).abs() <= SLACK { 3 } else { decimals.unwrap_or(9) };
     format!("{value:.decimals$}")
 }
 
-/// Writes a bound with three decimals, or as many more as it was written with.
+/// Formats a bound with three decimals, or with as many as it was written with.
 fn exact(bound: f64) -> String {
     let decimals = (3..12).find(|&d| format!("{bound:.d$}").parse() == Ok(bound)).unwrap_or(12);
     format!("{bound:.decimals$}")

@@ -1,65 +1,66 @@
-//! Which settings of a search mattered.
+//! The importance of each setting of a search.
 
 use botops_stats::{multiple::benjamini_hochberg, random::Random};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// How often the scores are shuffled to see what chance alone does.
+/// The number of permutations of the scores in the test against chance.
 const SHUFFLES: usize = 999;
-/// Keeps the shuffles apart from other draws.
+/// Separates the random stream of the permutations from other draws.
 const STREAM: u64 = 0x1A7;
-/// The most groups that numbers are put into, and the fewest trials of one.
+/// The most groups of a numeric setting, and the fewest trials in a group.
 const GROUPS: (usize, usize) = (4, 5);
 
-/// How a setting was drawn.
+/// The way in which a setting was drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SettingKind {
-    /// One of a list.
+    /// From a list.
     Choice,
     /// From a range.
     Number,
 }
 
-/// What one setting did to the score, the others being what they were.
+/// The effect of one setting on the score.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Importance {
-    /// The setting.
+    /// The name of the setting.
     pub setting: String,
-    /// The share of the variance of scores between its groups beyond what chance explains, in [0, 1]: omega squared.
+    /// Omega squared, in [0, 1]: the share of the variance of scores that lies between the groups, corrected for chance.
     pub share: f64,
-    /// How often chance alone would part the groups as much (of 1,000), in (0, 1].
+    /// The p-value of a permutation test, in (0, 1]: the share of 1,000 permutations that separate the groups at least as
+    /// much, the observed one included.
     pub p: f64,
     /// `p` adjusted for the number of settings (Benjamini-Hochberg).
     pub p_adjusted: f64,
-    /// Spearman's correlation of a number with the gain: above 0, more was better; none for a list.
+    /// Spearman's correlation of a number with the gain; above 0, larger numbers were better. `None` for a list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rank_correlation: Option<f64>,
-    /// Its values, or groups of near ones, in order: what they came to.
+    /// The score of each value, or of each group of near values, in order.
     pub groups: Vec<SettingGroup>,
 }
 
-/// Trials with the same value of a setting, or near ones.
+/// The trials with the same value of a setting, or with near values.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SettingGroup {
-    /// The value, or `from to`.
+    /// The value, or the range: `0.1 to 0.5`.
     pub values: String,
-    /// How many.
+    /// The number of trials.
     pub n: u64,
-    /// Their mean score.
+    /// The mean score of the trials.
     pub mean: f64,
 }
 
-/// Says of each setting how much it mattered; the one that mattered most first.
+/// Returns the importance of each setting, the most important first.
 ///
-/// `trials` holds what was drawn and its score; `gain(score)` is such that more is better. A setting is looked at by
-/// itself: what two do only together is seen in neither. Numbers are put into up to four groups of near ones. Empty
-/// for fewer than four trials.
+/// `trials` holds the settings drawn for each trial, and its score; a higher `gain(score)` is better. Each setting is
+/// judged by itself, so that interactions of settings are not detected. Numbers are divided into at most four groups.
+/// Empty for fewer than four trials.
 /// omega^2 = (SS_between - (k - 1) MS_within) / (SS_total + MS_within), at least 0. Source: Hays, "Statistics for
-/// Psychologists", 1963; for the question, Hutter, Hoos and Leyton-Brown, "An Efficient Approach for Assessing
+/// Psychologists", 1963; on the importance of hyperparameters, Hutter, Hoos and Leyton-Brown, "An Efficient Approach for Assessing
 /// Hyperparameter Importance", ICML 2014.
 #[must_use]
-pub(super) fn importance(
+pub(crate) fn importance(
     settings: &BTreeMap<String, SettingKind>,
     trials: &[(&BTreeMap<String, Value>, f64)],
     gain: impl Fn(f64) -> f64,
@@ -82,7 +83,7 @@ pub(super) fn importance(
                 return None;
             }
             let mut random = Random::stream(seed ^ STREAM, i);
-            let p = chance(&group_of, &gains, names.len(), &mut random);
+            let p = permutation_p(&group_of, &gains, names.len(), &mut random);
             let numbers: Option<Vec<f64>> = drawn.iter().map(|value| value.as_f64()).collect();
             let rank_correlation = match kind {
                 SettingKind::Number => Some(spearman(&numbers?, &gains)),
@@ -116,17 +117,17 @@ pub(super) fn importance(
     found
 }
 
-/// Groups equal values, in the order of their JSON.
+/// Groups equal values. The groups are in the order of the values as text.
 fn by_value(drawn: &[&Value]) -> (Vec<usize>, Vec<String>) {
-    let shown = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    let mut names: Vec<String> = drawn.iter().map(|value| shown(value)).collect();
+    let name_of = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let mut names: Vec<String> = drawn.iter().map(|value| name_of(value)).collect();
     names.sort_unstable();
     names.dedup();
-    let group = |value: &&Value| names.partition_point(|name| *name < shown(value));
+    let group = |value: &&Value| names.partition_point(|name| *name < name_of(value));
     (drawn.iter().map(group).collect(), names)
 }
 
-/// Groups near numbers: few distinct ones by value, many into parts of about as many trials each.
+/// Groups near numbers: by value when few are distinct, otherwise into groups with about equally many trials.
 fn by_size(drawn: &[&Value]) -> Option<(Vec<usize>, Vec<String>)> {
     let numbers: Vec<f64> = drawn.iter().map(|value| value.as_f64()).collect::<Option<_>>()?;
     let mut sorted = numbers.clone();
@@ -134,7 +135,7 @@ fn by_size(drawn: &[&Value]) -> Option<(Vec<usize>, Vec<String>)> {
     let mut distinct = sorted.clone();
     distinct.dedup();
     let most = (numbers.len() / GROUPS.1).clamp(2, GROUPS.0);
-    // The first number of every group.
+    // The first number of each group.
     let mut starts: Vec<f64> = if distinct.len() <= most {
         distinct
     } else {
@@ -154,7 +155,7 @@ fn by_size(drawn: &[&Value]) -> Option<(Vec<usize>, Vec<String>)> {
     Some((group_of, names))
 }
 
-/// Sums of squares: between groups, and in all.
+/// Returns the sums of squares between groups and in total.
 fn squares(group_of: &[usize], gains: &[f64]) -> (f64, f64) {
     let n_groups = group_of.iter().max().map_or(0, |group| group + 1);
     let (mut sums, mut counts) = (vec![0.0; n_groups], vec![0.0; n_groups]);
@@ -182,23 +183,24 @@ fn omega_squared(group_of: &[usize], gains: &[f64]) -> f64 {
     ((between - (k - 1) as f64 * within) / (total + within)).clamp(0.0, 1.0)
 }
 
-/// Returns how often shuffled gains part the groups as much as the real ones, these counted in.
-fn chance(group_of: &[usize], gains: &[f64], n_groups: usize, random: &mut Random) -> f64 {
+/// Returns the share of permutations of the gains that separate the groups at least as much as the observed gains, which
+/// are included.
+fn permutation_p(group_of: &[usize], gains: &[f64], n_groups: usize, random: &mut Random) -> f64 {
     let (observed, total) = squares(group_of, gains);
     if n_groups < 2 || total <= 0.0 {
         return 1.0;
     }
     let mut shuffled = gains.to_vec();
-    let mut as_much = 1;
+    let mut n_as_large = 1;
     for _ in 0..SHUFFLES {
         random.shuffle(&mut shuffled);
-        // Sums in another order round otherwise: what is equal by rights is to count.
-        as_much += usize::from(squares(group_of, &shuffled).0 >= observed * (1.0 - 1e-12));
+        // Sums in another order are rounded differently; the tolerance counts equal ones as equal.
+        n_as_large += usize::from(squares(group_of, &shuffled).0 >= observed * (1.0 - 1e-12));
     }
-    as_much as f64 / (SHUFFLES + 1) as f64
+    n_as_large as f64 / (SHUFFLES + 1) as f64
 }
 
-/// Returns Spearman's rank correlation, ties at their mean rank; 0 where one side does not vary.
+/// Returns Spearman's rank correlation, with ties at their mean rank; 0 when one side is constant.
 fn spearman(a: &[f64], b: &[f64]) -> f64 {
     let (a, b) = (ranks(a), ranks(b));
     let mean = (a.len() as f64 + 1.0) / 2.0;
@@ -228,7 +230,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn the_setting_that_makes_the_score_is_found() {
+    fn the_setting_that_determines_the_score_is_the_most_important() {
         let mut random = Random::new(3);
         let params: Vec<BTreeMap<String, Value>> = (0..40)
             .map(|i| {
@@ -239,7 +241,7 @@ mod tests {
                 ])
             })
             .collect();
-        // The score rises with c and falls with kind b; nothing depends on noise.
+        // The score rises with `c`, is lower for kind `b`, and does not depend on `noise`.
         let scores: Vec<f64> = params
             .iter()
             .map(|drawn| {
@@ -261,14 +263,14 @@ mod tests {
         assert!(found[0].groups[0].mean < found[0].groups[3].mean);
         let noise = found.iter().find(|found| found.setting == "noise").unwrap();
         assert!(noise.p_adjusted > 0.05 && noise.share < 0.3, "{noise:?}");
-        // Of an error, less is a gain: the same shares, the other direction.
+        // For an error, lower is better: the shares stay, and the gain has the opposite sign of the score.
         let errors: Vec<_> = trials.iter().map(|(drawn, score)| (*drawn, 1.0 - score)).collect();
         let mirrored = importance(&kinds, &errors, |error| -error, 1);
         assert_eq!(mirrored[0].rank_correlation, found[0].rank_correlation);
     }
 
     #[test]
-    fn omega_squared_is_that_of_a_textbook_analysis_of_variance() {
+    fn omega_squared_matches_an_analysis_of_variance_by_hand() {
         // By hand: groups (1, 2, 3) and (3, 4, 5): SS between 6, total 10, MS within 1; (6 - 1) / (10 + 1).
         let found = omega_squared(&[0, 0, 0, 1, 1, 1], &[1.0, 2.0, 3.0, 3.0, 4.0, 5.0]);
         assert!((found - 5.0 / 11.0).abs() < 1e-12, "{found}");
@@ -276,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn ranks_share_their_ties() {
+    fn ties_have_their_mean_rank() {
         assert_eq!(ranks(&[3.0, 1.0, 3.0, 2.0]), [3.5, 1.0, 3.5, 2.0]);
         // scipy 1.17: stats.spearmanr([1, 2, 3, 4], [10, 30, 20, 40]).statistic
         assert!((spearman(&[1.0, 2.0, 3.0, 4.0], &[10.0, 30.0, 20.0, 40.0]) - 0.8).abs() < 1e-12);
@@ -284,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn a_setting_that_never_varied_says_nothing() {
+    fn a_constant_setting_has_no_importance() {
         let params: Vec<BTreeMap<String, Value>> =
             (0..5).map(|_| BTreeMap::from([("c".to_owned(), json!(1.0))])).collect();
         let trials: Vec<_> = params.iter().zip([0.1, 0.2, 0.3, 0.4, 0.5]).collect();

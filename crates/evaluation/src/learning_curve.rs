@@ -1,9 +1,9 @@
-//! How good a configuration is with how much data, and what more would bring.
+//! Learning curves: the metrics of a configuration by amount of training data, and a forecast for twice the data.
 
-use super::{
-    Metric,
+use crate::{
     cross_validation::judge_folds,
     folds::{FoldComparison, FoldOutcome, MetricName, compare_folds, pooled, test_train_ratio},
+    metrics::Metric,
 };
 use botops_findings::Result;
 use botops_models::{CrossValidator, ModelSpec, Progress};
@@ -14,50 +14,50 @@ use botops_stats::{
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// The shares of the records that are learned from: each about half as much again as the one before, which is how
-/// curves of this kind are even; together they cost about three cross-validations.
-pub const SHARES: [f64; 6] = [0.1, 0.16, 0.25, 0.4, 0.63, 1.0];
+/// The shares of the training records: each about 1.6 times the one before, which spaces the points of a power law
+/// evenly; together they cost about three cross-validations.
+pub(crate) const SHARES: [f64; 6] = [0.1, 0.16, 0.25, 0.4, 0.63, 1.0];
 
-/// A configuration with more and more data.
+/// The metrics of a configuration on growing shares of the data.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LearningCurve {
     /// `botops.learning_curve/1`.
     pub schema: String,
-    /// Each share, rising.
+    /// One point for each share, in ascending order.
     pub points: Vec<CurvePoint>,
-    /// Accuracy with all records minus accuracy with [`LearningCurve::before`] of them, fold by fold.
+    /// Accuracy with all records minus accuracy with the share [`LearningCurve::before`], fold by fold.
     pub last_gain: FoldComparison,
-    /// The share that the last gain is over.
+    /// The share that the last gain starts from.
     pub before: f64,
-    /// What twice the records would bring.
+    /// The forecast for twice the records.
     pub outlook: Outlook,
 }
 
-/// One share of the records.
+/// The result for one share of the records.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CurvePoint {
     /// The share of each intent's records outside the fold, in (0, 1].
     pub share: f64,
-    /// Records learned from: the mean over folds.
+    /// The number of training records: the mean over folds.
     pub n_train: u64,
-    /// Metrics of the records held out, with their intervals.
+    /// The metrics of the held-out records, with intervals.
     pub metrics: BTreeMap<String, Metric>,
-    /// Accuracy on each fold.
+    /// The accuracy of each fold.
     pub folds: Vec<f64>,
 }
 
-/// What twice the records would bring.
+/// The forecast for twice the records.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outlook {
-    /// The curve is regular enough to be continued.
+    /// The curve is regular enough to be extrapolated.
     Foretold {
-        /// Records learned from.
+        /// The number of training records.
         n_train: u64,
-        /// Accuracy if the curve goes on as it did, with an interval from the curves of the folds.
+        /// The extrapolated accuracy, with an interval from the curves of the folds.
         accuracy: ResampledMean,
     },
-    /// It is not, and this is why.
+    /// The curve cannot be extrapolated, for this reason.
     Open(String),
 }
 
@@ -80,16 +80,16 @@ pub fn learning_curve(
     Ok(curve(&outcomes))
 }
 
-/// Makes the curve of what each of [`SHARES`] came to.
+/// Makes the curve from the outcomes of each of [`SHARES`].
 fn curve(outcomes: &[Vec<FoldOutcome>]) -> LearningCurve {
     let points: Vec<CurvePoint> = SHARES
         .iter()
         .zip(outcomes)
         .map(|(&share, folds)| {
-            let learned: u64 = folds.iter().map(|fold| fold.n_train).sum();
+            let n_train: u64 = folds.iter().map(|fold| fold.n_train).sum();
             CurvePoint {
                 share,
-                n_train: (learned as f64 / folds.len() as f64).round() as u64,
+                n_train: (n_train as f64 / folds.len() as f64).round() as u64,
                 metrics: pooled(folds),
                 folds: folds.iter().map(|fold| fold.score(MetricName::Accuracy)).collect(),
             }
@@ -97,13 +97,13 @@ fn curve(outcomes: &[Vec<FoldOutcome>]) -> LearningCurve {
         .collect();
     let (last, before) = (SHARES.len() - 1, SHARES.len() - 2);
     let last_gain = compare_folds(&outcomes[last], &outcomes[before], MetricName::Accuracy)
-        .expect("a cross-validation has two folds or more");
+        .expect("a cross-validation has at least two folds");
     let outlook = outlook(&points, test_train_ratio(&outcomes[last]));
     let schema = "botops.learning_curve/1".to_owned();
     LearningCurve { schema, points, last_gain, before: SHARES[before], outlook }
 }
 
-/// Continues the curve, where its own last point is where the points before it said it would be.
+/// Extrapolates the curve, if the points before the last one predict the last one.
 fn outlook(points: &[CurvePoint], test_train_ratio: f64) -> Outlook {
     let errors = |of: &dyn Fn(&CurvePoint) -> f64| -> Vec<(f64, f64)> {
         points.iter().map(|point| (point.n_train as f64, 1.0 - of(point))).collect()
@@ -111,20 +111,20 @@ fn outlook(points: &[CurvePoint], test_train_ratio: f64) -> Outlook {
     let accuracy = |point: &CurvePoint| point.metrics[MetricName::Accuracy.name()];
     let all = errors(&|point| accuracy(point).value);
     let (Some(last), Some((end, earlier))) = (points.last(), all.split_last()) else {
-        return Outlook::Open("there is no point to go on from".to_owned());
+        return Outlook::Open("the curve has no points".to_owned());
     };
     if points.iter().any(|point| point.n_train < 20) {
-        return Outlook::Open("the smallest share is of too few records".to_owned());
+        return Outlook::Open("the smallest share has too few records".to_owned());
     }
     let Some(before) = PowerLaw::fit(earlier) else {
-        return Outlook::Open("there are too few points".to_owned());
+        return Outlook::Open("the curve has too few points".to_owned());
     };
     let expected = 1.0 - before.error(end.0);
     let [lower, upper] = accuracy(last).ci95;
     if !(lower..=upper).contains(&expected) {
         return Outlook::Open(format!(
-            "the shares before the last one lead to {expected:.3}, and it came to {:.3}: the curve is not \
-             regular enough to be continued",
+            "the smaller shares predict {expected:.3} for the last one, but its accuracy is {:.3}: the curve is not \
+             regular enough to be extrapolated",
             1.0 - end.1
         ));
     }
@@ -138,7 +138,7 @@ fn outlook(points: &[CurvePoint], test_train_ratio: f64) -> Outlook {
             let ci95 = accuracy.ci95.map(|end| end.clamp(0.0, 1.0));
             Outlook::Foretold { n_train, accuracy: ResampledMean { ci95, ..accuracy } }
         }
-        None => Outlook::Open("there are too few folds".to_owned()),
+        None => Outlook::Open("the cross-validation has too few folds".to_owned()),
     }
 }
 
@@ -146,7 +146,7 @@ fn outlook(points: &[CurvePoint], test_train_ratio: f64) -> Outlook {
 mod tests {
     use super::*;
 
-    /// Five folds of 200 records each, of which so many are right at each share.
+    /// Five folds of 200 records each, with the number of right predictions at each share.
     fn outcomes(rights: [[u64; 5]; 6]) -> Vec<Vec<FoldOutcome>> {
         let fold = |share: f64, (fold, right): (usize, u64)| FoldOutcome {
             fold: fold as u32,
@@ -162,17 +162,17 @@ mod tests {
     }
 
     #[test]
-    fn a_regular_curve_is_continued_and_says_how_sure_it_is() {
+    fn a_regular_curve_is_extrapolated_with_an_interval() {
         // error = 0.05 + 2 / sqrt(n), roughly: 0.27 at 80, 0.12 at 800.
         let rights = [0.1, 0.16, 0.25, 0.4, 0.63, 1.0]
             .map(|share: f64| 200.0 * (0.95 - 2.0 / (800.0 * share).sqrt()))
-            .map(|right| [0, 1, 2, 1, 0].map(|more| right.round() as u64 + more));
+            .map(|right| [0, 1, 2, 1, 0].map(|extra| right.round() as u64 + extra));
         let found = curve(&outcomes(rights));
         let Outlook::Foretold { n_train, accuracy } = &found.outlook else {
             panic!("{:?}", found.outlook)
         };
         assert_eq!(*n_train, 1_600);
-        // By hand: 0.95 - 2 / 40 = 0.9, and 0.8 of 200 records more.
+        // By hand: 0.95 - 2 / 40 = 0.9, plus 0.8 of 200 records.
         assert!((accuracy.mean - 0.904).abs() < 0.006, "{accuracy:?}");
         assert!(accuracy.ci95[0] < accuracy.mean && accuracy.mean < accuracy.ci95[1]);
         assert!(found.last_gain.difference.mean > 0.0);
@@ -180,9 +180,11 @@ mod tests {
     }
 
     #[test]
-    fn a_curve_with_a_jump_is_not_continued() {
+    fn a_curve_with_a_jump_is_not_extrapolated() {
         let rights = [[100; 5], [101; 5], [102; 5], [103; 5], [104; 5], [180; 5]];
-        let Outlook::Open(why) = curve(&outcomes(rights)).outlook else { panic!("foretold") };
-        assert!(why.contains("0.900"), "{why}");
+        let Outlook::Open(reason) = curve(&outcomes(rights)).outlook else {
+            panic!("extrapolated")
+        };
+        assert!(reason.contains("0.900"), "{reason}");
     }
 }

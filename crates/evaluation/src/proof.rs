@@ -1,7 +1,7 @@
-//! The proof without which nothing moves `champion`. Its fields are private to this file, so that
-//! promotion without evidence does not compile.
+//! The proof of passed gates that moving `champion` requires. Its fields are private to this file, so that promotion
+//! without evidence does not compile.
 
-use super::{GateReport, GateResult};
+use crate::gate_report::{GateReport, GateResult};
 use botops_digest::{Digest, canonical_json};
 use botops_findings::{Fault, Result};
 use botops_models::{IntentModel, SelfTest};
@@ -9,10 +9,10 @@ use botops_models::{IntentModel, SelfTest};
 /// The schema this program writes and reads.
 const SCHEMA: &str = "botops.gate/1";
 
-/// What a gate report may rest on.
+/// The kinds of evidence of a gate report.
 const EVIDENCE: [&str; 2] = ["evaluation", "golden-self-test"];
 
-/// Proof that a model passed its gates; only this module makes one, and nothing moves `champion` without it.
+/// Proof that a model passed its gates. Only this module makes one, and moving `champion` requires one.
 ///
 /// - its report has at least one result, and every one of them passed
 /// - `evidence` is the digest of the report in canonical JSON
@@ -23,37 +23,38 @@ pub struct PassedGates {
 }
 
 impl PassedGates {
-    /// Returns the model file's digest.
+    /// Returns the digest of the model file.
     #[must_use]
     pub fn model(&self) -> Digest {
         self.report.model
     }
 
-    /// Returns the gates that passed.
+    /// Returns the report of the gates.
     #[must_use]
     pub fn report(&self) -> &GateReport {
         &self.report
     }
 
-    /// Returns the digest of the report in canonical JSON: the evidence to store.
+    /// Returns the digest of the report in canonical JSON, under which the evidence is stored.
     #[must_use]
     pub fn evidence(&self) -> Digest {
         self.evidence
     }
 
-    /// Returns the report in canonical JSON: the bytes to store, whose digest is [`Self::evidence`].
+    /// Returns the report in canonical JSON, the bytes with the digest [`Self::evidence`].
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         canonical_json(&self.report)
     }
 
-    /// Rebuilds the proof from stored evidence: `bytes` must be a gate report with digest `evidence`, about `model`, all passed.
+    /// Rebuilds the proof from stored evidence: `bytes` must be a gate report with digest `evidence`, about `model`, with
+    /// every gate passed.
     ///
     /// # Errors
-    /// `BOT-3011` (exit 6) when any of that does not hold.
+    /// `BOT-3011` (exit 6) when one of these conditions does not hold.
     pub fn from_evidence(bytes: &[u8], evidence: Digest, model: Digest) -> Result<Self> {
-        let refuse = |why: String| {
-            Fault::policy("BOT-3011", format!("the stored evidence proves nothing: {why}"))
+        let refuse = |reason: String| {
+            Fault::policy("BOT-3011", format!("the stored evidence is not valid: {reason}"))
                 .hint("judge the model again: `botops gate`, then `botops push`")
         };
         let found = Digest::of(bytes);
@@ -65,7 +66,7 @@ impl PassedGates {
             )));
         }
         let report: GateReport = serde_json::from_slice(bytes)
-            .map_err(|error| refuse("it is no gate report".to_owned()).caused_by(error))?;
+            .map_err(|error| refuse("it is not a gate report".to_owned()).caused_by(error))?;
         if report.schema != SCHEMA {
             return Err(refuse(format!("its schema is `{}`, not `{SCHEMA}`", report.schema)));
         }
@@ -81,15 +82,15 @@ impl PassedGates {
             Some(_) => Err(refuse("it is not in canonical form".to_owned())),
             None => Err(refuse(match report.results.iter().find(|result| !result.passed) {
                 Some(result) => format!("`{}` did not hold: {}", result.rule, result.observed),
-                None => "not every gate is said to have passed".to_owned(),
+                None => "the report does not say that it passed".to_owned(),
             })),
         }
     }
 }
 
-/// Turns a passed report into the proof, or `None`.
+/// Returns the proof for a report whose gates all passed, or `None`.
 ///
-/// The report's own verdict is not enough: each result has to have passed, and there has to be one.
+/// The verdict of the report is not enough: it must have at least one result, and every result must have passed.
 #[must_use]
 pub fn passed(report: &GateReport) -> Option<PassedGates> {
     let holds = report.passed
@@ -100,22 +101,22 @@ pub fn passed(report: &GateReport) -> Option<PassedGates> {
     holds.then(|| PassedGates { report: report.clone(), evidence: Digest::of_json(report) })
 }
 
-/// Judges a model by its own goldens: the gate of a first version, which has nothing to be compared with.
+/// Judges a model by its stored goldens: the gate of a first version, which has no champion to be compared with.
 #[must_use]
 pub fn gate_by_self_test(model: &IntentModel, digest: Digest) -> GateReport {
     judge_self_test(&model.self_test(), digest)
 }
 
-/// Judges what a self-test found: there is a golden, and each was answered as stored.
+/// Judges the result of a self-test: the model must have goldens, and answer each as stored.
 #[must_use]
-pub fn judge_self_test(found: &SelfTest, model: Digest) -> GateReport {
-    let n_failed = found.failures.len();
-    let observed = match (found.n, found.failures.first()) {
+pub fn judge_self_test(self_test: &SelfTest, model: Digest) -> GateReport {
+    let n_failed = self_test.failures.len();
+    let observed = match (self_test.n, self_test.failures.first()) {
         (0, _) => "not measured: the model holds no goldens".to_owned(),
         (n, None) => format!("all {n} as stored"),
         (n, Some(first)) => format!("{n_failed} of {n} differ, such as {first}"),
     };
-    let passed = found.n > 0 && n_failed == 0;
+    let passed = self_test.n > 0 && n_failed == 0;
     GateReport {
         schema: SCHEMA.to_owned(),
         model,

@@ -1,9 +1,9 @@
-//! What a search over configurations found: the winner, how sure that is, and what mattered.
+//! The report of a search over configurations: the winner, its uncertainty, and the importance of settings.
 
-use super::{
-    Metric,
+use crate::{
     folds::{FoldComparison, FoldOutcome, MetricName, compare_folds, pooled, score},
     importance::{Importance, SettingKind, importance},
+    metrics::Metric,
 };
 use botops_digest::Digest;
 use botops_models::ModelSpec;
@@ -11,27 +11,27 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// Fewer trials than this cannot tell a small effect from chance.
+/// The fewest trials that show small effects of settings.
 const ENOUGH_TRIALS: usize = 30;
 
-/// What a search was: everything in its report that is not a result.
+/// The setting of a search: everything in its report that is not a result.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SearchSetting {
-    /// Digest of data, space, base and code: what the search is known by.
+    /// The digest of data, space, base and code, which identifies the search.
     pub search: Digest,
-    /// The data, as named.
+    /// The name of the data set, as given.
     pub data: String,
-    /// Its digest.
+    /// The digest of the data set.
     pub data_digest: Digest,
-    /// Records with an intent.
+    /// The number of records with an intent.
     pub n_samples: u64,
-    /// Groups of near duplicates among them, which are never parted.
+    /// The number of groups of near duplicates, which are never split.
     pub n_groups: u64,
-    /// Intents.
+    /// The number of intents.
     pub n_intents: u64,
-    /// What decides.
+    /// The metric that decides.
     pub metric: MetricName,
-    /// Number of folds.
+    /// The number of folds.
     pub n_folds: u32,
     /// The seed of folds and draws.
     pub seed: u64,
@@ -42,85 +42,87 @@ pub struct SearchSetting {
 /// One round of successive halving.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Rung {
-    /// How many folds a trial was judged on.
+    /// The number of folds that a trial is judged on.
     pub folds: u32,
-    /// The share of the other folds' records that it learned from.
+    /// The share of the records of the other folds that a trial is trained on.
     pub share: f64,
-    /// How many trials.
+    /// The number of trials.
     pub trials: u32,
 }
 
 /// One trial of a search.
 #[derive(Debug, Clone)]
 pub struct SearchTrial {
-    /// Its number; 0 is the base.
+    /// The number of the trial; 0 is the base.
     pub trial: u32,
-    /// What was drawn for it; nothing for the base.
+    /// The settings drawn for it; empty for the base.
     pub params: BTreeMap<String, Value>,
-    /// What it was judged by in each rung it reached, in order; empty when it failed in the first.
+    /// The outcomes in each rung that it reached, in order; empty when it failed in the first.
     pub rungs: Vec<Vec<FoldOutcome>>,
-    /// Why it could not be trained, when it could not.
+    /// The reason why it could not be trained, if it failed.
     pub failed: Option<String>,
 }
 
 /// A trial in a report.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct JudgedTrial {
-    /// Its number; 0 is the base.
+    /// The number of the trial; 0 is the base.
     pub trial: u32,
-    /// What was drawn for it.
+    /// The settings drawn for it.
     pub params: BTreeMap<String, Value>,
-    /// The last rung it reached, from 1; 0: none.
+    /// The last rung that it reached, from 1; 0 for none.
     pub rung: u32,
-    /// Metrics over all records it was judged on in that rung.
+    /// The metrics over all held-out records of that rung.
     pub metrics: BTreeMap<String, Metric>,
     /// The deciding metric on each fold.
     pub folds: Vec<f64>,
-    /// Why it could not be trained.
+    /// The reason why it could not be trained.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed: Option<String>,
 }
 
-/// What a search found.
+/// The report of a search.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct SearchReport {
     /// `botops.search/1`.
     pub schema: String,
-    /// What it was.
+    /// The setting of the search.
     pub setting: SearchSetting,
-    /// Every trial: those of the last rung first, in each the best first.
+    /// All trials: those of the last rung first, the best first in each rung.
     pub trials: Vec<JudgedTrial>,
-    /// The winner's number.
+    /// The number of the winner.
     pub winner: u32,
-    /// Its configuration.
+    /// The configuration of the winner.
     pub spec: ModelSpec,
-    /// Its score, all records together: optimistic, since it was chosen by it.
+    /// The score of the winner over all records. It is optimistic, because the winner was chosen by it.
     pub score: Metric,
-    /// That score less what choosing the best adds: the best on all folds but one is scored on that one, fold after fold; none when nothing was left to choose from.
+    /// The score without the bias of choosing the best: on each fold, the trial that is best on the other folds is scored;
+    /// `None` when there was nothing to choose from.
     pub unchosen: Option<f64>,
-    /// The best of the others, and the winner against it.
+    /// The best of the other trials, compared with the winner.
     pub runner_up: Option<Rival>,
-    /// The winner against the base; none when it is the base, or the base could not be judged.
+    /// The base compared with the winner; `None` when the base won or could not be judged.
     pub base: Option<Rival>,
-    /// Trials of the last rung within one standard error of the winner (itself among them): as good, as far as known.
+    /// The trials of the last rung within one standard error of the winner, the winner included; the data do not show that
+    /// they are worse.
     pub within_one_error: Vec<u32>,
-    /// What mattered, most first.
+    /// The importance of the settings, the most important first.
     pub importance: Vec<Importance>,
-    /// What the reader should know.
+    /// Notes for the reader.
     pub notes: Vec<String>,
 }
 
-/// A trial that the winner is held against.
+/// A trial compared with the winner.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Rival {
-    /// Its number.
+    /// The number of the trial.
     pub trial: u32,
-    /// The winner's score minus its, fold by fold.
+    /// The score of the winner minus the score of this trial, fold by fold.
     pub comparison: FoldComparison,
 }
 
 impl SearchReport {
-    /// Returns the trial of this number.
+    /// Returns the trial with this number.
     #[must_use]
     pub fn trial(&self, number: u32) -> Option<&JudgedTrial> {
         self.trials.iter().find(|trial| trial.trial == number)
@@ -129,7 +131,7 @@ impl SearchReport {
 
 /// Ranks trials, the best first: by the metric over all records, ties to the lower number.
 ///
-/// `trials` are numbers with what each was judged by, on the same folds.
+/// `trials` are numbers with outcomes on the same folds.
 #[must_use]
 pub fn ranked(trials: &[(u32, &[FoldOutcome])], metric: MetricName) -> Vec<u32> {
     let mut scored: Vec<(f64, u32)> =
@@ -138,9 +140,9 @@ pub fn ranked(trials: &[(u32, &[FoldOutcome])], metric: MetricName) -> Vec<u32> 
     scored.into_iter().map(|(_, number)| number).collect()
 }
 
-/// Says what a search found; `settings` are those of the space, `spec_of` makes the configuration of a trial.
+/// Makes the report of a search; `None` when no trial reached the last rung.
 ///
-/// `None` when no trial reached the last rung.
+/// `settings` are those of the search space; `spec_of` makes the configuration of a trial.
 #[must_use]
 pub fn summarise(
     setting: SearchSetting,
@@ -172,7 +174,7 @@ pub fn summarise(
         .filter(|trial| trial.trial != 0)
         .filter_map(|trial| Some((&trial.params, score(trial.rungs.first()?, metric))))
         .collect();
-    let mattered = importance(settings, &first, |score| metric.gain(score), setting.seed);
+    let importance = importance(settings, &first, |score| metric.gain(score), setting.seed);
     let metrics = pooled(winning);
     let score_of_winner = metrics[metric.name()];
     let by_fold: Vec<Vec<f64>> = finalists
@@ -207,7 +209,7 @@ pub fn summarise(
         runner_up,
         base,
         within_one_error,
-        importance: mattered,
+        importance,
         notes,
     })
 }
@@ -224,13 +226,15 @@ fn judged(trial: SearchTrial, metric: MetricName) -> JudgedTrial {
     }
 }
 
-/// Returns how much of the gain of the best, `winner`, is owed to its being chosen, at least 0; `None` for fewer than
-/// two trials or folds.
+/// Returns the part of the gain of `winner` that comes from choosing the best, at least 0; `None` for fewer than two
+/// trials or folds.
 ///
-/// `gains` is [n_trials][n_folds]. On each fold, the trial that is best on the other folds is scored: the mean is
-/// what choosing like this brings on records that had no say. Less the winner's mean, that is the optimism.
+/// `gains` is [n_trials][n_folds]. On each fold, the trial that is best on the other folds is scored. The mean of these
+/// scores is the gain of choosing this way on records that did not take part in the choice. The optimism is the mean of
+/// the winner minus this mean.
 /// Source: Tibshirani and Tibshirani, "A bias correction for the minimum error rate in cross-validation", Annals of
-/// Applied Statistics 3(2), 2009, which holds the chosen against the best of each fold; here it is against itself.
+/// Applied Statistics 3(2), 2009. The paper compares the chosen trial with the best of each fold; this function scores
+/// the trial chosen without the fold.
 #[must_use]
 fn optimism(gains: &[Vec<f64>], winner: usize) -> Option<f64> {
     let n_folds = gains.first()?.len();
@@ -274,30 +278,30 @@ fn notes(
     order: &[u32],
 ) -> Vec<String> {
     let mut notes = vec![format!(
-        "the winner's {} is optimistic: it is the best of {} that were tried, and the same records chose it; its \
-         score on records nobody tuned on is the one to report",
+        "the winner's {} is optimistic: the winner is the best of {} trials on the same records; report its score on \
+         records that were not used for tuning",
         setting.metric.name(),
         trials.len()
     )];
     if setting.rungs.len() > 1 {
         notes.push(format!(
-            "{} of {} trials were dropped on less than all folds or records: one of them may have come out better",
+            "{} of {} trials were dropped before they were judged on all folds and records: one of them may be better",
             trials.len() - order.len(),
             trials.len()
         ));
     }
     if winner == 0 {
-        notes.push("nothing that was tried is better than the configuration as it was".to_owned());
+        notes.push("no trial is better than the base configuration".to_owned());
     }
     if !first.is_empty() && first.len() < ENOUGH_TRIALS {
         notes.push(format!(
-            "what mattered is judged from {} trials: an effect has to be large to show among so few",
+            "the importance of settings is estimated from {} trials: so few show only large effects",
             first.len()
         ));
     }
     let failed = trials.iter().filter(|trial| trial.failed.is_some()).count();
     if failed > 0 {
-        notes.push(format!("{failed} trials could not be trained; why is said with each"));
+        notes.push(format!("{failed} trials could not be trained; the reason is given with each"));
     }
     notes
 }
@@ -360,14 +364,14 @@ mod tests {
     }
 
     #[test]
-    fn the_winner_is_the_best_of_the_last_rung_and_is_held_against_the_rest() {
+    fn the_winner_is_the_best_of_the_last_rung_and_is_compared_with_the_others() {
         for metric in [MetricName::Accuracy, MetricName::LogLoss] {
             let found = report(metric);
             let order: Vec<u32> = found.trials.iter().map(|trial| trial.trial).collect();
             assert_eq!((found.winner, order), (1, vec![1, 3, 0, 2]), "{metric:?}");
             assert_eq!(found.runner_up.as_ref().unwrap().trial, 3);
             let base = found.base.unwrap().comparison;
-            // By hand: 4, 1, 1, 2, 2 of 100 more right on the five folds.
+            // By hand: 4, 1, 1, 2, 2 more of 100 are right on the five folds.
             let sign = if metric == MetricName::Accuracy { 1.0 } else { -1.0 };
             assert!((base.difference.mean - sign * 0.02).abs() < 1e-12, "{base:?}");
             assert!(base.difference.p > 0.0 && base.difference.p < 0.2);
@@ -375,13 +379,13 @@ mod tests {
     }
 
     #[test]
-    fn choosing_costs_what_it_brings_on_folds_that_had_no_say() {
+    fn optimism_is_measured_on_folds_that_did_not_take_part_in_the_choice() {
         let found = report(MetricName::Accuracy);
         assert!((found.score.value - 0.916).abs() < 1e-12);
-        // By hand: without fold 1 trial 1 has 366 and trial 3 has 364, and so on; only fold 4 (93 against 91)
-        // is decided otherwise: 365 to 364 is still trial 1, so that the choice is the same on every fold.
+        // By hand: without fold 1, trial 1 has 366 and trial 3 has 364, and so on; without fold 4 (93 against 91), it is
+        // 365 to 364. Trial 1 is chosen on every fold.
         assert_eq!(found.unchosen, Some(0.916));
-        // Two coins: each is best where it is not looked at.
+        // Two coins: each is best on the fold where the other one is chosen.
         let coins = vec![vec![1.0, 0.0], vec![0.0, 1.0]];
         assert_eq!(optimism(&coins, 0), Some(0.5));
         assert_eq!(optimism(&coins[..1], 0), None);
@@ -396,18 +400,18 @@ mod tests {
     }
 
     #[test]
-    fn the_base_that_wins_is_said_to() {
+    fn a_note_says_when_the_base_wins() {
         let trials = vec![trial(0, &[95; 5]), trial(1, &[92; 5])];
         let kinds = BTreeMap::new();
         let found =
             summarise(setting(MetricName::Accuracy), &kinds, trials, |_| ModelSpec::default());
         let found = found.unwrap();
         assert_eq!((found.winner, found.base), (0, None));
-        assert!(found.notes.iter().any(|note| note.contains("nothing that was tried is better")));
+        assert!(found.notes.iter().any(|note| note.contains("no trial is better")));
     }
 
     #[test]
-    fn a_search_that_nothing_survived_has_no_report() {
+    fn a_search_whose_trials_all_failed_has_no_report() {
         let failed = SearchTrial { rungs: Vec::new(), failed: Some("no".into()), ..trial(0, &[1]) };
         let kinds = BTreeMap::new();
         let found = summarise(setting(MetricName::Accuracy), &kinds, vec![failed], |_| {

@@ -1,19 +1,19 @@
-//! The same training with several seeds: how much of a metric is luck.
+//! The spread of metrics over trainings that differ only in their seed.
 
-use super::Metric;
+use crate::metrics::Metric;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// Metrics of trainings that differ in their seed alone.
+/// The metrics of trainings that differ only in their seed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SeedSpread {
     /// The seeds, in order.
     pub seeds: Vec<u64>,
-    /// By metric.
+    /// The spread of each metric.
     pub metrics: BTreeMap<String, Spread>,
 }
 
-/// How far a number varies.
+/// The spread of a number.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Spread {
     /// Its values, in the order of the seeds.
@@ -28,10 +28,10 @@ pub struct Spread {
     pub highest: f64,
 }
 
-/// Gathers what trainings with `seeds` came to, one map of metrics each; a metric that one of them lacks is left out.
+/// Returns the spread of each metric over trainings with `seeds`. A metric that one training lacks is left out.
 ///
 /// # Panics
-/// When there is not one map for each seed.
+/// When `metrics` does not have one map for each seed.
 #[must_use]
 pub fn seed_spread(seeds: &[u64], metrics: &[&BTreeMap<String, Metric>]) -> SeedSpread {
     assert_eq!(seeds.len(), metrics.len(), "every training has metrics");
@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_spread_is_that_of_the_sample() {
+    fn the_standard_deviation_is_that_of_a_sample() {
         let of = |accuracy: f64| {
             let metric = Metric { value: accuracy, ci95: [0.0, 1.0], n: 10 };
             BTreeMap::from([("accuracy".to_owned(), metric)])

@@ -1,10 +1,12 @@
 use super::*;
 use botops_datasets::{Dataset, Record};
+use botops_digest::Digest;
 use botops_findings::{FaultKind, Place};
 use botops_models::{Prediction, SelfTest};
+use std::collections::BTreeMap;
 
-fn close(found: f64, wanted: f64) {
-    assert!((found - wanted).abs() < 1e-9, "{found} is not {wanted}");
+fn close(found: f64, expected: f64) {
+    assert!((found - expected).abs() < 1e-9, "{found} is not {expected}");
 }
 
 fn record(number: u64, intent: Option<&str>, lang: Option<&str>) -> Record {
@@ -19,7 +21,7 @@ fn record(number: u64, intent: Option<&str>, lang: Option<&str>) -> Record {
     }
 }
 
-/// One line of a made-up evaluation: truth (`None`: out of scope), predicted, confidence, p(truth), score.
+/// A synthetic record: truth (`None` for out of scope), predicted, confidence, p(truth), score.
 #[derive(Clone, Copy)]
 struct Line {
     truth: Option<usize>,
@@ -75,7 +77,7 @@ fn measured(subject: &Subject, lines: &[Line]) -> botops_findings::Result<Evalua
     measure(subject, &outcomes)
 }
 
-/// bye, faq, greet, order as in the reference values.
+/// The intents bye, faq, greet, order, as in the reference values.
 fn reference_lines() -> (Subject, Vec<Line>) {
     let fixture = &reference()["classification"];
     let labels: Vec<String> = serde_json::from_value(fixture["labels"].clone()).unwrap();
@@ -88,22 +90,22 @@ fn reference_lines() -> (Subject, Vec<Line>) {
 }
 
 #[test]
-fn the_report_has_the_numbers_of_scikit_learn() {
+fn the_report_matches_scikit_learn() {
     // sklearn 1.9: classification_report(y_true, y_pred, zero_division=0), confusion_matrix
     let (subject, lines) = reference_lines();
     let report = measured(&subject, &lines).unwrap();
     let fixture = &reference()["classification"];
     for (intent, metrics) in &report.per_class {
-        let wanted = &fixture["report"][intent];
-        close(metrics.precision, wanted["precision"].as_f64().unwrap());
-        close(metrics.recall, wanted["recall"].as_f64().unwrap());
-        close(metrics.f1, wanted["f1-score"].as_f64().unwrap());
+        let expected = &fixture["report"][intent];
+        close(metrics.precision, expected["precision"].as_f64().unwrap());
+        close(metrics.recall, expected["recall"].as_f64().unwrap());
+        close(metrics.f1, expected["f1-score"].as_f64().unwrap());
     }
     for (ours, theirs) in [("macro", "macro avg"), ("weighted", "weighted avg")] {
-        let (average, wanted) = (&report.averages[ours], &fixture["report"][theirs]);
-        close(average.precision, wanted["precision"].as_f64().unwrap());
-        close(average.recall, wanted["recall"].as_f64().unwrap());
-        close(average.f1, wanted["f1-score"].as_f64().unwrap());
+        let (average, expected) = (&report.averages[ours], &fixture["report"][theirs]);
+        close(average.precision, expected["precision"].as_f64().unwrap());
+        close(average.recall, expected["recall"].as_f64().unwrap());
+        close(average.f1, expected["f1-score"].as_f64().unwrap());
         close(report.metrics[&format!("{ours}_f1")].value, average.f1);
     }
     close(report.metrics["accuracy"].value, 0.7);
@@ -113,11 +115,11 @@ fn the_report_has_the_numbers_of_scikit_learn() {
     assert!(!report.metrics.contains_key("oos_auroc"));
     let names: Vec<&str> = METRICS.iter().map(|(name, _)| *name).collect();
     assert!(report.metrics.keys().all(|name| names.contains(&name.as_str())));
-    // Nothing was said of confidence, and nothing is out of scope.
+    // Confidence rules and out-of-scope records are missing.
     assert_eq!(report.metrics.len(), METRICS.len() - 7);
 }
 
-/// 300 records of 4 intents with 30 % errors, the same as the Python lines beside the test below.
+/// 300 records of 4 intents with 30 % errors, equal to the Python lines in the test below.
 fn spread_lines() -> Vec<Line> {
     (0..300_usize)
         .map(|i| {
@@ -132,11 +134,11 @@ fn spread_lines() -> Vec<Line> {
 }
 
 #[test]
-fn values_and_intervals_are_those_of_an_independent_bootstrap() {
+fn values_and_intervals_match_an_independent_bootstrap() {
     // numpy 2.4 and sklearn 1.9, seed 0, 6,000 draws of r.integers(0, 300, 300), np.quantile; with
     //   truth = (i*7 + i//11) % 4; wrong = (i*13) % 10 < 3; conf = .3 + .69*((i*37) % 101)/101
     //   pred = where(wrong, (truth + 1 + (i % 3 == 0)) % 4, truth); p = where(wrong, (1-conf)/2, conf)
-    // Ends of two bootstraps differ by chance: about 0.003 here.
+    // The ends of two bootstraps differ by chance, here by about 0.003.
     let report = measured(&subject(&["a", "b", "c", "d"], 4), &spread_lines()).unwrap();
     let macro_recall = &report.averages["macro"];
     let recall = Metric { value: macro_recall.recall, ci95: macro_recall.recall_ci95, n: report.n };
@@ -148,8 +150,8 @@ fn values_and_intervals_are_those_of_an_independent_bootstrap() {
         (report.metrics["log_loss"], 0.953_101_101_017_999_9, [0.8579, 1.0501], 0.01),
     ] {
         close(metric.value, value);
-        for (found, wanted) in metric.ci95.into_iter().zip(ends) {
-            assert!((found - wanted).abs() < tolerance, "{:?} is not near {ends:?}", metric.ci95);
+        for (found, expected) in metric.ci95.into_iter().zip(ends) {
+            assert!((found - expected).abs() < tolerance, "{:?} is not near {ends:?}", metric.ci95);
         }
     }
     // statsmodels 0.15: proportion_confint(210, 300, method="wilson")
@@ -172,7 +174,7 @@ fn the_report_is_the_same_on_any_number_of_threads() {
 }
 
 #[test]
-fn every_interval_holds_its_estimate() {
+fn every_interval_includes_its_estimate() {
     let (subject, lines) = reference_lines();
     let mut certain: Vec<Line> = (0..10).map(|i| line(i % 4, i % 4)).collect();
     for line in &mut certain {
@@ -190,12 +192,12 @@ fn every_interval_holds_its_estimate() {
 fn out_of_scope_records_count_only_in_the_out_of_scope_metrics() {
     let (subject, lines) = reference_lines();
     let without = measured(&subject, &lines).unwrap();
-    // sklearn 1.9: roc_auc_score is 0.8 for these scores; each in-scope one twice changes nothing.
+    // sklearn 1.9: roc_auc_score is 0.8 for these scores; doubling the in-scope ones does not change it.
     let fixture = &reference()["oos_auroc"];
     let scores: Vec<f64> = serde_json::from_value(fixture["score"].clone()).unwrap();
     let inside: Vec<u8> = serde_json::from_value(fixture["in_scope"].clone()).unwrap();
-    let side = |wanted: u8| {
-        scores.iter().zip(&inside).filter(move |(_, i)| **i == wanted).map(|(score, _)| *score)
+    let side = |value: u8| {
+        scores.iter().zip(&inside).filter(move |(_, i)| **i == value).map(|(score, _)| *score)
     };
     let mut with: Vec<Line> = lines
         .iter()
@@ -235,12 +237,12 @@ fn an_intent_the_model_does_not_know_counts_as_wrong_and_is_named() {
     assert_eq!(report.per_class["z"].support, 2);
     assert_eq!(report.unknown_intents, ["z"]);
     // 8 records at -ln 0.9 and 2 at the clip, -ln 2^-52.
-    let wanted = (8.0 * -(0.9_f64.ln()) + 2.0 * 52.0 * 2.0_f64.ln()) / 10.0;
-    close(report.metrics["log_loss"].value, wanted);
+    let expected = (8.0 * -(0.9_f64.ln()) + 2.0 * 52.0 * 2.0_f64.ln()) / 10.0;
+    close(report.metrics["log_loss"].value, expected);
 }
 
 #[test]
-fn the_surest_errors_come_first_and_name_their_record_and_line() {
+fn the_most_confident_errors_come_first_and_name_their_record_and_line() {
     let mut lines: Vec<Line> = (0..12).map(|i| line(i % 2, i % 2)).collect();
     for (at, confidence) in [(3, 0.6), (7, 0.95), (9, 0.6)] {
         lines[at] = Line { confidence, ..line(at % 2, (at + 1) % 2) };
@@ -252,7 +254,7 @@ fn the_surest_errors_come_first_and_name_their_record_and_line() {
 }
 
 #[test]
-fn accuracy_is_told_by_language() {
+fn accuracy_is_measured_by_language() {
     let mut lines: Vec<Line> = (0..20).map(|i| line(i % 2, i % 2)).collect();
     for (i, line) in lines.iter_mut().enumerate() {
         line.lang = if i < 12 { Some("en") } else { Some("fr") };
@@ -265,7 +267,7 @@ fn accuracy_is_told_by_language() {
 }
 
 #[test]
-fn nine_in_scope_records_are_too_few_whatever_lies_outside() {
+fn nine_in_scope_records_are_too_few_even_with_out_of_scope_ones() {
     let mut lines: Vec<Line> = (0..9).map(|i| line(i % 2, 0)).collect();
     lines.extend([Line { truth: None, ..line(0, 0) }; 50]);
     let fault = measured(&subject(&["a", "b"], 2), &lines).unwrap_err();
@@ -294,19 +296,22 @@ fn a_record_without_an_intent_is_refused_by_its_place() {
         records: (1..).zip(intents).map(|(n, intent)| record(n, *intent, None)).collect(),
     };
     let some = data(&[Some("a"), Some("oos"), Some(""), None]);
-    let fault = measurement::intents_of(&some).unwrap_err();
+    let fault = intents_of(&some).unwrap_err();
     assert_eq!((fault.code(), fault.kind()), ("BOT-3003", FaultKind::Gate));
-    assert_eq!(fault.message(), "record 3 has no intent to compare with (nor have 1 more)");
+    assert_eq!(
+        fault.message(),
+        "record 3 has no intent to compare with (and 1 more record has none)"
+    );
     assert_eq!((fault.place().record, fault.place().line), (Some(3), Some(4)));
     let none = data(&[None, None]);
-    let fault = measurement::intents_of(&none).unwrap_err();
+    let fault = intents_of(&none).unwrap_err();
     assert_eq!(fault.message(), "no record has an intent to compare with");
     assert!(fault.hints()[0].contains("--intent-column"));
-    let labelled = data(&[Some("a"), Some("oos")]);
-    assert_eq!(measurement::intents_of(&labelled).unwrap(), ["a", "oos"]);
+    let labeled = data(&[Some("a"), Some("oos")]);
+    assert_eq!(intents_of(&labeled).unwrap(), ["a", "oos"]);
 }
 
-/// A comparison over `n` records with so many flips.
+/// A comparison over all records of `report`, with this many flips.
 fn comparison(report: &EvaluationReport, newly_wrong: usize, newly_right: usize) -> Comparison {
     let n = usize::try_from(report.n).unwrap();
     let records: Vec<Record> = (1..).take(n).map(|i| record(i, Some("a"), None)).collect();
@@ -357,7 +362,7 @@ fn lines_of(report: &GateReport) -> Vec<String> {
 }
 
 #[test]
-fn absolute_gates_say_what_was_measured() {
+fn absolute_gates_report_the_measured_number() {
     let spec = spec("metrics: {accuracy: {min: 0.7}, ece: {max: 0.1}, oos_auroc: {min: 0.8}}");
     let found = gate(&spec, &spread_report(), None).unwrap();
     let ece = spread_report().metrics["ece"].ci95;
@@ -377,7 +382,7 @@ fn absolute_gates_say_what_was_measured() {
 }
 
 #[test]
-fn a_number_just_beside_its_bound_is_shown_so_that_it_differs() {
+fn a_number_near_its_bound_has_enough_decimals_to_differ() {
     let found = gate(&spec("metrics: {accuracy: {min: 0.70004}}"), &spread_report(), None).unwrap();
     assert_eq!(found.results[0].rule, "accuracy >= 0.70004");
     assert!(found.results[0].observed.starts_with("0.70000 ["), "{}", found.results[0].observed);
@@ -428,7 +433,7 @@ fn without_a_champion_relative_rules_do_not_apply() {
 }
 
 #[test]
-fn relative_rules_tell_better_from_worse_for_each_metric() {
+fn relative_rules_know_the_direction_of_each_metric() {
     let report = spread_report();
     let mut worse = comparison(&report, 15, 5);
     for (name, by) in [("accuracy", 0.02), ("log_loss", -0.06)] {
@@ -511,7 +516,7 @@ fn gates_that_cannot_be_judged_are_refused_by_key() {
         (
             "relative: {max_drop: {accuracy: -0.1}}",
             Some("relative.max_drop.accuracy"),
-            "`-0.1` is no largest drop",
+            "`-0.1` is not a valid largest drop",
         ),
         ("relative: {mcnemar_alpha: 5}", Some("relative.mcnemar_alpha"), "`5` is not in (0, 1)"),
     ] {
@@ -539,9 +544,9 @@ fn only_a_report_whose_every_gate_passed_becomes_a_proof() {
 
     let failing = gate(&spec("metrics: {accuracy: {min: 0.9}}"), &spread_report(), None).unwrap();
     assert!(passed(&failing).is_none());
-    let mut lying = failing;
-    lying.passed = true;
-    assert!(passed(&lying).is_none());
+    let mut forged = failing;
+    forged.passed = true;
+    assert!(passed(&forged).is_none());
     let mut empty = passing();
     empty.results.clear();
     assert!(passed(&empty).is_none());
@@ -574,15 +579,17 @@ fn altered_or_foreign_evidence_is_refused() {
     assert!(refused(&altered, evidence, model).contains("its digest is"));
     assert!(refused(&bytes, evidence, Digest::of(b"other")).contains("it is about model"));
     let sealed = |bytes: &[u8]| refused(bytes, Digest::of(bytes), model);
-    assert!(sealed(b"[]").ends_with("it is no gate report"));
+    assert!(sealed(b"[]").ends_with("it is not a gate report"));
 
-    let mut lying = passing();
-    lying.results[0].passed = false;
-    let message = sealed(&botops_digest::canonical_json(&lying));
+    let mut forged = passing();
+    forged.results[0].passed = false;
+    let message = sealed(&botops_digest::canonical_json(&forged));
     assert!(message.contains("`accuracy >= 0.600` did not hold"), "{message}");
-    let mut unsaid = passing();
-    unsaid.passed = false;
-    assert!(sealed(&botops_digest::canonical_json(&unsaid)).contains("not every gate"));
+    let mut unmarked = passing();
+    unmarked.passed = false;
+    assert!(
+        sealed(&botops_digest::canonical_json(&unmarked)).contains("does not say that it passed")
+    );
     let mut newer = passing();
     newer.schema = "botops.gate/2".to_owned();
     assert!(sealed(&botops_digest::canonical_json(&newer)).contains("`botops.gate/2`"));
@@ -591,7 +598,7 @@ fn altered_or_foreign_evidence_is_refused() {
 }
 
 #[test]
-fn goldens_have_to_be_there_and_to_be_answered_as_stored() {
+fn a_self_test_needs_goldens_that_are_answered_as_stored() {
     let judge = |n: usize, failures: &[&str]| {
         let failures = failures.iter().map(|&f| f.to_owned()).collect();
         judge_self_test(&SelfTest { n, failures }, Digest::of(b"model"))

@@ -1,4 +1,4 @@
-//! Bootstrap intervals of the metrics that are no plain proportion.
+//! Bootstrap intervals of metrics that are not plain proportions.
 
 use botops_stats::{
     bootstrap::{Resampling, percentile_intervals},
@@ -7,35 +7,43 @@ use botops_stats::{
     reliability::{BINS, bin_of, negative_log_likelihood},
 };
 
-/// What the bootstrap needs to know of one in-scope record.
+/// The values of one in-scope record that the bootstrap uses.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Judged {
-    /// Its class and the one it was given.
-    pub(super) labeled: Labeled,
-    /// Probability of the class it was given.
-    pub(super) confidence: f64,
-    /// Probability of its class.
-    pub(super) probability_of_truth: f64,
+pub(crate) struct Sample {
+    /// The true and the predicted class.
+    pub(crate) labeled: Labeled,
+    /// The probability of the predicted class.
+    pub(crate) confidence: f64,
+    /// The probability of the true class.
+    pub(crate) probability_of_truth: f64,
 }
 
-/// Intervals over the same draws.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Intervals {
-    pub(super) macro_f1: [f64; 2],
-    pub(super) macro_recall: [f64; 2],
-    pub(super) weighted_f1: [f64; 2],
-    pub(super) ece: [f64; 2],
-    pub(super) log_loss: [f64; 2],
+impl Sample {
+    /// Returns whether the prediction is right.
+    #[inline]
+    pub(crate) fn is_right(self) -> bool {
+        self.labeled.truth == self.labeled.predicted
+    }
 }
 
-/// Records of one cell of the confusion matrix: `start..end` of the sorted records.
+/// 95 % intervals of several metrics, from the same draws.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Intervals {
+    pub(crate) macro_f1: [f64; 2],
+    pub(crate) macro_recall: [f64; 2],
+    pub(crate) weighted_f1: [f64; 2],
+    pub(crate) ece: [f64; 2],
+    pub(crate) log_loss: [f64; 2],
+}
+
+/// The records of one cell of the confusion matrix: `start..end` of the sorted records.
 struct Cell {
     labeled: Labeled,
     start: usize,
     end: usize,
 }
 
-/// Counts by class of one draw.
+/// The counts of one class in one draw.
 #[derive(Clone, Copy, Default)]
 struct Tally {
     support: u64,
@@ -44,14 +52,14 @@ struct Tally {
 }
 
 /// Resamples the records and recomputes every metric on each draw.
-pub(super) fn intervals(
+pub(crate) fn intervals(
     n_classes: usize,
-    records: &[Judged],
+    samples: &[Sample],
     resampling: &Resampling,
 ) -> Intervals {
-    // Sorted by cell, so that counts by class are sums over a few hundred runs rather than three
-    // scattered additions a record.
-    let mut sorted = records.to_vec();
+    // Sorted by cell, so that counts by class are sums over a few hundred runs instead of three scattered additions for
+    // each record.
+    let mut sorted = samples.to_vec();
     sorted.sort_by_key(|record| (record.labeled.truth, record.labeled.predicted));
     let mut cells: Vec<Cell> = Vec::new();
     for (at, record) in sorted.iter().enumerate() {
@@ -63,10 +71,7 @@ pub(super) fn intervals(
     let bins: Vec<usize> = sorted.iter().map(|record| bin_of(record.confidence, BINS)).collect();
     let gaps: Vec<f64> = sorted
         .iter()
-        .map(|record| {
-            let correct = record.labeled.truth == record.labeled.predicted;
-            f64::from(u8::from(correct)) - record.confidence
-        })
+        .map(|record| f64::from(u8::from(record.is_right())) - record.confidence)
         .collect();
     let losses: Vec<f64> =
         sorted.iter().map(|record| negative_log_likelihood(record.probability_of_truth)).collect();
@@ -110,8 +115,8 @@ pub(super) fn intervals(
     Intervals { macro_f1, macro_recall, weighted_f1, ece, log_loss }
 }
 
-/// Resamples either side by itself, so that no draw is without one of them.
-pub(super) fn auroc(in_scope: &[f64], oos: &[f64], resampling: &Resampling) -> (f64, [f64; 2]) {
+/// Returns the AUROC with its interval. Each side is resampled by itself, so that every draw has both sides.
+pub(crate) fn auroc(in_scope: &[f64], oos: &[f64], resampling: &Resampling) -> (f64, [f64; 2]) {
     let ranking = Ranking::of(in_scope, oos);
     let value = ranking.auroc(&vec![1; in_scope.len() + oos.len()]);
     let [interval] = percentile_intervals(

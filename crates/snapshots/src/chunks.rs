@@ -1,11 +1,14 @@
-//! Files become chunks, and new chunks become packs.
+//! Files cut into chunks, and new chunks collected in packs.
 //!
-//! Everything here blocks, a wave of files or a part of a large file at a time, so that whoever drives
-//! it can send one wave's packs while the next is read. What comes out depends on the files, their
-//! order and the chunks known before, never on the number of threads.
+//! Everything here blocks. Each step reads a wave of files or a part of a large file, so that the caller can send the
+//! packs of one wave while the next one is read. The packs depend on the files, their order and the chunks known before,
+//! never on the number of threads.
 
-use super::{Chunk, Pack, SnapshotManifest};
-use crate::{file_list::Found, file_stamps::Stamp};
+use crate::{
+    file_list::FoundFile,
+    file_stamps::Stamp,
+    manifest::{Chunk, LONGEST_CHUNK, Pack, SnapshotManifest},
+};
 use botops_digest::{Digest, Hasher};
 use botops_findings::{Fault, Result};
 use botops_spec as spec;
@@ -19,83 +22,84 @@ use std::{
     ops::Range,
 };
 
-/// Chunks have 32 to 512 KiB, mostly 128 KiB: a changed record costs one or two, and a file of 100 MB has 800 to name.
-const LEAST: usize = 32 << 10;
-const USUAL: usize = 128 << 10;
-pub(crate) const MOST: usize = 512 << 10;
-/// Bytes after which a pack is closed: an object that a bucket takes in one go, and few of them.
+/// The shortest chunk, in bytes, except at the end of a file.
+const SHORTEST_CHUNK: usize = 32 << 10;
+/// The average chunk, in bytes: a changed record costs one or two chunks, and a file of 100 MB has about 800.
+const AVERAGE_CHUNK: usize = 128 << 10;
+/// The size at which a pack is closed, in bytes: small enough for one request, large enough to keep packs few.
 const PACK: usize = 8 << 20;
-/// Bytes of files read at a time; of them and of what becomes of them, twice as much may be held.
+/// Bytes of files read at a time. Memory use is about twice this: the bytes read, and the packs made from them.
 const WAVE: u64 = 32 << 20;
-/// Of zstd: the fastest level; the next ones gain a tenth and take twice as long.
+/// The zstd level: the fastest one; the next levels save a tenth of the size and take twice as long.
 const LEVEL: i32 = 1;
 
-/// Returns where `bytes` are cut; unless they are the end of the file, what follows the last cut is not a chunk yet.
+/// Returns the chunks of `bytes`. Unless `is_end`, the bytes after the last chunk belong to a chunk that is not complete.
 fn cut(bytes: &[u8], is_end: bool) -> Vec<Range<usize>> {
-    FastCDC::new(bytes, LEAST, USUAL, MOST)
-        // With less than the longest chunk before it, a cut may be there only because the bytes ended.
-        .take_while(|chunk| is_end || bytes.len() - chunk.offset >= MOST)
+    FastCDC::new(bytes, SHORTEST_CHUNK, AVERAGE_CHUNK, LONGEST_CHUNK)
+        // A chunk with fewer bytes after its start than the longest chunk may end only because the bytes end.
+        .take_while(|chunk| is_end || bytes.len() - chunk.offset >= LONGEST_CHUNK)
         .map(|chunk| chunk.offset..chunk.offset + chunk.length)
         .collect()
 }
 
-/// Unpacks a chunk from its stored bytes; nothing when they are not of it.
+/// Decompresses a chunk; `None` when `stored` is damaged or belongs to another chunk.
 pub(crate) fn unpacked(stored: &[u8], chunk: &Chunk) -> Option<Vec<u8>> {
     let bytes = zstd::bulk::decompress(stored, chunk.size_bytes as usize).ok()?;
     (bytes.len() as u64 == chunk.size_bytes && Digest::of(&bytes) == chunk.digest).then_some(bytes)
 }
 
-/// A file as stored: what a manifest says of it, packs by the numbers that [`Storing`] gives them.
+/// A file that was read. The chunks name packs by their index in [`Packer::packs`].
 #[derive(Debug)]
-pub(crate) struct Stored {
-    pub(crate) found: Found,
+pub(crate) struct StoredFile {
+    pub(crate) found: FoundFile,
     pub(crate) digest: Digest,
     pub(crate) chunks: Vec<Chunk>,
 }
 
-/// A pack to be sent.
+/// A complete pack to send.
 #[derive(Debug)]
-pub(crate) struct Sealed {
-    /// Its place in [`Storing::packs`].
+pub(crate) struct SealedPack {
+    /// Its index in [`Packer::packs`].
     pub(crate) number: usize,
     pub(crate) bytes: Bytes,
 }
 
-/// A file too large to be held, half-way through.
-struct Large {
-    found: Found,
+/// A file larger than a wave, read in part.
+struct LargeFile {
+    found: FoundFile,
     file: File,
     hasher: Hasher,
-    /// What follows the last cut.
+    /// The bytes after the last chunk.
     rest: Vec<u8>,
     n_read: u64,
     chunks: Vec<Chunk>,
 }
 
-/// A file that was read and cut.
-struct Read {
-    found: Found,
+/// A file that was read and cut into chunks.
+struct ReadFile {
+    found: FoundFile,
     bytes: Vec<u8>,
     digest: Digest,
     cuts: Vec<(Range<usize>, Digest)>,
 }
 
-/// Files on their way into packs.
-pub(crate) struct Storing {
-    waiting: VecDeque<Found>,
-    large: Option<Large>,
-    /// The chunks there are, by digest.
+/// Turns files into packs, wave by wave.
+pub(crate) struct Packer {
+    waiting: VecDeque<FoundFile>,
+    large: Option<LargeFile>,
+    /// All chunks so far, by digest.
     known: HashMap<Digest, Chunk>,
-    /// Those of the snapshot before, then those made here; none: not sent yet.
+    /// The packs of the snapshot before, then the new ones; `None` for a pack that is not sent yet.
     pub(crate) packs: Vec<Option<Pack>>,
     /// The pack being filled, the last of `packs`.
     open: Vec<u8>,
-    pub(crate) done: Vec<Stored>,
+    /// The files read so far.
+    pub(crate) done: Vec<StoredFile>,
 }
 
-impl Storing {
-    /// Begins with the chunks of `before`, which need not be stored again.
-    pub(crate) fn new(files: Vec<Found>, before: Option<&SnapshotManifest>) -> Self {
+impl Packer {
+    /// Starts with the chunks of the snapshot `before`, which are not stored again.
+    pub(crate) fn new(files: Vec<FoundFile>, before: Option<&SnapshotManifest>) -> Self {
         let chunks = before.into_iter().flat_map(|manifest| &manifest.files);
         let chunks = chunks.flat_map(|file| &file.chunks);
         let packs = before.map(|manifest| manifest.packs.clone()).unwrap_or_default();
@@ -109,11 +113,11 @@ impl Storing {
         }
     }
 
-    /// Reads the next wave; returns the packs it filled, or nothing when all is done.
+    /// Reads the next wave. Returns the packs that it completed, or `None` when all files are done.
     ///
     /// # Errors
-    /// `BOT-1001` a file cannot be read, `BOT-5048` (exit 1) it changed meanwhile.
-    pub(crate) fn step(&mut self) -> Result<Option<Vec<Sealed>>> {
+    /// `BOT-1001` a file cannot be read, `BOT-5048` (exit 5) it changed while it was read.
+    pub(crate) fn step(&mut self) -> Result<Option<Vec<SealedPack>>> {
         if let Some(large) = self.large.take() {
             return self.advance(large).map(Some);
         }
@@ -135,30 +139,31 @@ impl Storing {
             let file = open(&found)?;
             let (hasher, rest) = (Hasher::default(), Vec::new());
             return self
-                .advance(Large { found, file, hasher, rest, n_read: 0, chunks: Vec::new() })
+                .advance(LargeFile { found, file, hasher, rest, n_read: 0, chunks: Vec::new() })
                 .map(Some);
         }
-        let read: Vec<Result<Read>> = wave.into_par_iter().map(read).collect();
-        let read: Vec<Read> = read.into_iter().collect::<Result<_>>()?;
+        let read: Vec<Result<ReadFile>> = wave.into_par_iter().map(read).collect();
+        let read: Vec<ReadFile> = read.into_iter().collect::<Result<_>>()?;
         let cuts = read.iter().flat_map(|file| {
             file.cuts.iter().map(|(range, digest)| (&file.bytes[range.clone()], *digest))
         });
-        let sealed = self.place(cuts.collect())?;
+        let sealed = self.pack(cuts.collect())?;
         for file in read {
             let chunks = file.cuts.iter().map(|(_, digest)| self.known[digest].clone()).collect();
-            self.done.push(Stored { found: file.found, digest: file.digest, chunks });
+            self.done.push(StoredFile { found: file.found, digest: file.digest, chunks });
         }
         Ok(Some(sealed))
     }
 
-    fn advance(&mut self, mut large: Large) -> Result<Vec<Sealed>> {
+    /// Reads and packs the next part of a large file.
+    fn advance(&mut self, mut large: LargeFile) -> Result<Vec<SealedPack>> {
         let before = large.rest.len();
         let unreadable = |error| spec::unreadable(&large.found.path, &error);
         large.file.by_ref().take(WAVE).read_to_end(&mut large.rest).map_err(unreadable)?;
         let n_read = large.rest.len() - before;
         large.n_read += n_read as u64;
         let is_end = (n_read as u64) < WAVE;
-        let Large { hasher, rest, .. } = &mut large;
+        let LargeFile { hasher, rest, .. } = &mut large;
         let ((), cuts) = rayon::join(
             || hasher.update(&rest[before..]),
             || {
@@ -167,28 +172,28 @@ impl Storing {
             },
         );
         let chunks = cuts.iter().map(|(digest, range)| (&rest[range.clone()], *digest)).collect();
-        let sealed = self.place(chunks)?;
+        let sealed = self.pack(chunks)?;
         large.chunks.extend(cuts.iter().map(|(digest, _)| self.known[digest].clone()));
         let end = cuts.last().map_or(0, |(_, range)| range.end);
         large.rest.drain(..end);
         if is_end {
             check_unchanged(&large.found, &large.file, large.n_read)?;
-            let Large { found, hasher, chunks, .. } = large;
-            self.done.push(Stored { found, digest: hasher.finish(), chunks });
+            let LargeFile { found, hasher, chunks, .. } = large;
+            self.done.push(StoredFile { found, digest: hasher.finish(), chunks });
         } else {
             self.large = Some(large);
         }
         Ok(sealed)
     }
 
-    /// Puts those of `chunks` that are not known into packs, in order.
-    fn place(&mut self, chunks: Vec<(&[u8], Digest)>) -> Result<Vec<Sealed>> {
+    /// Puts the chunks that are not known yet into packs, in order.
+    fn pack(&mut self, chunks: Vec<(&[u8], Digest)>) -> Result<Vec<SealedPack>> {
         let mut new = HashSet::new();
         let chunks: Vec<(&[u8], Digest)> = chunks
             .into_iter()
             .filter(|(_, digest)| !self.known.contains_key(digest) && new.insert(*digest))
             .collect();
-        // A compressor is made once for many chunks: making one costs as much as a chunk does.
+        // One compressor serves many chunks, because creating it costs as much as compressing one.
         let compressed: Vec<std::io::Result<Vec<u8>>> = chunks
             .par_iter()
             .map_init(
@@ -223,19 +228,19 @@ impl Storing {
         Ok(sealed)
     }
 
-    fn seal(&mut self) -> Sealed {
-        Sealed { number: self.packs.len() - 1, bytes: std::mem::take(&mut self.open).into() }
+    fn seal(&mut self) -> SealedPack {
+        SealedPack { number: self.packs.len() - 1, bytes: std::mem::take(&mut self.open).into() }
     }
 }
 
-fn open(found: &Found) -> Result<File> {
+fn open(found: &FoundFile) -> Result<File> {
     File::open(&found.path).map_err(|error| spec::unreadable(&found.path, &error))
 }
 
-fn read(found: Found) -> Result<Read> {
+fn read(found: FoundFile) -> Result<ReadFile> {
     let mut file = open(&found)?;
     let mut bytes = Vec::with_capacity(found.size_bytes as usize);
-    // One byte more than there should be: a file that grows without end is not read to it.
+    // One byte more than expected shows that the file grew, without reading one that keeps growing.
     file.by_ref()
         .take(found.size_bytes + 1)
         .read_to_end(&mut bytes)
@@ -251,11 +256,11 @@ fn read(found: Found) -> Result<Read> {
         cuts.extend(ranges.into_iter().map(|range| (range.clone(), Digest::of(&bytes[range]))));
         Digest::of(&bytes)
     };
-    Ok(Read { found, bytes, digest, cuts })
+    Ok(ReadFile { found, bytes, digest, cuts })
 }
 
-/// Refuses a file that does not look as it did when it was found, or was not read to its end.
-fn check_unchanged(found: &Found, file: &File, n_read: u64) -> Result<()> {
+/// Refuses a file whose size or stamp changed since it was listed.
+fn check_unchanged(found: &FoundFile, file: &File, n_read: u64) -> Result<()> {
     let meta = file.metadata().map_err(|error| spec::unreadable(&found.path, &error))?;
     if n_read == found.size_bytes && meta.len() == n_read && Stamp::of(&meta) == found.stamp {
         return Ok(());
@@ -263,7 +268,7 @@ fn check_unchanged(found: &Found, file: &File, n_read: u64) -> Result<()> {
     let message = format!("`{}` changed while it was being read", found.path.display());
     Err(Fault::conflict("BOT-5048", message)
         .file(&found.path)
-        .hint("run again once nothing writes to it: nothing was taken down"))
+        .hint("run again when no program writes to it; no snapshot was taken"))
 }
 
 #[cfg(test)]
@@ -282,12 +287,12 @@ mod tests {
     }
 
     #[test]
-    fn parts_are_cut_where_the_whole_is() {
+    fn parts_have_the_same_chunks_as_the_whole() {
         let bytes = noise(5 << 20, 1);
         let whole = cut(&bytes, true);
         assert!(whole.len() > 20);
         assert_eq!(whole.last().unwrap().end, bytes.len());
-        for part in [MOST + 1, 700_001, 2 << 20] {
+        for part in [LONGEST_CHUNK + 1, 700_001, 2 << 20] {
             let (mut found, mut from, mut to) = (Vec::new(), 0, 0);
             while to < bytes.len() {
                 to = (to + part).min(bytes.len());
@@ -295,12 +300,12 @@ mod tests {
                 found.extend(cuts.iter().map(|range| from + range.start..from + range.end));
                 from += cuts.last().map_or(0, |range| range.end);
             }
-            assert_eq!(found, whole, "by {part}");
+            assert_eq!(found, whole, "parts of {part} bytes");
         }
     }
 
     #[test]
-    fn an_inserted_byte_changes_a_chunk_or_two() {
+    fn an_inserted_byte_changes_at_most_two_chunks() {
         let mut bytes = noise(8 << 20, 2);
         let digests = |bytes: &[u8]| -> HashSet<Digest> {
             cut(bytes, true).into_iter().map(|range| Digest::of(&bytes[range])).collect()

@@ -1,4 +1,4 @@
-//! From the paths a user names to the files a snapshot holds.
+//! The files of a snapshot, listed from the paths that a user names.
 
 use crate::file_stamps::Stamp;
 use botops_findings::{Fault, Finding, Place, Result, Severity};
@@ -10,42 +10,42 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// A file to be stored.
+/// A file to store.
 #[derive(Debug, Clone)]
-pub(crate) struct Found {
+pub(crate) struct FoundFile {
     /// Its path within the snapshot.
     pub(crate) name: String,
-    /// Where it is.
+    /// Its path on disk.
     pub(crate) path: PathBuf,
     pub(crate) size_bytes: u64,
     pub(crate) stamp: Option<Stamp>,
 }
 
-/// What was found.
+/// The files to store.
 #[derive(Debug)]
-pub(crate) struct Walked {
-    /// By name.
-    pub(crate) files: Vec<Found>,
-    /// Files and folders left out because their names begin with a dot.
+pub(crate) struct FileList {
+    /// The files, sorted by name.
+    pub(crate) files: Vec<FoundFile>,
+    /// Hidden files and folders (their names begin with a dot), which were skipped.
     pub(crate) hidden: u64,
 }
 
-/// Finds the files under `paths`.
+/// Lists the files under `paths`.
 ///
-/// - a file is stored under its own name, the files of a folder under their paths in it; of several
-///   paths, those of a folder begin with the folder's name
-/// - what begins with a dot within a folder is left out, and counted; empty folders are not stored
-/// - a link that is named is followed; one that lies in a folder is refused, as are devices and pipes
+/// - a file is stored under its own name, a file in a folder under its path in that folder; with several `paths`, the
+///   path begins with the name of the folder
+/// - hidden files in a folder are skipped and counted; empty folders are not stored
+/// - a symbolic link among `paths` is followed; a link in a folder is refused, as are devices and pipes
 ///
 /// # Errors
-/// `BOT-1001` a path that is not there; `BOT-5062` (exit 2), with every file that cannot be stored and
-/// why, or when there is none at all.
-pub(crate) fn walk(paths: &[PathBuf]) -> Result<Walked> {
+/// `BOT-1001` a path does not exist; `BOT-5062` (exit 2) some files cannot be stored, with a finding for each, or there
+/// are no files.
+pub(crate) fn list_files(paths: &[PathBuf]) -> Result<FileList> {
     let mut walk = Walk { files: BTreeMap::new(), hidden: 0, refused: Vec::new() };
     for path in paths {
         let meta = fs::metadata(path).map_err(|error| spec::unreadable(path, &error))?;
         let own = path.canonicalize().map_err(|error| spec::unreadable(path, &error))?;
-        // `.` and `..` have names too, those of the folders they are.
+        // `.` and `..` are stored under the names of the folders that they refer to.
         let name = path.file_name().or_else(|| own.file_name()).and_then(|name| name.to_str());
         let Some(name) = name else {
             walk.refuse(path, "its name is not UTF-8", RENAME);
@@ -78,26 +78,27 @@ pub(crate) fn walk(paths: &[PathBuf]) -> Result<Walked> {
         let fault = fault.file(paths.first().map_or(Path::new("."), PathBuf::as_path));
         return Err(match hidden {
             0 => fault.hint("name a file, or a folder with files in it"),
-            _ => fault.hint("what begins with a dot is left out: name such a file itself"),
+            _ => fault.hint("hidden files are skipped: name such a file itself"),
         });
     }
-    Ok(Walked { files: files.into_values().collect(), hidden })
+    Ok(FileList { files: files.into_values().collect(), hidden })
 }
 
-/// Returns the paths within `folder` of the files that a snapshot of it would hold, sorted.
+/// Returns the paths, within `folder`, of the files that a snapshot of it would hold, sorted.
 ///
 /// # Errors
 /// Those of taking a snapshot: `BOT-1001`, `BOT-5062` (exit 2).
 pub fn files_under(folder: &Path) -> Result<Vec<String>> {
-    let walked = walk(&[folder.to_owned()])?;
-    Ok(walked.files.into_iter().map(|found| found.name).collect())
+    let list = list_files(&[folder.to_owned()])?;
+    Ok(list.files.into_iter().map(|found| found.name).collect())
 }
 
 const RENAME: &str =
-    "rename it: names within a snapshot are UTF-8, without `\\` and control characters";
+    "rename it: names within a snapshot are UTF-8, without `\\` or control characters";
 
+/// A walk through folders, with its results so far.
 struct Walk {
-    files: BTreeMap<String, Found>,
+    files: BTreeMap<String, FoundFile>,
     hidden: u64,
     refused: Vec<Finding>,
 }
@@ -144,7 +145,7 @@ impl Walk {
                 Ok(meta) if meta.is_symlink() => self.refuse(
                     &path,
                     "it is a symbolic link",
-                    "put the file there instead of the link, or name the file it points to",
+                    "replace the link by the file, or name the file that it points to",
                 ),
                 Ok(meta) if meta.is_dir() => self.folder(&path, &format!("{prefix}{name}/")),
                 Ok(meta) if meta.is_file() => self.file(&path, format!("{prefix}{name}"), &meta),
@@ -159,22 +160,22 @@ impl Walk {
 
     fn file(&mut self, path: &Path, name: String, meta: &fs::Metadata) {
         if !is_safe(&name) {
-            return self.refuse(path, "its name cannot be written everywhere", RENAME);
+            return self.refuse(path, "its name is not valid on every system", RENAME);
         }
-        let found = Found {
+        let found = FoundFile {
             name: name.clone(),
             path: path.to_owned(),
             size_bytes: meta.len(),
             stamp: Stamp::of(meta),
         };
         if self.files.insert(name.clone(), found).is_some() {
-            let why = format!("another file is called `{}` too", text::display(&name, 200));
-            self.refuse(path, &why, "store the folder they lie in, or rename one of them");
+            let why = format!("another file has the same name, `{}`", text::display(&name, 200));
+            self.refuse(path, &why, "name the folder that contains both, or rename one of them");
         }
     }
 }
 
-/// Returns whether `path` can be the path of a file of a snapshot: relative, of plain parts, and the same everywhere.
+/// Returns whether `path` may be the path of a file of a snapshot: relative, without `.` or `..`, and valid on every system.
 pub(crate) fn is_safe(path: &str) -> bool {
     let plain = |c: char| !c.is_control() && c != '\\';
     !path.is_empty()
@@ -188,7 +189,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_path_that_leads_out_is_not_safe() {
+    fn a_path_out_of_the_folder_is_not_safe() {
         for path in ["a.csv", "a/b c/é.csv", "..a", "a..b/c"] {
             assert!(is_safe(path), "{path}");
         }

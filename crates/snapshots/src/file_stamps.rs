@@ -1,11 +1,10 @@
-//! What a file looked like when it was read, so that one that looks the same need not be read again.
+//! Stamps of files that were read, so that unchanged files need not be read again.
 //!
-//! A stamp holds what a change of a file changes: its size, its identity on the disk, and the times of
-//! its last change (of content, and of anything). The times tick coarsely, so a file that was written
-//! just before it was read may change once more within the same tick and look the same: such a file is
-//! not remembered, and read again next time. The digests here are a courtesy: lost or damaged, they cost time only.
+//! A stamp holds everything that changes with a file: its size, its device and inode, and the times of its last change
+//! of content and of metadata. File system clocks are coarse: a file that was written just before it was read may change
+//! again within the same tick and keep its stamp. The stamp of such a file is not saved, and the file is read again next
+//! time. The stamp file is a cache: if it is lost or damaged, files are read again.
 
-use botops_datasets::write;
 use botops_digest::{Digest, canonical_json};
 use botops_findings::Result;
 use chrono::{DateTime, Utc};
@@ -20,7 +19,7 @@ const SCHEMA: &str = "botops.stamps/1";
 /// The coarsest tick of a file system's clock (FAT), in nanoseconds.
 const TICK: i64 = 2_000_000_000;
 
-/// What a file looked like; times in nanoseconds since 1970.
+/// The size, identity and times of a file; times in nanoseconds since 1970.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Stamp {
     size_bytes: u64,
@@ -31,7 +30,7 @@ pub(crate) struct Stamp {
 }
 
 impl Stamp {
-    /// Takes the stamp of a file; none where the system does not tell enough to trust it.
+    /// Returns the stamp of a file; `None` on systems without inodes and change times.
     #[cfg(unix)]
     pub(crate) fn of(meta: &Metadata) -> Option<Self> {
         use std::os::unix::fs::MetadataExt as _;
@@ -46,58 +45,59 @@ impl Stamp {
         })
     }
 
-    /// Takes the stamp of a file; none where the system does not tell enough to trust it.
+    /// Returns the stamp of a file; `None` on systems without inodes and change times.
     #[cfg(not(unix))]
     pub(crate) fn of(_meta: &Metadata) -> Option<Self> {
         None
     }
 
-    /// Returns whether any change after `read_at` (nanoseconds since 1970) shows in the stamp.
-    fn tells(&self, read_at: i64) -> bool {
+    /// Returns whether every change after `read_at` (nanoseconds since 1970) would change the stamp.
+    fn is_reliable(&self, read_at: i64) -> bool {
         read_at.saturating_sub(self.modified.max(self.changed)) > TICK
     }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Known {
+struct KnownFile {
     stamp: Stamp,
     digest: Digest,
 }
 
+/// The content of the stamp file.
 #[derive(Debug, Default, Serialize, Deserialize)]
-struct Stored {
+struct StampFile {
     schema: String,
-    /// By absolute path.
-    files: BTreeMap<String, Known>,
+    /// The files by absolute path.
+    files: BTreeMap<String, KnownFile>,
 }
 
-/// The digests of files as they were last read.
+/// The digests and stamps of files when they were last read.
 #[derive(Debug, Default)]
 pub(crate) struct Stamps {
     path: Option<PathBuf>,
-    files: BTreeMap<String, Known>,
-    fresh: BTreeMap<String, Known>,
+    files: BTreeMap<String, KnownFile>,
+    fresh: BTreeMap<String, KnownFile>,
 }
 
 impl Stamps {
-    /// Reads what is remembered at `path`; nothing of what cannot be read.
+    /// Reads the stamp file at `path`; a missing or damaged file counts as empty.
     pub(crate) fn open(path: Option<&Path>) -> Self {
         let files = path
             .and_then(|path| fs::read(path).ok())
-            .and_then(|bytes| serde_json::from_slice::<Stored>(&bytes).ok())
+            .and_then(|bytes| serde_json::from_slice::<StampFile>(&bytes).ok())
             .filter(|stored| stored.schema == SCHEMA)
             .map(|stored| stored.files)
             .unwrap_or_default();
         Self { path: path.map(Path::to_owned), files, fresh: BTreeMap::new() }
     }
 
-    /// Returns the digest of the file at `path` (absolute), if it looks as it did when it was read.
+    /// Returns the digest of the file at `path` (absolute), if `stamp` is the one it had when it was read.
     pub(crate) fn digest(&self, path: &str, stamp: Option<Stamp>) -> Option<Digest> {
         let known = self.files.get(path)?;
         (Some(known.stamp) == stamp).then_some(known.digest)
     }
 
-    /// Remembers that the file at `path`, which looked like `stamp`, had `digest` at `clock` or later.
+    /// Records that the file at `path` had `stamp` and `digest` when it was read, at `clock` or later.
     pub(crate) fn remember(
         &mut self,
         path: &str,
@@ -106,22 +106,22 @@ impl Stamps {
         clock: DateTime<Utc>,
     ) {
         let read_at = clock.timestamp_nanos_opt().unwrap_or(i64::MIN);
-        // What was trusted before still is: it looks the same.
+        // A reliable stamp stays reliable while it does not change.
         let trusted = self.digest(path, stamp) == Some(digest);
-        if let Some(stamp) = stamp.filter(|stamp| trusted || stamp.tells(read_at)) {
-            self.fresh.insert(path.to_owned(), Known { stamp, digest });
+        if let Some(stamp) = stamp.filter(|stamp| trusted || stamp.is_reliable(read_at)) {
+            self.fresh.insert(path.to_owned(), KnownFile { stamp, digest });
         }
     }
 
-    /// Writes what was remembered since it was opened, and nothing else: files that are gone are forgotten.
+    /// Writes the files recorded since the stamps were opened, and no others: files that no longer exist are dropped.
     ///
     /// # Errors
     /// `BOT-1002`.
     pub(crate) fn save(self) -> Result<()> {
         match self.path {
             Some(path) if self.fresh != self.files => {
-                let stored = Stored { schema: SCHEMA.to_owned(), files: self.fresh };
-                // What cannot be made is found out by writing there.
+                let stored = StampFile { schema: SCHEMA.to_owned(), files: self.fresh };
+                // If the folder cannot be created, the write below fails and reports it.
                 let _ = path.parent().map(fs::create_dir_all);
                 botops_files::replace(&path, &canonical_json(&stored))
             }
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_read_within_the_tick_of_its_last_change_is_not_remembered() {
+    fn a_file_read_within_the_tick_of_its_last_change_is_not_recorded() {
         let clock = DateTime::from_timestamp_nanos(10 * TICK);
         let digest = Digest::of(b"abc");
         let mut stamps = Stamps::default();
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn any_other_look_is_another_file() {
+    fn another_stamp_means_another_file() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("made/stamps.json");
         let digest = Digest::of(b"abc");

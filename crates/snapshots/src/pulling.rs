@@ -1,12 +1,14 @@
-//! Writing a snapshot back: complete or absent, verified as it comes, and going on where a killed run stopped.
+//! Writes a snapshot to a folder: complete or not at all, each chunk verified.
 //!
-//! Files are written into a folder of their own beside the target, `.<target>.<digest>.part`, which takes
-//! the target's name at the end. What a killed run left there is read again, kept as far as it is right, and
-//! completed. Nothing is ever written elsewhere: the paths of a manifest are checked when it is read, and links are not
-//! followed.
+//! Files are written into a staging folder beside the target, `.<target>.<digest>.part`, which is renamed at the end. A
+//! run that finds the staging folder of a killed run keeps its valid chunks and completes the rest. Nothing is written
+//! outside the staging folder: the paths of a manifest are checked when it is read, and links are not followed.
 
-use super::{Snapshot, SnapshotFile, Snapshots};
-use crate::log;
+use crate::{
+    log::{Snapshot, Snapshots},
+    manifest::SnapshotFile,
+    reading::contradicts,
+};
 use botops_digest::{Digest, Hasher};
 use botops_findings::{Fault, Result};
 use botops_text as text;
@@ -22,27 +24,28 @@ use std::{
 /// Files written at a time.
 const AT_ONCE: usize = 8;
 
-/// What pulling a snapshot came to.
+/// The result of pulling a snapshot.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Pulled {
-    /// Files of the snapshot.
+    /// The number of files in the snapshot.
     pub files: u64,
-    /// Their bytes.
+    /// The size of all files.
     pub size_bytes: u64,
-    /// Bytes of them that were there already: from a run that was cut off, or all of them.
+    /// Bytes that existed already: those of an interrupted run, or all of them.
     pub kept_bytes: u64,
-    /// Whether the target was there already, complete and right: nothing was written.
+    /// Whether the target already held the complete snapshot, so that nothing was written.
     pub was_there: bool,
 }
 
 impl Snapshots {
-    /// Writes the files of `snapshot` into the folder `target`, which is not there yet (or empty), or right already.
+    /// Writes the files of `snapshot` into the folder `target`, which must be absent, empty, or hold this snapshot already.
     ///
-    /// `progress` hears how many bytes are done, and of how many.
+    /// `progress` receives the bytes done so far and the total.
     ///
     /// # Errors
-    /// `BOT-5065` something else is there (exit 2), or another run pulls into it (exit 5); `BOT-5004`, `BOT-5005`, `BOT-5006` what is stored is
-    /// gone, damaged or contradicts itself; `BOT-1002` the folder cannot be written; `BOT-5003`.
+    /// `BOT-5065` the target holds something else (exit 2), `BOT-5066` another run pulls into it (exit 5); `BOT-5004`,
+    /// `BOT-5005`, `BOT-5006` a stored object is missing, damaged or contradicts itself; `BOT-1002` the folder cannot be
+    /// written; `BOT-5003`.
     pub async fn pull(
         &self,
         snapshot: &Snapshot,
@@ -75,19 +78,17 @@ impl Snapshots {
         Ok(Pulled { kept_bytes: kept.into_inner(), ..pulled })
     }
 
-    /// Returns whether `target` holds just this snapshot.
+    /// Returns whether `target` holds exactly this snapshot.
     async fn is_there(&self, snapshot: &Snapshot, target: &Path) -> Result<bool> {
         let shown = target.display();
         let refuse = |message: String| {
-            Fault::usage("BOT-5065", message)
-                .file(target)
-                .hint("name a folder that is not there yet: `--out FOLDER`")
+            Fault::usage("BOT-5065", message).file(target).hint("name a new folder: `--out FOLDER`")
         };
         match fs::symlink_metadata(target) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
             Err(error) => return Err(unwritable(target, &error)),
             Ok(meta) if !meta.is_dir() => {
-                return Err(refuse(format!("`{shown}` is there, and is no folder")));
+                return Err(refuse(format!("`{shown}` exists and is not a folder")));
             }
             Ok(_) => {}
         }
@@ -97,9 +98,9 @@ impl Snapshots {
             return Ok(false);
         }
         there.sort_unstable();
-        let wanted: Vec<&str> =
+        let expected: Vec<&str> =
             snapshot.manifest.files.iter().map(|file| file.path.as_str()).collect();
-        let same = there == wanted
+        let same = there == expected
             && snapshot.manifest.files.iter().all(|file| {
                 let path = target.join(&file.path);
                 fs::symlink_metadata(&path).is_ok_and(|meta| meta.is_file())
@@ -109,13 +110,13 @@ impl Snapshots {
             });
         match same {
             true => Ok(true),
-            false => Err(refuse(format!("`{shown}` is there, and holds something else")).hint(
+            false => Err(refuse(format!("`{shown}` exists and holds something else")).hint(
                 format!("see how it differs: `botops data diff {} {shown}`", snapshot.reference()),
             )),
         }
     }
 
-    /// Completes one file in `folder`; returns how many bytes of it were there.
+    /// Completes one file in `folder`. Returns the bytes that existed already.
     async fn write(
         &self,
         snapshot: &Snapshot,
@@ -142,7 +143,7 @@ impl Snapshots {
         let digest = blocking(move || partial.finish()).await?.map_err(|error| fault(&error))?;
         match digest == file.digest {
             true => Ok(kept),
-            false => Err(log::contradicts(snapshot, file)),
+            false => Err(contradicts(snapshot, file)),
         }
     }
 }
@@ -153,7 +154,7 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
     })
 }
 
-/// A file as far as it is there.
+/// A file that is being written.
 struct Partial {
     file: File,
     hasher: Hasher,
@@ -162,17 +163,17 @@ struct Partial {
 }
 
 impl Partial {
-    /// Opens the file, or makes it, and keeps the chunks at its beginning that are right.
-    fn open(folder: &Path, wanted: &SnapshotFile) -> io::Result<Self> {
+    /// Opens or creates the file, and keeps the valid chunks at its beginning.
+    fn open(folder: &Path, expected: &SnapshotFile) -> io::Result<Self> {
         let mut above = folder.to_owned();
-        let (folders, name) = wanted.path.rsplit_once('/').unwrap_or(("", &wanted.path));
+        let (folders, name) = expected.path.rsplit_once('/').unwrap_or(("", &expected.path));
         for part in folders.split('/').filter(|part| !part.is_empty()) {
             above.push(part);
             match fs::symlink_metadata(&above) {
                 Ok(meta) if meta.is_dir() => {}
                 Ok(_) => return Err(foreign(&above)),
                 Err(error) if error.kind() == ErrorKind::NotFound => match fs::create_dir(&above) {
-                    // Another file of the same folder got there first.
+                    // Another file of the same folder created it first.
                     Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
                     made => made?,
                 },
@@ -189,7 +190,7 @@ impl Partial {
             OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path)?;
         let mut partial = Self { file, hasher: Hasher::default(), n_bytes: 0, n_chunks: 0 };
         let mut bytes = Vec::new();
-        for chunk in &wanted.chunks {
+        for chunk in &expected.chunks {
             bytes.clear();
             (&mut partial.file).take(chunk.size_bytes).read_to_end(&mut bytes)?;
             if bytes.len() as u64 != chunk.size_bytes || Digest::of(&bytes) != chunk.digest {
@@ -220,18 +221,18 @@ impl Partial {
     }
 }
 
-/// The folder in which files become complete.
+/// The folder in which files are completed before it is renamed.
 struct Staging {
     path: PathBuf,
-    /// Open and locked as long as this lives, or the process.
+    /// Held open and locked until this value is dropped or the process ends.
     lock: File,
 }
 
 impl Staging {
     fn open(snapshot: &Snapshot, target: &Path) -> Result<Self> {
         let own = target.file_name().ok_or_else(|| {
-            Fault::usage("BOT-5065", format!("`{}` is not a folder's name", target.display()))
-                .hint("name a folder that is not there yet: `--out FOLDER`")
+            Fault::usage("BOT-5065", format!("`{}` is not a folder name", target.display()))
+                .hint("name a new folder: `--out FOLDER`")
         })?;
         let mut name = std::ffi::OsString::from(".");
         name.push(own);
@@ -262,20 +263,20 @@ impl Staging {
                 let message = format!("another run is pulling into `{}`", target.display());
                 Err(Fault::conflict("BOT-5066", message)
                     .file(target)
-                    .hint("wait until it has ended, or name another folder: `--out FOLDER`"))
+                    .hint("wait for it to end, or name another folder: `--out FOLDER`"))
             }
             Err(TryLockError::Error(error)) => Err(unwritable(target, &error)),
         }
     }
 
-    /// Gives the folder its name, once it holds just the files of the snapshot.
+    /// Renames the folder to `target`, once it holds exactly the files of the snapshot.
     fn publish(self, snapshot: &Snapshot, target: &Path) -> Result<()> {
         let fault = |error: &io::Error| unwritable(target, error);
         let mut there = Vec::new();
         list(&self.path, "", &mut there).map_err(|error| fault(&error))?;
         let is_known = |path: &String| snapshot.manifest.file(path).is_some();
-        if let Some(stranger) = there.iter().find(|path| !is_known(path)) {
-            return Err(fault(&foreign(&self.path.join(stranger))));
+        if let Some(other) = there.iter().find(|path| !is_known(path)) {
+            return Err(fault(&foreign(&self.path.join(other))));
         }
         let mut folders: Vec<PathBuf> = vec![self.path.clone()];
         folders.extend(
@@ -299,12 +300,12 @@ impl Staging {
 
 impl Drop for Staging {
     fn drop(&mut self) {
-        // A child that is being started shares what is open, and would hold the lock a moment longer than this.
+        // A child process that is starting shares the open file, and would hold the lock after the file is closed here.
         let _ = self.lock.unlock();
     }
 }
 
-/// Lists the files (and whatever else is no folder) under `folder`, with `/` between parts.
+/// Lists everything under `folder` that is not a folder, with `/` between parts.
 fn list(folder: &Path, prefix: &str, found: &mut Vec<String>) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
@@ -327,7 +328,7 @@ fn folder_of(path: &Path) -> &Path {
 
 fn foreign(path: &Path) -> io::Error {
     let shown = text::display(&path.display().to_string(), 400);
-    io::Error::other(format!("`{shown}` is there, and is none of ours: remove it"))
+    io::Error::other(format!("`{shown}` is not a file of this snapshot: remove it"))
 }
 
 fn unwritable(path: &Path, error: &io::Error) -> Fault {
@@ -338,5 +339,5 @@ fn unwritable(path: &Path, error: &io::Error) -> Fault {
     };
     Fault::internal("BOT-1002", format!("`{}` cannot be written: {why}", path.display()))
         .file(path)
-        .hint("check the permissions and the free space of the folder, then run again: it goes on where it stopped")
+        .hint("check the permissions and the free space of the folder, then run again: it continues where it stopped")
 }

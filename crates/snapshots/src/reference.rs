@@ -1,36 +1,37 @@
-//! How a snapshot is named: `support`, `support@3`, `support@latest`, `support@sha256:…`, each with a file: `support@3:train.csv`.
+//! References to snapshots: `support`, `support@3`, `support@latest`, `support@sha256:…`; each may name a file: `support@3:train.csv`.
 
 use botops_findings::{Fault, Result};
 use std::{fmt, str::FromStr};
 
-/// What a reference names.
+/// A reference to a snapshot, or to one of its files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SnapshotReference {
-    /// The data set.
+    /// The name of the data set.
     pub name: String,
-    /// Which snapshot.
+    /// The snapshot of the data set.
     pub selector: SnapshotSelector,
-    /// Which file of it; none: the only one, or all.
+    /// The file of the snapshot; `None` for the only one, or all.
     pub file: Option<String>,
 }
 
-/// Which snapshot of a data set.
+/// A way to select a snapshot of a data set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SnapshotSelector {
-    /// By number.
+    /// The snapshot with this number, from 1.
     Number(u64),
-    /// The newest; a bare name means it too.
+    /// The newest snapshot; also selected by a bare name.
     Latest,
-    /// By its identity (also a unique prefix of at least 8 hex digits).
+    /// The snapshot with this identity, or a unique prefix of at least 8 hex digits.
     Digest(String),
 }
 
-/// Fewest hex digits of a digest that name a snapshot: one in four billion is shared by chance.
+/// The fewest hex digits of a digest that select a snapshot; two digests share them with a chance of 1 in 4 billion.
 const LEAST_DIGITS: usize = 8;
 const LONGEST_NAME: usize = 64;
 
 impl FromStr for SnapshotReference {
     type Err = Fault;
+
     /// # Errors
     /// `BOT-5060` (exit 2).
     fn from_str(text: &str) -> Result<Self> {
@@ -40,9 +41,9 @@ impl FromStr for SnapshotReference {
             None => (text, None),
         };
         if !is_name(name) {
-            return Err(Fault::usage("BOT-5060", format!("`{shown}` names no snapshot"))
+            return Err(Fault::usage("BOT-5060", format!("`{shown}` is not a snapshot reference"))
                 .hint("write `name@3`, `name@latest` or `name@sha256:…`, and `name@3:train.csv` for one of its files")
-                .hint("a data set's name has lowercase letters, digits, `-` and `_`"));
+                .hint("a data set name has lowercase letters, digits, `-` and `_`"));
         }
         let (selector, file) = match rest {
             None => (None, None),
@@ -56,19 +57,20 @@ impl FromStr for SnapshotReference {
                 }
             }
         };
-        let wrong = |what: String| {
-            Fault::usage("BOT-5060", format!("`{shown}`: {what}"))
+        let invalid = |reason: String| {
+            Fault::usage("BOT-5060", format!("`{shown}`: {reason}"))
                 .hint(format!("write `{name}@3`, `{name}@latest` or `{name}@sha256:…`"))
         };
         if file.as_deref() == Some("") {
-            return Err(wrong("no file follows the `:`".to_owned()));
+            return Err(invalid("no file follows the `:`".to_owned()));
         }
-        let selector = selector.map_or(Ok(SnapshotSelector::Latest), selected).map_err(wrong)?;
+        let selector =
+            selector.map_or(Ok(SnapshotSelector::Latest), parse_selector).map_err(invalid)?;
         Ok(Self { name: name.to_owned(), selector, file })
     }
 }
 
-fn selected(text: &str) -> Result<SnapshotSelector, String> {
+fn parse_selector(text: &str) -> Result<SnapshotSelector, String> {
     if text == "latest" {
         return Ok(SnapshotSelector::Latest);
     }
@@ -85,7 +87,7 @@ fn selected(text: &str) -> Result<SnapshotSelector, String> {
             Ok(SnapshotSelector::Number(number))
         }
         _ => Err(format!(
-            "`{}` is no number from 1, `latest` or digest",
+            "`{}` is not a number from 1, `latest` or a digest",
             botops_text::display(text, 60)
         )),
     }
@@ -106,7 +108,7 @@ impl fmt::Display for SnapshotReference {
     }
 }
 
-/// Returns whether `text` may name a data set: what may name a model.
+/// Returns whether `text` may name a data set; the rule is that of model names.
 pub(crate) fn is_name(text: &str) -> bool {
     let inside = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_';
     (1..=LONGEST_NAME).contains(&text.len())
@@ -114,7 +116,7 @@ pub(crate) fn is_name(text: &str) -> bool {
         && text.as_bytes()[0].is_ascii_alphanumeric()
 }
 
-/// Refuses what cannot name a data set.
+/// Checks that `name` may name a data set.
 ///
 /// # Errors
 /// `BOT-5061` (exit 2).
@@ -147,16 +149,16 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_reference_is_refused_in_words() {
-        for (text, said) in [
-            ("", "`` names no snapshot"),
-            ("data/train.csv", "`data/train.csv` names no snapshot"),
-            ("Support@1", "`Support@1` names no snapshot"),
-            ("support@0", "`support@0`: `0` is no number from 1, `latest` or digest"),
-            ("support@+3", "`support@+3`: `+3` is no number from 1, `latest` or digest"),
+    fn an_invalid_reference_is_refused_with_the_reason() {
+        for (text, message) in [
+            ("", "`` is not a snapshot reference"),
+            ("data/train.csv", "`data/train.csv` is not a snapshot reference"),
+            ("Support@1", "`Support@1` is not a snapshot reference"),
+            ("support@0", "`support@0`: `0` is not a number from 1, `latest` or a digest"),
+            ("support@+3", "`support@+3`: `+3` is not a number from 1, `latest` or a digest"),
             (
                 "support@champion",
-                "`support@champion`: `champion` is no number from 1, `latest` or digest",
+                "`support@champion`: `champion` is not a number from 1, `latest` or a digest",
             ),
             ("support@3:", "`support@3:`: no file follows the `:`"),
             (
@@ -165,7 +167,7 @@ mod tests {
             ),
         ] {
             let fault = text.parse::<SnapshotReference>().unwrap_err();
-            assert_eq!((fault.code(), fault.message()), ("BOT-5060", said));
+            assert_eq!((fault.code(), fault.message()), ("BOT-5060", message));
         }
     }
 }

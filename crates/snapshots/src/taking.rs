@@ -1,14 +1,12 @@
-//! Taking a snapshot: packs, then the manifest, then the log entry.
+//! Takes a snapshot: stores packs, then the manifest, then the log entry.
 
-use super::{
-    Chunk, Pack, SCHEMA, Snapshot, SnapshotAction, SnapshotEvent, SnapshotFile, SnapshotManifest,
-    Snapshots,
-    chunks::{Sealed, Storing},
-    reference,
-};
 use crate::{
-    file_list::{self, Found},
+    chunks::{Packer, SealedPack},
+    file_list::{self, FoundFile},
     file_stamps::Stamps,
+    log::{Snapshot, SnapshotAction, SnapshotEvent, Snapshots},
+    manifest::{Chunk, Pack, SCHEMA, SnapshotFile, SnapshotManifest},
+    reference,
 };
 use botops_digest::{Digest, canonical_json};
 use botops_findings::{Fault, Result};
@@ -21,90 +19,91 @@ use std::{
 };
 use tokio::task::JoinSet;
 
-/// Packs sent at a time; each is held meanwhile.
+/// Packs sent at a time; each is held in memory until it is stored.
 const SENT_AT_ONCE: usize = 4;
-/// How often a change is tried against others who write: each failed try means that one of them got through.
+/// The most attempts to append an entry; each failed one means that another writer succeeded.
 const MOST_CONFLICTS: u32 = 100;
-/// How often what a sweep took is stored again.
+/// The most attempts to store again the blobs that a sweep removed.
 const MOST_SWEEPS: u32 = 3;
 
-/// What to take a snapshot of.
+/// A request to take a snapshot.
 #[derive(Debug, Clone)]
-pub struct Taking {
-    /// The data set.
+pub struct SnapshotRequest {
+    /// The name of the data set.
     pub name: String,
-    /// Files and folders.
+    /// The files and folders to store.
     pub paths: Vec<PathBuf>,
-    /// Where to remember what files looked like when they were read; none: they are always read.
+    /// The file for stamps of files that were read; `None` to read every file.
     pub stamps: Option<PathBuf>,
-    /// Who.
+    /// The person or program that takes the snapshot.
     pub actor: String,
-    /// Why.
+    /// The reason for the log.
     pub reason: String,
-    /// When.
+    /// The time for the log.
     pub at: DateTime<Utc>,
-    /// The time by which the age of files is told: the clock's, whatever `at` is.
+    /// The time of the clock, whatever `at` is; the age of files is measured against it.
     pub clock: DateTime<Utc>,
-    /// Whether to look only: read and count, but store nothing.
+    /// Whether to read and count only, and store nothing.
     pub dry_run: bool,
 }
 
-/// What taking a snapshot came to.
+/// The result of taking a snapshot.
 #[derive(Debug)]
 pub struct Taken {
-    /// The snapshot; in a dry run, the one there would be.
+    /// The snapshot; in a dry run, the one that would be taken.
     pub snapshot: Snapshot,
-    /// Whether it is new; false: nothing changed since the latest one.
+    /// Whether it is new; `false` when nothing changed since the latest one.
     pub is_new: bool,
-    /// Bytes stored for it: packs and manifest; in a dry run, those that would be.
+    /// Bytes stored for it, packs and manifest; in a dry run, those that would be stored.
     pub stored_bytes: u64,
-    /// Files that were read; the others looked as they did when they were read before.
+    /// Files that were read; the stamps of the others did not change.
     pub files_read: u64,
-    /// Files and folders left out because their names begin with a dot.
+    /// Hidden files and folders (their names begin with a dot), which were skipped.
     pub hidden: u64,
-    /// Why the next one may have to read everything again, when it may.
+    /// The reason why the stamps could not be saved, so that the next run reads every file again.
     pub forgot: Option<Fault>,
 }
 
-/// What would be stored.
+/// A manifest whose packs are stored (or, in a dry run, counted).
 struct Draft {
     manifest: SnapshotManifest,
     stored_bytes: u64,
-    /// By name: path and stamp when read, and digest.
-    seen: Vec<(Found, Digest)>,
+    /// All files with their digests.
+    seen: Vec<(FoundFile, Digest)>,
     files_read: u64,
     /// Packs that the snapshot before did not have.
     new_packs: Vec<Digest>,
 }
 
 impl Snapshots {
-    /// Stores the files, and logs the snapshot; one that holds what the latest does is that one, and nothing is written.
+    /// Stores the files and logs the snapshot. If the content equals that of the latest snapshot, returns that one and
+    /// writes nothing.
     ///
-    /// `progress` hears how many bytes of files are done, and of how many.
+    /// `progress` receives the bytes of files done so far and the total.
     ///
     /// # Errors
-    /// `BOT-5061` a bad name, `BOT-5062` files that cannot be stored, `BOT-1001` (exit 2); `BOT-5048` a file changed
-    /// while it was read (exit 1); those of the store.
+    /// `BOT-5061` an invalid name, `BOT-5062` files that cannot be stored, `BOT-1001` (exit 2); `BOT-5048` a file changed
+    /// while it was read (exit 5); those of the store.
     pub async fn take(
         &self,
-        taking: &Taking,
+        request: &SnapshotRequest,
         progress: &(dyn Fn(u64, u64) + Sync),
     ) -> Result<Taken> {
-        reference::check_name(&taking.name)?;
-        let walked = file_list::walk(&taking.paths)?;
-        self.refuse_store_in(&taking.paths)?;
-        let log = self.log(&taking.name);
+        reference::check_name(&request.name)?;
+        let list = file_list::list_files(&request.paths)?;
+        self.refuse_store_in(&request.paths)?;
+        let log = self.log(&request.name);
         let mut entries = log.entries().await?;
         let latest = match entries.len() as u64 {
             0 => None,
-            newest => Some(self.load(&taking.name, &entries, newest).await?),
+            newest => Some(self.load(&request.name, &entries, newest).await?),
         };
         let before = latest.as_ref().map(|latest| &latest.manifest);
-        let stamps = Stamps::open(taking.stamps.as_deref());
-        let mut draft = self.draft(taking, &walked.files, before, &stamps, progress).await?;
-        let forgot = match taking.dry_run {
+        let stamps = Stamps::open(request.stamps.as_deref());
+        let mut draft = self.draft(request, &list.files, before, &stamps, progress).await?;
+        let forgot = match request.dry_run {
             true => None,
-            false => remember(stamps, &draft.seen, taking.clock),
+            false => save_stamps(stamps, &draft.seen, request.clock),
         };
         let identity = draft.manifest.identity();
         let taken = |snapshot, is_new, stored_bytes, files_read| Taken {
@@ -112,7 +111,7 @@ impl Snapshots {
             is_new,
             stored_bytes,
             files_read,
-            hidden: walked.hidden,
+            hidden: list.hidden,
             forgot,
         };
         let before = latest.as_ref().map(|latest| latest.manifest_digest);
@@ -123,22 +122,22 @@ impl Snapshots {
         let manifest_digest = Digest::of(&bytes);
         draft.stored_bytes += bytes.len() as u64;
         let mut snapshot = Snapshot {
-            name: taking.name.clone(),
+            name: request.name.clone(),
             number: entries.len() as u64 + 1,
             digest: identity,
             manifest_digest,
-            at: taking.at,
-            actor: taking.actor.clone(),
+            at: request.at,
+            actor: request.actor.clone(),
             manifest: draft.manifest,
         };
-        if taking.dry_run {
+        if request.dry_run {
             return Ok(taken(snapshot, true, draft.stored_bytes, draft.files_read));
         }
         self.store.put_blob(bytes.clone()).await?;
         let event = SnapshotEvent {
-            at: taking.at,
-            actor: taking.actor.clone(),
-            reason: taking.reason.clone(),
+            at: request.at,
+            actor: request.actor.clone(),
+            reason: request.reason.clone(),
             action: SnapshotAction::Taken {
                 snapshot: identity,
                 manifest: manifest_digest,
@@ -147,19 +146,19 @@ impl Snapshots {
                 stored_bytes: draft.stored_bytes,
             },
         };
-        let mut patience = self.store.retries().begin_against(MOST_CONFLICTS);
+        let mut retries = self.store.retries().begin_against(MOST_CONFLICTS);
         let is_new = loop {
             if let Some(same) = latest_with(&entries, &identity) {
-                // Somebody else took the very same meanwhile.
-                snapshot = self.load(&taking.name, &entries, same).await?;
+                // Another run took a snapshot of the same content in the meantime.
+                snapshot = self.load(&request.name, &entries, same).await?;
                 break false;
             }
             if let Appended::Written(entry) = log.append(entries.last(), event.clone()).await? {
                 snapshot.number = entry.seq;
                 break true;
             }
-            if !patience.pause().await {
-                let message = format!("others keep writing to the log of `{}`", taking.name);
+            if !retries.pause().await {
+                let message = format!("other runs keep writing to the log of `{}`", request.name);
                 return Err(Fault::conflict("BOT-5014", message).hint("try again in a moment"));
             }
             let newer = match entries.last() {
@@ -169,19 +168,19 @@ impl Snapshots {
             entries.extend(newer);
         };
         if is_new {
-            self.restore_swept(taking, &walked.files, before, &draft.new_packs, bytes).await?;
+            self.restore_swept(request, &list.files, before, &draft.new_packs, bytes).await?;
         }
         Ok(taken(snapshot, is_new, draft.stored_bytes, draft.files_read))
     }
 
-    /// Stores again what a sweep removed that began before the log named it.
+    /// Stores again the blobs that a concurrent sweep removed before the log entry was written.
     ///
-    /// A killed run leaves packs that nothing names; a run after it finds them there, and a sweep may take them in the
-    /// moment before the log entry. After the entry, no sweep does.
+    /// A killed run leaves packs without a reference. The next run reuses them, and a sweep may remove them until the log
+    /// entry refers to them. A sweep that begins after the entry keeps them.
     async fn restore_swept(
         &self,
-        taking: &Taking,
-        files: &[Found],
+        request: &SnapshotRequest,
+        files: &[FoundFile],
         before: Option<Digest>,
         new_packs: &[Digest],
         manifest: Bytes,
@@ -197,17 +196,17 @@ impl Snapshots {
             }
             self.store.put_blob(manifest.clone()).await?;
             let before = match before {
-                Some(digest) => Some(self.manifest(&taking.name, &digest).await?),
+                Some(digest) => Some(self.manifest(&request.name, &digest).await?),
                 None => None,
             };
             let stamps = Stamps::default();
-            self.draft(taking, files, before.as_ref(), &stamps, &|_, _| ()).await?;
+            self.draft(request, files, before.as_ref(), &stamps, &|_, _| ()).await?;
         }
-        Err(Fault::conflict("BOT-5014", "a sweep keeps removing what is being stored")
-            .hint("run again once `botops runs gc` has ended"))
+        Err(Fault::conflict("BOT-5014", "a sweep keeps removing the blobs of this snapshot")
+            .hint("run again when `botops runs gc` has ended"))
     }
 
-    /// Refuses to store the store in itself: every snapshot would hold all before it.
+    /// Refuses paths that contain the store, because every snapshot would hold all earlier ones.
     fn refuse_store_in(&self, paths: &[PathBuf]) -> Result<()> {
         let Some(store) = self.store.folder().and_then(|folder| folder.canonicalize().ok()) else {
             return Ok(());
@@ -216,7 +215,7 @@ impl Snapshots {
         match paths.iter().find(holds) {
             Some(path) => Err(Fault::usage(
                 "BOT-5062",
-                format!("`{}` holds the registry that it would be stored in", path.display()),
+                format!("`{}` contains the registry that would store it", path.display()),
             )
             .file(path)
             .hint("name the folder of the data, or another registry: `--registry LOCATION`")),
@@ -224,11 +223,11 @@ impl Snapshots {
         }
     }
 
-    /// Stores packs (but in a dry run) and says what the manifest is.
+    /// Stores the packs, except in a dry run, and makes the manifest.
     async fn draft(
         &self,
-        taking: &Taking,
-        files: &[Found],
+        request: &SnapshotRequest,
+        files: &[FoundFile],
         before: Option<&SnapshotManifest>,
         stamps: &Stamps,
         progress: &(dyn Fn(u64, u64) + Sync),
@@ -238,7 +237,7 @@ impl Snapshots {
             .flat_map(|manifest| &manifest.files)
             .map(|file| (file.digest, file))
             .collect();
-        let mut done: Vec<(Found, Digest, Vec<Chunk>)> = Vec::with_capacity(files.len());
+        let mut done: Vec<(FoundFile, Digest, Vec<Chunk>)> = Vec::with_capacity(files.len());
         let mut unread = Vec::new();
         for found in files {
             let digest = stamps.digest(&absolute(&found.path), found.stamp);
@@ -254,23 +253,23 @@ impl Snapshots {
         progress(n_done, total);
         let n_before = before.map_or(0, |manifest| manifest.packs.len());
         let files_read = unread.len() as u64;
-        let mut storing = Storing::new(unread, before);
+        let mut packer = Packer::new(unread, before);
         let mut sending: JoinSet<Result<(usize, Pack)>> = JoinSet::new();
         let mut sent: Vec<(usize, Pack)> = Vec::new();
         loop {
-            let (step, back) = tokio::task::spawn_blocking(move || (storing.step(), storing))
+            let (step, returned) = tokio::task::spawn_blocking(move || (packer.step(), packer))
                 .await
                 .map_err(|error| {
                     Fault::internal("BOT-9001", "the files were not read to the end")
                         .caused_by(error)
                 })?;
-            storing = back;
+            packer = returned;
             let Some(sealed) = step? else { break };
-            for Sealed { number, bytes } in sealed {
+            for SealedPack { number, bytes } in sealed {
                 while sending.len() >= SENT_AT_ONCE {
-                    sent.extend(joined(&mut sending).await?);
+                    sent.extend(next_sent(&mut sending).await?);
                 }
-                let (store, dry_run) = (self.store.clone(), taking.dry_run);
+                let (store, dry_run) = (self.store.clone(), request.dry_run);
                 sending.spawn(async move {
                     let size_bytes = bytes.len() as u64;
                     let digest = match dry_run {
@@ -280,29 +279,30 @@ impl Snapshots {
                     Ok((number, Pack { digest, size_bytes }))
                 });
             }
-            for stored in storing.done.drain(..) {
+            for stored in packer.done.drain(..) {
                 n_done += stored.found.size_bytes;
                 done.push((stored.found, stored.digest, stored.chunks));
             }
             progress(n_done, total);
         }
-        while let Some(pack) = joined(&mut sending).await? {
+        while let Some(pack) = next_sent(&mut sending).await? {
             sent.push(pack);
         }
         for (number, pack) in sent {
-            storing.packs[number] = Some(pack);
+            packer.packs[number] = Some(pack);
         }
-        let packs: Vec<Pack> = storing.packs.into_iter().flatten().collect();
+        let packs: Vec<Pack> = packer.packs.into_iter().flatten().collect();
         let new: Vec<Pack> = packs[n_before..].to_vec();
         let stored_bytes = new.iter().map(|pack| pack.size_bytes).sum();
         let new_packs = new.into_iter().map(|pack| pack.digest).collect();
         let seen = done.iter().map(|(found, digest, _)| (found.clone(), *digest)).collect();
-        let manifest = manifest(&taking.name, done, &packs);
+        let manifest = manifest(&request.name, done, &packs);
         Ok(Draft { manifest, stored_bytes, seen, files_read, new_packs })
     }
 }
 
-async fn joined(sending: &mut JoinSet<Result<(usize, Pack)>>) -> Result<Option<(usize, Pack)>> {
+/// Waits for the next pack to be stored; `None` when all are.
+async fn next_sent(sending: &mut JoinSet<Result<(usize, Pack)>>) -> Result<Option<(usize, Pack)>> {
     match sending.join_next().await {
         None => Ok(None),
         Some(Ok(sent)) => sent.map(Some),
@@ -312,10 +312,10 @@ async fn joined(sending: &mut JoinSet<Result<(usize, Pack)>>) -> Result<Option<(
     }
 }
 
-/// Makes a manifest in its one form: files by path, and of `packs` those in use, by digest.
+/// Makes the canonical manifest: files by path, and the packs in use by digest.
 fn manifest(
     name: &str,
-    files: Vec<(Found, Digest, Vec<Chunk>)>,
+    files: Vec<(FoundFile, Digest, Vec<Chunk>)>,
     packs: &[Pack],
 ) -> SnapshotManifest {
     let used: BTreeSet<&Pack> = files
@@ -338,7 +338,7 @@ fn manifest(
     SnapshotManifest { schema: SCHEMA.to_owned(), name: name.to_owned(), files, packs }
 }
 
-/// Returns the number of the newest entry, if it is of the snapshot `identity`.
+/// Returns the number of the newest entry, if it logs the snapshot `identity`.
 fn latest_with(entries: &[Entry<SnapshotEvent>], identity: &Digest) -> Option<u64> {
     let SnapshotAction::Taken { snapshot, .. } = entries.last()?.payload.action;
     (snapshot == *identity).then_some(entries.len() as u64)
@@ -349,8 +349,12 @@ fn absolute(path: &Path) -> String {
     absolute.display().to_string()
 }
 
-/// Remembers what files looked like; returns why it could not.
-fn remember(mut stamps: Stamps, seen: &[(Found, Digest)], clock: DateTime<Utc>) -> Option<Fault> {
+/// Saves the stamps of the files read; returns the fault if that failed.
+fn save_stamps(
+    mut stamps: Stamps,
+    seen: &[(FoundFile, Digest)],
+    clock: DateTime<Utc>,
+) -> Option<Fault> {
     for (found, digest) in seen {
         stamps.remember(&absolute(&found.path), found.stamp, *digest, clock);
     }

@@ -1,7 +1,11 @@
-//! Checking data sets: every log, every manifest, every chunk.
+//! Verifies data sets: every log, every manifest, every chunk.
 
-use super::{Chunk, SnapshotAction, SnapshotManifest, Snapshots, chunks, reference};
-use crate::log;
+use crate::{
+    chunks,
+    log::{SnapshotAction, Snapshots},
+    manifest::{self, Chunk, SnapshotManifest},
+    reference,
+};
 use botops_digest::Digest;
 use botops_findings::{Fault, Finding, Place, Result, Severity};
 use botops_store::blob_path;
@@ -12,12 +16,12 @@ use rayon::prelude::*;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Packs read at a time; each is held whole.
+/// Packs read at a time; each is held in memory.
 const AT_ONCE: usize = 4;
-/// Files and snapshots that a finding names.
+/// The most files or snapshots that a finding names.
 const NAMED: usize = 5;
 
-/// What [`Snapshots::verify`] found.
+/// The result of [`Snapshots::verify`].
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct SnapshotVerification {
     /// Data sets checked.
@@ -26,38 +30,46 @@ pub struct SnapshotVerification {
     pub entries: u64,
     /// Packs read.
     pub packs: u64,
-    /// Their bytes.
+    /// Bytes of the packs read.
     pub stored_bytes: u64,
-    /// Chunks unpacked and digested.
+    /// Chunks decompressed and digested.
     pub chunks: u64,
-    /// The snapshots that cannot be written back whole.
+    /// The references of snapshots with a damaged or missing object.
     pub damaged: Vec<String>,
-    /// What is wrong.
+    /// All problems.
     pub problems: Vec<Finding>,
 }
 
-/// What snapshots want of one pack.
+/// The chunks of one pack that snapshots use.
 #[derive(Default)]
-struct Wanted<'a> {
+struct PackUse<'a> {
     size_bytes: u64,
-    /// By where they begin: the chunks, and the files they are of.
+    /// The chunks by offset, with the files that contain them.
     chunks: BTreeMap<u64, (&'a Chunk, BTreeSet<&'a str>)>,
     snapshots: BTreeSet<(&'a str, u64)>,
 }
 
-/// What one pack came to: the chunks that are not right, and why.
-struct Checked {
+/// The result of checking one pack.
+struct PackCheck {
     chunks: u64,
     stored_bytes: u64,
-    wrong: Option<(&'static str, String, BTreeSet<String>)>,
+    damage: Option<Damage>,
+}
+
+/// The damage of a pack.
+struct Damage {
+    code: &'static str,
+    message: String,
+    /// The files that cannot be restored.
+    files: BTreeSet<String>,
 }
 
 impl Snapshots {
-    /// Checks every log, and reads and digests every chunk that a snapshot names, of one data set or of all.
+    /// Checks every log, and reads and digests every chunk that a snapshot refers to, in one data set or in all.
     ///
-    /// - logs: numbered without gaps, each entry's digest and its link to the one before
-    /// - manifests: there, readable, of the snapshot that the log says
-    /// - packs: there, their bytes as their digest says; each chunk unpacks to bytes of its digest
+    /// - logs: numbers without gaps, the digest of each entry and its link to the entry before
+    /// - manifests: exist, can be read, and describe the snapshot in the log
+    /// - packs: exist and match their digests; each chunk decompresses to bytes with its digest
     ///
     /// # Errors
     /// Those of the store, when it does not answer; `BOT-5063` no such data set (exit 2).
@@ -90,14 +102,14 @@ impl Snapshots {
                 }
                 let place = self.store.object_url(&blob_path(&digest));
                 let read = Fault::unless_unreachable(self.store.blob(&digest).await)?
-                    .and_then(|bytes| log::parse(&bytes, name, &place));
+                    .and_then(|bytes| manifest::parse(&bytes, name, &place));
                 match read {
                     Ok(manifest) if manifest.identity() == snapshot => {
                         manifests.insert((name.clone(), digest), (manifest, vec![entry.seq]));
                     }
                     Ok(_) => {
                         let fault =
-                            Fault::data("BOT-5006", "it is of another snapshot").file(place);
+                            Fault::data("BOT-5006", "it describes another snapshot").file(place);
                         verification
                             .problems
                             .push(about(&fault, &format!("manifest of `{reference}`")));
@@ -112,11 +124,11 @@ impl Snapshots {
                 }
             }
         }
-        let packs = wanted(&manifests);
+        let packs = pack_uses(&manifests);
         verification.packs = packs.len() as u64;
-        let checked: Vec<(Digest, Checked)> = futures::stream::iter(&packs)
-            .map(|(digest, wanted)| async move {
-                Ok::<_, Fault>((*digest, self.check(digest, wanted).await?))
+        let checked: Vec<(Digest, PackCheck)> = futures::stream::iter(&packs)
+            .map(|(digest, pack_use)| async move {
+                Ok::<_, Fault>((*digest, self.check(digest, pack_use).await?))
             })
             .buffered(AT_ONCE)
             .try_collect()
@@ -124,19 +136,26 @@ impl Snapshots {
         for (digest, checked) in checked {
             verification.chunks += checked.chunks;
             verification.stored_bytes += checked.stored_bytes;
-            let Some((code, what, files)) = checked.wrong else { continue };
-            let wanted = &packs[&digest];
-            let snapshots: Vec<String> =
-                wanted.snapshots.iter().map(|(name, number)| format!("{name}@{number}")).collect();
-            damaged.extend(wanted.snapshots.iter().map(|(name, n)| ((*name).to_owned(), *n)));
+            let Some(Damage { code, message, files }) = checked.damage else { continue };
+            let pack_use = &packs[&digest];
+            let snapshots: Vec<String> = pack_use
+                .snapshots
+                .iter()
+                .map(|(name, number)| format!("{name}@{number}"))
+                .collect();
+            damaged.extend(pack_use.snapshots.iter().map(|(name, n)| ((*name).to_owned(), *n)));
             let files: Vec<String> =
                 files.into_iter().map(|file| text::display(&file, 120)).collect();
-            let message = format!(
-                "blob `{digest}` {what}: {} of {} cannot be written back",
-                some(&files, "file"),
-                some(&snapshots, "snapshot")
-            );
-            let help = "restore the object from a backup; or delete it, and take the snapshot again from the files under another name";
+            let snapshots = name_some(&snapshots);
+            let message = if files.is_empty() {
+                format!(
+                    "blob `{digest}` {message}: every file of {snapshots} can still be restored"
+                )
+            } else {
+                let files = name_some(&files);
+                format!("blob `{digest}` {message}: {files} of {snapshots} cannot be restored")
+            };
+            let help = "restore the object from a backup; or delete it, and take the snapshot again from its files under another name";
             let file = Some(self.store.object_url(&blob_path(&digest)));
             verification.problems.push(
                 Finding::new(code, Severity::Error, message, help)
@@ -148,8 +167,8 @@ impl Snapshots {
         Ok(verification)
     }
 
-    async fn check(&self, digest: &Digest, wanted: &Wanted<'_>) -> Result<Checked> {
-        let all: BTreeSet<String> = wanted
+    async fn check(&self, digest: &Digest, pack_use: &PackUse<'_>) -> Result<PackCheck> {
+        let all: BTreeSet<String> = pack_use
             .chunks
             .values()
             .flat_map(|(_, files)| files.iter().map(|&file| file.to_owned()))
@@ -157,23 +176,25 @@ impl Snapshots {
         let bytes = match Fault::unless_unreachable(self.store.read(&blob_path(digest)).await)? {
             Ok(Some(bytes)) => bytes,
             Ok(None) => {
-                let wrong = Some(("BOT-5004", "is gone".to_owned(), all));
-                return Ok(Checked { chunks: 0, stored_bytes: 0, wrong });
+                let damage =
+                    Damage { code: "BOT-5004", message: "is missing".to_owned(), files: all };
+                return Ok(PackCheck { chunks: 0, stored_bytes: 0, damage: Some(damage) });
             }
             Err(fault) => {
-                let wrong = Some((fault.code(), format!("cannot be read ({fault})"), all));
-                return Ok(Checked { chunks: 0, stored_bytes: 0, wrong });
+                let message = format!("cannot be read ({fault})");
+                let damage = Damage { code: fault.code(), message, files: all };
+                return Ok(PackCheck { chunks: 0, stored_bytes: 0, damage: Some(damage) });
             }
         };
-        let chunks: Vec<(Chunk, BTreeSet<String>)> = wanted
+        let chunks: Vec<(Chunk, BTreeSet<String>)> = pack_use
             .chunks
             .values()
             .map(|(chunk, files)| {
                 ((*chunk).clone(), files.iter().map(|&file| file.to_owned()).collect())
             })
             .collect();
-        let (digest, size_bytes) = (*digest, wanted.size_bytes);
-        tokio::task::spawn_blocking(move || judge(&bytes, &digest, size_bytes, &chunks))
+        let (digest, size_bytes) = (*digest, pack_use.size_bytes);
+        tokio::task::spawn_blocking(move || check_pack(&bytes, &digest, size_bytes, &chunks))
             .await
             .map_err(|error| {
                 Fault::internal("BOT-9001", "a pack was not checked to the end").caused_by(error)
@@ -181,48 +202,50 @@ impl Snapshots {
     }
 }
 
-fn judge(
+/// Checks the chunks in use, and the digest of the whole pack.
+fn check_pack(
     bytes: &Bytes,
     digest: &Digest,
     size_bytes: u64,
     chunks: &[(Chunk, BTreeSet<String>)],
-) -> Checked {
-    let wrong: Vec<&(Chunk, BTreeSet<String>)> = chunks
+) -> PackCheck {
+    let damaged: Vec<&(Chunk, BTreeSet<String>)> = chunks
         .par_iter()
         .filter(|(chunk, _)| {
             let range = chunk.start as usize..(chunk.start + chunk.stored_bytes) as usize;
             bytes.get(range).and_then(|stored| chunks::unpacked(stored, chunk)).is_none()
         })
         .collect();
-    let files: BTreeSet<String> = wrong.iter().flat_map(|(_, files)| files.clone()).collect();
-    let wrong = if !files.is_empty() {
-        let n = wrong.len();
-        Some(("BOT-5005", format!("is damaged in {n} of its {} chunks", chunks.len()), files))
+    let files: BTreeSet<String> = damaged.iter().flat_map(|(_, files)| files.clone()).collect();
+    let message = if !files.is_empty() {
+        Some(format!("is damaged in {} of its {} chunks", damaged.len(), chunks.len()))
     } else if bytes.len() as u64 != size_bytes || Digest::of(bytes) != *digest {
-        // Between the chunks in use there may be some that no snapshot needs any more.
-        Some(("BOT-5005", "does not match its digest, outside of what is in use".to_owned(), files))
+        // The pack may also hold chunks that no snapshot uses.
+        Some("does not match its digest, although the chunks in use are intact".to_owned())
     } else {
         None
     };
-    Checked { chunks: chunks.len() as u64, stored_bytes: bytes.len() as u64, wrong }
+    let damage = message.map(|message| Damage { code: "BOT-5005", message, files });
+    PackCheck { chunks: chunks.len() as u64, stored_bytes: bytes.len() as u64, damage }
 }
 
-fn wanted(
+/// Returns the packs of all manifests, with the chunks in use.
+fn pack_uses(
     manifests: &BTreeMap<(String, Digest), (SnapshotManifest, Vec<u64>)>,
-) -> BTreeMap<Digest, Wanted<'_>> {
-    let mut packs: BTreeMap<Digest, Wanted<'_>> = BTreeMap::new();
+) -> BTreeMap<Digest, PackUse<'_>> {
+    let mut packs: BTreeMap<Digest, PackUse<'_>> = BTreeMap::new();
     for ((name, _), (manifest, numbers)) in manifests {
         for pack in &manifest.packs {
-            let wanted = packs.entry(pack.digest).or_default();
-            wanted.size_bytes = pack.size_bytes;
-            wanted.snapshots.extend(numbers.iter().map(|&number| (name.as_str(), number)));
+            let pack_use = packs.entry(pack.digest).or_default();
+            pack_use.size_bytes = pack.size_bytes;
+            pack_use.snapshots.extend(numbers.iter().map(|&number| (name.as_str(), number)));
         }
         for file in &manifest.files {
             for chunk in &file.chunks {
                 let pack = manifest.packs[chunk.pack as usize].digest;
-                let wanted = packs.entry(pack).or_default();
+                let pack_use = packs.entry(pack).or_default();
                 let (_, files) =
-                    wanted.chunks.entry(chunk.start).or_insert_with(|| (chunk, BTreeSet::new()));
+                    pack_use.chunks.entry(chunk.start).or_insert_with(|| (chunk, BTreeSet::new()));
                 files.insert(&file.path);
             }
         }
@@ -230,11 +253,10 @@ fn wanted(
     packs
 }
 
-/// Names up to five of `names`, and how many more there are.
-fn some(names: &[String], what: &str) -> String {
+/// Lists up to five of `names`, and the number of the others.
+fn name_some(names: &[String]) -> String {
     let shown: Vec<String> = names.iter().take(NAMED).map(|name| format!("`{name}`")).collect();
     match names.len() {
-        0 => format!("no {what}"),
         n if n <= NAMED => shown.join(", "),
         n => format!("{} and {} more", shown.join(", "), n - NAMED),
     }

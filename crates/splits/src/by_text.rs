@@ -1,19 +1,19 @@
-//! A data set becomes two, in a way that hardly changes when it grows.
+//! A split by the hash of each text, which hardly changes when the data set grows.
 
-pub use botops_datasets::{Dataset, Record, part};
+use botops_datasets::{Dataset, Record, part};
 use botops_digest::{Digest, Hasher};
 use botops_findings::{Fault, Place, Result};
 use botops_labels::OOS;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// How to split.
+/// The settings of a split.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SplitSpec {
     /// The share of each intent that goes to test, in (0, 1).
     pub test_share: f64,
-    /// Changes which records those are.
+    /// The seed of the text hashes: another seed selects other records.
     pub seed: u64,
 }
 
@@ -26,22 +26,22 @@ impl Default for SplitSpec {
 /// The two sides of a split.
 #[derive(Debug, Clone)]
 pub struct Split {
-    /// Learned from.
+    /// Records to fit a model on.
     pub train: Dataset,
-    /// Judged on.
+    /// Records to evaluate on.
     pub test: Dataset,
 }
 
-/// Splits `data` by the hash of each folded text, stratified by intent and language with the largest remainder: adding records hardly moves old ones.
+/// Splits `data` by the hash of each folded text, stratified by intent and language. Adding records hardly moves old ones.
 ///
-/// - texts that fold alike are one unit and end on one side, in the stratum of the first of them
-/// - of the `n` units of an intent, `n * test_share` (rounded half up, at least 1, at most `n - 1`) go to
-///   test; its languages share them by the largest remainder, ties to the earlier language
-/// - of a stratum, the units with the smallest hashes go to test: one more record moves at most one
-///   unit within its stratum and one between the languages of its intent
+/// - texts that fold to the same text are one unit and go to one side, in the stratum of the first of them
+/// - an intent with `n` units gives `n * test_share` of them (rounded half up, at least 1, at most `n - 1`) to test; its
+///   languages share these by the largest remainder, ties to the earlier language
+/// - the units of a stratum with the smallest hashes go to test: one more record moves at most one unit within its
+///   stratum and one between the languages of its intent
 /// - both sides keep the order of the file, and records keep their numbers and lines
 ///
-/// Out-of-scope and unlabelled records are split the same way, and go to train when there is one unit only.
+/// Out-of-scope and unlabeled records are split the same way, and go to train when they form only one unit.
 ///
 /// # Errors
 /// `BOT-2130` for a share outside (0, 1) (exit 2); `BOT-2131` when an intent has too few records for both sides (exit 4).
@@ -54,7 +54,7 @@ pub fn split(data: &Dataset, spec: &SplitSpec) -> Result<Split> {
         )
         .hint("write a share between 0 and 1, such as `test_share: 0.2`"));
     }
-    // Unit by folded text: its hash, and the stratum of the first record.
+    // A unit is a folded text: it has a hash, and the stratum of its first record.
     let folds: Vec<String> = data.records.iter().map(|r| botops_text::fold(&r.text)).collect();
     type ByLanguage<'a> = BTreeMap<Option<&'a str>, Vec<(Digest, &'a str)>>;
     let mut strata: BTreeMap<Option<&str>, ByLanguage<'_>> = BTreeMap::new();
@@ -78,10 +78,10 @@ pub fn split(data: &Dataset, spec: &SplitSpec) -> Result<Split> {
                 _ => continue,
             }
         }
-        // Half a unit is rounded up; a share near 0 or 1 still leaves a unit on either side.
-        let wanted = ((n as f64 * share + 0.5).floor() as usize).clamp(1, n - 1);
+        // Half a unit is rounded up; a share near 0 or 1 still leaves a unit on each side.
+        let quota = ((n as f64 * share + 0.5).floor() as usize).clamp(1, n - 1);
         let counts: Vec<usize> = languages.values().map(Vec::len).collect();
-        let quotas = largest_remainder(&counts, wanted);
+        let quotas = largest_remainder(&counts, quota);
         for (units, quota) in languages.values_mut().zip(quotas) {
             units.sort_unstable();
             test.extend(units[..quota].iter().map(|&(_, fold)| fold));
@@ -100,6 +100,7 @@ pub fn split(data: &Dataset, spec: &SplitSpec) -> Result<Split> {
     Ok(Split { train: side(false), test: side(true) })
 }
 
+/// Returns the hash that decides the order of a folded text.
 pub(crate) fn hash(seed: u64, fold: &str) -> Digest {
     let mut hasher = Hasher::default();
     hasher.update(&seed.to_le_bytes());
@@ -107,19 +108,18 @@ pub(crate) fn hash(seed: u64, fold: &str) -> Digest {
     hasher.finish()
 }
 
-/// Shares `wanted` (at most their sum) out in proportion to `counts`; never more than a count.
+/// Divides `total`, at most the sum of `counts`, in proportion to `counts`; no part exceeds its count.
 ///
-/// Each gets the whole part of `wanted * count / sum`; what is left goes to the largest remainders,
-/// ties to the earlier one.
-pub(crate) fn largest_remainder(counts: &[usize], wanted: usize) -> Vec<usize> {
+/// Each part is the whole part of `total * count / sum`; the rest goes to the largest remainders, ties to the earlier one.
+pub(crate) fn largest_remainder(counts: &[usize], total: usize) -> Vec<usize> {
     let sum: usize = counts.iter().sum();
     if sum == 0 {
         return vec![0; counts.len()];
     }
-    let mut quotas: Vec<usize> = counts.iter().map(|count| wanted * count / sum).collect();
+    let mut quotas: Vec<usize> = counts.iter().map(|count| total * count / sum).collect();
     let mut order: Vec<usize> = (0..counts.len()).collect();
-    order.sort_by_key(|&i| (std::cmp::Reverse(wanted * counts[i] % sum), i));
-    let left = wanted - quotas.iter().sum::<usize>();
+    order.sort_by_key(|&i| (std::cmp::Reverse(total * counts[i] % sum), i));
+    let left = total - quotas.iter().sum::<usize>();
     for &i in order.iter().take(left) {
         quotas[i] += 1;
     }
@@ -130,16 +130,16 @@ fn too_few(data: &Dataset, intent: &str) -> Fault {
     let shown = botops_text::display(intent, 60);
     let records =
         data.records.iter().filter(|record| record.intent.as_deref() == Some(intent)).count();
-    let what = match records {
+    let count = match records {
         0 | 1 => "1 record".to_owned(),
         n => format!("{n} records with the same text"),
     };
     Fault::insufficient(
         "BOT-2131",
-        format!("the intent `{shown}` has {what}, and a split needs one for each side"),
+        format!("the intent `{shown}` has {count}; a split needs at least one for each side"),
     )
     .at(Place { file: Some(data.name.clone()), ..Place::default() })
-    .hint("add records of this intent, or remove it")
+    .hint("add records of this intent, or remove the intent")
 }
 
 #[cfg(test)]

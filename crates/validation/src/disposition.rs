@@ -6,7 +6,6 @@ use botops_datasets::{Dataset, Record, Rejected, column_roles::Roles, table::Row
 use botops_expectations::Expectations;
 use botops_findings::{Finding, Result};
 use botops_labels::OOS;
-use botops_splits::by_text;
 
 /// What becomes of the records, as they are met again.
 pub(crate) struct Kept<'a> {
@@ -97,7 +96,7 @@ impl<'a> Kept<'a> {
             }
         }
         let accepted = if changed {
-            by_text::part(data, kept)
+            botops_datasets::part(data, kept)
         } else {
             Dataset { records: kept, ..data.clone() }
         };

@@ -7,7 +7,7 @@ use crate::cli::{
 };
 use botops_digest::Digest;
 use botops_findings::{Fault, Result};
-use botops_snapshots::{Taken, Taking};
+use botops_snapshots::{SnapshotRequest, Taken};
 use botops_text::shell_line;
 use chrono::Utc;
 use serde::Serialize;
@@ -53,7 +53,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     };
     let snapshots = super::snapshots(context)?;
     let workspace = context.workspace()?;
-    let taking = Taking {
+    let taking = SnapshotRequest {
         // A name that is none is refused before anything is made of it.
         stamps: Some(workspace.root.join(".botops").join("snapshots").join(format!("{name}.json"))),
         name,

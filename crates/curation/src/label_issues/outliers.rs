@@ -1,4 +1,4 @@
-//! Records that stand apart from all others of their intent, and texts that say nothing.
+//! Outliers of an intent, and gibberish.
 
 use botops_datasets::{Dataset, Record};
 use botops_models::{Neighbor, SampleNeighbors};
@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use serde::Serialize;
 use std::collections::{HashMap, HashSet};
 
-/// What is odd about a record.
+/// The kind of an oddity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OddityKind {
@@ -15,7 +15,7 @@ pub enum OddityKind {
     Outlier,
     /// Most of its letter sequences are in no other record.
     UnseenLetters,
-    /// It is typed by rolling over the keyboard.
+    /// Most of it is a run along a keyboard row.
     KeyboardRun,
     /// Most of it is one letter.
     RepeatedLetter,
@@ -23,10 +23,10 @@ pub enum OddityKind {
     NoWords,
 }
 
-/// A record that stands apart, or says nothing.
+/// An outlier or a text without meaning.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Oddity {
-    /// Its file.
+    /// The file of the record.
     pub file: String,
     /// The record, from 1.
     pub record: u64,
@@ -36,24 +36,24 @@ pub struct Oddity {
     pub text: String,
     /// Its intent.
     pub intent: String,
-    /// What is odd.
+    /// The kind of oddity.
     pub kind: OddityKind,
-    /// How odd: of an outlier, the mean cosine to its nearest of the intent; of unseen letters, of a keyboard run and of a
-    /// repeated letter, the share of the text that is such, in [0, 1]; 1 without words.
+    /// For an outlier, the mean cosine to the nearest records of the intent; for unseen letters, a keyboard run and a
+    /// repeated letter, the share of the text, in [0, 1]; 1 for a text without words.
     pub value: f64,
-    /// The bound that the value is beyond.
+    /// The bound that the value exceeds, or, for an outlier, is below.
     pub bound: f64,
 }
 
 impl Oddity {
-    /// Returns code, message and help of its finding.
-    pub(crate) fn told(&self) -> (&'static str, String, &'static str) {
+    /// Returns the code, message and help of the finding.
+    pub(crate) fn finding_parts(&self) -> (&'static str, String, &'static str) {
         let text = display(&self.text, 60);
         let per_cent = 100.0 * self.value;
-        let what = match self.kind {
+        let reason = match self.kind {
             OddityKind::Outlier => {
                 let message = format!(
-                    "the text `{text}` is far from all others of the intent `{}`: mean cosine {:.3} to the nearest, below {:.3}",
+                    "the text `{text}` is far from all others of the intent `{}`: its mean cosine to the nearest is {:.3}, below {:.3}",
                     display(&self.intent, 60),
                     self.value,
                     self.bound
@@ -64,48 +64,50 @@ impl Oddity {
             OddityKind::UnseenLetters => {
                 format!("{per_cent:.0} % of its sequences of three letters are in no other record")
             }
-            OddityKind::KeyboardRun => format!("{per_cent:.0} % of it is a run over the keyboard"),
+            OddityKind::KeyboardRun => {
+                format!("{per_cent:.0} % of it is a run along a keyboard row")
+            }
             OddityKind::RepeatedLetter => format!("{per_cent:.0} % of it is one letter repeated"),
-            OddityKind::NoWords => "it has neither letter nor digit".to_owned(),
+            OddityKind::NoWords => "it has no letter and no digit".to_owned(),
         };
-        let message = format!("the text `{text}` may say nothing: {what}");
-        ("BOT-2196", message, "read it, and remove it if it says nothing")
+        let message = format!("the text `{text}` may have no meaning: {reason}");
+        ("BOT-2196", message, "read it, and remove it if it has no meaning")
     }
 }
 
-/// The odd records, and what was looked for.
+/// The odd records of a data set.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Oddities {
     /// Records compared with others of their intent.
     pub n_compared: u64,
-    /// Whether texts were compared by their letters: there are enough of them.
+    /// Whether there were enough texts to compare letter sequences.
     pub letters_compared: bool,
-    /// The odd records: outliers, the farthest first; then texts that say nothing, in the order of the file.
+    /// The odd records: outliers, the farthest first; then texts without meaning, in the order of the file.
     pub records: Vec<Oddity>,
 }
 
-/// The nearest records of its intent that a record is compared with.
+/// The number of nearest records of its intent that a record is compared with.
 const NEAREST: usize = 3;
-/// Fewest records of an intent that tell what is usual in it.
+/// The fewest records of an intent in which outliers are searched.
 const FEWEST_OF_INTENT: usize = 20;
-/// Fewest different texts that tell which sequences of letters there are.
+/// The fewest distinct texts from which usual letter sequences are known.
 const FEWEST_TEXTS: usize = 500;
-/// Deviations from the median beyond which a record is an outlier, by the median absolute deviation.
+/// The distance from the median beyond which a record is an outlier, in scaled median absolute deviations.
 ///
 /// 3.5 is the usual bound (Iglewicz and Hoaglin, 1993).
 const DEVIATIONS: f64 = 3.5;
 /// The median absolute deviation of a normal distribution, as a share of its standard deviation.
 const MAD_OF_NORMAL: f64 = 0.674_489_750_196_081_7;
-/// The share of letter sequences seen nowhere else from which on a text says nothing.
+/// The lowest share of unseen letter sequences of a text without meaning.
 const UNSEEN: f64 = 0.6;
-/// Fewest letters of a word that is called a run over the keyboard, of a repeated letter, and of a text judged by its letters.
+/// The fewest letters of a keyboard run, of a text with a repeated letter, and of a text judged by its letter sequences.
 const FEWEST_LETTERS: usize = 6;
-/// Rows of keyboards, as people roll over them.
+/// Letter rows of QWERTY, AZERTY and QWERTZ keyboards.
 const KEYBOARDS: [&str; 7] =
     ["qwertyuiop", "asdfghjkl", "zxcvbnm", "azertyuiop", "qsdfghjklm", "wxcvbn", "qwertzuiop"];
 
-/// Looks for odd records among `data`, whose records are the samples of `near`; `intents` holds the intent of each that
-/// is judged.
+/// Finds the odd records of `data`, whose records are the samples of `near`; `intents` holds the intent of each judged
+/// record.
 pub(crate) fn oddities(
     data: &Dataset,
     intents: &[Option<usize>],
@@ -113,7 +115,7 @@ pub(crate) fn oddities(
     near: &SampleNeighbors,
 ) -> Oddities {
     let (outliers, n_compared) = outliers(intents, n_intents, near);
-    let mut found: Vec<(usize, OddityKind, f64, f64)> = outliers;
+    let mut found: Vec<Found> = outliers;
     let folds: Vec<String> = data.records.iter().map(|record| fold(&record.text)).collect();
     let unseen = unseen_shares(&folds);
     for (i, folded) in folds.iter().enumerate() {
@@ -141,12 +143,13 @@ pub(crate) fn oddities(
     Oddities { n_compared, letters_compared: unseen.is_some(), records }
 }
 
+/// A record index with the kind, value and bound of its oddity.
 type Found = (usize, OddityKind, f64, f64);
 
-/// Finds the records whose mean cosine to the nearest others of their intent is far below what is usual in it.
+/// Finds the records whose mean cosine to the nearest others of their intent is far below the median of the intent.
 ///
-/// A record is found when (m - x) / (MAD / 0.6745) > 3.5, m being the median of the intent and MAD the median absolute
-/// deviation from it.
+/// A record with mean cosine x is an outlier when (m - x) / (MAD / 0.6745) > 3.5, where m is the median of the intent and
+/// MAD the median absolute deviation from it. Returns the outliers and the number of records compared.
 fn outliers(
     intents: &[Option<usize>],
     n_intents: usize,
@@ -177,7 +180,7 @@ fn outliers(
     (found, members.iter().map(|members| members.len() as u64).sum())
 }
 
-/// Returns the median of `values`; 0 for none.
+/// Returns the median of `values`; 0 for an empty slice.
 fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
@@ -188,14 +191,15 @@ fn median(values: &[f64]) -> f64 {
     }
 }
 
-/// Returns of each folded text the share of its sequences of three letters that no other text has; none where it has too
-/// few of them, and for all where there are too few texts.
+/// Returns, for each folded text, the share of its three-letter sequences that no other text has.
+///
+/// `None` for a text with too few sequences, and for all when there are too few texts.
 fn unseen_shares(folds: &[String]) -> Option<Vec<Option<f64>>> {
     let distinct: HashSet<&str> = folds.iter().map(String::as_str).collect();
     if distinct.len() < FEWEST_TEXTS {
         return None;
     }
-    // In how many texts each sequence is; two are as good as many.
+    // The number of texts with each sequence, saturating: only one or more than one matters.
     let mut texts_with: HashMap<[char; 3], u8> = HashMap::new();
     for text in &distinct {
         for sequence in letter_sequences(text) {
@@ -211,7 +215,7 @@ fn unseen_shares(folds: &[String]) -> Option<Vec<Option<f64>>> {
     Some(folds.iter().map(share).collect())
 }
 
-/// Returns the different sequences of three letters within the words of a folded text.
+/// Returns the distinct three-letter sequences within the words of a folded text.
 fn letter_sequences(folded: &str) -> HashSet<[char; 3]> {
     let mut sequences = HashSet::new();
     for word in words(folded) {
@@ -221,7 +225,7 @@ fn letter_sequences(folded: &str) -> HashSet<[char; 3]> {
     sequences
 }
 
-/// Returns why a folded text says nothing, if it does not; `unseen` is its share of sequences seen nowhere else.
+/// Returns the kind, value and bound of a folded text without meaning; `unseen` is its share of unseen sequences.
 fn gibberish(folded: &str, unseen: Option<f64>) -> Option<(OddityKind, f64, f64)> {
     let letters = folded.chars().filter(|c| c.is_alphabetic()).count();
     if !folded.chars().any(char::is_alphanumeric) {
@@ -233,14 +237,14 @@ fn gibberish(folded: &str, unseen: Option<f64>) -> Option<(OddityKind, f64, f64)
     if letters >= FEWEST_LETTERS && repeated >= half {
         return Some((OddityKind::RepeatedLetter, repeated, half));
     }
-    let rolled: usize = words(folded)
+    let in_runs: usize = words(folded)
         .map(|word| word.chars().count())
         .zip(words(folded))
         .filter(|(_, word)| is_keyboard_run(word))
         .map(|(n, _)| n)
         .sum();
-    if share(rolled) >= half {
-        return Some((OddityKind::KeyboardRun, share(rolled), half));
+    if share(in_runs) >= half {
+        return Some((OddityKind::KeyboardRun, share(in_runs), half));
     }
     unseen.filter(|share| *share >= UNSEEN).map(|share| (OddityKind::UnseenLetters, share, UNSEEN))
 }
@@ -258,7 +262,7 @@ fn longest_repeat(folded: &str) -> usize {
     longest
 }
 
-/// Returns whether each letter of a word is beside the one before it on a row of a keyboard.
+/// Returns whether each letter of a word is next to the one before it on a keyboard row.
 fn is_keyboard_run(word: &str) -> bool {
     let letters: Vec<char> = word.chars().collect();
     if letters.len() < FEWEST_LETTERS || letters.iter().collect::<HashSet<_>>().len() < 4 {
@@ -282,8 +286,8 @@ mod tests {
     }
 
     #[test]
-    fn what_says_nothing_is_told_from_what_is_short_or_loud() {
-        for (text, wanted) in [
+    fn gibberish_is_distinguished_from_short_or_emphatic_texts() {
+        for (text, expected) in [
             ("asdfghjkl", OddityKind::KeyboardRun),
             ("qwertz uiop", OddityKind::KeyboardRun),
             ("azerty", OddityKind::KeyboardRun),
@@ -292,7 +296,7 @@ mod tests {
             ("?!...", OddityKind::NoWords),
             ("🙂🙂", OddityKind::NoWords),
         ] {
-            assert_eq!(kind(text), Some(wanted), "{text}");
+            assert_eq!(kind(text), Some(expected), "{text}");
         }
         for text in [
             "no",
@@ -310,16 +314,16 @@ mod tests {
     }
 
     #[test]
-    fn letters_that_nobody_else_types_are_a_share_of_the_text() {
+    fn unseen_letter_sequences_are_a_share_of_the_text() {
         let mut folds: Vec<String> =
             (0..600).map(|i| format!("where is my parcel number {i}")).collect();
         folds.push("wxzqk vbnmpt".to_owned());
         folds.push("where is my xylophone".to_owned());
         folds.push("hi".to_owned());
         let shares = unseen_shares(&folds).unwrap();
-        // Two words of five and six letters: three and four sequences, all its own.
+        // Two words of five and six letters have three and four sequences, all of them unseen.
         assert_eq!(shares[600], Some(1.0));
-        // `whe`, `her`, `ere` of ten: `hone` brings `hon`, `one`, which are new like the rest of `xylophone`.
+        // Of ten sequences, `whe`, `her` and `ere` are known; all those of `xylophone` are unseen.
         assert_eq!(shares[601], Some(0.7));
         assert_eq!((shares[0], shares[602]), (Some(0.0), None));
         assert_eq!(unseen_shares(&folds[..100]), None);
@@ -327,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn the_median_is_the_middle_or_between_the_two_in_it() {
+    fn the_median_is_the_middle_value_or_the_mean_of_the_middle_two() {
         assert_eq!(median(&[3.0, 1.0, 2.0]), 2.0);
         assert_eq!(median(&[4.0, 1.0, 2.0, 3.0]), 2.5);
         assert_eq!(median(&[]), 0.0);

@@ -1,4 +1,4 @@
-//! Intents that a model confuses.
+//! Pairs of intents that a model confuses.
 
 use botops_datasets::Dataset;
 use botops_labels::Labels;
@@ -6,66 +6,70 @@ use botops_stats::intervals::{LEVEL, wilson};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// Two intents that a model which never saw the records takes for one another.
+/// Two intents that a model confuses on records it was not fitted on.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Overlap {
-    /// The two, sorted by name.
+    /// The two intents, in the order of the labels.
     pub intents: [String; 2],
-    /// Records of each of them.
+    /// The number of records of each intent.
     pub n: [u64; 2],
-    /// Records of the first taken for the second, and of the second taken for the first.
+    /// Records of the first predicted as the second, and of the second predicted as the first.
     pub taken: [u64; 2],
-    /// Share of the records of both that was taken for the other, in [0, 1].
+    /// The share of the records of both that are predicted as the other, in [0, 1].
     pub rate: f64,
-    /// Its 95 % interval (Wilson).
+    /// The 95 % Wilson interval of `rate`.
     pub ci95: [f64; 2],
-    /// Whether the whole interval is at or above [`super::OVERLAP`]: the two are found to overlap.
+    /// Whether the whole interval is at or above [`OVERLAP`], so that the two are reported.
     pub is_found: bool,
-    /// The records that were taken most surely.
+    /// The confused records with the highest confidence.
     pub examples: Vec<OverlapExample>,
 }
 
-/// A record taken for another intent.
+/// A record predicted as another intent.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct OverlapExample {
-    /// Its file.
+    /// The file of the record.
     pub file: String,
     /// The record, from 1.
     pub record: u64,
     /// The line on which it starts.
     pub line: u64,
-    /// The intent it has.
+    /// The intent of the record.
     pub intent: String,
-    /// The probability of the intent it was taken for.
+    /// The probability of the predicted intent.
     pub confidence: f64,
-    /// Its text.
+    /// The text, without personal data.
     pub text: String,
 }
 
-/// A record with an intent, and what a model that never saw it says.
+/// A record with an intent, and the prediction of a model that was not fitted on it.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Judged {
-    /// Its index among the records.
+pub(crate) struct HeldOutRecord {
+    /// The index of the record in the data set.
     pub(crate) record: usize,
     pub(crate) truth: usize,
     pub(crate) predicted: usize,
     pub(crate) confidence: f64,
 }
 
-/// Examples of each pair.
+/// The most examples of a pair.
 const EXAMPLES: usize = 3;
 
-/// Counts every pair of intents with a record taken for the other, the most confused (by the lower end of the interval)
-/// first; `examples` are none of `doubted`, records whose own label is likely wrong.
+/// The confusion rate from which two intents overlap; the lower end of the interval must reach it.
+pub const OVERLAP: f64 = 0.05;
+
+/// Returns every pair of intents with a confused record, the most confused (by the lower end of the interval) first.
+///
+/// Records in `doubted`, whose own label is likely wrong, are not used as examples.
 pub(crate) fn overlaps(
     data: &Dataset,
     labels: &Labels,
-    judged: &[Judged],
+    records: &[HeldOutRecord],
     doubted: &[bool],
 ) -> Vec<Overlap> {
     let mut n = vec![0_u64; labels.len()];
-    let mut pairs: BTreeMap<(usize, usize), Vec<Judged>> = BTreeMap::new();
-    for one in judged {
+    let mut pairs: BTreeMap<(usize, usize), Vec<HeldOutRecord>> = BTreeMap::new();
+    for one in records {
         n[one.truth] += 1;
         if one.truth != one.predicted {
             let pair = (one.truth.min(one.predicted), one.truth.max(one.predicted));
@@ -84,7 +88,7 @@ pub(crate) fn overlaps(
             taken.sort_by(|x, y| {
                 y.confidence.total_cmp(&x.confidence).then(x.record.cmp(&y.record))
             });
-            let example = |one: &Judged| {
+            let example = |one: &HeldOutRecord| {
                 let record = &data.records[one.record];
                 let place = data.place(record);
                 OverlapExample {
@@ -102,12 +106,12 @@ pub(crate) fn overlaps(
                 taken: counts,
                 rate: (counts[0] + counts[1]) as f64 / all as f64,
                 ci95,
-                is_found: ci95[0] >= super::OVERLAP,
+                is_found: ci95[0] >= OVERLAP,
                 examples: taken.iter().take(EXAMPLES).map(example).collect(),
             }
         })
         .collect();
-    // Stable: of equals, the one whose intents come first.
+    // The sort is stable, so that equal pairs stay in the order of their intents.
     overlaps.sort_by(|x, y| y.ci95[0].total_cmp(&x.ci95[0]));
     overlaps
 }

@@ -47,7 +47,7 @@ fn numbers(data: &Dataset) -> Vec<u64> {
     data.records.iter().map(|r| r.record).collect()
 }
 
-/// Returns the records of each intent.
+/// Returns the number of records of each intent.
 fn counts(data: &Dataset) -> BTreeMap<String, usize> {
     let mut counts = BTreeMap::new();
     for record in &data.records {
@@ -57,7 +57,7 @@ fn counts(data: &Dataset) -> BTreeMap<String, usize> {
 }
 
 #[test]
-fn each_intent_and_language_gives_its_share_and_the_order_is_kept() {
+fn each_intent_and_language_is_split_by_the_share_and_keeps_its_order() {
     let data = many(300);
     let Split { train, test } = split(&data, &SplitSpec { test_share: 0.2, seed: 1 }).unwrap();
     assert_eq!((train.records.len(), test.records.len()), (240, 60));
@@ -76,7 +76,7 @@ fn each_intent_and_language_gives_its_share_and_the_order_is_kept() {
 }
 
 #[test]
-fn a_seed_decides_and_the_order_of_the_file_does_not() {
+fn the_sides_depend_on_the_seed_and_not_on_the_order_of_the_file() {
     let data = many(300);
     let of = |data: &Dataset, seed| {
         let Split { test, .. } = split(data, &SplitSpec { test_share: 0.3, seed }).unwrap();
@@ -84,13 +84,13 @@ fn a_seed_decides_and_the_order_of_the_file_does_not() {
     };
     assert_eq!(of(&data, 7), of(&data, 7));
     assert_ne!(of(&data, 7), of(&data, 8));
-    let mut turned = data.clone();
-    turned.records.reverse();
-    assert_eq!(of(&data, 7), of(&turned, 7));
+    let mut reversed = data.clone();
+    reversed.records.reverse();
+    assert_eq!(of(&data, 7), of(&reversed, 7));
 }
 
 #[test]
-fn texts_that_fold_alike_stay_together() {
+fn texts_with_the_same_folded_form_stay_together() {
     let mut data = many(200);
     let copies: Vec<Record> = data
         .records
@@ -131,7 +131,7 @@ fn one_more_record_hardly_moves_the_others() {
 }
 
 #[test]
-fn what_cannot_be_split_is_said() {
+fn data_that_cannot_be_split_is_refused() {
     let data = dataset(&[("one", "a"), ("two", "a"), ("three", "b"), ("THREE", "b")]);
     let fault = split(&data, &SplitSpec::default()).unwrap_err();
     assert_eq!((fault.code(), fault.kind()), ("BOT-2131", FaultKind::Insufficient));
@@ -160,14 +160,14 @@ proptest! {
         for (i, &n) in sizes.iter().enumerate() {
             let intent = format!("i{i}");
             prop_assert!(train[&intent] >= 1);
-            let wanted = (n as f64 * share).clamp(1.0, n as f64 - 1.0);
-            prop_assert!((test[&intent] as f64 - wanted).abs() <= 0.5 + 1e-9);
+            let expected = (n as f64 * share).clamp(1.0, n as f64 - 1.0);
+            prop_assert!((test[&intent] as f64 - expected).abs() <= 0.5 + 1e-9);
         }
     }
 }
 
 #[test]
-fn remainders_are_shared_out_from_the_largest() {
+fn the_largest_remainders_are_rounded_up() {
     assert_eq!(largest_remainder(&[5, 3, 2], 5), [3, 1, 1]);
     assert_eq!(largest_remainder(&[1, 1, 1], 2), [1, 1, 0]);
     assert_eq!(largest_remainder(&[10, 0], 3), [3, 0]);

@@ -1,10 +1,16 @@
-//! What a locked split promises, on data made to make it hard.
+//! The guarantees of a locked split, on data with chains of near duplicates.
 
 use super::*;
+use crate::lock::{SplitSide, lock_key, side_by_key};
 use botops_datasets::Record;
 use botops_digest::Digest;
+use botops_findings::FaultKind;
 use botops_text::near_pairs;
 use proptest::prelude::*;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+};
 
 fn data(records: &[(String, String)]) -> Dataset {
     let records = records.iter().zip(1..).map(|((text, intent), n)| Record {
@@ -38,14 +44,14 @@ fn sides(split: &LockedSplit) -> BTreeMap<u64, SplitSide> {
     sides.into_iter().collect()
 }
 
-/// Fails when a record is lost or doubled, or near to one on another side.
+/// Fails when a record is lost or duplicated, or is near a record on another side.
 fn check_sound(data: &Dataset, split: &LockedSplit) {
     let sides = sides(split);
     let n = split.train.records.len()
         + split.test.records.len()
         + split.validation.as_ref().map_or(0, |data| data.records.len());
     assert_eq!(sides.len(), n, "a record is on two sides");
-    assert_eq!(n + split.left_out.len(), data.records.len(), "records in are records out");
+    assert_eq!(n + split.left_out.len(), data.records.len(), "no record is lost");
     for rejected in &split.left_out {
         assert_eq!(rejected.reasons.len(), 1);
         assert!(!sides.contains_key(&rejected.record.record));
@@ -63,7 +69,7 @@ fn check_sound(data: &Dataset, split: &LockedSplit) {
     }
 }
 
-/// Texts of a few templates with small changes: many near each other, in chains.
+/// Texts from a few templates with small changes: many are near each other, in chains.
 fn records() -> impl Strategy<Value = Vec<(String, String)>> {
     let text = (0..12_usize, prop::collection::vec(0..40_usize, 0..4)).prop_map(|(base, edits)| {
         let bases = [
@@ -73,7 +79,7 @@ fn records() -> impl Strategy<Value = Vec<(String, String)>> {
             "my invoice of last month is wrong, who can help me",
         ];
         let mut text: Vec<char> = bases[base % bases.len()].chars().collect();
-        // The rest of the draw makes texts that are no one's neighbors.
+        // The rest of the draw makes texts without near duplicates.
         text.extend(
             format!(" {}", "abc defgh ijklm nopq rstuvw xyz".repeat(base / bases.len())).chars(),
         );
@@ -102,7 +108,7 @@ proptest! {
         check_sound(&before, &old);
         prop_assert_eq!(&old.left_out, &[]);
 
-        // The same in another order: the same sides.
+        // The same records in another order go to the same sides.
         let mut random = botops_stats::random::Random::new(order);
         let mut shuffled: Vec<usize> = (0..first.len()).collect();
         random.shuffle(&mut shuffled);
@@ -110,12 +116,12 @@ proptest! {
         let again = split_locked(&data(&reordered), None, &spec, None).unwrap();
         prop_assert_eq!(&again.lock, &old.lock);
 
-        // With the lock that came out: the same, and nothing new.
+        // Splitting again with the returned lock changes nothing.
         let again = split_locked(&before, None, &spec, Some(&old.lock)).unwrap();
         prop_assert_eq!(&again.lock, &old.lock);
         prop_assert_eq!(sides(&again), sides(&old));
 
-        // Grown by others, and with some gone: those that stay are where they were.
+        // With other records added and some removed, the remaining ones keep their sides.
         let mut grown: Vec<_> =
             first.iter().zip(&keep).filter(|(_, keep)| **keep).map(|(r, _)| r.clone()).collect();
         let n_old = grown.len();
@@ -124,23 +130,23 @@ proptest! {
         if let Ok(new) = split_locked(&after, None, &spec, Some(&old.lock)) {
             check_sound(&after, &new);
             let now = sides(&new);
-            let known = SplitLock::by_name(&old.lock.texts);
+            let known = side_by_key(&old.lock.texts);
             for record in &after.records[..n_old] {
-                let name = name("text", &text::fold(&record.text));
-                prop_assert_eq!(now.get(&record.record), known.get(name.as_str()));
+                let key = lock_key("text", &text::fold(&record.text));
+                prop_assert_eq!(now.get(&record.record), known.get(key.as_str()));
             }
             let again = split_locked(&after, None, &spec, Some(&new.lock)).unwrap();
-            prop_assert_eq!(sides(&again), now, "the lock that came out says the same");
+            prop_assert_eq!(sides(&again), now, "the returned lock gives the same sides");
             prop_assert_eq!(again.lock, new.lock);
         }
     }
 
     #[test]
-    fn each_intent_has_its_share_but_for_a_unit(
+    fn each_intent_has_its_share_within_half_a_unit(
         sizes in prop::collection::vec(prop::collection::vec(1..6_usize, 5..40), 2..5),
         share in 0.1..0.5_f64,
     ) {
-        // Units of known sizes: equal texts, far from all others.
+        // Units of known sizes: equal texts that are near no others.
         let mut records = Vec::new();
         for (i, units) in sizes.iter().enumerate() {
             for (u, size) in units.iter().enumerate() {
@@ -156,7 +162,7 @@ proptest! {
             let intent = Some(format!("intent {i}"));
             let n: usize = units.iter().sum();
             let test = split.test.records.iter().filter(|record| record.intent == intent).count();
-            // One for the largest remainder, and half of the largest unit for what cannot be cut.
+            // The largest remainder may add 1; a unit is not cut, so half of the largest one may be missing or too many.
             prop_assert!((test as f64 - share * n as f64).abs() <= 1.0 + largest / 2.0, "{test} of {n}");
             prop_assert!(test > 0 && test < n);
         }
@@ -165,7 +171,7 @@ proptest! {
 
 #[test]
 fn a_record_near_to_both_sides_is_left_out_and_its_neighbors_follow() {
-    // A chain: each is near the next, and the ends are not near each other.
+    // A chain: each text is near the next one, and the ends are not near each other.
     let base =
         "where is the parcel that should have been here last week already, please tell me now";
     let chain: Vec<String> = (0..9)
@@ -190,7 +196,7 @@ fn a_record_near_to_both_sides_is_left_out_and_its_neighbors_follow() {
     let now = sides(&new);
     let before = sides(&old);
     assert_eq!((now[&1], now[&9]), (before[&1], before[&2]));
-    assert_eq!((now[&2], now[&8]), (now[&1], now[&9]), "the next ones follow");
+    assert_eq!((now[&2], now[&8]), (now[&1], now[&9]), "the neighbors of the ends follow them");
     assert!(!new.left_out.is_empty());
     for finding in &new.findings {
         assert_eq!(finding.code, "BOT-2181");
@@ -234,13 +240,13 @@ fn a_group_stays_on_one_side_and_new_members_follow() {
     let (rest, of) = (data(&records[31..]), &groups[31..]);
     let split = split_locked(&rest, Some(of), &spec, Some(&old.lock)).unwrap();
     let (old, now) = (sides(&old), sides(&split));
-    // Record 33 of all, the last of the old ones, is of the same customer as the 34th.
+    // Record 32 was in the old data, and record 34 has the same customer.
     assert_eq!(groups[31], groups[33]);
     assert_eq!(now[&3], old[&32]);
 }
 
 #[test]
-fn what_cannot_be_split_is_refused_with_the_reason() {
+fn data_and_settings_that_cannot_be_split_are_refused_with_the_reason() {
     let intent = |n: usize, intent: &str| -> Vec<(String, String)> {
         (0..n)
             .map(|i| (Digest::of(format!("{intent}{i}").as_bytes()).hex(), intent.to_owned()))
@@ -266,16 +272,16 @@ fn what_cannot_be_split_is_refused_with_the_reason() {
     );
     assert_eq!(
         fails(&[two.clone(), intent(1, "c")].concat(), &spec(0.2, 0.0), None),
-        "BOT-2131: the intent `c` has 1 record, and a split needs one for each of 2 sides"
+        "BOT-2131: the intent `c` has 1 record; a split into 2 sides needs at least 2"
     );
     let same = vec![("all the same text".to_owned(), "c".to_owned()); 5];
     assert_eq!(
         fails(&[two.clone(), same.clone()].concat(), &spec(0.2, 0.0), None),
-        "BOT-2131: the intent `c` has 5 records, which near duplicates tie into 1, and a split needs one for each of 2 sides"
+        "BOT-2131: the intent `c` has 5 records, which near duplicates link into 1 unit; a split into 2 sides needs at least 2"
     );
     assert_eq!(
         fails(&same, &spec(0.2, 0.0), None),
-        "BOT-2182: all records are near duplicates of one another: there is nothing to divide"
+        "BOT-2182: all records are near duplicates of each other: there is nothing to split"
     );
     let group = LockedSplitSpec { group: Some("bot".to_owned()), ..spec(0.2, 0.0) };
     let one = vec![Some("x".to_owned()); two.len()];
@@ -284,18 +290,18 @@ fn what_cannot_be_split_is_refused_with_the_reason() {
         (fault.code(), fault.message()),
         (
             "BOT-2182",
-            "groups of `bot` and near duplicates link all records to one another: there is nothing to divide"
+            "groups of `bot` and near duplicates link all records to each other: there is nothing to split"
         )
     );
     let lock = split_locked(&data(&two), None, &spec(0.2, 0.0), None).unwrap().lock;
     assert_eq!(
         fails(&two, &spec(0.3, 0.0), Some(&lock)),
-        "BOT-2180: the lock was made for test 0.2, validation 0, seed 17, no group; asked for is test 0.3, validation 0, seed 17, no group"
+        "BOT-2185: the lock was made for test 0.2, validation 0, seed 17, no group; the request is test 0.3, validation 0, seed 17, no group"
     );
 }
 
 #[test]
-fn an_intent_that_lost_a_side_is_told_and_gets_it_back() {
+fn an_intent_without_test_records_is_reported_until_new_ones_arrive() {
     let of = |range: std::ops::Range<usize>| -> Vec<(String, String)> {
         range.map(|i| (Digest::of(&i.to_le_bytes()).hex(), ["a", "b"][i % 2].to_owned())).collect()
     };
@@ -312,7 +318,7 @@ fn an_intent_that_lost_a_side_is_told_and_gets_it_back() {
     assert_eq!(left.findings.len(), 1);
     assert_eq!(
         (left.findings[0].code.as_str(), left.findings[0].message.as_str()),
-        ("BOT-2183", "the intent `a` has no record in test, and none that could go there")
+        ("BOT-2183", "the intent `a` has no record in test, and no unlocked record could go there")
     );
     let more = [train, of(40..50)].concat();
     let back = split_locked(&data(&more), None, &spec, Some(&old.lock)).unwrap();
@@ -321,7 +327,7 @@ fn an_intent_that_lost_a_side_is_told_and_gets_it_back() {
 }
 
 #[test]
-fn a_lock_comes_back_from_its_file_and_is_not_overwritten_unseen() {
+fn a_lock_is_read_from_its_file_and_not_overwritten_after_another_change() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("split.lock.json");
     assert_eq!(SplitLock::read(&path).unwrap(), None);
@@ -332,23 +338,23 @@ fn a_lock_comes_back_from_its_file_and_is_not_overwritten_unseen() {
     lock.write(&path, None).unwrap();
     let other = split_locked(&data(&records), None, &spec(0.2, 0.0), Some(&lock)).unwrap().lock;
     let fault = other.write(&path, None).unwrap_err();
-    assert_eq!((fault.code(), fault.kind()), ("BOT-2180", botops_findings::FaultKind::Conflict));
+    assert_eq!((fault.code(), fault.kind()), ("BOT-2184", FaultKind::Conflict));
     other.write(&path, Some(&lock)).unwrap();
 
     let text = fs::read_to_string(&path).unwrap();
-    assert!(!text.contains(&records[0].0), "a lock holds no text");
+    assert!(!text.contains(&records[0].0), "a lock does not hold texts");
     let twice = {
         let name = other.texts[&SplitSide::Train].first().unwrap();
         text.replacen("\"test\": [\n", &format!("\"test\": [\n      \"{name}\",\n"), 1)
     };
-    for (bytes, kind) in [
-        (text.replace("split/1", "split/2"), botops_findings::FaultKind::Policy),
-        (text.replace("split/1", "other/1"), botops_findings::FaultKind::Gate),
-        (text[..text.len() / 2].to_owned(), botops_findings::FaultKind::Gate),
-        (twice, botops_findings::FaultKind::Gate),
+    for (bytes, code) in [
+        (text.replace("split/1", "split/2"), "BOT-5007"),
+        (text.replace("split/1", "other/1"), "BOT-2180"),
+        (text[..text.len() / 2].to_owned(), "BOT-2180"),
+        (twice, "BOT-2180"),
     ] {
         fs::write(&path, bytes).unwrap();
         let fault = SplitLock::read(&path).unwrap_err();
-        assert_eq!((fault.code(), fault.kind()), ("BOT-2180", kind), "{fault}");
+        assert_eq!(fault.code(), code, "{fault}");
     }
 }

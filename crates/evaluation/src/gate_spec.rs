@@ -1,0 +1,134 @@
+//! Gates as written in YAML: bounds on metrics and rules against the champion, checked before anything is measured.
+
+use crate::{evaluation_report::ClassMetrics, metrics::METRICS};
+use botops_findings::{Fault, Place, Result};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Rules on promotion, as written in YAML, such as `metrics: {accuracy: {min: 0.8}}`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct GateSpec {
+    /// Bounds on metrics, by name.
+    pub metrics: BTreeMap<String, Bound>,
+    /// Bounds on `recall`, `precision` or `f1` of every intent; an intent without records fails.
+    pub per_class: BTreeMap<String, Bound>,
+    /// Bounds on `accuracy` in every language.
+    pub per_language: BTreeMap<String, Bound>,
+    /// Rules against the champion.
+    pub relative: Option<RelativeGate>,
+}
+
+/// A bound on a number.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Bound {
+    /// The lowest value that passes.
+    pub min: Option<f64>,
+    /// The highest value that passes.
+    pub max: Option<f64>,
+}
+
+/// Rules against the champion.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RelativeGate {
+    /// The most that each metric may be worse than the champion's.
+    pub max_drop: BTreeMap<String, f64>,
+    /// The most records that the champion classifies correctly and the challenger does not.
+    pub max_newly_wrong: Option<u64>,
+    /// The level of McNemar's test: the gate fails when the challenger is worse and the exact p-value is below this.
+    pub mcnemar_alpha: Option<f64>,
+}
+
+/// The name of a metric of one intent, and the function that reads it.
+type Measure = (&'static str, fn(&ClassMetrics) -> f64);
+
+/// The metrics that can be bounded for every intent.
+pub(crate) const PER_CLASS: [Measure; 3] = [
+    ("f1", |metrics| metrics.f1),
+    ("precision", |metrics| metrics.precision),
+    ("recall", |metrics| metrics.recall),
+];
+
+/// The metrics that can be bounded in every language.
+const PER_LANGUAGE: [&str; 1] = ["accuracy"];
+
+impl GateSpec {
+    /// Checks the rules, so that a mistake is found before anything is measured.
+    ///
+    /// # Errors
+    /// `BOT-3010` (exit 2) no rule, an unknown metric, or an invalid bound.
+    pub fn check(&self) -> Result<()> {
+        let relative = self.relative.clone().unwrap_or_default();
+        if *self == Self::default() || (self.has_no_bounds() && relative == RelativeGate::default())
+        {
+            return Err(Fault::usage("BOT-3010", "no gate is declared")
+                .hint("declare one, such as `metrics: {accuracy: {min: 0.8}}`"));
+        }
+        let metrics: Vec<&str> = METRICS.iter().map(|(name, _)| *name).collect();
+        let classes: Vec<&str> = PER_CLASS.iter().map(|(name, _)| *name).collect();
+        check_bounds("metrics", &self.metrics, &metrics)?;
+        check_bounds("per_class", &self.per_class, &classes)?;
+        check_bounds("per_language", &self.per_language, &PER_LANGUAGE)?;
+        for (name, drop) in &relative.max_drop {
+            let key = format!("relative.max_drop.{name}");
+            check_name(&key, name, &metrics)?;
+            if !drop.is_finite() || *drop < 0.0 {
+                return Err(fault(&key, format!("`{drop}` is not a valid largest drop"))
+                    .hint("write how much worse the metric may be, such as `0.01`"));
+            }
+        }
+        if let Some(alpha) = relative.mcnemar_alpha
+            && !(alpha > 0.0 && alpha < 1.0)
+        {
+            return Err(fault("relative.mcnemar_alpha", format!("`{alpha}` is not in (0, 1)"))
+                .hint("a usual level is `0.05`"));
+        }
+        Ok(())
+    }
+
+    fn has_no_bounds(&self) -> bool {
+        self.metrics.is_empty() && self.per_class.is_empty() && self.per_language.is_empty()
+    }
+}
+
+fn fault(key: &str, message: String) -> Fault {
+    Fault::usage("BOT-3010", message).at(Place { key: Some(key.to_owned()), ..Place::default() })
+}
+
+fn check_name(key: &str, name: &str, known: &[&str]) -> Result<()> {
+    if known.contains(&name) {
+        return Ok(());
+    }
+    let nearest = botops_spec::nearest(name, known.iter().copied());
+    let names: Vec<String> = known.iter().map(|name| format!("`{name}`")).collect();
+    let fault = fault(key, format!("a gate on `{name}`, which is not measured"));
+    let fault = match nearest {
+        Some(nearest) => fault.hint(format!("did you mean `{nearest}`?")),
+        None => fault,
+    };
+    Err(fault.hint(format!("metrics that can be bounded here: {}", names.join(", "))))
+}
+
+fn check_bounds(section: &str, bounds: &BTreeMap<String, Bound>, known: &[&str]) -> Result<()> {
+    for (name, bound) in bounds {
+        let key = format!("{section}.{name}");
+        check_name(&key, name, known)?;
+        let defect = match (bound.min, bound.max) {
+            (None, None) => Some("it has neither `min` nor `max`".to_owned()),
+            (min, max) if min.into_iter().chain(max).any(|end| !end.is_finite()) => {
+                Some("its bound is not a number".to_owned())
+            }
+            (Some(min), Some(max)) if min > max => {
+                Some(format!("its `min` {min} is above its `max` {max}"))
+            }
+            _ => None,
+        };
+        if let Some(defect) = defect {
+            return Err(fault(&key, format!("the gate on `{name}` cannot hold: {defect}"))
+                .hint(format!("write a bound, such as `{name}: {{min: 0.8}}`")));
+        }
+    }
+    Ok(())
+}
