@@ -132,7 +132,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     },
     Entry {
         code: "BOT-6034",
-        kind: None,
+        kind: Some(FaultKind::Usage),
         title: "there is no such rollout",
         explanation: "The server has had no rollout, or knows none of this id. Start one with `botops promote`.",
     },
