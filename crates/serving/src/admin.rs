@@ -373,7 +373,7 @@ async fn self_test(State(admin): Shared) -> Response {
         };
         exchange.tell(status, &tested)
     };
-    exchange.take_turn(answer).await
+    exchange.take_turn(routing.speed(), answer).await
 }
 
 async fn unknown(State(admin): Shared, uri: Uri) -> Response {

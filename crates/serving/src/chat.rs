@@ -5,6 +5,7 @@ use super::{
     metrics::arm_name,
     predict::{Refusal, failed, observe},
 };
+use crate::routing::{Choice, Routing};
 use axum::{
     body::Bytes,
     extract::{State, rejection::BytesRejection},
@@ -50,15 +51,13 @@ pub(super) async fn chat(
         Ok(body) => body,
         Err(problem) => return exchange.refuse(problem, None),
     };
-    exchange
-        .take_turn(|| match answer(&exchange, &body) {
-            Ok(response) => response,
-            Err(Refusal(problem, arm)) => exchange.refuse(problem, arm),
-        })
-        .await
+    match answer(&exchange, &body).await {
+        Ok(response) => response,
+        Err(Refusal(problem, arm)) => exchange.refuse(problem, arm),
+    }
 }
 
-fn answer(exchange: &Exchange<'_>, body: &[u8]) -> Result<Response, Refusal> {
+async fn answer(exchange: &Exchange<'_>, body: &[u8]) -> Result<Response, Refusal> {
     let request: Request<'_> = parse(body)?;
     let text = &*request.text.0;
     check_text(text)?;
@@ -67,20 +66,40 @@ fn answer(exchange: &Exchange<'_>, body: &[u8]) -> Result<Response, Refusal> {
 
     let routing = exchange.routing()?;
     let choice = routing.choose(conversation, exchange.draw());
+    let asked = Asked { text, language: request.language.as_ref().map(|language| &*language.0) };
+    exchange
+        .take_turn(routing.speed(), || respond(exchange, &routing, &choice, conversation, &asked))
+        .await
+}
+
+/// One checked message.
+struct Asked<'a> {
+    text: &'a str,
+    /// The language to answer in, if the request names one.
+    language: Option<&'a str>,
+}
+
+fn respond(
+    exchange: &Exchange<'_>,
+    routing: &Routing,
+    choice: &Choice<'_>,
+    conversation: Option<&str>,
+    asked: &Asked<'_>,
+) -> Result<Response, Refusal> {
+    let text = asked.text;
     let served = choice.served;
     let Ok((prediction, ())) = served.classify(text, |_, _| ()) else {
-        return Err(failed(exchange, &routing, &choice, conversation));
+        return Err(failed(exchange, routing, choice, conversation));
     };
     let intent = &*served.intents[prediction.intent];
     let entities = served.dialogue.entities(text);
-    let asked = request.language.as_ref().map(|language| &*language.0);
     let (response, language) = served.dialogue.respond(
         (!prediction.fallback).then_some(intent),
-        asked.or_else(|| detect_language(text)),
+        asked.language.or_else(|| detect_language(text)),
         &entities,
     );
     let duration = exchange.elapsed();
-    observe(exchange, &routing, &choice, conversation, text, &prediction, duration);
+    observe(exchange, routing, choice, conversation, text, &prediction, duration);
     let body = serde_json::to_vec(&Answer {
         request_id: exchange.id,
         intent,
@@ -94,5 +113,5 @@ fn answer(exchange: &Exchange<'_>, body: &[u8]) -> Result<Response, Refusal> {
         arm: arm_name(choice.arm),
     })
     .expect("an answer of ours is valid JSON");
-    Ok(exchange.answer(&choice, 1, &prediction, duration, body))
+    Ok(exchange.answer(choice, 1, &prediction, duration, body))
 }

@@ -7,7 +7,7 @@ use super::{
     request_log::{AnswerLine, Line, RequestLogger},
 };
 use crate::clock::Clock;
-use crate::routing::{Choice, Routing, Slot};
+use crate::routing::{Choice, Routing, Slot, Speed};
 use axum::{
     body::{Body, Bytes},
     extract::rejection::BytesRejection,
@@ -154,17 +154,20 @@ impl<'a> Exchange<'a> {
         self.begun.elapsed()
     }
 
-    /// Makes an answer: at once where a model takes microseconds; where it asks an encoder, when a processor is free,
-    /// and while others go on with health checks, the admin API and whoever comes next.
-    pub(super) async fn take_turn(&self, answer: impl FnOnce() -> Response) -> Response {
-        if !self.app.slot.load().is_some_and(|routing| routing.is_slow()) {
-            return answer();
+    /// Runs `work`: at once for a fast model, else when a turn is free, on a thread that other requests do not need.
+    ///
+    /// `speed` comes from the routing that `work` uses: a swap while it waits changes neither.
+    pub(super) async fn take_turn<T>(&self, speed: Speed, work: impl FnOnce() -> T) -> T {
+        match speed {
+            Speed::Fast => work(),
+            Speed::Slow => {
+                let _turn = self.app.turns.acquire().await;
+                block_in_place(work)
+            }
         }
-        let _turn = self.app.turns.acquire().await;
-        block_in_place(answer)
     }
 
-    /// Returns who answers now.
+    /// Returns the current routing. A request calls this once and passes the result down.
     ///
     /// # Errors
     /// 503 before the first model is ready.

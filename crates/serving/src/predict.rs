@@ -77,12 +77,10 @@ pub(super) async fn predict(
         Ok(body) => body,
         Err(problem) => return exchange.refuse(problem, None),
     };
-    exchange
-        .take_turn(|| match answer(&exchange, &body) {
-            Ok(response) => response,
-            Err(Refusal(problem, arm)) => exchange.refuse(problem, arm),
-        })
-        .await
+    match answer(&exchange, &body).await {
+        Ok(response) => response,
+        Err(Refusal(problem, arm)) => exchange.refuse(problem, arm),
+    }
 }
 
 /// A problem, and the arm it happened on.
@@ -94,7 +92,7 @@ impl From<Problem> for Refusal {
     }
 }
 
-fn answer(exchange: &Exchange<'_>, body: &[u8]) -> Result<Response, Refusal> {
+async fn answer(exchange: &Exchange<'_>, body: &[u8]) -> Result<Response, Refusal> {
     let request: Request<'_> = parse(body)?;
     let texts = match (&request.text, &request.texts) {
         (Some(text), None) => std::slice::from_ref(text),
@@ -115,15 +113,35 @@ fn answer(exchange: &Exchange<'_>, body: &[u8]) -> Result<Response, Refusal> {
 
     let routing = exchange.routing()?;
     let choice = routing.choose(conversation, exchange.draw());
+    let asked = Asked { texts: texts.iter().map(|text| &*text.0).collect(), top_k: request.top_k };
+    exchange
+        .take_turn(routing.speed(), || respond(exchange, &routing, &choice, conversation, &asked))
+        .await
+}
+
+/// The checked texts of a request.
+struct Asked<'a> {
+    texts: Vec<&'a str>,
+    /// How many intents to score for each text, if the request asks for scores.
+    top_k: Option<usize>,
+}
+
+fn respond(
+    exchange: &Exchange<'_>,
+    routing: &Routing,
+    choice: &Choice<'_>,
+    conversation: Option<&str>,
+    asked: &Asked<'_>,
+) -> Result<Response, Refusal> {
+    let texts = &asked.texts;
     let mut predictions = Vec::with_capacity(texts.len());
     let mut made = Vec::with_capacity(texts.len());
-    let contents: Vec<&str> = texts.iter().map(|text| &*text.0).collect();
     let read = |prediction: &Prediction, proba: &[f64]| {
-        let scores = request.top_k.map(|k| top(choice.served, prediction, proba, k));
+        let scores = asked.top_k.map(|k| top(choice.served, prediction, proba, k));
         (set(choice.served, proba), scores)
     };
-    let Ok(classified) = choice.served.classify_many(&contents, read) else {
-        return Err(failed(exchange, &routing, &choice, conversation));
+    let Ok(classified) = choice.served.classify_many(texts, read) else {
+        return Err(failed(exchange, routing, choice, conversation));
     };
     for (prediction, (prediction_set, scores)) in classified {
         predictions.push(Predicted {
@@ -137,7 +155,7 @@ fn answer(exchange: &Exchange<'_>, body: &[u8]) -> Result<Response, Refusal> {
     }
     let duration = exchange.elapsed();
     for (text, prediction) in texts.iter().zip(&made) {
-        observe(exchange, &routing, &choice, conversation, &text.0, prediction, duration);
+        observe(exchange, routing, choice, conversation, text, prediction, duration);
     }
     let body = serde_json::to_vec(&Answer {
         request_id: exchange.id,
@@ -148,7 +166,7 @@ fn answer(exchange: &Exchange<'_>, body: &[u8]) -> Result<Response, Refusal> {
         predictions,
     })
     .expect("an answer of ours is valid JSON");
-    Ok(exchange.answer(&choice, texts.len(), &made[0], duration, body))
+    Ok(exchange.answer(choice, texts.len(), &made[0], duration, body))
 }
 
 /// Returns the intents that a message may have, the likeliest first.

@@ -16,6 +16,7 @@ use std::{
 /// A model ready to answer.
 pub(super) struct Served {
     model: Arc<IntentModel>,
+    speed: Speed,
     /// Entities and responses, compiled.
     pub(super) dialogue: Dialogue,
     /// What answers call it, such as `support@2`.
@@ -34,6 +35,15 @@ pub(super) struct Served {
     pub(super) reference_header: HeaderValue,
     /// [`Self::digest`] as a header.
     pub(super) digest_header: HeaderValue,
+}
+
+/// How long one prediction takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Speed {
+    /// Microseconds: sparse features only.
+    Fast,
+    /// Milliseconds: the model runs an encoder, so predictions take turns.
+    Slow,
 }
 
 /// A prediction panicked.
@@ -73,7 +83,9 @@ impl Served {
         let visible: String =
             reference.chars().map(|c| if c.is_ascii_graphic() { c } else { '?' }).collect();
         let digest_text = digest.to_string();
+        let speed = if model.encoder().is_some() { Speed::Slow } else { Speed::Fast };
         Ok(Self {
+            speed,
             dialogue,
             intents,
             manifest,
@@ -92,9 +104,15 @@ impl Served {
         &self.model
     }
 
-    /// Returns whether a prediction takes milliseconds, not microseconds: an encoder has to be asked.
-    pub(super) fn is_slow(&self) -> bool {
-        self.model.encoder().is_some()
+    /// Returns how long one prediction takes.
+    pub(super) fn speed(&self) -> Speed {
+        self.speed
+    }
+
+    /// Makes it take turns as a model with an encoder does.
+    #[cfg(test)]
+    pub(super) fn slowed(self) -> Self {
+        Self { speed: Speed::Slow, ..self }
     }
 
     /// Classifies many texts, on all threads where a prediction is slow; `read` may look at the probabilities of each.
@@ -106,7 +124,7 @@ impl Served {
         texts: &[&str],
         mut read: impl FnMut(&Prediction, &[f64]) -> T,
     ) -> Result<Vec<(Prediction, T)>, Panicked> {
-        if !self.is_slow() || texts.len() < 2 {
+        if self.speed == Speed::Fast || texts.len() < 2 {
             return texts.iter().map(|text| self.classify(text, &mut read)).collect();
         }
         let (predictions, proba) =
@@ -177,9 +195,14 @@ pub(super) struct Choice<'a> {
 }
 
 impl Routing {
-    /// Returns whether one of those who may be asked is slow.
-    pub(super) fn is_slow(&self) -> bool {
-        self.primary.is_slow() || self.split.as_ref().is_some_and(|split| split.canary.is_slow())
+    /// Returns the speed of the slowest model that may answer or be mirrored.
+    pub(super) fn speed(&self) -> Speed {
+        let canary = self.split.as_ref().map(|split| split.canary.speed());
+        if [Some(self.primary.speed()), canary].contains(&Some(Speed::Slow)) {
+            Speed::Slow
+        } else {
+            Speed::Fast
+        }
     }
 
     /// Chooses who answers; `draw` in [0, 1) decides for a request without a conversation.
@@ -208,25 +231,34 @@ impl Routing {
 /// The one place requests look at. A request holds the [`Routing`] it read until it is answered,
 /// so a swap never disturbs one in flight, and an old model goes when its last request does.
 #[derive(Default)]
-pub(super) struct Slot(RwLock<Option<Arc<Routing>>>);
+pub(super) struct Slot {
+    routing: RwLock<Option<Arc<Routing>>>,
+    /// How often [`Self::load`] was called.
+    #[cfg(test)]
+    pub(super) loads: std::sync::atomic::AtomicU64,
+}
 
 impl Slot {
-    /// Returns who answers now; `None` before the first model is ready.
+    /// Returns the current routing; `None` before the first model is ready.
+    ///
+    /// A request calls this once: a second call may return another routing.
     pub(super) fn load(&self) -> Option<Arc<Routing>> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+        #[cfg(test)]
+        self.loads.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        self.routing.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Swaps; takes effect for every request read from now on.
     pub(super) fn set(&self, primary: Arc<Served>, split: Option<Split>) {
         let routing = Arc::new(Routing { primary, split });
-        let old = self.0.write().unwrap_or_else(PoisonError::into_inner).replace(routing);
+        let old = self.routing.write().unwrap_or_else(PoisonError::into_inner).replace(routing);
         // A model may be dropped here: outside the lock.
         drop(old);
     }
 
     /// Takes the canary out: weight zero at once.
     pub(super) fn withdraw(&self) {
-        let mut slot = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut slot = self.routing.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(routing) = slot.as_ref().filter(|routing| routing.split.is_some()) {
             let primary = Arc::clone(&routing.primary);
             *slot = Some(Arc::new(Routing { primary, split: None }));

@@ -1,17 +1,22 @@
 //! What only the inside shows: a server before its model, and the lines it logs.
 
 use super::{
-    RequestLog, ServerSettings,
+    RequestLog, Running, ServerSettings,
     clock::WallClock,
-    exchange::RequestIds,
+    exchange::{App, RequestIds},
     request_log::RequestLogger,
+    routing::Served,
     server::{bind, listen, new_app},
 };
+use botops_dialogue::DialogueSpec;
+use botops_digest::Digest;
+use botops_models::{IntentModel, Lineage, ModelSpec, Resources, Sample, Silent, train};
 use chrono::DateTime;
 use std::{
     io::Write,
     net::{Ipv4Addr, SocketAddr},
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, atomic::Ordering},
+    time::Duration,
 };
 
 fn settings() -> ServerSettings {
@@ -38,6 +43,79 @@ async fn before_its_model_a_server_is_healthy_and_not_ready() {
     assert!(answer.text().await.unwrap().contains("BOT-6019"));
     let answer = client.post(url("/v1/predict")).body("{\"text\": \"a\"}").send().await.unwrap();
     assert_eq!(answer.status(), 503);
+    running.shutdown().await;
+}
+
+/// Trains a small model: intents `fruit` and `vehicle`.
+pub(super) fn model() -> IntentModel {
+    let fruit = ["red apple", "red pear", "red plum", "red fig", "red lime", "red kiwi"];
+    let vehicle = ["a car", "a bus", "a van", "a bike", "a tram", "a ship"];
+    let samples: Vec<Sample<'_>> = fruit
+        .iter()
+        .map(|text| Sample { text, intent: "fruit" })
+        .chain(vehicle.iter().map(|text| Sample { text, intent: "vehicle" }))
+        .collect();
+    train(
+        &samples,
+        &ModelSpec::default(),
+        Resources::default(),
+        DialogueSpec::default(),
+        Lineage::default(),
+        &Silent,
+    )
+    .unwrap()
+}
+
+fn served(name: &str) -> Served {
+    let digest = Digest::of(name.as_bytes());
+    Served::prepare(Arc::new(model()), digest, name.to_owned(), Some(digest), None).unwrap()
+}
+
+/// Starts a server of `primary` and returns it with its state.
+async fn serve(primary: Served) -> (Arc<App>, Running) {
+    let settings = settings();
+    let app = new_app("support", &settings, Arc::new(WallClock)).unwrap();
+    app.slot.set(Arc::new(primary), None);
+    let running = listen(Arc::clone(&app), bind(settings.listen).await.unwrap()).unwrap();
+    (app, running)
+}
+
+#[tokio::test]
+async fn a_request_loads_the_routing_once() {
+    let (app, running) = serve(served("support@1")).await;
+    let client = crate::client::http().unwrap();
+    for (path, body, expected) in [
+        ("/v1/predict", r#"{"text": "red apple"}"#, 1),
+        ("/v1/predict", r#"{"texts": ["red apple", "a bus"], "conversation_id": "c"}"#, 1),
+        ("/v1/predict", r#"{"text": ""}"#, 0),
+        ("/v1/chat", r#"{"text": "red apple", "conversation_id": "c"}"#, 1),
+        ("/v1/feedback", r#"{"conversation_id": "c", "intent": "fruit"}"#, 0),
+    ] {
+        let before = app.slot.loads.load(Ordering::Relaxed);
+        let url = format!("http://{}{path}", running.address());
+        client.post(url).body(body).send().await.unwrap();
+        assert_eq!(app.slot.loads.load(Ordering::Relaxed) - before, expected, "{path} {body}");
+    }
+    running.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_waits_for_its_turn_is_answered_by_the_model_it_began_with() {
+    let (app, running) = serve(served("support@1").slowed()).await;
+    let turns = app.turns.acquire_many(app.turns.available_permits() as u32).await.unwrap();
+    let url = format!("http://{}/v1/predict", running.address());
+    let client = crate::client::http().unwrap();
+    let loads = app.slot.loads.load(Ordering::Relaxed);
+    let waiting = tokio::spawn(client.post(url).body(r#"{"text": "red apple"}"#).send());
+    while app.slot.loads.load(Ordering::Relaxed) == loads {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    app.slot.set(Arc::new(served("support@2")), None);
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    assert!(!waiting.is_finished(), "it still waits for its turn");
+    drop(turns);
+    let answer = waiting.await.unwrap().unwrap();
+    assert_eq!(answer.headers()["x-botops-model"], "support@1");
     running.shutdown().await;
 }
 

@@ -4,7 +4,7 @@ use super::Side;
 use crate::routing::Served;
 use async_trait::async_trait;
 use botops_digest::{Digest, canonical_json};
-use botops_findings::{Fault, FaultKind, Result};
+use botops_findings::{Fault, Result};
 use botops_models::IntentModel;
 use botops_registry::{Act, CHAMPION, Reference, Registry, Version};
 use botops_rollout::Rollout;

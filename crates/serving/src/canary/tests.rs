@@ -3,8 +3,7 @@
 use super::*;
 use crate::{RequestLog, ServerSettings, clock::ManualClock, observe::Told, server::new_app};
 use async_trait::async_trait;
-use botops_dialogue::DialogueSpec;
-use botops_models::{IntentModel, Lineage, ModelSpec, Resources, Sample, Silent, train};
+use botops_models::IntentModel;
 use botops_registry::{Act, Manifest, Version};
 use botops_rollout::{Arm, PauseReason, RolloutSpec, StepSpec};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -189,25 +188,6 @@ impl Setup {
 
 /// A rollout that ramps at 50 %, one step of 20 conversations.
 async fn ramping() -> Setup {
-    let texts = ["red apple", "red pear", "red plum", "red fig", "red lime", "red kiwi"];
-    let samples: Vec<Sample<'_>> = texts
-        .iter()
-        .map(|text| Sample { text, intent: "fruit" })
-        .chain(
-            ["a car", "a bus", "a van", "a bike", "a tram", "a ship"]
-                .iter()
-                .map(|text| Sample { text, intent: "vehicle" }),
-        )
-        .collect();
-    let model = train(
-        &samples,
-        &ModelSpec::default(),
-        Resources::default(),
-        DialogueSpec::default(),
-        Lineage::default(),
-        &Silent,
-    )
-    .unwrap();
     let anywhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let settings = ServerSettings {
         listen: anywhere,
@@ -221,7 +201,7 @@ async fn ramping() -> Setup {
     let home = Arc::new(Flaky {
         ill: std::sync::Mutex::new(Ill::Not),
         written: std::sync::Mutex::default(),
-        model: Arc::new(model),
+        model: Arc::new(crate::tests::model()),
         reigns: std::sync::Mutex::new(NAMES[..3].to_vec()),
     });
     app.slot.set(Arc::new(home.served("champion")), None);

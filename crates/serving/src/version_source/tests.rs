@@ -1,6 +1,7 @@
 //! The deployment log over a store that loses answers.
 
 use super::*;
+use botops_findings::FaultKind;
 use futures::stream::BoxStream;
 use object_store::{
     CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta,
