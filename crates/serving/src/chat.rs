@@ -1,17 +1,17 @@
-//! `POST /v1/chat`: what the bot says to one message.
+//! `POST /v1/chat`: the response of the bot to one message.
 
 use super::{
+    attempt::{Attempt, Refusal},
     exchange::{App, Exchange, RequestId, Text, check_conversation, check_text, parse, read_body},
     metrics::arm_name,
-    predict::{Refusal, failed, observe},
 };
-use crate::routing::{Choice, Routing};
 use axum::{
     body::Bytes,
     extract::{State, rejection::BytesRejection},
     response::Response,
 };
 use botops_dialogue::Entity;
+use botops_models::Prediction;
 use botops_text::detect_language;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -65,41 +65,34 @@ async fn answer(exchange: &Exchange<'_>, body: &[u8]) -> Result<Response, Refusa
     check_conversation(conversation)?;
 
     let routing = exchange.routing()?;
-    let choice = routing.choose(conversation, exchange.draw());
-    let asked = Asked { text, language: request.language.as_ref().map(|language| &*language.0) };
-    exchange
-        .take_turn(routing.speed(), || respond(exchange, &routing, &choice, conversation, &asked))
-        .await
+    let attempt = Attempt::new(exchange, &routing, conversation);
+    let language = request.language.as_ref().map(|language| &*language.0);
+    let work = || respond(&attempt, text, language);
+    let (response, prediction) = exchange.take_turn(attempt.choice.served.speed(), work).await?;
+    attempt.mirror([(text, &prediction)]);
+    Ok(response)
 }
 
-/// One checked message.
-struct Asked<'a> {
-    text: &'a str,
-    /// The language to answer in, if the request names one.
-    language: Option<&'a str>,
-}
-
+/// Answers `text`, in `language` if the request names one, else in the language of the text.
 fn respond(
-    exchange: &Exchange<'_>,
-    routing: &Routing,
-    choice: &Choice<'_>,
-    conversation: Option<&str>,
-    asked: &Asked<'_>,
-) -> Result<Response, Refusal> {
-    let text = asked.text;
+    attempt: &Attempt<'_>,
+    text: &str,
+    language: Option<&str>,
+) -> Result<(Response, Prediction), Refusal> {
+    let Attempt { exchange, choice, .. } = attempt;
     let served = choice.served;
     let Ok((prediction, ())) = served.classify(text, |_, _| ()) else {
-        return Err(failed(exchange, routing, choice, conversation));
+        return Err(attempt.failed());
     };
     let intent = &*served.intents[prediction.intent];
     let entities = served.dialogue.entities(text);
     let (response, language) = served.dialogue.respond(
         (!prediction.fallback).then_some(intent),
-        asked.language.or_else(|| detect_language(text)),
+        language.or_else(|| detect_language(text)),
         &entities,
     );
     let duration = exchange.elapsed();
-    observe(exchange, routing, choice, conversation, text, &prediction, duration);
+    attempt.predicted(&prediction, duration);
     let body = serde_json::to_vec(&Answer {
         request_id: exchange.id,
         intent,
@@ -113,5 +106,5 @@ fn respond(
         arm: arm_name(choice.arm),
     })
     .expect("an answer of ours is valid JSON");
-    Ok(exchange.answer(choice, 1, &prediction, duration, body))
+    Ok((exchange.answer(choice, 1, &prediction, duration, body), prediction))
 }

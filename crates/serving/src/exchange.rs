@@ -5,6 +5,7 @@ use super::{
     observe::Observer,
     problem::Problem,
     request_log::{AnswerLine, Line, RequestLogger},
+    shadow::ShadowQueue,
 };
 use crate::clock::Clock;
 use crate::routing::{Choice, Routing, Slot, Speed};
@@ -52,7 +53,9 @@ pub(super) struct App {
     /// What is logged.
     pub(super) log: RequestLogger,
     /// What the judge sees.
-    pub(super) observer: Observer,
+    pub(super) observer: Arc<Observer>,
+    /// The messages that the challenger classifies after their answers.
+    pub(super) shadow: ShadowQueue,
     /// What time it is.
     pub(super) clock: Arc<dyn Clock>,
     /// Numbers requests.
@@ -60,7 +63,7 @@ pub(super) struct App {
     /// Answers that took longer are slow, in nanoseconds; 0: no bound.
     pub(super) slow_bound: AtomicU64,
     /// Turns of those requests that keep a processor busy for milliseconds: as many as there are processors.
-    pub(super) turns: Semaphore,
+    pub(super) turns: Arc<Semaphore>,
 }
 
 impl App {

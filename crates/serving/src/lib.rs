@@ -16,6 +16,7 @@ use chrono::{DateTime, Utc};
 use std::{net::SocketAddr, sync::Arc};
 
 mod admin;
+mod attempt;
 mod canary;
 mod chat;
 mod client;
@@ -30,6 +31,7 @@ mod rehearsal;
 mod replay;
 mod request_log;
 mod server;
+mod shadow;
 #[cfg(test)]
 mod tests;
 

@@ -156,6 +156,8 @@ pub(super) struct Metrics {
     pub(super) weight: Gauge<f64, AtomicU64>,
     /// Mirrored messages on which the challenger said otherwise.
     pub(super) disagreement: Counter,
+    /// Mirrored messages that the challenger did not classify, because the shadow queue was full.
+    pub(super) shadow_dropped: Counter,
     /// Requests without a conversation while a canary was beside the primary.
     pub(super) unsticky: Counter,
     /// Lines the request log had no room for.
@@ -190,8 +192,9 @@ impl Metrics {
         let rollbacks = Family::<ReasonLabels, Counter>::default();
         let loaded = Family::<LoadedLabels, Gauge>::default();
         let (phase, weight) = (Gauge::default(), Gauge::<f64, AtomicU64>::default());
-        let (disagreement, unsticky, dropped, swaps) =
-            (Counter::default(), Counter::default(), Counter::default(), Counter::default());
+        let (disagreement, shadow_dropped) = (Counter::default(), Counter::default());
+        let (unsticky, dropped, swaps) =
+            (Counter::default(), Counter::default(), Counter::default());
         registry.register("requests", "Requests answered, by arm and status", requests.clone());
         registry.register(
             "request_seconds",
@@ -205,6 +208,11 @@ impl Metrics {
             "shadow_disagreement",
             "Mirrored messages on which the challenger said otherwise",
             disagreement.clone(),
+        );
+        registry.register(
+            "shadow_dropped",
+            "Mirrored messages dropped because the shadow queue was full",
+            shadow_dropped.clone(),
         );
         registry.register(
             "canary_phase",
@@ -253,6 +261,7 @@ impl Metrics {
             phase,
             weight,
             disagreement,
+            shadow_dropped,
             unsticky,
             dropped,
             swaps,
@@ -363,6 +372,7 @@ mod tests {
             "botops_conversations_total{model=\"support\",arm=\"canary\"} 1",
             "botops_rollbacks_total{reason=\"judge\"} 1",
             "botops_model_loaded_info{model=\"support\",arm=\"primary\",digest=\"sha256:ab\"} 1",
+            "botops_shadow_dropped_total 0",
             "botops_canary_phase 0",
             "# EOF",
         ] {

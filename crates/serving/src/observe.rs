@@ -16,7 +16,10 @@ use chrono::{DateTime, Utc};
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
     hash::{BuildHasher, Hash},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 /// Conversations remembered at least.
@@ -27,8 +30,8 @@ const SHARDS: usize = 16;
 /// Shares are told apart to the billionth.
 const BILLION: f64 = 1e9;
 
-/// One answered message.
-pub(super) struct Told {
+/// The outcome of one message.
+pub(super) struct Outcome {
     /// The request's number.
     pub(super) request: u64,
     /// The intent that was predicted; none when the prediction failed.
@@ -37,8 +40,6 @@ pub(super) struct Told {
     pub(super) fallback: bool,
     /// Whether it took longer than the bound.
     pub(super) slow: bool,
-    /// What the mirrored challenger said: whether it was heard, and differed.
-    pub(super) mirrored: Option<bool>,
 }
 
 /// What became of a piece of feedback.
@@ -87,6 +88,7 @@ pub(super) struct Observer {
     hasher: std::hash::RandomState,
     shards: Vec<Mutex<Shard>>,
     requests: Vec<Mutex<Generations<u64, Arc<str>>>>,
+    epoch: AtomicU64,
 }
 
 impl Default for Observer {
@@ -108,6 +110,7 @@ impl Observer {
                 })
                 .collect(),
             requests: (0..SHARDS).map(|_| Mutex::new(Generations::new(each * 4))).collect(),
+            epoch: AtomicU64::new(0),
         }
     }
 
@@ -122,7 +125,7 @@ impl Observer {
     }
 
     /// Sees a message of `conversation_id`, answered by `arm` while the canary's share was `weight`.
-    pub(super) fn message(&self, conversation_id: &str, arm: Arm, weight: f64, told: Told) {
+    pub(super) fn message(&self, conversation_id: &str, arm: Arm, weight: f64, outcome: Outcome) {
         let key = {
             let weight = billionths(weight);
             let mut shard = self.shard(conversation_id);
@@ -142,42 +145,58 @@ impl Observer {
                     }
                 },
             );
-            if let Some(differs) = told.mirrored {
-                if !conversation.shadowed {
-                    conversation.shadowed = true;
-                    tally.shadow_units += 1;
-                }
-                if differs {
-                    // Mirrored answers are the challenger's, whichever arm answered.
-                    fail(tally, conversation, Arm::Canary, FailureKind::Disagreement);
-                }
-            }
             if conversation.weight != weight || conversation.arm != arm {
                 conversation.outgrown = true;
             }
             if conversation.outgrown {
                 return;
             }
-            if told.predicted.is_none() {
+            if outcome.predicted.is_none() {
                 fail(tally, conversation, arm, FailureKind::Error);
             }
-            if told.fallback {
+            if outcome.fallback {
                 fail(tally, conversation, arm, FailureKind::Fallback);
             }
-            if told.slow {
+            if outcome.slow {
                 fail(tally, conversation, arm, FailureKind::Slow);
             }
             if conversation.answers.len() == MESSAGES_REMEMBERED {
                 conversation.answers.pop_front();
             }
             conversation.answers.push_back(Answer {
-                request: told.request,
-                predicted: told.predicted,
-                fallback: told.fallback,
+                request: outcome.request,
+                predicted: outcome.predicted,
+                fallback: outcome.fallback,
             });
             key
         };
-        self.requests(told.request).entry(&told.request, || told.request, || key);
+        self.requests(outcome.request).entry(&outcome.request, || outcome.request, || key);
+    }
+
+    /// Counts a message of `conversation_id` that the challenger classified too; `differs` if it disagrees.
+    ///
+    /// A message of an earlier `epoch`, or of a conversation that was forgotten, is not counted.
+    pub(super) fn mirrored(&self, epoch: u64, conversation_id: &str, differs: bool) {
+        let mut shard = self.shard(conversation_id);
+        // Under the lock: a rollout that begins now changes the epoch first, then clears the shard.
+        if self.epoch() != epoch {
+            return;
+        }
+        let Shard { conversations, tally } = &mut *shard;
+        let Some(conversation) = conversations.get_mut(conversation_id) else { return };
+        if !conversation.shadowed {
+            conversation.shadowed = true;
+            tally.shadow_units += 1;
+        }
+        if differs {
+            // The challenger disagrees, whichever arm answered.
+            fail(tally, conversation, Arm::Canary, FailureKind::Disagreement);
+        }
+    }
+
+    /// Returns how many rollouts this server has observed: what was mirrored for one does not count for the next.
+    pub(super) fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::SeqCst)
     }
 
     /// Hears what the answer to `request` should have been.
@@ -253,6 +272,7 @@ impl Observer {
 
     /// Forgets everything: another rollout begins.
     pub(super) fn clear(&self) {
+        self.epoch.fetch_add(1, Ordering::SeqCst);
         for shard in &self.shards {
             let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
             shard.conversations.clear();
@@ -360,8 +380,8 @@ impl<K: Hash + Eq + Clone, V> Generations<K, V> {
 mod tests {
     use super::*;
 
-    fn told(request: u64, predicted: &str, fallback: bool) -> Told {
-        Told { request, predicted: Some(predicted.into()), fallback, slow: false, mirrored: None }
+    fn outcome(request: u64, predicted: &str, fallback: bool) -> Outcome {
+        Outcome { request, predicted: Some(predicted.into()), fallback, slow: false }
     }
 
     fn count(observation: &Observation, kind: FailureKind) -> [u64; 2] {
@@ -380,13 +400,13 @@ mod tests {
     fn a_conversation_is_one_unit_and_fails_once_a_kind() {
         let observer = Observer::default();
         for request in 0..5 {
-            observer.message("c", Arm::Canary, 0.25, told(request, "a", request > 1));
+            observer.message("c", Arm::Canary, 0.25, outcome(request, "a", request > 1));
         }
         let seen = drain(&observer, 0.25);
         assert_eq!((seen.primary_units, seen.canary_units), (0, 1));
         assert_eq!(count(&seen, FailureKind::Fallback), [0, 1]);
         assert_eq!(seen.observed_at, Some(DateTime::UNIX_EPOCH));
-        observer.message("c", Arm::Canary, 0.25, told(9, "a", true));
+        observer.message("c", Arm::Canary, 0.25, outcome(9, "a", true));
         let seen = drain(&observer, 0.25);
         assert_eq!((seen.canary_units, seen.failures.len()), (0, 0));
         let nothing = Observation { observed_at: seen.observed_at, ..Observation::default() };
@@ -396,7 +416,7 @@ mod tests {
     #[test]
     fn a_failure_carries_the_weight_at_which_its_conversation_began() {
         let observer = Observer::default();
-        observer.message("c", Arm::Canary, 0.05, told(1, "a", false));
+        observer.message("c", Arm::Canary, 0.05, outcome(1, "a", false));
         assert_eq!(drain(&observer, 0.05).canary_units, 1);
         assert_eq!(observer.feedback_on_request(1, "b"), Feedback::Counted);
         let seen = drain(&observer, 0.25);
@@ -410,13 +430,13 @@ mod tests {
     fn after_a_step_what_a_conversation_says_next_counts_for_neither_arm() {
         for arm in [Arm::Primary, Arm::Canary] {
             let observer = Observer::default();
-            observer.message("c", arm, 0.05, told(1, "a", false));
-            observer.message("c", arm, 0.25, told(2, "a", true));
+            observer.message("c", arm, 0.05, outcome(1, "a", false));
+            observer.message("c", arm, 0.25, outcome(2, "a", true));
             // The truth is about the answer that is not remembered, not about the one before.
             assert_eq!(observer.feedback_on_conversation("c", "b"), Feedback::Noted);
             assert_eq!(observer.feedback_on_request(2, "b"), Feedback::Unknown);
             // Nor when the weight comes back: when it went on depends on the arm no more.
-            observer.message("c", arm, 0.05, told(3, "a", true));
+            observer.message("c", arm, 0.05, outcome(3, "a", true));
             assert!(drain(&observer, 0.25).failures.is_empty(), "{arm:?}");
             assert_eq!(observer.feedback_on_request(1, "b"), Feedback::Counted);
         }
@@ -439,9 +459,9 @@ mod tests {
                     request += 1;
                     let fallback = random.below(20) == 0;
                     let slow = random.below(20) == 0;
-                    let told = Told { slow, ..told(request, "a", fallback) };
+                    let outcome = Outcome { slow, ..outcome(request, "a", fallback) };
                     let arm = botops_rollout::assign("salt", &id, weight);
-                    observer.message(&id, arm, weight, told);
+                    observer.message(&id, arm, weight, outcome);
                     if random.below(10) == 0 {
                         observer.feedback_on_conversation(&id, "b");
                     }
@@ -469,8 +489,8 @@ mod tests {
     #[test]
     fn messages_answered_by_another_arm_than_the_first_are_not_counted() {
         let observer = Observer::default();
-        observer.message("c", Arm::Primary, 0.05, told(1, "a", false));
-        observer.message("c", Arm::Canary, 0.25, told(2, "a", true));
+        observer.message("c", Arm::Primary, 0.05, outcome(1, "a", false));
+        observer.message("c", Arm::Canary, 0.25, outcome(2, "a", true));
         assert_eq!(observer.feedback_on_request(2, "b"), Feedback::Unknown);
         let seen = drain(&observer, 0.05);
         assert_eq!((seen.primary_units, seen.canary_units), (1, 0));
@@ -483,9 +503,9 @@ mod tests {
     #[test]
     fn out_of_scope_is_wrong_unless_the_bot_fell_back() {
         let observer = Observer::default();
-        observer.message("answered", Arm::Primary, 0.5, told(1, "a", false));
-        observer.message("fell back", Arm::Primary, 0.5, told(2, "a", true));
-        observer.message("right", Arm::Primary, 0.5, told(3, "a", false));
+        observer.message("answered", Arm::Primary, 0.5, outcome(1, "a", false));
+        observer.message("fell back", Arm::Primary, 0.5, outcome(2, "a", true));
+        observer.message("right", Arm::Primary, 0.5, outcome(3, "a", false));
         assert_eq!(observer.feedback_on_conversation("answered", OOS), Feedback::Counted);
         assert_eq!(observer.feedback_on_conversation("fell back", OOS), Feedback::Noted);
         assert_eq!(observer.feedback_on_conversation("fell back", "b"), Feedback::Noted);
@@ -499,8 +519,7 @@ mod tests {
     #[test]
     fn a_prediction_that_failed_is_an_error_and_feedback_on_it_is_not_wrong() {
         let observer = Observer::default();
-        let failed =
-            Told { request: 1, predicted: None, fallback: false, slow: false, mirrored: None };
+        let failed = Outcome { request: 1, predicted: None, fallback: false, slow: false };
         observer.message("c", Arm::Canary, 0.5, failed);
         assert_eq!(observer.feedback_on_request(1, "a"), Feedback::Noted);
         let seen = drain(&observer, 0.5);
@@ -512,8 +531,8 @@ mod tests {
     fn conversations_of_a_shadow_are_no_units_of_a_step() {
         let observer = Observer::default();
         for request in 0..3 {
-            let told = Told { mirrored: Some(request == 1), ..told(request, "a", true) };
-            observer.message("c", Arm::Primary, 0.0, told);
+            observer.message("c", Arm::Primary, 0.0, outcome(request, "a", true));
+            observer.mirrored(0, "c", request == 1);
         }
         let seen = drain(&observer, 0.0);
         assert_eq!((seen.shadow_units, seen.primary_units, seen.canary_units), (1, 0, 0));
@@ -522,10 +541,23 @@ mod tests {
     }
 
     #[test]
+    fn a_message_mirrored_for_an_earlier_rollout_is_not_counted() {
+        let observer = Observer::default();
+        let epoch = observer.epoch();
+        observer.message("c", Arm::Primary, 0.0, outcome(1, "a", false));
+        observer.clear();
+        observer.message("c", Arm::Primary, 0.0, outcome(2, "a", false));
+        observer.mirrored(epoch, "c", true);
+        observer.mirrored(observer.epoch(), "forgotten", true);
+        let seen = drain(&observer, 0.0);
+        assert_eq!((seen.shadow_units, seen.failures.len()), (0, 0));
+    }
+
+    #[test]
     fn units_that_began_under_another_share_are_left_out() {
         let observer = Observer::default();
-        observer.message("late", Arm::Primary, 0.05, told(1, "a", false));
-        observer.message("new", Arm::Primary, 0.25, told(2, "a", false));
+        observer.message("late", Arm::Primary, 0.05, outcome(1, "a", false));
+        observer.message("new", Arm::Primary, 0.25, outcome(2, "a", false));
         assert_eq!(drain(&observer, 0.25).primary_units, 1);
     }
 

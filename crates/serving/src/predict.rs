@@ -1,19 +1,17 @@
-//! `POST /v1/predict`: the intents of one text or many, and the part of it that `chat` shares.
+//! `POST /v1/predict`: the intents of one text or many.
 
 use super::{
+    attempt::{Attempt, Refusal},
     exchange::{App, Exchange, Text, check_conversation, check_text, parse, read_body, unfit},
     metrics::arm_name,
-    observe::Told,
-    problem::{Problem, internal},
 };
-use crate::routing::{Choice, Routing, Served};
+use crate::routing::Served;
 use axum::{
     body::Bytes,
     extract::{State, rejection::BytesRejection},
     response::Response,
 };
 use botops_models::Prediction;
-use botops_rollout::Arm;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -83,15 +81,6 @@ pub(super) async fn predict(
     }
 }
 
-/// A problem, and the arm it happened on.
-pub(super) struct Refusal(pub(super) Problem, pub(super) Option<Arm>);
-
-impl From<Problem> for Refusal {
-    fn from(problem: Problem) -> Self {
-        Self(problem, None)
-    }
-}
-
 async fn answer(exchange: &Exchange<'_>, body: &[u8]) -> Result<Response, Refusal> {
     let request: Request<'_> = parse(body)?;
     let texts = match (&request.text, &request.texts) {
@@ -112,50 +101,42 @@ async fn answer(exchange: &Exchange<'_>, body: &[u8]) -> Result<Response, Refusa
     check_conversation(conversation)?;
 
     let routing = exchange.routing()?;
-    let choice = routing.choose(conversation, exchange.draw());
-    let asked = Asked { texts: texts.iter().map(|text| &*text.0).collect(), top_k: request.top_k };
-    exchange
-        .take_turn(routing.speed(), || respond(exchange, &routing, &choice, conversation, &asked))
-        .await
-}
-
-/// The checked texts of a request.
-struct Asked<'a> {
-    texts: Vec<&'a str>,
-    /// How many intents to score for each text, if the request asks for scores.
-    top_k: Option<usize>,
+    let attempt = Attempt::new(exchange, &routing, conversation);
+    let texts: Vec<&str> = texts.iter().map(|text| &*text.0).collect();
+    let work = || respond(&attempt, &texts, request.top_k);
+    let (response, predictions) = exchange.take_turn(attempt.choice.served.speed(), work).await?;
+    attempt.mirror(texts.iter().copied().zip(&predictions));
+    Ok(response)
 }
 
 fn respond(
-    exchange: &Exchange<'_>,
-    routing: &Routing,
-    choice: &Choice<'_>,
-    conversation: Option<&str>,
-    asked: &Asked<'_>,
-) -> Result<Response, Refusal> {
-    let texts = &asked.texts;
+    attempt: &Attempt<'_>,
+    texts: &[&str],
+    top_k: Option<usize>,
+) -> Result<(Response, Vec<Prediction>), Refusal> {
+    let Attempt { exchange, choice, .. } = attempt;
+    let mut answers = Vec::with_capacity(texts.len());
     let mut predictions = Vec::with_capacity(texts.len());
-    let mut made = Vec::with_capacity(texts.len());
     let read = |prediction: &Prediction, proba: &[f64]| {
-        let scores = asked.top_k.map(|k| top(choice.served, prediction, proba, k));
+        let scores = top_k.map(|k| top(choice.served, prediction, proba, k));
         (set(choice.served, proba), scores)
     };
     let Ok(classified) = choice.served.classify_many(texts, read) else {
-        return Err(failed(exchange, routing, choice, conversation));
+        return Err(attempt.failed());
     };
     for (prediction, (prediction_set, scores)) in classified {
-        predictions.push(Predicted {
+        answers.push(Predicted {
             intent: &choice.served.intents[prediction.intent],
             confidence: prediction.confidence,
             fallback: prediction.fallback,
             prediction_set,
             scores,
         });
-        made.push(prediction);
+        predictions.push(prediction);
     }
     let duration = exchange.elapsed();
-    for (text, prediction) in texts.iter().zip(&made) {
-        observe(exchange, routing, choice, conversation, text, prediction, duration);
+    for prediction in &predictions {
+        attempt.predicted(prediction, duration);
     }
     let body = serde_json::to_vec(&Answer {
         request_id: exchange.id,
@@ -163,10 +144,11 @@ fn respond(
         digest: &choice.served.digest_text,
         arm: arm_name(choice.arm),
         sticky: choice.sticky,
-        predictions,
+        predictions: answers,
     })
     .expect("an answer of ours is valid JSON");
-    Ok(exchange.answer(choice, texts.len(), &made[0], duration, body))
+    let response = exchange.answer(choice, texts.len(), &predictions[0], duration, body);
+    Ok((response, predictions))
 }
 
 /// Returns the intents that a message may have, the likeliest first.
@@ -182,67 +164,4 @@ fn top<'a>(served: &'a Served, prediction: &Prediction, proba: &[f64], k: usize)
         .into_iter()
         .map(|index| Score { intent: &served.intents[index], confidence: proba[index] })
         .collect()
-}
-
-/// Counts an answer: metrics, the mirrored challenger, the judge's observation.
-pub(super) fn observe(
-    exchange: &Exchange<'_>,
-    routing: &Routing,
-    choice: &Choice<'_>,
-    conversation: Option<&str>,
-    text: &str,
-    prediction: &Prediction,
-    duration: std::time::Duration,
-) {
-    let app = exchange.app;
-    let metrics = app.metrics.arm(choice.arm);
-    metrics.confidence.observe(prediction.confidence);
-    if prediction.fallback {
-        metrics.fallback.inc();
-    }
-    let Some(split) = &routing.split else { return };
-    let Some(conversation) = conversation else { return };
-    let predicted = &choice.served.intents[prediction.intent];
-    let mirrored = choice.mirror.map(|challenger| {
-        let differs = match challenger.classify(text, |_, _| ()) {
-            Ok((other, ())) => {
-                challenger.intents[other.intent] != *predicted
-                    || other.fallback != prediction.fallback
-            }
-            Err(_) => true,
-        };
-        if differs {
-            app.metrics.disagreement.inc();
-        }
-        differs
-    });
-    let told = Told {
-        request: exchange.id.number,
-        predicted: Some(Arc::clone(predicted)),
-        fallback: prediction.fallback,
-        slow: app.is_slow(duration),
-        mirrored,
-    };
-    app.observer.message(conversation, choice.arm, split.weight, told);
-}
-
-/// Counts a prediction that panicked, and says so.
-pub(super) fn failed(
-    exchange: &Exchange<'_>,
-    routing: &Routing,
-    choice: &Choice<'_>,
-    conversation: Option<&str>,
-) -> Refusal {
-    if let (Some(split), Some(conversation)) = (&routing.split, conversation) {
-        let told = Told {
-            request: exchange.id.number,
-            predicted: None,
-            fallback: false,
-            slow: false,
-            mirrored: None,
-        };
-        let app = exchange.app;
-        app.observer.message(conversation, choice.arm, split.weight, told);
-    }
-    Refusal(internal().into(), Some(choice.arm))
 }

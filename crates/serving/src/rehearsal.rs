@@ -12,6 +12,7 @@ use super::{
     clock::{Clock, ManualClock},
     replay::{Call, Caller, conversations},
     server::{bind, listen, new_app},
+    shadow,
 };
 use crate::version_source::{Home, RehearsedHome};
 use botops_findings::{Fault, Result};
@@ -64,7 +65,7 @@ pub async fn rehearse(
         environment: "rehearsal".to_owned(),
         request_log: RequestLog::Off,
     };
-    let app = new_app(model, &settings, Arc::clone(&clock) as Arc<dyn Clock>)?;
+    let app = new_app(model, &settings, Arc::clone(&clock) as Arc<dyn Clock>, shadow::UNBOUNDED)?;
     let running = listen(Arc::clone(&app), bind(settings.listen).await?)?;
     app.slot.set(Arc::new(RehearsedHome::prepare(model, &champion)?), None);
     let (from, to) = (champion.manifest, challenger.manifest);
@@ -103,6 +104,8 @@ pub async fn rehearse(
         let newest = calls.last().map_or(until, |call| call.at);
         clock.set(newest);
         caller.send(conversations(&calls, messages)).await?;
+        // The tick sees every message of its interval.
+        app.shadow.flush().await;
         done += calls.iter().filter(|call| !call.feedback).count() as u64;
         progress(done, total);
         calls = rest;

@@ -168,10 +168,12 @@ pub(super) struct Split {
     pub(super) canary: Arc<Served>,
     /// Its share of conversations, in [0, 1].
     pub(super) weight: f64,
-    /// Whether it also hears what the primary answers.
+    /// Whether it also classifies the messages that the primary answers.
     pub(super) mirrors: bool,
     /// Salt of the assignment.
     pub(super) salt: String,
+    /// The rollout it belongs to, by the observer's epoch.
+    pub(super) epoch: u64,
 }
 
 /// Who answers, at one moment. Never changed: swapped whole.
@@ -190,12 +192,12 @@ pub(super) struct Choice<'a> {
     pub(super) arm: Arm,
     /// Whether the conversation decided (false: the request drew its arm by itself).
     pub(super) sticky: bool,
-    /// The challenger that hears it as well.
-    pub(super) mirror: Option<&'a Arc<Served>>,
+    /// The challenger that classifies its messages after the answer, if the rollout mirrors them.
+    pub(super) mirror: Option<&'a Split>,
 }
 
 impl Routing {
-    /// Returns the speed of the slowest model that may answer or be mirrored.
+    /// Returns the speed of its slower model.
     pub(super) fn speed(&self) -> Speed {
         let canary = self.split.as_ref().map(|split| split.canary.speed());
         if [Some(self.primary.speed()), canary].contains(&Some(Speed::Slow)) {
@@ -223,7 +225,7 @@ impl Routing {
             served,
             arm,
             sticky: conversation_id.is_some(),
-            mirror: (split.mirrors && arm == Arm::Primary).then_some(&split.canary),
+            mirror: (split.mirrors && arm == Arm::Primary).then_some(split),
         }
     }
 }

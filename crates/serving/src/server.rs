@@ -12,6 +12,7 @@ use super::{
     predict::predict,
     problem::{Problem, panicked},
     request_log::RequestLogger,
+    shadow::{self, Counts, ShadowQueue},
 };
 use crate::{
     routing::{Served, Slot},
@@ -59,7 +60,7 @@ pub async fn start(settings: ServerSettings, source: Source) -> Result<Running> 
         Source::File { name, .. } => name.clone(),
         Source::Registry { model, .. } => model.clone(),
     };
-    let app = new_app(&name, &settings, Arc::new(WallClock))?;
+    let app = new_app(&name, &settings, Arc::new(WallClock), shadow::CAPACITY)?;
     let public = bind(settings.listen).await?;
     let guarded = match &settings.admin_token {
         Some(token) => Some((bind(settings.admin_listen).await?, token.clone())),
@@ -117,7 +118,7 @@ pub async fn start(settings: ServerSettings, source: Source) -> Result<Running> 
     Ok(running)
 }
 
-/// Makes what requests need.
+/// Makes the state that requests share; `shadow_capacity` mirrored requests may wait for the challenger.
 ///
 /// # Errors
 /// When the logging thread cannot be started.
@@ -125,22 +126,31 @@ pub(super) fn new_app(
     model: &str,
     settings: &ServerSettings,
     clock: Arc<dyn Clock>,
+    shadow_capacity: usize,
 ) -> Result<Arc<App>> {
     let metrics = Metrics::new(model);
     let log =
         RequestLogger::start(settings.request_log, metrics.dropped.clone()).map_err(|error| {
             Fault::internal("BOT-6018", "the logging thread could not be started").caused_by(error)
         })?;
+    let observer = Arc::new(Observer::default());
+    let turns = Arc::new(Semaphore::new(available_parallelism().map_or(1, NonZero::get)));
+    let counts = Counts {
+        observer: Arc::clone(&observer),
+        disagreement: metrics.disagreement.clone(),
+        dropped: metrics.shadow_dropped.clone(),
+    };
     Ok(Arc::new(App {
         model: model.to_owned(),
+        shadow: ShadowQueue::start(shadow_capacity, Arc::clone(&turns), counts),
         slot: Slot::default(),
         metrics,
         log,
-        observer: Observer::default(),
+        observer,
         clock,
         ids: RequestIds::default(),
         slow_bound: AtomicU64::new(0),
-        turns: Semaphore::new(available_parallelism().map_or(1, NonZero::get)),
+        turns,
     }))
 }
 

@@ -5,8 +5,9 @@ use super::{
     clock::WallClock,
     exchange::{App, RequestIds},
     request_log::RequestLogger,
-    routing::Served,
+    routing::{Served, Split},
     server::{bind, listen, new_app},
+    shadow,
 };
 use botops_dialogue::DialogueSpec;
 use botops_digest::Digest;
@@ -33,7 +34,7 @@ fn settings() -> ServerSettings {
 #[tokio::test]
 async fn before_its_model_a_server_is_healthy_and_not_ready() {
     let settings = settings();
-    let app = new_app("support", &settings, Arc::new(WallClock)).unwrap();
+    let app = new_app("support", &settings, Arc::new(WallClock), shadow::CAPACITY).unwrap();
     let running = listen(app, bind(settings.listen).await.unwrap()).unwrap();
     let url = |path: &str| format!("http://{}{path}", running.address());
     let client = super::client::http().unwrap();
@@ -74,7 +75,7 @@ fn served(name: &str) -> Served {
 /// Starts a server of `primary` and returns it with its state.
 async fn serve(primary: Served) -> (Arc<App>, Running) {
     let settings = settings();
-    let app = new_app("support", &settings, Arc::new(WallClock)).unwrap();
+    let app = new_app("support", &settings, Arc::new(WallClock), shadow::CAPACITY).unwrap();
     app.slot.set(Arc::new(primary), None);
     let running = listen(Arc::clone(&app), bind(settings.listen).await.unwrap()).unwrap();
     (app, running)
@@ -119,6 +120,83 @@ async fn a_request_that_waits_for_its_turn_is_answered_by_the_model_it_began_wit
     running.shutdown().await;
 }
 
+/// Mirrors every message to `challenger`, at weight zero.
+fn mirror(app: &App, challenger: Served) -> Arc<Served> {
+    let canary = Arc::new(challenger);
+    let primary = Arc::clone(&app.slot.load().unwrap().primary);
+    let split = Split {
+        canary: Arc::clone(&canary),
+        weight: 0.0,
+        mirrors: true,
+        salt: "salt".to_owned(),
+        epoch: app.observer.epoch(),
+    };
+    app.slot.set(primary, Some(split));
+    canary
+}
+
+/// Sends `n` messages, each in a conversation of its own. All must be answered.
+async fn converse(running: &Running, n: usize) {
+    let client = crate::client::http().unwrap();
+    for i in 0..n {
+        let url = format!("http://{}/v1/chat", running.address());
+        let body = format!(r#"{{"text": "red apple", "conversation_id": "{i}"}}"#);
+        let answer = client.post(url).body(body).send();
+        let answer = tokio::time::timeout(Duration::from_secs(10), answer).await;
+        assert_eq!(answer.expect("the answer does not wait").unwrap().status(), 200);
+    }
+}
+
+fn shadow_units(app: &App) -> u64 {
+    app.observer.drain(0.0, DateTime::UNIX_EPOCH).shadow_units
+}
+
+#[tokio::test]
+async fn a_slow_challenger_in_shadow_does_not_delay_the_answer() {
+    let (app, running) = serve(served("support@1")).await;
+    let _challenger = mirror(&app, served("support@2").slowed());
+    // Every turn is taken: the challenger cannot begin.
+    let turns = app.turns.acquire_many(app.turns.available_permits() as u32).await.unwrap();
+    converse(&running, 3).await;
+    assert_eq!(shadow_units(&app), 0);
+    drop(turns);
+    app.shadow.flush().await;
+    assert_eq!(shadow_units(&app), 3);
+    assert_eq!(app.metrics.shadow_dropped.get(), 0);
+    running.shutdown().await;
+}
+
+#[tokio::test]
+async fn mirrored_messages_beyond_the_queue_are_dropped_and_counted() {
+    let (app, running) = serve(served("support@1")).await;
+    let _challenger = mirror(&app, served("support@2").slowed());
+    let turns = app.turns.acquire_many(app.turns.available_permits() as u32).await.unwrap();
+    // The worker holds one request, the queue holds the rest.
+    converse(&running, shadow::CAPACITY + 1 + 5).await;
+    assert_eq!(app.metrics.shadow_dropped.get(), 5);
+    drop(turns);
+    app.shadow.flush().await;
+    assert_eq!(shadow_units(&app), shadow::CAPACITY as u64 + 1);
+    assert!(app.metrics.text().contains("botops_shadow_dropped_total 5"));
+    running.shutdown().await;
+}
+
+#[tokio::test]
+async fn queued_messages_do_not_keep_a_withdrawn_challenger() {
+    let (app, running) = serve(served("support@1")).await;
+    let challenger = mirror(&app, served("support@2").slowed());
+    let turns = app.turns.acquire_many(app.turns.available_permits() as u32).await.unwrap();
+    converse(&running, 3).await;
+    app.slot.withdraw();
+    while Arc::strong_count(&challenger) > 1 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    drop((challenger, turns));
+    app.shadow.flush().await;
+    assert_eq!(shadow_units(&app), 0);
+    running.shutdown().await;
+}
+
 #[derive(Clone, Default)]
 struct Written(Arc<Mutex<Vec<u8>>>);
 
@@ -136,7 +214,7 @@ impl Write for Written {
 async fn every_request_is_one_json_line_without_the_users_words() {
     let settings = settings();
     let written = Written::default();
-    let mut app = new_app("support", &settings, Arc::new(WallClock)).unwrap();
+    let mut app = new_app("support", &settings, Arc::new(WallClock), shadow::CAPACITY).unwrap();
     let dropped = app.metrics.dropped.clone();
     Arc::get_mut(&mut app).unwrap().log =
         RequestLogger::to(Box::new(written.clone()), dropped).unwrap();

@@ -1,7 +1,9 @@
 //! The rollout against a home that fails: what acts first, what waits, what lets go.
 
 use super::*;
-use crate::{RequestLog, ServerSettings, clock::ManualClock, observe::Told, server::new_app};
+use crate::{
+    RequestLog, ServerSettings, clock::ManualClock, observe::Outcome, server::new_app, shadow,
+};
 use async_trait::async_trait;
 use botops_models::IntentModel;
 use botops_registry::{Act, Manifest, Version};
@@ -143,14 +145,9 @@ impl Setup {
     fn converse(&self, from: u64, n: u64) {
         for request in from..from + 2 * n {
             let arm = if request % 2 == 0 { Arm::Canary } else { Arm::Primary };
-            let told = Told {
-                request,
-                predicted: Some("a".into()),
-                fallback: false,
-                slow: false,
-                mirrored: None,
-            };
-            self.app.observer.message(&request.to_string(), arm, 0.5, told);
+            let outcome =
+                Outcome { request, predicted: Some("a".into()), fallback: false, slow: false };
+            self.app.observer.message(&request.to_string(), arm, 0.5, outcome);
         }
     }
 
@@ -197,7 +194,7 @@ async fn ramping() -> Setup {
         request_log: RequestLog::Off,
     };
     let clock = Arc::new(ManualClock::new(DateTime::UNIX_EPOCH));
-    let app = new_app("m", &settings, Arc::clone(&clock) as _).unwrap();
+    let app = new_app("m", &settings, Arc::clone(&clock) as _, shadow::CAPACITY).unwrap();
     let home = Arc::new(Flaky {
         ill: std::sync::Mutex::new(Ill::Not),
         written: std::sync::Mutex::default(),

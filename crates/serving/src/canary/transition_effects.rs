@@ -125,6 +125,7 @@ impl Canary {
             weight: active.rollout.weight(),
             mirrors: active.rollout.mirrors(),
             salt: active.rollout.salt.clone(),
+            epoch: self.app.observer.epoch(),
         };
         self.app.slot.set(primary, Some(split));
         if self.aborting.load(Ordering::SeqCst) {
