@@ -38,7 +38,7 @@ impl<'a> Attempt<'a> {
         routing: &'a Routing,
         conversation_id: Option<&'a str>,
     ) -> Self {
-        let choice = routing.choose(conversation_id, exchange.draw());
+        let choice = routing.choose(conversation_id, exchange.id.draw());
         Self { exchange, choice, split: routing.split.as_ref(), conversation_id }
     }
 

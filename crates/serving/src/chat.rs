@@ -1,9 +1,11 @@
 //! `POST /v1/chat`: the response of the bot to one message.
 
 use super::{
+    app::App,
     attempt::{Attempt, Refusal},
-    exchange::{App, Exchange, RequestId, Text, check_conversation, check_text, parse, read_body},
+    exchange::{Exchange, Text, check_conversation, check_text, parse, read_body},
     metrics::arm_name,
+    request_id::RequestId,
 };
 use axum::{
     body::Bytes,
@@ -105,6 +107,6 @@ fn respond(
         digest: &served.digest_text,
         arm: arm_name(choice.arm),
     })
-    .expect("an answer of ours is valid JSON");
+    .expect("an answer can be written as JSON");
     Ok((exchange.answer(choice, 1, &prediction, duration, body), prediction))
 }

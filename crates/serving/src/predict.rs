@@ -1,9 +1,11 @@
 //! `POST /v1/predict`: the intents of one text or many.
 
 use super::{
+    app::App,
     attempt::{Attempt, Refusal},
-    exchange::{App, Exchange, Text, check_conversation, check_text, parse, read_body, unfit},
+    exchange::{Exchange, Text, check_conversation, check_text, parse, read_body, unfit},
     metrics::arm_name,
+    request_id::RequestId,
 };
 use crate::routing::Served;
 use axum::{
@@ -15,7 +17,7 @@ use botops_models::Prediction;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-/// Texts of one request.
+/// The most texts in one request.
 const MAX_TEXTS: usize = 1_024;
 
 #[derive(Deserialize)]
@@ -33,7 +35,7 @@ struct Request<'a> {
 
 #[derive(Serialize)]
 struct Answer<'a> {
-    request_id: super::exchange::RequestId,
+    request_id: RequestId,
     model: &'a str,
     digest: &'a str,
     arm: &'static str,
@@ -47,7 +49,7 @@ struct Predicted<'a> {
     intent: &'a str,
     confidence: f64,
     fallback: bool,
-    /// The intents it may have with the probability stated in training, where the model makes such sets.
+    /// The intents that the text may have, with the coverage set in training, if the model makes such sets.
     #[serde(skip_serializing_if = "Option::is_none")]
     prediction_set: Option<Vec<&'a str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -60,7 +62,7 @@ struct Score<'a> {
     confidence: f64,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 fn is_true(value: &bool) -> bool {
     *value
 }
@@ -89,10 +91,12 @@ async fn answer(exchange: &Exchange<'_>, body: &[u8]) -> Result<Response, Refusa
             return Err(unfit("BOT-6015", "`texts` is empty").into());
         }
         (None, Some(texts)) if texts.len() > MAX_TEXTS => {
-            return Err(unfit("BOT-6014", format!("`texts` holds more than {MAX_TEXTS}")).into());
+            return Err(
+                unfit("BOT-6014", format!("`texts` holds more than {MAX_TEXTS} texts")).into()
+            );
         }
         (None, Some(texts)) => texts.as_slice(),
-        _ => return Err(unfit("BOT-6013", "one of `text` and `texts` is wanted").into()),
+        _ => return Err(unfit("BOT-6013", "expected either `text` or `texts`").into()),
     };
     for text in texts {
         check_text(&text.0)?;
@@ -118,8 +122,8 @@ fn respond(
     let mut answers = Vec::with_capacity(texts.len());
     let mut predictions = Vec::with_capacity(texts.len());
     let read = |prediction: &Prediction, proba: &[f64]| {
-        let scores = top_k.map(|k| top(choice.served, prediction, proba, k));
-        (set(choice.served, proba), scores)
+        let scores = top_k.map(|k| likeliest(choice.served, prediction, proba, k));
+        (prediction_set(choice.served, proba), scores)
     };
     let Ok(classified) = choice.served.classify_many(texts, read) else {
         return Err(attempt.failed());
@@ -146,19 +150,24 @@ fn respond(
         sticky: choice.sticky,
         predictions: answers,
     })
-    .expect("an answer of ours is valid JSON");
+    .expect("an answer can be written as JSON");
     let response = exchange.answer(choice, texts.len(), &predictions[0], duration, body);
     Ok((response, predictions))
 }
 
-/// Returns the intents that a message may have, the likeliest first.
-fn set<'a>(served: &'a Served, proba: &[f64]) -> Option<Vec<&'a str>> {
+/// Returns the intents that a text may have, the likeliest first; `None` if the model makes no prediction sets.
+fn prediction_set<'a>(served: &'a Served, proba: &[f64]) -> Option<Vec<&'a str>> {
     let set = served.model().prediction_set(proba)?;
     Some(set.into_iter().map(|index| &*served.intents[index]).collect())
 }
 
 /// Returns the `k` likeliest intents, that of `prediction` first.
-fn top<'a>(served: &'a Served, prediction: &Prediction, proba: &[f64], k: usize) -> Vec<Score<'a>> {
+fn likeliest<'a>(
+    served: &'a Served,
+    prediction: &Prediction,
+    proba: &[f64],
+    k: usize,
+) -> Vec<Score<'a>> {
     prediction
         .likeliest(proba, k)
         .into_iter()

@@ -1,4 +1,4 @@
-//! What is served: the model slot that requests read and rollouts swap, and which arm answers.
+//! The models that answer: the slot that requests read and rollouts swap, and the choice of an arm.
 
 use axum::http::HeaderValue;
 use botops_dialogue::Dialogue;
@@ -19,15 +19,15 @@ pub(super) struct Served {
     speed: Speed,
     /// Entities and responses, compiled.
     pub(super) dialogue: Dialogue,
-    /// What answers call it, such as `support@2`.
+    /// Its name in answers, such as `support@2`.
     pub(super) reference: Arc<str>,
-    /// Digest of its file.
+    /// Digest of the model file.
     pub(super) digest: Digest,
-    /// The digest as written.
+    /// [`Self::digest`] as text.
     pub(super) digest_text: String,
-    /// Digest of its manifest; none for a bare file.
+    /// Digest of the manifest; `None` for a bare file.
     pub(super) manifest: Option<Digest>,
-    /// Its version in the registry, if it came from one.
+    /// Its version in the registry; `None` if it did not come from one.
     pub(super) version: Option<Version>,
     /// The intents by index.
     pub(super) intents: Vec<Arc<str>>,
@@ -55,10 +55,10 @@ thread_local! {
 }
 
 impl Served {
-    /// Makes `model` ready: compiles its dialogue, runs its goldens (which warms it, too).
+    /// Makes `model` ready to answer: compiles its dialogue and runs its golden self-test, which also warms it up.
     ///
     /// # Errors
-    /// `BOT-6011` when a golden answers otherwise than when the model was made; those of the dialogue.
+    /// `BOT-6011` if a golden gets another answer than in training; those of the dialogue.
     pub(super) fn prepare(
         model: Arc<IntentModel>,
         digest: Digest,
@@ -72,7 +72,7 @@ impl Served {
             return Err(Fault::data(
                 "BOT-6011",
                 format!(
-                    "`{reference}` failed its golden self-test: {} of {} utterances, the first `{first}`",
+                    "`{reference}` failed its golden self-test: {} of {} utterances failed, the first is `{first}`",
                     test.failures.len(),
                     test.n,
                 ),
@@ -109,16 +109,17 @@ impl Served {
         self.speed
     }
 
-    /// Makes it take turns as a model with an encoder does.
+    /// Makes it take turns, as a model with an encoder does.
     #[cfg(test)]
     pub(super) fn slowed(self) -> Self {
         Self { speed: Speed::Slow, ..self }
     }
 
-    /// Classifies many texts, on all threads where a prediction is slow; `read` may look at the probabilities of each.
+    /// Classifies many texts, on all threads if the model is slow. `read` gets the prediction and the
+    /// probabilities of each text.
     ///
     /// # Errors
-    /// [`Panicked`]: a bug, which costs this request and nothing else.
+    /// [`Panicked`], because of a bug. Only this request fails.
     pub(super) fn classify_many<T>(
         &self,
         texts: &[&str],
@@ -130,17 +131,17 @@ impl Served {
         let (predictions, proba) =
             catch_unwind(AssertUnwindSafe(|| self.model.predict_many(texts)))
                 .map_err(|_| Panicked)?;
-        let told = predictions.into_iter().zip(&proba).map(|(prediction, proba)| {
+        let results = predictions.into_iter().zip(&proba).map(|(prediction, proba)| {
             let read = read(&prediction, proba);
             (prediction, read)
         });
-        Ok(told.collect())
+        Ok(results.collect())
     }
 
-    /// Classifies `text` with this thread's scratch; `read` may look at the probabilities.
+    /// Classifies `text` in memory that this thread reuses. `read` gets the prediction and the probabilities.
     ///
     /// # Errors
-    /// [`Panicked`]: a bug, which costs this request and nothing else.
+    /// [`Panicked`], because of a bug. Only this request fails.
     pub(super) fn classify<T>(
         &self,
         text: &str,
@@ -154,7 +155,7 @@ impl Served {
                 (prediction, read)
             }));
             answer.map_err(|_| {
-                // Half-written memory must not answer the next request.
+                // The next request must not read half-written memory.
                 scratch.replace(Scratch::default());
                 Panicked
             })
@@ -176,21 +177,21 @@ pub(super) struct Split {
     pub(super) epoch: u64,
 }
 
-/// Who answers, at one moment. Never changed: swapped whole.
+/// The models that answer at one moment. A routing never changes: a rollout swaps it for another.
 pub(super) struct Routing {
     /// The champion.
     pub(super) primary: Arc<Served>,
-    /// The canary, while there is one.
+    /// The canary, while a rollout has one.
     pub(super) split: Option<Split>,
 }
 
-/// Who answers one request.
+/// The model that answers one request.
 pub(super) struct Choice<'a> {
     /// The model.
     pub(super) served: &'a Arc<Served>,
     /// Its arm.
     pub(super) arm: Arm,
-    /// Whether the conversation decided (false: the request drew its arm by itself).
+    /// Whether the conversation decided on the arm; `false` if a draw of the request did.
     pub(super) sticky: bool,
     /// The challenger that classifies its messages after the answer, if the rollout mirrors them.
     pub(super) mirror: Option<&'a Split>,
@@ -207,7 +208,7 @@ impl Routing {
         }
     }
 
-    /// Chooses who answers; `draw` in [0, 1) decides for a request without a conversation.
+    /// Chooses the model that answers; `draw` in [0, 1) decides for a request without a conversation.
     pub(super) fn choose(&self, conversation_id: Option<&str>, draw: f64) -> Choice<'_> {
         let Some(split) = &self.split else {
             return Choice { served: &self.primary, arm: Arm::Primary, sticky: true, mirror: None };
@@ -230,12 +231,14 @@ impl Routing {
     }
 }
 
-/// The one place requests look at. A request holds the [`Routing`] it read until it is answered,
-/// so a swap never disturbs one in flight, and an old model goes when its last request does.
+/// The current [`Routing`].
+///
+/// A request keeps the routing that it loaded until it is answered, so a swap does not change a
+/// request in flight, and an old model is dropped with its last request.
 #[derive(Default)]
 pub(super) struct Slot {
     routing: RwLock<Option<Arc<Routing>>>,
-    /// How often [`Self::load`] was called.
+    /// The number of calls of [`Self::load`].
     #[cfg(test)]
     pub(super) loads: std::sync::atomic::AtomicU64,
 }
@@ -250,15 +253,15 @@ impl Slot {
         self.routing.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Swaps; takes effect for every request read from now on.
+    /// Swaps the models. Requests that load the routing from now on use the new ones.
     pub(super) fn set(&self, primary: Arc<Served>, split: Option<Split>) {
         let routing = Arc::new(Routing { primary, split });
         let old = self.routing.write().unwrap_or_else(PoisonError::into_inner).replace(routing);
-        // A model may be dropped here: outside the lock.
+        // This may drop a model, so it happens outside the lock.
         drop(old);
     }
 
-    /// Takes the canary out: weight zero at once.
+    /// Removes the canary: its weight is zero at once.
     pub(super) fn withdraw(&self) {
         let mut slot = self.routing.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(routing) = slot.as_ref().filter(|routing| routing.split.is_some()) {

@@ -1,6 +1,6 @@
-//! Shadow traffic: the challenger classifies a message after its answer has left.
+//! Shadow traffic: the challenger classifies a message after it has been answered.
 //!
-//! In: the messages that the primary answered while the rollout mirrors them. Out: shadow units and
+//! In: messages that the primary answered while the rollout mirrors them. Out: shadow units and
 //! disagreements in the [`Observer`].
 //!
 //! - one worker takes the requests from a bounded queue, in order; a request that finds the queue
@@ -20,16 +20,16 @@ use tokio::{
     task::spawn_blocking,
 };
 
-/// Requests that may wait in a server. One holds at most the texts of one body, so all hold at most 16 MiB.
+/// The most requests that wait in a server. Each holds the texts of one body, at most 64 KiB.
 pub(super) const CAPACITY: usize = 256;
-/// The capacity of a rehearsal, which must not drop anything: its decision depends on its input alone.
+/// The capacity in a rehearsal, which drops nothing: its decision must depend on its input alone.
 pub(super) const UNBOUNDED: usize = Semaphore::MAX_PERMITS;
 
 /// One request whose messages the challenger classifies.
 pub(super) struct Mirrored {
     /// The rollout, by [`Observer::epoch`].
     pub(super) epoch: u64,
-    /// The conversation.
+    /// The id of the conversation.
     pub(super) conversation_id: String,
     /// The challenger.
     pub(super) challenger: Weak<Served>,
@@ -52,7 +52,7 @@ enum Entry {
     Flush(oneshot::Sender<()>),
 }
 
-/// Where the worker counts.
+/// The counters of the worker.
 pub(super) struct Counts {
     /// Shadow units and disagreements, by conversation.
     pub(super) observer: Arc<Observer>,
@@ -62,7 +62,7 @@ pub(super) struct Counts {
     pub(super) dropped: Counter,
 }
 
-/// Hands mirrored requests to the worker, which ends when this is dropped.
+/// The sender of mirrored requests to the worker. Dropping it ends the worker.
 pub(super) struct ShadowQueue {
     sender: mpsc::Sender<Entry>,
     dropped: Counter,

@@ -1,9 +1,10 @@
-//! What only the inside shows: a server before its model, and the lines it logs.
+//! The server from inside: before its model is ready, under load, in shadow, and its request log.
 
 use super::{
     RequestLog, Running, ServerSettings,
+    app::App,
     clock::WallClock,
-    exchange::{App, RequestIds},
+    request_id::RequestIds,
     request_log::RequestLogger,
     routing::{Served, Split},
     server::{bind, listen, new_app},
