@@ -68,14 +68,8 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         None => context.workspace()?.model.value.clone().ok_or_else(|| no_name(args))?,
     };
     let rules: Option<GateSpec> = args.rules.as_deref().map(spec::read).transpose()?;
-    let (model, digest) = IntentModel::read(&args.model)?;
-    let bytes = std::fs::read(&args.model).map_err(|error| {
-        Fault::usage(
-            "BOT-1001",
-            format!("`{}` cannot be read: {}", args.model.display(), context::plain(&error)),
-        )
-        .file(&args.model)
-    })?;
+    // One read: the bytes that are registered are those that are judged.
+    let (model, digest, bytes) = IntentModel::read_with_bytes(&args.model)?;
     let registry = context.registry()?;
     let (known, champion) = context.wait(known(&registry, &name))??;
     let evidence =

@@ -621,6 +621,35 @@ fn a_pipe_is_written_to_and_a_link_is_followed() {
 }
 
 #[test]
+fn push_reads_the_model_once_and_registers_those_bytes() {
+    let terminal = Terminal::new();
+    terminal.write("data.csv", two_intents(30)).stdout("train data.csv --out model.botops");
+    let at = |name: &str| terminal.path().join(name);
+    assert!(std::process::Command::new("mkfifo").arg(at("pipe")).status().unwrap().success());
+    let (bytes, pipe) = (fs::read(at("model.botops")).unwrap(), at("pipe"));
+    // The pipe is written once: a second read would find nobody to write, and wait for ever.
+    let writer = std::thread::spawn(move || fs::write(pipe, bytes).map(|()| 1).unwrap());
+    let mut push = terminal.command("push pipe --name bot").spawn().unwrap();
+    let begun = std::time::Instant::now();
+    let status = loop {
+        match push.try_wait().unwrap() {
+            Some(status) => break status,
+            None if begun.elapsed().as_secs() < 60 => {
+                std::thread::sleep(std::time::Duration::from_millis(10));
+            }
+            None => {
+                push.kill().unwrap();
+                panic!("it waits for a second read of the pipe");
+            }
+        }
+    };
+    assert!(status.success());
+    assert_eq!(writer.join().unwrap(), 1);
+    let again = terminal.run("push model.botops --name bot");
+    assert!(again.contains("already was bot@1"), "{again}");
+}
+
+#[test]
 fn records_that_are_set_aside_go_over_nothing_but_a_quarantine() {
     let terminal = Terminal::new();
     terminal.write("data.csv", format!("{},refund\n", two_intents(30)));

@@ -9,8 +9,8 @@ use botops_digest::{Digest, canonical_json};
 use botops_evaluation::{self as evaluation, GateReport, GateResult, Metric, PassedGates};
 use botops_findings::FaultKind;
 use botops_registry::{
-    Act, Action, CHALLENGER, CHAMPION, Event, GATE_FILE, MODEL_FILE, Manifest, ManifestFile,
-    Reference, Registry, Version,
+    Act, Action, CHAMPION, Event, GATE_FILE, MODEL_FILE, Manifest, ManifestFile, Reference,
+    Registry, Version,
 };
 use botops_store::{Retries, Store, blob_path};
 use bytes::Bytes;
@@ -18,6 +18,8 @@ use object_store::{ObjectStore, memory::InMemory};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 const MODEL: &str = "support";
+/// The alias of the version in canary.
+const CHALLENGER: &str = "challenger";
 
 fn act(actor: &str) -> Act {
     Act {
@@ -562,7 +564,7 @@ async fn verification_finds_moves_that_no_rule_allows() {
     let wanted = [
         "entry 2 of the log of `support` moves `champion` without evidence",
         "entry 3 of the log of `support` moves `blue` to a version that was not registered",
-        "entry 4 of the log of `support` moves `blue` from where it was not",
+        "entry 4 of the log of `support` moves `blue` from a version that it did not point to",
     ];
     assert_eq!(said, wanted);
 }

@@ -1,58 +1,58 @@
-//! Runs side by side: only what differs, and how sure that is.
+//! The comparison of runs: their differences, and the evidence for each.
 
 use super::{
     Basis, RunRecord, TEST,
+    metric_direction::{direction, direction_name, overlap},
     pairing::{Pairing, pair},
-    ranking::direction,
 };
-use botops_evaluation::{Better, EvaluationReport, METRICS, Metric};
+use botops_evaluation::{EvaluationReport, METRICS, Metric};
 use botops_stats::multiple::benjamini_hochberg;
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Something that is not the same in all runs; `values` in the order of the runs, `None` where a run lacks it.
+/// A value that is not the same in all runs.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Difference {
-    /// What.
+    /// The name.
     pub name: String,
-    /// By run.
+    /// The values, in the order of the runs; `None` if a run lacks it.
     pub values: Vec<Option<Value>>,
 }
 
-/// A metric of the runs that have it.
+/// A metric that is not the same in all runs.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct MetricDifference {
-    /// The metric.
+    /// The name.
     pub name: String,
-    /// `higher` or `lower`; none: nobody declared it.
+    /// `higher` or `lower`; `None` if the direction is not declared.
     pub better: Option<&'static str>,
-    /// By run.
+    /// The values, in the order of the runs; `None` if a run lacks it.
     pub values: Vec<Option<Metric>>,
-    /// For each run after the first, whether its interval and that of the first overlap; none where they were not measured
-    /// on the same data in the same way, which makes it mean nothing.
+    /// For each run after the first, whether its interval overlaps that of the first; `None` if the two have not the same
+    /// basis, because the intervals cannot be compared then.
     pub overlaps: Vec<Option<bool>>,
 }
 
-/// A run held against the first.
+/// One run compared with the first.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Contrast {
     /// The run.
     pub run: String,
-    /// Whether its model file is that of the first, to the byte; none: one of them made no model.
+    /// Whether both model files have the same bytes; `None` if one of the runs made no model.
     pub same_model: Option<bool>,
-    /// Record by record, where both keep what they got wrong on the same records.
+    /// The comparison record by record, if both keep their errors on the same records.
     pub paired: Option<Pairing>,
-    /// The McNemar p-value of `paired`, adjusted for the number of runs held against the first (Benjamini-Hochberg).
+    /// The McNemar p-value of `paired`, adjusted for the number of runs compared with the first (Benjamini-Hochberg).
     pub p_adjusted: Option<f64>,
-    /// Why there is no `paired`.
+    /// The reason why `paired` is missing.
     pub why_not_paired: Option<String>,
 }
 
-/// What differs between runs.
+/// The differences between runs.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RunComparison {
-    /// The runs, in the order asked for.
+    /// The runs, in the order given.
     pub runs: Vec<String>,
     /// Settings.
     pub params: Vec<Difference>,
@@ -62,19 +62,20 @@ pub struct RunComparison {
     pub code: Vec<Difference>,
     /// Machine: `botops`, `platform`, `cores`, `ci`.
     pub environment: Vec<Difference>,
-    /// Verdicts of stages.
+    /// Verdicts of pipeline stages.
     pub stages: Vec<Difference>,
     /// Metrics.
     pub metrics: Vec<MetricDifference>,
-    /// Whether all metrics were measured on the same data in the same way; if not, they are not to be compared.
+    /// Whether all runs have the same basis. If not, their metrics cannot be compared.
     pub same_basis: bool,
-    /// Each run after the first, against the first.
+    /// Each run after the first, compared with the first.
     pub contrasts: Vec<Contrast>,
-    /// How many of these are the same in all runs: `params`, `data`, `code`, `environment`, `stages`, `metrics`.
+    /// The number of values that are the same in all runs, by section: `params`, `data`, `code`, `environment`, `stages`,
+    /// `metrics`.
     pub same: BTreeMap<&'static str, u64>,
 }
 
-/// The evaluation of a run, or why there is none, in words.
+/// The evaluation of a run, or the reason why there is none.
 pub type Evaluated = Result<EvaluationReport, String>;
 
 /// Compares `runs`, two or more, each with its evaluation.
@@ -107,7 +108,7 @@ pub fn compare(runs: &[(RunRecord, Evaluated)]) -> RunComparison {
         })
         .filter(|metric| metric.values.iter().any(|value| *value != metric.values[0]))
         .collect();
-    // The order in which people ask; the rest by name, as they are.
+    // Known metrics in their usual order, then the others by name.
     let place = |name: &str| METRICS.iter().position(|(known, _)| *known == name);
     metrics.sort_by_key(|metric| place(&metric.name).unwrap_or(METRICS.len()));
     same.insert("metrics", (n_metrics - metrics.len()) as u64);
@@ -125,6 +126,7 @@ pub fn compare(runs: &[(RunRecord, Evaluated)]) -> RunComparison {
     }
 }
 
+/// Compares each run after the first with the first.
 fn contrasts(runs: &[(RunRecord, Evaluated)]) -> Vec<Contrast> {
     let Some((base, others)) = runs.split_first() else { return Vec::new() };
     let mut contrasts: Vec<Contrast> = others
@@ -156,13 +158,14 @@ fn contrasts(runs: &[(RunRecord, Evaluated)]) -> Vec<Contrast> {
     contrasts
 }
 
+/// Compares two runs record by record, if both were measured on the same test set.
 fn paired(
     (base, base_report): &(RunRecord, Evaluated),
     (other, other_report): &(RunRecord, Evaluated),
 ) -> Result<Pairing, String> {
     let (Some(base_on), Some(other_on)) = (base.basis(), other.basis()) else {
         let without = if base.basis().is_none() { &base.id } else { &other.id };
-        return Err(format!("run {without} does not say what it was measured on"));
+        return Err(format!("run {without} does not record what it was measured on"));
     };
     if base_on.data != other_on.data {
         return Err(format!(
@@ -178,7 +181,7 @@ fn paired(
         ));
     }
     if base_on.method != TEST {
-        // The models of the folds share most of what they learned from, so the records are not independent.
+        // The models of the folds share most of their training data, so the records are not independent.
         return Err(format!("records out of fold are not independent ({})", base_on.method));
     }
     pair(
@@ -187,6 +190,7 @@ fn paired(
     )
 }
 
+/// Compares one metric.
 fn metric(
     name: &str,
     values: impl Iterator<Item = Option<Metric>>,
@@ -202,19 +206,12 @@ fn metric(
             both.map(|(first, other)| overlap(&first, &other))
         })
         .collect();
-    let better = direction(name).map(|better| match better {
-        Better::Higher => "higher",
-        Better::Lower => "lower",
-    });
+    let better = direction(name).map(direction_name);
     MetricDifference { name: name.to_owned(), better, values, overlaps }
 }
 
-/// Returns whether the intervals of two metrics have a point in common.
-pub(super) fn overlap(a: &Metric, b: &Metric) -> bool {
-    a.ci95[0] <= b.ci95[1] && b.ci95[0] <= a.ci95[1]
-}
-
-/// Returns what differs in the members that `values` gives each run, and how many are the same.
+/// Returns the members that differ between runs, and the number of those that are the same; `values` returns the members of
+/// a run.
 fn differences(
     runs: &[&RunRecord],
     values: &dyn Fn(&RunRecord) -> BTreeMap<String, Value>,
@@ -235,7 +232,7 @@ fn differences(
     (found, n_same)
 }
 
-/// Returns the members of an object that hold something.
+/// Returns the members of an object that are not null.
 fn members(object: Value) -> BTreeMap<String, Value> {
     match object {
         Value::Object(members) => {

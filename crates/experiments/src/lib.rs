@@ -1,10 +1,13 @@
-//! The record of a run: params, metrics, digests, environment, artifacts.
+//! Records of runs: params, metrics, digests, environment and artifacts; their comparison, ranking and export.
 //!
-//! A run is one create-only object, `runs/<id>/run.json`, and the blobs of its artifacts and of the
-//! data it learned from. Its id is made of what it did, so the same work on the same day is the same
-//! run, recorded once.
+//! In: the record and the files of a run. Out: the runs of a store, compared or ranked, or sent to an
+//! MLflow server.
+//!
+//! A run is one create-only object, `runs/<id>/run.json`, with the blobs of its artifacts and of its
+//! training data. The id depends on the work alone, so the same work on the same day is one run.
 
 mod comparison;
+mod metric_direction;
 pub mod mlflow;
 mod pairing;
 mod ranking;
@@ -13,8 +16,9 @@ mod reproduction;
 mod sweep;
 
 pub use comparison::{Contrast, Difference, Evaluated, MetricDifference, RunComparison, compare};
+pub use metric_direction::direction;
 pub use pairing::{PairedDifference, Pairing, pair};
-pub use ranking::{RankQuery, Ranked, RankedOn, Ranking, Standing, direction, rank};
+pub use ranking::{RankQuery, Ranked, RankedOn, Ranking, Standing, rank};
 pub use reproduction::{Retraced, retrace};
 pub use sweep::{FreedBlob, Retention, SweepPlan, SweepRule, Swept};
 
@@ -25,173 +29,173 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// The code a run was made with.
+/// The code that a run was made with.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CodeState {
-    /// The git commit, in a repository.
+    /// The git commit; `None` outside a repository.
     pub git_commit: Option<String>,
-    /// Whether tracked files differed from it.
+    /// Whether tracked files differed from the commit.
     pub git_dirty: Option<bool>,
 }
 
-/// The machine a run was made on.
+/// The machine that a run was made on.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Environment {
-    /// Version of botops.
+    /// The version of botops.
     pub botops: String,
-    /// Operating system and architecture.
+    /// The operating system and the architecture.
     pub platform: String,
-    /// CPU cores seen.
+    /// The number of CPU cores.
     pub cores: u64,
-    /// Whether it ran in CI.
+    /// Whether the run was a CI job.
     pub ci: bool,
 }
 
-/// A file a run made.
+/// A file that a run made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Artifact {
-    /// Its name within the run, such as `model.botops`.
+    /// The name within the run, such as `model.botops`.
     pub name: String,
-    /// Digest of its blob in the experiments store.
+    /// Digest of the blob in the experiments store.
     pub digest: Digest,
-    /// Its size.
+    /// The size in bytes.
     pub size_bytes: u64,
 }
 
 impl Artifact {
-    /// Describes a file of a run.
+    /// Returns the artifact of a file with these bytes.
     #[must_use]
     pub fn of(name: &str, bytes: &[u8]) -> Self {
         Self { name: name.to_owned(), digest: Digest::of(bytes), size_bytes: bytes.len() as u64 }
     }
 }
 
-/// A file that a run read, and how: what it takes to read it again. Its digest stands in [`RunRecord::data`].
+/// A file that a run read, with the settings to read it again. Its digest is in [`RunRecord::data`].
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Source {
-    /// The file's name without its folder: its ending says its format.
+    /// The file name without the folder. The extension names the format.
     pub file: String,
-    /// Its size.
+    /// The size in bytes.
     pub size_bytes: u64,
-    /// Whether the store has its bytes, as the blob of its digest.
+    /// Whether the store keeps the bytes, as the blob of the digest.
     pub kept: bool,
-    /// The snapshot it is a file of, where it was read from one: `support@sha256:…`.
+    /// The snapshot that it was read from, if any: `support@sha256:…`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub snapshot: Option<String>,
-    /// The text column, where one was asked for.
+    /// The text column, if one was named.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text_column: Option<String>,
-    /// The intent column, where one was asked for.
+    /// The intent column, if one was named.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub intent_column: Option<String>,
-    /// The language column, where one was asked for.
+    /// The language column, if one was named.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lang_column: Option<String>,
 }
 
-/// Something that came about on the way from data to model.
+/// An intermediate result between data and model.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Step {
-    /// What: `data`, `records`, `accepted`, a part of the model file, `file`.
+    /// The name: `data`, `records`, `accepted`, a part of the model file, or `file`.
     pub name: String,
-    /// Its digest.
+    /// The digest of the result.
     pub digest: Digest,
 }
 
 /// How the model of a run was made.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Recipe {
-    /// The artifact that is the model.
+    /// The name of the artifact that is the model.
     pub model: String,
-    /// The name in [`RunRecord::data`] of what it learned from.
+    /// The name of the training data in [`RunRecord::data`].
     pub train: String,
-    /// The name in [`RunRecord::data`] of its dialogue, if it has one.
+    /// The name of the dialogue in [`RunRecord::data`], if the model has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dialogue: Option<String>,
-    /// The model's spec, whole.
+    /// The complete spec of the model.
     pub spec: serde_json::Value,
-    /// What came about on the way, in order.
+    /// The intermediate results, in order.
     pub steps: Vec<Step>,
 }
 
-/// What a phase of a training cost.
+/// The cost of one phase of a training.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Cost {
     /// The phase, such as `fit`.
     pub phase: String,
-    /// Seconds that went by.
+    /// The elapsed time in seconds.
     pub seconds: f64,
-    /// Seconds that processors worked, all threads together; where the system tells.
+    /// The CPU time of all threads in seconds; `None` if the system does not report it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cpu_seconds: Option<f64>,
 }
 
-/// What metrics were measured on: those of one basis can be compared.
+/// The basis that metrics were measured on. Metrics of one basis can be compared.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Basis {
-    /// `test`: records the model did not learn from. Anything else says how they were held out, such as
+    /// `test` for records that the model did not learn from, else the way they were held out, such as
     /// `cross_validation 5 folds, seed 17`.
     pub method: String,
     /// Digest of the data.
     pub data: Digest,
 }
 
-/// One run.
+/// The record of one run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunRecord {
     /// `botops.run/1`.
     pub schema: String,
-    /// `<yyyymmdd>-<12 hex of the digest of everything below but the times>`.
+    /// `<yyyymmdd>-<12 hexadecimal digits>`: the digits are from the digest of everything below but the times.
     pub id: String,
-    /// `train`, or the pipeline's name.
+    /// `train`, or the name of the pipeline.
     pub kind: String,
-    /// When it began.
+    /// The start time.
     pub started_at: DateTime<Utc>,
-    /// When it ended.
+    /// The end time.
     pub finished_at: DateTime<Utc>,
-    /// Settings, flat: `model.head.c` to `1.0`.
+    /// Settings by flat name, such as `model.head.c`.
     pub params: BTreeMap<String, serde_json::Value>,
     /// Metrics by name.
     pub metrics: BTreeMap<String, Metric>,
-    /// Inputs by name to digest: `train`, `test`, `traffic`.
+    /// Digests of the inputs by name: `train`, `test`, `traffic`.
     pub data: BTreeMap<String, Digest>,
     /// The code.
     pub code: CodeState,
     /// The machine.
     pub environment: Environment,
-    /// The files it made.
+    /// The files that the run made.
     pub artifacts: Vec<Artifact>,
-    /// Stage to verdict, for a pipeline.
+    /// The verdicts of the stages of a pipeline, by stage.
     pub stages: BTreeMap<String, String>,
-    /// The files behind `data`, by the same names.
+    /// The files of `data`, by the same names.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub sources: BTreeMap<String, Source>,
-    /// How its model was made; none: it made none, or is older than this.
+    /// The recipe of the model; `None` if the run made no model, or in older records.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recipe: Option<Recipe>,
-    /// What `metrics` were measured on; none: see [`RunRecord::basis`].
+    /// The basis of `metrics`; if `None`, see [`RunRecord::basis`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub measured_on: Option<Basis>,
-    /// What each phase of a training cost, in order. Of the moment, as the times are: not part of the id.
+    /// The cost of each phase of a training, in order. Like the times, it is not part of the id.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub costs: Vec<Cost>,
 }
 
 impl RunRecord {
-    /// Returns what its metrics were measured on: what it says, else its test data.
+    /// Returns the basis of the metrics: the recorded one, else the test data; `None` without metrics.
     #[must_use]
     pub fn basis(&self) -> Option<Basis> {
         let test = || Some(Basis { method: TEST.to_owned(), data: *self.data.get("test")? });
         self.measured_on.clone().or_else(test).filter(|_| !self.metrics.is_empty())
     }
 
-    /// Returns the file `name` it made.
+    /// Returns the file `name` that the run made.
     #[must_use]
     pub fn artifact(&self, name: &str) -> Option<&Artifact> {
         self.artifacts.iter().find(|artifact| artifact.name == name)
     }
 
-    /// Returns the model it made: the one its recipe names, else the first that is no baseline.
+    /// Returns the model that the run made: the one in the recipe, else the first that is not a baseline.
     #[must_use]
     pub fn model(&self) -> Option<&Artifact> {
         let is_model = |artifact: &&Artifact| {
@@ -203,7 +207,7 @@ impl RunRecord {
         named.or_else(|| self.artifacts.iter().find(is_model))
     }
 
-    /// Returns the digests of all blobs it refers to.
+    /// Returns the digests of all blobs that the record refers to.
     pub fn blobs(&self) -> impl Iterator<Item = Digest> + '_ {
         let data = self.sources.iter().filter(|(_, source)| source.kept);
         let data = data.filter_map(|(name, _)| self.data.get(name).copied());
@@ -211,10 +215,10 @@ impl RunRecord {
     }
 }
 
-/// The method of a [`Basis`] that is a test set.
+/// The [`Basis::method`] of a test set.
 pub const TEST: &str = "test";
 
-/// The runs of one store: `runs/<id>/run.json`, create-only, and blobs.
+/// The runs of one store.
 #[derive(Clone)]
 pub struct Experiments {
     store: Store,
@@ -226,7 +230,8 @@ impl Experiments {
     pub fn open(store: Store) -> Self {
         Self { store }
     }
-    /// Returns the store beneath.
+
+    /// Returns the store.
     #[must_use]
     pub fn store(&self) -> &Store {
         &self.store

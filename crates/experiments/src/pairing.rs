@@ -1,8 +1,9 @@
-//! Two evaluations of the same records become pairs, from what their reports keep.
+//! The pairing of two evaluations, record by record, from their reports.
 //!
-//! A report names every record that was wrong, with its truth and what was predicted, and counts the
-//! records of each intent. So of two reports on the same data, each record that either got wrong is
-//! known, and of those that both got right only which is which is not, which no statistic asks.
+//! A report names every misclassified record with its truth and its prediction, and counts the records
+//! of each intent. So two reports on the same data give the truth and both predictions of each record
+//! that either model misclassified, and the number of the other records by intent. No statistic here
+//! needs more.
 
 use botops_evaluation::{EvaluationReport, Misclassified};
 use botops_stats::{
@@ -13,31 +14,31 @@ use botops_stats::{
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// One run against the base on the same records.
+/// Two evaluations of the same records: `other` compared with `base`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Pairing {
-    /// In-scope records, each judged twice.
+    /// The number of in-scope records.
     pub n: u64,
-    /// Right in the base, wrong in the other.
+    /// Records that are right in `base` and wrong in `other`.
     pub newly_wrong: u64,
-    /// Wrong in the base, right in the other.
+    /// Records that are wrong in `base` and right in `other`.
     pub newly_right: u64,
-    /// Exact two-sided McNemar p-value, in (0, 1].
+    /// The exact two-sided McNemar p-value, in (0, 1].
     pub mcnemar_p: f64,
-    /// By metric, what the other has more than the base.
+    /// The differences by metric.
     pub differences: BTreeMap<String, PairedDifference>,
 }
 
-/// How much more of a metric the other has.
+/// The difference of one metric.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct PairedDifference {
-    /// Other minus base.
+    /// `other` minus `base`.
     pub value: f64,
-    /// The 95 % interval: percentile bootstrap over records (2,000 draws, seed 17), both judged on the same draw.
+    /// The 95 % interval: percentile bootstrap over records (2,000 draws, seed 17), with the same draw for both.
     pub ci95: [f64; 2],
 }
 
-/// Records of the same truth and the same two predictions.
+/// The records with the same truth and the same two predictions.
 struct Cell {
     base: Labeled,
     other: Labeled,
@@ -47,7 +48,7 @@ struct Cell {
 /// Pairs two evaluations record by record.
 ///
 /// # Errors
-/// Why they cannot be paired, in words that go on from "because".
+/// The reason why they cannot be paired, as a clause.
 pub fn pair(base: &EvaluationReport, other: &EvaluationReport) -> Result<Pairing, String> {
     let (n_classes, cells) = cells(base, other)?;
     let n: usize = cells.iter().map(|cell| cell.n).sum();
@@ -97,10 +98,10 @@ pub fn pair(base: &EvaluationReport, other: &EvaluationReport) -> Result<Pairing
     })
 }
 
-/// The metrics that follow from truth and predicted alone.
+/// The metrics that depend on truth and prediction alone.
 const METRICS: [&str; 3] = ["accuracy", "macro_f1", "weighted_f1"];
 
-/// Rebuilds the table of truth, base and other; returns it with the number of classes.
+/// Returns the number of classes, and the table of truth and both predictions.
 fn cells(base: &EvaluationReport, other: &EvaluationReport) -> Result<(usize, Vec<Cell>), String> {
     if base.data_digest != other.data_digest {
         return Err("they were evaluated on different data".to_owned());
@@ -112,15 +113,15 @@ fn cells(base: &EvaluationReport, other: &EvaluationReport) -> Result<(usize, Ve
     let support = |report: &EvaluationReport, name: &str| {
         report.per_class.get(name).map_or(0, |class| class.support)
     };
-    let read_alike =
+    let same_records =
         base.n == other.n && names.iter().all(|name| support(base, name) == support(other, name));
-    if !read_alike {
+    if !same_records {
         return Err(
-            "they read that data differently: other records of some intent (another intent column?)"
+            "they read the data differently: the number of records differs for some intent (was another intent column used?)"
                 .to_owned(),
         );
     }
-    let incomplete = || "an evaluation does not list all records that were wrong".to_owned();
+    let incomplete = || "an evaluation does not list all misclassified records".to_owned();
     let wrong = |report: &'_ EvaluationReport| -> Result<BTreeMap<u64, Labeled>, String> {
         let labeled = |error: &Misclassified| {
             let truth = index(&error.truth)?;
@@ -141,11 +142,12 @@ fn cells(base: &EvaluationReport, other: &EvaluationReport) -> Result<(usize, Ve
         let (first, second) = (in_base.get(record), in_other.get(record));
         let truth = first.or(second).map(|labeled| labeled.truth).ok_or_else(incomplete)?;
         if first.zip(second).is_some_and(|(first, second)| first.truth != second.truth) {
-            return Err(format!("record {record} has another intent in one of them"));
+            return Err(format!("record {record} has a different intent in each"));
         }
-        let said = |labeled: Option<&Labeled>| labeled.map_or(truth, |labeled| labeled.predicted);
+        let predicted =
+            |labeled: Option<&Labeled>| labeled.map_or(truth, |labeled| labeled.predicted);
         left[truth] = left[truth].checked_sub(1).ok_or_else(incomplete)?;
-        *counted.entry((truth, said(first), said(second))).or_default() += 1;
+        *counted.entry((truth, predicted(first), predicted(second))).or_default() += 1;
     }
     for (truth, &n) in left.iter().enumerate().filter(|(_, n)| **n > 0) {
         counted.insert((truth, truth, truth), n as usize);
@@ -158,11 +160,12 @@ fn cells(base: &EvaluationReport, other: &EvaluationReport) -> Result<(usize, Ve
     Ok((names.len(), cells.collect()))
 }
 
+/// Returns whether the prediction is the truth.
 fn is_right(labeled: Labeled) -> bool {
     labeled.truth == labeled.predicted
 }
 
-/// Counts by class of one draw.
+/// The counts of one class in one draw.
 #[derive(Clone, Copy, Default)]
 struct Tally {
     support: u64,
@@ -207,7 +210,7 @@ mod tests {
 
     const INTENTS: [&str; 3] = ["a", "b", "c"];
 
-    /// Judges records of the intents `truths` (indices) that were called `predicted`.
+    /// Returns the evaluation of records with the intents `truths` and the predictions `predicted`, both as indices.
     fn report(truths: &[usize], predicted: &[usize]) -> EvaluationReport {
         let records: Vec<Record> = truths
             .iter()
@@ -253,19 +256,19 @@ mod tests {
         [[0; 10], [1; 10], [2; 10]].concat()
     }
 
-    /// `truths()`, but the records at `at` were called `as`.
-    fn but(at: &[usize], called: usize) -> Vec<usize> {
+    /// Returns `truths()` with `class` predicted for the records at `at`.
+    fn except(at: &[usize], class: usize) -> Vec<usize> {
         let mut predicted = truths();
         for &i in at {
-            predicted[i] = called;
+            predicted[i] = class;
         }
         predicted
     }
 
     #[test]
-    fn flips_and_differences_are_those_of_the_records_themselves() {
+    fn changes_and_differences_are_those_of_the_records() {
         let truths = truths();
-        let (base, other) = (but(&[0, 1, 2, 3, 10], 2), but(&[0, 11, 12], 2));
+        let (base, other) = (except(&[0, 1, 2, 3, 10], 2), except(&[0, 11, 12], 2));
         let found = pair(&report(&truths, &base), &report(&truths, &other)).unwrap();
         // Record 0 is wrong in both; 1, 2, 3 and 10 became right; 11 and 12 became wrong.
         assert_eq!((found.n, found.newly_wrong, found.newly_right), (30, 2, 4));
@@ -282,8 +285,8 @@ mod tests {
     }
 
     #[test]
-    fn a_model_against_itself_differs_in_nothing() {
-        let report = report(&truths(), &but(&[3, 14], 0));
+    fn a_model_compared_with_itself_has_no_difference() {
+        let report = report(&truths(), &except(&[3, 14], 0));
         let found = pair(&report, &report).unwrap();
         assert_eq!((found.newly_wrong, found.newly_right, found.mcnemar_p), (0, 0, 1.0));
         for difference in found.differences.values() {
@@ -292,20 +295,20 @@ mod tests {
     }
 
     #[test]
-    fn the_interval_is_that_of_resampled_records_judged_twice() {
-        // 40 records of one kind of flip and none of the other, so each draw's difference is Binomial(n, 40/n) / n.
+    fn the_interval_is_that_of_resampled_records() {
+        // 40 records became right and none became wrong, so the difference in a draw is Binomial(n, 40/n) / n.
         let truths: Vec<usize> = (0..400).map(|i| i % 2).collect();
         let base: Vec<usize> =
             truths.iter().enumerate().map(|(i, t)| t ^ usize::from(i < 40)).collect();
         let found = pair(&report(&truths, &base), &report(&truths, &truths)).unwrap();
         let PairedDifference { value, ci95 } = found.differences["accuracy"];
         assert!((value - 0.1).abs() < 1e-12);
-        // scipy 1.17: binom.ppf([.025, .975], 400, .1) / 400 = 0.0725, 0.13; a percentile of 2,000 draws is near it.
+        // scipy 1.17: binom.ppf([.025, .975], 400, .1) / 400 = 0.0725, 0.13; percentiles of 2,000 draws are close.
         assert!((ci95[0] - 0.0725).abs() < 0.005 && (ci95[1] - 0.13).abs() < 0.005, "{ci95:?}");
     }
 
     #[test]
-    fn what_cannot_be_paired_says_why() {
+    fn evaluations_that_cannot_be_paired_name_the_reason() {
         let truths = truths();
         let good = report(&truths, &truths);
         let mut elsewhere = good.clone();
@@ -313,17 +316,18 @@ mod tests {
         assert_eq!(pair(&good, &elsewhere).unwrap_err(), "they were evaluated on different data");
         let relabeled: Vec<usize> = truths.iter().map(|t| if *t == 2 { 1 } else { *t }).collect();
         let why = pair(&good, &report(&relabeled, &relabeled)).unwrap_err();
-        assert!(why.starts_with("they read that data differently"), "{why}");
-        let mut cut = report(&truths, &but(&[1, 2], 1));
+        assert!(why.starts_with("they read the data differently"), "{why}");
+        let mut cut = report(&truths, &except(&[1, 2], 1));
         cut.errors.pop();
         let why = pair(&good, &cut).unwrap_err();
-        assert_eq!(why, "an evaluation does not list all records that were wrong");
-        // The same counts by intent, but two records have each other's.
+        assert_eq!(why, "an evaluation does not list all misclassified records");
+        // The counts by intent are the same, but two records exchanged their intents.
         let mut exchanged = truths.clone();
         exchanged.swap(0, 10);
         let wrong: Vec<usize> =
             exchanged.iter().enumerate().map(|(i, t)| if i == 0 { 2 } else { *t }).collect();
-        let why = pair(&report(&truths, &but(&[0], 1)), &report(&exchanged, &wrong)).unwrap_err();
-        assert_eq!(why, "record 1 has another intent in one of them");
+        let why =
+            pair(&report(&truths, &except(&[0], 1)), &report(&exchanged, &wrong)).unwrap_err();
+        assert_eq!(why, "record 1 has a different intent in each");
     }
 }

@@ -1,34 +1,34 @@
-//! Where two makings of one model part ways.
+//! The comparison of the recorded steps of a model with those of a new training.
 
 use super::Step;
 use botops_digest::Digest;
 use serde::Serialize;
 
-/// A step as it was and as it came out again.
+/// A step as it was recorded, and as it was reproduced.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Retraced {
     /// The step: see [`Step::name`].
     pub name: String,
-    /// As recorded; none: it was not recorded, or there was no such step.
+    /// The recorded digest; `None` if the step was not recorded or did not exist.
     pub recorded: Option<Digest>,
-    /// As it came out again; none: there was no such step.
+    /// The digest of the new training; `None` if it has no such step.
     pub again: Option<Digest>,
 }
 
 impl Retraced {
-    /// Returns whether it came out as it was.
+    /// Returns whether the step was reproduced exactly.
     #[must_use]
     pub fn is_same(&self) -> bool {
         self.recorded == self.again
     }
 
-    /// Returns what the step is, in words.
+    /// Returns the step in words.
     #[must_use]
     pub fn words(&self) -> &str {
         match self.name.as_str() {
             "data" => "the data file",
             "records" => "the records read from it",
-            "accepted" => "the records that validation let through",
+            "accepted" => "the records that validation accepted",
             "lineage" => "the settings in the model",
             "dialogue" => "the dialogue",
             "labels" => "the intents",
@@ -42,16 +42,16 @@ impl Retraced {
     }
 }
 
-/// Holds the steps of a new making against the recorded ones, in the order in which they come about.
+/// Compares the steps of a new training with the recorded ones, in the order of the training.
 ///
-/// Steps that `recorded` lacks and `unrecorded` names were not recorded then, and are left out.
+/// A step that `recorded` lacks and `unrecorded` names was not recorded at the time, and is left out.
 #[must_use]
 pub fn retrace(recorded: &[Step], again: &[Step], unrecorded: &[&str]) -> Vec<Retraced> {
     let digest = |steps: &[Step], name: &str| {
         steps.iter().find(|step| step.name == name).map(|step| step.digest)
     };
     let mut names: Vec<&str> = again.iter().map(|step| step.name.as_str()).collect();
-    // A step that is gone stands where it stood: before the one that followed it.
+    // A step that no longer exists goes before the step that followed it.
     for (place, step) in recorded.iter().enumerate().rev() {
         if !names.contains(&step.name.as_str()) {
             let follower = recorded.get(place + 1).map(|step| step.name.as_str());
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn a_step_that_is_new_or_gone_differs_in_its_place() {
+    fn a_step_that_is_new_or_missing_differs_in_its_place() {
         let before = steps(&[("data", "d"), ("encoder", "e"), ("weights", "w")]);
         let again = steps(&[("data", "d"), ("conformal", "c"), ("weights", "w")]);
         let found = retrace(&before, &again, &[]);
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_older_record_does_not_say_is_left_out() {
+    fn a_step_that_an_older_record_lacks_is_left_out() {
         let before = steps(&[("data", "d"), ("weights", "w")]);
         let again = steps(&[("data", "d"), ("records", "r"), ("weights", "w")]);
         assert!(differing(&retrace(&before, &again, &["records", "accepted"])).is_empty());

@@ -1,14 +1,15 @@
-//! Removing runs that nobody needs, and the blobs that only they referred to.
+//! The removal of runs that are no longer needed, and of the blobs that only they refer to.
 //!
-//! A run being recorded while a sweep goes on may share blobs with runs of the past, and finds them
-//! there just before they go. Each batch of the sweep therefore stands under a mark:
+//! A run that is recorded during a sweep may share blobs with older runs, and may find them just before
+//! the sweep removes them. So each batch of the sweep has a mark in the store:
 //!
-//! - the sweep sets its mark, lists the runs, removes blobs that none of them names, takes the mark away
-//! - the recorder (and whoever takes a snapshot of a data set) writes its record, waits until there is no mark, and stores again what is missing
+//! - the sweep writes its mark, lists the runs, removes blobs that no run names, and removes the mark
+//! - a recorder, or the writer of a data set snapshot, writes its record, waits until there is no mark,
+//!   and stores missing blobs again
 //!
-//! A record written before the sweep listed runs is seen by it; one written later finds either the
-//! mark, and waits, or everything already removed, and stores it again. So no order of the two leaves
-//! a run without its blobs.
+//! The sweep sees a record that is written before it lists the runs. A later record finds either the
+//! mark, and waits, or finds the blobs removed, and stores them again. So in every order a run has all
+//! its blobs in the end.
 
 use super::{Experiments, RunRecord, records::path_of};
 use botops_digest::Digest;
@@ -23,75 +24,75 @@ use std::{
 };
 use tokio::time::Instant;
 
-/// Which runs stay.
+/// The runs that stay.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Retention {
-    /// The newest of them.
+    /// The newest runs, this many.
     Newest(usize),
-    /// Those that ended less than this long ago.
+    /// The runs that ended less than this long ago.
     YoungerThan(TimeDelta),
 }
 
-/// What else a sweep has to know.
+/// The rule of a sweep.
 #[derive(Debug, Clone)]
 pub struct SweepRule {
-    /// Which runs stay by age or rank.
+    /// The runs that stay by age or rank.
     pub retention: Retention,
-    /// Runs that stay because something names them.
+    /// Runs that stay because something else names them.
     pub runs_in_use: BTreeSet<String>,
-    /// Blobs that stay because something beside the runs names them.
+    /// Blobs that stay because something other than a run names them.
     pub blobs_in_use: BTreeSet<Digest>,
-    /// The entries of the logs that `blobs_in_use` was gathered from, listed before that: see [`Experiments::logged`].
+    /// The log entries that `blobs_in_use` comes from, listed before it was collected: see [`Experiments::logged`].
     pub logged: BTreeSet<String>,
-    /// Runs and blobs younger than this stay: somebody may be about to name them.
+    /// Runs and blobs younger than this stay, because something may name them soon.
     pub grace: TimeDelta,
-    /// The time by which ages of runs are told.
+    /// The time that ages of runs are relative to.
     pub now: DateTime<Utc>,
-    /// The time by which ages of objects in the store are told: the clock's, whatever `now` is.
+    /// The time that ages of objects in the store are relative to: that of the clock, whatever `now` is.
     pub clock: DateTime<Utc>,
 }
 
-/// A run to be removed.
+/// A run to remove.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Swept {
-    /// The run.
+    /// The id of the run.
     pub id: String,
-    /// Its kind.
+    /// The kind of the run.
     pub kind: String,
-    /// When it ended.
+    /// The end time.
     pub finished_at: DateTime<Utc>,
 }
 
-/// A blob to be removed.
+/// A blob to remove.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct FreedBlob {
-    /// Its digest.
+    /// The digest.
     pub digest: Digest,
-    /// Its size.
+    /// The size in bytes.
     pub size_bytes: u64,
 }
 
-/// What a sweep removes, and what it spares.
+/// The objects that a sweep removes, and the numbers of those that stay.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct SweepPlan {
-    /// The runs, the oldest first.
+    /// The runs to remove, oldest first.
     pub runs: Vec<Swept>,
-    /// The blobs.
+    /// The blobs to remove.
     pub blobs: Vec<FreedBlob>,
-    /// Bytes of these blobs.
+    /// The size of these blobs in bytes.
     pub bytes: u64,
-    /// How many runs stay.
+    /// The number of runs that stay.
     pub runs_kept: u64,
-    /// Of them, those that stay only because something names them.
+    /// The runs that stay only because something names them.
     pub runs_spared: Vec<String>,
-    /// Of them, those that stay only because they are young.
+    /// The number of runs that stay only because they are young.
     pub runs_young: u64,
-    /// Blobs that no run names and that stay only because they are young.
+    /// The number of blobs that no run names and that stay only because they are young.
     pub blobs_young: u64,
 }
 
-/// Folders of a store whose blobs are accounted for: runs here, models and data sets by whoever hands over what they name;
-/// what a search remembers names none.
+/// The folders of a store whose references to blobs are known. Those of runs are read here, those of models and data sets
+/// come with the rule, and the others refer to no blobs.
 const KNOWN: [&str; 10] = [
     "blobs",
     "runs",
@@ -104,21 +105,21 @@ const KNOWN: [&str; 10] = [
     "predictions",
     "feedback",
 ];
-/// Folders of them whose logs name blobs, which whoever sweeps hands over as [`SweepRule::blobs_in_use`].
+/// The folders whose logs refer to blobs. The caller passes these blobs as [`SweepRule::blobs_in_use`].
 const LOGGED: [&str; 2] = ["models", "datasets"];
-/// Blobs removed under one mark: few enough that the mark never stands for long.
+/// Blobs that are removed under one mark: few, so that recorders do not wait long.
 const BATCH: usize = 64;
-/// Removals at a time.
-const AT_ONCE: usize = 16;
-/// How long a sweep removes under one mark.
+/// Objects that are removed at a time.
+const CONCURRENT_REMOVALS: usize = 16;
+/// The longest time that a sweep removes blobs under one mark.
 const MARK_HOLDS: Duration = Duration::from_secs(20);
 
 impl Experiments {
-    /// Says what a sweep by `rule` would remove; removes nothing.
+    /// Returns the objects that a sweep by `rule` would remove. Removes nothing.
     ///
     /// # Errors
-    /// `BOT-5046` (exit 6) when the store holds what no rule here knows the references of; those of [`Self::list`]: while a
-    /// record cannot be read, nobody knows what it refers to.
+    /// `BOT-5046` (exit 6) the store holds a folder whose references are unknown; those of [`Self::list`], because the
+    /// references of an unreadable record are unknown.
     pub async fn plan_sweep(&self, rule: &SweepRule) -> Result<SweepPlan> {
         self.check_neighbours().await?;
         let runs = self.list().await?;
@@ -163,10 +164,10 @@ impl Experiments {
         Ok(plan)
     }
 
-    /// Carries `plan` out: runs first, then blobs, each batch of which is held once more against the runs there are.
-    /// `mark` names this sweep, as no other sweep is named. Returns what was removed.
+    /// Carries out `plan`: it removes the runs, then the blobs, each batch after another check against the recorded runs.
+    /// `mark` is a name that no other sweep has. Returns the removed objects.
     ///
-    /// Ended half-way it leaves blobs that nothing names, which the next sweep removes.
+    /// A sweep that is interrupted leaves blobs that nothing names. The next sweep removes them.
     ///
     /// # Errors
     /// Those of the store.
@@ -176,7 +177,7 @@ impl Experiments {
             let paths: Vec<String> = runs.iter().map(|run| path_of(&run.id)).collect();
             futures::stream::iter(paths)
                 .map(|path| async move { self.store.remove(&path).await })
-                .buffer_unordered(AT_ONCE)
+                .buffer_unordered(CONCURRENT_REMOVALS)
                 .try_collect::<()>()
                 .await?;
             done.runs.extend(runs.iter().cloned());
@@ -195,6 +196,7 @@ impl Experiments {
         Ok(done)
     }
 
+    /// Removes those of `blobs` that still nothing names, and adds new runs to `known`. Returns the removed blobs.
     async fn sweep_batch(
         &self,
         blobs: &[FreedBlob],
@@ -206,7 +208,7 @@ impl Experiments {
         let new = ids.iter().filter(|id| !known.contains_key(*id)).cloned().collect();
         known.extend(self.read_all(new).await?.into_iter().map(|run| (run.id.clone(), run)));
         known.retain(|id, _| ids.binary_search(id).is_ok());
-        // Whoever registered a version or took a snapshot meanwhile may have named what was to go: the next sweep knows.
+        // A version or snapshot that was written in the meantime may name one of these blobs. The next sweep knows it.
         if !self.logged().await?.is_subset(&rule.logged) {
             return Ok(Vec::new());
         }
@@ -220,20 +222,20 @@ impl Experiments {
             .collect();
         futures::stream::iter(free)
             .map(|blob| async move {
-                // A recorder waits no longer than its patience: past that, what is left is for the next sweep.
+                // A recorder stops waiting after some time. By then, the rest is left to the next sweep.
                 if began.elapsed() > MARK_HOLDS {
                     return Ok(None);
                 }
                 self.store.remove(&botops_store::blob_path(&blob.digest)).await?;
                 Ok(Some(blob))
             })
-            .buffered(AT_ONCE)
+            .buffered(CONCURRENT_REMOVALS)
             .try_filter_map(async |blob| Ok(blob))
             .try_collect()
             .await
     }
 
-    /// Lists the log entries in this store that name blobs beside those of runs.
+    /// Returns the paths of the log entries in this store that may refer to blobs.
     ///
     /// # Errors
     /// `BOT-5003`.
@@ -245,20 +247,22 @@ impl Experiments {
         Ok(entries)
     }
 
-    /// Refuses a store in which something lives whose references to blobs are not known here.
+    /// Refuses a store with a folder whose references to blobs are unknown.
     async fn check_neighbours(&self) -> Result<()> {
         let folders = self.store.folders("").await?;
-        let Some(stranger) = folders.iter().find(|folder| !KNOWN.contains(&folder.as_str())) else {
+        let Some(unknown) = folders.iter().find(|folder| !KNOWN.contains(&folder.as_str())) else {
             return Ok(());
         };
         Err(Fault::policy(
             "BOT-5046",
             format!(
-                "`{}` also holds `{stranger}/`, and what that refers to is not known",
+                "`{}` also holds `{unknown}/`, whose references to blobs are unknown",
                 self.store.url()
             ),
         )
-        .file(self.store.object_url(stranger))
-        .hint("keep runs in a folder or prefix of their own, or use the version of botops that wrote it"))
+        .file(self.store.object_url(unknown))
+        .hint(
+            "keep runs in a separate folder or prefix, or use the version of botops that wrote it",
+        ))
     }
 }

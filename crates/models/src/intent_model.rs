@@ -455,6 +455,14 @@ impl IntentModel {
     /// # Errors
     /// `BOT-1001`, and those of [`Self::from_bytes`].
     pub fn read(path: &Path) -> Result<(Self, Digest)> {
+        Self::read_with_bytes(path).map(|(model, digest, _)| (model, digest))
+    }
+
+    /// Reads the model file at `path` once; as [`Self::read`], with the bytes that the model was read from.
+    ///
+    /// # Errors
+    /// Those of [`Self::read`].
+    pub fn read_with_bytes(path: &Path) -> Result<(Self, Digest, Vec<u8>)> {
         let read = || -> io::Result<Vec<u8>> {
             let mut file = File::open(path)?;
             let mut bytes = Vec::new();
@@ -477,7 +485,8 @@ impl IntentModel {
                 .file(path)
                 .caused_by(error)
         })?;
-        Self::from_checked(&bytes).map_err(|fault| fault.file(path))
+        let (model, digest) = Self::from_checked(&bytes).map_err(|fault| fault.file(path))?;
+        Ok((model, digest, bytes))
     }
 }
 

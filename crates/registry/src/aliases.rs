@@ -1,4 +1,4 @@
-//! Moving aliases: compare where one points, then append; again when someone else wrote first.
+//! Moves of aliases: compare the version that an alias points to, then append to the log.
 
 use super::{Act, Action, CHAMPION, Registry, Version, reference::is_alias, state::State};
 use botops_digest::{Digest, canonical_json};
@@ -6,12 +6,13 @@ use botops_evaluation::PassedGates;
 use botops_findings::{Fault, Result};
 
 impl Registry {
-    /// Moves `alias` (not `champion`) to `version`, if it still points to `expected` (a manifest digest).
-    /// Already there: nothing is written.
+    /// Moves `alias`, but not `champion`, to `version`, if it still points to the manifest `expected`.
+    ///
+    /// If it already points to `version`, nothing is written.
     ///
     /// # Errors
-    /// `BOT-5014` it was moved meanwhile (exit 5, the mover named); `BOT-5015` for `champion` (exit 6);
-    /// `BOT-5012` the version is not in this registry, `BOT-5013` a bad alias (exit 2).
+    /// `BOT-5014` someone else moved it (exit 5); `BOT-5015` the alias is `champion` (exit 6); `BOT-5012` the version is
+    /// not in this registry, `BOT-5013` the alias has an invalid name (exit 2).
     pub async fn move_alias(
         &self,
         alias: &str,
@@ -22,7 +23,7 @@ impl Registry {
         refuse_champion(alias, &version.reference())?;
         if !is_alias(alias) {
             return Err(Fault::usage("BOT-5013", format!("`{alias}` cannot be an alias")).hint(
-                "begin with a lowercase letter; go on with lowercase letters, digits, `-` and `_`",
+                "begin with a lowercase letter, then use lowercase letters, digits, `-` and `_`",
             ));
         }
         self.point(alias, version, expected, None, act).await
@@ -31,7 +32,7 @@ impl Registry {
     /// Removes `alias`.
     ///
     /// # Errors
-    /// As [`Self::move_alias`]; `BOT-5012` when it is not set (exit 2).
+    /// Those of [`Self::move_alias`]; `BOT-5012` if it is not set (exit 2).
     pub async fn remove_alias(&self, model: &str, alias: &str, act: &Act) -> Result<()> {
         refuse_champion(alias, model)?;
         let before = self.known(model).await?.alias(alias);
@@ -49,13 +50,13 @@ impl Registry {
         self.commit(model, decide).await.map(drop)
     }
 
-    /// Moves `champion` to `version`; the proof must be about its model file. Already there: nothing is written.
+    /// Moves `champion` to `version`, whose model file must be the one that `passed` is about.
     ///
-    /// The gate report behind the proof is stored before the alias moves, so that the log never
-    /// names evidence that is not there.
+    /// The gate report behind `passed` is stored before the alias moves, so the log never names evidence that does not
+    /// exist. If `champion` already points to `version`, no entry is written.
     ///
     /// # Errors
-    /// `BOT-5014` (exit 5); `BOT-5016` the proof is about another model (exit 6); `BOT-5012` the
+    /// `BOT-5014` someone else moved it (exit 5); `BOT-5016` `passed` is about another model (exit 6); `BOT-5012` the
     /// version is not in this registry (exit 2).
     pub async fn promote(
         &self,
@@ -66,17 +67,18 @@ impl Registry {
     ) -> Result<()> {
         if version.model_digest() != Some(passed.model()) {
             let message = format!(
-                "the passed gates are about model `{}`, and `{}` holds another",
+                "the gates were passed by model `{}`, but `{}` holds another model",
                 passed.model().short(),
                 version.reference()
             );
             return Err(Fault::policy("BOT-5016", message)
-                .hint("evaluate and gate the very file that is to be promoted"));
+                .hint("evaluate and gate the model file of that version"));
         }
         let evidence = self.store.put_blob(canonical_json(passed.report()).into()).await?;
         self.point(CHAMPION, version, expected, Some(evidence), act).await
     }
 
+    /// Moves `alias` to `version`, if it points to `expected`.
     async fn point(
         &self,
         alias: &str,
@@ -107,11 +109,12 @@ impl Registry {
     }
 }
 
+/// Refuses `champion`, which only a promotion moves.
 fn refuse_champion(alias: &str, reference: &str) -> Result<()> {
     if alias != CHAMPION {
         return Ok(());
     }
     Err(Fault::policy("BOT-5015", "`champion` moves only by promotion")
         .hint(format!("promote a version: `botops promote {reference}`"))
-        .hint("or go back to the one before: `botops rollback`"))
+        .hint("or go back to the champion before: `botops rollback`"))
 }

@@ -1,23 +1,25 @@
-//! Versions, aliases and deployments as logs over immutable blobs.
+//! The registry of models: versions and aliases as logs over immutable blobs.
 //!
-//! - a **version** is a [`Manifest`]: a blob in canonical JSON that names the version's other blobs;
-//!   its digest is the version's identity, its number only a short name for it
-//! - a **model** is one log, `models/<model>/log`: what was registered, and where aliases were moved
-//!   to, by whom and why; versions and aliases are the fold of its entries
-//! - the log entry is the point of commitment: blobs and manifest are stored before it, so that a
-//!   crash leaves nothing but blobs nobody names
-//! - every change re-reads the log and checks its precondition again when someone else wrote first
-
-pub(crate) mod references;
+//! In: model files with their manifests and evidence, moves of aliases. Out: verified versions, the
+//! proof that a version passed its gates, and the history of a model.
+//!
+//! - a **version** is a [`Manifest`]: a blob in canonical JSON that names the other blobs of the
+//!   version. Its digest is the identity of the version; the number is only a short name
+//! - a **model** is one log, `models/<model>/log`: registrations and moves of aliases, each with its
+//!   author and reason. Versions and aliases are the fold of its entries
+//! - the log entry is the point of commitment: blobs and manifest are stored before it, so a crash
+//!   leaves nothing but blobs that no entry names
+//! - a change whose append finds a newer entry reads the log and checks its precondition again
 
 mod aliases;
 mod reference;
+mod references;
 mod state;
 mod verification;
 mod versions;
 
 pub use reference::{Reference, Selector};
-pub use references::Named;
+pub use references::References;
 
 use botops_digest::Digest;
 use botops_evaluation::Metric;
@@ -28,121 +30,119 @@ use std::collections::BTreeMap;
 
 /// The alias of the version that serves.
 pub const CHAMPION: &str = "champion";
-/// The alias of the version in canary.
-pub const CHALLENGER: &str = "challenger";
 
-/// The file of a version that is the model.
+/// The name of the model file of a version.
 pub const MODEL_FILE: &str = "model.botops";
-/// The file of a version that is its gate report, in canonical JSON: the evidence of a promotion.
+/// The name of the gate report of a version, in canonical JSON: the evidence for a promotion.
 pub const GATE_FILE: &str = "gate.json";
 
 /// A file of a version.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ManifestFile {
-    /// Its name, such as `model.botops`, `evaluation.json`, `gate.json`.
+    /// The name, such as `model.botops`, `evaluation.json` or `gate.json`.
     pub path: String,
-    /// Its blob.
+    /// Digest of the blob.
     pub digest: Digest,
-    /// Its size.
+    /// The size in bytes.
     pub size_bytes: u64,
-    /// Its media type.
+    /// The media type.
     pub media_type: String,
 }
 
-/// One version. The digest of its canonical JSON is its identity. Holds nothing of the moment.
+/// The content of one version. The digest of its canonical JSON is its identity, so it holds no time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
     /// `botops.model/1`.
     pub schema: String,
-    /// The model's name.
+    /// The name of the model.
     pub model: String,
-    /// The files, by path; `model.botops` is always among them.
+    /// The files, sorted by path; `model.botops` is always among them.
     pub files: Vec<ManifestFile>,
-    /// The run that made it.
+    /// The id of the run that made it.
     pub run: Option<String>,
-    /// Digest of the data it was trained on.
+    /// Digest of the training data.
     pub data: Option<Digest>,
-    /// Params, flat.
+    /// Params by flat name.
     pub params: BTreeMap<String, serde_json::Value>,
     /// Metrics by name.
     pub metrics: BTreeMap<String, Metric>,
-    /// Digest of the gate report (a file of this version), when gates were passed.
+    /// Digest of the gate report, a file of this version; `None` if no gates were passed.
     pub gates: Option<Digest>,
-    /// Version of botops that made it.
+    /// The version of botops that made it.
     pub botops: String,
-    /// Git commit of the code.
+    /// The git commit of the code.
     pub git_commit: Option<String>,
-    /// Who made it.
+    /// The person or job that made it.
     pub creator: String,
     /// The intents.
     pub intents: Vec<String>,
 }
 
 impl Manifest {
-    /// Returns the file `path`, if it is part of this version.
+    /// Returns the file `path`, if the version has one.
     #[must_use]
     pub fn file(&self, path: &str) -> Option<&ManifestFile> {
         self.files.iter().find(|file| file.path == path)
     }
 }
 
-/// What happened to a model: the payload of its log.
+/// A change of a model: the payload of its log.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Event {
-    /// When.
+    /// The time.
     pub at: DateTime<Utc>,
-    /// Who.
+    /// The author.
     pub actor: String,
-    /// Why.
+    /// The reason.
     pub reason: String,
-    /// What.
+    /// The change.
     pub action: Action,
 }
 
-/// What may happen to a model.
+/// One change of a model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "action", rename_all = "snake_case")]
 pub enum Action {
-    /// A version was registered; the n-th such entry is version n.
+    /// A version was registered. The n-th such entry is version n.
     Registered {
-        /// Its manifest.
+        /// Digest of its manifest.
         manifest: Digest,
     },
     /// An alias was moved.
     AliasMoved {
-        /// Which.
+        /// The alias.
         alias: String,
-        /// From which manifest; `None`: it was new.
+        /// The manifest that it pointed to; `None` if it was not set.
         from: Option<Digest>,
-        /// To which manifest.
+        /// The manifest that it points to now.
         to: Digest,
-        /// The evidence behind a move of `champion`: digest of the gate report.
+        /// Digest of the gate report behind a move of `champion`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         evidence: Option<Digest>,
     },
-    /// An alias was taken away.
+    /// An alias was removed.
     AliasRemoved {
-        /// Which.
+        /// The alias.
         alias: String,
-        /// From which manifest.
+        /// The manifest that it pointed to.
         from: Digest,
     },
 }
 
-/// A version as found.
+/// A registered version.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Version {
     /// The model.
     pub model: String,
-    /// Its number, from 1.
+    /// The number, from 1.
     pub number: u64,
-    /// Digest of its manifest.
+    /// Digest of the manifest.
     pub manifest_digest: Digest,
-    /// When it was registered.
+    /// The time of the registration.
     pub registered_at: DateTime<Utc>,
-    /// By whom.
+    /// The author of the registration.
     pub actor: String,
-    /// The aliases that point to it now.
+    /// The aliases that point to the version now.
     pub aliases: Vec<String>,
     /// The manifest.
     pub manifest: Manifest,
@@ -151,9 +151,11 @@ pub struct Version {
 impl Version {
     /// Returns the digest of the model file.
     #[must_use]
+    #[inline]
     pub fn model_digest(&self) -> Option<Digest> {
         self.manifest.file(MODEL_FILE).map(|file| file.digest)
     }
+
     /// Returns `model@number`.
     #[must_use]
     pub fn reference(&self) -> String {
@@ -161,25 +163,25 @@ impl Version {
     }
 }
 
-/// Who acts, when and why.
+/// The author, the reason and the time of a change.
 #[derive(Debug, Clone)]
 pub struct Act {
-    /// Who.
+    /// The author.
     pub actor: String,
-    /// Why.
+    /// The reason.
     pub reason: String,
-    /// When.
+    /// The time.
     pub at: DateTime<Utc>,
 }
 
-/// What [`Registry::verify`] found.
+/// The result of [`Registry::verify`].
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Verification {
     /// Log entries checked.
     pub entries: u64,
     /// Blobs read and hashed.
     pub blobs: u64,
-    /// What is wrong.
+    /// The problems.
     pub problems: Vec<botops_findings::Finding>,
 }
 
@@ -195,7 +197,8 @@ impl Registry {
     pub fn open(store: Store) -> Self {
         Self { store }
     }
-    /// Returns the store beneath.
+
+    /// Returns the store.
     #[must_use]
     pub fn store(&self) -> &Store {
         &self.store

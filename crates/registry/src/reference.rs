@@ -1,34 +1,35 @@
-//! How a version is named: `model`, `model@12`, `model@champion`, `model@latest`, `model@sha256:…`.
+//! References to versions: `model`, `model@12`, `model@champion`, `model@latest`, `model@sha256:…`.
 
 use super::CHAMPION;
 use botops_findings::{Fault, Result};
 use std::{fmt, str::FromStr};
 
-/// What a reference names: `model`, `model@12`, `model@champion`, `model@latest`, `model@sha256:…`.
+/// A reference to a version: `model`, `model@12`, `model@champion`, `model@latest`, `model@sha256:…`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reference {
     /// The model.
     pub model: String,
-    /// Which version.
+    /// The version.
     pub selector: Selector,
 }
 
-/// Which version of a model.
+/// The part of a reference that selects the version.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Selector {
-    /// By number.
+    /// The number.
     Number(u64),
-    /// By alias; a bare model name means `champion`.
+    /// The alias; a bare model name means `champion`.
     Alias(String),
-    /// The newest.
+    /// The newest version.
     Latest,
-    /// By the manifest's digest (also a unique prefix of at least 8 hex digits).
+    /// The digest of the manifest in hexadecimal, or a unique prefix of at least 8 digits.
     Digest(String),
 }
 
-/// Fewest hex digits of a digest that name a version: one in four billion is shared by chance.
-const LEAST_DIGITS: usize = 8;
-const LONGEST_NAME: usize = 64;
+/// The fewest hexadecimal digits that select a version. Two digests share 8 digits by chance once in four billion.
+const MIN_DIGITS: usize = 8;
+/// The most bytes of a name.
+const MAX_NAME: usize = 64;
 
 impl FromStr for Reference {
     type Err = Fault;
@@ -48,14 +49,14 @@ impl FromStr for Reference {
             .hint("then name it `NAME@latest`"));
         }
         if !is_name(model) {
-            return Err(Fault::usage("BOT-5010", format!("`{text}` names no model"))
+            return Err(Fault::usage("BOT-5010", format!("`{text}` is not the name of a model"))
                 .hint("write `model@12`, `model@champion`, `model@latest` or `model@sha256:…`")
                 .hint("a model's name has lowercase letters, digits, `-` and `_`"));
         }
         let selector = match selector {
             None => Selector::Alias(CHAMPION.to_owned()),
-            Some(selector) => Selector::from_str(selector).map_err(|wrong| {
-                Fault::usage("BOT-5010", format!("`{text}`: {wrong}")).hint(format!(
+            Some(selector) => Selector::from_str(selector).map_err(|problem| {
+                Fault::usage("BOT-5010", format!("`{text}`: {problem}")).hint(format!(
                     "write `{model}@12`, `{model}@champion`, `{model}@latest` or `{model}@sha256:…`"
                 ))
             })?,
@@ -67,7 +68,7 @@ impl FromStr for Reference {
 impl FromStr for Selector {
     type Err = String;
     /// # Errors
-    /// What is wrong with it, in words.
+    /// The problem, in words.
     fn from_str(text: &str) -> Result<Self, String> {
         if text.is_empty() {
             return Err("nothing follows the `@`".to_owned());
@@ -77,10 +78,10 @@ impl FromStr for Selector {
         }
         if let Some(hex) = text.strip_prefix("sha256:") {
             let digits = hex.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
-            return if digits && (LEAST_DIGITS..=64).contains(&hex.len()) {
+            return if digits && (MIN_DIGITS..=64).contains(&hex.len()) {
                 Ok(Self::Digest(hex.to_owned()))
             } else {
-                Err(format!("a digest is `sha256:` and {LEAST_DIGITS} to 64 lowercase hex digits"))
+                Err(format!("a digest is `sha256:` and {MIN_DIGITS} to 64 lowercase hex digits"))
             };
         }
         if text.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -92,7 +93,7 @@ impl FromStr for Selector {
         if is_alias(text) {
             Ok(Self::Alias(text.to_owned()))
         } else {
-            Err(format!("`{text}` is no number, alias, `latest` or digest"))
+            Err(format!("`{text}` is not a number, an alias, `latest` or a digest"))
         }
     }
 }
@@ -109,15 +110,17 @@ impl fmt::Display for Reference {
     }
 }
 
-/// Returns whether `text` may name a model: lowercase (buckets and some disks differ in case), no dots (files have them).
+/// Returns whether `text` may name a model.
+///
+/// Names are lowercase, because some file systems ignore case, and have no dots, because file names have them.
 pub(super) fn is_name(text: &str) -> bool {
     let inside = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_';
-    (1..=LONGEST_NAME).contains(&text.len())
+    (1..=MAX_NAME).contains(&text.len())
         && text.bytes().all(inside)
         && text.as_bytes()[0].is_ascii_alphanumeric()
 }
 
-/// Returns whether `text` may name an alias: a name that cannot be taken for a number or for `latest`.
+/// Returns whether `text` may name an alias: a name that is neither a number nor `latest`.
 pub(super) fn is_alias(text: &str) -> bool {
     is_name(text) && text.as_bytes()[0].is_ascii_lowercase() && text != "latest"
 }
@@ -155,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn paths_are_refused_with_the_way_into_the_registry() {
+    fn a_path_is_refused_with_a_hint_to_push_it() {
         for path in ["models/intents.botops", "./support", "intents.botops", "~/x", r"c:\x"] {
             assert_eq!(read(path), format!("`{path}` is a path, not a version in the registry"));
         }
@@ -164,17 +167,20 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_reference_is_refused_in_words() {
-        assert_eq!(read(""), "`` names no model");
-        assert_eq!(read("Support@1"), "`Support@1` names no model");
+    fn an_invalid_reference_is_refused_with_its_problem() {
+        assert_eq!(read(""), "`` is not the name of a model");
+        assert_eq!(read("Support@1"), "`Support@1` is not the name of a model");
         assert_eq!(read("support@"), "`support@`: nothing follows the `@`");
         assert_eq!(read("support@0"), "`support@0`: versions are numbered from 1");
         let many = "support@99999999999999999999999";
         assert_eq!(read(many), format!("`{many}`: versions are numbered from 1"));
         let short = "`support@sha256:0123`: a digest is `sha256:` and 8 to 64 lowercase hex digits";
         assert_eq!(read("support@sha256:0123"), short);
-        let two = "`support@a@b`: `a@b` is no number, alias, `latest` or digest";
+        let two = "`support@a@b`: `a@b` is not a number, an alias, `latest` or a digest";
         assert_eq!(read("support@a@b"), two);
-        assert_eq!(read(&"a".repeat(65)), format!("`{}` names no model", "a".repeat(65)));
+        assert_eq!(
+            read(&"a".repeat(65)),
+            format!("`{}` is not the name of a model", "a".repeat(65))
+        );
     }
 }

@@ -1,21 +1,21 @@
-//! What a registry refers to: the runs its versions come from, and the blobs they are made of.
+//! The references of a registry: the runs that its versions come from, and the blobs that its entries name.
 
 use super::{Action, Registry};
 use botops_digest::Digest;
 use botops_findings::Result;
 use std::collections::BTreeSet;
 
-/// What a registry refers to.
+/// The references of one or more registries.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Named {
-    /// Runs that versions name as the one that made them.
+pub struct References {
+    /// The runs that made the versions.
     pub runs: BTreeSet<String>,
-    /// Blobs: manifests, files, evidence.
+    /// The blobs: manifests, files and evidence.
     pub blobs: BTreeSet<Digest>,
 }
 
-impl Named {
-    /// Adds what another registry refers to.
+impl References {
+    /// Adds the references of another registry.
     pub fn extend(&mut self, other: Self) {
         self.runs.extend(other.runs);
         self.blobs.extend(other.blobs);
@@ -23,28 +23,28 @@ impl Named {
 }
 
 impl Registry {
-    /// Returns everything that any version or log entry refers to.
+    /// Returns the references of all versions and log entries.
     ///
     /// # Errors
-    /// Those of the store, and of [`Self::versions`]: while a manifest cannot be read, nobody knows what it names.
-    pub async fn named(&self) -> Result<Named> {
-        let mut named = Named::default();
+    /// Those of the store and of [`Self::versions`]: the references of an unreadable manifest are unknown.
+    pub async fn references(&self) -> Result<References> {
+        let mut references = References::default();
         for model in self.models().await? {
             for entry in self.history(&model).await? {
                 match entry.payload.action {
                     Action::Registered { manifest } => {
-                        named.blobs.insert(manifest);
+                        references.blobs.insert(manifest);
                     }
-                    Action::AliasMoved { evidence, .. } => named.blobs.extend(evidence),
+                    Action::AliasMoved { evidence, .. } => references.blobs.extend(evidence),
                     Action::AliasRemoved { .. } => {}
                 }
             }
             for version in self.versions(&model).await? {
-                named.runs.extend(version.manifest.run);
-                named.blobs.extend(version.manifest.gates);
-                named.blobs.extend(version.manifest.files.iter().map(|file| file.digest));
+                references.runs.extend(version.manifest.run);
+                references.blobs.extend(version.manifest.gates);
+                references.blobs.extend(version.manifest.files.iter().map(|file| file.digest));
             }
         }
-        Ok(named)
+        Ok(references)
     }
 }

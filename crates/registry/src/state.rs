@@ -7,46 +7,56 @@ use botops_store::{Appended, Entry, Log};
 use chrono::{DateTime, Utc};
 use std::collections::BTreeMap;
 
-/// How often a change is tried against others who write: each failed try means that one of them got through.
-const MOST_CONFLICTS: u32 = 100;
+/// The most attempts at a change while others write to the log. Each failed attempt means that another writer succeeded.
+const MAX_CONFLICTS: u32 = 100;
 
-/// A version as its log entry has it; its number is its place, from 1.
+/// A version in the log. Its number is its position, from 1.
 #[derive(Debug, Clone)]
 pub(super) struct Registered {
+    /// Digest of the manifest.
     pub(super) manifest: Digest,
+    /// The time of the registration.
     pub(super) at: DateTime<Utc>,
+    /// The author of the registration.
     pub(super) actor: String,
 }
 
-/// An alias that is or was set.
+/// An alias that is set, or was.
 #[derive(Debug, Clone)]
 pub(super) struct Pointer {
-    /// Where it points now; `None` once removed.
+    /// The manifest that it points to; `None` after its removal.
     pub(super) to: Option<Digest>,
+    /// The time of the last change.
     pub(super) at: DateTime<Utc>,
+    /// The author of the last change.
     pub(super) actor: String,
+    /// The reason of the last change.
     pub(super) reason: String,
 }
 
-/// What the entries of a model's log come to.
+/// The fold of the entries of a model's log.
 #[derive(Debug, Default)]
 pub(super) struct State {
+    /// The versions, by number.
     pub(super) versions: Vec<Registered>,
+    /// The aliases by name, also those that were removed.
     pub(super) aliases: BTreeMap<String, Pointer>,
-    /// Who would reign if the newest stepped down, and so on: the champion last. A move back to an earlier champion
-    /// takes those after it off, so that rolling back twice goes back two, and never to what was rolled back.
+    /// The line of champions, the current one last. A move back to an earlier champion removes those after it, so two
+    /// rollbacks go back two champions, and never to a version that was rolled back.
     pub(super) succession: Vec<Digest>,
-    /// The evidence of the latest move of `champion` to a manifest, for every one that ever was champion.
+    /// Every manifest that was ever champion, with the evidence of its latest promotion.
     pub(super) reigned: BTreeMap<Digest, Option<Digest>>,
 }
 
 impl State {
+    /// Folds `entries`.
     pub(super) fn of(entries: &[Entry<Event>]) -> Self {
         let mut state = Self::default();
         entries.iter().for_each(|entry| state.apply(&entry.payload));
         state
     }
 
+    /// Adds one event.
     pub(super) fn apply(&mut self, event: &Event) {
         let pointer = |to| Pointer {
             to,
@@ -76,13 +86,13 @@ impl State {
         }
     }
 
-    /// Returns the number of the version whose manifest is `manifest`: the first, should a log hold it twice.
+    /// Returns the number of the version with this manifest: the first one, if a log holds it twice.
     pub(super) fn number(&self, manifest: &Digest) -> Option<u64> {
         let place = self.versions.iter().position(|version| version.manifest == *manifest)?;
         Some(place as u64 + 1)
     }
 
-    /// Returns the manifest `alias` points to.
+    /// Returns the manifest that `alias` points to.
     pub(super) fn alias(&self, alias: &str) -> Option<Digest> {
         self.aliases.get(alias)?.to
     }
@@ -92,47 +102,48 @@ impl State {
         self.aliases.iter().filter_map(|(alias, pointer)| Some((alias.as_str(), pointer.to?)))
     }
 
-    /// Returns `model@7` for a manifest, or its short digest when it is none of this model's.
-    pub(super) fn call(&self, model: &str, manifest: &Digest) -> String {
+    /// Returns the name of a manifest: `model@7`, or its short digest if the model has no such version.
+    pub(super) fn name(&self, model: &str, manifest: &Digest) -> String {
         match self.number(manifest) {
             Some(number) => format!("{model}@{number}"),
             None => format!("{model}@sha256:{}", manifest.short()),
         }
     }
 
-    /// Returns the fault of finding `alias` elsewhere than `expected`, naming who moved it.
+    /// Returns the fault of an alias that does not point to `expected`. It names the author of the last change.
     pub(super) fn moved(&self, model: &str, alias: &str, expected: Option<Digest>) -> Fault {
-        let wanted = match expected {
-            Some(expected) => format!("`{}` was expected", self.call(model, &expected)),
+        let expectation = match expected {
+            Some(expected) => format!("`{}` was expected", self.name(model, &expected)),
             None => "it was expected to be unset".to_owned(),
         };
         let happened = match self.aliases.get(alias) {
             None => format!("`{alias}` of `{model}` is not set"),
             Some(Pointer { to, at, actor, reason }) => {
-                let what = match to {
-                    Some(to) => format!("moved it to `{}`", self.call(model, to)),
+                let change = match to {
+                    Some(to) => format!("moved it to `{}`", self.name(model, to)),
                     None => "removed it".to_owned(),
                 };
-                let why = if reason.is_empty() { String::new() } else { format!(" ({reason})") };
+                let reason = if reason.is_empty() { String::new() } else { format!(" ({reason})") };
                 format!(
-                    "`{alias}` of `{model}` is not where it was: `{actor}` {what} at {}{why}",
+                    "`{alias}` of `{model}` is not where it was: `{actor}` {change} at {}{reason}",
                     at.format("%Y-%m-%d %H:%M:%S UTC")
                 )
             }
         };
-        Fault::conflict("BOT-5014", format!("{happened}; {wanted}"))
+        Fault::conflict("BOT-5014", format!("{happened}; {expectation}"))
             .hint(format!("see what happened: `botops registry log {model}`"))
-            .hint("then decide again: nothing was changed")
+            .hint("nothing was changed: decide again")
     }
 }
 
 impl Registry {
+    /// Returns the log of `model`.
     pub(super) fn log(&self, model: &str) -> Log<Event> {
         self.store.log(&format!("models/{model}/log"))
     }
 
-    /// Reads a model's state; `None` when nothing was ever registered under that name.
-    pub async fn state(&self, model: &str) -> Result<Option<State>> {
+    /// Returns the state of `model`; `None` if no version was ever registered under that name.
+    pub(super) async fn state(&self, model: &str) -> Result<Option<State>> {
         if !super::reference::is_name(model) {
             return Ok(None);
         }
@@ -140,8 +151,9 @@ impl Registry {
         Ok((!entries.is_empty()).then(|| State::of(&entries)))
     }
 
-    /// Appends the event that `decide` makes of the state, or nothing when it makes none; decides
-    /// again from the newer state whenever someone else wrote first. Returns the state afterwards.
+    /// Appends the event that `decide` returns for the state, if any. Returns the state afterwards.
+    ///
+    /// If someone else appends first, it calls `decide` again with the newer state.
     pub(super) async fn commit(
         &self,
         model: &str,
@@ -150,14 +162,14 @@ impl Registry {
         let log = self.log(model);
         let mut entries = log.entries().await?;
         let mut state = State::of(&entries);
-        let mut patience = self.store.retries().begin_against(MOST_CONFLICTS);
+        let mut retries = self.store.retries().begin_against(MAX_CONFLICTS);
         loop {
             let Some(event) = decide(&state)? else { return Ok(state) };
             if let Appended::Written(entry) = log.append(entries.last(), event).await? {
                 state.apply(&entry.payload);
                 return Ok(state);
             }
-            if !patience.pause().await {
+            if !retries.pause().await {
                 let message = format!("others keep writing to the log of `{model}`");
                 return Err(Fault::conflict("BOT-5014", message).hint("try again in a moment"));
             }

@@ -1,4 +1,4 @@
-//! Checking a registry: every log, every manifest, every blob they name.
+//! Verification of a registry: its logs, its manifests, and the blobs that they name.
 
 use super::{Action, CHAMPION, Event, Manifest, Registry, Verification, state::State, versions};
 use botops_digest::Digest;
@@ -9,19 +9,19 @@ use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Blobs read and hashed at a time; each is held whole.
-const AT_ONCE: usize = 4;
+/// Blobs that are read and hashed at a time. Each is held in memory.
+const CONCURRENT_BLOBS: usize = 4;
 
 impl Registry {
-    /// Checks every log and every blob it names.
+    /// Checks every log, and every blob that it names; with `model`, only those of that model.
     ///
-    /// - logs: numbered without gaps, each entry's digest and its link to the one before; aliases
-    ///   moved from where they were to a registered version, `champion` only with evidence about it
-    /// - manifests: readable, of this model, their bytes as their digest says
-    /// - files and evidence: there, their bytes as their digest says, of the length the manifest has
+    /// - logs: the numbers have no gaps, the digest of each entry is right, and it links to the entry before. Aliases
+    ///   move from where they were to a registered version, `champion` only with evidence about it
+    /// - manifests: they can be read, are of this model, and match their digest
+    /// - files and evidence: they exist, match their digest, and have the length in the manifest
     ///
     /// # Errors
-    /// Those of the store, when nothing can be read at all; `BOT-5011` no such model (exit 2).
+    /// Those of the store if it cannot be reached; `BOT-5011` no such model (exit 2).
     pub async fn verify(&self, model: Option<&str>) -> Result<Verification> {
         let models = match model {
             Some(model) => {
@@ -42,6 +42,7 @@ impl Registry {
         Ok(verification)
     }
 
+    /// Checks one model, and adds the digests of its blobs to `seen`.
     async fn verify_model(
         &self,
         model: &str,
@@ -51,7 +52,7 @@ impl Registry {
         let inspection = self.log(model).inspect().await?;
         let problems = &mut verification.problems;
         verification.entries += (inspection.entries.len() + inspection.problems.len()) as u64;
-        let whole = inspection.problems.is_empty();
+        let is_complete = inspection.problems.is_empty();
         problems.extend(inspection.problems.iter().map(Fault::as_finding));
 
         let mut manifests = BTreeMap::new();
@@ -72,49 +73,51 @@ impl Registry {
                 },
             }
         }
-        // After a gap or an altered entry, later ones contradict what is left through no fault of theirs.
-        if whole {
+        // After a gap or an altered entry, intact later entries contradict the rest.
+        if is_complete {
             self.check_moves(model, &inspection.entries, problems);
         }
         self.verify_files(model, &manifests, seen, problems).await?;
         self.verify_evidence(model, &inspection.entries, &manifests, seen, problems).await
     }
 
-    /// Checks that every alias moved from where it was to a version that was registered by then.
+    /// Checks that every alias moved from where it was to a version that had been registered.
     fn check_moves(&self, model: &str, entries: &[Entry<Event>], problems: &mut Vec<Finding>) {
         let mut state = State::default();
         for entry in entries {
-            let mut wrong = |what: String| {
+            let mut report = |problem: String| {
                 let place = format!("models/{model}/log/{:020}.json", entry.seq);
                 problems.push(
                     Finding::new(
                         "BOT-5006",
                         Severity::Error,
-                        format!("entry {} of the log of `{model}` {what}", entry.seq),
-                        "the log was not written by this program alone: find out who else writes to the store",
+                        format!("entry {} of the log of `{model}` {problem}", entry.seq),
+                        "another program wrote to this log: find out which one writes to the store",
                     )
                     .at(Place { file: Some(self.store.object_url(&place)), ..Place::default() }),
                 );
             };
             match &entry.payload.action {
                 Action::Registered { manifest } if state.number(manifest).is_some() => {
-                    wrong(format!("registers `{}` again", state.call(model, manifest)));
+                    report(format!("registers `{}` again", state.name(model, manifest)));
                 }
                 Action::Registered { .. } => {}
                 Action::AliasMoved { alias, from, to, evidence } => {
                     if state.number(to).is_none() {
-                        wrong(format!("moves `{alias}` to a version that was not registered"));
+                        report(format!("moves `{alias}` to a version that was not registered"));
                     }
                     if *from != state.alias(alias) {
-                        wrong(format!("moves `{alias}` from where it was not"));
+                        report(format!("moves `{alias}` from a version that it did not point to"));
                     }
                     if alias == CHAMPION && evidence.is_none() {
-                        wrong("moves `champion` without evidence".to_owned());
+                        report("moves `champion` without evidence".to_owned());
                     }
                 }
                 Action::AliasRemoved { alias, from } => {
                     if Some(*from) != state.alias(alias) {
-                        wrong(format!("removes `{alias}` from where it was not"));
+                        report(format!(
+                            "removes `{alias}` from a version that it did not point to"
+                        ));
                     }
                 }
             }
@@ -122,6 +125,7 @@ impl Registry {
         }
     }
 
+    /// Checks the files of all manifests, each blob once.
     async fn verify_files(
         &self,
         model: &str,
@@ -142,7 +146,7 @@ impl Registry {
                 let bytes = Fault::unless_unreachable(self.store.blob(&file.digest).await)?;
                 Ok::<_, Fault>((name, file, bytes.map(|bytes: Bytes| bytes.len() as u64)))
             })
-            .buffered(AT_ONCE)
+            .buffered(CONCURRENT_BLOBS)
             .try_collect()
             .await?;
         for (name, file, size) in read {
@@ -152,7 +156,7 @@ impl Registry {
                 Ok(size) => {
                     let fault = Fault::data(
                         "BOT-5006",
-                        format!("the manifest gives it {} bytes, it has {size}", file.size_bytes),
+                        format!("it has {size} bytes, but the manifest says {}", file.size_bytes),
                     )
                     .file(self.store.object_url(&blob_path(&file.digest)));
                     problems.push(about(&fault, &name));
@@ -162,6 +166,7 @@ impl Registry {
         Ok(())
     }
 
+    /// Checks that the evidence of each promotion is about the promoted model.
     async fn verify_evidence(
         &self,
         model: &str,
@@ -184,12 +189,12 @@ impl Registry {
                     continue;
                 }
             };
-            let judged = manifests
+            let promoted = manifests
                 .get(to)
                 .and_then(|(_, manifest)| manifest.file(super::MODEL_FILE))
                 .map(|file| file.digest);
-            if let Some(judged) = judged
-                && let Err(fault) = PassedGates::from_evidence(&bytes, *evidence, judged)
+            if let Some(promoted) = promoted
+                && let Err(fault) = PassedGates::from_evidence(&bytes, *evidence, promoted)
             {
                 let place = self.store.object_url(&blob_path(evidence));
                 problems.push(about(&fault.file(place), &name));
@@ -199,6 +204,7 @@ impl Registry {
     }
 }
 
+/// Returns the finding of `fault`, whose message begins with `name`.
 fn about(fault: &Fault, name: &str) -> Finding {
     let mut finding = fault.as_finding();
     finding.message = format!("{name}: {}", finding.message);

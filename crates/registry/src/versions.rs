@@ -1,4 +1,4 @@
-//! Registering versions, and finding them again.
+//! Registration and resolution of versions.
 
 use super::{
     Act, Action, CHAMPION, Event, GATE_FILE, MODEL_FILE, Manifest, Reference, Registry, Selector,
@@ -14,29 +14,29 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use std::collections::BTreeMap;
 
 const SCHEMA: &str = "botops.model/1";
-/// Objects read or written at a time.
-const AT_ONCE: usize = 8;
+/// Objects that are read or written at a time.
+const CONCURRENT_OBJECTS: usize = 8;
 
 impl Registry {
-    /// Lists the models, sorted.
+    /// Returns the names of the models, sorted.
     ///
     /// # Errors
-    /// Those of the store, here and below.
+    /// Those of the store, as in all methods below.
     pub async fn models(&self) -> Result<Vec<String>> {
         let folders = self.store.folders("models").await?;
         futures::stream::iter(folders)
             .map(|model| async move {
-                // A folder whose first entry was never finished is no model yet.
+                // A folder whose first entry was never completed is not a model.
                 let empty = !is_name(&model) || self.log(&model).is_empty().await?;
                 Ok((!empty).then_some(model))
             })
-            .buffered(AT_ONCE)
+            .buffered(CONCURRENT_OBJECTS)
             .try_filter_map(async |model| Ok(model))
             .try_collect()
             .await
     }
 
-    /// Lists a model's versions, by number.
+    /// Returns the versions of a model, by number.
     ///
     /// # Errors
     /// `BOT-5011` no such model (exit 2).
@@ -44,7 +44,7 @@ impl Registry {
         let state = &self.known(model).await?;
         futures::stream::iter(1..=state.versions.len() as u64)
             .map(|number| self.load(model, state, number))
-            .buffered(AT_ONCE)
+            .buffered(CONCURRENT_OBJECTS)
             .try_collect()
             .await
     }
@@ -52,7 +52,7 @@ impl Registry {
     /// Resolves a reference.
     ///
     /// # Errors
-    /// `BOT-5011` no such model, `BOT-5012` no such version or alias (exit 2; the nearest named).
+    /// `BOT-5011` no such model, `BOT-5012` no such version or alias (exit 2, with the nearest name as a hint).
     pub async fn resolve(&self, reference: &Reference) -> Result<Version> {
         let model = &reference.model;
         let state = self.known(model).await?;
@@ -60,7 +60,7 @@ impl Registry {
         self.load(model, &state, number).await
     }
 
-    /// Returns the version `alias` points to, or `None` (also when the model is unknown).
+    /// Returns the version that `alias` points to; `None` if it is not set or the model is unknown.
     ///
     /// # Errors
     /// Those of the store.
@@ -72,8 +72,9 @@ impl Registry {
         }
     }
 
-    /// Returns the version that `champion` goes back to from `manifest`, if any: the one before it in the line of
-    /// champions, in which a move back takes off those that came after.
+    /// Returns the champion before `manifest` in the line of champions, if any.
+    ///
+    /// A move back to an earlier champion removes those after it from the line.
     ///
     /// # Errors
     /// Those of the store.
@@ -88,7 +89,7 @@ impl Registry {
         }
     }
 
-    /// Returns the line of champions, the one in force first, then those it goes back to.
+    /// Returns the line of champions, the current one first.
     ///
     /// # Errors
     /// Those of the store.
@@ -101,7 +102,7 @@ impl Registry {
         Ok(versions)
     }
 
-    /// Returns whether `version` ever was champion.
+    /// Returns whether `version` was ever champion.
     ///
     /// # Errors
     /// Those of the store.
@@ -110,7 +111,7 @@ impl Registry {
         Ok(state.is_some_and(|state| state.reigned.contains_key(&version.manifest_digest)))
     }
 
-    /// Returns a model's history.
+    /// Returns the log of a model.
     ///
     /// # Errors
     /// `BOT-5011`.
@@ -119,13 +120,13 @@ impl Registry {
         if entries.is_empty() { Err(self.no_model(model).await) } else { Ok(entries) }
     }
 
-    /// Stores the files, then the manifest, then the log entry. Registering the same manifest again returns the version there is.
+    /// Registers a version: stores the files, then the manifest, then the log entry.
     ///
-    /// The files of the manifest are put into the order of their paths; a file that is not among
-    /// `files` must be in the store already.
+    /// If the manifest is registered already, its version is returned. The files of the manifest are sorted by path; a
+    /// file that is not in `files` must be in the store.
     ///
     /// # Errors
-    /// `BOT-5013` a bad model name (exit 2); `BOT-5019` when manifest and files disagree; those of the store.
+    /// `BOT-5013` the model has an invalid name (exit 2); `BOT-5019` manifest and files disagree; those of the store.
     pub async fn register(
         &self,
         mut manifest: Manifest,
@@ -145,7 +146,7 @@ impl Registry {
 
         futures::stream::iter(files.into_values())
             .map(|bytes| self.store.put_blob(bytes))
-            .buffer_unordered(AT_ONCE)
+            .buffer_unordered(CONCURRENT_OBJECTS)
             .try_collect::<Vec<_>>()
             .await?;
         self.store.put_blob(bytes.into()).await?;
@@ -174,11 +175,11 @@ impl Registry {
         self.store.blob(&file.digest).await
     }
 
-    /// Rebuilds the proof of a registered version from its stored gate report, or from the evidence with which it was
-    /// made champion before.
+    /// Returns the proof that a version passed its gates: from its stored gate report, or from the evidence of an
+    /// earlier promotion.
     ///
     /// # Errors
-    /// `BOT-5017` it has none (exit 6); those of [`PassedGates::from_evidence`].
+    /// `BOT-5017` there is no evidence (exit 6); those of [`PassedGates::from_evidence`].
     pub async fn proof(&self, version: &Version) -> Result<PassedGates> {
         let evidence = match version.manifest.gates {
             Some(evidence) => Some(evidence),
@@ -191,14 +192,17 @@ impl Registry {
         let (Some(evidence), Some(model)) = stored else {
             let message = format!("`{}` was registered without a gate report", version.reference());
             return Err(Fault::policy("BOT-5017", message)
-                .hint("evaluate and gate it, then push it with its report")
+                .hint("evaluate and gate it, then push it with its gate report")
                 .hint(format!("see what it has: `botops registry show {}`", version.reference())));
         };
         let report = self.store.blob(&evidence).await?;
         PassedGates::from_evidence(&report, evidence, model)
     }
 
-    /// Returns the state of a model that must be there.
+    /// Returns the state of a model.
+    ///
+    /// # Errors
+    /// `BOT-5011` no such model (exit 2).
     pub(super) async fn known(&self, model: &str) -> Result<State> {
         match self.state(model).await? {
             Some(state) => Ok(state),
@@ -206,6 +210,7 @@ impl Registry {
         }
     }
 
+    /// Returns the fault of an unknown model.
     pub(super) async fn no_model(&self, model: &str) -> Fault {
         let message = format!("`{}` has no model `{model}`", self.store.url());
         let fault = Fault::usage("BOT-5011", message);
@@ -217,10 +222,11 @@ impl Registry {
         if models.is_empty() {
             fault.hint(format!("no model is registered yet: `botops push FILE --model {model}`"))
         } else {
-            fault.hint("see the models there are: `botops registry list`")
+            fault.hint("see the models: `botops registry list`")
         }
     }
 
+    /// Returns the version with this manifest.
     async fn load_manifest(
         &self,
         model: &str,
@@ -232,12 +238,12 @@ impl Registry {
                 "the log of `{model}` moved an alias to `{}`, which was never registered",
                 manifest.short()
             );
-            Fault::data("BOT-5006", message)
-                .hint("see everything that is wrong: `botops registry verify`")
+            Fault::data("BOT-5006", message).hint("see all problems: `botops registry verify`")
         })?;
         self.load(model, state, number).await
     }
 
+    /// Returns the version with this number, which must be in `state`.
     async fn load(&self, model: &str, state: &State, number: u64) -> Result<Version> {
         let registered = &state.versions[number as usize - 1];
         let digest = registered.manifest;
@@ -258,6 +264,7 @@ impl Registry {
         })
     }
 
+    /// Checks that a manifest is complete and agrees with the files.
     async fn check(&self, manifest: &Manifest, files: &BTreeMap<String, Bytes>) -> Result<()> {
         let model = &manifest.model;
         if !is_name(model) {
@@ -267,25 +274,26 @@ impl Registry {
             )
             .hint("use lowercase letters, digits, `-` and `_`, such as `support-bot`"));
         }
-        let wrong =
-            |what: String| Fault::internal("BOT-5019", format!("a version of `{model}` {what}"));
+        let invalid = |problem: String| {
+            Fault::internal("BOT-5019", format!("a version of `{model}` {problem}"))
+        };
         if manifest.schema != SCHEMA {
-            return Err(wrong(format!(
+            return Err(invalid(format!(
                 "has the schema `{}` instead of `{SCHEMA}`",
                 manifest.schema
             )));
         }
         if manifest.file(MODEL_FILE).is_none() {
-            return Err(wrong(format!("has no `{MODEL_FILE}`")));
+            return Err(invalid(format!("has no `{MODEL_FILE}`")));
         }
         if manifest.gates != manifest.gates.and(manifest.file(GATE_FILE).map(|file| file.digest)) {
-            return Err(wrong(format!("names gates that are not its `{GATE_FILE}`")));
+            return Err(invalid(format!("names gates that are not its `{GATE_FILE}`")));
         }
         if let Some(twice) = manifest.files.windows(2).find(|pair| pair[0].path == pair[1].path) {
-            return Err(wrong(format!("has `{}` twice", twice[0].path)));
+            return Err(invalid(format!("has `{}` twice", twice[0].path)));
         }
         if let Some(stray) = files.keys().find(|path| manifest.file(path).is_none()) {
-            return Err(wrong(format!("does not name the file `{stray}`")));
+            return Err(invalid(format!("does not name the file `{stray}`")));
         }
         for file in &manifest.files {
             let agrees = match files.get(&file.path) {
@@ -295,8 +303,8 @@ impl Registry {
                 None => self.store.has_blob(&file.digest).await?,
             };
             if !agrees {
-                return Err(wrong(format!(
-                    "names other bytes for `{}` than it was given",
+                return Err(invalid(format!(
+                    "names other bytes for `{}` than those it was given",
                     file.path
                 )));
             }
@@ -306,6 +314,7 @@ impl Registry {
 }
 
 impl Act {
+    /// Returns the event of `action`.
     pub(super) fn event(&self, action: Action) -> Event {
         Event { at: self.at, actor: self.actor.clone(), reason: self.reason.clone(), action }
     }
@@ -317,8 +326,8 @@ pub(super) fn parse(bytes: &[u8], model: &str, digest: &Digest, place: &str) -> 
     struct Head {
         schema: String,
     }
-    let broken = |what: String| {
-        let message = format!("the manifest `{}` of `{model}` {what}", digest.short());
+    let broken = |problem: String| {
+        let message = format!("the manifest `{}` of `{model}` {problem}", digest.short());
         Fault::data("BOT-5006", message).file(place)
     };
     let head: Head = serde_json::from_slice(bytes)
@@ -335,7 +344,7 @@ pub(super) fn parse(bytes: &[u8], model: &str, digest: &Digest, place: &str) -> 
             )
             .file(place)
             .hint("install a newer botops"),
-            _ => broken(format!("has the format `{}`, which is none of ours", head.schema)),
+            _ => broken(format!("has the format `{}`, which botops never wrote", head.schema)),
         });
     }
     let manifest: Manifest = serde_json::from_slice(bytes)
@@ -343,7 +352,7 @@ pub(super) fn parse(bytes: &[u8], model: &str, digest: &Digest, place: &str) -> 
     if manifest.model == model {
         Ok(manifest)
     } else {
-        Err(broken(format!("says that it is of `{}`", manifest.model)))
+        Err(broken(format!("belongs to the model `{}`", manifest.model)))
     }
 }
 
@@ -351,8 +360,8 @@ pub(super) fn parse(bytes: &[u8], model: &str, digest: &Digest, place: &str) -> 
 fn select(state: &State, reference: &Reference) -> Result<u64> {
     let model = &reference.model;
     let newest = state.versions.len() as u64;
-    let absent = |what: String| {
-        Fault::usage("BOT-5012", what)
+    let absent = |message: String| {
+        Fault::usage("BOT-5012", message)
             .hint(format!("see versions and aliases: `botops registry list {model}`"))
     };
     match &reference.selector {
@@ -365,7 +374,7 @@ fn select(state: &State, reference: &Reference) -> Result<u64> {
         Selector::Alias(alias) => match state.alias(alias) {
             Some(manifest) => state
                 .number(&manifest)
-                .ok_or_else(|| absent(format!("`{model}@{alias}` names no registered version"))),
+                .ok_or_else(|| absent(format!("`{model}@{alias}` is not a registered version"))),
             None if alias == CHAMPION => Err(absent(format!("`{model}` has no champion yet"))
                 .hint(format!("promote a version: `botops promote {model}@{newest}`"))),
             None => {
@@ -378,17 +387,20 @@ fn select(state: &State, reference: &Reference) -> Result<u64> {
             }
         },
         Selector::Digest(hex) => {
-            let named = |manifest: &Digest| manifest.hex().starts_with(hex.as_str());
+            let matches = |manifest: &Digest| manifest.hex().starts_with(hex.as_str());
             let mut found: Vec<u64> = (1..=newest)
-                .filter(|number| named(&state.versions[*number as usize - 1].manifest))
+                .filter(|number| matches(&state.versions[*number as usize - 1].manifest))
                 .collect();
             match found.len() {
                 1 => Ok(found.remove(0)),
                 0 => Err(absent(format!("`{model}` has no version `sha256:{hex}`"))),
                 _ => {
                     let all: Vec<_> = found.iter().map(|n| format!("`{model}@{n}`")).collect();
-                    Err(absent(format!("`{reference}` may be {}", all.join(" or ")))
-                        .hint("give more digits"))
+                    Err(absent(format!(
+                        "`{reference}` is ambiguous: it may be {}",
+                        all.join(" or ")
+                    ))
+                    .hint("give more digits"))
                 }
             }
         }

@@ -1,11 +1,11 @@
-//! The admin API, on a listener of its own, behind a bearer token.
+//! The admin API, on a separate listener, behind a bearer token.
 
 use super::{
     RolloutStatus,
-    canary::{Asked, Canary, Mode, Started},
-    exchange::{App, Exchange, parse, read_body},
-    problem::{Problem, internal, panicked},
-    server::{no_such_method, no_such_path},
+    app::App,
+    canary::{Canary, Mode, Requester, Started},
+    exchange::{Exchange, parse, read_body},
+    problem::{Problem, internal, no_such_method, no_such_path, panicked},
 };
 use crate::{routing::Served, version_source::no_rollouts};
 use axum::{
@@ -28,13 +28,13 @@ use tower_http::catch_panic::CatchPanicLayer;
 struct Admin {
     app: Arc<App>,
     canary: Option<Arc<Canary>>,
-    /// Digest of the token: comparing digests takes the same time whatever was sent.
+    /// Digest of the token. Digests have one length, so a comparison takes the same time for every sent token.
     token: Digest,
 }
 
 type Shared = State<Arc<Admin>>;
 
-/// Builds the routes.
+/// Returns the routes of the admin API.
 pub(super) fn routes(app: Arc<App>, canary: Option<Arc<Canary>>, token: &Secret) -> Router {
     let admin = Arc::new(Admin { app, canary, token: Digest::of(token.expose().as_bytes()) });
     Router::new()
@@ -149,7 +149,7 @@ struct ModelStatus<'a> {
 
 async fn models(State(admin): Shared) -> Response {
     let exchange = Exchange::begin(&admin.app, "admin");
-    match with_model(&admin, &exchange, |status| exchange.tell(StatusCode::OK, &[status])).await {
+    match with_model(&admin, &exchange, |status| exchange.reply(StatusCode::OK, &[status])).await {
         Ok(response) => response,
         Err(problem) => exchange.refuse(problem, None),
     }
@@ -157,9 +157,9 @@ async fn models(State(admin): Shared) -> Response {
 
 async fn model(State(admin): Shared, Path(name): Path<String>) -> Response {
     let exchange = Exchange::begin(&admin.app, "admin");
-    let answer = match admin.named(&name) {
+    let answer = match admin.check_model(&name) {
         Ok(()) => {
-            with_model(&admin, &exchange, |status| exchange.tell(StatusCode::OK, &status)).await
+            with_model(&admin, &exchange, |status| exchange.reply(StatusCode::OK, &status)).await
         }
         Err(fault) => Err(fault.into()),
     };
@@ -201,27 +201,30 @@ async fn start(
 ) -> Response {
     let exchange = Exchange::begin(&admin.app, "admin");
     let answer = async {
-        admin.named(&name)?;
+        admin.check_model(&name)?;
         let body = read_body(body)?;
         let request: StartRequest = parse(&body)?;
         let canary = admin.canary()?;
-        let asked = Asked { actor: request.actor, reason: request.reason };
+        let requester = Requester { actor: request.actor, reason: request.reason };
         if options.dry_run {
-            let transition = canary.would_start(&request.version, request.plan, asked).await?;
-            return Ok(exchange.tell(StatusCode::OK, &transition));
+            let transition =
+                canary.preview_start(&request.version, request.plan, requester).await?;
+            return Ok(exchange.reply(StatusCode::OK, &transition));
         }
         let driver = Arc::clone(canary);
         let (transition, started) =
-            to_its_end(async move { driver.start(&request.version, request.plan, asked).await })
-                .await?;
+            run_to_end(
+                async move { driver.start(&request.version, request.plan, requester).await },
+            )
+            .await?;
         let status = match started {
             Started::New => StatusCode::CREATED,
             Started::Joined => StatusCode::OK,
         };
         let id = transition.next.id;
-        let mut response = tell_rollout(&exchange, canary, &id, status).await?;
+        let mut response = reply_with_rollout(&exchange, canary, &id, status).await?;
         let location = HeaderValue::from_str(&format!("/admin/v1/rollouts/{id}"))
-            .expect("a rollout's id is ASCII");
+            .expect("the id of a rollout is ASCII");
         response.headers_mut().insert(header::LOCATION, location);
         Ok(response)
     };
@@ -229,22 +232,22 @@ async fn start(
     answer.unwrap_or_else(|problem| exchange.refuse(problem, None))
 }
 
-async fn tell_rollout(
+async fn reply_with_rollout(
     exchange: &Exchange<'_>,
     canary: &Canary,
     id: &str,
     status: StatusCode,
 ) -> Result<Response, Problem> {
-    let told = canary
+    let rollout = canary
         .read(id, |active, decision| RolloutStatus {
             weight_percent: active.rollout.weight_percent(),
             rollout: active.rollout.clone(),
             decision,
         })
         .await?;
-    let tag = HeaderValue::from_str(&format!("\"{}\"", told.rollout.revision))
-        .expect("digits are a header");
-    let mut response = exchange.tell(status, &told);
+    let tag = HeaderValue::from_str(&format!("\"{}\"", rollout.rollout.revision))
+        .expect("digits are a valid header");
+    let mut response = exchange.reply(status, &rollout);
     response.headers_mut().insert(header::ETAG, tag);
     Ok(response)
 }
@@ -252,7 +255,7 @@ async fn tell_rollout(
 async fn rollout(State(admin): Shared, Path(id): Path<String>) -> Response {
     let exchange = Exchange::begin(&admin.app, "admin");
     let answer = match admin.canary() {
-        Ok(canary) => tell_rollout(&exchange, canary, &id, StatusCode::OK).await,
+        Ok(canary) => reply_with_rollout(&exchange, canary, &id, StatusCode::OK).await,
         Err(fault) => Err(fault.into()),
     };
     answer.unwrap_or_else(|problem| exchange.refuse(problem, None))
@@ -265,7 +268,7 @@ async fn decision(State(admin): Shared, Path(id): Path<String>) -> Response {
         Err(fault) => Err(fault),
     };
     match answer {
-        Ok(decision) => exchange.tell(StatusCode::OK, &decision),
+        Ok(decision) => exchange.reply(StatusCode::OK, &decision),
         Err(fault) => exchange.refuse(fault.into(), None),
     }
 }
@@ -299,13 +302,14 @@ async fn command(
         let canary = admin.canary()?;
         let if_match = if_match(&headers)?;
         if options.dry_run {
-            let transition = canary.would(&id, &command, if_match).await?;
-            return Ok(exchange.tell(StatusCode::OK, &transition));
+            let transition = canary.preview(&id, &command, if_match).await?;
+            return Ok(exchange.reply(StatusCode::OK, &transition));
         }
-        let asked = Asked { actor, reason: request.reason };
-        let (driver, named) = (Arc::clone(canary), id.clone());
-        to_its_end(async move { driver.command(&named, &command, asked, if_match).await }).await?;
-        tell_rollout(&exchange, canary, &id, StatusCode::OK).await
+        let requester = Requester { actor, reason: request.reason };
+        let (driver, rollout) = (Arc::clone(canary), id.clone());
+        run_to_end(async move { driver.command(&rollout, &command, requester, if_match).await })
+            .await?;
+        reply_with_rollout(&exchange, canary, &id, StatusCode::OK).await
     };
     let answer: Result<Response, Problem> = answer.await;
     answer.unwrap_or_else(|problem| exchange.refuse(problem, None))
@@ -319,19 +323,19 @@ async fn roll_back(
 ) -> Response {
     let exchange = Exchange::begin(&admin.app, "admin");
     let answer = async {
-        admin.named(&name)?;
+        admin.check_model(&name)?;
         let body = read_body(body)?;
         let request: CommandRequest = parse(&body)?;
         if request.reason.is_empty() {
-            return Err(Fault::usage("BOT-6013", "a rollback wants a `reason`").into());
+            return Err(Fault::usage("BOT-6013", "a rollback needs a `reason`").into());
         }
-        let asked = Asked { actor: request.actor, reason: request.reason };
+        let requester = Requester { actor: request.actor, reason: request.reason };
         let (driver, mode) = (Arc::clone(admin.canary()?), options.mode());
-        let restored = to_its_end(async move {
-            driver.roll_back_model(request.version.as_deref(), &asked, mode).await
+        let restored = run_to_end(async move {
+            driver.roll_back_model(request.version.as_deref(), &requester, mode).await
         })
         .await?;
-        Ok(exchange.tell(StatusCode::OK, &restored))
+        Ok(exchange.reply(StatusCode::OK, &restored))
     };
     let answer: Result<Response, Problem> = answer.await;
     answer.unwrap_or_else(|problem| exchange.refuse(problem, None))
@@ -371,9 +375,9 @@ async fn self_test(State(admin): Shared) -> Response {
         } else {
             StatusCode::INTERNAL_SERVER_ERROR
         };
-        exchange.tell(status, &tested)
+        exchange.reply(status, &tested)
     };
-    exchange.take_turn(answer).await
+    exchange.take_turn(routing.speed(), answer).await
 }
 
 async fn unknown(State(admin): Shared, uri: Uri) -> Response {
@@ -385,7 +389,7 @@ async fn wrong_method(State(admin): Shared, method: Method) -> Response {
 }
 
 impl Admin {
-    fn named(&self, model: &str) -> Result<()> {
+    fn check_model(&self, model: &str) -> Result<()> {
         if model == self.app.model {
             return Ok(());
         }
@@ -400,14 +404,14 @@ impl Admin {
     }
 }
 
-/// Does `work` to its end, even when the one who asked hangs up half way.
-async fn to_its_end<T: Send + 'static>(
+/// Runs `work` to its end, even if the client disconnects before.
+async fn run_to_end<T: Send + 'static>(
     work: impl Future<Output = Result<T>> + Send + 'static,
 ) -> Result<T> {
     tokio::spawn(work).await.map_err(|_| internal())?
 }
 
-/// Reads `If-Match`: a revision, quoted or not; `*` is any.
+/// Reads `If-Match`: a revision, quoted or not; `None` for any, which `*` means too.
 fn if_match(headers: &HeaderMap) -> Result<Option<u64>> {
     let Some(value) = headers.get(header::IF_MATCH) else { return Ok(None) };
     let text = value.to_str().unwrap_or_default().trim().trim_matches('"');
@@ -415,7 +419,7 @@ fn if_match(headers: &HeaderMap) -> Result<Option<u64>> {
         return Ok(None);
     }
     text.parse().map(Some).map_err(|_| {
-        Fault::usage("BOT-6013", "`If-Match` is no revision")
-            .hint("send the `ETag` of the rollout as it was read")
+        Fault::usage("BOT-6013", "`If-Match` is not a revision")
+            .hint("send the `ETag` that came with the rollout")
     })
 }

@@ -1,9 +1,11 @@
-//! `POST /v1/chat`: what the bot says to one message.
+//! `POST /v1/chat`: the response of the bot to one message.
 
 use super::{
-    exchange::{App, Exchange, RequestId, Text, check_conversation, check_text, parse, read_body},
+    app::App,
+    attempt::{Attempt, Refusal},
+    exchange::{Exchange, Text, check_conversation, check_text, parse, read_body},
     metrics::arm_name,
-    predict::{Refusal, failed, observe},
+    request_id::RequestId,
 };
 use axum::{
     body::Bytes,
@@ -11,6 +13,7 @@ use axum::{
     response::Response,
 };
 use botops_dialogue::Entity;
+use botops_models::Prediction;
 use botops_text::detect_language;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -50,15 +53,13 @@ pub(super) async fn chat(
         Ok(body) => body,
         Err(problem) => return exchange.refuse(problem, None),
     };
-    exchange
-        .take_turn(|| match answer(&exchange, &body) {
-            Ok(response) => response,
-            Err(Refusal(problem, arm)) => exchange.refuse(problem, arm),
-        })
-        .await
+    match answer(&exchange, &body).await {
+        Ok(response) => response,
+        Err(Refusal(problem, arm)) => exchange.refuse(problem, arm),
+    }
 }
 
-fn answer(exchange: &Exchange<'_>, body: &[u8]) -> Result<Response, Refusal> {
+async fn answer(exchange: &Exchange<'_>, body: &[u8]) -> Result<Response, Refusal> {
     let request: Request<'_> = parse(body)?;
     let text = &*request.text.0;
     check_text(text)?;
@@ -66,21 +67,34 @@ fn answer(exchange: &Exchange<'_>, body: &[u8]) -> Result<Response, Refusal> {
     check_conversation(conversation)?;
 
     let routing = exchange.routing()?;
-    let choice = routing.choose(conversation, exchange.draw());
+    let attempt = Attempt::new(exchange, &routing, conversation);
+    let language = request.language.as_ref().map(|language| &*language.0);
+    let work = || respond(&attempt, text, language);
+    let (response, prediction) = exchange.take_turn(attempt.choice.served.speed(), work).await?;
+    attempt.mirror([(text, &prediction)]);
+    Ok(response)
+}
+
+/// Answers `text`, in `language` if the request names one, else in the language of the text.
+fn respond(
+    attempt: &Attempt<'_>,
+    text: &str,
+    language: Option<&str>,
+) -> Result<(Response, Prediction), Refusal> {
+    let Attempt { exchange, choice, .. } = attempt;
     let served = choice.served;
     let Ok((prediction, ())) = served.classify(text, |_, _| ()) else {
-        return Err(failed(exchange, &routing, &choice, conversation));
+        return Err(attempt.failed());
     };
     let intent = &*served.intents[prediction.intent];
     let entities = served.dialogue.entities(text);
-    let asked = request.language.as_ref().map(|language| &*language.0);
     let (response, language) = served.dialogue.respond(
         (!prediction.fallback).then_some(intent),
-        asked.or_else(|| detect_language(text)),
+        language.or_else(|| detect_language(text)),
         &entities,
     );
     let duration = exchange.elapsed();
-    observe(exchange, &routing, &choice, conversation, text, &prediction, duration);
+    attempt.predicted(&prediction, duration);
     let body = serde_json::to_vec(&Answer {
         request_id: exchange.id,
         intent,
@@ -93,6 +107,6 @@ fn answer(exchange: &Exchange<'_>, body: &[u8]) -> Result<Response, Refusal> {
         digest: &served.digest_text,
         arm: arm_name(choice.arm),
     })
-    .expect("an answer of ours is valid JSON");
-    Ok(exchange.answer(&choice, 1, &prediction, duration, body))
+    .expect("an answer can be written as JSON");
+    Ok((exchange.answer(choice, 1, &prediction, duration, body), prediction))
 }

@@ -1,6 +1,6 @@
-//! Speaks the admin API of a server, and says in our words what went wrong.
+//! The client of the admin API, which turns the problems of the server back into faults.
 
-use super::{AdminClient, Restored, RolloutStatus, problem};
+use super::{Restored, RolloutStatus, problem};
 use botops_findings::{Fault, Result, catalogue};
 use botops_http::{Client, ClientSpec, Method, Proxy, Redirects, Url, why_unreachable};
 use botops_rollout::{RolloutSpec, Transition};
@@ -8,13 +8,21 @@ use botops_workspace::Secret;
 use serde::{Serialize, de::DeserializeOwned};
 use std::time::Duration;
 
-/// How long it may take to answer: a rollout that starts loads and tests a model first.
+/// A client of the admin API of a server. Its `Debug` output does not show the token.
+#[derive(Debug, Clone)]
+pub struct AdminClient {
+    http: botops_http::Client,
+    base: botops_http::Url,
+    token: Secret,
+}
+
+/// The longest time an answer may take: a rollout loads and tests a model when it starts.
 const ANSWER: Duration = Duration::from_secs(60);
 
-/// Makes the client of the admin API, which is never behind a proxy.
+/// Makes the HTTP client of the admin API, which uses no proxy.
 ///
 /// # Errors
-/// When the platform's root certificates cannot be read.
+/// Those of [`botops_http::client`]: the root certificates of the platform cannot be read.
 pub(super) fn http() -> Result<Client> {
     let spec = ClientSpec {
         answer: Some(ANSWER),
@@ -25,28 +33,24 @@ pub(super) fn http() -> Result<Client> {
     botops_http::client(&spec)
 }
 
-/// The fault of a server that cannot be reached.
+/// Returns the fault of a server that cannot be reached.
 pub(super) fn unreachable(url: &Url, error: botops_http::Error) -> Fault {
     let why = why_unreachable(&error);
-    let shown = format!("{}://{}", url.scheme(), url.authority_without_password());
-    Fault::unreachable("BOT-6031", format!("the server at `{shown}` cannot be reached: {why}"))
-        .hint("is it running? `botops serve` says its addresses when it starts")
+    let address = format!("{}://{}", url.scheme(), host_and_port(url));
+    Fault::unreachable("BOT-6031", format!("the server at `{address}` cannot be reached: {why}"))
+        .hint("is it running? `botops serve` prints its addresses when it starts")
         .caused_by(error.without_url())
 }
 
-trait Shown {
-    fn authority_without_password(&self) -> String;
+/// Returns the host and the port of `url`, without the credentials that it may hold.
+fn host_and_port(url: &Url) -> String {
+    let host = url.host_str().unwrap_or("?");
+    url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }
 
-impl Shown for Url {
-    fn authority_without_password(&self) -> String {
-        let host = self.host_str().unwrap_or("?");
-        self.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
-    }
-}
-
+/// The body of a command.
 #[derive(Serialize)]
-struct Asking<'a> {
+struct CommandBody<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     version: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -56,29 +60,34 @@ struct Asking<'a> {
 }
 
 impl AdminClient {
-    /// Prepares a client for `url` (the admin listener).
+    /// Makes a client for the admin listener at `url`.
     ///
     /// # Errors
-    /// `BOT-6030` (exit 2) for a URL that is none, or no token.
+    /// `BOT-6030` (exit 2) if `url` is not an HTTP URL, or if there is no token.
     pub fn new(url: &str, token: Option<&Secret>) -> Result<Self> {
         let parsed = Url::parse(url)
             .ok()
             .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
         let Some(base) = parsed else {
-            return Err(Fault::usage("BOT-6030", format!("`{url}` is no address of a server"))
-                .hint("an admin address looks like `http://127.0.0.1:8081`"));
+            return Err(Fault::usage(
+                "BOT-6030",
+                format!("`{url}` is not the address of a server"),
+            )
+            .hint("an admin address looks like `http://127.0.0.1:8081`"));
         };
         let Some(token) = token else {
-            return Err(Fault::usage("BOT-6030", "the admin API wants a token, and none is set")
+            return Err(Fault::usage("BOT-6030", "the admin API needs a token, and none is set")
                 .hint("set `BOTOPS_ADMIN_TOKEN` to the token the server was started with"));
         };
         Ok(Self { http: http()?, base, token: token.clone() })
     }
 
-    /// Starts a rollout of version `challenger` (a registry reference) or joins the one under way for the same version; returns its id.
+    /// Starts a rollout of `challenger` (a registry reference), or joins the one under way for the same version. Returns
+    /// its id.
     ///
     /// # Errors
-    /// `BOT-6031` unreachable (exit 7), `BOT-6032` another rollout is under way (exit 5), `BOT-6033` token refused (exit 6), and what the server answers.
+    /// `BOT-6031` the server cannot be reached (exit 7), `BOT-6032` another rollout is under way (exit 5), `BOT-6033` the
+    /// token was refused (exit 6), and any fault that the server returns.
     pub async fn start(
         &self,
         model: &str,
@@ -87,26 +96,26 @@ impl AdminClient {
         actor: &str,
         reason: &str,
     ) -> Result<String> {
-        let asking = Asking { version: Some(challenger), plan: Some(spec), actor, reason };
+        let body = CommandBody { version: Some(challenger), plan: Some(spec), actor, reason };
         let path = ["models", model, "rollouts"];
-        let status: RolloutStatus = self.send(Method::POST, &path, Some(&asking)).await?;
+        let status: RolloutStatus = self.send(Method::POST, &path, Some(&body)).await?;
         Ok(status.rollout.id)
     }
 
-    /// Returns the state of a rollout (`None`: the current or latest one).
+    /// Returns the status of rollout `id`; without one, that of the current or the last rollout.
     ///
     /// # Errors
-    /// As [`Self::start`]; `BOT-6034` no rollout (exit 2).
+    /// Those of [`Self::start`]; `BOT-6034` there is no such rollout (exit 2).
     pub async fn rollout(&self, model: &str, id: Option<&str>) -> Result<RolloutStatus> {
         let path = ["rollouts", id.unwrap_or("latest")];
         let status: RolloutStatus = self.send(Method::GET, &path, None).await?;
         of_model(status, model)
     }
 
-    /// Sends a command: `pause`, `resume`, `promote`, `rollback`.
+    /// Sends `command`: `pause`, `resume`, `promote` or `rollback`. Returns the status afterwards.
     ///
     /// # Errors
-    /// As [`Self::rollout`]; `BOT-6002` (exit 5) when the phase does not allow it.
+    /// Those of [`Self::rollout`]; `BOT-6002` (exit 5) if the phase does not allow it.
     pub async fn command(
         &self,
         model: &str,
@@ -114,17 +123,17 @@ impl AdminClient {
         actor: &str,
         reason: &str,
     ) -> Result<RolloutStatus> {
-        // Read first: a command is meant for a rollout of this model, and of no other.
+        // This read refuses a rollout of another model.
         let status = self.rollout(model, None).await?;
-        let asking = Asking { version: None, plan: None, actor, reason };
+        let body = CommandBody { version: None, plan: None, actor, reason };
         let path = ["rollouts", &status.rollout.id, command];
-        self.send(Method::POST, &path, Some(&asking)).await
+        self.send(Method::POST, &path, Some(&body)).await
     }
 
-    /// Returns the transition that [`Self::command`] would make; nothing is changed.
+    /// Returns the transition that [`Self::command`] would make. Changes nothing.
     ///
     /// # Errors
-    /// As [`Self::command`].
+    /// Those of [`Self::command`].
     pub async fn would(
         &self,
         model: &str,
@@ -133,15 +142,15 @@ impl AdminClient {
         reason: &str,
     ) -> Result<Transition> {
         let status = self.rollout(model, None).await?;
-        let asking = Asking { version: None, plan: None, actor, reason };
+        let body = CommandBody { version: None, plan: None, actor, reason };
         let path = ["rollouts", &status.rollout.id, command];
-        self.ask(Method::POST, &path, Some("dry_run=true"), Some(&asking)).await
+        self.ask(Method::POST, &path, Some("dry_run=true"), Some(&body)).await
     }
 
-    /// Puts an earlier champion of `model` back: `version` (a reference), or the one before.
+    /// Puts an earlier champion of `model` back: `version` (a reference), or the one before the current one.
     ///
     /// # Errors
-    /// As [`Self::start`]; `BOT-6024` (exit 2) when there was none before.
+    /// Those of [`Self::start`]; `BOT-6024` (exit 2) if there was no champion before.
     pub async fn roll_back(
         &self,
         model: &str,
@@ -149,15 +158,15 @@ impl AdminClient {
         actor: &str,
         reason: &str,
     ) -> Result<Restored> {
-        let asking = Asking { version, plan: None, actor, reason };
-        self.send(Method::POST, &["models", model, "rollback"], Some(&asking)).await
+        let body = CommandBody { version, plan: None, actor, reason };
+        self.send(Method::POST, &["models", model, "rollback"], Some(&body)).await
     }
 
     async fn send<T: DeserializeOwned>(
         &self,
         method: Method,
         path: &[&str],
-        body: Option<&Asking<'_>>,
+        body: Option<&CommandBody<'_>>,
     ) -> Result<T> {
         self.ask(method, path, None, body).await
     }
@@ -167,7 +176,7 @@ impl AdminClient {
         method: Method,
         path: &[&str],
         query: Option<&str>,
-        body: Option<&Asking<'_>>,
+        body: Option<&CommandBody<'_>>,
     ) -> Result<T> {
         let mut url = self.base.clone();
         url.set_query(query);
@@ -185,16 +194,17 @@ impl AdminClient {
         let bytes = answer.bytes().await.map_err(|error| unreachable(&self.base, error))?;
         if status.is_success() {
             return serde_json::from_slice(&bytes).map_err(|error| {
-                let what = "the server answers in a form this version does not know";
-                Fault::internal("BOT-6035", what)
-                    .hint("use the version of botops the server runs")
+                let message = "the server's answer has a format that this version does not know";
+                Fault::internal("BOT-6035", message)
+                    .hint("use the same version of botops as the server")
                     .caused_by(error)
             });
         }
-        Err(told(status.as_u16(), &bytes))
+        Err(fault_of(status.as_u16(), &bytes))
     }
 }
 
+/// Returns `status` if it is that of a rollout of `model`.
 fn of_model(status: RolloutStatus, model: &str) -> Result<RolloutStatus> {
     if status.rollout.model == model {
         return Ok(status);
@@ -205,12 +215,12 @@ fn of_model(status: RolloutStatus, model: &str) -> Result<RolloutStatus> {
     ))
 }
 
-/// Turns a problem document back into the fault it was.
-fn told(status: u16, body: &[u8]) -> Fault {
+/// Returns the fault of a problem document.
+fn fault_of(status: u16, body: &[u8]) -> Fault {
     let Ok(document) = serde_json::from_slice::<problem::Document>(body) else {
         return Fault::internal(
             "BOT-6035",
-            format!("the server answers {status}, and not in the words of botops"),
+            format!("the server answered {status}, but not with a problem of botops"),
         )
         .hint("is this the address of the admin API?");
     };
@@ -219,7 +229,8 @@ fn told(status: u16, body: &[u8]) -> Fault {
         None => {
             let code = botops_text::display(&document.code, 20);
             let message = format!("{} (`{code}`, exit {})", document.detail, document.exit);
-            Fault::internal("BOT-6035", message).hint("use the version of botops the server runs")
+            Fault::internal("BOT-6035", message)
+                .hint("use the same version of botops as the server")
         }
     };
     document.hints.into_iter().fold(fault, Fault::hint)

@@ -1,15 +1,15 @@
-//! What time it is: the wall clock, or one that a rehearsal moves by hand.
+//! The clock of a server: the wall clock, or one that a rehearsal sets.
 
 use chrono::{DateTime, Utc};
 use std::sync::atomic::{AtomicI64, Ordering};
 
-/// Says what time it is.
+/// A source of the current time.
 pub(super) trait Clock: Send + Sync {
-    /// Returns the time.
+    /// Returns the current time.
     fn now(&self) -> DateTime<Utc>;
 }
 
-/// The machine's clock.
+/// The clock of the machine.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct WallClock;
 
@@ -19,7 +19,7 @@ impl Clock for WallClock {
     }
 }
 
-/// A clock that stands still until it is set: the traffic's own time in a rehearsal.
+/// A clock that stands still until it is set: a rehearsal sets it to the time of the recorded traffic.
 #[derive(Debug)]
 pub(super) struct ManualClock(AtomicI64);
 

@@ -1,13 +1,13 @@
-//! One request and its answer: the id, the headers, the counters and the log line every endpoint shares.
+//! One request and its answer: the id, the headers, the counters and the log line that all endpoints share.
 
-use super::{
-    metrics::{Metrics, arm_name},
-    observe::Observer,
+use crate::{
+    app::App,
+    metrics::arm_name,
     problem::Problem,
-    request_log::{AnswerLine, Line, RequestLogger},
+    request_id::RequestId,
+    request_log::{AnswerLine, Line},
+    routing::{Choice, Routing, Speed},
 };
-use crate::clock::Clock;
-use crate::routing::{Choice, Routing, Slot};
 use axum::{
     body::{Body, Bytes},
     extract::rejection::BytesRejection,
@@ -20,14 +20,10 @@ use botops_rollout::Arm;
 use serde::{Deserialize, Serialize};
 use std::{
     borrow::Cow,
-    fmt,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::Arc,
     time::{Duration, Instant},
 };
-use tokio::{sync::Semaphore, task::block_in_place};
+use tokio::task::block_in_place;
 
 pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const X_MODEL: HeaderName = HeaderName::from_static("x-botops-model");
@@ -41,130 +37,45 @@ pub(super) const MAX_TEXT_CHARS: usize = 5_000;
 /// The longest conversation id, in bytes.
 pub(super) const MAX_ID_BYTES: usize = 256;
 
-/// What every request needs; one a server.
-pub(super) struct App {
-    /// The model's name.
-    pub(super) model: String,
-    /// Who answers.
-    pub(super) slot: Slot,
-    /// What is counted.
-    pub(super) metrics: Metrics,
-    /// What is logged.
-    pub(super) log: RequestLogger,
-    /// What the judge sees.
-    pub(super) observer: Observer,
-    /// What time it is.
-    pub(super) clock: Arc<dyn Clock>,
-    /// Numbers requests.
-    pub(super) ids: RequestIds,
-    /// Answers that took longer are slow, in nanoseconds; 0: no bound.
-    pub(super) slow_bound: AtomicU64,
-    /// Turns of those requests that keep a processor busy for milliseconds: as many as there are processors.
-    pub(super) turns: Semaphore,
-}
-
-impl App {
-    /// Returns whether an answer that took `duration` is slow.
-    pub(super) fn is_slow(&self, duration: Duration) -> bool {
-        let bound = self.slow_bound.load(Ordering::Relaxed);
-        bound != 0 && duration.as_nanos() > u128::from(bound)
-    }
-}
-
-/// The id of a request: where it was answered, and its number there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct RequestId {
-    server: u64,
-    /// Its number, from 1.
-    pub(super) number: u64,
-}
-
-impl fmt::Display for RequestId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:016x}-{:x}", self.server, self.number)
-    }
-}
-
-impl Serialize for RequestId {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-/// Numbers requests.
-pub(super) struct RequestIds {
-    server: u64,
-    next: AtomicU64,
-}
-
-impl Default for RequestIds {
-    fn default() -> Self {
-        // The low bits of a ULID are random: two servers, or two starts, do not share ids.
-        let server = ulid::Ulid::generate().random() as u64;
-        Self { server, next: AtomicU64::new(1) }
-    }
-}
-
-impl RequestIds {
-    /// Gives out the next id.
-    pub(super) fn next(&self) -> RequestId {
-        RequestId { server: self.server, number: self.next.fetch_add(1, Ordering::Relaxed) }
-    }
-
-    /// Returns the number in `id`, when it was given out here.
-    pub(super) fn number(&self, id: &str) -> Option<u64> {
-        let (server, number) = id.split_once('-')?;
-        let server = u64::from_str_radix(server, 16).ok()?;
-        let number = u64::from_str_radix(number, 16).ok()?;
-        (server == self.server).then_some(number)
-    }
-}
-
-/// A request being answered.
+/// A request that is being answered.
 pub(super) struct Exchange<'a> {
     /// The server.
     pub(super) app: &'a App,
-    /// Its id.
+    /// The id.
     pub(super) id: RequestId,
     endpoint: &'static str,
     begun: Instant,
 }
 
-/// Text that borrows from the body where JSON allows it.
+/// Text that borrows from the body if it has no escapes.
 #[derive(Deserialize)]
 pub(super) struct Text<'a>(#[serde(borrow)] pub(super) Cow<'a, str>);
 
 impl<'a> Exchange<'a> {
-    /// Begins with the next id.
+    /// Begins an exchange with the next id.
     pub(super) fn begin(app: &'a App, endpoint: &'static str) -> Self {
         Self { app, id: app.ids.next(), endpoint, begun: Instant::now() }
     }
 
-    /// Returns a number in [0, 1) of this request's own, for a choice no conversation makes.
-    pub(super) fn draw(&self) -> f64 {
-        // SplitMix64 of the id: cheap, and no generator to share between threads.
-        let mut z = self.id.server ^ self.id.number.wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        ((z ^ (z >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
-    }
-
-    /// Returns how long it has taken so far.
+    /// Returns the time since the request began.
     pub(super) fn elapsed(&self) -> Duration {
         self.begun.elapsed()
     }
 
-    /// Makes an answer: at once where a model takes microseconds; where it asks an encoder, when a processor is free,
-    /// and while others go on with health checks, the admin API and whoever comes next.
-    pub(super) async fn take_turn(&self, answer: impl FnOnce() -> Response) -> Response {
-        if !self.app.slot.load().is_some_and(|routing| routing.is_slow()) {
-            return answer();
+    /// Runs `work`: at once for a fast model, else when a turn is free, on a thread that other requests do not need.
+    ///
+    /// `speed` comes from the routing that `work` uses: a swap while it waits changes neither.
+    pub(super) async fn take_turn<T>(&self, speed: Speed, work: impl FnOnce() -> T) -> T {
+        match speed {
+            Speed::Fast => work(),
+            Speed::Slow => {
+                let _turn = self.app.turns.acquire().await;
+                block_in_place(work)
+            }
         }
-        let _turn = self.app.turns.acquire().await;
-        block_in_place(answer)
     }
 
-    /// Returns who answers now.
+    /// Returns the current routing. A request calls this once and passes the result down.
     ///
     /// # Errors
     /// 503 before the first model is ready.
@@ -180,7 +91,7 @@ impl<'a> Exchange<'a> {
         self.identified(problem.into_response())
     }
 
-    /// Answers with `body` (JSON) and the headers that say who made it.
+    /// Answers with `body` (JSON), the headers of the model that made it, and a log line about the `first` of `n` texts.
     pub(super) fn answer(
         &self,
         choice: &Choice<'_>,
@@ -219,8 +130,8 @@ impl<'a> Exchange<'a> {
         self.identified(response)
     }
 
-    /// Answers with `value`, no model involved.
-    pub(super) fn tell(&self, status: StatusCode, value: &impl Serialize) -> Response {
+    /// Answers with `value`, which no model made.
+    pub(super) fn reply(&self, status: StatusCode, value: &impl Serialize) -> Response {
         self.app.metrics.unanswered(None, status.as_u16());
         self.log(status.as_u16(), None, None);
         self.identified(json(status, value))
@@ -228,7 +139,7 @@ impl<'a> Exchange<'a> {
 
     fn identified(&self, mut response: Response) -> Response {
         let id = HeaderValue::from_maybe_shared(Bytes::from(self.id.to_string()))
-            .expect("hex digits are a header");
+            .expect("hexadecimal digits are a valid header");
         response.headers_mut().insert(X_REQUEST_ID, id);
         response
     }
@@ -250,7 +161,7 @@ impl<'a> Exchange<'a> {
 
 /// Writes `value` as a JSON answer.
 pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Response {
-    let body = serde_json::to_vec(value).expect("an answer of ours is valid JSON");
+    let body = serde_json::to_vec(value).expect("an answer can be written as JSON");
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;
     response
@@ -259,37 +170,37 @@ pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Response {
     response
 }
 
-/// Takes the body, once it could be read.
+/// Returns the body of a request.
 ///
 /// # Errors
-/// 413 when it is too large, 400 when the connection broke.
+/// 413 if it is too large, 400 if the connection broke.
 pub(super) fn read_body(body: Result<Bytes, BytesRejection>) -> Result<Bytes, Problem> {
     body.map_err(|rejection| {
         if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
             Problem::new(
                 StatusCode::PAYLOAD_TOO_LARGE,
                 Fault::usage("BOT-6014", format!("the body is larger than {MAX_BODY_BYTES} bytes"))
-                    .hint("send fewer texts a request"),
+                    .hint("send fewer texts per request"),
             )
         } else {
             Problem::new(
                 StatusCode::BAD_REQUEST,
-                Fault::usage("BOT-6012", "the body could not be read to its end"),
+                Fault::usage("BOT-6012", "the body could not be read completely"),
             )
         }
     })
 }
 
-/// Parses a JSON body, borrowing from it.
+/// Parses a JSON body. The result borrows from it.
 ///
 /// # Errors
-/// 400 for what is no JSON, 422 for JSON of another shape.
+/// 400 if it is not JSON, 422 if the JSON has another shape.
 pub(super) fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Problem> {
     serde_json::from_slice(body).map_err(|error| {
         if error.is_data() {
             Problem::new(
                 StatusCode::UNPROCESSABLE_ENTITY,
-                Fault::usage("BOT-6013", format!("the body does not fit: {error}")),
+                Fault::usage("BOT-6013", format!("the body has the wrong shape: {error}")),
             )
         } else {
             Problem::new(
@@ -300,7 +211,7 @@ pub(super) fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Problem
     })
 }
 
-/// Refuses a body whose JSON has the right shape and says nothing that can be answered.
+/// Returns the problem of a body whose JSON has the right shape and whose values cannot be used.
 pub(super) fn unfit(code: &'static str, message: impl Into<String>) -> Problem {
     Problem::new(StatusCode::UNPROCESSABLE_ENTITY, Fault::usage(code, message))
 }
@@ -308,7 +219,7 @@ pub(super) fn unfit(code: &'static str, message: impl Into<String>) -> Problem {
 /// Checks a text.
 ///
 /// # Errors
-/// 422 for one that is empty or too long.
+/// 422 if it is empty or too long.
 pub(super) fn check_text(text: &str) -> Result<(), Problem> {
     if text.trim().is_empty() {
         return Err(unfit("BOT-6015", "`text` is empty"));
@@ -325,12 +236,15 @@ pub(super) fn check_text(text: &str) -> Result<(), Problem> {
 /// Checks a conversation id.
 ///
 /// # Errors
-/// 422 for one that is empty or too long.
+/// 422 if it is empty or too long.
 pub(super) fn check_conversation(id: Option<&str>) -> Result<(), Problem> {
     match id {
         Some(id) if id.is_empty() || id.len() > MAX_ID_BYTES => Err(unfit(
             "BOT-6013",
-            format!("`conversation_id` has 1 to {MAX_ID_BYTES} bytes, this one {}", id.len()),
+            format!(
+                "`conversation_id` must have 1 to {MAX_ID_BYTES} bytes, but this one has {}",
+                id.len()
+            ),
         )),
         _ => Ok(()),
     }
@@ -340,6 +254,6 @@ fn not_ready() -> Problem {
     Problem::new(
         StatusCode::SERVICE_UNAVAILABLE,
         Fault::unreachable("BOT-6019", "the model is still being loaded and tested")
-            .hint("try again in a moment; `/readiness` says when it is ready"),
+            .hint("try again in a moment; `/readiness` reports when it is ready"),
     )
 }

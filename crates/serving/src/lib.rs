@@ -1,11 +1,13 @@
-//! HTTP: predict and chat, the admin API and its client, hot swap, metrics; ticks `rollout`.
+//! The HTTP server: predictions, chat, feedback, the admin API and its client, metrics, rollouts.
 //!
-//! A request reads who answers once, from [`slot`], and keeps it: a swap never disturbs it.
-//! What the judge sees is gathered in [`observe`]; [`canary`] ticks the rollout, writes each
-//! transition down, and acts. A [`rehearse`]d promotion is the same server on a clock set by hand.
-
-pub(crate) mod routing;
-pub(crate) mod version_source;
+//! In: a model file or a model of a registry, and requests. Out: answers, entries of the deployment
+//! log, the request log and metrics.
+//!
+//! - a request loads the [`routing`] once and keeps it, so a swap does not change it
+//! - [`observe`] counts conversations and their failures for the judge, and [`shadow`] adds those of
+//!   a mirrored challenger
+//! - [`canary`] ticks the rollout, records each transition, and carries it out
+//! - [`rehearse`] runs the same server on recorded traffic and its clock
 
 use botops_digest::Digest;
 use botops_models::IntentModel;
@@ -16,6 +18,8 @@ use chrono::{DateTime, Utc};
 use std::{net::SocketAddr, sync::Arc};
 
 mod admin;
+mod app;
+mod attempt;
 mod canary;
 mod chat;
 mod client;
@@ -28,82 +32,78 @@ mod predict;
 mod problem;
 mod rehearsal;
 mod replay;
+mod request_id;
 mod request_log;
+mod routing;
 mod server;
+mod shadow;
 #[cfg(test)]
 mod tests;
+mod version_source;
 
 pub use canary::Restored;
+pub use client::AdminClient;
 pub use rehearsal::rehearse;
 pub use replay::replay;
-pub use server::start;
+pub use server::{Running, start};
 pub use version_source::{Deployment, deployment_log};
 
-/// How a server runs.
+/// The settings of a server.
 #[derive(Debug, Clone)]
 pub struct ServerSettings {
-    /// The public listener.
+    /// The address of the public listener.
     pub listen: SocketAddr,
-    /// The admin listener; without a token there is none.
+    /// The address of the admin listener, which runs only with a token.
     pub admin_listen: SocketAddr,
     /// The bearer token of the admin API.
     pub admin_token: Option<Secret>,
-    /// The environment whose deployment log it writes.
+    /// The environment whose deployment log the server writes.
     pub environment: String,
-    /// How structured request logs are written.
+    /// The output of the request log.
     pub request_log: RequestLog,
 }
 
-/// Where request logs go.
+/// The output of the request log.
 #[derive(Debug, Clone, Copy)]
 pub enum RequestLog {
-    /// One JSON line a request, buffered off the request path, to what this opens: the caller owns the streams.
+    /// One JSON line per request, to the stream that this function opens. Requests do not wait for it.
     To(fn() -> Box<dyn std::io::Write + Send>),
-    /// Nowhere.
+    /// No request log.
     Off,
 }
 
-/// What a server serves.
+/// The model that a server serves.
 pub enum Source {
-    /// One model; no rollouts.
+    /// A model file, without rollouts.
     File {
         /// The model.
         model: Box<IntentModel>,
-        /// Digest of its file.
+        /// Digest of the file.
         digest: Digest,
-        /// What answers call it: the file's name.
+        /// Its name in answers: that of the file.
         name: String,
     },
-    /// The champion of a model in a registry; rollouts through the admin API.
+    /// The champion of a model in a registry, with rollouts through the admin API.
     Registry {
         /// The registry.
         registry: Registry,
-        /// The model's name.
+        /// The name of the model.
         model: String,
-        /// Another version than the champion, when asked for (a reference); then no rollouts.
+        /// The reference of a version to serve instead of the champion, without rollouts.
         pinned: Option<String>,
     },
 }
 
-/// A running server. Dropping it stops it; [`Running::shutdown`] drains first.
-pub struct Running {
-    address: SocketAddr,
-    admin_address: Option<SocketAddr>,
-    stop: tokio::sync::watch::Sender<bool>,
-    tasks: Vec<tokio::task::JoinHandle<()>>,
-    app: Arc<exchange::App>,
-}
-
-/// A message of recorded traffic.
+/// One message of recorded traffic.
 #[derive(Debug, Clone)]
 pub struct Message {
-    /// When it was received.
+    /// The time when it was received.
     pub at: DateTime<Utc>,
-    /// Its conversation.
+    /// The id of its conversation.
     pub conversation_id: String,
-    /// What was said.
+    /// The text of the user.
     pub text: String,
-    /// What it turned out to mean; sent as feedback.
+    /// Its true intent, if known; sent as feedback.
     pub truth: Option<String>,
 }
 
@@ -111,27 +111,19 @@ pub struct Message {
 pub struct Side {
     /// The model.
     pub model: Arc<IntentModel>,
-    /// Digest of its file: what answers name.
+    /// Digest of the model file, which answers name.
     pub digest: Digest,
-    /// Digest of its manifest: what the decision names.
+    /// Digest of the manifest, which the decision names.
     pub manifest: Digest,
 }
 
-/// Speaks the admin API of a server. Never shows the token.
-#[derive(Debug, Clone)]
-pub struct AdminClient {
-    http: botops_http::Client,
-    base: botops_http::Url,
-    token: Secret,
-}
-
-/// What the admin API says of a rollout.
+/// The status of a rollout in the admin API.
 #[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 pub struct RolloutStatus {
-    /// Its state.
+    /// The state of the rollout.
     pub rollout: botops_rollout::Rollout,
-    /// The challenger's share in percent.
+    /// The share of the challenger in percent.
     pub weight_percent: f64,
-    /// Numbers so far, as a decision would cite them.
+    /// The decision so far, with its numbers.
     pub decision: Decision,
 }

@@ -1,4 +1,6 @@
-//! What `/metrics` says, in OpenMetrics text: atomics on the request path, labels from closed sets only.
+//! The metrics of a server, written as OpenMetrics text at `/metrics`.
+//!
+//! The request path only adds to atomics, and every label has a fixed set of values.
 
 use botops_rollout::{Arm, Evidence};
 use prometheus_client::{
@@ -22,7 +24,7 @@ const SECONDS: [f64; 19] = [
 /// Upper bounds of the confidence buckets.
 const CONFIDENCE: [f64; 10] = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0];
 
-/// A histogram without a lock: one addition a bucket, a count in millionths for the sum.
+/// A histogram without a lock. An observation adds to one bucket, and to a sum in units of a fixed scale.
 #[derive(Debug, Clone)]
 pub(super) struct Histogram(Arc<Buckets>);
 
@@ -30,7 +32,7 @@ pub(super) struct Histogram(Arc<Buckets>);
 struct Buckets {
     bounds: &'static [f64],
     counts: Vec<AtomicU64>,
-    /// Sum of what was observed, in units of `1 / scale`.
+    /// The sum of the observations, in units of `1 / scale`.
     sum: AtomicU64,
     scale: f64,
 }
@@ -49,7 +51,7 @@ impl Histogram {
         Self::new(&CONFIDENCE, 1e6)
     }
 
-    /// Adds one observation, >= 0.
+    /// Adds one observation, which is at least 0.
     pub(super) fn observe(&self, value: f64) {
         let buckets = &*self.0;
         let index = buckets.bounds.partition_point(|bound| *bound < value);
@@ -57,8 +59,8 @@ impl Histogram {
         buckets.sum.fetch_add((value * buckets.scale) as u64, Ordering::Relaxed);
     }
 
-    /// Returns the upper edge of the bucket in which the `q`-quantile lies; `None` with fewer than
-    /// `least` observations, or when it lies beyond the last edge.
+    /// Returns the upper edge of the bucket that holds the `q`-quantile; `None` with fewer than `least`
+    /// observations, or if the quantile lies beyond the last edge.
     pub(super) fn quantile_bound(&self, q: f64, least: u64) -> Option<f64> {
         let counts: Vec<u64> =
             self.0.counts.iter().map(|count| count.load(Ordering::Relaxed)).collect();
@@ -66,11 +68,11 @@ impl Histogram {
         if n < least.max(1) {
             return None;
         }
-        let wanted = (q * n as f64).ceil() as u64;
+        let rank = (q * n as f64).ceil() as u64;
         let mut seen = 0;
         for (count, bound) in counts.iter().zip(self.0.bounds) {
             seen += count;
-            if seen >= wanted {
+            if seen >= rank {
                 return Some(*bound);
             }
         }
@@ -128,19 +130,19 @@ struct LoadedLabels {
     digest: String,
 }
 
-/// What is counted of one arm on the request path.
+/// The metrics of one arm on the request path.
 pub(super) struct ArmMetrics {
     /// Requests answered with 200.
     pub(super) answered: Counter,
-    /// How long they took, from the body read to the answer made.
+    /// Their durations, from the body read to the answer made.
     pub(super) seconds: Histogram,
-    /// How sure the answers were.
+    /// The confidence of the answers.
     pub(super) confidence: Histogram,
     /// Answers that were the fallback.
     pub(super) fallback: Counter,
 }
 
-/// Everything that is counted.
+/// All metrics of a server.
 pub(super) struct Metrics {
     registry: Registry,
     model: Arc<str>,
@@ -150,21 +152,23 @@ pub(super) struct Metrics {
     log_e: Family<EvidenceLabels, Gauge<f64, AtomicU64>>,
     rollbacks: Family<ReasonLabels, Counter>,
     loaded: Family<LoadedLabels, Gauge>,
-    /// Where the rollout stands, by number (0: none).
+    /// The phase of the rollout, by number; 0 for none.
     pub(super) phase: Gauge,
-    /// The canary's share, in [0, 1].
+    /// The share of the canary, in [0, 1].
     pub(super) weight: Gauge<f64, AtomicU64>,
-    /// Mirrored messages on which the challenger said otherwise.
+    /// Mirrored messages on which the challenger disagreed.
     pub(super) disagreement: Counter,
-    /// Requests without a conversation while a canary was beside the primary.
+    /// Mirrored messages that the challenger did not classify, because the shadow queue was full.
+    pub(super) shadow_dropped: Counter,
+    /// Requests without a conversation during a rollout.
     pub(super) unsticky: Counter,
-    /// Lines the request log had no room for.
+    /// Request log lines dropped because the queue was full.
     pub(super) dropped: Counter,
     /// Models swapped in.
     pub(super) swaps: Counter,
 }
 
-/// The name of an arm in labels.
+/// Returns the name of an arm in labels.
 pub(super) fn arm_name(arm: Arm) -> &'static str {
     match arm {
         Arm::Primary => "primary",
@@ -173,7 +177,7 @@ pub(super) fn arm_name(arm: Arm) -> &'static str {
 }
 
 impl Metrics {
-    /// Starts counting for `model`.
+    /// Makes the metrics of a server of `model`.
     pub(super) fn new(model: &str) -> Self {
         let model: Arc<str> = model.into();
         let mut registry = Registry::with_prefix("botops");
@@ -190,8 +194,9 @@ impl Metrics {
         let rollbacks = Family::<ReasonLabels, Counter>::default();
         let loaded = Family::<LoadedLabels, Gauge>::default();
         let (phase, weight) = (Gauge::default(), Gauge::<f64, AtomicU64>::default());
-        let (disagreement, unsticky, dropped, swaps) =
-            (Counter::default(), Counter::default(), Counter::default(), Counter::default());
+        let (disagreement, shadow_dropped) = (Counter::default(), Counter::default());
+        let (unsticky, dropped, swaps) =
+            (Counter::default(), Counter::default(), Counter::default());
         registry.register("requests", "Requests answered, by arm and status", requests.clone());
         registry.register(
             "request_seconds",
@@ -203,8 +208,13 @@ impl Metrics {
         registry.register("conversations", "Conversations counted, by arm", conversations.clone());
         registry.register(
             "shadow_disagreement",
-            "Mirrored messages on which the challenger said otherwise",
+            "Mirrored messages on which the challenger disagreed",
             disagreement.clone(),
+        );
+        registry.register(
+            "shadow_dropped",
+            "Mirrored messages dropped because the shadow queue was full",
+            shadow_dropped.clone(),
         );
         registry.register(
             "canary_phase",
@@ -214,7 +224,11 @@ impl Metrics {
         );
         registry.register("canary_weight", "Share of conversations on the canary", weight.clone());
         registry.register("canary_log_e", "Log e-value by metric and side", log_e.clone());
-        registry.register("rollbacks", "Rollbacks, by who decided", rollbacks.clone());
+        registry.register(
+            "rollbacks",
+            "Rollbacks, by origin: judge, requested or model",
+            rollbacks.clone(),
+        );
         registry.register("model_loaded_info", "1 for each model that serves", loaded.clone());
         registry.register(
             "unsticky_requests",
@@ -223,7 +237,7 @@ impl Metrics {
         );
         registry.register(
             "request_log_dropped",
-            "Request log lines there was no room for",
+            "Request log lines dropped because the queue was full",
             dropped.clone(),
         );
         registry.register("swaps", "Models swapped in", swaps.clone());
@@ -253,13 +267,14 @@ impl Metrics {
             phase,
             weight,
             disagreement,
+            shadow_dropped,
             unsticky,
             dropped,
             swaps,
         }
     }
 
-    /// Returns what is counted of `arm`.
+    /// Returns the metrics of `arm`.
     pub(super) fn arm(&self, arm: Arm) -> &ArmMetrics {
         match arm {
             Arm::Primary => &self.arms[0],
@@ -267,14 +282,14 @@ impl Metrics {
         }
     }
 
-    /// Counts a request that no prediction answered; `arm` is none before one was chosen.
+    /// Counts a request that no prediction answered; `arm` is `None` before an arm was chosen.
     pub(super) fn unanswered(&self, arm: Option<Arm>, code: u16) {
         let arm = arm.map_or("none", arm_name);
         let labels = RequestLabels { model: Arc::clone(&self.model), arm, code };
         self.requests.get_or_create(&labels).inc();
     }
 
-    /// Counts conversations a tick took in: `[primary, canary]`.
+    /// Counts the conversations of a tick: `[primary, canary]`.
     pub(super) fn conversations(&self, units: [u64; 2]) {
         for (arm, n) in [Arm::Primary, Arm::Canary].into_iter().zip(units) {
             let labels = ArmLabels { model: Arc::clone(&self.model), arm: arm_name(arm) };
@@ -282,7 +297,7 @@ impl Metrics {
         }
     }
 
-    /// Shows the judge's evidence.
+    /// Sets the evidence of the judge.
     pub(super) fn evidence(&self, evidence: &[Evidence]) {
         for one in evidence {
             let metric = one.kind.name();
@@ -293,12 +308,12 @@ impl Metrics {
         }
     }
 
-    /// Counts a rollback; `reason` is one of ours.
+    /// Counts a rollback; `reason` is `judge`, `requested` or `model`.
     pub(super) fn rolled_back(&self, reason: &'static str) {
         self.rollbacks.get_or_create(&ReasonLabels { reason }).inc();
     }
 
-    /// Says which models are loaded.
+    /// Sets the loaded models.
     pub(super) fn loaded(&self, models: &[(Arm, &str)]) {
         self.loaded.clear();
         for (arm, digest) in models {
@@ -311,15 +326,16 @@ impl Metrics {
         }
     }
 
-    /// Writes everything in OpenMetrics text.
+    /// Returns all metrics as OpenMetrics text.
     pub(super) fn text(&self) -> String {
         let mut text = String::with_capacity(8 << 10);
-        encode(&mut text, &self.registry).expect("a String takes everything");
+        encode(&mut text, &self.registry).expect("writing to a String does not fail");
         text
     }
 
-    /// Returns the bound beyond which an answer counts as slow: the upper edge of the bucket of the
-    /// primary's 95th percentile so far; `None` with fewer than 100 answers.
+    /// Returns the duration beyond which an answer counts as slow; `None` with fewer than 100 answers.
+    ///
+    /// It is the upper edge of the bucket that holds the 95th percentile of the primary so far.
     pub(super) fn slow_bound(&self) -> Option<Duration> {
         self.arms[0].seconds.quantile_bound(0.95, 100).map(Duration::from_secs_f64)
     }
@@ -363,6 +379,7 @@ mod tests {
             "botops_conversations_total{model=\"support\",arm=\"canary\"} 1",
             "botops_rollbacks_total{reason=\"judge\"} 1",
             "botops_model_loaded_info{model=\"support\",arm=\"primary\",digest=\"sha256:ab\"} 1",
+            "botops_shadow_dropped_total 0",
             "botops_canary_phase 0",
             "# EOF",
         ] {

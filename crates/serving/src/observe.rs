@@ -1,14 +1,13 @@
-//! What is seen of conversations between two ticks: units by arm, failures by kind and weight.
+//! Observations of conversations between two ticks: units by arm, failures by kind and weight.
 //!
-//! - one unit is one conversation, counted at its first message while a canary is beside the primary
-//! - it fails at most once a kind, under the weight at which it began
-//! - once the weight is another one than when it began, what it says next counts for neither arm:
-//!   some of the primary's conversations move to the canary at a step and none of the canary's move
-//!   back, so counting those that stay would show fewer late failures of the primary's; feedback on
-//!   what was answered before still counts, whichever the arm
-//! - memory is bounded: of the conversations last heard of, at least [`REMEMBERED`] and at most
-//!   twice as many are kept, with the last [`MESSAGES_REMEMBERED`] answers of each; one that was
-//!   forgotten and comes back is a new unit, and feedback on it is not counted
+//! - one unit is one conversation, counted at its first message during a rollout
+//! - a conversation fails at most once per kind, under the weight at which it began
+//! - after the weight has changed, later messages of a conversation count for neither arm. At a step
+//!   some conversations move from the primary to the canary and none move back, so counting those
+//!   that stay would hide late failures of the primary. Feedback on earlier answers still counts
+//! - memory is bounded: the observer remembers at least [`REMEMBERED`] and at most twice as many
+//!   conversations, those with the latest messages, and the last [`MESSAGES_REMEMBERED`] answers of
+//!   each. A forgotten conversation that goes on is a new unit; feedback on it is not counted
 
 use botops_labels::OOS;
 use botops_rollout::{Arm, FailureCount, FailureKind, Observation};
@@ -16,37 +15,38 @@ use chrono::{DateTime, Utc};
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
     hash::{BuildHasher, Hash},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
-/// Conversations remembered at least.
+/// The fewest conversations that are remembered.
 pub(super) const REMEMBERED: usize = 100_000;
-/// Answers remembered of each conversation.
+/// The most answers of a conversation that are remembered.
 pub(super) const MESSAGES_REMEMBERED: usize = 16;
 const SHARDS: usize = 16;
-/// Shares are told apart to the billionth.
+/// The resolution of weights: keys are in billionths.
 const BILLION: f64 = 1e9;
 
-/// One answered message.
-pub(super) struct Told {
-    /// The request's number.
+/// The outcome of one message.
+pub(super) struct Outcome {
+    /// The number of the request.
     pub(super) request: u64,
-    /// The intent that was predicted; none when the prediction failed.
+    /// The predicted intent; `None` if the prediction failed.
     pub(super) predicted: Option<Arc<str>>,
-    /// Whether the bot did not understand.
+    /// Whether the answer was the fallback.
     pub(super) fallback: bool,
-    /// Whether it took longer than the bound.
+    /// Whether the answer took longer than the bound.
     pub(super) slow: bool,
-    /// What the mirrored challenger said: whether it was heard, and differed.
-    pub(super) mirrored: Option<bool>,
 }
 
-/// What became of a piece of feedback.
+/// The result of one piece of feedback.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Feedback {
     /// The judge counts it.
     Counted,
-    /// The answer was right, or its conversation does not count (or has failed so already).
+    /// The answer was right, or its conversation does not count, or has already failed in this way.
     Noted,
     /// No such answer is remembered.
     Unknown,
@@ -60,18 +60,20 @@ struct Answer {
 
 struct Conversation {
     arm: Arm,
-    /// In billionths.
+    /// The weight at which it began, in billionths.
     weight: u32,
+    /// The kinds of failure so far, one bit each.
     failed: u8,
+    /// Whether the challenger has classified one of its messages.
     shadowed: bool,
-    /// The weight has changed since it began and it has gone on: its latest answer is not remembered.
+    /// Whether a message came after the weight had changed: the latest answer is not remembered then.
     outgrown: bool,
     answers: VecDeque<Answer>,
 }
 
 #[derive(Default)]
 struct Tally {
-    /// By weight in billionths, `[primary, canary]`.
+    /// `[primary, canary]` by weight in billionths.
     units: BTreeMap<u32, [u64; 2]>,
     failures: BTreeMap<(FailureKind, u32), [u64; 2]>,
     shadow_units: u64,
@@ -82,11 +84,12 @@ struct Shard {
     tally: Tally,
 }
 
-/// Watches conversations; locks one of 16 shards a message, and only while a canary is beside the primary.
+/// The observer of conversations. A message locks one of 16 shards, and only during a rollout.
 pub(super) struct Observer {
     hasher: std::hash::RandomState,
     shards: Vec<Mutex<Shard>>,
     requests: Vec<Mutex<Generations<u64, Arc<str>>>>,
+    epoch: AtomicU64,
 }
 
 impl Default for Observer {
@@ -96,7 +99,7 @@ impl Default for Observer {
 }
 
 impl Observer {
-    /// Remembers at least `conversations`.
+    /// Makes an observer that remembers at least `conversations`.
     pub(super) fn remembering(conversations: usize) -> Self {
         let each = conversations.div_ceil(SHARDS).max(1);
         Self {
@@ -108,11 +111,12 @@ impl Observer {
                 })
                 .collect(),
             requests: (0..SHARDS).map(|_| Mutex::new(Generations::new(each * 4))).collect(),
+            epoch: AtomicU64::new(0),
         }
     }
 
     fn shard(&self, conversation_id: &str) -> MutexGuard<'_, Shard> {
-        // The shard decides nothing that is counted, so its hash may differ from run to run.
+        // No count depends on the shard, so the hash may differ between processes.
         let index = (self.hasher.hash_one(conversation_id) as usize) % SHARDS;
         self.shards[index].lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -121,8 +125,8 @@ impl Observer {
         self.requests[(request as usize) % SHARDS].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sees a message of `conversation_id`, answered by `arm` while the canary's share was `weight`.
-    pub(super) fn message(&self, conversation_id: &str, arm: Arm, weight: f64, told: Told) {
+    /// Counts a message of `conversation_id` that `arm` answered while the canary had the share `weight`.
+    pub(super) fn message(&self, conversation_id: &str, arm: Arm, weight: f64, outcome: Outcome) {
         let key = {
             let weight = billionths(weight);
             let mut shard = self.shard(conversation_id);
@@ -142,51 +146,67 @@ impl Observer {
                     }
                 },
             );
-            if let Some(differs) = told.mirrored {
-                if !conversation.shadowed {
-                    conversation.shadowed = true;
-                    tally.shadow_units += 1;
-                }
-                if differs {
-                    // Mirrored answers are the challenger's, whichever arm answered.
-                    fail(tally, conversation, Arm::Canary, FailureKind::Disagreement);
-                }
-            }
             if conversation.weight != weight || conversation.arm != arm {
                 conversation.outgrown = true;
             }
             if conversation.outgrown {
                 return;
             }
-            if told.predicted.is_none() {
+            if outcome.predicted.is_none() {
                 fail(tally, conversation, arm, FailureKind::Error);
             }
-            if told.fallback {
+            if outcome.fallback {
                 fail(tally, conversation, arm, FailureKind::Fallback);
             }
-            if told.slow {
+            if outcome.slow {
                 fail(tally, conversation, arm, FailureKind::Slow);
             }
             if conversation.answers.len() == MESSAGES_REMEMBERED {
                 conversation.answers.pop_front();
             }
             conversation.answers.push_back(Answer {
-                request: told.request,
-                predicted: told.predicted,
-                fallback: told.fallback,
+                request: outcome.request,
+                predicted: outcome.predicted,
+                fallback: outcome.fallback,
             });
             key
         };
-        self.requests(told.request).entry(&told.request, || told.request, || key);
+        self.requests(outcome.request).entry(&outcome.request, || outcome.request, || key);
     }
 
-    /// Hears what the answer to `request` should have been.
+    /// Counts a message of `conversation_id` that the challenger classified too; `differs` if it disagrees.
+    ///
+    /// A message of an earlier `epoch`, or of a conversation that was forgotten, is not counted.
+    pub(super) fn mirrored(&self, epoch: u64, conversation_id: &str, differs: bool) {
+        let mut shard = self.shard(conversation_id);
+        // Under the lock: a rollout that begins now changes the epoch first, then clears the shard.
+        if self.epoch() != epoch {
+            return;
+        }
+        let Shard { conversations, tally } = &mut *shard;
+        let Some(conversation) = conversations.get_mut(conversation_id) else { return };
+        if !conversation.shadowed {
+            conversation.shadowed = true;
+            tally.shadow_units += 1;
+        }
+        if differs {
+            // The challenger disagrees, whichever arm answered.
+            fail(tally, conversation, Arm::Canary, FailureKind::Disagreement);
+        }
+    }
+
+    /// Returns how many rollouts this server has observed: what was mirrored for one does not count for the next.
+    pub(super) fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::SeqCst)
+    }
+
+    /// Counts feedback: `truth` is the true intent of the last message in `request`.
     pub(super) fn feedback_on_request(&self, request: u64, truth: &str) -> Feedback {
         let key = self.requests(request).get_mut(&request).map(|key| Arc::clone(key));
         key.map_or(Feedback::Unknown, |key| self.feedback(&key, Some(request), truth))
     }
 
-    /// Hears what the latest answer in `conversation_id` should have been.
+    /// Counts feedback: `truth` is the true intent of the last message in `conversation_id`.
     pub(super) fn feedback_on_conversation(&self, conversation_id: &str, truth: &str) -> Feedback {
         self.feedback(conversation_id, None, truth)
     }
@@ -203,7 +223,7 @@ impl Observer {
             None => conversation.answers.back(),
         };
         let Some(answer) = answer else { return Feedback::Unknown };
-        // A fallback is a failure of its own kind (and right, for what is out of scope).
+        // A fallback is a failure of its own kind, and the right answer to an out-of-scope message.
         let wrong = !answer.fallback
             && (truth == OOS || answer.predicted.as_deref().is_some_and(|intent| intent != truth));
         let arm = conversation.arm;
@@ -214,8 +234,10 @@ impl Observer {
         }
     }
 
-    /// Takes what was seen since the last call, `now`. `weight` is the share in force: conversations
-    /// that began under another one (between a decision and its routing) are no units of this tick.
+    /// Returns the observation since the last call, made `now`, and begins the next one.
+    ///
+    /// `weight` is the current share of the canary. A conversation that began under another share, between a
+    /// decision and its routing, is not a unit of this tick.
     pub(super) fn drain(&self, weight: f64, now: DateTime<Utc>) -> Observation {
         let weight = billionths(weight);
         let mut seen = Tally::default();
@@ -230,7 +252,7 @@ impl Observer {
                 add(seen.failures.entry(key).or_default(), failed);
             }
         }
-        // Without a share there is no challenger to compare with: no units.
+        // At weight zero nothing is compared, so there are no units.
         let [primary_units, canary_units] =
             seen.units.get(&weight).copied().filter(|_| weight > 0).unwrap_or_default();
         let failures = seen
@@ -251,8 +273,9 @@ impl Observer {
         }
     }
 
-    /// Forgets everything: another rollout begins.
+    /// Forgets everything, because a rollout begins or ends.
     pub(super) fn clear(&self) {
+        self.epoch.fetch_add(1, Ordering::SeqCst);
         for shard in &self.shards {
             let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
             shard.conversations.clear();
@@ -264,6 +287,7 @@ impl Observer {
     }
 }
 
+/// Returns the index of an arm in `[primary, canary]`.
 fn side(arm: Arm) -> usize {
     match arm {
         Arm::Primary => 0,
@@ -280,7 +304,7 @@ fn add(sum: &mut [u64; 2], more: [u64; 2]) {
     sum[1] += more[1];
 }
 
-/// Counts a failure, once a kind; returns whether it was the first.
+/// Counts a failure, once per kind. Returns whether it was the first of its kind.
 fn fail(tally: &mut Tally, conversation: &mut Conversation, arm: Arm, kind: FailureKind) -> bool {
     let bit = match kind {
         FailureKind::Error => 1,
@@ -297,8 +321,10 @@ fn fail(tally: &mut Tally, conversation: &mut Conversation, arm: Arm, kind: Fail
     true
 }
 
-/// A map that forgets what was not touched lately: two generations, of which the older is dropped
-/// when the younger is full. Holds at least the `capacity` keys touched last, at most twice as many.
+/// A map that forgets the keys that were not used lately.
+///
+/// It has two generations; when the younger is full, the older is dropped. It holds at least the `capacity`
+/// keys used last, and at most twice as many.
 struct Generations<K, V> {
     capacity: usize,
     young: HashMap<K, V>,
@@ -351,7 +377,7 @@ impl<K: Hash + Eq + Clone, V> Generations<K, V> {
                 owned
             }
         };
-        let value = self.young.get_mut(key).expect("it was found or put there");
+        let value = self.young.get_mut(key).expect("the key was found or inserted");
         (owned, value)
     }
 }
@@ -360,8 +386,8 @@ impl<K: Hash + Eq + Clone, V> Generations<K, V> {
 mod tests {
     use super::*;
 
-    fn told(request: u64, predicted: &str, fallback: bool) -> Told {
-        Told { request, predicted: Some(predicted.into()), fallback, slow: false, mirrored: None }
+    fn outcome(request: u64, predicted: &str, fallback: bool) -> Outcome {
+        Outcome { request, predicted: Some(predicted.into()), fallback, slow: false }
     }
 
     fn count(observation: &Observation, kind: FailureKind) -> [u64; 2] {
@@ -377,16 +403,16 @@ mod tests {
     }
 
     #[test]
-    fn a_conversation_is_one_unit_and_fails_once_a_kind() {
+    fn a_conversation_is_one_unit_and_fails_once_per_kind() {
         let observer = Observer::default();
         for request in 0..5 {
-            observer.message("c", Arm::Canary, 0.25, told(request, "a", request > 1));
+            observer.message("c", Arm::Canary, 0.25, outcome(request, "a", request > 1));
         }
         let seen = drain(&observer, 0.25);
         assert_eq!((seen.primary_units, seen.canary_units), (0, 1));
         assert_eq!(count(&seen, FailureKind::Fallback), [0, 1]);
         assert_eq!(seen.observed_at, Some(DateTime::UNIX_EPOCH));
-        observer.message("c", Arm::Canary, 0.25, told(9, "a", true));
+        observer.message("c", Arm::Canary, 0.25, outcome(9, "a", true));
         let seen = drain(&observer, 0.25);
         assert_eq!((seen.canary_units, seen.failures.len()), (0, 0));
         let nothing = Observation { observed_at: seen.observed_at, ..Observation::default() };
@@ -396,7 +422,7 @@ mod tests {
     #[test]
     fn a_failure_carries_the_weight_at_which_its_conversation_began() {
         let observer = Observer::default();
-        observer.message("c", Arm::Canary, 0.05, told(1, "a", false));
+        observer.message("c", Arm::Canary, 0.05, outcome(1, "a", false));
         assert_eq!(drain(&observer, 0.05).canary_units, 1);
         assert_eq!(observer.feedback_on_request(1, "b"), Feedback::Counted);
         let seen = drain(&observer, 0.25);
@@ -407,16 +433,16 @@ mod tests {
     }
 
     #[test]
-    fn after_a_step_what_a_conversation_says_next_counts_for_neither_arm() {
+    fn after_a_step_later_messages_of_a_conversation_count_for_neither_arm() {
         for arm in [Arm::Primary, Arm::Canary] {
             let observer = Observer::default();
-            observer.message("c", arm, 0.05, told(1, "a", false));
-            observer.message("c", arm, 0.25, told(2, "a", true));
-            // The truth is about the answer that is not remembered, not about the one before.
+            observer.message("c", arm, 0.05, outcome(1, "a", false));
+            observer.message("c", arm, 0.25, outcome(2, "a", true));
+            // The feedback is about the answer that is not remembered, not about the one before it.
             assert_eq!(observer.feedback_on_conversation("c", "b"), Feedback::Noted);
             assert_eq!(observer.feedback_on_request(2, "b"), Feedback::Unknown);
-            // Nor when the weight comes back: when it went on depends on the arm no more.
-            observer.message("c", arm, 0.05, told(3, "a", true));
+            // The same holds after the weight has changed back.
+            observer.message("c", arm, 0.05, outcome(3, "a", true));
             assert!(drain(&observer, 0.25).failures.is_empty(), "{arm:?}");
             assert_eq!(observer.feedback_on_request(1, "b"), Feedback::Counted);
         }
@@ -424,8 +450,8 @@ mod tests {
 
     #[test]
     fn with_equal_failure_rates_the_canary_has_its_share_of_failures_at_every_weight() {
-        // Conversations of eight messages, one a round; the weight rises every five rounds, so that
-        // most span a step. Both arms fail, slow down and answer wrongly at the same rates.
+        // Conversations have eight messages, one per round. The weight rises every five rounds, so that
+        // most of them span a step. Both arms fail, slow down and answer wrongly at the same rates.
         const WEIGHTS: [f64; 4] = [0.05, 0.25, 0.5, 0.75];
         let observer = Observer::default();
         let mut random = botops_stats::random::Random::new(20);
@@ -439,9 +465,9 @@ mod tests {
                     request += 1;
                     let fallback = random.below(20) == 0;
                     let slow = random.below(20) == 0;
-                    let told = Told { slow, ..told(request, "a", fallback) };
+                    let outcome = Outcome { slow, ..outcome(request, "a", fallback) };
                     let arm = botops_rollout::assign("salt", &id, weight);
-                    observer.message(&id, arm, weight, told);
+                    observer.message(&id, arm, weight, outcome);
                     if random.below(10) == 0 {
                         observer.feedback_on_conversation(&id, "b");
                     }
@@ -461,7 +487,7 @@ mod tests {
             let n = (primary + canary) as f64;
             assert!(n > 500.0, "{kind:?} at {weight}: {n} failures");
             let z = (canary as f64 - n * weight) / (n * weight * (1.0 - weight)).sqrt();
-            // Twelve looks. Counting the conversations that stay makes z 4 to 5 where a step follows.
+            // Twelve comparisons. Counting the conversations that stay makes z 4 to 5 before a step.
             assert!(z.abs() < 3.5, "{kind:?} at {weight}: {canary} of {n}, z = {z:.1}");
         }
     }
@@ -469,13 +495,13 @@ mod tests {
     #[test]
     fn messages_answered_by_another_arm_than_the_first_are_not_counted() {
         let observer = Observer::default();
-        observer.message("c", Arm::Primary, 0.05, told(1, "a", false));
-        observer.message("c", Arm::Canary, 0.25, told(2, "a", true));
+        observer.message("c", Arm::Primary, 0.05, outcome(1, "a", false));
+        observer.message("c", Arm::Canary, 0.25, outcome(2, "a", true));
         assert_eq!(observer.feedback_on_request(2, "b"), Feedback::Unknown);
         let seen = drain(&observer, 0.05);
         assert_eq!((seen.primary_units, seen.canary_units), (1, 0));
         assert!(seen.failures.is_empty());
-        // Feedback on what its first arm answered still counts, there.
+        // Feedback on an answer of the first arm still counts for that arm.
         assert_eq!(observer.feedback_on_request(1, "b"), Feedback::Counted);
         assert_eq!(count(&drain(&observer, 0.25), FailureKind::Wrong), [1, 0]);
     }
@@ -483,9 +509,9 @@ mod tests {
     #[test]
     fn out_of_scope_is_wrong_unless_the_bot_fell_back() {
         let observer = Observer::default();
-        observer.message("answered", Arm::Primary, 0.5, told(1, "a", false));
-        observer.message("fell back", Arm::Primary, 0.5, told(2, "a", true));
-        observer.message("right", Arm::Primary, 0.5, told(3, "a", false));
+        observer.message("answered", Arm::Primary, 0.5, outcome(1, "a", false));
+        observer.message("fell back", Arm::Primary, 0.5, outcome(2, "a", true));
+        observer.message("right", Arm::Primary, 0.5, outcome(3, "a", false));
         assert_eq!(observer.feedback_on_conversation("answered", OOS), Feedback::Counted);
         assert_eq!(observer.feedback_on_conversation("fell back", OOS), Feedback::Noted);
         assert_eq!(observer.feedback_on_conversation("fell back", "b"), Feedback::Noted);
@@ -499,8 +525,7 @@ mod tests {
     #[test]
     fn a_prediction_that_failed_is_an_error_and_feedback_on_it_is_not_wrong() {
         let observer = Observer::default();
-        let failed =
-            Told { request: 1, predicted: None, fallback: false, slow: false, mirrored: None };
+        let failed = Outcome { request: 1, predicted: None, fallback: false, slow: false };
         observer.message("c", Arm::Canary, 0.5, failed);
         assert_eq!(observer.feedback_on_request(1, "a"), Feedback::Noted);
         let seen = drain(&observer, 0.5);
@@ -509,11 +534,11 @@ mod tests {
     }
 
     #[test]
-    fn conversations_of_a_shadow_are_no_units_of_a_step() {
+    fn conversations_in_shadow_are_not_units_of_a_step() {
         let observer = Observer::default();
         for request in 0..3 {
-            let told = Told { mirrored: Some(request == 1), ..told(request, "a", true) };
-            observer.message("c", Arm::Primary, 0.0, told);
+            observer.message("c", Arm::Primary, 0.0, outcome(request, "a", true));
+            observer.mirrored(0, "c", request == 1);
         }
         let seen = drain(&observer, 0.0);
         assert_eq!((seen.shadow_units, seen.primary_units, seen.canary_units), (1, 0, 0));
@@ -522,19 +547,32 @@ mod tests {
     }
 
     #[test]
+    fn a_message_mirrored_for_an_earlier_rollout_is_not_counted() {
+        let observer = Observer::default();
+        let epoch = observer.epoch();
+        observer.message("c", Arm::Primary, 0.0, outcome(1, "a", false));
+        observer.clear();
+        observer.message("c", Arm::Primary, 0.0, outcome(2, "a", false));
+        observer.mirrored(epoch, "c", true);
+        observer.mirrored(observer.epoch(), "forgotten", true);
+        let seen = drain(&observer, 0.0);
+        assert_eq!((seen.shadow_units, seen.failures.len()), (0, 0));
+    }
+
+    #[test]
     fn units_that_began_under_another_share_are_left_out() {
         let observer = Observer::default();
-        observer.message("late", Arm::Primary, 0.05, told(1, "a", false));
-        observer.message("new", Arm::Primary, 0.25, told(2, "a", false));
+        observer.message("late", Arm::Primary, 0.05, outcome(1, "a", false));
+        observer.message("new", Arm::Primary, 0.25, outcome(2, "a", false));
         assert_eq!(drain(&observer, 0.25).primary_units, 1);
     }
 
     #[test]
-    fn what_was_not_touched_lately_is_forgotten_and_the_rest_is_not() {
+    fn keys_that_were_not_used_lately_are_forgotten() {
         let mut map = Generations::new(100);
         for key in 0..10_000_u64 {
             map.entry(&key, || key, || key);
-            assert!(map.get_mut(&0).is_some(), "touched before every insertion");
+            assert!(map.get_mut(&0).is_some(), "used before every insertion");
             assert!(map.young.len() + map.old.len() <= 200);
         }
         assert!((9_900..10_000).all(|key| map.get_mut(&key).is_some()));

@@ -1,23 +1,23 @@
-//! `POST /v1/predict`: the intents of one text or many, and the part of it that `chat` shares.
+//! `POST /v1/predict`: the intents of one text or many.
 
 use super::{
-    exchange::{App, Exchange, Text, check_conversation, check_text, parse, read_body, unfit},
+    app::App,
+    attempt::{Attempt, Refusal},
+    exchange::{Exchange, Text, check_conversation, check_text, parse, read_body, unfit},
     metrics::arm_name,
-    observe::Told,
-    problem::{Problem, internal},
+    request_id::RequestId,
 };
-use crate::routing::{Choice, Routing, Served};
+use crate::routing::Served;
 use axum::{
     body::Bytes,
     extract::{State, rejection::BytesRejection},
     response::Response,
 };
 use botops_models::Prediction;
-use botops_rollout::Arm;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-/// Texts of one request.
+/// The most texts in one request.
 const MAX_TEXTS: usize = 1_024;
 
 #[derive(Deserialize)]
@@ -35,7 +35,7 @@ struct Request<'a> {
 
 #[derive(Serialize)]
 struct Answer<'a> {
-    request_id: super::exchange::RequestId,
+    request_id: RequestId,
     model: &'a str,
     digest: &'a str,
     arm: &'static str,
@@ -49,7 +49,7 @@ struct Predicted<'a> {
     intent: &'a str,
     confidence: f64,
     fallback: bool,
-    /// The intents it may have with the probability stated in training, where the model makes such sets.
+    /// The intents that the text may have, with the coverage set in training, if the model makes such sets.
     #[serde(skip_serializing_if = "Option::is_none")]
     prediction_set: Option<Vec<&'a str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -62,7 +62,7 @@ struct Score<'a> {
     confidence: f64,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 fn is_true(value: &bool) -> bool {
     *value
 }
@@ -77,24 +77,13 @@ pub(super) async fn predict(
         Ok(body) => body,
         Err(problem) => return exchange.refuse(problem, None),
     };
-    exchange
-        .take_turn(|| match answer(&exchange, &body) {
-            Ok(response) => response,
-            Err(Refusal(problem, arm)) => exchange.refuse(problem, arm),
-        })
-        .await
-}
-
-/// A problem, and the arm it happened on.
-pub(super) struct Refusal(pub(super) Problem, pub(super) Option<Arm>);
-
-impl From<Problem> for Refusal {
-    fn from(problem: Problem) -> Self {
-        Self(problem, None)
+    match answer(&exchange, &body).await {
+        Ok(response) => response,
+        Err(Refusal(problem, arm)) => exchange.refuse(problem, arm),
     }
 }
 
-fn answer(exchange: &Exchange<'_>, body: &[u8]) -> Result<Response, Refusal> {
+async fn answer(exchange: &Exchange<'_>, body: &[u8]) -> Result<Response, Refusal> {
     let request: Request<'_> = parse(body)?;
     let texts = match (&request.text, &request.texts) {
         (Some(text), None) => std::slice::from_ref(text),
@@ -102,10 +91,12 @@ fn answer(exchange: &Exchange<'_>, body: &[u8]) -> Result<Response, Refusal> {
             return Err(unfit("BOT-6015", "`texts` is empty").into());
         }
         (None, Some(texts)) if texts.len() > MAX_TEXTS => {
-            return Err(unfit("BOT-6014", format!("`texts` holds more than {MAX_TEXTS}")).into());
+            return Err(
+                unfit("BOT-6014", format!("`texts` holds more than {MAX_TEXTS} texts")).into()
+            );
         }
         (None, Some(texts)) => texts.as_slice(),
-        _ => return Err(unfit("BOT-6013", "one of `text` and `texts` is wanted").into()),
+        _ => return Err(unfit("BOT-6013", "expected either `text` or `texts`").into()),
     };
     for text in texts {
         check_text(&text.0)?;
@@ -114,30 +105,42 @@ fn answer(exchange: &Exchange<'_>, body: &[u8]) -> Result<Response, Refusal> {
     check_conversation(conversation)?;
 
     let routing = exchange.routing()?;
-    let choice = routing.choose(conversation, exchange.draw());
+    let attempt = Attempt::new(exchange, &routing, conversation);
+    let texts: Vec<&str> = texts.iter().map(|text| &*text.0).collect();
+    let work = || respond(&attempt, &texts, request.top_k);
+    let (response, predictions) = exchange.take_turn(attempt.choice.served.speed(), work).await?;
+    attempt.mirror(texts.iter().copied().zip(&predictions));
+    Ok(response)
+}
+
+fn respond(
+    attempt: &Attempt<'_>,
+    texts: &[&str],
+    top_k: Option<usize>,
+) -> Result<(Response, Vec<Prediction>), Refusal> {
+    let Attempt { exchange, choice, .. } = attempt;
+    let mut answers = Vec::with_capacity(texts.len());
     let mut predictions = Vec::with_capacity(texts.len());
-    let mut made = Vec::with_capacity(texts.len());
-    let contents: Vec<&str> = texts.iter().map(|text| &*text.0).collect();
     let read = |prediction: &Prediction, proba: &[f64]| {
-        let scores = request.top_k.map(|k| top(choice.served, prediction, proba, k));
-        (set(choice.served, proba), scores)
+        let scores = top_k.map(|k| likeliest(choice.served, prediction, proba, k));
+        (prediction_set(choice.served, proba), scores)
     };
-    let Ok(classified) = choice.served.classify_many(&contents, read) else {
-        return Err(failed(exchange, &routing, &choice, conversation));
+    let Ok(classified) = choice.served.classify_many(texts, read) else {
+        return Err(attempt.failed());
     };
     for (prediction, (prediction_set, scores)) in classified {
-        predictions.push(Predicted {
+        answers.push(Predicted {
             intent: &choice.served.intents[prediction.intent],
             confidence: prediction.confidence,
             fallback: prediction.fallback,
             prediction_set,
             scores,
         });
-        made.push(prediction);
+        predictions.push(prediction);
     }
     let duration = exchange.elapsed();
-    for (text, prediction) in texts.iter().zip(&made) {
-        observe(exchange, &routing, &choice, conversation, &text.0, prediction, duration);
+    for prediction in &predictions {
+        attempt.predicted(prediction, duration);
     }
     let body = serde_json::to_vec(&Answer {
         request_id: exchange.id,
@@ -145,86 +148,29 @@ fn answer(exchange: &Exchange<'_>, body: &[u8]) -> Result<Response, Refusal> {
         digest: &choice.served.digest_text,
         arm: arm_name(choice.arm),
         sticky: choice.sticky,
-        predictions,
+        predictions: answers,
     })
-    .expect("an answer of ours is valid JSON");
-    Ok(exchange.answer(&choice, texts.len(), &made[0], duration, body))
+    .expect("an answer can be written as JSON");
+    let response = exchange.answer(choice, texts.len(), &predictions[0], duration, body);
+    Ok((response, predictions))
 }
 
-/// Returns the intents that a message may have, the likeliest first.
-fn set<'a>(served: &'a Served, proba: &[f64]) -> Option<Vec<&'a str>> {
+/// Returns the intents that a text may have, the likeliest first; `None` if the model makes no prediction sets.
+fn prediction_set<'a>(served: &'a Served, proba: &[f64]) -> Option<Vec<&'a str>> {
     let set = served.model().prediction_set(proba)?;
     Some(set.into_iter().map(|index| &*served.intents[index]).collect())
 }
 
 /// Returns the `k` likeliest intents, that of `prediction` first.
-fn top<'a>(served: &'a Served, prediction: &Prediction, proba: &[f64], k: usize) -> Vec<Score<'a>> {
+fn likeliest<'a>(
+    served: &'a Served,
+    prediction: &Prediction,
+    proba: &[f64],
+    k: usize,
+) -> Vec<Score<'a>> {
     prediction
         .likeliest(proba, k)
         .into_iter()
         .map(|index| Score { intent: &served.intents[index], confidence: proba[index] })
         .collect()
-}
-
-/// Counts an answer: metrics, the mirrored challenger, the judge's observation.
-pub(super) fn observe(
-    exchange: &Exchange<'_>,
-    routing: &Routing,
-    choice: &Choice<'_>,
-    conversation: Option<&str>,
-    text: &str,
-    prediction: &Prediction,
-    duration: std::time::Duration,
-) {
-    let app = exchange.app;
-    let metrics = app.metrics.arm(choice.arm);
-    metrics.confidence.observe(prediction.confidence);
-    if prediction.fallback {
-        metrics.fallback.inc();
-    }
-    let Some(split) = &routing.split else { return };
-    let Some(conversation) = conversation else { return };
-    let predicted = &choice.served.intents[prediction.intent];
-    let mirrored = choice.mirror.map(|challenger| {
-        let differs = match challenger.classify(text, |_, _| ()) {
-            Ok((other, ())) => {
-                challenger.intents[other.intent] != *predicted
-                    || other.fallback != prediction.fallback
-            }
-            Err(_) => true,
-        };
-        if differs {
-            app.metrics.disagreement.inc();
-        }
-        differs
-    });
-    let told = Told {
-        request: exchange.id.number,
-        predicted: Some(Arc::clone(predicted)),
-        fallback: prediction.fallback,
-        slow: app.is_slow(duration),
-        mirrored,
-    };
-    app.observer.message(conversation, choice.arm, split.weight, told);
-}
-
-/// Counts a prediction that panicked, and says so.
-pub(super) fn failed(
-    exchange: &Exchange<'_>,
-    routing: &Routing,
-    choice: &Choice<'_>,
-    conversation: Option<&str>,
-) -> Refusal {
-    if let (Some(split), Some(conversation)) = (&routing.split, conversation) {
-        let told = Told {
-            request: exchange.id.number,
-            predicted: None,
-            fallback: false,
-            slow: false,
-            mirrored: None,
-        };
-        let app = exchange.app;
-        app.observer.message(conversation, choice.arm, split.weight, told);
-    }
-    Refusal(internal().into(), Some(choice.arm))
 }

@@ -1,44 +1,44 @@
-//! Errors as RFC 9457 problem documents, with the codes `botops explain` describes.
+//! Errors as RFC 9457 problem documents, with the codes that `botops explain` describes.
 
 use axum::{
-    http::{HeaderValue, StatusCode, header},
+    http::{HeaderValue, Method, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use botops_findings::{Fault, FaultKind, catalogue};
 use serde::{Deserialize, Serialize};
 
-/// The document as sent. `exit` is the exit code the command line gives to this family of failure.
+/// The document as it is sent.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Document {
-    /// `urn:botops:BOT-6012`.
+    /// The code as a URN, such as `urn:botops:BOT-6012`.
     #[serde(rename = "type")]
     pub(super) kind: String,
-    /// What the code means.
+    /// The title of the code.
     pub(super) title: String,
     /// The HTTP status.
     pub(super) status: u16,
-    /// What happened this time.
+    /// The message.
     pub(super) detail: String,
     /// The stable code.
     pub(super) code: String,
-    /// The exit code of a command that met it.
+    /// The exit code of a command that fails with this code.
     pub(super) exit: u8,
-    /// What to do next.
+    /// The hints.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) hints: Vec<String>,
 }
 
-/// A fault on its way to a client.
+/// A fault and the HTTP status of its answer.
 #[derive(Debug)]
 pub(super) struct Problem {
     /// The HTTP status.
     pub(super) status: StatusCode,
-    /// What happened.
+    /// The fault.
     pub(super) fault: Fault,
 }
 
 impl Problem {
-    /// Answers `fault` with `status` instead of the one of its family.
+    /// Gives `fault` the status `status` instead of that of its family.
     pub(super) fn new(status: StatusCode, fault: Fault) -> Self {
         Self { status, fault }
     }
@@ -80,7 +80,7 @@ impl From<Fault> for Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let body = serde_json::to_vec(&self.document()).expect("a problem is valid JSON");
+        let body = serde_json::to_vec(&self.document()).expect("a problem can be written as JSON");
         let mut response = (self.status, body).into_response();
         response
             .headers_mut()
@@ -94,7 +94,7 @@ impl IntoResponse for Problem {
     }
 }
 
-/// Answers a panic: the request fails, the server does not.
+/// Answers a request that panicked. The server goes on.
 pub(super) fn panicked(_: Box<dyn std::any::Any + Send + 'static>) -> Response {
     Problem::from(internal()).into_response()
 }
@@ -102,5 +102,21 @@ pub(super) fn panicked(_: Box<dyn std::any::Any + Send + 'static>) -> Response {
 /// The fault of a panic.
 pub(super) fn internal() -> Fault {
     Fault::internal("BOT-6018", "the server failed on this request")
-        .hint("try again; when it stays, report it with the request id")
+        .hint("try again; if it fails again, report it with the request id")
+}
+
+/// The problem of a path that is not served.
+pub(super) fn no_such_path(path: &str) -> Problem {
+    let fault = Fault::usage(
+        "BOT-6016",
+        format!("this server has no path `{}`", path.chars().take(80).collect::<String>()),
+    )
+    .hint("the paths are `/v1/predict`, `/v1/chat`, `/v1/feedback`, `/health`, `/readiness` and `/metrics`");
+    Problem::new(StatusCode::NOT_FOUND, fault)
+}
+
+/// The problem of a method that a path does not accept.
+pub(super) fn no_such_method(method: &Method) -> Problem {
+    let fault = Fault::usage("BOT-6017", format!("this path does not accept `{method}`"));
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, fault)
 }

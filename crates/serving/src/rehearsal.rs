@@ -1,9 +1,9 @@
-//! A promotion rehearsed: the real server, recorded traffic over real HTTP, the traffic's own clock.
+//! The rehearsal of a promotion: a real server answers recorded traffic over HTTP, on the clock of the traffic.
 //!
-//! Time stands still between ticks. The messages and the feedback of one interval are sent over a
-//! few connections, each conversation in its own order, and only then comes the tick; what a tick
-//! sees is a sum over conversations, so the order among them does not matter, and the same inputs
-//! give the same decision.
+//! The clock stands still between ticks. The messages and the feedback of one interval are sent over
+//! a few connections, each conversation in its own order; the tick follows when all are counted. An
+//! observation is a sum over conversations, so their order does not matter, and the same input gives
+//! the same decision.
 
 use super::{
     Message, RequestLog, ServerSettings, Side,
@@ -12,8 +12,9 @@ use super::{
     clock::{Clock, ManualClock},
     replay::{Call, Caller, conversations},
     server::{bind, listen, new_app},
+    shadow,
 };
-use crate::version_source::{Home, RehearsedHome};
+use crate::version_source::{RehearsalSource, VersionSource};
 use botops_findings::{Fault, Result};
 use botops_http::Url;
 use botops_rollout::{
@@ -25,21 +26,22 @@ use std::{
     sync::Arc,
 };
 
-/// Feedback comes this long after its message.
+/// The time between a message and its feedback.
 const FEEDBACK_DELAY: TimeDelta = TimeDelta::minutes(5);
 
-/// Rehearses a promotion: the real server on a free loopback port, recorded traffic over real HTTP,
-/// on the traffic's own clock, feedback included, the real judge. Reproducible: latency is shown but never gates.
-/// The same inputs give the same decision, byte for byte.
+/// Rehearses the promotion of `challenger`: a server on a free loopback port answers `messages` over HTTP, and the judge
+/// decides as it does in production.
 ///
-/// Feedback comes five minutes after its message. A rehearsal ends with the rollout or with the
-/// traffic; in the latter case it is `insufficient`, and the reason says what was missing. No one is
-/// there to resume a rollout that paused: it keeps its weight, and may still be rolled back.
+/// - the same input gives the same decision, byte for byte: latency is reported and never decides
+/// - feedback arrives five minutes after its message, on the clock of the traffic
+/// - the rehearsal ends with the rollout or with the traffic. In the latter case the verdict is
+///   `insufficient` and the reason names the missing evidence
+/// - nobody resumes a rollout that paused: it keeps its weight, and may still be rolled back
 ///
-/// `progress` is told how many messages of how many were replayed.
+/// `progress` gets the number of messages replayed so far, and the total.
 ///
 /// # Errors
-/// `BOT-6020` (exit 4) no traffic; `BOT-6001`; I/O on loopback.
+/// `BOT-6020` (exit 4) there are no messages; `BOT-6001`; I/O on loopback.
 pub async fn rehearse(
     model: &str,
     champion: Side,
@@ -49,7 +51,7 @@ pub async fn rehearse(
     progress: &(dyn Fn(u64, u64) + Sync),
 ) -> Result<Decision> {
     let mut spec = spec.clone();
-    // The loopback's latency is this machine's of today, not the traffic's.
+    // The latency on loopback depends on this machine, not on the traffic.
     spec.judge.metrics.insert(FailureKind::Slow, GatePolicy::Observe);
     let policy = spec.check()?;
     let mut calls = calls(messages);
@@ -66,15 +68,16 @@ pub async fn rehearse(
         environment: "rehearsal".to_owned(),
         request_log: RequestLog::Off,
     };
-    let app = new_app(model, &settings, Arc::clone(&clock) as Arc<dyn Clock>)?;
+    let app = new_app(model, &settings, Arc::clone(&clock) as Arc<dyn Clock>, shadow::UNBOUNDED)?;
     let running = listen(Arc::clone(&app), bind(settings.listen).await?)?;
-    app.slot.set(Arc::new(RehearsedHome::prepare(model, &champion)?), None);
+    app.slot.set(Arc::new(RehearsalSource::prepare(model, &champion)?), None);
     let (from, to) = (champion.manifest, challenger.manifest);
-    let home: Arc<dyn Home> = Arc::new(RehearsedHome { model: model.to_owned(), challenger });
-    let canary = Canary::new(Arc::clone(&app), home, true);
+    let source: Arc<dyn VersionSource> =
+        Arc::new(RehearsalSource { model: model.to_owned(), challenger });
+    let canary = Canary::new(Arc::clone(&app), source, true);
     let rollout = Rollout::request(
-        RolloutRequest {
-            // The id is the salt of the split: the two versions decide it, so a rehearsal is repeatable.
+            RolloutRequest {
+            // The id is the salt of the split, so it depends on the two versions alone.
             id: format!("rehearsal-{}-{}", from.short(), to.short()),
             model: model.to_owned(),
             champion: from,
@@ -107,6 +110,8 @@ pub async fn rehearse(
         let newest = calls.last().map_or(until, |call| call.at);
         clock.set(newest);
         caller.send(conversations(&calls, messages)).await?;
+        // The tick sees every message of its interval.
+        app.shadow.flush().await;
         done += calls.iter().filter(|call| !call.feedback).count() as u64;
         progress(done, total);
         calls = rest;
@@ -125,7 +130,7 @@ pub async fn rehearse(
     Ok(decision)
 }
 
-/// Moves the clock from tick to tick.
+/// The ticks of a rehearsal.
 struct Replay<'a> {
     canary: &'a Canary,
     clock: &'a ManualClock,
@@ -135,6 +140,7 @@ struct Replay<'a> {
 }
 
 impl Replay<'_> {
+    /// Returns the time of a tick.
     fn time_of(&self, tick: i64) -> DateTime<Utc> {
         self.begin
             + TimeDelta::microseconds(
@@ -142,15 +148,14 @@ impl Replay<'_> {
             )
     }
 
-    /// Returns the number of the first tick that sees what happens at `at`.
+    /// Returns the number of the first tick that observes an event at `at`.
     fn tick_of(&self, at: DateTime<Utc>) -> i64 {
         let since = (at - self.begin).num_microseconds().unwrap_or(i64::MAX);
         let interval = self.interval.num_microseconds().unwrap_or(i64::MAX).max(1);
         ((since + interval - 1) / interval).max(self.ticks + 1)
     }
 
-    /// Returns whether nothing more can happen: it is over, or paused at weight zero with no one there
-    /// to resume it.
+    /// Returns whether nothing more can happen: the rollout is over, or paused at weight zero.
     async fn is_still(&self) -> Result<bool> {
         self.canary
             .read("latest", |active, _| {
@@ -161,22 +166,23 @@ impl Replay<'_> {
             .await
     }
 
+    /// Moves the clock to `tick` and takes it.
     async fn tick(&mut self, tick: i64) -> Result<()> {
         self.ticks = tick;
         self.clock.set(self.time_of(tick));
         self.canary.tick().await.map(|_| ())
     }
 
-    /// Ticks through a time without traffic up to `last`; returns whether the rollout still moves.
+    /// Ticks through a time without traffic, up to `last`. Returns whether the rollout can still change.
     ///
-    /// Without anything seen a decision depends on the time alone, and once it is due it stays due:
-    /// so the ticks in between are searched by halving, not walked.
+    /// Without messages a decision depends on the time alone, and a decision that is due stays due. So a binary search
+    /// finds the next tick that decides.
     async fn skip_to(&mut self, last: i64) -> Result<bool> {
-        while self.ticks < last && self.canary.would_decide(self.time_of(last)).await {
+        while self.ticks < last && self.canary.is_due(self.time_of(last)).await {
             let (mut idle, mut due) = (self.ticks, last);
             while due - idle > 1 {
                 let middle = idle + (due - idle) / 2;
-                if self.canary.would_decide(self.time_of(middle)).await {
+                if self.canary.is_due(self.time_of(middle)).await {
                     due = middle;
                 } else {
                     idle = middle;
@@ -192,7 +198,7 @@ impl Replay<'_> {
     }
 }
 
-/// Everything to be sent, by time; at the same time messages before feedback, in the order recorded.
+/// Returns the calls by time. At the same time, messages come before feedback, in the recorded order.
 fn calls(messages: &[Message]) -> Vec<Call> {
     let mut calls: Vec<Call> = Vec::with_capacity(messages.len() * 2);
     for (index, message) in messages.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! Recorded messages and their feedback over HTTP: one caller for rehearsals and for servers elsewhere.
+//! The replay of recorded messages and their feedback over HTTP, to a rehearsal or to another server.
 
 use super::{
     Message,
@@ -11,23 +11,23 @@ use futures::{TryStreamExt, stream};
 use serde::Serialize;
 use std::{collections::BTreeMap, sync::OnceLock};
 
-/// Conversations under way at a time.
+/// Conversations replayed at a time.
 const CONCURRENT: usize = 16;
-/// Messages sent before the next ones are looked at.
+/// Messages replayed before the next ones begin.
 const WINDOW: usize = 512;
 
-/// A message to be sent, or the feedback on it.
+/// A message to send, or the feedback on it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Call {
-    /// When, on the traffic's clock.
+    /// The time in the recorded traffic.
     pub(super) at: DateTime<Utc>,
-    /// Which message.
+    /// The index of the message.
     pub(super) index: usize,
     /// Whether it is the feedback.
     pub(super) feedback: bool,
 }
 
-/// Groups calls by conversation, each in the order given.
+/// Groups calls by conversation. Each conversation keeps the order of `calls`.
 pub(super) fn conversations(calls: &[Call], messages: &[Message]) -> Vec<Vec<Call>> {
     let mut groups: BTreeMap<&str, Vec<Call>> = BTreeMap::new();
     for call in calls {
@@ -36,7 +36,7 @@ pub(super) fn conversations(calls: &[Call], messages: &[Message]) -> Vec<Vec<Cal
     groups.into_values().collect()
 }
 
-/// Sends messages and remembers the ids of their answers.
+/// A sender of messages, which remembers the ids of their answers for the feedback.
 pub(super) struct Caller<'a> {
     http: Client,
     base: Url,
@@ -59,7 +59,7 @@ struct Feedback<'a> {
 }
 
 impl<'a> Caller<'a> {
-    /// Sends to the server at `base`.
+    /// Makes a sender to the server at `base`.
     pub(super) fn new(http: Client, base: Url, messages: &'a [Message]) -> Self {
         let path = |last: &str| {
             let mut url = base.clone();
@@ -79,7 +79,7 @@ impl<'a> Caller<'a> {
         }
     }
 
-    /// Sends the calls of several conversations; each conversation in order, several at a time.
+    /// Sends the calls of several conversations: each conversation in order, several conversations at a time.
     ///
     /// # Errors
     /// `BOT-6031`.
@@ -123,24 +123,27 @@ impl<'a> Caller<'a> {
         sent.map_err(|error| unreachable(&self.base, error))
     }
 
-    /// Reads the answer to its end, so that its connection serves the next call. A refused message
-    /// is not ours to stop at: the server counted it.
+    /// Reads the answer to its end, so that the next call can use its connection. A message that the server refuses
+    /// does not stop the replay: the server has counted it.
     async fn finish(&self, answer: botops_http::Response) -> Result<()> {
         if answer.status() == botops_http::StatusCode::NOT_FOUND {
             return Err(Fault::usage(
                 "BOT-6030",
                 "the server at this address has no `/v1/chat`: it is not a botops server",
             )
-            .hint("name the public address, not the one of the admin API"));
+            .hint("give the public address, not that of the admin API"));
         }
         answer.bytes().await.map(drop).map_err(|error| unreachable(&self.base, error))
     }
 }
 
-/// Replays recorded traffic at a server, feedback included, as fast as it answers (for trying a canary out on a server that has no traffic).
+/// Replays recorded traffic to a server, including feedback, as fast as it answers. This tries out a canary on a server
+/// without traffic of its own.
+///
+/// `progress` gets the number of messages replayed so far, and the total.
 ///
 /// # Errors
-/// `BOT-6031`; `BOT-6030` for an address that is none of a server.
+/// `BOT-6031`; `BOT-6030` if `url` is not the address of a server.
 pub async fn replay(
     url: &str,
     messages: &[Message],
@@ -150,7 +153,7 @@ pub async fn replay(
         .ok()
         .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
     let Some(base) = parsed else {
-        return Err(Fault::usage("BOT-6030", format!("`{url}` is no address of a server"))
+        return Err(Fault::usage("BOT-6030", format!("`{url}` is not the address of a server"))
             .hint("an address looks like `http://127.0.0.1:8080`"));
     };
     let caller = Caller::new(http()?, base, messages);

@@ -1,9 +1,9 @@
-//! One JSON line a request, written by a thread of its own: the request path never waits for it.
+//! The request log: one JSON line per request, written by a separate thread. No request waits for it.
 //!
-//! What a user wrote is left out. When lines come faster than they can be written, they are
-//! dropped, and counted in `botops_request_log_dropped_total`.
+//! A line never holds the text of a user. Lines that come faster than they can be written are dropped
+//! and counted in `botops_request_log_dropped_total`.
 
-use super::RequestLog;
+use super::{RequestLog, request_id::RequestId};
 use botops_digest::Digest;
 use chrono::{DateTime, SecondsFormat, Utc};
 use prometheus_client::metrics::counter::Counter;
@@ -18,48 +18,48 @@ use std::{
     time::Duration,
 };
 
-/// Lines that may wait to be written.
+/// The most lines that wait to be written.
 const CAPACITY: usize = 1 << 15;
-/// How long lines gather before they are written together: one wake-up for many requests.
+/// The time that lines gather before they are written together, so that many requests cost one wake-up.
 const GATHER: Duration = Duration::from_millis(5);
 
-/// What is logged of a request.
+/// One request.
 #[derive(Debug)]
 pub(super) struct Line {
-    /// When it was answered.
+    /// The time of the answer.
     pub(super) at: DateTime<Utc>,
-    /// Its id.
-    pub(super) request_id: super::exchange::RequestId,
-    /// Which endpoint.
+    /// The id of the request.
+    pub(super) request_id: RequestId,
+    /// The endpoint.
     pub(super) endpoint: &'static str,
     /// The HTTP status.
     pub(super) status: u16,
-    /// From the body read to the answer made.
+    /// The time from the body read to the answer made.
     pub(super) duration: Duration,
-    /// The problem, when it was one.
+    /// The code of the problem, if the answer is one.
     pub(super) code: Option<&'static str>,
-    /// Who answered, and what.
+    /// The prediction, if one was made.
     pub(super) answer: Option<AnswerLine>,
 }
 
-/// Who answered, and what.
+/// The prediction that answered a request.
 #[derive(Debug)]
 pub(super) struct AnswerLine {
-    /// The model's reference.
+    /// The reference of the model.
     pub(super) model: Arc<str>,
-    /// Its digest.
+    /// The digest of the model file.
     pub(super) digest: Digest,
-    /// Its arm.
+    /// The arm.
     pub(super) arm: &'static str,
     /// Whether the conversation decided on the arm.
     pub(super) sticky: bool,
-    /// How many texts.
+    /// The number of texts.
     pub(super) n: usize,
-    /// The first text's intent.
+    /// The intent of the first text.
     pub(super) intent: Arc<str>,
-    /// How sure.
+    /// The confidence of the first text.
     pub(super) confidence: f64,
-    /// Whether it was not understood.
+    /// Whether the first text got the fallback.
     pub(super) fallback: bool,
 }
 
@@ -69,7 +69,7 @@ enum Entry {
     Flush(SyncSender<()>),
 }
 
-/// Hands lines to the writing thread. Dropping it writes what is left.
+/// The sender of lines to the writing thread. Dropping it writes the lines that wait.
 pub(super) struct RequestLogger {
     sender: Option<SyncSender<Entry>>,
     writer: Mutex<Option<JoinHandle<()>>>,
@@ -77,7 +77,7 @@ pub(super) struct RequestLogger {
 }
 
 impl RequestLogger {
-    /// Starts the thread, or none when nothing is to be logged.
+    /// Starts the writing thread, unless the log is off.
     pub(super) fn start(to: RequestLog, dropped: Counter) -> io::Result<Self> {
         match to {
             RequestLog::Off => Ok(Self { sender: None, writer: Mutex::new(None), dropped }),
@@ -85,7 +85,7 @@ impl RequestLogger {
         }
     }
 
-    /// Writes to `out`.
+    /// Starts a thread that writes to `out`.
     pub(super) fn to(out: Box<dyn Write + Send>, dropped: Counter) -> io::Result<Self> {
         let (sender, receiver) = sync_channel(CAPACITY);
         let writer = std::thread::Builder::new()
@@ -94,7 +94,7 @@ impl RequestLogger {
         Ok(Self { sender: Some(sender), writer: Mutex::new(Some(writer)), dropped })
     }
 
-    /// Returns whether anything is logged: what a line needs is not worth making otherwise.
+    /// Returns whether the log is on. If it is off, a caller need not make a line.
     pub(super) fn is_on(&self) -> bool {
         self.sender.is_some()
     }
@@ -104,7 +104,7 @@ impl RequestLogger {
         self.send(Entry::Request(line));
     }
 
-    /// Logs something that happened to the server.
+    /// Logs an event of the server.
     pub(super) fn event(
         &self,
         at: DateTime<Utc>,
@@ -115,7 +115,7 @@ impl RequestLogger {
         self.send(Entry::Event { at, level, event, message });
     }
 
-    /// Waits, at most two seconds, until everything sent before is written.
+    /// Waits until all lines sent before are written, at most two seconds.
     pub(super) fn flush(&self) {
         let Some(sender) = &self.sender else { return };
         let (done, written) = sync_channel(1);
@@ -138,7 +138,7 @@ impl Drop for RequestLogger {
         self.sender = None;
         let writer = self.writer.get_mut().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(writer) = writer {
-            // A writer that panicked has nothing left to say.
+            // A panic of the writer cannot be reported any more.
             let _ = writer.join();
         }
     }
@@ -155,12 +155,12 @@ fn write(receiver: &Receiver<Entry>, mut out: BufWriter<Box<dyn Write + Send>>) 
         line.clear();
         entry.write(&mut line);
         line.push(b'\n');
-        // A closed standard error ends logging, not serving.
+        // If the output is closed, the log ends and the server goes on.
         let _ = out.write_all(&line);
     };
     while let Ok(entry) = receiver.recv() {
         put(&entry, &mut out);
-        // Waiting on the channel would cost each request a wake-up.
+        // If this waited on the channel instead, every request would pay for a wake-up.
         std::thread::sleep(GATHER);
         loop {
             match receiver.try_recv() {
@@ -245,6 +245,6 @@ impl Entry {
             }
             Self::Flush(_) => Ok(()),
         };
-        written.expect("a line of ours is valid JSON");
+        written.expect("a line can be written as JSON");
     }
 }

@@ -1,4 +1,4 @@
-//! What is served: the model slot that requests read and rollouts swap, and which arm answers.
+//! The models that answer: the slot that requests read and rollouts swap, and the choice of an arm.
 
 use axum::http::HeaderValue;
 use botops_dialogue::Dialogue;
@@ -16,17 +16,18 @@ use std::{
 /// A model ready to answer.
 pub(super) struct Served {
     model: Arc<IntentModel>,
+    speed: Speed,
     /// Entities and responses, compiled.
     pub(super) dialogue: Dialogue,
-    /// What answers call it, such as `support@2`.
+    /// Its name in answers, such as `support@2`.
     pub(super) reference: Arc<str>,
-    /// Digest of its file.
+    /// Digest of the model file.
     pub(super) digest: Digest,
-    /// The digest as written.
+    /// [`Self::digest`] as text.
     pub(super) digest_text: String,
-    /// Digest of its manifest; none for a bare file.
+    /// Digest of the manifest; `None` for a bare file.
     pub(super) manifest: Option<Digest>,
-    /// Its version in the registry, if it came from one.
+    /// Its version in the registry; `None` if it did not come from one.
     pub(super) version: Option<Version>,
     /// The intents by index.
     pub(super) intents: Vec<Arc<str>>,
@@ -34,6 +35,15 @@ pub(super) struct Served {
     pub(super) reference_header: HeaderValue,
     /// [`Self::digest`] as a header.
     pub(super) digest_header: HeaderValue,
+}
+
+/// How long one prediction takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Speed {
+    /// Microseconds: sparse features only.
+    Fast,
+    /// Milliseconds: the model runs an encoder, so predictions take turns.
+    Slow,
 }
 
 /// A prediction panicked.
@@ -45,10 +55,10 @@ thread_local! {
 }
 
 impl Served {
-    /// Makes `model` ready: compiles its dialogue, runs its goldens (which warms it, too).
+    /// Makes `model` ready to answer: compiles its dialogue and runs its golden self-test, which also warms it up.
     ///
     /// # Errors
-    /// `BOT-6011` when a golden answers otherwise than when the model was made; those of the dialogue.
+    /// `BOT-6011` if a golden gets another answer than in training; those of the dialogue.
     pub(super) fn prepare(
         model: Arc<IntentModel>,
         digest: Digest,
@@ -62,7 +72,7 @@ impl Served {
             return Err(Fault::data(
                 "BOT-6011",
                 format!(
-                    "`{reference}` failed its golden self-test: {} of {} utterances, the first `{first}`",
+                    "`{reference}` failed its golden self-test: {} of {} utterances failed, the first is `{first}`",
                     test.failures.len(),
                     test.n,
                 ),
@@ -73,7 +83,9 @@ impl Served {
         let visible: String =
             reference.chars().map(|c| if c.is_ascii_graphic() { c } else { '?' }).collect();
         let digest_text = digest.to_string();
+        let speed = if model.encoder().is_some() { Speed::Slow } else { Speed::Fast };
         Ok(Self {
+            speed,
             dialogue,
             intents,
             manifest,
@@ -92,37 +104,44 @@ impl Served {
         &self.model
     }
 
-    /// Returns whether a prediction takes milliseconds, not microseconds: an encoder has to be asked.
-    pub(super) fn is_slow(&self) -> bool {
-        self.model.encoder().is_some()
+    /// Returns how long one prediction takes.
+    pub(super) fn speed(&self) -> Speed {
+        self.speed
     }
 
-    /// Classifies many texts, on all threads where a prediction is slow; `read` may look at the probabilities of each.
+    /// Makes it take turns, as a model with an encoder does.
+    #[cfg(test)]
+    pub(super) fn slowed(self) -> Self {
+        Self { speed: Speed::Slow, ..self }
+    }
+
+    /// Classifies many texts, on all threads if the model is slow. `read` gets the prediction and the
+    /// probabilities of each text.
     ///
     /// # Errors
-    /// [`Panicked`]: a bug, which costs this request and nothing else.
+    /// [`Panicked`], because of a bug. Only this request fails.
     pub(super) fn classify_many<T>(
         &self,
         texts: &[&str],
         mut read: impl FnMut(&Prediction, &[f64]) -> T,
     ) -> Result<Vec<(Prediction, T)>, Panicked> {
-        if !self.is_slow() || texts.len() < 2 {
+        if self.speed == Speed::Fast || texts.len() < 2 {
             return texts.iter().map(|text| self.classify(text, &mut read)).collect();
         }
         let (predictions, proba) =
             catch_unwind(AssertUnwindSafe(|| self.model.predict_many(texts)))
                 .map_err(|_| Panicked)?;
-        let told = predictions.into_iter().zip(&proba).map(|(prediction, proba)| {
+        let results = predictions.into_iter().zip(&proba).map(|(prediction, proba)| {
             let read = read(&prediction, proba);
             (prediction, read)
         });
-        Ok(told.collect())
+        Ok(results.collect())
     }
 
-    /// Classifies `text` with this thread's scratch; `read` may look at the probabilities.
+    /// Classifies `text` in memory that this thread reuses. `read` gets the prediction and the probabilities.
     ///
     /// # Errors
-    /// [`Panicked`]: a bug, which costs this request and nothing else.
+    /// [`Panicked`], because of a bug. Only this request fails.
     pub(super) fn classify<T>(
         &self,
         text: &str,
@@ -136,7 +155,7 @@ impl Served {
                 (prediction, read)
             }));
             answer.map_err(|_| {
-                // Half-written memory must not answer the next request.
+                // The next request must not read half-written memory.
                 scratch.replace(Scratch::default());
                 Panicked
             })
@@ -150,39 +169,46 @@ pub(super) struct Split {
     pub(super) canary: Arc<Served>,
     /// Its share of conversations, in [0, 1].
     pub(super) weight: f64,
-    /// Whether it also hears what the primary answers.
+    /// Whether it also classifies the messages that the primary answers.
     pub(super) mirrors: bool,
     /// Salt of the assignment.
     pub(super) salt: String,
+    /// The rollout it belongs to, by the observer's epoch.
+    pub(super) epoch: u64,
 }
 
-/// Who answers, at one moment. Never changed: swapped whole.
+/// The models that answer at one moment. A routing never changes: a rollout swaps it for another.
 pub(super) struct Routing {
     /// The champion.
     pub(super) primary: Arc<Served>,
-    /// The canary, while there is one.
+    /// The canary, while a rollout has one.
     pub(super) split: Option<Split>,
 }
 
-/// Who answers one request.
+/// The model that answers one request.
 pub(super) struct Choice<'a> {
     /// The model.
     pub(super) served: &'a Arc<Served>,
     /// Its arm.
     pub(super) arm: Arm,
-    /// Whether the conversation decided (false: the request drew its arm by itself).
+    /// Whether the conversation decided on the arm; `false` if a draw of the request did.
     pub(super) sticky: bool,
-    /// The challenger that hears it as well.
-    pub(super) mirror: Option<&'a Arc<Served>>,
+    /// The challenger that classifies its messages after the answer, if the rollout mirrors them.
+    pub(super) mirror: Option<&'a Split>,
 }
 
 impl Routing {
-    /// Returns whether one of those who may be asked is slow.
-    pub(super) fn is_slow(&self) -> bool {
-        self.primary.is_slow() || self.split.as_ref().is_some_and(|split| split.canary.is_slow())
+    /// Returns the speed of its slower model.
+    pub(super) fn speed(&self) -> Speed {
+        let canary = self.split.as_ref().map(|split| split.canary.speed());
+        if [Some(self.primary.speed()), canary].contains(&Some(Speed::Slow)) {
+            Speed::Slow
+        } else {
+            Speed::Fast
+        }
     }
 
-    /// Chooses who answers; `draw` in [0, 1) decides for a request without a conversation.
+    /// Chooses the model that answers; `draw` in [0, 1) decides for a request without a conversation.
     pub(super) fn choose(&self, conversation_id: Option<&str>, draw: f64) -> Choice<'_> {
         let Some(split) = &self.split else {
             return Choice { served: &self.primary, arm: Arm::Primary, sticky: true, mirror: None };
@@ -200,33 +226,44 @@ impl Routing {
             served,
             arm,
             sticky: conversation_id.is_some(),
-            mirror: (split.mirrors && arm == Arm::Primary).then_some(&split.canary),
+            mirror: (split.mirrors && arm == Arm::Primary).then_some(split),
         }
     }
 }
 
-/// The one place requests look at. A request holds the [`Routing`] it read until it is answered,
-/// so a swap never disturbs one in flight, and an old model goes when its last request does.
+/// The current [`Routing`].
+///
+/// A request keeps the routing that it loaded until it is answered, so a swap does not change a
+/// request in flight, and an old model is dropped with its last request.
 #[derive(Default)]
-pub(super) struct Slot(RwLock<Option<Arc<Routing>>>);
+pub(super) struct Slot {
+    routing: RwLock<Option<Arc<Routing>>>,
+    /// The number of calls of [`Self::load`].
+    #[cfg(test)]
+    pub(super) loads: std::sync::atomic::AtomicU64,
+}
 
 impl Slot {
-    /// Returns who answers now; `None` before the first model is ready.
+    /// Returns the current routing; `None` before the first model is ready.
+    ///
+    /// A request calls this once: a second call may return another routing.
     pub(super) fn load(&self) -> Option<Arc<Routing>> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+        #[cfg(test)]
+        self.loads.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        self.routing.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Swaps; takes effect for every request read from now on.
+    /// Swaps the models. Requests that load the routing from now on use the new ones.
     pub(super) fn set(&self, primary: Arc<Served>, split: Option<Split>) {
         let routing = Arc::new(Routing { primary, split });
-        let old = self.0.write().unwrap_or_else(PoisonError::into_inner).replace(routing);
-        // A model may be dropped here: outside the lock.
+        let old = self.routing.write().unwrap_or_else(PoisonError::into_inner).replace(routing);
+        // This may drop a model, so it happens outside the lock.
         drop(old);
     }
 
-    /// Takes the canary out: weight zero at once.
+    /// Removes the canary: its weight is zero at once.
     pub(super) fn withdraw(&self) {
-        let mut slot = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut slot = self.routing.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(routing) = slot.as_ref().filter(|routing| routing.split.is_some()) {
             let primary = Arc::clone(&routing.primary);
             *slot = Some(Arc::new(Routing { primary, split: None }));

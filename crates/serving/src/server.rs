@@ -1,21 +1,24 @@
-//! Listening, readiness, draining: the life of a server.
+//! The life of a server: it listens, gets ready, answers and drains.
 
 use super::{
-    Running, ServerSettings, Source, admin,
+    ServerSettings, Source, admin,
+    app::App,
     canary::Canary,
     chat::chat,
     clock::{Clock, WallClock},
-    exchange::{App, Exchange, MAX_BODY_BYTES, RequestIds, json},
+    exchange::{Exchange, MAX_BODY_BYTES, json},
     feedback::feedback,
     metrics::Metrics,
     observe::Observer,
     predict::predict,
-    problem::{Problem, panicked},
+    problem::{no_such_method, no_such_path, panicked},
+    request_id::RequestIds,
     request_log::RequestLogger,
+    shadow::{self, Counts, ShadowQueue},
 };
 use crate::{
     routing::{Served, Slot},
-    version_source::{RegistryHome, load_version},
+    version_source::{RegistrySource, load_version},
 };
 use axum::{
     Router,
@@ -44,29 +47,38 @@ use tokio::{
 };
 use tower_http::catch_panic::CatchPanicLayer;
 
-/// How long a shutdown waits for requests in flight: well inside the 30 s that Kubernetes grants.
+/// The longest time a shutdown waits for requests in flight, well within the 30 s that Kubernetes grants.
 const DRAIN: Duration = Duration::from_secs(20);
 
-/// Starts a server: returns when it listens and its model passed the golden self-test.
+/// A running server. Dropping it stops it at once; [`Running::shutdown`] finishes the requests in flight first.
+pub struct Running {
+    address: SocketAddr,
+    admin_address: Option<SocketAddr>,
+    stop: tokio::sync::watch::Sender<bool>,
+    tasks: Vec<tokio::task::JoinHandle<()>>,
+    app: Arc<App>,
+}
+
+/// Starts a server. Returns when it listens and its model has passed the golden self-test.
 ///
-/// Until then `/health` answers and everything else says 503. A rollout that was under way when
-/// the last server of this environment stopped goes on.
+/// Until then `/health` answers and everything else returns 503. The server resumes a rollout that was
+/// under way when the last server of this environment stopped.
 ///
 /// # Errors
-/// `BOT-6010` a port in use (exit 1), `BOT-6011` the golden self-test failed (exit 3), those of the registry.
+/// `BOT-6010` the port is in use (exit 1), `BOT-6011` the golden self-test failed (exit 3), those of the registry.
 pub async fn start(settings: ServerSettings, source: Source) -> Result<Running> {
     let name = match &source {
         Source::File { name, .. } => name.clone(),
         Source::Registry { model, .. } => model.clone(),
     };
-    let app = new_app(&name, &settings, Arc::new(WallClock))?;
+    let app = new_app(&name, &settings, Arc::new(WallClock), shadow::CAPACITY)?;
     let public = bind(settings.listen).await?;
     let guarded = match &settings.admin_token {
         Some(token) => Some((bind(settings.admin_listen).await?, token.clone())),
         None => None,
     };
     let mut running = listen(Arc::clone(&app), public)?;
-    // From here on a fault drops `running`, which stops listening.
+    // From here on, a fault drops `running`, which stops the listener.
     let canary = match source {
         Source::File { model, digest, name } => {
             let model = Arc::from(model);
@@ -92,8 +104,9 @@ pub async fn start(settings: ServerSettings, source: Source) -> Result<Running> 
             let version = registry.resolve(&champion).await?;
             let champion = version.manifest_digest;
             app.slot.set(Arc::new(load_version(&registry, version).await?), None);
-            let (home, log) = RegistryHome::open(registry, &model, &settings.environment).await?;
-            let canary = Arc::new(Canary::new(Arc::clone(&app), Arc::new(home), false));
+            let (versions, log) =
+                RegistrySource::open(registry, &model, &settings.environment).await?;
+            let canary = Arc::new(Canary::new(Arc::clone(&app), Arc::new(versions), false));
             canary.resume(&log, champion).await?;
             canary.show_loaded();
             Some(canary)
@@ -117,37 +130,46 @@ pub async fn start(settings: ServerSettings, source: Source) -> Result<Running> 
     Ok(running)
 }
 
-/// Makes what requests need.
+/// Makes the state that requests share; `shadow_capacity` mirrored requests may wait for the challenger.
 ///
 /// # Errors
-/// When the logging thread cannot be started.
+/// `BOT-6018` if the logging thread cannot be started.
 pub(super) fn new_app(
     model: &str,
     settings: &ServerSettings,
     clock: Arc<dyn Clock>,
+    shadow_capacity: usize,
 ) -> Result<Arc<App>> {
     let metrics = Metrics::new(model);
     let log =
         RequestLogger::start(settings.request_log, metrics.dropped.clone()).map_err(|error| {
             Fault::internal("BOT-6018", "the logging thread could not be started").caused_by(error)
         })?;
+    let observer = Arc::new(Observer::default());
+    let turns = Arc::new(Semaphore::new(available_parallelism().map_or(1, NonZero::get)));
+    let counts = Counts {
+        observer: Arc::clone(&observer),
+        disagreement: metrics.disagreement.clone(),
+        dropped: metrics.shadow_dropped.clone(),
+    };
     Ok(Arc::new(App {
         model: model.to_owned(),
+        shadow: ShadowQueue::start(shadow_capacity, Arc::clone(&turns), counts),
         slot: Slot::default(),
         metrics,
         log,
-        observer: Observer::default(),
+        observer,
         clock,
         ids: RequestIds::default(),
         slow_bound: AtomicU64::new(0),
-        turns: Semaphore::new(available_parallelism().map_or(1, NonZero::get)),
+        turns,
     }))
 }
 
 /// Serves the public routes on `listener`.
 ///
 /// # Errors
-/// When the listener has no address: it was closed.
+/// `BOT-6010` if the listener has no address, because it was closed.
 pub(super) fn listen(app: Arc<App>, listener: TcpListener) -> Result<Running> {
     let (stop, stopped) = watch::channel(false);
     let address = address(&listener)?;
@@ -163,7 +185,7 @@ pub(super) async fn bind(at: SocketAddr) -> Result<TcpListener> {
     TcpListener::bind(at).await.map_err(|error| {
         let fault = if error.kind() == io::ErrorKind::AddrInUse {
             Fault::internal("BOT-6010", format!("the address `{at}` is in use"))
-                .hint("choose another port, or `:0` for any that is free")
+                .hint("choose another port, or `:0` for any free port")
         } else {
             Fault::internal("BOT-6010", format!("cannot listen on `{at}`: {error}"))
         };
@@ -179,7 +201,7 @@ fn address(listener: &TcpListener) -> Result<SocketAddr> {
 
 fn serve(listener: TcpListener, routes: Router, mut stop: watch::Receiver<bool>) -> JoinHandle<()> {
     let listener = listener.tap_io(|stream| {
-        // Small answers must not wait for more bytes to fill a packet.
+        // Without this, small answers wait for more bytes to fill a packet.
         let _ = stream.set_nodelay(true);
     });
     let stopped = async move {
@@ -187,7 +209,7 @@ fn serve(listener: TcpListener, routes: Router, mut stop: watch::Receiver<bool>)
     };
     let server = axum::serve(listener, routes).with_graceful_shutdown(stopped);
     tokio::spawn(async move {
-        // It reports no error: accepting goes on after one.
+        // It never returns an error: it goes on accepting after one.
         let _ = server.into_future().await;
     })
 }
@@ -255,22 +277,6 @@ async fn wrong_method(State(app): State<Arc<App>>, method: Method) -> Response {
     Exchange::begin(&app, "unknown").refuse(no_such_method(&method), None)
 }
 
-/// The problem of a path that is not served.
-pub(super) fn no_such_path(path: &str) -> Problem {
-    let fault = Fault::usage(
-        "BOT-6016",
-        format!("there is no `{}` here", path.chars().take(80).collect::<String>()),
-    )
-    .hint("`/v1/predict`, `/v1/chat`, `/v1/feedback`, `/health`, `/readiness` and `/metrics` are");
-    Problem::new(StatusCode::NOT_FOUND, fault)
-}
-
-/// The problem of a method that a path does not take.
-pub(super) fn no_such_method(method: &Method) -> Problem {
-    let fault = Fault::usage("BOT-6017", format!("this path does not take `{method}`"));
-    Problem::new(StatusCode::METHOD_NOT_ALLOWED, fault)
-}
-
 impl Running {
     /// Returns the public address.
     #[must_use]
@@ -278,18 +284,18 @@ impl Running {
         self.address
     }
 
-    /// Returns the admin address, if that listener runs.
+    /// Returns the admin address; `None` if no admin listener runs.
     #[must_use]
     pub fn admin_address(&self) -> Option<SocketAddr> {
         self.admin_address
     }
 
-    /// Stops accepting, finishes what is in flight (at most 20 s), flushes logs.
+    /// Stops accepting, finishes the requests in flight (at most 20 s), and flushes the request log.
     pub async fn shutdown(mut self) {
         self.stop.send_replace(true);
         let tasks = std::mem::take(&mut self.tasks);
         let drained = futures::future::join_all(tasks);
-        // What did not end by itself is dropped with its connection.
+        // A request that takes longer is dropped with its connection.
         let _ = tokio::time::timeout(DRAIN, drained).await;
         let app = Arc::clone(&self.app);
         let _ = tokio::task::spawn_blocking(move || app.log.flush()).await;

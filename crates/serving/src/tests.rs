@@ -1,17 +1,24 @@
-//! What only the inside shows: a server before its model, and the lines it logs.
+//! The server from inside: before its model is ready, under load, in shadow, and its request log.
 
 use super::{
-    RequestLog, ServerSettings,
+    RequestLog, Running, ServerSettings,
+    app::App,
     clock::WallClock,
-    exchange::RequestIds,
+    request_id::RequestIds,
     request_log::RequestLogger,
+    routing::{Served, Split},
     server::{bind, listen, new_app},
+    shadow,
 };
+use botops_dialogue::DialogueSpec;
+use botops_digest::Digest;
+use botops_models::{IntentModel, Lineage, ModelSpec, Resources, Sample, Silent, train};
 use chrono::DateTime;
 use std::{
     io::Write,
     net::{Ipv4Addr, SocketAddr},
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, atomic::Ordering},
+    time::Duration,
 };
 
 fn settings() -> ServerSettings {
@@ -28,7 +35,7 @@ fn settings() -> ServerSettings {
 #[tokio::test]
 async fn before_its_model_a_server_is_healthy_and_not_ready() {
     let settings = settings();
-    let app = new_app("support", &settings, Arc::new(WallClock)).unwrap();
+    let app = new_app("support", &settings, Arc::new(WallClock), shadow::CAPACITY).unwrap();
     let running = listen(app, bind(settings.listen).await.unwrap()).unwrap();
     let url = |path: &str| format!("http://{}{path}", running.address());
     let client = super::client::http().unwrap();
@@ -38,6 +45,156 @@ async fn before_its_model_a_server_is_healthy_and_not_ready() {
     assert!(answer.text().await.unwrap().contains("BOT-6019"));
     let answer = client.post(url("/v1/predict")).body("{\"text\": \"a\"}").send().await.unwrap();
     assert_eq!(answer.status(), 503);
+    running.shutdown().await;
+}
+
+/// Trains a small model: intents `fruit` and `vehicle`.
+pub(super) fn model() -> IntentModel {
+    let fruit = ["red apple", "red pear", "red plum", "red fig", "red lime", "red kiwi"];
+    let vehicle = ["a car", "a bus", "a van", "a bike", "a tram", "a ship"];
+    let samples: Vec<Sample<'_>> = fruit
+        .iter()
+        .map(|text| Sample { text, intent: "fruit" })
+        .chain(vehicle.iter().map(|text| Sample { text, intent: "vehicle" }))
+        .collect();
+    train(
+        &samples,
+        &ModelSpec::default(),
+        Resources::default(),
+        DialogueSpec::default(),
+        Lineage::default(),
+        &Silent,
+    )
+    .unwrap()
+}
+
+fn served(name: &str) -> Served {
+    let digest = Digest::of(name.as_bytes());
+    Served::prepare(Arc::new(model()), digest, name.to_owned(), Some(digest), None).unwrap()
+}
+
+/// Starts a server of `primary` and returns it with its state.
+async fn serve(primary: Served) -> (Arc<App>, Running) {
+    let settings = settings();
+    let app = new_app("support", &settings, Arc::new(WallClock), shadow::CAPACITY).unwrap();
+    app.slot.set(Arc::new(primary), None);
+    let running = listen(Arc::clone(&app), bind(settings.listen).await.unwrap()).unwrap();
+    (app, running)
+}
+
+#[tokio::test]
+async fn a_request_loads_the_routing_once() {
+    let (app, running) = serve(served("support@1")).await;
+    let client = crate::client::http().unwrap();
+    for (path, body, expected) in [
+        ("/v1/predict", r#"{"text": "red apple"}"#, 1),
+        ("/v1/predict", r#"{"texts": ["red apple", "a bus"], "conversation_id": "c"}"#, 1),
+        ("/v1/predict", r#"{"text": ""}"#, 0),
+        ("/v1/chat", r#"{"text": "red apple", "conversation_id": "c"}"#, 1),
+        ("/v1/feedback", r#"{"conversation_id": "c", "intent": "fruit"}"#, 0),
+    ] {
+        let before = app.slot.loads.load(Ordering::Relaxed);
+        let url = format!("http://{}{path}", running.address());
+        client.post(url).body(body).send().await.unwrap();
+        assert_eq!(app.slot.loads.load(Ordering::Relaxed) - before, expected, "{path} {body}");
+    }
+    running.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_waits_for_its_turn_is_answered_by_the_model_it_began_with() {
+    let (app, running) = serve(served("support@1").slowed()).await;
+    let turns = app.turns.acquire_many(app.turns.available_permits() as u32).await.unwrap();
+    let url = format!("http://{}/v1/predict", running.address());
+    let client = crate::client::http().unwrap();
+    let loads = app.slot.loads.load(Ordering::Relaxed);
+    let waiting = tokio::spawn(client.post(url).body(r#"{"text": "red apple"}"#).send());
+    while app.slot.loads.load(Ordering::Relaxed) == loads {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    app.slot.set(Arc::new(served("support@2")), None);
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    assert!(!waiting.is_finished(), "it still waits for its turn");
+    drop(turns);
+    let answer = waiting.await.unwrap().unwrap();
+    assert_eq!(answer.headers()["x-botops-model"], "support@1");
+    running.shutdown().await;
+}
+
+/// Mirrors every message to `challenger`, at weight zero.
+fn mirror(app: &App, challenger: Served) -> Arc<Served> {
+    let canary = Arc::new(challenger);
+    let primary = Arc::clone(&app.slot.load().unwrap().primary);
+    let split = Split {
+        canary: Arc::clone(&canary),
+        weight: 0.0,
+        mirrors: true,
+        salt: "salt".to_owned(),
+        epoch: app.observer.epoch(),
+    };
+    app.slot.set(primary, Some(split));
+    canary
+}
+
+/// Sends `n` messages, each in a conversation of its own. All must be answered.
+async fn converse(running: &Running, n: usize) {
+    let client = crate::client::http().unwrap();
+    for i in 0..n {
+        let url = format!("http://{}/v1/chat", running.address());
+        let body = format!(r#"{{"text": "red apple", "conversation_id": "{i}"}}"#);
+        let answer = client.post(url).body(body).send();
+        let answer = tokio::time::timeout(Duration::from_secs(10), answer).await;
+        assert_eq!(answer.expect("the answer does not wait").unwrap().status(), 200);
+    }
+}
+
+fn shadow_units(app: &App) -> u64 {
+    app.observer.drain(0.0, DateTime::UNIX_EPOCH).shadow_units
+}
+
+#[tokio::test]
+async fn a_slow_challenger_in_shadow_does_not_delay_the_answer() {
+    let (app, running) = serve(served("support@1")).await;
+    let _challenger = mirror(&app, served("support@2").slowed());
+    // Every turn is taken: the challenger cannot begin.
+    let turns = app.turns.acquire_many(app.turns.available_permits() as u32).await.unwrap();
+    converse(&running, 3).await;
+    assert_eq!(shadow_units(&app), 0);
+    drop(turns);
+    app.shadow.flush().await;
+    assert_eq!(shadow_units(&app), 3);
+    assert_eq!(app.metrics.shadow_dropped.get(), 0);
+    running.shutdown().await;
+}
+
+#[tokio::test]
+async fn mirrored_messages_beyond_the_queue_are_dropped_and_counted() {
+    let (app, running) = serve(served("support@1")).await;
+    let _challenger = mirror(&app, served("support@2").slowed());
+    let turns = app.turns.acquire_many(app.turns.available_permits() as u32).await.unwrap();
+    // The worker holds one request, the queue holds the rest.
+    converse(&running, shadow::CAPACITY + 1 + 5).await;
+    assert_eq!(app.metrics.shadow_dropped.get(), 5);
+    drop(turns);
+    app.shadow.flush().await;
+    assert_eq!(shadow_units(&app), shadow::CAPACITY as u64 + 1);
+    assert!(app.metrics.text().contains("botops_shadow_dropped_total 5"));
+    running.shutdown().await;
+}
+
+#[tokio::test]
+async fn queued_messages_do_not_keep_a_withdrawn_challenger() {
+    let (app, running) = serve(served("support@1")).await;
+    let challenger = mirror(&app, served("support@2").slowed());
+    let turns = app.turns.acquire_many(app.turns.available_permits() as u32).await.unwrap();
+    converse(&running, 3).await;
+    app.slot.withdraw();
+    while Arc::strong_count(&challenger) > 1 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    drop((challenger, turns));
+    app.shadow.flush().await;
+    assert_eq!(shadow_units(&app), 0);
     running.shutdown().await;
 }
 
@@ -58,7 +215,7 @@ impl Write for Written {
 async fn every_request_is_one_json_line_without_the_users_words() {
     let settings = settings();
     let written = Written::default();
-    let mut app = new_app("support", &settings, Arc::new(WallClock)).unwrap();
+    let mut app = new_app("support", &settings, Arc::new(WallClock), shadow::CAPACITY).unwrap();
     let dropped = app.metrics.dropped.clone();
     Arc::get_mut(&mut app).unwrap().log =
         RequestLogger::to(Box::new(written.clone()), dropped).unwrap();

@@ -1,10 +1,10 @@
-//! Where versions and the deployment log live: a registry, or the two sides of a rehearsal.
+//! The source of versions and the deployment log: a registry, or the two sides of a rehearsal.
 
 use super::Side;
 use crate::routing::Served;
 use async_trait::async_trait;
-use botops_digest::{Digest, canonical_json};
-use botops_findings::{Fault, FaultKind, Result};
+use botops_digest::Digest;
+use botops_findings::{Fault, Result};
 use botops_models::IntentModel;
 use botops_registry::{Act, CHAMPION, Reference, Registry, Version};
 use botops_rollout::Rollout;
@@ -14,79 +14,70 @@ use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use tokio::sync::Mutex;
 
-/// One entry of `deployments/<environment>/log`: what traffic was to be from then on, who wanted it, and why.
+/// One entry of `deployments/<environment>/log`: the routing from then on, its author and the reason.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Deployment {
     /// `botops.deployment/1`.
     pub schema: String,
-    /// When.
+    /// When it was decided.
     pub at: DateTime<Utc>,
-    /// Who.
+    /// Its author.
     pub actor: String,
-    /// Why, with the numbers that decided it; empty when a tick only counted.
+    /// The reason, with the numbers that decided it; empty if a tick only counted.
     pub reason: String,
     /// The model's name.
     pub model: String,
-    /// Manifest digest of the primary after it.
+    /// Manifest digest of the primary from then on.
     pub primary: Digest,
     /// The phase entered or kept, such as `ramping`; `none` without a rollout.
     pub phase: String,
-    /// The challenger's share in percent.
+    /// The share of the challenger in percent.
     pub weight_percent: f64,
-    /// The whole rollout, judge included; none for a rollback without one.
+    /// The state of the rollout, including the judge; `None` for a rollback of the model.
     pub rollout: Option<Rollout>,
-    /// Answers slower than this are slow; fixed when the rollout began.
+    /// The duration beyond which an answer counts as slow, fixed when the rollout began.
     pub slow_bound_seconds: Option<f64>,
-    /// Which server wrote it: an id of its own for each start. Filled in when it is written; none in
-    /// older entries.
+    /// The id of the server that wrote it, new at each start. Set when the entry is written; `None` in older entries.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub writer: Option<String>,
 }
 
-impl Deployment {
-    /// Returns whether `stored`, which was read back, is this entry.
-    fn is(&self, stored: &Self) -> bool {
-        // A float may lose its last bit on its way through JSON: this one goes the same way.
-        serde_json::from_slice::<Self>(&canonical_json(self)).is_ok_and(|read| read == *stored)
-    }
-}
-
-/// Returns the log of what traffic `environment` of the registry in `store` was to carry.
+/// Returns the deployment log of `environment` in the registry at `store`.
 #[must_use]
 pub fn deployment_log(store: &Store, environment: &str) -> Log<Deployment> {
     store.log(&format!("deployments/{environment}/log"))
 }
 
-/// Where versions come from and promotions are written down.
+/// A source of versions with a deployment log.
 #[async_trait]
-pub(super) trait Home: Send + Sync {
+pub(super) trait VersionSource: Send + Sync {
     /// Loads a version, verified and self-tested.
     async fn load(&self, manifest: &Digest) -> Result<Served>;
     /// Appends to the deployment log.
-    async fn write_down(&self, deployment: Deployment) -> Result<()>;
-    /// Moves `champion` from `expected` to `version`, and reads it back.
+    async fn record(&self, deployment: Deployment) -> Result<()>;
+    /// Moves `champion` from `expected` to `version`, and checks that it moved.
     async fn promote(&self, version: &Served, expected: Digest, act: &Act) -> Result<()>;
-    /// Returns the champion's manifest digest, if this home has one that may move.
+    /// Returns the manifest digest of the champion; `None` if this source has no champion that may move.
     async fn champion(&self) -> Result<Option<Digest>>;
-    /// Finds a version: by reference, or (`None`) the one that was champion before `current`.
+    /// Finds the version of `reference`; without one, the champion before `current`.
     async fn find(&self, reference: Option<&str>, current: &Digest) -> Result<Version>;
 }
 
 /// A model of a registry, in one environment.
-pub(super) struct RegistryHome {
+pub(super) struct RegistrySource {
     registry: Registry,
     model: String,
     log: Log<Deployment>,
-    /// Tells this server's entries from another's, when an append landed and its answer was lost.
+    /// Marks the entries of this server: an append may succeed although its response is lost.
     writer: String,
     last: Mutex<Option<Entry<Deployment>>>,
 }
 
-impl RegistryHome {
-    /// Opens the log and returns it with the entries there are.
+impl RegistrySource {
+    /// Opens the log, and returns it with its entries about `model`.
     ///
     /// # Errors
-    /// Those of the store: a log that cannot be read is not built upon.
+    /// Those of the store: a server does not append to a log that it cannot read.
     pub(super) async fn open(
         registry: Registry,
         model: &str,
@@ -113,7 +104,7 @@ pub(super) async fn load_version(registry: &Registry, version: Version) -> Resul
     let bytes = registry.file(&version, "model.botops").await?;
     let digest = Digest::of(&bytes);
     let (reference, manifest) = (version.reference(), version.manifest_digest);
-    // Parsing and testing take milliseconds of CPU: not on a thread that answers.
+    // Parsing and testing take milliseconds of CPU, so they do not run on a thread that answers requests.
     tokio::task::spawn_blocking(move || {
         let model = Arc::new(IntentModel::from_bytes(&bytes)?);
         Served::prepare(model, digest, reference, Some(manifest), Some(version))
@@ -123,14 +114,14 @@ pub(super) async fn load_version(registry: &Registry, version: Version) -> Resul
 }
 
 #[async_trait]
-impl Home for RegistryHome {
+impl VersionSource for RegistrySource {
     async fn load(&self, manifest: &Digest) -> Result<Served> {
         let reference: Reference = format!("{}@{manifest}", self.model).parse()?;
         let version = self.registry.resolve(&reference).await?;
         load_version(&self.registry, version).await
     }
 
-    async fn write_down(&self, mut deployment: Deployment) -> Result<()> {
+    async fn record(&self, mut deployment: Deployment) -> Result<()> {
         deployment.writer = Some(self.writer.clone());
         let mut last = self.last.lock().await;
         loop {
@@ -144,9 +135,9 @@ impl Home for RegistryHome {
                     let entries = self.log.entries().await?;
                     for entry in entries.into_iter().filter(|entry| entry.seq > seen) {
                         if entry.payload.writer.as_ref() == Some(&self.writer) {
-                            // An earlier try of ours that was taken for failed: this very one, or
-                            // one that was decided anew since.
-                            let done = deployment.is(&entry.payload);
+                            // An append of this server that seemed to fail: of this entry, or of an
+                            // earlier one that has been decided again since.
+                            let done = deployment == entry.payload;
                             *last = Some(entry);
                             if done {
                                 return Ok(());
@@ -154,7 +145,7 @@ impl Home for RegistryHome {
                         } else if entry.payload.model == self.model {
                             return Err(driven_elsewhere(&entry));
                         } else {
-                            // Another model's entry: ours goes after it.
+                            // An entry of another model: this one goes after it.
                             *last = Some(entry);
                         }
                     }
@@ -164,7 +155,7 @@ impl Home for RegistryHome {
     }
 
     async fn promote(&self, version: &Served, expected: Digest, act: &Act) -> Result<()> {
-        let version = version.version.as_ref().expect("a registry's model has its version");
+        let version = version.version.as_ref().expect("a model of a registry has its version");
         let proof = self.registry.proof(version).await?;
         let promoted = self.registry.promote(version, Some(expected), &proof, act).await;
         let now = self.registry.alias(&self.model, CHAMPION).await?;
@@ -173,7 +164,7 @@ impl Home for RegistryHome {
             _ => Err(promoted.err().unwrap_or_else(|| {
                 Fault::conflict(
                     "BOT-6026",
-                    format!("`champion` of `{}` was moved again meanwhile", self.model),
+                    format!("`champion` of `{}` was moved again in the meantime", self.model),
                 )
             })),
         }
@@ -206,16 +197,16 @@ impl Home for RegistryHome {
     }
 }
 
-/// The two sides of a rehearsal; nothing is written down.
-pub(super) struct RehearsedHome {
+/// The two sides of a rehearsal. Nothing is recorded.
+pub(super) struct RehearsalSource {
     /// The model's name.
     pub(super) model: String,
-    /// The version on trial.
+    /// The challenger.
     pub(super) challenger: Side,
 }
 
-impl RehearsedHome {
-    /// Makes one side ready.
+impl RehearsalSource {
+    /// Makes one side ready to answer.
     ///
     /// # Errors
     /// `BOT-6011`.
@@ -231,12 +222,12 @@ impl RehearsedHome {
 }
 
 #[async_trait]
-impl Home for RehearsedHome {
+impl VersionSource for RehearsalSource {
     async fn load(&self, _: &Digest) -> Result<Served> {
         Self::prepare(&self.model, &self.challenger)
     }
 
-    async fn write_down(&self, _: Deployment) -> Result<()> {
+    async fn record(&self, _: Deployment) -> Result<()> {
         Ok(())
     }
 
@@ -253,24 +244,24 @@ impl Home for RehearsedHome {
     }
 }
 
-/// The fault of finding another server's entry.
+/// The fault of an entry that another server wrote.
 fn driven_elsewhere(other: &Entry<Deployment>) -> Fault {
     Fault::conflict(
         "BOT-6026",
         format!(
-            "another server drives the traffic of `{}`: `{}` wrote entry {} of its log at {}",
+            "another server controls the traffic of `{}`: `{}` wrote entry {} of its log at {}",
             other.payload.model,
             other.payload.actor,
             other.seq,
             other.payload.at.to_rfc3339(),
         ),
     )
-    .hint("run one server an environment, or give this one `--environment`")
+    .hint("run one server per environment, or start this one with `--environment`")
 }
 
-/// The fault of asking for a rollout where there can be none.
-pub(super) fn no_rollouts(what: &str) -> Fault {
-    Fault::conflict("BOT-6023", format!("{what} has no rollouts"))
+/// The fault of a rollout request to `server`, which has no rollouts.
+pub(super) fn no_rollouts(server: &str) -> Fault {
+    Fault::conflict("BOT-6023", format!("{server} has no rollouts"))
         .hint("serve the champion of a registry: `botops serve <model>`")
 }
 

@@ -96,9 +96,9 @@ fn rule(args: &Args, context: &Context, experiments: &Experiments) -> Result<Swe
     // First: what is logged from here on, a sweep leaves alone.
     let logged = context.wait(experiments.logged())??;
     let registry = context.registry()?;
-    let mut named = context.wait(registry.named())??;
+    let mut named = context.wait(registry.references())??;
     // A registry may share the store with the runs, and its blobs with it, whether or not it is the one in force.
-    named.extend(context.wait(Registry::open(experiments.store().clone()).named())??);
+    named.extend(context.wait(Registry::open(experiments.store().clone()).references())??);
     for store in [registry.store(), experiments.store()] {
         named.blobs.extend(context.wait(Snapshots::open(store.clone()).blobs())??);
     }

@@ -81,7 +81,7 @@ fn runs_without_common_test_data_are_not_said_to_be_compared() {
         "warning[BOT-5033]: the metrics were not measured on the same data in the same way",
         "B against A, not record by record: they were measured on different data: ",
         &format!(
-            "C against A, not record by record: run {silent} does not say what it was measured on"
+            "C against A, not record by record: run {silent} does not record what it was measured on"
         ),
     ] {
         assert!(text.contains(said), "`{said}` is not in\n{text}");
@@ -114,7 +114,7 @@ fn an_altered_evaluation_is_not_compared_with() {
     fs::remove_file(&path).unwrap();
     let document = json(&terminal, 0, &format!("runs compare {first} {second}"));
     let why = document["data"]["contrasts"][0]["why_not_paired"].as_str().unwrap();
-    assert!(why.ends_with("is gone from the store"), "{why}");
+    assert!(why.ends_with("is missing from the store"), "{why}");
 }
 
 #[test]

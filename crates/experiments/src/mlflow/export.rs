@@ -1,8 +1,8 @@
-//! One run of ours becomes one run over there, however often it is exported.
+//! The export of one run: the same MLflow run, however often it is repeated.
 
 use super::{
     Mlflow, MlflowRun,
-    client::{Again, Answer},
+    client::{Answer, Retry},
     translate::{CONTENT_TAG, RUN_TAG, pairs},
 };
 use crate::Experiments;
@@ -10,43 +10,45 @@ use botops_findings::{Fault, Result};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-/// What one request of the API takes: params, tags, metrics.
-const MOST_PARAMS: usize = 100;
-const MOST_TAGS: usize = 100;
-const MOST_METRICS: usize = 1_000;
-/// How often an experiment or a run is looked for again after a request whose outcome is not known.
-const LOOKS: usize = 3;
+/// The most params in one request of the API.
+const MAX_PARAMS: usize = 100;
+/// The most tags in one request of the API.
+const MAX_TAGS: usize = 100;
+/// The most metrics in one request of the API.
+const MAX_METRICS: usize = 1_000;
+/// The most lookups of an experiment or a run after requests whose outcome is unknown.
+const LOOKUPS: usize = 3;
 
-/// What an export came to.
+/// The result of an export.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Exported {
-    /// The experiment over there.
+    /// The id of the MLflow experiment.
     pub experiment_id: String,
-    /// The run over there.
+    /// The id of the MLflow run.
     pub run_id: String,
-    /// Its page.
+    /// The URL of the page of the run.
     pub page: String,
-    /// What was done.
+    /// The effect of the export.
     pub outcome: Outcome,
-    /// Files sent.
+    /// The number of files sent.
     pub files_sent: u64,
-    /// Where the server wants files that it does not take itself; then none were sent.
+    /// The scheme of the file store, such as `s3`, if the server has no artifact proxy. No files are sent then.
     pub files_elsewhere: Option<String>,
 }
 
-/// What an export did.
+/// The effect of an export.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
-    /// It made a run.
+    /// It created the run.
     Created,
-    /// It went on with a run that an earlier export had begun, or that has other content.
+    /// It completed a run that an earlier export had begun, or updated one with other content.
     Completed,
-    /// Everything was there already: nothing was written.
+    /// The run was complete, and nothing was written.
     Unchanged,
 }
 
-/// A run as found over there.
+/// A run on the server.
 struct Found {
     run_id: String,
     artifact_uri: String,
@@ -55,12 +57,12 @@ struct Found {
 }
 
 impl Mlflow {
-    /// Exports `run` into the experiment called `experiment`, which is made if it is not there. `files`, by their path over
-    /// there, are read from `experiments` and sent through the server's artifact proxy; `sent` hears of each.
+    /// Exports `run` to the experiment named `experiment`, which is created if it does not exist. Files are read from
+    /// `experiments` and sent through the artifact proxy of the server; `sent` gets the name of each.
     ///
     /// # Errors
-    /// `BOT-5041` unreachable (exit 7), `BOT-5042` refused (exit 6), `BOT-5043` anything else the server says no to (exit 1);
-    /// those of the store.
+    /// `BOT-5041` the server cannot be reached (exit 7), `BOT-5042` it refused the credentials (exit 6), `BOT-5043` it
+    /// refused a request for another reason (exit 1), `BOT-5045` the experiment was deleted (exit 2); those of the store.
     pub async fn export(
         &self,
         run: &MlflowRun,
@@ -97,20 +99,20 @@ impl Mlflow {
                 sent(&artifact.name);
             }
         }
-        // Last, so that an export that ended before is known for unfinished.
+        // This tag comes last: a run without it is not complete.
         let tags = json!([{"key": CONTENT_TAG, "value": content}]);
         let batch = json!({"run_id": found.run_id, "tags": tags});
-        self.post(&["runs", "log-batch"], &batch, Again::Safe).await?.done()?;
+        self.post(&["runs", "log-batch"], &batch, Retry::Safe).await?.done()?;
         let ended = json!({"run_id": found.run_id, "status": run.status, "end_time": run.end_time});
-        self.post(&["runs", "update"], &ended, Again::Safe).await?.done()?;
+        self.post(&["runs", "update"], &ended, Retry::Safe).await?.done()?;
         let outcome = if is_new { Outcome::Created } else { Outcome::Completed };
         Ok(exported(outcome, n_sent, elsewhere))
     }
 
-    /// Returns the id of the experiment called `name`, made if it is not there.
+    /// Returns the id of the experiment named `name`, and creates it if it does not exist.
     async fn experiment(&self, name: &str) -> Result<String> {
         let mut last = None;
-        for _ in 0..LOOKS {
+        for _ in 0..LOOKUPS {
             match self.get(&["experiments", "get-by-name"], &[("experiment_name", name)]).await? {
                 Answer::Done(found) => {
                     let experiment = &found["experiment"];
@@ -118,7 +120,7 @@ impl Mlflow {
                         let message =
                             format!("the experiment `{name}` was deleted on the tracking server");
                         return Err(Fault::usage("BOT-5045", message)
-                            .hint("restore it there, or name another with `--experiment`"));
+                            .hint("restore it there, or choose another with `--experiment`"));
                     }
                     return self.text(experiment, "experiment_id");
                 }
@@ -128,11 +130,11 @@ impl Mlflow {
                 }
             }
             match self
-                .post(&["experiments", "create"], &json!({"name": name}), Again::Unsafe)
+                .post(&["experiments", "create"], &json!({"name": name}), Retry::Unsafe)
                 .await?
             {
                 Answer::Done(made) => return self.text(&made, "experiment_id"),
-                // Somebody else made it meanwhile, or an earlier try did.
+                // Another client created it in the meantime, or an earlier attempt did.
                 Answer::Refused { code, fault } if code == "RESOURCE_ALREADY_EXISTS" => {
                     last = Some(fault)
                 }
@@ -143,12 +145,12 @@ impl Mlflow {
         Err(last.unwrap_or_else(|| self.unfinished(name)))
     }
 
-    /// Returns the run that `run` is, or becomes, over there, and whether it was made now.
+    /// Returns the MLflow run of `run`, and whether this call created it.
     async fn run(&self, experiment_id: &str, run: &MlflowRun) -> Result<(Found, bool)> {
         let mut last = None;
-        for _ in 0..LOOKS {
+        for _ in 0..LOOKUPS {
             if let Some(found) = self.find(experiment_id, &run.run_name).await? {
-                // After a lost answer, the run there is may be the one just made.
+                // After a lost answer, this may be the run that was just created.
                 return Ok((found, last.is_some()));
             }
             let begun = json!({
@@ -157,7 +159,7 @@ impl Mlflow {
                 "run_name": run.run_name,
                 "tags": [{"key": RUN_TAG, "value": run.run_name}],
             });
-            match self.post(&["runs", "create"], &begun, Again::Unsafe).await? {
+            match self.post(&["runs", "create"], &begun, Retry::Unsafe).await? {
                 Answer::Done(made) => return Ok((self.found(&made["run"])?, true)),
                 Answer::Refused { fault, .. } => return Err(fault),
                 Answer::Unknown(fault) => last = Some(fault),
@@ -166,20 +168,21 @@ impl Mlflow {
         Err(last.unwrap_or_else(|| self.unfinished(&run.run_name)))
     }
 
-    /// Looks for the run that has our tag; of several, the one with the lowest id.
+    /// Returns the run with the tag of `run_name`; among several, the one with the lowest id.
     async fn find(&self, experiment_id: &str, run_name: &str) -> Result<Option<Found>> {
         let query = json!({
             "experiment_ids": [experiment_id],
             "filter": format!("tags.`{RUN_TAG}` = '{run_name}'"),
             "max_results": 100,
         });
-        let answer = self.post(&["runs", "search"], &query, Again::Safe).await?.done()?;
+        let answer = self.post(&["runs", "search"], &query, Retry::Safe).await?.done()?;
         let runs = answer["runs"].as_array().map(Vec::as_slice).unwrap_or_default();
         let mut found = runs.iter().map(|run| self.found(run)).collect::<Result<Vec<_>>>()?;
         found.sort_by(|a, b| a.run_id.cmp(&b.run_id));
         Ok(found.into_iter().next())
     }
 
+    /// Reads a run from an answer.
     fn found(&self, run: &Value) -> Result<Found> {
         let info = &run["info"];
         let tags = run["data"]["tags"].as_array().map(Vec::as_slice).unwrap_or_default();
@@ -196,38 +199,40 @@ impl Mlflow {
     async fn log(&self, run_id: &str, run: &MlflowRun) -> Result<()> {
         let metrics: Vec<Value> = run.metrics.iter().map(|metric| json!(metric)).collect();
         for (kind, members, most) in [
-            ("tags", pairs(&run.tags), MOST_TAGS),
-            ("params", pairs(&run.params), MOST_PARAMS),
-            ("metrics", metrics, MOST_METRICS),
+            ("tags", pairs(&run.tags), MAX_TAGS),
+            ("params", pairs(&run.params), MAX_PARAMS),
+            ("metrics", metrics, MAX_METRICS),
         ] {
             for members in members.chunks(most) {
                 let batch = json!({"run_id": run_id, kind: members});
-                self.post(&["runs", "log-batch"], &batch, Again::Safe).await?.done()?;
+                self.post(&["runs", "log-batch"], &batch, Retry::Safe).await?.done()?;
             }
         }
         Ok(())
     }
 
+    /// Returns a text member of an answer.
     fn text(&self, object: &Value, member: &str) -> Result<String> {
         object[member].as_str().map(str::to_owned).ok_or_else(|| {
             let message =
-                format!("the tracking server at `{}` answers without `{member}`", self.url());
+                format!("the answer of the tracking server at `{}` has no `{member}`", self.url());
             Fault::internal("BOT-5043", message)
                 .hint("is it an MLflow server of version 2 or later?")
         })
     }
 
-    fn unfinished(&self, what: &str) -> Fault {
+    /// The fault of an experiment or a run that can be neither found nor created.
+    fn unfinished(&self, name: &str) -> Fault {
         let message =
-            format!("the tracking server at `{}` neither finds nor makes `{what}`", self.url());
-        Fault::internal("BOT-5043", message).hint("look at the server's log")
+            format!("the tracking server at `{}` neither finds nor creates `{name}`", self.url());
+        Fault::internal("BOT-5043", message).hint("see the log of the server for details")
     }
 }
 
-/// Returns the folder behind the server's artifact proxy that `uri` names, if it is there that it wants files.
+/// Returns the folder of the artifact proxy that `uri` names; `None` if the server has no proxy for it.
 fn proxied(uri: &str) -> Option<Vec<String>> {
     let rest = uri.strip_prefix("mlflow-artifacts:")?;
-    // `mlflow-artifacts:/1/run/artifacts`, or with the server's own name: `mlflow-artifacts://host:5000/1/run/artifacts`.
+    // `mlflow-artifacts:/1/run/artifacts`, or with the name of the server: `mlflow-artifacts://host:5000/1/run/artifacts`.
     let path = match rest.strip_prefix("//") {
         Some(rest) => rest.split_once('/').map_or("", |(_, path)| path),
         None => rest,
@@ -240,7 +245,7 @@ mod tests {
     use super::proxied;
 
     #[test]
-    fn the_proxied_folder_is_read_from_either_form_of_its_address() {
+    fn both_forms_of_an_artifact_address_are_read() {
         let folder = Some(vec!["1".to_owned(), "ab".to_owned(), "artifacts".to_owned()]);
         assert_eq!(proxied("mlflow-artifacts:/1/ab/artifacts"), folder);
         assert_eq!(proxied("mlflow-artifacts://host:5000/1/ab/artifacts"), folder);

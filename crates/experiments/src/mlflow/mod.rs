@@ -1,7 +1,7 @@
-//! Runs for an MLflow tracking server, through its REST API.
+//! The export of runs to an MLflow tracking server, through its REST API.
 //!
-//! In: a run. Out: a run of the same params, metrics and files over there, found again by a tag with
-//! our id, so that an export that is repeated, or ended half-way, leaves one run and not two.
+//! In: a run. Out: an MLflow run with the same params, metrics and files. A tag holds the id of the run,
+//! so an export that is repeated after an interruption completes the same MLflow run.
 
 mod client;
 mod export;
@@ -14,24 +14,24 @@ use botops_findings::Result;
 use botops_http::{Client, Url};
 use botops_workspace::Secret;
 
-/// As whom a server is spoken to.
+/// The credentials for a tracking server.
 #[derive(Debug, Clone, Default)]
 pub enum Credentials {
-    /// As nobody in particular.
+    /// No credentials.
     #[default]
     None,
-    /// As the bearer of a token.
+    /// A bearer token.
     Token(Secret),
-    /// As a user with a password.
+    /// A user name and a password.
     Basic {
-        /// The user's name.
+        /// The user name.
         user: String,
         /// The password.
         password: Secret,
     },
 }
 
-/// A tracking server.
+/// A client of a tracking server.
 #[derive(Debug, Clone)]
 pub struct Mlflow {
     http: Client,
@@ -40,21 +40,21 @@ pub struct Mlflow {
 }
 
 impl Mlflow {
-    /// Prepares to speak to the tracking server at `url`; nothing is sent yet.
+    /// Makes a client of the tracking server at `url`. Sends nothing.
     ///
     /// # Errors
-    /// `BOT-5040` (exit 2) for what is no `http://` or `https://` URL, or holds a password.
+    /// `BOT-5040` (exit 2) if `url` is not an `http://` or `https://` URL, or holds a password.
     pub fn new(url: &str, credentials: Credentials) -> Result<Self> {
         Ok(Self { http: client::http()?, base: client::base(url)?, credentials })
     }
 
-    /// Returns the server's address; holds no secret.
+    /// Returns the address of the server, without credentials.
     #[must_use]
     pub fn url(&self) -> &str {
         self.base.as_str().trim_end_matches('/')
     }
 
-    /// Returns whether credentials would cross a network in the clear.
+    /// Returns whether credentials would be sent over a network without encryption.
     #[must_use]
     pub fn exposes_credentials(&self) -> bool {
         let loopback = match self.base.host() {

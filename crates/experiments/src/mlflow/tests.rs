@@ -1,5 +1,5 @@
-//! The exporter against a server that keeps what it is sent, minds the limits of the API, and fails as it is told. That
-//! the real one is like it is seen in `tests/it/runs`.
+//! The export to a simulated server, which keeps the data, enforces the limits of the API and fails on request. The tests
+//! in `tests/it/runs` use a real server.
 
 use super::*;
 use crate::{Artifact, CodeState, Environment, Experiments, RunRecord};
@@ -44,18 +44,18 @@ fn record() -> RunRecord {
     }
 }
 
-/// What the server does to one request.
+/// The reaction of the server to one request.
 #[derive(Debug, Clone, Copy)]
-enum Act {
-    /// What was asked.
-    Behave,
-    /// Nothing, and says a status.
+enum Reaction {
+    /// It handles the request.
+    Handle,
+    /// It does nothing and answers with this status.
     Refuse(u16),
-    /// What was asked, and says a status all the same.
-    DoThenSay(u16),
+    /// It handles the request, but answers with this status.
+    HandleAndFail(u16),
 }
 
-/// What the server keeps, and what it does to the next requests before it behaves.
+/// The state of the server, and its reactions to the next requests. After these it handles every request.
 #[derive(Default)]
 struct Tracking {
     experiments: Mutex<BTreeMap<String, &'static str>>,
@@ -63,9 +63,9 @@ struct Tracking {
     files: Mutex<BTreeMap<String, Bytes>>,
     requests: Mutex<Vec<String>>,
     script: Mutex<VecDeque<Act>>,
-    /// Wanted of every request.
+    /// The header that every request must have.
     authorization: Option<&'static str>,
-    /// Where new runs want their files.
+    /// The root of the artifact URIs of new runs.
     root: &'static str,
 }
 
@@ -78,21 +78,21 @@ async fn answer(
 ) -> Response {
     let path = uri.path().to_owned();
     server.requests.lock().unwrap().push(format!("{method} {path}"));
-    let act = server.script.lock().unwrap().pop_front().unwrap_or(Act::Behave);
-    let say = |status: u16| (StatusCode::from_u16(status).unwrap(), "as told").into_response();
-    if let Act::Refuse(status) = act {
-        return say(status);
+    let reaction = server.script.lock().unwrap().pop_front().unwrap_or(Reaction::Handle);
+    let respond = |status: u16| (StatusCode::from_u16(status).unwrap(), "as told").into_response();
+    if let Reaction::Refuse(status) = reaction {
+        return respond(status);
     }
     let given = headers.get("authorization").map(|value| value.to_str().unwrap());
-    if server.authorization.is_some_and(|wanted| given != Some(wanted)) {
+    if server.authorization.is_some_and(|expected| given != Some(expected)) {
         return (StatusCode::UNAUTHORIZED, "who are you?").into_response();
     }
     let done = match path.strip_prefix("/tracking/api/2.0/") {
-        Some(path) => server.behave(path, uri.query().unwrap_or_default(), body),
+        Some(path) => server.handle(path, uri.query().unwrap_or_default(), body),
         None => StatusCode::NOT_FOUND.into_response(),
     };
-    match act {
-        Act::DoThenSay(status) => say(status),
+    match reaction {
+        Reaction::HandleAndFail(status) => respond(status),
         _ => done,
     }
 }
@@ -104,7 +104,7 @@ fn refusal(code: &str) -> Response {
 }
 
 impl Tracking {
-    fn behave(&self, path: &str, query: &str, body: Body) -> Response {
+    fn handle(&self, path: &str, query: &str, body: Body) -> Response {
         if let Some(file) = path.strip_prefix("mlflow-artifacts/artifacts/") {
             self.files.lock().unwrap().insert(file.to_owned(), body);
             return Json(json!({})).into_response();
@@ -208,7 +208,7 @@ async fn serve(server: Tracking) -> (Arc<Tracking>, String) {
     (server, url)
 }
 
-fn behaving() -> Tracking {
+fn server() -> Tracking {
     Tracking { root: "mlflow-artifacts:", ..Tracking::default() }
 }
 
@@ -222,8 +222,8 @@ async fn export(url: &str, credentials: Credentials) -> Result<Exported, Fault> 
 }
 
 #[tokio::test]
-async fn a_run_arrives_whole_and_a_second_export_changes_nothing() {
-    let (server, url) = serve(behaving()).await;
+async fn a_run_is_exported_completely_and_a_second_export_changes_nothing() {
+    let (server, url) = serve(server()).await;
     let first = export(&url, Credentials::None).await.unwrap();
     assert_eq!((first.outcome, first.files_sent), (Outcome::Created, 2));
     assert_eq!(first.page, format!("{}#/experiments/7/runs/run0", url));
@@ -240,26 +240,26 @@ async fn a_run_arrives_whole_and_a_second_export_changes_nothing() {
     let before = server.requests.lock().unwrap().len();
     let second = export(&url, Credentials::None).await.unwrap();
     assert_eq!(second, Exported { outcome: Outcome::Unchanged, files_sent: 0, ..first });
-    assert_eq!(server.requests.lock().unwrap().len() - before, 2, "it only looked");
+    assert_eq!(server.requests.lock().unwrap().len() - before, 2, "it only reads");
 }
 
-/// How many requests an export of [`record`] takes: look for the experiment and make it, look for the run and make it,
+/// The number of requests in an export of [`record`]: look for the experiment and make it, look for the run and make it,
 /// a batch of tags, three of params, one of metrics, two files, the last tag, the end.
 const REQUESTS: usize = 13;
 
 #[tokio::test]
-async fn an_export_cut_off_after_any_request_is_completed_and_not_doubled() {
+async fn an_interrupted_export_is_completed_and_not_repeated() {
     for done in 0..REQUESTS {
-        let (server, url) = serve(behaving()).await;
-        let mut script = vec![Act::Behave; done];
-        script.push(Act::Refuse(418));
+        let (server, url) = serve(server()).await;
+        let mut script = vec![Reaction::Handle; done];
+        script.push(Reaction::Refuse(418));
         *server.script.lock().unwrap() = script.into();
         let fault = export(&url, Credentials::None).await.unwrap_err();
         assert_eq!((fault.code(), fault.kind()), ("BOT-5043", FaultKind::Internal), "{done}");
         let again = export(&url, Credentials::None).await.unwrap();
-        // Whoever made the run, this export wrote to it.
-        let wanted = if done < 4 { Outcome::Created } else { Outcome::Completed };
-        assert_eq!((again.outcome, server.runs.lock().unwrap().len()), (wanted, 1), "{done}");
+        // Before the fourth request there was no run yet.
+        let expected = if done < 4 { Outcome::Created } else { Outcome::Completed };
+        assert_eq!((again.outcome, server.runs.lock().unwrap().len()), (expected, 1), "{done}");
         assert_eq!(server.files.lock().unwrap().len(), 2);
         let last = export(&url, Credentials::None).await.unwrap();
         assert_eq!(last.outcome, Outcome::Unchanged, "{done}");
@@ -267,50 +267,55 @@ async fn an_export_cut_off_after_any_request_is_completed_and_not_doubled() {
 }
 
 #[tokio::test]
-async fn a_server_that_fails_for_a_moment_is_asked_again_and_makes_nothing_twice() {
-    for act in [Act::Refuse(503), Act::DoThenSay(502), Act::Refuse(429), Act::DoThenSay(500)] {
+async fn a_request_that_fails_is_retried_and_takes_effect_once() {
+    for reaction in [
+        Reaction::Refuse(503),
+        Reaction::HandleAndFail(502),
+        Reaction::Refuse(429),
+        Reaction::HandleAndFail(500),
+    ] {
         for at in 0..REQUESTS {
-            let (server, url) = serve(behaving()).await;
-            let mut script = vec![Act::Behave; at];
-            script.push(act);
+            let (server, url) = serve(server()).await;
+            let mut script = vec![Reaction::Handle; at];
+            script.push(reaction);
             *server.script.lock().unwrap() = script.into();
             let exported = export(&url, Credentials::None).await.unwrap();
-            assert_eq!(exported.outcome, Outcome::Created, "{act:?} at {at}");
-            assert_eq!(server.runs.lock().unwrap().len(), 1, "{act:?} at {at}");
-            assert_eq!(server.experiments.lock().unwrap().len(), 1, "{act:?} at {at}");
+            assert_eq!(exported.outcome, Outcome::Created, "{reaction:?} at {at}");
+            assert_eq!(server.runs.lock().unwrap().len(), 1, "{reaction:?} at {at}");
+            assert_eq!(server.experiments.lock().unwrap().len(), 1, "{reaction:?} at {at}");
             assert_eq!(server.runs.lock().unwrap()[0]["info"]["status"], "FINISHED");
         }
     }
 }
 
 #[tokio::test]
-async fn a_server_that_is_never_well_or_not_there_is_safe_to_retry() {
-    let (server, url) = serve(behaving()).await;
-    *server.script.lock().unwrap() = vec![Act::Refuse(503); 6].into();
+async fn a_server_that_fails_or_does_not_listen_is_unreachable() {
+    let (server, url) = serve(server()).await;
+    *server.script.lock().unwrap() = vec![Reaction::Refuse(503); 6].into();
     let fault = export(&url, Credentials::None).await.unwrap_err();
     assert_eq!((fault.code(), fault.kind()), ("BOT-5041", FaultKind::Unreachable));
     assert_eq!(server.asked("get-by-name"), 6);
-    // Bound and dropped: nobody listens there.
+    // Bound and dropped, so nothing listens there.
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let fault = export(&format!("http://{free}"), Credentials::None).await.unwrap_err();
     assert_eq!((fault.code(), fault.kind()), ("BOT-5041", FaultKind::Unreachable));
-    let said =
+    let message =
         format!("the tracking server at `http://{free}` cannot be reached: nothing answers there");
-    assert_eq!(fault.message(), said);
+    assert_eq!(fault.message(), message);
 }
 
 #[tokio::test]
-async fn credentials_are_sent_and_a_refusal_never_repeats_them() {
+async fn credentials_are_sent_and_never_shown_in_a_fault() {
     let basic = || Credentials::Basic { user: "ada".to_owned(), password: Secret::new("sesame") };
     // base64 of `ada:sesame`.
-    for (wanted, credentials) in [
+    for (expected, credentials) in [
         ("Bearer hunter2", Credentials::Token(Secret::new("hunter2"))),
         ("Basic YWRhOnNlc2FtZQ==", basic()),
     ] {
-        let (_, url) = serve(Tracking { authorization: Some(wanted), ..behaving() }).await;
+        let (_, url) = serve(Tracking { authorization: Some(expected), ..server() }).await;
         export(&url, credentials).await.unwrap();
     }
-    let (_, url) = serve(Tracking { authorization: Some("Bearer other"), ..behaving() }).await;
+    let (_, url) = serve(Tracking { authorization: Some("Bearer other"), ..server() }).await;
     for (credentials, hint) in
         [(basic(), "check the credentials"), (Credentials::None, "set `MLFLOW")]
     {
@@ -318,37 +323,37 @@ async fn credentials_are_sent_and_a_refusal_never_repeats_them() {
         let fault = export(&url, credentials).await.unwrap_err();
         assert_eq!((fault.code(), fault.kind()), ("BOT-5042", FaultKind::Policy));
         assert!(fault.hints()[0].starts_with(hint), "{:?}", fault.hints());
-        let said = format!("{fault:?} {:?} {shown}", fault.hints());
+        let text = format!("{fault:?} {:?} {shown}", fault.hints());
         assert!(
-            fault.message().ends_with("401: who are you?") && !said.contains("sesame"),
-            "{said}"
+            fault.message().ends_with("401: who are you?") && !text.contains("sesame"),
+            "{text}"
         );
     }
 }
 
 #[tokio::test]
-async fn a_deleted_experiment_and_a_page_that_is_no_api_are_told_apart() {
-    let server = behaving();
+async fn a_deleted_experiment_and_a_server_without_the_api_have_their_faults() {
+    let server = server();
     server.experiments.lock().unwrap().insert("support".to_owned(), "deleted");
     let (_, url) = serve(server).await;
     let fault = export(&url, Credentials::None).await.unwrap_err();
     assert_eq!((fault.code(), fault.kind()), ("BOT-5043", FaultKind::Usage));
     let elsewhere = url.replace("/tracking/", "/elsewhere");
     let fault = export(&elsewhere, Credentials::None).await.unwrap_err();
-    assert!(fault.message().ends_with("it answers 404"), "{fault}");
+    assert!(fault.message().ends_with("it answered 404"), "{fault}");
     assert!(fault.hints()[0].contains("--url"));
 }
 
 #[tokio::test]
-async fn files_that_the_server_does_not_take_are_said_to_be_left_out() {
-    let (server, url) = serve(Tracking { root: "s3://bucket", ..behaving() }).await;
+async fn files_are_reported_as_not_sent_without_an_artifact_proxy() {
+    let (server, url) = serve(Tracking { root: "s3://bucket", ..server() }).await;
     let exported = export(&url, Credentials::None).await.unwrap();
     assert_eq!((exported.files_sent, exported.files_elsewhere.as_deref()), (0, Some("s3")));
     assert!(server.files.lock().unwrap().is_empty());
 }
 
 #[test]
-fn an_address_is_plain_and_holds_no_secret() {
+fn an_address_is_an_http_url_without_credentials() {
     let refused = |url: &str| {
         let fault = Mlflow::new(url, Credentials::None).unwrap_err();
         assert_eq!((fault.code(), fault.kind()), ("BOT-5040", FaultKind::Usage));
@@ -368,7 +373,7 @@ fn an_address_is_plain_and_holds_no_secret() {
 }
 
 #[test]
-fn a_run_is_cut_to_what_the_api_takes() {
+fn a_run_is_shortened_to_the_limits_of_the_api() {
     let mut record = record();
     record.params = [
         ("classes".to_owned(), json!("é".repeat(7_000))),

@@ -1,4 +1,4 @@
-//! A run in MLflow's terms, within the limits of its API.
+//! The translation of a run to MLflow, within the limits of its API.
 
 use crate::{Artifact, RunRecord};
 use botops_digest::Digest;
@@ -6,51 +6,51 @@ use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// The tag that names our run: what an export is found again by.
+/// The tag with the id of the run, which finds an earlier export.
 pub(super) const RUN_TAG: &str = "botops.run_id";
-/// The tag that an export ends with: the digest of everything exported.
+/// The last tag of an export: the digest of everything that was exported.
 pub(super) const CONTENT_TAG: &str = "botops.exported";
 
-/// Longest value of a param, in characters (MLflow 2.8 and later).
-const LONGEST_PARAM: usize = 6_000;
-/// Longest value of a tag, in characters.
-const LONGEST_TAG: usize = 5_000;
-/// Longest name, in characters.
-const LONGEST_NAME: usize = 250;
+/// The longest value of a param, in characters (MLflow 2.8 and later).
+const MAX_PARAM_CHARS: usize = 6_000;
+/// The longest value of a tag, in characters.
+const MAX_TAG_CHARS: usize = 5_000;
+/// The longest name, in characters.
+const MAX_NAME_CHARS: usize = 250;
 
-/// A metric as MLflow has it.
+/// A metric in MLflow.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct MlflowMetric {
-    /// Its name.
+    /// The name.
     pub key: String,
-    /// Its value.
+    /// The value.
     pub value: f64,
-    /// Milliseconds since 1970.
+    /// The time, in milliseconds since 1970.
     pub timestamp: i64,
-    /// Always 0: a run is measured once.
+    /// Always 0, because a run is measured once.
     pub step: i64,
 }
 
-/// A run as MLflow has it.
+/// A run in MLflow.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct MlflowRun {
-    /// Its name over there: our id.
+    /// The name of the MLflow run: the id of the run.
     pub run_name: String,
-    /// `FINISHED`, or `FAILED` when a stage did not pass.
+    /// `FINISHED`, or `FAILED` if a stage did not pass.
     pub status: &'static str,
-    /// Milliseconds since 1970.
+    /// The start time, in milliseconds since 1970.
     pub start_time: i64,
-    /// Milliseconds since 1970.
+    /// The end time, in milliseconds since 1970.
     pub end_time: i64,
     /// Params by name.
     pub params: BTreeMap<String, String>,
-    /// Metrics; each with `.ci95_lower` and `.ci95_upper` beside it.
+    /// Metrics, each with a `.ci95_lower` and a `.ci95_upper`.
     pub metrics: Vec<MlflowMetric>,
     /// Tags by name.
     pub tags: BTreeMap<String, String>,
-    /// Files, by their path over there.
+    /// Files by their path in MLflow.
     pub artifacts: BTreeMap<String, Artifact>,
-    /// Params and tags that are longer than MLflow takes, and so cut short over there.
+    /// Params and tags that were shortened to the limits of MLflow.
     pub shortened: Vec<String>,
 }
 
@@ -61,7 +61,7 @@ impl MlflowRun {
     }
 }
 
-/// Puts `run` into MLflow's terms; `user` is who exports it.
+/// Translates `run` to MLflow. `user` is the author of the export.
 #[must_use]
 pub fn translate(run: &RunRecord, user: &str) -> MlflowRun {
     let mut shortened = Vec::new();
@@ -75,11 +75,11 @@ pub fn translate(run: &RunRecord, user: &str) -> MlflowRun {
     let mut params = BTreeMap::new();
     for (name, value) in &run.params {
         let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        insert(&mut params, name, fit(name, text, LONGEST_PARAM));
+        insert(&mut params, name, fit(name, text, MAX_PARAM_CHARS));
     }
     let mut tags = BTreeMap::new();
     for (name, value) in tags_of(run, user) {
-        let text = fit(&name, value, LONGEST_TAG);
+        let text = fit(&name, value, MAX_TAG_CHARS);
         insert(&mut tags, &name, text);
     }
     let end_time = run.finished_at.timestamp_millis();
@@ -116,6 +116,7 @@ pub fn translate(run: &RunRecord, user: &str) -> MlflowRun {
     }
 }
 
+/// Returns the tags of the MLflow run.
 fn tags_of(run: &RunRecord, user: &str) -> Vec<(String, String)> {
     let mut tags: Vec<(String, String)> = [
         (RUN_TAG, run.id.clone()),
@@ -152,11 +153,11 @@ fn tags_of(run: &RunRecord, user: &str) -> Vec<(String, String)> {
     tags
 }
 
-/// Inserts under `name` as MLflow takes names: letters, digits and `_-. :/`, and nothing else. Two names that come out
-/// alike are numbered.
+/// Inserts under `name`, with `_` for each character other than ASCII letters, digits and `_-. /`. A name that exists gets
+/// a number.
 fn insert<T>(into: &mut BTreeMap<String, T>, name: &str, value: T) {
     let plain = |c: char| if c.is_ascii_alphanumeric() || "_-. /".contains(c) { c } else { '_' };
-    let name: String = name.chars().map(plain).take(LONGEST_NAME - 4).collect();
+    let name: String = name.chars().map(plain).take(MAX_NAME_CHARS - 4).collect();
     let mut free = name.clone();
     let mut n = 2;
     while into.contains_key(&free) {
@@ -166,7 +167,7 @@ fn insert<T>(into: &mut BTreeMap<String, T>, name: &str, value: T) {
     into.insert(free, value);
 }
 
-/// Splits params or tags into what one request takes, as the API wants them.
+/// Returns params or tags in the form of the API.
 pub(super) fn pairs(members: &BTreeMap<String, String>) -> Vec<Value> {
     members.iter().map(|(key, value)| serde_json::json!({"key": key, "value": value})).collect()
 }

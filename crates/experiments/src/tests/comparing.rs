@@ -2,11 +2,11 @@ use super::*;
 use serde_json::json;
 
 fn no_evaluation(record: RunRecord) -> (RunRecord, Evaluated) {
-    let why = format!("run {} keeps no evaluation", record.id);
+    let why = format!("run {} has no evaluation", record.id);
     (record, Err(why))
 }
 
-/// Two runs that differ in one param, their test data's metric, and the commit.
+/// Two runs that differ in two params, a metric and the commit.
 fn two() -> [RunRecord; 2] {
     let mut first = run("2026-11-20T10:00:00Z", "train", 0.90);
     first.id = "first".to_owned();
@@ -23,7 +23,7 @@ fn two() -> [RunRecord; 2] {
 }
 
 #[test]
-fn only_what_differs_is_said_and_the_rest_is_counted() {
+fn differences_are_listed_and_the_rest_is_counted() {
     let found = compare(&two().map(no_evaluation));
     assert_eq!(found.runs, ["first", "second"]);
     let names = |differences: &[Difference]| -> Vec<String> {
@@ -43,35 +43,38 @@ fn only_what_differs_is_said_and_the_rest_is_counted() {
 }
 
 #[test]
-fn runs_that_cannot_be_paired_say_why() {
+fn runs_that_cannot_be_paired_name_the_reason() {
     let why = |runs: [RunRecord; 2]| {
         let found = compare(&runs.map(no_evaluation));
         assert_eq!(found.contrasts[0].paired, None);
         (found.same_basis, found.contrasts[0].why_not_paired.clone().unwrap())
     };
-    assert_eq!(why(two()), (true, "run first keeps no evaluation".to_owned()));
+    assert_eq!(why(two()), (true, "run first has no evaluation".to_owned()));
     let mut other = two();
     other[1].data.insert("test".to_owned(), Digest::of(b"other"));
     let found = compare(&other.clone().map(no_evaluation));
-    assert_eq!(found.metrics[0].overlaps, [None], "intervals on other data say nothing");
-    let (same, said) = why(other);
-    assert!(!same && said.starts_with("they were measured on different data: "), "{said}");
+    assert_eq!(found.metrics[0].overlaps, [None], "intervals on other data cannot be compared");
+    let (same, reason) = why(other);
+    assert!(!same && reason.starts_with("they were measured on different data: "), "{reason}");
     let mut silent = two();
     silent[1].data.remove("test");
-    assert_eq!(why(silent), (false, "run second does not say what it was measured on".to_owned()));
+    assert_eq!(
+        why(silent),
+        (false, "run second does not record what it was measured on".to_owned())
+    );
     let mut folds = two();
     let basis = |method: &str| Basis { method: method.to_owned(), data: Digest::of(b"test") };
     folds[1].measured_on = Some(basis("cross_validation 5 folds"));
-    let (same, said) = why(folds.clone());
-    assert_eq!(said, "they were measured in different ways: test and cross_validation 5 folds");
+    let (same, reason) = why(folds.clone());
+    assert_eq!(reason, "they were measured in different ways: test and cross_validation 5 folds");
     assert!(!same);
     folds[0].measured_on = Some(basis("cross_validation 5 folds"));
-    let (same, said) = why(folds);
-    assert!(same && said.starts_with("records out of fold are not independent"), "{said}");
+    let (same, reason) = why(folds);
+    assert!(same && reason.starts_with("records out of fold are not independent"), "{reason}");
 }
 
 #[test]
-fn the_same_model_made_twice_is_recognised() {
+fn two_runs_with_the_same_model_are_recognised() {
     let mut runs = two();
     for record in &mut runs {
         record.artifacts = vec![Artifact::of("model.botops", b"model")];

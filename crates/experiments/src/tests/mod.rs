@@ -52,21 +52,21 @@ async fn the_same_work_on_the_same_day_is_one_run() {
 }
 
 #[tokio::test]
-async fn runs_of_one_second_are_listed_newest_first_too() {
+async fn runs_of_one_second_are_listed_newest_first() {
     let runs = opened();
-    let mut wanted = Vec::new();
+    let mut expected = Vec::new();
     for (at, seconds) in [("00.1Z", 3), ("00.25Z", 1), ("00.3Z", 1), ("00.3Z", 2)] {
         let mut record = run(&format!("2026-11-20T10:00:{at}"), "train", 0.9);
         record.finished_at = record.started_at + chrono::TimeDelta::seconds(seconds);
-        // Another work, so that it is another run.
+        // Different data, so that it is a different run.
         record.data =
             [("train".to_owned(), Digest::of(format!("{at}{seconds}").as_bytes()))].into();
-        wanted.push(runs.record(record).await.unwrap());
+        expected.push(runs.record(record).await.unwrap());
     }
-    wanted.reverse();
+    expected.reverse();
     let ids: Vec<_> = runs.list().await.unwrap().into_iter().map(|run| run.id).collect();
-    assert_eq!(ids, wanted);
-    assert_eq!(runs.find("latest").await.unwrap().id, wanted[0]);
+    assert_eq!(ids, expected);
+    assert_eq!(runs.find("latest").await.unwrap().id, expected[0]);
 }
 
 #[tokio::test]
@@ -84,10 +84,16 @@ async fn runs_are_listed_newest_first_and_found_by_their_first_characters() {
     let several = runs.find("20261120").await.unwrap_err();
     assert_eq!((several.code(), several.kind()), ("BOT-5020", FaultKind::Usage));
     let (first, second) = if new < mid { (&new, &mid) } else { (&mid, &new) };
-    assert_eq!(several.message(), format!("`20261120` may be `{first}`, `{second}`"));
+    assert_eq!(
+        several.message(),
+        format!("`20261120` is ambiguous: it may be `{first}`, `{second}`")
+    );
     let none = runs.find("2027").await.unwrap_err();
-    assert_eq!(none.message(), "no run is called `2027`");
-    assert_eq!(opened().find("latest").await.unwrap_err().message(), "there is no run yet");
+    assert_eq!(none.message(), "there is no run `2027`");
+    assert_eq!(
+        opened().find("latest").await.unwrap_err().message(),
+        "no run has been recorded yet"
+    );
     assert_eq!(runs.find("").await.unwrap_err().code(), "BOT-5020");
 }
 
@@ -96,7 +102,7 @@ async fn a_run_that_was_never_finished_is_left_out_and_a_damaged_one_is_named() 
     let runs = opened();
     let id = runs.record(run("2026-11-20T10:00:00Z", "train", 0.9)).await.unwrap();
     let store = runs.store().clone();
-    // A killed writer leaves the folder; other tools leave folders of other names.
+    // A writer that was killed leaves a folder, and other tools leave folders with other names.
     store.create("runs/20261120-0123456789ab/half", Bytes::new()).await.unwrap();
     store.create("runs/notes/run.json", Bytes::from_static(b"{}")).await.unwrap();
     assert_eq!(runs.list().await.unwrap().len(), 1);
@@ -115,7 +121,7 @@ async fn a_run_that_was_never_finished_is_left_out_and_a_damaged_one_is_named() 
 }
 
 #[tokio::test]
-async fn a_record_under_a_foreign_id_is_not_taken_for_the_run() {
+async fn a_record_under_the_id_of_another_run_is_refused() {
     let runs = opened();
     let id = runs.record(run("2026-11-20T10:00:00Z", "train", 0.9)).await.unwrap();
     let stored = runs.store().read(&path_of(&id)).await.unwrap().unwrap();
@@ -128,11 +134,11 @@ async fn a_record_under_a_foreign_id_is_not_taken_for_the_run() {
     let moved = "20261120-0123456789ab";
     runs.store().create(&path_of(moved), stored).await.unwrap();
     let fault = runs.find(moved).await.unwrap_err();
-    assert_eq!(fault.message(), format!("the record of run `{moved}` calls itself `{id}`"));
+    assert_eq!(fault.message(), format!("the record of run `{moved}` belongs to run `{id}`"));
 }
 
 #[tokio::test]
-async fn a_metric_that_is_no_number_is_refused_before_it_is_stored() {
+async fn a_metric_that_is_not_a_number_is_refused_before_it_is_stored() {
     let runs = opened();
     let fault = runs.record(run("2026-11-20T10:00:00Z", "train", f64::NAN)).await.unwrap_err();
     assert_eq!(fault.code(), "BOT-5019");
@@ -140,10 +146,11 @@ async fn a_metric_that_is_no_number_is_refused_before_it_is_stored() {
 }
 
 #[tokio::test]
-async fn artifacts_come_back_as_they_were_stored() {
+async fn an_artifact_is_read_as_it_was_stored() {
     let runs = opened();
     let bytes = Bytes::from_static(b"model");
-    let artifact = runs.put_artifact("model.botops", bytes.clone()).await.unwrap();
+    let artifact = Artifact::of("model.botops", &bytes);
+    runs.store().put_blob(bytes.clone()).await.unwrap();
     assert_eq!((artifact.name.as_str(), artifact.size_bytes), ("model.botops", 5));
     assert_eq!(artifact.digest, Digest::of(&bytes));
     assert_eq!(runs.artifact(&artifact).await.unwrap(), bytes);

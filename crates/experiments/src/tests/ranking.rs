@@ -2,7 +2,7 @@ use super::*;
 use botops_evaluation::Better;
 use botops_findings::FaultKind;
 
-/// A run measured on `test` (none: it does not say), with `value` of `metric`.
+/// A run with `value` of `metric`, measured on `test`; `None` if it does not record the test data.
 fn measured(hour: u32, kind: &str, metric: &str, value: f64, test: Option<&str>) -> RunRecord {
     let mut record = run(&format!("2026-11-20T{hour:02}:00:00Z"), kind, 0.5);
     record.id = format!("20261120-{hour:012}");
@@ -16,20 +16,20 @@ fn query(metric: &str) -> RankQuery<'_> {
     RankQuery { metric, better: None, kind: None, on: RankedOn::Newest }
 }
 
-/// Hours of the runs in their order, and how each stands to the best.
+/// Returns the hours of the ranked runs, with their standings.
 fn order(ranking: &Ranking) -> Vec<(u32, Standing)> {
     let hour = |run: &Ranked| run.id[9..].parse().unwrap();
     ranking.ranked.iter().map(|run| (hour(run), run.standing)).collect()
 }
 
-/// As listed: the newest first.
+/// Sorts runs as a listing does: newest first.
 fn listed(mut runs: Vec<RunRecord>) -> Vec<RunRecord> {
     runs.sort_by_key(|run| std::cmp::Reverse(run.started_at));
     runs
 }
 
 #[test]
-fn the_best_comes_first_and_the_rest_say_how_they_stand() {
+fn the_best_comes_first_and_the_others_have_a_standing() {
     let runs = listed(vec![
         measured(1, "train", "macro_f1", 0.95, Some("test")),
         measured(2, "train", "macro_f1", 0.80, Some("test")),
@@ -39,7 +39,7 @@ fn the_best_comes_first_and_the_rest_say_how_they_stand() {
         measured(6, "train", "macro_f1", 0.99, None),
         measured(7, "train", "accuracy", 0.99, Some("test")),
     ]);
-    // The newest run that has the metric and says on what is the fifth.
+    // The newest run that has the metric and records its basis is the fifth.
     let newest = rank(&runs, &query("macro_f1")).unwrap();
     assert_eq!(order(&newest), [(5, Standing::Best)]);
     assert_eq!((newest.on_other_data, newest.on_unknown_data), (4, 1));
@@ -58,7 +58,7 @@ fn the_best_comes_first_and_the_rest_say_how_they_stand() {
 }
 
 #[test]
-fn of_an_error_less_is_better() {
+fn a_lower_error_is_better() {
     for metric in ["log_loss", "ece", "brier", "fallback_rate"] {
         let runs = listed(vec![
             measured(1, "train", metric, 0.3, Some("test")),
@@ -82,7 +82,7 @@ fn metrics_out_of_fold_are_not_ranked_among_those_of_a_test_set() {
 }
 
 #[test]
-fn an_unknown_metric_names_the_nearest_and_an_undeclared_one_asks_for_its_direction() {
+fn an_unknown_metric_names_the_nearest_and_an_undeclared_one_needs_a_direction() {
     let runs = [measured(1, "train", "macro_f1", 0.9, Some("test"))];
     let fault = rank(&runs, &query("makro_f1")).unwrap_err();
     assert_eq!((fault.code(), fault.kind()), ("BOT-5038", FaultKind::Usage));
@@ -93,28 +93,28 @@ fn an_unknown_metric_names_the_nearest_and_an_undeclared_one_asks_for_its_direct
     let runs = [measured(1, "train", "euros", 3.0, Some("test"))];
     let fault = rank(&runs, &query("euros")).unwrap_err();
     assert_eq!((fault.code(), fault.kind()), ("BOT-5038", FaultKind::Usage));
-    let told = RankQuery { better: Some(Better::Lower), ..query("euros") };
-    assert_eq!(rank(&runs, &told).unwrap().better, "lower");
+    let declared = RankQuery { better: Some(Better::Lower), ..query("euros") };
+    assert_eq!(rank(&runs, &declared).unwrap().better, "lower");
 }
 
 #[test]
-fn what_cannot_be_compared_says_why() {
+fn runs_that_cannot_be_ranked_name_the_reason() {
     let code = |runs: &[RunRecord], query: &RankQuery<'_>| {
         let fault = rank(runs, query).unwrap_err();
         assert!(!fault.hints().is_empty(), "{fault}");
         (fault.code(), fault.message().to_owned())
     };
-    assert_eq!(code(&[], &query("accuracy")).1, "there is no run yet");
+    assert_eq!(code(&[], &query("accuracy")).1, "no run has been recorded yet");
     let silent = [measured(1, "train", "accuracy", 0.9, None)];
     let (found, message) = code(&silent, &query("accuracy"));
     assert_eq!(
         (found, message.as_str()),
-        ("BOT-5032", "no run says on what its `accuracy` was measured")
+        ("BOT-5032", "no run records what its `accuracy` was measured on")
     );
     let same = RankQuery { on: RankedOn::SameAs(&silent[0]), ..query("accuracy") };
     assert_eq!(code(&silent, &same).0, "BOT-5039");
     let kind = RankQuery { kind: Some("trian"), ..query("accuracy") };
-    assert_eq!(code(&silent, &kind), ("BOT-5032", "no run is of the kind `trian`".to_owned()));
+    assert_eq!(code(&silent, &kind), ("BOT-5032", "no run has the kind `trian`".to_owned()));
 
     let two = [
         measured(2, "train", "accuracy", 0.9, Some("a")),
@@ -124,5 +124,5 @@ fn what_cannot_be_compared_says_why() {
     assert_eq!(code(&two, &on("ffffffff")).0, "BOT-5039");
     assert_eq!(code(&two, &on("sha256:")).0, "BOT-5039");
     let fault = rank(&two, &on("")).unwrap_err();
-    assert_eq!(fault.hints().len(), 2, "the data there is: {:?}", fault.hints());
+    assert_eq!(fault.hints().len(), 2, "the known data: {:?}", fault.hints());
 }

@@ -21,7 +21,7 @@ fn rule(retention: Retention) -> SweepRule {
         logged: BTreeSet::new(),
         grace: TimeDelta::zero(),
         now: NOW.parse().unwrap(),
-        // Everything in the store is as good as old.
+        // Every object in the store is older than this by an hour.
         clock: Utc::now() + TimeDelta::hours(1),
     }
 }
@@ -50,8 +50,8 @@ async fn ids(runs: &Experiments) -> Vec<String> {
     runs.list().await.unwrap().into_iter().map(|run| run.id).collect()
 }
 
-/// Asserts that no run there is lacks a blob.
-async fn all_whole(runs: &Experiments) {
+/// Asserts that every recorded run has all its blobs.
+async fn assert_complete(runs: &Experiments) {
     for run in runs.list().await.unwrap() {
         for digest in run.blobs() {
             runs.store().blob(&digest).await.unwrap();
@@ -60,13 +60,13 @@ async fn all_whole(runs: &Experiments) {
 }
 
 #[tokio::test]
-async fn old_runs_go_with_what_only_they_refer_to() {
+async fn old_runs_are_removed_with_blobs_that_only_they_refer_to() {
     let (runs, [first, second, third]) = three().await;
     let rule = rule(Retention::Newest(1));
     let plan = runs.plan_sweep(&rule).await.unwrap();
     let planned: Vec<&String> = plan.runs.iter().map(|run| &run.id).collect();
     assert_eq!(planned, [&first, &second]);
-    // Two models and the first data; the shared data is the third run's as well.
+    // Two models and the first data. The third run uses the shared data too.
     assert_eq!((plan.blobs.len(), plan.runs_kept), (3, 1));
     let sizes = ["model of day 1", "model of day 2", "first data"].map(str::len);
     assert_eq!(plan.bytes, sizes.iter().sum::<usize>() as u64);
@@ -76,8 +76,8 @@ async fn old_runs_go_with_what_only_they_refer_to() {
     assert_eq!(swept, plan);
     assert_eq!(ids(&runs).await, [third]);
     assert_eq!(runs.store().blobs().await.unwrap().len(), 2);
-    assert!(runs.store().list("sweeps").await.unwrap().is_empty(), "the mark is taken away");
-    all_whole(&runs).await;
+    assert!(runs.store().list("sweeps").await.unwrap().is_empty(), "the mark is removed");
+    assert_complete(&runs).await;
     let again = runs.plan_sweep(&rule).await.unwrap();
     assert!(again.runs.is_empty() && again.blobs.is_empty());
 }
@@ -95,7 +95,7 @@ async fn age_is_counted_from_the_end_of_a_run() {
 }
 
 #[tokio::test]
-async fn what_something_names_stays_with_all_its_blobs() {
+async fn runs_and_blobs_in_use_stay() {
     let (runs, [first, second, third]) = three().await;
     let mut rule = rule(Retention::Newest(0));
     rule.runs_in_use = [first.clone(), "20250101-0123456789ab".to_owned()].into();
@@ -105,13 +105,13 @@ async fn what_something_names_stays_with_all_its_blobs() {
     assert_eq!(plan.runs_spared, [first.as_str()]);
     runs.sweep(&plan, &rule, "mark").await.unwrap();
     assert_eq!(ids(&runs).await, [first]);
-    all_whole(&runs).await;
+    assert_complete(&runs).await;
     assert!(runs.store().has_blob(&Digest::of(b"model of day 2")).await.unwrap());
     assert!(!runs.store().has_blob(&Digest::of(b"shared data")).await.unwrap());
 }
 
 #[tokio::test]
-async fn what_is_young_stays() {
+async fn young_runs_and_blobs_stay() {
     let (runs, _) = three().await;
     let mut rule = rule(Retention::Newest(0));
     rule.grace = TimeDelta::days(18);
@@ -123,7 +123,7 @@ async fn what_is_young_stays() {
     assert_eq!((plan.runs.len(), plan.runs_young, plan.blobs.len()), (2, 1, 0));
     assert_eq!(
         plan.blobs_young, 4,
-        "of the runs removed, the models and the first data; the early one"
+        "the two models and the data of the removed runs, and the blob without a run"
     );
 }
 
@@ -137,7 +137,7 @@ async fn nothing_is_removed_while_a_record_cannot_be_read() {
 }
 
 #[tokio::test]
-async fn a_store_with_something_unknown_in_it_is_left_alone() {
+async fn a_store_with_an_unknown_folder_is_refused() {
     let (runs, _) = three().await;
     runs.store().create("tunes/a/trials/0-0.json", Bytes::from_static(b"{}")).await.unwrap();
     assert!(runs.plan_sweep(&rule(Retention::Newest(0))).await.is_ok());
@@ -156,7 +156,7 @@ async fn a_run_recorded_between_plan_and_sweep_keeps_its_blobs() {
     let id = runs.commit(record, &files).await.unwrap();
     runs.sweep(&plan, &rule, "mark").await.unwrap();
     assert_eq!(ids(&runs).await, [id]);
-    all_whole(&runs).await;
+    assert_complete(&runs).await;
 }
 
 #[tokio::test]
@@ -177,7 +177,7 @@ async fn a_run_recorded_while_its_blob_is_being_removed_stores_it_again() {
     let plan = runs.plan_sweep(&rule).await.unwrap();
     let sweeper = Experiments::open(Store::wrap(halting.clone(), "memory://"));
     let sweep = tokio::spawn(async move { sweeper.sweep(&plan, &rule, "mark").await });
-    // The runs are listed, the blob is still there, and its removal is on its way.
+    // The runs are listed, and the removal of the blob has begun.
     halting.reached.acquire().await.unwrap().forget();
     let recorder = runs.clone();
     let mut commit = tokio::spawn(async move {
@@ -185,23 +185,23 @@ async fn a_run_recorded_while_its_blob_is_being_removed_stores_it_again() {
         recorder.commit(record, &files).await
     });
     let early = tokio::time::timeout(Duration::from_millis(400), &mut commit).await;
-    assert!(early.is_err(), "it did not wait for the sweep");
+    assert!(early.is_err(), "it does not wait for the sweep");
     halting.go.add_permits(1);
     sweep.await.unwrap().unwrap();
     let id = commit.await.unwrap().unwrap();
     assert_eq!(ids(&runs).await, [id]);
-    all_whole(&runs).await;
+    assert_complete(&runs).await;
 }
 
 #[tokio::test]
-async fn the_mark_of_a_killed_sweep_holds_nobody_up_for_ever() {
+async fn the_mark_of_a_killed_sweep_expires() {
     let (runs, _) = three().await;
     runs.store().create("sweeps/killed", Bytes::from_static(b"x")).await.unwrap();
     runs.store().outlast_sweeps(Duration::from_millis(150)).await.unwrap();
     assert!(runs.store().list("sweeps").await.unwrap().is_empty());
 }
 
-/// A store that halts before it removes `at`, until it is told to go on.
+/// A store that waits for a permit in `go` before it removes `at`.
 #[derive(Debug)]
 struct Halting {
     inner: Arc<InMemory>,

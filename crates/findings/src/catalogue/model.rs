@@ -120,7 +120,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     },
     Entry {
         code: "BOT-7030",
-        kind: None,
+        kind: Some(FaultKind::Insufficient),
         title: "too few records to fine-tune on",
         explanation: "An intent has no records, so the model cannot learn it. Add records of it, or leave it out.",
     },

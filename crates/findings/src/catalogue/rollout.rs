@@ -132,7 +132,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     },
     Entry {
         code: "BOT-6034",
-        kind: None,
+        kind: Some(FaultKind::Usage),
         title: "no such rollout",
         explanation: "The server has had no rollout, or none with this id. Start one with `botops promote`.",
     },

@@ -189,3 +189,23 @@ fn a_missing_file_and_a_directory_are_usage_errors() {
     assert_eq!(fault.code(), "BOT-7002");
     assert_eq!(fault.place().file.as_deref(), path.to_str());
 }
+
+#[cfg(unix)]
+#[test]
+fn a_model_file_is_read_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let bytes = MODELS[0].to_bytes();
+    let (sender, receiver) = std::sync::mpsc::channel();
+    std::thread::scope(|scope| {
+        // The pipe is written once: a second read would find nobody to write, and wait for ever.
+        let writes = scope.spawn(|| std::fs::write(&pipe, &bytes).map(|()| 1).unwrap());
+        let path = pipe.clone();
+        std::thread::spawn(move || sender.send(IntentModel::read_with_bytes(&path)));
+        let read = receiver.recv_timeout(std::time::Duration::from_secs(60));
+        let (model, digest, read) = read.expect("one read is enough").unwrap();
+        assert_eq!(writes.join().unwrap(), 1);
+        assert!(read == bytes && digest == Digest::of(&bytes) && model.to_bytes() == bytes);
+    });
+}

@@ -1,31 +1,49 @@
-//! The rollout against a home that fails: what acts first, what waits, what lets go.
+//! Rollouts whose registry and store fail.
 
-use super::*;
-use crate::{RequestLog, ServerSettings, clock::ManualClock, observe::Told, server::new_app};
+use super::{
+    driver::Canary,
+    state::{Mode, Requester, Restored},
+};
+use crate::{
+    RequestLog, ServerSettings,
+    app::App,
+    clock::ManualClock,
+    observe::Outcome,
+    routing::Served,
+    server::new_app,
+    shadow,
+    version_source::{Deployment, VersionSource},
+};
 use async_trait::async_trait;
-use botops_dialogue::DialogueSpec;
-use botops_models::{IntentModel, Lineage, ModelSpec, Resources, Sample, Silent, train};
+use botops_digest::Digest;
+use botops_findings::{Fault, FaultKind, Result};
+use botops_models::IntentModel;
 use botops_registry::{Act, Manifest, Version};
-use botops_rollout::{Arm, PauseReason, RolloutSpec, StepSpec};
-use std::net::{Ipv4Addr, SocketAddr};
+use botops_rollout::{Arm, Command, Effect, PauseReason, Phase, Rollout, RolloutSpec, StepSpec};
+use chrono::DateTime;
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
-/// What is wrong with the store.
+/// How every call of the source fails.
 #[derive(Clone, Copy, PartialEq)]
-enum Ill {
-    Not,
+enum Failure {
+    None,
     Unreachable,
-    Taken,
+    Conflict,
 }
 
-struct Flaky {
-    ill: std::sync::Mutex<Ill>,
+struct FlakySource {
+    failure: std::sync::Mutex<Failure>,
     written: std::sync::Mutex<Vec<Deployment>>,
     model: Arc<IntentModel>,
-    /// The champions there were, the present one last.
+    /// The champions so far, the current one last.
     reigns: std::sync::Mutex<Vec<&'static str>>,
 }
 
-/// Every version there is.
+/// The names of all versions.
 const NAMES: [&str; 4] = ["oldest", "older", "champion", "challenger"];
 
 fn version(name: &str) -> Version {
@@ -57,7 +75,7 @@ fn name_of(digest: &Digest) -> &'static str {
     NAMES.into_iter().find(|name| Digest::of(name.as_bytes()) == *digest).unwrap()
 }
 
-impl Flaky {
+impl FlakySource {
     fn served(&self, name: &str) -> Served {
         let digest = Digest::of(name.as_bytes());
         let model = Arc::clone(&self.model);
@@ -65,10 +83,10 @@ impl Flaky {
     }
 
     fn answer(&self) -> Result<()> {
-        match *self.ill.lock().unwrap() {
-            Ill::Not => Ok(()),
-            Ill::Unreachable => Err(Fault::unreachable("BOT-6031", "the store is down")),
-            Ill::Taken => Err(Fault::conflict("BOT-6026", "someone else wrote")),
+        match *self.failure.lock().unwrap() {
+            Failure::None => Ok(()),
+            Failure::Unreachable => Err(Fault::unreachable("BOT-6031", "the store is down")),
+            Failure::Conflict => Err(Fault::conflict("BOT-6026", "someone else wrote")),
         }
     }
 
@@ -78,11 +96,11 @@ impl Flaky {
 }
 
 #[async_trait]
-impl Home for Flaky {
+impl VersionSource for FlakySource {
     async fn load(&self, manifest: &Digest) -> Result<Served> {
         self.answer().map(|()| self.served(name_of(manifest)))
     }
-    async fn write_down(&self, deployment: Deployment) -> Result<()> {
+    async fn record(&self, deployment: Deployment) -> Result<()> {
         self.answer()?;
         self.written.lock().unwrap().push(deployment);
         Ok(())
@@ -95,7 +113,7 @@ impl Home for Flaky {
             return Err(Fault::conflict("BOT-6026", "it was moved"));
         }
         let name = name_of(&served.manifest.unwrap());
-        // A move back pops the reigns since.
+        // A move back removes the champions after it.
         let kept = reigns.iter().position(|reign| *reign == name).unwrap_or(reigns.len());
         reigns.truncate(kept);
         reigns.push(name);
@@ -121,14 +139,14 @@ impl Home for Flaky {
 
 struct Setup {
     app: Arc<App>,
-    home: Arc<Flaky>,
+    source: Arc<FlakySource>,
     canary: Canary,
     clock: Arc<ManualClock>,
 }
 
 impl Setup {
-    fn ill(&self, ill: Ill) {
-        *self.home.ill.lock().unwrap() = ill;
+    fn fail(&self, failure: Failure) {
+        *self.source.failure.lock().unwrap() = failure;
     }
 
     fn weight(&self) -> Option<f64> {
@@ -140,18 +158,13 @@ impl Setup {
         self.clock.set(now + chrono::TimeDelta::seconds(seconds));
     }
 
-    /// `n` conversations on each side.
+    /// Counts `n` conversations on each arm.
     fn converse(&self, from: u64, n: u64) {
         for request in from..from + 2 * n {
             let arm = if request % 2 == 0 { Arm::Canary } else { Arm::Primary };
-            let told = Told {
-                request,
-                predicted: Some("a".into()),
-                fallback: false,
-                slow: false,
-                mirrored: None,
-            };
-            self.app.observer.message(&request.to_string(), arm, 0.5, told);
+            let outcome =
+                Outcome { request, predicted: Some("a".into()), fallback: false, slow: false };
+            self.app.observer.message(&request.to_string(), arm, 0.5, outcome);
         }
     }
 
@@ -163,51 +176,32 @@ impl Setup {
         self.canary.read("latest", |_, decision| decision.units).await.unwrap()
     }
 
-    /// The version that serves, and the champion.
+    /// Returns the version that serves, and the champion.
     fn serving(&self) -> [&'static str; 2] {
         let served = self.app.slot.load().unwrap().primary.manifest.unwrap();
-        [name_of(&served), self.home.reigns.lock().unwrap().last().unwrap()]
+        [name_of(&served), self.source.reigns.lock().unwrap().last().unwrap()]
     }
 
     async fn roll_back(&self, version: Option<&str>) -> Result<Restored> {
-        let asked = Asked { actor: "ada".to_owned(), reason: "it is bad".to_owned() };
-        self.canary.roll_back_model(version, &asked, Mode::Real).await
+        let requester = Requester { actor: "ada".to_owned(), reason: "it is bad".to_owned() };
+        self.canary.roll_back_model(version, &requester, Mode::Real).await
     }
 
     async fn promote(&self) {
-        let asked = Asked { actor: "ada".to_owned(), reason: String::new() };
-        self.canary.command("latest", &Command::Promote, asked, None).await.unwrap();
+        let requester = Requester { actor: "ada".to_owned(), reason: String::new() };
+        self.canary.command("latest", &Command::Promote, requester, None).await.unwrap();
         assert_eq!(self.serving(), ["challenger", "challenger"]);
     }
 
     async fn abort(&self) -> Result<()> {
-        let asked = Asked { actor: "ada".to_owned(), reason: String::new() };
+        let requester = Requester { actor: "ada".to_owned(), reason: String::new() };
         let command = Command::Abort { reason: "enough".to_owned() };
-        self.canary.command("latest", &command, asked, None).await
+        self.canary.command("latest", &command, requester, None).await
     }
 }
 
-/// A rollout that ramps at 50 %, one step of 20 conversations.
+/// Starts a rollout that ramps at 50 %, in one step of 20 conversations.
 async fn ramping() -> Setup {
-    let texts = ["red apple", "red pear", "red plum", "red fig", "red lime", "red kiwi"];
-    let samples: Vec<Sample<'_>> = texts
-        .iter()
-        .map(|text| Sample { text, intent: "fruit" })
-        .chain(
-            ["a car", "a bus", "a van", "a bike", "a tram", "a ship"]
-                .iter()
-                .map(|text| Sample { text, intent: "vehicle" }),
-        )
-        .collect();
-    let model = train(
-        &samples,
-        &ModelSpec::default(),
-        Resources::default(),
-        DialogueSpec::default(),
-        Lineage::default(),
-        &Silent,
-    )
-    .unwrap();
     let anywhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let settings = ServerSettings {
         listen: anywhere,
@@ -217,15 +211,15 @@ async fn ramping() -> Setup {
         request_log: RequestLog::Off,
     };
     let clock = Arc::new(ManualClock::new(DateTime::UNIX_EPOCH));
-    let app = new_app("m", &settings, Arc::clone(&clock) as _).unwrap();
-    let home = Arc::new(Flaky {
-        ill: std::sync::Mutex::new(Ill::Not),
+    let app = new_app("m", &settings, Arc::clone(&clock) as _, shadow::CAPACITY).unwrap();
+    let source = Arc::new(FlakySource {
+        failure: std::sync::Mutex::new(Failure::None),
         written: std::sync::Mutex::default(),
-        model: Arc::new(model),
+        model: Arc::new(crate::tests::model()),
         reigns: std::sync::Mutex::new(NAMES[..3].to_vec()),
     });
-    app.slot.set(Arc::new(home.served("champion")), None);
-    let canary = Canary::new(Arc::clone(&app), Arc::clone(&home) as _, false);
+    app.slot.set(Arc::new(source.served("champion")), None);
+    let canary = Canary::new(Arc::clone(&app), Arc::clone(&source) as _, false);
     let spec = RolloutSpec {
         steps: vec![StepSpec {
             weight: 50.0,
@@ -251,8 +245,8 @@ async fn ramping() -> Setup {
         DateTime::UNIX_EPOCH,
     );
     canary.launch_rehearsed(rollout).await.unwrap();
-    let setup = Setup { app, home, canary, clock };
-    assert_eq!(setup.home.phases(), ["pending", "loading", "ramping"]);
+    let setup = Setup { app, source, canary, clock };
+    assert_eq!(setup.source.phases(), ["pending", "loading", "ramping"]);
     assert_eq!(setup.weight(), Some(0.5));
     setup
 }
@@ -260,69 +254,69 @@ async fn ramping() -> Setup {
 #[tokio::test]
 async fn a_rollback_acts_while_the_store_is_down_and_is_written_when_it_is_back() {
     let setup = ramping().await;
-    setup.ill(Ill::Unreachable);
+    setup.fail(Failure::Unreachable);
     setup.abort().await.unwrap();
     assert_eq!(setup.weight(), None);
     assert_eq!(setup.phase().await, Phase::RolledBack { reason: "aborted: enough".to_owned() });
     assert!(setup.canary.tick().await.is_err(), "it cannot be written yet");
-    setup.ill(Ill::Not);
+    setup.fail(Failure::None);
     setup.canary.tick().await.unwrap();
-    let phases = setup.home.phases();
+    let phases = setup.source.phases();
     assert_eq!(phases[3..], ["rolling_back", "rolled_back"]);
     setup.canary.tick().await.unwrap();
-    assert_eq!(setup.home.phases(), phases, "once");
-    assert!(setup.abort().await.is_err(), "terminal means terminal");
+    assert_eq!(setup.source.phases(), phases, "once");
+    assert!(setup.abort().await.is_err(), "a rollout that is over cannot be aborted");
     assert_eq!(setup.weight(), None);
 }
 
 #[tokio::test]
-async fn what_cannot_be_written_is_not_done_and_what_was_seen_is_kept() {
+async fn a_step_that_cannot_be_recorded_is_not_taken_and_its_observations_are_kept() {
     let setup = ramping().await;
     setup.converse(0, 25);
     setup.pass(10);
-    setup.ill(Ill::Unreachable);
+    setup.fail(Failure::Unreachable);
     assert!(setup.canary.tick().await.is_err());
     assert!(matches!(setup.phase().await, Phase::Ramping { units: 0, .. }));
     assert_eq!(setup.app.slot.load().unwrap().primary.manifest, Some(Digest::of(b"champion")));
-    setup.ill(Ill::Not);
+    setup.fail(Failure::None);
     setup.pass(10);
     assert!(setup.canary.tick().await.unwrap());
     assert_eq!(setup.units().await, [25, 25]);
     assert_eq!(setup.phase().await, Phase::Promoted);
-    assert_eq!(setup.home.phases()[3..], ["promoting", "promoted"]);
+    assert_eq!(setup.source.phases()[3..], ["promoting", "promoted"]);
     assert_eq!(setup.app.slot.load().unwrap().primary.manifest, Some(Digest::of(b"challenger")));
 }
 
 #[tokio::test]
 async fn a_promotion_that_was_written_is_finished_by_a_later_tick() {
     let setup = ramping().await;
-    let promote = setup.canary.would("latest", &Command::Promote, None).await.unwrap();
+    let promote = setup.canary.preview("latest", &Command::Promote, None).await.unwrap();
     assert_eq!(promote.effect, Effect::Promote);
-    // The log took the entry, then the registry went away.
+    // The log has the entry, then the registry fails.
     {
         let mut state = setup.canary.state.lock().await;
         state.active.as_mut().unwrap().rollout = promote.next;
     }
-    setup.ill(Ill::Unreachable);
+    setup.fail(Failure::Unreachable);
     assert!(setup.canary.tick().await.is_err());
     assert_eq!(setup.phase().await, Phase::Promoting);
-    setup.ill(Ill::Not);
+    setup.fail(Failure::None);
     setup.canary.tick().await.unwrap();
     assert_eq!(setup.phase().await, Phase::Promoted);
 }
 
 #[tokio::test]
-async fn a_server_that_lost_the_log_to_another_lets_go_of_its_challenger() {
+async fn a_server_that_lost_the_log_to_another_withdraws_its_challenger() {
     let setup = ramping().await;
     setup.converse(0, 5);
     setup.pass(10);
-    setup.ill(Ill::Taken);
+    setup.fail(Failure::Conflict);
     assert_eq!(setup.canary.tick().await.unwrap_err().code(), "BOT-6026");
     assert_eq!(setup.weight(), None);
-    setup.ill(Ill::Not);
+    setup.fail(Failure::None);
     setup.pass(10);
     assert!(!setup.canary.tick().await.unwrap());
-    assert_eq!(setup.weight(), None, "it does not come back by itself");
+    assert_eq!(setup.weight(), None, "the challenger does not come back");
 }
 
 #[tokio::test]
@@ -332,10 +326,9 @@ async fn quiet_ticks_write_nothing_and_keep_the_rollout_fresh() {
         setup.pass(10);
         setup.canary.tick().await.unwrap();
     }
-    assert!(matches!(setup.phase().await, Phase::Ramping { .. }), "someone looked all the time");
-    assert_eq!(setup.home.phases().len(), 3);
-    // Nobody looks for longer than `stale_after`, and the next look finds it fresh again; the
-    // deadline is what ends it.
+    assert!(matches!(setup.phase().await, Phase::Ramping { .. }), "the server ticked all the time");
+    assert_eq!(setup.source.phases().len(), 3);
+    // No tick for longer than `stale_after`: the next tick makes it fresh again, and the deadline pauses it.
     setup.pass(3_000);
     setup.canary.tick().await.unwrap();
     assert!(matches!(
@@ -346,13 +339,13 @@ async fn quiet_ticks_write_nothing_and_keep_the_rollout_fresh() {
 }
 
 #[tokio::test]
-async fn an_abort_that_names_another_rollout_takes_nothing_from_this_one() {
+async fn an_abort_of_another_rollout_does_not_change_this_one() {
     let setup = ramping().await;
-    // Even while the state is held: nothing may be withdrawn before the id is known.
+    // Even while the state is locked: nothing may be withdrawn before the id is checked.
     let held = setup.canary.state.lock().await;
-    let asked = Asked { actor: "ada".to_owned(), reason: String::new() };
+    let requester = Requester { actor: "ada".to_owned(), reason: String::new() };
     let command = Command::Abort { reason: "enough".to_owned() };
-    let aborting = setup.canary.command("another", &command, asked, None);
+    let aborting = setup.canary.command("another", &command, requester, None);
     let outcome = tokio::time::timeout(Duration::from_millis(50), aborting).await;
     assert_eq!(setup.weight(), Some(0.5));
     assert_eq!(outcome.unwrap().unwrap_err().code(), "BOT-6034");
@@ -362,66 +355,66 @@ async fn an_abort_that_names_another_rollout_takes_nothing_from_this_one() {
 }
 
 #[tokio::test]
-async fn a_rollback_of_the_model_is_told_to_the_registry_when_it_is_back() {
+async fn a_rollback_of_the_model_is_recorded_when_the_registry_is_back() {
     let setup = ramping().await;
     setup.promote().await;
-    setup.ill(Ill::Unreachable);
+    setup.fail(Failure::Unreachable);
     let fault = setup.roll_back(None).await.unwrap_err();
     assert_eq!(fault.kind(), FaultKind::Unreachable);
     assert!(fault.message().contains("not moved yet"), "{fault}");
     assert_eq!(setup.serving(), ["champion", "challenger"]);
-    // Asking again, and looking where the alias points, steps neither back nor forth.
+    // A repeated rollback, and a look at the alias, change nothing.
     assert!(setup.roll_back(None).await.is_err());
     assert!(setup.canary.follow().await.is_err());
     assert!(setup.canary.tick().await.is_err());
     assert_eq!(setup.serving(), ["champion", "challenger"]);
-    setup.ill(Ill::Not);
+    setup.fail(Failure::None);
     setup.canary.follow().await.unwrap();
     assert_eq!(setup.serving(), ["champion", "champion"]);
-    assert_eq!(setup.home.phases().last().unwrap(), "none");
-    let written = setup.home.phases();
+    assert_eq!(setup.source.phases().last().unwrap(), "none");
+    let written = setup.source.phases();
     setup.canary.follow().await.unwrap();
     setup.canary.tick().await.unwrap();
-    assert_eq!(setup.home.phases(), written, "once");
+    assert_eq!(setup.source.phases(), written, "once");
 }
 
 #[tokio::test]
-async fn asking_again_for_a_rollback_that_waits_finishes_it() {
+async fn a_repeated_rollback_finishes_the_one_that_waits() {
     for version in [None, Some("champion")] {
         let setup = ramping().await;
         setup.promote().await;
-        setup.ill(Ill::Unreachable);
+        setup.fail(Failure::Unreachable);
         assert!(setup.roll_back(None).await.is_err());
-        setup.ill(Ill::Not);
+        setup.fail(Failure::None);
         assert_eq!(setup.roll_back(version).await.unwrap().to, "champion");
         assert_eq!(setup.serving(), ["champion", "champion"]);
-        assert_eq!(setup.home.phases().iter().filter(|phase| *phase == "none").count(), 1);
+        assert_eq!(setup.source.phases().iter().filter(|phase| *phase == "none").count(), 1);
     }
 }
 
 #[tokio::test]
-async fn what_serves_already_is_rolled_back_to_only_when_it_is_the_champion() {
+async fn a_rollback_to_the_version_that_serves_moves_the_champion() {
     let setup = ramping().await;
     setup.abort().await.unwrap();
-    // Someone else moved it a moment ago: this server has not followed yet.
-    setup.home.reigns.lock().unwrap().push("challenger");
+    // Someone else moved `champion` a moment ago, and this server has not followed yet.
+    setup.source.reigns.lock().unwrap().push("challenger");
     setup.roll_back(Some("champion")).await.unwrap();
     assert_eq!(setup.serving(), ["champion", "champion"]);
     setup.canary.follow().await.unwrap();
     assert_eq!(setup.serving(), ["champion", "champion"]);
-    let written = setup.home.phases();
+    let written = setup.source.phases();
     setup.roll_back(Some("champion")).await.unwrap();
-    assert_eq!(setup.home.phases(), written, "it is done");
+    assert_eq!(setup.source.phases(), written, "it is done");
 }
 
 #[tokio::test]
-async fn a_rollback_that_someone_else_overtook_is_given_up() {
+async fn a_rollback_ends_when_someone_else_moved_the_champion() {
     let setup = ramping().await;
     setup.promote().await;
-    setup.ill(Ill::Unreachable);
+    setup.fail(Failure::Unreachable);
     assert!(setup.roll_back(None).await.is_err());
-    setup.ill(Ill::Not);
-    *setup.home.reigns.lock().unwrap() = vec!["older"];
+    setup.fail(Failure::None);
+    *setup.source.reigns.lock().unwrap() = vec!["older"];
     assert_eq!(setup.canary.follow().await.unwrap_err().code(), "BOT-6026");
     setup.canary.follow().await.unwrap();
     assert_eq!(setup.serving(), ["older", "older"]);
@@ -440,10 +433,10 @@ async fn rolling_back_twice_goes_two_champions_back() {
 }
 
 #[tokio::test]
-async fn after_someone_else_rolled_back_the_champion_before_is_the_registrys() {
+async fn after_a_rollback_by_someone_else_the_registry_decides_the_champion_before() {
     let setup = ramping().await;
     setup.promote().await;
-    setup.home.reigns.lock().unwrap().pop();
+    setup.source.reigns.lock().unwrap().pop();
     setup.canary.follow().await.unwrap();
     assert_eq!(setup.serving(), ["champion", "champion"]);
     setup.roll_back(None).await.unwrap();

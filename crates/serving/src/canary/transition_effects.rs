@@ -1,6 +1,9 @@
-//! What a transition does: load, route, promote, roll back, finish.
+//! The effects of a transition: load, route, promote, roll back, finish.
 
-use super::{Active, Canary, DRAIN, State};
+use super::{
+    driver::Canary,
+    state::{Active, State},
+};
 use crate::routing::{Served, Split};
 use botops_findings::{Fault, FaultKind, Result};
 use botops_registry::Act;
@@ -11,8 +14,11 @@ use std::{
     time::Duration,
 };
 
+/// How long a rollback waits for the requests that still use the challenger.
+const DRAIN: Duration = Duration::from_secs(30);
+
 impl Canary {
-    /// Does what a transition says that is written down already.
+    /// Carries out a recorded transition.
     pub(super) async fn perform(
         &self,
         state: &mut State,
@@ -26,7 +32,7 @@ impl Canary {
                 self.route(active);
                 None
             }
-            Effect::Load => Some(match self.home.load(&active.rollout.challenger).await {
+            Effect::Load => Some(match self.source.load(&active.rollout.challenger).await {
                 Ok(served) => {
                     active.challenger = Some(Arc::new(served));
                     Command::Loaded
@@ -50,16 +56,16 @@ impl Canary {
         Box::pin(self.apply(state, next, now)).await
     }
 
-    /// Moves the alias, swaps, and reads back what is served.
+    /// Moves the alias, swaps the model, and checks which model serves.
     async fn promote(&self, state: &mut State, now: DateTime<Utc>) -> Result<Command> {
         let active = state.active.as_mut().expect("a promotion belongs to a rollout");
         if self.aborting.load(Ordering::SeqCst) {
-            return Ok(Command::Abort { reason: "asked for while it was promoted".to_owned() });
+            return Ok(Command::Abort { reason: "requested during the promotion".to_owned() });
         }
         let challenger = match &active.challenger {
             Some(challenger) => Arc::clone(challenger),
             None => {
-                let served = Arc::new(self.home.load(&active.rollout.challenger).await?);
+                let served = Arc::new(self.source.load(&active.rollout.challenger).await?);
                 active.challenger = Some(Arc::clone(&served));
                 served
             }
@@ -69,11 +75,12 @@ impl Canary {
             reason: format!("rollout {}: {}", active.rollout.id, active.rollout.reason),
             at: now,
         };
-        if let Err(fault) = self.home.promote(&challenger, active.rollout.champion, &act).await {
+        if let Err(fault) = self.source.promote(&challenger, active.rollout.champion, &act).await {
             return match fault.kind() {
                 FaultKind::Unreachable | FaultKind::Internal => Err(fault),
                 _ => {
-                    let reason = format!("the registry refused it: {}: {fault}", fault.code());
+                    let reason =
+                        format!("the registry refused the promotion: {}: {fault}", fault.code());
                     Ok(Command::Abort { reason })
                 }
             };
@@ -82,8 +89,8 @@ impl Canary {
         state.rejected = None;
         self.swap(Arc::clone(&challenger));
         if old.manifest != challenger.manifest {
-            // An earlier champion may have come back: then the one before is not the one that served.
-            let before = self.home.find(None, &active.rollout.challenger).await.ok();
+            // If an earlier champion came back, the champion before it is not the model that served.
+            let before = self.source.find(None, &active.rollout.challenger).await.ok();
             let is_before =
                 before.is_none_or(|before| old.manifest == Some(before.manifest_digest));
             state.previous = is_before.then_some(old);
@@ -93,20 +100,21 @@ impl Canary {
         {
             Ok(Command::Confirmed)
         } else {
-            Err(Fault::internal("BOT-6018", "the challenger was swapped in and is not served"))
+            Err(Fault::internal("BOT-6018", "the challenger was swapped in but does not serve"))
         }
     }
 
-    /// Waits until no request is left on the challenger.
+    /// Waits until no request uses the challenger, at most [`DRAIN`].
     async fn drain(&self, challenger: Option<&Arc<Served>>) {
         let Some(challenger) = challenger else { return };
         let begun = tokio::time::Instant::now();
-        // The rollout itself holds one reference; each routing in flight holds the rest.
+        // The rollout holds one reference, and each routing in use holds another.
         while Arc::strong_count(challenger) > 1 && begun.elapsed() < DRAIN {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     }
 
+    /// Ends a rollout: no request reaches the challenger, and nothing more is observed.
     pub(super) fn finish(&self, active: &mut Active) {
         self.app.slot.withdraw();
         active.challenger = None;
@@ -115,6 +123,7 @@ impl Canary {
         self.show_loaded();
     }
 
+    /// Routes by the weight of `active`, unless an abort is under way.
     pub(super) fn route(&self, active: &Active) {
         let (Some(challenger), Ok(primary)) = (&active.challenger, self.primary()) else { return };
         if self.aborting.load(Ordering::SeqCst) {
@@ -125,21 +134,27 @@ impl Canary {
             weight: active.rollout.weight(),
             mirrors: active.rollout.mirrors(),
             salt: active.rollout.salt.clone(),
+            epoch: self.app.observer.epoch(),
         };
         self.app.slot.set(primary, Some(split));
         if self.aborting.load(Ordering::SeqCst) {
-            // It was asked for between the look and the swap.
+            // The abort began between the check and the swap.
             self.app.slot.withdraw();
         }
         self.show_loaded();
     }
 
+    /// Makes `served` the only model that answers.
     pub(super) fn swap(&self, served: Arc<Served>) {
         self.app.slot.set(served, None);
         self.app.metrics.swaps.inc();
         self.show_loaded();
     }
 
+    /// Returns the model that serves as the primary.
+    ///
+    /// # Errors
+    /// `BOT-6019` before the first model is ready.
     pub(super) fn primary(&self) -> Result<Arc<Served>> {
         let routing = self.app.slot.load().ok_or_else(|| {
             Fault::unreachable("BOT-6019", "the model is still being loaded and tested")
@@ -147,11 +162,13 @@ impl Canary {
         Ok(Arc::clone(&routing.primary))
     }
 
+    /// Sets the duration beyond which an answer counts as slow.
     pub(super) fn set_slow_bound(&self, bound: Option<Duration>) {
         let nanos = bound.map_or(0, |bound| u64::try_from(bound.as_nanos()).unwrap_or(u64::MAX));
         self.app.slow_bound.store(nanos, Ordering::Relaxed);
     }
 
+    /// Shows the phase, the weight and the evidence in the metrics.
     pub(super) fn show(&self, active: &Active) {
         let metrics = &self.app.metrics;
         metrics.phase.set(i64::from(active.rollout.phase.number()));
@@ -159,7 +176,7 @@ impl Canary {
         metrics.evidence(&active.rollout.evidence());
     }
 
-    /// Says in the metrics what is loaded.
+    /// Shows the loaded models in the metrics.
     pub(crate) fn show_loaded(&self) {
         let Some(routing) = self.app.slot.load() else { return };
         let mut loaded = vec![(Arm::Primary, routing.primary.digest_text.as_str())];

@@ -1,6 +1,8 @@
-//! The deployment log over a store that loses answers.
+//! The deployment log over a store whose responses are lost.
 
 use super::*;
+use botops_digest::canonical_json;
+use botops_findings::FaultKind;
 use futures::stream::BoxStream;
 use object_store::{
     CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta,
@@ -9,19 +11,19 @@ use object_store::{
 };
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// While ill, writes land and nothing is answered.
+/// A store whose writes succeed and whose responses are lost while `mute` is set.
 #[derive(Debug, Default)]
 struct Mute {
     inner: InMemory,
-    ill: AtomicBool,
+    mute: AtomicBool,
 }
 
 impl Mute {
-    fn answer<T>(&self, answer: object_store::Result<T>) -> object_store::Result<T> {
-        if self.ill.load(Ordering::SeqCst) {
-            Err(Error::Generic { store: "mute", source: "the answer was lost".into() })
+    fn respond<T>(&self, response: object_store::Result<T>) -> object_store::Result<T> {
+        if self.mute.load(Ordering::SeqCst) {
+            Err(Error::Generic { store: "mute", source: "the response was lost".into() })
         } else {
-            answer
+            response
         }
     }
 }
@@ -40,7 +42,7 @@ impl ObjectStore for Mute {
         bytes: PutPayload,
         how: PutOptions,
     ) -> object_store::Result<PutResult> {
-        self.answer(self.inner.put_opts(at, bytes, how).await)
+        self.respond(self.inner.put_opts(at, bytes, how).await)
     }
     async fn put_multipart_opts(
         &self,
@@ -50,7 +52,7 @@ impl ObjectStore for Mute {
         self.inner.put_multipart_opts(at, how).await
     }
     async fn get_opts(&self, at: &Path, how: GetOptions) -> object_store::Result<GetResult> {
-        self.answer(self.inner.get_opts(at, how).await)
+        self.respond(self.inner.get_opts(at, how).await)
     }
     fn delete_stream(
         &self,
@@ -90,7 +92,7 @@ fn entry(reason: &str) -> Deployment {
         model: "support".to_owned(),
         primary: Digest::of(b"champion"),
         phase: "ramping".to_owned(),
-        // One that a sloppy reader does not get back to the last bit.
+        // A number that an imprecise reader does not restore to the last bit.
         weight_percent: 0.100_000_000_000_000_02 * 3.0,
         rollout: None,
         slow_bound_seconds: Some(0.1 + 0.2),
@@ -98,18 +100,18 @@ fn entry(reason: &str) -> Deployment {
     }
 }
 
-async fn opened(store: &Store) -> RegistryHome {
-    RegistryHome::open(Registry::open(store.clone()), "support", "test").await.unwrap().0
+async fn opened(store: &Store) -> RegistrySource {
+    RegistrySource::open(Registry::open(store.clone()), "support", "test").await.unwrap().0
 }
 
-/// A store that can fall ill, a home on it, and one entry.
-async fn setup() -> (Arc<Mute>, Store, RegistryHome) {
+/// Returns a store that can be muted, and a source on it whose log has one entry.
+async fn setup() -> (Arc<Mute>, Store, RegistrySource) {
     let mute = Arc::new(Mute::default());
     let store =
         Store::wrap(Arc::clone(&mute) as _, "memory:").with_retries(botops_store::Retries::none());
-    let home = opened(&store).await;
-    home.write_down(entry("first")).await.unwrap();
-    (mute, store, home)
+    let source = opened(&store).await;
+    source.record(entry("first")).await.unwrap();
+    (mute, store, source)
 }
 
 async fn reasons(store: &Store) -> Vec<String> {
@@ -118,39 +120,39 @@ async fn reasons(store: &Store) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn an_entry_that_landed_and_was_not_answered_is_taken_for_our_own() {
-    let (mute, store, home) = setup().await;
-    mute.ill.store(true, Ordering::SeqCst);
-    let fault = home.write_down(entry("second")).await.unwrap_err();
+async fn an_entry_whose_response_was_lost_is_recognised() {
+    let (mute, store, source) = setup().await;
+    mute.mute.store(true, Ordering::SeqCst);
+    let fault = source.record(entry("second")).await.unwrap_err();
     assert_eq!(fault.kind(), FaultKind::Unreachable);
-    mute.ill.store(false, Ordering::SeqCst);
-    home.write_down(entry("second")).await.unwrap();
-    assert_eq!(reasons(&store).await, ["first", "second"], "it is not written twice");
-    home.write_down(entry("third")).await.unwrap();
+    mute.mute.store(false, Ordering::SeqCst);
+    source.record(entry("second")).await.unwrap();
+    assert_eq!(reasons(&store).await, ["first", "second"], "the entry is not written twice");
+    source.record(entry("third")).await.unwrap();
     assert_eq!(reasons(&store).await, ["first", "second", "third"]);
 }
 
 #[tokio::test]
-async fn what_was_decided_anew_goes_after_the_entry_that_was_not_answered() {
-    let (mute, store, home) = setup().await;
-    mute.ill.store(true, Ordering::SeqCst);
-    home.write_down(entry("second")).await.unwrap_err();
-    mute.ill.store(false, Ordering::SeqCst);
-    home.write_down(entry("another")).await.unwrap();
+async fn a_new_decision_goes_after_the_entry_whose_response_was_lost() {
+    let (mute, store, source) = setup().await;
+    mute.mute.store(true, Ordering::SeqCst);
+    source.record(entry("second")).await.unwrap_err();
+    mute.mute.store(false, Ordering::SeqCst);
+    source.record(entry("another")).await.unwrap();
     assert_eq!(reasons(&store).await, ["first", "second", "another"]);
 }
 
 #[tokio::test]
-async fn another_servers_entry_is_still_another_servers() {
-    let (mute, store, home) = setup().await;
+async fn an_entry_of_another_server_is_a_conflict() {
+    let (mute, store, source) = setup().await;
     let other = opened(&store).await;
-    mute.ill.store(true, Ordering::SeqCst);
-    other.write_down(entry("second")).await.unwrap_err();
-    mute.ill.store(false, Ordering::SeqCst);
+    mute.mute.store(true, Ordering::SeqCst);
+    other.record(entry("second")).await.unwrap_err();
+    mute.mute.store(false, Ordering::SeqCst);
     // The same payload, from another writer.
-    assert_eq!(home.write_down(entry("second")).await.unwrap_err().code(), "BOT-6026");
-    assert_eq!(home.write_down(entry("second")).await.unwrap_err().code(), "BOT-6026");
-    other.write_down(entry("third")).await.unwrap();
+    assert_eq!(source.record(entry("second")).await.unwrap_err().code(), "BOT-6026");
+    assert_eq!(source.record(entry("second")).await.unwrap_err().code(), "BOT-6026");
+    other.record(entry("third")).await.unwrap();
     assert_eq!(reasons(&store).await, ["first", "second", "third"]);
 }
 

@@ -1,0 +1,355 @@
+//! The driver of a rollout: resumes it, ticks it, and follows the champion when there is none.
+
+use super::state::{Active, State, find, no_messages, unchanged};
+use crate::{
+    app::App,
+    version_source::{Deployment, VersionSource},
+};
+use botops_digest::Digest;
+use botops_findings::{Fault, FaultKind, Result};
+use botops_rollout::{
+    self as rollout, Command, Decision, Effect, Observation, Phase, Transition, TransitionRecord,
+};
+use chrono::{DateTime, Utc};
+use std::{
+    sync::{
+        Arc, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+use tokio::sync::{Mutex, Notify, watch};
+
+/// The time between two looks at `champion` while no rollout is under way.
+const FOLLOW: Duration = Duration::from_secs(2);
+
+/// The driver of the rollouts of one model.
+pub(crate) struct Canary {
+    /// The server.
+    pub(super) app: Arc<App>,
+    /// The versions and the deployment log.
+    pub(super) source: Arc<dyn VersionSource>,
+    /// The current or last rollout, and a rollback that waits.
+    pub(super) state: Mutex<State>,
+    /// Whether an abort is under way: nothing may raise the weight until it is done.
+    pub(super) aborting: AtomicBool,
+    /// The revision of the rollout, readable while the state is locked.
+    pub(super) revision: AtomicU64,
+    /// The id of [`State::active`], readable while the state is locked.
+    id: std::sync::Mutex<Option<String>>,
+    /// Ends the wait for the next tick.
+    pub(super) woken: Notify,
+    /// Whether this is a rehearsal.
+    pub(super) rehearsal: bool,
+}
+
+impl Canary {
+    /// Makes a driver without a rollout.
+    pub(crate) fn new(app: Arc<App>, source: Arc<dyn VersionSource>, rehearsal: bool) -> Self {
+        Self {
+            app,
+            source,
+            state: Mutex::default(),
+            aborting: AtomicBool::new(false),
+            revision: AtomicU64::new(0),
+            id: std::sync::Mutex::default(),
+            woken: Notify::new(),
+            rehearsal,
+        }
+    }
+
+    /// Resumes the rollout that was under way when the last server stopped, according to the deployment log.
+    ///
+    /// The observations since its last tick are lost, and so is the weight at which each conversation began.
+    ///
+    /// # Errors
+    /// Those of the store; a plan that this version does not understand.
+    pub(crate) async fn resume(&self, log: &[Deployment], champion: Digest) -> Result<()> {
+        let Some(last) = log.iter().rev().find(|deployment| deployment.rollout.is_some()) else {
+            return Ok(());
+        };
+        let rollout = last.rollout.clone().expect("only entries with a rollout were kept");
+        let mut active = Active::new(rollout, last.actor.clone());
+        active.slow_bound = last.slow_bound_seconds.map(Duration::from_secs_f64);
+        active.transitions = history(log, &active.rollout.id);
+        let mut state = self.state.lock().await;
+        self.revision.store(active.rollout.revision, Ordering::SeqCst);
+        self.set_id(&active.rollout.id);
+        self.show(&active);
+        if active.rollout.is_over() {
+            state.active = Some(active);
+            return Ok(());
+        }
+        let now = self.app.clock.now();
+        let id = active.rollout.id.clone();
+        let moved = champion != active.rollout.champion && champion != active.rollout.challenger;
+        let loaded = if moved || matches!(active.rollout.phase, Phase::Pending | Phase::Loading) {
+            Ok(None)
+        } else {
+            self.source.load(&active.rollout.challenger).await.map(Some)
+        };
+        match loaded {
+            Ok(challenger) => active.challenger = challenger.map(Arc::new),
+            Err(fault) if fault.kind() == FaultKind::Unreachable => return Err(fault),
+            Err(fault) => {
+                let reason = format!("after a restart: {fault}");
+                self.decide(&mut state, active, Command::Abort { reason }, now).await?;
+                return Ok(());
+            }
+        }
+        if moved {
+            let reason = format!("`champion` was moved to {champion} while no server ran");
+            self.decide(&mut state, active, Command::Abort { reason }, now).await?;
+            return Ok(());
+        }
+        self.app.observer.clear();
+        self.set_slow_bound(active.slow_bound);
+        self.route(&active);
+        self.event(
+            "info",
+            "rollout",
+            format!("{id} goes on in phase {}", active.rollout.phase.name()),
+        );
+        state.active = Some(active);
+        drop(state);
+        // Finishes a step that was decided and not carried out.
+        self.tick().await.map(|_| ())
+    }
+
+    /// Makes `active` the current rollout and applies `command` to it.
+    async fn decide(
+        &self,
+        state: &mut State,
+        active: Active,
+        command: Command,
+        now: DateTime<Utc>,
+    ) -> Result<()> {
+        let transition = rollout::command(&active.rollout, &command, now)?;
+        state.active = Some(active);
+        self.apply(state, transition, now).await
+    }
+
+    /// Ticks, or follows the champion, until `stop` is true. A tick that began is finished first.
+    pub(crate) async fn run(&self, mut stop: watch::Receiver<bool>) {
+        loop {
+            let interval = self.interval().await;
+            tokio::select! {
+                () = tokio::time::sleep(interval.unwrap_or(FOLLOW)) => {}
+                () = self.woken.notified() => continue,
+                _ = stop.wait_for(|stop| *stop) => return,
+            }
+            let outcome = match interval {
+                Some(_) => self.tick().await.map(|_| ()),
+                None => self.follow().await,
+            };
+            if let Err(fault) = outcome {
+                self.event("error", "tick", format!("{}: {fault}", fault.code()));
+            }
+        }
+    }
+
+    /// Makes `id` the current rollout.
+    pub(super) fn set_id(&self, id: &str) {
+        *self.id.lock().unwrap_or_else(PoisonError::into_inner) = Some(id.to_owned());
+    }
+
+    /// Returns whether `id` names the current or last rollout. Does not wait for the state.
+    pub(super) fn is_named(&self, id: &str) -> bool {
+        let known = self.id.lock().unwrap_or_else(PoisonError::into_inner);
+        known.as_deref().is_some_and(|known| id == "latest" || id == known)
+    }
+
+    /// Returns the time between ticks; `None` while no rollout is under way.
+    async fn interval(&self) -> Option<Duration> {
+        let state = self.state.lock().await;
+        if state.pending.is_some() {
+            return None;
+        }
+        let active = state.active.as_ref()?;
+        (active.is_driven() || !active.unwritten.is_empty()).then_some(active.interval())
+    }
+
+    /// Finishes a rollback of the model, then serves the champion of the registry if someone else moved it.
+    pub(super) async fn follow(&self) -> Result<()> {
+        let mut state = self.state.lock().await;
+        self.settle(&mut state).await?;
+        drop(state);
+        let Some(champion) = self.source.champion().await? else { return Ok(()) };
+        let mut state = self.state.lock().await;
+        // While a rollback waits, the registry still points to the version that was rolled back.
+        if state.pending.is_some() || state.active.as_ref().is_some_and(Active::is_driven) {
+            return Ok(());
+        }
+        let Some(routing) = self.app.slot.load() else { return Ok(()) };
+        if routing.primary.manifest == Some(champion) {
+            state.rejected = None;
+            return Ok(());
+        }
+        if state.rejected == Some(champion) {
+            return Ok(());
+        }
+        let served = match &state.previous {
+            Some(previous) if previous.manifest == Some(champion) => Arc::clone(previous),
+            _ => Arc::new(self.source.load(&champion).await?),
+        };
+        let reference = Arc::clone(&served.reference);
+        self.swap(served);
+        // `champion` may have been moved back: the model that served until now is not always the one before it.
+        let before = self.source.find(None, &champion).await.ok();
+        let old = &routing.primary;
+        state.previous = before
+            .filter(|before| old.manifest == Some(before.manifest_digest))
+            .map(|_| Arc::clone(old));
+        self.event("info", "swap", format!("`champion` was moved: {reference} serves"));
+        Ok(())
+    }
+
+    /// Takes one tick. Returns whether it decided anything.
+    ///
+    /// # Errors
+    /// Those of the store. Nothing is decided then, and the next tick gets the observations.
+    pub(crate) async fn tick(&self) -> Result<bool> {
+        let mut state = self.state.lock().await;
+        self.settle(&mut state).await?;
+        let Some(active) = state.active.as_mut() else { return Ok(false) };
+        self.write_waiting(active).await?;
+        if !active.is_driven() {
+            return Ok(false);
+        }
+        let now = self.app.clock.now();
+        let unfinished = active.rollout.pending_effect();
+        if matches!(unfinished, Effect::Load | Effect::Promote | Effect::RollBack) {
+            let transition = unchanged(&active.rollout, unfinished);
+            return self.perform(&mut state, transition, now).await.map(|()| true);
+        }
+        let seen = merge(
+            std::mem::take(&mut active.unrecorded),
+            self.app.observer.drain(active.rollout.weight(), now),
+        );
+        let transition = rollout::advance(&active.rollout, &seen, now);
+        let decided = transition.is_decided();
+        let nothing = Observation { observed_at: seen.observed_at, ..Observation::default() };
+        if !decided && seen == nothing {
+            // A quiet tick has no entry in the log.
+            active.rollout = transition.next;
+            return Ok(false);
+        }
+        let before = active.rollout.judge.clone();
+        let judged = transition.effect == Effect::RollBack;
+        let outcome = self.apply(&mut state, transition, now).await;
+        let active = state.active.as_mut().expect("a rollout stays until another one starts");
+        if outcome.is_err() && active.rollout.judge == before {
+            active.unrecorded = seen;
+        } else {
+            self.app.metrics.conversations([seen.primary_units, seen.canary_units]);
+            if judged {
+                self.app.metrics.rolled_back("judge");
+            }
+        }
+        outcome.map(|()| decided)
+    }
+
+    /// Records the rollbacks that took effect before they could be recorded.
+    pub(super) async fn write_waiting(&self, active: &mut Active) -> Result<()> {
+        while let Some(entry) = active.unwritten.first() {
+            self.source.record(entry.clone()).await?;
+            active.unwritten.remove(0);
+        }
+        Ok(())
+    }
+
+    /// Returns whether a tick at `now` without any message would decide anything.
+    pub(crate) async fn is_due(&self, now: DateTime<Utc>) -> bool {
+        let state = self.state.lock().await;
+        let Some(active) = state.active.as_ref().filter(|active| active.is_driven()) else {
+            return false;
+        };
+        rollout::advance(&active.rollout, &no_messages(now), now).is_decided()
+    }
+
+    /// Records `transition`, then carries it out. A rollback is carried out first.
+    pub(super) async fn apply(
+        &self,
+        state: &mut State,
+        transition: Transition,
+        now: DateTime<Utc>,
+    ) -> Result<()> {
+        let active = state.active.as_mut().expect("a transition belongs to a rollout");
+        let backwards =
+            matches!(transition.next.phase, Phase::RollingBack { .. } | Phase::RolledBack { .. });
+        if backwards {
+            self.app.slot.withdraw();
+        }
+        let entry = active.entry(&transition.next, &transition.reason, now);
+        let written = if active.unwritten.is_empty() {
+            self.source.record(entry.clone()).await
+        } else {
+            Err(Fault::unreachable("BOT-6031", "earlier entries have not been written yet"))
+        };
+        match written {
+            Ok(()) => {}
+            Err(fault) if fault.kind() == FaultKind::Conflict => {
+                // Another server drives the rollout: this one stops, and sends no request to the challenger.
+                active.lost = true;
+                self.app.slot.withdraw();
+                return Err(fault);
+            }
+            Err(_) if backwards => active.unwritten.push(entry),
+            Err(fault) => return Err(fault),
+        }
+        active.rollout = transition.next.clone();
+        self.revision.store(active.rollout.revision, Ordering::SeqCst);
+        if transition.is_decided() {
+            active.transitions.push(transition.record());
+            let message = format!(
+                "{} is {} at {:.1} %: {}",
+                active.rollout.id,
+                active.rollout.phase.name(),
+                active.rollout.weight_percent(),
+                transition.reason,
+            );
+            self.event("info", "rollout", message);
+        }
+        self.show(active);
+        self.perform(state, transition, now).await
+    }
+
+    /// Writes an event to the request log.
+    pub(super) fn event(&self, level: &'static str, event: &'static str, message: String) {
+        self.app.log.event(self.app.clock.now(), level, event, message);
+    }
+
+    /// Reads the rollout `id`; `latest` names the current or the last one.
+    ///
+    /// # Errors
+    /// `BOT-6034`.
+    pub(crate) async fn read<T>(
+        &self,
+        id: &str,
+        read: impl FnOnce(&Active, Decision) -> T,
+    ) -> Result<T> {
+        let mut state = self.state.lock().await;
+        let active = find(state.active.as_mut(), id)?;
+        let decision = Decision::new(&active.rollout, active.transitions.clone(), self.rehearsal);
+        Ok(read(active, decision))
+    }
+}
+
+/// Returns the transitions of rollout `id`: those of the entries that decided something.
+fn history(log: &[Deployment], id: &str) -> Vec<TransitionRecord> {
+    log.iter()
+        .filter_map(|deployment| Some((deployment, deployment.rollout.as_ref()?)))
+        .filter(|(deployment, rollout)| rollout.id == id && !deployment.reason.is_empty())
+        .map(|(deployment, rollout)| TransitionRecord::new(rollout, &deployment.reason))
+        .collect()
+}
+
+/// Adds up two observations.
+fn merge(mut before: Observation, after: Observation) -> Observation {
+    before.canary_units += after.canary_units;
+    before.primary_units += after.primary_units;
+    before.shadow_units += after.shadow_units;
+    before.failures.extend(after.failures);
+    before.observed_at = before.observed_at.max(after.observed_at);
+    before
+}
