@@ -3,7 +3,7 @@
 use super::{Exit, Outcome};
 use crate::cli::{
     arguments::model_arg::workspace_model,
-    session::{context::Context, promoter::Promotion},
+    session::{context::Context, outputs, promoter::Promotion},
     terminal::{progress, tables},
 };
 use botops_datasets as datasets;
@@ -15,31 +15,32 @@ use botops_registry::{CHAMPION, Reference, Selector};
 use botops_report as report;
 use botops_rollout::{Decision, RolloutSpec};
 use botops_spec as spec;
+use botops_text::percent;
 use serde::Serialize;
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-/// Promote a version through a canary.
+/// Promote a version through a canary
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The version: a reference such as support@2; default: the newest of the workspace's model
+    /// Version: a reference such as support@2; default: the newest version of the workspace's model
     #[arg(value_name = "VERSION")]
     reference: Option<String>,
-    /// Recorded traffic (JSONL): rehearses the canary, or is replayed at the server
+    /// Recorded traffic (JSONL), to rehearse the canary or to replay at the server
     #[arg(long, value_name = "FILE")]
     traffic: Option<PathBuf>,
-    /// The plan of the rollout, in YAML
+    /// Plan of the rollout, in YAML
     #[arg(long, value_name = "FILE")]
     plan: Option<PathBuf>,
-    /// Why, for the audit trail
-    #[arg(long, default_value = "botops promote")]
+    /// Reason, for the audit trail
+    #[arg(long, value_name = "TEXT", default_value = "botops promote")]
     reason: String,
-    /// Write a report page here
+    /// Write a report page to this file
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
-    /// Stop watching a server's rollout after this long; it goes on by itself
+    /// Stop watching the rollout on a server after this time; the rollout continues
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     timeout: Option<Duration>,
-    /// Rehearse, but move nothing
+    /// Rehearse, but promote nothing
     #[arg(long)]
     dry_run: bool,
 }
@@ -55,11 +56,11 @@ struct Answer {
 
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let inputs = [args.traffic.as_deref(), args.plan.as_deref()];
-    crate::cli::session::context::distinct(args.html.as_deref(), &inputs)?;
+    outputs::distinct(args.html.as_deref(), &inputs)?;
     let reference: Reference = match &args.reference {
         Some(text) => {
             let reference: Reference = text.parse()?;
-            // A bare name means its champion elsewhere; what is promoted is the newest.
+            // Other verbs take a bare name for the champion; a promotion takes it for the newest version.
             if text.contains('@') {
                 reference
             } else {
@@ -80,11 +81,8 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let registry = context.registry()?;
     let promotion = Promotion::of(context, args.timeout)?;
     if args.dry_run && !matches!(promotion, Promotion::Rehearsal) {
-        return Err(Fault::usage(
-            "BOT-1007",
-            "a promotion through a server cannot be tried without making it",
-        )
-        .hint("rehearse it instead: `--traffic FILE` without `server.admin_url`"));
+        return Err(Fault::usage("BOT-1007", "a server cannot rehearse a promotion")
+            .hint("rehearse it in this process: `--traffic FILE` without `server.admin_url`"));
     }
     let bar = progress::bar(
         &context.printer,
@@ -161,7 +159,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     })??;
     bar.finish_and_clear();
     if let (Some(path), Some(decision)) = (&args.html, &answer.decision) {
-        crate::cli::session::context::write_file(path, report::decision_html(decision).as_bytes())?;
+        outputs::write_file(path, report::decision_html(decision).as_bytes())?;
     }
     let mut outcome = outcome(&answer);
     if let (true, Some(decision)) = (context.printer.is_markdown(), &answer.decision) {
@@ -174,11 +172,11 @@ fn outcome(answer: &Answer) -> Outcome {
     let (text, exit) = match (&answer.decision, &answer.self_test) {
         (Some(decision), _) => (decision_text(answer, decision), verdict_exit(&decision.verdict)),
         (None, Some(report)) if report.passed => (
-            format!("{} is the first champion, by its golden self-test\n", answer.version),
+            format!("{} is the first champion: its golden self-test passed\n", answer.version),
             Exit::Done,
         ),
         (None, Some(_)) => (
-            format!("{} failed its golden self-test: nothing was moved\n", answer.version),
+            format!("{} failed its golden self-test and was not promoted\n", answer.version),
             Exit::Gate,
         ),
         (None, None) => {
@@ -189,7 +187,7 @@ fn outcome(answer: &Answer) -> Outcome {
     if answer.moved { outcome.next("botops rollback --reason \"…\"") } else { outcome }
 }
 
-/// Returns how the process ends for a rollout's verdict.
+/// Returns the exit code for the verdict of a rollout.
 pub(crate) fn verdict_exit(verdict: &str) -> Exit {
     match verdict {
         "promoted" => Exit::Done,
@@ -213,7 +211,7 @@ fn decision_text(answer: &Answer, decision: &Decision) -> String {
     text
 }
 
-/// Draws a rollout's history.
+/// Renders the transitions of a rollout.
 pub(crate) fn transitions(decision: &Decision) -> String {
     let rows = decision.transitions.iter().map(|transition| {
         vec![
@@ -226,23 +224,17 @@ pub(crate) fn transitions(decision: &Decision) -> String {
     tables::table(&["when", "phase", "weight", "why"], rows, &[2])
 }
 
-/// Draws a rollout's evidence.
+/// Renders the evidence of a rollout.
 pub(crate) fn evidence(decision: &Decision) -> String {
     let rows = decision.evidence.iter().map(|evidence| {
+        let failed = |arm: usize| {
+            let rate = percent(evidence.rates[arm], 1);
+            format!("{} of {} ({rate})", evidence.failures[arm], decision.units[arm])
+        };
         vec![
             evidence.kind.name().to_owned(),
-            format!(
-                "{} of {} ({:.1} %)",
-                evidence.failures[0],
-                decision.units[0],
-                100.0 * evidence.rates[0]
-            ),
-            format!(
-                "{} of {} ({:.1} %)",
-                evidence.failures[1],
-                decision.units[1],
-                100.0 * evidence.rates[1]
-            ),
+            failed(0),
+            failed(1),
             format!("{:.2}", evidence.log_e_rollback),
             format!("{:.2}", evidence.log_threshold),
             format!("{:.2}", evidence.log_e_promote),
