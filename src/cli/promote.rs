@@ -6,16 +6,18 @@ use crate::cli::{
     session::{context::Context, outputs, promoter::Promotion},
     terminal::{progress, tables},
 };
-use botops_datasets as datasets;
-use botops_evaluation as evaluation;
+use botops_datasets::{self as datasets, Traffic};
+use botops_digest::Digest;
+use botops_evaluation::{self as evaluation, PassedGates};
 use botops_findings::{Fault, Result};
 use botops_models::IntentModel;
 use botops_pipelines::{Promoter as _, PromotionRequest};
-use botops_registry::{CHAMPION, Reference, Selector};
+use botops_registry::{Act, CHAMPION, Reference, Registry, Selector, Version};
 use botops_report as report;
 use botops_rollout::{Decision, RolloutSpec};
 use botops_spec as spec;
 use botops_text::percent;
+use indicatif::ProgressBar;
 use serde::Serialize;
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -57,106 +59,29 @@ struct Answer {
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let inputs = [args.traffic.as_deref(), args.plan.as_deref()];
     outputs::distinct(args.html.as_deref(), &inputs)?;
-    let reference: Reference = match &args.reference {
-        Some(text) => {
-            let reference: Reference = text.parse()?;
-            // Other verbs take a bare name for the champion; a promotion takes it for the newest version.
-            if text.contains('@') {
-                reference
-            } else {
-                Reference { selector: Selector::Latest, ..reference }
-            }
-        }
-        None => Reference { model: workspace_model(context)?, selector: Selector::Latest },
-    };
-    let plan: RolloutSpec = match &args.plan {
-        Some(path) => spec::read(path)?,
-        None => RolloutSpec::default(),
-    };
+    let reference = reference(args, context)?;
+    let plan: RolloutSpec = args.plan.as_deref().map_or(Ok(RolloutSpec::default()), spec::read)?;
     plan.check()?;
-    let traffic = match &args.traffic {
-        Some(path) => Some(datasets::read_traffic(path)?),
-        None => None,
-    };
+    let traffic = args.traffic.as_deref().map(datasets::read_traffic).transpose()?;
     let registry = context.registry()?;
     let promotion = Promotion::of(context, args.timeout)?;
     if args.dry_run && !matches!(promotion, Promotion::Rehearsal) {
         return Err(Fault::usage("BOT-1007", "a server cannot rehearse a promotion")
             .hint("rehearse it in this process: `--traffic FILE` without `server.admin_url`"));
     }
-    let bar = progress::bar(
-        &context.printer,
-        "messages",
-        traffic.as_ref().map_or(0, |t| t.records.len() as u64),
-    );
+    let n_messages = traffic.as_ref().map_or(0, |traffic| traffic.records.len() as u64);
+    let bar = progress::bar(&context.printer, "messages", n_messages);
     let act = context.act(args.reason.clone())?;
-    let answer = context.wait(async {
-        let challenger = registry.resolve(&reference).await?;
-        let champion = registry.alias(&challenger.model, CHAMPION).await?;
-        let passed = registry.proof(&challenger).await;
-        let challenger_file = challenger.model_digest().ok_or_else(|| {
-            Fault::data("BOT-5021", format!("{} has no model file", challenger.reference()))
-        })?;
-        let challenger_model =
-            IntentModel::from_bytes(&registry.file(&challenger, "model.botops").await?)?;
-        let Some(champion) = champion else {
-            let report = evaluation::gate_by_self_test(&challenger_model, challenger_file);
-            let proof = match passed {
-                Ok(passed) => Some(passed),
-                Err(fault) if fault.code() == "BOT-5017" => evaluation::passed(&report),
-                Err(fault) => return Err(fault),
-            };
-            let mut moved = false;
-            if let (Some(proof), true, false) = (&proof, report.passed, args.dry_run) {
-                registry.promote(&challenger, None, proof, &act).await?;
-                moved = true;
-            }
-            return Ok(Answer {
-                version: challenger.reference(),
-                champion_before: None,
-                moved,
-                decision: None,
-                self_test: Some(report),
-            });
-        };
-        if champion.manifest_digest == challenger.manifest_digest {
-            return Ok(Answer {
-                version: challenger.reference(),
-                champion_before: Some(champion.reference()),
-                moved: false,
-                decision: None,
-                self_test: None,
-            });
-        }
-        let passed = passed?;
-        let champion_model =
-            IntentModel::from_bytes(&registry.file(&champion, "model.botops").await?)?;
-        let request = PromotionRequest {
-            champion: &champion,
-            champion_model: Arc::new(champion_model),
-            challenger: &challenger,
-            challenger_model: Arc::new(challenger_model),
-            plan: &plan,
-            traffic: traffic.as_ref(),
-            reason: &args.reason,
-            progress: &|done, total| {
-                bar.set_length(total);
-                bar.set_position(done);
-            },
-        };
-        let decision = promotion.promote(request).await?;
-        let promoted = decision.verdict == "promoted";
-        if promoted && decision.rehearsal && !args.dry_run {
-            registry.promote(&challenger, Some(champion.manifest_digest), &passed, &act).await?;
-        }
-        Ok::<_, Fault>(Answer {
-            version: challenger.reference(),
-            champion_before: Some(champion.reference()),
-            moved: promoted && !args.dry_run,
-            decision: Some(decision),
-            self_test: None,
-        })
-    })??;
+    let work = Work {
+        args,
+        registry: &registry,
+        promotion: &promotion,
+        plan: &plan,
+        traffic: traffic.as_ref(),
+        act: &act,
+        bar: &bar,
+    };
+    let answer = context.wait(work.promote(&reference))??;
     bar.finish_and_clear();
     if let (Some(path), Some(decision)) = (&args.html, &answer.decision) {
         outputs::write_file(path, report::decision_html(decision).as_bytes())?;
@@ -166,6 +91,124 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         outcome.text = report::decision_markdown(decision);
     }
     Ok(outcome)
+}
+
+/// Returns the version to promote. Other verbs take a bare name for the champion; a promotion takes it for the newest
+/// version.
+fn reference(args: &Args, context: &Context) -> Result<Reference> {
+    let Some(text) = &args.reference else {
+        return Ok(Reference { model: workspace_model(context)?, selector: Selector::Latest });
+    };
+    let reference: Reference = text.parse()?;
+    Ok(match text.contains('@') {
+        true => reference,
+        false => Reference { selector: Selector::Latest, ..reference },
+    })
+}
+
+/// Everything that a promotion works with.
+struct Work<'a> {
+    args: &'a Args,
+    registry: &'a Registry,
+    promotion: &'a Promotion,
+    plan: &'a RolloutSpec,
+    traffic: Option<&'a Traffic>,
+    act: &'a Act,
+    bar: &'a ProgressBar,
+}
+
+impl Work<'_> {
+    /// Promotes the version through its canary; the first version of a model is promoted by its golden self-test.
+    async fn promote(&self, reference: &Reference) -> Result<Answer> {
+        let challenger = self.registry.resolve(reference).await?;
+        let champion = self.registry.alias(&challenger.model, CHAMPION).await?;
+        let passed = self.registry.proof(&challenger).await;
+        let digest = challenger.model_digest().ok_or_else(|| {
+            Fault::data("BOT-5021", format!("{} has no model file", challenger.reference()))
+        })?;
+        let model = self.model(&challenger).await?;
+        match champion {
+            None => self.first(&challenger, &model, digest, passed).await,
+            Some(champion) if champion.manifest_digest == challenger.manifest_digest => {
+                Ok(Answer {
+                    version: challenger.reference(),
+                    champion_before: Some(champion.reference()),
+                    moved: false,
+                    decision: None,
+                    self_test: None,
+                })
+            }
+            Some(champion) => self.replace(&champion, &challenger, model, passed?).await,
+        }
+    }
+
+    async fn model(&self, version: &Version) -> Result<IntentModel> {
+        IntentModel::from_bytes(&self.registry.file(version, "model.botops").await?)
+    }
+
+    /// Makes `version` the first champion, if its golden self-test passes.
+    async fn first(
+        &self,
+        version: &Version,
+        model: &IntentModel,
+        digest: Digest,
+        passed: Result<PassedGates>,
+    ) -> Result<Answer> {
+        let report = evaluation::gate_by_self_test(model, digest);
+        let proof = match passed {
+            Ok(passed) => Some(passed),
+            Err(fault) if fault.code() == "BOT-5017" => evaluation::passed(&report),
+            Err(fault) => return Err(fault),
+        };
+        let mut moved = false;
+        if let (Some(proof), true, false) = (&proof, report.passed, self.args.dry_run) {
+            self.registry.promote(version, None, proof, self.act).await?;
+            moved = true;
+        }
+        Ok(Answer {
+            version: version.reference(),
+            champion_before: None,
+            moved,
+            decision: None,
+            self_test: Some(report),
+        })
+    }
+
+    /// Takes the challenger through its canary. The server moves the alias itself; after a rehearsal this does.
+    async fn replace(
+        &self,
+        champion: &Version,
+        challenger: &Version,
+        model: IntentModel,
+        passed: PassedGates,
+    ) -> Result<Answer> {
+        let request = PromotionRequest {
+            champion,
+            champion_model: Arc::new(self.model(champion).await?),
+            challenger,
+            challenger_model: Arc::new(model),
+            plan: self.plan,
+            traffic: self.traffic,
+            reason: &self.args.reason,
+            progress: &|done, total| {
+                self.bar.set_length(total);
+                self.bar.set_position(done);
+            },
+        };
+        let decision = self.promotion.promote(request).await?;
+        let promoted = decision.verdict == "promoted";
+        if promoted && decision.rehearsal && !self.args.dry_run {
+            let from = Some(champion.manifest_digest);
+            self.registry.promote(challenger, from, &passed, self.act).await?;
+        }
+        Ok(Answer {
+            version: challenger.reference(),
+            champion_before: Some(champion.reference()),
+            moved: promoted && !self.args.dry_run,
+            decision: Some(decision),
+            self_test: None,
+        })
+    }
 }
 
 fn outcome(answer: &Answer) -> Outcome {

@@ -78,8 +78,14 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     })?;
     let registry = context.registry()?;
     let (known, champion) = context.wait(known(&registry, &name))??;
-    let evidence =
-        judge(args, context, &registry, (&model, digest), champion.as_ref(), rules.as_ref())?;
+    let judging = Judging {
+        args,
+        context,
+        registry: &registry,
+        champion: champion.as_ref(),
+        rules: rules.as_ref(),
+    };
+    let evidence = judging.run((&model, digest))?;
     let run = made_by(args, context, digest)?;
 
     // A golden self-test involves no data. It is stored, but not as the gates, because `promote` requires gates on an
@@ -188,34 +194,40 @@ struct Evidence {
     comparison: Option<Comparison>,
 }
 
-/// Runs the golden self-test; with test data, also evaluates the model, compares it with the champion, applies the rules.
-fn judge(
-    args: &Args,
-    context: &Context,
-    registry: &Registry,
-    challenger: (&IntentModel, Digest),
-    champion: Option<&Version>,
-    rules: Option<&GateSpec>,
-) -> Result<Evidence> {
-    let self_test = evaluation::gate_by_self_test(challenger.0, challenger.1);
-    let Some(test) = args.test.as_ref().filter(|_| self_test.passed) else {
-        return Ok(Evidence { gate: self_test, evaluation: None, comparison: None });
-    };
-    let data = data_source::dataset(context, test, &args.columns.options(Presence::Required))?;
-    let report = evaluation::evaluate(challenger.0, challenger.1, &data)?;
-    let comparison = match champion {
-        Some(version) if version.model_digest() != Some(challenger.1) => {
-            let bytes = context.wait(registry.file(version, "model.botops"))??;
-            let model = IntentModel::from_bytes(&bytes)?;
-            Some(evaluation::compare((&model, Digest::of(&bytes)), challenger, &data)?)
-        }
-        _ => None,
-    };
-    let gate = match rules {
-        Some(rules) => evaluation::gate(rules, &report, comparison.as_ref())?,
-        None => self_test,
-    };
-    Ok(Evidence { gate, evaluation: Some(report), comparison })
+/// The champion and the rules to judge a model by.
+struct Judging<'a> {
+    args: &'a Args,
+    context: &'a Context,
+    registry: &'a Registry,
+    champion: Option<&'a Version>,
+    rules: Option<&'a GateSpec>,
+}
+
+impl Judging<'_> {
+    /// Runs the golden self-test; with test data, also evaluates the model, compares it with the champion, and applies
+    /// the rules.
+    fn run(&self, challenger: (&IntentModel, Digest)) -> Result<Evidence> {
+        let self_test = evaluation::gate_by_self_test(challenger.0, challenger.1);
+        let Some(test) = self.args.test.as_ref().filter(|_| self_test.passed) else {
+            return Ok(Evidence { gate: self_test, evaluation: None, comparison: None });
+        };
+        let options = self.args.columns.options(Presence::Required);
+        let data = data_source::dataset(self.context, test, &options)?;
+        let report = evaluation::evaluate(challenger.0, challenger.1, &data)?;
+        let comparison = match self.champion {
+            Some(version) if version.model_digest() != Some(challenger.1) => {
+                let bytes = self.context.wait(self.registry.file(version, "model.botops"))??;
+                let model = IntentModel::from_bytes(&bytes)?;
+                Some(evaluation::compare((&model, Digest::of(&bytes)), challenger, &data)?)
+            }
+            _ => None,
+        };
+        let gate = match self.rules {
+            Some(rules) => evaluation::gate(rules, &report, comparison.as_ref())?,
+            None => self_test,
+        };
+        Ok(Evidence { gate, evaluation: Some(report), comparison })
+    }
 }
 
 /// Returns the run that made the file: the named run, else the newest run that recorded the file.

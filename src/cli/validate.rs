@@ -179,35 +179,39 @@ fn validate(args: &Args, context: &Context) -> Result<Outcome> {
     };
     // Findings that were just written to the baseline do not fail.
     let exit = if validation.errors > 0 && written.is_none() { Exit::Gate } else { Exit::Done };
-    let mut outcome = Outcome::done(&answer, text).exit(exit);
-    if context.printer.format() == Format::Table || context.printer.is_json() {
-        let data = name.as_str();
-        let name_of = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
-        let test = name_of(&args.test);
-        let expectations = name_of(&args.expectations);
-        let baseline = name_of(&args.baseline);
-        let same = |words: &[&'static str], flags: &[(&'static str, Option<&str>)]| {
-            let flags = flags.iter().filter_map(|&(flag, value)| Some([flag, value?]));
-            let words = ["botops"].iter().chain(words).copied().chain([data]);
-            args.columns.line(words.chain(flags.flatten()))
-        };
-        let given = [("--test", test.as_deref()), ("--expectations", expectations.as_deref())];
-        let known = ("--baseline", baseline.as_deref());
-        if written.is_some() {
-            if !args.output.dry_run {
-                outcome = outcome.next(same(&["validate"], &[given[0], given[1], known]));
-            }
-        } else if validation.records_rejected > 0 && args.quarantine.is_none() {
-            let quarantine = ("--quarantine", Some("quarantine.csv"));
-            outcome = outcome.next(same(&["validate"], &[given[0], given[1], known, quarantine]));
-        } else if validation.records_rejected > 0 && is_repairable(&args.data) {
-            let patch = ("--patch", Some("repairs.csv"));
-            outcome = outcome.next(same(&["data", "repair"], &[given[1], patch]));
-        } else if let Some(code) = validation.findings.first().map(|finding| &finding.code) {
-            outcome = outcome.next(format!("botops explain {code}"));
-        }
+    let outcome = Outcome::done(&answer, text).exit(exit);
+    let has_next = context.printer.format() == Format::Table || context.printer.is_json();
+    let next = next(args, &name, &validation, written.is_some()).filter(|_| has_next);
+    Ok(next.into_iter().fold(outcome, Outcome::next).findings(validation.findings))
+}
+
+/// Suggests the next command: validate by the new baseline, quarantine, repair, or explain the first finding.
+fn next(args: &Args, data: &str, validation: &Validation, wrote_baseline: bool) -> Option<String> {
+    let name_of = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
+    let test = name_of(&args.test);
+    let expectations = name_of(&args.expectations);
+    let baseline = name_of(&args.baseline);
+    let test = ("--test", test.as_deref());
+    let expectations = ("--expectations", expectations.as_deref());
+    let baseline = ("--baseline", baseline.as_deref());
+    let command = |words: &[&'static str], flags: &[(&'static str, Option<&str>)]| {
+        let flags = flags.iter().filter_map(|&(flag, value)| Some([flag, value?]));
+        let words = ["botops"].iter().chain(words).copied().chain([data]);
+        args.columns.line(words.chain(flags.flatten()))
+    };
+    if wrote_baseline {
+        let is_written = !args.output.dry_run;
+        return is_written.then(|| command(&["validate"], &[test, expectations, baseline]));
     }
-    Ok(outcome.findings(validation.findings))
+    if validation.records_rejected > 0 && args.quarantine.is_none() {
+        let quarantine = ("--quarantine", Some("quarantine.csv"));
+        return Some(command(&["validate"], &[test, expectations, baseline, quarantine]));
+    }
+    if validation.records_rejected > 0 && is_repairable(&args.data) {
+        let patch = ("--patch", Some("repairs.csv"));
+        return Some(command(&["data", "repair"], &[expectations, patch]));
+    }
+    validation.findings.first().map(|finding| format!("botops explain {}", finding.code))
 }
 
 /// Returns whether `data repair` supports this data: a single file in a text format.

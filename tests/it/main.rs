@@ -21,6 +21,7 @@ mod hub;
 mod mistakes;
 mod pages;
 mod pipeline;
+mod pipes;
 mod predict;
 mod readers;
 mod readme;

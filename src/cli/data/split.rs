@@ -253,7 +253,7 @@ fn text(answer: &Answer<'_>, n: usize) -> String {
     }
     match &answer.lock {
         Some(lock) => out.push_str(&format!(
-            "{lock}: {} on their side, {} near duplicates, {} new\n",
+            "{lock}: {} in place, {} near duplicates, {} new\n",
             tables::counted(answer.records_locked, "record stays", "records stay"),
             tables::counted(answer.records_following, "follows", "follow"),
             tables::counted(answer.records_new, "is", "are")
