@@ -1,5 +1,5 @@
 //! botops: from a file of utterances to a canaried, served chatbot model.
 //!
-//! This crate is the command line; each room below it is a crate of its own, `botops-<room>` under `crates/`.
+//! This crate is the command line. The rooms below it are the crates `botops-<room>` under `crates/`.
 
 pub mod cli;

@@ -1,4 +1,4 @@
-//! The botops binary: hands everything to [`botops::cli`].
+//! The botops binary; [`botops::cli`] does the work.
 
 use std::process::ExitCode;
 

@@ -23,7 +23,7 @@ use crate::cli::session::context::Context;
 use botops_findings::Result;
 use botops_snapshots::Snapshots;
 
-/// Look after data sets.
+/// Manage data sets
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -32,42 +32,42 @@ pub(crate) struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Verb {
-    /// Divide a data set into train and test, without leaks and for good
+    /// Split a data set into train and test without leaks, and keep the split when the data grows
     Split(split::Args),
-    /// Read files of any known format into one data file
+    /// Convert files of any supported format to one data file
     Import(import::Args),
-    /// Write first expectations from a data set that is as it should be
+    /// Write expectations that a correct data set satisfies
     Infer(infer::Args),
-    /// Say what a data set is made of: classes, lengths, languages, columns; before and after
+    /// Describe a data set: classes, lengths, languages, columns; optionally compared with an earlier version
     Profile(profile::Args),
-    /// Write a data set in another format
+    /// Convert a data set to another format
     Export(export::Args),
-    /// Store a data set as it is now, by content
+    /// Store the current content of a data set
     Snapshot(snapshot::Args),
-    /// List data sets, or the snapshots of one: when, who, why
+    /// List data sets, or the snapshots of one with time, actor and reason
     Log(log::Args),
-    /// Write a snapshot back, verified
+    /// Restore a snapshot, verified
     Pull(pull::Args),
-    /// Read and check every chunk that a snapshot needs
+    /// Verify every chunk of the snapshots
     Verify(verify::Args),
     /// List the runs and versions made from a snapshot
     WhereUsed(where_used::Args),
-    /// Find records that say the same, or nearly, within files, across intents and across files
+    /// Find duplicates and near duplicates within files, across intents and across files
     Duplicates(duplicates::Args),
-    /// Find likely mislabelled records, intents that overlap, outliers and gibberish
+    /// Find likely mislabelled records, overlapping intents, outliers and gibberish
     LabelIssues(label_issues::Args),
-    /// Propose fixes as a patch, apply it once it was looked through, and take corrected records back
+    /// Propose fixes as a patch, apply a reviewed patch, or merge corrected records back
     Repair(repair::Args),
-    /// Choose the utterances of recorded traffic that are most worth labelling
+    /// Choose the utterances of recorded traffic that are most useful to label
     Suggest(suggest::Args),
-    /// Add utterances that were labelled to a data set
+    /// Add labelled utterances to a data set
     Merge(merge::Args),
-    /// Show what changed between two snapshots or files, as a review
+    /// Show the changes between two snapshots or files
     Diff(diff::Args),
 }
 
 impl Args {
-    /// Returns whether the verb writes Markdown.
+    /// Returns whether the verb supports `--format markdown`.
     pub(crate) fn writes_markdown(&self) -> bool {
         matches!(self.verb, Verb::Profile(_))
     }
@@ -99,7 +99,7 @@ fn snapshots(context: &Context) -> Result<Snapshots> {
     Ok(Snapshots::open(context.registry()?.store().clone()))
 }
 
-/// Reads `2%` or `0.02`, from none to all.
+/// Parses a share in [0, 1], such as `2%` or `0.02`.
 fn share(text: &str) -> std::result::Result<f64, String> {
     let share = split::share(text).ok().filter(|share| (0.0..=1.0).contains(share));
     share.ok_or_else(|| "write a share such as `2%` or `0.02`".to_owned())

@@ -2,44 +2,44 @@
 
 use super::{Exit, Outcome};
 use crate::cli::{
-    session::context::{self, Context},
-    terminal::tables,
+    session::{context::Context, provenance},
+    terminal::{faults::as_finding, tables},
 };
 use botops_experiments::{CodeState, Environment};
-use botops_findings::{Fault, FaultKind, Finding, Result, Severity};
+use botops_findings::{Fault, FaultKind, Result, Severity};
 use botops_serving::AdminClient;
 use botops_store::Store;
 use botops_workspace::{Origin, Workspace};
 use serde::Serialize;
 
-/// Where a probe writes its one object; it stays, and is the same at every probe.
+/// The path of the object that a probe writes; every probe writes the same content, and the object is not removed.
 const PROBE: &str = "probes/put-if-absent";
 
-/// Show every setting in force, where it came from, and whether the stores answer.
+/// Show the settings in force with their origins, and check the stores
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Also write a probe into each store, to see that it honours put-if-absent
+    /// Also write a probe to each store, to check that it supports put-if-absent
     #[arg(long)]
     probe: bool,
 }
 
 #[derive(Serialize)]
 struct Answer {
-    settings: Vec<Shown>,
+    settings: Vec<Setting>,
     checks: Vec<Check>,
     code: CodeState,
     environment: Environment,
 }
 
-/// A setting as it may be shown.
+/// A setting with its origin; secrets are redacted.
 #[derive(Debug, PartialEq, Serialize)]
-struct Shown {
+struct Setting {
     name: String,
     value: Option<String>,
     origin: String,
 }
 
-/// Something that should answer.
+/// The check of a store or a server.
 #[derive(Serialize)]
 struct Check {
     name: &'static str,
@@ -60,8 +60,8 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     for (name, folder, location) in stores {
         let found = context.wait(store(context.store(location), folder, args.probe))?;
         if let Err(fault) = &found {
-            findings.push(finding(fault, Severity::Error));
-            // Unreachable says more to a caller that retries than whatever else is wrong.
+            findings.push(as_finding(fault, Severity::Error));
+            // A caller that retries must learn that a store is unreachable, even if other checks failed before.
             if exit == Exit::Done || fault.kind() == FaultKind::Unreachable {
                 exit = fault.into();
             }
@@ -70,26 +70,26 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
             name,
             location: redacted(location),
             ok: found.is_ok(),
-            said: said(found),
+            said: answer(found),
         });
     }
     if let Some(url) = &workspace.admin_url.value {
         let found = context.wait(server(url, workspace))?;
         if let Err(fault) = &found {
-            findings.push(finding(fault, Severity::Warning));
+            findings.push(as_finding(fault, Severity::Warning));
         }
         checks.push(Check {
             name: "admin server",
             location: redacted(url),
             ok: found.is_ok(),
-            said: said(found),
+            said: answer(found),
         });
     }
     let answer = Answer {
         settings: settings(context, workspace),
         checks,
-        code: context::code_state(),
-        environment: context::environment(),
+        code: provenance::code_state(),
+        environment: provenance::environment(),
     };
     let outcome = Outcome::done(&answer, text(&answer)).exit(exit);
     let outcome = match findings.first() {
@@ -100,7 +100,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     Ok(outcome.findings(findings))
 }
 
-/// Asks a store for the names under `folder`; with `probe`, also whether it ever overwrites.
+/// Lists the names under `folder` of a store; with `probe`, also checks that the store does not overwrite objects.
 async fn store(store: Result<Store>, folder: &str, probe: bool) -> Result<String> {
     let store = store?;
     let n = store.folders(folder).await?.len();
@@ -116,17 +116,17 @@ async fn store(store: Result<Store>, folder: &str, probe: bool) -> Result<String
     if overwrote || !kept {
         return Err(Fault::internal(
             "BOT-5030",
-            format!("`{}` overwrites what is there", store.url()),
+            format!("`{}` overwrites existing objects", store.url()),
         )
         .hint(
-            "use a store that honours put-if-absent: a local disk, Amazon S3, MinIO, Cloudflare R2",
+            "use a store that supports put-if-absent: a local disk, Amazon S3, MinIO, Cloudflare R2",
         )
-        .hint("until then, never let two writers at it"));
+        .hint("until then, never run two writers at the same time"));
     }
-    Ok(format!("{answers}; writes, and honours put-if-absent"))
+    Ok(format!("{answers}; writes, and supports put-if-absent"))
 }
 
-/// Asks the admin server for its rollout: any answer is one, but a refused token.
+/// Requests the rollout from the admin server; a server without a rollout passes, too.
 async fn server(url: &str, workspace: &Workspace) -> Result<String> {
     let client = AdminClient::new(url, workspace.admin_token.value.as_ref())?;
     let model = workspace.model.value.as_deref().unwrap_or("model");
@@ -139,23 +139,14 @@ async fn server(url: &str, workspace: &Workspace) -> Result<String> {
     }
 }
 
-fn said(found: Result<String>) -> String {
+/// Returns the answer of a check, or its fault in one line.
+fn answer(found: Result<String>) -> String {
     found.unwrap_or_else(|fault| format!("{}: {}", fault.code(), fault.message()))
 }
 
-fn finding(fault: &Fault, severity: Severity) -> Finding {
-    Finding {
-        code: fault.code().to_owned(),
-        severity,
-        place: fault.place().clone(),
-        message: fault.message().to_owned(),
-        help: fault.hints().join("; "),
-    }
-}
-
-/// Lists the settings, and the variables outside the workspace that change what happens.
-fn settings(context: &Context, workspace: &Workspace) -> Vec<Shown> {
-    let shown = |name: &str, value: Option<String>, origin: &Origin| Shown {
+/// Lists the settings, and the environment variables that change the behavior.
+fn settings(context: &Context, workspace: &Workspace) -> Vec<Setting> {
+    let shown = |name: &str, value: Option<String>, origin: &Origin| Setting {
         name: name.to_owned(),
         value,
         origin: origin_words(origin),
@@ -163,7 +154,7 @@ fn settings(context: &Context, workspace: &Workspace) -> Vec<Shown> {
     let url = |value: &Option<String>| value.as_deref().map(redacted);
     let token = workspace.admin_token.value.as_ref().map(|_| "[redacted]".to_owned());
     let mut settings = vec![
-        Shown {
+        Setting {
             name: "root".to_owned(),
             value: Some(workspace.root.display().to_string()),
             origin: if workspace.root.join("botops.yaml").exists() {
@@ -213,7 +204,7 @@ fn settings(context: &Context, workspace: &Workspace) -> Vec<Shown> {
     settings
 }
 
-/// Returns an environment variable; an empty one counts as not set.
+/// Returns an environment variable; an empty one counts as unset.
 fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
@@ -228,7 +219,7 @@ fn origin_words(origin: &Origin) -> String {
     }
 }
 
-/// Returns a location without what a URL may hold of secrets: a user and password, and a query.
+/// Returns a location without the parts of a URL that may hold secrets: the user and password, and the query.
 fn redacted(location: &str) -> String {
     let Some((scheme, rest)) = location.split_once("://") else { return location.to_owned() };
     let (rest, query) = match rest.split_once('?') {
@@ -255,20 +246,20 @@ fn text(answer: &Answer) -> String {
             check.said.clone(),
         ]
     });
-    out.push_str(&format!("\n{}", tables::table(&["check", "", "what it said"], rows, &[])));
+    out.push_str(&format!("\n{}", tables::table(&["check", "", "answer"], rows, &[])));
     let machine = &answer.environment;
     let git = match (&answer.code.git_commit, answer.code.git_dirty) {
         (Some(commit), Some(true)) => {
             format!("{}, with uncommitted changes", commit.get(..12).unwrap_or(commit))
         }
         (Some(commit), _) => commit.get(..12).unwrap_or(commit).to_owned(),
-        (None, _) => "no repository here, or git is not installed".to_owned(),
+        (None, _) => "no repository, or git is not installed".to_owned(),
     };
-    let (plural, ci) =
-        (if machine.cores == 1 { "" } else { "s" }, if machine.ci { ", in CI" } else { "" });
+    let cores = tables::counted(machine.cores, "core", "cores");
+    let ci = if machine.ci { ", in CI" } else { "" };
     out.push_str(&format!(
-        "\nbotops {} on {}, {} core{plural}{ci}\ngit: {git}\n",
-        machine.botops, machine.platform, machine.cores
+        "\nbotops {} on {}, {cores}{ci}\ngit: {git}\n",
+        machine.botops, machine.platform
     ));
     out
 }
@@ -288,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn an_origin_names_what_to_change() {
+    fn an_origin_names_the_place_of_the_setting() {
         assert_eq!(origin_words(&Origin::File("botops.yaml:3".to_owned())), "botops.yaml:3");
         assert_eq!(origin_words(&Origin::Environment("BOTOPS_MODEL".to_owned())), "$BOTOPS_MODEL");
     }

@@ -5,10 +5,10 @@ use crate::cli::terminal::tables;
 use botops_findings::{Fault, Result, catalogue};
 use botops_spec::nearest;
 
-/// Explain a code such as BOT-2107.
+/// Explain a code such as BOT-2107
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The code; without one, all are listed
+    /// Code; without one, all are listed
     code: Option<String>,
 }
 
@@ -19,11 +19,11 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
         let text = tables::table(&["code", "meaning"], rows, &[]);
         return Ok(Outcome::done(&entries, text));
     };
-    let wanted = code.to_uppercase();
-    let wanted = if wanted.starts_with("BOT-") { wanted } else { format!("BOT-{wanted}") };
-    let entry = catalogue::find(&wanted).ok_or_else(|| {
-        let fault = Fault::usage("BOT-1006", format!("`{code}` is not a code of botops"));
-        match nearest(&wanted, catalogue::all().map(|entry| entry.code)) {
+    let upper = code.to_uppercase();
+    let full = if upper.starts_with("BOT-") { upper } else { format!("BOT-{upper}") };
+    let entry = catalogue::find(&full).ok_or_else(|| {
+        let fault = Fault::usage("BOT-1006", format!("`{code}` is not a botops code"));
+        match nearest(&full, catalogue::all().map(|entry| entry.code)) {
             Some(near) => fault.hint(format!("did you mean `botops explain {near}`?")),
             None => fault.hint("`botops explain` lists every code"),
         }

@@ -1,9 +1,13 @@
 //! `botops gate`.
 
-use super::{Exit, Outcome, evaluate::judge};
+use super::{Exit, Outcome};
 use crate::cli::{
-    arguments::data_args::DataArgs,
-    session::context::{self, Context},
+    arguments::judge_args::JudgeArgs,
+    session::{
+        context::Context,
+        judging::{Judged, judge},
+        outputs,
+    },
     terminal::tables,
 };
 use botops_evaluation::{self as evaluation, Bound, GateReport, GateSpec, RelativeGate};
@@ -13,37 +17,27 @@ use botops_spec as spec;
 use serde::Serialize;
 use std::path::PathBuf;
 
-/// Judge a model by rules on its evaluation.
+/// Judge a model by rules on its evaluation
 #[derive(Debug, clap::Args)]
 #[command(
     allow_missing_positional = true,
     group = clap::ArgGroup::new("judged by").required(true).multiple(true).args(["rules", "min", "max"])
 )]
 pub(crate) struct Args {
-    /// Model: a `.botops` file or a reference such as support@2; default: the workspace's champion
-    model: Option<String>,
-    /// Labelled data: CSV, TSV, JSONL or Parquet
-    data: PathBuf,
-    /// Rules, in YAML (`metrics`, `per_class`, `per_language`, `relative`)
-    #[arg(long, value_name = "FILE")]
-    rules: Option<PathBuf>,
+    #[command(flatten)]
+    judge: JudgeArgs,
     /// Require a metric to be at least this, such as accuracy=0.9; repeatable, overrides the file
     #[arg(long, value_name = "METRIC=VALUE", value_parser = bound)]
     min: Vec<(String, f64)>,
     /// Require a metric to be at most this, such as ece=0.1; repeatable, overrides the file
     #[arg(long, value_name = "METRIC=VALUE", value_parser = bound)]
     max: Vec<(String, f64)>,
-    /// Champion of the relative rules: a file or a reference
-    #[arg(long, value_name = "MODEL")]
-    against: Option<String>,
-    /// Write the gate report here, in JSON
-    #[arg(long, value_name = "FILE")]
+    /// Write the gate report to this file, in JSON
+    #[arg(long, short, value_name = "FILE")]
     out: Option<PathBuf>,
     /// Write nothing
     #[arg(long)]
     dry_run: bool,
-    #[command(flatten)]
-    columns: DataArgs,
 }
 
 #[derive(Serialize)]
@@ -58,31 +52,32 @@ struct Answer<'a> {
 }
 
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
-    let inputs = [Some(args.data.as_path()), args.rules.as_deref()];
-    context::distinct(args.out.as_deref(), &inputs)?;
-    let rules = rules(args)?;
-    let judged =
-        judge(context, args.model.as_deref(), &args.data, &args.columns, args.against.as_deref())?;
+    let JudgeArgs { data, rules, .. } = &args.judge;
+    outputs::distinct(args.out.as_deref(), &[Some(data.as_path()), rules.as_deref()])?;
+    let rules = self::rules(args)?;
+    let judged = judge(context, &args.judge)?;
     let gate = evaluation::gate(&rules, &judged.report, judged.comparison())?;
     let out = args.out.as_ref().filter(|_| !args.dry_run);
     if let Some(path) = out {
         let mut bytes = serde_json::to_vec_pretty(&gate).expect("a report is valid JSON");
         bytes.push(b'\n');
-        context::write_file(path, &bytes)?;
+        outputs::write_file(path, &bytes)?;
     }
     let against = judged.against.as_ref().map(|(name, _)| name.as_str());
-    let mut head = format!("{} on {}", judged.found.name, judged.data.name);
-    if let Some(against) = against {
-        head.push_str(&format!(", against {against}"));
-    }
-    let mut said =
-        format!("{head}: {} utterances\n\n{}", tables::count(judged.report.n), text(&gate));
-    if let Some(path) = out {
-        said.push_str(&format!("wrote {}\n", path.display()));
-    }
-    if context.printer.is_markdown() {
-        said = botops_report::gate_markdown(&gate);
-    }
+    let text = match context.printer.is_markdown() {
+        true => botops_report::gate_markdown(&gate),
+        false => {
+            let against = against.map_or(String::new(), |name| format!(", against {name}"));
+            let wrote = out.map_or(String::new(), |path| format!("wrote {}\n", path.display()));
+            format!(
+                "{} on {}{against}: {} utterances\n\n{}{wrote}",
+                judged.found.name,
+                judged.data.name,
+                tables::count(judged.report.n),
+                self::text(&gate)
+            )
+        }
+    };
     let answer = Answer {
         gate: &gate,
         name: &judged.found.name,
@@ -91,34 +86,50 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         against,
         out: out.map(|path| path.display().to_string()),
     };
-    let data = args.data.display().to_string();
-    let name = judged.found.name.as_str();
-    let mut outcome = Outcome::done(&answer, said);
-    if !gate.passed {
-        let words = ["botops", "evaluate", name, &data, "--errors", "50"];
-        outcome = outcome.next(args.columns.line(words));
-        return Ok(outcome.exit(Exit::Gate).findings(findings(&gate)));
-    }
-    let relative = rules.relative.is_some_and(|relative| relative != RelativeGate::default());
-    if relative && against.is_none() {
-        // Without a champion its rules hold: say how to have them judged.
-        let model = context.workspace()?.model.value.as_deref().unwrap_or("MODEL");
-        let file = args.rules.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
-        let champion = format!("{model}@{CHAMPION}");
-        let words = ["botops", "gate", name, &data, "--rules", &file, "--against", &champion];
-        outcome = outcome.next(args.columns.line(words));
-    } else if let (None, Some(file)) = (&judged.found.version, &args.rules) {
-        let file = file.display().to_string();
-        let words = ["botops", "push", name, "--test", &data, "--rules", &file];
-        outcome = outcome.next(args.columns.line(words));
-    }
-    Ok(outcome)
+    let outcome = Outcome::done(&answer, text);
+    let next = next(args, context, &judged, &rules, &gate)?;
+    let outcome = next.into_iter().fold(outcome, Outcome::next);
+    Ok(match gate.passed {
+        true => outcome,
+        false => outcome.exit(Exit::Gate).findings(findings(&gate)),
+    })
 }
 
-/// Joins the rules of the file with those of the command line, which win.
+/// Suggests the next command: the errors after a failure, the champion if relative rules had none, else `push`.
+fn next(
+    args: &Args,
+    context: &Context,
+    judged: &Judged,
+    rules: &GateSpec,
+    gate: &GateReport,
+) -> Result<Option<String>> {
+    let JudgeArgs { data, rules: file, columns, .. } = &args.judge;
+    let (name, data) = (judged.found.name.as_str(), data.display().to_string());
+    let file = file.as_ref().map(|path| path.display().to_string());
+    if !gate.passed {
+        return Ok(Some(columns.line(["botops", "evaluate", name, &data, "--errors", "50"])));
+    }
+    let default = RelativeGate::default();
+    let relative = rules.relative.as_ref().is_some_and(|relative| *relative != default);
+    Ok(match (judged.comparison(), &file) {
+        // Relative rules pass without a champion.
+        (None, _) if relative => {
+            let model = context.workspace()?.model.value.as_deref().unwrap_or("MODEL");
+            let (file, champion) = (file.unwrap_or_default(), format!("{model}@{CHAMPION}"));
+            let words = ["botops", "gate", name, &data, "--rules", &file, "--against", &champion];
+            Some(columns.line(words))
+        }
+        (_, Some(file)) if judged.found.version.is_none() => {
+            Some(columns.line(["botops", "push", name, "--test", &data, "--rules", file]))
+        }
+        _ => None,
+    })
+}
+
+/// Joins the rules of the file with those of the command line, which override the file.
 fn rules(args: &Args) -> Result<GateSpec> {
     let mut rules: GateSpec =
-        args.rules.as_deref().map(spec::read).transpose()?.unwrap_or_default();
+        args.judge.rules.as_deref().map(spec::read).transpose()?.unwrap_or_default();
     bound_by(&mut rules, &args.min, |bound, value| bound.min = Some(value));
     bound_by(&mut rules, &args.max, |bound, value| bound.max = Some(value));
     Ok(rules)
@@ -144,7 +155,7 @@ fn bound(text: &str) -> Result<(String, f64), String> {
     }
 }
 
-/// Draws each rule with what was observed, then the verdict.
+/// Renders each rule with the observed value, then the verdict.
 pub(super) fn text(gate: &GateReport) -> String {
     let verdict = |passed: bool| if passed { "passed" } else { "failed" }.to_owned();
     let rows = gate
@@ -171,7 +182,7 @@ pub(super) fn findings(gate: &GateReport) -> Vec<Finding> {
             severity: Severity::Error,
             place: Place::default(),
             message: format!("gate `{}` failed: {}", result.rule, result.observed),
-            help: "look at the errors behind the number, add examples of what is confused, and train again".to_owned(),
+            help: "look at the misclassified utterances, add examples of the confused intents, and train again".to_owned(),
         })
         .collect()
 }

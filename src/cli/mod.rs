@@ -1,4 +1,6 @@
-//! The command line: parses, resolves, calls, prints. The only module that does any of these.
+//! The command line: parses arguments, resolves settings, calls the rooms, prints the answer.
+//!
+//! No other module parses arguments, prints or ends the process.
 
 pub(crate) mod arguments;
 pub(crate) mod session;
@@ -24,8 +26,9 @@ mod train;
 mod tune;
 mod validate;
 
-pub use terminal::exit::{EXIT_CODES, Exit};
-pub use terminal::printer::{Format, Printer, finding_line, place_line};
+pub use terminal::exit::EXIT_CODES;
+pub(crate) use terminal::exit::Exit;
+pub(crate) use terminal::printer::{Format, Printer};
 
 use botops_findings::{Fault, Finding, Result};
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
@@ -36,11 +39,11 @@ const LONG_ABOUT: &str = "\
 From a file of utterances to a canaried, served chatbot model, and back every week.
 
   botops run pipelines/weekly.yaml             the main job: validate to promote
-  botops train train.csv --test test.csv       one model, judged at once
+  botops train train.csv --test test.csv       train a model and evaluate it
   botops predict intents.botops \"where is my parcel?\"
   botops serve intents.botops
 
-Exit codes: 0 done, 1 could not do the job, 2 usage, 3 a gate failed, 4 insufficient evidence,
+Exit codes: 0 done, 1 internal error, 2 usage, 3 a gate failed, 4 insufficient evidence,
 5 conflict, 6 refused by policy, 7 unreachable, 130/143 interrupted.";
 
 /// The command line.
@@ -53,10 +56,10 @@ struct Cli {
     verb: Verb,
 }
 
-/// What every verb understands.
+/// The flags of every verb.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Global {
-    /// How to write the answer; the last four are those of validate
+    /// Format of the answer; every verb writes table and json
     #[arg(
         long,
         value_enum,
@@ -65,22 +68,22 @@ pub(crate) struct Global {
         help_heading = "Global options"
     )]
     pub(crate) format: Format,
-    /// Say less: no progress, no hints of what comes next
+    /// Print no progress and no next commands
     #[arg(long, short, global = true, help_heading = "Global options")]
     pub(crate) quiet: bool,
-    /// Say more: the errors underneath
+    /// Print the errors underneath
     #[arg(long, short, action = clap::ArgAction::Count, global = true, help_heading = "Global options")]
     pub(crate) verbose: u8,
     /// Profile of botops.yaml to use
     #[arg(long, value_name = "NAME", global = true, help_heading = "Global options")]
     pub(crate) profile: Option<String>,
-    /// Where the registry is: a path or URL
+    /// Location of the registry: a path or URL
     #[arg(long, value_name = "LOCATION", global = true, help_heading = "Global options")]
     pub(crate) registry: Option<String>,
-    /// Where the runs are recorded: a path or URL
+    /// Location of the recorded runs: a path or URL
     #[arg(long, value_name = "LOCATION", global = true, help_heading = "Global options")]
     pub(crate) experiments: Option<String>,
-    /// Who acts, for the audit trail
+    /// Actor, for the audit trail
     #[arg(long, value_name = "NAME", global = true, help_heading = "Global options")]
     pub(crate) actor: Option<String>,
 }
@@ -106,23 +109,23 @@ enum Verb {
     Push(push::Args),
     /// Promote a version through a canary
     Promote(promote::Args),
-    /// Give traffic back to the previous champion
+    /// Return to the previous champion
     Rollback(rollback::Args),
     /// Serve a model over HTTP
     Serve(serve::Args),
     /// Run a pipeline
     Run(run::Args),
-    /// Look after data sets
+    /// Manage data sets
     Data(data::Args),
-    /// Look at recorded runs
+    /// Inspect recorded runs
     Runs(runs::Args),
-    /// Look at and move versions and aliases
+    /// Inspect versions, and move aliases
     Registry(registry::Args),
-    /// Follow and steer a rollout on a server
+    /// Follow and control a rollout on a server
     Rollout(rollout::Args),
-    /// Look at a pipeline
+    /// Inspect a pipeline
     Pipeline(pipeline::Args),
-    /// Show every setting in force, where it came from, and whether the stores answer
+    /// Show the settings in force with their origins, and check the stores
     Doctor(doctor::Args),
     /// Explain a code such as BOT-2107
     Explain(explain::Args),
@@ -137,26 +140,26 @@ enum Verb {
     Man,
 }
 
-/// What a verb came to: data first, text last.
+/// The result of a verb.
 #[derive(Debug)]
 pub(crate) struct Outcome {
-    /// The very struct that `text` was made from.
+    /// The struct that `text` was made from.
     pub(crate) data: serde_json::Value,
     /// The answer for people.
     pub(crate) text: String,
-    /// What was found.
+    /// The findings.
     pub(crate) findings: Vec<Finding>,
-    /// How the process ends.
+    /// The exit code.
     pub(crate) exit: Exit,
-    /// What to do next: commands that can be pasted.
+    /// The next commands, ready to paste.
     pub(crate) next: Vec<String>,
 }
 
 impl Outcome {
-    /// Makes the outcome of a verb that did its job.
+    /// Makes the outcome of a verb that succeeded.
     pub(crate) fn done<T: serde::Serialize>(data: &T, text: impl Into<String>) -> Self {
         Self {
-            data: serde_json::to_value(data).expect("a structure of ours is valid JSON"),
+            data: serde_json::to_value(data).expect("the answers of verbs are valid JSON"),
             text: text.into(),
             findings: Vec::new(),
             exit: Exit::Done,
@@ -164,19 +167,19 @@ impl Outcome {
         }
     }
 
-    /// Sets how the process ends.
+    /// Sets the exit code.
     pub(crate) fn exit(mut self, exit: Exit) -> Self {
         self.exit = exit;
         self
     }
 
-    /// Adds what was found.
+    /// Sets the findings.
     pub(crate) fn findings(mut self, findings: Vec<Finding>) -> Self {
         self.findings = findings;
         self
     }
 
-    /// Adds what to do next.
+    /// Adds a next command.
     pub(crate) fn next(mut self, command: impl Into<String>) -> Self {
         self.next.push(command.into());
         self
@@ -189,7 +192,7 @@ pub fn command() -> clap::Command {
     Cli::command()
 }
 
-/// Runs the command line `arguments` and returns the exit code.
+/// Runs the command line `arguments`, beginning with the name of the program, and returns the exit code.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     std::panic::set_hook(Box::new(bug));
@@ -204,13 +207,13 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let printer = Printer::new(cli.global.format, cli.global.quiet, cli.global.verbose);
     let name = verb_name(&matches);
     let context = Context::new(cli.global, printer);
-    // A bug ends like everything else: with an exit code and, where asked for, one document.
-    let ended =
+    // A panic, too, ends with an exit code and, with `--format json`, one document.
+    let result =
         std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| dispatch(cli.verb, &context)))
             .unwrap_or_else(|_| {
-                Err(Fault::internal("BOT-9001", "botops stopped on a bug of its own"))
+                Err(Fault::internal("BOT-9001", "botops stopped because of a bug"))
             });
-    let exit = match ended {
+    let exit = match result {
         Ok(outcome) => printer.outcome(&name, &outcome),
         Err(fault) => {
             printer.fault(&name, &fault);
@@ -220,22 +223,22 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     ExitCode::from(exit.code())
 }
 
-/// Says where a bug is, for whoever reports it; what it did is said by [`main`].
+/// Prints the place of a panic; [`main`] prints the fault.
 fn bug(info: &std::panic::PanicHookInfo<'_>) {
     if botops_datasets::is_parsing_parquet() {
-        // A damaged file, caught and reported as such where it is read.
+        // The reader catches this panic and reports a damaged file.
         return;
     }
     let place = info
         .location()
         .map_or(String::new(), |place| format!(" at {}:{}", place.file(), place.line()));
     let payload = info.payload();
-    let what = payload
+    let message = payload
         .downcast_ref::<&str>()
         .copied()
         .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("unknown");
-    let _ = writeln!(anstream::stderr(), "bug{place}: {what}");
+    let _ = writeln!(anstream::stderr(), "bug{place}: {message}");
 }
 
 fn dispatch(verb: Verb, context: &Context) -> Result<Outcome> {
@@ -253,7 +256,7 @@ fn dispatch(verb: Verb, context: &Context) -> Result<Outcome> {
         Format::Sarif | Format::Junit | Format::Github => matches!(verb, Verb::Validate(_)),
     };
     if !has_format {
-        return Err(Fault::usage("BOT-1003", "this verb does not write this format")
+        return Err(Fault::usage("BOT-1003", "this verb does not support this format")
             .hint("use `--format table` or `--format json`")
             .hint("`validate` writes every format; `evaluate`, `gate`, `drift`, `promote` and `data profile` write Markdown"));
     }
@@ -285,14 +288,14 @@ fn dispatch(verb: Verb, context: &Context) -> Result<Outcome> {
         Verb::Man => {
             let mut out = Vec::new();
             clap_mangen::Man::new(Cli::command()).render(&mut out).map_err(|error| {
-                Fault::internal("BOT-9001", "the manual page could not be written").caused_by(error)
+                Fault::internal("BOT-9001", "the manual page cannot be written").caused_by(error)
             })?;
             Ok(Outcome::done(&(), String::from_utf8_lossy(&out)))
         }
     }
 }
 
-/// Returns the verb with its noun, such as `registry.list`: what the JSON schema is named after.
+/// Returns the verb with its noun, such as `registry.list`; the JSON schema has this name.
 fn verb_name(matches: &clap::ArgMatches) -> String {
     let mut parts = Vec::new();
     let mut matches = matches;
@@ -303,20 +306,20 @@ fn verb_name(matches: &clap::ArgMatches) -> String {
     parts.join(".")
 }
 
-/// Reports a command line that could not be parsed; help and version are no errors.
+/// Reports a command line that cannot be parsed; for help and version, prints them and returns 0.
 fn usage(error: &clap::Error, arguments: &[OsString]) -> ExitCode {
     use clap::error::ErrorKind;
-    let asked = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+    let is_help = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
     let json = arguments.windows(2).any(|pair| pair[0] == "--format" && pair[1] == "json")
         || arguments.iter().any(|argument| argument == "--format=json");
-    if json && !asked {
+    if json && !is_help {
         let text = error.to_string();
-        let message = text.lines().next().unwrap_or("the command line could not be read");
+        let message = text.lines().next().unwrap_or("the command line cannot be parsed");
         let fault = Fault::usage("BOT-1003", message.trim_start_matches("error: "))
             .hint("see `botops --help`");
         Printer::new(Format::Json, false, 0).fault("usage", &fault);
     } else {
         let _ = error.print();
     }
-    ExitCode::from(if asked { Exit::Done } else { Exit::Usage }.code())
+    ExitCode::from(if is_help { Exit::Done } else { Exit::Usage }.code())
 }

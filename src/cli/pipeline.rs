@@ -1,13 +1,13 @@
-//! `botops pipeline`: look at a pipeline.
+//! `botops pipeline`.
 
-use super::{Outcome, run::with_services};
-use crate::cli::{session::context::Context, terminal::tables};
+use super::{Outcome, run};
+use crate::cli::session::context::Context;
 use botops_findings::Result;
-use botops_pipelines::{self as pipelines, Ignore, Plan};
+use botops_pipelines::Plan;
 use clap::Subcommand;
 use std::path::PathBuf;
 
-/// Look at a pipeline.
+/// Inspect a pipeline
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -16,7 +16,7 @@ pub(crate) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Say which stages would run, and why
+    /// List the stages that would run, and why
     Status {
         /// The pipeline
         #[arg(default_value = "pipelines/weekly.yaml")]
@@ -27,17 +27,13 @@ enum Verb {
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let Verb::Status { pipeline } = &args.verb;
     let plan = Plan::read(pipeline, context.workspace()?.model.value.as_deref())?;
-    let lines = with_services(context, &Ignore, |services| {
-        context.wait(pipelines::status(&plan, services))?
-    })?;
-    let stale = lines.iter().filter(|line| line.state == "stale").count();
-    let rows =
-        lines.iter().map(|line| vec![line.stage.clone(), line.state.clone(), line.reason.clone()]);
-    let mut text = tables::table(&["stage", "state", "why"], rows, &[]);
+    let stages = run::status(&plan, context)?;
+    let stale = stages.iter().filter(|stage| stage.state == "stale").count();
+    let mut text = run::status_table(&stages);
     text.push_str(&match stale {
         0 => "nothing to do\n".to_owned(),
-        n => format!("{n} of {} stages would run\n", lines.len()),
+        n => format!("{n} of {} stages would run\n", stages.len()),
     });
-    let outcome = Outcome::done(&lines, text);
+    let outcome = Outcome::done(&stages, text);
     Ok(if stale > 0 { outcome.next(format!("botops run {}", pipeline.display())) } else { outcome })
 }

@@ -11,7 +11,7 @@ use crate::cli::{
         data_args::DataArgs,
         model_arg::{self, Found},
     },
-    session::context::{self, Context},
+    session::{context::Context, outputs},
 };
 use botops_digest::Digest;
 use botops_findings::{Fault, Place, Result};
@@ -20,23 +20,23 @@ use explain::Explained;
 use serde::Serialize;
 use std::{io, path::PathBuf};
 
-/// Classify utterances.
+/// Classify utterances
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Utterances; a first one that is a `.botops` file or a reference such as support@2 is the model
+    /// Utterances; if the first is a `.botops` file or a reference such as support@2, it is the model
     #[arg(value_name = "MODEL|TEXT")]
     words: Vec<String>,
-    /// Classify the texts of this file: CSV, TSV, JSONL or Parquet, or a file of a snapshot; with `--explain` and utterances, the file the
-    /// model learned from, of which the nearest records are shown
+    /// Classify the texts of this file: CSV, TSV, JSONL or Parquet, or a file of a snapshot; with --explain and
+    /// utterances, the training data, whose nearest records are shown
     #[arg(long, value_name = "FILE")]
     data: Option<PathBuf>,
-    /// Show which terms speak for the winner and the runner-up, and the nearest records the model learned from
+    /// Show the terms that support the winner and the runner-up, and the nearest records of the training data
     #[arg(long)]
     explain: bool,
-    /// How many intents to show of each utterance, the likeliest first
+    /// Show the K most likely intents of each utterance
     #[arg(long, value_name = "K", default_value_t = 3)]
     top: usize,
-    /// Write the predictions of `--data` here: JSONL for `.jsonl`, else CSV
+    /// Write the predictions of --data to this file: JSONL for .jsonl, else CSV
     #[arg(long, short, value_name = "FILE")]
     out: Option<PathBuf>,
     /// Write nothing
@@ -53,7 +53,7 @@ struct Answer {
     predictions: Vec<Classified>,
 }
 
-/// An utterance and what the model says of it.
+/// An utterance and its prediction.
 #[derive(Debug, Serialize)]
 struct Classified {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -63,10 +63,10 @@ struct Classified {
     truth: Option<String>,
     intent: String,
     confidence: f64,
-    /// What was held against the threshold: confidence, unless the model uses another score.
+    /// The score compared with the threshold: the confidence, unless the model uses another score.
     score: f64,
     fallback: bool,
-    /// The intents it may have with the probability stated in training, where the model makes such sets.
+    /// The intents that hold the truth with the probability stated in training, if the model has prediction sets.
     #[serde(skip_serializing_if = "Option::is_none")]
     prediction_set: Option<Vec<String>>,
     scores: Vec<Score>,
@@ -82,7 +82,7 @@ struct Score {
 
 /// An utterance to classify.
 #[derive(Debug, Default)]
-struct Asked {
+struct Request {
     record: Option<u64>,
     text: String,
     truth: Option<String>,
@@ -99,11 +99,11 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
                     "`--explain` explains utterances, not a file",
                 )
                 .hint(format!(
-                    "give one: `{}`",
+                    "add an utterance: `{}`",
                     shell_line(["botops", "predict", name, "where is my parcel?", "--explain"])
                 )));
             }
-            context::distinct(args.out.as_deref(), &[Some(path)])?;
+            outputs::distinct(args.out.as_deref(), &[Some(path)])?;
             let found = model_arg::load_or_champion(context, model)?;
             return file::classify_file(args, context, &found, path);
         }
@@ -111,21 +111,21 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
             let path = path.display().to_string();
             return Err(Fault::usage(
                 "BOT-1003",
-                format!("`{first}` was given beside `--data {path}`"),
+                format!("the utterance `{first}` cannot be combined with `--data {path}`"),
             )
             .hint(format!(
-                "for the file: `{}`",
+                "to classify the file: `{}`",
                 shell_line(["botops", "predict", name, "--data", &path])
             )));
         }
         (None, []) => {
-            return Err(Fault::usage("BOT-1003", "no utterance was given")
+            return Err(Fault::usage("BOT-1003", "there is no utterance to classify")
                 .hint(format!(
-                    "give one: `{}`",
+                    "add one: `{}`",
                     shell_line(["botops", "predict", name, "where is my parcel?"])
                 ))
                 .hint(format!(
-                    "or a line each on standard input: `{}`",
+                    "or read one from each line of standard input: `{}`",
                     shell_line(["botops", "predict", name, "-"])
                 )));
         }
@@ -135,9 +135,9 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         return Err(Fault::usage("BOT-1003", "`--out` is for the predictions of a file")
             .hint("name the file with `--data`"));
     }
-    let asked = asked(words)?;
+    let requests = requests(words)?;
     let found = model_arg::load_or_champion(context, model)?;
-    let mut predictions = classify(&found, asked, args.top);
+    let mut predictions = classify(&found, requests, args.top);
     if args.explain {
         explain::explain(args, context, &found, &mut predictions)?;
     }
@@ -155,7 +155,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     Ok(Outcome::done(&answer, text))
 }
 
-/// Tells the model, when the first word names one, from the utterances.
+/// Splits the words into the model, if the first word names one, and the utterances.
 fn split(words: &[String]) -> (Option<&str>, &[String]) {
     match words.split_first() {
         Some((first, rest)) if model_arg::names_model(first) => (Some(first), rest),
@@ -163,22 +163,22 @@ fn split(words: &[String]) -> (Option<&str>, &[String]) {
     }
 }
 
-/// Gathers the utterances: words, and the lines of standard input for `-`.
-fn asked(words: &[String]) -> Result<Vec<Asked>> {
-    let mut asked = Vec::with_capacity(words.len());
+/// Collects the utterances: the words, and the lines of standard input in the place of `-`.
+fn requests(words: &[String]) -> Result<Vec<Request>> {
+    let mut requests = Vec::with_capacity(words.len());
     for word in words {
         if word == "-" {
-            asked.extend(lines(io::stdin().lock())?);
+            requests.extend(lines(io::stdin().lock())?);
         } else {
-            asked.push(Asked { text: word.clone(), ..Asked::default() });
+            requests.push(Request { text: word.clone(), ..Request::default() });
         }
     }
-    Ok(asked)
+    Ok(requests)
 }
 
-/// Reads an utterance from each line that is not empty.
-fn lines(mut input: impl io::BufRead) -> Result<Vec<Asked>> {
-    let mut asked = Vec::new();
+/// Reads an utterance from each line; blank lines are skipped.
+fn lines(mut input: impl io::BufRead) -> Result<Vec<Request>> {
+    let mut requests = Vec::new();
     let mut bytes = Vec::new();
     let place = |line: u64| Place {
         file: Some("standard input".to_owned()),
@@ -202,38 +202,39 @@ fn lines(mut input: impl io::BufRead) -> Result<Vec<Asked>> {
         })?;
         let text = text.trim_end_matches(['\n', '\r']);
         if !text.trim().is_empty() {
-            asked.push(Asked { text: text.to_owned(), ..Asked::default() });
+            requests.push(Request { text: text.to_owned(), ..Request::default() });
         }
     }
-    Ok(asked)
+    Ok(requests)
 }
 
-/// Classifies on all threads.
-fn classify(found: &Found, asked: Vec<Asked>, top: usize) -> Vec<Classified> {
+/// Classifies in parallel.
+fn classify(found: &Found, requests: Vec<Request>, top: usize) -> Vec<Classified> {
     let labels = found.model.labels();
-    let texts: Vec<&str> = asked.iter().map(|asked| asked.text.as_str()).collect();
+    let texts: Vec<&str> = requests.iter().map(|request| request.text.as_str()).collect();
     let (predictions, proba) = found.model.predict_many(&texts);
-    let told = asked.into_iter().zip(predictions).zip(proba);
-    told.map(|((asked, prediction), proba)| Classified {
-        record: asked.record,
-        text: asked.text,
-        truth: asked.truth,
-        intent: labels.name(prediction.intent).to_owned(),
-        confidence: prediction.confidence,
-        score: prediction.score,
-        fallback: prediction.fallback,
-        prediction_set: found
-            .model
-            .prediction_set(&proba)
-            .map(|set| set.into_iter().map(|i| labels.name(i).to_owned()).collect()),
-        scores: prediction
-            .likeliest(&proba, top)
-            .into_iter()
-            .map(|i| Score { intent: labels.name(i).to_owned(), probability: proba[i] })
-            .collect(),
-        explanation: None,
-    })
-    .collect()
+    let judged = requests.into_iter().zip(predictions).zip(proba);
+    judged
+        .map(|((request, prediction), proba)| Classified {
+            record: request.record,
+            text: request.text,
+            truth: request.truth,
+            intent: labels.name(prediction.intent).to_owned(),
+            confidence: prediction.confidence,
+            score: prediction.score,
+            fallback: prediction.fallback,
+            prediction_set: found
+                .model
+                .prediction_set(&proba)
+                .map(|set| set.into_iter().map(|i| labels.name(i).to_owned()).collect()),
+            scores: prediction
+                .likeliest(&proba, top)
+                .into_iter()
+                .map(|i| Score { intent: labels.name(i).to_owned(), probability: proba[i] })
+                .collect(),
+            explanation: None,
+        })
+        .collect()
 }
 
 #[cfg(test)]
@@ -241,7 +242,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_first_word_is_a_model_only_if_it_names_one() {
+    fn the_first_word_is_a_model_only_if_it_names_one() {
         let words = ["intents.botops".to_owned(), "hello".to_owned()];
         assert_eq!(split(&words), (Some("intents.botops"), &words[1..]));
         assert_eq!(split(&words[1..]), (None, &words[1..]));
@@ -249,9 +250,9 @@ mod tests {
     }
 
     #[test]
-    fn lines_are_utterances_and_empty_ones_are_skipped() {
-        let asked = lines(&b"hello\r\n\n  \n where is it?"[..]).unwrap();
-        let texts: Vec<&str> = asked.iter().map(|asked| asked.text.as_str()).collect();
+    fn blank_lines_are_skipped() {
+        let requests = lines(&b"hello\r\n\n  \n where is it?"[..]).unwrap();
+        let texts: Vec<&str> = requests.iter().map(|request| request.text.as_str()).collect();
         assert_eq!(texts, ["hello", " where is it?"]);
     }
 }

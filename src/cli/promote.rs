@@ -3,43 +3,46 @@
 use super::{Exit, Outcome};
 use crate::cli::{
     arguments::model_arg::workspace_model,
-    session::{context::Context, promoter::Promotion},
+    session::{context::Context, outputs, promoter::Promotion},
     terminal::{progress, tables},
 };
-use botops_datasets as datasets;
-use botops_evaluation as evaluation;
+use botops_datasets::{self as datasets, Traffic};
+use botops_digest::Digest;
+use botops_evaluation::{self as evaluation, PassedGates};
 use botops_findings::{Fault, Result};
 use botops_models::IntentModel;
 use botops_pipelines::{Promoter as _, PromotionRequest};
-use botops_registry::{CHAMPION, Reference, Selector};
+use botops_registry::{Act, CHAMPION, Reference, Registry, Selector, Version};
 use botops_report as report;
 use botops_rollout::{Decision, RolloutSpec};
 use botops_spec as spec;
+use botops_text::percent;
+use indicatif::ProgressBar;
 use serde::Serialize;
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-/// Promote a version through a canary.
+/// Promote a version through a canary
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The version: a reference such as support@2; default: the newest of the workspace's model
+    /// Version: a reference such as support@2; default: the newest version of the workspace's model
     #[arg(value_name = "VERSION")]
     reference: Option<String>,
-    /// Recorded traffic (JSONL): rehearses the canary, or is replayed at the server
+    /// Recorded traffic (JSONL), to rehearse the canary or to replay at the server
     #[arg(long, value_name = "FILE")]
     traffic: Option<PathBuf>,
-    /// The plan of the rollout, in YAML
+    /// Plan of the rollout, in YAML
     #[arg(long, value_name = "FILE")]
     plan: Option<PathBuf>,
-    /// Why, for the audit trail
-    #[arg(long, default_value = "botops promote")]
+    /// Reason, for the audit trail
+    #[arg(long, value_name = "TEXT", default_value = "botops promote")]
     reason: String,
-    /// Write a report page here
+    /// Write a report page to this file
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
-    /// Stop watching a server's rollout after this long; it goes on by itself
+    /// Stop watching the rollout on a server after this time; the rollout continues
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     timeout: Option<Duration>,
-    /// Rehearse, but move nothing
+    /// Rehearse, but promote nothing
     #[arg(long)]
     dry_run: bool,
 }
@@ -55,113 +58,33 @@ struct Answer {
 
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let inputs = [args.traffic.as_deref(), args.plan.as_deref()];
-    crate::cli::session::context::distinct(args.html.as_deref(), &inputs)?;
-    let reference: Reference = match &args.reference {
-        Some(text) => {
-            let reference: Reference = text.parse()?;
-            // A bare name means its champion elsewhere; what is promoted is the newest.
-            if text.contains('@') {
-                reference
-            } else {
-                Reference { selector: Selector::Latest, ..reference }
-            }
-        }
-        None => Reference { model: workspace_model(context)?, selector: Selector::Latest },
-    };
-    let plan: RolloutSpec = match &args.plan {
-        Some(path) => spec::read(path)?,
-        None => RolloutSpec::default(),
-    };
+    outputs::distinct(args.html.as_deref(), &inputs)?;
+    let reference = reference(args, context)?;
+    let plan: RolloutSpec = args.plan.as_deref().map_or(Ok(RolloutSpec::default()), spec::read)?;
     plan.check()?;
-    let traffic = match &args.traffic {
-        Some(path) => Some(datasets::read_traffic(path)?),
-        None => None,
-    };
+    let traffic = args.traffic.as_deref().map(datasets::read_traffic).transpose()?;
     let registry = context.registry()?;
     let promotion = Promotion::of(context, args.timeout)?;
     if args.dry_run && !matches!(promotion, Promotion::Rehearsal) {
-        return Err(Fault::usage(
-            "BOT-1007",
-            "a promotion through a server cannot be tried without making it",
-        )
-        .hint("rehearse it instead: `--traffic FILE` without `server.admin_url`"));
+        return Err(Fault::usage("BOT-1007", "a server cannot rehearse a promotion")
+            .hint("rehearse it in this process: `--traffic FILE` without `server.admin_url`"));
     }
-    let bar = progress::bar(
-        &context.printer,
-        "messages",
-        traffic.as_ref().map_or(0, |t| t.records.len() as u64),
-    );
+    let n_messages = traffic.as_ref().map_or(0, |traffic| traffic.records.len() as u64);
+    let bar = progress::bar(&context.printer, "messages", n_messages);
     let act = context.act(args.reason.clone())?;
-    let answer = context.wait(async {
-        let challenger = registry.resolve(&reference).await?;
-        let champion = registry.alias(&challenger.model, CHAMPION).await?;
-        let passed = registry.proof(&challenger).await;
-        let challenger_file = challenger.model_digest().ok_or_else(|| {
-            Fault::data("BOT-5021", format!("{} has no model file", challenger.reference()))
-        })?;
-        let challenger_model =
-            IntentModel::from_bytes(&registry.file(&challenger, "model.botops").await?)?;
-        let Some(champion) = champion else {
-            let report = evaluation::gate_by_self_test(&challenger_model, challenger_file);
-            let proof = match passed {
-                Ok(passed) => Some(passed),
-                Err(fault) if fault.code() == "BOT-5017" => evaluation::passed(&report),
-                Err(fault) => return Err(fault),
-            };
-            let mut moved = false;
-            if let (Some(proof), true, false) = (&proof, report.passed, args.dry_run) {
-                registry.promote(&challenger, None, proof, &act).await?;
-                moved = true;
-            }
-            return Ok(Answer {
-                version: challenger.reference(),
-                champion_before: None,
-                moved,
-                decision: None,
-                self_test: Some(report),
-            });
-        };
-        if champion.manifest_digest == challenger.manifest_digest {
-            return Ok(Answer {
-                version: challenger.reference(),
-                champion_before: Some(champion.reference()),
-                moved: false,
-                decision: None,
-                self_test: None,
-            });
-        }
-        let passed = passed?;
-        let champion_model =
-            IntentModel::from_bytes(&registry.file(&champion, "model.botops").await?)?;
-        let request = PromotionRequest {
-            champion: &champion,
-            champion_model: Arc::new(champion_model),
-            challenger: &challenger,
-            challenger_model: Arc::new(challenger_model),
-            plan: &plan,
-            traffic: traffic.as_ref(),
-            reason: &args.reason,
-            progress: &|done, total| {
-                bar.set_length(total);
-                bar.set_position(done);
-            },
-        };
-        let decision = promotion.promote(request).await?;
-        let promoted = decision.verdict == "promoted";
-        if promoted && decision.rehearsal && !args.dry_run {
-            registry.promote(&challenger, Some(champion.manifest_digest), &passed, &act).await?;
-        }
-        Ok::<_, Fault>(Answer {
-            version: challenger.reference(),
-            champion_before: Some(champion.reference()),
-            moved: promoted && !args.dry_run,
-            decision: Some(decision),
-            self_test: None,
-        })
-    })??;
+    let work = Work {
+        args,
+        registry: &registry,
+        promotion: &promotion,
+        plan: &plan,
+        traffic: traffic.as_ref(),
+        act: &act,
+        bar: &bar,
+    };
+    let answer = context.wait(work.promote(&reference))??;
     bar.finish_and_clear();
     if let (Some(path), Some(decision)) = (&args.html, &answer.decision) {
-        crate::cli::session::context::write_file(path, report::decision_html(decision).as_bytes())?;
+        outputs::write_file(path, report::decision_html(decision).as_bytes())?;
     }
     let mut outcome = outcome(&answer);
     if let (true, Some(decision)) = (context.printer.is_markdown(), &answer.decision) {
@@ -170,15 +93,133 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     Ok(outcome)
 }
 
+/// Returns the version to promote. Other verbs take a bare name for the champion; a promotion takes it for the newest
+/// version.
+fn reference(args: &Args, context: &Context) -> Result<Reference> {
+    let Some(text) = &args.reference else {
+        return Ok(Reference { model: workspace_model(context)?, selector: Selector::Latest });
+    };
+    let reference: Reference = text.parse()?;
+    Ok(match text.contains('@') {
+        true => reference,
+        false => Reference { selector: Selector::Latest, ..reference },
+    })
+}
+
+/// Everything that a promotion works with.
+struct Work<'a> {
+    args: &'a Args,
+    registry: &'a Registry,
+    promotion: &'a Promotion,
+    plan: &'a RolloutSpec,
+    traffic: Option<&'a Traffic>,
+    act: &'a Act,
+    bar: &'a ProgressBar,
+}
+
+impl Work<'_> {
+    /// Promotes the version through its canary; the first version of a model is promoted by its golden self-test.
+    async fn promote(&self, reference: &Reference) -> Result<Answer> {
+        let challenger = self.registry.resolve(reference).await?;
+        let champion = self.registry.alias(&challenger.model, CHAMPION).await?;
+        let passed = self.registry.proof(&challenger).await;
+        let digest = challenger.model_digest().ok_or_else(|| {
+            Fault::data("BOT-5021", format!("{} has no model file", challenger.reference()))
+        })?;
+        let model = self.model(&challenger).await?;
+        match champion {
+            None => self.first(&challenger, &model, digest, passed).await,
+            Some(champion) if champion.manifest_digest == challenger.manifest_digest => {
+                Ok(Answer {
+                    version: challenger.reference(),
+                    champion_before: Some(champion.reference()),
+                    moved: false,
+                    decision: None,
+                    self_test: None,
+                })
+            }
+            Some(champion) => self.replace(&champion, &challenger, model, passed?).await,
+        }
+    }
+
+    async fn model(&self, version: &Version) -> Result<IntentModel> {
+        IntentModel::from_bytes(&self.registry.file(version, "model.botops").await?)
+    }
+
+    /// Makes `version` the first champion, if its golden self-test passes.
+    async fn first(
+        &self,
+        version: &Version,
+        model: &IntentModel,
+        digest: Digest,
+        passed: Result<PassedGates>,
+    ) -> Result<Answer> {
+        let report = evaluation::gate_by_self_test(model, digest);
+        let proof = match passed {
+            Ok(passed) => Some(passed),
+            Err(fault) if fault.code() == "BOT-5017" => evaluation::passed(&report),
+            Err(fault) => return Err(fault),
+        };
+        let mut moved = false;
+        if let (Some(proof), true, false) = (&proof, report.passed, self.args.dry_run) {
+            self.registry.promote(version, None, proof, self.act).await?;
+            moved = true;
+        }
+        Ok(Answer {
+            version: version.reference(),
+            champion_before: None,
+            moved,
+            decision: None,
+            self_test: Some(report),
+        })
+    }
+
+    /// Takes the challenger through its canary. The server moves the alias itself; after a rehearsal this does.
+    async fn replace(
+        &self,
+        champion: &Version,
+        challenger: &Version,
+        model: IntentModel,
+        passed: PassedGates,
+    ) -> Result<Answer> {
+        let request = PromotionRequest {
+            champion,
+            champion_model: Arc::new(self.model(champion).await?),
+            challenger,
+            challenger_model: Arc::new(model),
+            plan: self.plan,
+            traffic: self.traffic,
+            reason: &self.args.reason,
+            progress: &|done, total| {
+                self.bar.set_length(total);
+                self.bar.set_position(done);
+            },
+        };
+        let decision = self.promotion.promote(request).await?;
+        let promoted = decision.verdict == "promoted";
+        if promoted && decision.rehearsal && !self.args.dry_run {
+            let from = Some(champion.manifest_digest);
+            self.registry.promote(challenger, from, &passed, self.act).await?;
+        }
+        Ok(Answer {
+            version: challenger.reference(),
+            champion_before: Some(champion.reference()),
+            moved: promoted && !self.args.dry_run,
+            decision: Some(decision),
+            self_test: None,
+        })
+    }
+}
+
 fn outcome(answer: &Answer) -> Outcome {
     let (text, exit) = match (&answer.decision, &answer.self_test) {
         (Some(decision), _) => (decision_text(answer, decision), verdict_exit(&decision.verdict)),
         (None, Some(report)) if report.passed => (
-            format!("{} is the first champion, by its golden self-test\n", answer.version),
+            format!("{} is the first champion: its golden self-test passed\n", answer.version),
             Exit::Done,
         ),
         (None, Some(_)) => (
-            format!("{} failed its golden self-test: nothing was moved\n", answer.version),
+            format!("{} failed its golden self-test and was not promoted\n", answer.version),
             Exit::Gate,
         ),
         (None, None) => {
@@ -189,7 +230,7 @@ fn outcome(answer: &Answer) -> Outcome {
     if answer.moved { outcome.next("botops rollback --reason \"…\"") } else { outcome }
 }
 
-/// Returns how the process ends for a rollout's verdict.
+/// Returns the exit code for the verdict of a rollout.
 pub(crate) fn verdict_exit(verdict: &str) -> Exit {
     match verdict {
         "promoted" => Exit::Done,
@@ -213,7 +254,7 @@ fn decision_text(answer: &Answer, decision: &Decision) -> String {
     text
 }
 
-/// Draws a rollout's history.
+/// Renders the transitions of a rollout.
 pub(crate) fn transitions(decision: &Decision) -> String {
     let rows = decision.transitions.iter().map(|transition| {
         vec![
@@ -226,23 +267,17 @@ pub(crate) fn transitions(decision: &Decision) -> String {
     tables::table(&["when", "phase", "weight", "why"], rows, &[2])
 }
 
-/// Draws a rollout's evidence.
+/// Renders the evidence of a rollout.
 pub(crate) fn evidence(decision: &Decision) -> String {
     let rows = decision.evidence.iter().map(|evidence| {
+        let failed = |arm: usize| {
+            let rate = percent(evidence.rates[arm], 1);
+            format!("{} of {} ({rate})", evidence.failures[arm], decision.units[arm])
+        };
         vec![
             evidence.kind.name().to_owned(),
-            format!(
-                "{} of {} ({:.1} %)",
-                evidence.failures[0],
-                decision.units[0],
-                100.0 * evidence.rates[0]
-            ),
-            format!(
-                "{} of {} ({:.1} %)",
-                evidence.failures[1],
-                decision.units[1],
-                100.0 * evidence.rates[1]
-            ),
+            failed(0),
+            failed(1),
             format!("{:.2}", evidence.log_e_rollback),
             format!("{:.2}", evidence.log_threshold),
             format!("{:.2}", evidence.log_e_promote),

@@ -3,7 +3,7 @@
 use super::{Exit, Outcome, gate};
 use crate::cli::{
     arguments::{data_args::DataArgs, data_source},
-    session::context::{self, Context},
+    session::{context::Context, outputs, provenance},
     terminal::tables,
 };
 use botops_datasets::Presence;
@@ -18,24 +18,24 @@ use botops_text::shell_line;
 use serde::Serialize;
 use std::path::PathBuf;
 
-/// Register a model as a new version.
+/// Register a model as a new version
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Model file
     model: PathBuf,
     /// Name in the registry; default: the workspace's model
-    #[arg(long, visible_alias = "model", value_name = "NAME")]
+    #[arg(long, alias = "model", value_name = "NAME")]
     name: Option<String>,
-    /// Evaluate on this labelled data, and keep the evaluation with the version
+    /// Evaluate the model on this labelled data, and store the evaluation with the version
     #[arg(long, value_name = "FILE")]
     test: Option<PathBuf>,
-    /// Judge the evaluation by these rules, in YAML, and register only what passes
+    /// Judge by the rules in this YAML file, and register the model only if it passes
     #[arg(long, value_name = "FILE", requires = "test")]
     rules: Option<PathBuf>,
-    /// Run that made the model; default: the newest recorded one with this very file
+    /// Run that made the model; default: the newest recorded run with this file
     #[arg(long, value_name = "ID")]
     run: Option<String>,
-    /// Why, for the audit trail
+    /// Reason, for the audit trail
     #[arg(long, value_name = "TEXT", default_value = "pushed by hand")]
     reason: String,
     /// Judge, but register nothing
@@ -48,10 +48,10 @@ pub(crate) struct Args {
 #[derive(Serialize)]
 struct Answer<'a> {
     model: &'a str,
-    /// The version there is, or was made; none when it was refused or not made (dry run).
+    /// The version, existing or new; `None` if it was refused, or in a dry run.
     reference: Option<String>,
     version: Option<u64>,
-    /// Whether this call made it.
+    /// Whether this call registered the version.
     registered: bool,
     manifest_digest: Digest,
     digest: Digest,
@@ -72,12 +72,18 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let (model, digest, bytes) = IntentModel::read_with_bytes(&args.model)?;
     let registry = context.registry()?;
     let (known, champion) = context.wait(known(&registry, &name))??;
-    let evidence =
-        judge(args, context, &registry, (&model, digest), champion.as_ref(), rules.as_ref())?;
+    let judging = Judging {
+        args,
+        context,
+        registry: &registry,
+        champion: champion.as_ref(),
+        rules: rules.as_ref(),
+    };
+    let evidence = judging.run((&model, digest))?;
     let run = made_by(args, context, digest)?;
 
-    // A self-test judges a model by itself. It is kept, but not as the gates: those stand for an evaluation,
-    // and are all that `promote` asks of a version where another one serves.
+    // A golden self-test involves no data. It is stored, but not as the gates, because `promote` requires gates on an
+    // evaluation before it replaces a champion.
     let gates =
         evaluation::passed(&evidence.gate).filter(|_| evidence.gate.evidence == "evaluation");
     let judgment = if gates.is_some() { "gate.json" } else { "self-test.json" };
@@ -99,13 +105,13 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
             .as_ref()
             .map(|report| report.metrics.clone())
             .unwrap_or_default(),
-        git_commit: context::code_state().git_commit,
+        git_commit: provenance::code_state().git_commit,
         creator: context.workspace()?.actor.value.clone(),
     };
     let manifest = pipelines::manifest(&name, &model, &files, provenance);
     let manifest_digest = Digest::of_json(&manifest);
-    let same = known.iter().find(|version| version.manifest_digest == manifest_digest);
-    let version = match same {
+    let existing = known.iter().find(|version| version.manifest_digest == manifest_digest);
+    let version = match existing {
         Some(version) => Some(version.clone()),
         None if args.dry_run || !evidence.gate.passed => None,
         None => {
@@ -119,7 +125,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         model: &name,
         reference: version.as_ref().map(Version::reference),
         version: version.as_ref().map(|version| version.number),
-        registered: version.is_some() && same.is_none(),
+        registered: version.is_some() && existing.is_none(),
         manifest_digest,
         digest,
         champion: champion.as_ref().map(Version::reference),
@@ -154,7 +160,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
 }
 
 impl Answer<'_> {
-    /// Returns whether its evidence is enough for `promote`: gates on an evaluation, or that nothing serves yet.
+    /// Returns whether `promote` accepts the version: its gates are on an evaluation, or there is no champion yet.
     fn may_be_promoted(&self) -> bool {
         self.gate.evidence == "evaluation" || self.champion.is_none()
     }
@@ -167,7 +173,7 @@ fn no_name(args: &Args) -> Fault {
         .hint("or set `model: support` in botops.yaml")
 }
 
-/// Returns the versions there are of a model, none of an unknown one, and the one that serves.
+/// Returns the versions of a model, and its champion; an unknown model has neither.
 async fn known(registry: &Registry, name: &str) -> Result<(Vec<Version>, Option<Version>)> {
     if !registry.models().await?.iter().any(|model| model == name) {
         return Ok((Vec::new(), None));
@@ -175,44 +181,50 @@ async fn known(registry: &Registry, name: &str) -> Result<(Vec<Version>, Option<
     Ok((registry.versions(name).await?, registry.alias(name, CHAMPION).await?))
 }
 
-/// What speaks for a version.
+/// The evidence for a version.
 struct Evidence {
     gate: GateReport,
     evaluation: Option<EvaluationReport>,
     comparison: Option<Comparison>,
 }
 
-/// Runs the golden self-test, and with test data the evaluation, the comparison with the champion and the rules.
-fn judge(
-    args: &Args,
-    context: &Context,
-    registry: &Registry,
-    challenger: (&IntentModel, Digest),
-    champion: Option<&Version>,
-    rules: Option<&GateSpec>,
-) -> Result<Evidence> {
-    let self_test = evaluation::gate_by_self_test(challenger.0, challenger.1);
-    let Some(test) = args.test.as_ref().filter(|_| self_test.passed) else {
-        return Ok(Evidence { gate: self_test, evaluation: None, comparison: None });
-    };
-    let data = data_source::dataset(context, test, &args.columns.options(Presence::Required))?;
-    let report = evaluation::evaluate(challenger.0, challenger.1, &data)?;
-    let comparison = match champion {
-        Some(version) if version.model_digest() != Some(challenger.1) => {
-            let bytes = context.wait(registry.file(version, "model.botops"))??;
-            let model = IntentModel::from_bytes(&bytes)?;
-            Some(evaluation::compare((&model, Digest::of(&bytes)), challenger, &data)?)
-        }
-        _ => None,
-    };
-    let gate = match rules {
-        Some(rules) => evaluation::gate(rules, &report, comparison.as_ref())?,
-        None => self_test,
-    };
-    Ok(Evidence { gate, evaluation: Some(report), comparison })
+/// The champion and the rules to judge a model by.
+struct Judging<'a> {
+    args: &'a Args,
+    context: &'a Context,
+    registry: &'a Registry,
+    champion: Option<&'a Version>,
+    rules: Option<&'a GateSpec>,
 }
 
-/// Returns the run that made the file: the one named, else the newest that recorded it.
+impl Judging<'_> {
+    /// Runs the golden self-test; with test data, also evaluates the model, compares it with the champion, and applies
+    /// the rules.
+    fn run(&self, challenger: (&IntentModel, Digest)) -> Result<Evidence> {
+        let self_test = evaluation::gate_by_self_test(challenger.0, challenger.1);
+        let Some(test) = self.args.test.as_ref().filter(|_| self_test.passed) else {
+            return Ok(Evidence { gate: self_test, evaluation: None, comparison: None });
+        };
+        let options = self.args.columns.options(Presence::Required);
+        let data = data_source::dataset(self.context, test, &options)?;
+        let report = evaluation::evaluate(challenger.0, challenger.1, &data)?;
+        let comparison = match self.champion {
+            Some(version) if version.model_digest() != Some(challenger.1) => {
+                let bytes = self.context.wait(self.registry.file(version, "model.botops"))??;
+                let model = IntentModel::from_bytes(&bytes)?;
+                Some(evaluation::compare((&model, Digest::of(&bytes)), challenger, &data)?)
+            }
+            _ => None,
+        };
+        let gate = match self.rules {
+            Some(rules) => evaluation::gate(rules, &report, comparison.as_ref())?,
+            None => self_test,
+        };
+        Ok(Evidence { gate, evaluation: Some(report), comparison })
+    }
+}
+
+/// Returns the run that made the file: the named run, else the newest run that recorded the file.
 fn made_by(args: &Args, context: &Context, digest: Digest) -> Result<Option<String>> {
     let experiments = context.experiments()?;
     if let Some(id) = &args.run {
@@ -224,8 +236,8 @@ fn made_by(args: &Args, context: &Context, digest: Digest) -> Result<Option<Stri
             .find(|run| run.artifacts.iter().any(|artifact| artifact.digest == digest))
             .map(|run| run.id)),
         Err(fault) => {
-            // The run is a courtesy: a store of runs that does not answer keeps no model from being registered.
-            context.printer.say(&format!("warning: its run was not looked up: {fault}"));
+            // The run is optional: a model can be registered while the store of runs cannot be reached.
+            context.printer.say(&format!("warning: the run of the model is unknown: {fault}"));
             Ok(None)
         }
     }
@@ -268,8 +280,7 @@ fn text(answer: &Answer<'_>, args: &Args, registry: &str, coming: u64) -> String
     out.push_str(&gate::text(answer.gate));
     if answer.gate.passed && !answer.may_be_promoted() {
         out.push_str(&format!(
-            "its golden self-test is its only evidence: too little to take the place of {}; \
-             push it with --test and --rules\n",
+            "the golden self-test alone is not enough evidence to replace {}; push it with --test and --rules\n",
             answer.champion.as_deref().unwrap_or_default()
         ));
     }
@@ -297,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn a_self_test_is_enough_only_where_nothing_serves() {
+    fn a_self_test_is_enough_only_for_the_first_champion() {
         let mut gate = GateReport {
             schema: "botops.gate/1".to_owned(),
             model: Digest::of(b"model"),

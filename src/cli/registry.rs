@@ -4,7 +4,8 @@ mod text;
 
 use super::{Exit, Outcome};
 use crate::cli::{
-    session::context::{self, Context},
+    arguments::output_args::ReasonArg,
+    session::{context::Context, outputs},
     terminal::tables,
 };
 use botops_digest::Digest;
@@ -18,7 +19,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Look at and move versions and aliases.
+/// Inspect versions, and move aliases
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -29,49 +30,48 @@ pub(crate) struct Args {
 enum Verb {
     /// List models, or the versions of one
     List {
-        /// The model; without one, all models are listed
+        /// Model; without one, all models are listed
         model: Option<String>,
     },
-    /// Show what a version is made of
+    /// Show a version with its files, origin and metrics
     Show {
         /// Version, such as support@2, support@latest or support@champion
         reference: String,
     },
-    /// Show everything that happened to a model: who, when, why
+    /// Show the log of a model with time, actor and reason
     Log {
-        /// The model
+        /// Model
         model: String,
     },
     /// Point an alias to a version, or remove it
     Alias(AliasArgs),
-    /// Write a file of a version, verified
+    /// Download a file of a version, verified
     Pull(PullArgs),
-    /// Check every log and every file it names
+    /// Verify the logs and every file that they name
     Verify {
-        /// The model; without one, all are checked
+        /// Model; without one, all are checked
         model: Option<String>,
     },
 }
 
 #[derive(Debug, clap::Args)]
 struct AliasArgs {
-    /// The model
+    /// Model
     model: String,
-    /// The alias; `champion` moves only by promotion
+    /// Alias; `champion` moves only by promotion
     alias: String,
-    /// Version to point it to: a number, latest, an alias, or a whole reference
+    /// Version: a number, latest, an alias, or a full reference
     #[arg(value_name = "VERSION", required_unless_present = "remove", conflicts_with = "remove")]
     to: Option<String>,
-    /// Remove it
+    /// Remove the alias
     #[arg(long)]
     remove: bool,
-    /// Refuse (exit 5) when it points elsewhere than to this version
+    /// Refuse (exit code 5) if the alias does not point to this version
     #[arg(long, value_name = "VERSION", conflicts_with = "remove")]
     expect: Option<String>,
-    /// Why, for the audit trail
-    #[arg(long, value_name = "TEXT")]
-    reason: String,
-    /// Look, but change nothing
+    #[command(flatten)]
+    reason: ReasonArg,
+    /// Check, but change nothing
     #[arg(long)]
     dry_run: bool,
 }
@@ -80,18 +80,18 @@ struct AliasArgs {
 struct PullArgs {
     /// Version, such as support@2, support@latest or support@champion
     reference: String,
-    /// Where to write it; default: such as support-2.botops
+    /// Write to this file; default: such as support-2.botops
     #[arg(long, short, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// Which of its files
+    /// File of the version
     #[arg(long, value_name = "NAME", default_value = "model.botops")]
     file: String,
-    /// Fetch and verify, but write nothing
+    /// Download and verify, but write nothing
     #[arg(long)]
     dry_run: bool,
 }
 
-/// One model of `list`.
+/// A model in the list.
 #[derive(Serialize)]
 struct Model {
     model: String,
@@ -124,7 +124,7 @@ struct Aliased<'a> {
     alias: &'a str,
     from: Option<String>,
     to: Option<String>,
-    /// Whether something was written.
+    /// Whether the alias was moved or removed.
     moved: bool,
 }
 
@@ -210,14 +210,19 @@ fn versions(context: &Context, registry: &Registry, model: &str) -> Result<Outco
     })
 }
 
-/// Reads a version within `model`: `2` and `latest` mean `model@2` and `model@latest`.
+/// Parses a version of `model`: `2` and `latest` mean `model@2` and `model@latest`.
 fn within(model: &str, version: &str) -> Result<Reference> {
-    let whole = version.contains('@') || version == model;
+    let is_full = version.contains('@') || version == model;
     let reference: Reference =
-        if whole { version.parse()? } else { format!("{model}@{version}").parse()? };
+        if is_full { version.parse()? } else { format!("{model}@{version}").parse()? };
     if reference.model != model {
-        return Err(Fault::usage("BOT-1003", format!("`{version}` is a version of `{}`, not of `{model}`", reference.model))
-            .hint(format!("an alias of `{model}` points to one of its own versions: `botops registry list {model}`")));
+        return Err(Fault::usage(
+            "BOT-1003",
+            format!("`{version}` is a version of `{}`, not of `{model}`", reference.model),
+        )
+        .hint(format!(
+            "an alias of `{model}` points to a version of `{model}`: `botops registry list {model}`"
+        )));
     }
     Ok(reference)
 }
@@ -227,18 +232,19 @@ fn alias(context: &Context, registry: &Registry, args: &AliasArgs) -> Result<Out
     let to = args.to.as_deref().map(|version| within(model, version)).transpose()?;
     let expect = args.expect.as_deref().map(|version| within(model, version)).transpose()?;
     if alias == CHAMPION {
-        let wanted = args.to.as_ref().map_or_else(|| format!("{model}@latest"), |_| args.shown());
+        let version =
+            args.to.as_ref().map_or_else(|| format!("{model}@latest"), |_| args.reference());
         return Err(Fault::policy("BOT-5015", "`champion` moves only by promotion")
             .hint(format!(
                 "promote a version through its canary: `{}`",
-                shell_line(["botops", "promote", &wanted])
+                shell_line(["botops", "promote", &version])
             ))
             .hint(format!(
-                "or give back to the one before: `{}`",
+                "or return to the previous champion: `{}`",
                 shell_line(["botops", "rollback", model])
             )));
     }
-    let act = context.act(args.reason.clone())?;
+    let act = context.act(args.reason.reason.clone())?;
     let (from, to, moved) = context.wait(async {
         let now = registry.alias(model, alias).await?;
         let expected = match &expect {
@@ -252,20 +258,20 @@ fn alias(context: &Context, registry: &Registry, args: &AliasArgs) -> Result<Out
         if args.dry_run && expected != manifest(&now) {
             let points = now.as_ref().map_or("nothing".to_owned(), Version::reference);
             let message =
-                format!("`{alias}` of `{model}` points to `{points}`, not to what was expected");
+                format!("`{alias}` of `{model}` points to `{points}`, not to the expected version");
             return Err(Fault::conflict("BOT-5014", message).hint(format!(
-                "see what happened: `{}`",
+                "see the log: `{}`",
                 shell_line(["botops", "registry", "log", model])
             )));
         }
-        let there = to.is_some() && manifest(&to) == manifest(&now);
-        if !args.dry_run && !there {
+        let is_there = to.is_some() && manifest(&to) == manifest(&now);
+        if !args.dry_run && !is_there {
             match &to {
                 Some(version) => registry.move_alias(alias, version, expected, &act).await?,
                 None => registry.remove_alias(model, alias, &act).await?,
             }
         }
-        Ok::<_, Fault>((now, to, !args.dry_run && !there))
+        Ok::<_, Fault>((now, to, !args.dry_run && !is_there))
     })??;
     let (from, to) = (from.as_ref().map(Version::reference), to.as_ref().map(Version::reference));
     let would = if args.dry_run { " (dry run: nothing was changed)" } else { "" };
@@ -283,8 +289,8 @@ fn alias(context: &Context, registry: &Registry, args: &AliasArgs) -> Result<Out
 }
 
 impl AliasArgs {
-    /// Returns the version as a whole reference, as far as it was given.
-    fn shown(&self) -> String {
+    /// Returns the version as a full reference; without a version, the model.
+    fn reference(&self) -> String {
         match &self.to {
             Some(version) if version.contains('@') => version.clone(),
             Some(version) => format!("{}@{version}", self.model),
@@ -305,7 +311,7 @@ fn pull(context: &Context, registry: &Registry, args: &PullArgs) -> Result<Outco
     })??;
     let out = args.out.clone().unwrap_or_else(|| default_out(&version, &args.file));
     if !args.dry_run {
-        context::write_file(&out, &bytes)?;
+        outputs::write_file(&out, &bytes)?;
     }
     let digest = Digest::of(&bytes);
     let answer = Pulled {
@@ -315,20 +321,20 @@ fn pull(context: &Context, registry: &Registry, args: &PullArgs) -> Result<Outco
         size_bytes: bytes.len() as u64,
         out: (!args.dry_run).then(|| out.display().to_string()),
     };
-    let shown = out.display().to_string();
+    let file = out.display().to_string();
     let text = format!(
         "{}: {} of {}, {} bytes, {}, verified\n",
-        if args.dry_run { "not written (dry run)" } else { &shown },
+        if args.dry_run { "not written (dry run)" } else { &file },
         args.file,
         answer.reference,
         tables::count(answer.size_bytes),
         digest.short()
     );
     let outcome = Outcome::done(&answer, text);
-    if args.dry_run || args.file != "model.botops" || !shown.ends_with(".botops") {
+    if args.dry_run || args.file != "model.botops" || !file.ends_with(".botops") {
         return Ok(outcome);
     }
-    Ok(outcome.next(shell_line(["botops", "predict", &shown, "hello"])))
+    Ok(outcome.next(shell_line(["botops", "predict", &file, "hello"])))
 }
 
 /// Returns `support-2.botops` for the model file, `support-2-gate.json` for another.
@@ -336,7 +342,7 @@ fn default_out(version: &Version, file: &str) -> PathBuf {
     let stem = format!("{}-{}", version.model, version.number);
     match file {
         "model.botops" => PathBuf::from(format!("{stem}.botops")),
-        // A file's name in a manifest is data: only its last part may become a name here.
+        // A path in a manifest is untrusted: only its last part becomes a file name.
         other => {
             let name =
                 Path::new(other).file_name().map_or("file".into(), |name| name.to_string_lossy());
@@ -356,9 +362,8 @@ fn verify(context: &Context, registry: &Registry, model: Option<&str>) -> Result
         tables::count(verification.blobs),
         registry.store().url(),
         match problems {
-            0 => "nothing is wrong".to_owned(),
-            1 => "1 problem".to_owned(),
-            n => format!("{} problems", tables::count(n as u64)),
+            0 => "no problems".to_owned(),
+            n => tables::counted(n as u64, "problem", "problems"),
         }
     ));
     let exit = if problems == 0 { Exit::Done } else { Exit::Gate };
@@ -369,7 +374,7 @@ fn verify(context: &Context, registry: &Registry, model: Option<&str>) -> Result
     Ok(outcome.findings(verification.problems))
 }
 
-/// Numbers the versions a log names: manifest to number, from 1.
+/// Numbers the versions of a log, from 1; the key is the digest of the manifest.
 fn numbers(entries: &[Entry<Event>]) -> BTreeMap<Digest, u64> {
     let registered = entries.iter().filter_map(|entry| match &entry.payload.action {
         botops_registry::Action::Registered { manifest } => Some(*manifest),

@@ -1,24 +1,26 @@
 //! `botops rollback`.
 
 use super::Outcome;
-use crate::cli::{arguments::model_arg::workspace_model, session::context::Context};
+use crate::cli::{
+    arguments::{model_arg::workspace_model, output_args::ReasonArg},
+    session::context::Context,
+};
 use botops_findings::{Fault, Result};
 use botops_registry::{CHAMPION, Reference};
 use botops_serving::AdminClient;
 use serde::Serialize;
 
-/// Give traffic back to the previous champion.
+/// Return to the previous champion
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The model; default: the workspace's
+    /// Model; default: the workspace's model
     model: Option<String>,
-    /// Another version than the previous champion
+    /// Version to return to; default: the previous champion
     #[arg(long, value_name = "REFERENCE")]
     to: Option<String>,
-    /// Why, for the audit trail
-    #[arg(long)]
-    reason: String,
-    /// Say what would be moved, move nothing
+    #[command(flatten)]
+    reason: ReasonArg,
+    /// Show the change, but make none
     #[arg(long)]
     dry_run: bool,
 }
@@ -39,9 +41,9 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     };
     let registry = context.registry()?;
     let workspace = context.workspace()?;
-    let act = context.act(args.reason.clone())?;
+    let act = context.act(args.reason.reason.clone())?;
     if let (Some(url), None, false) = (&workspace.admin_url.value, &args.to, args.dry_run) {
-        // The server knows what served before, and needs no registry to go back to it.
+        // The server knows the previous champion, and needs no registry to return to it.
         let client = AdminClient::new(url, workspace.admin_token.value.as_ref())?;
         let restored = context.wait(client.roll_back(&model, None, &act.actor, &act.reason))??;
         let text = format!("{model}: {url} serves the previous champion again\n");
@@ -50,7 +52,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let answer = context.wait(async {
         let champion = registry.alias(&model, CHAMPION).await?.ok_or_else(|| {
             Fault::usage("BOT-5012", format!("`{model}` has no champion to roll back from"))
-                .hint(format!("see what there is: `botops registry list {model}`"))
+                .hint(format!("list its versions: `botops registry list {model}`"))
         })?;
         let target = match &args.to {
             Some(text) => registry.resolve(&text.parse()?).await?,
@@ -60,7 +62,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
                         "BOT-5012",
                         format!("`{model}` had no champion before {}", champion.reference()),
                     )
-                    .hint("name the version to go back to with `--to`")
+                    .hint("name the version to return to with `--to`")
                 },
             )?,
         };
@@ -89,7 +91,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
                 return Err(Fault::policy(
                     "BOT-5031",
                     format!(
-                        "{} never was champion, so there is nothing to go back to",
+                        "{} was never champion, so there is nothing to return to",
                         target.reference()
                     ),
                 )
@@ -98,7 +100,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
                     target.reference()
                 )));
             }
-            // What made it champion then is the evidence now.
+            // The evidence of its first promotion is the evidence of this one.
             let passed = registry.proof(&target).await?;
             registry.promote(&target, Some(champion.manifest_digest), &passed, &act).await?;
         }

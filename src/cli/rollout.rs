@@ -1,15 +1,18 @@
-//! `botops rollout`: follow and steer a rollout on a server.
+//! `botops rollout`.
 
 use super::{
     Outcome,
     promote::{evidence, transitions, verdict_exit},
 };
-use crate::cli::{arguments::model_arg::workspace_model, session::context::Context};
+use crate::cli::{
+    arguments::{model_arg::workspace_model, output_args::ReasonArg},
+    session::context::Context,
+};
 use botops_findings::{Fault, Result};
 use botops_serving::{AdminClient, RolloutStatus};
 use clap::Subcommand;
 
-/// Follow and steer a rollout on a server.
+/// Follow and control a rollout on a server
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -18,35 +21,34 @@ pub(crate) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Show where the rollout stands, with the evidence so far
+    /// Show the phase of the rollout, with the evidence so far
     Status(Target),
-    /// Stop at the weight it has
+    /// Pause at the current weight
     Pause(Order),
-    /// Go on after a pause
+    /// Continue after a pause
     Resume(Order),
-    /// Promote now: the approval of the last step
+    /// Approve the last step, and promote now
     Promote(Order),
-    /// Roll back now
+    /// Abort the rollout, and return to the champion
     Abort(Order),
 }
 
 #[derive(Debug, clap::Args)]
 struct Target {
-    /// The model; default: the workspace's
+    /// Model; default: the workspace's model
     model: Option<String>,
-    /// The rollout; default: the latest
+    /// Rollout; default: the latest
     #[arg(long, value_name = "ID")]
     id: Option<String>,
 }
 
 #[derive(Debug, clap::Args)]
 struct Order {
-    /// The model; default: the workspace's
+    /// Model; default: the workspace's model
     model: Option<String>,
-    /// Why, for the audit trail
-    #[arg(long)]
-    reason: String,
-    /// Say what would happen, do nothing
+    #[command(flatten)]
+    reason: ReasonArg,
+    /// Show the transition, but make none
     #[arg(long)]
     dry_run: bool,
 }
@@ -54,7 +56,7 @@ struct Order {
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let workspace = context.workspace()?;
     let url = workspace.admin_url.value.clone().ok_or_else(|| {
-        Fault::usage("BOT-6038", "no server was named")
+        Fault::usage("BOT-6038", "no server is configured")
             .hint("set `server.admin_url` in botops.yaml, or BOTOPS_ADMIN_URL")
     })?;
     let client = AdminClient::new(&url, workspace.admin_token.value.as_ref())?;
@@ -66,7 +68,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         Verb::Status(target) => {
             let model = named(&target.model)?;
             let status = context.wait(client.rollout(&model, target.id.as_deref()))??;
-            return Ok(shown(&status));
+            return Ok(outcome(&status));
         }
         Verb::Pause(order) => ("pause", order),
         Verb::Resume(order) => ("resume", order),
@@ -79,7 +81,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
             &model,
             command,
             &workspace.actor.value,
-            &order.reason,
+            &order.reason.reason,
         ))??;
         let text = format!(
             "rollout {} would enter {} at {} %: {} (dry run)\n",
@@ -90,12 +92,16 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         );
         return Ok(Outcome::done(&would, text));
     }
-    let status =
-        context.wait(client.command(&model, command, &workspace.actor.value, &order.reason))??;
-    Ok(shown(&status))
+    let status = context.wait(client.command(
+        &model,
+        command,
+        &workspace.actor.value,
+        &order.reason.reason,
+    ))??;
+    Ok(outcome(&status))
 }
 
-fn shown(status: &RolloutStatus) -> Outcome {
+fn outcome(status: &RolloutStatus) -> Outcome {
     let rollout = &status.rollout;
     let phase = rollout.phase.name().replace('_', " ");
     let mut text = format!(

@@ -14,7 +14,7 @@ use botops_experiments::RunRecord;
 use botops_findings::{Fault, Result};
 use std::collections::BTreeMap;
 
-/// Look at recorded runs.
+/// Inspect recorded runs
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -27,15 +27,15 @@ enum Verb {
     List(list::Args),
     /// Show a run: params, metrics, data, code, machine, artifacts, stages
     Show(show::Args),
-    /// Show what differs between runs, and whether one is better
+    /// Compare runs: settings, data, code, metrics, predictions
     Compare(compare::Args),
-    /// Show the best run by a metric, and which others cannot be told from it
+    /// Rank runs by a metric, and mark those that are not distinguishable from the best
     Best(best::Args),
-    /// Train a run's model again from its record, and say where it comes out differently
+    /// Train the model of a run again from its record, and compare the steps
     Reproduce(reproduce::Args),
-    /// Write a run to an MLflow tracking server, or as a model card
+    /// Export a run to an MLflow tracking server, or as a model card
     Export(export::Args),
-    /// Remove runs that nobody needs, and the files only they refer to; never one that a version in the registry names
+    /// Remove old runs and their files, except those that a version in the registry refers to
     Gc(gc::Args),
 }
 
@@ -51,14 +51,14 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     }
 }
 
-/// The fault of a run that is asked for its model and made none.
+/// Returns the fault of a run without a model.
 fn no_model(run: &RunRecord) -> Fault {
     let message = format!("run `{}` made no model (it is a `{}` run)", run.id, run.kind);
     Fault::usage("BOT-5034", message)
-        .hint("name a run that trained: `botops runs list` shows them by kind")
+        .hint("name a run that trained a model: `botops runs list` shows the kinds")
 }
 
-/// Returns params as text: strings bare, the rest in JSON.
+/// Returns params as text: strings without quotes, other values in JSON.
 pub(super) fn params(params: &BTreeMap<String, serde_json::Value>) -> Vec<(String, String)> {
     params
         .iter()
@@ -68,7 +68,7 @@ pub(super) fn params(params: &BTreeMap<String, serde_json::Value>) -> Vec<(Strin
         .collect()
 }
 
-/// Draws a table of two columns after an empty line; nothing without rows.
+/// Renders a table of two columns after an empty line; without rows, the text is empty.
 pub(super) fn pairs(header: [&str; 2], rows: Vec<(String, String)>) -> String {
     if rows.is_empty() {
         return String::new();
@@ -85,13 +85,13 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn params_are_shown_without_quotes() {
+    fn strings_have_no_quotes() {
         let values = BTreeMap::from([
             ("model.head.c".to_owned(), json!(1.0)),
             ("model.head.kind".to_owned(), json!("linear_svm")),
             ("model.head.max_depth".to_owned(), json!(null)),
         ]);
-        let shown: Vec<String> = params(&values).into_iter().map(|(_, value)| value).collect();
-        assert_eq!(shown, ["1.0", "linear_svm", "null"]);
+        let texts: Vec<String> = params(&values).into_iter().map(|(_, value)| value).collect();
+        assert_eq!(texts, ["1.0", "linear_svm", "null"]);
     }
 }

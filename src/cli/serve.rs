@@ -8,18 +8,18 @@ use botops_serving::{self as serving, RequestLog, ServerSettings, Source};
 use serde::Serialize;
 use std::net::SocketAddr;
 
-/// Serve a model over HTTP.
+/// Serve a model over HTTP
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// A `.botops` file, or a model or version of the registry; default: the workspace's champion
+    /// Model: a `.botops` file, or a model or version in the registry; default: the workspace's champion
     model: Option<String>,
     /// Address of the public listener
     #[arg(long, default_value = "127.0.0.1:8080", env = "BOTOPS_LISTEN")]
     listen: SocketAddr,
-    /// Address of the admin listener; it runs only when BOTOPS_ADMIN_TOKEN is set
+    /// Address of the admin listener, which runs only if BOTOPS_ADMIN_TOKEN is set
     #[arg(long, default_value = "127.0.0.1:8081", env = "BOTOPS_ADMIN_LISTEN")]
     admin_listen: SocketAddr,
-    /// Environment whose deployments are written
+    /// Environment whose deployment log the server writes
     #[arg(long, default_value = "production", env = "BOTOPS_ENVIRONMENT")]
     environment: String,
     /// Write no request log
@@ -84,7 +84,9 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
 /// Waits for SIGINT or SIGTERM.
 async fn stopped() -> Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
-    let fault = |error| Fault::internal("BOT-9001", "signals cannot be heard").caused_by(error);
+    let fault = |error| {
+        Fault::internal("BOT-9001", "the signal handler cannot be installed").caused_by(error)
+    };
     let mut interrupt = signal(SignalKind::interrupt()).map_err(fault)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(fault)?;
     tokio::select! {

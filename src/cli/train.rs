@@ -1,14 +1,18 @@
 //! `botops train`.
 
+mod configuration;
 mod cross_validation;
 mod seeds;
+mod text;
 
 use super::Outcome;
 use crate::cli::{
     arguments::data_args::DataArgs,
     session::{
-        context::{self, Context},
+        context::Context,
+        outputs, provenance,
         recording::{self, Input, Recording},
+        training_data::{TrainingData, named},
     },
     terminal::{progress::Training, tables},
 };
@@ -16,57 +20,55 @@ use botops_datasets::Dataset;
 use botops_dialogue::DialogueSpec;
 use botops_digest::Digest;
 use botops_evaluation::{self as evaluation, EvaluationReport, Metric, SeedSpread};
-use botops_expectations::Expectations;
-use botops_experiments::Recipe;
-use botops_features::{EncoderSpec, FeatureKind, HubSource};
-use botops_findings::{Fault, FaultKind, Finding, Result};
+use botops_experiments::{Cost, Recipe};
+use botops_findings::{Fault, Result};
 use botops_models::{
-    self as models, HeadKind, IntentModel, Lineage, ModelSpec, Sample,
-    confidence::{FallbackRule, OosScore, ScoreComparison},
+    self as models, IntentModel, Lineage,
+    confidence::{FallbackRule, ScoreComparison},
 };
-use botops_pipelines as pipelines;
+use botops_pipelines::{self as pipelines, Equipment};
 use botops_text::shell_line;
-use cross_validation::Measuring;
+use chrono::{DateTime, Utc};
+use configuration::Configuration;
+use cross_validation::MeasuringArgs;
 use serde::Serialize;
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeMap, path::PathBuf};
 
-/// Train a model from a data set.
+/// Train a model from a data set
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Training data: CSV, TSV, JSONL or Parquet, or a file of a snapshot such as support@3:train.csv
     data: PathBuf,
-    /// Where to write the model
+    /// Write the model to this file
     #[arg(long, short, value_name = "FILE", default_value = "model.botops")]
     out: PathBuf,
-    /// Evaluate on this data at once
+    /// Evaluate the model on this data
     #[arg(long, value_name = "FILE")]
     test: Option<PathBuf>,
-    /// What to train, in YAML (`features`, `head`, `fallback`, `conformal`, `seed`, `goldens`); several to be compared
+    /// Settings of the model, in YAML (`features`, `head`, `fallback`, `conformal`, `seed`, `goldens`); repeatable with
+    /// --cross-validate, to compare them
     #[arg(long, value_name = "FILE")]
     config: Vec<PathBuf>,
-    /// The classifier: overrides the configuration
+    /// Classifier; overrides the configuration
     #[arg(long, value_enum, value_name = "KIND")]
     head: Option<Head>,
-    /// The encoder whose embeddings to learn from, a folder or `hf://owner/name`: overrides the configuration
+    /// Encoder whose embeddings are the features, a folder or `hf://owner/name`; overrides the configuration
     #[arg(long, value_name = "SOURCE")]
     encoder: Option<String>,
-    /// Seed of everything random: overrides the configuration
+    /// Random seed; overrides the configuration
     #[arg(long)]
     seed: Option<u64>,
-    /// Entities and responses to put into the model, in YAML
+    /// Entities and responses to include in the model, in YAML
     #[arg(long, value_name = "FILE")]
     dialogue: Option<PathBuf>,
-    /// Record the run in the experiments store, with its data (a workspace always does)
+    /// Record the run in the experiments store, with its data (always done in a workspace)
     #[arg(long)]
     record: bool,
     /// Train, but write nothing
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]
-    measuring: Measuring,
+    measuring: MeasuringArgs,
     #[command(flatten)]
     columns: DataArgs,
 }
@@ -83,7 +85,7 @@ enum Head {
     ComplementNaiveBayes,
     /// Bagged decision trees
     RandomForest,
-    /// A linear layer learned together with the encoder
+    /// A linear layer trained together with the encoder
     FineTuned,
 }
 
@@ -96,7 +98,7 @@ struct Answer {
     intents: Vec<String>,
     temperature: f64,
     fallback: FallbackRule,
-    /// How the scores did from which the deciding one was chosen, where one was.
+    /// The comparison of the scores from which the deciding one was chosen, if there was a choice.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     scores: Vec<ScoreComparison>,
     run: Option<String>,
@@ -106,200 +108,211 @@ struct Answer {
     seeds: Option<SeedSpread>,
 }
 
-/// Returns `spec` with what the flags set.
-fn overridden(args: &Args, mut spec: ModelSpec, context: &Context) -> Result<ModelSpec> {
-    if let Some(head) = args.head {
-        spec.head.kind = match head {
-            Head::LinearSvm => HeadKind::LinearSvm,
-            Head::LogisticRegression => HeadKind::LogisticRegression,
-            Head::ComplementNaiveBayes => HeadKind::ComplementNaiveBayes,
-            Head::RandomForest => HeadKind::RandomForest,
-            Head::FineTuned => HeadKind::FineTuned,
-        };
-    }
-    if let Some(source) = &args.encoder {
-        let source = &from_root(source, context)?;
-        let features = &mut spec.features;
-        match &mut features.encoder {
-            Some(encoder) => encoder.source.clone_from(source),
-            None => features.encoder = Some(EncoderSpec::new(source)),
-        }
-        if features.kind == FeatureKind::Tfidf {
-            features.kind = FeatureKind::Encoder;
-        }
-    }
-    if let Some(seed) = args.seed {
-        spec.seed = seed;
-    }
-    Ok(spec)
-}
-
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     if let Some(n_folds) = args.measuring.cross_validate {
         return cross_validation::run(args, n_folds, context);
     }
+    check_flags(args)?;
+    let prepared = Prepared::read(args, context)?;
+    let began = provenance::now()?;
+    let equipment = equipment(args, &prepared, context)?;
+    let trained = train(args, &prepared, &equipment, context)?;
+    let run = match !args.dry_run && recording::is_recorded(context, args.record)? {
+        true => Some(record(&prepared, &trained, began, context)?),
+        false => None,
+    };
+    // The cost differs from run to run, so it is not part of the answer.
+    context.printer.say(&format!("took {}", tables::costs(&trained.costs)));
+    let mut set_up = prepared.configuration.unused.clone();
+    set_up.extend(equipment.findings());
+    let text = text::training(args, &prepared, &trained, &set_up, run.as_deref());
+    Ok(outcome(args, prepared, trained, run, text, set_up))
+}
+
+/// Refuses several configurations or seeds without data to measure them on.
+fn check_flags(args: &Args) -> Result<()> {
     if args.config.len() > 1 {
         let message =
-            format!("{} configurations, and nothing to compare them on", args.config.len());
+            format!("there is no data to compare {} configurations on", args.config.len());
         return Err(Fault::usage("BOT-3032", message)
-            .hint("compare them on the data itself: add `--cross-validate 5`"));
+            .hint("compare them on the training data: add `--cross-validate 5`"));
     }
     if args.measuring.repeat.is_some() && args.test.is_none() {
-        return Err(Fault::usage("BOT-3032", "several seeds, and nothing to measure them on")
+        return Err(Fault::usage("BOT-3032", "there is no data to compare several seeds on")
             .hint("add `--test test.csv`, or `--cross-validate 5`"));
     }
-    let inputs = [
-        Some(args.data.as_path()),
-        args.test.as_deref(),
-        args.config.first().map(PathBuf::as_path),
-        args.dialogue.as_deref(),
-    ];
-    context::distinct(Some(&args.out), &inputs)?;
-    let (_, model_spec) = cross_validation::configurations(args, context)?.swap_remove(0);
-    let dialogue: DialogueSpec = match &args.dialogue {
-        Some(path) => pipelines::read_dialogue(path)?,
-        None => DialogueSpec::default(),
-    };
-    let (train_input, data) = Input::data(context, &args.data, &args.columns)?;
-    // What is no use to learn from is left out, and said to be.
-    let mut validation = botops_validation::validate(&data, &Expectations::default(), None);
-    let accepted = validation.accepted.take().expect("validation returns the accepted records");
-    let mut left_out: Vec<Finding> =
-        validation.rejected.iter().flat_map(|rejected| rejected.reasons.iter().cloned()).collect();
-    let (test_input, test) = match &args.test {
-        Some(path) => Some(Input::data(context, path, &args.columns)?).unzip(),
-        None => (None, None),
-    };
-    let dialogue_input = args.dialogue.as_deref().map(Input::read).transpose()?;
-    let samples = samples(&accepted);
-    let lineage = Lineage {
-        data: Some(data.digest),
-        n_samples: samples.len() as u64,
-        spec: model_spec.clone(),
-        botops: env!("CARGO_PKG_VERSION").to_owned(),
-    };
-    let began = context::now()?;
-    let root = &context.workspace()?.root;
-    let mut equipment = context.equipment(&model_spec)?;
-    if !args.dry_run {
-        let folder = root.join(".botops").join("checkpoints");
-        equipment = equipment.with_checkpoints(&folder, data.digest, &model_spec);
+    Ok(())
+}
+
+/// Everything that a training reads, checked.
+struct Prepared {
+    configuration: Configuration,
+    dialogue: DialogueSpec,
+    training: TrainingData,
+    test: Option<(Input, Dataset)>,
+    dialogue_input: Option<Input>,
+}
+
+impl Prepared {
+    fn read(args: &Args, context: &Context) -> Result<Self> {
+        let config = args.config.first().map(PathBuf::as_path);
+        let data = Some(args.data.as_path());
+        let inputs = [data, args.test.as_deref(), config, args.dialogue.as_deref()];
+        outputs::distinct(Some(&args.out), &inputs)?;
+        let configuration = Configuration::all(args, context)?.swap_remove(0);
+        let dialogue = match &args.dialogue {
+            Some(path) => pipelines::read_dialogue(path)?,
+            None => DialogueSpec::default(),
+        };
+        let training = TrainingData::read(context, &args.data, &args.columns)?;
+        let test = args.test.as_deref().map(|path| Input::data(context, path, &args.columns));
+        let dialogue_input = args.dialogue.as_deref().map(Input::read);
+        Ok(Self {
+            configuration,
+            dialogue,
+            training,
+            test: test.transpose()?,
+            dialogue_input: dialogue_input.transpose()?,
+        })
     }
-    let training = Training::new(&context.printer);
+
+    /// Returns the origin of the model, which its file keeps.
+    fn lineage(&self) -> Lineage {
+        Lineage {
+            data: Some(self.training.data.digest),
+            n_samples: self.training.usable.samples().len() as u64,
+            spec: self.configuration.spec.clone(),
+            botops: env!("CARGO_PKG_VERSION").to_owned(),
+        }
+    }
+}
+
+/// Reads the encoder, and chooses the folder for checkpoints unless nothing is to be written.
+fn equipment(args: &Args, prepared: &Prepared, context: &Context) -> Result<Equipment> {
+    let spec = &prepared.configuration.spec;
+    let equipment = context.equipment(spec)?;
+    if args.dry_run {
+        return Ok(equipment);
+    }
+    let folder = context.workspace()?.root.join(".botops").join("checkpoints");
+    Ok(equipment.with_checkpoints(&folder, prepared.training.data.digest, spec))
+}
+
+/// A trained model, its file and its measurements.
+struct Trained {
+    model: IntentModel,
+    bytes: Vec<u8>,
+    digest: Digest,
+    evaluation: Option<EvaluationReport>,
+    seeds: Option<SeedSpread>,
+    costs: Vec<Cost>,
+}
+
+impl Trained {
+    fn metrics(&self) -> BTreeMap<String, Metric> {
+        self.evaluation.as_ref().map(|report| report.metrics.clone()).unwrap_or_default()
+    }
+}
+
+/// Trains, writes the model, evaluates it, and repeats the training with other seeds if `--repeat` is set.
+fn train(
+    args: &Args,
+    prepared: &Prepared,
+    equipment: &Equipment,
+    context: &Context,
+) -> Result<Trained> {
+    let progress = Training::new(&context.printer);
     let resources = equipment.resources();
-    let model =
-        models::train(&samples, &model_spec, resources, dialogue, lineage.clone(), &training)
-            .map_err(|fault| {
-                if fault.kind() == FaultKind::Usage { fault } else { fault.file(&args.data) }
-            })?;
+    let model = models::train(
+        &prepared.training.usable.samples(),
+        &prepared.configuration.spec,
+        resources,
+        prepared.dialogue.clone(),
+        prepared.lineage(),
+        &progress,
+    )
+    .map_err(|fault| named(fault, &args.data))?;
     let bytes = model.to_bytes();
     let digest = Digest::of(&bytes);
     if !args.dry_run {
-        context::write_file(&args.out, &bytes)?;
+        outputs::write_file(&args.out, &bytes)?;
     }
-    let evaluation = match &test {
-        Some(test) => Some(evaluation::evaluate(&model, digest, test)?),
-        None => None,
-    };
-    let metrics = evaluation.as_ref().map(|report| report.metrics.clone()).unwrap_or_default();
-    let seeds = match (args.measuring.repeat, &test) {
-        (Some(n), Some(test)) => Some(seeds::on_test(
-            &samples,
-            resources,
-            (&model_spec, &lineage),
-            (&metrics, test),
-            n,
-            &Training::new(&context.printer),
-        )?),
-        _ => None,
-    };
+    let test = prepared.test.as_ref().map(|(_, test)| test);
+    let evaluation = test.map(|test| evaluation::evaluate(&model, digest, test)).transpose()?;
+    let costs = progress.costs();
+    let mut trained = Trained { model, bytes, digest, evaluation, seeds: None, costs };
+    if let (Some(n), Some(test)) = (args.measuring.repeat, test) {
+        let first = (&trained.metrics(), test);
+        let progress = Training::new(&context.printer);
+        trained.seeds = Some(seeds::on_test(prepared, resources, first, n, &progress)?);
+    }
     equipment.finish()?;
-    let run = if !args.dry_run && recording::is_wanted(context, args.record)? {
-        let mut params = BTreeMap::new();
-        let spec = serde_json::to_value(&model_spec).expect("a spec is valid JSON");
-        pipelines::flatten("model", &spec, &mut params);
-        let mut artifacts = vec![("model.botops", bytes.clone().into())];
-        if let Some(report) = &evaluation {
-            let report = serde_json::to_vec_pretty(report).expect("a report is valid JSON");
-            artifacts.push(("evaluation.json", report.into()));
-        }
-        if let Some(seeds) = &seeds {
-            let seeds = serde_json::to_vec_pretty(seeds).expect("a spread is valid JSON");
-            artifacts.push(("seeds.json", seeds.into()));
-        }
-        let recipe = Recipe {
-            model: "model.botops".to_owned(),
-            train: "train".to_owned(),
-            dialogue: dialogue_input.as_ref().map(|_| "dialogue".to_owned()),
-            spec,
-            steps: pipelines::steps(&data, Some(&accepted), &bytes)?,
-        };
-        let inputs = [
-            Some(("train", train_input)),
-            test_input.map(|input| ("test", input)),
-            dialogue_input.map(|input| ("dialogue", input)),
-        ];
-        Some(recording::record(
-            context,
-            Recording {
-                kind: "train",
-                began,
-                params,
-                metrics: metrics.clone(),
-                measured_on: None,
-                inputs: inputs.into_iter().flatten().collect(),
-                artifacts,
-                recipe: Some(recipe),
-                costs: training.costs(),
-            },
-        )?)
-    } else {
-        None
+    Ok(trained)
+}
+
+/// Records the run with its data and its files; returns its id.
+fn record(
+    prepared: &Prepared,
+    trained: &Trained,
+    began: DateTime<Utc>,
+    context: &Context,
+) -> Result<String> {
+    let spec = serde_json::to_value(&prepared.configuration.spec).expect("a spec is valid JSON");
+    let mut params = BTreeMap::new();
+    pipelines::flatten("model", &spec, &mut params);
+    let mut artifacts = vec![("model.botops", trained.bytes.clone().into())];
+    if let Some(report) = &trained.evaluation {
+        let report = serde_json::to_vec_pretty(report).expect("a report is valid JSON");
+        artifacts.push(("evaluation.json", report.into()));
+    }
+    if let Some(seeds) = &trained.seeds {
+        let seeds = serde_json::to_vec_pretty(seeds).expect("a spread is valid JSON");
+        artifacts.push(("seeds.json", seeds.into()));
+    }
+    let TrainingData { input, data, usable } = &prepared.training;
+    let recipe = Recipe {
+        model: "model.botops".to_owned(),
+        train: "train".to_owned(),
+        dialogue: prepared.dialogue_input.as_ref().map(|_| "dialogue".to_owned()),
+        spec,
+        steps: pipelines::steps(data, Some(&usable.accepted), &trained.bytes)?,
     };
-    let mut text = format!(
-        "{}: {} on {} features, {} intents from {} records, temperature {:.3}, {} kB, {}\n",
-        if args.dry_run {
-            "not written (dry run)".to_owned()
-        } else {
-            args.out.display().to_string()
-        },
-        model_spec.head.kind.name(),
-        model_spec.features.kind.name(),
-        model.labels().len(),
-        tables::count(samples.len() as u64),
-        model.temperature(),
-        tables::count(bytes.len().div_ceil(1_000) as u64),
-        digest.short()
-    );
-    text.push_str(&confidence(&model));
-    // What a moment costs is no part of the answer, which the same data give again.
-    context.printer.say(&format!("took {}", tables::costs(&training.costs())));
-    if !validation.rejected.is_empty() {
-        text.push_str(&format!(
-            "left out {} of {} records:\n",
-            validation.records_rejected, validation.records_in
-        ));
-        text.push_str(&tables::findings(&left_out, 3));
-    }
-    let mut set_up = cross_validation::unused(args)?;
-    set_up.extend(equipment.findings());
-    text.push_str(&tables::findings(&set_up, 3));
-    left_out.extend(set_up);
-    if let (Some(report), Some(test)) = (&evaluation, &test) {
-        text.push_str(&format!("on {}: {} utterances\n", test.name, tables::count(report.n)));
-        text.push_str(&tables::metrics(&report.metrics));
-    }
-    if let Some(seeds) = &seeds {
-        text.push_str(&seeds::text(seeds, "the model kept is that of the first"));
-    }
-    if let Some(run) = &run {
-        text.push_str(&format!("run {run}\n"));
-    }
+    let inputs = [
+        Some(("train", input.clone())),
+        prepared.test.as_ref().map(|(input, _)| ("test", input.clone())),
+        prepared.dialogue_input.as_ref().map(|input| ("dialogue", input.clone())),
+    ];
+    let recording = Recording {
+        kind: "train",
+        began,
+        params,
+        metrics: trained.metrics(),
+        measured_on: None,
+        inputs: inputs.into_iter().flatten().collect(),
+        artifacts,
+        recipe: Some(recipe),
+        costs: trained.costs.clone(),
+    };
+    recording::record(context, recording)
+}
+
+fn outcome(
+    args: &Args,
+    prepared: Prepared,
+    trained: Trained,
+    run: Option<String>,
+    text: String,
+    set_up: Vec<botops_findings::Finding>,
+) -> Outcome {
+    let metrics = trained.metrics();
+    let usable = prepared.training.usable;
+    let Trained { model, bytes, digest, evaluation, seeds, .. } = trained;
+    let file = args.out.display().to_string();
     let answer = Answer {
-        model: (!args.dry_run).then(|| args.out.display().to_string()),
+        model: (!args.dry_run).then(|| file.clone()),
         digest,
         size_bytes: bytes.len() as u64,
-        n_samples: samples.len() as u64,
+        n_samples: usable.samples().len() as u64,
         intents: model.labels().iter().map(str::to_owned).collect(),
         temperature: model.temperature(),
         fallback: model.fallback(),
@@ -309,77 +322,17 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         evaluation,
         seeds,
     };
-    let findings = left_out.into_iter().chain(model.findings()).collect();
+    let mut findings = usable.left_out;
+    findings.extend(set_up);
+    findings.extend(model.findings());
     let outcome = Outcome::done(&answer, text).findings(findings);
-    if args.dry_run {
-        return Ok(outcome);
-    }
-    let model = args.out.display().to_string();
-    Ok(outcome.next(match &args.test {
+    match &args.test {
+        _ if args.dry_run => outcome,
         Some(test) => {
             let test = test.display().to_string();
-            args.columns.line(["botops", "evaluate", &model, &test, "--html", "report.html"])
+            let words = ["botops", "evaluate", &file, &test, "--html", "report.html"];
+            outcome.next(args.columns.line(words))
         }
-        None => shell_line(["botops", "predict", &model, "hello"]),
-    }))
-}
-
-/// Returns an encoder's source, given from the current folder, as the spec has it: from the workspace's root.
-fn from_root(source: &str, context: &Context) -> Result<String> {
-    let path = Path::new(source);
-    if HubSource::is_hub_source(source) || path.is_absolute() {
-        return Ok(source.to_owned());
+        None => outcome.next(shell_line(["botops", "predict", &file, "hello"])),
     }
-    let full = context::current_folder()?.join(path);
-    let path = full.strip_prefix(&context.workspace()?.root).unwrap_or(&full);
-    Ok(path.display().to_string())
-}
-
-/// Says what decides whether the bot answers, where that was found rather than stated.
-fn confidence(model: &IntentModel) -> String {
-    let FallbackRule { score, threshold, guarantee } = model.fallback();
-    let compared = model.confidence().comparison();
-    let mut out = String::new();
-    if !compared.is_empty() {
-        out.push_str("scores out of fold, in scope against out of scope:\n");
-        out.push_str(&tables::scores(compared, score));
-    }
-    if let Some(shown) = guarantee {
-        out.push_str(&format!(
-            "answers where {} >= {threshold:.3}: of {} records kept aside {} ({:.1} %) are answered, {} of them wrongly; \
-             with {:.0} % confidence {:.3} or more are right (target {})\n",
-            score.name(),
-            tables::count(shown.n_samples),
-            tables::count(shown.n_answered),
-            100.0 * shown.n_answered as f64 / shown.n_samples as f64,
-            tables::count(shown.n_wrong),
-            100.0 * shown.level,
-            shown.accuracy_bound,
-            shown.target_accuracy
-        ));
-    } else if score != OosScore::MaxProbability {
-        out.push_str(&format!("answers where {} >= {threshold:.3}\n", score.name()));
-    }
-    if let Some(sets) = model.confidence().sets() {
-        out.push_str(&format!(
-            "sets of intents ({}) hold the truth of {:.1} % of in-scope utterances{}; fitted on {}\n",
-            sets.method.name(),
-            100.0 * (1.0 - sets.alpha),
-            if sets.is_class_conditional() { ", of each intent" } else { "" },
-            tables::count(sets.n_samples)
-        ));
-    }
-    let findings = model.findings();
-    if !findings.is_empty() {
-        out.push_str(&tables::findings(&findings, 1));
-    }
-    out
-}
-
-/// Returns what `data` has to learn from.
-pub(crate) fn samples(data: &Dataset) -> Vec<Sample<'_>> {
-    data.records
-        .iter()
-        .filter_map(|record| Some(Sample { text: &record.text, intent: record.intent.as_deref()? }))
-        .collect()
 }

@@ -3,9 +3,11 @@
 mod screen;
 mod text;
 
-use super::{Outcome, run as pipeline_run};
+use super::{Outcome, run::screen as pipeline};
 use crate::cli::{
-    session::context::{self, Context},
+    session::{
+        context::Context, interruption::interrupted, outputs, provenance, services::with_services,
+    },
     terminal::tables,
 };
 use botops_evaluation::{Rung, SearchReport};
@@ -17,33 +19,33 @@ use screen::Screen;
 use serde::Serialize;
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-/// What Kubernetes tells each pod of an indexed job: its number, from 0.
+/// The variable in which Kubernetes gives each pod of an indexed job its number, from 0.
 const INDEX: &str = "JOB_COMPLETION_INDEX";
 
 /// Search for better settings of a train stage, by cross-validation
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The pipeline; its block `tune:` says what to search
+    /// Pipeline with a block `tune:`, which defines the search
     pipeline: PathBuf,
-    /// Where to write the winner's configuration
+    /// Write the configuration of the winner to this file
     #[arg(long, short, value_name = "FILE", default_value = "winner.yaml")]
     out: PathBuf,
-    /// Write a report page here
+    /// Write a report page to this file
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
-    /// Take part I of N of the trials first, counted from 0; the others run elsewhere on the same store
+    /// Start with part I of N of the trials, counted from 0; other processes with the same store run the other parts
     #[arg(long, value_name = "I/N", conflicts_with = "shards")]
     shard: Option<String>,
-    /// Of how many parts JOB_COMPLETION_INDEX names one
+    /// Number of parts; JOB_COMPLETION_INDEX is the part of this process
     #[arg(long, value_name = "N")]
     shards: Option<u32>,
-    /// How long to wait for another part's result before judging that trial here
+    /// Time to wait for the result of another part before running its trial here
     #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = humantime::parse_duration)]
     lease: Duration,
-    /// How many trials to show
+    /// Show at most N trials
     #[arg(long, value_name = "N", default_value_t = 10)]
     show: usize,
-    /// Say what would be tried; try nothing
+    /// List the trials, but run none
     #[arg(long)]
     dry_run: bool,
 }
@@ -68,7 +70,7 @@ struct Planned<'a> {
 
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let outputs = [Some(args.out.as_path()), args.html.as_deref()];
-    context::distinct_outputs(&outputs, &[Some(&args.pipeline)])?;
+    outputs::distinct_outputs(&outputs, &[Some(&args.pipeline)])?;
     let plan = TunePlan::read(&args.pipeline, context.workspace()?.model.value.as_deref())?;
     let shard = shard(args)?;
     if args.dry_run {
@@ -80,12 +82,12 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         };
         return Ok(Outcome::done(&planned, text::plan(&plan, shard, args.show)));
     }
-    let before = pipeline_run::Screen::new(context.printer);
-    let (data, mut findings) = pipeline_run::with_services(context, &before, |services| {
+    let before = pipeline::Screen::new(context.printer);
+    let (data, mut findings) = with_services(context, &before, |services| {
         context.wait(async {
             tokio::select! {
                 data = tuning::train_side(&plan, services) => data,
-                fault = pipeline_run::interrupted() => Err(fault),
+                fault = interrupted() => Err(fault),
             }
         })?
     })?;
@@ -96,9 +98,9 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let services = TuneServices {
         equipment: Arc::new(equipment),
         experiments: &experiments,
-        clock: &context::now,
-        code: context::code_state(),
-        environment: context::environment(),
+        clock: &provenance::now,
+        code: provenance::code_state(),
+        environment: provenance::environment(),
         listener: &screen,
         shard,
         lease: args.lease,
@@ -108,14 +110,14 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let found = context.wait(async {
         tokio::select! {
             found = tuning::search(&plan, &data, &services) => found,
-            fault = pipeline_run::interrupted() => Err(fault),
+            fault = interrupted() => Err(fault),
         }
     });
     screen.clear();
     let tuning::SearchResult { report, winner, run } = found??;
-    context::write_file(&args.out, winner.as_bytes())?;
+    outputs::write_file(&args.out, winner.as_bytes())?;
     if let Some(path) = &args.html {
-        context::write_file(path, report::search_html(&report).as_bytes())?;
+        outputs::write_file(path, report::search_html(&report).as_bytes())?;
     }
     let (out, html) = (args.out.display().to_string(), args.html.as_ref());
     let html = html.map(|path| path.display().to_string());
@@ -132,14 +134,14 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     Ok(outcome.next(shell_line(["botops", "train", "train.csv", "--config", &out])))
 }
 
-/// Returns the part of the trials that is this process's.
+/// Returns the part of the trials that this process runs first.
 fn shard(args: &Args) -> Result<Shard> {
     let index = std::env::var(INDEX).ok().filter(|index| !index.is_empty());
-    let no_shard = |what: String| Fault::usage("BOT-8045", what);
-    let made = |index: &str, count: &str| -> Result<Shard> {
+    let no_shard = |message: String| Fault::usage("BOT-8045", message);
+    let parse = |index: &str, count: &str| -> Result<Shard> {
         let numbers = index.trim().parse().ok().zip(count.trim().parse().ok());
         let Some((index, count)) = numbers else {
-            return Err(no_shard(format!("`{index}/{count}` is no shard"))
+            return Err(no_shard(format!("`{index}/{count}` is not a shard"))
                 .hint("write two numbers: `--shard 0/4` is the first of four"));
         };
         if count == 0 {
@@ -155,21 +157,21 @@ fn shard(args: &Args) -> Result<Shard> {
     };
     match (&args.shard, args.shards, index) {
         (Some(shard), ..) => match shard.split_once('/') {
-            Some((index, count)) => made(index, count),
-            None => Err(no_shard(format!("`{shard}` is no shard"))
+            Some((index, count)) => parse(index, count),
+            None => Err(no_shard(format!("`{shard}` is not a shard"))
                 .hint("write two numbers: `--shard 0/4` is the first of four")),
         },
-        (None, Some(count), Some(index)) => made(&index, &count.to_string()),
+        (None, Some(count), Some(index)) => parse(&index, &count.to_string()),
         (None, Some(count), None) => Err(no_shard(format!(
-            "which of {count} shards this is, is not said: `{INDEX}` is not set"
+            "the number of this shard of {count} is unknown: `{INDEX}` is not set"
         ))
-        .hint(format!("outside of Kubernetes, write `--shard 0/{count}`"))),
-        (None, None, Some(index)) => {
-            Err(no_shard(format!("`{INDEX}` says that this is shard {index}, and not of how many"))
-                .hint(
-                    "add `--shards` with the job's completions; `--shard 0/1` does everything here",
-                ))
-        }
+        .hint(format!("outside Kubernetes, write `--shard 0/{count}`"))),
+        (None, None, Some(index)) => Err(no_shard(format!(
+            "`{INDEX}` says that this is shard {index}, but the number of shards is unknown"
+        ))
+        .hint(
+            "add `--shards` with the completions of the job; `--shard 0/1` runs all trials here",
+        )),
         (None, None, None) => Ok(Shard::ALL),
     }
 }

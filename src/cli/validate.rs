@@ -4,8 +4,8 @@ mod reports;
 
 use super::{Exit, Format, Outcome};
 use crate::cli::{
-    arguments::{data_args::DataArgs, data_source},
-    session::context::{self, Context},
+    arguments::{data_args::DataArgs, data_source, output_args::RecordOutputArgs},
+    session::{context::Context, outputs, provenance},
     terminal::tables,
 };
 use botops_datasets::Presence;
@@ -16,44 +16,40 @@ use reports::ReportArg;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
-/// Findings of each kind that are kept for reports; all are counted.
-const KEPT: usize = 1_000;
+/// The most findings of each kind in a report; all are counted.
+const MOST_IN_REPORT: usize = 1_000;
 
 /// Check a data set against expectations
 ///
-/// Exit codes: 0 passed (warnings pass), 3 an error was found or the file is no data.
+/// The exit code is 0 when no error was found (warnings pass), and 3 when an error was found or the file is not data.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Data file: CSV, TSV, JSONL, JSON, Parquet or Rasa YAML, packed or not; a pattern in quotes; - for standard input; or
     /// a file of a snapshot such as support@3:train.csv
     data: PathBuf,
-    /// Test data: records of it that are also in the data are reported
+    /// Test data; its records that are also in the data are reported
     #[arg(long, value_name = "FILE")]
     test: Option<PathBuf>,
-    /// Expectations; default: expectations.yaml beside the data, if there
+    /// Expectations; default: expectations.yaml beside the data, if it exists
     #[arg(long, value_name = "FILE")]
     expectations: Option<PathBuf>,
-    /// Findings that are known: they are accepted, and new ones fail
+    /// Known findings, which are accepted; only new findings fail
     #[arg(long, value_name = "FILE")]
     baseline: Option<PathBuf>,
-    /// Write what is found now as the baseline
+    /// Write the current findings as the baseline
     #[arg(long, requires = "baseline")]
     write_baseline: bool,
-    /// Write rejected records here, with the reasons
+    /// Write rejected records to this file, with the reasons
     #[arg(long, value_name = "FILE")]
     quarantine: Option<PathBuf>,
-    /// Write a report page here
+    /// Write a report page to this file
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
-    /// Write a report: sarif, junit, github, markdown or html; may be repeated
+    /// Write a report: sarif, junit, github, markdown or html; repeatable
     #[arg(long, value_name = "KIND=FILE", value_delimiter = ',')]
     report: Vec<ReportArg>,
-    /// How many findings of each kind to show
-    #[arg(long, value_name = "N", default_value_t = 5)]
-    samples: usize,
-    /// Write nothing
-    #[arg(long)]
-    dry_run: bool,
+    #[command(flatten)]
+    output: RecordOutputArgs,
     #[command(flatten)]
     columns: DataArgs,
 }
@@ -81,13 +77,13 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     outputs.extend(args.report.iter().map(|report| Some(report.path.as_path())));
     let compared = if args.write_baseline { &mut outputs } else { &mut inputs };
     compared.push(args.baseline.as_deref());
-    context::distinct_outputs(&outputs, &inputs)?;
+    outputs::distinct_outputs(&outputs, &inputs)?;
     if let Some(path) = &args.quarantine {
         botops_validation::replaceable_quarantine(path)?;
     }
     validate(args, context).inspect_err(|fault| {
-        // A file that is no data is a finding too: who reads only the report learns of it there.
-        if fault.kind() == FaultKind::Gate && !args.dry_run {
+        // Reports also list the fault of a file that is not data, because some people read only the report.
+        if fault.kind() == FaultKind::Gate && !args.output.dry_run {
             let name = args.data.display().to_string();
             let validation = reports::of_fault(fault);
             for report in &args.report {
@@ -113,17 +109,17 @@ fn validate(args: &Args, context: &Context) -> Result<Outcome> {
         _ => None,
     };
     let keep = match &args.quarantine {
-        Some(path) if !args.dry_run => Keep::Quarantine(path),
+        Some(path) if !args.output.dry_run => Keep::Quarantine(path),
         _ => Keep::Counts,
     };
     let how = ValidateOptions {
         name: None,
         test: test.as_ref(),
-        now: context::now()?,
-        samples: args.samples.max(KEPT),
+        now: provenance::now()?,
+        samples: args.output.samples.max(MOST_IN_REPORT),
         baseline: baseline.as_ref(),
         notes_baseline: args.write_baseline,
-        profiles: !args.dry_run
+        profiles: !args.output.dry_run
             && (args.html.is_some() || args.report.iter().any(ReportArg::is_page)),
         spill: Some(&std::env::temp_dir()),
     };
@@ -145,12 +141,12 @@ fn validate(args: &Args, context: &Context) -> Result<Outcome> {
     };
     let mut written = None;
     if let (Some(path), Some(baseline)) = (&args.baseline, validation.baseline.take()) {
-        if !args.dry_run {
+        if !args.output.dry_run {
             baseline.write(path)?;
         }
         written = Some((path.display().to_string(), baseline.n_findings()));
     }
-    if !args.dry_run {
+    if !args.output.dry_run {
         if let Some(path) = &args.html {
             ReportArg::html(path).write(&validation, &name)?;
         }
@@ -158,8 +154,11 @@ fn validate(args: &Args, context: &Context) -> Result<Outcome> {
             report.write(&validation, &name)?;
         }
     }
-    let quarantine =
-        args.quarantine.as_ref().filter(|_| !args.dry_run).map(|path| path.display().to_string());
+    let quarantine = args
+        .quarantine
+        .as_ref()
+        .filter(|_| !args.output.dry_run)
+        .map(|path| path.display().to_string());
     let text = match reports::Kind::of(context.printer.format()) {
         Some(kind) => kind.render(&validation, &name),
         None => text(&validation, &name, args, &expectations, &quarantine, &written),
@@ -178,47 +177,51 @@ fn validate(args: &Args, context: &Context) -> Result<Outcome> {
         quarantine,
         baseline: written.as_ref().map(|(path, _)| path.clone()),
     };
-    // What was just accepted fails nothing.
+    // Findings that were just written to the baseline do not fail.
     let exit = if validation.errors > 0 && written.is_none() { Exit::Gate } else { Exit::Done };
-    let mut outcome = Outcome::done(&answer, text).exit(exit);
-    if context.printer.format() == Format::Table || context.printer.is_json() {
-        let data = name.as_str();
-        let shown = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
-        let test = shown(&args.test);
-        let expectations = shown(&args.expectations);
-        let baseline = shown(&args.baseline);
-        let same = |words: &[&'static str], flags: &[(&'static str, Option<&str>)]| {
-            let flags = flags.iter().filter_map(|&(flag, value)| Some([flag, value?]));
-            let words = ["botops"].iter().chain(words).copied().chain([data]);
-            args.columns.line(words.chain(flags.flatten()))
-        };
-        let given = [("--test", test.as_deref()), ("--expectations", expectations.as_deref())];
-        let known = ("--baseline", baseline.as_deref());
-        if written.is_some() {
-            if !args.dry_run {
-                outcome = outcome.next(same(&["validate"], &[given[0], given[1], known]));
-            }
-        } else if validation.records_rejected > 0 && args.quarantine.is_none() {
-            let aside = ("--quarantine", Some("quarantine.csv"));
-            outcome = outcome.next(same(&["validate"], &[given[0], given[1], known, aside]));
-        } else if validation.records_rejected > 0 && is_repaired(&args.data) {
-            let patch = ("--patch", Some("repairs.csv"));
-            outcome = outcome.next(same(&["data", "repair"], &[given[1], patch]));
-        } else if let Some(code) = validation.findings.first().map(|finding| &finding.code) {
-            outcome = outcome.next(format!("botops explain {code}"));
-        }
-    }
-    Ok(outcome.findings(validation.findings))
+    let outcome = Outcome::done(&answer, text).exit(exit);
+    let has_next = context.printer.format() == Format::Table || context.printer.is_json();
+    let next = next(args, &name, &validation, written.is_some()).filter(|_| has_next);
+    Ok(next.into_iter().fold(outcome, Outcome::next).findings(validation.findings))
 }
 
-/// Returns whether `data repair` takes such data: one file, of a kind that is written as text.
-fn is_repaired(data: &Path) -> bool {
+/// Suggests the next command: validate by the new baseline, quarantine, repair, or explain the first finding.
+fn next(args: &Args, data: &str, validation: &Validation, wrote_baseline: bool) -> Option<String> {
+    let name_of = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
+    let test = name_of(&args.test);
+    let expectations = name_of(&args.expectations);
+    let baseline = name_of(&args.baseline);
+    let test = ("--test", test.as_deref());
+    let expectations = ("--expectations", expectations.as_deref());
+    let baseline = ("--baseline", baseline.as_deref());
+    let command = |words: &[&'static str], flags: &[(&'static str, Option<&str>)]| {
+        let flags = flags.iter().filter_map(|&(flag, value)| Some([flag, value?]));
+        let words = ["botops"].iter().chain(words).copied().chain([data]);
+        args.columns.line(words.chain(flags.flatten()))
+    };
+    if wrote_baseline {
+        let is_written = !args.output.dry_run;
+        return is_written.then(|| command(&["validate"], &[test, expectations, baseline]));
+    }
+    if validation.records_rejected > 0 && args.quarantine.is_none() {
+        let quarantine = ("--quarantine", Some("quarantine.csv"));
+        return Some(command(&["validate"], &[test, expectations, baseline, quarantine]));
+    }
+    if validation.records_rejected > 0 && is_repairable(&args.data) {
+        let patch = ("--patch", Some("repairs.csv"));
+        return Some(command(&["data", "repair"], &[expectations, patch]));
+    }
+    validation.findings.first().map(|finding| format!("botops explain {}", finding.code))
+}
+
+/// Returns whether `data repair` supports this data: a single file in a text format.
+fn is_repairable(data: &Path) -> bool {
     let name = data.to_string_lossy().to_lowercase();
     let other = [".parquet", ".pq", ".yml", ".yaml"];
     data.is_file() && !other.iter().any(|end| name.ends_with(end))
 }
 
-/// Returns the answer for people.
+/// Renders the counts, the findings and the verdict.
 fn text(
     validation: &Validation,
     name: &str,
@@ -237,7 +240,7 @@ fn text(
         tables::count(validation.records_accepted),
         tables::count(validation.records_rejected)
     );
-    text.push_str(&tables::checks(validation, args.samples));
+    text.push_str(&tables::checks(validation, args.output.samples));
     let verdict = match (validation.errors, written) {
         (_, Some(_)) => "accepted",
         (0, None) => "passed",
@@ -251,10 +254,10 @@ fn text(
     if validation.known > 0 {
         text.push_str(&format!(", {} known", tables::count(validation.known)));
     }
-    let told = validation.checks.iter().filter(|check| check.severity == Severity::Info);
-    let told: u64 = told.map(|check| check.findings).sum();
-    if told > 0 {
-        text.push_str(&format!(", {} below their thresholds", tables::count(told)));
+    let infos = validation.checks.iter().filter(|check| check.severity == Severity::Info);
+    let n_infos: u64 = infos.map(|check| check.findings).sum();
+    if n_infos > 0 {
+        text.push_str(&format!(", {} below their thresholds", tables::count(n_infos)));
     }
     text.push('\n');
     if let Some(path) = quarantine {
@@ -262,7 +265,7 @@ fn text(
         text.push_str(&format!("quarantined {n} in {path}\n"));
     }
     if let Some((path, n)) = written {
-        let verb = if args.dry_run { "would write" } else { "wrote" };
+        let verb = if args.output.dry_run { "would write" } else { "wrote" };
         let n = tables::counted(*n, "finding", "findings");
         text.push_str(&format!("{verb} {n} to the baseline {path}\n"));
     }

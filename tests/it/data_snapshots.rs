@@ -588,7 +588,7 @@ fn a_steward_follows_a_data_set() {
     exit: 0
     ----- stdout -----
     support@1 would be 2 files, 178 B ([digest]), 857 B of them new; nothing was stored (dry run)
-    left out, because their names begin with a dot: 1
+    hidden files skipped: 1
     ----- stderr -----
     "#);
     botops_snapshot!(folder.botops(["data", "log"]), @r#"
@@ -602,7 +602,7 @@ fn a_steward_follows_a_data_set() {
     exit: 0
     ----- stdout -----
     support@1 is in [folder]/registry ([digest]): 2 files, 178 B; stored 857 B
-    left out, because their names begin with a dot: 1
+    hidden files skipped: 1
     ----- stderr -----
     next: `botops data log support`
     "#);
@@ -654,15 +654,15 @@ fn a_steward_follows_a_data_set() {
     exit: 0
     ----- stdout -----
     support@2 is in [folder]/registry ([digest]): 2 files, 205 B; stored 878 B
-    left out, because their names begin with a dot: 1
+    hidden files skipped: 1
     ----- stderr -----
     next: `botops data diff support@1 support@2`
     "#);
     botops_snapshot!(folder.botops(["data", "snapshot", "data", "--name", "support"]), @r#"
     exit: 0
     ----- stdout -----
-    support@2 still is what is there ([digest]): 2 files, 205 B; nothing was stored
-    left out, because their names begin with a dot: 1
+    support@2 has this content already ([digest]): 2 files, 205 B; nothing was stored
+    hidden files skipped: 1
     ----- stderr -----
     next: `botops data log support`
     "#);
@@ -715,7 +715,7 @@ fn a_steward_follows_a_data_set() {
     botops_snapshot!(folder.botops(["data", "verify"]), @r#"
     exit: 0
     ----- stdout -----
-    verified: 2 log entries and 4 chunks in 2 blobs (317 B) checked in [folder]/registry, nothing is wrong
+    verified: 2 log entries and 4 chunks in 2 blobs (317 B) checked in [folder]/registry, no problems
     ----- stderr -----
     "#);
     botops_snapshot!(folder.botops(["validate", "support@1:train.csv"]), @r#"
@@ -914,7 +914,7 @@ fn mistakes_with_snapshots_are_said_in_words() {
     ----- stdout -----
 
     ----- stderr -----
-    error[BOT-5061]: several paths give the data set no name
+    error[BOT-5061]: a data set of several paths needs a name
     hint: name the data set: `--name support`
     "#);
     botops_snapshot!(folder.botops(["data", "snapshot", "data", "--name", "My Data"]), @r#"
@@ -983,7 +983,7 @@ fn mistakes_with_snapshots_are_said_in_words() {
     ----- stdout -----
 
     ----- stderr -----
-    error[BOT-5061]: `.` gives the data set no name
+    error[BOT-5061]: a data set at `.` needs a name
     hint: name the data set: `--name support`
     "#);
 }

@@ -57,7 +57,7 @@ fn a_locked_split_grows_and_moves_nothing() {
     side   records   share  intents  file
     train       18  75.0 %        3  data-split/train.csv
     test         6  25.0 %        3  data-split/test.csv
-    split.lock.json: 0 records stay where they were, 0 follow those they are near to, 24 are new
+    split.lock.json: 0 records stay in place, 0 follow near duplicates, 24 are new
     ----- stderr -----
     "#);
     assert!(
@@ -71,7 +71,7 @@ fn a_locked_split_grows_and_moves_nothing() {
     side   records   share  intents  file
     train       18  75.0 %        3  data-split/train.csv
     test         6  25.0 %        3  data-split/test.csv
-    split.lock.json: 0 records stay where they were, 0 follow those they are near to, 24 are new
+    split.lock.json: 0 records stay in place, 0 follow near duplicates, 24 are new
     ----- stderr -----
     next: `botops train data-split/train.csv --test data-split/test.csv`
     "#);
@@ -88,7 +88,7 @@ fn a_locked_split_grows_and_moves_nothing() {
     side   records   share  intents  file
     train       42  70.0 %        3  data-split/train.csv
     test        18  30.0 %        3  data-split/test.csv
-    split.lock.json: 24 records stay where they were, 24 follow those they are near to, 12 are new
+    split.lock.json: 24 records stay in place, 24 follow near duplicates, 12 are new
     ----- stderr -----
     next: `botops train data-split/train.csv --test data-split/test.csv`
     "#);
@@ -132,7 +132,7 @@ fn groups_stay_together_and_validation_is_a_side_of_its_own() {
     train            36  60.0 %        3  sides/train.csv
     validation       12  20.0 %        3  sides/validation.csv
     test             12  20.0 %        3  sides/test.csv
-    not locked: when the data grows, records may move; `--lock split.lock.json` keeps them
+    not locked: records may change sides when the data grows; `--lock split.lock.json` prevents that
     ----- stderr -----
     next: `botops train sides/train.csv --test sides/test.csv`
     "#);

@@ -22,6 +22,7 @@ mod mistakes;
 mod older_formats;
 mod pages;
 mod pipeline;
+mod pipes;
 mod predict;
 mod readers;
 mod readme;

@@ -16,6 +16,7 @@ mod data;
 mod decision;
 mod drift;
 mod evaluation;
+mod job;
 mod junit;
 pub mod markdown;
 mod matrix;
@@ -36,6 +37,7 @@ pub use data::profile_html;
 pub use decision::decision_html;
 pub use drift::drift_html;
 pub use evaluation::evaluation_html;
+pub use job::{JobStage, JobSummary, job_markdown};
 pub use junit::validation_junit;
 pub use markdown::{
     decision_markdown, drift_markdown, evaluation_markdown, gate_markdown, profile_markdown,

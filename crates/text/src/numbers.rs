@@ -41,7 +41,8 @@ pub fn signed_interval([lower, upper]: [f64; 2], decimals: usize) -> String {
 /// Returns a p-value with `decimals` decimals: `0.041`, or `< 0.001` for a smaller one.
 #[must_use]
 pub fn p_value(p: f64, decimals: usize) -> String {
-    let least = 0.1_f64.powi(i32::try_from(decimals).unwrap_or(i32::MAX));
+    // A quotient of exact numbers is the nearest to 0.0001; a power of 0.1 is above it.
+    let least = 1.0 / 10_f64.powi(i32::try_from(decimals).unwrap_or(i32::MAX));
     if p < least { format!("< {least:.decimals$}") } else { format!("{p:.decimals$}") }
 }
 
@@ -71,5 +72,6 @@ mod tests {
         assert_eq!(signed_interval([-0.012, 0.004], 3), "[-0.012, +0.004]");
         assert_eq!([p_value(0.0412, 3), p_value(0.00012, 3)], ["0.041", "< 0.001"]);
         assert_eq!([p_value(0.00012, 4), p_value(0.00002, 4)], ["0.0001", "< 0.0001"]);
+        assert_eq!([p_value(0.0001, 4), p_value(0.001, 3)], ["0.0001", "0.001"]);
     }
 }

@@ -1,32 +1,32 @@
-//! The flags of every verb that reads a data file.
+//! The flags of the verbs that read a data file.
 
 use botops_datasets::{Format, Limits, Presence, ReadOptions};
 use botops_expectations::Expectations;
 use botops_spec::nearest;
 use botops_text::{shell_line, shell_word};
 
-/// Which columns hold what.
+/// The columns of a data file, its format, and the limit for unpacking.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub(crate) struct DataArgs {
-    /// Column that holds the text; default: text, utterance or message
+    /// Column with the text; default: text, utterance or message
     #[arg(long, value_name = "NAME")]
     pub(crate) text_column: Option<String>,
-    /// Column that holds the intent; default: intent, label or category
+    /// Column with the intent; default: intent, label or category
     #[arg(long, value_name = "NAME")]
     pub(crate) intent_column: Option<String>,
-    /// Column that holds the language; default: lang, language or locale
+    /// Column with the language; default: lang, language or locale
     #[arg(long, value_name = "NAME")]
     pub(crate) lang_column: Option<String>,
-    /// How the data is written; default: told from the name, else from the content
+    /// Format of the data; default: detected from the name, else from the content
     #[arg(long, value_name = "FORMAT", value_parser = format)]
     pub(crate) input_format: Option<Format>,
-    /// The most that a gzip or zstd file may unpack to, such as 64GiB, whatever the ratio; default: 16GiB, and 200 times
-    /// its size
+    /// Largest unpacked size of a gzip or zstd file, such as 64GiB, with any ratio; default: 16GiB, and 200 times the
+    /// packed size
     #[arg(long, value_name = "SIZE", value_parser = size)]
     pub(crate) max_unpacked: Option<u64>,
 }
 
-/// Reads the name of a format.
+/// Parses the name of a format.
 pub(crate) fn format(word: &str) -> Result<Format, String> {
     let word = word.to_lowercase();
     let known = Format::ALL.iter().find(|(name, _)| *name == word);
@@ -39,7 +39,7 @@ pub(crate) fn format(word: &str) -> Result<Format, String> {
     })
 }
 
-/// Reads a size: `512MiB`, `64GiB`, or a number of bytes.
+/// Parses a size: `512MiB`, `64GiB`, or a number of bytes.
 fn size(word: &str) -> Result<u64, String> {
     let digits = word.trim_end_matches(|c: char| c.is_ascii_alphabetic()).trim_end();
     let shift = match word[digits.len()..].trim().to_lowercase().as_str() {
@@ -57,15 +57,15 @@ fn size(word: &str) -> Result<u64, String> {
         .ok_or_else(|| "write a size such as `512MiB` or `64GiB`".to_owned())
 }
 
-/// Writes a size as [`size`] reads it.
-fn sized(bytes: u64) -> String {
+/// Writes a size so that [`size`] can parse it.
+fn size_text(bytes: u64) -> String {
     let units = [(40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")];
     let whole = units.into_iter().find(|(shift, _)| bytes.is_multiple_of(1 << shift));
     whole.map_or_else(|| bytes.to_string(), |(shift, unit)| format!("{}{unit}", bytes >> shift))
 }
 
 impl DataArgs {
-    /// Returns how to read a file with these columns.
+    /// Returns the options to read a file with these columns.
     pub(crate) fn options(&self, intent: Presence) -> ReadOptions {
         ReadOptions {
             text_column: self.text_column.clone(),
@@ -78,10 +78,10 @@ impl DataArgs {
         }
     }
 
-    /// Returns a command of these `words` that reads a file as it was read now: these flags follow them.
+    /// Returns a command line of `words`, followed by these flags, so that it reads the file in the same way.
     pub(crate) fn line<'a>(&self, words: impl IntoIterator<Item = &'a str>) -> String {
         let format = self.input_format.map(|format| format.name().to_owned());
-        let unpacked = self.max_unpacked.map(sized);
+        let unpacked = self.max_unpacked.map(size_text);
         let given = [
             ("--text-column", self.text_column.as_deref()),
             ("--intent-column", self.intent_column.as_deref()),
@@ -91,7 +91,7 @@ impl DataArgs {
         ];
         let mut line = shell_line(words);
         for (flag, value) in given.into_iter().filter_map(|(flag, value)| Some((flag, value?))) {
-            // A value that begins with a dash would be taken for a flag.
+            // A value that begins with a dash would be parsed as a flag.
             line.push_str(&match value.starts_with('-') {
                 true => format!(" {}", shell_word(&format!("{flag}={value}"))),
                 false => format!(" {flag} {}", shell_word(value)),
@@ -100,16 +100,16 @@ impl DataArgs {
         line
     }
 
-    /// Returns how to read a file with these columns, or else with those that `expectations` name.
+    /// Returns the options to read a file with these columns; columns not set here are those of `expectations`.
     pub(crate) fn options_with(&self, expectations: &Expectations) -> ReadOptions {
         let declared = expectations.read_options();
-        let asked = self.options(Presence::Required);
+        let flags = self.options(Presence::Required);
         ReadOptions {
-            text_column: asked.text_column.or(declared.text_column),
-            intent_column: asked.intent_column.or(declared.intent_column),
-            lang_column: asked.lang_column.or(declared.lang_column),
+            text_column: flags.text_column.or(declared.text_column),
+            intent_column: flags.intent_column.or(declared.intent_column),
+            lang_column: flags.lang_column.or(declared.lang_column),
             text: declared.text,
-            ..asked
+            ..flags
         }
     }
 }
@@ -119,7 +119,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sizes_and_formats_are_read_as_people_write_them() {
+    fn sizes_and_formats_are_parsed_in_any_case() {
         for (word, bytes) in [("64GiB", 64 << 30), ("512 mib", 512 << 20), ("7", 7), ("2k", 2_048)]
         {
             assert_eq!(size(word), Ok(bytes), "{word}");
@@ -130,12 +130,12 @@ mod tests {
         assert_eq!(format("JSONL"), Ok(Format::Jsonl));
         assert_eq!(format("parket"), Err("did you mean `parquet`?".to_owned()));
         for bytes in [1, 1_000, 3 << 10, 512 << 20, 64 << 30, u64::MAX] {
-            assert_eq!(size(&sized(bytes)), Ok(bytes));
+            assert_eq!(size(&size_text(bytes)), Ok(bytes));
         }
     }
 
     #[test]
-    fn a_line_reads_the_file_as_it_was_read() {
+    fn a_command_line_repeats_the_flags() {
         let args = DataArgs {
             text_column: Some("what was said".to_owned()),
             intent_column: Some("-label".to_owned()),

@@ -1,5 +1,7 @@
-//! Arguments that several verbs share.
+//! Arguments that several verbs share, each defined once.
 
 pub(crate) mod data_args;
 pub(crate) mod data_source;
+pub(crate) mod judge_args;
 pub(crate) mod model_arg;
+pub(crate) mod output_args;

@@ -1,4 +1,4 @@
-//! A model as named on the command line: a `.botops` file, or a registry reference.
+//! A model named on the command line: a `.botops` file, or a reference to the registry.
 
 use crate::cli::session::context::Context;
 use botops_digest::Digest;
@@ -7,15 +7,15 @@ use botops_models::IntentModel;
 use botops_registry::{Reference, Version};
 use std::path::Path;
 
-/// A model that was found.
+/// A model that was loaded.
 pub(crate) struct Found {
     /// The model.
     pub(crate) model: IntentModel,
-    /// Digest of its file.
+    /// The digest of its file.
     pub(crate) digest: Digest,
-    /// What to call it.
+    /// Its name in messages: the file, or the reference with the number of the version.
     pub(crate) name: String,
-    /// Its version, when it came from the registry.
+    /// Its version, if it came from the registry.
     pub(crate) version: Option<Version>,
 }
 
@@ -47,7 +47,7 @@ pub(crate) fn load(context: &Context, argument: &str) -> Result<Found> {
     })
 }
 
-/// Loads the model named, or the workspace's champion.
+/// Loads the model that `argument` names, else the champion of the workspace's model.
 pub(crate) fn load_or_champion(context: &Context, argument: Option<&str>) -> Result<Found> {
     match argument {
         Some(argument) => load(context, argument),
@@ -55,7 +55,10 @@ pub(crate) fn load_or_champion(context: &Context, argument: Option<&str>) -> Res
     }
 }
 
-/// Returns the workspace's model name.
+/// Returns the name of the workspace's model.
+///
+/// # Errors
+/// `BOT-1005` (exit 2) when the workspace names none.
 pub(crate) fn workspace_model(context: &Context) -> Result<String> {
     context.workspace()?.model.value.clone().ok_or_else(|| {
         Fault::usage("BOT-1005", "no model was named")

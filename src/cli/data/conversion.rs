@@ -1,9 +1,9 @@
-//! Files of one format become a file of another: what `import` and `export` have in common.
+//! The conversion of files of one format to a file of another: the common part of `import` and `export`.
 
 use crate::cli::{
     Exit, Outcome,
     arguments::data_args::DataArgs,
-    session::context::{self, Context},
+    session::{context::Context, outputs},
     terminal::{progress::bar, tables},
 };
 use botops_datasets::{
@@ -18,12 +18,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// What is read, and what becomes of it.
+/// The files to read, and the file to write.
 pub(super) struct Conversion<'a> {
     pub(super) files: &'a [PathBuf],
     pub(super) format: Format,
     pub(super) out: &'a Path,
-    /// Where terms go that the format has no place for.
+    /// The file for the synonyms, lookups and patterns of Rasa, which tables cannot hold.
     pub(super) terms: Option<&'a Path>,
     pub(super) samples: usize,
     pub(super) dry_run: bool,
@@ -44,16 +44,16 @@ struct Answer<'a> {
     dry_run: bool,
 }
 
-/// One of the files, or what a pattern names.
+/// A file, or a pattern of files.
 #[derive(Serialize)]
 struct Source {
     file: String,
     records: u64,
 }
 
-/// What was read.
+/// The result of reading.
 #[derive(Default)]
-struct Seen {
+struct ReadSoFar {
     files: Vec<Source>,
     records: u64,
     intents: BTreeMap<String, u64>,
@@ -65,18 +65,21 @@ pub(super) fn run(conversion: &Conversion<'_>, context: &Context) -> Result<Outc
     let Conversion { out, terms, .. } = *conversion;
     for path in conversion.files {
         for input in datasets::expand(path)? {
-            context::distinct(Some(out), &[Some(&input)])?;
-            context::distinct(terms, &[Some(&input)])?;
+            outputs::distinct(Some(out), &[Some(&input)])?;
+            outputs::distinct(terms, &[Some(&input)])?;
         }
     }
-    context::distinct_outputs(&[Some(out), terms], &[])?;
+    outputs::distinct_outputs(&[Some(out), terms], &[])?;
     let packing = Packing::of_name(&out.to_string_lossy());
     if conversion.format == Format::Parquet && packing != Packing::Plain {
-        return Err(Fault::usage("BOT-1003", "a Parquet file is packed by itself")
-            .file(out)
-            .hint("leave the ending `.gz` or `.zst` out"));
+        return Err(Fault::usage(
+            "BOT-1003",
+            "a Parquet file cannot be packed again: its columns are compressed already",
+        )
+        .file(out)
+        .hint("remove the ending `.gz` or `.zst`"));
     }
-    let mut seen = Seen::default();
+    let mut seen = ReadSoFar::default();
     let written = if conversion.dry_run {
         convert(conversion, packing, &mut io::sink(), &mut seen, context)?
     } else {
@@ -85,12 +88,12 @@ pub(super) fn run(conversion: &Conversion<'_>, context: &Context) -> Result<Outc
         file.publish()?;
         written
     };
-    // Nothing is ever dropped unsaid.
+    // Each record must be written, or counted and reported as left out.
     if seen.records != written.records_out + written.records_left_out {
         return Err(Fault::internal(
             "BOT-9001",
             format!(
-                "{} records were read, and {} accounted for",
+                "{} records were read, but only {} were counted",
                 seen.records, written.records_out
             ),
         ));
@@ -98,12 +101,12 @@ pub(super) fn run(conversion: &Conversion<'_>, context: &Context) -> Result<Outc
     Ok(outcome(conversion, seen, written))
 }
 
-/// Reads the files, and writes them to `file`.
+/// Reads the files and writes their records to `file`.
 fn convert(
     conversion: &Conversion<'_>,
     packing: Packing,
     file: &mut (dyn Write + Send),
-    seen: &mut Seen,
+    seen: &mut ReadSoFar,
     context: &Context,
 ) -> Result<Written> {
     let failed = |error: io::Error| unwritten(error, conversion.out);
@@ -157,30 +160,32 @@ fn convert(
     writer.finish().map_err(failed)
 }
 
-/// Tells of the columns of `file` whose cells no record holds.
+/// Returns a warning about the columns of `file` that records cannot hold; `None` without such columns.
 pub(super) fn without_role(columns: &[String], file: &str) -> Option<Finding> {
-    const SHOWN: usize = 10;
+    const MOST_COLUMNS: usize = 10;
     if columns.is_empty() {
         return None;
     }
-    let shown =
-        columns.iter().take(SHOWN).map(|name| format!("`{}`", botops_text::display(name, 40)));
-    let mut shown: Vec<String> = shown.collect();
-    if columns.len() > SHOWN {
-        shown.push(format!("and {} more", columns.len() - SHOWN));
+    let names = columns
+        .iter()
+        .take(MOST_COLUMNS)
+        .map(|name| format!("`{}`", botops_text::display(name, 40)));
+    let mut names: Vec<String> = names.collect();
+    if columns.len() > MOST_COLUMNS {
+        names.push(format!("and {} more", columns.len() - MOST_COLUMNS));
     }
-    let (what, verb) = if columns.len() == 1 { ("column", "is") } else { ("columns", "are") };
-    let message = format!("the {what} {} {verb} not carried over", shown.join(", "));
+    let (noun, verb) = if columns.len() == 1 { ("column", "is") } else { ("columns", "are") };
+    let message = format!("the {noun} {} {verb} not carried over", names.join(", "));
     let place = Place { file: Some(file.to_owned()), ..Place::default() };
-    let help = "a record has a text, an intent, a language and entities: name their columns with `--text-column` and its like";
+    let help = "a record has a text, an intent, a language and entities: name their columns with `--text-column`, `--intent-column` and `--lang-column`";
     Some(Finding::new("BOT-2166", Severity::Warning, message, help).at(place))
 }
 
-fn outcome(conversion: &Conversion<'_>, seen: Seen, written: Written) -> Outcome {
+fn outcome(conversion: &Conversion<'_>, seen: ReadSoFar, written: Written) -> Outcome {
     let Conversion { out, format, dry_run, .. } = *conversion;
     let Written { records_out, records_left_out, findings } = written;
-    let shown = out.display().to_string();
-    let place = if dry_run { "not written (dry run)" } else { shown.as_str() };
+    let file = out.display().to_string();
+    let place = if dry_run { "not written (dry run)" } else { file.as_str() };
     let mut text = format!(
         "{place}: {} in, {} out as {}, {} left out, {}\n",
         tables::counted(seen.records, "record", "records"),
@@ -201,7 +206,7 @@ fn outcome(conversion: &Conversion<'_>, seen: Seen, written: Written) -> Outcome
     text.push_str(&tables::findings(&all, conversion.samples));
     let answer = Answer {
         files: seen.files,
-        out: shown,
+        out: file,
         format: format.name(),
         records_in: seen.records,
         records_out,
@@ -215,7 +220,7 @@ fn outcome(conversion: &Conversion<'_>, seen: Seen, written: Written) -> Outcome
     Outcome::done(&answer, text).exit(exit).findings(all)
 }
 
-/// Takes the fault out of what a writer could not do.
+/// Returns the fault inside the error of a writer, or makes one.
 pub(super) fn unwritten(error: io::Error, path: &Path) -> Fault {
     error.downcast::<Fault>().unwrap_or_else(|error| {
         Fault::internal("BOT-1002", format!("the file cannot be written: {error}"))

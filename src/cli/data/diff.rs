@@ -17,11 +17,11 @@ use std::{
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Before: a snapshot such as support@2, one of its files, a file or a folder
+    /// Data before: a snapshot such as support@2, one of its files, a file or a folder
     before: PathBuf,
-    /// After: likewise
+    /// Data after, in the same forms
     after: PathBuf,
-    /// How many records of each change of each intent to show
+    /// Show at most N records of each kind of change of each intent
     #[arg(long, value_name = "N", default_value_t = 3)]
     samples: usize,
     #[command(flatten)]
@@ -36,9 +36,9 @@ struct Answer<'a> {
     review: &'a Review,
 }
 
-/// Intents of the table; the rest is counted.
+/// The most intents listed; the rest is counted.
 const MOST_INTENTS: usize = 60;
-/// Files of the table.
+/// The most files listed; the rest is counted.
 const MOST_FILES: usize = 20;
 
 pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
@@ -55,7 +55,7 @@ fn side(context: &Context, path: &Path, options: &ReadOptions) -> Result<(String
     let mut side = Side::default();
     let reference = match path.exists() {
         true => None,
-        // A bare name is a reference where no file is of that name.
+        // A bare name is a reference if there is no such file.
         false => path.to_str().and_then(|text| text.parse::<SnapshotReference>().ok()),
     };
     let Some(reference) = reference else {
@@ -91,8 +91,8 @@ fn side(context: &Context, path: &Path, options: &ReadOptions) -> Result<(String
             None => snapshot.reference(),
         };
         for file in &snapshot.manifest.files {
-            let wanted = reference.file.as_ref().is_none_or(|wanted| *wanted == file.path);
-            if !wanted {
+            let is_selected = reference.file.as_ref().is_none_or(|path| *path == file.path);
+            if !is_selected {
                 continue;
             }
             let is_named = reference.file.is_some() || snapshot.manifest.files.len() == 1;
@@ -115,7 +115,7 @@ fn side(context: &Context, path: &Path, options: &ReadOptions) -> Result<(String
     })?
 }
 
-/// Reads the records of a file among others; nothing when it has no column of texts, and so is another kind of file.
+/// Reads the records of a file in a folder; `None` if it has no text column, because then it is another kind of file.
 fn records(bytes: &[u8], name: &str, options: &ReadOptions) -> Result<Option<Dataset>> {
     match datasets::read_bytes(bytes, name, options) {
         Err(fault) if fault.code() == "BOT-2101" && options.text_column.is_none() => Ok(None),
@@ -156,12 +156,12 @@ fn text(answer: &Answer<'_>) -> String {
     ]
     .iter()
     .filter(|(n, _)| *n > 0)
-    .map(|(n, what)| format!("{} {what}", tables::count(*n)))
+    .map(|(n, change)| format!("{} {change}", tables::count(*n)))
     .collect();
     out.push_str(&format!("{}\n", counted.join(", ")));
     if review.truncated > 0 {
         out.push_str(&format!(
-            "note: {} texts have more near ones than were compared; some reworded records may count as removed and added\n",
+            "note: {} texts have more near duplicates than were compared; some reworded records may count as removed and added\n",
             tables::count(review.truncated)
         ));
     }
@@ -221,7 +221,7 @@ fn named(intent: Option<&str>) -> String {
     }
 }
 
-/// Lists samples as a diff: what went with `-`, what came with `+`.
+/// Lists samples as a diff: removed text with `-`, added text with `+`.
 fn samples(review: &Review) -> String {
     let mut out = String::new();
     let mut last = None;

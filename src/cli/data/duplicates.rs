@@ -10,26 +10,26 @@ use crate::cli::{
 use botops_curation::{DuplicateGroup, Duplicates};
 use botops_datasets::Presence;
 use botops_findings::{Fault, Result};
-use botops_text::{NearSpec, utterance};
+use botops_text::{NearSpec, percent, utterance};
 use serde::Serialize;
 use std::path::PathBuf;
 
-/// Find records that say the same, or nearly, within files, across intents and across files.
+/// Find duplicates and near duplicates within files, across intents and across files
 ///
-/// Exit code 3 when one text has two intents, or when more than --fail-if of the records are redundant.
+/// The exit code is 3 when one text has two intents, or when more than --fail-if of the records are redundant.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Data files: CSV, TSV, JSONL or Parquet, or files of a snapshot such as support@3:train.csv; what several of them
-    /// have is leakage
+    /// Data files: CSV, TSV, JSONL or Parquet, or files of a snapshot such as support@3:train.csv; duplicates across
+    /// files are leakage
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// The least share of common three-letter sequences (Jaccard) at which texts are near, from 0.5; 1 finds equal sets
+    /// Smallest Jaccard similarity of the three-letter sequences of near duplicates, from 0.5 to 1
     #[arg(long, value_name = "T", default_value = "0.8", value_parser = threshold)]
     threshold: f64,
-    /// How many groups to show, and how many records of each
+    /// Show at most N groups
     #[arg(long, value_name = "N", default_value_t = 10)]
     samples: usize,
-    /// Fail (exit code 3) if a larger share of the records is redundant, such as 5%
+    /// Fail (exit code 3) if a larger share of the records than this is redundant, such as 5%
     #[arg(long, value_name = "SHARE", value_parser = share)]
     fail_if: Option<f64>,
     #[command(flatten)]
@@ -41,12 +41,12 @@ struct Answer<'a> {
     files: Vec<String>,
     #[serde(flatten)]
     duplicates: &'a Duplicates,
-    /// Share of the records that are redundant.
+    /// The share of redundant records.
     share: f64,
     fail_if: Option<f64>,
 }
 
-/// Members of a group that are shown.
+/// The most records of a group that are shown.
 const MEMBERS: usize = 5;
 
 pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
@@ -64,10 +64,10 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let mut text = text(&found, args);
     if let Some(limit) = args.fail_if {
         text.push_str(&format!(
-            "{}: {:.2} % of the records are redundant, at most {:.2} % are allowed\n",
+            "{}: {} of the records are redundant, at most {} are allowed\n",
             if is_failed { "failed" } else { "passed" },
-            100.0 * share,
-            100.0 * limit
+            percent(share, 2),
+            percent(limit, 2)
         ));
     }
     let files = data.iter().map(|data| data.name.clone()).collect();
@@ -80,7 +80,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     Ok(outcome.findings(found.findings.clone()))
 }
 
-/// Reads a threshold: below 0.5, most of all sequences would be compared.
+/// Parses a threshold in [0.5, 1]; below 0.5, most pairs of texts would have to be compared.
 fn threshold(word: &str) -> std::result::Result<f64, String> {
     let threshold = word.parse::<f64>().ok().filter(|t| (0.5..=1.0).contains(t));
     threshold.ok_or_else(|| "write a number from 0.5 to 1, such as `0.8`".to_owned())
@@ -95,24 +95,27 @@ fn text(found: &Duplicates, args: &Args) -> String {
         found.threshold,
         tables::counted(found.redundant, "record is", "records are")
     );
-    for (n, what) in [
+    for (n, content) in [
         (found.conflicts, "one text under two intents"),
         (found.across_intents, "several intents"),
         (found.across_files, "records of several files"),
     ] {
         if n > 0 {
-            out.push_str(&format!("{} {what}\n", tables::counted(n, "group has", "groups have")));
+            out.push_str(&format!(
+                "{} {content}\n",
+                tables::counted(n, "group has", "groups have")
+            ));
         }
     }
     if found.truncated > 0 {
         out.push_str(&format!(
-            "note: {} texts have more near ones than were compared; groups may be in parts\n",
+            "note: {} texts have more near duplicates than were compared; some groups may be incomplete\n",
             tables::count(found.truncated)
         ));
     }
     for group in found.groups.iter().take(args.samples) {
         out.push('\n');
-        out.push_str(&shown(group));
+        out.push_str(&self::group(group));
     }
     if found.groups.len() > args.samples {
         out.push_str(&format!(
@@ -123,7 +126,7 @@ fn text(found: &Duplicates, args: &Args) -> String {
     out
 }
 
-fn shown(group: &DuplicateGroup) -> String {
+fn group(group: &DuplicateGroup) -> String {
     let title = match (group.conflict, group.intents.len() > 1, group.files.len() > 1) {
         (true, ..) => "one text, two intents",
         (false, true, true) => "several intents and files",

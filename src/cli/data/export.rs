@@ -3,7 +3,10 @@
 use super::conversion::{self, Conversion};
 use crate::cli::{
     Outcome,
-    arguments::data_args::{self, DataArgs},
+    arguments::{
+        data_args::{self, DataArgs},
+        output_args::RecordOutputArgs,
+    },
     session::context::Context,
 };
 use botops_datasets::Format;
@@ -12,21 +15,17 @@ use std::path::PathBuf;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Data files, as `botops data import` reads them; synonyms, lookups and patterns of Rasa may be in one of them
+    /// Data files, as for `botops data import`; synonyms, lookups and patterns of Rasa may be in one of them
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// How to write the records: csv, tsv, jsonl, json, parquet or rasa
+    /// Format to write: csv, tsv, jsonl, json, parquet or rasa
     #[arg(long, value_name = "FORMAT", value_parser = data_args::format)]
     to: Format,
-    /// Write the records here; packed, when it ends in .gz or .zst
-    #[arg(long, value_name = "FILE")]
+    /// Write the records to this file; packed if the name ends in .gz or .zst
+    #[arg(long, short, value_name = "FILE")]
     out: PathBuf,
-    /// How many findings of each kind to show
-    #[arg(long, value_name = "N", default_value_t = 5)]
-    samples: usize,
-    /// Write nothing
-    #[arg(long)]
-    dry_run: bool,
+    #[command(flatten)]
+    output: RecordOutputArgs,
     #[command(flatten)]
     columns: DataArgs,
 }
@@ -37,8 +36,8 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         format: args.to,
         out: &args.out,
         terms: None,
-        samples: args.samples,
-        dry_run: args.dry_run,
+        samples: args.output.samples,
+        dry_run: args.output.dry_run,
         columns: &args.columns,
     };
     conversion::run(&conversion, context)

@@ -3,7 +3,7 @@
 use crate::cli::{
     Outcome,
     arguments::{data_args::DataArgs, data_source},
-    session::context::{self, Context},
+    session::{context::Context, outputs},
     terminal::tables,
 };
 use botops_datasets::Presence;
@@ -11,16 +11,16 @@ use botops_findings::Result;
 use serde::Serialize;
 use std::path::PathBuf;
 
-// The names of intents and languages are written as they are, personal data in them too: a rule that said `[email]` would
-// hold of nothing.
+// Names of intents and languages are written unchanged, even with personal data: a rule with `[email]` would match no
+// record.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Data file that is as it should be, in any format that `validate` reads
+    /// Data file that is correct, in any format that `validate` reads
     data: PathBuf,
-    /// Write the expectations here; default: to standard output
-    #[arg(long, value_name = "FILE")]
+    /// Write the expectations to this file; default: standard output
+    #[arg(long, short, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// Replace a file that is there
+    /// Replace an existing file
     #[arg(long, requires = "out")]
     force: bool,
     /// Write nothing
@@ -40,9 +40,9 @@ struct Answer<'a> {
 }
 
 pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
-    context::distinct(args.out.as_deref(), &[Some(args.data.as_path())])?;
+    outputs::distinct(args.out.as_deref(), &[Some(args.data.as_path())])?;
     if let Some(out) = args.out.as_deref().filter(|out| out.is_file() && !args.force) {
-        return Err(context::there_already(out));
+        return Err(outputs::exists_already(out));
     }
     let options = args.columns.options(Presence::Optional);
     let inferred = match data_source::reference(&args.data) {
@@ -54,7 +54,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     };
     let written = args.out.as_ref().filter(|_| !args.dry_run);
     if let Some(out) = written {
-        context::write_file(out, inferred.yaml.as_bytes())?;
+        outputs::write_file(out, inferred.yaml.as_bytes())?;
     }
     let answer = Answer {
         file: args.data.display().to_string(),

@@ -4,45 +4,48 @@ use super::share;
 use crate::cli::{
     Exit, Outcome,
     arguments::{data_args::DataArgs, data_source},
-    session::context::{self, Context},
+    session::{
+        context::Context,
+        outputs,
+        training_data::{UsableRecords, named},
+    },
     terminal::{progress::Training, tables},
 };
 use botops_curation::{LabelIssue, LabelIssueSpec, LabelIssues, NearRecord, OddityKind};
 use botops_datasets::{self as datasets, Presence};
-use botops_expectations::Expectations;
-use botops_findings::{Fault, FaultKind, Finding, Result};
-use botops_models::{CrossValidator, ModelSpec, Sample};
-use botops_text::{display, redact};
+use botops_findings::{Fault, Result};
+use botops_models::{CrossValidator, ModelSpec};
+use botops_text::{display, interval, percent, redact};
 use serde::Serialize;
 use std::path::PathBuf;
 
-/// Folds, when nobody says how many.
+/// The default number of folds.
 const FOLDS: usize = 5;
 
-/// Find records that are likely mislabelled, intents that overlap, and records that stand apart.
+/// Find likely mislabelled records, overlapping intents, outliers and gibberish
 ///
-/// Each record is judged by a model that saw neither it nor a near duplicate of it. Exit code 3 when more than --fail-if
-/// of the records are likely mislabelled.
+/// Each record is judged by a model trained without it and its near duplicates. The exit code is 3 when more than
+/// --fail-if of the records are likely mislabelled.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Data file: CSV, TSV, JSONL or Parquet, or a file of a snapshot such as support@3:train.csv
     data: PathBuf,
-    /// The model that judges, in YAML (`features`, `head`, `seed`); default: one chosen for this
+    /// Settings of the judging model, in YAML (`features`, `head`, `seed`); default: settings chosen for this task
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Number of folds: each record is judged by a model that learned from the other folds
+    /// Number of folds; each record is judged by a model trained on the other folds
     #[arg(long, value_name = "K", default_value_t = FOLDS)]
     folds: usize,
-    /// Tell a record when its label is wrong with this probability or more; default: 0.8
+    /// Report records whose label is wrong with at least this probability; default: 0.8
     #[arg(long, value_name = "P", value_parser = probability)]
     at_least: Option<f64>,
-    /// How many records and intents of each kind to show
+    /// Show at most N records and intents of each kind
     #[arg(long, value_name = "N", default_value_t = 20)]
     top: usize,
-    /// Fail (exit code 3) if a larger share of the records is likely mislabelled, such as 2%
+    /// Fail (exit code 3) if a larger share of the records than this is likely mislabelled, such as 2%
     #[arg(long, value_name = "SHARE", value_parser = share)]
     fail_if: Option<f64>,
-    /// Write the records that are likely mislabelled here, as CSV to be reviewed
+    /// Write the likely mislabelled records to this CSV file, for review
     #[arg(long, short, value_name = "FILE")]
     out: Option<PathBuf>,
     /// Write nothing
@@ -56,7 +59,7 @@ pub(super) struct Args {
 struct Answer<'a> {
     #[serde(flatten)]
     issues: &'a LabelIssues,
-    /// Share of the records judged that are likely mislabelled.
+    /// The share of the judged records that are likely mislabelled.
     share: f64,
     fail_if: Option<f64>,
     left_out: u64,
@@ -65,7 +68,7 @@ struct Answer<'a> {
 
 pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let inputs = [Some(args.data.as_path()), args.config.as_deref()];
-    context::distinct(args.out.as_deref(), &inputs)?;
+    outputs::distinct(args.out.as_deref(), &inputs)?;
     let (mut spec, mut unused) = (LabelIssueSpec::default(), Vec::new());
     if let Some(path) = &args.config {
         let model: ModelSpec = botops_spec::read(path)?;
@@ -74,58 +77,41 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         unused = ModelSpec::unused(path)?;
     }
     spec.at_least = args.at_least.unwrap_or(spec.at_least);
-    let data =
-        data_source::dataset(context, &args.data, &args.columns.options(Presence::Required))?;
-    let mut validation = botops_validation::validate(&data, &Expectations::default(), None);
-    let accepted = validation.accepted.take().expect("validation returns the accepted records");
-    let left_out: Vec<Finding> =
-        validation.rejected.iter().flat_map(|rejected| rejected.reasons.iter().cloned()).collect();
-    let samples: Vec<Sample<'_>> = accepted
-        .records
-        .iter()
-        .filter_map(|r| Some(Sample { text: &r.text, intent: r.intent.as_deref()? }))
-        .collect();
-    let named = |fault: Fault| match fault.kind() {
-        FaultKind::Usage => fault,
-        _ => fault.file(&args.data),
-    };
+    let options = args.columns.options(Presence::Required);
+    let usable = UsableRecords::of(&data_source::dataset(context, &args.data, &options)?);
+    let samples = usable.samples();
+    let named = |fault: Fault| named(fault, &args.data);
     let equipment = context.equipment(&spec.model)?;
     let validator =
         CrossValidator::new(&samples, args.folds, spec.model.seed, equipment.resources())
             .map_err(named)?;
     let progress = Training::new(&context.printer);
     let at_once = std::thread::available_parallelism().map_or(1, usize::from);
-    let found = botops_curation::label_issues(&accepted, &validator, &spec, at_once, &progress)
-        .map_err(named)?;
+    let found =
+        botops_curation::label_issues(&usable.accepted, &validator, &spec, at_once, &progress)
+            .map_err(named)?;
     let out = args.out.as_ref().filter(|_| !args.dry_run);
     if let Some(path) = out {
-        context::write_file(path, &csv(&found.issues))?;
+        outputs::write_file(path, &csv(&found.issues))?;
     }
 
     let share = found.issues.len() as f64 / found.n.max(1) as f64;
     let is_failed = args.fail_if.is_some_and(|limit| share > limit);
     let mut text = text(&found, share, args.top);
-    if !validation.rejected.is_empty() {
-        text.push_str(&format!(
-            "left out {} of {} records:\n{}",
-            tables::count(validation.records_rejected),
-            tables::count(validation.records_in),
-            tables::findings(&left_out, 3)
-        ));
-    }
+    text.push_str(&usable.left_out_text());
     text.push_str(&tables::findings(&unused, 3));
     if let Some(path) = out {
         text.push_str(&format!("wrote {}\n", path.display()));
     }
     if let Some(limit) = args.fail_if {
         text.push_str(&format!(
-            "{}: {:.2} % of the records are likely mislabelled, at most {:.2} % are allowed\n",
+            "{}: {} of the records are likely mislabelled, at most {} are allowed\n",
             if is_failed { "failed" } else { "passed" },
-            100.0 * share,
-            100.0 * limit
+            percent(share, 2),
+            percent(limit, 2)
         ));
     }
-    let mut findings = left_out;
+    let mut findings = usable.left_out.clone();
     findings.extend(found.findings());
     findings.extend(unused);
     findings.extend(equipment.findings());
@@ -133,7 +119,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         issues: &found,
         share,
         fail_if: args.fail_if,
-        left_out: validation.records_rejected,
+        left_out: usable.n_left_out,
         out: out.map(|path| path.display().to_string()),
     };
     let exit = if is_failed { Exit::Gate } else { Exit::Done };
@@ -155,13 +141,13 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     Ok(outcome.findings(findings))
 }
 
-/// Reads a probability above 0.
+/// Parses a probability above 0.
 fn probability(word: &str) -> std::result::Result<f64, String> {
     let probability = word.parse::<f64>().ok().filter(|p| *p > 0.0 && *p <= 1.0);
     probability.ok_or_else(|| "write a probability above 0, such as `0.8`".to_owned())
 }
 
-/// Returns the issues as CSV that a spreadsheet may open.
+/// Returns the issues as CSV that is safe to open in a spreadsheet.
 fn csv(issues: &[LabelIssue]) -> Vec<u8> {
     let header = [
         "file",
@@ -205,13 +191,13 @@ fn csv(issues: &[LabelIssue]) -> Vec<u8> {
 
 fn text(found: &LabelIssues, share: f64, top: usize) -> String {
     let mut out = format!(
-        "{}: {} records of {} intents, {} folds of {}; the model agrees with {:.1} % of the labels\n",
+        "{}: {} records of {} intents, {} folds of {}; the model agrees with {} of the labels\n",
         display(&found.data, 200),
         tables::count(found.n),
         found.n_intents,
         found.n_folds,
         found.spec.head.kind.name(),
-        100.0 * found.agreement
+        percent(found.agreement, 1)
     );
     if found.n_outside > 0 {
         out.push_str(&format!(
@@ -224,13 +210,14 @@ fn text(found: &LabelIssues, share: f64, top: usize) -> String {
         ));
     }
     out.push_str(&format!(
-        "{} likely mislabelled ({:.2} %){}; {:.2} % of the labels are estimated to be wrong at random\n",
+        "{} likely mislabelled ({}){}; {} of the labels are estimated to be wrong at random\n",
         tables::counted(found.issues.len() as u64, "record is", "records are"),
-        100.0 * share,
-        found
-            .expected_precision
-            .map_or_else(String::new, |share| format!(", {:.0} % of them expected to be", 100.0 * share)),
-        100.0 * found.noise_rate
+        percent(share, 2),
+        found.expected_precision.map_or_else(String::new, |share| format!(
+            ", {} of them expected to be",
+            percent(share, 0)
+        )),
+        percent(found.noise_rate, 2)
     ));
     if !found.issues.is_empty() {
         out.push('\n');
@@ -279,7 +266,7 @@ fn overlaps(found: &LabelIssues, top: usize) -> String {
             redact(second),
             format!("{} of {}", pair.taken[0], pair.n[0]),
             format!("{} of {}", pair.taken[1], pair.n[1]),
-            format!("{:.3} [{:.3}, {:.3}]", pair.rate, pair.ci95[0], pair.ci95[1]),
+            format!("{:.3} {}", pair.rate, interval(pair.ci95, 3)),
             pair.examples.first().map_or_else(String::new, |example| {
                 format!("record {}: {}", example.record, display(&example.text, 50))
             }),
@@ -295,13 +282,13 @@ fn oddities(found: &LabelIssues, top: usize) -> String {
     let records = &found.oddities.records;
     let mut out = String::new();
     if !found.oddities.letters_compared {
-        out.push_str("\nnote: too few texts to tell unusual sequences of letters\n");
+        out.push_str("\nnote: there are too few texts to find unusual sequences of letters\n");
     }
     if records.is_empty() {
         return out;
     }
     let rows = records.iter().take(top).map(|one| {
-        let what = match one.kind {
+        let kind = match one.kind {
             OddityKind::Outlier => "far from its intent",
             OddityKind::UnseenLetters => "letters seen nowhere else",
             OddityKind::KeyboardRun => "run over the keyboard",
@@ -309,7 +296,7 @@ fn oddities(found: &LabelIssues, top: usize) -> String {
             OddityKind::NoWords => "no words",
         };
         vec![
-            what.to_owned(),
+            kind.to_owned(),
             format!("{:.3}", one.value),
             one.record.to_string(),
             one.line.to_string(),
@@ -323,7 +310,7 @@ fn oddities(found: &LabelIssues, top: usize) -> String {
     out
 }
 
-/// Says how many are not shown.
+/// Returns the number of items that are not shown; empty if all are.
 fn more(n: usize, shown: usize) -> String {
     match n.saturating_sub(shown) {
         0 => String::new(),

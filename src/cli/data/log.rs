@@ -11,11 +11,11 @@ use serde::Serialize;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The data set; without one, all data sets are listed
+    /// Data set; without one, all data sets are listed
     name: Option<String>,
 }
 
-/// One data set.
+/// A data set with its latest snapshot.
 #[derive(Serialize)]
 struct DataSet {
     name: String,
@@ -38,7 +38,7 @@ struct History<'a> {
     snapshots: Vec<Line>,
 }
 
-/// One snapshot.
+/// A snapshot of a data set.
 #[derive(Serialize)]
 struct Line {
     reference: String,
@@ -50,7 +50,7 @@ struct Line {
     files: u64,
     size_bytes: u64,
     stored_bytes: u64,
-    /// The entry before, by its digest.
+    /// The digest of the previous entry.
     previous: Option<Digest>,
 }
 

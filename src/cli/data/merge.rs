@@ -3,8 +3,8 @@
 use super::conversion;
 use crate::cli::{
     Exit, Outcome,
-    arguments::{data_args::DataArgs, data_source},
-    session::context::{self, Context},
+    arguments::{data_args::DataArgs, data_source, output_args::RecordOutputArgs},
+    session::{context::Context, outputs},
     terminal::tables,
 };
 use botops_curation::{Merging, NewIntents};
@@ -13,39 +13,35 @@ use botops_datasets::{
 };
 use botops_files::AtomicFile;
 use botops_findings::{Fault, Finding, Place, Result};
-use botops_text::display;
-use botops_text::shell_line;
+use botops_text::{display, shell_line};
 use serde::Serialize;
 use std::{
     io::{self, Write},
     path::{Path, PathBuf},
 };
 
-/// Add utterances that were labelled to a data set.
+/// Add labelled utterances to a data set
 ///
-/// The labelled file is one that `botops data suggest` wrote. What cannot be taken is refused, with the reason, and the
-/// rest is written: exit code 3 when something was.
+/// The labelled file is one that `botops data suggest` wrote. Utterances that cannot be added are refused with the reason,
+/// and the rest is written; the exit code is 3 when any was refused.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The data set, all of whose records are kept; a file, or a file of a snapshot
+    /// Data set, a file or a file of a snapshot; all its records are kept
     base: PathBuf,
-    /// The labelled utterances, with the columns `id`, `text` and `intent`
+    /// Labelled utterances, with the columns `id`, `text` and `intent`
     labelled: PathBuf,
-    /// Write the records here; the ending says how: .csv, .tsv, .jsonl, .json or .parquet, and .gz or .zst behind it
+    /// Write the records to this file; the ending gives the format: .csv, .tsv, .jsonl, .json or .parquet, optionally
+    /// followed by .gz or .zst
     #[arg(long, short, value_name = "FILE")]
     out: PathBuf,
-    /// Take intents that the data set does not have
+    /// Accept intents that the data set does not have
     #[arg(long)]
     new_intents: bool,
-    /// Write the utterances that are refused here, with the reasons
+    /// Write the refused utterances to this file, with the reasons
     #[arg(long, value_name = "FILE")]
     refused: Option<PathBuf>,
-    /// How many findings of each kind to show
-    #[arg(long, value_name = "N", default_value_t = 5)]
-    samples: usize,
-    /// Write nothing
-    #[arg(long)]
-    dry_run: bool,
+    #[command(flatten)]
+    output: RecordOutputArgs,
     #[command(flatten)]
     columns: DataArgs,
 }
@@ -60,21 +56,21 @@ struct Answer<'a> {
     merging: &'a Merging,
 }
 
-/// The column that `botops data suggest` writes ids in.
+/// The column for ids in the file of `botops data suggest`.
 const ID: &str = "id";
 
 pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let inputs = [Some(args.base.as_path()), Some(args.labelled.as_path())];
-    context::distinct_outputs(&[Some(&args.out), args.refused.as_deref()], &inputs)?;
+    outputs::distinct_outputs(&[Some(&args.out), args.refused.as_deref()], &inputs)?;
     let format = match Format::of_name(&args.out.to_string_lossy()) {
         Some(format) if format != Format::Rasa => format,
         _ => {
             return Err(Fault::usage(
                 "BOT-1003",
-                format!("the ending of `{}` says no format of a table", args.out.display()),
+                format!("the ending of `{}` is not that of a table format", args.out.display()),
             )
             .file(&args.out)
-            .hint("end it in .csv, .tsv, .jsonl, .json or .parquet"));
+            .hint("use the ending .csv, .tsv, .jsonl, .json or .parquet"));
         }
     };
     let options = args.columns.options(Presence::Required);
@@ -86,7 +82,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let (labelled, ids) = labelled(args, context)?;
     let new_intents = if args.new_intents { NewIntents::Allowed } else { NewIntents::Refused };
     let merging = botops_curation::merge(&base, &labelled, &ids, new_intents);
-    let written = if args.dry_run {
+    let written = if args.output.dry_run {
         write(&merging, format, &args.out, &mut io::sink(), &base)?
     } else {
         let mut file = AtomicFile::create(&args.out)?;
@@ -100,11 +96,14 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     findings.extend(merging.findings.iter().cloned());
     findings.extend(written.findings);
 
-    let out = (!args.dry_run).then(|| args.out.display().to_string());
-    let refused_file =
-        args.refused.as_ref().filter(|_| !args.dry_run).map(|path| path.display().to_string());
+    let out = (!args.output.dry_run).then(|| args.out.display().to_string());
+    let refused_file = args
+        .refused
+        .as_ref()
+        .filter(|_| !args.output.dry_run)
+        .map(|path| path.display().to_string());
     let mut text = format!(
-        "{}: {}; {}: {}: {} added, {} there already, {} not labelled yet, {} refused\n",
+        "{}: {}; {}: {}: {} added, {} present already, {} not labelled yet, {} refused\n",
         display(&base.name, 200),
         tables::counted(merging.base, "record", "records"),
         display(&labelled.name, 200),
@@ -114,7 +113,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         tables::count(merging.unlabelled),
         tables::count(merging.refused)
     );
-    text.push_str(&tables::findings(&findings, args.samples));
+    text.push_str(&tables::findings(&findings, args.output.samples));
     text.push_str(&match &out {
         Some(out) => format!("wrote {out}: {} records\n", tables::count(merging.records_out)),
         None => "not written (dry run)\n".to_owned(),
@@ -144,17 +143,17 @@ fn labelled(args: &Args, context: &Context) -> Result<(Dataset, Vec<Option<Strin
     if !other_columns(context, path, &plain)?.iter().any(|name| name == ID) {
         return Err(Fault::data("BOT-2197", format!("there is no column `{ID}`"))
             .file(path)
-            .hint("give the file that `botops data suggest` wrote, with the column `intent` filled in")
-            .hint("new texts of your own are added with `botops data import`"));
+            .hint("name the file that `botops data suggest` wrote, with the column `intent` filled in")
+            .hint("to add new texts of your own, use `botops data import`"));
     }
-    // An utterance that was suggested has no language, and its id takes that place.
+    // A suggested utterance has no language, so its id is read in the place of the language.
     let options = ReadOptions { lang_column: Some(ID.to_owned()), ..plain };
     let mut labelled = data_source::dataset(context, path, &options)?;
     let ids = labelled.records.iter_mut().map(|record| record.lang.take()).collect();
     Ok((labelled, ids))
 }
 
-/// Returns the columns of the file without a role.
+/// Returns the columns of the file that have no role.
 fn other_columns(context: &Context, path: &Path, options: &ReadOptions) -> Result<Vec<String>> {
     let mut stream = data_source::stream(context, path, options)?;
     if let Some(records) = stream.next() {
@@ -163,7 +162,7 @@ fn other_columns(context: &Context, path: &Path, options: &ReadOptions) -> Resul
     Ok(stream.other_columns())
 }
 
-/// Writes the records that come out.
+/// Writes the merged records.
 fn write(
     merging: &Merging,
     format: Format,

@@ -2,8 +2,8 @@
 
 use crate::cli::{
     Outcome,
-    arguments::{data_args::DataArgs, data_source},
-    session::context::{self, Context},
+    arguments::{data_args::DataArgs, data_source, output_args::PageArgs},
+    session::{context::Context, outputs},
     terminal::tables,
 };
 use botops_datasets::{Presence, ReadOptions};
@@ -14,21 +14,17 @@ use botops_text::{counted, display};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
-/// Say what a data set is made of: classes, lengths, languages, columns; before and after.
+/// Describe a data set: classes, lengths, languages, columns; optionally compared with an earlier version
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Data file, in any format that `validate` reads; a pattern in quotes; - for standard input; or a file of a snapshot
     /// such as support@3:train.csv
     data: PathBuf,
-    /// What it was before: both are shown, and what changed
+    /// Earlier version of the data; both are shown with the changes
     #[arg(long, value_name = "FILE")]
     against: Option<PathBuf>,
-    /// Write a report page here
-    #[arg(long, value_name = "FILE")]
-    html: Option<PathBuf>,
-    /// Write nothing
-    #[arg(long)]
-    dry_run: bool,
+    #[command(flatten)]
+    page: PageArgs,
     #[command(flatten)]
     columns: DataArgs,
 }
@@ -41,14 +37,14 @@ struct Answer<'a> {
     html: Option<String>,
 }
 
-/// Rows of a table; the rest is in the JSON.
+/// The most rows of a table; the JSON has all.
 const MOST_ROWS: usize = 60;
-/// Languages that have a column of their own.
+/// The most languages with a column of their own.
 const MOST_LANGUAGES: usize = 4;
 
 pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let inputs = [Some(args.data.as_path()), args.against.as_deref()];
-    context::distinct(args.html.as_deref(), &inputs)?;
+    outputs::distinct(args.page.html.as_deref(), &inputs)?;
     let options =
         ReadOptions { text: Presence::Optional, ..args.columns.options(Presence::Optional) };
     let read = |path: &Path| match data_source::reference(path) {
@@ -60,26 +56,18 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     };
     let before = args.against.as_deref().map(read).transpose()?;
     let profile = read(&args.data)?;
-    let html = args.html.as_ref().filter(|_| !args.dry_run);
-    if let Some(path) = html {
-        let page = report::profile_html(&profile, before.as_ref());
-        context::write_file(path, page.as_bytes())?;
-    }
+    let html = args.page.write(|| report::profile_html(&profile, before.as_ref()))?;
     let mut text = text(&profile, before.as_ref());
     if context.printer.is_markdown() {
         text = report::profile_markdown(&profile, before.as_ref());
-    } else if let Some(path) = &args.html {
-        let verb = if args.dry_run { "would write" } else { "wrote" };
+    } else if let Some(path) = &args.page.html {
+        let verb = if args.page.dry_run { "would write" } else { "wrote" };
         text.push_str(&format!("\n{verb} {}\n", path.display()));
     }
-    let answer = Answer {
-        profile: &profile,
-        before: before.as_ref(),
-        html: html.map(|path| path.display().to_string()),
-    };
+    let answer = Answer { profile: &profile, before: before.as_ref(), html };
     let outcome = Outcome::done(&answer, text);
     let data = args.data.display().to_string();
-    Ok(match args.html {
+    Ok(match args.page.html {
         Some(_) => outcome.next(args.columns.line(["botops", "validate", &data])),
         None => {
             let against = args.against.as_ref().map(|path| path.display().to_string());
@@ -160,22 +148,22 @@ fn intents(text: &TextProfile, before: Option<&TextProfile>) -> String {
         out.push_str(&format!("and {} smaller intents (`--format json` has all)\n", n - MOST_ROWS));
     }
     if text.unlabelled > 0 {
-        let who = counted(text.unlabelled, "record has", "records have");
-        out.push_str(&format!("{who} no intent\n"));
+        let unlabelled = counted(text.unlabelled, "record has", "records have");
+        out.push_str(&format!("{unlabelled} no intent\n"));
     }
     out
 }
 
 fn lengths(text: &TextProfile, before: Option<&TextProfile>) -> String {
     let mut rows = Vec::new();
-    for (what, of) in [
+    for (unit, of) in [
         ("words", (|text| &text.words) as fn(&TextProfile) -> &Lengths),
         ("characters", |text| &text.chars),
     ] {
         for (side, text) in [(" before", before), ("", Some(text))] {
             let Some(text) = text else { continue };
             let Lengths { min, p05, median, p95, max, mean, .. } = of(text);
-            let mut row = vec![format!("{what}{side}")];
+            let mut row = vec![format!("{unit}{side}")];
             row.extend([min, p05, median, p95, max].map(|value| format!("{value:.1}")));
             row.push(format!("{mean:.1}"));
             rows.push(row);

@@ -15,10 +15,10 @@ use std::path::PathBuf;
 pub(super) struct Args {
     /// Snapshot, such as support@3 or support@latest
     reference: String,
-    /// Folder to write, not there yet; default: such as support-3
+    /// Folder to write, which must not exist yet; default: such as support-3
     #[arg(long, short, value_name = "FOLDER")]
     out: Option<PathBuf>,
-    /// Say what would be written, but write nothing
+    /// Show the snapshot, but write nothing
     #[arg(long)]
     dry_run: bool,
 }
@@ -36,9 +36,9 @@ struct Answer {
 pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let reference: SnapshotReference = args.reference.parse()?;
     if reference.file.is_some() {
-        return Err(Fault::usage("BOT-5064", "a snapshot is written back whole")
-            .hint("read one file where it is: `botops validate` and others take `name@3:train.csv`")
-            .hint(format!("or write all of it: `botops data pull {}`", {
+        return Err(Fault::usage("BOT-5064", "a snapshot is restored as a whole")
+            .hint("to read one file without restoring it, name it: `botops validate` and others accept `name@3:train.csv`")
+            .hint(format!("or restore the whole snapshot: `botops data pull {}`", {
                 let whole = SnapshotReference { file: None, ..reference };
                 whole.to_string()
             })));
@@ -55,35 +55,34 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         }
     } else {
         let bar = progress::bar(&context.printer, "pulling", 0);
-        let told = |done: u64, total: u64| {
+        let progress = |done: u64, total: u64| {
             bar.set_length(total);
             bar.set_position(done);
         };
-        let pulled = context.wait(snapshots.pull(&snapshot, &out, &told))?;
+        let pulled = context.wait(snapshots.pull(&snapshot, &out, &progress))?;
         bar.finish_and_clear();
         pulled?
     };
-    let what = format!(
-        "{} {}, {}, {}",
-        tables::count(pulled.files),
-        if pulled.files == 1 { "file" } else { "files" },
+    let content = format!(
+        "{}, {}, {}",
+        tables::counted(pulled.files, "file", "files"),
         tables::bytes(pulled.size_bytes),
         snapshot.digest.short()
     );
-    let (reference, shown) = (snapshot.reference(), out.display().to_string());
+    let (reference, folder) = (snapshot.reference(), out.display().to_string());
     let text = if args.dry_run {
-        format!("{shown} would be {reference}: {what}; nothing was written (dry run)\n")
+        format!("{folder} would be {reference}: {content}; nothing was written (dry run)\n")
     } else if pulled.was_there {
-        format!("{shown} already is {reference}: {what}, verified\n")
+        format!("{folder} already is {reference}: {content}, verified\n")
     } else if pulled.kept_bytes > 0 {
         let kept = tables::bytes(pulled.kept_bytes);
         format!(
-            "{shown} is {reference}: {what}, verified; {kept} were there from a run that was cut off\n"
+            "{folder} is {reference}: {content}, verified; {kept} were kept from an interrupted run\n"
         )
     } else {
-        format!("{shown} is {reference}: {what}, verified\n")
+        format!("{folder} is {reference}: {content}, verified\n")
     };
     let answer =
-        Answer { reference, snapshot: snapshot.digest, out: shown, dry_run: args.dry_run, pulled };
+        Answer { reference, snapshot: snapshot.digest, out: folder, dry_run: args.dry_run, pulled };
     Ok(Outcome::done(&answer, text))
 }

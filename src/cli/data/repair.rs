@@ -5,8 +5,8 @@ mod text;
 use super::conversion;
 use crate::cli::{
     Exit, Outcome,
-    arguments::{data_args::DataArgs, data_source},
-    session::context::{self, Context},
+    arguments::{data_args::DataArgs, data_source, output_args::RecordOutputArgs},
+    session::{context::Context, outputs, provenance},
 };
 use botops_datasets::{self as datasets, Packing, ReadOptions};
 use botops_expectations::Expectations;
@@ -21,51 +21,48 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
-/// Propose fixes as a patch, apply it once it was looked through, and take corrected records back.
+/// Propose fixes as a patch, apply a reviewed patch, or merge corrected records back
 ///
-/// Without --apply and --quarantine, fixes are proposed, and --patch writes them down, one line each: edit `after`, write
-/// `no` or `yes` under `apply`, or delete lines. Nothing is applied that does not fit the data, and the data themselves are
-/// never written over. Exit codes: 3 when records are set aside again, 5 when a patch or a quarantine is of other data.
+/// Without --apply and --quarantine, fixes are proposed, and --patch writes them to a file, one line each: edit `after`,
+/// write `no` or `yes` under `apply`, or delete lines. A fix that does not match the data is not applied, and the data file
+/// itself is never changed. The exit code is 3 when records are quarantined again, and 5 when a patch or a quarantine
+/// belongs to other data.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Data file: CSV, TSV, JSONL or JSON, packed or not
     data: PathBuf,
-    /// Expectations; default: expectations.yaml beside the data, if there
+    /// Expectations; default: expectations.yaml beside the data, if it exists
     #[arg(long, value_name = "FILE")]
     expectations: Option<PathBuf>,
-    /// Write the proposed fixes here, as CSV to be looked through
+    /// Write the proposed fixes to this CSV file, for review
     #[arg(long, value_name = "FILE", conflicts_with_all = ["apply", "quarantine"])]
     patch: Option<PathBuf>,
-    /// Replace a patch that is there, and what was reviewed in it
+    /// Replace an existing patch and the review in it
     #[arg(long, requires = "patch")]
     force: bool,
-    /// Propose, besides, the intents that `botops data label-issues --format json` suggests: this file
+    /// Also propose the intents in this file, the output of `botops data label-issues --format json`
     #[arg(long, value_name = "FILE", conflicts_with_all = ["apply", "quarantine"])]
     labels: Option<PathBuf>,
     /// Apply the fixes of this patch
     #[arg(long, value_name = "FILE", requires = "out", conflicts_with = "quarantine")]
     apply: Option<PathBuf>,
-    /// Take back the records of this quarantine, corrected by hand, that are as expected now; may be repeated: of a record
-    /// that several list, the last counts
+    /// Merge back the corrected records of this quarantine that satisfy the expectations now; repeatable, and the last file
+    /// that lists a record counts
     #[arg(long, value_name = "FILE", requires = "out")]
     quarantine: Vec<PathBuf>,
-    /// Write the repaired data here, in the format they have; .gz or .zst behind the name packs them
+    /// Write the repaired data to this file, in the format of the data; packed if the name ends in .gz or .zst
     #[arg(long, short, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// Write the records that are set aside again here, with the reasons
+    /// Write the records that are quarantined again to this file, with the reasons
     #[arg(long, value_name = "FILE", requires = "quarantine")]
     left: Option<PathBuf>,
-    /// How many fixes and findings of each kind to show
-    #[arg(long, value_name = "N", default_value_t = 5)]
-    samples: usize,
-    /// Write nothing
-    #[arg(long)]
-    dry_run: bool,
+    #[command(flatten)]
+    output: RecordOutputArgs,
     #[command(flatten)]
     columns: DataArgs,
 }
 
-/// What a validation of the repaired data finds.
+/// The findings of a validation of the repaired data.
 #[derive(Serialize)]
 struct Remaining<'a> {
     records_accepted: u64,
@@ -117,10 +114,14 @@ pub(super) fn run(args: &Args, _: &Context) -> Result<Outcome> {
     check_paths(args)?;
     if let Some(reference) = data_source::reference(&args.data) {
         let name = args.data.display();
-        // A snapshot is written back whole, or not at all.
         let whole = SnapshotReference { file: None, ..reference };
-        let fault = Fault::usage("BOT-2220", format!("`{name}` is a snapshot, and snapshots never change"))
-            .hint(format!("write it back first: `botops data pull {whole}`, and take a snapshot of what was repaired"));
+        let fault = Fault::usage(
+            "BOT-2220",
+            format!("`{name}` is a snapshot, and a snapshot cannot be changed"),
+        )
+        .hint(format!(
+            "restore it first: `botops data pull {whole}`, and take a snapshot of the repaired data"
+        ));
         return Err(fault);
     }
     let expectations = data_source::expectations(&args.data, args.expectations.as_deref())?;
@@ -128,7 +129,7 @@ pub(super) fn run(args: &Args, _: &Context) -> Result<Outcome> {
         args,
         read: args.columns.options_with(&expectations),
         expectations,
-        now: context::now()?,
+        now: provenance::now()?,
         spill: std::env::temp_dir(),
     };
     match (&args.apply, &args.out) {
@@ -136,13 +137,13 @@ pub(super) fn run(args: &Args, _: &Context) -> Result<Outcome> {
         (None, Some(out)) if !args.quarantine.is_empty() => work.readmit(out),
         (None, Some(_)) => {
             Err(Fault::usage("BOT-1003", "`--out` is for `--apply` and `--quarantine`")
-                .hint("write the proposed fixes with `--patch FILE`, and apply them then"))
+                .hint("write the proposed fixes with `--patch FILE`, review them, then apply them"))
         }
         (_, None) => work.propose(),
     }
 }
 
-/// Refuses outputs that are inputs, and two outputs that are one.
+/// Refuses an output that is also an input, and one file for two outputs.
 fn check_paths(args: &Args) -> Result<()> {
     let mut inputs: Vec<Option<&Path>> = vec![
         Some(args.data.as_path()),
@@ -152,10 +153,10 @@ fn check_paths(args: &Args) -> Result<()> {
     ];
     inputs.extend(args.quarantine.iter().map(|path| Some(path.as_path())));
     let outputs = [&args.patch, &args.out, &args.left].map(Option::as_deref);
-    context::distinct_outputs(&outputs, &inputs)
+    outputs::distinct_outputs(&outputs, &inputs)
 }
 
-/// What all three ways have in common.
+/// The common part of proposing, applying and merging back.
 struct Work<'a> {
     args: &'a Args,
     expectations: Expectations,
@@ -168,7 +169,7 @@ impl Work<'_> {
     fn options(&self) -> ValidateOptions<'_> {
         ValidateOptions {
             now: self.now,
-            samples: self.args.samples,
+            samples: self.args.output.samples,
             spill: Some(&self.spill),
             ..ValidateOptions::default()
         }
@@ -184,12 +185,12 @@ impl Work<'_> {
             &self.options(),
             &suggested,
         )?;
-        let written = args.patch.as_deref().filter(|_| !args.dry_run);
+        let written = args.patch.as_deref().filter(|_| !args.output.dry_run);
         if let Some(path) = &args.patch {
             let bytes = botops_repair::patch_csv(&proposal.fixes);
-            context::unedited(path, &bytes, args.force)?;
-            if !args.dry_run {
-                context::write_file(path, &bytes)?;
+            outputs::unedited(path, &bytes, args.force)?;
+            if !args.output.dry_run {
+                outputs::write_file(path, &bytes)?;
             }
         }
         let patch = written.map(|path| path.display().to_string());
@@ -226,7 +227,7 @@ impl Work<'_> {
         let remaining =
             application.repaired.validate(&name, &self.expectations, &self.options())?;
         self.write(&application.repaired, out, || Ok(()))?;
-        let written = (!args.dry_run).then(|| name.clone());
+        let written = (!args.output.dry_run).then(|| name.clone());
         let text = text::application(&application, &remaining, args, patch, written.as_deref());
         let answer = Applied {
             application: &application,
@@ -256,8 +257,8 @@ impl Work<'_> {
                 .as_deref()
                 .map_or(Ok(()), |left| botops_repair::write_left(left, &readmission))
         })?;
-        let shown = |path: &Path| (!args.dry_run).then(|| path.display().to_string());
-        let (written, left) = (shown(out), args.left.as_deref().and_then(shown));
+        let name = |path: &Path| (!args.output.dry_run).then(|| path.display().to_string());
+        let (written, left) = (name(out), args.left.as_deref().and_then(name));
         let text = text::readmission(&readmission, args, written.as_deref(), left.as_deref());
         let answer = Readmitted {
             readmission: &readmission,
@@ -273,24 +274,24 @@ impl Work<'_> {
         Ok(outcome.findings(readmission.findings.clone()))
     }
 
-    /// Writes the repaired data to `out`, complete or not at all, once what goes with them is there.
+    /// Writes the repaired data to `out`, complete or not at all, after `other_files` has written its files.
     fn write(
         &self,
         repaired: &Repaired,
         out: &Path,
-        besides: impl FnOnce() -> Result<()>,
+        other_files: impl FnOnce() -> Result<()>,
     ) -> Result<()> {
-        if self.args.dry_run {
+        if self.args.output.dry_run {
             return Ok(());
         }
         let mut file = AtomicFile::create(out)?;
         let packing = Packing::of_name(&out.to_string_lossy());
         repaired.write(packing, &mut file).map_err(|error| conversion::unwritten(error, out))?;
-        besides()?;
+        other_files()?;
         file.publish()
     }
 
-    /// Returns the command that checks what was written, by the same expectations.
+    /// Returns the command that validates the written file by the same expectations.
     fn validating(&self, out: &str) -> String {
         let mut words = vec!["botops", "validate", out];
         let given = self.args.expectations.as_ref().map(|path| path.display().to_string());
@@ -306,7 +307,7 @@ impl Work<'_> {
     }
 }
 
-/// Returns a name for what comes of the file at `path`: `train.repaired.csv`.
+/// Returns the name for the repaired data of `train.csv`: `train.repaired.csv`.
 fn beside(path: &Path) -> String {
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let repaired = match name.split_once('.') {
@@ -316,7 +317,7 @@ fn beside(path: &Path) -> String {
     path.with_file_name(repaired).display().to_string()
 }
 
-/// Reads the intents that label issues suggest.
+/// Reads the suggested intents from the output of `data label-issues`.
 fn label_issues(path: &Path) -> Result<Vec<SuggestedIntent>> {
     #[derive(Deserialize)]
     struct Document {
@@ -328,7 +329,7 @@ fn label_issues(path: &Path) -> Result<Vec<SuggestedIntent>> {
     }
     let bytes = datasets::bytes(path)?;
     let document: Document = serde_json::from_slice(&bytes).map_err(|error| {
-        Fault::data("BOT-2221", "the file is no list of label issues")
+        Fault::data("BOT-2221", "the file is not a list of label issues")
             .file(path)
             .hint("write it: `botops data label-issues DATA --format json > labels.json`")
             .caused_by(error)

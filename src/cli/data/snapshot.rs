@@ -2,7 +2,7 @@
 
 use crate::cli::{
     Outcome,
-    session::context::{self, Context},
+    session::{context::Context, provenance},
     terminal::{progress, tables},
 };
 use botops_digest::Digest;
@@ -18,13 +18,13 @@ pub(super) struct Args {
     /// Files and folders of the data set
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
-    /// Name of the data set; default: that of the file or folder
+    /// Name of the data set; default: the name of the file or folder
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
-    /// Why, for the audit trail
+    /// Reason, for the audit trail
     #[arg(long, value_name = "TEXT", default_value = "")]
     reason: String,
-    /// Read and say what would be stored, but store nothing
+    /// Read the data and show the snapshot, but store nothing
     #[arg(long)]
     dry_run: bool,
 }
@@ -36,7 +36,7 @@ struct Answer<'a> {
     reference: String,
     snapshot: Digest,
     manifest_digest: Digest,
-    /// Whether this call made it, or would have.
+    /// Whether this call made the snapshot, or would have.
     is_new: bool,
     dry_run: bool,
     files: u64,
@@ -54,22 +54,22 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let snapshots = super::snapshots(context)?;
     let workspace = context.workspace()?;
     let taking = SnapshotRequest {
-        // A name that is none is refused before anything is made of it.
+        // An invalid name is refused before this path is used.
         stamps: Some(workspace.root.join(".botops").join("snapshots").join(format!("{name}.json"))),
         name,
         paths: args.paths.clone(),
         actor: workspace.actor.value.clone(),
         reason: args.reason.clone(),
-        at: context::now()?,
+        at: provenance::now()?,
         clock: Utc::now(),
         dry_run: args.dry_run,
     };
     let bar = progress::bar(&context.printer, "storing", 0);
-    let told = |done: u64, total: u64| {
+    let progress = |done: u64, total: u64| {
         bar.set_length(total);
         bar.set_position(done);
     };
-    let taken = context.wait(snapshots.take(&taking, &told))?;
+    let taken = context.wait(snapshots.take(&taking, &progress))?;
     bar.finish_and_clear();
     let Taken { snapshot, is_new, stored_bytes, files_read, hidden, forgot } = taken?;
     if let Some(fault) = forgot {
@@ -111,31 +111,28 @@ fn own_name(args: &Args) -> Result<String> {
         Fault::usage("BOT-5061", message).hint("name the data set: `--name support`")
     };
     let [path] = &args.paths[..] else {
-        return Err(unnamed("several paths give the data set no name".to_owned()));
+        return Err(unnamed("a data set of several paths needs a name".to_owned()));
     };
-    // `.` has the name of the folder it is.
+    // The path `.` has no name of its own.
     let real = path.canonicalize().unwrap_or_else(|_| path.clone());
     let name = if real.is_dir() { real.file_name() } else { path.file_stem() };
     let name = name.map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    // `train.csv.gz` is still `train`.
+    // `train.csv.gz` has the name `train`.
     let name = name.split('.').next().unwrap_or_default().to_lowercase();
     let name = name.replace(' ', "-");
     if name.is_empty() {
-        return Err(unnamed(format!("`{}` gives the data set no name", path.display())));
+        return Err(unnamed(format!("a data set at `{}` needs a name", path.display())));
     }
     Ok(name)
 }
 
 fn text(answer: &Answer<'_>) -> String {
-    let files = match answer.files {
-        1 => "1 file".to_owned(),
-        n => format!("{} files", tables::count(n)),
-    };
+    let files = tables::counted(answer.files, "file", "files");
     let size = tables::bytes(answer.size_bytes);
     let short = answer.snapshot.short();
     let mut out = match (answer.is_new, answer.dry_run) {
         (false, _) => format!(
-            "{} still is what is there ({short}): {files}, {size}; nothing was stored\n",
+            "{} has this content already ({short}): {files}, {size}; nothing was stored\n",
             answer.reference
         ),
         (true, true) => format!(
@@ -151,10 +148,7 @@ fn text(answer: &Answer<'_>) -> String {
         ),
     };
     if answer.hidden > 0 {
-        out.push_str(&format!(
-            "left out, because their names begin with a dot: {}\n",
-            tables::count(answer.hidden)
-        ));
+        out.push_str(&format!("hidden files skipped: {}\n", tables::count(answer.hidden)));
     }
     out
 }

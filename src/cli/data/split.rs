@@ -3,14 +3,14 @@
 use crate::cli::{
     Outcome,
     arguments::{data_args::DataArgs, data_source},
-    session::context::{self, Context},
+    session::{context::Context, outputs},
     terminal::tables,
 };
 use botops_datasets::{self as datasets, Dataset, Presence, ReadOptions};
 use botops_digest::Digest;
 use botops_findings::{Fault, Result};
 use botops_splits::{LockedSplit, LockedSplitSpec, SplitLock, SplitSide};
-use botops_text::shell_line;
+use botops_text::{percent, shell_line};
 use serde::Serialize;
 use std::{
     collections::BTreeMap,
@@ -22,32 +22,32 @@ use std::{
 pub(super) struct Args {
     /// Labelled data: CSV, TSV, JSONL or Parquet, or a file of a snapshot
     data: PathBuf,
-    /// Share of each intent to test on; default: that of the lock, else 20%
+    /// Share of each intent for the test side; default: the share in the lock, else 20%
     #[arg(long, value_name = "SHARE", value_parser = share)]
     test: Option<f64>,
-    /// Share of each intent to validate on; default: that of the lock, else none
+    /// Share of each intent for the validation side; default: the share in the lock, else none
     #[arg(long, value_name = "SHARE", value_parser = share)]
     validation: Option<f64>,
-    /// Column whose values stay on one side each, such as a conversation
+    /// Column whose equal values stay on the same side, such as a conversation
     #[arg(long, value_name = "COLUMN")]
     group: Option<String>,
-    /// File that remembers who is on which side; made when it is not there
+    /// File with the side of each record, so that records do not move later; created if it does not exist
     #[arg(long, value_name = "FILE")]
     lock: Option<PathBuf>,
-    /// Changes which records go where; default: that of the lock, else 17
+    /// Random seed; default: the seed in the lock, else 17
     #[arg(long)]
     seed: Option<u64>,
-    /// Folder to write the sides into; default: such as utterances-split
+    /// Folder for the files of the sides; default: such as utterances-split
     #[arg(long, short, value_name = "FOLDER")]
     out: Option<PathBuf>,
-    /// Say what would go where, but write nothing
+    /// Show the split, but write nothing
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]
     columns: DataArgs,
 }
 
-/// Reads `20%` or `0.2`.
+/// Parses `20%` or `0.2`.
 pub(super) fn share(text: &str) -> Result<f64, String> {
     let (number, by) = match text.strip_suffix('%') {
         Some(number) => (number.trim_end(), 100.0),
@@ -59,14 +59,16 @@ pub(super) fn share(text: &str) -> Result<f64, String> {
     }
 }
 
+/// The default seed.
 const SEED: u64 = 17;
+/// The default share of the test side.
 const TEST_SHARE: f64 = 0.2;
 
 #[derive(Serialize)]
 struct Answer<'a> {
     data: &'a str,
     dry_run: bool,
-    /// The sides by name.
+    /// The sides, by name.
     sides: BTreeMap<&'static str, Written>,
     left_out: Option<Written>,
     lock: Option<String>,
@@ -76,7 +78,7 @@ struct Answer<'a> {
     intents: BTreeMap<String, BTreeMap<&'static str, u64>>,
 }
 
-/// A file with records.
+/// A file of records.
 #[derive(Serialize)]
 struct Written {
     file: String,
@@ -91,7 +93,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let sides = ["train", "validation", "test", "left-out"].map(&path);
     let mut outputs: Vec<Option<&Path>> = sides.iter().map(|side| Some(side.as_path())).collect();
     outputs.push(args.lock.as_deref());
-    context::distinct_outputs(&outputs, &[Some(&args.data)])?;
+    outputs::distinct_outputs(&outputs, &[Some(&args.data)])?;
     let lock = args.lock.as_deref().map(SplitLock::read).transpose()?.flatten();
     let locked = lock.as_ref().map(SplitLock::spec);
     let spec = LockedSplitSpec {
@@ -104,7 +106,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         group: args.group.clone().or_else(|| locked.and_then(|spec| spec.group.clone())),
     };
     let options = args.columns.options(Presence::Required);
-    // What is piped in can be read once only, and a group wants a second look.
+    // Groups take a second pass over the data, and standard input can be read only once.
     let piped = match spec.group.is_some() && args.data == Path::new(datasets::STDIN) {
         true => Some(data_source::read(context, &args.data)?),
         false => None,
@@ -121,27 +123,27 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let mut sides: Vec<(SplitSide, &Dataset)> = vec![(SplitSide::Train, train)];
     sides.extend(validation.as_ref().map(|validation| (SplitSide::Validation, validation)));
     sides.push((SplitSide::Test, test));
-    let aside = path("left-out");
-    // One of an earlier run is not left to be taken for this one's.
-    let has_aside = !left_out.is_empty() || aside.exists();
-    if has_aside {
-        botops_validation::replaceable_quarantine(&aside)?;
+    let left_out_file = path("left-out");
+    // The file of an earlier run is replaced even by an empty one, so that it does not seem to belong to this run.
+    let has_left_out_file = !left_out.is_empty() || left_out_file.exists();
+    if has_left_out_file {
+        botops_validation::replaceable_quarantine(&left_out_file)?;
     }
     if !args.dry_run {
         fs::create_dir_all(&out).map_err(|error| {
-            let why = context::plain(&error);
-            let message = format!("the folder `{}` cannot be made: {why}", out.display());
+            let why = outputs::plain(&error);
+            let message = format!("the folder `{}` cannot be created: {why}", out.display());
             Fault::internal("BOT-1002", message).file(&out).hint("name another with `--out`")
         })?;
-        // The lock first: what it says, the same command writes again.
+        // The lock is written first: if a later write fails, the same command repeats the same split.
         if let Some(path) = &args.lock {
             split.lock.write(path, lock.as_ref())?;
         }
         for (side, data) in &sides {
             datasets::write_csv(&path(side.name()), data)?;
         }
-        if has_aside {
-            botops_validation::write_quarantine(&aside, &data.name, left_out)?;
+        if has_left_out_file {
+            botops_validation::write_quarantine(&left_out_file, &data.name, left_out)?;
         }
     }
     let written = |name: &str, records: usize, digest| Written {
@@ -152,7 +154,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let answer = Answer {
         data: &data.name,
         dry_run: args.dry_run,
-        left_out: has_aside.then(|| written("left-out", left_out.len(), None)),
+        left_out: has_left_out_file.then(|| written("left-out", left_out.len(), None)),
         lock: args.lock.as_ref().map(|path| path.display().to_string()),
         records_locked: split.records_locked,
         records_following: split.records_following,
@@ -172,7 +174,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         return Ok(outcome);
     }
     let (train, test) = (path("train").display().to_string(), path("test").display().to_string());
-    // The sides are written with columns of the usual names: what the data took to be read, they do not.
+    // The files of the sides have the usual column names, so the column flags are not repeated.
     Ok(outcome.next(shell_line(["botops", "train", &train, "--test", &test])))
 }
 
@@ -182,7 +184,7 @@ fn groups(
     options: &ReadOptions,
     read: impl Fn(&ReadOptions) -> Result<Dataset>,
 ) -> Result<Vec<Option<String>>> {
-    // The same file once more: what it then hands over as the language is the column asked for.
+    // The second pass reads the column in the place of the language.
     let options = ReadOptions { lang_column: Some(group.to_owned()), ..options.clone() };
     let data = read(&options).map_err(|fault| {
         if fault.code() != "BOT-2101" {
@@ -226,13 +228,13 @@ fn text(answer: &Answer<'_>, n: usize) -> String {
     let order = ["train", "validation", "test"];
     let rows = order.iter().filter_map(|name| Some((name, answer.sides.get(name)?)));
     let rows = rows.map(|(name, side)| {
-        let share = 100.0 * side.records as f64 / n.max(1) as f64;
+        let share = side.records as f64 / n.max(1) as f64;
         let n_intents =
             answer.intents.values().filter(|counts| counts.contains_key(name)).count() as u64;
         vec![
             (*name).to_owned(),
             tables::count(side.records),
-            format!("{share:.1} %"),
+            percent(share, 1),
             tables::count(n_intents),
             side.file.clone(),
         ]
@@ -244,20 +246,20 @@ fn text(answer: &Answer<'_>, n: usize) -> String {
     ));
     if let Some(left_out) = &answer.left_out {
         out.push_str(&format!(
-            "left out of either: {} ({})\n",
+            "left out of both sides: {} ({})\n",
             tables::count(left_out.records),
             left_out.file
         ));
     }
     match &answer.lock {
         Some(lock) => out.push_str(&format!(
-            "{lock}: {} where they were, {} those they are near to, {} new\n",
+            "{lock}: {} in place, {} near duplicates, {} new\n",
             tables::counted(answer.records_locked, "record stays", "records stay"),
             tables::counted(answer.records_following, "follows", "follow"),
             tables::counted(answer.records_new, "is", "are")
         )),
         None => out.push_str(
-            "not locked: when the data grows, records may move; `--lock split.lock.json` keeps them\n",
+            "not locked: records may change sides when the data grows; `--lock split.lock.json` prevents that\n",
         ),
     }
     out
@@ -268,7 +270,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn shares_are_parts_or_per_cent() {
+    fn shares_are_fractions_or_percentages() {
         assert_eq!(share("20%"), Ok(0.2));
         assert_eq!(share("12.5 %"), Ok(0.125));
         assert_eq!(share("0.1"), Ok(0.1));

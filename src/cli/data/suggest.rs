@@ -3,43 +3,42 @@
 use crate::cli::{
     Outcome,
     arguments::{data_args::DataArgs, data_source, model_arg},
-    session::context::{self, Context},
+    session::{context::Context, outputs},
     terminal::tables,
 };
 use botops_curation::{Suggestion, Suggestions};
 use botops_datasets::{self as datasets, Dataset, Presence};
 use botops_findings::{Fault, Result};
-use botops_text::shell_line;
-use botops_text::{NearSpec, display};
+use botops_text::{NearSpec, display, shell_line};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
-/// Choose the utterances of recorded traffic that are most worth labelling.
+/// Choose the utterances of recorded traffic that are most useful to label
 ///
-/// Those that the model is unsure of or that are unlike what it learned from, and that differ from one another. Personal
-/// data are replaced. `botops data merge` brings the labels back.
+/// The model is unsure of these utterances, or they differ from its training data; and they differ from one another.
+/// Personal data is replaced. `botops data merge` adds the labelled utterances to the data set.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Recorded traffic or other texts: JSONL, CSV, TSV or Parquet; records with an intent count as labelled (for
-    /// traffic whose truth is known: --intent-column truth)
+    /// Recorded traffic or other texts: JSONL, CSV, TSV or Parquet; records with an intent count as labelled (for traffic
+    /// with known truth: --intent-column truth)
     logs: PathBuf,
-    /// The model that answers: a `.botops` file or a reference such as support@champion; default: the workspace's champion
+    /// Model: a `.botops` file or a reference such as support@champion; default: the workspace's champion
     #[arg(long, value_name = "MODEL")]
     model: Option<String>,
-    /// What the model learned from: its texts are not suggested, and tell what is new. --text-column is that of the
-    /// traffic and of these, where they have such a column
+    /// Training data of the model; its texts are not suggested, and texts unlike them are new. --text-column applies to
+    /// the traffic and to this file, where they have such a column
     #[arg(long, value_name = "FILE")]
     data: Option<PathBuf>,
-    /// How many utterances to choose
+    /// Choose at most N utterances
     #[arg(long, value_name = "N", default_value_t = 100)]
     limit: usize,
-    /// Write them here, as CSV with an empty column `intent` to fill in
+    /// Write the utterances to this CSV file, with an empty column `intent` to fill in
     #[arg(long, short, value_name = "FILE")]
     out: PathBuf,
-    /// Replace a file that is there, and the labels in it
+    /// Replace an existing file and the labels in it
     #[arg(long)]
     force: bool,
-    /// How many to show
+    /// Show at most N utterances
     #[arg(long, value_name = "N", default_value_t = 10)]
     samples: usize,
     /// Write nothing
@@ -60,7 +59,7 @@ struct Answer<'a> {
 
 pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let inputs = [Some(args.logs.as_path()), args.data.as_deref()];
-    context::distinct(Some(&args.out), &inputs)?;
+    outputs::distinct(Some(&args.out), &inputs)?;
     let (traffic, learned, base) = read(args, context)?;
     let model = model_arg::load_or_champion(context, args.model.as_deref())?;
     let near = NearSpec::default();
@@ -68,13 +67,13 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         botops_curation::suggest(&model.model, &traffic, learned.as_ref(), &near, args.limit)
             .map_err(|fault| fault.file(&args.logs))?;
     let bytes = csv(&found.suggestions);
-    context::unedited(&args.out, &bytes, args.force)?;
+    outputs::unedited(&args.out, &bytes, args.force)?;
     if !args.dry_run {
-        context::write_file(&args.out, &bytes)?;
+        outputs::write_file(&args.out, &bytes)?;
     }
     let out = (!args.dry_run).then(|| args.out.display().to_string());
     let mut text = format!(
-        "{}: {}: {} labelled, {} in the training data, {} empty, {} said nearly what another says; {} of {} are suggested\n\n",
+        "{}: {}: {} labelled, {} in the training data, {} empty, {} near duplicates of another; {} of {} are suggested\n\n",
         display(&traffic.name, 200),
         tables::counted(found.records, "record", "records"),
         tables::count(found.labelled),
@@ -113,16 +112,16 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
                 let words = ["botops", "data", "merge", &data, &out, "--out", "merged.csv"];
                 outcome.next(base.line(words))
             }
-            // What they are merged with is not known.
+            // The data set to merge with is unknown.
             None => outcome,
         },
         None => outcome,
     })
 }
 
-/// Reads the traffic and what the model learned from; returns the flags that the latter took, too.
+/// Reads the traffic and the training data; also returns the flags with which the training data was read.
 ///
-/// `--text-column` is meant for both, and each has it or is read by the usual names; one of them has to have it.
+/// `--text-column` applies to both files. One of them must have this column; the other may have the usual names instead.
 fn read(args: &Args, context: &Context) -> Result<(Dataset, Option<Dataset>, DataArgs)> {
     let base = DataArgs {
         text_column: args.columns.text_column.clone(),
@@ -140,7 +139,7 @@ fn read(args: &Args, context: &Context) -> Result<(Dataset, Option<Dataset>, Dat
     let Some(path) = &args.data else { return Ok((traffic?, None, base)) };
     let learned = by(path, &base);
     match (lacks(&traffic), lacks(&learned)) {
-        // Only the data have it. What is piped in was read, and cannot be read again.
+        // Only the training data has the column. Standard input cannot be read a second time.
         (true, false) if args.logs != Path::new(datasets::STDIN) => {
             let learned = learned?;
             match by(&args.logs, &usual(&args.columns)) {
@@ -159,9 +158,9 @@ fn read(args: &Args, context: &Context) -> Result<(Dataset, Option<Dataset>, Dat
                 let words = ["botops", "data", "import", &data, "--out", &out];
                 Fault::usage("BOT-2101", fault.message())
                     .at(fault.place().clone())
-                    .hint("`--text-column` names the column of the traffic, and the data have another")
+                    .hint("`--text-column` names the column of the traffic, and the data has another one")
                     .hint(format!(
-                        "give the data columns of the usual names: `{} --text-column …`, and name that file with `--data`",
+                        "convert the data to the usual column names: `{} --text-column …`, and name that file with `--data`",
                         shell_line(words)
                     ))
             })?;
@@ -171,7 +170,7 @@ fn read(args: &Args, context: &Context) -> Result<(Dataset, Option<Dataset>, Dat
     }
 }
 
-/// Returns the suggestions as CSV that a spreadsheet may open.
+/// Returns the suggestions as CSV that is safe to open in a spreadsheet.
 fn csv(suggestions: &[Suggestion]) -> Vec<u8> {
     let header =
         ["id", "text", "suggested_intent", "confidence", "intent", "count", "worth", "reason"];

@@ -6,7 +6,7 @@ use botops_text::shell_line;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The data set; without one, all are checked
+    /// Data set; without one, all are checked
     name: Option<String>,
 }
 
@@ -17,7 +17,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let mut text = tables::findings(&verification.problems, 20);
     if !verification.damaged.is_empty() {
         text.push_str(&format!(
-            "not whole any more: {}\n",
+            "damaged: {}\n",
             botops_text::display(&verification.damaged.join(", "), 1_000)
         ));
     }
@@ -30,9 +30,8 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         tables::bytes(verification.stored_bytes),
         snapshots.store().url(),
         match problems {
-            0 => "nothing is wrong".to_owned(),
-            1 => "1 problem".to_owned(),
-            n => format!("{} problems", tables::count(n as u64)),
+            0 => "no problems".to_owned(),
+            n => tables::counted(n as u64, "problem", "problems"),
         }
     ));
     let exit = if problems == 0 { Exit::Done } else { Exit::Gate };

@@ -29,7 +29,7 @@ struct UsedByRun {
     run: String,
     kind: String,
     finished_at: DateTime<Utc>,
-    /// What of the snapshot it read, by what it read it as: `train` to `utterances.csv`.
+    /// The files of the snapshot that the run read, by input: `train` to `utterances.csv`.
     read: BTreeMap<String, String>,
 }
 
@@ -37,7 +37,7 @@ struct UsedByRun {
 struct UsedByVersion {
     version: String,
     aliases: Vec<String>,
-    /// The run that made it, when that is one of `runs`; else it names the data itself.
+    /// The run that made the version, if it is one of `runs`; else the manifest of the version names the data.
     run: Option<String>,
 }
 
@@ -78,11 +78,11 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         }
         Ok::<_, Fault>(found)
     })??;
-    let shown = match &reference.file {
+    let name = match &reference.file {
         Some(file) => format!("{}:{}", snapshot.reference(), botops_text::display(file, 200)),
         None => snapshot.reference(),
     };
-    let answer = Answer { reference: shown, snapshot: snapshot.digest, runs, versions };
+    let answer = Answer { reference: name, snapshot: snapshot.digest, runs, versions };
     let outcome =
         Outcome::done(&answer, text(&answer, experiments.store().url(), registry.store().url()));
     Ok(match (answer.versions.last(), answer.runs.first()) {
@@ -94,7 +94,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     })
 }
 
-/// Returns what `run` read of the snapshot, if anything.
+/// Returns the files of the snapshot that `run` read; `None` if it read none.
 fn used(
     run: &RunRecord,
     snapshot: &Snapshot,
@@ -108,7 +108,7 @@ fn used(
         .filter_map(|(name, digest)| Some((name.clone(), digests.get(digest)?.clone())))
         .collect();
     for (name, source) in &run.sources {
-        // It says so itself, whatever it read of it.
+        // A run may name the snapshot even if none of its digests is that of a file.
         if reference.file.is_none() && source.snapshot.as_deref() == Some(lasting.as_str()) {
             read.entry(name.clone()).or_insert_with(|| source.file.clone());
         }

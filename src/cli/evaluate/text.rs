@@ -1,22 +1,21 @@
-//! An evaluation as text: metrics, classes, confusions, errors, and what changed against another model.
+//! An evaluation as text: metrics, classes, confusions, errors, and the comparison with another model.
 
-use super::Judged;
-use crate::cli::terminal::tables;
+use crate::cli::{session::judging::Judged, terminal::tables};
 use botops_evaluation::{ClassMetrics, Comparison, EvaluationReport, Flip};
-use botops_text::utterance;
+use botops_text::{interval, utterance};
 
-/// Most classes that are all listed.
+/// The most classes that are all listed.
 const MOST_CLASSES: usize = 20;
-/// How many of the worst classes are listed otherwise.
+/// The number of the worst classes listed if there are more.
 const WORST_CLASSES: usize = 10;
-/// Widest confusion matrix that is drawn.
+/// The most intents of a confusion matrix.
 const MOST_COLUMNS: usize = 12;
-/// How many confused pairs are listed otherwise.
+/// The number of confused pairs listed if there are more intents.
 const MOST_PAIRS: usize = 10;
-/// Most code points of an utterance in a table.
+/// The most code points of an utterance in a table.
 const UTTERANCE: usize = 70;
 
-/// Draws everything, with at most `errors` utterances in each list.
+/// Renders an evaluation and its comparison, with at most `errors` utterances in each list.
 pub(super) fn evaluation(judged: &Judged, errors: usize) -> String {
     let report = &judged.report;
     let mut out = format!(
@@ -34,7 +33,7 @@ pub(super) fn evaluation(judged: &Judged, errors: usize) -> String {
     out
 }
 
-/// Draws what is known of a model on some data, with at most `errors` misclassified utterances.
+/// Renders an evaluation, with at most `errors` misclassified utterances.
 pub(in crate::cli) fn report(report: &EvaluationReport, errors: usize) -> String {
     let mut out = tables::metrics(&report.metrics);
     out.push_str(&languages(report));
@@ -52,12 +51,12 @@ pub(in crate::cli) fn report(report: &EvaluationReport, errors: usize) -> String
     out
 }
 
-/// Returns the name of an intent or a language as others may see it.
+/// Returns the name of an intent or a language without personal data.
 fn named(name: &str) -> String {
     utterance(name, UTTERANCE)
 }
 
-/// Draws what is answered, the sets, and what is out of scope.
+/// Renders the answered share, the prediction sets and the out-of-scope metrics.
 fn confidence(report: &EvaluationReport) -> String {
     let mut out = String::new();
     if let Some(selective) = &report.selective {
@@ -118,7 +117,7 @@ fn languages(report: &EvaluationReport) -> String {
         vec![
             named(language),
             format!("{:.3}", metric.value),
-            format!("[{:.3}, {:.3}]", metric.ci95[0], metric.ci95[1]),
+            interval(metric.ci95, 3),
             tables::count(metric.n),
         ]
     });
@@ -158,7 +157,7 @@ fn classes(report: &EvaluationReport) -> String {
     }
 }
 
-/// Draws the matrix, or where it is too wide lists the pairs most often confused.
+/// Renders the confusion matrix; with too many intents, the pairs that were confused most often.
 fn confusion(intents: &[String], counts: &[Vec<u64>]) -> String {
     if intents.len() > MOST_COLUMNS {
         return pairs(intents, counts);
@@ -180,7 +179,7 @@ fn confusion(intents: &[String], counts: &[Vec<u64>]) -> String {
 fn pairs(intents: &[String], counts: &[Vec<u64>]) -> String {
     let confused = confused(intents, counts);
     if confused.is_empty() {
-        return "no intent was taken for another\n".to_owned();
+        return "no intents were confused\n".to_owned();
     }
     let rows = confused
         .iter()
@@ -190,7 +189,7 @@ fn pairs(intents: &[String], counts: &[Vec<u64>]) -> String {
     format!("most often confused, of {} pairs:\n{table}", tables::count(confused.len() as u64))
 }
 
-/// Returns (truth, predicted, how often) of every confusion, the most frequent first, then by name.
+/// Returns the truth, the predicted intent and the count of every confusion, the most frequent first, then by name.
 fn confused<'a>(intents: &'a [String], counts: &[Vec<u64>]) -> Vec<(&'a str, &'a str, u64)> {
     let mut confused: Vec<(&str, &str, u64)> = Vec::new();
     for (t, (truth, row)) in intents.iter().zip(counts).enumerate() {
@@ -207,7 +206,7 @@ fn confused<'a>(intents: &'a [String], counts: &[Vec<u64>]) -> Vec<(&'a str, &'a
 fn misclassified(report: &EvaluationReport, most: usize) -> String {
     let n = report.errors.len();
     if n == 0 {
-        return "\nnothing was misclassified\n".to_owned();
+        return "\nno utterance was misclassified\n".to_owned();
     }
     let mut out = format!("\n{} misclassified", tables::count(n as u64));
     let shown = n.min(most);
@@ -215,7 +214,7 @@ fn misclassified(report: &EvaluationReport, most: usize) -> String {
         return out + "\n";
     }
     if shown < n {
-        out.push_str(&format!(", the {shown} surest"));
+        out.push_str(&format!(", the {shown} most confident"));
     }
     let rows = report.errors.iter().take(shown).map(|error| {
         vec![
@@ -235,7 +234,7 @@ fn misclassified(report: &EvaluationReport, most: usize) -> String {
     out
 }
 
-/// Draws a comparison: accuracies, the exact test, and the flips.
+/// Renders a comparison: the accuracies, the exact test, and the changed predictions.
 fn against(name: &str, comparison: &Comparison, most: usize) -> String {
     let mut out = format!(
         "against {name} on the same {} utterances: accuracy {:.3} -> {:.3} ({:+.3}), \
@@ -281,15 +280,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_without_personal_data() {
+    fn personal_data_in_names_is_redacted() {
         let intents = ["me@example.org", "b"].map(str::to_owned);
-        let drawn = confusion(&intents, &[vec![3, 1], vec![0, 2]]);
-        assert!(drawn.contains("1 [email]") && !drawn.contains("me@"), "{drawn}");
+        let text = confusion(&intents, &[vec![3, 1], vec![0, 2]]);
+        assert!(text.contains("1 [email]") && !text.contains("me@"), "{text}");
         let many: Vec<String> = (0..=MOST_COLUMNS).map(|i| format!("m{i}@example.org")).collect();
         let mut counts = vec![vec![0; many.len()]; many.len()];
         counts[0][1] = 1;
-        let drawn = confusion(&many, &counts);
-        assert!(drawn.contains("[email]") && !drawn.contains("@example.org"), "{drawn}");
+        let text = confusion(&many, &counts);
+        assert!(text.contains("[email]") && !text.contains("@example.org"), "{text}");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Why a model said what it said.
+//! The explanation of a prediction: the terms that support it, and the nearest records of the training data.
 
 use super::{Args, Classified};
 use crate::cli::{arguments::model_arg::Found, session::context::Context, terminal::tables};
@@ -8,24 +8,24 @@ use botops_models::Explanation;
 use botops_text::utterance;
 use serde::Serialize;
 
-/// Terms shown to people; all are in JSON.
+/// The most terms in the text; the JSON has all.
 const TERMS: usize = 12;
-/// Nearest records shown.
+/// The number of nearest records.
 const NEAREST: usize = 5;
 
-/// Why the winner won.
+/// The explanation of one prediction.
 #[derive(Debug, Serialize)]
 pub(super) struct Explained {
     winner: String,
     runner_up: String,
     #[serde(flatten)]
     explanation: Explanation,
-    /// The nearest records the model learned from; absent where these were not at hand.
+    /// The nearest records of the training data; absent if that data is not available.
     #[serde(skip_serializing_if = "Option::is_none")]
     nearest: Option<Vec<Near>>,
 }
 
-/// A record the model learned from.
+/// A record of the training data.
 #[derive(Debug, Serialize)]
 struct Near {
     file: String,
@@ -70,7 +70,7 @@ pub(super) fn explain(
     Ok(())
 }
 
-/// Returns the data the model learned from, where it is at hand: named by `--data`, else what a recorded run kept.
+/// Returns the training data, if it is available: the file of `--data`, else the data that a recorded run kept.
 fn learned_from(args: &Args, context: &Context, found: &Found) -> Result<Option<Dataset>> {
     let Some(path) = &args.data else { return kept(args, context, found) };
     let data = datasets::read(path, &args.columns.options(Presence::Optional))?;
@@ -78,7 +78,7 @@ fn learned_from(args: &Args, context: &Context, found: &Found) -> Result<Option<
         && digest != data.digest
     {
         context.printer.say(&format!(
-            "note: `{}` is {}, and the model learned from {}: the nearest records may be none it saw",
+            "note: `{}` is {}, and the model was trained on {}: the nearest records may not be from its training data",
             path.display(),
             data.digest.short(),
             digest.short()
@@ -87,7 +87,7 @@ fn learned_from(args: &Args, context: &Context, found: &Found) -> Result<Option<
     Ok(Some(data))
 }
 
-/// Returns the data the model learned from, if a run in the experiments store kept it.
+/// Returns the training data, if a run in the experiments store kept it.
 fn kept(args: &Args, context: &Context, found: &Found) -> Result<Option<Dataset>> {
     let Some(digest) = found.model.lineage().data else { return Ok(None) };
     let experiments = context.experiments()?;
@@ -97,17 +97,17 @@ fn kept(args: &Args, context: &Context, found: &Found) -> Result<Option<Dataset>
     })??;
     let Some(bytes) = bytes else {
         context.printer.say(
-            "note: no run kept the data the model learned from; name the file with `--data` to see the nearest records",
+            "note: no run kept the training data; name the file with `--data` to see the nearest records",
         );
         return Ok(None);
     };
-    // Its name went with whoever trained; what it is shows from its beginning.
+    // The store does not keep the name of the file; its format is detected from the content.
     let name = format!("the data of the model ({})", digest.short());
     datasets::read_bytes(&bytes, &name, &args.columns.options(Presence::Optional)).map(Some)
 }
 
 impl Explained {
-    /// Draws it under the prediction.
+    /// Renders the explanation, to be printed below the prediction.
     pub(super) fn text(&self) -> String {
         let Explanation { scores, intercepts, terms, embedding, .. } = &self.explanation;
         let signed = |value: f64| format!("{value:+.3}");
@@ -117,7 +117,7 @@ impl Explained {
             .take(TERMS)
             .map(|one| {
                 let [winner, runner_up] = one.adds.map(signed);
-                // The blanks at the edges of characters matter.
+                // Backticks make spaces at the ends of a character n-gram visible.
                 vec![format!("`{}`", one.term), winner, runner_up, difference(&one.adds)]
             })
             .collect();
@@ -139,12 +139,12 @@ impl Explained {
         let header = ["term", self.winner.as_str(), self.runner_up.as_str(), "difference"];
         let mut out = format!("\n{}", tables::table(&header, rows, &[1, 2, 3]));
         if terms.is_empty() && embedding.is_none() {
-            out.push_str(&format!("no term of it is known, so {} is only a guess\n", self.winner));
+            out.push_str(&format!("no term is known, so {} is only a guess\n", self.winner));
         }
         match &self.nearest {
             None => {}
             Some(near) if near.is_empty() => {
-                out.push_str("\nno record it learned from shares a term with it\n");
+                out.push_str("\nno record of the training data shares a term with it\n");
             }
             Some(near) => {
                 let rows = near.iter().map(|near| {

@@ -1,8 +1,8 @@
-//! A file of utterances, classified part by part: what is held does not grow with the file.
+//! A file of utterances, classified in parts: the memory in use does not grow with the file.
 
-use super::{Args, Asked, Classified, classify};
+use super::{Args, Classified, Request, classify};
 use crate::cli::{
-    Outcome,
+    Outcome, Printer,
     arguments::{data_source, model_arg::Found},
     session::context::Context,
     terminal::{progress::bar, tables},
@@ -11,7 +11,7 @@ use botops_datasets::{self as datasets, Presence};
 use botops_digest::Digest;
 use botops_files::AtomicFile;
 use botops_findings::{Fault, Finding, Place, Result, Severity};
-use botops_text::utterance;
+use botops_text::{percent, utterance};
 use serde::Serialize;
 use std::{collections::BTreeMap, io, path::Path};
 
@@ -19,13 +19,13 @@ use std::{collections::BTreeMap, io, path::Path};
 struct Answer {
     model: String,
     digest: Digest,
-    /// Utterances classified.
+    /// The number of utterances.
     n: u64,
-    /// Of these, how many fall back.
+    /// The number of utterances that fall back.
     n_fallback: u64,
-    /// Of these, how many have no text: nothing is understood of them, and so they fall back.
+    /// The number of utterances without text; they fall back, too.
     n_without_text: u64,
-    /// Utterances by what was predicted, those that fall back apart.
+    /// The number of utterances by predicted intent; those that fall back count as `fallback`.
     predicted: BTreeMap<String, u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     out: Option<String>,
@@ -34,17 +34,17 @@ struct Answer {
     predictions: Option<Vec<Classified>>,
 }
 
-/// Where predictions go, as they are made.
+/// The destination of the predictions.
 enum Sink<'a> {
-    /// A file of CSV.
+    /// A CSV file.
     Csv { file: AtomicFile, labelled: Option<bool> },
-    /// A file of JSONL.
+    /// A JSONL file.
     Jsonl(AtomicFile),
-    /// Standard output, a line each.
-    Lines { printer: &'a crate::cli::Printer, width: usize, begun: bool },
-    /// The answer, which is one document.
+    /// Standard output, one line for each.
+    Lines { printer: &'a Printer, width: usize, has_header: bool },
+    /// The answer, which is one JSON document.
     Kept(Vec<Classified>),
-    /// Nowhere.
+    /// None: a dry run.
     None,
 }
 
@@ -65,11 +65,11 @@ pub(super) fn classify_file(
         None => Sink::Lines {
             printer: &context.printer,
             width: found.model.labels().iter().map(|name| name.chars().count()).max().unwrap_or(0),
-            begun: false,
+            has_header: false,
         },
     };
     let (size, _) = stream.progress();
-    // Rows and a bar on one terminal would spoil each other.
+    // A bar would be mixed with the rows on a terminal.
     let quiet = matches!(sink, Sink::Lines { .. });
     let bar = bar(&context.printer, "bytes", if quiet { 0 } else { size });
     let mut predicted: BTreeMap<String, u64> = BTreeMap::new();
@@ -87,12 +87,12 @@ pub(super) fn classify_file(
                 ..Place::default()
             });
         }
-        let asked = records.into_iter().map(|record| Asked {
+        let requests = records.into_iter().map(|record| Request {
             record: Some(record.record),
             text: record.text,
             truth: record.intent,
         });
-        let classified = classify(found, asked.collect(), args.top);
+        let classified = classify(found, requests.collect(), args.top);
         for one in &classified {
             n += 1;
             n_fallback += u64::from(one.fallback);
@@ -144,17 +144,16 @@ pub(super) fn classify_file(
     Ok(Outcome::done(&answer, text).findings(findings))
 }
 
-/// Says that records have no text, and what stands in their rows.
+/// Returns a warning about records without text, and describes their rows.
 fn without_text(n_without_text: u64, n: u64) -> Finding {
     let message = format!(
-        "of {} records, {} {} no text: nothing is understood there, and each such row falls back, with the intent that \
-         leads without evidence and an empty text",
+        "of {} records, {} {} no text: each such row falls back, with an empty text and the intent that is most likely \
+         without evidence",
         tables::count(n),
         tables::count(n_without_text),
         if n_without_text == 1 { "has" } else { "have" }
     );
-    let help =
-        "leave such records out, or name the column that holds the text with `--text-column`";
+    let help = "remove these records, or name the column with the text with `--text-column`";
     Finding::new("BOT-7067", Severity::Warning, message, help)
 }
 
@@ -165,12 +164,12 @@ fn is_jsonl(path: &Path) -> bool {
 }
 
 impl Sink<'_> {
-    /// Takes the next predictions; returns whether more are wanted.
+    /// Writes the next predictions; returns whether more can be written.
     fn take(&mut self, predictions: Vec<Classified>, has_truth: bool) -> Result<bool> {
         match self {
             Self::Csv { file, labelled } => {
                 let mut rows = Vec::with_capacity(predictions.len() + 1);
-                // Whether there is a column of truth is settled by the first part.
+                // The first part decides whether there is a column for the truth.
                 let first = labelled.is_none();
                 let labelled = *labelled.get_or_insert(has_truth);
                 if first {
@@ -188,9 +187,9 @@ impl Sink<'_> {
                     file.write(&line)?;
                 }
             }
-            Self::Lines { printer, width, begun } => {
+            Self::Lines { printer, width, has_header } => {
                 let mut text = String::new();
-                if !std::mem::replace(begun, true) {
+                if !std::mem::replace(has_header, true) {
                     text.push_str(&line(
                         *width,
                         ["record", "intent", "confidence", "fallback", "text"],
@@ -237,23 +236,19 @@ fn row(one: Classified, labelled: bool) -> Vec<String> {
     row
 }
 
-/// Draws a row: columns as wide as they can get, since what follows is not known yet.
+/// Renders a row; the columns have their largest possible width, because later rows are not known yet.
 fn line(width: usize, [record, intent, confidence, fallback, text]: [&str; 5]) -> String {
     let width = width.max("intent".len());
     let row = format!("{record:>8}  {intent:<width$}  {confidence:>10}  {fallback:<8}  {text}");
     format!("{}\n", row.trim_end())
 }
 
-/// Draws how often what was predicted.
+/// Renders the number of predictions of each intent.
 fn by_intent(predicted: &BTreeMap<String, u64>, n: u64) -> String {
     let mut counts: Vec<(&String, u64)> = predicted.iter().map(|(name, n)| (name, *n)).collect();
     counts.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(b.0)));
     let rows = counts.into_iter().map(|(intent, count)| {
-        vec![
-            intent.clone(),
-            tables::count(count),
-            format!("{:.1} %", 100.0 * count as f64 / n as f64),
-        ]
+        vec![intent.clone(), tables::count(count), percent(count as f64 / n as f64, 1)]
     });
     tables::table(&["predicted", "n", "share"], rows, &[1, 2])
 }

@@ -1,17 +1,17 @@
-//! Predictions for people.
+//! Predictions as text.
 
 use super::Classified;
 use crate::cli::terminal::tables;
 use botops_models::confidence::{FallbackRule, OosScore};
 use botops_text::display;
 
-/// Draws one utterance: what it means, how sure the model is, and what else it might be.
+/// Renders one prediction: the intent, the confidence, and the next intents.
 pub(super) fn single(one: &Classified, rule: FallbackRule) -> String {
     let FallbackRule { score, threshold, .. } = rule;
     let mut out = if !one.fallback {
         format!("{} {:.3}\n", one.intent, one.confidence)
     } else if one.score >= threshold {
-        format!("fallback: no word or part of one is known; the best guess is {}\n", one.intent)
+        format!("fallback: no word or part of a word is known; the best guess is {}\n", one.intent)
     } else if score == OosScore::MaxProbability {
         format!(
             "fallback: confidence {:.3} is below {threshold:.3}; the best guess is {}\n",
@@ -47,7 +47,7 @@ pub(super) fn single(one: &Classified, rule: FallbackRule) -> String {
     out
 }
 
-/// Draws several utterances, a line each.
+/// Renders several predictions, one line for each.
 pub(super) fn many(predictions: &[Classified]) -> String {
     let rows = predictions.iter().map(|one| {
         vec![
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn one_utterance_shows_its_runner_ups_without_itself() {
+    fn a_prediction_shows_the_other_intents_once() {
         let rule =
             FallbackRule { score: OosScore::MaxProbability, threshold: 0.35, guarantee: None };
         assert_eq!(
@@ -111,7 +111,7 @@ mod tests {
         };
         assert_eq!(
             single(&unknown, rule),
-            "fallback: no word or part of one is known; the best guess is order_status\n  no intent is likely enough to be in the set\n"
+            "fallback: no word or part of a word is known; the best guess is order_status\n  no intent is likely enough to be in the set\n"
         );
     }
 }

@@ -1,4 +1,4 @@
-//! Versions, manifests and histories as text.
+//! Versions, manifests and logs as text.
 
 use super::numbers;
 use crate::cli::{runs, terminal::tables};
@@ -7,7 +7,7 @@ use botops_registry::{Action, Event, Version};
 use botops_store::Entry;
 use std::collections::BTreeMap;
 
-/// Draws the versions of a model, the newest first.
+/// Renders the versions of a model, the newest first.
 pub(super) fn versions(versions: &[Version]) -> String {
     let rows = versions.iter().rev().map(|version| {
         let accuracy = version.manifest.metrics.get("accuracy");
@@ -23,7 +23,7 @@ pub(super) fn versions(versions: &[Version]) -> String {
     tables::table(&["version", "aliases", "run", "accuracy", "by", "registered (UTC)"], rows, &[3])
 }
 
-/// Draws one version.
+/// Renders one version.
 pub(super) fn version(version: &Version) -> String {
     let manifest = &version.manifest;
     let mut out = format!(
@@ -33,7 +33,7 @@ pub(super) fn version(version: &Version) -> String {
         tables::time(&version.registered_at),
         version.actor
     );
-    let said = [
+    let lines = [
         ("aliases", (!version.aliases.is_empty()).then(|| version.aliases.join(", "))),
         ("run", manifest.run.clone()),
         ("data", manifest.data.map(|digest| digest.to_string())),
@@ -42,7 +42,7 @@ pub(super) fn version(version: &Version) -> String {
         ("made by", Some(format!("{}, botops {}", manifest.creator, manifest.botops))),
         ("intents", Some(format!("{}: {}", manifest.intents.len(), manifest.intents.join(", ")))),
     ];
-    for (name, value) in said {
+    for (name, value) in lines {
         if let Some(value) = value {
             out.push_str(&format!("{name}: {}\n", botops_text::display(&value, 400)));
         }
@@ -66,7 +66,7 @@ pub(super) fn version(version: &Version) -> String {
     out
 }
 
-/// Draws a log, the oldest entry first; `chain` is the digest of the entry before.
+/// Renders a log, the oldest entry first; the column `chain` has the digest of the previous entry.
 pub(super) fn history(entries: &[Entry<Event>]) -> String {
     let numbers = numbers(entries);
     let rows = entries.iter().map(|entry| {
@@ -75,7 +75,7 @@ pub(super) fn history(entries: &[Entry<Event>]) -> String {
             entry.seq.to_string(),
             tables::time(&event.at),
             event.actor.clone(),
-            happened(&event.action, &numbers),
+            action(&event.action, &numbers),
             event.reason.clone(),
             entry.previous.map_or("-".to_owned(), |digest| digest.short()),
         ]
@@ -83,8 +83,8 @@ pub(super) fn history(entries: &[Entry<Event>]) -> String {
     tables::table(&["n", "when (UTC)", "who", "what", "why", "chain"], rows, &[0])
 }
 
-/// Says what happened, versions by number.
-fn happened(action: &Action, numbers: &BTreeMap<Digest, u64>) -> String {
+/// Describes an action, with versions by number.
+fn action(action: &Action, numbers: &BTreeMap<Digest, u64>) -> String {
     let version = |digest: &Digest| match numbers.get(digest) {
         Some(number) => format!("@{number}"),
         None => digest.short(),
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn a_log_names_versions_by_the_order_of_their_registration() {
+    fn a_log_numbers_versions_in_the_order_of_registration() {
         let [first, second, foreign] = [&b"first"[..], b"second", b"foreign"].map(Digest::of);
         let entries = [
             entry(1, Action::Registered { manifest: first }),
@@ -135,19 +135,19 @@ mod tests {
             entry(3, Action::Registered { manifest: second }),
         ];
         let numbers = numbers(&entries);
-        let said: Vec<String> =
-            entries.iter().map(|entry| happened(&entry.payload.action, &numbers)).collect();
-        assert_eq!(said[0], format!("registered @1 ({})", first.short()));
-        assert_eq!(said[1], format!("champion: new -> @1, gates {}", foreign.short()));
-        assert_eq!(said[2], format!("registered @2 ({})", second.short()));
+        let lines: Vec<String> =
+            entries.iter().map(|entry| action(&entry.payload.action, &numbers)).collect();
+        assert_eq!(lines[0], format!("registered @1 ({})", first.short()));
+        assert_eq!(lines[1], format!("champion: new -> @1, gates {}", foreign.short()));
+        assert_eq!(lines[2], format!("registered @2 ({})", second.short()));
         let moved = Action::AliasMoved {
             alias: "beta".to_owned(),
             from: Some(second),
             to: foreign,
             evidence: None,
         };
-        assert_eq!(happened(&moved, &numbers), format!("beta: @2 -> {}", foreign.short()));
+        assert_eq!(action(&moved, &numbers), format!("beta: @2 -> {}", foreign.short()));
         let removed = Action::AliasRemoved { alias: "beta".to_owned(), from: second };
-        assert_eq!(happened(&removed, &numbers), "beta: removed from @2");
+        assert_eq!(action(&removed, &numbers), "beta: removed from @2");
     }
 }

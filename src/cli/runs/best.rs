@@ -9,22 +9,22 @@ use serde::Serialize;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The metric
+    /// Metric
     #[arg(long, value_name = "NAME", default_value = "macro_f1")]
     metric: String,
-    /// Which way the metric is better; default: as declared for the metrics botops knows
+    /// Direction in which the metric is better; default: the known direction of the metrics of botops
     #[arg(long, value_enum, value_name = "WAY")]
     better: Option<Way>,
-    /// Only runs of this kind, such as train, or a pipeline's name
+    /// Only runs of this kind, such as train, or the name of a pipeline
     #[arg(long, value_name = "KIND")]
     kind: Option<String>,
-    /// Only runs measured on this data (its digest, or the beginning); default: that of the newest run
+    /// Only runs measured on this data (its digest, or the beginning of it); default: the data of the newest run
     #[arg(long, value_name = "DIGEST", conflicts_with = "same_as")]
     data: Option<String>,
-    /// Only runs measured on the data of this one
+    /// Only runs measured on the same data as this run
     #[arg(long, value_name = "RUN")]
     same_as: Option<String>,
-    /// How many to show
+    /// Show at most N runs
     #[arg(long, short = 'n', value_name = "N", default_value_t = 10)]
     limit: usize,
 }
@@ -40,7 +40,7 @@ enum Way {
 #[derive(Serialize)]
 struct Answer<'a> {
     best: &'a str,
-    /// Runs that cannot be told from the best by their intervals, ties among them.
+    /// The runs whose intervals overlap that of the best run, and ties.
     not_told_apart: Vec<&'a str>,
     #[serde(flatten)]
     ranking: &'a Ranking,
@@ -91,7 +91,7 @@ fn text(ranking: &Ranking, limit: usize, n_alike: usize) -> String {
         let standing = match run.standing {
             Standing::Best => "best",
             Standing::Tied => "tied with the best",
-            Standing::Overlaps => "cannot be told from the best by its interval",
+            Standing::Overlaps => "interval overlaps that of the best",
             Standing::Worse => "worse",
         };
         vec![
@@ -115,26 +115,25 @@ fn text(ranking: &Ranking, limit: usize, n_alike: usize) -> String {
     out.push('\n');
     if ranking.on_other_data > 0 {
         out.push_str(&format!(
-            "left out: {}, measured on something else (`--data`)\n",
+            "left out: {}, measured on other data (`--data`)\n",
             runs(ranking.on_other_data)
         ));
     }
     if ranking.on_unknown_data > 0 {
-        let say = if ranking.on_unknown_data == 1 { "says" } else { "say" };
         out.push_str(&format!(
-            "left out: {} that {say} not on what\n",
+            "left out: {}, measured on unknown data\n",
             runs(ranking.on_unknown_data)
         ));
     }
     if n_alike > 0 {
         out.push_str(&format!(
-            "{} cannot be told from the best by intervals alone; `runs compare` pairs them record by record\n",
+            "{} not distinguishable from the best by intervals alone; `runs compare` compares them record by record\n",
             runs(n_alike as u64)
         ));
     }
     if total > 1 && method == TEST {
         out.push_str(
-            "the best of several on one test set looks better than it is: confirm it on data that chose nothing\n",
+            "the best of several runs on one test set looks better than it is: confirm it on other data\n",
         );
     }
     out
@@ -142,5 +141,5 @@ fn text(ranking: &Ranking, limit: usize, n_alike: usize) -> String {
 
 /// Returns `1 run` or `12 runs`.
 fn runs(n: u64) -> String {
-    if n == 1 { "1 run".to_owned() } else { format!("{} runs", tables::count(n)) }
+    tables::counted(n, "run", "runs")
 }

@@ -10,12 +10,12 @@ use botops_findings::{Fault, Finding, Result, Severity};
 use serde::Serialize;
 use serde_json::Value;
 
-/// A p-value below this, after correction, is evidence of a difference.
+/// The significance level, after correction for several comparisons.
 const ALPHA: f64 = 0.05;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The runs: ids, their unique beginnings, or `latest`; the others are held against the first
+    /// Runs: ids, their unique beginnings, or `latest`; the others are compared with the first
     #[arg(required = true, num_args = 2.., value_name = "RUN")]
     runs: Vec<String>,
 }
@@ -46,7 +46,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     Ok(outcome.findings(findings(&comparison)))
 }
 
-/// Says what keeps metrics that stand side by side from being compared.
+/// Returns a warning if the metrics cannot be compared.
 fn findings(comparison: &RunComparison) -> Vec<Finding> {
     if comparison.same_basis || comparison.metrics.is_empty() {
         return Vec::new();
@@ -59,7 +59,7 @@ fn findings(comparison: &RunComparison) -> Vec<Finding> {
     )]
 }
 
-/// Returns what the n-th run is called in tables: A, B, and so on.
+/// Returns the letter of the n-th run in tables: A, B, and so on; `#27` after Z.
 fn letter(n: usize) -> String {
     u8::try_from(n)
         .ok()
@@ -117,14 +117,15 @@ fn section(name: &str, differences: &[Difference], n_runs: usize) -> String {
     let header: Vec<&str> =
         std::iter::once(name).chain(letters.iter().map(String::as_str)).collect();
     let rows = differences.iter().map(|difference| {
-        let values = difference.values.iter().map(|value| value.as_ref().map_or("-".into(), shown));
+        let values =
+            difference.values.iter().map(|value| value.as_ref().map_or("-".into(), value_text));
         std::iter::once(difference.name.clone()).chain(values).collect()
     });
     format!("\n{}", tables::table(&header, rows, &[]))
 }
 
-/// Returns a value as people read it: digests and commits short, texts bare.
-fn shown(value: &Value) -> String {
+/// Returns a value as text: digests and commits shortened, strings without quotes.
+fn value_text(value: &Value) -> String {
     match value {
         Value::String(text) => {
             let hex = text.strip_prefix("sha256:").unwrap_or(text);
@@ -142,8 +143,7 @@ fn metrics(metrics: &[MetricDifference], n_runs: usize) -> String {
     let letters: Vec<String> = (0..n_runs).map(letter).collect();
     let mut header = vec!["metric", "better"];
     header.extend(letters.iter().map(String::as_str));
-    let others = if n_runs == 2 { "B and A" } else { "each and A" };
-    header.push(others);
+    header.push(if n_runs == 2 { "B and A" } else { "each and A" });
     let rows = metrics.iter().map(|metric| {
         let mut row = vec![metric.name.clone(), metric.better.unwrap_or("-").to_owned()];
         row.extend(metric.values.iter().map(|value| {
@@ -160,7 +160,7 @@ fn metrics(metrics: &[MetricDifference], n_runs: usize) -> String {
     format!("\n{}", tables::table(&header, rows, &[]))
 }
 
-/// Returns a difference with its sign; one that rounds to nothing has none.
+/// Returns a difference with its sign; a difference that rounds to zero has none.
 fn signed(value: f64) -> String {
     if value.abs() < 0.0005 { "0.000".to_owned() } else { format!("{value:+.3}") }
 }
@@ -183,12 +183,12 @@ fn against(contrast: &Contrast, letter: &str, several: bool) -> String {
 fn pairing(paired: &Pairing, contrast: &Contrast, letter: &str, several: bool) -> String {
     let Pairing { n, newly_right, newly_wrong, mcnemar_p, differences } = paired;
     let adjusted = contrast.p_adjusted.unwrap_or(*mcnemar_p);
-    let shown = match several {
+    let p = match several {
         true => format!("{}, adjusted {}", tables::p_value(*mcnemar_p), tables::p_value(adjusted)),
         false => tables::p_value(*mcnemar_p),
     };
     let mut out = format!(
-        "\n{letter} against A, record by record on the same {}: newly right {}, newly wrong {}, McNemar p {shown}\n",
+        "\n{letter} against A, record by record on the same {}: newly right {}, newly wrong {}, McNemar p {p}\n",
         tables::count(*n),
         tables::count(*newly_right),
         tables::count(*newly_wrong)
@@ -203,12 +203,12 @@ fn pairing(paired: &Pairing, contrast: &Contrast, letter: &str, several: bool) -
         &[1],
     ));
     if newly_right + newly_wrong == 0 {
-        return format!("{out}{letter} is right where A is, and wrong where A is\n");
+        return format!("{out}{letter} and A are right on the same records\n");
     }
     let verdict = match (adjusted < ALPHA, newly_right.cmp(newly_wrong)) {
         (true, std::cmp::Ordering::Greater) => "is more often right than A",
         (true, _) => "is less often right than A",
-        (false, _) => "cannot be told apart from A by how often it is right",
+        (false, _) => "is not distinguishable from A by how often it is right",
     };
     out.push_str(&format!("{letter} {verdict}\n"));
     out
@@ -252,15 +252,15 @@ mod tests {
         }
     }
 
-    fn shown_as(runs: &[RunRecord], change: impl FnOnce(&mut RunComparison)) -> String {
-        let none = |run: &RunRecord| (run.clone(), Err("nobody kept it".to_owned()));
+    fn rendered(runs: &[RunRecord], change: impl FnOnce(&mut RunComparison)) -> String {
+        let none = |run: &RunRecord| (run.clone(), Err("it was not kept".to_owned()));
         let mut comparison = compare(&runs.iter().map(none).collect::<Vec<_>>());
         change(&mut comparison);
         text(&runs.iter().collect::<Vec<_>>(), &comparison)
     }
 
     #[test]
-    fn a_comparison_reads_as_what_differs_and_whether_that_is_sure() {
+    fn a_comparison_shows_differences_and_their_significance() {
         let runs =
             [record("20261120-aaaaaaaaaaaa", 17, 0.9), record("20261120-bbbbbbbbbbbb", 3, 0.93)];
         let difference = PairedDifference { value: 0.03, ci95: [0.0204, 0.06] };
@@ -271,11 +271,11 @@ mod tests {
             mcnemar_p: 1e-9,
             differences: [("accuracy".to_owned(), difference)].into(),
         };
-        let shown = shown_as(&runs, |comparison| {
+        let text = rendered(&runs, |comparison| {
             comparison.contrasts[0].paired = Some(pairing);
             comparison.contrasts[0].p_adjusted = Some(1e-9);
         });
-        let wanted = "   run                    kind   finished (UTC)       took
+        let expected = "   run                    kind   finished (UTC)       took
 A  20261120-aaaaaaaaaaaa  train  2026-11-20 10:00:01  1.5s
 B  20261120-bbbbbbbbbbbb  train  2026-11-20 10:00:01  1.5s
 
@@ -293,29 +293,29 @@ B is more often right than A
 
 the same in all: code 1, environment 4, params 1
 ";
-        assert_eq!(shown, wanted);
+        assert_eq!(text, expected);
     }
 
     #[test]
-    fn metrics_of_other_data_stand_side_by_side_with_a_warning() {
+    fn metrics_on_different_data_have_a_warning() {
         let mut runs = [record("a", 17, 0.9), record("b", 17, 0.8)];
         runs[1].measured_on.as_mut().unwrap().data = Digest::of(b"other");
-        let shown = shown_as(&runs, |_| ());
+        let text = rendered(&runs, |_| ());
         assert!(
-            shown.contains("accuracy  higher  0.900 [0.880, 0.920]  0.800 [0.780, 0.820]  -\n"),
-            "{shown}"
+            text.contains("accuracy  higher  0.900 [0.880, 0.920]  0.800 [0.780, 0.820]  -\n"),
+            "{text}"
         );
-        assert!(shown.contains("\nwarning[BOT-5033]: the metrics were not measured on the same data in the same way\n"), "{shown}");
+        assert!(text.contains("\nwarning[BOT-5033]: the metrics were not measured on the same data in the same way\n"), "{text}");
         assert!(
-            shown.contains(
+            text.contains(
                 "\nB against A, not record by record: they were measured on different data: "
             ),
-            "{shown}"
+            "{text}"
         );
     }
 
     #[test]
-    fn models_that_differ_in_nothing_and_one_that_is_worse_are_told_apart() {
+    fn an_equal_model_and_a_worse_model_are_distinguished() {
         let runs = [record("a", 17, 0.9), record("b", 3, 0.9), record("c", 4, 0.9)];
         let pairing = |newly_wrong, newly_right, mcnemar_p| {
             Some(Pairing {
@@ -326,29 +326,29 @@ the same in all: code 1, environment 4, params 1
                 differences: BTreeMap::new(),
             })
         };
-        let shown = shown_as(&runs, |comparison| {
+        let text = rendered(&runs, |comparison| {
             comparison.contrasts[0].paired = pairing(0, 0, 1.0);
             comparison.contrasts[0].same_model = Some(true);
             comparison.contrasts[1].paired = pairing(9, 1, 0.0215);
             comparison.contrasts[1].p_adjusted = Some(0.043);
         });
-        for said in [
+        for line in [
             "B and A made the same model, to the byte",
-            "B is right where A is, and wrong where A is",
+            "B and A are right on the same records",
             "McNemar p 0.0215, adjusted 0.0430",
             "C is less often right than A",
         ] {
-            assert!(shown.contains(said), "`{said}` is not in\n{shown}");
+            assert!(text.contains(line), "`{line}` is not in\n{text}");
         }
     }
 
     #[test]
-    fn runs_are_called_by_letters_as_long_as_these_last() {
+    fn the_first_26_runs_have_letters() {
         assert_eq!([letter(0), letter(25), letter(26)], ["A", "Z", "#27"]);
     }
 
     #[test]
-    fn nothing_has_no_sign() {
+    fn a_difference_of_zero_has_no_sign() {
         assert_eq!(
             [signed(0.0123), signed(-0.0123), signed(-0.0004)],
             ["+0.012", "-0.012", "0.000"]
@@ -356,12 +356,12 @@ the same in all: code 1, environment 4, params 1
     }
 
     #[test]
-    fn digests_and_commits_are_shown_short_and_the_rest_whole() {
+    fn digests_and_commits_are_shortened() {
         let digest = Digest::of(b"x");
-        assert_eq!(shown(&json!(digest)), digest.short());
-        assert_eq!(shown(&json!("5ad2ae6a5b8f4cb2cda2d4f8eb1c9c0e3b9f2d11")), "5ad2ae6a5b8f");
-        assert_eq!(shown(&json!("linear_svm")), "linear_svm");
-        assert_eq!(shown(&json!(1.5)), "1.5");
-        assert_eq!(shown(&json!([1, 2])), "[1,2]");
+        assert_eq!(value_text(&json!(digest)), digest.short());
+        assert_eq!(value_text(&json!("5ad2ae6a5b8f4cb2cda2d4f8eb1c9c0e3b9f2d11")), "5ad2ae6a5b8f");
+        assert_eq!(value_text(&json!("linear_svm")), "linear_svm");
+        assert_eq!(value_text(&json!(1.5)), "1.5");
+        assert_eq!(value_text(&json!([1, 2])), "[1,2]");
     }
 }

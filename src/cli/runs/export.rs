@@ -3,7 +3,7 @@
 use super::{no_model, params};
 use crate::cli::{
     Outcome,
-    session::context::{self, Context},
+    session::{context::Context, outputs},
     terminal::tables,
 };
 use botops_experiments::{
@@ -19,31 +19,31 @@ use std::path::PathBuf;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The run: its id, the unique beginning of one, or `latest`
+    /// Run: its id, the unique beginning of an id, or `latest`
     id: String,
-    /// Where to
+    /// Target
     #[arg(long, value_enum)]
     to: To,
     /// Address of the MLflow tracking server; credentials come from MLFLOW_TRACKING_TOKEN, or MLFLOW_TRACKING_USERNAME
     /// and MLFLOW_TRACKING_PASSWORD
     #[arg(long, value_name = "URL", env = "MLFLOW_TRACKING_URI", hide_env_values = true)]
     url: Option<String>,
-    /// Experiment over there; default: the workspace's model, else botops
+    /// Experiment on the server; default: the workspace's model, else botops
     #[arg(long, value_name = "NAME")]
     experiment: Option<String>,
-    /// Leave the files of the run out
+    /// Do not send the files of the run
     #[arg(long)]
     no_files: bool,
-    /// Where to write the model card
+    /// Write the model card to this file
     #[arg(long, short, value_name = "FILE", default_value = "MODEL_CARD.md")]
     out: PathBuf,
-    /// Name of the model on its card; default: the workspace's model, else the run
+    /// Name of the model on its card; default: the workspace's model, else the id of the run
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
-    /// License on the card, such as apache-2.0; none is assumed
+    /// License on the card, such as apache-2.0; there is no default
     #[arg(long, value_name = "ID")]
     license: Option<String>,
-    /// Show what would be written, but write and send nothing
+    /// Show the content, but write and send nothing
     #[arg(long)]
     dry_run: bool,
 }
@@ -52,7 +52,7 @@ pub(super) struct Args {
 enum To {
     /// An MLflow tracking server
     Mlflow,
-    /// A model card in Markdown, as Hugging Face's hub reads it
+    /// A model card in Markdown, for the Hugging Face hub
     ModelCard,
 }
 
@@ -83,7 +83,7 @@ fn to_mlflow(
     run: &RunRecord,
 ) -> Result<Outcome> {
     let url = args.url.as_deref().filter(|url| !url.is_empty()).ok_or_else(|| {
-        Fault::usage("BOT-5040", "no tracking server is named")
+        Fault::usage("BOT-5040", "no tracking server is configured")
             .hint("name it: `--url http://127.0.0.1:5000`, or `MLFLOW_TRACKING_URI`")
     })?;
     let server = Mlflow::new(url, credentials()?)?;
@@ -99,7 +99,7 @@ fn to_mlflow(
         false => {
             if server.exposes_credentials() {
                 context.printer.say(&format!(
-                    "warning: the credentials cross the network in the clear on their way to {}",
+                    "warning: the credentials are sent unencrypted to {}",
                     server.url()
                 ));
             }
@@ -120,13 +120,13 @@ fn to_mlflow(
     Ok(Outcome::done(&answer, mlflow_text(&answer)).findings(left_out(&answer)))
 }
 
-/// Returns what the environment says of who calls; half of it is a mistake.
+/// Reads the credentials from the environment; a user without a password, or the reverse, is an error.
 fn credentials() -> Result<Credentials> {
     let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let (user, password) =
         (variable("MLFLOW_TRACKING_USERNAME"), variable("MLFLOW_TRACKING_PASSWORD"));
     match (user, password, variable("MLFLOW_TRACKING_TOKEN")) {
-        // As MLflow's own client has it, a user and a password go before a token.
+        // As in the MLflow client, a user and a password take precedence over a token.
         (Some(user), Some(password), _) => {
             Ok(Credentials::Basic { user, password: Secret::new(password) })
         }
@@ -134,7 +134,7 @@ fn credentials() -> Result<Credentials> {
         (None, None, None) => Ok(Credentials::None),
         (user, ..) => {
             let lacks = if user.is_some() { "PASSWORD" } else { "USERNAME" };
-            let message = format!("`MLFLOW_TRACKING_{lacks}` is not set, and the other half is");
+            let message = format!("`MLFLOW_TRACKING_{lacks}` is not set, but its counterpart is");
             Err(Fault::usage("BOT-5040", message).hint("set both, or neither"))
         }
     }
@@ -149,11 +149,11 @@ fn left_out(answer: &MlflowAnswer<'_>) -> Vec<Finding> {
         "BOT-5044",
         Severity::Warning,
         format!(
-            "{} files were not exported: the experiment `{}` keeps files in `{scheme}`, past the server",
+            "{} files were not exported: the experiment `{}` stores files in `{scheme}`, not on the server",
             answer.content.artifacts.len(),
             answer.experiment
         ),
-        "name an experiment made on a server that serves artifacts, or leave the files out: `--no-files`",
+        "name an experiment of a server that stores artifacts, or skip the files: `--no-files`",
     )]
 }
 
@@ -161,13 +161,13 @@ fn mlflow_text(answer: &MlflowAnswer<'_>) -> String {
     let MlflowRun { params, metrics, tags, artifacts, shortened, .. } = answer.content;
     let mut out = match answer.exported {
         Some(exported) => {
-            let what = match exported.outcome {
+            let action = match exported.outcome {
                 mlflow::Outcome::Created => "exported to",
                 mlflow::Outcome::Completed => "completed in",
-                mlflow::Outcome::Unchanged => "already is, unchanged, in",
+                mlflow::Outcome::Unchanged => "is unchanged in",
             };
             format!(
-                "run {} {what} experiment {}: {}\n",
+                "run {} {action} experiment {}: {}\n",
                 answer.run, answer.experiment, exported.page
             )
         }
@@ -203,10 +203,7 @@ fn mlflow_text(answer: &MlflowAnswer<'_>) -> String {
         ));
     }
     if !shortened.is_empty() {
-        out.push_str(&format!(
-            "cut short, being longer than MLflow takes: {}\n",
-            shortened.join(", ")
-        ));
+        out.push_str(&format!("shortened to the limits of MLflow: {}\n", shortened.join(", ")));
     }
     for finding in left_out(answer) {
         out.push_str(&format!("warning[{}]: {}\n", finding.code, finding.message));
@@ -219,7 +216,7 @@ struct CardAnswer<'a> {
     run: &'a str,
     to: &'static str,
     dry_run: bool,
-    /// Where it was written.
+    /// The file that was written.
     file: Option<String>,
     card: &'a str,
 }
@@ -273,7 +270,7 @@ fn to_card(
     });
     let file = (!args.dry_run).then_some(&args.out);
     if let Some(path) = file {
-        context::write_file(path, card.as_bytes())?;
+        outputs::write_file(path, card.as_bytes())?;
     }
     let answer = CardAnswer {
         run: &run.id,

@@ -2,7 +2,7 @@
 
 use crate::cli::{
     Outcome,
-    session::context::{self, Context},
+    session::{context::Context, provenance},
     terminal::tables,
 };
 use botops_experiments::{Experiments, Retention, SweepPlan, SweepRule};
@@ -14,7 +14,7 @@ use chrono::{TimeDelta, Utc};
 use serde::Serialize;
 use std::time::Duration;
 
-/// What is spared when nobody says otherwise: `1h`.
+/// The default of `--grace`: `1h`.
 const GRACE: Duration = Duration::from_secs(3_600);
 
 #[derive(Debug, clap::Args)]
@@ -23,13 +23,13 @@ pub(super) struct Args {
     /// Keep the newest N runs
     #[arg(long, value_name = "N", group = "which")]
     keep: Option<usize>,
-    /// Remove runs that ended longer ago than this, such as 90d
+    /// Remove runs that finished longer ago than this, such as 90d
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, group = "which")]
     older_than: Option<Duration>,
-    /// Spare whatever is younger than this: somebody may be about to name it
+    /// Keep everything younger than this, because a version may still refer to it
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, default_value = "1h")]
     grace: Duration,
-    /// Say what would be removed, but remove nothing
+    /// List the runs and files to remove, but remove nothing
     #[arg(long)]
     dry_run: bool,
 }
@@ -62,7 +62,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     Ok(outcome.next(shell_line(again(args).iter().map(String::as_str))))
 }
 
-/// Returns the command that does what the dry run only said.
+/// Returns the command that removes what the dry run listed.
 fn again(args: &Args) -> Vec<String> {
     let span = |span: Duration| match span.as_secs() {
         secs if secs > 0 && secs.is_multiple_of(86_400) => format!("{}d", secs / 86_400),
@@ -84,7 +84,7 @@ fn again(args: &Args) -> Vec<String> {
 fn rule(args: &Args, context: &Context, experiments: &Experiments) -> Result<SweepRule> {
     let span = |span: Duration, flag: &str| {
         TimeDelta::from_std(span).map_err(|error| {
-            Fault::usage("BOT-1003", format!("`{flag}` is too long a time"))
+            Fault::usage("BOT-1003", format!("the time of `{flag}` is too long"))
                 .hint("write days, such as `90d`")
                 .caused_by(error)
         })
@@ -93,11 +93,11 @@ fn rule(args: &Args, context: &Context, experiments: &Experiments) -> Result<Swe
         (Some(n), _) => Retention::Newest(n),
         (None, age) => Retention::YoungerThan(span(age.unwrap_or_default(), "--older-than")?),
     };
-    // First: what is logged from here on, a sweep leaves alone.
+    // The log is read first: a sweep keeps everything that is logged later.
     let logged = context.wait(experiments.logged())??;
     let registry = context.registry()?;
     let mut named = context.wait(registry.references())??;
-    // A registry may share the store with the runs, and its blobs with it, whether or not it is the one in force.
+    // A registry in the same store shares its blobs with the runs, even if it is not the registry in force.
     named.extend(context.wait(Registry::open(experiments.store().clone()).references())??);
     for store in [registry.store(), experiments.store()] {
         named.blobs.extend(context.wait(Snapshots::open(store.clone()).blobs())??);
@@ -108,7 +108,7 @@ fn rule(args: &Args, context: &Context, experiments: &Experiments) -> Result<Swe
         blobs_in_use: named.blobs,
         logged,
         grace: span(args.grace, "--grace")?,
-        now: context::now()?,
+        now: provenance::now()?,
         clock: Utc::now(),
     })
 }
@@ -138,20 +138,20 @@ fn text(answer: &Answer<'_>) -> String {
     out.push_str(&format!("kept: {}\n", counted(*runs_kept, "run")));
     if !runs_spared.is_empty() {
         out.push_str(&format!(
-            "  of which only because versions in the registry name them: {}\n",
+            "  kept only because versions in the registry refer to them: {}\n",
             runs_spared.join(", ")
         ));
     }
-    for (n, what) in [(*runs_young, "run"), (*blobs_young, "blob")] {
+    for (n, kind) in [(*runs_young, "run"), (*blobs_young, "blob")] {
         if n > 0 {
-            out.push_str(&format!("  spared because young (`--grace`): {}\n", counted(n, what)));
+            out.push_str(&format!("  kept because young (`--grace`): {}\n", counted(n, kind)));
         }
     }
     out
 }
 
-fn counted(n: u64, what: &str) -> String {
-    format!("{} {what}{}", tables::count(n), if n == 1 { "" } else { "s" })
+fn counted(n: u64, noun: &str) -> String {
+    tables::counted(n, noun, &format!("{noun}s"))
 }
 
 #[cfg(test)]
@@ -159,7 +159,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_dry_run_suggests_is_what_it_looked_at() {
+    fn a_dry_run_suggests_the_same_rule() {
         let day = Duration::from_secs(86_400);
         let mut args = Args { keep: Some(3), older_than: None, grace: GRACE, dry_run: true };
         assert_eq!(again(&args).join(" "), "botops runs gc --keep 3");

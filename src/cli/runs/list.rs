@@ -8,7 +8,7 @@ use serde::Serialize;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// How many to list
+    /// List at most N runs
     #[arg(long, short = 'n', value_name = "N", default_value_t = 20)]
     limit: usize,
 }
@@ -26,13 +26,13 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
 }
 
 fn list(runs: &[RunRecord], limit: usize, location: &str) -> Outcome {
-    let shown = &runs[..runs.len().min(limit)];
-    let answer = Listed { experiments: location, total: runs.len() as u64, runs: shown };
+    let listed = &runs[..runs.len().min(limit)];
+    let answer = Listed { experiments: location, total: runs.len() as u64, runs: listed };
     if runs.is_empty() {
         return Outcome::done(&answer, format!("no run is recorded in {location}\n"))
             .next("botops train train.csv --test test.csv --record");
     }
-    let rows = shown.iter().map(|run| {
+    let rows = listed.iter().map(|run| {
         let metric = |name: &str| {
             run.metrics.get(name).map_or("-".to_owned(), |metric| format!("{:.3}", metric.value))
         };
@@ -51,11 +51,11 @@ fn list(runs: &[RunRecord], limit: usize, location: &str) -> Outcome {
         rows,
         &[3, 4],
     );
-    if shown.len() < runs.len() {
-        text.push_str(&format!("{} of {} runs\n", shown.len(), tables::count(runs.len() as u64)));
+    if listed.len() < runs.len() {
+        text.push_str(&format!("{} of {} runs\n", listed.len(), tables::count(runs.len() as u64)));
     }
     let outcome = Outcome::done(&answer, text);
-    match shown.first() {
+    match listed.first() {
         Some(newest) => outcome.next(shell_line(["botops", "runs", "show", &newest.id])),
         None => outcome,
     }

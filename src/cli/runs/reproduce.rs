@@ -7,34 +7,36 @@ mod text;
 use crate::cli::{
     Exit, Outcome,
     arguments::data_args::DataArgs,
-    session::context::{self, Context},
+    session::{
+        context::Context,
+        outputs, provenance,
+        training_data::{UsableRecords, samples},
+    },
     terminal::progress::Training,
-    train::samples,
 };
 use botops_datasets::Dataset;
 use botops_digest::Digest;
 use botops_evaluation as evaluation;
-use botops_expectations::Expectations;
 use botops_experiments::{Retraced, RunRecord, retrace};
 use botops_findings::{Finding, Result, Severity};
 use botops_models::{self as models, HeadKind, IntentModel, Lineage};
 use botops_pipelines::{self as pipelines, Equipment};
 use botops_text::shell_line;
-use inputs::Material;
+use inputs::Inputs;
 use serde::Serialize;
 use std::path::PathBuf;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The run: its id, the unique beginning of one, or `latest`
+    /// Run: its id, the unique beginning of an id, or `latest`
     id: String,
-    /// Its training data, where the store does not keep it: the very file
+    /// Training data, if the store does not keep it; every byte must be the same
     #[arg(long, value_name = "FILE")]
     data: Option<PathBuf>,
-    /// Write the model here, if it came out the same to the byte
+    /// Write the model to this file, if it is identical to the recorded one
     #[arg(long, short, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// Retrain and compare, but write nothing
+    /// Train and compare, but write nothing
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]
@@ -44,38 +46,38 @@ pub(super) struct Args {
 #[derive(Serialize)]
 struct Answer {
     run: String,
-    /// Whether the model came out the same to the byte.
+    /// Whether the two model files are identical.
     identical: bool,
-    /// The first step that came out differently.
+    /// The first step that differs.
     diverges_at: Option<String>,
-    /// Digest of the model file as recorded.
+    /// The digest of the recorded model file.
     recorded: Digest,
-    /// Digest of the model file as it came out again.
+    /// The digest of the new model file.
     again: Digest,
     steps: Vec<Retraced>,
-    /// Of a model that diverges: what both say of the same texts.
+    /// The comparison of the predictions, if the models differ.
     predictions: Option<Predictions>,
-    /// Of a model that diverges: metrics that are not what they were.
+    /// The metrics that differ, if the models differ.
     metrics: Option<Vec<Remeasured>>,
-    /// What is not as it was when the run was made.
+    /// The differences between the conditions of the run and those of now.
     circumstances: Vec<Circumstance>,
-    /// Where the model was written.
+    /// The file to which the model was written.
     model: Option<String>,
 }
 
-/// What two models say of the same texts.
+/// The comparison of the predictions of two models.
 #[derive(Serialize)]
 struct Predictions {
     /// `test` or `train`.
     on: &'static str,
     n: u64,
-    /// Texts that both give the same intent.
+    /// The number of texts with the same intent.
     same_intent: u64,
     /// The largest difference in confidence.
     max_confidence_difference: f64,
 }
 
-/// A metric that is not what it was.
+/// A metric that differs.
 #[derive(Serialize)]
 struct Remeasured {
     name: String,
@@ -83,7 +85,7 @@ struct Remeasured {
     again: Option<f64>,
 }
 
-/// Something that was otherwise.
+/// A condition that differs.
 #[derive(Serialize)]
 struct Circumstance {
     name: &'static str,
@@ -92,28 +94,28 @@ struct Circumstance {
 }
 
 pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
-    context::distinct(args.out.as_deref(), &[args.data.as_deref()])?;
+    outputs::distinct(args.out.as_deref(), &[args.data.as_deref()])?;
     let run = context.wait(context.experiments()?.find(&args.id))??;
-    let material = inputs::gather(args, context, &run)?;
-    let (again, bytes, accepted) = train(context, &run, &material)?;
+    let inputs = inputs::gather(args, context, &run)?;
+    let (again, bytes, accepted) = train(context, &run, &inputs)?;
     let digest = Digest::of(&bytes);
-    let identical = digest == material.digest;
-    let steps = pipelines::steps(&material.data, accepted.as_ref(), &bytes)?;
-    let steps = retrace(&material.steps, &steps, &inputs::UNRECORDED);
+    let identical = digest == inputs.digest;
+    let steps = pipelines::steps(&inputs.data, accepted.as_ref(), &bytes)?;
+    let steps = retrace(&inputs.steps, &steps, &inputs::UNRECORDED);
     let diverges_at = steps.iter().find(|step| !step.is_same());
     let (predictions, metrics) = match identical {
         true => (None, None),
-        false => look_closer(context, &run, &material, &again, digest)?,
+        false => compare_models(context, &run, &inputs, &again, digest)?,
     };
     let model = args.out.as_ref().filter(|_| identical && !args.dry_run);
     if let Some(path) = model {
-        context::write_file(path, &bytes)?;
+        outputs::write_file(path, &bytes)?;
     }
     let answer = Answer {
         run: run.id.clone(),
         identical,
         diverges_at: diverges_at.filter(|_| !identical).map(|step| step.name.clone()),
-        recorded: material.digest,
+        recorded: inputs.digest,
         again: digest,
         predictions,
         metrics,
@@ -121,8 +123,8 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         model: model.map(|path| path.display().to_string()),
         steps: steps.clone(),
     };
-    let n = samples(accepted.as_ref().unwrap_or(&material.data)).len() as u64;
-    let outcome = Outcome::done(&answer, text::text(&answer, &material.data, n));
+    let n = samples(accepted.as_ref().unwrap_or(&inputs.data)).len() as u64;
+    let outcome = Outcome::done(&answer, text::text(&answer, &inputs.data, n));
     if identical {
         return Ok(outcome);
     }
@@ -130,9 +132,9 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let finding = Finding::new(
         "BOT-5037",
         Severity::Error,
-        format!("run `{}` does not come out again: {at} is the first thing to differ", run.id),
+        format!("run `{}` cannot be reproduced: {at} is the first to differ", run.id),
         match answer.circumstances.as_slice() {
-            [] => "nothing that was recorded is otherwise now: please report it".to_owned(),
+            [] => "no recorded condition has changed: please report it".to_owned(),
             found => {
                 let changed: Vec<String> = found
                     .iter()
@@ -140,7 +142,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
                         format!("{} was {}, now {}", found.name, found.recorded, found.now)
                     })
                     .collect();
-                format!("otherwise than then: {}", changed.join("; "))
+                format!("changed since then: {}", changed.join("; "))
             }
         },
     );
@@ -150,36 +152,32 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         .next(shell_line(["botops", "runs", "show", &run.id])))
 }
 
-/// Makes the model again; returns it with its file and, where some were left out, the records it learned from.
+/// Trains the model again; returns it with its file and, if records were left out, the records it was trained on.
 fn train(
     context: &Context,
     run: &RunRecord,
-    material: &Material,
+    inputs: &Inputs,
 ) -> Result<(IntentModel, Vec<u8>, Option<Dataset>)> {
-    let accepted = material.validated.then(|| {
-        let mut validation =
-            botops_validation::validate(&material.data, &Expectations::default(), None);
-        validation.accepted.take().expect("validation returns the accepted records")
-    });
-    let samples = samples(accepted.as_ref().unwrap_or(&material.data));
+    let accepted = inputs.validated.then(|| UsableRecords::of(&inputs.data).accepted);
+    let samples = samples(accepted.as_ref().unwrap_or(&inputs.data));
     let lineage = Lineage {
-        data: Some(material.data.digest),
+        data: Some(inputs.data.digest),
         n_samples: samples.len() as u64,
-        spec: material.spec.clone(),
-        // What the file says of its maker is no outcome of training: another version is told as a circumstance.
+        spec: inputs.spec.clone(),
+        // The version in the file is not a result of training; a different version is listed as a condition.
         botops: run.environment.botops.clone(),
     };
-    // The encoder that the recorded model holds is the one it learned with, unless it was fine-tuned since.
-    let kept = material.model.as_ref().and_then(|model| model.encoder());
-    let equipment = match (kept, material.spec.head.kind) {
+    // The recorded model holds the encoder it was trained with, unless training fine-tuned the encoder.
+    let kept = inputs.model.as_ref().and_then(|model| model.encoder());
+    let equipment = match (kept, inputs.spec.head.kind) {
         (Some(encoder), kind) if kind != HeadKind::FineTuned => Equipment::with(Some(encoder)),
-        _ => context.equipment(&material.spec)?,
+        _ => context.equipment(&inputs.spec)?,
     };
     let model = models::train(
         &samples,
-        &material.spec,
+        &inputs.spec,
         equipment.resources(),
-        material.dialogue.clone(),
+        inputs.dialogue.clone(),
         lineage,
         &Training::new(&context.printer),
     )?;
@@ -187,20 +185,20 @@ fn train(
     Ok((model, bytes, accepted))
 }
 
-/// Compares predictions, then metrics, of a model that came out differently.
-fn look_closer(
+/// Compares the predictions, then the metrics, of a model that differs.
+fn compare_models(
     context: &Context,
     run: &RunRecord,
-    material: &Material,
+    inputs: &Inputs,
     again: &IntentModel,
     digest: Digest,
 ) -> Result<(Option<Predictions>, Option<Vec<Remeasured>>)> {
     let test = inputs::test_data(context, run)?;
     let (on, data) = match &test {
         Some(test) => ("test", test),
-        None => ("train", &material.data),
+        None => ("train", &inputs.data),
     };
-    let predictions = material.model.as_ref().map(|model| predictions(on, data, model, again));
+    let predictions = inputs.model.as_ref().map(|model| predictions(on, data, model, again));
     let metrics = match test.filter(|_| !run.metrics.is_empty()) {
         Some(test) => {
             let now = evaluation::evaluate(again, digest, &test)?.metrics;
@@ -244,9 +242,9 @@ fn predictions(
     }
 }
 
-/// Lists what is not as it was when the run was made, and what of it nobody can know.
+/// Lists the conditions that differ from those of the run, and uncommitted changes, which nobody recorded.
 fn circumstances(run: &RunRecord) -> Vec<Circumstance> {
-    let (code, machine) = (context::code_state(), context::environment());
+    let (code, machine) = (provenance::code_state(), provenance::environment());
     let then = &run.environment;
     let commit = |commit: &Option<String>| commit.clone().unwrap_or_else(|| "none".to_owned());
     let all = [
@@ -263,7 +261,7 @@ fn circumstances(run: &RunRecord) -> Vec<Circumstance> {
     if run.code.git_dirty == Some(true) {
         found.push(Circumstance {
             name: "uncommitted changes",
-            recorded: "some, which nobody kept".to_owned(),
+            recorded: "some, not recorded".to_owned(),
             now: if code.git_dirty == Some(true) { "some" } else { "none" }.to_owned(),
         });
     }

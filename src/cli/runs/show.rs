@@ -7,7 +7,7 @@ use botops_findings::Result;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The run: its id, the unique beginning of one, or `latest`
+    /// Run: its id, the unique beginning of an id, or `latest`
     id: String,
 }
 
@@ -60,11 +60,11 @@ fn text(run: &RunRecord) -> String {
         (None, _) => "no git repository".to_owned(),
     };
     let machine = &run.environment;
-    let (plural, ci) =
-        (if machine.cores == 1 { "" } else { "s" }, if machine.ci { ", in CI" } else { "" });
+    let cores = tables::counted(machine.cores, "core", "cores");
+    let ci = if machine.ci { ", in CI" } else { "" };
     out.push_str(&format!(
-        "\ncode: {code}\nmachine: botops {}, {}, {} core{plural}{ci}\n",
-        machine.botops, machine.platform, machine.cores
+        "\ncode: {code}\nmachine: botops {}, {}, {cores}{ci}\n",
+        machine.botops, machine.platform
     ));
     out
 }

@@ -1,5 +1,11 @@
-//! What a verb works with: the workspace, stores, run records, promotion.
+//! Everything that verbs work with besides their arguments: settings, stores, data, outputs, run records, promotion.
 
 pub(crate) mod context;
+pub(crate) mod interruption;
+pub(crate) mod judging;
+pub(crate) mod outputs;
 pub(crate) mod promoter;
+pub(crate) mod provenance;
 pub(crate) mod recording;
+pub(crate) mod services;
+pub(crate) mod training_data;

@@ -1,6 +1,6 @@
-//! Joins the two sides that do not know each other: pipelines and serving.
+//! Promotion through a canary: the connection between pipelines and serving, which do not depend on each other.
 //!
-//! A promotion is rehearsed in-process when no server is at hand, else made through the server's admin API.
+//! Without a server, a promotion is rehearsed in this process; else it goes through the admin API of the server.
 
 use super::context::Context;
 use crate::cli::Printer;
@@ -13,28 +13,28 @@ use botops_workspace::{Secret, Workspace};
 use futures::future::{BoxFuture, FutureExt as _};
 use std::time::{Duration, Instant};
 
-/// Takes a challenger through its canary, one way or the other.
+/// The way in which a challenger goes through its canary.
 pub(crate) enum Promotion {
-    /// In-process, on recorded traffic.
+    /// A rehearsal in this process, on recorded traffic.
     Rehearsal,
-    /// Through a server.
+    /// A rollout on a server.
     Server(Server),
 }
 
-/// A server to promote through.
+/// A server that promotes.
 pub(crate) struct Server {
     admin_url: String,
     url: Option<String>,
     token: Option<Secret>,
     actor: String,
     printer: Printer,
-    /// Give up watching after this; the rollout goes on by itself.
-    patience: Option<Duration>,
+    /// The time after which watching ends; the rollout itself continues.
+    timeout: Option<Duration>,
 }
 
 impl Promotion {
-    /// Chooses by the workspace: with `server.admin_url` the server, else a rehearsal.
-    pub(crate) fn of(context: &Context, patience: Option<Duration>) -> Result<Self> {
+    /// Returns the server at `server.admin_url`, or a rehearsal if that is not set.
+    pub(crate) fn of(context: &Context, timeout: Option<Duration>) -> Result<Self> {
         let workspace: &Workspace = context.workspace()?;
         Ok(match &workspace.admin_url.value {
             None => Self::Rehearsal,
@@ -44,7 +44,7 @@ impl Promotion {
                 token: workspace.admin_token.value.clone(),
                 actor: workspace.actor.value.clone(),
                 printer: context.printer,
-                patience,
+                timeout,
             }),
         })
     }
@@ -70,10 +70,10 @@ async fn rehearse(request: PromotionRequest<'_>) -> Result<Decision> {
     let Some(traffic) = request.traffic else {
         return Err(Fault::usage(
             "BOT-8005",
-            "there is no server to promote through and no recorded traffic to rehearse with",
+            "a promotion needs a server, or recorded traffic for a rehearsal, and there is neither",
         )
-        .hint("give recorded traffic: `traffic:` of the promote stage, or `--traffic FILE`")
-        .hint("or a server: `server.admin_url` in botops.yaml, or BOTOPS_ADMIN_URL"));
+        .hint("name recorded traffic: `traffic:` in the promote stage, or `--traffic FILE`")
+        .hint("or name a server: `server.admin_url` in botops.yaml, or BOTOPS_ADMIN_URL"));
     };
     let side = |version: &botops_registry::Version, model| {
         let digest = version.model_digest().ok_or_else(|| {
@@ -94,7 +94,7 @@ async fn rehearse(request: PromotionRequest<'_>) -> Result<Decision> {
     .await
 }
 
-/// Returns recorded traffic as messages to send.
+/// Converts recorded traffic to messages.
 pub(crate) fn messages(traffic: &Traffic) -> Vec<Message> {
     traffic
         .records
@@ -118,8 +118,8 @@ impl Server {
         let (Some(traffic), Some(url)) = (request.traffic, &self.url) else {
             return self.watch(&client, model, &id, request.plan).await;
         };
-        // Recorded traffic at a real server, spread over the time its steps take at least: sent at once, it would all
-        // fall into the first. Once it is spent nothing new can be learned, so the watch ends soon after.
+        // The traffic is spread over the shortest time that the steps can take: sent at once, it would all reach the
+        // first step. After the last message nothing new can be observed, so the watch ends soon after it.
         let messages = messages(traffic);
         let watch = self.watch(&client, model, &id, request.plan);
         let replay = async {
@@ -144,14 +144,13 @@ impl Server {
             Ok(decision) => decision,
             Err(_) => {
                 let mut decision = client.rollout(model, Some(&id)).await?.decision;
-                decision.reason = format!("the recorded traffic is spent: {}", decision.reason);
+                decision.reason = format!("the recorded traffic is used up: {}", decision.reason);
                 Ok(decision)
             }
         }
     }
 
-    /// Follows a rollout to its end, or to a pause out of doubt, which waits for a person; a pause that a person asked
-    /// for is waited out.
+    /// Follows a rollout until it ends or pauses for lack of evidence. A pause that a person requested is waited for.
     async fn watch(
         &self,
         client: &AdminClient,
@@ -162,10 +161,10 @@ impl Server {
         let began = Instant::now();
         let interval =
             parsed(&plan.interval).clamp(Duration::from_millis(50), Duration::from_secs(5));
-        let mut shown = 0;
+        let mut n_shown = 0;
         loop {
             let status = client.rollout(model, Some(id)).await?;
-            for transition in status.decision.transitions.iter().skip(shown) {
+            for transition in status.decision.transitions.iter().skip(n_shown) {
                 self.printer.say(&format!(
                     "{}  {} at {} %: {}",
                     transition.at.format("%H:%M:%S"),
@@ -174,7 +173,7 @@ impl Server {
                     transition.reason
                 ));
             }
-            shown = status.decision.transitions.len();
+            n_shown = status.decision.transitions.len();
             let in_doubt = matches!(
                 &status.rollout.phase,
                 Phase::Paused { reason, .. } if *reason != PauseReason::Requested
@@ -182,24 +181,24 @@ impl Server {
             if status.rollout.is_over() || in_doubt {
                 return Ok(status.decision);
             }
-            if self.patience.is_some_and(|patience| began.elapsed() >= patience) {
+            if self.timeout.is_some_and(|timeout| began.elapsed() >= timeout) {
                 return Err(Fault::insufficient(
                     "BOT-6040",
-                    format!("rollout {id} is still under way"),
+                    format!("rollout {id} is still in progress"),
                 )
-                .hint("it goes on by itself; follow it with `botops rollout status`"));
+                .hint("it continues on the server; follow it with `botops rollout status`"));
             }
             tokio::time::sleep(interval).await;
         }
     }
 }
 
-/// Returns a duration of a plan that was checked.
+/// Parses a duration of a checked plan.
 fn parsed(text: &str) -> Duration {
     humantime::parse_duration(text).unwrap_or(Duration::from_secs(5))
 }
 
-/// Returns the least time that the steps of `plan` take, a tick or two of each included.
+/// Returns the shortest time that the steps of `plan` can take, with two ticks for each.
 fn least_time(plan: &RolloutSpec) -> Duration {
     let tick = parsed(&plan.interval);
     plan.steps

@@ -1,6 +1,6 @@
-//! Recording what a verb did as a run.
+//! The record of a run in the experiments store.
 
-use super::context::{self, Context};
+use super::{context::Context, provenance};
 use crate::cli::arguments::{data_args::DataArgs, data_source};
 use botops_datasets::{self as datasets, Dataset, Presence, ReadOptions};
 use botops_digest::Digest;
@@ -11,7 +11,8 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use std::{collections::BTreeMap, path::Path};
 
-/// A file that a verb read, kept as it was when it was read.
+/// The bytes and the digest of a file at the time when a verb read it.
+#[derive(Clone)]
 pub(crate) struct Input {
     bytes: Bytes,
     digest: Digest,
@@ -30,7 +31,7 @@ impl Input {
         })
     }
 
-    /// Reads the data file (a pattern of several, or the file of a snapshot) that `path` names, and the records in it.
+    /// Reads the data at `path` once: a file, a pattern of files, a file of a snapshot, or `-` for standard input.
     pub(crate) fn data(
         context: &Context,
         path: &Path,
@@ -56,7 +57,7 @@ impl Input {
         Ok((Self { digest: data.digest, source, bytes }, data))
     }
 
-    /// Reads the files that the pattern `path` names; what is kept of them is one file with all their records.
+    /// Reads the files that match the pattern `path`; the input is one CSV file with all their records.
     fn several(path: &Path, options: &ReadOptions) -> Result<(Self, Dataset)> {
         let mut data = datasets::read(path, options)?;
         let bytes = Bytes::from(datasets::csv_bytes(&data));
@@ -65,36 +66,41 @@ impl Input {
         let source = Source { file: "several.csv".to_owned(), size_bytes, ..Source::default() };
         Ok((Self { digest: data.digest, source, bytes }, data))
     }
+
+    /// Returns the digest of the bytes.
+    pub(crate) fn digest(&self) -> Digest {
+        self.digest
+    }
 }
 
-/// What a verb did.
+/// A run to record.
 pub(crate) struct Recording<'a> {
-    /// `train`, `cross_validation`, `tune`: see [`RunRecord::kind`].
+    /// `train` or `cross_validation`: see [`RunRecord::kind`].
     pub(crate) kind: &'a str,
-    /// When it began.
+    /// The time when the work began.
     pub(crate) began: DateTime<Utc>,
-    /// Settings, flat.
+    /// The settings by dotted name.
     pub(crate) params: BTreeMap<String, serde_json::Value>,
-    /// Metrics by name.
+    /// The metrics by name.
     pub(crate) metrics: BTreeMap<String, Metric>,
-    /// What they were measured on; none: the input `test`.
+    /// The data and the method of the metrics; `None` stands for the input `test`.
     pub(crate) measured_on: Option<Basis>,
-    /// The files it read, by `train`, `test`, `dialogue`; kept with the run, so that it can be reproduced.
+    /// The files read, as `train`, `test` or `dialogue`; the store keeps them, so that the run can be reproduced.
     pub(crate) inputs: Vec<(&'a str, Input)>,
-    /// The files it made, by name.
+    /// The files written, by name.
     pub(crate) artifacts: Vec<(&'a str, Bytes)>,
-    /// How its model was made, when it made one.
+    /// The recipe of the model, if the run made one.
     pub(crate) recipe: Option<Recipe>,
-    /// What its phases cost.
+    /// The cost of each phase.
     pub(crate) costs: Vec<Cost>,
 }
 
-/// Returns whether a verb records its run: when asked to, and always in a workspace.
-pub(crate) fn is_wanted(context: &Context, asked: bool) -> Result<bool> {
-    Ok(asked || context.workspace()?.root.join(botops_workspace::FILE_NAME).exists())
+/// Returns whether a verb records its run: if the flag is set, and always in a workspace.
+pub(crate) fn is_recorded(context: &Context, flag: bool) -> Result<bool> {
+    Ok(flag || context.workspace()?.root.join(botops_workspace::FILE_NAME).exists())
 }
 
-/// Records `recording` in the experiments in force, with code and machine; returns the run's id.
+/// Records a run in the experiments in force, with the code and the machine; returns its id.
 pub(crate) fn record(context: &Context, recording: Recording<'_>) -> Result<String> {
     let Recording { kind, began, params, metrics, measured_on, inputs, artifacts, recipe, costs } =
         recording;
@@ -111,12 +117,12 @@ pub(crate) fn record(context: &Context, recording: Recording<'_>) -> Result<Stri
         id: String::new(),
         kind: kind.to_owned(),
         started_at: began,
-        finished_at: context::now()?,
+        finished_at: provenance::now()?,
         params,
         metrics,
         data,
-        code: context::code_state(),
-        environment: context::environment(),
+        code: provenance::code_state(),
+        environment: provenance::environment(),
         artifacts: described,
         stages: BTreeMap::new(),
         sources,

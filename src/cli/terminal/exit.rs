@@ -7,28 +7,28 @@ use botops_findings::{Fault, FaultKind};
 /// | code | meaning | in CI |
 /// |---|---|---|
 /// | 0 | done, gates passed | green |
-/// | 1 | could not do the job: I/O, a full store, a bug | look at the machine |
+/// | 1 | the work failed: I/O, a full store, a bug | look at the machine |
 /// | 2 | usage or configuration | fix the call |
-/// | 3 | a gate failed: validation, evaluation, drift, canary; or the data or model file is not fit | look at the data |
-/// | 4 | insufficient evidence: too few rows, no traffic, inconclusive | wait, or gather more |
+/// | 3 | a gate failed: validation, evaluation, drift, canary; or the data or model file is not usable | look at the data |
+/// | 4 | insufficient evidence: too few rows, no traffic, inconclusive | wait, or collect more |
 /// | 5 | conflict: someone else wrote first | read again, retry |
 /// | 6 | refused by policy, or a format newer than this program | needs a person |
 /// | 7 | a store or server cannot be reached | retry |
-/// | 130, 143 | interrupted (SIGINT, SIGTERM), state saved | run again to go on |
+/// | 130, 143 | interrupted (SIGINT, SIGTERM), state saved | run again to continue |
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
-pub enum Exit {
+pub(crate) enum Exit {
     /// Done, gates passed.
     Done = 0,
-    /// Could not do the job.
+    /// An I/O error, a full store or a bug.
     Internal = 1,
-    /// Usage or configuration.
+    /// An error of usage or configuration.
     Usage = 2,
     /// A gate failed.
     Gate = 3,
     /// Insufficient evidence.
     Insufficient = 4,
-    /// Someone else wrote first.
+    /// A conflict: someone else wrote first.
     Conflict = 5,
     /// Refused by policy.
     Policy = 6,
@@ -41,9 +41,8 @@ pub enum Exit {
 }
 
 impl Exit {
-    /// Returns the number.
-    #[must_use]
-    pub fn code(self) -> u8 {
+    /// Returns the exit code as a number.
+    pub(crate) fn code(self) -> u8 {
         self as u8
     }
 }

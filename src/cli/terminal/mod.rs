@@ -1,6 +1,7 @@
-//! Output: printer, tables, progress, exit codes, shell words.
+//! The terminal: the printer, faults and findings as text, tables, progress, exit codes.
 
-pub mod exit;
+pub(crate) mod exit;
+pub(crate) mod faults;
 pub(crate) mod printer;
 pub(crate) mod progress;
 pub(crate) mod tables;

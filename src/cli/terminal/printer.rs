@@ -1,31 +1,32 @@
-//! The one place that writes to standard output and standard error.
+//! The only code that writes to standard output and standard error.
 //!
-//! Standard output is the answer, standard error the conversation. A closed pipe ends quietly.
+//! Answers go to standard output, everything else to standard error. A closed pipe is not an error.
 
+use super::faults::{self, Style};
 use crate::cli::{Exit, Outcome};
-use botops_findings::{Fault, Finding, Place, Severity};
+use botops_findings::Fault;
 use std::io::{self, IsTerminal as _, Write as _};
 
-/// How the answer is written.
+/// The format of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Format {
-    /// For people.
+pub(crate) enum Format {
+    /// Tables and text for people
     Table,
-    /// For programs: one document, also on failure.
+    /// One JSON document, also on failure
     Json,
-    /// For a summary or a pull request.
+    /// Markdown for a job summary or a pull request
     Markdown,
-    /// For code scanning: SARIF 2.1.0.
+    /// SARIF 2.1.0 for code scanning
     Sarif,
-    /// For the test page of a CI system: JUnit XML.
+    /// JUnit XML for the test page of a CI system
     Junit,
-    /// For GitHub Actions: annotations on the lines.
+    /// Annotations on the lines, for GitHub Actions
     Github,
 }
 
 /// Writes answers, findings and errors.
 #[derive(Debug, Clone, Copy)]
-pub struct Printer {
+pub(crate) struct Printer {
     format: Format,
     quiet: bool,
     verbose: u8,
@@ -33,43 +34,39 @@ pub struct Printer {
 }
 
 impl Printer {
-    /// Makes a printer.
-    #[must_use]
-    pub fn new(format: Format, quiet: bool, verbose: u8) -> Self {
+    /// Makes a printer for this process.
+    pub(crate) fn new(format: Format, quiet: bool, verbose: u8) -> Self {
         Self { format, quiet, verbose, stderr_is_terminal: io::stderr().is_terminal() }
     }
 
-    /// Returns whether progress bars may be drawn: on a terminal, and not asked to be quiet.
-    #[must_use]
-    pub fn draws_bars(&self) -> bool {
+    /// Returns whether progress bars are drawn: on a terminal, without `--quiet`.
+    pub(crate) fn draws_bars(&self) -> bool {
         self.stderr_is_terminal && !self.quiet
     }
 
-    /// Returns whether the answer is for programs.
-    #[must_use]
-    pub fn is_json(&self) -> bool {
+    /// Returns whether the answer is a JSON document.
+    pub(crate) fn is_json(&self) -> bool {
         self.format == Format::Json
     }
 
-    /// Returns whether the answer is for a summary or a pull request.
+    /// Returns whether the answer is Markdown.
     pub(crate) fn is_markdown(&self) -> bool {
         self.format == Format::Markdown
     }
 
-    /// Returns how the answer is written.
-    #[must_use]
-    pub fn format(&self) -> Format {
+    /// Returns the format of the answer.
+    pub(crate) fn format(&self) -> Format {
         self.format
     }
 
-    /// Says something in the conversation, unless asked to be quiet.
-    pub fn say(&self, line: &str) {
+    /// Writes a line to standard error, unless `--quiet` is set.
+    pub(crate) fn say(&self, line: &str) {
         if !self.quiet {
             let _ = writeln!(anstream::stderr(), "{line}");
         }
     }
 
-    /// Writes a verb's outcome; returns how the process ends: an answer that cannot be written is no success.
+    /// Writes the outcome of a verb; returns the exit code, which is 1 if the answer could not be written.
     pub(crate) fn outcome(&self, verb: &str, outcome: &Outcome) -> Exit {
         if self.is_json() {
             let document = serde_json::json!({
@@ -80,77 +77,50 @@ impl Printer {
                 "findings": outcome.findings,
                 "next": outcome.next,
             });
-            let arrived = answer(&format!("{document:#}\n"));
-            return if arrived { outcome.exit } else { Exit::Internal };
+            let is_written = answer(&format!("{document:#}\n"));
+            return if is_written { outcome.exit } else { Exit::Internal };
         }
         let mut text = outcome.text.clone();
         if !text.is_empty() && !text.ends_with('\n') {
             text.push('\n');
         }
-        let arrived = answer(&text);
+        let is_written = answer(&text);
         for next in &outcome.next {
             self.say(&format!("next: `{next}`"));
         }
-        if arrived { outcome.exit } else { Exit::Internal }
+        if is_written { outcome.exit } else { Exit::Internal }
     }
 
-    /// Writes a part of a long answer for people at once.
+    /// Writes a part of a long answer without waiting for the rest.
     ///
     /// # Errors
-    /// What the system said; a closed pipe is [`io::ErrorKind::BrokenPipe`]: whoever read it had enough.
+    /// The error of the write; a reader that closed the pipe is [`io::ErrorKind::BrokenPipe`].
     pub(crate) fn part(&self, text: &str) -> io::Result<()> {
         let mut out = anstream::stdout().lock();
         out.write_all(text.as_bytes())?;
         out.flush()
     }
 
-    /// Writes an error: what happened, where, what to do next.
+    /// Writes a fault: to standard error, or as a document to standard output.
     pub(crate) fn fault(&self, verb: &str, fault: &Fault) {
-        if self.is_json() {
-            let mut findings = vec![Finding {
-                code: fault.code().to_owned(),
-                severity: Severity::Error,
-                place: fault.place().clone(),
-                message: fault.message().to_owned(),
-                help: fault.hints().join("; "),
-            }];
-            findings.extend(fault.findings().iter().cloned());
-            let document = serde_json::json!({
-                "schema": format!("botops.{verb}/1"),
-                "ok": false,
-                "exit": Exit::from(fault).code(),
-                "data": null,
-                "findings": findings,
-                "next": [format!("botops explain {}", fault.code())],
-            });
-            answer(&format!("{document:#}\n"));
+        if !self.is_json() {
+            let text = faults::fault(fault, Style::Colored, self.verbose);
+            let _ = write!(anstream::stderr(), "{text}");
             return;
         }
-        let (red, bold, reset) = ("\x1b[1;31m", "\x1b[1m", "\x1b[0m");
-        let mut text =
-            format!("{red}error{reset}{bold}[{}]{reset}: {}\n", fault.code(), fault.message());
-        if let Some(place) = place_line(fault.place()) {
-            text.push_str(&format!("  --> {place}\n"));
-        }
-        for finding in fault.findings().iter().take(20) {
-            text.push_str(&finding_line(finding));
-        }
-        for hint in fault.hints() {
-            text.push_str(&format!("{bold}hint{reset}: {hint}\n"));
-        }
-        if self.verbose > 0 {
-            let mut source = std::error::Error::source(fault);
-            while let Some(error) = source {
-                text.push_str(&format!("  caused by: {error}\n"));
-                source = error.source();
-            }
-        }
-        let _ = write!(anstream::stderr(), "{text}");
+        let document = serde_json::json!({
+            "schema": format!("botops.{verb}/1"),
+            "ok": false,
+            "exit": Exit::from(fault).code(),
+            "data": null,
+            "findings": faults::as_findings(fault),
+            "next": [format!("botops explain {}", fault.code())],
+        });
+        answer(&format!("{document:#}\n"));
     }
 }
 
-/// Writes `text` to standard output; returns whether the answer arrived. A closed pipe is no error: whoever read it
-/// had enough.
+/// Writes `text` to standard output; returns whether that succeeded. A pipe that its reader closed counts as success.
 fn answer(text: &str) -> bool {
     let mut out = anstream::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
@@ -165,41 +135,4 @@ fn answer(text: &str) -> bool {
             false
         }
     }
-}
-
-/// Returns `file, record 41 (line 43), key a.b`, as far as known.
-#[must_use]
-pub fn place_line(place: &Place) -> Option<String> {
-    let mut parts = Vec::new();
-    if let Some(file) = &place.file {
-        let mut part = file.clone();
-        if let (Some(line), None) = (place.line, place.record) {
-            part.push_str(&format!(":{line}"));
-            if let Some(column) = place.column {
-                part.push_str(&format!(":{column}"));
-            }
-        }
-        parts.push(part);
-    }
-    match (place.record, place.line) {
-        (Some(record), Some(line)) => parts.push(format!("record {record} (line {line})")),
-        (Some(record), None) => parts.push(format!("record {record}")),
-        _ => {}
-    }
-    if let Some(key) = &place.key {
-        parts.push(format!("key `{key}`"));
-    }
-    (!parts.is_empty()).then(|| parts.join(", "))
-}
-
-/// Returns one finding as a line.
-#[must_use]
-pub fn finding_line(finding: &Finding) -> String {
-    let severity = match finding.severity {
-        Severity::Error => "error",
-        Severity::Warning => "warning",
-        Severity::Info => "info",
-    };
-    let place = place_line(&finding.place).map_or(String::new(), |place| format!("{place}: "));
-    format!("  {severity}[{}] {place}{}\n", finding.code, finding.message)
 }

@@ -1,4 +1,4 @@
-//! How far the work is: bars on a terminal, plain lines elsewhere.
+//! Progress bars on a terminal, and the cost of each phase of a training.
 
 use crate::cli::Printer;
 use botops_experiments::Cost;
@@ -21,53 +21,53 @@ pub(crate) fn bar(printer: &Printer, label: &str, total: u64) -> ProgressBar {
     bar
 }
 
-/// Shows a training, and measures it.
+/// Shows the progress of a training and measures the cost of its phases.
 pub(crate) struct Training<'a> {
     printer: &'a Printer,
-    shown: Mutex<Shown>,
+    state: Mutex<State>,
 }
 
-struct Shown {
+struct State {
     bar: ProgressBar,
-    /// The phase under way, and what the clocks said when it began.
-    began: Option<(&'static str, Instant, Option<f64>)>,
+    /// The current phase, with the wall-clock time and the CPU seconds at its start.
+    phase: Option<(&'static str, Instant, Option<f64>)>,
     costs: Vec<Cost>,
 }
 
 impl<'a> Training<'a> {
     pub(crate) fn new(printer: &'a Printer) -> Self {
-        let shown = Shown { bar: ProgressBar::hidden(), began: None, costs: Vec::new() };
-        Self { printer, shown: Mutex::new(shown) }
+        let state = State { bar: ProgressBar::hidden(), phase: None, costs: Vec::new() };
+        Self { printer, state: Mutex::new(state) }
     }
 
-    /// Returns what each phase that is over cost, in order.
+    /// Returns the costs of the finished phases, in order.
     pub(crate) fn costs(&self) -> Vec<Cost> {
-        self.with(|shown| shown.costs.clone())
+        self.with(|state| state.costs.clone())
     }
 
-    fn with<T>(&self, act: impl FnOnce(&mut Shown) -> T) -> T {
-        act(&mut self.shown.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
+    fn with<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
+        act(&mut self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
     }
 }
 
 impl Progress for Training<'_> {
     fn begin(&self, phase: &'static str, total: u64) {
-        self.with(|shown| {
-            shown.bar.finish_and_clear();
-            shown.bar = bar(self.printer, phase, total);
-            shown.began = Some((phase, Instant::now(), cpu_seconds()));
+        self.with(|state| {
+            state.bar.finish_and_clear();
+            state.bar = bar(self.printer, phase, total);
+            state.phase = Some((phase, Instant::now(), cpu_seconds()));
         });
     }
 
     fn advance(&self, done: u64) {
-        self.with(|shown| shown.bar.inc(done));
+        self.with(|state| state.bar.inc(done));
     }
 
     fn finish(&self) {
-        self.with(|shown| {
-            shown.bar.finish_and_clear();
-            if let Some((phase, began, cpu)) = shown.began.take() {
-                shown.costs.push(Cost {
+        self.with(|state| {
+            state.bar.finish_and_clear();
+            if let Some((phase, began, cpu)) = state.phase.take() {
+                state.costs.push(Cost {
                     phase: phase.to_owned(),
                     seconds: began.elapsed().as_secs_f64(),
                     cpu_seconds: cpu.zip(cpu_seconds()).map(|(before, now)| now - before),
@@ -77,16 +77,16 @@ impl Progress for Training<'_> {
     }
 
     fn note(&self, message: &str) {
-        self.with(|shown| shown.bar.suspend(|| self.printer.say(message)));
+        self.with(|state| state.bar.suspend(|| self.printer.say(message)));
     }
 }
 
-/// Returns the seconds that processors have worked for this process, where Linux tells.
+/// Returns the CPU seconds that this process has used; `None` where `/proc` is missing.
 fn cpu_seconds() -> Option<f64> {
-    // A tick is 1/100 s in what Linux shows to programs, whatever its kernel counts in.
+    // Linux reports ticks of 1/100 s to programs, whatever unit the kernel uses internally.
     const TICKS: f64 = 100.0;
     let line = std::fs::read_to_string("/proc/self/stat").ok()?;
-    // The name stands in parentheses and may hold blanks; user and system time are the 12th and 13th word after it.
+    // The program name is in parentheses and may contain spaces; user and system time are words 12 and 13 after it.
     let (_, rest) = line.rsplit_once(')')?;
     let mut words = rest.split_whitespace().skip(11);
     let user: f64 = words.next()?.parse().ok()?;

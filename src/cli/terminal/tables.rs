@@ -1,10 +1,12 @@
-//! Tables for the terminal: aligned, fixed decimals, nothing that depends on color.
+//! Tables and numbers for the terminal: aligned, with fixed decimals, without color.
 
+use super::faults;
 use botops_evaluation::Metric;
 use botops_experiments::Cost;
 use botops_findings::{Finding, Place, Severity, shared_help};
 use botops_models::confidence::{OosScore, ScoreComparison};
 use botops_stats::separation::Estimate;
+use botops_text::interval;
 pub(crate) use botops_text::{count, counted};
 use botops_validation::Validation;
 use std::collections::BTreeMap;
@@ -13,7 +15,7 @@ use tabled::{
     settings::{Alignment, Modify, Padding, Style, object::Columns},
 };
 
-/// Draws a table: a header, then rows; the columns named in `right` are aligned to the right.
+/// Renders a table: a header, then rows. The columns in `right`, counted from 0, are aligned to the right.
 pub(crate) fn table(
     header: &[&str],
     rows: impl IntoIterator<Item = Vec<String>>,
@@ -34,19 +36,18 @@ pub(crate) fn table(
 
 /// Returns `0.912 [0.902, 0.922]`.
 pub(crate) fn metric(metric: &Metric) -> String {
-    format!("{:.3} [{:.3}, {:.3}]", metric.value, metric.ci95[0], metric.ci95[1])
+    format!("{:.3} {}", metric.value, interval(metric.ci95, 3))
 }
 
-/// Heads of a table of out-of-scope scores.
+/// The header of a table of out-of-scope scores; the last column marks the score in use.
 pub(crate) const SCORE_HEADER: [&str; 6] =
     ["score", "AUROC", "AUPR", "AUPR of oos", "FPR at 95 % recall", ""];
 
-/// Draws how scores did from which the deciding one was chosen.
+/// Renders the comparison of the scores from which the deciding one was chosen.
 pub(crate) fn scores(compared: &[ScoreComparison], decides: OosScore) -> String {
     let rows = compared.iter().map(|row| {
-        let estimate = |Estimate { value, ci95: [lower, upper] }: Estimate| {
-            format!("{value:.3} [{lower:.3}, {upper:.3}]")
-        };
+        let estimate =
+            |Estimate { value, ci95 }: Estimate| format!("{value:.3} {}", interval(ci95, 3));
         vec![
             row.score.name().to_owned(),
             estimate(row.auroc),
@@ -61,9 +62,8 @@ pub(crate) fn scores(compared: &[ScoreComparison], decides: OosScore) -> String 
     table(&[score, auroc, aupr, aupr_oos, fpr95, "risk-coverage", last], rows, &[])
 }
 
-/// Draws the metrics that people ask for first, with their intervals and counts; reports say the rest.
+/// Renders the main metrics with their intervals and counts; report pages have all metrics.
 pub(crate) fn metrics(metrics: &BTreeMap<String, Metric>) -> String {
-    // The order in which people ask.
     let order = [
         "accuracy",
         "macro_f1",
@@ -81,7 +81,7 @@ pub(crate) fn metrics(metrics: &BTreeMap<String, Metric>) -> String {
             Some(vec![
                 name.to_owned(),
                 format!("{:.3}", metric.value),
-                format!("[{:.3}, {:.3}]", metric.ci95[0], metric.ci95[1]),
+                interval(metric.ci95, 3),
                 count(metric.n),
             ])
         }),
@@ -96,20 +96,20 @@ pub(crate) fn bytes(n: u64) -> String {
         return format!("{n} B");
     }
     let (mut size, mut unit) = (n as f64 / 1e3, 0);
-    // What would be shown as 1000.0 is 1.0 of the next.
+    // 999.95 would round to 1000.0, which is 1.0 of the next unit.
     while size >= 999.95 && unit + 1 < units.len() {
         (size, unit) = (size / 1e3, unit + 1);
     }
     format!("{size:.1} {}", units[unit])
 }
 
-/// Lists findings grouped by code: how many, then the first few of each.
+/// Lists findings by code: the number, then the first `samples` of each.
 pub(crate) fn findings(findings: &[Finding], samples: usize) -> String {
     let count_of = |_: &str, kept: usize| kept as u64;
     grouped(findings, count_of, samples)
 }
 
-/// Lists what a validation found, grouped by code: how many there are in all, then the first few of each.
+/// Lists the findings of a validation by code: the total number, then the first `samples` of each.
 pub(crate) fn checks(validation: &Validation, samples: usize) -> String {
     let count_of = |code: &str, _: usize| {
         validation
@@ -137,23 +137,18 @@ fn grouped(findings: &[Finding], count_of: impl Fn(&str, usize) -> u64, samples:
     groups.sort_by_key(|(severity, code, _)| (std::cmp::Reverse(*severity), *code));
     let mut out = String::new();
     for (severity, code, group) in groups {
-        let severity = match severity {
-            Severity::Error => "error",
-            Severity::Warning => "warning",
-            Severity::Info => "info",
-        };
+        let severity = faults::severity(severity);
         let title = botops_findings::catalogue::find(code).map_or("", |entry| entry.title);
         let n = count_of(code, group.len());
-        // What is about no record, file or key is there once, and a number behind it would be taken for one of these.
+        // A finding without a place occurs once; a number after it would look like a place.
         let is_whole = n == 1 && group.iter().all(|finding| finding.place == Place::default());
         let n_found = if is_whole { String::new() } else { format!(": {}", count(n)) };
         out.push_str(&format!("{severity}[{code}] {title}{n_found}\n"));
         let shown = &group[..group.len().min(samples)];
-        // Help that is about one finding stands by it, and not for all.
+        // Help that differs within the group is printed below each finding.
         let help = shared_help(&group);
         for finding in shown {
-            let place = crate::cli::place_line(&finding.place)
-                .map_or(String::new(), |place| format!("{place}: "));
+            let place = faults::place_prefix(&finding.place);
             out.push_str(&format!("    {place}{}\n", finding.message));
             if help.is_none() && !finding.help.is_empty() {
                 out.push_str(&format!("        help: {}\n", finding.help));
@@ -170,7 +165,7 @@ fn grouped(findings: &[Finding], count_of: impl Fn(&str, usize) -> u64, samples:
     out
 }
 
-/// Returns a duration as people say it.
+/// Returns a duration such as `1.5s` or `2m 05s`.
 pub(crate) fn seconds(seconds: f64) -> String {
     if seconds >= 60.0 {
         format!("{}m {:02}s", (seconds / 60.0) as u64, (seconds % 60.0) as u64)
@@ -179,7 +174,7 @@ pub(crate) fn seconds(seconds: f64) -> String {
     }
 }
 
-/// Returns what the phases of a training cost, one after the other.
+/// Returns the cost of each phase of a training.
 pub(crate) fn costs(costs: &[Cost]) -> String {
     let of = |cost: &Cost| {
         let cpu = cost.cpu_seconds.map(|cpu| format!(" ({cpu:.1} CPU s)")).unwrap_or_default();
@@ -188,12 +183,12 @@ pub(crate) fn costs(costs: &[Cost]) -> String {
     costs.iter().map(of).collect::<Vec<_>>().join(", ")
 }
 
-/// Returns a p-value with four decimals, or that it is smaller.
+/// Returns a p-value with four decimals, or `< 0.0001`.
 pub(crate) fn p_value(p: f64) -> String {
-    if p < 0.0001 { "< 0.0001".to_owned() } else { format!("{p:.4}") }
+    botops_text::p_value(p, 4)
 }
 
-/// Returns a time as people read it, to the second, in UTC.
+/// Returns a time such as `2026-11-20 04:23:11`, in UTC.
 pub(crate) fn time(at: &chrono::DateTime<chrono::Utc>) -> String {
     at.format("%Y-%m-%d %H:%M:%S").to_string()
 }
@@ -203,15 +198,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sizes_are_told_in_powers_of_ten() {
-        let shown = [0, 999, 1_000, 1_500, 999_949, 999_950, 104_857_600, u64::MAX].map(bytes);
-        let wanted =
+    fn sizes_are_in_powers_of_ten() {
+        let sizes = [0, 999, 1_000, 1_500, 999_949, 999_950, 104_857_600, u64::MAX].map(bytes);
+        let expected =
             ["0 B", "999 B", "1.0 kB", "1.5 kB", "999.9 kB", "1.0 MB", "104.9 MB", "18.4 EB"];
-        assert_eq!(shown, wanted);
+        assert_eq!(sizes, expected);
     }
 
     #[test]
-    fn what_is_about_no_record_is_not_counted() {
+    fn a_finding_without_a_place_has_no_count() {
         let finding =
             |place| Finding::new("BOT-7062", Severity::Warning, "it has 3 records", "").at(place);
         let title = botops_findings::catalogue::find("BOT-7062").unwrap().title;
@@ -224,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn help_of_one_finding_is_not_that_of_its_group() {
+    fn help_that_differs_is_printed_below_each_finding() {
         let finding = |message, help| Finding::new("BOT-2113", Severity::Error, message, help);
         let differ = findings(&[finding("a", "did you mean `b`?"), finding("c", "relabel it")], 3);
         assert!(

@@ -1,15 +1,16 @@
-//! A running search on the terminal: a bar with the best so far and the time left; plain lines elsewhere.
+//! A running search on the terminal: a bar with the best trial and the remaining time; plain lines without a terminal.
 
 use crate::cli::{
     Printer,
     terminal::{progress, tables},
 };
 use botops_evaluation::MetricName;
+use botops_text::percent;
 use botops_tuning::{By, TuneEvent, TuneListener};
 use indicatif::ProgressBar;
 use std::sync::{Mutex, PoisonError};
 
-/// Shows a search.
+/// Shows the events of a search.
 pub(super) struct Screen {
     printer: Printer,
     metric: MetricName,
@@ -39,16 +40,19 @@ impl TuneListener for Screen {
         let metric = self.metric.name();
         match event {
             TuneEvent::Started { trials, fits, known } => {
-                let there = match known {
+                let finished = match known {
                     0 => String::new(),
-                    known => format!(", {} of them done before", tables::count(*known)),
+                    known => format!(", {} of them finished before", tables::count(*known)),
                 };
-                self.say(&format!("{trials} trials, at most {} fits{there}", tables::count(*fits)));
+                self.say(&format!(
+                    "{trials} trials, at most {} fits{finished}",
+                    tables::count(*fits)
+                ));
                 self.with(|bar| *bar = progress::bar(&self.printer, "tune", *fits));
             }
             TuneEvent::RungStarted { rung, rungs, trials, folds, share } => {
                 let records = match *share < 1.0 {
-                    true => format!(", learning from {:.0} % of the records", share * 100.0),
+                    true => format!(", trained on {} of the records", percent(*share, 0)),
                     false => String::new(),
                 };
                 self.say(&format!(
@@ -63,15 +67,15 @@ impl TuneListener for Screen {
                         bar.set_message(best.clone());
                     }
                     if *by == By::Store {
-                        // What was there already says nothing of how long the rest takes.
+                        // A stored result says nothing about the time that the other trials take.
                         bar.reset_eta();
                     }
                 });
-                // A result that was there already is old news.
+                // Stored results are not printed again.
                 if !self.printer.draws_bars() && *by == By::Here {
                     let score = match score {
                         Some(score) => format!("{metric} {score:.4}"),
-                        None => "could not be trained".to_owned(),
+                        None => "training failed".to_owned(),
                     };
                     let best = best.map_or(String::new(), |best| format!(", {best}"));
                     self.say(&format!("  trial {trial}: {score}{best}"));
@@ -81,7 +85,7 @@ impl TuneListener for Screen {
                 let left = tables::seconds(takeover.as_secs_f64());
                 let results = if *missing == 1 { "result" } else { "results" };
                 self.say(&format!(
-                    "waiting for {missing} {results} of other shards; judged here if none comes in {left}"
+                    "waiting for {missing} {results} of other shards; missing trials run here after {left}"
                 ));
             }
             TuneEvent::Note { message } => self.say(&format!("note: {message}")),

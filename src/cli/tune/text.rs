@@ -1,12 +1,13 @@
-//! A search as text: the plan before, the report after.
+//! The plan and the report of a search as text.
 
 use crate::cli::terminal::tables;
 use botops_evaluation::{Importance, JudgedTrial, MetricName, Rival, SearchReport};
+use botops_text::{interval, percent, signed_interval};
 use botops_tuning::{Shard, TunePlan};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Draws the plan of a search: rungs, then the first `most` trials of `shard`.
+/// Renders the plan of a search: the rungs, then the first `most` trials of `shard`.
 pub(super) fn plan(plan: &TunePlan, shard: Shard, most: usize) -> String {
     let mut out = format!(
         "stage `{}`: {} trials, at most {} fits, by {}\n\n",
@@ -17,7 +18,7 @@ pub(super) fn plan(plan: &TunePlan, shard: Shard, most: usize) -> String {
     );
     if plan.is_exhausted {
         out.push_str(&format!(
-            "the space holds no more than these, of {} asked for\n\n",
+            "the space has only this many trials, fewer than the {} requested\n\n",
             plan.spec.trials
         ));
     }
@@ -26,7 +27,7 @@ pub(super) fn plan(plan: &TunePlan, shard: Shard, most: usize) -> String {
             number.to_string(),
             rung.trials.to_string(),
             rung.folds.to_string(),
-            format!("{:.0} %", rung.share * 100.0),
+            percent(rung.share, 0),
         ]
     });
     out.push_str(&tables::table(&["rung", "trials", "folds", "records"], rungs, &[0, 1, 2, 3]));
@@ -39,13 +40,13 @@ pub(super) fn plan(plan: &TunePlan, shard: Shard, most: usize) -> String {
     header.extend(settings.iter().map(|key| key.as_str()));
     let rows = own.iter().take(most).map(|(number, params)| {
         let mut row = vec![name(*number)];
-        row.extend(settings.iter().map(|key| params.get(*key).map_or("-".to_owned(), shown)));
+        row.extend(settings.iter().map(|key| params.get(*key).map_or("-".to_owned(), value_text)));
         row
     });
     let of = if shard == Shard::ALL {
         String::new()
     } else {
-        format!(" of shard {}/{}, which it takes first", shard.index, shard.count)
+        format!(" of shard {}/{}, which it runs first", shard.index, shard.count)
     };
     out.push_str(&format!("\n{} trials{of}:\n{}", own.len(), tables::table(&header, rows, &[])));
     if own.len() > most {
@@ -54,7 +55,7 @@ pub(super) fn plan(plan: &TunePlan, shard: Shard, most: usize) -> String {
     out
 }
 
-/// Draws a report, with the best `most` trials.
+/// Renders a report with the best `most` trials.
 pub(super) fn report(report: &SearchReport, most: usize) -> String {
     let setting = &report.setting;
     let metric = setting.metric;
@@ -74,7 +75,7 @@ pub(super) fn report(report: &SearchReport, most: usize) -> String {
         tables::metric(&report.score)
     ));
     if let Some(unchosen) = report.unchosen {
-        out.push_str(&format!("; {unchosen:.3} once the choice of the best is taken off"));
+        out.push_str(&format!("; {unchosen:.3} corrected for choosing the best"));
     }
     out.push('\n');
     for (role, rival) in [("runner-up", &report.runner_up), ("base", &report.base)] {
@@ -89,11 +90,10 @@ pub(super) fn report(report: &SearchReport, most: usize) -> String {
             false => "",
         };
         out.push_str(&format!(
-            "  {equals} of the trials that came so far lie within one standard error{base}: as good, as far as \
-             can be told\n"
+            "  {equals} of the trials in the last rung lie within one standard error{base}: no clear difference\n"
         ));
     }
-    out.push_str(&mattered(&report.importance, metric));
+    out.push_str(&self::importance(&report.importance, metric));
     for note in &report.notes {
         out.push_str(&format!("note: {note}\n"));
     }
@@ -108,7 +108,9 @@ fn trials(report: &SearchReport, most: usize) -> String {
     header.extend(settings.iter().map(|key| key.as_str()));
     let rows = report.trials.iter().take(most.max(1)).map(|trial| {
         let mut row = row(trial, metric);
-        row.extend(settings.iter().map(|key| trial.params.get(*key).map_or("-".to_owned(), shown)));
+        row.extend(
+            settings.iter().map(|key| trial.params.get(*key).map_or("-".to_owned(), value_text)),
+        );
         row
     });
     let mut out = tables::table(&header, rows, &[1, 2, 4, 5]);
@@ -117,7 +119,7 @@ fn trials(report: &SearchReport, most: usize) -> String {
     }
     for trial in &report.trials {
         if let Some(failed) = &trial.failed {
-            out.push_str(&format!("{} could not be trained: {failed}\n", name(trial.trial)));
+            out.push_str(&format!("{} failed: {failed}\n", name(trial.trial)));
         }
     }
     out
@@ -129,9 +131,7 @@ fn row(trial: &JudgedTrial, metric: &str) -> Vec<String> {
         name(trial.trial),
         trial.rung.to_string(),
         judged.map_or("-".to_owned(), |metric| format!("{:.4}", metric.value)),
-        judged.map_or("-".to_owned(), |metric| {
-            format!("[{:.4}, {:.4}]", metric.ci95[0], metric.ci95[1])
-        }),
+        judged.map_or("-".to_owned(), |metric| interval(metric.ci95, 4)),
         trial.folds.len().to_string(),
         spread(&trial.folds).map_or("-".to_owned(), |spread| format!("{spread:.4}")),
     ]
@@ -149,16 +149,15 @@ fn against(role: &str, rival: &Rival, metric: MetricName) -> String {
     let difference = &rival.comparison.difference;
     let of = if rival.trial == 0 { String::new() } else { format!(" (trial {})", rival.trial) };
     format!(
-        "  against the {role}{of}: {} {:+.4} [{:+.4}, {:+.4}], corrected resampled t-test p {}\n",
+        "  against the {role}{of}: {} {:+.4} {}, corrected resampled t-test p {}\n",
         metric.name(),
         difference.mean,
-        difference.ci95[0],
-        difference.ci95[1],
+        signed_interval(difference.ci95, 4),
         tables::p_value(difference.p)
     )
 }
 
-fn mattered(importance: &[Importance], metric: MetricName) -> String {
+fn importance(importance: &[Importance], metric: MetricName) -> String {
     if importance.is_empty() {
         return String::new();
     }
@@ -167,7 +166,7 @@ fn mattered(importance: &[Importance], metric: MetricName) -> String {
         let best = setting.groups.iter().max_by(|a, b| gain(a.mean).total_cmp(&gain(b.mean)));
         vec![
             setting.setting.clone(),
-            format!("{:.0} %", setting.share * 100.0),
+            percent(setting.share, 0),
             tables::p_value(setting.p_adjusted),
             setting.rank_correlation.map_or("-".to_owned(), |r| format!("{r:+.2}")),
             best.map_or(String::new(), |group| {
@@ -176,7 +175,7 @@ fn mattered(importance: &[Importance], metric: MetricName) -> String {
         ]
     });
     format!(
-        "\nwhat mattered in the first rung, each setting by itself:\n{}",
+        "\nimportance of each setting in the first rung:\n{}",
         tables::table(
             &["setting", "variance", "p", "rank correlation", "best values (mean)"],
             rows,
@@ -185,12 +184,12 @@ fn mattered(importance: &[Importance], metric: MetricName) -> String {
     )
 }
 
-/// Returns what a trial is called.
+/// Returns the name of a trial.
 fn name(number: u32) -> String {
     if number == 0 { "base".to_owned() } else { format!("trial {number}") }
 }
 
-/// Returns a value: a text bare, the rest in JSON.
-fn shown(value: &Value) -> String {
+/// Returns a value as text: strings without quotes, other values in JSON.
+fn value_text(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }

@@ -1,7 +1,7 @@
-//! What a validation is written as besides a table: for code review, test pages, summaries.
+//! The reports of a validation: for code review, test pages, summaries.
 
-use crate::cli::{Format, session::context};
-use botops_findings::{Fault, Finding, Result, Severity};
+use crate::cli::{Format, session::outputs, terminal::faults::as_finding};
+use botops_findings::{Fault, Result, Severity};
 use botops_report as report;
 use botops_spec::nearest;
 use botops_validation::{Check, Validation};
@@ -20,7 +20,7 @@ pub(super) enum Kind {
     Html,
 }
 
-/// A report to be written, as `KIND=FILE`.
+/// A report to write, given as `KIND=FILE`.
 #[derive(Debug, Clone)]
 pub(super) struct ReportArg {
     kind: Kind,
@@ -46,34 +46,31 @@ impl FromStr for ReportArg {
         let kind = NAMES.iter().find(|(known, _)| *known == name).map(|(_, kind)| *kind);
         let kind = kind.ok_or_else(|| match nearest(name, NAMES.iter().map(|(name, _)| *name)) {
             Some(near) => format!("unknown kind of report; did you mean `{near}`?"),
-            None => "unknown kind of report: `sarif`, `junit`, `github`, `markdown` and `html` are known".to_owned(),
+            None => "unknown kind of report; the kinds are `sarif`, `junit`, `github`, `markdown` and `html`".to_owned(),
         })?;
         Ok(Self { kind, path: path.into() })
     }
 }
 
 impl ReportArg {
-    /// Makes the report page at `path`.
+    /// Makes the argument for a report page at `path`.
     pub(super) fn html(path: &Path) -> Self {
         Self { kind: Kind::Html, path: path.to_owned() }
     }
 
-    /// Returns whether it is a page.
+    /// Returns whether the report is a page.
     pub(super) fn is_page(&self) -> bool {
         self.kind == Kind::Html
     }
 
-    /// Writes the report on the file `name`.
-    ///
-    /// # Errors
-    /// When it cannot be written.
+    /// Writes the report about the data `name`.
     pub(super) fn write(&self, validation: &Validation, name: &str) -> Result<()> {
-        context::write_file(&self.path, self.kind.render(validation, name).as_bytes())
+        outputs::write_file(&self.path, self.kind.render(validation, name).as_bytes())
     }
 }
 
 impl Kind {
-    /// Returns the kind that `--format` asks for; `None` for what every verb writes.
+    /// Returns the kind of a `--format`; `None` for the formats of every verb.
     pub(super) fn of(format: Format) -> Option<Self> {
         match format {
             Format::Table | Format::Json => None,
@@ -84,7 +81,7 @@ impl Kind {
         }
     }
 
-    /// Returns the report on the file `name`.
+    /// Renders the report about the data `name`.
     pub(super) fn render(self, validation: &Validation, name: &str) -> String {
         match self {
             Self::Sarif => report::validation_sarif(validation, name),
@@ -96,17 +93,11 @@ impl Kind {
     }
 }
 
-/// Returns a validation that found nothing but why the file is no data.
+/// Returns a validation whose only findings are those of `fault`: the file is not data.
 pub(super) fn of_fault(fault: &Fault) -> Validation {
     let mut findings = fault.findings().to_vec();
     if findings.is_empty() {
-        findings.push(Finding {
-            code: fault.code().to_owned(),
-            severity: Severity::Error,
-            place: fault.place().clone(),
-            message: fault.message().to_owned(),
-            help: fault.hints().join("; "),
-        });
+        findings.push(as_finding(fault, Severity::Error));
     }
     let n = findings.len() as u64;
     let check = Check {

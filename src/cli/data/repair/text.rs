@@ -1,4 +1,4 @@
-//! What `botops data repair` says.
+//! The results of `botops data repair` as text.
 
 use super::{Application, Args, Finding, Fix, Proposal, Readmission, RemovedRecord, Validation};
 use crate::cli::terminal::tables;
@@ -7,7 +7,7 @@ use botops_repair::{EditedCell, FixAction};
 use botops_text::display;
 use std::{collections::BTreeMap, path::Path};
 
-/// Says what is proposed, and what would come of it.
+/// Renders the proposed fixes and the findings that would remain.
 pub(super) fn proposal(proposal: &Proposal, args: &Args, patch: Option<&str>) -> String {
     let Proposal { file, records_in, records_out, to_apply, fixes, remaining } = proposal;
     let mut text = format!(
@@ -29,15 +29,15 @@ pub(super) fn proposal(proposal: &Proposal, args: &Args, patch: Option<&str>) ->
             tables::count(fixes.len() as u64),
             tables::count(to_apply)
         ));
-        for fix in fixes.iter().take(args.samples) {
+        for fix in fixes.iter().take(args.output.samples) {
             text.push_str(&line(fix));
         }
-        text.push_str(&more(fixes.len(), args.samples));
+        text.push_str(&more(fixes.len(), args.output.samples));
     }
     if let Some(patch) = patch {
-        text.push_str(&format!("wrote {patch}: look it through, and apply what you agree with\n"));
+        text.push_str(&format!("wrote {patch}: review it, then apply it\n"));
     } else if !fixes.is_empty() {
-        let why = if args.dry_run { " (dry run)" } else { "" };
+        let why = if args.output.dry_run { " (dry run)" } else { "" };
         text.push_str(&format!("not written{why}\n"));
     }
     if *to_apply > 0 {
@@ -48,8 +48,8 @@ pub(super) fn proposal(proposal: &Proposal, args: &Args, patch: Option<&str>) ->
             tables::count(records_in - records_out)
         ));
     }
-    // Without places: records have other numbers in what would come out.
-    text.push_str(&left_to_do(remaining));
+    // Records have other numbers in the repaired data, so places are not shown.
+    text.push_str(&remaining_counts(remaining));
     for check in remaining.checks.iter().filter(|check| check.findings > 0) {
         let title = catalogue::find(&check.code).map_or("", |entry| entry.title);
         let n = tables::count(check.findings);
@@ -61,7 +61,7 @@ pub(super) fn proposal(proposal: &Proposal, args: &Args, patch: Option<&str>) ->
 fn line(fix: &Fix) -> String {
     let Fix { record, line, column, before, after, why, .. } = fix;
     let apply = if fix.is_applied { "" } else { " (not to be applied)" };
-    let what = match fix.action {
+    let change = match fix.action {
         FixAction::Change => {
             format!(
                 "`{}`: `{}` -> `{}`",
@@ -72,10 +72,10 @@ fn line(fix: &Fix) -> String {
         }
         FixAction::Remove => format!("remove `{}`: {}", display(before, 60), display(why, 120)),
     };
-    format!("    record {record} (line {line}), {what}{apply}\n")
+    format!("    record {record} (line {line}), {change}{apply}\n")
 }
 
-/// Says what was applied, what was removed, and what is left to do.
+/// Renders the applied fixes, the removed records and the remaining findings.
 pub(super) fn application(
     application: &Application,
     remaining: &Validation,
@@ -102,12 +102,13 @@ pub(super) fn application(
             "removed {}\n",
             tables::counted(removed.len() as u64, "record", "records")
         ));
-        for RemovedRecord { record, line, text: shown, codes } in removed.iter().take(args.samples)
+        for RemovedRecord { record, line, text: shown, codes } in
+            removed.iter().take(args.output.samples)
         {
             let codes = if codes.is_empty() { String::new() } else { format!(" [{codes}]") };
             text.push_str(&format!("    record {record} (line {line}): `{shown}`{codes}\n"));
         }
-        text.push_str(&more(removed.len(), args.samples));
+        text.push_str(&more(removed.len(), args.output.samples));
     }
     text.push_str(&format!(
         "{}: {} in = {} out + {} removed\n",
@@ -116,12 +117,12 @@ pub(super) fn application(
         tables::count(application.records_out),
         tables::count(removed.len() as u64)
     ));
-    text.push_str(&left_to_do(remaining));
-    text.push_str(&tables::checks(remaining, args.samples));
+    text.push_str(&remaining_counts(remaining));
+    text.push_str(&tables::checks(remaining, args.output.samples));
     text
 }
 
-/// Says which records came back, and why the others did not.
+/// Renders the records that were merged back, and the reasons why others were quarantined again.
 pub(super) fn readmission(
     readmission: &Readmission,
     args: &Args,
@@ -129,7 +130,7 @@ pub(super) fn readmission(
     left: Option<&str>,
 ) -> String {
     let mut text = format!(
-        "{}: {} listed, {} edited: {} merged back, {} set aside again",
+        "{}: {} listed, {} edited: {} merged back, {} quarantined again",
         display(&readmission.file, 200),
         tables::counted(readmission.listed, "record is", "records are"),
         tables::count(readmission.edited),
@@ -141,7 +142,7 @@ pub(super) fn readmission(
     }
     text.push('\n');
     for EditedCell { record, line, column, before, after } in
-        readmission.changes.iter().take(args.samples)
+        readmission.changes.iter().take(args.output.samples)
     {
         text.push_str(&format!(
             "    record {record} (line {line}), `{}`: `{}` -> `{}`\n",
@@ -150,14 +151,14 @@ pub(super) fn readmission(
             display(after, 60)
         ));
     }
-    if readmission.changes.len() > args.samples {
+    if readmission.changes.len() > args.output.samples {
         text.push_str(&format!(
             "    and {} more; `--format json` has all\n",
-            readmission.changes.len() - args.samples
+            readmission.changes.len() - args.output.samples
         ));
     }
     let findings: &[Finding] = &readmission.findings;
-    text.push_str(&tables::findings(findings, args.samples));
+    text.push_str(&tables::findings(findings, args.output.samples));
     text.push_str(&format!(
         "{}: {} in = {} out + {} quarantined\n",
         written(out),
@@ -172,7 +173,7 @@ pub(super) fn readmission(
         ));
     } else if readmission.quarantined > 0 {
         text.push_str(&format!(
-            "what is set aside is in no file of this run; `--left FILE` writes it, with the reasons: {}\n",
+            "not written to a file: {}; write them with the reasons with `--left FILE`\n",
             tables::counted(readmission.quarantined, "record", "records")
         ));
     }
@@ -183,10 +184,10 @@ fn written(out: Option<&str>) -> String {
     out.map_or("not written (dry run)".to_owned(), |out| format!("wrote {out}"))
 }
 
-/// Counts what a validation finds in the repaired data.
-fn left_to_do(remaining: &Validation) -> String {
+/// Counts the findings in the repaired data.
+fn remaining_counts(remaining: &Validation) -> String {
     format!(
-        "then left: {}, {}\n",
+        "remaining: {}, {}\n",
         tables::counted(remaining.errors, "error", "errors"),
         tables::counted(remaining.warnings, "warning", "warnings")
     )

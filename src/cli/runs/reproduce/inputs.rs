@@ -1,4 +1,4 @@
-//! What it takes to make a run's model again, from the record, the store, and what the user gives.
+//! The inputs to train the model of a run again: from the record, the store, and the flags.
 
 use super::{super::no_model, Args};
 use crate::cli::session::context::Context;
@@ -12,29 +12,29 @@ use botops_spec as spec;
 use botops_text::shell_line;
 use bytes::Bytes;
 
-/// Steps that records of before there were recipes do not have.
+/// The steps that are missing in records made before recipes existed.
 pub(super) const UNRECORDED: [&str; 2] = ["records", "accepted"];
 
-/// What it takes to make a model again.
-pub(super) struct Material {
-    /// What it is to learn from.
+/// The inputs to train a model again.
+pub(super) struct Inputs {
+    /// The training data.
     pub(super) data: Dataset,
-    /// Whether records that are no use to learn from were left out.
+    /// Whether the data was validated, and rejected records were left out.
     pub(super) validated: bool,
-    /// What to train.
+    /// The settings of the model.
     pub(super) spec: ModelSpec,
-    /// What it answers with.
+    /// The dialogue in the model.
     pub(super) dialogue: DialogueSpec,
-    /// Digest of the model file.
+    /// The digest of the recorded model file.
     pub(super) digest: Digest,
-    /// The model, where the store still has it.
+    /// The recorded model, if the store still has it.
     pub(super) model: Option<IntentModel>,
-    /// The steps as recorded, as far as they were.
+    /// The recorded steps.
     pub(super) steps: Vec<Step>,
 }
 
-/// Gathers the material of `run`.
-pub(super) fn gather(args: &Args, context: &Context, run: &RunRecord) -> Result<Material> {
+/// Collects the inputs of `run`.
+pub(super) fn gather(args: &Args, context: &Context, run: &RunRecord) -> Result<Inputs> {
     let experiments = context.experiments()?;
     let artifact = run.model().ok_or_else(|| no_model(run))?;
     let bytes = match context.wait(experiments.artifact(artifact))? {
@@ -47,7 +47,7 @@ pub(super) fn gather(args: &Args, context: &Context, run: &RunRecord) -> Result<
         (None, Some(model)) => model.lineage().spec.clone(),
         (None, None) => {
             let message = format!(
-                "the model of run `{}` is gone from the store, and with it how it was made",
+                "the model of run `{}` is missing from the store, and with it the settings",
                 run.id
             );
             return Err(Fault::internal("BOT-5004", message)
@@ -58,7 +58,7 @@ pub(super) fn gather(args: &Args, context: &Context, run: &RunRecord) -> Result<
     let train = run.recipe.as_ref().map_or("train", |recipe| recipe.train.as_str());
     let recorded = run.data.get(train).copied();
     let learned_from = recorded.or_else(|| model.as_ref()?.lineage().data).ok_or_else(|| {
-        let message = format!("run `{}` does not say what it learned from", run.id);
+        let message = format!("the record of run `{}` does not name its training data", run.id);
         Fault::usage("BOT-5034", message).hint("train again: `botops train train.csv --record`")
     })?;
     let data = train_data(args, context, &experiments, run, train, learned_from)?;
@@ -66,7 +66,7 @@ pub(super) fn gather(args: &Args, context: &Context, run: &RunRecord) -> Result<
         (Some(recipe), _) => recipe.steps.clone(),
         (None, bytes) => older_steps(learned_from, artifact.digest, bytes.as_deref())?,
     };
-    Ok(Material {
+    Ok(Inputs {
         data,
         validated: match &run.recipe {
             Some(recipe) => recipe.steps.iter().any(|step| step.name == "accepted"),
@@ -90,7 +90,7 @@ fn recorded_spec(run: &RunRecord, spec: &serde_json::Value) -> Result<ModelSpec>
     })
 }
 
-/// Returns the steps of a record that has none: what its data and its model still say.
+/// Returns the steps of a record without a recipe, from its data and its model.
 fn older_steps(data: Digest, file: Digest, model: Option<&[u8]>) -> Result<Vec<Step>> {
     let parts = model.map(models::part_digests).transpose()?.unwrap_or_default();
     let steps = std::iter::once(("data".to_owned(), data))
@@ -118,7 +118,7 @@ fn train_data(
     let found = Digest::of(&bytes);
     if found != digest {
         let message = format!(
-            "`{}` is other data than run `{}` learned from: its digest is {}, not {}",
+            "`{}` is not the training data of run `{}`: its digest is {}, not {}",
             path.display(),
             run.id,
             found.short(),
@@ -126,16 +126,16 @@ fn train_data(
         );
         let fault = Fault::data("BOT-5036", message).file(path);
         return Err(match run.stages.is_empty() {
-            true => fault.hint("find the file as it was then: every byte counts"),
+            true => fault.hint("find the original file: every byte must be the same"),
             false => fault.hint(
-                "a pipeline learns from one side of its split: `.botops/pipelines/NAME/split/train.csv`",
+                "a pipeline trains on one side of its split: `.botops/pipelines/NAME/split/train.csv`",
             ),
         });
     }
     read(&bytes, source, Some(&path.display().to_string()), flags)
 }
 
-/// Returns the bytes that the store keeps of an input of `run`.
+/// Returns the bytes of an input of `run` from the store.
 fn kept(
     context: &Context,
     experiments: &Experiments,
@@ -143,26 +143,26 @@ fn kept(
     name: &str,
     digest: Digest,
 ) -> Result<Bytes> {
-    let gone = |what: &str| {
-        let give = ["botops", "runs", "reproduce", &run.id, "--data", "FILE"];
-        Fault::usage("BOT-5035", format!("the data of run `{}` {what}", run.id)).hint(format!(
-            "give the file whose digest begins with {}: `{}`",
+    let missing = |why: &str| {
+        let command = ["botops", "runs", "reproduce", &run.id, "--data", "FILE"];
+        Fault::usage("BOT-5035", format!("the data of run `{}` {why}", run.id)).hint(format!(
+            "name the file whose digest begins with {}: `{}`",
             digest.short(),
-            shell_line(give)
+            shell_line(command)
         ))
     };
     if !run.sources.get(name).is_some_and(|source| source.kept) {
-        return Err(gone("was not kept with it"));
+        return Err(missing("was not stored"));
     }
     match context.wait(experiments.store().blob(&digest))? {
         Err(fault) if fault.code() == "BOT-5004" => {
-            Err(gone("is gone from the store").file(experiments.store().url()))
+            Err(missing("is missing from the store").file(experiments.store().url()))
         }
         bytes => bytes,
     }
 }
 
-/// Reads records as they were read then; flags say what the record does not.
+/// Reads records with the columns of the record; flags override them.
 fn read(
     bytes: &[u8],
     source: Option<&Source>,
@@ -181,7 +181,7 @@ fn read(
     datasets::read_bytes(bytes, name, &options)
 }
 
-/// Returns the test data of `run`, where the store keeps it.
+/// Returns the test data of `run`, if the store keeps it.
 pub(super) fn test_data(context: &Context, run: &RunRecord) -> Result<Option<Dataset>> {
     let (Some(digest), Some(source)) = (run.data.get("test"), run.sources.get("test")) else {
         return Ok(None);
@@ -192,7 +192,7 @@ pub(super) fn test_data(context: &Context, run: &RunRecord) -> Result<Option<Dat
     }
 }
 
-/// Returns the dialogue: from the file that is kept, else from the model.
+/// Returns the dialogue: from the stored file, else from the model.
 fn dialogue(
     context: &Context,
     experiments: &Experiments,

@@ -1,10 +1,11 @@
-//! A reproduction in words.
+//! A reproduction as text.
 
 use super::{Answer, Predictions};
 use crate::cli::terminal::tables;
 use botops_datasets::Dataset;
 use botops_digest::Digest;
 
+/// Renders the steps, and the differences in predictions, metrics and conditions.
 pub(super) fn text(answer: &Answer, data: &Dataset, n_samples: u64) -> String {
     let mut out = format!(
         "run {}, trained again on {} records of {} ({})\n\n",
@@ -21,15 +22,15 @@ pub(super) fn text(answer: &Answer, data: &Dataset, n_samples: u64) -> String {
     out.push_str(&tables::table(&["step", "recorded", "again", ""], rows, &[]));
     out.push('\n');
     if answer.identical {
-        out.push_str("it came out the same, to the byte\n");
+        out.push_str("the model is identical\n");
         if let Some(path) = &answer.model {
-            out.push_str(&format!("written to {path}\n"));
+            out.push_str(&format!("wrote {path}\n"));
         }
         return out;
     }
     let at =
         answer.steps.iter().find(|step| !step.is_same()).map_or("the file", |step| step.words());
-    out.push_str(&format!("it came out differently: {at} is the first thing to differ\n"));
+    out.push_str(&format!("the model differs: {at} is the first to differ\n"));
     match &answer.predictions {
         Some(Predictions { on, n, same_intent, max_confidence_difference }) => {
             out.push_str(&format!(
@@ -39,29 +40,28 @@ pub(super) fn text(answer: &Answer, data: &Dataset, n_samples: u64) -> String {
                 max_confidence_difference
             ));
         }
-        None => out.push_str("predictions: the recorded model is gone from the store\n"),
+        None => out.push_str("predictions: the recorded model is missing from the store\n"),
     }
     match answer.metrics.as_deref() {
         Some([]) => out.push_str("metrics: the same\n"),
         Some(metrics) => {
-            let shown =
-                |value: Option<f64>| value.map_or("-".into(), |value| format!("{value:.6}"));
-            let rows = metrics.iter().map(|metric| {
-                vec![metric.name.clone(), shown(metric.recorded), shown(metric.again)]
-            });
+            let cell = |value: Option<f64>| value.map_or("-".into(), |value| format!("{value:.6}"));
+            let rows = metrics
+                .iter()
+                .map(|metric| vec![metric.name.clone(), cell(metric.recorded), cell(metric.again)]);
             out.push_str(&format!(
                 "\n{}",
                 tables::table(&["metric", "recorded", "again"], rows, &[1, 2])
             ));
         }
-        None => out.push_str("metrics: the run keeps no test data to measure them on again\n"),
+        None => out.push_str("metrics: not measured, because the run stored no test data\n"),
     }
     if !answer.circumstances.is_empty() {
         let rows = answer
             .circumstances
             .iter()
             .map(|found| vec![found.name.to_owned(), found.recorded.clone(), found.now.clone()]);
-        out.push_str(&format!("\n{}", tables::table(&["otherwise", "then", "now"], rows, &[])));
+        out.push_str(&format!("\n{}", tables::table(&["condition", "then", "now"], rows, &[])));
     }
     out
 }

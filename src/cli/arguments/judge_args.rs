@@ -1,0 +1,21 @@
+//! The arguments of the verbs that evaluate a model on data: `evaluate` and `gate`.
+
+use super::data_args::DataArgs;
+use std::path::PathBuf;
+
+/// A model, labelled data, and the model and the rules to judge it by.
+#[derive(Debug, clap::Args)]
+pub(crate) struct JudgeArgs {
+    /// Model: a `.botops` file or a reference such as support@2; default: the workspace's champion
+    pub(crate) model: Option<String>,
+    /// Labelled data: CSV, TSV, JSONL or Parquet, or a file of a snapshot such as support@3:test.csv
+    pub(crate) data: PathBuf,
+    /// Judge by the rules in this YAML file (`metrics`, `per_class`, `per_language`, `relative`)
+    #[arg(long, alias = "gates", value_name = "FILE")]
+    pub(crate) rules: Option<PathBuf>,
+    /// Compare with this model on the same records: a file or a reference; relative rules need it
+    #[arg(long, value_name = "MODEL")]
+    pub(crate) against: Option<String>,
+    #[command(flatten)]
+    pub(crate) columns: DataArgs,
+}

@@ -1,0 +1,49 @@
+//! The flags about output that several verbs share.
+
+use crate::cli::session::outputs::write_file;
+use botops_findings::Result;
+use std::path::{Path, PathBuf};
+
+/// The flags of a verb whose one file is a report page.
+#[derive(Debug, clap::Args)]
+pub(crate) struct PageArgs {
+    /// Write a report page to this file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
+    /// Write nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+impl PageArgs {
+    /// Returns the page to write; `None` in a dry run.
+    pub(crate) fn path(&self) -> Option<&Path> {
+        self.html.as_deref().filter(|_| !self.dry_run)
+    }
+
+    /// Writes the page that `render` returns, if one is to be written; returns the name of the file.
+    pub(crate) fn write(&self, render: impl FnOnce() -> String) -> Result<Option<String>> {
+        let Some(path) = self.path() else { return Ok(None) };
+        write_file(path, render().as_bytes())?;
+        Ok(Some(path.display().to_string()))
+    }
+}
+
+/// The flags of a verb that writes records and lists findings.
+#[derive(Debug, clap::Args)]
+pub(crate) struct RecordOutputArgs {
+    /// Show at most N findings of each kind
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    pub(crate) samples: usize,
+    /// Write nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+/// The reason for a change that cannot be made without one.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ReasonArg {
+    /// Reason, for the audit trail
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: String,
+}

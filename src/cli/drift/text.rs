@@ -1,0 +1,138 @@
+//! A drift report as text: the checks, the largest changes, the new words, the verdict.
+
+use crate::cli::terminal::tables;
+use botops_drift::{DriftCheck, DriftReport, DriftVerdict};
+use botops_text::{display, percent};
+
+/// The most changes listed for a check.
+const MOST_CHANGES: usize = 5;
+/// The most new words listed.
+const MOST_WORDS: usize = 20;
+
+/// Renders a report.
+pub(super) fn report(report: &DriftReport) -> String {
+    format!("{}{}{}\n{}\n", checks(report), changes(report), new_words(report), verdict(report))
+}
+
+fn checks(report: &DriftReport) -> String {
+    let rows = report.checks.iter().map(|check| {
+        vec![
+            check.name.clone(),
+            format!("{:.3}", check.psi),
+            format!("{:.3}", check.psi_noise95),
+            format!("{:.3}", check.js_distance),
+            format!("{} {:.3}", check.test, check.statistic),
+            tables::p_value(check.p_adjusted),
+            verdict_name(check.verdict).to_owned(),
+        ]
+    });
+    tables::table(
+        &["check", "PSI", "noise", "JS", "test", "p adjusted", "verdict"],
+        rows,
+        &[1, 2, 3, 5],
+    )
+}
+
+fn verdict_name(verdict: DriftVerdict) -> &'static str {
+    match verdict {
+        DriftVerdict::Drift => "drift",
+        DriftVerdict::NoDrift => "no drift",
+        DriftVerdict::Insufficient => "insufficient",
+    }
+}
+
+/// Lists the largest changes of the checks that found drift.
+fn changes(report: &DriftReport) -> String {
+    let drifted = report.checks.iter().filter(|check| check.verdict == DriftVerdict::Drift);
+    let rows: Vec<Vec<String>> = drifted.flat_map(changes_of).collect();
+    if rows.is_empty() {
+        return String::new();
+    }
+    format!(
+        "\nlargest changes\n{}",
+        tables::table(&["check", "of", "reference", "current", "change"], rows, &[2, 3, 4])
+    )
+}
+
+fn changes_of(check: &DriftCheck) -> Vec<Vec<String>> {
+    let mut rows = Vec::new();
+    if let Some([before, now]) = check.means {
+        rows.push(vec![
+            check.name.clone(),
+            "mean".to_owned(),
+            format!("{before:.3}"),
+            format!("{now:.3}"),
+            format!("{:+.3}", now - before),
+        ]);
+    }
+    let mut top: Vec<&(String, f64, f64)> = check.top.iter().collect();
+    top.sort_by(|a, b| (b.2 - b.1).abs().total_cmp(&(a.2 - a.1).abs()).then(a.0.cmp(&b.0)));
+    for (name, before, now) in top.into_iter().take(MOST_CHANGES) {
+        let change = format!("{:+.1}", 100.0 * (now - before));
+        let (before, now) = (percent(*before, 1), percent(*now, 1));
+        rows.push(vec![check.name.clone(), name.clone(), before, now, change]);
+    }
+    rows
+}
+
+fn new_words(report: &DriftReport) -> String {
+    if report.new_words.is_empty() {
+        return String::new();
+    }
+    let words: Vec<String> = report
+        .new_words
+        .iter()
+        .take(MOST_WORDS)
+        .map(|(word, n)| format!("{} ({})", display(word, 40), tables::count(*n)))
+        .collect();
+    let more = match report.new_words.len().saturating_sub(MOST_WORDS) {
+        0 => String::new(),
+        more => format!(", and {more} more"),
+    };
+    format!("\nnew words: {}{more}\n", words.join(", "))
+}
+
+fn verdict(report: &DriftReport) -> String {
+    let drifted: Vec<&str> = report
+        .checks
+        .iter()
+        .filter(|check| check.verdict == DriftVerdict::Drift)
+        .map(|check| check.name.as_str())
+        .collect();
+    match report.verdict {
+        DriftVerdict::Drift => format!("drift in {}", drifted.join(", ")),
+        DriftVerdict::NoDrift => format!("no drift in {} checks", report.checks.len()),
+        DriftVerdict::Insufficient => format!(
+            "insufficient: fewer than {} rows on a side",
+            tables::count(report.spec.min_rows as u64)
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_largest_changes_come_first_with_their_sign() {
+        let check = DriftCheck {
+            name: "intent".to_owned(),
+            kind: "categorical".to_owned(),
+            n_reference: 200,
+            n_current: 200,
+            psi: 0.4,
+            psi_noise95: 0.02,
+            js_distance: 0.1,
+            test: "chi2_homogeneity".to_owned(),
+            statistic: 12.0,
+            p_value: 0.001,
+            p_adjusted: 0.002,
+            means: None,
+            top: vec![("billing".to_owned(), 0.1, 0.15), ("refund".to_owned(), 0.3, 0.1)],
+            verdict: DriftVerdict::Drift,
+        };
+        let rows = changes_of(&check);
+        assert_eq!(rows[0], ["intent", "refund", "30.0 %", "10.0 %", "-20.0"]);
+        assert_eq!(rows[1], ["intent", "billing", "10.0 %", "15.0 %", "+5.0"]);
+    }
+}

@@ -1,0 +1,65 @@
+//! A model evaluated on data, and compared with another one: the common part of `evaluate` and `gate`.
+
+use super::context::Context;
+use crate::cli::arguments::{
+    data_source,
+    judge_args::JudgeArgs,
+    model_arg::{self, Found},
+};
+use botops_datasets::{Dataset, Presence};
+use botops_evaluation::{self as evaluation, Comparison, EvaluationReport};
+use botops_findings::{Fault, Result};
+use botops_text::shell_line;
+use std::path::Path;
+
+/// A model, the data, the evaluation, and the comparison if one was requested.
+pub(crate) struct Judged {
+    /// The model.
+    pub(crate) found: Found,
+    /// The data.
+    pub(crate) data: Dataset,
+    /// The evaluation of the model on the data.
+    pub(crate) report: EvaluationReport,
+    /// The name of the other model, and the comparison with it.
+    pub(crate) against: Option<(String, Comparison)>,
+}
+
+impl Judged {
+    /// Returns the comparison, if there is one.
+    pub(crate) fn comparison(&self) -> Option<&Comparison> {
+        self.against.as_ref().map(|(_, comparison)| comparison)
+    }
+}
+
+/// Evaluates the model that `args` name on their data, and compares it with the other one.
+pub(crate) fn judge(context: &Context, args: &JudgeArgs) -> Result<Judged> {
+    refuse_model_as_data(context, &args.data)?;
+    let options = args.columns.options(Presence::Required);
+    let data = data_source::dataset(context, &args.data, &options)?;
+    let found = model_arg::load_or_champion(context, args.model.as_deref())?;
+    let rival = args.against.as_deref().map(|name| model_arg::load(context, name)).transpose()?;
+    let report = evaluation::evaluate(&found.model, found.digest, &data)?;
+    let against = match rival {
+        Some(rival) => {
+            let (champion, challenger) =
+                ((&rival.model, rival.digest), (&found.model, found.digest));
+            Some((rival.name, evaluation::compare(champion, challenger, &data)?))
+        }
+        None => None,
+    };
+    Ok(Judged { found, data, report, against })
+}
+
+/// Refuses a model where data is expected: a likely mistake, because the model may be left out.
+fn refuse_model_as_data(context: &Context, data: &Path) -> Result<()> {
+    let name = data.display().to_string();
+    if !model_arg::names_model(&name) || (data.exists() && !name.ends_with(".botops")) {
+        return Ok(());
+    }
+    if data_source::is_stored(context, data)? {
+        return Ok(());
+    }
+    let command = shell_line(["botops", "evaluate", &name, "test.csv"]);
+    Err(Fault::usage("BOT-1003", format!("`{name}` is a model, and no data was named"))
+        .hint(format!("name the data after it: `{command}`")))
+}

@@ -1,0 +1,96 @@
+//! The files that a verb writes: complete or absent, never over an input, never over edits without `--force`.
+
+use botops_files::AtomicFile;
+use botops_findings::{Fault, Result};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+/// Refuses an output that is also an input.
+///
+/// # Errors
+/// `BOT-1009` (exit 2).
+pub(crate) fn distinct(output: Option<&Path>, inputs: &[Option<&Path>]) -> Result<()> {
+    let Some(output) = output else { return Ok(()) };
+    let Ok(real) = output.canonicalize() else { return Ok(()) };
+    let is_same = |input: &&Path| input.canonicalize().is_ok_and(|input| input == real);
+    if inputs.iter().flatten().any(is_same) {
+        let message = format!("`{}` is an input, so it cannot be an output too", output.display());
+        return Err(Fault::usage("BOT-1009", message)
+            .file(output)
+            .hint("name another file to write"));
+    }
+    Ok(())
+}
+
+/// Refuses outputs that are also inputs, and two outputs that go to one regular file. A device such as `/dev/null` may
+/// take several.
+///
+/// # Errors
+/// `BOT-1009` (exit 2).
+pub(crate) fn distinct_outputs(outputs: &[Option<&Path>], inputs: &[Option<&Path>]) -> Result<()> {
+    let mut taken: Vec<PathBuf> = Vec::new();
+    for output in outputs.iter().flatten() {
+        distinct(Some(output), inputs)?;
+        let Some(target) = target(output) else { continue };
+        if taken.contains(&target) {
+            let message = format!("two outputs go to one file: `{}`", output.display());
+            return Err(Fault::usage("BOT-1009", message)
+                .file(output)
+                .hint("name another file for one of them"));
+        }
+        taken.push(target);
+    }
+    Ok(())
+}
+
+/// Returns the regular file that a write to `path` reaches, whether it exists or not; `None` for a folder or a device.
+fn target(path: &Path) -> Option<PathBuf> {
+    if fs::metadata(path).is_ok_and(|metadata| !metadata.is_file()) {
+        return None;
+    }
+    let real = std::path::absolute(botops_files::resolve_links(path).ok()?).ok()?;
+    let folder = real.parent()?;
+    let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+    Some(folder.join(real.file_name()?))
+}
+
+/// Refuses to replace a file with other content, which somebody may have edited, unless `force` is set.
+///
+/// # Errors
+/// `BOT-2219` (exit 2).
+pub(crate) fn unedited(path: &Path, bytes: &[u8], force: bool) -> Result<()> {
+    if force || !path.is_file() {
+        return Ok(());
+    }
+    match fs::read(path) {
+        Ok(content) if content.is_empty() || content == bytes => Ok(()),
+        _ => Err(exists_already(path)),
+    }
+}
+
+/// Returns the fault of replacing a file that somebody may have edited.
+pub(crate) fn exists_already(path: &Path) -> Fault {
+    Fault::usage("BOT-2219", format!("`{}` exists already", path.display()))
+        .file(path)
+        .hint("name another file, or add `--force` to replace it")
+}
+
+/// Writes `bytes` to `path` so that the file is complete or absent: to a temporary file, synced, then renamed. A link is
+/// followed; a device or pipe is written directly.
+pub(crate) fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
+    let mut file = AtomicFile::create(path)?;
+    file.write(bytes)?;
+    file.publish()
+}
+
+/// Describes an I/O error in plain words.
+pub(crate) fn plain(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => "there is no such file".to_owned(),
+        io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
+        io::ErrorKind::IsADirectory => "it is a directory".to_owned(),
+        _ => error.to_string(),
+    }
+}

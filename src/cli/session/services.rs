@@ -1,0 +1,29 @@
+//! The services that a pipeline works with, made from the settings in force.
+
+use super::{context::Context, promoter::Promotion, provenance};
+use botops_findings::Result;
+use botops_pipelines::{Listener, Services};
+
+/// Calls `act` with the services of a pipeline; `listener` receives its events.
+pub(crate) fn with_services<T>(
+    context: &Context,
+    listener: &dyn Listener,
+    act: impl FnOnce(&Services<'_>) -> Result<T>,
+) -> Result<T> {
+    let workspace = context.workspace()?;
+    let (registry, experiments) = (context.registry()?, context.experiments()?);
+    let promoter = Promotion::of(context, None)?;
+    let encoders = context.encoders()?;
+    act(&Services {
+        root: workspace.root.clone(),
+        registry: &registry,
+        experiments: &experiments,
+        encoders: &encoders,
+        promoter: &promoter,
+        clock: &provenance::now,
+        actor: workspace.actor.value.clone(),
+        code: provenance::code_state(),
+        environment: provenance::environment(),
+        listener,
+    })
+}

@@ -1,0 +1,88 @@
+//! The records that a training learns from: read once, validated once.
+
+use super::{context::Context, recording::Input};
+use crate::cli::{arguments::data_args::DataArgs, terminal::tables};
+use botops_datasets::Dataset;
+use botops_expectations::Expectations;
+use botops_findings::{Fault, FaultKind, Finding, Result};
+use botops_models::Sample;
+use std::path::Path;
+
+/// A training file that was read once.
+pub(crate) struct TrainingData {
+    /// The bytes, for the record of a run.
+    pub(crate) input: Input,
+    /// The records of the file.
+    pub(crate) data: Dataset,
+    /// The records to learn from.
+    pub(crate) usable: UsableRecords,
+}
+
+impl TrainingData {
+    /// Reads and validates the data at `path`: a file, a pattern of files, a file of a snapshot, or `-`.
+    pub(crate) fn read(context: &Context, path: &Path, columns: &DataArgs) -> Result<Self> {
+        let (input, data) = Input::data(context, path, columns)?;
+        let usable = UsableRecords::of(&data);
+        Ok(Self { input, data, usable })
+    }
+}
+
+/// The records of a data set that a training can learn from, and the reasons why others were left out.
+pub(crate) struct UsableRecords {
+    /// The records to learn from.
+    pub(crate) accepted: Dataset,
+    /// The reasons why the other records were left out.
+    pub(crate) left_out: Vec<Finding>,
+    /// The number of records left out.
+    pub(crate) n_left_out: u64,
+    n_read: u64,
+}
+
+impl UsableRecords {
+    /// Validates `data` without expectations of its own.
+    pub(crate) fn of(data: &Dataset) -> Self {
+        let mut validation = botops_validation::validate(data, &Expectations::default(), None);
+        let accepted = validation.accepted.take().expect("validation returns the accepted records");
+        let reasons = validation.rejected.iter().flat_map(|rejected| &rejected.reasons);
+        Self {
+            accepted,
+            left_out: reasons.cloned().collect(),
+            n_left_out: validation.records_rejected,
+            n_read: validation.records_in,
+        }
+    }
+
+    /// Returns the texts and intents to learn from.
+    pub(crate) fn samples(&self) -> Vec<Sample<'_>> {
+        samples(&self.accepted)
+    }
+
+    /// Describes the records left out: their number and the first reasons of each kind; empty if there are none.
+    pub(crate) fn left_out_text(&self) -> String {
+        if self.n_left_out == 0 {
+            return String::new();
+        }
+        format!(
+            "left out {} of {} records:\n{}",
+            tables::count(self.n_left_out),
+            tables::count(self.n_read),
+            tables::findings(&self.left_out, 3)
+        )
+    }
+}
+
+/// Returns the texts and intents of `data`; records without an intent are skipped.
+pub(crate) fn samples(data: &Dataset) -> Vec<Sample<'_>> {
+    data.records
+        .iter()
+        .filter_map(|record| Some(Sample { text: &record.text, intent: record.intent.as_deref()? }))
+        .collect()
+}
+
+/// Names the training file at `path` in a fault that its records caused; a fault of usage has another cause.
+pub(crate) fn named(fault: Fault, path: &Path) -> Fault {
+    match fault.kind() {
+        FaultKind::Usage => fault,
+        _ => fault.file(path),
+    }
+}

@@ -1,0 +1,90 @@
+//! The configurations to train: the files of `--config`, else the default, each with the flags applied.
+
+use super::{Args, Head};
+use crate::cli::session::context::{self, Context};
+use botops_features::{EncoderSpec, FeatureKind, HubSource};
+use botops_findings::{Finding, Result};
+use botops_models::{HeadKind, ModelSpec};
+use botops_spec::{self as spec, Outline};
+use std::path::Path;
+
+/// The name of the default configuration.
+const DEFAULT: &str = "default configuration";
+
+/// A configuration that was read.
+pub(super) struct Configuration {
+    /// The file, or the name of the default configuration.
+    pub(super) name: String,
+    /// The settings, with the flags applied.
+    pub(super) spec: ModelSpec,
+    /// The keys of the file that have no effect because of other keys.
+    pub(super) unused: Vec<Finding>,
+}
+
+impl Configuration {
+    /// Reads the configurations of the command line, in order; each file is read once.
+    pub(super) fn all(args: &Args, context: &Context) -> Result<Vec<Self>> {
+        if args.config.is_empty() {
+            let spec = overridden(args, ModelSpec::default(), context)?;
+            return Ok(vec![Self { name: DEFAULT.to_owned(), spec, unused: Vec::new() }]);
+        }
+        args.config.iter().map(|path| Self::read(path, args, context)).collect()
+    }
+
+    fn read(path: &Path, args: &Args, context: &Context) -> Result<Self> {
+        let (yaml, name) = (spec::text(path)?, path.display().to_string());
+        let written: ModelSpec = spec::parse(&yaml, &name)?;
+        let unused = written.unused_below(&Outline::of(&yaml), &name, "");
+        Ok(Self { spec: overridden(args, written, context)?, name, unused })
+    }
+
+    /// Checks the values of the settings.
+    ///
+    /// # Errors
+    /// Those of [`ModelSpec::check`], with the file.
+    pub(super) fn check(&self) -> Result<()> {
+        self.spec
+            .check()
+            .map_err(|fault| if self.name == DEFAULT { fault } else { fault.file(&self.name) })
+    }
+}
+
+/// Returns `spec` with the flags of the command line applied.
+fn overridden(args: &Args, mut spec: ModelSpec, context: &Context) -> Result<ModelSpec> {
+    if let Some(head) = args.head {
+        spec.head.kind = match head {
+            Head::LinearSvm => HeadKind::LinearSvm,
+            Head::LogisticRegression => HeadKind::LogisticRegression,
+            Head::ComplementNaiveBayes => HeadKind::ComplementNaiveBayes,
+            Head::RandomForest => HeadKind::RandomForest,
+            Head::FineTuned => HeadKind::FineTuned,
+        };
+    }
+    if let Some(source) = &args.encoder {
+        let source = &from_root(source, context)?;
+        let features = &mut spec.features;
+        match &mut features.encoder {
+            Some(encoder) => encoder.source.clone_from(source),
+            None => features.encoder = Some(EncoderSpec::new(source)),
+        }
+        if features.kind == FeatureKind::Tfidf {
+            features.kind = FeatureKind::Encoder;
+        }
+    }
+    if let Some(seed) = args.seed {
+        spec.seed = seed;
+    }
+    Ok(spec)
+}
+
+/// Returns the source of an encoder relative to the root of the workspace, as a spec has it; the command line gives it
+/// relative to the current folder.
+fn from_root(source: &str, context: &Context) -> Result<String> {
+    let path = Path::new(source);
+    if HubSource::is_hub_source(source) || path.is_absolute() {
+        return Ok(source.to_owned());
+    }
+    let full = context::current_folder()?.join(path);
+    let path = full.strip_prefix(&context.workspace()?.root).unwrap_or(&full);
+    Ok(path.display().to_string())
+}

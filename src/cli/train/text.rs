@@ -1,0 +1,90 @@
+//! A training as text.
+
+use super::{Args, Prepared, Trained, seeds};
+use crate::cli::terminal::tables;
+use botops_findings::Finding;
+use botops_models::{
+    IntentModel,
+    confidence::{FallbackRule, OosScore},
+};
+use botops_text::percent;
+
+/// Renders a training; `set_up` has the findings on the configuration and the encoder.
+pub(super) fn training(
+    args: &Args,
+    prepared: &Prepared,
+    trained: &Trained,
+    set_up: &[Finding],
+    run: Option<&str>,
+) -> String {
+    let spec = &prepared.configuration.spec;
+    let file = match args.dry_run {
+        true => "not written (dry run)".to_owned(),
+        false => args.out.display().to_string(),
+    };
+    let mut text = format!(
+        "{file}: {} on {} features, {} intents from {} records, temperature {:.3}, {} kB, {}\n",
+        spec.head.kind.name(),
+        spec.features.kind.name(),
+        trained.model.labels().len(),
+        tables::count(prepared.training.usable.samples().len() as u64),
+        trained.model.temperature(),
+        tables::count(trained.bytes.len().div_ceil(1_000) as u64),
+        trained.digest.short()
+    );
+    text.push_str(&confidence(&trained.model));
+    text.push_str(&prepared.training.usable.left_out_text());
+    text.push_str(&tables::findings(set_up, 3));
+    if let (Some(report), Some((_, test))) = (&trained.evaluation, &prepared.test) {
+        text.push_str(&format!("on {}: {} utterances\n", test.name, tables::count(report.n)));
+        text.push_str(&tables::metrics(&report.metrics));
+    }
+    if let Some(spread) = &trained.seeds {
+        text.push_str(&seeds::text(spread, "the model of the first seed is kept"));
+    }
+    if let Some(run) = run {
+        text.push_str(&format!("run {run}\n"));
+    }
+    text
+}
+
+/// Describes when the model answers and when it declines, where training chose the score or the threshold.
+fn confidence(model: &IntentModel) -> String {
+    let FallbackRule { score, threshold, guarantee } = model.fallback();
+    let compared = model.confidence().comparison();
+    let mut out = String::new();
+    if !compared.is_empty() {
+        out.push_str("scores out of fold, in scope against out of scope:\n");
+        out.push_str(&tables::scores(compared, score));
+    }
+    if let Some(guarantee) = guarantee {
+        out.push_str(&format!(
+            "answers where {} >= {threshold:.3}: of {} records kept aside {} ({}) are answered, {} of them wrongly; \
+             with {} confidence {:.3} or more are right (target {})\n",
+            score.name(),
+            tables::count(guarantee.n_samples),
+            tables::count(guarantee.n_answered),
+            percent(guarantee.n_answered as f64 / guarantee.n_samples as f64, 1),
+            tables::count(guarantee.n_wrong),
+            percent(guarantee.level, 0),
+            guarantee.accuracy_bound,
+            guarantee.target_accuracy
+        ));
+    } else if score != OosScore::MaxProbability {
+        out.push_str(&format!("answers where {} >= {threshold:.3}\n", score.name()));
+    }
+    if let Some(sets) = model.confidence().sets() {
+        out.push_str(&format!(
+            "sets of intents ({}) hold the truth of {} of in-scope utterances{}; fitted on {}\n",
+            sets.method.name(),
+            percent(1.0 - sets.alpha, 1),
+            if sets.is_class_conditional() { ", of each intent" } else { "" },
+            tables::count(sets.n_samples)
+        ));
+    }
+    let findings = model.findings();
+    if !findings.is_empty() {
+        out.push_str(&tables::findings(&findings, 1));
+    }
+    out
+}
