@@ -415,7 +415,7 @@ mod traffic {
                 "{\"at\":\"2026-10-26T00:30:00Z\",\"conversation_id\":7,\"text\":\"x\"}\n",
                 "BOT-2133",
                 1,
-                "is no text",
+                "is not a string",
                 "write",
             ),
             ("at,text\n", "BOT-2107", 1, "not JSON", ""),

@@ -5,7 +5,6 @@
 //! just before it was read may change once more within the same tick and look the same: such a file is
 //! not remembered, and read again next time. The digests here are a courtesy: lost or damaged, they cost time only.
 
-use botops_datasets::write;
 use botops_digest::{Digest, canonical_json};
 use botops_findings::Result;
 use chrono::{DateTime, Utc};

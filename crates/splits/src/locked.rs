@@ -7,7 +7,7 @@
 //! - else with all that it is near to, as one unit, to the side that its intent and language lack most
 
 use crate::assignment::{Seat, Work};
-use botops_datasets::{Dataset, Rejected, write};
+use botops_datasets::{Dataset, Rejected};
 use botops_digest::Hasher;
 use botops_findings::{Fault, Finding, Place, Result};
 use botops_text::{self as text, NearSpec};

@@ -1,4 +1,4 @@
-//! What is opened, and what is refused, by its bytes.
+//! Files that are opened, and files that are refused.
 
 use super::*;
 use proptest::prelude::*;
@@ -41,7 +41,7 @@ fn a_file_is_unpacked_by_what_it_is_whatever_it_is_called() {
     ] {
         let path = folder.path().join(name);
         fs::write(&path, &bytes).unwrap();
-        let mut opened = open_as(&path, None, &Limits::default(), Identity::Digested).unwrap();
+        let mut opened = open(&path, None, &Limits::default(), Identity::Digested).unwrap();
         assert_eq!((opened.format, opened.packing), (Format::Csv, packing), "{name}");
         let mut read = Vec::new();
         opened.reader.read_to_end(&mut read).unwrap();
