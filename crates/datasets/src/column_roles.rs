@@ -2,7 +2,7 @@
 //!
 //! In: the names of the columns of a file. Out: [`Roles`], or a fault that lists the columns.
 
-use crate::{Presence, ReadOptions};
+use crate::read_options::{Presence, ReadOptions};
 use botops_findings::{Fault, Place, Result};
 use botops_spec::nearest;
 use std::collections::{BTreeMap, HashSet};

@@ -19,7 +19,7 @@ pub use formats::{
     parquet::{is_parsing_parquet, write_parquet},
     rasa::{NonRecords, Term, TermKind},
 };
-pub use opening::{Format, Limits, Opened, Packing, Progress, STDIN, bytes, expand, open, unread};
+pub use opening::{Format, Limits, Packing, STDIN, bytes, expand};
 pub use read_options::{Presence, ReadOptions};
 pub use reading::{Stream, read, read_bytes, stream, stream_bytes};
 pub use record::{Dataset, EntitySpan, Record, Rejected, entities, entities_cell};

@@ -132,7 +132,7 @@ impl Packing {
     fn of(beginning: &[u8]) -> Self {
         match beginning {
             [0x1f, 0x8b, ..] => Self::Gzip,
-            // A frame, or one of the skippable ones that may come before.
+            // A frame, or a skippable frame before it.
             [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Self::Zstd,
             _ => Self::Plain,
         }
@@ -147,12 +147,12 @@ impl Packing {
     }
 }
 
-/// How much a packed file may unpack to: what is a few bytes on disk can be all of the memory.
+/// The largest size to which a packed file may unpack. A few bytes on disk can fill the memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// The most bytes it may unpack to.
+    /// The largest unpacked size, in bytes.
     pub max_unpacked_bytes: u64,
-    /// The most times its own size it may unpack to.
+    /// The largest ratio of the unpacked size to the packed size.
     pub max_ratio: u64,
     /// The unpacked size from which the ratio applies: a short file of one repeated line is harmless.
     pub ratio_from_bytes: u64,
@@ -167,7 +167,7 @@ impl Limits {
 }
 
 impl Default for Limits {
-    /// 16 GiB, and 200 times from 64 MiB on: logs and tables pack to a tenth or a fortieth, a bomb to a thousandth.
+    /// 16 GiB, and a ratio of 200 from 64 MiB on. Logs and tables pack to 1/10 or 1/40 of their size, a bomb to 1/1000.
     fn default() -> Self {
         Self { max_unpacked_bytes: 16 << 30, max_ratio: 200, ratio_from_bytes: 64 << 20 }
     }

@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_has_the_place_it_has_in_the_whole() {
+    fn a_fault_has_the_same_place_in_a_stream_as_in_the_whole_file() {
         let good = "some text,greet\n".repeat(20);
         for (name, bytes) in [
             ("a.csv", format!("text,intent\n{good}\"never closed,greet\n{good}").into_bytes()),
@@ -413,7 +413,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_texts_come_back_in_parts(
+        fn any_texts_are_read_back_in_parts(
             texts in prop::collection::vec("[a-zé,;\"'\r\n ]{0,12}", 1..12),
             step in 1_usize..40,
         ) {

@@ -6,7 +6,7 @@
 use crate::{
     formats::{
         parquet,
-        rasa::{Rasa, Term},
+        rasa::{Term, writing::RasaWriter},
     },
     opening::{Format, Packing},
     record::{EntitySpan, Record, entities_cell},
@@ -53,7 +53,7 @@ enum Sink<'a> {
     Jsonl(Packed<'a>),
     Json(Packed<'a>, bool),
     Parquet(Box<BatchedWriter<Out<'a>>>, Vec<Record>),
-    Rasa(Packed<'a>, Rasa),
+    Rasa(Packed<'a>, RasaWriter),
 }
 
 impl fmt::Debug for RecordWriter<'_> {
@@ -101,7 +101,7 @@ impl<'a> RecordWriter<'a> {
                 let writer = ParquetWriter::new(out).batched(&schema).map_err(io::Error::other)?;
                 Sink::Parquet(Box::new(writer), Vec::new())
             }
-            Format::Rasa => Sink::Rasa(Packed::new(packing, out)?, Rasa::default()),
+            Format::Rasa => Sink::Rasa(Packed::new(packing, out)?, RasaWriter::default()),
         };
         Ok(Self { sink, written: Written::default(), terms: Vec::new() })
     }

@@ -7,8 +7,8 @@ mod fields;
 mod writing;
 
 pub(crate) use fields::Cell;
-pub use fields::Fields;
-use fields::{Extent, MisplacedQuote};
+use fields::MisplacedQuote;
+pub use fields::{Extent, Fields};
 pub use writing::{csv_bytes, part, spreadsheet_csv, write_csv};
 
 use super::encoding::{LONGEST, Start, decode, not_utf8, too_long};
@@ -28,7 +28,7 @@ pub(crate) trait RowSink<'t> {
     fn record(&mut self, fields: &Fields, text: &'t str, number: u64, line: u64);
 }
 
-/// What happens to a record with another number of fields than the header.
+/// The treatment of records with another number of fields than the header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ragged {
     /// It is a fault at the end of the part in which it stands.

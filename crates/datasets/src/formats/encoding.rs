@@ -74,8 +74,8 @@ impl Start {
 /// Exit 3: `BOT-2103` binary, `BOT-2104` UTF-16 or UTF-32.
 pub(crate) fn check_beginning(bytes: &[u8], file: &str) -> Result<()> {
     let whole = || Place { file: Some(file.to_owned()), ..Place::default() };
-    let utf16 = |which: &str| {
-        Fault::data("BOT-2104", format!("the file is UTF-16 ({which}): expected UTF-8"))
+    let utf16 = |order: &str| {
+        Fault::data("BOT-2104", format!("the file is UTF-16 ({order}): expected UTF-8"))
             .at(whole())
             .hint(format!("convert it: `iconv -f UTF-16 -t UTF-8 {file} > utf8.csv`"))
     };
@@ -89,9 +89,9 @@ pub(crate) fn check_beginning(bytes: &[u8], file: &str) -> Result<()> {
         [0xfe, 0xff, ..] => return Err(utf16("big endian")),
         _ => {}
     }
-    if let Some((_, what)) = MAGIC.iter().find(|(magic, _)| bytes.starts_with(magic)) {
-        let (what, hint) = what.split_once(": ").unwrap_or((what, "name a text file"));
-        return Err(Fault::data("BOT-2103", format!("the file is not text: it is {what}"))
+    if let Some((_, kind)) = MAGIC.iter().find(|(magic, _)| bytes.starts_with(magic)) {
+        let (kind, hint) = kind.split_once(": ").unwrap_or((kind, "name a text file"));
+        return Err(Fault::data("BOT-2103", format!("the file is not text: it is {kind}"))
             .at(whole())
             .hint(hint));
     }

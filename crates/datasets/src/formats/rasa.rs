@@ -6,8 +6,6 @@ pub(crate) mod writing;
 
 mod annotation;
 
-pub(crate) use writing::Rasa;
-
 use super::encoding::{Start, decode, not_utf8};
 use crate::{
     opening::{Opened, unread},

@@ -142,11 +142,13 @@ impl Batch {
     }
 
     /// Iterates over the rows.
+    #[inline]
     pub fn rows(&self) -> impl Iterator<Item = Row<'_>> {
         (0..self.lines.len()).map(|index| Row { batch: self, index })
     }
 
     /// Returns the row at `index`, from 0.
+    #[inline]
     #[must_use]
     pub fn row(&self, index: usize) -> Row<'_> {
         Row { batch: self, index }

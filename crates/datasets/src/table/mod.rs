@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn every_format_gives_the_records_that_read_gives_whatever_the_size_of_a_part() {
+    fn rows_do_not_depend_on_the_size_of_a_part() {
         for (name, text) in [
             (
                 "a.csv",
@@ -237,7 +237,6 @@ mod tests {
         ] {
             let data = read_bytes(text.as_bytes(), name, &options()).unwrap();
             for step in [1, 7, 24, 1 << 20] {
-                // The keys of JSON are those of the first part: it has to hold one.
                 let rows = single(text.as_bytes(), name, step).unwrap();
                 let places: Vec<(u64, u64)> = rows.iter().map(|row| (row.1, row.2)).collect();
                 let wanted: Vec<(u64, u64)> =
@@ -251,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_cut_off_is_refused_as_read_refuses_it() {
+    fn malformed_files_are_refused_as_read_refuses_them() {
         for (name, text) in [
             ("a.json", "[{\"text\":\"a\"}"),
             ("b.json", "[{\"text\":\"a\"},{\"te"),
@@ -305,7 +304,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn what_comes_through_a_pipe_is_read_twice_and_leaves_nothing() {
+    fn a_pipe_can_be_read_twice_and_leaves_no_copy() {
         let folder = tempfile::tempdir().unwrap();
         let kept = tempfile::tempdir().unwrap();
         let pipe = folder.path().join("pipe");

@@ -37,7 +37,7 @@ impl ReadPlan {
     pub(crate) const DATASET: Self =
         Self { slice: None, is_whole: true, identity: Identity::Digested, ..Self::RECORDS };
 
-    /// Returns what happens to a record with another number of fields than the header.
+    /// Returns the treatment of records with another number of fields than the header.
     pub(super) fn ragged(&self) -> Ragged {
         if self.is_whole { Ragged::Gather } else { Ragged::Refuse }
     }

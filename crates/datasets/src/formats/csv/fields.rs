@@ -209,7 +209,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn misplaced_quotes_are_told_from_sloppy_ones() {
+    fn misplaced_quotes_are_found_and_harmless_ones_accepted() {
         use MisplacedQuote::{ClosedLate, Open};
         for (raw, expected) in [
             ("a,\"b\"\n", None),

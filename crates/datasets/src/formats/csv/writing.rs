@@ -5,6 +5,8 @@ use botops_digest::Digest;
 use botops_findings::Result;
 use std::path::Path;
 
+const MEMORY: &str = "writing records of one length to memory does not fail";
+
 /// Writes `data` as CSV (`text,intent,lang,entities`) to `path`, which afterwards is complete or unchanged.
 ///
 /// # Errors
@@ -29,8 +31,6 @@ pub fn csv_bytes(data: &Dataset) -> Vec<u8> {
     }
     writer.into_inner().expect(MEMORY)
 }
-
-const MEMORY: &str = "writing records of one length to memory does not fail";
 
 /// Returns `records` of `data` as a data set of its own, with the digest of its CSV.
 #[must_use]

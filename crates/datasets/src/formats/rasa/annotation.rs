@@ -1,6 +1,6 @@
 //! Annotations of entities in a text: `[Paris](city)`, `[NYC]{"entity": "city", "value": "New York"}`.
 
-use crate::EntitySpan;
+use crate::record::EntitySpan;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 

@@ -1,4 +1,4 @@
-use super::{annotation::compose, *};
+use super::{annotation::compose, writing::RasaWriter, *};
 use crate::EntitySpan;
 use proptest::prelude::*;
 
@@ -104,7 +104,7 @@ fn intents_entities_and_terms_are_read_with_their_lines() {
 }
 
 #[test]
-fn what_cannot_be_read_is_said_with_its_line() {
+fn malformed_training_data_is_reported_with_its_line() {
     for (yaml, code, line, message) in [
         ("nlu: [", "BOT-2164", Some(1), "malformed"),
         ("version: 1\ncolumns: {}\n", "BOT-2164", None, "no list `nlu`"),
@@ -145,9 +145,9 @@ fn what_cannot_be_read_is_said_with_its_line() {
     }
 }
 
-/// Writes `records` and reads them back; by intent, as they are written.
-fn there_and_back(records: &[Record], terms: &[Term]) -> (Training, Vec<Record>) {
-    let mut rasa = Rasa::default();
+/// Writes `records` and `terms`. Returns them as read back, and the records that were written, by intent.
+fn read_back(records: &[Record], terms: &[Term]) -> (Training, Vec<Record>) {
+    let mut rasa = RasaWriter::default();
     let kept: Vec<Record> = records
         .iter()
         .filter(|record| rasa.add(record, Place::default()).is_ok())
@@ -168,9 +168,9 @@ fn there_and_back(records: &[Record], terms: &[Term]) -> (Training, Vec<Record>)
 }
 
 #[test]
-fn what_was_read_is_written_and_read_again() {
+fn training_data_is_read_back_unchanged() {
     let training = parse(TRAINING, "nlu.yml").unwrap();
-    let (back, kept) = there_and_back(&training.records, &training.non_records.terms);
+    let (back, kept) = read_back(&training.records, &training.non_records.terms);
     assert_eq!(kept.len(), training.records.len());
     let bare = |records: &[Record]| -> Vec<_> {
         records.iter().map(|r| (r.text.clone(), r.intent.clone(), r.entities.clone())).collect()
@@ -187,7 +187,7 @@ fn what_was_read_is_written_and_read_again() {
 }
 
 #[test]
-fn what_rasa_would_read_otherwise_is_left_out_with_the_reason() {
+fn records_that_rasa_would_misread_are_left_out_with_a_reason() {
     let record = |text: &str, entities: Vec<EntitySpan>| Record {
         text: text.to_owned(),
         intent: Some("a".to_owned()),
@@ -207,13 +207,13 @@ fn what_rasa_would_read_otherwise_is_left_out_with_the_reason() {
         (record(" ", vec![]), "empty"),
         (Record { intent: None, ..record("a", vec![]) }, "no intent"),
     ] {
-        let finding = Rasa::default().add(&left_out, Place::default()).unwrap_err();
+        let finding = RasaWriter::default().add(&left_out, Place::default()).unwrap_err();
         assert_eq!(finding.code, "BOT-2167");
         assert!(finding.message.contains(why), "{}", finding.message);
     }
 }
 
-/// Texts with everything that means something to YAML, to annotations, or to those who break lines.
+/// Texts with characters that YAML, annotations or line breaking treat specially.
 fn any_text() -> impl Strategy<Value = String> {
     prop::string::string_regex(
         "[a-zé🙂 \\[\\](){}:\"'#&*!|>%@`,?\\-\\\\\n\r\t\u{85}\u{2028}\u{feff}\u{0}\u{7f}]{1,14}",
@@ -223,7 +223,7 @@ fn any_text() -> impl Strategy<Value = String> {
 
 proptest! {
     #[test]
-    fn any_records_come_back_or_are_left_out(
+    fn any_records_are_read_back_or_left_out(
         rows in prop::collection::vec((any_text(), any_text(), any::<prop::sample::Index>(), any::<prop::sample::Index>(), any_text(), 0..4_u8), 0..8),
         terms in prop::collection::vec((0..3_usize, any_text(), prop::collection::vec(any_text(), 0..3)), 0..3),
     ) {
@@ -247,7 +247,7 @@ proptest! {
             examples,
             place: Place::default(),
         }).collect();
-        let (back, kept) = there_and_back(&records, &terms);
+        let (back, kept) = read_back(&records, &terms);
         let bare = |records: &[Record]| -> Vec<_> {
             records.iter().map(|r| (r.text.clone(), r.intent.clone(), r.entities.clone())).collect()
         };

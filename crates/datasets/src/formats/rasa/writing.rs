@@ -1,7 +1,7 @@
 //! Writing of Rasa training data.
 
 use super::{Term, TermKind, annotation::compose};
-use crate::Record;
+use crate::record::Record;
 use botops_findings::{Finding, Place, Severity};
 use botops_text::utterance;
 use std::{
@@ -13,14 +13,14 @@ use std::{
 ///
 /// All records are held in memory, because the file lists the records of an intent together.
 #[derive(Debug, Default)]
-pub(crate) struct Rasa {
+pub(crate) struct RasaWriter {
     intents: Vec<(String, Vec<String>)>,
     at: HashMap<String, usize>,
     /// The place of the first record with a language, which is not written, and the number of such records.
     languages: Option<(Place, u64)>,
 }
 
-impl Rasa {
+impl RasaWriter {
     /// Adds `record`, which stands at `place`.
     ///
     /// # Errors
