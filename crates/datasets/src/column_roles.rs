@@ -1,30 +1,36 @@
-//! Which column is which.
+//! Roles of columns: text, intent, language and entities, recognized by name.
+//!
+//! In: the names of the columns of a file. Out: [`Roles`], or a fault that lists the columns.
 
-use super::{Presence, ReadOptions};
+use crate::read_options::{Presence, ReadOptions};
 use botops_findings::{Fault, Place, Result};
 use botops_spec::nearest;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 const TEXT: &[&str] = &["text", "utterance", "message", "query"];
 const INTENT: &[&str] = &["intent", "label", "category"];
 const LANG: &[&str] = &["lang", "language", "locale"];
 const ENTITIES: &[&str] = &["entities"];
 
-/// The columns by role, as indices.
+/// The columns that have a role, as indices from 0. A column has at most one role.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Roles {
+    /// The column of the utterance.
     pub text: usize,
+    /// The column of the intent.
     pub intent: Option<usize>,
+    /// The column of the language.
     pub lang: Option<usize>,
+    /// The column of the entities.
     pub entities: Option<usize>,
 }
 
 impl Roles {
-    /// Recognises the roles of `names`; each column has one at most.
+    /// Recognizes the roles of the columns called `names`.
     ///
     /// # Errors
-    /// `BOT-2101` (exit 2) when a column that is asked for by name, the text, or a required intent is not there.
-    pub(super) fn recognise(
+    /// `BOT-2101` (exit 2) when a column named in `options`, the text, or a required intent is missing.
+    pub(crate) fn recognize(
         names: &[String],
         options: &ReadOptions,
         place: &Place,
@@ -36,15 +42,15 @@ impl Roles {
             None => finder.first(TEXT, &taken).ok_or_else(|| finder.missing("text", TEXT))?,
         };
         taken.push(text);
-        let mut role = |asked: &Option<String>, flag, known| -> Result<Option<usize>> {
-            let found = match asked {
+        let mut role = |requested: &Option<String>, flag, known| -> Result<Option<usize>> {
+            let found = match requested {
                 Some(name) => Some(finder.named(name, flag)?),
                 None => finder.first(known, &taken),
             };
-            if let (Some(_), Some(column)) = (asked, found)
+            if let (Some(_), Some(column)) = (requested, found)
                 && taken.contains(&column)
             {
-                let name = shown(&names[column]);
+                let name = display_name(&names[column]);
                 return Err(finder
                     .fault(format!("the column `{name}` cannot have two roles"))
                     .hint(format!("name another column with `{flag}`")));
@@ -61,8 +67,13 @@ impl Roles {
         Ok(Self { text, intent, lang, entities })
     }
 
+    /// Returns the columns that have a role, in the order text, intent, language, entities.
+    pub(crate) fn columns(&self) -> impl Iterator<Item = usize> {
+        [Some(self.text), self.intent, self.lang, self.entities].into_iter().flatten()
+    }
+
     /// Returns the names of the columns that have a role, by role.
-    pub(super) fn columns(&self, names: &[String]) -> BTreeMap<String, String> {
+    pub(crate) fn by_role(&self, names: &[String]) -> BTreeMap<String, String> {
         [
             ("text", Some(self.text)),
             ("intent", self.intent),
@@ -73,24 +84,68 @@ impl Roles {
         .filter_map(|(role, column)| Some((role.to_owned(), names[column?].clone())))
         .collect()
     }
-}
 
-impl Roles {
-    /// Returns the names of the columns that have no role; those without a name are not among them.
-    pub(super) fn others(&self, names: &[String]) -> Vec<String> {
-        let taken = [Some(self.text), self.intent, self.lang, self.entities];
-        let free =
-            |&(column, name): &(usize, &String)| !name.is_empty() && !taken.contains(&Some(column));
-        names.iter().enumerate().filter(free).map(|(_, name)| name.clone()).collect()
+    /// Returns the names of the columns that have no role, without unnamed columns.
+    pub(crate) fn others(&self, names: &[String]) -> Vec<String> {
+        let is_other = |&(column, name): &(usize, &String)| {
+            !name.is_empty() && !self.columns().any(|taken| taken == column)
+        };
+        names.iter().enumerate().filter(is_other).map(|(_, name)| name.clone()).collect()
     }
 }
 
+/// Refuses two columns of one name. Unnamed columns may repeat.
+///
+/// # Errors
+/// `BOT-2109` (exit 3).
+pub(crate) fn check_names(names: &[String], place: &Place) -> Result<()> {
+    let mut seen = HashSet::with_capacity(names.len());
+    for name in names {
+        if !name.is_empty() && !seen.insert(name) {
+            let name = botops_text::display(name, 40);
+            return Err(Fault::data("BOT-2109", format!("two columns are called `{name}`"))
+                .at(place.clone())
+                .hint("rename or remove one of them"));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses the columns `found` in `file` unless they equal the `expected` ones, those of the file `previous`.
+///
+/// # Errors
+/// `BOT-2162` (exit 3).
+pub(crate) fn check_columns(
+    file: &str,
+    found: &BTreeMap<String, String>,
+    previous: &str,
+    expected: &BTreeMap<String, String>,
+) -> Result<()> {
+    if expected == found {
+        return Ok(());
+    }
+    let listed = |columns: &BTreeMap<String, String>| -> String {
+        let names = columns.values().map(|name| format!("`{}`", botops_text::display(name, 40)));
+        names.collect::<Vec<_>>().join(", ")
+    };
+    let message = format!(
+        "the columns are {}, and those of `{previous}` are {}",
+        listed(found),
+        listed(expected)
+    );
+    Err(Fault::data("BOT-2162", message)
+        .at(Place { file: Some(file.to_owned()), ..Place::default() })
+        .hint("files that are read as one must have the same columns: rename them, or read this file alone"))
+}
+
+/// Looks for columns by name.
 struct Finder<'a> {
     names: &'a [String],
     place: &'a Place,
 }
 
 impl Finder<'_> {
+    /// Returns the first column, in the order of `known`, that has one of these names and is not `taken`.
     fn first(&self, known: &[&str], taken: &[usize]) -> Option<usize> {
         known.iter().find_map(|known| {
             self.names
@@ -101,6 +156,7 @@ impl Finder<'_> {
         })
     }
 
+    /// Returns the column called `name`, which the user passed with `flag`.
     fn named(&self, name: &str, flag: &str) -> Result<usize> {
         let exact = self.names.iter().position(|there| there == name);
         let folded =
@@ -108,18 +164,18 @@ impl Finder<'_> {
         exact.or_else(folded).ok_or_else(|| {
             let fault = self.fault(format!(
                 "there is no column `{}`; the columns are {}",
-                shown(name),
+                display_name(name),
                 self.listed()
             ));
             match nearest(name, self.names.iter().map(String::as_str)) {
-                Some(near) => fault.hint(format!("did you mean `{}`?", valued(flag, near))),
+                Some(near) => fault.hint(format!("did you mean `{}`?", flag_with(flag, near))),
                 None => fault.hint(format!("name one of them with `{flag}`")),
             }
         })
     }
 
     fn missing(&self, role: &str, known: &[&str]) -> Fault {
-        let wanted: Vec<String> = known.iter().map(|name| format!("`{name}`")).collect();
+        let names: Vec<String> = known.iter().map(|name| format!("`{name}`")).collect();
         let fault =
             self.fault(format!("there is no {role} column; the columns are {}", self.listed()));
         let near =
@@ -127,20 +183,20 @@ impl Finder<'_> {
         let fault = match near.or_else(|| self.names.first().map(String::as_str)) {
             Some(name) if !name.is_empty() => fault.hint(format!(
                 "name the column that holds it: `{}`",
-                valued(&format!("--{role}-column"), name)
+                flag_with(&format!("--{role}-column"), name)
             )),
             _ => fault.hint(format!("name the column that holds it with `--{role}-column`")),
         };
         fault.hint(format!(
             "or call it one of {}; the first line has to name the columns",
-            wanted.join(", ")
+            names.join(", ")
         ))
     }
 
     fn listed(&self) -> String {
         const MOST: usize = 20;
         let mut names: Vec<String> =
-            self.names.iter().take(MOST).map(|name| format!("`{}`", shown(name))).collect();
+            self.names.iter().take(MOST).map(|name| format!("`{}`", display_name(name))).collect();
         if self.names.len() > MOST {
             names.push(format!("and {} more", self.names.len() - MOST));
         }
@@ -152,15 +208,15 @@ impl Finder<'_> {
     }
 }
 
-/// Returns `flag` with `name`, quoted for a shell; the flag alone if `name` cannot be shown as it is.
-fn valued(flag: &str, name: &str) -> String {
-    if shown(name) != name || name.contains(['\'', '`']) || name.starts_with('-') {
+/// Returns `flag` followed by `name`, quoted for a shell; the flag alone if `name` cannot be displayed unchanged.
+fn flag_with(flag: &str, name: &str) -> String {
+    if display_name(name) != name || name.contains(['\'', '`']) || name.starts_with('-') {
         return flag.to_owned();
     }
     format!("{flag} {}", botops_text::shell_word(name))
 }
 
-fn shown(name: &str) -> String {
+fn display_name(name: &str) -> String {
     botops_text::utterance(name, 40)
 }
 
@@ -178,7 +234,7 @@ mod tests {
             ("a.person@example.org", "--text-column"),
             ("a\u{7}b", "--text-column"),
         ] {
-            assert_eq!(valued("--text-column", name), hint);
+            assert_eq!(flag_with("--text-column", name), hint);
         }
     }
 }

@@ -1,6 +1,6 @@
-//! What a user names becomes one stream of bytes: unpacked, bounded, without its byte-order mark, its format told.
+//! Opening: a file becomes one stream of bytes that is unpacked, bounded, and without its byte-order mark.
 //!
-//! In: a path, a pattern of paths, or `-` for standard input. Out: [`Opened`], which every reader of data goes through.
+//! In: a path, a pattern of paths, or `-` for standard input. Out: [`Opened`], with the format of the file.
 
 use crate::formats::encoding;
 use botops_digest::{Digest, Hasher};
@@ -8,7 +8,7 @@ use botops_findings::{Fault, Place, Result};
 use botops_spec as spec;
 use std::{
     fmt,
-    fs::File,
+    fs::{self, File},
     io::{self, BufReader, Cursor, Read},
     path::{Path, PathBuf},
     sync::{
@@ -17,19 +17,19 @@ use std::{
     },
 };
 
-/// How standard input is named on a command line.
+/// The name of standard input on a command line.
 pub const STDIN: &str = "-";
-/// How much of a file tells what it is.
+/// The bytes at the start of a file that decide its packing and its format.
 const BEGINNING: usize = 8 << 10;
-/// What is read between two looks at the source.
+/// The size of the buffer before an unpacker, in bytes.
 const BUFFER: usize = 64 << 10;
-/// The largest Parquet file that is held in memory, because it cannot be read here and there where it is.
+/// The largest Parquet file that is held in memory because its source cannot seek, in bytes.
 const LARGEST_HELD: u64 = 2 << 30;
 
-/// How the records of a file are written.
+/// The format of a data file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Format {
-    /// Separated by commas, or by what the first line suggests.
+    /// Separated by commas, or by semicolons or tabs if the first line has no comma.
     Csv,
     /// Separated by tabs.
     Tsv,
@@ -44,7 +44,7 @@ pub enum Format {
 }
 
 impl Format {
-    /// Every format, by the name that a command line has for it.
+    /// Every format, with its name on a command line.
     pub const ALL: [(&'static str, Self); 6] = [
         ("csv", Self::Csv),
         ("tsv", Self::Tsv),
@@ -60,7 +60,7 @@ impl Format {
         Self::ALL.iter().find(|(_, format)| *format == self).map_or("", |(name, _)| name)
     }
 
-    /// Tells the format of a file by the ending of its `name`, which may be followed by that of its packing.
+    /// Returns the format for the extension of `name`, which a packing extension may follow (`.csv.gz`).
     #[must_use]
     pub fn of_name(name: &str) -> Option<Self> {
         let name = name.to_lowercase();
@@ -79,11 +79,11 @@ impl Format {
         }
     }
 
-    /// Tells the format of a file by its `name`, else by its first bytes; what is nothing else is a table.
+    /// Returns the format of a file by its `name`, or else by its first bytes. The default is CSV.
     fn of(name: &str, beginning: &[u8]) -> Self {
         let first = beginning.iter().find(|byte| !byte.is_ascii_whitespace());
         match Self::of_name(name) {
-            // Many a tool calls one object a line `.json`.
+            // Many tools use `.json` for one object a line.
             Some(Self::Json) if first != Some(&b'[') => Self::Jsonl,
             Some(format) => format,
             None if beginning.starts_with(b"PAR1") => Self::Parquet,
@@ -97,26 +97,26 @@ impl Format {
     }
 }
 
-/// Whether `beginning` has a line that only training data of Rasa begins with.
+/// Returns whether `beginning` has a line that only Rasa training data has.
 fn is_rasa(beginning: &[u8]) -> bool {
     beginning
         .split(|&byte| byte == b'\n')
         .any(|line| line.trim_ascii_end() == b"nlu:" || line.starts_with(b"- intent:"))
 }
 
-/// How a file is packed; told by its first bytes, never by its name.
+/// The packing of a file. When reading, the first bytes decide it, never the name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Packing {
-    /// As it is.
+    /// Not packed.
     Plain,
-    /// gzip, of one member or several.
+    /// gzip, with one member or several.
     Gzip,
-    /// zstd, of one frame or several.
+    /// zstd, with one frame or several.
     Zstd,
 }
 
 impl Packing {
-    /// Tells how a file is to be packed by the ending of its `name`.
+    /// Returns the packing for a file to be written, by the extension of its `name`.
     #[must_use]
     pub fn of_name(name: &str) -> Self {
         let name = name.to_lowercase();
@@ -132,7 +132,7 @@ impl Packing {
     fn of(beginning: &[u8]) -> Self {
         match beginning {
             [0x1f, 0x8b, ..] => Self::Gzip,
-            // A frame, or one of the skippable ones that may come before.
+            // A frame, or a skippable frame before it.
             [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Self::Zstd,
             _ => Self::Plain,
         }
@@ -147,19 +147,19 @@ impl Packing {
     }
 }
 
-/// How much a packed file may unpack to: what is a few bytes on disk can be all of the memory.
+/// The largest size to which a packed file may unpack. A few bytes on disk can fill the memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// The most bytes it may unpack to.
+    /// The largest unpacked size, in bytes.
     pub max_unpacked_bytes: u64,
-    /// The most times its own size it may unpack to.
+    /// The largest ratio of the unpacked size to the packed size.
     pub max_ratio: u64,
-    /// The size from which the ratio is looked at: a short file of one repeated line is no bomb.
+    /// The unpacked size from which the ratio applies: a short file of one repeated line is harmless.
     pub ratio_from_bytes: u64,
 }
 
 impl Limits {
-    /// Allows `bytes`, whatever the ratio: for a file that is known to be what it is.
+    /// Allows `bytes` at any ratio, for a file that the user trusts.
     #[must_use]
     pub fn up_to(bytes: u64) -> Self {
         Self { max_unpacked_bytes: bytes, max_ratio: u64::MAX, ..Self::default() }
@@ -167,7 +167,7 @@ impl Limits {
 }
 
 impl Default for Limits {
-    /// 16 GiB, and 200 times from 64 MiB on: logs and tables pack to a tenth or a fortieth, a bomb to a thousandth.
+    /// 16 GiB, and a ratio of 200 from 64 MiB on. Logs and tables pack to 1/10 or 1/40 of their size, a bomb to 1/1000.
     fn default() -> Self {
         Self { max_unpacked_bytes: 16 << 30, max_ratio: 200, ratio_from_bytes: 64 << 20 }
     }
@@ -175,19 +175,18 @@ impl Default for Limits {
 
 /// A file that was opened.
 ///
-/// - `reader` yields the unpacked bytes, without a byte-order mark; what is not a table of bytes to begin with
-///   (binary, UTF-16, empty) was refused
-/// - an error of `reader` is a [`Fault`] inside: [`unread`] takes it out
+/// - `reader` yields the unpacked bytes, without a byte-order mark; binary, UTF-16 and empty files were refused
+/// - an error of `reader` holds a [`Fault`], which [`unread`] takes out
 pub struct Opened<R = Box<dyn Read + Send>> {
-    /// As the user named it.
+    /// The name that the user gave.
     pub name: String,
-    /// How its records are written.
+    /// The format of its records.
     pub format: Format,
-    /// How it is packed.
+    /// Its packing.
     pub packing: Packing,
     /// The unpacked bytes.
     pub reader: R,
-    /// Bytes of the mark that was removed: 0 or 3.
+    /// The length of the byte-order mark that was removed, in bytes: 0 or 3.
     pub mark: u64,
     size: Option<u64>,
     taken: Arc<Taken>,
@@ -201,14 +200,14 @@ impl<R> fmt::Debug for Opened<R> {
     }
 }
 
-/// What was taken of the file as it lies.
+/// The number of bytes read of the stored file, and their digest.
 #[derive(Default)]
 struct Taken {
     bytes: AtomicU64,
     hasher: Option<Mutex<Hasher>>,
 }
 
-/// Where one is in a file: a view that stays when its reader has gone elsewhere.
+/// A view of how much of a file was read, which outlives its [`Opened`].
 #[derive(Clone)]
 pub struct Progress {
     size: Option<u64>,
@@ -223,7 +222,8 @@ impl fmt::Debug for Progress {
 }
 
 impl Progress {
-    /// Returns the size of the file as it lies (what was read, where that is not known), and how much of it was read.
+    /// Returns the size of the stored file in bytes, and how many of them were read. If the size is not known, it is the
+    /// number of bytes read.
     #[must_use]
     pub fn bytes(&self) -> (u64, u64) {
         let taken = self.taken.bytes.load(Ordering::Relaxed);
@@ -231,19 +231,27 @@ impl Progress {
         (size, taken.min(size))
     }
 
-    /// Returns the digest of what was read of the file as it lies; `None` unless that was asked for.
-    pub(super) fn digest(&self) -> Option<Digest> {
+    /// Counts the given fraction of the stored file as read, for a reader that does not read it in order.
+    pub(crate) fn reach(&self, fraction: f64) {
+        if let Some(size) = self.size {
+            let bytes = (size as f64 * fraction) as u64;
+            self.taken.bytes.fetch_max(bytes, Ordering::Relaxed);
+        }
+    }
+
+    /// Returns the digest of the bytes read of the stored file; `None` unless it was opened with [`Identity::Digested`].
+    pub(crate) fn digest(&self) -> Option<Digest> {
         let hasher = self.taken.hasher.as_ref()?;
         Some(hasher.lock().unwrap_or_else(PoisonError::into_inner).clone().finish())
     }
 }
 
-/// Whether the bytes of a file as it lies are digested while they are read.
+/// Whether the bytes of the stored file are digested while they are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Identity {
-    /// They are: [`Progress::digest`] says which they were.
+    /// The digest is computed.
     Digested,
-    /// They are not.
+    /// No digest is computed.
     Unknown,
 }
 
@@ -255,22 +263,19 @@ impl<R> Opened<R> {
     }
 }
 
-/// Opens `path`, or standard input for `-`; `format` is told from the name and the content unless it is given.
+/// Opens `path`, or standard input for `-`. Without a `format`, the name and the content decide it.
 ///
 /// # Errors
 /// Exit 2: `BOT-1001` missing, unreadable or a directory. Exit 3: `BOT-2102` empty, `BOT-2103` binary, `BOT-2104` UTF-16
-/// or UTF-32, `BOT-2161` a packed file that is damaged. While reading, also `BOT-2160`: more than `limits` allow.
-pub fn open(path: &Path, format: Option<Format>, limits: &Limits) -> Result<Opened> {
-    open_as(path, format, limits, Identity::Unknown)
-}
-
-/// As [`open`], with the digest of the file where `identity` asks for it.
-pub fn open_as(
+/// or UTF-32, `BOT-2161` a damaged packed file. While reading, also `BOT-2160`: more than `limits` allow.
+pub fn open(
     path: &Path,
     format: Option<Format>,
     limits: &Limits,
     identity: Identity,
 ) -> Result<Opened> {
+    #[cfg(test)]
+    OPENED.with(|opened| opened.set(opened.get() + 1));
     let name = path.display().to_string();
     if path == Path::new(STDIN) {
         return begin(Box::new(io::stdin()), &name, format, limits, identity);
@@ -279,8 +284,8 @@ pub fn open_as(
     of_file(file, &name, format, limits, identity)
 }
 
-/// As [`open_as`], of a file that is open already, from where it is read next.
-pub(super) fn of_file(
+/// Opens a file as [`open`] does, from the current position of `file`.
+pub(crate) fn of_file(
     file: File,
     name: &str,
     format: Option<Format>,
@@ -300,8 +305,8 @@ pub(super) fn of_file(
     Ok(opened)
 }
 
-/// Opens `source`, which is called `name`.
-pub(super) fn begin<'a>(
+/// Opens `source`, which is called `name`, as [`open`] opens a file.
+pub(crate) fn begin<'a>(
     source: Box<dyn Read + Send + 'a>,
     name: &str,
     format: Option<Format>,
@@ -352,7 +357,7 @@ pub(super) fn begin<'a>(
     })
 }
 
-/// Reads what tells the kind of a file.
+/// Reads the bytes that decide the packing and the format.
 fn beginning(source: &mut impl Read) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::with_capacity(BEGINNING);
     source.take(BEGINNING as u64).read_to_end(&mut bytes)?;
@@ -368,18 +373,18 @@ pub fn unread(error: io::Error, name: &str) -> Fault {
     }
 }
 
-/// A file that can be read here and there.
+/// A source of bytes that can be read in any order.
 #[derive(Debug)]
-pub(super) enum Seekable {
-    /// Where it lies.
+pub(crate) enum Seekable {
+    /// A file on disk.
     File(File),
-    /// In memory.
+    /// Bytes in memory.
     Held(bytes::Bytes),
 }
 
 impl Seekable {
-    /// Returns how many bytes there are.
-    pub(super) fn size(&self) -> io::Result<u64> {
+    /// Returns its size in bytes.
+    pub(crate) fn size(&self) -> io::Result<u64> {
         match self {
             Self::File(file) => Ok(file.metadata()?.len()),
             Self::Held(bytes) => Ok(bytes.len() as u64),
@@ -388,33 +393,51 @@ impl Seekable {
 }
 
 impl<R: Read> Opened<R> {
-    /// Returns the whole as something that can be read here and there: the file itself, or, where it is packed or
-    /// comes through a pipe, its bytes.
+    /// Returns the file itself, or, if it is packed or comes through a pipe, its bytes in memory.
     ///
     /// # Errors
-    /// Those of the reader; `BOT-2160` for more than 2 GiB that would have to be held.
-    pub(super) fn seekable(mut self) -> Result<Seekable> {
+    /// Those of the reader; `BOT-2160` when more than 2 GiB would have to be held.
+    pub(crate) fn seekable(mut self) -> Result<Seekable> {
         if let Some(file) = self.plain {
+            if self.taken.hasher.is_some() {
+                // Reading in any order does not digest the bytes, so that they are read once more.
+                io::copy(&mut self.reader, &mut io::sink())
+                    .map_err(|error| unread(error, &self.name))?;
+            }
             return Ok(Seekable::File(file));
         }
         let mut bytes = Vec::new();
         let held = self.reader.by_ref().take(LARGEST_HELD + 1).read_to_end(&mut bytes);
         held.map_err(|error| unread(error, &self.name))?;
         if bytes.len() as u64 > LARGEST_HELD {
-            let message = "a Parquet file that is packed or piped is held in memory, and this one has more than 2 GiB";
+            let message = "a Parquet file that is packed or piped is held in memory, which is limited to 2 GiB";
             return Err(Fault::data("BOT-2160", message)
                 .at(whole(&self.name))
-                .hint("unpack it to a file, and name that: it is then read part by part"));
+                .hint("unpack it to a file and name that file: it is read part by part"));
         }
         Ok(Seekable::Held(bytes.into()))
     }
+}
+
+/// Returns the bytes of the stored data file at `path`, or those of standard input for `-`.
+///
+/// # Errors
+/// `BOT-1001` (exit 2) when it is missing, unreadable or a directory.
+pub fn bytes(path: &Path) -> Result<Vec<u8>> {
+    let unreadable = |error: io::Error| spec::unreadable(path, &error);
+    if path == Path::new(STDIN) {
+        let mut bytes = Vec::new();
+        io::stdin().read_to_end(&mut bytes).map_err(unreadable)?;
+        return Ok(bytes);
+    }
+    fs::read(path).map_err(unreadable)
 }
 
 fn whole(name: &str) -> Place {
     Place { file: Some(name.to_owned()), ..Place::default() }
 }
 
-/// Counts what is read of the file as it lies.
+/// Counts and digests the bytes read of the stored file.
 struct Counted<R> {
     source: R,
     name: String,
@@ -433,13 +456,13 @@ impl<R: Read> Read for Counted<R> {
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Err(error),
             Err(error) if error.get_ref().is_some_and(|inner| inner.is::<Fault>()) => Err(error),
-            // Told apart from what an unpacker has to say.
+            // A fault of the source, which is not one of the unpacker.
             Err(error) => Err(io::Error::other(spec::unreadable(Path::new(&self.name), &error))),
         }
     }
 }
 
-/// Bounds what comes out of an unpacker, and says in words what went wrong in it.
+/// Bounds the output of an unpacker, and turns its errors into faults.
 struct Unpacked<R> {
     reader: R,
     name: String,
@@ -457,7 +480,7 @@ impl<R> Unpacked<R> {
     fn check(&self) -> Result<()> {
         let Limits { max_unpacked_bytes, max_ratio, ratio_from_bytes } = self.limits;
         let taken = self.taken.bytes.load(Ordering::Relaxed);
-        let why = if self.n_bytes > max_unpacked_bytes {
+        let message = if self.n_bytes > max_unpacked_bytes {
             format!("the file unpacks to more than {}", size(max_unpacked_bytes))
         } else if self.n_bytes > ratio_from_bytes.max(taken.saturating_mul(max_ratio)) {
             format!(
@@ -469,10 +492,10 @@ impl<R> Unpacked<R> {
         };
         let larger =
             size(max_unpacked_bytes.saturating_mul(if max_ratio == u64::MAX { 2 } else { 1 }));
-        Err(Fault::data("BOT-2160", why)
+        Err(Fault::data("BOT-2160", message)
             .at(whole(&self.name))
-            .hint("see where it came from: a file like this can fill a memory or a disk")
-            .hint(format!("if it is what it should be, allow it: `--max-unpacked {larger}`")))
+            .hint("check where it came from: such a file can fill the memory or the disk")
+            .hint(format!("if you trust the file, allow it: `--max-unpacked {larger}`")))
     }
 
     fn damage(&self, error: &io::Error) -> Fault {
@@ -511,7 +534,7 @@ impl<R: Read> Read for Unpacked<R> {
     }
 }
 
-/// Returns a size as a flag takes it: `16GiB`, `200MiB`.
+/// Returns a size in the form of a flag value: `16GiB`, `200MiB`.
 fn size(bytes: u64) -> String {
     for (shift, unit) in [(30, "GiB"), (20, "MiB"), (10, "KiB")] {
         if bytes >= 1 << shift {
@@ -521,11 +544,13 @@ fn size(bytes: u64) -> String {
     format!("{bytes}B")
 }
 
-/// Returns the files that `path` names: itself, or, where no file is so called and it has `*`, `?` or `[`, those that
-/// match it, sorted by name. A `*` stays within a folder, `**` does not; hidden files are not among them.
+/// Returns the files that `path` names, sorted by name.
+///
+/// If no file has that name, and it contains `*`, `?` or `[`, it is a pattern. A `*` matches within one folder, a `**`
+/// over several. Hidden files do not match.
 ///
 /// # Errors
-/// `BOT-1001` (exit 2) when none matches, or a folder may not be looked into.
+/// `BOT-1001` (exit 2) when no file matches, or a folder cannot be read.
 pub fn expand(path: &Path) -> Result<Vec<PathBuf>> {
     let pattern = path.to_string_lossy();
     let is_pattern = pattern.contains(['*', '?', '[']);
@@ -538,9 +563,9 @@ pub fn expand(path: &Path) -> Result<Vec<PathBuf>> {
         require_literal_leading_dot: true,
     };
     let matched = glob::glob_with(&pattern, options).map_err(|error| {
-        Fault::usage("BOT-1001", format!("`{pattern}` is no pattern: {}", error.msg))
+        Fault::usage("BOT-1001", format!("`{pattern}` is not a valid pattern: {}", error.msg))
             .file(path)
-            .hint("a `[` that is meant as such is written `[[]`")
+            .hint("write a literal `[` as `[[]`")
     })?;
     let mut files = Vec::new();
     for entry in matched {
@@ -553,9 +578,17 @@ pub fn expand(path: &Path) -> Result<Vec<PathBuf>> {
     if files.is_empty() {
         return Err(Fault::usage("BOT-1001", format!("no file matches `{pattern}`"))
             .file(path)
-            .hint("a `*` stays within one folder: `data/**/*.csv` looks into those below, too"));
+            .hint(
+                "a `*` matches within one folder: `data/**/*.csv` also searches the folders below",
+            ));
     }
     Ok(files)
+}
+
+#[cfg(test)]
+thread_local! {
+    /// The number of times that this thread opened a data file.
+    pub(crate) static OPENED: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
 }
 
 #[cfg(test)]

@@ -1,127 +1,160 @@
-//! A file becomes records, part by part: what is held does not grow with the file.
+//! Reading of records: each row of a [`Table`] becomes a [`Record`].
+//!
+//! In: a file, several files under one pattern, or bytes. Out: a [`Dataset`] in memory, or a [`Stream`] of records whose
+//! memory does not grow with the file.
 
-use super::{Format, ReadOptions, Record, Term};
 use crate::{
-    formats::{csv, encoding, json, parquet, rasa},
-    opening::{self, Identity, Opened, Progress},
+    formats::{encoding, rasa::NonRecords},
+    read_options::{Presence, ReadOptions},
+    record::{Cells, Dataset, Record},
+    table::{Batch, Origin, ReadPlan, Table},
 };
 use botops_digest::Digest;
-use botops_findings::{Fault, Finding, Place, Result};
-use std::{
-    collections::{BTreeMap, VecDeque},
-    fmt,
-    io::{Cursor, Read},
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use botops_findings::Result;
+use bytes::Bytes;
+use std::{collections::BTreeMap, path::Path};
 
-/// Bytes read at a time.
-const PART: usize = 1 << 20;
-/// Records of a Parquet file read at a time.
-const RECORDS: usize = 8_192;
-/// The longest record: beyond it a quote was left open, or the file is something else.
-pub(super) const LONGEST: usize = 64 << 20;
-/// The largest file of YAML, every node of which is held.
-const LARGEST_YAML: u64 = 256 << 20;
+/// Reads `path`: records in file order.
+///
+/// The formats are CSV, TSV, JSONL, a JSON list, Parquet and Rasa training data, by the name of the file, or else by its
+/// content. gzip (including multi-member) and zstd files are unpacked. `-` is standard input. A pattern such as
+/// `data/*.csv` names several files, whose records keep the name of their file.
+///
+/// - a UTF-8 byte-order mark is skipped, and so are blank lines
+/// - a CSV whose first line has no comma may be separated by semicolons or tabs
+/// - intents and languages are trimmed, and `None` where the cell is empty; texts are as written
+/// - a number in JSON keeps its digits: `19.90` is read as `19.90`
+/// - a field of up to 64 MiB is read; `validate` reports fields that are too long
+///
+/// # Errors
+/// The first fault of a file in its order; records with another number of fields are reported at the end of the file.
+///
+/// Exit 2: `BOT-1001` missing, unreadable or a directory; `BOT-2101` no text (or required intent)
+/// column: the message lists the columns. Exit 3: `BOT-2102` empty file or header only, `BOT-2103` binary,
+/// `BOT-2104` not UTF-8 (record, line, byte; UTF-16 named), `BOT-2105` records with another number of fields
+/// (each is a finding of the fault), `BOT-2106` a quote never closed (where it opened), `BOT-2107` malformed JSON,
+/// `BOT-2108` an unreadable Parquet file, `BOT-2109` two columns of one name, `BOT-2128` a malformed entities cell,
+/// `BOT-2160` unpacked to more than is allowed, `BOT-2161` a damaged packed file, `BOT-2162` files of one pattern with
+/// different columns, `BOT-2163` a record of more than 64 MiB, `BOT-2164` and `BOT-2165` malformed Rasa training data.
+pub fn read(path: &Path, options: &ReadOptions) -> Result<Dataset> {
+    read_origin(&Origin::of(path)?, options)
+}
+
+/// Reads `bytes` as [`read`] reads a file of these bytes called `name`. The extension of the name decides the format.
+///
+/// # Errors
+/// Those of [`read`] without `BOT-1001`.
+pub fn read_bytes(bytes: &[u8], name: &str, options: &ReadOptions) -> Result<Dataset> {
+    read_origin(&Origin::held(Bytes::copy_from_slice(bytes), name), options)
+}
+
+fn read_origin(origin: &Origin, options: &ReadOptions) -> Result<Dataset> {
+    let mut table = Table::begin(origin, &of_records(options), ReadPlan::DATASET)?;
+    let mut records = Vec::new();
+    while let Some(batch) = table.next()? {
+        append_records(&mut records, &batch, &table)?;
+    }
+    if records.is_empty() {
+        return Err(encoding::no_record(origin.name()));
+    }
+    let digest = table.digest().unwrap_or_else(|| Digest::of(b""));
+    let columns = table.shape().by_role();
+    Ok(Dataset { name: origin.name().to_owned(), digest, columns, records })
+}
+
+/// Returns `options` with a required text: a record without a text is not an utterance.
+fn of_records(options: &ReadOptions) -> ReadOptions {
+    ReadOptions { text: Presence::Required, ..options.clone() }
+}
+
+/// Makes a record of every row of `batch`, which `table` read last.
+///
+/// # Errors
+/// `BOT-2128` (exit 3) for a malformed cell of entities.
+fn append_records(records: &mut Vec<Record>, batch: &Batch, table: &Table) -> Result<()> {
+    let Some(roles) = &table.shape().roles else { return Ok(()) };
+    let file = table.file_name();
+    records.reserve(batch.len());
+    for row in batch.rows() {
+        let mut record =
+            Cells::of(roles, |column| row.cell(column)).record(file, row.record(), row.line())?;
+        record.file = row.file().cloned();
+        records.push(record);
+    }
+    Ok(())
+}
 
 /// The records of a file, or of the files that a pattern names, some thousands at a time, in the order of the files.
 ///
-/// As [`super::read()`], but that what is wrong is told when it is reached, and that the keys of a JSON file are
-/// those of its first part (1 MiB).
+/// It reads as [`read`] does, with two differences: a fault comes after the records before it, and the columns of a JSON
+/// file are the keys of its first part (1 MiB).
 #[derive(Debug)]
 pub struct Stream {
-    source: Source<Box<dyn Read + Send>>,
-    /// The files that follow.
-    next: VecDeque<PathBuf>,
-    /// Bytes of all files as they lie.
-    n_bytes: u64,
-    /// Bytes of those that were read to their end.
-    n_done: u64,
-    besides: Besides,
+    table: Table,
     ended: bool,
 }
 
-/// Opens `path` to read it part by part; it may be a pattern (`data/*.csv`), or `-` for standard input.
+/// Opens `path` to read it part by part. It may be a pattern (`data/*.csv`), or `-` for standard input.
 ///
 /// # Errors
-/// Those of [`super::read()`] that the beginning of the first file shows.
+/// Those of [`read`] that the beginning of the first file shows.
 pub fn stream(path: &Path, options: &ReadOptions) -> Result<Stream> {
-    by_steps(path, options, PART)
+    Stream::open(&Origin::of(path)?, options, ReadPlan::RECORDS)
 }
 
-fn by_steps(path: &Path, options: &ReadOptions, step: usize) -> Result<Stream> {
-    let mut next = VecDeque::from(opening::expand(path)?);
-    let n_bytes = next.iter().filter_map(|path| path.metadata().ok()).map(|file| file.len()).sum();
-    let first = next.pop_front().unwrap_or_else(|| path.to_owned());
-    let mut source = Source::open(&first, options, Identity::Unknown)?;
-    source.step = step;
-    if !next.is_empty() {
-        source.name_records();
-    }
-    Ok(Stream { source, next, n_bytes, n_done: 0, besides: Besides::default(), ended: false })
-}
-
-/// Reads `bytes` part by part as [`stream`] reads a file of these bytes called `name`, whose ending says its format.
+/// Reads `bytes` part by part, as [`stream`] reads a file of these bytes called `name`. The extension of the name decides
+/// the format.
 ///
 /// # Errors
-/// As [`stream`], but for `BOT-1001`.
+/// Those of [`stream`] without `BOT-1001`.
 pub fn stream_bytes(
     bytes: impl AsRef<[u8]> + Send + 'static,
     name: &str,
     options: &ReadOptions,
 ) -> Result<Stream> {
-    let n_bytes = bytes.as_ref().len() as u64;
-    let reader = Box::new(Cursor::new(bytes));
-    let opened = opening::begin(reader, name, options.format, &options.limits, Identity::Unknown)?;
-    let source = Source::new(opened, options)?;
-    let (next, besides) = (VecDeque::new(), Besides::default());
-    Ok(Stream { source, next, n_bytes, n_done: 0, besides, ended: false })
+    Stream::open(&Origin::held(Bytes::from_owner(bytes), name), options, ReadPlan::RECORDS)
 }
 
 impl Stream {
-    /// Returns the size of the files as they lie, and how much of it was read.
+    fn open(origin: &Origin, options: &ReadOptions, plan: ReadPlan) -> Result<Self> {
+        Ok(Self { table: Table::begin(origin, &of_records(options), plan)?, ended: false })
+    }
+
+    /// Returns the size of the stored files in bytes, and how many of them were read.
     #[must_use]
     pub fn progress(&self) -> (u64, u64) {
-        let (size, taken) = self.source.progress.bytes();
-        (self.n_bytes.max(size), self.n_done + taken)
+        self.table.progress()
     }
 
-    /// Returns which columns were found, by role; none before the first records.
+    /// Returns the names of the columns that have a role, by role.
     #[must_use]
-    pub fn columns(&self) -> Option<BTreeMap<String, String>> {
-        self.source.columns()
+    pub fn columns(&self) -> BTreeMap<String, String> {
+        self.table.shape().by_role()
     }
 
-    /// Returns the columns that have no role, whose cells are in no record; none before the first records.
+    /// Returns the columns of the current file that have no role. Their cells are in no record.
     #[must_use]
     pub fn other_columns(&self) -> Vec<String> {
-        self.source.other_columns()
+        self.table.file_shape().others()
     }
 
-    /// Takes what the files hold besides records; complete once they were read to their end.
+    /// Takes the parts of the files that are not records. They are complete once the stream has ended.
     #[must_use]
-    pub fn take_besides(&mut self) -> Besides {
-        std::mem::take(&mut self.besides)
+    pub fn take_non_records(&mut self) -> NonRecords {
+        self.table.take_non_records()
     }
 
-    /// Returns the name of the file that is read now.
+    /// Returns the name of the current file.
     #[must_use]
     pub fn name(&self) -> &str {
-        &self.source.name
+        self.table.file_name()
     }
 
     fn part(&mut self) -> Result<Option<Vec<Record>>> {
-        loop {
-            if let Some(records) = self.source.part()? {
-                return Ok(Some(records));
-            }
-            let Besides { terms, findings } = self.source.take_besides();
-            self.besides.terms.extend(terms);
-            self.besides.findings.extend(findings);
-            let Some(path) = self.next.pop_front() else { return Ok(None) };
-            self.n_done += self.source.progress.bytes().0;
-            self.source = self.source.followed_by(&path)?;
-        }
+        let Some(batch) = self.table.next()? else { return Ok(None) };
+        let mut records = Vec::new();
+        append_records(&mut records, &batch, &self.table)?;
+        Ok(Some(records))
     }
 }
 
@@ -133,301 +166,22 @@ impl Iterator for Stream {
             return None;
         }
         let part = self.part().transpose();
-        // A fault is said once, and is the last that is said.
+        // A stream ends with its first fault.
         self.ended = !matches!(part, Some(Ok(_)));
         part
     }
 }
 
-/// The records of one source.
-pub(super) struct Source<R> {
-    name: String,
-    options: ReadOptions,
-    parts: Parts<R>,
-    /// What was read and is not a whole record yet.
-    rest: Vec<u8>,
-    progress: Progress,
-    n_records: u64,
-    ended: bool,
-    finished: bool,
-    /// Bytes read at a time.
-    step: usize,
-    /// What each record keeps as the name of its file, where there are several.
-    file: Option<Arc<str>>,
-    /// The name and the columns of the file before, which have to be the same here.
-    before: Option<(String, BTreeMap<String, String>)>,
-}
-
-impl<R> fmt::Debug for Source<R> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Source {{ {}, {:?} }}", self.name, self.progress)
-    }
-}
-
-/// Takes the records out of one source, by its format.
-enum Parts<R> {
-    Parquet(parquet::Parts),
-    Text(R, Text),
-    Rasa(rasa::Training),
-}
-
-/// Reads training data of Rasa, which is held as a whole.
-pub fn training<R: Read>(mut opened: Opened<R>) -> Result<rasa::Training> {
-    let name = &opened.name;
-    let mut bytes = Vec::new();
-    let read = opened.reader.by_ref().take(LARGEST_YAML + 1).read_to_end(&mut bytes);
-    read.map_err(|error| opening::unread(error, name))?;
-    if bytes.len() as u64 > LARGEST_YAML {
-        let message = format!("training data in YAML has at most {} MiB", LARGEST_YAML >> 20);
-        return Err(Fault::data("BOT-2164", message)
-            .at(Place { file: Some(name.clone()), ..Place::default() })
-            .hint("split the file, and name the parts by a pattern"));
-    }
-    let start = encoding::Start { offset: opened.mark, ..encoding::Start::default() };
-    rasa::read(encoding::decode_part(&bytes, name, start, |_| None)?, name)
-}
-
-/// What a file holds besides records.
-#[derive(Debug, Default)]
-pub struct Besides {
-    /// What training data of Rasa knows besides its examples.
-    pub terms: Vec<Term>,
-    /// What is not read.
-    pub findings: Vec<Finding>,
-}
-
-/// Takes the records out of text.
-enum Text {
-    Csv(csv::Parts),
-    Json(json::Parts),
-}
-
-/// Runs the same code on either kind of text.
-macro_rules! either {
-    ($text:expr, $parts:ident => $code:expr) => {
-        match $text {
-            Text::Csv($parts) => $code,
-            Text::Json($parts) => $code,
-        }
-    };
-}
-
-impl Source<Box<dyn Read + Send>> {
-    /// Opens the file `path`, or standard input for `-`.
-    pub(super) fn open(path: &Path, options: &ReadOptions, identity: Identity) -> Result<Self> {
-        let opened = opening::open_as(path, options.format, &options.limits, identity)?;
-        Self::new(opened, options)
-    }
-
-    /// Opens the file that comes after this one under the same pattern.
-    pub(super) fn followed_by(&self, path: &Path) -> Result<Self> {
-        let identity = match self.progress.digest() {
-            Some(_) => Identity::Digested,
-            None => Identity::Unknown,
-        };
-        let mut next = Self::open(path, &self.options, identity)?;
-        next.step = self.step;
-        next.name_records();
-        next.before = self.columns().map(|columns| (self.name.clone(), columns));
-        Ok(next)
-    }
-}
-
-impl<R: Read> Source<R> {
-    /// Begins with what was opened.
-    pub(super) fn new(opened: Opened<R>, options: &ReadOptions) -> Result<Self> {
-        let (name, progress, mark) = (opened.name.clone(), opened.progress(), opened.mark);
-        let text = |reader, text| Parts::Text(reader, text);
-        let parts = match opened.format {
-            Format::Csv => text(opened.reader, Text::Csv(csv::Parts::new(&name, None, mark))),
-            Format::Tsv => {
-                text(opened.reader, Text::Csv(csv::Parts::new(&name, Some(b'\t'), mark)))
-            }
-            Format::Jsonl => text(opened.reader, Text::Json(json::Parts::lines(&name, mark))),
-            Format::Json => text(opened.reader, Text::Json(json::Parts::list(&name, mark))),
-            Format::Rasa => Parts::Rasa(training(opened)?),
-            Format::Parquet => Parts::Parquet(parquet::Parts::new(opened, &options.limits)?),
-        };
-        Ok(Self {
-            name,
-            options: options.clone(),
-            parts,
-            rest: Vec::new(),
-            progress,
-            n_records: 0,
-            ended: false,
-            finished: false,
-            step: PART,
-            file: None,
-            before: None,
-        })
-    }
-
-    /// Lets each record keep the name of its file.
-    pub(super) fn name_records(&mut self) {
-        self.file = Some(self.name.as_str().into());
-    }
-
-    /// Reads everything: what is wrong with single records is gathered, and the keys of JSON are those of all records.
-    pub(super) fn all(&mut self) -> Result<Vec<Record>> {
-        match &mut self.parts {
-            Parts::Text(_, text) => either!(text, parts => parts.gather()),
-            Parts::Parquet(parts) => parts.gather(),
-            Parts::Rasa(_) => {}
-        }
-        let mut records = Vec::new();
-        while let Some(mut part) = self.part()? {
-            records.append(&mut part);
-        }
-        Ok(records)
-    }
-
-    /// Returns the digest of the file as it lies, once it was read to its end; `None` unless it was opened for that.
-    pub(super) fn digest(&self) -> Option<Digest> {
-        self.progress.digest()
-    }
-
-    /// Returns which columns were found, by role; none before the first records.
-    pub(super) fn columns(&self) -> Option<BTreeMap<String, String>> {
-        match &self.parts {
-            Parts::Parquet(parts) => parts.columns(),
-            Parts::Text(_, text) => either!(text, parts => parts.columns()),
-            Parts::Rasa(_) => Some(
-                ["text", "intent", "entities"]
-                    .map(|name| (name.to_owned(), name.to_owned()))
-                    .into(),
-            ),
-        }
-    }
-
-    fn other_columns(&self) -> Vec<String> {
-        match &self.parts {
-            Parts::Parquet(parts) => parts.other_columns(),
-            Parts::Text(_, text) => either!(text, parts => parts.other_columns()),
-            Parts::Rasa(_) => Vec::new(),
-        }
-    }
-
-    /// Takes what was read and is no record.
-    fn take_besides(&mut self) -> Besides {
-        let mut besides = Besides::default();
-        if let Parts::Rasa(training) = &mut self.parts {
-            besides.terms = std::mem::take(&mut training.terms);
-            besides.findings = std::mem::take(&mut training.findings);
-        }
-        besides
-    }
-
-    /// Reads the next records; none at the end.
-    fn part(&mut self) -> Result<Option<Vec<Record>>> {
-        while !self.finished {
-            let mut records = self.step()?;
-            if records.is_empty() {
-                continue;
-            }
-            if self.n_records == 0 {
-                self.check_columns()?;
-            }
-            self.n_records += records.len() as u64;
-            for record in &mut records {
-                record.file.clone_from(&self.file);
-            }
-            return Ok(Some(records));
-        }
-        // A file of Rasa may hold terms alone.
-        let has_terms = matches!(&self.parts, Parts::Rasa(training) if !training.terms.is_empty());
-        if self.n_records == 0 && !has_terms {
-            let fault = match self.columns() {
-                None => encoding::empty(&self.name),
-                Some(_) => encoding::no_record(&self.name),
-            };
-            return Err(fault);
-        }
-        Ok(None)
-    }
-
-    /// Reads on: a part of the file, or the records of what was read of it.
-    fn step(&mut self) -> Result<Vec<Record>> {
-        let options = &self.options;
-        let (reader, text) = match &mut self.parts {
-            Parts::Parquet(parts) => {
-                let records = parts.read(RECORDS, options)?;
-                self.finished = records.is_empty();
-                return Ok(records);
-            }
-            Parts::Rasa(training) => {
-                self.finished = true;
-                return Ok(std::mem::take(&mut training.records));
-            }
-            Parts::Text(reader, text) => (reader, text),
-        };
-        if !self.rest.is_empty() {
-            let (consumed, records) =
-                either!(text, parts => parts.read(&self.rest, self.ended, options))?;
-            if consumed > 0 {
-                self.rest.drain(..consumed);
-                return Ok(records);
-            }
-        }
-        if self.ended {
-            self.finished = true;
-            return either!(text, parts => parts.finish(options));
-        }
-        if self.rest.len() > LONGEST {
-            return Err(either!(text, parts => parts.too_long(&self.rest)));
-        }
-        let before = self.rest.len();
-        // Twice as much as there is: a long record is not searched again and again.
-        let more = self.step.max(before) as u64;
-        let read = reader.by_ref().take(more).read_to_end(&mut self.rest);
-        read.map_err(|error| opening::unread(error, &self.name))?;
-        self.ended = self.rest.len() == before;
-        Ok(Vec::new())
-    }
-
-    /// Refuses other columns than those of the file before.
-    fn check_columns(&self) -> Result<()> {
-        match (&self.before, self.columns()) {
-            (Some((before, wanted)), Some(found)) => {
-                check_columns(&self.name, &found, before, wanted)
-            }
-            _ => Ok(()),
-        }
-    }
-}
-
-/// Refuses the columns of `file` where they are not the `wanted` ones, those of the file `before`.
-///
-/// # Errors
-/// `BOT-2162` (exit 3).
-pub(super) fn check_columns(
-    file: &str,
-    found: &BTreeMap<String, String>,
-    before: &str,
-    wanted: &BTreeMap<String, String>,
-) -> Result<()> {
-    if wanted == found {
-        return Ok(());
-    }
-    let listed = |columns: &BTreeMap<String, String>| -> String {
-        let names = columns.values().map(|name| format!("`{}`", botops_text::display(name, 40)));
-        names.collect::<Vec<_>>().join(", ")
-    };
-    let message = format!(
-        "the columns are {}, and those of `{before}` are {}",
-        listed(found),
-        listed(wanted)
-    );
-    Err(Fault::data("BOT-2162", message)
-        .at(Place { file: Some(file.to_owned()), ..Place::default() })
-        .hint("files that are read as one have the same columns: rename them, or read this file alone"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Presence, read, write_parquet};
+    use crate::{opening::OPENED, write_parquet};
     use proptest::prelude::*;
+    use std::path::PathBuf;
+
+    fn by_steps(path: &Path, options: &ReadOptions, step: usize) -> Result<Stream> {
+        Stream::open(&Origin::of(path)?, options, ReadPlan { step, ..ReadPlan::RECORDS })
+    }
 
     fn options() -> ReadOptions {
         ReadOptions { intent: Presence::Optional, ..ReadOptions::default() }
@@ -466,7 +220,7 @@ mod tests {
                 let mut stream = by_steps(&path, &options(), step).unwrap();
                 let parts: Vec<Record> = stream.by_ref().flat_map(Result::unwrap).collect();
                 assert_eq!(parts, whole.records, "{name} by {step}");
-                assert_eq!(stream.columns(), Some(whole.columns.clone()), "{name} by {step}");
+                assert_eq!(stream.columns(), whole.columns.clone(), "{name} by {step}");
                 assert_eq!(stream.progress(), (text.len() as u64, text.len() as u64));
             }
         }
@@ -494,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_has_the_place_it_has_in_the_whole() {
+    fn a_fault_has_the_same_place_in_a_stream_as_in_the_whole_file() {
         let good = "some text,greet\n".repeat(20);
         for (name, bytes) in [
             ("a.csv", format!("text,intent\n{good}\"never closed,greet\n{good}").into_bytes()),
@@ -524,6 +278,118 @@ mod tests {
     }
 
     #[test]
+    fn a_data_file_is_opened_once() {
+        let text = "text,intent\nhello,greet\nbye,leave\n";
+        let (folder, csv) = file("a.csv", text.as_bytes());
+        let data = read(&csv, &options()).unwrap();
+        let at = |name: &str| folder.path().join(name);
+        write_parquet(&at("a.parquet"), &data).unwrap();
+        for (name, text) in [
+            ("b.csv", text),
+            ("a.tsv", "text\tintent\na\tx\n"),
+            ("a.jsonl", "{\"text\":\"a\"}\n"),
+            ("a.json", "[{\"text\":\"a\"}]"),
+            ("a.yml", "nlu:\n- intent: x\n  examples: |\n    - a\n"),
+        ] {
+            std::fs::write(at(name), text).unwrap();
+        }
+        for (pattern, n) in [
+            ("a.csv", 1),
+            ("a.tsv", 1),
+            ("a.jsonl", 1),
+            ("a.json", 1),
+            ("a.parquet", 1),
+            ("a.yml", 1),
+            ("*.csv", 2),
+        ] {
+            let before = OPENED.get();
+            read(&at(pattern), &options()).unwrap();
+            assert_eq!(OPENED.get() - before, n, "{pattern}");
+            stream(&at(pattern), &options()).unwrap().for_each(|part| drop(part.unwrap()));
+            assert_eq!(OPENED.get() - before, 2 * n, "{pattern}");
+        }
+    }
+
+    #[test]
+    fn the_digest_and_the_progress_of_a_parquet_file_are_those_of_all_its_bytes() {
+        let rows: String = (0..9_000).map(|i| format!("text {i},intent_{}\n", i * i)).collect();
+        let (folder, path) = file("a.csv", format!("text,intent\n{rows}").as_bytes());
+        let data = read(&path, &options()).unwrap();
+        let path = folder.path().join("a.parquet");
+        write_parquet(&path, &data).unwrap();
+        let bytes = std::fs::read(&path).unwrap();
+        assert!(bytes.len() > 20_000, "more than the beginning that decides the format");
+        assert_eq!(read(&path, &options()).unwrap().digest, Digest::of(&bytes));
+        let mut stream = stream(&path, &options()).unwrap();
+        let size = bytes.len() as u64;
+        let (first, last) = (stream.progress(), (size, size));
+        assert!(first.0 == size && first.1 < size, "{first:?}");
+        stream.by_ref().for_each(|part| drop(part.unwrap()));
+        assert_eq!(stream.progress(), last);
+    }
+
+    #[test]
+    fn only_the_columns_with_a_role_are_read_of_a_parquet_file() {
+        use polars::prelude::{DataFrame, IntoColumn, NamedFrom, ParquetWriter, Series};
+        let lists = [Series::new("".into(), [1, 2]), Series::new("".into(), [3])];
+        let columns = vec![
+            Series::new("vector".into(), lists).into_column(),
+            Series::new("text".into(), ["a", "b"]).into_column(),
+            Series::new("n".into(), [1.5, 2.0]).into_column(),
+        ];
+        let (_folder, path) = file("a.parquet", b"");
+        let mut frame = DataFrame::new(2, columns).unwrap();
+        ParquetWriter::new(std::fs::File::create(&path).unwrap()).finish(&mut frame).unwrap();
+        let texts = |data: Dataset| -> Vec<String> {
+            data.records.into_iter().map(|record| record.text).collect()
+        };
+        assert_eq!(texts(read(&path, &options()).unwrap()), ["a", "b"]);
+        let named = |name: &str| ReadOptions { text_column: Some(name.to_owned()), ..options() };
+        assert_eq!(texts(read(&path, &named("n")).unwrap()), ["1.5", "2.0"]);
+        assert_eq!(read(&path, &named("vector")).unwrap_err().code(), "BOT-2108");
+        let mut table = Table::open(&Origin::of(&path).unwrap(), &options()).unwrap();
+        let batch = table.next().unwrap().unwrap();
+        assert!(batch.row(0).cell(0).contains('1'), "{}", batch.row(0).cell(0));
+    }
+
+    #[test]
+    fn the_first_fault_is_reported_whatever_the_size_of_a_part() {
+        let spans = "[{\"\"entity\"\":1}]";
+        for (name, text, code, record) in [
+            // A malformed cell of entities before a ragged record, and after it.
+            ("a.csv", format!("text,entities\na,\"{spans}\"\nb\n"), "BOT-2128", 1),
+            ("b.csv", format!("text,entities\na\nb,\"{spans}\"\n"), "BOT-2105", 1),
+            ("c.csv", format!("text,entities\na,\"{spans}\"\n\"b,\n"), "BOT-2128", 1),
+            ("d.jsonl", "{\"text\":\"a\",\"entities\":1}\n{\"text\"\n".to_owned(), "BOT-2128", 1),
+            ("e.json", "[{\"text\":\"a\"},{\"text\":[]},7]".to_owned(), "BOT-2107", 2),
+        ] {
+            let (_folder, path) = file(name, text.as_bytes());
+            let mut faults = vec![read(&path, &options()).unwrap_err()];
+            faults.extend([1, 8, 4_096].map(|step| all(&path, step).unwrap_err()));
+            for fault in faults {
+                assert_eq!((fault.code(), fault.place().record), (code, Some(record)), "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_file_of_terms_alone_is_a_stream_without_records() {
+        let terms = "nlu:\n- synonym: a\n  examples: |\n    - b\n";
+        let (folder, path) = file("b.yml", terms.as_bytes());
+        let mut stream = stream(&path, &options()).unwrap();
+        assert!(stream.next().is_none());
+        assert_eq!(stream.take_non_records().terms.len(), 1);
+        assert_eq!(read(&path, &options()).unwrap_err().code(), "BOT-2102");
+        let table = Table::open(&Origin::of(&path).unwrap(), &options());
+        assert_eq!(table.unwrap_err().code(), "BOT-2102");
+        let examples = "nlu:\n- intent: x\n  examples: |\n    - a [b](c)\n";
+        std::fs::write(folder.path().join("a.yml"), examples).unwrap();
+        let data = read(&folder.path().join("*.yml"), &options()).unwrap();
+        assert_eq!(data.records.len(), 1);
+        assert_eq!(data.records[0].entities.len(), 1);
+    }
+
+    #[test]
     fn a_stream_ends_with_its_first_fault() {
         let (_folder, path) = file("a.csv", b"text,intent\nfine,x\n\"open,x\n");
         let mut stream = by_steps(&path, &options(), 1).unwrap();
@@ -547,7 +413,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_texts_come_back_in_parts(
+        fn any_texts_are_read_back_in_parts(
             texts in prop::collection::vec("[a-zé,;\"'\r\n ]{0,12}", 1..12),
             step in 1_usize..40,
         ) {

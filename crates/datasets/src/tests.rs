@@ -19,8 +19,8 @@ fn csv(bytes: impl AsRef<[u8]>) -> Result<Dataset, Fault> {
     read_as("a.csv", bytes)
 }
 
-/// Code, record, line and column of a fault.
-fn told(fault: &Fault) -> (&str, Option<u64>, Option<u64>, Option<u64>) {
+/// Returns the code, record, line and column of a fault.
+fn summary(fault: &Fault) -> (&str, Option<u64>, Option<u64>, Option<u64>) {
     let place = fault.place();
     (fault.code(), place.record, place.line, place.column)
 }
@@ -58,7 +58,7 @@ mod reading {
     use super::*;
 
     #[test]
-    fn record_and_line_are_told_apart_whatever_ends_a_line() {
+    fn records_and_lines_are_counted_with_every_line_break() {
         for newline in ["\n", "\r\n", "\r"] {
             let text = [
                 "text,category",
@@ -83,7 +83,7 @@ mod reading {
     }
 
     #[test]
-    fn a_mark_semicolons_tabs_and_odd_names_are_understood() {
+    fn byte_order_marks_delimiters_and_column_names_are_recognized() {
         let plain = csv("text,intent\nhé,a\nho,b\n").unwrap();
         for (name, bytes) in [
             ("a.csv", "\u{feff}text,intent\nhé,a\nho,b\n"),
@@ -135,7 +135,7 @@ mod reading {
     }
 
     #[test]
-    fn a_file_that_is_no_data_says_what_it_is() {
+    fn a_file_without_data_is_refused_by_kind() {
         let utf16 = |bom: &[u8], le: bool| -> Vec<u8> {
             let units = "text,intent\nhello,a\n".encode_utf16();
             let units = units.flat_map(|u| if le { u.to_le_bytes() } else { u.to_be_bytes() });
@@ -177,28 +177,28 @@ mod reading {
     #[test]
     fn a_byte_that_is_not_utf8_is_named_by_record_line_and_column() {
         let fault = csv(b"text,intent\n\"a\nb\",x\nna\xefve,y\n").unwrap_err();
-        assert_eq!(told(&fault), ("BOT-2104", Some(2), Some(4), Some(3)));
+        assert_eq!(summary(&fault), ("BOT-2104", Some(2), Some(4), Some(3)));
         assert!(fault.message().contains("0xEF"), "{fault}");
         assert!(fault.hints()[0].contains("WINDOWS-1252"));
         // At the very start of a record, and in the header.
         assert_eq!(
-            told(&csv(b"text,intent\na,b\n\xe9,y\n").unwrap_err()),
+            summary(&csv(b"text,intent\na,b\n\xe9,y\n").unwrap_err()),
             ("BOT-2104", Some(2), Some(3), Some(1))
         );
         assert_eq!(
-            told(&csv(b"te\xe9xt,intent\n").unwrap_err()),
+            summary(&csv(b"te\xe9xt,intent\n").unwrap_err()),
             ("BOT-2104", None, Some(1), Some(3))
         );
         let fault = csv("text,intent\na,bé".as_bytes().split_last().unwrap().1).unwrap_err();
         assert!(fault.message().contains("ends in the middle"), "{fault}");
         let fault = read_as("a.jsonl", b"{\"text\":\"a\"}\n\n{\"text\":\"\xe9\"}\n").unwrap_err();
-        assert_eq!(told(&fault), ("BOT-2104", Some(2), Some(3), Some(10)));
+        assert_eq!(summary(&fault), ("BOT-2104", Some(2), Some(3), Some(10)));
     }
 
     #[test]
     fn ragged_records_are_all_found_and_the_first_is_placed() {
         let fault = csv("text,intent\na,b\n\"x\ny\",b\nhello, you,b\nc\nd,e\n").unwrap_err();
-        assert_eq!(told(&fault), ("BOT-2105", Some(3), Some(5), None));
+        assert_eq!(summary(&fault), ("BOT-2105", Some(3), Some(5), None));
         assert_eq!(fault.kind(), FaultKind::Gate);
         assert_eq!(
             fault.message(),
@@ -211,18 +211,18 @@ mod reading {
     #[test]
     fn a_quote_never_closed_is_placed_where_it_opens() {
         let fault = csv("text,intent\na,b\nc,\"d\ne,f\ng,h\n").unwrap_err();
-        assert_eq!(told(&fault), ("BOT-2106", Some(2), Some(3), Some(3)));
+        assert_eq!(summary(&fault), ("BOT-2106", Some(2), Some(3), Some(3)));
         assert_eq!(fault.kind(), FaultKind::Gate);
-        // It would swallow the records up to the next quote, and the number of fields is right again.
+        // It swallows the records up to the next quote, and the number of fields is right again.
         let fault = csv("text,intent\n\"a,b\nc,d\n\"e\",f\ng,h\n").unwrap_err();
-        assert_eq!(told(&fault), ("BOT-2106", Some(1), Some(2), Some(1)));
+        assert_eq!(summary(&fault), ("BOT-2106", Some(1), Some(2), Some(1)));
         assert!(fault.message().contains("line 4"), "{fault}");
         // In the header.
         assert_eq!(
-            told(&csv("text,\"intent\na,b\n").unwrap_err()),
+            summary(&csv("text,\"intent\na,b\n").unwrap_err()),
             ("BOT-2106", None, Some(1), Some(6))
         );
-        // What some programs write, and every reader takes, is taken.
+        // Text after a closing quote on the same line is accepted, as other readers accept it.
         assert_eq!(csv("text,intent\n\"a\" b,c\nd \"e\",f\n").unwrap().records[0].text, "a b");
     }
 
@@ -252,7 +252,7 @@ mod reading {
             ),
         ] {
             let fault = read_as("a.jsonl", text).unwrap_err();
-            assert_eq!(told(&fault), expected, "{text}: {fault}");
+            assert_eq!(summary(&fault), expected, "{text}: {fault}");
             assert!(fault.message().contains(message), "{fault}");
             assert!(!fault.message().contains("at line"), "{fault}");
         }
@@ -272,7 +272,7 @@ mod reading {
             (Some("fr"), None)
         );
         let fault = csv("text,intent,entities\na,b,\nc,d,date\n").unwrap_err();
-        assert_eq!(told(&fault), ("BOT-2128", Some(2), Some(3), None));
+        assert_eq!(summary(&fault), ("BOT-2128", Some(2), Some(3), None));
     }
 
     #[test]
@@ -284,7 +284,7 @@ mod reading {
     }
 
     #[test]
-    fn what_is_written_as_parquet_or_csv_reads_back() {
+    fn parquet_and_csv_are_read_back() {
         let folder = tempfile::tempdir().unwrap();
         let mut data = dataset_of([
             ("héllo, \"you\"\nthere", "a", "fr"),
@@ -337,14 +337,14 @@ mod reading {
             let mut bytes = whole.clone();
             let at = random.below(bytes.len());
             bytes[at] ^= 1 << random.below(8);
-            // Either it does not matter or it is said; never a panic.
+            // The damage is harmless or a fault, never a panic.
             let _ = read_as("a.parquet", bytes);
         }
     }
 
     proptest! {
         #[test]
-        fn what_is_written_as_csv_reads_back_whatever_the_texts(
+        fn any_texts_are_read_back_from_csv(
             texts in proptest::collection::vec("[a\"\r\n,;\t é'=]{1,12}", 1..12)
         ) {
             let rows: Vec<_> = texts.iter().map(|text| (text.as_str(), "a")).collect();
@@ -381,7 +381,7 @@ mod traffic {
     }
 
     #[test]
-    fn messages_are_in_the_order_of_time_and_then_of_the_file() {
+    fn messages_are_sorted_by_time_and_then_by_position() {
         let traffic = of(concat!(
             "{\"at\":\"2026-10-26T02:00:00+01:00\",\"conversation_id\":\"c1\",\"text\":\"late\",\"truth\":\"a\"}\n",
             "{\"at\":\"2026-10-26T00:30:00Z\",\"conversation_id\":\"c2\",\"text\":\"early\",\"truth\":null,\"week\":1}\n",
@@ -395,7 +395,7 @@ mod traffic {
     }
 
     #[test]
-    fn what_is_wrong_is_said_with_its_line() {
+    fn malformed_traffic_is_reported_with_its_line() {
         for (text, code, line, message, hint) in [
             (
                 "{\"at\":\"yesterday\",\"conversation_id\":\"c\",\"text\":\"x\"}\n",
@@ -415,7 +415,7 @@ mod traffic {
                 "{\"at\":\"2026-10-26T00:30:00Z\",\"conversation_id\":7,\"text\":\"x\"}\n",
                 "BOT-2133",
                 1,
-                "is no text",
+                "is not a string",
                 "write",
             ),
             ("at,text\n", "BOT-2107", 1, "not JSON", ""),

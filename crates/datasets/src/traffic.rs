@@ -1,16 +1,19 @@
-//! Recorded traffic.
+//! Recorded traffic: JSONL with `at`, `conversation_id`, `text` and an optional `truth`.
 
 use crate::{
-    formats::{encoding, json},
+    formats::{
+        encoding,
+        json::{self, Kind, Reader},
+    },
     opening::{self, Format, Identity, Limits, Opened},
 };
 use botops_digest::Digest;
-use botops_findings::{Fault, Place, Result};
+use botops_findings::{Fault, Result};
 use botops_spec::nearest;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
-use std::{io::Read, path::Path};
+use serde_json::value::RawValue;
+use std::{borrow::Cow, collections::BTreeMap, io::Read, path::Path};
 
 /// One message of recorded traffic.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,9 +22,9 @@ pub struct TrafficRecord {
     pub at: DateTime<Utc>,
     /// The conversation it belongs to.
     pub conversation_id: String,
-    /// What was said.
+    /// Its text.
     pub text: String,
-    /// What it turned out to mean, learned later.
+    /// Its true intent, if it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub truth: Option<String>,
 }
@@ -39,13 +42,13 @@ pub struct Traffic {
 
 /// Reads recorded traffic (JSONL with `at`, `conversation_id`, `text`, optional `truth`).
 ///
-/// Records are sorted by `at`; those of one moment stay in the order of the file. Other keys are left alone.
+/// Records are sorted by `at`; records of the same time keep the order of the file. Other keys are ignored.
 ///
 /// # Errors
 /// As [`super::read()`]; `BOT-2133` (exit 3) for a record that lacks a key, or whose time is not RFC 3339.
 pub fn read_traffic(path: &Path) -> Result<Traffic> {
     let limits = Limits::default();
-    all(opening::open_as(path, Some(Format::Jsonl), &limits, Identity::Digested)?)
+    all(opening::open(path, Some(Format::Jsonl), &limits, Identity::Digested)?)
 }
 
 /// Reads `bytes` as [`read_traffic`] reads a file of these bytes called `name`.
@@ -64,68 +67,79 @@ fn all<R: Read>(mut opened: Opened<R>) -> Result<Traffic> {
     if bytes.trim_ascii().is_empty() {
         return Err(encoding::empty(&name));
     }
-    let mut records = Vec::new();
-    for (i, (line, object)) in json::objects(&bytes, &name)?.into_iter().enumerate() {
-        let place = Place {
-            file: Some(name.clone()),
-            record: Some(i as u64 + 1),
-            line: Some(line),
-            ..Place::default()
-        };
-        records.push(message(object).map_err(|fault| fault.at(place))?);
+    let mut reader = Reader::lines(&name, opened.mark);
+    let mut messages = Vec::new();
+    reader.read(&bytes, true, &mut |members, position| {
+        messages.push((message(members.iter().cloned().collect())?, position));
+        Ok(())
+    })?;
+    let mut records = Vec::with_capacity(messages.len());
+    for (message, position) in messages {
+        records.push(message.map_err(|fault| fault.at(reader.place(position)))?);
     }
     records.sort_by_key(|record: &TrafficRecord| record.at);
     let digest = opened.progress().digest().unwrap_or_else(|| Digest::of(&bytes));
     Ok(Traffic { digest, name, records })
 }
 
-fn message(mut object: Map<String, Value>) -> Result<TrafficRecord> {
-    let at = required(&mut object, "at")?;
-    let at = DateTime::parse_from_rfc3339(at.trim()).map_err(|error| {
-        Fault::data("BOT-2133", format!("`at` is not a time: `{}`", botops_text::display(&at, 40)))
-            .hint("write it as `2026-10-26T00:06:44Z`")
-            .caused_by(error)
-    })?;
-    let truth = match object.remove("truth") {
-        None | Some(Value::Null) => None,
-        Some(Value::String(truth)) => Some(truth.trim().to_owned()).filter(|t| !t.is_empty()),
-        Some(_) => return Err(no_text("truth")),
-    };
-    Ok(TrafficRecord {
-        at: at.with_timezone(&Utc),
-        conversation_id: required(&mut object, "conversation_id")?,
-        text: required(&mut object, "text")?,
-        truth,
+/// The members of an object by key.
+type Object<'t> = BTreeMap<Cow<'t, str>, &'t RawValue>;
+
+/// Reads one message. The outer error is one of the JSON, the inner one is a fault of the message.
+fn message(mut object: Object<'_>) -> serde_json::Result<Result<TrafficRecord>> {
+    let at = string(&mut object, "at")?;
+    let truth = string(&mut object, "truth")?;
+    let conversation_id = string(&mut object, "conversation_id")?;
+    let text = string(&mut object, "text")?;
+    Ok((|| {
+        let at = required(at?, "at", &object)?;
+        let at = DateTime::parse_from_rfc3339(at.trim()).map_err(|error| {
+            let at = botops_text::display(&at, 40);
+            Fault::data("BOT-2133", format!("`at` is not a time: `{at}`"))
+                .hint("write it as `2026-10-26T00:06:44Z`")
+                .caused_by(error)
+        })?;
+        let truth = truth?.map(|truth| truth.trim().to_owned()).filter(|truth| !truth.is_empty());
+        Ok(TrafficRecord {
+            at: at.with_timezone(&Utc),
+            conversation_id: required(conversation_id?, "conversation_id", &object)?,
+            text: required(text?, "text", &object)?,
+            truth,
+        })
+    })())
+}
+
+/// Takes the value of `key` out of `object`; `None` if it is absent, or `null` where that is allowed.
+fn string(object: &mut Object<'_>, key: &str) -> serde_json::Result<Result<Option<String>>> {
+    let Some(value) = object.remove(key) else { return Ok(Ok(None)) };
+    Ok(match Kind::of(value) {
+        Kind::Text => {
+            let mut text = String::new();
+            json::push_cell(value, &mut text)?;
+            Ok(Some(text))
+        }
+        Kind::Null if key == "truth" => Ok(None),
+        _ => Err(Fault::data("BOT-2133", format!("`{key}` is not a string"))
+            .hint(format!("write it as `\"{key}\": \"…\"`"))),
     })
 }
 
-fn required(object: &mut Map<String, Value>, key: &str) -> Result<String> {
-    match object.remove(key) {
-        Some(Value::String(text)) => Ok(text),
-        Some(_) => Err(no_text(key)),
-        None => {
-            let keys: Vec<String> = object
-                .keys()
-                .map(|there| format!("`{}`", botops_text::display(there, 40)))
-                .collect();
-            let fault = Fault::data(
-                "BOT-2133",
-                format!("`{key}` is missing; the keys are {}", keys.join(", ")),
-            );
-            Err(match nearest(key, object.keys().map(String::as_str)) {
-                Some(near) => fault.hint(format!(
-                    "rename `{}` to `{key}`",
-                    botops_text::display(near, 40)
-                )),
-                None => fault.hint(
-                    "traffic has the keys `at`, `conversation_id`, `text`, and `truth` where it is known",
-                ),
-            })
+/// Returns the value of `key`, or a fault that lists the `unused` keys of the object.
+fn required(value: Option<String>, key: &str, unused: &Object<'_>) -> Result<String> {
+    value.ok_or_else(|| {
+        let keys: Vec<String> =
+            unused.keys().map(|there| format!("`{}`", botops_text::display(there, 40))).collect();
+        let fault = Fault::data(
+            "BOT-2133",
+            format!("`{key}` is missing; the keys are {}", keys.join(", ")),
+        );
+        match nearest(key, unused.keys().map(AsRef::as_ref)) {
+            Some(near) => {
+                fault.hint(format!("rename `{}` to `{key}`", botops_text::display(near, 40)))
+            }
+            None => fault.hint(
+                "traffic has the keys `at`, `conversation_id`, `text`, and `truth` where it is known",
+            ),
         }
-    }
-}
-
-fn no_text(key: &str) -> Fault {
-    Fault::data("BOT-2133", format!("`{key}` is no text"))
-        .hint(format!("write it as `\"{key}\": \"…\"`"))
+    })
 }

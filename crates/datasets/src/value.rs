@@ -1,30 +1,30 @@
-//! What a cell can be read as: numbers, truths and times.
+//! Values of cells: numbers, booleans and times.
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime};
 use serde::{Deserialize, Serialize};
 
-/// What the values of a column are.
+/// The type of the values of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ValueType {
-    /// Anything.
+    /// Any text.
     Text,
-    /// Digits, with a sign or without: `-12`.
+    /// Digits, with an optional sign: `-12`.
     Integer,
     /// A finite number in decimal notation: `1.5`, `2e-3`.
     Number,
     /// `true` or `false`, in any case; `1` or `0`.
     Boolean,
-    /// A day: `2026-11-20`.
+    /// A date: `2026-11-20`.
     Date,
-    /// A time (RFC 3339, or with a space, or without seconds or zone, which is then UTC), or a day: its midnight.
+    /// A time: RFC 3339, with a space for `T`, without seconds, or without a zone (UTC). A date is its midnight.
     Datetime,
 }
 
 /// A value that can be compared with others of its type.
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
 pub enum Value {
-    /// A number; a truth is 0 or 1.
+    /// A number; a boolean is 0 or 1.
     Number(f64),
     /// Milliseconds since 1970, UTC.
     Time(i64),
@@ -32,6 +32,7 @@ pub enum Value {
 
 impl ValueType {
     /// Returns the name with its article, for messages.
+    #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Text => "a text",
@@ -43,7 +44,8 @@ impl ValueType {
         }
     }
 
-    /// Returns the key, as it is written in expectations.
+    /// Returns its key in expectations.
+    #[must_use]
     pub fn key(self) -> &'static str {
         match self {
             Self::Text => "text",
@@ -55,7 +57,9 @@ impl ValueType {
         }
     }
 
-    /// Reads `cell`; `None` when it is of another type. A text has no value to compare: it is 0.
+    /// Reads `cell`; `None` if it is of another type. Every text is 0, because texts are not compared.
+    #[inline]
+    #[must_use]
     pub fn read(self, cell: &str) -> Option<Value> {
         match self {
             Self::Text => Some(Value::Number(0.0)),
@@ -80,7 +84,7 @@ impl ValueType {
         }
     }
 
-    /// Returns the narrowest of the comparable types that all of `bounds` are; `None` when there is none.
+    /// Returns the narrowest comparable type of all `bounds`; `None` if they have none in common.
     pub fn of_bounds<'a>(bounds: impl Iterator<Item = &'a str> + Clone) -> Option<Self> {
         [Self::Number, Self::Date, Self::Datetime]
             .into_iter()
@@ -129,7 +133,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cell_is_what_it_can_be_read_as() {
+    fn a_cell_is_read_by_type() {
         use ValueType::{Boolean, Date, Datetime, Integer, Number};
         for (kind, good, bad) in [
             (Integer, vec!["0", "-12", "+7", "007"], vec!["", "-", "1.0", "1e3", " 1", "１"]),
@@ -166,12 +170,12 @@ mod tests {
         let read = |cell| ValueType::Datetime.read(cell).unwrap();
         assert_eq!(read("2024-02-29T10:00:00+02:00"), read("2024-02-29 08:00"));
         assert!(read("2024-02-29") < read("2024-02-29T00:00:01Z"));
-        // `date -u -d 2024-02-29 +%s` says 1709164800.
+        // `date -u -d 2024-02-29 +%s` prints 1709164800.
         assert_eq!(read("2024-02-29"), Value::Time(1_709_164_800_000));
     }
 
     #[test]
-    fn bounds_tell_what_is_compared() {
+    fn bounds_have_the_narrowest_common_type() {
         let of = |bounds: &[&str]| ValueType::of_bounds(bounds.iter().copied());
         assert_eq!(of(&["1", "2.5"]), Some(ValueType::Number));
         assert_eq!(of(&["2024-01-01", "2024-12-31"]), Some(ValueType::Date));

@@ -1,7 +1,16 @@
-//! Records become a file of any format, some at a time: what is held does not grow with their number.
+//! Writing of records in any format, part by part.
+//!
+//! In: records and terms. Out: a file, packed or not. The memory in use does not grow with the number of records, except
+//! for Rasa training data.
 
-use super::{Format, Packing, Record, Term, write::entities_cell};
-use crate::formats::{parquet, rasa::Rasa};
+use crate::{
+    formats::{
+        parquet,
+        rasa::{Term, writing::RasaWriter},
+    },
+    opening::{Format, Packing},
+    record::{EntitySpan, Record, entities_cell},
+};
 use botops_findings::{Finding, Place, Severity};
 use polars::prelude::{BatchedWriter, ParquetWriter};
 use serde::Serialize;
@@ -10,33 +19,33 @@ use std::{
     io::{self, Write},
 };
 
-/// Records of one row group of a Parquet file.
+/// The number of records in one row group of a Parquet file.
 const GROUP: usize = 65_536;
 
 /// Writes records in one format, and counts them.
 ///
-/// - CSV and TSV have the columns `text`, `intent`, `lang` and `entities` (JSON), and so has Parquet; JSON has these keys
-///   where there is something in them
-/// - reading what is written gives the same texts, intents, languages and entities
-/// - what the format has no place for is a finding; every record is written or left out: see [`Written`]
+/// - CSV, TSV and Parquet have the columns `text`, `intent`, `lang` and `entities` (JSON); JSON has the keys that are not
+///   empty
+/// - reading the file yields the same texts, intents, languages and entities
+/// - data without a place in the format is reported as a finding; every record is written or left out: see [`Written`]
 pub struct RecordWriter<'a> {
     sink: Sink<'a>,
     written: Written,
     terms: Vec<Term>,
 }
 
-/// What came of the records.
+/// The result of writing.
 #[derive(Debug, Default)]
 pub struct Written {
-    /// How many were written.
+    /// The number of records written.
     pub records_out: u64,
-    /// How many were not, each of which is a finding with severity error.
+    /// The number of records left out. Each has a finding with severity error.
     pub records_left_out: u64,
-    /// What was not written.
+    /// The data that was not written.
     pub findings: Vec<Finding>,
 }
 
-/// Where bytes go.
+/// The file to write to.
 type Out<'a> = &'a mut (dyn Write + Send);
 
 enum Sink<'a> {
@@ -44,7 +53,7 @@ enum Sink<'a> {
     Jsonl(Packed<'a>),
     Json(Packed<'a>, bool),
     Parquet(Box<BatchedWriter<Out<'a>>>, Vec<Record>),
-    Rasa(Packed<'a>, Rasa),
+    Rasa(Packed<'a>, RasaWriter),
 }
 
 impl fmt::Debug for RecordWriter<'_> {
@@ -62,11 +71,11 @@ struct Row<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     lang: Option<&'a str>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    entities: &'a [super::EntitySpan],
+    entities: &'a [EntitySpan],
 }
 
 impl<'a> RecordWriter<'a> {
-    /// Begins a file of `format` in `out`, packed as `packing` says; Parquet packs by itself, and is not packed again.
+    /// Begins a file of `format` in `out`. Parquet compresses its pages and ignores `packing`.
     ///
     /// # Errors
     /// Those of `out`.
@@ -92,12 +101,12 @@ impl<'a> RecordWriter<'a> {
                 let writer = ParquetWriter::new(out).batched(&schema).map_err(io::Error::other)?;
                 Sink::Parquet(Box::new(writer), Vec::new())
             }
-            Format::Rasa => Sink::Rasa(Packed::new(packing, out)?, Rasa::default()),
+            Format::Rasa => Sink::Rasa(Packed::new(packing, out)?, RasaWriter::default()),
         };
         Ok(Self { sink, written: Written::default(), terms: Vec::new() })
     }
 
-    /// Adds `records`; `place` says where each of them stands.
+    /// Adds `records`; `place` returns the place of a record, for findings.
     ///
     /// # Errors
     /// Those of the file.
@@ -149,7 +158,7 @@ impl<'a> RecordWriter<'a> {
         Ok(())
     }
 
-    /// Adds terms; only training data of Rasa has a place for them.
+    /// Adds terms. Only Rasa training data has a place for them; otherwise each term is a finding.
     pub fn add_terms(&mut self, terms: Vec<Term>) {
         if matches!(self.sink, Sink::Rasa(..)) {
             self.terms.extend(terms);
@@ -186,7 +195,7 @@ impl<'a> RecordWriter<'a> {
             }
             Sink::Rasa(mut out, rasa) => {
                 rasa.write(&self.terms, &mut out)?;
-                self.written.findings.extend(rasa.lost());
+                self.written.findings.extend(rasa.omitted());
                 out
             }
         };
@@ -195,7 +204,7 @@ impl<'a> RecordWriter<'a> {
     }
 }
 
-/// Takes out of an error of the table what went wrong with the file.
+/// Returns the error of the file that `error` holds.
 fn unwritten(error: ::csv::Error) -> io::Error {
     match error.into_kind() {
         ::csv::ErrorKind::Io(error) => error,
@@ -219,16 +228,23 @@ fn write_group(writer: &mut BatchedWriter<Out<'_>>, group: &[Record]) -> io::Res
 
 /// A file that is packed while it is written.
 pub enum Packed<'a> {
+    /// Not packed.
     Plain(Out<'a>),
+    /// Packed by gzip.
     Gzip(Box<flate2::write::GzEncoder<Out<'a>>>),
+    /// Packed by zstd.
     Zstd(Box<zstd::stream::write::Encoder<'static, Out<'a>>>),
 }
 
 impl<'a> Packed<'a> {
+    /// Begins a file in `out`.
+    ///
+    /// # Errors
+    /// Those of the packer.
     pub fn new(packing: Packing, out: Out<'a>) -> io::Result<Self> {
         Ok(match packing {
             Packing::Plain => Self::Plain(out),
-            // Without a name and a time: the same records, the same bytes.
+            // The header has no name and no time, so that the same records give the same bytes.
             Packing::Gzip => Self::Gzip(Box::new(flate2::write::GzEncoder::new(
                 out,
                 flate2::Compression::default(),
@@ -237,6 +253,10 @@ impl<'a> Packed<'a> {
         })
     }
 
+    /// Ends the file.
+    ///
+    /// # Errors
+    /// Those of the file.
     pub fn finish(self) -> io::Result<()> {
         match self {
             Self::Plain(out) => out.flush(),
@@ -273,7 +293,7 @@ mod tests {
     fn written(format: Format, packing: Packing, records: &[Record]) -> Vec<u8> {
         let mut bytes = Vec::new();
         let mut writer = RecordWriter::begin(format, packing, &mut bytes).unwrap();
-        // In two parts, as they come.
+        // In two parts.
         let (first, second) = records.split_at(records.len() / 2);
         writer.add(first, |_| Place::default()).unwrap();
         writer.add(second, |_| Place::default()).unwrap();
@@ -284,7 +304,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_records_come_back_in_every_format(
+        fn any_records_are_read_back_in_every_format(
             rows in prop::collection::vec(
                 ("[a-zé🙂,;\"'=\r\n\t\\\\ ]{1,9}", prop::option::of("[a-zé,\"]{1,5}"), prop::option::of("[a-z]{2}"), prop::option::of("[a-z\"]{1,3}")),
                 1..7,

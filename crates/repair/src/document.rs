@@ -75,8 +75,7 @@ impl Document {
             return refused(what, "name one of them");
         };
         let name = file.display().to_string();
-        let mut opened =
-            opening::open_as(file, options.format, &options.limits, Identity::Unknown)?;
+        let mut opened = opening::open(file, options.format, &options.limits, Identity::Unknown)?;
         if let Format::Parquet | Format::Rasa = opened.format {
             let what = match opened.format {
                 Format::Parquet => "a Parquet file",

@@ -2,9 +2,8 @@
 
 use super::{Complaints, Fix, FixAction, spans};
 use botops_datasets::{
-    Format, Presence, ReadOptions,
+    Format, Presence, ReadOptions, bytes,
     formats::csv,
-    read::bytes,
     table::{Origin, Table},
 };
 use botops_findings::{Fault, Place, Result};

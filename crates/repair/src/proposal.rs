@@ -4,7 +4,7 @@ pub(crate) mod across_records;
 
 use super::{Complaints, Document, Fix, FixAction, Repaired, document::Edits, shown_beside};
 use crate::entity_spans::Moved;
-use botops_datasets::{ReadOptions, column_roles::Roles, read};
+use botops_datasets::{ReadOptions, column_roles::Roles, entities};
 use botops_expectations::Expectations;
 use botops_findings::{Finding, Place, Result};
 use botops_spec::nearest;
@@ -338,7 +338,7 @@ impl Drafts<'_> {
         let mut is_applied = true;
         if let Some((column, cell)) = cell.filter(|(_, cell)| !cell.is_empty()) {
             let line = document.row(at).line();
-            let spans = read::entities(&cell, &document.name, at as u64 + 1, line)?;
+            let spans = entities(&cell, &document.name, at as u64 + 1, line)?;
             let leading = whole.chars().count() - whole.trim_start().chars().count();
             let moved =
                 Moved { original, value, undone, leading, corrects: is_misplaced.is_some() };

@@ -4,7 +4,7 @@ use super::{
     Complaints, Document, Repaired, UNTOLD, check_format, document::Edits, patch::Lines,
     shown_beside,
 };
-use botops_datasets::{ReadOptions, Rejected, read};
+use botops_datasets::{ReadOptions, Rejected, entities};
 use botops_expectations::Expectations;
 use botops_findings::{Fault, Finding, Place, Result};
 use botops_text::{display, for_people, from_people, from_spreadsheet, with_line_feeds};
@@ -354,7 +354,7 @@ fn says(document: &Document, at: usize, column: usize, original: &str, cell: &st
     let read = match is_entities {
         true => {
             let row = document.row(at);
-            let spans = read::entities(original.trim(), &document.name, row.record(), row.line());
+            let spans = entities(original.trim(), &document.name, row.record(), row.line());
             spans.ok().and_then(|spans| serde_json::to_string(&spans).ok()).unwrap_or_default()
         }
         false => original.trim().to_owned(),

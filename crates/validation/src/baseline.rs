@@ -1,6 +1,5 @@
 //! Findings that are known, and accepted for now.
 
-use botops_datasets::write;
 use botops_digest::Digest;
 use botops_findings::{Fault, FaultKind, Place, Result};
 use botops_spec as spec;

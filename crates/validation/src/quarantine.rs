@@ -1,6 +1,6 @@
 //! Records set aside, with the reasons.
 
-use botops_datasets::{Rejected, table::Row, write};
+use botops_datasets::{Rejected, entities_cell, table::Row};
 use botops_digest::Digest;
 use botops_files::AtomicFile;
 use botops_findings::{Fault, Finding, Result};
@@ -31,7 +31,7 @@ pub fn write_quarantine(path: &Path, file: &str, rejected: &[Rejected]) -> Resul
     let names = ["text", "intent", "lang", "entities"].map(str::to_owned);
     let mut quarantine = Quarantine::create(path, &names)?;
     for Rejected { record, reasons } in rejected {
-        let entities = write::entities_cell(record);
+        let entities = entities_cell(record);
         let cells = [
             record.text.as_str(),
             record.intent.as_deref().unwrap_or_default(),

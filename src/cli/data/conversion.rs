@@ -7,7 +7,7 @@ use crate::cli::{
     terminal::{progress::bar, tables},
 };
 use botops_datasets::{
-    self as datasets, Besides, Format, Packing, Presence, RecordWriter, Term, Written,
+    self as datasets, Format, NonRecords, Packing, Presence, RecordWriter, Term, Written,
 };
 use botops_files::AtomicFile;
 use botops_findings::{Fault, Finding, Place, Result, Severity};
@@ -139,7 +139,7 @@ fn convert(
             bar.set_position(stream.progress().1);
         }
         bar.finish_and_clear();
-        let Besides { terms, findings } = stream.take_besides();
+        let NonRecords { terms, findings } = stream.take_non_records();
         seen.terms.extend(terms);
         seen.findings.extend(findings);
         seen.records += n;

@@ -76,7 +76,7 @@ pub(super) fn classify_file(
     let (mut n, mut n_fallback, mut n_without_text) = (0, 0, 0);
     let mut first_without_text = None;
     while let Some(records) = stream.next() {
-        let labelled = stream.columns().is_some_and(|columns| columns.contains_key("intent"));
+        let labelled = stream.columns().contains_key("intent");
         let records = records?;
         for record in records.iter().filter(|record| record.text.trim().is_empty()) {
             n_without_text += 1;

@@ -1,11 +1,14 @@
-//! Bytes of a file become text, or a fault that says what they are instead.
+//! Decoding: the bytes of a text file become UTF-8 text, or a fault that says which kind of file it is.
 
 use botops_findings::{Fault, Place, Result};
 
-/// How far into a file NUL bytes make it binary; deeper ones are damage within a text file.
-const LOOKED_AT: usize = 8 << 10;
+/// The longest record, in bytes. A longer one has an open quote, or the file is not a table.
+pub(crate) const LONGEST: usize = 64 << 20;
 
-/// What a file of another kind starts with.
+/// The bytes at the start of a file in which a NUL makes it binary. A later NUL is damage within a text file.
+const BINARY_HEAD: usize = 8 << 10;
+
+/// The first bytes of files of other kinds.
 const MAGIC: &[(&[u8], &str)] = &[
     (b"PAR1", "a Parquet file: name it `.parquet`"),
     (b"PK\x03\x04", "a zip archive or a spreadsheet such as `.xlsx`: export it as CSV UTF-8"),
@@ -24,51 +27,61 @@ const MAGIC: &[(&[u8], &str)] = &[
     (b"Obj\x01", "an Avro file: convert it to JSONL or CSV"),
 ];
 
-/// The fault of a file without anything in it.
+/// The fault of an empty file.
 pub(crate) fn empty(file: &str) -> Fault {
     Fault::data("BOT-2102", "the file is empty")
         .at(Place { file: Some(file.to_owned()), ..Place::default() })
-        .hint("check what should have written it")
+        .hint("check the program that should have written it")
 }
 
-/// The fault of a file with nothing but a header.
+/// The fault of a file that has a header and no record.
 pub(crate) fn no_record(file: &str) -> Fault {
     Fault::data("BOT-2102", "the file has a header and no record")
         .at(Place { file: Some(file.to_owned()), ..Place::default() })
-        .hint("check what should have written it")
+        .hint("check the program that should have written it")
 }
 
-/// Where in its file a part begins.
+/// The fault of a record of more than 64 MiB.
+pub(crate) fn too_long(place: Place) -> Fault {
+    Fault::data("BOT-2163", format!("the record is longer than {} MiB", LONGEST >> 20))
+        .at(place)
+        .hint("look for a quote that is never closed, or split the record")
+}
+
+/// The position in a file at which a part of it begins.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Start {
-    /// Its first byte, from 0.
+    /// The offset of its first byte, from 0.
     pub(crate) offset: u64,
     /// The line of that byte, from 1.
     pub(crate) line: u64,
-    /// Records before it.
+    /// The number of characters before it on that line.
+    pub(crate) column: usize,
+    /// The number of records before it.
     pub(crate) records: u64,
 }
 
-impl Default for Start {
-    fn default() -> Self {
-        Self { offset: 0, line: 1, records: 0 }
+impl Start {
+    /// Begins a file whose text begins at the byte `offset`, after a byte-order mark.
+    pub(crate) fn at(offset: u64) -> Self {
+        Self { offset, line: 1, column: 0, records: 0 }
     }
 }
 
-/// Refuses a file that begins like something that is no UTF-8 text.
+/// Refuses a file whose first bytes show that it is not UTF-8 text.
 ///
 /// # Errors
 /// Exit 3: `BOT-2103` binary, `BOT-2104` UTF-16 or UTF-32.
 pub(crate) fn check_beginning(bytes: &[u8], file: &str) -> Result<()> {
     let whole = || Place { file: Some(file.to_owned()), ..Place::default() };
-    let utf16 = |which: &str| {
-        Fault::data("BOT-2104", format!("the file is UTF-16 ({which}), and UTF-8 is wanted"))
+    let utf16 = |order: &str| {
+        Fault::data("BOT-2104", format!("the file is UTF-16 ({order}): expected UTF-8"))
             .at(whole())
             .hint(format!("convert it: `iconv -f UTF-16 -t UTF-8 {file} > utf8.csv`"))
     };
     match bytes {
         [0xff, 0xfe, 0, 0, ..] | [0, 0, 0xfe, 0xff, ..] => {
-            return Err(Fault::data("BOT-2104", "the file is UTF-32, and UTF-8 is wanted")
+            return Err(Fault::data("BOT-2104", "the file is UTF-32: expected UTF-8")
                 .at(whole())
                 .hint(format!("convert it: `iconv -f UTF-32 -t UTF-8 {file} > utf8.csv`")));
         }
@@ -76,13 +89,13 @@ pub(crate) fn check_beginning(bytes: &[u8], file: &str) -> Result<()> {
         [0xfe, 0xff, ..] => return Err(utf16("big endian")),
         _ => {}
     }
-    if let Some((_, what)) = MAGIC.iter().find(|(magic, _)| bytes.starts_with(magic)) {
-        let (what, hint) = what.split_once(": ").unwrap_or((what, "name a text file"));
-        return Err(Fault::data("BOT-2103", format!("the file is no text: it is {what}"))
+    if let Some((_, kind)) = MAGIC.iter().find(|(magic, _)| bytes.starts_with(magic)) {
+        let (kind, hint) = kind.split_once(": ").unwrap_or((kind, "name a text file"));
+        return Err(Fault::data("BOT-2103", format!("the file is not text: it is {kind}"))
             .at(whole())
             .hint(hint));
     }
-    let head = &bytes[..bytes.len().min(LOOKED_AT)];
+    let head = &bytes[..bytes.len().min(BINARY_HEAD)];
     if head.contains(&0) {
         let zeros =
             |parity: usize| head.iter().skip(parity).step_by(2).filter(|&&b| b == 0).count();
@@ -94,49 +107,61 @@ pub(crate) fn check_beginning(bytes: &[u8], file: &str) -> Result<()> {
         if even * 3 > head.len() && odd * 20 < head.len() {
             return Err(utf16("big endian, without a mark"));
         }
-        return Err(Fault::data("BOT-2103", "the file is binary: it holds NUL bytes")
+        return Err(Fault::data("BOT-2103", "the file is binary: it contains NUL bytes")
             .at(whole())
             .hint("name a CSV, TSV, JSONL or Parquet file"));
     }
     Ok(())
 }
 
-/// Returns the text of a part of a file that begins at `start`.
+/// Returns the longest valid UTF-8 text at the beginning of `bytes`, and whether the byte after it is damage.
 ///
-/// # Errors
-/// Exit 3: `BOT-2104` not UTF-8.
-pub(crate) fn decode_part<'a>(
-    bytes: &'a [u8],
+/// Unless the bytes are the `last` ones of the file, a character that is cut in two at their end is not damage: it is
+/// read with the next part.
+pub(crate) fn decode(bytes: &[u8], last: bool) -> (&str, bool) {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => (text, false),
+        Err(error) => {
+            let valid = std::str::from_utf8(&bytes[..error.valid_up_to()]).unwrap_or_default();
+            (valid, last || error.error_len().is_some())
+        }
+    }
+}
+
+/// The fault of the first byte after `valid`, the text at the beginning of `bytes`, which begin at `start` in `file`.
+/// The byte belongs to `record`; `None`: to the header, or to no record.
+pub(crate) fn not_utf8(
+    bytes: &[u8],
+    valid: &str,
     file: &str,
     start: Start,
-    record_of: impl Fn(&str) -> Option<u64>,
-) -> Result<&'a str> {
-    std::str::from_utf8(bytes).map_err(|error| {
-        let good = error.valid_up_to();
-        let valid = std::str::from_utf8(&bytes[..good]).expect("valid up to there");
-        let line_start = valid.rfind('\n').map_or(0, |at| at + 1);
-        let (line, column) =
-            (valid.matches('\n').count() as u64, valid[line_start..].chars().count() + 1);
-        let cut = error.error_len().is_none();
-        let what = if cut {
-            "the file ends in the middle of a character".to_owned()
-        } else {
-            format!("the file is not UTF-8: byte 0x{:02X}", bytes[good])
-        };
-        let offset = start.offset + good as u64;
-        let fault = Fault::data("BOT-2104", format!("{what} at offset {offset}")).at(Place {
-            file: Some(file.to_owned()),
-            record: record_of(valid).map(|record| start.records + record),
-            line: Some(start.line + line),
-            column: Some(column as u64),
-            ..Place::default()
-        });
-        if cut {
-            fault.hint("it may have been cut off: copy it again")
-        } else {
-            fault.hint(format!(
-                "if it was saved as Windows-1252: `iconv -f WINDOWS-1252 -t UTF-8 {file} > utf8.csv`"
-            ))
-        }
-    })
+    record: Option<u64>,
+) -> Fault {
+    let good = valid.len();
+    let column = match valid.rfind('\n') {
+        Some(newline) => valid[newline + 1..].chars().count(),
+        None => start.column + valid.chars().count(),
+    };
+    let is_cut =
+        std::str::from_utf8(&bytes[good..]).is_err_and(|error| error.error_len().is_none());
+    let message = if is_cut {
+        "the file ends in the middle of a character".to_owned()
+    } else {
+        format!("the file is not UTF-8: byte 0x{:02X}", bytes[good])
+    };
+    let offset = start.offset + good as u64;
+    let fault = Fault::data("BOT-2104", format!("{message} at offset {offset}")).at(Place {
+        file: Some(file.to_owned()),
+        record,
+        line: Some(start.line + valid.matches('\n').count() as u64),
+        column: Some(column as u64 + 1),
+        ..Place::default()
+    });
+    if is_cut {
+        fault.hint("it may have been cut off: copy it again")
+    } else {
+        fault.hint(format!(
+            "if it was saved as Windows-1252: `iconv -f WINDOWS-1252 -t UTF-8 {file} > utf8.csv`"
+        ))
+    }
 }

@@ -1,243 +1,72 @@
-//! JSON: one object a line, or one list of objects.
+//! JSON: one object a line, or one list of objects. A value keeps the form in which it is written.
+//!
+//! In: the bytes of a file, part by part. Out: the [`Member`]s of each object, with its record number and line.
 
-use super::{
-    csv::too_long,
-    encoding::{Start, decode_part},
-};
-use crate::{ReadOptions, Record, column_roles::Roles, read::Cells, reading::LONGEST};
+use super::encoding::{LONGEST, Start, decode, not_utf8, too_long};
 use botops_findings::{Fault, Place, Result};
 use serde::{
     Deserialize, Deserializer,
-    de::{MapAccess, Visitor},
+    de::{DeserializeSeed, Error as _, MapAccess, Visitor},
 };
-use serde_json::{Map, Value, error::Category};
+use serde_json::{Map, Value, error::Category, value::RawValue};
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    borrow::Cow,
+    collections::{BTreeMap, HashSet},
     fmt,
     ops::Range,
 };
 
-/// Objects with the lines on which they begin.
-pub(crate) type Objects = Vec<(u64, Map<String, Value>)>;
+/// A key of an object, and its value as written.
+pub(crate) type Member<'t> = (Cow<'t, str>, &'t RawValue);
 
-/// Reads the records of a file part by part. Its keys are those of the first part.
-#[derive(Debug)]
-pub(crate) struct Parts {
-    objects: Reader,
-    header: Option<Header>,
-    /// Records that were made.
-    records: u64,
-    /// Every object, where the keys are to be those of all of them.
-    gathered: Option<Objects>,
+/// The deepest nesting of lists and objects, the object of the record included.
+const DEEPEST: usize = 127;
+
+/// The position of an object.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Position {
+    /// The record number, from 1.
+    pub(crate) record: u64,
+    /// The line on which the object begins, from 1.
+    pub(crate) line: u64,
 }
 
-impl Parts {
-    /// Begins a file of one object a line, whose text begins at the byte `offset`.
-    pub(crate) fn lines(file: &str, offset: u64) -> Self {
-        Self::of(Reader::lines(file, offset))
-    }
-
-    /// Begins a file of one list, whose text begins at the byte `offset`.
-    pub(crate) fn list(file: &str, offset: u64) -> Self {
-        Self::of(Reader::list(file, offset))
-    }
-
-    fn of(objects: Reader) -> Self {
-        Self { objects, header: None, records: 0, gathered: None }
-    }
-
-    /// Takes the keys of all objects, and makes records of them at the end.
-    pub(crate) fn gather(&mut self) {
-        self.gathered = Some(Vec::new());
-    }
-
-    /// Reads the whole records at the beginning of `bytes`, the next part of the file, and says how many bytes they are;
-    /// `last` says that nothing follows.
-    pub(crate) fn read(
-        &mut self,
-        bytes: &[u8],
-        last: bool,
-        options: &ReadOptions,
-    ) -> Result<(usize, Vec<Record>)> {
-        let (whole, mut objects) = self.objects.read_whole(bytes, last)?;
-        let records = match &mut self.gathered {
-            Some(gathered) => {
-                gathered.append(&mut objects);
-                Vec::new()
-            }
-            None => self.make(&objects, options)?,
-        };
-        Ok((whole, records))
-    }
-
-    /// Ends the file: returns the records of what was gathered.
-    ///
-    /// # Errors
-    /// `BOT-2107` for a list that is not closed.
-    pub(crate) fn finish(&mut self, options: &ReadOptions) -> Result<Vec<Record>> {
-        self.objects.finish()?;
-        let gathered = self.gathered.take().unwrap_or_default();
-        self.make(&gathered, options)
-    }
-
-    fn make(&mut self, objects: &Objects, options: &ReadOptions) -> Result<Vec<Record>> {
-        if self.header.is_none() && !objects.is_empty() {
-            self.header = Some(Header::of(objects, &self.objects.file, options)?);
-        }
-        let Some(header) = &self.header else { return Ok(Vec::new()) };
-        let records = header.records(objects, &self.objects.file, self.records)?;
-        self.records += objects.len() as u64;
-        Ok(records)
-    }
-
-    /// The fault of `bytes`, which begin with a record that does not end in them.
-    pub(crate) fn too_long(&self, _: &[u8]) -> Fault {
-        self.objects.too_long()
-    }
-
-    /// Returns the columns that have a role; none before a record was read.
-    pub(crate) fn columns(&self) -> Option<BTreeMap<String, String>> {
-        self.header.as_ref().map(|header| header.roles.columns(&header.names))
-    }
-
-    /// Returns the keys that have no role.
-    pub(crate) fn other_columns(&self) -> Vec<String> {
-        self.header.as_ref().map_or(Vec::new(), |header| header.roles.others(&header.names))
-    }
-}
-
-/// Returns the objects of `bytes`, one a line, with their lines; blank lines are skipped.
-///
-/// # Errors
-/// See [`crate::read()`].
-pub(crate) fn objects(bytes: &[u8], file: &str) -> Result<Objects> {
-    Reader::lines(file, 0).read(bytes)
-}
-
-/// Returns the keys of `objects`, in the order in which they come.
-pub(crate) fn keys(objects: &Objects) -> Vec<String> {
-    let mut seen = BTreeSet::new();
-    let mut names: Vec<String> = Vec::new();
-    for key in objects.iter().flat_map(|(_, object)| object.keys()) {
-        if seen.insert(key.as_str()) {
-            names.push(key.clone());
-        }
-    }
-    names
-}
-
-/// The keys, and which are which.
-#[derive(Debug)]
-struct Header {
-    names: Vec<String>,
-    roles: Roles,
-}
-
-impl Header {
-    fn of(objects: &Objects, file: &str, options: &ReadOptions) -> Result<Self> {
-        let names = keys(objects);
-        let place = Place { file: Some(file.to_owned()), ..Place::default() };
-        let roles = Roles::recognise(&names, options, &place)?;
-        Ok(Self { names, roles })
-    }
-
-    /// Makes records of `objects`, which come after `before` others.
-    fn records(&self, objects: &Objects, file: &str, before: u64) -> Result<Vec<Record>> {
-        let Self { names, roles } = self;
-        let place = Place { file: Some(file.to_owned()), ..Place::default() };
-        let mut records = Vec::with_capacity(objects.len());
-        for (record, (line, object)) in (before + 1..).zip(objects) {
-            let cell = |column: Option<usize>| -> Result<Option<String>> {
-                let Some(name) = column.map(|column| &names[column]) else { return Ok(None) };
-                scalar(object.get(name), name).map_err(|fault| {
-                    fault.at(Place { record: Some(record), line: Some(*line), ..place.clone() })
-                })
-            };
-            let entities = roles.entities.and_then(|column| match object.get(&names[column])? {
-                Value::Null => None,
-                // A list as such, or as the text that a table would hold.
-                Value::String(text) => Some(text.clone()),
-                other => Some(other.to_string()),
-            });
-            let text = cell(Some(roles.text))?.unwrap_or_default();
-            let (intent, lang) = (cell(roles.intent)?, cell(roles.lang)?);
-            let cells = Cells {
-                text: &text,
-                intent: intent.as_deref(),
-                lang: lang.as_deref(),
-                entities: entities.as_deref(),
-            };
-            records.push(cells.record(file, record, *line)?);
-        }
-        Ok(records)
-    }
-}
-
-/// Returns a value as a text; `None` where there is none.
-pub(crate) fn scalar(value: Option<&Value>, name: &str) -> Result<Option<String>> {
-    match value {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::String(text)) => Ok(Some(text.clone())),
-        Some(value @ (Value::Number(_) | Value::Bool(_))) => Ok(Some(value.to_string())),
-        Some(other) => {
-            let what = if other.is_array() { "a list" } else { "an object" };
-            let name = botops_text::display(name, 40);
-            Err(Fault::data("BOT-2107", format!("`{name}` is {what}, and a text is wanted"))
-                .hint(format!("write it as `\"{name}\": \"…\"`")))
-        }
-    }
-}
-
-/// How objects are put together.
+/// The syntax that holds the objects together.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Syntax {
-    /// One a line.
+    /// One object a line.
     Lines,
-    /// In one list, in which this is expected next.
+    /// One list, in which this is expected next.
     List(Expected),
 }
 
-/// What comes next in a list.
+/// The next element of a list.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Expected {
-    /// The list itself.
+    /// `[`.
     List,
-    /// Its first object, or its end.
+    /// The first object, or `]`.
     First,
     /// Another object.
     Object,
-    /// A comma, or its end.
+    /// A comma, or `]`.
     Comma,
-    /// Nothing.
+    /// Nothing: the list has ended.
     Nothing,
 }
 
-/// A piece of a list.
-#[derive(Debug, PartialEq)]
-enum Token {
-    /// `[` at the top, `,` between objects, `]` at the end.
-    Sign(u8),
-    /// Anything else, of this many bytes.
-    Value(usize),
-    /// A value that does not end in what there is.
-    Unfinished,
-}
-
-/// Takes objects out of text.
+/// Reads the objects of a file part by part.
 #[derive(Debug)]
 pub(crate) struct Reader {
     file: String,
     syntax: Syntax,
     start: Start,
-    /// Characters of the line on which the next part begins that come before it.
-    column: usize,
 }
 
 impl Reader {
     /// Begins a file of one object a line, whose text begins at the byte `offset`.
     pub(crate) fn lines(file: &str, offset: u64) -> Self {
-        let start = Start { offset, ..Start::default() };
-        Self { file: file.to_owned(), syntax: Syntax::Lines, start, column: 0 }
+        Self { file: file.to_owned(), syntax: Syntax::Lines, start: Start::at(offset) }
     }
 
     /// Begins a file of one list, whose text begins at the byte `offset`.
@@ -245,148 +74,156 @@ impl Reader {
         Self { syntax: Syntax::List(Expected::List), ..Self::lines(file, offset) }
     }
 
-    /// Returns how many objects were read.
-    pub(crate) fn records(&self) -> u64 {
-        self.start.records
-    }
-
-    /// The fault of an object that does not end in what there is of it.
+    /// The fault of an object of more than 64 MiB, the next one of the file.
     pub(crate) fn too_long(&self) -> Fault {
-        too_long(self.place(self.start.records + 1, self.start.line))
+        let Start { records, line, .. } = self.start;
+        too_long(self.place(Position { record: records + 1, line }))
     }
 
-    pub(crate) fn place(&self, record: u64, line: u64) -> Place {
+    /// Returns the place of the object at `position`.
+    pub(crate) fn place(&self, position: Position) -> Place {
         Place {
             file: Some(self.file.clone()),
-            record: Some(record),
-            line: Some(line),
+            record: Some(position.record),
+            line: Some(position.line),
             ..Place::default()
         }
     }
 
-    /// Returns how many bytes of `bytes` are whole objects.
-    fn whole(&self, bytes: &[u8]) -> usize {
-        let Syntax::List(mut expected) = self.syntax else {
-            return bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
+    /// Passes the whole objects at the beginning of `bytes`, the next part of the file, to `sink`; returns how many bytes
+    /// they have.
+    ///
+    /// Unless `bytes` are the `last` ones, the object at their end is left, because it may continue in the next part.
+    ///
+    /// # Errors
+    /// See [`crate::read()`]. An error of `sink` is a fault of the object. The objects before the fault were passed to
+    /// `sink`.
+    pub(crate) fn read<'t>(
+        &mut self,
+        bytes: &'t [u8],
+        last: bool,
+        sink: &mut impl FnMut(&[Member<'t>], Position) -> serde_json::Result<()>,
+    ) -> Result<usize> {
+        let (text, is_damaged) = decode(bytes, last);
+        let last = last && !is_damaged;
+        let start = self.start;
+        let consumed = match self.syntax {
+            Syntax::Lines => self.read_lines(text, last, sink)?,
+            Syntax::List(expected) => self.read_list(text, last, expected, sink)?,
         };
-        let (mut at, mut whole) = (0, 0);
-        while let Some((from, token)) = token(bytes, at, expected) {
-            at = match token {
-                Token::Sign(_) => from + 1,
-                // One more byte may belong to a number or a word.
-                Token::Value(length) if from + length < bytes.len() => from + length,
-                Token::Value(_) | Token::Unfinished => break,
-            };
-            expected = expected.after(&token);
-            whole = at;
+        if is_damaged {
+            let record = self.start.records + 1;
+            return Err(not_utf8(bytes, text, &self.file, start, Some(record)));
         }
-        whole
+        Ok(consumed)
     }
 
-    /// Reads the whole objects at the beginning of `bytes`, and says how many bytes they are; `last` says that nothing
-    /// follows.
-    ///
-    /// # Errors
-    /// See [`crate::read()`].
-    pub(crate) fn read_whole(&mut self, bytes: &[u8], last: bool) -> Result<(usize, Objects)> {
-        let whole = if last { bytes.len() } else { self.whole(bytes) };
-        Ok((whole, self.read(&bytes[..whole])?))
-    }
-
-    /// Reads the objects of `bytes`, the next part of the file.
-    ///
-    /// # Errors
-    /// See [`crate::read()`].
-    fn read(&mut self, bytes: &[u8]) -> Result<Objects> {
-        let text = decode_part(bytes, &self.file, self.start, |valid| match self.syntax {
-            Syntax::Lines => {
-                let complete = valid.rfind('\n').map_or("", |at| &valid[..at]);
-                Some(complete.lines().filter(|line| !line.trim().is_empty()).count() as u64 + 1)
+    fn read_lines<'t>(
+        &mut self,
+        text: &'t str,
+        last: bool,
+        sink: &mut impl FnMut(&[Member<'t>], Position) -> serde_json::Result<()>,
+    ) -> Result<usize> {
+        let whole = match last {
+            true => text.len(),
+            false => text.rfind('\n').map_or(0, |newline| newline + 1),
+        };
+        let mut members = Vec::new();
+        let mut position = Position { record: self.start.records, line: self.start.line };
+        for line in text[..whole].split_inclusive('\n') {
+            let line_end = usize::from(line.ends_with('\n'));
+            let object = &line[..line.len() - line_end];
+            let object = object.strip_suffix('\r').filter(|_| line_end > 0).unwrap_or(object);
+            if !object.trim().is_empty() {
+                position.record += 1;
+                self.object(object, position, 0, &mut members, sink)?;
             }
-            Syntax::List(expected) => {
-                let (mut at, mut expected, mut values) = (0, expected, 1);
-                while let Some((from, token)) = token(valid.as_bytes(), at, expected) {
-                    at = match token {
-                        Token::Sign(_) => from + 1,
-                        Token::Value(length) => from + length,
-                        Token::Unfinished => break,
+            position.line += line_end as u64;
+        }
+        let Position { record: records, line } = position;
+        let offset = self.start.offset + whole as u64;
+        self.start = Start { offset, line, column: 0, records };
+        Ok(whole)
+    }
+
+    fn read_list<'t>(
+        &mut self,
+        text: &'t str,
+        last: bool,
+        mut expected: Expected,
+        sink: &mut impl FnMut(&[Member<'t>], Position) -> serde_json::Result<()>,
+    ) -> Result<usize> {
+        let mut members = Vec::new();
+        let mut at = 0;
+        loop {
+            let rest = &text.as_bytes()[at..];
+            let blank = rest.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+            let from = at + blank;
+            // The start follows the reading, so that a fault has the place of the value at `from`.
+            self.start = self.start.after(&text[at..from]);
+            let Some(&sign) = text.as_bytes().get(from) else {
+                at = from;
+                break;
+            };
+            let position = Position { record: self.start.records + 1, line: self.start.line };
+            let column = self.start.column;
+            let (end, next) = match (expected, sign) {
+                (Expected::List, b'[') => (from + 1, Expected::First),
+                (Expected::First | Expected::Comma, b']') => (from + 1, Expected::Nothing),
+                (Expected::Comma, b',') => (from + 1, Expected::Object),
+                (Expected::First | Expected::Object, byte) if !b",]".contains(&byte) => {
+                    let length = match value_length(&text[from..]) {
+                        // One more byte may belong to a number or a word.
+                        Ok(length) if last || from + length < text.len() => length,
+                        Err(error) if !error.is_eof() => {
+                            return Err(self.malformed(&text[from..], position, column, error));
+                        }
+                        Err(_) if last => {
+                            return Err(Fault::data(
+                                "BOT-2107",
+                                "the file ends in the middle of an object",
+                            )
+                            .at(Place { column: Some(column as u64 + 1), ..self.place(position) })
+                            .hint("it may have been cut off: write it again"));
+                        }
+                        _ => {
+                            at = from;
+                            break;
+                        }
                     };
-                    values += u64::from(matches!(token, Token::Value(_)));
-                    expected = expected.after(&token);
-                }
-                Some(values)
-            }
-        })?;
-        let objects = match self.syntax {
-            Syntax::Lines => self.of_lines(text)?,
-            Syntax::List(expected) => self.of_list(text, expected)?,
-        };
-        self.start = Start {
-            offset: self.start.offset + bytes.len() as u64,
-            line: self.start.line + newlines(text.as_bytes()),
-            records: self.start.records + objects.len() as u64,
-        };
-        self.column = column_after(self.column, text);
-        Ok(objects)
-    }
-
-    fn of_lines(&self, text: &str) -> Result<Objects> {
-        let mut objects = Vec::new();
-        for (number, line) in (self.start.line..).zip(text.lines()) {
-            if !line.trim().is_empty() {
-                let record = self.start.records + objects.len() as u64 + 1;
-                objects.push((number, self.object(line, record, number, 0)?));
-            }
-        }
-        Ok(objects)
-    }
-
-    fn of_list(&mut self, text: &str, mut expected: Expected) -> Result<Objects> {
-        let bytes = text.as_bytes();
-        let mut objects = Objects::new();
-        let (mut at, mut line, mut column, mut counted) = (0, self.start.line, self.column, 0);
-        while let Some((from, token)) = token(bytes, at, expected) {
-            line += newlines(&bytes[counted..from]);
-            column = column_after(column, &text[counted..from]);
-            counted = from;
-            let record = self.start.records + objects.len() as u64 + 1;
-            let place = || Place { column: Some(column as u64 + 1), ..self.place(record, line) };
-            let wanted = match (expected, &token) {
-                (Expected::List, Token::Sign(b'['))
-                | (Expected::First, Token::Sign(b']') | Token::Value(_) | Token::Unfinished)
-                | (Expected::Object, Token::Value(_) | Token::Unfinished)
-                | (Expected::Comma, Token::Sign(_)) => None,
-                (Expected::List, _) => Some("a list `[`"),
-                (Expected::First | Expected::Object, _) => Some("an object"),
-                (Expected::Comma, _) => Some("a comma, or the end of the list `]`,"),
-                (Expected::Nothing, _) => Some("nothing more, after the end of the list,"),
-            };
-            if let Some(wanted) = wanted {
-                let there: String = text[from..].chars().take(30).collect();
-                return Err(Fault::data("BOT-2107", format!("{wanted} is wanted here"))
-                    .at(place())
-                    .hint(format!("look at `{}`", botops_text::display(&there, 30))));
-            }
-            at = match token {
-                Token::Sign(_) => from + 1,
-                Token::Value(length) => {
                     let value = &text[from..from + length];
-                    objects.push((line, self.object(value, record, line, column)?));
-                    from + length
+                    self.object(value, position, column, &mut members, sink)?;
+                    self.start.records += 1;
+                    (from + length, Expected::Comma)
                 }
-                Token::Unfinished => {
-                    return Err(Fault::data(
-                        "BOT-2107",
-                        "the file ends in the middle of an object",
-                    )
-                    .at(place())
-                    .hint("it may have been cut off: write it again"));
-                }
+                _ => return Err(self.unexpected(expected, &text[from..], position, column)),
             };
-            expected = expected.after(&token);
+            self.start = self.start.after(&text[from..end]);
+            at = end;
+            expected = next;
+            self.syntax = Syntax::List(expected);
         }
-        self.syntax = Syntax::List(expected);
-        Ok(objects)
+        Ok(at)
+    }
+
+    /// The fault of a list in which `rest` begins with something else than is `expected`.
+    fn unexpected(
+        &self,
+        expected: Expected,
+        rest: &str,
+        position: Position,
+        column: usize,
+    ) -> Fault {
+        let name = match expected {
+            Expected::List => "a list `[`",
+            Expected::First | Expected::Object => "an object",
+            Expected::Comma => "a comma, or the end of the list `]`",
+            Expected::Nothing => "nothing after the end of the list",
+        };
+        let found: String = rest.chars().take(30).collect();
+        Fault::data("BOT-2107", format!("expected {name} here"))
+            .at(Place { column: Some(column as u64 + 1), ..self.place(position) })
+            .hint(format!("look at `{}`", botops_text::display(&found, 30)))
     }
 
     /// Ends the file.
@@ -394,72 +231,89 @@ impl Reader {
     /// # Errors
     /// `BOT-2107` for a list that is not closed.
     pub(crate) fn finish(&self) -> Result<()> {
+        let Start { records, line, .. } = self.start;
         match self.syntax {
             Syntax::Lines | Syntax::List(Expected::List | Expected::Nothing) => Ok(()),
             Syntax::List(_) => Err(Fault::data("BOT-2107", "the list is never closed")
-                .at(self.place(self.start.records + 1, self.start.line))
+                .at(self.place(Position { record: records + 1, line }))
                 .hint("it may have been cut off: write it again, to its `]`")),
         }
     }
 
-    /// Returns the object that `text` holds, which begins behind `column` characters of its line.
-    fn object(
+    /// Passes the object `text`, which begins after `column` characters of its line, to `sink`.
+    fn object<'t>(
+        &self,
+        text: &'t str,
+        position: Position,
+        column: usize,
+        members: &mut Vec<Member<'t>>,
+        sink: &mut impl FnMut(&[Member<'t>], Position) -> serde_json::Result<()>,
+    ) -> Result<()> {
+        if text.len() > LONGEST {
+            return Err(too_long(self.place(position)));
+        }
+        members.clear();
+        let mut deserializer = serde_json::Deserializer::from_str(text);
+        Members(members)
+            .deserialize(&mut deserializer)
+            .and_then(|()| deserializer.end())
+            .map_err(|error| self.malformed(text, position, column, error))?;
+        if let Some(key) = repeated(members) {
+            let key = botops_text::display(key, 40);
+            return Err(Fault::data("BOT-2109", format!("the object has the key `{key}` twice"))
+                .at(self.place(position))
+                .hint("rename or remove one of them"));
+        }
+        sink(members, position).map_err(|error| self.malformed(text, position, column, error))
+    }
+
+    /// The fault of `text`, which begins with a value that is not a well-formed object.
+    fn malformed(
         &self,
         text: &str,
-        record: u64,
-        line: u64,
+        position: Position,
         column: usize,
-    ) -> Result<Map<String, Value>> {
-        let place = self.place(record, line);
-        if text.len() > LONGEST {
-            return Err(too_long(place));
-        }
+        error: serde_json::Error,
+    ) -> Fault {
+        let place = self.place(position);
         let fault = |message: &str| Fault::data("BOT-2107", message);
-        let error = match serde_json::from_str::<Unique>(text) {
-            Ok(Unique { object, twice: None }) => return Ok(object),
-            Ok(Unique { twice: Some(key), .. }) => {
-                let key = botops_text::display(&key, 40);
-                return Err(Fault::data(
-                    "BOT-2109",
-                    format!("the object has the key `{key}` twice"),
-                )
-                .at(place)
-                .hint("rename or remove one of them"));
-            }
-            Err(error) => error,
-        };
         let in_line = self.syntax == Syntax::Lines;
-        let opened = text.trim_start().as_bytes().first();
         let document = matches!(text.trim(), "[" | "{");
-        if error.classify() == Category::Data && !document {
-            let (what, hint) = match opened {
-                Some(b'[') if in_line => (
-                    "a list",
-                    "a file that is one list is read when it is named `.json`, or with `--input-format json`",
-                ),
-                Some(b'[') => ("a list", "a list in a list is no record: take its objects out"),
-                _ => ("no object", "write `{\"text\": \"…\", \"intent\": \"…\"}`"),
+        if error.classify() == Category::Data && !document && !text.trim_start().starts_with('{') {
+            let is_list = text.trim_start().starts_with('[');
+            let message = match (is_list, in_line) {
+                (true, true) => "the line holds a list: expected a JSON object",
+                (true, false) => "the list holds a list: expected JSON objects",
+                (false, true) => "the line is not a JSON object",
+                (false, false) => "the list holds a value that is not a JSON object",
             };
-            let message = match in_line {
-                true => format!("the line holds {what}, and a JSON object is wanted"),
-                false => format!("the list holds {what}, and a JSON object is wanted"),
+            let hint = match (is_list, in_line) {
+                (true, true) => {
+                    "to read one list, name the file `.json`, or use `--input-format json`"
+                }
+                (true, false) => {
+                    "a list in a list is not a record: move its objects to the outer list"
+                }
+                (false, _) => "write `{\"text\": \"…\", \"intent\": \"…\"}`",
             };
-            return Err(fault(&message).at(place).hint(hint));
+            return fault(message).at(place).hint(hint);
         }
+        // Errors inside of a value have no place in the object: parsing all of it finds that.
+        let error = serde_json::from_str::<Map<String, Value>>(text).err().unwrap_or(error);
         let (down, right) = (error.line().saturating_sub(1), error.column());
         let place = Place {
-            line: Some(line + down as u64),
+            line: Some(position.line + down as u64),
             column: Some((if down == 0 { column + right } else { right }).max(1) as u64),
             ..place
         };
         let fault = match error.classify() {
             _ if document => {
-                fault("the file is one JSON document, and one object a line is wanted")
-                    .hint("a list is read when the file is named `.json`, or with `--input-format json`; `jq -c` writes an object on a line of its own")
+                fault("the file is one JSON document: expected one object per line")
+                    .hint("to read one list, name the file `.json`, or use `--input-format json`; `jq -c` writes one object per line")
             }
             Category::Eof => fault("the line ends in the middle of a JSON object")
                 .hint("it may have been cut off: write the line again"),
-            _ if error.to_string().starts_with("recursion limit") => {
+            _ if error.to_string().starts_with(TOO_DEEP) => {
                 fault("the record is nested deeper than 128 lists and objects")
                     .hint("a record is flat: a text, an intent, a list of entities")
             }
@@ -469,151 +323,282 @@ impl Reader {
                     .hint(format!("look at `{}`", around(wrong, right)))
             }
         };
-        Err(fault.at(place).caused_by(error))
+        fault.at(place).caused_by(error)
     }
 }
 
-impl Expected {
-    /// Returns what comes after `token`, which was expected.
-    fn after(self, token: &Token) -> Self {
-        match (self, token) {
-            (Self::List, _) => Self::First,
-            (_, Token::Sign(b']')) => Self::Nothing,
-            (_, Token::Sign(_)) => Self::Object,
-            (_, _) => Self::Comma,
-        }
-    }
-}
-
-/// Returns the next piece of a list from `at` on, and where it begins; none where only blanks follow.
-fn token(bytes: &[u8], at: usize, expected: Expected) -> Option<(usize, Token)> {
-    let from = at + bytes.get(at..)?.iter().position(|byte| !byte.is_ascii_whitespace())?;
-    let token = match bytes[from] {
-        b'[' if expected == Expected::List => Token::Sign(b'['),
-        sign @ (b',' | b']') => Token::Sign(sign),
-        b'{' | b'[' | b'"' => extent(&bytes[from..]).map_or(Token::Unfinished, Token::Value),
-        // A number or a word; what is neither is for the parser to say.
-        _ => {
-            let ends = |byte: &u8| byte.is_ascii_whitespace() || b",]".contains(byte);
-            let length = bytes[from..].iter().position(ends);
-            Token::Value(length.unwrap_or(bytes.len() - from).max(1))
-        }
-    };
-    Some((from, token))
-}
-
-/// Returns the length of the object, list or text at the start of `bytes`; none when it does not end there.
-fn extent(bytes: &[u8]) -> Option<usize> {
-    let (mut depth, mut text, mut escaped) = (0_usize, false, false);
-    for (i, &byte) in bytes.iter().enumerate() {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if text => escaped = true,
-            b'"' => text = !text,
-            _ if text => {}
-            b'{' | b'[' => depth += 1,
-            b'}' | b']' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        if depth == 0 && !text && !escaped {
-            return Some(i + 1);
-        }
-    }
-    None
-}
-
-/// Returns where the objects of a list stand in `text`, which was read without a fault.
-pub fn extents(text: &str) -> Vec<Range<usize>> {
-    let (mut at, mut expected, mut spans) = (0, Expected::List, Vec::new());
-    while let Some((from, token)) = token(text.as_bytes(), at, expected) {
-        at = match token {
-            Token::Sign(_) => from + 1,
-            Token::Value(length) => {
-                spans.push(from..from + length);
-                from + length
-            }
-            Token::Unfinished => break,
+impl Start {
+    /// Returns the start of the part that follows `text`, with the same number of records.
+    fn after(self, text: &str) -> Self {
+        let (lines, column) = match text.rfind('\n') {
+            Some(newline) => (newlines(text), text[newline + 1..].chars().count()),
+            None => (0, self.column + text.chars().count()),
         };
-        expected = expected.after(&token);
+        let offset = self.offset + text.len() as u64;
+        Self { offset, line: self.line + lines, column, ..self }
     }
-    spans
 }
 
-/// Returns the keys of `object`, which was read without a fault, and where their values stand in it.
+fn newlines(text: &str) -> u64 {
+    text.bytes().filter(|&byte| byte == b'\n').count() as u64
+}
+
+/// Returns the length of the value at the start of `text`, in bytes.
+fn value_length(text: &str) -> serde_json::Result<usize> {
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    Ok(<&RawValue>::deserialize(&mut deserializer)?.get().len())
+}
+
+/// Returns the places of the objects of the list `text`, which was read without a fault.
+#[must_use]
+pub fn objects(text: &str) -> Vec<Range<usize>> {
+    let list: Vec<&RawValue> = serde_json::from_str(text).unwrap_or_default();
+    list.into_iter().map(|value| span(text, value)).collect()
+}
+
+/// Returns the keys of `object`, which was read without a fault, and the places of their values in it.
+#[must_use]
 pub fn members(object: &str) -> Vec<(String, Range<usize>)> {
-    let bytes = object.as_bytes();
-    let skip = |at: usize, signs: &[u8]| {
-        let rest = bytes.get(at..).unwrap_or_default();
-        let n = rest.iter().take_while(|b| b.is_ascii_whitespace() || signs.contains(b)).count();
-        at + n
-    };
     let mut members = Vec::new();
-    let mut at = skip(0, b"{");
-    while bytes.get(at) == Some(&b'"') {
-        let Some(length) = extent(&bytes[at..]) else { break };
-        let key = serde_json::from_str(&object[at..at + length]).unwrap_or_default();
-        let start = skip(at + length, b":");
-        let length = match bytes.get(start) {
-            Some(b'{' | b'[' | b'"') => extent(&bytes[start..]),
-            _ => bytes[start..].iter().position(|b| b.is_ascii_whitespace() || b",}".contains(b)),
-        };
-        let Some(length) = length else { break };
-        members.push((key, start..start + length));
-        at = skip(start + length, b",");
+    let mut deserializer = serde_json::Deserializer::from_str(object);
+    if Members(&mut members).deserialize(&mut deserializer).is_err() {
+        return Vec::new();
     }
-    members
+    members.into_iter().map(|(key, value)| (key.into_owned(), span(object, value))).collect()
 }
 
-/// Returns how many characters come before the end of `text` on its line, where `column` come before `text`.
-fn column_after(column: usize, text: &str) -> usize {
-    match text.rfind('\n') {
-        Some(newline) => text[newline + 1..].chars().count(),
-        None => column + text.chars().count(),
+/// Returns the place of `value` in `text`, from which it was read.
+fn span(text: &str, value: &RawValue) -> Range<usize> {
+    let start = value.get().as_ptr() as usize - text.as_ptr() as usize;
+    start..start + value.get().len()
+}
+
+/// Collects the members of an object.
+struct Members<'a, 't>(&'a mut Vec<Member<'t>>);
+
+impl<'t> DeserializeSeed<'t> for Members<'_, 't> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'t>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_map(self)
     }
 }
 
-fn newlines(bytes: &[u8]) -> u64 {
-    bytes.iter().filter(|&&byte| byte == b'\n').count() as u64
+impl<'t> Visitor<'t> for Members<'_, 't> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'t>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some((Text(key), value)) = map.next_entry::<Text<'t>, &'t RawValue>()? {
+            self.0.push((key, value));
+        }
+        Ok(())
+    }
 }
 
-/// An object, and the first of its keys that it has twice: which of the values is meant nobody can say.
-struct Unique {
-    object: Map<String, Value>,
-    twice: Option<String>,
-}
+/// A JSON string, borrowed if it has no escapes.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Text<'t>(Cow<'t, str>);
 
-impl<'de> Deserialize<'de> for Unique {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Keys;
-        impl<'de> Visitor<'de> for Keys {
-            type Value = Unique;
+impl<'t> Deserialize<'t> for Text<'t> {
+    fn deserialize<D: Deserializer<'t>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Borrow;
+        impl<'t> Visitor<'t> for Borrow {
+            type Value = Text<'t>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
+                f.write_str("a string")
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Unique, A::Error> {
-                let mut unique = Unique { object: Map::new(), twice: None };
-                while let Some((key, value)) = map.next_entry::<String, Value>()? {
-                    if unique.object.contains_key(&key) {
-                        unique.twice.get_or_insert(key);
-                    } else {
-                        unique.object.insert(key, value);
-                    }
-                }
-                Ok(unique)
+            fn visit_borrowed_str<E>(self, text: &'t str) -> Result<Text<'t>, E> {
+                Ok(Text(Cow::Borrowed(text)))
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Text<'t>, E> {
+                Ok(Text(Cow::Owned(text.to_owned())))
             }
         }
-        deserializer.deserialize_map(Keys)
+        deserializer.deserialize_str(Borrow)
     }
 }
 
-/// Returns what stands before column `column` (in bytes) of `line`.
+/// Returns the first key that an object has twice.
+fn repeated<'a>(members: &'a [Member<'_>]) -> Option<&'a str> {
+    // Few members are compared faster than they are hashed.
+    const FEW: usize = 16;
+    if members.len() <= FEW {
+        let is_repeated = |&at: &usize| members[..at].iter().any(|(key, _)| *key == members[at].0);
+        return (1..members.len()).find(is_repeated).map(|at| members[at].0.as_ref());
+    }
+    let mut seen = HashSet::with_capacity(members.len());
+    members.iter().map(|(key, _)| key.as_ref()).find(|key| !seen.insert(*key))
+}
+
+/// The kind of a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// `null`.
+    Null,
+    /// A string.
+    Text,
+    /// A number, `true` or `false`.
+    Scalar,
+    /// A list.
+    List,
+    /// An object.
+    Object,
+}
+
+impl Kind {
+    /// Returns the kind of `value`.
+    #[inline]
+    pub(crate) fn of(value: &RawValue) -> Self {
+        match value.get().as_bytes() {
+            [b'n', ..] => Self::Null,
+            [b'"', ..] => Self::Text,
+            [b'[', ..] => Self::List,
+            [b'{', ..] => Self::Object,
+            _ => Self::Scalar,
+        }
+    }
+
+    /// Refuses a list or an object as the value of `name`, which has to be a string.
+    ///
+    /// # Errors
+    /// `BOT-2107` (exit 3).
+    pub(crate) fn check_plain(self, name: &str) -> Result<()> {
+        let found = match self {
+            Self::List => "a list",
+            Self::Object => "an object",
+            Self::Null | Self::Text | Self::Scalar => return Ok(()),
+        };
+        let name = botops_text::display(name, 40);
+        Err(Fault::data("BOT-2107", format!("`{name}` is {found}: expected a string"))
+            .hint(format!("write it as `\"{name}\": \"…\"`")))
+    }
+}
+
+/// Appends `value` as a cell to `out`.
+///
+/// - `null` is empty; a string is its text; a number keeps its digits: `19.90` stays `19.90`
+/// - a list or an object is compact JSON with sorted keys
+///
+/// # Errors
+/// An invalid escape, or lists and objects nested deeper than 127.
+pub(crate) fn push_cell(value: &RawValue, out: &mut String) -> serde_json::Result<()> {
+    let raw = value.get();
+    match Kind::of(value) {
+        Kind::Null => {}
+        Kind::Text if !raw.contains('\\') => out.push_str(&raw[1..raw.len() - 1]),
+        Kind::Text => out.push_str(&serde_json::from_str::<Text<'_>>(raw)?.0),
+        Kind::Scalar => out.push_str(raw),
+        Kind::List | Kind::Object => push_compact(value, 2, out)?,
+    }
+    Ok(())
+}
+
+/// The message of `serde_json` for JSON that is nested too deep.
+const TOO_DEEP: &str = "recursion limit";
+
+/// Appends `value`, which is at nesting level `depth`, as compact JSON with sorted keys.
+fn push_compact(value: &RawValue, depth: usize, out: &mut String) -> serde_json::Result<()> {
+    let raw = value.get();
+    let separate = |out: &mut String, at: usize| {
+        if at > 0 {
+            out.push(',');
+        }
+    };
+    match Kind::of(value) {
+        Kind::List | Kind::Object if depth > DEEPEST => {
+            return Err(serde_json::Error::custom(TOO_DEEP));
+        }
+        Kind::List => {
+            out.push('[');
+            for (at, value) in serde_json::from_str::<Vec<&RawValue>>(raw)?.iter().enumerate() {
+                separate(out, at);
+                push_compact(value, depth + 1, out)?;
+            }
+            out.push(']');
+        }
+        Kind::Object => {
+            out.push('{');
+            let object: BTreeMap<Text<'_>, &RawValue> = serde_json::from_str(raw)?;
+            for (at, (key, value)) in object.iter().enumerate() {
+                separate(out, at);
+                out.push_str(&serde_json::to_string(&key.0)?);
+                out.push(':');
+                push_compact(value, depth + 1, out)?;
+            }
+            out.push('}');
+        }
+        Kind::Text if raw.contains('\\') => {
+            out.push_str(&serde_json::to_string(&serde_json::from_str::<Text<'_>>(raw)?.0)?);
+        }
+        Kind::Null | Kind::Text | Kind::Scalar => out.push_str(raw),
+    }
+    Ok(())
+}
+
+/// Returns the end of `line` before its byte `column`, without personal data.
 fn around(line: &str, column: usize) -> String {
     let boundary = |at: usize| (0..=at).rev().find(|&at| line.is_char_boundary(at)).unwrap_or(0);
     let end = boundary(column.min(line.len()));
-    // Personal data first, and in more than is shown: what is cut in two is not known for what it is.
+    // Redact before cutting, and more than is displayed: half of an address is not recognized.
     let before = botops_text::redact(&line[boundary(end.saturating_sub(1_000))..end]);
     let last = before.char_indices().rev().nth(29).map_or(0, |(at, _)| at);
     botops_text::display(&before[last..], 40)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cell(json: &str) -> serde_json::Result<String> {
+        let mut out = String::new();
+        push_cell(serde_json::from_str(json)?, &mut out)?;
+        Ok(out)
+    }
+
+    #[test]
+    fn a_number_keeps_its_digits() {
+        for (json, expected) in [
+            ("123456789012345678901", "123456789012345678901"),
+            ("19.90", "19.90"),
+            ("-1E5", "-1E5"),
+            ("true", "true"),
+            ("null", ""),
+            ("\"a \\\"b\\\" \\u00e9\"", "a \"b\" é"),
+            ("[ 1.50, {\"b\": \"\\u00e9\", \"a\": [ ] } ]", "[1.50,{\"a\":[],\"b\":\"é\"}]"),
+        ] {
+            assert_eq!(cell(json).unwrap(), expected);
+        }
+        for json in ["\"\\ud800\"", "[\"\\ud800\"]"] {
+            assert!(cell(json).is_err(), "{json}");
+        }
+    }
+
+    #[test]
+    fn nesting_is_limited_as_serde_json_limits_it() {
+        let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        for (depth, is_read) in [(1, true), (126, true), (127, false), (100_000, false)] {
+            // The object around the list is one more level.
+            let object = format!("{{\"a\":{}}}", nested(depth));
+            assert_eq!(serde_json::from_str::<Value>(&object).is_ok(), is_read, "{depth}");
+            assert_eq!(cell(&nested(depth)).is_ok(), is_read, "{depth}");
+        }
+    }
+
+    #[test]
+    fn values_are_found_where_they_stand() {
+        let list = " [ {\"a\": \"]\"} ,{\"\\u0061\":[1, 2],\"b\":3}\n]";
+        let spans: Vec<&str> = objects(list).into_iter().map(|span| &list[span]).collect();
+        assert_eq!(spans, ["{\"a\": \"]\"}", "{\"\\u0061\":[1, 2],\"b\":3}"]);
+        let found = members(spans[1]);
+        let values: Vec<(&str, &str)> =
+            found.iter().map(|(key, span)| (key.as_str(), &spans[1][span.clone()])).collect();
+        assert_eq!(values, [("a", "[1, 2]"), ("b", "3")]);
+    }
 }

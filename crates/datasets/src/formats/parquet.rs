@@ -1,32 +1,29 @@
-//! Records as a data frame: Parquet in and out.
+//! Parquet in and out.
 //!
-//! The columnar engine is used where columns are what matters, and stays within this file.
+//! Only this file and `writing` use the columnar engine.
 
 use crate::{
-    Dataset, ReadOptions, Record,
-    column_roles::Roles,
-    opening::{Limits, Opened, Seekable, unread},
-    read::{Cells, check_names},
-    write,
+    column_roles::check_names,
+    opening::{Limits, Opened, Progress, Seekable, unread},
+    record::{Dataset, Record, entities_cell},
 };
 use botops_findings::{Fault, Place, Result};
 use polars::{io::mmap::MmapBytesReader, prelude::*};
 use std::{
     borrow::Cow,
-    collections::BTreeMap,
     io::{self, Cursor, Read, Seek as _, SeekFrom},
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
     sync::atomic::{AtomicUsize, Ordering},
 };
 
-/// How many Parquet files are being parsed.
+/// The number of Parquet files that are being parsed.
 static PARSING: AtomicUsize = AtomicUsize::new(0);
 
 /// Returns whether a Parquet file is being parsed.
 ///
-/// The engine panics on some damaged files. That becomes a fault like any other; a panic hook
-/// asks here so as not to announce it as a bug of this program.
+/// The engine panics on some damaged files. Such a panic becomes a fault. A panic hook calls this function, so that it
+/// does not report the panic as a bug of this program.
 #[must_use]
 pub fn is_parsing_parquet() -> bool {
     PARSING.load(Ordering::SeqCst) > 0
@@ -44,82 +41,144 @@ fn guarded<T>(place: &Place, parse: impl FnOnce() -> Result<T>) -> Result<T> {
     })
 }
 
-/// Reads the records of a Parquet file part by part; columns that are no texts are read as they would be written.
+/// Reads the rows of a Parquet file slice by slice.
 #[derive(Debug)]
-pub(crate) struct Parts {
-    file: String,
+pub(crate) struct Reader {
+    place: Place,
     source: Seekable,
-    /// Records that were read.
-    records: usize,
-    columns: Option<BTreeMap<String, String>>,
-    others: Vec<String>,
-    /// Whether all records are read at once.
-    gather: bool,
+    progress: Progress,
+    names: Vec<String>,
+    /// The number of rows of the file.
+    n_rows: usize,
+    /// The number of rows that were read.
+    at: usize,
 }
 
-impl Parts {
+/// Some rows of a Parquet file.
+#[derive(Debug)]
+pub(crate) struct Rows {
+    /// The number of rows.
+    pub(crate) height: usize,
+    columns: Vec<Cells>,
+}
+
+/// The cells of one column.
+#[derive(Debug)]
+enum Cells {
+    /// The column was not read: every cell is empty.
+    Skipped,
+    /// Text, or values that have a text form.
+    Text(StringChunked),
+    /// Values without a text form, such as lists. A cell is the form in which the engine displays the value.
+    Displayed(Column),
+}
+
+impl Rows {
+    /// Returns a cell as text; null is empty.
+    pub(crate) fn cell(&self, row: usize, column: usize) -> Cow<'_, str> {
+        match &self.columns[column] {
+            Cells::Skipped => Cow::Borrowed(""),
+            Cells::Text(cells) => Cow::Borrowed(cells.get(row).unwrap_or_default()),
+            Cells::Displayed(cells) => match cells.get(row) {
+                Ok(AnyValue::Null) | Err(_) => Cow::Borrowed(""),
+                Ok(value) => Cow::Owned(value.to_string()),
+            },
+        }
+    }
+}
+
+impl Reader {
     /// Begins the file that was opened.
     ///
     /// # Errors
-    /// `BOT-2102` when it is empty, `BOT-2108` when it is cut off, or none; `BOT-2160` when it claims to hold more than
-    /// `limits` allow of a file of its size.
+    /// `BOT-2102` when it is empty, `BOT-2108` when it is cut off or not a Parquet file, `BOT-2109` for two columns of one
+    /// name, `BOT-2160` when it claims to hold more rows than `limits` allow for a file of its size.
     pub(crate) fn new<R: Read>(opened: Opened<R>, limits: &Limits) -> Result<Self> {
-        let (file, source) = checked(opened, limits)?;
-        Ok(Self { file, source, records: 0, columns: None, others: Vec::new(), gather: false })
-    }
-
-    /// Reads all records at once.
-    pub(crate) fn gather(&mut self) {
-        self.gather = true;
-    }
-
-    /// Reads the next `n` records; none at the end.
-    pub(crate) fn read(&mut self, n: usize, options: &ReadOptions) -> Result<Vec<Record>> {
-        let place = Place { file: Some(self.file.clone()), ..Place::default() };
-        if self.gather && self.columns.is_some() {
-            return Ok(Vec::new());
+        let file = opened.name.clone();
+        let progress = opened.progress();
+        let place = Place { file: Some(file.clone()), ..Place::default() };
+        let source = opened.seekable()?;
+        check_ends(&source, &file)?;
+        let size = source.size().map_err(|error| unread(error, &file))?;
+        let (n_rows, names) = guarded(&place, || {
+            let fault = |error: PolarsError| unreadable(&place, error);
+            let source = rewound(&source).map_err(|error| unread(error, &file))?;
+            let mut reader = ParquetReader::new(source);
+            let n_rows = reader.num_rows().map_err(fault)?;
+            let schema = reader.schema().map_err(fault)?;
+            Ok((n_rows, schema.iter_names().map(|name| name.to_string()).collect::<Vec<_>>()))
+        })?;
+        // A page of one repeated value has a few bytes, however many rows it claims.
+        if n_rows as u64 > limits.ratio_from_bytes.max(size.saturating_mul(limits.max_ratio)) {
+            let message = format!("the file has {size} bytes, and claims to hold {n_rows} records");
+            return Err(Fault::data("BOT-2160", message)
+                .at(place)
+                .hint("check where it came from: such a file can fill the memory or the disk"));
         }
-        let slice = (!self.gather).then_some((self.records, n));
-        let source = rewound(&self.source).map_err(|error| unread(error, &self.file))?;
-        let (roles, names, records) =
-            guarded(&place, || parse_parquet(source, &self.file, options, &place, slice))?;
-        self.records += records.len();
-        self.columns = Some(roles.columns(&names));
-        self.others = roles.others(&names);
-        Ok(records)
+        check_names(&names, &place)?;
+        Ok(Self { place, source, progress, names, n_rows, at: 0 })
     }
 
-    /// Returns the columns that have a role; none before a record was read.
-    pub(crate) fn columns(&self) -> Option<BTreeMap<String, String>> {
-        self.columns.clone()
+    /// Returns the names of the columns.
+    pub(crate) fn names(&self) -> &[String] {
+        &self.names
     }
 
-    /// Returns the columns that have no role.
-    pub(crate) fn other_columns(&self) -> Vec<String> {
-        self.others.clone()
+    /// Returns the number of rows that were read.
+    pub(crate) fn n_read(&self) -> u64 {
+        self.at as u64
     }
-}
 
-/// Takes what was opened as something that can be read here and there, and refuses what is no Parquet, or a bomb.
-fn checked<R: Read>(opened: Opened<R>, limits: &Limits) -> Result<(String, Seekable)> {
-    let file = opened.name.clone();
-    let place = Place { file: Some(file.clone()), ..Place::default() };
-    let source = opened.seekable()?;
-    check_ends(&source, &file)?;
-    let size = source.size().map_err(|error| unread(error, &file))?;
-    let n = guarded(&place, || {
-        ParquetReader::new(rewound(&source).map_err(|error| unread(error, &file))?)
-            .num_rows()
-            .map_err(|error| unreadable(&place, error))
-    })? as u64;
-    // A page of one value again and again is a few bytes, however often it is there.
-    if n > limits.ratio_from_bytes.max(size.saturating_mul(limits.max_ratio)) {
-        let message = format!("the file has {size} bytes, and claims to hold {n} records");
-        return Err(Fault::data("BOT-2160", message)
-            .at(place)
-            .hint("see where it came from: a file like this can fill a memory or a disk"));
+    /// Reads the next `n` rows, or all rows; `None` at the end.
+    ///
+    /// - `columns` are read, the others are empty; `None`: all columns are read
+    /// - the columns `plain` have to have a text form
+    ///
+    /// # Errors
+    /// `BOT-2108` when the file is damaged, or a column of `plain` has no text form.
+    pub(crate) fn read(
+        &mut self,
+        n: Option<usize>,
+        columns: Option<&[usize]>,
+        plain: &[usize],
+    ) -> Result<Option<Rows>> {
+        if self.at >= self.n_rows {
+            return Ok(None);
+        }
+        let slice = n.map(|n| (self.at, n));
+        let file = self.place.file.as_deref().unwrap_or_default();
+        let source = rewound(&self.source).map_err(|error| unread(error, file))?;
+        let selected =
+            columns.map(|columns| columns.iter().map(|&at| self.names[at].clone()).collect());
+        let rows = guarded(&self.place, || {
+            let fault = |error: PolarsError| unreadable(&self.place, error);
+            let frame = ParquetReader::new(source)
+                .with_columns(selected)
+                .with_slice(slice)
+                .finish()
+                .map_err(fault)?;
+            let cells = |at: usize| -> PolarsResult<Cells> {
+                if columns.is_some_and(|columns| !columns.contains(&at)) {
+                    return Ok(Cells::Skipped);
+                }
+                let column = match columns {
+                    None => &frame.columns()[at],
+                    Some(_) => frame.column(&self.names[at])?,
+                };
+                match column.cast(&DataType::String) {
+                    Ok(text) => Ok(Cells::Text(text.str()?.clone())),
+                    Err(error) if plain.contains(&at) => Err(error),
+                    Err(_) => Ok(Cells::Displayed(column.clone())),
+                }
+            };
+            let columns = (0..self.names.len()).map(cells).collect::<PolarsResult<_>>();
+            Ok(Rows { height: frame.height(), columns: columns.map_err(fault)? })
+        })?;
+        // A file that holds fewer rows than it claims ends here.
+        self.at = if rows.height == 0 { self.n_rows } else { self.at + rows.height };
+        self.progress.reach(self.at as f64 / self.n_rows as f64);
+        Ok(Some(rows).filter(|rows| rows.height > 0))
     }
-    Ok((file, source))
 }
 
 /// Returns a reader of `source`, at its start.
@@ -134,7 +193,7 @@ fn rewound(source: &Seekable) -> io::Result<Box<dyn MmapBytesReader>> {
     })
 }
 
-/// Returns the first and the last four bytes; fewer where there are not as many.
+/// Returns the first and the last four bytes of `source`; fewer if it is shorter.
 fn ends(source: &Seekable) -> io::Result<[Vec<u8>; 2]> {
     let mut reader = rewound(source)?;
     let mut at = |start: u64| -> io::Result<Vec<u8>> {
@@ -146,18 +205,18 @@ fn ends(source: &Seekable) -> io::Result<[Vec<u8>; 2]> {
     Ok([at(0)?, at(source.size()?.saturating_sub(4))?])
 }
 
-/// Refuses what does not bear the mark of Parquet at both ends: without the last one the file was cut off.
+/// Refuses a file without the mark of Parquet at both ends. A file without the last one was cut off.
 fn check_ends(source: &Seekable, file: &str) -> Result<()> {
     let place = Place { file: Some(file.to_owned()), ..Place::default() };
     let [first, last] = ends(source).map_err(|error| unread(error, file))?;
     if first.is_empty() {
         return Err(Fault::data("BOT-2102", "the file is empty")
             .at(place)
-            .hint("check what should have written it"));
+            .hint("check the program that should have written it"));
     }
     if first != *b"PAR1" || last != *b"PAR1" {
-        let what = if first == *b"PAR1" { "cut off" } else { "no Parquet file" };
-        return Err(Fault::data("BOT-2108", format!("the file is {what}"))
+        let problem = if first == *b"PAR1" { "cut off" } else { "not a Parquet file" };
+        return Err(Fault::data("BOT-2108", format!("the file is {problem}"))
             .at(place)
             .hint("copy or write it again"));
     }
@@ -171,126 +230,8 @@ fn unreadable(place: &Place, error: PolarsError) -> Fault {
         .caused_by(error)
 }
 
-/// Reads the records of `source`, or `slice` of them: how many to skip, and how many to read.
-fn parse_parquet(
-    source: impl MmapBytesReader,
-    file: &str,
-    options: &ReadOptions,
-    place: &Place,
-    slice: Option<(usize, usize)>,
-) -> Result<(Roles, Vec<String>, Vec<Record>)> {
-    let first = slice.map_or(0, |(skipped, _)| skipped as u64);
-    let fault = |error: PolarsError| unreadable(place, error);
-    let mut reader = ParquetReader::new(source);
-    let schema = reader.schema().map_err(fault)?;
-    let names: Vec<String> = schema.iter_names().map(|name| name.to_string()).collect();
-    check_names(&names, place)?;
-    let roles = Roles::recognise(&names, options, place)?;
-    let wanted: Vec<String> = roles.columns(&names).into_values().collect();
-    let frame = reader.with_columns(Some(wanted)).with_slice(slice).finish().map_err(fault)?;
-    let cells = |column: Option<usize>| -> Result<Option<StringChunked>> {
-        column
-            .map(|column| {
-                let column = frame.column(&names[column])?.cast(&DataType::String)?;
-                column.str().cloned()
-            })
-            .transpose()
-            .map_err(fault)
-    };
-    let text = cells(Some(roles.text))?;
-    let (intent, lang, entities) =
-        (cells(roles.intent)?, cells(roles.lang)?, cells(roles.entities)?);
-    let records = (0..frame.height())
-        .map(|row| {
-            let at = |cells: &'_ Option<StringChunked>| -> Option<String> {
-                cells.as_ref().and_then(|cells| cells.get(row)).map(str::to_owned)
-            };
-            let (text, intent, lang, entities) = (at(&text), at(&intent), at(&lang), at(&entities));
-            let number = first + row as u64 + 1;
-            Cells {
-                text: text.as_deref().unwrap_or_default(),
-                intent: intent.as_deref(),
-                lang: lang.as_deref(),
-                entities: entities.as_deref(),
-            }
-            .record(file, number, number)
-        })
-        .collect::<Result<_>>()?;
-    Ok((roles, names, records))
-}
-
-/// Reads the rows of a Parquet file part by part, with all of its columns.
-#[derive(Debug)]
-pub(crate) struct RowParts {
-    file: String,
-    source: Seekable,
-    rows: usize,
-    ended: bool,
-}
-
-/// Some rows of a Parquet file.
-#[derive(Debug)]
-pub(crate) struct Rows {
-    pub(crate) names: Vec<String>,
-    pub(crate) height: usize,
-    columns: Vec<Column>,
-}
-
-impl Rows {
-    /// Returns a cell as it would be written; null is empty.
-    pub(crate) fn cell(&self, row: usize, column: usize) -> Cow<'_, str> {
-        match self.columns[column].get(row) {
-            Ok(AnyValue::Null) | Err(_) => Cow::Borrowed(""),
-            Ok(AnyValue::String(text)) => Cow::Borrowed(text),
-            Ok(AnyValue::StringOwned(text)) => Cow::Owned(text.to_string()),
-            Ok(other) => Cow::Owned(other.to_string()),
-        }
-    }
-}
-
-impl RowParts {
-    /// Begins the file that was opened.
-    ///
-    /// # Errors
-    /// As [`Parts::new`].
-    pub(crate) fn new<R: Read>(opened: Opened<R>, limits: &Limits) -> Result<Self> {
-        let (file, source) = checked(opened, limits)?;
-        Ok(Self { file, source, rows: 0, ended: false })
-    }
-
-    /// Reads the next `n` rows; `None` at the end.
-    pub(crate) fn read(&mut self, n: usize) -> Result<Option<Rows>> {
-        if self.ended {
-            return Ok(None);
-        }
-        let source = rewound(&self.source).map_err(|error| unread(error, &self.file))?;
-        let place = Place { file: Some(self.file.clone()), ..Place::default() };
-        let slice = Some((self.rows, n));
-        let rows = guarded(&place, || parse_rows(source, &place, slice))?;
-        self.rows += rows.height;
-        self.ended = rows.height < n;
-        Ok(Some(rows))
-    }
-}
-
-fn parse_rows(
-    source: impl MmapBytesReader,
-    place: &Place,
-    slice: Option<(usize, usize)>,
-) -> Result<Rows> {
-    let fault = |error: PolarsError| unreadable(place, error);
-    let mut reader = ParquetReader::new(source);
-    let schema = reader.schema().map_err(fault)?;
-    let names: Vec<String> = schema.iter_names().map(|name| name.to_string()).collect();
-    check_names(&names, place)?;
-    let frame = reader.with_slice(slice).finish().map_err(fault)?;
-    // What has no form as text (a list) is written as the engine shows it.
-    let text = |column: &Column| column.cast(&DataType::String).unwrap_or_else(|_| column.clone());
-    let columns = frame.columns().iter().map(text).collect();
-    Ok(Rows { names, height: frame.height(), columns })
-}
-
-/// Writes `data` as Parquet (`text`, `intent`, `lang`, `entities` as JSON; zstd), complete or absent.
+/// Writes `data` as Parquet (`text`, `intent`, `lang`, `entities` as JSON; zstd) to `path`, which afterwards is complete or
+/// unchanged.
 ///
 /// # Errors
 /// `BOT-1002`.
@@ -309,15 +250,15 @@ fn parquet_bytes(data: &Dataset) -> PolarsResult<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Makes the frame `text, intent, lang, entities` of `records`, as it is written.
+/// Makes a data frame with the columns `text, intent, lang, entities` of `records`.
 pub(crate) fn records_frame(records: &[Record]) -> PolarsResult<DataFrame> {
-    // As in a table, an empty text is a text: only what is absent is null.
+    // An empty text is a text, as in a table. Only absent values are null.
     let text: StringChunked = records.iter().map(|record| Some(record.text.as_str())).collect();
     let intent: StringChunked = records.iter().map(|record| record.intent.as_deref()).collect();
     let lang: StringChunked = records.iter().map(|record| record.lang.as_deref()).collect();
     let entities: StringChunked = records
         .iter()
-        .map(|record| Some(write::entities_cell(record)).filter(|cell| !cell.is_empty()))
+        .map(|record| Some(entities_cell(record)).filter(|cell| !cell.is_empty()))
         .collect();
     DataFrame::new(
         records.len(),

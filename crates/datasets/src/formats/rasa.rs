@@ -1,36 +1,38 @@
 //! Training data of Rasa (NLU, in YAML): intents with annotated examples, synonyms, lookups and regular expressions.
 //!
-//! In: the text of a file. Out: [`Training`], whose records know their lines; what has no place in a record is a
-//! [`Term`], and what has none in either is a finding.
+//! In: a file. Out: [`Training`]: records with their lines, [`Term`]s, and a finding for each part that is not read.
 
 pub(crate) mod writing;
 
 mod annotation;
 
-pub(crate) use writing::Rasa;
-
-use crate::Record;
+use super::encoding::{Start, decode, not_utf8};
+use crate::{
+    opening::{Opened, unread},
+    record::Record,
+};
 use botops_findings::{Fault, Finding, Place, Result, Severity};
 use botops_spec::{self as spec, Node, Value};
 use botops_text::{display, utterance};
 use serde::Serialize;
+use std::io::Read;
 
-/// What a [`Term`] is.
+/// The kind of a [`Term`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TermKind {
-    /// Other words for one value.
+    /// Other texts for one value.
     Synonym,
-    /// Words of which each is the entity.
+    /// Texts that are the entity.
     Lookup,
-    /// Patterns that mark the entity, or an intent.
+    /// Regular expressions of an entity or an intent.
     Regex,
 }
 
 impl TermKind {
     const ALL: [Self; 3] = [Self::Synonym, Self::Lookup, Self::Regex];
 
-    /// Returns its key in a file of Rasa.
+    /// Returns its key in the YAML.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -41,29 +43,68 @@ impl TermKind {
     }
 }
 
-/// What a file of Rasa knows besides its examples: it belongs to no record.
+/// A synonym, a lookup or a regular expression, which belongs to no record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Term {
-    /// What it is.
+    /// Its kind.
     pub kind: TermKind,
-    /// What it is for.
+    /// The value, the entity or the intent that it describes.
     pub name: String,
-    /// The words, or the patterns.
+    /// The texts or the patterns.
     pub examples: Vec<String>,
-    /// Where it stands.
+    /// Its place in the file.
     pub place: Place,
 }
 
-/// What a file holds.
+/// The parts of the files that are not records.
+#[derive(Debug, Default)]
+pub struct NonRecords {
+    /// Synonyms, lookups and regular expressions of Rasa training data.
+    pub terms: Vec<Term>,
+    /// Findings about the parts of the files that are not read.
+    pub findings: Vec<Finding>,
+}
+
+impl NonRecords {
+    /// Adds those of another file.
+    pub(crate) fn append(&mut self, other: Self) {
+        self.terms.extend(other.terms);
+        self.findings.extend(other.findings);
+    }
+}
+
+/// The contents of a file.
 #[derive(Debug, Default)]
 pub(crate) struct Training {
     pub(crate) records: Vec<Record>,
-    pub(crate) terms: Vec<Term>,
-    /// What is neither.
-    pub(crate) findings: Vec<Finding>,
+    pub(crate) non_records: NonRecords,
 }
 
-/// One example, with its place.
+/// The largest file of training data, in bytes. Every node of its YAML is held in memory.
+const LARGEST: u64 = 256 << 20;
+
+/// Reads a whole file of training data.
+///
+/// # Errors
+/// `BOT-2164` when it has more than 256 MiB; those of [`parse`].
+pub(crate) fn read<R: Read>(mut opened: Opened<R>) -> Result<Training> {
+    let name = &opened.name;
+    let mut bytes = Vec::new();
+    let read = opened.reader.by_ref().take(LARGEST + 1).read_to_end(&mut bytes);
+    read.map_err(|error| unread(error, name))?;
+    if bytes.len() as u64 > LARGEST {
+        let message = format!("training data in YAML has at most {} MiB", LARGEST >> 20);
+        return Err(Fault::data("BOT-2164", message)
+            .at(Place { file: Some(name.clone()), ..Place::default() })
+            .hint("split the file, and name the parts by a pattern"));
+    }
+    match decode(&bytes, true) {
+        (text, false) => parse(text, name),
+        (valid, true) => Err(not_utf8(&bytes, valid, name, Start::at(opened.mark), None)),
+    }
+}
+
+/// One example, with its line and column.
 struct Example {
     text: String,
     line: u64,
@@ -73,20 +114,21 @@ struct Example {
 /// Reads the YAML text `yaml` of `file`.
 ///
 /// # Errors
-/// Exit 3, with the line: `BOT-2164` malformed, or not of this form; `BOT-2165` annotations that cannot be read, each of
+/// Exit 3, with the line: `BOT-2164` malformed YAML, or YAML of another form; `BOT-2165` malformed annotations, each of
 /// which is a finding of the fault.
-pub(crate) fn read(yaml: &str, file: &str) -> Result<Training> {
+pub(crate) fn parse(yaml: &str, file: &str) -> Result<Training> {
     let root = spec::tree(yaml, file).map_err(|fault| {
         let message = fault.message().trim_start_matches("malformed YAML: ");
         Fault::data("BOT-2164", format!("the YAML is malformed: {message}"))
             .at(fault.place().clone())
             .hint(match fault.hints().first() {
                 Some(hint) => hint.clone(),
-                None => "look at that line and the one above it: quotes, brackets and how far it is indented".to_owned(),
+                None => "look at that line and the one above it: quotes, brackets and indentation"
+                    .to_owned(),
             })
     })?;
     let mut reader =
-        Reader { file: file.to_owned(), training: Training::default(), wrong: Vec::new() };
+        Reader { file: file.to_owned(), training: Training::default(), malformed: Vec::new() };
     let mut is_rasa = false;
     for (key, value) in root.entries() {
         match key {
@@ -95,7 +137,7 @@ pub(crate) fn read(yaml: &str, file: &str) -> Result<Training> {
                 is_rasa = true;
                 reader.items(value)?;
             }
-            _ => reader.lost(value, format!("`{}` is no training data", display(key, 40))),
+            _ => reader.not_read(value, format!("`{}` is not training data", display(key, 40))),
         }
     }
     if !is_rasa {
@@ -105,8 +147,8 @@ pub(crate) fn read(yaml: &str, file: &str) -> Result<Training> {
                 "training data of Rasa begins with `nlu:`, and an item of it with `- intent: NAME`",
             ));
     }
-    let Reader { training, wrong, .. } = reader;
-    let [first, rest @ ..] = wrong.as_slice() else { return Ok(training) };
+    let Reader { training, malformed, .. } = reader;
+    let [first, rest @ ..] = malformed.as_slice() else { return Ok(training) };
     let others = match rest.len() {
         0 => String::new(),
         n => format!(", and {n} more such examples"),
@@ -114,13 +156,13 @@ pub(crate) fn read(yaml: &str, file: &str) -> Result<Training> {
     Err(Fault::data("BOT-2165", format!("{}{others}", first.message))
         .at(first.place.clone())
         .hint(first.help.clone())
-        .with_findings(wrong))
+        .with_findings(malformed))
 }
 
 struct Reader {
     file: String,
     training: Training,
-    wrong: Vec<Finding>,
+    malformed: Vec<Finding>,
 }
 
 impl Reader {
@@ -137,10 +179,10 @@ impl Reader {
         Fault::data("BOT-2164", message).at(self.place(node.line, node.column)).hint(hint)
     }
 
-    /// Tells of something that is not read.
-    fn lost(&mut self, node: &Node, message: String) {
+    /// Reports a part that is not read.
+    fn not_read(&mut self, node: &Node, message: String) {
         let place = self.place(node.line, node.column);
-        self.training.findings.push(
+        self.training.non_records.findings.push(
             Finding::new(
                 "BOT-2166",
                 Severity::Warning,
@@ -154,12 +196,12 @@ impl Reader {
     fn items(&mut self, list: &Node) -> Result<()> {
         let items = match &list.value {
             Value::Sequence(items) => items,
-            // `nlu:` with nothing behind it.
+            // An empty `nlu:`.
             Value::Scalar { text, .. } if text.is_empty() => return Ok(()),
             _ => {
                 return Err(self.refused(
                     list,
-                    "`nlu` is no list",
+                    "`nlu` is not a list",
                     "write `- intent: NAME` below it",
                 ));
             }
@@ -183,25 +225,25 @@ impl Reader {
             }
         };
         let Some(name_text) = name.text().map(str::trim).filter(|name| !name.is_empty()) else {
-            return Err(self.refused(name, "the name is no text", "write it as a text"));
+            return Err(self.refused(name, "the name is not a string", "write it as a string"));
         };
         let name_text = name_text.to_owned();
         let own = kind.map_or("intent", TermKind::name);
         for (key, value) in item.entries() {
             if key != own && key != "examples" {
                 let key = display(key, 40);
-                self.lost(value, format!("`{key}` of the {own} `{}`", display(&name_text, 40)));
+                self.not_read(value, format!("`{key}` of the {own} `{}`", display(&name_text, 40)));
             }
         }
         if keys.iter().filter(|key| **key == "examples").count() > 1 {
-            return Err(self.refused(item, "`examples` is there twice", "write them as one"));
+            return Err(self.refused(item, "`examples` occurs twice", "merge the two lists"));
         }
         let examples = match named("examples") {
             Some((_, node)) => self.examples(node)?,
             None => Vec::new(),
         };
         match kind {
-            Some(kind) => self.training.terms.push(Term {
+            Some(kind) => self.training.non_records.terms.push(Term {
                 kind,
                 name: name_text,
                 examples: examples.into_iter().map(|example| example.text).collect(),
@@ -212,9 +254,9 @@ impl Reader {
         Ok(())
     }
 
-    /// Takes the examples of one item: a text with one behind each `- `, or a list.
+    /// Reads the examples of one item: a text with one example after each `- `, or a list.
     fn examples(&mut self, node: &Node) -> Result<Vec<Example>> {
-        const DASH: &str = "write each example on a line of its own, behind `- `";
+        const DASH: &str = "write each example on a line of its own, after `- `";
         match &node.value {
             Value::Scalar { text, literal } => {
                 let mut examples = Vec::new();
@@ -225,12 +267,12 @@ impl Reader {
                         continue;
                     }
                     let Some(example) = bare.strip_prefix('-') else {
-                        let shown = utterance(bare, 40);
-                        return Err(Fault::data("BOT-2164", format!("`{shown}` is no example"))
+                        let bare = utterance(bare, 40);
+                        return Err(Fault::data("BOT-2164", format!("`{bare}` is not an example"))
                             .at(Place { column: None, ..self.place(number, 1) })
                             .hint(DASH));
                     };
-                    // The column is that of the text as far as its line tells; the block's indent is not known here.
+                    // The indentation of the block is not known here, and with it the column.
                     let text = example.trim().to_owned();
                     examples.push(Example { text, line: number, column: 1 });
                 }
@@ -244,7 +286,7 @@ impl Reader {
                         _ => item.entries().find(|(key, _)| *key == "text").map(|(_, text)| text),
                     };
                     for (key, value) in item.entries().filter(|(key, _)| *key != "text") {
-                        self.lost(value, format!("`{}` of an example", display(key, 40)));
+                        self.not_read(value, format!("`{}` of an example", display(key, 40)));
                     }
                     let Some(Value::Scalar { text: words, literal }) = text.map(|node| &node.value)
                     else {
@@ -254,13 +296,13 @@ impl Reader {
                             "write `- text: …`",
                         ));
                     };
-                    // The break at the end of a block is of the block.
+                    // The line break at its end belongs to the block, not to the text.
                     let words = if *literal { words.trim().to_owned() } else { words.clone() };
                     examples.push(Example { text: words, line: item.line, column: item.column });
                 }
                 Ok(examples)
             }
-            Value::Mapping(_) => Err(self.refused(node, "`examples` is no list", DASH)),
+            Value::Mapping(_) => Err(self.refused(node, "`examples` is not a list", DASH)),
         }
     }
 
@@ -276,14 +318,14 @@ impl Reader {
                 line: example.line,
                 file: None,
             }),
-            Err(wrong) => {
+            Err(malformed) => {
                 let place = Place { column: None, ..self.place(example.line, example.column) };
-                let shown = utterance(&wrong.annotation, 60);
-                self.wrong.push(
+                let annotation = utterance(&malformed.annotation, 60);
+                self.malformed.push(
                     Finding::new(
                         "BOT-2165",
                         Severity::Error,
-                        format!("the annotation `{shown}` {}", wrong.why),
+                        format!("the annotation `{annotation}` {}", malformed.reason),
                         r#"write `[text](entity)` or `[text]{"entity": "name", "value": "…"}`"#,
                     )
                     .at(place),

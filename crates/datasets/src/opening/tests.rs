@@ -1,4 +1,4 @@
-//! What is opened, and what is refused, by its bytes.
+//! Files that are opened, and files that are refused.
 
 use super::*;
 use proptest::prelude::*;
@@ -22,7 +22,7 @@ fn unpack(bytes: &[u8], limits: &Limits) -> Result<Vec<u8>> {
 }
 
 #[test]
-fn a_file_is_unpacked_by_what_it_is_whatever_it_is_called() {
+fn the_content_decides_the_packing_whatever_the_name() {
     let folder = tempfile::tempdir().unwrap();
     let table = b"text,intent\nhello,a\n".as_slice();
     for (name, bytes, packing) in [
@@ -41,7 +41,7 @@ fn a_file_is_unpacked_by_what_it_is_whatever_it_is_called() {
     ] {
         let path = folder.path().join(name);
         fs::write(&path, &bytes).unwrap();
-        let mut opened = open_as(&path, None, &Limits::default(), Identity::Digested).unwrap();
+        let mut opened = open(&path, None, &Limits::default(), Identity::Digested).unwrap();
         assert_eq!((opened.format, opened.packing), (Format::Csv, packing), "{name}");
         let mut read = Vec::new();
         opened.reader.read_to_end(&mut read).unwrap();
@@ -53,7 +53,7 @@ fn a_file_is_unpacked_by_what_it_is_whatever_it_is_called() {
 }
 
 #[test]
-fn the_format_is_told_by_the_name_and_else_by_the_content() {
+fn the_name_decides_the_format_or_else_the_content() {
     for (name, content, format) in [
         ("a.csv", "{", Format::Csv),
         ("a.TSV.gz", "", Format::Tsv),
@@ -75,12 +75,12 @@ fn the_format_is_told_by_the_name_and_else_by_the_content() {
 
 #[test]
 fn a_bomb_is_refused_by_its_ratio_and_by_its_size() {
-    // A text of one line again and again: it packs to a thousandth.
+    // One repeated line packs to 1/1000 of its size.
     let line = b"text,intent\n".repeat(200 << 10);
     let limits = Limits { ratio_from_bytes: 1 << 20, ..Limits::default() };
     let fault = unpack(&zstd(&line), &limits).unwrap_err();
     assert_eq!(fault.code(), "BOT-2160", "{fault}");
-    // Packed twice, it is unpacked once, and what is inside is no text.
+    // A file that is packed twice is unpacked once, and the result is not text.
     let fault = unpack(&gzip(&gzip(&line)), &limits).unwrap_err();
     assert_eq!(fault.code(), "BOT-2103", "{fault}");
     let packed = gzip(&line);
@@ -94,7 +94,7 @@ fn a_bomb_is_refused_by_its_ratio_and_by_its_size() {
 }
 
 #[test]
-fn what_is_cut_off_or_altered_is_said_to_be() {
+fn a_damaged_packed_file_is_reported() {
     let table: Vec<u8> = (0..20_000).flat_map(|i| format!("text {i},a\n").into_bytes()).collect();
     for packed in [gzip(&table), zstd(&table)] {
         let cut = &packed[..packed.len() / 2];

@@ -1,319 +1,176 @@
-//! A file becomes rows of all its columns, batch by batch, each with record and line.
+//! Tables: a file becomes rows of all its columns, batch by batch, each with record number and line.
 //!
-//! What is held does not grow with the file. In: anything that can be read. Out: [`Batch`]es of [`Row`]s.
+//! This is the only reader of every format; records are made from its rows. In: an [`Origin`]. Out: [`Batch`]es of
+//! [`Row`]s. The memory in use does not grow with the file, unless the plan is to read whole files.
 
 pub mod rows;
 
 mod batch;
 mod csv;
+mod file_rows;
 mod json;
 mod origin;
+mod plan;
+mod shape;
 
-pub use batch::{Batch, Filling, Row};
+pub use batch::{Batch, Row};
 pub use origin::Origin;
+pub(crate) use plan::ReadPlan;
+pub use shape::Shape;
 
-use super::{Format, ReadOptions};
 use crate::{
-    column_roles::Roles,
-    formats::{csv::Reader, encoding, parquet::RowParts, rasa::Training},
-    opening::{self, Opened},
-    reading::{LONGEST, check_columns, training},
+    column_roles::check_columns,
+    formats::{encoding, rasa::NonRecords},
+    read_options::ReadOptions,
 };
-use botops_findings::{Fault, Place, Result};
-use std::{
-    collections::{BTreeMap, HashMap},
-    io::{self, Read},
-    sync::Arc,
-};
+use botops_digest::Digest;
+use botops_findings::Result;
+use file_rows::FileRows;
+use std::{fmt, sync::Arc};
 
-/// Bytes read at a time; of JSON, those whose keys are the columns.
-const PART: usize = 1 << 20;
-/// Bytes of CSV read at a time: few enough that a batch is still in the caches when it is checked.
-const PART_OF_CSV: usize = 1 << 18;
-/// Records of a Parquet file read at a time.
-const RECORDS: usize = 16_384;
-
-/// The names of the columns, and which have a role.
-#[derive(Debug, Clone, Default)]
-pub struct Shape {
-    pub names: Vec<String>,
-    by_name: HashMap<String, usize>,
-    /// `None`: there is no text, and the rules are about other columns.
-    pub roles: Option<Roles>,
-}
-
-impl Shape {
-    /// Recognises the columns called `names`.
-    ///
-    /// # Errors
-    /// `BOT-2101` (exit 2) when a column that is asked for, or the text, is not there.
-    pub(super) fn of(names: Vec<String>, options: &ReadOptions, place: &Place) -> Result<Self> {
-        let roles = match Roles::recognise(&names, options, place) {
-            Ok(roles) => Some(roles),
-            Err(_) if options.is_free() => None,
-            Err(fault) => return Err(fault),
-        };
-        Ok(Self::new(names, roles))
-    }
-
-    /// Takes columns whose roles are known.
-    pub(super) fn with_roles(names: Vec<String>, roles: Roles) -> Self {
-        Self::new(names, Some(roles))
-    }
-
-    fn new(names: Vec<String>, roles: Option<Roles>) -> Self {
-        let by_name = names.iter().enumerate().map(|(i, name)| (name.clone(), i)).collect();
-        Self { names, by_name, roles }
-    }
-
-    /// Returns the column called `name`.
-    pub fn column(&self, name: &str) -> Option<usize> {
-        self.by_name.get(name).copied()
-    }
-
-    /// Returns the columns that have a role, by it.
-    fn by_role(&self) -> BTreeMap<String, String> {
-        self.roles.as_ref().map_or_else(BTreeMap::new, |roles| roles.columns(&self.names))
-    }
-
-    /// Returns whether `column` is one that has to hold a text.
-    fn is_plain(&self, column: usize) -> bool {
-        self.roles.as_ref().is_some_and(|roles| {
-            roles.text == column || roles.intent == Some(column) || roles.lang == Some(column)
-        })
-    }
-}
-
-/// The rows of a file, or of several that are read as one, in their order.
+/// Reads the rows of a file, or of several files as one table, in their order.
 ///
-/// Of several, the columns are those of the first; what it does not have is not looked at.
+/// - the columns are those of the first file; other columns of later files are not read
+/// - the columns with a role have the same names in all files that have rows
+/// - the columns of a JSON file are the keys of its first part: of the whole file for [`crate::read()`], of the first
+///   1 MiB for streams and tables
 pub struct Table {
     origin: Origin,
     options: ReadOptions,
-    /// The file that is read now, and which it is.
-    now: Single,
-    at: usize,
-    /// The columns of the first file, as the file read now has them; `None`: it has the same.
+    plan: ReadPlan,
+    /// The file that is being read.
+    file: FileRows,
+    /// The name of that file, if there are several.
+    file_name: Option<Arc<str>>,
+    /// The index of the next file.
+    next: usize,
+    /// The columns of the first file as columns of the current file; `None`: they are the same.
     columns: Option<Vec<Option<usize>>>,
     shape: Shape,
+    /// The size of the files that were read to the end, in bytes.
+    n_done: u64,
+    /// The size of all files, in bytes.
+    n_bytes: u64,
+    digests: Vec<Option<Digest>>,
+    non_records: NonRecords,
+}
+
+impl fmt::Debug for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Table {{ {}, {:?} }}", self.file.name, self.file.progress)
+    }
 }
 
 impl Table {
-    /// Opens what `origin` names, at its first file.
+    /// Opens the first file of `origin`, to read all columns.
     ///
     /// # Errors
-    /// As [`super::read()`], as far as the beginning shows it.
+    /// Those of [`crate::read()`] that the beginning of the file shows.
     pub fn open(origin: &Origin, options: &ReadOptions) -> Result<Self> {
-        let Some(opened) = origin.open(0, options)? else {
+        let table = Self::begin(origin, options, ReadPlan::ROWS)?;
+        // A file that holds terms of Rasa and no rows may be one of several.
+        if origin.len() == 1 && table.file.is_empty() {
+            return Err(encoding::no_record(origin.name()));
+        }
+        Ok(table)
+    }
+
+    /// Opens the first file of `origin`, to read it as `plan` says.
+    ///
+    /// # Errors
+    /// Those of [`crate::read()`] that the beginning of the file shows.
+    pub(crate) fn begin(origin: &Origin, options: &ReadOptions, plan: ReadPlan) -> Result<Self> {
+        let Some(opened) = origin.open(0, options, plan.identity)? else {
             return Err(encoding::empty(origin.name()));
         };
-        let now = Single::begin(opened, options, PART, origin.len() > 1)?;
-        let shape = now.shape.clone();
-        let origin = origin.clone();
-        Ok(Self { origin, options: options.clone(), now, at: 0, columns: None, shape })
+        let mut file = FileRows::begin(opened, options, plan)?;
+        Ok(Self {
+            origin: origin.clone(),
+            options: options.clone(),
+            plan,
+            file_name: (origin.len() > 1).then(|| file.name.as_str().into()),
+            next: 1,
+            columns: None,
+            shape: file.shape().clone(),
+            n_done: 0,
+            n_bytes: origin.n_bytes(),
+            digests: Vec::new(),
+            non_records: std::mem::take(&mut file.non_records),
+            file,
+        })
     }
 
     /// Returns the columns.
+    #[must_use]
     pub fn shape(&self) -> &Shape {
         &self.shape
     }
 
+    /// Returns the columns of the current file.
+    pub(crate) fn file_shape(&self) -> &Shape {
+        self.file.shape()
+    }
+
+    /// Returns the name of the current file.
+    pub(crate) fn file_name(&self) -> &str {
+        &self.file.name
+    }
+
+    /// Returns the size of the stored files in bytes, and how many of them were read.
+    pub(crate) fn progress(&self) -> (u64, u64) {
+        let (size, read) = self.file.progress.bytes();
+        (self.n_bytes.max(self.n_done + size), self.n_done + read)
+    }
+
+    /// Returns the digest of the files, once they were read to the end; `None` unless the plan is to compute it.
+    ///
+    /// The digest of several files is that of the list of their digests.
+    pub(crate) fn digest(&self) -> Option<Digest> {
+        match self.digests.as_slice() {
+            [only] => *only,
+            several => several.iter().all(Option::is_some).then(|| Digest::of_json(several)),
+        }
+    }
+
+    /// Takes the parts of the files that are not records. They are complete once the files were read to the end.
+    pub(crate) fn take_non_records(&mut self) -> NonRecords {
+        std::mem::take(&mut self.non_records)
+    }
+
     /// Reads the next rows; `None` at the end.
     ///
     /// # Errors
-    /// As [`super::read()`]; nothing is read after a fault.
+    /// As [`crate::read()`]. The rows before a fault are returned first, and nothing is read after it.
+    #[expect(clippy::should_implement_trait, reason = "an iterator cannot end with a fault")]
     pub fn next(&mut self) -> Result<Option<Batch>> {
         loop {
-            if let Some(batch) = self.now.next()? {
+            if let Some(batch) = self.file.next()? {
                 let batch = match &self.columns {
                     Some(columns) => batch.of_columns(columns),
                     None => batch,
                 };
-                return Ok(Some(batch.of_file(self.now.several.clone())));
+                return Ok(Some(batch.of_file(self.file_name.clone())));
             }
-            self.at += 1;
-            let Some(opened) = self.origin.open(self.at, &self.options)? else { return Ok(None) };
-            let next = Single::begin(opened, &self.options, PART, true)?;
-            let (found, wanted) = (next.shape.by_role(), self.now.shape.by_role());
-            check_columns(&next.name, &found, &self.now.name, &wanted)?;
-            let is_same = next.shape.names == self.shape.names;
-            self.columns = (!is_same)
-                .then(|| self.shape.names.iter().map(|name| next.shape.column(name)).collect());
-            self.now = next;
-        }
-    }
-}
-
-/// The rows of one file.
-struct Single {
-    name: String,
-    /// The name, where the file is one of several.
-    several: Option<Arc<str>>,
-    options: ReadOptions,
-    source: Box<dyn Read + Send>,
-    parts: Parts,
-    shape: Shape,
-    /// What was read and is not a whole record yet.
-    rest: Vec<u8>,
-    ended: bool,
-    /// The first batch, which had to be read for the names of the columns.
-    ahead: Option<Batch>,
-    records: u64,
-    step: usize,
-}
-
-#[derive(Debug)]
-enum Parts {
-    Csv(Reader),
-    Json(json::Parts),
-    Parquet(RowParts),
-    /// Held as a whole; `None` once it was given.
-    Rasa(Option<Training>),
-}
-
-impl Single {
-    /// Begins what was opened, in parts of `step` bytes; `is_one_of_several`: it is called by its name in what is found.
-    fn begin(
-        mut opened: Opened,
-        options: &ReadOptions,
-        step: usize,
-        is_one_of_several: bool,
-    ) -> Result<Self> {
-        let (name, mark) = (opened.name.clone(), opened.mark);
-        let mut source: Box<dyn Read + Send> = Box::new(io::empty());
-        let mut text = |parts| {
-            source = std::mem::replace(&mut opened.reader, Box::new(io::empty()));
-            parts
-        };
-        let parts = match opened.format {
-            Format::Csv => text(Parts::Csv(Reader::new(&name, None, mark))),
-            Format::Tsv => text(Parts::Csv(Reader::new(&name, Some(b'\t'), mark))),
-            Format::Jsonl => text(Parts::Json(json::Parts::lines(&name, mark))),
-            Format::Json => text(Parts::Json(json::Parts::list(&name, mark))),
-            Format::Parquet => Parts::Parquet(RowParts::new(opened, &options.limits)?),
-            Format::Rasa => Parts::Rasa(Some(training(opened)?)),
-        };
-        let step = if matches!(parts, Parts::Csv(_)) { step.min(PART_OF_CSV) } else { step };
-        // A file of Rasa that holds terms alone may be among others.
-        let may_lack_records = is_one_of_several
-            && matches!(&parts, Parts::Rasa(Some(training)) if !training.terms.is_empty());
-        let several = is_one_of_several.then(|| name.as_str().into());
-        let mut table = Self {
-            name,
-            several,
-            options: options.clone(),
-            source,
-            parts,
-            shape: Shape::default(),
-            rest: Vec::new(),
-            ended: false,
-            ahead: None,
-            records: 0,
-            step,
-        };
-        let mut shape = None;
-        table.ahead = table.part(&mut shape)?;
-        let Some(shape) = shape else { return Err(encoding::empty(&table.name)) };
-        if table.ahead.is_none() && !may_lack_records {
-            return Err(encoding::no_record(&table.name));
-        }
-        table.shape = shape;
-        Ok(table)
-    }
-
-    /// Reads the next rows; `None` at the end.
-    fn next(&mut self) -> Result<Option<Batch>> {
-        if let Some(batch) = self.ahead.take() {
-            return Ok(Some(batch));
-        }
-        let mut shape = Some(std::mem::take(&mut self.shape));
-        let read = self.part(&mut shape);
-        self.shape = shape.unwrap_or_default();
-        read
-    }
-
-    /// Reads until there is a row; `None` at the end.
-    fn part(&mut self, shape: &mut Option<Shape>) -> Result<Option<Batch>> {
-        let place = || Place { file: Some(self.name.clone()), ..Place::default() };
-        match &mut self.parts {
-            Parts::Parquet(parts) => {
-                let Some(read) = parts.read(RECORDS)? else { return Ok(None) };
-                if shape.is_none() {
-                    *shape = Some(Shape::of(read.names.clone(), &self.options, &place())?);
-                }
-                if read.height == 0 {
-                    return Ok(None);
-                }
-                let mut rows = Filling::new(read.names.len(), self.records + 1);
-                for row in 0..read.height {
-                    for column in 0..read.names.len() {
-                        rows.cell(&read.cell(row, column));
-                    }
-                    self.records += 1;
-                    rows.end_row(self.records);
-                }
-                Ok(Some(rows.finish()))
-            }
-            Parts::Rasa(training) => {
-                let Some(training) = training.take() else { return Ok(None) };
-                let names = ["text", "intent", "entities"].map(str::to_owned).to_vec();
-                let roles = Roles { text: 0, intent: Some(1), lang: None, entities: Some(2) };
-                let mut rows = Filling::new(names.len(), 1);
-                *shape = Some(Shape::with_roles(names, roles));
-                if training.records.is_empty() {
-                    return Ok(None);
-                }
-                for record in &training.records {
-                    rows.cell(&record.text);
-                    rows.cell(record.intent.as_deref().unwrap_or_default());
-                    rows.cell(&super::write::entities_cell(record));
-                    rows.end_row(record.line);
-                }
-                Ok(Some(rows.finish()))
-            }
-            Parts::Csv(_) | Parts::Json(_) => self.text(shape),
-        }
-    }
-
-    fn text(&mut self, shape: &mut Option<Shape>) -> Result<Option<Batch>> {
-        let mut wanted = self.step;
-        loop {
-            let missing = wanted.saturating_sub(self.rest.len());
-            if !self.ended && missing > 0 {
-                let before = self.rest.len();
-                let read = self.source.by_ref().take(missing as u64).read_to_end(&mut self.rest);
-                read.map_err(|error| opening::unread(error, &self.name))?;
-                self.ended = self.rest.len() - before < missing;
-            }
-            if self.rest.is_empty() {
-                if let Parts::Json(parts) = &self.parts {
-                    parts.finish()?;
-                }
+            if self.next > self.origin.len() {
                 return Ok(None);
             }
-            let (last, options) = (self.ended, &self.options);
-            let (consumed, batch) = match &mut self.parts {
-                Parts::Csv(reader) => csv::read(reader, &self.rest, last, shape, options)?,
-                Parts::Json(parts) => parts.read(&self.rest, last, shape, options)?,
-                Parts::Parquet(_) | Parts::Rasa(_) => (0, None),
-            };
-            if consumed == 0 && self.rest.len() > LONGEST {
-                return Err(self.too_long());
+            self.digests.push(self.file.progress.digest());
+            let opened = self.origin.open(self.next, &self.options, self.plan.identity)?;
+            self.next += 1;
+            let Some(opened) = opened else { return Ok(None) };
+            let mut file = FileRows::begin(opened, &self.options, self.plan)?;
+            let shape = file.shape();
+            if !file.is_empty() {
+                let (found, expected) = (shape.by_role(), self.shape.by_role());
+                check_columns(&file.name, &found, &self.file.name, &expected)?;
             }
-            self.rest.drain(..consumed);
-            if let Some(batch) = batch.filter(|batch| batch.rows().next().is_some()) {
-                return Ok(Some(batch));
-            }
-            wanted = if consumed == 0 { self.rest.len().max(self.step) * 2 } else { self.step };
-        }
-    }
-
-    /// The fault of a record that is too long to wait for its end.
-    fn too_long(&self) -> Fault {
-        match &self.parts {
-            Parts::Csv(reader) => reader.too_long(&self.rest),
-            Parts::Json(parts) => parts.too_long(),
-            Parts::Parquet(_) | Parts::Rasa(_) => encoding::no_record(&self.name),
+            let is_same = shape.names == self.shape.names;
+            self.columns = (!is_same)
+                .then(|| self.shape.names.iter().map(|name| shape.column(name)).collect());
+            self.n_done += self.file.progress.bytes().0;
+            self.non_records.append(std::mem::take(&mut file.non_records));
+            self.file_name = Some(file.name.as_str().into());
+            self.file = file;
         }
     }
 }
@@ -321,14 +178,14 @@ impl Single {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Presence, read};
+    use crate::{opening::Identity, read_bytes, read_options::Presence};
     use std::{io::Write as _, path::Path};
 
     fn options() -> ReadOptions {
         ReadOptions { intent: Presence::Optional, ..ReadOptions::default() }
     }
 
-    /// What a record of a table is: its file, its number, its line and its cells.
+    /// The file, the number, the line and the cells of a row.
     type Seen = (Option<String>, u64, u64, Vec<String>);
 
     fn seen(batch: &Batch, shape: &Shape) -> Vec<Seen> {
@@ -340,11 +197,11 @@ mod tests {
 
     fn single(bytes: &[u8], name: &str, step: usize) -> Result<Vec<Seen>> {
         let origin = Origin::held(bytes.to_vec().into(), name);
-        let opened = origin.open(0, &options())?.unwrap();
-        let mut table = Single::begin(opened, &options(), step, false)?;
+        let opened = origin.open(0, &options(), Identity::Unknown)?.unwrap();
+        let mut rows = FileRows::begin(opened, &options(), ReadPlan { step, ..ReadPlan::ROWS })?;
         let mut all = Vec::new();
-        while let Some(batch) = table.next()? {
-            all.extend(seen(&batch, &table.shape));
+        while let Some(batch) = rows.next()? {
+            all.extend(seen(&batch, rows.shape()));
         }
         Ok(all)
     }
@@ -359,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn every_format_gives_the_records_that_read_gives_whatever_the_size_of_a_part() {
+    fn rows_do_not_depend_on_the_size_of_a_part() {
         for (name, text) in [
             (
                 "a.csv",
@@ -378,9 +235,8 @@ mod tests {
             ),
             ("f.yml", "nlu:\n- intent: x\n  examples: |\n    - a [b](c)\n    - d\n"),
         ] {
-            let data = read::read_bytes(text.as_bytes(), name, &options()).unwrap();
+            let data = read_bytes(text.as_bytes(), name, &options()).unwrap();
             for step in [1, 7, 24, 1 << 20] {
-                // The keys of JSON are those of the first part: it has to hold one.
                 let rows = single(text.as_bytes(), name, step).unwrap();
                 let places: Vec<(u64, u64)> = rows.iter().map(|row| (row.1, row.2)).collect();
                 let wanted: Vec<(u64, u64)> =
@@ -394,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_cut_off_is_refused_as_read_refuses_it() {
+    fn malformed_files_are_refused_as_read_refuses_them() {
         for (name, text) in [
             ("a.json", "[{\"text\":\"a\"}"),
             ("b.json", "[{\"text\":\"a\"},{\"te"),
@@ -405,7 +261,7 @@ mod tests {
             ("g.csv", "text,text\na,b\n"),
             ("h.jsonl", "{\"text\":\"a\",\"text\":\"b\"}\n"),
         ] {
-            let wanted = read::read_bytes(text.as_bytes(), name, &options()).unwrap_err();
+            let wanted = read_bytes(text.as_bytes(), name, &options()).unwrap_err();
             for step in [5, 1 << 20] {
                 let fault = single(text.as_bytes(), name, step).unwrap_err();
                 assert_eq!(fault.code(), wanted.code(), "{name} by {step}: {fault}");
@@ -448,7 +304,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn what_comes_through_a_pipe_is_read_twice_and_leaves_nothing() {
+    fn a_pipe_can_be_read_twice_and_leaves_no_copy() {
         let folder = tempfile::tempdir().unwrap();
         let kept = tempfile::tempdir().unwrap();
         let pipe = folder.path().join("pipe");

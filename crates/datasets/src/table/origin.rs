@@ -1,9 +1,8 @@
-//! Where a table comes from: files, a pipe, or bytes in memory. Each can be opened again.
+//! Origins of a table: files, a pipe, or bytes in memory. Each can be opened again.
 
 use crate::{
-    ReadOptions,
-    opening::{self, Identity, Opened, STDIN, expand},
-    read::bytes,
+    opening::{self, Identity, Opened, STDIN, bytes, expand},
+    read_options::ReadOptions,
 };
 use botops_files::Scratch;
 use botops_findings::Result;
@@ -17,7 +16,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-/// What is read as one table, in its order.
+/// The files that are read as one table, in their order.
 #[derive(Debug, Clone)]
 pub struct Origin {
     name: String,
@@ -26,18 +25,18 @@ pub struct Origin {
 
 #[derive(Debug, Clone)]
 enum Piece {
-    /// Opened where it lies.
+    /// A file on disk.
     Path(PathBuf),
-    /// Read but once, and kept while it is.
+    /// A source that can be read only once, and is copied while it is read.
     Pipe(Arc<Pipe>),
-    /// In memory.
+    /// Bytes in memory, and their name.
     Held(Bytes, String),
 }
 
-/// What comes but once, such as standard input.
+/// A source that can be read only once, such as standard input.
 struct Pipe {
     path: PathBuf,
-    kept: Arc<Scratch>,
+    copy: Arc<Scratch>,
     was_read: Mutex<bool>,
 }
 
@@ -57,13 +56,13 @@ impl Origin {
         Ok(Self { name: path.display().to_string(), pieces })
     }
 
-    /// Takes `bytes` that are called `name`, whose ending says their format.
+    /// Takes `bytes` that are called `name`. The extension of the name decides their format.
     pub fn held(bytes: Bytes, name: &str) -> Self {
         Self { name: name.to_owned(), pieces: vec![Piece::Held(bytes, name.to_owned())] }
     }
 
-    /// Makes sure that it can be opened more than once: what comes through a pipe is kept in `folder` while it is read;
-    /// `None`: it is read now, and held.
+    /// Makes sure that every file can be opened again: a pipe is copied to `folder` while it is read. Without a folder,
+    /// it is read now, and held in memory.
     ///
     /// # Errors
     /// `BOT-1002` (exit 1); `BOT-1001` (exit 2) when it cannot be read.
@@ -75,7 +74,7 @@ impl Origin {
                 *piece = match folder {
                     Some(folder) => Piece::Pipe(Arc::new(Pipe {
                         path: path.clone(),
-                        kept: Arc::new(Scratch::create(folder, "piped")?),
+                        copy: Arc::new(Scratch::create(folder, "piped")?),
                         was_read: Mutex::new(false),
                     })),
                     None => Piece::Held(bytes(path)?.into(), path.display().to_string()),
@@ -85,36 +84,51 @@ impl Origin {
         Ok(self)
     }
 
-    /// Returns what the user called it.
+    /// Returns the name that the user gave.
     pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
-    /// Returns how many files it is.
+    /// Returns the size of the files on disk, in bytes.
+    pub(super) fn n_bytes(&self) -> u64 {
+        let size = |piece: &Piece| match piece {
+            Piece::Path(path) => path.metadata().map_or(0, |metadata| metadata.len()),
+            Piece::Held(bytes, _) => bytes.len() as u64,
+            Piece::Pipe(_) => 0,
+        };
+        self.pieces.iter().map(size).sum()
+    }
+
+    /// Returns the number of files.
     pub(super) fn len(&self) -> usize {
         self.pieces.len()
     }
 
-    /// Opens its file `at`; `None` when it has no more.
+    /// Opens the file `at`, from 0; `None` after the last one.
     ///
     /// # Errors
     /// Those of [`opening::open`].
-    pub(super) fn open(&self, at: usize, options: &ReadOptions) -> Result<Option<Opened>> {
+    pub(super) fn open(
+        &self,
+        at: usize,
+        options: &ReadOptions,
+        identity: Identity,
+    ) -> Result<Option<Opened>> {
         let ReadOptions { format, limits, .. } = options;
         let opened = match self.pieces.get(at) {
             None => return Ok(None),
-            Some(Piece::Path(path)) => opening::open_as(path, *format, limits, Identity::Unknown),
-            Some(Piece::Pipe(pipe)) => pipe.open(options),
+            Some(Piece::Path(path)) => opening::open(path, *format, limits, identity),
+            Some(Piece::Pipe(pipe)) => pipe.open(options, identity),
             Some(Piece::Held(bytes, name)) => {
                 let source = Box::new(Cursor::new(bytes.clone()));
-                opening::begin(source, name, *format, limits, Identity::Unknown)
+                opening::begin(source, name, *format, limits, identity)
             }
         };
         opened.map(Some)
     }
 }
 
-/// Whether what is at `path` is gone once it was read. What is not there is told when it is opened.
+/// Returns whether `path` can be read only once. Opening reports a missing file.
 fn comes_once(path: &Path) -> bool {
     let is_special = |path: &Path| {
         path.metadata().is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir())
@@ -123,15 +137,15 @@ fn comes_once(path: &Path) -> bool {
 }
 
 impl Pipe {
-    fn open(&self, options: &ReadOptions) -> Result<Opened> {
+    fn open(&self, options: &ReadOptions, identity: Identity) -> Result<Opened> {
         let ReadOptions { format, limits, .. } = options;
         let name = self.path.display().to_string();
         let unreadable = |error: io::Error| spec::unreadable(&self.path, &error);
         let mut was_read = self.was_read.lock().unwrap_or_else(PoisonError::into_inner);
         if *was_read {
-            let mut file = File::open(&self.kept.path).map_err(unreadable)?;
+            let mut file = File::open(&self.copy.path).map_err(unreadable)?;
             file.rewind().map_err(unreadable)?;
-            return opening::of_file(file, &name, *format, limits, Identity::Unknown);
+            return opening::of_file(file, &name, *format, limits, identity);
         }
         *was_read = true;
         let source: Box<dyn Read + Send> = if self.path == Path::new(STDIN) {
@@ -139,23 +153,23 @@ impl Pipe {
         } else {
             Box::new(File::open(&self.path).map_err(unreadable)?)
         };
-        let keeping = Keeping { source, kept: Arc::clone(&self.kept) };
-        opening::begin(Box::new(keeping), &name, *format, limits, Identity::Unknown)
+        let tee = Tee { source, copy: Arc::clone(&self.copy) };
+        opening::begin(Box::new(tee), &name, *format, limits, identity)
     }
 }
 
-/// Keeps what is read.
-struct Keeping {
+/// Copies a source to a file while it is read.
+struct Tee {
     source: Box<dyn Read + Send>,
-    kept: Arc<Scratch>,
+    copy: Arc<Scratch>,
 }
 
-impl Read for Keeping {
+impl Read for Tee {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let n = self.source.read(buffer)?;
-        (&self.kept.file)
+        (&self.copy.file)
             .write_all(&buffer[..n])
-            .map_err(|error| io::Error::other(self.kept.fault(error)))?;
+            .map_err(|error| io::Error::other(self.copy.fault(error)))?;
         Ok(n)
     }
 }

@@ -1,17 +1,22 @@
-//! Where rows come from: a file, or records in memory; both can be read twice.
+//! Sources of rows: files, or records in memory. Both can be read more than once.
 
+use super::{
+    Table,
+    batch::{Batch, BatchBuilder, Row},
+    origin::Origin,
+    shape::Shape,
+};
 use crate::{
-    Dataset, ReadOptions,
     column_roles::Roles,
-    table::{Batch, Filling, Origin, Row, Shape, Table},
-    write,
+    read_options::ReadOptions,
+    record::{Dataset, entities_cell},
 };
 use botops_findings::Result;
 use std::{ops::ControlFlow, sync::mpsc, thread};
 
-/// Batches that are read before they are asked for.
+/// The number of batches that are read ahead.
 const AHEAD: usize = 2;
-/// Records of a data set in one batch.
+/// The number of records of a data set in one batch.
 const RECORDS: usize = 4_096;
 
 /// Rows that can be read again from the first.
@@ -22,25 +27,25 @@ pub trait Source {
     /// Returns the columns.
     fn shape(&self) -> &Shape;
 
-    /// Gives every row to `each`, in the order of the file, until it breaks off.
+    /// Passes every row to `each`, in the order of the file, until it breaks.
     ///
     /// # Errors
-    /// Those of reading, and of `each`.
+    /// Those of reading, and those of `each`.
     fn each(&mut self, each: &mut dyn FnMut(Row<'_>) -> Result<ControlFlow<()>>) -> Result<()>;
 }
 
-/// The rows of a file, or of several that are read as one.
+/// The rows of a file, or of several files that are read as one.
 pub struct TableRows {
     origin: Origin,
     options: ReadOptions,
-    /// Opened, and not read yet.
+    /// The open table, before it was read.
     table: Option<Table>,
     name: String,
     shape: Shape,
 }
 
 impl TableRows {
-    /// Opens what `origin` names, which findings call `name`.
+    /// Opens `origin`. Findings call it `name`; default: the name of the origin.
     ///
     /// # Errors
     /// Those of [`Table::open`].
@@ -70,21 +75,21 @@ impl Source for TableRows {
             Some(table) => table,
             None => Table::open(&self.origin, &self.options)?,
         };
-        // One thread takes the file apart, the other checks: the batches stay in order.
+        // One thread reads the file, the other checks the rows. The batches stay in order.
         thread::scope(|scope| {
             let (sender, batches) = mpsc::sync_channel(AHEAD);
             scope.spawn(move || {
                 loop {
                     let read = table.next().transpose();
                     let is_end = !matches!(read, Some(Ok(_)));
-                    // Nobody listens any more: what follows is not wanted.
+                    // The receiver is gone: `each` broke or failed.
                     if read.is_some_and(|read| sender.send(read).is_err()) || is_end {
                         break;
                     }
                 }
             });
             for batch in batches {
-                if give(&batch?, each)?.is_break() {
+                if pass(&batch?, each)?.is_break() {
                     break;
                 }
             }
@@ -93,7 +98,8 @@ impl Source for TableRows {
     }
 }
 
-fn give(
+/// Passes every row of `batch` to `each` until it breaks.
+fn pass(
     batch: &Batch,
     each: &mut dyn FnMut(Row<'_>) -> Result<ControlFlow<()>>,
 ) -> Result<ControlFlow<()>> {
@@ -119,7 +125,7 @@ impl<'a> RecordRows<'a> {
             text: 0,
             intent: has("intent", 1),
             lang: Some(2),
-            // A data set made by hand may have entities without naming their column.
+            // A data set built in memory may have entities without naming their column.
             entities: Some(3),
         };
         let names = ["text", "intent", "lang", "entities"].map(str::to_owned).to_vec();
@@ -139,17 +145,17 @@ impl Source for RecordRows<'_> {
     fn each(&mut self, each: &mut dyn FnMut(Row<'_>) -> Result<ControlFlow<()>>) -> Result<()> {
         let by_file = self.data.records.chunk_by(|a, b| a.file == b.file);
         for records in by_file.flat_map(|records| records.chunks(RECORDS)) {
-            let mut rows = Filling::new(self.shape.names.len(), 0);
+            let mut rows = BatchBuilder::new(self.shape.names.len(), 0);
             for record in records {
                 rows.cell(&record.text);
                 rows.cell(record.intent.as_deref().unwrap_or_default());
                 rows.cell(record.lang.as_deref().unwrap_or_default());
-                rows.cell(&write::entities_cell(record));
+                rows.cell(&entities_cell(record));
                 rows.end_row(record.line);
                 rows.number(record.record);
             }
             let file = records.first().and_then(|record| record.file.clone());
-            if give(&rows.finish().of_file(file), each)?.is_break() {
+            if pass(&rows.finish().of_file(file), each)?.is_break() {
                 break;
             }
         }

@@ -1,7 +1,8 @@
-//! One record of CSV after another, as the places of its fields: nothing is copied but what quotes are taken out of.
+//! Records of CSV, one after another, as the places of their fields. Only quoted fields with quotes in them are copied.
 //!
-//! The dialect is that of the `csv` crate, to which the tests hold it: a record ends at a line feed, a carriage return
-//! or both; blank lines are skipped; a quote counts at the start of a field, and two within such a field are one.
+//! The dialect is that of the `csv` crate, and the tests compare the two: a record ends at a line feed, a carriage
+//! return or both; blank lines are skipped; a quote counts at the start of a field, and two quotes within such a field
+//! are one.
 
 use memchr::{memchr, memchr_iter, memchr2, memchr3};
 use std::ops::Range;
@@ -11,46 +12,67 @@ use std::ops::Range;
 pub struct Fields {
     delimiter: u8,
     fields: Vec<Field>,
-    /// What fields say that do not stand in the text as such.
+    /// The places of the fields with their quotes; empty for a record without quotes, where they are those of `fields`.
+    raw: Vec<Range<usize>>,
+    /// The text of fields that do not stand in the file as such.
     unquoted: String,
+    misplaced: Option<MisplacedQuote>,
 }
 
-/// Where a field is.
+/// The place of a field.
 #[derive(Debug, Clone)]
 enum Field {
-    /// In the text.
-    There(Range<usize>),
-    /// In what quotes were taken out of.
+    /// In the text of the file.
+    InText(Range<usize>),
+    /// In the text of fields from which quotes were removed.
     Unquoted(Range<usize>),
 }
 
-/// A field, as the place of it in the text, or as a text of its own.
+/// A field: a place in the text of the file, or a text of its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Cell<'a> {
-    /// It stands in the text as it is.
-    There(Range<usize>),
-    /// Quotes were taken out of it.
+pub(crate) enum Cell<'a> {
+    /// It stands in the text unchanged.
+    InText(Range<usize>),
+    /// Quotes were removed from it.
     Unquoted(&'a str),
 }
 
-/// Where a record is.
+/// The place of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Extent {
     /// Its first byte, after blank lines.
     pub start: usize,
     /// The byte after it and its line break.
     pub end: usize,
-    /// Whether it holds no quote, and ends with the line on which it starts.
+    /// Whether it holds no quote, and ends on the line on which it starts.
     pub(crate) is_plain: bool,
 }
 
+/// A quote that the `csv` crate accepts, and that swallows fields or records. Offsets are those of the text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum MisplacedQuote {
+    /// Opened at this offset, and never closed.
+    Open(usize),
+    /// Opened at `opened`, closed at `closed` on a later line, and followed by more text of the field.
+    ClosedLate { opened: usize, closed: usize },
+}
+
 impl Fields {
-    /// Begins with fields parted by `delimiter`.
+    /// Makes a reader of records whose fields are separated by `delimiter`.
+    #[must_use]
     pub fn new(delimiter: u8) -> Self {
-        Self { delimiter, fields: Vec::new(), unquoted: String::new() }
+        Self {
+            delimiter,
+            fields: Vec::new(),
+            raw: Vec::new(),
+            unquoted: String::new(),
+            misplaced: None,
+        }
     }
 
-    /// Returns how many fields the record has.
+    /// Returns the number of fields of the record.
+    #[must_use]
+    #[expect(clippy::len_without_is_empty, reason = "a record has at least one field")]
     pub fn len(&self) -> usize {
         self.fields.len()
     }
@@ -58,36 +80,49 @@ impl Fields {
     /// Iterates over the fields of the record.
     pub(crate) fn cells(&self) -> impl Iterator<Item = Cell<'_>> {
         self.fields.iter().map(|field| match field {
-            Field::There(range) => Cell::There(range.clone()),
+            Field::InText(range) => Cell::InText(range.clone()),
             Field::Unquoted(range) => Cell::Unquoted(&self.unquoted[range.clone()]),
         })
     }
 
     /// Iterates over the fields of the record, which was read from `text`.
     pub fn words<'a>(&'a self, text: &'a str) -> impl Iterator<Item = &'a str> {
-        (0..self.len()).map(|at| self.word(at, text))
+        self.fields.iter().map(move |field| match field {
+            Field::InText(range) => &text[range.clone()],
+            Field::Unquoted(range) => &self.unquoted[range.clone()],
+        })
     }
 
-    /// Returns the field `at` of the record, which was read from `text`.
-    pub(crate) fn word<'a>(&'a self, at: usize, text: &'a str) -> &'a str {
-        match &self.fields[at] {
-            Field::There(range) => &text[range.clone()],
-            Field::Unquoted(range) => &self.unquoted[range.clone()],
-        }
+    /// Iterates over the places of the fields in the text, with their quotes.
+    pub fn spans(&self) -> impl Iterator<Item = Range<usize>> {
+        let plain =
+            self.fields.iter().filter(|_| self.raw.is_empty()).filter_map(|field| match field {
+                Field::InText(range) => Some(range.clone()),
+                Field::Unquoted(_) => None,
+            });
+        self.raw.iter().cloned().chain(plain)
+    }
+
+    /// Returns the first misplaced quote of the record.
+    pub(crate) fn misplaced_quote(&self) -> Option<MisplacedQuote> {
+        self.misplaced
     }
 
     /// Returns whether the record, which was read from `text`, is a line of white space.
+    #[must_use]
     pub fn is_blank(&self, text: &str) -> bool {
         self.len() == 1 && self.words(text).all(|word| word.trim_ascii().is_empty())
     }
 
     /// Reads the record of `text` at `from` or after blank lines there; `None` when there is none.
     ///
-    /// What ends with the text may go on in what follows it.
+    /// A record that ends with the text is incomplete if more text follows.
     pub fn read(&mut self, text: &str, from: usize) -> Option<Extent> {
         let bytes = text.as_bytes();
         self.fields.clear();
+        self.raw.clear();
         self.unquoted.clear();
+        self.misplaced = None;
         let blank = bytes[from..].iter().take_while(|byte| b"\r\n".contains(byte)).count();
         let start = from + blank;
         if start == bytes.len() {
@@ -102,10 +137,10 @@ impl Fields {
         }
         let mut field = start;
         for at in memchr_iter(self.delimiter, line) {
-            self.fields.push(Field::There(field..start + at));
+            self.fields.push(Field::InText(field..start + at));
             field = start + at + 1;
         }
-        self.fields.push(Field::There(field..start + line.len()));
+        self.fields.push(Field::InText(field..start + line.len()));
         let end = feed.map_or(bytes.len(), |feed| feed + 1);
         Some(Extent { start, end, is_plain: feed.is_some() })
     }
@@ -116,13 +151,14 @@ impl Fields {
         let mut at = start;
         loop {
             let (field, end) = match bytes.get(at) {
-                Some(b'"') => self.unquote(text, at + 1),
+                Some(b'"') => self.unquote(text, at),
                 _ => {
                     let end = self.end_of_field(bytes, at);
-                    (Field::There(at..end), end)
+                    (Field::InText(at..end), end)
                 }
             };
             self.fields.push(field);
+            self.raw.push(at..end);
             match bytes.get(end) {
                 Some(b'\n') => return end + 1,
                 Some(b'\r') => return end + 1 + usize::from(bytes.get(end + 1) == Some(&b'\n')),
@@ -132,13 +168,15 @@ impl Fields {
         }
     }
 
-    /// Reads the field whose opening quote stands before `from`; returns where it ends.
-    fn unquote(&mut self, text: &str, from: usize) -> (Field, usize) {
+    /// Reads the field whose opening quote stands at `opened`; returns it and where it ends.
+    fn unquote(&mut self, text: &str, opened: usize) -> (Field, usize) {
         let bytes = text.as_bytes();
+        let from = opened + 1;
         let begin = self.unquoted.len();
         let mut piece = from;
         let (closed, end) = loop {
             let Some(quote) = memchr(b'"', &bytes[piece..]).map(|at| piece + at) else {
+                self.misplaced.get_or_insert(MisplacedQuote::Open(opened));
                 break (bytes.len(), bytes.len());
             };
             if bytes.get(quote + 1) != Some(&b'"') {
@@ -148,15 +186,18 @@ impl Fields {
             piece = quote + 2;
         };
         let tail = (closed + 1).min(end);
+        if tail < end && memchr(b'\n', &bytes[from..closed]).is_some() {
+            self.misplaced.get_or_insert(MisplacedQuote::ClosedLate { opened, closed });
+        }
         if piece == from && tail == end {
-            return (Field::There(from..closed), end);
+            return (Field::InText(from..closed), end);
         }
         self.unquoted.push_str(&text[piece..closed]);
         self.unquoted.push_str(&text[tail..end]);
         (Field::Unquoted(begin..self.unquoted.len()), end)
     }
 
-    /// Returns where what stands at `from`, outside of quotes, ends.
+    /// Returns the end of the unquoted text at `from`.
     fn end_of_field(&self, bytes: &[u8], from: usize) -> usize {
         memchr3(self.delimiter, b'\r', b'\n', &bytes[from..]).map_or(bytes.len(), |at| from + at)
     }
@@ -167,7 +208,37 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// The records of `text`, each with where it starts, as they are read here.
+    #[test]
+    fn misplaced_quotes_are_found_and_harmless_ones_accepted() {
+        use MisplacedQuote::{ClosedLate, Open};
+        for (raw, expected) in [
+            ("a,\"b\"\n", None),
+            ("a,\"b \"\"c\"\" d\"\n", None),
+            ("\"a\nb\",c\r\n", None),
+            ("a\"b,c\n", None),
+            ("\"a\" b,c\n", None),
+            ("a,\"b\n", Some(Open(2))),
+            ("a,\"b\"\"\n", Some(Open(2))),
+            ("\"a\nb\"c\",d\n", Some(ClosedLate { opened: 0, closed: 4 })),
+        ] {
+            let mut fields = Fields::new(b',');
+            fields.read(raw, 0).unwrap();
+            assert_eq!(fields.misplaced_quote(), expected, "{raw:?}");
+        }
+    }
+
+    #[test]
+    fn spans_include_the_quotes() {
+        let mut fields = Fields::new(b',');
+        for text in ["a,,b c\r\n", "\"a \"\"b\"\", ,\"c\"d,e\n", "\"\"", "x\"y,\"z\n1\""] {
+            fields.read(text, 0).unwrap();
+            let spans: Vec<&str> = fields.spans().map(|span| &text[span]).collect();
+            assert_eq!(spans.join(","), text.trim_end_matches(['\r', '\n']), "{text:?}");
+            assert_eq!(spans.len(), fields.len());
+        }
+    }
+
+    /// Returns the records of `text` as [`Fields`] reads them, each with its first byte.
     fn ours(text: &str, delimiter: u8) -> Vec<(usize, Vec<String>)> {
         let mut fields = Fields::new(delimiter);
         let (mut records, mut at) = (Vec::new(), 0);
@@ -181,7 +252,7 @@ mod tests {
         records
     }
 
-    /// The same by the `csv` crate.
+    /// Returns the records of `text` as the `csv` crate reads them, each with its first byte.
     fn theirs(text: &str, delimiter: u8) -> Vec<(usize, Vec<String>)> {
         let mut reader = ::csv::ReaderBuilder::new()
             .delimiter(delimiter)
@@ -221,7 +292,7 @@ mod tests {
         #![proptest_config(ProptestConfig { cases: 4_096, ..ProptestConfig::default() })]
 
         #[test]
-        fn any_text_is_taken_apart_as_the_csv_crate_does(
+        fn any_text_is_split_as_the_csv_crate_splits_it(
             text in "([ab;\"\r\n,\t é]|\"\"|\r\n|,\"){0,40}",
             delimiter in prop::sample::select(vec![b',', b';', b'\t']),
         ) {

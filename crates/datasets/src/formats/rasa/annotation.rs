@@ -1,19 +1,19 @@
-//! Entities inside a text: `[Paris](city)`, `[NYC]{"entity": "city", "value": "New York"}`.
+//! Annotations of entities in a text: `[Paris](city)`, `[NYC]{"entity": "city", "value": "New York"}`.
 
-use crate::EntitySpan;
+use crate::record::EntitySpan;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// An annotation that cannot be read.
+/// A malformed annotation.
 #[derive(Debug, PartialEq)]
-pub(crate) struct Wrong {
-    /// As it stands.
+pub(crate) struct Malformed {
+    /// The annotation as written.
     pub(crate) annotation: String,
-    /// What is wrong with it.
-    pub(crate) why: String,
+    /// The end of a sentence that begins with the annotation: `cannot be read: ...`.
+    pub(crate) reason: String,
 }
 
-/// An entity in braces.
+/// The JSON object of an annotation.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Braces {
@@ -26,15 +26,15 @@ struct Braces {
     group: Option<String>,
 }
 
-/// Takes the annotations out of `marked`: returns the bare text, and the entities in it.
+/// Returns `marked` without its annotations, and the entities in it.
 ///
-/// As Rasa does: the text of an entity reaches from a `[` to the next `]`, and what stands in brackets without a
-/// parenthesis or brace right behind is text. A name and a value may stand in one parenthesis (`(city:New York)`);
-/// several entities of one text stand in a list of braces.
+/// The rules are those of Rasa: the text of an entity extends from a `[` to the next `]`. Brackets that no parenthesis or
+/// brace follows are part of the text. One parenthesis may hold a name and a value (`(city:New York)`). A list of JSON
+/// objects holds several entities of one text.
 ///
 /// # Errors
-/// What stands in braces, and is no JSON with the text `entity`, and any of `value`, `role` and `group`.
-pub(crate) fn parse(marked: &str) -> Result<(String, Vec<EntitySpan>), Wrong> {
+/// A JSON object without the string `entity`, or with other members than `value`, `role` and `group`.
+pub(crate) fn parse(marked: &str) -> Result<(String, Vec<EntitySpan>), Malformed> {
     let (mut text, mut entities) = (String::with_capacity(marked.len()), Vec::new());
     let mut chars = 0;
     let mut rest = marked;
@@ -69,18 +69,18 @@ pub(crate) fn parse(marked: &str) -> Result<(String, Vec<EntitySpan>), Wrong> {
     Ok((text, entities))
 }
 
-/// A text, what it is, and the length of both as they are written.
+/// The text of an annotation, its entities, and the length of the annotation in bytes.
 type Annotation<'a> = (&'a str, Vec<Braces>, usize);
 
-/// Takes the annotation at the start of `bracket`; `None` when there is none.
-fn annotation(bracket: &str) -> Result<Option<Annotation<'_>>, Wrong> {
+/// Reads the annotation at the start of `bracket`; `None` if there is none.
+fn annotation(bracket: &str) -> Result<Option<Annotation<'_>>, Malformed> {
     let Some(close) = bracket.find(']').filter(|&close| close > 1) else { return Ok(None) };
-    let (value, behind) = (&bracket[1..close], &bracket[close + 1..]);
-    let until = |sign: char| behind.find(sign).filter(|&end| end > 1);
-    let (found, end) = match behind.as_bytes().first() {
+    let (value, after) = (&bracket[1..close], &bracket[close + 1..]);
+    let until = |sign: char| after.find(sign).filter(|&end| end > 1);
+    let (found, end) = match after.as_bytes().first() {
         Some(b'(') => {
             let Some(end) = until(')') else { return Ok(None) };
-            let inside = &behind[1..end];
+            let inside = &after[1..end];
             let (entity, value) = match inside.split_once(':') {
                 Some((entity, value)) => (entity, Some(Value::from(value))),
                 None => (inside, None),
@@ -92,30 +92,30 @@ fn annotation(bracket: &str) -> Result<Option<Annotation<'_>>, Wrong> {
         }
         Some(b'{') => {
             let Some(end) = until('}') else { return Ok(None) };
-            let braces = json(&behind[..=end], &bracket[..close + end + 2])?;
+            let braces = json(&after[..=end], &bracket[..close + end + 2])?;
             (vec![braces], end)
         }
-        Some(b'[') if behind[1..].starts_with('{') => {
+        Some(b'[') if after[1..].starts_with('{') => {
             let Some(end) = until(']') else { return Ok(None) };
-            (json(&behind[..=end], &bracket[..close + end + 2])?, end)
+            (json(&after[..=end], &bracket[..close + end + 2])?, end)
         }
         _ => return Ok(None),
     };
     Ok(Some((value, found, close + 1 + end + 1)))
 }
 
-fn json<'de, T: Deserialize<'de>>(text: &'de str, annotation: &str) -> Result<T, Wrong> {
+fn json<'de, T: Deserialize<'de>>(text: &'de str, annotation: &str) -> Result<T, Malformed> {
     serde_json::from_str(text).map_err(|error| {
         let message = error.to_string();
-        let why = match message.split_once(" at line ") {
-            Some((what, _)) => format!("cannot be read: {what}"),
+        let reason = match message.split_once(" at line ") {
+            Some((problem, _)) => format!("cannot be read: {problem}"),
             None => "cannot be read".to_owned(),
         };
-        Wrong { annotation: annotation.to_owned(), why }
+        Malformed { annotation: annotation.to_owned(), reason }
     })
 }
 
-/// Returns a value as a text: a number and a word as they are written.
+/// Returns a value as a text.
 fn plain(value: Value) -> String {
     match value {
         Value::String(text) => text,
@@ -123,7 +123,7 @@ fn plain(value: Value) -> String {
     }
 }
 
-/// Writes the annotations into `text`; `None` when reading that would give other entities, or another text.
+/// Returns `text` with annotations of `entities`; `None` if reading it would yield other entities or another text.
 pub(crate) fn compose(text: &str, entities: &[EntitySpan]) -> Option<String> {
     let mut spans: Vec<&EntitySpan> = entities.iter().collect();
     spans.sort_by_key(|span| (span.start, span.end));
@@ -136,7 +136,7 @@ pub(crate) fn compose(text: &str, entities: &[EntitySpan]) -> Option<String> {
         marked.push('[');
         marked.push_str(text.get(start..end)?);
         marked.push(']');
-        marked.push_str(&behind(same)?);
+        marked.push_str(&suffix(same)?);
         written = end;
     }
     marked.push_str(text.get(written..)?);
@@ -144,8 +144,8 @@ pub(crate) fn compose(text: &str, entities: &[EntitySpan]) -> Option<String> {
     (parse(&marked) == Ok((text.to_owned(), spans))).then_some(marked)
 }
 
-/// Returns what stands behind the text of `same`, which are entities of one span.
-fn behind(same: &[&EntitySpan]) -> Option<String> {
+/// Returns the part of an annotation after the text. `same` are entities of one span.
+fn suffix(same: &[&EntitySpan]) -> Option<String> {
     let braces = |span: &EntitySpan| Braces {
         entity: span.entity.clone(),
         value: span.synonym_of.clone().map(Value::from),

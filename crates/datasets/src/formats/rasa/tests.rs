@@ -1,4 +1,4 @@
-use super::{annotation::compose, *};
+use super::{annotation::compose, writing::RasaWriter, *};
 use crate::EntitySpan;
 use proptest::prelude::*;
 
@@ -41,7 +41,7 @@ fn span(entity: &str, value: &str, start: usize, end: usize) -> EntitySpan {
 
 #[test]
 fn intents_entities_and_terms_are_read_with_their_lines() {
-    let training = read(TRAINING, "nlu.yml").unwrap();
+    let training = parse(TRAINING, "nlu.yml").unwrap();
     let seen: Vec<_> = training
         .records
         .iter()
@@ -74,6 +74,7 @@ fn intents_entities_and_terms_are_read_with_their_lines() {
     assert_eq!(entities(5), [span("food", "cheese", 4, 10), word]);
     assert_eq!(entities(6), [span("word", "éà", 33, 35)]);
     let terms: Vec<_> = training
+        .non_records
         .terms
         .iter()
         .map(|t| (t.kind, t.name.as_str(), t.examples.join("|"), t.place.line.unwrap()))
@@ -86,33 +87,37 @@ fn intents_entities_and_terms_are_read_with_their_lines() {
             (TermKind::Lookup, "city", "Paris".to_owned(), 27),
         ]
     );
-    let lost: Vec<_> =
-        training.findings.iter().map(|f| (f.place.line.unwrap(), f.message.as_str())).collect();
+    let lost: Vec<_> = training
+        .non_records
+        .findings
+        .iter()
+        .map(|f| (f.place.line.unwrap(), f.message.as_str()))
+        .collect();
     assert_eq!(
         lost,
         [
             (9, "`metadata` of the intent `faq/ask_hours`: it is not carried over"),
             (13, "`metadata` of an example: it is not carried over"),
-            (31, "`stories` is no training data: it is not carried over"),
+            (31, "`stories` is not training data: it is not carried over"),
         ]
     );
 }
 
 #[test]
-fn what_cannot_be_read_is_said_with_its_line() {
+fn malformed_training_data_is_reported_with_its_line() {
     for (yaml, code, line, message) in [
         ("nlu: [", "BOT-2164", Some(1), "malformed"),
         ("version: 1\ncolumns: {}\n", "BOT-2164", None, "no list `nlu`"),
-        ("nlu: yes\n", "BOT-2164", Some(1), "no list"),
+        ("nlu: yes\n", "BOT-2164", Some(1), "not a list"),
         ("nlu:\n- examples: |\n    - a\n", "BOT-2164", Some(2), "none of `intent`"),
-        ("nlu:\n- intent: [a]\n", "BOT-2164", Some(2), "no text"),
+        ("nlu:\n- intent: [a]\n", "BOT-2164", Some(2), "not a string"),
         (
             "nlu:\n- intent: a\n  examples: |\n    - a\n    b\n",
             "BOT-2164",
             Some(5),
-            "`b` is no example",
+            "`b` is not an example",
         ),
-        ("nlu:\n- intent: a\n  examples: {b: c}\n", "BOT-2164", Some(3), "no list"),
+        ("nlu:\n- intent: a\n  examples: {b: c}\n", "BOT-2164", Some(3), "not a list"),
         ("nlu:\n- intent: a\n  examples:\n  - metadata: c\n", "BOT-2164", Some(4), "no `text`"),
         (
             "nlu:\n- intent: a\n  examples: &x |\n   - b\n- intent: *x\n",
@@ -133,16 +138,16 @@ fn what_cannot_be_read_is_said_with_its_line() {
             "unknown field `rol`",
         ),
     ] {
-        let fault = read(yaml, "nlu.yml").unwrap_err();
+        let fault = parse(yaml, "nlu.yml").unwrap_err();
         assert_eq!((fault.code(), fault.place().line), (code, line), "{yaml}: {fault}");
         assert!(fault.message().contains(message), "{yaml}: {fault}");
         assert_eq!(fault.place().file.as_deref(), Some("nlu.yml"));
     }
 }
 
-/// Writes `records` and reads them back; by intent, as they are written.
-fn there_and_back(records: &[Record], terms: &[Term]) -> (Training, Vec<Record>) {
-    let mut rasa = Rasa::default();
+/// Writes `records` and `terms`. Returns them as read back, and the records that were written, by intent.
+fn read_back(records: &[Record], terms: &[Term]) -> (Training, Vec<Record>) {
+    let mut rasa = RasaWriter::default();
     let kept: Vec<Record> = records
         .iter()
         .filter(|record| rasa.add(record, Place::default()).is_ok())
@@ -159,13 +164,13 @@ fn there_and_back(records: &[Record], terms: &[Term]) -> (Training, Vec<Record>)
     }
     let mut kept = kept;
     kept.sort_by_key(|record| order.iter().position(|intent| *intent == record.intent));
-    (read(&yaml, "back.yml").unwrap_or_else(|fault| panic!("{fault:?}:\n{yaml}")), kept)
+    (parse(&yaml, "back.yml").unwrap_or_else(|fault| panic!("{fault:?}:\n{yaml}")), kept)
 }
 
 #[test]
-fn what_was_read_is_written_and_read_again() {
-    let training = read(TRAINING, "nlu.yml").unwrap();
-    let (back, kept) = there_and_back(&training.records, &training.terms);
+fn training_data_is_read_back_unchanged() {
+    let training = parse(TRAINING, "nlu.yml").unwrap();
+    let (back, kept) = read_back(&training.records, &training.non_records.terms);
     assert_eq!(kept.len(), training.records.len());
     let bare = |records: &[Record]| -> Vec<_> {
         records.iter().map(|r| (r.text.clone(), r.intent.clone(), r.entities.clone())).collect()
@@ -177,12 +182,12 @@ fn what_was_read_is_written_and_read_again() {
         names.sort();
         names
     };
-    assert_eq!(names(&back.terms), names(&training.terms));
-    assert_eq!(back.findings, []);
+    assert_eq!(names(&back.non_records.terms), names(&training.non_records.terms));
+    assert_eq!(back.non_records.findings, []);
 }
 
 #[test]
-fn what_rasa_would_read_otherwise_is_left_out_with_the_reason() {
+fn records_that_rasa_would_misread_are_left_out_with_a_reason() {
     let record = |text: &str, entities: Vec<EntitySpan>| Record {
         text: text.to_owned(),
         intent: Some("a".to_owned()),
@@ -202,13 +207,13 @@ fn what_rasa_would_read_otherwise_is_left_out_with_the_reason() {
         (record(" ", vec![]), "empty"),
         (Record { intent: None, ..record("a", vec![]) }, "no intent"),
     ] {
-        let finding = Rasa::default().add(&left_out, Place::default()).unwrap_err();
+        let finding = RasaWriter::default().add(&left_out, Place::default()).unwrap_err();
         assert_eq!(finding.code, "BOT-2167");
         assert!(finding.message.contains(why), "{}", finding.message);
     }
 }
 
-/// Texts with everything that means something to YAML, to annotations, or to those who break lines.
+/// Texts with characters that YAML, annotations or line breaking treat specially.
 fn any_text() -> impl Strategy<Value = String> {
     prop::string::string_regex(
         "[a-zé🙂 \\[\\](){}:\"'#&*!|>%@`,?\\-\\\\\n\r\t\u{85}\u{2028}\u{feff}\u{0}\u{7f}]{1,14}",
@@ -218,7 +223,7 @@ fn any_text() -> impl Strategy<Value = String> {
 
 proptest! {
     #[test]
-    fn any_records_come_back_or_are_left_out(
+    fn any_records_are_read_back_or_left_out(
         rows in prop::collection::vec((any_text(), any_text(), any::<prop::sample::Index>(), any::<prop::sample::Index>(), any_text(), 0..4_u8), 0..8),
         terms in prop::collection::vec((0..3_usize, any_text(), prop::collection::vec(any_text(), 0..3)), 0..3),
     ) {
@@ -242,7 +247,7 @@ proptest! {
             examples,
             place: Place::default(),
         }).collect();
-        let (back, kept) = there_and_back(&records, &terms);
+        let (back, kept) = read_back(&records, &terms);
         let bare = |records: &[Record]| -> Vec<_> {
             records.iter().map(|r| (r.text.clone(), r.intent.clone(), r.entities.clone())).collect()
         };
@@ -252,7 +257,7 @@ proptest! {
             named.sort();
             named
         };
-        prop_assert_eq!(named(&back.terms), named(&terms));
+        prop_assert_eq!(named(&back.non_records.terms), named(&terms));
     }
 
     #[test]
@@ -262,7 +267,7 @@ proptest! {
 
     #[test]
     fn no_text_makes_the_reader_panic(text in "(?s)(nlu:\n- intent: a\n  examples: \\|\n)?.{0,60}") {
-        if let Err(fault) = read(&text, "x.yml") {
+        if let Err(fault) = parse(&text, "x.yml") {
             prop_assert!(matches!(fault.code(), "BOT-2164" | "BOT-2165"));
             prop_assert!(fault.place().file.is_some());
         }

@@ -1,7 +1,7 @@
-//! Records and terms become training data of Rasa.
+//! Writing of Rasa training data.
 
 use super::{Term, TermKind, annotation::compose};
-use crate::Record;
+use crate::record::Record;
 use botops_findings::{Finding, Place, Severity};
 use botops_text::utterance;
 use std::{
@@ -9,32 +9,32 @@ use std::{
     io::{self, Write},
 };
 
-/// Training data of Rasa that is being put together: by intent, in the order in which intents come.
+/// Collects records by intent, in the order of the first record of each intent.
 ///
-/// It is held as a whole, because the records of an intent stand together.
+/// All records are held in memory, because the file lists the records of an intent together.
 #[derive(Debug, Default)]
-pub(crate) struct Rasa {
+pub(crate) struct RasaWriter {
     intents: Vec<(String, Vec<String>)>,
     at: HashMap<String, usize>,
-    /// The first record whose language was left out, and how many there were.
+    /// The place of the first record with a language, which is not written, and the number of such records.
     languages: Option<(Place, u64)>,
 }
 
-impl Rasa {
-    /// Adds `record`, which stands at `place`; the finding says why it cannot be.
+impl RasaWriter {
+    /// Adds `record`, which stands at `place`.
     ///
     /// # Errors
-    /// `BOT-2167`, as a finding: no intent, nothing but blanks, or a text that would be read as another.
+    /// `BOT-2167`, as a finding: the record has no intent, its text is blank, or Rasa would read another text.
     pub(crate) fn add(&mut self, record: &Record, place: Place) -> Result<(), Box<Finding>> {
         let refused = |message: String, help: &str| {
             let finding = Finding::new("BOT-2167", Severity::Error, message, help);
             Err(Box::new(finding.at(place.clone())))
         };
-        let shown = utterance(&record.text, 60);
+        let text = utterance(&record.text, 60);
         let Some(intent) = &record.intent else {
             return refused(
-                format!("the text `{shown}` has no intent"),
-                "label it: Rasa has no example without one",
+                format!("the text `{text}` has no intent"),
+                "label it: every example of Rasa has an intent",
             );
         };
         if record.text.trim().is_empty() {
@@ -43,9 +43,9 @@ impl Rasa {
         let Some(marked) = compose(&record.text, &record.entities) else {
             return refused(
                 format!(
-                    "the text `{shown}` with its entities cannot be written so that Rasa reads it back"
+                    "the text `{text}` with its entities cannot be written in a form that Rasa reads back"
                 ),
-                "look for entities that overlap or are not where they are said to be, and for brackets in the text",
+                "look for entities that overlap or have the wrong offsets, and for brackets in the text",
             );
         };
         if record.lang.is_some() {
@@ -60,8 +60,8 @@ impl Rasa {
         Ok(())
     }
 
-    /// Returns what of the records has no place in the file.
-    pub(crate) fn lost(&self) -> Option<Finding> {
+    /// Returns a finding of the languages that are not written.
+    pub(crate) fn omitted(&self) -> Option<Finding> {
         let (place, n) = self.languages.as_ref()?;
         let message =
             format!("the language of {n} records is not carried over: Rasa has one a model");
@@ -71,7 +71,7 @@ impl Rasa {
         )
     }
 
-    /// Writes the file: the intents, then `terms`.
+    /// Writes the file: the intents, followed by `terms`.
     ///
     /// # Errors
     /// Those of `out`.
@@ -92,7 +92,7 @@ impl Rasa {
     }
 }
 
-/// Writes one item: its examples line by line, or as a list where one of them does not fit on a line.
+/// Writes one item: its examples line by line, or as a list if one of them does not fit on a line.
 fn item(kind: &str, name: &str, examples: &[String], out: &mut impl Write) -> io::Result<()> {
     writeln!(out, "- {kind}: {}", scalar(name))?;
     if examples.is_empty() {
@@ -106,17 +106,17 @@ fn item(kind: &str, name: &str, examples: &[String], out: &mut impl Write) -> io
     examples.iter().try_for_each(|example| writeln!(out, "  - text: {}", quoted(example)))
 }
 
-/// Whether `example` can stand behind a dash as it is: on one line, of characters that YAML has as they are.
+/// Returns whether `example` can follow a dash unchanged: it is one line of characters that YAML keeps.
 fn fits(example: &str) -> bool {
     !example.is_empty() && example.trim() == example && !example.chars().any(is_escaped)
 }
 
-/// Characters that YAML breaks lines at, drops, or does not have.
+/// Returns whether YAML breaks lines at the character, drops it, or forbids it.
 fn is_escaped(c: char) -> bool {
     c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}')
 }
 
-/// Writes a name: as it is where that cannot be anything but a text.
+/// Returns a name as YAML: unquoted if YAML reads it as a string.
 fn scalar(name: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "_-/.".contains(c);
     let is_word = !matches!(
@@ -127,7 +127,7 @@ fn scalar(name: &str) -> String {
     if begins && is_word && name.chars().all(plain) { name.to_owned() } else { quoted(name) }
 }
 
-/// Writes a text in double quotes, in which everything has a form.
+/// Returns a text in double quotes, in which every character has an escape.
 fn quoted(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
     out.push('"');

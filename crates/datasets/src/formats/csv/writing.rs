@@ -1,0 +1,60 @@
+//! Writing of CSV: data sets, and tables for spreadsheets.
+
+use crate::record::{Dataset, Record, entities_cell};
+use botops_digest::Digest;
+use botops_findings::Result;
+use std::path::Path;
+
+const MEMORY: &str = "writing records of one length to memory does not fail";
+
+/// Writes `data` as CSV (`text,intent,lang,entities`) to `path`, which afterwards is complete or unchanged.
+///
+/// # Errors
+/// `BOT-1002`.
+pub fn write_csv(path: &Path, data: &Dataset) -> Result<()> {
+    botops_files::replace(path, &csv_bytes(data))
+}
+
+/// Returns the bytes that [`write_csv`] writes. Reading them yields the same texts, intents, languages and entities.
+///
+/// # Panics
+/// Never: writing to memory does not fail.
+#[must_use]
+pub fn csv_bytes(data: &Dataset) -> Vec<u8> {
+    let mut writer = ::csv::Writer::from_writer(Vec::new());
+    writer.write_record(["text", "intent", "lang", "entities"]).expect(MEMORY);
+    for record in &data.records {
+        let entities = entities_cell(record);
+        let intent = record.intent.as_deref().unwrap_or_default();
+        let lang = record.lang.as_deref().unwrap_or_default();
+        writer.write_record([record.text.as_str(), intent, lang, entities.as_str()]).expect(MEMORY);
+    }
+    writer.into_inner().expect(MEMORY)
+}
+
+/// Returns `records` of `data` as a data set of its own, with the digest of its CSV.
+#[must_use]
+pub fn part(data: &Dataset, records: Vec<Record>) -> Dataset {
+    let mut part = Dataset {
+        name: data.name.clone(),
+        digest: data.digest,
+        columns: data.columns.clone(),
+        records,
+    };
+    part.digest = Digest::of(&csv_bytes(&part));
+    part
+}
+
+/// Returns `rows` (all of one length) as CSV in which every cell is safe to open in a spreadsheet.
+///
+/// # Panics
+/// When rows differ in length: a bug.
+#[must_use]
+pub fn spreadsheet_csv(rows: &[Vec<String>]) -> Vec<u8> {
+    let mut writer = ::csv::Writer::from_writer(Vec::new());
+    for row in rows {
+        let cells = row.iter().map(|cell| botops_text::spreadsheet_safe(cell).into_owned());
+        writer.write_record(cells).expect(MEMORY);
+    }
+    writer.into_inner().expect(MEMORY)
+}
