@@ -2,6 +2,7 @@
 
 mod confidence;
 mod dense;
+mod digests;
 mod explanations;
 mod files;
 mod heads;
