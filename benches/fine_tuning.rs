@@ -11,7 +11,7 @@ mod cpu;
 mod memory;
 
 use botops_features::{Encoder, EncoderFiles, EncoderSpec};
-use botops_models::{FineTuningSpec, Progress, fine_tune};
+use botops_models::{FineTuningInput, FineTuningSpec, Progress, fine_tune};
 use cpu::cpu_seconds;
 use memory::peak_mb;
 use std::{
@@ -87,8 +87,16 @@ fn main() {
     println!("{spec:?}");
     let (cpu, started) = (cpu_seconds(), Instant::now());
     let pace = Pace(Mutex::new((0, 0, 0.0, started)));
-    let tuned = fine_tune(&encoder, &texts, &y, intents.len(), &spec, seed, None, &pace)
-        .expect("the encoder is fine-tuned");
+    let input = FineTuningInput {
+        encoder: &encoder,
+        texts: &texts,
+        y: &y,
+        n_classes: intents.len(),
+        spec: &spec,
+        seed,
+        checkpoints: None,
+    };
+    let tuned = fine_tune(&input, &pace).expect("the encoder is fine-tuned");
     let (cpu, wall) = (cpu_seconds() - cpu, started.elapsed().as_secs_f64());
     let epochs = tuned.history.len() as f64;
     for epoch in &tuned.history {

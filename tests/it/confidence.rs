@@ -234,7 +234,7 @@ fn a_target_that_the_message_names_is_reached() {
     let terminal = terminal();
     terminal.write("spec.yaml", "fallback: { target_accuracy: 0.9999 }");
     let said = terminal.run("train train.csv --config spec.yaml --out m.botops");
-    let named = said.split("state `").nth(1).and_then(|rest| rest.split('`').next()).unwrap();
+    let named = said.split("set `").nth(1).and_then(|rest| rest.split('`').next()).unwrap();
     let (key, value) = named.split_once(": ").unwrap();
     assert_eq!(key, "fallback.target_accuracy");
     terminal.write("spec.yaml", format!("fallback: {{ target_accuracy: {value} }}"));

@@ -1,6 +1,6 @@
-//! Why a model said what it said: what each term adds to the scores, and which known utterances are nearest.
+//! Explains a prediction: the contribution of each term to the scores, and the nearest known utterances.
 
-use super::{
+use crate::{
     IntentModel, Scratch,
     intent_model::Row,
     neighborhood::{Neighbor, NeighborScratch, Neighborhood},
@@ -11,42 +11,42 @@ use rayon::prelude::*;
 use serde::Serialize;
 use std::cmp::Reverse;
 
-/// What the scores of the winner and the runner-up are made of.
+/// The scores of the two best intents as sums of contributions.
 ///
-/// For either intent: its score is its intercept, and the contributions of all terms and of the embedding, added up
-/// (to the rounding of 32-bit numbers).
+/// For each of the two, the score is the sum of its intercept and the contributions of all terms and of the embedding,
+/// up to rounding of 32-bit numbers.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Explanation {
-    /// Index of the intent with the highest score, and of the next.
+    /// Indices of the intents with the highest and the second-highest score.
     pub intents: [usize; 2],
     /// Their raw scores, before the temperature.
     pub scores: [f64; 2],
-    /// What they have without any term.
+    /// Their scores for an empty row.
     pub intercepts: [f64; 2],
-    /// The known terms of the text, those first that tell the two apart most.
+    /// The known terms of the text, by how much their contributions to the two intents differ, the largest first.
     pub terms: Vec<Contribution>,
-    /// What the encoder's embedding adds as a whole, where the model has one: its dimensions mean nothing one by one.
+    /// The contribution of the whole embedding, if the model has an encoder; single dimensions have no meaning.
     pub embedding: Option<[f64; 2]>,
 }
 
-/// What a term adds.
+/// The contribution of a term.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Contribution {
-    /// The term: words, or characters of a word.
+    /// The term: words, or a character n-gram.
     pub term: String,
-    /// Which of the two.
+    /// Whether the term consists of words or characters.
     pub kind: TermKind,
     /// Its weight in the text.
     pub value: f32,
-    /// What it adds to the score of the winner, and of the runner-up: value * weight of the intent.
+    /// Its contributions to the scores of the two intents: value * weight of the intent.
     pub adds: [f64; 2],
 }
 
 impl IntentModel {
-    /// Explains what the model says of `text`; exact, not an approximation.
+    /// Explains the prediction for `text`; the explanation is exact.
     ///
     /// # Errors
-    /// `BOT-7070` (exit 2) when the head is no sum over features: a random forest.
+    /// `BOT-7070` (exit 2) if scores are not sums over features: for a random forest.
     pub fn explain(&self, text: &str) -> Result<Explanation> {
         let mut scratch = Scratch::default();
         let scores = self.raw_scores(text, &mut scratch);
@@ -79,11 +79,11 @@ impl IntentModel {
                 adds: both(column, value).ok_or_else(inexact)?,
             });
         }
-        // By what tells the two apart; equal ones by their place in the vocabulary.
-        let apart = |one: &Contribution| ((one.adds[0] - one.adds[1]).abs() * 1e9) as u64;
+        // Ties are sorted by kind and term.
+        let difference = |one: &Contribution| ((one.adds[0] - one.adds[1]).abs() * 1e9) as u64;
         terms.sort_by(|a, b| {
-            Reverse(apart(a))
-                .cmp(&Reverse(apart(b)))
+            Reverse(difference(a))
+                .cmp(&Reverse(difference(b)))
                 .then_with(|| (a.kind, &a.term).cmp(&(b.kind, &b.term)))
         });
         let mut embedding = None;
@@ -102,15 +102,15 @@ impl IntentModel {
         })
     }
 
-    /// Returns the `k` of `candidates` nearest to `text` in the space of the model's features, the nearest first:
-    /// index and cosine, in (0, 1]. Candidates without a known term are never near.
+    /// Returns the `k` nearest of `candidates` to `text` by the features of the model, the nearest first: index and cosine,
+    /// in (0, 1]. Candidates without a known feature are never returned.
     #[must_use]
     pub fn nearest(&self, text: &str, candidates: &[&str], k: usize) -> Vec<(usize, f64)> {
         let near = self.nearest_in(&self.neighborhood(candidates), text, k, &mut Nearby::default());
         near.into_iter().map(|Neighbor { row, cosine }| (row, cosine)).collect()
     }
 
-    /// Arranges `texts` by the model's features, so that the nearest of them to any text can be asked for.
+    /// Indexes `texts` by the features of the model, for searches of the nearest texts.
     #[must_use]
     pub fn neighborhood(&self, texts: &[&str]) -> Neighborhood {
         let rows: Vec<Vec<(u32, f32)>> = texts
@@ -125,7 +125,7 @@ impl IntentModel {
         Neighborhood::of(&matrix)
     }
 
-    /// Returns the `k` rows of `near`, which this model arranged, that are nearest to `text`, the nearest first.
+    /// Returns the `k` rows of `near`, which this model indexed, that are nearest to `text`, the nearest first.
     #[must_use]
     pub fn nearest_in(
         &self,
@@ -138,7 +138,7 @@ impl IntentModel {
         near.nearest(row.iter().copied(), k, |_| true, &mut scratch.neighbors)
     }
 
-    /// Returns the features of `text` by column: its terms, and its embedding behind them.
+    /// Returns the features of `text` by column: its terms, then its embedding.
     fn features_of(&self, text: &str, scratch: &mut Scratch) -> Vec<(u32, f32)> {
         self.raw_scores(text, scratch);
         let Row { sparse, dense } = self.row_of(scratch);
@@ -148,7 +148,7 @@ impl IntentModel {
     }
 }
 
-/// Working memory of a thread that looks for the nearest texts.
+/// Working memory of a thread that searches for the nearest texts.
 #[derive(Debug, Default)]
 pub struct Nearby {
     scratch: Scratch,

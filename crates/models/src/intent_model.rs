@@ -1,18 +1,16 @@
-//! The deployable whole: features, head, temperature, fallback rule, dialogue, goldens.
+//! [`IntentModel`]: features, head, confidence, dialogue and goldens as one deployable model.
 
-use super::{
-    HeadKind, Lineage, ModelSpec, Prediction,
-    confidence::{Centroids, Confidence, Evidence, FallbackRule, OosScore},
-    file,
-};
 use crate::{
+    HeadKind, Lineage, ModelSpec, Prediction,
+    argmax::argmax,
+    confidence::{Centroids, Confidence, Evidence, FallbackRule, OosScore},
+    file::{self, FileParts, PartContent},
     heads::{
         forest::Forest,
         head::{Head, HeadScratch, Safetensors, Tensor, malformed},
         linear::LinearHead,
         stacked::{self, StackedHead},
     },
-    training::train::largest,
 };
 use botops_dialogue::DialogueSpec;
 use botops_digest::{Digest, canonical_json};
@@ -32,15 +30,15 @@ use std::{
     sync::Arc,
 };
 
-/// How far a golden's confidence may be from what it was.
+/// The largest allowed difference of a golden's confidence from the recorded one.
 const GOLDEN_TOLERANCE: f64 = 1e-6;
-/// The same where an encoder is asked: its millions of sums round otherwise on a processor with other instructions.
+/// The same for a model with an encoder, whose sums round differently on a processor with other instructions.
 const DENSE_GOLDEN_TOLERANCE: f64 = 1e-4;
 
-/// Working memory of a thread that predicts; reused, so that a prediction allocates next to nothing.
+/// Working memory of a thread that predicts; reusing it avoids almost all allocations.
 #[derive(Debug, Default)]
 pub struct Scratch {
-    /// Holds the row of the last text: its terms, and its embedding beside them.
+    /// The row of the last text: its terms, then its embedding.
     tfidf: TfidfScratch,
     encoder: EncoderScratch,
     head: HeadScratch,
@@ -55,34 +53,34 @@ impl Scratch {
     }
 }
 
-/// A text as a model sees it: (column, value) of known terms, and of the embedding's dimensions behind them.
+/// The row of a text: (column, value) of its known terms, and of the dimensions of its embedding.
 pub(super) struct Row<'a> {
     pub(super) sparse: &'a [(u32, f32)],
     pub(super) dense: &'a [(u32, f32)],
 }
 
-/// The deployable whole: features, head, calibration, out-of-scope rule, dialogue, goldens.
+/// A deployable model: features, head, calibration, fallback rule, dialogue and goldens.
 #[derive(Debug)]
-pub struct IntentModel(Parts);
+pub struct IntentModel(ModelParts);
 
-/// What a model is put together from; checked by whoever makes it.
+/// The components of a model; the code that makes them checks that they are consistent.
 #[derive(Debug)]
-pub(super) struct Parts {
+pub(super) struct ModelParts {
     pub(super) labels: Labels,
     pub(super) tfidf: Tfidf,
-    /// What embeds, where the features ask for it.
+    /// The encoder, if the features use one.
     pub(super) encoder: Option<Arc<Encoder>>,
     pub(super) head: Box<dyn Head>,
     pub(super) confidence: Confidence,
-    /// The means of the intents, where the nearest decides.
+    /// The means of the intents, if the fallback score is the cosine to the nearest mean.
     pub(super) centroids: Option<Centroids>,
     pub(super) dialogue: DialogueSpec,
-    /// Holds the spec, too.
+    /// Includes the spec.
     pub(super) lineage: Lineage,
     pub(super) goldens: Vec<Golden>,
 }
 
-/// An utterance of training, and what the model said of it when it was made.
+/// A training utterance, with its prediction at the end of training.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Golden {
@@ -91,20 +89,23 @@ pub(super) struct Golden {
     pub(super) confidence: f64,
 }
 
-/// What the golden self-test found.
+/// The result of the golden self-test.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SelfTest {
-    /// Goldens run.
+    /// Number of goldens run.
     pub n: usize,
-    /// Those whose intent or confidence (beyond 1e-6, with an encoder 1e-4) differs, as `text: wanted, got`.
+    /// Goldens whose intent or confidence differs (by more than 1e-6, or 1e-4 with an encoder), as
+    /// `text: expected, got`.
     pub failures: Vec<String>,
 }
 
 impl IntentModel {
-    pub(super) fn new(parts: Parts) -> Self {
+    /// Makes a model of consistent components.
+    pub(super) fn new(parts: ModelParts) -> Self {
         Self(parts)
     }
 
+    /// Replaces the goldens.
     pub(super) fn set_goldens(&mut self, goldens: Vec<Golden>) {
         self.0.goldens = goldens;
     }
@@ -120,68 +121,68 @@ impl IntentModel {
         &self.0.labels
     }
 
-    /// Returns what the bot answers with.
+    /// Returns the responses of the bot.
     #[must_use]
     pub fn dialogue(&self) -> &DialogueSpec {
         &self.0.dialogue
     }
 
-    /// Returns where the model came from.
+    /// Returns the origin of the model.
     #[must_use]
     pub fn lineage(&self) -> &Lineage {
         &self.0.lineage
     }
 
-    /// Returns the temperature by which scores are divided.
+    /// Returns the temperature, the divisor of raw scores.
     #[must_use]
     pub fn temperature(&self) -> f64 {
         self.0.confidence.temperature()
     }
 
-    /// Returns how sure the model is, and how that was found.
+    /// Returns the calibration and how it was fitted.
     #[must_use]
     pub fn confidence(&self) -> &Confidence {
         &self.0.confidence
     }
 
-    /// Returns when the model declines.
+    /// Returns the fallback rule.
     #[must_use]
     pub fn fallback(&self) -> FallbackRule {
         self.0.confidence.rule(self.0.lineage.spec.fallback.threshold)
     }
 
-    /// Returns what whoever trained the model should know of it.
+    /// Returns warnings about the training, such as too few records for a prediction set.
     #[must_use]
     pub fn findings(&self) -> Vec<Finding> {
-        let Parts { confidence, labels, lineage, .. } = &self.0;
+        let ModelParts { confidence, labels, lineage, .. } = &self.0;
         let mut findings = confidence.findings(&lineage.spec.fallback);
         findings.extend(confidence.sets().and_then(|sets| sets.finding(labels)));
         findings
     }
 
-    /// Returns the intents that a message with probabilities `proba` `[n_classes]` may have, by index, the likeliest
-    /// first; `None` for a model that makes no such sets.
+    /// Returns the prediction set of a message with probabilities `proba` `[n_classes]`: indices of intents, the likeliest
+    /// first; `None` for a model without prediction sets.
     ///
-    /// With the probability stated in training the set holds the intent of an in-scope message; see
-    /// [`super::confidence::PredictionSets::of`].
+    /// The set contains the intent of an in-scope message with the probability stated in training; see
+    /// [`crate::confidence::PredictionSets::of`].
     #[must_use]
     pub fn prediction_set(&self, proba: &[f64]) -> Option<Vec<usize>> {
         self.0.confidence.sets().map(|sets| sets.of(proba))
     }
 
-    /// Returns the encoder, where the features ask for one.
+    /// Returns the encoder, if the features use one.
     #[must_use]
     pub fn encoder(&self) -> Option<&Arc<Encoder>> {
         self.0.encoder.as_ref()
     }
 
-    /// Returns the number of features: terms, and dimensions of the embedding.
+    /// Returns the number of features: terms plus dimensions of the embedding.
     #[must_use]
     pub fn n_features(&self) -> usize {
         self.0.tfidf.vocabulary().len() + self.0.encoder.as_ref().map_or(0, |e| e.dim())
     }
 
-    /// Returns the share of words of `text` (in [0, 1]; 0 without words) that training never saw.
+    /// Returns the share of words of `text` that are not in the training data, in [0, 1]; 0 without words.
     #[must_use]
     pub fn unseen_word_rate(&self, text: &str) -> f64 {
         match self.0.tfidf.vocabulary().unseen_words(text) {
@@ -190,9 +191,9 @@ impl IntentModel {
         }
     }
 
-    /// Writes the row of `text` into `scratch`, and returns whether anything of it is known.
+    /// Writes the row of `text` to `scratch`, and returns whether anything in it is known.
     ///
-    /// `embedding` is that of the text, where it was made before.
+    /// `embedding` is the embedding of the text, if it was computed before.
     fn read_text(&self, text: &str, embedding: Option<&[f32]>, scratch: &mut Scratch) -> bool {
         let model = &self.0;
         model.tfidf.transform_with(text, &mut scratch.tfidf);
@@ -208,7 +209,7 @@ impl IntentModel {
         has_terms || encoder.knows(text)
     }
 
-    /// Writes the row of `text` into `scratch`, and returns the raw scores of all intents.
+    /// Writes the row of `text` to `scratch`, and returns the raw scores of all intents.
     pub(super) fn raw_scores(&self, text: &str, scratch: &mut Scratch) -> Vec<f64> {
         let model = &self.0;
         self.read_text(text, None, scratch);
@@ -218,7 +219,7 @@ impl IntentModel {
         scores
     }
 
-    /// Returns the row that [`Self::raw_scores`] wrote, the terms' part and the embedding's.
+    /// Returns the row that [`Self::raw_scores`] wrote: the terms and the embedding.
     pub(super) fn row_of<'a>(&self, scratch: &'a Scratch) -> Row<'a> {
         let row = scratch.tfidf.row();
         let n_terms = self.0.tfidf.vocabulary().len();
@@ -227,31 +228,31 @@ impl IntentModel {
         Row { sparse, dense }
     }
 
-    /// Returns the terms by column.
+    /// Returns the term of each column.
     pub(super) fn terms(&self) -> &[Term] {
         self.0.tfidf.vocabulary().terms()
     }
 
-    /// See [`Head::contribution`].
+    /// Returns [`Head::contribution`].
     pub(super) fn contribution(&self, column: u32, value: f32, class: usize) -> Option<f64> {
         self.0.head.contribution(column, value, class)
     }
 
-    /// See [`Head::intercept`].
+    /// Returns [`Head::intercept`].
     pub(super) fn intercept(&self, class: usize) -> Option<f64> {
         self.0.head.intercept(class)
     }
 
-    /// Returns what the head is called in YAML.
+    /// Returns the name of the head in YAML.
     pub(super) fn head_name(&self) -> &'static str {
         self.0.lineage.spec.head.kind.name()
     }
 
-    /// Classifies `text`; afterwards `scratch.proba()` holds the probabilities of all intents.
+    /// Classifies `text`; afterwards [`Scratch::proba`] returns the probabilities of all intents.
     ///
-    /// Of a text without any known term, and without a token but the special ones where the model has an encoder,
-    /// nothing was understood: all intents get the same probability, the intent is the one that leads without
-    /// evidence, and it always falls back. `scratch` may have served another model before.
+    /// Nothing in a text is known if it has no known term and, for a model with an encoder, only special tokens. All
+    /// intents then have the same probability, the predicted intent is the one with the largest score of an empty row, and
+    /// the model falls back. `scratch` can be shared between models.
     pub fn predict_with(&self, text: &str, scratch: &mut Scratch) -> Prediction {
         let understood = self.read_text(text, None, scratch);
         self.decide(understood, scratch)
@@ -264,12 +265,12 @@ impl IntentModel {
         proba.clear();
         proba.resize(model.head.n_classes(), 0.0);
         model.head.scores(tfidf.row(), head, proba);
-        // What is out of scope may be a class of its own, after the intents; it is never an answer.
+        // The out-of-scope class, if there is one, comes after the intents; it is never an answer.
         let oos_logit = match proba.len() > model.labels.len() {
             true => proba.pop(),
             false => None,
         };
-        let intent = largest(proba);
+        let intent = argmax(proba);
         let logit = proba[intent];
         let temperature = model.confidence.temperature();
         if understood {
@@ -285,8 +286,9 @@ impl IntentModel {
             .map(|centroids| centroids.nearest(tfidf.row().iter().copied(), &mut head.sums));
         let evidence = Evidence { confidence, logit, oos_logit, cosine };
         let FallbackRule { score, threshold, .. } = self.fallback();
-        let score =
-            evidence.score(score, temperature).expect("a model has what its score is made of");
+        let score = evidence
+            .score(score, temperature)
+            .expect("a model has the quantities that its score needs");
         Prediction { intent, confidence, logit, score, fallback: !understood || score < threshold }
     }
 
@@ -296,10 +298,10 @@ impl IntentModel {
         self.predict_with(text, &mut Scratch::default())
     }
 
-    /// Classifies many, on all threads; returns predictions and `proba` `[n_samples, n_classes]` row by row.
+    /// Classifies `texts` on all threads; returns the predictions and `proba` `[n_samples, n_classes]`, row by row.
     #[must_use]
     pub fn predict_many(&self, texts: &[&str]) -> (Vec<Prediction>, Vec<Vec<f64>>) {
-        // The encoder is fastest with many texts at once; what it makes of a text is the same.
+        // The encoder is fastest with many texts at once; the embedding of a text does not depend on the others.
         let embedded = self.0.encoder.as_ref().map(|e| (e.embed(texts, &|_| ()), e.dim()));
         texts
             .par_iter()
@@ -329,12 +331,15 @@ impl IntentModel {
             .filter_map(|golden| {
                 let got = self.predict_with(&golden.text, &mut scratch);
                 let name = self.0.labels.name(got.intent);
-                let near = |proba: f64| (proba - golden.confidence).abs() <= tolerance;
-                // Of two intents as sure as each other, rounding decides.
+                let is_close = |proba: f64| (proba - golden.confidence).abs() <= tolerance;
+                // Rounding can exchange two intents with equal probabilities.
                 let tied = || {
-                    self.0.labels.index_of(&golden.intent).is_some_and(|i| near(scratch.proba[i]))
+                    self.0
+                        .labels
+                        .index_of(&golden.intent)
+                        .is_some_and(|i| is_close(scratch.proba[i]))
                 };
-                let same = near(got.confidence) && (name == golden.intent || tied());
+                let same = is_close(got.confidence) && (name == golden.intent || tied());
                 (!same).then(|| {
                     format!(
                         "{}: {} {:.6}, {} {:.6}",
@@ -359,7 +364,7 @@ impl IntentModel {
         tensors.push(Tensor::of_floats("idf", vec![idf.len()], idf));
         tensors.extend(model.tfidf.selected().map(|ids| Tensor::of_integers("selected", ids)));
         tensors.extend(model.centroids.iter().flat_map(Centroids::tensors));
-        let bytes = file::Piece::Bytes;
+        let bytes = PartContent::Bytes;
         let mut parts = vec![
             ("labels", bytes(canonical_json(&model.labels))),
             ("lineage", bytes(canonical_json(&model.lineage))),
@@ -367,20 +372,20 @@ impl IntentModel {
             ("dialogue", bytes(canonical_json(&model.dialogue))),
             ("goldens", bytes(canonical_json(&model.goldens))),
             ("vocabulary", bytes(model.tfidf.vocabulary().to_bytes())),
-            ("weights", file::Piece::Tensors(Safetensors::new(tensors))),
+            ("weights", PartContent::Tensors(Safetensors::new(tensors))),
         ];
         if let Some(encoder) = &model.encoder {
             let EncoderParts { metadata, tokenizer, weights } = encoder.parts();
-            let pieces = [metadata, tokenizer, weights].map(|part| bytes(part.into_owned()));
-            parts.extend(ENCODER_PARTS.into_iter().zip(pieces));
+            let contents = [metadata, tokenizer, weights].map(|part| bytes(part.into_owned()));
+            parts.extend(ENCODER_PARTS.into_iter().zip(contents));
         }
         file::write(model.lineage.spec.file_version(), &parts)
     }
 
-    /// Reads a `.botops` file; every length is checked before it is trusted, then the digest.
+    /// Reads a `.botops` file; every length is checked before it is used, and every digest is verified.
     ///
     /// # Errors
-    /// `BOT-7001` not a model file (exit 3), `BOT-7002` truncated or altered (exit 3), `BOT-7003` contradicts itself (exit 3),
+    /// `BOT-7001` not a model file (exit 3), `BOT-7002` truncated or altered (exit 3), `BOT-7003` inconsistent (exit 3),
     /// `BOT-7004` of a newer format (exit 6).
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
         Self::from_checked(bytes).map(|(model, _)| model)
@@ -397,7 +402,7 @@ impl IntentModel {
         spec.check().map_err(|fault| malformed("has a spec out of range").caused_by(fault))?;
         confidence.check(labels.len())?;
         if goldens.iter().any(|golden| labels.index_of(&golden.intent).is_none()) {
-            return Err(malformed("has a golden of an intent it does not know"));
+            return Err(malformed("has a golden with an unknown intent"));
         }
         let tfidf_spec = spec.features.tfidf();
         let ((vocabulary, tensors), encoder) = {
@@ -416,8 +421,9 @@ impl IntentModel {
         let n_terms = vocabulary.len();
         let dim = encoder.as_ref().map_or(0, |encoder| encoder.dim());
         let idf = Tensor::floats(&tensors, "idf", &[n_terms])?.to_vec();
-        let beside = tfidf_spec.compat.is_some() && tfidf_spec.select.is_some();
-        let selected = if beside { Some(Tensor::integers(&tensors, "selected")?) } else { None };
+        let has_selection = tfidf_spec.compat.is_some() && tfidf_spec.select.is_some();
+        let selected =
+            if has_selection { Some(Tensor::integers(&tensors, "selected")?) } else { None };
         let tfidf = Tfidf::from_parts(tfidf_spec, vocabulary, idf, selected)?;
         let score = confidence.rule(spec.fallback.threshold).score;
         let n_classes = labels.len() + usize::from(score == OosScore::OosClass);
@@ -436,7 +442,7 @@ impl IntentModel {
         let centroids = (score == OosScore::Centroid)
             .then(|| Centroids::from_tensors(&tensors, n_terms + dim, labels.len()))
             .transpose()?;
-        let parts = Parts {
+        let parts = ModelParts {
             labels,
             tfidf,
             encoder,
@@ -450,7 +456,7 @@ impl IntentModel {
         Ok((Self(parts), digest))
     }
 
-    /// Reads the model file at `path`; as [`Self::from_bytes`], naming the file. The digest is that of the file's bytes.
+    /// Reads the model file at `path`, and returns the model and the digest of the file; errors name the file.
     ///
     /// # Errors
     /// `BOT-1001`, and those of [`Self::from_bytes`].
@@ -466,7 +472,7 @@ impl IntentModel {
         let read = || -> io::Result<Vec<u8>> {
             let mut file = File::open(path)?;
             let mut bytes = Vec::new();
-            // What is not a model is not read whole: it may be a disk image.
+            // A file that is not a model is not read completely: it could be a disk image.
             file.by_ref().take(file::MAGIC.len() as u64).read_to_end(&mut bytes)?;
             if bytes == file::MAGIC {
                 bytes.reserve(file.metadata()?.len() as usize);
@@ -475,12 +481,12 @@ impl IntentModel {
             Ok(bytes)
         };
         let bytes = read().map_err(|error| {
-            let what = match error.kind() {
+            let problem = match error.kind() {
                 io::ErrorKind::NotFound => "does not exist".to_owned(),
                 io::ErrorKind::IsADirectory => "is a directory, not a model file".to_owned(),
                 _ => format!("cannot be read: {error}"),
             };
-            Fault::usage("BOT-1001", format!("`{}` {what}", path.display()))
+            Fault::usage("BOT-1001", format!("`{}` {problem}", path.display()))
                 .hint("train one: `botops train train.csv --out model.botops`")
                 .file(path)
                 .caused_by(error)
@@ -490,14 +496,14 @@ impl IntentModel {
     }
 }
 
-/// What the parts of an encoder are called in a model file.
+/// Names of the parts of an encoder in a model file.
 const ENCODER_PARTS: [&str; 3] = ["encoder.json", "tokenizer", "encoder"];
 
-/// Reads the encoder, where the features ask for one; a file that has one nobody asks for contradicts itself.
-fn encoder_of(parts: &file::PartsOf<'_>, spec: &ModelSpec) -> Result<Option<Arc<Encoder>>> {
+/// Reads the encoder, if the features use one; an encoder that they do not use is an error.
+fn encoder_of(parts: &FileParts<'_>, spec: &ModelSpec) -> Result<Option<Arc<Encoder>>> {
     if !spec.features.kind.is_dense() {
         return match ENCODER_PARTS.iter().any(|name| parts.find(name).is_some()) {
-            true => Err(malformed("has an encoder that its features do not ask for")),
+            true => Err(malformed("has an encoder that its features do not use")),
             false => Ok(None),
         };
     }
@@ -510,7 +516,7 @@ fn encoder_of(parts: &file::PartsOf<'_>, spec: &ModelSpec) -> Result<Option<Arc<
     Encoder::from_parts(&parts).map(|encoder| Some(Arc::new(encoder)))
 }
 
-/// Reads the head that `spec` asks for, over `n_features` columns.
+/// Reads the head of `spec`, which has `n_features` columns.
 fn head_of(
     spec: &ModelSpec,
     tensors: &[Tensor],
@@ -528,7 +534,8 @@ fn head_of(
     })
 }
 
-fn parse<T: DeserializeOwned>(parts: &file::PartsOf<'_>, name: &str) -> Result<T> {
+/// Parses the part `name` as JSON.
+fn parse<T: DeserializeOwned>(parts: &FileParts<'_>, name: &str) -> Result<T> {
     serde_json::from_slice(parts.get(name)?)
         .map_err(|error| malformed(&format!("has a malformed part `{name}`")).caused_by(error))
 }

@@ -1,39 +1,39 @@
-//! Which of many texts are nearest to one, in the space of features.
+//! Searches for the texts that are nearest to a given one, by cosine of features.
 
 use botops_features::FeatureMatrix;
 
-/// Rows of features, by column, so that the nearest to any row can be asked for.
+/// An index of rows by column, for searches of the nearest rows.
 ///
-/// - row offsets of `columns` rise; within a column, rows rise
-/// - values are those of rows of length 1; a row without a value other than 0 has no entry, and is near to nothing
+/// - offsets rise; within a column, rows rise
+/// - values are those of rows scaled to length 1; an all-zero row is never near another row
 #[derive(Debug, Clone)]
 pub struct Neighborhood {
     n_rows: usize,
-    /// Of each column, where its entries begin; one more than there are columns.
+    /// The index of the first entry of each column; it has one more element than there are columns.
     offsets: Vec<usize>,
     /// The row and value of each entry.
     entries: Vec<(u32, f32)>,
 }
 
-/// A text near another.
+/// A text that is near another.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Neighbor {
     /// Its index among the rows.
     pub row: usize,
-    /// The cosine of the angle between the two, in (0, 1]; dense features may be below 0, and are not told.
+    /// The cosine of the angle between the two, in (0, 1]; texts with a cosine of 0 or less are not returned.
     pub cosine: f64,
 }
 
-/// Working memory of a thread that looks for neighbors.
+/// Working memory of a thread that searches for neighbors.
 #[derive(Debug, Clone, Default)]
 pub struct NeighborScratch {
-    /// Of each row, the sum so far; 0 between two searches.
+    /// The sum of each row so far; 0 between two searches.
     sums: Vec<f64>,
     touched: Vec<u32>,
 }
 
 impl Neighborhood {
-    /// Arranges the rows of `matrix`.
+    /// Indexes the rows of `matrix`.
     pub(super) fn of(matrix: &FeatureMatrix) -> Self {
         let rows = 0..matrix.n_samples();
         let mut offsets = vec![0_usize; matrix.n_features() + 1];
@@ -66,19 +66,19 @@ impl Neighborhood {
         self.n_rows
     }
 
-    /// Returns whether there is no row.
+    /// Returns whether there are no rows.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.n_rows == 0
     }
 
-    /// Returns the `k` rows nearest to the row (column, value) of those that `wanted` lets pass, the nearest first;
-    /// of equals, the earlier.
+    /// Returns the `k` rows nearest to the row of (column, value) among those for which `include` is true, the nearest
+    /// first; ties go to the lower index.
     pub(super) fn nearest(
         &self,
         row: impl Iterator<Item = (u32, f32)> + Clone,
         k: usize,
-        wanted: impl Fn(usize) -> bool,
+        include: impl Fn(usize) -> bool,
         scratch: &mut NeighborScratch,
     ) -> Vec<Neighbor> {
         let NeighborScratch { sums, touched } = scratch;
@@ -100,12 +100,12 @@ impl Neighborhood {
                 *sum += value * f64::from(other_value);
             }
         }
-        // A sum may have come back to 0 and been touched twice: the second visit finds 0.
+        // A row whose sum returned to 0 can be in `touched` twice; the second visit finds 0.
         let mut near: Vec<Neighbor> = Vec::new();
         for row in touched.drain(..) {
             let row = row as usize;
             let cosine = std::mem::take(&mut sums[row]).min(1.0);
-            if cosine > 0.0 && wanted(row) {
+            if cosine > 0.0 && include(row) {
                 near.push(Neighbor { row, cosine });
             }
         }
@@ -123,18 +123,19 @@ impl Neighborhood {
     }
 }
 
-/// The records of a cross-validation, by their features: which are nearest to which.
+/// An index of the records of a cross-validation by their features, for neighbor searches.
 #[derive(Debug, Clone)]
 pub struct SampleNeighbors {
     rows: FeatureMatrix,
     near: Neighborhood,
-    /// Of each row, its sample, and the other way round.
+    /// The sample of each row.
     sample_of: Vec<u32>,
+    /// The row of each sample.
     row_of: Vec<u32>,
 }
 
 impl SampleNeighbors {
-    /// Arranges `rows`, which are those of the samples `sample_of`, a permutation.
+    /// Indexes `rows`; row i belongs to sample `sample_of[i]`, which is a permutation.
     pub(super) fn of(rows: FeatureMatrix, sample_of: Vec<u32>) -> Self {
         let mut row_of = vec![0; sample_of.len()];
         for (row, &sample) in (0..).zip(&sample_of) {
@@ -143,34 +144,36 @@ impl SampleNeighbors {
         Self { near: Neighborhood::of(&rows), rows, sample_of, row_of }
     }
 
-    /// Returns the `k` samples nearest to `sample` of those that `wanted` lets pass, the nearest first; never itself.
+    /// Returns the `k` samples nearest to `sample` among those for which `include` is true, the nearest first, without
+    /// `sample` itself.
     ///
     /// # Panics
-    /// When there is no such sample.
+    /// If the sample does not exist.
     #[must_use]
     pub fn nearest(
         &self,
         sample: usize,
         k: usize,
-        wanted: impl Fn(usize) -> bool,
+        include: impl Fn(usize) -> bool,
         scratch: &mut NeighborScratch,
     ) -> Vec<Neighbor> {
         let (columns, values) = self.rows.row(self.row_of[sample] as usize);
         let row = columns.iter().copied().zip(values.iter().copied());
         let sample_of = |row: usize| self.sample_of[row] as usize;
-        let wanted = |row: usize| sample_of(row) != sample && wanted(sample_of(row));
-        let mut near = self.near.nearest(row, k, wanted, scratch);
+        let include = |row: usize| sample_of(row) != sample && include(sample_of(row));
+        let mut near = self.near.nearest(row, k, include, scratch);
         for neighbor in &mut near {
             neighbor.row = sample_of(neighbor.row);
         }
         near
     }
 
-    /// Returns of each of the samples `members` the `k` nearest others of them, the nearest first: what
-    /// [`Self::nearest`] does, without a look at any other sample.
+    /// Returns for each of the samples `members` the `k` nearest other members, the nearest first.
+    ///
+    /// The result is that of [`Self::nearest`] restricted to `members`, without reading other samples.
     ///
     /// # Panics
-    /// When one of them is no sample.
+    /// If a member does not exist.
     #[must_use]
     pub fn nearest_among(&self, members: &[usize], k: usize) -> Vec<Vec<Neighbor>> {
         let row = |sample: usize| {
@@ -216,9 +219,9 @@ mod tests {
     }
 
     #[test]
-    fn the_nearest_by_hand() {
-        // (3, 4, 0, 0), (1, 0, 0, 0), nothing, (-3, -4, 0, 0), (6, 8, 0, 0): of (1, 0, 0, 0), the cosines are
-        // 0.6, 1, none, -0.6 and 0.6.
+    fn the_nearest_rows_match_a_calculation_by_hand() {
+        // (3, 4, 0, 0), (1, 0, 0, 0), an empty row, (-3, -4, 0, 0), (6, 8, 0, 0): the cosines to (1, 0, 0, 0) are 0.6, 1,
+        // none, -0.6 and 0.6.
         let rows = [
             &[(0, 3.0), (1, 4.0)][..],
             &[(0, 1.0)],
@@ -229,22 +232,22 @@ mod tests {
         let near = Neighborhood::of(&matrix(&rows));
         assert_eq!((near.len(), near.is_empty()), (5, false));
         let mut scratch = NeighborScratch::default();
-        let mut ask = |row: &[(u32, f32)], k, without: usize| -> Vec<(usize, f64)> {
-            let wanted = |row: usize| row != without;
-            let found = near.nearest(row.iter().copied(), k, wanted, &mut scratch);
+        let mut search = |row: &[(u32, f32)], k, without: usize| -> Vec<(usize, f64)> {
+            let include = |row: usize| row != without;
+            let found = near.nearest(row.iter().copied(), k, include, &mut scratch);
             found.into_iter().map(|n| (n.row, (n.cosine * 1e6).round() / 1e6)).collect()
         };
-        assert_eq!(ask(&[(0, 7.0)], 9, 9), [(1, 1.0), (0, 0.6), (4, 0.6)]);
-        assert_eq!(ask(&[(0, 7.0)], 2, 1), [(0, 0.6), (4, 0.6)]);
-        assert_eq!(ask(&[(0, 7.0)], 1, 9), [(1, 1.0)]);
-        // Asked again, nothing of the last search is left; what is far from all is near to none.
-        assert_eq!(ask(&[(2, 1.0)], 3, 9), []);
-        assert_eq!(ask(&[], 3, 9), []);
-        assert_eq!(ask(&[(0, 1.0)], 0, 9), []);
+        assert_eq!(search(&[(0, 7.0)], 9, 9), [(1, 1.0), (0, 0.6), (4, 0.6)]);
+        assert_eq!(search(&[(0, 7.0)], 2, 1), [(0, 0.6), (4, 0.6)]);
+        assert_eq!(search(&[(0, 7.0)], 1, 9), [(1, 1.0)]);
+        // A new search does not depend on the last one; a row with no column in common has no neighbors.
+        assert_eq!(search(&[(2, 1.0)], 3, 9), []);
+        assert_eq!(search(&[], 3, 9), []);
+        assert_eq!(search(&[(0, 1.0)], 0, 9), []);
     }
 
     #[test]
-    fn among_some_is_as_among_all_but_for_the_others() {
+    fn nearest_among_members_matches_a_restricted_search() {
         let rows = [
             &[(0, 3.0), (1, 4.0)][..],
             &[(0, 1.0)],
@@ -256,15 +259,15 @@ mod tests {
         let all = SampleNeighbors::of(matrix(&rows), vec![4, 2, 0, 1, 3]);
         let members = [0, 1, 3, 4];
         let mut scratch = NeighborScratch::default();
-        let wanted: Vec<Vec<Neighbor>> = members
+        let expected: Vec<Vec<Neighbor>> = members
             .iter()
             .map(|&one| all.nearest(one, 2, |other| members.contains(&other), &mut scratch))
             .collect();
-        assert_eq!(all.nearest_among(&members, 2), wanted);
-        // (3, 4) and (1, 1) are at 7 / (5 sqrt 2); sample 3 shares nothing with anybody.
-        let first = wanted[1][0];
+        assert_eq!(all.nearest_among(&members, 2), expected);
+        // The cosine of (3, 4) and (1, 1) is 7 / (5 sqrt 2); sample 3 has no column in common with another.
+        let first = expected[1][0];
         assert_eq!(first.row, 4);
         assert!((first.cosine - 7.0 / (5.0 * 2.0_f64.sqrt())).abs() < 1e-6);
-        assert!(wanted[2].is_empty());
+        assert!(expected[2].is_empty());
     }
 }

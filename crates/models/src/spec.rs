@@ -1,6 +1,6 @@
-//! What to train, as written in YAML, and its check.
+//! The specification of a model, as written in YAML, and its check.
 
-use super::{
+use crate::{
     confidence::{ConformalSpec, FallbackSpec, OosScore},
     fine_tuning::FineTuningSpec,
 };
@@ -8,22 +8,22 @@ use botops_features::{FeatureKind, FeatureSpec};
 use botops_findings::{Fault, Result};
 use serde::{Deserialize, Serialize};
 
-/// What to train, as written in YAML.
+/// The specification of a model, as written in YAML.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ModelSpec {
-    /// Text to numbers.
+    /// The features of a text.
     pub features: FeatureSpec,
-    /// Numbers to intents.
+    /// The classifier on the features.
     pub head: HeadSpec,
-    /// When the bot says that it did not understand.
+    /// The rule for falling back.
     pub fallback: FallbackSpec,
-    /// How sets of intents that hold the truth with a stated probability are made; none: there are no such sets.
+    /// Prediction sets, which contain the true intent with a stated probability; `None`: the model has none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub conformal: Option<ConformalSpec>,
-    /// Seed of everything random.
+    /// Seed of all random draws.
     pub seed: u64,
-    /// How many golden utterances to keep for the self-test.
+    /// Number of golden utterances to store for the self-test.
     pub goldens: usize,
 }
 
@@ -40,61 +40,61 @@ impl Default for ModelSpec {
     }
 }
 
-/// The classifier, by the one key `kind`.
+/// The classifier and its settings; which settings apply depends on `kind`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct HeadSpec {
-    /// Which classifier.
+    /// The kind of classifier.
     pub kind: HeadKind,
-    /// Inverse strength of regularisation, > 0; default 1.5 for the SVM, 30 for logistic regression: chosen by
-    /// 5-fold cross-validation on BANKING77's training set and our support set, never on a test set.
+    /// Inverse strength of regularisation, > 0; default 1.5 for the SVM, 30 for logistic regression. The defaults were
+    /// chosen by 5-fold cross-validation on the training set of BANKING77 and our support set, never on a test set.
     pub c: Option<f64>,
-    /// As `c`, of the head on the embedding where features are stacked; default 30.
+    /// The `c` of the head on the embedding, for stacked features; default 30.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dense_c: Option<f64>,
-    /// The most passes over the data.
+    /// The largest number of passes over the data.
     pub max_iterations: Option<usize>,
-    /// When to stop: of the SVM, the largest violation left, default 0.1; of logistic regression, the mean divergence in
-    /// nats between what the dual and the model say of a row, default 0.0005 (on embeddings the gradient, for each row,
-    /// default 0.0001).
+    /// The stopping tolerance. SVM: the largest violation left, default 0.1. Logistic regression: the mean divergence in
+    /// nats between the dual's and the model's prediction of a row, default 0.0005 (on embeddings: the gradient norm per
+    /// row, default 0.0001).
     pub tolerance: Option<f64>,
-    /// Trees of a forest; default 100.
+    /// Number of trees of a forest; default 100.
     pub n_trees: Option<usize>,
-    /// Deepest tree of a forest.
+    /// Largest depth of the trees of a forest; default no limit.
     pub max_depth: Option<u16>,
-    /// Features a forest sees (the strongest by chi-square); default 2,000: chosen as `c` was.
+    /// Number of features of a forest, the strongest by chi-square; default 2,000, chosen in the same way as `c`.
     pub n_features: Option<usize>,
     /// Additive smoothing of naive Bayes, > 0; default 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub alpha: Option<f64>,
-    /// How an encoder is fine-tuned, where it is.
+    /// Settings of the fine-tuning of an encoder.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fine_tuning: Option<FineTuningSpec>,
-    /// What a record of a rare intent weighs.
+    /// The weights of records by intent.
     #[serde(skip_serializing_if = "ClassWeight::is_none")]
     pub class_weight: ClassWeight,
 }
 
-/// What a record weighs by its intent.
+/// The weight of a record by its intent.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ClassWeight {
-    /// All the same.
+    /// All records have weight 1.
     #[default]
     None,
-    /// n_samples / (n_classes * records of the intent), so that every intent weighs the same.
+    /// n_samples / (n_classes * records of the intent), so all intents have the same total weight.
     Balanced,
 }
 
 impl ClassWeight {
-    /// Returns whether all records weigh the same.
+    /// Returns whether all records have the same weight.
     #[must_use]
     pub fn is_none(&self) -> bool {
         *self == Self::None
     }
 
-    /// Returns the weight of a record of each intent, `[n_classes]`, 1 on average over the records; 0 for an intent
-    /// without records.
+    /// Returns the weight of a record of each intent, `[n_classes]`; the mean over the records is 1. With
+    /// [`Self::Balanced`], an intent without records has weight 0.
     #[must_use]
     pub fn weights(self, y: impl Iterator<Item = u32>, n_classes: usize) -> Vec<f32> {
         match self {
@@ -131,7 +131,7 @@ impl Default for HeadSpec {
     }
 }
 
-/// The classifiers there are.
+/// The kinds of classifiers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum HeadKind {
@@ -143,7 +143,7 @@ pub enum HeadKind {
     ComplementNaiveBayes,
     /// Bagged decision trees on reduced features.
     RandomForest,
-    /// A linear layer over the encoder, learned together with it.
+    /// A linear layer on the encoder, trained together with it.
     FineTuned,
 }
 
@@ -160,10 +160,9 @@ impl HeadKind {
         }
     }
 
-    /// Returns whether it learns from features of this kind.
+    /// Returns whether the classifier supports features of this kind.
     ///
-    /// Naive Bayes counts, so that it takes no negative numbers; trees are grown on the strongest terms; fine-tuning
-    /// is of an encoder.
+    /// Naive Bayes needs counts, which are never negative; trees are grown on terms; fine-tuning needs an encoder.
     #[must_use]
     pub fn fits(self, features: FeatureKind) -> bool {
         match self {
@@ -178,14 +177,13 @@ impl HeadKind {
 }
 
 impl ModelSpec {
-    /// Returns whether the head holds rows out of its own fit, and scores them.
+    /// Returns whether fitting the head also scores rows that it held out.
     pub(super) fn holds_out(&self) -> bool {
         self.features.kind == FeatureKind::Stacked
             || matches!(self.head.kind, HeadKind::RandomForest | HeadKind::FineTuned)
     }
 
-    /// Returns the oldest version of model files whose readers know every key in which this spec, and what is fitted
-    /// by it, says something.
+    /// Returns the oldest version of model files whose readers know every key that this spec and its model use.
     pub(super) fn file_version(&self) -> u32 {
         if !self.fallback.is_stated() || self.conformal.is_some() {
             return 3;
@@ -210,8 +208,8 @@ impl ModelSpec {
     /// Checks every number.
     ///
     /// # Errors
-    /// `BOT-7010` (exit 2), naming the key and what it may be; `BOT-7014` (exit 2) for a head that does not fit
-    /// the features; `BOT-7063` (exit 2) for a score that a fine-tuned model does not have.
+    /// `BOT-7010` (exit 2), naming the key and its range; `BOT-7014` (exit 2) for a head that does not support the
+    /// features; `BOT-7063` (exit 2) for a score that a fine-tuned model does not have.
     pub fn check(&self) -> Result<()> {
         self.features.check()?;
         self.fallback.check()?;
@@ -220,9 +218,9 @@ impl ModelSpec {
             let (head, features) = (self.head.kind.name(), self.features.kind.name());
             return Err(Fault::usage(
                 "BOT-7014",
-                format!("`head.kind: {head}` does not learn from `features.kind: {features}`"),
+                format!("`head.kind: {head}` does not support `features.kind: {features}`"),
             )
-            .hint("`linear_svm` and `logistic_regression` learn from features of any kind"));
+            .hint("`linear_svm` and `logistic_regression` support features of any kind"));
         }
         let HeadSpec {
             c,
@@ -236,20 +234,20 @@ impl ModelSpec {
             ..
         } = self.head;
         let positive = |value: Option<f64>| value.is_none_or(|v| v.is_finite() && v > 0.0);
-        let counted = |value: Option<usize>, most| value.is_none_or(|v| (1..=most).contains(&v));
+        let at_most = |value: Option<usize>, max| value.is_none_or(|v| (1..=max).contains(&v));
         if dense_c.is_some() && self.features.kind != FeatureKind::Stacked {
             let features = self.features.kind.name();
             return Err(Fault::usage(
                 "BOT-7010",
-                format!("`head.dense_c` says nothing with `features.kind: {features}`"),
+                format!("`head.dense_c` has no effect with `features.kind: {features}`"),
             )
-            .hint("write `head.c`, or `features.kind: stacked`"));
+            .hint("set `head.c` instead, or set `features.kind: stacked`"));
         }
         let fine_tuned = self.head.kind == HeadKind::FineTuned;
         if fine_tuned && self.fallback.score.named() == Some(OosScore::Centroid) {
             return Err(Fault::usage(
                 "BOT-7063",
-                "`fallback.score: centroid` is not to be had with `head.kind: fine_tuned`",
+                "`fallback.score: centroid` is not available with `head.kind: fine_tuned`",
             )
             .hint("choose `max_probability`, `max_logit`, `energy` or `oos_class`; `auto` compares the first three"));
         }
@@ -258,14 +256,14 @@ impl ModelSpec {
                 let head = self.head.kind.name();
                 return Err(Fault::usage(
                     "BOT-7010",
-                    format!("`head.fine_tuning` says nothing with `head.kind: {head}`"),
+                    format!("`head.fine_tuning` has no effect with `head.kind: {head}`"),
                 )
-                .hint("take it out, or write `kind: fine_tuned`"));
+                .hint("remove it, or set `kind: fine_tuned`"));
             }
             fine_tuning.check()?;
             if fine_tuning.validation_share == 0.0 {
                 return Err(Fault::usage("BOT-7010", "`fine_tuning.validation_share` is 0")
-                    .hint("a model fits its confidence on rows that were kept aside: `0.1` is a tenth of them"));
+                    .hint("set it above 0, such as `0.1`: the confidence of the model is fitted on held-out rows"));
             }
         }
         let unweighted = matches!(self.head.kind, HeadKind::RandomForest | HeadKind::FineTuned);
@@ -273,24 +271,24 @@ impl ModelSpec {
             let head = self.head.kind.name();
             return Err(Fault::usage(
                 "BOT-7010",
-                format!("`head.class_weight` says nothing with `head.kind: {head}`"),
+                format!("`head.class_weight` has no effect with `head.kind: {head}`"),
             )
-            .hint("take it out; for fine-tuning, write `class_weight` under `head.fine_tuning`"));
+            .hint("remove it; for fine-tuning, set `class_weight` under `head.fine_tuning`"));
         }
-        for (good, key, wanted) in [
+        for (valid, key, range) in [
             (positive(c), "head.c", "a number above 0"),
             (positive(dense_c), "head.dense_c", "a number above 0"),
             (positive(alpha), "head.alpha", "a number above 0"),
             (positive(tolerance), "head.tolerance", "a number above 0"),
-            (counted(max_iterations, 1_000_000), "head.max_iterations", "from 1 to 1000000"),
-            (counted(n_trees, 10_000), "head.n_trees", "from 1 to 10000"),
-            (counted(n_features, 1_000_000), "head.n_features", "from 1 to 1000000"),
+            (at_most(max_iterations, 1_000_000), "head.max_iterations", "from 1 to 1000000"),
+            (at_most(n_trees, 10_000), "head.n_trees", "from 1 to 10000"),
+            (at_most(n_features, 1_000_000), "head.n_features", "from 1 to 1000000"),
             (max_depth != Some(0), "head.max_depth", "1 or more"),
             (self.goldens <= 10_000, "goldens", "at most 10000"),
         ] {
-            if !good {
+            if !valid {
                 return Err(Fault::usage("BOT-7010", format!("`{key}` is out of range"))
-                    .hint(format!("`{key}` may be {wanted}")));
+                    .hint(format!("`{key}` must be {range}")));
             }
         }
         Ok(())

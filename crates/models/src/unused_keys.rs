@@ -1,15 +1,15 @@
-//! A configuration as somebody wrote it: keys beside others that leave them nothing to say.
+//! Finds keys of a configuration that have no effect because of other keys.
 //!
-//! A value that nobody wrote is there all the same once a spec was read, so this looks at the text.
+//! A parsed spec does not show whether a value was written or is a default, so this reads the text.
 
-use super::{ConformalSpec, FallbackSpec, HeadKind, ModelSpec, confidence::ConformalMethod};
+use crate::{ConformalSpec, FallbackSpec, HeadKind, ModelSpec, confidence::ConformalMethod};
 use botops_features::FeatureKind;
 use botops_findings::{Finding, Place, Result, Severity};
 use botops_spec::{self as spec, Outline};
 use std::path::Path;
 
 impl ModelSpec {
-    /// Returns the keys of the configuration at `path` that are not looked at because of others.
+    /// Returns a finding for each key of the configuration at `path` that has no effect because of others.
     ///
     /// # Errors
     /// Those of [`spec::read`].
@@ -19,22 +19,22 @@ impl ModelSpec {
         Ok(spec.unused_below(&Outline::of(&yaml), &file, ""))
     }
 
-    /// Returns the keys of this configuration that are not looked at because of others; it stands below the key `root`
-    /// of the text of `file` that `outline` is of.
+    /// Returns a finding for each key of this configuration that has no effect because of others. The configuration is
+    /// below the key `root` of the text of `file`, whose outline is `outline`.
     ///
-    /// A key with the value that it has anyway is none of them: what a program writes is whole.
+    /// A key with its default value is not reported, because generated configurations contain every key.
     #[must_use]
     pub fn unused_below(&self, outline: &Outline, file: &str, root: &str) -> Vec<Finding> {
         let head = self.head.kind;
         let stacked = self.features.kind == FeatureKind::Stacked;
-        // Beside a fine-tuned encoder, stacked features have a linear SVM.
+        // With a fine-tuned encoder, the head on the terms of stacked features is a linear SVM.
         let linear = matches!(head, HeadKind::LinearSvm | HeadKind::LogisticRegression)
             || stacked && head == HeadKind::FineTuned;
         let forest = head == HeadKind::RandomForest;
         let bayes = head == HeadKind::ComplementNaiveBayes;
         let with_head = |kinds: &str| {
             let other = format!("head.kind: {}", head.name());
-            (other, format!("it is for {kinds}: take it out, or choose another kind"))
+            (other, format!("it applies to {kinds}: remove it, or choose another kind"))
         };
         let of_linear = with_head("`linear_svm` and `logistic_regression`");
         let of_forest = with_head("`random_forest`");
@@ -42,22 +42,22 @@ impl ModelSpec {
         let conformal = self.conformal.unwrap_or_default();
         let with_method = (
             format!("conformal.method: {}", conformal.method.name()),
-            "take it out, or write `method: raps`".to_owned(),
+            "remove it, or set `method: raps`".to_owned(),
         );
         let with_target = (
             "fallback.target_accuracy".to_owned(),
-            "keep one of them: a threshold of your own, or the lowest that keeps the target"
+            "keep one of them: a fixed threshold, or the lowest threshold that reaches the target"
                 .to_owned(),
         );
         let raps = conformal.method == ConformalMethod::Raps;
-        let usual = ConformalSpec::default();
-        let has_threshold = self.fallback.target_accuracy.is_none()
+        let default = ConformalSpec::default();
+        let uses_threshold = self.fallback.target_accuracy.is_none()
             || self.fallback.threshold == FallbackSpec::default().threshold;
-        // A key, whether it is looked at, and else beside what it is not, and what to do.
+        // The key, whether it has an effect, and if not, the key that disables it and the remedy.
         let rules: [(&str, bool, &(String, String)); 10] = [
-            ("fallback.threshold", has_threshold, &with_target),
-            ("conformal.lambda", raps || conformal.lambda == usual.lambda, &with_method),
-            ("conformal.k_reg", raps || conformal.k_reg == usual.k_reg, &with_method),
+            ("fallback.threshold", uses_threshold, &with_target),
+            ("conformal.lambda", raps || conformal.lambda == default.lambda, &with_method),
+            ("conformal.k_reg", raps || conformal.k_reg == default.k_reg, &with_method),
             ("head.c", linear, &of_linear),
             ("head.max_iterations", linear, &of_linear),
             ("head.tolerance", linear, &of_linear),
@@ -78,7 +78,7 @@ impl ModelSpec {
                     key: Some(whole),
                     ..Place::default()
                 };
-                let message = format!("`{key}` says nothing beside `{other}`");
+                let message = format!("`{key}` has no effect with `{other}`");
                 Some(Finding::new("BOT-7066", Severity::Warning, message, help.clone()).at(place))
             })
             .collect()
@@ -89,38 +89,40 @@ impl ModelSpec {
 mod tests {
     use super::*;
 
-    fn told(yaml: &str) -> Option<String> {
+    /// Returns the only finding in `yaml` as text, if there is one.
+    fn finding(yaml: &str) -> Option<String> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("model.yaml");
         std::fs::write(&path, yaml).unwrap();
-        let found = ModelSpec::unused(&path).unwrap();
-        assert!(found.len() < 2, "{found:?}");
-        let found = found.first()?;
-        let (place, file) = (&found.place, path.display().to_string());
-        assert_eq!((found.code.as_str(), place.file.as_ref()), ("BOT-7066", Some(&file)));
-        let at = (place.line.unwrap(), place.column.unwrap(), place.key.clone().unwrap());
-        Some(format!("{}:{} {} | {} | {}", at.0, at.1, at.2, found.message, found.help))
+        let findings = ModelSpec::unused(&path).unwrap();
+        assert!(findings.len() < 2, "{findings:?}");
+        let finding = findings.first()?;
+        let (place, file) = (&finding.place, path.display().to_string());
+        assert_eq!((finding.code.as_str(), place.file.as_ref()), ("BOT-7066", Some(&file)));
+        let (line, column) = (place.line.unwrap(), place.column.unwrap());
+        let key = place.key.as_ref().unwrap();
+        Some(format!("{line}:{column} {key} | {} | {}", finding.message, finding.help))
     }
 
     #[test]
-    fn a_key_that_says_nothing_beside_another_is_told_with_its_place() {
+    fn a_key_without_effect_is_reported_with_its_place() {
         assert_eq!(
-            told("fallback:\n  threshold: 0.4\n  target_accuracy: 0.9\n").unwrap(),
-            "2:3 fallback.threshold | `fallback.threshold` says nothing beside `fallback.target_accuracy` | keep one \
-             of them: a threshold of your own, or the lowest that keeps the target"
+            finding("fallback:\n  threshold: 0.4\n  target_accuracy: 0.9\n").unwrap(),
+            "2:3 fallback.threshold | `fallback.threshold` has no effect with `fallback.target_accuracy` | keep one \
+             of them: a fixed threshold, or the lowest threshold that reaches the target"
         );
         assert_eq!(
-            told("conformal: { method: lac, lambda: 0.1 }\n").unwrap(),
-            "1:27 conformal.lambda | `conformal.lambda` says nothing beside `conformal.method: lac` | take it out, or \
-             write `method: raps`"
+            finding("conformal: { method: lac, lambda: 0.1 }\n").unwrap(),
+            "1:27 conformal.lambda | `conformal.lambda` has no effect with `conformal.method: lac` | remove it, or \
+             set `method: raps`"
         );
         assert_eq!(
-            told("head:\n  kind: complement_naive_bayes\n  c: 2\n").unwrap(),
-            "3:3 head.c | `head.c` says nothing beside `head.kind: complement_naive_bayes` | it is for \
-             `linear_svm` and `logistic_regression`: take it out, or choose another kind"
+            finding("head:\n  kind: complement_naive_bayes\n  c: 2\n").unwrap(),
+            "3:3 head.c | `head.c` has no effect with `head.kind: complement_naive_bayes` | it applies to \
+             `linear_svm` and `logistic_regression`: remove it, or choose another kind"
         );
-        assert!(told("head: { n_trees: 7 }\n").unwrap().contains("`head.kind: linear_svm`"));
-        assert!(told("head: { kind: random_forest, alpha: 1 }\n").is_some());
+        assert!(finding("head: { n_trees: 7 }\n").unwrap().contains("`head.kind: linear_svm`"));
+        assert!(finding("head: { kind: random_forest, alpha: 1 }\n").is_some());
         for used in [
             "",
             "fallback: { threshold: 0.4 }\n",
@@ -133,7 +135,7 @@ mod tests {
             "head: { kind: complement_naive_bayes, alpha: 0.5 }\n",
             "features: { kind: stacked, encoder: { source: a } }\nhead: { kind: fine_tuned, c: 2 }\n",
         ] {
-            assert_eq!(told(used), None, "{used}");
+            assert_eq!(finding(used), None, "{used}");
         }
     }
 }

@@ -1,18 +1,18 @@
-//! The mean of every intent's features, and how near a row is to the nearest.
+//! The mean features of every intent, and the cosine of a row to the nearest mean.
 
 use crate::heads::head::{Tensor, malformed};
 use botops_features::FeatureMatrix;
 use botops_findings::Result;
 use rayon::prelude::*;
 
-/// Features kept of a mean, the largest by magnitude: of sparse features the rest is a long tail that makes the
-/// model file large. On our support set AUROC was 0.778 with 1,000 and 0.795 with all, out of fold.
+/// Features kept of a mean, the largest by magnitude: the rest of sparse features is a long tail that makes the model
+/// file large. On our support set the out-of-fold AUROC was 0.778 with 1,000 features and 0.795 with all.
 const KEPT: usize = 4_000;
 
-/// The mean row of every intent, each brought to length 1, feature by feature.
+/// The mean row of every intent, scaled to length 1 and stored by feature.
 ///
-/// - `offsets` has `n_features + 1` entries that rise from 0 to the number of `classes` and of `values`
-/// - within a feature classes rise, and are below `n_classes`
+/// - `offsets` has `n_features + 1` entries that rise from 0 to the length of `classes` and of `values`
+/// - within a feature, classes rise, and are below `n_classes`
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Centroids {
     n_classes: usize,
@@ -22,7 +22,7 @@ pub(crate) struct Centroids {
 }
 
 impl Centroids {
-    /// Takes the means over `rows` of `x`, whose intents are `y[row]`; an intent without rows has none.
+    /// Computes the means over `rows` of `x`, whose intents are `y[row]`; an intent without rows has no mean.
     pub(crate) fn fit(x: &FeatureMatrix, rows: &[u32], y: &[u32], n_classes: usize) -> Self {
         let mut by_class: Vec<Vec<u32>> = vec![Vec::new(); n_classes];
         for &row in rows {
@@ -33,21 +33,21 @@ impl Centroids {
             .map_init(
                 || vec![0.0_f64; x.n_features()],
                 |sums, rows| {
-                    let mut met = Vec::new();
+                    let mut columns_seen = Vec::new();
                     for &row in rows {
                         let (columns, values) = x.row(row as usize);
                         for (&column, &value) in columns.iter().zip(values) {
                             let sum = &mut sums[column as usize];
                             if *sum == 0.0 {
-                                met.push(column);
+                                columns_seen.push(column);
                             }
                             *sum += f64::from(value);
                         }
                     }
-                    // A sum that comes back to 0 is met twice.
-                    met.sort_unstable();
-                    met.dedup();
-                    let mut mean: Vec<(u32, f64)> = met
+                    // A column whose sum returns to 0 is pushed twice.
+                    columns_seen.sort_unstable();
+                    columns_seen.dedup();
+                    let mut mean: Vec<(u32, f64)> = columns_seen
                         .into_iter()
                         .map(|c| (c, std::mem::take(&mut sums[c as usize])))
                         .collect();
@@ -107,7 +107,7 @@ impl Centroids {
         f64::from(sums.iter().copied().fold(f32::NEG_INFINITY, f32::max)) / square.sqrt()
     }
 
-    /// Returns the numbers that make them, by name.
+    /// Returns the tensors for a model file.
     pub(crate) fn tensors(&self) -> Vec<Tensor> {
         vec![
             Tensor::of_integers("centroid_offsets", self.offsets.clone()),
@@ -116,10 +116,10 @@ impl Centroids {
         ]
     }
 
-    /// Reads what [`Self::tensors`] gave.
+    /// Reads the tensors that [`Self::tensors`] returned.
     ///
     /// # Errors
-    /// `BOT-7003` (exit 3).
+    /// `BOT-7003` (exit 3) if they are inconsistent.
     pub(crate) fn from_tensors(
         tensors: &[Tensor],
         n_features: usize,
@@ -128,15 +128,15 @@ impl Centroids {
         let offsets = Tensor::integers(tensors, "centroid_offsets")?.to_vec();
         let classes = Tensor::integers(tensors, "centroid_classes")?.to_vec();
         let values = Tensor::floats(tensors, "centroid_values", &[classes.len()])?.to_vec();
-        let whole = offsets.len() == n_features + 1
+        let valid_offsets = offsets.len() == n_features + 1
             && offsets.first() == Some(&0)
             && offsets.last().is_some_and(|last| *last as usize == classes.len())
             && offsets.is_sorted();
-        let inside = classes.iter().all(|class| (*class as usize) < n_classes)
+        let valid_entries = classes.iter().all(|class| (*class as usize) < n_classes)
             && values.iter().all(|value| value.is_finite());
-        match whole && inside {
+        match valid_offsets && valid_entries {
             true => Ok(Self { n_classes, offsets, classes, values }),
-            false => Err(malformed("has centroids that contradict themselves")),
+            false => Err(malformed("has inconsistent centroids")),
         }
     }
 }
@@ -161,16 +161,16 @@ mod tests {
         let mut cosine = |row: &[f32]| {
             centroids.nearest((0..).zip(row.iter().copied()).filter(|(_, v)| *v != 0.0), &mut sums)
         };
-        // Means are (1, 1, 0) / sqrt 2 and (0, 0, 1); the row left out is in none.
+        // The means are (1, 1, 0) / sqrt 2 and (0, 0, 1); the row left out is in neither.
         let half = 0.5_f64.sqrt();
-        for (row, wanted) in [
+        for (row, expected) in [
             ([3.0, 0.0, 0.0], half),
             ([1.0, 1.0, 0.0], 1.0),
             ([0.0, 0.0, 0.1], 1.0),
             ([1.0, 0.0, 1.0], half),
             ([0.0, 0.0, 0.0], 0.0),
         ] {
-            assert!((cosine(&row) - wanted).abs() < 1e-6, "{row:?}: {}", cosine(&row));
+            assert!((cosine(&row) - expected).abs() < 1e-6, "{row:?}: {}", cosine(&row));
         }
         let back = Centroids::from_tensors(&centroids.tensors(), 3, 3).unwrap();
         assert_eq!(back, centroids);
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cancels_out_is_no_trouble() {
+    fn values_that_cancel_out_are_handled() {
         let x = matrix(&[&[1.0, 1.0], &[-1.0, 1.0], &[1.0, 0.0]]);
         let centroids = Centroids::fit(&x, &[0, 1], &[0, 0, 1], 2);
         let cosine = centroids.nearest([(0, 1.0), (1, 1.0)].into_iter(), &mut Vec::new());

@@ -1,10 +1,11 @@
-//! How sure a model is, and what follows from it: temperature, fallback rule, sets of intents.
+//! The confidence of a model: temperature, fallback rule and prediction sets.
 //!
-//! In come scores of records by models that never saw them ([`Unseen`]) and what is wanted ([`FallbackSpec`],
-//! [`ConformalSpec`]); out comes [`Confidence`], which a model stores and applies to every message. Pure.
+//! The input is scores of records by models that never saw them, and the specs ([`FallbackSpec`], [`ConformalSpec`]).
+//! The output is a [`Confidence`], which a model stores and applies to every message. This module does no I/O.
 
 mod centroids;
 mod choice;
+mod rounding;
 mod score;
 mod sets;
 mod spec;
@@ -13,11 +14,12 @@ mod unseen;
 
 pub(super) use centroids::Centroids;
 pub use choice::ScoreComparison;
+pub(super) use rounding::storable;
 pub use score::{Evidence, OosScore};
 pub use sets::PredictionSets;
 pub use spec::{ConformalMethod, ConformalSpec, FallbackSpec, ScoreChoice};
 pub use threshold::Guarantee;
-pub(super) use unseen::Unseen;
+pub(super) use unseen::UnseenScores;
 
 use super::ModelSpec;
 use crate::heads::head::malformed;
@@ -25,139 +27,96 @@ use botops_findings::{Finding, Result, Severity};
 use botops_stats::bootstrap::Resampling;
 use choice::{Candidate, best, compare};
 use serde::{Deserialize, Serialize};
-use unseen::Judged;
+use unseen::JudgedRecord;
 
-/// How sure a model is, and what follows from it.
+/// Temperature, fallback rule and prediction sets of a model.
 ///
-/// - `temperature` is above 0; numbers have nine decimals, so that JSON gives back what was written
+/// - `temperature` is above 0
+/// - numbers have nine decimals, so JSON reads them as they were written
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Confidence {
-    /// What raw scores are divided by.
-    pub(super) temperature: f64,
-    /// When to fall back; none: below the confidence that the spec states.
+    /// The divisor of raw scores.
+    temperature: f64,
+    /// The fallback rule; `None`: fall back below the confidence threshold of the spec.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     fallback: Option<FallbackRule>,
-    /// How the scores did from which the deciding one was chosen; empty when none had to be.
+    /// The comparison from which the score was chosen; empty if there was no comparison.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     comparison: Vec<ScoreComparison>,
-    /// What makes sets of intents, where the spec asks for them.
+    /// The prediction sets, if the spec has them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     sets: Option<PredictionSets>,
-    /// Out-of-scope records of the training data, where they were to tell scores apart.
+    /// Number of out-of-scope records of the training data, if the score was to be chosen automatically.
     #[serde(default, skip_serializing_if = "is_zero")]
     n_oos: u64,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 fn is_zero(n: &u64) -> bool {
     *n == 0
 }
 
-/// When to fall back: below `threshold` of `score`.
+/// The fallback rule: fall back if `score` is below `threshold`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FallbackRule {
-    /// What is held against the threshold.
+    /// The score that is compared with the threshold.
     pub score: OosScore,
-    /// A message is answered when its score is this or more.
+    /// A message is answered if its score is at least this.
     pub threshold: f64,
-    /// What shows that the stated accuracy holds, where one was stated.
+    /// The guarantee of the target accuracy, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub guarantee: Option<Guarantee>,
 }
 
 impl Confidence {
-    /// Fits everything that `spec` asks for.
+    /// Fits temperature, fallback rule and prediction sets as `spec` says.
     ///
-    /// `plain` are scores of models that learn the intents, `with_oos` of models that learn one class more from the
-    /// out-of-scope records; either is there where [`FallbackSpec`] may choose it. Temperature and quantiles are
-    /// fitted on all in-scope records. With a target, score and order of thresholds are chosen on one half of the
-    /// records, and the threshold by the other. The one temperature is fitted on both: what that costs is measured
-    /// in the tests, and too little to be seen.
+    /// `plain` holds scores of models of the intents, `with_class` scores of models with an out-of-scope class; each is
+    /// present if [`FallbackSpec`] can choose a score of it. Temperature and quantiles are fitted on all in-scope
+    /// records. With a target accuracy, score and order of thresholds are chosen on one half of the records, and the
+    /// threshold is tested on the other. The temperature is fitted on both halves; a test measures that this does not
+    /// break the guarantee.
     ///
     /// # Errors
-    /// `BOT-7060` (exit 4) when the target cannot be shown.
+    /// `BOT-7060` (exit 4) if no threshold reaches the target accuracy.
     pub(super) fn fit(
         spec: &ModelSpec,
-        plain: Option<&Unseen>,
-        with_oos: Option<&Unseen>,
+        plain: Option<&UnseenScores>,
+        with_class: Option<&UnseenScores>,
         n_oos: usize,
     ) -> Result<Self> {
-        Self::fit_with(spec, plain, with_oos, n_oos, &Resampling::default())
+        Self::fit_with(spec, plain, with_class, n_oos, &Resampling::default())
     }
 
+    /// Fits as [`Self::fit`] does, with the given bootstrap settings.
     fn fit_with(
         spec: &ModelSpec,
-        plain: Option<&Unseen>,
-        with_oos: Option<&Unseen>,
+        plain: Option<&UnseenScores>,
+        with_class: Option<&UnseenScores>,
         n_oos: usize,
         resampling: &Resampling,
     ) -> Result<Self> {
         let fallback = &spec.fallback;
-        let judged = |unseen: Option<&Unseen>| -> Option<(f64, Vec<Judged>)> {
-            let unseen = unseen?;
-            let temperature = storable(unseen.temperature());
-            Some((temperature, unseen.judged(temperature)))
-        };
-        let fits = [judged(plain), judged(with_oos)];
-        let choosing: Vec<Option<Vec<Judged>>> = fits
-            .iter()
-            .map(|fit| {
-                let (_, judged) = fit.as_ref()?;
-                let keep = |j: &&Judged| fallback.target_accuracy.is_none() || j.chooses;
-                Some(judged.iter().filter(keep).copied().collect())
-            })
-            .collect();
+        let calibrated = [plain, with_class].map(|scores| scores.map(CalibratedScores::new));
         let mut comparison = Vec::new();
         let score = match fallback.score.named() {
             Some(score) => score,
             None if fallback.compares(n_oos) => {
-                let candidates: Vec<Candidate<'_>> = OosScore::ALL
-                    .into_iter()
-                    .filter_map(|score| {
-                        let at = usize::from(score == OosScore::OosClass);
-                        let (temperature, _) = fits[at].as_ref()?;
-                        let judged = choosing[at].as_deref()?;
-                        Some(Candidate { score, temperature: *temperature, judged })
-                    })
-                    .collect();
-                comparison = compare(&candidates, resampling);
+                comparison = compare_scores(&calibrated, fallback, resampling);
                 best(&comparison, fallback).unwrap_or(OosScore::MaxProbability)
             }
             None => OosScore::MaxProbability,
         };
-        let at = usize::from(score == OosScore::OosClass);
-        let unseen = [plain, with_oos][at].expect("the scores that may be chosen were made");
-        let (temperature, judged) = fits[at].as_ref().expect("the scores were judged");
-        let value = |judged: &Judged| {
-            judged.evidence.score(score, *temperature).expect("the score's parts were measured")
-        };
-        let (threshold, guarantee) = match fallback.target_accuracy {
-            Some(target) => {
-                // What is not understood is declined whatever its score.
-                let samples = |of: fn(&Judged) -> bool| -> Vec<threshold::Sample> {
-                    let of = judged.iter().filter(|judged| judged.understood && of(judged));
-                    of.map(|judged| (value(judged), judged.wrong)).collect()
-                };
-                let (chooses, tests) = (samples(|j| j.chooses), samples(|j| j.tests));
-                let (threshold, guarantee) = threshold::find(&chooses, &tests, target)?;
-                let n_samples = judged.iter().filter(|judged| judged.tests).count() as u64;
-                (threshold, Some(Guarantee { n_samples, ..guarantee }))
-            }
-            None if score == OosScore::MaxProbability => (fallback.threshold, None),
-            None => {
-                let inside = judged.iter().filter(|judged| judged.in_scope && judged.understood);
-                let inside: Vec<&Judged> = inside.collect();
-                let confidences: Vec<f64> = inside.iter().map(|j| j.evidence.confidence).collect();
-                let scores: Vec<f64> = inside.iter().map(|judged| value(judged)).collect();
-                (threshold::as_often(fallback.threshold, &confidences, &scores), None)
-            }
-        };
+        let decisive = calibrated[model_index(score)].as_ref();
+        let decisive = decisive.expect("models of every score that can be chosen were fitted");
+        let (threshold, guarantee) = decisive.threshold(score, fallback)?;
+        let CalibratedScores { unseen, temperature, .. } = decisive;
         let (proba, truth) = unseen.probabilities(*temperature);
         Ok(Self {
             temperature: *temperature,
-            // A stated confidence stands in the spec, and there alone.
+            // A fixed threshold of the confidence is stored in the spec only.
             fallback: (score != OosScore::MaxProbability || guarantee.is_some())
                 .then_some(FallbackRule { score, threshold, guarantee }),
             comparison,
@@ -168,103 +127,157 @@ impl Confidence {
         })
     }
 
-    /// Returns what raw scores are divided by.
+    /// Returns the divisor of raw scores.
     #[must_use]
     pub fn temperature(&self) -> f64 {
         self.temperature
     }
 
-    /// Returns when to fall back; `stated` is the threshold of the spec.
-    pub(super) fn rule(&self, stated: f64) -> FallbackRule {
+    /// Returns the fallback rule; `default` is the confidence threshold of the spec.
+    pub(super) fn rule(&self, default: f64) -> FallbackRule {
         self.fallback.unwrap_or(FallbackRule {
             score: OosScore::MaxProbability,
-            threshold: stated,
+            threshold: default,
             guarantee: None,
         })
     }
 
-    /// Returns how the scores did from which the deciding one was chosen; empty when none had to be.
+    /// Returns the comparison from which the score was chosen; empty if there was no comparison.
     #[must_use]
     pub fn comparison(&self) -> &[ScoreComparison] {
         &self.comparison
     }
 
-    /// Returns what makes sets of intents, where the spec asked for them.
+    /// Returns the prediction sets, if the model has them.
     #[must_use]
     pub fn sets(&self) -> Option<&PredictionSets> {
         self.sets.as_ref()
     }
 
-    /// Returns what whoever trained with `spec` should know.
+    /// Returns warnings about the automatic choice of a score under `spec`.
     pub(super) fn findings(&self, spec: &FallbackSpec) -> Vec<Finding> {
         let auto = spec.score == ScoreChoice::Auto;
-        let left_out = OosScore::ALL
+        let skipped = OosScore::ALL
             .into_iter()
             .filter(|score| !self.comparison.iter().any(|row| row.score == *score))
             .map(|score| format!("`{}`", score.name()))
             .collect::<Vec<_>>()
             .join(" and ");
-        if auto && !self.comparison.is_empty() && !left_out.is_empty() {
+        if auto && !self.comparison.is_empty() && !skipped.is_empty() {
             return vec![Finding::new(
                 "BOT-7063",
                 Severity::Warning,
                 format!(
-                    "`fallback.score: auto` left out {left_out}, which a fine-tuned encoder has not, or not without \
-                     fine-tuning it anew"
+                    "`fallback.score: auto` skipped {skipped}: for a fine-tuned encoder they are unavailable or need \
+                     another fine-tuning"
                 ),
-                "nothing has to be done; `fallback.score: oos_class` tries that class, at the price of another fine-tuning",
+                "no action is needed; `fallback.score: oos_class` fine-tunes once more and uses that score",
             )];
         }
-        let fell_back = auto && self.comparison.is_empty();
-        let message = || {
-            format!(
-                "`fallback.score: auto` has {} out-of-scope records to compare scores on, and needs {}: the confidence \
-                 decides (`max_probability`)",
-                self.n_oos,
-                spec.fewest_to_compare()
-            )
-        };
-        fell_back
-            .then(|| {
-                Finding::new(
-                    "BOT-7062",
-                    Severity::Warning,
-                    message(),
-                    "label more of what is out of scope `oos`, or name the score",
-                )
-            })
-            .into_iter()
-            .collect()
+        if !auto || !self.comparison.is_empty() {
+            return Vec::new();
+        }
+        let message = format!(
+            "`fallback.score: auto` has {} out-of-scope records and needs {} to compare scores: it uses \
+             `max_probability`",
+            self.n_oos,
+            spec.fewest_to_compare()
+        );
+        vec![Finding::new(
+            "BOT-7062",
+            Severity::Warning,
+            message,
+            "label more out-of-scope records `oos`, or name a score",
+        )]
     }
 
-    /// Checks what a file says.
+    /// Checks values that were read from a file.
     ///
     /// # Errors
-    /// `BOT-7003` (exit 3).
+    /// `BOT-7003` (exit 3) if they are inconsistent.
     pub(super) fn check(&self, n_classes: usize) -> Result<()> {
         if !(self.temperature.is_finite() && self.temperature > 0.0) {
             return Err(malformed("has a temperature that is not above 0"));
         }
         if self.fallback.is_some_and(|rule| !rule.threshold.is_finite()) {
-            return Err(malformed("has a threshold that is no number"));
+            return Err(malformed("has a threshold that is not finite"));
         }
         self.sets.as_ref().map_or(Ok(()), |sets| sets.check(n_classes))
     }
 }
 
-/// Rounds to nine decimals: numbers so short are read from JSON as they were written.
-pub(super) fn storable(value: f64) -> f64 {
-    (value * 1e9).round() / 1e9
+/// Scores of one kind of models, with the temperature fitted on them.
+struct CalibratedScores<'a> {
+    unseen: &'a UnseenScores,
+    temperature: f64,
+    judged: Vec<JudgedRecord>,
 }
 
-/// As [`storable`], downwards.
-fn storable_below(value: f64) -> f64 {
-    (value * 1e9).floor() / 1e9
+impl<'a> CalibratedScores<'a> {
+    fn new(unseen: &'a UnseenScores) -> Self {
+        let temperature = storable(unseen.temperature());
+        Self { unseen, temperature, judged: unseen.judged(temperature) }
+    }
+
+    /// Returns the threshold of `score`, and its guarantee if `fallback` has a target accuracy.
+    fn threshold(
+        &self,
+        score: OosScore,
+        fallback: &FallbackSpec,
+    ) -> Result<(f64, Option<Guarantee>)> {
+        let value = |record: &JudgedRecord| {
+            let value = record.evidence.score(score, self.temperature);
+            value.expect("the quantities that the score needs were measured")
+        };
+        let Some(target) = fallback.target_accuracy else {
+            if score == OosScore::MaxProbability {
+                return Ok((fallback.threshold, None));
+            }
+            let in_scope =
+                || self.judged.iter().filter(|record| record.in_scope && record.understood);
+            let confidences: Vec<f64> =
+                in_scope().map(|record| record.evidence.confidence).collect();
+            let scores: Vec<f64> = in_scope().map(value).collect();
+            return Ok((threshold::equivalent(fallback.threshold, &confidences, &scores), None));
+        };
+        // A record in which the model knows nothing is declined for any score.
+        let samples = |part: fn(&JudgedRecord) -> bool| -> Vec<threshold::Sample> {
+            let records = self.judged.iter().filter(|record| record.understood && part(record));
+            records.map(|record| (value(record), record.wrong)).collect()
+        };
+        let (chooses, tests) = (samples(|r| r.chooses), samples(|r| r.tests));
+        let (threshold, guarantee) = threshold::find(&chooses, &tests, target)?;
+        let n_samples = self.judged.iter().filter(|record| record.tests).count() as u64;
+        Ok((threshold, Some(Guarantee { n_samples, ..guarantee })))
+    }
 }
 
-/// As [`storable`], upwards.
-fn storable_above(value: f64) -> f64 {
-    (value * 1e9).ceil() / 1e9
+/// Returns the index of the models that produce `score`: 0 for models of the intents, 1 for those with an out-of-scope
+/// class.
+fn model_index(score: OosScore) -> usize {
+    usize::from(score == OosScore::OosClass)
+}
+
+/// Measures all scores that the models produce; with a target accuracy, on the half of the records that chooses.
+fn compare_scores(
+    calibrated: &[Option<CalibratedScores<'_>>; 2],
+    fallback: &FallbackSpec,
+    resampling: &Resampling,
+) -> Vec<ScoreComparison> {
+    let is_used = |record: &&JudgedRecord| fallback.target_accuracy.is_none() || record.chooses;
+    let records: Vec<Option<Vec<JudgedRecord>>> = calibrated
+        .iter()
+        .map(|scores| Some(scores.as_ref()?.judged.iter().filter(is_used).copied().collect()))
+        .collect();
+    let candidates: Vec<Candidate<'_>> = OosScore::ALL
+        .into_iter()
+        .filter_map(|score| {
+            let i = model_index(score);
+            let temperature = calibrated[i].as_ref()?.temperature;
+            Some(Candidate { score, temperature, judged: records[i].as_deref()? })
+        })
+        .collect();
+    compare(&candidates, resampling)
 }
 
 #[cfg(test)]

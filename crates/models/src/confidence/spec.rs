@@ -1,22 +1,22 @@
-//! When the bot falls back and how its sets of intents are made, as written in YAML.
+//! The fallback rule and the prediction sets, as written in YAML.
 
 use super::score::OosScore;
 use botops_findings::{Fault, Result};
 use botops_stats::conformal::Nonconformity;
 use serde::{Deserialize, Serialize};
 
-/// When the bot falls back.
+/// The fallback rule, as written in YAML.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct FallbackSpec {
-    /// Below this confidence, in [0, 1]. Another score than the confidence declines as many in-scope messages. Not
-    /// used with a target.
+    /// The bot falls back below this confidence, in [0, 1]. With another score than the confidence, as many in-scope
+    /// messages fall back. It is not used with a target accuracy.
     pub threshold: f64,
-    /// Of the messages answered, this share is right with 95 % confidence, in (0, 1): the threshold is the lowest
-    /// that shows it.
+    /// The share of answers that must be right with 95 % confidence, in (0, 1); the threshold is the lowest that
+    /// guarantees it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub target_accuracy: Option<f64>,
-    /// Which score is held against the threshold.
+    /// The score that is compared with the threshold.
     #[serde(skip_serializing_if = "ScoreChoice::is_default")]
     pub score: ScoreChoice,
 }
@@ -27,7 +27,7 @@ impl Default for FallbackSpec {
     }
 }
 
-/// Which score is held against the threshold.
+/// The choice of the score that is compared with the threshold.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ScoreChoice {
@@ -42,12 +42,12 @@ pub enum ScoreChoice {
     Centroid,
     /// [`OosScore::OosClass`].
     OosClass,
-    /// The one that does best on out-of-scope records of the training data.
+    /// The score that is best on the out-of-scope records of the training data.
     Auto,
 }
 
 impl ScoreChoice {
-    /// Returns the score that is named; `None` for the best.
+    /// Returns the named score; `None` for [`Self::Auto`].
     #[must_use]
     pub fn named(self) -> Option<OosScore> {
         match self {
@@ -60,7 +60,7 @@ impl ScoreChoice {
         }
     }
 
-    /// Returns whether it is the one that is used when none is named.
+    /// Returns whether this is the default.
     #[must_use]
     pub fn is_default(&self) -> bool {
         *self == Self::default()
@@ -79,19 +79,19 @@ impl From<OosScore> for ScoreChoice {
     }
 }
 
-/// How sets of intents that hold the truth with a stated probability are made.
+/// Prediction sets: sets of intents that contain the true intent with a stated probability.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ConformalSpec {
     /// The share of in-scope messages whose intent the set may miss, in (0, 1).
     pub alpha: f64,
-    /// How strange an intent is.
+    /// The nonconformity score of an intent.
     pub method: ConformalMethod,
-    /// Whether every intent has a quantile of its own, so that rare ones are held as often as frequent ones.
+    /// Whether every intent has its own quantile, so rare intents are covered as often as frequent ones.
     pub class_conditional: bool,
-    /// RAPS: what a rank above `k_reg` costs, 0 or more.
+    /// RAPS: the penalty of each rank above `k_reg`, 0 or more.
     pub lambda: f64,
-    /// RAPS: ranks up to this one are free.
+    /// RAPS: the last rank without penalty.
     pub k_reg: usize,
 }
 
@@ -107,7 +107,7 @@ impl Default for ConformalSpec {
     }
 }
 
-/// How strange an intent is, given the probabilities of all.
+/// The nonconformity score of an intent, given the probabilities of all intents.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ConformalMethod {
@@ -133,7 +133,7 @@ impl ConformalMethod {
 }
 
 impl ConformalSpec {
-    /// Returns the score that is used.
+    /// Returns the nonconformity score with its parameters.
     #[must_use]
     pub fn nonconformity(&self) -> Nonconformity {
         match self.method {
@@ -143,7 +143,7 @@ impl ConformalSpec {
         }
     }
 
-    /// Returns whether nothing was asked for.
+    /// Returns whether all values are the defaults.
     #[must_use]
     pub fn is_default(&self) -> bool {
         *self == Self::default()
@@ -186,10 +186,11 @@ impl FallbackSpec {
     }
 }
 
-fn within(good: bool, key: &str, wanted: &str) -> Result<()> {
-    if good {
+/// Returns the fault of a number out of range, unless `valid`; `range` completes the sentence "`key` must be ...".
+fn within(valid: bool, key: &str, range: &str) -> Result<()> {
+    if valid {
         return Ok(());
     }
     Err(Fault::usage("BOT-7010", format!("`{key}` is out of range"))
-        .hint(format!("`{key}` may be {wanted}")))
+        .hint(format!("`{key}` must be {range}")))
 }

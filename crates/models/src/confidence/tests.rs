@@ -1,4 +1,4 @@
-//! Confidence fitted on made-up scores: does what it promises hold?
+//! Fits confidence on simulated scores, and checks its guarantees.
 
 use super::*;
 use botops_findings::FaultKind;
@@ -6,28 +6,28 @@ use botops_stats::{calibration::softmax, random::Random, selective::Answered};
 
 const N_CLASSES: usize = 4;
 
-/// Draws raw scores of messages, a tenth of them out of scope: in scope the truth's score is raised by an amount of
-/// its own, so that some are easy and some hopeless. Out of scope has a score of its own, too.
-fn draw(random: &mut Random, n: usize) -> Unseen {
-    let mut unseen = Unseen {
+/// Draws raw scores of messages, a tenth of them out of scope. In scope, the score of the truth is raised by a random
+/// amount, so some messages are easy and some hard. The out-of-scope class has its own score.
+fn draw(random: &mut Random, n: usize) -> UnseenScores {
+    let mut unseen = UnseenScores {
         n_classes: N_CLASSES,
         oos_logits: Some(Vec::new()),
         cosines: Some(Vec::new()),
-        ..Unseen::default()
+        ..UnseenScores::default()
     };
     for row in 0..n {
         let mut scores: [f64; N_CLASSES] = std::array::from_fn(|_| random.unit());
-        let outside = random.below(10) == 0;
+        let out_of_scope = random.below(10) == 0;
         let truth = random.below(N_CLASSES);
-        if !outside {
+        if !out_of_scope {
             scores[truth] += 1.4 * random.unit();
         }
         unseen.scores.extend(scores);
-        unseen.truth.push((!outside).then_some(truth));
+        unseen.truth.push((!out_of_scope).then_some(truth));
         unseen.understood.push(true);
         unseen.chooses.push(row % 2 == 0);
         unseen.tests.push(row % 2 == 1);
-        let shift = if outside { 0.6 } else { 0.0 };
+        let shift = if out_of_scope { 0.6 } else { 0.0 };
         unseen.oos_logits.as_mut().unwrap().push(random.unit() + shift);
         unseen.cosines.as_mut().unwrap().push(random.unit() - 0.2 * shift);
     }
@@ -39,8 +39,8 @@ fn spec(score: ScoreChoice, target_accuracy: Option<f64>) -> ModelSpec {
     ModelSpec { fallback, conformal: Some(ConformalSpec::default()), ..ModelSpec::default() }
 }
 
-/// Returns the accuracy of what `confidence` answers of many other messages, and their share.
-fn accuracy(confidence: &Confidence, others: &Unseen) -> (f64, f64) {
+/// Returns the accuracy of the answers of `confidence` to the messages `others`, and the share of answers.
+fn accuracy(confidence: &Confidence, others: &UnseenScores) -> (f64, f64) {
     let rule = confidence.rule(0.0);
     let judged = others.judged(confidence.temperature);
     let samples: Vec<(f64, bool)> = judged
@@ -52,12 +52,12 @@ fn accuracy(confidence: &Confidence, others: &Unseen) -> (f64, f64) {
 }
 
 #[test]
-fn the_target_holds_in_nineteen_of_twenty_trainings_whatever_was_chosen_on_the_way() {
-    // Everything at once: the temperature fitted on all records, the best of five scores and the order of thresholds
-    // chosen on half of them, the threshold by the rest.
+fn the_target_is_reached_in_nineteen_of_twenty_trainings_with_every_choice_fitted() {
+    // All choices at once: the temperature is fitted on all records, the best of five scores and the order of thresholds
+    // are chosen on half of them, and the threshold is tested on the rest.
     let others = draw(&mut Random::new(99), 20_000);
     let none = Resampling { draws: 0, ..Resampling::default() };
-    let (mut broken, mut found, mut answered) = (0, 0, 0.0);
+    let (mut missed, mut found, mut answered) = (0, 0, 0.0);
     for repeat in 0..300 {
         let unseen = draw(&mut Random::stream(7, repeat), 800);
         let n_oos = unseen.truth.iter().filter(|truth| truth.is_none()).count();
@@ -69,35 +69,36 @@ fn the_target_holds_in_nineteen_of_twenty_trainings_whatever_was_chosen_on_the_w
         let (accuracy, share) = accuracy(&fitted, &others);
         found += 1;
         answered += share;
-        broken += u32::from(accuracy < 0.8);
+        missed += u32::from(accuracy < 0.8);
     }
-    // At most 15 of 300 may break it, and two standard errors of 3.8 beside; what others say of it is known to 0.004.
-    assert!(broken <= 23, "{broken} of {found}");
+    // At most 15 of 300 may miss the target, plus two standard errors of 3.8; the accuracy on `others` is known to 0.004.
+    assert!(missed <= 23, "{missed} of {found}");
     assert!(found > 280 && answered / f64::from(found) > 0.3, "{found}, {answered}");
 }
 
 #[test]
-fn the_score_that_tells_best_is_chosen_and_the_table_kept() {
+fn the_best_score_is_chosen_and_the_comparison_is_stored() {
     let unseen = draw(&mut Random::new(1), 1_500);
     let n_oos = unseen.truth.iter().filter(|truth| truth.is_none()).count();
     let fit = |target| {
         let spec = spec(ScoreChoice::Auto, target);
         Confidence::fit(&spec, Some(&unseen), Some(&unseen), n_oos).unwrap()
     };
-    let free = fit(None);
-    let scores: Vec<OosScore> = free.comparison().iter().map(|row| row.score).collect();
+    let without_target = fit(None);
+    let scores: Vec<OosScore> = without_target.comparison().iter().map(|row| row.score).collect();
     assert_eq!(scores, OosScore::ALL);
-    let best = free.comparison().iter().max_by(|a, b| a.auroc.value.total_cmp(&b.auroc.value));
-    assert_eq!(free.rule(0.0).score, best.unwrap().score);
-    assert_eq!(free.rule(0.0).score, OosScore::OosClass);
-    assert!(free.comparison().iter().all(|row| row.n_oos as usize == n_oos));
-    // With a target, half of the records choose, by risk-coverage.
-    let bound = fit(Some(0.8));
-    let best = bound.comparison().iter().min_by(|a, b| a.aurc.value.total_cmp(&b.aurc.value));
-    assert_eq!(bound.rule(0.0).score, best.unwrap().score);
-    assert!(bound.comparison().iter().all(|row| row.n_in_scope + row.n_oos == 750));
-    assert_eq!(bound.rule(0.0).guarantee.unwrap().n_samples, 750);
-    for fitted in [free, bound] {
+    let best =
+        without_target.comparison().iter().max_by(|a, b| a.auroc.value.total_cmp(&b.auroc.value));
+    assert_eq!(without_target.rule(0.0).score, best.unwrap().score);
+    assert_eq!(without_target.rule(0.0).score, OosScore::OosClass);
+    assert!(without_target.comparison().iter().all(|row| row.n_oos as usize == n_oos));
+    // With a target, half of the records choose, by the risk-coverage curve.
+    let with_target = fit(Some(0.8));
+    let best = with_target.comparison().iter().min_by(|a, b| a.aurc.value.total_cmp(&b.aurc.value));
+    assert_eq!(with_target.rule(0.0).score, best.unwrap().score);
+    assert!(with_target.comparison().iter().all(|row| row.n_in_scope + row.n_oos == 750));
+    assert_eq!(with_target.rule(0.0).guarantee.unwrap().n_samples, 750);
+    for fitted in [without_target, with_target] {
         let json = botops_digest::canonical_json(&fitted);
         let back: Confidence = serde_json::from_slice(&json).unwrap();
         assert_eq!(back, fitted);
@@ -106,7 +107,7 @@ fn the_score_that_tells_best_is_chosen_and_the_table_kept() {
 }
 
 #[test]
-fn without_a_target_another_score_declines_as_many() {
+fn without_a_target_every_score_declines_as_many() {
     let unseen = draw(&mut Random::new(2), 1_000);
     let declined = |score: ScoreChoice| {
         let fitted = Confidence::fit(&spec(score, None), Some(&unseen), Some(&unseen), 90).unwrap();
@@ -128,7 +129,7 @@ fn without_a_target_another_score_declines_as_many() {
 }
 
 #[test]
-fn too_few_records_to_compare_on_are_said_so_and_the_confidence_decides() {
+fn too_few_records_to_compare_are_reported_and_the_confidence_is_used() {
     let unseen = draw(&mut Random::new(3), 600);
     for (target, n_oos, few) in
         [(None, 29, true), (None, 30, false), (Some(0.7), 59, true), (Some(0.7), 60, false)]
@@ -155,13 +156,13 @@ fn too_few_records_to_compare_on_are_said_so_and_the_confidence_decides() {
 }
 
 #[test]
-fn sets_rest_on_records_in_scope_at_the_temperature_of_the_model() {
+fn prediction_sets_use_in_scope_records_and_the_temperature_of_the_model() {
     let unseen = draw(&mut Random::new(4), 2_000);
     let fitted =
         Confidence::fit(&spec(ScoreChoice::MaxProbability, None), Some(&unseen), None, 0).unwrap();
     let sets = fitted.sets().unwrap();
-    let n_inside = unseen.truth.iter().flatten().count();
-    assert_eq!(sets.n_samples as usize, n_inside);
+    let n_in_scope = unseen.truth.iter().flatten().count();
+    assert_eq!(sets.n_samples as usize, n_in_scope);
     let others = draw(&mut Random::new(5), 20_000);
     let mut covered = 0;
     for (scores, truth) in others.scores.chunks_exact(N_CLASSES).zip(&others.truth) {
@@ -170,19 +171,19 @@ fn sets_rest_on_records_in_scope_at_the_temperature_of_the_model() {
         softmax(&mut proba, fitted.temperature);
         covered += usize::from(sets.of(&proba).contains(truth));
     }
-    // Two standard errors of a quantile of 1,800 records and of 18,000 others are 0.015.
+    // Two standard errors of a quantile of 1,800 records, measured on 18,000 others, are 0.015.
     let share = covered as f64 / others.truth.iter().flatten().count() as f64;
     assert!((share - 0.9).abs() < 0.015, "{share}");
 }
 
 #[test]
-fn a_file_that_says_what_cannot_be_is_refused() {
+fn inconsistent_values_from_a_file_are_refused() {
     let unseen = draw(&mut Random::new(6), 300);
     let fitted =
         Confidence::fit(&spec(ScoreChoice::MaxProbability, None), Some(&unseen), None, 0).unwrap();
     fitted.check(N_CLASSES).unwrap();
     let rule = fitted.rule(0.0);
-    for lie in [
+    for invalid in [
         Confidence { temperature: 0.0, ..fitted.clone() },
         Confidence { temperature: f64::NAN, ..fitted.clone() },
         Confidence {
@@ -190,6 +191,6 @@ fn a_file_that_says_what_cannot_be_is_refused() {
             ..fitted.clone()
         },
     ] {
-        assert_eq!(lie.check(N_CLASSES).unwrap_err().code(), "BOT-7003");
+        assert_eq!(invalid.check(N_CLASSES).unwrap_err().code(), "BOT-7003");
     }
 }

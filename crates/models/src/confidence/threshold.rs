@@ -1,49 +1,49 @@
-//! Where to draw the line: a fixed confidence, or the lowest score that holds a stated accuracy.
+//! Finds the fallback threshold: the equivalent of a fixed confidence, or the lowest score that guarantees an accuracy.
 
-use super::storable_below;
+use super::rounding::storable_below;
 use botops_findings::Fault;
 use botops_stats::selective::{Answered, fixed_sequence};
 use serde::{Deserialize, Serialize};
 
-/// With what probability a target holds.
+/// The confidence level of a guarantee.
 const LEVEL: f64 = 0.95;
 
-/// Thresholds that are tried: they answer 1 %, 2 %, ... 100 % of the half that chooses.
+/// Number of thresholds to try: they answer 1 %, 2 %, ... 100 % of the half that chooses.
 const STEPS: usize = 100;
 
-/// What shows that the messages answered are right as often as stated.
+/// The evidence that answers are right as often as the target accuracy says.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Guarantee {
-    /// The share of answered messages that was to be right, in (0, 1).
+    /// The target share of right answers, in (0, 1).
     pub target_accuracy: f64,
-    /// With what probability it is: 0.95.
+    /// The confidence level: 0.95.
     pub level: f64,
-    /// Records it was tested on: out of fold, and not those on which score and order of thresholds were chosen. Those
-    /// of which the model knows nothing are among them, and never answered.
+    /// Number of records in the test: out of fold, and not used to choose the score or the order of thresholds. Records
+    /// in which the model knows nothing are included; they are never answered.
     pub n_samples: u64,
-    /// Those that are answered.
+    /// Number of records that are answered.
     pub n_answered: u64,
-    /// Those that are answered wrongly: another intent, or any where none fits.
+    /// Number of wrong answers: another intent, or any answer to an out-of-scope record.
     pub n_wrong: u64,
-    /// One-sided lower Clopper-Pearson bound of the accuracy of what is answered, at `level`; `target_accuracy` or more.
+    /// One-sided lower Clopper-Pearson bound of the accuracy of answers, at `level`; at least `target_accuracy`.
     pub accuracy_bound: f64,
 }
 
 /// A score, and whether an answer would be wrong.
 pub(super) type Sample = (f64, bool);
 
-/// Finds the lowest threshold that holds `target`.
+/// Finds the lowest threshold whose answers are right with probability `target` or more.
 ///
-/// The thresholds are scores of the half that `chooses`, in steps of 1 % of its records. Their sequence begins where
-/// that half is surest of itself (at the smallest upper bound of the risk, the lower threshold of equals) and goes
-/// down from there. The other half tests them in this order and stops at the first that it cannot show. The order
-/// owes nothing to the half that tests, so [`fixed_sequence`] holds: whatever the model and the score, accuracy at
-/// the threshold found is `target` or more with 95 % confidence, for messages like the records of the data
-/// (out-of-scope ones as frequent as there; an answer to one is wrong).
+/// The candidates are scores of the half `chooses`, in steps of 1 % of its records. Their sequence starts at the smallest
+/// upper bound of the risk in that half (the lower threshold among equals) and goes down. The other half, `tests`, tests
+/// them in this order and stops at the first that fails. The order does not depend on the half that tests, so
+/// [`fixed_sequence`] applies: for any model and score, the accuracy at the threshold found is `target` or more with 95 %
+/// confidence, for messages like the records of the data (with the same share of out-of-scope messages; an answer to
+/// one is wrong).
 ///
 /// # Errors
-/// `BOT-7060` (exit 4) when the first is not shown; its message names the target that is.
+/// `BOT-7060` (exit 4) if the first threshold fails; the message names the target that it reaches.
 pub(super) fn find(
     chooses: &[Sample],
     tests: &[Sample],
@@ -63,12 +63,12 @@ pub(super) fn find(
         Some(last) => Ok((thresholds[last], guarantee(answered[last]))),
         None => {
             let first = answered.first().copied().unwrap_or(Answered { n: 0, wrong: 0 });
-            Err(unreachable(&guarantee(first)))
+            Err(target_not_reached(&guarantee(first)))
         }
     }
 }
 
-/// Returns the thresholds in the order of their tests.
+/// Returns the thresholds in the order in which they are tested.
 fn sequence(chooses: &[Sample]) -> Vec<f64> {
     let mut scores: Vec<f64> = chooses.iter().map(|(score, _)| *score).collect();
     scores.sort_unstable_by(|a, b| b.total_cmp(a));
@@ -80,34 +80,34 @@ fn sequence(chooses: &[Sample]) -> Vec<f64> {
     thresholds.dedup();
     let risk = |threshold: &f64| Answered::at(*threshold, chooses).risk_bound(LEVEL);
     let risks: Vec<f64> = thresholds.iter().map(risk).collect();
-    let surest = risks.iter().copied().fold(f64::INFINITY, f64::min);
-    let start = risks.iter().rposition(|risk| *risk <= surest).unwrap_or(0);
+    let lowest = risks.iter().copied().fold(f64::INFINITY, f64::min);
+    let start = risks.iter().rposition(|risk| *risk <= lowest).unwrap_or(0);
     thresholds.split_off(start.min(thresholds.len()))
 }
 
-fn unreachable(best: &Guarantee) -> Fault {
+fn target_not_reached(best: &Guarantee) -> Fault {
     let Guarantee { target_accuracy, n_samples, n_answered, n_wrong, accuracy_bound, .. } = best;
-    // The first threshold does not depend on the target: what it shows, it shows of every target below.
+    // The first threshold does not depend on the target, so its bound is the highest target that can be reached.
     let reachable = (accuracy_bound * 1e3).floor() / 1e3;
     Fault::insufficient(
         "BOT-7060",
         format!(
             "no threshold shows with 95 % confidence that {target_accuracy} of the answered messages are right: the \
-             surest {n_answered} of {n_samples} records kept aside, {n_wrong} of them answered wrongly, show {reachable:.3}"
+             surest {n_answered} of {n_samples} held-out records, {n_wrong} of them answered wrongly, show {reachable:.3}"
         ),
     )
     .hint(match reachable > 0.0 {
-        true => format!("state `fallback.target_accuracy: {reachable:.3}` or less"),
-        false => "leave `fallback.target_accuracy` out".to_owned(),
+        true => format!("set `fallback.target_accuracy: {reachable:.3}` or less"),
+        false => "remove `fallback.target_accuracy`".to_owned(),
     })
-    .hint("or give more records, or correct the labels of those that the model gets wrong: more rows or fewer errors show more")
+    .hint("or add records, or correct wrong labels: more records or fewer errors prove a higher accuracy")
 }
 
-/// Returns the threshold that declines as many of `scores` as `threshold` does of `confidences`: of the same records,
-/// in any order.
+/// Returns the threshold that declines as many of `scores` as `threshold` declines of `confidences`; both belong to the
+/// same records, in any order.
 ///
-/// Without records, and where all are declined, above everything.
-pub(super) fn as_often(threshold: f64, confidences: &[f64], scores: &[f64]) -> f64 {
+/// If there are no records, or all are declined, the threshold is above every score.
+pub(super) fn equivalent(threshold: f64, confidences: &[f64], scores: &[f64]) -> f64 {
     let declined = confidences.iter().filter(|confidence| **confidence < threshold).count();
     let mut scores = scores.to_vec();
     scores.sort_unstable_by(f64::total_cmp);
@@ -124,7 +124,7 @@ mod tests {
     use botops_findings::FaultKind;
     use botops_stats::random::Random;
 
-    /// Draws messages whose answer is wrong with probability (1 - score) / 2; the risk at threshold t is (1 - t) / 4.
+    /// Draws messages with wrong answers at probability (1 - score) / 2; the risk at threshold t is (1 - t) / 4.
     fn draw(random: &mut Random, n: usize) -> Vec<Sample> {
         (0..n)
             .map(|_| {
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn the_target_is_held_in_nineteen_of_twenty_trainings() {
+    fn the_target_is_reached_in_nineteen_of_twenty_trainings() {
         let (mut held, mut found, mut share) = (0, 0, 0.0);
         for repeat in 0..300 {
             let mut random = Random::stream(29, repeat);
@@ -146,20 +146,20 @@ mod tests {
             share += 1.0 - threshold;
             held += u32::from(1.0 - (1.0 - threshold) / 4.0 >= 0.85);
         }
-        // Where nothing is found nothing is promised: of 300 trainings at most 15 may break it, two standard errors
-        // of 3.8 beside. The best there is answers 0.6 of the messages.
+        // A training without a threshold has no guarantee. Of 300 trainings at most 15 may miss the target, plus two
+        // standard errors of 3.8. The best possible threshold answers 0.6 of the messages.
         assert!(found - held <= 23, "{held} of {found}");
         assert!(found > 250 && share / f64::from(found) > 0.35, "{found} {share}");
     }
 
     #[test]
-    fn the_order_of_the_tests_owes_nothing_to_those_who_test() {
+    fn the_order_of_the_tests_does_not_depend_on_the_testing_half() {
         let mut random = Random::new(4);
         let (chooses, tests) = (draw(&mut random, 400), draw(&mut random, 400));
         let (threshold, _) = find(&chooses, &tests, 0.9).unwrap();
         assert!(sequence(&chooses).contains(&threshold));
         assert!(sequence(&chooses).is_sorted_by(|a, b| a > b));
-        // One who is always right begins and ends with answering all.
+        // If every answer is right, the first and last threshold answers all.
         let right: Vec<Sample> = chooses.iter().map(|(score, _)| (*score, false)).collect();
         let lowest = right.iter().map(|(score, _)| *score).fold(1.0, f64::min);
         let (threshold, guarantee) = find(&right, &right, 0.9).unwrap();
@@ -168,14 +168,14 @@ mod tests {
     }
 
     #[test]
-    fn a_target_out_of_reach_names_the_one_that_is_not() {
+    fn a_target_out_of_reach_names_a_reachable_one() {
         let mut random = Random::new(5);
         let (chooses, tests) = (draw(&mut random, 300), draw(&mut random, 300));
         let fault = find(&chooses, &tests, 0.999).unwrap_err();
         assert_eq!((fault.code(), fault.kind()), ("BOT-7060", FaultKind::Insufficient));
-        let shown = fault.message().rsplit(' ').next().unwrap().to_owned();
-        assert!(fault.hints()[0].contains(&format!("target_accuracy: {shown}`")), "{fault}");
-        let reachable: f64 = shown.parse().unwrap();
+        let bound = fault.message().rsplit(' ').next().unwrap().to_owned();
+        assert!(fault.hints()[0].contains(&format!("target_accuracy: {bound}`")), "{fault}");
+        let reachable: f64 = bound.parse().unwrap();
         assert!((0.8..0.999).contains(&reachable), "{reachable}");
         let (_, guarantee) = find(&chooses, &tests, reachable).unwrap();
         assert!(guarantee.accuracy_bound >= reachable);
@@ -189,10 +189,10 @@ mod tests {
         let confidences = [0.2, 0.9, 0.34, 0.8, 0.6];
         let logits = [-1.0, 2.0, -0.5, 0.7, 0.1];
         let declined = |threshold: f64| {
-            let line = as_often(threshold, &confidences, &logits);
-            logits.iter().filter(|logit| **logit < line).count()
+            let other = equivalent(threshold, &confidences, &logits);
+            logits.iter().filter(|logit| **logit < other).count()
         };
         assert_eq!([0.0, 0.35, 0.7, 0.9, 1.0].map(declined), [0, 2, 3, 4, 5]);
-        assert_eq!(as_often(0.5, &[], &[]), f64::MAX);
+        assert_eq!(equivalent(0.5, &[], &[]), f64::MAX);
     }
 }

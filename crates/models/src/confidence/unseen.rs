@@ -1,47 +1,46 @@
-//! What confidence is fitted on: scores of records by models that never saw them.
+//! The input of calibration: scores of records by models that never saw them.
 
 use super::score::Evidence;
-use crate::training::train::largest;
+use crate::argmax::argmax;
 use botops_stats::calibration::{fit_temperature, softmax};
 
 /// Scores of records by models that never saw them.
 ///
-/// - rows of `scores`, `truth`, `chooses` (and of the others, where there are any) are the same records
+/// - row i of every field belongs to the same record
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Unseen {
+pub(crate) struct UnseenScores {
     /// Number of intents.
     pub(crate) n_classes: usize,
     /// Raw scores `[n_samples, n_classes]`, row by row.
     pub(crate) scores: Vec<f64>,
     /// Index of the intent; `None`: out of scope.
     pub(crate) truth: Vec<Option<usize>>,
-    /// Whether anything of the record is known to the model that scored it: if not, it is never answered.
+    /// Whether the model that scored the record knows anything in it; if not, the record is never answered.
     pub(crate) understood: Vec<bool>,
-    /// Whether the record belongs to the half that chooses; near duplicates are in the
-    /// same half.
+    /// Whether the record is in the half that chooses score and order of thresholds; near duplicates share a half.
     pub(crate) chooses: Vec<bool>,
-    /// Whether the record tests what was chosen: none of those that choose, and as many out of scope as there are in
-    /// the data.
+    /// Whether the record tests the choice; such records do not choose, and have the same share of out-of-scope records
+    /// as the data.
     pub(crate) tests: Vec<bool>,
-    /// Raw scores of the out-of-scope class, where there is one.
+    /// Raw scores of the out-of-scope class, if there is one.
     pub(crate) oos_logits: Option<Vec<f64>>,
-    /// Cosine to the nearest intent's mean, where it was measured.
+    /// Cosine to the nearest mean of an intent, if it was measured.
     pub(crate) cosines: Option<Vec<f64>>,
 }
 
-/// A record, and what a model that never saw it said.
+/// A record with the evidence of a model that never saw it.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Judged {
+pub(super) struct JudgedRecord {
     pub(super) evidence: Evidence,
     pub(super) in_scope: bool,
-    /// Whether an answer would have been wrong: another intent, or any where none fits.
+    /// Whether the answer is wrong: another intent, or any answer to an out-of-scope record.
     pub(super) wrong: bool,
     pub(super) understood: bool,
     pub(super) chooses: bool,
     pub(super) tests: bool,
 }
 
-impl Unseen {
+impl UnseenScores {
     /// Returns the temperature that fits the in-scope records best.
     pub(super) fn temperature(&self) -> f64 {
         let (scores, truth) = self.in_scope();
@@ -68,8 +67,8 @@ impl Unseen {
         (scores, truth)
     }
 
-    /// Returns what was said of each record, at `temperature`.
-    pub(super) fn judged(&self, temperature: f64) -> Vec<Judged> {
+    /// Returns each record with its evidence at `temperature`.
+    pub(super) fn judged(&self, temperature: f64) -> Vec<JudgedRecord> {
         let mut proba = vec![0.0; self.n_classes];
         self.scores
             .chunks_exact(self.n_classes)
@@ -77,8 +76,8 @@ impl Unseen {
             .map(|(row, scores)| {
                 proba.copy_from_slice(scores);
                 probabilities(&mut proba, self.understood[row], temperature);
-                let winner = largest(scores);
-                Judged {
+                let winner = argmax(scores);
+                JudgedRecord {
                     evidence: Evidence {
                         confidence: proba[winner],
                         logit: scores[winner],
@@ -96,7 +95,7 @@ impl Unseen {
     }
 }
 
-/// Turns raw scores into probabilities as a model does: of what it knows nothing of, all are the same.
+/// Turns raw scores into probabilities as a model does; if the model knows nothing in the record, all are equal.
 fn probabilities(scores: &mut [f64], understood: bool, temperature: f64) {
     if understood {
         softmax(scores, temperature);

@@ -1,14 +1,14 @@
-//! Which rows are held out, in which order the others are learnt from, and which are computed at once.
+//! The held-out rows, the order of the training rows in each epoch, and the parts of a batch.
 
 use crate::training::folds;
 use botops_stats::random::Random;
 
-/// Held-out rows are dealt out to so many folds: the share is right to a hundredth.
+/// Number of folds to choose held-out rows from: the share is accurate to a hundredth.
 const FOLDS: usize = 100;
-/// Keeps the shuffles apart from other draws of the same seed.
+/// Separates the shuffles from other draws of the same seed.
 const SHUFFLE: u64 = 0x5487_FF1E;
 
-/// Rows to learn from, and rows to judge by; both in the order of the data.
+/// Training rows and held-out rows, both in the order of the data.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Split {
     pub(super) train: Vec<u32>,
@@ -16,12 +16,12 @@ pub(super) struct Split {
 }
 
 impl Split {
-    /// Holds out about `share` of the rows of each intent, and never a near duplicate of a text that is learnt from.
+    /// Holds out about `share` of the rows of each intent, and never a near duplicate of a training row.
     ///
-    /// An intent whose rows would all be held out is learnt from instead.
+    /// If all rows of an intent would be held out, they become training rows instead.
     pub(super) fn new(texts: &[&str], y: &[u32], n_classes: usize, share: f64, seed: u64) -> Self {
         let folds = folds::assign(&folds::groups(texts, y), y, FOLDS, seed);
-        // Of folds dealt out in turn, those where the count of held-out ones rises: evenly spread.
+        // A fold is held out if the rounded cumulative share rises at it, so held-out folds are evenly spread.
         let n_before = |fold: u32| (f64::from(fold) * share + 0.5).floor();
         let is_out = |row: usize| n_before(folds[row] + 1) > n_before(folds[row]);
         let mut n_left = vec![0_u32; n_classes];
@@ -34,7 +34,7 @@ impl Split {
     }
 }
 
-/// Returns the rows in the order of epoch `epoch`, counted from 0.
+/// Returns the rows in the order of epoch `epoch`, from 0.
 pub(super) fn order(rows: &[u32], seed: u64, epoch: u64) -> Vec<u32> {
     let mut rows = rows.to_vec();
     let seed = Random::stream(seed, SHUFFLE).bits();
@@ -42,9 +42,10 @@ pub(super) fn order(rows: &[u32], seed: u64, epoch: u64) -> Vec<u32> {
     rows
 }
 
-/// Splits a batch of texts of the lengths `lengths` into parts of at most `max_tokens` tokens, in order.
+/// Divides a batch of texts with the given `lengths` into parts of at most `max_tokens` tokens, in order; returns the
+/// ranges of the parts.
 ///
-/// A text that alone is longer is a part of its own. Returns the bounds of the parts.
+/// A longer text forms a part of its own.
 pub(super) fn parts(lengths: &[usize], max_tokens: usize) -> Vec<std::ops::Range<usize>> {
     let mut parts = Vec::new();
     let (mut start, mut n_tokens) = (0, 0);
@@ -66,8 +67,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_held_out_rows_are_a_share_of_each_intent_and_never_learnt_from() {
-        // Letters at random, so that only the last ten texts have a twin.
+    fn held_out_rows_are_a_share_of_each_intent_without_near_duplicates() {
+        // Random letters: only the last ten texts have a duplicate.
         let mut random = Random::new(1);
         let mut texts: Vec<String> = (0..1_000)
             .map(|_| (0..12).map(|_| char::from(b'a' + random.below(26) as u8)).collect())
@@ -82,15 +83,15 @@ mod tests {
             assert!((8..=13).contains(&n), "{n}");
         }
         for row in 0..10 {
-            let twin = row + 1_000;
-            assert_eq!(split.train.contains(&row), split.train.contains(&twin));
+            let duplicate = row + 1_000;
+            assert_eq!(split.train.contains(&row), split.train.contains(&duplicate));
         }
         assert_ne!(split, Split::new(&texts, &y, 10, 0.1, 4));
         assert!(Split::new(&texts, &y, 10, 0.0, 3).held_out.is_empty());
     }
 
     #[test]
-    fn an_intent_of_one_text_is_learnt_from() {
+    fn an_intent_with_one_text_is_never_held_out() {
         let texts = ["a", "a", "b", "c", "d", "e"];
         for seed in 0..50 {
             let split = Split::new(&texts, &[0, 0, 1, 1, 1, 1], 2, 0.5, seed);
@@ -100,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn every_epoch_has_an_order_of_its_own() {
+    fn every_epoch_has_its_own_order() {
         let rows: Vec<u32> = (0..100).collect();
         let first = order(&rows, 1, 0);
         assert_eq!(first, order(&rows, 1, 0));
@@ -112,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_hold_no_more_tokens_than_they_may() {
+    fn parts_respect_the_token_limit() {
         assert_eq!(parts(&[4, 4, 4, 9, 1], 8), [0..2, 2..3, 3..4, 4..5]);
         assert_eq!(parts(&[4, 4, 1], 8), [0..2, 2..3]);
         assert!(parts(&[], 8).is_empty());

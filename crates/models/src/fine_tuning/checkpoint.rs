@@ -1,11 +1,11 @@
-//! Checkpoints: all that a run needs to go on as if it had never stopped.
+//! Checkpoints: the complete state of a run, so that an interrupted run gives the same result as an uninterrupted one.
 //!
-//! A checkpoint of step n is two files, `step-<n>.safetensors` (weights, moments and perhaps the best weights so
-//! far) and `step-<n>.json` (where the run is, and the digest of the first). Each is written aside, synced and
-//! renamed, the JSON last: a checkpoint is there once its JSON is. The last two are kept. Random numbers are keyed
-//! by seed, step and place, so that there is no generator to save.
+//! A checkpoint of step n consists of two files: `step-<n>.safetensors` (weights, moments, and with early stopping the
+//! best weights so far) and `step-<n>.json` (the progress of the run, and the digest of the first file). Each is written
+//! to a temporary file, synced and renamed; the JSON is written last, so a checkpoint exists once its JSON does. The last
+//! two checkpoints are kept. Random numbers are keyed by seed, step and position, so no generator state is saved.
 
-use super::EpochRecord;
+use super::outcome::EpochRecord;
 use botops_digest::{Digest, canonical_json};
 use botops_findings::{Fault, Result};
 use safetensors::{Dtype, SafeTensors, View};
@@ -18,31 +18,31 @@ use std::{
 };
 
 const SCHEMA: &str = "botops.fine_tuning_checkpoint/1";
-/// So many checkpoints are kept: the newest, and one in case the disk harms it.
+/// Number of checkpoints to keep: the newest, and one more in case the disk damages it.
 const KEPT: usize = 2;
 
-/// Where a run is.
+/// The progress of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Place {
-    /// Steps made.
+    /// Number of completed steps.
     pub(super) step: u64,
-    /// Sum of the losses of this epoch's steps so far.
+    /// Sum of the losses of the steps of this epoch so far.
     pub(super) loss_sum: f64,
-    /// The epochs done.
+    /// The completed epochs.
     pub(super) history: Vec<EpochRecord>,
-    /// The epoch whose weights are best so far; only where training may stop early.
+    /// The epoch with the best weights so far; only if training can stop early.
     pub(super) best: Option<usize>,
-    /// The most tokens computed at once: smaller than asked for once a device ran out of memory.
+    /// The largest number of tokens computed at once: below the setting once a device ran out of memory.
     pub(super) max_tokens: usize,
 }
 
-/// A run as a whole, of the variables in their order.
+/// The complete state of a run, with the variables in their order.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct State {
     pub(super) place: Place,
     pub(super) values: Vec<Vec<f32>>,
-    /// Mean and mean square of the gradients.
+    /// Running mean and mean square of the gradients.
     pub(super) moments: Vec<[Vec<f32>; 2]>,
     pub(super) best: Option<Vec<Vec<f32>>>,
 }
@@ -51,26 +51,26 @@ pub(super) struct State {
 #[serde(deny_unknown_fields)]
 struct Header {
     schema: String,
-    /// Of the configuration and the data.
+    /// Digest of the configuration and the data.
     run: Digest,
-    /// Of the file with the numbers.
+    /// Digest of the file with the numbers.
     numbers: Digest,
     place: Place,
-    /// Of the fields above.
+    /// Digest of the fields above.
     digest: Option<Digest>,
 }
 
 impl Header {
-    /// The digest of all but the digest.
-    fn digested(&self) -> Digest {
+    /// Returns the digest of all fields except the digest.
+    fn own_digest(&self) -> Digest {
         Digest::of(&canonical_json(&(&self.schema, &self.run, &self.numbers, &self.place)))
     }
 }
 
-/// A folder of checkpoints of one run.
+/// The checkpoint folder of one run.
 pub(super) struct Checkpoints<'a> {
     folder: &'a Path,
-    /// The digest of all that decides the run's result.
+    /// The digest of everything that determines the result of the run.
     run: Digest,
     /// Name and length of each variable.
     layout: Vec<(String, usize)>,
@@ -81,36 +81,41 @@ impl<'a> Checkpoints<'a> {
         Self { folder, run, layout }
     }
 
-    /// Returns the newest state, and what was passed over to get to it; none in an empty folder.
+    /// Returns the newest intact state, and a message for each newer checkpoint that was skipped; `None` if there is no
+    /// checkpoint.
     ///
     /// # Errors
-    /// `BOT-7031` (exit 2) when a checkpoint is of another configuration or other data; `BOT-7033` (exit 3) when
-    /// there are checkpoints and none is whole; `BOT-7034` (exit 1) when a file cannot be read.
+    /// `BOT-7031` (exit 2) if a checkpoint belongs to another configuration or other data; `BOT-7033` (exit 3) if there
+    /// are checkpoints and none is intact; `BOT-7034` (exit 1) if a file cannot be read.
     pub(super) fn newest(&self) -> Result<Option<(State, Vec<String>)>> {
-        let mut passed_over = Vec::new();
+        let mut skipped = Vec::new();
         for step in self.steps()?.into_iter().rev() {
             match self.read(step)? {
-                Ok(state) => return Ok(Some((state, passed_over))),
-                Err(why) => passed_over.push(format!("the checkpoint of step {step} {why}")),
+                Ok(state) => return Ok(Some((state, skipped))),
+                Err(problem) => {
+                    skipped.push(format!("the checkpoint of step {step} {problem}"));
+                }
             }
         }
-        match passed_over.first() {
+        match skipped.first() {
             None => Ok(None),
-            Some(first) => Err(Fault::data("BOT-7033", format!("no checkpoint is whole: {first}"))
-                .file(self.folder)
-                .hint("delete the folder of checkpoints to begin anew")),
+            Some(first) => {
+                Err(Fault::data("BOT-7033", format!("no checkpoint is intact: {first}"))
+                    .file(self.folder)
+                    .hint("delete the checkpoint folder to start again"))
+            }
         }
     }
 
-    /// Writes the checkpoint of `state`, then removes all but the last two.
+    /// Writes the checkpoint of `state`, then removes all checkpoints except the last two.
     ///
     /// # Errors
-    /// `BOT-7034` (exit 1) when the folder cannot be written.
+    /// `BOT-7034` (exit 1) if the folder cannot be written.
     pub(super) fn write(&self, state: &State) -> Result<()> {
         let fault = |error: io::Error| {
             Fault::internal("BOT-7034", format!("a checkpoint cannot be written: {error}"))
                 .file(self.folder)
-                .hint("check the room on the disk, and that you may write there; what was saved before stands")
+                .hint("check free disk space and write permission; earlier checkpoints are kept")
                 .caused_by(error)
         };
         fs::create_dir_all(self.folder).map_err(fault)?;
@@ -122,16 +127,16 @@ impl<'a> Checkpoints<'a> {
             place: state.place.clone(),
             digest: None,
         };
-        header.digest = Some(header.digested());
+        header.digest = Some(header.own_digest());
         let [numbers_path, header_path] = self.paths(state.place.step);
         write_synced(&numbers_path, &numbers).map_err(fault)?;
         write_synced(&header_path, &canonical_json(&header)).map_err(fault)?;
         File::open(self.folder).and_then(|folder| folder.sync_all()).map_err(fault)?;
-        self.tidy(&header_path).map_err(fault)
+        self.remove_old(&header_path).map_err(fault)
     }
 
-    /// Removes what is neither one of the last two checkpoints nor a file of somebody else.
-    fn tidy(&self, newest: &Path) -> io::Result<()> {
+    /// Removes checkpoint files except those of the last two checkpoints; other files in the folder are kept.
+    fn remove_old(&self, newest: &Path) -> io::Result<()> {
         let mut ours: Vec<PathBuf> = fs::read_dir(self.folder)?
             .map(|entry| Ok(entry?.path()))
             .filter(|path: &io::Result<PathBuf>| path.as_ref().map_or(true, |path| is_ours(path)))
@@ -139,26 +144,27 @@ impl<'a> Checkpoints<'a> {
         let is_header = |path: &&PathBuf| path.extension().is_some_and(|kind| kind == "json");
         let mut kept: Vec<PathBuf> = ours.iter().filter(is_header).cloned().collect();
         kept.sort_unstable();
-        // Checkpoints of later steps can only be damaged ones that were passed over.
+        // Checkpoints of later steps are damaged ones that were skipped.
         kept.retain(|path| path.as_path() <= newest);
         kept.drain(..kept.len().saturating_sub(KEPT));
-        // A JSON goes before its numbers: without it they are no checkpoint.
+        // A JSON file is removed before its numbers, so no checkpoint exists without numbers.
         ours.sort_unstable_by_key(|path| !is_header(&path));
         for path in ours {
-            let whole =
+            let is_complete =
                 path.extension().is_some_and(|kind| kind == "json" || kind == "safetensors");
-            if !(whole && kept.contains(&path.with_extension("json"))) {
+            if !(is_complete && kept.contains(&path.with_extension("json"))) {
                 fs::remove_file(path)?;
             }
         }
         Ok(())
     }
 
+    /// Returns the paths of the numbers and of the JSON of `step`.
     fn paths(&self, step: u64) -> [PathBuf; 2] {
         ["safetensors", "json"].map(|kind| self.folder.join(format!("step-{step:08}.{kind}")))
     }
 
-    /// The steps of which there is a checkpoint, in order.
+    /// Returns the steps that have a checkpoint, rising.
     fn steps(&self) -> Result<Vec<u64>> {
         let entries = match fs::read_dir(self.folder) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -175,7 +181,7 @@ impl<'a> Checkpoints<'a> {
         Ok(steps)
     }
 
-    /// Reads the checkpoint of `step`, or says what is wrong with it.
+    /// Reads the checkpoint of `step`; the inner error completes the sentence "the checkpoint ...".
     fn read(&self, step: u64) -> Result<Result<State, &'static str>> {
         let [numbers_path, header_path] = self.paths(step);
         let header = fs::read(&header_path).map_err(|error| unreadable(&header_path, error))?;
@@ -184,23 +190,20 @@ impl<'a> Checkpoints<'a> {
         };
         let schema = value.get("schema").and_then(serde_json::Value::as_str);
         if schema.is_some_and(|schema| schema != SCHEMA) {
-            return Err(
-                self.of_another_run(&header_path, "it was written by another version of botops")
-            );
+            return Err(self.of_another_run(&header_path, "another version of botops wrote it"));
         }
         let Ok(header) = Header::deserialize(value) else { return Ok(Err("is damaged")) };
-        if header.digest != Some(header.digested()) {
+        if header.digest != Some(header.own_digest()) {
             return Ok(Err("is damaged"));
         }
         if header.run != self.run {
-            return Err(self.of_another_run(
-                &header_path,
-                "its data, its settings, its seed or its encoder differ",
-            ));
+            return Err(
+                self.of_another_run(&header_path, "its data, settings, seed or encoder differ")
+            );
         }
         let numbers = match fs::read(&numbers_path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Ok(Err("lacks its numbers"));
+                return Ok(Err("has no file of numbers"));
             }
             numbers => numbers.map_err(|error| unreadable(&numbers_path, error))?,
         };
@@ -210,12 +213,14 @@ impl<'a> Checkpoints<'a> {
         Ok(self.state(&numbers, header.place).ok_or("is damaged"))
     }
 
-    fn of_another_run(&self, path: &Path, why: &str) -> Fault {
-        Fault::usage("BOT-7031", format!("the folder holds a checkpoint of another run: {why}"))
+    /// Returns the fault of a checkpoint that belongs to another run.
+    fn of_another_run(&self, path: &Path, reason: &str) -> Fault {
+        Fault::usage("BOT-7031", format!("the folder holds a checkpoint of another run: {reason}"))
             .file(path)
-            .hint("name another folder for the checkpoints of this run, or delete this one")
+            .hint("use another checkpoint folder for this run, or delete this one")
     }
 
+    /// Returns the safetensors of `state`.
     fn numbers(&self, state: &State) -> Vec<u8> {
         let means = state.moments.iter().map(|[mean, _]| mean).collect();
         let squares = state.moments.iter().map(|[_, square]| square).collect();
@@ -230,6 +235,7 @@ impl<'a> Checkpoints<'a> {
         safetensors::serialize(tensors, None).expect("names are distinct, and lengths are shapes")
     }
 
+    /// Reads the safetensors; `None` if a tensor is missing or has another shape.
     fn state(&self, numbers: &[u8], place: Place) -> Option<State> {
         let file = SafeTensors::deserialize(numbers).ok()?;
         let all = |kind: &str| {
@@ -237,7 +243,7 @@ impl<'a> Checkpoints<'a> {
                 .iter()
                 .map(|(name, len)| {
                     let view = file.tensor(&format!("{kind}.{name}")).ok()?;
-                    let whole = view.dtype() == Dtype::F32 && view.shape() == [*len];
+                    let valid = view.dtype() == Dtype::F32 && view.shape() == [*len];
                     let numbers = || {
                         view.data()
                             .as_chunks::<4>()
@@ -246,7 +252,7 @@ impl<'a> Checkpoints<'a> {
                             .map(|bytes| f32::from_le_bytes(*bytes))
                             .collect()
                     };
-                    whole.then(numbers)
+                    valid.then(numbers)
                 })
                 .collect::<Option<Vec<Vec<f32>>>>()
         };
@@ -263,7 +269,7 @@ impl<'a> Checkpoints<'a> {
     }
 }
 
-/// Numbers that become bytes only when they are written.
+/// A tensor that is converted to bytes when it is written.
 struct Numbers<'a> {
     shape: [usize; 1],
     values: &'a [f32],
@@ -287,7 +293,7 @@ impl View for Numbers<'_> {
     }
 }
 
-/// Whether a file is named as those of checkpoints are, whole or cut short by a kill.
+/// Returns whether the file name is that of a checkpoint file, complete or temporary.
 fn is_ours(path: &Path) -> bool {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let step = name.strip_prefix("step-").and_then(|rest| rest.split_once('.'));
@@ -296,18 +302,19 @@ fn is_ours(path: &Path) -> bool {
     })
 }
 
-/// Writes aside, syncs and renames, so that the file is there whole or not at all.
+/// Writes a temporary file, syncs and renames it, so that the file is complete or absent.
 fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let aside = path.with_extension("part");
-    let mut file = File::create(&aside)?;
+    let temporary = path.with_extension("part");
+    let mut file = File::create(&temporary)?;
     file.write_all(bytes)?;
     file.sync_all()?;
-    fs::rename(&aside, path)
+    fs::rename(&temporary, path)
 }
 
+/// Returns the fault of a file that cannot be read.
 fn unreadable(path: &Path, error: io::Error) -> Fault {
     Fault::internal("BOT-7034", format!("a checkpoint cannot be read: {error}"))
         .file(path)
-        .hint("check that you may read the folder of checkpoints, or name another one")
+        .hint("check read permission on the checkpoint folder, or use another one")
         .caused_by(error)
 }

@@ -8,9 +8,9 @@ use botops_features::{
 use botops_stats::random::Random;
 use candle_core::{Device, Result, Tensor, Var};
 
-/// Keeps the draws of the first weights apart from other draws of the same seed.
+/// Separates the draws of the initial weights from other draws of the same seed.
 const HEAD: u64 = 0x4EAD;
-/// Standard deviation of the first weights, as in BERT.
+/// Standard deviation of the initial weights, as in BERT.
 const SPREAD: f64 = 0.02;
 
 /// An encoder with a linear classifier on top.
@@ -20,11 +20,12 @@ pub(super) struct Classifier {
     weight: Var,
     /// [n_classes].
     bias: Var,
+    /// The height of the top layer.
     top: usize,
 }
 
 impl Classifier {
-    /// Puts a classifier of `n_classes` intents with random weights on `encoder`.
+    /// Adds a classifier of `n_classes` intents with random weights to `encoder`.
     pub(super) fn new(
         encoder: &Encoder,
         n_classes: usize,
@@ -46,20 +47,20 @@ impl Classifier {
         })
     }
 
-    /// Returns what is trained, and how fast: matrices decay, biases and norms do not.
+    /// Returns the trained variables with their learning rates; weight decay applies to matrices, not to biases and norms.
     pub(super) fn trained(&self, spec: &FineTuningSpec) -> Vec<Trained> {
         let encoder = self.network.parameters().iter().filter(|parameter| parameter.trained);
         let encoder = encoder.map(|parameter| Trained {
             name: parameter.name.clone(),
             var: parameter.var.clone(),
             learning_rate: spec.learning_rate
-                * schedule::of_height(spec.layer_decay, parameter.height, self.top),
+                * schedule::layer_factor(spec.layer_decay, parameter.height, self.top),
             weight_decay: if parameter.kind == Kind::Matrix { spec.weight_decay } else { 0.0 },
         });
         encoder.chain(self.trained_head(spec)).collect()
     }
 
-    /// Returns what is trained of the classifier on top: its weight and its bias.
+    /// Returns the trained variables of the classifier: its weight and its bias.
     pub(super) fn trained_head(&self, spec: &FineTuningSpec) -> Vec<Trained> {
         let head =
             [("head.weight", &self.weight, spec.weight_decay), ("head.bias", &self.bias, 0.0)];
@@ -72,20 +73,19 @@ impl Classifier {
         head.map(trained).into()
     }
 
-    /// Makes room for the gradient of all that is trained, in the order of [`Classifier::trained`].
+    /// Allocates the gradients of all trained variables, in the order of [`Classifier::trained`].
     pub(super) fn gradients(&self) -> Vec<Gradient> {
         let head = [&self.weight, &self.bias].map(|var| Gradient::of(var));
         self.network.gradients().into_iter().chain(head).collect()
     }
 
-    /// Returns the scores [n_texts, n_classes] of a batch as a step of training computes them, and what the way back
-    /// needs.
-    pub fn train(&self, batch: Packed, dropout: Dropout) -> Result<(Tensor, Pass)> {
+    /// Returns the scores [n_texts, n_classes] of a batch with dropout, and the values that the backward pass needs.
+    pub(super) fn train(&self, batch: Packed, dropout: Dropout) -> Result<(Tensor, Pass)> {
         let pass = self.network.train(batch, Some(dropout))?;
         Ok((self.head(&pass.dropped()?)?, pass))
     }
 
-    /// Adds the gradients of `loss`, a number computed from the scores of `pass`, to `gradients`.
+    /// Adds the gradients of `loss`, a scalar computed from the scores of `pass`, to `gradients`.
     pub(super) fn add_gradients(
         &self,
         loss: &Tensor,
@@ -106,12 +106,12 @@ impl Classifier {
         pooled.matmul(&self.weight.t()?)?.broadcast_add(&self.bias)
     }
 
-    /// Returns the pooled vectors [n_texts, hidden_size] of a batch, nothing dropped.
+    /// Returns the pooled vectors [n_texts, hidden_size] of a batch, without dropout.
     pub(super) fn pooled(&self, batch: &Packed) -> Result<Tensor> {
         self.network.infer(batch)
     }
 
-    /// Returns the encoder's weights, and weight and bias of the classifier.
+    /// Returns the weights of the encoder, and the weight and bias of the classifier.
     pub(super) fn weights(
         &self,
     ) -> Result<(Vec<botops_features::EncoderTensor>, Vec<f32>, Vec<f32>)> {
@@ -123,7 +123,7 @@ impl Classifier {
 ///
 /// Source: Box and Muller, "A Note on the Generation of Random Normal Deviates", 1958.
 fn normal(random: &mut Random) -> f64 {
-    // 1 - u is in (0, 1]: its logarithm is finite.
+    // 1 - u is in (0, 1], so its logarithm is finite.
     let radius = (-2.0 * (1.0 - random.unit()).ln()).sqrt();
     radius * (std::f64::consts::TAU * random.unit()).cos()
 }

@@ -4,16 +4,16 @@ use crate::ClassWeight;
 use candle_core::{D, Device, Result, Tensor};
 use candle_nn::ops::log_softmax;
 
-/// What each row counts, and how much of its truth is spread.
+/// Weighted cross-entropy with label smoothing.
 #[derive(Debug, Clone)]
 pub(super) struct Loss {
-    /// Of each intent.
+    /// The weight of each intent.
     weights: Vec<f64>,
     smoothing: f64,
 }
 
 impl Loss {
-    /// Makes the loss for training rows with the intents `y`; an intent without rows counts 1.
+    /// Makes the loss for training rows with the intents `y`; an intent without rows has weight 1.
     pub(super) fn new(
         y: impl Iterator<Item = u32>,
         n_classes: usize,
@@ -34,15 +34,16 @@ impl Loss {
         Self { weights: counts.iter().map(weight).collect(), smoothing }
     }
 
-    /// Returns what rows with the intents `y` count together.
+    /// Returns the total weight of rows with the intents `y`.
     pub(super) fn total(&self, y: &[u32]) -> f64 {
         y.iter().map(|&intent| self.weights[intent as usize]).sum()
     }
 
-    /// Returns the loss of rows with the intents `y`, as a part of a batch that counts `total`.
+    /// Returns the loss of rows with the intents `y`, as part of a batch with total weight `total`.
     ///
-    /// `logits` is [n_samples, n_classes]. sum_i w_i sum_k -q_ik log softmax(logits_i)_k / total, where q_i is
-    /// 1 - smoothing at the truth and smoothing / n_classes everywhere: the parts of a batch add up to its loss.
+    /// `logits` is [n_samples, n_classes]. The loss is sum_i w_i sum_k -q_ik log softmax(logits_i)_k / total, where q_i
+    /// is smoothing / n_classes for every intent, plus 1 - smoothing for the truth. The losses of the parts of a batch
+    /// add up to the loss of the batch.
     pub(super) fn of(&self, logits: &Tensor, y: &[u32], total: f64) -> Result<Tensor> {
         let targets = self.targets(y, total, logits.device())?;
         (log_softmax(logits, D::Minus1)? * targets)?.sum_all()?.neg()
@@ -72,35 +73,35 @@ mod tests {
         loss.of(&logits, of, loss.total(of)).unwrap().to_scalar().unwrap()
     }
 
-    /// In double precision from scipy 1.17's `log_softmax(logits, axis=1)`: the mean of what the truth loses; 0.9 of it
-    /// and 0.1 of the mean over all intents; the weighted mean.
+    /// In double precision from scipy 1.17's `log_softmax(logits, axis=1)`: the mean loss of the truth; 0.9 of it plus
+    /// 0.1 of the mean over all intents; the weighted mean.
     #[test]
-    fn it_is_the_weighted_mean_of_what_the_truth_loses() {
+    fn the_loss_is_the_weighted_mean_of_the_cross_entropy() {
         let y = [0, 1];
-        for (ours, wanted) in [
-            (loss(&y, ClassWeight::None, 0.0, &y), WANTED[0]),
-            (loss(&y, ClassWeight::None, 0.1, &y), WANTED[1]),
+        for (ours, expected) in [
+            (loss(&y, ClassWeight::None, 0.0, &y), EXPECTED[0]),
+            (loss(&y, ClassWeight::None, 0.1, &y), EXPECTED[1]),
         ] {
-            assert!((ours - wanted).abs() < 1e-6, "{ours} {wanted}");
+            assert!((ours - expected).abs() < 1e-6, "{ours} {expected}");
         }
-        // Balanced weights of 4, 1 and 2 rows: 7 / (3 n).
+        // Balanced weights for 4, 1 and 2 rows: 7 / (3 n).
         let counts = [0, 0, 0, 0, 1, 2, 2];
         let ours = loss(&counts, ClassWeight::Balanced, 0.0, &y);
-        assert!((ours - WANTED[2]).abs() < 1e-6, "{ours} {}", WANTED[2]);
+        assert!((ours - EXPECTED[2]).abs() < 1e-6, "{ours} {}", EXPECTED[2]);
     }
 
-    const WANTED: [f32; 3] = [1.124_828_2, 1.151_494_9, 0.976_801_7];
+    const EXPECTED: [f32; 3] = [1.124_828_2, 1.151_494_9, 0.976_801_7];
 
     #[test]
     fn parts_of_a_batch_add_up_to_its_loss() {
         let loss = Loss::new([0, 1, 1].into_iter(), 3, ClassWeight::Balanced, 0.1);
         let logits = Tensor::new(&LOGITS, &Device::Cpu).unwrap();
         let total = loss.total(&[0, 1]);
-        let of = |rows: std::ops::Range<usize>| {
+        let loss_of = |rows: std::ops::Range<usize>| {
             let y = [0, 1];
             let part = logits.narrow(0, rows.start, rows.len()).unwrap();
             loss.of(&part, &y[rows], total).unwrap().to_scalar::<f32>().unwrap()
         };
-        assert!((of(0..2) - of(0..1) - of(1..2)).abs() < 1e-6);
+        assert!((loss_of(0..2) - loss_of(0..1) - loss_of(1..2)).abs() < 1e-6);
     }
 }

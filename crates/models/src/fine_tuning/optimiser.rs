@@ -1,23 +1,23 @@
-//! AdamW: Adam with decoupled weight decay, and the length of a gradient.
+//! AdamW (Adam with decoupled weight decay), and the norm of gradients.
 //!
-//! candle's own keeps its moments to itself, so that a checkpoint could not hold them.
+//! candle's AdamW keeps its moments private, so a checkpoint could not store them.
 
 use botops_features::encoder::network::Gradient;
 use candle_core::{CpuStorage, Device, InplaceOp1, Layout, Result, Tensor, Var};
 use rayon::prelude::*;
 use std::cell::RefCell;
 
-/// Decay of the mean and of the mean square of the gradients.
+/// Decay rates of the mean and of the mean square of the gradients.
 const BETAS: (f64, f64) = (0.9, 0.999);
-/// Keeps a weight whose gradients vanish from a division by 0.
+/// Avoids a division by 0 for a weight whose gradients vanish.
 const EPS: f64 = 1e-8;
-/// Numbers that a thread takes at a time.
+/// Numbers in one piece of work of a thread.
 const NUMBERS: usize = 1 << 15;
 
 /// A variable that is trained.
 #[derive(Debug, Clone)]
 pub(super) struct Trained {
-    /// A name of its own.
+    /// Its name, which is unique.
     pub(super) name: String,
     pub(super) var: Var,
     /// Its highest learning rate.
@@ -28,13 +28,13 @@ pub(super) struct Trained {
 
 /// The moments of one variable, in the processor's memory or on its device.
 enum Moments {
-    Here { mean: Vec<f32>, square: Vec<f32> },
-    There { mean: Tensor, square: Tensor },
+    Cpu { mean: Vec<f32>, square: Vec<f32> },
+    Device { mean: Tensor, square: Tensor },
 }
 
-/// Moves variables against their gradients.
+/// The AdamW optimiser.
 ///
-/// With g the gradient of step t = 1, 2, ..: m = b1 m + (1 - b1) g, v = b2 v + (1 - b2) g^2,
+/// With gradient g in step t = 1, 2, ..: m = b1 m + (1 - b1) g, v = b2 v + (1 - b2) g^2,
 /// p = p - rate (m / (1 - b1^t) / (sqrt(v / (1 - b2^t)) + eps) + decay p).
 /// Source: Loshchilov and Hutter, "Decoupled Weight Decay Regularization", ICLR 2019.
 pub(super) struct AdamW {
@@ -44,7 +44,7 @@ pub(super) struct AdamW {
 }
 
 impl AdamW {
-    /// Makes the optimiser of `trained`, which has not made a step.
+    /// Makes the optimiser of `trained`, before its first step.
     pub(super) fn new(trained: Vec<Trained>) -> Result<Self> {
         let moments = trained
             .iter()
@@ -52,11 +52,11 @@ impl AdamW {
                 Ok(match trained.var.device() {
                     Device::Cpu => {
                         let zeros = vec![0.0; trained.var.elem_count()];
-                        Moments::Here { mean: zeros.clone(), square: zeros }
+                        Moments::Cpu { mean: zeros.clone(), square: zeros }
                     }
                     _ => {
                         let zeros = trained.var.zeros_like()?.detach();
-                        Moments::There { mean: zeros.clone(), square: zeros }
+                        Moments::Device { mean: zeros.clone(), square: zeros }
                     }
                 })
             })
@@ -64,19 +64,19 @@ impl AdamW {
         Ok(Self { trained, moments, n_steps: 0 })
     }
 
-    /// Returns what is trained.
+    /// Returns the trained variables.
     pub(super) fn trained(&self) -> &[Trained] {
         &self.trained
     }
 
-    /// Returns mean and mean square of the gradients of each variable.
+    /// Returns the running mean and mean square of the gradients of each variable.
     pub(super) fn moments(&self) -> Result<Vec<[Vec<f32>; 2]>> {
         self.moments
             .iter()
             .map(|moments| {
                 Ok(match moments {
-                    Moments::Here { mean, square } => [mean.clone(), square.clone()],
-                    Moments::There { mean, square } => {
+                    Moments::Cpu { mean, square } => [mean.clone(), square.clone()],
+                    Moments::Device { mean, square } => {
                         [mean.flatten_all()?.to_vec1()?, square.flatten_all()?.to_vec1()?]
                     }
                 })
@@ -84,14 +84,14 @@ impl AdamW {
             .collect()
     }
 
-    /// Sets the moments, which are as many and as long as the variables, after `n_steps` steps.
+    /// Sets the moments after `n_steps` steps; they have the number and lengths of the variables.
     pub(super) fn set_moments(&mut self, moments: Vec<[Vec<f32>; 2]>, n_steps: u64) -> Result<()> {
         for ((slot, [mean, square]), trained) in
             self.moments.iter_mut().zip(moments).zip(&self.trained)
         {
             *slot = match trained.var.device() {
-                Device::Cpu => Moments::Here { mean, square },
-                device => Moments::There {
+                Device::Cpu => Moments::Cpu { mean, square },
+                device => Moments::Device {
                     mean: Tensor::from_vec(mean, trained.var.shape(), device)?,
                     square: Tensor::from_vec(square, trained.var.shape(), device)?,
                 },
@@ -101,7 +101,7 @@ impl AdamW {
         Ok(())
     }
 
-    /// Makes a step: `share` is that of the highest learning rates, and each gradient counts `scale`.
+    /// Makes a step with `share` of the highest learning rates; gradients are multiplied by `scale`.
     pub(super) fn step(&mut self, gradients: &[Gradient], share: f64, scale: f64) -> Result<()> {
         self.n_steps += 1;
         let t = i32::try_from(self.n_steps).unwrap_or(i32::MAX);
@@ -111,12 +111,12 @@ impl AdamW {
         {
             let rate = trained.learning_rate * share;
             let keep = 1.0 - rate * trained.weight_decay;
-            // The corrections of m and v, and the rate, as two numbers.
+            // The bias corrections of m and v and the learning rate, combined into two factors.
             let step = rate / corrections.0;
             let root = 1.0 / corrections.1.sqrt();
             let missing = || candle_core::Error::Msg(format!("`{}` has no gradient", trained.name));
             match moments {
-                Moments::Here { mean, square } => {
+                Moments::Cpu { mean, square } => {
                     let update = Update {
                         gradient: gradient.here().ok_or_else(missing)?,
                         moments: RefCell::new((mean, square)),
@@ -127,7 +127,7 @@ impl AdamW {
                     };
                     trained.var.inplace_op1(&update)?;
                 }
-                Moments::There { mean, square } => {
+                Moments::Device { mean, square } => {
                     let g = (gradient.there().ok_or_else(missing)? * scale)?;
                     *mean = ((&*mean * BETAS.0)? + (&g * (1.0 - BETAS.0))?)?;
                     *square = ((&*square * BETAS.1)? + (g.sqr()? * (1.0 - BETAS.1))?)?;
@@ -159,7 +159,9 @@ impl InplaceOp1 for Update<'_> {
 
     fn cpu_fwd(&self, p: &mut CpuStorage, layout: &Layout) -> Result<()> {
         let (CpuStorage::F32(p), Some((from, to))) = (p, layout.contiguous_offsets()) else {
-            return Err(candle_core::Error::Msg("a variable with gaps, or not of `f32`".into()));
+            return Err(candle_core::Error::Msg(
+                "a variable is not contiguous, or not of type `f32`".into(),
+            ));
         };
         let (p, g) = (&mut p[from..to], self.gradient);
         let mut moments = self.moments.borrow_mut();
@@ -183,7 +185,7 @@ impl InplaceOp1 for Update<'_> {
     }
 }
 
-/// Returns the Euclidean length of all gradients as one vector; the same on any number of threads.
+/// Returns the Euclidean norm of all gradients as one vector; it does not depend on the number of threads.
 pub(super) fn norm(gradients: &[Gradient]) -> Result<f64> {
     let mut total = 0.0;
     for gradient in gradients {
@@ -199,7 +201,7 @@ pub(super) fn norm(gradients: &[Gradient]) -> Result<f64> {
 }
 
 fn sum_of_squares(values: &[f32]) -> f64 {
-    // Four sums side by side, which the processor takes at once.
+    // Four independent sums, which the compiler can vectorise.
     let mut sums = [0.0_f64; 4];
     for values in values.chunks(4) {
         for (sum, &value) in sums.iter_mut().zip(values) {
@@ -222,8 +224,8 @@ mod tests {
         }
     }
 
-    /// The gradient of the sum of a variable's values, weighted by `values`.
-    fn of(values: &[f32]) -> Gradient {
+    /// Returns the gradient `values`: that of the sum of a variable's values, weighted by `values`.
+    fn gradient_of(values: &[f32]) -> Gradient {
         let var = Var::zeros(values.len(), candle_core::DType::F32, &Device::Cpu).unwrap();
         let weights = Tensor::new(values, &Device::Cpu).unwrap();
         let mut found = (var.as_tensor() * weights).unwrap().sum_all().unwrap().backward().unwrap();
@@ -243,30 +245,30 @@ mod tests {
     /// By the formula in double precision (numpy 2.4): p = [1, -2], rate 0.1, decay 0.01, and three steps with the
     /// gradients [0.5, -1], [-0.25, 2], [0, 0.125].
     #[test]
-    fn steps_are_those_of_the_formula() {
+    fn steps_match_the_formula() {
         let mut adam = AdamW::new(vec![trained(&[1.0, -2.0], 0.01)]).unwrap();
         for gradient in [[0.5_f32, -1.0], [-0.25, 2.0], [0.0, 0.125]] {
-            adam.step(&[of(&gradient)], 1.0, 1.0).unwrap();
+            adam.step(&[gradient_of(&gradient)], 1.0, 1.0).unwrap();
         }
         let p = adam.trained()[0].var.to_vec1::<f32>().unwrap();
-        for (p, wanted) in p.iter().zip(WANTED) {
-            assert!((p - wanted).abs() < 1e-6, "{p} {wanted}");
+        for (p, expected) in p.iter().zip(EXPECTED) {
+            assert!((p - expected).abs() < 1e-6, "{p} {expected}");
         }
     }
 
-    const WANTED: [f32; 2] = [0.850_007_9, -1.962_603];
+    const EXPECTED: [f32; 2] = [0.850_007_9, -1.962_603];
 
     #[test]
-    fn without_a_gradient_only_what_decays_moves() {
+    fn with_a_zero_gradient_only_weight_decay_applies() {
         let mut adam = AdamW::new(vec![trained(&[1.0], 0.5), trained(&[1.0], 0.0)]).unwrap();
-        adam.step(&[of(&[0.0]), of(&[0.0])], 1.0, 1.0).unwrap();
+        adam.step(&[gradient_of(&[0.0]), gradient_of(&[0.0])], 1.0, 1.0).unwrap();
         let values: Vec<f32> =
             adam.trained().iter().map(|t| t.var.to_vec1::<f32>().unwrap()[0]).collect();
         assert_eq!(values, [0.95, 1.0]);
     }
 
     #[test]
-    fn the_norm_is_that_of_one_long_vector() {
-        assert_eq!(norm(&[of(&[3.0, 0.0]), of(&[-4.0])]).unwrap(), 5.0);
+    fn the_norm_is_that_of_the_concatenated_gradients() {
+        assert_eq!(norm(&[gradient_of(&[3.0, 0.0]), gradient_of(&[-4.0])]).unwrap(), 5.0);
     }
 }

@@ -1,48 +1,48 @@
-//! How to fine-tune, as written in YAML, and its check.
+//! The settings of a fine-tuning, as written in YAML, and their check.
 
 use crate::ClassWeight;
 use botops_findings::{Fault, Result};
 use serde::{Deserialize, Serialize};
 
-/// How to fine-tune an encoder, as written in YAML.
+/// The settings of a fine-tuning, as written in YAML.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct FineTuningSpec {
     /// Passes over the training rows.
     pub epochs: usize,
-    /// Utterances of a step.
+    /// Utterances in a step.
     pub batch_size: usize,
     /// The highest learning rate of the encoder's weights.
     pub learning_rate: f64,
     /// The highest learning rate of the classifier on top.
     pub head_learning_rate: f64,
-    /// Passes in which the classifier learns alone, before the encoder joins in; they cost one pass of the encoder
-    /// without its way back. 0: the classifier starts from random weights.
+    /// Passes that train the classifier alone, before the encoder is trained; they cost one forward pass of the encoder.
+    /// 0: the classifier starts from random weights.
     pub head_epochs: usize,
-    /// What the learning rate of a layer is to that of the layer above, in (0, 1]; 1: all learn alike.
+    /// The learning rate of a layer divided by that of the layer above, in (0, 1]; 1: all layers have the same rate.
     pub layer_decay: f64,
-    /// The share of the steps in which the learning rate rises from 0, in [0, 1); after them it falls to 0.
+    /// The share of the steps in which the learning rate rises from 0, in [0, 1); afterwards it falls to 0.
     pub warmup_share: f64,
-    /// The share of a weight that a step takes away, times the learning rate; not of biases and norms.
+    /// The share of a weight that a step subtracts, times the learning rate; biases and norms do not decay.
     pub weight_decay: f64,
-    /// The share of hidden values, attention weights and pooled values that a step leaves out, in [0, 1).
+    /// The share of hidden values, attention weights and pooled values that a step drops, in [0, 1).
     pub dropout: f64,
-    /// The longest gradient, as one vector; a longer one is shortened. None: as long as it is.
+    /// The largest norm of the gradient as one vector; a larger gradient is scaled down. `None`: no limit.
     pub clip_norm: Option<f64>,
-    /// What an utterance counts.
+    /// The weight of an utterance by its intent.
     pub class_weight: ClassWeight,
     /// The share of the truth that is spread evenly over all intents, in [0, 1).
     pub label_smoothing: f64,
-    /// Whether the tables of embeddings stay as they are: less to compute, and rare words keep their meaning.
+    /// Whether the embedding tables stay unchanged: this saves computation, and keeps the meaning of rare words.
     pub freeze_embeddings: bool,
-    /// The share of the rows kept aside: to stop early, and to fit the temperature on, in [0, 0.5].
+    /// The share of rows to hold out for early stopping and calibration, in [0, 0.5].
     pub validation_share: f64,
-    /// Epochs without a better held-out accuracy after which training stops; the best epoch's weights are kept.
-    /// None: all epochs are trained, and the last one's weights are kept.
+    /// Number of epochs without a better held-out accuracy after which training stops; the weights of the best epoch are
+    /// kept. `None`: all epochs are trained, and the weights of the last epoch are kept.
     pub patience: Option<usize>,
-    /// Steps between two checkpoints; 0: none is written.
+    /// Steps between two checkpoints; 0: no checkpoint is written.
     pub checkpoint_steps: usize,
-    /// The most tokens that are computed at once: what bounds the memory. A longer batch is computed in parts.
+    /// The largest number of tokens computed at once, which limits the memory. A larger batch is computed in parts.
     pub max_batch_tokens: usize,
 }
 
@@ -74,11 +74,11 @@ impl FineTuningSpec {
     /// Checks every number.
     ///
     /// # Errors
-    /// `BOT-7010` (exit 2), naming the key and what it may be.
+    /// `BOT-7010` (exit 2), naming the key and its range.
     pub fn check(&self) -> Result<()> {
         let rate = |rate: f64| rate > 0.0 && rate <= 1.0;
         let share = |share: f64| (0.0..1.0).contains(&share);
-        for (good, key, wanted) in [
+        for (valid, key, range) in [
             ((1..=1_000).contains(&self.epochs), "epochs", "from 1 to 1000"),
             ((1..=65_536).contains(&self.batch_size), "batch_size", "from 1 to 65536"),
             (rate(self.learning_rate), "learning_rate", "a number above 0, at most 1"),
@@ -103,7 +103,7 @@ impl FineTuningSpec {
             (
                 self.patience.is_none() || self.validation_share > 0.0,
                 "patience",
-                "`null` where `validation_share` is 0: nothing is held out to judge by",
+                "`null` if `validation_share` is 0, because no rows are held out",
             ),
             (
                 (16..=1 << 24).contains(&self.max_batch_tokens),
@@ -111,10 +111,10 @@ impl FineTuningSpec {
                 "from 16 to 16777216",
             ),
         ] {
-            if !good {
+            if !valid {
                 let key = format!("fine_tuning.{key}");
                 return Err(Fault::usage("BOT-7010", format!("`{key}` is out of range"))
-                    .hint(format!("`{key}` may be {wanted}")));
+                    .hint(format!("`{key}` must be {range}")));
             }
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! Fine-tuning a tiny encoder: that it learns, and that it comes to the same bytes whatever happens on the way.
+//! Fine-tuning of a tiny encoder: it learns, and gives the same bytes with any threads and interruptions.
 
 use super::*;
 use crate::{ClassWeight, Silent};
@@ -7,7 +7,7 @@ use botops_findings::FaultKind;
 use botops_tiny_encoder::Tiny;
 use std::{fs, sync::Mutex};
 
-/// Four intents of twelve utterances, each intent with a word of its own.
+/// Returns four intents of twelve utterances, each intent with its own word.
 fn data() -> (Vec<String>, Vec<u32>) {
     let topics = ["card", "transfer", "exchange", "refund"];
     let forms = [
@@ -60,14 +60,23 @@ fn tune_in(
 ) -> Result<FineTuned> {
     let (texts, y) = data();
     let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-    fine_tune(&encoder(), &texts, &y, 4, spec, seed, folder, progress)
+    let input = FineTuningInput {
+        encoder: &encoder(),
+        texts: &texts,
+        y: &y,
+        n_classes: 4,
+        spec,
+        seed,
+        checkpoints: folder,
+    };
+    fine_tune(&input, progress)
 }
 
 fn tune(spec: &FineTuningSpec) -> FineTuned {
     tune_in(spec, 1, None, &Silent).unwrap()
 }
 
-/// All that a run comes to, to the last bit.
+/// Returns weights, history and scores of a run, bit for bit.
 fn bits(tuned: &FineTuned) -> (Vec<u32>, Vec<EpochRecord>, Vec<u64>) {
     let tensors = tuned.encoder.tensors();
     let weights =
@@ -77,7 +86,7 @@ fn bits(tuned: &FineTuned) -> (Vec<u32>, Vec<EpochRecord>, Vec<u64>) {
 }
 
 #[test]
-fn it_learns_what_the_rows_share() {
+fn fine_tuning_learns_the_words_of_the_intents() {
     let spec = FineTuningSpec { epochs: 12, ..spec() };
     let tuned = tune(&spec);
     let first = &tuned.history[0];
@@ -88,7 +97,7 @@ fn it_learns_what_the_rows_share() {
     assert_eq!((tuned.device, tuned.resumed_from, tuned.notes.len()), ("cpu", None, 0));
     assert!(!tuned.encoder.normalise());
     assert_eq!((tuned.weights.len(), tuned.bias.len()), (4 * 32, 4));
-    let HeldOut { rows, scores } = &tuned.held_out;
+    let HeldOutScores { rows, scores } = &tuned.held_out;
     assert!((8..=12).contains(&rows.len()) && scores.len() == 4 * rows.len());
     let right = rows.iter().zip(scores.chunks(4)).filter(|(row, scores)| {
         let best = (0..4).max_by(|&a, &b| scores[a].total_cmp(&scores[b])).unwrap();
@@ -98,7 +107,7 @@ fn it_learns_what_the_rows_share() {
 }
 
 #[test]
-fn the_held_out_scores_are_those_of_the_encoder_and_the_classifier() {
+fn held_out_scores_match_the_encoder_and_the_classifier() {
     let tuned = tune(&FineTuningSpec { epochs: 1, ..spec() });
     let (texts, _) = data();
     let rows: Vec<&str> =
@@ -114,7 +123,7 @@ fn the_held_out_scores_are_those_of_the_encoder_and_the_classifier() {
 }
 
 #[test]
-fn all_is_trained_but_what_is_frozen() {
+fn all_tensors_change_except_frozen_ones() {
     let before = encoder().tensors();
     for freeze_embeddings in [true, false] {
         let after =
@@ -128,25 +137,25 @@ fn all_is_trained_but_what_is_frozen() {
 }
 
 #[test]
-fn a_classifier_that_learnt_alone_starts_ahead() {
+fn training_the_classifier_first_lowers_the_first_loss() {
     let first_loss = |head_epochs| {
         let spec = FineTuningSpec { epochs: 1, learning_rate: 1e-6, head_epochs, ..spec() };
         tune(&spec).history[0].train_loss
     };
-    let (ahead, random) = (first_loss(300), first_loss(0));
-    assert!(ahead < 0.7 * random, "{ahead} {random}");
+    let (trained, random) = (first_loss(300), first_loss(0));
+    assert!(trained < 0.7 * random, "{trained} {random}");
 }
 
 #[test]
-fn a_seed_decides_everything() {
+fn the_seed_determines_the_result() {
     let spec = FineTuningSpec { epochs: 1, ..spec() };
-    let of = |seed| bits(&tune_in(&spec, seed, None, &Silent).unwrap());
-    assert_eq!(of(1), of(1));
-    assert_ne!(of(1).0, of(2).0);
+    let with_seed = |seed| bits(&tune_in(&spec, seed, None, &Silent).unwrap());
+    assert_eq!(with_seed(1), with_seed(1));
+    assert_ne!(with_seed(1).0, with_seed(2).0);
 }
 
 #[test]
-fn threads_change_no_bit() {
+fn the_number_of_threads_does_not_change_the_result() {
     let spec = FineTuningSpec { epochs: 1, batch_size: 32, ..spec() };
     let on = |n_threads| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(n_threads).build().unwrap();
@@ -155,31 +164,31 @@ fn threads_change_no_bit() {
     assert_eq!(on(1), on(2));
 }
 
-/// Pulls the plug after some steps, as a kill would between any two instructions.
-struct Plug(Mutex<u64>);
+/// Panics after the given number of steps, to simulate a kill.
+struct Interruption(Mutex<u64>);
 
-impl Progress for Plug {
+impl Progress for Interruption {
     fn begin(&self, _: &'static str, _: u64) {}
     fn advance(&self, done: u64) {
         let mut left = self.0.lock().unwrap();
         *left = left.saturating_sub(done);
         if *left == 0 {
             drop(left);
-            panic!("the plug is pulled");
+            panic!("the run is interrupted");
         }
     }
     fn finish(&self) {}
 }
 
-/// Runs until step `step` is done, and no further.
-fn interrupted(spec: &FineTuningSpec, folder: &Path, step: u64) {
-    let plug = Plug(Mutex::new(step));
-    let run = std::panic::AssertUnwindSafe(|| tune_in(spec, 1, Some(folder), &plug));
-    assert!(std::panic::catch_unwind(run).is_err(), "it was interrupted");
+/// Runs until step `step` is complete, then interrupts the run.
+fn interrupt(spec: &FineTuningSpec, folder: &Path, step: u64) {
+    let interruption = Interruption(Mutex::new(step));
+    let run = std::panic::AssertUnwindSafe(|| tune_in(spec, 1, Some(folder), &interruption));
+    assert!(std::panic::catch_unwind(run).is_err(), "the run was interrupted");
 }
 
 #[test]
-fn a_resumed_run_comes_to_the_bytes_of_an_uninterrupted_one() {
+fn a_resumed_run_gives_the_result_of_an_uninterrupted_one() {
     for spec in [
         spec(),
         FineTuningSpec { patience: Some(2), class_weight: ClassWeight::Balanced, ..spec() },
@@ -190,32 +199,32 @@ fn a_resumed_run_comes_to_the_bytes_of_an_uninterrupted_one() {
             ..spec()
         },
     ] {
-        let wanted = bits(&tune(&spec));
+        let expected = bits(&tune(&spec));
         let spec = FineTuningSpec { checkpoint_steps: 2, ..spec };
         let folder = tempfile::tempdir().unwrap();
         let folder = folder.path().join("checkpoints");
-        // In an epoch, past its end (5 steps each), and twice in a row.
+        // At the end of an epoch (5 steps each), within one, and one step later.
         for step in [5, 9, 10] {
-            interrupted(&spec, &folder, step);
+            interrupt(&spec, &folder, step);
         }
         let resumed = tune_in(&spec, 1, Some(&folder), &Silent).unwrap();
         assert_eq!(resumed.resumed_from, Some(10));
-        assert_eq!(bits(&resumed), wanted);
+        assert_eq!(bits(&resumed), expected);
         let done = tune_in(&spec, 1, Some(&folder), &Silent).unwrap();
         assert!(done.resumed_from > resumed.resumed_from);
-        assert_eq!(bits(&done), wanted);
+        assert_eq!(bits(&done), expected);
     }
 }
 
 #[test]
-fn two_checkpoints_are_kept_and_a_damaged_one_is_passed_over() {
+fn two_checkpoints_are_kept_and_a_damaged_one_is_skipped() {
     let spec = FineTuningSpec { checkpoint_steps: 2, ..spec() };
     let folder = tempfile::tempdir().unwrap();
-    // What a kill left behind goes, what is not ours stays.
+    // Files that a kill left behind are removed; other files are kept.
     for left in ["step-00000001.part", "step-00000001.safetensors", "notes.txt"] {
         fs::write(folder.path().join(left), "x").unwrap();
     }
-    let wanted = bits(&tune_in(&spec, 1, Some(folder.path()), &Silent).unwrap());
+    let expected = bits(&tune_in(&spec, 1, Some(folder.path()), &Silent).unwrap());
     let names = || {
         let entries = fs::read_dir(folder.path()).unwrap();
         let mut names: Vec<String> =
@@ -232,7 +241,7 @@ fn two_checkpoints_are_kept_and_a_damaged_one_is_passed_over() {
     fs::write(&newest, &numbers).unwrap();
     let again = tune_in(&spec, 1, Some(folder.path()), &Silent).unwrap();
     assert!(again.notes[0].ends_with("is damaged"), "{:?}", again.notes);
-    assert_eq!(bits(&again), wanted);
+    assert_eq!(bits(&again), expected);
     for name in names() {
         let path = folder.path().join(name);
         let bytes = fs::read(&path).unwrap();
@@ -259,7 +268,16 @@ fn a_checkpoint_of_another_run_is_refused() {
     let (mut texts, mut y) = data();
     let tune = |texts: &[String], y: &[u32]| {
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-        fine_tune(&encoder(), &texts, y, 4, &spec, 1, Some(folder.path()), &Silent)
+        let input = FineTuningInput {
+            encoder: &encoder(),
+            texts: &texts,
+            y,
+            n_classes: 4,
+            spec: &spec,
+            seed: 1,
+            checkpoints: Some(folder.path()),
+        };
+        fine_tune(&input, &Silent)
     };
     tune(&texts, &y).unwrap();
     y.swap(0, 47);
@@ -267,22 +285,22 @@ fn a_checkpoint_of_another_run_is_refused() {
     y.swap(0, 47);
     texts[3].push('!');
     assert_eq!(tune(&texts, &y).unwrap_err().code(), "BOT-7031");
-    // How often it is saved is no part of what it comes to.
-    let often = FineTuningSpec { checkpoint_steps: 1, ..spec };
-    assert!(tune_in(&often, 1, Some(folder.path()), &Silent).unwrap().resumed_from.is_some());
+    // The interval of checkpoints does not affect the result.
+    let frequent = FineTuningSpec { checkpoint_steps: 1, ..spec };
+    assert!(tune_in(&frequent, 1, Some(folder.path()), &Silent).unwrap().resumed_from.is_some());
 }
 
 #[test]
-fn a_batch_in_parts_learns_the_same_up_to_rounding() {
+fn a_batch_in_parts_gives_the_same_result_up_to_rounding() {
     let spec = FineTuningSpec { epochs: 1, class_weight: ClassWeight::Balanced, ..spec() };
     let (whole, parts) = (tune(&spec), tune(&FineTuningSpec { max_batch_tokens: 16, ..spec }));
     let (a, b) = (whole.history[0].train_loss, parts.history[0].train_loss);
     assert!((a - b).abs() < 1e-4 * a, "{a} {b}");
-    assert_ne!(bits(&whole).0, bits(&parts).0, "it was not in parts");
+    assert_ne!(bits(&whole).0, bits(&parts).0, "the batches were divided");
 }
 
 #[test]
-fn a_run_that_diverges_says_where_and_keeps_its_checkpoints() {
+fn a_diverging_run_is_refused_with_its_step() {
     let spec = FineTuningSpec {
         learning_rate: 1.0,
         head_learning_rate: 1.0,
@@ -294,7 +312,7 @@ fn a_run_that_diverges_says_where_and_keeps_its_checkpoints() {
     };
     let folder = tempfile::tempdir().unwrap();
     let mut encoder = encoder();
-    // Weights at the edge of what a number holds.
+    // Weights close to overflow.
     let mut tensors = encoder.tensors();
     for tensor in &mut tensors {
         tensor.values.iter_mut().for_each(|value| *value *= 1e18);
@@ -304,15 +322,23 @@ fn a_run_that_diverges_says_where_and_keeps_its_checkpoints() {
     encoder = Encoder::from_tensors(config, &tokenizer, tensors, pooling, 64, false).unwrap();
     let (texts, y) = data();
     let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-    let fault =
-        fine_tune(&encoder, &texts, &y, 4, &spec, 1, Some(folder.path()), &Silent).unwrap_err();
+    let input = FineTuningInput {
+        encoder: &encoder,
+        texts: &texts,
+        y: &y,
+        n_classes: 4,
+        spec: &spec,
+        seed: 1,
+        checkpoints: Some(folder.path()),
+    };
+    let fault = fine_tune(&input, &Silent).unwrap_err();
     assert_eq!((fault.code(), fault.kind()), ("BOT-7032", FaultKind::Usage));
     assert!(fault.to_string().contains("in step 1 at a learning rate of 1.00e0"), "{fault}");
 }
 
 #[test]
 fn training_stops_early_and_keeps_the_best_epoch() {
-    // So fast that it soon gets no better.
+    // The learning rate is so high that the accuracy soon stops improving.
     let spec = FineTuningSpec { epochs: 40, patience: Some(2), ..spec() };
     let tuned = tune(&spec);
     let n_epochs = tuned.history.len();
@@ -329,7 +355,7 @@ fn training_stops_early_and_keeps_the_best_epoch() {
 }
 
 #[test]
-fn nothing_need_be_held_out() {
+fn holding_out_rows_is_optional() {
     let tuned = tune(&FineTuningSpec { epochs: 1, validation_share: 0.0, ..spec() });
     assert!(tuned.held_out.rows.is_empty() && tuned.held_out.scores.is_empty());
     assert_eq!(tuned.history[0].validation_accuracy, None);
@@ -337,8 +363,16 @@ fn nothing_need_be_held_out() {
 
 #[test]
 fn an_intent_without_a_record_is_refused() {
-    let fault =
-        fine_tune(&encoder(), &["a", "b"], &[0, 2], 3, &spec(), 1, None, &Silent).unwrap_err();
+    let input = FineTuningInput {
+        encoder: &encoder(),
+        texts: &["a", "b"],
+        y: &[0, 2],
+        n_classes: 3,
+        spec: &spec(),
+        seed: 1,
+        checkpoints: None,
+    };
+    let fault = fine_tune(&input, &Silent).unwrap_err();
     assert_eq!((fault.code(), fault.kind()), ("BOT-7030", FaultKind::Insufficient));
 }
 

@@ -1,46 +1,39 @@
-//! Multinomial logistic regression on dense rows, by linfa.
+//! Multinomial logistic regression on dense rows, fitted by linfa.
 //!
 //! It minimises sum_i -log p(y_i | x_i) + 1/(2C) |W|^2, p = softmax(W x + b), b not penalised: linfa's objective with
-//! alpha = 1 / C, and that of our sparse logistic regression. linfa computes with whole matrices, on one thread, so
-//! that the number of threads changes nothing.
+//! alpha = 1 / C, which is also that of our sparse logistic regression. linfa computes on one thread, so the result does
+//! not depend on the number of threads.
 
-use super::linear::LinearHead;
-use botops_features::FeatureMatrix;
+use super::{fit_request::TrainingSet, linear::LinearHead};
 use botops_findings::{Fault, Result};
 use linfa::{Dataset, traits::Fit as _};
 use linfa_logistic::MultiLogisticRegression;
 use ndarray::{Array1, Array2};
 
-/// Inverse strength of regularisation where none is asked for.
+/// The default inverse strength of regularisation.
 pub(crate) const C: f64 = 30.0;
-/// When to stop, where nothing else is asked for.
+/// The default tolerance.
 pub(crate) const TOLERANCE: f64 = 1e-4;
 
-/// How to fit.
+/// Settings of the solver.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct DenseSpec {
     /// Inverse strength of regularisation, > 0.
     pub(crate) c: f64,
-    /// The most steps.
+    /// The largest number of steps.
     pub(crate) max_iterations: usize,
-    /// Stop when the gradient of the sum is no longer than this times n_samples.
+    /// linfa stops when the norm of the gradient of the sum is at most this times n_samples.
     pub(crate) tolerance: f64,
 }
 
-/// Fits on `rows` of `x`, whose intents are `y[row]`.
+/// Fits on `set`.
 ///
-/// linfa stops when the gradient of the sum is no longer than tolerance * n_samples. An intent without a row among
-/// `rows` gets no weights, and an intercept below all others: it never was.
+/// An intent without rows gets weights of 0, and an intercept below all others.
 ///
 /// # Errors
-/// `BOT-7051` (exit 1) when linfa finds no way down.
-pub(crate) fn fit(
-    x: &FeatureMatrix,
-    rows: &[u32],
-    y: &[u32],
-    n_classes: usize,
-    spec: DenseSpec,
-) -> Result<LinearHead> {
+/// `BOT-7051` (exit 1) if linfa cannot find a descent direction, or the weights are not finite.
+pub(crate) fn fit(set: TrainingSet<'_>, spec: DenseSpec) -> Result<LinearHead> {
+    let TrainingSet { x, rows, n_classes, .. } = set;
     let n_features = x.n_features();
     let mut records = Array2::<f32>::zeros((rows.len(), n_features));
     for (mut record, &row) in records.rows_mut().into_iter().zip(rows) {
@@ -49,10 +42,10 @@ pub(crate) fn fit(
             record[column as usize] = value;
         }
     }
-    let targets: Array1<usize> = rows.iter().map(|&row| y[row as usize] as usize).collect();
-    let refused = |error: linfa_logistic::error::Error| {
+    let targets: Array1<usize> = set.classes().map(|class| class as usize).collect();
+    let failed = |error: linfa_logistic::error::Error| {
         Fault::internal("BOT-7051", format!("the logistic regression could not be fitted: {error}"))
-            .hint("ask for less: a smaller `c`, or a larger `tolerance`, under `head:`")
+            .hint("set a smaller `c`, or a larger `tolerance`, under `head:`")
             .caused_by(error)
     };
     let fitted = MultiLogisticRegression::default()
@@ -60,22 +53,25 @@ pub(crate) fn fit(
         .max_iterations(spec.max_iterations as u64)
         .gradient_tolerance((spec.tolerance * rows.len() as f64) as f32)
         .fit(&Dataset::new(records, targets))
-        .map_err(refused)?;
+        .map_err(failed)?;
     let (weights, intercepts) = (fitted.params(), fitted.intercept());
     if weights.iter().chain(intercepts).any(|value| !value.is_finite()) {
-        return Err(Fault::internal("BOT-7051", "the logistic regression ran out of numbers")
-            .hint("ask for less: a smaller `c` under `head:`"));
+        return Err(Fault::internal(
+            "BOT-7051",
+            "the logistic regression has weights that are not finite",
+        )
+        .hint("set a smaller `c` under `head:`"));
     }
-    // linfa knows the intents it saw, in their order.
+    // linfa returns columns only for the intents that have rows, in rising order.
     let place: Vec<Option<usize>> =
         (0..n_classes).map(|class| fitted.classes().binary_search(&class).ok()).collect();
     let lowest = intercepts.iter().copied().fold(f32::INFINITY, f32::min);
-    let unseen = lowest - (rows.len() as f32).ln();
+    let unseen_intercept = lowest - (rows.len() as f32).ln();
     Ok(LinearHead::new(
         n_features,
         n_classes,
         |feature, class| place[class].map_or(0.0, |at| weights[[feature, at]]),
-        |class| place[class].map_or(unseen, |at| intercepts[at]),
+        |class| place[class].map_or(unseen_intercept, |at| intercepts[at]),
     ))
 }
 
@@ -83,11 +79,12 @@ pub(crate) fn fit(
 mod tests {
     use super::*;
     use crate::heads::head::{Head as _, HeadScratch};
+    use botops_features::FeatureMatrix;
 
     #[test]
-    fn the_solution_is_that_of_scikit_learn() {
-        // scikit-learn 1.9.1: LogisticRegression(C=2, tol=1e-12, max_iter=100000).fit(X, y).predict_proba(X), the rows
-        // of index 0 and 3.
+    fn the_solution_matches_scikit_learn() {
+        // scikit-learn 1.9.1: LogisticRegression(C=2, tol=1e-12, max_iter=100000).fit(X, y).predict_proba(X), rows
+        // 0 and 3.
         let x = [
             [0.5, -0.2, 0.8],
             [-0.6, 0.7, 0.1],
@@ -100,8 +97,9 @@ mod tests {
         x.iter().for_each(|row| matrix.push_row((0..).zip(row.iter().copied())));
         let rows: Vec<u32> = (0..6).collect();
         let spec = DenseSpec { c: 2.0, max_iterations: 500, tolerance: 1e-7 };
-        let head = fit(&matrix, &rows, &[0, 1, 0, 1, 2, 2], 4, spec).unwrap();
-        for (row, wanted) in WANTED {
+        let y = [0, 1, 0, 1, 2, 2];
+        let head = fit(TrainingSet { x: &matrix, rows: &rows, y: &y, n_classes: 4 }, spec).unwrap();
+        for (row, expected) in EXPECTED {
             let row: Vec<(u32, f32)> = (0..).zip(x[row]).collect();
             let mut scores = vec![0.0; 4];
             head.scores(&row, &mut HeadScratch::default(), &mut scores);
@@ -109,13 +107,13 @@ mod tests {
             assert!(scores[3] < scores[..3].iter().copied().fold(f64::INFINITY, f64::min));
             scores.truncate(3);
             botops_stats::calibration::softmax(&mut scores, 1.0);
-            for (p, wanted) in scores.iter().zip(wanted) {
-                assert!((p - wanted).abs() < 1e-4, "{scores:?} {wanted}");
+            for (p, expected) in scores.iter().zip(expected) {
+                assert!((p - expected).abs() < 1e-4, "{scores:?} {expected}");
             }
         }
     }
 
-    const WANTED: [(usize, [f64; 3]); 2] = [
+    const EXPECTED: [(usize, [f64; 3]); 2] = [
         (0, [0.758_977_68, 0.126_168_61, 0.114_853_7]),
         (3, [0.125_900_66, 0.702_566_7, 0.171_532_64]),
     ];

@@ -1,56 +1,46 @@
-//! An encoder and its head that learned together, as a head like any other.
+//! Fits an encoder and a classifier together, and returns them as a head.
 
-use super::linear::LinearHead;
-use crate::{
-    ModelSpec, Progress, Resources,
-    fine_tuning::{FineTuned, fine_tune},
-    training::{
-        feature_table::Rows,
-        train::{Fitted, HeldOut},
-    },
+use super::{
+    fit_request::FitRequest,
+    fitted::{Fitted, HeldOut},
+    linear::LinearHead,
 };
+use crate::fine_tuning::{FineTuned, FineTuningInput, fine_tune};
 use botops_digest::Digest;
 use botops_findings::Result;
 use std::sync::Arc;
 
-/// Fine-tunes the encoder of `x` on `rows`, whose intents are `y[row]`.
+/// Fine-tunes the encoder of `request.x` on its rows.
 ///
-/// The rows that fine-tuning keeps aside are held out. Checkpoints of other rows, settings or seeds lie in other
-/// folders, named by a digest of all that, so that each fold and each seed goes on from its own.
+/// The validation rows of the fine-tuning are held out. Each combination of rows, settings and seed has its own
+/// checkpoint folder, named by their digest, so each fold and each seed resumes from its own checkpoints.
 ///
 /// # Errors
 /// Those of [`fine_tune`].
 ///
 /// # Panics
-/// When the table has no encoder: a bug of the caller.
-pub(crate) fn fit(
-    x: &Rows<'_>,
-    rows: &[u32],
-    y: &[u32],
-    n_classes: usize,
-    spec: &ModelSpec,
-    resources: Resources<'_>,
-    progress: &dyn Progress,
-) -> Result<Fitted> {
-    let encoder = x.table.encoder().expect("fine-tuning is of an encoder, which the table holds");
-    let texts: Vec<&str> = rows.iter().map(|&row| x.table.data.texts[row as usize]).collect();
-    let intents: Vec<u32> = rows.iter().map(|&row| y[row as usize]).collect();
-    let how = spec.head.fine_tuning.clone().unwrap_or_default();
+/// If the table has no encoder: a bug of the caller.
+pub(crate) fn fit(request: FitRequest<'_>) -> Result<Fitted> {
+    let FitRequest { x, rows, y, n_classes, spec, resources, progress } = request;
+    let encoder = x.table.encoder().expect("a table for fine-tuning holds an encoder");
+    let intents: Vec<u32> = request.training_set().classes().collect();
+    let fine_tuning = spec.head.fine_tuning.clone().unwrap_or_default();
     let folder = resources
         .checkpoints
-        .map(|folder| folder.join(Digest::of_json(&(rows, y, &how, spec.seed)).short()));
-    let FineTuned { encoder, weights, bias, held_out, resumed_from, notes, .. } = fine_tune(
+        .map(|folder| folder.join(Digest::of_json(&(rows, y, &fine_tuning, spec.seed)).short()));
+    let input = FineTuningInput {
         encoder,
-        &texts,
-        &intents,
+        texts: &request.texts(),
+        y: &intents,
         n_classes,
-        &how,
-        spec.seed,
-        folder.as_deref(),
-        progress,
-    )?;
+        spec: &fine_tuning,
+        seed: spec.seed,
+        checkpoints: folder.as_deref(),
+    };
+    let FineTuned { encoder, weights, bias, held_out, resumed_from, notes, .. } =
+        fine_tune(&input, progress)?;
     if let Some(step) = resumed_from {
-        progress.note(&format!("the fine-tuning went on from the checkpoint of step {step}"));
+        progress.note(&format!("fine-tuning resumed from the checkpoint of step {step}"));
     }
     for note in &notes {
         progress.note(note);

@@ -1,15 +1,16 @@
-//! Bagged decision trees on the features that tell intents apart best.
+//! Bagged decision trees on the features that separate the intents best.
 //!
-//! The trees are smartcore's, grown a few levels at a time: at each such step a node's rows, and a
-//! fresh draw of the features that differ among them, go to a decision tree of that depth, whose
-//! splits are taken over. So each step looks only at the rows that reach it, and the draws differ
-//! within a tree as in Breiman, "Random Forests", 2001; smartcore's own tree scans every row at
-//! every node. It looks for a split only where the intent of neighboring rows changes, so now and
-//! then a tree misses one; the others make up for it. Probabilities are the shares of intents among
-//! the rows that grew a leaf, averaged over the trees.
+//! smartcore grows the trees, a few levels at a time: each step passes the rows of one node, and a new random draw of
+//! the features that differ among them, to a smartcore tree of that depth, and copies its splits. A step therefore
+//! reads only the rows of its node, where smartcore's own tree scans every row at every node, and the draws differ
+//! within a tree, as in Breiman, "Random Forests", 2001. smartcore looks for a split only where the intent of
+//! neighboring rows changes, so a single tree can miss one. Probabilities are the shares of the intents among the
+//! training rows of a leaf, averaged over the trees.
 
-use super::head::{Head, HeadScratch, Tensor, malformed};
-use botops_features::FeatureMatrix;
+use super::{
+    fit_request::TrainingSet,
+    head::{Head, HeadScratch, Tensor, malformed},
+};
 use botops_findings::{Fault, Result};
 use botops_stats::random::Random;
 use rayon::prelude::*;
@@ -19,7 +20,7 @@ use smartcore::{
     tree::decision_tree_classifier::{DecisionTreeClassifier, DecisionTreeClassifierParameters},
 };
 
-/// How to grow.
+/// Settings of the forest.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ForestSpec {
     pub(crate) n_trees: usize,
@@ -30,20 +31,20 @@ pub(crate) struct ForestSpec {
 
 /// Levels grown in one step.
 const LEVELS: u16 = 4;
-/// Nodes of no more rows than this are grown to their end in one step.
+/// Nodes of at most this many rows are grown to their leaves in one step.
 const SMALL: usize = 64;
-/// In place of a feature: a leaf.
+/// Marks a leaf, in place of a feature.
 const LEAF: u32 = u32::MAX;
 
-/// A fitted forest, its trees in flat arrays.
+/// A fitted forest, with its trees in flat arrays.
 ///
 /// - node i splits on reduced feature `feature[i]`: rows with a value of `threshold[i]` or less go to node
-///   `first[i]`, the others to `second[i]`; both come after i, so that every walk ends
-/// - of a leaf, `feature[i]` is [`LEAF`], and its shares are `second[i]` entries from `first[i]` on
+///   `first[i]`, the others to `second[i]`; both indices are above i, so every walk ends
+/// - for a leaf, `feature[i]` is [`LEAF`], and its shares are the `second[i]` entries from `first[i]`
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Forest {
     n_classes: usize,
-    /// Columns the trees see, rising; a reduced feature is a place in here.
+    /// Columns that the trees use, rising; a reduced feature is an index into this list.
     columns: Vec<u32>,
     /// The reduced feature of each column, or [`LEAF`].
     reduced: Vec<u32>,
@@ -56,34 +57,32 @@ pub(crate) struct Forest {
     leaf_share: Vec<f32>,
 }
 
-/// A forest, and what it says of the rows it was grown on by those trees that did not see them.
-pub(crate) struct Grown {
+/// A forest, and its out-of-bag scores: each training row scored by the trees whose bags lack it.
+pub(crate) struct GrownForest {
     pub(crate) forest: Forest,
-    /// Scores `[n_rows, n_classes]`; rows that all trees saw say nothing.
+    /// Scores `[n_rows, n_classes]`; they are equal for a row that is in every bag.
     pub(crate) out_of_bag: Vec<f64>,
-    /// Whether any tree did not see the row.
+    /// Whether the row is missing from at least one bag.
     pub(crate) has_vote: Vec<bool>,
 }
 
-/// Grows on `rows` of `x`, whose intents are `y[row]`; the same on any number of threads.
+/// Grows a forest on `set`; the result does not depend on the number of threads.
 ///
 /// # Errors
-/// `BOT-7012` when no feature tells intents apart; `BOT-7013` (exit 1) when smartcore refuses a node.
+/// `BOT-7012` (exit 3) if no feature differs between intents; `BOT-7013` (exit 1) if smartcore refuses a node.
 pub(crate) fn fit(
-    x: &FeatureMatrix,
-    rows: &[u32],
-    y: &[u32],
-    n_classes: usize,
+    set: TrainingSet<'_>,
     spec: ForestSpec,
     advance: &(dyn Fn(u64) + Sync),
-) -> Result<Grown> {
-    let columns = select(x, rows, y, n_classes, spec.n_features);
+) -> Result<GrownForest> {
+    let TrainingSet { x, rows, n_classes, .. } = set;
+    let columns = select(set, spec.n_features);
     if columns.is_empty() {
         return Err(Fault::data("BOT-7012", "no feature differs between intents")
-            .hint("lower `min_df` under `features:`, or add n-grams of characters"));
+            .hint("lower `min_df` under `features:`, or add character n-grams"));
     }
-    let reduced = places(&columns, x.n_features());
-    // The rows as the trees see them: (reduced feature, value).
+    let reduced = reduced_features(&columns, x.n_features());
+    // The rows as (reduced feature, value).
     let seen: Vec<Vec<(u32, f32)>> = rows
         .iter()
         .map(|&row| {
@@ -96,7 +95,7 @@ pub(crate) fn fit(
                 .collect()
         })
         .collect();
-    let truth: Vec<u32> = rows.iter().map(|&row| y[row as usize]).collect();
+    let truth: Vec<u32> = set.classes().collect();
     let grower = Grower { seen: &seen, truth: &truth, n_reduced: columns.len(), spec };
     let trees: Vec<Result<(Tree, Vec<bool>)>> = (0..spec.n_trees)
         .into_par_iter()
@@ -106,24 +105,23 @@ pub(crate) fn fit(
             grown
         })
         .collect();
-    let mut forest = Forest {
-        n_classes,
-        columns,
-        reduced,
-        roots: Vec::new(),
-        feature: Vec::new(),
-        threshold: Vec::new(),
-        first: Vec::new(),
-        second: Vec::new(),
-        leaf_class: Vec::new(),
-        leaf_share: Vec::new(),
-    };
+    let mut forest = Forest::empty(n_classes, columns, reduced);
     let mut bags = Vec::with_capacity(spec.n_trees);
     for tree in trees {
         let (tree, bag) = tree?;
-        forest.plant(&tree);
+        forest.add(&tree);
         bags.push(bag);
     }
+    let (out_of_bag, has_vote) = out_of_bag(&forest, &seen, &bags);
+    Ok(GrownForest { forest, out_of_bag, has_vote })
+}
+
+/// Returns the out-of-bag scores `[n_rows, n_classes]` of the rows `seen`, and whether each row has any.
+fn out_of_bag(
+    forest: &Forest,
+    seen: &[Vec<(u32, f32)>],
+    bags: &[Vec<bool>],
+) -> (Vec<f64>, Vec<bool>) {
     let votes: Vec<(Vec<f64>, bool)> = seen
         .par_iter()
         .enumerate()
@@ -133,8 +131,8 @@ pub(crate) fn fit(
                 for &(feature, value) in seen {
                     dense[feature as usize] = value;
                 }
-                let mut scores = vec![0.0; n_classes];
-                let trees = (0..spec.n_trees).filter(|&tree| !bags[tree][row]);
+                let mut scores = vec![0.0; forest.n_classes];
+                let trees = (0..bags.len()).filter(|&tree| !bags[tree][row]);
                 let n = forest.vote(dense, trees, &mut scores);
                 for &(feature, _) in seen {
                     dense[feature as usize] = 0.0;
@@ -143,16 +141,17 @@ pub(crate) fn fit(
             },
         )
         .collect();
-    let has_vote = votes.iter().map(|(_, voted)| *voted).collect();
-    let out_of_bag = votes.into_iter().flat_map(|(scores, _)| scores).collect();
-    Ok(Grown { forest, out_of_bag, has_vote })
+    let has_vote = votes.iter().map(|(_, has_vote)| *has_vote).collect();
+    (votes.into_iter().flat_map(|(scores, _)| scores).collect(), has_vote)
 }
 
 /// Returns the `n` columns with the largest chi-square between value and intent, rising; ties go to the lower column.
 ///
-/// chi2_j = sum_k (O_jk - E_jk)^2 / E_jk, O_jk the sum of column j over rows of intent k, E_jk = sum_j n_k / n.
-/// Columns that are 0 throughout have none. Source: scikit-learn, `feature_selection.chi2`.
-fn select(x: &FeatureMatrix, rows: &[u32], y: &[u32], n_classes: usize, n: usize) -> Vec<u32> {
+/// chi2_j = sum_k (O_jk - E_jk)^2 / E_jk, O_jk the sum of column j over the rows of intent k,
+/// E_jk = (sum of column j) n_k / n. Columns that are always 0 are never selected.
+/// Source: scikit-learn, `feature_selection.chi2`.
+fn select(set: TrainingSet<'_>, n: usize) -> Vec<u32> {
+    let TrainingSet { x, rows, y, n_classes } = set;
     let mut observed = vec![0.0_f64; x.n_features() * n_classes];
     let mut share = vec![0.0_f64; n_classes];
     for &row in rows {
@@ -182,15 +181,16 @@ fn select(x: &FeatureMatrix, rows: &[u32], y: &[u32], n_classes: usize, n: usize
     columns
 }
 
-fn places(columns: &[u32], n_features: usize) -> Vec<u32> {
-    let mut places = vec![LEAF; n_features];
-    for (place, &column) in (0..).zip(columns) {
-        places[column as usize] = place;
+/// Returns the reduced feature of each column, or [`LEAF`] for a column that is not among `columns`.
+fn reduced_features(columns: &[u32], n_features: usize) -> Vec<u32> {
+    let mut reduced = vec![LEAF; n_features];
+    for (feature, &column) in (0..).zip(columns) {
+        reduced[column as usize] = feature;
     }
-    places
+    reduced
 }
 
-#[derive(Default)]
+/// A grown tree; its root is the first node.
 struct Tree {
     nodes: Vec<Node>,
 }
@@ -200,6 +200,14 @@ enum Node {
     Leaf { counts: Vec<(u32, u32)> },
 }
 
+/// A node that is not yet split: its index in the tree, its rows and its depth.
+struct OpenNode {
+    node: usize,
+    rows: Vec<u32>,
+    depth: u16,
+}
+
+/// The rows that all trees are grown on, as (reduced feature, value), and their classes.
 struct Grower<'a> {
     seen: &'a [Vec<(u32, f32)>],
     truth: &'a [u32],
@@ -207,14 +215,18 @@ struct Grower<'a> {
     spec: ForestSpec,
 }
 
-/// What is read of a smartcore tree: its fields are private, its serialised form is not.
+/// The splits of a smartcore tree, read from its JSON form.
+///
+/// smartcore 0.7 keeps the nodes of a tree private and offers no accessor for them; `Serialize` is the only public way
+/// to the splits. JSON is exact here: serde_json round-trips every finite `f64` (feature `float_roundtrip`).
 #[derive(Deserialize)]
-struct Part {
-    nodes: Vec<PartNode>,
+struct Splits {
+    nodes: Vec<SplitNode>,
 }
 
+/// A node of a smartcore tree; a leaf has no children.
 #[derive(Deserialize)]
-struct PartNode {
+struct SplitNode {
     split_feature: usize,
     split_value: Option<f64>,
     true_child: Option<usize>,
@@ -223,16 +235,16 @@ struct PartNode {
 
 type SmartcoreTree = DecisionTreeClassifier<f32, u32, DenseMatrix<f32>, Vec<u32>>;
 
-/// Working memory of a thread that grows.
-struct Bench {
-    /// How many of a node's rows have the feature; all 0 between two nodes.
+/// Working memory for growing one tree.
+struct GrowScratch {
+    /// The number of a node's rows that have the feature; all 0 between two nodes.
     present: Vec<u32>,
-    /// The feature's place among those drawn, or [`LEAF`].
+    /// The index of the feature among the drawn ones, or [`LEAF`].
     place: Vec<u32>,
 }
 
 impl Grower<'_> {
-    /// Grows one tree on rows drawn with replacement; returns it and which rows it saw.
+    /// Grows one tree on rows drawn with replacement; returns it, and for each row whether it is in the bag.
     fn grow(&self, mut random: Random) -> Result<(Tree, Vec<bool>)> {
         let n = self.seen.len();
         let mut bag = vec![false; n];
@@ -241,134 +253,137 @@ impl Grower<'_> {
         for &row in &drawn {
             bag[row as usize] = true;
         }
-        let mut bench =
-            Bench { present: vec![0; self.n_reduced], place: vec![LEAF; self.n_reduced] };
-        let mut tree = Tree::default();
-        tree.nodes.push(Node::Leaf { counts: Vec::new() });
-        let mut waiting = vec![(0_usize, drawn, 0_u16)];
-        while let Some((node, rows, depth)) = waiting.pop() {
-            let left = self.spec.max_depth.saturating_sub(depth);
+        let mut scratch =
+            GrowScratch { present: vec![0; self.n_reduced], place: vec![LEAF; self.n_reduced] };
+        let mut tree = Tree { nodes: vec![Node::Leaf { counts: Vec::new() }] };
+        let mut open = vec![OpenNode { node: 0, rows: drawn, depth: 0 }];
+        while let Some(next) = open.pop() {
+            let OpenNode { node, rows, depth } = &next;
+            let levels_left = self.spec.max_depth.saturating_sub(*depth);
             let pure =
                 rows.iter().all(|&row| self.truth[row as usize] == self.truth[rows[0] as usize]);
-            let part = if pure || left == 0 {
+            let splits = if pure || levels_left == 0 {
                 None
             } else {
-                let levels = if rows.len() <= SMALL { left } else { left.min(LEVELS) };
-                self.step(&rows, levels, &mut random, &mut bench)?
+                let levels =
+                    if rows.len() <= SMALL { levels_left } else { levels_left.min(LEVELS) };
+                self.split(rows, levels, &mut random, &mut scratch)?
             };
-            let Some((part, features)) = part else {
-                tree.nodes[node] = Node::Leaf { counts: self.count(&rows) };
+            let Some((splits, features)) = splits else {
+                tree.nodes[*node] = Node::Leaf { counts: self.class_counts(rows) };
                 continue;
             };
-            self.take_over(&part, &features, node, rows, depth, &mut tree, &mut waiting);
+            open.extend(self.copy_splits(&splits, &features, next, &mut tree));
         }
         Ok((tree, bag))
     }
 
-    fn count(&self, rows: &[u32]) -> Vec<(u32, u32)> {
+    /// Returns the classes among `rows`, rising, each with its number of rows.
+    fn class_counts(&self, rows: &[u32]) -> Vec<(u32, u32)> {
         let mut classes: Vec<u32> = rows.iter().map(|&row| self.truth[row as usize]).collect();
         classes.sort_unstable();
         classes.chunk_by(|a, b| a == b).map(|same| (same[0], same.len() as u32)).collect()
     }
 
-    /// Lets smartcore grow a tree of `levels` splits on `rows`; `None` when nothing splits them.
-    fn step(
+    /// Grows a smartcore tree of `levels` levels on `rows`; returns its splits and the features that they refer to, or
+    /// `None` if nothing splits the rows.
+    fn split(
         &self,
         rows: &[u32],
         levels: u16,
         random: &mut Random,
-        bench: &mut Bench,
-    ) -> Result<Option<(Part, Vec<u32>)>> {
-        let mut met = Vec::new();
+        scratch: &mut GrowScratch,
+    ) -> Result<Option<(Splits, Vec<u32>)>> {
+        let mut features = Vec::new();
         for &row in rows {
             for &(feature, _) in &self.seen[row as usize] {
-                let present = &mut bench.present[feature as usize];
+                let present = &mut scratch.present[feature as usize];
                 if *present == 0 {
-                    met.push(feature);
+                    features.push(feature);
                 }
                 *present += 1;
             }
         }
-        // Order of meeting depends on the rows alone, which are sorted; the draw is over a sorted list all the same.
-        met.sort_unstable();
-        for &feature in &met {
-            bench.present[feature as usize] = 0;
+        // The draw is from a sorted list, so it does not depend on the order of the rows.
+        features.sort_unstable();
+        for &feature in &features {
+            scratch.present[feature as usize] = 0;
         }
-        let wanted = (self.n_reduced as f64).sqrt().ceil() as usize;
-        let n_drawn = wanted.min(met.len());
+        let n_tried = (self.n_reduced as f64).sqrt().ceil() as usize;
+        let n_drawn = n_tried.min(features.len());
         for i in 0..n_drawn {
-            let j = i + random.below(met.len() - i);
-            met.swap(i, j);
+            let j = i + random.below(features.len() - i);
+            features.swap(i, j);
         }
-        met.truncate(n_drawn);
-        if met.is_empty() {
+        features.truncate(n_drawn);
+        if features.is_empty() {
             return Ok(None);
         }
-        for (place, &feature) in (0..).zip(&met) {
-            bench.place[feature as usize] = place;
+        for (place, &feature) in (0..).zip(&features) {
+            scratch.place[feature as usize] = place;
         }
         let mut values = vec![0.0_f32; rows.len() * n_drawn];
         for (i, &row) in rows.iter().enumerate() {
             for &(feature, value) in &self.seen[row as usize] {
-                let place = bench.place[feature as usize];
+                let place = scratch.place[feature as usize];
                 if place != LEAF {
                     values[place as usize * rows.len() + i] = value;
                 }
             }
         }
-        for &feature in &met {
-            bench.place[feature as usize] = LEAF;
+        for &feature in &features {
+            scratch.place[feature as usize] = LEAF;
         }
-        let refused = |error: &dyn std::fmt::Display| {
+        let failed = |error: &dyn std::fmt::Display| {
             Fault::internal("BOT-7013", format!("a decision tree cannot be grown: {error}"))
         };
-        let x = DenseMatrix::new(rows.len(), n_drawn, values, true).map_err(|e| refused(&e))?;
+        let x = DenseMatrix::new(rows.len(), n_drawn, values, true).map_err(|e| failed(&e))?;
         let y: Vec<u32> = rows.iter().map(|&row| self.truth[row as usize]).collect();
         // smartcore counts the root as level 1.
         let depth = levels.saturating_add(1);
         let parameters = DecisionTreeClassifierParameters::default().with_max_depth(depth);
         let tree: SmartcoreTree =
-            DecisionTreeClassifier::fit(&x, &y, parameters).map_err(|e| refused(&e))?;
-        let part = serde_json::to_vec(&tree).map_err(|e| refused(&e))?;
-        let part: Part = serde_json::from_slice(&part).map_err(|e| refused(&e))?;
-        Ok(part.nodes[0].true_child.is_some().then_some((part, met)))
+            DecisionTreeClassifier::fit(&x, &y, parameters).map_err(|e| failed(&e))?;
+        let json = serde_json::to_vec(&tree).map_err(|e| failed(&e))?;
+        let splits: Splits = serde_json::from_slice(&json).map_err(|e| failed(&e))?;
+        Ok(splits.nodes[0].true_child.is_some().then_some((splits, features)))
     }
 
-    /// Puts the splits of `part` in the place of `node`, and its leaves on the waiting list.
-    #[expect(clippy::too_many_arguments, reason = "the state of one tree's growth")]
-    fn take_over(
+    /// Replaces the node `target` of `tree` by `splits` of `features`, and returns the nodes at their leaves.
+    fn copy_splits(
         &self,
-        part: &Part,
+        splits: &Splits,
         features: &[u32],
-        node: usize,
-        rows: Vec<u32>,
-        depth: u16,
+        target: OpenNode,
         tree: &mut Tree,
-        waiting: &mut Vec<(usize, Vec<u32>, u16)>,
-    ) {
-        let mut open = vec![(0_usize, node, rows, depth)];
-        while let Some((from, to, rows, depth)) = open.pop() {
-            let part_node = &part.nodes[from];
+    ) -> Vec<OpenNode> {
+        let mut leaves = Vec::new();
+        let mut stack = vec![(0_usize, target)];
+        while let Some((from, target)) = stack.pop() {
+            let source = &splits.nodes[from];
             let (Some(first), Some(second), Some(threshold)) =
-                (part_node.true_child, part_node.false_child, part_node.split_value)
+                (source.true_child, source.false_child, source.split_value)
             else {
-                waiting.push((to, rows, depth));
+                leaves.push(target);
                 continue;
             };
-            let feature = features[part_node.split_feature];
+            let OpenNode { node, rows, depth } = target;
+            let feature = features[source.split_feature];
             let threshold = threshold as f32;
             let (low, high): (Vec<u32>, Vec<u32>) =
                 rows.into_iter().partition(|&row| self.value(row, feature) <= threshold);
-            let at = tree.nodes.len();
+            let child = tree.nodes.len();
             tree.nodes.push(Node::Leaf { counts: Vec::new() });
             tree.nodes.push(Node::Leaf { counts: Vec::new() });
-            tree.nodes[to] =
-                Node::Split { feature, threshold, first: at as u32, second: at as u32 + 1 };
-            open.push((second, at + 1, high, depth + 1));
-            open.push((first, at, low, depth + 1));
+            tree.nodes[node] =
+                Node::Split { feature, threshold, first: child as u32, second: child as u32 + 1 };
+            stack.push((second, OpenNode { node: child + 1, rows: high, depth: depth + 1 }));
+            stack.push((first, OpenNode { node: child, rows: low, depth: depth + 1 }));
         }
+        leaves
     }
 
+    /// Returns the value of reduced feature `feature` in `row`; 0 if the row has no entry for it.
     fn value(&self, row: u32, feature: u32) -> f32 {
         let seen = &self.seen[row as usize];
         seen.binary_search_by_key(&feature, |&(feature, _)| feature).map_or(0.0, |at| seen[at].1)
@@ -376,7 +391,24 @@ impl Grower<'_> {
 }
 
 impl Forest {
-    fn plant(&mut self, tree: &Tree) {
+    /// Makes a forest without trees.
+    fn empty(n_classes: usize, columns: Vec<u32>, reduced: Vec<u32>) -> Self {
+        Self {
+            n_classes,
+            columns,
+            reduced,
+            roots: Vec::new(),
+            feature: Vec::new(),
+            threshold: Vec::new(),
+            first: Vec::new(),
+            second: Vec::new(),
+            leaf_class: Vec::new(),
+            leaf_share: Vec::new(),
+        }
+    }
+
+    /// Appends `tree` to the arrays.
+    fn add(&mut self, tree: &Tree) {
         let root = self.feature.len() as u32;
         self.roots.push(root);
         for node in &tree.nodes {
@@ -402,9 +434,9 @@ impl Forest {
         }
     }
 
-    /// Writes ln of the mean share of each intent over `trees` and one tree more that knows nothing, and returns how many there were.
+    /// Writes the log of the mean share of each intent over `trees` and one uniform tree; returns the number of `trees`.
     ///
-    /// The tree more keeps intents that no leaf names from being impossible.
+    /// The uniform tree gives every intent the same share, so no intent has probability 0.
     fn vote(&self, dense: &[f32], trees: impl Iterator<Item = usize>, scores: &mut [f64]) -> usize {
         scores.fill(1.0 / self.n_classes as f64);
         let mut n = 0;
@@ -426,7 +458,7 @@ impl Forest {
         n
     }
 
-    /// Reads what [`Head::tensors`] gave, and checks that every walk stays inside and ends.
+    /// Reads the tensors that [`Head::tensors`] returned, and checks that every walk stays inside the arrays and ends.
     pub(crate) fn from_tensors(
         tensors: &[Tensor],
         n_features: usize,
@@ -442,7 +474,7 @@ impl Forest {
         let n = feature.len();
         let threshold = Tensor::floats(tensors, "threshold", &[n])?.to_vec();
         let leaf_share = Tensor::floats(tensors, "leaf_share", &[leaf_class.len()])?.to_vec();
-        let sound = columns.is_sorted_by(|a, b| a < b)
+        let valid = columns.is_sorted_by(|a, b| a < b)
             && columns.last().is_some_and(|&last| (last as usize) < n_features)
             && !roots.is_empty()
             && roots.iter().all(|&root| (root as usize) < n)
@@ -459,10 +491,10 @@ impl Forest {
                             .all(|&child| (node + 1..n).contains(&(child as usize)))
                 }
             });
-        if !sound {
-            return Err(malformed("has trees that lead nowhere"));
+        if !valid {
+            return Err(malformed("has invalid decision trees"));
         }
-        let reduced = places(&columns, n_features);
+        let reduced = reduced_features(&columns, n_features);
         Ok(Self {
             n_classes,
             columns,

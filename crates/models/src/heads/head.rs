@@ -1,4 +1,4 @@
-//! What every classifier does once it is fitted: a row to one score for each intent.
+//! The interface of a fitted classifier, and its tensors in a model file.
 
 use botops_findings::{Fault, Result};
 use safetensors::{
@@ -11,27 +11,27 @@ use std::sync::Arc;
 pub(crate) trait Head: std::fmt::Debug + Send + Sync {
     /// Returns the number of intents.
     fn n_classes(&self) -> usize;
-    /// Writes the raw score of each intent for `row` of (column, value): terms first, in any order, then the
-    /// embedding, its columns counted on from the last term.
+    /// Writes the raw score of each intent for `row` of (column, value) to `scores`: terms come first, in any order, then
+    /// the embedding, whose columns follow those of the terms.
     fn scores(&self, row: &[(u32, f32)], scratch: &mut HeadScratch, scores: &mut [f64]);
-    /// Returns what `value` in `column` adds to the score of `class`, and nothing else does; `None` when scores are
-    /// no such sums.
+    /// Returns the amount that `value` in `column` adds to the score of `class`; `None` if scores are not sums over
+    /// features.
     fn contribution(&self, column: u32, value: f32, class: usize) -> Option<f64>;
-    /// Returns the score of `class` for an empty row; `None` when scores are no sums.
+    /// Returns the score of `class` for an empty row; `None` if scores are not sums over features.
     fn intercept(&self, class: usize) -> Option<f64>;
-    /// Returns the numbers that make it, by name.
+    /// Returns the parameters, by name.
     fn tensors(&self) -> Vec<Tensor>;
 }
 
-/// Working memory of a head.
+/// Working memory for scoring, reused between rows.
 #[derive(Debug, Default)]
 pub(crate) struct HeadScratch {
     pub(crate) sums: Vec<f32>,
-    /// The reduced features a forest sees; all 0 between two rows.
+    /// The reduced features of a forest; all 0 between two rows.
     pub(crate) dense: Vec<f32>,
-    /// The embedding's part of a row, its columns counted from 0.
+    /// The embedding of a row, with columns from 0.
     pub(crate) shifted: Vec<(u32, f32)>,
-    /// What the head on the embedding says.
+    /// The scores of the head on the embedding.
     pub(crate) dense_scores: Vec<f64>,
 }
 
@@ -49,37 +49,43 @@ enum Values {
     Integers(Vec<u32>),
 }
 
-/// Header and numbers begin at multiples of this.
+/// Alignment of the header and of the numbers, in bytes.
 const ALIGNMENT: usize = 8;
 
-/// The fault of a model file whose parts contradict each other.
-pub(crate) fn malformed(what: &str) -> Fault {
-    Fault::data("BOT-7003", format!("the model {what}"))
+/// Returns the fault of a model file with inconsistent parts; `problem` completes the sentence "the model ...".
+pub(crate) fn malformed(problem: &str) -> Fault {
+    Fault::data("BOT-7003", format!("the model {problem}"))
         .hint("train the model again, or pull it again from the registry")
 }
 
 impl Tensor {
+    /// Makes a tensor of floats; `values` holds the product of `shape`.
     pub(crate) fn of_floats(name: &str, shape: Vec<usize>, values: Vec<f32>) -> Self {
         Self::of_shared(name, shape, Arc::new(values))
     }
 
-    /// As [`Self::of_floats`], of numbers that something else holds, too.
+    /// Makes a tensor of floats that share memory with another owner.
     pub(crate) fn of_shared(name: &str, shape: Vec<usize>, values: Arc<Vec<f32>>) -> Self {
-        debug_assert_eq!(shape.iter().product::<usize>(), values.len(), "the shape fits");
+        debug_assert_eq!(
+            shape.iter().product::<usize>(),
+            values.len(),
+            "the shape matches the number of values"
+        );
         Self { name: name.to_owned(), shape, values: Values::Floats(values) }
     }
 
+    /// Makes a one-dimensional tensor of integers.
     pub(crate) fn of_integers(name: &str, values: Vec<u32>) -> Self {
         Self { name: name.to_owned(), shape: vec![values.len()], values: Values::Integers(values) }
     }
 
-    /// Returns it under a name that begins with `prefix`.
-    pub(crate) fn called(self, prefix: &str) -> Self {
+    /// Returns the tensor with `prefix` put before its name.
+    pub(crate) fn prefixed(self, prefix: &str) -> Self {
         Self { name: format!("{prefix}{}", self.name), ..self }
     }
 
-    /// Returns those whose names begin with `prefix`, without it.
-    pub(crate) fn under(tensors: &[Self], prefix: &str) -> Vec<Self> {
+    /// Returns the tensors whose names begin with `prefix`, with the prefix removed.
+    pub(crate) fn with_prefix(tensors: &[Self], prefix: &str) -> Vec<Self> {
         tensors
             .iter()
             .filter_map(|tensor| {
@@ -101,7 +107,7 @@ impl Tensor {
             .ok_or_else(|| malformed(&format!("has no `{name}`")))
     }
 
-    /// Returns the floats of `name`, which must have `shape`.
+    /// Returns the floats of the tensor `name`, which must have shape `shape`.
     pub(crate) fn floats<'a>(
         tensors: &'a [Self],
         name: &str,
@@ -110,7 +116,7 @@ impl Tensor {
         Self::all_floats(tensors, name, shape).map(|values| values.as_slice())
     }
 
-    /// As [`Self::floats`], to keep without a copy.
+    /// Returns the same as [`Self::floats`], for keeping without a copy.
     pub(crate) fn shared_floats(
         tensors: &[Self],
         name: &str,
@@ -127,21 +133,21 @@ impl Tensor {
         let tensor = Self::find(tensors, name)?;
         match &tensor.values {
             Values::Floats(values) if tensor.shape == shape => Ok(values),
-            _ => {
-                Err(malformed(&format!("has `{name}` of another shape than its other parts want")))
-            }
+            _ => Err(malformed(&format!(
+                "has `{name}` with a shape that does not match its other parts"
+            ))),
         }
     }
 
-    /// Returns the integers of `name`, whatever their number.
+    /// Returns the integers of the tensor `name`, of any length.
     pub(crate) fn integers<'a>(tensors: &'a [Self], name: &str) -> Result<&'a [u32]> {
         match &Self::find(tensors, name)?.values {
             Values::Integers(values) => Ok(values),
-            Values::Floats(_) => Err(malformed(&format!("has `{name}` of another type"))),
+            Values::Floats(_) => Err(malformed(&format!("has `{name}` with another number type"))),
         }
     }
 
-    /// Writes safetensors.
+    /// Writes `tensors` as safetensors.
     #[cfg(test)]
     pub(crate) fn to_bytes(tensors: &[Self]) -> Vec<u8> {
         let mut out = Vec::new();
@@ -149,7 +155,7 @@ impl Tensor {
         out
     }
 
-    /// Reads safetensors, by name.
+    /// Reads safetensors; the tensors are sorted by name.
     pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Vec<Self>> {
         let read = SafeTensors::deserialize(bytes)
             .map_err(|error| malformed("has weights that are not safetensors").caused_by(error))?;
@@ -159,7 +165,11 @@ impl Tensor {
             let values = match view.dtype() {
                 Dtype::F32 => Values::Floats(Arc::new(words().map(f32::from_le_bytes).collect())),
                 Dtype::U32 => Values::Integers(words().map(u32::from_le_bytes).collect()),
-                _ => return Err(malformed(&format!("has `{name}` of a type it never writes"))),
+                _ => {
+                    return Err(malformed(&format!(
+                        "has `{name}` with an unsupported number type"
+                    )));
+                }
             };
             tensors.push(Self { name: name.to_owned(), shape: view.shape().to_vec(), values });
         }
@@ -168,9 +178,9 @@ impl Tensor {
     }
 }
 
-/// Tensors as they stand in a file, whose length is known before they are written: no copy of them is made.
+/// Tensors in the safetensors format, with a length that is known before writing, so writing does not copy them.
 ///
-/// The bytes are those of `safetensors::serialize`.
+/// The bytes are the same as those of `safetensors::serialize`.
 #[derive(Debug)]
 pub(crate) struct Safetensors {
     header: Vec<u8>,
@@ -179,6 +189,7 @@ pub(crate) struct Safetensors {
 }
 
 impl Safetensors {
+    /// Lays out `tensors`: by type, then by name.
     pub(crate) fn new(mut tensors: Vec<Tensor>) -> Self {
         let dtype = |tensor: &Tensor| match tensor.values {
             Values::Floats(_) => Dtype::F32,
@@ -199,7 +210,7 @@ impl Safetensors {
                 (tensor.name.clone(), info)
             })
             .collect();
-        let metadata = Metadata::new(None, infos).expect("tensors lie one after the other");
+        let metadata = Metadata::new(None, infos).expect("tensors are laid out without gaps");
         let mut header = serde_json::to_vec(&metadata).expect("names and numbers are valid JSON");
         header.resize(header.len().next_multiple_of(ALIGNMENT), b' ');
         let n_bytes = ALIGNMENT + header.len() + offset;
@@ -235,7 +246,7 @@ mod tests {
     use safetensors::tensor::{TensorView, serialize};
 
     #[test]
-    fn tensors_are_written_as_the_library_does() {
+    fn tensors_are_written_as_by_the_safetensors_library() {
         let tensors = [
             Tensor::of_floats("weights", vec![2, 3], vec![1.0, -2.5, 0.0, 1e-30, 4.0, 5.0]),
             Tensor::of_integers("columns", vec![7, u32::MAX]),
@@ -244,7 +255,7 @@ mod tests {
         let floats: Vec<u8> =
             [1.0_f32, -2.5, 0.0, 1e-30, 4.0, 5.0].iter().flat_map(|v| v.to_le_bytes()).collect();
         let integers: Vec<u8> = [7, u32::MAX].iter().flat_map(|v| v.to_le_bytes()).collect();
-        let wanted = serialize(
+        let expected = serialize(
             [
                 ("weights", TensorView::new(Dtype::F32, vec![2, 3], &floats).unwrap()),
                 ("columns", TensorView::new(Dtype::U32, vec![2], &integers).unwrap()),
@@ -254,8 +265,8 @@ mod tests {
         )
         .unwrap();
         let bytes = Tensor::to_bytes(&tensors);
-        assert_eq!(bytes, wanted);
-        assert_eq!(Safetensors::new(tensors.to_vec()).n_bytes(), wanted.len());
+        assert_eq!(bytes, expected);
+        assert_eq!(Safetensors::new(tensors.to_vec()).n_bytes(), expected.len());
         let mut back = Tensor::from_bytes(&bytes).unwrap();
         back.sort_by_key(|tensor| std::cmp::Reverse(tensor.name.clone()));
         assert_eq!(back[0], tensors[0]);

@@ -1,4 +1,4 @@
-//! A linear head: one row of weights for each feature, scores as their sum.
+//! A linear head: scores are weighted sums of the features.
 
 use super::head::{Head, HeadScratch, Tensor, malformed};
 use botops_findings::Result;
@@ -8,20 +8,23 @@ use std::sync::Arc;
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct LinearHead {
     n_classes: usize,
-    /// Shared with the tensors of a model file, so that a head is written and read without a copy of it.
+    /// Shared with the tensors of a model file, so writing and reading a head does not copy them.
     weights: Arc<Vec<f32>>,
     intercept: Vec<f32>,
 }
 
 impl LinearHead {
-    /// Makes a head of weights `[n_features, n_classes]` and intercepts `[n_classes]`.
+    /// Makes a head from weights `[n_features, n_classes]` and intercepts `[n_classes]`.
     pub(crate) fn of(weights: Vec<f32>, intercept: Vec<f32>) -> Self {
         let n_classes = intercept.len();
-        assert!(weights.len().is_multiple_of(n_classes.max(1)), "whole rows of weights");
+        assert!(
+            weights.len().is_multiple_of(n_classes.max(1)),
+            "every feature has a weight for each class"
+        );
         Self { n_classes, weights: Arc::new(weights), intercept }
     }
 
-    /// Takes `weight(feature, class)` and `intercept(class)` for the weights.
+    /// Makes a head whose weights are `weight(feature, class)` and whose intercepts are `intercept(class)`.
     pub(crate) fn new(
         n_features: usize,
         n_classes: usize,
@@ -35,7 +38,7 @@ impl LinearHead {
         Self::of(weights, (0..n_classes).map(intercept).collect())
     }
 
-    /// Reads what [`Head::tensors`] gave.
+    /// Reads the tensors that [`Head::tensors`] returned.
     pub(crate) fn from_tensors(
         tensors: &[Tensor],
         n_features: usize,
@@ -85,18 +88,18 @@ impl Head for LinearHead {
     }
 }
 
-/// Adds `scale` times the beginning of `what` to `to`, four numbers at a time.
+/// Adds `scale` times the first values of `from` to `to`, four at a time.
 #[inline]
-pub(crate) fn add_scaled(to: &mut [f32], scale: f32, what: &[f32]) {
-    let what = &what[..to.len()];
+fn add_scaled(to: &mut [f32], scale: f32, from: &[f32]) {
+    let from = &from[..to.len()];
     let (to_fours, to_rest) = to.as_chunks_mut::<4>();
-    let (what_fours, what_rest) = what.as_chunks::<4>();
-    for (to, what) in to_fours.iter_mut().zip(what_fours) {
-        for (to, what) in to.iter_mut().zip(what) {
-            *to += scale * what;
+    let (from_fours, from_rest) = from.as_chunks::<4>();
+    for (to, from) in to_fours.iter_mut().zip(from_fours) {
+        for (to, from) in to.iter_mut().zip(from) {
+            *to += scale * from;
         }
     }
-    for (to, what) in to_rest.iter_mut().zip(what_rest) {
-        *to += scale * what;
+    for (to, from) in to_rest.iter_mut().zip(from_rest) {
+        *to += scale * from;
     }
 }

@@ -1,73 +1,69 @@
 //! Multinomial logistic regression by dual coordinate ascent.
 //!
-//! It minimises sum_i C_i * -log p(y_i | x_i) + 1/2 |W|^2, p = softmax(W x + b), b not penalised: the
-//! objective of scikit-learn's `LogisticRegression`, C_i being C times the weight of the intent. Of two
-//! intents, C is halved: scikit-learn then has one vector of weights, the difference of our two.
+//! It minimises sum_i C_i * -log p(y_i | x_i) + 1/2 |W|^2, p = softmax(W x + b), b not penalised. This is the objective
+//! of scikit-learn's `LogisticRegression`, where C_i is C times the weight of the intent. With two intents, C is halved:
+//! scikit-learn then has one weight vector, the difference of our two.
 //!
-//! The dual has a distribution over the intents for each row, alpha_i, and W = sum_i C_i (e_yi -
-//! alpha_i) x_i; at the solution alpha_i is what the model says of the row. Rows are visited in a
-//! random order, and each visit solves for its alpha_i alone: log alpha_k + q alpha_k = s_k + q
-//! alpha'_k - nu for all k, with s the scores, alpha' the alpha before, q = C_i (|x_i|^2 + sigma), and nu
-//! such that alpha sums to 1. So a visit costs two passes over one row, and a few rounds over the
-//! rows come closer than many steps of a method that sees the gradient alone.
+//! The dual has a distribution alpha_i over the intents for each row, and W = sum_i C_i (e_yi - alpha_i) x_i; at the
+//! solution alpha_i is the model's prediction for the row. Rows are visited in random order, and each visit solves for
+//! its alpha_i alone: log alpha_k + q alpha_k = s_k + q alpha'_k - nu for all k, where s are the scores, alpha' is the
+//! previous alpha, q = C_i (|x_i|^2 + sigma), and nu makes alpha sum to 1. A visit costs two passes over one row, and a
+//! few rounds over the rows converge further than many steps of a method that uses only the gradient.
 //! Source: Yu, Huang, Lin, "Dual Coordinate Descent Methods for Logistic Regression and Maximum
 //! Entropy Models", Machine Learning 85, 2011; Shalev-Shwartz and Zhang, "Stochastic Dual Coordinate
 //! Ascent Methods", JMLR 14, 2013.
 //!
-//! That b is not penalised makes sum_i C_i (e_yi - alpha_i) = 0; b is the multiplier of this condition,
-//! corrected after every round (the method of multipliers, Bertsekas 1982), and sigma its step.
+//! Because b is not penalised, sum_i C_i (e_yi - alpha_i) = 0; b is the multiplier of this condition, corrected after
+//! every round (the method of multipliers, Bertsekas 1982), and sigma is its step.
 //!
-//! How far alpha_i is from p_i, as a Kullback-Leibler divergence, is the part of the row in the duality
-//! gap; the sum of them says when to stop. Rows whose part is small are not looked at for a round or
-//! more. Large problems are solved in single precision: their solution is blurred by the stopping rule
-//! far more than by rounding. Small ones cost nothing in double.
+//! The Kullback-Leibler divergence of alpha_i from p_i is the row's share of the duality gap; the sum over the rows is
+//! the stopping criterion. Rows with a small share are skipped for one or more rounds. Large problems are solved in
+//! single precision, because the stopping rule limits their accuracy far more than rounding does; small ones are solved
+//! in double precision, which costs them little.
 
-use super::linear::LinearHead;
-use botops_features::FeatureMatrix;
+use super::{fit_request::TrainingSet, linear::LinearHead};
 use botops_stats::random::Random;
 use std::ops::{Add, AddAssign, Div, Mul, Sub, SubAssign};
 
-/// How to fit.
+/// Settings of the solver.
 #[derive(Debug, Clone)]
 pub(crate) struct LogisticSpec {
     /// Inverse strength of regularisation, > 0.
     pub(crate) c: f64,
-    /// What C is multiplied by for the rows of each intent, `[n_classes]`.
+    /// Factor of C for the rows of each intent, `[n_classes]`.
     pub(crate) class_weight: Vec<f32>,
-    /// The most rounds over the rows.
+    /// The largest number of rounds over the rows.
     pub(crate) max_iterations: usize,
-    /// Stop when the mean divergence between alpha and p, in nats, is no more than this; none: what suits the size.
+    /// The solver stops when the mean divergence between alpha and p, in nats, is at most this; `None`: the default for
+    /// the size of the problem.
     pub(crate) tolerance: Option<f64>,
     pub(crate) seed: u64,
 }
 
-/// Numbers of a row that are worked on side by side.
+/// Values of a row that are processed side by side.
 const LANES: usize = 8;
-/// From so many weights on, they are single-precision numbers.
+/// The smallest number of weights for which they are single-precision numbers.
 const LARGE: usize = 1 << 18;
-/// The tolerance of large problems, and of small ones.
+/// The default tolerances of large and of small problems.
 const TOLERANCE: (f64, f64) = (5e-4, 1e-12);
-/// A row whose divergence is below this part of the tolerance is left as it is.
+/// A row whose divergence is below this share of the tolerance is settled: its alpha is not updated.
 const SETTLED: f64 = 0.3;
-/// The most rounds that a settled row is not looked at.
-const LONGEST_REST: u8 = 3;
-/// Newton steps of a visit: the next visit goes on where they end.
+/// The longest pause of a settled row, in rounds.
+const LONGEST_PAUSE: u8 = 3;
+/// Newton steps of a visit; the next visit continues from their result.
 const NEWTON_STEPS: usize = 3;
-/// The logarithm of the least probability that is told from 0.
+/// The logarithm of the smallest probability that is distinguished from 0.
 const LEAST_LOG: f32 = -60.0;
 
-/// Fits on `rows` of `x`, whose intents are `y[row]`; the same on any number of threads.
+/// Fits on `set`; the result does not depend on the number of threads.
 pub(crate) fn fit(
-    x: &FeatureMatrix,
-    rows: &[u32],
-    y: &[u32],
-    n_classes: usize,
+    set: TrainingSet<'_>,
     spec: &LogisticSpec,
     advance: &(dyn Fn(u64) + Sync),
 ) -> LinearHead {
+    let TrainingSet { x, n_classes, .. } = set;
     if x.n_features() * n_classes < LARGE {
-        let (weights, intercept) =
-            Solver::<f64>::new(x, rows, y, n_classes, spec, TOLERANCE.1).solve(advance);
+        let (weights, intercept) = Solver::<f64>::new(set, spec, TOLERANCE.1).solve(advance);
         LinearHead::new(
             x.n_features(),
             n_classes,
@@ -75,8 +71,7 @@ pub(crate) fn fit(
             |class| intercept[class] as f32,
         )
     } else {
-        let (weights, intercept) =
-            Solver::<f32>::new(x, rows, y, n_classes, spec, TOLERANCE.0).solve(advance);
+        let (weights, intercept) = Solver::<f32>::new(set, spec, TOLERANCE.0).solve(advance);
         LinearHead::of(weights, intercept)
     }
 }
@@ -98,7 +93,7 @@ trait Real:
 {
     const ZERO: Self;
     const ONE: Self;
-    /// So little that its logarithm is the least we tell from 0.
+    /// e to the power of [`LEAST_LOG`], approximately.
     const LEAST: Self;
     fn of(value: f64) -> Self;
     fn exp(self) -> Self;
@@ -142,14 +137,14 @@ impl Real for f32 {
         value as Self
     }
 
-    /// e^x for x in [-87, 88], to 2e-7: 2^k e^r, r within half a logarithm of 2, e^r by a polynomial.
+    /// Returns e^x for x in [-87, 88] with relative error 2e-7: 2^k e^r, |r| <= ln(2) / 2, e^r by a polynomial.
     ///
-    /// Nothing but sums and products, so that many are made at once, and alike on every machine.
+    /// It uses only sums and products, so the compiler can vectorise it, and the result is the same on every machine.
     /// Source: Cephes, `expf`.
     #[inline(always)]
     fn exp(self) -> Self {
         let x = Real::min(Real::max(self, -87.0), 88.0);
-        // Adding and taking off 1.5 * 2^23 leaves the nearest whole number.
+        // Adding and subtracting 1.5 * 2^23 rounds to the nearest integer.
         let k = (x * std::f32::consts::LOG2_E + 12_582_912.0) - 12_582_912.0;
         let r = (x - k * 0.693_359_4) + k * 2.121_944_4e-4;
         let mut p = 1.987_569_1e-4_f32;
@@ -160,7 +155,8 @@ impl Real for f32 {
         (p * r * r + r + 1.0) * Self::from_bits(power)
     }
 
-    /// ln x for a normal x > 0, to 2e-7: k ln 2 + ln m, m near 1, ln m by its series in (m - 1) / (m + 1).
+    /// Returns ln x for a normal x > 0 with error 2e-7: k ln 2 + ln m, m near 1, ln m by its series in
+    /// (m - 1) / (m + 1).
     #[inline(always)]
     fn ln(self) -> Self {
         let bits = self.to_bits();
@@ -178,13 +174,12 @@ impl Real for f32 {
     }
 }
 
-/// The problem, and where the solution stands.
+/// The problem and the state of its solution.
 struct Solver<'a, R> {
-    x: &'a FeatureMatrix,
-    rows: &'a [u32],
+    set: TrainingSet<'a>,
+    /// The class of each row.
     truth: Vec<u32>,
-    n_classes: usize,
-    /// Of each row, C_i and q.
+    /// C_i and q of each row.
     costs: Vec<(R, R)>,
     sigma: R,
     tolerance: f64,
@@ -192,45 +187,49 @@ struct Solver<'a, R> {
     random: Random,
     /// `[n_features, n_classes]`
     weights: Vec<R>,
-    /// `[stride]`: n_classes, and padding to whole lanes
+    /// `[stride]`: n_classes, padded to whole lanes
     intercept: Vec<R>,
     /// sum_i C_i (e_yi - alpha_i), `[stride]`
     imbalance: Vec<R>,
     /// `[rows, stride]`; 0 in the padding
     alpha: Vec<R>,
-    /// Of each row, its divergence when it was looked at last, how many rounds it rests, and how long its last rest was.
-    visits: Vec<(f32, u8, u8)>,
+    visits: Vec<Visit>,
     scratch: Scratch<R>,
 }
 
-/// Numbers of one row, `[stride]` each.
+/// The last visit of a row.
+#[derive(Clone, Copy)]
+struct Visit {
+    /// The divergence of the row at that visit.
+    divergence: f32,
+    /// Rounds left before the next visit.
+    pause: u8,
+    /// Length of the last pause, in rounds.
+    last_pause: u8,
+}
+
+/// Values of one row, `[stride]` each.
 struct Scratch<R> {
     /// Scores, then ln p; [`LEAST_LOG`] in the padding.
     log_p: Vec<R>,
-    /// ln alpha, as far as it is solved.
+    /// ln alpha of the solution so far.
     log_alpha: Vec<R>,
-    /// e to the power of either.
+    /// e to the power of `log_p` or of `log_alpha`.
     exp: Vec<R>,
-    /// C_i (alpha before - alpha now)
+    /// C_i (previous alpha - new alpha)
     step: Vec<R>,
 }
 
 impl<'a, R: Real> Solver<'a, R> {
-    fn new(
-        x: &'a FeatureMatrix,
-        rows: &'a [u32],
-        y: &'a [u32],
-        n_classes: usize,
-        spec: &LogisticSpec,
-        tolerance: f64,
-    ) -> Self {
+    fn new(set: TrainingSet<'a>, spec: &LogisticSpec, tolerance: f64) -> Self {
+        let TrainingSet { x, rows, n_classes, .. } = set;
         let stride = n_classes.next_multiple_of(LANES);
         let c = if n_classes == 2 { 0.5 * spec.c } else { spec.c };
-        // The multiplier's step: large enough that b is found in a few rounds however little the rows say, and no
-        // larger, since it slows down every visit.
-        let said = c * rows.len() as f64 / n_classes as f64;
-        let sigma = (400.0 / said).clamp(0.1, 1.0);
-        let truth: Vec<u32> = rows.iter().map(|&row| y[row as usize]).collect();
+        // The step of the multiplier: large enough to find b in a few rounds even if the rows have little weight, and
+        // no larger, because it slows down every visit.
+        let weight = c * rows.len() as f64 / n_classes as f64;
+        let sigma = (400.0 / weight).clamp(0.1, 1.0);
+        let truth: Vec<u32> = set.classes().collect();
         let costs = rows
             .iter()
             .zip(&truth)
@@ -241,17 +240,15 @@ impl<'a, R: Real> Solver<'a, R> {
                 (R::of(c), R::of(c * (square + sigma)))
             })
             .collect();
-        // Where every row says its intent for certain, W = 0.
+        // The starting point: every alpha is certain of its row's intent, so W = 0.
         let mut alpha = vec![R::ZERO; rows.len() * stride];
         for (alpha, &truth) in alpha.chunks_exact_mut(stride).zip(&truth) {
             alpha[truth as usize] = R::ONE;
         }
         let zeros = || vec![R::ZERO; stride];
         Self {
-            x,
-            rows,
+            set,
             truth,
-            n_classes,
             costs,
             sigma: R::of(sigma),
             tolerance: spec.tolerance.unwrap_or(tolerance),
@@ -261,7 +258,7 @@ impl<'a, R: Real> Solver<'a, R> {
             intercept: zeros(),
             imbalance: zeros(),
             alpha,
-            visits: vec![(f32::INFINITY, 0, 0); rows.len()],
+            visits: vec![Visit { divergence: f32::INFINITY, pause: 0, last_pause: 0 }; rows.len()],
             scratch: Scratch { log_p: zeros(), log_alpha: zeros(), exp: zeros(), step: zeros() },
         }
     }
@@ -269,14 +266,14 @@ impl<'a, R: Real> Solver<'a, R> {
     /// Returns weights `[n_features, n_classes]` and intercepts `[n_classes]`.
     fn solve(mut self, advance: &(dyn Fn(u64) + Sync)) -> (Vec<R>, Vec<R>) {
         let settled = (SETTLED * self.tolerance) as f32;
-        let mut order: Vec<u32> = (0..self.rows.len() as u32).collect();
+        let mut order: Vec<u32> = (0..self.set.rows.len() as u32).collect();
         for _ in 0..self.max_iterations {
             self.random.shuffle(&mut order);
             let mut gap = 0.0;
             for &i in &order {
-                let (divergence, rest, _) = &mut self.visits[i as usize];
-                if *rest > 0 {
-                    *rest -= 1;
+                let Visit { divergence, pause, .. } = &mut self.visits[i as usize];
+                if *pause > 0 {
+                    *pause -= 1;
                     gap += f64::from(*divergence);
                 } else {
                     gap += f64::from(self.visit(i as usize, settled));
@@ -286,63 +283,65 @@ impl<'a, R: Real> Solver<'a, R> {
                 *b += self.sigma * *imbalance;
             }
             advance(1);
-            if gap <= self.tolerance * self.rows.len() as f64 {
+            if gap <= self.tolerance * self.set.rows.len() as f64 {
                 break;
             }
         }
-        self.intercept.truncate(self.n_classes);
+        self.intercept.truncate(self.set.n_classes);
         (self.weights, self.intercept)
     }
 
-    /// Solves for the alpha of row `i`, unless it is settled; returns the divergence before.
+    /// Solves for the alpha of row `i`, unless the row is settled; returns the divergence before the update.
     fn visit(&mut self, i: usize, settled: f32) -> f32 {
         let stride = self.intercept.len();
         let (c, q) = self.costs[i];
         self.score(i);
         let alpha = &mut self.alpha[i * stride..][..stride];
         let divergence: f32 = self.scratch.compare(alpha, q);
-        let (known, rest, last_rest) = &mut self.visits[i];
-        *known = divergence;
+        let visit = &mut self.visits[i];
+        visit.divergence = divergence;
         if divergence < settled {
-            *last_rest = (*last_rest + 1).min(LONGEST_REST);
-            *rest = *last_rest;
+            visit.last_pause = (visit.last_pause + 1).min(LONGEST_PAUSE);
+            visit.pause = visit.last_pause;
             return divergence;
         }
-        *last_rest = 0;
+        visit.last_pause = 0;
         self.scratch.solve(alpha, q);
-        self.scratch.take(alpha, c, self.n_classes);
+        self.scratch.update(alpha, c, self.set.n_classes);
         let step = &self.scratch.step;
         for ((b, imbalance), &step) in self.intercept.iter_mut().zip(&mut self.imbalance).zip(step)
         {
             *b += self.sigma * step;
             *imbalance += step;
         }
-        let (columns, values) = self.x.row(self.rows[i] as usize);
+        let TrainingSet { x, rows, n_classes, .. } = self.set;
+        let (columns, values) = x.row(rows[i] as usize);
         for (&column, &value) in columns.iter().zip(values) {
-            let weights = &mut self.weights[column as usize * self.n_classes..];
-            add_scaled(&mut weights[..self.n_classes], value.into(), step);
+            let weights = &mut self.weights[column as usize * n_classes..];
+            add_scaled(&mut weights[..n_classes], value.into(), step);
         }
         divergence
     }
 
     /// Writes the scores of row `i` to `log_p`.
     fn score(&mut self, i: usize) {
+        let TrainingSet { x, rows, n_classes, .. } = self.set;
         let scores = &mut self.scratch.log_p;
         scores.copy_from_slice(&self.intercept);
-        let (scores, padding) = scores.split_at_mut(self.n_classes);
-        let (columns, values) = self.x.row(self.rows[i] as usize);
+        let (scores, padding) = scores.split_at_mut(n_classes);
+        let (columns, values) = x.row(rows[i] as usize);
         for (&column, &value) in columns.iter().zip(values) {
-            add_scaled(scores, value.into(), &self.weights[column as usize * self.n_classes..]);
+            add_scaled(scores, value.into(), &self.weights[column as usize * n_classes..]);
         }
-        // Far below every score: nothing is said of the padding.
+        // Far below every score, so the padding has no probability.
         let least = scores.iter().copied().fold(scores[0], Real::min);
         padding.fill(least - R::of(1e4));
-        debug_assert!(self.truth[i] < self.n_classes as u32, "a truth is a class");
+        debug_assert!(self.truth[i] < n_classes as u32, "a truth is a class");
     }
 }
 
 impl<R: Real> Scratch<R> {
-    /// Makes the scores in `log_p` logarithms of probabilities, writes to `log_alpha` where to begin to solve, and
+    /// Turns the scores in `log_p` into log probabilities, writes the starting point of the solution to `log_alpha`, and
     /// returns the divergence of `alpha` from p: sum_k alpha_k ln(alpha_k / p_k).
     fn compare(&mut self, alpha: &[R], q: R) -> f32 {
         let largest = self.log_p.iter().copied().fold(self.log_p[0], Real::max);
@@ -358,7 +357,7 @@ impl<R: Real> Scratch<R> {
         }
         let sum = total(sums);
         let log_sum = Real::ln(sum);
-        // An alpha far below p comes near p / (1 + q) at least; one above begins where it is.
+        // An alpha far below p will be at least near p / (1 + q), so it starts there; a larger one starts at its value.
         let share = R::ONE / (sum * (R::ONE + q));
         let mut sums = [R::ZERO; LANES];
         let (log_alpha, _) = self.log_alpha.as_chunks_mut::<LANES>();
@@ -378,7 +377,7 @@ impl<R: Real> Scratch<R> {
         divergence.max(0.0) as f32
     }
 
-    /// Takes Newton steps in ln alpha and nu together.
+    /// Makes Newton steps in ln alpha and nu jointly.
     fn solve(&mut self, alpha: &[R], q: R) {
         let (log_p, _) = self.log_p.as_chunks::<LANES>();
         let (exp, _) = self.exp.as_chunks_mut::<LANES>();
@@ -407,7 +406,7 @@ impl<R: Real> Scratch<R> {
                 for l in 0..LANES {
                     let error = log_alpha[l] + q * (exp[l] - alpha[l]) - log_p[l] + nu;
                     let step = (R::ZERO - error) / (R::ONE + q * exp[l]);
-                    // A step too far up would be e times too far.
+                    // In ln alpha an upward step that is too long overshoots alpha exponentially, so it is bounded.
                     let step = Real::min(Real::max(step, R::of(-3.0)), R::of(1.5));
                     log_alpha[l] = Real::max(log_alpha[l] + step, LEAST_LOG.into());
                     let moved = exp[l] * step;
@@ -421,8 +420,8 @@ impl<R: Real> Scratch<R> {
         }
     }
 
-    /// Makes `alpha` what was solved, summing to 1, and writes the step that the weights take by it.
-    fn take(&mut self, alpha: &mut [R], c: R, n_classes: usize) {
+    /// Sets `alpha` to the solution, scaled to sum to 1, and writes the resulting step of the weights.
+    fn update(&mut self, alpha: &mut [R], c: R, n_classes: usize) {
         let mut sums = [R::ZERO; LANES];
         let (exp, _) = self.exp.as_chunks_mut::<LANES>();
         let (log_alpha, _) = self.log_alpha.as_chunks::<LANES>();
@@ -447,32 +446,33 @@ fn total<R: Real>(sums: [R; LANES]) -> R {
     sums.into_iter().fold(R::ZERO, |total, sum| total + sum)
 }
 
-/// Adds `scale` times the beginning of `what` to `to`, four numbers at a time.
+/// Adds `scale` times the first values of `from` to `to`, four at a time.
 #[inline]
-fn add_scaled<R: Real>(to: &mut [R], scale: R, what: &[R]) {
-    let what = &what[..to.len()];
+fn add_scaled<R: Real>(to: &mut [R], scale: R, from: &[R]) {
+    let from = &from[..to.len()];
     let (to_fours, to_rest) = to.as_chunks_mut::<4>();
-    let (what_fours, what_rest) = what.as_chunks::<4>();
-    for (to, what) in to_fours.iter_mut().zip(what_fours) {
-        for (to, &what) in to.iter_mut().zip(what) {
-            *to += scale * what;
+    let (from_fours, from_rest) = from.as_chunks::<4>();
+    for (to, from) in to_fours.iter_mut().zip(from_fours) {
+        for (to, &from) in to.iter_mut().zip(from) {
+            *to += scale * from;
         }
     }
-    for (to, &what) in to_rest.iter_mut().zip(what_rest) {
-        *to += scale * what;
+    for (to, &from) in to_rest.iter_mut().zip(from_rest) {
+        *to += scale * from;
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use botops_features::FeatureMatrix;
 
     #[test]
-    fn single_precision_logarithms_and_powers_are_good_to_their_last_digits() {
+    fn single_precision_exp_and_ln_are_accurate_to_the_last_digits() {
         for i in 0..=40_000 {
             let x = i as f32 * 0.004 - 80.0;
-            let (got, wanted) = (Real::exp(x), f64::from(x).exp());
-            assert!((f64::from(got) - wanted).abs() <= 3e-7 * wanted, "exp({x}) = {got}");
+            let (got, expected) = (Real::exp(x), f64::from(x).exp());
+            assert!((f64::from(got) - expected).abs() <= 3e-7 * expected, "exp({x}) = {got}");
             let back = Real::ln(got);
             assert!((back - x).abs() <= 2e-6 * x.abs().max(1.0), "ln({got}) = {back}");
         }
@@ -480,7 +480,7 @@ mod tests {
         assert!(Real::exp(-1e30_f32) > 0.0 && Real::exp(1e30_f32).is_finite());
     }
 
-    /// Rows of five terms each, of intents that share many of them.
+    /// Returns rows of at most five terms each; the intents share many terms.
     fn problem(n: u32, n_classes: u32) -> (FeatureMatrix, Vec<u32>) {
         let mut random = Random::new(9);
         let mut x = FeatureMatrix::new(200);
@@ -499,7 +499,7 @@ mod tests {
     }
 
     #[test]
-    fn single_precision_comes_to_the_same_model() {
+    fn single_precision_gives_the_same_model() {
         let (x, y) = problem(600, 13);
         let rows: Vec<u32> = (0..600).collect();
         let spec = |tolerance| LogisticSpec {
@@ -510,17 +510,18 @@ mod tests {
             seed: 3,
         };
         let exact = spec(1e-12);
-        let (weights, _) = Solver::<f64>::new(&x, &rows, &y, 13, &exact, 1.0).solve(&|_| ());
-        let (got, _) = Solver::<f32>::new(&x, &rows, &y, 13, &spec(1e-7), 1.0).solve(&|_| ());
+        let set = TrainingSet { x: &x, rows: &rows, y: &y, n_classes: 13 };
+        let (weights, _) = Solver::<f64>::new(set, &exact, 1.0).solve(&|_| ());
+        let (got, _) = Solver::<f32>::new(set, &spec(1e-7), 1.0).solve(&|_| ());
         let largest = weights.iter().fold(0.0_f64, |a, w| a.max(w.abs()));
         assert!(largest > 1.0);
-        for (wanted, got) in weights.iter().zip(got) {
-            assert!((wanted - f64::from(got)).abs() < 5e-3 * largest, "{wanted} {got}");
+        for (expected, got) in weights.iter().zip(got) {
+            assert!((expected - f64::from(got)).abs() < 5e-3 * largest, "{expected} {got}");
         }
     }
 
     #[test]
-    fn the_solution_is_where_the_gradient_is_zero() {
+    fn the_gradient_is_zero_at_the_solution() {
         let (x, y) = problem(300, 5);
         let rows: Vec<u32> = (0..300).filter(|row| row % 10 != 3).collect();
         let spec = LogisticSpec {
@@ -530,7 +531,8 @@ mod tests {
             tolerance: Some(1e-18),
             seed: 3,
         };
-        let (weights, intercept) = Solver::<f64>::new(&x, &rows, &y, 5, &spec, 1.0).solve(&|_| ());
+        let set = TrainingSet { x: &x, rows: &rows, y: &y, n_classes: 5 };
+        let (weights, intercept) = Solver::<f64>::new(set, &spec, 1.0).solve(&|_| ());
         let mut gradient = weights.clone();
         let mut of_intercept = [0.0; 5];
         for &row in &rows {

@@ -1,15 +1,15 @@
-//! Two heads made one: their scores, each with a weight, added up.
+//! Combines two heads: the weighted sum of their scores.
 //!
-//! A log-linear pool: softmax(a s + b d) is, but for a factor, the product of what either head says by itself, each
-//! at its own temperature. Its two weights are fitted on scores out of fold by the likelihood, which is convex in
-//! them, so that there is one answer, whatever the seed; a head that helps nobody gets weight 0.
+//! A log-linear pool: softmax(a s + b d) is, up to a factor, the product of the two heads' probabilities, each at its
+//! own temperature. The two weights maximise the likelihood of out-of-fold scores. The loss is convex in them, so the
+//! solution does not depend on a seed; a head that does not improve the result gets weight 0.
 //!
 //! Source: Genest and Zidek, "Combining Probability Distributions", Statistical Science 1986 (the logarithmic pool);
-//! Ting and Witten, "Issues in Stacked Generalization", JAIR 1999 (weights out of fold, never below 0).
+//! Ting and Witten, "Issues in Stacked Generalization", JAIR 1999 (out-of-fold weights of at least 0).
 
 use botops_stats::calibration::negative_log_likelihood;
 
-/// Weights of the sparse head's scores and of the dense head's.
+/// The weights of the scores of the sparse and of the dense head.
 ///
 /// - both are in [0, 20], and at least one is above 0
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -18,20 +18,20 @@ pub(crate) struct Pool {
     pub(crate) dense: f32,
 }
 
-/// The largest weight: 1 / T at the lowest temperature that is tried.
+/// The largest weight: 1 / T at the lowest temperature that calibration tries.
 const LARGEST: f64 = 20.0;
-/// What each weighs when neither says anything: 1 / T at the highest.
+/// The weight of each head if both fitted weights are smaller: 1 / T at the highest temperature.
 const LEAST: f32 = 0.05;
 
 impl Pool {
     /// Fits the weights to scores of rows that neither head saw.
     ///
     /// `sparse` and `dense` are `[n_samples, n_classes]`, `truth` `[n_samples]`. It minimises the mean of
-    /// -log softmax(a s_i + b d_i)[truth_i] over a, b in [0, 20] by Newton steps, kept inside and halved until they
-    /// descend. For no rows, both weigh 1.
+    /// -log softmax(a s_i + b d_i)[truth_i] over a, b in [0, 20] by projected Newton steps, halved until the loss
+    /// decreases. Without rows, both weights are 1.
     ///
     /// # Panics
-    /// When the lengths do not fit each other, or a truth is no class.
+    /// If the lengths do not match, or a truth is not a class.
     pub(crate) fn fit(sparse: &[f64], dense: &[f64], n_classes: usize, truth: &[usize]) -> Self {
         assert_eq!(sparse.len(), dense.len(), "both heads score the same rows");
         if truth.is_empty() {
@@ -47,7 +47,7 @@ impl Pool {
         for _ in 0..100 {
             let (gradient, hessian) = derivatives(at, sparse, dense, n_classes, truth);
             let step = step(at, gradient, hessian);
-            // Halved until it descends; the loss is convex, so that some length does, or this is the minimum.
+            // The loss is convex: a short enough step decreases it, or this is the minimum.
             let better = (0..40).find_map(|halvings| {
                 let scale = 0.5_f64.powi(halvings);
                 let next = [0, 1].map(|i| (at[i] + scale * step[i]).clamp(0.0, LARGEST));
@@ -68,7 +68,7 @@ impl Pool {
         }
     }
 
-    /// Adds the dense scores to the sparse ones, each by its weight.
+    /// Replaces the sparse scores by the weighted sum of both.
     #[inline]
     pub(crate) fn mix(self, sparse: &mut [f64], dense: &[f64]) {
         let (a, b) = (f64::from(self.sparse), f64::from(self.dense));
@@ -78,7 +78,7 @@ impl Pool {
     }
 }
 
-/// Returns scores pooled by weights that never saw the row: those fitted on the four fifths without it.
+/// Returns pooled scores of each row, with weights fitted on the four fifths of the rows without it.
 pub(crate) fn pooled_unseen(
     sparse: &[f64],
     dense: &[f64],
@@ -103,7 +103,7 @@ pub(crate) fn pooled_unseen(
     pooled
 }
 
-/// Returns gradient and Hessian (its upper triangle: aa, ab, bb) of the mean loss.
+/// Returns the gradient and the Hessian (upper triangle: aa, ab, bb) of the mean loss.
 fn derivatives(
     at: [f64; 2],
     sparse: &[f64],
@@ -119,7 +119,7 @@ fn derivatives(
             *p = at[0] * s + at[1] * d;
         }
         botops_stats::calibration::softmax(&mut proba, 1.0);
-        // Moments of what each class has more than the truth: their mean is the slope, their variance the curvature.
+        // Moments of the score differences to the true class: the mean is the slope, the variance the curvature.
         let (mut mean, mut square) = ([0.0; 2], [0.0; 3]);
         for (p, (s_k, d_k)) in proba.iter().zip(s.iter().zip(d)) {
             let (s_k, d_k) = (s_k - s[truth], d_k - d[truth]);
@@ -140,9 +140,9 @@ fn derivatives(
     (gradient.map(|g| g / n), hessian.map(|h| h / n))
 }
 
-/// Returns the Newton step among the weights that may move: one at an end of its range stays if it is pushed outwards.
+/// Returns the Newton step of the free weights; a weight at a bound that the gradient pushes outwards is not free.
 fn step(at: [f64; 2], gradient: [f64; 2], hessian: [f64; 3]) -> [f64; 2] {
-    // Keeps the step finite where the loss is flat.
+    // Keeps the step finite if the loss is flat.
     const RIDGE: f64 = 1e-9;
     let (aa, ab, bb) = (hessian[0] + RIDGE, hessian[1], hessian[2] + RIDGE);
     let free = [0, 1].map(|i| {
@@ -168,30 +168,30 @@ mod tests {
     use super::*;
     use botops_stats::{calibration::fit_temperature, random::Random};
 
-    /// Scores of `n` rows of three classes: those of the truth are `lead` higher, all blurred.
+    /// Returns noisy scores of `n` rows of three classes; the scores of the true class are `lead` higher.
     fn scores(n: usize, lead: f64, seed: u64) -> (Vec<f64>, Vec<usize>) {
         let mut random = Random::new(seed);
         let truth: Vec<usize> = (0..n).map(|i| i % 3).collect();
-        let blur = |random: &mut Random| (0..6).map(|_| random.unit() - 0.5).sum::<f64>();
+        let noise = |random: &mut Random| (0..6).map(|_| random.unit() - 0.5).sum::<f64>();
         let scores = truth
             .iter()
             .flat_map(|&t| [0, 1, 2].map(|k| if k == t { lead } else { 0.0 }))
-            .map(|score| score + blur(&mut random))
+            .map(|score| score + noise(&mut random))
             .collect();
         (scores, truth)
     }
 
     #[test]
-    fn weights_are_those_where_the_likelihood_has_no_slope() {
+    fn the_gradient_of_the_likelihood_is_zero_at_the_weights() {
         let ((sparse, truth), (dense, _)) = (scores(600, 0.5, 1), scores(600, 1.0, 2));
         let pool = Pool::fit(&sparse, &dense, 3, &truth);
         let at = [f64::from(pool.sparse), f64::from(pool.dense)];
         let (gradient, _) = derivatives(at, &sparse, &dense, 3, &truth);
         assert!(gradient.iter().all(|slope| slope.abs() < 1e-6), "{gradient:?}");
-        // By hand: six uniforms have variance 1/2 and are nearly normal, so that the log likelihood of a class is its
-        // score times lead / (1/2); heads that err apart each keep their own.
+        // By hand: the sum of six uniforms has variance 1/2 and is nearly normal, so the log likelihood of a class is its
+        // score times lead / (1/2). The heads are independent, so each keeps its own weight.
         assert!((pool.sparse - 1.0).abs() < 0.3 && (pool.dense - 2.0).abs() < 0.3, "{pool:?}");
-        // The derivatives are those of the loss, by differences.
+        // The derivatives match finite differences of the loss.
         let loss = |a: f64, b: f64| {
             let pooled: Vec<f64> = sparse.iter().zip(&dense).map(|(s, d)| a * s + b * d).collect();
             negative_log_likelihood(&pooled, 3, &truth, 1.0)
@@ -206,20 +206,20 @@ mod tests {
     }
 
     #[test]
-    fn a_head_that_knows_nothing_weighs_nothing() {
+    fn a_useless_head_gets_weight_zero() {
         let (sparse, truth) = scores(300, 1.0, 3);
         let against: Vec<f64> = scores(300, 0.5, 4).0.iter().map(|score| -score).collect();
         let pool = Pool::fit(&sparse, &against, 3, &truth);
         assert_eq!(pool.dense, 0.0);
         let temperature = fit_temperature(&sparse, 3, &truth);
         assert!((f64::from(pool.sparse) - 1.0 / temperature).abs() < 1e-5, "{pool:?}");
-        // Both mislead: neither wins, and some answer is left.
+        // Both heads mislead: both get the least weight.
         let pool = Pool::fit(&against, &against, 3, &truth);
         assert_eq!(pool, Pool { sparse: 0.05, dense: 0.05 });
     }
 
     #[test]
-    fn rows_all_right_stop_at_the_largest_weight() {
+    fn weights_are_bounded_if_every_row_is_right() {
         let truth = [0, 1, 0, 1];
         let right = [1.0, 0.0, 0.0, 1.0, 1.0, 0.0, 0.0, 1.0];
         let pool = Pool::fit(&right, &right, 2, &truth);
@@ -228,12 +228,12 @@ mod tests {
     }
 
     #[test]
-    fn a_row_is_pooled_by_weights_that_never_saw_it() {
+    fn pooled_scores_of_a_row_do_not_depend_on_its_truth() {
         let ((sparse, truth), (dense, _)) = (scores(60, 0.5, 5), scores(60, 1.0, 6));
         let before = pooled_unseen(&sparse, &dense, 3, &truth);
-        let mut lying = truth.clone();
-        lying[7] = (truth[7] + 1) % 3;
-        let after = pooled_unseen(&sparse, &dense, 3, &lying);
+        let mut changed = truth.clone();
+        changed[7] = (truth[7] + 1) % 3;
+        let after = pooled_unseen(&sparse, &dense, 3, &changed);
         assert_eq!(before[21..24], after[21..24]);
         assert_ne!(before[..3], after[..3]);
     }

@@ -1,35 +1,34 @@
 //! A head on the terms and a head on the embedding, pooled.
 //!
-//! The weights of the pool are fitted out of fold, within the rows that are learned from: both heads are fitted
-//! without some of these rows and score them. So whoever holds a stacked head out of some rows, holds its weights
-//! out of them, too.
+//! The weights of the pool are fitted by cross-fitting within the training rows: both heads are fitted without some of
+//! these rows and score them. A caller that holds rows out of a stacked head therefore holds them out of the pool
+//! weights, too.
 
 use super::{
+    fit_request::FitRequest,
+    fitted::{Fitted, HeldOut},
     head::{Head, HeadScratch, Tensor, malformed},
+    plain,
     pool::{Pool, pooled_unseen},
 };
 use crate::{
-    HeadKind, HeadSpec, ModelSpec, Progress, Resources,
-    training::{
-        feature_table::Rows,
-        folds,
-        train::{self, Fitted, HeldOut},
-    },
+    HeadKind, HeadSpec, ModelSpec,
+    training::{feature_table::Rows, folds},
 };
 use botops_features::{FeatureKind, FeatureSpec};
 use botops_findings::Result;
 
 /// Folds of the cross-fitting that weighs the heads.
 const FOLDS: usize = 5;
-/// Rows that fix two weights to a few hundredths: folds beyond them are not fitted.
+/// This many rows determine two weights to a few hundredths; folds beyond them are not fitted.
 const ENOUGH: usize = 2_000;
-/// Keeps the folds apart from those of whoever fits this head without some rows.
+/// Separates the draw of these folds from the folds of a caller that holds rows out of this head.
 const STREAM: u64 = 0x57AC;
 
-/// Returns what each of the two heads learns: the one on the terms, then the one on the embedding.
+/// Returns the specs of the two heads: the one on the terms, then the one on the embedding.
 ///
-/// `head` is that of the terms, and beside it stands a logistic regression on the embedding, whose `c` is `dense_c`;
-/// with a fine-tuned encoder, whose layer is a head already, a linear SVM stands beside that.
+/// `spec.head` is the head on the terms, and a logistic regression whose `c` is `dense_c` is the head on the embedding.
+/// With a fine-tuned encoder, whose top layer is the head on the embedding, the head on the terms is a linear SVM.
 pub(crate) fn parts(spec: &ModelSpec) -> [ModelSpec; 2] {
     let fine_tuned = spec.head.kind == HeadKind::FineTuned;
     let sparse = HeadSpec {
@@ -56,67 +55,40 @@ pub(crate) fn parts(spec: &ModelSpec) -> [ModelSpec; 2] {
     ]
 }
 
-/// Returns how many fits of both heads [`fit`] takes on `n_samples` rows.
+/// Returns the number of times that [`fit`] fits both heads on `n_samples` rows.
 pub(crate) fn n_fits(n_samples: usize) -> usize {
     1 + ENOUGH.div_ceil(n_samples.div_ceil(FOLDS).max(1)).min(FOLDS)
 }
 
-/// Fits both heads on `rows` of `x`, whose intents are `y[row]`, and the weights of their pool out of fold.
+/// Raw scores `[rows, n_classes]` of the two heads for `rows`, which neither head saw.
+struct PartScores {
+    rows: Vec<u32>,
+    sparse: Vec<f64>,
+    dense: Vec<f64>,
+}
+
+/// Fits both heads on the rows of `request`, and the weights of their pool out of fold.
 ///
-/// The rows that weigh the heads are held out of the heads that score them; what is returned as held out is pooled
-/// by weights that never saw the row, either.
+/// The rows that determine the weights are held out of the heads that score them. The held-out scores that are returned
+/// are pooled by weights that never saw the row, either.
 ///
 /// # Errors
 /// Those of the two heads.
-pub(crate) fn fit(
-    x: &Rows<'_>,
-    rows: &[u32],
-    y: &[u32],
-    n_classes: usize,
-    spec: &ModelSpec,
-    resources: Resources<'_>,
-    progress: &dyn Progress,
-) -> Result<Fitted> {
-    let [of_terms, of_embedding] = parts(spec);
-    let fit = |x: &Rows<'_>, rows: &[u32], spec: &ModelSpec| {
-        train::fit(x, rows, y, n_classes, spec, resources, progress)
+pub(crate) fn fit(request: FitRequest<'_>) -> Result<Fitted> {
+    let FitRequest { x, rows, y, n_classes, .. } = request;
+    let specs = parts(request.spec);
+    let [sparse_spec, dense_spec] = &specs;
+    let sparse = fit_part(request, &x.terms(), rows, sparse_spec)?;
+    let dense = fit_part(request, &x.embeddings(), rows, dense_spec)?;
+    let unseen = match dense.held_out {
+        // A fine-tuned encoder already held rows out, and another fine-tuning for each fold would take hours.
+        Some(held_out) => beside_fine_tuned(request, sparse_spec, held_out)?,
+        None => cross_fitted(request, &specs)?,
     };
-    let sparse = fit(&x.terms(), rows, &of_terms)?;
-    let dense = fit(&x.embeddings(), rows, &of_embedding)?;
-    let (held, terms_say, embeddings_say) = match dense.held_out {
-        // A fine-tuned encoder held rows out already, and to fine-tune it once more for others would cost hours.
-        Some(HeldOut { rows: held, scores }) => {
-            let others: Vec<u32> = rows.iter().copied().filter(|row| !held.contains(row)).collect();
-            let x = x.table.matrix(&others).terms();
-            let terms = fit(&x, &others, &of_terms)?.scores(&x, &held);
-            (held, terms, scores)
-        }
-        None => {
-            let texts: Vec<&str> =
-                rows.iter().map(|&row| x.table.data.texts[row as usize]).collect();
-            let intents: Vec<u32> = rows.iter().map(|&row| y[row as usize]).collect();
-            let groups = folds::groups(&texts, &intents);
-            let folds = folds::assign(&groups, &intents, FOLDS, spec.seed ^ STREAM);
-            let (mut held, mut terms, mut embeddings) = (Vec::new(), Vec::new(), Vec::new());
-            for fold in 0..n_fits(rows.len()) as u32 - 1 {
-                let among = |inside: bool| -> Vec<u32> {
-                    let chosen = rows.iter().zip(&folds).filter(|(_, f)| (**f == fold) == inside);
-                    chosen.map(|(row, _)| *row).collect()
-                };
-                let (part, others) = (among(true), among(false));
-                let x = x.table.matrix(&others);
-                let (x_terms, x_embeddings) = (x.terms(), x.embeddings());
-                terms.extend(fit(&x_terms, &others, &of_terms)?.scores(&x_terms, &part));
-                let fitted = fit(&x_embeddings, &others, &of_embedding)?;
-                embeddings.extend(fitted.scores(&x_embeddings, &part));
-                held.extend(part);
-            }
-            (held, terms, embeddings)
-        }
-    };
+    let PartScores { rows: held, sparse: sparse_scores, dense: dense_scores } = unseen;
     let truth: Vec<usize> = held.iter().map(|&row| y[row as usize] as usize).collect();
-    let pool = Pool::fit(&terms_say, &embeddings_say, n_classes, &truth);
-    let scores = pooled_unseen(&terms_say, &embeddings_say, n_classes, &truth);
+    let pool = Pool::fit(&sparse_scores, &dense_scores, n_classes, &truth);
+    let scores = pooled_unseen(&sparse_scores, &dense_scores, n_classes, &truth);
     let head =
         StackedHead { n_sparse: x.n_sparse as u32, sparse: sparse.head, dense: dense.head, pool };
     Ok(Fitted {
@@ -126,9 +98,57 @@ pub(crate) fn fit(
     })
 }
 
-/// Two heads on the two parts of one row: columns below `n_sparse` are terms, the others the embedding.
+/// Fits one of the two heads on `rows` of `x`.
+fn fit_part(
+    request: FitRequest<'_>,
+    x: &Rows<'_>,
+    rows: &[u32],
+    spec: &ModelSpec,
+) -> Result<Fitted> {
+    plain::fit(FitRequest { x, rows, spec, ..request })
+}
+
+/// Scores the rows that the fine-tuning held out by a head on the terms that did not see them, either.
+fn beside_fine_tuned(
+    request: FitRequest<'_>,
+    sparse_spec: &ModelSpec,
+    held_out: HeldOut,
+) -> Result<PartScores> {
+    let HeldOut { rows: held, scores: dense } = held_out;
+    let others: Vec<u32> = request.rows.iter().copied().filter(|row| !held.contains(row)).collect();
+    let x = request.x.table.matrix(&others).terms();
+    let sparse = fit_part(request, &x, &others, sparse_spec)?.scores(&x, &held);
+    Ok(PartScores { rows: held, sparse, dense })
+}
+
+/// Scores rows by heads fitted on the other folds, for as many folds as [`n_fits`] allows.
+fn cross_fitted(request: FitRequest<'_>, specs: &[ModelSpec; 2]) -> Result<PartScores> {
+    let FitRequest { x, rows, spec, .. } = request;
+    let [sparse_spec, dense_spec] = specs;
+    let intents: Vec<u32> = request.training_set().classes().collect();
+    let groups = folds::groups(&request.texts(), &intents);
+    let folds = folds::assign(&groups, &intents, FOLDS, spec.seed ^ STREAM);
+    let mut scores = PartScores { rows: Vec::new(), sparse: Vec::new(), dense: Vec::new() };
+    for fold in 0..n_fits(rows.len()) as u32 - 1 {
+        let rows_with = |in_fold: bool| -> Vec<u32> {
+            let chosen = rows.iter().zip(&folds).filter(|(_, f)| (**f == fold) == in_fold);
+            chosen.map(|(row, _)| *row).collect()
+        };
+        let (held, others) = (rows_with(true), rows_with(false));
+        let x = x.table.matrix(&others);
+        let (terms, embeddings) = (x.terms(), x.embeddings());
+        let sparse = fit_part(request, &terms, &others, sparse_spec)?;
+        scores.sparse.extend(sparse.scores(&terms, &held));
+        let dense = fit_part(request, &embeddings, &others, dense_spec)?;
+        scores.dense.extend(dense.scores(&embeddings, &held));
+        scores.rows.extend(held);
+    }
+    Ok(scores)
+}
+
+/// Two heads on the two parts of a row: columns below `n_sparse` are terms, the others are the embedding.
 ///
-/// score_k = a * sparse_k + b * dense_k, the weights those of the [`Pool`].
+/// score_k = a * sparse_k + b * dense_k, with the weights of the [`Pool`].
 #[derive(Debug)]
 pub(crate) struct StackedHead {
     pub(crate) n_sparse: u32,
@@ -137,14 +157,14 @@ pub(crate) struct StackedHead {
     pub(crate) pool: Pool,
 }
 
-/// What the tensors of the two heads are called in a model file: these, and then each head's own name.
+/// Prefixes of the tensor names of the two heads in a model file.
 const PREFIXES: [&str; 2] = ["sparse.", "dense."];
 
 impl StackedHead {
-    /// Reads what [`Head::tensors`] gave; `sparse` and `dense` read the two heads.
+    /// Reads the tensors that [`Head::tensors`] returned; `sparse` and `dense` read the two heads.
     ///
     /// # Errors
-    /// `BOT-7003` for weights of the pool that never were, and those of the two heads.
+    /// `BOT-7003` for invalid pool weights, and those of the two heads.
     pub(crate) fn from_tensors(
         tensors: &[Tensor],
         n_sparse: usize,
@@ -152,11 +172,11 @@ impl StackedHead {
         dense: impl FnOnce(&[Tensor]) -> Result<Box<dyn Head>>,
     ) -> Result<Self> {
         let weights = Tensor::floats(tensors, "pool", &[2])?;
-        let sound = weights.iter().all(|weight| weight.is_finite() && *weight >= 0.0);
-        if !sound || weights.iter().all(|weight| *weight == 0.0) {
-            return Err(malformed("has a pool of heads whose weights are not above 0"));
+        let valid = weights.iter().all(|weight| weight.is_finite() && *weight >= 0.0);
+        if !valid || weights.iter().all(|weight| *weight == 0.0) {
+            return Err(malformed("has pool weights that are negative, not finite or all 0"));
         }
-        let [of_sparse, of_dense] = PREFIXES.map(|prefix| Tensor::under(tensors, prefix));
+        let [of_sparse, of_dense] = PREFIXES.map(|prefix| Tensor::with_prefix(tensors, prefix));
         Ok(Self {
             n_sparse: n_sparse as u32,
             sparse: sparse(&of_sparse)?,
@@ -172,7 +192,7 @@ impl Head for StackedHead {
     }
 
     fn scores(&self, row: &[(u32, f32)], scratch: &mut HeadScratch, scores: &mut [f64]) {
-        // Terms come first in a row, whatever their order among themselves.
+        // Terms come before the embedding; their own order does not matter.
         let (terms, embedding) =
             row.split_at(row.partition_point(|(column, _)| *column < self.n_sparse));
         let mut shifted = std::mem::take(&mut scratch.shifted);
@@ -209,7 +229,7 @@ impl Head for StackedHead {
         let mut tensors =
             vec![Tensor::of_floats("pool", vec![2], vec![self.pool.sparse, self.pool.dense])];
         for (prefix, head) in PREFIXES.into_iter().zip([&self.sparse, &self.dense]) {
-            tensors.extend(head.tensors().into_iter().map(|tensor| tensor.called(prefix)));
+            tensors.extend(head.tensors().into_iter().map(|tensor| tensor.prefixed(prefix)));
         }
         tensors
     }

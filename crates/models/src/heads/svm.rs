@@ -1,101 +1,95 @@
 //! One-vs-rest L2-loss linear support vector machine by dual coordinate descent with shrinking.
 //!
 //! For each intent, with y = +1 for its rows and -1 for the others, it minimises
-//! 1/2 |w|^2 + C sum_i max(0, 1 - y_i w.x_i)^2, the intercept being one more weight, of a feature that is always 1.
+//! 1/2 |w|^2 + C sum_i max(0, 1 - y_i w.x_i)^2; the intercept is the weight of one more feature that is always 1.
 //! Source: Hsieh, Chang, Lin, Keerthi, Sundararajan, "A Dual Coordinate Descent Method for
 //! Large-scale Linear SVM", ICML 2008, algorithm 3.
 //!
-//! Sixteen intents are solved side by side: their weights of one feature lie together, in one line of
-//! the processor's cache, so that one pass over a row serves all of them. They share the order in which
-//! rows are visited, nothing else: each shrinks and converges as if alone.
+//! Sixteen intents are solved side by side: their weights of one feature share a cache line, so one pass over a row
+//! serves all sixteen. They share only the order in which rows are visited; each shrinks and converges independently.
 
-use super::linear::LinearHead;
-use botops_features::FeatureMatrix;
+use super::{fit_request::TrainingSet, linear::LinearHead};
 use botops_stats::random::Random;
 use rayon::prelude::*;
 use std::sync::Mutex;
 
 /// Intents solved side by side.
 const LANES: usize = 16;
-/// A bit for each of them.
+/// One bit for each of the sixteen intents.
 type Bits = u16;
 
-/// How to fit.
+/// Settings of the solver.
 #[derive(Debug, Clone)]
 pub(crate) struct SvmSpec {
     /// Inverse strength of regularisation, > 0.
     pub(crate) c: f64,
-    /// What C is multiplied by for the rows of an intent, `[n_classes]`, where it is told from the others; the others
-    /// count once, as in liblinear. Of two intents, each has its own.
+    /// Factor of C for the rows of each intent, `[n_classes]`, when that intent is separated from the others. The rows of
+    /// the others have factor 1, as in liblinear; with two intents, each has its own factor.
     pub(crate) class_weight: Vec<f32>,
-    /// The most passes over the rows.
+    /// The largest number of passes over the rows.
     pub(crate) max_iterations: usize,
-    /// Stop when the projected gradients of all rows lie within this.
+    /// The solver stops when the projected gradients of all rows span at most this.
     pub(crate) tolerance: f64,
     pub(crate) seed: u64,
 }
 
-/// Fits on `rows` of `x`, whose intents are `y[row]`; the same on any number of threads.
+/// Fits on `set`; the result does not depend on the number of threads.
 pub(crate) fn fit(
-    x: &FeatureMatrix,
-    rows: &[u32],
-    y: &[u32],
-    n_classes: usize,
+    set: TrainingSet<'_>,
     spec: &SvmSpec,
     advance: &(dyn Fn(u64) + Sync),
 ) -> LinearHead {
-    let weights = vec![0.0_f32; x.n_features() * n_classes];
+    let n_classes = set.n_classes;
+    let weights = vec![0.0_f32; set.x.n_features() * n_classes];
     let fitted = Mutex::new((weights, vec![0.0_f32; n_classes]));
-    // A block is copied into its place as soon as it is solved, so that there are never two of all weights.
-    each_block(x, rows, y, n_classes, spec, advance, &|first, block| {
+    // Each block is copied as soon as it is solved, so the weights of all intents never exist twice.
+    each_block(set, spec, advance, &|first, block| {
         let lanes = LANES.min(n_classes - first);
-        let mut fitted = fitted.lock().expect("no block panics while it copies");
+        let mut fitted = fitted.lock().expect("no block panics while it copies its weights");
         let (weights, intercept) = &mut *fitted;
         for (row, weights) in weights.chunks_exact_mut(n_classes).zip(&block.weights) {
             row[first..first + lanes].copy_from_slice(&weights[..lanes]);
         }
         intercept[first..first + lanes].copy_from_slice(&block.intercept[..lanes]);
     });
-    let (weights, intercept) = fitted.into_inner().expect("no block panics while it copies");
+    let (weights, intercept) =
+        fitted.into_inner().expect("no block panics while it copies its weights");
     LinearHead::of(weights, intercept)
 }
 
-/// Fits on `rows`, and returns the scores `[held, n_classes]` of the rows `held`, in their order: those of the head
-/// that [`fit`] returns, which is never put together.
+/// Fits on `set`, and returns the scores `[held, n_classes]` of the rows `held`, in their order.
+///
+/// The scores are those of the head that [`fit`] returns, but the head is never assembled, which saves its memory.
 pub(crate) fn fit_and_score(
-    x: &FeatureMatrix,
-    rows: &[u32],
+    set: TrainingSet<'_>,
     held: &[u32],
-    y: &[u32],
-    n_classes: usize,
     spec: &SvmSpec,
     advance: &(dyn Fn(u64) + Sync),
 ) -> Vec<f64> {
+    let n_classes = set.n_classes;
     let scores = Mutex::new(vec![0.0_f64; held.len() * n_classes]);
-    each_block(x, rows, y, n_classes, spec, advance, &|first, block| {
+    each_block(set, spec, advance, &|first, block| {
         let lanes = LANES.min(n_classes - first);
         let margins: Vec<[f32; LANES]> =
-            held.iter().map(|&row| block.margin(x.row(row as usize))).collect();
-        let mut scores = scores.lock().expect("no block panics while it copies");
+            held.iter().map(|&row| block.margin(set.x.row(row as usize))).collect();
+        let mut scores = scores.lock().expect("no block panics while it copies its weights");
         for (scores, margin) in scores.chunks_exact_mut(n_classes).zip(margins) {
             for (score, margin) in scores[first..].iter_mut().zip(&margin[..lanes]) {
                 *score = f64::from(*margin);
             }
         }
     });
-    scores.into_inner().expect("no block panics while it copies")
+    scores.into_inner().expect("no block panics while it copies its weights")
 }
 
-/// Solves sixteen intents after the other, on all threads; `solved` is given each block with its first intent.
+/// Solves blocks of sixteen intents on all threads, and calls `solved` with the first intent of each block and the block.
 fn each_block(
-    x: &FeatureMatrix,
-    rows: &[u32],
-    y: &[u32],
-    n_classes: usize,
+    set: TrainingSet<'_>,
     spec: &SvmSpec,
     advance: &(dyn Fn(u64) + Sync),
     solved: &(dyn Fn(usize, &Block) + Sync),
 ) {
+    let TrainingSet { x, rows, n_classes, .. } = set;
     let squares: Vec<f32> = rows
         .iter()
         .map(|&row| x.row(row as usize).1.iter().map(|v| v * v).sum::<f32>() + 1.0)
@@ -103,14 +97,14 @@ fn each_block(
     (0..n_classes.div_ceil(LANES)).into_par_iter().for_each(|block| {
         let first = block * LANES;
         let lanes = LANES.min(n_classes - first);
-        let problem = Problem { x, rows, y, squares: &squares, first: first as u32, lanes, spec };
+        let problem = Problem { set, squares: &squares, first: first as u32, lanes, spec };
         let random = Random::stream(spec.seed, block as u64);
         solved(first, &problem.solve(random));
         advance(lanes as u64);
     });
 }
 
-/// The weights of sixteen intents: `[n_features]`, and their intercepts.
+/// The weights `[n_features]` and the intercepts of sixteen intents.
 struct Block {
     weights: Vec<[f32; LANES]>,
     intercept: [f32; LANES],
@@ -143,24 +137,23 @@ impl Block {
     }
 }
 
-/// Where one of the sixteen stands.
+/// The state of one of the sixteen intents.
 #[derive(Clone, Copy, PartialEq)]
 enum Lane {
-    /// Some rows may be set aside.
+    /// Rows whose alpha is likely to stay 0 are skipped.
     Shrunk,
-    /// Converged on the rows not set aside; waits for the others, so that all are checked in one pass.
+    /// Converged on the rows that are not skipped; waits for the other intents, so one pass checks all rows for all.
     Waiting,
-    /// All rows are looked at.
+    /// All rows are visited.
     Whole,
+    /// Converged on all rows.
     Done,
 }
 
-/// Sixteen intents to tell from all others.
+/// The problem of separating each of sixteen intents from all others.
 struct Problem<'a> {
-    x: &'a FeatureMatrix,
-    rows: &'a [u32],
-    y: &'a [u32],
-    /// Of each of `rows`, its squared length and that of the intercept's feature.
+    set: TrainingSet<'a>,
+    /// The squared length of each row, including the feature of the intercept.
     squares: &'a [f32],
     first: u32,
     lanes: usize,
@@ -182,10 +175,10 @@ impl Problem<'_> {
     }
 
     fn solve(&self, mut random: Random) -> Block {
-        let Self { x, rows, y, lanes, spec, .. } = *self;
+        let Self { set: TrainingSet { x, rows, y, .. }, lanes, spec, .. } = *self;
         let (own, other) = self.diagonals();
         let tolerance = spec.tolerance as f32;
-        // Steps this small change no decision, but each costs as much as a large one.
+        // Steps this small do not change decisions, but cost as much as large ones.
         let negligible = tolerance * 0.1;
         let mut block =
             Block { weights: vec![[0.0_f32; LANES]; x.n_features()], intercept: [0.0_f32; LANES] };
@@ -245,7 +238,7 @@ impl Problem<'_> {
                 if !matches!(lane[l], Lane::Shrunk | Lane::Whole) {
                     continue;
                 }
-                // Of a lane without an active row, the bounds crossed: that is converged, too.
+                // A lane without an active row has smallest > largest, and counts as converged.
                 if largest[l] - smallest[l] <= tolerance {
                     lane[l] = if lane[l] == Lane::Whole { Lane::Done } else { Lane::Waiting };
                 } else {
@@ -276,6 +269,6 @@ impl Problem<'_> {
     }
 }
 
-fn lane_bits(lanes: &[Lane; LANES], wanted: Lane) -> Bits {
-    (0..LANES).fold(0, |bits, l| bits | Bits::from(lanes[l] == wanted) << l)
+fn lane_bits(lanes: &[Lane; LANES], state: Lane) -> Bits {
+    (0..LANES).fold(0, |bits, l| bits | Bits::from(lanes[l] == state) << l)
 }

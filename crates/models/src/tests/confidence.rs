@@ -1,4 +1,4 @@
-//! Confidence in a trained model: which score decides, where the line is, what is stored and served.
+//! The confidence of trained models: scores, thresholds, prediction sets and their storage.
 
 use super::{
     super::{
@@ -13,7 +13,7 @@ use botops_findings::{FaultKind, Severity};
 use botops_labels::OOS;
 use botops_stats::random::Random;
 
-/// The corpus, and 60 utterances about other things in the same filler words.
+/// Returns the corpus, and 60 out-of-scope utterances with the same filler words.
 fn with_oos() -> Vec<(String, &'static str)> {
     const OTHER: [&str; 6] = ["weather", "pizza", "football", "joke", "song", "president"];
     const FILLER: [&str; 6] = ["my", "the", "is", "please", "for", "still"];
@@ -44,12 +44,13 @@ fn trained(
     train(&samples, &spec, resources, DialogueSpec::default(), lineage, &Silent)
 }
 
-fn by(score: ScoreChoice) -> FallbackSpec {
+/// Returns the fallback spec with `score`.
+fn with_score(score: ScoreChoice) -> FallbackSpec {
     FallbackSpec { score, ..FallbackSpec::default() }
 }
 
 #[test]
-fn each_score_decides_and_survives_the_file() {
+fn every_score_is_used_and_stored_in_the_file() {
     let rows = with_oos();
     for (kind, choice, score) in [
         (HeadKind::LinearSvm, ScoreChoice::MaxProbability, OosScore::MaxProbability),
@@ -61,12 +62,12 @@ fn each_score_decides_and_survives_the_file() {
         (HeadKind::LogisticRegression, ScoreChoice::OosClass, OosScore::OosClass),
         (HeadKind::RandomForest, ScoreChoice::OosClass, OosScore::OosClass),
     ] {
-        let model = trained(kind, by(choice), &rows).unwrap();
-        let FallbackRule { score: decides, threshold, guarantee } = model.fallback();
-        assert_eq!((decides, guarantee), (score, None));
+        let model = trained(kind, with_score(choice), &rows).unwrap();
+        let FallbackRule { score: rule_score, threshold, guarantee } = model.fallback();
+        assert_eq!((rule_score, guarantee), (score, None));
         assert_eq!(model.labels().len(), 4);
         let mut scratch = Scratch::default();
-        let (mut declined, mut said) = (0, Vec::new());
+        let (mut declined, mut predictions) = (0, Vec::new());
         for (text, _) in &rows {
             let one = model.predict_with(text, &mut scratch);
             assert_eq!(one.fallback, one.score < threshold, "{kind:?} {score:?} {text}");
@@ -80,7 +81,7 @@ fn each_score_decides_and_survives_the_file() {
                 OosScore::OosClass => assert!(one.score < one.confidence),
             }
             declined += u32::from(one.fallback);
-            said.push(one);
+            predictions.push(one);
         }
         assert!(declined < 150, "{kind:?} {score:?}: {declined}");
         let bytes = model.to_bytes();
@@ -88,8 +89,8 @@ fn each_score_decides_and_survives_the_file() {
         assert!(back.to_bytes() == bytes);
         assert_eq!(back.fallback(), model.fallback());
         assert_eq!(back.self_test().failures, [""; 0]);
-        for ((text, _), said) in rows.iter().zip(&said) {
-            assert_eq!(back.predict(text), *said);
+        for ((text, _), prediction) in rows.iter().zip(&predictions) {
+            assert_eq!(back.predict(text), *prediction);
         }
         let unknown = model.predict("你好 🙂");
         assert!(unknown.fallback, "{kind:?} {score:?}");
@@ -97,12 +98,12 @@ fn each_score_decides_and_survives_the_file() {
 }
 
 #[test]
-fn a_class_of_its_own_tells_what_lies_outside_better() {
+fn an_out_of_scope_class_detects_more_out_of_scope_messages() {
     let mut rows = with_oos();
-    // Learned without the last of each word's utterances, which then are told apart.
+    // The last utterances of each word are held out of training, then classified.
     let held: Vec<(String, &str)> = rows.split_off(rows.len() - 12);
     let declined = |score| {
-        let model = trained(HeadKind::LinearSvm, by(score), &rows).unwrap();
+        let model = trained(HeadKind::LinearSvm, with_score(score), &rows).unwrap();
         held.iter().filter(|(text, _)| model.predict(text).fallback).count()
     };
     let (plain, class) = (declined(ScoreChoice::MaxProbability), declined(ScoreChoice::OosClass));
@@ -110,7 +111,7 @@ fn a_class_of_its_own_tells_what_lies_outside_better() {
 }
 
 #[test]
-fn the_best_score_is_found_the_same_on_any_number_of_threads() {
+fn the_number_of_threads_does_not_change_the_best_score() {
     let rows = with_oos();
     let fallback = FallbackSpec {
         score: ScoreChoice::Auto,
@@ -130,39 +131,40 @@ fn the_best_score_is_found_the_same_on_any_number_of_threads() {
         let guarantee = model.fallback().guarantee.unwrap();
         assert_eq!(guarantee.target_accuracy, 0.7);
         assert!(guarantee.accuracy_bound >= 0.7);
-        // Half of 240 records and of 61 out of scope, the forest's being those that some tree did not see.
+        // Half of 240 in-scope and 61 out-of-scope records; for the forest, those that are out of some bag.
         assert!((120..=160).contains(&guarantee.n_samples), "{kind:?} {guarantee:?}");
         assert!(model.self_test().failures.is_empty());
     }
 }
 
 #[test]
-fn what_cannot_be_had_is_refused_and_what_was_not_done_is_said() {
+fn impossible_settings_are_refused_and_a_skipped_comparison_is_reported() {
     let target = FallbackSpec { target_accuracy: Some(0.999), ..FallbackSpec::default() };
     let fault = trained(HeadKind::LinearSvm, target, &corpus()).unwrap_err();
     assert_eq!((fault.code(), fault.kind()), ("BOT-7060", FaultKind::Insufficient));
-    // One record out of scope.
-    let fault = trained(HeadKind::LinearSvm, by(ScoreChoice::OosClass), &corpus()).unwrap_err();
+    // The corpus has one out-of-scope record.
+    let fault =
+        trained(HeadKind::LinearSvm, with_score(ScoreChoice::OosClass), &corpus()).unwrap_err();
     assert_eq!((fault.code(), fault.kind()), ("BOT-7061", FaultKind::Insufficient));
     assert!(fault.message().contains("the data has 1:"), "{fault}");
-    let model = trained(HeadKind::LinearSvm, by(ScoreChoice::Auto), &corpus()).unwrap();
+    let model = trained(HeadKind::LinearSvm, with_score(ScoreChoice::Auto), &corpus()).unwrap();
     assert_eq!(model.fallback().score, OosScore::MaxProbability);
     let back = IntentModel::from_bytes(&model.to_bytes()).unwrap();
     let [finding] = back.findings().try_into().unwrap();
     assert_eq!(finding.code, "BOT-7062");
     for (fallback, conformal, key) in [
         (
-            FallbackSpec { target_accuracy: Some(1.0), ..by(ScoreChoice::Auto) },
+            FallbackSpec { target_accuracy: Some(1.0), ..with_score(ScoreChoice::Auto) },
             0.1,
             "fallback.target_accuracy",
         ),
         (
-            FallbackSpec { target_accuracy: Some(0.0), ..by(ScoreChoice::Auto) },
+            FallbackSpec { target_accuracy: Some(0.0), ..with_score(ScoreChoice::Auto) },
             0.1,
             "fallback.target_accuracy",
         ),
         (
-            FallbackSpec { target_accuracy: Some(f64::NAN), ..by(ScoreChoice::Auto) },
+            FallbackSpec { target_accuracy: Some(f64::NAN), ..with_score(ScoreChoice::Auto) },
             0.1,
             "fallback.target_accuracy",
         ),
@@ -177,14 +179,14 @@ fn what_cannot_be_had_is_refused_and_what_was_not_done_is_said() {
     }
 }
 
-/// Returns the format of a model file, and what stands in its part of calibration.
+/// Returns the format version of a model file, and its part `calibration`.
 fn format_and_calibration(bytes: &[u8]) -> (u8, String) {
     let (parts, _) = file::read(bytes).unwrap();
     (bytes[8], String::from_utf8(parts.get("calibration").unwrap().to_vec()).unwrap())
 }
 
 #[test]
-fn a_model_that_asks_for_nothing_of_confidence_is_written_as_ever() {
+fn a_model_with_default_confidence_is_written_in_an_older_format() {
     let rows = with_oos();
     let samples: Vec<Sample<'_>> =
         rows.iter().map(|(text, intent)| Sample { text, intent }).collect();
@@ -197,24 +199,24 @@ fn a_model_that_asks_for_nothing_of_confidence_is_written_as_ever() {
         };
         let model = train(&spec);
         let bytes = model.to_bytes();
-        // What readers of versions 1 and 2 know: the temperature, and nothing beside it.
-        let known = format!("{{\"temperature\":{}}}", model.temperature());
+        // Readers of versions 1 and 2 know the temperature only.
+        let expected = format!("{{\"temperature\":{}}}", model.temperature());
         let version = if kind == HeadKind::ComplementNaiveBayes { 2 } else { 1 };
-        assert_eq!(format_and_calibration(&bytes), (version, known), "{kind:?}");
+        assert_eq!(format_and_calibration(&bytes), (version, expected), "{kind:?}");
         let back = IntentModel::from_bytes(&bytes).unwrap();
         let rule = back.fallback();
         assert_eq!((rule.score, rule.threshold), (OosScore::MaxProbability, 0.35));
         assert_eq!(back.prediction_set(&[0.7, 0.1, 0.1, 0.1]), None);
-        // Whoever asks says so in the version.
+        // Other settings need version 3.
         let sets = ModelSpec { conformal: Some(ConformalSpec::default()), ..spec.clone() };
-        let score = ModelSpec { fallback: by(ScoreChoice::MaxLogit), ..spec.clone() };
+        let score = ModelSpec { fallback: with_score(ScoreChoice::MaxLogit), ..spec.clone() };
         let target = FallbackSpec { target_accuracy: Some(0.7), ..FallbackSpec::default() };
         let target = ModelSpec { fallback: target, ..spec };
         for spec in [sets, score, target] {
             let other = train(&spec);
             let (version, calibration) = format_and_calibration(&other.to_bytes());
             assert_eq!(version, 3, "{calibration}");
-            // It has learned nothing else.
+            // The predictions do not change.
             for (text, _) in rows.iter().step_by(7) {
                 let (one, two) = (model.predict(text), other.predict(text));
                 assert_eq!((one.intent, one.confidence), (two.intent, two.confidence));
@@ -224,7 +226,7 @@ fn a_model_that_asks_for_nothing_of_confidence_is_written_as_ever() {
 }
 
 #[test]
-fn sets_hold_the_intents_that_may_be_meant() {
+fn prediction_sets_are_ordered_by_probability() {
     let model = trained(HeadKind::LinearSvm, FallbackSpec::default(), &corpus()).unwrap();
     let mut scratch = Scratch::default();
     let mut sizes = std::collections::BTreeSet::new();
@@ -241,7 +243,7 @@ fn sets_hold_the_intents_that_may_be_meant() {
 }
 
 #[test]
-fn sets_that_can_leave_nothing_out_are_told_with_what_they_need() {
+fn too_few_records_for_prediction_sets_are_reported() {
     let rows = corpus();
     let samples: Vec<Sample<'_>> =
         rows.iter().map(|(text, intent)| Sample { text, intent }).collect();
@@ -258,8 +260,8 @@ fn sets_that_can_leave_nothing_out_are_told_with_what_they_need() {
     assert_eq!(finding(0.1, true, &samples), None);
     let few = finding(0.0001, false, &samples).unwrap();
     assert_eq!((few.code.as_str(), few.severity), ("BOT-7065", Severity::Warning));
-    assert!(few.message.ends_with("from 9,999 in-scope records on, and there are 240"), "{few:?}");
-    // Eight records of one intent, where nine are needed.
+    assert!(few.message.ends_with("takes 9,999 in-scope records, and there are 240"), "{few:?}");
+    // Eight records of one intent; nine are needed.
     let mut n = 0;
     let rare: Vec<Sample<'_>> = samples
         .iter()
@@ -270,11 +272,11 @@ fn sets_that_can_leave_nothing_out_are_told_with_what_they_need() {
         .copied()
         .collect();
     let few = finding(0.1, true, &rare).unwrap();
-    assert!(few.message.starts_with("1 of 4 intents are in every set"), "{few:?}");
-    assert!(few.message.ends_with("from 9 records of its own on: `login`"), "{few:?}");
+    assert!(few.message.starts_with("1 of 4 intents are in every prediction set"), "{few:?}");
+    assert!(few.message.ends_with("takes 9 records of it: `login`"), "{few:?}");
 }
 
-/// Half of [`with_oos`]: an encoder in a build that is not optimised takes its time.
+/// Returns half of [`with_oos`], because an encoder is slow in a test build.
 fn few_with_oos() -> Vec<(String, &'static str)> {
     let half = with_oos().into_iter().enumerate().filter(|(i, _)| i % 8 < 4);
     half.map(|(_, row)| row).collect()
@@ -285,7 +287,7 @@ fn resources() -> Resources<'static> {
 }
 
 #[test]
-fn models_with_an_encoder_have_every_score() {
+fn models_with_an_encoder_support_every_score() {
     let rows = few_with_oos();
     let texts: Vec<&str> = rows.iter().map(|(text, _)| text.as_str()).collect();
     for (features, kind, choice, score) in [
@@ -299,7 +301,7 @@ fn models_with_an_encoder_have_every_score() {
         (FeatureKind::Stacked, HeadKind::LinearSvm, ScoreChoice::Centroid, OosScore::Centroid),
         (FeatureKind::Stacked, HeadKind::LinearSvm, ScoreChoice::OosClass, OosScore::OosClass),
     ] {
-        let spec = ModelSpec { fallback: by(choice), ..dense::spec(features, kind) };
+        let spec = ModelSpec { fallback: with_score(choice), ..dense::spec(features, kind) };
         let model = dense::train_on(&spec, &rows, resources()).unwrap();
         let rule = model.fallback();
         assert_eq!((rule.score, rule.guarantee), (score, None));
@@ -316,38 +318,37 @@ fn models_with_an_encoder_have_every_score() {
         assert_eq!(back.self_test().failures, [""; 0]);
     }
     let auto = dense::spec(FeatureKind::Concatenated, HeadKind::LinearSvm);
-    let auto = ModelSpec { fallback: by(ScoreChoice::Auto), ..auto };
+    let auto = ModelSpec { fallback: with_score(ScoreChoice::Auto), ..auto };
     let model = dense::train_on(&auto, &rows, resources()).unwrap();
     assert_eq!(model.confidence().comparison().len(), 5);
     assert_eq!(model.findings(), []);
 }
 
 #[test]
-fn the_nearest_mean_is_that_of_the_rows_that_are_served() {
-    // Of a model whose intents are told apart by its embedding, records that it learned from are near a mean.
+fn training_records_are_near_the_mean_of_an_intent() {
     let rows = few_with_oos();
     let spec = dense::spec(FeatureKind::Encoder, HeadKind::LinearSvm);
-    let spec = ModelSpec { fallback: by(ScoreChoice::Centroid), ..spec };
+    let spec = ModelSpec { fallback: with_score(ScoreChoice::Centroid), ..spec };
     let model = dense::train_on(&spec, &rows, resources()).unwrap();
-    let inside: Vec<f64> = rows
+    let cosines: Vec<f64> = rows
         .iter()
         .filter(|(_, intent)| *intent != OOS)
         .map(|(text, _)| model.predict(text).score)
         .collect();
-    let mean = inside.iter().sum::<f64>() / inside.len() as f64;
-    assert!(mean > 0.2 && inside.iter().all(|cosine| *cosine <= 1.0 + 1e-6), "{mean}");
+    let mean = cosines.iter().sum::<f64>() / cosines.len() as f64;
+    assert!(mean > 0.2 && cosines.iter().all(|cosine| *cosine <= 1.0 + 1e-6), "{mean}");
 }
 
 #[test]
-fn a_fine_tuned_model_has_the_scores_of_its_own_and_says_so() {
+fn a_fine_tuned_model_reports_the_scores_it_skipped() {
     let rows = few_with_oos();
     let with = |features, fallback| ModelSpec { fallback, ..tuned::spec(features) };
-    let auto = with(FeatureKind::Encoder, by(ScoreChoice::Auto));
+    let auto = with(FeatureKind::Encoder, with_score(ScoreChoice::Auto));
     let model = dense::train_on(&auto, &rows, resources()).unwrap();
     let scores: Vec<OosScore> =
         model.confidence().comparison().iter().map(|row| row.score).collect();
     assert_eq!(scores, [OosScore::MaxProbability, OosScore::MaxLogit, OosScore::Energy]);
-    // All that is out of scope is told apart, though a fifth of the rest is kept aside.
+    // All out-of-scope records are compared, although only a fifth of the in-scope records is held out.
     let n_oos = rows.iter().filter(|(_, intent)| *intent == OOS).count() as u64;
     assert!(model.confidence().comparison().iter().all(|row| row.n_oos == n_oos));
     let [finding] = model.findings().try_into().unwrap();
@@ -356,16 +357,17 @@ fn a_fine_tuned_model_has_the_scores_of_its_own_and_says_so() {
 
     let target = FallbackSpec { target_accuracy: Some(0.01), ..FallbackSpec::default() };
     let model = dense::train_on(&with(FeatureKind::Encoder, target), &rows, resources()).unwrap();
-    // Of 120 records a fifth is kept aside, of these half tests, and of 32 out of scope as large a share: 12 and 3.
+    // A fifth of 120 records is held out, and half of these test, with the same share of 32 out-of-scope records: 12
+    // and 3.
     let n = model.fallback().guarantee.unwrap().n_samples;
     assert!((11..=20).contains(&n), "{n}");
 
-    let class = with(FeatureKind::Stacked, by(ScoreChoice::OosClass));
+    let class = with(FeatureKind::Stacked, with_score(ScoreChoice::OosClass));
     let model = dense::train_on(&class, &rows, resources()).unwrap();
     assert_eq!(model.fallback().score, OosScore::OosClass);
     let back = IntentModel::from_bytes(&model.to_bytes()).unwrap();
     assert_eq!(back.predict(&rows[0].0), model.predict(&rows[0].0));
 
-    let fault = with(FeatureKind::Encoder, by(ScoreChoice::Centroid)).check().unwrap_err();
+    let fault = with(FeatureKind::Encoder, with_score(ScoreChoice::Centroid)).check().unwrap_err();
     assert_eq!((fault.code(), fault.kind()), ("BOT-7063", FaultKind::Usage));
 }

@@ -1,12 +1,12 @@
-//! Models with an encoder: every kind of features, in memory and in a file.
+//! Models with an encoder: every kind of features, in memory and in files.
 
 use super::{super::*, corpus};
 use botops_dialogue::DialogueSpec;
 use botops_digest::Digest;
-use botops_features::{EncoderFiles, EncoderSpec, FeatureKind, FeatureSpec};
-use botops_findings::{Fault, FaultKind};
+use botops_features::{Encoder, EncoderFiles, EncoderSpec, FeatureKind, FeatureSpec};
+use botops_findings::{Fault, FaultKind, Result};
 use botops_tiny_encoder::Tiny;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 const LEARNERS: [(FeatureKind, HeadKind); 6] = [
     (FeatureKind::Encoder, HeadKind::LogisticRegression),
@@ -29,8 +29,8 @@ fn encoder(tiny: &Tiny) -> Arc<Encoder> {
     Arc::new(Encoder::new(&files, &EncoderSpec::new("tiny")).unwrap())
 }
 
-/// Records that a model of a test learns from: few, for a build that is not optimised.
-const ENOUGH: usize = 120;
+/// Number of training records: few, because test builds are not optimised.
+const N_RECORDS: usize = 120;
 
 pub(super) static ENCODER: LazyLock<Arc<Encoder>> = LazyLock::new(|| encoder(&Tiny::bert()));
 
@@ -58,16 +58,16 @@ pub(super) fn train_on(
 
 fn fit((features, head): (FeatureKind, HeadKind)) -> IntentModel {
     let resources = Resources { encoder: Some(&ENCODER), ..Resources::default() };
-    train_on(&spec(features, head), &corpus()[..ENOUGH], resources).unwrap()
+    train_on(&spec(features, head), &corpus()[..N_RECORDS], resources).unwrap()
 }
 
 static MODELS: LazyLock<[IntentModel; 6]> = LazyLock::new(|| LEARNERS.map(fit));
 
 #[test]
-fn every_kind_of_features_is_learned_from() {
+fn every_kind_of_features_is_supported() {
     for (learner, model) in LEARNERS.iter().zip(MODELS.iter()) {
         let rows = corpus();
-        let rows = &rows[..ENOUGH];
+        let rows = &rows[..N_RECORDS];
         let texts: Vec<&str> = rows.iter().map(|(text, _)| text.as_str()).collect();
         let (predictions, _) = model.predict_many(&texts);
         let right = predictions
@@ -75,31 +75,31 @@ fn every_kind_of_features_is_learned_from() {
             .zip(rows)
             .filter(|(prediction, (_, intent))| model.labels().name(prediction.intent) == *intent)
             .count();
-        // One label in ten is wrong, and the encoder's weights are random; 30 would be chance.
+        // One label in ten is wrong, and the encoder has random weights; chance is 30.
         assert!(right > 75, "{learner:?}: {right}");
         let n_terms = if learner.0.is_sparse() { 300..2_000 } else { 32..33 };
         assert!(n_terms.contains(&model.n_features()), "{learner:?} {}", model.n_features());
-        // A word of the training is known even where no term is counted.
+        // A word of the training data is known even without terms.
         assert_eq!(model.unseen_word_rate("invoice zebra"), 0.5);
     }
 }
 
 #[test]
-fn what_has_no_token_but_the_special_ones_is_not_understood() {
+fn a_text_with_only_special_tokens_falls_back() {
     for model in MODELS.iter() {
-        // Runes, which the tiny tokenizer has no piece for.
+        // Runes, which are not in the vocabulary of the tiny tokenizer.
         for text in ["", "  ", "ᚠᛇᚻ"] {
             let prediction = model.predict(text);
             assert!(prediction.fallback && prediction.confidence == 0.25, "{prediction:?}");
         }
     }
-    // Unknown to the terms, known to the encoder, which spells it.
-    let said = MODELS[0].predict("zzz");
-    assert!(said.confidence != 0.25, "{said:?}");
+    // Not a known term, but the tokenizer spells it with known pieces.
+    let prediction = MODELS[0].predict("zzz");
+    assert!(prediction.confidence != 0.25, "{prediction:?}");
 }
 
 #[test]
-fn one_text_and_many_come_to_the_same() {
+fn one_text_and_many_give_the_same_predictions() {
     let rows = corpus();
     let texts: Vec<&str> = rows.iter().map(|(text, _)| text.as_str()).chain([""]).collect();
     for model in MODELS.iter() {
@@ -131,7 +131,7 @@ fn a_model_is_one_file_with_its_encoder() {
 }
 
 #[test]
-fn the_number_of_threads_changes_nothing() {
+fn the_number_of_threads_does_not_change_the_bytes() {
     for (learner, model) in LEARNERS.into_iter().zip(MODELS.iter()).step_by(2) {
         let digest = Digest::of(&model.to_bytes());
         for threads in [1, 2] {
@@ -143,7 +143,7 @@ fn the_number_of_threads_changes_nothing() {
 }
 
 #[test]
-fn the_scores_of_a_stacked_model_are_sums_too() {
+fn the_scores_of_a_stacked_model_are_sums() {
     for model in &MODELS[2..] {
         let explained = model.explain("where is my parcel please").unwrap();
         let embedding = explained.embedding.unwrap();
@@ -156,13 +156,13 @@ fn the_scores_of_a_stacked_model_are_sums_too() {
 }
 
 #[test]
-fn no_encoder_where_one_is_wanted_is_said_so() {
+fn a_missing_encoder_is_a_usage_error() {
     let spec = spec(FeatureKind::Stacked, HeadKind::LinearSvm);
     let fault = train_on(&spec, &corpus(), Resources::default()).unwrap_err();
     assert_eq!((fault.code(), fault.kind()), ("BOT-7050", FaultKind::Usage));
 }
 
-/// Every part of a file with an encoder.
+/// All parts of a file with an encoder.
 const NAMES: [&str; 10] = [
     "labels",
     "lineage",
@@ -176,7 +176,7 @@ const NAMES: [&str; 10] = [
     "encoder",
 ];
 
-/// Returns the fault of reading `model`'s file with part `name` changed; without a change, the part is left out.
+/// Returns the fault of reading the file of `model` with part `name` changed, or removed if `changed` is `None`.
 fn with(model: &IntentModel, name: &str, changed: Option<&[u8]>) -> Fault {
     let bytes = model.to_bytes();
     let (parts, _) = file::read(&bytes).unwrap();
@@ -192,17 +192,17 @@ fn with(model: &IntentModel, name: &str, changed: Option<&[u8]>) -> Fault {
 }
 
 #[test]
-fn an_encoder_cut_short_missing_or_of_another_model_is_refused() {
+fn a_truncated_missing_or_foreign_encoder_is_refused() {
     let model = &MODELS[4];
     let own = ENCODER.parts();
     for name in &NAMES[7..] {
-        assert_eq!(with(model, name, None).code(), "BOT-7003", "{name} left out");
+        assert_eq!(with(model, name, None).code(), "BOT-7003", "{name} removed");
     }
     let half = &own.weights[..own.weights.len() / 2];
     assert_eq!(with(model, "encoder", Some(half)).code(), "BOT-7022");
     assert_eq!(with(model, "encoder.json", Some(b"{")).code(), "BOT-7021");
     assert_eq!(with(model, "tokenizer", Some(b"{}")).code(), "BOT-7024");
-    // Of another width: the weights are not those of its config; all three changed, it is the head that does not fit.
+    // Weights of another width do not match the config; with all three parts changed, the head does not match.
     let other = encoder(&Tiny { hidden_size: 16, ..Tiny::bert() });
     let other = other.parts();
     assert_eq!(with(model, "encoder", Some(&other.weights)).code(), "BOT-7022");
@@ -221,7 +221,7 @@ fn an_encoder_cut_short_missing_or_of_another_model_is_refused() {
         .collect();
     let fault = IntentModel::from_bytes(&file::write(2, &swapped)).unwrap_err();
     assert_eq!((fault.code(), fault.kind()), ("BOT-7003", FaultKind::Gate));
-    // An encoder in a model that asks for none.
+    // An encoder in a model that does not use one.
     let sparse = super::MODELS[0].to_bytes();
     let (parts, _) = file::read(&sparse).unwrap();
     let mut parts: Vec<(&str, Vec<u8>)> =
@@ -232,7 +232,7 @@ fn an_encoder_cut_short_missing_or_of_another_model_is_refused() {
 }
 
 #[test]
-fn settings_that_say_nothing_are_refused_with_their_key() {
+fn settings_without_effect_are_refused_with_their_key() {
     let stacked = spec(FeatureKind::Stacked, HeadKind::LinearSvm);
     let mut dense_c = spec(FeatureKind::Encoder, HeadKind::LogisticRegression);
     dense_c.head.dense_c = Some(1.0);

@@ -1,4 +1,4 @@
-//! Model files: cut, flipped, lying, newer.
+//! Model files that are truncated, altered, inconsistent, older or newer.
 
 use super::{super::*, MODELS};
 use crate::heads::head::Tensor;
@@ -7,19 +7,19 @@ use botops_findings::FaultKind;
 use proptest::prelude::*;
 
 #[test]
-fn a_file_cut_anywhere_is_refused() {
+fn a_truncated_file_is_refused() {
     let bytes = MODELS[0].to_bytes();
     for end in (0..bytes.len()).step_by(97).chain(0..200).chain(bytes.len() - 64..bytes.len()) {
         let fault = IntentModel::from_bytes(&bytes[..end]).unwrap_err();
-        let wanted = if end == 0 { "BOT-7001" } else { "BOT-7002" };
-        assert_eq!((fault.code(), fault.kind()), (wanted, FaultKind::Gate), "cut at {end}");
+        let expected = if end == 0 { "BOT-7001" } else { "BOT-7002" };
+        assert_eq!((fault.code(), fault.kind()), (expected, FaultKind::Gate), "cut at {end}");
     }
     let longer = [bytes.as_slice(), b"x"].concat();
     assert_eq!(IntentModel::from_bytes(&longer).unwrap_err().code(), "BOT-7002");
 }
 
 #[test]
-fn what_is_no_model_and_what_is_newer_are_told_apart() {
+fn other_files_and_newer_formats_have_different_codes() {
     assert_eq!(IntentModel::from_bytes(b"text,intent\n").unwrap_err().code(), "BOT-7001");
     let mut newer = MODELS[0].to_bytes();
     newer[8] = 4;
@@ -28,7 +28,7 @@ fn what_is_no_model_and_what_is_newer_are_told_apart() {
     assert!(fault.message().contains("format 4"), "{fault}");
 }
 
-/// Returns the file with `change` made to it and its last digest set right again.
+/// Returns the file after `change`, with a corrected digest at its end.
 fn resealed(change: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
     let mut bytes = MODELS[0].to_bytes();
     bytes.truncate(bytes.len() - 32);
@@ -39,7 +39,7 @@ fn resealed(change: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
 }
 
 #[test]
-fn a_file_that_lies_about_its_parts_is_refused() {
+fn a_file_with_wrong_positions_of_parts_is_refused() {
     for (name, bytes) in [
         ("huge header", resealed(|bytes| bytes[12..16].fill(0xff))),
         ("no header", resealed(|bytes| bytes.truncate(12))),
@@ -86,7 +86,7 @@ fn parts_that_do_not_fit_each_other_are_refused() {
     assert!(with("", b"").is_ok());
     let tensors = Tensor::from_bytes(parts.get("weights").unwrap()).unwrap();
     let n_features = MODELS[2].n_features();
-    // A child before its parent: a walk that never ends.
+    // A child before its parent: a walk would never end.
     let mut first = Tensor::integers(&tensors, "first").unwrap().to_vec();
     let split =
         Tensor::integers(&tensors, "feature").unwrap().iter().position(|f| *f != u32::MAX).unwrap();
@@ -120,7 +120,7 @@ fn parts_that_do_not_fit_each_other_are_refused() {
     }
 }
 
-/// Files as they were written before there was version 3, with what was said of "parcel password" then.
+/// Files of versions 1 and 2, each with the confidence of its prediction for "parcel password".
 const OLDER: [(u8, &[u8], f64); 2] = [
     (
         1,
@@ -131,15 +131,15 @@ const OLDER: [(u8, &[u8], f64); 2] = [
 ];
 
 #[test]
-fn older_files_are_read_and_written_as_they_were() {
+fn older_files_are_read_and_written_unchanged() {
     for (version, bytes, confidence) in OLDER {
         assert_eq!(bytes[8], version);
         let model = IntentModel::from_bytes(bytes).unwrap();
         assert!(model.to_bytes() == bytes, "version {version}");
         assert_eq!(model.self_test().failures, [""; 0]);
-        let said = model.predict("parcel password");
-        assert!((said.confidence - confidence).abs() < 1e-12, "{said:?}");
-        assert_eq!((said.score, said.fallback), (said.confidence, false));
+        let prediction = model.predict("parcel password");
+        assert!((prediction.confidence - confidence).abs() < 1e-12, "{prediction:?}");
+        assert_eq!((prediction.score, prediction.fallback), (prediction.confidence, false));
         assert_eq!(model.fallback().threshold, 0.35);
         assert_eq!(model.prediction_set(&[0.5, 0.5]), None);
         assert_eq!(model.findings(), []);
@@ -148,23 +148,23 @@ fn older_files_are_read_and_written_as_they_were() {
 
 proptest! {
     #[test]
-    fn a_flipped_bit_anywhere_is_refused(at in any::<prop::sample::Index>(), bit in 0_u32..8) {
+    fn a_flipped_bit_is_refused(at in any::<prop::sample::Index>(), bit in 0_u32..8) {
         let mut bytes = MODELS[1].to_bytes();
         let at = at.index(bytes.len());
         bytes[at] ^= 1 << bit;
         let code = IntentModel::from_bytes(&bytes).unwrap_err().code();
-        let wanted: &[&str] = match at {
+        let expected: &[&str] = match at {
             0..8 => &["BOT-7001"],
             8..12 => &["BOT-7004", "BOT-7002"],
             _ => &["BOT-7002"],
         };
-        prop_assert!(wanted.contains(&code), "{code} at {at}");
+        prop_assert!(expected.contains(&code), "{code} at {at}");
     }
 
     #[test]
-    fn a_resealed_alteration_never_panics(at in any::<prop::sample::Index>(), value in any::<u8>()) {
+    fn an_alteration_with_a_corrected_digest_never_panics(at in any::<prop::sample::Index>(), value in any::<u8>()) {
         let bytes = resealed(|bytes| {
-            // Mostly the header and the small parts: the weights are most of the file, and least of its sense.
+            // The header and the small parts come first; the weights, most of the file, have little structure.
             let at = at.index(bytes.len().min(6_000));
             bytes[at] = value;
         });

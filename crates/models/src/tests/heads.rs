@@ -1,7 +1,8 @@
-//! The heads against scikit-learn, and by hand.
+//! Compares the heads with scikit-learn and with calculations by hand.
 
 use crate::ClassWeight;
 use crate::heads::{
+    fit_request::TrainingSet,
     forest,
     head::{self, HeadScratch},
     logistic, naive_bayes, svm,
@@ -26,7 +27,7 @@ fn scores(head: &dyn head::Head, x: &FeatureMatrix, row: usize) -> Vec<f64> {
 }
 
 #[test]
-fn logistic_regression_is_that_of_scikit_learn() {
+fn logistic_regression_matches_scikit_learn() {
     // LogisticRegression(C=1.0, tol=1e-10, max_iter=10000).fit(TfidfVectorizer().fit_transform(docs), labels).predict_proba
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/reference_values.json");
     let all: serde_json::Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
@@ -58,20 +59,20 @@ fn logistic_regression_is_that_of_scikit_learn() {
         .iter()
         .map(|v| u32::try_from(v.as_u64().unwrap()).unwrap())
         .collect();
-    let head =
-        logistic::fit(&x, &[0, 1, 2, 3, 4, 5], &y, 3, &logistic_spec(1.0, vec![1.0; 3]), &|_| ());
-    let mut wanted = values["proba_train"].as_array().unwrap().clone();
-    wanted.push(values["proba_new"].clone());
-    for (row, wanted) in wanted.iter().enumerate() {
+    let set = TrainingSet { x: &x, rows: &ALL_SIX, y: &y, n_classes: 3 };
+    let head = logistic::fit(set, &logistic_spec(1.0, vec![1.0; 3]), &|_| ());
+    let mut expected = values["proba_train"].as_array().unwrap().clone();
+    expected.push(values["proba_new"].clone());
+    for (row, expected) in expected.iter().enumerate() {
         let mut proba = scores(&head, &x, row);
         botops_stats::calibration::softmax(&mut proba, 1.0);
-        for (p, wanted) in proba.iter().zip(wanted.as_array().unwrap()) {
-            assert!((p - wanted.as_f64().unwrap()).abs() < 1e-6, "{p} {wanted}");
+        for (p, expected) in proba.iter().zip(expected.as_array().unwrap()) {
+            assert!((p - expected.as_f64().unwrap()).abs() < 1e-6, "{p} {expected}");
         }
     }
 }
 
-/// Six rows whose columns differ in weight, and which no line tells apart for certain.
+/// Returns six rows with columns of different weight, which no linear function separates perfectly.
 fn six() -> FeatureMatrix {
     matrix(&[
         &[1.0, 0.0, 2.0],
@@ -84,7 +85,7 @@ fn six() -> FeatureMatrix {
 }
 
 const ALL_SIX: [u32; 6] = [0, 1, 2, 3, 4, 5];
-/// Three intents as often as each other, or not; two, not as often.
+/// Classes of the six rows: three equally frequent, three with different frequencies, two with different frequencies.
 const EVEN: [u32; 6] = [0, 1, 0, 1, 2, 2];
 const UNEVEN: [u32; 6] = [0, 0, 0, 1, 0, 2];
 const TWO: [u32; 6] = [0, 1, 0, 0, 0, 1];
@@ -103,32 +104,33 @@ fn logistic_spec(c: f64, class_weight: Vec<f32>) -> logistic::LogisticSpec {
     }
 }
 
-fn assert_scores(head: &dyn head::Head, wanted: &[[f64; 3]], tolerance: f64) {
+fn assert_scores(head: &dyn head::Head, expected: &[[f64; 3]], tolerance: f64) {
     let x = six();
-    for (row, wanted) in wanted.iter().enumerate() {
-        for (score, wanted) in scores(head, &x, row).iter().zip(wanted) {
-            assert!((score - wanted).abs() < tolerance, "row {row}: {score} {wanted}");
+    for (row, expected) in expected.iter().enumerate() {
+        for (score, expected) in scores(head, &x, row).iter().zip(expected) {
+            assert!((score - expected).abs() < tolerance, "row {row}: {score} {expected}");
         }
     }
 }
 
-fn assert_proba(head: &dyn head::Head, wanted: &[&[f64]]) {
+fn assert_proba(head: &dyn head::Head, expected: &[&[f64]]) {
     let x = six();
-    for (row, wanted) in wanted.iter().enumerate() {
+    for (row, expected) in expected.iter().enumerate() {
         let mut proba = scores(head, &x, row);
         botops_stats::calibration::softmax(&mut proba, 1.0);
-        assert_eq!(proba.len(), wanted.len());
-        for (p, wanted) in proba.iter().zip(*wanted) {
-            assert!((p - wanted).abs() < 1e-6, "row {row}: {p} {wanted}");
+        assert_eq!(proba.len(), expected.len());
+        for (p, expected) in proba.iter().zip(*expected) {
+            assert!((p - expected).abs() < 1e-6, "row {row}: {p} {expected}");
         }
     }
 }
 
 #[test]
-fn balanced_logistic_regression_is_that_of_scikit_learn() {
+fn balanced_logistic_regression_matches_scikit_learn() {
     // scikit-learn 1.9.1: LogisticRegression(C=2, tol=1e-12, max_iter=100000, class_weight="balanced").fit(X, y).predict_proba(X)
     let head = |y: &[u32], n, weight| {
-        logistic::fit(&six(), &ALL_SIX, y, n, &logistic_spec(2.0, weight), &|_| ())
+        let set = TrainingSet { x: &six(), rows: &ALL_SIX, y, n_classes: n };
+        logistic::fit(set, &logistic_spec(2.0, weight), &|_| ())
     };
     assert_proba(
         &head(&UNEVEN, 3, balanced(&UNEVEN, 3)),
@@ -152,7 +154,7 @@ fn balanced_logistic_regression_is_that_of_scikit_learn() {
             &[0.112_819_172, 0.887_180_828],
         ],
     );
-    // Without class_weight, of two intents.
+    // Without class_weight, for two intents.
     assert_proba(
         &head(&TWO, 2, vec![1.0; 2]),
         &[
@@ -169,17 +171,19 @@ fn balanced_logistic_regression_is_that_of_scikit_learn() {
 fn svm_fit(y: &[u32], n_classes: usize, class_weight: Vec<f32>) -> impl head::Head {
     let spec =
         svm::SvmSpec { c: 1.0, class_weight, max_iterations: 100_000, tolerance: 1e-6, seed: 1 };
-    let head = svm::fit(&six(), &ALL_SIX, y, n_classes, &spec, &|_| ());
-    let scored = svm::fit_and_score(&six(), &ALL_SIX, &[4, 1], y, n_classes, &spec, &|_| ());
-    let wanted = [scores(&head, &six(), 4), scores(&head, &six(), 1)].concat();
-    assert_eq!(scored, wanted, "scores are those of the head, to the last bit");
+    let x = six();
+    let set = TrainingSet { x: &x, rows: &ALL_SIX, y, n_classes };
+    let head = svm::fit(set, &spec, &|_| ());
+    let scored = svm::fit_and_score(set, &[4, 1], &spec, &|_| ());
+    let expected = [scores(&head, &x, 4), scores(&head, &x, 1)].concat();
+    assert_eq!(scored, expected, "the scores are those of the head, bit for bit");
     head
 }
 
 #[test]
-fn the_support_vector_machine_is_that_of_scikit_learn() {
+fn the_support_vector_machine_matches_scikit_learn() {
     // scikit-learn 1.9.1: LinearSVC(C=1, tol=1e-10, max_iter=1000000).fit(X, y).decision_function(X)
-    let wanted = [
+    let expected = [
         [0.235_067_437, -1.240_366_972, -0.045_444_092],
         [-1.113_680_154, 0.348_623_853, -0.412_124_557],
         [1.183_044_316, -1.566_972_477, -0.719_194_149],
@@ -187,13 +191,13 @@ fn the_support_vector_machine_is_that_of_scikit_learn() {
         [-0.527_938_343, -0.550_458_716, -0.481_486_592],
         [-0.712_909_441, -0.913_761_468, 0.628_305_966],
     ];
-    assert_scores(&svm_fit(&EVEN, 3, vec![1.0; 3]), &wanted, 2e-4);
+    assert_scores(&svm_fit(&EVEN, 3, vec![1.0; 3]), &expected, 2e-4);
 }
 
 #[test]
-fn the_balanced_support_vector_machine_is_that_of_scikit_learn() {
+fn the_balanced_support_vector_machine_matches_scikit_learn() {
     // LinearSVC(C=1, tol=1e-10, max_iter=10000000, class_weight="balanced").fit(X, y).decision_function(X)
-    let wanted = [
+    let expected = [
         [0.646_551_724, -2.134_939_739, -0.631_256_384],
         [-0.025_862_069, -0.530_120_483, -0.755_873_34],
         [2.060_344_828, -1.233_734_959, -2.116_445_352],
@@ -201,8 +205,8 @@ fn the_balanced_support_vector_machine_is_that_of_scikit_learn() {
         [0.663_793_103, -0.843_373_494, -1.493_360_572],
         [-0.767_241_379, -3.036_144_519, 0.853_932_584],
     ];
-    assert_scores(&svm_fit(&UNEVEN, 3, balanced(&UNEVEN, 3)), &wanted, 2e-4);
-    // Of two intents, scikit-learn has one function; ours are it and its opposite.
+    assert_scores(&svm_fit(&UNEVEN, 3, balanced(&UNEVEN, 3)), &expected, 2e-4);
+    // For two intents, scikit-learn has one function; ours are that function and its negative.
     let of_two = [
         -0.393_300_286,
         0.252_187_219,
@@ -212,17 +216,17 @@ fn the_balanced_support_vector_machine_is_that_of_scikit_learn() {
         0.942_383_819,
     ];
     let head = svm_fit(&TWO, 2, balanced(&TWO, 2));
-    for (row, wanted) in of_two.iter().enumerate() {
+    for (row, expected) in of_two.iter().enumerate() {
         let scores = scores(&head, &six(), row);
-        assert!((scores[1] - wanted).abs() < 2e-4, "row {row}: {scores:?} {wanted}");
-        assert!((scores[0] + wanted).abs() < 2e-4, "row {row}: {scores:?} {wanted}");
+        assert!((scores[1] - expected).abs() < 2e-4, "row {row}: {scores:?} {expected}");
+        assert!((scores[0] + expected).abs() < 2e-4, "row {row}: {scores:?} {expected}");
     }
 }
 
 #[test]
-fn complement_naive_bayes_is_that_of_scikit_learn() {
-    // scikit-learn 1.9.1: ComplementNB(alpha=alpha).fit(X, y)._joint_log_likelihood(X), with
-    // sample_weight=compute_sample_weight("balanced", y) the last
+fn complement_naive_bayes_matches_scikit_learn() {
+    // scikit-learn 1.9.1: ComplementNB(alpha=alpha).fit(X, y)._joint_log_likelihood(X); `weighted` with
+    // sample_weight=compute_sample_weight("balanced", y)
     let even = [
         [3.465_735_903, 2.355_829_608, 3.312_001_803],
         [1.673_976_434, 2.643_511_68, 2.059_238_834],
@@ -247,19 +251,21 @@ fn complement_naive_bayes_is_that_of_scikit_learn() {
         [5.513_220_141, 4.468_249_238, 3.616_268_027],
         [1.980_678_907, 1.198_979_78, 4.693_095_27],
     ];
-    let fit =
-        |y: &[u32], alpha, weight: &[f32]| naive_bayes::fit(&six(), &ALL_SIX, y, 3, alpha, weight);
+    let fit = |y: &[u32], alpha, weight: &[f32]| {
+        let set = TrainingSet { x: &six(), rows: &ALL_SIX, y, n_classes: 3 };
+        naive_bayes::fit(set, alpha, weight)
+    };
     assert_scores(&fit(&EVEN, 1.0, &[1.0; 3]), &even, 2e-6);
     assert_scores(&fit(&UNEVEN, 0.3, &[1.0; 3]), &uneven, 2e-6);
     assert_scores(&fit(&UNEVEN, 0.3, &balanced(&UNEVEN, 3)), &weighted, 2e-6);
-    // The least of smoothing leaves numbers that are numbers.
+    // With the smallest smoothing, scores are still finite.
     let least = fit(&UNEVEN, f64::MIN_POSITIVE, &[1.0; 3]);
     assert!(scores(&least, &six(), 2).iter().all(|score| score.is_finite()));
 }
 
 #[test]
-fn a_forest_votes_with_the_shares_of_its_leaves() {
-    // The first feature decides, the second does not; of the noisy labels a row in ten says otherwise.
+fn a_forest_averages_the_shares_of_its_leaves() {
+    // The first feature determines the class, the second is random; one in ten of the noisy labels is wrong.
     let mut random = Random::new(3);
     let rows: Vec<[f32; 2]> =
         (0..400).map(|i| [(i % 2) as f32 + 0.01, random.unit() as f32]).collect();
@@ -269,17 +275,18 @@ fn a_forest_votes_with_the_shares_of_its_leaves() {
     let spec = forest::ForestSpec { n_trees: 50, max_depth: 1, n_features: 2, seed: 1 };
     let clean: Vec<u32> = (0..400).map(|i| i % 2).collect();
     let noisy: Vec<u32> = (0..400).map(|i| if i % 20 < 2 { 1 - i % 2 } else { i % 2 }).collect();
-    // 50 trees with the leaf's share, one that knows nothing; smartcore passes over a split between two rows of
-    // one intent, so of noisy labels some trees split the second feature.
-    for (y, wanted, tolerance) in [(clean, 50.5 / 51.0, 1e-6), (noisy, 45.5 / 51.0, 0.06)] {
-        let grown = forest::fit(&x, &all, &y, 2, spec, &|_| ()).unwrap();
+    // The mean of 50 trees with the share of the leaf and one uniform tree. smartcore does not split between two rows
+    // of one intent, so with noisy labels some trees split the second feature.
+    for (y, expected, tolerance) in [(clean, 50.5 / 51.0, 1e-6), (noisy, 45.5 / 51.0, 0.06)] {
+        let set = TrainingSet { x: &x, rows: &all, y: &y, n_classes: 2 };
+        let grown = forest::fit(set, spec, &|_| ()).unwrap();
         for row in 0..2 {
             let mut proba = scores(&grown.forest, &x, row);
             botops_stats::calibration::softmax(&mut proba, 1.0);
-            assert!((proba[row] - wanted).abs() < tolerance, "{proba:?}");
+            assert!((proba[row] - expected).abs() < tolerance, "{proba:?}");
         }
-        // With 50 trees, a row is in every bag once in 10^10.
-        assert!(grown.has_vote.iter().all(|&voted| voted));
+        // With 50 trees, the probability that a row is in every bag is 1e-10.
+        assert!(grown.has_vote.iter().all(|&has_vote| has_vote));
         assert_eq!(grown.out_of_bag.len(), 800);
     }
 }

@@ -1,5 +1,8 @@
+//! Tests of whole models: training, prediction, files.
+
 mod confidence;
 mod dense;
+mod digests;
 mod explanations;
 mod files;
 mod heads;
@@ -24,7 +27,7 @@ const KINDS: [HeadKind; 4] = [
     HeadKind::ComplementNaiveBayes,
 ];
 
-/// Utterances of four intents (and some out of scope), built from words that overlap, with one in ten mislabeled.
+/// Returns utterances of four intents and one out-of-scope utterance, with overlapping words and one in ten mislabeled.
 fn corpus() -> Vec<(String, &'static str)> {
     const INTENTS: [(&str, [&str; 5]); 4] = [
         ("billing", ["invoice", "charged", "payment", "bill", "twice"]),
@@ -50,14 +53,14 @@ fn corpus() -> Vec<(String, &'static str)> {
 }
 
 #[test]
-fn the_winner_comes_first_and_ties_go_to_the_lowest_index() {
-    let of =
+fn the_predicted_intent_comes_first_and_ties_go_to_the_lowest_index() {
+    let prediction =
         |intent| Prediction { intent, confidence: 0.4, logit: 0.0, score: 0.4, fallback: false };
-    assert_eq!(of(1).likeliest(&[0.2, 0.4, 0.2, 0.2], 3), [1, 0, 2]);
-    assert_eq!(of(0).likeliest(&[0.6, 0.4], 5), [0, 1]);
-    assert!(of(0).likeliest(&[0.6, 0.4], 0).is_empty());
+    assert_eq!(prediction(1).likeliest(&[0.2, 0.4, 0.2, 0.2], 3), [1, 0, 2]);
+    assert_eq!(prediction(0).likeliest(&[0.6, 0.4], 5), [0, 1]);
+    assert!(prediction(0).likeliest(&[0.6, 0.4], 0).is_empty());
 
-    // The commonest intent leads where nothing is known, and it is not the first by name.
+    // If nothing is known, the most frequent intent is predicted, and it is not the first by name.
     let mut rows = corpus();
     let mut n = 0;
     rows.retain(|(_, intent)| {
@@ -107,7 +110,7 @@ fn fault(rows: &[(&str, &str)], spec: &ModelSpec) -> botops_findings::Fault {
 }
 
 #[test]
-fn every_head_learns_and_says_how_sure_it_is() {
+fn every_head_learns_with_a_confidence() {
     for model in MODELS.iter() {
         let mut scratch = Scratch::default();
         for (text, intent) in [
@@ -132,7 +135,7 @@ fn every_head_learns_and_says_how_sure_it_is() {
 
 #[test]
 fn confidence_is_calibrated_on_rows_never_seen() {
-    // One label in ten is wrong: a model that was right about itself says so, one fitted in sample would say 1.
+    // One label in ten is wrong: the mean confidence must reflect that; calibrated in sample, it would be near 1.
     for model in MODELS.iter() {
         let rows = corpus();
         let mean = rows.iter().map(|(text, _)| model.predict(text).confidence).sum::<f64>()
@@ -155,7 +158,7 @@ fn the_same_seed_gives_the_same_bytes_on_one_thread_and_two() {
 }
 
 #[test]
-fn a_model_survives_its_file() {
+fn a_model_round_trips_through_its_file() {
     for model in MODELS.iter() {
         let bytes = model.to_bytes();
         let back = IntentModel::from_bytes(&bytes).unwrap();
@@ -177,7 +180,7 @@ fn goldens_catch_a_model_that_changed() {
     let test = other.self_test();
     assert!(test.failures.len() > 20, "{test:?}");
     assert!(test.failures[0].contains(": ") && test.failures[0].contains(", "));
-    // Spread over the intents: none has more than one above its share.
+    // Goldens are spread over the intents.
     for intent in MODELS[0].labels().iter() {
         let n = MODELS[0].goldens().iter().filter(|golden| golden.intent == intent).count();
         assert!((5..=11).contains(&n), "{intent}: {n}");
@@ -196,14 +199,14 @@ proptest! {
 }
 
 #[test]
-fn a_huge_utterance_is_classified_too() {
+fn a_huge_utterance_is_classified() {
     let text = "where is my parcel ".repeat(10 * 1_024 * 1_024 / 19);
     let prediction = MODELS[0].predict(&text);
     assert_eq!(MODELS[0].labels().name(prediction.intent), "delivery");
 }
 
 #[test]
-fn scratch_may_serve_one_model_after_another() {
+fn scratch_can_be_shared_between_models() {
     let small = fit(HeadKind::RandomForest, &corpus()[..60]);
     let mut scratch = Scratch::default();
     for text in ["refund my order please", "where is the invoice"] {
@@ -215,9 +218,7 @@ fn scratch_may_serve_one_model_after_another() {
 
 #[test]
 fn ties_go_to_the_lowest_index() {
-    assert_eq!(crate::training::train::largest(&[1.0, 3.0, 3.0, 2.0]), 1);
-    assert_eq!(crate::training::train::largest(&[0.0, 0.0]), 0);
-    // The same text under both intents, as often: nothing tells them apart.
+    // The same text occurs equally often with both intents.
     let rows: Vec<(&str, &str)> =
         (0..12).map(|i| ("same words", if i % 2 == 0 { "b" } else { "a" })).collect();
     let samples: Vec<Sample<'_>> =
@@ -241,7 +242,7 @@ fn ties_go_to_the_lowest_index() {
 }
 
 #[test]
-fn too_little_to_learn_from_is_said_so() {
+fn too_few_records_are_refused() {
     let spec = ModelSpec::default();
     let three = [("a b", "x"), ("c d", "y"), ("e f", "y")];
     let few = fault(&three, &spec);
@@ -251,18 +252,18 @@ fn too_little_to_learn_from_is_said_so() {
     assert_eq!((single.code(), single.kind()), ("BOT-2110", FaultKind::Gate));
     let mut rare: Vec<(&str, &str)> =
         (0..20).map(|i| ("a b", if i % 2 == 0 { "x" } else { "y" })).collect();
-    rare.push(("c", "seldom"));
-    assert!(fault(&rare, &spec).message().contains("`seldom`"));
-    let mut silent = rare.clone();
-    silent.pop();
-    for row in &mut silent {
+    rare.push(("c", "rare"));
+    assert!(fault(&rare, &spec).message().contains("`rare`"));
+    let mut wordless = rare.clone();
+    wordless.pop();
+    for row in &mut wordless {
         row.0 = "?!";
     }
     let words = ModelSpec {
         features: FeatureSpec { char_ngrams: [0, 0], ..FeatureSpec::default() },
         ..ModelSpec::default()
     };
-    assert_eq!(fault(&silent, &words).code(), "BOT-7012");
+    assert_eq!(fault(&wordless, &words).code(), "BOT-7012");
 }
 
 #[test]
@@ -291,8 +292,8 @@ fn a_spec_out_of_range_is_refused_with_its_key() {
 #[test]
 fn progress_names_its_phases_and_never_exceeds_them() {
     #[derive(Default)]
-    struct Heard(std::sync::Mutex<Vec<(&'static str, u64)>>, AtomicU64);
-    impl Progress for Heard {
+    struct Phases(std::sync::Mutex<Vec<(&'static str, u64)>>, AtomicU64);
+    impl Progress for Phases {
         fn begin(&self, phase: &'static str, total: u64) {
             self.0.lock().unwrap().push((phase, total));
             self.1.store(0, Ordering::Relaxed);
@@ -308,21 +309,21 @@ fn progress_names_its_phases_and_never_exceeds_them() {
     let rows = corpus();
     let samples: Vec<Sample<'_>> =
         rows.iter().map(|(text, intent)| Sample { text, intent }).collect();
-    let heard = Heard::default();
+    let phases = Phases::default();
     train(
         &samples,
         &ModelSpec::default(),
         Resources::default(),
         DialogueSpec::default(),
         Lineage::default(),
-        &heard,
+        &phases,
     )
     .unwrap();
-    assert_eq!(*heard.0.lock().unwrap(), [("features", 241), ("calibrate", 20), ("fit", 4)]);
+    assert_eq!(*phases.0.lock().unwrap(), [("features", 241), ("calibrate", 20), ("fit", 4)]);
 }
 
 #[test]
-fn banking77_is_learned_in_the_time_and_to_the_accuracy_promised() {
+fn banking77_reaches_the_expected_accuracy() {
     let Some(folder) = std::env::var_os("BOTOPS_BANKING77_DIR").map(std::path::PathBuf::from)
     else {
         assert!(
@@ -361,7 +362,7 @@ fn banking77_is_learned_in_the_time_and_to_the_accuracy_promised() {
         .count() as f64;
     let n = test.len() as f64;
     assert!(right / n >= 0.915, "{}", right / n);
-    // Calibrated: mean confidence is about the accuracy, and log loss under that of scikit-learn's LogisticRegression's guess.
+    // Calibrated: the mean confidence is close to the accuracy, and the log loss is low.
     let confidence = predictions.iter().map(|prediction| prediction.confidence).sum::<f64>() / n;
     assert!((confidence - right / n).abs() < 0.03, "{confidence}");
     let log_loss = proba
@@ -379,7 +380,7 @@ fn banking77_is_learned_in_the_time_and_to_the_accuracy_promised() {
     assert!(english as f64 / n > 0.99 && french as f64 / n < 0.003, "{english} {french}");
 }
 
-/// Returns the reference values that the tests are pinned to.
+/// Returns the reference values that tests compare with.
 pub(crate) fn reference() -> serde_json::Value {
     let text = include_str!("../../../../tests/fixtures/reference_values.json");
     serde_json::from_str(text).expect("the fixture is valid JSON")

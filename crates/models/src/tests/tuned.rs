@@ -1,8 +1,9 @@
-//! Fine-tuned encoders as models.
+//! Models with a fine-tuned encoder.
 
 use super::{super::*, corpus, dense};
 use botops_digest::Digest;
 use botops_features::FeatureKind;
+use std::path::Path;
 
 pub(super) fn spec(features: FeatureKind) -> ModelSpec {
     let mut spec = dense::spec(features, HeadKind::FineTuned);
@@ -18,7 +19,7 @@ pub(super) fn spec(features: FeatureKind) -> ModelSpec {
     spec
 }
 
-/// Hears notes.
+/// Records notes.
 #[derive(Default)]
 struct Notes(std::sync::Mutex<Vec<String>>);
 
@@ -46,12 +47,12 @@ fn train_with(
 }
 
 #[test]
-fn a_fine_tuned_encoder_becomes_a_model_alone_and_beside_terms() {
+fn a_fine_tuned_encoder_becomes_a_model_with_and_without_terms() {
     let rows = corpus();
     let texts: Vec<&str> = rows[..120].iter().map(|(text, _)| text.as_str()).collect();
     for features in [FeatureKind::Encoder, FeatureKind::Stacked] {
         let model = train_with(&spec(features), None, &Silent);
-        // It is the encoder that learned, not the one it began as.
+        // The encoder of the model is the fine-tuned one.
         assert_ne!(model.encoder().unwrap().digest(), dense::ENCODER.digest());
         let (predictions, _) = model.predict_many(&texts);
         let right = predictions
@@ -69,18 +70,18 @@ fn a_fine_tuned_encoder_becomes_a_model_alone_and_beside_terms() {
 }
 
 #[test]
-fn an_interrupted_fine_tuning_goes_on_and_says_so() {
+fn an_interrupted_fine_tuning_resumes_with_a_note() {
     let folder = tempfile::tempdir().unwrap();
     let spec = spec(FeatureKind::Encoder);
     let whole = train_with(&spec, None, &Silent);
     let first = Notes::default();
     train_with(&spec, Some(folder.path()), &first);
     assert!(first.0.lock().unwrap().is_empty());
-    // The checkpoints of the first are there: as if it had been killed after the last of them.
+    // The checkpoints of the first run remain, as if it had been killed after the last of them.
     let again = Notes::default();
     let resumed = train_with(&spec, Some(folder.path()), &again);
     let notes = again.0.into_inner().unwrap();
-    assert!(notes.iter().any(|note| note.contains("went on from the checkpoint")), "{notes:?}");
+    assert!(notes.iter().any(|note| note.contains("resumed from the checkpoint")), "{notes:?}");
     assert_eq!(Digest::of(&resumed.to_bytes()), Digest::of(&whole.to_bytes()));
 }
 
@@ -88,14 +89,14 @@ fn an_interrupted_fine_tuning_goes_on_and_says_so() {
 fn settings_of_fine_tuning_are_checked() {
     let mut alone = dense::spec(FeatureKind::Encoder, HeadKind::LinearSvm);
     alone.head.fine_tuning = Some(FineTuningSpec::default());
-    let mut nothing_aside = spec(FeatureKind::Encoder);
-    nothing_aside.head.fine_tuning =
+    let mut none_held_out = spec(FeatureKind::Encoder);
+    none_held_out.head.fine_tuning =
         Some(FineTuningSpec { validation_share: 0.0, ..FineTuningSpec::default() });
     let mut wrong = spec(FeatureKind::Stacked);
     wrong.head.fine_tuning = Some(FineTuningSpec { epochs: 0, ..FineTuningSpec::default() });
     for (spec, key) in [
         (alone, "head.fine_tuning"),
-        (nothing_aside, "fine_tuning.validation_share"),
+        (none_held_out, "fine_tuning.validation_share"),
         (wrong, "fine_tuning.epochs"),
     ] {
         let fault = spec.check().unwrap_err();

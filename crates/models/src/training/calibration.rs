@@ -1,55 +1,59 @@
-//! From records to confidence: gathers the scores that it is fitted on, and what the deciding one needs to be served.
+//! Calibration: gathers scores of records by models that never saw them, and fits a [`Confidence`] on them.
 
 use super::{
+    context::TrainingContext,
+    feature_table::FeatureTable,
     folds,
-    out_of_fold::{Folds, OutOfFold, Outside, out_of_fold_with},
-    train::{self, FOLDS, Fitted, HeldOut, steps},
+    out_of_fold::{Folds, N_FOLDS, OosRole, OutOfFold, out_of_fold},
 };
 use crate::{
-    HeadKind, ModelSpec, Progress, Resources,
-    confidence::{Centroids, Confidence, OosScore, Unseen},
-    training::feature_table::Table,
+    HeadKind, ModelSpec,
+    confidence::{Centroids, Confidence, OosScore, UnseenScores},
+    heads::{
+        fitted::{Fitted, HeldOut},
+        fitting::{self, steps},
+    },
 };
 use botops_findings::Result;
 
-/// Rows out of fold that fix one temperature to about a hundredth: folds beyond them are not fitted, unless a
-/// threshold is sought or scores are compared.
+/// This many out-of-fold rows determine one temperature to about a hundredth; folds beyond them are not fitted, unless
+/// a threshold is sought or scores are compared.
 const ENOUGH_OUT_OF_FOLD: usize = 2_000;
-/// Keeps the draw of the halves apart from that of the folds.
+/// Separates the draw of the halves from the draw of the folds.
 const HALVES: u64 = 0x4A1F;
 
-/// What calibration came to.
+/// The result of calibration.
 pub(crate) struct Calibrated {
     pub(crate) confidence: Confidence,
-    /// The means of the intents, where the nearest decides.
+    /// The means of the intents, if the fallback score is the cosine to the nearest mean.
     pub(crate) centroids: Option<Centroids>,
-    /// What the head that is kept learns.
-    pub(crate) learns: Outside,
+    /// The role of out-of-scope records in the fit of the final head.
+    pub(crate) oos_role: OosRole,
 }
 
-/// How the records out of scope are used.
+/// The fits and measurements that calibration needs.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Plan {
-    /// Whether the intents alone are learned.
+pub(crate) struct CalibrationPlan {
+    /// Whether to fit models of the intents alone.
     plain: bool,
-    /// Whether what is out of scope is learned as a class.
+    /// Whether to fit models with an out-of-scope class.
     class: bool,
-    /// Whether nearness to the intents' means is measured.
+    /// Whether to measure the cosine to the nearest mean of an intent.
     nearness: bool,
-    /// Whether every fold is fitted.
+    /// Whether to fit every fold.
     all_folds: bool,
 }
 
-impl Plan {
-    /// Plans what `spec` needs on a data set with `n_oos` records out of scope.
+impl CalibrationPlan {
+    /// Plans the calibration of `spec` on samples with `n_oos` out-of-scope records.
     ///
     /// # Errors
-    /// `BOT-7061` (exit 4) for a class that there are too few records of.
+    /// `BOT-7061` (exit 4) if there are too few records for an out-of-scope class.
     pub(crate) fn new(spec: &ModelSpec, n_oos: usize) -> Result<Self> {
         let fallback = &spec.fallback;
         let named = fallback.score.named();
         let compares = fallback.compares(n_oos);
-        // To fine-tune once more only to compare would cost hours, and each fold's embedding would be another.
+        // Another fine-tuning only to compare scores would take hours, and each fold would have another embedding.
         let cheap = spec.head.kind != HeadKind::FineTuned;
         let class = fallback.learns_oos_class(n_oos)? && (cheap || named.is_some());
         Ok(Self {
@@ -60,213 +64,210 @@ impl Plan {
         })
     }
 
-    /// Returns what is fitted first.
-    pub(crate) fn first(self) -> Outside {
-        if self.plain { Outside::Unseen } else { Outside::Class }
+    /// Returns the role of out-of-scope records in the first fit.
+    pub(crate) fn first(self) -> OosRole {
+        if self.plain { OosRole::Unseen } else { OosRole::Class }
     }
 
-    /// Returns how many steps calibration reports.
-    fn steps(self, n_fits: usize, holds_out: bool, table: &Table<'_>, spec: &ModelSpec) -> u64 {
-        let of = |outside: Outside| {
-            let n_rows = outside.n_rows(&table.data);
+    /// Returns the number of steps that calibration reports.
+    fn steps(self, n_fits: usize, holds_out: bool, context: TrainingContext<'_>) -> u64 {
+        let TrainingContext { table, spec, .. } = context;
+        let steps_with = |role: OosRole| {
+            let n_rows = role.n_rows(&table.samples);
             let (n_fits, n_rows) = match holds_out {
-                true => (usize::from(self.first() != outside), n_rows),
-                false => (n_fits, n_rows - n_rows.div_ceil(FOLDS)),
+                true => (usize::from(self.first() != role), n_rows),
+                false => (n_fits, n_rows - n_rows.div_ceil(N_FOLDS)),
             };
-            n_fits as u64 * steps(spec, outside.n_scores(table.data.n_classes()), n_rows)
+            n_fits as u64 * steps(spec, role.n_scores(table.samples.n_classes()), n_rows)
         };
-        let plain = if self.plain { of(Outside::Unseen) } else { 0 };
-        plain + if self.class { of(Outside::Class) } else { 0 }
+        let plain = if self.plain { steps_with(OosRole::Unseen) } else { 0 };
+        plain + if self.class { steps_with(OosRole::Class) } else { 0 }
     }
 
-    fn n_fits(self, table: &Table<'_>) -> usize {
+    /// Returns the number of folds to fit.
+    fn n_fits(self, table: &FeatureTable<'_>) -> usize {
         match self.all_folds {
-            true => FOLDS,
+            true => N_FOLDS,
             false => {
-                let per_fold = table.data.n_inside().div_ceil(FOLDS);
-                ENOUGH_OUT_OF_FOLD.div_ceil(per_fold).min(FOLDS)
+                let per_fold = table.samples.n_in_scope().div_ceil(N_FOLDS);
+                ENOUGH_OUT_OF_FOLD.div_ceil(per_fold).min(N_FOLDS)
             }
         }
     }
 }
 
-/// Fits the confidence of a head, with what `plan` asks for.
+/// Fits the confidence of a head as `plan` says.
 ///
-/// `first` is the head fitted on everything, where it holds rows out of its own fit; any other is calibrated by the
-/// models of folds. When the class of what is out of scope decides, and `first` has not learned it, the second of
-/// what is returned is the head that has, fitted on everything, too.
+/// `first` is the head fitted on all records, if it holds rows out of its own fit; any other head is calibrated by
+/// models of folds. If the out-of-scope class decides and `first` has not learned it, the second value returned is a
+/// head that has, fitted on all records.
 ///
 /// # Errors
-/// `BOT-7060` (exit 4) when a target cannot be shown; those of fitting the head.
+/// `BOT-7060` (exit 4) if no threshold reaches the target accuracy; those of fitting the head.
 pub(crate) fn calibrate(
-    plan: Plan,
+    plan: CalibrationPlan,
     first: Option<&Fitted>,
-    table: &Table<'_>,
-    spec: &ModelSpec,
-    resources: Resources<'_>,
-    progress: &dyn Progress,
+    context: TrainingContext<'_>,
 ) -> Result<(Calibrated, Option<Fitted>)> {
-    let n_intents = table.data.n_classes();
+    let TrainingContext { table, spec, progress, .. } = context;
+    let n_intents = table.samples.n_classes();
     let holds_out = first.is_some();
     let n_fits = plan.n_fits(table);
-    let folds = (!holds_out || plan.nearness).then(|| Folds::deal(table, FOLDS, spec.seed));
-    progress.begin("calibrate", plan.steps(n_fits, holds_out, table, spec).max(1));
+    let folds = (!holds_out || plan.nearness).then(|| Folds::deal(table, N_FOLDS, spec.seed));
+    progress.begin("calibrate", plan.steps(n_fits, holds_out, context).max(1));
 
-    // A head that holds rows out of its own fit needs no folds; to learn the class it is fitted once more.
+    // A head that holds rows out of its own fit needs no folds; for the out-of-scope class it is fitted once more.
     let mut second = None;
-    let mut gather = |outside: Outside| -> Result<Scored> {
+    let mut gather = |role: OosRole| -> Result<ScoredRecords> {
         let Some(first) = first else {
-            let folds = folds.as_ref().expect("folds are dealt for what holds nothing out");
-            let unseen =
-                out_of_fold_with(outside, table, spec, resources, folds, n_fits, progress)?;
-            return Ok(Scored::of_folds(unseen, table));
+            let folds = folds.as_ref().expect("a head without held-out rows has folds");
+            let unseen = out_of_fold(role, context, folds, n_fits)?;
+            return Ok(ScoredRecords::of_folds(unseen, table));
         };
-        if outside != plan.first() {
-            second = Some(fit_all(outside, table, spec, resources, progress)?);
+        if role != plan.first() {
+            second = Some(fit_all(role, context)?);
         }
-        let fitted = second.as_ref().filter(|_| outside != plan.first()).unwrap_or(first);
-        Ok(Scored::held_out(fitted, outside, table))
+        let fitted = second.as_ref().filter(|_| role != plan.first()).unwrap_or(first);
+        Ok(ScoredRecords::held_out(fitted, role, table))
     };
-    let plain = plan.plain.then(|| gather(Outside::Unseen)).transpose()?;
-    let class = plan.class.then(|| gather(Outside::Class)).transpose()?;
+    let plain = plan.plain.then(|| gather(OosRole::Unseen)).transpose()?;
+    let class = plan.class.then(|| gather(OosRole::Class)).transpose()?;
     let chooses = match spec.fallback.target_accuracy {
         Some(_) => halves(table, spec.seed),
-        None => vec![true; table.data.texts.len()],
+        None => vec![true; table.samples.texts.len()],
     };
-    let plain = plain.map(|scored| Unseen {
+    let plain = plain.map(|scored| UnseenScores {
         cosines: folds
             .as_ref()
             .filter(|_| plan.nearness)
             .map(|folds| nearness(&scored.rows, table, folds, n_fits)),
-        ..scored.unseen(Outside::Unseen, table, &chooses)
+        ..scored.unseen(OosRole::Unseen, table, &chooses)
     });
-    let class = class.map(|scored| scored.unseen(Outside::Class, table, &chooses));
-    let n_oos = table.data.outside().len();
+    let class = class.map(|scored| scored.unseen(OosRole::Class, table, &chooses));
+    let n_oos = table.samples.out_of_scope().len();
     let confidence = Confidence::fit(spec, plain.as_ref(), class.as_ref(), n_oos)?;
     progress.finish();
 
     let score = confidence.rule(spec.fallback.threshold).score;
-    let learns = if score == OosScore::OosClass { Outside::Class } else { plan.first() };
-    let refit = match holds_out && learns != plan.first() {
+    let oos_role = if score == OosScore::OosClass { OosRole::Class } else { plan.first() };
+    let refitted = match holds_out && oos_role != plan.first() {
         true => Some(match second {
             Some(second) => second,
             None => {
-                progress.begin("fit", steps(spec, n_intents + 1, table.data.texts.len()));
-                let fitted = fit_all(Outside::Class, table, spec, resources, progress)?;
+                progress.begin("fit", steps(spec, n_intents + 1, table.samples.texts.len()));
+                let fitted = fit_all(OosRole::Class, context)?;
                 progress.finish();
                 fitted
             }
         }),
         false => None,
     };
-    let centroids = (score == OosScore::Centroid)
-        .then(|| Centroids::fit(&table.whole(), &table.inside(), &table.data.y, n_intents));
-    Ok((Calibrated { confidence, centroids, learns }, refit))
+    let centroids = (score == OosScore::Centroid).then(|| {
+        Centroids::fit(&table.whole(), &table.in_scope_rows(), &table.samples.y, n_intents)
+    });
+    Ok((Calibrated { confidence, centroids, oos_role }, refitted))
 }
 
-/// Fits the head on all records, those out of scope as a class where `outside` says so.
+/// Fits the head on all records; out-of-scope records take part as `role` says.
 ///
 /// # Errors
 /// Those of fitting the head.
-pub(crate) fn fit_all(
-    outside: Outside,
-    table: &Table<'_>,
-    spec: &ModelSpec,
-    resources: Resources<'_>,
-    progress: &dyn Progress,
-) -> Result<Fitted> {
-    let rows: Vec<u32> = (0..outside.n_rows(&table.data) as u32).collect();
-    let y = table.data.y_with_outside();
-    let n_scores = outside.n_scores(table.data.n_classes());
-    train::fit(&table.whole(), &rows, &y, n_scores, spec, resources, progress)
+pub(crate) fn fit_all(role: OosRole, context: TrainingContext<'_>) -> Result<Fitted> {
+    let samples = &context.table.samples;
+    let rows: Vec<u32> = (0..role.n_rows(samples) as u32).collect();
+    let y = samples.y_with_oos();
+    let n_scores = role.n_scores(samples.n_classes());
+    fitting::fit(context.request(&context.table.whole(), &rows, &y, n_scores))
 }
 
-/// Scores `[rows, n_scores]` of `rows` by models that never saw them; rows are those of [`Table`].
-struct Scored {
+/// Scores `[rows, n_scores]` of `rows` by models that never saw them; `rows` are rows of a [`FeatureTable`].
+struct ScoredRecords {
     rows: Vec<u32>,
     scores: Vec<f64>,
-    /// Of each of `rows`, whether anything of it is known to the model.
+    /// For each of `rows`, whether the model knows anything in it.
     understood: Vec<bool>,
 }
 
-impl Scored {
-    fn of_folds(unseen: OutOfFold, table: &Table<'_>) -> Self {
+impl ScoredRecords {
+    /// Joins the out-of-fold scores of in-scope and out-of-scope records.
+    fn of_folds(unseen: OutOfFold, table: &FeatureTable<'_>) -> Self {
         let OutOfFold { mut rows, mut scores, mut understood, .. } = unseen;
-        rows.extend(beyond(table));
-        scores.extend(unseen.outside);
-        understood.extend(unseen.outside_understood);
+        rows.extend(oos_rows(table));
+        scores.extend(unseen.oos_scores);
+        understood.extend(unseen.oos_understood);
         Self { rows, scores, understood }
     }
 
-    /// Takes what `fitted` held out of its own fit; what is out of scope and was no class, nothing of it saw.
-    fn held_out(fitted: &Fitted, outside: Outside, table: &Table<'_>) -> Self {
+    /// Takes the scores that `fitted` held out of its own fit; if out-of-scope records are not a class, `fitted` did not
+    /// see any of them, and scores them all.
+    fn held_out(fitted: &Fitted, role: OosRole, table: &FeatureTable<'_>) -> Self {
         let HeldOut { mut rows, mut scores } =
             fitted.held_out.clone().expect("the head holds rows out of its own fit");
         let matrix = table.whole();
-        if outside == Outside::Unseen {
-            let beyond = beyond(table);
-            scores.extend(fitted.scores(&matrix, &beyond));
-            rows.extend(beyond);
+        if role == OosRole::Unseen {
+            let oos_rows = oos_rows(table);
+            scores.extend(fitted.scores(&matrix, &oos_rows));
+            rows.extend(oos_rows);
         }
         let understood = rows.iter().map(|&row| matrix.understood(row)).collect();
         Self { rows, scores, understood }
     }
 
-    /// Takes the class of what is out of scope apart from the intents.
-    fn unseen(&self, outside: Outside, table: &Table<'_>, chooses: &[bool]) -> Unseen {
-        let n_intents = table.data.n_classes();
-        let scores = || self.scores.chunks_exact(outside.n_scores(n_intents));
-        let truth = |row: &u32| table.data.y.get(*row as usize).map(|class| *class as usize);
-        Unseen {
+    /// Separates the scores of the out-of-scope class from those of the intents.
+    fn unseen(&self, role: OosRole, table: &FeatureTable<'_>, chooses: &[bool]) -> UnseenScores {
+        let n_intents = table.samples.n_classes();
+        let scores = || self.scores.chunks_exact(role.n_scores(n_intents));
+        let truth = |row: &u32| table.samples.y.get(*row as usize).map(|class| *class as usize);
+        UnseenScores {
             n_classes: n_intents,
             scores: scores().flat_map(|row| &row[..n_intents]).copied().collect(),
             truth: self.rows.iter().map(truth).collect(),
             understood: self.understood.clone(),
             chooses: self.rows.iter().map(|&row| chooses[row as usize]).collect(),
-            tests: self.tests(outside, table, chooses),
-            oos_logits: (outside == Outside::Class)
+            tests: self.tests(role, table, chooses),
+            oos_logits: (role == OosRole::Class)
                 .then(|| scores().map(|row| row[n_intents]).collect()),
             cosines: None,
         }
     }
 
-    /// Returns of each row whether it tests a threshold: it is not in the half that chooses, and the rows that test
-    /// have as many out of scope as the data has.
+    /// Returns for each row whether it tests a threshold. Such a row is not in the half that chooses, and the share of
+    /// out-of-scope records among these rows is the same as in the samples.
     ///
-    /// A head that holds a tenth of its rows out has scores of all records out of scope, which it never saw: of
-    /// these, one in ten tests.
-    fn tests(&self, outside: Outside, table: &Table<'_>, chooses: &[bool]) -> Vec<bool> {
-        let n_inside = table.data.n_inside();
-        let held = self.rows.iter().filter(|row| (**row as usize) < n_inside).count();
-        let mut met = 0;
+    /// A head that holds out a tenth of its rows has scores of all out-of-scope records, because it saw none of them;
+    /// only one in ten of these tests.
+    fn tests(&self, role: OosRole, table: &FeatureTable<'_>, chooses: &[bool]) -> Vec<bool> {
+        let n_in_scope = table.samples.n_in_scope();
+        let held = self.rows.iter().filter(|row| (**row as usize) < n_in_scope).count();
+        let mut n_seen = 0;
         let mut in_proportion = |row: u32| {
-            if outside == Outside::Class || (row as usize) < n_inside {
+            if role == OosRole::Class || (row as usize) < n_in_scope {
                 return true;
             }
-            met += 1;
-            (met * held) / n_inside > ((met - 1) * held) / n_inside
+            n_seen += 1;
+            (n_seen * held) / n_in_scope > ((n_seen - 1) * held) / n_in_scope
         };
         self.rows.iter().map(|&row| !chooses[row as usize] && in_proportion(row)).collect()
     }
 }
 
-/// Returns the records that are out of scope.
-fn beyond(table: &Table<'_>) -> Vec<u32> {
-    (table.data.n_inside() as u32..table.data.texts.len() as u32).collect()
+/// Returns the out-of-scope rows.
+fn oos_rows(table: &FeatureTable<'_>) -> Vec<u32> {
+    (table.samples.n_in_scope() as u32..table.samples.texts.len() as u32).collect()
 }
 
 /// Returns for every record whether it is in the half that chooses: stratified, near duplicates never in both.
-fn halves(table: &Table<'_>, seed: u64) -> Vec<bool> {
-    let y = table.data.y_with_outside();
-    let halves = folds::assign(&folds::groups(&table.data.texts, &y), &y, 2, seed ^ HALVES);
+fn halves(table: &FeatureTable<'_>, seed: u64) -> Vec<bool> {
+    let y = table.samples.y_with_oos();
+    let halves = folds::assign(&folds::groups(&table.samples.texts, &y), &y, 2, seed ^ HALVES);
     halves.into_iter().map(|half| half == 0).collect()
 }
 
-/// Returns the cosine of each of `rows` to the nearest mean of an intent, taken over the other folds.
-fn nearness(rows: &[u32], table: &Table<'_>, folds: &Folds, n_fits: usize) -> Vec<f64> {
-    let n_inside = table.data.n_inside() as u32;
-    // What is out of scope is in no mean, and is dealt out in turn.
-    let fold_of = |row: u32| match row.checked_sub(n_inside) {
+/// Returns the cosine of each of `rows` to the nearest mean of an intent; the means are taken over the other folds.
+fn nearness(rows: &[u32], table: &FeatureTable<'_>, folds: &Folds, n_fits: usize) -> Vec<f64> {
+    let n_in_scope = table.samples.n_in_scope() as u32;
+    // Out-of-scope records are in no mean; they are dealt to the folds in turn.
+    let fold_of = |row: u32| match row.checked_sub(n_in_scope) {
         Some(row) => row % n_fits as u32,
         None => folds.of(row),
     };
@@ -276,9 +277,10 @@ fn nearness(rows: &[u32], table: &Table<'_>, folds: &Folds, n_fits: usize) -> Ve
         if held.is_empty() {
             continue;
         }
-        let others: Vec<u32> = (0..n_inside).filter(|&row| fold_of(row) != fold).collect();
+        let others: Vec<u32> = (0..n_in_scope).filter(|&row| fold_of(row) != fold).collect();
         let matrix = table.matrix(&others);
-        let centroids = Centroids::fit(&matrix, &others, &table.data.y, table.data.n_classes());
+        let samples = &table.samples;
+        let centroids = Centroids::fit(&matrix, &others, &samples.y, samples.n_classes());
         let mut sums = Vec::new();
         for i in held {
             let (columns, values) = matrix.row(rows[i] as usize);

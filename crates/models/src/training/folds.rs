@@ -1,17 +1,17 @@
-//! Folds for cross-fitting: every intent in every fold, near duplicates never in two.
+//! Folds for cross-fitting: every intent in every fold, near duplicates never in two folds.
 
 use botops_stats::random::Random;
 use botops_text::{self as text, NearSpec};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Keeps the draws of the folds apart from those of the heads.
+/// Separates the draw of the folds from the draws of the heads.
 const STREAM: u64 = 0xF01D;
 
-/// Returns the group of each row of a training: near duplicates have the same ([`text::near_groups`] at 0.8 of three characters).
+/// Returns the group of each row; near duplicates share a group ([`text::near_groups`]: character trigrams, similarity 0.8).
 ///
-/// `texts` and `y` are [n_samples]. A group that holds all there is of an intent is taken apart into
-/// texts that [`text::fold`] to the same: held out whole, nothing could be learned of the intent, and
-/// what is fitted on rows out of fold would take it for one that the model is always wrong about.
+/// `texts` and `y` are [n_samples]. A group that holds all records of an intent is divided into texts that
+/// [`text::fold`] to the same text. If such a group were held out whole, no model could learn the intent, and
+/// calibration on out-of-fold rows would treat the intent as one that the model always gets wrong.
 pub(crate) fn groups(texts: &[&str], y: &[u32]) -> Vec<u32> {
     let mut groups = text::near_groups(texts, &NearSpec::default()).group_of;
     let mut of_intent: BTreeMap<u32, BTreeSet<u32>> = BTreeMap::new();
@@ -31,11 +31,11 @@ pub(crate) fn groups(texts: &[&str], y: &[u32]) -> Vec<u32> {
 
 /// Returns the fold of each row, in [0, n_folds).
 ///
-/// `groups` and `y` are [n_samples]: rows of one group (as of [`groups`], or [`text::near_groups`]) go
-/// together, with the intent of the first of them. The groups of an intent are shuffled and dealt out,
-/// the largest first, each to the fold that has the fewest rows of the intent; of equals to the one with the
-/// fewest rows in all, then to the earlier. So folds differ in an intent by no more than the rows of
-/// its largest group, and an intent that is one group only is in one fold.
+/// `groups` and `y` are [n_samples]. Rows of one group (from [`groups`] or [`text::near_groups`]) stay together; the
+/// intent of a group is that of its first row. The groups of an intent are shuffled and dealt out, the largest first,
+/// each to the fold with the fewest rows of the intent, then with the fewest rows in all, then the earlier one. The
+/// numbers of rows of an intent in two folds therefore differ by at most the size of its largest group, and an intent
+/// with a single group is in one fold.
 pub(crate) fn assign(groups: &[u32], y: &[u32], n_folds: usize, seed: u64) -> Vec<u32> {
     let mut rows_of: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
     for (row, &group) in groups.iter().enumerate() {
@@ -55,7 +55,7 @@ pub(crate) fn assign(groups: &[u32], y: &[u32], n_folds: usize, seed: u64) -> Ve
         for rows in groups.iter() {
             let fold = (0..n_folds)
                 .min_by_key(|&fold| (own_sizes[fold], sizes[fold]))
-                .expect("there is a fold");
+                .expect("`n_folds` is above 0");
             own_sizes[fold] += rows.len();
             sizes[fold] += rows.len();
             for &row in *rows {
@@ -71,7 +71,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// Returns how many rows of `intent` each fold has.
+    /// Returns the number of rows of `intent` in each fold.
     fn counts(folds: &[u32], y: &[u32], intent: u32, n_folds: usize) -> Vec<usize> {
         let mut counts = vec![0; n_folds];
         for (fold, _) in folds.iter().zip(y).filter(|(_, y)| **y == intent) {
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn an_intent_of_near_duplicates_only_is_in_more_than_one_fold() {
+    fn an_intent_with_only_near_duplicates_is_divided() {
         let texts = [
             "set the morning alarm number 1 now please",
             "set the morning alarm number 2 now please",
@@ -113,18 +113,18 @@ mod tests {
             "where is my parcel?",
             "a refund",
         ];
-        // Intent 1 is one group, which a row of intent 0 shares: the group is taken apart, that of parcels is not.
+        // Intent 1 is one group, which a row of intent 0 shares: that group is divided, the group of parcels is not.
         assert_eq!(groups(&texts, &[1, 1, 1, 0, 0, 0, 0]), [0, 1, 2, 0, 4, 4, 6]);
         assert_eq!(groups(&texts, &[1, 1, 1, 0, 0, 0, 1]), [0, 0, 0, 0, 4, 4, 6]);
     }
 
     #[test]
-    fn groups_are_dealt_out_by_their_rows() {
+    fn groups_are_dealt_out_by_size() {
         // One intent with groups of 4, 3, 2, 2 and 1: by hand 4, 3 + 1 and 2 + 2.
         let groups = [0, 0, 0, 0, 4, 4, 4, 7, 7, 9, 9, 11];
         let folds = assign(&groups, &[0; 12], 3, 1);
         assert_eq!(counts(&folds, &[0; 12], 0, 3), [4, 4, 4]);
-        // The intent of a group is that of its first row; an intent that is one group is in one fold.
+        // The intent of a group is that of its first row; an intent with a single group is in one fold.
         let folds = assign(&[0, 0, 2, 2, 2], &[1, 0, 0, 0, 0], 2, 1);
         assert_eq!(folds, [1, 1, 0, 0, 0]);
         assert!(assign(&[], &[], 5, 1).is_empty());
@@ -132,12 +132,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_group_is_parted_and_no_fold_neglected(
+        fn groups_stay_together_and_folds_are_balanced(
             rows in prop::collection::vec((0_u32..40, 0_u32..4), 0..120),
             n_folds in 1_usize..7,
             seed: u64,
         ) {
-            // A group has the intent of its number, here: what comes with the row is for the intents' sizes.
+            // The group number includes the intent, so all rows of a group have the same intent.
             let groups: Vec<u32> = rows.iter().map(|(group, intent)| group * 4 + intent).collect();
             let y: Vec<u32> = rows.iter().map(|(_, intent)| *intent).collect();
             let folds = assign(&groups, &y, n_folds, seed);

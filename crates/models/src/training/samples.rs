@@ -1,26 +1,28 @@
-//! The records that train, and those that only show what lies outside.
+//! The records of a training, separated into in-scope and out-of-scope records.
 
 use crate::Sample;
 use botops_findings::{Fault, Result};
 use botops_labels::{Labels, OOS};
 use botops_text as text;
 
-/// Fewest records in all, and of an intent.
-const FEWEST: (usize, usize) = (10, 2);
+/// The smallest number of in-scope records.
+const FEWEST_RECORDS: usize = 10;
+/// The smallest number of records of an intent.
+const FEWEST_OF_AN_INTENT: usize = 2;
 
-/// The records of a training, those with an intent apart from those out of scope.
+/// The records of a training: in-scope records, which have an intent, then out-of-scope records.
 ///
-/// - `texts` holds the records with an intent, in their order, then those out of scope, in theirs
-/// - `y` is the intent of each of the first; each is below `labels.len()`
+/// - `texts` holds the in-scope records, then the out-of-scope records, each in the order of the input
+/// - `y` is the intent of each in-scope record; each is below `labels.len()`
 #[derive(Debug)]
-pub(crate) struct Data<'a> {
+pub(crate) struct Samples<'a> {
     pub(crate) texts: Vec<&'a str>,
     pub(crate) y: Vec<u32>,
     pub(crate) labels: Labels,
 }
 
-impl<'a> Data<'a> {
-    /// Takes `samples` apart, and checks that they are enough to learn from.
+impl<'a> Samples<'a> {
+    /// Separates `samples`, and checks that there are enough to learn from.
     ///
     /// # Errors
     /// `BOT-2110` fewer than two intents (exit 3); `BOT-7011` fewer than 2 records of an intent or 10 in all (exit 4).
@@ -32,28 +34,28 @@ impl<'a> Data<'a> {
             .filter_map(|sample| Some((sample.text, labels.index_of(sample.intent)? as u32)));
         let (mut texts, y): (Vec<&str>, Vec<u32>) = known.unzip();
         texts.extend(samples.iter().filter(|sample| sample.intent == OOS).map(|s| s.text));
-        let data = Self { texts, y, labels };
-        data.check()?;
-        Ok(data)
+        let separated = Self { texts, y, labels };
+        separated.check()?;
+        Ok(separated)
     }
 
-    /// Returns the texts that train.
-    pub(crate) fn inside(&self) -> &[&'a str] {
+    /// Returns the in-scope texts.
+    pub(crate) fn in_scope(&self) -> &[&'a str] {
         &self.texts[..self.y.len()]
     }
 
-    /// Returns the number of texts that train.
-    pub(crate) fn n_inside(&self) -> usize {
+    /// Returns the number of in-scope texts.
+    pub(crate) fn n_in_scope(&self) -> usize {
         self.y.len()
     }
 
-    /// Returns the texts that are out of scope.
-    pub(crate) fn outside(&self) -> &[&'a str] {
+    /// Returns the out-of-scope texts.
+    pub(crate) fn out_of_scope(&self) -> &[&'a str] {
         &self.texts[self.y.len()..]
     }
 
-    /// Returns the class of every text: its intent, or out of scope as one class after them.
-    pub(crate) fn y_with_outside(&self) -> Vec<u32> {
+    /// Returns the class of every text: its intent, or the out-of-scope class after the intents.
+    pub(crate) fn y_with_oos(&self) -> Vec<u32> {
         let mut y = self.y.clone();
         y.resize(self.texts.len(), self.n_classes() as u32);
         y
@@ -65,14 +67,13 @@ impl<'a> Data<'a> {
     }
 
     fn check(&self) -> Result<()> {
-        if self.n_inside() < FEWEST.0 {
+        if self.n_in_scope() < FEWEST_RECORDS {
             return Err(Fault::insufficient(
                 "BOT-7011",
-                format!("{} records with an intent are too few to train on", self.n_inside()),
+                format!("{} records with an intent are too few to train on", self.n_in_scope()),
             )
             .hint(format!(
-                "at least {} are needed; 20 or more of every intent is a start",
-                FEWEST.0
+                "train on at least {FEWEST_RECORDS} records; 20 or more of each intent is a good start"
             )));
         }
         let mut counts = vec![0_usize; self.labels.len()];
@@ -83,20 +84,18 @@ impl<'a> Data<'a> {
             .labels
             .iter()
             .zip(&counts)
-            .filter(|(_, n)| **n < FEWEST.1)
+            .filter(|(_, n)| **n < FEWEST_OF_AN_INTENT)
             .map(|(name, _)| format!("`{}`", text::display(name, 60)))
             .collect();
-        match rare.as_slice() {
-            [] => Ok(()),
+        let message = match rare.as_slice() {
+            [] => return Ok(()),
+            [only] => format!("intent {only} has only one record"),
             [first, rest @ ..] => {
-                let more = if rest.is_empty() {
-                    String::new()
-                } else {
-                    format!(" and {} more", rest.len())
-                };
-                Err(Fault::insufficient("BOT-7011", format!("intent {first}{more} has only one record"))
-                    .hint("add records of it, or leave the intent out: one cannot be learned from and tested on at once"))
+                format!("intent {first} and {} more have only one record each", rest.len())
             }
-        }
+        };
+        Err(Fault::insufficient("BOT-7011", message).hint(
+            "add records of it, or remove the intent: one record cannot be used for both training and calibration",
+        ))
     }
 }
