@@ -169,7 +169,7 @@ fn said(what: &str, verdict: &str, n: usize, first: &str) -> String {
 
 /// The code of a complaint, which is one of few.
 fn code(code: &str) -> &'static str {
-    ["BOT-2221", "BOT-2222", "BOT-2223", "BOT-2224", "BOT-2225", "BOT-2227"]
+    ["BOT-2221", "BOT-2222", "BOT-2223", "BOT-2224", "BOT-2225", "BOT-2227", "BOT-2228"]
         .into_iter()
         .find(|known| *known == code)
         .unwrap_or("BOT-2221")

@@ -4,13 +4,13 @@ use super::{
     Complaints, Document, Repaired, UNTOLD, check_format, document::Edits, patch::Lines,
     shown_beside,
 };
-use botops_datasets::{ReadOptions, Rejected, read};
+use botops_datasets::{ReadOptions, Rejected};
 use botops_expectations::Expectations;
 use botops_findings::{Fault, Finding, Place, Result};
-use botops_text::{display, for_people, from_people, from_spreadsheet, with_line_feeds};
+use botops_text::{display, for_people, from_people, from_spreadsheet};
 use botops_validation::{
     Keep, ValidateOptions, Validation,
-    quarantine::{LEADING, OF_DATA, Quarantine, Stands},
+    quarantine::{LEADING, OF_DATA, Quarantine, QuarantinePlace},
     validate_bytes,
 };
 use serde::Serialize;
@@ -91,8 +91,8 @@ struct Left {
 /// - what `expectations` reject then, listed or not, is set aside
 ///
 /// # Errors
-/// `BOT-2224` (exit 5) when a record is not what it was, or not there; `BOT-2221`, `BOT-2223`, `BOT-2225` (exit 3) for
-/// lines that cannot be used; every such line is a finding. `BOT-1003` for another format; those of reading and of
+/// `BOT-2224` (exit 5) when a record is not what it was, or not there; `BOT-2228` (exit 3) without fingerprints;
+/// `BOT-2221`, `BOT-2223`, `BOT-2225` (exit 3) for lines that cannot be used; every such line is a finding. `BOT-1003` for another format; those of reading and of
 /// [`validate_bytes`].
 ///
 /// # Panics
@@ -181,7 +181,7 @@ pub fn readmit(
 pub fn write_left(path: &Path, readmission: &Readmission) -> Result<()> {
     let mut quarantine = Quarantine::create(path, &readmission.names)?;
     for left in &readmission.left {
-        let place = Stands {
+        let place = QuarantinePlace {
             file: &readmission.file,
             record: left.record,
             line: left.line,
@@ -237,10 +237,19 @@ impl Listing {
                 .file(path)
                 .hint("give a file that `botops validate DATA --quarantine FILE` wrote, and leave its first line as it is"));
         };
-        let leading = LEADING.map(position);
-        let shared = shared(&lines.names, document, path)?;
+        let (file, fingerprint) = (position("file"), position("fingerprint"));
+        let names = lines.names.clone();
         let rows = lines.rows()?;
-        let [file, _, line, _, _, fingerprint] = leading;
+        let fingerprint_of = |cells: &[String]| {
+            fingerprint.map(|column| cells[column].trim().to_owned()).filter(|it| !it.is_empty())
+        };
+        if fingerprint.is_none()
+            || !rows.is_empty() && rows.iter().all(|(_, cells)| fingerprint_of(cells).is_none())
+        {
+            let message = "the quarantine has no fingerprints, so a record that moved or changed cannot be recognized";
+            return Err(Fault::data("BOT-2228", message).file(path).hint(WRITE_AGAIN));
+        }
+        let shared = shared(&names, document, path)?;
         let file_of =
             |cells: &[String]| file.map(|file| from_spreadsheet(&cells[file]).into_owned());
         let files: BTreeSet<Option<String>> =
@@ -294,32 +303,26 @@ impl Listing {
                 self.complaints.malformed("BOT-2223", &place, message, "keep one of the lines");
                 continue;
             }
-            let known =
-                fingerprint.map(|column| cells[column].trim()).filter(|known| !known.is_empty());
-            // Older files have no fingerprint: the line has to do.
-            let is_there = match (known, line.map(|line| cells[line].trim())) {
-                (Some(known), _) => known == document.fingerprint(at),
-                (None, Some(line)) => line == document.row(at).line().to_string(),
-                (None, None) => true,
+            let Some(known) = fingerprint_of(&cells) else {
+                let message = format!("the line of record {number} has no fingerprint");
+                self.complaints.malformed("BOT-2228", &place, message, WRITE_AGAIN);
+                continue;
             };
-            if !is_there {
+            if known != document.fingerprint(at) {
                 let message = format!("record {number} is not what it was when it was set aside");
                 self.complaints.stale("BOT-2224", &place, message, ORIGIN);
                 continue;
             }
-            let as_read = known.is_none();
-            let edited = self.edited(&shared, as_read, document, (at, &cells), &place);
+            let edited = self.edited(&shared, document, (at, &cells), &place);
             self.records.insert(at, edited);
         }
         Ok(())
     }
 
-    /// Returns the cells of a line that say other than the record at `at`; `as_read`: they may hold what was read of the
-    /// cells, without white space around it, and not the cells.
+    /// Returns the cells of a line that say something else than the record at `at`.
     fn edited(
         &mut self,
         shared: &[Shared],
-        as_read: bool,
         document: &Document,
         (at, cells): (usize, &[String]),
         place: &Place,
@@ -327,9 +330,6 @@ impl Listing {
         let mut edited = BTreeMap::new();
         for Shared { listed, column } in shared {
             let (cell, original) = (&cells[*listed], document.row(at).cell(*column));
-            if as_read && says(document, at, *column, original, cell) {
-                continue;
-            }
             let Some(value) = from_people(cell, original) else {
                 let (what, help) = UNTOLD;
                 let name = display(&document.names[*column], 40);
@@ -348,32 +348,14 @@ impl Listing {
 
 const ORIGIN: &str = "name the data that were validated, as they were then; or validate again, and correct what is set aside now";
 
-/// Whether a cell that holds what was read says the same as the one it was read from.
-fn says(document: &Document, at: usize, column: usize, original: &str, cell: &str) -> bool {
-    let is_entities = document.roles.as_ref().is_some_and(|roles| roles.entities == Some(column));
-    let read = match is_entities {
-        true => {
-            let row = document.row(at);
-            let spans = read::entities(original.trim(), &document.name, row.record(), row.line());
-            spans.ok().and_then(|spans| serde_json::to_string(&spans).ok()).unwrap_or_default()
-        }
-        false => original.trim().to_owned(),
-    };
-    with_line_feeds(cell) == with_line_feeds(&for_people(&read))
-}
+const WRITE_AGAIN: &str =
+    "write it again with `botops validate DATA --quarantine FILE`, and correct that file";
 
 /// Returns which columns of a quarantine are which of the data.
+///
+/// # Errors
+/// `BOT-2224` (exit 5) when the data do not have one of them.
 fn shared(names: &[String], document: &Document, path: &Path) -> Result<Vec<Shared>> {
-    let role = |name: &str| {
-        let roles = document.roles.as_ref()?;
-        match name {
-            "text" => Some(roles.text),
-            "intent" => roles.intent,
-            "lang" => roles.lang,
-            "entities" => roles.entities,
-            _ => None,
-        }
-    };
     let mut shared = Vec::new();
     for (listed, name) in names.iter().enumerate() {
         if LEADING.contains(&name.as_str()) {
@@ -381,23 +363,18 @@ fn shared(names: &[String], document: &Document, path: &Path) -> Result<Vec<Shar
         }
         let name = from_spreadsheet(name);
         let of_data = name.strip_prefix(OF_DATA).filter(|bare| LEADING.contains(bare));
-        let exact = document.column(of_data.unwrap_or(&name));
-        match (exact, role(&name)) {
-            (Some(column), _) | (None, Some(column)) => shared.push(Shared { listed, column }),
-            // What a quarantine of records has whether the data have it or not.
-            (None, None) if ["intent", "lang", "entities"].contains(&name.as_ref()) => {}
-            (None, None) => {
-                return Err(Fault::conflict(
-                    "BOT-2224",
-                    format!(
-                        "the quarantine has a column `{}`, and the data have not",
-                        display(&name, 40)
-                    ),
-                )
-                .file(path)
-                .hint(ORIGIN));
-            }
-        }
+        let Some(column) = document.column(of_data.unwrap_or(&name)) else {
+            return Err(Fault::conflict(
+                "BOT-2224",
+                format!(
+                    "the quarantine has a column `{}`, and the data have not",
+                    display(&name, 40)
+                ),
+            )
+            .file(path)
+            .hint(ORIGIN));
+        };
+        shared.push(Shared { listed, column });
     }
     Ok(shared)
 }

@@ -204,6 +204,55 @@ proptest! {
     }
 }
 
+#[test]
+fn a_quarantine_is_merged_only_into_the_records_that_it_lists() {
+    const HEADER: &str = "id,text,intent,lang,note\n";
+    const ROWS: [&str; 3] = [
+        "1,where is it,order_status,en,a\n",
+        "2,give it back,,en,b\n",
+        "3,refund me,refund,en,c\n",
+    ];
+    let folder = Folder::new();
+    let read = expectations().read_options();
+    let merged = |data: &str, quarantine: &str| {
+        let (path, out) = (folder.write("a.csv", data), folder.at("out.csv"));
+        let set_aside = folder.write("q.csv", quarantine);
+        readmit(&path, &read, std::slice::from_ref(&set_aside), &expectations(), &options(), &out)
+    };
+    let data = format!("{HEADER}{}", ROWS.concat());
+    let (path, set_aside) = (folder.write("a.csv", &data), folder.at("q.csv"));
+    let keep = Keep::Quarantine(&set_aside);
+    validate_file(&path, &read, &expectations(), &options(), keep).unwrap();
+    let corrected =
+        fs::read_to_string(&set_aside).unwrap().replace("give it back,,", "give it back,refund,");
+    let back = merged(&data, &corrected).unwrap();
+    assert_eq!((back.records_out, back.quarantined, back.edited), (3, 0, 1));
+
+    // Two rows were exchanged since.
+    let fault =
+        merged(&format!("{HEADER}{}{}{}", ROWS[0], ROWS[2], ROWS[1]), &corrected).unwrap_err();
+    assert_eq!((fault.code(), fault.kind()), ("BOT-2224", FaultKind::Conflict), "{fault}");
+
+    let rejected =
+        botops_datasets::read_bytes(data.as_bytes(), &path.display().to_string(), &read).unwrap();
+    let rejected = botops_validation::validate(&rejected, &expectations(), None).rejected;
+    assert_eq!(rejected.len(), 1);
+    let list = folder.at("list.csv");
+    botops_validation::write_rejected(&list, "a.csv", &rejected).unwrap();
+    let list = fs::read_to_string(list).unwrap();
+    let without_column =
+        "record,line,codes,reasons,id,text\n2,3,BOT-2112,no intent,2,give it back\n";
+    let (header, line) = corrected.split_once('\n').unwrap();
+    let fingerprint = line.split(',').find(|cell| cell.starts_with("r-")).unwrap();
+    let line_without =
+        format!("{header}\n{line}{}", line.replace(fingerprint, "").replace(",2,3,", ",1,2,"));
+    for quarantine in [list.as_str(), without_column, &line_without] {
+        let fault = merged(&data, quarantine).unwrap_err();
+        assert_eq!((fault.code(), fault.kind()), ("BOT-2228", FaultKind::Gate), "{fault}");
+        assert!(!fault.hints().is_empty(), "{fault}");
+    }
+}
+
 /// The patch with `cells` of its first fix replaced.
 fn with(fix: &Fix, change: impl FnOnce(&mut Fix)) -> Vec<Fix> {
     let mut fix = fix.clone();

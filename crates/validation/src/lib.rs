@@ -22,7 +22,7 @@ mod rules;
 
 pub use baseline::Baseline;
 pub use botops_datasets::table::rows::{RecordRows, Source, TableRows};
-pub use quarantine::{replaceable_quarantine, write_quarantine};
+pub use quarantine::{replaceable_quarantine, write_rejected};
 
 use baseline::Matching;
 use botops_datasets::{
@@ -37,9 +37,10 @@ use botops_profile::{ProfileChange, Profiler};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use class_counts::{Classes, Counts};
-use disposition::Kept;
-use external_sort::{Entry, HELD, Sorted};
+use disposition::Disposition;
+use external_sort::{Entry, HELD, Merge, Sorted};
 use file_names::Files;
+use record_set::Bits;
 use repeats::Duplicates;
 use rules::{Gathering, Rules};
 use serde::{Deserialize, Serialize};
@@ -134,7 +135,7 @@ pub struct ValidateOptions<'a> {
     pub baseline: Option<&'a Baseline>,
     /// Whether [`Validation::baseline`] is wanted: all findings there are.
     pub notes_baseline: bool,
-    /// Whether [`Validation::profiles`] is wanted: the rows are read once more for it.
+    /// Whether [`Validation::profiles`] is wanted.
     pub profiles: bool,
     /// Where what has to be sorted or counted is put when it does not fit into some 30 MB of memory; `None`: it is held.
     pub spill: Option<&'a Path>,
@@ -169,8 +170,16 @@ pub enum Keep<'a> {
     Quarantine(&'a Path),
     /// Those that are rejected are returned, with the reasons: where they stand and what they say; not their entities.
     Rejected,
-    /// They are returned: the accepted ones and, with the reasons, the rejected ones. These are all of them, as read.
+    /// All are returned: the accepted ones and, with the reasons, the rejected ones. The data set holds the records of
+    /// the same rows.
     Records(&'a Dataset),
+    /// The accepted ones are returned; the rejected ones are written to a quarantine, with the reasons.
+    Accepted {
+        /// The records of the same rows.
+        data: &'a Dataset,
+        /// The quarantine.
+        quarantine: &'a Path,
+    },
 }
 
 /// Checks `data` against `expectations`, and against `test` for leakage; all is held in memory.
@@ -194,6 +203,8 @@ pub fn validate(data: &Dataset, expectations: &Expectations, test: Option<&Datas
 
 /// Checks the file at `path`, read as `read` says, against `expectations`; memory does not grow with the file.
 ///
+/// - the file is opened once; a second time for findings that compare records, for the records that are rejected, and
+///   for the profile of those that are not
 /// - as [`validate`], with every rule, and with `options.samples` findings of each kind, the first ones
 /// - what is held grows by a bit for each record, and another for each rule with `fail_if`; without `options.spill`, by
 ///   a byte where there are intents
@@ -250,7 +261,8 @@ fn of_origin(
     )
 }
 
-/// Checks the rows of `source`.
+/// Checks the rows of `source`: reads them once, and the first of them again if findings or rejected records have to be
+/// shown, or if the accepted ones have to be profiled.
 fn run(
     source: &mut dyn Source,
     expectations: &Expectations,
@@ -259,71 +271,32 @@ fn run(
 ) -> Result<Validation> {
     let file = source.name().to_owned();
     let mut engine = Engine::new(source, expectations, options)?;
-    let mut n_records = 0;
-    source.each(&mut |row| {
-        engine.add(row, At::of(row, n_records))?;
-        n_records += 1;
-        Ok(ControlFlow::Continue(()))
-    })?;
+    let mut before = options.profiles.then(|| Profiler::new(source.shape()));
+    let n_records = engine.first_pass(source, before.as_mut())?;
     let wants_reasons = !matches!(keep, Keep::Counts);
-    let source_roles = source.shape().roles.clone();
-    let mut reasons = engine.compare(wants_reasons.then_some(options.spill))?;
+    let reasons = engine.compare(wants_reasons.then_some(options.spill))?;
     engine.whole(n_records)?;
-    let late = engine.found.take_late();
     let rejected = engine.found.rejected(n_records);
-    let mut kept = Kept::begin(keep, source.shape().names.as_slice())?;
-    let last = late.last().map(|late| late.at.position);
-    let last = last.max(rejected.last().filter(|_| wants_reasons));
-    if let Some(last) = last {
-        let levels: Vec<(&'static str, Severity)> = engine
-            .found
-            .slots
-            .iter()
-            .map(|slot| slot.code)
-            .zip(engine.found.levels(n_records))
-            .collect();
-        let mut late = late.into_iter().peekable();
-        let mut reasons = reasons.as_mut().map(Sorted::merge).transpose()?;
-        let mut position = 0;
-        source.each(&mut |row| {
-            let at = At::of(row, position);
-            while let Some(late) = late.next_if(|late| late.at.position == position) {
-                let told = engine.told(&late, row);
-                engine.found.tell(&late, told);
-            }
-            if let Some(late_reasons) = reasons.as_mut().filter(|_| rejected.contains(position)) {
-                let mut sink = Reasons {
-                    slots: &levels,
-                    file: engine.files.of(Some(position)),
-                    found: Vec::new(),
-                };
-                engine.check(row, at, &mut sink)?;
-                while late_reasons.peek().is_some_and(|entry| entry.key <= u128::from(position)) {
-                    let Some(entry) = late_reasons.next()? else { break };
-                    if entry.key == u128::from(position) {
-                        let late = late_of(&entry, at);
-                        sink.push(late.slot, at, || engine.told(&late, row));
-                    }
-                }
-                let mut found = sink.found;
-                found.sort_by(|a, b| a.code.cmp(&b.code));
-                kept.reject(engine.files.of(Some(position)), row, &source_roles, found)?;
-            }
-            position += 1;
-            let is_last = position > last;
-            Ok(if is_last { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
-        })?;
-        if position <= last {
-            return Err(changed(&file));
-        }
-    }
-    let n_rejected = rejected.len();
-    if wants_reasons && kept.rejected != n_rejected {
-        return Err(changed(&file));
-    }
-    let profiles =
-        if options.profiles { Some(profiles(source, &rejected, n_records)?) } else { None };
-    let (accepted, rejected_records) = kept.finish(expectations, n_records, &rejected)?;
+    let mut disposition = Disposition::begin(keep, &source.shape().names)?;
+    // Without a rejected record, the accepted ones are those that were read.
+    let mut after = (options.profiles && rejected.len() > 0).then(|| Profiler::new(source.shape()));
+    engine.second_pass(
+        source,
+        SecondPass {
+            n_records,
+            rejected: &rejected,
+            reasons,
+            disposition: &mut disposition,
+            profiler: after.as_mut(),
+        },
+    )?;
+    let profiles = before.map(|before| {
+        let before = before.finish(&file);
+        let after = after.map_or_else(|| before.clone(), |after| after.finish(&file));
+        Box::new(ProfileChange { before, after })
+    });
+    let (accepted, rejected_records) =
+        disposition.finish(&file, expectations, n_records, &rejected)?;
     let checks = engine.found.checks(n_records);
     let of = |severity| {
         checks.iter().filter(|check| check.severity == severity).map(|check| check.findings).sum()
@@ -332,8 +305,8 @@ fn run(
     let (findings, marks) = engine.found.findings(&engine.files, n_records);
     let validation = Validation {
         records_in: n_records,
-        records_accepted: n_records - n_rejected,
-        records_rejected: n_rejected,
+        records_accepted: n_records - rejected.len(),
+        records_rejected: rejected.len(),
         errors: of(Severity::Error),
         warnings: of(Severity::Warning),
         known: checks.iter().map(|check| check.known).sum(),
@@ -355,37 +328,23 @@ fn run(
     Ok(validation)
 }
 
-/// Profiles all rows of `source`, and those that are not `rejected`.
-fn profiles(
-    source: &mut dyn Source,
-    rejected: &record_set::Bits,
-    n_records: u64,
-) -> Result<Box<ProfileChange>> {
-    let name = source.name().to_owned();
-    let mut before = Profiler::new(source.shape());
-    // Where nothing was rejected, what was read is what was accepted.
-    let mut after = (rejected.len() > 0).then(|| Profiler::new(source.shape()));
-    let mut position = 0;
-    source.each(&mut |row| {
-        before.add(row);
-        if let Some(after) = after.as_mut().filter(|_| !rejected.contains(position)) {
-            after.add(row);
-        }
-        position += 1;
-        Ok(ControlFlow::Continue(()))
-    })?;
-    if position != n_records {
-        return Err(changed(&name));
-    }
-    let before = before.finish(&name);
-    let after = after.map_or_else(|| before.clone(), |after| after.finish(&name));
-    Ok(Box::new(ProfileChange { before, after }))
-}
-
 fn changed(file: &str) -> Fault {
     Fault::conflict("BOT-2218", "the file changed while it was read")
         .file(file)
         .hint("wait until it is written, then validate it again")
+}
+
+/// The work of the second pass over the rows.
+struct SecondPass<'a, 'b> {
+    /// The records of the first pass.
+    n_records: u64,
+    /// Those of them that errors reject.
+    rejected: &'a Bits,
+    /// The reasons that only the whole file shows, by record; `None`: the reasons are not needed.
+    reasons: Option<Sorted>,
+    disposition: &'a mut Disposition<'b>,
+    /// Profiles the accepted records.
+    profiler: Option<&'a mut Profiler>,
 }
 
 /// The checks of one file, and what they have seen.
@@ -437,6 +396,94 @@ impl<'a> Engine<'a> {
         };
         engine.announce_whole();
         Ok(engine)
+    }
+
+    /// Reads every row: checks it, and adds it to `profiler`. Returns the number of records.
+    fn first_pass(
+        &mut self,
+        source: &mut dyn Source,
+        mut profiler: Option<&mut Profiler>,
+    ) -> Result<u64> {
+        let mut n_records = 0;
+        source.each(&mut |row| {
+            self.add(row, At::of(row, n_records))?;
+            if let Some(profiler) = &mut profiler {
+                profiler.add(row);
+            }
+            n_records += 1;
+            Ok(ControlFlow::Continue(()))
+        })?;
+        Ok(n_records)
+    }
+
+    /// Reads the rows again, as far as they are needed: completes the findings that came late, collects the reasons of
+    /// each rejected record, and profiles the others.
+    fn second_pass(&mut self, source: &mut dyn Source, pass: SecondPass<'_, '_>) -> Result<()> {
+        let SecondPass { n_records, rejected, mut reasons, disposition, mut profiler } = pass;
+        let file = source.name().to_owned();
+        let late = self.found.take_late();
+        let is_whole = profiler.is_some();
+        let last_rejected = rejected.last().filter(|_| reasons.is_some());
+        let last_needed = late.last().map(|late| late.at.position).max(last_rejected);
+        let n_needed = match last_needed {
+            _ if is_whole => n_records,
+            Some(last) => last + 1,
+            None => return Ok(()),
+        };
+        let levels: Vec<(&'static str, Severity)> = self
+            .found
+            .slots
+            .iter()
+            .map(|slot| slot.code)
+            .zip(self.found.levels(n_records))
+            .collect();
+        let roles = source.shape().roles.clone();
+        let mut late = late.into_iter().peekable();
+        let mut reasons = reasons.as_mut().map(Sorted::merge).transpose()?;
+        let mut position = 0;
+        source.each(&mut |row| {
+            let at = At::of(row, position);
+            while let Some(late) = late.next_if(|late| late.at.position == position) {
+                let told = self.told(&late, row);
+                self.found.tell(&late, told);
+            }
+            let is_rejected = rejected.contains(position);
+            if let Some(late) = reasons.as_mut().filter(|_| is_rejected) {
+                let reasons = self.reasons(row, at, &levels, late)?;
+                let file = self.files.of(Some(position));
+                disposition.reject(file, row, roles.as_ref(), reasons)?;
+            }
+            if let Some(profiler) = profiler.as_mut().filter(|_| !is_rejected) {
+                profiler.add(row);
+            }
+            position += 1;
+            let is_done = position == n_needed && !is_whole;
+            Ok(if is_done { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+        })?;
+        if position == n_needed { Ok(()) } else { Err(changed(&file)) }
+    }
+
+    /// Returns the findings that reject `row`; `late` yields those that only the whole file shows.
+    fn reasons(
+        &self,
+        row: Row<'_>,
+        at: At,
+        levels: &[(&'static str, Severity)],
+        late: &mut Merge<'_>,
+    ) -> Result<Vec<Finding>> {
+        let file = self.files.of(Some(at.position));
+        let mut sink = Reasons { slots: levels, file, found: Vec::new() };
+        self.check(row, at, &mut sink)?;
+        while late.peek().is_some_and(|entry| entry.key <= u128::from(at.position)) {
+            let Some(entry) = late.next()? else { break };
+            if entry.key == u128::from(at.position) {
+                let late = late_of(&entry, at);
+                sink.push(late.slot, at, || self.told(&late, row));
+            }
+        }
+        let mut found = sink.found;
+        found.sort_by(|a, b| a.code.cmp(&b.code));
+        Ok(found)
     }
 
     /// Checks `row` by itself.

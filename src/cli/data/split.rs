@@ -141,7 +141,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
             datasets::write_csv(&path(side.name()), data)?;
         }
         if has_aside {
-            botops_validation::write_quarantine(&aside, &data.name, left_out)?;
+            botops_validation::write_rejected(&aside, &data.name, left_out)?;
         }
     }
     let written = |name: &str, records: usize, digest| Written {
