@@ -307,7 +307,7 @@ fn what_cannot_be_used_is_said_with_its_place_and_a_hint() {
         ("train.csv --apply empty.csv --out new.csv", 3, "BOT-2102"),
         ("train.csv --apply latin.csv --out new.csv", 3, "BOT-2104"),
         ("train.csv --quarantine q.csv --out new.csv", 3, "no column `record`"),
-        ("train.csv --quarantine twice.csv --out new.csv", 3, "listed on line 2 as well"),
+        ("train.csv --quarantine twice.csv --out new.csv", 3, "also listed on line 2"),
         ("train.csv --quarantine beyond.csv --out new.csv", 5, "there is no record 99"),
         ("train.csv --quarantine column.csv --out new.csv", 5, "`price`"),
         ("train.csv --quarantine q.csv --out new.csv --left new.csv", 2, "BOT-1009"),

@@ -9,5 +9,5 @@ mod severity;
 mod threshold;
 
 pub use expectations::{Expectations, TextBounds};
-pub use rule::{Reference, RowBounds, RuleSpec};
+pub use rule::{Reference, RowBounds, RuleMistake, RuleSpec};
 pub use threshold::{Scalar, Threshold};

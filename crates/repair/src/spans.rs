@@ -1,4 +1,4 @@
-//! Where records, fields and members stand in a text, and how one of them is written in the place of another.
+//! The spans of records, fields and members in a text, and the replacement of a field or member.
 
 use botops_datasets::{
     Format,
@@ -10,16 +10,16 @@ use botops_datasets::{
 use serde_json::Value;
 use std::ops::Range;
 
-/// Returns the sign between the fields of a table; of another format it does not matter.
+/// Returns the delimiter of a table; for other formats, the result has no meaning.
 pub(crate) fn delimiter(text: &str, format: Format) -> u8 {
     match format {
         Format::Tsv => b'\t',
-        // A last line without an end is a line as well.
+        // The guess needs complete lines, and the last one may lack its line break.
         _ => guess(&[text.as_bytes(), b"\n"].concat()).unwrap_or(b','),
     }
 }
 
-/// Returns where the records of a text stand that was read without a fault.
+/// Returns the spans of the records of a text, which was read without a fault.
 pub(crate) fn records(text: &str, format: Format, delimiter: u8) -> Vec<Range<usize>> {
     match format {
         Format::Csv | Format::Tsv => rows(text, delimiter),
@@ -28,7 +28,7 @@ pub(crate) fn records(text: &str, format: Format, delimiter: u8) -> Vec<Range<us
     }
 }
 
-/// The rows of a table but for its header and blank lines, without their line breaks.
+/// Returns the spans of the rows of a table, without its header, blank lines and line breaks.
 fn rows(text: &str, delimiter: u8) -> Vec<Range<usize>> {
     let mut fields = Fields::new(delimiter);
     let (mut spans, mut at, mut width) = (Vec::new(), 0, None);
@@ -47,7 +47,7 @@ fn rows(text: &str, delimiter: u8) -> Vec<Range<usize>> {
     spans
 }
 
-/// The lines that are not blank, without what is blank around them.
+/// Returns the spans of the lines that are not blank, without the white space around them.
 fn lines(text: &str) -> Vec<Range<usize>> {
     let mut spans = Vec::new();
     let mut at = 0;
@@ -62,7 +62,7 @@ fn lines(text: &str) -> Vec<Range<usize>> {
     spans
 }
 
-/// Returns `raw`, a row, with other cells in some columns; the other fields stay as they are written.
+/// Returns `raw`, a row, with new `cells` in some columns; the other fields keep their bytes.
 pub(crate) fn with_fields(raw: &str, delimiter: u8, cells: &[(usize, &str)]) -> String {
     let fields = fields(raw, delimiter);
     let mut out = String::with_capacity(raw.len() + 32);
@@ -71,8 +71,9 @@ pub(crate) fn with_fields(raw: &str, delimiter: u8, cells: &[(usize, &str)]) -> 
         let field = &fields[column];
         out.push_str(&raw[at..field.start]);
         let was_quoted = raw[field.clone()].starts_with('"');
-        let sign = char::from(delimiter);
-        let is_quoted = was_quoted || cell.contains([sign, '"', '\r', '\n']) || fields.len() == 1;
+        let delimiter = char::from(delimiter);
+        let is_quoted =
+            was_quoted || cell.contains([delimiter, '"', '\r', '\n']) || fields.len() == 1;
         if is_quoted {
             out.push('"');
             out.push_str(&cell.replace('"', "\"\""));
@@ -86,7 +87,7 @@ pub(crate) fn with_fields(raw: &str, delimiter: u8, cells: &[(usize, &str)]) -> 
     out
 }
 
-/// Returns where the fields of a row stand, with their quotes.
+/// Returns the spans of the fields of a row, with their quotes.
 fn fields(raw: &str, delimiter: u8) -> Vec<Range<usize>> {
     let bytes = raw.as_bytes();
     let mut fields = Vec::new();
@@ -95,7 +96,7 @@ fn fields(raw: &str, delimiter: u8) -> Vec<Range<usize>> {
         let mut at = start;
         if bytes.get(at) == Some(&b'"') {
             at += 1;
-            // To the quote that closes it: one that is not written twice.
+            // The closing quote is the first one that is not doubled.
             while let Some(&byte) = bytes.get(at) {
                 match byte {
                     b'"' if bytes.get(at + 1) == Some(&b'"') => at += 2,
@@ -114,7 +115,7 @@ fn fields(raw: &str, delimiter: u8) -> Vec<Range<usize>> {
     }
 }
 
-/// Returns `raw`, an object, with other values of some keys; the other members stay as they are written.
+/// Returns `raw`, an object, with new values for some keys; the other members keep their bytes.
 pub(crate) fn with_members(raw: &str, cells: &[(&str, &str)]) -> String {
     let mut edits: Vec<(Range<usize>, String)> = Vec::new();
     let members = json::members(raw);
@@ -144,27 +145,26 @@ pub(crate) fn with_members(raw: &str, cells: &[(&str, &str)]) -> String {
     out
 }
 
-/// Returns `cell` as a value in the place of `raw`: of its kind, where the cell can be.
+/// Returns `cell` as a value that replaces `raw`, of the same type if the cell can be read so.
 fn value(raw: &str, cell: &str) -> Value {
-    let there: Value = serde_json::from_str(raw).unwrap_or_default();
-    let meant: Option<Value> = serde_json::from_str(cell).ok();
-    match (there, meant) {
-        (
-            Value::Array(_) | Value::Object(_),
-            Some(meant @ (Value::Array(_) | Value::Object(_))),
-        ) => meant,
-        (Value::Number(_), Some(meant @ Value::Number(_))) => meant,
-        (Value::Bool(_), Some(meant @ Value::Bool(_))) => meant,
+    let present: Value = serde_json::from_str(raw).unwrap_or_default();
+    let new: Option<Value> = serde_json::from_str(cell).ok();
+    match (present, new) {
+        (Value::Array(_) | Value::Object(_), Some(new @ (Value::Array(_) | Value::Object(_)))) => {
+            new
+        }
+        (Value::Number(_), Some(new @ Value::Number(_))) => new,
+        (Value::Bool(_), Some(new @ Value::Bool(_))) => new,
         (Value::String(_), _) => Value::from(cell),
         (_, _) if cell.is_empty() => Value::Null,
         (_, _) => Value::from(cell),
     }
 }
 
-/// Returns how `cell` is read where it is written as the member `name` of the object `raw`.
+/// Returns `cell` as it is read back after it is written as the member `name` of the object `raw`.
 ///
 /// # Errors
-/// What is wrong with it, and a hint: in the place of a list is a list.
+/// A message and a hint, when `cell` replaces a list or an object and is not JSON.
 pub(crate) fn member_as_read(
     raw: &str,
     name: &str,
@@ -174,15 +174,15 @@ pub(crate) fn member_as_read(
     let Some((_, span)) = members.into_iter().find(|(key, _)| key == name) else {
         return Ok(cell.to_owned());
     };
-    let there = &raw[span];
-    let is_nested = there.starts_with(['[', '{']);
-    match value(there, cell) {
+    let present = &raw[span];
+    let is_nested = present.starts_with(['[', '{']);
+    match value(present, cell) {
         Value::String(text) if is_nested => Err((
             format!(
-                "`{}` is no JSON, and a list or an object is wanted",
+                "`{}` is not JSON: expected a list or an object",
                 botops_text::display(&text, 40)
             ),
-            "write it as it stands in `before`, corrected",
+            "write it in the form of `before`",
         )),
         Value::String(text) => Ok(text),
         Value::Null => Ok(String::new()),
@@ -195,8 +195,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn fields_are_replaced_where_they_stand() {
-        for (raw, delimiter, cells, wanted) in [
+    fn fields_are_replaced_in_place() {
+        for (raw, delimiter, cells, expected) in [
             ("a,b,c", b',', vec![(1, "x")], "a,x,c"),
             ("a,\"b\",c", b',', vec![(1, "x")], "a,\"x\",c"),
             (
@@ -209,13 +209,13 @@ mod tests {
             ("it\"s,b", b',', vec![(0, "say \"x\"")], "\"say \"\"x\"\"\",b"),
             ("a", b',', vec![(0, "")], "\"\""),
         ] {
-            assert_eq!(with_fields(raw, delimiter, &cells), wanted, "{raw}");
+            assert_eq!(with_fields(raw, delimiter, &cells), expected, "{raw}");
         }
     }
 
     #[test]
-    fn members_are_replaced_where_they_stand() {
-        for (raw, cells, wanted) in [
+    fn members_are_replaced_in_place() {
+        for (raw, cells, expected) in [
             ("{ \"a\" : \"x\", \"n\": 1.50 }", vec![("a", "y")], "{ \"a\" : \"y\", \"n\": 1.50 }"),
             ("{\"a\":\"x\",\"n\":1}", vec![("n", "2"), ("a", "q\"")], "{\"a\":\"q\\\"\",\"n\":2}"),
             ("{\"n\":1}", vec![("n", "two")], "{\"n\":\"two\"}"),
@@ -227,7 +227,7 @@ mod tests {
                 "{\"e\": [{\"k\":1}], \"\\u0061\": 3}",
             ),
         ] {
-            assert_eq!(with_members(raw, &cells), wanted, "{raw}");
+            assert_eq!(with_members(raw, &cells), expected, "{raw}");
         }
         assert!(member_as_read("{\"e\":[]}", "e", "[").is_err());
     }

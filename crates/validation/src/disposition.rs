@@ -1,7 +1,9 @@
 //! The disposition of the records: counted, written to a quarantine, or returned.
 
-use super::{Keep, changed, quarantine::Quarantine};
-use crate::{record_set::Bits, utterance::View};
+use crate::{
+    quarantine::Quarantine, record_set::RecordSet, utterance::Utterance, validation::Keep,
+    words::changed,
+};
 use botops_datasets::{Dataset, Record, Rejected, column_roles::Roles, part, table::Row};
 use botops_expectations::Expectations;
 use botops_findings::{Finding, Result};
@@ -65,7 +67,7 @@ impl<'a> Disposition<'a> {
         file: &str,
         expectations: &Expectations,
         n_records: u64,
-        rejected: &Bits,
+        rejected: &RecordSet,
     ) -> Result<(Option<Dataset>, Vec<Rejected>)> {
         let is_counted = matches!(self.keep, Keep::Counts);
         if !is_counted && self.n_rejected != rejected.len() {
@@ -87,7 +89,7 @@ impl<'a> Disposition<'a> {
 /// Divides the records of `data` into accepted and rejected ones; the rejected ones are returned if there are `reasons`.
 fn divided(
     data: &Dataset,
-    rejected: &Bits,
+    rejected: &RecordSet,
     reasons: Vec<Vec<Finding>>,
 ) -> (Vec<Record>, Vec<Rejected>) {
     let (mut accepted, mut set_aside) = (Vec::new(), Vec::new());
@@ -127,12 +129,12 @@ fn with_one_label(data: &Dataset, mut accepted: Vec<Record>, oos: &str) -> Datas
 
 /// Returns `row` as a record without its entities.
 fn record(row: Row<'_>, roles: Option<&Roles>) -> Record {
-    let view = roles.map(|roles| View::of(roles, row));
+    let utterance = roles.map(|roles| Utterance::of(roles, row));
     let owned = |cell: Option<&str>| cell.map(str::to_owned);
     Record {
-        text: view.as_ref().map_or("", |view| view.text).to_owned(),
-        intent: owned(view.as_ref().and_then(|view| view.intent)),
-        lang: owned(view.as_ref().and_then(|view| view.lang)),
+        text: utterance.as_ref().map_or("", |utterance| utterance.text).to_owned(),
+        intent: owned(utterance.as_ref().and_then(|utterance| utterance.intent)),
+        lang: owned(utterance.as_ref().and_then(|utterance| utterance.lang)),
         entities: Vec::new(),
         record: row.record(),
         line: row.line(),

@@ -73,10 +73,10 @@ pub fn replaceable_quarantine(path: &Path) -> Result<()> {
     if beginning.is_empty() || is_quarantine {
         return Ok(());
     }
-    let message = format!("`{}` is there already, and is no quarantine", path.display());
+    let message = format!("`{}` exists and is not a quarantine", path.display());
     Err(Fault::usage("BOT-2219", message)
         .file(path)
-        .hint("name another file for the records that are set aside, or move this one away"))
+        .hint("name another file for the rejected records, or move this one away"))
 }
 
 /// The place of a record in the data, and its fingerprint there.

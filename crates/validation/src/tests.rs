@@ -1,10 +1,19 @@
-use super::*;
-use botops_datasets::{EntitySpan, Record, read, read_bytes};
-use botops_findings::{Fault, Severity};
+use crate::{Keep, ValidateOptions, Validation, engine::run, quarantine, validate, write_rejected};
+use botops_datasets::{
+    Dataset, EntitySpan, ReadOptions, Record, Source, TableRows, read, read_bytes,
+    table::{Origin, Row, Shape},
+};
+use botops_expectations::Expectations;
+use botops_findings::{Result, Severity};
 use botops_profile::profile_records;
 use botops_splits::{Split, SplitSpec, split};
 use proptest::prelude::*;
-use std::{collections::BTreeSet, fs, path::PathBuf};
+use std::{
+    collections::BTreeSet,
+    fs,
+    ops::ControlFlow,
+    path::{Path, PathBuf},
+};
 use tempfile::TempDir;
 
 fn at(folder: &TempDir, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
@@ -40,12 +49,6 @@ fn dataset_of<'a>(rows: impl IntoIterator<Item = (&'a str, &'a str, &'a str)>) -
         columns,
         records,
     }
-}
-
-/// Code, record, line and column of a fault.
-fn told(fault: &Fault) -> (&str, Option<u64>, Option<u64>, Option<u64>) {
-    let place = fault.place();
-    (fault.code(), place.record, place.line, place.column)
 }
 
 /// Code, record and severity of every finding.
@@ -167,7 +170,7 @@ mod validating {
         assert_eq!(found(&validation).len(), 3);
         assert!(codes(&validation).into_iter().eq(["BOT-2126"]));
         assert!(
-            validation.findings[0].help.contains("stands at 2 to 5"),
+            validation.findings[0].help.contains("is at 2 to 5"),
             "{}",
             validation.findings[0].help
         );
@@ -192,7 +195,7 @@ mod validating {
             .findings
             .iter()
             .filter(|f| f.code == "BOT-2123")
-            .map(|f| f.message.split(',').next().unwrap())
+            .map(|f| f.message.split(':').next().unwrap())
             .collect();
         assert_eq!(
             messages,
@@ -217,7 +220,7 @@ mod validating {
         let finding = validation.findings.iter().find(|f| f.code == "BOT-2127").unwrap();
         assert_eq!(
             finding.message,
-            "the intents `Card_Lost` and `card lost` differ only in how they are written"
+            "the intents `Card_Lost` and `card lost` differ only in spelling"
         );
         assert!(!codes(&validation).contains("BOT-2110"));
         // Without an intent column there is nothing to say about intents.
@@ -347,7 +350,7 @@ mod passes {
             self.rows.name()
         }
 
-        fn shape(&self) -> &botops_datasets::table::Shape {
+        fn shape(&self) -> &Shape {
             self.rows.shape()
         }
 
