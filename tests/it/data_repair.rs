@@ -197,18 +197,60 @@ fn a_quarantine_of_several_files_is_merged_back_file_by_file() {
 }
 
 #[test]
-fn a_quarantine_of_an_earlier_version_is_merged_back() {
+fn a_quarantine_without_fingerprints_is_refused() {
     let terminal = Terminal::new();
     terminal.write("a.csv", "text,intent\n=1+1,\nfine,x\nwell,y\n").write(
         "q.csv",
         "record,line,codes,reasons,text,intent\n1,2,BOT-2112,the text `=1+1` has no intent,'=1+1,x\n",
     );
     let shown = terminal.run("data repair a.csv --quarantine q.csv --out new.csv");
-    assert!(shown.starts_with("exit: 0\n"), "{shown}");
-    assert_eq!(read(&terminal, "new.csv"), "text,intent\n=1+1,x\nfine,x\nwell,y\n");
-    terminal.write("q.csv", "record,line,text,intent\n1,3,'=1+1,x\n");
+    assert_snapshot!(shown, @r"
+    exit: 3
+    --- stdout
+    --- stderr
+    error[BOT-2228]: the quarantine has no fingerprints, so a record that moved or changed cannot be recognized
+      --> q.csv
+    hint: write it again with `botops validate DATA --quarantine FILE`, and correct that file
+    ");
+    terminal.write("q.csv", "record,line,fingerprint,text,intent\n1,2,r-0,'=1+1,x\n2,3,,fine,z\n");
     let shown = terminal.run("data repair a.csv --quarantine q.csv --out new.csv");
+    assert!(shown.starts_with("exit: 3\n") && shown.contains("BOT-2228"), "{shown}");
+    assert!(!terminal.path().join("new.csv").exists());
+}
+
+#[test]
+fn corrections_are_not_merged_into_rows_that_moved() {
+    const ROWS: [&str; 5] = [
+        "id,text,intent,note",
+        "1,where is it,order,a",
+        "2,give it back,,b",
+        "3,money back,refund,c",
+        "4,parcel lost,order,d",
+    ];
+    let terminal = Terminal::new();
+    let pipeline =
+        "version: 1\nname: p\nstages:\n  - validate: {data: data.csv, max_rejected_share: 0.5}\n";
+    let data = ROWS.join("\n");
+    terminal.write("data.csv", &data).write("p.yaml", pipeline);
+    terminal.run("validate data.csv --quarantine q.csv");
+    let run = terminal.run("run p.yaml");
+    assert!(run.starts_with("exit: 0\n"), "{run}");
+    let of_pipeline = ".botops/pipelines/p/validate/quarantine.csv";
+    let quarantine = read(&terminal, of_pipeline);
+    assert_eq!(quarantine, read(&terminal, "q.csv"));
+    terminal.write("q.csv", quarantine.replace("give it back,,", "give it back,refund,"));
+    let moved = [ROWS[0], ROWS[1], ROWS[3], ROWS[2], ROWS[4]].join("\n");
+    terminal.write("data.csv", moved);
+    let repair = "data repair data.csv --quarantine q.csv --out new.csv --left left.csv";
+    let shown = terminal.run(repair);
     assert!(shown.starts_with("exit: 5\n") && shown.contains("BOT-2224"), "{shown}");
+    assert!(
+        !terminal.path().join("new.csv").exists() && !terminal.path().join("left.csv").exists()
+    );
+    terminal.write("data.csv", &data);
+    let shown = terminal.run(repair);
+    assert!(shown.starts_with("exit: 0\n"), "{shown}");
+    assert_eq!(read(&terminal, "new.csv"), data.replace("back,,b", "back,refund,b"));
 }
 
 #[test]
@@ -243,9 +285,9 @@ fn what_cannot_be_used_is_said_with_its_place_and_a_hint() {
             b"record,action,column,apply,before,after\n1,change,text,yes,caf\xe9,x\n",
         )
         .write("q.csv", "text,intent\na,b\n")
-        .write("twice.csv", "record,text\n2,a\n2,b\n")
-        .write("beyond.csv", "record,text\n99,a\n")
-        .write("column.csv", "record,text,price\n1,a,1\n");
+        .write("twice.csv", "record,fingerprint,text\n2,r-0,a\n2,r-0,b\n")
+        .write("beyond.csv", "record,fingerprint,text\n99,r-0,a\n")
+        .write("column.csv", "record,fingerprint,text,price\n1,r-0,a,1\n");
     terminal.run("data import train.csv --out a.parquet");
     for (line, exit, said) in [
         ("- --patch p.csv", 2, "BOT-2220"),
@@ -265,7 +307,7 @@ fn what_cannot_be_used_is_said_with_its_place_and_a_hint() {
         ("train.csv --apply empty.csv --out new.csv", 3, "BOT-2102"),
         ("train.csv --apply latin.csv --out new.csv", 3, "BOT-2104"),
         ("train.csv --quarantine q.csv --out new.csv", 3, "no column `record`"),
-        ("train.csv --quarantine twice.csv --out new.csv", 3, "listed on line 2 as well"),
+        ("train.csv --quarantine twice.csv --out new.csv", 3, "also listed on line 2"),
         ("train.csv --quarantine beyond.csv --out new.csv", 5, "there is no record 99"),
         ("train.csv --quarantine column.csv --out new.csv", 5, "`price`"),
         ("train.csv --quarantine q.csv --out new.csv --left new.csv", 2, "BOT-1009"),

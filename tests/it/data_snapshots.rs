@@ -723,11 +723,11 @@ fn a_steward_follows_a_data_set() {
     ----- stdout -----
     support@1:train.csv: 4 records, 4 intents, 4 accepted, 0 rejected
     warning[BOT-2123] an intent has too few examples: 4
-        support@1:train.csv: the intent `cancel` has 1 example, and at least 5 are wanted
-        support@1:train.csv: the intent `greet` has 1 example, and at least 5 are wanted
-        support@1:train.csv: the intent `refund` has 1 example, and at least 5 are wanted
-        support@1:train.csv: the intent `tracking` has 1 example, and at least 5 are wanted
-        help: add examples, merge it with another intent, or lower `min_examples_per_intent` of the expectations
+        support@1:train.csv: the intent `cancel` has 1 example: expected at least 5
+        support@1:train.csv: the intent `greet` has 1 example: expected at least 5
+        support@1:train.csv: the intent `refund` has 1 example: expected at least 5
+        support@1:train.csv: the intent `tracking` has 1 example: expected at least 5
+        help: add examples, merge it with another intent, or lower `min_examples_per_intent` in the expectations
     passed: 0 errors, 4 warnings
     ----- stderr -----
     next: `botops explain BOT-2123`

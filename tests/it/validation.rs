@@ -166,7 +166,7 @@ fn annotations_stay_within_ten_of_a_kind_and_say_what_is_left_out() {
         "{text}"
     );
     // Nothing of the data ends a property or begins another command.
-    assert!(errors[0].contains("file=data.csv,line=2,title=BOT-2202 a value has the wrong type::record 1: `n` is `0%25`, and an integer is wanted%0Ahelp: "), "{text}");
+    assert!(errors[0].contains("file=data.csv,line=2,title=BOT-2202 a value has the wrong type::record 1: `n` is `0%25`: expected an integer%0Ahelp: "), "{text}");
 }
 
 #[test]

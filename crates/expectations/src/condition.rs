@@ -1,36 +1,47 @@
-//! What two cells of one record have to do with each other: `shipped_at >= ordered_at`, `intent = refund`.
+//! Conditions on one record: two cells compared, or a cell and a value (`shipped_at >= ordered_at`, `intent = refund`).
 
 use botops_spec::nearest;
 
-/// How two values are compared.
+/// The sign of a comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Comparison {
+    /// `=` or `==`.
     Equal,
+    /// `!=`.
     NotEqual,
+    /// `<`.
     Less,
+    /// `<=`.
     AtMost,
+    /// `>`.
     Greater,
+    /// `>=`.
     AtLeast,
 }
 
 /// A comparison as written: a column, a sign, and a column or a value.
 ///
-/// A word in quotes is a value; without, it is a column where there is one of that name, else a value.
+/// The right side is a value if it is quoted; otherwise it is the column of that name, or a value if there is no such
+/// column.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Condition {
+    /// The column on the left.
     pub left: String,
+    /// The sign.
     pub comparison: Comparison,
+    /// The column or value on the right, without quotes.
     pub right: String,
+    /// Whether the right side is quoted.
     pub is_quoted: bool,
 }
 
 impl Condition {
-    /// Reads `text`.
+    /// Parses `text`.
     ///
     /// # Errors
-    /// What is wrong, and what to write instead.
+    /// A message that names the mistake and the correct form.
     pub fn parse(text: &str) -> Result<Self, String> {
-        // The longer signs first: `<=` is not `<` and a value that begins with `=`.
+        // The longer signs come first: `<=` is not `<` before a value that begins with `=`.
         const SIGNS: [(&str, Comparison); 7] = [
             ("!=", Comparison::NotEqual),
             ("<=", Comparison::AtMost),
@@ -42,16 +53,16 @@ impl Condition {
         ];
         let shown = botops_text::display(text, 60);
         let at = text.find(['!', '<', '>', '=']).ok_or_else(|| {
-            format!("`{shown}` compares nothing: write a column, `=`, `!=`, `<`, `<=`, `>` or `>=`, and a column or value")
+            format!("`{shown}` is not a comparison: write a column, then `=`, `!=`, `<`, `<=`, `>` or `>=`, then a column or a value")
         })?;
         let Some((sign, comparison)) =
             SIGNS.into_iter().find(|(sign, _)| text[at..].starts_with(sign))
         else {
-            return Err(format!("`{shown}` has no sign that compares: did you mean `!=`?"));
+            return Err(format!("`{shown}` has no comparison sign: did you mean `!=`?"));
         };
         let (left, right) = (text[..at].trim(), text[at + sign.len()..].trim());
         if left.is_empty() {
-            return Err(format!("`{shown}` names no column before `{sign}`"));
+            return Err(format!("`{shown}` has no column before `{sign}`"));
         }
         let unquoted = ['\'', '"']
             .into_iter()
@@ -71,7 +82,7 @@ impl Condition {
 }
 
 impl Comparison {
-    /// Returns whether the order of the two values is as it says.
+    /// Returns whether two values in this `order` satisfy the comparison.
     pub fn holds(self, order: std::cmp::Ordering) -> bool {
         match self {
             Self::Equal => order.is_eq(),
@@ -83,13 +94,13 @@ impl Comparison {
         }
     }
 
-    /// Returns whether it is about which is greater.
+    /// Returns whether the comparison needs an order of the values: it is neither `=` nor `!=`.
     pub fn orders(self) -> bool {
         !matches!(self, Self::Equal | Self::NotEqual)
     }
 }
 
-/// Returns a hint that names the column nearest to `name`, else those there are.
+/// Returns a hint with the column nearest to `name`, or with the first 20 columns if none is near.
 pub fn nearest_column(name: &str, columns: &[String]) -> String {
     match nearest(name, columns.iter().map(String::as_str)) {
         Some(near) => format!("did you mean `{}`?", botops_text::display(near, 40)),
@@ -115,8 +126,8 @@ mod tests {
             ("a == \"b\"", "a", Comparison::Equal, "b", true),
         ] {
             let right = right.to_owned();
-            let wanted = Condition { left: left.to_owned(), comparison, right, is_quoted };
-            assert_eq!(Condition::parse(text), Ok(wanted), "{text}");
+            let expected = Condition { left: left.to_owned(), comparison, right, is_quoted };
+            assert_eq!(Condition::parse(text), Ok(expected), "{text}");
         }
         for text in ["", "end", "= 5", "a >", "a ! b"] {
             assert!(Condition::parse(text).is_err(), "{text}");

@@ -1,9 +1,9 @@
-//! The severity that each check has unless the expectations set another.
+//! The default severity of each data check, and the words for severities.
 
 use botops_findings::Severity;
 
-/// How much each check matters unless the expectations say otherwise. An error rejects its record.
-pub const DEFAULTS: &[(&str, Severity)] = &[
+/// The severity of each check unless the expectations set another. An error rejects its record.
+pub(crate) const DEFAULTS: &[(&str, Severity)] = &[
     ("BOT-2110", Severity::Error),
     ("BOT-2111", Severity::Error),
     ("BOT-2112", Severity::Error),
@@ -41,7 +41,23 @@ pub const DEFAULTS: &[(&str, Severity)] = &[
     ("BOT-2216", Severity::Warning),
 ];
 
-/// Returns how much `code` matters by default; `None` when it is no check of data.
-pub fn default_severity(code: &str) -> Option<Severity> {
+/// Returns the default severity of `code`; `None` when it is not a data check.
+pub(crate) fn default_severity(code: &str) -> Option<Severity> {
     DEFAULTS.iter().find(|(known, _)| *known == code).map(|(_, severity)| *severity)
+}
+
+/// A severity as written; `None` for `off`.
+pub(crate) struct Level(pub(crate) Option<Severity>);
+
+impl Level {
+    /// Reads `word`; `None` when it is not a severity.
+    pub(crate) fn of(word: &str) -> Option<Self> {
+        Some(Self(match word {
+            "error" => Some(Severity::Error),
+            "warning" => Some(Severity::Warning),
+            "info" => Some(Severity::Info),
+            "off" => None,
+            _ => return None,
+        }))
+    }
 }

@@ -1,9 +1,9 @@
-//! Values as people write them in YAML: numbers, dates and words alike; counts and shares.
+//! Values of rules as people write them in YAML, and thresholds on the number of findings.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::fmt;
 
-/// A value of a rule, as it would stand in a cell: `5`, `true`, `2026-01-31` and `refund` alike.
+/// A value of a rule, written as in a cell: `5`, `true`, `2026-01-31` or `refund`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(transparent)]
 pub struct Scalar(pub String);
@@ -32,22 +32,22 @@ impl<'de> Deserialize<'de> for Scalar {
                 Ok(Scalar(truth.to_string()))
             }
         }
-        // As it is written: `1.50` stays `1.50`, for that is what the cell holds.
+        // The text as written: `1.50` stays `1.50`, as in the cell.
         deserializer.deserialize_str(Written)
     }
 }
 
-/// From how many findings on a rule warns or fails: a count (`10`), or a share of the records (`1%`).
+/// The number of findings from which a rule warns or fails: a count (`10`), or a share of the records (`1%`).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Threshold {
-    /// That many findings, or more.
+    /// At least this many findings.
     Count(u64),
-    /// That share of the records, or more, in (0, 1].
+    /// Findings for at least this share of the records, in (0, 1].
     Share(f64),
 }
 
 impl Threshold {
-    /// Returns whether `count` findings in `records` records reach it; none never do.
+    /// Returns whether `count` findings in `records` records reach the threshold; 0 findings never do.
     #[must_use]
     pub fn is_reached(self, count: u64, records: u64) -> bool {
         count > 0
@@ -73,7 +73,7 @@ impl fmt::Display for Threshold {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Count(count) => write!(f, "{count}"),
-            // Divided and multiplied by a hundred, a number is not always what it was.
+            // Rounded, because dividing and multiplying a float by 100 may change its last digits.
             Self::Share(share) => write!(f, "{}%", (share * 1e10).round() / 1e8),
         }
     }
@@ -91,7 +91,7 @@ impl<'de> Deserialize<'de> for Threshold {
         Self::of(&text).ok_or_else(|| {
             let shown = botops_text::display(&text, 40);
             de::Error::custom(format!(
-                "`{shown}` is neither a count from 1 on, such as 10, nor a share, such as 1%"
+                "`{shown}` is neither a count of at least 1, such as 10, nor a share, such as 1%"
             ))
         })
     }
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn a_threshold_is_reached_by_as_many_and_never_by_none() {
+    fn a_threshold_is_reached_by_its_number_and_never_by_zero() {
         assert!(Threshold::Count(10).is_reached(10, 1_000));
         assert!(!Threshold::Count(10).is_reached(9, 1_000));
         assert!(Threshold::Share(0.01).is_reached(10, 1_000));

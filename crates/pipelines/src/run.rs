@@ -306,7 +306,7 @@ async fn step(work: &mut Work<'_>, stage: &Stage) -> Result<(StageOutcome, Strin
         record::record(work, None).await?;
     }
     let made = work.folder.begin(&stage.name)?;
-    let (verdict, summary) = stages::execute(work, stage, &made).await?;
+    let (verdict, summary) = stages::execute(work, stage, &inputs, &made).await?;
     // What it has just added to its lock is no reason to run it again: split by that, the data is split the same.
     let inputs = match &stage.spec {
         Some(super::StageSpec::Split(split)) if split.lock.is_some() => {
@@ -314,7 +314,7 @@ async fn step(work: &mut Work<'_>, stage: &Stage) -> Result<(StageOutcome, Strin
         }
         _ => inputs,
     };
-    let Inputs { settings, inputs } = inputs;
+    let Inputs { settings, inputs, data: _ } = inputs;
     let record = StageRecord {
         schema: String::new(),
         stage: stage.name.clone(),

@@ -23,6 +23,8 @@ pub(super) struct Inputs {
     pub(super) settings: Digest,
     /// Its inputs: `file:<role>`, `<stage>/<file>`, `champion`.
     pub(super) inputs: BTreeMap<String, Digest>,
+    /// The data file of a validate stage: its digest and its records are read from one opening.
+    pub(super) data: Option<File>,
 }
 
 /// Whether a stage has to run.
@@ -137,13 +139,16 @@ fn shown(name: &str) -> &str {
 /// Gathers what `stage` depends on; the stages it takes from have run.
 pub(super) async fn inputs(work: &Work<'_>, stage: &Stage) -> Result<Inputs> {
     let mut inputs = BTreeMap::new();
+    let mut data = None;
     let root = &work.services.root;
     let mut settings = vec![serde_json::to_value(&stage.spec).expect("a spec is valid JSON")];
     match &stage.spec {
         None => settings
             .push(serde_json::to_value(&work.plan.spec.baseline).expect("a spec is valid JSON")),
         Some(StageSpec::Validate(spec)) => {
-            inputs.insert("file:data".to_owned(), file_digest(root, &spec.data)?);
+            let (file, digest) = opened(root, &spec.data)?;
+            inputs.insert("file:data".to_owned(), digest);
+            data = Some(file);
             if let Some(expectations) = super::stages::expectations_path(root, spec) {
                 inputs.insert("file:expectations".to_owned(), file_digest(root, &expectations)?);
                 // What cannot be read is said when the stage runs.
@@ -235,7 +240,7 @@ pub(super) async fn inputs(work: &Work<'_>, stage: &Stage) -> Result<Inputs> {
             }
         }
     }
-    Ok(Inputs { settings: Digest::of_json(&settings), inputs })
+    Ok(Inputs { settings: Digest::of_json(&settings), inputs, data })
 }
 
 /// Returns the champion that a model is to be held against: the one in force, or, where the model is the champion
@@ -270,6 +275,11 @@ fn take(
 }
 
 fn file_digest(root: &Path, path: &Path) -> Result<Digest> {
+    opened(root, path).map(|(_, digest)| digest)
+}
+
+/// Opens the file at `path` below `root`, and returns it with the digest of its bytes.
+fn opened(root: &Path, path: &Path) -> Result<(File, Digest)> {
     let full = root.join(path);
     let unreadable = |error: std::io::Error| {
         let why = match error.kind() {
@@ -281,5 +291,7 @@ fn file_digest(root: &Path, path: &Path) -> Result<Digest> {
             .file(path)
             .hint("paths in a pipeline start at the folder of botops.yaml, or the current folder without one")
     };
-    File::open(&full).and_then(Digest::of_reader).map_err(unreadable)
+    let file = File::open(&full).map_err(unreadable)?;
+    let digest = Digest::of_reader(&file).map_err(unreadable)?;
+    Ok((file, digest))
 }

@@ -1,42 +1,42 @@
-//! What was seen of one column: how full, of which type, in which bounds, with which values.
+//! The summary of one column: filled and empty cells, type, bounds, lengths and values.
 
 use botops_datasets::value::{Value, ValueType};
 use std::collections::{BTreeMap, HashSet};
 
-/// Different values kept of a column; one that has more is no set.
+/// The most distinct values that are kept; a column with more is not a set of values.
 pub(crate) const MOST_VALUES: usize = 200;
-/// Values whose uniqueness is looked into: what is unique so far is an identifier.
-const LOOKED_AT: usize = 200_000;
+/// The values that are checked for repeats; a column without one among them counts as unique.
+const MOST_COMPARED: usize = 200_000;
 
-/// A column as it is met, cell by cell; what is held is bounded.
+/// A summary that grows cell by cell; its size is bounded.
 #[derive(Debug)]
 pub(crate) struct Column {
-    /// Cells with something in them.
+    /// Cells with a value.
     pub(crate) filled: u64,
-    /// Empty ones.
+    /// Empty cells.
     pub(crate) missing: u64,
-    /// Types that every value has, the narrowest first.
+    /// The types that fit every value so far, the narrowest first.
     kinds: Vec<ValueType>,
-    /// The least value, as the widest type left reads it.
+    /// The smallest value, read as the widest type left.
     pub(crate) low: Option<Value>,
-    /// The greatest one.
+    /// The greatest value, read as the widest type left.
     pub(crate) high: Option<Value>,
-    /// The fewest characters of a value.
+    /// The length of the shortest value, in characters.
     pub(crate) shortest: usize,
-    /// The most.
+    /// The length of the longest value, in characters.
     pub(crate) longest: usize,
-    /// How often each value is there; `None` once there are too many.
+    /// The count of each value; `None` once there are more than [`MOST_VALUES`].
     pub(crate) values: Option<BTreeMap<String, u64>>,
-    /// Digests of the values; `None` once one was there twice.
-    once: Option<HashSet<u64>>,
-    /// Values that hold personal data.
+    /// Digests of the values; `None` once a value occurred twice.
+    digests: Option<HashSet<u64>>,
+    /// Values with personal data.
     pub(crate) personal: u64,
     /// Whether some value has more than one word, or is long.
     pub(crate) is_phrase: bool,
 }
 
 impl Column {
-    /// Begins.
+    /// Makes the summary of no cell.
     pub(crate) fn new() -> Self {
         use ValueType::{Boolean, Date, Datetime, Integer, Number};
         Self {
@@ -48,13 +48,13 @@ impl Column {
             shortest: usize::MAX,
             longest: 0,
             values: Some(BTreeMap::new()),
-            once: Some(HashSet::new()),
+            digests: Some(HashSet::new()),
             personal: 0,
             is_phrase: false,
         }
     }
 
-    /// Takes the next cell.
+    /// Adds a cell.
     pub(crate) fn add(&mut self, cell: &str) {
         if cell.trim().is_empty() {
             self.missing += 1;
@@ -62,7 +62,7 @@ impl Column {
         }
         self.filled += 1;
         self.kinds.retain(|kind| kind.read(cell).is_some());
-        // The widest kind left reads what the narrower ones read, and the widths are those of one kind.
+        // The widest type left reads the values of the narrower ones, so all bounds are of one type.
         if let Some(value) = self.kinds.last().and_then(|kind| kind.read(cell)) {
             let is_below = self.low.is_none_or(|low| value < low);
             let is_above = self.high.is_none_or(|high| value > high);
@@ -84,26 +84,26 @@ impl Column {
                 self.values = None;
             }
         }
-        if let Some(once) = &mut self.once
-            && once.len() < LOOKED_AT
+        if let Some(digests) = &mut self.digests
+            && digests.len() < MOST_COMPARED
         {
             let digest = botops_digest::Digest::of(cell.as_bytes());
             let mut half = [0; 8];
             half.copy_from_slice(&digest.as_bytes()[..8]);
-            if !once.insert(u64::from_be_bytes(half)) {
-                self.once = None;
+            if !digests.insert(u64::from_be_bytes(half)) {
+                self.digests = None;
             }
         }
         self.personal += u64::from(!botops_text::personal_data(cell).is_empty());
     }
 
-    /// Returns the narrowest type that every value has; `None`: they are texts, or there is none.
+    /// Returns the narrowest type of all values; `None` for texts, and without a value.
     pub(crate) fn kind(&self) -> Option<ValueType> {
         self.kinds.first().copied().filter(|_| self.filled > 0)
     }
 
-    /// Returns whether no value was there twice, as far as was looked.
+    /// Returns whether no value occurred twice among the first [`MOST_COMPARED`].
     pub(crate) fn is_unique(&self) -> bool {
-        self.once.is_some() && self.filled > 0
+        self.digests.is_some() && self.filled > 0
     }
 }

@@ -1,10 +1,10 @@
-//! A first suite of expectations, from a data set that is as it should be.
+//! A first expectations file, inferred from a data set that is known to be good.
 
 use crate::column_summary::Column;
-use botops_datasets::value::{Value, ValueType};
 use botops_datasets::{
     Presence, ReadOptions,
     table::{Origin, Row, Shape, Table},
+    value::{Value, ValueType},
 };
 use botops_expectations::Expectations;
 use botops_findings::Result;
@@ -13,43 +13,44 @@ use bytes::Bytes;
 use chrono::{DateTime, Datelike as _, Utc};
 use std::{collections::BTreeMap, fmt::Write as _, path::Path};
 
-/// A column is a set when each of its values has as many records, on average.
+/// The fewest records per value, on average, in a column that counts as a set of values.
 const PER_VALUE: u64 = 10;
-/// The fewest records of which it is believed that their values are never there twice.
-const BELIEVED: u64 = 50;
+/// The fewest records from which a column without a repeated value counts as unique.
+const MIN_FOR_UNIQUE: u64 = 50;
 
-/// A suite that was inferred.
+/// An inferred expectations file.
 #[derive(Debug)]
 pub struct Inferred {
-    /// The suite, as YAML.
+    /// The file, as YAML.
     pub yaml: String,
-    /// How many records it was inferred from.
+    /// The number of records it was inferred from.
     pub n_records: u64,
-    /// How many rules it has.
+    /// The number of its rules.
     pub n_rules: usize,
 }
 
-/// Reads the file at `path`, and writes down what holds of it, with room for what next week's data hold.
+/// Infers expectations that the file at `path` meets, with a margin for later data.
 ///
-/// - sizes may halve, lengths double, ranges grow by half of their width; shares of empty cells may double
-/// - a column of few values is a set, one of many short ones without a repeat is unique
-/// - times have a year to begin in and no end; nothing is said of how fresh they are
+/// - sizes may halve, lengths may double, ranges may grow by half of their width on each side, and the share of empty
+///   cells may double
+/// - a column with few distinct values gets `in`; a column of many short values without a repeat gets `unique`
+/// - times get the first day of their earliest year as `min`, and no `max` or `fresh_within`
 ///
 /// # Errors
 /// Those of reading.
 pub fn infer(path: &Path, read: &ReadOptions) -> Result<Inferred> {
-    of(&Origin::of(path)?, read)
+    infer_from(&Origin::of(path)?, read)
 }
 
-/// As [`infer`], from a file of these `bytes` called `name`, whose ending says its format.
+/// Infers expectations from a file of these `bytes`, called `name`, whose extension says its format.
 ///
 /// # Errors
 /// Those of reading.
 pub fn infer_bytes(bytes: Bytes, name: &str, read: &ReadOptions) -> Result<Inferred> {
-    of(&Origin::held(bytes, name), read)
+    infer_from(&Origin::held(bytes, name), read)
 }
 
-fn of(origin: &Origin, read: &ReadOptions) -> Result<Inferred> {
+fn infer_from(origin: &Origin, read: &ReadOptions) -> Result<Inferred> {
     let options =
         ReadOptions { text: Presence::Optional, intent: Presence::Optional, ..read.clone() };
     let mut table = Table::open(origin, &options)?;
@@ -64,11 +65,12 @@ fn of(origin: &Origin, read: &ReadOptions) -> Result<Inferred> {
             n_other_language += u64::from(is_other_language(table.shape(), row));
         }
     }
-    let suite = Suite { shape: table.shape(), columns: &columns, n_records, n_other_language };
-    let (yaml, n_rules) = suite.render();
+    let summary = Summary { shape: table.shape(), columns: &columns, n_records, n_other_language };
+    let (yaml, n_rules) = summary.render();
     Ok(Inferred { yaml, n_records, n_rules })
 }
 
+/// Returns whether the detected language of the text differs from the declared one, English or French.
 fn is_other_language(shape: &Shape, row: Row<'_>) -> bool {
     let Some((text, lang)) = shape.roles.as_ref().and_then(|roles| Some((roles.text, roles.lang?)))
     else {
@@ -80,7 +82,7 @@ fn is_other_language(shape: &Shape, row: Row<'_>) -> bool {
 }
 
 impl Column {
-    /// Returns the values, if the column is a set of them.
+    /// Returns the values with their counts, if the column is a set of values.
     fn set(&self) -> Option<&BTreeMap<String, u64>> {
         self.values
             .as_ref()
@@ -90,7 +92,7 @@ impl Column {
     fn is_identifier(&self) -> bool {
         self.is_unique()
             && self.missing == 0
-            && self.filled >= BELIEVED
+            && self.filled >= MIN_FOR_UNIQUE
             && !self.is_phrase
             && !matches!(
                 self.kind(),
@@ -99,14 +101,15 @@ impl Column {
     }
 }
 
-struct Suite<'a> {
+/// The summaries from which expectations are inferred.
+struct Summary<'a> {
     shape: &'a Shape,
     columns: &'a [Column],
     n_records: u64,
     n_other_language: u64,
 }
 
-impl Suite<'_> {
+impl Summary<'_> {
     fn render(&self) -> (String, usize) {
         let mut yaml = format!(
             "# Inferred from {} records: a first suite, to be read and corrected.\nversion: 1\n",
@@ -166,7 +169,7 @@ impl Suite<'_> {
         (yaml, rules.len())
     }
 
-    /// Writes down the intents and the languages.
+    /// Writes the intents and the languages to `yaml`, and adds their columns to `taken`.
     fn labels(&self, yaml: &mut String, taken: &mut Vec<usize>) {
         let Some(roles) = &self.shape.roles else { return };
         let list = |values: &BTreeMap<String, u64>| {
@@ -193,7 +196,7 @@ impl Suite<'_> {
         }
     }
 
-    /// Returns what holds of `column`, beginning with a comma.
+    /// Returns the conditions that `column` meets, each after a comma.
     fn rule(&self, column: &Column) -> String {
         let mut rule = String::new();
         let mut add = |part: String| {
@@ -231,24 +234,26 @@ fn line(yaml: &mut String, text: String) {
     yaml.push('\n');
 }
 
-/// Returns bounds on lengths, with room.
+/// Returns bounds on the length of values, with a margin.
 fn lengths(column: &Column) -> (usize, usize) {
     ((column.shortest / 2).max(1), column.longest.saturating_mul(2))
 }
 
-/// Returns the bounds of a range, with room of half its width on both sides; times have no end.
+/// Returns the bounds of a range, with a margin of half its width on both sides; times have no upper bound.
 fn bounds(kind: ValueType, column: &Column, n_records: u64) -> Vec<(&'static str, String)> {
     match (column.low, column.high) {
         (Some(Value::Number(low)), Some(Value::Number(high)))
-            if kind != ValueType::Boolean && n_records >= BELIEVED && !column.is_identifier() =>
+            if kind != ValueType::Boolean
+                && n_records >= MIN_FOR_UNIQUE
+                && !column.is_identifier() =>
         {
-            let room = (high - low) / 2.0;
-            let least = if low >= 0.0 { (low - room).max(0.0) } else { low - room };
-            // A number of many digits is an identifier or a sum: floats would not hold its bounds.
+            let margin = (high - low) / 2.0;
+            let least = if low >= 0.0 { (low - margin).max(0.0) } else { low - margin };
+            // A number of many digits is an identifier or a sum, and floats do not represent its bounds exactly.
             if high.abs().max(low.abs()) > 1e12 {
                 return Vec::new();
             }
-            vec![("min", number(least.floor())), ("max", number((high + room).ceil()))]
+            vec![("min", number(least.floor())), ("max", number((high + margin).ceil()))]
         }
         (Some(Value::Time(low)), _) => DateTime::<Utc>::from_timestamp_millis(low)
             .filter(|time| (1..10_000).contains(&time.year()))
@@ -260,29 +265,30 @@ fn bounds(kind: ValueType, column: &Column, n_records: u64) -> Vec<(&'static str
 }
 
 fn number(value: f64) -> String {
-    // Minus zero is zero.
+    // Adding 0 turns minus zero into zero.
     format!("{:.0}", value + 0.0)
 }
 
-/// Returns thresholds that `count` in `n` records do not reach: twice the share warns, four times the share fails.
+/// Returns thresholds above the share of `count` in `n` records: twice the share warns, four times the share fails.
 fn thresholds(count: u64, n: u64) -> String {
     format!("warn_if: {}, fail_if: {}", share(count, n, 2.0), share(count, n, 4.0))
 }
 
-/// Returns `times` the share of `count` in `n`, as a threshold.
+/// Returns `times` the share of `count` in `n` as a threshold in percent.
 fn share(count: u64, n: u64, times: f64) -> String {
     let percent = (100.0 * times * count as f64 / n.max(1) as f64).clamp(0.01, 100.0);
     format!("{}%", (percent * 100.0).ceil() / 100.0)
 }
 
-/// Returns `text` as YAML takes it for a text.
+/// Returns `text` as a YAML string.
 fn scalar(text: &str) -> String {
-    const TAKEN: [&str; 10] = ["true", "false", "null", "yes", "no", "on", "off", "y", "n", "nan"];
+    const NOT_STRINGS: [&str; 10] =
+        ["true", "false", "null", "yes", "no", "on", "off", "y", "n", "nan"];
     let is_plain = text.starts_with(|c: char| c.is_alphabetic() || c == '_')
         && text.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '-')
-        && !TAKEN.contains(&text.to_lowercase().as_str());
+        && !NOT_STRINGS.contains(&text.to_lowercase().as_str());
     if is_plain {
         return text.to_owned();
     }
-    serde_json::to_string(text).expect("a text is valid JSON, which is valid YAML")
+    serde_json::to_string(text).expect("a string is valid JSON, which is valid YAML")
 }

@@ -1,9 +1,11 @@
-//! A profile in the making: rows come in one by one, and what is held of them does not grow with their number.
+//! The profiler: rows go in one by one, the profile comes out. Its memory does not grow with the number of rows.
 
-use super::{
-    Balance, ColumnProfile, IntentProfile, LengthBin, Lengths, Profile, TextProfile, UNTOLD,
+use crate::{
+    column_summary::Column,
+    results::{
+        Balance, ColumnProfile, IntentProfile, LengthBin, Lengths, Profile, TextProfile, UNTOLD,
+    },
 };
-use crate::column_summary::Column;
 use botops_datasets::{
     column_roles::Roles,
     table::{Row, Shape},
@@ -14,35 +16,35 @@ use botops_text::{self as text, detect_language, utterance};
 use chrono::{DateTime, Utc};
 use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
 
-/// Utterances shown of an intent.
+/// The most utterances shown per intent.
 const SAMPLES: usize = 3;
-/// Values shown of a column.
+/// The most values shown per column.
 const TOP: usize = 5;
-/// The longest value shown.
+/// The most characters shown of a value.
 const MOST_CHARS: usize = 120;
-/// Lengths from here on are counted as this one.
+/// The longest length that is counted; longer ones count as this length.
 const LONGEST: u64 = 100_000;
-/// Intents and languages that are told apart; what comes after them is counted together.
+/// The most intents, and the most languages, that are counted separately; later ones are counted together.
 const MOST_CLASSES: usize = 10_000;
-/// What the classes beyond [`MOST_CLASSES`] are counted as.
+/// The name under which the classes beyond [`MOST_CLASSES`] are counted.
 const BEYOND: &str = "(more)";
-/// The upper edges of the bins of words a text; the last bin has none.
+/// The upper edges of the bins of words per text; the last bin has none.
 const WORDS: [u64; 25] =
     [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 14, 16, 18, 20, 25, 30, 35, 40, 50, 75, 100, 150, 200, 500];
-/// The upper edges of the bins of characters a text.
+/// The upper edges of the bins of characters per text.
 const CHARS: [u64; 22] = [
     5, 10, 15, 20, 25, 30, 40, 50, 60, 70, 80, 90, 100, 125, 150, 200, 250, 300, 500, 1_000, 2_000,
     5_000,
 ];
 
-/// A profile in the making.
+/// Builds a [`Profile`] from rows.
 #[derive(Debug)]
 pub struct Profiler {
     shape: Shape,
     records: u64,
     columns: Vec<Column>,
-    words: Counted,
-    chars: Counted,
+    words: LengthCounts,
+    chars: LengthCounts,
     empty: u64,
     unlabelled: u64,
     intents: BTreeMap<String, Intent>,
@@ -53,16 +55,16 @@ pub struct Profiler {
 struct Intent {
     records: u64,
     languages: BTreeMap<String, u64>,
-    words: Counted,
-    /// Those of the least digests: a draw that does not depend on the order of the file.
+    words: LengthCounts,
+    /// The texts with the smallest digests: a choice that does not depend on the order of the file.
     samples: BTreeSet<(Digest, String)>,
 }
 
 impl Intent {
-    /// Takes the records of `other`.
-    fn take(&mut self, other: Self) {
+    /// Adds the records of `other`.
+    fn merge(&mut self, other: Self) {
         self.records += other.records;
-        self.words.take(other.words);
+        self.words.merge(other.words);
         add_up(&mut self.languages, other.languages);
         self.samples.extend(other.samples);
         while self.samples.len() > SAMPLES {
@@ -72,14 +74,14 @@ impl Intent {
 }
 
 impl Profiler {
-    /// Begins with columns of this `shape`.
+    /// Begins a profile of rows with these columns.
     pub fn new(shape: &Shape) -> Self {
         Self {
             shape: shape.clone(),
             records: 0,
             columns: shape.names.iter().map(|_| Column::new()).collect(),
-            words: Counted::default(),
-            chars: Counted::default(),
+            words: LengthCounts::default(),
+            chars: LengthCounts::default(),
             empty: 0,
             unlabelled: 0,
             intents: BTreeMap::new(),
@@ -87,7 +89,7 @@ impl Profiler {
         }
     }
 
-    /// Takes the next record.
+    /// Adds a record.
     pub fn add(&mut self, row: Row<'_>) {
         self.records += 1;
         for (at, column) in self.columns.iter_mut().enumerate() {
@@ -137,11 +139,12 @@ impl Profiler {
         }
     }
 
-    /// Returns the profile of what was taken, which is called `name`; classes whose names are equal without personal data
-    /// are one.
+    /// Returns the profile of the records, with `name` as the name of the data set.
+    ///
+    /// Personal data are removed from the names of classes; classes whose names are then equal are merged.
     pub fn finish(mut self, name: &str) -> Profile {
         self.languages = named(self.languages, add_up);
-        self.intents = named(self.intents, Intent::take);
+        self.intents = named(self.intents, Intent::merge);
         for intent in self.intents.values_mut() {
             intent.languages = named(std::mem::take(&mut intent.languages), |n, more| *n += more);
         }
@@ -191,16 +194,16 @@ impl Profiler {
     }
 }
 
-/// Returns the entry of `name`, or the one for all that came too late to have their own.
+/// Returns the entry of `name`, or the shared one if there are [`MOST_CLASSES`] classes already.
 fn class<'a, T: Default>(classes: &'a mut BTreeMap<String, T>, name: &str) -> &'a mut T {
     if !classes.contains_key(name) {
         let name = if classes.len() < MOST_CLASSES { name } else { BEYOND };
         return classes.entry(name.to_owned()).or_default();
     }
-    classes.get_mut(name).expect("it was just looked up")
+    classes.get_mut(name).expect("the map has the name")
 }
 
-/// Returns `classes` by their names without personal data; `add` makes one of those whose names are then equal.
+/// Returns `classes` by their names without personal data; `add` merges those whose names are then equal.
 fn named<T>(classes: BTreeMap<String, T>, add: impl Fn(&mut T, T)) -> BTreeMap<String, T> {
     let mut out = BTreeMap::new();
     for (name, class) in classes {
@@ -212,13 +215,14 @@ fn named<T>(classes: BTreeMap<String, T>, add: impl Fn(&mut T, T)) -> BTreeMap<S
     out
 }
 
-/// Adds the counts of `more` to those `there`.
-fn add_up(there: &mut BTreeMap<String, u64>, more: BTreeMap<String, u64>) {
+/// Adds the counts of `more` to `counts`.
+fn add_up(counts: &mut BTreeMap<String, u64>, more: BTreeMap<String, u64>) {
     for (name, n) in more {
-        *there.entry(name).or_default() += n;
+        *counts.entry(name).or_default() += n;
     }
 }
 
+/// Returns the balance of intents with these `sizes`, in records; `None` for fewer than two intents.
 pub(crate) fn balance(sizes: impl Iterator<Item = u64>) -> Option<Balance> {
     let sizes: Vec<f64> = sizes.map(|n| n as f64).collect();
     if sizes.len() < 2 {
@@ -235,7 +239,7 @@ fn summary(column: &Column, name: &str, role: Option<String>) -> ColumnProfile {
     let mut top: Vec<(&String, u64)> =
         column.values.iter().flatten().map(|(value, n)| (value, *n)).collect();
     top.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(b.0)));
-    // A column of different values all over has none that is frequent.
+    // A column of distinct values has no frequent one.
     let is_set = top.first().is_some_and(|(_, n)| *n > 1);
     let top = top.into_iter().take(if is_set { TOP } else { 0 });
     ColumnProfile {
@@ -255,27 +259,27 @@ fn summary(column: &Column, name: &str, role: Option<String>) -> ColumnProfile {
     }
 }
 
-/// Returns a bound of numbers or times as people write it.
+/// Returns a number or time as people write it.
 fn shown(value: Value) -> String {
     match value {
-        // Minus zero is zero.
+        // Adding 0 turns minus zero into zero.
         Value::Number(number) => (number + 0.0).to_string(),
         Value::Time(milliseconds) => DateTime::<Utc>::from_timestamp_millis(milliseconds)
             .map_or_else(String::new, |time| time.format("%Y-%m-%dT%H:%M:%SZ").to_string()),
     }
 }
 
-/// How often each length was met.
+/// The number of texts of each length.
 #[derive(Debug, Default)]
-struct Counted {
+struct LengthCounts {
     counts: BTreeMap<u64, u64>,
     n: u64,
     sum: u64,
     max: u64,
 }
 
-impl Counted {
-    fn take(&mut self, other: Self) {
+impl LengthCounts {
+    fn merge(&mut self, other: Self) {
         for (length, n) in other.counts {
             *self.counts.entry(length).or_default() += n;
         }
@@ -291,7 +295,7 @@ impl Counted {
         self.max = self.max.max(length);
     }
 
-    /// Returns the length at `position` from 0 of all lengths in order.
+    /// Returns the length at `position`, from 0, in the sorted lengths.
     fn at(&self, position: u64) -> f64 {
         let mut before = 0;
         for (&length, &n) in &self.counts {

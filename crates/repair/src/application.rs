@@ -1,7 +1,11 @@
-//! A patch that was looked through is applied: whole, or not at all.
+//! Application: a reviewed patch is applied as a whole, or not at all.
 
-use super::{
-    Complaints, Document, Fix, FixAction, Repaired, UNTOLD, check_format, document::Edits,
+use crate::{
+    complaints::Complaints,
+    document::{Document, Edits},
+    fix::{Fix, FixAction},
+    redacted_cell::SOME_MARKS,
+    repaired::{Repaired, check_format},
 };
 use botops_datasets::{ReadOptions, column_roles::Roles};
 use botops_findings::{Place, Result};
@@ -15,7 +19,7 @@ use std::{
     path::Path,
 };
 
-/// What became of the records and of the lines of a patch.
+/// The account of the records, and of the lines of a patch.
 ///
 /// - `records_in == records_out + removed.len()`
 /// - `lines == applied + not_applied`
@@ -25,52 +29,51 @@ pub struct Application {
     pub file: String,
     /// Records read.
     pub records_in: u64,
-    /// Records that come out.
+    /// Records written.
     pub records_out: u64,
-    /// Lines of the patch.
+    /// Lines in the patch.
     pub lines: u64,
-    /// Those that were applied.
+    /// Lines that were applied.
     pub applied: u64,
-    /// Those that were not to be.
+    /// Lines that were not to be applied.
     pub not_applied: u64,
-    /// Cells that have another value than before, in records that come out.
+    /// Cells with a new value, in the records written.
     pub cells_changed: u64,
     /// Records with such a cell.
     pub records_changed: u64,
-    /// The records left out.
+    /// The removed records.
     pub removed: Vec<RemovedRecord>,
-    /// What is written.
+    /// The file to write.
     #[serde(skip)]
     pub repaired: Repaired,
 }
 
-/// A record that was left out.
+/// A record that was removed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct RemovedRecord {
-    /// The record, from 1, in the file that was read.
+    /// The record, from 1, in the data file.
     pub record: u64,
-    /// Its line there.
+    /// The line on which it starts, from 1.
     pub line: u64,
     /// The beginning of its text, without personal data.
     pub text: String,
-    /// The codes that its line in the patch names.
+    /// The codes on its line in the patch.
     pub codes: String,
 }
 
-/// Applies the fixes of `patch` that are to be applied to the file at `path`, which is written to `out`.
+/// Applies the fixes of `patch` that are to be applied to the file at `path`; the result is for `out`.
 ///
-/// - every line that is to be applied is checked first: the record is what it was, and `before` stands there
-/// - a cell of which `before` was redacted gets back what the marks in `after` stand for; with `BOT-2216` among the codes,
-///   `after` is what it says
-/// - what repeats another record is left out only where one stays that says the same
-/// - what is not changed is written byte for byte
+/// - every line that is to be applied is checked first: the record has not changed, and its value is `before`
+/// - the marks in `after` become the personal data of the cell again; with `BOT-2216` among the codes, they stay marks
+/// - a repeat is removed only if a record with its text remains
+/// - all other bytes are written as they are
 ///
 /// # Errors
-/// `BOT-2222` (exit 5) when lines do not fit the data, `BOT-2221`, `BOT-2223`, `BOT-2225` and `BOT-2227` (exit 3) when
+/// `BOT-2222` (exit 5) when lines do not match the data, `BOT-2221`, `BOT-2223`, `BOT-2225` and `BOT-2227` (exit 3) when
 /// lines cannot be used; every such line is a finding. `BOT-1003` for another format; those of reading the data.
 ///
 /// # Panics
-/// When a record were not accounted for: a bug.
+/// If a record is neither written nor removed: a bug.
 pub fn apply(
     path: &Path,
     read: &ReadOptions,
@@ -78,60 +81,8 @@ pub fn apply(
     out: &Path,
 ) -> Result<Application> {
     let document = Document::read(path, read)?;
-    check_format(&document, out)?;
-    let mut edits = Edits::default();
-    let mut complaints = Complaints::default();
-    let mut taken: BTreeMap<(usize, Option<usize>), &Place> = BTreeMap::new();
-    let mut codes: BTreeMap<usize, &str> = BTreeMap::new();
-    let mut applied = 0;
-    for (place, fix) in patch.iter().filter(|(_, fix)| fix.is_applied) {
-        applied += 1;
-        let Some((at, column)) = fits(&document, place, fix, &mut complaints) else { continue };
-        let cell = (fix.action == FixAction::Change).then_some(column);
-        if let Some(other) = taken.insert((at, cell), place) {
-            let line = other.line.unwrap_or_default();
-            let message = match fix.action {
-                FixAction::Change => format!(
-                    "`{}` of record {} is changed on line {line} as well",
-                    display(&fix.column, 40),
-                    fix.record
-                ),
-                FixAction::Remove => {
-                    format!("record {} is removed on line {line} as well", fix.record)
-                }
-            };
-            complaints.malformed(
-                "BOT-2223",
-                place,
-                message,
-                "write `no` under `apply` of all but one of them",
-            );
-            continue;
-        }
-        match fix.action {
-            FixAction::Remove => {
-                edits.removed.insert(at);
-                codes.insert(at, &fix.codes);
-            }
-            FixAction::Change => {
-                if let Some(value) = meant(&document, place, fix, (at, column), &mut complaints) {
-                    edits.cells.insert((at, column), value);
-                }
-            }
-        }
-    }
-    if let Some(roles) = &document.roles {
-        let kept = Kept::of(&document, roles, &edits);
-        for (&at, _) in codes.iter().filter(|(at, codes)| !kept.has_what_it_repeats(**at, codes)) {
-            let message = format!(
-                "record {} would be removed, and none would be left that says the same",
-                at + 1
-            );
-            let help = "it repeats a record of which another line is not to be applied, or is removed as well: write `no` under its `apply`";
-            complaints.malformed("BOT-2227", taken[&(at, None)], message, help);
-        }
-    }
-    complaints.refuse("patch")?;
+    check_format(&document.name, document.format, out)?;
+    let Accepted { edits, codes, applied } = accepted(&document, patch)?;
     let repaired = Repaired {
         bytes: document.render(&edits)?,
         format: document.format,
@@ -163,43 +114,109 @@ pub fn apply(
     assert_eq!(
         application.records_in,
         application.records_out + application.removed.len() as u64,
-        "every record comes out or is named as removed"
+        "every record is written or removed"
     );
     Ok(application)
 }
 
-/// What records are compared by that repeat one another, as `edits` leave them.
-struct Kept<'a> {
+/// The lines of a patch that are to be applied.
+struct Accepted<'a> {
+    edits: Edits,
+    /// The codes of each removal, by record, from 0.
+    codes: BTreeMap<usize, &'a str>,
+    /// The number of lines.
+    applied: u64,
+}
+
+/// Checks the lines of `patch` that are to be applied, and returns them as edits.
+///
+/// # Errors
+/// As [`apply`]: the problems of all lines.
+fn accepted<'a>(document: &Document, patch: &'a [(Place, Fix)]) -> Result<Accepted<'a>> {
+    let mut edits = Edits::default();
+    let mut complaints = Complaints::default();
+    // The line of each changed cell and of each removed record.
+    let mut places: BTreeMap<(usize, Option<usize>), &Place> = BTreeMap::new();
+    let mut codes: BTreeMap<usize, &str> = BTreeMap::new();
+    let mut applied = 0;
+    for (place, fix) in patch.iter().filter(|(_, fix)| fix.is_applied) {
+        applied += 1;
+        let Some((at, column)) = find(document, place, fix, &mut complaints) else { continue };
+        let cell = (fix.action == FixAction::Change).then_some(column);
+        if let Some(other) = places.insert((at, cell), place) {
+            let line = other.line.unwrap_or_default();
+            let (column, record) = (display(&fix.column, 40), fix.record);
+            let message = match fix.action {
+                FixAction::Change => {
+                    format!("`{column}` of record {record} is also changed on line {line}")
+                }
+                FixAction::Remove => format!("record {record} is also removed on line {line}"),
+            };
+            let help = "write `no` in `apply` for all but one of them";
+            complaints.malformed("BOT-2223", place, message, help);
+            continue;
+        }
+        match fix.action {
+            FixAction::Remove => {
+                edits.removed.insert(at);
+                codes.insert(at, &fix.codes);
+            }
+            FixAction::Change => {
+                if let Some(value) = new_value(document, place, fix, (at, column), &mut complaints)
+                {
+                    edits.cells.insert((at, column), value);
+                }
+            }
+        }
+    }
+    if let Some(roles) = &document.roles {
+        let kept = KeptTexts::of(document, roles, &edits);
+        for (&at, _) in codes.iter().filter(|(at, codes)| !kept.has_original(**at, codes)) {
+            let message = format!(
+                "record {} would be removed, but no record with its text would remain",
+                at + 1
+            );
+            let help = "the record that it repeats is removed as well, or its fix is not applied: write `no` in `apply` for this removal";
+            complaints.malformed("BOT-2227", places[&(at, None)], message, help);
+        }
+    }
+    complaints.refuse("patch")?;
+    Ok(Accepted { edits, codes, applied })
+}
+
+/// The texts and intents of the records that remain after `edits`.
+struct KeptTexts<'a> {
     document: &'a Document,
     roles: &'a Roles,
     edits: &'a Edits,
     texts: HashSet<(String, String)>,
 }
 
-impl<'a> Kept<'a> {
-    /// Takes the records that are not left out.
+impl<'a> KeptTexts<'a> {
+    /// Collects the records that are not removed.
     fn of(document: &'a Document, roles: &'a Roles, edits: &'a Edits) -> Self {
         let mut kept = Self { document, roles, edits, texts: HashSet::new() };
         for at in (0..document.len()).filter(|at| !edits.removed.contains(at)) {
-            let (text, intent) = kept.said(at);
-            let said = [fold(text), text.to_owned()].map(|text| (text, intent.to_owned()));
-            kept.texts.extend(said);
+            let (text, intent) = kept.labelled_text(at);
+            let forms = [fold(text), text.to_owned()].map(|text| (text, intent.to_owned()));
+            kept.texts.extend(forms);
         }
         kept
     }
 
-    fn said(&self, at: usize) -> (&str, &str) {
+    /// Returns the text and the intent of the record at `at`.
+    fn labelled_text(&self, at: usize) -> (&str, &str) {
         let cell = |column| self.document.cell(self.edits, at, column);
         (cell(self.roles.text), self.roles.intent.map_or("", cell).trim())
     }
 
-    /// Whether something stays that the record at `at`, left out for `codes`, repeats; of another reason, nothing is said.
-    fn has_what_it_repeats(&self, at: usize, codes: &str) -> bool {
-        let (text, intent) = self.said(at);
-        let is_there = |text: String| self.texts.contains(&(text, intent.to_owned()));
+    /// Returns whether a record remains that the record at `at`, removed for `codes`, repeats; true for other codes.
+    fn has_original(&self, at: usize, codes: &str) -> bool {
+        let (text, intent) = self.labelled_text(at);
+        let is_kept = |text: String| self.texts.contains(&(text, intent.to_owned()));
         codes.split_whitespace().all(|code| match code {
-            "BOT-2120" => is_there(text.to_owned()),
-            "BOT-2121" => is_there(fold(text)),
+            "BOT-2120" => is_kept(text.to_owned()),
+            "BOT-2121" => is_kept(fold(text)),
             _ => true,
         })
     }
@@ -216,8 +233,8 @@ fn removed(document: &Document, at: usize, codes: &str) -> RemovedRecord {
     }
 }
 
-/// Returns the record, from 0, and the column that `fix` is about, if they are what it says they are.
-fn fits(
+/// Returns the record, from 0, and the column of `fix`, if they have not changed since the patch was made.
+fn find(
     document: &Document,
     place: &Place,
     fix: &Fix,
@@ -225,8 +242,8 @@ fn fits(
 ) -> Option<(usize, usize)> {
     let patch = Path::new(place.file.as_deref().unwrap_or("repairs.csv"));
     let again = format!(
-        "propose again, for the data as they are now, into another file: `botops data repair {} --patch {}`, and \
-         flags such as `--expectations` as before",
+        "write a new patch for the present data: `botops data repair {} --patch {}`, with the same flags, such as \
+         `--expectations`",
         document.name,
         patch.with_extension("new.csv").display()
     );
@@ -243,42 +260,39 @@ fn fits(
                 display(&document.name, 120),
                 document.len()
             ),
-            "look whether it is the patch of these data",
+            "check that the patch is for this file",
         );
     };
     let Some(column) = document.column(&fix.column) else {
         let shown = display(&fix.column, 40);
         let help = match nearest(&fix.column, document.names.iter().map(String::as_str)) {
             Some(near) => format!("did you mean `{}`?", display(near, 40)),
-            None => "look whether it is the patch of these data".to_owned(),
+            None => "check that the patch is for this file".to_owned(),
         };
         return stale(format!("there is no column `{shown}`"), &help);
     };
     let row = document.row(at);
     if !fix.fingerprint.is_empty() && fix.fingerprint != document.fingerprint(at) {
         return stale(
-            format!(
-                "record {record} (line {}) is not what it was when the patch was made",
-                row.line()
-            ),
+            format!("record {record} (line {}) has changed since the patch was made", row.line()),
             &again,
         );
     }
-    let there = for_people(row.cell(column));
-    if with_line_feeds(&fix.before) != with_line_feeds(&there) {
+    let present = for_people(row.cell(column));
+    if with_line_feeds(&fix.before) != with_line_feeds(&present) {
         let (column, before) = (display(&fix.column, 40), utterance(&fix.before, 60));
         let message = format!(
-            "`{column}` of record {record} (line {}) is `{}`, and the patch says `{before}`",
+            "`{column}` of record {record} (line {}) is `{}`, but `{before}` in the patch",
             row.line(),
-            display(&there, 60)
+            display(&present, 60)
         );
         return stale(message, &again);
     }
     Some((at, column))
 }
 
-/// Returns the value that `fix` means.
-fn meant(
+/// Returns the new value of the cell that `fix` changes.
+fn new_value(
     document: &Document,
     place: &Place,
     fix: &Fix,
@@ -292,8 +306,8 @@ fn meant(
         false => from_people(&fix.after, original),
     };
     let Some(value) = value else {
-        let (what, help) = UNTOLD;
-        complaints.malformed("BOT-2225", place, format!("`after` {what}"), help);
+        let (problem, help) = SOME_MARKS;
+        complaints.malformed("BOT-2225", place, format!("`after` {problem}"), help);
         return None;
     };
     match document.as_read(at, column, &value) {

@@ -1,6 +1,6 @@
-//! A table held as it was written: cells are replaced and records left out, and all else stays byte for byte.
+//! A table as it is written: cells are replaced and records removed, and all other bytes stay the same.
 
-use super::{Repaired, spans};
+use crate::{repaired::Repaired, spans};
 use botops_datasets::{
     Format, ReadOptions,
     column_roles::Roles,
@@ -18,13 +18,13 @@ use std::{
     path::Path,
 };
 
-/// The mark with which some programs begin a text.
+/// The byte-order mark.
 const MARK: &str = "\u{feff}";
 
-/// A file of text that is a table, in memory.
+/// A text file that is a table, in memory.
 ///
-/// - `spans` are those of the records in `text`, in their order, without what is between them
-/// - `batches` hold as many rows
+/// - `spans` are the records in `text`, in their order, without the bytes between them
+/// - `batches` hold one row per span
 #[derive(Debug)]
 pub(crate) struct Document {
     pub(crate) name: String,
@@ -33,21 +33,21 @@ pub(crate) struct Document {
     text: String,
     delimiter: u8,
     pub(crate) names: Vec<String>,
-    /// `None`: there is no text, and the rules are about other columns.
+    /// `None`: there is no text column, and the rules are about other columns.
     pub(crate) roles: Option<Roles>,
     batches: Vec<Batch>,
-    /// The first record of each batch, from 0.
+    /// The position of the first record of each batch, from 0.
     firsts: Vec<usize>,
     spans: Vec<Range<usize>>,
     options: ReadOptions,
 }
 
-/// What is done to a document.
+/// Edits of a document.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Edits {
-    /// Cells by record, from 0, and column.
+    /// The new cells, by record, from 0, and column.
     pub(crate) cells: BTreeMap<(usize, usize), String>,
-    /// Records that are left out, from 0.
+    /// The removed records, from 0.
     pub(crate) removed: BTreeSet<usize>,
 }
 
@@ -55,36 +55,35 @@ impl Document {
     /// Reads the file at `path`.
     ///
     /// # Errors
-    /// `BOT-2220` (exit 2) for what is not one file of text: standard input, several files, Parquet, training data of
-    /// Rasa. Those of reading a table.
+    /// `BOT-2220` (exit 2) for standard input, several files, Parquet and Rasa training data, none of which is one text
+    /// file with a table; those of reading a table.
     pub(crate) fn read(path: &Path, options: &ReadOptions) -> Result<Self> {
-        let refused =
-            |what: String, hint: &str| Err(Fault::usage("BOT-2220", what).file(path).hint(hint));
+        let refused = |message: String, hint: &str| {
+            Err(Fault::usage("BOT-2220", message).file(path).hint(hint))
+        };
         if path == Path::new(STDIN) {
-            let hint =
-                "put it into a file, and name that: records are found again by their numbers";
-            return refused("what comes through a pipe cannot be repaired".to_owned(), hint);
+            let hint = "save it to a file, and name that file: records are found by their numbers";
+            return refused("standard input cannot be repaired".to_owned(), hint);
         }
         let files = expand(path)?;
         let [file] = files.as_slice() else {
-            let what = format!(
-                "`{}` names {} files, and one is repaired at a time",
+            let message = format!(
+                "`{}` matches {} files, but only one file can be repaired at a time",
                 path.display(),
                 files.len()
             );
-            return refused(what, "name one of them");
+            return refused(message, "name one of them");
         };
         let name = file.display().to_string();
         let mut opened = opening::open(file, options.format, &options.limits, Identity::Unknown)?;
         if let Format::Parquet | Format::Rasa = opened.format {
-            let what = match opened.format {
+            let kind = match opened.format {
                 Format::Parquet => "a Parquet file",
-                _ => "training data of Rasa",
+                _ => "Rasa training data",
             };
-            let hint = format!(
-                "make records in lines of it first: `botops data import {name} --out data.jsonl`"
-            );
-            return refused(format!("{what} is not repaired where it stands"), &hint);
+            let hint =
+                format!("convert it to JSONL first: `botops data import {name} --out data.jsonl`");
+            return refused(format!("{kind} cannot be repaired in place"), &hint);
         }
         let format = opened.format;
         let mut bytes = if opened.mark > 0 { MARK.as_bytes().to_vec() } else { Vec::new() };
@@ -92,7 +91,7 @@ impl Document {
         Self::of(bytes.into(), &name, format, options)
     }
 
-    /// Returns how many records there are in what was rendered.
+    /// Returns the number of records in a rendered document.
     ///
     /// # Errors
     /// Those of reading it.
@@ -102,7 +101,7 @@ impl Document {
         Ok(again.len() as u64)
     }
 
-    /// Takes `bytes`, which are unpacked.
+    /// Reads unpacked `bytes`.
     fn of(bytes: Bytes, name: &str, format: Format, options: &ReadOptions) -> Result<Self> {
         let options = ReadOptions { format: Some(format), ..options.clone() };
         let mut table = Table::open(&Origin::held(bytes.clone(), name), &options)?;
@@ -113,7 +112,7 @@ impl Document {
             batches.push(batch);
         }
         let text = String::from_utf8(bytes.to_vec())
-            .map_err(|error| bug(name, "is no text").caused_by(error))?;
+            .map_err(|error| bug(name, "is not UTF-8").caused_by(error))?;
         let start = if text.starts_with(MARK) { MARK.len() } else { 0 };
         let delimiter = spans::delimiter(&text[start..], format);
         let mut spans = spans::records(&text[start..], format, delimiter);
@@ -121,7 +120,7 @@ impl Document {
             *span = span.start + start..span.end + start;
         }
         if spans.len() != n {
-            return Err(bug(name, "was taken apart in two ways"));
+            return Err(bug(name, "was split into records in two different ways"));
         }
         let shape = table.shape();
         Ok(Self {
@@ -138,7 +137,7 @@ impl Document {
         })
     }
 
-    /// Returns how many records there are.
+    /// Returns the number of records.
     pub(crate) fn len(&self) -> usize {
         self.spans.len()
     }
@@ -154,7 +153,7 @@ impl Document {
         self.batches.iter().flat_map(Batch::rows)
     }
 
-    /// Returns what tells whether the record at `at`, from 0, is still what it was.
+    /// Returns the fingerprint of the record at `at`, from 0.
     pub(crate) fn fingerprint(&self, at: usize) -> String {
         let row = self.row(at);
         fingerprint(
@@ -164,15 +163,15 @@ impl Document {
 
     /// Returns the column called `name`.
     pub(crate) fn column(&self, name: &str) -> Option<usize> {
-        self.names.iter().position(|there| there == name)
+        self.names.iter().position(|column| column == name)
     }
 
-    /// Returns the cell of `column` as `edits` leave it.
+    /// Returns the cell of `column` after `edits`.
     pub(crate) fn cell<'a>(&'a self, edits: &'a Edits, at: usize, column: usize) -> &'a str {
         edits.cells.get(&(at, column)).map_or_else(|| self.row(at).cell(column), String::as_str)
     }
 
-    /// Returns how to read what is rendered of this document.
+    /// Returns the options with which the rendered document is read.
     pub(crate) fn options(&self) -> &ReadOptions {
         &self.options
     }
@@ -182,15 +181,15 @@ impl Document {
         Bytes::copy_from_slice(self.text.as_bytes())
     }
 
-    /// Returns the unpacked file with `edits` done to it, which was read again and is what it was meant to be.
+    /// Returns the unpacked file after `edits`. The result was read again, and has the edited cells and no others.
     ///
     /// # Errors
-    /// `BOT-2221` (exit 3) when no record is left; `BOT-9001` (exit 1) when it reads other than it was meant: a bug.
+    /// `BOT-2221` (exit 3) when no record is left; `BOT-9001` (exit 1), a bug, when the result reads differently.
     pub(crate) fn render(&self, edits: &Edits) -> Result<Bytes> {
         if edits.removed.len() >= self.len() {
-            return Err(Fault::data("BOT-2221", "no record would be left")
+            return Err(Fault::data("BOT-2221", "no record would remain")
                 .file(&self.name)
-                .hint("a data file holds a record at least: look at what is removed"));
+                .hint("a data file must have at least one record: check the removals"));
         }
         if edits.cells.is_empty() && edits.removed.is_empty() {
             return Ok(self.bytes());
@@ -202,7 +201,7 @@ impl Document {
             if edits.removed.contains(&at) {
                 continue;
             }
-            // What is between two records goes with the later one.
+            // The bytes between two records belong to the later one.
             if !std::mem::take(&mut is_first) {
                 out.push_str(&self.text[self.spans[at - 1].end..span.start]);
             }
@@ -214,7 +213,7 @@ impl Document {
         Ok(bytes)
     }
 
-    /// Returns the record at `at` as it is to be written.
+    /// Returns the bytes of the record at `at` after `edits`.
     fn record(&self, at: usize, edits: &Edits) -> Cow<'_, str> {
         let raw = &self.text[self.spans[at].clone()];
         let changed: Vec<(usize, &str)> = edits
@@ -238,7 +237,7 @@ impl Document {
         })
     }
 
-    /// Reads `bytes` again: nothing is written that does not say what it was meant to.
+    /// Reads the rendered `bytes` again, and checks that every cell is as `edits` say.
     fn check(&self, edits: &Edits, bytes: &Bytes) -> Result<()> {
         let again = Self::of(bytes.clone(), &self.name, self.format, &self.options)?;
         let is_table = matches!(self.format, Format::Csv | Format::Tsv);
@@ -246,19 +245,23 @@ impl Document {
         let is_same = again.len() == self.len() - edits.removed.len()
             && again.rows().zip(kept).all(|(row, at)| {
                 self.names.iter().enumerate().all(|(column, name)| {
-                    // A key that only removed objects had is gone with them.
-                    let there = if is_table { Some(column) } else { again.column(name) };
-                    let cell = there.map_or("", |column| row.cell(column));
+                    // A key that only removed objects had is not a column any more.
+                    let column_again = if is_table { Some(column) } else { again.column(name) };
+                    let cell = column_again.map_or("", |column| row.cell(column));
                     cell == self.cell(edits, at, column)
                 })
             });
-        if is_same { Ok(()) } else { Err(bug(&self.name, "would not read as it was meant")) }
+        if is_same {
+            Ok(())
+        } else {
+            Err(bug(&self.name, "would read differently after the repair"))
+        }
     }
 
-    /// Returns `value` as the cell of `column` of the record at `at` would be read, if it were written there.
+    /// Returns `value` as it is read back after it is written to the cell of `column` of the record at `at`.
     ///
     /// # Errors
-    /// What is wrong with it, and a hint, where the column holds no text.
+    /// A message and a hint, when the cell cannot have this value.
     pub(crate) fn as_read(
         &self,
         at: usize,
@@ -266,9 +269,11 @@ impl Document {
         value: &str,
     ) -> std::result::Result<String, (String, &'static str)> {
         if value.contains('\0') {
-            let message =
-                format!("`{}` would hold a NUL character, which no text does", self.names[column]);
-            return Err((message, "take it out: `\\u{0}` stands for it"));
+            let message = format!(
+                "`{}` would contain a NUL character, which a text must not",
+                self.names[column]
+            );
+            return Err((message, "remove it: it is shown as `\\u{0}`"));
         }
         match self.format {
             Format::Csv | Format::Tsv => Ok(value.to_owned()),
@@ -281,6 +286,6 @@ impl Document {
     }
 }
 
-fn bug(name: &str, what: &str) -> Fault {
-    Fault::internal("BOT-9001", format!("`{name}` {what}: nothing was written")).file(name)
+fn bug(name: &str, problem: &str) -> Fault {
+    Fault::internal("BOT-9001", format!("`{name}` {problem}: nothing was written")).file(name)
 }

@@ -1,25 +1,24 @@
-//! Records that were set aside come back once they are as expected.
+//! Readmission: quarantined records, corrected by hand, are merged back if they meet the expectations.
 
-use super::{
-    Complaints, Document, Repaired, UNTOLD, check_format, document::Edits, patch::Lines,
-    shown_beside,
+use crate::{
+    document::{Document, Edits},
+    quarantine_list::QuarantineList,
+    redacted_cell::redacted,
+    repaired::{Repaired, check_format},
 };
-use botops_datasets::{ReadOptions, Rejected, entities};
+use botops_datasets::{ReadOptions, Rejected};
 use botops_expectations::Expectations;
-use botops_findings::{Fault, Finding, Place, Result};
-use botops_text::{display, for_people, from_people, from_spreadsheet, with_line_feeds};
+use botops_findings::{Finding, Result};
+use botops_text::for_people;
 use botops_validation::{
     Keep, ValidateOptions, Validation,
-    quarantine::{LEADING, OF_DATA, Quarantine, Stands},
+    quarantine::{Quarantine, QuarantinePlace},
     validate_bytes,
 };
 use serde::Serialize;
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
-/// What became of records that were set aside.
+/// The account of a readmission.
 ///
 /// - `records_in == records_out + quarantined`
 /// - `listed == merged + listed_still + of_other_files`
@@ -27,32 +26,32 @@ use std::{
 pub struct Readmission {
     /// The data file.
     pub file: String,
-    /// Its records.
+    /// Records in the data file.
     pub records_in: u64,
-    /// Records that come out: those that are as expected, in the order of the file.
+    /// Records written: those that meet the expectations, in the order of the file.
     pub records_out: u64,
-    /// Records that are not, and are set aside (again).
+    /// Records that do not, and are quarantined (again).
     pub quarantined: u64,
-    /// Records that the quarantine lists.
+    /// Records that the quarantines list.
     pub listed: u64,
-    /// Those of them with a cell that was edited.
+    /// Listed records with an edited cell.
     pub edited: u64,
-    /// Those of them that come out.
+    /// Listed records that are written.
     pub merged: u64,
-    /// Those of them that are set aside again.
+    /// Listed records that are quarantined again.
     pub listed_still: u64,
-    /// Those of them that are of another file.
+    /// Listed records of other files.
     pub of_other_files: u64,
-    /// The cells that were edited, in the order of the file.
+    /// The edited cells, in the order of the file.
     pub changes: Vec<EditedCell>,
-    /// What rejects the records that are set aside.
+    /// The findings that reject the quarantined records.
     #[serde(skip)]
     pub findings: Vec<Finding>,
-    /// What is written.
+    /// The file to write.
     #[serde(skip)]
     pub repaired: Repaired,
     #[serde(skip)]
-    left: Vec<Left>,
+    left: Vec<LeftRecord>,
     #[serde(skip)]
     names: Vec<String>,
 }
@@ -62,19 +61,19 @@ pub struct Readmission {
 pub struct EditedCell {
     /// The record, from 1.
     pub record: u64,
-    /// Its line.
+    /// The line on which it starts, from 1.
     pub line: u64,
     /// The column.
     pub column: String,
-    /// What stands in the data, without personal data.
+    /// The value in the data, without personal data.
     pub before: String,
-    /// What was written instead.
+    /// The new value, without personal data of the old one.
     pub after: String,
 }
 
-/// A record that is set aside again.
+/// A record that is quarantined again.
 #[derive(Debug, Clone)]
-struct Left {
+struct LeftRecord {
     record: u64,
     line: u64,
     fingerprint: String,
@@ -82,21 +81,21 @@ struct Left {
     cells: Vec<String>,
 }
 
-/// Merges the records of the files `quarantined`, corrected by hand, back into the file at `path`, which is written to
+/// Merges the records of the quarantines `quarantined`, corrected by hand, back into the file at `path`; the result is for
 /// `out`.
 ///
-/// - a record replaces the one of its number, if that is still what it was when it was set aside
-/// - a cell that was not edited keeps what stands there, also what the quarantine does not show of it
-/// - of a record that several files list, the last one counts
-/// - what `expectations` reject then, listed or not, is set aside
+/// - a listed record replaces the record of its number, if that has the same fingerprint
+/// - a cell that was not edited keeps its value in the data, including parts that the quarantine does not show
+/// - if several quarantines list a record, the last one counts
+/// - records that `expectations` reject, listed or not, are quarantined
 ///
 /// # Errors
-/// `BOT-2224` (exit 5) when a record is not what it was, or not there; `BOT-2221`, `BOT-2223`, `BOT-2225` (exit 3) for
-/// lines that cannot be used; every such line is a finding. `BOT-1003` for another format; those of reading and of
-/// [`validate_bytes`].
+/// `BOT-2224` (exit 5) when a record is missing or has changed; `BOT-2228` (exit 3) without fingerprints; `BOT-2221`,
+/// `BOT-2223` and `BOT-2225` (exit 3) for lines that cannot be used; every such line is a finding. `BOT-1003` for another
+/// format; those of reading and of [`validate_bytes`].
 ///
 /// # Panics
-/// When a record were not accounted for: a bug.
+/// If a record is neither written nor quarantined: a bug.
 pub fn readmit(
     path: &Path,
     read: &ReadOptions,
@@ -106,30 +105,20 @@ pub fn readmit(
     out: &Path,
 ) -> Result<Readmission> {
     let document = Document::read(path, read)?;
-    check_format(&document, out)?;
-    let mut listing = Listing::default();
+    check_format(&document.name, document.format, out)?;
+    let mut list = QuarantineList::default();
     for quarantine in quarantined {
-        listing.read(quarantine, &document)?;
+        list.add(quarantine, &document)?;
     }
-    let Listing { records, of_other_files, complaints, .. } = listing;
+    let QuarantineList { records, of_other_files, complaints } = list;
     complaints.refuse("quarantine")?;
     let mut edits = Edits::default();
     for (&at, cells) in &records {
         edits.cells.extend(cells.iter().map(|(&column, value)| ((at, column), value.clone())));
     }
-    let changes = edits.cells.iter().map(|(&(at, column), value)| {
-        let row = document.row(at);
-        EditedCell {
-            record: at as u64 + 1,
-            line: row.line(),
-            column: document.names[column].clone(),
-            before: for_people(row.cell(column)),
-            after: shown_beside(value, row.cell(column)).unwrap_or_else(|| for_people(value)),
-        }
-    });
-    let changes = changes.collect();
+    let changes = edited_cells(&document, &edits);
     let edited = records.values().filter(|cells| !cells.is_empty()).count() as u64;
-    let validation = validate_bytes(
+    let Validation { rejected, .. } = validate_bytes(
         document.render(&edits)?,
         &document.name,
         document.options(),
@@ -137,11 +126,8 @@ pub fn readmit(
         options,
         Keep::Rejected,
     )?;
-    let Validation { rejected, .. } = validation;
-    let left: Vec<Left> = rejected
-        .into_iter()
-        .map(|Rejected { record, reasons }| left(&document, &edits, record.record, reasons))
-        .collect();
+    let left: Vec<LeftRecord> =
+        rejected.into_iter().map(|rejected| left_record(&document, &edits, rejected)).collect();
     let findings = left.iter().flat_map(|left| left.reasons.iter().cloned()).collect();
     edits.removed = left.iter().filter_map(|left| usize::try_from(left.record - 1).ok()).collect();
     let repaired = Repaired {
@@ -169,19 +155,19 @@ pub fn readmit(
     assert_eq!(
         readmission.records_in,
         readmission.records_out + readmission.quarantined,
-        "every record comes out or is set aside"
+        "every record is written or quarantined"
     );
     Ok(readmission)
 }
 
-/// Writes the records that are set aside again to `path`, as a quarantine of the same data.
+/// Writes the records that are quarantined again to `path`, as a quarantine of the same data.
 ///
 /// # Errors
 /// `BOT-1002`.
 pub fn write_left(path: &Path, readmission: &Readmission) -> Result<()> {
     let mut quarantine = Quarantine::create(path, &readmission.names)?;
     for left in &readmission.left {
-        let place = Stands {
+        let place = QuarantinePlace {
             file: &readmission.file,
             record: left.record,
             line: left.line,
@@ -192,218 +178,38 @@ pub fn write_left(path: &Path, readmission: &Readmission) -> Result<()> {
     quarantine.publish()
 }
 
-fn left(document: &Document, edits: &Edits, record: u64, mut reasons: Vec<Finding>) -> Left {
-    let at = usize::try_from(record - 1).expect("the records are held in memory");
+fn edited_cells(document: &Document, edits: &Edits) -> Vec<EditedCell> {
+    let cells = edits.cells.iter().map(|(&(at, column), value)| {
+        let row = document.row(at);
+        EditedCell {
+            record: at as u64 + 1,
+            line: row.line(),
+            column: document.names[column].clone(),
+            before: for_people(row.cell(column)),
+            after: redacted(value, row.cell(column)).unwrap_or_else(|| for_people(value)),
+        }
+    });
+    cells.collect()
+}
+
+/// Returns the `rejected` record as a line of a quarantine: its place and fingerprint in the data, and its edited cells.
+fn left_record(document: &Document, edits: &Edits, rejected: Rejected) -> LeftRecord {
+    let Rejected { record, mut reasons } = rejected;
+    let at = usize::try_from(record.record - 1).expect("the records are held in memory");
     let row = document.row(at);
     let shown = |column: usize| {
-        let (value, original) = (document.cell(edits, at, column), row.cell(column));
-        shown_beside(value, original).unwrap_or_else(|| for_people(value))
+        let value = document.cell(edits, at, column);
+        redacted(value, row.cell(column)).unwrap_or_else(|| for_people(value))
     };
     for reason in &mut reasons {
-        // Where it stands in the data, whatever was edited before it.
+        // The line in the data, which earlier edits may have moved.
         reason.place.line = Some(row.line());
     }
-    Left {
-        record,
+    LeftRecord {
+        record: record.record,
         line: row.line(),
         fingerprint: document.fingerprint(at),
         reasons,
         cells: (0..document.names.len()).map(shown).collect(),
     }
-}
-
-/// The records of quarantines, by their number from 0: their cells that were edited.
-#[derive(Default)]
-struct Listing {
-    records: BTreeMap<usize, BTreeMap<usize, String>>,
-    of_other_files: u64,
-    complaints: Complaints,
-}
-
-/// A column of a quarantine that is one of the data.
-struct Shared {
-    /// In the quarantine.
-    listed: usize,
-    /// In the data.
-    column: usize,
-}
-
-impl Listing {
-    fn read(&mut self, path: &Path, document: &Document) -> Result<()> {
-        let mut lines = Lines::open(path)?;
-        let position = |name: &str| lines.column(name);
-        let Some(record) = position("record") else {
-            return Err(Fault::data("BOT-2221", "the quarantine has no column `record`")
-                .file(path)
-                .hint("give a file that `botops validate DATA --quarantine FILE` wrote, and leave its first line as it is"));
-        };
-        let leading = LEADING.map(position);
-        let shared = shared(&lines.names, document, path)?;
-        let rows = lines.rows()?;
-        let [file, _, line, _, _, fingerprint] = leading;
-        let file_of =
-            |cells: &[String]| file.map(|file| from_spreadsheet(&cells[file]).into_owned());
-        let files: BTreeSet<Option<String>> =
-            rows.iter().map(|(_, cells)| file_of(cells)).collect();
-        // Of one file, it may be called in another way from another folder: what stands there tells.
-        let is_ours = |file: &Option<String>| {
-            files.len() < 2 || file.as_ref().is_none_or(|file| is_same(file, &document.name))
-        };
-        if !files.is_empty() && !files.iter().any(is_ours) {
-            let shown = |file: &String| format!("`{}`", display(file, 120));
-            let named: Vec<String> = files.iter().flatten().take(5).map(shown).collect();
-            return Err(Fault::conflict(
-                "BOT-2224",
-                format!("no record of the quarantine is of `{}`", display(&document.name, 120)),
-            )
-            .file(path)
-            .hint(format!("its records are of {}: name one of them", named.join(", "))));
-        }
-        let mut taken: BTreeMap<usize, u64> = BTreeMap::new();
-        for (place, cells) in rows {
-            if !is_ours(&file_of(&cells)) {
-                self.of_other_files += 1;
-                continue;
-            }
-            let number = cells[record].trim();
-            let Some(at) = number.parse().ok().and_then(|number: usize| number.checked_sub(1))
-            else {
-                let message = format!(
-                    "`record` is `{}`, and the number of a record, from 1, is wanted",
-                    display(number, 40)
-                );
-                self.complaints.malformed(
-                    "BOT-2221",
-                    &place,
-                    message,
-                    "leave the numbers as they were written",
-                );
-                continue;
-            };
-            if at >= document.len() {
-                let message = format!(
-                    "there is no record {number}: `{}` has {}",
-                    display(&document.name, 120),
-                    document.len()
-                );
-                self.complaints.stale("BOT-2224", &place, message, ORIGIN);
-                continue;
-            }
-            if let Some(other) = taken.insert(at, place.line.unwrap_or_default()) {
-                let message = format!("record {number} is listed on line {other} as well");
-                self.complaints.malformed("BOT-2223", &place, message, "keep one of the lines");
-                continue;
-            }
-            let known =
-                fingerprint.map(|column| cells[column].trim()).filter(|known| !known.is_empty());
-            // Older files have no fingerprint: the line has to do.
-            let is_there = match (known, line.map(|line| cells[line].trim())) {
-                (Some(known), _) => known == document.fingerprint(at),
-                (None, Some(line)) => line == document.row(at).line().to_string(),
-                (None, None) => true,
-            };
-            if !is_there {
-                let message = format!("record {number} is not what it was when it was set aside");
-                self.complaints.stale("BOT-2224", &place, message, ORIGIN);
-                continue;
-            }
-            let as_read = known.is_none();
-            let edited = self.edited(&shared, as_read, document, (at, &cells), &place);
-            self.records.insert(at, edited);
-        }
-        Ok(())
-    }
-
-    /// Returns the cells of a line that say other than the record at `at`; `as_read`: they may hold what was read of the
-    /// cells, without white space around it, and not the cells.
-    fn edited(
-        &mut self,
-        shared: &[Shared],
-        as_read: bool,
-        document: &Document,
-        (at, cells): (usize, &[String]),
-        place: &Place,
-    ) -> BTreeMap<usize, String> {
-        let mut edited = BTreeMap::new();
-        for Shared { listed, column } in shared {
-            let (cell, original) = (&cells[*listed], document.row(at).cell(*column));
-            if as_read && says(document, at, *column, original, cell) {
-                continue;
-            }
-            let Some(value) = from_people(cell, original) else {
-                let (what, help) = UNTOLD;
-                let name = display(&document.names[*column], 40);
-                self.complaints.malformed("BOT-2225", place, format!("`{name}` {what}"), help);
-                continue;
-            };
-            match document.as_read(at, *column, &value) {
-                Ok(value) if value != original => drop(edited.insert(*column, value)),
-                Ok(_) => {}
-                Err((message, help)) => self.complaints.malformed("BOT-2221", place, message, help),
-            }
-        }
-        edited
-    }
-}
-
-const ORIGIN: &str = "name the data that were validated, as they were then; or validate again, and correct what is set aside now";
-
-/// Whether a cell that holds what was read says the same as the one it was read from.
-fn says(document: &Document, at: usize, column: usize, original: &str, cell: &str) -> bool {
-    let is_entities = document.roles.as_ref().is_some_and(|roles| roles.entities == Some(column));
-    let read = match is_entities {
-        true => {
-            let row = document.row(at);
-            let spans = entities(original.trim(), &document.name, row.record(), row.line());
-            spans.ok().and_then(|spans| serde_json::to_string(&spans).ok()).unwrap_or_default()
-        }
-        false => original.trim().to_owned(),
-    };
-    with_line_feeds(cell) == with_line_feeds(&for_people(&read))
-}
-
-/// Returns which columns of a quarantine are which of the data.
-fn shared(names: &[String], document: &Document, path: &Path) -> Result<Vec<Shared>> {
-    let role = |name: &str| {
-        let roles = document.roles.as_ref()?;
-        match name {
-            "text" => Some(roles.text),
-            "intent" => roles.intent,
-            "lang" => roles.lang,
-            "entities" => roles.entities,
-            _ => None,
-        }
-    };
-    let mut shared = Vec::new();
-    for (listed, name) in names.iter().enumerate() {
-        if LEADING.contains(&name.as_str()) {
-            continue;
-        }
-        let name = from_spreadsheet(name);
-        let of_data = name.strip_prefix(OF_DATA).filter(|bare| LEADING.contains(bare));
-        let exact = document.column(of_data.unwrap_or(&name));
-        match (exact, role(&name)) {
-            (Some(column), _) | (None, Some(column)) => shared.push(Shared { listed, column }),
-            // What a quarantine of records has whether the data have it or not.
-            (None, None) if ["intent", "lang", "entities"].contains(&name.as_ref()) => {}
-            (None, None) => {
-                return Err(Fault::conflict(
-                    "BOT-2224",
-                    format!(
-                        "the quarantine has a column `{}`, and the data have not",
-                        display(&name, 40)
-                    ),
-                )
-                .file(path)
-                .hint(ORIGIN));
-            }
-        }
-    }
-    Ok(shared)
-}
-
-/// Whether two names are of one file.
-fn is_same(file: &str, other: &str) -> bool {
-    let real = |name: &str| Path::new(name).canonicalize().ok();
-    file == other || real(file).is_some_and(|file| Some(file) == real(other))
 }

@@ -1,4 +1,4 @@
-//! Where records, fields and members stand in a text, and how one of them is written in the place of another.
+//! The spans of records, fields and members in a text, and the replacement of a field or member.
 
 use botops_datasets::{
     Format,
@@ -7,45 +7,28 @@ use botops_datasets::{
         json,
     },
 };
-use serde_json::{Value, value::RawValue};
-use std::{fmt, ops::Range};
+use serde_json::Value;
+use std::ops::Range;
 
-/// A JSON value as it is written.
-enum Written {
-    /// The digits of a number.
-    Number(String),
-    /// Any other value.
-    Value(Value),
-}
-
-impl fmt::Display for Written {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Number(digits) => f.write_str(digits),
-            Self::Value(value) => write!(f, "{value}"),
-        }
-    }
-}
-
-/// Returns the sign between the fields of a table; of another format it does not matter.
+/// Returns the delimiter of a table; for other formats, the result has no meaning.
 pub(crate) fn delimiter(text: &str, format: Format) -> u8 {
     match format {
         Format::Tsv => b'\t',
-        // A last line without an end is a line as well.
+        // The guess needs complete lines, and the last one may lack its line break.
         _ => guess(&[text.as_bytes(), b"\n"].concat()).unwrap_or(b','),
     }
 }
 
-/// Returns where the records of a text stand that was read without a fault.
+/// Returns the spans of the records of a text, which was read without a fault.
 pub(crate) fn records(text: &str, format: Format, delimiter: u8) -> Vec<Range<usize>> {
     match format {
         Format::Csv | Format::Tsv => rows(text, delimiter),
-        Format::Json => json::objects(text),
+        Format::Json => json::extents(text),
         _ => lines(text),
     }
 }
 
-/// The rows of a table but for its header and blank lines, without their line breaks.
+/// Returns the spans of the rows of a table, without its header, blank lines and line breaks.
 fn rows(text: &str, delimiter: u8) -> Vec<Range<usize>> {
     let mut fields = Fields::new(delimiter);
     let (mut spans, mut at, mut width) = (Vec::new(), 0, None);
@@ -64,7 +47,7 @@ fn rows(text: &str, delimiter: u8) -> Vec<Range<usize>> {
     spans
 }
 
-/// The lines that are not blank, without what is blank around them.
+/// Returns the spans of the lines that are not blank, without the white space around them.
 fn lines(text: &str) -> Vec<Range<usize>> {
     let mut spans = Vec::new();
     let mut at = 0;
@@ -79,7 +62,7 @@ fn lines(text: &str) -> Vec<Range<usize>> {
     spans
 }
 
-/// Returns `raw`, a row, with other cells in some columns; the other fields stay as they are written.
+/// Returns `raw`, a row, with new `cells` in some columns; the other fields keep their bytes.
 pub(crate) fn with_fields(raw: &str, delimiter: u8, cells: &[(usize, &str)]) -> String {
     let fields = fields(raw, delimiter);
     let mut out = String::with_capacity(raw.len() + 32);
@@ -88,8 +71,9 @@ pub(crate) fn with_fields(raw: &str, delimiter: u8, cells: &[(usize, &str)]) -> 
         let field = &fields[column];
         out.push_str(&raw[at..field.start]);
         let was_quoted = raw[field.clone()].starts_with('"');
-        let sign = char::from(delimiter);
-        let is_quoted = was_quoted || cell.contains([sign, '"', '\r', '\n']) || fields.len() == 1;
+        let delimiter = char::from(delimiter);
+        let is_quoted =
+            was_quoted || cell.contains([delimiter, '"', '\r', '\n']) || fields.len() == 1;
         if is_quoted {
             out.push('"');
             out.push_str(&cell.replace('"', "\"\""));
@@ -103,14 +87,35 @@ pub(crate) fn with_fields(raw: &str, delimiter: u8, cells: &[(usize, &str)]) -> 
     out
 }
 
-/// Returns where the fields of a row stand, with their quotes.
+/// Returns the spans of the fields of a row, with their quotes.
 fn fields(raw: &str, delimiter: u8) -> Vec<Range<usize>> {
-    let mut fields = Fields::new(delimiter);
-    fields.read(raw, 0);
-    fields.spans().collect()
+    let bytes = raw.as_bytes();
+    let mut fields = Vec::new();
+    let mut start = 0;
+    loop {
+        let mut at = start;
+        if bytes.get(at) == Some(&b'"') {
+            at += 1;
+            // The closing quote is the first one that is not doubled.
+            while let Some(&byte) = bytes.get(at) {
+                match byte {
+                    b'"' if bytes.get(at + 1) == Some(&b'"') => at += 2,
+                    b'"' => break,
+                    _ => at += 1,
+                }
+            }
+            at = (at + 1).min(bytes.len());
+        }
+        let end = bytes[at..].iter().position(|&byte| byte == delimiter).map(|n| at + n);
+        fields.push(start..end.unwrap_or(bytes.len()));
+        match end {
+            Some(end) => start = end + 1,
+            None => return fields,
+        }
+    }
 }
 
-/// Returns `raw`, an object, with other values of some keys; the other members stay as they are written.
+/// Returns `raw`, an object, with new values for some keys; the other members keep their bytes.
 pub(crate) fn with_members(raw: &str, cells: &[(&str, &str)]) -> String {
     let mut edits: Vec<(Range<usize>, String)> = Vec::new();
     let members = json::members(raw);
@@ -140,33 +145,26 @@ pub(crate) fn with_members(raw: &str, cells: &[(&str, &str)]) -> String {
     out
 }
 
-/// Returns `cell` as a JSON value in the place of `raw`: of the same kind, if the cell can be read as that kind. A number
-/// keeps its digits.
-fn value(raw: &str, cell: &str) -> Written {
-    let there: Value = serde_json::from_str(raw).unwrap_or_default();
-    let meant: Option<Value> = serde_json::from_str(cell).ok();
-    let is_number = |text: &str| {
-        let text = text.trim();
-        text.starts_with(|c: char| c == '-' || c.is_ascii_digit())
-            && serde_json::from_str::<&RawValue>(text).is_ok()
-    };
-    match (there, meant) {
-        (
-            Value::Array(_) | Value::Object(_),
-            Some(meant @ (Value::Array(_) | Value::Object(_))),
-        ) => Written::Value(meant),
-        (Value::Bool(_), Some(meant @ Value::Bool(_))) => Written::Value(meant),
-        (Value::String(_), _) => Written::Value(Value::from(cell)),
-        _ if is_number(raw) && is_number(cell) => Written::Number(cell.trim().to_owned()),
-        (_, _) if cell.is_empty() => Written::Value(Value::Null),
-        (_, _) => Written::Value(Value::from(cell)),
+/// Returns `cell` as a value that replaces `raw`, of the same type if the cell can be read so.
+fn value(raw: &str, cell: &str) -> Value {
+    let present: Value = serde_json::from_str(raw).unwrap_or_default();
+    let new: Option<Value> = serde_json::from_str(cell).ok();
+    match (present, new) {
+        (Value::Array(_) | Value::Object(_), Some(new @ (Value::Array(_) | Value::Object(_)))) => {
+            new
+        }
+        (Value::Number(_), Some(new @ Value::Number(_))) => new,
+        (Value::Bool(_), Some(new @ Value::Bool(_))) => new,
+        (Value::String(_), _) => Value::from(cell),
+        (_, _) if cell.is_empty() => Value::Null,
+        (_, _) => Value::from(cell),
     }
 }
 
-/// Returns how `cell` is read where it is written as the member `name` of the object `raw`.
+/// Returns `cell` as it is read back after it is written as the member `name` of the object `raw`.
 ///
 /// # Errors
-/// What is wrong with it, and a hint: in the place of a list is a list.
+/// A message and a hint, when `cell` replaces a list or an object and is not JSON.
 pub(crate) fn member_as_read(
     raw: &str,
     name: &str,
@@ -176,19 +174,15 @@ pub(crate) fn member_as_read(
     let Some((_, span)) = members.into_iter().find(|(key, _)| key == name) else {
         return Ok(cell.to_owned());
     };
-    let there = &raw[span];
-    let is_nested = there.starts_with(['[', '{']);
-    let value = match value(there, cell) {
-        Written::Number(digits) => return Ok(digits),
-        Written::Value(value) => value,
-    };
-    match value {
+    let present = &raw[span];
+    let is_nested = present.starts_with(['[', '{']);
+    match value(present, cell) {
         Value::String(text) if is_nested => Err((
             format!(
-                "`{}` is no JSON, and a list or an object is wanted",
+                "`{}` is not JSON: expected a list or an object",
                 botops_text::display(&text, 40)
             ),
-            "write it as it stands in `before`, corrected",
+            "write it in the form of `before`",
         )),
         Value::String(text) => Ok(text),
         Value::Null => Ok(String::new()),
@@ -201,8 +195,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn fields_are_replaced_where_they_stand() {
-        for (raw, delimiter, cells, wanted) in [
+    fn fields_are_replaced_in_place() {
+        for (raw, delimiter, cells, expected) in [
             ("a,b,c", b',', vec![(1, "x")], "a,x,c"),
             ("a,\"b\",c", b',', vec![(1, "x")], "a,\"x\",c"),
             (
@@ -215,16 +209,15 @@ mod tests {
             ("it\"s,b", b',', vec![(0, "say \"x\"")], "\"say \"\"x\"\"\",b"),
             ("a", b',', vec![(0, "")], "\"\""),
         ] {
-            assert_eq!(with_fields(raw, delimiter, &cells), wanted, "{raw}");
+            assert_eq!(with_fields(raw, delimiter, &cells), expected, "{raw}");
         }
     }
 
     #[test]
-    fn members_are_replaced_where_they_stand() {
-        for (raw, cells, wanted) in [
+    fn members_are_replaced_in_place() {
+        for (raw, cells, expected) in [
             ("{ \"a\" : \"x\", \"n\": 1.50 }", vec![("a", "y")], "{ \"a\" : \"y\", \"n\": 1.50 }"),
             ("{\"a\":\"x\",\"n\":1}", vec![("n", "2"), ("a", "q\"")], "{\"a\":\"q\\\"\",\"n\":2}"),
-            ("{\"n\":1}", vec![("n", "19.90")], "{\"n\":19.90}"),
             ("{\"n\":1}", vec![("n", "two")], "{\"n\":\"two\"}"),
             ("{\"a\":null}", vec![("b", "x"), ("a", "y")], "{\"a\":\"y\",\"b\":\"x\"}"),
             ("{}", vec![("a", "x"), ("b", "y")], "{\"a\":\"x\",\"b\":\"y\"}"),
@@ -234,7 +227,7 @@ mod tests {
                 "{\"e\": [{\"k\":1}], \"\\u0061\": 3}",
             ),
         ] {
-            assert_eq!(with_members(raw, &cells), wanted, "{raw}");
+            assert_eq!(with_members(raw, &cells), expected, "{raw}");
         }
         assert!(member_as_read("{\"e\":[]}", "e", "[").is_err());
     }

@@ -1,9 +1,18 @@
-use super::*;
-use botops_findings::FaultKind;
-use botops_validation::{Keep, validate_file};
+use crate::{
+    Application, Fix, FixAction, Proposal, Repaired, apply, patch_csv, propose, read_patch,
+    readmit, write_left,
+};
+use botops_datasets::{Format, Packing, ReadOptions};
+use botops_expectations::Expectations;
+use botops_findings::{FaultKind, Result};
+use botops_validation::{Keep, ValidateOptions, validate_file};
+use bytes::Bytes;
 use chrono::DateTime;
 use proptest::prelude::*;
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 struct Folder(tempfile::TempDir);
 
@@ -38,14 +47,14 @@ fn proposed(path: &Path) -> Proposal {
     propose(path, &expectations().read_options(), &expectations(), &options(), &[]).unwrap()
 }
 
-/// Writes the fixes down, reads them again, and applies them.
+/// Writes the fixes as a patch, reads it again, and applies it.
 fn applied(folder: &Folder, path: &Path, fixes: &[Fix], out: &str) -> Result<Application> {
     let patch = folder.write("patch.csv", patch_csv(fixes));
     let read = expectations().read_options();
     apply(path, &read, &read_patch(&patch)?, &folder.at(out))
 }
 
-/// The cells that a repair looks at, as nobody would wish them.
+/// Cells with the problems that a repair looks for.
 fn cell() -> impl Strategy<Value = String> {
     let words = vec![
         "where",
@@ -117,7 +126,7 @@ fn entities(text: &str, has: bool) -> String {
         let start = text.chars().position(|c| c == 'p').filter(|_| has)?;
         let value: String = text.chars().skip(start).take(6).collect();
         let end = start + value.chars().count();
-        // Some are right, some are one off.
+        // Half of the spans are shifted by one.
         let off = usize::from(start % 2 == 1);
         let span = botops_datasets::EntitySpan::new("thing", value, start + off, end + off);
         Some(serde_json::to_string(&[span]).unwrap())
@@ -152,7 +161,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
     #[test]
-    fn what_was_applied_is_not_proposed_again_and_every_record_is_accounted_for(
+    fn applied_fixes_are_not_proposed_again_and_every_record_is_accounted_for(
         rows in rows(),
         name in prop::sample::select(vec!["a.csv", "b.tsv", "c.csv", "d.jsonl"]),
     ) {
@@ -174,13 +183,13 @@ proptest! {
         let again = proposed(&out);
         let left: Vec<&Fix> = again.fixes.iter().filter(|fix| fix.is_applied).collect();
         prop_assert!(left.is_empty(), "{left:#?}\n{:#?}", proposal.fixes);
-        // A patch of which nothing is to be applied leaves every byte where it was.
+        // A patch without a fix to apply changes no byte.
         let none: Vec<Fix> = proposal.fixes.iter().map(|fix| Fix { is_applied: false, ..fix.clone() }).collect();
         prop_assert_eq!(&applied(&folder, &path, &none, name).unwrap().repaired.bytes[..], &bytes[..]);
     }
 
     #[test]
-    fn a_quarantine_that_nobody_edited_gives_the_accepted_records(
+    fn an_unedited_quarantine_gives_the_accepted_records(
         rows in rows(),
         name in prop::sample::select(vec!["a.csv", "d.jsonl"]),
     ) {
@@ -197,14 +206,63 @@ proptest! {
         prop_assert_eq!(back.edited, 0);
         prop_assert_eq!((back.records_out, back.quarantined), (validation.records_accepted, validation.records_rejected));
         prop_assert_eq!((back.listed, back.merged), (validation.records_rejected, 0));
-        // What is left is what was set aside, line for line.
+        // The records that are left are those that were quarantined, line for line.
         let left = folder.at("left.csv");
         write_left(&left, &back).unwrap();
         prop_assert_eq!(fs::read_to_string(left).unwrap(), fs::read_to_string(set_aside).unwrap());
     }
 }
 
-/// The patch with `cells` of its first fix replaced.
+#[test]
+fn a_quarantine_is_merged_only_into_the_records_that_it_lists() {
+    const HEADER: &str = "id,text,intent,lang,note\n";
+    const ROWS: [&str; 3] = [
+        "1,where is it,order_status,en,a\n",
+        "2,give it back,,en,b\n",
+        "3,refund me,refund,en,c\n",
+    ];
+    let folder = Folder::new();
+    let read = expectations().read_options();
+    let merged = |data: &str, quarantine: &str| {
+        let (path, out) = (folder.write("a.csv", data), folder.at("out.csv"));
+        let set_aside = folder.write("q.csv", quarantine);
+        readmit(&path, &read, std::slice::from_ref(&set_aside), &expectations(), &options(), &out)
+    };
+    let data = format!("{HEADER}{}", ROWS.concat());
+    let (path, set_aside) = (folder.write("a.csv", &data), folder.at("q.csv"));
+    let keep = Keep::Quarantine(&set_aside);
+    validate_file(&path, &read, &expectations(), &options(), keep).unwrap();
+    let corrected =
+        fs::read_to_string(&set_aside).unwrap().replace("give it back,,", "give it back,refund,");
+    let back = merged(&data, &corrected).unwrap();
+    assert_eq!((back.records_out, back.quarantined, back.edited), (3, 0, 1));
+
+    // Two rows were exchanged since.
+    let fault =
+        merged(&format!("{HEADER}{}{}{}", ROWS[0], ROWS[2], ROWS[1]), &corrected).unwrap_err();
+    assert_eq!((fault.code(), fault.kind()), ("BOT-2224", FaultKind::Conflict), "{fault}");
+
+    let rejected =
+        botops_datasets::read_bytes(data.as_bytes(), &path.display().to_string(), &read).unwrap();
+    let rejected = botops_validation::validate(&rejected, &expectations(), None).rejected;
+    assert_eq!(rejected.len(), 1);
+    let list = folder.at("list.csv");
+    botops_validation::write_rejected(&list, "a.csv", &rejected).unwrap();
+    let list = fs::read_to_string(list).unwrap();
+    let without_column =
+        "record,line,codes,reasons,id,text\n2,3,BOT-2112,no intent,2,give it back\n";
+    let (header, line) = corrected.split_once('\n').unwrap();
+    let fingerprint = line.split(',').find(|cell| cell.starts_with("r-")).unwrap();
+    let line_without =
+        format!("{header}\n{line}{}", line.replace(fingerprint, "").replace(",2,3,", ",1,2,"));
+    for quarantine in [list.as_str(), without_column, &line_without] {
+        let fault = merged(&data, quarantine).unwrap_err();
+        assert_eq!((fault.code(), fault.kind()), ("BOT-2228", FaultKind::Gate), "{fault}");
+        assert!(!fault.hints().is_empty(), "{fault}");
+    }
+}
+
+/// Returns a patch of the fix after `change`.
 fn with(fix: &Fix, change: impl FnOnce(&mut Fix)) -> Vec<Fix> {
     let mut fix = fix.clone();
     change(&mut fix);
@@ -214,7 +272,7 @@ fn with(fix: &Fix, change: impl FnOnce(&mut Fix)) -> Vec<Fix> {
 const DATA: &str = "id,text,intent,lang,note\n1,where is my  parcelÃ©,refnd,en,a\n2,mail a@b.fr now\u{200b},refund,en,b\n3,ok then,order_status,en,c\n";
 
 #[test]
-fn lines_that_do_not_fit_are_all_told_and_nothing_comes_out() {
+fn all_lines_that_do_not_match_are_reported_and_nothing_is_written() {
     let folder = Folder::new();
     let path = folder.write("a.csv", DATA);
     let proposal = proposed(&path);
@@ -274,7 +332,7 @@ fn lines_that_do_not_fit_are_all_told_and_nothing_comes_out() {
 }
 
 #[test]
-fn a_redacted_cell_keeps_its_personal_data_unless_they_are_what_is_replaced() {
+fn a_redacted_cell_keeps_its_personal_data_unless_the_fix_replaces_them() {
     let folder = Folder::new();
     let path = folder.write("a.csv", DATA);
     let fixes = proposed(&path).fixes;
@@ -311,7 +369,7 @@ fn a_redacted_cell_keeps_its_personal_data_unless_they_are_what_is_replaced() {
 }
 
 #[test]
-fn a_repeat_stays_where_the_fix_that_makes_it_one_is_not_applied() {
+fn a_repeat_stays_if_the_fix_that_makes_it_one_is_not_applied() {
     let folder = Folder::new();
     let text = "text,intent\ni want my money back,refnd\ni want my money back,refund\n";
     let path = folder.write("a.csv", text);
@@ -326,7 +384,7 @@ fn a_repeat_stays_where_the_fix_that_makes_it_one_is_not_applied() {
 }
 
 #[test]
-fn what_is_not_changed_is_written_as_it_stood() {
+fn all_other_bytes_are_written_unchanged() {
     let folder = Folder::new();
     for (name, before, after) in [
         (

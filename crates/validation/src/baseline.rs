@@ -1,7 +1,7 @@
-//! Findings that are known, and accepted for now.
+//! The baseline: known findings, which are accepted for now.
 
 use botops_digest::Digest;
-use botops_findings::{Fault, FaultKind, Place, Result};
+use botops_findings::{Fault, Place, Result};
 use botops_spec as spec;
 use serde::{Deserialize, Serialize};
 use std::{
@@ -12,7 +12,7 @@ use std::{
 
 const SCHEMA: &str = "botops.baseline/1";
 
-/// Known findings: how many there are of each, by what it is and what it is about, whichever line that stands on.
+/// The known findings and the count of each, by the identity of the finding ([`crate::Mark::id`]).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Baseline {
@@ -31,26 +31,28 @@ impl Baseline {
     /// Reads the baseline at `path`.
     ///
     /// # Errors
-    /// `BOT-1001` (exit 2) when it cannot be read, `BOT-2217` (exit 2) when it is no baseline, or (exit 6) a newer one.
+    /// `BOT-1001` (exit 2) when it cannot be read, `BOT-2217` (exit 2) when it is not a baseline, `BOT-5007` (exit 6) when
+    /// a newer version wrote it.
     pub fn read(path: &Path) -> Result<Self> {
         let bytes = fs::read(path).map_err(|error| spec::unreadable(path, &error))?;
         #[derive(Deserialize)]
-        struct Named {
+        struct Header {
             schema: String,
         }
         let place = || Place { file: Some(path.display().to_string()), ..Place::default() };
-        let no_baseline = |what: &str, error: serde_json::Error| {
+        let not_a_baseline = |what: &str, error: serde_json::Error| {
             Fault::usage("BOT-2217", what.to_owned())
                 .at(Place { line: Some(error.line().max(1) as u64), ..place() })
                 .hint("write it again with `botops validate DATA --baseline FILE --write-baseline`")
                 .caused_by(error)
         };
-        let Named { schema } = serde_json::from_slice(&bytes)
-            .map_err(|error| no_baseline("the file is no baseline of `botops validate`", error))?;
+        let Header { schema } = serde_json::from_slice(&bytes).map_err(|error| {
+            not_a_baseline("the file is not a baseline of `botops validate`", error)
+        })?;
         if schema != SCHEMA {
             let shown = botops_text::display(&schema, 40);
             let is_newer = schema.starts_with("botops.baseline/");
-            let message = format!("the file is of the format `{shown}`, and `{SCHEMA}` is wanted");
+            let message = format!("the file has the format `{shown}`: expected `{SCHEMA}`");
             let fault = match is_newer {
                 true => Fault::policy("BOT-5007", message),
                 false => Fault::usage("BOT-2217", message),
@@ -62,10 +64,10 @@ impl Baseline {
             }));
         }
         serde_json::from_slice(&bytes)
-            .map_err(|error| no_baseline("the baseline is damaged", error))
+            .map_err(|error| not_a_baseline("the baseline is damaged", error))
     }
 
-    /// Writes it to `path`, complete or absent.
+    /// Writes the baseline to `path`; the file is complete or absent.
     ///
     /// # Errors
     /// `BOT-1002`.
@@ -75,37 +77,37 @@ impl Baseline {
         botops_files::replace(path, &bytes)
     }
 
-    /// Returns how many findings it has.
+    /// Returns the number of findings.
     #[must_use]
     pub fn n_findings(&self) -> u64 {
         self.findings.values().map(|known| known.count).sum()
     }
 }
 
-/// A baseline being held against what is found.
+/// A baseline that is matched with the findings.
 #[derive(Debug, Default)]
-pub(crate) struct Matching {
-    /// Findings that are known and were not met yet.
+pub(crate) struct BaselineMatch {
+    /// The known findings that did not occur yet, with their counts.
     left: HashMap<Digest, u64>,
-    /// All that were met; `None`: nobody asks.
-    met: Option<BTreeMap<Digest, Known>>,
+    /// All findings, as a new baseline; `None`: none is needed.
+    noted: Option<BTreeMap<Digest, Known>>,
 }
 
-impl Matching {
-    /// Begins with what `baseline` knows; what is met is noted if `notes`.
+impl BaselineMatch {
+    /// Begins with the findings of `baseline`; with `notes`, all findings are noted as a new baseline.
     pub(crate) fn new(baseline: Option<&Baseline>, notes: bool) -> Self {
         let left = baseline
             .iter()
             .flat_map(|baseline| &baseline.findings)
             .map(|(id, known)| (*id, known.count))
             .collect();
-        Self { left, met: notes.then(BTreeMap::new) }
+        Self { left, noted: notes.then(BTreeMap::new) }
     }
 
-    /// Returns whether the finding `id` is known; each known one is taken once.
+    /// Returns whether the finding `id` is known; each known finding is matched once.
     pub(crate) fn takes(&mut self, id: Digest, code: &str) -> bool {
-        if let Some(met) = &mut self.met {
-            met.entry(id).or_insert_with(|| Known { code: code.to_owned(), count: 0 }).count += 1;
+        if let Some(noted) = &mut self.noted {
+            noted.entry(id).or_insert_with(|| Known { code: code.to_owned(), count: 0 }).count += 1;
         }
         match self.left.get_mut(&id) {
             Some(left) if *left > 0 => {
@@ -116,8 +118,8 @@ impl Matching {
         }
     }
 
-    /// Returns everything that was met as a baseline.
+    /// Returns all findings as a baseline.
     pub(crate) fn into_baseline(self) -> Option<Baseline> {
-        self.met.map(|findings| Baseline { schema: SCHEMA.to_owned(), findings })
+        self.noted.map(|findings| Baseline { schema: SCHEMA.to_owned(), findings })
     }
 }

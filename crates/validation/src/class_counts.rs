@@ -1,7 +1,6 @@
-//! The intent and the language of every record, in a byte each as long as there are few of them; on disk beyond a million.
+//! The classes of every record, its intent and its language, in as few bytes as possible; on disk beyond a million records.
 
-use super::ByWord;
-use crate::record_set::Bits;
+use crate::{record_set::RecordSet, words::ByWord};
 use botops_files::Scratch;
 use botops_findings::Result;
 use std::{
@@ -10,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Words by number, in the order in which they came.
+/// Words with a number each, in order of first use.
 #[derive(Debug, Default)]
 pub(crate) struct Words {
     numbers: ByWord<u32>,
@@ -18,12 +17,12 @@ pub(crate) struct Words {
 }
 
 impl Words {
-    /// Returns the number of `word`.
+    /// Returns the number of `word`, a new one at its first use.
     pub(crate) fn number(&mut self, word: &str) -> u32 {
         if let Some(&number) = self.numbers.get(word) {
             return number;
         }
-        let number = u32::try_from(self.words.len()).expect("classes are fewer than 2^32");
+        let number = u32::try_from(self.words.len()).expect("the classes are fewer than 2^32");
         self.numbers.insert(word.to_owned(), number);
         self.words.push(word.to_owned());
         number
@@ -34,55 +33,57 @@ impl Words {
         &self.words[number as usize]
     }
 
-    /// Iterates over the words.
+    /// Iterates over the words by number.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &str> {
         self.words.iter().map(String::as_str)
     }
 }
 
-/// No intent, or no language.
-pub(crate) const NONE: u32 = u32::MAX;
+/// The number that stands for no intent, or no language.
+pub(crate) const NO_CLASS: u32 = u32::MAX;
 
-/// Numbers held in memory before they are put on disk: 1 MiB as long as a byte each is enough.
-const HELD: usize = 1 << 20;
+/// The most numbers held in memory before they are written to disk: 1 MiB if a byte each is enough.
+const MOST_HELD: usize = 1 << 20;
 
-/// Intents and languages, and which each record has.
+/// The intents and languages, and the pair of them that each record has.
 #[derive(Debug)]
 pub(crate) struct Classes {
     pub(crate) intents: Words,
     languages: Words,
+    /// The number of each pair of intent and language.
     pairs: HashMap<(u32, u32), u32, foldhash::fast::RandomState>,
+    /// The pairs by number.
     listed: Vec<(u32, u32)>,
     of_record: Numbers,
 }
 
-/// A number for each record, in their order.
+/// A number for each record, in the order of the file.
 #[derive(Debug)]
 struct Numbers {
-    held: Narrow,
-    most: usize,
-    /// Where those are put that come before what is held; `None`: everything is held.
+    held: NarrowNumbers,
+    most_held: usize,
+    /// The folder for the numbers before those held; `None`: all are held.
     folder: Option<PathBuf>,
     run: Option<Run>,
 }
 
-/// Numbers on disk.
+/// The numbers on disk.
 #[derive(Debug)]
 struct Run {
     scratch: Scratch,
-    /// Parts of the run: how many bytes a number has, and how many numbers follow with as many.
+    /// The parts of the run: the bytes per number, and the count of numbers.
     parts: Vec<(usize, usize)>,
 }
 
-/// Numbers in as few bytes as the greatest needs.
+/// Numbers in as few bytes each as the greatest needs.
 #[derive(Debug)]
-enum Narrow {
+enum NarrowNumbers {
     One(Vec<u8>),
     Two(Vec<u16>),
     Four(Vec<u32>),
 }
 
-impl Narrow {
+impl NarrowNumbers {
     fn push(&mut self, number: u32) {
         match self {
             Self::One(numbers) => match u8::try_from(number) {
@@ -114,7 +115,7 @@ impl Narrow {
         }
     }
 
-    /// Returns the bytes of all numbers, and how many one has.
+    /// Returns the bytes per number, and the bytes of all numbers.
     fn to_bytes(&self) -> (usize, Vec<u8>) {
         match self {
             Self::One(numbers) => (1, numbers.clone()),
@@ -133,13 +134,13 @@ impl Narrow {
 }
 
 impl Numbers {
-    fn new(folder: Option<&Path>, most: usize) -> Self {
+    fn new(folder: Option<&Path>, most_held: usize) -> Self {
         let folder = folder.map(Path::to_owned);
-        Self { held: Narrow::One(Vec::new()), most, folder, run: None }
+        Self { held: NarrowNumbers::One(Vec::new()), most_held, folder, run: None }
     }
 
     fn push(&mut self, number: u32) -> Result<()> {
-        if self.held.len() >= self.most
+        if self.held.len() >= self.most_held
             && let Some(folder) = &self.folder
         {
             let run = match &mut self.run {
@@ -159,7 +160,7 @@ impl Numbers {
         Ok(())
     }
 
-    /// Gives every number to `each`, in the order of the records.
+    /// Calls `each` with every number, in the order of the records.
     fn each(&self, mut each: impl FnMut(u32)) -> Result<()> {
         if let Some(Run { scratch, parts }) = &self.run {
             let mut file = &scratch.file;
@@ -180,46 +181,46 @@ impl Numbers {
     }
 }
 
-/// How many records have each intent, and each language.
+/// The number of records by intent, and by language.
 pub(crate) type Counts = (BTreeMap<String, u64>, BTreeMap<String, u64>);
 
 impl Classes {
-    /// Begins; what does not fit into memory goes to `spill`.
+    /// Begins; numbers that do not fit into memory go to `spill`.
     pub(crate) fn new(spill: Option<&Path>) -> Self {
-        Self::holding(spill, HELD)
+        Self::holding(spill, MOST_HELD)
     }
 
-    fn holding(spill: Option<&Path>, most: usize) -> Self {
+    fn holding(spill: Option<&Path>, most_held: usize) -> Self {
         Self {
             intents: Words::default(),
             languages: Words::default(),
             pairs: HashMap::default(),
             listed: Vec::new(),
-            of_record: Numbers::new(spill, most),
+            of_record: Numbers::new(spill, most_held),
         }
     }
 
-    /// Notes the next record; returns the number of its intent.
+    /// Adds the next record; returns the number of its intent.
     ///
     /// # Errors
-    /// `BOT-1002` when the disk does not take it.
+    /// `BOT-1002` when the disk cannot be written.
     pub(crate) fn note(&mut self, intent: Option<&str>, lang: Option<&str>) -> Result<u32> {
-        let intent = intent.map_or(NONE, |intent| self.intents.number(intent));
-        let lang = lang.map_or(NONE, |lang| self.languages.number(lang));
+        let intent = intent.map_or(NO_CLASS, |intent| self.intents.number(intent));
+        let lang = lang.map_or(NO_CLASS, |lang| self.languages.number(lang));
         let listed = &mut self.listed;
         let pair = *self.pairs.entry((intent, lang)).or_insert_with(|| {
             listed.push((intent, lang));
-            u32::try_from(listed.len() - 1).expect("pairs of classes are fewer than 2^32")
+            u32::try_from(listed.len() - 1).expect("the pairs of classes are fewer than 2^32")
         });
         self.of_record.push(pair)?;
         Ok(intent)
     }
 
-    /// Counts the records that are not among `rejected`.
+    /// Counts the records that are not `rejected`.
     ///
     /// # Errors
-    /// `BOT-1002` when the disk does not give back what it took.
-    pub(crate) fn counts(&self, rejected: &Bits) -> Result<Counts> {
+    /// `BOT-1002` when the disk cannot be read.
+    pub(crate) fn counts(&self, rejected: &RecordSet) -> Result<Counts> {
         let mut counts = vec![0_u64; self.listed.len()];
         let mut at = 0;
         self.of_record.each(|pair| {
@@ -228,10 +229,10 @@ impl Classes {
         })?;
         let (mut intents, mut languages) = Counts::default();
         for (&(intent, lang), &count) in self.listed.iter().zip(&counts).filter(|(_, n)| **n > 0) {
-            if intent != NONE {
+            if intent != NO_CLASS {
                 *intents.entry(self.intents.word(intent).to_owned()).or_default() += count;
             }
-            if lang != NONE {
+            if lang != NO_CLASS {
                 *languages.entry(self.languages.word(lang).to_owned()).or_default() += count;
             }
         }
@@ -245,7 +246,7 @@ mod tests {
     use std::fs;
 
     #[test]
-    fn records_are_counted_whatever_the_number_of_classes_and_where_they_are_kept() {
+    fn records_are_counted_for_any_number_of_classes_in_memory_and_on_disk() {
         let folder = tempfile::tempdir().unwrap();
         for (n, spill, most) in [
             (3_u64, None, 1),
@@ -255,7 +256,7 @@ mod tests {
             (70_000, Some(folder.path()), 1_000),
         ] {
             let mut classes = Classes::holding(spill, most);
-            let mut rejected = Bits::default();
+            let mut rejected = RecordSet::default();
             for i in 0..2 * n {
                 classes.note(Some(&format!("i{}", i % n)), Some("en").filter(|_| i < n)).unwrap();
             }

@@ -1,48 +1,48 @@
-//! What damaged encodings leave behind in a text.
+//! Damage that wrong encodings leave in a text: found, and undone.
 
-/// Damage found in a text; offsets count characters from 1.
+/// Damage in a text; positions count characters from 1.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Damage {
-    /// The replacement character: what stood there is lost.
+    /// Replacement characters: the original characters are lost.
     Replacement {
-        /// How many there are.
+        /// The number of replacement characters.
         count: usize,
-        /// Where the first is.
+        /// The position of the first.
         at: usize,
     },
-    /// UTF-8 that was read as Windows-1252 or Latin-1.
+    /// UTF-8 that was decoded as Windows-1252 or Latin-1.
     Mojibake {
-        /// The characters as they stand.
+        /// The characters in the text.
         seen: String,
-        /// What they must have been.
+        /// The original characters.
         meant: String,
-        /// Where the first is.
+        /// The position of the first.
         at: usize,
     },
-    /// A control character, or one that cannot be seen.
+    /// Control characters and invisible characters.
     Invisible {
-        /// The character.
+        /// The first such character.
         which: char,
-        /// How many such characters there are.
+        /// The number of such characters.
         count: usize,
-        /// Where the first is.
+        /// The position of the first.
         at: usize,
     },
-    /// A letter and its mark apart, where one character is both (NFD in a text that should be NFC).
+    /// Letters and marks in separate characters where one character is both (NFD in a text that should be NFC).
     Decomposed {
-        /// The mark.
+        /// The first such mark.
         which: char,
-        /// How many such marks there are.
+        /// The number of such marks.
         count: usize,
-        /// Where the first is.
+        /// The position of the first.
         at: usize,
     },
 }
 
-/// Finds the damage in `text`: at most one of each kind, the first.
+/// Returns the damage in `text`: at most one of each kind.
 pub(crate) fn find(text: &str) -> Vec<Damage> {
-    // Printable ASCII and the usual breaks cannot be damaged: four utterances in five. No early end within a chunk,
-    // so that many bytes are looked at at once.
+    // Printable ASCII and the usual breaks cannot be damaged: four utterances in five. A chunk has no early exit, so that
+    // many bytes are compared at once.
     let is_plain = |b: &u8| matches!(b, b' '..=b'~' | b'\n' | b'\r' | b'\t');
     if text.as_bytes().chunks(64).all(|chunk| chunk.iter().fold(true, |all, b| all & is_plain(b))) {
         return Vec::new();
@@ -73,7 +73,7 @@ pub(crate) fn find(text: &str) -> Vec<Damage> {
 fn is_invisible(c: char, before: Option<char>) -> bool {
     match c {
         '\t' | '\n' | '\r' => false,
-        // Joiners make one emoji of several, and shape Persian and Indic words: only Latin has no use for them.
+        // Joiners combine emoji and shape Persian and Indic words; only Latin letters do not use them.
         '\u{200c}' | '\u{200d}' => before.is_none_or(|before| before < '\u{250}'),
         c => {
             c.is_control()
@@ -86,13 +86,13 @@ fn is_invisible(c: char, before: Option<char>) -> bool {
 
 /// Finds characters whose Windows-1252 bytes are the UTF-8 of a likely character.
 ///
-/// Likely: accented letters and signs of Latin-1, typographic punctuation, the euro sign, emoji, and
-/// the byte-order mark. Rarer ones are left out, for `Ô»` may well be French capitals and a guillemet.
+/// Likely characters are accented letters and signs of Latin-1, typographic punctuation, the euro sign, emoji and the
+/// byte-order mark. Rarer ones do not count: `Ô»` may be a French capital and a guillemet.
 fn mojibake(text: &str) -> Option<Damage> {
     let chars: Vec<char> = text.chars().collect();
     let mut i = 0;
     while i < chars.len() {
-        if let Some((length, meant)) = misread(&chars[i..]) {
+        if let Some((length, meant)) = misdecoded(&chars[i..]) {
             let seen = chars[i..i + length].iter().collect();
             return Some(Damage::Mojibake { seen, meant, at: i + 1 });
         }
@@ -101,8 +101,8 @@ fn mojibake(text: &str) -> Option<Damage> {
     None
 }
 
-/// Returns of how many characters `chars` begin with one misread, and which it must have been.
-fn misread(chars: &[char]) -> Option<(usize, String)> {
+/// Returns the length of the wrongly decoded character at the beginning of `chars`, and the original character.
+fn misdecoded(chars: &[char]) -> Option<(usize, String)> {
     let length = match chars.first()? {
         'Â' | 'Ã' => 2,
         'â' | 'ï' => 3,
@@ -118,30 +118,30 @@ fn misread(chars: &[char]) -> Option<(usize, String)> {
     is_likely.then_some((length, meant))
 }
 
-/// Which damage is undone.
+/// The kinds of damage to undo.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Undone {
-    /// Characters misread are written as they must have been.
+pub struct DamageKinds {
+    /// Wrongly decoded characters become the original ones.
     pub misread: bool,
-    /// Characters that cannot be seen go; a space takes the place of those that part words.
+    /// Invisible characters are removed; a space replaces those that separate words.
     pub invisible: bool,
     /// A letter and its mark become one character.
     pub decomposed: bool,
 }
 
-/// Returns `text` without the damage that `undone` names: [`find`] finds none of it any more.
-pub fn undo(text: &str, undone: Undone) -> String {
+/// Returns `text` without the kinds of damage in `kinds`: [`find`] finds none of them in the result.
+pub fn undo(text: &str, kinds: DamageKinds) -> String {
     let mut text = text.to_owned();
-    // What was misread twice is one character after two rounds. It comes to an end: characters only become fewer.
+    // Text that was decoded wrongly twice takes two rounds. The loop ends: each round that changes the text shortens it.
     loop {
         let before = text.clone();
-        if undone.misread {
-            text = read_again(&text);
+        if kinds.misread {
+            text = decoded_again(&text);
         }
-        if undone.invisible {
-            text = seen(&text);
+        if kinds.invisible {
+            text = without_invisible(&text);
         }
-        if undone.decomposed {
+        if kinds.decomposed {
             text = botops_text::composed(&text);
         }
         if text == before {
@@ -150,12 +150,13 @@ pub fn undo(text: &str, undone: Undone) -> String {
     }
 }
 
-fn read_again(text: &str) -> String {
+/// Returns `text` with the original characters in the place of wrongly decoded ones.
+fn decoded_again(text: &str) -> String {
     let chars: Vec<char> = text.chars().collect();
     let mut out = String::with_capacity(text.len());
     let mut i = 0;
     while i < chars.len() {
-        match misread(&chars[i..]) {
+        match misdecoded(&chars[i..]) {
             Some((length, meant)) => {
                 out.push_str(&meant);
                 i += length;
@@ -169,15 +170,16 @@ fn read_again(text: &str) -> String {
     out
 }
 
-fn seen(text: &str) -> String {
+/// Returns `text` without invisible characters.
+fn without_invisible(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut before = None;
     let mut pending = false;
     for c in text.chars() {
         if is_invisible(c, before.replace(c)) {
-            // As training sees it: these are white space to it, the others are nothing.
+            // As in training: these are white space, the others are ignored.
             pending |= c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
-            // A joiner is looked at with what is left before it.
+            // The next joiner is judged by the character that is kept before it.
             before = out.chars().next_back();
             continue;
         }
@@ -192,7 +194,7 @@ fn seen(text: &str) -> String {
     out
 }
 
-/// Returns the byte that Windows-1252 (or Latin-1, where that has none) writes `c` as.
+/// Returns the byte of `c` in Windows-1252, or in Latin-1 where Windows-1252 has none.
 fn windows_1252(c: char) -> Option<u8> {
     const HIGH: [char; 32] = [
         '€', '\u{81}', '‚', 'ƒ', '„', '…', '†', '‡', 'ˆ', '‰', 'Š', '‹', 'Œ', '\u{8d}', 'Ž',
@@ -209,7 +211,7 @@ fn windows_1252(c: char) -> Option<u8> {
 mod tests {
     use super::*;
 
-    /// What `text` becomes when its UTF-8 is read as Windows-1252.
+    /// Returns `text` as it looks when its UTF-8 is decoded as Windows-1252.
     fn misread_as(text: &str) -> String {
         let char_of = |b: u8| {
             (0..=0xffff_u32)
@@ -220,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn every_accent_of_french_is_recognised_when_misread() {
+    fn every_french_accent_is_recognized_when_decoded_wrongly() {
         for meant in "àâäçéèêëîïôöùûüÿœ’“”–…€«»°🙂".chars().filter(|&c| c != 'œ')
         {
             let text = format!("un mot {} ici", misread_as(&meant.to_string()));
@@ -234,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn sound_text_is_left_alone() {
+    fn undamaged_text_is_not_reported() {
         for text in [
             "Où est ma commande ? Ça coûte 12 € … « ALLÔ »",
             "«ALLÔ», «PLUS TÔT», SÃO PAULO, Â, Ã, âge, naïf, GENÈVE",
@@ -247,17 +249,17 @@ mod tests {
     }
 
     #[test]
-    fn a_letter_and_its_mark_apart_are_found_where_one_character_is_both() {
+    fn decomposed_letters_are_found_where_one_character_is_both() {
         assert_eq!(
             find("cafe\u{301} et the\u{301}"),
             [Damage::Decomposed { which: '\u{301}', count: 2, at: 5 }]
         );
-        // No character is an x with an acute accent, and Hindi has its marks apart.
+        // There is no character for an x with an acute accent, and Hindi keeps its marks separate.
         assert_eq!(find("x\u{301} café नमस्ते"), []);
     }
 
     #[test]
-    fn what_is_lost_or_unseen_is_counted_and_placed() {
+    fn lost_and_invisible_characters_are_counted_and_located() {
         assert_eq!(find("caf\u{fffd} \u{fffd}"), [Damage::Replacement { count: 2, at: 4 }]);
         assert_eq!(
             find("a\u{200b}b\u{0}\u{7f}"),
@@ -271,8 +273,8 @@ mod tests {
 
     #[test]
     fn damage_is_undone() {
-        let all = Undone { misread: true, invisible: true, decomposed: true };
-        for (text, wanted) in [
+        let all = DamageKinds { misread: true, invisible: true, decomposed: true };
+        for (text, expected) in [
             (misread_as("où est l’été ? 12 €"), "où est l’été ? 12 €".to_owned()),
             (misread_as(&misread_as("café")), "café".to_owned()),
             ("cafe\u{301}\u{200b} the\u{ad}".to_owned(), "café the".to_owned()),
@@ -282,7 +284,7 @@ mod tests {
                 "👩\u{200d}👩\u{200d}👧 word".to_owned(),
             ),
         ] {
-            assert_eq!(undo(&text, all), wanted, "{text:?}");
+            assert_eq!(undo(&text, all), expected, "{text:?}");
         }
         let lost = undo("caf\u{fffd}\u{200b}", all);
         assert_eq!(find(&lost), [Damage::Replacement { count: 1, at: 4 }]);
@@ -290,10 +292,10 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn nothing_is_found_where_damage_was_undone(
+        fn no_damage_is_found_after_it_was_undone(
             text in "[ÃÂâï©¨\u{80}-\u{9f}€™ €a-eé\u{301}\u{300}\u{200b}\u{200d}\u{0}\u{2028}\u{a0}ð]{0,14}",
         ) {
-            let all = Undone { misread: true, invisible: true, decomposed: true };
+            let all = DamageKinds { misread: true, invisible: true, decomposed: true };
             let clean = undo(&text, all);
             proptest::prop_assert_eq!(find(&clean), []);
             proptest::prop_assert_eq!(undo(&clean, all), clean);

@@ -1,105 +1,143 @@
-//! What becomes of the records, once it is known which are rejected.
+//! The disposition of the records: counted, written to a quarantine, or returned.
 
-use super::{Keep, changed, quarantine::Quarantine};
-use crate::{record_set::Bits, utterance::View};
-use botops_datasets::{Dataset, Record, Rejected, column_roles::Roles, table::Row};
+use crate::{
+    quarantine::Quarantine, record_set::RecordSet, utterance::Utterance, validation::Keep,
+    words::changed,
+};
+use botops_datasets::{Dataset, Record, Rejected, column_roles::Roles, part, table::Row};
 use botops_expectations::Expectations;
 use botops_findings::{Finding, Result};
 use botops_labels::OOS;
 
-/// What becomes of the records, as they are met again.
-pub(crate) struct Kept<'a> {
-    data: Option<&'a Dataset>,
+/// Collects the rejected records while the rows are read again.
+pub(crate) struct Disposition<'a> {
+    keep: Keep<'a>,
     quarantine: Option<Quarantine>,
+    /// The reasons of each rejected record of `data`, in the order of the file.
     reasons: Vec<Vec<Finding>>,
-    /// The rejected records themselves, where nobody holds them.
-    records: Option<Vec<Rejected>>,
-    pub(crate) rejected: u64,
+    /// The rejected records, where there is no data set that holds them.
+    records: Vec<Rejected>,
+    n_rejected: u64,
 }
 
-impl<'a> Kept<'a> {
+impl<'a> Disposition<'a> {
+    /// Begins; `names` are the columns of the data.
+    ///
+    /// # Errors
+    /// Those of [`Quarantine::create`].
     pub(crate) fn begin(keep: Keep<'a>, names: &[String]) -> Result<Self> {
-        let (data, quarantine, records) = match keep {
-            Keep::Counts => (None, None, None),
-            Keep::Quarantine(path) => (None, Some(Quarantine::create(path, names)?), None),
-            Keep::Rejected => (None, None, Some(Vec::new())),
-            Keep::Records(data) => (Some(data), None, None),
+        let quarantine = match keep {
+            Keep::Quarantine(path) | Keep::Accepted { quarantine: path, .. } => {
+                Some(Quarantine::create(path, names)?)
+            }
+            Keep::Counts | Keep::Rejected | Keep::Records(_) => None,
         };
-        Ok(Self { data, quarantine, reasons: Vec::new(), records, rejected: 0 })
+        Ok(Self { keep, quarantine, reasons: Vec::new(), records: Vec::new(), n_rejected: 0 })
     }
 
+    /// Takes `row`, a rejected record of `file`, with the reasons.
+    ///
+    /// # Errors
+    /// `BOT-1002` when the quarantine cannot be written.
     pub(crate) fn reject(
         &mut self,
         file: &str,
         row: Row<'_>,
-        roles: &Option<Roles>,
+        roles: Option<&Roles>,
         reasons: Vec<Finding>,
     ) -> Result<()> {
-        self.rejected += 1;
+        self.n_rejected += 1;
         if let Some(quarantine) = &mut self.quarantine {
             quarantine.add(file, row, &reasons)?;
         }
-        if let Some(records) = &mut self.records {
-            let view = roles.as_ref().map(|roles| View::of(roles, row));
-            let owned = |cell: Option<&str>| cell.map(str::to_owned);
-            let record = Record {
-                text: view.as_ref().map_or("", |view| view.text).to_owned(),
-                intent: owned(view.as_ref().and_then(|view| view.intent)),
-                lang: owned(view.as_ref().and_then(|view| view.lang)),
-                entities: Vec::new(),
-                record: row.record(),
-                line: row.line(),
-                file: row.file().cloned(),
-            };
-            records.push(Rejected { record, reasons });
-            return Ok(());
-        }
-        if self.data.is_some() {
-            self.reasons.push(reasons);
+        match self.keep {
+            Keep::Rejected => self.records.push(Rejected { record: record(row, roles), reasons }),
+            Keep::Records(_) => self.reasons.push(reasons),
+            Keep::Counts | Keep::Quarantine(_) | Keep::Accepted { .. } => {}
         }
         Ok(())
     }
 
-    /// Returns the records, if they are wanted; publishes the quarantine.
+    /// Publishes the quarantine; returns the accepted and the rejected records, where they are to be returned.
+    ///
+    /// # Errors
+    /// `BOT-2218` when the file changed since its first reading; `BOT-1002`.
     pub(crate) fn finish(
         self,
+        file: &str,
         expectations: &Expectations,
         n_records: u64,
-        rejected: &Bits,
+        rejected: &RecordSet,
     ) -> Result<(Option<Dataset>, Vec<Rejected>)> {
-        if let Some(quarantine) = self.quarantine {
-            quarantine.publish()?;
+        let is_counted = matches!(self.keep, Keep::Counts);
+        if !is_counted && self.n_rejected != rejected.len() {
+            return Err(changed(file));
         }
-        let Some(data) = self.data else {
-            return Ok((None, self.records.unwrap_or_default()));
+        let (Keep::Records(data) | Keep::Accepted { data, .. }) = self.keep else {
+            self.quarantine.map_or(Ok(()), Quarantine::publish)?;
+            return Ok((None, self.records));
         };
         if data.records.len() as u64 != n_records {
-            return Err(changed(&data.name));
+            return Err(changed(file));
         }
-        let (mut kept, mut set_aside) = (Vec::new(), Vec::new());
-        let mut reasons = self.reasons.into_iter();
-        for (position, record) in (0..).zip(&data.records) {
-            if rejected.contains(position) {
-                let reasons = reasons.next().unwrap_or_default();
-                set_aside.push(Rejected { record: record.clone(), reasons });
-            } else {
-                kept.push(record.clone());
+        self.quarantine.map_or(Ok(()), Quarantine::publish)?;
+        let (accepted, set_aside) = divided(data, rejected, self.reasons);
+        Ok((Some(with_one_label(data, accepted, &expectations.oos)), set_aside))
+    }
+}
+
+/// Divides the records of `data` into accepted and rejected ones; the rejected ones are returned if there are `reasons`.
+fn divided(
+    data: &Dataset,
+    rejected: &RecordSet,
+    reasons: Vec<Vec<Finding>>,
+) -> (Vec<Record>, Vec<Rejected>) {
+    let (mut accepted, mut set_aside) = (Vec::new(), Vec::new());
+    let mut reasons = reasons.into_iter();
+    for (position, record) in (0..).zip(&data.records) {
+        if !rejected.contains(position) {
+            accepted.push(record.clone());
+        } else if let Some(reasons) = reasons.next() {
+            set_aside.push(Rejected { record: record.clone(), reasons });
+        }
+    }
+    (accepted, set_aside)
+}
+
+/// Returns the `accepted` records of `data` as a data set in which out-of-scope utterances have the label [`OOS`] in the
+/// place of `oos`.
+fn with_one_label(data: &Dataset, mut accepted: Vec<Record>, oos: &str) -> Dataset {
+    let mut is_changed = accepted.len() < data.records.len();
+    if oos != OOS {
+        for record in &mut accepted {
+            if record.intent.as_deref() == Some(oos) {
+                record.intent = Some(OOS.to_owned());
+                is_changed = true;
             }
         }
-        let mut changed = !set_aside.is_empty();
-        if expectations.oos != OOS {
-            for record in &mut kept {
-                if record.intent.as_deref() == Some(expectations.oos.as_str()) {
-                    record.intent = Some(OOS.to_owned());
-                    changed = true;
-                }
-            }
-        }
-        let accepted = if changed {
-            botops_datasets::part(data, kept)
-        } else {
-            Dataset { records: kept, ..data.clone() }
-        };
-        Ok((Some(accepted), set_aside))
+    }
+    if is_changed {
+        return part(data, accepted);
+    }
+    Dataset {
+        name: data.name.clone(),
+        digest: data.digest,
+        columns: data.columns.clone(),
+        records: accepted,
+    }
+}
+
+/// Returns `row` as a record without its entities.
+fn record(row: Row<'_>, roles: Option<&Roles>) -> Record {
+    let utterance = roles.map(|roles| Utterance::of(roles, row));
+    let owned = |cell: Option<&str>| cell.map(str::to_owned);
+    Record {
+        text: utterance.as_ref().map_or("", |utterance| utterance.text).to_owned(),
+        intent: owned(utterance.as_ref().and_then(|utterance| utterance.intent)),
+        lang: owned(utterance.as_ref().and_then(|utterance| utterance.lang)),
+        entities: Vec::new(),
+        record: row.record(),
+        line: row.line(),
+        file: row.file().cloned(),
     }
 }

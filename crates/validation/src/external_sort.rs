@@ -1,95 +1,60 @@
-//! What has to be compared across a whole file, sorted: in memory as far as it goes, then in runs on disk.
+//! External sort: items that are compared across a whole file, sorted in memory or, beyond a limit, in runs on disk.
 
 use botops_files::Scratch;
 use botops_findings::Result;
 use std::{
     cmp::Reverse,
     collections::{BinaryHeap, binary_heap::PeekMut},
+    fmt,
     fs::File,
     io::{self, BufReader, BufWriter, Read as _, Seek as _, Write as _},
     path::{Path, PathBuf},
 };
 
-/// Entries held in memory before they are put on disk: about 30 MB.
-pub(crate) const HELD: usize = 1 << 19;
-/// Bytes of one entry on disk.
-const BYTES: usize = 52;
+/// The most items held in memory before they are written to disk: about 30 MB.
+pub(crate) const MOST_HELD: usize = 1 << 19;
+/// The most bytes of one item on disk.
+const MAX_BYTES: usize = 64;
 
-/// One record, by what it is compared by; in the order of the key, then of the file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Entry {
-    /// What is compared, in 128 bits.
-    pub(crate) key: u128,
-    /// The position of the record, from 0.
-    pub(crate) at: u64,
-    /// Its number, and the line on which it starts.
-    pub(crate) record: u64,
-    pub(crate) line: u64,
-    /// 64 bits of the SHA-256 of the text as it stands; of values, which kind of key theirs is.
-    pub(crate) exact: u64,
-    /// The number of its intent.
-    pub(crate) intent: u32,
+/// An item of fixed size that can be sorted on disk.
+pub(crate) trait Sortable: Copy + Ord + fmt::Debug {
+    /// The number of bytes of one item on disk, at most 64.
+    const BYTES: usize;
+
+    /// Appends the item to `bytes`.
+    fn write(self, bytes: &mut Vec<u8>);
+
+    /// Reads the item from `BYTES` bytes.
+    fn read(bytes: &[u8]) -> Self;
 }
 
-impl Entry {
-    fn to_bytes(self) -> [u8; BYTES] {
-        let mut bytes = [0; BYTES];
-        bytes[..16].copy_from_slice(&self.key.to_le_bytes());
-        for (slot, value) in
-            bytes[16..48].chunks_exact_mut(8).zip([self.at, self.record, self.line, self.exact])
-        {
-            slot.copy_from_slice(&value.to_le_bytes());
-        }
-        bytes[48..].copy_from_slice(&self.intent.to_le_bytes());
-        bytes
-    }
-
-    fn from_bytes(bytes: &[u8; BYTES]) -> Self {
-        let long = |at: usize| {
-            let mut value = [0; 8];
-            value.copy_from_slice(&bytes[at..at + 8]);
-            u64::from_le_bytes(value)
-        };
-        let mut intent = [0; 4];
-        intent.copy_from_slice(&bytes[48..]);
-        Self {
-            key: u128::from(long(8)) << 64 | u128::from(long(0)),
-            at: long(16),
-            record: long(24),
-            line: long(32),
-            exact: long(40),
-            intent: u32::from_le_bytes(intent),
-        }
-    }
-}
-
-/// Entries of a file larger than memory, to be read in order.
+/// Items of a file that may be larger than memory, to be read in order.
 #[derive(Debug)]
-pub(crate) struct Sorted {
-    held: Vec<Entry>,
-    most: usize,
-    /// Where runs are put; `None`: everything is held.
+pub(crate) struct ExternalSort<T> {
+    held: Vec<T>,
+    most_held: usize,
+    /// The folder for runs; `None`: all items are held.
     folder: Option<PathBuf>,
     runs: Vec<Scratch>,
 }
 
-impl Sorted {
-    /// Begins; at most `most` entries are held, and the others are put into `folder`.
-    pub(crate) fn new(folder: Option<&Path>, most: usize) -> Self {
-        Self { held: Vec::new(), most, folder: folder.map(Path::to_owned), runs: Vec::new() }
+impl<T: Sortable> ExternalSort<T> {
+    /// Begins; at most `most_held` items are held, the others go to `folder`.
+    pub(crate) fn new(folder: Option<&Path>, most_held: usize) -> Self {
+        Self { held: Vec::new(), most_held, folder: folder.map(Path::to_owned), runs: Vec::new() }
     }
 
-    /// Adds an entry.
+    /// Adds an item.
     ///
     /// # Errors
-    /// `BOT-1002` (exit 1) when the disk does not take it.
-    pub(crate) fn push(&mut self, entry: Entry) -> Result<()> {
-        if self.held.len() >= self.most
+    /// `BOT-1002` (exit 1) when the disk cannot be written.
+    pub(crate) fn push(&mut self, item: T) -> Result<()> {
+        if self.held.len() >= self.most_held
             && let Some(folder) = self.folder.clone()
         {
             self.spill(&folder)?;
         }
-        self.held.push(entry);
+        self.held.push(item);
         Ok(())
     }
 
@@ -97,8 +62,11 @@ impl Sorted {
         self.held.sort_unstable();
         let run = Scratch::create(folder, "sorted")?;
         let mut writer = BufWriter::new(&run.file);
-        for entry in self.held.drain(..) {
-            writer.write_all(&entry.to_bytes()).map_err(|error| run.fault(error))?;
+        let mut bytes = Vec::with_capacity(MAX_BYTES);
+        for item in self.held.drain(..) {
+            bytes.clear();
+            item.write(&mut bytes);
+            writer.write_all(&bytes).map_err(|error| run.fault(error))?;
         }
         writer.flush().map_err(|error| run.fault(error))?;
         drop(writer);
@@ -106,11 +74,11 @@ impl Sorted {
         Ok(())
     }
 
-    /// Reads every entry in order; may be called again.
+    /// Reads all items in order; may be called again.
     ///
     /// # Errors
-    /// `BOT-1002` when the disk does not give back what it took.
-    pub(crate) fn merge(&mut self) -> Result<Merge<'_>> {
+    /// `BOT-1002` when the disk cannot be read.
+    pub(crate) fn merge(&mut self) -> Result<Merge<'_, T>> {
         self.held.sort_unstable();
         let mut merge = Merge {
             runs: Vec::with_capacity(self.runs.len()),
@@ -122,58 +90,59 @@ impl Sorted {
             merge.runs.push((BufReader::with_capacity(1 << 14, &run.file), run));
         }
         for from in 0..=self.runs.len() {
-            let entry = following(&mut merge.runs, &mut merge.held, from)?;
-            merge.next.extend(entry.map(|entry| Reverse((entry, from))));
+            let item = following(&mut merge.runs, &mut merge.held, from)?;
+            merge.next.extend(item.map(|item| Reverse((item, from))));
         }
         Ok(merge)
     }
 }
 
-/// Entries of all runs, in order.
-pub(crate) struct Merge<'a> {
+/// The items of all runs, in order.
+pub(crate) struct Merge<'a, T> {
     runs: Vec<(BufReader<&'a File>, &'a Scratch)>,
-    held: std::slice::Iter<'a, Entry>,
-    /// The first entry of each run, and which run that is.
-    next: BinaryHeap<Reverse<(Entry, usize)>>,
+    held: std::slice::Iter<'a, T>,
+    /// The first item of each run, and the number of the run.
+    next: BinaryHeap<Reverse<(T, usize)>>,
 }
 
-impl Merge<'_> {
-    /// Returns the next entry without taking it.
-    pub(crate) fn peek(&self) -> Option<&Entry> {
-        self.next.peek().map(|Reverse((entry, _))| entry)
+impl<T: Sortable> Merge<'_, T> {
+    /// Returns the next item without taking it.
+    pub(crate) fn peek(&self) -> Option<&T> {
+        self.next.peek().map(|Reverse((item, _))| item)
     }
 
-    /// Takes the next entry; `None` at the end.
+    /// Takes the next item; `None` at the end.
     ///
     /// # Errors
-    /// `BOT-1002` when the disk does not give back what it took.
-    pub(crate) fn next(&mut self) -> Result<Option<Entry>> {
+    /// `BOT-1002` when the disk cannot be read.
+    pub(crate) fn next(&mut self) -> Result<Option<T>> {
         let Some(mut top) = self.next.peek_mut() else { return Ok(None) };
-        let Reverse((entry, from)) = *top;
+        let Reverse((item, from)) = *top;
         match following(&mut self.runs, &mut self.held, from)? {
             Some(following) => *top = Reverse((following, from)),
             None => drop(PeekMut::pop(top)),
         }
-        Ok(Some(entry))
+        Ok(Some(item))
     }
 }
 
-/// Takes the next entry of run `from`; the last run is what is held.
-fn following<'a>(
+/// Takes the next item of run `from`; the items in memory are the last run.
+fn following<T: Sortable>(
     runs: &mut [(BufReader<&File>, &Scratch)],
-    held: &mut std::slice::Iter<'a, Entry>,
+    held: &mut std::slice::Iter<'_, T>,
     from: usize,
-) -> Result<Option<Entry>> {
+) -> Result<Option<T>> {
     match runs.get_mut(from) {
         Some((reader, run)) => read(reader).map_err(|error| run.fault(error)),
         None => Ok(held.next().copied()),
     }
 }
 
-fn read(reader: &mut BufReader<&File>) -> io::Result<Option<Entry>> {
-    let mut bytes = [0; BYTES];
-    match reader.read_exact(&mut bytes) {
-        Ok(()) => Ok(Some(Entry::from_bytes(&bytes))),
+fn read<T: Sortable>(reader: &mut BufReader<&File>) -> io::Result<Option<T>> {
+    let mut bytes = [0; MAX_BYTES];
+    let bytes = &mut bytes[..T::BYTES];
+    match reader.read_exact(bytes) {
+        Ok(()) => Ok(Some(T::read(bytes))),
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
         Err(error) => Err(error),
     }
@@ -185,41 +154,45 @@ mod tests {
     use botops_stats::random::Random;
     use std::fs;
 
+    impl Sortable for (u64, u64) {
+        const BYTES: usize = 16;
+
+        fn write(self, bytes: &mut Vec<u8>) {
+            bytes.extend_from_slice(&self.0.to_le_bytes());
+            bytes.extend_from_slice(&self.1.to_le_bytes());
+        }
+
+        fn read(bytes: &[u8]) -> Self {
+            let half = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap());
+            (half(0), half(8))
+        }
+    }
+
     #[test]
-    fn what_is_put_on_disk_comes_back_in_order_with_what_is_held() {
+    fn items_on_disk_and_in_memory_are_read_in_order() {
         let folder = tempfile::tempdir().unwrap();
         let mut random = Random::new(7);
-        let mut entries: Vec<Entry> = (0..1_000)
-            .map(|at| Entry {
-                key: u128::from(random.bits()) << 64 | random.below(10) as u128,
-                at,
-                record: at + 1,
-                line: at + 2,
-                exact: random.bits(),
-                intent: random.below(5) as u32,
-            })
-            .collect();
-        let mut sorted = Sorted::new(Some(folder.path()), 64);
-        for entry in &entries {
-            sorted.push(*entry).unwrap();
+        let mut items: Vec<(u64, u64)> = (0..1_000).map(|at| (random.bits() % 300, at)).collect();
+        let mut sorted = ExternalSort::new(Some(folder.path()), 64);
+        for item in &items {
+            sorted.push(*item).unwrap();
         }
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 15);
-        entries.sort_unstable();
+        items.sort_unstable();
         for _ in 0..2 {
             let mut merge = sorted.merge().unwrap();
-            let given: Vec<Entry> = std::iter::from_fn(|| merge.next().unwrap()).collect();
-            assert_eq!(given, entries);
+            let merged: Vec<(u64, u64)> = std::iter::from_fn(|| merge.next().unwrap()).collect();
+            assert_eq!(merged, items);
         }
         drop(sorted);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 
     #[test]
-    fn a_disk_that_takes_nothing_is_a_fault() {
+    fn a_disk_that_cannot_be_written_is_a_fault() {
         let folder = tempfile::tempdir().unwrap();
-        let mut sorted = Sorted::new(Some(&folder.path().join("nowhere")), 1);
-        let entry = Entry { key: 1, at: 0, record: 1, line: 1, exact: 0, intent: 0 };
-        sorted.push(entry).unwrap();
-        assert_eq!(sorted.push(entry).unwrap_err().code(), "BOT-1002");
+        let mut sorted = ExternalSort::new(Some(&folder.path().join("nowhere")), 1);
+        sorted.push((1, 0)).unwrap();
+        assert_eq!(sorted.push((1, 0)).unwrap_err().code(), "BOT-1002");
     }
 }

@@ -1,129 +1,143 @@
-//! What is checked of the file as a whole: how many records, and which intents they have.
+//! Checks of the file as a whole: the number of records, and the intents of the accepted ones.
 
-use super::{Engine, shown};
-use botops_expectations::RowBounds;
+use crate::{
+    class_counts::{Classes, Counts},
+    record_set::RecordSet,
+    tally::Tally,
+    words::excerpt,
+};
+use botops_expectations::{Expectations, RowBounds};
 use botops_findings::Result;
 use botops_labels::OOS;
+use botops_text::counted;
 use std::collections::{BTreeMap, BTreeSet};
 
-impl Engine<'_> {
-    /// Announces what will be checked.
-    pub(crate) fn announce_whole(&mut self) {
-        if self.expectations.rows != RowBounds::default() {
-            self.found.slot(self.expectations, "BOT-2209", None);
-        }
-        let Some((roles, _)) = &self.roles else { return };
-        if roles.intent.is_some() {
-            for code in ["BOT-2110", "BOT-2123", "BOT-2127"] {
-                self.found.slot(self.expectations, code, None);
-            }
+/// The checks of the file, with a slot each; `None` for a check that is silenced or does not apply.
+pub(crate) struct FileChecks<'a> {
+    expectations: &'a Expectations,
+    rows: Option<usize>,
+    /// Fewer than two intents.
+    few_intents: Option<usize>,
+    few_examples: Option<usize>,
+    spellings: Option<usize>,
+}
+
+impl<'a> FileChecks<'a> {
+    /// Prepares the checks.
+    pub(crate) fn new(
+        expectations: &'a Expectations,
+        has_intents: bool,
+        tally: &mut Tally,
+    ) -> Self {
+        let mut slot = |code, applies: bool| {
+            if applies { tally.slot(expectations, code, None) } else { None }
+        };
+        Self {
+            expectations,
+            rows: slot("BOT-2209", expectations.rows != RowBounds::default()),
+            few_intents: slot("BOT-2110", has_intents),
+            few_examples: slot("BOT-2123", has_intents),
+            spellings: slot("BOT-2127", has_intents),
         }
     }
 
-    /// Checks the file of `n_records` records, once all of them were seen and compared.
+    /// Checks the number of records.
+    pub(crate) fn check_rows(&self, n_records: u64, tally: &mut Tally) {
+        let bounds = self.expectations.rows;
+        let expected = match (bounds.min, bounds.max) {
+            (Some(min), _) if n_records < min => format!("at least {min}"),
+            (_, Some(max)) if n_records > max => format!("at most {max}"),
+            _ => return,
+        };
+        add(
+            tally,
+            self.rows,
+            "",
+            format!(
+                "the file has {}: expected {expected}",
+                counted(n_records, "record", "records")
+            ),
+            "check that the file is complete and the right one, or change `rows` in the expectations",
+        );
+    }
+
+    /// Checks the intents of the records that are not `rejected`; returns these records by intent and by language.
     ///
     /// # Errors
-    /// `BOT-1002` when what was put on disk is not given back.
-    pub(crate) fn whole(&mut self, n_records: u64) -> Result<()> {
-        self.rows(n_records);
-        self.gathering.finish(self.now, &mut self.found);
-        let Some((roles, _)) = &self.roles else { return Ok(()) };
-        let has_intents = roles.intent.is_some();
-        let (mut intents, languages) = self.classes.counts(&self.found.rejected(n_records))?;
+    /// `BOT-1002` when the disk cannot be read.
+    pub(crate) fn check_intents(
+        &self,
+        classes: &Classes,
+        rejected: &RecordSet,
+        tally: &mut Tally,
+    ) -> Result<Counts> {
+        let (mut intents, languages) = classes.counts(rejected)?;
         let oos = self.expectations.oos.as_str();
         if oos != OOS
             && let Some(count) = intents.remove(oos)
         {
             *intents.entry(OOS.to_owned()).or_default() += count;
         }
-        if has_intents {
-            self.intents(&intents);
-        }
-        self.spellings();
-        self.counts = Some((intents, languages));
-        Ok(())
+        self.check_examples(&intents, tally);
+        self.check_spellings(classes, tally);
+        Ok((intents, languages))
     }
 
-    fn find(&mut self, code: &'static str, content: &str, message: String, help: &str) {
-        let is_ours = |slot: &crate::tally::Slot| slot.code == code && slot.rule.is_none();
-        let slot = self.found.slots.iter().position(is_ours);
-        if let Some(slot) = slot {
-            self.found.add_whole(slot, &[content], (message, help.to_owned()));
-        }
-    }
-
-    fn rows(&mut self, n_records: u64) {
-        let bounds = self.expectations.rows;
-        let broken = match (bounds.min, bounds.max) {
-            (Some(min), _) if n_records < min => format!("at least {min} are wanted"),
-            (_, Some(max)) if n_records > max => format!("at most {max} are"),
-            _ => return,
-        };
-        self.find(
-            "BOT-2209",
-            "",
-            format!("the file has {n_records} records, and {broken}"),
-            "look whether it is whole, and the right one, or change `rows` of the expectations",
-        );
-    }
-
-    /// Checks how many examples each intent has, among the accepted records.
-    fn intents(&mut self, counts: &BTreeMap<String, u64>) {
-        let wanted = self.expectations.min_examples_per_intent;
+    /// Checks the number of intents, and the number of examples of each.
+    fn check_examples(&self, counts: &BTreeMap<String, u64>, tally: &mut Tally) {
+        let min = self.expectations.min_examples_per_intent;
         let expected = self.expectations.intents.iter().flatten().map(String::as_str);
         let names: BTreeSet<&str> =
             counts.keys().map(String::as_str).chain(expected).filter(|name| *name != OOS).collect();
         for name in names {
             let count = counts.get(name).copied().unwrap_or_default();
-            if count < wanted && name != self.expectations.oos {
-                let examples = if count == 1 { "example" } else { "examples" };
-                self.find(
-                    "BOT-2123",
-                    name,
-                    format!("the intent `{}` has {count} {examples}, and at least {wanted} are wanted", shown(name)),
-                    "add examples, merge it with another intent, or lower `min_examples_per_intent` of the expectations",
+            if count < min && name != self.expectations.oos {
+                let message = format!(
+                    "the intent `{}` has {}: expected at least {min}",
+                    excerpt(name),
+                    counted(count, "example", "examples")
                 );
+                let help = "add examples, merge it with another intent, or lower `min_examples_per_intent` in the expectations";
+                add(tally, self.few_examples, name, message, help);
             }
         }
         let mut present = counts.keys().filter(|name| *name != OOS);
         let message = match (present.next(), present.next()) {
-            (None, _) => "no record has an intent that can be trained on".to_owned(),
-            (Some(only), None) => format!("there is only one intent: `{}`", shown(only)),
+            (None, _) => "no accepted record has an intent to train on".to_owned(),
+            (Some(only), None) => format!("there is only one intent: `{}`", excerpt(only)),
             _ => return,
         };
-        self.find(
-            "BOT-2110",
-            "",
-            message,
-            "a classifier needs at least two intents: check the intent column, or add records of another",
-        );
+        let help = "a classifier needs at least two intents: check the intent column, or add records of another";
+        add(tally, self.few_intents, "", message, help);
     }
 
-    /// Looks for intents that differ only in how they are written.
-    fn spellings(&mut self) {
-        let intents: BTreeSet<String> = self.classes.intents.iter().map(str::to_owned).collect();
-        let mut spelled: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    /// Reports intents that differ only in spelling.
+    fn check_spellings(&self, classes: &Classes, tally: &mut Tally) {
+        let intents: BTreeSet<&str> = classes.intents.iter().collect();
+        let mut by_spelling: BTreeMap<String, Vec<&str>> = BTreeMap::new();
         for intent in intents {
-            spelled.entry(spelling(&intent)).or_default().push(intent);
+            by_spelling.entry(intent_spelling(intent)).or_default().push(intent);
         }
-        for (plain, names) in spelled.into_iter().filter(|(_, names)| names.len() > 1) {
+        for (spelling, names) in by_spelling.into_iter().filter(|(_, names)| names.len() > 1) {
             let names: Vec<String> =
-                names.iter().map(|name| format!("`{}`", shown(name))).collect();
-            let (last, others) = names.split_last().expect("there are two at least");
-            self.find(
-                "BOT-2127",
-                &plain,
-                format!(
-                    "the intents {} and {last} differ only in how they are written",
-                    others.join(", ")
-                ),
-                "write them alike: they are learned as different intents",
-            );
+                names.iter().map(|name| format!("`{}`", excerpt(name))).collect();
+            let (last, others) = names.split_last().expect("there are at least two names");
+            let message =
+                format!("the intents {} and {last} differ only in spelling", others.join(", "));
+            let help = "use one spelling: a model learns them as different intents";
+            add(tally, self.spellings, &spelling, message, help);
         }
     }
 }
 
-/// Returns what intents have in common that differ only in how they are written.
-pub fn spelling(intent: &str) -> String {
+/// Adds a finding about the file, identified by `content`, unless its check is silenced.
+fn add(tally: &mut Tally, slot: Option<usize>, content: &str, message: String, help: &str) {
+    if let Some(slot) = slot {
+        tally.add_whole(slot, &[content], (message, help.to_owned()));
+    }
+}
+
+/// Returns the form in which intents are equal that differ only in spelling: folded, with `_` for spaces and hyphens.
+pub fn intent_spelling(intent: &str) -> String {
     botops_text::fold(intent).replace([' ', '-'], "_")
 }

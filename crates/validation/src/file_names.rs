@@ -1,23 +1,23 @@
-//! The file of each record, where a data set is read from several.
+//! The file name of each record, for data sets that are read from several files.
 
 use botops_datasets::table::Row;
 use std::sync::Arc;
 
-/// Which file each record is of.
+/// The file names by record.
 #[derive(Debug)]
-pub(crate) struct Files {
+pub(crate) struct FileNames {
     name: String,
-    /// The files, where there are several, with the position of the first record of each.
+    /// The position of the first record of each file, and its name; empty for a single file.
     firsts: Vec<(u64, Arc<str>)>,
 }
 
-impl Files {
-    /// Begins; all of them together are called `name`.
+impl FileNames {
+    /// Begins; `name` names all files together.
     pub(crate) fn new(name: &str) -> Self {
         Self { name: name.to_owned(), firsts: Vec::new() }
     }
 
-    /// Takes `row`, the record at `position`, which comes after all others.
+    /// Adds `row`, the record at `position`, which follows all others.
     pub(crate) fn note(&mut self, row: Row<'_>, position: u64) {
         if let Some(file) = row.file()
             && self.firsts.last().is_none_or(|(_, last)| last != file)
@@ -26,7 +26,7 @@ impl Files {
         }
     }
 
-    /// Returns the file of the record at `position`; `None`: what all of them are called.
+    /// Returns the file name of the record at `position`; for `None`, the name of all files together.
     pub(crate) fn of(&self, position: Option<u64>) -> &str {
         let before = position
             .map_or(0, |position| self.firsts.partition_point(|(first, _)| *first <= position));

@@ -1,4 +1,7 @@
-//! Records set aside, with the reasons.
+//! The quarantine: rejected records with their reasons, in a CSV file that people correct.
+//!
+//! In: rows of the data and the findings that rejected them. Out: one line per record: its place, the codes and reasons,
+//! a fingerprint of the record, and every column of the data. `botops data repair --quarantine` merges it back.
 
 use botops_datasets::{Rejected, entities_cell, table::Row};
 use botops_digest::Digest;
@@ -13,23 +16,22 @@ use std::{
     path::Path,
 };
 
-/// What comes before the columns of the data.
+/// The columns before those of the data.
 pub const LEADING: [&str; 6] = ["file", "record", "line", "codes", "reasons", "fingerprint"];
-/// What is put before a column of the data that is called like one of them.
+/// The prefix of a data column whose name is one of [`LEADING`].
 pub const OF_DATA: &str = "data_";
 
-/// Writes the rejected records of `file` as CSV: `file,record,line,codes,reasons,fingerprint` and the columns of the
-/// data, fit to be read by people.
+/// Writes the rejected records of `file`, which are held in memory, as a CSV file for people to read.
 ///
-/// Personal data are redacted, a cell that a spreadsheet would take for a formula gets a leading `'`, characters that
-/// cannot be seen are shown as `\u{..}`; nothing else is changed, and nothing is cut. Without a rejected record, the file
-/// holds the header alone. Of these records, which are no rows of a file, there is no fingerprint.
+/// The columns are those of a quarantine with `text`, `intent`, `lang` and `entities` as the columns of the data. It is
+/// not a quarantine: the records lack the other columns of their file, so there are no fingerprints, and
+/// `botops data repair` refuses it. Without a rejected record, the file holds only the header.
 ///
 /// # Errors
 /// `BOT-1002` when it cannot be written; those of [`replaceable_quarantine`].
-pub fn write_quarantine(path: &Path, file: &str, rejected: &[Rejected]) -> Result<()> {
+pub fn write_rejected(path: &Path, file: &str, rejected: &[Rejected]) -> Result<()> {
     let names = ["text", "intent", "lang", "entities"].map(str::to_owned);
-    let mut quarantine = Quarantine::create(path, &names)?;
+    let mut list = Quarantine::create(path, &names)?;
     for Rejected { record, reasons } in rejected {
         let entities = entities_cell(record);
         let cells = [
@@ -38,71 +40,79 @@ pub fn write_quarantine(path: &Path, file: &str, rejected: &[Rejected]) -> Resul
             record.lang.as_deref().unwrap_or_default(),
             &entities,
         ];
-        let place = Stands {
+        let place = QuarantinePlace {
             file: record.file.as_deref().unwrap_or(file),
             record: record.record,
             line: record.line,
             fingerprint: String::new(),
         };
-        quarantine.write(&place, reasons, cells.into_iter().map(for_people))?;
+        list.write(&place, reasons, cells.into_iter().map(for_people))?;
     }
-    quarantine.publish()
+    list.publish()
 }
 
-/// Checks that a quarantine may be written to `path`: nothing is there, nothing is in it, or a quarantine is.
+/// Checks that a quarantine may be written to `path`: there is no file, an empty file, or an earlier quarantine.
 ///
-/// What a spreadsheet saved with other delimiters is none: somebody works on it.
+/// A quarantine that a spreadsheet saved with other delimiters is not replaced: somebody is working on it.
 ///
 /// # Errors
-/// `BOT-2219` (exit 2) when something else is there; `BOT-1001` when it cannot be read.
+/// `BOT-2219` (exit 2) when another file is there; `BOT-1001` when it cannot be read.
 pub fn replaceable_quarantine(path: &Path) -> Result<()> {
     // Without the fingerprint, which quarantines of earlier versions do not have.
     let header = LEADING[..5].join(",");
     if !path.is_file() {
         return Ok(());
     }
-    let mut there = Vec::new();
+    let mut beginning = Vec::new();
     File::open(path)
-        .and_then(|file| file.take(header.len() as u64 + 1).read_to_end(&mut there))
+        .and_then(|file| file.take(header.len() as u64 + 1).read_to_end(&mut beginning))
         .map_err(|error| botops_spec::unreadable(path, &error))?;
-    let is_ours = there
+    let is_quarantine = beginning
         .strip_prefix(header.as_bytes())
         .is_some_and(|rest| rest.is_empty() || b",\r\n".contains(&rest[0]));
-    if there.is_empty() || is_ours {
+    if beginning.is_empty() || is_quarantine {
         return Ok(());
     }
-    let message = format!("`{}` is there already, and is no quarantine", path.display());
+    let message = format!("`{}` exists and is not a quarantine", path.display());
     Err(Fault::usage("BOT-2219", message)
         .file(path)
-        .hint("name another file for the records that are set aside, or move this one away"))
+        .hint("name another file for the rejected records, or move this one away"))
 }
 
-/// Where a record stands that is set aside.
+/// The place of a record in the data, and its fingerprint there.
 #[derive(Debug)]
-pub struct Stands<'a> {
+pub struct QuarantinePlace<'a> {
+    /// The data file.
     pub file: &'a str,
+    /// The record, from 1.
     pub record: u64,
+    /// The line on which it starts, from 1.
     pub line: u64,
-    /// See [`fingerprint`]; empty: not known.
+    /// See [`fingerprint`].
     pub fingerprint: String,
 }
 
-/// Returns what tells whether a record is still what it was: made of the names of its columns and of its cells.
+/// Returns the fingerprint of a record, made of the names and values of its columns; empty cells do not count.
 ///
-/// It begins with letters, so that no spreadsheet takes it for a number.
+/// Two records have the same fingerprint only if they say the same in every column. It begins with letters, so that no
+/// spreadsheet takes it for a number.
 pub fn fingerprint<'a>(cells: impl Iterator<Item = (&'a str, &'a str)>) -> String {
     let filled: BTreeMap<&str, &str> = cells.filter(|(_, cell)| !cell.is_empty()).collect();
     format!("r-{}", Digest::of_json(&filled).short())
 }
 
-/// A quarantine file being written; it is there once it is published.
+/// Writes a quarantine; the file appears, complete, when it is published.
+///
+/// - personal data are redacted, a cell that a spreadsheet would take for a formula gets a leading `'`, invisible
+///   characters are shown as `\u{..}`; nothing else is changed, and nothing is cut
+/// - without a record, the file holds only the header
 pub struct Quarantine {
     file: AtomicFile,
     names: Vec<String>,
 }
 
 impl Quarantine {
-    /// Begins the file at `path` for records with columns called `names`.
+    /// Begins the file at `path` for records with the columns `names`.
     ///
     /// # Errors
     /// `BOT-1002`; those of [`replaceable_quarantine`].
@@ -114,34 +124,33 @@ impl Quarantine {
             false => Cow::Borrowed(name.as_str()),
         });
         let header = LEADING.into_iter().map(Cow::Borrowed).chain(of_data);
-        file.write(&line(header.map(|name| for_people(&name))))?;
+        file.write(&csv_line(header.map(|name| for_people(&name))))?;
         Ok(Self { file, names: names.to_vec() })
     }
 
-    /// Adds a record of `file` as it stands there.
+    /// Adds `row`, a record of `file`, with the reasons why it was rejected.
     ///
     /// # Errors
     /// `BOT-1002`.
     pub(crate) fn add(&mut self, file: &str, row: Row<'_>, reasons: &[Finding]) -> Result<()> {
-        let cells = |column| row.cell(column);
-        let named = self.names.iter().enumerate().map(|(at, name)| (name.as_str(), cells(at)));
-        let place = Stands {
+        let named = self.names.iter().enumerate();
+        let place = QuarantinePlace {
             file,
             record: row.record(),
             line: row.line(),
-            fingerprint: fingerprint(named),
+            fingerprint: fingerprint(named.map(|(at, name)| (name.as_str(), row.cell(at)))),
         };
-        let shown = (0..self.names.len()).map(|column| for_people(cells(column)));
-        self.write(&place, reasons, shown)
+        let cells = (0..self.names.len()).map(|column| for_people(row.cell(column)));
+        self.write(&place, reasons, cells)
     }
 
-    /// Adds a record with `cells` that are fit to be read by people.
+    /// Adds the record at `place`; `cells` are those of all columns, safe to show ([`for_people`]).
     ///
     /// # Errors
     /// `BOT-1002`.
     pub fn write(
         &mut self,
-        place: &Stands<'_>,
+        place: &QuarantinePlace<'_>,
         reasons: &[Finding],
         cells: impl Iterator<Item = String>,
     ) -> Result<()> {
@@ -152,11 +161,11 @@ impl Quarantine {
             place.record.to_string(),
             place.line.to_string(),
             codes.into_iter().collect::<Vec<_>>().join(" "),
-            // Messages begin with words of ours, and show what others wrote: as is.
+            // Messages begin with words of botops, and the cells they quote are safe already.
             display(&reasons.join("; "), usize::MAX),
             place.fingerprint.clone(),
         ];
-        self.file.write(&line(leading.into_iter().chain(cells)))
+        self.file.write(&csv_line(leading.into_iter().chain(cells)))
     }
 
     /// Puts the file in its place.
@@ -169,8 +178,8 @@ impl Quarantine {
 }
 
 /// Returns `cells` as one line of CSV.
-fn line(cells: impl Iterator<Item = String>) -> Vec<u8> {
+fn csv_line(cells: impl Iterator<Item = String>) -> Vec<u8> {
     let mut writer = ::csv::Writer::from_writer(Vec::new());
-    writer.write_record(cells).expect("memory takes it");
-    writer.into_inner().expect("memory takes it")
+    writer.write_record(cells).expect("writing to memory does not fail");
+    writer.into_inner().expect("writing to memory does not fail")
 }

@@ -1,99 +1,73 @@
-//! What was found: counted to the last, kept as a few samples of each kind.
+//! The tally: every finding counted, a few of each kind kept as samples, and the records that errors reject.
 
-use super::{Check, Mark, baseline::Matching};
-use crate::{file_names::Files, record_set::Bits};
-use botops_datasets::table::Row;
+use crate::{
+    baseline::BaselineMatch,
+    file_names::FileNames,
+    record_position::{FindingSink, LateFinding, Message, RecordPosition},
+    record_set::RecordSet,
+    validation::{Check, Mark},
+};
 use botops_digest::Digest;
 use botops_expectations::{Expectations, Threshold};
 use botops_findings::{Finding, Place, Severity};
 use std::collections::BinaryHeap;
 
-/// Where a finding is: the position of its record, its number and its line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct At {
-    pub(crate) position: u64,
-    pub(crate) record: u64,
-    pub(crate) line: u64,
-}
-
-/// A finding is told in a message and a help.
-pub(crate) type Told = (String, String);
-
-/// Hears what checks of one record find.
-pub(crate) trait Sink {
-    /// Takes a finding of `slot` at `at`; `content` is what it is about, whichever line that stands on.
-    fn add(&mut self, slot: usize, at: At, content: &[&str], told: impl FnOnce() -> Told);
-}
-
-/// One kind of finding: a check, or a rule's part of one.
+/// One kind of finding: a check, or a rule's part of a check.
 #[derive(Debug)]
 pub(crate) struct Slot {
     pub(crate) code: &'static str,
-    /// What the rule is about; `None` for what is checked of every data set.
+    /// The rule; `None` for a check that every data set gets.
     pub(crate) rule: Option<String>,
     severity: Severity,
     warn_if: Option<Threshold>,
     fail_if: Option<Threshold>,
-    /// All findings, with those of the baseline.
+    /// All findings, including those of the baseline.
     count: u64,
+    /// The findings of the baseline.
     known: u64,
     samples: Vec<Sample>,
-    rejects: Rejects,
-    /// Findings that are told once the whole file was seen; the greatest is the first to go.
-    late: BinaryHeap<Late>,
+    rejection: Rejection,
+    /// The first findings that get their message when the records are read again; the last of them is dropped first.
+    late: BinaryHeap<LateFinding>,
 }
 
-/// Which records the new findings of a slot reject.
+/// The records that the new findings of a slot reject.
 #[derive(Debug)]
-enum Rejects {
+enum Rejection {
     /// None.
     Never,
-    /// Each that has one.
+    /// Each record with a finding.
     Always,
-    /// These, once there are as many findings as the rule allows for.
-    AtThreshold(Bits),
+    /// These records, if the findings reach `fail_if`.
+    AtThreshold(RecordSet),
 }
 
 #[derive(Debug)]
 struct Sample {
-    at: Option<At>,
-    told: Told,
+    /// `None`: the finding is about the file.
+    at: Option<RecordPosition>,
+    message: Message,
     id: Digest,
 }
 
-/// A finding about a record that was passed by; told when the record is read again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Late {
-    pub(crate) at: At,
-    pub(crate) slot: usize,
-    /// The record it is compared with, and its line.
-    pub(crate) other: u64,
-    pub(crate) other_line: u64,
-    /// The position of that record.
-    pub(crate) other_at: u64,
-    /// The number of that record's intent.
-    pub(crate) intent: u32,
-    /// What it is compared by.
-    pub(crate) key: u128,
-}
-
-/// Every slot, and what is known of a baseline.
+/// The slots with their findings, and the rejected records.
 #[derive(Debug)]
-pub(crate) struct Found {
+pub(crate) struct Tally {
     pub(crate) slots: Vec<Slot>,
-    /// The records that are rejected whatever follows.
-    rejected: Bits,
-    kept: usize,
-    pub(crate) matching: Option<Matching>,
+    /// The records that are rejected at any number of findings.
+    rejected: RecordSet,
+    most_samples: usize,
+    pub(crate) baseline: Option<BaselineMatch>,
 }
 
-impl Found {
-    /// Begins, keeping at most `kept` samples of each kind.
-    pub(crate) fn new(kept: usize, matching: Option<Matching>) -> Self {
-        Self { slots: Vec::new(), rejected: Bits::default(), kept, matching }
+impl Tally {
+    /// Begins; at most `most_samples` findings of each kind are kept.
+    pub(crate) fn new(most_samples: usize, baseline: Option<BaselineMatch>) -> Self {
+        Self { slots: Vec::new(), rejected: RecordSet::default(), most_samples, baseline }
     }
 
-    /// Makes a slot for `code`; `None` when it is silenced.
+    /// Makes a slot for `code`, for the rule with this label and these thresholds (`warn_if`, `fail_if`) if there is one;
+    /// `None` when the code is silenced.
     pub(crate) fn slot(
         &mut self,
         expectations: &Expectations,
@@ -105,10 +79,10 @@ impl Found {
             Some((label, thresholds)) => (Some(label), thresholds),
             None => (None, [None, None]),
         };
-        let rejects = match (warn_if, fail_if) {
-            (_, Some(_)) => Rejects::AtThreshold(Bits::default()),
-            (None, None) if severity == Severity::Error => Rejects::Always,
-            _ => Rejects::Never,
+        let rejection = match (warn_if, fail_if) {
+            (_, Some(_)) => Rejection::AtThreshold(RecordSet::default()),
+            (None, None) if severity == Severity::Error => Rejection::Always,
+            _ => Rejection::Never,
         };
         self.slots.push(Slot {
             code,
@@ -119,31 +93,31 @@ impl Found {
             count: 0,
             known: 0,
             samples: Vec::new(),
-            rejects,
+            rejection,
             late: BinaryHeap::new(),
         });
         Some(self.slots.len() - 1)
     }
 
-    /// Takes a finding about the file as a whole.
-    pub(crate) fn add_whole(&mut self, slot: usize, content: &[&str], told: Told) {
+    /// Adds a finding about the file.
+    pub(crate) fn add_whole(&mut self, slot: usize, content: &[&str], message: Message) {
         let id = self.slots[slot].id(content);
         if self.is_new(slot, id) {
-            self.slots[slot].samples.push(Sample { at: None, told, id });
+            self.slots[slot].samples.push(Sample { at: None, message, id });
         }
     }
 
-    /// Takes a finding that is told later, if it is among the first ones; returns whether it is new.
-    pub(crate) fn add_late(&mut self, late: Late) -> bool {
+    /// Counts a finding that gets its message later, and keeps it if it is one of the first; returns whether it is new.
+    pub(crate) fn add_late(&mut self, late: LateFinding) -> bool {
         let id = self.slots[late.slot].late_id(late.key);
         if !self.is_new(late.slot, id) {
             return false;
         }
         self.reject(late.slot, late.at.position);
-        let kept = self.kept;
+        let most_samples = self.most_samples;
         let slot = &mut self.slots[late.slot];
         slot.late.push(late);
-        if slot.late.len() > kept {
+        if slot.late.len() > most_samples {
             slot.late.pop();
         }
         true
@@ -151,62 +125,62 @@ impl Found {
 
     /// Notes that the record at `position` has a new finding of `slot`.
     fn reject(&mut self, slot: usize, position: u64) {
-        match &mut self.slots[slot].rejects {
-            Rejects::Never => {}
-            Rejects::Always => self.rejected.insert(position),
-            Rejects::AtThreshold(records) => records.insert(position),
+        match &mut self.slots[slot].rejection {
+            Rejection::Never => {}
+            Rejection::Always => self.rejected.insert(position),
+            Rejection::AtThreshold(records) => records.insert(position),
         }
     }
 
-    /// Counts a finding; returns whether the baseline does not have it.
+    /// Counts a finding; returns whether it is not in the baseline.
     fn is_new(&mut self, slot: usize, id: Digest) -> bool {
         let slot = &mut self.slots[slot];
         slot.count += 1;
-        let is_known = self.matching.as_mut().is_some_and(|matching| matching.takes(id, slot.code));
+        let is_known = self.baseline.as_mut().is_some_and(|baseline| baseline.takes(id, slot.code));
         slot.known += u64::from(is_known);
         !is_known
     }
 
-    /// Takes the samples that are still to be told, in the order of the file.
-    pub(crate) fn take_late(&mut self) -> Vec<Late> {
-        let mut late: Vec<Late> =
+    /// Takes the samples that have no message yet, in the order of the file.
+    pub(crate) fn take_late(&mut self) -> Vec<LateFinding> {
+        let mut late: Vec<LateFinding> =
             self.slots.iter_mut().flat_map(|slot| slot.late.drain()).collect();
         late.sort_unstable();
         late
     }
 
-    /// Tells a sample that came late.
-    pub(crate) fn tell(&mut self, late: &Late, told: Told) {
+    /// Adds the message of a late sample.
+    pub(crate) fn complete(&mut self, late: &LateFinding, message: Message) {
         let slot = &mut self.slots[late.slot];
         let id = slot.late_id(late.key);
-        slot.samples.push(Sample { at: Some(late.at), told, id });
+        slot.samples.push(Sample { at: Some(late.at), message, id });
     }
 
-    /// Returns how each check came out, of `records` records.
-    pub(crate) fn checks(&self, records: u64) -> Vec<Check> {
+    /// Returns the outcome of each check of `n_records` records.
+    pub(crate) fn checks(&self, n_records: u64) -> Vec<Check> {
         self.slots
             .iter()
             .map(|slot| Check {
                 code: slot.code.to_owned(),
                 rule: slot.rule.clone(),
-                severity: slot.level(records),
+                severity: slot.level(n_records),
                 findings: slot.count - slot.known,
                 known: slot.known,
             })
             .collect()
     }
 
-    /// Returns how much the findings of each slot matter.
-    pub(crate) fn levels(&self, records: u64) -> Vec<Severity> {
-        self.slots.iter().map(|slot| slot.level(records)).collect()
+    /// Returns the code of each slot, and the severity of its findings.
+    pub(crate) fn levels(&self, n_records: u64) -> Vec<(&'static str, Severity)> {
+        self.slots.iter().map(|slot| (slot.code, slot.level(n_records))).collect()
     }
 
     /// Returns the records that errors reject.
-    pub(crate) fn rejected(&self, records: u64) -> Bits {
+    pub(crate) fn rejected(&self, n_records: u64) -> RecordSet {
         let mut rejected = self.rejected.clone();
         for slot in &self.slots {
-            if let (Severity::Error, Rejects::AtThreshold(records)) =
-                (slot.level(records), &slot.rejects)
+            if let (Severity::Error, Rejection::AtThreshold(records)) =
+                (slot.level(n_records), &slot.rejection)
             {
                 rejected.add(records);
             }
@@ -214,12 +188,11 @@ impl Found {
         rejected
     }
 
-    /// Returns the samples as findings about `files`, each with its mark: by record, then by code; those about
-    /// the whole come last.
-    pub(crate) fn findings(&self, files: &Files, records: u64) -> (Vec<Finding>, Vec<Mark>) {
+    /// Returns the samples as findings with their marks: by record, then by code; those about the file come last.
+    pub(crate) fn findings(&self, files: &FileNames, n_records: u64) -> (Vec<Finding>, Vec<Mark>) {
         let mut findings: Vec<(u64, Finding, Mark)> = Vec::new();
         for slot in &self.slots {
-            let severity = slot.level(records);
+            let severity = slot.level(n_records);
             for sample in &slot.samples {
                 let place = Place {
                     file: Some(files.of(sample.at.map(|at| at.position)).to_owned()),
@@ -227,7 +200,7 @@ impl Found {
                     line: sample.at.map(|at| at.line),
                     ..Place::default()
                 };
-                let (message, help) = sample.told.clone();
+                let (message, help) = sample.message.clone();
                 findings.push((
                     sample.at.map_or(u64::MAX, |at| at.position),
                     Finding::new(slot.code, severity, message, help).at(place),
@@ -235,14 +208,14 @@ impl Found {
                 ));
             }
         }
-        // Stable, so that findings of one record and code stay in the order in which they were found.
+        // The sort is stable: findings of one record and code stay in the order of the checks.
         findings.sort_by(|(a, x, _), (b, y, _)| (a, &x.code).cmp(&(b, &y.code)));
         findings.into_iter().map(|(_, finding, mark)| (finding, mark)).unzip()
     }
 }
 
 impl Slot {
-    /// Returns what identifies a finding about `content`, wherever it stands.
+    /// Returns the identity of a finding about `content`; it does not depend on the line.
     fn id(&self, content: &[&str]) -> Digest {
         Digest::of_json(&(self.code, &self.rule, content))
     }
@@ -251,10 +224,11 @@ impl Slot {
         self.id(&[&format!("{key:032x}")])
     }
 
-    fn level(&self, records: u64) -> Severity {
+    /// Returns the severity of the findings in `n_records` records: that of the code, or the one that the thresholds give.
+    fn level(&self, n_records: u64) -> Severity {
         let new = self.count - self.known;
         let is_reached = |threshold: Option<Threshold>| {
-            threshold.is_some_and(|threshold| threshold.is_reached(new, records))
+            threshold.is_some_and(|threshold| threshold.is_reached(new, n_records))
         };
         match (self.warn_if, self.fail_if) {
             (None, None) => self.severity,
@@ -266,10 +240,16 @@ impl Slot {
     }
 }
 
-impl Sink for Found {
-    fn add(&mut self, slot: usize, at: At, content: &[&str], told: impl FnOnce() -> Told) {
-        let is_kept = self.slots[slot].samples.len() < self.kept;
-        if self.matching.is_none() && !is_kept {
+impl FindingSink for Tally {
+    fn add(
+        &mut self,
+        slot: usize,
+        at: RecordPosition,
+        content: &[&str],
+        message: impl FnOnce() -> Message,
+    ) {
+        let is_kept = self.slots[slot].samples.len() < self.most_samples;
+        if self.baseline.is_none() && !is_kept {
             self.slots[slot].count += 1;
         } else {
             let id = self.slots[slot].id(content);
@@ -277,46 +257,61 @@ impl Sink for Found {
                 return;
             }
             if is_kept {
-                self.slots[slot].samples.push(Sample { at: Some(at), told: told(), id });
+                self.slots[slot].samples.push(Sample { at: Some(at), message: message(), id });
             }
         }
         self.reject(slot, at.position);
     }
 }
 
-/// The reasons why one record was rejected.
+/// The reasons why one record is rejected: its findings of severity error.
 #[derive(Debug)]
 pub(crate) struct Reasons<'a> {
-    pub(crate) slots: &'a [(&'static str, Severity)],
-    pub(crate) file: &'a str,
-    pub(crate) found: Vec<Finding>,
+    levels: &'a [(&'static str, Severity)],
+    file: &'a str,
+    findings: Vec<Finding>,
 }
 
-impl Reasons<'_> {
-    /// Takes a reason, if it is one.
-    pub(crate) fn push(&mut self, slot: usize, at: At, told: impl FnOnce() -> Told) {
-        if let (code, Severity::Error) = self.slots[slot] {
-            let (message, help) = told();
+impl<'a> Reasons<'a> {
+    /// Begins for a record of `file`; `levels` are those of [`Tally::levels`].
+    pub(crate) fn new(levels: &'a [(&'static str, Severity)], file: &'a str) -> Self {
+        Self { levels, file, findings: Vec::new() }
+    }
+
+    /// Adds a finding of `slot`, if its severity is error.
+    pub(crate) fn push(
+        &mut self,
+        slot: usize,
+        at: RecordPosition,
+        message: impl FnOnce() -> Message,
+    ) {
+        if let (code, Severity::Error) = self.levels[slot] {
+            let (message, help) = message();
             let place = Place {
                 file: Some(self.file.to_owned()),
                 record: Some(at.record),
                 line: Some(at.line),
                 ..Place::default()
             };
-            self.found.push(Finding::new(code, Severity::Error, message, help).at(place));
+            self.findings.push(Finding::new(code, Severity::Error, message, help).at(place));
         }
     }
-}
 
-impl Sink for Reasons<'_> {
-    fn add(&mut self, slot: usize, at: At, _content: &[&str], told: impl FnOnce() -> Told) {
-        self.push(slot, at, told);
+    /// Returns the findings, by code.
+    pub(crate) fn into_findings(mut self) -> Vec<Finding> {
+        self.findings.sort_by(|a, b| a.code.cmp(&b.code));
+        self.findings
     }
 }
 
-impl At {
-    /// Returns where `row`, the record at `position`, is.
-    pub(crate) fn of(row: Row<'_>, position: u64) -> Self {
-        Self { position, record: row.record(), line: row.line() }
+impl FindingSink for Reasons<'_> {
+    fn add(
+        &mut self,
+        slot: usize,
+        at: RecordPosition,
+        _content: &[&str],
+        message: impl FnOnce() -> Message,
+    ) {
+        self.push(slot, at, message);
     }
 }

@@ -1,10 +1,19 @@
-use super::*;
-use botops_datasets::{EntitySpan, Record, read, read_bytes};
-use botops_findings::{Fault, Severity};
+use crate::{Keep, ValidateOptions, Validation, engine::run, quarantine, validate, write_rejected};
+use botops_datasets::{
+    Dataset, EntitySpan, ReadOptions, Record, Source, TableRows, read, read_bytes,
+    table::{Origin, Row, Shape},
+};
+use botops_expectations::Expectations;
+use botops_findings::{Result, Severity};
 use botops_profile::profile_records;
 use botops_splits::{Split, SplitSpec, split};
 use proptest::prelude::*;
-use std::{collections::BTreeSet, fs, path::PathBuf};
+use std::{
+    collections::BTreeSet,
+    fs,
+    ops::ControlFlow,
+    path::{Path, PathBuf},
+};
 use tempfile::TempDir;
 
 fn at(folder: &TempDir, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
@@ -40,12 +49,6 @@ fn dataset_of<'a>(rows: impl IntoIterator<Item = (&'a str, &'a str, &'a str)>) -
         columns,
         records,
     }
-}
-
-/// Code, record, line and column of a fault.
-fn told(fault: &Fault) -> (&str, Option<u64>, Option<u64>, Option<u64>) {
-    let place = fault.place();
-    (fault.code(), place.record, place.line, place.column)
 }
 
 /// Code, record and severity of every finding.
@@ -167,7 +170,7 @@ mod validating {
         assert_eq!(found(&validation).len(), 3);
         assert!(codes(&validation).into_iter().eq(["BOT-2126"]));
         assert!(
-            validation.findings[0].help.contains("stands at 2 to 5"),
+            validation.findings[0].help.contains("is at 2 to 5"),
             "{}",
             validation.findings[0].help
         );
@@ -192,7 +195,7 @@ mod validating {
             .findings
             .iter()
             .filter(|f| f.code == "BOT-2123")
-            .map(|f| f.message.split(',').next().unwrap())
+            .map(|f| f.message.split(':').next().unwrap())
             .collect();
         assert_eq!(
             messages,
@@ -217,7 +220,7 @@ mod validating {
         let finding = validation.findings.iter().find(|f| f.code == "BOT-2127").unwrap();
         assert_eq!(
             finding.message,
-            "the intents `Card_Lost` and `card lost` differ only in how they are written"
+            "the intents `Card_Lost` and `card lost` differ only in spelling"
         );
         assert!(!codes(&validation).contains("BOT-2110"));
         // Without an intent column there is nothing to say about intents.
@@ -296,7 +299,7 @@ mod validating {
         };
         let validation = validate(&data, &expectations, None);
         let path = folder.path().join("q.csv");
-        write_quarantine(&path, "d.csv", &validation.rejected).unwrap();
+        write_rejected(&path, "d.csv", &validation.rejected).unwrap();
         let mut reader = ::csv::Reader::from_path(&path).unwrap();
         let rows: Vec<Vec<String>> =
             reader.records().map(|row| row.unwrap().iter().map(str::to_owned).collect()).collect();
@@ -330,6 +333,95 @@ mod validating {
                 .map(|f| (f.place.record.unwrap_or(u64::MAX), f.code.clone())).collect();
             prop_assert!(places.is_sorted());
         }
+    }
+}
+
+mod passes {
+    use super::*;
+
+    /// Counts how often the rows are read, each time from an opening of the file.
+    struct Counted {
+        rows: TableRows,
+        passes: usize,
+    }
+
+    impl Source for Counted {
+        fn name(&self) -> &str {
+            self.rows.name()
+        }
+
+        fn shape(&self) -> &Shape {
+            self.rows.shape()
+        }
+
+        fn each(&mut self, each: &mut dyn FnMut(Row<'_>) -> Result<ControlFlow<()>>) -> Result<()> {
+            self.passes += 1;
+            self.rows.each(each)
+        }
+    }
+
+    const SOUND: &str = "id,text,intent\n1,one way,a\n2,two ways,b\n3,or three,a\n";
+    const TWICE: &str = "id,text,intent\n1,one way,a\n2,one way,a\n3,or three,b\n";
+    const BROKEN: &str = "id,text,intent\n1,one way,a\n2,,b\n3,or three,b\n";
+
+    fn passes(path: &Path, profiles: bool, keep: Keep<'_>) -> (usize, Validation) {
+        let origin = Origin::of(path).unwrap();
+        let rows = TableRows::open(origin, &ReadOptions::default(), None).unwrap();
+        let mut source = Counted { rows, passes: 0 };
+        let options = ValidateOptions { profiles, ..ValidateOptions::default() };
+        let validation = run(&mut source, &Expectations::default(), &options, keep).unwrap();
+        (source.passes, validation)
+    }
+
+    #[test]
+    fn a_file_is_opened_once_and_a_second_time_only_for_what_the_first_reading_cannot_show() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("q.csv");
+        for (text, profiles, keep, expected) in [
+            (SOUND, false, Keep::Counts, 1),
+            (SOUND, true, Keep::Quarantine(&path), 1),
+            (BROKEN, false, Keep::Counts, 1),
+            (BROKEN, false, Keep::Quarantine(&path), 2),
+            (BROKEN, true, Keep::Quarantine(&path), 2),
+            (TWICE, false, Keep::Counts, 2),
+            (TWICE, true, Keep::Rejected, 2),
+        ] {
+            let data = at(&folder, "data.csv", text);
+            let (passes, validation) = passes(&data, profiles, keep);
+            assert_eq!(passes, expected, "{text}, profiles: {profiles}, {keep:?}");
+            let Some(change) = validation.profiles else { continue };
+            assert_eq!(change.before.records, validation.records_in);
+            assert_eq!(change.after.records, validation.records_accepted);
+        }
+    }
+
+    #[test]
+    fn the_accepted_records_are_returned_and_the_others_are_quarantined_with_every_column() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("q.csv");
+        let data = read_bytes(BROKEN.as_bytes(), "data.csv", &ReadOptions::default()).unwrap();
+        let file = at(&folder, "data.csv", BROKEN);
+        let keep = Keep::Accepted { data: &data, quarantine: &path };
+        let (n, validation) = passes(&file, true, keep);
+        let accepted = validation.accepted.unwrap();
+        assert_eq!((n, accepted.records.len(), validation.rejected.len()), (2, 2, 0));
+        let quarantine = fs::read_to_string(&path).unwrap();
+        let (header, line) = quarantine.split_once('\n').unwrap();
+        assert_eq!(header, "file,record,line,codes,reasons,fingerprint,id,text,intent");
+        let cells = [("id", "2"), ("text", ""), ("intent", "b")];
+        let fingerprint = quarantine::fingerprint(cells.into_iter());
+        assert!(line.ends_with(&format!(",2,3,BOT-2111,the text is empty,{fingerprint},2,,b\n")));
+        // A data set of other rows is not divided.
+        let other =
+            read_bytes(b"text,intent\na b,x\n", "data.csv", &ReadOptions::default()).unwrap();
+        let origin = Origin::of(&file).unwrap();
+        let mut rows = TableRows::open(origin, &ReadOptions::default(), None).unwrap();
+        fs::remove_file(&path).unwrap();
+        let keep = Keep::Accepted { data: &other, quarantine: &path };
+        let options = ValidateOptions::default();
+        let fault = run(&mut rows, &Expectations::default(), &options, keep).unwrap_err();
+        assert_eq!(fault.code(), "BOT-2218");
+        assert!(!path.exists());
     }
 }
 

@@ -1,29 +1,27 @@
-//! What is checked of the text, the intent, the language and the entities of one record.
+//! The checks of one record's text, intent, language and entities.
 
-use super::{
-    WordSet,
-    damage::{self, Damage},
-    is_blank, shown,
-};
 use crate::{
-    tally::{At, Found, Sink, Told},
-    utterance::View,
+    damage_checks::{DamageSlots, characters},
+    record_position::{FindingSink, Message, RecordPosition},
+    tally::Tally,
+    utterance::Utterance,
+    words::{WordSet, excerpt, is_blank},
 };
 use botops_datasets::{Dataset, Record, table::Row};
-use botops_expectations::{Expectations, Threshold};
+use botops_expectations::Expectations;
 use botops_findings::Result;
 use botops_labels::OOS;
 use botops_spec::nearest;
 use std::collections::HashMap;
 
-/// The checks of one record, ready to be made; `None` where one is silenced.
+/// The checks of one record, with a slot each; `None` for a check that is silenced.
 #[derive(Debug)]
-pub(crate) struct RoleChecks<'a> {
+pub(crate) struct UtteranceChecks<'a> {
     expectations: &'a Expectations,
     file: String,
     intents: Option<WordSet>,
     languages: Option<WordSet>,
-    test: Option<Test<'a>>,
+    test: Option<TestData<'a>>,
     empty: Option<usize>,
     short: Option<usize>,
     long: Option<usize>,
@@ -34,25 +32,26 @@ pub(crate) struct RoleChecks<'a> {
     span: Option<usize>,
 }
 
-/// The records of the test data, by what they say.
+/// The records of the test data by their texts.
 #[derive(Debug)]
-struct Test<'a> {
+struct TestData<'a> {
     data: &'a Dataset,
     exact: HashMap<&'a str, &'a Record>,
     folded: HashMap<String, &'a Record>,
+    /// The slots of exact leaks, and of leaks but for case and spaces.
     leaks: [Option<usize>; 2],
 }
 
-impl<'a> RoleChecks<'a> {
-    /// Prepares the checks of the file called `file`.
+impl<'a> UtteranceChecks<'a> {
+    /// Prepares the checks of a file, whose name is `file`.
     pub(crate) fn new(
         expectations: &'a Expectations,
         file: &str,
         has_intents: bool,
         test: Option<&'a Dataset>,
-        found: &mut Found,
+        tally: &mut Tally,
     ) -> Self {
-        let mut slot = |code| found.slot(expectations, code, None);
+        let mut slot = |code| tally.slot(expectations, code, None);
         let (empty, no_intent) = (slot("BOT-2111"), slot("BOT-2112").filter(|_| has_intents));
         let (intent, language) = (slot("BOT-2113"), slot("BOT-2114"));
         let (short, long) = (slot("BOT-2115"), slot("BOT-2116"));
@@ -64,7 +63,7 @@ impl<'a> RoleChecks<'a> {
                 exact.entry(record.text.as_str()).or_insert(record);
                 folded.entry(botops_text::fold(&record.text)).or_insert(record);
             }
-            Test { data, exact, folded, leaks }
+            TestData { data, exact, folded, leaks }
         });
         let span = slot("BOT-2126");
         let set = |values: &Option<Vec<String>>| {
@@ -87,60 +86,58 @@ impl<'a> RoleChecks<'a> {
         }
     }
 
-    /// Checks the record `view` of `row`.
+    /// Checks `utterance`, the record of `row`.
     ///
     /// # Errors
-    /// `BOT-2128` when its entities cannot be read.
+    /// `BOT-2128` when its entities cannot be parsed.
     pub(crate) fn check(
         &self,
-        view: &View<'_>,
+        utterance: &Utterance<'_>,
         row: Row<'_>,
-        at: At,
-        sink: &mut impl Sink,
+        at: RecordPosition,
+        sink: &mut impl FindingSink,
     ) -> Result<()> {
-        self.text(view.text, at, sink);
-        self.labels(view, at, sink);
-        self.leaks(view, at, sink);
-        self.entities(view, row, at, sink)
+        self.text(utterance.text, at, sink);
+        self.labels(utterance, at, sink);
+        self.leaks(utterance, at, sink);
+        self.entities(utterance, row, at, sink)
     }
 
-    fn text(&self, text: &str, at: At, sink: &mut impl Sink) {
+    fn text(&self, text: &str, at: RecordPosition, sink: &mut impl FindingSink) {
         if is_blank(text) {
             if let Some(slot) = self.empty {
                 sink.add(slot, at, &[text], || {
-                    let help = "write the text, or remove the record";
-                    ("the text is empty".to_owned(), help.to_owned())
+                    message("the text is empty".to_owned(), "write the text, or remove the record")
                 });
             }
             return;
         }
         let bounds = &self.expectations.text;
         let (min, max) = (bounds.min_chars, bounds.max_chars);
-        // A character is one byte to four: most lengths need no counting.
+        // A character has 1 to 4 bytes, so most lengths need no count.
         if text.len() < min.saturating_mul(4) || text.len() > max {
             let chars = text.chars().count();
             if let Some(slot) = self.short.filter(|_| chars < min) {
                 sink.add(slot, at, &[text], || {
-                    (
+                    message(
                         format!(
-                            "the text `{}` has {}, and at least {min} are wanted",
-                            shown(text),
+                            "the text `{}` has {}: expected at least {min}",
+                            excerpt(text),
                             characters(chars)
                         ),
-                        "remove the record, or lower `text.min_chars` of the expectations"
-                            .to_owned(),
+                        "remove the record, or lower `text.min_chars` in the expectations",
                     )
                 });
             }
             if let Some(slot) = self.long.filter(|_| chars > max) {
                 sink.add(slot, at, &[text], || {
-                    (
+                    message(
                         format!(
-                            "the text `{}` has {}, and at most {max} are allowed",
-                            shown(text),
+                            "the text `{}` has {}: expected at most {max}",
+                            excerpt(text),
                             characters(chars)
                         ),
-                        "shorten it, look for a quote that swallowed lines, or raise `text.max_chars` of the expectations".to_owned(),
+                        "shorten it, check for a quote that is never closed, or raise `text.max_chars` in the expectations",
                     )
                 });
             }
@@ -148,15 +145,15 @@ impl<'a> RoleChecks<'a> {
         self.damaged.check("the text", text, at, sink);
     }
 
-    fn labels(&self, view: &View<'_>, at: At, sink: &mut impl Sink) {
+    fn labels(&self, utterance: &Utterance<'_>, at: RecordPosition, sink: &mut impl FindingSink) {
         let expectations = self.expectations;
-        match view.intent {
+        match utterance.intent {
             None => {
                 if let Some(slot) = self.no_intent {
-                    sink.add(slot, at, &[view.text], || {
-                        (
-                            format!("the text `{}` has no intent", shown(view.text)),
-                            "label it, or remove the record".to_owned(),
+                    sink.add(slot, at, &[utterance.text], || {
+                        message(
+                            format!("the text `{}` has no intent", excerpt(utterance.text)),
+                            "label it, or remove the record",
                         )
                     });
                 }
@@ -166,84 +163,90 @@ impl<'a> RoleChecks<'a> {
                     known.contains(intent) || intent == expectations.oos || intent == OOS
                 });
                 if let Some(slot) = self.intent.filter(|_| !is_known) {
-                    sink.add(slot, at, &[view.text, intent], || {
+                    sink.add(slot, at, &[utterance.text, intent], || {
                         let known = expectations.intents.iter().flatten().map(String::as_str);
                         let help = match nearest(intent, known.chain([expectations.oos.as_str()])) {
                             Some(near) => format!("did you mean `{near}`?"),
                             None => {
-                                "relabel it, or add it to `intents` of the expectations".to_owned()
+                                "relabel it, or add it to `intents` in the expectations".to_owned()
                             }
                         };
-                        (format!("the intent `{}` is not expected", shown(intent)), help)
+                        (format!("the intent `{}` is not expected", excerpt(intent)), help)
                     });
                 }
             }
         }
         if let (Some(languages), Some(lang), Some(slot)) =
-            (&self.languages, view.lang, self.language)
+            (&self.languages, utterance.lang, self.language)
             && !languages.contains(lang)
         {
-            sink.add(slot, at, &[view.text, lang], || {
+            sink.add(slot, at, &[utterance.text, lang], || {
                 let known = expectations.languages.iter().flatten().map(String::as_str);
                 let help = match nearest(lang, known) {
                     Some(near) => format!("did you mean `{near}`?"),
-                    None => "correct it, or add it to `languages` of the expectations".to_owned(),
+                    None => "correct it, or add it to `languages` in the expectations".to_owned(),
                 };
-                (format!("the language `{}` is not expected", shown(lang)), help)
+                (format!("the language `{}` is not expected", excerpt(lang)), help)
             });
         }
     }
 
-    fn leaks(&self, view: &View<'_>, at: At, sink: &mut impl Sink) {
+    fn leaks(&self, utterance: &Utterance<'_>, at: RecordPosition, sink: &mut impl FindingSink) {
         let Some(test) = &self.test else { return };
-        let [same, alike] = test.leaks;
-        if view.fold().is_empty() {
+        let [exact, folded] = test.leaks;
+        if utterance.folded().is_empty() {
             return;
         }
-        let (slot, there, but) = match (test.exact.get(view.text), test.folded.get(view.fold())) {
-            (Some(there), _) => (same, there, ""),
-            (None, Some(there)) => (alike, there, ", but for case and spaces"),
-            (None, None) => return,
-        };
+        let (slot, record, but) =
+            match (test.exact.get(utterance.text), test.folded.get(utterance.folded())) {
+                (Some(record), _) => (exact, record, ""),
+                (None, Some(record)) => (folded, record, ", but for case and spaces"),
+                (None, None) => return,
+            };
         let Some(slot) = slot else { return };
-        sink.add(slot, at, &[view.text], || {
-            (
+        sink.add(slot, at, &[utterance.text], || {
+            message(
                 format!(
                     "the text `{}` is also record {} (line {}) of the test data `{}`{but}",
-                    shown(view.text),
-                    there.record,
-                    there.line,
-                    shown(&test.data.name)
+                    excerpt(utterance.text),
+                    record.record,
+                    record.line,
+                    excerpt(&test.data.name)
                 ),
-                "remove it from the training data: a test is worth what was not learned from"
-                    .to_owned(),
+                "remove it from the training data: a test is only meaningful on unseen texts",
             )
         });
     }
 
-    fn entities(&self, view: &View<'_>, row: Row<'_>, at: At, sink: &mut impl Sink) -> Result<()> {
+    fn entities(
+        &self,
+        utterance: &Utterance<'_>,
+        row: Row<'_>,
+        at: RecordPosition,
+        sink: &mut impl FindingSink,
+    ) -> Result<()> {
         let file = row.file().map_or(self.file.as_str(), |file| file);
-        let entities = view.entities(file, row)?;
+        let entities = utterance.entities(file, row)?;
         let Some(slot) = self.span.filter(|_| !entities.is_empty()) else { return Ok(()) };
-        let text = view.text;
-        // Byte offsets of the characters, and of the end.
+        let text = utterance.text;
+        // The byte offsets of the characters, and of the end.
         let offsets: Vec<usize> =
             text.char_indices().map(|(at, _)| at).chain([text.len()]).collect();
         for span in &entities {
-            let there = match (offsets.get(span.start), offsets.get(span.end)) {
+            let actual = match (offsets.get(span.start), offsets.get(span.end)) {
                 (Some(&start), Some(&end)) if start < end => Some(&text[start..end]),
                 _ => None,
             };
-            if there == Some(span.value.as_str()) {
+            if actual == Some(span.value.as_str()) {
                 continue;
             }
-            let (name, value) = (shown(&span.entity), shown(&span.value));
+            let (name, value) = (excerpt(&span.entity), excerpt(&span.value));
             let (start, end) = (span.start, span.end);
             sink.add(slot, at, &[text, &span.entity, &span.value], || {
-                let message = match there {
-                    Some(there) => format!(
-                        "the entity `{name}` is `{value}`, and characters {start} to {end} are `{}`",
-                        shown(there)
+                let message = match actual {
+                    Some(actual) => format!(
+                        "the entity `{name}` is `{value}`, but characters {start} to {end} are `{}`",
+                        excerpt(actual)
                     ),
                     None => format!(
                         "the entity `{name}` spans characters {start} to {end} of a text of {}",
@@ -255,10 +258,10 @@ impl<'a> RoleChecks<'a> {
                         let start = text[..at].chars().count();
                         let end = start + span.value.chars().count();
                         format!(
-                            "`{value}` stands at {start} to {end}; offsets count characters from 0, the end not included"
+                            "`{value}` is at {start} to {end}; offsets count characters from 0, the end is exclusive"
                         )
                     }
-                    _ => "offsets count characters from 0, the end not included".to_owned(),
+                    _ => "offsets count characters from 0, the end is exclusive".to_owned(),
                 };
                 (message, help)
             });
@@ -267,90 +270,6 @@ impl<'a> RoleChecks<'a> {
     }
 }
 
-/// The slots of damage to a text.
-#[derive(Debug)]
-pub(crate) struct DamageSlots {
-    lost: Option<usize>,
-    misread: Option<usize>,
-    invisible: Option<usize>,
-    decomposed: Option<usize>,
-}
-
-impl DamageSlots {
-    pub(crate) fn new(slot: &mut impl FnMut(&'static str) -> Option<usize>) -> Self {
-        Self {
-            lost: slot("BOT-2117"),
-            misread: slot("BOT-2118"),
-            invisible: slot("BOT-2119"),
-            decomposed: slot("BOT-2215"),
-        }
-    }
-
-    /// Makes the same slots for a rule.
-    pub(crate) fn of_rule(
-        found: &mut Found,
-        expectations: &Expectations,
-        label: &str,
-        thresholds: [Option<Threshold>; 2],
-    ) -> Self {
-        Self::new(&mut |code| found.slot(expectations, code, Some((label.to_owned(), thresholds))))
-    }
-
-    /// Looks for damage in `text`, which messages call `what`.
-    pub(crate) fn check(&self, what: &str, text: &str, at: At, sink: &mut impl Sink) {
-        for damage in damage::find(text) {
-            let slot = match damage {
-                Damage::Replacement { .. } => self.lost,
-                Damage::Mojibake { .. } => self.misread,
-                Damage::Invisible { .. } => self.invisible,
-                Damage::Decomposed { .. } => self.decomposed,
-            };
-            if let Some(slot) = slot {
-                sink.add(slot, at, &[text], || told(what, text, &damage));
-            }
-        }
-    }
-}
-
-fn told(what: &str, text: &str, damage: &Damage) -> Told {
-    match damage {
-        Damage::Replacement { count, at } => (
-            format!(
-                "{what} `{}` lost {} to a damaged encoding, the first at character {at}",
-                shown(text),
-                characters(*count)
-            ),
-            "export the data again as UTF-8: what stood there cannot be restored from this file"
-                .to_owned(),
-        ),
-        Damage::Mojibake { seen, meant, at } => (
-            format!(
-                "`{}` at character {at} looks like `{}` read in the wrong encoding",
-                shown(seen),
-                shown(meant)
-            ),
-            "export the data again as UTF-8, or let it be undone: `botops data repair`".to_owned(),
-        ),
-        Damage::Invisible { which, count, at } => (
-            format!(
-                "{what} holds {} that cannot be seen, the first, U+{:04X}, at character {at}",
-                characters(*count),
-                u32::from(*which)
-            ),
-            "remove what cannot be seen".to_owned(),
-        ),
-        Damage::Decomposed { which, count, at } => (
-            format!(
-                "{what} writes {} as a letter and its mark apart, the first, U+{:04X}, at character {at}",
-                characters(*count),
-                u32::from(*which)
-            ),
-            "write the data in one form (NFC): the same word in two forms is two words to some tools"
-                .to_owned(),
-        ),
-    }
-}
-
-fn characters(count: usize) -> String {
-    if count == 1 { "1 character".to_owned() } else { format!("{count} characters") }
+fn message(message: String, help: &str) -> Message {
+    (message, help.to_owned())
 }

@@ -88,7 +88,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         let mut file = AtomicFile::create(&args.out)?;
         let written = write(&merging, format, &args.out, &mut file, &base)?;
         if let Some(path) = &args.refused {
-            botops_validation::write_quarantine(path, &labelled.name, &merging.rejected)?;
+            botops_validation::write_rejected(path, &labelled.name, &merging.rejected)?;
         }
         file.publish()?;
         written

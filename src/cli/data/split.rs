@@ -143,7 +143,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
             datasets::write_csv(&path(side.name()), data)?;
         }
         if has_left_out_file {
-            botops_validation::write_quarantine(&left_out_file, &data.name, left_out)?;
+            botops_validation::write_rejected(&left_out_file, &data.name, left_out)?;
         }
     }
     let written = |name: &str, records: usize, digest| Written {

@@ -502,4 +502,10 @@ pub(super) const ENTRIES: &[Entry] = &[
         title: "the last copy of a text would be removed",
         explanation: "A line of the patch removes a record as a duplicate of another. With the lines that are edited or not applied, no other record has that text any more, so the text would be lost. Write `no` under `apply` of the removal, or apply the line that makes the two alike.",
     },
+    Entry {
+        code: "BOT-2228",
+        kind: Some(FaultKind::Gate),
+        title: "the quarantine has no fingerprints",
+        explanation: "A fingerprint identifies the content of a record. `botops data repair --quarantine` compares it with the record in the data before it merges a correction: if rows moved or changed, the wrong record would be overwritten. The file has no column `fingerprint`, or some of its lines have an empty one: it was written by an earlier version, or it is a list of rejected records for people to read (`botops data merge --refused`, `left-out.csv`). Validate the data again with `botops validate DATA --quarantine FILE`, and correct that file. Nothing was written.",
+    },
 ];

@@ -15,7 +15,7 @@ use super::{
         TrainStage, ValidateStage,
     },
     state::{Folder, StageRecord, StageVerdict},
-    status::rival,
+    status::{Inputs, rival},
 };
 use crate::{manifest::rows, resources::Equipment};
 use botops_datasets::{self as datasets, Dataset, Presence, ReadOptions};
@@ -31,10 +31,12 @@ use botops_report as report;
 use botops_spec::{self as spec, Outline};
 use botops_splits::{LockedSplitSpec, SplitLock};
 use botops_validation::{Keep, ValidateOptions};
+use bytes::Bytes;
 use files::{load, read_as, read_json, read_model, write_bytes, write_json, write_text};
 use serde::{Deserialize, Serialize};
 use std::{
     fs,
+    io::{Read as _, Seek as _},
     path::{Path, PathBuf},
 };
 
@@ -62,11 +64,16 @@ const KEPT_FINDINGS: usize = 1_000;
 
 type Ended = (StageVerdict, String);
 
-/// Executes `stage`, writing its files into `made`.
-pub(super) async fn execute(work: &mut Work<'_>, stage: &Stage, made: &Path) -> Result<Ended> {
+/// Executes `stage`, whose `inputs` were gathered, writing its files into `made`.
+pub(super) async fn execute(
+    work: &mut Work<'_>,
+    stage: &Stage,
+    inputs: &Inputs,
+    made: &Path,
+) -> Result<Ended> {
     match &stage.spec {
         None => versions::baseline(work, made).await,
-        Some(StageSpec::Validate(spec)) => validate(work, spec, made),
+        Some(StageSpec::Validate(spec)) => validate(work, spec, inputs, made),
         Some(StageSpec::Split(spec)) => split(work, spec, made),
         Some(StageSpec::Train(spec)) => train(work, stage, spec, made).await,
         Some(StageSpec::Evaluate(spec)) => evaluate(work, spec, made).await,
@@ -142,7 +149,12 @@ pub(super) fn expectations_path(root: &Path, stage: &ValidateStage) -> Option<Pa
     })
 }
 
-fn validate(work: &mut Work<'_>, stage: &ValidateStage, made: &Path) -> Result<Ended> {
+fn validate(
+    work: &mut Work<'_>,
+    stage: &ValidateStage,
+    inputs: &Inputs,
+    made: &Path,
+) -> Result<Ended> {
     let root = &work.services.root;
     let expectations: Expectations = match expectations_path(root, stage) {
         Some(path) => Expectations::read(&root.join(path))?,
@@ -151,8 +163,9 @@ fn validate(work: &mut Work<'_>, stage: &ValidateStage, made: &Path) -> Result<E
     let options = expectations.read_options();
     // A model is trained on what comes of this: without a text there is nothing to learn from.
     let options = ReadOptions { text: Presence::Required, ..options };
-    let (path, name) = (root.join(&stage.data), stage.data.display().to_string());
-    let data = read_as(&path, &name, &options)?;
+    let name = stage.data.display().to_string();
+    let bytes = data_bytes(&root.join(&stage.data), &name, inputs)?;
+    let data = datasets::read_bytes(&bytes, &name, &options)?;
     let how = ValidateOptions {
         name: Some(&name),
         now: work.started_at,
@@ -161,16 +174,12 @@ fn validate(work: &mut Work<'_>, stage: &ValidateStage, made: &Path) -> Result<E
         spill: Some(made),
         ..ValidateOptions::default()
     };
-    let mut validation = botops_validation::validate_file(
-        &path,
-        &options,
-        &expectations,
-        &how,
-        Keep::Records(&data),
-    )?;
+    let quarantine = made.join("quarantine.csv");
+    let keep = Keep::Accepted { data: &data, quarantine: &quarantine };
+    let mut validation =
+        botops_validation::validate_bytes(bytes, &name, &options, &expectations, &how, keep)?;
     let accepted = validation.accepted.take().expect("validation returns the accepted records");
     datasets::write_csv(&made.join("accepted.csv"), &accepted)?;
-    botops_validation::write_quarantine(&made.join("quarantine.csv"), &name, &validation.rejected)?;
     write_json(made, "validation.json", &validation)?;
     write_text(made, "validation.html", &report::validation_html(&validation, &data.name))?;
     write_text(made, "validation.md", &report::validation_markdown(&validation, &data.name))?;
@@ -199,6 +208,25 @@ fn validate(work: &mut Work<'_>, stage: &ValidateStage, made: &Path) -> Result<E
             .extend(validation.findings.iter().filter(|f| f.severity == Severity::Error).cloned());
     }
     Ok((verdict, summary))
+}
+
+/// Reads the data file of a validate stage, which is open already: the file is opened once, and the digest that the stage
+/// records is that of the bytes that are validated.
+///
+/// # Errors
+/// `BOT-1001` (exit 2) when it cannot be read; `BOT-2218` (exit 5) when it changed since its digest was taken.
+fn data_bytes(path: &Path, name: &str, inputs: &Inputs) -> Result<Bytes> {
+    let mut file = inputs.data.as_ref().expect("a validate stage has a data file");
+    let mut bytes = Vec::new();
+    file.rewind()
+        .and_then(|()| file.read_to_end(&mut bytes))
+        .map_err(|error| spec::unreadable(path, &error))?;
+    if inputs.inputs.get("file:data") != Some(&Digest::of(&bytes)) {
+        return Err(Fault::conflict("BOT-2218", "the file changed while it was read")
+            .file(name)
+            .hint("wait until it is written, then run the pipeline again"));
+    }
+    Ok(bytes.into())
 }
 
 fn split(work: &mut Work<'_>, stage: &SplitStage, made: &Path) -> Result<Ended> {
@@ -237,7 +265,7 @@ fn split_locked(
         datasets::write_csv(&made.join("validation.csv"), validation)?;
     }
     datasets::write_csv(&made.join("test.csv"), &split.test)?;
-    botops_validation::write_quarantine(&made.join("left-out.csv"), &data.name, &split.left_out)?;
+    botops_validation::write_rejected(&made.join("left-out.csv"), &data.name, &split.left_out)?;
     // What cannot be made is found out by writing there.
     let _ = path.parent().map(fs::create_dir_all);
     split.lock.write(&path, before.as_ref())?;

@@ -1,33 +1,37 @@
-//! Fixes that take all records: intents that are spelled alike, records that repeat others, texts under two intents.
+//! Fixes that compare records: spellings of one intent, repeated records, texts under two intents.
 
-use super::{Draft, Drafts};
-use crate::FixAction;
+use super::drafts::{Draft, Drafts};
+use crate::fix::FixAction;
 use botops_datasets::column_roles::Roles;
 use botops_expectations::Expectations;
 use botops_labels::OOS;
-use botops_text::{display, fold};
-use botops_validation::file_checks::spelling;
+use botops_text::{counted, display, fold};
+use botops_validation::intent_spelling;
 use std::collections::{BTreeMap, HashMap};
 
 impl Drafts<'_> {
-    /// Spells intents alike that differ only in how they are written: as most records do.
-    pub(crate) fn spellings(&mut self, roles: &Roles, expectations: &Expectations) {
+    /// Gives intents that differ only in spelling the expected spelling, or else the most frequent one.
+    pub(super) fn unify_spellings(&mut self, roles: &Roles, expectations: &Expectations) {
         let (Some(column), Some(_)) = (roles.intent, expectations.severity_of("BOT-2127")) else {
             return;
         };
-        let mut spelled: BTreeMap<String, BTreeMap<String, u64>> = BTreeMap::new();
+        let mut by_spelling: BTreeMap<String, BTreeMap<String, u64>> = BTreeMap::new();
         let word =
             |drafts: &Self, at| drafts.document.cell(&drafts.edits, at, column).trim().to_owned();
         for at in 0..self.document.len() {
             let intent = word(self, at);
             if !intent.is_empty() {
-                *spelled.entry(spelling(&intent)).or_default().entry(intent).or_default() += 1;
+                *by_spelling
+                    .entry(intent_spelling(&intent))
+                    .or_default()
+                    .entry(intent)
+                    .or_default() += 1;
             }
         }
-        spelled.retain(|_, names| names.len() > 1);
+        by_spelling.retain(|_, names| names.len() > 1);
         for at in 0..self.document.len() {
             let intent = word(self, at);
-            let Some(names) = spelled.get(&spelling(&intent)) else { continue };
+            let Some(names) = by_spelling.get(&intent_spelling(&intent)) else { continue };
             let is_expected = |name: &String| {
                 let known = expectations.intents.as_ref();
                 known.is_some_and(|known| known.contains(name))
@@ -35,7 +39,7 @@ impl Drafts<'_> {
                     || name == OOS
             };
             let expected: Vec<&String> = names.keys().filter(|name| is_expected(name)).collect();
-            // Of as many records, the first by name.
+            // Between spellings with as many records, the first by name.
             let most = names.iter().max_by_key(|(name, n)| (**n, std::cmp::Reverse(*name)));
             let target = match (expected.as_slice(), most) {
                 ([only], _) => *only,
@@ -50,11 +54,11 @@ impl Drafts<'_> {
                 action: FixAction::Change,
                 column,
                 codes: vec!["BOT-2127".to_owned()],
-                // Two that are both expected are meant by somebody.
+                // Two expected spellings may be two intents, so a person decides.
                 is_applied: expected.len() < 2,
                 value: target.clone(),
                 why: vec![format!(
-                    "the intents `{}` and `{}` differ only in how they are written",
+                    "the intents `{}` and `{}` differ only in spelling",
                     display(&intent, 60),
                     display(target, 60)
                 )],
@@ -62,12 +66,13 @@ impl Drafts<'_> {
         }
     }
 
-    /// Leaves out what is there twice, as it would be with the other fixes applied.
-    pub(crate) fn repeats(&mut self, roles: &Roles, expectations: &Expectations) {
-        let is_wanted = |code| expectations.severity_of(code).is_some();
-        let [same, alike, torn] = ["BOT-2120", "BOT-2121", "BOT-2122"].map(is_wanted);
+    /// Removes repeats, as they are with the other fixes applied, and proposes one intent for texts under several.
+    pub(super) fn remove_repeats(&mut self, roles: &Roles, expectations: &Expectations) {
+        let is_checked = |code| expectations.severity_of(code).is_some();
+        let [exact, folded_repeats, conflicts] =
+            ["BOT-2120", "BOT-2121", "BOT-2122"].map(is_checked);
         let document = self.document;
-        let (mut first_same, mut first_alike) = (HashMap::new(), HashMap::new());
+        let (mut first_exact, mut first_folded) = (HashMap::new(), HashMap::new());
         let mut intents: HashMap<String, BTreeMap<String, Vec<usize>>> = HashMap::new();
         for at in 0..document.len() {
             let cell = |column: usize| document.cell(&self.edits, at, column);
@@ -77,26 +82,27 @@ impl Drafts<'_> {
                 continue;
             }
             let intent = roles.intent.map_or("", cell).trim().to_owned();
-            let first = *first_same.entry((text, intent.clone())).or_insert(at);
-            let near = *first_alike.entry((folded.clone(), intent.clone())).or_insert(at);
+            let first = *first_exact.entry((text, intent.clone())).or_insert(at);
+            let near = *first_folded.entry((folded.clone(), intent.clone())).or_insert(at);
             if first < at {
-                if same {
-                    self.repeat(at, first, roles, "BOT-2120");
+                if exact {
+                    self.remove_repeat(at, first, roles, "BOT-2120");
                 }
-            } else if near < at && alike {
-                self.repeat(at, near, roles, "BOT-2121");
+            } else if near < at && folded_repeats {
+                self.remove_repeat(at, near, roles, "BOT-2121");
             }
             if !intent.is_empty() && !self.edits.removed.contains(&at) {
                 intents.entry(folded).or_default().entry(intent).or_default().push(at);
             }
         }
-        let Some(column) = roles.intent.filter(|_| torn) else { return };
-        let mut torn: Vec<_> = intents.into_values().filter(|intents| intents.len() > 1).collect();
-        torn.sort_by_key(|intents| intents.values().flatten().min().copied());
-        for intents in torn {
+        let Some(column) = roles.intent.filter(|_| conflicts) else { return };
+        let mut conflicts: Vec<_> =
+            intents.into_values().filter(|intents| intents.len() > 1).collect();
+        conflicts.sort_by_key(|intents| intents.values().flatten().min().copied());
+        for intents in conflicts {
             let most = intents.values().map(Vec::len).max().unwrap_or_default();
             let mut winners = intents.iter().filter(|(_, records)| records.len() == most);
-            // Where none has more records, nothing argues for one of them.
+            // If two intents have the most records, there is no reason to prefer one.
             let (Some((winner, records)), None) = (winners.next(), winners.next()) else {
                 continue;
             };
@@ -113,18 +119,18 @@ impl Drafts<'_> {
                     is_applied: false,
                     value: winner.clone(),
                     why: vec![format!(
-                        "the text has the intent `{}` here and `{}` in record {other}, with {} in all: decide for one",
+                        "the text has the intent `{}` here and `{}` in record {other}, which {} have: choose one",
                         display(intent, 60),
                         display(winner, 60),
-                        records.len()
+                        counted(records.len() as u64, "record", "records")
                     )],
                 });
             }
         }
     }
 
-    /// Leaves out the record at `at`, which says the same as the one at `first`.
-    fn repeat(&mut self, at: usize, first: usize, roles: &Roles, code: &str) {
+    /// Drafts the removal of the record at `at`, which repeats the one at `first`.
+    fn remove_repeat(&mut self, at: usize, first: usize, roles: &Roles, code: &str) {
         let document = self.document;
         let differs = |column: usize| {
             document.cell(&self.edits, at, column) != document.cell(&self.edits, first, column)

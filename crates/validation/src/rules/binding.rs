@@ -1,7 +1,17 @@
-//! From the rules as written to tests of the columns of one file.
+//! Binding: the written rules become tests of the columns of one file.
 
-use super::{Bound, Counted, Gathering, Newest, Rules, Side, Test, Unique, What, key_of};
-use crate::{ByWord, repeats::Comparing, shown, tally::Found, utterance_checks::DamageSlots};
+use super::{
+    bound_condition::{BoundCondition, RightSide},
+    cell_test::CellTest,
+    rule_set::{Rules, Test, TestKind},
+    whole_columns::{NewestTime, Unique, ValueCounts, WholeColumns},
+};
+use crate::{
+    damage_checks::DamageSlots,
+    record_key::{DistinctKeys, key_of},
+    tally::Tally,
+    words::{ByWord, excerpt},
+};
 use botops_datasets::{
     Presence, ReadOptions, ValueType,
     table::{Origin, Shape, Table},
@@ -10,7 +20,7 @@ use botops_expectations::{
     Expectations, RuleSpec, Scalar,
     condition::{Condition, nearest_column},
 };
-use botops_findings::Result;
+use botops_findings::{Fault, Result};
 use regex::Regex;
 use std::{
     collections::{BTreeSet, HashSet},
@@ -18,44 +28,44 @@ use std::{
 };
 
 impl Rules {
-    /// Binds the rules of `expectations` to the columns of `shape`; a column that is not there is found at once. What is
-    /// compared and does not fit into memory goes to `spill`.
+    /// Binds the rules of `expectations` to the columns of `shape`; a missing column is reported at once. Keys that do not
+    /// fit into memory go to `spill`.
     ///
     /// # Errors
-    /// Those of a file that is referred to.
+    /// Those of reading a referenced file.
     pub(crate) fn bind(
         expectations: &Expectations,
         shape: &Shape,
         spill: Option<&Path>,
-        found: &mut Found,
-    ) -> Result<(Self, Gathering)> {
+        tally: &mut Tally,
+    ) -> Result<(Self, WholeColumns)> {
         let mut binding = Binding {
             expectations,
             shape,
             spill,
-            found,
+            tally,
             rules: Self { tests: Vec::new(), conditions: Vec::new() },
-            gathering: Gathering { counted: Vec::new(), newest: Vec::new(), unique: Vec::new() },
+            columns: WholeColumns::default(),
             missing: BTreeSet::new(),
         };
         for rule in &expectations.rules {
             binding.rule(rule)?;
         }
-        let Binding { rules, gathering, .. } = binding;
-        Ok((rules, gathering))
+        let Binding { rules, columns, .. } = binding;
+        Ok((rules, columns))
     }
 }
 
-/// Rules being bound to columns.
+/// The state of the binding.
 struct Binding<'a> {
     expectations: &'a Expectations,
     shape: &'a Shape,
-    /// Where entries are put that do not fit into memory.
+    /// The folder for keys that do not fit into memory.
     spill: Option<&'a Path>,
-    found: &'a mut Found,
+    tally: &'a mut Tally,
     rules: Rules,
-    gathering: Gathering,
-    /// Columns that are not there, each told once.
+    columns: WholeColumns,
+    /// The missing columns, each reported once.
     missing: BTreeSet<String>,
 }
 
@@ -63,16 +73,15 @@ impl Binding<'_> {
     fn column(&mut self, name: &str) -> Option<usize> {
         let column = self.shape.column(name);
         if column.is_none() && self.missing.insert(name.to_owned()) {
-            let slot = self.found.slot(
+            let slot = self.tally.slot(
                 self.expectations,
                 "BOT-2200",
                 Some((name.to_owned(), [None, None])),
             );
             if let Some(slot) = slot {
-                let message =
-                    format!("there is no column `{}`, and a rule is about it", shown(name));
+                let message = format!("there is no column `{}`, which a rule names", excerpt(name));
                 let help = nearest_column(name, &self.shape.names);
-                self.found.add_whole(slot, &[name], (message, help));
+                self.tally.add_whole(slot, &[name], (message, help));
             }
         }
         column
@@ -105,28 +114,30 @@ impl Binding<'_> {
             && let Some(bound) = self.bound(&condition)
             && let Some(slot) = self.slot(rule, "BOT-2212", text)
         {
-            let what = What::Compare { slot, bound: bound.clone(), text: text.clone() };
-            self.rules.tests.push(Test { column: bound.left, name: condition.left, when, what });
+            let column = bound.left;
+            let kind = TestKind::Compare { slot, condition: bound, text: text.clone() };
+            self.rules.tests.push(Test { column, name: condition.left, when, kind });
         }
         Ok(())
     }
 
-    fn bound(&mut self, condition: &Condition) -> Option<Bound> {
+    fn bound(&mut self, condition: &Condition) -> Option<BoundCondition> {
         let left = self.column(&condition.left)?;
         let column = self.shape.column(&condition.right).filter(|_| !condition.is_quoted);
-        let right = column.map_or_else(|| Side::Value(condition.right.clone()), Side::Column);
-        Some(Bound { left, comparison: condition.comparison, right })
+        let right =
+            column.map_or_else(|| RightSide::Value(condition.right.clone()), RightSide::Column);
+        Some(BoundCondition { left, comparison: condition.comparison, right })
     }
 
     fn slot(&mut self, rule: &RuleSpec, code: &'static str, label: &str) -> Option<usize> {
         let label = rule.name.clone().unwrap_or_else(|| label.to_owned());
-        self.found.slot(self.expectations, code, Some((label, [rule.warn_if, rule.fail_if])))
+        self.tally.slot(self.expectations, code, Some((label, [rule.warn_if, rule.fail_if])))
     }
 
     fn unique(&mut self, rule: &RuleSpec, columns: Vec<usize>, names: String, when: Option<usize>) {
         if let Some(slot) = self.slot(rule, "BOT-2203", &names) {
-            let entries = Comparing::new(self.spill);
-            self.gathering.unique.push(Unique { columns, when, names, slot, entries });
+            let keys = DistinctKeys::new(self.spill);
+            self.columns.unique.push(Unique { columns, when, names, slot, keys });
         }
     }
 
@@ -140,24 +151,23 @@ impl Binding<'_> {
         if rule.required
             && let Some(slot) = self.slot(rule, "BOT-2201", name)
         {
-            self.test(name, column, when, What::Required(slot));
+            self.test(name, column, when, TestKind::Required(slot));
         }
         self.of_values(rule, name, column, when);
         if rule.unique {
             self.unique(rule, vec![column], name.to_owned(), when);
         }
-        let fewest = rule
-            .min_per_value
-            .and_then(|fewest| Some((self.slot(rule, "BOT-2210", name)?, fewest)));
-        let imbalance =
-            rule.max_imbalance.and_then(|most| Some((self.slot(rule, "BOT-2211", name)?, most)));
-        if fewest.is_some() || imbalance.is_some() {
-            self.gathering.counted.push(Counted {
+        let min_per_value =
+            rule.min_per_value.and_then(|min| Some((self.slot(rule, "BOT-2210", name)?, min)));
+        let max_imbalance =
+            rule.max_imbalance.and_then(|max| Some((self.slot(rule, "BOT-2211", name)?, max)));
+        if min_per_value.is_some() || max_imbalance.is_some() {
+            self.columns.counts.push(ValueCounts {
                 column,
                 name: name.to_owned(),
                 when,
-                fewest,
-                imbalance,
+                min_per_value,
+                max_imbalance,
                 counts: ByWord::default(),
                 is_full: false,
             });
@@ -166,24 +176,25 @@ impl Binding<'_> {
             && let Some(slot) = self.slot(rule, "BOT-2208", name)
         {
             let name = name.to_owned();
-            self.gathering.newest.push(Newest { column, name, when, slot, within, newest: None });
+            let newest = NewestTime { column, name, when, slot, within, newest: None };
+            self.columns.newest.push(newest);
         }
         if let Some(text) = &rule.language_of
             && let Some(text) = self.column(text)
             && let Some(slot) = self.slot(rule, "BOT-2214", name)
         {
-            self.test(name, column, when, What::Language { slot, text });
+            self.cell_test(name, column, when, CellTest::Language { slot, text });
         }
         if rule.no_damage {
             let label = rule.name.as_deref().unwrap_or(name);
             let thresholds = [rule.warn_if, rule.fail_if];
-            let slots = DamageSlots::of_rule(self.found, self.expectations, label, thresholds);
-            self.test(name, column, when, What::Damage(slots));
+            let slots = DamageSlots::of_rule(self.tally, self.expectations, label, thresholds);
+            self.cell_test(name, column, when, CellTest::Damage(slots));
         }
         if rule.no_personal_data
             && let Some(slot) = self.slot(rule, "BOT-2216", name)
         {
-            self.test(name, column, when, What::Personal(slot));
+            self.cell_test(name, column, when, CellTest::Personal(slot));
         }
         if let Some(reference) = &rule.references
             && let Some(slot) = self.slot(rule, "BOT-2213", name)
@@ -192,58 +203,63 @@ impl Binding<'_> {
             let keys = keys(&folder.join(&reference.file), &reference.column)?;
             let there = format!(
                 "the column `{}` of `{}`",
-                shown(&reference.column),
-                shown(&reference.file.display().to_string())
+                excerpt(&reference.column),
+                excerpt(&reference.file.display().to_string())
             );
-            self.test(name, column, when, What::Reference { slot, keys, there });
+            self.cell_test(name, column, when, CellTest::Reference { slot, keys, column: there });
         }
         Ok(())
     }
 
-    /// Adds the tests of a value by itself.
+    /// Adds the tests of single values.
     fn of_values(&mut self, rule: &RuleSpec, name: &str, column: usize, when: Option<usize>) {
         if let Some(kind) = rule.compared_as().filter(|kind| *kind != ValueType::Text) {
-            let wrong = self.slot(rule, "BOT-2202", name);
+            let wrong_type = self.slot(rule, "BOT-2202", name);
             let has_bounds = rule.min.is_some() || rule.max.is_some();
-            let outside = if has_bounds { self.slot(rule, "BOT-2205", name) } else { None };
+            let out_of_range = if has_bounds { self.slot(rule, "BOT-2205", name) } else { None };
             let bound = |bound: &Option<Scalar>| {
                 bound.as_ref().and_then(|Scalar(bound)| Some((kind.read(bound)?, bound.clone())))
             };
             let (min, max) = (bound(&rule.min), bound(&rule.max));
-            self.test(name, column, when, What::Value { kind, wrong, outside, min, max });
+            let test = CellTest::Value { kind, wrong_type, out_of_range, min, max };
+            self.cell_test(name, column, when, test);
         }
         let set = |values: &[Scalar]| values.iter().map(|Scalar(value)| value.clone()).collect();
         if let Some(values) = &rule.allowed
             && let Some(slot) = self.slot(rule, "BOT-2204", name)
         {
-            self.test(name, column, when, What::Allowed { slot, values: set(values) });
+            self.cell_test(name, column, when, CellTest::Allowed { slot, values: set(values) });
         }
         if let Some(values) = &rule.forbidden
             && let Some(slot) = self.slot(rule, "BOT-2204", name)
         {
-            self.test(name, column, when, What::Forbidden { slot, values: set(values) });
+            self.cell_test(name, column, when, CellTest::Forbidden { slot, values: set(values) });
         }
         if (rule.min_chars.is_some() || rule.max_chars.is_some())
             && let Some(slot) = self.slot(rule, "BOT-2206", name)
         {
             let (min, max) = (rule.min_chars.unwrap_or(0), rule.max_chars.unwrap_or(usize::MAX));
-            self.test(name, column, when, What::Chars { slot, min, max });
+            self.cell_test(name, column, when, CellTest::Chars { slot, min, max });
         }
-        for (pattern, is_wanted) in [(&rule.matches, true), (&rule.not_matches, false)] {
+        for (pattern, must_match) in [(&rule.matches, true), (&rule.not_matches, false)] {
             if let Some(Ok(regex)) = pattern.as_deref().map(Regex::new)
                 && let Some(slot) = self.slot(rule, "BOT-2207", name)
             {
-                self.test(name, column, when, What::Pattern { slot, regex, is_wanted });
+                self.cell_test(name, column, when, CellTest::Pattern { slot, regex, must_match });
             }
         }
     }
 
-    fn test(&mut self, name: &str, column: usize, when: Option<usize>, what: What) {
-        self.rules.tests.push(Test { column, name: name.to_owned(), when, what });
+    fn cell_test(&mut self, name: &str, column: usize, when: Option<usize>, test: CellTest) {
+        self.test(name, column, when, TestKind::Cell(test));
+    }
+
+    fn test(&mut self, name: &str, column: usize, when: Option<usize>, kind: TestKind) {
+        self.rules.tests.push(Test { column, name: name.to_owned(), when, kind });
     }
 }
 
-/// Reads what the values of `column` in the file at `path` are compared by.
+/// Reads the keys of the values of `column` in the file at `path`.
 fn keys(path: &Path, column: &str) -> Result<HashSet<u128>> {
     let options = ReadOptions {
         text: Presence::Optional,
@@ -252,9 +268,9 @@ fn keys(path: &Path, column: &str) -> Result<HashSet<u128>> {
     };
     let mut table = Table::open(&Origin::of(path)?, &options)?;
     let Some(at) = table.shape().column(column) else {
-        return Err(botops_findings::Fault::usage(
+        return Err(Fault::usage(
             "BOT-2101",
-            format!("there is no column `{}`, and a rule refers to it", shown(column)),
+            format!("there is no column `{}`, to which a rule refers", excerpt(column)),
         )
         .file(path)
         .hint(nearest_column(column, &table.shape().names)));
