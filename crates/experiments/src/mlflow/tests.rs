@@ -62,7 +62,7 @@ struct Tracking {
     runs: Mutex<Vec<Value>>,
     files: Mutex<BTreeMap<String, Bytes>>,
     requests: Mutex<Vec<String>>,
-    script: Mutex<VecDeque<Act>>,
+    script: Mutex<VecDeque<Reaction>>,
     /// The header that every request must have.
     authorization: Option<&'static str>,
     /// The root of the artifact URIs of new runs.
