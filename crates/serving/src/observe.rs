@@ -195,7 +195,7 @@ impl Observer {
         }
     }
 
-    /// Returns how many rollouts this server has observed: what was mirrored for one does not count for the next.
+    /// Returns a number that changes with each rollout: a message mirrored for one does not count for the next.
     pub(super) fn epoch(&self) -> u64 {
         self.epoch.load(Ordering::SeqCst)
     }

@@ -163,7 +163,7 @@ impl Served {
     }
 }
 
-/// A challenger beside the primary.
+/// The challenger of a rollout and its share of the traffic.
 pub(super) struct Split {
     /// The challenger.
     pub(super) canary: Arc<Served>,

@@ -123,7 +123,7 @@ impl Canary {
         now: DateTime<Utc>,
     ) -> Result<()> {
         let mut active = Active::new(rollout, actor);
-        // Fixed before the first request reaches the canary. The latency of a rehearsal says nothing about the traffic.
+        // Fixed before the first request reaches the canary. The latency of a rehearsal is not that of the traffic.
         active.slow_bound = if self.rehearsal { None } else { self.app.metrics.slow_bound() };
         self.set_slow_bound(active.slow_bound);
         self.app.observer.clear();

@@ -108,7 +108,7 @@ impl Canary {
         self.event(
             "info",
             "rollout",
-            format!("{id} goes on in phase {}", active.rollout.phase.name()),
+            format!("{id} resumes in phase {}", active.rollout.phase.name()),
         );
         state.active = Some(active);
         drop(state);

@@ -4,8 +4,7 @@ use super::{
     driver::Canary,
     state::{Mode, Pending, Requester, Restored, State},
 };
-use crate::{routing::Served, version_source::Deployment};
-use botops_digest::Digest;
+use crate::version_source::Deployment;
 use botops_findings::{Fault, FaultKind, Result};
 use botops_registry::Act;
 use botops_rollout::Command;
