@@ -34,7 +34,8 @@ fn a_registry_of_version_0_1_verifies_and_its_champion_predicts_the_same() {
     assert_eq!(verified["ok"], true, "{verified}");
     let listed = json(&terminal.stdout("registry list support --format json"));
     assert!(listed.to_string().contains("champion"), "{listed}");
-    let predicted = json(&terminal.stdout("predict support@champion \"where is my parcel\" --format json"));
+    let predicted =
+        json(&terminal.stdout("predict support@champion \"where is my parcel\" --format json"));
     let stored = json(&fs::read_to_string(terminal.path().join("prediction.json")).unwrap());
     assert_eq!(predicted["data"]["predictions"], stored["data"]["predictions"]);
     assert_eq!(predicted["data"]["digest"], stored["data"]["digest"]);

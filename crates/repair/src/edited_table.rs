@@ -2,9 +2,8 @@
 
 use crate::spans;
 use botops_datasets::{
-    Format, Presence, ReadOptions,
+    Format, Presence, ReadOptions, bytes,
     formats::csv,
-    read::bytes,
     table::{Origin, Table},
 };
 use botops_findings::{Place, Result};

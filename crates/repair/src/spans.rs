@@ -7,8 +7,25 @@ use botops_datasets::{
         json,
     },
 };
-use serde_json::Value;
-use std::ops::Range;
+use serde_json::{Value, value::RawValue};
+use std::{fmt, ops::Range};
+
+/// A JSON value as it is written.
+enum Written {
+    /// The digits of a number.
+    Number(String),
+    /// Any other value.
+    Value(Value),
+}
+
+impl fmt::Display for Written {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number(digits) => f.write_str(digits),
+            Self::Value(value) => write!(f, "{value}"),
+        }
+    }
+}
 
 /// Returns the delimiter of a table; for other formats, the result has no meaning.
 pub(crate) fn delimiter(text: &str, format: Format) -> u8 {
@@ -23,7 +40,7 @@ pub(crate) fn delimiter(text: &str, format: Format) -> u8 {
 pub(crate) fn records(text: &str, format: Format, delimiter: u8) -> Vec<Range<usize>> {
     match format {
         Format::Csv | Format::Tsv => rows(text, delimiter),
-        Format::Json => json::extents(text),
+        Format::Json => json::objects(text),
         _ => lines(text),
     }
 }
@@ -89,30 +106,9 @@ pub(crate) fn with_fields(raw: &str, delimiter: u8, cells: &[(usize, &str)]) -> 
 
 /// Returns the spans of the fields of a row, with their quotes.
 fn fields(raw: &str, delimiter: u8) -> Vec<Range<usize>> {
-    let bytes = raw.as_bytes();
-    let mut fields = Vec::new();
-    let mut start = 0;
-    loop {
-        let mut at = start;
-        if bytes.get(at) == Some(&b'"') {
-            at += 1;
-            // The closing quote is the first one that is not doubled.
-            while let Some(&byte) = bytes.get(at) {
-                match byte {
-                    b'"' if bytes.get(at + 1) == Some(&b'"') => at += 2,
-                    b'"' => break,
-                    _ => at += 1,
-                }
-            }
-            at = (at + 1).min(bytes.len());
-        }
-        let end = bytes[at..].iter().position(|&byte| byte == delimiter).map(|n| at + n);
-        fields.push(start..end.unwrap_or(bytes.len()));
-        match end {
-            Some(end) => start = end + 1,
-            None => return fields,
-        }
-    }
+    let mut fields = Fields::new(delimiter);
+    fields.read(raw, 0);
+    fields.spans().collect()
 }
 
 /// Returns `raw`, an object, with new values for some keys; the other members keep their bytes.
@@ -145,19 +141,24 @@ pub(crate) fn with_members(raw: &str, cells: &[(&str, &str)]) -> String {
     out
 }
 
-/// Returns `cell` as a value that replaces `raw`, of the same type if the cell can be read so.
-fn value(raw: &str, cell: &str) -> Value {
+/// Returns `cell` as a JSON value that replaces `raw`, of the same type if the cell can be read so. A number keeps its digits.
+fn value(raw: &str, cell: &str) -> Written {
     let present: Value = serde_json::from_str(raw).unwrap_or_default();
     let new: Option<Value> = serde_json::from_str(cell).ok();
+    let is_number = |text: &str| {
+        let text = text.trim();
+        text.starts_with(|c: char| c == '-' || c.is_ascii_digit())
+            && serde_json::from_str::<&RawValue>(text).is_ok()
+    };
     match (present, new) {
         (Value::Array(_) | Value::Object(_), Some(new @ (Value::Array(_) | Value::Object(_)))) => {
-            new
+            Written::Value(new)
         }
-        (Value::Number(_), Some(new @ Value::Number(_))) => new,
-        (Value::Bool(_), Some(new @ Value::Bool(_))) => new,
-        (Value::String(_), _) => Value::from(cell),
-        (_, _) if cell.is_empty() => Value::Null,
-        (_, _) => Value::from(cell),
+        (Value::Bool(_), Some(new @ Value::Bool(_))) => Written::Value(new),
+        (Value::String(_), _) => Written::Value(Value::from(cell)),
+        _ if is_number(raw) && is_number(cell) => Written::Number(cell.trim().to_owned()),
+        (_, _) if cell.is_empty() => Written::Value(Value::Null),
+        (_, _) => Written::Value(Value::from(cell)),
     }
 }
 
@@ -176,7 +177,11 @@ pub(crate) fn member_as_read(
     };
     let present = &raw[span];
     let is_nested = present.starts_with(['[', '{']);
-    match value(present, cell) {
+    let value = match value(present, cell) {
+        Written::Number(digits) => return Ok(digits),
+        Written::Value(value) => value,
+    };
+    match value {
         Value::String(text) if is_nested => Err((
             format!(
                 "`{}` is not JSON: expected a list or an object",
@@ -218,6 +223,7 @@ mod tests {
         for (raw, cells, expected) in [
             ("{ \"a\" : \"x\", \"n\": 1.50 }", vec![("a", "y")], "{ \"a\" : \"y\", \"n\": 1.50 }"),
             ("{\"a\":\"x\",\"n\":1}", vec![("n", "2"), ("a", "q\"")], "{\"a\":\"q\\\"\",\"n\":2}"),
+            ("{\"n\":1}", vec![("n", "19.90")], "{\"n\":19.90}"),
             ("{\"n\":1}", vec![("n", "two")], "{\"n\":\"two\"}"),
             ("{\"a\":null}", vec![("b", "x"), ("a", "y")], "{\"a\":\"y\",\"b\":\"x\"}"),
             ("{}", vec![("a", "x"), ("b", "y")], "{\"a\":\"x\",\"b\":\"y\"}"),

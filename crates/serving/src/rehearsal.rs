@@ -76,7 +76,7 @@ pub async fn rehearse(
         Arc::new(RehearsalSource { model: model.to_owned(), challenger });
     let canary = Canary::new(Arc::clone(&app), source, true);
     let rollout = Rollout::request(
-            RolloutRequest {
+        RolloutRequest {
             // The id is the salt of the split, so it depends on the two versions alone.
             id: format!("rehearsal-{}-{}", from.short(), to.short()),
             model: model.to_owned(),

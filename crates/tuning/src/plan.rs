@@ -141,7 +141,9 @@ fn tuned(plan: &Plan, tune: &TuneSpec, places: &Places<'_>) -> Result<(String, T
                 let fault = wrong(format!("`{wanted}` is not a train stage"));
                 Err(match nearest(wanted, names()).or_else(|| names().next()) {
                     Some(near) => fault.hint(format!("did you mean `{near}`?")),
-                    None => fault.hint("add a `train` stage: its `model:` is the base of the search"),
+                    None => {
+                        fault.hint("add a `train` stage: its `model:` is the base of the search")
+                    }
                 })
             }
         },

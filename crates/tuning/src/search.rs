@@ -12,9 +12,7 @@ use crate::{
     workers::{Counts, Done, Job, Workers},
 };
 use botops_digest::Digest;
-use botops_evaluation::{
-    FoldOutcome, SearchSetting, SearchTrial, ranked, score, summarise,
-};
+use botops_evaluation::{FoldOutcome, SearchSetting, SearchTrial, ranked, score, summarise};
 use botops_findings::{Fault, FaultKind, Result};
 use botops_models::CrossValidator;
 use std::{

@@ -181,7 +181,9 @@ fn bad_spaces_are_reported_with_their_place() {
         space("seed: { integer: [1, 9] }")
             .starts_with("8044 10:5 tune.space.seed | `seed` cannot be tuned: the best")
     );
-    assert!(fault_text("\n  space: {}\n").starts_with("8042 9:3 tune.space | the space has no setting"));
+    assert!(
+        fault_text("\n  space: {}\n").starts_with("8042 9:3 tune.space | the space has no setting")
+    );
 }
 
 #[test]

@@ -19,7 +19,10 @@ pub(crate) fn winner_yaml(report: &SearchReport, pipeline: &str, stage: &str) ->
     let yaml = spec::render(&value)?;
     let read: ModelSpec = spec::parse(&yaml, "the winner")?;
     if read != report.spec {
-        return Err(Fault::internal("BOT-8048", "the winner does not read back as the same configuration"));
+        return Err(Fault::internal(
+            "BOT-8048",
+            "the winner does not read back as the same configuration",
+        ));
     }
     Ok(comment(report, pipeline, stage) + &yaml)
 }

@@ -78,7 +78,9 @@ impl Workers {
         let mut team = Self { jobs, messages, stop: Arc::clone(&stop) };
         std::thread::Builder::new()
             .name("tune".to_owned())
-            .spawn(move || work(&records, (n_folds, seed), workers, &equipment, queue, &send, &stop))
+            .spawn(move || {
+                work(&records, (n_folds, seed), workers, &equipment, queue, &send, &stop)
+            })
             .map_err(|error| {
                 Fault::internal("BOT-9001", "a thread could not be started").caused_by(error)
             })?;

@@ -113,7 +113,7 @@ fn without_a_target_every_score_declines_as_many() {
         let fitted = Confidence::fit(&spec(score, None), Some(&unseen), Some(&unseen), 90).unwrap();
         let rule = fitted.rule(0.35);
         let judged = unseen.judged(fitted.temperature);
-        let below = |j: &&Judged| {
+        let below = |j: &&JudgedRecord| {
             j.in_scope && j.evidence.score(rule.score, fitted.temperature).unwrap() < rule.threshold
         };
         (rule.threshold, judged.iter().filter(below).count())

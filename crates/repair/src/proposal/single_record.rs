@@ -5,7 +5,7 @@ use crate::{
     complaints::Complaints, entity_spans::RepairedText, fix::FixAction,
     suggested_intent::SuggestedIntent,
 };
-use botops_datasets::{column_roles::Roles, read};
+use botops_datasets::{column_roles::Roles, entities};
 use botops_expectations::{Expectations, RuleSpec};
 use botops_findings::{Finding, Place, Result};
 use botops_spec::nearest;
@@ -174,7 +174,7 @@ impl Drafts<'_> {
         let mut is_applied = true;
         if let Some((column, cell)) = cell.filter(|(_, cell)| !cell.is_empty()) {
             let line = document.row(at).line();
-            let spans = read::entities(&cell, &document.name, at as u64 + 1, line)?;
+            let spans = entities(&cell, &document.name, at as u64 + 1, line)?;
             let leading = whole.chars().count() - whole.trim_start().chars().count();
             let repaired = RepairedText {
                 original,
