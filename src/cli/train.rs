@@ -126,7 +126,9 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let mut set_up = prepared.configuration.unused.clone();
     set_up.extend(equipment.findings());
     let text = text::training(args, &prepared, &trained, &set_up, run.as_deref());
-    Ok(outcome(args, prepared, trained, run, text, set_up))
+    let left_out = &prepared.training.usable.left_out;
+    let findings = [left_out.as_slice(), &set_up, &trained.model.findings()].concat();
+    Ok(outcome(args, &prepared, trained, run, text).findings(findings))
 }
 
 /// Refuses several configurations or seeds without data to measure them on.
@@ -298,21 +300,19 @@ fn record(
 
 fn outcome(
     args: &Args,
-    prepared: Prepared,
+    prepared: &Prepared,
     trained: Trained,
     run: Option<String>,
     text: String,
-    set_up: Vec<botops_findings::Finding>,
 ) -> Outcome {
     let metrics = trained.metrics();
-    let usable = prepared.training.usable;
     let Trained { model, bytes, digest, evaluation, seeds, .. } = trained;
     let file = args.out.display().to_string();
     let answer = Answer {
         model: (!args.dry_run).then(|| file.clone()),
         digest,
         size_bytes: bytes.len() as u64,
-        n_samples: usable.samples().len() as u64,
+        n_samples: prepared.training.usable.samples().len() as u64,
         intents: model.labels().iter().map(str::to_owned).collect(),
         temperature: model.temperature(),
         fallback: model.fallback(),
@@ -322,10 +322,7 @@ fn outcome(
         evaluation,
         seeds,
     };
-    let mut findings = usable.left_out;
-    findings.extend(set_up);
-    findings.extend(model.findings());
-    let outcome = Outcome::done(&answer, text).findings(findings);
+    let outcome = Outcome::done(&answer, text);
     match &args.test {
         _ if args.dry_run => outcome,
         Some(test) => {

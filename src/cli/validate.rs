@@ -139,12 +139,12 @@ fn validate(args: &Args, context: &Context) -> Result<Outcome> {
             )?
         }
     };
-    let mut written = None;
+    let mut written = Written::default();
     if let (Some(path), Some(baseline)) = (&args.baseline, validation.baseline.take()) {
         if !args.output.dry_run {
             baseline.write(path)?;
         }
-        written = Some((path.display().to_string(), baseline.n_findings()));
+        written.baseline = Some((path.display().to_string(), baseline.n_findings()));
     }
     if !args.output.dry_run {
         if let Some(path) = &args.html {
@@ -154,14 +154,11 @@ fn validate(args: &Args, context: &Context) -> Result<Outcome> {
             report.write(&validation, &name)?;
         }
     }
-    let quarantine = args
-        .quarantine
-        .as_ref()
-        .filter(|_| !args.output.dry_run)
-        .map(|path| path.display().to_string());
+    let quarantine = args.quarantine.as_ref().filter(|_| !args.output.dry_run);
+    written.quarantine = quarantine.map(|path| path.display().to_string());
     let text = match reports::Kind::of(context.printer.format()) {
         Some(kind) => kind.render(&validation, &name),
-        None => text(&validation, &name, args, &expectations, &quarantine, &written),
+        None => text(&validation, &name, args, &expectations, &written),
     };
     let answer = Answer {
         file: &name,
@@ -174,14 +171,15 @@ fn validate(args: &Args, context: &Context) -> Result<Outcome> {
         checks: &validation.checks,
         intents: &validation.intents,
         languages: &validation.languages,
-        quarantine,
-        baseline: written.as_ref().map(|(path, _)| path.clone()),
+        quarantine: written.quarantine.clone(),
+        baseline: written.baseline.as_ref().map(|(path, _)| path.clone()),
     };
     // Findings that were just written to the baseline do not fail.
-    let exit = if validation.errors > 0 && written.is_none() { Exit::Gate } else { Exit::Done };
+    let exit =
+        if validation.errors > 0 && written.baseline.is_none() { Exit::Gate } else { Exit::Done };
     let outcome = Outcome::done(&answer, text).exit(exit);
     let has_next = context.printer.format() == Format::Table || context.printer.is_json();
-    let next = next(args, &name, &validation, written.is_some()).filter(|_| has_next);
+    let next = next(args, &name, &validation, written.baseline.is_some()).filter(|_| has_next);
     Ok(next.into_iter().fold(outcome, Outcome::next).findings(validation.findings))
 }
 
@@ -221,14 +219,21 @@ fn is_repairable(data: &Path) -> bool {
     data.is_file() && !other.iter().any(|end| name.ends_with(end))
 }
 
+/// The files that a validation wrote, besides reports.
+#[derive(Default)]
+struct Written {
+    quarantine: Option<String>,
+    /// The baseline and its number of findings; in a dry run, those that it would have.
+    baseline: Option<(String, u64)>,
+}
+
 /// Renders the counts, the findings and the verdict.
 fn text(
     validation: &Validation,
     name: &str,
     args: &Args,
     expectations: &Expectations,
-    quarantine: &Option<String>,
-    written: &Option<(String, u64)>,
+    written: &Written,
 ) -> String {
     let intents = match validation.intents.keys().filter(|key| **key != expectations.oos).count() {
         0 if !validation.checks.iter().any(|check| check.code == "BOT-2123") => String::new(),
@@ -241,7 +246,7 @@ fn text(
         tables::count(validation.records_rejected)
     );
     text.push_str(&tables::checks(validation, args.output.samples));
-    let verdict = match (validation.errors, written) {
+    let verdict = match (validation.errors, &written.baseline) {
         (_, Some(_)) => "accepted",
         (0, None) => "passed",
         (_, None) => "failed",
@@ -260,11 +265,11 @@ fn text(
         text.push_str(&format!(", {} below their thresholds", tables::count(n_infos)));
     }
     text.push('\n');
-    if let Some(path) = quarantine {
+    if let Some(path) = &written.quarantine {
         let n = tables::counted(validation.records_rejected, "record", "records");
         text.push_str(&format!("quarantined {n} in {path}\n"));
     }
-    if let Some((path, n)) = written {
+    if let Some((path, n)) = &written.baseline {
         let verb = if args.output.dry_run { "would write" } else { "wrote" };
         let n = tables::counted(*n, "finding", "findings");
         text.push_str(&format!("{verb} {n} to the baseline {path}\n"));

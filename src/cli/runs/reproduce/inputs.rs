@@ -61,7 +61,8 @@ pub(super) fn gather(args: &Args, context: &Context, run: &RunRecord) -> Result<
         let message = format!("the record of run `{}` does not name its training data", run.id);
         Fault::usage("BOT-5034", message).hint("train again: `botops train train.csv --record`")
     })?;
-    let data = train_data(args, context, &experiments, run, train, learned_from)?;
+    let stored = Stored { context, experiments: &experiments, run };
+    let data = stored.training_data(args, train, learned_from)?;
     let steps = match (&run.recipe, &bytes) {
         (Some(recipe), _) => recipe.steps.clone(),
         (None, bytes) => older_steps(learned_from, artifact.digest, bytes.as_deref())?,
@@ -73,7 +74,7 @@ pub(super) fn gather(args: &Args, context: &Context, run: &RunRecord) -> Result<
             None => run.stages.is_empty(),
         },
         spec,
-        dialogue: dialogue(context, &experiments, run, model.as_ref())?,
+        dialogue: stored.dialogue(model.as_ref())?,
         digest: artifact.digest,
         model,
         steps,
@@ -100,65 +101,82 @@ fn older_steps(data: Digest, file: Digest, model: Option<&[u8]>) -> Result<Vec<S
     Ok(steps.collect())
 }
 
-fn train_data(
-    args: &Args,
-    context: &Context,
-    experiments: &Experiments,
-    run: &RunRecord,
-    name: &str,
-    digest: Digest,
-) -> Result<Dataset> {
-    let source = run.sources.get(name);
-    let flags = args.columns.options(Presence::Required);
-    let Some(path) = &args.data else {
-        let bytes = kept(context, experiments, run, name, digest)?;
-        return read(&bytes, source, None, flags);
-    };
-    let bytes = Bytes::from(datasets::bytes(path)?);
-    let found = Digest::of(&bytes);
-    if found != digest {
-        let message = format!(
-            "`{}` is not the training data of run `{}`: its digest is {}, not {}",
-            path.display(),
-            run.id,
-            found.short(),
-            digest.short()
-        );
-        let fault = Fault::data("BOT-5036", message).file(path);
-        return Err(match run.stages.is_empty() {
-            true => fault.hint("find the original file: every byte must be the same"),
-            false => fault.hint(
-                "a pipeline trains on one side of its split: `.botops/pipelines/NAME/split/train.csv`",
-            ),
-        });
-    }
-    read(&bytes, source, Some(&path.display().to_string()), flags)
+/// The inputs of a run in the store.
+struct Stored<'a> {
+    context: &'a Context,
+    experiments: &'a Experiments,
+    run: &'a RunRecord,
 }
 
-/// Returns the bytes of an input of `run` from the store.
-fn kept(
-    context: &Context,
-    experiments: &Experiments,
-    run: &RunRecord,
-    name: &str,
-    digest: Digest,
-) -> Result<Bytes> {
-    let missing = |why: &str| {
-        let command = ["botops", "runs", "reproduce", &run.id, "--data", "FILE"];
-        Fault::usage("BOT-5035", format!("the data of run `{}` {why}", run.id)).hint(format!(
-            "name the file whose digest begins with {}: `{}`",
-            digest.short(),
-            shell_line(command)
-        ))
-    };
-    if !run.sources.get(name).is_some_and(|source| source.kept) {
-        return Err(missing("was not stored"));
-    }
-    match context.wait(experiments.store().blob(&digest))? {
-        Err(fault) if fault.code() == "BOT-5004" => {
-            Err(missing("is missing from the store").file(experiments.store().url()))
+impl Stored<'_> {
+    /// Reads the training data, which is the input `name`: the file of `--data` if it has this digest, else the stored one.
+    fn training_data(&self, args: &Args, name: &str, digest: Digest) -> Result<Dataset> {
+        let source = self.run.sources.get(name);
+        let flags = args.columns.options(Presence::Required);
+        let Some(path) = &args.data else {
+            return read(&self.bytes(name, digest)?, source, None, flags);
+        };
+        let bytes = Bytes::from(datasets::bytes(path)?);
+        let found = Digest::of(&bytes);
+        if found != digest {
+            let message = format!(
+                "`{}` is not the training data of run `{}`: its digest is {}, not {}",
+                path.display(),
+                self.run.id,
+                found.short(),
+                digest.short()
+            );
+            let fault = Fault::data("BOT-5036", message).file(path);
+            return Err(match self.run.stages.is_empty() {
+                true => fault.hint("find the original file: every byte must be the same"),
+                false => fault.hint(
+                    "a pipeline trains on one side of its split: `.botops/pipelines/NAME/split/train.csv`",
+                ),
+            });
         }
-        bytes => bytes,
+        read(&bytes, source, Some(&path.display().to_string()), flags)
+    }
+
+    /// Returns the bytes of the input `name` from the store.
+    ///
+    /// # Errors
+    /// `BOT-5035` (exit 2) when the store does not have them.
+    fn bytes(&self, name: &str, digest: Digest) -> Result<Bytes> {
+        let Self { run, experiments, .. } = self;
+        let missing = |why: &str| {
+            let command = ["botops", "runs", "reproduce", &run.id, "--data", "FILE"];
+            Fault::usage("BOT-5035", format!("the data of run `{}` {why}", run.id)).hint(format!(
+                "name the file whose digest begins with {}: `{}`",
+                digest.short(),
+                shell_line(command)
+            ))
+        };
+        if !run.sources.get(name).is_some_and(|source| source.kept) {
+            return Err(missing("was not stored"));
+        }
+        match self.context.wait(experiments.store().blob(&digest))? {
+            Err(fault) if fault.code() == "BOT-5004" => {
+                Err(missing("is missing from the store").file(experiments.store().url()))
+            }
+            bytes => bytes,
+        }
+    }
+
+    /// Returns the dialogue: from the stored file, else from the model.
+    fn dialogue(&self, model: Option<&IntentModel>) -> Result<DialogueSpec> {
+        let run = self.run;
+        let name = run.recipe.as_ref().and_then(|recipe| recipe.dialogue.as_deref());
+        let Some((name, digest)) = name.and_then(|name| Some((name, run.data.get(name)?))) else {
+            return Ok(model.map(|model| model.dialogue().clone()).unwrap_or_default());
+        };
+        match (self.bytes(name, *digest), model) {
+            (Ok(bytes), _) => {
+                let file = run.sources.get(name).map_or(name, |source| source.file.as_str());
+                spec::parse(&String::from_utf8_lossy(&bytes), file)
+            }
+            (Err(fault), Some(model)) if fault.code() == "BOT-5035" => Ok(model.dialogue().clone()),
+            (Err(fault), _) => Err(fault),
+        }
     }
 }
 
@@ -186,29 +204,9 @@ pub(super) fn test_data(context: &Context, run: &RunRecord) -> Result<Option<Dat
     let (Some(digest), Some(source)) = (run.data.get("test"), run.sources.get("test")) else {
         return Ok(None);
     };
-    match kept(context, &context.experiments()?, run, "test", *digest) {
+    let experiments = context.experiments()?;
+    match (Stored { context, experiments: &experiments, run }).bytes("test", *digest) {
         Err(fault) if fault.code() == "BOT-5035" => Ok(None),
         bytes => read(&bytes?, Some(source), None, ReadOptions::default()).map(Some),
-    }
-}
-
-/// Returns the dialogue: from the stored file, else from the model.
-fn dialogue(
-    context: &Context,
-    experiments: &Experiments,
-    run: &RunRecord,
-    model: Option<&IntentModel>,
-) -> Result<DialogueSpec> {
-    let name = run.recipe.as_ref().and_then(|recipe| recipe.dialogue.as_deref());
-    let Some((name, digest)) = name.and_then(|name| Some((name, run.data.get(name)?))) else {
-        return Ok(model.map(|model| model.dialogue().clone()).unwrap_or_default());
-    };
-    match (kept(context, experiments, run, name, *digest), model) {
-        (Ok(bytes), _) => {
-            let file = run.sources.get(name).map_or(name, |source| source.file.as_str());
-            spec::parse(&String::from_utf8_lossy(&bytes), file)
-        }
-        (Err(fault), Some(model)) if fault.code() == "BOT-5035" => Ok(model.dialogue().clone()),
-        (Err(fault), _) => Err(fault),
     }
 }
