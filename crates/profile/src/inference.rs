@@ -78,7 +78,7 @@ fn is_other_language(shape: &Shape, row: Row<'_>) -> bool {
     };
     let declared = row.cell(lang).trim().to_lowercase();
     matches!(declared.as_str(), "en" | "fr")
-        && botops_text::detect_language(row.cell(text)).is_some_and(|there| there != declared)
+        && botops_text::detect_language(row.cell(text)).is_some_and(|detected| detected != declared)
 }
 
 impl Column {

@@ -34,7 +34,7 @@ fn classes_lengths_and_languages_agree_with_counting_by_hand() {
     assert_eq!(text.intents["b"].languages.keys().collect::<Vec<_>>(), ["fr", UNTOLD]);
     assert_eq!(text.intents["b"].samples.len(), 2);
     assert_eq!(text.languages["fr"]["en"], 1, "declared fr, and English: {:?}", text.languages);
-    // Out of scope is no class: two intents of two records each.
+    // Out-of-scope records are not a class: there are two intents of two records each.
     let balance = text.balance.unwrap();
     assert_eq!((balance.intents, balance.ratio), (2, 1.0));
     assert!((balance.effective - 2.0).abs() < 1e-12);
@@ -46,7 +46,7 @@ fn classes_lengths_and_languages_agree_with_counting_by_hand() {
 }
 
 #[test]
-fn what_is_shown_is_without_personal_data_whatever_the_order_of_the_file() {
+fn samples_have_no_personal_data_and_do_not_depend_on_the_order_of_the_file() {
     let lines = ["write to me@example.org,a", "b,a", "c,a", "d,a", "e,a"];
     let forward = profiled(&format!("text,intent\n{}\n", lines.join("\n")));
     let backward: Vec<&str> = lines.iter().rev().copied().collect();
@@ -59,7 +59,7 @@ fn what_is_shown_is_without_personal_data_whatever_the_order_of_the_file() {
 }
 
 #[test]
-fn names_are_without_personal_data_and_add_up() {
+fn names_have_no_personal_data_and_equal_names_are_merged() {
     let profile = profiled(
         "text,intent,lang,me@example.org\na b,me@example.org,a@example.org,1\n\
          a b c d,you@example.org,b@example.org,2\na,c,en,3\n",
@@ -75,7 +75,7 @@ fn names_are_without_personal_data_and_add_up() {
 }
 
 #[test]
-fn a_table_without_texts_has_a_profile_too() {
+fn a_table_without_texts_has_a_profile() {
     let bare = profiled("n,m\n1,2\n");
     assert_eq!((bare.records, bare.text.is_none(), bare.columns.len()), (1, true, 2));
     let empty = profiled("text,intent\n,a\n").text.unwrap();
@@ -83,7 +83,7 @@ fn a_table_without_texts_has_a_profile_too() {
 }
 
 #[test]
-fn balance_is_that_of_the_shares() {
+fn balance_is_computed_from_the_shares() {
     // exp(-(0.75 ln 0.75 + 0.25 ln 0.25)), by hand.
     let uneven = balance([30, 10].into_iter()).unwrap();
     assert_eq!(uneven.ratio, 3.0);

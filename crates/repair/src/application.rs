@@ -11,7 +11,8 @@ use botops_datasets::{ReadOptions, column_roles::Roles};
 use botops_findings::{Place, Result};
 use botops_spec::nearest;
 use botops_text::{
-    display, fold, for_people, from_people, from_spreadsheet, utterance, with_line_feeds,
+    display, fold, for_people, from_people, from_spreadsheet, shell_line, utterance,
+    with_line_feeds,
 };
 use serde::Serialize;
 use std::{
@@ -241,11 +242,10 @@ fn find(
     complaints: &mut Complaints,
 ) -> Option<(usize, usize)> {
     let patch = Path::new(place.file.as_deref().unwrap_or("repairs.csv"));
+    let patch = patch.with_extension("new.csv").display().to_string();
     let again = format!(
-        "write a new patch for the present data: `botops data repair {} --patch {}`, with the same flags, such as \
-         `--expectations`",
-        document.name,
-        patch.with_extension("new.csv").display()
+        "write a new patch for the present data: `{}`, with the same flags, such as `--expectations`",
+        shell_line(["botops", "data", "repair", &document.name, "--patch", &patch])
     );
     let mut stale = |message: String, help: &str| {
         complaints.stale("BOT-2222", place, message, help);

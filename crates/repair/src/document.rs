@@ -8,6 +8,7 @@ use botops_datasets::{
     table::{Batch, Origin, Row, Table},
 };
 use botops_findings::{Fault, Result};
+use botops_text::shell_line;
 use botops_validation::quarantine::fingerprint;
 use bytes::Bytes;
 use std::{
@@ -81,8 +82,8 @@ impl Document {
                 Format::Parquet => "a Parquet file",
                 _ => "Rasa training data",
             };
-            let hint =
-                format!("convert it to JSONL first: `botops data import {name} --out data.jsonl`");
+            let import = shell_line(["botops", "data", "import", &name, "--out", "data.jsonl"]);
+            let hint = format!("convert it to JSONL first: `{import}`");
             return refused(format!("{kind} cannot be repaired in place"), &hint);
         }
         let format = opened.format;

@@ -40,8 +40,8 @@ impl Baseline {
             schema: String,
         }
         let place = || Place { file: Some(path.display().to_string()), ..Place::default() };
-        let not_a_baseline = |what: &str, error: serde_json::Error| {
-            Fault::usage("BOT-2217", what.to_owned())
+        let not_a_baseline = |message: &str, error: serde_json::Error| {
+            Fault::usage("BOT-2217", message.to_owned())
                 .at(Place { line: Some(error.line().max(1) as u64), ..place() })
                 .hint("write it again with `botops validate DATA --baseline FILE --write-baseline`")
                 .caused_by(error)

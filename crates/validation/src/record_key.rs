@@ -146,7 +146,7 @@ impl DistinctKeys {
         mut report: impl FnMut(LateFinding) -> Result<()>,
     ) -> Result<()> {
         let mut merge = self.0.merge()?;
-        // The bytes of a short value may equal the digest of a long one, so the two kinds of key are compared apart.
+        // The bytes of a short value may equal the digest of a long one, so the two kinds of key are compared separately.
         let (mut first_digest, mut first_short) = (None::<Entry>, None::<Entry>);
         while let Some(entry) = merge.next()? {
             let first = if entry.exact == SHORT { &mut first_short } else { &mut first_digest };

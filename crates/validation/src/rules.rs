@@ -2,7 +2,7 @@
 
 mod binding;
 mod bound_condition;
-mod cell_test;
+mod cell_check;
 mod rule_set;
 mod violation;
 mod whole_columns;

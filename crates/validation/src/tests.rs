@@ -84,7 +84,7 @@ mod validating {
     }
 
     #[test]
-    fn every_check_finds_what_it_is_for_and_nothing_else() {
+    fn every_check_finds_its_kind_of_problem_and_no_other() {
         let sound = [
             ("hello", "a", "en"),
             ("salut", "b", "fr"),
@@ -116,7 +116,7 @@ mod validating {
     }
 
     #[test]
-    fn a_text_under_two_intents_is_found_in_every_record_that_has_it() {
+    fn a_text_under_two_intents_is_reported_for_each_of_its_records() {
         let data = dataset(&[
             ("Help me", "a"),
             ("x y", "b"),
@@ -138,7 +138,7 @@ mod validating {
     }
 
     #[test]
-    fn leaks_are_found_in_the_training_data_and_name_the_test_record() {
+    fn leaks_are_reported_for_the_training_record_and_name_the_test_record() {
         let train = dataset(&[("one", "a"), ("two", "b"), ("three", "a"), ("four", "b")]);
         let mut test = dataset(&[("TWO", "b"), ("three", "b"), ("nine", "a")]);
         test.name = "test.csv".to_owned();
@@ -160,7 +160,7 @@ mod validating {
     }
 
     #[test]
-    fn a_span_has_to_be_where_it_says_in_characters() {
+    fn the_offsets_of_a_span_count_characters() {
         let mut data = dataset(&[("é #12 ok", "a"), ("none", "b")]);
         let span = |value: &str, start, end| EntitySpan::new("n", value, start, end);
         data.records[0].entities =
@@ -177,7 +177,7 @@ mod validating {
     }
 
     #[test]
-    fn intents_are_counted_among_what_is_accepted() {
+    fn intents_are_counted_in_the_accepted_records() {
         let data = dataset(&[
             ("one two", "a"),
             ("three", "a"),
@@ -210,7 +210,7 @@ mod validating {
     }
 
     #[test]
-    fn one_intent_and_spellings_of_one_are_found() {
+    fn a_single_intent_and_two_spellings_of_one_are_reported() {
         let one = dataset(&[("a b", "card"), ("c d", "card"), ("e f", "oos")]);
         let validation = validate(&one, &Expectations::default(), None);
         assert!(codes(&validation).contains("BOT-2110"), "{:?}", validation.findings);
@@ -223,14 +223,14 @@ mod validating {
             "the intents `Card_Lost` and `card lost` differ only in spelling"
         );
         assert!(!codes(&validation).contains("BOT-2110"));
-        // Without an intent column there is nothing to say about intents.
+        // Without an intent column, intents are not checked.
         let mut none = dataset(&[("a b", ""), ("c d", "")]);
         none.columns.remove("intent");
         assert_eq!(found(&validate(&none, &Expectations::default(), None)), []);
     }
 
     #[test]
-    fn severities_are_the_users_to_set() {
+    fn the_user_sets_the_severities() {
         let data = dataset(&[("hi you", "a"), ("hi you", "a"), ("", "b"), ("ho", "b")]);
         let mut expectations =
             Expectations { min_examples_per_intent: 1, ..Expectations::default() };
@@ -253,7 +253,7 @@ mod validating {
     }
 
     #[test]
-    fn another_label_for_out_of_scope_becomes_the_one_of_models() {
+    fn another_label_for_out_of_scope_becomes_oos() {
         let data = dataset(&[("a b", "x"), ("c d", "y"), ("e f", "out_of_scope")]);
         let expectations = Expectations {
             oos: "out_of_scope".to_owned(),
@@ -269,7 +269,7 @@ mod validating {
     }
 
     #[test]
-    fn expectations_that_make_no_sense_are_refused_with_their_line() {
+    fn contradictory_expectations_are_refused_with_their_line() {
         let folder = tempfile::tempdir().unwrap();
         for (yaml, code, line, hint) in [
             ("version: 1\ncolums: {}\n", "BOT-1011", 2, "columns"),
@@ -288,7 +288,7 @@ mod validating {
     }
 
     #[test]
-    fn the_quarantine_is_safe_in_a_spreadsheet_and_loses_nothing() {
+    fn a_list_of_rejected_records_is_safe_in_a_spreadsheet_and_complete() {
         let folder = tempfile::tempdir().unwrap();
         let data =
             dataset(&[("=HYPERLINK(\"x\")", "bad"), ("fine", "a"), ("@\nme", "-b"), ("ok", "a")]);
@@ -428,7 +428,7 @@ mod passes {
 mod real {
     use super::*;
 
-    /// BANKING77, or `None` said aloud; under `BOTOPS_REQUIRE_ALL=1` it has to be there.
+    /// Returns BANKING77, or `None` with a message; with `BOTOPS_REQUIRE_ALL=1`, it must be there.
     fn banking77() -> Option<(Dataset, Dataset)> {
         let Some(folder) = std::env::var_os("BOTOPS_BANKING77_DIR").map(PathBuf::from) else {
             assert!(
@@ -444,7 +444,7 @@ mod real {
     }
 
     #[test]
-    fn banking77_is_read_whole_and_passes_by_default() {
+    fn banking77_is_read_completely_and_passes_by_default() {
         let Some((train, test)) = banking77() else { return };
         assert_eq!((train.records.len(), test.records.len()), (10_003, 3_080));
         assert_eq!(train.records.iter().filter(|r| r.text.contains('\n')).count(), 10);

@@ -2,7 +2,7 @@
 
 use super::{
     bound_condition::{BoundCondition, RightSide},
-    cell_test::CellTest,
+    cell_check::CellCheck,
     rule_set::{Rules, Test, TestKind},
     whole_columns::{NewestTime, Unique, ValueCounts, WholeColumns},
 };
@@ -183,30 +183,35 @@ impl Binding<'_> {
             && let Some(text) = self.column(text)
             && let Some(slot) = self.slot(rule, "BOT-2214", name)
         {
-            self.cell_test(name, column, when, CellTest::Language { slot, text });
+            self.cell_check(name, column, when, CellCheck::Language { slot, text });
         }
         if rule.no_damage {
             let label = rule.name.as_deref().unwrap_or(name);
             let thresholds = [rule.warn_if, rule.fail_if];
             let slots = DamageSlots::of_rule(self.tally, self.expectations, label, thresholds);
-            self.cell_test(name, column, when, CellTest::Damage(slots));
+            self.cell_check(name, column, when, CellCheck::Damage(slots));
         }
         if rule.no_personal_data
             && let Some(slot) = self.slot(rule, "BOT-2216", name)
         {
-            self.cell_test(name, column, when, CellTest::Personal(slot));
+            self.cell_check(name, column, when, CellCheck::Personal(slot));
         }
         if let Some(reference) = &rule.references
             && let Some(slot) = self.slot(rule, "BOT-2213", name)
         {
             let folder = self.expectations.folder.as_deref().unwrap_or_else(|| Path::new(""));
             let keys = keys(&folder.join(&reference.file), &reference.column)?;
-            let there = format!(
+            let column_name = format!(
                 "the column `{}` of `{}`",
                 excerpt(&reference.column),
                 excerpt(&reference.file.display().to_string())
             );
-            self.cell_test(name, column, when, CellTest::Reference { slot, keys, column: there });
+            self.cell_check(
+                name,
+                column,
+                when,
+                CellCheck::Reference { slot, keys, column: column_name },
+            );
         }
         Ok(())
     }
@@ -221,36 +226,36 @@ impl Binding<'_> {
                 bound.as_ref().and_then(|Scalar(bound)| Some((kind.read(bound)?, bound.clone())))
             };
             let (min, max) = (bound(&rule.min), bound(&rule.max));
-            let test = CellTest::Value { kind, wrong_type, out_of_range, min, max };
-            self.cell_test(name, column, when, test);
+            let test = CellCheck::Value { kind, wrong_type, out_of_range, min, max };
+            self.cell_check(name, column, when, test);
         }
         let set = |values: &[Scalar]| values.iter().map(|Scalar(value)| value.clone()).collect();
         if let Some(values) = &rule.allowed
             && let Some(slot) = self.slot(rule, "BOT-2204", name)
         {
-            self.cell_test(name, column, when, CellTest::Allowed { slot, values: set(values) });
+            self.cell_check(name, column, when, CellCheck::Allowed { slot, values: set(values) });
         }
         if let Some(values) = &rule.forbidden
             && let Some(slot) = self.slot(rule, "BOT-2204", name)
         {
-            self.cell_test(name, column, when, CellTest::Forbidden { slot, values: set(values) });
+            self.cell_check(name, column, when, CellCheck::Forbidden { slot, values: set(values) });
         }
         if (rule.min_chars.is_some() || rule.max_chars.is_some())
             && let Some(slot) = self.slot(rule, "BOT-2206", name)
         {
             let (min, max) = (rule.min_chars.unwrap_or(0), rule.max_chars.unwrap_or(usize::MAX));
-            self.cell_test(name, column, when, CellTest::Chars { slot, min, max });
+            self.cell_check(name, column, when, CellCheck::Chars { slot, min, max });
         }
         for (pattern, must_match) in [(&rule.matches, true), (&rule.not_matches, false)] {
             if let Some(Ok(regex)) = pattern.as_deref().map(Regex::new)
                 && let Some(slot) = self.slot(rule, "BOT-2207", name)
             {
-                self.cell_test(name, column, when, CellTest::Pattern { slot, regex, must_match });
+                self.cell_check(name, column, when, CellCheck::Pattern { slot, regex, must_match });
             }
         }
     }
 
-    fn cell_test(&mut self, name: &str, column: usize, when: Option<usize>, test: CellTest) {
+    fn cell_check(&mut self, name: &str, column: usize, when: Option<usize>, test: CellCheck) {
         self.test(name, column, when, TestKind::Cell(test));
     }
 

@@ -1,6 +1,6 @@
 //! The tests of one record, in the order of the rules.
 
-use super::{bound_condition::BoundCondition, cell_test::CellTest, whole_columns::WholeColumns};
+use super::{bound_condition::BoundCondition, cell_check::CellCheck, whole_columns::WholeColumns};
 use crate::{
     record_position::{FindingSink, RecordPosition},
     words::{excerpt, is_blank},
@@ -33,7 +33,7 @@ pub(super) enum TestKind {
     /// The condition, written as `text`, must hold.
     Compare { slot: usize, condition: BoundCondition, text: String },
     /// A cell with a value must pass the test.
-    Cell(CellTest),
+    Cell(CellCheck),
 }
 
 impl Rules {

@@ -13,7 +13,7 @@ use std::collections::HashSet;
 
 /// A test of a cell, with the slots of its findings.
 #[derive(Debug)]
-pub(super) enum CellTest {
+pub(super) enum CellCheck {
     /// The value must be of a type, and within bounds; each bound comes with its text.
     Value {
         kind: ValueType,
@@ -40,7 +40,7 @@ pub(super) enum CellTest {
     Reference { slot: usize, keys: HashSet<u128>, column: String },
 }
 
-impl CellTest {
+impl CellCheck {
     /// Tests `cell`, a cell of `row` in the column `name`.
     pub(super) fn check(
         &self,
