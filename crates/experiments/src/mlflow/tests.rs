@@ -299,9 +299,8 @@ async fn a_server_that_fails_or_does_not_listen_is_unreachable() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let fault = export(&format!("http://{free}"), Credentials::None).await.unwrap_err();
     assert_eq!((fault.code(), fault.kind()), ("BOT-5041", FaultKind::Unreachable));
-    let message =
-        format!("the tracking server at `http://{free}` cannot be reached: nothing answers there");
-    assert_eq!(fault.message(), message);
+    let message = format!("the tracking server at `http://{free}` cannot be reached: ");
+    assert!(fault.message().starts_with(&message), "{fault}");
 }
 
 #[tokio::test]
@@ -337,7 +336,7 @@ async fn a_deleted_experiment_and_a_server_without_the_api_have_their_faults() {
     server.experiments.lock().unwrap().insert("support".to_owned(), "deleted");
     let (_, url) = serve(server).await;
     let fault = export(&url, Credentials::None).await.unwrap_err();
-    assert_eq!((fault.code(), fault.kind()), ("BOT-5043", FaultKind::Usage));
+    assert_eq!((fault.code(), fault.kind()), ("BOT-5045", FaultKind::Usage));
     let elsewhere = url.replace("/tracking/", "/elsewhere");
     let fault = export(&elsewhere, Credentials::None).await.unwrap_err();
     assert!(fault.message().ends_with("it answered 404"), "{fault}");
