@@ -103,8 +103,8 @@ stage! {
         seed: u64,
         /// The file that stores the side of each record; the first run creates it.
         ///
-        /// With a lock, near duplicates stay together and no record ever changes sides. Without one, the text of a
-        /// record and the seed determine its side.
+        /// With a lock, near duplicates stay together and no record ever changes sides. Without one, the hash of a
+        /// text determines its side, and few records change sides when the data grows.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         lock: Option<PathBuf>,
     }

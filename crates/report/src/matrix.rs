@@ -1,18 +1,21 @@
-//! The confusion matrix as a picture: rows are truth, columns predicted.
+//! The confusion matrix as an SVG drawing: rows are truth, columns predicted.
 
 use super::{
-    evaluation::ERRORS,
-    page::{escape, scroll_box},
+    html::escape,
+    page::scroll_box,
     theme::STEPS,
     wording::{count, line, of},
 };
 use crate::search_script::pick;
 use botops_evaluation::EvaluationReport;
 
-/// A picture of more classes than this cannot be read: it shows the ones with the most errors.
+/// The id of the searchable table of errors. Cells of the matrix link to its rows.
+pub(super) const ERRORS: &str = "wrong";
+
+/// The most classes in the drawing. With more it is not readable, so it shows those with the most errors.
 const MOST_CLASSES: usize = 100;
 
-/// A pair of intents, and how often one was taken for the other.
+/// A pair of intents: `n` of the `support` records of `truth` were predicted as `predicted`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Confused<'a> {
     pub(super) truth: &'a str,
@@ -21,7 +24,7 @@ pub(super) struct Confused<'a> {
     pub(super) support: u64,
 }
 
-/// Returns the pairs that were confused, the most frequent first, then by name.
+/// Returns the confused pairs, the most frequent first, ties by name.
 pub(super) fn confused(report: &EvaluationReport) -> Vec<Confused<'_>> {
     let mut pairs = Vec::new();
     for (truth, row) in report.intents.iter().zip(&report.confusion) {
@@ -38,14 +41,14 @@ pub(super) fn confused(report: &EvaluationReport) -> Vec<Confused<'_>> {
     pairs
 }
 
-/// Where everything is drawn.
+/// The measures of the drawing, in pixels.
 struct Layout {
     cell: f64,
     font: f64,
     left: f64,
     top: f64,
     name_chars: usize,
-    /// Column names lean (few classes) or stand upright.
+    /// The rotation of column names, in degrees: 40 for few classes, else 90.
     angle: f64,
 }
 
@@ -60,9 +63,9 @@ impl Layout {
             _ => (13.0, 9.5, 34),
         };
         let longest = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
-        // 0.6 em a character: near enough for the system's sans serif, on the safe side.
+        // 0.6 em per character is an upper estimate for the system's sans-serif fonts.
         let label = longest.min(name_chars + 1) as f64 * font * 0.6 + 10.0;
-        // The whole of a large one fits on a desk.
+        // A large matrix fits the width of a desktop page.
         let room = (1_196.0 - label.max(70.0)) / n as f64;
         let cell = if n > 50 { cell.min(room).max(9.0) } else { cell };
         let angle = if n <= 14 { 40.0_f64 } else { 90.0 };
@@ -71,9 +74,9 @@ impl Layout {
     }
 }
 
-/// Returns the picture in a box that scrolls where it does not fit, with its legend.
+/// Returns the drawing in a scrolling box, with its legend.
 pub(super) fn heat_map(report: &EvaluationReport) -> String {
-    let shown = shown(report);
+    let shown = drawn_classes(report);
     let names: Vec<&str> = shown.iter().map(|&class| report.intents[class].as_str()).collect();
     let layout = Layout::of(&names);
     let Layout { cell, font, left, top, name_chars, angle } = layout;
@@ -114,33 +117,33 @@ pub(super) fn heat_map(report: &EvaluationReport) -> String {
                 continue;
             }
             let share = n as f64 / support as f64;
-            // Mistakes are few and each matters: the square root makes small shares visible.
+            // Errors are few and each matters: the square root makes small shares visible.
             let (ramp, depth) =
                 if truth == predicted { ("right", share) } else { ("wrong", share.sqrt()) };
             let step = ((depth * STEPS as f64).ceil() as usize).clamp(1, STEPS);
             let (x, y) = (left + cell * column as f64, top + cell * row as f64);
-            let what = if truth == predicted {
+            let title = if truth == predicted {
                 format!("{}: {} right", line(names[row], 80), of(n, support))
             } else {
                 format!(
-                    "{} taken for {}: {}",
+                    "{} predicted as {}: {}",
                     line(names[row], 80),
                     line(names[column], 80),
                     of(n, support)
                 )
             };
-            // A mistake leads to its records.
+            // An error links to its records.
             let (open, close) = if truth == predicted {
                 ("<g>".to_owned(), "</g>\n")
             } else {
                 let values = [line(names[row], 80), line(names[column], 80)];
                 let pick = pick(ERRORS, &[&values[0], &values[1]]);
-                (format!("<a href=\"#errors\" {pick} aria-label=\"{}\">", escape(&what)), "</a>\n")
+                (format!("<a href=\"#errors\" {pick} aria-label=\"{}\">", escape(&title)), "</a>\n")
             };
             out += &format!(
                 "{open}<title>{}</title><rect class=\"{ramp}{step}\" x=\"{:.1}\" y=\"{:.1}\" \
                  width=\"{:.1}\" height=\"{:.1}\"/>",
-                escape(&what),
+                escape(&title),
                 x + 0.5,
                 y + 0.5,
                 cell - 1.0,
@@ -174,7 +177,7 @@ pub(super) fn heat_map(report: &EvaluationReport) -> String {
 }
 
 /// Returns the classes to draw, in the order of the report.
-fn shown(report: &EvaluationReport) -> Vec<usize> {
+fn drawn_classes(report: &EvaluationReport) -> Vec<usize> {
     let n = report.intents.len();
     if n <= MOST_CLASSES {
         return (0..n).collect();
@@ -192,7 +195,7 @@ fn shown(report: &EvaluationReport) -> Vec<usize> {
     shown
 }
 
-/// Lines around every cell, or around every fifth where cells are small.
+/// Returns grid lines around every cell, or around every fifth if cells are small.
 fn grid(n: usize, layout: &Layout, side: f64) -> String {
     let every = if layout.cell >= 19.0 { 1 } else { 5 };
     let (left, top) = (layout.left, layout.top);
@@ -208,6 +211,7 @@ fn grid(n: usize, layout: &Layout, side: f64) -> String {
     format!("<path class=\"grid\" d=\"{path}\" fill=\"none\"/>")
 }
 
+/// Returns the two color scales with their meaning.
 fn legend() -> String {
     let swatches = |ramp: &str| -> String {
         let cells: String = (1..=STEPS)
@@ -221,8 +225,8 @@ fn legend() -> String {
         format!("<svg width=\"84\" height=\"12\" aria-hidden=\"true\">{cells}</svg>")
     };
     format!(
-        "<div class=\"legend\"><span>{} right, few to all of a row</span><span>{} taken for another, \
-         few to all</span></div>",
+        "<div class=\"legend\"><span>{} right, from few to all of the row</span><span>{} wrong, \
+         from few to all of the row</span></div>",
         swatches("right"),
         swatches("wrong")
     )
