@@ -43,83 +43,10 @@ impl Plan {
         Self::check(PipelineSpec::read(path)?, path, model)
     }
 
+    /// Checks a pipeline that was read from `file`.
     pub(super) fn check(spec: PipelineSpec, file: &Path, model: Option<&str>) -> Result<Self> {
-        let key = |name: &str, key: &str| Place {
-            file: Some(file.display().to_string()),
-            key: Some(format!("stages.{name}.{key}")),
-            ..Place::default()
-        };
-        let mut stages: Vec<Stage> = Vec::new();
-        for stage in &spec.stages {
-            let name = stage.name();
-            if name == BASELINE || stages.iter().any(|other| other.name == name) {
-                return Err(Fault::usage("BOT-8002", format!("two stages have the name `{name}`"))
-                    .at(key(name, "name"))
-                    .hint("give one of them another `name:`"));
-            }
-            // `lock` is a file in the folder of the pipeline, beside the folders of its stages.
-            if name == "lock"
-                || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
-                || name.is_empty()
-            {
-                return Err(Fault::usage(
-                    "BOT-8001",
-                    format!("`{name}` is not a valid stage name"),
-                )
-                .at(key(name, "name"))
-                .hint("use letters, digits, `-` and `_`, and not the name `lock`"));
-            }
-            if let StageSpec::Split(SplitStage { lock: None, validation_share: Some(_), .. }) =
-                stage
-            {
-                return Err(Fault::usage(
-                    "BOT-8001",
-                    "`validation_share` has no effect without `lock`: only a locked split has a validation side",
-                )
-                .at(key(name, "validation_share"))
-                .hint("add `lock: split.lock.json` to the stage, or remove `validation_share`"));
-            }
-            stages.push(Stage {
-                name: name.to_owned(),
-                spec: Some(stage.clone()),
-                needs: Vec::new(),
-            });
-        }
-        let find = |name: &str| spec.stages.iter().find(|stage| stage.name() == name);
-        let missing = |stage: &str, at: &str, name: &str| {
-            let fault = Fault::usage(
-                "BOT-8002",
-                format!("stage `{stage}` names `{name}`, which is not a stage"),
-            )
-            .at(key(stage, at));
-            match nearest(name, spec.stages.iter().map(StageSpec::name)) {
-                Some(near) => fault.hint(format!("did you mean `{near}`?")),
-                None => fault.hint("name one of the stages of this file"),
-            }
-        };
-        for stage in &mut stages {
-            let Some(spec) = &stage.spec else { continue };
-            for (at, name, kind) in spec.takes() {
-                let other = find(name).ok_or_else(|| missing(&stage.name, at, name))?;
-                if other.kind() != kind {
-                    return Err(Fault::usage(
-                        "BOT-8002",
-                        format!(
-                            "stage `{}` takes `{at}` from `{name}`, which is a {} stage",
-                            stage.name,
-                            other.kind()
-                        ),
-                    )
-                    .at(key(&stage.name, at))
-                    .hint(format!("name a {kind} stage")));
-                }
-                stage.needs.push(name.to_owned());
-            }
-            for name in spec.after() {
-                find(name).ok_or_else(|| missing(&stage.name, "after", name))?;
-                stage.needs.push(name.clone());
-            }
-        }
+        let mut stages = stages_by_name(&spec, file)?;
+        add_needs(&mut stages, &spec, file)?;
         let model = spec.model.clone().or_else(|| model.map(str::to_owned));
         let needs_model = spec.baseline.is_some()
             || spec.stages.iter().any(|s| matches!(s, StageSpec::Push(_) | StageSpec::Promote(_)));
@@ -132,24 +59,7 @@ impl Plan {
             .hint("add `model: support` to the pipeline, or to botops.yaml"));
         }
         if spec.baseline.is_some() {
-            let source = spec.stages.iter().find_map(|stage| match stage {
-                StageSpec::Train(train) => Some(train.from.clone()),
-                _ => None,
-            });
-            let Some(source) = source else {
-                return Err(Fault::usage(
-                    "BOT-8002",
-                    "a baseline needs a train stage, because it is trained on the same data",
-                )
-                .file(file)
-                .hint("add a `train` stage, or remove `baseline`"));
-            };
-            for stage in &mut stages {
-                if matches!(stage.spec, Some(StageSpec::Evaluate(_) | StageSpec::Promote(_))) {
-                    stage.needs.push(BASELINE.to_owned());
-                }
-            }
-            stages.push(Stage { name: BASELINE.to_owned(), spec: None, needs: vec![source] });
+            add_baseline(&mut stages, &spec, file)?;
         }
         let stages = sorted(stages, file)?;
         Ok(Self { file: file.to_owned(), spec, model, stages })
@@ -160,6 +70,110 @@ impl Plan {
     pub fn stage(&self, name: &str) -> Option<&Stage> {
         self.stages.iter().find(|stage| stage.name == name)
     }
+}
+
+/// Returns the place of `key` of the stage `name`.
+fn place(file: &Path, name: &str, key: &str) -> Place {
+    Place {
+        file: Some(file.display().to_string()),
+        key: Some(format!("stages.{name}.{key}")),
+        ..Place::default()
+    }
+}
+
+/// Returns the stages in the order of the file, without needs, and checks their names.
+fn stages_by_name(spec: &PipelineSpec, file: &Path) -> Result<Vec<Stage>> {
+    let mut stages: Vec<Stage> = Vec::new();
+    for stage in &spec.stages {
+        let name = stage.name();
+        if name == BASELINE || stages.iter().any(|other| other.name == name) {
+            return Err(Fault::usage("BOT-8002", format!("two stages have the name `{name}`"))
+                .at(place(file, name, "name"))
+                .hint("give one of them another `name:`"));
+        }
+        // `lock` is a file in the folder of the pipeline, beside the folders of its stages.
+        if name == "lock"
+            || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
+            || name.is_empty()
+        {
+            return Err(Fault::usage("BOT-8001", format!("`{name}` is not a valid stage name"))
+                .at(place(file, name, "name"))
+                .hint("use letters, digits, `-` and `_`, and not the name `lock`"));
+        }
+        if let StageSpec::Split(SplitStage { lock: None, validation_share: Some(_), .. }) = stage {
+            return Err(Fault::usage(
+                "BOT-8001",
+                "`validation_share` has no effect without `lock`: only a locked split has a validation side",
+            )
+            .at(place(file, name, "validation_share"))
+            .hint("add `lock: split.lock.json` to the stage, or remove `validation_share`"));
+        }
+        stages.push(Stage { name: name.to_owned(), spec: Some(stage.clone()), needs: Vec::new() });
+    }
+    Ok(stages)
+}
+
+/// Adds the needs of each stage: those that it takes files from, and those named under `after`.
+fn add_needs(stages: &mut [Stage], spec: &PipelineSpec, file: &Path) -> Result<()> {
+    let find = |name: &str| spec.stages.iter().find(|stage| stage.name() == name);
+    let missing = |stage: &str, at: &str, name: &str| {
+        let fault = Fault::usage(
+            "BOT-8002",
+            format!("stage `{stage}` names `{name}`, which is not a stage"),
+        )
+        .at(place(file, stage, at));
+        match nearest(name, spec.stages.iter().map(StageSpec::name)) {
+            Some(near) => fault.hint(format!("did you mean `{near}`?")),
+            None => fault.hint("name one of the stages of this file"),
+        }
+    };
+    for stage in stages {
+        let Some(spec) = &stage.spec else { continue };
+        for (at, name, kind) in spec.takes() {
+            let other = find(name).ok_or_else(|| missing(&stage.name, at, name))?;
+            if other.kind() != kind {
+                return Err(Fault::usage(
+                    "BOT-8002",
+                    format!(
+                        "stage `{}` takes `{at}` from `{name}`, which is a {} stage",
+                        stage.name,
+                        other.kind()
+                    ),
+                )
+                .at(place(file, &stage.name, at))
+                .hint(format!("name a {kind} stage")));
+            }
+            stage.needs.push(name.to_owned());
+        }
+        for name in spec.after() {
+            find(name).ok_or_else(|| missing(&stage.name, "after", name))?;
+            stage.needs.push(name.clone());
+        }
+    }
+    Ok(())
+}
+
+/// Adds the baseline, which the evaluate and promote stages need.
+fn add_baseline(stages: &mut Vec<Stage>, spec: &PipelineSpec, file: &Path) -> Result<()> {
+    let source = spec.stages.iter().find_map(|stage| match stage {
+        StageSpec::Train(train) => Some(train.from.clone()),
+        _ => None,
+    });
+    let Some(source) = source else {
+        return Err(Fault::usage(
+            "BOT-8002",
+            "a baseline needs a train stage, because it is trained on the same data",
+        )
+        .file(file)
+        .hint("add a `train` stage, or remove `baseline`"));
+    };
+    for stage in stages.iter_mut() {
+        if matches!(stage.spec, Some(StageSpec::Evaluate(_) | StageSpec::Promote(_))) {
+            stage.needs.push(BASELINE.to_owned());
+        }
+    }
+    stages.push(Stage { name: BASELINE.to_owned(), spec: None, needs: vec![source] });
+    Ok(())
 }
 
 /// Sorts stages so that each follows the stages it needs, and otherwise keeps the order of the file.
