@@ -76,11 +76,11 @@ impl Layout {
 
 /// Returns the drawing in a scrolling box, with its legend.
 pub(super) fn heat_map(report: &EvaluationReport) -> String {
-    let shown = drawn_classes(report);
-    let names: Vec<&str> = shown.iter().map(|&class| report.intents[class].as_str()).collect();
+    let classes = drawn_classes(report);
+    let names: Vec<&str> = classes.iter().map(|&class| report.intents[class].as_str()).collect();
     let layout = Layout::of(&names);
     let Layout { cell, font, left, top, name_chars, angle } = layout;
-    let side = cell * shown.len() as f64;
+    let side = cell * classes.len() as f64;
     let lean = angle.to_radians().cos() * (left - 10.0);
     let (width, height) = (left + side + lean.max(0.0) + 12.0, top + side + 6.0);
     let mut out = format!(
@@ -108,72 +108,85 @@ pub(super) fn heat_map(report: &EvaluationReport) -> String {
             top - 6.0
         );
     }
-    out += &grid(shown.len(), &layout, side);
-    for (row, &truth) in shown.iter().enumerate() {
+    out += &grid(classes.len(), &layout, side);
+    for (row, &truth) in classes.iter().enumerate() {
         let support: u64 = report.confusion[truth].iter().sum();
-        for (column, &predicted) in shown.iter().enumerate() {
+        for (column, &predicted) in classes.iter().enumerate() {
             let n = report.confusion[truth][predicted];
-            if n == 0 {
-                continue;
+            if n > 0 {
+                let cell =
+                    Cell { row, column, truth: names[row], predicted: names[column], n, support };
+                out += &draw_cell(&cell, &layout);
             }
-            let share = n as f64 / support as f64;
-            // Errors are few and each matters: the square root makes small shares visible.
-            let (ramp, depth) =
-                if truth == predicted { ("right", share) } else { ("wrong", share.sqrt()) };
-            let step = ((depth * STEPS as f64).ceil() as usize).clamp(1, STEPS);
-            let (x, y) = (left + cell * column as f64, top + cell * row as f64);
-            let title = if truth == predicted {
-                format!("{}: {} right", line(names[row], 80), of(n, support))
-            } else {
-                format!(
-                    "{} predicted as {}: {}",
-                    line(names[row], 80),
-                    line(names[column], 80),
-                    of(n, support)
-                )
-            };
-            // An error links to its records.
-            let (open, close) = if truth == predicted {
-                ("<g>".to_owned(), "</g>\n")
-            } else {
-                let values = [line(names[row], 80), line(names[column], 80)];
-                let pick = pick(ERRORS, &[&values[0], &values[1]]);
-                (format!("<a href=\"#errors\" {pick} aria-label=\"{}\">", escape(&title)), "</a>\n")
-            };
-            out += &format!(
-                "{open}<title>{}</title><rect class=\"{ramp}{step}\" x=\"{:.1}\" y=\"{:.1}\" \
-                 width=\"{:.1}\" height=\"{:.1}\"/>",
-                escape(&title),
-                x + 0.5,
-                y + 0.5,
-                cell - 1.0,
-                cell - 1.0
-            );
-            let digits = count(n);
-            let size = (cell * 0.62).min(font + 2.0).min(1.5 * cell / digits.len() as f64);
-            if size >= 6.0 {
-                out += &format!(
-                    "<text class=\"{ramp}{step}-ink\" x=\"{:.1}\" y=\"{:.1}\" font-size=\"{size:.1}\" \
-                     text-anchor=\"middle\" dominant-baseline=\"central\">{digits}</text>",
-                    x + cell / 2.0,
-                    y + cell / 2.0
-                );
-            }
-            out += close;
         }
     }
     out += "</svg>";
-    let left_out = report.intents.len() - shown.len();
+    let left_out = report.intents.len() - classes.len();
     let note = if left_out == 0 {
         String::new()
     } else {
         format!(
             "<p class=\"quiet\">Only the {} intents with the most errors are drawn; {} are left out.</p>",
-            shown.len(),
+            classes.len(),
             count(left_out as u64)
         )
     };
     format!("{note}{}{}", legend(), scroll_box("Confusion matrix", &out))
+}
+
+/// A cell of the matrix with records: `n` of the `support` records of its row.
+struct Cell<'a> {
+    row: usize,
+    column: usize,
+    truth: &'a str,
+    predicted: &'a str,
+    n: u64,
+    support: u64,
+}
+
+/// Returns a cell: its color, its count if there is room, and a link to its records if it is an error.
+fn draw_cell(cell: &Cell<'_>, layout: &Layout) -> String {
+    let &Cell { row, column, truth, predicted, n, support } = cell;
+    let Layout { cell: side, font, left, top, .. } = *layout;
+    let is_right = row == column;
+    let share = n as f64 / support as f64;
+    // Errors are few and each matters: the square root makes small shares visible.
+    let (ramp, depth) = if is_right { ("right", share) } else { ("wrong", share.sqrt()) };
+    let step = ((depth * STEPS as f64).ceil() as usize).clamp(1, STEPS);
+    let (x, y) = (left + side * column as f64, top + side * row as f64);
+    let title = if is_right {
+        format!("{}: {} right", line(truth, 80), of(n, support))
+    } else {
+        format!("{} predicted as {}: {}", line(truth, 80), line(predicted, 80), of(n, support))
+    };
+    // An error links to its records.
+    let (open, close) = if is_right {
+        ("<g>".to_owned(), "</g>\n")
+    } else {
+        let values = [line(truth, 80), line(predicted, 80)];
+        let pick = pick(ERRORS, &[&values[0], &values[1]]);
+        (format!("<a href=\"#errors\" {pick} aria-label=\"{}\">", escape(&title)), "</a>\n")
+    };
+    let mut out = format!(
+        "{open}<title>{}</title><rect class=\"{ramp}{step}\" x=\"{:.1}\" y=\"{:.1}\" \
+         width=\"{:.1}\" height=\"{:.1}\"/>",
+        escape(&title),
+        x + 0.5,
+        y + 0.5,
+        side - 1.0,
+        side - 1.0
+    );
+    let digits = count(n);
+    let size = (side * 0.62).min(font + 2.0).min(1.5 * side / digits.len() as f64);
+    if size >= 6.0 {
+        out += &format!(
+            "<text class=\"{ramp}{step}-ink\" x=\"{:.1}\" y=\"{:.1}\" font-size=\"{size:.1}\" \
+             text-anchor=\"middle\" dominant-baseline=\"central\">{digits}</text>",
+            x + side / 2.0,
+            y + side / 2.0
+        );
+    }
+    out + close
 }
 
 /// Returns the classes to draw, in the order of the report.
@@ -190,9 +203,9 @@ fn drawn_classes(report: &EvaluationReport) -> Vec<usize> {
         }
     }
     errors.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)));
-    let mut shown: Vec<usize> = errors[..MOST_CLASSES].iter().map(|(_, class)| *class).collect();
-    shown.sort_unstable();
-    shown
+    let mut classes: Vec<usize> = errors[..MOST_CLASSES].iter().map(|(_, class)| *class).collect();
+    classes.sort_unstable();
+    classes
 }
 
 /// Returns grid lines around every cell, or around every fifth if cells are small.
