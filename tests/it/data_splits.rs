@@ -256,7 +256,7 @@ fn a_locked_pipeline_has_a_validation_side() {
     ----- stdout -----
 
     ----- stderr -----
-    error[BOT-8001]: `validation_share` says nothing without `lock`: only a locked split has such a side
+    error[BOT-8001]: `validation_share` has no effect without `lock`: only a locked split has a validation side
       --> sides.yaml, key `stages.split.validation_share`
     hint: add `lock: split.lock.json` to the stage, or remove `validation_share`
     "#);

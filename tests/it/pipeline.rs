@@ -205,7 +205,7 @@ fn a_second_run_skips_everything_and_each_change_reruns_only_what_depends_on_it(
     let (exit, document) = workspace.pipeline("weekly.yaml");
     assert_eq!(exit, 0);
     assert_eq!(ran(&document), Vec::<String>::new(), "{document:#}");
-    assert!(document["data"]["stages"][0]["summary"].as_str().unwrap().starts_with("stands: "));
+    assert!(document["data"]["stages"][0]["summary"].as_str().unwrap().starts_with("cached: "));
     assert!(before == workspace.tree(), "a run with nothing to do changed a file");
 
     // An altered output is made again.

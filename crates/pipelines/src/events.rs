@@ -1,22 +1,22 @@
-//! What a running pipeline says; a terminal, a log and a test listen alike.
+//! The events of a running pipeline, and the listener that receives them.
 
-use super::run::StageOutcome;
+use super::outcome::StageOutcome;
 
-/// One thing that happened.
+/// One event of a run.
 #[derive(Debug, Clone)]
 pub enum Event {
     /// A pipeline begins.
     Started {
-        /// Its name.
+        /// The name of the pipeline.
         pipeline: String,
-        /// Its stages, in the order of execution.
+        /// The names of its stages, in the order of execution.
         stages: Vec<String>,
     },
     /// A stage begins.
     StageStarted {
-        /// Its name.
+        /// The name of the stage.
         stage: String,
-        /// Why it runs.
+        /// The reason why it is not up to date.
         reason: String,
     },
     /// A phase of a stage begins.
@@ -25,41 +25,41 @@ pub enum Event {
         stage: String,
         /// The phase.
         phase: String,
-        /// Steps in it; 0 when unknown.
+        /// The number of steps in it; 0 if unknown.
         total: u64,
     },
     /// More steps of the phase are done.
     Advanced {
         /// The stage.
         stage: String,
-        /// Steps done since the last time.
+        /// The steps done since the last event.
         steps: u64,
     },
-    /// A stage ended, or was skipped.
+    /// A stage ended or was skipped.
     StageFinished {
-        /// Its name.
+        /// The name of the stage.
         stage: String,
-        /// How.
+        /// How it ended.
         outcome: StageOutcome,
-        /// In one line.
+        /// The result in one line.
         summary: String,
-        /// Seconds it took; 0 when skipped.
+        /// The time it took, in seconds; 0 if skipped.
         seconds: f64,
     },
-    /// Something worth saying.
+    /// A message for the user.
     Note {
-        /// What.
+        /// The message.
         message: String,
     },
 }
 
-/// Hears what happens.
+/// Receives the events of a run: a terminal, a log, a test.
 pub trait Listener: Sync {
-    /// Hears one event.
+    /// Receives one event.
     fn hear(&self, event: &Event);
 }
 
-/// Hears nothing.
+/// A listener that ignores every event.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Ignore;
 

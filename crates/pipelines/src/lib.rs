@@ -1,17 +1,23 @@
-//! A YAML file becomes checked stages, and these a cached execution, told as events.
+//! Pipelines: a YAML file becomes checked stages, and these run with cached results, reported as events.
 //!
-//! A stage is skipped when its inputs, settings and code are those of its last success and its
-//! outputs are still what it wrote. All of a stage's files appear at once, by one rename, so a
-//! process killed at any instant leaves either the old result or the new one.
+//! In: a pipeline file, the services of the workspace (registry, runs, encoders, promoter). Out: a
+//! [`RunSummary`], the files of each stage, and a recorded run.
+//!
+//! A stage is skipped if its inputs, settings and code are the same as at its last success and its outputs are
+//! unchanged. The files of a stage appear together, by one rename, so a process that is killed leaves either the old
+//! result or the new one.
 
 pub(crate) mod manifest;
 pub(crate) mod resources;
 pub mod tune_block;
 
 mod events;
+mod outcome;
+mod params;
 pub mod plan;
-pub mod record;
-pub mod run;
+mod record;
+mod run;
+mod services;
 pub mod spec;
 mod stages;
 pub mod state;
@@ -19,10 +25,13 @@ mod status;
 
 pub use events::{Event, Ignore, Listener};
 pub use manifest::{Provenance, manifest, read_dialogue, rows, rows_out_of_fold};
+pub use outcome::{RunSummary, StageOutcome, StageSummary};
+pub use params::flatten;
 pub use plan::{Plan, Stage};
-pub use record::{flatten, steps};
+pub use record::steps;
 pub use resources::{Encoders, Equipment};
-pub use run::{Promoter, PromotionRequest, RunSummary, Services, StageOutcome, StageSummary, run};
+pub use run::{prepare, run};
+pub use services::{Promoter, PromotionRequest, Services};
 pub use spec::{
     DriftStage, EvaluateStage, GateStage, OnDrift, PipelineSpec, PromoteStage, PushStage,
     ShellStage, SplitStage, StageSpec, TrainStage, ValidateStage,

@@ -1,6 +1,6 @@
-//! What is said of a model to be registered, and of utterances to be compared.
+//! The manifest of a model to register, and the rows of a drift comparison.
 
-use super::record::flatten;
+use super::params::flatten;
 use crate::resources::Equipment;
 use botops_datasets::Dataset;
 use botops_dialogue::{Dialogue, DialogueSpec};
@@ -17,22 +17,23 @@ use botops_registry::{Manifest, ManifestFile};
 use botops_text as text;
 use std::{collections::BTreeMap, path::Path};
 
-/// What a manifest says that neither the model nor its files do.
+/// The origin of a model: the part of a manifest that neither the model nor its files contain.
 #[derive(Debug, Clone, Default)]
 pub struct Provenance {
-    /// The run that made it.
+    /// The run that trained the model.
     pub run: Option<String>,
-    /// Digest of the gate report, when gates were passed.
+    /// Digest of the gate report, if the model passed its gates.
     pub gates: Option<Digest>,
     /// Metrics by name.
     pub metrics: BTreeMap<String, Metric>,
     /// Git commit of the code.
     pub git_commit: Option<String>,
-    /// Who made it.
+    /// The person or program that registers it.
     pub creator: String,
 }
 
-/// Describes `model`, to be registered as `name` with `files` (by path; `model.botops` is among them).
+/// Returns the manifest that registers `model` as `name` with `files`: pairs of path and content, among them
+/// `model.botops`.
 #[must_use]
 pub fn manifest(
     name: &str,
@@ -78,14 +79,16 @@ pub fn manifest(
     }
 }
 
-/// Describes utterances (text, declared language) for the drift checks; with a model, also by what it says of them:
-/// its intent (or `fallback`), its confidence, and the share of words it never saw.
+/// Returns the rows of a drift comparison for utterances (text, declared language).
+///
+/// With a model, each row also has the predicted intent (or `fallback`), the confidence, and the share of words that
+/// the model did not see in training.
 #[must_use]
 pub fn rows<'a>(
     texts: &'a [(String, Option<String>)],
     model: Option<&'a IntentModel>,
 ) -> Vec<Row<'a>> {
-    let judged = model.map(|model| {
+    let predicted = model.map(|model| {
         let texts: Vec<&str> = texts.iter().map(|(text, _)| text.as_str()).collect();
         let (predictions, _) = model.predict_many(&texts);
         predictions
@@ -98,30 +101,32 @@ pub fn rows<'a>(
             })
             .collect()
     });
-    drift::rows(texts.iter().map(|(text, lang)| (text.as_str(), lang.as_deref())), judged)
+    drift::rows(texts.iter().map(|(text, lang)| (text.as_str(), lang.as_deref())), predicted)
 }
 
-/// As [`rows`], for the very records a model learned from.
+/// Returns the rows of [`rows`] for the training data of `model`.
 ///
-/// A model knows every word of what it learned from, and is surer of it than of anything else, so held against that
-/// every traffic would seem to have drifted. Each record is therefore judged by a model of the same spec that did
-/// not see it: three are trained, each without a third of the records (alike texts in the same third).
+/// A model knows every word of its training data and is more confident on it than on other texts, so any traffic would
+/// seem to have drifted from it. Each record is therefore predicted by a model of the same spec that did not see it:
+/// three models are trained, each without a third of the records. Texts that are equal after folding are in the same
+/// third.
 ///
 /// # Errors
-/// Those of [`models::train`], when a third cannot be spared; `BOT-7052` (exit 2) when the encoder was fine-tuned.
+/// Those of [`models::train`], if two thirds of the records are too few; `BOT-7052` (exit 2) if the encoder was
+/// fine-tuned.
 pub fn rows_out_of_fold<'a>(data: &'a Dataset, model: &'a IntentModel) -> Result<Vec<Row<'a>>> {
     const FOLDS: u8 = 3;
     if model.lineage().spec.head.kind == HeadKind::FineTuned {
         return Err(Fault::usage(
             "BOT-7052",
-            "the model was trained on the reference, and its encoder cannot be fine-tuned anew without each third of it",
+            "the model was trained on the reference, and its fine-tuned encoder cannot be trained again on parts of it",
         )
-        .hint("give records that it did not learn from as the reference, such as a test set"));
+        .hint("use records that the model was not trained on as the reference, such as a test set"));
     }
     let equipment = Equipment::with(model.encoder());
     let fold = |text: &str| Digest::of(text::fold(text).as_bytes()).as_bytes()[0] % FOLDS;
     let folds: Vec<u8> = data.records.iter().map(|record| fold(&record.text)).collect();
-    let mut judged: Vec<(&str, f64, f64)> = vec![("", 0.0, 0.0); data.records.len()];
+    let mut predicted: Vec<(&str, f64, f64)> = vec![("", 0.0, 0.0); data.records.len()];
     for fold in 0..FOLDS {
         let seen: Vec<Sample<'_>> = data
             .records
@@ -133,7 +138,7 @@ pub fn rows_out_of_fold<'a>(data: &'a Dataset, model: &'a IntentModel) -> Result
             })
             .collect();
         let lineage = model.lineage();
-        let (fallback, threshold) = same_line(model, &seen);
+        let (fallback, threshold) = fold_fallback(model, &seen);
         let other = models::train(
             &seen,
             &ModelSpec { fallback, ..lineage.spec.clone() },
@@ -146,23 +151,22 @@ pub fn rows_out_of_fold<'a>(data: &'a Dataset, model: &'a IntentModel) -> Result
         let texts: Vec<&str> = held_out.iter().map(|&i| data.records[i].text.as_str()).collect();
         let (predictions, _) = other.predict_many(&texts);
         for ((&i, prediction), text) in held_out.iter().zip(&predictions).zip(&texts) {
-            // What falls back above its own line is a text of which nothing is known.
+            // A text that falls back with a score above the threshold has no known feature.
             let unknown = prediction.fallback && prediction.score >= other.fallback().threshold;
             let falls_back = unknown || prediction.score < threshold;
             let intent = called(model, other.labels().name(prediction.intent), falls_back);
-            judged[i] = (intent, prediction.confidence, other.unseen_word_rate(text));
+            predicted[i] = (intent, prediction.confidence, other.unseen_word_rate(text));
         }
     }
     let texts = data.records.iter().map(|record| (record.text.as_str(), record.lang.as_deref()));
-    Ok(drift::rows(texts, Some(judged)))
+    Ok(drift::rows(texts, Some(predicted)))
 }
 
-/// Returns the fallback of a model that learns from `seen` only, and the threshold to hold against its score: both as
-/// `model` has them.
+/// Returns the fallback of a model that is trained on `seen` only, and the threshold for its score: those of `model`.
 ///
-/// A part of the records may be too small to show the accuracy that was stated, or to learn what is out of scope. It
-/// need not do the first, and where it cannot do the second, the confidence decides.
-fn same_line(model: &IntentModel, seen: &[Sample<'_>]) -> (FallbackSpec, f64) {
+/// A part of the records may be too small to prove the target accuracy or to learn the out-of-scope class. So the
+/// target accuracy is dropped, and without enough out-of-scope records the score is the confidence.
+fn fold_fallback(model: &IntentModel, seen: &[Sample<'_>]) -> (FallbackSpec, f64) {
     let (stated, rule) = (model.lineage().spec.fallback, model.fallback());
     let named = |score| FallbackSpec { score, target_accuracy: None, ..stated };
     let n_oos = seen.iter().filter(|sample| sample.intent == OOS).count();
@@ -173,7 +177,7 @@ fn same_line(model: &IntentModel, seen: &[Sample<'_>]) -> (FallbackSpec, f64) {
     }
 }
 
-/// Returns what the drift checks call a prediction: the model's own name of the intent, or `fallback`.
+/// Returns the name of a prediction in the drift checks: the model's own name of the intent, or `fallback`.
 fn called<'a>(model: &'a IntentModel, intent: &str, fallback: bool) -> &'a str {
     match model.labels().index_of(intent) {
         Some(index) if !fallback => model.labels().name(index),
@@ -181,7 +185,7 @@ fn called<'a>(model: &'a IntentModel, intent: &str, fallback: bool) -> &'a str {
     }
 }
 
-/// Reads a dialogue and compiles it once, so that what is wrong is said, with its file, before anything is trained.
+/// Reads a dialogue and compiles it once, so that its errors are reported, with the file, before a training starts.
 ///
 /// # Errors
 /// Those of [`botops_spec::read`] and [`Dialogue::compile`].

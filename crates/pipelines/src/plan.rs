@@ -1,17 +1,17 @@
-//! From the stages as written to the stages in order.
+//! The plan of a pipeline: its stages, checked and in the order of execution.
 
 use super::spec::{PipelineSpec, SplitStage, StageSpec};
 use botops_findings::{Fault, Place, Result};
 use botops_spec::nearest;
 use std::path::{Path, PathBuf};
 
-/// The name of the stage that makes the first champion.
+/// The name of the stage that trains the first champion.
 pub(super) const BASELINE: &str = "baseline";
 
-/// A checked pipeline: every stage it names exists and is of the kind wanted, and none waits for itself.
+/// A checked pipeline: every stage that it names exists and is of the expected kind, and there is no cycle.
 #[derive(Debug, Clone)]
 pub struct Plan {
-    /// The file it was read from.
+    /// The file that it was read from.
     pub file: PathBuf,
     /// The pipeline as written.
     pub spec: PipelineSpec,
@@ -21,144 +21,165 @@ pub struct Plan {
     pub stages: Vec<Stage>,
 }
 
-/// One stage in its place.
+/// One stage of a plan.
 #[derive(Debug, Clone)]
 pub struct Stage {
-    /// Its name.
+    /// The name of the stage.
     pub name: String,
-    /// What it does; `None` for the baseline.
+    /// Its spec; `None` for the baseline.
     pub spec: Option<StageSpec>,
-    /// The stages it waits for.
+    /// The names of the stages that must run before it.
     pub needs: Vec<String>,
 }
 
 impl Plan {
-    /// Reads and checks the pipeline at `path`; `model` is the workspace's.
+    /// Reads and checks the pipeline at `path`. `model` is the model name of the workspace, used if the file has none.
     ///
     /// # Errors
-    /// Those of [`PipelineSpec::read`]; `BOT-8002` a stage that is not there or of another kind, or a name used
-    /// twice; `BOT-8003` a cycle; `BOT-8004` no model name where one is wanted. All exit 2.
+    /// Those of [`PipelineSpec::read`]; `BOT-8001` an invalid stage name or setting; `BOT-8002` a stage that does not
+    /// exist or is of another kind, or a name used twice; `BOT-8003` a cycle; `BOT-8004` no model name for a push, a
+    /// promotion or a baseline. All exit 2.
     pub fn read(path: &Path, model: Option<&str>) -> Result<Self> {
         Self::check(PipelineSpec::read(path)?, path, model)
     }
 
+    /// Checks a pipeline that was read from `file`.
     pub(super) fn check(spec: PipelineSpec, file: &Path, model: Option<&str>) -> Result<Self> {
-        let key = |name: &str, key: &str| Place {
-            file: Some(file.display().to_string()),
-            key: Some(format!("stages.{name}.{key}")),
-            ..Place::default()
-        };
-        let mut stages: Vec<Stage> = Vec::new();
-        for stage in &spec.stages {
-            let name = stage.name();
-            if name == BASELINE || stages.iter().any(|other| other.name == name) {
-                return Err(Fault::usage("BOT-8002", format!("two stages are called `{name}`"))
-                    .at(key(name, "name"))
-                    .hint("give one of them another `name:`"));
-            }
-            // `lock` is what the pipeline's own folder holds beside those of its stages.
-            if name == "lock"
-                || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
-                || name.is_empty()
-            {
-                return Err(Fault::usage("BOT-8001", format!("`{name}` is not a stage's name"))
-                    .at(key(name, "name"))
-                    .hint("use letters, digits, `-` and `_`"));
-            }
-            if let StageSpec::Split(SplitStage { lock: None, validation_share: Some(_), .. }) =
-                stage
-            {
-                return Err(Fault::usage(
-                    "BOT-8001",
-                    "`validation_share` says nothing without `lock`: only a locked split has such a side",
-                )
-                .at(key(name, "validation_share"))
-                .hint("add `lock: split.lock.json` to the stage, or remove `validation_share`"));
-            }
-            stages.push(Stage {
-                name: name.to_owned(),
-                spec: Some(stage.clone()),
-                needs: Vec::new(),
-            });
-        }
-        let find = |name: &str| spec.stages.iter().find(|stage| stage.name() == name);
-        let missing = |stage: &str, at: &str, name: &str| {
-            let fault = Fault::usage(
-                "BOT-8002",
-                format!("stage `{stage}` names `{name}`, which is not a stage"),
-            )
-            .at(key(stage, at));
-            match nearest(name, spec.stages.iter().map(StageSpec::name)) {
-                Some(near) => fault.hint(format!("did you mean `{near}`?")),
-                None => fault.hint("name one of the stages of this file"),
-            }
-        };
-        for stage in &mut stages {
-            let Some(spec) = &stage.spec else { continue };
-            for (at, name, kind) in spec.takes() {
-                let other = find(name).ok_or_else(|| missing(&stage.name, at, name))?;
-                if other.kind() != kind {
-                    return Err(Fault::usage(
-                        "BOT-8002",
-                        format!(
-                            "stage `{}` takes `{at}` from `{name}`, which is a {} stage",
-                            stage.name,
-                            other.kind()
-                        ),
-                    )
-                    .at(key(&stage.name, at))
-                    .hint(format!("name a {kind} stage")));
-                }
-                stage.needs.push(name.to_owned());
-            }
-            for name in spec.after() {
-                find(name).ok_or_else(|| missing(&stage.name, "after", name))?;
-                stage.needs.push(name.clone());
-            }
-        }
+        let mut stages = stages_by_name(&spec, file)?;
+        add_needs(&mut stages, &spec, file)?;
         let model = spec.model.clone().or_else(|| model.map(str::to_owned));
-        let wants_model = spec.baseline.is_some()
+        let needs_model = spec.baseline.is_some()
             || spec.stages.iter().any(|s| matches!(s, StageSpec::Push(_) | StageSpec::Promote(_)));
-        if wants_model && model.is_none() {
-            return Err(Fault::usage("BOT-8004", "the pipeline pushes a model that has no name")
-                .file(file)
-                .hint("add `model: support` to the pipeline, or to botops.yaml"));
+        if needs_model && model.is_none() {
+            return Err(Fault::usage(
+                "BOT-8004",
+                "the pipeline registers or promotes a model, but names none",
+            )
+            .file(file)
+            .hint("add `model: support` to the pipeline, or to botops.yaml"));
         }
         if spec.baseline.is_some() {
-            let source = spec.stages.iter().find_map(|stage| match stage {
-                StageSpec::Train(train) => Some(train.from.clone()),
-                _ => None,
-            });
-            let Some(source) = source else {
-                return Err(Fault::usage(
-                    "BOT-8002",
-                    "a baseline needs a train stage, whose data it learns from",
-                )
-                .file(file)
-                .hint("add a `train` stage, or remove `baseline`"));
-            };
-            for stage in &mut stages {
-                if matches!(stage.spec, Some(StageSpec::Evaluate(_) | StageSpec::Promote(_))) {
-                    stage.needs.push(BASELINE.to_owned());
-                }
-            }
-            stages.push(Stage { name: BASELINE.to_owned(), spec: None, needs: vec![source] });
+            add_baseline(&mut stages, &spec, file)?;
         }
         let stages = sorted(stages, file)?;
         Ok(Self { file: file.to_owned(), spec, model, stages })
     }
 
-    /// Returns the stage called `name`.
+    /// Returns the stage named `name`.
     #[must_use]
     pub fn stage(&self, name: &str) -> Option<&Stage> {
         self.stages.iter().find(|stage| stage.name == name)
     }
 }
 
-/// Orders stages so that each comes after those it needs, else as written.
+/// Returns the place of `key` of the stage `name`.
+fn place(file: &Path, name: &str, key: &str) -> Place {
+    Place {
+        file: Some(file.display().to_string()),
+        key: Some(format!("stages.{name}.{key}")),
+        ..Place::default()
+    }
+}
+
+/// Returns the stages in the order of the file, without needs, and checks their names.
+fn stages_by_name(spec: &PipelineSpec, file: &Path) -> Result<Vec<Stage>> {
+    let mut stages: Vec<Stage> = Vec::new();
+    for stage in &spec.stages {
+        let name = stage.name();
+        if name == BASELINE || stages.iter().any(|other| other.name == name) {
+            return Err(Fault::usage("BOT-8002", format!("two stages have the name `{name}`"))
+                .at(place(file, name, "name"))
+                .hint("give one of them another `name:`"));
+        }
+        // `lock` is a file in the folder of the pipeline, beside the folders of its stages.
+        if name == "lock"
+            || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
+            || name.is_empty()
+        {
+            return Err(Fault::usage("BOT-8001", format!("`{name}` is not a valid stage name"))
+                .at(place(file, name, "name"))
+                .hint("use letters, digits, `-` and `_`, and not the name `lock`"));
+        }
+        if let StageSpec::Split(SplitStage { lock: None, validation_share: Some(_), .. }) = stage {
+            return Err(Fault::usage(
+                "BOT-8001",
+                "`validation_share` has no effect without `lock`: only a locked split has a validation side",
+            )
+            .at(place(file, name, "validation_share"))
+            .hint("add `lock: split.lock.json` to the stage, or remove `validation_share`"));
+        }
+        stages.push(Stage { name: name.to_owned(), spec: Some(stage.clone()), needs: Vec::new() });
+    }
+    Ok(stages)
+}
+
+/// Adds the needs of each stage: those that it takes files from, and those named under `after`.
+fn add_needs(stages: &mut [Stage], spec: &PipelineSpec, file: &Path) -> Result<()> {
+    let find = |name: &str| spec.stages.iter().find(|stage| stage.name() == name);
+    let missing = |stage: &str, at: &str, name: &str| {
+        let fault = Fault::usage(
+            "BOT-8002",
+            format!("stage `{stage}` names `{name}`, which is not a stage"),
+        )
+        .at(place(file, stage, at));
+        match nearest(name, spec.stages.iter().map(StageSpec::name)) {
+            Some(near) => fault.hint(format!("did you mean `{near}`?")),
+            None => fault.hint("name one of the stages of this file"),
+        }
+    };
+    for stage in stages {
+        let Some(spec) = &stage.spec else { continue };
+        for (at, name, kind) in spec.takes() {
+            let other = find(name).ok_or_else(|| missing(&stage.name, at, name))?;
+            if other.kind() != kind {
+                return Err(Fault::usage(
+                    "BOT-8002",
+                    format!(
+                        "stage `{}` takes `{at}` from `{name}`, which is a {} stage",
+                        stage.name,
+                        other.kind()
+                    ),
+                )
+                .at(place(file, &stage.name, at))
+                .hint(format!("name a {kind} stage")));
+            }
+            stage.needs.push(name.to_owned());
+        }
+        for name in spec.after() {
+            find(name).ok_or_else(|| missing(&stage.name, "after", name))?;
+            stage.needs.push(name.clone());
+        }
+    }
+    Ok(())
+}
+
+/// Adds the baseline, which the evaluate and promote stages need.
+fn add_baseline(stages: &mut Vec<Stage>, spec: &PipelineSpec, file: &Path) -> Result<()> {
+    let source = spec.stages.iter().find_map(|stage| match stage {
+        StageSpec::Train(train) => Some(train.from.clone()),
+        _ => None,
+    });
+    let Some(source) = source else {
+        return Err(Fault::usage(
+            "BOT-8002",
+            "a baseline needs a train stage, because it is trained on the same data",
+        )
+        .file(file)
+        .hint("add a `train` stage, or remove `baseline`"));
+    };
+    for stage in stages.iter_mut() {
+        if matches!(stage.spec, Some(StageSpec::Evaluate(_) | StageSpec::Promote(_))) {
+            stage.needs.push(BASELINE.to_owned());
+        }
+    }
+    stages.push(Stage { name: BASELINE.to_owned(), spec: None, needs: vec![source] });
+    Ok(())
+}
+
+/// Sorts stages so that each follows the stages it needs, and otherwise keeps the order of the file.
 fn sorted(mut waiting: Vec<Stage>, file: &Path) -> Result<Vec<Stage>> {
     let mut done: Vec<Stage> = Vec::new();
-    // The baseline was pushed last but belongs where its data is ready: as early as it can be.
+    // The baseline was added last. It runs as early as possible: right after the stage with its data.
     if let Some(at) = waiting.iter().position(|stage| stage.spec.is_none()) {
         let baseline = waiting.remove(at);
         let source = waiting.iter().position(|stage| Some(&stage.name) == baseline.needs.first());
@@ -239,12 +260,12 @@ mod tests {
     }
 
     #[test]
-    fn stages_are_ordered_by_what_they_need() {
+    fn stages_are_sorted_by_their_needs() {
         assert_eq!(check(vec![split("validate"), validate()]).unwrap(), ["validate", "split"]);
     }
 
     #[test]
-    fn a_missing_stage_is_named_with_the_nearest() {
+    fn a_missing_stage_gets_a_hint_with_the_nearest_name() {
         let fault = check(vec![validate(), split("validte")]).unwrap_err();
         assert_eq!(fault.code(), "BOT-8002");
         assert_eq!(fault.hints(), ["did you mean `validate`?"]);

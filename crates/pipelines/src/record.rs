@@ -1,10 +1,15 @@
-//! What is kept of a run: settings, results, and the data it learned from.
+//! Records a run: its settings, its results and the data of the training.
 
 use super::{
-    run::{RunSummary, StageOutcome},
+    outcome::{RunSummary, StageOutcome},
+    params::flatten,
     spec::{EvaluateStage, StageSpec, TrainStage},
-    stages::{Work, read_output},
-    state::{Folder, write},
+    stages::{
+        last_run::{LastRun, read_last},
+        read_output,
+        work::Work,
+    },
+    state::{StageVerdict, write},
 };
 use botops_datasets::{self as datasets, Dataset};
 use botops_digest::Digest;
@@ -13,29 +18,22 @@ use botops_experiments::{Artifact, Recipe, RunRecord, Source, Step};
 use botops_findings::{Fault, Result};
 use botops_models as models;
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fs, path::Path};
 
-/// What was last recorded, so that unchanged work is not recorded again tomorrow.
-#[derive(Debug, Serialize, Deserialize)]
-struct LastRun {
-    content: Digest,
-    run: String,
-}
-
-/// What is gathered of the stages that ran.
+/// The content of a run, gathered from its stages.
 #[derive(Default)]
 struct Gathered {
+    /// The verdict of each stage.
     stages: BTreeMap<String, String>,
     data: BTreeMap<String, Digest>,
     params: BTreeMap<String, serde_json::Value>,
-    /// The files stages wrote, by `<stage>/<file>`.
+    /// The files of the stages, by `<stage>/<file>`.
     files: Vec<(String, Vec<u8>)>,
 }
 
-/// Records everything up to the push as a run, once for the same content; returns its id.
+/// Records all stages before the push as a run, and returns its id. The same content is recorded once.
 ///
-/// The promotion is the registry's to record: a run is what was learned and how good it is.
+/// The registry records the promotion: a run records the training and its evaluation.
 pub(super) async fn record(work: &Work<'_>, failed: Option<&RunSummary>) -> Result<Option<String>> {
     let services = work.services;
     let Gathered { stages, mut data, params, files } = gather(work, failed)?;
@@ -60,7 +58,7 @@ pub(super) async fn record(work: &Work<'_>, failed: Option<&RunSummary>) -> Resu
     let last = work.folder.own("run.json");
     if let Some(last) = read_last(&last)
         && last.content == content
-        // It may have been removed since.
+        // The run may have been removed since.
         && services.experiments.has(&last.run).await?
     {
         return Ok(Some(last.run));
@@ -81,7 +79,7 @@ pub(super) async fn record(work: &Work<'_>, failed: Option<&RunSummary>) -> Resu
     if let (Some(path), Some(digest)) = (dialogue, data.get("dialogue")) {
         let bytes = Bytes::from(read(&services.root.join(path))?);
         let file = path.file_name().unwrap_or_default().to_string_lossy();
-        // One edited since is not the one that was used: the model holds that.
+        // A dialogue edited since is not kept: the model contains the one that was used.
         let same = Digest::of(&bytes) == *digest;
         sources.insert("dialogue".to_owned(), Source { kept: same, ..source(&file, &bytes) });
         kept.extend(same.then_some(bytes));
@@ -123,7 +121,7 @@ pub(super) async fn record(work: &Work<'_>, failed: Option<&RunSummary>) -> Resu
     Ok(Some(run))
 }
 
-/// Gathers what the stages that ran in this run, or stand from an earlier one, have to say.
+/// Gathers the results of the stages that ran in this run or are cached from an earlier one.
 fn gather(work: &Work<'_>, failed: Option<&RunSummary>) -> Result<Gathered> {
     let mut gathered = Gathered::default();
     for stage in &work.plan.stages {
@@ -154,7 +152,7 @@ fn gather(work: &Work<'_>, failed: Option<&RunSummary>) -> Result<Gathered> {
             }
         }
         for name in record.outputs.keys() {
-            // Copies of the data are no results: what was learned from is kept as what it is.
+            // Copies of the data are not results: the training data is kept as a source.
             if !name.ends_with(".csv") {
                 let bytes = read(&work.folder.file(&stage.name, name))?;
                 gathered.files.push((format!("{}/{name}", stage.name), bytes));
@@ -176,7 +174,7 @@ fn gather(work: &Work<'_>, failed: Option<&RunSummary>) -> Result<Gathered> {
     Ok(gathered)
 }
 
-/// Returns how the model of stage `name` was made, when it was.
+/// Returns the recipe of the model of stage `name`, if the stage has a model.
 fn recipe(
     work: &Work<'_>,
     name: &str,
@@ -195,8 +193,9 @@ fn recipe(
     }))
 }
 
-/// Returns what came about on the way from `data` to the model file `model`, in order; `accepted` are the records that
-/// were learned from, where some may have been left out.
+/// Returns the digests of the steps from `data` to the model file `model`, in order.
+///
+/// `accepted` are the training records, if validation may have left some out.
 ///
 /// # Errors
 /// Those of [`models::part_digests`].
@@ -209,17 +208,17 @@ pub fn steps(data: &Dataset, accepted: Option<&Dataset>, model: &[u8]) -> Result
     Ok(steps.into_iter().map(|(name, digest)| Step { name, digest }).collect())
 }
 
-/// Returns the train stage whose model is the run's: the one that is evaluated, else the first.
+/// Returns the train stage of the run's model: the one that is evaluated, or else the first.
 fn trained<'a>(work: &Work<'a>) -> Option<(&'a str, &'a TrainStage)> {
-    let wanted = evaluated(work).map(|(_, evaluate)| evaluate.model.as_str());
+    let evaluated = evaluated(work).map(|(_, evaluate)| evaluate.model.as_str());
     let mut trains = work.plan.stages.iter().filter_map(|stage| match &stage.spec {
         Some(StageSpec::Train(train)) => Some((stage.name.as_str(), &**train)),
         _ => None,
     });
-    trains.find(|(name, _)| wanted.is_none_or(|wanted| wanted == *name))
+    trains.find(|(name, _)| evaluated.is_none_or(|evaluated| evaluated == *name))
 }
 
-/// Returns the evaluate stage whose metrics are the run's: the first.
+/// Returns the evaluate stage of the run's metrics: the first.
 fn evaluated<'a>(work: &Work<'a>) -> Option<(&'a str, &'a EvaluateStage)> {
     work.plan.stages.iter().find_map(|stage| match &stage.spec {
         Some(StageSpec::Evaluate(evaluate)) => Some((stage.name.as_str(), evaluate)),
@@ -227,16 +226,16 @@ fn evaluated<'a>(work: &Work<'a>) -> Option<(&'a str, &'a EvaluateStage)> {
     })
 }
 
+/// Returns the report of the first evaluate stage, if it has one.
 pub(super) fn evaluation(work: &Work<'_>) -> Option<EvaluationReport> {
     let (name, _) = evaluated(work)?;
     let bytes = fs::read(work.folder.file(name, "evaluation.json")).ok()?;
     serde_json::from_slice(&bytes).ok()
 }
 
-/// Returns whether a stage of this verdict leaves something to go on with.
+/// Returns whether later stages can use the result of a stage with this verdict.
 fn goes_on(verdict: &str) -> bool {
-    use super::StageVerdict::{Passed, Warned};
-    [Passed, Warned].iter().any(|good| good.name() == verdict)
+    [StageVerdict::Passed, StageVerdict::Warned].iter().any(|good| good.name() == verdict)
 }
 
 fn source(file: &str, bytes: &Bytes) -> Source {
@@ -255,7 +254,7 @@ fn read(path: &Path) -> Result<Vec<u8>> {
     })
 }
 
-/// Reads a file whose digest a stage recorded: what is kept is what was learned from, or nothing is.
+/// Reads a file and checks it against the digest that a stage recorded, so that only the data that was used is kept.
 fn read_as_recorded(path: &Path, digest: Digest) -> Result<Bytes> {
     let bytes = read(path)?;
     if Digest::of(&bytes) == digest {
@@ -264,33 +263,5 @@ fn read_as_recorded(path: &Path, digest: Digest) -> Result<Bytes> {
     let message = format!("`{}` changed while the pipeline was running", path.display());
     Err(Fault::conflict("BOT-5048", message)
         .file(path)
-        .hint("run again: the stages that read it will see the change"))
-}
-
-fn read_last(path: &Path) -> Option<LastRun> {
-    serde_json::from_slice(&fs::read(path).ok()?).ok()
-}
-
-/// Returns the id of the run recorded last.
-pub(super) fn last_run(folder: &Folder) -> Option<String> {
-    read_last(&folder.own("run.json")).map(|last| last.run)
-}
-
-/// Flattens nested settings into dotted keys.
-pub fn flatten(
-    prefix: &str,
-    value: &serde_json::Value,
-    into: &mut BTreeMap<String, serde_json::Value>,
-) {
-    match value {
-        serde_json::Value::Object(map) => {
-            for (key, value) in map {
-                flatten(&format!("{prefix}.{key}"), value, into);
-            }
-        }
-        serde_json::Value::Null => {}
-        value => {
-            into.insert(prefix.to_owned(), value.clone());
-        }
-    }
+        .hint("run again: the stages that read it run again with the new content"))
 }

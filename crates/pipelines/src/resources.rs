@@ -1,4 +1,4 @@
-//! What a training needs besides its records: found, read, and lent out as [`Resources`].
+//! The equipment of a training: encoder, embedding cache and checkpoints, lent out as [`Resources`].
 
 use botops_digest::Digest;
 use botops_features::{EmbeddingCache, Encoder, EncoderFiles, EncoderSpec, Hub, HubSource};
@@ -10,7 +10,7 @@ use std::{
     sync::Arc,
 };
 
-/// Where encoders come from, and where their embeddings are kept.
+/// The source of encoders, and the folder of their cached embeddings.
 #[derive(Debug)]
 pub struct Encoders {
     root: PathBuf,
@@ -19,31 +19,33 @@ pub struct Encoders {
 }
 
 impl Encoders {
-    /// Reads folders from `root` on, names (`hf://owner/name`) from `hub`; embeddings are kept below `embeddings`.
+    /// Creates a source that reads folders relative to `root` and names (`hf://owner/name`) from `hub`.
+    ///
+    /// Embeddings are cached below `embeddings`.
     #[must_use]
     pub fn new(root: PathBuf, hub: Hub, embeddings: PathBuf) -> Self {
         Self { root, hub, embeddings }
     }
 
-    /// Finds and reads what `spec` asks for; a relative path starts at the root. `progress` hears of a download.
+    /// Reads the encoder of `spec`, if it has one. Relative paths start at the root. `progress` reports a download.
     ///
     /// # Errors
     /// Those of [`ModelSpec::check`], [`EncoderFiles::read`], [`Hub::fetch`] and [`Encoder::new`].
     pub async fn prepare(&self, spec: &ModelSpec, progress: &dyn Progress) -> Result<Equipment> {
         spec.check()?;
-        let Some(wanted) = &spec.features.encoder else { return Ok(Equipment::default()) };
-        let (files, folder) = match HubSource::is_hub_source(&wanted.source) {
+        let Some(encoder_spec) = &spec.features.encoder else { return Ok(Equipment::default()) };
+        let (files, folder) = match HubSource::is_hub_source(&encoder_spec.source) {
             true => {
-                let source = wanted.source.parse()?;
+                let source = encoder_spec.source.parse()?;
                 (self.fetch(&source, progress).await?, self.hub.folder(&source))
             }
             false => {
-                let folder = self.root.join(&wanted.source);
+                let folder = self.root.join(&encoder_spec.source);
                 (EncoderFiles::read(&folder)?, folder)
             }
         };
-        // An encoder is made of bytes, and names what is wrong with them by the file in its folder.
-        let encoder = Encoder::new(&files, wanted).map_err(|fault| {
+        // A fault of `Encoder::new` names the file relative to the folder of the encoder.
+        let encoder = Encoder::new(&files, encoder_spec).map_err(|fault| {
             match fault.place().file.as_ref().map(|file| folder.join(file)) {
                 Some(path) => fault.file(path),
                 None => fault,
@@ -56,6 +58,7 @@ impl Encoders {
         })
     }
 
+    /// Returns the files of `source` from the cache, or downloads them.
     async fn fetch(&self, source: &HubSource, progress: &dyn Progress) -> Result<EncoderFiles> {
         if let Some(files) = self.hub.cached(source)? {
             return Ok(files);
@@ -70,8 +73,8 @@ impl Encoders {
         Ok(files)
     }
 
-    /// Returns the digest of the files of the encoder that `spec` asks for; `None` when it asks for none, or for one
-    /// that is not downloaded yet.
+    /// Returns the digest of the files of the encoder of `spec`; `None` if it has none, or one that is not downloaded
+    /// yet.
     ///
     /// # Errors
     /// Those of [`EncoderFiles::read`] and [`Hub::cached`].
@@ -81,7 +84,7 @@ impl Encoders {
             Some(EncoderSpec { source, .. }) if HubSource::is_hub_source(source) => {
                 self.hub.cached(&source.parse()?)?
             }
-            Some(wanted) => Some(EncoderFiles::read(&self.root.join(&wanted.source))?),
+            Some(EncoderSpec { source, .. }) => Some(EncoderFiles::read(&self.root.join(source))?),
         };
         Ok(files.map(|EncoderFiles { config, tokenizer, weights, pooling }| {
             let of = |bytes: &Vec<u8>| Digest::of(bytes);
@@ -91,7 +94,7 @@ impl Encoders {
     }
 }
 
-/// What a training needs besides its records.
+/// The equipment of a training: everything that it needs besides its records.
 #[derive(Debug, Default)]
 pub struct Equipment {
     encoder: Option<Arc<Encoder>>,
@@ -100,20 +103,21 @@ pub struct Equipment {
 }
 
 impl Equipment {
-    /// Takes an encoder that was read before, such as that of a model; its embeddings are not kept.
+    /// Creates equipment from an encoder that is already read, such as that of a model. Embeddings are not cached.
     #[must_use]
     pub fn with(encoder: Option<&Arc<Encoder>>) -> Self {
         Self { encoder: encoder.cloned(), ..Self::default() }
     }
 
-    /// Returns what of the kept embeddings could not be trusted or kept so far.
+    /// Returns the findings on cached embeddings so far: those that were damaged or could not be stored.
     #[must_use]
     pub fn findings(&self) -> Vec<Finding> {
         self.embeddings.as_ref().map(EmbeddingCache::findings).unwrap_or_default()
     }
 
-    /// Keeps the checkpoints of a fine-tuning under `folder`, in one of its own for this data and this spec: the same
-    /// training, begun again after it was interrupted, goes on from there, and another never meets them.
+    /// Stores the checkpoints of a fine-tuning below `folder`, in a folder for this data and this spec.
+    ///
+    /// So an interrupted training resumes from its own checkpoints, and never from those of another one.
     #[must_use]
     pub fn with_checkpoints(self, folder: &Path, data: Digest, spec: &ModelSpec) -> Self {
         let own = (spec.head.kind == HeadKind::FineTuned)
@@ -121,7 +125,7 @@ impl Equipment {
         Self { checkpoints: own, ..self }
     }
 
-    /// Lends it out.
+    /// Returns the equipment as the resources of a training.
     #[must_use]
     pub fn resources(&self) -> Resources<'_> {
         Resources {
@@ -131,10 +135,10 @@ impl Equipment {
         }
     }
 
-    /// Removes the checkpoints of a training whose model was written: nothing is left to go on from.
+    /// Removes the checkpoints of a training. Call it once the model is written.
     ///
     /// # Errors
-    /// `BOT-1002` when they cannot be removed.
+    /// `BOT-1002` if they cannot be removed.
     pub fn finish(&self) -> Result<()> {
         let Some(folder) = self.checkpoints.as_ref().filter(|folder| folder.exists()) else {
             return Ok(());
@@ -142,7 +146,7 @@ impl Equipment {
         fs::remove_dir_all(folder).map_err(|error| {
             Fault::internal("BOT-1002", format!("checkpoints cannot be removed: {error}"))
                 .file(folder)
-                .hint("remove the folder by hand: the model that they were for is written")
+                .hint("remove the folder by hand: it is not needed, because the model is written")
         })
     }
 }

@@ -1,175 +1,29 @@
-//! Runs a plan: skips what stands, executes the rest, records the run.
+//! Runs a plan: skips up-to-date stages, executes the others, records the run.
 
 use super::{
-    events::{Event, Listener},
+    events::Event,
+    outcome::{RunSummary, StageOutcome, StageSummary},
     plan::{Plan, Stage},
     record,
-    stages::{self, Work},
-    state::{Folder, StageRecord, StageVerdict},
+    services::Services,
+    spec::StageSpec,
+    stages::{self, work::Work},
+    state::{Folder, StageRecord},
     status::{self, Freshness, Inputs},
 };
-use crate::resources::Encoders;
-use botops_datasets::Traffic;
-use botops_experiments::{CodeState, Environment, Experiments};
-use botops_findings::{Fault, FaultKind, Finding, Result};
-use botops_models::IntentModel;
-use botops_registry::{Act, Registry, Version};
-use botops_rollout::{Decision, RolloutSpec};
-use chrono::{DateTime, Utc};
-use futures::future::BoxFuture;
-use serde::{Deserialize, Serialize};
+use botops_findings::{Fault, FaultKind, Result};
 use std::{
     collections::BTreeMap,
-    path::PathBuf,
-    sync::Arc,
     time::{Duration, Instant},
 };
 
-/// What a pipeline works with; handed in, so that a test can hand in others.
-pub struct Services<'a> {
-    /// The workspace root: where paths start.
-    pub root: PathBuf,
-    /// The registry.
-    pub registry: &'a Registry,
-    /// The runs.
-    pub experiments: &'a Experiments,
-    /// Where encoders come from.
-    pub encoders: &'a Encoders,
-    /// Promotes: a rehearsal, or a server.
-    pub promoter: &'a dyn Promoter,
-    /// Tells the time for records and logs.
-    pub clock: &'a (dyn Fn() -> Result<DateTime<Utc>> + Sync),
-    /// Who acts.
-    pub actor: String,
-    /// The code this runs from.
-    pub code: CodeState,
-    /// The machine this runs on.
-    pub environment: Environment,
-    /// Hears what happens.
-    pub listener: &'a dyn Listener,
-}
-
-impl Services<'_> {
-    pub(super) fn act(&self, reason: impl Into<String>) -> Result<Act> {
-        Ok(Act { actor: self.actor.clone(), reason: reason.into(), at: (self.clock)()? })
-    }
-}
-
-/// A promotion to be made.
-pub struct PromotionRequest<'a> {
-    /// The version that serves.
-    pub champion: &'a Version,
-    /// Its model.
-    pub champion_model: Arc<IntentModel>,
-    /// The version to promote.
-    pub challenger: &'a Version,
-    /// Its model.
-    pub challenger_model: Arc<IntentModel>,
-    /// The plan.
-    pub plan: &'a RolloutSpec,
-    /// Recorded traffic.
-    pub traffic: Option<&'a Traffic>,
-    /// Why, for the audit trail.
-    pub reason: &'a str,
-    /// Hears how many messages of how many were replayed.
-    pub progress: &'a (dyn Fn(u64, u64) + Sync),
-}
-
-/// Takes a challenger through its canary.
-pub trait Promoter: Sync {
-    /// Returns what decides beside the request (`rehearsal`, or the server's address): part of the stage's settings.
-    fn identity(&self) -> String;
-
-    /// Runs the canary to its verdict. In a rehearsal (`Decision::rehearsal`) the caller moves the alias.
-    ///
-    /// # Errors
-    /// Those of the server or the rehearsal.
-    fn promote<'a>(&'a self, request: PromotionRequest<'a>) -> BoxFuture<'a, Result<Decision>>;
-}
-
-/// How a stage ended in this run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum StageOutcome {
-    /// Ran and passed.
-    Passed,
-    /// Ran, with something to look at.
-    Warned,
-    /// Ran, and a gate failed.
-    Failed,
-    /// Ran, and there was too little evidence.
-    Insufficient,
-    /// Stood as it was.
-    Skipped,
-    /// Was not reached.
-    NotRun,
-}
-
-impl StageOutcome {
-    /// Returns its name.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Passed => "passed",
-            Self::Warned => "warned",
-            Self::Failed => "failed",
-            Self::Insufficient => "insufficient",
-            Self::Skipped => "skipped",
-            Self::NotRun => "not run",
-        }
-    }
-}
-
-impl From<StageVerdict> for StageOutcome {
-    fn from(verdict: StageVerdict) -> Self {
-        match verdict {
-            StageVerdict::Passed => Self::Passed,
-            StageVerdict::Warned => Self::Warned,
-            StageVerdict::Failed => Self::Failed,
-            StageVerdict::Insufficient => Self::Insufficient,
-        }
-    }
-}
-
-/// One line of the summary.
-#[derive(Debug, Clone, Serialize)]
-pub struct StageSummary {
-    /// The stage.
-    pub stage: String,
-    /// How it ended.
-    pub outcome: StageOutcome,
-    /// Seconds it took.
-    pub seconds: f64,
-    /// In one line; for a skipped stage, the digest that stands.
-    pub summary: String,
-    /// The files it wrote, relative to the workspace root.
-    pub wrote: Vec<String>,
-}
-
-/// What a run came to.
-#[derive(Debug, Serialize)]
-pub struct RunSummary {
-    /// The pipeline.
-    pub pipeline: String,
-    /// The run recorded, when there was anything to record.
-    pub run: Option<String>,
-    /// Each stage.
-    pub stages: Vec<StageSummary>,
-    /// Metrics of the model, when one was evaluated.
-    pub metrics: BTreeMap<String, botops_evaluation::Metric>,
-    /// What ended the run early.
-    #[serde(skip)]
-    pub fault: Option<Fault>,
-    /// What was found on the way.
-    pub findings: Vec<Finding>,
-}
-
 /// Runs `plan`.
 ///
-/// A stage that fails ends the run; the summary says where. Everything done stays done.
+/// A stage that fails ends the run, and the summary contains its fault. The results of the earlier stages are kept.
 ///
 /// # Errors
-/// `BOT-8010` another run is under way (exit 5), and what keeps a run from beginning at all.
+/// `BOT-8010` (exit 5) if another run is in progress; the faults of the registry, the clock and the state folder before
+/// the first stage.
 pub async fn run(plan: &Plan, services: &Services<'_>) -> Result<RunSummary> {
     let folder = Folder::new(&services.root, &plan.spec.name);
     let (_lock, stale) = folder.lock()?;
@@ -179,7 +33,7 @@ pub async fn run(plan: &Plan, services: &Services<'_>) -> Result<RunSummary> {
     });
     if let Some(pid) = stale {
         let message =
-            format!("process {pid} ended without finishing its run: going on from what it left");
+            format!("process {pid} ended without finishing its run: continuing from its results");
         services.listener.hear(&Event::Note { message });
     }
     let champion = match &plan.model {
@@ -196,11 +50,12 @@ pub async fn run(plan: &Plan, services: &Services<'_>) -> Result<RunSummary> {
     Ok(summary)
 }
 
-/// Runs the stages of `plan` as [`run`] does, for their results alone: no run is recorded, and the registry is not
-/// asked. Another run of the pipeline is waited for, up to `patience`.
+/// Runs the stages of `plan` like [`run`], but records no run and does not read the registry.
+///
+/// Waits up to `patience` for another run of the pipeline.
 ///
 /// # Errors
-/// `BOT-8010` another run is still under way (exit 5).
+/// `BOT-8010` (exit 5) if another run is still in progress after that.
 pub async fn prepare(
     plan: &Plan,
     services: &Services<'_>,
@@ -213,7 +68,7 @@ pub async fn prepare(
             Err(fault) if fault.code() == "BOT-8010" && began.elapsed() < patience => {
                 tokio::time::sleep(Duration::from_millis(200)).await;
             }
-            held => break held?,
+            lock => break lock?,
         }
     };
     let started_at = (services.clock)()?;
@@ -294,22 +149,25 @@ async fn step(work: &mut Work<'_>, stage: &Stage) -> Result<(StageOutcome, Strin
             stages::recall(work, stage, &record).await?;
             return Ok((
                 StageOutcome::Skipped,
-                format!("stands: {} ({})", record.result().short(), record.summary),
+                format!("cached: {} ({})", record.result().short(), record.summary),
                 Vec::new(),
             ));
         }
-        Freshness::NotNeeded(why) => return Ok((StageOutcome::Skipped, why, Vec::new())),
+        Freshness::NotNeeded(reason) => {
+            return Ok((StageOutcome::Skipped, reason, Vec::new()));
+        }
         Freshness::Stale(reason) => reason,
     };
     work.services.listener.hear(&Event::StageStarted { stage: stage.name.clone(), reason });
-    if matches!(stage.spec, Some(super::StageSpec::Push(_))) {
+    if matches!(stage.spec, Some(StageSpec::Push(_))) {
         record::record(work, None).await?;
     }
-    let made = work.folder.begin(&stage.name)?;
-    let (verdict, summary) = stages::execute(work, stage, &inputs, &made).await?;
-    // What it has just added to its lock is no reason to run it again: split by that, the data is split the same.
+    let staging = work.folder.begin(&stage.name)?;
+    let (verdict, summary) = stages::execute(work, stage, &inputs, &staging).await?;
+    // The stage has just extended its own lock. The new lock splits the data in the same way, so it is recorded as
+    // the input: otherwise the stage would be stale.
     let inputs = match &stage.spec {
-        Some(super::StageSpec::Split(split)) if split.lock.is_some() => {
+        Some(StageSpec::Split(split)) if split.lock.is_some() => {
             status::inputs(work, stage).await?
         }
         _ => inputs,
@@ -325,23 +183,23 @@ async fn step(work: &mut Work<'_>, stage: &Stage) -> Result<(StageOutcome, Strin
         verdict,
         summary,
     };
-    let record = work.folder.publish(&made, record)?;
+    let record = work.folder.publish(&staging, record)?;
     if verdict.goes_on() {
         stages::settle(work, stage).await?;
     }
-    let shown = work.folder.stage(&stage.name);
-    let shown = shown.strip_prefix(&work.services.root).unwrap_or(&shown).to_owned();
-    let wrote = record.outputs.keys().map(|name| shown.join(name).display().to_string()).collect();
+    let folder = work.folder.stage(&stage.name);
+    let folder = folder.strip_prefix(&work.services.root).unwrap_or(&folder).to_owned();
+    let wrote = record.outputs.keys().map(|name| folder.join(name).display().to_string()).collect();
     Ok((verdict.into(), record.summary, wrote))
 }
 
-/// Says why a stage that ran to its end stops the run.
+/// Returns the fault of a stage that ended with a verdict that stops the run.
 fn stopped(stage: &Stage, outcome: StageOutcome, summary: &str, folder: &Folder) -> Fault {
-    let message = format!("stage `{}` says no: {summary}", stage.name);
+    let message = format!("stage `{}` did not pass: {summary}", stage.name);
     let fault = if outcome == StageOutcome::Insufficient {
         Fault::insufficient("BOT-8021", message)
     } else {
         Fault::data("BOT-8020", message)
     };
-    fault.hint(format!("look at what it wrote in {}", folder.stage(&stage.name).display()))
+    fault.hint(format!("see its files in {}", folder.stage(&stage.name).display()))
 }

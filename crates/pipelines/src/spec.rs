@@ -1,4 +1,4 @@
-//! A pipeline as written in YAML.
+//! The specification of a pipeline, as written in YAML.
 
 use crate::tune_block::TuneSpec;
 use botops_drift::DriftSpec;
@@ -12,21 +12,21 @@ use std::path::{Path, PathBuf};
 
 /// A pipeline: a named list of stages.
 ///
-/// Paths are relative to the workspace root. Where a stage takes from another stage, it names it.
+/// Paths are relative to the workspace root. A stage refers to the stages that it takes files from by their names.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PipelineSpec {
-    /// 1.
+    /// The version of the format: 1.
     pub version: u32,
     /// The pipeline's name; its state lives in `.botops/pipelines/<name>`.
     pub name: String,
-    /// The model's name in the registry; default: `model` of botops.yaml.
+    /// The name of the model in the registry; default: `model` of botops.yaml.
     #[serde(default)]
     pub model: Option<String>,
-    /// Trained and registered as the first champion when the model has none.
+    /// The model that is trained and registered as the first champion, if there is none.
     #[serde(default)]
     pub baseline: Option<ModelSpec>,
-    /// What `botops tune` searches; no part of a run.
+    /// The search space of `botops tune`; a run ignores it.
     #[serde(default)]
     pub tune: Option<TuneSpec>,
     /// The stages.
@@ -37,23 +37,23 @@ pub struct PipelineSpec {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StageSpec {
-    /// Checks data.
+    /// Validates data.
     Validate(ValidateStage),
-    /// Splits it.
+    /// Splits the accepted records.
     Split(SplitStage),
     /// Trains a model.
     Train(Box<TrainStage>),
-    /// Evaluates it.
+    /// Evaluates a model.
     Evaluate(EvaluateStage),
-    /// Judges the evaluation.
+    /// Applies gates to an evaluation.
     Gate(GateStage),
     /// Compares recorded traffic with the training data.
     Drift(DriftStage),
-    /// Registers the model.
+    /// Registers a model.
     Push(PushStage),
-    /// Promotes it through a canary.
+    /// Promotes a version through a canary.
     Promote(PromoteStage),
-    /// Runs a command of the user's.
+    /// Runs a shell command.
     Shell(ShellStage),
 }
 
@@ -66,7 +66,7 @@ macro_rules! stage {
             /// The stage's name; default: its kind.
             #[serde(default)]
             pub name: Option<String>,
-            /// Stages that have to be done before, beside those it takes from.
+            /// Stages that must run before, in addition to those it takes files from.
             #[serde(default)]
             pub after: Vec<String>,
             $($(#[$fdoc])* pub $field: $type,)*
@@ -75,11 +75,11 @@ macro_rules! stage {
 }
 
 stage! {
-    /// Checks data: accepted records, quarantine, report.
+    /// Validates data, and writes the accepted records, the quarantine and a report.
     ValidateStage {
         /// The data file.
         data: PathBuf,
-        /// The expectations; default: `expectations.yaml` beside the data, if there.
+        /// The expectations; default: `expectations.yaml` in the folder of the data, if it exists.
         #[serde(default)]
         expectations: Option<PathBuf>,
         /// The largest share of records, in [0, 1], that may be quarantined before the stage fails.
@@ -98,11 +98,13 @@ stage! {
         /// The share of each intent that goes to `validation.csv`, which no other stage reads; only with a `lock`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         validation_share: Option<f64>,
-        /// Changes which records those are.
+        /// The seed of the split: it determines which records go to test.
         #[serde(default = "default_seed")]
         seed: u64,
-        /// The file that remembers who is on which side, made by the first run: near duplicates stay together and no record
-        /// ever moves. None: records move as little as their texts allow.
+        /// The file that stores the side of each record; the first run creates it.
+        ///
+        /// With a lock, near duplicates stay together and no record ever changes sides. Without one, the hash of a
+        /// text determines its side, and few records change sides when the data grows.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         lock: Option<PathBuf>,
     }
@@ -112,7 +114,7 @@ stage! {
     TrainStage {
         /// The split stage.
         from: String,
-        /// What to train.
+        /// The settings of the model.
         #[serde(default)]
         model: ModelSpec,
         /// Entities and responses to put into the model.
@@ -130,7 +132,7 @@ stage! {
     }
 }
 stage! {
-    /// Judges an evaluation.
+    /// Applies gates to an evaluation.
     GateStage {
         /// The evaluate stage.
         from: String,
@@ -148,10 +150,10 @@ stage! {
         model: Option<String>,
         /// Recorded traffic (JSONL), or a data file.
         current: PathBuf,
-        /// How to judge.
+        /// The thresholds of the drift checks.
         #[serde(default)]
         rules: DriftSpec,
-        /// What a drift means for the run.
+        /// The effect of a drift on the run.
         #[serde(default)]
         on_drift: OnDrift,
     }
@@ -166,7 +168,7 @@ stage! {
     }
 }
 stage! {
-    /// Promotes a registered version through a canary; without a server, in a rehearsal.
+    /// Promotes a registered version through a canary on a server, or in a rehearsal without one.
     PromoteStage {
         /// The push stage.
         version: String,
@@ -189,11 +191,11 @@ stage! {
     }
 }
 
-/// What a drift means for the run.
+/// The effect of a drift on the run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OnDrift {
-    /// The run goes on; the summary says so.
+    /// The run continues with a warning.
     #[default]
     Warn,
     /// The run stops with exit 3.
@@ -213,7 +215,7 @@ fn default_seed() -> u64 {
 }
 
 impl StageSpec {
-    /// Returns the stage's kind.
+    /// Returns the kind of the stage, such as `train`.
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
@@ -229,7 +231,7 @@ impl StageSpec {
         }
     }
 
-    /// Returns the stage's name.
+    /// Returns the name of the stage; by default its kind.
     #[must_use]
     pub fn name(&self) -> &str {
         let name = match self {
@@ -246,7 +248,7 @@ impl StageSpec {
         name.as_deref().unwrap_or_else(|| self.kind())
     }
 
-    /// Returns the stages it says to wait for.
+    /// Returns the stages named under `after`.
     pub(super) fn after(&self) -> &[String] {
         match self {
             Self::Validate(stage) => &stage.after,
@@ -261,7 +263,7 @@ impl StageSpec {
         }
     }
 
-    /// Returns the stages it takes from: key, stage named, kind wanted.
+    /// Returns the stages that it takes files from, as triples: key, name of the stage, expected kind.
     pub(super) fn takes(&self) -> Vec<(&'static str, &str, &'static str)> {
         match self {
             Self::Validate(_) | Self::Shell(_) => Vec::new(),
@@ -290,15 +292,15 @@ impl PipelineSpec {
     /// Reads the pipeline at `path`.
     ///
     /// # Errors
-    /// Those of [`spec::read`]; `BOT-8001` for a newer version (exit 6), an empty list or a bad name (exit 2).
+    /// Those of [`spec::read_versioned`]; `BOT-8001` (exit 2) for an empty list of stages or an invalid name.
     pub fn read(path: &Path) -> Result<Self> {
         let pipeline: Self = spec::read_versioned(path, 1)?;
-        let name_is_fit = !pipeline.name.is_empty()
+        let is_valid_name = !pipeline.name.is_empty()
             && pipeline.name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
-        if !name_is_fit {
+        if !is_valid_name {
             return Err(Fault::usage(
                 "BOT-8001",
-                format!("`{}` is not a pipeline's name", pipeline.name),
+                format!("`{}` is not a valid pipeline name", pipeline.name),
             )
             .file(path)
             .hint("use letters, digits, `-` and `_`"));

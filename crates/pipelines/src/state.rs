@@ -1,4 +1,4 @@
-//! What a pipeline remembers: one folder a stage, published whole by a rename, and a lock.
+//! The state of a pipeline: a lock, and one folder per stage that is published by one rename.
 
 use botops_digest::Digest;
 use botops_findings::{Fault, Result};
@@ -10,30 +10,31 @@ use std::{
     path::{Path, PathBuf},
 };
 
+/// The schema of `stage.json`.
 const SCHEMA: &str = "botops.stage/1";
 
-/// How a stage that ran ended.
+/// The verdict of a stage that ran.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StageVerdict {
-    /// Done.
+    /// The stage succeeded.
     Passed,
-    /// Done, with something to look at.
+    /// The stage succeeded with warnings.
     Warned,
-    /// A gate failed.
+    /// A check of the stage failed.
     Failed,
-    /// Too little evidence.
+    /// There was too little evidence to decide.
     Insufficient,
 }
 
 impl StageVerdict {
-    /// Returns whether later stages may go on.
+    /// Returns whether later stages may run.
     #[must_use]
     pub fn goes_on(self) -> bool {
         matches!(self, Self::Passed | Self::Warned)
     }
 
-    /// Returns its name.
+    /// Returns the name of the verdict, in lower case.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -45,29 +46,29 @@ impl StageVerdict {
     }
 }
 
-/// What is remembered of a stage; holds nothing of the moment, so the same work leaves the same bytes.
+/// The record of a stage, in `stage.json`. It contains no time, so the same work writes the same bytes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StageRecord {
     /// `botops.stage/1`.
     pub schema: String,
-    /// The stage.
+    /// The name of the stage.
     pub stage: String,
     /// The version of the code that ran it.
     pub code: String,
     /// Digest of its settings.
     pub settings: Digest,
-    /// Its inputs by name.
+    /// Digests of its inputs, by name.
     pub inputs: BTreeMap<String, Digest>,
-    /// The files it wrote, by name.
+    /// Digests of the files that it wrote, by name.
     pub outputs: BTreeMap<String, Digest>,
-    /// How it ended.
+    /// Its verdict.
     pub verdict: StageVerdict,
-    /// In one line.
+    /// Its result in one line.
     pub summary: String,
 }
 
 impl StageRecord {
-    /// Returns the digest that stands for everything the stage made.
+    /// Returns the digest over all outputs of the stage.
     #[must_use]
     pub fn result(&self) -> Digest {
         Digest::of_json(&self.outputs)
@@ -81,7 +82,7 @@ pub struct Folder {
 }
 
 impl Folder {
-    /// Names the folder of pipeline `name` under the workspace `root`; nothing is made yet.
+    /// Returns the folder of pipeline `name` in the workspace `root`. Does not create it.
     #[must_use]
     pub fn new(root: &Path, name: &str) -> Self {
         Self { path: root.join(".botops").join("pipelines").join(name) }
@@ -99,7 +100,7 @@ impl Folder {
         self.stage(stage).join(name)
     }
 
-    /// Returns what is remembered of `stage`: `None` when nothing, or nothing readable, is.
+    /// Returns the record of `stage`; `None` if it is missing or cannot be read.
     #[must_use]
     pub fn record(&self, stage: &str) -> Option<StageRecord> {
         let bytes = fs::read(self.file(stage, "stage.json")).ok()?;
@@ -107,7 +108,7 @@ impl Folder {
         (record.schema == SCHEMA).then_some(record)
     }
 
-    /// Returns the first output of `record` that is gone or altered.
+    /// Returns the name of the first output of `record` that is missing or altered.
     #[must_use]
     pub fn altered(&self, record: &StageRecord) -> Option<String> {
         record.outputs.iter().find_map(|(name, digest)| {
@@ -118,12 +119,12 @@ impl Folder {
         })
     }
 
-    /// Takes the lock of this pipeline, held until the guard is dropped or the process dies.
+    /// Takes the lock of this pipeline, which is held until the guard is dropped or the process ends.
     ///
-    /// Also removes what a killed run left half-made.
+    /// Also removes the unfinished folders of a killed run, and returns the process id of that run.
     ///
     /// # Errors
-    /// `BOT-8010` another run holds it (exit 5); `BOT-1002` the folder cannot be written.
+    /// `BOT-8010` (exit 5) if another run holds it; `BOT-1002` if the folder cannot be written.
     pub fn lock(&self) -> Result<(Lock, Option<u32>)> {
         let fault = |error: io::Error| unwritable(&self.path, &error);
         fs::create_dir_all(&self.path).map_err(fault)?;
@@ -143,14 +144,14 @@ impl Folder {
                 let holder = holder.map_or(String::new(), |pid| format!(" (process {pid})"));
                 return Err(Fault::conflict(
                     "BOT-8010",
-                    format!("another run of this pipeline is under way{holder}"),
+                    format!("another run of this pipeline is in progress{holder}"),
                 )
                 .file(&path)
                 .hint("wait for it to end, then run again"));
             }
             Err(fs::TryLockError::Error(error)) => return Err(fault(error)),
         }
-        // The lock is the kernel's and dies with its process; the number only tells people who.
+        // The kernel releases the lock when its process ends. The process id in the file is for messages only.
         let stale = holder.filter(|&pid| pid != std::process::id());
         file.set_len(0)
             .and_then(|()| file.write_all(std::process::id().to_string().as_bytes()))
@@ -163,10 +164,10 @@ impl Folder {
         Ok((Lock { file }, stale))
     }
 
-    /// Makes an empty folder for `stage` to write into.
+    /// Creates an empty folder for the outputs of `stage`.
     ///
     /// # Errors
-    /// `BOT-1002`.
+    /// `BOT-1002` if it cannot be created.
     pub fn begin(&self, stage: &str) -> Result<PathBuf> {
         let path = self.path.join(format!(".tmp-{stage}"));
         let fault = |error: io::Error| unwritable(&path, &error);
@@ -177,10 +178,10 @@ impl Folder {
         Ok(path)
     }
 
-    /// Publishes what [`Folder::begin`]'s folder holds as the result of `stage`, all at once.
+    /// Publishes the content of the folder of [`Folder::begin`] as the result of the stage of `record`, by a rename.
     ///
     /// # Errors
-    /// `BOT-1002`.
+    /// `BOT-1002` if it cannot be written.
     pub fn publish(&self, made: &Path, mut record: StageRecord) -> Result<StageRecord> {
         let fault = |error: io::Error| unwritable(made, &error);
         SCHEMA.clone_into(&mut record.schema);
@@ -195,7 +196,7 @@ impl Folder {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             record.outputs.insert(name, Digest::of_reader(file).map_err(fault)?);
         }
-        let mut bytes = serde_json::to_vec_pretty(&record).expect("a record is valid JSON");
+        let mut bytes = serde_json::to_vec_pretty(&record).expect("a record serializes to JSON");
         bytes.push(b'\n');
         let mut file = File::create(made.join("stage.json")).map_err(fault)?;
         file.write_all(&bytes).and_then(|()| file.sync_all()).map_err(fault)?;
@@ -213,13 +214,13 @@ impl Folder {
         Ok(record)
     }
 
-    /// Returns the path of a small file of the pipeline itself.
+    /// Returns the path of `name`, a file or folder of the pipeline itself.
     pub(super) fn own(&self, name: &str) -> PathBuf {
         self.path.join(name)
     }
 }
 
-/// Holds a pipeline's lock.
+/// The held lock of a pipeline.
 #[derive(Debug)]
 pub struct Lock {
     file: File,
@@ -227,18 +228,18 @@ pub struct Lock {
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // A lock that ended well names nobody, so that only a killed process leaves its number.
+        // Clear the process id, so that only a killed process leaves it in the file.
         let _ = self.file.set_len(0);
     }
 }
 
-/// Writes `bytes` to `path`: complete or absent.
+/// Writes `bytes` to `path` atomically.
 pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     let fault = |error: io::Error| unwritable(path, &error);
-    let aside = path.with_extension("tmp");
-    let mut file = File::create(&aside).map_err(fault)?;
+    let temporary = path.with_extension("tmp");
+    let mut file = File::create(&temporary).map_err(fault)?;
     file.write_all(bytes).and_then(|()| file.sync_all()).map_err(fault)?;
-    fs::rename(&aside, path).map_err(fault)?;
+    fs::rename(&temporary, path).map_err(fault)?;
     path.parent().map_or(Ok(()), sync_folder).map_err(fault)
 }
 
@@ -270,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn a_published_stage_is_remembered_until_an_output_is_altered() {
+    fn a_published_stage_is_unchanged_until_an_output_is_altered() {
         let root = tempfile::tempdir().unwrap();
         let folder = Folder::new(root.path(), "p");
         let _lock = folder.lock().unwrap();
@@ -292,14 +293,14 @@ mod tests {
         let held = folder.lock().unwrap();
         assert_eq!(folder.lock().unwrap_err().code(), "BOT-8010");
         drop(held);
-        // A process that was killed leaves its number; its kernel lock is gone.
+        // A killed process leaves its id in the file, but no kernel lock.
         fs::write(folder.own("lock"), "4194305").unwrap();
         let (_lock, stale) = folder.lock().unwrap();
         assert_eq!(stale, Some(4_194_305));
     }
 
     #[test]
-    fn what_a_killed_run_left_is_removed() {
+    fn unfinished_folders_of_a_killed_run_are_removed() {
         let root = tempfile::tempdir().unwrap();
         let folder = Folder::new(root.path(), "p");
         drop(folder.lock().unwrap());

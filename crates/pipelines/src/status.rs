@@ -1,54 +1,54 @@
-//! Which stages stand, which are stale, and why.
+//! The freshness of stages: up to date, not needed or stale, each with a reason.
 
 use super::{
     plan::{Plan, Stage},
-    run::Services,
+    services::Services,
     spec::StageSpec,
-    stages::Work,
+    stages::work::{Work, expectations_path, pushed, rival},
     state::{Folder, StageRecord},
 };
 use botops_digest::Digest;
 use botops_expectations::Expectations;
 use botops_findings::{Fault, Result};
-use botops_registry::{CHAMPION, Version};
+use botops_registry::CHAMPION;
 use serde::Serialize;
 use std::{collections::BTreeMap, fs::File, path::Path};
 
-/// The version of the code that runs stages; another one makes every stage stale.
+/// The version of the code that runs stages. A new version makes every stage stale.
 pub(super) const CODE: &str = concat!("botops ", env!("CARGO_PKG_VERSION"), " stages 1");
 
-/// What a stage depends on.
+/// The settings and inputs that a stage depends on.
 pub(super) struct Inputs {
     /// Digest of its settings.
     pub(super) settings: Digest,
-    /// Its inputs: `file:<role>`, `<stage>/<file>`, `champion`.
+    /// Digests of its inputs, by name: `file:<role>`, `<stage>/<file>`, `champion`.
     pub(super) inputs: BTreeMap<String, Digest>,
-    /// The data file of a validate stage: its digest and its records are read from one opening.
+    /// The open data file of a validate stage: its digest and its records are read through the same handle.
     pub(super) data: Option<File>,
 }
 
-/// Whether a stage has to run.
+/// Whether a stage must run.
 pub enum Freshness {
-    /// It stands.
+    /// Its result is up to date.
     Current(Box<StageRecord>),
-    /// There is nothing for it to do.
+    /// It has nothing to do, for this reason.
     NotNeeded(String),
-    /// It has to run, for this reason.
+    /// It must run, for this reason.
     Stale(String),
 }
 
 /// One line of `botops pipeline status`.
 #[derive(Debug, Clone, Serialize)]
 pub struct StageStatus {
-    /// The stage.
+    /// The name of the stage.
     pub stage: String,
     /// `current`, `not needed` or `stale`.
     pub state: String,
-    /// Why; for a current stage, the digest that stands.
+    /// The reason; for a current stage, the digest and the summary of its result.
     pub reason: String,
 }
 
-/// Says which stages would run, and why, without running any.
+/// Returns which stages would run and why, without running any.
 ///
 /// # Errors
 /// Those of reading inputs and the registry.
@@ -62,11 +62,11 @@ pub async fn status(plan: &Plan, services: &Services<'_>) -> Result<Vec<StageSta
     let work = Work { plan, services, folder: &folder, champion, started_at, findings: Vec::new() };
     let mut lines: Vec<StageStatus> = Vec::new();
     for stage in &plan.stages {
-        let waits = stage
+        let stale_need = stage
             .needs
             .iter()
             .find(|need| lines.iter().any(|line| &line.stage == *need && line.state == "stale"));
-        let (state, reason) = match waits {
+        let (state, reason) = match stale_need {
             Some(need) => ("stale", format!("waits for `{need}`")),
             None => {
                 let inputs = inputs(&work, stage).await?;
@@ -74,8 +74,8 @@ pub async fn status(plan: &Plan, services: &Services<'_>) -> Result<Vec<StageSta
                     Freshness::Current(record) => {
                         ("current", format!("{} ({})", record.result().short(), record.summary))
                     }
-                    Freshness::NotNeeded(why) => ("not needed", why),
-                    Freshness::Stale(why) => ("stale", why),
+                    Freshness::NotNeeded(reason) => ("not needed", reason),
+                    Freshness::Stale(reason) => ("stale", reason),
                 }
             }
         };
@@ -84,11 +84,11 @@ pub async fn status(plan: &Plan, services: &Services<'_>) -> Result<Vec<StageSta
     Ok(lines)
 }
 
-/// Compares what a stage depends on with what it depended on when it last ran.
+/// Compares the inputs and settings of a stage with those of its last success.
 pub(super) fn freshness(work: &Work<'_>, stage: &Stage, now: &Inputs) -> Freshness {
     let record = work.folder.record(&stage.name);
     if stage.spec.is_none() {
-        // The baseline is wanted once, by a model without a champion; what became of its data since is no matter.
+        // Only a model without a champion needs the baseline. Later changes of the data do not matter.
         return match (&work.champion, record) {
             (None, _) => Freshness::Stale("the model has no champion".to_owned()),
             (Some(_), Some(record)) if work.folder.altered(&record).is_none() => {
@@ -99,15 +99,15 @@ pub(super) fn freshness(work: &Work<'_>, stage: &Stage, now: &Inputs) -> Freshne
                 Freshness::Stale(format!("its output `{name}` was altered"))
             }
             (Some(champion), None) => {
-                Freshness::NotNeeded(format!("champion {} stands", champion.reference()))
+                Freshness::NotNeeded(format!("the model has a champion, {}", champion.reference()))
             }
         };
     }
     let Some(record) = record else {
-        return Freshness::Stale("it never ran to its end".to_owned());
+        return Freshness::Stale("it has not completed yet".to_owned());
     };
     if !record.verdict.goes_on() {
-        return Freshness::Stale(format!("it {} last time", record.verdict.name()));
+        return Freshness::Stale(format!("its last verdict is `{}`", record.verdict.name()));
     }
     if record.code != CODE {
         return Freshness::Stale(format!("it was run by {}", record.code));
@@ -118,12 +118,14 @@ pub(super) fn freshness(work: &Work<'_>, stage: &Stage, now: &Inputs) -> Freshne
     for (name, digest) in &now.inputs {
         match record.inputs.get(name) {
             Some(before) if before == digest => {}
-            Some(_) => return Freshness::Stale(format!("its input `{}` changed", shown(name))),
-            None => return Freshness::Stale(format!("its input `{}` is new", shown(name))),
+            Some(_) => {
+                return Freshness::Stale(format!("its input `{}` changed", display_name(name)));
+            }
+            None => return Freshness::Stale(format!("its input `{}` is new", display_name(name))),
         }
     }
     if let Some(gone) = record.inputs.keys().find(|name| !now.inputs.contains_key(*name)) {
-        return Freshness::Stale(format!("its input `{}` is gone", shown(gone)));
+        return Freshness::Stale(format!("it no longer has the input `{}`", display_name(gone)));
     }
     if let Some(name) = work.folder.altered(&record) {
         return Freshness::Stale(format!("its output `{name}` was altered"));
@@ -131,12 +133,12 @@ pub(super) fn freshness(work: &Work<'_>, stage: &Stage, now: &Inputs) -> Freshne
     Freshness::Current(Box::new(record))
 }
 
-/// Returns an input's name as people call it.
-fn shown(name: &str) -> &str {
+/// Returns the name of an input for messages, without `file:`.
+fn display_name(name: &str) -> &str {
     name.trim_start_matches("file:")
 }
 
-/// Gathers what `stage` depends on; the stages it takes from have run.
+/// Gathers the inputs of `stage`. The stages that it takes files from must have run.
 pub(super) async fn inputs(work: &Work<'_>, stage: &Stage) -> Result<Inputs> {
     let mut inputs = BTreeMap::new();
     let mut data = None;
@@ -149,16 +151,16 @@ pub(super) async fn inputs(work: &Work<'_>, stage: &Stage) -> Result<Inputs> {
             let (file, digest) = opened(root, &spec.data)?;
             inputs.insert("file:data".to_owned(), digest);
             data = Some(file);
-            if let Some(expectations) = super::stages::expectations_path(root, spec) {
+            if let Some(expectations) = expectations_path(root, spec) {
                 inputs.insert("file:expectations".to_owned(), file_digest(root, &expectations)?);
-                // What cannot be read is said when the stage runs.
+                // The stage itself reports expectations that cannot be read.
                 if let Ok(expectations) = Expectations::read(&root.join(&expectations)) {
                     for (written, file) in expectations.referenced() {
                         let name = format!("file:{}", written.display());
                         inputs.insert(name, file_digest(root, &file)?);
                     }
                     if expectations.has_freshness() {
-                        // What was fresh yesterday may not be today.
+                        // Data that was fresh yesterday may not be fresh today.
                         settings.push(work.started_at.date_naive().to_string().into());
                     }
                 }
@@ -166,14 +168,14 @@ pub(super) async fn inputs(work: &Work<'_>, stage: &Stage) -> Result<Inputs> {
         }
         Some(StageSpec::Split(spec)) => {
             take(work, &mut inputs, &spec.from, "accepted.csv")?;
-            // The first run makes it.
+            // The first run writes the lock.
             if let Some(lock) = spec.lock.as_ref().filter(|lock| root.join(lock).exists()) {
                 inputs.insert("file:lock".to_owned(), file_digest(root, lock)?);
             }
         }
         Some(StageSpec::Train(spec)) => {
             take(work, &mut inputs, &spec.from, "train.csv")?;
-            // The same path may hold another encoder tomorrow.
+            // The encoder at the same path may change.
             if let Some(digest) = work.services.encoders.digest(&spec.model)? {
                 inputs.insert("encoder".to_owned(), digest);
             }
@@ -193,7 +195,7 @@ pub(super) async fn inputs(work: &Work<'_>, stage: &Stage) -> Result<Inputs> {
         }
         Some(StageSpec::Gate(spec)) => {
             take(work, &mut inputs, &spec.from, "evaluation.json")?;
-            // There is a comparison only where there is a champion.
+            // There is a comparison only if there is a champion.
             if work.folder.file(&spec.from, "comparison.json").exists() {
                 take(work, &mut inputs, &spec.from, "comparison.json")?;
             }
@@ -210,7 +212,7 @@ pub(super) async fn inputs(work: &Work<'_>, stage: &Stage) -> Result<Inputs> {
             take(work, &mut inputs, &spec.model, "model.botops")?;
             take(work, &mut inputs, &spec.gate, "gate.json")?;
             settings.push(work.plan.model.clone().into());
-            // By its path within the workspace, so that a moved workspace is the same work.
+            // Use the path relative to the workspace, so that a moved workspace stays up to date.
             let registry = work.services.registry.store().url();
             let inside = Path::new(registry).strip_prefix(root).ok();
             settings
@@ -222,7 +224,7 @@ pub(super) async fn inputs(work: &Work<'_>, stage: &Stage) -> Result<Inputs> {
                 inputs.insert("file:traffic".to_owned(), file_digest(root, traffic)?);
             }
             settings.push(work.services.promoter.identity().into());
-            if let Some(version) = super::stages::pushed(work, &spec.version).await?
+            if let Some(version) = pushed(work, &spec.version).await?
                 && let Some(model) = version.model_digest()
                 && let Some(champion) = rival(work, model).await?
             {
@@ -243,19 +245,7 @@ pub(super) async fn inputs(work: &Work<'_>, stage: &Stage) -> Result<Inputs> {
     Ok(Inputs { settings: Digest::of_json(&settings), inputs, data })
 }
 
-/// Returns the champion that a model is to be held against: the one in force, or, where the model is the champion
-/// already, the one before it. So moving the champion to a run's own result makes nothing of that run stale.
-pub(super) async fn rival(work: &Work<'_>, model_file: Digest) -> Result<Option<Version>> {
-    match &work.champion {
-        Some(champion) if champion.model_digest() == Some(model_file) => {
-            // The same model may have been registered more than once, with other gates passed.
-            let line = work.services.registry.succession(&champion.model).await?;
-            Ok(line.into_iter().find(|version| version.model_digest() != Some(model_file)))
-        }
-        champion => Ok(champion.clone()),
-    }
-}
-
+/// Adds the output `file` of `stage` to `inputs`.
 fn take(
     work: &Work<'_>,
     inputs: &mut BTreeMap<String, Digest>,
@@ -265,7 +255,7 @@ fn take(
     let digest =
         work.folder.record(stage).and_then(|record| record.outputs.get(file).copied()).ok_or_else(
             || {
-                Fault::internal("BOT-8030", format!("stage `{stage}` left no `{file}`"))
+                Fault::internal("BOT-8030", format!("stage `{stage}` has no output `{file}`"))
                     .file(work.folder.stage(stage))
                     .hint("remove that folder and run again")
             },
@@ -278,18 +268,18 @@ fn file_digest(root: &Path, path: &Path) -> Result<Digest> {
     opened(root, path).map(|(_, digest)| digest)
 }
 
-/// Opens the file at `path` below `root`, and returns it with the digest of its bytes.
+/// Opens the file at `path` below `root` and returns it with the digest of its bytes.
 fn opened(root: &Path, path: &Path) -> Result<(File, Digest)> {
     let full = root.join(path);
     let unreadable = |error: std::io::Error| {
-        let why = match error.kind() {
+        let reason = match error.kind() {
             std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
             std::io::ErrorKind::IsADirectory => "it is a directory".to_owned(),
             _ => error.to_string(),
         };
-        Fault::usage("BOT-1001", format!("`{}` cannot be read: {why}", path.display()))
+        Fault::usage("BOT-1001", format!("`{}` cannot be read: {reason}", path.display()))
             .file(path)
-            .hint("paths in a pipeline start at the folder of botops.yaml, or the current folder without one")
+            .hint("paths in a pipeline are relative to the folder of botops.yaml, or to the current folder without one")
     };
     let file = File::open(&full).map_err(unreadable)?;
     let digest = Digest::of_reader(&file).map_err(unreadable)?;

@@ -1,4 +1,4 @@
-//! What to tune, as written in YAML.
+//! The `tune` block of a pipeline: the search space and the rungs of `botops tune`.
 
 use botops_evaluation::{MetricName, Rung, SettingKind};
 use botops_findings::{Fault, Place, Result};
@@ -15,34 +15,35 @@ pub struct TuneSpec {
     /// The train stage whose model settings are the base; default: the only one.
     #[serde(default)]
     pub stage: Option<String>,
-    /// What decides.
+    /// The metric that ranks the trials.
     #[serde(default)]
     pub metric: MetricName,
-    /// How many configurations are tried, the base among them.
+    /// The number of configurations to try, including the base.
     #[serde(default = "default_trials")]
     pub trials: u32,
-    /// Number of folds.
+    /// The number of folds.
     #[serde(default = "default_folds")]
     pub folds: u32,
-    /// Seed of folds and draws.
+    /// The seed of the folds and of the drawn settings.
     #[serde(default = "default_seed")]
     pub seed: u64,
-    /// How trials are dropped on the way.
+    /// The rule that drops trials during the search.
     #[serde(default)]
     pub halving: Halving,
-    /// Model settings (dotted keys, such as `head.c`) and what each may be.
+    /// Model settings (dotted keys, such as `head.c`) and the values of each.
     pub space: BTreeMap<String, Dimension>,
 }
 
-/// Successive halving: in each rung the best `1 / factor` of the trials go on, and are judged by `factor` times as much.
+/// Successive halving: the best `1 / factor` of the trials of a rung go to the next one, which uses `factor` times as
+/// many folds or records.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Halving {
-    /// How many fewer trials a rung has than the one before, and how much more each is judged by; 2 or more.
+    /// The factor by which trials decrease and folds or records increase from rung to rung; 2 or more.
     pub factor: u32,
-    /// The share that the first rung is judged by, in (0, 1]; 1: there is one rung, and no trial is dropped.
+    /// The share of folds or records in the first rung, in (0, 1]. With 1 there is one rung, and no trial is dropped.
     pub first_share: f64,
-    /// Of what that is a share.
+    /// Whether rungs differ in folds or in records.
     pub of: RungKind,
 }
 
@@ -52,30 +53,31 @@ impl Default for Halving {
     }
 }
 
-/// What a rung takes more of than the one before.
+/// The quantity that increases from rung to rung.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RungKind {
-    /// Folds: models learn from as many records as in the end, and folds judged before count in the next rung.
+    /// Folds. Models train on as many records as in the last rung, and the next rung reuses the scores of earlier folds.
     #[default]
     Folds,
-    /// Records: all folds are judged by models that learn from a part. Cheaper where one training is dear.
+    /// Records. Every rung scores all folds, with models trained on a part of the records. Cheaper if one training is
+    /// expensive.
     Records,
 }
 
-/// What a setting may be, by one key.
+/// The values of one setting.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Dimension {
-    /// One of these.
+    /// One of these values.
     Choice(Vec<Value>),
-    /// A number between these.
+    /// A number between these two, uniformly distributed.
     Uniform([f64; 2]),
-    /// A number between these (above 0), each ratio as likely.
+    /// A number between these two (above 0), uniformly distributed on a logarithmic scale.
     LogUniform([f64; 2]),
-    /// A whole number from the first to the second.
+    /// An integer from the first to the second, uniformly distributed.
     Integer([i64; 2]),
-    /// A whole number from the first (above 0) to the second, each ratio as likely.
+    /// An integer from the first (above 0) to the second, uniformly distributed on a logarithmic scale.
     LogInteger([i64; 2]),
 }
 
@@ -91,13 +93,13 @@ fn default_seed() -> u64 {
     17
 }
 
-/// The most trials.
+/// The largest number of trials.
 const MOST_TRIALS: u32 = 10_000;
 
 impl TuneSpec {
-    /// Returns the rungs: what each judges by, and with how many trials, from `trials` in the first.
+    /// Returns the rungs of a search that starts with `trials` trials.
     ///
-    /// Of folds, shares are rounded to whole ones, and each rung has at least one more than the one before.
+    /// Shares of folds are rounded to whole folds, and each rung has at least one fold more than the one before.
     #[must_use]
     pub fn rungs(&self, trials: u32) -> Vec<Rung> {
         let mut rungs: Vec<Rung> = Vec::new();
@@ -117,18 +119,18 @@ impl TuneSpec {
                 return rungs;
             }
             share *= f64::from(self.halving.factor);
-            // Two beside the base, so that the winner has somebody to be held against.
+            // At least 3: two besides the base, so that the winner can be compared with a runner-up.
             left = left.div_ceil(self.halving.factor).max(left.min(3));
         }
     }
 
-    /// Checks every number; what the space may hold is checked by whoever knows the base.
+    /// Checks every number of the block. The settings of the space are checked against the base elsewhere.
     ///
     /// # Errors
-    /// `BOT-8042` (exit 2), with the place in `yaml`.
+    /// `BOT-8042` and `BOT-8043` (exit 2), with the place in the file.
     pub fn check(&self, places: &Places<'_>) -> Result<()> {
-        let wrong = |key: &str, what: String, hint: &str| {
-            Err(Fault::usage("BOT-8042", what).at(places.of(key)).hint(hint))
+        let wrong = |key: &str, message: String, hint: &str| {
+            Err(Fault::usage("BOT-8042", message).at(places.of(key)).hint(hint))
         };
         let Halving { factor, first_share, .. } = self.halving;
         if !(2..=MOST_TRIALS).contains(&self.trials) {
@@ -173,14 +175,16 @@ impl TuneSpec {
     }
 }
 
-/// Where each key of a pipeline's `tune:` is written.
+/// The places of the keys of a `tune` block in its file.
 pub struct Places<'a> {
+    /// The name of the pipeline file.
     pub file: &'a str,
+    /// The outline of the pipeline file.
     pub outline: Outline,
 }
 
 impl Places<'_> {
-    /// Returns the place of `key` under `tune:`, or of the nearest block around it that is written down.
+    /// Returns the place of `key` below `tune`, or of the innermost enclosing block that is in the file.
     pub fn of(&self, key: &str) -> Place {
         let key = format!("tune.{key}");
         let mut known = key.as_str();
@@ -202,7 +206,7 @@ impl Places<'_> {
 }
 
 impl Dimension {
-    /// Returns its name as written in YAML.
+    /// Returns the name of the dimension in YAML.
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Choice(_) => "choice",
@@ -213,7 +217,7 @@ impl Dimension {
         }
     }
 
-    /// Returns how its values are to be looked at.
+    /// Returns whether its values are choices or numbers.
     pub fn kind(&self) -> SettingKind {
         match self {
             Self::Choice(_) => SettingKind::Choice,
@@ -221,7 +225,7 @@ impl Dimension {
         }
     }
 
-    /// Returns the values that stand for all: each choice, or the two ends; with where each is written.
+    /// Returns the values to check: every choice, or the two ends of a range; each with its key, such as `choice[1]`.
     pub fn ends(&self) -> Vec<(String, Value)> {
         let at = |i: usize| format!("{}[{i}]", self.name());
         match self {
@@ -238,9 +242,9 @@ impl Dimension {
     }
 
     fn check(&self, key: &str, places: &Places<'_>) -> Result<()> {
-        let wrong = |what: String, hint: &str| {
+        let wrong = |message: String, hint: &str| {
             let at = places.of(&format!("{key}.{}", self.name()));
-            Err(Fault::usage("BOT-8043", what).at(at).hint(hint))
+            Err(Fault::usage("BOT-8043", message).at(at).hint(hint))
         };
         let name = self.name();
         match self {
@@ -262,7 +266,7 @@ impl Dimension {
             Self::Uniform([low, high]) | Self::LogUniform([low, high]) => {
                 if !(low.is_finite() && high.is_finite()) || low >= high {
                     return wrong(
-                        format!("`{name}: [{low}, {high}]` holds no range"),
+                        format!("`{name}: [{low}, {high}]` is not a range"),
                         "write two numbers, the smaller first",
                     );
                 }
@@ -276,10 +280,10 @@ impl Dimension {
                 }
             }
             Self::Integer([low, high]) | Self::LogInteger([low, high]) => {
-                // Wider ones cannot be drawn from, and mean nothing.
+                // A wider range overflows `i64`.
                 if low >= high || high.checked_sub(*low).is_none() {
                     return wrong(
-                        format!("`{name}: [{low}, {high}]` holds no range"),
+                        format!("`{name}: [{low}, {high}]` is not a range"),
                         "write two whole numbers, the smaller first",
                     );
                 }
@@ -296,7 +300,7 @@ impl Dimension {
         Ok(())
     }
 
-    /// Draws a value. Numbers have four significant digits: readable, and no configuration depends on the fifth.
+    /// Draws a value. Numbers are rounded to four significant digits, which is precise enough and easy to read.
     pub fn draw(&self, random: &mut Random) -> Value {
         match self {
             Self::Choice(values) => values[random.below(values.len())].clone(),
@@ -312,7 +316,7 @@ impl Dimension {
                 json!(low + random.below(steps + 1) as i64)
             }
             Self::LogInteger([low, high]) => {
-                // Each whole number has the room up to the next one.
+                // Each integer n covers the interval [n, n + 1).
                 let (from, to) = ((*low as f64).ln(), (*high as f64 + 1.0).ln());
                 let drawn = (from + random.unit() * (to - from)).exp().floor() as i64;
                 json!(drawn.clamp(*low, *high))

@@ -1,4 +1,4 @@
-//! A validation as annotations of GitHub Actions, within what a step may make of them.
+//! A validation as annotations of GitHub Actions, within the limits of a step.
 
 use super::{
     validation::{by_code, summary, title},
@@ -7,13 +7,13 @@ use super::{
 use botops_findings::{Finding, Severity};
 use botops_validation::Validation;
 
-/// A step shows ten annotations of each kind, and drops the others without a word.
+/// The most annotations of each kind that GitHub shows for a step. It drops the others silently.
 const MOST: usize = 10;
 
-/// Returns workflow commands that put what was found in the file `name` on its lines.
+/// Returns workflow commands that annotate the lines of the file `name` with the findings.
 ///
-/// At most ten errors, ten warnings and ten notices: the first of each code, then the next ones of the most frequent.
-/// Where there are more, the last annotation of the kind says how many, by code.
+/// There are at most ten errors, ten warnings and ten notices: the first finding of each code, then the second of each,
+/// and so on. If there are more, the last annotation of the kind counts them by code.
 #[must_use]
 pub fn validation_annotations(validation: &Validation, name: &str) -> String {
     let mut out = String::new();
@@ -39,7 +39,7 @@ pub fn validation_annotations(validation: &Validation, name: &str) -> String {
                 .map(|group| format!("{} {} {}", count(group.count), group.code, title(group.code)))
                 .collect();
             let text = format!(
-                "{more} more that a step does not show; in all {}",
+                "{more} more findings that a step cannot show; in total {}",
                 codes.join(", "),
                 more = count(more)
             );
@@ -63,12 +63,12 @@ fn annotation(command: &str, finding: &Finding, name: &str) -> String {
     format!("::{command} file={file}{line},title={heading}::{text}\n")
 }
 
-/// Escapes the text of a command: a line break would begin another one.
+/// Escapes the text of a command, in which a line break would start another command.
 fn data(text: &str) -> String {
     text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
 }
 
-/// Escapes a property, which a comma or colon would end.
+/// Escapes a property of a command, which a comma or a colon would end.
 fn property(text: &str) -> String {
     data(text).replace(':', "%3A").replace(',', "%2C")
 }

@@ -1,7 +1,6 @@
-//! A model in words for whoever meets it without having made it: a card as Hugging Face's hub reads them.
+//! Model cards in the format of the Hugging Face Hub: YAML front matter, then Markdown.
 //!
-//! Front matter in YAML, then Markdown. Everything in it was recorded or measured; what was not is said to be unknown,
-//! and nothing is added from elsewhere.
+//! A card contains only recorded or measured facts, and states which ones are unknown.
 
 use super::{
     markdown::{plain, table},
@@ -11,71 +10,71 @@ use super::{
 use botops_evaluation::{EvaluationReport, METRICS, Metric, UNKNOWN_LANGUAGE};
 use botops_models::confidence::{FallbackRule, OosScore, PredictionSets};
 
-/// Intents shown among the weakest, and pairs among the most confused.
+/// The most rows of the tables of weakest intents and of confused pairs.
 const MOST: usize = 10;
 
-/// What a card is about.
+/// The model of a card, and all recorded facts about it.
 #[derive(Debug, Clone)]
 pub struct CardSubject<'a> {
-    /// The model's name.
+    /// The name of the model.
     pub name: &'a str,
-    /// The run that made it.
+    /// The id of the run that trained it.
     pub run: &'a str,
-    /// The day it was made.
+    /// The day of the training.
     pub day: String,
-    /// The version of botops that made it.
+    /// The version of botops that trained it.
     pub botops: &'a str,
-    /// Operating system and architecture it was made on.
+    /// The operating system and architecture of the training.
     pub platform: &'a str,
-    /// The commit it was made at.
+    /// The commit of the code.
     pub git_commit: Option<&'a str>,
-    /// Whether tracked files differed from it.
+    /// Whether tracked files differed from the commit.
     pub git_dirty: bool,
-    /// The license, where the user names one.
+    /// The license, if the user names one.
     pub license: Option<&'a str>,
-    /// Digest of the model file.
+    /// The digest of the model file.
     pub digest: String,
-    /// Its size.
+    /// The size of the model file, in bytes.
     pub size_bytes: u64,
     /// The intents.
     pub intents: Vec<&'a str>,
-    /// Utterances it learned from.
+    /// The number of training utterances.
     pub n_samples: u64,
-    /// The temperature by which scores are divided.
+    /// The temperature that divides the scores.
     pub temperature: f64,
-    /// When it falls back.
+    /// The rule that decides when the model falls back.
     pub fallback: FallbackRule,
-    /// What makes sets of intents, where it makes any.
+    /// The prediction sets, if the model has them.
     pub sets: Option<&'a PredictionSets>,
-    /// Whether it brings entities or responses.
+    /// Whether the model file contains entities or responses.
     pub has_dialogue: bool,
-    /// Settings by name.
+    /// The settings: pairs of name and value.
     pub settings: Vec<(String, String)>,
-    /// The classifier's kind.
+    /// The kind of the classifier.
     pub head: Option<&'a str>,
-    /// What it learned from: file, digest, whether it is kept with the run.
+    /// The training data, if it was recorded.
     pub training_data: Option<CardData<'a>>,
-    /// Its evaluation.
+    /// The evaluation of the run, if it has one.
     pub evaluation: Option<&'a EvaluationReport>,
 }
 
 /// A data file of a card.
 #[derive(Debug, Clone)]
 pub struct CardData<'a> {
-    /// Its name; empty where it is not known.
+    /// The name of the file; empty if unknown.
     pub file: &'a str,
-    /// Its digest.
+    /// The digest of the file.
     pub digest: String,
-    /// Whether it is kept with the run.
+    /// Whether the run keeps the file.
     pub kept: bool,
 }
 
-/// Returns the card.
+/// Returns the model card of `subject`.
 #[must_use]
 pub fn model_card(subject: &CardSubject<'_>) -> String {
     let mut out = front_matter(subject);
     out += &format!("\n# Model card: {}\n", plain(subject.name, 100));
-    out += &what_it_is(subject);
+    out += &description(subject);
     out += &intended_use(subject);
     out += &training_data(subject);
     out += &evaluation(subject);
@@ -85,11 +84,12 @@ pub fn model_card(subject: &CardSubject<'_>) -> String {
     out
 }
 
-/// Writes a text as YAML takes it whatever is in it: JSON's own form.
+/// Writes a text as a JSON string, which is valid YAML for any text.
 fn quoted(text: &str) -> String {
     serde_json::to_string(text).expect("a text is valid JSON")
 }
 
+/// Returns the YAML front matter, which the hub reads.
 fn front_matter(subject: &CardSubject<'_>) -> String {
     let mut out = "---\n".to_owned();
     let languages = languages(subject.evaluation);
@@ -128,7 +128,7 @@ fn front_matter(subject: &CardSubject<'_>) -> String {
     out + "---\n"
 }
 
-/// Returns the languages of the records it was evaluated on, as far as they are language codes.
+/// Returns the languages of the evaluation records that are language codes.
 fn languages(report: Option<&EvaluationReport>) -> Vec<&str> {
     let is_code = |name: &&String| {
         (2..=3).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_lowercase())
@@ -137,7 +137,7 @@ fn languages(report: Option<&EvaluationReport>) -> Vec<&str> {
     names.filter(is_code).map(String::as_str).collect()
 }
 
-/// Iterates over metrics, those that are known in their order, then the rest.
+/// Returns the metrics of `report`: the known ones in their usual order, then the rest.
 fn measured(report: &EvaluationReport) -> Vec<(&str, &Metric)> {
     let known = METRICS.iter().filter_map(|(name, _)| Some((*name, report.metrics.get(*name)?)));
     let is_known = |name: &str| METRICS.iter().any(|(known, _)| *known == name);
@@ -145,19 +145,20 @@ fn measured(report: &EvaluationReport) -> Vec<(&str, &Metric)> {
     known.chain(rest.map(|(name, metric)| (name.as_str(), metric))).collect()
 }
 
-fn what_it_is(subject: &CardSubject<'_>) -> String {
+/// Returns the section with the intents, the file and the settings.
+fn description(subject: &CardSubject<'_>) -> String {
     let settings = subject
         .settings
         .iter()
         .map(|(name, value)| vec![format!("`{}`", plain(name, 80)), plain(value, 200)]);
     let names: Vec<String> = subject.intents.iter().map(|intent| plain(intent, 80)).collect();
     format!(
-        "\n## What it is\n\nIt sorts an utterance into one of {}, with a probability for each. When {}, it says that it did not understand (it falls back).{} It is one file of {} bytes, `{}`, made on {} by \
+        "\n## Description\n\nThe model classifies an utterance as one of {}, with a probability for each. If {}, it falls back: it replies that it did not understand.{} It is one file of {} bytes, `{}`, trained on {} with \
          botops {} in run `{}`.\n\nThe intents: {}.\n\n{}",
         counted(subject.intents.len() as u64, "intent", "intents"),
-        declines(subject.fallback),
+        fallback_condition(subject.fallback),
         if subject.has_dialogue {
-            " It brings entities to find and responses to give, which were written and not learned."
+            " It contains entities and responses, which were written by hand and not trained."
         } else {
             ""
         },
@@ -172,14 +173,14 @@ fn what_it_is(subject: &CardSubject<'_>) -> String {
 }
 
 fn intended_use(subject: &CardSubject<'_>) -> String {
-    let seen = languages(subject.evaluation);
-    let seen = match seen.as_slice() {
+    let languages = languages(subject.evaluation);
+    let languages = match languages.as_slice() {
         [] => String::new(),
-        seen => format!(", in the languages it was evaluated on ({})", seen.join(", ")),
+        codes => format!(", in the languages of its evaluation ({})", codes.join(", ")),
     };
     format!(
-        "\n## Intended use\n\nFor messages of the kind it learned from{seen}. It gives every message one of the intents \
-         above or falls back: a message about something else gets one of them too whenever the model is sure enough.\n"
+        "\n## Intended use\n\nThe model is for messages like its training data{languages}. It gives every message one of the intents \
+         above or falls back. A message on another subject also gets one of these intents if the score is high enough.\n"
     )
 }
 
@@ -189,19 +190,16 @@ fn training_data(subject: &CardSubject<'_>) -> String {
         Some(CardData { file, digest, kept }) => {
             let file = if file.is_empty() { "a file".to_owned() } else { plain(file, 100) };
             let kept = if *kept { "kept with the run" } else { "not kept with the run" };
-            format!("{file}, `{digest}`, {kept}; ")
+            format!("{file}, `{digest}`, {kept}: ")
         }
-        None => "Which data is not recorded; ".to_owned(),
+        None => "The training data was not recorded: ".to_owned(),
     };
-    out + &format!(
-        "{} learned from.\n",
-        counted(subject.n_samples, "utterance was", "utterances were")
-    )
+    out + &format!("{}.\n", counted(subject.n_samples, "utterance", "utterances"))
 }
 
 fn evaluation(subject: &CardSubject<'_>) -> String {
     let Some(report) = subject.evaluation else {
-        return "\n## Evaluation\n\nThe run did not evaluate it.\n".to_owned();
+        return "\n## Evaluation\n\nThe run did not evaluate the model.\n".to_owned();
     };
     let metric = |metric: &Metric| {
         let [lower, upper] = metric.ci95;
@@ -217,7 +215,7 @@ fn evaluation(subject: &CardSubject<'_>) -> String {
         counted(report.n, "utterance", "utterances"),
         match learned_from_test(subject, report) {
             true =>
-                " **It learned from this very data, so the numbers say nothing of other messages.**",
+                " **This is also the training data, so the numbers do not apply to other messages.**",
             false => "",
         },
         table(&["metric", "value", "95 % interval", "n"], &[1, 2, 3], rows)
@@ -257,12 +255,12 @@ fn evaluation(subject: &CardSubject<'_>) -> String {
             vec![plain(pair.truth, 80), plain(pair.predicted, 80), of(pair.n, pair.support)]
         });
         out += "\nMost confused:\n\n";
-        out += &table(&["truth", "taken for", "records"], &[2], rows);
+        out += &table(&["truth", "predicted as", "records"], &[2], rows);
     }
     out
 }
 
-/// Returns whether a model was evaluated on the very file that it learned from.
+/// Returns whether the evaluation data is the training data.
 fn learned_from_test(subject: &CardSubject<'_>, report: &EvaluationReport) -> bool {
     let digest = report.data_digest.to_string();
     subject.training_data.as_ref().is_some_and(|data| data.digest == digest)
@@ -270,11 +268,11 @@ fn learned_from_test(subject: &CardSubject<'_>, report: &EvaluationReport) -> bo
 
 fn calibration(subject: &CardSubject<'_>) -> String {
     let mut out = format!(
-        "\n## Calibration\n\nScores are divided by a temperature of {:.4}, fitted on utterances held out of the \
-         fit, before they become probabilities.\n",
+        "\n## Calibration\n\nScores are divided by a temperature of {:.4}, fitted on held-out utterances, \
+         before they become probabilities.\n",
         subject.temperature
     );
-    out += &promises(subject);
+    out += &guarantees(subject);
     let Some(report) = subject.evaluation else { return out };
     if let Some(ece) = report.metrics.get("ece") {
         out += &format!(
@@ -296,38 +294,38 @@ fn calibration(subject: &CardSubject<'_>) -> String {
     out + &table(&["confidence", "mean", "share right", "records"], &[0, 1, 2, 3], rows)
 }
 
-/// Says when a model falls back, to follow "when".
-fn declines(rule: FallbackRule) -> String {
+/// Returns the condition of a fallback, which follows "if".
+fn fallback_condition(rule: FallbackRule) -> String {
     let threshold = number(rule.threshold);
     match rule.score {
-        OosScore::MaxProbability => format!("the highest is below {threshold}"),
+        OosScore::MaxProbability => format!("the highest probability is below {threshold}"),
         score => format!("its score `{}` is below {threshold}", score.name()),
     }
 }
 
-/// Says what was shown of the answers and of the sets of intents, where anything was stated.
-fn promises(subject: &CardSubject<'_>) -> String {
+/// Returns the guarantees on answers and on prediction sets; empty without a target.
+fn guarantees(subject: &CardSubject<'_>) -> String {
     let mut out = String::new();
-    if let Some(shown) = subject.fallback.guarantee {
+    if let Some(guarantee) = subject.fallback.guarantee {
         out += &format!(
-            "\nThe threshold is the lowest that shows, with {} confidence, that {} of the messages answered are right: of \
-             {} kept aside from the choice, {} were answered and {} of these wrongly, so that {} or more are right. It \
-             holds for messages like those, out-of-scope ones as frequent.\n",
-            percent(shown.level),
-            percent(shown.target_accuracy),
-            counted(shown.n_samples, "utterance", "utterances"),
-            count(shown.n_answered),
-            count(shown.n_wrong),
-            percent(shown.accuracy_bound)
+            "\nThe threshold is the lowest for which the held-out data shows, with {} confidence, that {} of the answers are right. \
+             Of {} held out, {} were answered, {} of them wrongly, so that at least {} of the answers are right. This \
+             holds for messages like these, with the same share of out-of-scope messages.\n",
+            percent(guarantee.level),
+            percent(guarantee.target_accuracy),
+            counted(guarantee.n_samples, "utterance", "utterances"),
+            count(guarantee.n_answered),
+            count(guarantee.n_wrong),
+            percent(guarantee.accuracy_bound)
         );
     }
     if let Some(sets) = subject.sets {
         out += &format!(
-            "\nWith a prediction comes a set of intents ({}), which holds the intent of {}{} in-scope messages; its \
-             quantiles rest on {}.\n",
+            "\nEach prediction has a set of intents ({}), which contains the intent of {} of the in-scope messages{}; its \
+             quantiles were computed on {}.\n",
             sets.method.name(),
             percent(1.0 - sets.alpha),
-            if sets.is_class_conditional() { " of each intent's" } else { " of" },
+            if sets.is_class_conditional() { " of every intent" } else { "" },
             counted(sets.n_samples, "utterance", "utterances")
         );
     }
@@ -337,39 +335,38 @@ fn promises(subject: &CardSubject<'_>) -> String {
 fn limits(subject: &CardSubject<'_>) -> String {
     let mut found = Vec::new();
     match subject.evaluation {
-        None => found.push("How good it is, is not known.".to_owned()),
+        None => found.push("The quality of the model is unknown: it was not evaluated.".to_owned()),
         Some(report) => {
             if let Some(accuracy) = report.metrics.get("accuracy") {
                 found.push(format!(
-                    "On the test data {} of answers are wrong, and on other data it may be more: the intervals above are \
-                     about chance alone.",
+                    "On the test data {} of the answers are wrong. On other data it may be more: the intervals above \
+                     only cover chance.",
                     percent(1.0 - accuracy.value)
                 ));
             }
             found.push(match &report.oos {
                 Some(oos) => format!(
-                    "Of {}, {} fell back; the rest got an intent (AUROC {}, {} to {}).",
+                    "Of {}, {} fell back; the others got an intent (AUROC {}, {} to {}).",
                     counted(oos.n_oos, "out-of-scope utterance", "out-of-scope utterances"),
                     percent(oos.fallback_rate.value),
                     number(oos.auroc.value),
                     number(oos.auroc.ci95[0]),
                     number(oos.auroc.ci95[1])
                 ),
-                None => "What it does with utterances that are out of scope was not measured."
-                    .to_owned(),
+                None => "Its behavior on out-of-scope utterances was not measured.".to_owned(),
             });
             let rare =
                 report.per_class.values().filter(|m| m.support > 0 && m.support < 30).count();
             if rare > 0 {
                 found.push(format!(
-                    "{} fewer than 30 test records: what is said of them is rough.",
+                    "{} fewer than 30 test records, so the numbers for them are imprecise.",
                     counted(rare as u64, "intent has", "intents have")
                 ));
             }
             let absent = report.per_class.values().filter(|m| m.support == 0).count();
             if absent > 0 {
                 found.push(format!(
-                    "{} no test record: nothing is known of them.",
+                    "{} no test record, so there are no numbers for them.",
                     counted(absent as u64, "intent has", "intents have")
                 ));
             }
@@ -402,12 +399,12 @@ fn reproduction(subject: &CardSubject<'_>) -> String {
     };
     let data = match &subject.training_data {
         Some(CardData { kept: true, .. }) => "The run keeps its training data.",
-        _ => "The run does not keep its training data: give the file with `--data`.",
+        _ => "The run does not keep its training data: pass the file with `--data`.",
     };
     format!(
-        "\n## How to reproduce\n\n    botops runs reproduce {}\n\nIt was made by botops {} on {}, {code}. {data} The \
-         command trains again from the record and says whether the file is the same to the byte, or where it begins to \
-         differ.\n",
+        "\n## How to reproduce\n\n    botops runs reproduce {}\n\nThe model was trained with botops {} on {}, {code}. {data} The \
+         command trains again from the record and reports whether the new file is byte-identical, or the first step \
+         that differs.\n",
         subject.run,
         plain(subject.botops, 40),
         plain(subject.platform, 60)

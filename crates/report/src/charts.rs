@@ -1,7 +1,7 @@
-//! Small drawings: bars, a reliability diagram, a weight over time.
+//! SVG charts: bars, intervals, curves, histograms, a reliability diagram, a weight over time.
 
 use super::{
-    page::escape,
+    html::escape,
     wording::{count, number, percent},
 };
 use botops_evaluation::ReliabilityBin;
@@ -29,7 +29,7 @@ pub(super) fn share_bar(value: f64, interval: Option<[f64; 2]>) -> String {
     )
 }
 
-/// Returns a scale that holds all of `intervals`, a little wider than they are; [0, 1] for none.
+/// Returns a scale that contains all finite `intervals`, with a margin of 5 % on both sides; [0, 1] for none.
 pub(super) fn scale_of(intervals: impl Iterator<Item = [f64; 2]>) -> [f64; 2] {
     let (low, high) = intervals
         .filter(|[low, high]| low.is_finite() && high.is_finite())
@@ -41,12 +41,12 @@ pub(super) fn scale_of(intervals: impl Iterator<Item = [f64; 2]>) -> [f64; 2] {
     [low - room, high + room]
 }
 
-/// Returns a dot for `value` with the interval around it, on a `scale` that does not begin at 0: for comparing.
+/// Returns a dot for `value` with its interval on `scale`, so that rows with the same scale can be compared.
 pub(super) fn interval_on(value: f64, [lower, upper]: [f64; 2], scale: [f64; 2]) -> String {
     const WIDTH: f64 = 180.0;
     let x = |value: f64| ((value - scale[0]) / (scale[1] - scale[0])).clamp(0.0, 1.0) * WIDTH;
     let title = format!(
-        "{value:.4} [{lower:.4}, {upper:.4}], drawn from {:.4} to {:.4}",
+        "{value:.4} [{lower:.4}, {upper:.4}], scale from {:.4} to {:.4}",
         scale[0], scale[1]
     );
     let (from, to) = (x(lower), x(upper));
@@ -59,10 +59,12 @@ pub(super) fn interval_on(value: f64, [lower, upper]: [f64; 2], scale: [f64; 2])
     )
 }
 
-/// One point of [`curve`]: records learned from, score, its interval.
+/// One point of [`curve`]: the number of training records, the score, and its interval.
 pub(super) type CurveDot = (f64, f64, [f64; 2]);
 
-/// Returns score over records learned from (each ratio as wide), with intervals; `outlook` is a point beyond the last.
+/// Returns a chart of the score over the number of training records (logarithmic), with intervals.
+///
+/// `outlook` is an estimated point beyond the last one, drawn with a dashed line.
 pub(super) fn curve(points: &[CurveDot], outlook: Option<CurveDot>, name: &str) -> String {
     const LEFT: f64 = 56.0;
     const TOP: f64 = 12.0;
@@ -77,7 +79,7 @@ pub(super) fn curve(points: &[CurveDot], outlook: Option<CurveDot>, name: &str) 
     let y = |score: f64| TOP + (1.0 - (score - low) / (high - low)) * HEIGHT;
     let mut out = format!(
         "<svg class=\"fluid\" viewBox=\"0 0 {} {}\" role=\"img\" aria-labelledby=\"curve-title\" \
-         font-size=\"12\"><title id=\"curve-title\">{} over records learned from</title>",
+         font-size=\"12\"><title id=\"curve-title\">{} over training records</title>",
         LEFT + WIDTH + 30.0,
         TOP + HEIGHT + 44.0,
         escape(name)
@@ -115,14 +117,14 @@ pub(super) fn curve(points: &[CurveDot], outlook: Option<CurveDot>, name: &str) 
         );
     }
     out += &format!(
-        "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\">records learned from</text></svg>",
+        "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\">training records</text></svg>",
         LEFT + WIDTH / 2.0,
         TOP + HEIGHT + 38.0
     );
     out
 }
 
-/// Returns a bar for a number >= 0 beside its bounds: each is a mark, drawn as a tick.
+/// Returns a bar for a number >= 0, with a tick at each of `marks`; `most` is the full width.
 pub(super) fn bounded_bar(value: f64, most: f64, marks: &[f64], fill: &str) -> String {
     const WIDTH: f64 = 150.0;
     let most = if most > 0.0 && most.is_finite() { most } else { 1.0 };
@@ -140,7 +142,7 @@ pub(super) fn bounded_bar(value: f64, most: f64, marks: &[f64], fill: &str) -> S
     )
 }
 
-/// Returns a bar for `after`, with a thin one below for what was `before`; `most` is the full width.
+/// Returns a bar for `after`, with a thin bar below it for `before`; `most` is the full width.
 pub(super) fn change_bar(before: Option<u64>, after: u64, most: u64, names: [&str; 2]) -> String {
     const WIDTH: f64 = 180.0;
     let x = |n: u64| n as f64 / most.max(1) as f64 * WIDTH;
@@ -161,7 +163,7 @@ pub(super) fn change_bar(before: Option<u64>, after: u64, most: u64, names: [&st
     )
 }
 
-/// Returns what the colors of a drawing stand for: how each is filled, and its name as HTML.
+/// Returns the legend of a chart. Each entry has the class that fills its color, and its name as HTML.
 pub(super) fn legend(entries: &[(&str, String)]) -> String {
     let entries: String = entries
         .iter()
@@ -175,21 +177,21 @@ pub(super) fn legend(entries: &[(&str, String)]) -> String {
     format!("<div class=\"legend\">{entries}</div>")
 }
 
-/// One kind of bar of a [`histogram`].
+/// One series of a [`histogram`].
 pub(super) struct Series<'a> {
-    /// What it counts.
+    /// The name of the series.
     pub(super) name: &'a str,
-    /// How it is filled.
+    /// The class that fills its bars.
     pub(super) class: &'a str,
-    /// How many there are of each bin.
+    /// The count of each bin.
     pub(super) counts: &'a [u64],
 }
 
-/// Returns how many there are in each of the bins called `labels`, as bars side by side.
+/// Returns a histogram: the counts of each bin as bars, one per series; `labels` are the names of the bins.
 ///
-/// - by share: each series adds up to 100 %
-/// - bins at both ends that are empty in all series are left out
-/// - `guide` is drawn across at that place, counted in bins from the first
+/// - `by_share`: bars are shares, and each series adds up to 100 %
+/// - empty bins at both ends are left out
+/// - `guide` is a named vertical line; its position is counted in bins from the first
 pub(super) fn histogram(
     title: &str,
     labels: &[String],
@@ -236,12 +238,12 @@ pub(super) fn histogram(
         );
     }
     let longest = labels[first..=last].iter().map(|label| label.chars().count()).max().unwrap_or(1);
-    // 7.5 units a character: what does not fit is not written.
+    // 7.5 units per character: labels that do not fit are left out.
     let every = ((longest as f64 * 7.5 + 6.0) / slot).ceil().max(1.0) as usize;
     let width = (slot * 0.84 / series.len() as f64).min(40.0);
     for (bin, label) in labels.iter().enumerate().take(last + 1).skip(first) {
         let middle = LEFT + slot * ((bin - first) as f64 + 0.5);
-        let told: Vec<String> = series
+        let counts: Vec<String> = series
             .iter()
             .enumerate()
             .map(|(at, one)| {
@@ -250,12 +252,12 @@ pub(super) fn histogram(
                 format!("{} {} ({share})", one.name, count(n))
             })
             .collect();
-        out += &format!("<g><title>{}: {}</title>", escape(label), escape(&told.join(", ")));
+        out += &format!("<g><title>{}: {}</title>", escape(label), escape(&counts.join(", ")));
         for (at, one) in series.iter().enumerate() {
             let value = value(at, bin);
             if value > 0.0 {
                 let left = middle + width * (at as f64 - series.len() as f64 / 2.0);
-                // A bar of few is still to be seen.
+                // A small count stays visible.
                 let height = (TOP + HEIGHT - y(value)).max(1.0);
                 out += &format!(
                     "<rect class=\"{}\" x=\"{left:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{height:.1}\"/>",
@@ -293,7 +295,7 @@ pub(super) fn histogram(
     out + "</svg>"
 }
 
-/// Returns a round number that is not below `highest`, whose half is round too; at least 2 where things are counted.
+/// Returns the top of a scale: a round number of at least `highest`, whose half is also round. At least 2 for counts.
 fn ceiling(highest: f64, by_share: bool) -> f64 {
     if highest <= 0.0 {
         return if by_share { 1.0 } else { 2.0 };
@@ -307,7 +309,7 @@ fn ceiling(highest: f64, by_share: bool) -> f64 {
     if by_share { top.min(1.0) } else { top.max(2.0) }
 }
 
-/// Returns two bars, one above the other: shares of the reference and of current, `most` wide.
+/// Returns two bars, one above the other: the shares of reference and current; `most` is the full width.
 pub(super) fn pair_bar(reference: f64, current: f64, most: f64) -> String {
     const WIDTH: f64 = 150.0;
     let most = if most > 0.0 { most } else { 1.0 };
@@ -322,8 +324,8 @@ pub(super) fn pair_bar(reference: f64, current: f64, most: f64) -> String {
     )
 }
 
-/// Returns a reliability diagram: for each bin its accuracy over its mean confidence, with the Wilson
-/// interval, the diagonal of perfect calibration, and below how many samples each bin has.
+/// Returns a reliability diagram: the accuracy of each bin over its mean confidence, with the Wilson interval, the
+/// diagonal of perfect calibration, and the number of samples of each bin below.
 pub(super) fn reliability(bins: &[ReliabilityBin]) -> String {
     const SIDE: f64 = 300.0;
     const LEFT: f64 = 44.0;
@@ -386,7 +388,7 @@ pub(super) fn reliability(bins: &[ReliabilityBin]) -> String {
     out += &format!(
         "<path class=\"grid\" d=\"M{LEFT} {floor}h{SIDE}\"/>\
          <text class=\"quiet-ink\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>\
-         <text x=\"{middle}\" y=\"{:.1}\" text-anchor=\"middle\">confidence, and records a bin below</text>\
+         <text x=\"{middle}\" y=\"{:.1}\" text-anchor=\"middle\">confidence, with records per bin below</text>\
          <text transform=\"translate(11 {:.1}) rotate(-90)\" text-anchor=\"middle\">accuracy</text></svg>",
         LEFT - 6.0,
         floor - BARS + 8.0,
@@ -397,10 +399,10 @@ pub(super) fn reliability(bins: &[ReliabilityBin]) -> String {
     out
 }
 
-/// One point of [`steps`]: seconds since the beginning, and the weight in percent from then on.
+/// One point of [`steps`]: the seconds since the start, and the weight in percent from then on.
 pub(super) type Step = (f64, f64);
 
-/// Returns the challenger's share of traffic over time, as steps; `labels` name the two ends.
+/// Returns a step chart of the challenger's share of traffic over time; `labels` name the two ends of the time axis.
 pub(super) fn steps(points: &[Step], labels: [&str; 2]) -> String {
     const LEFT: f64 = 48.0;
     const TOP: f64 = 12.0;

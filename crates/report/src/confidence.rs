@@ -1,15 +1,16 @@
-//! What confidence is worth, as sections of the page of an evaluation.
+//! The sections of an evaluation page on confidence: calibration, answered messages, prediction sets, out of scope.
 
 use super::{
+    cells::{metric_cell, range},
     charts::{Series, histogram, legend, reliability},
-    evaluation::{metric_cell, range},
-    page::{Tone, escape, scroll_box, verdict},
+    html::escape,
+    page::{Tone, scroll_box, verdict},
     table::{Column, Narrow, table},
     wording::{count, counted, number, percent, signed},
 };
 use botops_evaluation::{EvaluationReport, OosReport, ScoreHistogram, SelectiveReport, SetReport};
 
-/// Says whether confidence is what it says.
+/// Returns the section on calibration: whether confidence matches accuracy.
 pub(super) fn calibration(report: &EvaluationReport) -> String {
     let n: u64 = report.reliability.iter().map(|bin| bin.n).sum();
     let excess: f64 = report
@@ -25,7 +26,7 @@ pub(super) fn calibration(report: &EvaluationReport) -> String {
             "On average confidence is {} {} accuracy: the model is {}.",
             number(excess.abs()),
             if excess > 0.0 { "above" } else { "below" },
-            if excess > 0.0 { "too sure of itself" } else { "too modest" },
+            if excess > 0.0 { "overconfident" } else { "underconfident" },
         )
     };
     let rows = report.reliability.iter().filter(|bin| bin.n > 0).map(|bin| {
@@ -50,37 +51,43 @@ pub(super) fn calibration(report: &EvaluationReport) -> String {
         rows,
     );
     format!(
-        "<p>{tendency} Where the model says 0.80 it should be right 80 times in 100: dots on the dashed \
-         line. Whiskers show how far chance alone may move a dot.</p><div class=\"beside\"><figure \
+        "<p>{tendency} With a confidence of 0.80 the model should be right 80 times in 100: dots on the dashed \
+         line. Whiskers are 95 % intervals of the accuracy.</p><div class=\"beside\"><figure \
          class=\"square\">{}</figure><div>{bins}</div></div>",
         reliability(&report.reliability)
     )
 }
 
-/// Says what is answered at the model's threshold, and how often that is right.
+/// Returns the section on answered messages: their share at the model's threshold, and their accuracy.
 pub(super) fn answered(report: &EvaluationReport) -> Option<String> {
     let SelectiveReport { score, threshold, target_accuracy, answered, accuracy, aurc, scores } =
         report.selective.as_ref()?;
     let target = target_accuracy.map_or_else(String::new, |target| {
-        let stated = format!("The model was to be right in {} of its answers.", percent(target));
+        let stated = format!("The target is that {} of the answers are right.", percent(target));
         let [lower, upper] = accuracy.ci95;
         match (accuracy.value >= target, upper < target) {
             (true, _) => verdict(Tone::Good, "The target holds here.", &stated),
             (false, true) => verdict(
                 Tone::Bad,
                 "The target does not hold here.",
-                &format!("{stated} These records are unlike those it was found on."),
+                &format!(
+                    "{stated} These records differ from those that the threshold was chosen on."
+                ),
             ),
             (false, false) => verdict(
                 Tone::Warning,
-                "The target is missed by no more than chance.",
-                &format!("{stated} With {} to {} it may hold.", number(lower), number(upper)),
+                "The target is missed, but the difference may be chance.",
+                &format!(
+                    "{stated} The 95 % interval of the accuracy, {} to {}, includes the target.",
+                    number(lower),
+                    number(upper)
+                ),
             ),
         }
     });
     Some(format!(
-        "{target}<p>Where <code>{}</code> is {} or more the bot answers: {} of the records ({} of {}). {} of these answers \
-         are right ({}){}. Over all thresholds {} of the answers are wrong on average (area under the risk-coverage \
+        "{target}<p>The bot answers if <code>{}</code> is {} or more: {} of the records ({} of {}). {} of these answers \
+         are right ({}){}. Averaged over all thresholds, {} of the answers are wrong (area under the risk-coverage \
          curve, {}).</p>{}",
         score.name(),
         number(*threshold),
@@ -89,7 +96,7 @@ pub(super) fn answered(report: &EvaluationReport) -> Option<String> {
         count(answered.n),
         percent(accuracy.value),
         range(accuracy.ci95),
-        if report.oos.is_some() { "; an answered out-of-scope record is wrong" } else { "" },
+        if report.oos.is_some() { "; an answered out-of-scope record counts as wrong" } else { "" },
         percent(aurc.value),
         range(aurc.ci95),
         scores.as_ref().map_or_else(String::new, |scores| {
@@ -98,7 +105,7 @@ pub(super) fn answered(report: &EvaluationReport) -> Option<String> {
     ))
 }
 
-/// Draws how the score that decides is spread over right, wrong and out-of-scope records.
+/// Returns a histogram of the deciding score, for right, wrong and out-of-scope records.
 fn spread(scores: &ScoreHistogram, name: &str, threshold: f64) -> String {
     let n_bins = scores.right.len();
     let width = (scores.to - scores.from) / n_bins.max(1) as f64;
@@ -109,18 +116,18 @@ fn spread(scores: &ScoreHistogram, name: &str, threshold: f64) -> String {
         ("wrong", "bad-fill", &scores.wrong),
         ("out of scope", "bar-other", &scores.oos),
     ];
-    let there: Vec<_> =
+    let present: Vec<_> =
         kinds.into_iter().filter(|(_, _, counts)| counts.iter().any(|n| *n > 0)).collect();
     let series: Vec<Series<'_>> =
-        there.iter().map(|&(name, class, counts)| Series { name, class, counts }).collect();
-    let entries: Vec<(&str, String)> = there
+        present.iter().map(|&(name, class, counts)| Series { name, class, counts }).collect();
+    let entries: Vec<(&str, String)> = present
         .iter()
         .map(|(name, class, counts)| (*class, format!("{name}, {}", count(counts.iter().sum()))))
         .collect();
     let guide = ((threshold - scores.from) / width, name);
     format!(
         "<figure class=\"timeline\">{}{}<figcaption>Scores of the records, as shares \
-         of each kind; bins are named by where they begin. A good score parts the first kind from the others.\
+         of each kind; a bin is named by its lower end. A good score separates the right records from the others.\
          </figcaption></figure>",
         legend(&entries),
         scroll_box(
@@ -130,25 +137,27 @@ fn spread(scores: &ScoreHistogram, name: &str, threshold: f64) -> String {
     )
 }
 
-/// Says whether sets of intents hold the truth as often as they promise.
+/// Returns the section on prediction sets: whether they contain the truth as often as promised.
 pub(super) fn sets(report: &EvaluationReport) -> Option<String> {
     let SetReport { promised, coverage, size, empty } = report.sets.as_ref()?;
-    let wanted = 1.0 - promised.alpha;
-    let (tone, word) = match (coverage.value >= wanted, coverage.ci95[1] < wanted) {
-        (true, _) => (Tone::Good, "The promise holds here."),
-        (false, true) => (Tone::Bad, "The promise does not hold here."),
-        (false, false) => (Tone::Neutral, "The promise is missed by no more than chance."),
+    let target = 1.0 - promised.alpha;
+    let (tone, word) = match (coverage.value >= target, coverage.ci95[1] < target) {
+        (true, _) => (Tone::Good, "The coverage holds here."),
+        (false, true) => (Tone::Bad, "The coverage does not hold here."),
+        (false, false) => {
+            (Tone::Neutral, "The coverage is missed, but the difference may be chance.")
+        }
     };
     let text = format!(
-        "{} of the sets hold the intent ({}), where {} was promised{}.",
+        "{} of the sets contain the intent ({}); the target is {}{}.",
         percent(coverage.value),
         range(coverage.ci95),
-        percent(wanted),
+        percent(target),
         if promised.class_conditional { " for every intent" } else { "" },
     );
     Some(format!(
-        "{}<p>A set names all intents that the message may have ({}): {} on average ({}). {} of them are empty: \
-         nothing is likely enough.</p>",
+        "{}<p>A set contains all plausible intents of a message ({}): {} on average ({}). {} of the sets are empty, because no \
+         intent is likely enough.</p>",
         verdict(tone, word, &text),
         escape(&promised.method.name().to_uppercase()),
         number(size.value),
@@ -157,7 +166,7 @@ pub(super) fn sets(report: &EvaluationReport) -> Option<String> {
     ))
 }
 
-/// Says how well what is out of scope is told apart, and by which score.
+/// Returns the section on out-of-scope records: how well each score separates them.
 pub(super) fn out_of_scope(report: &EvaluationReport) -> Option<String> {
     let oos = report.oos.as_ref()?;
     let scores = match oos.scores.is_empty() {
@@ -165,8 +174,8 @@ pub(super) fn out_of_scope(report: &EvaluationReport) -> Option<String> {
         false => oos_scores(oos),
     };
     Some(format!(
-        "<p>{} should not be answered. Ranked by its score, an in-scope utterance stands above an \
-         out-of-scope one with probability {} ({}; 0.5 is chance). At the model's threshold {} of \
+        "<p>{} should not be answered. An in-scope utterance scores higher than an \
+         out-of-scope one with probability {} ({}; 0.5 is chance). At the model's threshold {} of the \
          out-of-scope utterances fall back ({}){}.</p>{scores}",
         counted(oos.n_oos, "out-of-scope record", "out-of-scope records"),
         number(oos.auroc.value),
@@ -174,12 +183,13 @@ pub(super) fn out_of_scope(report: &EvaluationReport) -> Option<String> {
         percent(oos.fallback_rate.value),
         range(oos.fallback_rate.ci95),
         report.metrics.get("fallback_rate").map_or_else(String::new, |rate| format!(
-            ", and {} of in-scope ones do so needlessly",
+            ", and so do {} of the in-scope ones",
             percent(rate.value)
         ))
     ))
 }
 
+/// Returns the table of the scores that separate out-of-scope records.
 fn oos_scores(oos: &OosReport) -> String {
     let rows = oos.scores.iter().map(|row| {
         let decides = if row.in_use { " <span class=\"badge\">decides</span>" } else { "" };
@@ -200,10 +210,10 @@ fn oos_scores(oos: &OosReport) -> String {
     ];
     let chance = oos.n_in_scope as f64 / (oos.n_in_scope + oos.n_oos).max(1) as f64;
     format!(
-        "<p>The scores that this model has. By chance AUROC is 0.500, AUPR {}, that of out of scope {}, and the share \
-         of out-of-scope records that pass where 95 % of the others do 0.950.</p>{}",
+        "<p>The scores of this model. By chance AUROC is 0.500, AUPR {}, AUPR of out of scope {}, and the false \
+         positive rate (FPR) at 95 % recall of in-scope records 0.950.</p>{}",
         number(chance),
         number(1.0 - chance),
-        table("Scores that tell what is out of scope", Narrow::Scroll, &columns, rows)
+        table("Scores that separate out-of-scope records", Narrow::Scroll, &columns, rows)
     )
 }

@@ -1,17 +1,20 @@
-//! The page of a cross-validation: that of an evaluation, with folds, comparisons and learning curves.
+//! The page of a cross-validation: the page of an evaluation with folds, comparisons and learning curves.
 
 use super::{
+    cells::metric_cell,
     charts::curve,
-    evaluation::{begun, filled},
-    page::{Page, escape, quoted, scroll_box},
+    evaluation::{fill, start},
+    html::{escape, quoted},
+    page::{Page, scroll_box},
     table::{Column, Narrow, table},
     wording::{count, number, p_value, percent, signed},
 };
 use botops_evaluation::{CrossValidation, LearningCurve, MetricName, Outlook, SpecComparison};
 
-/// Returns the page of the first of `results`, the others held against it; `curves` are one for each, or none.
+/// Returns the page of the first of `results`, with the others compared with it. `curves` has one curve per result, or
+/// none.
 ///
-/// Without a result it is a page that says so.
+/// Without results the page has a title only.
 #[must_use]
 pub fn cross_validation_html(
     results: &[CrossValidation],
@@ -19,14 +22,14 @@ pub fn cross_validation_html(
     curves: &[LearningCurve],
 ) -> String {
     let Some(first) = results.first() else {
-        return Page::new("cross-validation", "Nothing was judged").render();
+        return Page::new("cross-validation", "No results").render();
     };
     let title = format!("Cross-validation on {}", first.report.data);
-    let mut page = begun(&first.report, "cross-validation", &title);
+    let mut page = start(&first.report, "cross-validation", &title);
     if results.len() > 1 {
         page = page
             .lead(&format!(
-                "<p>What follows is of {}; the others are held against it on the same folds.</p>",
+                "<p>This page describes {}; the other configurations are compared with it on the same folds.</p>",
                 quoted(&first.name, 120)
             ))
             .section("comparison", "Configurations", configurations(results, comparisons));
@@ -37,27 +40,20 @@ pub fn cross_validation_html(
         page = page.section("curve", "Learning curve", html.collect());
     }
     let how = format!(
-        "<p>Every record was judged by a model that learned without its fold ({} folds, seed {}); near duplicates \
-         ({} groups) are never parted. Each fold's temperature is fitted on the scores of the others. Configurations \
+        "<p>Every record was predicted by a model trained without its fold ({} folds, seed {}). Near duplicates \
+         ({} groups) are always in the same fold. Each fold's temperature is fitted on the scores of the other folds. Configurations \
          are compared fold by fold with the corrected resampled t-test (Nadeau and Bengio, 2003).</p>",
         first.n_folds,
         first.seed,
         count(first.n_groups)
     );
-    filled(page, &first.report, &how).render()
+    fill(page, &first.report, &how).render()
 }
 
 fn configurations(results: &[CrossValidation], comparisons: &[SpecComparison]) -> String {
     let rows = results.iter().map(|result| {
         let cell = |name: &str| {
-            result.report.metrics.get(name).map_or("–".to_owned(), |metric| {
-                format!(
-                    "{} <span class=\"quiet\">[{}, {}]</span>",
-                    number(metric.value),
-                    number(metric.ci95[0]),
-                    number(metric.ci95[1])
-                )
-            })
+            result.report.metrics.get(name).map_or_else(|| "–".to_owned(), metric_cell)
         };
         vec![
             quoted(&result.name, 120),
@@ -91,12 +87,12 @@ fn configurations(results: &[CrossValidation], comparisons: &[SpecComparison]) -
         ]
     });
     out += &table(
-        "Against the first",
+        "Compared with the first",
         Narrow::Scroll,
         &[
             ("configuration", Column::Name),
             ("metric", Column::Name),
-            ("minus the first", Column::Number),
+            ("difference", Column::Number),
             ("95 % interval", Column::Number),
             ("p", Column::Number),
             ("p, adjusted", Column::Number),
@@ -127,7 +123,7 @@ fn folds(result: &CrossValidation) -> String {
             &[
                 ("fold", Column::Number),
                 ("records", Column::Number),
-                ("learned from", Column::Number),
+                ("training records", Column::Number),
                 ("accuracy", Column::Number),
                 ("macro F1", Column::Number),
                 ("log loss", Column::Number),
@@ -152,15 +148,15 @@ fn learning(name: &str, found: &LearningCurve) -> String {
         Outlook::Foretold { n_train, accuracy } => (
             Some((*n_train as f64, accuracy.mean, accuracy.ci95)),
             format!(
-                "With {} records, if the curve goes on as it did, accuracy would be {} ({} to {}): the dashed end.",
+                "If the curve continues, {} records give an accuracy of {} ({} to {}): the dashed end.",
                 count(*n_train),
                 number(accuracy.mean),
                 number(accuracy.ci95[0]),
                 number(accuracy.ci95[1])
             ),
         ),
-        Outlook::Open(why) => {
-            (None, format!("What more records would bring cannot be said: {}.", escape(why)))
+        Outlook::Open(reason) => {
+            (None, format!("There is no estimate for more records: {}.", escape(reason)))
         }
     };
     let gain = &found.last_gain.difference;
@@ -183,7 +179,7 @@ fn learning(name: &str, found: &LearningCurve) -> String {
         ]
     });
     format!(
-        "<h3>{}</h3><p>From {} of the records to all, accuracy changed by {} ({} to {}). {outlook}</p>\
+        "<h3>{}</h3><p>From {} of the records to all of them, accuracy changed by {} ({} to {}). {outlook}</p>\
          <figure class=\"timeline\">{}</figure>{}",
         quoted(name, 120),
         percent(found.before),
@@ -196,7 +192,7 @@ fn learning(name: &str, found: &LearningCurve) -> String {
             Narrow::Scroll,
             &[
                 ("share", Column::Number),
-                ("learned from", Column::Number),
+                ("training records", Column::Number),
                 ("accuracy", Column::Number),
                 ("macro F1", Column::Number),
                 ("log loss", Column::Number),

@@ -1,8 +1,9 @@
-//! The page of a data set: how it is balanced, how long its texts are, in which languages; before and after.
+//! The page of a profile: balance, lengths, languages and columns of a data set, also before and after a change.
 
 use super::{
     charts::{Series, change_bar, histogram, legend},
-    page::{Card, Page, cards, facts, quoted, scroll_box},
+    html::quoted,
+    page::{Card, Page, cards, facts, scroll_box},
     table::{Column, Narrow, table},
     wording::{count, counted, of, percent, trimmed},
 };
@@ -13,13 +14,13 @@ use botops_profile::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Rows of the longest tables; the rest is in the JSON.
+/// The most rows of a table. The JSON contains the rest.
 const MOST_ROWS: usize = 400;
 
-/// Languages that have a column of their own.
+/// The most languages with their own column.
 const MOST_LANGUAGES: usize = 4;
 
-/// Returns the page of `profile`, with what was `before` beside it.
+/// Returns the page of `profile`, compared with the profile `before` if there is one.
 #[must_use]
 pub fn profile_html(profile: &Profile, before: Option<&Profile>) -> String {
     let sides = Sides { before, after: profile, names: ["before", "now"], is_part: false };
@@ -28,28 +29,28 @@ pub fn profile_html(profile: &Profile, before: Option<&Profile>) -> String {
         page = page.lead(&facts(&[("before", quoted(&before.name, 120))]));
     }
     page = page.lead(&cards(&headline(profile, before)));
-    filled(page, &sides).footer(FOOTER).render()
+    fill(page, &sides).footer(FOOTER).render()
 }
 
-/// How the numbers were made.
-pub(super) const FOOTER: &str = "<p>Words and characters are of texts that are not empty; quantiles by linear \
-     interpolation. The bins of lengths are the same for every data set and grow wider to the right. \
-     “As wide as” is e to the entropy of the intents’ shares. Languages are told apart by their function words, English \
-     and French; “untold” is a text that does not tell. Examples are drawn by their digests, and personal data in them \
+/// The methods behind the numbers.
+pub(super) const FOOTER: &str = "<p>Words and characters are counted in texts that are not empty; quantiles use linear \
+     interpolation. The bins of lengths are the same for every data set and become wider to the right. \
+     “As wide as” is e to the entropy of the intents’ shares. English and French are detected by their function words; \
+     “untold” is a text of unknown language. Examples are chosen by their digests, and personal data in them \
      is replaced.</p>";
 
-/// What is drawn: a profile, or two of them.
+/// The profiles of a page: one, or two to compare.
 pub(super) struct Sides<'a> {
     before: Option<&'a Profile>,
     after: &'a Profile,
-    /// What the two are called.
+    /// The names of the two profiles.
     names: [&'static str; 2],
-    /// Whether what is after is a part of what was before: then counts are compared, else shares.
+    /// Whether `after` is a part of `before`. Then histograms compare counts, else shares.
     is_part: bool,
 }
 
 impl<'a> Sides<'a> {
-    /// Takes what was read and what was accepted of it.
+    /// Returns the profiles of a validation: the records read and the records accepted.
     pub(super) fn of_validation(profiles: &'a ProfileChange) -> Self {
         let has_change = profiles.before.records != profiles.after.records;
         Self {
@@ -70,8 +71,8 @@ impl<'a> Sides<'a> {
     }
 }
 
-/// Returns `page` with the sections of a data set.
-pub(super) fn filled(mut page: Page, sides: &Sides<'_>) -> Page {
+/// Returns `page` with the sections of a profile.
+pub(super) fn fill(mut page: Page, sides: &Sides<'_>) -> Page {
     if let Some(text) = &sides.after.text {
         if !text.intents.is_empty() || sides.text_before().is_some_and(|t| !t.intents.is_empty()) {
             page = page.section("balance", "Class balance", balance(sides, text));
@@ -82,7 +83,7 @@ pub(super) fn filled(mut page: Page, sides: &Sides<'_>) -> Page {
             languages(sides, text),
         );
         if !text.intents.is_empty() {
-            page = page.section("samples", "What they say", samples(text));
+            page = page.section("samples", "Examples", samples(text));
         }
     }
     page.section("columns", "Columns", columns(sides.after))
@@ -107,35 +108,35 @@ fn headline(profile: &Profile, before: Option<&Profile>) -> Vec<Card> {
                 "intents",
                 count(intents),
                 format!("as wide as {effective:.1}"),
-                "out of scope not counted; as wide as that many of one size",
+                "without out of scope; as wide as that many intents of one size",
             ));
             out.push(card(
                 "imbalance",
                 format!("{ratio:.1}"),
                 String::new(),
-                "records of the largest intent over those of the smallest",
+                "records of the largest intent divided by those of the smallest",
             ));
         }
         out.push(card(
-            "words a text",
+            "words per text",
             trimmed(text.words.median),
             format!("{} to {}", trimmed(text.words.p05), trimmed(text.words.p95)),
-            "median; nine of ten texts are in the range",
+            "median; 90 % of the texts are in the range",
         ));
         let mismatched = mismatched(text);
         out.push(card(
             "other language",
             count(mismatched),
             String::new(),
-            "records whose text reads as another language than declared",
+            "records whose text is in another language than declared",
         ));
     }
     let personal: u64 = profile.columns.iter().map(|column| column.personal).sum();
-    out.push(card("personal data", count(personal), String::new(), "cells that hold some"));
+    out.push(card("personal data", count(personal), String::new(), "cells that contain some"));
     out
 }
 
-/// Returns the records whose text reads as another language than they declare.
+/// Returns the number of records whose detected language differs from the declared one.
 fn mismatched(text: &TextProfile) -> u64 {
     let declared = text.languages.iter().filter(|(declared, _)| *declared != UNTOLD);
     declared
@@ -188,8 +189,8 @@ fn balance(sides: &Sides<'_>, text: &TextProfile) -> String {
     });
     let legend = if sides.before.is_some() {
         format!(
-            "<p class=\"quiet\">Languages, medians, examples and columns are of what is {}.</p>{}",
-            if sides.is_part { "accepted" } else { "there now" },
+            "<p class=\"quiet\">Languages, medians, examples and columns describe the {} records.</p>{}",
+            if sides.is_part { "accepted" } else { "current" },
             sides.legend()
         )
     } else {
@@ -211,11 +212,14 @@ fn balance(sides: &Sides<'_>, text: &TextProfile) -> String {
     )
 }
 
-/// Says how evenly records are spread.
+/// Returns the balance of the intents in words.
 fn spread(text: &TextProfile, before: Option<&TextProfile>) -> String {
     let Some(Balance { intents, ratio, effective }) = text.balance else { return String::new() };
     let was = before.and_then(|text| text.balance).map_or_else(String::new, |was| {
-        format!(" Before, that was {:.1} times, and {:.1}.", was.ratio, was.effective)
+        format!(
+            " Before, it had {:.1} times, and they were as wide as {:.1}.",
+            was.ratio, was.effective
+        )
     });
     let unlabelled = match text.unlabelled {
         0 => String::new(),
@@ -228,7 +232,7 @@ fn spread(text: &TextProfile, before: Option<&TextProfile>) -> String {
     )
 }
 
-/// Writes a change of a count.
+/// Writes the change of a count with its sign.
 fn change(before: u64, after: u64) -> String {
     match after.cmp(&before) {
         std::cmp::Ordering::Equal => "0".to_owned(),
@@ -239,7 +243,7 @@ fn change(before: u64, after: u64) -> String {
 
 fn lengths(sides: &Sides<'_>, text: &TextProfile) -> String {
     let before = sides.text_before();
-    let drawing = |what: &str, of: Kind| {
+    let drawing = |title: &str, of: Kind| {
         let now: Vec<u64> = of(text).bins.iter().map(|bin| bin.n).collect();
         let old: Option<Vec<u64>> =
             before.map(|text| of(text).bins.iter().map(|bin| bin.n).collect());
@@ -249,24 +253,24 @@ fn lengths(sides: &Sides<'_>, text: &TextProfile) -> String {
         if let Some(old) = &old {
             series.push(Series { name: name(0), class: "bar-was", counts: old });
         }
-        let what_now = if old.is_some() { name(1) } else { "records" };
-        series.push(Series { name: what_now, class: "bar", counts: &now });
+        let name_now = if old.is_some() { name(1) } else { "records" };
+        series.push(Series { name: name_now, class: "bar", counts: &now });
         let by_share = old.is_some() && !sides.is_part;
         format!(
-            "<figure><h3>{what}</h3>{}</figure>",
+            "<figure><h3>{title}</h3>{}</figure>",
             scroll_box(
-                what,
-                &histogram(&format!("{what}, by length"), &labels, &series, by_share, None)
+                title,
+                &histogram(&format!("{title}, by length"), &labels, &series, by_share, None)
             )
         )
     };
     let mut rows = Vec::new();
-    for (what, of) in KINDS {
+    for (unit, of) in KINDS {
         for (name, text) in [(sides.names[0], before), (sides.names[1], Some(text))] {
             let Some(text) = text else { continue };
             let Lengths { min, p05, median, p95, max, mean, .. } = of(text);
             let side = if before.is_some() { format!(", {name}") } else { String::new() };
-            let mut row = vec![format!("{what}{side}")];
+            let mut row = vec![format!("{unit}{side}")];
             row.extend([min, p05, median, p95, max].map(|value| trimmed(*value)));
             row.push(format!("{mean:.1}"));
             rows.push(row);
@@ -288,20 +292,20 @@ fn lengths(sides: &Sides<'_>, text: &TextProfile) -> String {
     let legend = if before.is_some() { sides.legend() } else { String::new() };
     format!(
         "{empty}{legend}<div class=\"columns\">{}{}</div>{}",
-        drawing("Words a text", |text| &text.words),
-        drawing("Characters a text", |text| &text.chars),
+        drawing("Words per text", |text| &text.words),
+        drawing("Characters per text", |text| &text.chars),
         table("Lengths", Narrow::Scroll, &columns, rows)
     )
 }
 
-/// Takes lengths of one kind from a profile.
+/// Returns the lengths of one kind from a profile.
 type Kind = fn(&TextProfile) -> &Lengths;
 
-/// What lengths are counted in.
+/// The units of lengths.
 const KINDS: [(&str, Kind); 2] =
     [("words", |text| &text.words), ("characters", |text| &text.chars)];
 
-/// Names a bin: 7, 11–12, over 500.
+/// Returns the label of a bin: ≤ 2, 7, 11–12, ≥ 500.
 fn label(bin: &LengthBin) -> String {
     match bin.to {
         None => format!("≥ {}", bin.from),
@@ -350,15 +354,15 @@ fn languages(sides: &Sides<'_>, text: &TextProfile) -> String {
         row
     });
     let n = mismatched(text);
-    let said = if n == 0 {
-        "<p>No text reads as another language than its record declares.</p>".to_owned()
+    let mismatches = if n == 0 {
+        "<p>No text reads as another language than declared.</p>".to_owned()
     } else {
         format!(
             "<p>{} as another language than declared.</p>",
             counted(n, "text reads", "texts read")
         )
     };
-    format!("{said}{}", table("Records by language", Narrow::Scroll, &columns, rows))
+    format!("{mismatches}{}", table("Records by language", Narrow::Scroll, &columns, rows))
 }
 
 fn samples(text: &TextProfile) -> String {
@@ -405,7 +409,7 @@ fn columns(profile: &Profile) -> String {
         ("column", Column::Name),
         ("type", Column::Plain),
         ("filled", Column::Number),
-        ("different values", Column::Plain),
+        ("distinct values", Column::Plain),
         ("range", Column::Plain),
         ("personal data", Column::Number),
         ("most frequent", Column::Text),
@@ -421,7 +425,7 @@ fn columns(profile: &Profile) -> String {
 
 fn values(column: &ColumnProfile) -> String {
     let n = column.distinct.map_or_else(|| "&gt; 200".to_owned(), count);
-    if column.unique && column.filled > 1 { format!("{n}, none twice") } else { n }
+    if column.unique && column.filled > 1 { format!("{n}, all unique") } else { n }
 }
 
 fn range(column: &ColumnProfile) -> String {

@@ -1,8 +1,9 @@
-//! The page of a rollout's end.
+//! The page of a finished rollout.
 
 use super::{
     charts::{Step, bounded_bar, steps},
-    page::{Page, Tone, badge, escape, facts, message, quoted, scroll_box, verdict},
+    html::{escape, message, quoted},
+    page::{Page, Tone, badge, facts, scroll_box, verdict},
     table::{Column, Narrow, table},
     wording::{count, number, of, trimmed},
 };
@@ -33,15 +34,15 @@ pub fn decision_html(decision: &Decision) -> String {
     page.section("evidence", "Evidence", evidence(decision))
         .section("history", "History", history(decision))
         .footer(
-            "<p>Evidence is an e-value: it may be looked at after every conversation without raising the \
-             chance of a false alarm. Log e at or above the threshold decides. “Worse” rolls back; “not \
-             worse than tolerated” is what the last steps wait for. Kinds that are only observed never \
+            "<p>Evidence is an e-value: checking it after every conversation does not increase the \
+             probability of a false alarm. A log e at or above the threshold decides. “Worse” rolls back. The \
+             last steps wait for “not worse”. Failures that are observed only never \
              decide.</p>",
         )
         .render()
 }
 
-/// Returns how a verdict is shown.
+/// Returns the color and the text of a verdict.
 pub(super) fn outcome(verdict: &str) -> (Tone, &'static str) {
     match verdict {
         "promoted" => (Tone::Good, "Promoted."),
@@ -64,7 +65,7 @@ pub(super) fn kind(kind: FailureKind) -> &'static str {
     }
 }
 
-/// Returns what the evidence of one kind amounts to.
+/// Returns the color and the text of the finding from the evidence of one kind.
 pub(super) fn finding(evidence: &Evidence) -> (Tone, &'static str) {
     if evidence.log_e_rollback >= evidence.log_threshold {
         (Tone::Bad, "worse")
@@ -75,7 +76,7 @@ pub(super) fn finding(evidence: &Evidence) -> (Tone, &'static str) {
     }
 }
 
-/// Returns where the conversations came from.
+/// Returns the source of the conversations: live traffic or a rehearsal.
 pub(super) fn kind_of_traffic(decision: &Decision) -> &'static str {
     if decision.rehearsal { "recorded, replayed in a rehearsal" } else { "live" }
 }
@@ -100,7 +101,7 @@ fn timeline(decision: &Decision) -> Option<String> {
 
 fn evidence(decision: &Decision) -> String {
     if decision.evidence.is_empty() {
-        return "<p>None was gathered.</p>".to_owned();
+        return "<p>No evidence was collected.</p>".to_owned();
     }
     let most = decision
         .evidence
@@ -114,7 +115,7 @@ fn evidence(decision: &Decision) -> String {
         let (tone, word) = finding(e);
         let mut verdict = badge(tone, word);
         if e.policy == GatePolicy::Observe {
-            verdict += " <span class=\"quiet nowrap\">only observed</span>";
+            verdict += " <span class=\"quiet nowrap\">observed only</span>";
         }
         let bar = |log_e: f64, threshold: f64, class: &'static str| {
             bounded_bar(log_e, most, &[threshold], if log_e >= threshold { class } else { "bar" })
@@ -143,7 +144,7 @@ fn evidence(decision: &Decision) -> String {
     let greatest =
         |of: fn(&Evidence) -> f64| decision.evidence.iter().map(of).fold(f64::MIN, f64::max);
     format!(
-        "<p>Failed conversations of each arm. Log e has to reach {} for worse, and {} for not worse.</p>{}",
+        "<p>Failed conversations of each arm. Log e must reach {} for “worse” and {} for “not worse”.</p>{}",
         number(greatest(|e| e.log_threshold)),
         number(greatest(|e| e.log_threshold_promote)),
         table("Evidence by failure", Narrow::Scroll, &columns, rows)
@@ -164,10 +165,10 @@ fn history(decision: &Decision) -> String {
         ]
     });
     let columns = [
-        ("when", Column::Plain),
+        ("time", Column::Plain),
         ("phase", Column::Plain),
         ("weight", Column::Number),
-        ("why", Column::Text),
+        ("reason", Column::Text),
     ];
     table("History", Narrow::Stack, &columns, rows)
 }

@@ -2,7 +2,8 @@
 
 use super::{
     charts::{bounded_bar, legend, pair_bar},
-    page::{Page, Tone, badge, facts, quoted, verdict},
+    html::quoted,
+    page::{Page, Tone, badge, facts, verdict},
     table::{Column, Narrow, table},
     wording::{count, counted, number, p_value, percent},
 };
@@ -30,9 +31,9 @@ pub fn drift_html(report: &DriftReport) -> String {
         page = page.section("words", "New words", new_words(report));
     }
     page.footer(&format!(
-        "<p>A check drifts when its p-value, corrected over all checks (Benjamini-Hochberg), is below \
+        "<p>A check shows drift if its p-value, adjusted over all checks (Benjamini-Hochberg), is below \
          {} and its effect is at least {} (PSI, shares) or {} (KS distance, numbers). The noise of PSI is \
-         what sampling alone exceeds 5 times in 100. Fewer than {} rows on a side are too few to judge.</p>",
+         the value that sampling alone exceeds 5 times in 100. Fewer than {} rows on a side are too few for a verdict.</p>",
         number(report.spec.alpha),
         number(report.spec.min_psi),
         number(report.spec.min_ks),
@@ -54,7 +55,7 @@ fn summary(report: &DriftReport) -> (Tone, &'static str, String) {
             Tone::Bad,
             "Drift.",
             format!(
-                "{} of {} drifted: {}.",
+                "{} of {} show drift: {}.",
                 drifted.len(),
                 counted(report.checks.len() as u64, "check", "checks"),
                 drifted.join(", ")
@@ -64,7 +65,7 @@ fn summary(report: &DriftReport) -> (Tone, &'static str, String) {
             Tone::Good,
             "No drift.",
             format!(
-                "None of {} shows a change beyond chance and of note.",
+                "None of {} shows a significant and large change.",
                 counted(report.checks.len() as u64, "check", "checks")
             ),
         ),
@@ -72,14 +73,14 @@ fn summary(report: &DriftReport) -> (Tone, &'static str, String) {
             Tone::Warning,
             "Insufficient.",
             format!(
-                "At least {} are needed on each side to judge.",
+                "Each side needs at least {} for a verdict.",
                 counted(report.spec.min_rows as u64, "row", "rows")
             ),
         ),
     }
 }
 
-/// Returns how a verdict is shown.
+/// Returns the color and the text of a verdict.
 pub(super) fn tone(verdict: DriftVerdict) -> (Tone, &'static str) {
     match verdict {
         DriftVerdict::Drift => (Tone::Bad, "drift"),
@@ -88,7 +89,7 @@ pub(super) fn tone(verdict: DriftVerdict) -> (Tone, &'static str) {
     }
 }
 
-/// Returns the effect that decides with its least value: PSI for shares, KS distance for numbers.
+/// Returns the deciding effect, its threshold and its name: PSI for shares, KS distance for numbers.
 pub(super) fn effect(check: &DriftCheck, report: &DriftReport) -> (f64, f64, &'static str) {
     if check.kind == "numeric" {
         (check.statistic, report.spec.min_ks, "KS")
@@ -132,8 +133,8 @@ fn checks(report: &DriftReport) -> String {
         ("check", Column::Name),
         ("verdict", Column::Plain),
         ("effect", Column::Number),
-        ("effect, tick: least that counts", Column::Chart),
-        ("p, corrected", Column::Number),
+        ("effect, tick: threshold", Column::Chart),
+        ("p, adjusted", Column::Number),
         ("PSI", Column::Number),
         ("JS distance", Column::Number),
         ("mean", Column::Number),
@@ -183,7 +184,7 @@ fn new_words(report: &DriftReport) -> String {
         .map(|(word, n)| format!("<li>{}<b>{}</b></li>", quoted(word, 40), count(*n)))
         .collect();
     format!(
-        "<p>Words of current that the reference never uses, the most frequent first.</p>\
+        "<p>Words in the current data that the reference does not contain, the most frequent first.</p>\
          <ul class=\"chips\">{words}</ul>"
     )
 }

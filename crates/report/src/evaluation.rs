@@ -1,43 +1,44 @@
 //! The page of an evaluation.
 
 use super::{
+    cells::{metric_cell, range},
     charts::share_bar,
     confidence,
-    matrix::{confused, heat_map},
-    page::{Card, Page, Tone, cards, escape, facts, quoted, verdict},
+    html::{escape, quoted},
+    matrix::{ERRORS, confused, heat_map},
+    page::{Card, Page, Tone, cards, facts, verdict},
     table::{Column, Narrow, table},
     wording::{count, counted, number, of, p_equals, percent, signed},
 };
 use crate::search_script::browser;
-use botops_evaluation::{Better, Comparison, EvaluationReport, Flip, METRICS, Metric};
+use botops_evaluation::{Better, Comparison, EvaluationReport, Flip, METRICS};
 
-/// Rows of the longest tables; the rest is in the JSON.
+/// The most rows of a table. The JSON report contains the rest.
 const MOST_ROWS: usize = 1_000;
 
-/// Misclassified utterances that are shown before more are asked for.
+/// The number of misclassified utterances that are shown before the user shows all.
 const ROWS_SHOWN: usize = 50;
 
-/// What the table of errors is searched as.
-pub(super) const ERRORS: &str = "wrong";
-
-/// The longest text shown.
+/// The most characters of an utterance.
 const MOST_CHARS: usize = 280;
 
-/// Returns the page of `report`, with the champion beside it where there is one.
+/// Returns the page of `report`, compared with the champion if there is one.
 #[must_use]
 pub fn evaluation_html(report: &EvaluationReport, comparison: Option<&Comparison>) -> String {
-    let page = begun(report, "evaluation", &format!("Evaluation on {}", report.data));
+    let page = start(report, "evaluation", &format!("Evaluation on {}", report.data));
     let page = match comparison {
-        Some(comparison) => {
-            page.section("champion", "Against the champion", against_champion(report, comparison))
-        }
+        Some(comparison) => page.section(
+            "champion",
+            "Comparison with the champion",
+            against_champion(report, comparison),
+        ),
         None => page,
     };
-    filled(page, report, "").render()
+    fill(page, report, "").render()
 }
 
-/// Returns a page with the head of `report`.
-pub(super) fn begun(report: &EvaluationReport, kind: &str, title: &str) -> Page {
+/// Returns a page with the title and the headline numbers of `report`.
+pub(super) fn start(report: &EvaluationReport, kind: &str, title: &str) -> Page {
     Page::new(kind, title)
         .lead(&lead(report))
         .lead(&facts(&[
@@ -49,8 +50,8 @@ pub(super) fn begun(report: &EvaluationReport, kind: &str, title: &str) -> Page 
         .lead(&cards(&headline(report)))
 }
 
-/// Returns `page` with the sections of `report`; `how` is HTML that says more of how the numbers were made.
-pub(super) fn filled(page: Page, report: &EvaluationReport, how: &str) -> Page {
+/// Returns `page` with the sections of `report`. `how` is HTML that describes more of the methods in the footer.
+pub(super) fn fill(page: Page, report: &EvaluationReport, how: &str) -> Page {
     let mut page = page.section("matrix", "Confusion matrix", matrix(report)).section(
         "intents",
         "By intent",
@@ -61,7 +62,7 @@ pub(super) fn filled(page: Page, report: &EvaluationReport, how: &str) -> Page {
     }
     page = page.section("calibration", "Calibration", confidence::calibration(report));
     if let Some(html) = confidence::answered(report) {
-        page = page.section("answered", "What is answered", html);
+        page = page.section("answered", "Answered messages", html);
     }
     if let Some(html) = confidence::sets(report) {
         page = page.section("sets", "Prediction sets", html);
@@ -71,19 +72,20 @@ pub(super) fn filled(page: Page, report: &EvaluationReport, how: &str) -> Page {
     }
     page.section("errors", "Misclassified utterances", errors(report)).footer(&format!(
         "<p>Ranges are 95 % intervals: Wilson for shares of records, percentile bootstrap (2,000 \
-         draws, seed 17) for the rest. Macro averages are over the intents present in truth or \
-         predicted; a share of nothing counts as 0. Out-of-scope records count only under “Out of \
+         draws, seed 17) for the rest. Macro averages are over the intents that occur in truth or \
+         predicted; a share of 0 records counts as 0. Out-of-scope records count only under “Out of \
          scope”.</p>{how}"
     ))
 }
 
+/// Returns the summary of a report: the accuracy, the most confused pair, and the unknown intents.
 fn lead(report: &EvaluationReport) -> String {
     let n_wrong = report.errors.len() as u64;
     let right = report.n - n_wrong.min(report.n);
     let mut sentence = format!("The model gave the right intent to {}.", of(right, report.n));
     if let Some(pair) = confused(report).first() {
         sentence += &format!(
-            " Most often confused: {} taken for {}, {}.",
+            " Most confused: {} predicted as {}, {}.",
             quoted(pair.truth, 60),
             quoted(pair.predicted, 60),
             of(pair.n, pair.support)
@@ -99,7 +101,7 @@ fn lead(report: &EvaluationReport) -> String {
             Tone::Warning,
             "Unknown intents.",
             &format!(
-                "The data has intents the model does not know: {}{more}. Their records count as wrong.",
+                "The data has intents that the model does not know: {}{more}. Their records count as wrong.",
                 names.join(", ")
             ),
         );
@@ -107,15 +109,23 @@ fn lead(report: &EvaluationReport) -> String {
     out
 }
 
-/// Names and meanings of the metrics, in the order of the page.
+/// The headline metrics in the order of the page: key, name, meaning.
 const MEANINGS: [(&str, &str, &str); 7] = [
-    ("accuracy", "accuracy", "share of utterances given the right intent"),
-    ("macro_f1", "macro F1", "mean F1 of the intents, rare ones counting fully"),
-    ("weighted_f1", "weighted F1", "mean F1, weighted by records"),
-    ("ece", "calibration error", "how far confidence is from accuracy (ECE); lower is better"),
-    ("log_loss", "log loss", "surprise at the truth, in nats; lower is better"),
-    ("fallback_rate", "fallback rate", "share of in-scope utterances the bot declines"),
-    ("oos_auroc", "out-of-scope AUROC", "chance that an in-scope utterance scores higher"),
+    ("accuracy", "accuracy", "share of utterances with the right intent"),
+    ("macro_f1", "macro F1", "mean F1 of the intents, each with the same weight"),
+    ("weighted_f1", "weighted F1", "mean F1 of the intents, weighted by records"),
+    ("ece", "calibration error", "mean gap between confidence and accuracy (ECE); lower is better"),
+    (
+        "log_loss",
+        "log loss",
+        "mean negative log probability of the truth, in nats; lower is better",
+    ),
+    ("fallback_rate", "fallback rate", "share of in-scope utterances that fall back"),
+    (
+        "oos_auroc",
+        "out-of-scope AUROC",
+        "probability that an in-scope utterance scores higher than an out-of-scope one",
+    ),
 ];
 
 fn headline(report: &EvaluationReport) -> Vec<Card> {
@@ -133,25 +143,21 @@ fn headline(report: &EvaluationReport) -> Vec<Card> {
         .collect()
 }
 
-pub(super) fn range([lower, upper]: [f64; 2]) -> String {
-    format!("{} to {}", number(lower), number(upper))
-}
-
 fn against_champion(report: &EvaluationReport, comparison: &Comparison) -> String {
     let (wrong, right) = (comparison.newly_wrong.len(), comparison.newly_right.len());
     let change = comparison.challenger_accuracy - comparison.champion_accuracy;
     let significant = comparison.mcnemar_p < 0.05;
-    let (tone, word) = match (significant, change > 0.0) {
+    let (tone, heading) = match (significant, change > 0.0) {
         (true, true) => (Tone::Good, "Better."),
         (true, false) => (Tone::Bad, "Worse."),
         (false, _) => (Tone::Neutral, "No clear difference."),
     };
     let mut out = verdict(
         tone,
-        word,
+        heading,
         &format!(
-            "Accuracy {} against {} ({}): {} newly right, {} newly wrong of {} records; exact McNemar \
-             {}.",
+            "Accuracy {}, champion {} (difference {}): {} newly right and {} newly wrong of {} records; \
+             exact McNemar {}.",
             number(comparison.challenger_accuracy),
             number(comparison.champion_accuracy),
             signed(change),
@@ -187,16 +193,6 @@ fn against_champion(report: &EvaluationReport, comparison: &Comparison) -> Strin
     out
 }
 
-pub(super) fn metric_cell(metric: &Metric) -> String {
-    let [lower, upper] = metric.ci95;
-    format!(
-        "{} <span class=\"quiet\">[{}, {}]</span>",
-        number(metric.value),
-        number(lower),
-        number(upper)
-    )
-}
-
 fn change_cell(change: f64, better: Better) -> String {
     let text = signed(change);
     let improves = (change > 0.0) == (better == Better::Higher);
@@ -223,8 +219,8 @@ fn flips(title: &str, flips: &[Flip]) -> String {
     let columns = [
         ("utterance", Column::Text),
         ("truth", Column::Plain),
-        ("champion said", Column::Plain),
-        ("this model said", Column::Plain),
+        ("champion", Column::Plain),
+        ("this model", Column::Plain),
         ("record", Column::Number),
     ];
     format!(
@@ -251,11 +247,11 @@ fn left_out(n: usize) -> String {
 }
 
 fn matrix(report: &EvaluationReport) -> String {
-    let intro = "<p>Each row holds the utterances of one intent, each column what the model called them. \
-                 Point at a cell for its names and counts; a mistake leads to its records.</p>";
+    let intro = "<p>Each row holds the utterances of one intent, each column those of one prediction. \
+                 Point at a cell to see names and counts; click an error to list its records.</p>";
     let pairs = confused(report);
     if pairs.is_empty() {
-        return format!("{intro}{}<p>No intent was taken for another.</p>", heat_map(report));
+        return format!("{intro}{}<p>No intent was confused with another.</p>", heat_map(report));
     }
     let rows = pairs.iter().take(15).map(|pair| {
         vec![
@@ -267,7 +263,7 @@ fn matrix(report: &EvaluationReport) -> String {
     });
     let columns = [
         ("truth", Column::Name),
-        ("taken for", Column::Name),
+        ("predicted as", Column::Name),
         ("records", Column::Number),
         ("of the intent", Column::Number),
     ];
@@ -316,8 +312,8 @@ fn by_intent(report: &EvaluationReport) -> String {
         ("records", Column::Number),
     ];
     format!(
-        "<p>The weakest first, averages at the end. The bar is recall, the whisker its interval: wide \
-         where there are few records.</p>{}",
+        "<p>Sorted by F1, the lowest first, with the averages at the end. The bar shows recall and the whisker its \
+         interval, which is wide for an intent with few records.</p>{}",
         table("Metrics by intent", Narrow::Scroll, &columns, rows.chain(averages))
     )
 }
@@ -365,7 +361,7 @@ fn errors(report: &EvaluationReport) -> String {
         ("record", Column::Number),
     ];
     format!(
-        "<p>{}, the surest first: what tops this list is often a wrong label.</p>{}{}",
+        "<p>{}, the most confident first. Records at the top often have a wrong label.</p>{}{}",
         counted(report.errors.len() as u64, "record", "records"),
         browser(
             ERRORS,

@@ -1,13 +1,14 @@
-//! A validation as JUnit XML: one test case a check, for the test page of a CI system.
+//! A validation as JUnit XML: one test case per check, for the test page of a CI system.
 
 use super::{validation::title, wording::counted};
 use botops_findings::{Finding, Severity, shared_help};
 use botops_validation::{Check, Validation};
 use std::collections::{BTreeMap, btree_map::Entry};
 
-/// Returns how every check of the file `name` came out.
+/// Returns the result of every check of the file `name` as JUnit XML.
 ///
-/// An error is a failure, with the findings that were kept; warnings pass, and are in the output of their test case.
+/// A check with errors is a failure with its kept findings. A check with warnings passes, with the findings in the
+/// output of its test case.
 #[must_use]
 pub fn validation_junit(validation: &Validation, name: &str) -> String {
     let mut findings: BTreeMap<(&str, Option<&str>), Vec<&Finding>> = BTreeMap::new();
@@ -22,15 +23,15 @@ pub fn validation_junit(validation: &Validation, name: &str) -> String {
                 place.insert(check.clone());
             }
             Entry::Occupied(mut place) => {
-                let there = place.get_mut();
-                // A check without a finding has no say in how much the others matter.
-                there.severity = match (there.findings, check.findings) {
+                let merged = place.get_mut();
+                // A check without findings does not change the severity.
+                merged.severity = match (merged.findings, check.findings) {
                     (0, _) => check.severity,
-                    (_, 0) => there.severity,
-                    _ => there.severity.max(check.severity),
+                    (_, 0) => merged.severity,
+                    _ => merged.severity.max(check.severity),
                 };
-                there.findings += check.findings;
-                there.known += check.known;
+                merged.findings += check.findings;
+                merged.known += check.known;
             }
         }
     }
@@ -52,7 +53,7 @@ pub fn validation_junit(validation: &Validation, name: &str) -> String {
             out += "/>\n";
             continue;
         }
-        // Help that is about one finding stands by it, and not for all.
+        // Help is written once if all findings share it, else after each finding.
         let help = shared_help(kept);
         let mut lines = Vec::new();
         for finding in kept {
@@ -76,6 +77,7 @@ pub fn validation_junit(validation: &Validation, name: &str) -> String {
     out
 }
 
+/// Returns a finding in one line, with its record and line.
 fn line(finding: &Finding) -> String {
     let place = &finding.place;
     let at = match (place.record, place.line) {
@@ -86,7 +88,7 @@ fn line(finding: &Finding) -> String {
     format!("{at}{}", finding.message)
 }
 
-/// Escapes `text`, and shows what XML 1.0 cannot hold.
+/// Escapes `text`, and writes characters that XML 1.0 does not allow as `\u{..}`.
 fn xml(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {

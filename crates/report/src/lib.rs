@@ -1,14 +1,15 @@
-//! One result, one page: HTML that needs nothing but itself, Markdown for a summary.
+//! Reports: one result becomes one HTML page, or a summary in Markdown, JUnit, SARIF or annotations.
 //!
-//! In comes a result struct; out goes text. A page has no font, no picture and no address of elsewhere: it can be
-//! mailed, archived, opened without a network; its one script, where there are tables to search, is named by digest in
-//! its policy, and any other is refused. Everything that came from a user (texts, names) is shortened, made visible and
-//! escaped on the way.
+//! In: a result struct. Out: text. A page is one file without external fonts, images or addresses, so it can be mailed,
+//! archived and opened without a network. Its only script searches tables; the security policy of the page names it by
+//! digest, and browsers refuse any other. User text (utterances, names) is shortened and escaped, and its invisible
+//! characters are made visible.
 
 pub(crate) mod search_script;
 
 mod annotations;
 mod card;
+mod cells;
 mod charts;
 mod confidence;
 mod cross_validation;
@@ -16,11 +17,12 @@ mod data;
 mod decision;
 mod drift;
 mod evaluation;
+mod html;
 mod job;
 mod junit;
-pub mod markdown;
+mod markdown;
 mod matrix;
-pub mod page;
+mod page;
 mod sarif;
 mod search;
 mod table;

@@ -1,6 +1,6 @@
-//! The same results in brief, as Markdown for a job summary or a pull request.
+//! Short versions of the pages as Markdown, for a job summary or a pull request.
 //!
-//! Whatever came from a user is written so that it can only be read: no markup, link, mention or HTML.
+//! User text is escaped, so that it cannot become markup, a link, a mention or HTML.
 
 use super::{
     decision::{finding, kind, kind_of_traffic, outcome},
@@ -16,35 +16,35 @@ use botops_profile::Profile;
 use botops_rollout::{Decision, GatePolicy};
 use botops_validation::Validation;
 
-/// Intents listed; the rest is counted.
+/// The most intents in a list. The others are counted.
 const MOST_INTENTS: usize = 100;
 
-/// Returns `text` as one line of at most `max_chars` that Markdown takes for plain text, in a table too.
+/// Returns `text` as one line of at most `max_chars` characters that Markdown shows as plain text, also in tables.
 ///
-/// Never to be put at the beginning of a line, where even a hyphen means something.
+/// Do not use it at the start of a line, where even a hyphen has a meaning.
 #[must_use]
-pub fn plain(text: &str, max_chars: usize) -> String {
+pub(super) fn plain(text: &str, max_chars: usize) -> String {
     escaped(&line(text, max_chars))
 }
 
-/// Escapes what is one line already.
+/// Escapes a single line.
 fn escaped(line: &str) -> String {
     let mut out = String::with_capacity(line.len());
     for (at, c) in line.char_indices() {
         let before = &line[..at];
         let after = &line[at + c.len_utf8()..];
         let is_word = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
-        // Entities, not backslashes: they hold in tables and headings alike. A colon and a dot matter
-        // only where an address begins, `@` and `#` where GitHub sees a person or an issue.
-        let means_something = match c {
+        // Entities work in tables and headings, backslashes do not. A colon or a dot is escaped only where an
+        // address may begin; GitHub reads `@` as a mention and `#` as an issue.
+        let has_meaning = match c {
             '&' | '<' | '>' | '|' | '`' | '*' | '~' | '[' | ']' | '\\' | '@' | '#' | '$' => true,
-            // Inside a word it is no emphasis, and names of intents are full of them.
+            // An underscore inside a word is not emphasis, and names of intents often contain one.
             '_' => !(is_word(before.chars().next_back()) && is_word(after.chars().next())),
             ':' => line[at..].starts_with("://"),
             '.' => before.len() >= 3 && before.as_bytes()[at - 3..].eq_ignore_ascii_case(b"www"),
             _ => false,
         };
-        if means_something {
+        if has_meaning {
             out += &format!("&#{};", u32::from(c));
         } else {
             out.push(c);
@@ -53,7 +53,7 @@ fn escaped(line: &str) -> String {
     out
 }
 
-/// Returns a message of ours: what stands in backticks becomes code, everything else is [`plain`].
+/// Returns a message of botops: text in backticks becomes code, and the rest is [`plain`].
 fn message(text: &str, max_chars: usize) -> String {
     let line = line(text, max_chars);
     let parts: Vec<&str> = line.split('`').collect();
@@ -62,13 +62,13 @@ fn message(text: &str, max_chars: usize) -> String {
     }
     let part = |(i, part): (usize, &&str)| {
         let part = escaped(part);
-        // Markdown's own code spans show entities as they are written, and cannot hold a backtick.
+        // Use HTML: a Markdown code span shows entities literally, and cannot contain a backtick.
         if i % 2 == 1 { format!("<code>{part}</code>") } else { part }
     };
     parts.iter().enumerate().map(part).collect()
 }
 
-/// Returns a table; cells are Markdown.
+/// Returns a table. Cells are Markdown; columns whose index is in `numbers` are aligned to the right.
 pub(super) fn table(
     header: &[&str],
     numbers: &[usize],
@@ -83,7 +83,7 @@ pub(super) fn table(
     out
 }
 
-/// Returns the summary of an evaluation.
+/// Returns the summary of an evaluation, compared with the champion if there is one.
 #[must_use]
 pub fn evaluation_markdown(report: &EvaluationReport, comparison: Option<&Comparison>) -> String {
     let mut out = format!(
@@ -116,7 +116,7 @@ pub fn evaluation_markdown(report: &EvaluationReport, comparison: Option<&Compar
     };
     if let Some(comparison) = comparison {
         out += &format!(
-            "\nAgainst the champion: {} newly right, {} newly wrong (exact McNemar {}).\n",
+            "\nCompared with the champion: {} newly right, {} newly wrong (exact McNemar {}).\n",
             count(comparison.newly_right.len() as u64),
             count(comparison.newly_wrong.len() as u64),
             p_equals(comparison.mcnemar_p).replace('<', "&lt;")
@@ -127,7 +127,7 @@ pub fn evaluation_markdown(report: &EvaluationReport, comparison: Option<&Compar
     {
         let [lower, upper] = selective.accuracy.ci95;
         out += &format!(
-            "\nTarget: {} of the answers right; here {} are ({} to {}), {} of the records answered.\n",
+            "\nTarget: {} of the answers are right. Here {} are right ({} to {}), with {} of the records answered.\n",
             percent(target),
             percent(selective.accuracy.value),
             number(lower),
@@ -141,13 +141,13 @@ pub fn evaluation_markdown(report: &EvaluationReport, comparison: Option<&Compar
             vec![plain(pair.truth, 60), plain(pair.predicted, 60), of(pair.n, pair.support)]
         });
         out += "\nMost confused:\n\n";
-        out += &table(&["truth", "taken for", "records"], &[2], rows);
+        out += &table(&["truth", "predicted as", "records"], &[2], rows);
     }
     if !report.unknown_intents.is_empty() {
         let names: Vec<String> =
             report.unknown_intents.iter().take(8).map(|name| plain(name, 60)).collect();
         out += &format!(
-            "\n{} unknown to the model, such as {}: their records count as wrong.\n",
+            "\n{} unknown to the model, such as {}. Their records count as wrong.\n",
             counted(report.unknown_intents.len() as u64, "intent is", "intents are"),
             names.join(", ")
         );
@@ -192,7 +192,7 @@ pub fn drift_markdown(report: &DriftReport) -> String {
         ),
         DriftVerdict::NoDrift => "✅ **No drift.**".to_owned(),
         DriftVerdict::Insufficient => format!(
-            "❔ **Insufficient:** at least {} are needed on each side.",
+            "❔ **Insufficient:** each side needs at least {}.",
             counted(report.spec.min_rows as u64, "row", "rows")
         ),
     };
@@ -201,7 +201,7 @@ pub fn drift_markdown(report: &DriftReport) -> String {
         vec![
             plain(&check.name, 60),
             tone(check.verdict).1.to_owned(),
-            format!("{unit} {} (least {})", number(value), number(least)),
+            format!("{unit} {} (threshold {})", number(value), number(least)),
             p_value(check.p_adjusted).replace('<', "&lt;"),
             format!("{} / {}", count(check.n_reference), count(check.n_current)),
         ]
@@ -210,7 +210,7 @@ pub fn drift_markdown(report: &DriftReport) -> String {
         "### Drift from {} to {}\n\n{verdict}\n\n{}",
         plain(&report.reference, 120),
         plain(&report.current, 120),
-        table(&["check", "verdict", "effect", "p, corrected", "rows"], &[3, 4], rows)
+        table(&["check", "verdict", "effect", "p, adjusted", "rows"], &[3, 4], rows)
     );
     if !report.new_words.is_empty() {
         let words: Vec<String> = report
@@ -229,7 +229,7 @@ pub fn drift_markdown(report: &DriftReport) -> String {
 pub fn decision_markdown(decision: &Decision) -> String {
     let (_, word) = outcome(&decision.verdict);
     let rows = decision.evidence.iter().map(|evidence| {
-        let observed = if evidence.policy == GatePolicy::Gate { "" } else { " (only observed)" };
+        let observed = if evidence.policy == GatePolicy::Gate { "" } else { " (observed only)" };
         vec![
             format!("{}{observed}", kind(evidence.kind)),
             format!("{} ({})", count(evidence.failures[0]), percent(evidence.rates[0])),
@@ -295,7 +295,7 @@ pub fn validation_markdown(validation: &Validation, name: &str) -> String {
     out
 }
 
-/// Returns the summary of what a data set is made of, with what was `before` beside it.
+/// Returns the summary of a profile, compared with the profile `before` if there is one.
 #[must_use]
 pub fn profile_markdown(profile: &Profile, before: Option<&Profile>) -> String {
     let was = before.map_or_else(String::new, |before| {
@@ -332,7 +332,7 @@ pub fn profile_markdown(profile: &Profile, before: Option<&Profile>) -> String {
         None => table(&["intent", "records"], &[1], rows),
     };
     if intents.len() > MOST_INTENTS {
-        out += &format!("\nand {} smaller ones.\n", intents.len() - MOST_INTENTS);
+        out += &format!("\nand {} smaller intents.\n", intents.len() - MOST_INTENTS);
     }
     out
 }

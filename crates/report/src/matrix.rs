@@ -1,18 +1,21 @@
-//! The confusion matrix as a picture: rows are truth, columns predicted.
+//! The confusion matrix as an SVG drawing: rows are truth, columns predicted.
 
 use super::{
-    evaluation::ERRORS,
-    page::{escape, scroll_box},
+    html::escape,
+    page::scroll_box,
     theme::STEPS,
     wording::{count, line, of},
 };
 use crate::search_script::pick;
 use botops_evaluation::EvaluationReport;
 
-/// A picture of more classes than this cannot be read: it shows the ones with the most errors.
+/// The id of the searchable table of errors. Cells of the matrix link to its rows.
+pub(super) const ERRORS: &str = "wrong";
+
+/// The most classes in the drawing. With more it is not readable, so it shows those with the most errors.
 const MOST_CLASSES: usize = 100;
 
-/// A pair of intents, and how often one was taken for the other.
+/// A pair of intents: `n` of the `support` records of `truth` were predicted as `predicted`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Confused<'a> {
     pub(super) truth: &'a str,
@@ -21,7 +24,7 @@ pub(super) struct Confused<'a> {
     pub(super) support: u64,
 }
 
-/// Returns the pairs that were confused, the most frequent first, then by name.
+/// Returns the confused pairs, the most frequent first, ties by name.
 pub(super) fn confused(report: &EvaluationReport) -> Vec<Confused<'_>> {
     let mut pairs = Vec::new();
     for (truth, row) in report.intents.iter().zip(&report.confusion) {
@@ -38,14 +41,14 @@ pub(super) fn confused(report: &EvaluationReport) -> Vec<Confused<'_>> {
     pairs
 }
 
-/// Where everything is drawn.
+/// The measures of the drawing, in pixels.
 struct Layout {
     cell: f64,
     font: f64,
     left: f64,
     top: f64,
     name_chars: usize,
-    /// Column names lean (few classes) or stand upright.
+    /// The rotation of column names, in degrees: 40 for few classes, else 90.
     angle: f64,
 }
 
@@ -60,9 +63,9 @@ impl Layout {
             _ => (13.0, 9.5, 34),
         };
         let longest = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
-        // 0.6 em a character: near enough for the system's sans serif, on the safe side.
+        // 0.6 em per character is an upper estimate for the system's sans-serif fonts.
         let label = longest.min(name_chars + 1) as f64 * font * 0.6 + 10.0;
-        // The whole of a large one fits on a desk.
+        // A large matrix fits the width of a desktop page.
         let room = (1_196.0 - label.max(70.0)) / n as f64;
         let cell = if n > 50 { cell.min(room).max(9.0) } else { cell };
         let angle = if n <= 14 { 40.0_f64 } else { 90.0 };
@@ -71,13 +74,13 @@ impl Layout {
     }
 }
 
-/// Returns the picture in a box that scrolls where it does not fit, with its legend.
+/// Returns the drawing in a scrolling box, with its legend.
 pub(super) fn heat_map(report: &EvaluationReport) -> String {
-    let shown = shown(report);
-    let names: Vec<&str> = shown.iter().map(|&class| report.intents[class].as_str()).collect();
+    let classes = drawn_classes(report);
+    let names: Vec<&str> = classes.iter().map(|&class| report.intents[class].as_str()).collect();
     let layout = Layout::of(&names);
     let Layout { cell, font, left, top, name_chars, angle } = layout;
-    let side = cell * shown.len() as f64;
+    let side = cell * classes.len() as f64;
     let lean = angle.to_radians().cos() * (left - 10.0);
     let (width, height) = (left + side + lean.max(0.0) + 12.0, top + side + 6.0);
     let mut out = format!(
@@ -105,76 +108,89 @@ pub(super) fn heat_map(report: &EvaluationReport) -> String {
             top - 6.0
         );
     }
-    out += &grid(shown.len(), &layout, side);
-    for (row, &truth) in shown.iter().enumerate() {
+    out += &grid(classes.len(), &layout, side);
+    for (row, &truth) in classes.iter().enumerate() {
         let support: u64 = report.confusion[truth].iter().sum();
-        for (column, &predicted) in shown.iter().enumerate() {
+        for (column, &predicted) in classes.iter().enumerate() {
             let n = report.confusion[truth][predicted];
-            if n == 0 {
-                continue;
+            if n > 0 {
+                let cell =
+                    Cell { row, column, truth: names[row], predicted: names[column], n, support };
+                out += &draw_cell(&cell, &layout);
             }
-            let share = n as f64 / support as f64;
-            // Mistakes are few and each matters: the square root makes small shares visible.
-            let (ramp, depth) =
-                if truth == predicted { ("right", share) } else { ("wrong", share.sqrt()) };
-            let step = ((depth * STEPS as f64).ceil() as usize).clamp(1, STEPS);
-            let (x, y) = (left + cell * column as f64, top + cell * row as f64);
-            let what = if truth == predicted {
-                format!("{}: {} right", line(names[row], 80), of(n, support))
-            } else {
-                format!(
-                    "{} taken for {}: {}",
-                    line(names[row], 80),
-                    line(names[column], 80),
-                    of(n, support)
-                )
-            };
-            // A mistake leads to its records.
-            let (open, close) = if truth == predicted {
-                ("<g>".to_owned(), "</g>\n")
-            } else {
-                let values = [line(names[row], 80), line(names[column], 80)];
-                let pick = pick(ERRORS, &[&values[0], &values[1]]);
-                (format!("<a href=\"#errors\" {pick} aria-label=\"{}\">", escape(&what)), "</a>\n")
-            };
-            out += &format!(
-                "{open}<title>{}</title><rect class=\"{ramp}{step}\" x=\"{:.1}\" y=\"{:.1}\" \
-                 width=\"{:.1}\" height=\"{:.1}\"/>",
-                escape(&what),
-                x + 0.5,
-                y + 0.5,
-                cell - 1.0,
-                cell - 1.0
-            );
-            let digits = count(n);
-            let size = (cell * 0.62).min(font + 2.0).min(1.5 * cell / digits.len() as f64);
-            if size >= 6.0 {
-                out += &format!(
-                    "<text class=\"{ramp}{step}-ink\" x=\"{:.1}\" y=\"{:.1}\" font-size=\"{size:.1}\" \
-                     text-anchor=\"middle\" dominant-baseline=\"central\">{digits}</text>",
-                    x + cell / 2.0,
-                    y + cell / 2.0
-                );
-            }
-            out += close;
         }
     }
     out += "</svg>";
-    let left_out = report.intents.len() - shown.len();
+    let left_out = report.intents.len() - classes.len();
     let note = if left_out == 0 {
         String::new()
     } else {
         format!(
             "<p class=\"quiet\">Only the {} intents with the most errors are drawn; {} are left out.</p>",
-            shown.len(),
+            classes.len(),
             count(left_out as u64)
         )
     };
     format!("{note}{}{}", legend(), scroll_box("Confusion matrix", &out))
 }
 
+/// A cell of the matrix with records: `n` of the `support` records of its row.
+struct Cell<'a> {
+    row: usize,
+    column: usize,
+    truth: &'a str,
+    predicted: &'a str,
+    n: u64,
+    support: u64,
+}
+
+/// Returns a cell: its color, its count if there is room, and a link to its records if it is an error.
+fn draw_cell(cell: &Cell<'_>, layout: &Layout) -> String {
+    let &Cell { row, column, truth, predicted, n, support } = cell;
+    let Layout { cell: side, font, left, top, .. } = *layout;
+    let is_right = row == column;
+    let share = n as f64 / support as f64;
+    // Errors are few and each matters: the square root makes small shares visible.
+    let (ramp, depth) = if is_right { ("right", share) } else { ("wrong", share.sqrt()) };
+    let step = ((depth * STEPS as f64).ceil() as usize).clamp(1, STEPS);
+    let (x, y) = (left + side * column as f64, top + side * row as f64);
+    let title = if is_right {
+        format!("{}: {} right", line(truth, 80), of(n, support))
+    } else {
+        format!("{} predicted as {}: {}", line(truth, 80), line(predicted, 80), of(n, support))
+    };
+    // An error links to its records.
+    let (open, close) = if is_right {
+        ("<g>".to_owned(), "</g>\n")
+    } else {
+        let values = [line(truth, 80), line(predicted, 80)];
+        let pick = pick(ERRORS, &[&values[0], &values[1]]);
+        (format!("<a href=\"#errors\" {pick} aria-label=\"{}\">", escape(&title)), "</a>\n")
+    };
+    let mut out = format!(
+        "{open}<title>{}</title><rect class=\"{ramp}{step}\" x=\"{:.1}\" y=\"{:.1}\" \
+         width=\"{:.1}\" height=\"{:.1}\"/>",
+        escape(&title),
+        x + 0.5,
+        y + 0.5,
+        side - 1.0,
+        side - 1.0
+    );
+    let digits = count(n);
+    let size = (side * 0.62).min(font + 2.0).min(1.5 * side / digits.len() as f64);
+    if size >= 6.0 {
+        out += &format!(
+            "<text class=\"{ramp}{step}-ink\" x=\"{:.1}\" y=\"{:.1}\" font-size=\"{size:.1}\" \
+             text-anchor=\"middle\" dominant-baseline=\"central\">{digits}</text>",
+            x + side / 2.0,
+            y + side / 2.0
+        );
+    }
+    out + close
+}
+
 /// Returns the classes to draw, in the order of the report.
-fn shown(report: &EvaluationReport) -> Vec<usize> {
+fn drawn_classes(report: &EvaluationReport) -> Vec<usize> {
     let n = report.intents.len();
     if n <= MOST_CLASSES {
         return (0..n).collect();
@@ -187,12 +203,12 @@ fn shown(report: &EvaluationReport) -> Vec<usize> {
         }
     }
     errors.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)));
-    let mut shown: Vec<usize> = errors[..MOST_CLASSES].iter().map(|(_, class)| *class).collect();
-    shown.sort_unstable();
-    shown
+    let mut classes: Vec<usize> = errors[..MOST_CLASSES].iter().map(|(_, class)| *class).collect();
+    classes.sort_unstable();
+    classes
 }
 
-/// Lines around every cell, or around every fifth where cells are small.
+/// Returns grid lines around every cell, or around every fifth if cells are small.
 fn grid(n: usize, layout: &Layout, side: f64) -> String {
     let every = if layout.cell >= 19.0 { 1 } else { 5 };
     let (left, top) = (layout.left, layout.top);
@@ -208,6 +224,7 @@ fn grid(n: usize, layout: &Layout, side: f64) -> String {
     format!("<path class=\"grid\" d=\"{path}\" fill=\"none\"/>")
 }
 
+/// Returns the two color scales with their meaning.
 fn legend() -> String {
     let swatches = |ramp: &str| -> String {
         let cells: String = (1..=STEPS)
@@ -221,8 +238,8 @@ fn legend() -> String {
         format!("<svg width=\"84\" height=\"12\" aria-hidden=\"true\">{cells}</svg>")
     };
     format!(
-        "<div class=\"legend\"><span>{} right, few to all of a row</span><span>{} taken for another, \
-         few to all</span></div>",
+        "<div class=\"legend\"><span>{} right, from few to all of the row</span><span>{} wrong, \
+         from few to all of the row</span></div>",
         swatches("right"),
         swatches("wrong")
     )

@@ -1,13 +1,17 @@
-//! The shell of every page: one file, light and dark, for a phone, a desk and paper.
+//! The frame of every page: one file, light and dark, for phones, desktops and paper.
 //!
-//! A page that has tables to search holds one script, which its policy names by digest; the others hold none.
+//! A page with searchable tables contains one script, which its security policy names by digest. Other pages contain
+//! no script.
 
-use super::{theme, wording};
+use super::{
+    html::{breakable, escape},
+    theme,
+};
 use crate::search_script;
 
-/// A page in the making. Sections come out in the order they were added.
+/// A page under construction. Sections keep the order in which they are added.
 #[derive(Debug, Clone)]
-pub struct Page {
+pub(super) struct Page {
     kind: String,
     title: String,
     lead: String,
@@ -22,23 +26,23 @@ struct Section {
     html: String,
 }
 
-/// How a verdict is colored.
+/// The color of a verdict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Tone {
-    /// As hoped.
+pub(super) enum Tone {
+    /// A good result.
     Good,
-    /// To be looked at.
+    /// A result that needs attention.
     Warning,
-    /// Not as hoped.
+    /// A bad result.
     Bad,
-    /// Neither.
+    /// None of these.
     Neutral,
 }
 
 impl Tone {
-    /// Returns the class of the style sheet.
+    /// Returns its class in the style sheet.
     #[must_use]
-    pub fn class(self) -> &'static str {
+    pub(super) fn class(self) -> &'static str {
         match self {
             Self::Good => "good",
             Self::Warning => "warn",
@@ -49,9 +53,9 @@ impl Tone {
 }
 
 impl Page {
-    /// Starts a page: `kind` is the small line above `title`; both are plain text.
+    /// Starts a page. `kind` is the small line above `title`; both are plain text.
     #[must_use]
-    pub fn new(kind: &str, title: &str) -> Self {
+    pub(super) fn new(kind: &str, title: &str) -> Self {
         Self {
             kind: escape(kind),
             title: escape(title),
@@ -63,28 +67,28 @@ impl Page {
 
     /// Adds HTML below the title, before the sections.
     #[must_use]
-    pub fn lead(mut self, html: &str) -> Self {
+    pub(super) fn lead(mut self, html: &str) -> Self {
         self.lead += html;
         self
     }
 
-    /// Adds a section: `id` for links (letters and hyphens), `title` as plain text, the rest as HTML.
+    /// Adds a section: `id` is the target of links (letters and hyphens), `title` is plain text, `html` is HTML.
     #[must_use]
-    pub fn section(mut self, id: &str, title: &str, html: String) -> Self {
+    pub(super) fn section(mut self, id: &str, title: &str, html: String) -> Self {
         self.sections.push(Section { id: escape(id), title: escape(title), html });
         self
     }
 
-    /// Sets the HTML at the end: how the numbers were made.
+    /// Sets the HTML at the end of the page: the methods behind the numbers.
     #[must_use]
-    pub fn footer(mut self, html: &str) -> Self {
+    pub(super) fn footer(mut self, html: &str) -> Self {
         html.clone_into(&mut self.footer);
         self
     }
 
-    /// Returns the page.
+    /// Returns the page as HTML.
     #[must_use]
-    pub fn render(&self) -> String {
+    pub(super) fn render(&self) -> String {
         let Self { kind, title, lead, sections, footer } = self;
         let links: String = sections
             .iter()
@@ -126,65 +130,9 @@ impl Page {
     }
 }
 
-/// Escapes plain text for HTML, as content and inside quoted attributes.
-///
-/// Control characters that HTML does not allow, and marks that reorder the text around them, become
-/// U+FFFD.
+/// Returns a verdict: a colored box with a bold `word` (plain text) and a `sentence` (HTML).
 #[must_use]
-pub fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len() + 8);
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            '\t' | '\n' => out.push(c),
-            c if c.is_control()
-                || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') =>
-            {
-                out.push('\u{fffd}');
-            }
-            c => out.push(c),
-        }
-    }
-    out
-}
-
-/// Returns somebody's text as one line of HTML, at most `max_chars` long, its direction kept to itself.
-#[must_use]
-pub fn quoted(text: &str, max_chars: usize) -> String {
-    format!("<bdi>{}</bdi>", breakable(&escape(&wording::line(text, max_chars))))
-}
-
-/// Lets escaped text break after an underscore or a slash, where names and paths have their joints.
-fn breakable(escaped: &str) -> String {
-    escaped.replace('_', "_<wbr>").replace('/', "/<wbr>")
-}
-
-/// Returns a message of ours as HTML: what stands in backticks becomes code.
-#[must_use]
-pub fn message(text: &str, max_chars: usize) -> String {
-    let line = wording::line(text, max_chars);
-    let parts: Vec<&str> = line.split('`').collect();
-    // An odd number of backticks: the last has no partner and stays as it is.
-    let paired = if parts.len().is_multiple_of(2) { parts.len() - 1 } else { parts.len() };
-    let mut out = String::new();
-    for (i, part) in parts.iter().enumerate() {
-        let part = escape(part);
-        match i {
-            i if i >= paired => out += &format!("`{part}"),
-            i if i % 2 == 1 => out += &format!("<code><bdi>{part}</bdi></code>"),
-            _ => out += &part,
-        }
-    }
-    out
-}
-
-/// Returns a verdict: a colored box with one bold word and one sentence (as HTML).
-#[must_use]
-pub fn verdict(tone: Tone, word: &str, sentence: &str) -> String {
+pub(super) fn verdict(tone: Tone, word: &str, sentence: &str) -> String {
     format!(
         "<p class=\"verdict {}\"><strong>{}</strong> <span>{sentence}</span></p>",
         tone.class(),
@@ -192,15 +140,15 @@ pub fn verdict(tone: Tone, word: &str, sentence: &str) -> String {
     )
 }
 
-/// Returns a small colored word.
+/// Returns a badge: a small colored word.
 #[must_use]
-pub fn badge(tone: Tone, word: &str) -> String {
+pub(super) fn badge(tone: Tone, word: &str) -> String {
     format!("<span class=\"badge {}\">{}</span>", tone.class(), escape(word))
 }
 
-/// Returns facts in one line: names in a quiet color, values as HTML.
+/// Returns facts in one line: names (plain text) in a muted color, and values (HTML).
 #[must_use]
-pub fn facts(facts: &[(&str, String)]) -> String {
+pub(super) fn facts(facts: &[(&str, String)]) -> String {
     let facts: String = facts
         .iter()
         .map(|(name, value)| format!("<div><dt>{}</dt><dd>{value}</dd></div>", escape(name)))
@@ -210,20 +158,20 @@ pub fn facts(facts: &[(&str, String)]) -> String {
 
 /// One number of [`cards`].
 #[derive(Debug, Clone)]
-pub struct Card {
-    /// Its name.
-    pub name: String,
-    /// The number, large.
-    pub value: String,
-    /// Its uncertainty or base, smaller.
-    pub range: String,
-    /// What it means, in a few words.
-    pub meaning: String,
+pub(super) struct Card {
+    /// The name of the number.
+    pub(super) name: String,
+    /// The number, in large type.
+    pub(super) value: String,
+    /// Its interval or its base, in smaller type.
+    pub(super) range: String,
+    /// Its meaning, in a few words.
+    pub(super) meaning: String,
 }
 
-/// Returns numbers to be seen first.
+/// Returns the headline numbers of a page as cards.
 #[must_use]
-pub fn cards(cards: &[Card]) -> String {
+pub(super) fn cards(cards: &[Card]) -> String {
     let cards: String = cards
         .iter()
         .map(|card| {
@@ -240,9 +188,9 @@ pub fn cards(cards: &[Card]) -> String {
     format!("<div class=\"cards\">{cards}</div>")
 }
 
-/// Puts something wide into a box of its own that scrolls sideways, also by keyboard.
+/// Wraps wide `html` in a box that scrolls horizontally, also by keyboard.
 #[must_use]
-pub fn scroll_box(label: &str, html: &str) -> String {
+pub(super) fn scroll_box(label: &str, html: &str) -> String {
     format!(
         "<div class=\"scroll\" role=\"region\" tabindex=\"0\" aria-label=\"{}\">{html}</div>",
         escape(label)

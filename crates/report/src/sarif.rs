@@ -1,4 +1,4 @@
-//! A validation as SARIF 2.1.0: findings land on the line of the data file in code review.
+//! A validation as SARIF 2.1.0: code review shows each finding at its line of the data file.
 
 use super::{
     validation::title,
@@ -9,11 +9,11 @@ use botops_validation::Validation;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
-/// Returns what was found in the file `name` as a SARIF log.
+/// Returns the findings of the file `name` as a SARIF log.
 ///
-/// Each finding is a result on the first line of its record, with a fingerprint that stays when lines move; how many
-/// more of its kind there are is said in a notification. `name` becomes a URI relative to the root of the sources,
-/// unless it is an absolute path.
+/// Each kept finding is a result at the first line of its record, with a fingerprint that does not change when lines
+/// move. A notification per code counts the findings that were not kept. `name` becomes a URI relative to the source
+/// root, unless it is an absolute path.
 #[must_use]
 pub fn validation_sarif(validation: &Validation, name: &str) -> String {
     let codes: BTreeSet<&str> = validation
@@ -77,7 +77,7 @@ pub fn validation_sarif(validation: &Validation, name: &str) -> String {
     format!("{log:#}\n")
 }
 
-/// Returns what was counted and not kept, a line for each code.
+/// Returns a line for each code with more findings than were kept.
 pub(super) fn left_out(validation: &Validation) -> Vec<String> {
     super::validation::by_code(validation)
         .iter()
@@ -101,7 +101,7 @@ fn rule(code: &str) -> Value {
         "id": code,
         "shortDescription": { "text": title },
         "fullDescription": { "text": explanation },
-        "help": { "text": format!("{explanation} `botops explain {code}` says the same.") },
+        "help": { "text": format!("{explanation} `botops explain {code}` prints this text.") },
     })
 }
 
@@ -113,12 +113,12 @@ fn level(severity: Severity) -> &'static str {
     }
 }
 
-/// Returns where `file` is, as a URI.
+/// Returns the location of `file` as a URI.
 fn location(file: &str) -> Value {
     let path = file.strip_prefix("./").unwrap_or(file).replace('\\', "/");
     let mut uri = String::with_capacity(path.len());
     for byte in path.bytes() {
-        // RFC 3986: unreserved characters, and the slash between the parts of a path.
+        // RFC 3986: unreserved characters and the path separator stay as they are.
         if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) {
             uri.push(char::from(byte));
         } else {

@@ -1,8 +1,9 @@
-//! The page of a search.
+//! The page of a search over settings.
 
 use super::{
     charts::{interval_on, scale_of},
-    page::{Card, Page, Tone, cards, escape, facts, quoted, verdict},
+    html::{escape, quoted},
+    page::{Card, Page, Tone, cards, facts, verdict},
     table::{Column, Narrow, table},
     wording::{count, number, p_equals, percent},
 };
@@ -10,7 +11,7 @@ use botops_evaluation::{Importance, JudgedTrial, MetricName, Rival, SearchReport
 use serde_json::Value;
 use std::collections::BTreeSet;
 
-/// Rows of the longest table; the rest is in the JSON.
+/// The most rows of the table of trials. The JSON report contains the rest.
 const MOST_ROWS: usize = 200;
 
 /// Returns the page of a search.
@@ -33,14 +34,18 @@ pub fn search_html(report: &SearchReport) -> String {
         .section("winner", "The winner", winner(report))
         .section("trials", "Trials", trials(report));
     if !report.importance.is_empty() {
-        page = page.section("mattered", "What mattered", mattered(&report.importance, metric));
+        page = page.section(
+            "mattered",
+            "Importance of settings",
+            importance(&report.importance, metric),
+        );
     }
     let notes: String =
         report.notes.iter().map(|note| format!("<li>{}</li>", escape(note))).collect();
-    page.section("notes", "To keep in mind", format!("<ul>{notes}</ul>"))
+    page.section("notes", "Notes", format!("<ul>{notes}</ul>"))
         .footer(
-            "<p>Scores are of records by models that did not see them or their near duplicates. Ranges \
-             of scores are 95 % intervals of other records, the models being what they are: Wilson, percentile \
+            "<p>Every record is scored by a model that did not see it or its near duplicates. Ranges \
+             of scores are 95 % intervals over records for fixed models: Wilson, percentile \
              bootstrap (2,000 draws, seed 17), or normal for log loss. Differences are compared fold by fold \
              with the corrected resampled t-test (Nadeau and Bengio, 2003).</p>",
         )
@@ -52,26 +57,30 @@ fn lead(report: &SearchReport) -> String {
     let (tone, word, sentence) = match &report.base {
         None if report.winner == 0 => (
             Tone::Neutral,
-            "Nothing better was found.",
-            "The configuration as it was came out first.".to_owned(),
+            "No better configuration was found.",
+            "The base configuration has the best score.".to_owned(),
         ),
         Some(Rival { comparison, .. }) => {
             let difference = &comparison.difference;
             let clear = difference.p < 0.05;
             let sentence = format!(
-                "Against the configuration as it was, {metric} differs by {} [{}, {}] ({}, before the choice of the \
-                 best of many is counted in).",
+                "The difference of {metric} from the base configuration is {} [{}, {}] ({}, not adjusted for the choice of the \
+                 best of many).",
                 fine_signed(difference.mean),
                 fine_signed(difference.ci95[0]),
                 fine_signed(difference.ci95[1]),
                 escape(&p_equals(difference.p))
             );
             match clear {
-                true => (Tone::Good, "Better than before.", sentence),
-                false => (Tone::Neutral, "Perhaps better than before.", sentence),
+                true => (Tone::Good, "Better than the base.", sentence),
+                false => (Tone::Neutral, "Perhaps better than the base.", sentence),
             }
         }
-        None => (Tone::Neutral, "A winner.", "The base could not be judged.".to_owned()),
+        None => (
+            Tone::Neutral,
+            "No comparison.",
+            "The base configuration could not be scored.".to_owned(),
+        ),
     };
     verdict(tone, word, &sentence)
 }
@@ -83,14 +92,14 @@ fn headline(report: &SearchReport) -> Vec<Card> {
         name: format!("{metric}, cross-validated"),
         value: fine(report.score.value),
         range: format!("{} to {}", fine(lower), fine(upper)),
-        meaning: "of the winner; optimistic, since it was chosen by it".to_owned(),
+        meaning: "score of the winner; optimistic, because it was chosen by this score".to_owned(),
     }];
     if let Some(unchosen) = report.unchosen {
         cards.push(Card {
-            name: "without the choice".to_owned(),
+            name: "corrected for the choice".to_owned(),
             value: fine(unchosen),
             range: String::new(),
-            meaning: "less what choosing the best of the last rung adds by itself".to_owned(),
+            meaning: "without the bias of choosing the best of the last rung".to_owned(),
         });
     }
     cards.push(Card {
@@ -106,12 +115,11 @@ fn headline(report: &SearchReport) -> Vec<Card> {
 fn winner(report: &SearchReport) -> String {
     let Some(trial) = report.trial(report.winner) else { return String::new() };
     let mut out = if trial.params.is_empty() {
-        "<p>The configuration of the train stage, unchanged.</p>".to_owned()
+        "<p>The base configuration: the settings of the train stage, unchanged.</p>".to_owned()
     } else {
-        let rows = trial
-            .params
-            .iter()
-            .map(|(key, value)| vec![format!("<code>{}</code>", escape(key)), shown(value)]);
+        let rows = trial.params.iter().map(|(key, value)| {
+            vec![format!("<code>{}</code>", escape(key)), setting_value(value)]
+        });
         table(
             "Settings of the winner",
             Narrow::Scroll,
@@ -135,10 +143,10 @@ fn winner(report: &SearchReport) -> String {
         ])
     });
     out += &table(
-        "The winner against others",
+        "The winner compared with others",
         Narrow::Scroll,
         &[
-            ("against", Column::Name),
+            ("compared with", Column::Name),
             ("difference", Column::Number),
             ("95 % interval", Column::Number),
             ("corrected resampled t-test", Column::Plain),
@@ -158,13 +166,15 @@ fn trials(report: &SearchReport) -> String {
         ("trial", Column::Name),
         ("rung", Column::Number),
         (metric.name(), Column::Number),
-        ("with its interval", Column::Chart),
+        ("95 % interval", Column::Chart),
         ("folds", Column::Number),
     ];
     columns.extend(settings.iter().map(|key| (key.as_str(), Column::Plain)));
     let rows = shown_trials().map(|trial| {
         let mut row = row(trial, metric, scale);
-        row.extend(settings.iter().map(|key| trial.params.get(*key).map_or(String::new(), shown)));
+        row.extend(
+            settings.iter().map(|key| trial.params.get(*key).map_or(String::new(), setting_value)),
+        );
         row
     });
     let rungs = (1..).zip(&report.setting.rungs).map(|(n, rung): (u32, _)| {
@@ -177,7 +187,7 @@ fn trials(report: &SearchReport) -> String {
             ("rung", Column::Number),
             ("trials", Column::Number),
             ("folds", Column::Number),
-            ("records learned from", Column::Number),
+            ("training records", Column::Number),
         ],
         rungs,
     );
@@ -187,7 +197,7 @@ fn trials(report: &SearchReport) -> String {
         n => format!("<p class=\"quiet\">{} more are in the JSON report.</p>", count(n as u64)),
     };
     format!(
-        "<p>Each rung keeps the best of the one before, and judges them by more.</p>{rungs}{}{more}",
+        "<p>Each rung scores the best trials of the rung before on more folds or records.</p>{rungs}{}{more}",
         table("Trials", Narrow::Scroll, &columns, rows)
     )
 }
@@ -209,12 +219,13 @@ fn row(trial: &JudgedTrial, metric: MetricName, scale: [f64; 2]) -> Vec<String> 
     ]
 }
 
-fn mattered(importance: &[Importance], metric: MetricName) -> String {
+/// Returns the section on the importance of each setting.
+fn importance(settings: &[Importance], metric: MetricName) -> String {
     let mut out =
         "<p>The share of the variance of scores in the first rung that each setting explains by \
-                   itself, beyond chance. What two settings do only together shows in neither.</p>"
+                   itself, beyond chance. Neither share includes an effect that two settings have only together.</p>"
             .to_owned();
-    for setting in importance {
+    for setting in settings {
         let direction = setting.rank_correlation.map_or(String::new(), |r| {
             format!(", rank correlation with the gain {}", escape(&format!("{r:+.2}")))
         });
@@ -239,16 +250,17 @@ fn mattered(importance: &[Importance], metric: MetricName) -> String {
     out
 }
 
-/// Writes a score with the fourth decimal, in which trials differ.
+/// Writes a score with four decimals, because trials often differ in the fourth.
 fn fine(value: f64) -> String {
     if value.is_finite() { format!("{value:.4}") } else { number(value) }
 }
 
+/// Writes a difference of scores with four decimals and its sign.
 fn fine_signed(value: f64) -> String {
     if value.abs() < 0.000_05 { "0.0000".to_owned() } else { format!("{value:+.4}") }
 }
 
-/// Returns a value: a text bare, the rest in JSON.
-fn shown(value: &Value) -> String {
+/// Returns a value as HTML: a string without quotes, other values as JSON.
+fn setting_value(value: &Value) -> String {
     quoted(&value.as_str().map_or_else(|| value.to_string(), str::to_owned), 120)
 }

@@ -1,13 +1,13 @@
-//! Tables that can be searched: the one script there is, and what it works on.
+//! Searchable tables: the script of a page, and the fields that it works on.
 //!
-//! Without the script (an old reader, a strict mail program) the tables are there in full, and the fields are not.
+//! Without the script (an old browser, a strict mail program) the page shows the full tables without search fields.
 
-use super::page::escape;
+use super::html::escape;
 
-/// What a page says of the script in its policy; [`tests`] hold it to [`SCRIPT`].
-pub(super) const SCRIPT_SHA256: &str = "sha256-7r/JLISThQNOsMgz042Y/EoU6WMqaYLnJKDgDFImGbM=";
+/// The digest of [`SCRIPT`] in the security policy of a page; a test compares the two.
+pub(super) const SCRIPT_SHA256: &str = "sha256-XQtnUfRnPOFzAIWdsXbqnNSczNpLFhYbiY/DwdLuKo8=";
 
-/// Searches rows by words, and by the values of some columns. It reads the page, and asks nobody for anything.
+/// The script that searches rows by words and by the values of some columns. It makes no network request.
 pub(super) const SCRIPT: &str = r#"'use strict';
 const plain = text => text.normalize('NFD').replace(/\p{M}/gu, '').toLowerCase();
 const browsers = [...document.querySelectorAll('.browser')].map(box => {
@@ -15,7 +15,7 @@ const browsers = [...document.querySelectorAll('.browser')].map(box => {
     row, words: plain(row.textContent), cells: [...row.cells].map(cell => cell.textContent)
   }));
   const form = box.querySelector('form'), search = form.querySelector('input');
-  const picks = [...form.querySelectorAll('select')], told = form.querySelector('output');
+  const picks = [...form.querySelectorAll('select')], summary = form.querySelector('output');
   const groups = [...box.querySelectorAll('details')], tables = [...box.querySelectorAll('tbody')];
   const more = form.querySelector('button[type=button]');
   let most = +box.dataset.most || Infinity;
@@ -32,7 +32,7 @@ const browsers = [...document.querySelectorAll('.browser')].map(box => {
       row.hidden = !fits;
       n += fits;
     }
-    // Nobody asked for anything: the first rows of each table.
+    // No search is active: show the first rows of each table.
     const isLong = n === rows.length && tables.some(body => body.rows.length > most);
     if (isLong) for (const body of tables) [...body.rows].slice(most).forEach(row => { row.hidden = true; });
     more.hidden = !isLong;
@@ -41,7 +41,7 @@ const browsers = [...document.querySelectorAll('.browser')].map(box => {
       group.hidden = !there && rows.length > 0;
       if (words.length && there) group.open = true;
     }
-    told.textContent = n === rows.length ? `${n} rows` : `${n} of ${rows.length} rows`;
+    summary.textContent = n === rows.length ? `${n} rows` : `${n} of ${rows.length} rows`;
   };
   form.addEventListener('input', show);
   form.addEventListener('submit', event => event.preventDefault());
@@ -64,13 +64,14 @@ for (const link of document.querySelectorAll('a[data-pick]')) {
 addEventListener('beforeprint', () => browsers.forEach(({ all }) => all()));
 "#;
 
-/// Returns `html`, which holds tables, with fields to search their rows; `id` names it, `what` says what is searched.
+/// Returns `html`, which contains tables, with fields that search their rows. `id` names the box, `label` the search
+/// field.
 ///
-/// Each of `picks` is the heading of a column and its place from 0: its values can be chosen from. Of each table the first
-/// `most` rows are shown until something is searched, or all are asked for.
+/// Each of `picks` is the heading of a column and its index from 0; a menu filters by the values of that column. The
+/// first `most` rows of each table are shown until the user searches or shows all rows.
 pub(super) fn browser(
     id: &str,
-    what: &str,
+    label: &str,
     picks: &[(&str, usize)],
     most: Option<usize>,
     html: &str,
@@ -90,7 +91,7 @@ pub(super) fn browser(
          <input type=\"search\" autocomplete=\"off\" spellcheck=\"false\"></label>{picks}\
          <button type=\"reset\">Clear</button><button type=\"button\" hidden>Show all rows</button><output aria-live=\"polite\"></output></form>\n{html}</div>",
         escape(id),
-        escape(what),
+        escape(label),
     )
 }
 
@@ -122,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn the_policy_names_the_script_that_is_there() {
+    fn the_policy_contains_the_digest_of_the_script() {
         assert_eq!(base64(b"any carnal pleas"), "YW55IGNhcm5hbCBwbGVhcw==");
         assert_eq!(
             SCRIPT_SHA256,
@@ -131,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_user_wrote_stays_inside_the_attribute() {
+    fn user_text_stays_inside_the_attribute() {
         let html = pick("errors", &["<b> \"x\"", "l'un"]);
         assert_eq!(
             html,

@@ -1,13 +1,13 @@
-//! Tables of a page.
+//! The tables of a page.
 
-use super::page::{escape, scroll_box};
+use super::{html::escape, page::scroll_box};
 
-/// What a column holds.
+/// The content of a column, which determines its style.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Column {
     /// A short name.
     Name,
-    /// A number, to the right.
+    /// A number, aligned to the right.
     Number,
     /// A drawing.
     Chart,
@@ -29,16 +29,16 @@ impl Column {
     }
 }
 
-/// What a table does where it does not fit.
+/// The layout of a table on a narrow screen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Narrow {
-    /// It scrolls in a box of its own.
+    /// The table scrolls in a box.
     Scroll,
     /// Each row becomes a small list.
     Stack,
 }
 
-/// Returns a table; headings are plain text, cells HTML.
+/// Returns a table. Headings are plain text, cells are HTML.
 pub(super) fn table(
     label: &str,
     narrow: Narrow,
@@ -54,20 +54,24 @@ pub(super) fn table(
         .collect();
     let mut body = String::new();
     for row in rows {
-        debug_assert_eq!(row.len(), columns.len(), "a row of {label} has other columns");
+        debug_assert_eq!(
+            row.len(),
+            columns.len(),
+            "a row of {label} has a different number of columns"
+        );
         body += "<tr>";
         for ((name, column), cell) in columns.iter().zip(row) {
             body += &format!(
                 "<td{} data-label=\"{}\">{}</td>",
                 column.class(),
                 escape(name),
-                // On a phone the cell is a grid of label and value: the value has to be one thing.
+                // On a phone the cell is a grid of label and value, so the value must be one element.
                 if narrow == Narrow::Stack { format!("<span>{cell}</span>") } else { cell }
             );
         }
         body += "</tr>\n";
     }
-    // Sentences take the room there is; numbers stay near the names they belong to.
+    // A table with sentences takes the full width. Otherwise numbers stay close to their names.
     let wide = columns.iter().any(|(_, column)| *column == Column::Text);
     let class = match (narrow, wide) {
         (Narrow::Stack, true) => "wide stack",

@@ -11,11 +11,11 @@ use botops_rollout::{Decision, Evidence, FailureKind, GatePolicy, TransitionReco
 use botops_validation::Validation;
 use std::collections::BTreeMap;
 
-/// What a hostile customer or a careless label might hold.
+/// Text that a hostile customer or a careless label might contain.
 const HOSTILE: &str = "<script>alert('x')</script> | `code` **b** [l](https://evil.example) \" \u{202e}\u{7}\n@you www.evil.example";
 
 /// A report on 24 records of `n_classes` intents: record i is of intent i mod n; the first two of intent 1
-/// are taken for intent 0.
+/// are predicted as intent 0.
 fn evaluated(n_classes: usize, hostile: bool) -> EvaluationReport {
     let mut intents: Vec<String> = (0..n_classes).map(|i| format!("intent_{i:02}")).collect();
     if hostile {
@@ -157,7 +157,7 @@ fn each_side_of_the_evidence_has_its_own_threshold() {
             && decision_markdown(decision).contains(&format!("| {word} |"))
     };
     assert!(says(&decision, "worse"));
-    // Enough to be not worse, and not enough to be worse.
+    // Enough evidence for "not worse", but not for "worse".
     (decision.evidence[0].log_e_rollback, decision.evidence[0].log_e_promote) = (3.5, 3.5);
     assert!(says(&decision, "not worse"));
     decision.evidence[0].log_e_promote = 2.9;
@@ -196,7 +196,7 @@ fn pages() -> Vec<String> {
 }
 
 #[test]
-fn nothing_a_user_wrote_becomes_markup() {
+fn user_text_does_not_become_markup() {
     for page in pages() {
         let ours = format!("<script>{}</script>", search_script::SCRIPT);
         assert!(page.matches(&ours).count() <= 1);
@@ -228,7 +228,7 @@ fn every_element_that_opens_closes_in_order() {
 }
 
 #[test]
-fn a_page_needs_nothing_but_itself() {
+fn a_page_has_no_external_resources() {
     for page in pages() {
         for forbidden in ["src=", "url(", "@import", "<link", "<iframe", "href=\"http", " on"] {
             let found =
@@ -248,12 +248,12 @@ fn a_page_needs_nothing_but_itself() {
 }
 
 #[test]
-fn rows_of_the_picture_are_truth() {
+fn rows_of_the_matrix_are_truth() {
     let page = evaluation_html(&evaluated(7, false), None);
-    assert!(page.contains("<title>intent_01 taken for intent_00: 2 of 4 (50.0 %)</title>"));
-    assert!(!page.contains("intent_00 taken for intent_01"));
+    assert!(page.contains("<title>intent_01 predicted as intent_00: 2 of 4 (50.0 %)</title>"));
+    assert!(!page.contains("intent_00 predicted as intent_01"));
     // Row 1, column 0: below the first row, at the left edge of the matrix.
-    let cell = page.split("<title>intent_01 taken for intent_00").nth(1).unwrap();
+    let cell = page.split("<title>intent_01 predicted as intent_00").nth(1).unwrap();
     let number = |key: &str, html: &str| -> f64 {
         html.split(&format!("{key}=\"")).nth(1).unwrap().split('"').next().unwrap().parse().unwrap()
     };
@@ -263,10 +263,10 @@ fn rows_of_the_picture_are_truth() {
 }
 
 #[test]
-fn a_picture_of_too_many_classes_keeps_those_with_errors() {
+fn a_matrix_of_too_many_classes_keeps_those_with_errors() {
     let page = evaluation_html(&evaluated(140, false), None);
     assert!(page.contains("Only the 100 intents with the most errors are drawn; 40 are left out."));
-    assert!(page.contains("<title>intent_01 taken for intent_00: 2 of 2 (100.0 %)</title>"));
+    assert!(page.contains("<title>intent_01 predicted as intent_00: 2 of 2 (100.0 %)</title>"));
     assert!(!page.contains("<title>intent_139: "));
 }
 
@@ -275,21 +275,21 @@ fn the_page_shows_the_numbers_of_the_report() {
     let report = evaluated(3, false);
     let page = evaluation_html(&report, Some(&compared(&report)));
     let accuracy = report.metrics["accuracy"];
-    for wanted in [
+    for expected in [
         "The model gave the right intent to 22 of 24 (91.7 %).".to_owned(),
         "<p class=\"value\">0.917</p>".to_owned(),
         format!("{:.3} to {:.3}", accuracy.ci95[0], accuracy.ci95[1]),
         "Newly wrong: 1 record".to_owned(),
         "exact McNemar p = 1.000".to_owned(),
-        "2 records, the surest first".to_owned(),
+        "2 records, the most confident first".to_owned(),
     ] {
-        assert!(page.contains(&wanted), "{wanted}");
+        assert!(page.contains(&expected), "{expected}");
     }
     let decision = decision_html(&decided());
     assert!(decision.contains("118 of 2,412 (4.9 %)") && decision.contains("71 of 611 (11.6 %)"));
     let drift = drift_html(&drifted());
     assert!(drift.contains("0.250 <span class=\"quiet\">PSI</span>"));
-    assert!(drift.contains("0.031 <span class=\"quiet\">KS</span>"), "numbers are judged by KS");
+    assert!(drift.contains("0.031 <span class=\"quiet\">KS</span>"), "the effect of numbers is KS");
     assert!(validation_html(&validated(), "x.csv").contains("1,181 of 1,182 records"));
 }
 

@@ -1,10 +1,10 @@
-//! The colors of a page, in daylight and at night, and which stand on which.
+//! The colors of a page in light and dark mode, and the pairs that must contrast.
 
-/// A color by name: what it is for, its value in light and in dark.
+/// A color: its name, its value in light mode, its value in dark mode.
 type Color = (&'static str, &'static str, &'static str);
 
-/// Every color there is. `right1`…`right6` and `wrong1`…`wrong6` are the two ramps of the matrix, each
-/// with the color of a number written on it.
+/// All colors. `right1`…`right6` and `wrong1`…`wrong6` are the two scales of the matrix, each with the color (`-ink`)
+/// of numbers on it.
 pub(super) const COLORS: [Color; 39] = [
     ("page", "#ffffff", "#0f1419"),
     ("panel", "#f5f7f9", "#171d24"),
@@ -47,7 +47,7 @@ pub(super) const COLORS: [Color; 39] = [
     ("wrong6-ink", "#ffffff", "#0f1419"),
 ];
 
-/// Text colors and what they are written on: each pair contrasts at least 4.5 to 1.
+/// Text colors and their backgrounds. Each pair has a contrast of at least 4.5 to 1.
 #[cfg(test)]
 pub(super) const TEXT_ON: [(&str, &[&str]); 7] = [
     ("ink", &["page", "panel", "good-soft", "bad-soft", "warn-soft"]),
@@ -59,10 +59,10 @@ pub(super) const TEXT_ON: [(&str, &[&str]); 7] = [
     ("page", &["accent"]),
 ];
 
-/// How many steps each ramp of the matrix has.
+/// The number of steps of each color scale of the matrix.
 pub(super) const STEPS: usize = 6;
 
-/// Returns the custom properties and the classes of the ramps.
+/// Returns the custom properties of all colors, and the classes of the color scales.
 pub(super) fn css() -> String {
     let declare = |dark: bool| -> String {
         let value = |color: &Color| if dark { color.2 } else { color.1 };
@@ -89,7 +89,7 @@ pub(super) fn css() -> String {
 mod tests {
     use super::*;
 
-    /// Relative luminance, WCAG 2.2.
+    /// Returns the relative luminance of WCAG 2.2.
     fn luminance(hex: &str) -> f64 {
         let channel = |at: usize| {
             let value = f64::from(u8::from_str_radix(&hex[at..at + 2], 16).unwrap()) / 255.0;
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn every_text_contrasts_with_what_it_stands_on() {
+    fn every_text_contrasts_with_its_background() {
         assert!((contrast("#000000", "#ffffff") - 21.0).abs() < 1e-9);
         let mut pairs: Vec<(String, String)> = TEXT_ON
             .iter()
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn marks_stand_out_from_the_page() {
+    fn marks_contrast_with_the_page() {
         for mark in ["bar", "bar-other", "bar-was", "good", "bad", "warn", "muted"] {
             let (mark, page) = (color(mark), color("page"));
             assert!(contrast(mark.1, page.1) >= 3.0, "{mark:?} in light");

@@ -2,7 +2,8 @@
 
 use super::{
     data,
-    page::{Card, Page, Tone, badge, cards, escape, message, quoted, verdict},
+    html::{escape, message, quoted},
+    page::{Card, Page, Tone, badge, cards, verdict},
     table::{Column, Narrow, table},
     wording::{count, counted},
 };
@@ -11,21 +12,21 @@ use botops_findings::{Finding, Place, Severity, catalogue, shared_help};
 use botops_validation::Validation;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Findings of one code listed; the rest is in the JSON.
+/// The most findings of one code in a table. The JSON contains the rest.
 const MOST_ROWS: usize = 100;
 
-/// Findings of one code that are shown before more are asked for.
+/// The number of findings of one code that are shown before the user shows all.
 const ROWS_SHOWN: usize = 10;
 
-/// Returns the page of what was found in the data set `name`.
+/// Returns the page of the validation of the data set `name`.
 #[must_use]
 pub fn validation_html(validation: &Validation, name: &str) -> String {
     let numbers = [
         ("records read", validation.records_in, "in the file"),
-        ("accepted", validation.records_accepted, "may be trained on"),
-        ("set aside", validation.records_rejected, "not to be trained on, each with its reasons"),
+        ("accepted", validation.records_accepted, "can be used for training"),
+        ("quarantined", validation.records_rejected, "not for training, each with its reasons"),
         ("errors", validation.errors, "findings that reject a record or fail the data"),
-        ("warnings", validation.warnings, "findings worth a look"),
+        ("warnings", validation.warnings, "findings that do not reject a record"),
     ];
     let cards_html = cards(&numbers.map(|(name, value, meaning)| Card {
         name: name.to_owned(),
@@ -39,20 +40,20 @@ pub fn validation_html(validation: &Validation, name: &str) -> String {
         .lead(&cards_html)
         .section("findings", "Findings", findings(validation));
     if let Some(profiles) = &validation.profiles {
-        page = data::filled(page, &data::Sides::of_validation(profiles));
+        page = data::fill(page, &data::Sides::of_validation(profiles));
     }
     page.footer(&format!(
-        "<p>Records and lines are counted from 1; they differ where a field holds a line break. \
-         <code>botops explain CODE</code> says more about each code.</p>{}",
+        "<p>Records and lines are counted from 1; they differ if a field contains a line break. \
+         <code>botops explain CODE</code> describes each code.</p>{}",
         if validation.profiles.is_some() { data::FOOTER } else { "" }
     ))
     .render()
 }
 
-/// Returns the verdict in one word and one sentence.
+/// Returns the verdict: its color, a heading and a sentence.
 pub(super) fn summary(validation: &Validation) -> (Tone, &'static str, String) {
     let accepted = format!(
-        "{} of {} may be trained on",
+        "{} of {} can be used for training",
         count(validation.records_accepted),
         counted(validation.records_in, "record", "records")
     );
@@ -68,7 +69,7 @@ pub(super) fn summary(validation: &Validation) -> (Tone, &'static str, String) {
     }
 }
 
-/// The findings of one code: how much they matter, how many there are, and those that were kept.
+/// The findings of one code: the highest severity, the count, and the kept findings.
 pub(super) struct Group<'a> {
     pub(super) code: &'a str,
     pub(super) severity: Severity,
@@ -76,7 +77,7 @@ pub(super) struct Group<'a> {
     pub(super) kept: Vec<&'a Finding>,
 }
 
-/// Returns what was found by code: errors first, then by how many there are.
+/// Returns the findings by code: errors first, then by count.
 pub(super) fn by_code(validation: &Validation) -> Vec<Group<'_>> {
     let mut groups: BTreeMap<&str, Group<'_>> = BTreeMap::new();
     fn group<'g, 'a>(
@@ -96,7 +97,7 @@ pub(super) fn by_code(validation: &Validation) -> Vec<Group<'_>> {
     }
     let mut groups: Vec<Group<'_>> = groups.into_values().collect();
     for group in &mut groups {
-        // What an older program wrote has no counts of its own.
+        // Results of older versions have no counts.
         group.count = group.count.max(group.kept.len() as u64);
     }
     groups.sort_by(|a, b| {
@@ -105,7 +106,7 @@ pub(super) fn by_code(validation: &Validation) -> Vec<Group<'_>> {
     groups
 }
 
-/// Writes a record and its line; nothing for what is about the whole.
+/// Writes a record and its line; empty for a finding on the whole file.
 fn place(place: &Place) -> String {
     let line = place.line.map_or_else(String::new, |line| {
         format!(" <span class=\"quiet\">(line {})</span>", count(line))
@@ -113,18 +114,18 @@ fn place(place: &Place) -> String {
     place.record.map_or_else(String::new, |record| format!("{}{line}", count(record)))
 }
 
-/// Returns the title of a code, or nothing.
+/// Returns the title of a code; empty if the code is unknown.
 pub(super) fn title(code: &str) -> &'static str {
     catalogue::find(code).map_or("", |entry| entry.title)
 }
 
 fn findings(validation: &Validation) -> String {
     if validation.findings.is_empty() {
-        return "<p>Nothing was found.</p>".to_owned();
+        return "<p>There are no findings.</p>".to_owned();
     }
     let mut out = String::new();
     let files: BTreeSet<_> = validation.findings.iter().map(|found| &found.place.file).collect();
-    // One file is in the title already.
+    // A single file is already named in the title.
     let has_files = files.len() > 1;
     let groups = by_code(validation);
     for (at, Group { code, severity, count: n, kept }) in groups.into_iter().enumerate() {
@@ -133,29 +134,28 @@ fn findings(validation: &Validation) -> String {
             Severity::Warning => (Tone::Warning, "warning"),
             Severity::Info => (Tone::Neutral, "info"),
         };
-        // Help that is about one finding stands by it, and not for all.
+        // Help is shown once if all findings share it, else next to each finding.
         let help = shared_help(&kept);
         let rows = kept.iter().take(MOST_ROWS).map(|finding| {
-            let mut found = message(&finding.message, 400);
+            let mut text = message(&finding.message, 400);
             if help.is_none() && !finding.help.is_empty() {
-                found +=
-                    &format!(" <span class=\"quiet\">({})</span>", message(&finding.help, 400));
+                text += &format!(" <span class=\"quiet\">({})</span>", message(&finding.help, 400));
             }
-            let mut row = vec![place(&finding.place), found];
+            let mut row = vec![place(&finding.place), text];
             if has_files {
                 let file = finding.place.file.as_deref();
                 row.push(file.map_or_else(String::new, |file| quoted(file, 120)));
             }
             row
         });
-        let mut columns = vec![("record", Column::Number), ("found", Column::Text)];
+        let mut columns = vec![("record", Column::Number), ("finding", Column::Text)];
         if has_files {
             columns.push(("file", Column::Plain));
         }
         let more = match n.checked_sub(kept.len().min(MOST_ROWS) as u64) {
             Some(more) if more > 0 => {
                 format!(
-                    "<p class=\"quiet\">{} more; <code>--samples</code> says how many to keep.</p>",
+                    "<p class=\"quiet\">{} more; <code>--samples</code> sets how many are kept.</p>",
                     count(more)
                 )
             }

@@ -3,10 +3,7 @@
 use super::{plan::TunePlan, services::TuneData};
 use botops_datasets::{self as datasets, ReadOptions};
 use botops_findings::{Finding, Result};
-use botops_pipelines::{
-    run::{Services, StageOutcome, prepare},
-    state::Folder,
-};
+use botops_pipelines::{Folder, Services, StageOutcome, prepare};
 use std::{sync::Arc, time::Duration};
 
 /// How long another run of the pipeline (another shard of this search) may take to validate and split.

@@ -8,7 +8,7 @@ use crate::trial_store::Entry;
 use botops_evaluation::{Metric, SearchReport, pooled};
 use botops_experiments::{Artifact, Basis, RunRecord};
 use botops_findings::Result;
-use botops_pipelines::record::flatten;
+use botops_pipelines::flatten;
 use std::collections::BTreeMap;
 
 /// Records trials that enter no further rung.

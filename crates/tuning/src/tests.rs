@@ -152,11 +152,11 @@ fn bad_spaces_are_reported_with_their_place() {
     );
     assert_eq!(
         space("head.c: { uniform: [3, 3] }"),
-        "8043 10:15 tune.space.head.c.uniform | `uniform: [3, 3]` holds no range | write two numbers, the smaller first"
+        "8043 10:15 tune.space.head.c.uniform | `uniform: [3, 3]` is not a range | write two numbers, the smaller first"
     );
     assert_eq!(
         space("features.min_df: { integer: [3, 1] }"),
-        "8043 10:24 tune.space.features.min_df.integer | `integer: [3, 1]` holds no range | write two whole numbers, the \
+        "8043 10:24 tune.space.features.min_df.integer | `integer: [3, 1]` is not a range | write two whole numbers, the \
          smaller first"
     );
     assert_eq!(

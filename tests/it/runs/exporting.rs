@@ -53,9 +53,9 @@ fn a_model_card_says_what_was_recorded_and_nothing_else() {
         record["data"]["train"].as_str().unwrap(),
         record["artifacts"][0]["digest"].as_str().unwrap(),
         &interval,
-        "120 utterances were learned from",
+        ": 120 utterances.",
         &format!("botops runs reproduce {run}"),
-        "What it does with utterances that are out of scope was not measured.",
+        "Its behavior on out-of-scope utterances was not measured.",
     ] {
         assert!(card.contains(said), "`{said}` is not in\n{card}");
     }
@@ -72,8 +72,10 @@ fn a_card_of_a_run_that_was_not_evaluated_says_so() {
     let card = fs::read_to_string(terminal.path().join("card.md")).unwrap();
     let front = front_matter(&card);
     assert_eq!((front.license.as_deref(), front.model_index), (Some("apache-2.0"), None));
-    assert!(card.contains("The run did not evaluate it.") && card.contains("# Model card: a: b"));
-    assert!(card.contains("How good it is, is not known."), "{card}");
+    assert!(
+        card.contains("The run did not evaluate the model.") && card.contains("# Model card: a: b")
+    );
+    assert!(card.contains("The quality of the model is unknown: it was not evaluated."), "{card}");
 }
 
 #[test]
@@ -82,10 +84,10 @@ fn a_card_does_not_pass_training_data_off_as_test_data() {
     let run = train(&terminal, "--test train.csv");
     let document = json(&terminal, 0, &format!("runs export {run} --to model-card --dry-run"));
     let card = document["data"]["card"].as_str().unwrap();
-    assert!(card.contains("It learned from this very data"), "{card}");
+    assert!(card.contains("This is also the training data"), "{card}");
     let honest = train(&terminal, "--test test.csv");
     let document = json(&terminal, 0, &format!("runs export {honest} --to model-card --dry-run"));
-    assert!(!document["data"]["card"].as_str().unwrap().contains("this very data"));
+    assert!(!document["data"]["card"].as_str().unwrap().contains("This is also the training data"));
 }
 
 #[test]

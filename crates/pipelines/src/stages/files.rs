@@ -1,6 +1,6 @@
-//! The files of a stage: read from the folders of others, written into its own.
+//! The files of stages: reads the outputs of other stages, writes the outputs of this one.
 
-use super::Work;
+use super::work::Work;
 use botops_datasets::{self as datasets, Dataset, ReadOptions};
 use botops_digest::Digest;
 use botops_findings::{Fault, Result};
@@ -9,25 +9,29 @@ use botops_registry::Version;
 use serde::Serialize;
 use std::{fs, path::Path};
 
+/// Reads the model of a registered version.
 pub(super) async fn load(work: &Work<'_>, version: &Version) -> Result<IntentModel> {
     IntentModel::from_bytes(&work.services.registry.file(version, "model.botops").await?)
 }
 
+/// Reads the model of a train stage, with the digest of its file.
 pub(super) fn read_model(work: &Work<'_>, stage: &str) -> Result<(IntentModel, Digest)> {
     IntentModel::read(&work.folder.file(stage, "model.botops"))
 }
 
+/// Reads a data file that a stage wrote, and names it `<stage>/<file>`.
 pub(crate) fn read_output(work: &Work<'_>, stage: &str, file: &str) -> Result<Dataset> {
     read_as(&work.folder.file(stage, file), &format!("{stage}/{file}"), &ReadOptions::default())
 }
 
-/// Reads a data set and names it by `name`, so that what is written does not depend on where the workspace lies.
+/// Reads a data set and names it `name`, so that outputs do not depend on the location of the workspace.
 pub(super) fn read_as(path: &Path, name: &str, options: &ReadOptions) -> Result<Dataset> {
     let mut data = datasets::read(path, options)?;
     name.clone_into(&mut data.name);
     Ok(data)
 }
 
+/// Reads the output `file` of `stage`.
 pub(super) fn read_bytes(work: &Work<'_>, stage: &str, file: &str) -> Result<Vec<u8>> {
     let path = work.folder.file(stage, file);
     fs::read(&path).map_err(|error| {
@@ -36,6 +40,7 @@ pub(super) fn read_bytes(work: &Work<'_>, stage: &str, file: &str) -> Result<Vec
     })
 }
 
+/// Reads the output `file` of `stage` as JSON.
 pub(super) fn read_json<T: serde::de::DeserializeOwned>(
     work: &Work<'_>,
     stage: &str,
@@ -49,17 +54,19 @@ pub(super) fn read_json<T: serde::de::DeserializeOwned>(
     })
 }
 
+/// Writes `value` as indented JSON with a final line feed.
 pub(super) fn write_json<T: Serialize>(made: &Path, name: &str, value: &T) -> Result<()> {
-    let mut bytes = serde_json::to_vec_pretty(value).expect("a structure of ours is valid JSON");
+    let mut bytes = serde_json::to_vec_pretty(value).expect("an output serializes to JSON");
     bytes.push(b'\n');
     write_bytes(made, name, &bytes)
 }
 
+/// Writes `text` as the output `name`.
 pub(super) fn write_text(made: &Path, name: &str, text: &str) -> Result<()> {
     write_bytes(made, name, text.as_bytes())
 }
 
-/// Writes into a folder that is published whole, so the file itself needs no care.
+/// Writes the output `name`. No atomic write is needed: the folder is published as a whole.
 pub(super) fn write_bytes(made: &Path, name: &str, bytes: &[u8]) -> Result<()> {
     let path = made.join(name);
     fs::write(&path, bytes).map_err(|error| {

@@ -1,70 +1,51 @@
-//! What each kind of stage does: reads its inputs, calls the module that knows, writes files.
+//! The kinds of stages: each reads its inputs, calls the room that does the work, and writes its outputs.
+
+pub(crate) mod last_run;
+pub(crate) mod work;
 
 mod files;
+mod fitting;
 mod versions;
 
-pub(super) use files::read_output;
-pub(super) use versions::settle;
+pub(crate) use files::read_output;
+pub(crate) use versions::settle;
 
 use super::{
     events::Event,
     plan::{Plan, Stage},
-    run::Services,
     spec::{
         DriftStage, EvaluateStage, GateStage, OnDrift, ShellStage, SplitStage, StageSpec,
         TrainStage, ValidateStage,
     },
-    state::{Folder, StageRecord, StageVerdict},
-    status::{Inputs, rival},
+    state::{StageRecord, StageVerdict},
+    status::Inputs,
 };
-use crate::{manifest::rows, resources::Equipment};
+use crate::manifest::rows;
 use botops_datasets::{self as datasets, Dataset, Presence, ReadOptions};
-use botops_dialogue::DialogueSpec;
 use botops_digest::Digest;
 use botops_drift::{self as drift, DriftVerdict};
 use botops_evaluation::{self as evaluation, Comparison, EvaluationReport};
 use botops_expectations::Expectations;
 use botops_findings::{Fault, Finding, Result, Severity};
-use botops_models::{self as models, IntentModel, Lineage, ModelSpec, Progress, Sample};
-use botops_registry::Version;
+use botops_models::ModelSpec;
 use botops_report as report;
 use botops_spec::{self as spec, Outline};
 use botops_splits::{LockedSplitSpec, SplitLock};
 use botops_validation::{Keep, ValidateOptions};
 use bytes::Bytes;
 use files::{load, read_as, read_json, read_model, write_bytes, write_json, write_text};
-use serde::{Deserialize, Serialize};
+use fitting::fit;
 use std::{
     fs,
     io::{Read as _, Seek as _},
-    path::{Path, PathBuf},
+    path::Path,
 };
+use work::{Ended, Work, expectations_path, pushed, rival};
 
-/// What stages share during one run.
-pub(super) struct Work<'a> {
-    pub(super) plan: &'a Plan,
-    pub(super) services: &'a Services<'a>,
-    pub(super) folder: &'a Folder,
-    /// The champion at the start of the run, or the baseline once it is.
-    pub(super) champion: Option<Version>,
-    /// When the run began.
-    pub(super) started_at: chrono::DateTime<chrono::Utc>,
-    pub(super) findings: Vec<Finding>,
-}
-
-/// What the push stage leaves: which version it made.
-#[derive(Debug, Serialize, Deserialize)]
-struct Pushed {
-    reference: String,
-    manifest: Digest,
-}
-
-/// Findings of each kind that a validation keeps; all are counted.
+/// The number of findings of each kind that a validation keeps. All are counted.
 const KEPT_FINDINGS: usize = 1_000;
 
-type Ended = (StageVerdict, String);
-
-/// Executes `stage`, whose `inputs` were gathered, writing its files into `made`.
+/// Executes `stage` with the gathered `inputs` and writes its files into the folder `made`.
 pub(super) async fn execute(
     work: &mut Work<'_>,
     stage: &Stage,
@@ -85,7 +66,7 @@ pub(super) async fn execute(
     }
 }
 
-/// Takes up what a skipped stage left, and checks what lies outside its folder.
+/// Checks the effects of a skipped stage outside its folder: the registered version and the champion.
 pub(super) async fn recall(
     work: &mut Work<'_>,
     stage: &Stage,
@@ -97,7 +78,7 @@ pub(super) async fn recall(
             return Err(Fault::data(
                 "BOT-8031",
                 format!(
-                    "the version that stage `{}` registered is gone from the registry",
+                    "the version that stage `{}` registered is no longer in the registry",
                     stage.name
                 ),
             )
@@ -106,7 +87,7 @@ pub(super) async fn recall(
                 "to register it again: remove {} and run again",
                 work.folder.stage(&stage.name).display()
             ))
-            .hint(format!("to see what is there: `botops registry list {model}`")));
+            .hint(format!("to list the versions: `botops registry list {model}`")));
         }
     }
     if let Some(StageSpec::Promote(spec)) = &stage.spec
@@ -115,38 +96,18 @@ pub(super) async fn recall(
         && champion.manifest_digest != version.manifest_digest
     {
         let message = format!(
-            "{} was promoted by this pipeline, and {} is the champion now",
+            "this pipeline promoted {}, but the champion is now {}",
             version.reference(),
             champion.reference()
         );
         work.services.listener.hear(&Event::Note { message: message.clone() });
-        let help = format!("`botops registry log {}` says who moved it, and why", version.model);
+        let help = format!(
+            "`botops registry log {}` lists who moved the champion, and why",
+            version.model
+        );
         work.findings.push(Finding::new("BOT-8023", Severity::Warning, message, help));
     }
     Ok(())
-}
-
-/// Returns the version a push stage made, if the registry still has it.
-pub(super) async fn pushed(work: &Work<'_>, stage: &str) -> Result<Option<Version>> {
-    let (Some(model), Ok(bytes)) =
-        (&work.plan.model, fs::read(work.folder.file(stage, "version.json")))
-    else {
-        return Ok(None);
-    };
-    let Ok(pushed) = serde_json::from_slice::<Pushed>(&bytes) else { return Ok(None) };
-    if !work.services.registry.models().await?.contains(model) {
-        return Ok(None);
-    }
-    let versions = work.services.registry.versions(model).await?;
-    Ok(versions.into_iter().find(|version| version.manifest_digest == pushed.manifest))
-}
-
-/// Returns the expectations a validate stage uses, relative to the root.
-pub(super) fn expectations_path(root: &Path, stage: &ValidateStage) -> Option<PathBuf> {
-    stage.expectations.clone().or_else(|| {
-        let beside = stage.data.with_file_name("expectations.yaml");
-        root.join(&beside).exists().then_some(beside)
-    })
 }
 
 fn validate(
@@ -161,7 +122,7 @@ fn validate(
         None => Expectations::default(),
     };
     let options = expectations.read_options();
-    // A model is trained on what comes of this: without a text there is nothing to learn from.
+    // A model is trained on the accepted records, so each must have a text.
     let options = ReadOptions { text: Presence::Required, ..options };
     let name = stage.data.display().to_string();
     let bytes = data_bytes(&root.join(&stage.data), &name, inputs)?;
@@ -178,7 +139,10 @@ fn validate(
     let keep = Keep::Accepted { data: &data, quarantine: &quarantine };
     let mut validation =
         botops_validation::validate_bytes(bytes, &name, &options, &expectations, &how, keep)?;
-    let accepted = validation.accepted.take().expect("validation returns the accepted records");
+    let accepted = validation
+        .accepted
+        .take()
+        .expect("a validation with `Keep::Accepted` returns the accepted records");
     datasets::write_csv(&made.join("accepted.csv"), &accepted)?;
     write_json(made, "validation.json", &validation)?;
     write_text(made, "validation.html", &report::validation_html(&validation, &data.name))?;
@@ -210,11 +174,12 @@ fn validate(
     Ok((verdict, summary))
 }
 
-/// Reads the data file of a validate stage, which is open already: the file is opened once, and the digest that the stage
-/// records is that of the bytes that are validated.
+/// Reads the data file of a validate stage through the handle of its inputs.
+///
+/// The file is opened once, so the recorded digest is that of the bytes that are validated.
 ///
 /// # Errors
-/// `BOT-1001` (exit 2) when it cannot be read; `BOT-2218` (exit 5) when it changed since its digest was taken.
+/// `BOT-1001` (exit 2) if it cannot be read; `BOT-2218` (exit 5) if it changed since its digest was computed.
 fn data_bytes(path: &Path, name: &str, inputs: &Inputs) -> Result<Bytes> {
     let mut file = inputs.data.as_ref().expect("a validate stage has a data file");
     let mut bytes = Vec::new();
@@ -224,7 +189,7 @@ fn data_bytes(path: &Path, name: &str, inputs: &Inputs) -> Result<Bytes> {
     if inputs.inputs.get("file:data") != Some(&Digest::of(&bytes)) {
         return Err(Fault::conflict("BOT-2218", "the file changed while it was read")
             .file(name)
-            .hint("wait until it is written, then run the pipeline again"));
+            .hint("wait until the file is complete, then run the pipeline again"));
     }
     Ok(bytes.into())
 }
@@ -243,7 +208,7 @@ fn split(work: &mut Work<'_>, stage: &SplitStage, made: &Path) -> Result<Ended> 
     Ok((StageVerdict::Passed, summary))
 }
 
-/// Splits by the lock, and remembers in it what is new.
+/// Splits by the lock, and adds the new records to it.
 fn split_locked(
     work: &mut Work<'_>,
     stage: &SplitStage,
@@ -266,14 +231,14 @@ fn split_locked(
     }
     datasets::write_csv(&made.join("test.csv"), &split.test)?;
     botops_validation::write_rejected(&made.join("left-out.csv"), &data.name, &split.left_out)?;
-    // What cannot be made is found out by writing there.
+    // If the folder cannot be created, writing the lock reports the fault.
     let _ = path.parent().map(fs::create_dir_all);
     split.lock.write(&path, before.as_ref())?;
     let to_validation = split.validation.as_ref().map_or(String::new(), |validation| {
         format!(" {} to validation,", validation.records.len())
     });
     let summary = format!(
-        "{} to train,{to_validation} {} to test, {} left out; {} where the lock has them, {} with those, {} new",
+        "{} to train,{to_validation} {} to test, {} left out; {} in the lock, {} near duplicates of those, {} new",
         split.train.records.len(),
         split.test.records.len(),
         split.left_out.len(),
@@ -318,66 +283,15 @@ async fn train(
     Ok((verdict, summary))
 }
 
-/// Returns what the pipeline says in vain of the model of `stage`; what a search starts from may hold keys for the kinds
-/// of model that it tries.
+/// Returns a finding for each setting of the model of `stage` that has no effect.
+///
+/// With a `tune` block it returns none: the base of a search may have keys for every kind of model that it tries.
 fn unused(plan: &Plan, stage: &str, model: &ModelSpec) -> Result<Vec<Finding>> {
     let index = plan.spec.stages.iter().position(|other| other.name() == stage);
     let (Some(index), None) = (index, &plan.spec.tune) else { return Ok(Vec::new()) };
     let outline = Outline::of(&spec::text(&plan.file)?);
     let root = format!("stages[{index}].train.model");
     Ok(model.unused_below(&outline, &plan.file.display().to_string(), &root))
-}
-
-/// The folder of checkpoints among those of the stages: with a dot, no stage can be called so.
-const CHECKPOINTS: &str = "checkpoints.d";
-
-/// Trains a model on `data`, telling the listener how far it is; what is returned beside it is finished once the model
-/// is written.
-async fn fit(
-    work: &Work<'_>,
-    stage: &str,
-    data: &Dataset,
-    model: &ModelSpec,
-    dialogue: Option<&Path>,
-) -> Result<(IntentModel, Equipment)> {
-    let dialogue: DialogueSpec = match dialogue {
-        Some(path) => super::read_dialogue(&work.services.root.join(path))?,
-        None => DialogueSpec::default(),
-    };
-    let samples = samples(data);
-    let lineage = Lineage {
-        data: Some(data.digest),
-        n_samples: samples.len() as u64,
-        spec: model.clone(),
-        botops: env!("CARGO_PKG_VERSION").to_owned(),
-    };
-    struct Told<'a>(&'a dyn super::Listener, &'a str);
-    impl Progress for Told<'_> {
-        fn begin(&self, phase: &'static str, total: u64) {
-            self.0.hear(&Event::Phase { stage: self.1.to_owned(), phase: phase.to_owned(), total });
-        }
-        fn advance(&self, done: u64) {
-            self.0.hear(&Event::Advanced { stage: self.1.to_owned(), steps: done });
-        }
-        fn finish(&self) {}
-        fn note(&self, message: &str) {
-            self.0.hear(&Event::Note { message: message.to_owned() });
-        }
-    }
-    let told = Told(work.services.listener, stage);
-    let checkpoints = work.folder.own(CHECKPOINTS);
-    let equipment = work.services.encoders.prepare(model, &told).await?;
-    let equipment = equipment.with_checkpoints(&checkpoints, data.digest, model);
-    let made = models::train(&samples, model, equipment.resources(), dialogue, lineage, &told)?;
-    Ok((made, equipment))
-}
-
-/// Returns what `data` has to learn from.
-fn samples(data: &Dataset) -> Vec<Sample<'_>> {
-    data.records
-        .iter()
-        .filter_map(|record| Some(Sample { text: &record.text, intent: record.intent.as_deref()? }))
-        .collect()
 }
 
 async fn evaluate(work: &Work<'_>, stage: &EvaluateStage, made: &Path) -> Result<Ended> {
@@ -413,7 +327,7 @@ async fn evaluate(work: &Work<'_>, stage: &EvaluateStage, made: &Path) -> Result
     Ok((StageVerdict::Passed, summary))
 }
 
-/// Returns the two numbers people ask for first.
+/// Returns the two main metrics, accuracy and macro F1, in one line.
 fn headline(report: &EvaluationReport) -> String {
     ["accuracy", "macro_f1"]
         .iter()
@@ -446,12 +360,12 @@ fn gate(work: &Work<'_>, stage: &GateStage, made: &Path) -> Result<Ended> {
         .map(|result| format!("{} (observed {})", result.rule, result.observed))
         .collect();
     if outcome.passed {
-        Ok((StageVerdict::Passed, format!("all {} rules hold", outcome.results.len())))
+        Ok((StageVerdict::Passed, format!("all {} rules passed", outcome.results.len())))
     } else {
         Ok((
             StageVerdict::Failed,
             format!(
-                "{} of {} rules fail: {}",
+                "{} of {} rules failed: {}",
                 failed.len(),
                 outcome.results.len(),
                 failed.join(", ")
@@ -463,7 +377,7 @@ fn gate(work: &Work<'_>, stage: &GateStage, made: &Path) -> Result<Ended> {
 fn drift(work: &mut Work<'_>, at: &Stage, stage: &DriftStage, made: &Path) -> Result<Ended> {
     let reference = read_output(work, &stage.reference, "train.csv")?;
     let path = work.services.root.join(&stage.current);
-    let shown = stage.current.display().to_string();
+    let current_name = stage.current.display().to_string();
     let is_traffic = stage.current.extension().is_some_and(|extension| extension == "jsonl");
     let current: Vec<(String, Option<String>)> = if is_traffic {
         datasets::read_traffic(&path)?
@@ -473,7 +387,7 @@ fn drift(work: &mut Work<'_>, at: &Stage, stage: &DriftStage, made: &Path) -> Re
             .collect()
     } else {
         let options = ReadOptions { intent: Presence::Optional, ..ReadOptions::default() };
-        let data = read_as(&path, &shown, &options)?;
+        let data = read_as(&path, &current_name, &options)?;
         data.records.into_iter().map(|record| (record.text, record.lang)).collect()
     };
     let texts = |data: Dataset| -> Vec<(String, Option<String>)> {
@@ -483,7 +397,8 @@ fn drift(work: &mut Work<'_>, at: &Stage, stage: &DriftStage, made: &Path) -> Re
         Some(name) => Some(read_model(work, name)?.0),
         None => None,
     };
-    // What the model learned from tells of lengths and languages; how sure it is, only what it did not see.
+    // The training side is the reference for lengths and languages, the test side for the predictions of the model,
+    // which is more confident on its training data.
     let reference = texts(reference);
     let held_out = match &model {
         Some(_) => texts(read_output(work, &stage.reference, "test.csv")?),
@@ -493,7 +408,8 @@ fn drift(work: &mut Work<'_>, at: &Stage, stage: &DriftStage, made: &Path) -> Re
     reference_rows.extend(rows(&held_out, model.as_ref()));
     let current_rows = rows(&current, model.as_ref());
     let name = stage.reference.clone();
-    let report = drift::compare((&name, &reference_rows), (&shown, &current_rows), &stage.rules)?;
+    let report =
+        drift::compare((&name, &reference_rows), (&current_name, &current_rows), &stage.rules)?;
     write_json(made, "drift.json", &report)?;
     write_text(made, "drift.html", &report::drift_html(&report))?;
     write_text(made, "drift.md", &report::drift_markdown(&report))?;
@@ -512,7 +428,7 @@ fn drift(work: &mut Work<'_>, at: &Stage, stage: &DriftStage, made: &Path) -> Re
         DriftVerdict::Insufficient => (
             StageVerdict::Insufficient,
             format!(
-                "too few rows to say: {} reference, {} current",
+                "too few rows to decide: {} reference, {} current",
                 reference_rows.len(),
                 current_rows.len()
             ),
@@ -544,7 +460,10 @@ async fn shell(work: &Work<'_>, stage: &ShellStage, made: &Path) -> Result<Ended
         .stdin(std::process::Stdio::null());
     let output = tokio::task::spawn_blocking(move || command.output())
         .await
-        .map_err(|error| Fault::internal("BOT-8040", "the command was lost").caused_by(error))?
+        .map_err(|error| {
+            Fault::internal("BOT-8040", "the task that runs the command ended early")
+                .caused_by(error)
+        })?
         .map_err(|error| Fault::internal("BOT-8040", "`sh` cannot be started").caused_by(error))?;
     let kept =
         fs::read_dir(made).map(|entries| entries.flatten().collect::<Vec<_>>()).unwrap_or_default();
@@ -557,14 +476,16 @@ async fn shell(work: &Work<'_>, stage: &ShellStage, made: &Path) -> Result<Ended
             format!("`{}` cannot be an output of a shell stage", name.to_string_lossy()),
         )
         .hint(
-            "write files, not folders, directly into `$BOTOPS_OUTPUT`, none called `stage.json`",
+            "write files directly into `$BOTOPS_OUTPUT`: no folders, and no file named `stage.json`",
         ));
     }
     write_bytes(made, "stdout.txt", &output.stdout)?;
     write_bytes(made, "stderr.txt", &output.stderr)?;
     match output.status.code() {
-        Some(0) => Ok((StageVerdict::Passed, format!("`{}` ended well", stage.run))),
-        Some(code) => Ok((StageVerdict::Failed, format!("`{}` ended with {code}", stage.run))),
-        None => Ok((StageVerdict::Failed, format!("`{}` was killed", stage.run))),
+        Some(0) => Ok((StageVerdict::Passed, format!("`{}` succeeded", stage.run))),
+        Some(code) => {
+            Ok((StageVerdict::Failed, format!("`{}` failed with exit code {code}", stage.run)))
+        }
+        None => Ok((StageVerdict::Failed, format!("`{}` was killed by a signal", stage.run))),
     }
 }

@@ -1,21 +1,20 @@
-//! The stages that change the registry: the baseline, the push and the promotion.
+//! The stages that change the registry: baseline, push and promote.
 
 use super::{
-    Ended, Pushed, Work,
     files::{
         load, read_bytes, read_json, read_model, read_output, write_bytes, write_json, write_text,
     },
-    fit, pushed,
+    fitting::fit,
+    last_run::last_run,
+    work::{Ended, Pushed, Work, pushed, rival},
 };
 use crate::{
     events::Event,
     manifest::{Provenance, manifest},
     plan::{BASELINE, Stage},
-    record::last_run,
-    run::PromotionRequest,
+    services::PromotionRequest,
     spec::{PromoteStage, PushStage, StageSpec},
     state::StageVerdict,
-    status::rival,
 };
 use botops_datasets as datasets;
 use botops_digest::Digest;
@@ -24,10 +23,11 @@ use botops_findings::{Fault, Result};
 use botops_report as report;
 use std::{path::Path, sync::Arc};
 
+/// Trains the baseline and registers it as the first version.
 pub(super) async fn baseline(work: &mut Work<'_>, made: &Path) -> Result<Ended> {
     let plan = work.plan;
     let (Some(spec), Some(name)) = (&plan.spec.baseline, &plan.model) else {
-        return Err(Fault::internal("BOT-8030", "a baseline without a spec or a model name"));
+        return Err(Fault::internal("BOT-8030", "the baseline has no spec or no model name"));
     };
     let source = plan
         .stages
@@ -47,7 +47,7 @@ pub(super) async fn baseline(work: &mut Work<'_>, made: &Path) -> Result<Ended> 
     work.findings.extend(equipment.findings());
     write_json(made, "gate.json", &report)?;
     let Some(passed) = evaluation::passed(&report) else {
-        return Ok((StageVerdict::Failed, "the baseline failed its golden self-test".to_owned()));
+        return Ok((StageVerdict::Failed, "the baseline failed the golden self-test".to_owned()));
     };
     let files = vec![
         ("model.botops".to_owned(), bytes),
@@ -63,10 +63,10 @@ pub(super) async fn baseline(work: &mut Work<'_>, made: &Path) -> Result<Ended> 
     Ok((StageVerdict::Passed, summary))
 }
 
-/// Does what may only be done once a stage's folder is published.
+/// Promotes the baseline, once the folder of its stage is published. Does nothing for other stages.
 ///
-/// The baseline becomes champion last: killed before that, the model still has none and the baseline is made again;
-/// killed after, everything of it is there.
+/// A process that is killed before the promotion leaves a model without a champion, and the next run repeats the
+/// baseline. A process that is killed after it leaves a complete baseline.
 pub(crate) async fn settle(work: &mut Work<'_>, stage: &Stage) -> Result<()> {
     if stage.spec.is_some() {
         return Ok(());
@@ -75,11 +75,11 @@ pub(crate) async fn settle(work: &mut Work<'_>, stage: &Stage) -> Result<()> {
         pushed(work, &stage.name).await?,
         evaluation::passed(&read_json::<GateReport>(work, &stage.name, "gate.json")?),
     ) else {
-        return Err(Fault::internal("BOT-8030", "the baseline left no version to promote")
+        return Err(Fault::internal("BOT-8030", "the baseline has no version to promote")
             .file(work.folder.stage(&stage.name))
             .hint("remove that folder and run again"));
     };
-    // Made again because a file of it was altered: who is champion stays as it is.
+    // The baseline ran again because one of its files was altered: the champion stays.
     if work.champion.is_some() {
         return Ok(());
     }
@@ -89,18 +89,21 @@ pub(crate) async fn settle(work: &mut Work<'_>, stage: &Stage) -> Result<()> {
     Ok(())
 }
 
+/// Registers a model that passed its gate.
 pub(super) async fn push(work: &Work<'_>, stage: &PushStage, made: &Path) -> Result<Ended> {
-    let name = work.plan.model.as_deref().expect("a plan that pushes names its model");
+    let name =
+        work.plan.model.as_deref().expect("`Plan::check` requires a model name for a push stage");
     let (model, _) = read_model(work, &stage.model)?;
     let gate: GateReport = read_json(work, &stage.gate, "gate.json")?;
     let Some(passed) = evaluation::passed(&gate) else {
-        return Ok((StageVerdict::Failed, "its gates did not pass".to_owned()));
+        return Ok((StageVerdict::Failed, "the model did not pass its gate".to_owned()));
     };
     let evaluate = work.plan.stage(&stage.gate).and_then(|gate| match &gate.spec {
         Some(StageSpec::Gate(gate)) => Some(gate.from.clone()),
         _ => None,
     });
-    let evaluate = evaluate.expect("a gate takes from an evaluate stage");
+    let evaluate =
+        evaluate.expect("`Plan::check` requires that a gate takes from an evaluate stage");
     let report: EvaluationReport = read_json(work, &evaluate, "evaluation.json")?;
     let mut files = vec![
         ("model.botops".to_owned(), read_bytes(work, &stage.model, "model.botops")?),
@@ -127,7 +130,7 @@ pub(super) async fn push(work: &Work<'_>, stage: &PushStage, made: &Path) -> Res
     ))
 }
 
-/// Returns what a manifest says of this run.
+/// Returns the provenance of a version that this run registers.
 fn provenance(work: &Work<'_>, gates: Digest) -> Provenance {
     Provenance {
         gates: Some(gates),
@@ -137,6 +140,7 @@ fn provenance(work: &Work<'_>, gates: Digest) -> Provenance {
     }
 }
 
+/// Promotes a registered version through a canary, or by its golden self-test if it is the first.
 pub(super) async fn promote(
     work: &mut Work<'_>,
     stage: &Stage,
@@ -145,7 +149,7 @@ pub(super) async fn promote(
 ) -> Result<Ended> {
     let services = work.services;
     let Some(challenger) = pushed(work, &spec.version).await? else {
-        return Err(Fault::data("BOT-8031", "the version to promote is gone from the registry")
+        return Err(Fault::data("BOT-8031", "the version to promote is no longer in the registry")
             .file(services.registry.store().url())
             .hint(format!(
                 "to register it again: remove {} and run again",
@@ -156,12 +160,12 @@ pub(super) async fn promote(
     let passed = services.registry.proof(&challenger).await?;
     let reason = format!("pipeline {}", work.plan.spec.name);
     let Some(champion) = rival(work, challenger_file).await? else {
-        // A first version has nothing to be compared with: its gates and its golden self-test decide.
+        // A first version has no champion to compare with: its gates and its golden self-test decide.
         let model = load(work, &challenger).await?;
         let report = evaluation::gate_by_self_test(&model, challenger_file);
         write_json(made, "self-test.json", &report)?;
         if !report.passed {
-            return Ok((StageVerdict::Failed, "it failed its golden self-test".to_owned()));
+            return Ok((StageVerdict::Failed, "it failed the golden self-test".to_owned()));
         }
         let act = services.act(format!("{reason}: first version, golden self-test passed"))?;
         services.registry.promote(&challenger, expected(work), &passed, &act).await?;
@@ -182,18 +186,18 @@ pub(super) async fn promote(
     let challenger_model = Arc::new(load(work, &challenger).await?);
     let listener = services.listener;
     let name = stage.name.as_str();
-    let total_told = std::sync::atomic::AtomicU64::new(0);
-    let told = std::sync::atomic::AtomicU64::new(0);
+    let reported_total = std::sync::atomic::AtomicU64::new(0);
+    let reported = std::sync::atomic::AtomicU64::new(0);
     let progress = |done: u64, total: u64| {
         use std::sync::atomic::Ordering::Relaxed;
-        if total_told.swap(total, Relaxed) != total {
+        if reported_total.swap(total, Relaxed) != total {
             listener.hear(&Event::Phase {
                 stage: name.to_owned(),
                 phase: "messages".to_owned(),
                 total,
             });
         }
-        let before = told.swap(done, Relaxed);
+        let before = reported.swap(done, Relaxed);
         listener
             .hear(&Event::Advanced { stage: name.to_owned(), steps: done.saturating_sub(before) });
     };
@@ -215,7 +219,7 @@ pub(super) async fn promote(
         "promoted" => {
             if decision.rehearsal {
                 let act = services.act(format!(
-                    "{reason}: rehearsed canary promoted it over {}",
+                    "{reason}: promoted over {} in a rehearsed canary",
                     champion.reference()
                 ))?;
                 services.registry.promote(&challenger, expected(work), &passed, &act).await?;
@@ -225,12 +229,12 @@ pub(super) async fn promote(
         "insufficient" => StageVerdict::Insufficient,
         _ => StageVerdict::Failed,
     };
-    let how = if decision.rehearsal { " (rehearsed)" } else { "" };
+    let rehearsed = if decision.rehearsal { " (rehearsed)" } else { "" };
     let verdict_words = decision.verdict.replace('_', " ");
     Ok((
         verdict,
         format!(
-            "{} {verdict_words} against {}{how}: {}",
+            "{} {verdict_words} against {}{rehearsed}: {}",
             challenger.reference(),
             champion.reference(),
             decision.reason
@@ -238,7 +242,7 @@ pub(super) async fn promote(
     ))
 }
 
-/// Returns the manifest `champion` pointed to when the run began: what a promotion expects to find.
+/// Returns the manifest of the champion at the start of the run, which a promotion expects to find.
 fn expected(work: &Work<'_>) -> Option<Digest> {
     work.champion.as_ref().map(|version| version.manifest_digest)
 }
