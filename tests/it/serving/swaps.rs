@@ -1,4 +1,4 @@
-//! A hundred hot swaps under load: no failed request, and each answer is the one of the digest it names.
+//! A hundred hot swaps under load: no request fails, and each answer comes from the model whose digest it names.
 
 use super::{admin, assert_number, corpus, http, models, registry, serve};
 use botops_digest::Digest;
