@@ -61,10 +61,13 @@ fn find(data: &Dataset, spec: &LabelIssueSpec) -> LabelIssues {
     label_issues(data, &validator, spec, threads, &Silent).expect("the labels are judged")
 }
 
-/// Returns the precision and the recall of the records in `told`.
-fn quality<'a>(told: impl Iterator<Item = &'a u64>, wrong: &BTreeSet<u64>) -> (f64, f64, usize) {
+/// Returns the precision and the recall of the records in `reported`.
+fn quality<'a>(
+    reported: impl Iterator<Item = &'a u64>,
+    wrong: &BTreeSet<u64>,
+) -> (f64, f64, usize) {
     let (mut n, mut hits) = (0, 0);
-    for record in told {
+    for record in reported {
         n += 1;
         hits += usize::from(wrong.contains(record));
     }
@@ -81,10 +84,10 @@ fn measure(name: &str, clean: &Dataset, heads: &[(&str, HeadSpec)]) {
             let cpu = cpu_seconds();
             let found = find(&data, &spec);
             let cpu = cpu_seconds() - cpu;
-            let told: Vec<u64> = found.issues.iter().map(|issue| issue.record).collect();
-            let (precision, recall, n) = quality(told.iter(), &wrong);
+            let reported: Vec<u64> = found.issues.iter().map(|issue| issue.record).collect();
+            let (precision, recall, n) = quality(reported.iter(), &wrong);
             println!(
-                "{name}, {head}, seed {seed}: {} of {} labels changed, {:.2} % estimated; {n} told at {}: precision {precision:.3} (expected {:.3}), recall {recall:.3}; {cpu:.2} s of CPU",
+                "{name}, {head}, seed {seed}: {} of {} labels changed, {:.2} % estimated; {n} reported at {}: precision {precision:.3} (expected {:.3}), recall {recall:.3}; {cpu:.2} s of CPU",
                 wrong.len(),
                 found.n,
                 100.0 * found.noise_rate,
@@ -108,10 +111,10 @@ fn measure(name: &str, clean: &Dataset, heads: &[(&str, HeadSpec)]) {
             let (precision, recall, n) = quality(joint, &wrong);
             let mut by_margin = found.issues.clone();
             by_margin.sort_by(|a, b| a.margin.total_cmp(&b.margin));
-            let first = by_margin.iter().take(told.len()).map(|issue| &issue.record);
+            let first = by_margin.iter().take(reported.len()).map(|issue| &issue.record);
             let (margin_precision, margin_recall, _) = quality(first, &wrong);
             println!(
-                "  precision at recall {RECALLS:?}: {}; confident joint: {n} told, {precision:.3} / {recall:.3}; as many by normalised margin: {margin_precision:.3} / {margin_recall:.3}",
+                "  precision at recall {RECALLS:?}: {}; confident joint: {n} reported, {precision:.3} / {recall:.3}; as many by normalised margin: {margin_precision:.3} / {margin_recall:.3}",
                 at.join(" ")
             );
         }
@@ -144,7 +147,7 @@ fn main() {
             *kinds.entry(format!("{:?}", one.kind)).or_insert(0) += 1;
         }
         println!(
-            "{name} as it is: {} told ({:.2} % estimated), {} pairs of intents overlap, odd: {kinds:?} of {}",
+            "{name} as it is: {} reported ({:.2} % estimated), {} pairs of intents overlap, odd: {kinds:?} of {}",
             found.issues.len(),
             100.0 * found.noise_rate,
             found.overlaps.iter().filter(|pair| pair.is_found).count(),

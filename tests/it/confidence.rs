@@ -140,7 +140,7 @@ fn predict_and_evaluate_apply_the_threshold_from_training() {
 #[test]
 fn train_prints_the_chosen_score_and_the_reason() {
     let terminal = terminal();
-    let said = terminal.stdout("train train.csv --config settings.yaml --out m.botops");
+    let output = terminal.stdout("train train.csv --config settings.yaml --out m.botops");
     for part in [
         "scores out of fold, in scope against out of scope:",
         "FPR at 95 % recall",
@@ -150,15 +150,15 @@ fn train_prints_the_chosen_score_and_the_reason() {
         "(target 0.85)",
         "sets of intents (lac) hold the truth of 80.0 % of in-scope utterances",
     ] {
-        assert!(said.contains(part), "`{part}` is not in\n{said}");
+        assert!(output.contains(part), "`{part}` is not in\n{output}");
     }
-    let said = terminal.stdout("evaluate m.botops test.csv");
+    let output = terminal.stdout("evaluate m.botops test.csv");
     for part in ["answered where ", "where 0.85 was the target", "prediction sets (lac, alpha 0.2)"]
     {
-        assert!(said.contains(part), "`{part}` is not in\n{said}");
+        assert!(output.contains(part), "`{part}` is not in\n{output}");
     }
-    let said = terminal.stdout("predict m.botops parcel");
-    assert!(said.contains("one of {") || said.contains("likely enough"), "{said}");
+    let output = terminal.stdout("predict m.botops parcel");
+    assert!(output.contains("one of {") || output.contains("likely enough"), "{output}");
 }
 
 #[test]
@@ -225,9 +225,12 @@ fn an_impossible_setting_is_refused_with_a_code_and_writes_nothing() {
         ),
     ] {
         terminal.write("spec.yaml", spec);
-        let said = terminal.run(&format!("train {data} --config spec.yaml --out m.botops"));
-        assert!(said.starts_with(&format!("exit: {exit}")), "{spec}: {said}");
-        assert!(said.contains(code) && said.contains(part) && said.contains("hint: "), "{said}");
+        let output = terminal.run(&format!("train {data} --config spec.yaml --out m.botops"));
+        assert!(output.starts_with(&format!("exit: {exit}")), "{spec}: {output}");
+        assert!(
+            output.contains(code) && output.contains(part) && output.contains("hint: "),
+            "{output}"
+        );
         assert!(!terminal.path().join("m.botops").exists(), "{spec}");
     }
 }
@@ -236,8 +239,8 @@ fn an_impossible_setting_is_refused_with_a_code_and_writes_nothing() {
 fn the_target_that_the_message_suggests_is_reached() {
     let terminal = terminal();
     terminal.write("spec.yaml", "fallback: { target_accuracy: 0.9999 }");
-    let said = terminal.run("train train.csv --config spec.yaml --out m.botops");
-    let named = said.split("set `").nth(1).and_then(|rest| rest.split('`').next()).unwrap();
+    let output = terminal.run("train train.csv --config spec.yaml --out m.botops");
+    let named = output.split("set `").nth(1).and_then(|rest| rest.split('`').next()).unwrap();
     let (key, value) = named.split_once(": ").unwrap();
     assert_eq!(key, "fallback.target_accuracy");
     terminal.write("spec.yaml", format!("fallback: {{ target_accuracy: {value} }}"));
@@ -251,8 +254,8 @@ fn skipped_steps_are_reported() {
     let trained = json(&terminal, 0, "train plain.csv --config auto.yaml --out m.botops");
     assert_eq!(trained["findings"][0]["code"], "BOT-7062");
     assert_eq!(trained["data"]["fallback"]["score"], "max_probability");
-    let said = terminal.stdout("train plain.csv --config auto.yaml --out m.botops");
-    assert!(said.contains("BOT-7062"), "{said}");
+    let output = terminal.stdout("train plain.csv --config auto.yaml --out m.botops");
+    assert!(output.contains("BOT-7062"), "{output}");
     let line = "train train.csv --config settings.yaml --cross-validate 3";
     let folds = json(&terminal, 0, line);
     assert_eq!(folds["findings"][0]["code"], "BOT-7064");

@@ -32,8 +32,8 @@ fn mislabelled() -> String {
     for record in [10, 41, 100] {
         lines[record] = swap(&lines[record]);
     }
-    let (said, intent) = lines[10].rsplit_once(',').unwrap();
-    lines[10] = format!("\"{said}\nmail jane.doe@example.com\",{intent}");
+    let (utterance, intent) = lines[10].rsplit_once(',').unwrap();
+    lines[10] = format!("\"{utterance}\nmail jane.doe@example.com\",{intent}");
     lines.join("\n") + "\n"
 }
 
@@ -118,15 +118,15 @@ fn data_whose_labels_cannot_be_judged_is_refused() {
     let few = terminal.run("data label-issues few.csv");
     assert!(few.starts_with("exit: 4\n"), "{few}");
     terminal.write("train.csv", mislabelled());
-    for (words, said) in [
+    for (words, part) in [
         ("train.csv --folds 1", "BOT-3030"),
         ("train.csv --at-least 0", "write a probability above 0"),
         ("train.csv --fail-if 120%", "write a share such as"),
         ("train.csv --out train.csv", "BOT-1009"),
         ("missing.csv", "missing.csv"),
     ] {
-        let said_of = terminal.run(&format!("data label-issues {words}"));
-        assert!(said_of.starts_with("exit: 2\n") && said_of.contains(said), "{words}: {said_of}");
+        let output = terminal.run(&format!("data label-issues {words}"));
+        assert!(output.starts_with("exit: 2\n") && output.contains(part), "{words}: {output}");
     }
 }
 
@@ -269,9 +269,9 @@ fn training_data_and_traffic_may_have_different_column_names() {
         "{refused}"
     );
     // The command of the hint works, and so does the suggested next command.
-    let told = terminal.run(&format!("{line} --text-column said"));
+    let output = terminal.run(&format!("{line} --text-column said"));
     let merge = "data merge learned.csv ask.csv --out merged.csv --text-column said";
-    assert!(told.contains(&format!("next: `botops {merge}`")), "{told}");
+    assert!(output.contains(&format!("next: `botops {merge}`")), "{output}");
     let same = json(&terminal, 0, SUGGEST)["data"]["suggestions"].clone();
     assert_eq!(
         json(&terminal, 0, &format!("{line} --text-column said"))["data"]["suggestions"],
@@ -314,8 +314,8 @@ fn personal_data_in_intent_names_is_redacted() {
             if line.starts_with("data duplicates") && format == "json" {
                 continue;
             }
-            let told = terminal.run(&format!("--format {format} {line}"));
-            assert!(told.contains("[email]") && !told.contains("person@"), "{told}");
+            let output = terminal.run(&format!("--format {format} {line}"));
+            assert!(output.contains("[email]") && !output.contains("person@"), "{output}");
         }
     }
     let page = fs::read_to_string(terminal.path().join("p.html")).unwrap();
@@ -324,10 +324,10 @@ fn personal_data_in_intent_names_is_redacted() {
     let mail = "order.status@example.org";
     terminal.write("train.csv", two_intents(60).replace("order_status", mail));
     let issues = "data label-issues train.csv --at-least 0.01 --out issues.csv";
-    let told = terminal.run(issues) + &terminal.run("train train.csv --out \"my m.botops\"");
-    assert!(told.contains("next: `botops predict 'my m.botops' hello`"), "{told}");
-    let told = terminal.run(issues) + &terminal.run("evaluate \"my m.botops\" train.csv");
-    assert!(told.contains("[email]") && !told.contains(mail), "{told}");
+    let output = terminal.run(issues) + &terminal.run("train train.csv --out \"my m.botops\"");
+    assert!(output.contains("next: `botops predict 'my m.botops' hello`"), "{output}");
+    let output = terminal.run(issues) + &terminal.run("evaluate \"my m.botops\" train.csv");
+    assert!(output.contains("[email]") && !output.contains(mail), "{output}");
     let csv = fs::read_to_string(terminal.path().join("issues.csv")).unwrap();
     assert!(!csv.contains(mail), "{csv}");
 }

@@ -290,7 +290,7 @@ fn unusable_input_is_refused_with_its_place_and_a_hint() {
         .write("beyond.csv", "record,fingerprint,text\n99,r-0,a\n")
         .write("column.csv", "record,fingerprint,text,price\n1,r-0,a,1\n");
     terminal.run("data import train.csv --out a.parquet");
-    for (line, exit, said) in [
+    for (line, exit, part) in [
         ("- --patch p.csv", 2, "BOT-2220"),
         ("*.csv --patch p.csv", 2, "BOT-2220"),
         ("nlu.yml --patch p.csv", 2, "BOT-2220"),
@@ -316,7 +316,7 @@ fn unusable_input_is_refused_with_its_place_and_a_hint() {
     ] {
         let shown = terminal.run(&format!("data repair {line}"));
         assert!(
-            shown.starts_with(&format!("exit: {exit}\n")) && shown.contains(said),
+            shown.starts_with(&format!("exit: {exit}\n")) && shown.contains(part),
             "{line}: {shown}"
         );
         assert!(

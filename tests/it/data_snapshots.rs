@@ -120,8 +120,8 @@ async fn check_snapshots(store: &Store) {
     assert!(second.stored_bytes < 1_100_000, "{} bytes", second.stored_bytes);
 
     let names: Vec<_> = second.snapshot.manifest.files.iter().map(|f| f.path.as_str()).collect();
-    let wanted = ["large.bin", "more/deep/\u{e9} b.bin", "more/same.csv", "new.csv", "small.csv"];
-    assert_eq!(names, wanted);
+    let expected = ["large.bin", "more/deep/\u{e9} b.bin", "more/same.csv", "new.csv", "small.csv"];
+    assert_eq!(names, expected);
     let identity = second.snapshot.digest.hex();
     for reference in ["support".to_owned(), "support@2".to_owned(), "support@latest".to_owned()]
         .into_iter()
@@ -270,10 +270,10 @@ async fn damage_is_reported_by_name_and_never_written_back() {
     assert_eq!(verification.damaged, ["support@2"]);
     let [problem] = &verification.problems[..] else { panic!("{verification:?}") };
     assert_eq!(problem.code, "BOT-5005");
-    let said = format!(
+    let message = format!(
         "blob `{pack}` is damaged in 1 of its 1 chunks: `new.csv` of `support@2` cannot be restored"
     );
-    assert_eq!(problem.message, said);
+    assert_eq!(problem.message, message);
     let out = held.path().join("out");
     let fault = snapshots.pull(&second, &out, QUIET).await.unwrap_err();
     assert_eq!((fault.code(), fault.kind()), ("BOT-5005", FaultKind::Gate));
@@ -748,8 +748,8 @@ fn a_data_set_is_followed_through_its_snapshots() {
 fn where_used_finds_runs_and_versions_by_snapshot() {
     let folder = Folder::workspace();
     let run = |arguments: &[&str]| {
-        let said = terminal_output(&mut folder.botops(arguments.iter().copied()));
-        assert!(said.starts_with("exit: 0"), "{arguments:?}: {said}");
+        let text = terminal_output(&mut folder.botops(arguments.iter().copied()));
+        assert!(text.starts_with("exit: 0"), "{arguments:?}: {text}");
     };
     run(&["data", "snapshot", "datasets/support"]);
     run(&[
@@ -778,9 +778,9 @@ fn where_used_finds_runs_and_versions_by_snapshot() {
     assert_eq!(runs.len(), 2, "{answer:#}");
     let mut read: Vec<String> = runs.iter().map(|run| run["read"].to_string()).collect();
     read.sort();
-    let wanted =
+    let expected =
         [r#"{"test":"holdout.csv","train":"utterances.csv"}"#, r#"{"train":"holdout.csv"}"#];
-    assert_eq!(read, wanted);
+    assert_eq!(read, expected);
     assert_eq!(answer["data"]["versions"][0]["version"], "bot@1");
     let mut command =
         folder.botops(["data", "where-used", "support@1:expectations.yaml", "--format", "json"]);
@@ -843,20 +843,20 @@ fn verbs_accept_a_snapshot_in_place_of_a_file() {
         .write("train.csv", &train)
         .write("labelled.csv", "id,text,intent\na1,do tell me where it is,track\n");
     let done = |args: &[&str]| {
-        let said = terminal_output(&mut folder.botops(args.iter().copied()));
-        assert!(said.starts_with("exit: 0"), "{args:?}: {said}");
-        said
+        let output = terminal_output(&mut folder.botops(args.iter().copied()));
+        assert!(output.starts_with("exit: 0"), "{args:?}: {output}");
+        output
     };
     done(&["data", "snapshot", "data", "--name", "support"]);
     done(&["train", "train.csv", "--out", "intents.botops"]);
 
     let drift = ["drift", "support@1:train.csv", "support@1:traffic.jsonl", "--model"];
-    let said = terminal_output(
+    let output = terminal_output(
         &mut folder.botops([&drift[..], &["intents.botops", "--min-rows", "13"]].concat()),
     );
-    assert!(said.contains("support@1:train.csv (24 rows)"), "{said}");
-    assert!(said.contains("support@1:traffic.jsonl (12 rows)"), "{said}");
-    assert!(said.contains("the model was trained on the reference"), "{said}");
+    assert!(output.contains("support@1:train.csv (24 rows)"), "{output}");
+    assert!(output.contains("support@1:traffic.jsonl (12 rows)"), "{output}");
+    assert!(output.contains("the model was trained on the reference"), "{output}");
 
     // Rows read in parts from the snapshot are those of the file.
     for data in ["support@1:train.csv", "train.csv"] {
@@ -867,8 +867,11 @@ fn verbs_accept_a_snapshot_in_place_of_a_file() {
 
     done(&["data", "split", "support@1:train.csv", "--out", "sides"]);
     let merge = ["data", "merge", "support@1:train.csv", "labelled.csv", "--out", "merged.csv"];
-    let said = terminal_output(&mut folder.botops(merge));
-    assert!(said.contains("support@1:train.csv: 24 records; labelled.csv: 1 utterance"), "{said}");
+    let output = terminal_output(&mut folder.botops(merge));
+    assert!(
+        output.contains("support@1:train.csv: 24 records; labelled.csv: 1 utterance"),
+        "{output}"
+    );
     assert_eq!(folder.read("merged.csv").lines().count(), 25);
     botops_snapshot!(folder.botops(["predict", "intents.botops", "--data", "support@1:trian.csv"]), @r#"
     exit: 2
@@ -1002,15 +1005,15 @@ fn files_that_cannot_be_stored_are_listed_and_nothing_is_stored() {
     symlink("train.csv", folder.path().join("data/a-link.csv")).unwrap();
     folder.write("data/b-line\nbreak.csv", "x");
     fs::write(folder.path().join("data").join(OsStr::from_bytes(b"c-\xff.csv")), "x").unwrap();
-    let said = terminal_output(&mut folder.botops(["data", "snapshot", "data"]));
-    for wanted in [
+    let output = terminal_output(&mut folder.botops(["data", "snapshot", "data"]));
+    for expected in [
         "exit: 2",
         "error[BOT-5062]: 3 files of `data` cannot be stored",
         "data/a-link.csv: it is a symbolic link",
         "data/b-line\\u{a}break.csv: its name is not valid on every system",
         "its name is not UTF-8",
     ] {
-        assert!(said.contains(wanted), "{wanted}: {said}");
+        assert!(output.contains(expected), "{expected}: {output}");
     }
     assert!(!folder.path().join("registry").exists());
     // A link that is named on the command line is followed.

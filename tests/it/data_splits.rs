@@ -217,9 +217,9 @@ fn a_pipeline_follows_the_split_lock() {
         .write("data.csv", rows(0..8, false));
     folder.write("sides.yaml", PIPELINE);
     let run = || {
-        let said = terminal_output(&mut folder.botops(["run", "sides.yaml"]));
-        assert!(said.starts_with("exit: 0"), "{said}");
-        said
+        let output = terminal_output(&mut folder.botops(["run", "sides.yaml"]));
+        assert!(output.starts_with("exit: 0"), "{output}");
+        output
     };
     run();
     let side = |name: &str| texts(&folder, &format!(".botops/pipelines/sides/split/{name}.csv"));
@@ -242,8 +242,8 @@ fn a_locked_pipeline_has_a_validation_side() {
         .write("data.csv", rows(0..10, false));
     let with_share = PIPELINE.replace("lock:", "validation_share: 0.2\n      lock:");
     folder.write("sides.yaml", with_share);
-    let said = terminal_output(&mut folder.botops(["run", "sides.yaml"]));
-    assert!(said.starts_with("exit: 0") && said.contains("to validation,"), "{said}");
+    let output = terminal_output(&mut folder.botops(["run", "sides.yaml"]));
+    assert!(output.starts_with("exit: 0") && output.contains("to validation,"), "{output}");
     let sides = ["train", "validation", "test"]
         .map(|name| texts(&folder, &format!(".botops/pipelines/sides/split/{name}.csv")));
     assert_eq!(sides.iter().map(BTreeSet::len).sum::<usize>(), 30);
@@ -267,16 +267,16 @@ fn standard_input_is_split_by_groups() {
     let folder = Folder::empty();
     folder.write("data.csv", rows(0..10, false));
     let by = ["--group", "customer", "--out"];
-    let said = terminal_output(
+    let output = terminal_output(
         &mut folder.botops([&["data", "split", "data.csv"][..], &by, &["file"]].concat()),
     );
-    assert!(said.starts_with("exit: 0"), "{said}");
-    let said = terminal_output(
+    assert!(output.starts_with("exit: 0"), "{output}");
+    let output = terminal_output(
         folder
             .botops([&["data", "split", "-"][..], &by, &["piped"]].concat())
             .stdin(std::fs::File::open(folder.path().join("data.csv")).unwrap()),
     );
-    assert!(said.starts_with("exit: 0"), "{said}");
+    assert!(output.starts_with("exit: 0"), "{output}");
     for side in ["train", "test"] {
         assert_eq!(
             folder.read(&format!("piped/{side}.csv")),

@@ -34,8 +34,8 @@ fn a_model_with_an_encoder_is_one_file() {
     // From here on, only the model file is needed.
     fs::remove_dir_all(terminal.path().join("encoder")).unwrap();
     assert_eq!(terminal.stdout("predict model.botops \"my card is lost\""), before);
-    let said = terminal.run("train data.csv --encoder encoder");
-    assert!(said.starts_with("exit: 2\n") && said.contains("BOT-7020"), "{said}");
+    let output = terminal.run("train data.csv --encoder encoder");
+    assert!(output.starts_with("exit: 2\n") && output.contains("BOT-7020"), "{output}");
 }
 
 #[test]
@@ -43,8 +43,8 @@ fn a_trained_model_of_either_family_does_not_need_the_encoder_folder() {
     for tiny in [Tiny::bert(), Tiny::distilbert()] {
         let terminal = terminal();
         tiny.write(&terminal.path().join("encoder"));
-        let said = terminal.run("train data.csv --encoder encoder --out m.botops");
-        assert!(said.starts_with("exit: 0"), "{said}");
+        let output = terminal.run("train data.csv --encoder encoder --out m.botops");
+        assert!(output.starts_with("exit: 0"), "{output}");
         let first = terminal.stdout("predict m.botops --data data.csv --format json");
         fs::remove_dir_all(terminal.path().join("encoder")).unwrap();
         assert_eq!(terminal.stdout("predict m.botops --data data.csv --format json"), first);
@@ -55,9 +55,9 @@ fn a_trained_model_of_either_family_does_not_need_the_encoder_folder() {
 fn an_encoder_folder_without_weights_is_refused() {
     let terminal = terminal();
     fs::remove_file(terminal.path().join("encoder/model.safetensors")).unwrap();
-    let said = terminal.run("train data.csv --encoder encoder --out m.botops");
-    assert!(said.starts_with("exit: 2"), "{said}");
-    assert!(said.contains("the encoder's folder has no `model.safetensors`"), "{said}");
+    let output = terminal.run("train data.csv --encoder encoder --out m.botops");
+    assert!(output.starts_with("exit: 2"), "{output}");
+    assert!(output.contains("the encoder's folder has no `model.safetensors`"), "{output}");
     assert!(!terminal.path().join("m.botops").exists());
 }
 
@@ -92,9 +92,9 @@ fn every_kind_of_features_is_trained_from_a_configuration() {
 #[test]
 fn an_incompatible_head_is_refused_before_anything_is_read() {
     let terminal = terminal();
-    let said = terminal.run("train data.csv --encoder nowhere --head random_forest");
-    assert!(said.starts_with("exit: 2\n") && said.contains("BOT-7014"), "{said}");
-    assert!(said.contains("`head.kind: random_forest`"), "{said}");
+    let output = terminal.run("train data.csv --encoder nowhere --head random_forest");
+    assert!(output.starts_with("exit: 2\n") && output.contains("BOT-7014"), "{output}");
+    assert!(output.contains("`head.kind: random_forest`"), "{output}");
 }
 
 const PIPELINE: &str = "version: 1
@@ -130,8 +130,8 @@ fn a_pipeline_with_an_encoder_reruns_only_when_the_encoder_changes() {
     assert!(status.contains("its input `encoder` changed"), "{status}");
     assert_eq!(terminal.stdout("predict support@1 \"my card is lost\""), pulled);
     fs::remove_dir_all(terminal.path().join("encoder")).unwrap();
-    let said = terminal.run("run p.yaml");
-    assert!(said.contains("BOT-7020") && said.starts_with("exit: 2\n"), "{said}");
+    let output = terminal.run("run p.yaml");
+    assert!(output.contains("BOT-7020") && output.starts_with("exit: 2\n"), "{output}");
 }
 
 #[test]
@@ -176,9 +176,12 @@ async fn a_server_with_an_encoder_gives_the_predictions_of_the_model() {
     assert_eq!(health.unwrap().status(), 200);
     for (i, answer) in answers.into_iter().enumerate() {
         let one: Value = answer.unwrap().json().await.unwrap();
-        for said in [&one["predictions"][0], &many["predictions"][i]] {
-            assert_eq!(said["intent"], wanted[i].0.as_str());
-            assert!((said["confidence"].as_f64().unwrap() - wanted[i].1).abs() < 1e-12, "{said}");
+        for output in [&one["predictions"][0], &many["predictions"][i]] {
+            assert_eq!(output["intent"], wanted[i].0.as_str());
+            assert!(
+                (output["confidence"].as_f64().unwrap() - wanted[i].1).abs() < 1e-12,
+                "{output}"
+            );
         }
     }
     server.shutdown().await;

@@ -48,20 +48,20 @@ fn every_format_and_a_pipe_give_the_same_records() {
     let terminal = Terminal::new();
     terminal.write("data.csv", two_intents(40));
     let shown = |line: &str, name: &str| terminal.stdout(line).replace(name, "DATA");
-    let wanted = shown("validate data.csv", "data.csv");
+    let expected = shown("validate data.csv", "data.csv");
     for name in ["a.tsv", "a.jsonl", "a.json", "a.parquet", "a.csv.gz", "a.jsonl.zst", "a.json.gz"]
     {
         terminal.stdout(&format!("data import data.csv --out {name}"));
-        assert_eq!(shown(&format!("validate {name}"), name), wanted, "{name}");
+        assert_eq!(shown(&format!("validate {name}"), name), expected, "{name}");
         let bytes = fs::read(terminal.path().join(name)).unwrap();
         // A tab-separated table is recognized by its first line, the other formats by their first bytes.
         let piped = run_with_stdin(&mut terminal.command("validate -"), &bytes);
         let piped = piped.replacen('-', "DATA", 1);
-        assert_eq!(piped, wanted, "{name} through a pipe");
+        assert_eq!(piped, expected, "{name} through a pipe");
     }
     // A flag overrides a wrong file extension.
     fs::copy(terminal.path().join("a.jsonl"), terminal.path().join("b.csv")).unwrap();
-    assert_eq!(shown("validate b.csv --input-format jsonl", "b.csv"), wanted);
+    assert_eq!(shown("validate b.csv --input-format jsonl", "b.csv"), expected);
 }
 
 #[test]
@@ -150,10 +150,10 @@ fn packed_and_divided_files_train_the_same_model() {
         terminal.stdout(&format!("predict {model} --data {data} --out p.csv"));
         fs::read_to_string(terminal.path().join("p.csv")).unwrap()
     };
-    let wanted = predicted("plain.botops", "data.csv");
-    assert_eq!(wanted.lines().count(), 81);
-    assert_eq!(predicted("packed.botops", "a.csv.gz"), wanted);
-    assert_eq!(predicted("several.botops", "a.csv.gz"), wanted);
+    let expected = predicted("plain.botops", "data.csv");
+    assert_eq!(expected.lines().count(), 81);
+    assert_eq!(predicted("packed.botops", "a.csv.gz"), expected);
+    assert_eq!(predicted("several.botops", "a.csv.gz"), expected);
     // The run stored its training data as one file.
     let run = terminal.stdout("runs list --format json");
     let id = run.split("\"id\": \"").nth(1).unwrap().split('"').next().unwrap();

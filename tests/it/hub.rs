@@ -213,8 +213,8 @@ async fn a_token_is_sent_only_to_the_hub_and_never_printed() {
     hub.fetch(&source(), &|_| ()).await.unwrap();
     for (path, token) in fake.requests() {
         // The weights are on another port, which is another origin.
-        let wanted = (path != "model.safetensors").then_some("Bearer hf_token");
-        assert_eq!(token.as_deref(), wanted, "{path}");
+        let expected = (path != "model.safetensors").then_some("Bearer hf_token");
+        assert_eq!(token.as_deref(), expected, "{path}");
     }
     assert!(!format!("{hub:?}").contains("hf_token"));
 }
@@ -344,8 +344,8 @@ stages:
         terminal.write("botops.yaml", "version: 1\nmodel: support\n").write("p.yaml", PIPELINE);
         terminal.write("data.csv", two_intents(60));
         let mut command = terminal.command("run p.yaml");
-        let said = terminal.show(command.env("HF_ENDPOINT", "nowhere"));
-        assert!(said.starts_with("exit: 0\n"), "{said}");
+        let output = terminal.show(command.env("HF_ENDPOINT", "nowhere"));
+        assert!(output.starts_with("exit: 0\n"), "{output}");
     })
     .await
     .unwrap();
@@ -373,22 +373,22 @@ stages:
             let mut command = terminal.command(&line);
             terminal.show(command.env("HF_ENDPOINT", endpoint).env("HF_TOKEN", "hf_s3cret"))
         };
-        let said = train("http://127.0.0.1:1", "m.botops");
-        assert!(said.starts_with("exit: 7\n") && said.contains("BOT-7026"), "{said}");
-        assert!(!said.contains("hf_s3cret"), "{said}");
+        let output = train("http://127.0.0.1:1", "m.botops");
+        assert!(output.starts_with("exit: 7\n") && output.contains("BOT-7026"), "{output}");
+        assert!(!output.contains("hf_s3cret"), "{output}");
         assert!(!terminal.path().join("m.botops").exists());
-        let said = train(&endpoint, "m.botops");
-        assert!(said.starts_with("exit: 0\n"), "{said}");
-        assert!(said.contains("hf://owner/tiny@main is downloaded into "), "{said}");
+        let output = train(&endpoint, "m.botops");
+        assert!(output.starts_with("exit: 0\n"), "{output}");
+        assert!(output.contains("hf://owner/tiny@main is downloaded into "), "{output}");
         let requests = fake.requests().len();
         // The encoder and its embeddings are now cached: no request, no embedding, and the same result.
-        let said = train("http://127.0.0.1:1", "again.botops");
-        assert!(said.starts_with("exit: 0\n") && !said.contains("downloaded"), "{said}");
+        let output = train("http://127.0.0.1:1", "again.botops");
+        assert!(output.starts_with("exit: 0\n") && !output.contains("downloaded"), "{output}");
         assert_eq!(fake.requests().len(), requests);
         let read = |name: &str| fs::read(terminal.path().join(name)).unwrap();
         assert_eq!(read("m.botops"), read("again.botops"));
-        let said = terminal.run("run p.yaml");
-        assert!(said.starts_with("exit: 0\n"), "{said}");
+        let output = terminal.run("run p.yaml");
+        assert!(output.starts_with("exit: 0\n"), "{output}");
         let status = terminal.stdout("pipeline status p.yaml");
         assert!(!status.contains("stale"), "{status}");
         // An altered segment of the cache is reported, and the result is the same.
@@ -398,11 +398,11 @@ stages:
         let mut bytes = fs::read(&segment).unwrap();
         *bytes.last_mut().unwrap() ^= 1;
         fs::write(&segment, bytes).unwrap();
-        let said = train("http://127.0.0.1:1", "third.botops");
-        assert!(said.starts_with("exit: 0\n") && said.contains("BOT-7028"), "{said}");
+        let output = train("http://127.0.0.1:1", "third.botops");
+        assert!(output.starts_with("exit: 0\n") && output.contains("BOT-7028"), "{output}");
         assert_eq!(read("m.botops"), read("third.botops"));
-        let said = terminal.run("train data.csv --encoder hf://owner --out n.botops");
-        assert!(said.starts_with("exit: 2\n") && said.contains("BOT-7025"), "{said}");
+        let output = terminal.run("train data.csv --encoder hf://owner --out n.botops");
+        assert!(output.starts_with("exit: 2\n") && output.contains("BOT-7025"), "{output}");
     })
     .await
     .unwrap();

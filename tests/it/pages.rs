@@ -114,8 +114,8 @@ fn pages(folder: &Folder) -> Vec<PathBuf> {
     let run = |line: &str| {
         let output = folder.botops(line.split(' ')).output().unwrap();
         let code = output.status.code().unwrap();
-        let told = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(code == 0 || code == 3, "{line}: {code}\n{told}");
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(code == 0 || code == 3, "{line}: {code}\n{stderr}");
     };
     folder.write("messy.csv", messy()).write("many.csv", many_intents(0));
     folder.write("others.csv", many_intents(1));
@@ -157,8 +157,8 @@ fn check_the_checks(browser: &Browser) {
          document.body.append(script); script.remove(); return window.foreign ?? null;",
     );
     assert!(foreign.is_null(), "the page runs any script");
-    let told = browser.console();
-    assert!(told.iter().any(|line| line.contains("Content Security Policy")), "{told:?}");
+    let output = browser.console();
+    assert!(output.iter().any(|line| line.contains("Content Security Policy")), "{output:?}");
 }
 
 #[test]
@@ -220,8 +220,8 @@ fn errors_can_be_searched_by_words_by_intent_and_from_the_matrix() {
     let found = found.as_array().unwrap();
     assert!(!found.is_empty());
     assert!(found.iter().all(|row| row[0].as_str().unwrap().contains("topic3 ")), "{found:?}");
-    let told = browser.run("return document.querySelector('#wrong output').textContent;");
-    assert_eq!(told, format!("{} of {all} rows", found.len()));
+    let summary = browser.run("return document.querySelector('#wrong output').textContent;");
+    assert_eq!(summary, format!("{} of {all} rows", found.len()));
 
     // A cell of the matrix shows its records, and only those.
     let chosen = browser.run(
@@ -231,8 +231,8 @@ fn errors_can_be_searched_by_words_by_intent_and_from_the_matrix() {
     );
     let found = browser.run(shown);
     let found = found.as_array().unwrap();
-    let told = chosen[1].as_str().unwrap();
-    assert!(told.contains(&format!(": {} of 6", found.len())), "{told}: {found:?}");
+    let label = chosen[1].as_str().unwrap();
+    assert!(label.contains(&format!(": {} of 6", found.len())), "{label}: {found:?}");
     assert!(found.iter().all(|row| row[1] == chosen[0][0] && row[2] == chosen[0][1]), "{found:?}");
     assert_eq!(browser.console(), Vec::<String>::new());
 
@@ -247,6 +247,6 @@ fn errors_can_be_searched_by_words_by_intent_and_from_the_matrix() {
         browser.run("return document.querySelector('#wrong form').checkVisibility();"),
         false
     );
-    let told = browser.console();
-    assert!(told.iter().any(|line| line.contains("Content Security Policy")), "{told:?}");
+    let console = browser.console();
+    assert!(console.iter().any(|line| line.contains("Content Security Policy")), "{console:?}");
 }

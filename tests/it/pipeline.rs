@@ -273,7 +273,7 @@ fn a_worse_challenger_is_rolled_back_with_the_numbers_that_decided() {
 fn a_run_killed_after_any_write_continues_to_the_same_bytes() {
     let reference = Workspace::tiny();
     assert_eq!(reference.pipeline("weekly.yaml").0, 0);
-    let wanted = reference.tree();
+    let expected = reference.tree();
     let mut kills = 0;
     for writes in 1.. {
         let workspace = Workspace::tiny();
@@ -287,10 +287,10 @@ fn a_run_killed_after_any_write_continues_to_the_same_bytes() {
         let (exit, document) = workspace.pipeline("weekly.yaml");
         assert_eq!(exit, 0, "after {writes} writes: {document:#}");
         let got = workspace.tree();
-        let differ: Vec<_> = wanted
+        let differ: Vec<_> = expected
             .keys()
             .chain(got.keys())
-            .filter(|path| wanted.get(*path) != got.get(*path))
+            .filter(|path| expected.get(*path) != got.get(*path))
             // A temporary file of the store that was being written remains under its own name, and is never listed.
             .filter(|path| !path.to_string_lossy().contains('#'))
             .collect();

@@ -44,9 +44,12 @@ fn a_fault_in_the_middle_leaves_no_file() {
     bytes.extend("a fine text\n".repeat(200_000).bytes());
     bytes.extend(b"caf\xe9\n");
     terminal.write("bad.csv", bytes);
-    let said = terminal.run("predict m.botops --data bad.csv --out p.csv");
-    assert!(said.starts_with("exit: 3"), "{said}");
-    assert!(said.contains("BOT-2104") && said.contains("record 200001 (line 200002)"), "{said}");
+    let output = terminal.run("predict m.botops --data bad.csv --out p.csv");
+    assert!(output.starts_with("exit: 3"), "{output}");
+    assert!(
+        output.contains("BOT-2104") && output.contains("record 200001 (line 200002)"),
+        "{output}"
+    );
     let left: Vec<_> = fs::read_dir(terminal.path())
         .unwrap()
         .map(|entry| entry.unwrap().file_name())
@@ -58,8 +61,8 @@ fn a_fault_in_the_middle_leaves_no_file() {
 #[test]
 fn a_dry_run_writes_nothing() {
     let terminal = trained();
-    let said = terminal.run("predict m.botops --data train.csv --out p.csv --dry-run");
-    assert!(said.starts_with("exit: 0") && said.contains("not written"), "{said}");
+    let output = terminal.run("predict m.botops --data train.csv --out p.csv --dry-run");
+    assert!(output.starts_with("exit: 0") && output.contains("not written"), "{output}");
     assert!(!terminal.path().join("p.csv").exists());
 }
 
@@ -70,12 +73,12 @@ fn a_record_without_a_text_is_counted_and_reported() {
         "some.jsonl",
         "{\"text\":\"where is it\"}\n{\"utterance\":\"\"}\n{\"text\":\"  \"}\n{\"text\":\"mail jo@example.com\"}\n",
     );
-    let said = terminal.stdout("predict m.botops --data some.jsonl --out p.jsonl");
+    let output = terminal.stdout("predict m.botops --data some.jsonl --out p.jsonl");
     assert!(
-        said.contains("warning[BOT-7067]") && said.contains("some.jsonl, record 2 (line 2)"),
-        "{said}"
+        output.contains("warning[BOT-7067]") && output.contains("some.jsonl, record 2 (line 2)"),
+        "{output}"
     );
-    assert!(said.contains("of 4 records, 2 have no text"), "{said}");
+    assert!(output.contains("of 4 records, 2 have no text"), "{output}");
     let rows = fs::read_to_string(terminal.path().join("p.jsonl")).unwrap();
     let rows: Vec<Value> = rows.lines().map(|row| serde_json::from_str(row).unwrap()).collect();
     assert_eq!(rows.len(), 4);
@@ -108,8 +111,8 @@ fn printed_errors_have_no_personal_data() {
         })
         .collect();
     terminal.write("wrong.csv", format!("{header}\n{rows}"));
-    let said = terminal.stdout("evaluate m.botops wrong.csv");
-    assert!(said.contains("[email]") && !said.contains("jo@"), "{said}");
+    let output = terminal.stdout("evaluate m.botops wrong.csv");
+    assert!(output.contains("[email]") && !output.contains("jo@"), "{output}");
     let answer = json(&terminal, "evaluate m.botops wrong.csv --format json");
     assert!(answer["data"].to_string().contains("jo@example.com"));
 }
@@ -145,6 +148,6 @@ fn the_nearest_records_come_from_the_run_that_kept_its_data() {
 #[test]
 fn a_whole_file_cannot_be_explained() {
     let terminal = trained();
-    let said = terminal.run("predict m.botops --data train.csv --explain");
-    assert!(said.starts_with("exit: 2") && said.contains("BOT-1003"), "{said}");
+    let output = terminal.run("predict m.botops --data train.csv --explain");
+    assert!(output.starts_with("exit: 2") && output.contains("BOT-1003"), "{output}");
 }

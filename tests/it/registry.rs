@@ -144,7 +144,7 @@ async fn check_release(store: &Store) {
     assert_eq!(registry.file(&second, "weights").await.unwrap_err().code(), "BOT-5018");
 
     let history = registry.history(MODEL).await.unwrap();
-    let told: Vec<String> = history
+    let lines: Vec<String> = history
         .iter()
         .map(|entry| {
             let Event { actor, reason, action, .. } = &entry.payload;
@@ -158,7 +158,7 @@ async fn check_release(store: &Store) {
             }
         })
         .collect();
-    let wanted = [
+    let expected = [
         "ci registered",
         "ci registered",
         "ana moved champion true",
@@ -166,7 +166,7 @@ async fn check_release(store: &Store) {
         "ben moved champion true",
         "ben removed challenger",
     ];
-    assert_eq!(told, wanted);
+    assert_eq!(lines, expected);
 
     let verification = registry.verify(None).await.unwrap();
     assert_eq!(verification.problems, []);
@@ -230,11 +230,11 @@ async fn check_promotion_race(store: &Store) {
         panic!("one wins and one is refused: {results:?}")
     };
     assert_eq!((fault.code(), fault.kind()), ("BOT-5014", FaultKind::Conflict));
-    let said = format!(
+    let message = format!(
         "`champion` of `support` is not where it was: `{winner}` moved it to `{}` at 2026-11-20 10:15:00 UTC (weekly run); `support@1` was expected",
         won.reference()
     );
-    assert_eq!(fault.message(), said);
+    assert_eq!(fault.message(), message);
     let champion = registry.alias(MODEL, CHAMPION).await.unwrap().unwrap();
     assert_eq!(champion.manifest_digest, won.manifest_digest);
     let moves = registry.history(MODEL).await.unwrap();
@@ -267,11 +267,11 @@ async fn check_registration_race(store: &Store) {
             })
         })
         .collect();
-    let mut told = Vec::new();
+    let mut output = Vec::new();
     for task in tasks {
-        told.push(task.await.unwrap());
+        output.push(task.await.unwrap());
     }
-    assert!(told.iter().all(|numbers| numbers == &told[0]), "{told:?}");
+    assert!(output.iter().all(|numbers| numbers == &output[0]), "{output:?}");
     assert_eq!(numbers(&registry).await, [1, 2, 3]);
     assert_eq!(registry.history(MODEL).await.unwrap().len(), 3);
 }
@@ -453,13 +453,13 @@ async fn an_alias_moves_only_from_the_expected_version() {
     registry.move_alias(CHALLENGER, &first, None, &act("ana")).await.unwrap();
     let fault = registry.move_alias(CHALLENGER, &second, None, &act("ben")).await.unwrap_err();
     assert_eq!((fault.code(), fault.kind()), ("BOT-5014", FaultKind::Conflict));
-    let said = "`challenger` of `support` is not where it was: `ana` moved it to `support@1` at 2026-11-20 10:15:00 UTC (weekly run); it was expected to be unset";
-    assert_eq!(fault.message(), said);
+    let message = "`challenger` of `support` is not where it was: `ana` moved it to `support@1` at 2026-11-20 10:15:00 UTC (weekly run); it was expected to be unset";
+    assert_eq!(fault.message(), message);
 
     registry.remove_alias(MODEL, CHALLENGER, &act("cleo")).await.unwrap();
     let fault = registry.move_alias(CHALLENGER, &second, at(&first), &act("ben")).await;
-    let said = "`challenger` of `support` is not where it was: `cleo` removed it at 2026-11-20 10:15:00 UTC (weekly run); `support@1` was expected";
-    assert_eq!(fault.unwrap_err().message(), said);
+    let message = "`challenger` of `support` is not where it was: `cleo` removed it at 2026-11-20 10:15:00 UTC (weekly run); `support@1` was expected";
+    assert_eq!(fault.unwrap_err().message(), message);
     let gone = registry.remove_alias(MODEL, CHALLENGER, &act("cleo")).await.unwrap_err();
     assert_eq!(gone.code(), "BOT-5012");
 
@@ -560,13 +560,13 @@ async fn verification_finds_moves_that_the_rules_forbid() {
         log.append(entries.last(), event).await.unwrap();
     }
     let problems = registry.verify(None).await.unwrap().problems;
-    let said: Vec<_> = problems.iter().map(|problem| problem.message.as_str()).collect();
-    let wanted = [
+    let messages: Vec<_> = problems.iter().map(|problem| problem.message.as_str()).collect();
+    let expected = [
         "entry 2 of the log of `support` moves `champion` without evidence",
         "entry 3 of the log of `support` moves `blue` to a version that was not registered",
         "entry 4 of the log of `support` moves `blue` from a version that it did not point to",
     ];
-    assert_eq!(said, wanted);
+    assert_eq!(messages, expected);
 }
 
 #[tokio::test]

@@ -204,8 +204,8 @@ async fn damaged_logs_are_found(bench: &Bench) {
     bench.remove(&object("gap", 2)).await;
     bench.remove(&object("gap", 3)).await;
     let fault = log("gap").entries().await.unwrap_err();
-    let said = "entries 2 to 3 of `contract/damaged/gap/log` are missing";
-    assert_eq!((fault.code(), fault.message()), ("BOT-5006", said));
+    let message = "entries 2 to 3 of `contract/damaged/gap/log` are missing";
+    assert_eq!((fault.code(), fault.message()), ("BOT-5006", message));
 
     filled(&log("headless"), 3).await;
     bench.remove(&object("headless", 1)).await;
@@ -222,8 +222,8 @@ async fn damaged_logs_are_found(bench: &Bench) {
     let bytes = bench.store.read(&object("forger", 2)).await.unwrap().unwrap();
     bench.alter(&object("forged", 2), |_| bytes.to_vec()).await;
     let fault = log("forged").entries().await.unwrap_err();
-    let said = "entry 3 of `contract/damaged/forged/log` does not match the entry before it: one of them was altered";
-    assert_eq!(fault.message(), said);
+    let message = "entry 3 of `contract/damaged/forged/log` does not match the entry before it: one of them was altered";
+    assert_eq!(fault.message(), message);
 
     // A newer format is not damage.
     filled(&log("newer"), 1).await;

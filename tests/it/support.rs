@@ -17,7 +17,7 @@ use std::{
 pub(crate) fn report_skip(test: &str, missing: &str) {
     assert!(
         env::var_os("BOTOPS_REQUIRE_ALL").is_none_or(|value| value != "1"),
-        "{test}: {missing} is wanted"
+        "{test}: {missing} is required"
     );
     print_past_harness(&format!("skipped: {test}: {missing} is absent"));
 }

@@ -118,8 +118,8 @@ fn check_against_schema(path: &Path) -> Option<Result<(), String>> {
     // A pattern of the schema has an extra closing bracket, which only the older syntax of patterns accepts.
     command.args(["--regex-variant", "nonunicode", "--schemafile"]).arg(schema).arg(path);
     command.env("NO_COLOR", "1");
-    let (code, said) = support::terminal(&mut command, Duration::from_secs(120));
-    Some(if code == Some(0) { Ok(()) } else { Err(said) })
+    let (code, output) = support::terminal(&mut command, Duration::from_secs(120));
+    Some(if code == Some(0) { Ok(()) } else { Err(output) })
 }
 
 #[test]
@@ -143,8 +143,8 @@ fn sarif_reports_match_the_published_schema() {
         assert!(whole.contains(from), "{from} is not in {whole}");
         let planted = terminal.path().join("planted.sarif");
         fs::write(&planted, whole.replacen(from, to, 1)).unwrap();
-        let said = check_against_schema(&planted).unwrap().unwrap_err();
-        assert!(said.contains(named), "{said}");
+        let output = check_against_schema(&planted).unwrap().unwrap_err();
+        assert!(output.contains(named), "{output}");
     }
 }
 
@@ -229,7 +229,7 @@ fn a_file_that_is_not_a_baseline_is_refused() {
 fn invalid_rules_are_refused_with_their_line() {
     let terminal = Terminal::new();
     terminal.write("data.csv", "a,b\n1,2\n");
-    let mut told = String::new();
+    let mut output = String::new();
     for rule in [
         "{ colum: a, required: true }",
         "{ column: a }",
@@ -244,19 +244,19 @@ fn invalid_rules_are_refused_with_their_line() {
         "{ unique_together: [a] }",
     ] {
         terminal.write("expectations.yaml", format!("version: 1\nrules:\n  - {rule}\n"));
-        told += &format!("# {rule}\n{}", terminal.run("validate data.csv"));
+        output += &format!("# {rule}\n{}", terminal.run("validate data.csv"));
     }
-    assert_snapshot!(told);
+    assert_snapshot!(output);
 }
 
 #[test]
 fn a_malformed_file_is_in_the_reports_too() {
     let terminal = Terminal::new();
     terminal.write("data.csv", "text,intent\nhello,a\nbye,b,c\n");
-    let told = terminal.run("validate data.csv --report sarif=a.sarif");
+    let output = terminal.run("validate data.csv --report sarif=a.sarif");
     let log = json(&fs::read_to_string(terminal.path().join("a.sarif")).unwrap());
     let result = &log["runs"][0]["results"][0];
-    assert_eq!(result["ruleId"], "BOT-2105", "{told}");
+    assert_eq!(result["ruleId"], "BOT-2105", "{output}");
     assert_eq!(result["locations"][0]["physicalLocation"]["region"]["startLine"], 3);
 }
 
@@ -320,10 +320,10 @@ fn csv_jsonl_and_any_number_of_threads_give_the_same_findings() {
     assert_eq!(found("orders.csv", "2"), found("orders.jsonl", "2"));
 }
 
-/// Returns the suggested next command in `told`, as [`Terminal::run`] accepts it.
-fn next(told: &str) -> String {
-    let line = told.lines().find_map(|line| line.strip_prefix("next: `botops "));
-    let line = line.unwrap_or_else(|| panic!("nothing comes next: {told}"));
+/// Returns the suggested next command in `output`, as [`Terminal::run`] accepts it.
+fn next(output: &str) -> String {
+    let line = output.lines().find_map(|line| line.strip_prefix("next: `botops "));
+    let line = line.unwrap_or_else(|| panic!("nothing comes next: {output}"));
     line.trim_end_matches('`').replace('\'', "\"")
 }
 
@@ -334,10 +334,10 @@ fn the_suggested_next_command_keeps_the_reading_flags() {
     terminal
         .write("log.txt", "what was said,kind\nhello there,greet\nhello there,greet\n,greet\n")
         .write("e.yaml", "version: 1\nmin_examples_per_intent: 1\n");
-    let told = terminal.run(&format!("validate log.txt --expectations e.yaml {flags}"));
+    let output = terminal.run(&format!("validate log.txt --expectations e.yaml {flags}"));
     let aside =
         format!("validate log.txt --expectations e.yaml --quarantine quarantine.csv {flags}");
-    assert_eq!(next(&told), aside);
+    assert_eq!(next(&output), aside);
     let repair = next(&terminal.run(&aside));
     assert_eq!(
         repair,
@@ -377,10 +377,10 @@ fn help_for_one_finding_is_shown_beside_it_in_every_report() {
             "expectations.yaml",
             "version: 1\nmin_examples_per_intent: 0\nintents: [greeting, refund]\n",
         );
-    let told = terminal.run("validate data.csv --report junit=a.xml --html a.html");
+    let output = terminal.run("validate data.csv --report junit=a.xml --html a.html");
     let beside = "`refnd` is not expected\n        help: did you mean `refund`?\n";
-    assert!(told.contains(beside), "{told}");
-    assert!(!told.contains("\n    help: did you mean"), "{told}");
+    assert!(output.contains(beside), "{output}");
+    assert!(!output.contains("\n    help: did you mean"), "{output}");
     let junit = fs::read_to_string(terminal.path().join("a.xml")).unwrap();
     assert!(
         junit.contains("`refnd` is not expected\n    help: did you mean `refund`?\n"),

@@ -76,7 +76,7 @@ fn a_fork_without_secrets_gets_defaults_and_nothing_else() {
 fn lint(files: &[PathBuf]) -> Option<Result<(), String>> {
     let schema = tool("BOTOPS_CHECK_JSONSCHEMA", "check-jsonschema")?;
     let security = tool("BOTOPS_ZIZMOR", "zizmor")?;
-    let mut said = String::new();
+    let mut output = String::new();
     for (program, arguments) in [
         // The schema of GitHub workflows, which the linter contains.
         (schema, &["--builtin-schema", "vendor.github-workflows"][..]),
@@ -89,10 +89,10 @@ fn lint(files: &[PathBuf]) -> Option<Result<(), String>> {
             Duration::from_secs(120),
         );
         if code != Some(0) {
-            said += &text;
+            output += &text;
         }
     }
-    Some(if said.is_empty() { Ok(()) } else { Err(said) })
+    Some(if output.is_empty() { Ok(()) } else { Err(output) })
 }
 
 #[test]
@@ -134,10 +134,10 @@ fn the_linters_refuse_a_workflow_with_planted_mistakes() {
                 );
             }
             Some(verdict) => {
-                let said = verdict.unwrap_err();
+                let output = verdict.unwrap_err();
                 assert!(
-                    said.contains(named),
-                    "`{to}` passed or was refused for another reason:\n{said}"
+                    output.contains(named),
+                    "`{to}` passed or was refused for another reason:\n{output}"
                 );
             }
         }

@@ -17,7 +17,7 @@ fn two_runs_on_the_same_test_data_are_paired_record_by_record() {
     assert_eq!(params, ["model.head.kind"]);
 
     // The same numbers, counted from the predictions of both models.
-    let said = |model: &str| -> Vec<bool> {
+    let correct = |model: &str| -> Vec<bool> {
         TEST.lines()
             .skip(1)
             .map(|line| {
@@ -27,7 +27,7 @@ fn two_runs_on_the_same_test_data_are_paired_record_by_record() {
             })
             .collect()
     };
-    let (before, now) = (said("first.botops"), said("model.botops"));
+    let (before, now) = (correct("first.botops"), correct("model.botops"));
     let flips = |from: bool| {
         before.iter().zip(&now).filter(|(before, now)| **before == from && **now != from).count()
     };
@@ -50,8 +50,8 @@ fn repeated_work_is_one_run_and_another_seed_is_another_run() {
     let second = train(&terminal, "--test test.csv --seed 3");
     assert_eq!(train(&terminal, "--test test.csv"), first);
     let text = terminal.run(&format!("runs compare {first} {second}"));
-    for said in ["\nmodel.seed  17  3\n", "\nB against A, record by record on the same 14: "] {
-        assert!(text.contains(said), "`{said}` is not in\n{text}");
+    for part in ["\nmodel.seed  17  3\n", "\nB against A, record by record on the same 14: "] {
+        assert!(text.contains(part), "`{part}` is not in\n{text}");
     }
 }
 
@@ -77,14 +77,14 @@ fn runs_without_common_test_data_are_not_compared_record_by_record() {
     let second = train(&terminal, "--test other.csv --seed 3");
     let silent = train(&terminal, "");
     let text = terminal.run(&format!("runs compare {first} {second} {silent}"));
-    for said in [
+    for part in [
         "warning[BOT-5033]: the metrics were not measured on the same data in the same way",
         "B against A, not record by record: they were measured on different data: ",
         &format!(
             "C against A, not record by record: run {silent} does not record what it was measured on"
         ),
     ] {
-        assert!(text.contains(said), "`{said}` is not in\n{text}");
+        assert!(text.contains(part), "`{part}` is not in\n{text}");
     }
     assert!(!text.contains("overlap") && text.starts_with("exit: 0\n"), "{text}");
 }

@@ -49,7 +49,7 @@ fn a_model_card_states_only_recorded_facts() {
     let accuracy = &record["metrics"]["accuracy"];
     let number = |value: &Value| format!("{:.3}", value.as_f64().unwrap());
     let interval = format!("{} to {}", number(&accuracy["ci95"][0]), number(&accuracy["ci95"][1]));
-    for said in [
+    for part in [
         record["data"]["train"].as_str().unwrap(),
         record["artifacts"][0]["digest"].as_str().unwrap(),
         &interval,
@@ -57,7 +57,7 @@ fn a_model_card_states_only_recorded_facts() {
         &format!("botops runs reproduce {run}"),
         "What it does with utterances that are out of scope was not measured.",
     ] {
-        assert!(card.contains(said), "`{said}` is not in\n{card}");
+        assert!(card.contains(part), "`{part}` is not in\n{card}");
     }
 }
 

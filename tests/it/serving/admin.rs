@@ -124,8 +124,8 @@ async fn a_rollout_splits_by_weight_keeps_conversations_and_is_promoted() {
     let answer: Value = post(&running, "/v1/predict", &body).await.json().await.unwrap();
     let outcome = async |intent: &str| {
         let body = json!({"request_id": answer["request_id"], "intent": intent});
-        let told: Value = post(&running, "/v1/feedback", &body).await.json().await.unwrap();
-        told["outcome"].as_str().unwrap().to_owned()
+        let body: Value = post(&running, "/v1/feedback", &body).await.json().await.unwrap();
+        body["outcome"].as_str().unwrap().to_owned()
     };
     assert_eq!(outcome(truth).await, "noted");
     assert_eq!(outcome("something else").await, "counted");
@@ -148,9 +148,9 @@ async fn a_rollout_splits_by_weight_keeps_conversations_and_is_promoted() {
     let answer = call(&running, Method::POST, "/models/support/rollouts").json(&begin);
     let answer = answer.send().await.unwrap();
     assert_eq!(answer.status(), 200);
-    let told: Value = answer.json().await.unwrap();
+    let body: Value = answer.json().await.unwrap();
     assert_eq!(
-        (&told["rollout"]["id"], &told["decision"]["verdict"]),
+        (&body["rollout"]["id"], &body["decision"]["verdict"]),
         (&json!(id), &json!("promoted"))
     );
 

@@ -60,11 +60,11 @@ async fn rehearsed(
     challenger: &Arc<IntentModel>,
     messages: &[Message],
 ) -> Decision {
-    let told = AtomicU64::new(0);
+    let output = AtomicU64::new(0);
     let decision =
         rehearse("support", side(champion), side(challenger), &plan(), messages, &|done, total| {
             assert_eq!(total, messages.len() as u64);
-            assert!(told.fetch_max(done, Ordering::SeqCst) <= done);
+            assert!(output.fetch_max(done, Ordering::SeqCst) <= done);
         })
         .await
         .unwrap();

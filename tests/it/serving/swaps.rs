@@ -68,6 +68,6 @@ async fn a_hundred_swaps_under_load_fail_nothing_and_every_answer_names_its_mode
         .iter()
         .filter(|entry| matches!(entry.payload.action, botops_registry::Action::AliasMoved { .. }))
         .count();
-    assert_eq!(moves, 101, "the registry was told of each");
+    assert_eq!(moves, 101, "the registry records each move");
     running.shutdown().await;
 }
