@@ -1,7 +1,7 @@
-//! Embedding BANKING77's training texts, where `BOTOPS_BANKING77_DIR` names its folder and `BOTOPS_ENCODER_DIR`
-//! that of an encoder: CPU time an utterance on one thread and on every core, and how long one utterance waits.
+//! Embedding the training texts of BANKING77: CPU time per utterance on one thread and on all cores, and the latency
+//! of one utterance. `BOTOPS_BANKING77_DIR` names the folder of the data, `BOTOPS_ENCODER_DIR` that of an encoder.
 //!
-//! `cargo bench --bench encoder -- figures` stops there; without, criterion measures the single utterance.
+//! `cargo bench --bench encoder -- figures` prints only these numbers. Otherwise criterion also measures the latency.
 #![expect(clippy::print_stdout, reason = "a benchmark's output is what it prints")]
 
 #[path = "process/cpu.rs"]
@@ -17,7 +17,7 @@ use std::{
     time::Instant,
 };
 
-/// Runs `work` and returns what it made, with the CPU and the wall seconds it took.
+/// Runs `work` and returns its result, with the CPU seconds and the wall-clock seconds.
 fn timed<T>(work: impl FnOnce() -> T) -> (T, f64, f64) {
     let (started, cpu) = (Instant::now(), cpu_seconds());
     let made = work();
@@ -58,7 +58,7 @@ fn main() {
         n_tokens / n,
         cpu / n * 1e3
     );
-    // Multiplications and additions of the linear layers; attention adds about a hundredth at these lengths.
+    // Multiplications and additions of the linear layers. Attention adds about 1 % at these lengths.
     let config = encoder.config();
     let a_layer = 4 * config.hidden_size * config.hidden_size
         + 2 * config.hidden_size * config.intermediate_size;

@@ -1,8 +1,8 @@
-//! Fine-tuning an encoder, measured on BANKING77: CPU seconds an epoch, held-out accuracy, peak memory.
+//! Fine-tuning an encoder on BANKING77: CPU seconds per epoch, held-out accuracy, peak memory.
 //!
-//! `BOTOPS_BANKING77_DIR` names the folder of train.csv, `BOTOPS_ENCODER_DIR` that of the encoder.
-//! `cargo bench --bench fine_tuning -- '{"epochs": 2}'` takes settings as JSON, of `FineTuningSpec`. With `test` behind
-//! them it ends with the accuracy on test.csv, which is for settings that are final.
+//! `BOTOPS_BANKING77_DIR` names the folder of train.csv, `BOTOPS_ENCODER_DIR` that of the encoder. `cargo bench
+//! --bench fine_tuning -- '{"epochs": 2}'` takes settings of `FineTuningSpec` as JSON. With `test` after them, it
+//! also prints the accuracy on test.csv: use this only for final settings.
 #![expect(clippy::print_stdout, reason = "a benchmark's output is what it prints")]
 
 #[path = "process/cpu.rs"]
@@ -22,7 +22,7 @@ use std::{
     time::Instant,
 };
 
-/// Prints what each 50 steps took.
+/// Prints the time of every 50 steps.
 struct Pace(Mutex<(u64, u64, f64, Instant)>);
 
 impl Progress for Pace {

@@ -1,7 +1,7 @@
-//! Wrong labels found again: precision, recall and CPU, of labels that were changed on purpose.
+//! Detection of wrong labels: precision, recall and CPU time on labels that were changed on purpose.
 //!
-//! `cargo bench --bench label_issues` changes 5 % of the labels of `datasets/support` (and of BANKING77's training set,
-//! where `BOTOPS_BANKING77_DIR` names its folder), each to another intent drawn uniformly, by three seeds.
+//! `cargo bench --bench label_issues` changes 5 % of the labels of `datasets/support` (and of the training set of
+//! BANKING77, if `BOTOPS_BANKING77_DIR` names its folder), each to another intent drawn uniformly, with three seeds.
 #![expect(clippy::print_stdout, reason = "a benchmark's output is what it prints")]
 
 #[path = "process/cpu.rs"]
@@ -15,14 +15,14 @@ use botops_stats::random::Random;
 use cpu::cpu_seconds;
 use std::{collections::BTreeSet, path::Path};
 
-/// Share of the labels that is changed.
+/// The share of labels that is changed.
 const NOISE: f64 = 0.05;
 const SEEDS: [u64; 3] = [1, 2, 3];
 const FOLDS: usize = 5;
-/// Recalls at which the precision of the whole ranking is told.
+/// The recalls at which the precision of the whole ranking is printed.
 const RECALLS: [f64; 4] = [0.7, 0.75, 0.8, 0.9];
 
-/// Changes the labels of `NOISE` of the records of `data`, and returns the numbers of these records.
+/// Changes the labels of a share `NOISE` of the records of `data`, and returns the numbers of these records.
 fn corrupt(data: &mut Dataset, seed: u64) -> BTreeSet<u64> {
     let mut random = Random::stream(seed, 0x4015E);
     let intent = |i: usize| data.records[i].intent.as_deref();
@@ -61,10 +61,13 @@ fn find(data: &Dataset, spec: &LabelIssueSpec) -> LabelIssues {
     label_issues(data, &validator, spec, threads, &Silent).expect("the labels are judged")
 }
 
-/// Returns precision and recall of the records that `told` names.
-fn quality<'a>(told: impl Iterator<Item = &'a u64>, wrong: &BTreeSet<u64>) -> (f64, f64, usize) {
+/// Returns the precision and the recall of the records in `reported`.
+fn quality<'a>(
+    reported: impl Iterator<Item = &'a u64>,
+    wrong: &BTreeSet<u64>,
+) -> (f64, f64, usize) {
     let (mut n, mut hits) = (0, 0);
-    for record in told {
+    for record in reported {
         n += 1;
         hits += usize::from(wrong.contains(record));
     }
@@ -81,17 +84,17 @@ fn measure(name: &str, clean: &Dataset, heads: &[(&str, HeadSpec)]) {
             let cpu = cpu_seconds();
             let found = find(&data, &spec);
             let cpu = cpu_seconds() - cpu;
-            let told: Vec<u64> = found.issues.iter().map(|issue| issue.record).collect();
-            let (precision, recall, n) = quality(told.iter(), &wrong);
+            let reported: Vec<u64> = found.issues.iter().map(|issue| issue.record).collect();
+            let (precision, recall, n) = quality(reported.iter(), &wrong);
             println!(
-                "{name}, {head}, seed {seed}: {} of {} labels changed, {:.2} % estimated; {n} told at {}: precision {precision:.3} (expected {:.3}), recall {recall:.3}; {cpu:.2} s of CPU",
+                "{name}, {head}, seed {seed}: {} of {} labels changed, {:.2} % estimated; {n} reported at {}: precision {precision:.3} (expected {:.3}), recall {recall:.3}; {cpu:.2} s of CPU",
                 wrong.len(),
                 found.n,
                 100.0 * found.noise_rate,
                 found.at_least,
                 found.expected_precision.unwrap_or(f64::NAN),
             );
-            // The whole ranking, and what the confident joint alone would tell.
+            // The whole ranking, and the records that the confident joint alone finds.
             let all = LabelIssueSpec { at_least: f64::MIN_POSITIVE, nearest: 0, ..spec };
             let found = find(&data, &all);
             let ranked: Vec<u64> = found.issues.iter().map(|issue| issue.record).collect();
@@ -108,10 +111,10 @@ fn measure(name: &str, clean: &Dataset, heads: &[(&str, HeadSpec)]) {
             let (precision, recall, n) = quality(joint, &wrong);
             let mut by_margin = found.issues.clone();
             by_margin.sort_by(|a, b| a.margin.total_cmp(&b.margin));
-            let first = by_margin.iter().take(told.len()).map(|issue| &issue.record);
+            let first = by_margin.iter().take(reported.len()).map(|issue| &issue.record);
             let (margin_precision, margin_recall, _) = quality(first, &wrong);
             println!(
-                "  precision at recall {RECALLS:?}: {}; confident joint: {n} told, {precision:.3} / {recall:.3}; as many by normalised margin: {margin_precision:.3} / {margin_recall:.3}",
+                "  precision at recall {RECALLS:?}: {}; confident joint: {n} reported, {precision:.3} / {recall:.3}; as many by normalised margin: {margin_precision:.3} / {margin_recall:.3}",
                 at.join(" ")
             );
         }
@@ -144,7 +147,7 @@ fn main() {
             *kinds.entry(format!("{:?}", one.kind)).or_insert(0) += 1;
         }
         println!(
-            "{name} as it is: {} told ({:.2} % estimated), {} pairs of intents overlap, odd: {kinds:?} of {}",
+            "{name} as it is: {} reported ({:.2} % estimated), {} pairs of intents overlap, odd: {kinds:?} of {}",
             found.issues.len(),
             100.0 * found.noise_rate,
             found.overlaps.iter().filter(|pair| pair.is_found).count(),

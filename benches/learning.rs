@@ -1,8 +1,8 @@
-//! Learning and predicting, measured on BANKING77 where `BOTOPS_BANKING77_DIR` names it.
+//! Training and prediction, measured on BANKING77 if `BOTOPS_BANKING77_DIR` names its folder.
 //!
-//! First come, once, the figures a benchmark loop cannot give: accuracy, CPU seconds, peak memory,
-//! size. `cargo bench --bench learning -- figures` stops there; `-- figures forest` adds the other heads, and
-//! `-- figures scale` says how the cost grows with three and ten times the records.
+//! First come numbers that a benchmark loop cannot measure: accuracy, CPU seconds, peak memory, size. `cargo bench
+//! --bench learning -- figures` stops there. `-- figures forest` adds the other heads, and `-- figures scale`
+//! measures the cost with three and ten times the records.
 #![expect(clippy::print_stdout, reason = "a benchmark's output is what it prints")]
 
 #[path = "process/cpu.rs"]
@@ -33,10 +33,10 @@ fn read(path: &Path) -> Rows {
         .collect()
 }
 
-/// Trains on 1, 3 and 10 times the records, and prints what each took.
+/// Trains on 1, 3 and 10 times the records, and prints the cost of each.
 ///
-/// What is added is new text, so that the vocabulary grows as it would: the first half of one record of an intent, and
-/// the second half of another.
+/// Added records have new texts, so that the vocabulary grows realistically: the first half of one record of an
+/// intent, and the second half of another.
 fn scale(folder: &Path) {
     let rows = read(&folder.join("train.csv"));
     let mut of_intent: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
@@ -81,7 +81,7 @@ fn scale(folder: &Path) {
     }
 }
 
-/// Reads, trains and evaluates once, and prints what it took.
+/// Reads, trains and evaluates once, and prints the cost.
 fn figures(folder: &Path, kind: HeadKind) -> IntentModel {
     let (started, cpu) = (Instant::now(), cpu_seconds());
     let (rows, test) = (read(&folder.join("train.csv")), read(&folder.join("test.csv")));

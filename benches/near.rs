@@ -1,9 +1,9 @@
-//! Near duplicates, measured: CPU seconds, pairs, groups, recall against brute force, and growth.
+//! Near duplicates: CPU seconds, pairs, groups, recall against brute force, and growth.
 //!
-//! `cargo bench --bench near` recombines the utterances of `datasets/support` (and of BANKING77, where
-//! `BOTOPS_BANKING77_DIR` names its folder) into 100,000, for the join and for `botops data duplicates` as a process;
-//! `-- growth` adds 3 and 10 times as many,
-//! `-- hard` texts made to be hard, `-- minhash` the usual approximate way on the same texts.
+//! `cargo bench --bench near` recombines the utterances of `datasets/support` (and of BANKING77, if
+//! `BOTOPS_BANKING77_DIR` names its folder) into 100,000 texts, for the join and for `botops data duplicates` as a
+//! process. `-- growth` adds 3 and 10 times as many, `-- hard` texts made to be hard, and `-- minhash` the usual
+//! approximate method on the same texts.
 #![expect(clippy::print_stdout, reason = "a benchmark's output is what it prints")]
 
 #[path = "process/cpu.rs"]
@@ -25,9 +25,9 @@ use std::{
     time::Instant,
 };
 
-/// Texts of the main measurement.
+/// The number of texts of the main measurement.
 const TEXTS: usize = 100_000;
-/// Texts that are compared with all others by brute force.
+/// The number of texts that are compared with all others by brute force.
 const SAMPLE: usize = 400;
 
 fn read(path: &Path) -> Vec<String> {
@@ -36,7 +36,8 @@ fn read(path: &Path) -> Vec<String> {
     records.map(|record| record.expect("the data set is well-formed")[0].to_owned()).collect()
 }
 
-/// Recombines utterances: of half of them head and tail come from two, and up to four edits of a word or a letter follow.
+/// Recombines utterances: half of them get head and tail from two utterances, and then up to four edits of a word or
+/// a letter.
 fn recombined(base: &[String], n: usize, seed: u64) -> Vec<String> {
     let mut random = Random::new(seed);
     let words: Vec<Vec<&str>> = base.iter().map(|text| text.split_whitespace().collect()).collect();
@@ -76,11 +77,11 @@ fn recombined(base: &[String], n: usize, seed: u64) -> Vec<String> {
         .collect()
 }
 
-fn borrowed(texts: &[String]) -> Vec<&str> {
+fn as_strs(texts: &[String]) -> Vec<&str> {
     texts.iter().map(String::as_str).collect()
 }
 
-/// Runs `work` and returns what it made, and the CPU seconds and seconds it took.
+/// Runs `work` and returns its result, with the CPU seconds and the wall-clock seconds.
 fn timed<T>(work: impl FnOnce() -> T) -> (T, f64, f64) {
     let (started, cpu) = (Instant::now(), cpu_seconds());
     let made = work();
@@ -88,7 +89,7 @@ fn timed<T>(work: impl FnOnce() -> T) -> (T, f64, f64) {
 }
 
 fn measure(name: &str, texts: &[String], spec: &NearSpec) -> NearPairs {
-    let texts = borrowed(texts);
+    let texts = as_strs(texts);
     let (pairs, cpu, seconds) = timed(|| near_pairs(&texts, spec));
     println!(
         "{name}, {} texts: pairs {cpu:.2} s of CPU, {seconds:.2} s: {} found, {} texts cut",
@@ -128,7 +129,7 @@ fn shingles(text: &str, n: usize) -> Vec<String> {
     set.into_iter().collect()
 }
 
-/// The shingles of each text as numbers, in their order.
+/// Returns the shingles of each text as numbers, in their order.
 fn numbered(texts: &[String], n: usize) -> Vec<Vec<u32>> {
     let mut numbers: HashMap<String, u32> = HashMap::new();
     texts
@@ -161,7 +162,8 @@ fn jaccard(a: &[u32], b: &[u32]) -> f64 {
     }
 }
 
-/// Of the near pairs of a sample of texts, those that are firsts of their fold: how many are found, and how many there are.
+/// Returns how many near pairs of a sample of texts were found, and how many there are. Of texts that differ only in
+/// folding, the first counts.
 fn recall(
     texts: &[String],
     spec: &NearSpec,
@@ -184,8 +186,8 @@ fn recall(
     (near.iter().filter(|&&pair| is_found(pair)).count(), near.len())
 }
 
-/// Measures `botops data duplicates`, from its start to its end: what it costs, and which near pairs it puts together.
-fn verb(texts: &[String], spec: &NearSpec) {
+/// Measures the process `botops data duplicates`: its cost, and the near pairs that it groups.
+fn measure_command(texts: &[String], spec: &NearSpec) {
     let folder = env::temp_dir().join(format!("botops-near-{}", std::process::id()));
     fs::create_dir_all(&folder).expect("the folder can be made");
     let data = folder.join("utterances.csv");
@@ -220,11 +222,11 @@ fn verb(texts: &[String], spec: &NearSpec) {
     );
 }
 
-fn pairs_of(found: &NearPairs) -> HashSet<(u32, u32)> {
+fn pair_set(found: &NearPairs) -> HashSet<(u32, u32)> {
     found.pairs.iter().map(|pair| (pair.a, pair.b)).collect()
 }
 
-/// MinHash of 128 values in `bands` bands, every candidate verified: the usual way, for comparison.
+/// MinHash of 128 values in `bands` bands, with every candidate verified: the usual method, for comparison.
 fn minhash(texts: &[String], spec: &NearSpec, bands: usize) -> HashSet<(u32, u32)> {
     const VALUES: usize = 128;
     let mut random = Random::new(17);
@@ -263,7 +265,7 @@ fn minhash(texts: &[String], spec: &NearSpec, bands: usize) -> HashSet<(u32, u32
     candidates.into_par_iter().filter(near).collect()
 }
 
-/// Texts made to be hard: near all, or nearly near all.
+/// Returns hard texts: all of them near duplicates, or almost.
 fn hard(n: usize) -> Vec<(&'static str, Vec<String>)> {
     let mut random = Random::new(3);
     let mut number = move |bound: usize| random.below(bound);
@@ -326,7 +328,7 @@ fn hard(n: usize) -> Vec<(&'static str, Vec<String>)> {
 
 fn main() {
     let arguments: Vec<String> = env::args().collect();
-    let asked = |word: &str| arguments.iter().any(|argument| argument == word);
+    let has_argument = |word: &str| arguments.iter().any(|argument| argument == word);
     let spec = NearSpec::default();
     let mut base = read(Path::new("datasets/support/utterances.csv"));
     if let Some(folder) = env::var_os("BOTOPS_BANKING77_DIR") {
@@ -335,11 +337,11 @@ fn main() {
         base.extend(banking);
     }
     let texts = recombined(&base, TEXTS, 17);
-    let found = pairs_of(&measure("recombined", &texts, &spec));
+    let found = pair_set(&measure("recombined", &texts, &spec));
     let (hit, near) = recall(&texts, &spec, |pair| found.contains(&pair));
     println!("  of {near} near pairs of {SAMPLE} texts with any other, {hit} were found");
-    verb(&texts, &spec);
-    if asked("minhash") {
+    measure_command(&texts, &spec);
+    if has_argument("minhash") {
         for bands in [16, 32] {
             let (found, cpu, seconds) = timed(|| minhash(&texts, &spec, bands));
             let (hit, near) = recall(&texts, &spec, |pair| found.contains(&pair));
@@ -348,12 +350,12 @@ fn main() {
             );
         }
     }
-    if asked("growth") {
+    if has_argument("growth") {
         for times in [3, 10] {
             measure("recombined", &recombined(&base, times * TEXTS, 17), &spec);
         }
     }
-    if asked("hard") {
+    if has_argument("hard") {
         for (name, texts) in hard(TEXTS) {
             measure(name, &texts, &spec);
         }

@@ -1,10 +1,10 @@
-//! How many requests a second the server answers, one utterance a request, the load beside it on the same cores.
+//! Requests per second of the server, one utterance per request, with the load generator on the same cores.
 //!
 //! `cargo bench --bench serving_load -- [MODEL.botops | TRAIN.csv] [SECONDS] [CONNECTIONS] [THREADS]`
 //!
-//! A CSV (`text,intent` or `text,category`) is trained on first; without either, a small corpus made
-//! here is. Metrics and the request log are on (send standard error to a file). Each connection asks,
-//! waits for the answer, and asks again; a failed answer is counted, and ends the run with 1.
+//! A CSV file (`text,intent` or `text,category`) is trained on first. Without a file, a small generated corpus is
+//! used. Metrics and the request log are on (redirect standard error to a file). Each connection sends a request,
+//! waits for the answer, and repeats. A failed answer is counted, and the exit code is then 1.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a bench says what it measured")]
 
 use botops_dialogue::DialogueSpec;
@@ -41,7 +41,7 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Outcome<u64> {
-    // `cargo bench` adds `--bench`; `cargo test --benches` runs it without, and wants it short.
+    // `cargo bench` adds `--bench`; `cargo test --benches` does not, and should end quickly.
     let measured = std::env::args().any(|argument| argument == "--bench");
     let arguments: Vec<String> =
         std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
@@ -116,7 +116,8 @@ fn run() -> Outcome<u64> {
     Ok(failures)
 }
 
-/// Returns the CPU time of this process, where Linux tells it: what counts on a machine others use too.
+/// Returns the CPU time of this process, if Linux reports it. On a shared machine it is more reliable than wall-clock
+/// time.
 fn cpu() -> Option<Duration> {
     let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
     let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_ascii_whitespace().collect();
@@ -135,7 +136,8 @@ fn request(text: &str) -> Vec<u8> {
     .into_bytes()
 }
 
-/// Asks over one connection until told to stop; returns nanoseconds a request, and how many failed.
+/// Sends requests over one connection until `stop`. Returns the nanoseconds of each request, and the number of
+/// failures.
 async fn load(
     address: SocketAddr,
     requests: Arc<Vec<Vec<u8>>>,
@@ -170,7 +172,7 @@ async fn load(
     Ok((durations, failures))
 }
 
-/// Returns how long the answer at the front of `bytes` is, once its head is there.
+/// Returns the length of the answer at the front of `bytes`, if its head is complete.
 fn answer_length(bytes: &[u8]) -> Option<usize> {
     const LENGTH: &[u8] = b"content-length: ";
     let head = bytes.windows(4).position(|window| window == b"\r\n\r\n")?;

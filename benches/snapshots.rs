@@ -1,8 +1,9 @@
-//! Data sets by content, measured: storing 500 MB in 1,000 files, storing them unchanged, a changed record, pulling, verifying.
+//! Data sets stored by content: storing 500 MB in 1,000 files, storing them again unchanged and with one changed
+//! record, pulling, verifying.
 //!
-//! `cargo bench --bench snapshots` writes the files into a folder of its own under `BOTOPS_BENCH_DIR` (default: the system's
-//! folder for temporary files) and removes them. With `BOTOPS_DVC` naming DVC's program, `dvc add` and `dvc push` (to a
-//! folder) of the same files are measured in the same run; `-- noise` takes bytes without order instead of utterances.
+//! `cargo bench --bench snapshots` writes the files into a folder under `BOTOPS_BENCH_DIR` (default: the folder of
+//! the system for temporary files) and removes them. If `BOTOPS_DVC` names the program of DVC, `dvc add` and `dvc
+//! push` (to a folder) of the same files are measured too. `-- noise` uses random bytes instead of utterances.
 #![expect(clippy::print_stdout, reason = "a benchmark's output is what it prints")]
 
 #[path = "process/cpu.rs"]
@@ -23,7 +24,7 @@ use std::{
 const FILES: usize = 1_000;
 const FILE: usize = 500_000;
 
-/// Runs `work`, prints what it took as `name`, and returns what it made and the seconds.
+/// Runs `work`, prints its cost as `name`, and returns its result and the seconds.
 fn timed<T>(name: &str, work: impl FnOnce() -> T) -> (T, f64) {
     let (started, cpu) = (Instant::now(), cpu_seconds());
     let made = work();
@@ -32,7 +33,7 @@ fn timed<T>(name: &str, work: impl FnOnce() -> T) -> (T, f64) {
     (made, seconds)
 }
 
-/// Utterances, `n` bytes of them: words of a support set in any order, with numbers, as CSV.
+/// Returns `n` bytes of utterances as CSV: words of a support data set in random order, with numbers.
 fn utterances(n: usize, words: &[String], random: &mut Random) -> Vec<u8> {
     let mut out = b"text,intent\n".to_vec();
     while out.len() < n {
@@ -74,7 +75,8 @@ fn main() {
     }
     let large = held.path().join("large.csv");
     fs::write(&large, bytes(100_000_000)).expect("a file can be written");
-    // Files younger than a tick of a disk's clock are not remembered, and all of them in the page cache, as after an export.
+    // Waits, because files younger than a clock tick of the disk are not remembered. All files are in the page cache,
+    // as after an export.
     std::thread::sleep(Duration::from_secs(3));
 
     let runtime = tokio::runtime::Runtime::new().expect("a runtime starts");
@@ -82,7 +84,7 @@ fn main() {
     let store = Store::open(location.to_str().expect("a plain path"), &BTreeMap::new());
     let snapshots = Snapshots::open(store.expect("a folder is a store"));
     let take = |name: &str, path: &Path| -> Taken {
-        let taking = SnapshotRequest {
+        let request = SnapshotRequest {
             name: name.to_owned(),
             paths: vec![path.to_owned()],
             stamps: Some(held.path().join(format!("{name}.json"))),
@@ -92,7 +94,7 @@ fn main() {
             clock: chrono::Utc::now(),
             dry_run: false,
         };
-        runtime.block_on(snapshots.take(&taking, &|_, _| ())).expect("it is stored")
+        runtime.block_on(snapshots.take(&request, &|_, _| ())).expect("it is stored")
     };
     let (taken, ours) = timed("snapshot of 500 MB in 1,000 files", || take("many", &data));
     println!("  {:.1} MB stored", taken.stored_bytes as f64 / 1e6);

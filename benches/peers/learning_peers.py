@@ -1,4 +1,4 @@
-"""The peers' side of learning.py: one job a process, its accuracy as JSON on standard output."""
+"""The jobs of the peers for learning.py: one job per process, with its accuracy as JSON on standard output."""
 
 import json
 import sys

@@ -5,8 +5,8 @@
     python3 benches/peers/validation.py DIR/records-1000000.csv [--only pandera|great_expectations]
 
 The peers come from PyPI: pandera[polars]==0.35.0 and great-expectations==1.24.1, in the environment that runs this.
-Each job is a process of its own, from reading the file to printing the counts. What is compared is processor time
-(user + system) and peak memory; the counts differ for duplicates, of which botops finds all but the first.
+Each job is one process, from reading the file to printing the counts. Processor time (user + system) and peak memory are
+compared. The counts differ for duplicates: botops reports every duplicate after the first.
 """
 
 import argparse

@@ -1,8 +1,9 @@
-//! What a process costs the processor.
+//! CPU time of a process.
 
 use std::fs;
 
-/// CPU seconds of this process so far, all threads, and of the processes it has waited for (Linux counts hundredths).
+/// Returns the CPU seconds of this process so far, in all threads and in the child processes it waited for. Linux
+/// counts hundredths.
 pub(crate) fn cpu_seconds() -> f64 {
     let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
     let fields: Vec<f64> = stat

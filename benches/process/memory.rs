@@ -1,8 +1,8 @@
-//! What a process holds.
+//! Memory of a process.
 
 use std::fs;
 
-/// The most memory this process ever held, in MB.
+/// Returns the peak memory of this process, in MB.
 pub(crate) fn peak_mb() -> f64 {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();

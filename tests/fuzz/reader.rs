@@ -1,15 +1,15 @@
-// What holds for every reader of data, whatever the bytes: included by the fuzz targets and by the test `readers`.
+// The check of every reader of data on any bytes. The fuzz targets and the test `readers` include it.
 
 use botops_datasets::{Limits, Presence, ReadOptions, read_bytes};
 
 /// Reads `bytes` as a file called `name`, as a whole.
 ///
 /// # Panics
-/// When a reader panics, or when a fault has no code of data, no file, no message or nothing to do next.
+/// When a reader panics, or a fault lacks a data code, the file, a message or a hint.
 pub(crate) fn read(name: &str, bytes: &[u8]) {
     let options = ReadOptions {
         intent: Presence::Optional,
-        // What is held is bounded by this, and not by what a few bytes claim.
+        // Limits memory, whatever size a few bytes claim.
         limits: Limits { max_unpacked_bytes: 8 << 20, max_ratio: 200, ratio_from_bytes: 1 << 20 },
         ..ReadOptions::default()
     };

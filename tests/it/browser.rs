@@ -1,4 +1,4 @@
-//! A real browser, driven over WebDriver: headless Chromium, kept off the network.
+//! A real browser, driven over WebDriver: headless Chromium without network access.
 
 use crate::{servers::skip, support::tool};
 use serde_json::{Value, json};
@@ -10,16 +10,16 @@ use std::{
     time::Duration,
 };
 
-/// How a page is shown.
+/// The window and the color scheme in which a page is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct View {
-    /// Width of the window in CSS pixels.
+    /// The width of the window, in CSS pixels.
     pub(crate) width: u32,
-    /// Whether the reader prefers dark.
+    /// Whether the reader prefers a dark color scheme.
     pub(crate) is_dark: bool,
 }
 
-/// Chromium and the driver that it is led by; both end when it is dropped.
+/// Chromium and its driver. Both end when this is dropped.
 pub(crate) struct Browser {
     driver: Child,
     address: String,
@@ -30,10 +30,10 @@ pub(crate) struct Browser {
 }
 
 impl Browser {
-    /// Starts a browser; `None` (said aloud) when it is not installed.
+    /// Starts a browser. Returns `None`, with a message, if it is not installed.
     ///
-    /// It is found through `BOTOPS_CHROMIUM` and `BOTOPS_CHROMEDRIVER`, or as `chromium` (or `google-chrome`) and
-    /// `chromedriver` on the `PATH`.
+    /// The programs are those that `BOTOPS_CHROMIUM` and `BOTOPS_CHROMEDRIVER` name, or `chromium` (or
+    /// `google-chrome`) and `chromedriver` on the `PATH`.
     pub(crate) fn start() -> Option<Self> {
         let chromium = tool("BOTOPS_CHROMIUM", "chromium").or_else(|| tool("", "google-chrome"));
         let (Some(chromium), Some(driver)) =
@@ -49,20 +49,20 @@ impl Browser {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
-            // It starts the browser: both end with it.
+            // The driver starts the browser, so both are in one process group.
             .process_group(0)
             .spawn()
             .unwrap();
-        let mut told = BufReader::new(driver.stdout.take().unwrap());
+        let mut output = BufReader::new(driver.stdout.take().unwrap());
         let port = loop {
             let mut line = String::new();
-            assert!(told.read_line(&mut line).unwrap() > 0, "the driver ended without a port");
+            assert!(output.read_line(&mut line).unwrap() > 0, "the driver ended without a port");
             if let Some((_, port)) = line.trim_end().rsplit_once("successfully on port ") {
                 break port.trim_end_matches('.').to_owned();
             }
         };
-        // It goes on telling; nobody reads, and a full pipe would stop it.
-        std::thread::spawn(move || std::io::copy(&mut told, &mut std::io::sink()));
+        // The driver continues to write. Without a reader, a full pipe would block it.
+        std::thread::spawn(move || std::io::copy(&mut output, &mut std::io::sink()));
         let _ = rustls::crypto::ring::default_provider().install_default();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let client = reqwest::Client::builder()
@@ -84,7 +84,7 @@ impl Browser {
             "--disable-gpu".to_owned(),
             "--disable-dev-shm-usage".to_owned(),
             "--no-first-run".to_owned(),
-            // Nothing is to be asked of anybody, and nobody would be found.
+            // No requests to the network: no host name resolves, and the proxy does not exist.
             "--disable-background-networking".to_owned(),
             "--disable-component-update".to_owned(),
             "--disable-sync".to_owned(),
@@ -92,7 +92,7 @@ impl Browser {
             "--proxy-server=127.0.0.1:9".to_owned(),
             format!("--user-data-dir={}", browser._profile.path().join("profile").display()),
         ];
-        let made = browser.ask(
+        let made = browser.request(
             "session",
             json!({"capabilities": {"alwaysMatch": {
                 "goog:loggingPrefs": {"browser": "ALL"},
@@ -103,7 +103,7 @@ impl Browser {
         Some(browser)
     }
 
-    fn ask(&self, path: &str, body: Value) -> Value {
+    fn request(&self, path: &str, body: Value) -> Value {
         let answer: Value = self.runtime.block_on(async {
             let sent = self.client.post(format!("{}/{path}", self.address)).json(&body).send();
             sent.await.unwrap().json().await.unwrap()
@@ -114,33 +114,33 @@ impl Browser {
     }
 
     /// Sends a command of the developer tools.
-    pub(crate) fn tell(&self, command: &str, parameters: Value) -> Value {
+    pub(crate) fn devtools(&self, command: &str, parameters: Value) -> Value {
         let body = json!({"cmd": command, "params": parameters});
-        self.ask(&format!("{}/goog/cdp/execute", self.session), body)
+        self.request(&format!("{}/goog/cdp/execute", self.session), body)
     }
 
     /// Opens the file at `path` as it looks in `view`.
     pub(crate) fn open(&self, path: &Path, view: View) {
         let size =
             json!({"width": view.width, "height": 900, "deviceScaleFactor": 1, "mobile": false});
-        self.tell("Emulation.setDeviceMetricsOverride", size);
+        self.devtools("Emulation.setDeviceMetricsOverride", size);
         let scheme = if view.is_dark { "dark" } else { "light" };
         let features = json!([{"name": "prefers-color-scheme", "value": scheme}]);
-        self.tell("Emulation.setEmulatedMedia", json!({"media": "", "features": features}));
+        self.devtools("Emulation.setEmulatedMedia", json!({"media": "", "features": features}));
         let url = format!("file://{}", path.display());
-        self.ask(&format!("{}/url", self.session), json!({"url": url}));
+        self.request(&format!("{}/url", self.session), json!({"url": url}));
     }
 
-    /// Runs a function body in the page, and returns what it returns.
+    /// Runs a function body in the page, and returns its result.
     pub(crate) fn run(&self, script: &str) -> Value {
         let body = json!({"script": script, "args": []});
-        self.ask(&format!("{}/execute/sync", self.session), body)
+        self.request(&format!("{}/execute/sync", self.session), body)
     }
 
-    /// Returns what the console was told since it was last asked: errors, warnings, refusals of the page's policy.
+    /// Returns the new lines of the console: errors, warnings, refusals by the policy of the page.
     pub(crate) fn console(&self) -> Vec<String> {
-        let told = self.ask(&format!("{}/se/log", self.session), json!({"type": "browser"}));
-        told.as_array().unwrap().iter().map(Value::to_string).collect()
+        let output = self.request(&format!("{}/se/log", self.session), json!({"type": "browser"}));
+        output.as_array().unwrap().iter().map(Value::to_string).collect()
     }
 
     /// Returns the whole page as a PNG file, in base 64.
@@ -150,7 +150,7 @@ impl Browser {
         );
         let clip = json!({"x": 0, "y": 0, "width": size[0], "height": size[1], "scale": 1});
         let parameters = json!({"captureBeyondViewport": true, "clip": clip});
-        self.tell("Page.captureScreenshot", parameters)["data"].as_str().unwrap().to_owned()
+        self.devtools("Page.captureScreenshot", parameters)["data"].as_str().unwrap().to_owned()
     }
 }
 

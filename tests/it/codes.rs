@@ -1,4 +1,4 @@
-//! Every code that the sources use is explained, and every code that is explained is used.
+//! Every code that the sources use is explained, and every explained code is used.
 
 use botops_findings::catalogue;
 use std::{
@@ -7,7 +7,7 @@ use std::{
     path::Path,
 };
 
-/// Codes named in the sources outside the catalogue, with the file of one use.
+/// Returns the codes in the sources outside the catalogue, each with a file that uses it.
 fn used() -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
     let mut folders = vec![
@@ -37,7 +37,7 @@ fn used() -> BTreeMap<String, String> {
 }
 
 #[test]
-fn every_code_used_is_explained() {
+fn every_used_code_is_explained() {
     let used = used();
     assert!(used.len() > 60, "only {} codes were found in the sources", used.len());
     let missing: Vec<_> = used.iter().filter(|(code, _)| catalogue::find(code).is_none()).collect();
@@ -45,7 +45,7 @@ fn every_code_used_is_explained() {
 }
 
 #[test]
-fn every_code_explained_is_used() {
+fn every_explained_code_is_used() {
     let used: BTreeSet<String> = used().into_keys().collect();
     let idle: Vec<_> =
         catalogue::all().map(|entry| entry.code).filter(|code| !used.contains(*code)).collect();
@@ -53,7 +53,7 @@ fn every_code_explained_is_used() {
 }
 
 #[test]
-fn an_explanation_says_more_than_its_title() {
+fn an_explanation_is_longer_than_its_title() {
     for entry in catalogue::all() {
         assert!(entry.explanation.len() > entry.title.len() + 20, "{}", entry.code);
         assert!(entry.explanation.ends_with('.'), "{}", entry.code);

@@ -1,14 +1,16 @@
-//! How sure a model is, from the YAML to the answer: what is found in training is shown, stored, and applied.
+//! Confidence from the settings to the answer: training chooses the threshold and the score, the model stores them,
+//! and every verb applies them.
 
 use crate::terminal::{Terminal, two_intents};
 use serde_json::Value;
 
-/// What is asked for in most tests: 85 % of the answers right, whatever score shows it best, and sets that may miss a
-/// fifth.
-const ASKED: &str = "fallback: { target_accuracy: 0.85, score: auto }\nconformal: { alpha: 0.2 }\n";
+/// The settings of most tests: 85 % of the answers are right, the best score is chosen, and prediction sets miss at
+/// most a fifth.
+const SETTINGS: &str =
+    "fallback: { target_accuracy: 0.85, score: auto }\nconformal: { alpha: 0.2 }\n";
 
-/// Makes `n` messages of each of four intents, a quarter of them with a word of another intent, and half of `n` about
-/// other things; the same seed, the same messages.
+/// Makes `n` messages of each of four intents, a quarter of them with a word of another intent, and `n / 2` messages
+/// on other topics. The same seed gives the same messages.
 pub(crate) fn messages(n: usize, seed: u64) -> Vec<(String, &'static str)> {
     const WORDS: [(&str, &str); 4] = [
         ("parcel", "order_status"),
@@ -20,7 +22,7 @@ pub(crate) fn messages(n: usize, seed: u64) -> Vec<(String, &'static str)> {
     const FILLERS: [&str; 8] = ["my", "the", "is", "please", "for", "still", "again", "today"];
     let mut state = seed;
     let mut below = |n: usize| {
-        // Knuth's generator of 64 bits; its upper half is random enough for words.
+        // Knuth's 64-bit generator. Its upper half is random enough to choose words.
         state =
             state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (state >> 33) as usize % n
@@ -52,7 +54,7 @@ fn terminal() -> Terminal {
     terminal
         .write("train.csv", csv(&messages(160, 1)))
         .write("test.csv", csv(&messages(80, 2)))
-        .write("asked.yaml", ASKED);
+        .write("settings.yaml", SETTINGS);
     terminal
 }
 
@@ -71,16 +73,16 @@ fn number(value: &Value) -> f64 {
 }
 
 #[test]
-fn what_training_found_is_what_predict_and_evaluate_apply() {
+fn predict_and_evaluate_apply_the_threshold_from_training() {
     let terminal = terminal();
-    let trained = json(&terminal, 0, "train train.csv --config asked.yaml --out m.botops");
+    let trained = json(&terminal, 0, "train train.csv --config settings.yaml --out m.botops");
     let rule = &trained["data"]["fallback"];
     let threshold = number(&rule["threshold"]);
     let shown = &rule["guarantee"];
     assert_eq!(shown["target_accuracy"], 0.85);
     assert!(number(&shown["accuracy_bound"]) >= 0.85, "{shown}");
     assert!(number(&shown["n_answered"]) < number(&shown["n_samples"]), "{shown}");
-    // Of all five scores, the one with the smallest area under risk-coverage decides.
+    // Training compares five scores and chooses the one with the smallest area under the risk-coverage curve.
     let compared = trained["data"]["scores"].as_array().unwrap();
     assert_eq!(compared.len(), 5);
     let best = compared
@@ -107,7 +109,7 @@ fn what_training_found_is_what_predict_and_evaluate_apply() {
             held += f64::from(u8::from(set.iter().any(|intent| intent == truth)));
         }
     }
-    // It declines far more than the confidence 0.35, which no spec need state, would.
+    // The model declines many more messages than the default threshold of 0.35 would.
     assert!(answered < 0.95 * truths.len() as f64 && answered > 100.0, "{answered}");
 
     let judged = json(&terminal, 0, "evaluate m.botops test.csv");
@@ -120,7 +122,8 @@ fn what_training_found_is_what_predict_and_evaluate_apply() {
     assert_eq!(number(&selective["accuracy"]["n"]), answered);
     assert!((number(&selective["accuracy"]["value"]) - right / answered).abs() < 1e-12);
     assert!((number(&report["metrics"]["set_coverage"]["value"]) - held / in_scope).abs() < 1e-12);
-    // By chance alone coverage of 320 is 0.8 give or take 0.045; that of the answers is bounded from below.
+    // With 320 messages, the coverage is 0.8 with a standard error near 0.022. The accuracy of the answers has a
+    // lower bound.
     assert!((0.72..0.88).contains(&(held / in_scope)), "{}", held / in_scope);
     assert!(right / answered > 0.81, "{}", right / answered);
     let scores = report["oos"]["scores"].as_array().unwrap();
@@ -135,9 +138,9 @@ fn what_training_found_is_what_predict_and_evaluate_apply() {
 }
 
 #[test]
-fn people_see_what_was_chosen_and_why() {
+fn train_prints_the_chosen_score_and_the_reason() {
     let terminal = terminal();
-    let said = terminal.stdout("train train.csv --config asked.yaml --out m.botops");
+    let output = terminal.stdout("train train.csv --config settings.yaml --out m.botops");
     for part in [
         "scores out of fold, in scope against out of scope:",
         "FPR at 95 % recall",
@@ -147,22 +150,22 @@ fn people_see_what_was_chosen_and_why() {
         "(target 0.85)",
         "sets of intents (lac) hold the truth of 80.0 % of in-scope utterances",
     ] {
-        assert!(said.contains(part), "`{part}` is not in\n{said}");
+        assert!(output.contains(part), "`{part}` is not in\n{output}");
     }
-    let said = terminal.stdout("evaluate m.botops test.csv");
+    let output = terminal.stdout("evaluate m.botops test.csv");
     for part in ["answered where ", "where 0.85 was the target", "prediction sets (lac, alpha 0.2)"]
     {
-        assert!(said.contains(part), "`{part}` is not in\n{said}");
+        assert!(output.contains(part), "`{part}` is not in\n{output}");
     }
-    let said = terminal.stdout("predict m.botops parcel");
-    assert!(said.contains("one of {") || said.contains("likely enough"), "{said}");
+    let output = terminal.stdout("predict m.botops parcel");
+    assert!(output.contains("one of {") || output.contains("likely enough"), "{output}");
 }
 
 #[test]
-fn a_card_says_what_was_promised() {
+fn a_model_card_states_the_accuracy_guarantee() {
     let terminal = terminal();
     terminal.write("botops.yaml", "version: 1\nmodel: support\n");
-    let line = "train train.csv --config asked.yaml --out m.botops --test test.csv";
+    let line = "train train.csv --config settings.yaml --out m.botops --test test.csv";
     let trained = json(&terminal, 0, line);
     let run = trained["data"]["run"].as_str().unwrap();
     let card = json(&terminal, 0, &format!("runs export {run} --to model-card --dry-run"));
@@ -182,7 +185,7 @@ fn a_card_says_what_was_promised() {
 }
 
 #[test]
-fn a_model_that_asks_for_nothing_says_nothing_of_sets() {
+fn a_default_model_has_no_prediction_sets() {
     let terminal = terminal();
     let trained = json(&terminal, 0, "train train.csv --out m.botops");
     assert_eq!(trained["data"]["fallback"]["threshold"], 0.35);
@@ -195,7 +198,7 @@ fn a_model_that_asks_for_nothing_says_nothing_of_sets() {
 }
 
 #[test]
-fn what_cannot_be_had_is_refused_with_its_code_and_nothing_is_written() {
+fn an_impossible_setting_is_refused_with_a_code_and_writes_nothing() {
     let terminal = terminal();
     terminal.write("plain.csv", two_intents(60));
     for (spec, data, exit, code, part) in [
@@ -222,19 +225,22 @@ fn what_cannot_be_had_is_refused_with_its_code_and_nothing_is_written() {
         ),
     ] {
         terminal.write("spec.yaml", spec);
-        let said = terminal.run(&format!("train {data} --config spec.yaml --out m.botops"));
-        assert!(said.starts_with(&format!("exit: {exit}")), "{spec}: {said}");
-        assert!(said.contains(code) && said.contains(part) && said.contains("hint: "), "{said}");
+        let output = terminal.run(&format!("train {data} --config spec.yaml --out m.botops"));
+        assert!(output.starts_with(&format!("exit: {exit}")), "{spec}: {output}");
+        assert!(
+            output.contains(code) && output.contains(part) && output.contains("hint: "),
+            "{output}"
+        );
         assert!(!terminal.path().join("m.botops").exists(), "{spec}");
     }
 }
 
 #[test]
-fn a_target_that_the_message_names_is_reached() {
+fn the_target_that_the_message_suggests_is_reached() {
     let terminal = terminal();
     terminal.write("spec.yaml", "fallback: { target_accuracy: 0.9999 }");
-    let said = terminal.run("train train.csv --config spec.yaml --out m.botops");
-    let named = said.split("set `").nth(1).and_then(|rest| rest.split('`').next()).unwrap();
+    let output = terminal.run("train train.csv --config spec.yaml --out m.botops");
+    let named = output.split("set `").nth(1).and_then(|rest| rest.split('`').next()).unwrap();
     let (key, value) = named.split_once(": ").unwrap();
     assert_eq!(key, "fallback.target_accuracy");
     terminal.write("spec.yaml", format!("fallback: {{ target_accuracy: {value} }}"));
@@ -242,15 +248,15 @@ fn a_target_that_the_message_names_is_reached() {
 }
 
 #[test]
-fn what_was_not_done_is_said() {
+fn skipped_steps_are_reported() {
     let terminal = terminal();
     terminal.write("plain.csv", two_intents(60)).write("auto.yaml", "fallback: { score: auto }");
     let trained = json(&terminal, 0, "train plain.csv --config auto.yaml --out m.botops");
     assert_eq!(trained["findings"][0]["code"], "BOT-7062");
     assert_eq!(trained["data"]["fallback"]["score"], "max_probability");
-    let said = terminal.stdout("train plain.csv --config auto.yaml --out m.botops");
-    assert!(said.contains("BOT-7062"), "{said}");
-    let line = "train train.csv --config asked.yaml --cross-validate 3";
+    let output = terminal.stdout("train plain.csv --config auto.yaml --out m.botops");
+    assert!(output.contains("BOT-7062"), "{output}");
+    let line = "train train.csv --config settings.yaml --cross-validate 3";
     let folds = json(&terminal, 0, line);
     assert_eq!(folds["findings"][0]["code"], "BOT-7064");
     assert!(terminal.stdout(line).contains("BOT-7064"));

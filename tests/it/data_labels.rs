@@ -1,4 +1,4 @@
-//! What a data steward asks of labels: which are wrong, what is there twice, what to label next, and back again.
+//! Labels: finding wrong ones and duplicates, suggesting utterances to label, and merging the labels back.
 
 use crate::terminal::{Terminal, two_intents};
 use serde_json::Value;
@@ -14,14 +14,14 @@ fn json(terminal: &Terminal, exit: i32, line: &str) -> Value {
     document
 }
 
-/// Returns the records that findings with `code` name.
+/// Returns the records of the findings with `code`.
 fn records(document: &Value, code: &str) -> BTreeSet<u64> {
     let findings = document["findings"].as_array().unwrap().iter();
     findings.filter(|f| f["code"] == code).map(|f| f["record"].as_u64().unwrap()).collect()
 }
 
-/// Two intents of 80 records each, of which the records 10, 41 and 100 have the label of the other; the first of them
-/// has a mail address and a line break, which parts record from line.
+/// Two intents of 80 records each. Records 10, 41 and 100 have the label of the other intent. Record 10 also has a
+/// mail address and a line break, so that record and line numbers differ after it.
 fn mislabelled() -> String {
     let text = two_intents(80);
     let swap = |line: &str| match line.strip_suffix(",order_status") {
@@ -32,8 +32,8 @@ fn mislabelled() -> String {
     for record in [10, 41, 100] {
         lines[record] = swap(&lines[record]);
     }
-    let (said, intent) = lines[10].rsplit_once(',').unwrap();
-    lines[10] = format!("\"{said}\nmail jane.doe@example.com\",{intent}");
+    let (utterance, intent) = lines[10].rsplit_once(',').unwrap();
+    lines[10] = format!("\"{utterance}\nmail jane.doe@example.com\",{intent}");
     lines.join("\n") + "\n"
 }
 
@@ -61,16 +61,16 @@ fn wrong_labels_are_found_by_record_and_line() {
     }
     let scores: Vec<f64> = issues.iter().map(|issue| issue["score"].as_f64().unwrap()).collect();
     assert!(scores.is_sorted_by(|a, b| a >= b), "{scores:?}");
-    // What people read has no personal data.
+    // The file for review has no personal data.
     let review = fs::read_to_string(terminal.path().join("review.csv")).unwrap();
     assert_eq!(review.matches("[email]").count(), 1, "{review}");
     assert!(!found.to_string().contains("jane.doe"), "{found:#}");
-    // The same again, byte for byte.
+    // A second run gives the same result, byte for byte.
     assert_eq!(found, json(&terminal, 0, line));
 }
 
 #[test]
-fn too_many_wrong_labels_fail() {
+fn too_many_wrong_labels_fail_the_check() {
     let terminal = Terminal::new();
     terminal.write("train.csv", mislabelled());
     let passed = terminal.run("data label-issues train.csv --fail-if 2%");
@@ -83,10 +83,10 @@ fn too_many_wrong_labels_fail() {
 }
 
 #[test]
-fn intents_that_nobody_tells_apart_overlap() {
+fn indistinguishable_intents_are_reported_as_overlapping() {
     let terminal = Terminal::new();
     let mut text = two_intents(80);
-    // About every other parcel, by no rule that its words tell, is filed under another name for the same.
+    // About half of the records of one intent get a second label, by a rule that their words do not show.
     let mut n = 0_usize;
     text = text
         .lines()
@@ -112,21 +112,21 @@ fn intents_that_nobody_tells_apart_overlap() {
 }
 
 #[test]
-fn labels_that_cannot_be_judged_are_refused() {
+fn data_whose_labels_cannot_be_judged_is_refused() {
     let terminal = Terminal::new();
     terminal.write("few.csv", "text,intent\na b,x\nc d,x\ne f,y\ng h,y\ni j,y\n");
     let few = terminal.run("data label-issues few.csv");
     assert!(few.starts_with("exit: 4\n"), "{few}");
     terminal.write("train.csv", mislabelled());
-    for (words, said) in [
+    for (words, part) in [
         ("train.csv --folds 1", "BOT-3030"),
         ("train.csv --at-least 0", "write a probability above 0"),
         ("train.csv --fail-if 120%", "write a share such as"),
         ("train.csv --out train.csv", "BOT-1009"),
         ("missing.csv", "missing.csv"),
     ] {
-        let said_of = terminal.run(&format!("data label-issues {words}"));
-        assert!(said_of.starts_with("exit: 2\n") && said_of.contains(said), "{words}: {said_of}");
+        let output = terminal.run(&format!("data label-issues {words}"));
+        assert!(output.starts_with("exit: 2\n") && output.contains(part), "{words}: {output}");
     }
 }
 
@@ -168,7 +168,7 @@ fn duplicates_are_grouped_within_and_across_intents_and_files() {
     assert_eq!(records(&found, "BOT-2125"), BTreeSet::from([2]));
     assert_eq!(records(&found, "BOT-2192"), BTreeSet::from([5, 6]));
     assert_eq!(records(&found, "BOT-2194"), BTreeSet::from([7, 2]));
-    // The worst first, and each member with the one it is nearest to.
+    // The worst group comes first, and each member names its nearest other member.
     let first = &data["groups"][0];
     assert_eq!(first["intents"], serde_json::json!(["account", "login"]));
     for group in data["groups"].as_array().unwrap() {
@@ -186,7 +186,7 @@ fn duplicates_are_grouped_within_and_across_intents_and_files() {
     assert!(wrong.starts_with("exit: 2\n") && wrong.contains("from 0.5 to 1"), "{wrong}");
 }
 
-/// A model of two intents, and traffic it has and has not learned from.
+/// A model of two intents, and traffic that is partly in its training data.
 fn traffic() -> Terminal {
     let terminal = Terminal::new();
     terminal.write("train.csv", two_intents(60));
@@ -217,7 +217,7 @@ fn traffic() -> Terminal {
 const SUGGEST: &str = "data suggest traffic.jsonl --model m.botops --data train.csv --intent-column truth --out ask.csv";
 
 #[test]
-fn what_is_suggested_is_new_or_unsure_safe_and_accounted_for() {
+fn suggestions_are_novel_or_uncertain_redacted_and_counted() {
     let terminal = traffic();
     let first_learned =
         two_intents(1).lines().nth(1).unwrap().rsplit_once(',').unwrap().0.to_owned();
@@ -236,7 +236,7 @@ fn what_is_suggested_is_new_or_unsure_safe_and_accounted_for() {
     assert_eq!(of("curtains")["count"], 2);
     assert_eq!(of("curtains")["reason"], "novel");
     assert_eq!(of("zebra")["text"], "write to [email] about the zebra");
-    // What it was trained on comes last.
+    // A text from the training data comes last.
     assert_eq!(suggestions.last().unwrap()["text"], "parcel parcel arrives");
     let written = fs::read_to_string(terminal.path().join("ask.csv")).unwrap();
     let header = "id,text,suggested_intent,confidence,intent,count,worth,reason\n";
@@ -251,14 +251,14 @@ fn what_is_suggested_is_new_or_unsure_safe_and_accounted_for() {
             .len(),
         1
     );
-    // All of it learned: nothing is left.
+    // If the model was trained on all of the data, there is nothing to suggest.
     let none = terminal.run("data suggest train.csv --model m.botops --out none.csv");
     assert!(none.starts_with("exit: 4\n") && none.contains("BOT-2199"), "{none}");
     assert!(!terminal.path().join("none.csv").exists());
 }
 
 #[test]
-fn what_was_learned_from_may_have_other_columns_than_the_traffic() {
+fn training_data_and_traffic_may_have_different_column_names() {
     let terminal = traffic();
     let learned = two_intents(60).replacen("text,", "said,", 1);
     terminal.write("learned.csv", &learned);
@@ -268,10 +268,10 @@ fn what_was_learned_from_may_have_other_columns_than_the_traffic() {
         refused.starts_with("exit: 2\n") && refused.contains("--text-column said"),
         "{refused}"
     );
-    // What the hint says works, and so does what comes next.
-    let told = terminal.run(&format!("{line} --text-column said"));
+    // The command of the hint works, and so does the suggested next command.
+    let output = terminal.run(&format!("{line} --text-column said"));
     let merge = "data merge learned.csv ask.csv --out merged.csv --text-column said";
-    assert!(told.contains(&format!("next: `botops {merge}`")), "{told}");
+    assert!(output.contains(&format!("next: `botops {merge}`")), "{output}");
     let same = json(&terminal, 0, SUGGEST)["data"]["suggestions"].clone();
     assert_eq!(
         json(&terminal, 0, &format!("{line} --text-column said"))["data"]["suggestions"],
@@ -280,23 +280,23 @@ fn what_was_learned_from_may_have_other_columns_than_the_traffic() {
     label(&terminal, &[("curtains", "order_status")]);
     let merged = terminal.run(&format!("{merge} --new-intents"));
     assert!(merged.contains("1 added"), "{merged}");
-    // Both have another one: it is said what to do.
+    // The columns of both files have other names: the hint says how to convert one of them.
     let traffic = fs::read_to_string(terminal.path().join("traffic.jsonl")).unwrap();
     terminal.write("traffic.jsonl", traffic.replace("\"text\"", "\"heard\""));
     let both = terminal.run(&format!("{line} --text-column heard"));
     assert!(both.starts_with("exit: 2\n"), "{both}");
     assert!(both.contains("botops data import learned.csv --out learned.new.csv"), "{both}");
-    // A column that neither has is a mistake.
+    // A column that neither file has is an error.
     let none = terminal.run(&format!("{SUGGEST} --text-column absent"));
     assert!(none.starts_with("exit: 2\n") && none.contains("BOT-2101"), "{none}");
-    // Without data there is nothing to merge with.
+    // Without training data, there is nothing to merge with.
     let alone = terminal
         .run(&format!("{} --text-column heard", SUGGEST.replace("--data train.csv ", "--force ")));
     assert!(alone.starts_with("exit: 0\n") && !alone.contains("next:"), "{alone}");
 }
 
 #[test]
-fn names_of_intents_show_no_personal_data() {
+fn personal_data_in_intent_names_is_redacted() {
     let terminal = Terminal::new();
     let rows = |mail: &str| {
         format!(
@@ -314,8 +314,8 @@ fn names_of_intents_show_no_personal_data() {
             if line.starts_with("data duplicates") && format == "json" {
                 continue;
             }
-            let told = terminal.run(&format!("--format {format} {line}"));
-            assert!(told.contains("[email]") && !told.contains("person@"), "{told}");
+            let output = terminal.run(&format!("--format {format} {line}"));
+            assert!(output.contains("[email]") && !output.contains("person@"), "{output}");
         }
     }
     let page = fs::read_to_string(terminal.path().join("p.html")).unwrap();
@@ -324,15 +324,15 @@ fn names_of_intents_show_no_personal_data() {
     let mail = "order.status@example.org";
     terminal.write("train.csv", two_intents(60).replace("order_status", mail));
     let issues = "data label-issues train.csv --at-least 0.01 --out issues.csv";
-    let told = terminal.run(issues) + &terminal.run("train train.csv --out \"my m.botops\"");
-    assert!(told.contains("next: `botops predict 'my m.botops' hello`"), "{told}");
-    let told = terminal.run(issues) + &terminal.run("evaluate \"my m.botops\" train.csv");
-    assert!(told.contains("[email]") && !told.contains(mail), "{told}");
+    let output = terminal.run(issues) + &terminal.run("train train.csv --out \"my m.botops\"");
+    assert!(output.contains("next: `botops predict 'my m.botops' hello`"), "{output}");
+    let output = terminal.run(issues) + &terminal.run("evaluate \"my m.botops\" train.csv");
+    assert!(output.contains("[email]") && !output.contains(mail), "{output}");
     let csv = fs::read_to_string(terminal.path().join("issues.csv")).unwrap();
     assert!(!csv.contains(mail), "{csv}");
 }
 
-/// Fills in the column `intent` of the suggestions that hold a word.
+/// Fills in the column `intent` of the suggestions that contain a word.
 fn label(terminal: &Terminal, labels: &[(&str, &str)]) {
     let written = fs::read_to_string(terminal.path().join("ask.csv")).unwrap();
     let lines: String = written
@@ -354,7 +354,7 @@ fn label(terminal: &Terminal, labels: &[(&str, &str)]) {
 }
 
 #[test]
-fn labels_come_back_once_and_nothing_is_lost() {
+fn labels_are_merged_once_and_every_row_is_counted() {
     let terminal = traffic();
     terminal.stdout(SUGGEST);
     label(&terminal, &[("curtains", "account_help"), ("=cmd", "order_status"), ("zebra", "oos")]);
@@ -366,20 +366,20 @@ fn labels_come_back_once_and_nothing_is_lost() {
     assert_eq!(of(data), [120, n, 3, 0, n - 3, 0, 123], "{data:#}");
     let out = fs::read_to_string(terminal.path().join("merged.csv")).unwrap();
     assert_eq!(out.lines().count(), 124);
-    // The text is what was said, not what a spreadsheet was given.
+    // The merged text is the original one, without the marks for spreadsheets.
     assert!(out.contains("\n=cmd|calc giraffe parcel password,order_status,"), "{out}");
-    // Again: they are there.
+    // A second merge adds nothing.
     let again = json(&terminal, 0, "data merge merged.csv ask.csv --out again.csv");
     assert_eq!(of(&again["data"]), [123, n, 0, 3, n - 3, 0, 123]);
     assert_eq!(fs::read_to_string(terminal.path().join("again.csv")).unwrap(), out);
 }
 
 #[test]
-fn labels_are_not_written_over_unasked() {
+fn edited_labels_are_overwritten_only_with_force() {
     let terminal = traffic();
     terminal.stdout(SUGGEST);
     let suggested = fs::read_to_string(terminal.path().join("ask.csv")).unwrap();
-    // What nobody touched is written again.
+    // A file that nobody edited is overwritten.
     terminal.stdout(SUGGEST);
     label(&terminal, &[("curtains", "account_help")]);
     let labelled = fs::read_to_string(terminal.path().join("ask.csv")).unwrap();
@@ -394,7 +394,7 @@ fn labels_are_not_written_over_unasked() {
 }
 
 #[test]
-fn labels_that_cannot_be_taken_are_refused_with_the_reason() {
+fn unusable_labels_are_refused_with_the_reason() {
     let terminal = traffic();
     terminal.stdout(SUGGEST);
     label(&terminal, &[("curtains", "acount_help"), ("=cmd", "order_status"), ("zebra", "oos")]);
@@ -415,7 +415,7 @@ fn labels_that_cannot_be_taken_are_refused_with_the_reason() {
     let found = json(&terminal, 3, "data merge base.csv ask.csv --out merged.csv --refused no.csv");
     let codes: BTreeSet<&str> =
         found["findings"].as_array().unwrap().iter().map(|f| f["code"].as_str().unwrap()).collect();
-    // The column `source` is not carried over; the text changed; the intent is unknown; the base says otherwise.
+    // The column `source` is dropped, a text was changed, an intent is unknown, and the base has another intent.
     assert!(
         ["BOT-2166", "BOT-2197", "BOT-2113", "BOT-2122"].iter().all(|code| codes.contains(code)),
         "{codes:?}"

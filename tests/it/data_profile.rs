@@ -1,4 +1,4 @@
-//! `botops data profile`: what a data set is made of, before and after.
+//! `botops data profile`: the contents of a data set, alone and compared with an earlier one.
 
 use crate::terminal::Terminal;
 use serde_json::Value;
@@ -16,12 +16,12 @@ fn terminal() -> Terminal {
 }
 
 #[test]
-fn a_data_set_is_said_in_tables() {
+fn a_profile_is_printed_as_tables() {
     insta::assert_snapshot!(terminal().run("data profile before.csv"));
 }
 
 #[test]
-fn what_was_before_is_beside_it() {
+fn a_profile_is_compared_with_an_earlier_one() {
     let terminal = terminal();
     insta::assert_snapshot!(
         terminal.run("data profile after.csv --against before.csv --html page.html")
@@ -32,7 +32,7 @@ fn what_was_before_is_beside_it() {
 }
 
 #[test]
-fn a_summary_is_markdown_and_a_program_gets_all_of_it() {
+fn a_summary_is_markdown_and_json_has_the_whole_profile() {
     let terminal = terminal();
     insta::assert_snapshot!(
         terminal.run("data profile after.csv --against before.csv --format markdown")
@@ -52,7 +52,7 @@ fn a_summary_is_markdown_and_a_program_gets_all_of_it() {
 }
 
 #[test]
-fn nothing_is_written_dry_and_mistakes_are_said() {
+fn a_dry_run_writes_nothing_and_mistakes_are_reported() {
     let terminal = terminal();
     terminal.write("bare.csv", "n,m\n1,2\n3,4\n");
     for line in [

@@ -1,5 +1,5 @@
-//! What a data steward does with data full of problems: look at what is proposed, apply what they agree with, correct by
-//! hand what was set aside, and lose nothing.
+//! Repairs: fixes are proposed, reviewed and applied, quarantined records are corrected by hand and merged back, and
+//! no record is lost.
 
 use crate::terminal::Terminal;
 use insta::assert_snapshot;
@@ -48,7 +48,7 @@ fn json(terminal: &Terminal, exit: i32, line: &str) -> Value {
 }
 
 #[test]
-fn fixes_are_proposed_as_a_patch_to_be_looked_through() {
+fn fixes_are_proposed_as_a_patch_for_review() {
     let terminal = terminal();
     let shown = terminal.run("data repair train.csv --patch repairs.csv");
     let patch = read(&terminal, "repairs.csv");
@@ -59,10 +59,11 @@ fn fixes_are_proposed_as_a_patch_to_be_looked_through() {
 }
 
 #[test]
-fn a_patch_is_applied_as_it_was_reviewed() {
+fn a_patch_is_applied_as_reviewed() {
     let terminal = terminal();
     terminal.run("data repair train.csv --patch repairs.csv");
-    // As a European spreadsheet saves it, after the steward changed one `after`, refused one fix and took another.
+    // The patch as a European spreadsheet saves it, after the reviewer edited one `after`, refused one fix and
+    // accepted another.
     let patch = read(&terminal, "repairs.csv");
     let mut reader = csv::Reader::from_reader(patch.as_bytes());
     let mut writer = csv::WriterBuilder::new()
@@ -90,12 +91,12 @@ fn a_patch_is_applied_as_it_was_reviewed() {
 }
 
 #[test]
-fn a_patch_that_was_reviewed_is_not_written_over_unasked() {
+fn a_reviewed_patch_is_overwritten_only_with_force() {
     let terminal = terminal();
     let line = "data repair train.csv --patch repairs.csv";
     terminal.stdout(line);
     let proposed = read(&terminal, "repairs.csv");
-    // What nobody touched is written again.
+    // A file that nobody edited is overwritten.
     terminal.stdout(line);
     let reviewed = proposed.replacen(",yes,", ",no,", 1);
     assert_ne!(reviewed, proposed);
@@ -130,14 +131,14 @@ fn a_patch_of_other_data_is_a_conflict_and_nothing_is_written() {
 }
 
 #[test]
-fn records_that_were_set_aside_come_back_once_they_are_as_expected() {
+fn corrected_records_of_a_quarantine_are_merged_back() {
     let terminal = terminal();
     terminal.run("validate train.csv --quarantine rejected.csv");
     let rejected = read(&terminal, "rejected.csv");
     assert!(!rejected.contains("jane.doe"), "{rejected}");
     let corrected = rejected
-        // The intent and the language of record 2; a text for record 7, which begins like a formula; the intent of 8 is
-        // wrong in another way.
+        // The intent and the language of record 2; a text for record 7 that begins like a formula; for record 8,
+        // another wrong intent.
         .replace("Order-Status,EN", "order_status,en")
         .replace(",7,,refund", ",7,'+33 is where I call from,refund")
         .replace("unknown_thing,en", "refundd,en")
@@ -153,7 +154,7 @@ fn records_that_were_set_aside_come_back_once_they_are_as_expected() {
     let (new, left) = (read(&terminal, "new.csv"), read(&terminal, "left.csv"));
     assert!(new.contains("\n7,+33 is where I call from,refund,en,\n"), "{new}");
     assert_snapshot!(format!("{shown}--- new.csv\n{new}--- left.csv\n{left}"));
-    // What is left goes on where it stopped: of a record that both list, the last counts.
+    // The remaining records can be corrected later. If two quarantines list a record, the last one counts.
     terminal.write(
         "left.csv",
         left.replace("refundd,en", "refund,en").replace("refnd,fr", "refund,en"),
@@ -166,7 +167,7 @@ fn records_that_were_set_aside_come_back_once_they_are_as_expected() {
         (&data["records_in"], &data["records_out"], &data["quarantined"]),
         (&10.into(), &9.into(), &1.into())
     );
-    // The address was edited around, never lost: it still rejects its record.
+    // The edited address is kept, and still rejects its record.
     assert_eq!(document["findings"][0]["code"], "BOT-2216");
 }
 
@@ -254,7 +255,7 @@ fn corrections_are_not_merged_into_rows_that_moved() {
 }
 
 #[test]
-fn suggested_labels_are_proposed_and_never_applied_unasked() {
+fn suggested_labels_are_proposed_and_not_applied_by_default() {
     let terminal = Terminal::new();
     terminal.write("a.csv", "text,intent\nwhere is it,refund\nmoney back,refund\nparcel,order\n").write(
         "labels.json",
@@ -270,7 +271,7 @@ fn suggested_labels_are_proposed_and_never_applied_unasked() {
 }
 
 #[test]
-fn what_cannot_be_used_is_said_with_its_place_and_a_hint() {
+fn unusable_input_is_refused_with_its_place_and_a_hint() {
     let terminal = terminal();
     terminal
         .write("b.csv", DATA)
@@ -289,7 +290,7 @@ fn what_cannot_be_used_is_said_with_its_place_and_a_hint() {
         .write("beyond.csv", "record,fingerprint,text\n99,r-0,a\n")
         .write("column.csv", "record,fingerprint,text,price\n1,r-0,a,1\n");
     terminal.run("data import train.csv --out a.parquet");
-    for (line, exit, said) in [
+    for (line, exit, part) in [
         ("- --patch p.csv", 2, "BOT-2220"),
         ("*.csv --patch p.csv", 2, "BOT-2220"),
         ("nlu.yml --patch p.csv", 2, "BOT-2220"),
@@ -315,7 +316,7 @@ fn what_cannot_be_used_is_said_with_its_place_and_a_hint() {
     ] {
         let shown = terminal.run(&format!("data repair {line}"));
         assert!(
-            shown.starts_with(&format!("exit: {exit}\n")) && shown.contains(said),
+            shown.starts_with(&format!("exit: {exit}\n")) && shown.contains(part),
             "{line}: {shown}"
         );
         assert!(
@@ -326,7 +327,7 @@ fn what_cannot_be_used_is_said_with_its_place_and_a_hint() {
     }
     let words = json(&terminal, 3, "data repair train.csv --apply words.csv --out new.csv");
     assert_eq!(words["findings"].as_array().unwrap().len(), 4, "{words:#}");
-    // A patch all of whose lines were deleted changes nothing.
+    // A patch without lines changes nothing.
     let none = terminal.run("data repair train.csv --apply header.csv --out new.csv");
     assert!(none.starts_with("exit: 0\n"), "{none}");
     assert_eq!(read(&terminal, "new.csv"), DATA);

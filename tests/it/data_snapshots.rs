@@ -1,9 +1,10 @@
-//! Data sets by content: stored, found, compared, damaged, swept, and cut off at any moment; on a folder and on real S3 servers.
+//! Data sets stored by content: taken, found, compared, damaged, swept and interrupted, in a folder and on real S3
+//! servers.
 
 use crate::{
     servers::{Moto, S3Server},
     store::Bench,
-    support::{Folder, botops_snapshot, seen},
+    support::{Folder, botops_snapshot, terminal_output},
 };
 use botops_digest::Digest;
 use botops_experiments::{Experiments, Retention, SweepRule};
@@ -22,7 +23,7 @@ use std::{
 
 const QUIET: &(dyn Fn(u64, u64) + Sync) = &|_, _| ();
 
-/// Bytes without order, from a seed.
+/// Returns random bytes from a seed.
 fn noise(n: usize, seed: u64) -> Vec<u8> {
     let mut random = botops_stats::random::Random::new(seed);
     let mut bytes = Vec::with_capacity(n + 8);
@@ -33,7 +34,7 @@ fn noise(n: usize, seed: u64) -> Vec<u8> {
     bytes
 }
 
-/// Files of all sizes: empty, small, cut into chunks, in folders, the same twice.
+/// Writes files of all sizes: empty, small, cut into chunks, in folders, and two with the same contents.
 fn fill(folder: &Path) {
     fs::create_dir_all(folder.join("more/deep")).unwrap();
     for (name, bytes) in [
@@ -47,7 +48,7 @@ fn fill(folder: &Path) {
     }
 }
 
-fn taking(paths: &[&Path]) -> SnapshotRequest {
+fn snapshot_request(paths: &[&Path]) -> SnapshotRequest {
     SnapshotRequest {
         name: "support".to_owned(),
         paths: paths.iter().map(|path| path.to_path_buf()).collect(),
@@ -61,7 +62,7 @@ fn taking(paths: &[&Path]) -> SnapshotRequest {
 }
 
 async fn take(snapshots: &Snapshots, folder: &Path) -> Taken {
-    snapshots.take(&taking(&[folder]), QUIET).await.unwrap()
+    snapshots.take(&snapshot_request(&[folder]), QUIET).await.unwrap()
 }
 
 async fn resolve(snapshots: &Snapshots, reference: &str) -> Result<Snapshot, Fault> {
@@ -69,7 +70,7 @@ async fn resolve(snapshots: &Snapshots, reference: &str) -> Result<Snapshot, Fau
     snapshots.resolve(&reference).await
 }
 
-/// The files under a folder, by path.
+/// Returns the files under a folder, by path.
 fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut found = BTreeMap::new();
     let mut folders = vec![folder.to_owned()];
@@ -88,8 +89,8 @@ fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     found
 }
 
-/// Everything a steward does, on any store.
-async fn keeps_data(store: &Store) {
+/// Checks every operation on snapshots in a store.
+async fn check_snapshots(store: &Store) {
     let snapshots = Snapshots::open(store.clone());
     assert!(snapshots.names().await.unwrap().is_empty());
     assert_eq!(resolve(&snapshots, "support").await.unwrap_err().code(), "BOT-5063");
@@ -97,7 +98,7 @@ async fn keeps_data(store: &Store) {
     let folder = held.path().join("data");
     fill(&folder);
 
-    let dry = SnapshotRequest { dry_run: true, ..taking(&[&folder]) };
+    let dry = SnapshotRequest { dry_run: true, ..snapshot_request(&[&folder]) };
     let dry = snapshots.take(&dry, QUIET).await.unwrap();
     assert!(snapshots.names().await.unwrap().is_empty(), "a dry run stores nothing");
     let first = take(&snapshots, &folder).await;
@@ -108,7 +109,7 @@ async fn keeps_data(store: &Store) {
     assert_eq!((again.is_new, again.stored_bytes), (false, 0));
     assert_eq!(again.snapshot, first.snapshot);
 
-    // A byte in the middle costs a chunk and the manifest, and a new file what it holds.
+    // A byte inserted in the middle costs one chunk and the manifest. A new file costs its own size.
     let mut large = fs::read(folder.join("large.bin")).unwrap();
     large.insert(2 << 20, 0);
     fs::write(folder.join("large.bin"), &large).unwrap();
@@ -119,8 +120,8 @@ async fn keeps_data(store: &Store) {
     assert!(second.stored_bytes < 1_100_000, "{} bytes", second.stored_bytes);
 
     let names: Vec<_> = second.snapshot.manifest.files.iter().map(|f| f.path.as_str()).collect();
-    let wanted = ["large.bin", "more/deep/\u{e9} b.bin", "more/same.csv", "new.csv", "small.csv"];
-    assert_eq!(names, wanted);
+    let expected = ["large.bin", "more/deep/\u{e9} b.bin", "more/same.csv", "new.csv", "small.csv"];
+    assert_eq!(names, expected);
     let identity = second.snapshot.digest.hex();
     for reference in ["support".to_owned(), "support@2".to_owned(), "support@latest".to_owned()]
         .into_iter()
@@ -162,34 +163,34 @@ async fn keeps_data(store: &Store) {
 }
 
 #[tokio::test]
-async fn memory_keeps_data() {
-    keeps_data(&Bench::memory().store).await;
+async fn snapshots_work_in_memory() {
+    check_snapshots(&Bench::memory().store).await;
 }
 
 #[tokio::test]
-async fn a_local_folder_keeps_data() {
+async fn snapshots_work_in_a_local_folder() {
     let folder = tempfile::tempdir().unwrap();
-    keeps_data(&Bench::local(&folder).store).await;
+    check_snapshots(&Bench::local(&folder).store).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn s3s_fs_keeps_data() {
+async fn snapshots_work_on_s3s_fs() {
     let server = S3Server::start();
-    keeps_data(&Bench::s3(&server.endpoint(), "team/registry").store).await;
+    check_snapshots(&Bench::s3(&server.endpoint(), "team/registry").store).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn moto_keeps_data() {
+async fn snapshots_work_on_moto() {
     let Some(moto) = Moto::start() else { return };
-    keeps_data(&Bench::s3(&moto.endpoint(), "team/data").store).await;
+    check_snapshots(&Bench::s3(&moto.endpoint(), "team/data").store).await;
 }
 
 #[tokio::test]
-async fn the_same_files_are_the_same_packs_on_any_number_of_threads() {
+async fn the_same_files_give_the_same_packs_on_any_number_of_threads() {
     let held = tempfile::tempdir().unwrap();
     let folder = held.path().join("data");
     fill(&folder);
-    // Larger than what is read at a time, so that its parts are cut one after the other.
+    // Larger than one read, so that its parts are cut one after the other.
     let mut huge = noise(35 << 20, 9);
     huge[..1 << 20].fill(7);
     fs::write(folder.join("huge.bin"), &huge).unwrap();
@@ -215,7 +216,7 @@ async fn the_same_files_are_the_same_packs_on_any_number_of_threads() {
 }
 
 #[tokio::test]
-async fn what_was_read_long_after_its_last_change_is_not_read_again() {
+async fn unchanged_files_are_not_read_again() {
     let held = tempfile::tempdir().unwrap();
     let folder = held.path().join("data");
     fill(&folder);
@@ -224,15 +225,15 @@ async fn what_was_read_long_after_its_last_change_is_not_read_again() {
     let at = |clock: DateTime<Utc>| SnapshotRequest {
         stamps: stamps.clone(),
         clock,
-        ..taking(&[&folder])
+        ..snapshot_request(&[&folder])
     };
     let (now, later) = (Utc::now(), Utc::now() + TimeDelta::seconds(10));
     for (clock, read) in [(now, 5), (now, 5), (later, 5), (later, 0)] {
-        // Read within the tick of its last change, a file may change unseen: it is read again.
+        // A file that was read within the clock tick of its last change may change unnoticed, so it is read again.
         let taken = snapshots.take(&at(clock), QUIET).await.unwrap();
         assert_eq!(taken.files_read, read, "{clock}");
     }
-    // The same size and the same time of change of the content: what moves it is the time of any change.
+    // The size and the modification time are unchanged, but the change time is not.
     let path = folder.join("small.csv");
     let modified = fs::metadata(&path).unwrap().modified().unwrap();
     fs::write(&path, "text,intent\nhallo,greet\n").unwrap();
@@ -242,7 +243,7 @@ async fn what_was_read_long_after_its_last_change_is_not_read_again() {
 }
 
 #[tokio::test]
-async fn damage_is_found_named_and_never_written_back() {
+async fn damage_is_reported_by_name_and_never_written_back() {
     let held = tempfile::tempdir().unwrap();
     let folder = held.path().join("data");
     fill(&folder);
@@ -269,10 +270,10 @@ async fn damage_is_found_named_and_never_written_back() {
     assert_eq!(verification.damaged, ["support@2"]);
     let [problem] = &verification.problems[..] else { panic!("{verification:?}") };
     assert_eq!(problem.code, "BOT-5005");
-    let said = format!(
+    let message = format!(
         "blob `{pack}` is damaged in 1 of its 1 chunks: `new.csv` of `support@2` cannot be restored"
     );
-    assert_eq!(problem.message, said);
+    assert_eq!(problem.message, message);
     let out = held.path().join("out");
     let fault = snapshots.pull(&second, &out, QUIET).await.unwrap_err();
     assert_eq!((fault.code(), fault.kind()), ("BOT-5005", FaultKind::Gate));
@@ -306,7 +307,7 @@ async fn damage_is_found_named_and_never_written_back() {
 }
 
 #[tokio::test]
-async fn a_sweep_spares_what_snapshots_need_and_a_snapshot_restores_what_a_sweep_took() {
+async fn a_sweep_spares_blobs_of_snapshots_and_a_snapshot_restores_swept_blobs() {
     let held = tempfile::tempdir().unwrap();
     let folder = held.path().join("data");
     fill(&folder);
@@ -332,7 +333,7 @@ async fn a_sweep_spares_what_snapshots_need_and_a_snapshot_restores_what_a_sweep
     assert_eq!(swept.blobs.len(), 1);
     assert_eq!(snapshots.verify(None).await.unwrap().problems, []);
 
-    // A sweep that looked before the snapshot was logged removes nothing once it is.
+    // A sweep that listed the blobs before the snapshot was logged removes nothing after it.
     let late = rule([].into(), [].into());
     let plan = experiments.plan_sweep(&late).await.unwrap();
     assert!(!plan.blobs.is_empty());
@@ -340,7 +341,7 @@ async fn a_sweep_spares_what_snapshots_need_and_a_snapshot_restores_what_a_sweep
     assert_eq!(swept.blobs, []);
     assert_eq!(snapshots.verify(None).await.unwrap().problems, []);
 
-    // One that took packs in the very moment before: they are stored again. The mark stands while it is at it.
+    // If a sweep removes packs during a snapshot, they are stored again. The mark stays while the sweep runs.
     let other = Bench::memory();
     let again = Snapshots::open(other.store.clone());
     other.store.create("sweeps/c", "a sweep".into()).await.unwrap();
@@ -361,7 +362,7 @@ async fn a_sweep_spares_what_snapshots_need_and_a_snapshot_restores_what_a_sweep
 }
 
 #[tokio::test]
-async fn many_at_once_take_one_snapshot() {
+async fn concurrent_runs_take_one_snapshot() {
     let held = tempfile::tempdir().unwrap();
     let folder = held.path().join("data");
     fill(&folder);
@@ -383,7 +384,7 @@ async fn many_at_once_take_one_snapshot() {
 }
 
 #[tokio::test]
-async fn a_pull_writes_nowhere_but_into_its_own_folder() {
+async fn a_pull_writes_only_into_its_own_folder() {
     let held = tempfile::tempdir().unwrap();
     let folder = held.path().join("data");
     fill(&folder);
@@ -419,7 +420,7 @@ async fn a_pull_writes_nowhere_but_into_its_own_folder() {
         fs::create_dir(&staging).unwrap();
         symlink(&outside, staging.join("more")).unwrap();
         refused("BOT-1002", FaultKind::Internal).await;
-        // Files beside it may have got there before it was refused, or be under way.
+        // Other files may have been written before the refusal, or are still being written.
         tokio::time::sleep(Duration::from_millis(300)).await;
         fs::remove_dir_all(&staging).unwrap();
         fs::create_dir(&staging).unwrap();
@@ -431,7 +432,7 @@ async fn a_pull_writes_nowhere_but_into_its_own_folder() {
     fs::write(staging.join("stranger"), "x").unwrap();
     refused("BOT-1002", FaultKind::Internal).await;
     fs::remove_file(staging.join("stranger")).unwrap();
-    // An empty folder may be there.
+    // An empty folder is accepted.
     fs::create_dir(&out).unwrap();
     snapshots.pull(&taken, &out, QUIET).await.unwrap();
     assert_eq!(files(&out), files(&folder));
@@ -457,7 +458,7 @@ fn local(folder: &Path) -> Snapshots {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_snapshot_killed_at_any_moment_is_complete_or_absent_and_then_completed() {
+async fn a_killed_snapshot_is_complete_or_absent_and_the_next_run_completes_it() {
     if let Some(folder) = std::env::var_os(SNAPSHOT) {
         let folder = PathBuf::from(folder);
         take(&local(&folder), &folder.join("data")).await;
@@ -468,7 +469,7 @@ async fn a_snapshot_killed_at_any_moment_is_complete_or_absent_and_then_complete
     fill(&folder);
     fs::write(folder.join("huge.bin"), noise(16 << 20, 4)).unwrap();
     let snapshots = local(held.path());
-    let name = "a_snapshot_killed_at_any_moment_is_complete_or_absent_and_then_completed";
+    let name = "a_killed_snapshot_is_complete_or_absent_and_the_next_run_completes_it";
     let mut killed = 0;
     for round in 0..40_u64 {
         let mut child = child(name, SNAPSHOT, held.path());
@@ -488,7 +489,7 @@ async fn a_snapshot_killed_at_any_moment_is_complete_or_absent_and_then_complete
     let taken = take(&snapshots, &folder).await.snapshot;
     assert_eq!(taken.number, 1);
     assert_eq!(snapshots.verify(None).await.unwrap().problems, []);
-    // What killed runs stored is what the last one needs: the same packs.
+    // The packs that killed runs stored are those of the last run.
     let stored = snapshots.store().blobs().await.unwrap().len();
     assert_eq!(stored, snapshots.blobs().await.unwrap().len());
     snapshots.pull(&taken, &held.path().join("out"), QUIET).await.unwrap();
@@ -496,12 +497,12 @@ async fn a_snapshot_killed_at_any_moment_is_complete_or_absent_and_then_complete
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_pull_killed_at_any_moment_goes_on_where_it_stopped() {
+async fn a_killed_pull_continues_where_it_stopped() {
     if let Some(folder) = std::env::var_os(PULL) {
         let folder = PathBuf::from(folder);
         let snapshots = local(&folder);
         let snapshot = resolve(&snapshots, "support@1").await.unwrap();
-        // As slow as a bucket, so that it is killed while it writes.
+        // As slow as a bucket, so that the process is killed while it writes.
         let slow = |_: u64, _: u64| std::thread::sleep(Duration::from_millis(30));
         snapshots.pull(&snapshot, &folder.join("out"), &slow).await.unwrap();
         return;
@@ -518,9 +519,8 @@ async fn a_pull_killed_at_any_moment_goes_on_where_it_stopped() {
         || if staging.exists() { files(&staging).values().map(Vec::len).sum::<usize>() } else { 0 };
     let mut before = 0;
     for round in 0..3 {
-        let mut child =
-            child("a_pull_killed_at_any_moment_goes_on_where_it_stopped", PULL, held.path());
-        // Until it got further than the one before.
+        let mut child = child("a_killed_pull_continues_where_it_stopped", PULL, held.path());
+        // Waits until it wrote more than the process before it.
         while there() <= before {
             assert!(child.try_wait().unwrap().is_none(), "round {round}: it ended by itself");
             tokio::time::sleep(Duration::from_millis(2)).await;
@@ -530,7 +530,7 @@ async fn a_pull_killed_at_any_moment_goes_on_where_it_stopped() {
         assert!(!out.exists(), "complete or absent");
         before = there();
     }
-    // What is half there, wrong or too long is not trusted.
+    // Partial, wrong and too long files are not trusted.
     let small = staging.join("small.csv");
     if small.exists() {
         fs::write(&small, "text,intent\nhexxo,greet\nand more than there should be").unwrap();
@@ -542,10 +542,12 @@ async fn a_pull_killed_at_any_moment_goes_on_where_it_stopped() {
 }
 
 #[test]
-fn a_second_pull_into_one_folder_is_told_to_wait() {
+fn a_second_pull_into_the_same_folder_is_refused() {
     let folder = Folder::empty();
     folder.write("data/train.csv", "text,intent\nhello,greet\n");
-    assert!(seen(&mut folder.botops(["data", "snapshot", "data"])).starts_with("exit: 0"));
+    assert!(
+        terminal_output(&mut folder.botops(["data", "snapshot", "data"])).starts_with("exit: 0")
+    );
     let snapshots = local(folder.path());
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let taken = runtime.block_on(resolve(&snapshots, "data@1")).unwrap();
@@ -565,7 +567,7 @@ fn a_second_pull_into_one_folder_is_told_to_wait() {
 }
 
 #[test]
-fn a_steward_follows_a_data_set() {
+fn a_data_set_is_followed_through_its_snapshots() {
     let folder = Folder::empty();
     let rows = |rows: &[(&str, &str)]| {
         let rows: String = rows.iter().map(|(text, intent)| format!("{text},{intent}\n")).collect();
@@ -743,11 +745,11 @@ fn a_steward_follows_a_data_set() {
 }
 
 #[test]
-fn a_run_and_its_version_are_found_by_the_snapshot_they_are_made_from() {
+fn where_used_finds_runs_and_versions_by_snapshot() {
     let folder = Folder::workspace();
     let run = |arguments: &[&str]| {
-        let said = seen(&mut folder.botops(arguments.iter().copied()));
-        assert!(said.starts_with("exit: 0"), "{arguments:?}: {said}");
+        let text = terminal_output(&mut folder.botops(arguments.iter().copied()));
+        assert!(text.starts_with("exit: 0"), "{arguments:?}: {text}");
     };
     run(&["data", "snapshot", "datasets/support"]);
     run(&[
@@ -759,7 +761,7 @@ fn a_run_and_its_version_are_found_by_the_snapshot_they_are_made_from() {
         "complement_naive_bayes",
     ]);
     run(&["push", "model.botops", "--name", "bot"]);
-    // A file that is not read from the snapshot is found by what it holds.
+    // A file that is not read from the snapshot is found by its contents.
     run(&[
         "train",
         "datasets/support/holdout.csv",
@@ -776,9 +778,9 @@ fn a_run_and_its_version_are_found_by_the_snapshot_they_are_made_from() {
     assert_eq!(runs.len(), 2, "{answer:#}");
     let mut read: Vec<String> = runs.iter().map(|run| run["read"].to_string()).collect();
     read.sort();
-    let wanted =
+    let expected =
         [r#"{"test":"holdout.csv","train":"utterances.csv"}"#, r#"{"train":"holdout.csv"}"#];
-    assert_eq!(read, wanted);
+    assert_eq!(read, expected);
     assert_eq!(answer["data"]["versions"][0]["version"], "bot@1");
     let mut command =
         folder.botops(["data", "where-used", "support@1:expectations.yaml", "--format", "json"]);
@@ -801,13 +803,13 @@ fn a_run_and_its_version_are_found_by_the_snapshot_they_are_made_from() {
     error[BOT-1003]: `bot@1` is a model, and no data was named
     hint: name the data after it: `botops evaluate bot@1 test.csv`
     "#);
-    // Nothing that a snapshot needs is swept, in a store that runs share with the registry.
+    // A sweep removes nothing that a snapshot needs, in a store that runs share with the registry.
     run(&["runs", "gc", "--keep", "0", "--grace", "0s", "--experiments", "registry"]);
     run(&["data", "verify"]);
 }
 
 #[test]
-fn a_snapshot_is_read_where_a_file_is() {
+fn verbs_accept_a_snapshot_in_place_of_a_file() {
     let folder = Folder::empty();
     let things = [
         "parcel",
@@ -841,21 +843,22 @@ fn a_snapshot_is_read_where_a_file_is() {
         .write("train.csv", &train)
         .write("labelled.csv", "id,text,intent\na1,do tell me where it is,track\n");
     let done = |args: &[&str]| {
-        let said = seen(&mut folder.botops(args.iter().copied()));
-        assert!(said.starts_with("exit: 0"), "{args:?}: {said}");
-        said
+        let output = terminal_output(&mut folder.botops(args.iter().copied()));
+        assert!(output.starts_with("exit: 0"), "{args:?}: {output}");
+        output
     };
     done(&["data", "snapshot", "data", "--name", "support"]);
     done(&["train", "train.csv", "--out", "intents.botops"]);
 
     let drift = ["drift", "support@1:train.csv", "support@1:traffic.jsonl", "--model"];
-    let said =
-        seen(&mut folder.botops([&drift[..], &["intents.botops", "--min-rows", "13"]].concat()));
-    assert!(said.contains("support@1:train.csv (24 rows)"), "{said}");
-    assert!(said.contains("support@1:traffic.jsonl (12 rows)"), "{said}");
-    assert!(said.contains("the model was trained on the reference"), "{said}");
+    let output = terminal_output(
+        &mut folder.botops([&drift[..], &["intents.botops", "--min-rows", "13"]].concat()),
+    );
+    assert!(output.contains("support@1:train.csv (24 rows)"), "{output}");
+    assert!(output.contains("support@1:traffic.jsonl (12 rows)"), "{output}");
+    assert!(output.contains("the model was trained on the reference"), "{output}");
 
-    // Part by part from the snapshot, the rows are those of the file.
+    // Rows read in parts from the snapshot are those of the file.
     for data in ["support@1:train.csv", "train.csv"] {
         let out = format!("{}.out.csv", data.replace([':', '@'], "-"));
         done(&["predict", "intents.botops", "--data", data, "--out", &out]);
@@ -864,8 +867,11 @@ fn a_snapshot_is_read_where_a_file_is() {
 
     done(&["data", "split", "support@1:train.csv", "--out", "sides"]);
     let merge = ["data", "merge", "support@1:train.csv", "labelled.csv", "--out", "merged.csv"];
-    let said = seen(&mut folder.botops(merge));
-    assert!(said.contains("support@1:train.csv: 24 records; labelled.csv: 1 utterance"), "{said}");
+    let output = terminal_output(&mut folder.botops(merge));
+    assert!(
+        output.contains("support@1:train.csv: 24 records; labelled.csv: 1 utterance"),
+        "{output}"
+    );
     assert_eq!(folder.read("merged.csv").lines().count(), 25);
     botops_snapshot!(folder.botops(["predict", "intents.botops", "--data", "support@1:trian.csv"]), @r#"
     exit: 2
@@ -878,7 +884,7 @@ fn a_snapshot_is_read_where_a_file_is() {
 }
 
 #[test]
-fn mistakes_with_snapshots_are_said_in_words() {
+fn mistakes_with_snapshots_are_explained() {
     let folder = Folder::empty();
     folder.write("data/train.csv", "text,intent\nhello,greet\n").write("only/.hidden", "x");
     fs::create_dir(folder.path().join("empty")).unwrap();
@@ -960,7 +966,9 @@ fn mistakes_with_snapshots_are_said_in_words() {
       --> nothere.csv
     hint: check the path, which is relative to the current folder
     "#);
-    assert!(seen(&mut folder.botops(["data", "snapshot", "data"])).starts_with("exit: 0"));
+    assert!(
+        terminal_output(&mut folder.botops(["data", "snapshot", "data"])).starts_with("exit: 0")
+    );
     botops_snapshot!(folder.botops(["data", "log", "date"]), @r#"
     exit: 2
     ----- stdout -----
@@ -990,36 +998,39 @@ fn mistakes_with_snapshots_are_said_in_words() {
 
 #[cfg(unix)]
 #[test]
-fn what_cannot_be_stored_is_listed_and_nothing_is() {
+fn files_that_cannot_be_stored_are_listed_and_nothing_is_stored() {
     use std::{ffi::OsStr, os::unix::ffi::OsStrExt as _, os::unix::fs::symlink};
     let folder = Folder::empty();
     folder.write("data/train.csv", "text,intent\nhello,greet\n");
     symlink("train.csv", folder.path().join("data/a-link.csv")).unwrap();
     folder.write("data/b-line\nbreak.csv", "x");
     fs::write(folder.path().join("data").join(OsStr::from_bytes(b"c-\xff.csv")), "x").unwrap();
-    let said = seen(&mut folder.botops(["data", "snapshot", "data"]));
-    for wanted in [
+    let output = terminal_output(&mut folder.botops(["data", "snapshot", "data"]));
+    for expected in [
         "exit: 2",
         "error[BOT-5062]: 3 files of `data` cannot be stored",
         "data/a-link.csv: it is a symbolic link",
         "data/b-line\\u{a}break.csv: its name is not valid on every system",
         "its name is not UTF-8",
     ] {
-        assert!(said.contains(wanted), "{wanted}: {said}");
+        assert!(output.contains(expected), "{expected}: {output}");
     }
     assert!(!folder.path().join("registry").exists());
-    // A link that is named is followed.
+    // A link that is named on the command line is followed.
     symlink("data/train.csv", folder.path().join("named.csv")).unwrap();
-    assert!(seen(&mut folder.botops(["data", "snapshot", "named.csv"])).starts_with("exit: 0"));
+    assert!(
+        terminal_output(&mut folder.botops(["data", "snapshot", "named.csv"]))
+            .starts_with("exit: 0")
+    );
 }
 
 #[tokio::test]
-async fn a_file_that_changes_while_it_is_read_is_told() {
+async fn a_file_that_changes_during_reading_is_reported() {
     let held = tempfile::tempdir().unwrap();
     let path = held.path().join("growing.csv");
     fs::write(&path, noise(33 << 20, 5)).unwrap();
     let snapshots = Snapshots::open(Bench::memory().store);
-    // The first part is done, the second is not begun: progress is told in between.
+    // Progress is reported after the first part and before the second.
     let grow = |done: u64, _: u64| {
         if done == 0 {
             use std::io::Write as _;
@@ -1027,7 +1038,7 @@ async fn a_file_that_changes_while_it_is_read_is_told() {
             file.write_all(b"one more").unwrap();
         }
     };
-    let fault = snapshots.take(&taking(&[&path]), &grow).await.unwrap_err();
+    let fault = snapshots.take(&snapshot_request(&[&path]), &grow).await.unwrap_err();
     assert_eq!((fault.code(), fault.kind()), ("BOT-5048", FaultKind::Conflict));
     assert!(snapshots.names().await.unwrap().is_empty());
 }

@@ -1,6 +1,6 @@
-//! Splits that do not leak and do not move, as a user sees them, and in a pipeline.
+//! Splits that neither leak nor move records, on the command line and in a pipeline.
 
-use crate::support::{Folder, botops_snapshot, seen};
+use crate::support::{Folder, botops_snapshot, terminal_output};
 use std::collections::BTreeSet;
 
 const SUBJECTS: [&str; 10] = [
@@ -21,7 +21,7 @@ const REQUESTS: [(&str, &str); 3] = [
     ("cancel", "stop the {} today"),
 ];
 
-/// Texts of three intents about some subjects, each with a customer; with a near duplicate of each when asked for.
+/// Returns texts of three intents about some subjects, each with a customer, and on request a near duplicate of each.
 fn rows(subjects: std::ops::Range<usize>, twice: bool) -> String {
     let mut rows = String::from("text,intent,customer\n");
     for (n, subject) in subjects.clone().zip(&SUBJECTS[subjects]) {
@@ -46,7 +46,7 @@ fn texts(folder: &Folder, file: &str) -> BTreeSet<String> {
 }
 
 #[test]
-fn a_locked_split_grows_and_moves_nothing() {
+fn a_locked_split_grows_without_moving_records() {
     let folder = Folder::empty();
     folder.write("data.csv", rows(0..8, false));
     let split = ["data", "split", "data.csv", "--test", "25%", "--lock", "split.lock.json"];
@@ -80,7 +80,7 @@ fn a_locked_split_grows_and_moves_nothing() {
     let lock = folder.read("split.lock.json");
 
     folder.write("data.csv", rows(0..10, true));
-    // Shares, seed and group are the lock's.
+    // Shares, seed and group come from the lock.
     botops_snapshot!(folder.botops(["data", "split", "data.csv", "--lock", "split.lock.json"]), @r#"
     exit: 0
     ----- stdout -----
@@ -121,7 +121,7 @@ fn a_locked_split_grows_and_moves_nothing() {
 }
 
 #[test]
-fn groups_stay_together_and_validation_is_a_side_of_its_own() {
+fn groups_stay_together_and_validation_is_a_third_side() {
     let folder = Folder::empty();
     folder.write("data.csv", rows(0..10, true));
     botops_snapshot!(folder.botops(["data", "split", "data.csv", "--test", "20%", "--validation", "20%", "--group", "customer", "--out", "sides"]), @r#"
@@ -210,22 +210,22 @@ stages:
 ";
 
 #[test]
-fn a_pipeline_keeps_to_the_lock() {
+fn a_pipeline_follows_the_split_lock() {
     let folder = Folder::empty();
     folder
         .write("botops.yaml", "version: 1\nmodel: support\n")
         .write("data.csv", rows(0..8, false));
     folder.write("sides.yaml", PIPELINE);
     let run = || {
-        let said = seen(&mut folder.botops(["run", "sides.yaml"]));
-        assert!(said.starts_with("exit: 0"), "{said}");
-        said
+        let output = terminal_output(&mut folder.botops(["run", "sides.yaml"]));
+        assert!(output.starts_with("exit: 0"), "{output}");
+        output
     };
     run();
     let side = |name: &str| texts(&folder, &format!(".botops/pipelines/sides/split/{name}.csv"));
     let before = (side("train"), side("test"));
     assert!(before.1.len() >= 3);
-    let status = seen(&mut folder.botops(["pipeline", "status", "sides.yaml"]));
+    let status = terminal_output(&mut folder.botops(["pipeline", "status", "sides.yaml"]));
     assert!(!status.contains("stale"), "the lock it made is no reason to run again: {status}");
     folder.write("data.csv", rows(0..10, true));
     run();
@@ -242,8 +242,8 @@ fn a_locked_pipeline_has_a_validation_side() {
         .write("data.csv", rows(0..10, false));
     let with_share = PIPELINE.replace("lock:", "validation_share: 0.2\n      lock:");
     folder.write("sides.yaml", with_share);
-    let said = seen(&mut folder.botops(["run", "sides.yaml"]));
-    assert!(said.starts_with("exit: 0") && said.contains("to validation,"), "{said}");
+    let output = terminal_output(&mut folder.botops(["run", "sides.yaml"]));
+    assert!(output.starts_with("exit: 0") && output.contains("to validation,"), "{output}");
     let sides = ["train", "validation", "test"]
         .map(|name| texts(&folder, &format!(".botops/pipelines/sides/split/{name}.csv")));
     assert_eq!(sides.iter().map(BTreeSet::len).sum::<usize>(), 30);
@@ -267,15 +267,16 @@ fn standard_input_is_split_by_groups() {
     let folder = Folder::empty();
     folder.write("data.csv", rows(0..10, false));
     let by = ["--group", "customer", "--out"];
-    let said =
-        seen(&mut folder.botops([&["data", "split", "data.csv"][..], &by, &["file"]].concat()));
-    assert!(said.starts_with("exit: 0"), "{said}");
-    let said = seen(
+    let output = terminal_output(
+        &mut folder.botops([&["data", "split", "data.csv"][..], &by, &["file"]].concat()),
+    );
+    assert!(output.starts_with("exit: 0"), "{output}");
+    let output = terminal_output(
         folder
             .botops([&["data", "split", "-"][..], &by, &["piped"]].concat())
             .stdin(std::fs::File::open(folder.path().join("data.csv")).unwrap()),
     );
-    assert!(said.starts_with("exit: 0"), "{said}");
+    assert!(output.starts_with("exit: 0"), "{output}");
     for side in ["train", "test"] {
         assert_eq!(
             folder.read(&format!("piped/{side}.csv")),

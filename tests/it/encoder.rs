@@ -1,4 +1,4 @@
-//! Models with an encoder, from a folder beside the data to a server: what a user sees.
+//! Models with an encoder, from a local encoder folder to a server.
 
 use crate::{
     serving::settings,
@@ -18,7 +18,7 @@ fn terminal() -> Terminal {
     terminal
 }
 
-/// Returns the JSON answer of a command that has to succeed.
+/// Returns the JSON answer of a command that must succeed.
 fn answer(terminal: &Terminal, line: &str) -> Value {
     let document: Value =
         serde_json::from_str(&terminal.stdout(&format!("--format json {line}"))).unwrap();
@@ -31,20 +31,20 @@ fn a_model_with_an_encoder_is_one_file() {
     let text = terminal.stdout("train data.csv --encoder encoder");
     assert!(text.contains("linear_svm on encoder features"), "{text}");
     let before = terminal.stdout("predict model.botops \"my card is lost\"");
-    // Nothing but the file is needed from here on.
+    // From here on, only the model file is needed.
     fs::remove_dir_all(terminal.path().join("encoder")).unwrap();
     assert_eq!(terminal.stdout("predict model.botops \"my card is lost\""), before);
-    let said = terminal.run("train data.csv --encoder encoder");
-    assert!(said.starts_with("exit: 2\n") && said.contains("BOT-7020"), "{said}");
+    let output = terminal.run("train data.csv --encoder encoder");
+    assert!(output.starts_with("exit: 2\n") && output.contains("BOT-7020"), "{output}");
 }
 
 #[test]
-fn a_model_on_embeddings_of_either_family_needs_no_folder_once_it_is_trained() {
+fn a_trained_model_of_either_family_does_not_need_the_encoder_folder() {
     for tiny in [Tiny::bert(), Tiny::distilbert()] {
         let terminal = terminal();
         tiny.write(&terminal.path().join("encoder"));
-        let said = terminal.run("train data.csv --encoder encoder --out m.botops");
-        assert!(said.starts_with("exit: 0"), "{said}");
+        let output = terminal.run("train data.csv --encoder encoder --out m.botops");
+        assert!(output.starts_with("exit: 0"), "{output}");
         let first = terminal.stdout("predict m.botops --data data.csv --format json");
         fs::remove_dir_all(terminal.path().join("encoder")).unwrap();
         assert_eq!(terminal.stdout("predict m.botops --data data.csv --format json"), first);
@@ -52,12 +52,12 @@ fn a_model_on_embeddings_of_either_family_needs_no_folder_once_it_is_trained() {
 }
 
 #[test]
-fn a_folder_without_its_weights_is_said_so() {
+fn an_encoder_folder_without_weights_is_refused() {
     let terminal = terminal();
     fs::remove_file(terminal.path().join("encoder/model.safetensors")).unwrap();
-    let said = terminal.run("train data.csv --encoder encoder --out m.botops");
-    assert!(said.starts_with("exit: 2"), "{said}");
-    assert!(said.contains("the encoder's folder has no `model.safetensors`"), "{said}");
+    let output = terminal.run("train data.csv --encoder encoder --out m.botops");
+    assert!(output.starts_with("exit: 2"), "{output}");
+    assert!(output.contains("the encoder's folder has no `model.safetensors`"), "{output}");
     assert!(!terminal.path().join("m.botops").exists());
 }
 
@@ -84,17 +84,17 @@ fn every_kind_of_features_is_trained_from_a_configuration() {
         let accuracy = evaluated["metrics"]["accuracy"]["value"].as_f64().unwrap();
         assert!(accuracy > 0.7, "{name}, {head}: {accuracy}");
     }
-    // A training that ended leaves no checkpoints.
+    // A finished training leaves no checkpoints.
     let left = fs::read_dir(terminal.path().join(".botops/checkpoints"));
     assert!(left.is_err() || left.unwrap().next().is_none());
 }
 
 #[test]
-fn a_head_that_does_not_fit_is_refused_before_anything_is_read() {
+fn an_incompatible_head_is_refused_before_anything_is_read() {
     let terminal = terminal();
-    let said = terminal.run("train data.csv --encoder nowhere --head random_forest");
-    assert!(said.starts_with("exit: 2\n") && said.contains("BOT-7014"), "{said}");
-    assert!(said.contains("`head.kind: random_forest`"), "{said}");
+    let output = terminal.run("train data.csv --encoder nowhere --head random_forest");
+    assert!(output.starts_with("exit: 2\n") && output.contains("BOT-7014"), "{output}");
+    assert!(output.contains("`head.kind: random_forest`"), "{output}");
 }
 
 const PIPELINE: &str = "version: 1
@@ -114,7 +114,7 @@ stages:
 ";
 
 #[test]
-fn a_pipeline_with_an_encoder_runs_to_the_registry_and_stands_until_the_encoder_changes() {
+fn a_pipeline_with_an_encoder_reruns_only_when_the_encoder_changes() {
     let terminal = terminal();
     terminal.write("botops.yaml", "version: 1\nmodel: support\n").write("p.yaml", PIPELINE);
     let outcomes = || -> Vec<String> {
@@ -123,19 +123,19 @@ fn a_pipeline_with_an_encoder_runs_to_the_registry_and_stands_until_the_encoder_
     };
     assert_eq!(outcomes(), ["passed"; 6]);
     assert_eq!(outcomes(), ["skipped"; 6]);
-    // Registered whole: it answers where there is no encoder.
+    // The registered model contains its encoder, so it answers without the encoder folder.
     let pulled = terminal.stdout("predict support@1 \"my card is lost\"");
     Tiny { seed: 8, ..Tiny::bert() }.write(&terminal.path().join("encoder"));
     let status = terminal.stdout("pipeline status p.yaml");
     assert!(status.contains("its input `encoder` changed"), "{status}");
     assert_eq!(terminal.stdout("predict support@1 \"my card is lost\""), pulled);
     fs::remove_dir_all(terminal.path().join("encoder")).unwrap();
-    let said = terminal.run("run p.yaml");
-    assert!(said.contains("BOT-7020") && said.starts_with("exit: 2\n"), "{said}");
+    let output = terminal.run("run p.yaml");
+    assert!(output.contains("BOT-7020") && output.starts_with("exit: 2\n"), "{output}");
 }
 
 #[test]
-fn a_run_with_an_encoder_comes_out_again_without_its_folder() {
+fn a_run_with_an_encoder_is_reproduced_without_its_folder() {
     let terminal = terminal();
     let recorded = terminal.stdout("train data.csv --encoder encoder --record");
     let id = recorded.lines().find_map(|line| line.strip_prefix("run ")).unwrap();
@@ -147,7 +147,7 @@ fn a_run_with_an_encoder_comes_out_again_without_its_folder() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_answers_with_an_encoder_as_the_model_does() {
+async fn a_server_with_an_encoder_gives_the_predictions_of_the_model() {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let terminal = terminal();
     terminal.stdout("train data.csv --encoder encoder");
@@ -168,7 +168,7 @@ async fn a_server_answers_with_an_encoder_as_the_model_does() {
         client.post(format!("http://{}/v1/predict", server.address())).json(&body).send()
     };
     let many: Value = ask(json!({ "texts": texts })).await.unwrap().json().await.unwrap();
-    // More at once than there are turns, and a health check between them.
+    // More concurrent requests than turns, and a health check between them.
     let one_by_one =
         futures::future::join_all(texts.iter().map(|text| ask(json!({ "text": text }))));
     let health = client.get(format!("http://{}/health", server.address())).send();
@@ -176,9 +176,12 @@ async fn a_server_answers_with_an_encoder_as_the_model_does() {
     assert_eq!(health.unwrap().status(), 200);
     for (i, answer) in answers.into_iter().enumerate() {
         let one: Value = answer.unwrap().json().await.unwrap();
-        for said in [&one["predictions"][0], &many["predictions"][i]] {
-            assert_eq!(said["intent"], wanted[i].0.as_str());
-            assert!((said["confidence"].as_f64().unwrap() - wanted[i].1).abs() < 1e-12, "{said}");
+        for output in [&one["predictions"][0], &many["predictions"][i]] {
+            assert_eq!(output["intent"], wanted[i].0.as_str());
+            assert!(
+                (output["confidence"].as_f64().unwrap() - wanted[i].1).abs() < 1e-12,
+                "{output}"
+            );
         }
     }
     server.shutdown().await;

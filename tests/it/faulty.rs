@@ -14,21 +14,21 @@ use std::{
     },
 };
 
-/// On which side of its effect a call fails.
+/// Whether a call fails before or after its effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Side {
-    /// Nothing is done.
+    /// The call has no effect.
     Before,
-    /// It is done, and the answer is lost.
+    /// The call has its effect, and its response is lost.
     After,
 }
 
-/// How long it fails.
+/// How long the store fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Until {
-    /// That one call.
+    /// Only on one call.
     Once,
-    /// Every later call as well (before its effect): as if the program had been killed there.
+    /// On every later call as well, before its effect, as if the program had been killed there.
     Forever,
 }
 
@@ -53,8 +53,8 @@ impl Faulty {
         Self { inner, at, side, until, calls: AtomicUsize::new(0) }
     }
 
-    /// Returns whether call `at` has come.
-    pub(crate) fn struck(&self) -> bool {
+    /// Returns whether call `at` has been made.
+    pub(crate) fn has_failed(&self) -> bool {
         self.calls.load(Ordering::SeqCst) >= self.at
     }
 
@@ -76,7 +76,7 @@ impl Faulty {
         Error::Generic { store: "faulty", source: "the answer was lost".into() }
     }
 
-    async fn judged<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+    async fn intercepted<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
         match self.next() {
             Verdict::Work => work.await,
             Verdict::FailBefore => Err(Self::fault()),
@@ -97,7 +97,7 @@ impl fmt::Display for Faulty {
 #[async_trait]
 impl ObjectStore for Faulty {
     async fn put_opts(&self, at: &Path, bytes: PutPayload, how: PutOptions) -> Result<PutResult> {
-        self.judged(self.inner.put_opts(at, bytes, how)).await
+        self.intercepted(self.inner.put_opts(at, bytes, how)).await
     }
 
     async fn put_multipart_opts(
@@ -109,7 +109,7 @@ impl ObjectStore for Faulty {
     }
 
     async fn get_opts(&self, at: &Path, how: GetOptions) -> Result<GetResult> {
-        self.judged(self.inner.get_opts(at, how)).await
+        self.intercepted(self.inner.get_opts(at, how)).await
     }
 
     fn delete_stream(
@@ -138,7 +138,7 @@ impl ObjectStore for Faulty {
     }
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
-        self.judged(self.inner.list_with_delimiter(prefix)).await
+        self.intercepted(self.inner.list_with_delimiter(prefix)).await
     }
 
     async fn copy_opts(&self, from: &Path, to: &Path, how: CopyOptions) -> Result<()> {

@@ -1,4 +1,4 @@
-//! Data in every format, in and out of the program.
+//! Data in every format, imported and exported.
 
 use crate::terminal::{Terminal, two_intents};
 use insta::assert_snapshot;
@@ -30,7 +30,7 @@ nlu:
 "#;
 
 /// Runs a prepared command with `input` on its standard input.
-fn fed(command: &mut Command, input: &[u8]) -> String {
+fn run_with_stdin(command: &mut Command, input: &[u8]) -> String {
     let mut child = command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -44,24 +44,24 @@ fn fed(command: &mut Command, input: &[u8]) -> String {
 }
 
 #[test]
-fn one_data_set_is_the_same_in_every_format_and_through_a_pipe() {
+fn every_format_and_a_pipe_give_the_same_records() {
     let terminal = Terminal::new();
     terminal.write("data.csv", two_intents(40));
     let shown = |line: &str, name: &str| terminal.stdout(line).replace(name, "DATA");
-    let wanted = shown("validate data.csv", "data.csv");
+    let expected = shown("validate data.csv", "data.csv");
     for name in ["a.tsv", "a.jsonl", "a.json", "a.parquet", "a.csv.gz", "a.jsonl.zst", "a.json.gz"]
     {
         terminal.stdout(&format!("data import data.csv --out {name}"));
-        assert_eq!(shown(&format!("validate {name}"), name), wanted, "{name}");
+        assert_eq!(shown(&format!("validate {name}"), name), expected, "{name}");
         let bytes = fs::read(terminal.path().join(name)).unwrap();
-        // A table of tabs is told by its first line, the others by their first bytes.
-        let piped = fed(&mut terminal.command("validate -"), &bytes);
+        // A tab-separated table is recognized by its first line, the other formats by their first bytes.
+        let piped = run_with_stdin(&mut terminal.command("validate -"), &bytes);
         let piped = piped.replacen('-', "DATA", 1);
-        assert_eq!(piped, wanted, "{name} through a pipe");
+        assert_eq!(piped, expected, "{name} through a pipe");
     }
-    // What a name says wrongly, a flag corrects.
+    // A flag overrides a wrong file extension.
     fs::copy(terminal.path().join("a.jsonl"), terminal.path().join("b.csv")).unwrap();
-    assert_eq!(shown("validate b.csv --input-format jsonl", "b.csv"), wanted);
+    assert_eq!(shown("validate b.csv --input-format jsonl", "b.csv"), expected);
 }
 
 #[test]
@@ -77,7 +77,7 @@ fn the_same_records_give_the_same_bytes() {
 }
 
 #[test]
-fn an_import_counts_and_names_what_it_does_not_carry_over() {
+fn an_import_counts_and_names_the_content_it_leaves_out() {
     let terminal = Terminal::new();
     terminal
         .write("in/a.csv", "id,text,intent,score\n1,hello,greet,0.3\n2,\"bye, bye\",leave,1\n")
@@ -89,7 +89,7 @@ fn an_import_counts_and_names_what_it_does_not_carry_over() {
 }
 
 #[test]
-fn a_dry_run_writes_nothing_and_says_so() {
+fn a_dry_run_writes_nothing_and_reports_it() {
     let terminal = Terminal::new();
     terminal.write("nlu.yml", NLU);
     assert_snapshot!(terminal.run("data import nlu.yml --out a.csv --terms terms.yml --dry-run"));
@@ -108,7 +108,7 @@ fn the_answer_of_an_import_is_one_document() {
 }
 
 #[test]
-fn training_data_of_rasa_goes_through_a_table_and_back() {
+fn rasa_training_data_survives_a_round_trip_through_a_table() {
     let terminal = Terminal::new();
     terminal.write("nlu.yml", NLU);
     terminal.stdout("data import nlu.yml --out a.csv --terms terms.yml");
@@ -121,7 +121,7 @@ fn training_data_of_rasa_goes_through_a_table_and_back() {
 }
 
 #[test]
-fn what_rasa_has_no_form_for_is_left_out_counted_and_named() {
+fn content_that_rasa_cannot_express_is_left_out_counted_and_named() {
     let terminal = Terminal::new();
     terminal.write(
         "data.csv",
@@ -133,7 +133,7 @@ fn what_rasa_has_no_form_for_is_left_out_counted_and_named() {
 }
 
 #[test]
-fn a_model_learns_the_same_from_a_packed_file_and_from_several() {
+fn packed_and_divided_files_train_the_same_model() {
     let terminal = Terminal::new();
     let text = two_intents(40);
     let (header, rows) = text.split_once('\n').unwrap();
@@ -150,18 +150,18 @@ fn a_model_learns_the_same_from_a_packed_file_and_from_several() {
         terminal.stdout(&format!("predict {model} --data {data} --out p.csv"));
         fs::read_to_string(terminal.path().join("p.csv")).unwrap()
     };
-    let wanted = predicted("plain.botops", "data.csv");
-    assert_eq!(wanted.lines().count(), 81);
-    assert_eq!(predicted("packed.botops", "a.csv.gz"), wanted);
-    assert_eq!(predicted("several.botops", "a.csv.gz"), wanted);
-    // What it learned from was kept, as one file.
+    let expected = predicted("plain.botops", "data.csv");
+    assert_eq!(expected.lines().count(), 81);
+    assert_eq!(predicted("packed.botops", "a.csv.gz"), expected);
+    assert_eq!(predicted("several.botops", "a.csv.gz"), expected);
+    // The run stored its training data as one file.
     let run = terminal.stdout("runs list --format json");
     let id = run.split("\"id\": \"").nth(1).unwrap().split('"').next().unwrap();
     terminal.stdout(&format!("runs reproduce {id}"));
 }
 
 #[test]
-fn what_is_read_is_never_written_over() {
+fn an_input_of_an_import_is_never_overwritten() {
     let terminal = Terminal::new();
     terminal.write("a.csv", two_intents(5));
     let before = fs::read(terminal.path().join("a.csv")).unwrap();

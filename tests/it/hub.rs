@@ -1,4 +1,4 @@
-//! Encoders by name, from a hub on this machine: what is fetched, checked, kept, and refused with which words.
+//! Encoders by name, from a hub on this machine: downloads, checks, the cache, and refusals with their messages.
 
 use crate::terminal::{Terminal, two_intents};
 use axum::{
@@ -22,42 +22,42 @@ use std::{
 };
 use tempfile::TempDir;
 
-/// What was asked of the hub and of the place where large files lie: path, and whether a token came along.
-type Asked = Arc<Mutex<Vec<(String, Option<String>)>>>;
+/// The requests to the hub and to the server of large files: the path, and the token if there was one.
+type Requests = Arc<Mutex<Vec<(String, Option<String>)>>>;
 
-/// A hub with the encoder `owner/tiny`, and how it misbehaves.
+/// A hub with the encoder `owner/tiny`, and its faults.
 #[derive(Clone, Default)]
-struct Fake {
+struct FakeHub {
     files: BTreeMap<&'static str, Vec<u8>>,
-    /// The digest that it announces of the weights.
+    /// The digest of the weights that the hub announces.
     announced: String,
-    /// Where large files lie.
-    elsewhere: Option<SocketAddr>,
-    /// Answers everything with this.
+    /// The address of the server of large files.
+    large_files_at: Option<SocketAddr>,
+    /// The status of every answer, if set.
     status: Option<u16>,
-    asked: Asked,
+    requests: Requests,
 }
 
-impl Fake {
+impl FakeHub {
     fn new() -> Self {
         let files = Tiny::bert().files();
         let announced = Digest::of(&files["model.safetensors"]).hex();
         Self { files, announced, ..Self::default() }
     }
 
-    /// Serves it, the large files from a port of their own, and returns the hub's address.
+    /// Serves the hub, and large files from another port. Returns the address of the hub.
     async fn serve(mut self) -> String {
-        let large = Router::new().route("/{*file}", get(lies)).with_state(self.clone());
-        self.elsewhere = Some(listen(large).await);
+        let large = Router::new().route("/{*file}", get(serve_file)).with_state(self.clone());
+        self.large_files_at = Some(listen(large).await);
         let routes = Router::new()
             .route("/{owner}/{name}/resolve/{revision}/{*file}", get(resolve))
-            .route("/cache/{*file}", get(lies))
+            .route("/cache/{*file}", get(serve_file))
             .with_state(self);
         format!("http://{}", listen(routes).await)
     }
 
-    fn asked(&self) -> Vec<(String, Option<String>)> {
-        self.asked.lock().unwrap().clone()
+    fn requests(&self) -> Vec<(String, Option<String>)> {
+        self.requests.lock().unwrap().clone()
     }
 }
 
@@ -68,18 +68,18 @@ async fn listen(routes: Router) -> SocketAddr {
     address
 }
 
-fn note(hub: &Fake, path: String, headers: &HeaderMap) {
+fn record_request(hub: &FakeHub, path: String, headers: &HeaderMap) {
     let token = headers.get(header::AUTHORIZATION).map(|token| token.to_str().unwrap().to_owned());
-    hub.asked.lock().unwrap().push((path, token));
+    hub.requests.lock().unwrap().push((path, token));
 }
 
-/// Answers as the real one does: small files at once or from its own cache, large ones from elsewhere.
+/// Answers as the real hub does: small files directly or from its own cache, large ones from another server.
 async fn resolve(
-    State(hub): State<Fake>,
+    State(hub): State<FakeHub>,
     Parameters((owner, name, revision, file)): Parameters<(String, String, String, String)>,
     headers: HeaderMap,
 ) -> Response {
-    note(&hub, format!("{owner}/{name}@{revision}/{file}"), &headers);
+    record_request(&hub, format!("{owner}/{name}@{revision}/{file}"), &headers);
     if let Some(status) = hub.status {
         return StatusCode::from_u16(status).unwrap().into_response();
     }
@@ -96,7 +96,7 @@ async fn resolve(
             [
                 (
                     header::LOCATION.as_str(),
-                    format!("http://{}/{file}?signature=s3cret", hub.elsewhere.unwrap()),
+                    format!("http://{}/{file}?signature=s3cret", hub.large_files_at.unwrap()),
                 ),
                 ("x-linked-etag", format!("\"{}\"", hub.announced)),
                 ("x-linked-size", hub.files["model.safetensors"].len().to_string()),
@@ -108,22 +108,22 @@ async fn resolve(
             (StatusCode::TEMPORARY_REDIRECT, [(header::LOCATION, format!("/cache/{file}"))])
                 .into_response()
         }
-        // The digest of a git object: nothing to compare contents with.
+        // The digest of a git object cannot be compared with the contents.
         _ => ([(header::ETAG, "\"d6f0a1b7c95f4a0c9f0e8f2b7c95f4a0c9f0e8f2\"")], bytes.clone())
             .into_response(),
     }
 }
 
-/// The file itself, with an ETag that is no digest of it.
-async fn lies(
-    State(hub): State<Fake>,
+/// Returns the file, with an ETag that is not its digest.
+async fn serve_file(
+    State(hub): State<FakeHub>,
     Parameters(file): Parameters<String>,
     headers: HeaderMap,
 ) -> Response {
-    note(&hub, file.clone(), &headers);
+    record_request(&hub, file.clone(), &headers);
     let etag = format!("\"{}\"", "ab".repeat(32));
     match file.as_str() {
-        // Elsewhere, that is; from the hub itself it would be believed.
+        // Only an ETag of the hub itself is trusted, and this is another server.
         "model.safetensors" => {
             ([(header::ETAG, etag)], hub.files[file.as_str()].clone()).into_response()
         }
@@ -139,7 +139,7 @@ fn hub(cache: &Path, endpoint: &str) -> Hub {
     Hub::new(cache, Some(endpoint), None, false)
 }
 
-/// Returns why the hub at `endpoint` gives no encoder; nothing of it is left in the cache.
+/// Returns the fault of a download from the hub at `endpoint`, after which the cache must be empty.
 async fn refused(endpoint: &str) -> Fault {
     let cache = TempDir::new().unwrap();
     let hub = hub(cache.path(), endpoint);
@@ -152,8 +152,8 @@ async fn refused(endpoint: &str) -> Fault {
 }
 
 #[tokio::test]
-async fn an_encoder_is_fetched_once_checked_and_kept() {
-    let (fake, cache) = (Fake::new(), TempDir::new().unwrap());
+async fn an_encoder_is_downloaded_once_verified_and_cached() {
+    let (fake, cache) = (FakeHub::new(), TempDir::new().unwrap());
     let endpoint = fake.clone().serve().await;
     let hub = hub(cache.path(), &endpoint);
     let came = Mutex::new(0);
@@ -163,9 +163,9 @@ async fn an_encoder_is_fetched_once_checked_and_kept() {
     let total: usize = fake.files.values().map(Vec::len).sum();
     assert_eq!(came.into_inner().unwrap(), total as u64);
     assert!(Encoder::new(&files, &EncoderSpec::new("hf://owner/tiny")).is_ok());
-    let asked: Vec<String> = fake.asked().into_iter().map(|(path, _)| path).collect();
+    let requests: Vec<String> = fake.requests().into_iter().map(|(path, _)| path).collect();
     assert_eq!(
-        asked,
+        requests,
         [
             "owner/tiny@main/config.json",
             "owner/tiny@main/tokenizer.json",
@@ -175,9 +175,9 @@ async fn an_encoder_is_fetched_once_checked_and_kept() {
             "owner/tiny@main/1_Pooling/config.json",
         ]
     );
-    // Again, and nobody is asked; nor is one needed.
+    // A second fetch sends no requests, and works offline.
     hub.fetch(&source(), &|_| ()).await.unwrap();
-    assert_eq!(fake.asked().len(), asked.len());
+    assert_eq!(fake.requests().len(), requests.len());
     let offline = Hub::new(cache.path(), Some("http://127.0.0.1:1"), None, true);
     assert_eq!(offline.fetch(&source(), &|_| ()).await.unwrap().config, files.config);
     let home = cache.path().join("owner/tiny");
@@ -194,34 +194,34 @@ async fn an_encoder_is_fetched_once_checked_and_kept() {
 }
 
 #[tokio::test]
-async fn a_revision_has_its_own_folder_and_a_missing_pooling_is_no_fault() {
-    let (mut fake, cache) = (Fake::new(), TempDir::new().unwrap());
+async fn a_revision_has_its_own_folder_and_pooling_is_optional() {
+    let (mut fake, cache) = (FakeHub::new(), TempDir::new().unwrap());
     fake.files.remove("1_Pooling/config.json");
     let endpoint = fake.clone().serve().await;
     let hub = hub(cache.path(), &format!("{endpoint}/"));
     let source: HubSource = "hf://owner/tiny@refs/pr/1".parse().unwrap();
     assert!(hub.fetch(&source, &|_| ()).await.unwrap().pooling.is_none());
-    assert_eq!(fake.asked()[0].0, "owner/tiny@refs/pr/1/config.json");
+    assert_eq!(fake.requests()[0].0, "owner/tiny@refs/pr/1/config.json");
     assert!(cache.path().join("owner/tiny/refs%2Fpr%2F1/config.json").is_file());
 }
 
 #[tokio::test]
-async fn a_token_goes_to_the_hub_alone_and_is_never_shown() {
-    let (fake, cache) = (Fake::new(), TempDir::new().unwrap());
+async fn a_token_is_sent_only_to_the_hub_and_never_printed() {
+    let (fake, cache) = (FakeHub::new(), TempDir::new().unwrap());
     let endpoint = fake.clone().serve().await;
     let hub = Hub::new(cache.path(), Some(&endpoint), Some("hf_token\n".to_owned()), false);
     hub.fetch(&source(), &|_| ()).await.unwrap();
-    for (path, token) in fake.asked() {
-        // The weights lie on another port: another origin.
-        let wanted = (path != "model.safetensors").then_some("Bearer hf_token");
-        assert_eq!(token.as_deref(), wanted, "{path}");
+    for (path, token) in fake.requests() {
+        // The weights are on another port, which is another origin.
+        let expected = (path != "model.safetensors").then_some("Bearer hf_token");
+        assert_eq!(token.as_deref(), expected, "{path}");
     }
     assert!(!format!("{hub:?}").contains("hf_token"));
 }
 
 #[tokio::test]
-async fn what_is_not_as_announced_is_not_kept() {
-    let mut fake = Fake::new();
+async fn a_file_with_an_unexpected_digest_is_not_cached() {
+    let mut fake = FakeHub::new();
     fake.announced = "cd".repeat(32);
     let fault = refused(&fake.serve().await).await;
     assert_eq!((fault.code(), fault.kind()), ("BOT-7029", FaultKind::Gate));
@@ -234,7 +234,7 @@ async fn what_is_not_as_announced_is_not_kept() {
 }
 
 #[tokio::test]
-async fn a_hub_that_cannot_be_reached_is_safe_to_retry_and_a_folder_is_proposed() {
+async fn an_unreachable_hub_is_safe_to_retry_and_a_folder_is_suggested() {
     for (endpoint, offline) in [("http://127.0.0.1:1", false), ("http://127.0.0.1:1", true)] {
         let cache = TempDir::new().unwrap();
         let hub = Hub::new(cache.path(), Some(endpoint), None, offline);
@@ -246,12 +246,12 @@ async fn a_hub_that_cannot_be_reached_is_safe_to_retry_and_a_folder_is_proposed(
             fault.hints()
         );
     }
-    let busy = refused(&Fake { status: Some(503), ..Fake::new() }.serve().await).await;
+    let busy = refused(&FakeHub { status: Some(503), ..FakeHub::new() }.serve().await).await;
     assert_eq!((busy.code(), busy.kind()), ("BOT-7026", FaultKind::Unreachable));
 }
 
 #[tokio::test]
-async fn a_connection_that_breaks_in_the_middle_leaves_nothing() {
+async fn a_broken_download_leaves_no_file() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
     let server = std::thread::spawn(move || {
@@ -268,25 +268,26 @@ async fn a_connection_that_breaks_in_the_middle_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn what_the_hub_does_not_have_or_give_is_said_so() {
-    let mut fake = Fake::new();
+async fn files_that_the_hub_lacks_or_refuses_are_reported() {
+    let mut fake = FakeHub::new();
     fake.files.remove("model.safetensors");
     let fault = refused(&fake.serve().await).await;
     assert_eq!((fault.code(), fault.kind()), ("BOT-7027", FaultKind::Usage));
     assert_eq!(fault.message(), "the hub has no `model.safetensors` of `hf://owner/tiny@main`");
     for status in [401, 403] {
-        let fault = refused(&Fake { status: Some(status), ..Fake::new() }.serve().await).await;
+        let fault =
+            refused(&FakeHub { status: Some(status), ..FakeHub::new() }.serve().await).await;
         assert_eq!((fault.code(), fault.kind()), ("BOT-7027", FaultKind::Usage));
         assert!(fault.hints()[0].contains("`HF_TOKEN`"), "{:?}", fault.hints());
     }
 }
 
 #[tokio::test]
-async fn a_hub_that_sends_on_without_end_is_left() {
-    async fn on() -> Response {
+async fn endless_redirects_are_refused() {
+    async fn redirect() -> Response {
         (StatusCode::FOUND, [(header::LOCATION, "/on")]).into_response()
     }
-    let address = listen(Router::new().route("/{*path}", get(on))).await;
+    let address = listen(Router::new().route("/{*path}", get(redirect))).await;
     let fault = refused(&format!("http://{address}")).await;
     assert_eq!(
         (fault.code(), fault.message()),
@@ -295,9 +296,9 @@ async fn a_hub_that_sends_on_without_end_is_left() {
 }
 
 #[tokio::test]
-async fn a_cache_that_was_altered_is_not_used() {
+async fn an_altered_cache_is_not_used() {
     let cache = TempDir::new().unwrap();
-    let hub = hub(cache.path(), &Fake::new().serve().await);
+    let hub = hub(cache.path(), &FakeHub::new().serve().await);
     hub.fetch(&source(), &|_| ()).await.unwrap();
     let folder = hub.folder(&source());
     let config = folder.join("config.json");
@@ -307,7 +308,7 @@ async fn a_cache_that_was_altered_is_not_used() {
     assert_eq!((fault.code(), fault.kind()), ("BOT-7029", FaultKind::Gate));
     assert_eq!(fault.place().file.as_deref(), config.to_str());
     assert!(fault.hints()[0].starts_with("remove `"), "{:?}", fault.hints());
-    // Nor is it overwritten: whoever altered it may have meant it.
+    // The altered file is not overwritten either: somebody may have changed it on purpose.
     assert_eq!(hub.fetch(&source(), &|_| ()).await.unwrap_err().code(), "BOT-7029");
     fs::write(&config, sound).unwrap();
     assert!(hub.cached(&source()).unwrap().is_some());
@@ -320,13 +321,13 @@ async fn a_cache_that_was_altered_is_not_used() {
 }
 
 #[tokio::test]
-async fn an_endpoint_that_is_none_is_usage_when_it_is_asked() {
+async fn an_invalid_endpoint_is_a_usage_error_only_when_it_is_needed() {
     for endpoint in ["huggingface.co", "ftp://huggingface.co", "https://user:pass@huggingface.co"] {
         let fault = refused(endpoint).await;
         assert_eq!((fault.code(), fault.kind()), ("BOT-7025", FaultKind::Usage), "{endpoint}");
     }
-    // What is cached, or no encoder at all, takes no hub.
-    let (fake, cache) = (Fake::new(), TempDir::new().unwrap());
+    // A cached encoder, or none, needs no hub.
+    let (fake, cache) = (FakeHub::new(), TempDir::new().unwrap());
     let endpoint = fake.clone().serve().await;
     hub(cache.path(), &endpoint).fetch(&source(), &|_| ()).await.unwrap();
     hub(cache.path(), "nowhere").fetch(&source(), &|_| ()).await.unwrap();
@@ -343,15 +344,15 @@ stages:
         terminal.write("botops.yaml", "version: 1\nmodel: support\n").write("p.yaml", PIPELINE);
         terminal.write("data.csv", two_intents(60));
         let mut command = terminal.command("run p.yaml");
-        let said = terminal.show(command.env("HF_ENDPOINT", "nowhere"));
-        assert!(said.starts_with("exit: 0\n"), "{said}");
+        let output = terminal.show(command.env("HF_ENDPOINT", "nowhere"));
+        assert!(output.starts_with("exit: 0\n"), "{output}");
     })
     .await
     .unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_name_is_as_good_as_a_folder_for_training_and_for_a_pipeline() {
+async fn training_and_pipelines_accept_a_hub_name_in_place_of_a_folder() {
     const PIPELINE: &str = "version: 1
 name: named
 stages:
@@ -361,7 +362,7 @@ stages:
       from: split
       model: { features: { kind: encoder, encoder: { source: hf://owner/tiny } }, goldens: 4 }
 ";
-    let fake = Fake::new();
+    let fake = FakeHub::new();
     let endpoint = fake.clone().serve().await;
     tokio::task::spawn_blocking(move || {
         let terminal = Terminal::new();
@@ -372,36 +373,36 @@ stages:
             let mut command = terminal.command(&line);
             terminal.show(command.env("HF_ENDPOINT", endpoint).env("HF_TOKEN", "hf_s3cret"))
         };
-        let said = train("http://127.0.0.1:1", "m.botops");
-        assert!(said.starts_with("exit: 7\n") && said.contains("BOT-7026"), "{said}");
-        assert!(!said.contains("hf_s3cret"), "{said}");
+        let output = train("http://127.0.0.1:1", "m.botops");
+        assert!(output.starts_with("exit: 7\n") && output.contains("BOT-7026"), "{output}");
+        assert!(!output.contains("hf_s3cret"), "{output}");
         assert!(!terminal.path().join("m.botops").exists());
-        let said = train(&endpoint, "m.botops");
-        assert!(said.starts_with("exit: 0\n"), "{said}");
-        assert!(said.contains("hf://owner/tiny@main is downloaded into "), "{said}");
-        let asked = fake.asked().len();
-        // It is there now, and so are the embeddings: nobody is asked, nothing is embedded, the same comes out.
-        let said = train("http://127.0.0.1:1", "again.botops");
-        assert!(said.starts_with("exit: 0\n") && !said.contains("downloaded"), "{said}");
-        assert_eq!(fake.asked().len(), asked);
+        let output = train(&endpoint, "m.botops");
+        assert!(output.starts_with("exit: 0\n"), "{output}");
+        assert!(output.contains("hf://owner/tiny@main is downloaded into "), "{output}");
+        let requests = fake.requests().len();
+        // The encoder and its embeddings are now cached: no request, no embedding, and the same result.
+        let output = train("http://127.0.0.1:1", "again.botops");
+        assert!(output.starts_with("exit: 0\n") && !output.contains("downloaded"), "{output}");
+        assert_eq!(fake.requests().len(), requests);
         let read = |name: &str| fs::read(terminal.path().join(name)).unwrap();
         assert_eq!(read("m.botops"), read("again.botops"));
-        let said = terminal.run("run p.yaml");
-        assert!(said.starts_with("exit: 0\n"), "{said}");
+        let output = terminal.run("run p.yaml");
+        assert!(output.starts_with("exit: 0\n"), "{output}");
         let status = terminal.stdout("pipeline status p.yaml");
         assert!(!status.contains("stale"), "{status}");
-        // A segment that was altered is said, and changes nothing.
+        // An altered segment of the cache is reported, and the result is the same.
         let folder = terminal.path().join(".botops/embeddings");
         let kept = fs::read_dir(fs::read_dir(folder).unwrap().next().unwrap().unwrap().path());
         let segment = kept.unwrap().next().unwrap().unwrap().path();
         let mut bytes = fs::read(&segment).unwrap();
         *bytes.last_mut().unwrap() ^= 1;
         fs::write(&segment, bytes).unwrap();
-        let said = train("http://127.0.0.1:1", "third.botops");
-        assert!(said.starts_with("exit: 0\n") && said.contains("BOT-7028"), "{said}");
+        let output = train("http://127.0.0.1:1", "third.botops");
+        assert!(output.starts_with("exit: 0\n") && output.contains("BOT-7028"), "{output}");
         assert_eq!(read("m.botops"), read("third.botops"));
-        let said = terminal.run("train data.csv --encoder hf://owner --out n.botops");
-        assert!(said.starts_with("exit: 2\n") && said.contains("BOT-7025"), "{said}");
+        let output = terminal.run("train data.csv --encoder hf://owner --out n.botops");
+        assert!(output.starts_with("exit: 2\n") && output.contains("BOT-7025"), "{output}");
     })
     .await
     .unwrap();

@@ -1,8 +1,8 @@
-//! What a user of the library or the program sees, one file a subject.
+//! Tests of the library and the program from the outside. Each file covers one subject.
 #![expect(
     clippy::unwrap_used,
     clippy::print_stderr,
-    reason = "a test stops at what it did not expect, and says aloud what it skips"
+    reason = "a test stops at the first surprise, and prints that it is skipped"
 )]
 
 mod architecture;

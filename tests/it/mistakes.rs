@@ -1,6 +1,6 @@
-//! What a user sees who made a mistake: what happened, where, what to do next, and the right exit code.
+//! Mistakes of a user: the message says what happened, where, and what to do next, and the exit code is right.
 //!
-//! One snapshot a mistake: exit code, standard output and standard error, whole.
+//! There is one snapshot per mistake: exit code, standard output and standard error.
 
 use crate::terminal::{Terminal, two_intents};
 use insta::assert_snapshot;
@@ -27,14 +27,14 @@ fn gzip_by(level: flate2::Compression, bytes: &[u8]) -> Vec<u8> {
     writer.finish().unwrap()
 }
 
-/// Runs `botops` with what `write` gives it on standard input, as far as it takes it.
+/// Runs `botops` and writes to its standard input until it stops reading.
 fn piped(line: &str, write: impl FnOnce(&mut ChildStdin) -> io::Result<()> + Send) -> String {
     let terminal = Terminal::new();
     let mut command = terminal.command(line);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     let mut input = child.stdin.take().unwrap();
-    // It ends before everything was written: the pipe is then closed.
+    // It ends before everything is written, and closes the pipe.
     assert!(write(&mut input).is_err(), "all of it was read");
     drop(input);
     let output = child.wait_with_output().unwrap();
@@ -110,28 +110,28 @@ fn an_unknown_run_names_the_nearest() {
     let recorded = terminal.run("train data.csv --record");
     let id = recorded.lines().find_map(|line| line.strip_prefix("run ")).unwrap();
     let text = terminal.run(&format!("runs show {}z", &id[..id.len() - 1]));
-    assert_snapshot!(crate::support::steady(&text, None));
+    assert_snapshot!(crate::support::normalized(&text, None));
 }
 
 #[test]
-fn a_store_that_is_swept_without_a_rule_is_left_as_it_is() {
+fn a_sweep_without_a_rule_removes_nothing() {
     assert_snapshot!(Terminal::new().run("runs gc"));
 }
 
 // Exit 3: data.
 
 #[test]
-fn an_empty_file_is_no_data() {
+fn an_empty_file_has_no_data() {
     assert_snapshot!(validate(""));
 }
 
 #[test]
-fn a_header_alone_is_no_data() {
+fn a_header_alone_has_no_data() {
     assert_snapshot!(validate("text,intent\n"));
 }
 
 #[test]
-fn a_binary_is_no_data() {
+fn a_binary_file_is_refused() {
     assert_snapshot!(validate(b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x03\0>\0".repeat(40)));
 }
 
@@ -153,18 +153,18 @@ fn a_ragged_record_is_found_by_record_and_line() {
 }
 
 #[test]
-fn a_quote_never_closed_is_found_where_it_opened() {
+fn an_unclosed_quote_is_reported_where_it_opened() {
     assert_snapshot!(validate("text,intent\nhello,a\n\"bye,b\nagain,a\n"));
 }
 
 #[test]
-fn a_quote_never_closed_before_a_long_rest_is_found_where_it_opened() {
+fn an_unclosed_quote_before_a_long_rest_is_reported_where_it_opened() {
     let rest = "bye,b\n".repeat(12 << 20);
     assert_snapshot!(validate(format!("text,intent\nhello,a\n\"{rest}")));
 }
 
 #[test]
-fn a_field_of_a_gigabyte_is_refused_before_it_is_held() {
+fn a_field_of_a_gigabyte_is_refused_before_it_is_buffered() {
     assert_snapshot!(piped("validate -", |input| {
         input.write_all(b"text,intent\nhello,a\n")?;
         (0..1 << 10).try_for_each(|_| input.write_all(&[b'x'; 1 << 20]))
@@ -172,7 +172,7 @@ fn a_field_of_a_gigabyte_is_refused_before_it_is_held() {
 }
 
 #[test]
-fn a_json_record_of_a_gigabyte_is_refused_before_it_is_held() {
+fn a_json_record_of_a_gigabyte_is_refused_before_it_is_buffered() {
     assert_snapshot!(piped("validate - --input-format jsonl", |input| {
         input.write_all(b"{\"text\":\"hello\",\"intent\":\"a\"}\n{\"text\":\"")?;
         (0..1 << 10).try_for_each(|_| input.write_all(&[b'x'; 1 << 20]))
@@ -187,19 +187,19 @@ fn a_hundred_thousand_columns_are_not_all_listed() {
 }
 
 #[test]
-fn a_column_that_is_there_twice_is_named() {
+fn a_duplicate_column_is_named() {
     assert_snapshot!(validate("text,intent,text\nhello,a,b\n"));
 }
 
 #[test]
-fn a_key_that_is_there_twice_is_named() {
+fn a_duplicate_key_is_named() {
     let terminal = Terminal::new();
     terminal.write("data.jsonl", "{\"text\":\"a\",\"intent\":\"b\",\"text\":\"c\"}\n");
     assert_snapshot!(terminal.run("validate data.jsonl"));
 }
 
 #[test]
-fn json_that_is_nested_too_deep_is_refused() {
+fn json_nested_too_deeply_is_refused() {
     let terminal = Terminal::new();
     let deep =
         format!("{{\"text\":\"a\",\"intent\":{}{}}}\n", "[".repeat(100_000), "]".repeat(100_000));
@@ -208,14 +208,14 @@ fn json_that_is_nested_too_deep_is_refused() {
 }
 
 #[test]
-fn a_list_that_is_cut_off_is_said_to_be() {
+fn a_truncated_list_is_reported() {
     let terminal = Terminal::new();
     terminal.write("data.json", "[\n {\"text\": \"a\", \"intent\": \"b\"},\n {\"text\": \"c\"");
     assert_snapshot!(terminal.run("validate data.json"));
 }
 
 #[test]
-fn line_ends_of_every_kind_and_a_mark_are_no_mistake() {
+fn every_kind_of_line_ending_and_a_byte_order_mark_are_accepted() {
     let terminal = Terminal::new();
     terminal.write(
         "data.csv",
@@ -225,8 +225,8 @@ fn line_ends_of_every_kind_and_a_mark_are_no_mistake() {
 }
 
 #[test]
-fn a_packed_file_that_is_a_bomb_is_refused() {
-    // A line of a mebibyte, 100 times: gzip members follow each other.
+fn a_decompression_bomb_is_refused() {
+    // A line of 1 MiB, 100 times: gzip members follow each other.
     let packed = gzip(format!("{},b\n", "x".repeat(1 << 20)).as_bytes());
     let terminal = Terminal::new();
     terminal.write("data.csv.gz", [gzip(b"text,intent\n"), packed.repeat(100)].concat());
@@ -234,7 +234,7 @@ fn a_packed_file_that_is_a_bomb_is_refused() {
 }
 
 #[test]
-fn a_packed_file_beyond_the_size_that_was_allowed_is_refused() {
+fn a_packed_file_above_the_size_limit_is_refused() {
     let terminal = Terminal::new();
     terminal
         .write("data.csv.gz", gzip(format!("text,intent\n{}", "bye,b\n".repeat(300)).as_bytes()));
@@ -242,8 +242,8 @@ fn a_packed_file_beyond_the_size_that_was_allowed_is_refused() {
 }
 
 #[test]
-fn a_packed_file_that_is_cut_off_is_said_to_be() {
-    // As it is, so that how much can be unpacked depends on no compressor.
+fn a_truncated_packed_file_is_reported() {
+    // Stored without compression, so that the amount that can be unpacked does not depend on the compressor.
     let packed = gzip_by(flate2::Compression::none(), two_intents(100).as_bytes());
     let terminal = Terminal::new();
     terminal.write("data.csv.gz", &packed[..packed.len() / 2]);
@@ -270,14 +270,14 @@ fn a_pattern_names_the_file_of_each_finding() {
 }
 
 #[test]
-fn training_data_of_rasa_that_is_malformed_is_found_by_its_line() {
+fn malformed_rasa_training_data_is_reported_by_line() {
     let terminal = Terminal::new();
     terminal.write("nlu.yml", "nlu:\n- intent: a\n  examples: |\n    - b\n    c\n");
     assert_snapshot!(terminal.run("validate nlu.yml"));
 }
 
 #[test]
-fn annotations_that_cannot_be_read_are_all_found() {
+fn all_unreadable_annotations_are_reported() {
     let terminal = Terminal::new();
     terminal.write(
         "nlu.yml",
@@ -288,7 +288,7 @@ fn annotations_that_cannot_be_read_are_all_found() {
 }
 
 #[test]
-fn an_ending_that_says_no_format_is_usage() {
+fn an_unknown_file_extension_is_usage() {
     let terminal = Terminal::new();
     terminal.write("data.csv", GOOD);
     assert_snapshot!(terminal.run("data import data.csv --out data.xlsx"));
@@ -337,7 +337,7 @@ fn an_altered_model_is_refused() {
 }
 
 #[test]
-fn something_else_is_not_a_model() {
+fn a_file_that_is_not_a_model_is_refused() {
     let terminal = Terminal::new();
     terminal.write("m.botops", "hello");
     assert_snapshot!(terminal.run("evaluate m.botops data.csv"));
@@ -370,7 +370,7 @@ fn three_records_are_too_few_to_evaluate() {
 }
 
 #[test]
-fn three_records_are_too_few_to_see_drift() {
+fn three_records_are_too_few_to_measure_drift() {
     let terminal = Terminal::new();
     terminal.write("a.csv", two_intents(100)).write("b.csv", "text,intent\nhello,a\nbye,b\nhi,a\n");
     assert_snapshot!(terminal.run("drift a.csv b.csv"));
@@ -379,13 +379,13 @@ fn three_records_are_too_few_to_see_drift() {
 // Exit 1: the machine.
 
 #[test]
-fn a_store_that_cannot_be_written_is_said_so() {
+fn a_store_that_cannot_be_written_is_reported() {
     let terminal = Terminal::new();
     terminal.write("data.csv", two_intents(30));
     terminal.run("train data.csv --out m.botops");
-    // Nobody can make a folder there, not even root, whom a mode would not stop.
+    // Nobody can create a folder there, not even root, which ignores file modes.
     let text = terminal.run("push m.botops --name support --registry /sys/kernel/botops");
-    // The blob's name is its digest, which is the model's own business; the system's words differ for root.
+    // The name of the blob depends on the model, and the message of the system differs for root.
     let end = text.find("/blobs/").unwrap();
     let rest = text[end..].find('\n').unwrap();
     let text = format!("{}/blobs/[digest]{}", &text[..end], &text[end + rest..])
@@ -395,21 +395,21 @@ fn a_store_that_cannot_be_written_is_said_so() {
 }
 
 #[test]
-fn a_run_that_cannot_be_recorded_is_said_so_and_the_model_is_there() {
+fn a_run_that_cannot_be_recorded_is_reported_and_the_model_is_written() {
     let terminal = Terminal::new();
     terminal.write("data.csv", two_intents(30));
     let text = terminal.run("train data.csv --record --experiments /sys/kernel/botops");
-    let text = crate::support::steady(&text, None)
+    let text = crate::support::normalized(&text, None)
         .replace("Operation not permitted (os error 1)", "[refused]")
         .replace("Permission denied (os error 13)", "[refused]");
-    // Which of its files is stored first is nobody's business.
+    // The file that is stored first varies.
     let hashed = regex::Regex::new("sha256/[0-9a-f]{2}/").unwrap();
     assert_snapshot!(hashed.replace_all(&text, "sha256/[..]/"));
     assert!(terminal.path().join("model.botops").exists());
 }
 
 #[test]
-fn a_folder_that_is_not_there_is_named_and_not_made() {
+fn a_missing_folder_is_named_and_not_created() {
     let terminal = Terminal::new();
     terminal.write("data.csv", two_intents(30));
     let text = terminal.run("train data.csv --out nowhere/m.botops");
@@ -418,7 +418,7 @@ fn a_folder_that_is_not_there_is_named_and_not_made() {
 }
 
 #[test]
-fn a_port_in_use_is_said_so() {
+fn a_port_in_use_is_reported() {
     let terminal = Terminal::new();
     terminal.write("data.csv", two_intents(30));
     terminal.run("train data.csv --out m.botops");
@@ -431,7 +431,7 @@ fn a_port_in_use_is_said_so() {
 // Exit 5: conflict. (Two runs at once: see `pipeline.rs`; races on an alias: see `registry.rs`.)
 
 #[test]
-fn an_alias_moved_meanwhile_is_a_conflict_that_names_who() {
+fn an_alias_moved_by_someone_else_is_a_conflict_that_names_them() {
     let terminal = Terminal::new();
     terminal.write("data.csv", two_intents(30));
     for seed in ["1", "2"] {
@@ -472,10 +472,10 @@ fn champion_is_not_moved_by_hand() {
 // Exit 7: unreachable.
 
 #[test]
-fn a_store_that_cannot_be_reached_is_safe_to_retry() {
+fn an_unreachable_store_is_safe_to_retry() {
     let terminal = Terminal::new();
     let mut command = terminal.command("registry list --registry s3://bucket/prefix");
-    // Port 9 on loopback: nothing listens there.
+    // Nothing listens on port 9 of the loopback interface.
     command
         .env("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
         .env("AWS_ACCESS_KEY_ID", "key")
@@ -487,7 +487,7 @@ fn a_store_that_cannot_be_reached_is_safe_to_retry() {
 }
 
 #[test]
-fn a_server_that_cannot_be_reached_is_safe_to_retry() {
+fn an_unreachable_server_is_safe_to_retry() {
     let terminal = Terminal::new();
     terminal.write(
         "botops.yaml",
@@ -501,7 +501,7 @@ fn a_server_that_cannot_be_reached_is_safe_to_retry() {
 }
 
 #[test]
-fn a_tracking_server_that_cannot_be_reached_is_safe_to_retry() {
+fn an_unreachable_tracking_server_is_safe_to_retry() {
     let terminal = Terminal::new();
     terminal.write("data.csv", two_intents(30));
     terminal.run("train data.csv --record");
@@ -515,7 +515,7 @@ fn a_tracking_server_that_cannot_be_reached_is_safe_to_retry() {
 // The envelope.
 
 #[test]
-fn json_is_one_document_also_on_failure() {
+fn json_output_is_one_document_even_on_failure() {
     let terminal = Terminal::new();
     for line in [
         "--format json validate nowhere.csv",
@@ -546,7 +546,7 @@ fn a_closed_pipe_ends_quietly() {
 }
 
 #[test]
-fn an_answer_that_cannot_be_written_is_no_success() {
+fn an_answer_that_cannot_be_written_is_a_failure() {
     let terminal = Terminal::new();
     for line in ["explain", "--format json explain"] {
         let full = fs::File::options().write(true).open("/dev/full").unwrap();
@@ -557,7 +557,7 @@ fn an_answer_that_cannot_be_written_is_no_success() {
 }
 
 #[test]
-fn an_output_never_writes_over_an_input() {
+fn an_output_never_overwrites_an_input() {
     let terminal = Terminal::new();
     let data = two_intents(30);
     terminal.write("data.csv", &data);
@@ -575,7 +575,7 @@ fn an_output_never_writes_over_an_input() {
 }
 
 #[test]
-fn two_outputs_never_go_to_one_file() {
+fn two_outputs_are_never_written_to_one_file() {
     let terminal = Terminal::new();
     terminal.write("data.csv", two_intents(30));
     std::os::unix::fs::symlink("same", terminal.path().join("link")).unwrap();
@@ -595,7 +595,7 @@ fn two_outputs_never_go_to_one_file() {
         assert!(text.contains("two outputs"), "{line}: {text}");
     }
     assert_eq!(fs::read_dir(terminal.path()).unwrap().count(), 2, "nothing was written");
-    // What is no file takes several; said dry, so that nothing is ever written to a device here.
+    // A device takes several outputs. A dry run, so that the test never writes to one.
     let text =
         terminal.run("validate data.csv --html /dev/null --report sarif=/dev/null --dry-run");
     assert!(text.starts_with("exit: 0\n"), "{text}");
@@ -627,7 +627,7 @@ fn push_reads_the_model_once_and_registers_those_bytes() {
     let at = |name: &str| terminal.path().join(name);
     assert!(std::process::Command::new("mkfifo").arg(at("pipe")).status().unwrap().success());
     let (bytes, pipe) = (fs::read(at("model.botops")).unwrap(), at("pipe"));
-    // The pipe is written once: a second read would find nobody to write, and wait for ever.
+    // The pipe is written once: a second read would wait for ever.
     let writer = std::thread::spawn(move || fs::write(pipe, bytes).map(|()| 1).unwrap());
     let mut push = terminal.command("push pipe --name bot").spawn().unwrap();
     let begun = std::time::Instant::now();
@@ -650,7 +650,7 @@ fn push_reads_the_model_once_and_registers_those_bytes() {
 }
 
 #[test]
-fn records_that_are_set_aside_go_over_nothing_but_a_quarantine() {
+fn a_quarantine_overwrites_only_a_quarantine() {
     let terminal = Terminal::new();
     terminal.write("data.csv", format!("{},refund\n", two_intents(30)));
     let notes = "file;record;line\ndata.csv;1;2\n";
@@ -659,7 +659,7 @@ fn records_that_are_set_aside_go_over_nothing_but_a_quarantine() {
     assert!(text.starts_with("exit: 2\n") && text.contains("BOT-2219"), "{text}");
     assert_eq!(fs::read_to_string(terminal.path().join("notes.csv")).unwrap(), notes);
     assert!(!terminal.path().join("page.html").exists());
-    // As in CI: an earlier run's goes, and what a writer that was killed left beside it.
+    // As in CI: the quarantine of an earlier run is replaced, and the temporary file of a killed writer is removed.
     terminal.write("q.csv", "").write(".q.csv.4294967295-0.tmp", "left");
     for _ in 0..2 {
         let text = terminal.run("validate data.csv --quarantine q.csv");

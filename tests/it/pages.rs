@@ -1,4 +1,5 @@
-//! Report pages in a real browser: they fit, can be read by day and by night, ask nobody for anything, and can be searched.
+//! Report pages in a real browser: they fit the window, are readable in light and dark, load nothing, and can be
+//! searched.
 
 use crate::{
     browser::{Browser, View},
@@ -16,7 +17,8 @@ const VIEWS: [View; 4] = [
     View { width: 375, is_dark: true },
 ];
 
-/// Returns the least contrast of a text with what it stands on (WCAG 2.2), and that text; everything folded is opened.
+/// Opens everything that is folded, and returns the lowest contrast of a text with its background (WCAG 2.2), and
+/// that text.
 const CONTRAST: &str = r"
 document.querySelectorAll('details').forEach(part => { part.open = true; });
 const channels = color => (color.match(/[\d.]+/g) || []).map(Number);
@@ -60,7 +62,7 @@ scrollTo(0, 0);
 return [...worst, seen];
 ";
 
-/// A data set with everything a steward meets: empty, torn, damaged and hostile texts, unknown intents, personal data.
+/// Returns a data set with many defects: empty, cut, damaged and hostile texts, unknown intents, personal data.
 fn messy() -> String {
     let mut csv = String::from("text,intent,lang,channel\n");
     let lines = [
@@ -91,7 +93,7 @@ fn messy() -> String {
     csv
 }
 
-/// Returns a data set of 80 intents with long names; of others than the first `turn`, a third is labelled wrongly.
+/// Returns a data set of 80 intents with long names. With a `turn` above 0, a third of the labels is wrong.
 fn many_intents(turn: usize) -> String {
     let mut csv = String::from("text,intent\n");
     for intent in 0..80 {
@@ -107,13 +109,13 @@ fn many_intents(turn: usize) -> String {
     csv
 }
 
-/// Makes every kind of page in `folder`, as a user would.
+/// Writes every kind of page into `folder`, with the commands of a user.
 fn pages(folder: &Folder) -> Vec<PathBuf> {
     let run = |line: &str| {
         let output = folder.botops(line.split(' ')).output().unwrap();
         let code = output.status.code().unwrap();
-        let told = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(code == 0 || code == 3, "{line}: {code}\n{told}");
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(code == 0 || code == 3, "{line}: {code}\n{stderr}");
     };
     folder.write("messy.csv", messy()).write("many.csv", many_intents(0));
     folder.write("others.csv", many_intents(1));
@@ -130,7 +132,7 @@ fn pages(folder: &Folder) -> Vec<PathBuf> {
     made.iter().chain(&own).map(|page| folder.path().join(page)).collect()
 }
 
-/// Writes what the browser shows to the folder that `BOTOPS_SCREENSHOTS` names, for whoever wants to judge it.
+/// Writes a screenshot to the folder that `BOTOPS_SCREENSHOTS` names, for inspection by a person.
 fn keep_screenshot(browser: &Browser, page: &Path, view: View) {
     let Some(folder) = std::env::var_os("BOTOPS_SCREENSHOTS") else { return };
     let scheme = if view.is_dark { "dark" } else { "light" };
@@ -139,7 +141,7 @@ fn keep_screenshot(browser: &Browser, page: &Path, view: View) {
     std::fs::write(path, browser.screenshot()).unwrap();
 }
 
-/// What is not to be is seen where it is: pale text, something too wide, a script that is not the page's own.
+/// Plants low contrast and a foreign script, and checks that the tests detect them.
 fn check_the_checks(browser: &Browser) {
     let style = "document.documentElement.style";
     browser.run(&format!(
@@ -155,12 +157,12 @@ fn check_the_checks(browser: &Browser) {
          document.body.append(script); script.remove(); return window.foreign ?? null;",
     );
     assert!(foreign.is_null(), "the page runs any script");
-    let told = browser.console();
-    assert!(told.iter().any(|line| line.contains("Content Security Policy")), "{told:?}");
+    let output = browser.console();
+    assert!(output.iter().any(|line| line.contains("Content Security Policy")), "{output:?}");
 }
 
 #[test]
-fn every_page_fits_can_be_read_and_asks_nobody_for_anything() {
+fn every_page_fits_is_readable_and_loads_nothing() {
     let Some(browser) = Browser::start() else { return };
     let folder = Folder::workspace();
     for page in pages(&folder) {
@@ -176,7 +178,7 @@ fn every_page_fits_can_be_read_and_asks_nobody_for_anything() {
                 (read[0].as_f64().unwrap(), read[1].as_str().unwrap(), read[2].as_u64().unwrap());
             assert!(n > 20, "{name} shows {n} texts");
             assert!(contrast >= 4.5, "{name}, {view:?}: `{text}` has a contrast of {contrast:.2}");
-            // With all that was folded open, too.
+            // The second width is measured with everything unfolded.
             let opened = browser.run(widths).as_i64().unwrap();
             assert!(folded <= 0 && opened <= 0, "{name}, {view:?}: {folded} and {opened} too wide");
             let asked = browser.run("return performance.getEntriesByType('resource').length;");
@@ -186,13 +188,13 @@ fn every_page_fits_can_be_read_and_asks_nobody_for_anything() {
         if name == "messy.html" {
             check_the_checks(&browser);
         }
-        let pdf = browser.tell("Page.printToPDF", serde_json::json!({}));
+        let pdf = browser.devtools("Page.printToPDF", serde_json::json!({}));
         assert!(pdf["data"].as_str().unwrap().len() > 10_000, "{name} is not printed");
     }
 }
 
 #[test]
-fn errors_are_found_by_words_by_intent_and_from_the_matrix() {
+fn errors_can_be_searched_by_words_by_intent_and_from_the_matrix() {
     let Some(browser) = Browser::start() else { return };
     let folder = Folder::workspace();
     let run = |line: &str| {
@@ -218,10 +220,10 @@ fn errors_are_found_by_words_by_intent_and_from_the_matrix() {
     let found = found.as_array().unwrap();
     assert!(!found.is_empty());
     assert!(found.iter().all(|row| row[0].as_str().unwrap().contains("topic3 ")), "{found:?}");
-    let told = browser.run("return document.querySelector('#wrong output').textContent;");
-    assert_eq!(told, format!("{} of {all} rows", found.len()));
+    let summary = browser.run("return document.querySelector('#wrong output').textContent;");
+    assert_eq!(summary, format!("{} of {all} rows", found.len()));
 
-    // A mistake of the matrix leads to its records, and only to them.
+    // A cell of the matrix shows its records, and only those.
     let chosen = browser.run(
         "const link = document.querySelector('svg a[data-pick]');\
          link.dispatchEvent(new MouseEvent('click', { bubbles: true }));\
@@ -229,13 +231,12 @@ fn errors_are_found_by_words_by_intent_and_from_the_matrix() {
     );
     let found = browser.run(shown);
     let found = found.as_array().unwrap();
-    let told = chosen[1].as_str().unwrap();
-    assert!(told.contains(&format!(": {} of 6", found.len())), "{told}: {found:?}");
+    let label = chosen[1].as_str().unwrap();
+    assert!(label.contains(&format!(": {} of 6", found.len())), "{label}: {found:?}");
     assert!(found.iter().all(|row| row[1] == chosen[0][0] && row[2] == chosen[0][1]), "{found:?}");
     assert_eq!(browser.console(), Vec::<String>::new());
 
-    // A script that is not to the byte the page's own is refused, and then everything is there, and no field that does
-    // nothing.
+    // An altered script is refused. The page then shows all rows, and hides the field for searching.
     let html = std::fs::read_to_string(&page).unwrap();
     let other = html.replacen("<script>'use strict';", "<script>'use strict'; ", 1);
     assert_ne!(html, other);
@@ -246,6 +247,6 @@ fn errors_are_found_by_words_by_intent_and_from_the_matrix() {
         browser.run("return document.querySelector('#wrong form').checkVisibility();"),
         false
     );
-    let told = browser.console();
-    assert!(told.iter().any(|line| line.contains("Content Security Policy")), "{told:?}");
+    let console = browser.console();
+    assert!(console.iter().any(|line| line.contains("Content Security Policy")), "{console:?}");
 }

@@ -1,4 +1,4 @@
-//! The main job as a user runs it: cached, crash-safe, and judged.
+//! The weekly pipeline on the command line: caching, crashes, and decisions.
 
 use serde_json::Value;
 use std::{
@@ -22,8 +22,8 @@ impl Workspace {
         Self::with(EVERY, usize::MAX)
     }
 
-    /// A smaller one yet, for a test that runs it dozens of times: too little traffic for evidence, so its plan asks
-    /// for none.
+    /// An even smaller workspace, for a test that runs it dozens of times. Its traffic is too little for evidence, so
+    /// its plan requires none.
     fn tiny() -> Self {
         let this = Self::with(2 * EVERY, 600);
         let plan = pipeline("linear_svm", "weekly")
@@ -101,7 +101,7 @@ impl Workspace {
         (output.status.code().unwrap(), document)
     }
 
-    /// Every file below the workspace but locks and logs of the moment, by path.
+    /// Returns every file of the workspace by path, without locks and temporary logs.
     fn tree(&self) -> BTreeMap<PathBuf, Vec<u8>> {
         let mut files = BTreeMap::new();
         let mut folders = vec![self.path().to_owned()];
@@ -166,8 +166,8 @@ fn outcomes(document: &Value) -> BTreeMap<String, String> {
         .collect()
 }
 
-/// Stages that ran in a run, in order of name.
-fn ran(document: &Value) -> Vec<String> {
+/// Returns the stages that ran, sorted by name.
+fn stages_run(document: &Value) -> Vec<String> {
     outcomes(document)
         .into_iter()
         .filter(|(_, outcome)| outcome != "skipped")
@@ -204,7 +204,7 @@ fn a_second_run_skips_everything_and_each_change_reruns_only_what_depends_on_it(
     let before = workspace.tree();
     let (exit, document) = workspace.pipeline("weekly.yaml");
     assert_eq!(exit, 0);
-    assert_eq!(ran(&document), Vec::<String>::new(), "{document:#}");
+    assert_eq!(stages_run(&document), Vec::<String>::new(), "{document:#}");
     assert!(document["data"]["stages"][0]["summary"].as_str().unwrap().starts_with("cached: "));
     assert!(before == workspace.tree(), "a run with nothing to do changed a file");
 
@@ -215,10 +215,10 @@ fn a_second_run_skips_everything_and_each_change_reruns_only_what_depends_on_it(
     let status =
         String::from_utf8(workspace.run(&["pipeline", "status", "weekly.yaml"]).stdout).unwrap();
     assert!(status.contains("its output `model.botops` was altered"), "{status}");
-    assert_eq!(ran(&workspace.pipeline("weekly.yaml").1), ["train"]);
+    assert_eq!(stages_run(&workspace.pipeline("weekly.yaml").1), ["train"]);
     assert_eq!(fs::read(&model).unwrap(), bytes);
 
-    // One line of traffic: drift and promote.
+    // A new line of traffic: drift and promote run again.
     let mut traffic = workspace.read("data/traffic.jsonl");
     traffic.push_str(
         "{\"at\":\"2026-11-08T23:59:59Z\",\"conversation_id\":\"c-new\",\"text\":\"bonjour\"}\n",
@@ -227,9 +227,9 @@ fn a_second_run_skips_everything_and_each_change_reruns_only_what_depends_on_it(
     let status =
         String::from_utf8(workspace.run(&["pipeline", "status", "weekly.yaml"]).stdout).unwrap();
     assert!(status.contains("its input `current` changed"), "{status}");
-    assert_eq!(ran(&workspace.pipeline("weekly.yaml").1), ["drift", "promote"]);
+    assert_eq!(stages_run(&workspace.pipeline("weekly.yaml").1), ["drift", "promote"]);
 
-    // One line of training data: everything but the baseline.
+    // A new line of training data: every stage but the baseline runs again.
     let mut data = workspace.read("data/utterances.csv");
     data.push_str("\"my parcel has been in the depot of the carrier since monday, when will it move\",order_status,en,\n");
     workspace.write("data/utterances.csv", &data);
@@ -243,7 +243,7 @@ fn a_second_run_skips_everything_and_each_change_reruns_only_what_depends_on_it(
 fn a_worse_challenger_is_rolled_back_with_the_numbers_that_decided() {
     let workspace = Workspace::new();
     assert_eq!(workspace.pipeline("weekly.yaml").0, 0);
-    // A challenger trained on labels that were rotated: it passes a gate that asks for nothing.
+    // A challenger trained on swapped labels. The gate requires almost nothing, so it passes.
     let data = workspace.read("data/utterances.csv");
     let rotated = data
         .replace(",complaint,", ",TMP,")
@@ -270,10 +270,10 @@ fn a_worse_challenger_is_rolled_back_with_the_numbers_that_decided() {
 }
 
 #[test]
-fn a_run_killed_after_any_write_is_continued_to_the_same_bytes() {
+fn a_run_killed_after_any_write_continues_to_the_same_bytes() {
     let reference = Workspace::tiny();
     assert_eq!(reference.pipeline("weekly.yaml").0, 0);
-    let wanted = reference.tree();
+    let expected = reference.tree();
     let mut kills = 0;
     for writes in 1.. {
         let workspace = Workspace::tiny();
@@ -287,11 +287,11 @@ fn a_run_killed_after_any_write_is_continued_to_the_same_bytes() {
         let (exit, document) = workspace.pipeline("weekly.yaml");
         assert_eq!(exit, 0, "after {writes} writes: {document:#}");
         let got = workspace.tree();
-        let differ: Vec<_> = wanted
+        let differ: Vec<_> = expected
             .keys()
             .chain(got.keys())
-            .filter(|path| wanted.get(*path) != got.get(*path))
-            // What the store was writing when it was killed stays aside under a name of its own, never listed.
+            .filter(|path| expected.get(*path) != got.get(*path))
+            // A temporary file of the store that was being written remains under its own name, and is never listed.
             .filter(|path| !path.to_string_lossy().contains('#'))
             .collect();
         assert!(differ.is_empty(), "after {writes} writes these differ: {differ:?}");
@@ -303,7 +303,7 @@ fn a_run_killed_after_any_write_is_continued_to_the_same_bytes() {
     assert!(kills >= 8, "the run was killed only {kills} times: writes are not seen");
 }
 
-/// Kills `child` once the files under the workspace changed `writes` times; returns whether it was still alive.
+/// Kills `child` after `writes` changes to the files of the workspace. Returns whether it was still running.
 fn kill_after(child: &mut Child, workspace: &Workspace, writes: usize) -> bool {
     let mut seen = 0;
     let mut last = listing(workspace.path());
@@ -326,7 +326,7 @@ fn kill_after(child: &mut Child, workspace: &Workspace, writes: usize) -> bool {
     }
 }
 
-/// Names and sizes of everything below `folder`.
+/// Returns the names and sizes of everything below `folder`.
 fn listing(folder: &Path) -> Vec<(PathBuf, u64)> {
     let mut found = Vec::new();
     let mut folders = vec![folder.to_owned()];
@@ -349,7 +349,7 @@ fn listing(folder: &Path) -> Vec<(PathBuf, u64)> {
 }
 
 #[test]
-fn two_runs_at_once_are_a_conflict_and_a_dead_one_is_not() {
+fn two_concurrent_runs_are_a_conflict_and_a_dead_run_is_not() {
     let workspace = Workspace::new();
     let folder = workspace.path().join(".botops/pipelines/weekly");
     fs::create_dir_all(&folder).unwrap();
@@ -359,7 +359,7 @@ fn two_runs_at_once_are_a_conflict_and_a_dead_one_is_not() {
     assert_eq!(exit, 5, "{document:#}");
     assert_eq!(document["findings"][0]["code"], "BOT-8010");
     drop(lock);
-    // A process that died left its number, and no kernel lock.
+    // A process that died leaves its number, but no kernel lock.
     fs::write(folder.join("lock"), "4194305").unwrap();
     let output = workspace.run(&["run", "weekly.yaml"]);
     let stderr = String::from_utf8_lossy(&output.stderr);
@@ -368,7 +368,7 @@ fn two_runs_at_once_are_a_conflict_and_a_dead_one_is_not() {
 }
 
 #[test]
-fn a_step_summary_is_appended_where_github_asks_for_it() {
+fn a_step_summary_is_appended_to_the_file_that_github_names() {
     let workspace = Workspace::new();
     let path = workspace.path().join("summary.md");
     fs::write(&path, "before\n").unwrap();
@@ -385,29 +385,29 @@ fn a_step_summary_is_appended_where_github_asks_for_it() {
 }
 
 #[test]
-fn a_changed_rule_registers_the_same_model_again_and_then_everything_stands() {
+fn a_changed_rule_registers_the_same_model_again_and_the_next_run_skips_everything() {
     let workspace = Workspace::new();
     assert_eq!(workspace.pipeline("weekly.yaml").0, 0);
     let plan = workspace.read("weekly.yaml");
     workspace.write("weekly.yaml", &plan.replace("min: 0.1 ", "min: 0.2 "));
     let (exit, document) = workspace.pipeline("weekly.yaml");
     assert_eq!(exit, 0, "{document:#}");
-    assert_eq!(ran(&document), ["gate", "promote", "push"]);
-    // The champion holds the same model as the one before it: it is still held against the baseline.
+    assert_eq!(stages_run(&document), ["gate", "promote", "push"]);
+    // The champion holds the same model as the one before it, so it is still compared with the baseline.
     for _ in 0..2 {
         let (exit, document) = workspace.pipeline("weekly.yaml");
-        assert_eq!((exit, ran(&document)), (0, Vec::new()), "{document:#}");
+        assert_eq!((exit, stages_run(&document)), (0, Vec::new()), "{document:#}");
     }
 }
 
 #[test]
-fn rolling_back_goes_back_in_the_line_of_champions_and_nowhere_else() {
+fn a_rollback_returns_only_to_former_champions() {
     let workspace = Workspace::new();
     assert_eq!(workspace.pipeline("weekly.yaml").0, 0);
     let plan = workspace.read("weekly.yaml");
     workspace.write("weekly.yaml", &plan.replace("min: 0.1 ", "min: 0.2 "));
     assert_eq!(workspace.pipeline("weekly.yaml").0, 0);
-    // Champions were 1, 2 and 3: back to 2, then to 1, and never to 3 again.
+    // The champions were 1, 2 and 3. Rollbacks return to 2, then to 1, and never to 3.
     let rollback = || {
         let output = workspace.run(&["rollback", "--reason", "test"]);
         (output.status.code(), String::from_utf8(output.stdout).unwrap())
@@ -420,9 +420,9 @@ fn rolling_back_goes_back_in_the_line_of_champions_and_nowhere_else() {
     assert!(text.contains("from support@2 back to support@1"), "{text}");
     assert_eq!(rollback().0, Some(2), "there is nothing before the first");
 
-    // What was rolled back is said, not promoted again.
+    // A version that was rolled back is reported, and not promoted again.
     let (exit, document) = workspace.pipeline("weekly.yaml");
-    assert_eq!((exit, ran(&document)), (0, Vec::new()), "{document:#}");
+    assert_eq!((exit, stages_run(&document)), (0, Vec::new()), "{document:#}");
     let codes: Vec<_> = document["findings"]
         .as_array()
         .unwrap()
@@ -431,7 +431,7 @@ fn rolling_back_goes_back_in_the_line_of_champions_and_nowhere_else() {
         .collect();
     assert!(codes.contains(&"BOT-8023"), "{document:#}");
 
-    // A version that never was champion cannot be rolled back to.
+    // A version that never was champion is refused.
     workspace.run(&["train", "data/utterances.csv", "--out", "m.botops", "--seed", "5"]);
     assert_eq!(workspace.run(&["push", "m.botops"]).status.code(), Some(0));
     let output =

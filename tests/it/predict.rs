@@ -16,7 +16,7 @@ fn json(terminal: &Terminal, command: &str) -> Value {
 }
 
 #[test]
-fn csv_jsonl_and_parquet_say_the_same() {
+fn every_output_holds_the_same_predictions() {
     let terminal = trained();
     let answer = json(&terminal, "predict m.botops --data train.csv --format json");
     let kept = answer["data"]["predictions"].as_array().unwrap();
@@ -29,7 +29,7 @@ fn csv_jsonl_and_parquet_say_the_same() {
     let table = fs::read_to_string(terminal.path().join("p.csv")).unwrap();
     assert_eq!(table.lines().next().unwrap(), "record,text,truth,intent,confidence,fallback");
     assert_eq!(table.lines().count(), 61);
-    // What was written can be classified in turn: JSONL, too.
+    // The output can be classified again.
     let again = json(&terminal, "predict m.botops --data p.jsonl --format json --top 1");
     assert_eq!(again["data"]["n"], 60);
     assert_eq!(again["data"]["predicted"], answer["data"]["predicted"]);
@@ -44,9 +44,12 @@ fn a_fault_in_the_middle_leaves_no_file() {
     bytes.extend("a fine text\n".repeat(200_000).bytes());
     bytes.extend(b"caf\xe9\n");
     terminal.write("bad.csv", bytes);
-    let said = terminal.run("predict m.botops --data bad.csv --out p.csv");
-    assert!(said.starts_with("exit: 3"), "{said}");
-    assert!(said.contains("BOT-2104") && said.contains("record 200001 (line 200002)"), "{said}");
+    let output = terminal.run("predict m.botops --data bad.csv --out p.csv");
+    assert!(output.starts_with("exit: 3"), "{output}");
+    assert!(
+        output.contains("BOT-2104") && output.contains("record 200001 (line 200002)"),
+        "{output}"
+    );
     let left: Vec<_> = fs::read_dir(terminal.path())
         .unwrap()
         .map(|entry| entry.unwrap().file_name())
@@ -58,24 +61,24 @@ fn a_fault_in_the_middle_leaves_no_file() {
 #[test]
 fn a_dry_run_writes_nothing() {
     let terminal = trained();
-    let said = terminal.run("predict m.botops --data train.csv --out p.csv --dry-run");
-    assert!(said.starts_with("exit: 0") && said.contains("not written"), "{said}");
+    let output = terminal.run("predict m.botops --data train.csv --out p.csv --dry-run");
+    assert!(output.starts_with("exit: 0") && output.contains("not written"), "{output}");
     assert!(!terminal.path().join("p.csv").exists());
 }
 
 #[test]
-fn a_record_without_a_text_is_counted_and_said() {
+fn a_record_without_a_text_is_counted_and_reported() {
     let terminal = trained();
     terminal.write(
         "some.jsonl",
         "{\"text\":\"where is it\"}\n{\"utterance\":\"\"}\n{\"text\":\"  \"}\n{\"text\":\"mail jo@example.com\"}\n",
     );
-    let said = terminal.stdout("predict m.botops --data some.jsonl --out p.jsonl");
+    let output = terminal.stdout("predict m.botops --data some.jsonl --out p.jsonl");
     assert!(
-        said.contains("warning[BOT-7067]") && said.contains("some.jsonl, record 2 (line 2)"),
-        "{said}"
+        output.contains("warning[BOT-7067]") && output.contains("some.jsonl, record 2 (line 2)"),
+        "{output}"
     );
-    assert!(said.contains("of 4 records, 2 have no text"), "{said}");
+    assert!(output.contains("of 4 records, 2 have no text"), "{output}");
     let rows = fs::read_to_string(terminal.path().join("p.jsonl")).unwrap();
     let rows: Vec<Value> = rows.lines().map(|row| serde_json::from_str(row).unwrap()).collect();
     assert_eq!(rows.len(), 4);
@@ -86,14 +89,14 @@ fn a_record_without_a_text_is_counted_and_said() {
         (answer["data"]["n"].as_u64(), answer["data"]["n_without_text"].as_u64()),
         (Some(4), Some(2))
     );
-    // What people read of others' texts has no personal data; what programs read has the texts.
+    // The printed table has no personal data; the files for programs have the original texts.
     let shown = terminal.stdout("predict m.botops --data some.jsonl");
     assert!(shown.contains("mail [email]") && !shown.contains("jo@"), "{shown}");
     assert_eq!(rows[3]["text"], "mail jo@example.com");
 }
 
 #[test]
-fn what_people_read_of_errors_has_no_personal_data() {
+fn printed_errors_have_no_personal_data() {
     let terminal = trained();
     let data = two_intents(30);
     let mut lines = data.lines();
@@ -108,8 +111,8 @@ fn what_people_read_of_errors_has_no_personal_data() {
         })
         .collect();
     terminal.write("wrong.csv", format!("{header}\n{rows}"));
-    let said = terminal.stdout("evaluate m.botops wrong.csv");
-    assert!(said.contains("[email]") && !said.contains("jo@"), "{said}");
+    let output = terminal.stdout("evaluate m.botops wrong.csv");
+    assert!(output.contains("[email]") && !output.contains("jo@"), "{output}");
     let answer = json(&terminal, "evaluate m.botops wrong.csv --format json");
     assert!(answer["data"].to_string().contains("jo@example.com"));
 }
@@ -126,7 +129,7 @@ fn an_explanation_names_terms_and_the_nearest_records() {
     assert_eq!(nearest.len(), 5);
     assert!(nearest[0]["text"].as_str().unwrap().contains("parcel"));
     assert_eq!(nearest[0]["line"], nearest[0]["record"].as_u64().unwrap() + 1);
-    // Without the data nothing is said of records: they are not in the model, unless a run kept the data.
+    // Without the data, no nearest records are shown: they are not in the model, unless a run stored the data.
     let alone = json(&terminal, "predict m.botops parcel --explain --format json");
     assert!(alone["data"]["predictions"][0]["explanation"].get("nearest").is_none());
 }
@@ -143,8 +146,8 @@ fn the_nearest_records_come_from_the_run_that_kept_its_data() {
 }
 
 #[test]
-fn a_file_as_such_is_not_explained() {
+fn a_whole_file_cannot_be_explained() {
     let terminal = trained();
-    let said = terminal.run("predict m.botops --data train.csv --explain");
-    assert!(said.starts_with("exit: 2") && said.contains("BOT-1003"), "{said}");
+    let output = terminal.run("predict m.botops --data train.csv --explain");
+    assert!(output.starts_with("exit: 2") && output.contains("BOT-1003"), "{output}");
 }

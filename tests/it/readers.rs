@@ -1,6 +1,7 @@
-//! Every reader of data against bytes that nobody meant: seeds, cut, mixed and altered in a fixed number of ways.
+//! Every reader of data on damaged input: seeds that are cut, mixed and altered in a fixed number of ways.
 //!
-//! The seeds and the check are those of `cargo fuzz` (tests/fuzz), which looks further and needs a nightly toolchain.
+//! The seeds and the check are those of `cargo fuzz` (tests/fuzz), which searches further and needs a nightly
+//! toolchain.
 
 use crate::support::repository;
 use botops_datasets::{self as datasets, Presence, ReadOptions, Record};
@@ -17,12 +18,12 @@ use std::{
 #[path = "../fuzz/reader.rs"]
 mod reader;
 
-/// How often each seed is altered.
+/// The number of alterations of each seed.
 const TIMES: usize = 400;
-/// Nothing that is read here is long: what takes longer runs on and on.
+/// The longest time for one input. The inputs are short, so a longer time means an endless loop.
 const LONGEST: Duration = Duration::from_secs(20);
 
-/// The seeds of `target`, in the order of their names.
+/// Returns the seeds of `target`, sorted by name.
 fn seeds(target: &str) -> Vec<Vec<u8>> {
     let folder = repository().join("tests/fuzz/seeds").join(target);
     let mut paths: Vec<_> =
@@ -32,7 +33,7 @@ fn seeds(target: &str) -> Vec<Vec<u8>> {
     paths.into_iter().map(|path| fs::read(path).unwrap()).collect()
 }
 
-/// One alteration: what, where, and how.
+/// Alterations, each with its kind, two positions and a value.
 fn alterations() -> impl Strategy<Value = Vec<(u8, prop::sample::Index, prop::sample::Index, u8)>> {
     prop::collection::vec(
         (0..7_u8, any::<prop::sample::Index>(), any::<prop::sample::Index>(), any::<u8>()),
@@ -40,7 +41,7 @@ fn alterations() -> impl Strategy<Value = Vec<(u8, prop::sample::Index, prop::sa
     )
 }
 
-/// Signs that mean something to one of the formats.
+/// Characters with a meaning in one of the formats.
 const SIGNS: &[u8] = b"\"\",;\t\r\n[]{}:|-\\#&*'\0\xff\xc3\xef\xbb\xbf(";
 
 fn alter(
@@ -73,12 +74,12 @@ fn alter(
     bytes
 }
 
-fn withstands(target: &str, name: &str) {
+fn check_altered_seeds(target: &str, name: &str) {
     let seeds = seeds(target);
     for seed in &seeds {
         reader::read(name, seed);
     }
-    // The same alterations every time: a failure here is one everywhere.
+    // The random numbers are fixed, so that a failure is reproducible on every machine.
     let mut runner = TestRunner::new_with_rng(
         ProptestConfig::default(),
         TestRng::deterministic_rng(RngAlgorithm::ChaCha),
@@ -97,37 +98,37 @@ fn withstands(target: &str, name: &str) {
 }
 
 #[test]
-fn tables_withstand_anything() {
-    withstands("csv", "data.csv");
+fn altered_csv_is_read_or_refused() {
+    check_altered_seeds("csv", "data.csv");
 }
 
 #[test]
-fn json_lines_withstand_anything() {
-    withstands("jsonl", "data.jsonl");
+fn altered_json_lines_are_read_or_refused() {
+    check_altered_seeds("jsonl", "data.jsonl");
 }
 
 #[test]
-fn json_lists_withstand_anything() {
-    withstands("json", "data.json");
+fn altered_json_lists_are_read_or_refused() {
+    check_altered_seeds("json", "data.json");
 }
 
 #[test]
-fn parquet_withstands_anything() {
-    withstands("parquet", "data.parquet");
+fn altered_parquet_is_read_or_refused() {
+    check_altered_seeds("parquet", "data.parquet");
 }
 
 #[test]
-fn training_data_of_rasa_withstands_anything() {
-    withstands("rasa", "data.yml");
+fn altered_rasa_training_data_is_read_or_refused() {
+    check_altered_seeds("rasa", "data.yml");
 }
 
 #[test]
-fn packed_files_withstand_anything() {
-    withstands("packed", "data.txt");
+fn altered_packed_files_are_read_or_refused() {
+    check_altered_seeds("packed", "data.txt");
 }
 
 #[test]
-fn what_is_read_as_a_whole_is_read_in_parts() {
+fn a_file_read_in_parts_gives_the_records_of_the_whole() {
     let folder = tempfile::tempdir().unwrap();
     let options = ReadOptions { intent: Presence::Optional, ..ReadOptions::default() };
     for (target, name) in [
@@ -146,7 +147,7 @@ fn what_is_read_as_a_whole_is_read_in_parts() {
                 datasets::stream(&path, &options).and_then(Iterator::collect);
             match (whole, parts.map(|parts| parts.concat())) {
                 (Ok(whole), Ok(parts)) => assert_eq!(whole, parts, "{target}"),
-                // Terms alone are no data set, and can be carried over all the same.
+                // A file with terms alone is not a data set, but its terms can be read.
                 (Err(whole), Ok(parts)) if target == "rasa" && parts.is_empty() => {
                     assert_eq!(whole.code(), "BOT-2102");
                 }

@@ -1,14 +1,14 @@
-//! The README and the guides under docs/ are true: every command that they show is run, in order, and prints what they
-//! say.
+//! The README and the guides under docs/ are correct: every command that they show runs, in order, and prints the
+//! output that they show.
 //!
-//! The commands run in a temporary copy of the repository's files, the built program on the PATH; each fenced block is
-//! one shell. `cargo run --release -- X` is that program with X. The test command itself is left out: it runs this.
-//! A command that ends in `&` is a server: the next command waits for its first line. A command may fail only if the
-//! next one looks at `$?`.
+//! The commands run in a temporary copy of the files of the repository, with the built program on the PATH. Each
+//! fenced block is one shell. `cargo run --release -- X` is that program with X. The test command itself is left out,
+//! because it would run this test. A command that ends in `&` is a server: the next command waits for its first line.
+//! A command may fail only if the next one reads `$?`.
 
 mod page;
 
-use crate::support::{clean, copy_repository, program, repository, terminal, writeln_aloud};
+use crate::support::{clean, copy_repository, print_past_harness, program, repository, terminal};
 use page::{Block, Step, blocks, compare};
 use std::{
     env,
@@ -19,7 +19,7 @@ use std::{
     time::Duration,
 };
 
-/// Runs one block in `folder` and returns every step with its exit code and what it printed.
+/// Runs one block in `folder` and returns every step with its exit code and its output.
 fn run<'a>(block: &'a Block, folder: &Path) -> Vec<(&'a Step, Option<i32>, String)> {
     let background = tempfile::tempdir().unwrap();
     let mut script = String::from(
@@ -61,8 +61,8 @@ fn run<'a>(block: &'a Block, folder: &Path) -> Vec<(&'a Step, Option<i32>, Strin
     results
 }
 
-/// Returns what is not true of `page`, whose commands are run in `folder`.
-fn untrue(page: &str, folder: &Path) -> Vec<String> {
+/// Returns the mismatches of `page` with the output of its commands, which run in `folder`.
+fn mismatches(page: &str, folder: &Path) -> Vec<String> {
     let blocks = match blocks(page) {
         Ok(blocks) => blocks,
         Err(escaped) => return vec![escaped],
@@ -94,12 +94,12 @@ fn untrue(page: &str, folder: &Path) -> Vec<String> {
     found
 }
 
-/// Runs every command of the page `name`, in a copy of the repository of its own.
-fn is_true(name: &str) {
+/// Runs every command of the page `name`, in its own copy of the repository.
+fn check_page(name: &str) {
     let page = fs::read_to_string(repository().join(name)).unwrap();
     for step in blocks(&page).into_iter().flatten().flat_map(|block| block.steps) {
         if step.is_the_test_command() {
-            writeln_aloud(&format!(
+            print_past_harness(&format!(
                 "left out: {name}:{}: `{}`: the test command itself",
                 step.line, step.command
             ));
@@ -107,13 +107,13 @@ fn is_true(name: &str) {
     }
     let copy = tempfile::tempdir().unwrap();
     copy_repository(copy.path(), |_| true);
-    let found = untrue(&page, copy.path());
+    let found = mismatches(&page, copy.path());
     assert!(found.is_empty(), "{name} is not true:\n{}", found.join("\n"));
 }
 
 #[test]
 fn every_command_of_the_readme_runs_and_prints_what_it_shows() {
-    is_true("README.md");
+    check_page("README.md");
 }
 
 #[test]
@@ -126,7 +126,7 @@ fn every_command_of_the_guides_runs_and_prints_what_it_shows() {
     guides.sort();
     assert!(!guides.is_empty(), "there is a guide");
     for guide in guides {
-        is_true(&guide);
+        check_page(&guide);
     }
 }
 
@@ -196,14 +196,14 @@ fn a_page_is_read_as_commands_and_their_output() {
 }
 
 #[test]
-fn a_true_page_passes_and_its_servers_are_ended() {
+fn a_correct_page_passes_and_its_servers_are_stopped() {
     let folder = tempfile::tempdir().unwrap();
-    assert_eq!(untrue(SAMPLE, folder.path()), Vec::<String>::new());
+    assert_eq!(mismatches(SAMPLE, folder.path()), Vec::<String>::new());
     assert!(folder.path().join("made").is_file());
 }
 
 #[test]
-fn every_kind_of_untruth_is_found() {
+fn every_kind_of_mismatch_is_found() {
     let folder = tempfile::tempdir().unwrap();
     for (from, to) in [
         ("accuracy 0.914", "accuracy 0.938"),
@@ -220,7 +220,7 @@ fn every_kind_of_untruth_is_found() {
     ] {
         assert!(SAMPLE.contains(from), "{from}");
         assert_eq!(
-            untrue(&SAMPLE.replacen(from, to, 1), folder.path()).len(),
+            mismatches(&SAMPLE.replacen(from, to, 1), folder.path()).len(),
             1,
             "{from:?} -> {to:?}"
         );
@@ -231,6 +231,6 @@ fn every_kind_of_untruth_is_found() {
 fn the_program_is_on_the_path_and_stands_in_for_cargo_run() {
     let folder = tempfile::tempdir().unwrap();
     let page = "```console\n$ botops --version\nbotops 0.1.0\n$ cargo run --release -- --version\nbotops 0.1.0\n```\n";
-    assert_eq!(untrue(page, folder.path()), Vec::<String>::new());
+    assert_eq!(mismatches(page, folder.path()), Vec::<String>::new());
     assert_eq!(PathBuf::from("botops"), program().with_extension("").file_name().unwrap());
 }

@@ -43,7 +43,7 @@ fn report(model: &Bytes) -> GateReport {
     }
 }
 
-/// A version whose model file is `content`, with or without its gate report.
+/// Returns a version whose model file is `content`, with or without its gate report.
 fn version(content: &str, gated: bool) -> (Manifest, Vec<(String, Bytes)>) {
     let model = Bytes::from(content.to_owned());
     let gate = Bytes::from(canonical_json(&report(&model)));
@@ -98,12 +98,12 @@ async fn numbers(registry: &Registry) -> Vec<u64> {
     registry.versions(MODEL).await.unwrap().iter().map(|version| version.number).collect()
 }
 
-fn quick() -> Retries {
+fn quick_retries() -> Retries {
     Retries { tries: 4, first_pause: Duration::ZERO, at_most: Duration::from_secs(5) }
 }
 
-/// Everything a release manager does, on any store.
-async fn serves_a_release(store: &Store) {
+/// Checks a release from registration to verification, in a store.
+async fn check_release(store: &Store) {
     let registry = Registry::open(store.clone());
     assert!(registry.models().await.unwrap().is_empty());
     assert_eq!(registry.alias(MODEL, CHAMPION).await.unwrap(), None);
@@ -122,7 +122,7 @@ async fn serves_a_release(store: &Store) {
     registry.move_alias(CHALLENGER, &second, None, &act("ana")).await.unwrap();
     let before = Some(first.manifest_digest);
     registry.promote(&second, before, &passed("two"), &act("ben")).await.unwrap();
-    // Again, as a retry would: nothing more is written.
+    // A second call, as a retry makes it, writes nothing.
     registry.promote(&second, before, &passed("two"), &act("ben")).await.unwrap();
     registry.remove_alias(MODEL, CHALLENGER, &act("ben")).await.unwrap();
 
@@ -144,7 +144,7 @@ async fn serves_a_release(store: &Store) {
     assert_eq!(registry.file(&second, "weights").await.unwrap_err().code(), "BOT-5018");
 
     let history = registry.history(MODEL).await.unwrap();
-    let told: Vec<String> = history
+    let lines: Vec<String> = history
         .iter()
         .map(|entry| {
             let Event { actor, reason, action, .. } = &entry.payload;
@@ -158,7 +158,7 @@ async fn serves_a_release(store: &Store) {
             }
         })
         .collect();
-    let wanted = [
+    let expected = [
         "ci registered",
         "ci registered",
         "ana moved champion true",
@@ -166,45 +166,45 @@ async fn serves_a_release(store: &Store) {
         "ben moved champion true",
         "ben removed challenger",
     ];
-    assert_eq!(told, wanted);
+    assert_eq!(lines, expected);
 
     let verification = registry.verify(None).await.unwrap();
     assert_eq!(verification.problems, []);
-    // Two versions: each a manifest, a model and a gate report, which is the evidence as well.
+    // Two versions, each with a manifest, a model and a gate report, which is also the evidence.
     assert_eq!((verification.entries, verification.blobs), (6, 6));
 }
 
 #[tokio::test]
-async fn memory_serves_a_release() {
-    serves_a_release(&Bench::memory().store).await;
+async fn a_release_works_in_memory() {
+    check_release(&Bench::memory().store).await;
 }
 
 #[tokio::test]
-async fn a_local_folder_serves_a_release() {
+async fn a_release_works_in_a_local_folder() {
     let folder = tempfile::tempdir().unwrap();
-    serves_a_release(&Bench::local(&folder).store).await;
+    check_release(&Bench::local(&folder).store).await;
 }
 
 #[tokio::test]
-async fn s3s_fs_serves_a_release() {
+async fn a_release_works_on_s3s_fs() {
     let server = S3Server::start();
-    serves_a_release(&Bench::s3(&server.endpoint(), "registry").store).await;
+    check_release(&Bench::s3(&server.endpoint(), "registry").store).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn moto_serves_a_release_and_its_races() {
+async fn a_release_and_its_races_work_on_moto() {
     let Some(moto) = Moto::start() else { return };
-    serves_a_release(&Bench::s3(&moto.endpoint(), "release").store).await;
+    check_release(&Bench::s3(&moto.endpoint(), "release").store).await;
     for round in 0..3 {
         let store = Bench::s3(&moto.endpoint(), &format!("promotions-{round}")).store;
-        one_of_two_promotions_wins(&store).await;
+        check_promotion_race(&store).await;
         let store = Bench::s3(&moto.endpoint(), &format!("registrations-{round}")).store;
-        a_version_registered_by_many_is_one(&store).await;
+        check_registration_race(&store).await;
     }
 }
 
-/// Two tasks promote different versions at once: one wins, the other is told who did.
-async fn one_of_two_promotions_wins(store: &Store) {
+/// Two tasks promote different versions at once: one wins, and the fault of the other names the winner.
+async fn check_promotion_race(store: &Store) {
     let registry = Registry::open(store.clone());
     let first = register(&registry, "one").await;
     registry.promote(&first, None, &passed("one"), &act("ci")).await.unwrap();
@@ -230,11 +230,11 @@ async fn one_of_two_promotions_wins(store: &Store) {
         panic!("one wins and one is refused: {results:?}")
     };
     assert_eq!((fault.code(), fault.kind()), ("BOT-5014", FaultKind::Conflict));
-    let said = format!(
+    let message = format!(
         "`champion` of `support` is not where it was: `{winner}` moved it to `{}` at 2026-11-20 10:15:00 UTC (weekly run); `support@1` was expected",
         won.reference()
     );
-    assert_eq!(fault.message(), said);
+    assert_eq!(fault.message(), message);
     let champion = registry.alias(MODEL, CHAMPION).await.unwrap().unwrap();
     assert_eq!(champion.manifest_digest, won.manifest_digest);
     let moves = registry.history(MODEL).await.unwrap();
@@ -242,16 +242,16 @@ async fn one_of_two_promotions_wins(store: &Store) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn of_two_promotions_at_once_one_wins_and_the_other_is_told_who() {
+async fn of_two_concurrent_promotions_one_wins_and_the_other_names_the_winner() {
     for _ in 0..40 {
-        one_of_two_promotions_wins(&Bench::memory().store).await;
+        check_promotion_race(&Bench::memory().store).await;
     }
     let folder = tempfile::tempdir().unwrap();
-    one_of_two_promotions_wins(&Bench::local(&folder).store).await;
+    check_promotion_race(&Bench::local(&folder).store).await;
 }
 
-/// Eight tasks register the same three versions: three versions, each once.
-async fn a_version_registered_by_many_is_one(store: &Store) {
+/// Eight tasks register the same three versions: each becomes one version.
+async fn check_registration_race(store: &Store) {
     let registry = Registry::open(store.clone());
     let tasks: Vec<_> = (0..8)
         .map(|task| {
@@ -267,23 +267,23 @@ async fn a_version_registered_by_many_is_one(store: &Store) {
             })
         })
         .collect();
-    let mut told = Vec::new();
+    let mut output = Vec::new();
     for task in tasks {
-        told.push(task.await.unwrap());
+        output.push(task.await.unwrap());
     }
-    assert!(told.iter().all(|numbers| numbers == &told[0]), "{told:?}");
+    assert!(output.iter().all(|numbers| numbers == &output[0]), "{output:?}");
     assert_eq!(numbers(&registry).await, [1, 2, 3]);
     assert_eq!(registry.history(MODEL).await.unwrap().len(), 3);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_version_registered_by_many_at_once_is_one_version() {
-    a_version_registered_by_many_is_one(&Bench::memory().store).await;
+async fn concurrent_registrations_of_a_version_make_one_version() {
+    check_registration_race(&Bench::memory().store).await;
     let folder = tempfile::tempdir().unwrap();
-    a_version_registered_by_many_is_one(&Bench::local(&folder).store).await;
+    check_registration_race(&Bench::local(&folder).store).await;
 }
 
-/// What is tried against a store that fails at its n-th call.
+/// The changes that are tried on a store that fails at its n-th call.
 #[derive(Debug, Clone, Copy)]
 enum Step {
     Register,
@@ -306,7 +306,7 @@ impl Step {
                 let second = registry.resolve(&at(2)).await?;
                 registry.move_alias("canary", &second, None, &act("ana")).await
             }
-            // Removed already, by a try whose answer was lost: that is what was wanted.
+            // An earlier try removed it, and its response was lost.
             Self::RemoveAlias => match registry.remove_alias(MODEL, "shadow", &act("ana")).await {
                 Err(fault) if fault.code() == "BOT-5012" => Ok(()),
                 other => other,
@@ -321,8 +321,8 @@ impl Step {
     }
 }
 
-/// A registry with two versions, champion and shadow; 4 entries.
-async fn prepared() -> (Arc<dyn ObjectStore>, Registry) {
+/// Returns a registry with two versions, a champion and the alias `shadow`: 4 entries.
+async fn prepared_registry() -> (Arc<dyn ObjectStore>, Registry) {
     let raw: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
     let registry = Registry::open(Store::wrap(raw.clone(), "memory://"));
     let first = register(&registry, "one").await;
@@ -332,24 +332,24 @@ async fn prepared() -> (Arc<dyn ObjectStore>, Registry) {
     (raw, registry)
 }
 
-async fn assert_done_once(registry: &Registry, context: &str) {
+async fn assert_applied_once(registry: &Registry, context: &str) {
     let entries = registry.history(MODEL).await.unwrap();
     assert_eq!(entries.len(), 5, "{context}");
     assert_eq!(registry.verify(None).await.unwrap().problems, [], "{context}");
 }
 
 #[tokio::test]
-async fn a_change_cut_off_at_any_call_is_complete_or_absent_and_done_once_when_repeated() {
+async fn an_interrupted_change_is_complete_or_absent_and_a_retry_does_it_once() {
     for step in [Step::Register, Step::MoveAlias, Step::RemoveAlias, Step::Promote] {
         for side in [Side::Before, Side::After] {
             let (mut absent, mut complete) = (0, 0);
             for at in 1.. {
                 let context = format!("{step:?}, cut off {side:?} call {at}");
-                let (raw, healthy) = prepared().await;
+                let (raw, healthy) = prepared_registry().await;
                 let faulty = Arc::new(Faulty::new(raw, at, side, Until::Forever));
                 let store = Store::wrap(faulty.clone(), "memory://").with_retries(Retries::none());
                 let result = step.run(&Registry::open(store)).await;
-                if !faulty.struck() {
+                if !faulty.has_failed() {
                     result.unwrap();
                     assert!(at > 3, "{step:?} took {at} calls");
                     break;
@@ -364,7 +364,7 @@ async fn a_change_cut_off_at_any_call_is_complete_or_absent_and_done_once_when_r
                 }
                 assert_eq!(healthy.verify(None).await.unwrap().problems, [], "{context}");
                 step.run(&healthy).await.unwrap();
-                assert_done_once(&healthy, &context).await;
+                assert_applied_once(&healthy, &context).await;
             }
             assert!(absent > 0, "{step:?} {side:?}: never before the point of commitment");
             let commits_last = !matches!(step, Step::Register);
@@ -377,18 +377,18 @@ async fn a_change_cut_off_at_any_call_is_complete_or_absent_and_done_once_when_r
 }
 
 #[tokio::test]
-async fn one_lost_call_anywhere_is_made_good_by_trying_again() {
+async fn one_lost_call_anywhere_is_repaired_by_a_retry() {
     for step in [Step::Register, Step::MoveAlias, Step::RemoveAlias, Step::Promote] {
         for side in [Side::Before, Side::After] {
             for at in 1.. {
                 let context = format!("{step:?}, {side:?} call {at} lost");
-                let (raw, healthy) = prepared().await;
+                let (raw, healthy) = prepared_registry().await;
                 let faulty = Arc::new(Faulty::new(raw, at, side, Until::Once));
-                let store = Store::wrap(faulty.clone(), "memory://").with_retries(quick());
+                let store = Store::wrap(faulty.clone(), "memory://").with_retries(quick_retries());
                 let result = step.run(&Registry::open(store)).await;
                 assert!(result.is_ok(), "{context}: {result:?}");
-                assert_done_once(&healthy, &context).await;
-                if !faulty.struck() {
+                assert_applied_once(&healthy, &context).await;
+                if !faulty.has_failed() {
                     break;
                 }
             }
@@ -397,7 +397,7 @@ async fn one_lost_call_anywhere_is_made_good_by_trying_again() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_named_with_what_is() {
+async fn missing_models_versions_and_aliases_are_named() {
     let registry = Registry::open(Bench::memory().store);
     let none = "BOT-5011: `memory://` has no model `support`";
     assert_eq!(resolve(&registry, "support@1").await.unwrap_err(), none);
@@ -416,7 +416,7 @@ async fn what_is_not_there_is_named_with_what_is() {
 }
 
 #[tokio::test]
-async fn the_champion_moves_only_with_proof_about_that_very_file() {
+async fn the_champion_moves_only_with_proof_about_the_same_file() {
     let registry = Registry::open(Bench::memory().store);
     let first = register(&registry, "one").await;
     let refused = registry.move_alias(CHAMPION, &first, None, &act("ana")).await.unwrap_err();
@@ -435,7 +435,7 @@ async fn the_champion_moves_only_with_proof_about_that_very_file() {
 }
 
 #[tokio::test]
-async fn stored_evidence_that_was_altered_proves_nothing() {
+async fn altered_evidence_proves_nothing() {
     let bench = Bench::memory();
     let registry = Registry::open(bench.store.clone());
     let first = register(&registry, "one").await;
@@ -445,7 +445,7 @@ async fn stored_evidence_that_was_altered_proves_nothing() {
 }
 
 #[tokio::test]
-async fn an_alias_is_moved_from_where_it_was_expected_or_not_at_all() {
+async fn an_alias_moves_only_from_the_expected_version() {
     let registry = Registry::open(Bench::memory().store);
     let first = register(&registry, "one").await;
     let second = register(&registry, "two").await;
@@ -453,13 +453,13 @@ async fn an_alias_is_moved_from_where_it_was_expected_or_not_at_all() {
     registry.move_alias(CHALLENGER, &first, None, &act("ana")).await.unwrap();
     let fault = registry.move_alias(CHALLENGER, &second, None, &act("ben")).await.unwrap_err();
     assert_eq!((fault.code(), fault.kind()), ("BOT-5014", FaultKind::Conflict));
-    let said = "`challenger` of `support` is not where it was: `ana` moved it to `support@1` at 2026-11-20 10:15:00 UTC (weekly run); it was expected to be unset";
-    assert_eq!(fault.message(), said);
+    let message = "`challenger` of `support` is not where it was: `ana` moved it to `support@1` at 2026-11-20 10:15:00 UTC (weekly run); it was expected to be unset";
+    assert_eq!(fault.message(), message);
 
     registry.remove_alias(MODEL, CHALLENGER, &act("cleo")).await.unwrap();
     let fault = registry.move_alias(CHALLENGER, &second, at(&first), &act("ben")).await;
-    let said = "`challenger` of `support` is not where it was: `cleo` removed it at 2026-11-20 10:15:00 UTC (weekly run); `support@1` was expected";
-    assert_eq!(fault.unwrap_err().message(), said);
+    let message = "`challenger` of `support` is not where it was: `cleo` removed it at 2026-11-20 10:15:00 UTC (weekly run); `support@1` was expected";
+    assert_eq!(fault.unwrap_err().message(), message);
     let gone = registry.remove_alias(MODEL, CHALLENGER, &act("cleo")).await.unwrap_err();
     assert_eq!(gone.code(), "BOT-5012");
 
@@ -498,7 +498,7 @@ async fn a_manifest_that_disagrees_with_its_files_is_not_registered() {
 }
 
 #[tokio::test]
-async fn verification_names_every_damaged_object_and_misses_none() {
+async fn verification_names_every_damaged_object() {
     let fresh = async || {
         let bench = Bench::memory();
         let registry = Registry::open(bench.store.clone());
@@ -539,11 +539,11 @@ async fn verification_names_every_damaged_object_and_misses_none() {
 }
 
 #[tokio::test]
-async fn verification_finds_moves_that_no_rule_allows() {
+async fn verification_finds_moves_that_the_rules_forbid() {
     let bench = Bench::memory();
     let registry = Registry::open(bench.store.clone());
     let first = register(&registry, "one").await;
-    // A writer that knows the format and not the rules: the chain is sound, the story is not.
+    // A writer that knows the format and not the rules: the chain is intact, but the moves are not allowed.
     let log = bench.store.log::<Event>(&format!("models/{MODEL}/log"));
     let moved = |alias: &str, to: Digest| Event {
         at: act("eve").at,
@@ -560,18 +560,18 @@ async fn verification_finds_moves_that_no_rule_allows() {
         log.append(entries.last(), event).await.unwrap();
     }
     let problems = registry.verify(None).await.unwrap().problems;
-    let said: Vec<_> = problems.iter().map(|problem| problem.message.as_str()).collect();
-    let wanted = [
+    let messages: Vec<_> = problems.iter().map(|problem| problem.message.as_str()).collect();
+    let expected = [
         "entry 2 of the log of `support` moves `champion` without evidence",
         "entry 3 of the log of `support` moves `blue` to a version that was not registered",
         "entry 4 of the log of `support` moves `blue` from a version that it did not point to",
     ];
-    assert_eq!(said, wanted);
+    assert_eq!(messages, expected);
 }
 
 #[tokio::test]
-async fn a_store_that_does_not_answer_ends_a_verification() {
-    let (raw, _) = prepared().await;
+async fn an_unreachable_store_ends_a_verification() {
+    let (raw, _) = prepared_registry().await;
     let faulty = Arc::new(Faulty::new(raw, 5, Side::Before, Until::Forever));
     let registry = Registry::open(Store::wrap(faulty, "memory://").with_retries(Retries::none()));
     let fault = registry.verify(None).await.unwrap_err();

@@ -1,4 +1,4 @@
-//! Servers for tests: S3 by s3s-fs within the process and by moto as a process of its own, and a tracking server of MLflow.
+//! Servers for tests: S3 by s3s-fs in this process and by moto in its own process, and a tracking server of MLflow.
 
 use crate::support::tool;
 use async_trait::async_trait;
@@ -44,7 +44,7 @@ pub(crate) fn settings(endpoint: &str) -> BTreeMap<String, String> {
     .into()
 }
 
-/// Opens `s3://botops/<prefix>` at `endpoint`: as botops does, and raw, for tampering.
+/// Opens `s3://botops/<prefix>` at `endpoint`, as botops does and without botops, for tampering.
 pub(crate) fn open(endpoint: &str, prefix: &str) -> (Store, Arc<dyn ObjectStore>) {
     let location = format!("s3://{BUCKET}/{prefix}");
     let store = Store::open(&location, &settings(endpoint)).unwrap();
@@ -61,18 +61,18 @@ pub(crate) fn open(endpoint: &str, prefix: &str) -> (Store, Arc<dyn ObjectStore>
     (store, Arc::new(PrefixStore::new(raw, ObjectPath::parse(prefix).unwrap())))
 }
 
-/// Returns whether what is absent must fail a test instead of being skipped.
+/// Returns whether a missing program fails a test, instead of skipping it.
 pub(crate) fn require_all() -> bool {
     std::env::var_os("BOTOPS_REQUIRE_ALL").is_some_and(|value| value == "1")
 }
 
-/// Says aloud that a test is skipped for want of `what`, or fails it under `BOTOPS_REQUIRE_ALL=1`.
+/// Prints that a test is skipped because `what` is missing, or fails it under `BOTOPS_REQUIRE_ALL=1`.
 pub(crate) fn skip(what: &str) {
     assert!(!require_all(), "BOTOPS_REQUIRE_ALL=1, and {what} is absent");
     eprintln!("SKIPPED: {what} is absent");
 }
 
-/// s3s-fs on a free loopback port, in a thread of its own; stops when dropped.
+/// s3s-fs on a free loopback port, in its own thread. Stops when dropped.
 pub(crate) struct S3Server {
     address: SocketAddr,
     stop: Option<oneshot::Sender<()>>,
@@ -81,7 +81,7 @@ pub(crate) struct S3Server {
 }
 
 impl S3Server {
-    /// Starts a server with the bucket [`BUCKET`], empty.
+    /// Starts a server with the empty bucket [`BUCKET`].
     pub(crate) fn start() -> Self {
         let root = tempfile::tempdir().unwrap();
         std::fs::create_dir(root.path().join(BUCKET)).unwrap();
@@ -134,8 +134,8 @@ impl Drop for S3Server {
     }
 }
 
-/// s3s-fs looks and then writes, so two creates of one key may both succeed. One lock around writes
-/// makes it keep what S3 promises; races are proven on moto, which needs no lock of ours.
+/// s3s-fs checks and then writes, so two creates of one key may both succeed. One lock around writes makes it keep
+/// the promise of S3. Races are tested on moto, which needs no such lock.
 struct Locked {
     files: s3s_fs::FileSystem,
     writes: tokio::sync::Mutex<()>,
@@ -184,16 +184,16 @@ impl S3 for Locked {
     }
 }
 
-/// A moto server on a free loopback port; killed when dropped.
+/// A moto server on a free loopback port. Killed when dropped.
 pub(crate) struct Moto {
     process: Child,
     address: SocketAddr,
 }
 
 impl Moto {
-    /// Starts moto with the bucket [`BUCKET`], empty; `None` (said aloud) when it is not installed.
+    /// Starts moto with the empty bucket [`BUCKET`]. Returns `None`, with a message, if it is not installed.
     ///
-    /// It is found through `BOTOPS_MOTO_SERVER` or as `moto_server` on the `PATH`.
+    /// The program is the one that `BOTOPS_MOTO_SERVER` names, or `moto_server` on the `PATH`.
     pub(crate) fn start() -> Option<Self> {
         let Some(program) = moto_server() else {
             skip("moto_server (pip install 'moto[server]'; BOTOPS_MOTO_SERVER names it)");
@@ -263,7 +263,7 @@ fn moto_server() -> Option<PathBuf> {
         .find(|program| program.is_file())
 }
 
-/// A tracking server of MLflow on a free loopback port, with a database and files of its own; ended when dropped.
+/// A tracking server of MLflow on a free loopback port, with its own database and files. Ended when dropped.
 pub(crate) struct MlflowServer {
     process: Child,
     address: SocketAddr,
@@ -271,9 +271,9 @@ pub(crate) struct MlflowServer {
 }
 
 impl MlflowServer {
-    /// Starts a server; `None` (said aloud) when it is not installed.
+    /// Starts a server. Returns `None`, with a message, if it is not installed.
     ///
-    /// It is found through `BOTOPS_MLFLOW` or as `mlflow` on the `PATH`.
+    /// The program is the one that `BOTOPS_MLFLOW` names, or `mlflow` on the `PATH`.
     pub(crate) fn start() -> Option<Self> {
         let Some(program) = tool("BOTOPS_MLFLOW", "mlflow") else {
             skip("mlflow (pip install mlflow; BOTOPS_MLFLOW names it)");
@@ -299,7 +299,7 @@ impl MlflowServer {
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())
             .stderr(log)
-            // It starts workers: all of them end with it.
+            // The server starts workers, and all of them end with it.
             .process_group(0)
             .spawn()
             .unwrap();
@@ -309,7 +309,7 @@ impl MlflowServer {
             if server.process.try_wait().unwrap().is_some() {
                 return None;
             }
-            if server.is_well().is_some() {
+            if server.is_ready().is_some() {
                 return Some(server);
             }
             std::thread::sleep(Duration::from_millis(100));
@@ -318,7 +318,7 @@ impl MlflowServer {
         panic!("mlflow does not answer:\n{log}");
     }
 
-    fn is_well(&self) -> Option<()> {
+    fn is_ready(&self) -> Option<()> {
         let mut socket = TcpStream::connect(self.address).ok()?;
         socket.set_read_timeout(Some(Duration::from_secs(20))).ok()?;
         write!(

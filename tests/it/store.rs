@@ -1,4 +1,4 @@
-//! The contract of a store, kept by memory, a local folder, s3s-fs and moto alike; and kill -9.
+//! The contract of a store, on memory, a local folder, s3s-fs and moto; and writers that are killed.
 
 use crate::servers::{self, Moto, S3Server};
 use botops_digest::Digest;
@@ -14,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-/// A store, and the same objects reached around it, to tamper with them.
+/// A store, and direct access to the same objects, for tampering.
 pub(crate) struct Bench {
     pub(crate) store: Store,
     pub(crate) raw: Arc<dyn ObjectStore>,
@@ -46,7 +46,7 @@ impl Bench {
         self.raw.put(&path, change(bytes.to_vec()).into()).await.unwrap();
     }
 
-    /// Takes the object `path` away.
+    /// Removes the object `path`.
     pub(crate) async fn remove(&self, path: &str) {
         self.raw.delete(&ObjectPath::parse(path).unwrap()).await.unwrap();
     }
@@ -74,17 +74,17 @@ async fn filled(log: &Log<Note>, n: u32) -> Vec<Entry<Note>> {
     log.entries().await.unwrap()
 }
 
-async fn keeps_the_contract(bench: &Bench) {
-    blobs_come_back(bench).await;
-    what_is_created_stays(bench).await;
+async fn check_contract(bench: &Bench) {
+    blobs_are_read_back(bench).await;
+    created_objects_are_not_overwritten(bench).await;
     logs_are_chained(bench).await;
     damaged_blobs_are_found(bench).await;
     damaged_logs_are_found(bench).await;
     folders_are_listed(bench).await;
-    what_is_removed_is_gone(bench).await;
+    removed_objects_are_absent(bench).await;
 }
 
-async fn blobs_come_back(Bench { store, .. }: &Bench) {
+async fn blobs_are_read_back(Bench { store, .. }: &Bench) {
     for bytes in [Bytes::new(), Bytes::from_static(b"model"), vec![7; 3 << 20].into()] {
         let digest = store.put_blob(bytes.clone()).await.unwrap();
         assert_eq!(digest, Digest::of(&bytes));
@@ -98,14 +98,14 @@ async fn blobs_come_back(Bench { store, .. }: &Bench) {
     assert_eq!((fault.code(), fault.kind()), ("BOT-5004", FaultKind::Internal));
 }
 
-async fn what_is_created_stays(Bench { store, .. }: &Bench) {
+async fn created_objects_are_not_overwritten(Bench { store, .. }: &Bench) {
     assert_eq!(store.read("contract/a b/é.json").await.unwrap(), None);
     assert!(store.create("contract/a b/é.json", Bytes::from_static(b"first")).await.unwrap());
     assert!(!store.create("contract/a b/é.json", Bytes::from_static(b"second")).await.unwrap());
     assert_eq!(store.read("contract/a b/é.json").await.unwrap().unwrap(), "first");
 }
 
-async fn what_is_removed_is_gone(Bench { store, .. }: &Bench) {
+async fn removed_objects_are_absent(Bench { store, .. }: &Bench) {
     for (path, bytes) in [("removal/b/c", "four"), ("removal/a", "three"), ("removed", "other")] {
         assert!(store.create(path, bytes.into()).await.unwrap());
     }
@@ -117,7 +117,7 @@ async fn what_is_removed_is_gone(Bench { store, .. }: &Bench) {
     assert!(age.num_seconds().abs() < 120, "written {age} ago");
 
     for _ in 0..2 {
-        // What is gone is as good as removed.
+        // Removing an object that does not exist succeeds.
         store.remove("removal/b/c").await.unwrap();
         assert_eq!(store.list("removal").await.unwrap(), listed[..1]);
         assert_eq!(store.read("removal/b/c").await.unwrap(), None);
@@ -138,7 +138,7 @@ async fn what_is_removed_is_gone(Bench { store, .. }: &Bench) {
 async fn logs_are_chained(Bench { store, .. }: &Bench) {
     let log = store.log::<Note>("contract/chained/log");
     assert!(log.entries().await.unwrap().is_empty() && log.is_empty().await.unwrap());
-    // More than one page of concurrent reads, and past a change in the number of digits.
+    // More entries than one page of concurrent reads, and numbers with one and two digits.
     let entries = filled(&log, 21).await;
     assert!(!log.is_empty().await.unwrap());
     assert_eq!(entries.iter().map(|e| e.payload.n).collect::<Vec<_>>(), Vec::from_iter(1..=21));
@@ -204,15 +204,15 @@ async fn damaged_logs_are_found(bench: &Bench) {
     bench.remove(&object("gap", 2)).await;
     bench.remove(&object("gap", 3)).await;
     let fault = log("gap").entries().await.unwrap_err();
-    let said = "entries 2 to 3 of `contract/damaged/gap/log` are missing";
-    assert_eq!((fault.code(), fault.message()), ("BOT-5006", said));
+    let message = "entries 2 to 3 of `contract/damaged/gap/log` are missing";
+    assert_eq!((fault.code(), fault.message()), ("BOT-5006", message));
 
     filled(&log("headless"), 3).await;
     bench.remove(&object("headless", 1)).await;
     let fault = log("headless").entries().await.unwrap_err();
     assert_eq!(fault.message(), "entry 1 of `contract/damaged/headless/log` is missing");
 
-    // An entry forged with a digest of its own, as one who knows the format would: the next one tells.
+    // An entry with a valid digest, forged by somebody who knows the format: the next entry does not match it.
     filled(&log("forged"), 3).await;
     let forged = bench.store.log::<Note>("contract/damaged/forger/log");
     filled(&forged, 1).await;
@@ -222,10 +222,10 @@ async fn damaged_logs_are_found(bench: &Bench) {
     let bytes = bench.store.read(&object("forger", 2)).await.unwrap().unwrap();
     bench.alter(&object("forged", 2), |_| bytes.to_vec()).await;
     let fault = log("forged").entries().await.unwrap_err();
-    let said = "entry 3 of `contract/damaged/forged/log` does not match the entry before it: one of them was altered";
-    assert_eq!(fault.message(), said);
+    let message = "entry 3 of `contract/damaged/forged/log` does not match the entry before it: one of them was altered";
+    assert_eq!(fault.message(), message);
 
-    // A newer format is no damage.
+    // A newer format is not damage.
     filled(&log("newer"), 1).await;
     bench.alter(&object("newer", 1), alter("botops.log/1", "botops.log/2")).await;
     let fault = log("newer").entries().await.unwrap_err();
@@ -240,8 +240,8 @@ async fn folders_are_listed(Bench { store, .. }: &Bench) {
     assert_eq!(store.folders("contract/folders").await.unwrap(), ["a", "b"]);
 }
 
-/// 16 writers append after the same entry: one gets through, the others know it, round after round.
-async fn a_race_has_one_winner(store: &Store) {
+/// 16 writers append after the same entry: one succeeds, and the others get a conflict, in every round.
+async fn check_append_race(store: &Store) {
     let path = "contract/race/log";
     let mut last: Option<Entry<Note>> = None;
     for round in 1..=4 {
@@ -268,8 +268,8 @@ async fn a_race_has_one_winner(store: &Store) {
     }
 }
 
-/// 8 tasks append 5 entries each, reading again whenever they lose: none is lost, none is doubled.
-async fn no_append_is_lost(store: &Store) {
+/// 8 tasks append 5 entries each, and read again after a conflict: no entry is lost or written twice.
+async fn check_contended_appends(store: &Store) {
     let path = "contract/contended/log";
     let tasks: Vec<_> = (0..8)
         .map(|writer| {
@@ -302,43 +302,43 @@ async fn no_append_is_lost(store: &Store) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn memory_keeps_the_contract() {
     let bench = Bench::memory();
-    keeps_the_contract(&bench).await;
-    a_race_has_one_winner(&bench.store).await;
-    no_append_is_lost(&bench.store).await;
+    check_contract(&bench).await;
+    check_append_race(&bench.store).await;
+    check_contended_appends(&bench.store).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_local_folder_keeps_the_contract() {
     let folder = tempfile::tempdir().unwrap();
     let bench = Bench::local(&folder);
-    keeps_the_contract(&bench).await;
-    a_race_has_one_winner(&bench.store).await;
-    no_append_is_lost(&bench.store).await;
+    check_contract(&bench).await;
+    check_append_race(&bench.store).await;
+    check_contended_appends(&bench.store).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn s3s_fs_keeps_the_contract() {
     let server = S3Server::start();
     let bench = Bench::s3(&server.endpoint(), "some prefix/été");
-    keeps_the_contract(&bench).await;
-    // By construction (one lock around its writes); moto proves it.
-    a_race_has_one_winner(&bench.store).await;
-    no_append_is_lost(&bench.store).await;
+    check_contract(&bench).await;
+    // The lock around writes ensures this here; moto tests it.
+    check_append_race(&bench.store).await;
+    check_contended_appends(&bench.store).await;
 
     let whole = Bench::s3(&server.endpoint(), "");
-    blobs_come_back(&whole).await;
+    blobs_are_read_back(&whole).await;
     assert!(whole.store.folders("").await.unwrap().contains(&"some prefix".to_owned()));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn moto_keeps_the_contract_and_wins_its_races_once() {
+async fn moto_keeps_the_contract_and_each_race_has_one_winner() {
     let Some(moto) = Moto::start() else { return };
     let bench = Bench::s3(&moto.endpoint(), "team/registry");
-    keeps_the_contract(&bench).await;
-    a_race_has_one_winner(&bench.store).await;
-    no_append_is_lost(&bench.store).await;
+    check_contract(&bench).await;
+    check_append_race(&bench.store).await;
+    check_contended_appends(&bench.store).await;
 
-    // The same server, a bucket nobody made.
+    // The same server, with a bucket that does not exist.
     let settings = servers::settings(&moto.endpoint());
     let store = Store::open("s3://nobody-made-this/x", &settings).unwrap();
     for fault in [
@@ -353,14 +353,14 @@ async fn moto_keeps_the_contract_and_wins_its_races_once() {
 
 const CHILD: &str = "BOTOPS_TEST_WRITE_UNTIL_KILLED";
 
-/// What the child does: blobs and log entries, until it is killed.
+/// The child process: writes blobs and log entries until it is killed.
 async fn write_until_killed(location: &str) {
     let store = Store::open(location, &std::collections::BTreeMap::new()).unwrap();
     let log = store.log::<Digest>("log");
     let mut last = log.entries().await.unwrap().pop();
     loop {
         let seq = last.as_ref().map_or(0, |entry| entry.seq);
-        // Of all sizes, up to 4 MiB, so that some are under way for long.
+        // Sizes up to 4 MiB, so that some writes take long.
         let bytes = vec![seq as u8; 1 << (seq % 23)];
         let blob = [seq.to_le_bytes().as_slice(), &bytes].concat();
         let digest = store.put_blob(blob.into()).await.unwrap();
@@ -369,13 +369,13 @@ async fn write_until_killed(location: &str) {
 }
 
 #[tokio::test]
-async fn a_writer_killed_at_any_moment_leaves_no_half_object() {
+async fn a_killed_writer_leaves_no_partial_object() {
     if let Ok(location) = std::env::var(CHILD) {
         return write_until_killed(&location).await;
     }
     let folder = tempfile::tempdir().unwrap();
     let bench = Bench::local(&folder);
-    let name = "store::a_writer_killed_at_any_moment_leaves_no_half_object";
+    let name = "store::a_killed_writer_leaves_no_partial_object";
     let mut entries = 0;
     for round in 0..12_u64 {
         let mut child = Command::new(std::env::current_exe().unwrap())
@@ -385,14 +385,14 @@ async fn a_writer_killed_at_any_moment_leaves_no_half_object() {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        // From the first write of this round on, at an offset that walks through the writer's loop.
+        // After the first write of this round, at an offset that differs from round to round.
         let log = bench.store.log::<Digest>("log");
         while log.entries().await.unwrap().len() == entries {
             assert!(child.try_wait().unwrap().is_none(), "the writer ended by itself");
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
         tokio::time::sleep(Duration::from_millis(7 * round % 40)).await;
-        // SIGKILL.
+        // This sends SIGKILL.
         child.kill().unwrap();
         child.wait().unwrap();
 

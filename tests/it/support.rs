@@ -1,4 +1,4 @@
-//! A user's terminal for tests: a folder, the program in a clean environment, and all of what it answered.
+//! A terminal for tests: a folder, the program in a clean environment, and everything that it prints.
 
 use regex::Regex;
 use std::{
@@ -13,17 +13,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Says on the terminal that `test` did not run for want of `missing`; fails under `BOTOPS_REQUIRE_ALL=1`.
-pub(crate) fn skip_aloud(test: &str, missing: &str) {
+/// Prints that `test` did not run because `missing` is missing. Fails under `BOTOPS_REQUIRE_ALL=1`.
+pub(crate) fn report_skip(test: &str, missing: &str) {
     assert!(
         env::var_os("BOTOPS_REQUIRE_ALL").is_none_or(|value| value != "1"),
-        "{test}: {missing} is wanted"
+        "{test}: {missing} is required"
     );
-    writeln_aloud(&format!("skipped: {test}: {missing} is absent"));
+    print_past_harness(&format!("skipped: {test}: {missing} is absent"));
 }
 
-/// Writes a line on the terminal, past the harness, which keeps back what a passing test prints.
-pub(crate) fn writeln_aloud(line: &str) {
+/// Prints a line past the test harness, which captures the output of a passing test.
+pub(crate) fn print_past_harness(line: &str) {
     let mut terminal = std::io::stderr();
     writeln!(terminal, "{line}").unwrap();
 }
@@ -48,9 +48,9 @@ pub(crate) fn program() -> &'static Path {
     Path::new(env!("CARGO_BIN_EXE_botops"))
 }
 
-/// Copies the repository's files (tracked, and new ones that git does not ignore) into the folder `to`.
+/// Copies the files of the repository (tracked, and new ones that git does not ignore) into the folder `to`.
 ///
-/// `wanted` is asked for every path, relative to the root. Without git, what git ignores is left out by name.
+/// `wanted` decides on each path, relative to the root. Without git, ignored files are left out by name.
 pub(crate) fn copy_repository(to: &Path, wanted: impl Fn(&Path) -> bool) {
     for file in repository_files().into_iter().filter(|file| wanted(file)) {
         let from = repository().join(&file);
@@ -96,7 +96,8 @@ fn repository_files() -> BTreeSet<PathBuf> {
     files
 }
 
-/// Takes everything from the environment of `command` but what finds programs: no settings, no credentials, no CI.
+/// Removes everything from the environment of `command` but the paths of programs: no settings, no credentials, no
+/// CI.
 pub(crate) fn clean<'a>(command: &'a mut Command, home: &Path) -> &'a mut Command {
     command
         .env_clear()
@@ -108,18 +109,18 @@ pub(crate) fn clean<'a>(command: &'a mut Command, home: &Path) -> &'a mut Comman
         .stdin(Stdio::null())
 }
 
-/// A folder of one test, outside the repository, with nothing in it unless asked for.
+/// A temporary folder for one test, outside the repository.
 pub(crate) struct Folder {
     held: tempfile::TempDir,
 }
 
 impl Folder {
-    /// An empty folder: how people try a tool.
+    /// Makes an empty folder.
     pub(crate) fn empty() -> Self {
         Self { held: tempfile::tempdir().unwrap() }
     }
 
-    /// A copy of the repository's own workspace: its settings, data and pipelines.
+    /// Copies the workspace of the repository: its settings, data and pipelines.
     pub(crate) fn workspace() -> Self {
         let folder = Self::empty();
         copy_repository(folder.path(), |file| {
@@ -132,7 +133,7 @@ impl Folder {
         self.held.path()
     }
 
-    /// Writes a file, and the folders above it.
+    /// Writes a file, and creates the folders above it.
     pub(crate) fn write(&self, file: &str, content: impl AsRef<[u8]>) -> &Self {
         let path = self.path().join(file);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -152,13 +153,13 @@ impl Folder {
     }
 }
 
-/// Runs `command` and returns what a user sees, fit for a snapshot: exit code, stdout, stderr, without what changes
-/// from one run to the next.
-pub(crate) fn seen(command: &mut Command) -> String {
+/// Runs `command` and returns exit code, stdout and stderr as text for a snapshot, without values that change from
+/// run to run.
+pub(crate) fn terminal_output(command: &mut Command) -> String {
     let folder = command.get_current_dir().map(Path::to_owned);
     let Output { status, stdout, stderr } = command.output().unwrap();
     let code = status.code().map_or_else(|| format!("{status}"), |code| code.to_string());
-    let text = |bytes: Vec<u8>| steady(&String::from_utf8(bytes).unwrap(), folder.as_deref());
+    let text = |bytes: Vec<u8>| normalized(&String::from_utf8(bytes).unwrap(), folder.as_deref());
     format!(
         "exit: {code}\n----- stdout -----\n{}\n----- stderr -----\n{}",
         text(stdout),
@@ -166,8 +167,8 @@ pub(crate) fn seen(command: &mut Command) -> String {
     )
 }
 
-/// Replaces what changes from one run to the next: the folder, digests, ids, times, durations, rates, ports.
-pub(crate) fn steady(text: &str, folder: Option<&Path>) -> String {
+/// Replaces values that change from run to run: the folder, digests, ids, times, durations, rates, ports.
+pub(crate) fn normalized(text: &str, folder: Option<&Path>) -> String {
     static CHANGING: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
         [
             (r"\x1b\[[0-9;?]*[A-Za-z]", ""),
@@ -189,7 +190,7 @@ pub(crate) fn steady(text: &str, folder: Option<&Path>) -> String {
     });
     let mut text = text.to_owned();
     if let Some(folder) = folder {
-        // On some systems the temporary folder is reached by a link.
+        // On some systems the path of the temporary folder contains a link.
         for path in [fs::canonicalize(folder).unwrap_or_default(), folder.to_owned()] {
             if let Some(path) = path.to_str().filter(|path| path.len() > 1) {
                 text = text.replace(path, "[folder]");
@@ -203,9 +204,10 @@ pub(crate) fn steady(text: &str, folder: Option<&Path>) -> String {
     lines.join("\n")
 }
 
-/// Runs `command` for at most `limit`; returns its exit code (none: it was ended) and stdout and stderr as one text.
+/// Runs `command` for at most `limit`. Returns its exit code (`None` if it was killed), and stdout and stderr as one
+/// text.
 ///
-/// The text goes through a file, so that a child left behind in the background holds nothing up.
+/// The output goes through a file, so that a child left in the background does not delay the result.
 pub(crate) fn terminal(command: &mut Command, limit: Duration) -> (Option<i32>, String) {
     let shown = tempfile::NamedTempFile::new().unwrap();
     let file = File::create(shown.path()).unwrap();
@@ -225,12 +227,12 @@ pub(crate) fn terminal(command: &mut Command, limit: Duration) -> (Option<i32>, 
     (code, String::from_utf8_lossy(&fs::read(shown.path()).unwrap()).into_owned())
 }
 
-/// Compares exit code, stdout and stderr of one command with an inline snapshot: the user's terminal, whole.
+/// Compares exit code, stdout and stderr of one command with an inline snapshot.
 ///
 /// `botops_snapshot!(folder.botops(["validate", "train.csv"]), @r"...")`
 macro_rules! botops_snapshot {
     ($command:expr, @$snapshot:literal) => {
-        insta::assert_snapshot!($crate::support::seen(&mut $command), @$snapshot)
+        insta::assert_snapshot!($crate::support::terminal_output(&mut $command), @$snapshot)
     };
 }
 pub(crate) use botops_snapshot;
@@ -240,12 +242,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_changes_from_run_to_run_gets_a_name() {
+    fn values_that_change_from_run_to_run_get_a_placeholder() {
         let text = "run 01K0ABCDEFGHJKMNPQRSTVWXYZ at 2026-11-20T04:23:11.5Z took 1.25 s\n\
                     sha256:0123456789abcdef in /tmp/x/model.botops, 4,812.5/s on 127.0.0.1:43125  \n\
                     840 records, 7 intents, accuracy 0.912, v12, facade";
         assert_eq!(
-            steady(text, Some(Path::new("/tmp/x"))),
+            normalized(text, Some(Path::new("/tmp/x"))),
             "run [id] at [time] took [duration]\n\
              sha256:[digest] in [folder]/model.botops, [rate]/s on 127.0.0.1:[port]\n\
              840 records, 7 intents, accuracy 0.912, v12, facade"
@@ -253,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn a_command_that_does_not_end_is_ended() {
+    fn a_command_that_does_not_end_is_killed() {
         let mut command = Command::new("sh");
         command.args(["-c", "echo begun; sleep 60"]);
         let (code, text) = terminal(&mut command, Duration::from_millis(300));
@@ -261,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn the_copied_workspace_is_what_git_tracks_of_it() {
+    fn the_copied_workspace_holds_the_files_that_git_tracks() {
         let folder = Folder::workspace();
         assert!(folder.read("botops.yaml").contains("registry"));
         assert!(folder.path().join("pipelines/weekly.yaml").is_file());

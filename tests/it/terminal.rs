@@ -1,4 +1,4 @@
-//! The user's terminal: a folder, a command line, and everything that comes back.
+//! A terminal for tests: a folder, a command line, and everything that the command prints.
 
 use std::{
     fs,
@@ -6,7 +6,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-/// A folder of its own in which commands are run, with a clean environment.
+/// A temporary folder in which commands run, with a clean environment.
 pub(crate) struct Terminal {
     folder: tempfile::TempDir,
 }
@@ -48,7 +48,7 @@ impl Terminal {
         self.show(&mut self.command(line))
     }
 
-    /// Runs `botops`, which has to succeed, and returns its standard output.
+    /// Runs `botops`, which must succeed, and returns its standard output.
     pub(crate) fn stdout(&self, line: &str) -> String {
         let output = self.command(line).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -83,7 +83,7 @@ fn words(line: &str) -> Vec<String> {
     words
 }
 
-/// A small labelled data set: two intents, told apart by a word, `n` records each.
+/// Returns a small labelled data set: two intents that differ by a word, with `n` records each.
 pub(crate) fn two_intents(n: usize) -> String {
     let mut text = String::from("text,intent\n");
     let fillers = [

@@ -1,7 +1,7 @@
-//! Rules over any column: what they find, how much that matters, and what it is written as.
+//! Rules for any column: their findings, the severities, and the reports.
 
 use crate::{
-    support::{self, skip_aloud, tool},
+    support::{self, report_skip, tool},
     terminal::Terminal,
 };
 use insta::assert_snapshot;
@@ -50,7 +50,7 @@ fn json(text: &str) -> serde_json::Value {
 }
 
 #[test]
-fn every_rule_finds_what_it_is_for() {
+fn every_rule_finds_its_defect() {
     assert_snapshot!(terminal().run("validate orders.csv --quarantine q.csv"));
 }
 
@@ -64,7 +64,7 @@ fn the_quarantine_holds_every_rejected_record_with_all_its_columns() {
 }
 
 #[test]
-fn what_is_written_for_machines_is_well_formed_and_holds_no_personal_data() {
+fn machine_readable_reports_are_well_formed_and_hold_no_personal_data() {
     let terminal = terminal();
     terminal.run(
         "validate orders.csv --report sarif=a.sarif,junit=a.xml,github=a.txt,markdown=a.md,html=a.html",
@@ -73,7 +73,7 @@ fn what_is_written_for_machines_is_well_formed_and_holds_no_personal_data() {
     for name in ["a.sarif", "a.xml", "a.txt", "a.md", "a.html"] {
         let text = read(name);
         assert!(!text.contains("6 12 34 56 78"), "{name}: {text}");
-        // A step of GitHub has no room for all of them, and this one comes late.
+        // The annotations of GitHub are limited, and this finding comes late.
         let has_it = text.contains("[phone]") || text.contains("&#91;phone&#93;");
         assert!(has_it || name == "a.txt", "{name}: {text}");
     }
@@ -88,7 +88,7 @@ fn what_is_written_for_machines_is_well_formed_and_holds_no_personal_data() {
     let results = run["results"].as_array().unwrap();
     assert!(results.len() > 10, "{log:#}");
     for result in results {
-        // What the schema requires of a result, and code scanning to show it on its line.
+        // The members that the schema requires, and those that code scanning needs to show a result on its line.
         assert!(result["message"]["text"].as_str().is_some_and(|text| !text.is_empty()));
         let index = usize::try_from(result["ruleIndex"].as_u64().unwrap()).unwrap();
         assert_eq!(rules[index]["id"], result["ruleId"]);
@@ -105,31 +105,31 @@ fn what_is_written_for_machines_is_well_formed_and_holds_no_personal_data() {
             result["locations"][0]["physicalLocation"]["region"]["startLine"].as_u64().unwrap()
         })
         .collect();
-    // Record 4; two lines further on, for its text has a line break after it.
+    // Record 4 begins on line 5.
     assert_eq!(lines, [5]);
 }
 
-/// Holds the file at `path` against the published schema of SARIF; returns what was said if it does not fit. `None`: the
-/// schema or its checker is absent.
-fn against_the_schema(path: &Path) -> Option<Result<(), String>> {
+/// Checks the file at `path` against the published schema of SARIF, and returns the output of a failed check. Returns
+/// `None` if the schema or its checker is missing.
+fn check_against_schema(path: &Path) -> Option<Result<(), String>> {
     let checker = tool("BOTOPS_CHECK_JSONSCHEMA", "check-jsonschema")?;
     let schema = tool("BOTOPS_SARIF_SCHEMA", "sarif-schema-2.1.0.json")?;
     let mut command = Command::new(checker);
-    // One of its patterns has a bracket that is closed twice, which only the older reading of patterns takes.
+    // A pattern of the schema has an extra closing bracket, which only the older syntax of patterns accepts.
     command.args(["--regex-variant", "nonunicode", "--schemafile"]).arg(schema).arg(path);
     command.env("NO_COLOR", "1");
-    let (code, said) = support::terminal(&mut command, Duration::from_secs(120));
-    Some(if code == Some(0) { Ok(()) } else { Err(said) })
+    let (code, output) = support::terminal(&mut command, Duration::from_secs(120));
+    Some(if code == Some(0) { Ok(()) } else { Err(output) })
 }
 
 #[test]
-fn sarif_is_as_its_schema_wants_it() {
+fn sarif_reports_match_the_published_schema() {
     let terminal = terminal();
     terminal.run("validate orders.csv --report sarif=a.sarif");
     let path = terminal.path().join("a.sarif");
-    let Some(verdict) = against_the_schema(&path) else {
-        return skip_aloud(
-            "sarif_is_as_its_schema_wants_it",
+    let Some(verdict) = check_against_schema(&path) else {
+        return report_skip(
+            "sarif_reports_match_the_published_schema",
             "check-jsonschema (from PyPI), and in BOTOPS_SARIF_SCHEMA the schema of SARIF",
         );
     };
@@ -143,13 +143,13 @@ fn sarif_is_as_its_schema_wants_it() {
         assert!(whole.contains(from), "{from} is not in {whole}");
         let planted = terminal.path().join("planted.sarif");
         fs::write(&planted, whole.replacen(from, to, 1)).unwrap();
-        let said = against_the_schema(&planted).unwrap().unwrap_err();
-        assert!(said.contains(named), "{said}");
+        let output = check_against_schema(&planted).unwrap().unwrap_err();
+        assert!(output.contains(named), "{output}");
     }
 }
 
 #[test]
-fn annotations_stay_within_ten_of_a_kind_and_say_what_is_left_out() {
+fn annotations_stop_at_ten_of_a_kind_and_count_the_rest() {
     let terminal = Terminal::new();
     let rows: String = (0..40).map(|i| format!("{i}%,a:b\n")).collect();
     terminal
@@ -165,12 +165,12 @@ fn annotations_stay_within_ten_of_a_kind_and_say_what_is_left_out() {
         ),
         "{text}"
     );
-    // Nothing of the data ends a property or begins another command.
+    // Text of the data neither ends a property nor begins another command.
     assert!(errors[0].contains("file=data.csv,line=2,title=BOT-2202 a value has the wrong type::record 1: `n` is `0%25`: expected an integer%0Ahelp: "), "{text}");
 }
 
 #[test]
-fn thresholds_decide_whether_a_finding_is_told_warns_or_fails() {
+fn thresholds_decide_whether_a_finding_informs_warns_or_fails() {
     let terminal = Terminal::new();
     let rows: String = (0..100).map(|i| format!("{}\n", if i < 5 { "x" } else { "1" })).collect();
     terminal.write("data.csv", format!("n\n{rows}"));
@@ -198,7 +198,7 @@ fn thresholds_decide_whether_a_finding_is_told_warns_or_fails() {
 }
 
 #[test]
-fn known_findings_are_accepted_wherever_they_stand_and_new_ones_fail() {
+fn known_findings_are_accepted_in_any_order_and_new_ones_fail() {
     let terminal = terminal();
     let accepted = terminal.run("validate orders.csv --baseline known.json --write-baseline");
     assert!(
@@ -207,7 +207,7 @@ fn known_findings_are_accepted_wherever_they_stand_and_new_ones_fail() {
     );
     let again = terminal.run("validate orders.csv --baseline known.json");
     assert!(again.contains("passed: 0 errors, 0 warnings"), "{again}");
-    // The same records in another order, and one of them once more.
+    // The same records in another order, and one of them again.
     let mut lines: Vec<&str> = ORDERS.lines().collect();
     lines.swap(1, 2);
     lines.push("o-7,hello there,greeting,en,2026-01-08,2026-01-09,7,c1");
@@ -216,7 +216,7 @@ fn known_findings_are_accepted_wherever_they_stand_and_new_ones_fail() {
 }
 
 #[test]
-fn a_file_that_is_no_baseline_is_refused() {
+fn a_file_that_is_not_a_baseline_is_refused() {
     let terminal = terminal();
     terminal.write("known.json", "{\"schema\": \"botops.baseline/2\"}").write("list.json", "[]");
     assert_snapshot!(
@@ -226,10 +226,10 @@ fn a_file_that_is_no_baseline_is_refused() {
 }
 
 #[test]
-fn rules_that_make_no_sense_are_refused_with_their_line() {
+fn invalid_rules_are_refused_with_their_line() {
     let terminal = Terminal::new();
     terminal.write("data.csv", "a,b\n1,2\n");
-    let mut told = String::new();
+    let mut output = String::new();
     for rule in [
         "{ colum: a, required: true }",
         "{ column: a }",
@@ -244,19 +244,19 @@ fn rules_that_make_no_sense_are_refused_with_their_line() {
         "{ unique_together: [a] }",
     ] {
         terminal.write("expectations.yaml", format!("version: 1\nrules:\n  - {rule}\n"));
-        told += &format!("# {rule}\n{}", terminal.run("validate data.csv"));
+        output += &format!("# {rule}\n{}", terminal.run("validate data.csv"));
     }
-    assert_snapshot!(told);
+    assert_snapshot!(output);
 }
 
 #[test]
-fn a_file_that_is_no_data_is_in_the_reports_too() {
+fn a_malformed_file_is_in_the_reports_too() {
     let terminal = Terminal::new();
     terminal.write("data.csv", "text,intent\nhello,a\nbye,b,c\n");
-    let told = terminal.run("validate data.csv --report sarif=a.sarif");
+    let output = terminal.run("validate data.csv --report sarif=a.sarif");
     let log = json(&fs::read_to_string(terminal.path().join("a.sarif")).unwrap());
     let result = &log["runs"][0]["results"][0];
-    assert_eq!(result["ruleId"], "BOT-2105", "{told}");
+    assert_eq!(result["ruleId"], "BOT-2105", "{output}");
     assert_eq!(result["locations"][0]["physicalLocation"]["region"]["startLine"], 3);
 }
 
@@ -266,7 +266,7 @@ fn other_verbs_write_no_reports_on_data() {
 }
 
 #[test]
-fn what_is_inferred_is_short_and_passes_on_what_it_came_from() {
+fn inferred_expectations_are_short_and_pass_on_their_own_data() {
     let terminal = Terminal::new();
     let mut rows = String::from("id,text,intent,lang,created_at,price,note\n");
     for i in 0..120 {
@@ -320,24 +320,24 @@ fn csv_jsonl_and_any_number_of_threads_give_the_same_findings() {
     assert_eq!(found("orders.csv", "2"), found("orders.jsonl", "2"));
 }
 
-/// Returns the command that `told` says comes next, as [`Terminal::run`] takes it.
-fn next(told: &str) -> String {
-    let line = told.lines().find_map(|line| line.strip_prefix("next: `botops "));
-    let line = line.unwrap_or_else(|| panic!("nothing comes next: {told}"));
+/// Returns the suggested next command in `output`, as [`Terminal::run`] accepts it.
+fn next(output: &str) -> String {
+    let line = output.lines().find_map(|line| line.strip_prefix("next: `botops "));
+    let line = line.unwrap_or_else(|| panic!("nothing comes next: {output}"));
     line.trim_end_matches('`').replace('\'', "\"")
 }
 
 #[test]
-fn what_comes_next_reads_the_data_as_they_were_read() {
+fn the_suggested_next_command_keeps_the_reading_flags() {
     let terminal = Terminal::new();
     let flags = "--text-column \"what was said\" --intent-column kind --input-format csv --max-unpacked 1GiB";
     terminal
         .write("log.txt", "what was said,kind\nhello there,greet\nhello there,greet\n,greet\n")
         .write("e.yaml", "version: 1\nmin_examples_per_intent: 1\n");
-    let told = terminal.run(&format!("validate log.txt --expectations e.yaml {flags}"));
+    let output = terminal.run(&format!("validate log.txt --expectations e.yaml {flags}"));
     let aside =
         format!("validate log.txt --expectations e.yaml --quarantine quarantine.csv {flags}");
-    assert_eq!(next(&told), aside);
+    assert_eq!(next(&output), aside);
     let repair = next(&terminal.run(&aside));
     assert_eq!(
         repair,
@@ -366,7 +366,7 @@ fn what_comes_next_reads_the_data_as_they_were_read() {
 }
 
 #[test]
-fn help_of_one_finding_stands_by_it_in_every_report() {
+fn help_for_one_finding_is_shown_beside_it_in_every_report() {
     let terminal = Terminal::new();
     terminal
         .write(
@@ -377,10 +377,10 @@ fn help_of_one_finding_stands_by_it_in_every_report() {
             "expectations.yaml",
             "version: 1\nmin_examples_per_intent: 0\nintents: [greeting, refund]\n",
         );
-    let told = terminal.run("validate data.csv --report junit=a.xml --html a.html");
+    let output = terminal.run("validate data.csv --report junit=a.xml --html a.html");
     let beside = "`refnd` is not expected\n        help: did you mean `refund`?\n";
-    assert!(told.contains(beside), "{told}");
-    assert!(!told.contains("\n    help: did you mean"), "{told}");
+    assert!(output.contains(beside), "{output}");
+    assert!(!output.contains("\n    help: did you mean"), "{output}");
     let junit = fs::read_to_string(terminal.path().join("a.xml")).unwrap();
     assert!(
         junit.contains("`refnd` is not expected\n    help: did you mean `refund`?\n"),

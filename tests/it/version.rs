@@ -1,9 +1,9 @@
-//! `botops --version`: the shortest answer, the same anywhere.
+//! `botops --version`: the same answer in every folder.
 
 use crate::support::{Folder, botops_snapshot};
 
 #[test]
-fn the_version_is_told_in_any_folder_even_one_with_broken_settings() {
+fn the_version_is_printed_in_any_folder_even_with_broken_settings() {
     let folder = Folder::empty();
     folder.write("botops.yaml", "version: [");
     botops_snapshot!(folder.botops(["--version"]), @"

@@ -1,14 +1,14 @@
-//! The workflows under `.github/workflows`: linted by real linters, and their commands run as they stand.
+//! The workflows under `.github/workflows`: real linters check them, and their commands run unchanged.
 //!
-//! Every `run:` command is executed by `bash -eo pipefail`, as GitHub does it, in a copy of the repository's files, with
-//! the environment that a fork without secrets and variables would get. Two kinds are left out:
+//! `bash -eo pipefail` executes every `run:` command, as GitHub does, in a copy of the files of the repository, with
+//! the environment of a fork without secrets and variables. Two kinds are left out:
 //!
-//! - the test command itself, which is what runs this;
-//! - `cargo clippy` and `cargo doc`, which compile the whole tree a second time, unless `BOTOPS_REQUIRE_ALL=1`:
-//!   `.ci/run` has built for them already.
+//! - the test command itself, which would run this test;
+//! - `cargo clippy` and `cargo doc`, which compile everything a second time, unless `BOTOPS_REQUIRE_ALL=1`: `.ci/run`
+//!   has built for them already.
 
 use crate::support::{
-    clean, copy_repository, program, repository, skip_aloud, terminal, tool, writeln_aloud,
+    clean, copy_repository, print_past_harness, program, report_skip, repository, terminal, tool,
 };
 use regex::Regex;
 use serde_json::Value;
@@ -30,7 +30,7 @@ fn read(name: &str) -> Value {
     serde_yaml::from_str(&fs::read_to_string(workflow(name)).unwrap()).unwrap()
 }
 
-/// One step of a job, as far as a shell is concerned.
+/// One step of a job: its command and environment.
 struct Step {
     job: String,
     run: String,
@@ -54,7 +54,7 @@ fn steps(workflow: &Value) -> Vec<Step> {
     found
 }
 
-/// Returns what `${{ vars.X }}`, `${{ secrets.X }}` and `${{ vars.X || 'default' }}` give where nothing is set.
+/// Returns the values of `${{ vars.X }}`, `${{ secrets.X }}` and `${{ vars.X || 'default' }}` if nothing is set.
 fn without_secrets(value: &str) -> String {
     let unset =
         Regex::new(r"\$\{\{\s*(?:vars|secrets)\.\w+\s*(?:\|\|\s*'([^']*)'\s*)?\}\}").unwrap();
@@ -72,15 +72,15 @@ fn a_fork_without_secrets_gets_defaults_and_nothing_else() {
     assert_eq!(without_secrets("${{ secrets.AWS_ACCESS_KEY_ID }}"), "");
 }
 
-/// Runs both linters on `files`; returns what they said if either refuses. `None`: a linter is absent.
+/// Runs both linters on `files`, and returns their output if either fails. Returns `None` if a linter is missing.
 fn lint(files: &[PathBuf]) -> Option<Result<(), String>> {
     let schema = tool("BOTOPS_CHECK_JSONSCHEMA", "check-jsonschema")?;
     let security = tool("BOTOPS_ZIZMOR", "zizmor")?;
-    let mut said = String::new();
+    let mut output = String::new();
     for (program, arguments) in [
-        // The schema that GitHub workflows are held to, as it came with the linter.
+        // The schema of GitHub workflows, which the linter contains.
         (schema, &["--builtin-schema", "vendor.github-workflows"][..]),
-        // Pins, permissions, credentials left behind, expressions that could inject code.
+        // Pins, permissions, stored credentials, expressions that could inject code.
         (security, &["--offline", "--no-progress", "--persona", "pedantic"][..]),
     ] {
         let mut command = Command::new(program);
@@ -89,16 +89,16 @@ fn lint(files: &[PathBuf]) -> Option<Result<(), String>> {
             Duration::from_secs(120),
         );
         if code != Some(0) {
-            said += &text;
+            output += &text;
         }
     }
-    Some(if said.is_empty() { Ok(()) } else { Err(said) })
+    Some(if output.is_empty() { Ok(()) } else { Err(output) })
 }
 
 #[test]
 fn the_workflows_satisfy_real_linters() {
     match lint(&NAMES.map(workflow)) {
-        None => skip_aloud(
+        None => report_skip(
             "the_workflows_satisfy_real_linters",
             "check-jsonschema and zizmor (both from PyPI)",
         ),
@@ -128,16 +128,16 @@ fn the_linters_refuse_a_workflow_with_planted_mistakes() {
     for (from, to, named) in mistakes {
         match planted(from, to) {
             None => {
-                return skip_aloud(
+                return report_skip(
                     "the_linters_refuse_a_workflow_with_planted_mistakes",
                     "check-jsonschema and zizmor",
                 );
             }
             Some(verdict) => {
-                let said = verdict.unwrap_err();
+                let output = verdict.unwrap_err();
                 assert!(
-                    said.contains(named),
-                    "`{to}` passed or was refused for another reason:\n{said}"
+                    output.contains(named),
+                    "`{to}` passed or was refused for another reason:\n{output}"
                 );
             }
         }
@@ -179,7 +179,7 @@ fn the_weekly_job_is_scheduled_off_the_hour_alone_and_with_the_least_rights() {
     }
 }
 
-/// Whether a command is left out, and is said to be.
+/// Returns the reason why a command is left out, if it is.
 fn left_out(run: &str) -> Option<&'static str> {
     if run.starts_with("cargo test") {
         return Some("the test command itself");
@@ -190,7 +190,7 @@ fn left_out(run: &str) -> Option<&'static str> {
         .then_some("it compiles the whole tree again; BOTOPS_REQUIRE_ALL=1 runs it")
 }
 
-/// Whether the toolchain lacks what `run` is: rustfmt and clippy are components that can be left out.
+/// Returns whether the toolchain lacks the component for `run`: rustfmt and clippy are optional.
 fn lacks_component(run: &str) -> bool {
     ["fmt", "clippy"].into_iter().filter(|name| run.starts_with(&format!("cargo {name}"))).any(
         |name| {
@@ -200,24 +200,24 @@ fn lacks_component(run: &str) -> bool {
     )
 }
 
-/// Returns the folder of the running build: of a release build, whose program is the one that the workflows name.
+/// Returns the folder of the running build if it is a release build, because the workflows run the release program.
 fn release_build() -> Option<&'static Path> {
     let profile = program().parent().unwrap();
     (profile.file_name().unwrap() == "release").then(|| profile.parent().unwrap())
 }
 
 #[test]
-fn every_command_of_the_workflows_runs_as_it_stands() {
-    let test = "every_command_of_the_workflows_runs_as_it_stands";
+fn every_command_of_the_workflows_runs_unchanged() {
+    let test = "every_command_of_the_workflows_runs_unchanged";
     let Some(build) = release_build() else {
-        return skip_aloud(
+        return report_skip(
             test,
             "a release build, which is what the workflows run: cargo test --release",
         );
     };
     for name in NAMES {
-        // Inside the repository, without a manifest of its own: cargo finds the repository's above it, so that nothing
-        // is compiled again, while everything that a command reads and writes is the copy's.
+        // The copy is inside the repository and has no manifest: cargo finds the manifest of the repository above it,
+        // so that nothing is compiled again, while commands read and write only files of the copy.
         let scratch = repository().join("target/tmp");
         fs::create_dir_all(&scratch).unwrap();
         let copy = tempfile::tempdir_in(&scratch).unwrap();
@@ -232,11 +232,11 @@ fn every_command_of_the_workflows_runs_as_it_stands() {
                 step.run
             );
             if let Some(why) = left_out(&step.run) {
-                writeln_aloud(&format!("left out: {name}: `{}`: {why}", step.run));
+                print_past_harness(&format!("left out: {name}: `{}`: {why}", step.run));
                 continue;
             }
             if lacks_component(&step.run) {
-                skip_aloud(test, &format!("the toolchain's component for `{}`", step.run));
+                report_skip(test, &format!("the toolchain's component for `{}`", step.run));
                 continue;
             }
             let mut command = Command::new("bash");
@@ -260,7 +260,7 @@ fn every_command_of_the_workflows_runs_as_it_stands() {
             );
             let kept = kept_paths(&workflow);
             assert!(kept.len() >= 6, "{kept:?}");
-            // A rehearsed promotion alone needs no deployment.
+            // A rehearsed promotion writes no deployment.
             for path in kept.iter().filter(|path| *path != "registry/deployments") {
                 assert!(
                     copy.path().join(path).exists(),
@@ -284,8 +284,8 @@ fn kept_paths(workflow: &Value) -> Vec<String> {
     paths
 }
 
-/// Returns the variables that lead to the toolchain and its settings. Those that cargo sets for a test are not among
-/// them: build scripts watch some, and would run again.
+/// Returns the variables of the toolchain and its settings. Those that cargo sets for a test are left out, because
+/// some build scripts watch them and would run again.
 fn toolchain() -> impl Iterator<Item = (String, String)> {
     let kept = |name: &str| {
         matches!(

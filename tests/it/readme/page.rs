@@ -1,22 +1,22 @@
-//! A Markdown page as the commands that it shows, and what it says they print.
+//! A Markdown page as commands with the output that the page shows.
 
-use crate::support::steady;
+use crate::support::normalized;
 use regex::Regex;
 use std::{iter::Peekable, path::Path, str::Lines, sync::LazyLock};
 
 /// One command of a page.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Step {
-    /// Where the page shows it.
+    /// The line of the page.
     pub(crate) line: usize,
-    /// As a shell reads it; of several lines when it was continued, or has a here-document.
+    /// The command for the shell, with several lines if it is continued or has a here-document.
     pub(crate) command: String,
-    /// The lines shown as its output; none: it only has to succeed.
+    /// The output that the page shows. If it is empty, the command only has to succeed.
     pub(crate) shown: Vec<String>,
 }
 
 impl Step {
-    /// Whether it is the command that runs this very test.
+    /// Returns whether the command would run this test.
     pub(crate) fn is_the_test_command(&self) -> bool {
         self.command.starts_with("cargo test")
     }
@@ -29,11 +29,11 @@ pub(crate) struct Block {
     pub(crate) steps: Vec<Step>,
 }
 
-/// Reads the blocks of `page` that hold commands: those fenced as `console` or `sh`.
+/// Reads the blocks of `page` with commands: those fenced as `console` or `sh`.
 ///
 /// # Errors
 ///
-/// Where a command would escape the test: a shell's block under another name, or one that is indented, not fenced.
+/// A command that would not be tested: in a block with another name, or indented instead of fenced.
 pub(crate) fn blocks(page: &str) -> Result<Vec<Block>, String> {
     let mut found = Vec::new();
     let mut lines = page.lines().zip(1..);
@@ -61,9 +61,11 @@ pub(crate) fn blocks(page: &str) -> Result<Vec<Block>, String> {
             .collect();
         match language.trim() {
             "console" => {
-                found.push(Block { line: number, steps: console(&body.join("\n"), number) })
+                found.push(Block { line: number, steps: console_steps(&body.join("\n"), number) })
             }
-            "sh" => found.push(Block { line: number, steps: script(&body.join("\n"), number) }),
+            "sh" => {
+                found.push(Block { line: number, steps: script_steps(&body.join("\n"), number) })
+            }
             other => {
                 let commands = body
                     .iter()
@@ -79,8 +81,8 @@ pub(crate) fn blocks(page: &str) -> Result<Vec<Block>, String> {
     Ok(found)
 }
 
-/// Commands behind `$ `, each followed by its output.
-fn console(body: &str, fence: usize) -> Vec<Step> {
+/// Reads commands after `$ `, each followed by its output.
+fn console_steps(body: &str, fence: usize) -> Vec<Step> {
     let mut steps: Vec<Step> = Vec::new();
     let mut lines = body.lines().peekable();
     let total = body.lines().count();
@@ -88,7 +90,7 @@ fn console(body: &str, fence: usize) -> Vec<Step> {
         let number = fence + total - lines.clone().count();
         match line.strip_prefix("$ ") {
             Some(first) => {
-                let command = whole(first, &mut lines);
+                let command = continued(first, &mut lines);
                 steps.push(Step { line: number, command, shown: Vec::new() });
             }
             None => steps.last_mut().into_iter().for_each(|step| step.shown.push(line.to_owned())),
@@ -97,22 +99,26 @@ fn console(body: &str, fence: usize) -> Vec<Step> {
     steps
 }
 
-/// Commands alone, and comments.
-fn script(body: &str, fence: usize) -> Vec<Step> {
+/// Reads commands without output, and skips comments.
+fn script_steps(body: &str, fence: usize) -> Vec<Step> {
     let mut steps = Vec::new();
     let mut lines = body.lines().peekable();
     let total = body.lines().count();
     while let Some(line) = lines.next() {
         let number = fence + total - lines.clone().count();
         if !line.trim().is_empty() && !line.starts_with('#') {
-            steps.push(Step { line: number, command: whole(line, &mut lines), shown: Vec::new() });
+            steps.push(Step {
+                line: number,
+                command: continued(line, &mut lines),
+                shown: Vec::new(),
+            });
         }
     }
     steps
 }
 
-/// Joins a command with the lines that belong to it: behind a `\`, and of a here-document.
-fn whole(first: &str, lines: &mut Peekable<Lines<'_>>) -> String {
+/// Joins a command with the lines that belong to it: after a `\`, and of a here-document.
+fn continued(first: &str, lines: &mut Peekable<Lines<'_>>) -> String {
     static HERE: LazyLock<Regex> =
         LazyLock::new(|| Regex::new(r#"<<-?\s*['"]?(\w+)['"]?"#).unwrap());
     let mut command = first.to_owned();
@@ -132,18 +138,18 @@ fn whole(first: &str, lines: &mut Peekable<Lines<'_>>) -> String {
     command
 }
 
-/// Compares what a page shows with what was printed in the folder `folder`.
+/// Compares the output that a page shows with the output that was printed in `folder`.
 ///
-/// The rule, which `.github/CONTRIBUTING.md` repeats:
+/// The rules, which `.github/CONTRIBUTING.md` repeats:
 ///
-/// - what changes from run to run (digests, ids, times, durations, rates, free ports) is equal to its like;
-/// - a number with decimals is equal to one within 0.01 or 2 %;
+/// - a value that changes from run to run (digest, id, time, duration, rate, free port) equals any value of its kind;
+/// - a number with decimals equals one within 0.01 or 2 %;
 /// - blanks, blank lines, and the lengths of rules (`----`, `────`) do not count;
-/// - a line `...` stands for any lines, or none; everything else is equal to the letter, whole numbers too.
+/// - a line `...` stands for any number of lines; everything else must be equal, whole numbers too.
 ///
 /// # Errors
 ///
-/// The first line that is missed, in words.
+/// The first line that is missing, as a message.
 pub(crate) fn compare(shown: &[String], printed: &str, folder: &Path) -> Result<(), String> {
     let expected: Vec<Line> = lines(&shown.join("\n"), folder);
     let actual: Vec<Line> = lines(printed, folder);
@@ -177,7 +183,7 @@ pub(crate) fn compare(shown: &[String], printed: &str, folder: &Path) -> Result<
     }
 }
 
-/// A line without what does not count, its numbers with decimals set aside.
+/// A normalized line, with its decimal numbers apart.
 struct Line {
     text: String,
     numbers: Vec<f64>,
@@ -203,5 +209,9 @@ fn lines(text: &str, folder: &Path) -> Vec<Line> {
         let line = DECIMAL.replace_all(&line, "[n]");
         Line { text: line.split_whitespace().collect::<Vec<_>>().join(" "), numbers }
     };
-    steady(text, Some(folder)).lines().filter(|text| !text.trim().is_empty()).map(line).collect()
+    normalized(text, Some(folder))
+        .lines()
+        .filter(|text| !text.trim().is_empty())
+        .map(line)
+        .collect()
 }

@@ -16,8 +16,8 @@ fn two_runs_on_the_same_test_data_are_paired_record_by_record() {
         data["params"].as_array().unwrap().iter().map(|p| p["name"].as_str().unwrap()).collect();
     assert_eq!(params, ["model.head.kind"]);
 
-    // The same, counted from what the two models say themselves.
-    let said = |model: &str| -> Vec<bool> {
+    // The same numbers, counted from the predictions of both models.
+    let correct = |model: &str| -> Vec<bool> {
         TEST.lines()
             .skip(1)
             .map(|line| {
@@ -27,7 +27,7 @@ fn two_runs_on_the_same_test_data_are_paired_record_by_record() {
             })
             .collect()
     };
-    let (before, now) = (said("first.botops"), said("model.botops"));
+    let (before, now) = (correct("first.botops"), correct("model.botops"));
     let flips = |from: bool| {
         before.iter().zip(&now).filter(|(before, now)| **before == from && **now != from).count()
     };
@@ -44,19 +44,19 @@ fn two_runs_on_the_same_test_data_are_paired_record_by_record() {
 }
 
 #[test]
-fn the_same_work_twice_is_one_run_and_another_seed_another() {
+fn repeated_work_is_one_run_and_another_seed_is_another_run() {
     let terminal = workspace();
     let first = train(&terminal, "--test test.csv");
     let second = train(&terminal, "--test test.csv --seed 3");
     assert_eq!(train(&terminal, "--test test.csv"), first);
     let text = terminal.run(&format!("runs compare {first} {second}"));
-    for said in ["\nmodel.seed  17  3\n", "\nB against A, record by record on the same 14: "] {
-        assert!(text.contains(said), "`{said}` is not in\n{text}");
+    for part in ["\nmodel.seed  17  3\n", "\nB against A, record by record on the same 14: "] {
+        assert!(text.contains(part), "`{part}` is not in\n{text}");
     }
 }
 
 #[test]
-fn the_same_seed_written_another_way_makes_the_same_model() {
+fn the_same_seed_from_another_source_makes_the_same_model() {
     let terminal = workspace();
     let first = train(&terminal, "--test test.csv");
     terminal
@@ -70,27 +70,27 @@ fn the_same_seed_written_another_way_makes_the_same_model() {
 }
 
 #[test]
-fn runs_without_common_test_data_are_not_said_to_be_compared() {
+fn runs_without_common_test_data_are_not_compared_record_by_record() {
     let terminal = workspace();
     let first = train(&terminal, "--test test.csv");
     terminal.write("other.csv", TEST.replace("nothing of this", "nothing of that"));
     let second = train(&terminal, "--test other.csv --seed 3");
     let silent = train(&terminal, "");
     let text = terminal.run(&format!("runs compare {first} {second} {silent}"));
-    for said in [
+    for part in [
         "warning[BOT-5033]: the metrics were not measured on the same data in the same way",
         "B against A, not record by record: they were measured on different data: ",
         &format!(
             "C against A, not record by record: run {silent} does not record what it was measured on"
         ),
     ] {
-        assert!(text.contains(said), "`{said}` is not in\n{text}");
+        assert!(text.contains(part), "`{part}` is not in\n{text}");
     }
     assert!(!text.contains("overlap") && text.starts_with("exit: 0\n"), "{text}");
 }
 
 #[test]
-fn a_run_against_itself_or_alone_is_usage() {
+fn comparing_a_run_with_itself_or_alone_is_a_usage_error() {
     let terminal = workspace();
     let run = train(&terminal, "--test test.csv");
     let twice = terminal.run(&format!("runs compare {run} latest"));
@@ -100,7 +100,7 @@ fn a_run_against_itself_or_alone_is_usage() {
 }
 
 #[test]
-fn an_altered_evaluation_is_not_compared_with() {
+fn an_altered_evaluation_is_not_compared() {
     let terminal = workspace();
     let first = train(&terminal, "--test test.csv");
     let second = train(&terminal, "--test test.csv --seed 3");
@@ -110,7 +110,7 @@ fn an_altered_evaluation_is_not_compared_with() {
     fs::write(&path, altered).unwrap();
     let text = terminal.run(&format!("runs compare {first} {second}"));
     assert!(text.starts_with("exit: 3\n") && text.contains("BOT-5005"), "{text}");
-    // One that is gone is no fault of the runs.
+    // A missing evaluation is not an error.
     fs::remove_file(&path).unwrap();
     let document = json(&terminal, 0, &format!("runs compare {first} {second}"));
     let why = document["data"]["contrasts"][0]["why_not_paired"].as_str().unwrap();
@@ -118,7 +118,7 @@ fn an_altered_evaluation_is_not_compared_with() {
 }
 
 #[test]
-fn the_best_run_says_which_others_cannot_be_told_from_it() {
+fn the_best_run_lists_the_runs_that_are_not_significantly_worse() {
     let terminal = workspace();
     train(&terminal, "--test test.csv");
     train(&terminal, "--test test.csv --seed 3");

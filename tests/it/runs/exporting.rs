@@ -3,7 +3,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use std::fs;
 
-/// What the hub reads of a card.
+/// The front matter of a card, which the hub reads.
 #[derive(Deserialize)]
 struct FrontMatter {
     #[serde(default)]
@@ -20,7 +20,7 @@ fn front_matter(card: &str) -> FrontMatter {
 }
 
 #[test]
-fn a_model_card_says_what_was_recorded_and_nothing_else() {
+fn a_model_card_states_only_recorded_facts() {
     let terminal = workspace();
     let run = train(&terminal, "--test test.csv");
     let dry = json(&terminal, 0, &format!("runs export {run} --to model-card --dry-run"));
@@ -49,7 +49,7 @@ fn a_model_card_says_what_was_recorded_and_nothing_else() {
     let accuracy = &record["metrics"]["accuracy"];
     let number = |value: &Value| format!("{:.3}", value.as_f64().unwrap());
     let interval = format!("{} to {}", number(&accuracy["ci95"][0]), number(&accuracy["ci95"][1]));
-    for said in [
+    for part in [
         record["data"]["train"].as_str().unwrap(),
         record["artifacts"][0]["digest"].as_str().unwrap(),
         &interval,
@@ -57,12 +57,12 @@ fn a_model_card_says_what_was_recorded_and_nothing_else() {
         &format!("botops runs reproduce {run}"),
         "Its behavior on out-of-scope utterances was not measured.",
     ] {
-        assert!(card.contains(said), "`{said}` is not in\n{card}");
+        assert!(card.contains(part), "`{part}` is not in\n{card}");
     }
 }
 
 #[test]
-fn a_card_of_a_run_that_was_not_evaluated_says_so() {
+fn a_card_of_a_run_without_evaluation_states_it() {
     let terminal = workspace();
     let run = train(&terminal, "");
     let line = format!(
@@ -79,7 +79,7 @@ fn a_card_of_a_run_that_was_not_evaluated_says_so() {
 }
 
 #[test]
-fn a_card_does_not_pass_training_data_off_as_test_data() {
+fn a_card_does_not_present_training_data_as_test_data() {
     let terminal = workspace();
     let run = train(&terminal, "--test train.csv");
     let document = json(&terminal, 0, &format!("runs export {run} --to model-card --dry-run"));
@@ -91,7 +91,7 @@ fn a_card_does_not_pass_training_data_off_as_test_data() {
 }
 
 #[test]
-fn names_of_intents_are_no_markup() {
+fn intent_names_are_escaped_in_a_card() {
     let terminal = workspace();
     let nasty = |text: &str| {
         text.replace("order_status", "\"x | <img src=a> [y](z)\"").replace("account_help", "`code`")
@@ -108,10 +108,10 @@ fn names_of_intents_are_no_markup() {
 }
 
 #[test]
-fn a_dry_run_shows_what_mlflow_would_get_and_asks_nobody() {
+fn a_dry_run_shows_the_export_to_mlflow_and_sends_nothing() {
     let terminal = workspace();
     let run = train(&terminal, "--test test.csv");
-    // Nothing listens there, and nobody asks.
+    // Nothing listens at this address, and no request is sent.
     let line = format!("runs export {run} --to mlflow --url http://127.0.0.1:9 --dry-run");
     let document = json(&terminal, 0, &line);
     let content = &document["data"]["content"];
@@ -124,7 +124,7 @@ fn a_dry_run_shows_what_mlflow_would_get_and_asks_nobody() {
 }
 
 #[test]
-fn half_a_credential_and_no_address_are_usage() {
+fn an_incomplete_credential_and_a_missing_address_are_usage_errors() {
     let terminal = workspace();
     let run = train(&terminal, "");
     let nowhere = terminal.run(&format!("runs export {run} --to mlflow"));

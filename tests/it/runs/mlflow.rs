@@ -3,7 +3,7 @@ use crate::servers::MlflowServer;
 use serde_json::{Value, json as value};
 use std::{collections::BTreeMap, fs};
 
-/// Asks the server as any client would.
+/// Sends a request as any client does.
 async fn ask(server: &MlflowServer, path: &str, body: Option<Value>) -> Value {
     let client = reqwest::Client::new();
     let url = format!("{}/api/2.0/mlflow/{path}", server.url());
@@ -27,9 +27,9 @@ fn pairs(run: &Value, kind: &str) -> BTreeMap<String, Value> {
     members.iter().map(pair).collect()
 }
 
-/// One test, because the server takes a while to start.
+/// One test for everything, because the server takes long to start.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_run_arrives_on_a_real_server_once_however_often_it_is_exported() {
+async fn a_run_exported_repeatedly_is_on_the_server_once() {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let Some(server) = MlflowServer::start() else { return };
     let terminal = workspace();
@@ -39,7 +39,7 @@ async fn a_run_arrives_on_a_real_server_once_however_often_it_is_exported() {
          - train: {from: split}\n  - evaluate: {model: train, on: split}\n  - shell: {run: 'echo x > \"$BOTOPS_OUTPUT/a b#é.txt\"'}\n",
     );
     let run = json(&terminal, 0, "run p.yaml")["data"]["run"].as_str().unwrap().to_owned();
-    // More params than one request takes, and values that are long, empty or not plain.
+    // More params than one request may hold, and values that are long, empty or have special characters.
     let mut many = record(&terminal, &run);
     for i in 0..230 {
         many["params"][format!("model.class_weights.where? n°{i}")] = value!(i);
@@ -68,7 +68,7 @@ async fn a_run_arrives_on_a_real_server_once_however_often_it_is_exported() {
     assert_eq!(params["model.class_weights.where_ n_229"], "229");
     assert_eq!(params["long"].as_str().unwrap().chars().count(), 6_000);
 
-    // Every file, byte for byte, by way of the server.
+    // The server returns every file, byte for byte.
     let artifacts = many["artifacts"].as_array().unwrap();
     assert_eq!(first["files_sent"], artifacts.len());
     let run_id = first["run_id"].as_str().unwrap();
@@ -87,7 +87,7 @@ async fn a_run_arrives_on_a_real_server_once_however_often_it_is_exported() {
 
     let second = json(&terminal, 0, &export)["data"]["exported"].clone();
     assert_eq!((&second["outcome"], &second["run_id"]), (&value!("unchanged"), &first["run_id"]));
-    // As if the first export had been cut off before its end.
+    // The state after an export that was interrupted.
     let cut = value!({"run_id": run_id, "key": "botops.exported"});
     ask(&server, "runs/delete-tag", Some(cut)).await;
     ask(&server, "runs/update", Some(value!({"run_id": run_id, "status": "RUNNING"}))).await;
@@ -97,7 +97,7 @@ async fn a_run_arrives_on_a_real_server_once_however_often_it_is_exported() {
     assert_eq!((found.len(), &found[0]["info"]["status"]), (1, &value!("FINISHED")));
     assert_eq!(pairs(&found[0], "metrics"), metrics);
 
-    // Another run, into the experiment named after the model, without files, by the address of the environment.
+    // Another run, into the experiment named after the model, without files, to the address in the environment.
     let other = train(&terminal, "--test test.csv");
     let mut command =
         terminal.command(&format!("--format json runs export {other} --to mlflow --no-files"));
@@ -120,7 +120,7 @@ async fn a_run_arrives_on_a_real_server_once_however_often_it_is_exported() {
     .await;
     assert_eq!(listed.get("files"), None);
 
-    // An experiment that was deleted over there takes no run.
+    // An experiment that was deleted on the server accepts no run.
     ask(&server, "experiments/delete", Some(value!({"experiment_id": experiment}))).await;
     let deleted = terminal.run(&export);
     assert!(deleted.starts_with("exit: 2\n") && deleted.contains("was deleted"), "{deleted}");

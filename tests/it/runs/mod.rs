@@ -1,4 +1,4 @@
-//! Runs, as a user looks at them: compared, ranked, made again, swept, exported.
+//! Runs: comparing, ranking, reproducing, sweeping and exporting them.
 
 mod comparing;
 mod exporting;
@@ -10,7 +10,7 @@ use crate::terminal::{Terminal, two_intents};
 use serde_json::Value;
 use std::{fs, path::PathBuf};
 
-/// Test data that is not quite like the training data of [`two_intents`]: some of it is hard.
+/// Test data that differs from the training data of [`two_intents`]: some of it is hard.
 const TEST: &str = "text,intent
 parcel please,order_status
 where is my parcel,order_status
@@ -28,7 +28,7 @@ parcel password,account_help
 nothing of this,account_help
 ";
 
-/// A terminal with training and test data, in a workspace, where runs are always recorded.
+/// Returns a terminal with training and test data, in a workspace, where runs are always recorded.
 fn workspace() -> Terminal {
     let terminal = Terminal::new();
     terminal
@@ -54,7 +54,7 @@ fn train(terminal: &Terminal, flags: &str) -> String {
     json(terminal, 0, &line)["data"]["run"].as_str().unwrap().to_owned()
 }
 
-/// Returns the record of a run, as it is stored.
+/// Returns the stored record of a run.
 fn record(terminal: &Terminal, id: &str) -> Value {
     serde_json::from_slice(&fs::read(record_path(terminal, id)).unwrap()).unwrap()
 }
@@ -75,7 +75,7 @@ fn codes(document: &Value) -> Vec<&str> {
     findings.iter().map(|finding| finding["code"].as_str().unwrap()).collect()
 }
 
-/// Returns a text without what differs from one machine or version to the next.
-fn steady(text: &str) -> String {
-    crate::support::steady(text, None)
+/// Returns `text` without the values that differ between machines and versions.
+fn normalized(text: &str) -> String {
+    crate::support::normalized(text, None)
 }

@@ -1,4 +1,4 @@
-use super::{blob, codes, json, record, record_path, steady, train, workspace};
+use super::{blob, codes, json, normalized, record, record_path, train, workspace};
 use crate::{
     support::Folder,
     terminal::{Terminal, two_intents},
@@ -15,10 +15,10 @@ fn alter(terminal: &Terminal, id: &str, change: impl FnOnce(&mut Value)) {
 }
 
 #[test]
-fn a_run_is_made_again_to_the_byte_from_the_store_alone() {
+fn a_run_is_reproduced_byte_for_byte_from_the_store_alone() {
     for head in ["linear_svm", "logistic_regression", "random_forest"] {
         let terminal = Terminal::new();
-        // Tabs, and columns of other names: what it takes to read the file again is recorded.
+        // Tabs and other column names: the run records the flags with which the file is read.
         let table = two_intents(30).replace(',', "\t").replace("text\tintent", "said\tmeaning");
         terminal.write("botops.yaml", "version: 1\n").write("train.csv", table).write(
             "dialogue.yaml",
@@ -50,7 +50,7 @@ fn a_run_is_made_again_to_the_byte_from_the_store_alone() {
 }
 
 #[test]
-fn a_run_that_comes_out_differently_says_where_and_by_how_much() {
+fn a_different_result_is_reported_with_its_place_and_size() {
     let terminal = workspace();
     let run = train(&terminal, "--test test.csv");
     alter(&terminal, &run, |record| {
@@ -62,7 +62,7 @@ fn a_run_that_comes_out_differently_says_where_and_by_how_much() {
     assert_eq!(codes(&document), ["BOT-5037"]);
     let data = &document["data"];
     assert_eq!((&data["identical"], &data["diverges_at"]), (&value!(false), &value!("lineage")));
-    // The vocabulary is that of the data, and so the same; what is learned of it is not.
+    // The data and the vocabulary are the same, but the weights are not.
     let same = |name: &str| {
         let steps = data["steps"].as_array().unwrap();
         let step = steps.iter().find(|step| step["name"] == name).unwrap();
@@ -86,7 +86,7 @@ fn a_run_that_comes_out_differently_says_where_and_by_how_much() {
 }
 
 #[test]
-fn a_model_that_was_lost_is_made_again() {
+fn a_lost_model_is_reproduced() {
     let terminal = workspace();
     let run = train(&terminal, "");
     let before = fs::read(terminal.path().join("model.botops")).unwrap();
@@ -100,7 +100,7 @@ fn a_model_that_was_lost_is_made_again() {
 }
 
 #[test]
-fn data_that_is_not_in_the_store_is_asked_for_and_checked() {
+fn data_missing_from_the_store_is_requested_and_checked() {
     let terminal = workspace();
     let run = train(&terminal, "");
     let digest = record(&terminal, &run)["data"]["train"].as_str().unwrap().to_owned();
@@ -113,19 +113,19 @@ fn data_that_is_not_in_the_store_is_asked_for_and_checked() {
     assert!(altered.starts_with("exit: 3\n") && altered.contains("BOT-5005"), "{altered}");
     fs::remove_file(&path).unwrap();
     assert_snapshot!(
-        "the_data_of_a_run_that_is_gone_is_asked_for",
-        steady(&terminal.run(&format!("runs reproduce {run}")))
+        "missing_data_of_a_run_is_requested",
+        normalized(&terminal.run(&format!("runs reproduce {run}")))
     );
     json(&terminal, 0, &format!("runs reproduce {run} --data train.csv"));
     terminal.write("edited.csv", String::from_utf8(bytes).unwrap().replace("parcel", "package"));
     assert_snapshot!(
-        "data_that_was_altered_is_not_learned_from",
-        steady(&terminal.run(&format!("runs reproduce {run} --data edited.csv")))
+        "altered_data_is_refused",
+        normalized(&terminal.run(&format!("runs reproduce {run} --data edited.csv")))
     );
 }
 
 #[test]
-fn a_run_of_a_pipeline_is_made_again_and_so_is_one_recorded_before_there_were_recipes() {
+fn a_pipeline_run_is_reproduced_even_if_recorded_without_a_recipe() {
     let terminal = Terminal::new();
     terminal.write("botops.yaml", "version: 1\nmodel: support\n").write("train.csv", two_intents(60)).write(
         "p.yaml",
@@ -148,7 +148,7 @@ fn a_run_of_a_pipeline_is_made_again_and_so_is_one_recorded_before_there_were_re
     assert_eq!(data["data"]["identical"], true);
     assert_eq!(json(&terminal, 0, "runs best")["data"]["best"], run.as_str());
 
-    // As it was recorded before.
+    // The record as an earlier version wrote it.
     alter(&terminal, &run, |record| {
         let record = record.as_object_mut().unwrap();
         for new in ["sources", "recipe"] {
@@ -168,7 +168,7 @@ fn a_run_of_a_pipeline_is_made_again_and_so_is_one_recorded_before_there_were_re
 }
 
 #[test]
-fn a_run_of_another_kind_cannot_be_made_again() {
+fn a_run_that_trained_no_model_cannot_be_reproduced() {
     let terminal = Terminal::new();
     terminal
         .write("botops.yaml", "version: 1\n")
@@ -179,7 +179,7 @@ fn a_run_of_another_kind_cannot_be_made_again() {
 }
 
 #[test]
-fn the_data_of_this_repository_is_kept_and_learned_from_again() {
+fn a_run_on_the_data_of_this_repository_is_reproduced() {
     let folder = Folder::workspace();
     let trained = folder
         .botops([

@@ -15,7 +15,7 @@ use chrono::{TimeDelta, Utc};
 use object_store::{ObjectStore, memory::InMemory};
 use std::{collections::BTreeMap, fs, sync::Arc};
 
-/// Returns every file under `experiments`, as paths from there.
+/// Returns the relative path of every file under `experiments`.
 fn files(terminal: &Terminal) -> Vec<String> {
     let root = terminal.path().join("experiments");
     let (mut folders, mut found) = (vec![root.clone()], Vec::new());
@@ -40,14 +40,14 @@ fn ids(terminal: &Terminal) -> Vec<String> {
 }
 
 #[test]
-fn what_a_version_names_stays_and_the_rest_goes_with_its_files() {
+fn runs_of_a_version_are_kept_and_others_are_removed_with_their_files() {
     let terminal = workspace();
     let pushed = train(&terminal, "--seed 1");
     json(&terminal, 0, "push model.botops --name support");
     let others = [train(&terminal, "--seed 2"), train(&terminal, "--seed 3")];
     let before = files(&terminal);
 
-    // A run of this minute is spared, whatever is asked for.
+    // A run of the last minutes is never removed.
     let young = json(&terminal, 0, "runs gc --keep 0");
     assert_eq!(young["data"]["runs_young"], 2);
     assert_eq!(files(&terminal), before);
@@ -77,7 +77,7 @@ fn what_a_version_names_stays_and_the_rest_goes_with_its_files() {
 }
 
 #[test]
-fn age_decides_and_the_clock_is_the_one_that_runs_are_dated_by() {
+fn age_is_measured_by_the_clock_that_dates_the_runs() {
     let terminal = workspace();
     let old = train(&terminal, "--seed 1");
     // A hundred days later.
@@ -99,7 +99,7 @@ fn a_registry_in_the_same_store_loses_nothing() {
     let pushed = train(&terminal, "--seed 1");
     json(&terminal, 0, "push model.botops --name support");
     train(&terminal, "--seed 2");
-    // As seen by somebody whose registry is another.
+    // The second round uses another registry.
     for registry in ["experiments", "elsewhere"] {
         json(&terminal, 0, &format!("runs gc --keep 0 --grace 0s --registry {registry}"));
         assert_eq!(ids(&terminal), [pushed.as_str()]);
@@ -109,7 +109,7 @@ fn a_registry_in_the_same_store_loses_nothing() {
 }
 
 #[test]
-fn a_pipeline_records_again_what_was_removed() {
+fn a_pipeline_records_a_removed_run_again() {
     let terminal = workspace();
     terminal.write(
         "p.yaml",
@@ -158,7 +158,7 @@ fn rule(retention: Retention) -> SweepRule {
     }
 }
 
-/// Records a run of `day` with a file of its own and one that all share.
+/// Records a run of `day` with its own file and one that all runs share.
 async fn recorded(runs: &Experiments, day: u32) -> String {
     let files = [Bytes::from(format!("model {day}")), Bytes::from_static(b"shared")];
     let at = format!("2026-10-{day:02}T10:00:00Z").parse().unwrap();
@@ -184,7 +184,7 @@ async fn recorded(runs: &Experiments, day: u32) -> String {
 }
 
 #[tokio::test]
-async fn a_sweep_is_the_same_on_a_bucket() {
+async fn a_sweep_works_on_a_bucket() {
     let server = S3Server::start();
     let Bench { store, .. } = Bench::s3(&server.endpoint(), "runs of ours");
     let runs = Experiments::open(store);
@@ -203,7 +203,7 @@ async fn a_sweep_is_the_same_on_a_bucket() {
 }
 
 #[tokio::test]
-async fn a_sweep_that_fails_at_any_call_leaves_every_run_whole_and_the_next_one_ends_it() {
+async fn an_interrupted_sweep_leaves_every_run_complete_and_the_next_one_finishes_it() {
     for at in 1..60 {
         let raw: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
         let sound = Experiments::open(Store::wrap(raw.clone(), "memory://"));
@@ -227,7 +227,7 @@ async fn a_sweep_that_fails_at_any_call_leaves_every_run_whole_and_the_next_one_
         sound.sweep(&plan, &rule, "again").await.unwrap();
         assert_eq!(sound.store().blobs().await.unwrap().len(), 2, "call {at}");
         if ended.is_ok() {
-            assert!(!faulty.struck() && at > 5, "a sweep takes more than {at} calls");
+            assert!(!faulty.has_failed() && at > 5, "a sweep takes more than {at} calls");
             return;
         }
     }

@@ -1,4 +1,4 @@
-//! The admin API: who may, what it starts, what it refuses, and what survives a restart.
+//! The admin API: authorization, rollouts, refusals, and restarts.
 
 use super::{
     TOKEN, admin, converse, corpus, http, models, plan, post, registry, serve, serve_file,
@@ -19,7 +19,7 @@ fn call(running: &Running, method: Method, path: &str) -> RequestBuilder {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nothing_is_told_without_the_token() {
+async fn every_admin_request_needs_the_token() {
     let [champion, ..] = models();
     let (registry, _) = registry(&[&champion]).await;
     let running = serve(&registry).await;
@@ -36,7 +36,7 @@ async fn nothing_is_told_without_the_token() {
         assert_eq!(answer.headers()["www-authenticate"], "Bearer");
         assert_eq!(answer.json::<Value>().await.unwrap()["code"], "BOT-6033");
     }
-    // The public listener knows nothing of it, token or not.
+    // The public listener has no admin API, with or without a token.
     let url = format!("http://{}/admin/v1/models", running.address());
     assert_eq!(http().get(url).bearer_auth(TOKEN).send().await.unwrap().status(), 404);
 
@@ -56,7 +56,7 @@ async fn nothing_is_told_without_the_token() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_that_is_not_there_is_unreachable() {
+async fn a_missing_server_is_unreachable() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
@@ -80,7 +80,7 @@ async fn a_server_that_is_not_there_is_unreachable() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_rollout_splits_by_weight_sticks_and_is_promoted() {
+async fn a_rollout_splits_by_weight_keeps_conversations_and_is_promoted() {
     let [champion, challenger, _] = models();
     let (registry, versions) = registry(&[&champion, &challenger]).await;
     let running = serve(&registry).await;
@@ -108,7 +108,7 @@ async fn a_rollout_splits_by_weight_sticks_and_is_promoted() {
     assert!(matches!(status.rollout.phase, Phase::Ramping { step: 0, .. }));
     assert!((status.weight_percent - 30.0).abs() < 1e-9);
 
-    // Requests without a conversation draw for themselves, say so, and are not counted.
+    // Requests without a conversation get a random arm, report it, and are not counted.
     let mut arms = std::collections::BTreeMap::new();
     for _ in 0..100 {
         let answer = post(&running, "/v1/predict", &json!({"text": "where is my parcel"})).await;
@@ -118,20 +118,20 @@ async fn a_rollout_splits_by_weight_sticks_and_is_promoted() {
     }
     assert_eq!(arms.len(), 2, "{arms:?}");
 
-    // Feedback reaches the judge, once a conversation.
+    // The judge counts feedback once per conversation.
     let (text, truth) = &corpus(1, 99)[0];
     let body = json!({"text": text, "conversation_id": "conversation-0"});
     let answer: Value = post(&running, "/v1/predict", &body).await.json().await.unwrap();
     let outcome = async |intent: &str| {
         let body = json!({"request_id": answer["request_id"], "intent": intent});
-        let told: Value = post(&running, "/v1/feedback", &body).await.json().await.unwrap();
-        told["outcome"].as_str().unwrap().to_owned()
+        let body: Value = post(&running, "/v1/feedback", &body).await.json().await.unwrap();
+        body["outcome"].as_str().unwrap().to_owned()
     };
     assert_eq!(outcome(truth).await, "noted");
     assert_eq!(outcome("something else").await, "counted");
     assert_eq!(outcome("something else").await, "noted");
 
-    // A person may promote; the registry and the answers agree.
+    // A person may promote. The registry and the answers then agree.
     let status = client.command("support", "promote", "ada", "looks good").await.unwrap();
     assert_eq!(status.rollout.phase, Phase::Promoted);
     assert_eq!(status.decision.verdict, "promoted");
@@ -143,18 +143,18 @@ async fn a_rollout_splits_by_weight_sticks_and_is_promoted() {
     );
     let fault = client.command("support", "pause", "ada", "late").await.unwrap_err();
     assert_eq!((fault.code(), fault.kind()), ("BOT-6002", FaultKind::Conflict));
-    // Who was cut off before the end asks again, and hears it.
+    // A client that repeats its request after a lost response gets the result.
     let begin = json!({"version": "support@2", "actor": "ada", "reason": "try"});
     let answer = call(&running, Method::POST, "/models/support/rollouts").json(&begin);
     let answer = answer.send().await.unwrap();
     assert_eq!(answer.status(), 200);
-    let told: Value = answer.json().await.unwrap();
+    let body: Value = answer.json().await.unwrap();
     assert_eq!(
-        (&told["rollout"]["id"], &told["decision"]["verdict"]),
+        (&body["rollout"]["id"], &body["decision"]["verdict"]),
         (&json!(id), &json!("promoted"))
     );
 
-    // And back, with no rollout active.
+    // The model can be rolled back without an active rollout.
     let restored = client.roll_back("support", None, "ada", "it was not").await.unwrap();
     assert_eq!((restored.from.as_str(), restored.to.as_str()), ("support@2", "support@1"));
     let now = registry.alias("support", CHAMPION).await.unwrap().unwrap();
@@ -245,7 +245,7 @@ async fn commands_honor_revisions_and_dry_runs() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_bad_plan_and_a_server_of_one_file_start_nothing() {
+async fn an_invalid_plan_or_a_server_of_one_file_starts_no_rollout() {
     let [champion, challenger, _] = models();
     let (registry, _) = registry(&[&champion, &challenger]).await;
     let running = serve(&registry).await;
@@ -301,7 +301,7 @@ async fn a_restart_resumes_the_rollout_with_its_split_and_its_counts() {
     assert!(log.iter().all(|entry| entry.payload.primary == versions[0].manifest_digest));
     assert!(log.is_sorted_by_key(|entry| entry.payload.rollout.as_ref().unwrap().revision));
 
-    // What is over is remembered, and not resumed.
+    // A finished rollout is remembered, and not resumed.
     let running = serve(&registry).await;
     let status = admin(&running).rollout("support", None).await.unwrap();
     assert_eq!((status.rollout.id, status.decision.verdict.as_str()), (id, "rolled_back"));

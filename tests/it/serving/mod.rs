@@ -25,7 +25,7 @@ use std::{
     sync::Arc,
 };
 
-/// The admin token of every server here.
+/// The admin token of every server in these tests.
 pub(crate) const TOKEN: &str = "correct horse battery staple";
 
 const WORDS: [(&str, [&str; 6]); 4] = [
@@ -36,7 +36,7 @@ const WORDS: [(&str, [&str; 6]); 4] = [
 ];
 const FILLER: [&str; 8] = ["please", "hello", "my", "the", "today", "about", "again", "still"];
 
-/// Utterances with their intents, as many as asked for.
+/// Returns `n` utterances with their intents.
 pub(crate) fn corpus(n: usize, seed: u64) -> Vec<(String, &'static str)> {
     let mut random = Random::new(seed);
     (0..n)
@@ -54,7 +54,7 @@ pub(crate) fn corpus(n: usize, seed: u64) -> Vec<(String, &'static str)> {
         .collect()
 }
 
-/// Trains on `n` utterances, intents renamed by `rename`.
+/// Trains on `n` utterances, with intents renamed by `rename`.
 pub(crate) fn model(n: usize, seed: u64, rename: fn(&'static str) -> &'static str) -> IntentModel {
     let corpus = corpus(n, seed);
     let samples: Vec<Sample<'_>> =
@@ -69,19 +69,19 @@ pub(crate) fn model(n: usize, seed: u64, rename: fn(&'static str) -> &'static st
         fallback: [("en".to_owned(), "Sorry?".to_owned())].into(),
         default_language: Some("en".to_owned()),
     };
-    // So small a vocabulary makes a model sure of itself.
+    // With such a small vocabulary, a model has high confidence.
     let fallback = FallbackSpec { threshold: 0.95, ..FallbackSpec::default() };
     let spec = ModelSpec { goldens: 8, fallback, ..ModelSpec::default() };
     train(&samples, &spec, Resources::default(), dialogue, Lineage::default(), &Silent).unwrap()
 }
 
-/// Leaves intents as they are.
-pub(crate) fn right(intent: &'static str) -> &'static str {
+/// Leaves intents unchanged.
+pub(crate) fn unchanged(intent: &'static str) -> &'static str {
     intent
 }
 
-/// Takes parcels for refunds and the other way round: wrong half of the time.
-pub(crate) fn confused(intent: &'static str) -> &'static str {
+/// Swaps two of the four intents: wrong half of the time.
+pub(crate) fn swapped(intent: &'static str) -> &'static str {
     match intent {
         "parcel" => "refund",
         "refund" => "parcel",
@@ -89,7 +89,7 @@ pub(crate) fn confused(intent: &'static str) -> &'static str {
     }
 }
 
-/// Asserts that JSON holds `want`; its reader may lose the last bit.
+/// Asserts that a JSON number is `want`, up to the last bits.
 pub(crate) fn assert_number(got: &Value, want: f64, place: &str) {
     let got = got.as_f64().unwrap();
     assert!((got - want).abs() < 1e-12, "{place}: {got} is not {want}");
@@ -110,7 +110,7 @@ pub(crate) fn act() -> Act {
     Act { actor: "ada".to_owned(), reason: "a test".to_owned(), at: DateTime::<Utc>::UNIX_EPOCH }
 }
 
-/// Registers a model with the gate report that lets it be promoted.
+/// Registers a model with a gate report, so that it can be promoted.
 pub(crate) async fn register(registry: &Registry, model: &IntentModel) -> (Version, PassedGates) {
     let bytes = model.to_bytes();
     let digest = Digest::of(&bytes);
@@ -155,7 +155,7 @@ pub(crate) async fn register(registry: &Registry, model: &IntentModel) -> (Versi
     (registry.register(manifest, files, &act()).await.unwrap(), proof)
 }
 
-/// A registry with the given models as versions 1, 2, …, the first its champion.
+/// Returns a registry with the given models as versions 1, 2, and so on. The first is the champion.
 pub(crate) async fn registry(models: &[&IntentModel]) -> (Registry, Vec<Version>) {
     let registry = Registry::open(Store::in_memory());
     let mut versions = Vec::new();
@@ -187,7 +187,7 @@ pub(crate) fn admin(running: &Running) -> AdminClient {
 }
 
 pub(crate) fn http() -> Client {
-    // Somebody else may have installed it first.
+    // Another test may have installed it first.
     let _ = rustls::crypto::ring::default_provider().install_default();
     Client::builder().no_proxy().build().unwrap()
 }
@@ -203,7 +203,7 @@ pub(crate) async fn get(running: &Running, path: &str) -> (StatusCode, String) {
     (answer.status(), answer.text().await.unwrap())
 }
 
-/// A plan of one step that ticks fast.
+/// Returns a plan of one step with a short interval.
 pub(crate) fn plan(weight: f64, min_units: u64) -> RolloutSpec {
     RolloutSpec {
         steps: vec![StepSpec {
@@ -219,7 +219,7 @@ pub(crate) fn plan(weight: f64, min_units: u64) -> RolloutSpec {
     }
 }
 
-/// Sends one message in each of `n` conversations; returns `(conversation, arm, digest)`.
+/// Sends one message in each of `n` conversations. Returns `(conversation, arm, digest)`.
 pub(crate) async fn converse(
     running: &Running,
     from: usize,
@@ -239,7 +239,7 @@ pub(crate) async fn converse(
     answers
 }
 
-/// Waits until the rollout's state satisfies `wanted`, at most 20 s.
+/// Waits until the state of the rollout satisfies `wanted`, at most 20 s.
 pub(crate) async fn wait_for(
     client: &AdminClient,
     wanted: impl Fn(&botops_serving::RolloutStatus) -> bool,
@@ -255,13 +255,14 @@ pub(crate) async fn wait_for(
     }
 }
 
-/// What several tests share: training costs more than serving.
+/// Returns the models that several tests share, because training takes longer than serving.
 pub(crate) fn models() -> [Arc<IntentModel>; 3] {
     use std::sync::OnceLock;
     static MODELS: OnceLock<[Arc<IntentModel>; 3]> = OnceLock::new();
     MODELS
         .get_or_init(|| {
-            [model(160, 1, right), model(240, 2, right), model(160, 3, confused)].map(Arc::new)
+            [model(160, 1, unchanged), model(240, 2, unchanged), model(160, 3, swapped)]
+                .map(Arc::new)
         })
         .clone()
 }

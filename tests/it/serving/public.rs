@@ -1,6 +1,6 @@
-//! The public listener: predict, chat, feedback, health, metrics, and what it refuses.
+//! The public listener: predict, chat, feedback, health, metrics, and refusals.
 
-use super::{assert_number, corpus, get, http, model, post, right, serve_file, settings};
+use super::{assert_number, corpus, get, http, model, post, serve_file, settings, unchanged};
 use crate::confidence::messages;
 use botops_dialogue::DialogueSpec;
 use botops_findings::FaultKind;
@@ -16,9 +16,9 @@ use tokio::{
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn one_text_and_many_are_predicted_as_the_model_itself_does() {
-    let (running, digest) = serve_file(model(160, 1, right)).await;
-    let model = model(160, 1, right);
+async fn one_text_and_many_get_the_predictions_of_the_model() {
+    let (running, digest) = serve_file(model(160, 1, unchanged)).await;
+    let model = model(160, 1, unchanged);
     let texts: Vec<String> = corpus(40, 7).into_iter().map(|(text, _)| text).collect();
     let answer = post(&running, "/v1/predict", &json!({"texts": texts, "top_k": 3})).await;
     assert_eq!(answer.headers()["x-botops-model"], "support.botops");
@@ -49,7 +49,7 @@ async fn one_text_and_many_are_predicted_as_the_model_itself_does() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_line_that_training_found_and_its_sets_are_what_is_served() {
+async fn the_server_applies_the_threshold_and_the_sets_from_training() {
     let learned = messages(160, 1);
     let samples: Vec<Sample<'_>> =
         learned.iter().map(|(text, intent)| Sample { text, intent }).collect();
@@ -62,7 +62,7 @@ async fn the_line_that_training_found_and_its_sets_are_what_is_served() {
     let spec = ModelSpec { fallback, conformal, ..ModelSpec::default() };
     let (resources, lineage) = (Resources::default(), Lineage::default());
     let model = train(&samples, &spec, resources, DialogueSpec::default(), lineage, &Silent);
-    // Served is what was read back from the file.
+    // The server gets a model that was read back from its file.
     let model = IntentModel::from_bytes(&model.unwrap().to_bytes()).unwrap();
     let served = IntentModel::from_bytes(&model.to_bytes()).unwrap();
     let rule = model.fallback();
@@ -91,7 +91,7 @@ async fn the_line_that_training_found_and_its_sets_are_what_is_served() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_message_gets_a_response_with_its_entities() {
-    let (running, _) = serve_file(model(160, 1, right)).await;
+    let (running, _) = serve_file(model(160, 1, unchanged)).await;
     let message = json!({"conversation_id": "c", "text": "my parcel #4711 delivery tracking"});
     let answer: Value = post(&running, "/v1/chat", &message).await.json().await.unwrap();
     assert_eq!(answer["intent"], "parcel");
@@ -112,8 +112,8 @@ async fn a_message_gets_a_response_with_its_entities() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_cannot_be_answered_is_a_problem_document() {
-    let (running, _) = serve_file(model(160, 1, right)).await;
+async fn a_refused_request_gets_a_problem_document() {
+    let (running, _) = serve_file(model(160, 1, unchanged)).await;
     let url = |path: &str| format!("http://{}{path}", running.address());
     let client = http();
     let long = "a".repeat(5_001);
@@ -154,8 +154,8 @@ async fn what_cannot_be_answered_is_a_problem_document() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn metrics_are_well_formed_and_hold_no_word_of_a_user() {
-    let (running, digest) = serve_file(model(160, 1, right)).await;
+async fn metrics_are_well_formed_and_contain_no_user_text() {
+    let (running, digest) = serve_file(model(160, 1, unchanged)).await;
     for text in ["zanzibar parcel delivery", "xyzzy"] {
         let body = json!({"text": text, "conversation_id": "quetzal"});
         assert_eq!(post(&running, "/v1/predict", &body).await.status(), 200);
@@ -195,12 +195,15 @@ async fn metrics_are_well_formed_and_hold_no_word_of_a_user() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_port_in_use_is_named() {
-    let (running, digest) = serve_file(model(160, 1, right)).await;
+    let (running, digest) = serve_file(model(160, 1, unchanged)).await;
     let taken = running.address();
     let mut settings = settings(false);
     settings.listen = taken;
-    let source =
-        Source::File { model: Box::new(model(160, 1, right)), digest, name: "again".to_owned() };
+    let source = Source::File {
+        model: Box::new(model(160, 1, unchanged)),
+        digest,
+        name: "again".to_owned(),
+    };
     let fault = start(settings, source).await.err().unwrap();
     assert_eq!((fault.code(), fault.kind()), ("BOT-6010", FaultKind::Internal));
     assert!(fault.message().contains(&taken.to_string()));
@@ -208,8 +211,8 @@ async fn a_port_in_use_is_named() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_shutdown_finishes_the_request_in_flight_and_takes_no_other() {
-    let (running, _) = serve_file(model(160, 1, right)).await;
+async fn a_shutdown_finishes_the_request_in_flight_and_accepts_no_other() {
+    let (running, _) = serve_file(model(160, 1, unchanged)).await;
     let address = running.address();
     let body = "{\"text\": \"where is my parcel\"}";
     let head = format!(
@@ -231,6 +234,6 @@ async fn a_shutdown_finishes_the_request_in_flight_and_takes_no_other() {
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     assert!(answer.contains("\"intent\":\"parcel\""), "{answer}");
     tokio::time::timeout(std::time::Duration::from_secs(5), shutdown).await.unwrap().unwrap();
-    // A connection that asked nothing is closed, not waited for.
+    // A connection without a request is closed at once.
     assert_eq!(idle.read(&mut [0; 16]).await.unwrap_or(0), 0);
 }

@@ -1,4 +1,5 @@
-//! Promotions rehearsed on recorded traffic: the worse rolled back, the better promoted, the same bytes twice.
+//! Promotions rehearsed on recorded traffic: a worse model is rolled back, a better one promoted, and the same inputs
+//! give the same bytes.
 
 use super::{corpus, models, registry, serve};
 use botops_digest::Digest;
@@ -18,7 +19,7 @@ fn side(model: &Arc<IntentModel>) -> Side {
     Side { model: Arc::clone(model), digest, manifest: Digest::of(digest.as_bytes()) }
 }
 
-/// Conversations of one to three messages over `days`, every message with its truth.
+/// Returns conversations of one to three messages over `days`, each message with its truth.
 fn traffic(conversations: usize, days: i64, seed: u64) -> Vec<Message> {
     let begin: DateTime<Utc> = "2026-03-02T06:00:00Z".parse().unwrap();
     let mut random = Random::new(seed);
@@ -59,11 +60,11 @@ async fn rehearsed(
     challenger: &Arc<IntentModel>,
     messages: &[Message],
 ) -> Decision {
-    let told = AtomicU64::new(0);
+    let output = AtomicU64::new(0);
     let decision =
         rehearse("support", side(champion), side(challenger), &plan(), messages, &|done, total| {
             assert_eq!(total, messages.len() as u64);
-            assert!(told.fetch_max(done, Ordering::SeqCst) <= done);
+            assert!(output.fetch_max(done, Ordering::SeqCst) <= done);
         })
         .await
         .unwrap();
@@ -100,7 +101,7 @@ async fn a_better_challenger_is_promoted_and_the_same_inputs_give_the_same_bytes
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn too_little_traffic_is_insufficient_and_says_what_was_missing() {
+async fn too_little_traffic_is_insufficient_and_the_reason_has_the_numbers() {
     let [champion, challenger, _] = models();
     let decision = rehearsed(&champion, &challenger, &traffic(30, 1, 7)).await;
     assert_eq!(decision.verdict, "insufficient");
@@ -112,7 +113,7 @@ async fn too_little_traffic_is_insufficient_and_says_what_was_missing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn recorded_traffic_moves_a_rollout_on_a_server_without_any() {
+async fn recorded_traffic_advances_a_rollout_on_an_idle_server() {
     let [champion, challenger, _] = models();
     let (registry, _) = registry(&[&champion, &challenger]).await;
     let running = serve(&registry).await;

@@ -1,4 +1,4 @@
-//! A hundred hot swaps under load: no failed request, and each answer is the one of the digest it names.
+//! A hundred hot swaps under load: no request fails, and each answer comes from the model whose digest it names.
 
 use super::{admin, assert_number, corpus, http, models, registry, serve};
 use botops_digest::Digest;
@@ -68,6 +68,6 @@ async fn a_hundred_swaps_under_load_fail_nothing_and_every_answer_names_its_mode
         .iter()
         .filter(|entry| matches!(entry.payload.action, botops_registry::Action::AliasMoved { .. }))
         .count();
-    assert_eq!(moves, 101, "the registry was told of each");
+    assert_eq!(moves, 101, "the registry records each move");
     running.shutdown().await;
 }
