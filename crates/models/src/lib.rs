@@ -6,6 +6,7 @@
 //! which carries digests of its contents.
 
 mod argmax;
+mod class_weight;
 pub mod confidence;
 mod explain;
 mod file;
@@ -22,6 +23,7 @@ mod spec;
 mod training;
 mod unused_keys;
 
+pub use class_weight::ClassWeight;
 pub use confidence::{Confidence, ConformalSpec, FallbackSpec};
 pub use explain::{Contribution, Explanation, Nearby};
 pub use file::part_digests;
@@ -35,7 +37,7 @@ pub use prediction::Prediction;
 pub use progress::{Progress, Silent};
 pub use resources::Resources;
 pub use sample::Sample;
-pub use spec::{ClassWeight, HeadKind, HeadSpec, ModelSpec};
+pub use spec::{HeadKind, HeadSpec, ModelSpec};
 pub use training::{CrossValidation, CrossValidator, HeldOut, cross_validate, temperatures, train};
 
 #[cfg(test)]

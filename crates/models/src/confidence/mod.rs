@@ -19,9 +19,8 @@ pub use score::{Evidence, OosScore};
 pub use sets::PredictionSets;
 pub use spec::{ConformalMethod, ConformalSpec, FallbackSpec, ScoreChoice};
 pub use threshold::Guarantee;
-pub(super) use unseen::UnseenScores;
+pub(super) use unseen::{CalibrationScores, UnseenScores};
 
-use super::ModelSpec;
 use crate::heads::head::malformed;
 use botops_findings::{Finding, Result, Severity};
 use botops_stats::bootstrap::Resampling;
@@ -71,34 +70,30 @@ pub struct FallbackRule {
 }
 
 impl Confidence {
-    /// Fits temperature, fallback rule and prediction sets as `spec` says.
+    /// Fits temperature, fallback rule and, if `conformal` is present, prediction sets.
     ///
-    /// `plain` holds scores of models of the intents, `with_class` scores of models with an out-of-scope class; each is
-    /// present if [`FallbackSpec`] can choose a score of it. Temperature and quantiles are fitted on all in-scope
-    /// records. With a target accuracy, score and order of thresholds are chosen on one half of the records, and the
-    /// threshold is tested on the other. The temperature is fitted on both halves; a test measures that this does not
-    /// break the guarantee.
+    /// Temperature and quantiles are fitted on all in-scope records. With a target accuracy, score and order of thresholds
+    /// are chosen on one half of the records, and the threshold is tested on the other. The temperature is fitted on both
+    /// halves; a test measures that this does not break the guarantee.
     ///
     /// # Errors
     /// `BOT-7060` (exit 4) if no threshold reaches the target accuracy.
     pub(super) fn fit(
-        spec: &ModelSpec,
-        plain: Option<&UnseenScores>,
-        with_class: Option<&UnseenScores>,
-        n_oos: usize,
+        fallback: &FallbackSpec,
+        conformal: Option<&ConformalSpec>,
+        scores: CalibrationScores<'_>,
     ) -> Result<Self> {
-        Self::fit_with(spec, plain, with_class, n_oos, &Resampling::default())
+        Self::fit_with(fallback, conformal, scores, &Resampling::default())
     }
 
     /// Fits as [`Self::fit`] does, with the given bootstrap settings.
     fn fit_with(
-        spec: &ModelSpec,
-        plain: Option<&UnseenScores>,
-        with_class: Option<&UnseenScores>,
-        n_oos: usize,
+        fallback: &FallbackSpec,
+        conformal: Option<&ConformalSpec>,
+        scores: CalibrationScores<'_>,
         resampling: &Resampling,
     ) -> Result<Self> {
-        let fallback = &spec.fallback;
+        let CalibrationScores { plain, with_class, n_oos } = scores;
         let calibrated = [plain, with_class].map(|scores| scores.map(CalibratedScores::new));
         let mut comparison = Vec::new();
         let score = match fallback.score.named() {
@@ -120,9 +115,7 @@ impl Confidence {
             fallback: (score != OosScore::MaxProbability || guarantee.is_some())
                 .then_some(FallbackRule { score, threshold, guarantee }),
             comparison,
-            sets: spec
-                .conformal
-                .map(|sets| PredictionSets::fit(&sets, &proba, unseen.n_classes, &truth)),
+            sets: conformal.map(|spec| PredictionSets::fit(spec, &proba, unseen.n_classes, &truth)),
             n_oos: if fallback.score == ScoreChoice::Auto { n_oos as u64 } else { 0 },
         })
     }

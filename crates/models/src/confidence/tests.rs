@@ -34,9 +34,21 @@ fn draw(random: &mut Random, n: usize) -> UnseenScores {
     unseen
 }
 
-fn spec(score: ScoreChoice, target_accuracy: Option<f64>) -> ModelSpec {
-    let fallback = FallbackSpec { score, target_accuracy, ..FallbackSpec::default() };
-    ModelSpec { fallback, conformal: Some(ConformalSpec::default()), ..ModelSpec::default() }
+fn spec(score: ScoreChoice, target_accuracy: Option<f64>) -> FallbackSpec {
+    FallbackSpec { score, target_accuracy, ..FallbackSpec::default() }
+}
+
+/// Fits on `unseen` as the scores of both kinds of models.
+fn fit(fallback: &FallbackSpec, unseen: &UnseenScores, n_oos: usize) -> Confidence {
+    let scores = CalibrationScores { plain: Some(unseen), with_class: Some(unseen), n_oos };
+    Confidence::fit(fallback, Some(&ConformalSpec::default()), scores).unwrap()
+}
+
+/// Fits with the default fallback rule, on `unseen` as the scores of models of the intents.
+fn fit_plain(unseen: &UnseenScores) -> Confidence {
+    let scores = CalibrationScores { plain: Some(unseen), with_class: None, n_oos: 0 };
+    let fallback = spec(ScoreChoice::MaxProbability, None);
+    Confidence::fit(&fallback, Some(&ConformalSpec::default()), scores).unwrap()
 }
 
 /// Returns the accuracy of the answers of `confidence` to the messages `others`, and the share of answers.
@@ -62,8 +74,9 @@ fn the_target_is_reached_in_nineteen_of_twenty_trainings_with_every_choice_fitte
         let unseen = draw(&mut Random::stream(7, repeat), 800);
         let n_oos = unseen.truth.iter().filter(|truth| truth.is_none()).count();
         let spec = spec(ScoreChoice::Auto, Some(0.8));
-        let Ok(fitted) = Confidence::fit_with(&spec, Some(&unseen), Some(&unseen), n_oos, &none)
-        else {
+        let scores = CalibrationScores { plain: Some(&unseen), with_class: Some(&unseen), n_oos };
+        let conformal = ConformalSpec::default();
+        let Ok(fitted) = Confidence::fit_with(&spec, Some(&conformal), scores, &none) else {
             continue;
         };
         let (accuracy, share) = accuracy(&fitted, &others);
@@ -80,11 +93,8 @@ fn the_target_is_reached_in_nineteen_of_twenty_trainings_with_every_choice_fitte
 fn the_best_score_is_chosen_and_the_comparison_is_stored() {
     let unseen = draw(&mut Random::new(1), 1_500);
     let n_oos = unseen.truth.iter().filter(|truth| truth.is_none()).count();
-    let fit = |target| {
-        let spec = spec(ScoreChoice::Auto, target);
-        Confidence::fit(&spec, Some(&unseen), Some(&unseen), n_oos).unwrap()
-    };
-    let without_target = fit(None);
+    let fit_with_target = |target| fit(&spec(ScoreChoice::Auto, target), &unseen, n_oos);
+    let without_target = fit_with_target(None);
     let scores: Vec<OosScore> = without_target.comparison().iter().map(|row| row.score).collect();
     assert_eq!(scores, OosScore::ALL);
     let best =
@@ -93,7 +103,7 @@ fn the_best_score_is_chosen_and_the_comparison_is_stored() {
     assert_eq!(without_target.rule(0.0).score, OosScore::OosClass);
     assert!(without_target.comparison().iter().all(|row| row.n_oos as usize == n_oos));
     // With a target, half of the records choose, by the risk-coverage curve.
-    let with_target = fit(Some(0.8));
+    let with_target = fit_with_target(Some(0.8));
     let best = with_target.comparison().iter().min_by(|a, b| a.aurc.value.total_cmp(&b.aurc.value));
     assert_eq!(with_target.rule(0.0).score, best.unwrap().score);
     assert!(with_target.comparison().iter().all(|row| row.n_in_scope + row.n_oos == 750));
@@ -110,7 +120,7 @@ fn the_best_score_is_chosen_and_the_comparison_is_stored() {
 fn without_a_target_every_score_declines_as_many() {
     let unseen = draw(&mut Random::new(2), 1_000);
     let declined = |score: ScoreChoice| {
-        let fitted = Confidence::fit(&spec(score, None), Some(&unseen), Some(&unseen), 90).unwrap();
+        let fitted = fit(&spec(score, None), &unseen, 90);
         let rule = fitted.rule(0.35);
         let judged = unseen.judged(fitted.temperature);
         let below = |j: &&JudgedRecord| {
@@ -135,8 +145,8 @@ fn too_few_records_to_compare_are_reported_and_the_confidence_is_used() {
         [(None, 29, true), (None, 30, false), (Some(0.7), 59, true), (Some(0.7), 60, false)]
     {
         let spec = spec(ScoreChoice::Auto, target);
-        let fitted = Confidence::fit(&spec, Some(&unseen), Some(&unseen), n_oos).unwrap();
-        let findings = fitted.findings(&spec.fallback);
+        let fitted = fit(&spec, &unseen, n_oos);
+        let findings = fitted.findings(&spec);
         assert_eq!(fitted.comparison().is_empty(), few);
         assert_eq!(findings.len(), usize::from(few), "{target:?} {n_oos}");
         if let [finding] = findings.as_slice() {
@@ -148,7 +158,7 @@ fn too_few_records_to_compare_are_reported_and_the_confidence_is_used() {
             assert_eq!(fitted.rule(0.0).score, OosScore::MaxProbability);
         }
     }
-    let learns = |score, n| spec(score, None).fallback.learns_oos_class(n);
+    let learns = |score, n| spec(score, None).learns_oos_class(n);
     let fault = learns(ScoreChoice::OosClass, 9).unwrap_err();
     assert_eq!((fault.code(), fault.kind()), ("BOT-7061", FaultKind::Insufficient));
     assert!(learns(ScoreChoice::OosClass, 10).unwrap() && learns(ScoreChoice::Auto, 30).unwrap());
@@ -158,8 +168,7 @@ fn too_few_records_to_compare_are_reported_and_the_confidence_is_used() {
 #[test]
 fn prediction_sets_use_in_scope_records_and_the_temperature_of_the_model() {
     let unseen = draw(&mut Random::new(4), 2_000);
-    let fitted =
-        Confidence::fit(&spec(ScoreChoice::MaxProbability, None), Some(&unseen), None, 0).unwrap();
+    let fitted = fit_plain(&unseen);
     let sets = fitted.sets().unwrap();
     let n_in_scope = unseen.truth.iter().flatten().count();
     assert_eq!(sets.n_samples as usize, n_in_scope);
@@ -179,8 +188,7 @@ fn prediction_sets_use_in_scope_records_and_the_temperature_of_the_model() {
 #[test]
 fn inconsistent_values_from_a_file_are_refused() {
     let unseen = draw(&mut Random::new(6), 300);
-    let fitted =
-        Confidence::fit(&spec(ScoreChoice::MaxProbability, None), Some(&unseen), None, 0).unwrap();
+    let fitted = fit_plain(&unseen);
     fitted.check(N_CLASSES).unwrap();
     let rule = fitted.rule(0.0);
     for invalid in [

@@ -28,6 +28,17 @@ pub(crate) struct UnseenScores {
     pub(crate) cosines: Option<Vec<f64>>,
 }
 
+/// The scores that a confidence is fitted on.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct CalibrationScores<'a> {
+    /// Scores of models of the intents; present if a score of these models can be chosen.
+    pub(crate) plain: Option<&'a UnseenScores>,
+    /// Scores of models with an out-of-scope class; present if [`super::OosScore::OosClass`] can be chosen.
+    pub(crate) with_class: Option<&'a UnseenScores>,
+    /// Number of out-of-scope records of the training data.
+    pub(crate) n_oos: usize,
+}
+
 /// A record with the evidence of a model that never saw it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct JudgedRecord {

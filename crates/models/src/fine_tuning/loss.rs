@@ -1,6 +1,6 @@
 //! Weighted cross-entropy with label smoothing.
 
-use crate::ClassWeight;
+use crate::class_weight::ClassWeight;
 use candle_core::{D, Device, Result, Tensor};
 use candle_nn::ops::log_softmax;
 

@@ -1,6 +1,6 @@
 //! The settings of a fine-tuning, as written in YAML, and their check.
 
-use crate::ClassWeight;
+use crate::class_weight::ClassWeight;
 use botops_findings::{Fault, Result};
 use serde::{Deserialize, Serialize};
 

@@ -2,7 +2,6 @@
 
 mod confidence;
 mod dense;
-mod digests;
 mod explanations;
 mod files;
 mod heads;

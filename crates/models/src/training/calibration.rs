@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     HeadKind, ModelSpec,
-    confidence::{Centroids, Confidence, OosScore, UnseenScores},
+    confidence::{CalibrationScores, Centroids, Confidence, OosScore, UnseenScores},
     heads::{
         fitted::{Fitted, HeldOut},
         fitting::{self, steps},
@@ -144,8 +144,12 @@ pub(crate) fn calibrate(
         ..scored.unseen(OosRole::Unseen, table, &chooses)
     });
     let class = class.map(|scored| scored.unseen(OosRole::Class, table, &chooses));
-    let n_oos = table.samples.out_of_scope().len();
-    let confidence = Confidence::fit(spec, plain.as_ref(), class.as_ref(), n_oos)?;
+    let scores = CalibrationScores {
+        plain: plain.as_ref(),
+        with_class: class.as_ref(),
+        n_oos: table.samples.out_of_scope().len(),
+    };
+    let confidence = Confidence::fit(&spec.fallback, spec.conformal.as_ref(), scores)?;
     progress.finish();
 
     let score = confidence.rule(spec.fallback.threshold).score;
