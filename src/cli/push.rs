@@ -3,7 +3,7 @@
 use super::{Exit, Outcome, gate};
 use crate::cli::{
     arguments::{data_args::DataArgs, data_source},
-    session::{context::Context, outputs, provenance},
+    session::{context::Context, provenance},
     terminal::tables,
 };
 use botops_datasets::Presence;
