@@ -21,7 +21,6 @@ mod where_used;
 use super::Outcome;
 use crate::cli::session::context::Context;
 use botops_findings::Result;
-use botops_snapshots::Snapshots;
 
 /// Manage data sets
 #[derive(Debug, clap::Args)]
@@ -92,15 +91,4 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         Verb::LabelIssues(args) => label_issues::run(args, context),
         Verb::Diff(args) => diff::run(args, context),
     }
-}
-
-/// Opens the data sets of the registry in force.
-fn snapshots(context: &Context) -> Result<Snapshots> {
-    Ok(Snapshots::open(context.registry()?.store().clone()))
-}
-
-/// Parses a share in [0, 1], such as `2%` or `0.02`.
-fn share(text: &str) -> std::result::Result<f64, String> {
-    let share = split::share(text).ok().filter(|share| (0.0..=1.0).contains(share));
-    share.ok_or_else(|| "write a share such as `2%` or `0.02`".to_owned())
 }

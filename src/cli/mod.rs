@@ -3,6 +3,8 @@
 //! No other module parses arguments, prints or ends the process.
 
 pub(crate) mod arguments;
+mod global;
+mod outcome;
 pub(crate) mod session;
 pub(crate) mod terminal;
 
@@ -26,11 +28,13 @@ mod train;
 mod tune;
 mod validate;
 
+pub(crate) use global::Global;
+pub(crate) use outcome::Outcome;
 pub use terminal::exit::EXIT_CODES;
 pub(crate) use terminal::exit::Exit;
 pub(crate) use terminal::printer::{Format, Printer};
 
-use botops_findings::{Fault, Finding, Result};
+use botops_findings::{Fault, Result};
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use session::context::Context;
 use std::{ffi::OsString, io::Write as _, process::ExitCode};
@@ -54,38 +58,6 @@ struct Cli {
     global: Global,
     #[command(subcommand)]
     verb: Verb,
-}
-
-/// The flags of every verb.
-#[derive(Debug, Clone, clap::Args)]
-pub(crate) struct Global {
-    /// Format of the answer; every verb writes table and json
-    #[arg(
-        long,
-        value_enum,
-        default_value = "table",
-        global = true,
-        help_heading = "Global options"
-    )]
-    pub(crate) format: Format,
-    /// Print no progress and no next commands
-    #[arg(long, short, global = true, help_heading = "Global options")]
-    pub(crate) quiet: bool,
-    /// Print the errors underneath
-    #[arg(long, short, action = clap::ArgAction::Count, global = true, help_heading = "Global options")]
-    pub(crate) verbose: u8,
-    /// Profile of botops.yaml to use
-    #[arg(long, value_name = "NAME", global = true, help_heading = "Global options")]
-    pub(crate) profile: Option<String>,
-    /// Location of the registry: a path or URL
-    #[arg(long, value_name = "LOCATION", global = true, help_heading = "Global options")]
-    pub(crate) registry: Option<String>,
-    /// Location of the recorded runs: a path or URL
-    #[arg(long, value_name = "LOCATION", global = true, help_heading = "Global options")]
-    pub(crate) experiments: Option<String>,
-    /// Actor, for the audit trail
-    #[arg(long, value_name = "NAME", global = true, help_heading = "Global options")]
-    pub(crate) actor: Option<String>,
 }
 
 /// The verbs, in the order of the work; nouns group the rest.
@@ -138,52 +110,6 @@ enum Verb {
     /// Write the manual page
     #[command(hide = true)]
     Man,
-}
-
-/// The result of a verb.
-#[derive(Debug)]
-pub(crate) struct Outcome {
-    /// The struct that `text` was made from.
-    pub(crate) data: serde_json::Value,
-    /// The answer for people.
-    pub(crate) text: String,
-    /// The findings.
-    pub(crate) findings: Vec<Finding>,
-    /// The exit code.
-    pub(crate) exit: Exit,
-    /// The next commands, ready to paste.
-    pub(crate) next: Vec<String>,
-}
-
-impl Outcome {
-    /// Makes the outcome of a verb that succeeded.
-    pub(crate) fn done<T: serde::Serialize>(data: &T, text: impl Into<String>) -> Self {
-        Self {
-            data: serde_json::to_value(data).expect("the answers of verbs are valid JSON"),
-            text: text.into(),
-            findings: Vec::new(),
-            exit: Exit::Done,
-            next: Vec::new(),
-        }
-    }
-
-    /// Sets the exit code.
-    pub(crate) fn exit(mut self, exit: Exit) -> Self {
-        self.exit = exit;
-        self
-    }
-
-    /// Sets the findings.
-    pub(crate) fn findings(mut self, findings: Vec<Finding>) -> Self {
-        self.findings = findings;
-        self
-    }
-
-    /// Adds a next command.
-    pub(crate) fn next(mut self, command: impl Into<String>) -> Self {
-        self.next.push(command.into());
-        self
-    }
 }
 
 /// Returns the command line as clap knows it: verbs, flags, help.

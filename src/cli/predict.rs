@@ -1,91 +1,31 @@
 //! `botops predict`.
 
-pub(crate) mod explain;
-
+mod arguments;
+mod classification;
+mod explain;
+mod explained;
 mod file;
 mod text;
 
+pub(crate) use arguments::Args;
+
 use super::Outcome;
 use crate::cli::{
-    arguments::{
-        data_args::DataArgs,
-        model_arg::{self, Found},
-    },
+    arguments::model_arg,
     session::{context::Context, outputs},
 };
 use botops_digest::Digest;
 use botops_findings::{Fault, Place, Result};
 use botops_text::shell_line;
-use explain::Explained;
+use classification::{Classified, Request, classify};
 use serde::Serialize;
-use std::{io, path::PathBuf};
-
-/// Classify utterances
-#[derive(Debug, clap::Args)]
-pub(crate) struct Args {
-    /// Utterances; if the first is a `.botops` file or a reference such as support@2, it is the model
-    #[arg(value_name = "MODEL|TEXT")]
-    words: Vec<String>,
-    /// Classify the texts of this file: CSV, TSV, JSONL or Parquet, or a file of a snapshot; with --explain and
-    /// utterances, the training data, whose nearest records are shown
-    #[arg(long, value_name = "FILE")]
-    data: Option<PathBuf>,
-    /// Show the terms that support the winner and the runner-up, and the nearest records of the training data
-    #[arg(long)]
-    explain: bool,
-    /// Show the K most likely intents of each utterance
-    #[arg(long, value_name = "K", default_value_t = 3)]
-    top: usize,
-    /// Write the predictions of --data to this file: JSONL for .jsonl, else CSV
-    #[arg(long, short, value_name = "FILE")]
-    out: Option<PathBuf>,
-    /// Write nothing
-    #[arg(long)]
-    dry_run: bool,
-    #[command(flatten)]
-    columns: DataArgs,
-}
+use std::io;
 
 #[derive(Serialize)]
 struct Answer {
     model: String,
     digest: Digest,
     predictions: Vec<Classified>,
-}
-
-/// An utterance and its prediction.
-#[derive(Debug, Serialize)]
-struct Classified {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    record: Option<u64>,
-    text: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    truth: Option<String>,
-    intent: String,
-    confidence: f64,
-    /// The score compared with the threshold: the confidence, unless the model uses another score.
-    score: f64,
-    fallback: bool,
-    /// The intents that hold the truth with the probability stated in training, if the model has prediction sets.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    prediction_set: Option<Vec<String>>,
-    scores: Vec<Score>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    explanation: Option<Explained>,
-}
-
-#[derive(Debug, PartialEq, Serialize)]
-struct Score {
-    intent: String,
-    probability: f64,
-}
-
-/// An utterance to classify.
-#[derive(Debug, Default)]
-struct Request {
-    record: Option<u64>,
-    text: String,
-    truth: Option<String>,
 }
 
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
@@ -206,35 +146,6 @@ fn lines(mut input: impl io::BufRead) -> Result<Vec<Request>> {
         }
     }
     Ok(requests)
-}
-
-/// Classifies in parallel.
-fn classify(found: &Found, requests: Vec<Request>, top: usize) -> Vec<Classified> {
-    let labels = found.model.labels();
-    let texts: Vec<&str> = requests.iter().map(|request| request.text.as_str()).collect();
-    let (predictions, proba) = found.model.predict_many(&texts);
-    let judged = requests.into_iter().zip(predictions).zip(proba);
-    judged
-        .map(|((request, prediction), proba)| Classified {
-            record: request.record,
-            text: request.text,
-            truth: request.truth,
-            intent: labels.name(prediction.intent).to_owned(),
-            confidence: prediction.confidence,
-            score: prediction.score,
-            fallback: prediction.fallback,
-            prediction_set: found
-                .model
-                .prediction_set(&proba)
-                .map(|set| set.into_iter().map(|i| labels.name(i).to_owned()).collect()),
-            scores: prediction
-                .likeliest(&proba, top)
-                .into_iter()
-                .map(|i| Score { intent: labels.name(i).to_owned(), probability: proba[i] })
-                .collect(),
-            explanation: None,
-        })
-        .collect()
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! `botops registry`.
 
+mod numbering;
 mod text;
 
 use super::{Exit, Outcome};
@@ -372,13 +373,4 @@ fn verify(context: &Context, registry: &Registry, model: Option<&str>) -> Result
         outcome = outcome.next(shell_line(["botops", "explain", &problem.code]));
     }
     Ok(outcome.findings(verification.problems))
-}
-
-/// Numbers the versions of a log, from 1; the key is the digest of the manifest.
-fn numbers(entries: &[Entry<Event>]) -> BTreeMap<Digest, u64> {
-    let registered = entries.iter().filter_map(|entry| match &entry.payload.action {
-        botops_registry::Action::Registered { manifest } => Some(*manifest),
-        _ => None,
-    });
-    registered.zip(1..).collect()
 }

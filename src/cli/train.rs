@@ -1,13 +1,17 @@
 //! `botops train`.
 
+mod arguments;
 mod configuration;
 mod cross_validation;
+mod prepared;
 mod seeds;
 mod text;
+mod trained;
+
+pub(crate) use arguments::Args;
 
 use super::Outcome;
 use crate::cli::{
-    arguments::data_args::DataArgs,
     session::{
         context::Context,
         outputs, provenance,
@@ -29,65 +33,10 @@ use botops_models::{
 use botops_pipelines::{self as pipelines, Equipment};
 use botops_text::shell_line;
 use chrono::{DateTime, Utc};
-use configuration::Configuration;
-use cross_validation::MeasuringArgs;
+use prepared::Prepared;
 use serde::Serialize;
-use std::{collections::BTreeMap, path::PathBuf};
-
-/// Train a model from a data set
-#[derive(Debug, clap::Args)]
-pub(crate) struct Args {
-    /// Training data: CSV, TSV, JSONL or Parquet, or a file of a snapshot such as support@3:train.csv
-    data: PathBuf,
-    /// Write the model to this file
-    #[arg(long, short, value_name = "FILE", default_value = "model.botops")]
-    out: PathBuf,
-    /// Evaluate the model on this data
-    #[arg(long, value_name = "FILE")]
-    test: Option<PathBuf>,
-    /// Settings of the model, in YAML (`features`, `head`, `fallback`, `conformal`, `seed`, `goldens`); repeatable with
-    /// --cross-validate, to compare them
-    #[arg(long, value_name = "FILE")]
-    config: Vec<PathBuf>,
-    /// Classifier; overrides the configuration
-    #[arg(long, value_enum, value_name = "KIND")]
-    head: Option<Head>,
-    /// Encoder whose embeddings are the features, a folder or `hf://owner/name`; overrides the configuration
-    #[arg(long, value_name = "SOURCE")]
-    encoder: Option<String>,
-    /// Random seed; overrides the configuration
-    #[arg(long)]
-    seed: Option<u64>,
-    /// Entities and responses to include in the model, in YAML
-    #[arg(long, value_name = "FILE")]
-    dialogue: Option<PathBuf>,
-    /// Record the run in the experiments store, with its data (always done in a workspace)
-    #[arg(long)]
-    record: bool,
-    /// Train, but write nothing
-    #[arg(long)]
-    dry_run: bool,
-    #[command(flatten)]
-    measuring: MeasuringArgs,
-    #[command(flatten)]
-    columns: DataArgs,
-}
-
-/// The classifiers.
-#[derive(Debug, Clone, Copy, clap::ValueEnum)]
-#[value(rename_all = "snake_case")]
-enum Head {
-    /// One-vs-rest linear SVM
-    LinearSvm,
-    /// Multinomial logistic regression
-    LogisticRegression,
-    /// Complement naive Bayes
-    ComplementNaiveBayes,
-    /// Bagged decision trees
-    RandomForest,
-    /// A linear layer trained together with the encoder
-    FineTuned,
-}
+use std::collections::BTreeMap;
+use trained::Trained;
 
 #[derive(Serialize)]
 struct Answer {
@@ -146,49 +95,6 @@ fn check_flags(args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// Everything that a training reads, checked.
-struct Prepared {
-    configuration: Configuration,
-    dialogue: DialogueSpec,
-    training: TrainingData,
-    test: Option<(Input, Dataset)>,
-    dialogue_input: Option<Input>,
-}
-
-impl Prepared {
-    fn read(args: &Args, context: &Context) -> Result<Self> {
-        let config = args.config.first().map(PathBuf::as_path);
-        let data = Some(args.data.as_path());
-        let inputs = [data, args.test.as_deref(), config, args.dialogue.as_deref()];
-        outputs::distinct(Some(&args.out), &inputs)?;
-        let configuration = Configuration::all(args, context)?.swap_remove(0);
-        let dialogue = match &args.dialogue {
-            Some(path) => pipelines::read_dialogue(path)?,
-            None => DialogueSpec::default(),
-        };
-        let training = TrainingData::read(context, &args.data, &args.columns)?;
-        let test = args.test.as_deref().map(|path| Input::data(context, path, &args.columns));
-        let dialogue_input = args.dialogue.as_deref().map(Input::read);
-        Ok(Self {
-            configuration,
-            dialogue,
-            training,
-            test: test.transpose()?,
-            dialogue_input: dialogue_input.transpose()?,
-        })
-    }
-
-    /// Returns the origin of the model, which its file keeps.
-    fn lineage(&self) -> Lineage {
-        Lineage {
-            data: Some(self.training.data.digest),
-            n_samples: self.training.usable.samples().len() as u64,
-            spec: self.configuration.spec.clone(),
-            botops: env!("CARGO_PKG_VERSION").to_owned(),
-        }
-    }
-}
-
 /// Reads the encoder, and chooses the folder for checkpoints unless nothing is to be written.
 fn equipment(args: &Args, prepared: &Prepared, context: &Context) -> Result<Equipment> {
     let spec = &prepared.configuration.spec;
@@ -198,22 +104,6 @@ fn equipment(args: &Args, prepared: &Prepared, context: &Context) -> Result<Equi
     }
     let folder = context.workspace()?.root.join(".botops").join("checkpoints");
     Ok(equipment.with_checkpoints(&folder, prepared.training.data.digest, spec))
-}
-
-/// A trained model, its file and its measurements.
-struct Trained {
-    model: IntentModel,
-    bytes: Vec<u8>,
-    digest: Digest,
-    evaluation: Option<EvaluationReport>,
-    seeds: Option<SeedSpread>,
-    costs: Vec<Cost>,
-}
-
-impl Trained {
-    fn metrics(&self) -> BTreeMap<String, Metric> {
-        self.evaluation.as_ref().map(|report| report.metrics.clone()).unwrap_or_default()
-    }
 }
 
 /// Trains, writes the model, evaluates it, and repeats the training with other seeds if `--repeat` is set.

@@ -5,107 +5,12 @@
 
 mod resolve;
 mod secret;
+mod settings;
 mod spec;
 
 pub use secret::Secret;
+pub use settings::{FILE_NAME, Origin, Overrides, Setting, Workspace};
 pub use spec::{ProfileSpec, ServerSpec, WorkspaceSpec};
-
-use botops_findings::Result;
-use serde::Serialize;
-use std::{
-    fmt,
-    path::{Path, PathBuf},
-};
-
-/// The name of the configuration file of a workspace.
-pub const FILE_NAME: &str = "botops.yaml";
-
-/// The origin of a setting, in rising precedence.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Origin {
-    /// Built in.
-    Default,
-    /// `botops.yaml`, with the line, such as `botops.yaml:3`.
-    File(String),
-    /// `profiles.<name>` of `botops.yaml`.
-    Profile(String),
-    /// The environment variable with this name.
-    Environment(String),
-    /// The flag with this name, such as `--registry`.
-    Flag(String),
-}
-
-impl fmt::Display for Origin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Default => f.write_str("default"),
-            Self::File(place) => f.write_str(place),
-            Self::Profile(name) => write!(f, "profile {name}"),
-            Self::Environment(name) => write!(f, "${name}"),
-            Self::Flag(name) => f.write_str(name),
-        }
-    }
-}
-
-/// A value and its origin.
-#[derive(Debug, Clone, Serialize)]
-pub struct Setting<T> {
-    /// The value in force.
-    pub value: T,
-    /// The origin of the value.
-    pub origin: Origin,
-}
-
-/// The settings in force.
-#[derive(Debug, Clone, Serialize)]
-pub struct Workspace {
-    /// The folder of `botops.yaml`, or the start folder without one. Relative paths in the file and defaults start here.
-    pub root: PathBuf,
-    /// The name of the model in the registry (`model`, `BOTOPS_MODEL`, `--model`).
-    pub model: Setting<Option<String>>,
-    /// The location of the registry (`registry`, `BOTOPS_REGISTRY`; default `registry`); paths are absolute.
-    pub registry: Setting<String>,
-    /// The location of the experiments (`experiments`, `BOTOPS_EXPERIMENTS`; default `experiments`); paths are absolute.
-    pub experiments: Setting<String>,
-    /// The admin API of the server to promote through (`server.admin_url`, `BOTOPS_ADMIN_URL`); without one, promotions
-    /// are rehearsed.
-    pub admin_url: Setting<Option<String>>,
-    /// The public address of that server (`server.url`, `BOTOPS_SERVER_URL`), at which recorded traffic is replayed.
-    pub server_url: Setting<Option<String>>,
-    /// The bearer token (`server.admin_token: ${env:NAME}` or `${file:PATH}`; `BOTOPS_ADMIN_TOKEN`).
-    #[serde(skip)]
-    pub admin_token: Setting<Option<Secret>>,
-    /// The person or job that acts (`actor`, `BOTOPS_ACTOR`, else `GITHUB_ACTOR`, else `USER`, else `unknown`).
-    pub actor: Setting<String>,
-}
-
-/// The flags and the environment, collected by `cli`.
-#[derive(Debug, Clone, Default)]
-pub struct Overrides {
-    /// `--profile`, or `BOTOPS_PROFILE`.
-    pub profile: Option<String>,
-    /// Flags by setting name: `model`, `registry`, `experiments`, `server.admin_url`, `server.url`, `actor`.
-    pub flags: Vec<(&'static str, String)>,
-    /// All environment variables; only known names are read.
-    pub environment: std::collections::BTreeMap<String, String>,
-}
-
-impl Workspace {
-    /// Finds `botops.yaml` in `start` or a folder above it, and resolves every setting.
-    ///
-    /// A relative `registry` or `experiments` starts at the folder of `botops.yaml` if it is from the file or a default,
-    /// and at `start` if it is from a flag or the environment, as in a shell. URLs are unchanged. Empty environment
-    /// variables count as not set.
-    ///
-    /// # Errors
-    /// As [`botops_spec::read`]; `BOT-1015` (exit 6) for a newer version of the file; `BOT-1020` for an undeclared
-    /// profile, with the nearest one; `BOT-1021` for a secret in the file instead of a reference, or a reference that
-    /// cannot be resolved; `BOT-1022` for a server address that is not an `http://` or `https://` URL.
-    pub fn discover(start: &Path, overrides: &Overrides) -> Result<Self> {
-        resolve::discover(start, overrides)
-    }
-}
 
 #[cfg(test)]
 mod tests;

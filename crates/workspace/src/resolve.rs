@@ -1,15 +1,31 @@
 //! The value of each setting, by the precedence flag > environment > profile > file > default.
 
-use super::{
-    FILE_NAME, Origin, Overrides, ProfileSpec, Secret, ServerSpec, Setting, Workspace,
-    WorkspaceSpec, secret, spec::NEWEST,
+use crate::{
+    secret::{self, Secret},
+    settings::{FILE_NAME, Origin, Overrides, Setting, Workspace},
+    spec::{NEWEST, ProfileSpec, ServerSpec, WorkspaceSpec},
 };
 use botops_findings::{Fault, Place, Result};
 use botops_spec::{self as spec, Outline};
 use std::path::{Component, Path, PathBuf};
 
-/// Implements [`Workspace::discover`].
-pub(super) fn discover(start: &Path, overrides: &Overrides) -> Result<Workspace> {
+impl Workspace {
+    /// Finds `botops.yaml` in `start` or a folder above it, and resolves every setting.
+    ///
+    /// A relative `registry` or `experiments` starts at the folder of `botops.yaml` if it is from the file or a default,
+    /// and at `start` if it is from a flag or the environment, as in a shell. URLs are unchanged. Empty environment
+    /// variables count as not set.
+    ///
+    /// # Errors
+    /// As [`botops_spec::read`]; `BOT-1015` (exit 6) for a newer version of the file; `BOT-1020` for an undeclared
+    /// profile, with the nearest one; `BOT-1021` for a secret in the file instead of a reference, or a reference that
+    /// cannot be resolved; `BOT-1022` for a server address that is not an `http://` or `https://` URL.
+    pub fn discover(start: &Path, overrides: &Overrides) -> Result<Self> {
+        discover(start, overrides)
+    }
+}
+
+fn discover(start: &Path, overrides: &Overrides) -> Result<Workspace> {
     let start = absolute(start);
     let file = start.ancestors().map(|folder| folder.join(FILE_NAME)).find(|path| path.is_file());
     let root = file.as_deref().and_then(Path::parent).unwrap_or(&start).to_path_buf();

@@ -5,3 +5,4 @@ pub(crate) mod data_source;
 pub(crate) mod judge_args;
 pub(crate) mod model_arg;
 pub(crate) mod output_args;
+pub(crate) mod share;

@@ -1,6 +1,6 @@
 //! `botops data duplicates`.
 
-use super::share;
+use crate::cli::arguments::share::share_up_to_one;
 use crate::cli::{
     Exit, Outcome,
     arguments::{data_args::DataArgs, data_source},
@@ -30,7 +30,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "N", default_value_t = 10)]
     samples: usize,
     /// Fail (exit code 3) if a larger share of the records than this is redundant, such as 5%
-    #[arg(long, value_name = "SHARE", value_parser = share)]
+    #[arg(long, value_name = "SHARE", value_parser = share_up_to_one)]
     fail_if: Option<f64>,
     #[command(flatten)]
     columns: DataArgs,

@@ -1,6 +1,6 @@
 //! `botops data label-issues`.
 
-use super::share;
+use crate::cli::arguments::share::share_up_to_one;
 use crate::cli::{
     Exit, Outcome,
     arguments::{data_args::DataArgs, data_source},
@@ -43,7 +43,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "N", default_value_t = 20)]
     top: usize,
     /// Fail (exit code 3) if a larger share of the records than this is likely mislabelled, such as 2%
-    #[arg(long, value_name = "SHARE", value_parser = share)]
+    #[arg(long, value_name = "SHARE", value_parser = share_up_to_one)]
     fail_if: Option<f64>,
     /// Write the likely mislabelled records to this CSV file, for review
     #[arg(long, short, value_name = "FILE")]

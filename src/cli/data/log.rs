@@ -74,7 +74,7 @@ impl Line {
 }
 
 pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
-    let snapshots = super::snapshots(context)?;
+    let snapshots = context.snapshots()?;
     if let Some(name) = &args.name {
         let entries = context.wait(snapshots.history(name))??;
         let lines = entries.iter().map(|entry| Line::of(name, entry)).collect();

@@ -43,7 +43,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
                 whole.to_string()
             })));
     }
-    let snapshots = super::snapshots(context)?;
+    let snapshots = context.snapshots()?;
     let snapshot = context.wait(snapshots.resolve(&reference))??;
     let default = || PathBuf::from(format!("{}-{}", snapshot.name, snapshot.number));
     let out = args.out.clone().unwrap_or_else(default);

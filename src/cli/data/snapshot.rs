@@ -51,7 +51,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         Some(name) => name.clone(),
         None => own_name(args)?,
     };
-    let snapshots = super::snapshots(context)?;
+    let snapshots = context.snapshots()?;
     let workspace = context.workspace()?;
     let taking = SnapshotRequest {
         // An invalid name is refused before this path is used.

@@ -2,6 +2,7 @@
 
 use crate::cli::{
     Outcome,
+    arguments::share::share,
     arguments::{data_args::DataArgs, data_source},
     session::{context::Context, outputs},
     terminal::tables,
@@ -45,18 +46,6 @@ pub(super) struct Args {
     dry_run: bool,
     #[command(flatten)]
     columns: DataArgs,
-}
-
-/// Parses `20%` or `0.2`.
-pub(super) fn share(text: &str) -> Result<f64, String> {
-    let (number, by) = match text.strip_suffix('%') {
-        Some(number) => (number.trim_end(), 100.0),
-        None => (text, 1.0),
-    };
-    match number.parse::<f64>() {
-        Ok(share) if share.is_finite() => Ok(share / by),
-        _ => Err("write a share such as `20%` or `0.2`".to_owned()),
-    }
 }
 
 /// The default seed.
@@ -268,16 +257,6 @@ fn text(answer: &Answer<'_>, n: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn shares_are_fractions_or_percentages() {
-        assert_eq!(share("20%"), Ok(0.2));
-        assert_eq!(share("12.5 %"), Ok(0.125));
-        assert_eq!(share("0.1"), Ok(0.1));
-        for text in ["", "%", "a fifth", "nan", "inf"] {
-            assert!(share(text).is_err(), "{text}");
-        }
-    }
 
     #[test]
     fn the_folder_is_named_after_the_data() {

@@ -11,7 +11,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
-    let snapshots = super::snapshots(context)?;
+    let snapshots = context.snapshots()?;
     let verification = context.wait(snapshots.verify(args.name.as_deref()))??;
     let problems = verification.problems.len();
     let mut text = tables::findings(&verification.problems, 20);

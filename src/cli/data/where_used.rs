@@ -43,7 +43,7 @@ struct UsedByVersion {
 
 pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let reference: SnapshotReference = args.reference.parse()?;
-    let snapshots = super::snapshots(context)?;
+    let snapshots = context.snapshots()?;
     let snapshot = context.wait(snapshots.resolve(&reference))??;
     let digests: BTreeMap<Digest, String> = match &reference.file {
         Some(file) => {

@@ -1,40 +1,20 @@
 //! The explanation of a prediction: the terms that support it, and the nearest records of the training data.
 
-use super::{Args, Classified};
+use super::{
+    arguments::Args,
+    classification::Classified,
+    explained::{Explained, Near},
+};
 use crate::cli::{arguments::model_arg::Found, session::context::Context, terminal::tables};
 use botops_datasets::{self as datasets, Dataset, Presence};
 use botops_findings::Result;
 use botops_models::Explanation;
 use botops_text::utterance;
-use serde::Serialize;
 
 /// The most terms in the text; the JSON has all.
 const TERMS: usize = 12;
 /// The number of nearest records.
 const NEAREST: usize = 5;
-
-/// The explanation of one prediction.
-#[derive(Debug, Serialize)]
-pub(super) struct Explained {
-    winner: String,
-    runner_up: String,
-    #[serde(flatten)]
-    explanation: Explanation,
-    /// The nearest records of the training data; absent if that data is not available.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    nearest: Option<Vec<Near>>,
-}
-
-/// A record of the training data.
-#[derive(Debug, Serialize)]
-struct Near {
-    file: String,
-    record: u64,
-    line: u64,
-    cosine: f64,
-    intent: Option<String>,
-    text: String,
-}
 
 /// Explains each prediction.
 pub(super) fn explain(

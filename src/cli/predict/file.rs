@@ -1,6 +1,9 @@
 //! A file of utterances, classified in parts: the memory in use does not grow with the file.
 
-use super::{Args, Classified, Request, classify};
+use super::{
+    arguments::Args,
+    classification::{Classified, Request, classify},
+};
 use crate::cli::{
     Outcome, Printer,
     arguments::{data_source, model_arg::Found},

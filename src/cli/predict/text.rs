@@ -1,6 +1,6 @@
 //! Predictions as text.
 
-use super::Classified;
+use super::classification::Classified;
 use crate::cli::terminal::tables;
 use botops_models::confidence::{FallbackRule, OosScore};
 use botops_text::display;
@@ -62,7 +62,7 @@ pub(super) fn many(predictions: &[Classified]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::Score, *};
+    use super::{super::classification::Score, *};
 
     fn classified(intent: &str, confidence: f64, fallback: bool) -> Classified {
         let score = |intent: &str, probability| Score { intent: intent.to_owned(), probability };

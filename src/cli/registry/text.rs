@@ -1,7 +1,7 @@
 //! Versions, manifests and logs as text.
 
-use super::numbers;
-use crate::cli::{runs, terminal::tables};
+use super::numbering::numbers;
+use crate::cli::{runs::run_text, terminal::tables};
 use botops_digest::Digest;
 use botops_registry::{Action, Event, Version};
 use botops_store::Entry;
@@ -62,7 +62,7 @@ pub(super) fn version(version: &Version) -> String {
     if !manifest.metrics.is_empty() {
         out.push_str(&format!("\n{}", tables::metrics(&manifest.metrics)));
     }
-    out.push_str(&runs::pairs(["param", "value"], runs::params(&manifest.params)));
+    out.push_str(&run_text::pairs(["param", "value"], run_text::params(&manifest.params)));
     out
 }
 

@@ -1,6 +1,6 @@
 //! `botops runs export`.
 
-use super::{no_model, params};
+use super::run_text::{no_model, params};
 use crate::cli::{
     Outcome,
     session::{context::Context, outputs},

@@ -1,12 +1,14 @@
 //! `botops runs reproduce`.
 
-pub(crate) mod inputs;
-
+mod answer;
+mod arguments;
+mod inputs;
 mod text;
+
+pub(super) use arguments::Args;
 
 use crate::cli::{
     Exit, Outcome,
-    arguments::data_args::DataArgs,
     session::{
         context::Context,
         outputs, provenance,
@@ -14,6 +16,7 @@ use crate::cli::{
     },
     terminal::progress::Training,
 };
+use answer::{Answer, Circumstance, Predictions, Remeasured};
 use botops_datasets::Dataset;
 use botops_digest::Digest;
 use botops_evaluation as evaluation;
@@ -23,75 +26,6 @@ use botops_models::{self as models, HeadKind, IntentModel, Lineage};
 use botops_pipelines::{self as pipelines, Equipment};
 use botops_text::shell_line;
 use inputs::Inputs;
-use serde::Serialize;
-use std::path::PathBuf;
-
-#[derive(Debug, clap::Args)]
-pub(super) struct Args {
-    /// Run: its id, the unique beginning of an id, or `latest`
-    id: String,
-    /// Training data, if the store does not keep it; every byte must be the same
-    #[arg(long, value_name = "FILE")]
-    data: Option<PathBuf>,
-    /// Write the model to this file, if it is identical to the recorded one
-    #[arg(long, short, value_name = "FILE")]
-    out: Option<PathBuf>,
-    /// Train and compare, but write nothing
-    #[arg(long)]
-    dry_run: bool,
-    #[command(flatten)]
-    columns: DataArgs,
-}
-
-#[derive(Serialize)]
-struct Answer {
-    run: String,
-    /// Whether the two model files are identical.
-    identical: bool,
-    /// The first step that differs.
-    diverges_at: Option<String>,
-    /// The digest of the recorded model file.
-    recorded: Digest,
-    /// The digest of the new model file.
-    again: Digest,
-    steps: Vec<Retraced>,
-    /// The comparison of the predictions, if the models differ.
-    predictions: Option<Predictions>,
-    /// The metrics that differ, if the models differ.
-    metrics: Option<Vec<Remeasured>>,
-    /// The differences between the conditions of the run and those of now.
-    circumstances: Vec<Circumstance>,
-    /// The file to which the model was written.
-    model: Option<String>,
-}
-
-/// The comparison of the predictions of two models.
-#[derive(Serialize)]
-struct Predictions {
-    /// `test` or `train`.
-    on: &'static str,
-    n: u64,
-    /// The number of texts with the same intent.
-    same_intent: u64,
-    /// The largest difference in confidence.
-    max_confidence_difference: f64,
-}
-
-/// A metric that differs.
-#[derive(Serialize)]
-struct Remeasured {
-    name: String,
-    recorded: Option<f64>,
-    again: Option<f64>,
-}
-
-/// A condition that differs.
-#[derive(Serialize)]
-struct Circumstance {
-    name: &'static str,
-    recorded: String,
-    now: String,
-}
 
 pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     outputs::distinct(args.out.as_deref(), &[args.data.as_deref()])?;

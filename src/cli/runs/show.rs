@@ -1,6 +1,6 @@
 //! `botops runs show`.
 
-use super::{pairs, params};
+use super::run_text::{pairs, params};
 use crate::cli::{Outcome, session::context::Context, terminal::tables};
 use botops_experiments::RunRecord;
 use botops_findings::Result;

@@ -1,13 +1,17 @@
 //! The context of a verb: settings, stores, encoders, the runtime.
 
 use super::provenance;
-use crate::cli::{Global, Printer, terminal::progress::Training};
+use crate::cli::{
+    global::Global,
+    terminal::{printer::Printer, progress::Training},
+};
 use botops_experiments::Experiments;
 use botops_features::Hub;
 use botops_findings::{Fault, Result};
 use botops_models::ModelSpec;
 use botops_pipelines::{Encoders, Equipment};
 use botops_registry::{Act, Registry};
+use botops_snapshots::Snapshots;
 use botops_store::Store;
 use botops_workspace::{Overrides, Workspace};
 use std::{cell::OnceCell, collections::BTreeMap, future::Future, path::PathBuf};
@@ -99,6 +103,11 @@ impl Context {
             reason: reason.into(),
             at: provenance::now()?,
         })
+    }
+
+    /// Opens the data sets of the registry in force.
+    pub(crate) fn snapshots(&self) -> Result<Snapshots> {
+        Ok(Snapshots::open(self.registry()?.store().clone()))
     }
 
     /// Runs `future` to its end.

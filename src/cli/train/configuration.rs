@@ -1,6 +1,6 @@
 //! The configurations to train: the files of `--config`, else the default, each with the flags applied.
 
-use super::{Args, Head};
+use super::arguments::{Args, Head};
 use crate::cli::session::context::{self, Context};
 use botops_features::{EncoderSpec, FeatureKind, HubSource};
 use botops_findings::{Finding, Result};

@@ -2,9 +2,10 @@
 //!
 //! The data is read once for any number of configurations.
 
+mod measured;
 mod text;
 
-use super::{Args, configuration::Configuration, seeds};
+use super::{arguments::Args, configuration::Configuration, seeds};
 use crate::cli::{
     Outcome,
     session::{
@@ -24,26 +25,9 @@ use botops_models::{CrossValidator, ModelSpec, Sample};
 use botops_pipelines::{self as pipelines, Equipment};
 use botops_report as report;
 use chrono::{DateTime, Utc};
+use measured::Measured;
 use serde::Serialize;
 use std::{collections::BTreeMap, path::PathBuf};
-
-/// The flags that measure without a test set, or several times.
-#[derive(Debug, clap::Args)]
-pub(crate) struct MeasuringArgs {
-    /// Write no model: judge each record by a model trained without its fold, with K folds; with several --config,
-    /// compare them
-    #[arg(long, value_name = "K", conflicts_with_all = ["out", "test", "dialogue"])]
-    pub(super) cross_validate: Option<usize>,
-    /// With --cross-validate: measure with 10 to 100 % of the records, and predict the gain of more records
-    #[arg(long, requires = "cross_validate", conflicts_with = "repeat")]
-    learning_curve: bool,
-    /// With --cross-validate: write a report page to this file
-    #[arg(long, value_name = "FILE", requires = "cross_validate")]
-    html: Option<PathBuf>,
-    /// Train with N seeds and show the spread of the metrics; the model of the first seed is kept
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(2..=100))]
-    pub(super) repeat: Option<u64>,
-}
 
 #[derive(Serialize)]
 struct Answer<'a> {
@@ -152,18 +136,6 @@ fn fallback_not_judged(Configuration { name, spec, .. }: &Configuration) -> Opti
             "judge the fallback by training: `botops train` shows the chosen one, `botops evaluate` its effect",
         )
     })
-}
-
-/// The measurements of a cross-validation.
-struct Measured {
-    /// One result for each configuration, in order.
-    results: Vec<CrossValidation>,
-    /// Each configuration but the first, compared with the first.
-    comparisons: Vec<SpecComparison>,
-    /// One curve for each configuration, if `--learning-curve` is set.
-    curves: Vec<LearningCurve>,
-    /// The spread over seeds, if `--repeat` is set.
-    spread: Option<SeedSpread>,
 }
 
 /// The data and the resources that all measurements share.

@@ -1,6 +1,6 @@
 //! `botops train --repeat`: the same training with several seeds.
 
-use super::Prepared;
+use super::prepared::Prepared;
 use crate::cli::terminal::{progress::Training, tables};
 use botops_datasets::Dataset;
 use botops_dialogue::DialogueSpec;

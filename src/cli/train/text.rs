@@ -1,6 +1,6 @@
 //! A training as text.
 
-use super::{Args, Prepared, Trained, seeds};
+use super::{arguments::Args, prepared::Prepared, seeds, trained::Trained};
 use crate::cli::terminal::tables;
 use botops_findings::Finding;
 use botops_models::{

@@ -81,12 +81,12 @@ fn imports(files: &[File<'_>]) -> BTreeMap<usize, BTreeMap<usize, BTreeSet<Strin
             paths
         })
         .collect();
-    // The items that each file hands on, by name, with the path they come from.
+    // The items that each file has by `use`, by name, with the path they come from: `super::Item` may name one of these.
     let handed: Vec<BTreeMap<&str, &[String]>> = named
         .iter()
         .map(|paths| {
-            let reexports = paths.iter().filter(|path| path.is_reexport);
-            reexports.filter_map(|path| Some((path.path.last()?.as_str(), &*path.path))).collect()
+            let used = paths.iter().filter(|path| path.is_use);
+            used.filter_map(|path| Some((path.path.last()?.as_str(), &*path.path))).collect()
         })
         .collect();
     let mut imports: BTreeMap<usize, BTreeMap<usize, BTreeSet<String>>> = BTreeMap::new();

@@ -16,6 +16,8 @@ pub(crate) struct Token {
 pub(crate) struct Named {
     pub(crate) path: Vec<String>,
     pub(crate) line: usize,
+    /// Whether a `use` names it.
+    pub(crate) is_use: bool,
     /// Whether `pub use` hands the item on.
     pub(crate) is_reexport: bool,
 }
@@ -201,7 +203,12 @@ pub(crate) fn named(tokens: &[Token], module: &[String]) -> Vec<Named> {
                     index += 2;
                 }
                 if path.len() > 1 {
-                    found.push(Named { path: resolve(&path, &inside), line, is_reexport: false });
+                    found.push(Named {
+                        path: resolve(&path, &inside),
+                        line,
+                        is_use: false,
+                        is_reexport: false,
+                    });
                 }
             }
             _ => index += 1,
@@ -247,7 +254,7 @@ fn tree(
             }
         }
     }
-    found.push(Named { path: resolve(&path, module), line, is_reexport: false });
+    found.push(Named { path: resolve(&path, module), line, is_use: true, is_reexport: false });
     index
 }
 

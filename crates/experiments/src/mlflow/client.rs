@@ -1,6 +1,6 @@
 //! Requests to a tracking server: their retries and their faults.
 
-use super::{Credentials, Mlflow};
+use super::server::{Credentials, Mlflow};
 use botops_findings::{Fault, Result};
 use botops_http::{
     Client, ClientSpec, Method, Proxy, Redirects, RequestBuilder, Response, StatusCode, Url,
@@ -12,48 +12,8 @@ use serde::Deserialize;
 use serde_json::Value;
 use std::time::Duration;
 
-/// The longest time an answer may take.
-const ANSWER: Duration = Duration::from_secs(30);
 /// The longest time an upload of a file may take.
 const UPLOAD: Duration = Duration::from_secs(600);
-
-/// Makes the HTTP client of a tracking server.
-pub(super) fn http() -> Result<Client> {
-    let spec = ClientSpec {
-        answer: Some(ANSWER),
-        silence: None,
-        redirects: Redirects::Followed,
-        proxy: Proxy::Environment,
-    };
-    botops_http::client(&spec)
-}
-
-/// Reads the address of a server.
-pub(super) fn base(url: &str) -> Result<Url> {
-    let parsed = Url::parse(url.trim())
-        .ok()
-        .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-    let Some(mut base) = parsed else {
-        // An invalid URL may hold a password too.
-        let address = if url.contains('@') {
-            "the address".to_owned()
-        } else {
-            format!("`{}`", botops_text::display(url, 80))
-        };
-        return Err(Fault::usage(
-            "BOT-5040",
-            format!("{address} is not the address of a tracking server"),
-        )
-        .hint("give a URL such as `--url http://127.0.0.1:5000`"));
-    };
-    if !base.username().is_empty() || base.password().is_some() {
-        return Err(Fault::usage("BOT-5040", "the address of the tracking server holds credentials")
-            .hint("set `MLFLOW_TRACKING_USERNAME` and `MLFLOW_TRACKING_PASSWORD`, or `MLFLOW_TRACKING_TOKEN`, instead"));
-    }
-    base.set_query(None);
-    base.set_fragment(None);
-    Ok(base)
-}
 
 /// Whether a request may be sent again if its outcome is unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -14,6 +14,7 @@ use botops_digest::Digest;
 use botops_evaluation::Metric;
 use botops_findings::{Fault, FaultKind};
 use botops_store::Store;
+use botops_workspace::Secret;
 use bytes::Bytes;
 use serde_json::{Value, json};
 use std::{

@@ -1,7 +1,7 @@
 //! 4xxx: drift.
 
-use super::Entry;
-use crate::FaultKind;
+use super::entry::Entry;
+use crate::fault_kind::FaultKind;
 
 pub(super) const ENTRIES: &[Entry] = &[Entry {
     code: "BOT-4001",

@@ -1,7 +1,7 @@
 //! 3xxx: evaluation and gates.
 
-use super::Entry;
-use crate::FaultKind;
+use super::entry::Entry;
+use crate::fault_kind::FaultKind;
 
 pub(super) const ENTRIES: &[Entry] = &[
     Entry {

@@ -1,7 +1,7 @@
 //! 6xxx: rollout and serving.
 
-use super::Entry;
-use crate::FaultKind;
+use super::entry::Entry;
+use crate::fault_kind::FaultKind;
 
 pub(super) const ENTRIES: &[Entry] = &[
     Entry {

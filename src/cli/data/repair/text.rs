@@ -1,6 +1,8 @@
 //! The results of `botops data repair` as text.
 
-use super::{Application, Args, Finding, Fix, Proposal, Readmission, RemovedRecord, Validation};
+use super::{
+    Application, Finding, Fix, Proposal, Readmission, RemovedRecord, Validation, arguments::Args,
+};
 use crate::cli::terminal::tables;
 use botops_findings::catalogue;
 use botops_repair::{EditedCell, FixAction};

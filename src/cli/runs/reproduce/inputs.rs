@@ -1,6 +1,6 @@
 //! The inputs to train the model of a run again: from the record, the store, and the flags.
 
-use super::{super::no_model, Args};
+use super::{super::run_text::no_model, arguments::Args};
 use crate::cli::session::context::Context;
 use botops_datasets::{self as datasets, Dataset, Presence, ReadOptions};
 use botops_dialogue::DialogueSpec;

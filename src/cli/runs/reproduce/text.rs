@@ -1,6 +1,6 @@
 //! A reproduction as text.
 
-use super::{Answer, Predictions};
+use super::answer::{Answer, Predictions};
 use crate::cli::terminal::tables;
 use botops_datasets::Dataset;
 use botops_digest::Digest;

@@ -1,6 +1,6 @@
 //! A cross-validation as text.
 
-use super::Measured;
+use super::measured::Measured;
 use crate::cli::{evaluate::text as evaluation_text, terminal::tables, train::seeds};
 use botops_datasets::Dataset;
 use botops_evaluation::{

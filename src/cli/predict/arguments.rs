@@ -1,0 +1,30 @@
+//! The arguments of `botops predict`.
+
+use crate::cli::arguments::data_args::DataArgs;
+use std::path::PathBuf;
+
+/// Classify utterances
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Utterances; if the first is a `.botops` file or a reference such as support@2, it is the model
+    #[arg(value_name = "MODEL|TEXT")]
+    pub(super) words: Vec<String>,
+    /// Classify the texts of this file: CSV, TSV, JSONL or Parquet, or a file of a snapshot; with --explain and
+    /// utterances, the training data, whose nearest records are shown
+    #[arg(long, value_name = "FILE")]
+    pub(super) data: Option<PathBuf>,
+    /// Show the terms that support the winner and the runner-up, and the nearest records of the training data
+    #[arg(long)]
+    pub(super) explain: bool,
+    /// Show the K most likely intents of each utterance
+    #[arg(long, value_name = "K", default_value_t = 3)]
+    pub(super) top: usize,
+    /// Write the predictions of --data to this file: JSONL for .jsonl, else CSV
+    #[arg(long, short, value_name = "FILE")]
+    pub(super) out: Option<PathBuf>,
+    /// Write nothing
+    #[arg(long)]
+    pub(super) dry_run: bool,
+    #[command(flatten)]
+    pub(super) columns: DataArgs,
+}
