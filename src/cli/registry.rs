@@ -15,10 +15,7 @@ use botops_registry::{CHAMPION, Event, Reference, Registry, Version};
 use botops_store::Entry;
 use botops_text::shell_line;
 use serde::Serialize;
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 /// Inspect versions, and move aliases
 #[derive(Debug, clap::Args)]

@@ -15,19 +15,17 @@ use crate::cli::{
     session::{
         context::Context,
         outputs, provenance,
-        recording::{self, Input, Recording},
+        recording::{self, Recording},
         training_data::{TrainingData, named},
     },
     terminal::{progress::Training, tables},
 };
-use botops_datasets::Dataset;
-use botops_dialogue::DialogueSpec;
 use botops_digest::Digest;
 use botops_evaluation::{self as evaluation, EvaluationReport, Metric, SeedSpread};
-use botops_experiments::{Cost, Recipe};
+use botops_experiments::Recipe;
 use botops_findings::{Fault, Result};
 use botops_models::{
-    self as models, IntentModel, Lineage,
+    self as models,
     confidence::{FallbackRule, ScoreComparison},
 };
 use botops_pipelines::{self as pipelines, Equipment};

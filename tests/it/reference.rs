@@ -154,62 +154,63 @@ fn the_page_of_codes_is_that_of_the_catalogue() {
     check("codes.md", &text);
 }
 
-/// The files that users write: page, title, introduction, and the type that reads it (room, name).
-const FILES: [(&str, &str, &str, &[(&str, &str)]); 7] = [
+/// A page of keys: file name, title, introduction, and the type that reads the file (room, name).
+type KeyPage = (&'static str, &'static str, &'static str, (&'static str, &'static str));
+
+/// The files that users write.
+const FILES: [KeyPage; 7] = [
     (
         "botops-yaml.md",
         "`botops.yaml`",
         "The workspace. A flag wins over `BOTOPS_*` variables, these over a profile, that over the file. `botops doctor` prints \
          each setting with its origin. A secret is a reference: `${env:NAME}` or `${file:/run/secrets/name}`.",
-        &[("workspace", "WorkspaceSpec")],
+        ("workspace", "WorkspaceSpec"),
     ),
     (
         "pipelines.md",
         "Pipelines",
         "Files under `pipelines/`. Paths start at the folder of `botops.yaml`. Every stage also takes `name` (default: its kind) \
          and `after` (a list of stages that must be done before).",
-        &[("pipelines", "PipelineSpec")],
+        ("pipelines", "PipelineSpec"),
     ),
     (
         "expectations.md",
         "`expectations.yaml`",
         "The rules of a data set, beside its data. `botops data infer` writes a first version.",
-        &[("expectations", "Expectations")],
+        ("expectations", "Expectations"),
     ),
     (
         "models.md",
         "Model settings",
         "Given to `botops train --config FILE`, and under `model:` of a train stage.",
-        &[("models", "ModelSpec")],
+        ("models", "ModelSpec"),
     ),
     (
         "gates.md",
         "Gate rules",
         "Given to `botops gate --rules FILE`, and under `rules:` of a gate stage.",
-        &[("evaluation", "GateSpec")],
+        ("evaluation", "GateSpec"),
     ),
     (
         "rollout-plans.md",
         "Rollout plans",
         "Given to `botops promote --plan FILE`, and under `plan:` of a promote stage. Durations are written as `90s`, `10m`, `2h`.",
-        &[("rollout", "RolloutSpec")],
+        ("rollout", "RolloutSpec"),
     ),
     (
         "dialogue.md",
         "`dialogue.yaml`",
         "Entities and responses, put into the model file by `botops train --dialogue FILE`.",
-        &[("dialogue", "DialogueSpec")],
+        ("dialogue", "DialogueSpec"),
     ),
 ];
 
 #[test]
 fn the_pages_of_keys_are_those_of_the_types() {
     let types = Types::read();
-    for (name, title, introduction, roots) in FILES {
+    for (name, title, introduction, (room, root)) in FILES {
         let mut page = Page::new(&types, &format!("# {title}\n\n{NOTE}{introduction}\n"));
-        for (room, root) in roots {
-            page.keys(room, None, root);
-        }
+        page.keys(room, None, root);
         let text = page.finish();
         let undocumented: Vec<&str> = text.lines().filter(|line| line.ends_with("|  |")).collect();
         assert!(undocumented.is_empty(), "keys without documentation: {undocumented:#?}");

@@ -89,11 +89,15 @@ impl Options {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct StartRequest {
+    /// The version to promote, such as `support@3`.
     version: String,
+    /// The rollout plan.
     #[serde(default)]
     plan: RolloutSpec,
+    /// The person or job that acts, for the audit trail.
     #[serde(default = "admin_actor")]
     actor: String,
+    /// The reason, for the audit trail.
     #[serde(default)]
     reason: String,
 }
@@ -101,10 +105,13 @@ struct StartRequest {
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct CommandRequest {
+    /// The person or job that acts, for the audit trail.
     #[serde(default = "admin_actor")]
     actor: String,
+    /// The reason, for the audit trail.
     #[serde(default)]
     reason: String,
+    /// With `rollback` of a model: the version to go back to; without it, the previous champion.
     #[serde(default)]
     version: Option<String>,
 }
@@ -115,9 +122,13 @@ fn admin_actor() -> String {
 
 #[derive(Serialize)]
 struct ArmStatus<'a> {
+    /// The version, such as `support@3`.
     model: &'a str,
+    /// The digest of its model file.
     digest: &'a str,
+    /// The digest of its manifest, if it is from a registry.
     manifest: Option<Digest>,
+    /// Its share of conversations in percent, in [0, 100].
     weight_percent: f64,
 }
 
@@ -134,16 +145,23 @@ impl<'a> ArmStatus<'a> {
 
 #[derive(Serialize)]
 struct RolloutLine {
+    /// The id.
     id: String,
+    /// The phase.
     phase: &'static str,
+    /// The revision, for `If-Match`.
     revision: u64,
 }
 
 #[derive(Serialize)]
 struct ModelStatus<'a> {
+    /// The name of the model.
     name: &'a str,
+    /// The version that serves.
     primary: ArmStatus<'a>,
+    /// The challenger, while it gets traffic.
     canary: Option<ArmStatus<'a>>,
+    /// The latest rollout.
     rollout: Option<RolloutLine>,
 }
 
@@ -344,10 +362,15 @@ async fn roll_back(
 async fn self_test(State(admin): Shared) -> Response {
     #[derive(Serialize)]
     struct Tested {
+        /// The version, such as `support@3`.
         model: String,
+        /// The digest of its model file.
         digest: Digest,
+        /// The number of goldens.
         n: usize,
+        /// The goldens that were answered differently.
         failures: Vec<String>,
+        /// Whether every golden was answered as stored.
         passed: bool,
     }
     let exchange = Exchange::begin(&admin.app, "admin");

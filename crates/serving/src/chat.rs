@@ -21,25 +21,38 @@ use std::sync::Arc;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Request<'a> {
+    /// The conversation: it decides the arm of a rollout.
     #[serde(borrow, default)]
     conversation_id: Option<Text<'a>>,
+    /// The message.
     #[serde(borrow)]
     text: Text<'a>,
+    /// The language of the response, such as `en`; without it, the language of the message.
     #[serde(borrow, default)]
     language: Option<Text<'a>>,
 }
 
 #[derive(Serialize)]
 struct Answer<'a> {
+    /// The id of this request, for feedback.
     request_id: RequestId,
+    /// The most likely intent.
     intent: &'a str,
+    /// Its probability, in [0, 1].
     confidence: f64,
+    /// The entities in the message.
     entities: &'a [Entity],
+    /// The response, in `language`.
     response: &'a str,
+    /// The language of the response.
     language: &'a str,
+    /// Whether the model declines to answer, so that `response` is the fallback.
     fallback: bool,
+    /// The version that answered, such as `support@3`.
     model: &'a str,
+    /// The digest of its model file.
     digest: &'a str,
+    /// `primary` or `canary`.
     arm: &'static str,
 }
 

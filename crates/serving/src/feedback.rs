@@ -21,8 +21,10 @@ const MAX_INTENT_BYTES: usize = 256;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Request<'a> {
+    /// The request that is judged; this or `conversation_id` is required.
     #[serde(borrow, default)]
     request_id: Option<Text<'a>>,
+    /// The conversation whose last answer is judged.
     #[serde(borrow, default)]
     conversation_id: Option<Text<'a>>,
     /// The true intent. Recorded traffic calls it `truth`.
@@ -32,6 +34,7 @@ struct Request<'a> {
 
 #[derive(Serialize)]
 struct Answer {
+    /// Always true: the feedback was read.
     accepted: bool,
     /// `counted` by the judge, `noted` (the answer was right, or does not count) or `unknown` (no such answer is remembered).
     outcome: &'static str,

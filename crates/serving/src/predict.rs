@@ -23,42 +23,58 @@ const MAX_TEXTS: usize = 1_024;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Request<'a> {
+    /// One text to classify; `text` or `texts` is required.
     #[serde(borrow, default)]
     text: Option<Text<'a>>,
+    /// Up to 1,024 texts to classify.
     #[serde(borrow, default)]
     texts: Option<Vec<Text<'a>>>,
+    /// The conversation: it decides the arm of a rollout. Without it, the arm is drawn at random.
     #[serde(borrow, default)]
     conversation_id: Option<Text<'a>>,
+    /// The number of intents to list in `scores`; none are listed without it.
     #[serde(default)]
     top_k: Option<usize>,
 }
 
 #[derive(Serialize)]
 struct Answer<'a> {
+    /// The id of this request, for feedback.
     request_id: RequestId,
+    /// The version that answered, such as `support@3`.
     model: &'a str,
+    /// The digest of its model file.
     digest: &'a str,
+    /// `primary` or `canary`.
     arm: &'static str,
+    /// Whether later requests of this conversation get the same arm; left out if they do.
     #[serde(skip_serializing_if = "is_true")]
     sticky: bool,
+    /// One prediction per text, in order.
     predictions: Vec<Predicted<'a>>,
 }
 
 #[derive(Serialize)]
 struct Predicted<'a> {
+    /// The most likely intent.
     intent: &'a str,
+    /// Its probability, in [0, 1].
     confidence: f64,
+    /// Whether the model declines to answer.
     fallback: bool,
     /// The intents that the text may have, with the coverage set in training, if the model makes such sets.
     #[serde(skip_serializing_if = "Option::is_none")]
     prediction_set: Option<Vec<&'a str>>,
+    /// The most likely intents, if `top_k` asks for them.
     #[serde(skip_serializing_if = "Option::is_none")]
     scores: Option<Vec<Score<'a>>>,
 }
 
 #[derive(Serialize)]
 struct Score<'a> {
+    /// The intent.
     intent: &'a str,
+    /// Its probability, in [0, 1].
     confidence: f64,
 }
 

@@ -240,7 +240,9 @@ fn routes(app: Arc<App>) -> Router {
 async fn health() -> Response {
     #[derive(Serialize)]
     struct Health {
+        /// `ok`.
         status: &'static str,
+        /// The version of botops.
         version: &'static str,
     }
     json(StatusCode::OK, &Health { status: "ok", version: env!("CARGO_PKG_VERSION") })
@@ -249,8 +251,11 @@ async fn health() -> Response {
 async fn readiness(State(app): State<Arc<App>>) -> Response {
     #[derive(Serialize)]
     struct Ready<'a> {
+        /// `ready`.
         status: &'static str,
+        /// The version that serves, such as `support@3`.
         model: &'a str,
+        /// The digest of its model file.
         digest: &'a str,
     }
     let exchange = Exchange::begin(&app, "readiness");

@@ -27,7 +27,7 @@ use botops_report as report;
 use chrono::{DateTime, Utc};
 use measured::Measured;
 use serde::Serialize;
-use std::{collections::BTreeMap, path::PathBuf};
+use std::collections::BTreeMap;
 
 #[derive(Serialize)]
 struct Answer<'a> {

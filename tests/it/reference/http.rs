@@ -91,7 +91,7 @@ const ADMIN: [Route; 8] = [
     ),
 ];
 
-/// Returns the page, its title left out.
+/// Returns the page without its title.
 pub(crate) fn page(types: &Types) -> String {
     for (file, routes) in [("server.rs", &PUBLIC[..]), ("admin.rs", &ADMIN[..])] {
         let known: BTreeSet<(String, String)> =
@@ -118,25 +118,34 @@ pub(crate) fn page(types: &Types) -> String {
     page.push("\n## Errors\n\nEvery error is `application/problem+json` (RFC 9457).\n");
     page.answer("serving", Some("problem.rs"), "Document");
     page.push("\n## Bodies of requests\n");
-    for (.., request, _, _) in PUBLIC.iter().chain(&ADMIN) {
+    for (method, path, request, _, _) in PUBLIC.iter().chain(&ADMIN) {
         if let Some((file, name)) = request.split_once(':') {
-            page.keys("serving", Some(file), name);
+            page.titled(
+                &format!("Request of `{method} {path}`"),
+                "serving",
+                Some(file),
+                name,
+                true,
+            );
         }
     }
     page.push("\n## Bodies of answers\n");
-    for (.., answer, _) in PUBLIC.iter().chain(&ADMIN) {
+    for (method, path, _, answer, _) in PUBLIC.iter().chain(&ADMIN) {
         if let Some((file, name)) = answer.split_once(':') {
-            page.answer("serving", Some(file), name);
+            page.titled(
+                &format!("Answer of `{method} {path}`"),
+                "serving",
+                Some(file),
+                name,
+                false,
+            );
         }
     }
     page.finish()
 }
 
-fn body(of: &str) -> String {
-    match of.split_once(':') {
-        Some((file, name)) => format!("`{name}` ({})", file.trim_end_matches(".rs")),
-        None => of.to_owned(),
-    }
+fn body(of: &str) -> &str {
+    if of.contains(':') { "see below" } else { of }
 }
 
 /// Returns the routes that `file` of the room `serving` registers: method and path.

@@ -11,6 +11,8 @@ pub(crate) struct Page<'a> {
     open: Vec<(String, Option<String>, String)>,
     /// Whether the file is read, so that fields have defaults, or only written.
     is_read: bool,
+    /// The heading of the next section, if it is not the name of the type.
+    title: Option<String>,
 }
 
 impl<'a> Page<'a> {
@@ -22,12 +24,29 @@ impl<'a> Page<'a> {
             done: BTreeSet::new(),
             open: Vec::new(),
             is_read: true,
+            title: None,
         }
     }
 
     /// Adds text.
     pub(crate) fn push(&mut self, text: &str) {
         self.text.push_str(text);
+    }
+
+    /// Adds the keys of `name` under `title`, where the name of the type alone would not tell it from others.
+    pub(crate) fn titled(
+        &mut self,
+        title: &str,
+        room: &str,
+        file: Option<&str>,
+        name: &str,
+        is_read: bool,
+    ) {
+        self.title = Some(title.to_owned());
+        match is_read {
+            true => self.keys(room, file, name),
+            false => self.answer(room, file, name),
+        }
     }
 
     /// Adds the keys of `name`, a type of `room` that is only written.
@@ -53,7 +72,12 @@ impl<'a> Page<'a> {
     }
 
     fn section(&mut self, name: &str, known: &Known) {
-        self.text.push_str(&format!("\n### `{name}`\n\n{}\n", prose(&known.doc)));
+        let title = self.title.take().unwrap_or_else(|| format!("`{name}`"));
+        let doc = prose(&known.doc);
+        self.text.push_str(&format!("\n### {title}\n"));
+        if !doc.is_empty() {
+            self.text.push_str(&format!("\n{doc}\n"));
+        }
         match &known.shape {
             Shape::Fields(fields) if fields.is_empty() => {}
             Shape::Fields(fields) => {
@@ -158,7 +182,8 @@ impl<'a> Page<'a> {
         }
         let kind = kind.split('<').next().unwrap_or(kind);
         let plain = match kind {
-            "String" | "str" => "string",
+            // Text that borrows from the body of a request.
+            "String" | "str" | "Text" => "string",
             "PathBuf" | "Path" => "path",
             "bool" => "boolean",
             "Value" | "serde_json::Value" => "anything",
@@ -203,7 +228,7 @@ fn is_number(kind: &str) -> bool {
 /// Returns a Rust expression as a value of YAML, if it is a plain one.
 fn readable(expression: &str) -> Option<String> {
     let text = expression.replace(" . ", ".").replace(" :: ", "::").replace(" (", "(");
-    let text = text.trim_end_matches(".to_owned()").trim_end_matches(".into()").replace('_', "_");
+    let text = text.trim_end_matches(".to_owned()").trim_end_matches(".into()").to_owned();
     match text.as_str() {
         "None" => return Some("none".to_owned()),
         "Vec::new()" | "BTreeMap::new()" | "String::new()" => return Some("empty".to_owned()),

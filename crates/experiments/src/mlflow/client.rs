@@ -2,10 +2,7 @@
 
 use super::server::{Credentials, Mlflow};
 use botops_findings::{Fault, Result};
-use botops_http::{
-    Client, ClientSpec, Method, Proxy, Redirects, RequestBuilder, Response, StatusCode, Url,
-    why_unreachable,
-};
+use botops_http::{Method, RequestBuilder, Response, StatusCode, Url, why_unreachable};
 use botops_store::Retries;
 use bytes::Bytes;
 use serde::Deserialize;
@@ -184,7 +181,7 @@ impl Mlflow {
 
     /// The fault of a server that cannot be reached.
     fn unreachable(&self, error: &botops_http::Error) -> Fault {
-        let why = why_unreachable(&error);
+        let why = why_unreachable(error);
         let message = format!("the tracking server at `{}` cannot be reached: {why}", self.url());
         Fault::unreachable("BOT-5041", message)
             .hint("is it running? `mlflow server` prints its address when it starts")

@@ -199,10 +199,12 @@ fn a_model_file_is_read_once() {
     let bytes = MODELS[0].to_bytes();
     let (sender, receiver) = std::sync::mpsc::channel();
     std::thread::scope(|scope| {
-        // The pipe is written once: a second read would find nobody to write, and wait for ever.
+        // The pipe is written once: a second read would wait forever.
         let writes = scope.spawn(|| std::fs::write(&pipe, &bytes).map(|()| 1).unwrap());
         let path = pipe.clone();
-        std::thread::spawn(move || sender.send(IntentModel::read_with_bytes(&path)));
+        std::thread::spawn(move || {
+            let _ = sender.send(IntentModel::read_with_bytes(&path));
+        });
         let read = receiver.recv_timeout(std::time::Duration::from_secs(60));
         let (model, digest, read) = read.expect("one read is enough").unwrap();
         assert_eq!(writes.join().unwrap(), 1);
