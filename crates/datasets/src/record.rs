@@ -48,7 +48,7 @@ impl EntitySpan {
 pub struct Record {
     /// The utterance as written.
     pub text: String,
-    /// Its intent, [`botops_labels::OOS`], or `None` when the file has no intent column or the cell is empty.
+    /// Its intent, `oos`, or `None` when the file has no intent column or the cell is empty.
     pub intent: Option<String>,
     /// Its declared language; `None` when the file has no such column or the cell is empty.
     pub lang: Option<String>,
