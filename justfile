@@ -5,7 +5,7 @@ _default:
 
 # Format, clippy and docs, as in CI
 check:
-    cargo fmt --check
+    cargo fmt --all --check
     cargo clippy --locked --workspace --all-targets -- -D warnings
     RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps
 

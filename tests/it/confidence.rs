@@ -171,14 +171,11 @@ fn a_model_card_states_the_accuracy_guarantee() {
     let card = json(&terminal, 0, &format!("runs export {run} --to model-card --dry-run"));
     let card = card["data"]["card"].as_str().unwrap();
     let rule = &trained["data"]["fallback"];
-    let threshold = format!("is below {:.3}, it says", number(&rule["threshold"]));
+    let threshold = format!("is below {:.3}, it falls back", number(&rule["threshold"]));
     let tested = format!("{} were answered", rule["guarantee"]["n_answered"]);
-    for part in [
-        &threshold,
-        &tested,
-        "that 85.0 % of the messages answered are right",
-        "a set of intents (lac)",
-    ] {
+    for part in
+        [&threshold, &tested, "that 85.0 % of the answers are right", "a set of intents (lac)"]
+    {
         assert!(card.contains(part), "`{part}` is not in\n{card}");
     }
     assert!(!card.contains("0.350"), "{card}");

@@ -161,7 +161,7 @@ fn annotations_stop_at_ten_of_a_kind_and_count_the_rest() {
     assert!(errors[9].contains("title=71 more findings::"), "{text}");
     assert!(
         errors[9].ends_with(
-            "in all 40 BOT-2202 a value has the wrong type, 40 BOT-2204 a value is not in the set"
+            "in total 40 BOT-2202 a value has the wrong type, 40 BOT-2204 a value is not in the set"
         ),
         "{text}"
     );

@@ -221,7 +221,7 @@ fn every_command_of_the_workflows_runs_unchanged() {
         let scratch = repository().join("target/tmp");
         fs::create_dir_all(&scratch).unwrap();
         let copy = tempfile::tempdir_in(&scratch).unwrap();
-        let code = ["Cargo.toml", "Cargo.lock", "src", "tests", "benches"];
+        let code = ["Cargo.toml", "Cargo.lock", "crates", "src", "tests", "benches"];
         copy_repository(copy.path(), |file| !code.iter().any(|part| file.starts_with(part)));
         let summary = copy.path().join("step-summary.md");
         let workflow = read(name);

@@ -73,6 +73,17 @@ enum Cells {
     Displayed(Column),
 }
 
+impl Cells {
+    /// Returns the number of cells; `None` if the column was not read.
+    fn len(&self) -> Option<usize> {
+        match self {
+            Self::Skipped => None,
+            Self::Text(cells) => Some(cells.len()),
+            Self::Displayed(cells) => Some(cells.len()),
+        }
+    }
+}
+
 impl Rows {
     /// Returns a cell as text; null is empty.
     pub(crate) fn cell(&self, row: usize, column: usize) -> Cow<'_, str> {
@@ -171,8 +182,15 @@ impl Reader {
                     Err(_) => Ok(Cells::Displayed(column.clone())),
                 }
             };
-            let columns = (0..self.names.len()).map(cells).collect::<PolarsResult<_>>();
-            Ok(Rows { height: frame.height(), columns: columns.map_err(fault)? })
+            let columns = (0..self.names.len()).map(cells).collect::<PolarsResult<Vec<Cells>>>();
+            let columns = columns.map_err(fault)?;
+            // The engine does not check that the columns of a damaged file are equally long.
+            let height = frame.height();
+            if columns.iter().any(|cells| cells.len().is_some_and(|len| len != height)) {
+                let why = "its columns have different numbers of rows";
+                return Err(fault(PolarsError::ShapeMismatch(why.into())));
+            }
+            Ok(Rows { height, columns })
         })?;
         // A file that holds fewer rows than it claims ends here.
         self.at = if rows.height == 0 { self.n_rows } else { self.at + rows.height };
