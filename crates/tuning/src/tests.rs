@@ -425,7 +425,7 @@ fn results_of_another_search_are_refused() {
             altered[key] = other;
             let fault = refused(altered).await;
             assert_eq!(fault.code(), "BOT-8046", "{key}");
-            assert!(fault.message().starts_with("the results of another search"), "{fault}");
+            assert!(fault.message().ends_with("belongs to another search"), "{fault}");
             assert!(fault.place().file.as_ref().unwrap().ends_with("1-0.json"));
         }
         let mut newer = sound.clone();

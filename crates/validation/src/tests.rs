@@ -279,7 +279,7 @@ mod validating {
             ("version: 1\ntext: {min_chars: 9, max_chars: 3}\n", "BOT-1012", 2, "exchange"),
             ("version: 1\noos: ' '\n", "BOT-1012", 2, "oos"),
             ("intents: [a]\n", "BOT-1013", 1, "version"),
-            ("version: 3\n", "BOT-1015", 1, "newer"),
+            ("version: 3\n", "BOT-1015", 1, "upgrade"),
         ] {
             let fault = Expectations::read(&at(&folder, "e.yaml", yaml)).unwrap_err();
             assert_eq!((fault.code(), fault.place().line), (code, Some(line)), "{yaml}: {fault}");
