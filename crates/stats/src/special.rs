@@ -48,18 +48,24 @@ pub fn chi2_quantile(probability: f64, dof: u32) -> f64 {
         return 0.0;
     }
     let above = |x: f64| 1.0 - chi2_survival(x, dof) >= probability;
-    let mut high = f64::from(dof).max(1.0);
-    while !above(high) {
+    least_float(f64::from(dof).max(1.0), above)
+}
+
+/// Returns the least float > 0 for which `reached` holds, searched upward from `high` and then by bisection.
+///
+/// `reached` must be monotone (false, then true), as a comparison with a distribution function is; the bisection ends
+/// at neighboring floats.
+fn least_float(mut high: f64, reached: impl Fn(f64) -> bool) -> f64 {
+    while !reached(high) {
         high *= 2.0;
     }
-    // The distribution function is monotone, so bisection down to neighboring floats converges.
     let mut low = 0.0;
     loop {
         let middle = low + (high - low) / 2.0;
         if middle <= low || middle >= high {
             return high;
         }
-        if above(middle) {
+        if reached(middle) {
             high = middle;
         } else {
             low = middle;
@@ -94,24 +100,7 @@ pub fn student_two_sided(t: f64, dof: u64) -> f64 {
 #[must_use]
 pub fn student_quantile(level: f64, dof: u64) -> f64 {
     assert!(level > 0.0 && level < 1.0, "a quantile needs a probability in (0, 1)");
-    let beyond = |t: f64| student_two_sided(t, dof) > 1.0 - level;
-    let mut high = 1.0;
-    while beyond(high) {
-        high *= 2.0;
-    }
-    // As for chi-squared: monotone, so bisection down to neighboring floats converges.
-    let mut low = 0.0;
-    loop {
-        let middle = low + (high - low) / 2.0;
-        if middle <= low || middle >= high {
-            return high;
-        }
-        if beyond(middle) {
-            low = middle;
-        } else {
-            high = middle;
-        }
-    }
+    least_float(1.0, |t| student_two_sided(t, dof) <= 1.0 - level)
 }
 
 /// Returns P(D >= `d`) of the two-sided one-sample Kolmogorov-Smirnov distance over `n` draws.
