@@ -9,7 +9,7 @@ use super::{
         read_output,
         work::Work,
     },
-    state::{StageVerdict, write},
+    state::StageVerdict,
 };
 use botops_datasets::{self as datasets, Dataset};
 use botops_digest::Digest;
@@ -117,7 +117,7 @@ pub(super) async fn record(work: &Work<'_>, failed: Option<&RunSummary>) -> Resu
     let run = services.experiments.commit(run, &kept).await?;
     let bytes =
         serde_json::to_vec(&LastRun { content, run: run.clone() }).expect("a record is valid JSON");
-    write(&last, &bytes)?;
+    botops_files::replace(&last, &bytes)?;
     Ok(Some(run))
 }
 

@@ -233,16 +233,6 @@ impl Drop for Lock {
     }
 }
 
-/// Writes `bytes` to `path` atomically.
-pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
-    let fault = |error: io::Error| unwritable(path, &error);
-    let temporary = path.with_extension("tmp");
-    let mut file = File::create(&temporary).map_err(fault)?;
-    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(fault)?;
-    fs::rename(&temporary, path).map_err(fault)?;
-    path.parent().map_or(Ok(()), sync_folder).map_err(fault)
-}
-
 fn sync_folder(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
 }
