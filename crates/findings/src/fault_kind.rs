@@ -46,20 +46,4 @@ impl FaultKind {
             Self::Terminated => 143,
         }
     }
-
-    /// Returns the kind with this exit code; [`Self::Internal`] for an unknown one.
-    #[must_use]
-    pub fn of_exit_code(code: u8) -> Self {
-        match code {
-            2 => Self::Usage,
-            3 => Self::Gate,
-            4 => Self::Insufficient,
-            5 => Self::Conflict,
-            6 => Self::Policy,
-            7 => Self::Unreachable,
-            130 => Self::Interrupted,
-            143 => Self::Terminated,
-            _ => Self::Internal,
-        }
-    }
 }
