@@ -7,7 +7,7 @@ use std::{
     os::unix::process::CommandExt as _,
     path::Path,
     process::{Child, Command, Stdio},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// The window and the color scheme in which a page is shown.
@@ -129,6 +129,12 @@ impl Browser {
         self.devtools("Emulation.setEmulatedMedia", json!({"media": "", "features": features}));
         let url = format!("file://{}", path.display());
         self.request(&format!("{}/url", self.session), json!({"url": url}));
+        // On a busy machine the driver answers while the page is still parsed: rows without cells, no script yet.
+        let began = Instant::now();
+        while self.run("return [document.readyState, location.href];") != json!(["complete", url]) {
+            assert!(began.elapsed() < Duration::from_secs(60), "{url} was not loaded");
+            std::thread::sleep(Duration::from_millis(10));
+        }
     }
 
     /// Runs a function body in the page, and returns its result.
