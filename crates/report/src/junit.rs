@@ -3,6 +3,7 @@
 use super::{validation::title, wording::counted};
 use botops_findings::{Finding, Severity, shared_help};
 use botops_validation::{Check, Validation};
+use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 use std::collections::{BTreeMap, btree_map::Entry};
 
 /// Returns the result of every check of the file `name` as JUnit XML.
@@ -35,46 +36,42 @@ pub fn validation_junit(validation: &Validation, name: &str) -> String {
             }
         }
     }
-    let failures =
-        checks.values().filter(|c| c.findings > 0 && c.severity == Severity::Error).count();
-    let suite = xml(name);
-    let mut out = format!(
-        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"botops validate\" tests=\"{0}\" \
-         failures=\"{failures}\" errors=\"0\">\n  <testsuite name=\"{suite}\" tests=\"{0}\" \
-         failures=\"{failures}\" errors=\"0\" skipped=\"0\">\n",
-        checks.len()
-    );
+    let mut suite = TestSuite::new(printable(name));
     for ((code, rule), check) in &checks {
         let kept = findings.get(&(*code, *rule)).map_or(&[][..], Vec::as_slice);
         let rule = rule.map(|rule| format!(" ({rule})")).unwrap_or_default();
-        let case = xml(&format!("{code} {}{rule}", title(code)));
-        out += &format!("    <testcase classname=\"{suite}\" name=\"{case}\"");
-        if check.findings == 0 {
-            out += "/>\n";
-            continue;
-        }
-        // Help is written once if all findings share it, else after each finding.
-        let help = shared_help(kept);
-        let mut lines = Vec::new();
-        for finding in kept {
-            lines.push(line(finding));
-            if help.is_none() && !finding.help.is_empty() {
-                lines.push(format!("    help: {}", finding.help));
+        let name = printable(&format!("{code} {}{rule}", title(code)));
+        let mut case = TestCase::new(name, TestCaseStatus::success());
+        case.set_classname(suite.name.clone());
+        if check.findings > 0 {
+            let message = counted(check.findings, "finding", "findings");
+            let text = printable(&text(kept));
+            if check.severity == Severity::Error {
+                case.status = TestCaseStatus::non_success(NonSuccessKind::Failure);
+                case.status.set_type(*code).set_message(message).set_description(text);
+            } else {
+                case.set_system_out(format!("{message}\n{text}"));
             }
         }
-        lines.extend(help.map(|help| format!("help: {help}")));
-        let text = xml(&lines.join("\n"));
-        let message = xml(&counted(check.findings, "finding", "findings"));
-        out += &if check.severity == Severity::Error {
-            format!(
-                ">\n      <failure type=\"{code}\" message=\"{message}\">{text}</failure>\n    </testcase>\n"
-            )
-        } else {
-            format!(">\n      <system-out>{message}\n{text}</system-out>\n    </testcase>\n")
-        };
+        suite.add_test_case(case);
     }
-    out += "  </testsuite>\n</testsuites>\n";
-    out
+    let mut report = Report::new("botops validate");
+    report.add_test_suite(suite);
+    report.to_string().expect("a report is written to memory")
+}
+
+/// Returns the findings of a check, one a line. Help is written once if all share it, else after each finding.
+fn text(findings: &[&Finding]) -> String {
+    let help = shared_help(findings);
+    let mut lines = Vec::new();
+    for finding in findings {
+        lines.push(line(finding));
+        if help.is_none() && !finding.help.is_empty() {
+            lines.push(format!("    help: {}", finding.help));
+        }
+    }
+    lines.extend(help.map(|help| format!("help: {help}")));
+    lines.join("\n")
 }
 
 /// Returns a finding in one line, with its record and line.
@@ -88,15 +85,11 @@ fn line(finding: &Finding) -> String {
     format!("{at}{}", finding.message)
 }
 
-/// Escapes `text`, and writes characters that XML 1.0 does not allow as `\u{..}`.
-fn xml(text: &str) -> String {
+/// Returns `text` with characters that XML 1.0 does not allow as `\u{..}`; the library would leave them out.
+fn printable(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
-            '&' => out += "&amp;",
-            '<' => out += "&lt;",
-            '>' => out += "&gt;",
-            '"' => out += "&quot;",
             '\n' => out.push('\n'),
             c if c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}') => {
                 out += &format!("\\u{{{:x}}}", u32::from(c));
