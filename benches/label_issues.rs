@@ -11,6 +11,7 @@ use botops_curation::{LabelIssueSpec, LabelIssues, label_issues};
 use botops_datasets::{self as datasets, Dataset, ReadOptions};
 use botops_labels::OOS;
 use botops_models::{CrossValidator, HeadKind, HeadSpec, ModelSpec, Resources, Sample, Silent};
+use botops_spec::Spec as _;
 use botops_stats::random::Random;
 use cpu::cpu_seconds;
 use std::{collections::BTreeSet, path::Path};
@@ -79,7 +80,8 @@ fn measure(name: &str, clean: &Dataset, heads: &[(&str, HeadSpec)]) {
         for seed in SEEDS {
             let mut data = clean.clone();
             let wrong = corrupt(&mut data, seed);
-            let model = ModelSpec { head: head_spec.clone(), ..ModelSpec::default() };
+            let model = ModelSpec { head: head_spec.clone(), ..ModelSpec::default() }.check();
+            let model = model.expect("the settings are in range");
             let spec = LabelIssueSpec { model, ..LabelIssueSpec::default() };
             let cpu = cpu_seconds();
             let found = find(&data, &spec);
@@ -124,7 +126,7 @@ fn measure(name: &str, clean: &Dataset, heads: &[(&str, HeadSpec)]) {
 fn main() {
     let is_asked = std::env::args().any(|argument| argument == "heads");
     let head = |kind, c| HeadSpec { kind, c, ..HeadSpec::default() };
-    let mut heads = vec![("default", LabelIssueSpec::default().model.head)];
+    let mut heads = vec![("default", LabelIssueSpec::default().model.into_inner().head)];
     if is_asked {
         heads.extend([
             ("linear_svm", head(HeadKind::LinearSvm, None)),

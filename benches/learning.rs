@@ -10,10 +10,10 @@ mod cpu;
 #[path = "process/memory.rs"]
 mod memory;
 
-use botops_dialogue::DialogueSpec;
 use botops_models::{
-    HeadKind, HeadSpec, IntentModel, Lineage, ModelSpec, Resources, Sample, Scratch, Silent, train,
+    HeadKind, HeadSpec, IntentModel, ModelSpec, Sample, Scratch, Silent, TrainingInput, train,
 };
+use botops_spec::Spec as _;
 use botops_text as text;
 use cpu::cpu_seconds;
 use criterion::Criterion;
@@ -62,11 +62,10 @@ fn scale(folder: &Path) {
             more.iter().map(|(text, intent)| Sample { text, intent }).collect();
         let cpu = cpu_seconds();
         let model = train(
-            &samples,
-            &ModelSpec::default(),
-            Resources::default(),
-            DialogueSpec::default(),
-            Lineage::default(),
+            TrainingInput::new(
+                &samples,
+                &ModelSpec::default().check().expect("the settings are in range"),
+            ),
             &Silent,
         )
         .expect("the data set trains");
@@ -89,11 +88,7 @@ fn figures(folder: &Path, kind: HeadKind) -> IntentModel {
         rows.iter().map(|(text, intent)| Sample { text, intent }).collect();
     let spec = ModelSpec { head: HeadSpec { kind, ..HeadSpec::default() }, ..ModelSpec::default() };
     let model = train(
-        &samples,
-        &spec,
-        Resources::default(),
-        DialogueSpec::default(),
-        Lineage::default(),
+        TrainingInput::new(&samples, &spec.check().expect("the settings are in range")),
         &Silent,
     )
     .expect("the data set trains");

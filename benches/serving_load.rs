@@ -7,10 +7,10 @@
 //! waits for the answer, and repeats. A failed answer is counted, and the exit code is then 1.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a bench says what it measured")]
 
-use botops_dialogue::DialogueSpec;
 use botops_digest::Digest;
-use botops_models::{IntentModel, Lineage, ModelSpec, Resources, Sample, Silent, train};
+use botops_models::{IntentModel, ModelSpec, Sample, Silent, TrainingInput, train};
 use botops_serving::{RequestLog, ServerSettings, Source, start};
+use botops_spec::Spec as _;
 use std::{
     error::Error,
     net::{Ipv4Addr, SocketAddr},
@@ -204,11 +204,7 @@ fn trained(rows: Vec<(String, String)>) -> Outcome<(IntentModel, Vec<String>)> {
         rows.iter().map(|(text, intent)| Sample { text, intent }).collect();
     let spec = ModelSpec::default();
     let model = train(
-        &samples,
-        &spec,
-        Resources::default(),
-        DialogueSpec::default(),
-        Lineage::default(),
+        TrainingInput::new(&samples, &spec.check().expect("the settings are in range")),
         &Silent,
     )?;
     Ok((model, rows.into_iter().map(|(text, _)| text).collect()))

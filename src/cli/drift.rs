@@ -21,6 +21,7 @@ use botops_models::IntentModel;
 use botops_pipelines as pipelines;
 use botops_registry::CHAMPION;
 use botops_report as report;
+use botops_spec::Spec as _;
 use botops_text::shell_line;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -72,6 +73,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         min_ks: args.min_ks,
         min_rows: args.min_rows,
     };
+    let spec = spec.check()?;
     let inputs = [Some(args.reference.as_path()), Some(args.current.as_path())];
     outputs::distinct(args.page.html.as_deref(), &inputs)?;
     let reference = Content::read(context, &args.reference, &args.columns)?;
@@ -92,7 +94,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         set_intents(&mut current_rows, now);
     }
     let report =
-        drift::compare((&reference.name, &reference_rows), (&current.name, &current_rows), &spec)?;
+        drift::compare((&reference.name, &reference_rows), (&current.name, &current_rows), &spec);
     let html = args.page.write(|| report::drift_html(&report))?;
     let answer = Answer {
         n_reference: reference_rows.len() as u64,

@@ -11,10 +11,9 @@ use crate::cli::{
         outputs,
     },
 };
-use botops_evaluation::{self as evaluation, Comparison, EvaluationReport, GateReport, GateSpec};
+use botops_evaluation::{self as evaluation, Comparison, EvaluationReport, GateReport};
 use botops_findings::Result;
 use botops_report as report;
-use botops_spec as spec;
 use serde::Serialize;
 
 /// Evaluate a model on a data set
@@ -49,7 +48,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let JudgeArgs { data, rules, .. } = &args.judge;
     let inputs = [Some(data.as_path()), rules.as_deref()];
     outputs::distinct(args.page.html.as_deref(), &inputs)?;
-    let rules: Option<GateSpec> = rules.as_deref().map(spec::read).transpose()?;
+    let rules = rules.as_deref().map(gate::read_rules).transpose()?;
     let judged = judge(context, &args.judge)?;
     let comparison = judged.comparison();
     let gate = match &rules {

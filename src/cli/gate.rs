@@ -13,9 +13,9 @@ use crate::cli::{
 use botops_evaluation::{self as evaluation, Bound, GateReport, GateSpec, RelativeGate};
 use botops_findings::{Finding, Place, Result, Severity};
 use botops_registry::CHAMPION;
-use botops_spec as spec;
+use botops_spec::{self as spec, Checked, Spec as _};
 use serde::Serialize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Judge a model by rules on its evaluation
 #[derive(Debug, clap::Args)]
@@ -127,12 +127,17 @@ fn next(
 }
 
 /// Joins the rules of the file with those of the command line, which override the file.
-fn rules(args: &Args) -> Result<GateSpec> {
+fn rules(args: &Args) -> Result<Checked<GateSpec>> {
     let mut rules: GateSpec =
         args.judge.rules.as_deref().map(spec::read).transpose()?.unwrap_or_default();
     bound_by(&mut rules, &args.min, |bound, value| bound.min = Some(value));
     bound_by(&mut rules, &args.max, |bound, value| bound.max = Some(value));
-    Ok(rules)
+    rules.check()
+}
+
+/// Reads the rules at `path` and checks them.
+pub(super) fn read_rules(path: &Path) -> Result<Checked<GateSpec>> {
+    spec::read::<GateSpec>(path)?.check().map_err(|fault| fault.file(path))
 }
 
 fn bound_by(rules: &mut GateSpec, bounds: &[(String, f64)], set: fn(&mut Bound, f64)) {

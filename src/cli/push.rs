@@ -13,7 +13,7 @@ use botops_findings::{Fault, Result};
 use botops_models::IntentModel;
 use botops_pipelines::{self as pipelines, Provenance};
 use botops_registry::{CHAMPION, Registry, Version};
-use botops_spec as spec;
+use botops_spec::Checked;
 use botops_text::shell_line;
 use serde::Serialize;
 use std::path::PathBuf;
@@ -67,7 +67,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         Some(name) => name.clone(),
         None => context.workspace()?.model.value.clone().ok_or_else(|| no_name(args))?,
     };
-    let rules: Option<GateSpec> = args.rules.as_deref().map(spec::read).transpose()?;
+    let rules = args.rules.as_deref().map(gate::read_rules).transpose()?;
     // One read: the bytes that are registered are those that are judged.
     let (model, digest, bytes) = IntentModel::read_with_bytes(&args.model)?;
     let registry = context.registry()?;
@@ -194,7 +194,7 @@ struct Judging<'a> {
     context: &'a Context,
     registry: &'a Registry,
     champion: Option<&'a Version>,
-    rules: Option<&'a GateSpec>,
+    rules: Option<&'a Checked<GateSpec>>,
 }
 
 impl Judging<'_> {

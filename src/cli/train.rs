@@ -25,7 +25,7 @@ use botops_evaluation::{self as evaluation, EvaluationReport, Metric, SeedSpread
 use botops_experiments::Recipe;
 use botops_findings::{Fault, Result};
 use botops_models::{
-    self as models,
+    self as models, TrainingInput,
     confidence::{FallbackRule, ScoreComparison},
 };
 use botops_pipelines::{self as pipelines, Equipment};
@@ -113,15 +113,14 @@ fn train(
 ) -> Result<Trained> {
     let progress = Training::new(&context.printer);
     let resources = equipment.resources();
-    let model = models::train(
-        &prepared.training.usable.samples(),
-        &prepared.configuration.spec,
+    let input = TrainingInput {
+        samples: &prepared.training.usable.samples(),
+        spec: &prepared.configuration.spec,
         resources,
-        prepared.dialogue.clone(),
-        prepared.lineage(),
-        &progress,
-    )
-    .map_err(|fault| named(fault, &args.data))?;
+        dialogue: prepared.dialogue.clone(),
+        lineage: prepared.lineage(),
+    };
+    let model = models::train(input, &progress).map_err(|fault| named(fault, &args.data))?;
     let bytes = model.to_bytes();
     let digest = Digest::of(&bytes);
     if !args.dry_run {
@@ -147,7 +146,7 @@ fn record(
     began: DateTime<Utc>,
     context: &Context,
 ) -> Result<String> {
-    let spec = serde_json::to_value(&prepared.configuration.spec).expect("a spec is valid JSON");
+    let spec = serde_json::to_value(&*prepared.configuration.spec).expect("a spec is valid JSON");
     let mut params = BTreeMap::new();
     pipelines::flatten("model", &spec, &mut params);
     let mut artifacts = vec![("model.botops", trained.bytes.clone().into())];

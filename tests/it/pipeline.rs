@@ -176,6 +176,36 @@ fn stages_run(document: &Value) -> Vec<String> {
 }
 
 #[test]
+fn a_setting_out_of_range_is_refused_before_any_stage_runs() {
+    let workspace = Workspace::new();
+    let before = workspace.tree();
+    for (setting, wrong, code, key) in [
+        ("n_trees: 8", "n_trees: 0", "BOT-7010", "baseline"),
+        ("test_share: 0.25", "test_share: 1.5", "BOT-2130", "stages.split.test_share"),
+        ("{ kind: linear_svm }", "{ kind: linear_svm, c: -1 }", "BOT-7010", "stages.train.model"),
+        ("accuracy: { min", "acuracy: { min", "BOT-3010", "stages.gate.rules.metrics.acuracy"),
+        (
+            "current: data/traffic.jsonl }",
+            "current: data/traffic.jsonl, rules: { alpha: 2 } }",
+            "BOT-4001",
+            "stages.drift.rules.alpha",
+        ),
+        ("weight: 10,", "weight: 110,", "BOT-6001", "stages.promote.plan.steps[0].weight"),
+    ] {
+        let yaml = pipeline("linear_svm", "weekly");
+        assert!(yaml.contains(setting), "{setting}");
+        workspace.write("weekly.yaml", &yaml.replace(setting, wrong));
+        let output = workspace.run(&["run", "weekly.yaml"]);
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{stderr}");
+        assert!(stderr.contains(&format!("error[{code}]")), "{stderr}");
+        assert!(stderr.contains(&format!("--> weekly.yaml, key `{key}`")), "{stderr}");
+        workspace.write("weekly.yaml", &yaml);
+        assert_eq!(workspace.tree().len(), before.len(), "nothing was written: {wrong}");
+    }
+}
+
+#[test]
 fn the_first_run_registers_a_baseline_and_promotes_the_challenger_over_it() {
     let workspace = Workspace::new();
     let (exit, document) = workspace.pipeline("weekly.yaml");

@@ -18,7 +18,9 @@ use botops_findings::{Finding, Place, Result, Severity};
 use botops_models::{
     CrossValidator, HeadKind, HeadSpec, HeldOut, ModelSpec, NeighborScratch, Progress,
 };
+use botops_spec::{Checked, Spec as _};
 use botops_stats::{
+    argmax::argmax,
     confident::{Confident, normalised_margin},
     label_noise::LabelNoise,
 };
@@ -33,7 +35,7 @@ const SCHEMA: &str = "botops.label_issues/1";
 #[derive(Debug, Clone)]
 pub struct LabelIssueSpec {
     /// The model to fit without each record.
-    pub model: ModelSpec,
+    pub model: Checked<ModelSpec>,
     /// The lowest probability of a wrong label that is reported, in (0, 1].
     pub at_least: f64,
     /// The number of nearest records with the suggested intent to list.
@@ -134,7 +136,8 @@ impl Default for LabelIssueSpec {
     fn default() -> Self {
         let head =
             HeadSpec { kind: HeadKind::LogisticRegression, c: Some(5.0), ..HeadSpec::default() };
-        Self { model: ModelSpec { head, ..ModelSpec::default() }, at_least: 0.8, nearest: 3 }
+        let model = ModelSpec { head, ..ModelSpec::default() }.check();
+        Self { model: model.expect("the default is in range"), at_least: 0.8, nearest: 3 }
     }
 }
 
@@ -196,9 +199,7 @@ pub fn label_issues(
     let mut predictions = Vec::with_capacity(rows.len());
     let mut suspects: Vec<(usize, usize, f64)> = Vec::new();
     for (i, Row { record, given, proba }) in rows.iter().enumerate() {
-        let predicted = (0..n_classes)
-            .max_by(|&a, &b| proba[a].total_cmp(&proba[b]).then(b.cmp(&a)))
-            .expect("a cross-validation has at least two intents");
+        let predicted = argmax(proba);
         intents[*record] = Some(*given);
         let confidence = proba[predicted];
         predictions.push(HeldOutRecord { record: *record, truth: *given, predicted, confidence });
@@ -247,7 +248,7 @@ pub fn label_issues(
     Ok(LabelIssues {
         schema: SCHEMA.to_owned(),
         data: data.name.clone(),
-        spec: spec.model.clone(),
+        spec: (*spec.model).clone(),
         n_folds,
         n: rows.len() as u64,
         n_intents: n_classes as u64,

@@ -5,7 +5,7 @@ use crate::{
     report::{DriftCheck, DriftReport, DriftVerdict},
     spec::DriftSpec,
 };
-use botops_findings::Result;
+use botops_spec::Checked;
 use botops_stats::multiple::benjamini_hochberg;
 use botops_text as text;
 use std::collections::BTreeMap;
@@ -70,14 +70,12 @@ pub fn rows<'a>(
 /// drifts if a check does, and is insufficient if no check could be judged.
 ///
 /// `new_words` leaves out words without a letter (order numbers, dates), and lists at most 50.
-///
-/// # Errors
-/// `BOT-4001` (exit 2) for a spec out of range.
+#[must_use]
 pub fn compare(
     reference: (&str, &[Row<'_>]),
     current: (&str, &[Row<'_>]),
-    spec: &DriftSpec,
-) -> Result<DriftReport> {
+    spec: &Checked<DriftSpec>,
+) -> DriftReport {
     compare_words(reference, current, spec, &|text| text::words(text).collect())
 }
 
@@ -85,10 +83,9 @@ pub fn compare(
 pub(crate) fn compare_words(
     reference: (&str, &[Row<'_>]),
     current: (&str, &[Row<'_>]),
-    spec: &DriftSpec,
+    spec: &Checked<DriftSpec>,
     words: &dyn Fn(&str) -> Vec<String>,
-) -> Result<DriftReport> {
-    spec.check()?;
+) -> DriftReport {
     let sides = [Side::new(reference.1, words), Side::new(current.1, words)];
     let [r, c] = &sides;
     let tested: Vec<Tested> = [
@@ -121,15 +118,15 @@ pub(crate) fn compare_words(
     } else {
         DriftVerdict::Insufficient
     };
-    Ok(DriftReport {
+    DriftReport {
         schema: "botops.drift/1".to_owned(),
         reference: reference.0.to_owned(),
         current: current.0.to_owned(),
-        spec: spec.clone(),
+        spec: (**spec).clone(),
         new_words: new_words(r, c),
         checks,
         verdict,
-    })
+    }
 }
 
 /// The values of one side, by quantity; rows without a value are left out.

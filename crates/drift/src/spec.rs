@@ -1,6 +1,7 @@
 //! The thresholds of a comparison, as written in YAML, and their checks.
 
 use botops_findings::{Fault, Place, Result};
+use botops_spec::Spec;
 use serde::{Deserialize, Serialize};
 
 /// The thresholds of a comparison.
@@ -23,13 +24,13 @@ impl Default for DriftSpec {
     }
 }
 
-impl DriftSpec {
+impl Spec for DriftSpec {
     /// Checks the ranges.
     ///
     /// # Errors
     /// `BOT-4001` (exit 2) with the key: `alpha` not in (0, 1), `min_psi` negative or infinite, `min_ks`
     /// not in [0, 1], `min_rows` zero.
-    pub fn check(&self) -> Result<()> {
+    fn check_ranges(&self) -> Result<()> {
         let (key, message) = if !(self.alpha > 0.0 && self.alpha < 1.0) {
             ("alpha", format!("`alpha` is `{}`: expected a number between 0 and 1", self.alpha))
         } else if !(self.min_psi >= 0.0 && self.min_psi.is_finite()) {

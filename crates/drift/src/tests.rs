@@ -1,4 +1,5 @@
 use super::{comparison::compare_words, *};
+use botops_spec::Spec as _;
 use botops_stats::random::Random;
 
 fn words(text: &str) -> Vec<String> {
@@ -6,8 +7,8 @@ fn words(text: &str) -> Vec<String> {
 }
 
 fn report(reference: &[Row<'_>], current: &[Row<'_>]) -> DriftReport {
-    compare_words(("train", reference), ("traffic", current), &DriftSpec::default(), &words)
-        .unwrap()
+    let spec = DriftSpec::default().check().unwrap();
+    compare_words(("train", reference), ("traffic", current), &spec, &words)
 }
 
 fn check<'a>(report: &'a DriftReport, name: &str) -> &'a DriftCheck {
@@ -91,11 +92,12 @@ fn the_same_distribution_raises_an_alarm_in_at_most_5_of_100() {
     // With effect thresholds of zero, significance alone decides: 400 repeats at 0.05 have a standard
     // error of 0.011; 0.085 is 3 standard errors away.
     let spec = DriftSpec { min_psi: 0.0, min_ks: 0.0, ..DriftSpec::default() };
+    let spec = spec.check().unwrap();
     let mut random = Random::new(3);
     let alarms = (0..400)
         .filter(|_| {
             let (r, c) = (rows(300, 0.3, &mut random), rows(150, 0.3, &mut random));
-            let report = compare_words(("r", &r), ("c", &c), &spec, &words).unwrap();
+            let report = compare_words(("r", &r), ("c", &c), &spec, &words);
             report.verdict == DriftVerdict::Drift
         })
         .count();
@@ -197,7 +199,7 @@ fn a_setting_out_of_range_is_reported_with_its_key() {
         (DriftSpec { min_ks: 1.5, ..default.clone() }, "min_ks"),
         (DriftSpec { min_rows: 0, ..default }, "min_rows"),
     ] {
-        let fault = compare_words(("r", &[]), ("c", &[]), &spec, &words).unwrap_err();
+        let fault = spec.check().unwrap_err();
         assert_eq!(fault.code(), "BOT-4001");
         assert_eq!(fault.kind(), botops_findings::FaultKind::Usage);
         assert_eq!(fault.place().key.as_deref(), Some(key));

@@ -160,6 +160,7 @@ mod tests {
         Prediction,
         confidence::{ConformalMethod, FallbackRule, Guarantee},
     };
+    use botops_spec::Spec as _;
 
     fn close(found: f64, expected: f64) {
         assert!((found - expected).abs() < 1e-9, "{found} is not {expected}");
@@ -326,6 +327,7 @@ mod tests {
             "test.yaml",
         )
         .unwrap();
+        let spec = spec.check().unwrap();
         let found = gate(&spec, &measured(OosScore::MaxLogit, 0.62, &lines()), None).unwrap();
         let passed: Vec<bool> = found.results.iter().map(|result| result.passed).collect();
         assert_eq!(passed, [true, false, true], "{:?}", found.results);

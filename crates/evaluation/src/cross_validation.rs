@@ -10,6 +10,7 @@ use botops_datasets::Dataset;
 use botops_digest::Digest;
 use botops_findings::Result;
 use botops_models::{CrossValidator, HeldOut, ModelSpec, Progress, temperatures};
+use botops_spec::Checked;
 use botops_stats::multiple::benjamini_hochberg;
 use botops_text as text;
 use serde::{Deserialize, Serialize};
@@ -65,7 +66,7 @@ pub struct Candidate<'a> {
     /// The name of the configuration.
     pub name: &'a str,
     /// The configuration.
-    pub spec: &'a ModelSpec,
+    pub spec: &'a Checked<ModelSpec>,
     /// The seed of the folds.
     pub seed: u64,
 }
@@ -113,7 +114,7 @@ pub fn cross_validate(
     let outcomes: Vec<Outcome<'_>> =
         outcomes.into_iter().map(|outcome| outcome.expect("every record is in one fold")).collect();
     let subject = Subject {
-        model: Digest::of_json(&(SCHEMA, spec, n_folds, seed, data.digest)),
+        model: Digest::of_json(&(SCHEMA, &**spec, n_folds, seed, data.digest)),
         intents: validator.labels().iter().map(str::to_owned).collect(),
         n_known: validator.labels().len(),
         data: data.name.clone(),
@@ -136,7 +137,7 @@ pub fn cross_validate(
     Ok(CrossValidation {
         schema: SCHEMA.to_owned(),
         name: name.to_owned(),
-        spec: spec.clone(),
+        spec: (**spec).clone(),
         n_folds,
         seed,
         n_groups: validator.n_groups() as u64,

@@ -2,6 +2,7 @@
 
 use crate::{evaluation_report::ClassMetrics, metrics::METRICS};
 use botops_findings::{Fault, Place, Result};
+use botops_spec::Spec;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -54,12 +55,12 @@ pub(crate) const PER_CLASS: [Measure; 3] = [
 /// The metrics that can be bounded in every language.
 const PER_LANGUAGE: [&str; 1] = ["accuracy"];
 
-impl GateSpec {
+impl Spec for GateSpec {
     /// Checks the rules, so that a mistake is found before anything is measured.
     ///
     /// # Errors
     /// `BOT-3010` (exit 2) no rule, an unknown metric, or an invalid bound.
-    pub fn check(&self) -> Result<()> {
+    fn check_ranges(&self) -> Result<()> {
         let relative = self.relative.clone().unwrap_or_default();
         if *self == Self::default() || (self.has_no_bounds() && relative == RelativeGate::default())
         {
@@ -87,7 +88,9 @@ impl GateSpec {
         }
         Ok(())
     }
+}
 
+impl GateSpec {
     fn has_no_bounds(&self) -> bool {
         self.metrics.is_empty() && self.per_class.is_empty() && self.per_language.is_empty()
     }

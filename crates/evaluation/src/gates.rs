@@ -8,6 +8,7 @@ use crate::{
     metrics::{Better, METRICS},
 };
 use botops_findings::{Fault, Result};
+use botops_spec::Checked;
 
 /// The observation of rules against a champion when there is none.
 const NO_CHAMPION: &str = "not applicable: no champion";
@@ -19,14 +20,12 @@ const SLACK: f64 = 1e-9;
 /// when there is none.
 ///
 /// # Errors
-/// `BOT-3010` (exit 2) a gate on an unknown metric, or an empty spec; `BOT-3012` (exit 2) `comparison` is about another
-/// model or other records than `report`.
+/// `BOT-3012` (exit 2) `comparison` is about another model or other records than `report`.
 pub fn gate(
-    spec: &GateSpec,
+    spec: &Checked<GateSpec>,
     report: &EvaluationReport,
     comparison: Option<&Comparison>,
 ) -> Result<GateReport> {
-    spec.check()?;
     if let Some(comparison) = comparison
         && (comparison.challenger != report.model || comparison.n != report.n)
     {
@@ -139,7 +138,7 @@ fn failed(rule: String, observed: String) -> GateResult {
 
 fn on_classes(name: &str, bound: Bound, report: &EvaluationReport, results: &mut Vec<GateResult>) {
     let measure = PER_CLASS.iter().find(|(known, _)| *known == name).map(|(_, measure)| measure);
-    let measure = measure.expect("`GateSpec::check` accepts only these names");
+    let measure = measure.expect("`Spec::check` accepts only these names");
     for end in End::of(bound) {
         let rule = end.rule(&format!("{name} of every intent"));
         let absent: Vec<String> = report

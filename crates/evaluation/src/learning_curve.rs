@@ -7,6 +7,7 @@ use crate::{
 };
 use botops_findings::Result;
 use botops_models::{CrossValidator, ModelSpec, Progress};
+use botops_spec::Checked;
 use botops_stats::{
     paired::{ResampledMean, corrected_resampled_t},
     power_law::PowerLaw,
@@ -67,7 +68,7 @@ pub enum Outlook {
 /// Those of [`CrossValidator::held_out`].
 pub fn learning_curve(
     validator: &CrossValidator<'_>,
-    spec: &ModelSpec,
+    spec: &Checked<ModelSpec>,
     at_once: usize,
     progress: &dyn Progress,
 ) -> Result<LearningCurve> {

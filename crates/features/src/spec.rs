@@ -2,6 +2,7 @@
 
 use crate::encoder::EncoderSpec;
 use botops_findings::{Fault, Result};
+use botops_spec::Spec;
 use serde::{Deserialize, Serialize};
 
 /// The kind of features, given by the key `kind`.
@@ -132,13 +133,13 @@ impl Default for FeatureSpec {
     }
 }
 
-impl FeatureSpec {
+impl Spec for FeatureSpec {
     /// Checks the ranges, and that an encoder is named if and only if `kind` uses one.
     ///
     /// # Errors
     /// `BOT-7010` (exit 2); the message names the key.
-    pub fn check(&self) -> Result<()> {
-        self.tfidf().check()?;
+    fn check_ranges(&self) -> Result<()> {
+        self.tfidf().check_ranges()?;
         if self.kind.is_sparse() && [self.word_ngrams, self.char_ngrams] == [[0, 0]; 2] {
             return Err(Fault::usage(
                 "BOT-7010",
@@ -168,11 +169,13 @@ impl FeatureSpec {
                 "`features.encoder` is set, but `features.kind: tfidf` does not use it",
             )
             .hint("write `kind: encoder`, `kind: concatenated` or `kind: stacked`, or remove `encoder:`")),
-            (Some(encoder), true) => encoder.check(),
+            (Some(encoder), true) => encoder.check_ranges(),
             (None, false) => Ok(()),
         }
     }
+}
 
+impl FeatureSpec {
     /// Returns the factor of an embedding: `dense_weight` if it stands beside terms, else 1.
     #[must_use]
     pub fn dense_weight(&self) -> f32 {
@@ -239,12 +242,12 @@ impl Default for TfidfSpec {
 /// The longest n-gram, in words or characters.
 pub(crate) const MAX_NGRAM: usize = 8;
 
-impl TfidfSpec {
+impl Spec for TfidfSpec {
     /// Checks the ranges.
     ///
     /// # Errors
     /// `BOT-7010` (exit 2) for an empty or reversed range, n-grams longer than 8, or a count of zero.
-    pub fn check(&self) -> Result<()> {
+    fn check_ranges(&self) -> Result<()> {
         for (key, [low, high]) in
             [("word_ngrams", self.word_ngrams), ("char_ngrams", self.char_ngrams)]
         {

@@ -1,14 +1,20 @@
 mod sklearn;
 
 use super::{spec::MAX_NGRAM, *};
+use botops_findings::Result;
+use botops_spec::Spec as _;
 use proptest::prelude::*;
 
 fn tfidf_spec(word: [usize; 2], chars: [usize; 2]) -> TfidfSpec {
     TfidfSpec { word_ngrams: word, char_ngrams: chars, sublinear_tf: false, ..TfidfSpec::default() }
 }
 
+fn fit(texts: &[&str], spec: &TfidfSpec) -> Result<(Tfidf, Counts)> {
+    Tfidf::fit(texts, &spec.clone().check()?, |_| ())
+}
+
 fn terms(texts: &[&str], spec: &TfidfSpec) -> Vec<String> {
-    let (tfidf, _) = Tfidf::fit(texts, spec, |_| ()).unwrap();
+    let (tfidf, _) = fit(texts, spec).unwrap();
     tfidf.vocabulary().terms().iter().map(|term| term.text.clone()).collect()
 }
 
@@ -33,7 +39,7 @@ fn weights_equal_those_of_scikit_learn() {
     let ours = tfidf_spec([1, 1], [0, 0]);
     let sklearn = TfidfSpec { compat: Some(Compat::Sklearn), ..ours.clone() };
     for (docs, spec) in [(docs, sklearn), (shortened, ours)] {
-        let (tfidf, counts) = Tfidf::fit(&docs, &spec, |_| ()).unwrap();
+        let (tfidf, counts) = fit(&docs, &spec).unwrap();
         let vocab: Vec<&str> =
             tfidf.vocabulary().terms().iter().map(|term| term.text.as_str()).collect();
         assert_eq!(serde_json::json!(vocab), values["vocab"]);
@@ -55,7 +61,7 @@ fn sublinear_tf_weighs_a_count_by_its_logarithm() {
     // scikit-learn 1.9.1: TfidfVectorizer(sublinear_tf=True).fit_transform(["no no yes"])
     let mut spec = tfidf_spec([1, 1], [0, 0]);
     spec.sublinear_tf = true;
-    let (tfidf, counts) = Tfidf::fit(&["no no yes"], &spec, |_| ()).unwrap();
+    let (tfidf, counts) = fit(&["no no yes"], &spec).unwrap();
     let matrix = tfidf.weigh(&counts, tfidf.idf());
     assert_eq!(matrix.row(0).0, [0, 1]);
     assert!((matrix.row(0).1[0] - 0.861_037).abs() < 1e-6);
@@ -64,7 +70,7 @@ fn sublinear_tf_weighs_a_count_by_its_logarithm() {
 
 #[test]
 fn words_and_characters_have_the_same_weight() {
-    let (tfidf, _) = Tfidf::fit(&["where is it", "é"], &TfidfSpec::default(), |_| ()).unwrap();
+    let (tfidf, _) = fit(&["where is it", "é"], &TfidfSpec::default()).unwrap();
     let matrix = tfidf.transform(&["where is it", "whe is", "whe", "zz"]);
     let parts = |row: usize| {
         let n_words = tfidf.vocabulary().n_words();
@@ -113,10 +119,7 @@ fn word_ngrams_skip_punctuation() {
         terms(&["a b c d e f g h i"], &tfidf_spec([8, MAX_NGRAM], [0, 0])),
         ["a b c d e f g h", "b c d e f g h i"]
     );
-    assert!(
-        Tfidf::fit(&["?!"], &tfidf_spec([1, 2], [0, 0]), |_| ())
-            .is_err_and(|f| f.code() == "BOT-7012")
-    );
+    assert!(fit(&["?!"], &tfidf_spec([1, 2], [0, 0])).is_err_and(|f| f.code() == "BOT-7012"));
 }
 
 #[test]
@@ -125,7 +128,7 @@ fn stripped_accents_make_no_difference() {
     let with = terms(&["Où est l’été réglé ? Cœur"], &stripped);
     assert_eq!(with, terms(&["ou est l'ete regle ? coeur"], &stripped));
     assert!(with.contains(&"regle".to_owned()) && !with.contains(&"réglé".to_owned()));
-    let (tfidf, _) = Tfidf::fit(&["réglé hier"], &stripped, |_| ()).unwrap();
+    let (tfidf, _) = fit(&["réglé hier"], &stripped).unwrap();
     assert_eq!(tfidf.transform(&["Regle"]), tfidf.transform(&["RÉGLÉ"]));
     assert_eq!(tfidf.vocabulary().unseen_words("regle demain"), (2, 1));
 }
@@ -163,10 +166,10 @@ fn a_spec_out_of_range_is_refused_with_its_key() {
 #[test]
 fn a_sparse_spec_without_ngrams_is_refused() {
     let none = FeatureSpec { word_ngrams: [0, 0], char_ngrams: [0, 0], ..FeatureSpec::default() };
-    let fault = none.check().unwrap_err();
+    let fault = none.check_ranges().unwrap_err();
     assert_eq!(fault.code(), "BOT-7010");
     assert!(fault.message().contains("word_ngrams"), "{fault}");
-    let (tfidf, counts) = Tfidf::fit(&["where is it"], &none.tfidf(), |_| ()).unwrap();
+    let (tfidf, counts) = fit(&["where is it"], &none.tfidf()).unwrap();
     assert_eq!((tfidf.vocabulary().len(), tfidf.vocabulary().unseen_words("it was")), (0, (2, 1)));
     assert_eq!(tfidf.weigh(&counts, tfidf.idf()).row(0), (&[][..], &[][..]));
 }
@@ -175,7 +178,7 @@ fn a_sparse_spec_without_ngrams_is_refused() {
 fn unseen_words_are_counted_among_all_words() {
     let mut spec = tfidf_spec([0, 0], [2, 3]);
     spec.min_df = 2;
-    let (tfidf, _) = Tfidf::fit(&["where is it", "where was it"], &spec, |_| ()).unwrap();
+    let (tfidf, _) = fit(&["where is it", "where was it"], &spec).unwrap();
     assert_eq!(tfidf.vocabulary().unseen_words("Where is she?"), (3, 1));
     assert_eq!(tfidf.vocabulary().unseen_words("!"), (0, 0));
 }
@@ -184,9 +187,9 @@ fn unseen_words_are_counted_among_all_words() {
 fn a_fold_is_weighted_as_a_fit_on_its_rows() {
     let texts = ["late parcel", "late bill", "wrong bill", "parcel lost again"];
     let spec = TfidfSpec::default();
-    let (tfidf, counts) = Tfidf::fit(&texts, &spec, |_| ()).unwrap();
+    let (tfidf, counts) = fit(&texts, &spec).unwrap();
     let matrix = tfidf.weigh(&counts, &tfidf.idf_of(&counts, &[0, 1, 2]));
-    let (alone, _) = Tfidf::fit(&texts[..3], &spec, |_| ()).unwrap();
+    let (alone, _) = fit(&texts[..3], &spec).unwrap();
     let expected = alone.transform(&texts);
     for row in 0..texts.len() {
         let named = |tfidf: &Tfidf, (columns, values): (&[u32], &[f32])| {
@@ -213,7 +216,7 @@ fn the_number_of_threads_changes_nothing() {
     let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
     let fit = |threads| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        pool.install(|| Tfidf::fit(&texts, &TfidfSpec::default(), |_| ()).unwrap())
+        pool.install(|| fit(&texts, &TfidfSpec::default()).unwrap())
     };
     let (one, two) = (fit(1), fit(2));
     assert!(one == two);
@@ -224,7 +227,7 @@ fn the_number_of_threads_changes_nothing() {
 fn a_vocabulary_survives_its_bytes() {
     let texts = ["où est mon colis ?", "where is my parcel", "n\u{1f642}n", "colis colissimo"];
     let spec = TfidfSpec::default();
-    let (tfidf, _) = Tfidf::fit(&texts, &spec, |_| ()).unwrap();
+    let (tfidf, _) = fit(&texts, &spec).unwrap();
     let bytes = tfidf.vocabulary().to_bytes();
     let back = Vocabulary::from_bytes(&bytes, &spec).unwrap();
     assert!(back == *tfidf.vocabulary());
@@ -240,7 +243,7 @@ proptest! {
     #[test]
     fn altered_vocabularies_never_panic(at in 0_usize..4_096, bit in 0_u32..8) {
         let spec = TfidfSpec::default();
-        let (tfidf, _) = Tfidf::fit(&["où est mon colis ?", "where is my parcel"], &spec, |_| ()).unwrap();
+        let (tfidf, _) = fit(&["où est mon colis ?", "where is my parcel"], &spec).unwrap();
         let mut bytes = tfidf.vocabulary().to_bytes();
         let at = at % bytes.len();
         bytes[at] ^= 1 << bit;
@@ -250,7 +253,7 @@ proptest! {
     #[test]
     fn fitting_and_transforming_give_the_same_rows(texts in prop::collection::vec("[a-cé ,!]{0,12}", 2..5)) {
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-        let Ok((tfidf, counts)) = Tfidf::fit(&texts, &TfidfSpec::default(), |_| ()) else { return Ok(()) };
+        let Ok((tfidf, counts)) = fit(&texts, &TfidfSpec::default()) else { return Ok(()) };
         let fitted = tfidf.weigh(&counts, tfidf.idf());
         let again = tfidf.transform(&texts);
         for row in 0..texts.len() {

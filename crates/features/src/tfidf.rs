@@ -11,6 +11,7 @@ use crate::{
     vocabulary::Vocabulary,
 };
 use botops_findings::{Fault, Result};
+use botops_spec::Checked;
 use rayon::prelude::*;
 
 /// Texts per unit of work: fixed, so that results do not depend on the number of threads.
@@ -68,13 +69,12 @@ impl Tfidf {
     /// finished since its last call. All terms are kept; [`Self::select`] selects among them.
     ///
     /// # Errors
-    /// `BOT-7010` (exit 2) for a spec out of range; `BOT-7012` (exit 3) if `spec` has n-grams and no term remains.
+    /// `BOT-7012` (exit 3) if `spec` has n-grams and no term remains.
     pub fn fit(
         texts: &[&str],
-        spec: &TfidfSpec,
+        spec: &Checked<TfidfSpec>,
         advance: impl Fn(u64) + Sync,
     ) -> Result<(Self, Counts)> {
-        spec.check()?;
         let form = Preprocessing::of(spec);
         let texts: Vec<String> = texts.par_iter().map(|text| form.apply(text)).collect();
         let (vocabulary, counts) = (0..64)
@@ -88,7 +88,8 @@ impl Tfidf {
             )
             .hint("lower `min_df` under `features:`, or add character n-grams"));
         }
-        let mut tfidf = Self { spec: spec.clone(), vocabulary, idf: Vec::new(), selected: None };
+        let mut tfidf =
+            Self { spec: (**spec).clone(), vocabulary, idf: Vec::new(), selected: None };
         let rows: Vec<u32> = (0..texts.len() as u32).collect();
         tfidf.idf = tfidf.idf_of(&counts, &rows);
         Ok((tfidf, counts))

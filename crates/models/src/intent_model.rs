@@ -2,7 +2,6 @@
 
 use crate::{
     HeadKind, Lineage, ModelSpec, Prediction,
-    argmax::argmax,
     confidence::{Centroids, Confidence, Evidence, FallbackRule, OosScore},
     file::{self, FileParts, PartContent},
     heads::{
@@ -19,7 +18,8 @@ use botops_features::{
 };
 use botops_findings::{Fault, Finding, Result};
 use botops_labels::Labels;
-use botops_stats::calibration::softmax;
+use botops_spec::Spec as _;
+use botops_stats::{argmax::argmax, calibration::softmax};
 use botops_text as text;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -399,7 +399,8 @@ impl IntentModel {
         let goldens: Vec<Golden> = parse(&parts, "goldens")?;
         let dialogue = parse(&parts, "dialogue")?;
         let spec = &lineage.spec;
-        spec.check().map_err(|fault| malformed("has a spec out of range").caused_by(fault))?;
+        spec.check_ranges()
+            .map_err(|fault| malformed("has a spec out of range").caused_by(fault))?;
         confidence.check(labels.len())?;
         if goldens.iter().any(|golden| labels.index_of(&golden.intent).is_none()) {
             return Err(malformed("has a golden with an unknown intent"));

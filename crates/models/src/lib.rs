@@ -5,7 +5,6 @@
 //! ([`IntentModel::predict`]). [`IntentModel::to_bytes`] and [`IntentModel::from_bytes`] write and read the model file,
 //! which carries digests of its contents.
 
-mod argmax;
 mod class_weight;
 pub mod confidence;
 mod explain;
@@ -38,7 +37,9 @@ pub use progress::{Progress, Silent};
 pub use resources::Resources;
 pub use sample::Sample;
 pub use spec::{HeadKind, HeadSpec, ModelSpec};
-pub use training::{CrossValidation, CrossValidator, HeldOut, cross_validate, temperatures, train};
+pub use training::{
+    CrossValidation, CrossValidator, HeldOut, TrainingInput, cross_validate, temperatures, train,
+};
 
 #[cfg(test)]
 mod tests;

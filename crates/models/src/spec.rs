@@ -7,6 +7,7 @@ use crate::{
 };
 use botops_features::{FeatureKind, FeatureSpec};
 use botops_findings::{Fault, Result};
+use botops_spec::Spec;
 use serde::{Deserialize, Serialize};
 
 /// The specification of a model, as written in YAML.
@@ -167,16 +168,18 @@ impl ModelSpec {
             && class_weight.is_none();
         if is_of_version_1 { 1 } else { 2 }
     }
+}
 
+impl Spec for ModelSpec {
     /// Checks every number.
     ///
     /// # Errors
     /// `BOT-7010` (exit 2), naming the key and its range; `BOT-7014` (exit 2) for a head that does not support the
     /// features; `BOT-7063` (exit 2) for a score that a fine-tuned model does not have.
-    pub fn check(&self) -> Result<()> {
-        self.features.check()?;
-        self.fallback.check()?;
-        self.conformal.as_ref().map_or(Ok(()), ConformalSpec::check)?;
+    fn check_ranges(&self) -> Result<()> {
+        self.features.check_ranges()?;
+        self.fallback.check_ranges()?;
+        self.conformal.as_ref().map_or(Ok(()), ConformalSpec::check_ranges)?;
         if !self.head.kind.fits(self.features.kind) {
             let (head, features) = (self.head.kind.name(), self.features.kind.name());
             return Err(Fault::usage(
@@ -223,7 +226,7 @@ impl ModelSpec {
                 )
                 .hint("remove it, or set `kind: fine_tuned`"));
             }
-            fine_tuning.check()?;
+            fine_tuning.check_ranges()?;
             if fine_tuning.validation_share == 0.0 {
                 return Err(Fault::usage("BOT-7010", "`fine_tuning.validation_share` is 0")
                     .hint("set it above 0, such as `0.1`: the confidence of the model is fitted on held-out rows"));

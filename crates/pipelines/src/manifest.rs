@@ -10,10 +10,11 @@ use botops_evaluation::Metric;
 use botops_findings::{Fault, Result};
 use botops_labels::OOS;
 use botops_models::{
-    self as models, FallbackSpec, HeadKind, IntentModel, ModelSpec, Sample, Silent,
+    self as models, FallbackSpec, HeadKind, IntentModel, ModelSpec, Sample, Silent, TrainingInput,
     confidence::ScoreChoice,
 };
 use botops_registry::{Manifest, ManifestFile};
+use botops_spec::Spec as _;
 use botops_text as text;
 use std::{collections::BTreeMap, path::Path};
 
@@ -139,14 +140,13 @@ pub fn rows_out_of_fold<'a>(data: &'a Dataset, model: &'a IntentModel) -> Result
             .collect();
         let lineage = model.lineage();
         let (fallback, threshold) = fold_fallback(model, &seen);
-        let other = models::train(
-            &seen,
-            &ModelSpec { fallback, ..lineage.spec.clone() },
-            equipment.resources(),
-            DialogueSpec::default(),
-            lineage.clone(),
-            &Silent,
-        )?;
+        let spec = ModelSpec { fallback, ..lineage.spec.clone() }.check()?;
+        let input = TrainingInput {
+            resources: equipment.resources(),
+            lineage: lineage.clone(),
+            ..TrainingInput::new(&seen, &spec)
+        };
+        let other = models::train(input, &Silent)?;
         let held_out: Vec<usize> = (0..folds.len()).filter(|&i| folds[i] == fold).collect();
         let texts: Vec<&str> = held_out.iter().map(|&i| data.records[i].text.as_str()).collect();
         let (predictions, _) = other.predict_many(&texts);

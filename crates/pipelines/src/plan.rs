@@ -2,7 +2,7 @@
 
 use super::spec::{PipelineSpec, SplitStage, StageSpec};
 use botops_findings::{Fault, Place, Result};
-use botops_spec::nearest;
+use botops_spec::{Spec as _, nearest};
 use std::path::{Path, PathBuf};
 
 /// The name of the stage that trains the first champion.
@@ -58,10 +58,15 @@ impl Plan {
             .file(file)
             .hint("add `model: support` to the pipeline, or to botops.yaml"));
         }
-        if spec.baseline.is_some() {
+        if let Some(baseline) = &spec.baseline {
+            baseline.check_ranges().map_err(|fault| {
+                let (file, key) = (Some(file.display().to_string()), Some("baseline".to_owned()));
+                fault.at(Place { file, key, ..Place::default() })
+            })?;
             add_baseline(&mut stages, &spec, file)?;
         }
         let stages = sorted(stages, file)?;
+        spec.stages.iter().try_for_each(|stage| check_settings(stage, file))?;
         Ok(Self { file: file.to_owned(), spec, model, stages })
     }
 
@@ -111,6 +116,17 @@ fn stages_by_name(spec: &PipelineSpec, file: &Path) -> Result<Vec<Stage>> {
         stages.push(Stage { name: name.to_owned(), spec: Some(stage.clone()), needs: Vec::new() });
     }
     Ok(stages)
+}
+
+/// Checks the settings of `stage`, so that a mistake is found before any stage runs.
+fn check_settings(stage: &StageSpec, file: &Path) -> Result<()> {
+    stage.check_settings().map_err(|(block, fault)| {
+        let key = match &fault.place().key {
+            Some(key) => format!("{block}.{key}"),
+            None => block.to_owned(),
+        };
+        fault.at(place(file, stage.name(), &key))
+    })
 }
 
 /// Adds the needs of each stage: those that it takes files from, and those named under `after`.

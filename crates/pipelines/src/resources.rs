@@ -4,6 +4,7 @@ use botops_digest::Digest;
 use botops_features::{EmbeddingCache, Encoder, EncoderFiles, EncoderSpec, Hub, HubSource};
 use botops_findings::{Fault, Finding, Result};
 use botops_models::{HeadKind, ModelSpec, Progress, Resources};
+use botops_spec::Spec as _;
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -32,7 +33,7 @@ impl Encoders {
     /// # Errors
     /// Those of [`ModelSpec::check`], [`EncoderFiles::read`], [`Hub::fetch`] and [`Encoder::new`].
     pub async fn prepare(&self, spec: &ModelSpec, progress: &dyn Progress) -> Result<Equipment> {
-        spec.check()?;
+        spec.check_ranges()?;
         let Some(encoder_spec) = &spec.features.encoder else { return Ok(Equipment::default()) };
         let (files, folder) = match HubSource::is_hub_source(&encoder_spec.source) {
             true => {

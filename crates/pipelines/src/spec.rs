@@ -6,7 +6,8 @@ use botops_evaluation::GateSpec;
 use botops_findings::{Fault, Result};
 use botops_models::ModelSpec;
 use botops_rollout::RolloutSpec;
-use botops_spec as spec;
+use botops_spec::{self as spec, Spec as _};
+use botops_splits::{LockedSplitSpec, SplitSpec};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -214,7 +215,44 @@ fn default_seed() -> u64 {
     17
 }
 
+impl SplitStage {
+    /// Returns the settings of a split without a lock.
+    pub(super) fn by_text(&self) -> SplitSpec {
+        SplitSpec { test_share: self.test_share, seed: self.seed }
+    }
+
+    /// Returns the settings of a split with a lock.
+    pub(super) fn locked(&self) -> LockedSplitSpec {
+        LockedSplitSpec {
+            test_share: self.test_share,
+            validation_share: self.validation_share.unwrap_or(0.0),
+            seed: self.seed,
+            group: None,
+        }
+    }
+}
+
 impl StageSpec {
+    /// Checks the settings of the stage.
+    ///
+    /// # Errors
+    /// The fault of a setting out of range, and the key of the stage that it is under.
+    pub(super) fn check_settings(&self) -> Result<(), (&'static str, Fault)> {
+        match self {
+            Self::Split(stage) if stage.lock.is_some() => {
+                stage.locked().check_ranges().map_err(|fault| ("test_share", fault))
+            }
+            Self::Split(stage) => {
+                stage.by_text().check_ranges().map_err(|fault| ("test_share", fault))
+            }
+            Self::Train(stage) => stage.model.check_ranges().map_err(|fault| ("model", fault)),
+            Self::Gate(stage) => stage.rules.check_ranges().map_err(|fault| ("rules", fault)),
+            Self::Drift(stage) => stage.rules.check_ranges().map_err(|fault| ("rules", fault)),
+            Self::Promote(stage) => stage.plan.check().map(|_| ()).map_err(|fault| ("plan", fault)),
+            Self::Validate(_) | Self::Evaluate(_) | Self::Push(_) | Self::Shell(_) => Ok(()),
+        }
+    }
+
     /// Returns the kind of the stage, such as `train`.
     #[must_use]
     pub fn kind(&self) -> &'static str {

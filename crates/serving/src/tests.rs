@@ -10,9 +10,9 @@ use super::{
     server::{bind, listen, new_app},
     shadow,
 };
-use botops_dialogue::DialogueSpec;
 use botops_digest::Digest;
-use botops_models::{IntentModel, Lineage, ModelSpec, Resources, Sample, Silent, train};
+use botops_models::{IntentModel, ModelSpec, Sample, Silent, TrainingInput, train};
+use botops_spec::Spec as _;
 use chrono::DateTime;
 use std::{
     io::Write,
@@ -57,15 +57,7 @@ pub(super) fn model() -> IntentModel {
         .map(|text| Sample { text, intent: "fruit" })
         .chain(vehicle.iter().map(|text| Sample { text, intent: "vehicle" }))
         .collect();
-    train(
-        &samples,
-        &ModelSpec::default(),
-        Resources::default(),
-        DialogueSpec::default(),
-        Lineage::default(),
-        &Silent,
-    )
-    .unwrap()
+    train(TrainingInput::new(&samples, &ModelSpec::default().check().unwrap()), &Silent).unwrap()
 }
 
 fn served(name: &str) -> Served {

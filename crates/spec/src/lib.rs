@@ -4,6 +4,7 @@
 //! [`tree`] reads files whose keys are data.
 
 mod block_hint;
+mod checked;
 mod nearest_name;
 mod outline;
 mod reading;
@@ -12,6 +13,7 @@ mod text_clip;
 mod tree;
 mod yaml_errors;
 
+pub use checked::{Checked, Spec};
 pub use nearest_name::nearest;
 pub use outline::Outline;
 pub use reading::{text, unreadable};

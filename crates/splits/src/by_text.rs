@@ -4,6 +4,7 @@ use botops_datasets::{Dataset, Record, part};
 use botops_digest::{Digest, Hasher};
 use botops_findings::{Fault, Place, Result};
 use botops_labels::OOS;
+use botops_spec::{Checked, Spec};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -20,6 +21,21 @@ pub struct SplitSpec {
 impl Default for SplitSpec {
     fn default() -> Self {
         Self { test_share: 0.2, seed: 17 }
+    }
+}
+
+impl Spec for SplitSpec {
+    /// Checks that both sides get a share.
+    ///
+    /// # Errors
+    /// `BOT-2130` (exit 2).
+    fn check_ranges(&self) -> Result<()> {
+        let share = self.test_share;
+        if share > 0.0 && share < 1.0 {
+            return Ok(());
+        }
+        Err(Fault::usage("BOT-2130", format!("a test share of {share} leaves one side empty"))
+            .hint("write a share between 0 and 1, such as `test_share: 0.2`"))
     }
 }
 
@@ -44,16 +60,9 @@ pub struct Split {
 /// Out-of-scope and unlabeled records are split the same way, and go to train when they form only one unit.
 ///
 /// # Errors
-/// `BOT-2130` for a share outside (0, 1) (exit 2); `BOT-2131` when an intent has too few records for both sides (exit 4).
-pub fn split(data: &Dataset, spec: &SplitSpec) -> Result<Split> {
+/// `BOT-2131` when an intent has too few records for both sides (exit 4).
+pub fn split(data: &Dataset, spec: &Checked<SplitSpec>) -> Result<Split> {
     let share = spec.test_share;
-    if !(share > 0.0 && share < 1.0) {
-        return Err(Fault::usage(
-            "BOT-2130",
-            format!("a test share of {share} leaves one side empty"),
-        )
-        .hint("write a share between 0 and 1, such as `test_share: 0.2`"));
-    }
     // A unit is a folded text: it has a hash, and the stratum of its first record.
     let folds: Vec<String> = data.records.iter().map(|r| botops_text::fold(&r.text)).collect();
     type ByLanguage<'a> = BTreeMap<Option<&'a str>, Vec<(Digest, &'a str)>>;

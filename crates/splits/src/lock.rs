@@ -5,6 +5,7 @@
 use botops_datasets::{Dataset, Rejected};
 use botops_digest::Hasher;
 use botops_findings::{Fault, Finding, Result};
+use botops_spec::Spec;
 use botops_text::{self as text, NearSpec};
 use serde::{Deserialize, Serialize};
 use std::{
@@ -59,12 +60,12 @@ pub struct LockedSplitSpec {
     pub group: Option<String>,
 }
 
-impl LockedSplitSpec {
+impl Spec for LockedSplitSpec {
     /// Checks that every side gets a share.
     ///
     /// # Errors
     /// `BOT-2130` (exit 2).
-    pub(crate) fn check(&self) -> Result<()> {
+    fn check_ranges(&self) -> Result<()> {
         let Self { test_share: test, validation_share: validation, .. } = self;
         let invalid = |message: String| {
             Err(Fault::usage("BOT-2130", message)

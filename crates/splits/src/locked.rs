@@ -11,6 +11,7 @@ use crate::{
 };
 use botops_datasets::Dataset;
 use botops_findings::{Fault, Place, Result};
+use botops_spec::Checked;
 use botops_text::{self as text, NearSpec};
 
 /// Splits `data` by `spec`. Everything that `lock` names keeps its side.
@@ -25,15 +26,14 @@ use botops_text::{self as text, NearSpec};
 ///   returned lock gives them once more
 ///
 /// # Errors
-/// `BOT-2130` shares that leave a side empty, `BOT-2185` a lock made with other settings, `BOT-2182` all records form
+/// `BOT-2185` a lock made with other settings, `BOT-2182` all records form
 /// one unit (exit 2); `BOT-2131` an intent has too few units for all sides (exit 4).
 pub fn split_locked(
     data: &Dataset,
     groups: Option<&[Option<String>]>,
-    spec: &LockedSplitSpec,
+    spec: &Checked<LockedSplitSpec>,
     lock: Option<&SplitLock>,
 ) -> Result<LockedSplit> {
-    spec.check()?;
     let near = NearSpec::default();
     let fresh = SplitLock::new(spec, &near);
     if let Some(lock) = lock

@@ -10,7 +10,7 @@ use botops_pipelines::{
     plan::{Plan, Stage},
     spec::{StageSpec, TrainStage},
 };
-use botops_spec::{self as spec, Outline, nearest};
+use botops_spec::{self as spec, Outline, Spec as _, nearest};
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::Path,
@@ -66,7 +66,7 @@ impl TunePlan {
         tune.check(&places)?;
         let (stage, train) = tuned(&plan, &tune, &places)?;
         let space = Space { base: &train.model, dimensions: &tune.space, seed: tune.seed };
-        train.model.check().map_err(|fault| {
+        train.model.check_ranges().map_err(|fault| {
             let key = Some(format!("stages.{stage}.model"));
             fault.at(Place { file: Some(file.clone()), key, ..Place::default() })
         })?;

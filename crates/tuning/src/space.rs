@@ -4,7 +4,7 @@ use botops_digest::Digest;
 use botops_findings::{Fault, Result};
 use botops_models::ModelSpec;
 use botops_pipelines::tune_block::{Dimension, Places};
-use botops_spec as spec;
+use botops_spec::{self as spec, Spec as _};
 use botops_stats::random::Random;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -35,7 +35,7 @@ impl Space<'_> {
     /// Returns the base changed by `params`.
     ///
     /// # Errors
-    /// Those of [`spec::parse`] and [`ModelSpec::check`]; the caller sets their place.
+    /// Those of [`spec::parse`] and [`Spec::check_ranges`]; the caller sets their place.
     fn changed(&self, params: &Params) -> Result<ModelSpec> {
         let mut value = serde_json::to_value(self.base).expect("a spec is valid JSON");
         for (key, new) in params {
@@ -51,7 +51,7 @@ impl Space<'_> {
                 })?
             }
         };
-        model.check()?;
+        model.check_ranges()?;
         Ok(model)
     }
 
@@ -136,7 +136,7 @@ impl Space<'_> {
     /// # Errors
     /// `BOT-8044` (exit 2) if no draw can be trained; the fault of the base configuration.
     pub(crate) fn trials(&self, n: u32, places: &Places<'_>) -> Result<Drawn> {
-        self.base.check()?;
+        self.base.check_ranges()?;
         let mut trials = vec![(Params::new(), self.base.clone())];
         for number in 1..n {
             let mut impossible = None;

@@ -6,6 +6,7 @@ use botops_findings::{Fault, Result};
 use botops_models::HeadKind;
 use botops_pipelines::Ignore;
 use botops_spec as spec;
+use botops_spec::Spec as _;
 use botops_store::Store;
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
@@ -126,7 +127,7 @@ fn whole_blocks_can_be_chosen_and_combinations_that_cannot_be_trained_are_not_dr
          { choice: [[0, 0], [1, 2], [1, 1]] }\n    head: { choice: [{ kind: linear_svm, c: 1 }, { kind: logistic_regression }] }\n",
     )
     .unwrap();
-    assert!(found.trials.iter().all(|trial| trial.spec.check().is_ok()));
+    assert!(found.trials.iter().all(|trial| trial.spec.check_ranges().is_ok()));
     // 2 * 3 * 2 combinations, less the two without any n-gram; the base's head is none of the two.
     assert_eq!((found.trials.len(), found.is_exhausted), (11, true));
     assert!(found.trials[1..].iter().any(|t| t.spec.head.kind == HeadKind::LogisticRegression));

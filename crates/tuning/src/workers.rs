@@ -4,6 +4,7 @@ use botops_evaluation::{FoldOutcome, judge_folds};
 use botops_findings::{Fault, Result};
 use botops_models::{CrossValidator, ModelSpec, Sample, Silent};
 use botops_pipelines::Equipment;
+use botops_spec::Spec as _;
 use std::{
     ops::Range,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -145,7 +146,7 @@ fn work(
                         return;
                     }
                     let began = Instant::now();
-                    let judge = || validator.held_out(&spec, folds, share, 1, &Silent);
+                    let judge = || validator.held_out(&spec.check()?, folds, share, 1, &Silent);
                     // After a panic in one thread the others would wait forever, so it becomes a result.
                     let folds = catch_unwind(AssertUnwindSafe(judge))
                         .unwrap_or_else(|_| Err(lost()))

@@ -6,6 +6,7 @@ use botops_datasets::{
 use botops_expectations::Expectations;
 use botops_findings::{Result, Severity};
 use botops_profile::profile_records;
+use botops_spec::Spec as _;
 use botops_splits::{Split, SplitSpec, split};
 use proptest::prelude::*;
 use std::{
@@ -461,7 +462,7 @@ mod real {
             "{:?}",
             codes(&validation)
         );
-        let Split { train, test } = split(&train, &SplitSpec::default()).unwrap();
+        let Split { train, test } = split(&train, &SplitSpec::default().check().unwrap()).unwrap();
         assert_eq!(profile_records(&test).text.unwrap().intents.len(), 77);
         assert_eq!(train.records.len() + test.records.len(), 10_003);
     }

@@ -15,6 +15,7 @@ use botops_curation::{LabelIssue, LabelIssueSpec, LabelIssues, NearRecord, Oddit
 use botops_datasets::{self as datasets, Presence};
 use botops_findings::{Fault, Result};
 use botops_models::{CrossValidator, ModelSpec};
+use botops_spec::Spec as _;
 use botops_text::{display, interval, percent, redact};
 use serde::Serialize;
 use std::path::PathBuf;
@@ -72,8 +73,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let (mut spec, mut unused) = (LabelIssueSpec::default(), Vec::new());
     if let Some(path) = &args.config {
         let model: ModelSpec = botops_spec::read(path)?;
-        model.check().map_err(|fault| fault.file(path))?;
-        spec.model = model;
+        spec.model = model.check().map_err(|fault| fault.file(path))?;
         unused = ModelSpec::unused(path)?;
     }
     spec.at_least = args.at_least.unwrap_or(spec.at_least);

@@ -10,6 +10,7 @@ use crate::cli::{
 use botops_datasets::{self as datasets, Dataset, Presence, ReadOptions};
 use botops_digest::Digest;
 use botops_findings::{Fault, Result};
+use botops_spec::Spec as _;
 use botops_splits::{LockedSplit, LockedSplitSpec, SplitLock, SplitSide};
 use botops_text::{percent, shell_line};
 use serde::Serialize;
@@ -94,6 +95,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         seed: args.seed.or(locked.map(|spec| spec.seed)).unwrap_or(SEED),
         group: args.group.clone().or_else(|| locked.and_then(|spec| spec.group.clone())),
     };
+    let spec = spec.check()?;
     let options = args.columns.options(Presence::Required);
     // Groups take a second pass over the data, and standard input can be read only once.
     let piped = match spec.group.is_some() && args.data == Path::new(datasets::STDIN) {

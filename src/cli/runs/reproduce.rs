@@ -22,8 +22,9 @@ use botops_digest::Digest;
 use botops_evaluation as evaluation;
 use botops_experiments::{Retraced, RunRecord, retrace};
 use botops_findings::{Finding, Result, Severity};
-use botops_models::{self as models, HeadKind, IntentModel, Lineage};
+use botops_models::{self as models, HeadKind, IntentModel, Lineage, TrainingInput};
 use botops_pipelines::{self as pipelines, Equipment};
+use botops_spec::Spec as _;
 use botops_text::shell_line;
 use inputs::Inputs;
 
@@ -107,14 +108,14 @@ fn train(
         (Some(encoder), kind) if kind != HeadKind::FineTuned => Equipment::with(Some(encoder)),
         _ => context.equipment(&inputs.spec)?,
     };
-    let model = models::train(
-        &samples,
-        &inputs.spec,
-        equipment.resources(),
-        inputs.dialogue.clone(),
+    let input = TrainingInput {
+        samples: &samples,
+        spec: &inputs.spec.clone().check()?,
+        resources: equipment.resources(),
+        dialogue: inputs.dialogue.clone(),
         lineage,
-        &Training::new(&context.printer),
-    )?;
+    };
+    let model = models::train(input, &Training::new(&context.printer))?;
     let bytes = model.to_bytes();
     Ok((model, bytes, accepted))
 }

@@ -12,6 +12,7 @@ use botops_models::ModelSpec;
 use botops_pipelines::{Encoders, Equipment};
 use botops_registry::{Act, Registry};
 use botops_snapshots::Snapshots;
+use botops_spec::Spec as _;
 use botops_store::Store;
 use botops_workspace::{Overrides, Workspace};
 use std::{cell::OnceCell, collections::BTreeMap, future::Future, path::PathBuf};
@@ -89,7 +90,7 @@ impl Context {
     /// Finds and reads the resources that a training by `spec` needs besides records.
     pub(crate) fn equipment(&self, spec: &ModelSpec) -> Result<Equipment> {
         if spec.features.encoder.is_none() {
-            spec.check()?;
+            spec.check_ranges()?;
             return Ok(Equipment::default());
         }
         let encoders = self.encoders()?;

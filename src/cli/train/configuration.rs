@@ -5,7 +5,7 @@ use crate::cli::session::context::{self, Context};
 use botops_features::{EncoderSpec, FeatureKind, HubSource};
 use botops_findings::{Finding, Result};
 use botops_models::{HeadKind, ModelSpec};
-use botops_spec::{self as spec, Outline};
+use botops_spec::{self as spec, Checked, Outline, Spec as _};
 use std::path::Path;
 
 /// The name of the default configuration.
@@ -16,7 +16,7 @@ pub(super) struct Configuration {
     /// The file, or the name of the default configuration.
     pub(super) name: String,
     /// The settings, with the flags applied.
-    pub(super) spec: ModelSpec,
+    pub(super) spec: Checked<ModelSpec>,
     /// The keys of the file that have no effect because of other keys.
     pub(super) unused: Vec<Finding>,
 }
@@ -25,7 +25,7 @@ impl Configuration {
     /// Reads the configurations of the command line, in order; each file is read once.
     pub(super) fn all(args: &Args, context: &Context) -> Result<Vec<Self>> {
         if args.config.is_empty() {
-            let spec = overridden(args, ModelSpec::default(), context)?;
+            let spec = overridden(args, ModelSpec::default(), context)?.check()?;
             return Ok(vec![Self { name: DEFAULT.to_owned(), spec, unused: Vec::new() }]);
         }
         args.config.iter().map(|path| Self::read(path, args, context)).collect()
@@ -35,17 +35,8 @@ impl Configuration {
         let (yaml, name) = (spec::text(path)?, path.display().to_string());
         let written: ModelSpec = spec::parse(&yaml, &name)?;
         let unused = written.unused_below(&Outline::of(&yaml), &name, "");
-        Ok(Self { spec: overridden(args, written, context)?, name, unused })
-    }
-
-    /// Checks the values of the settings.
-    ///
-    /// # Errors
-    /// Those of [`ModelSpec::check`], with the file.
-    pub(super) fn check(&self) -> Result<()> {
-        self.spec
-            .check()
-            .map_err(|fault| if self.name == DEFAULT { fault } else { fault.file(&self.name) })
+        let spec = overridden(args, written, context)?.check();
+        Ok(Self { spec: spec.map_err(|fault| fault.file(&name))?, name, unused })
     }
 }
 

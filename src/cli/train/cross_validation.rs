@@ -24,6 +24,7 @@ use botops_findings::{Fault, Finding, Result, Severity};
 use botops_models::{CrossValidator, ModelSpec, Sample};
 use botops_pipelines::{self as pipelines, Equipment};
 use botops_report as report;
+use botops_spec::Spec as _;
 use chrono::{DateTime, Utc};
 use measured::Measured;
 use serde::Serialize;
@@ -102,7 +103,6 @@ fn configurations(args: &Args, context: &Context) -> Result<Vec<Configuration>> 
         return Err(Fault::usage("BOT-3032", message)
             .hint("repeat one `--config`, or compare several without `--repeat`"));
     }
-    configurations.iter().try_for_each(Configuration::check)?;
     Ok(configurations)
 }
 
@@ -188,8 +188,8 @@ impl Work<'_> {
         let mut metrics = vec![first.report.metrics.clone()];
         for &seed in &seeds[1..] {
             self.context.printer.say(&format!("{name}: seed {seed}"));
-            let spec = &ModelSpec { seed, ..spec.clone() };
-            let candidate = Candidate { name, spec, seed };
+            let spec = ModelSpec { seed, ..(**spec).clone() }.check()?;
+            let candidate = Candidate { name, spec: &spec, seed };
             let result = self.cross_validate(&self.deal(seed)?, candidate, progress)?;
             metrics.push(result.report.metrics);
         }

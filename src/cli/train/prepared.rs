@@ -48,7 +48,7 @@ impl Prepared {
         Lineage {
             data: Some(self.training.data.digest),
             n_samples: self.training.usable.samples().len() as u64,
-            spec: self.configuration.spec.clone(),
+            spec: (*self.configuration.spec).clone(),
             botops: env!("CARGO_PKG_VERSION").to_owned(),
         }
     }

@@ -3,11 +3,11 @@
 use super::prepared::Prepared;
 use crate::cli::terminal::{progress::Training, tables};
 use botops_datasets::Dataset;
-use botops_dialogue::DialogueSpec;
 use botops_digest::Digest;
 use botops_evaluation::{self as evaluation, Metric, SeedSpread};
 use botops_findings::Result;
-use botops_models::{self as models, Lineage, ModelSpec, Resources};
+use botops_models::{self as models, Lineage, ModelSpec, Resources, TrainingInput};
+use botops_spec::Spec as _;
 use std::collections::BTreeMap;
 
 /// Returns `n` consecutive seeds, beginning with `first`.
@@ -29,17 +29,15 @@ pub(super) fn on_test(
     let seeds = of(spec.seed, n);
     let mut metrics = vec![first.clone()];
     for &seed in &seeds[1..] {
-        let spec = ModelSpec { seed, ..spec.clone() };
-        let model = models::train(
-            &samples,
-            &spec,
+        let spec = ModelSpec { seed, ..(**spec).clone() }.check()?;
+        let input = TrainingInput {
             resources,
-            DialogueSpec::default(),
-            Lineage { spec: spec.clone(), ..lineage.clone() },
-            progress,
-        )?;
+            lineage: Lineage { spec: (*spec).clone(), ..lineage.clone() },
+            ..TrainingInput::new(&samples, &spec)
+        };
+        let model = models::train(input, progress)?;
         // These models are not written, so they have no digest of a file.
-        let digest = Digest::of_json(&spec);
+        let digest = Digest::of_json(&*spec);
         metrics.push(evaluation::evaluate(&model, digest, test)?.metrics);
     }
     Ok(evaluation::seed_spread(&seeds, &metrics.iter().collect::<Vec<_>>()))

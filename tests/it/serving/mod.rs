@@ -8,12 +8,11 @@ mod swaps;
 use botops_dialogue::DialogueSpec;
 use botops_digest::{Digest, canonical_json};
 use botops_evaluation::{GateReport, GateResult, PassedGates};
-use botops_models::{
-    FallbackSpec, IntentModel, Lineage, ModelSpec, Resources, Sample, Silent, train,
-};
+use botops_models::{FallbackSpec, IntentModel, ModelSpec, Sample, Silent, TrainingInput, train};
 use botops_registry::{Act, Manifest, ManifestFile, Registry, Version};
 use botops_rollout::{RolloutSpec, StepSpec};
 use botops_serving::{AdminClient, RequestLog, Running, ServerSettings, Source, start};
+use botops_spec::Spec as _;
 use botops_stats::random::Random;
 use botops_store::Store;
 use botops_workspace::Secret;
@@ -72,7 +71,8 @@ pub(crate) fn model(n: usize, seed: u64, rename: fn(&'static str) -> &'static st
     // With such a small vocabulary, a model has high confidence.
     let fallback = FallbackSpec { threshold: 0.95, ..FallbackSpec::default() };
     let spec = ModelSpec { goldens: 8, fallback, ..ModelSpec::default() };
-    train(&samples, &spec, Resources::default(), dialogue, Lineage::default(), &Silent).unwrap()
+    let spec = spec.check().unwrap();
+    train(TrainingInput { dialogue, ..TrainingInput::new(&samples, &spec) }, &Silent).unwrap()
 }
 
 /// Leaves intents unchanged.

@@ -2,13 +2,13 @@
 
 use super::{assert_number, corpus, get, http, model, post, serve_file, settings, unchanged};
 use crate::confidence::messages;
-use botops_dialogue::DialogueSpec;
 use botops_findings::FaultKind;
 use botops_models::{
-    ConformalSpec, FallbackSpec, IntentModel, Lineage, ModelSpec, Resources, Sample, Scratch,
-    Silent, confidence::ScoreChoice, train,
+    ConformalSpec, FallbackSpec, IntentModel, ModelSpec, Sample, Scratch, Silent, TrainingInput,
+    confidence::ScoreChoice, train,
 };
 use botops_serving::{Source, start};
+use botops_spec::Spec as _;
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -60,8 +60,7 @@ async fn the_server_applies_the_threshold_and_the_sets_from_training() {
     };
     let conformal = Some(ConformalSpec { alpha: 0.2, ..ConformalSpec::default() });
     let spec = ModelSpec { fallback, conformal, ..ModelSpec::default() };
-    let (resources, lineage) = (Resources::default(), Lineage::default());
-    let model = train(&samples, &spec, resources, DialogueSpec::default(), lineage, &Silent);
+    let model = train(TrainingInput::new(&samples, &spec.check().unwrap()), &Silent);
     // The server gets a model that was read back from its file.
     let model = IntentModel::from_bytes(&model.unwrap().to_bytes()).unwrap();
     let served = IntentModel::from_bytes(&model.to_bytes()).unwrap();

@@ -41,6 +41,7 @@ pub use weights::EncoderTensor;
 
 use botops_digest::{Digest, Hasher, canonical_json};
 use botops_findings::Result;
+use botops_spec::Spec as _;
 use forward::Network;
 use serde::Serialize;
 use std::sync::OnceLock;
@@ -88,7 +89,7 @@ impl Encoder {
     /// - `BOT-7024`: the tokenizer is malformed or has another vocabulary
     /// - `BOT-7025` (exit 2): `max_tokens` is below 2, or above the number of positions
     pub fn new(files: &EncoderFiles, spec: &EncoderSpec) -> Result<Self> {
-        spec.check()?;
+        spec.check_ranges()?;
         let config = EncoderConfig::from_json(&files.config)?;
         spec::check_max_tokens(spec.max_tokens, &config)?;
         let pooling = match (spec.pooling, &files.pooling) {

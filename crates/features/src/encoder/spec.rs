@@ -2,6 +2,7 @@
 
 use super::EncoderConfig;
 use botops_findings::{Fault, Result};
+use botops_spec::Spec;
 use serde::{Deserialize, Serialize};
 
 /// The source of an encoder, and its settings.
@@ -29,12 +30,14 @@ impl EncoderSpec {
     pub fn new(source: impl Into<String>) -> Self {
         Self { source: source.into(), pooling: None, max_tokens: default_max_tokens() }
     }
+}
 
+impl Spec for EncoderSpec {
     /// Checks the settings that do not depend on the encoder.
     ///
     /// # Errors
     /// `BOT-7025` (exit 2) for an empty source, or `max_tokens` below 2.
-    pub fn check(&self) -> Result<()> {
+    fn check_ranges(&self) -> Result<()> {
         if self.source.trim().is_empty() {
             return Err(Fault::usage("BOT-7025", "the encoder has no `source`").hint(
                 "name a folder with config.json, tokenizer.json and model.safetensors, or `hf://owner/name`",

@@ -40,7 +40,7 @@ fn every_value_equals_that_of_the_vectorizer() {
             compat: Some(Compat::Sklearn),
             ..TfidfSpec::default()
         };
-        let (tfidf, counts) = Tfidf::fit(&docs, &spec, |_| ()).unwrap();
+        let (tfidf, counts) = fit(&docs, &spec).unwrap();
         assert_eq!(
             tfidf.vocabulary().terms().iter().map(|t| t.text.as_str()).collect::<Vec<_>>(),
             strings(&case["terms"]),
@@ -98,7 +98,7 @@ fn chi_square_equals_that_of_scikit_learn() {
         1.360_206_085, // the
         1.087_418_57,  // there
     ];
-    let (tfidf, counts) = Tfidf::fit(&DOCS, &plain(None, Some(Compat::Sklearn)), |_| ()).unwrap();
+    let (tfidf, counts) = fit(&DOCS, &plain(None, Some(Compat::Sklearn))).unwrap();
     let x = tfidf.weigh(&counts, tfidf.idf());
     let rows: Vec<u32> = (0..7).collect();
     let got = chi_square(&x, &rows, &INTENTS, 3);
@@ -127,7 +127,7 @@ fn with_compat_selected_terms_keep_their_values() {
     ];
     let columns = [0, 2, 5, 7, 9];
     let spec = plain(Some(5), Some(Compat::Sklearn));
-    let (tfidf, counts) = Tfidf::fit(&DOCS, &spec, |_| ()).unwrap();
+    let (tfidf, counts) = fit(&DOCS, &spec).unwrap();
     let rows: Vec<u32> = (0..7).collect();
     let as_of = tfidf.weigh_as_of(&counts, &rows, &INTENTS, 3);
     let (tfidf, counts) = tfidf.select(counts, &rows, &INTENTS, 3);
@@ -156,7 +156,7 @@ fn with_compat_selected_terms_keep_their_values() {
 #[test]
 fn without_compat_rows_have_only_the_selected_terms() {
     let spec = plain(Some(5), None);
-    let (all, counts) = Tfidf::fit(&DOCS, &spec, |_| ()).unwrap();
+    let (all, counts) = fit(&DOCS, &spec).unwrap();
     let rows: Vec<u32> = (0..7).collect();
     let as_of = all.weigh_as_of(&counts, &rows, &INTENTS, 3);
     let (tfidf, counts) = all.clone().select(counts, &rows, &INTENTS, 3);
@@ -190,10 +190,10 @@ fn selection_in_a_fold_ignores_the_other_rows() {
     let docs = ["a now", "b now", "a later", "b later", "a now now later"];
     let intents = [0, 0, 1, 1, 1];
     let spec = TfidfSpec { select: Some(2), ..super::tfidf_spec([1, 1], [0, 0]) };
-    let (tfidf, counts) = Tfidf::fit(&docs, &spec, |_| ()).unwrap();
+    let (tfidf, counts) = fit(&docs, &spec).unwrap();
     let fold = [0, 1, 2, 3];
     let x = tfidf.weigh_as_of(&counts, &fold, &intents, 2);
-    let (alone, alone_counts) = Tfidf::fit(&docs[..4], &spec, |_| ()).unwrap();
+    let (alone, alone_counts) = fit(&docs[..4], &spec).unwrap();
     let (alone, _) = alone.select(alone_counts, &fold, &intents, 2);
     let kept: Vec<&str> = alone.vocabulary().terms().iter().map(|t| t.text.as_str()).collect();
     assert_eq!(kept, ["later", "now"]);

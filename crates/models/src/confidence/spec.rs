@@ -2,6 +2,7 @@
 
 use super::score::OosScore;
 use botops_findings::{Fault, Result};
+use botops_spec::Spec;
 use botops_stats::conformal::Nonconformity;
 use serde::{Deserialize, Serialize};
 
@@ -148,12 +149,14 @@ impl ConformalSpec {
     pub fn is_default(&self) -> bool {
         *self == Self::default()
     }
+}
 
+impl Spec for ConformalSpec {
     /// Checks every number.
     ///
     /// # Errors
     /// `BOT-7010` (exit 2), naming the key.
-    pub fn check(&self) -> Result<()> {
+    fn check_ranges(&self) -> Result<()> {
         within(
             self.alpha > 0.0 && self.alpha < 1.0,
             "conformal.alpha",
@@ -167,12 +170,12 @@ impl ConformalSpec {
     }
 }
 
-impl FallbackSpec {
+impl Spec for FallbackSpec {
     /// Checks every number.
     ///
     /// # Errors
     /// `BOT-7010` (exit 2), naming the key.
-    pub fn check(&self) -> Result<()> {
+    fn check_ranges(&self) -> Result<()> {
         within(
             (0.0..=1.0).contains(&self.threshold),
             "fallback.threshold",

@@ -1,8 +1,10 @@
 //! The input of calibration: scores of records by models that never saw them.
 
 use super::score::Evidence;
-use crate::argmax::argmax;
-use botops_stats::calibration::{fit_temperature, softmax};
+use botops_stats::{
+    argmax::argmax,
+    calibration::{fit_temperature, softmax},
+};
 
 /// Scores of records by models that never saw them.
 ///

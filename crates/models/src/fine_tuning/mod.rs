@@ -45,6 +45,7 @@ use botops_features::{
     encoder::network::{self, Frozen},
 };
 use botops_findings::{Fault, Result};
+use botops_spec::Spec as _;
 use checkpoint::Checkpoints;
 use classifier::Classifier;
 use serde::Serialize;
@@ -100,7 +101,7 @@ struct RunKey<'a> {
 /// If `texts` and `y` differ in length, or an intent is `n_classes` or above.
 pub fn fine_tune(input: &FineTuningInput<'_>, progress: &dyn Progress) -> Result<FineTuned> {
     let FineTuningInput { encoder, texts, y, n_classes, spec, seed, checkpoints } = *input;
-    spec.check()?;
+    spec.check_ranges()?;
     assert_eq!(texts.len(), y.len(), "every text has an intent");
     assert!(y.iter().all(|&intent| (intent as usize) < n_classes), "intents are below `n_classes`");
     let mut counts = vec![0_u32; n_classes];

@@ -2,6 +2,7 @@
 
 use crate::class_weight::ClassWeight;
 use botops_findings::{Fault, Result};
+use botops_spec::Spec;
 use serde::{Deserialize, Serialize};
 
 /// The settings of a fine-tuning, as written in YAML.
@@ -70,12 +71,12 @@ impl Default for FineTuningSpec {
     }
 }
 
-impl FineTuningSpec {
+impl Spec for FineTuningSpec {
     /// Checks every number.
     ///
     /// # Errors
     /// `BOT-7010` (exit 2), naming the key and its range.
-    pub fn check(&self) -> Result<()> {
+    fn check_ranges(&self) -> Result<()> {
         let rate = |rate: f64| rate > 0.0 && rate <= 1.0;
         let share = |share: f64| (0.0..1.0).contains(&share);
         for (valid, key, range) in [

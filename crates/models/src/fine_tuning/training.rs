@@ -10,10 +10,10 @@ use super::{
     schedule::Schedule,
     task::{Task, device_fault},
 };
-use crate::{Progress, argmax::argmax};
+use crate::Progress;
 use botops_features::encoder::network::{Dropout, Gradient, Packed};
 use botops_findings::{Fault, Result};
-use botops_stats::{calibration::negative_log_likelihood, random::Random};
+use botops_stats::{argmax::argmax, calibration::negative_log_likelihood, random::Random};
 use candle_core::Tensor;
 
 /// Separates the draws of dropout from other draws of the same seed.

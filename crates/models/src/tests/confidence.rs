@@ -7,10 +7,10 @@ use super::{
     },
     KINDS, corpus, dense, tuned,
 };
-use botops_dialogue::DialogueSpec;
 use botops_features::FeatureKind;
 use botops_findings::{FaultKind, Severity};
 use botops_labels::OOS;
+use botops_spec::Spec as _;
 use botops_stats::random::Random;
 
 /// Returns the corpus, and 60 out-of-scope utterances with the same filler words.
@@ -40,8 +40,7 @@ fn trained(
         conformal: Some(ConformalSpec::default()),
         ..ModelSpec::default()
     };
-    let (resources, lineage) = (Resources::default(), Lineage::default());
-    train(&samples, &spec, resources, DialogueSpec::default(), lineage, &Silent)
+    train(TrainingInput::new(&samples, &spec.check()?), &Silent)
 }
 
 /// Returns the fallback spec with `score`.
@@ -194,8 +193,7 @@ fn a_model_with_default_confidence_is_written_in_an_older_format() {
         let head = HeadSpec { kind, n_trees: Some(12), ..HeadSpec::default() };
         let spec = ModelSpec { head, ..ModelSpec::default() };
         let train = |spec: &ModelSpec| {
-            let (resources, lineage) = (Resources::default(), Lineage::default());
-            train(&samples, spec, resources, DialogueSpec::default(), lineage, &Silent).unwrap()
+            train(TrainingInput::new(&samples, &spec.clone().check().unwrap()), &Silent).unwrap()
         };
         let model = train(&spec);
         let bytes = model.to_bytes();
@@ -250,8 +248,7 @@ fn too_few_records_for_prediction_sets_are_reported() {
     let finding = |alpha, class_conditional, samples: &[Sample<'_>]| {
         let conformal = ConformalSpec { alpha, class_conditional, ..ConformalSpec::default() };
         let spec = ModelSpec { conformal: Some(conformal), ..ModelSpec::default() };
-        let (resources, lineage) = (Resources::default(), Lineage::default());
-        train(samples, &spec, resources, DialogueSpec::default(), lineage, &Silent)
+        train(TrainingInput::new(samples, &spec.check().unwrap()), &Silent)
             .unwrap()
             .findings()
             .pop()

@@ -1,10 +1,10 @@
 //! Models with an encoder: every kind of features, in memory and in files.
 
 use super::{super::*, corpus};
-use botops_dialogue::DialogueSpec;
 use botops_digest::Digest;
 use botops_features::{Encoder, EncoderFiles, EncoderSpec, FeatureKind, FeatureSpec};
 use botops_findings::{Fault, FaultKind, Result};
+use botops_spec::Spec as _;
 use botops_tiny_encoder::Tiny;
 use std::sync::{Arc, LazyLock};
 
@@ -53,7 +53,8 @@ pub(super) fn train_on(
 ) -> Result<IntentModel> {
     let samples: Vec<Sample<'_>> =
         rows.iter().map(|(text, intent)| Sample { text, intent }).collect();
-    train(&samples, spec, resources, DialogueSpec::default(), Lineage::default(), &Silent)
+    let spec = spec.clone().check()?;
+    train(TrainingInput { resources, ..TrainingInput::new(&samples, &spec) }, &Silent)
 }
 
 fn fit((features, head): (FeatureKind, HeadKind)) -> IntentModel {

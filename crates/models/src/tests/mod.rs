@@ -8,10 +8,10 @@ mod heads;
 mod tuned;
 
 use super::*;
-use botops_dialogue::DialogueSpec;
 use botops_digest::Digest;
 use botops_features::FeatureSpec;
 use botops_findings::FaultKind;
+use botops_spec::Spec as _;
 use botops_stats::random::Random;
 use proptest::prelude::*;
 use std::sync::{
@@ -80,15 +80,7 @@ fn fit(kind: HeadKind, rows: &[(String, &str)]) -> IntentModel {
         head: HeadSpec { kind, n_trees: Some(12), ..HeadSpec::default() },
         ..ModelSpec::default()
     };
-    train(
-        &samples,
-        &spec,
-        Resources::default(),
-        DialogueSpec::default(),
-        Lineage::default(),
-        &Silent,
-    )
-    .unwrap()
+    train(TrainingInput::new(&samples, &spec.clone().check().unwrap()), &Silent).unwrap()
 }
 
 static MODELS: LazyLock<[IntentModel; 4]> =
@@ -97,15 +89,7 @@ static MODELS: LazyLock<[IntentModel; 4]> =
 fn fault(rows: &[(&str, &str)], spec: &ModelSpec) -> botops_findings::Fault {
     let samples: Vec<Sample<'_>> =
         rows.iter().map(|&(text, intent)| Sample { text, intent }).collect();
-    train(
-        &samples,
-        spec,
-        Resources::default(),
-        DialogueSpec::default(),
-        Lineage::default(),
-        &Silent,
-    )
-    .unwrap_err()
+    train(TrainingInput::new(&samples, &spec.clone().check().unwrap()), &Silent).unwrap_err()
 }
 
 #[test]
@@ -226,15 +210,8 @@ fn ties_go_to_the_lowest_index() {
         head: HeadSpec { kind: HeadKind::ComplementNaiveBayes, ..HeadSpec::default() },
         ..ModelSpec::default()
     };
-    let model = train(
-        &samples,
-        &spec,
-        Resources::default(),
-        DialogueSpec::default(),
-        Lineage::default(),
-        &Silent,
-    )
-    .unwrap();
+    let model =
+        train(TrainingInput::new(&samples, &spec.clone().check().unwrap()), &Silent).unwrap();
     let prediction = model.predict("same words");
     assert_eq!(prediction.intent, 0);
     assert!((prediction.confidence - 0.5).abs() < 1e-9);
@@ -309,15 +286,8 @@ fn progress_names_its_phases_and_never_exceeds_them() {
     let samples: Vec<Sample<'_>> =
         rows.iter().map(|(text, intent)| Sample { text, intent }).collect();
     let phases = Phases::default();
-    train(
-        &samples,
-        &ModelSpec::default(),
-        Resources::default(),
-        DialogueSpec::default(),
-        Lineage::default(),
-        &phases,
-    )
-    .unwrap();
+    train(TrainingInput::new(&samples, &ModelSpec::default().clone().check().unwrap()), &phases)
+        .unwrap();
     assert_eq!(*phases.0.lock().unwrap(), [("features", 241), ("calibrate", 20), ("fit", 4)]);
 }
 
@@ -344,11 +314,7 @@ fn banking77_reaches_the_expected_accuracy() {
     let samples: Vec<Sample<'_>> =
         rows.iter().map(|(text, intent)| Sample { text, intent }).collect();
     let model = train(
-        &samples,
-        &ModelSpec::default(),
-        Resources::default(),
-        DialogueSpec::default(),
-        Lineage::default(),
+        TrainingInput::new(&samples, &ModelSpec::default().clone().check().unwrap()),
         &Silent,
     )
     .unwrap();

@@ -3,6 +3,7 @@
 use super::{super::*, corpus, dense};
 use botops_digest::Digest;
 use botops_features::FeatureKind;
+use botops_spec::Spec as _;
 use std::path::Path;
 
 pub(super) fn spec(features: FeatureKind) -> ModelSpec {
@@ -42,8 +43,8 @@ fn train_with(
         rows[..120].iter().map(|(text, intent)| Sample { text, intent }).collect();
     let encoder = Some(&*dense::ENCODER);
     let resources = Resources { encoder, checkpoints, ..Resources::default() };
-    let dialogue = botops_dialogue::DialogueSpec::default();
-    train(&samples, spec, resources, dialogue, Lineage::default(), progress).unwrap()
+    let spec = spec.clone().check().unwrap();
+    train(TrainingInput { resources, ..TrainingInput::new(&samples, &spec) }, progress).unwrap()
 }
 
 #[test]

@@ -7,6 +7,7 @@ use super::{
 };
 use crate::{ModelSpec, Progress, Resources, Sample, heads::fitting::steps};
 use botops_findings::Result;
+use botops_spec::Checked;
 use botops_stats::calibration::{fit_temperature, negative_log_likelihood};
 
 /// The result of cross-validating a spec.
@@ -28,7 +29,7 @@ pub struct CrossValidation {
 /// Those of [`crate::train`].
 pub fn cross_validate(
     samples: &[Sample<'_>],
-    spec: &ModelSpec,
+    spec: &Checked<ModelSpec>,
     resources: Resources<'_>,
     progress: &dyn Progress,
 ) -> Result<CrossValidation> {

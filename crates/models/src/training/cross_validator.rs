@@ -8,12 +8,14 @@ use super::{
     samples::Samples,
 };
 use crate::{
-    HeadKind, ModelSpec, Prediction, Progress, Resources, Sample, argmax::argmax,
-    heads::fitting::steps, neighborhood::SampleNeighbors,
+    HeadKind, ModelSpec, Prediction, Progress, Resources, Sample, heads::fitting::steps,
+    neighborhood::SampleNeighbors,
 };
 use botops_findings::{Fault, Result};
 use botops_labels::{Labels, OOS};
+use botops_spec::Checked;
 use botops_stats::{
+    argmax::argmax,
     calibration::{fit_temperature, softmax},
     random::Random,
 };
@@ -160,20 +162,19 @@ impl<'a> CrossValidator<'a> {
     /// thread computes the features while the others wait.
     ///
     /// # Errors
-    /// Those of a spec that cannot be trained: `BOT-7010`, `BOT-7012`, `BOT-7014`, and those of its head.
+    /// Those of a spec that cannot be trained: `BOT-7012`, and those of its head.
     ///
     /// # Panics
     /// If a fold does not exist.
     pub fn held_out(
         &self,
-        spec: &ModelSpec,
+        spec: &Checked<ModelSpec>,
         folds: Range<u32>,
         share: f64,
         at_once: usize,
         progress: &dyn Progress,
     ) -> Result<Vec<HeldOut>> {
         assert!(folds.end <= self.n_folds, "{folds:?} of {} folds", self.n_folds);
-        spec.check()?;
         let table = self.table(spec, progress)?;
         let context = TrainingContext { table: &table, spec, resources: self.resources, progress };
         progress.begin("folds", folds.len() as u64 * steps(spec, self.labels.len(), self.y.len()));
@@ -208,9 +209,12 @@ impl<'a> CrossValidator<'a> {
     /// Indexes the samples by the features of `spec`, with terms weighted by all samples, for neighbor searches.
     ///
     /// # Errors
-    /// Those of features that cannot be computed: `BOT-7010`, `BOT-7012`, `BOT-7014`.
-    pub fn neighbors(&self, spec: &ModelSpec, progress: &dyn Progress) -> Result<SampleNeighbors> {
-        spec.check()?;
+    /// Those of features that cannot be computed: `BOT-7012`, `BOT-7050`.
+    pub fn neighbors(
+        &self,
+        spec: &Checked<ModelSpec>,
+        progress: &dyn Progress,
+    ) -> Result<SampleNeighbors> {
         let table = self.table(spec, progress)?;
         Ok(SampleNeighbors::of(table.whole().clone(), self.sample_of.clone()))
     }

@@ -3,6 +3,7 @@
 use crate::{HeadKind, ModelSpec, Progress, Resources, Sample, training::samples::Samples};
 use botops_features::{Counts, Encoder, FeatureMatrix, Tfidf};
 use botops_findings::{Fault, Result};
+use botops_spec::Spec as _;
 use std::{ops::Deref, sync::Arc};
 
 /// Records with their features.
@@ -63,10 +64,10 @@ impl Rows<'_> {
 }
 
 impl<'a> FeatureTable<'a> {
-    /// Checks spec and records, and computes the features of `spec.features`.
+    /// Checks records, and computes the features of `spec.features`.
     ///
     /// # Errors
-    /// `BOT-7010`, `BOT-7014` a spec out of range (exit 2); `BOT-2110` fewer than two intents (exit 3); `BOT-7011`
+    /// `BOT-2110` fewer than two intents (exit 3); `BOT-7011`
     /// fewer than 2 records of an intent or 10 in all (exit 4); `BOT-7012` no term is left to learn from (exit 3);
     /// `BOT-7050` the features need an encoder, and `resources` has none (exit 2).
     pub(crate) fn fit(
@@ -75,7 +76,6 @@ impl<'a> FeatureTable<'a> {
         resources: Resources<'_>,
         progress: &dyn Progress,
     ) -> Result<Self> {
-        spec.check()?;
         let samples = Samples::new(samples)?;
         let encoder = match spec.features.kind.is_dense() {
             true => Some(resources.encoder.ok_or_else(no_encoder)?),
@@ -83,7 +83,7 @@ impl<'a> FeatureTable<'a> {
         };
         progress.begin("features", samples.texts.len() as u64);
         let advance = |n| progress.advance(n);
-        let sparse = spec.features.tfidf();
+        let sparse = spec.features.tfidf().check()?;
         let (tfidf, mut counts) = Tfidf::fit(samples.in_scope(), &sparse, advance)?;
         counts.append(&tfidf.count_many(samples.out_of_scope(), advance));
         let unselected = sparse.select.map(|_| (tfidf.clone(), counts.clone()));

@@ -13,4 +13,4 @@ pub(crate) mod train;
 
 pub use cross_validation::{CrossValidation, cross_validate};
 pub use cross_validator::{CrossValidator, HeldOut, temperatures};
-pub use train::train;
+pub use train::{TrainingInput, train};

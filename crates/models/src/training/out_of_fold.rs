@@ -1,8 +1,9 @@
 //! Scores of records by models that never saw them.
 
 use super::{context::TrainingContext, feature_table::FeatureTable, folds, samples::Samples};
-use crate::{argmax::argmax, heads::fitting};
+use crate::heads::fitting;
 use botops_findings::Result;
+use botops_stats::argmax::argmax;
 
 /// The number of folds of cross-fitting for calibration, and of [`crate::cross_validate`].
 pub(crate) const N_FOLDS: usize = 5;

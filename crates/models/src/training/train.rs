@@ -15,6 +15,36 @@ use crate::{
 };
 use botops_dialogue::DialogueSpec;
 use botops_findings::Result;
+use botops_spec::Checked;
+
+/// What a model is trained from.
+#[derive(Debug)]
+pub struct TrainingInput<'a> {
+    /// The utterances with their intents.
+    pub samples: &'a [Sample<'a>],
+    /// The settings of the model.
+    pub spec: &'a Checked<ModelSpec>,
+    /// The encoder and the folders that training may use.
+    pub resources: Resources<'a>,
+    /// Entities and responses; they do not influence the classifier.
+    pub dialogue: DialogueSpec,
+    /// The origin of the samples.
+    pub lineage: Lineage,
+}
+
+impl<'a> TrainingInput<'a> {
+    /// Makes an input without resources, dialogue and lineage.
+    #[must_use]
+    pub fn new(samples: &'a [Sample<'a>], spec: &'a Checked<ModelSpec>) -> Self {
+        Self {
+            samples,
+            spec,
+            resources: Resources::default(),
+            dialogue: DialogueSpec::default(),
+            lineage: Lineage::default(),
+        }
+    }
+}
 
 /// Trains a model. The same samples, spec and seed give the same bytes, on any number of threads.
 ///
@@ -26,17 +56,11 @@ use botops_findings::Result;
 ///
 /// # Errors
 /// `BOT-2110` fewer than two intents (exit 3); `BOT-7011` fewer than 2 records of an intent or 10 in all (exit 4);
-/// `BOT-7010`, `BOT-7014`, `BOT-7063` a spec out of range (exit 2); `BOT-7012` no term is left to learn from (exit 3);
+/// `BOT-7012` no term is left to learn from (exit 3);
 /// `BOT-7050` the features need an encoder, and `resources` has none (exit 2); `BOT-7060` no threshold reaches the
 /// target accuracy (exit 4); `BOT-7061` too few out-of-scope records to learn from (exit 4); those of fitting the head.
-pub fn train(
-    samples: &[Sample<'_>],
-    spec: &ModelSpec,
-    resources: Resources<'_>,
-    dialogue: DialogueSpec,
-    lineage: Lineage,
-    progress: &dyn Progress,
-) -> Result<IntentModel> {
+pub fn train(input: TrainingInput<'_>, progress: &dyn Progress) -> Result<IntentModel> {
+    let TrainingInput { samples, spec, resources, dialogue, lineage } = input;
     let table = FeatureTable::fit(samples, spec, resources, progress)?;
     let context = TrainingContext { table: &table, spec, resources, progress };
     let (calibrated, fitted) = fit_and_calibrate(context)?;
@@ -46,7 +70,7 @@ pub fn train(
     let golden_texts = goldens::draw(&samples, spec);
     let lineage = Lineage {
         n_samples: samples.n_in_scope() as u64,
-        spec: spec.clone(),
+        spec: (**spec).clone(),
         botops: match lineage.botops.is_empty() {
             true => env!("CARGO_PKG_VERSION").to_owned(),
             false => lineage.botops.clone(),

@@ -9,7 +9,10 @@ use crate::{
 use botops_datasets::Dataset;
 use botops_dialogue::DialogueSpec;
 use botops_findings::Result;
-use botops_models::{self as models, IntentModel, Lineage, ModelSpec, Progress, Sample};
+use botops_models::{
+    self as models, IntentModel, Lineage, ModelSpec, Progress, Sample, TrainingInput,
+};
+use botops_spec::Spec as _;
 use std::path::Path;
 
 /// The name of the checkpoint folder, beside the folders of the stages. No stage can have this name: it contains a dot.
@@ -52,6 +55,7 @@ pub(super) async fn fit(
         Some(path) => read_dialogue(&work.services.root.join(path))?,
         None => DialogueSpec::default(),
     };
+    let spec = model.clone().check()?;
     let samples = samples(data);
     let lineage = Lineage {
         data: Some(data.digest),
@@ -63,8 +67,9 @@ pub(super) async fn fit(
     let checkpoints = work.folder.own(CHECKPOINTS);
     let equipment = work.services.encoders.prepare(model, &progress).await?;
     let equipment = equipment.with_checkpoints(&checkpoints, data.digest, model);
-    let trained =
-        models::train(&samples, model, equipment.resources(), dialogue, lineage, &progress)?;
+    let resources = equipment.resources();
+    let input = TrainingInput { samples: &samples, spec: &spec, resources, dialogue, lineage };
+    let trained = models::train(input, &progress)?;
     Ok((trained, equipment))
 }
 

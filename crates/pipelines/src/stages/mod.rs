@@ -29,8 +29,8 @@ use botops_expectations::Expectations;
 use botops_findings::{Fault, Finding, Result, Severity};
 use botops_models::ModelSpec;
 use botops_report as report;
-use botops_spec::{self as spec, Outline};
-use botops_splits::{LockedSplitSpec, SplitLock};
+use botops_spec::{self as spec, Outline, Spec as _};
+use botops_splits::SplitLock;
 use botops_validation::{Keep, ValidateOptions};
 use bytes::Bytes;
 use files::{load, read_as, read_json, read_model, write_bytes, write_json, write_text};
@@ -199,8 +199,7 @@ fn split(work: &mut Work<'_>, stage: &SplitStage, made: &Path) -> Result<Ended> 
     if let Some(lock) = &stage.lock {
         return split_locked(work, stage, &data, lock, made);
     }
-    let spec = botops_splits::SplitSpec { test_share: stage.test_share, seed: stage.seed };
-    let split = botops_splits::split(&data, &spec)?;
+    let split = botops_splits::split(&data, &stage.by_text().check()?)?;
     datasets::write_csv(&made.join("train.csv"), &split.train)?;
     datasets::write_csv(&made.join("test.csv"), &split.test)?;
     let summary =
@@ -217,13 +216,8 @@ fn split_locked(
     made: &Path,
 ) -> Result<Ended> {
     let path = work.services.root.join(lock);
-    let spec = LockedSplitSpec {
-        test_share: stage.test_share,
-        validation_share: stage.validation_share.unwrap_or(0.0),
-        seed: stage.seed,
-        group: None,
-    };
     let before = SplitLock::read(&path)?;
+    let spec = stage.locked().check()?;
     let split = botops_splits::split_locked(data, None, &spec, before.as_ref())?;
     datasets::write_csv(&made.join("train.csv"), &split.train)?;
     if let Some(validation) = &split.validation {
@@ -350,7 +344,8 @@ fn gate(work: &Work<'_>, stage: &GateStage, made: &Path) -> Result<Ended> {
         } else {
             None
         };
-    let outcome = evaluation::gate(&stage.rules, &report, comparison.as_ref())?;
+    let rules = stage.rules.clone().check()?;
+    let outcome = evaluation::gate(&rules, &report, comparison.as_ref())?;
     write_json(made, "gate.json", &outcome)?;
     write_text(made, "gate.md", &report::gate_markdown(&outcome))?;
     let failed: Vec<String> = outcome
@@ -408,8 +403,8 @@ fn drift(work: &mut Work<'_>, at: &Stage, stage: &DriftStage, made: &Path) -> Re
     reference_rows.extend(rows(&held_out, model.as_ref()));
     let current_rows = rows(&current, model.as_ref());
     let name = stage.reference.clone();
-    let report =
-        drift::compare((&name, &reference_rows), (&current_name, &current_rows), &stage.rules)?;
+    let rules = stage.rules.clone().check()?;
+    let report = drift::compare((&name, &reference_rows), (&current_name, &current_rows), &rules);
     write_json(made, "drift.json", &report)?;
     write_text(made, "drift.html", &report::drift_html(&report))?;
     write_text(made, "drift.md", &report::drift_markdown(&report))?;

@@ -59,7 +59,8 @@ fn counts(data: &Dataset) -> BTreeMap<String, usize> {
 #[test]
 fn each_intent_and_language_is_split_by_the_share_and_keeps_its_order() {
     let data = many(300);
-    let Split { train, test } = split(&data, &SplitSpec { test_share: 0.2, seed: 1 }).unwrap();
+    let Split { train, test } =
+        split(&data, &SplitSpec { test_share: 0.2, seed: 1 }.check().unwrap()).unwrap();
     assert_eq!((train.records.len(), test.records.len()), (240, 60));
     let counts = counts(&test);
     assert_eq!([counts["a"], counts["b"], counts["oos"]], [36, 12, 12]);
@@ -79,7 +80,8 @@ fn each_intent_and_language_is_split_by_the_share_and_keeps_its_order() {
 fn the_sides_depend_on_the_seed_and_not_on_the_order_of_the_file() {
     let data = many(300);
     let of = |data: &Dataset, seed| {
-        let Split { test, .. } = split(data, &SplitSpec { test_share: 0.3, seed }).unwrap();
+        let Split { test, .. } =
+            split(data, &SplitSpec { test_share: 0.3, seed }.check().unwrap()).unwrap();
         test.records.into_iter().map(|r| r.text).collect::<BTreeSet<_>>()
     };
     assert_eq!(of(&data, 7), of(&data, 7));
@@ -102,7 +104,7 @@ fn texts_with_the_same_folded_form_stay_together() {
         })
         .collect();
     data.records.extend(copies);
-    let Split { train, test } = split(&data, &SplitSpec::default()).unwrap();
+    let Split { train, test } = split(&data, &SplitSpec::default().check().unwrap()).unwrap();
     assert_eq!(test.records.len(), 80);
     let fold = |data: &Dataset| -> BTreeSet<String> {
         data.records.iter().map(|r| botops_text::fold(&r.text)).collect()
@@ -114,7 +116,7 @@ fn texts_with_the_same_folded_form_stay_together() {
 fn one_more_record_hardly_moves_the_others() {
     let data = many(299);
     let of = |data: &Dataset| -> BTreeSet<String> {
-        split(data, &SplitSpec::default())
+        split(data, &SplitSpec::default().check().unwrap())
             .unwrap()
             .test
             .records
@@ -133,15 +135,15 @@ fn one_more_record_hardly_moves_the_others() {
 #[test]
 fn data_that_cannot_be_split_is_refused() {
     let data = dataset(&[("one", "a"), ("two", "a"), ("three", "b"), ("THREE", "b")]);
-    let fault = split(&data, &SplitSpec::default()).unwrap_err();
+    let fault = split(&data, &SplitSpec::default().check().unwrap()).unwrap_err();
     assert_eq!((fault.code(), fault.kind()), ("BOT-2131", FaultKind::Insufficient));
     assert!(fault.message().contains("2 records with the same text"), "{fault}");
     for test_share in [0.0, 1.0, -0.1, f64::NAN, f64::INFINITY] {
-        let fault = split(&data, &SplitSpec { test_share, seed: 1 }).unwrap_err();
+        let fault = SplitSpec { test_share, seed: 1 }.check().unwrap_err();
         assert_eq!((fault.code(), fault.kind()), ("BOT-2130", FaultKind::Usage));
     }
     let lone = dataset(&[("one", "a"), ("two", "a"), ("three", "oos"), ("x", "b"), ("y", "b")]);
-    let Split { train, test } = split(&lone, &SplitSpec::default()).unwrap();
+    let Split { train, test } = split(&lone, &SplitSpec::default().check().unwrap()).unwrap();
     assert_eq!((train.records.len(), test.records.len()), (3, 2));
 }
 
@@ -154,7 +156,7 @@ proptest! {
             .flat_map(|(i, &n)| (0..n).map(move |k| (format!("{i} {k}"), format!("i{i}"), ["en", "fr"][k % 2])))
             .collect();
         let data = dataset_of(rows.iter().map(|(t, i, l)| (t.as_str(), i.as_str(), *l)));
-        let Split { train, test } = split(&data, &SplitSpec { test_share: share, seed }).unwrap();
+        let Split { train, test } = split(&data, &SplitSpec { test_share: share, seed }.check().unwrap()).unwrap();
         prop_assert_eq!(train.records.len() + test.records.len(), data.records.len());
         let [train, test] = [&train, &test].map(counts);
         for (i, &n) in sizes.iter().enumerate() {

@@ -5,6 +5,7 @@ use crate::lock::{SplitSide, lock_key, side_by_key};
 use botops_datasets::Record;
 use botops_digest::Digest;
 use botops_findings::FaultKind;
+use botops_spec::Spec as _;
 use botops_text::near_pairs;
 use proptest::prelude::*;
 use std::{
@@ -32,6 +33,15 @@ fn data(records: &[(String, String)]) -> Dataset {
 
 fn spec(test_share: f64, validation_share: f64) -> LockedSplitSpec {
     LockedSplitSpec { test_share, validation_share, seed: 17, group: None }
+}
+
+fn checked_split(
+    data: &Dataset,
+    groups: Option<&[Option<String>]>,
+    spec: &LockedSplitSpec,
+    lock: Option<&SplitLock>,
+) -> Result<LockedSplit> {
+    split_locked(data, groups, &spec.clone().check()?, lock)
 }
 
 fn sides(split: &LockedSplit) -> BTreeMap<u64, SplitSide> {
@@ -104,7 +114,7 @@ proptest! {
     ) {
         let spec = spec(0.3, validation);
         let before = data(&first);
-        let Ok(old) = split_locked(&before, None, &spec, None) else { return Ok(()) };
+        let Ok(old) = checked_split(&before, None, &spec, None) else { return Ok(()) };
         check_sound(&before, &old);
         prop_assert_eq!(&old.left_out, &[]);
 
@@ -113,11 +123,11 @@ proptest! {
         let mut shuffled: Vec<usize> = (0..first.len()).collect();
         random.shuffle(&mut shuffled);
         let reordered: Vec<_> = shuffled.iter().map(|&i| first[i].clone()).collect();
-        let again = split_locked(&data(&reordered), None, &spec, None).unwrap();
+        let again = checked_split(&data(&reordered), None, &spec, None).unwrap();
         prop_assert_eq!(&again.lock, &old.lock);
 
         // Splitting again with the returned lock changes nothing.
-        let again = split_locked(&before, None, &spec, Some(&old.lock)).unwrap();
+        let again = checked_split(&before, None, &spec, Some(&old.lock)).unwrap();
         prop_assert_eq!(&again.lock, &old.lock);
         prop_assert_eq!(sides(&again), sides(&old));
 
@@ -127,7 +137,7 @@ proptest! {
         let n_old = grown.len();
         grown.extend(more);
         let after = data(&grown);
-        if let Ok(new) = split_locked(&after, None, &spec, Some(&old.lock)) {
+        if let Ok(new) = checked_split(&after, None, &spec, Some(&old.lock)) {
             check_sound(&after, &new);
             let now = sides(&new);
             let known = side_by_key(&old.lock.texts);
@@ -135,7 +145,7 @@ proptest! {
                 let key = lock_key("text", &text::fold(&record.text));
                 prop_assert_eq!(now.get(&record.record), known.get(key.as_str()));
             }
-            let again = split_locked(&after, None, &spec, Some(&new.lock)).unwrap();
+            let again = checked_split(&after, None, &spec, Some(&new.lock)).unwrap();
             prop_assert_eq!(sides(&again), now, "the returned lock gives the same sides");
             prop_assert_eq!(again.lock, new.lock);
         }
@@ -155,7 +165,7 @@ proptest! {
             }
         }
         let data = data(&records);
-        let split = split_locked(&data, None, &spec(share, 0.0), None).unwrap();
+        let split = checked_split(&data, None, &spec(share, 0.0), None).unwrap();
         check_sound(&data, &split);
         let largest = *sizes.iter().flatten().max().unwrap() as f64;
         for (i, units) in sizes.iter().enumerate() {
@@ -186,12 +196,12 @@ fn a_record_near_to_both_sides_is_left_out_and_its_neighbors_follow() {
     let intent = |text: &String| (text.clone(), "tracking".to_owned());
     let spec = spec(0.5, 0.0);
     let ends = data(&[intent(&chain[0]), intent(&chain[8])]);
-    let old = split_locked(&ends, None, &spec, None).unwrap();
+    let old = checked_split(&ends, None, &spec, None).unwrap();
     assert_eq!((old.train.records.len(), old.test.records.len()), (1, 1));
 
     let all: Vec<_> = chain.iter().map(intent).collect();
     let grown = data(&all);
-    let new = split_locked(&grown, None, &spec, Some(&old.lock)).unwrap();
+    let new = checked_split(&grown, None, &spec, Some(&old.lock)).unwrap();
     check_sound(&grown, &new);
     let now = sides(&new);
     let before = sides(&old);
@@ -228,17 +238,17 @@ fn a_group_stays_on_one_side_and_new_members_follow() {
         assert!(of.values().all(|sides| sides.len() == 1), "{of:?}");
         assert_eq!(of.values().flatten().collect::<BTreeSet<_>>().len(), 3);
     };
-    check(&split_locked(&all, Some(&groups), &spec, None).unwrap());
+    check(&checked_split(&all, Some(&groups), &spec, None).unwrap());
     let half = data(&records[..33]);
-    let old = split_locked(&half, Some(&groups[..33]), &spec, None).unwrap();
-    let new = split_locked(&all, Some(&groups), &spec, Some(&old.lock)).unwrap();
+    let old = checked_split(&half, Some(&groups[..33]), &spec, None).unwrap();
+    let new = checked_split(&all, Some(&groups), &spec, Some(&old.lock)).unwrap();
     check(&new);
     assert!(sides(&old).iter().all(|(record, side)| sides(&new)[record] == *side));
     assert!(new.records_following > 0);
 
     // The group is remembered even when its records are gone.
     let (rest, of) = (data(&records[31..]), &groups[31..]);
-    let split = split_locked(&rest, Some(of), &spec, Some(&old.lock)).unwrap();
+    let split = checked_split(&rest, Some(of), &spec, Some(&old.lock)).unwrap();
     let (old, now) = (sides(&old), sides(&split));
     // Record 32 was in the old data, and record 34 has the same customer.
     assert_eq!(groups[31], groups[33]);
@@ -254,7 +264,7 @@ fn data_and_settings_that_cannot_be_split_are_refused_with_the_reason() {
     };
     let two = [intent(4, "a"), intent(4, "b")].concat();
     let fails = |records: &[(String, String)], spec: &LockedSplitSpec, lock: Option<&SplitLock>| {
-        let fault = split_locked(&data(records), None, spec, lock).unwrap_err();
+        let fault = checked_split(&data(records), None, spec, lock).unwrap_err();
         assert!(!fault.hints().is_empty());
         format!("{}: {}", fault.code(), fault.message())
     };
@@ -285,7 +295,7 @@ fn data_and_settings_that_cannot_be_split_are_refused_with_the_reason() {
     );
     let group = LockedSplitSpec { group: Some("bot".to_owned()), ..spec(0.2, 0.0) };
     let one = vec![Some("x".to_owned()); two.len()];
-    let fault = split_locked(&data(&two), Some(&one), &group, None).unwrap_err();
+    let fault = checked_split(&data(&two), Some(&one), &group, None).unwrap_err();
     assert_eq!(
         (fault.code(), fault.message()),
         (
@@ -293,7 +303,7 @@ fn data_and_settings_that_cannot_be_split_are_refused_with_the_reason() {
             "groups of `bot` and near duplicates link all records to each other: there is nothing to split"
         )
     );
-    let lock = split_locked(&data(&two), None, &spec(0.2, 0.0), None).unwrap().lock;
+    let lock = checked_split(&data(&two), None, &spec(0.2, 0.0), None).unwrap().lock;
     assert_eq!(
         fails(&two, &spec(0.3, 0.0), Some(&lock)),
         "BOT-2185: the lock was made for test 0.2, validation 0, seed 17, no group; the request is test 0.3, validation 0, seed 17, no group"
@@ -307,21 +317,21 @@ fn an_intent_without_test_records_is_reported_until_new_ones_arrive() {
     };
     let spec = spec(0.2, 0.0);
     let all = of(0..40);
-    let old = split_locked(&data(&all), None, &spec, None).unwrap();
+    let old = checked_split(&data(&all), None, &spec, None).unwrap();
     let known = sides(&old);
     let train: Vec<_> = (1..)
         .zip(&all)
         .filter(|(n, (_, intent))| intent == "b" || known[n] == SplitSide::Train)
         .map(|(_, record)| record.clone())
         .collect();
-    let left = split_locked(&data(&train), None, &spec, Some(&old.lock)).unwrap();
+    let left = checked_split(&data(&train), None, &spec, Some(&old.lock)).unwrap();
     assert_eq!(left.findings.len(), 1);
     assert_eq!(
         (left.findings[0].code.as_str(), left.findings[0].message.as_str()),
         ("BOT-2183", "the intent `a` has no record in test, and no unlocked record could go there")
     );
     let more = [train, of(40..50)].concat();
-    let back = split_locked(&data(&more), None, &spec, Some(&old.lock)).unwrap();
+    let back = checked_split(&data(&more), None, &spec, Some(&old.lock)).unwrap();
     assert_eq!(back.findings, []);
     assert!(back.test.records.iter().any(|record| record.intent.as_deref() == Some("a")));
 }
@@ -332,11 +342,11 @@ fn a_lock_is_read_from_its_file_and_not_overwritten_after_another_change() {
     let path = folder.path().join("split.lock.json");
     assert_eq!(SplitLock::read(&path).unwrap(), None);
     let records: Vec<_> = (0..8_u8).map(|i| (Digest::of(&[i]).hex(), "a".to_owned())).collect();
-    let lock = split_locked(&data(&records[..6]), None, &spec(0.2, 0.0), None).unwrap().lock;
+    let lock = checked_split(&data(&records[..6]), None, &spec(0.2, 0.0), None).unwrap().lock;
     lock.write(&path, None).unwrap();
     assert_eq!(SplitLock::read(&path).unwrap().as_ref(), Some(&lock));
     lock.write(&path, None).unwrap();
-    let other = split_locked(&data(&records), None, &spec(0.2, 0.0), Some(&lock)).unwrap().lock;
+    let other = checked_split(&data(&records), None, &spec(0.2, 0.0), Some(&lock)).unwrap().lock;
     let fault = other.write(&path, None).unwrap_err();
     assert_eq!((fault.code(), fault.kind()), ("BOT-2184", FaultKind::Conflict));
     other.write(&path, Some(&lock)).unwrap();
