@@ -7,14 +7,14 @@ mod cells;
 use super::encoding::{LONGEST, Start, decode, not_utf8, too_long};
 use botops_findings::{Fault, Place, Result};
 use serde::{
-    Deserialize, Deserializer,
+    Deserialize as _, Deserializer,
     de::{DeserializeSeed, MapAccess, Visitor},
 };
 use serde_json::{Map, Value, error::Category, value::RawValue};
 use std::{borrow::Cow, collections::HashSet, fmt, ops::Range};
 
-use cells::TOO_DEEP;
 pub(crate) use cells::{Kind, push_cell};
+use cells::{TOO_DEEP, Text};
 
 /// A key of an object, and its value as written.
 pub(crate) type Member<'t> = (Cow<'t, str>, &'t RawValue);
@@ -393,32 +393,6 @@ impl<'t> Visitor<'t> for Members<'_, 't> {
             self.0.push((key, value));
         }
         Ok(())
-    }
-}
-
-/// A JSON string, borrowed if it has no escapes.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
-struct Text<'t>(Cow<'t, str>);
-
-impl<'t> Deserialize<'t> for Text<'t> {
-    fn deserialize<D: Deserializer<'t>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Borrow;
-        impl<'t> Visitor<'t> for Borrow {
-            type Value = Text<'t>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a string")
-            }
-
-            fn visit_borrowed_str<E>(self, text: &'t str) -> Result<Text<'t>, E> {
-                Ok(Text(Cow::Borrowed(text)))
-            }
-
-            fn visit_str<E>(self, text: &str) -> Result<Text<'t>, E> {
-                Ok(Text(Cow::Owned(text.to_owned())))
-            }
-        }
-        deserializer.deserialize_str(Borrow)
     }
 }
 

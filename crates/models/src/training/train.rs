@@ -17,7 +17,7 @@ use botops_dialogue::DialogueSpec;
 use botops_findings::Result;
 use botops_spec::Checked;
 
-/// What a model is trained from.
+/// The input of [`train`].
 #[derive(Debug)]
 pub struct TrainingInput<'a> {
     /// The utterances with their intents.

@@ -1,10 +1,12 @@
 //! JSON values as cells of a table.
 
-use super::Text;
 use botops_findings::{Fault, Result};
-use serde::de::Error as _;
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error as _, Visitor},
+};
 use serde_json::value::RawValue;
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap, fmt};
 
 /// The deepest nesting of lists and objects, the object of the record included.
 const DEEPEST: usize = 127;
@@ -112,6 +114,32 @@ fn push_compact(value: &RawValue, depth: usize, out: &mut String) -> serde_json:
         Kind::Null | Kind::Text | Kind::Scalar => out.push_str(raw),
     }
     Ok(())
+}
+
+/// A JSON string, borrowed if it has no escapes.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Text<'t>(pub(super) Cow<'t, str>);
+
+impl<'t> Deserialize<'t> for Text<'t> {
+    fn deserialize<D: Deserializer<'t>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Borrow;
+        impl<'t> Visitor<'t> for Borrow {
+            type Value = Text<'t>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string")
+            }
+
+            fn visit_borrowed_str<E>(self, text: &'t str) -> Result<Text<'t>, E> {
+                Ok(Text(Cow::Borrowed(text)))
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Text<'t>, E> {
+                Ok(Text(Cow::Owned(text.to_owned())))
+            }
+        }
+        deserializer.deserialize_str(Borrow)
+    }
 }
 
 #[cfg(test)]
