@@ -65,7 +65,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let traffic = args.traffic.as_deref().map(datasets::read_traffic).transpose()?;
     let registry = context.registry()?;
     let promotion = Promotion::of(context, args.timeout)?;
-    if args.dry_run && !matches!(promotion, Promotion::Rehearsal) {
+    if args.dry_run && !matches!(promotion, Promotion::Rehearsal(_)) {
         return Err(Fault::usage("BOT-1007", "a server cannot rehearse a promotion")
             .hint("rehearse it in this process: `--traffic FILE` without `server.admin_url`"));
     }
@@ -129,15 +129,13 @@ impl Work<'_> {
         let model = self.model(&challenger).await?;
         match champion {
             None => self.first(&challenger, &model, digest, passed).await,
-            Some(champion) if champion.manifest_digest == challenger.manifest_digest => {
-                Ok(Answer {
-                    version: challenger.reference(),
-                    champion_before: Some(champion.reference()),
-                    moved: false,
-                    decision: None,
-                    self_test: None,
-                })
-            }
+            Some(champion) if champion.model_digest() == Some(digest) => Ok(Answer {
+                version: challenger.reference(),
+                champion_before: Some(champion.reference()),
+                moved: false,
+                decision: None,
+                self_test: None,
+            }),
             Some(champion) => self.replace(&champion, &challenger, model, passed?).await,
         }
     }
@@ -222,9 +220,18 @@ fn outcome(answer: &Answer) -> Outcome {
             format!("{} failed its golden self-test and was not promoted\n", answer.version),
             Exit::Gate,
         ),
-        (None, None) => {
-            (format!("{} is the champion already: nothing to do\n", answer.version), Exit::Done)
-        }
+        (None, None) => match answer.champion_before.as_deref() {
+            Some(champion) if champion != answer.version => (
+                format!(
+                    "{} is the same model as the champion {champion}: nothing to do\n",
+                    answer.version
+                ),
+                Exit::Done,
+            ),
+            _ => {
+                (format!("{} is the champion already: nothing to do\n", answer.version), Exit::Done)
+            }
+        },
     };
     let outcome = Outcome::done(answer, text).exit(exit);
     if answer.moved { outcome.next("botops rollback --reason \"…\"") } else { outcome }

@@ -6,16 +6,16 @@ use crate::cli::{
     session::context::Context,
 };
 use botops_findings::{Fault, Result};
-use botops_registry::{CHAMPION, Reference};
-use botops_serving::AdminClient;
+use botops_registry::{Act, CHAMPION, Reference, Registry, Selector};
+use botops_serving::{AdminClient, EndedRollout, refuse_open_rollout};
 use serde::Serialize;
 
-/// Return to the previous champion
+/// Return to the previous champion; during a rollout, end it and keep the champion
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Model; default: the workspace's model
     model: Option<String>,
-    /// Version to return to; default: the previous champion
+    /// Former champion to return to; default: the previous one, or the current one during a rollout
     #[arg(long, value_name = "REFERENCE")]
     to: Option<String>,
     #[command(flatten)]
@@ -28,10 +28,16 @@ pub(crate) struct Args {
 #[derive(Serialize)]
 struct Answer {
     model: String,
+    /// The champion before.
     from: String,
+    /// The champion afterwards.
     to: String,
+    /// Whether the champion was moved.
     moved: bool,
+    /// The rollout that ended, or would.
+    ended: Option<EndedRollout>,
     server: Option<String>,
+    dry_run: bool,
 }
 
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
@@ -39,83 +45,114 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         Some(model) => model.parse::<Reference>()?.model,
         None => workspace_model(context)?,
     };
-    let registry = context.registry()?;
+    let to = args.to.as_deref().map(|text| of_model(text, &model)).transpose()?;
     let workspace = context.workspace()?;
     let act = context.act(args.reason.reason.clone())?;
-    if let (Some(url), None, false) = (&workspace.admin_url.value, &args.to, args.dry_run) {
-        // The server knows the previous champion, and needs no registry to return to it.
-        let client = AdminClient::new(url, workspace.admin_token.value.as_ref())?;
-        let restored = context.wait(client.roll_back(&model, None, &act.actor, &act.reason))??;
-        let text = format!("{model}: {url} serves the previous champion again\n");
-        return Ok(Outcome::done(&restored, text).next(format!("botops registry log {model}")));
-    }
-    let answer = context.wait(async {
-        let champion = registry.alias(&model, CHAMPION).await?.ok_or_else(|| {
-            Fault::usage("BOT-5012", format!("`{model}` has no champion to roll back from"))
-                .hint(format!("list its versions: `botops registry list {model}`"))
-        })?;
-        let target = match &args.to {
-            Some(text) => registry.resolve(&text.parse()?).await?,
-            None => registry.champion_before(&model, &champion.manifest_digest).await?.ok_or_else(
-                || {
-                    Fault::usage(
-                        "BOT-5012",
-                        format!("`{model}` had no champion before {}", champion.reference()),
-                    )
-                    .hint("name the version to return to with `--to`")
-                },
-            )?,
-        };
-        if target.model != model {
-            return Err(Fault::usage(
-                "BOT-5012",
-                format!("{} is a version of another model", target.reference()),
-            )
-            .hint(format!("name a version of `{model}`")));
-        }
-        let mut answer = Answer {
-            model: model.clone(),
-            from: champion.reference(),
-            to: target.reference(),
-            moved: false,
-            server: workspace.admin_url.value.clone(),
-        };
-        if args.dry_run || champion.manifest_digest == target.manifest_digest {
-            return Ok(answer);
-        }
-        if let Some(url) = &workspace.admin_url.value {
+    let answer = match &workspace.admin_url.value {
+        Some(url) => {
             let client = AdminClient::new(url, workspace.admin_token.value.as_ref())?;
-            client.roll_back(&model, Some(&target.reference()), &act.actor, &act.reason).await?;
-        } else {
-            if !registry.has_reigned(&target).await? {
-                return Err(Fault::policy(
-                    "BOT-5031",
-                    format!(
-                        "{} was never champion, so there is nothing to return to",
-                        target.reference()
-                    ),
-                )
-                .hint(format!(
-                    "promote it through its canary: `botops promote {}`",
-                    target.reference()
-                )));
-            }
-            // The evidence of its first promotion is the evidence of this one.
-            let passed = registry.proof(&target).await?;
-            registry.promote(&target, Some(champion.manifest_digest), &passed, &act).await?;
+            context.wait(by_server(&client, url, &model, args, &act))??
         }
-        answer.moved = true;
-        Ok::<_, Fault>(answer)
-    })??;
-    let text = if answer.moved {
-        format!("{}: champion moved from {} back to {}\n", answer.model, answer.from, answer.to)
-    } else if answer.from == answer.to {
-        format!("{} is the champion already: nothing to do\n", answer.to)
-    } else {
-        format!(
-            "{}: champion would move from {} back to {} (dry run)\n",
-            answer.model, answer.from, answer.to
-        )
+        None => context.wait(by_registry(&context.registry()?, &model, to, args, &act))??,
     };
-    Ok(Outcome::done(&answer, text).next(format!("botops registry log {}", answer.model)))
+    Ok(Outcome::done(&answer, text(&answer)).next(format!("botops registry log {}", answer.model)))
+}
+
+/// Reads a reference to a version of `model`.
+fn of_model(text: &str, model: &str) -> Result<Reference> {
+    let reference: Reference = text.parse()?;
+    if reference.model == model {
+        return Ok(reference);
+    }
+    Err(Fault::usage("BOT-5012", format!("{text} is a version of another model"))
+        .hint(format!("name a version of `{model}`")))
+}
+
+/// Asks the server, which knows the open rollout and the former champions.
+async fn by_server(
+    client: &AdminClient,
+    url: &str,
+    model: &str,
+    args: &Args,
+    act: &Act,
+) -> Result<Answer> {
+    let to = args.to.as_deref();
+    let restored = match args.dry_run {
+        true => client.would_roll_back(model, to, &act.actor, &act.reason).await?,
+        false => client.roll_back(model, to, &act.actor, &act.reason).await?,
+    };
+    Ok(Answer {
+        model: model.to_owned(),
+        moved: !args.dry_run && restored.from != restored.to,
+        from: restored.from,
+        to: restored.to,
+        ended: restored.ended,
+        server: Some(url.to_owned()),
+        dry_run: args.dry_run,
+    })
+}
+
+/// Moves `champion` in the registry, unless a server drives a rollout of the model.
+async fn by_registry(
+    registry: &Registry,
+    model: &str,
+    to: Option<Reference>,
+    args: &Args,
+    act: &Act,
+) -> Result<Answer> {
+    refuse_open_rollout(registry, model, "rollback").await?;
+    let current =
+        Reference { model: model.to_owned(), selector: Selector::Alias(CHAMPION.to_owned()) };
+    let champion = registry.former_champion(&current).await?;
+    let target = match &to {
+        Some(reference) => registry.former_champion(reference).await?,
+        None => {
+            registry.previous_champion(model, &champion.manifest()).await?.ok_or_else(|| {
+                let champion = champion.reference();
+                Fault::usage(
+                    "BOT-5012",
+                    format!("`{model}` had no other champion before {champion}"),
+                )
+                .hint(format!("see its history: `botops registry log {model}`"))
+            })?
+        }
+    };
+    let moved = !args.dry_run && target.manifest() != champion.manifest();
+    if moved {
+        registry.go_back(&target, Some(champion.manifest()), act).await?;
+    }
+    Ok(Answer {
+        model: model.to_owned(),
+        from: champion.reference(),
+        to: target.reference(),
+        moved,
+        ended: None,
+        server: None,
+        dry_run: args.dry_run,
+    })
+}
+
+fn text(answer: &Answer) -> String {
+    let Answer { model, from, to, ended, dry_run, .. } = answer;
+    let would = |does: &str, would: &str| if *dry_run { would.to_owned() } else { does.to_owned() };
+    let dry = would("", " (dry run)");
+    let mut out = String::new();
+    if let Some(EndedRollout { id, challenger }) = ended {
+        let ends = would("ended", "would end");
+        out.push_str(&format!("{model}: rollout {id} of {challenger} {ends}{dry}\n"));
+    }
+    match (from == to, ended) {
+        (true, Some(_)) => {
+            let stays = would("stays", "would stay");
+            out.push_str(&format!(
+                "{to} {stays} the champion; to go back behind it: `--to VERSION`\n"
+            ));
+        }
+        (true, None) => out.push_str(&format!("{to} is the champion already: nothing to do\n")),
+        (false, _) => {
+            let moves = would("moved", "would move");
+            out.push_str(&format!("{model}: champion {moves} from {from} back to {to}{dry}\n"));
+        }
+    }
+    out
 }

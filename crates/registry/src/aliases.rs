@@ -21,12 +21,9 @@ impl Registry {
         act: &Act,
     ) -> Result<()> {
         refuse_champion(alias, &version.reference())?;
-        if !is_alias(alias) {
-            return Err(Fault::usage("BOT-5013", format!("`{alias}` cannot be an alias")).hint(
-                "begin with a lowercase letter, then use lowercase letters, digits, `-` and `_`",
-            ));
-        }
-        self.point(alias, version, expected, None, act).await
+        check_alias(alias)?;
+        let to = (alias, version.model.as_str(), version.manifest_digest);
+        self.point(to, expected, None, act).await
     }
 
     /// Removes `alias`.
@@ -36,10 +33,7 @@ impl Registry {
     pub async fn remove_alias(&self, model: &str, alias: &str, act: &Act) -> Result<()> {
         refuse_champion(alias, model)?;
         let before = self.known(model).await?.alias(alias);
-        let Some(expected) = before else {
-            return Err(Fault::usage("BOT-5012", format!("`{model}` has no alias `{alias}`"))
-                .hint(format!("see versions and aliases: `botops registry list {model}`")));
-        };
+        let Some(expected) = before else { return Err(no_alias(model, alias)) };
         let decide = |state: &State| match state.alias(alias) {
             None => Ok(None),
             Some(from) if from == expected => {
@@ -75,38 +69,53 @@ impl Registry {
                 .hint("evaluate and gate the model file of that version"));
         }
         let evidence = self.store.put_blob(canonical_json(passed.report()).into()).await?;
-        self.point(CHAMPION, version, expected, Some(evidence), act).await
+        let to = (CHAMPION, version.model.as_str(), version.manifest_digest);
+        self.point(to, expected, Some(evidence), act).await
     }
 
-    /// Moves `alias` to `version`, if it points to `expected`.
-    async fn point(
+    /// Moves an alias of a model to the version with a manifest, if it points to `expected`.
+    pub(super) async fn point(
         &self,
-        alias: &str,
-        version: &Version,
+        (alias, model, to): (&str, &str, Digest),
         expected: Option<Digest>,
         evidence: Option<Digest>,
         act: &Act,
     ) -> Result<()> {
-        let to = version.manifest_digest;
         let decide = |state: &State| {
             if state.number(&to).is_none() {
-                let message = format!("`{}` is not in this registry", version.reference());
-                return Err(Fault::usage("BOT-5012", message).hint(format!(
-                    "see versions and aliases: `botops registry list {}`",
-                    version.model
-                )));
+                let name = state.name(model, &to);
+                return Err(Fault::usage("BOT-5012", format!("`{name}` is not in this registry"))
+                    .hint(format!("see versions and aliases: `botops registry list {model}`")));
             }
             let from = state.alias(alias);
             if from == Some(to) {
                 return Ok(None);
             }
             if from != expected {
-                return Err(state.moved(&version.model, alias, expected));
+                return Err(state.moved(model, alias, expected));
             }
             Ok(Some(act.event(Action::AliasMoved { alias: alias.to_owned(), from, to, evidence })))
         };
-        self.commit(&version.model, decide).await.map(drop)
+        self.commit(model, decide).await.map(drop)
     }
+}
+
+/// Returns the fault of an alias that is not set.
+fn no_alias(model: &str, alias: &str) -> Fault {
+    Fault::usage("BOT-5012", format!("`{model}` has no alias `{alias}`"))
+        .hint(format!("see versions and aliases: `botops registry list {model}`"))
+}
+
+/// Checks the name of an alias.
+///
+/// # Errors
+/// `BOT-5013` it has an invalid name (exit 2).
+pub fn check_alias(alias: &str) -> Result<()> {
+    if is_alias(alias) {
+        return Ok(());
+    }
+    Err(Fault::usage("BOT-5013", format!("`{alias}` cannot be an alias"))
+        .hint("begin with a lowercase letter, then use lowercase letters, digits, `-` and `_`"))
 }
 
 /// Refuses `champion`, which only a promotion moves.

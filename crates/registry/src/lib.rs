@@ -9,15 +9,19 @@
 //!   author and reason. Versions and aliases are the fold of its entries
 //! - the log entry is the point of commitment: blobs and manifest are stored before it, so a crash
 //!   leaves nothing but blobs that no entry names
+//! - `champion` moves forward with a [`PassedGates`](botops_evaluation::PassedGates), and back with a [`FormerChampion`]
 //! - a change whose append finds a newer entry reads the log and checks its precondition again
 
 mod aliases;
+mod former_champions;
 mod reference;
 mod references;
 mod state;
 mod verification;
 mod versions;
 
+pub use aliases::check_alias;
+pub use former_champions::FormerChampion;
 pub use reference::{Reference, Selector};
 pub use references::References;
 
@@ -161,6 +165,17 @@ impl Version {
     pub fn reference(&self) -> String {
         format!("{}@{}", self.model, self.number)
     }
+}
+
+/// The result of [`Registry::register`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct Registration {
+    /// The version: the new one, the one with the same manifest, or the champion if it holds the same model.
+    pub version: Version,
+    /// Whether this call registered it.
+    pub is_new: bool,
+    /// The number of blobs of a known version that were missing in the store, and were written again.
+    pub restored: u64,
 }
 
 /// The author, the reason and the time of a change.

@@ -72,23 +72,6 @@ impl Registry {
         }
     }
 
-    /// Returns the champion before `manifest` in the line of champions, if any.
-    ///
-    /// A move back to an earlier champion removes those after it from the line.
-    ///
-    /// # Errors
-    /// Those of the store.
-    pub async fn champion_before(&self, model: &str, manifest: &Digest) -> Result<Option<Version>> {
-        let Some(state) = self.state(model).await? else { return Ok(None) };
-        let place = state.succession.iter().position(|champion| champion == manifest);
-        match place.and_then(|place| place.checked_sub(1)) {
-            Some(before) => {
-                self.load_manifest(model, &state, &state.succession[before]).await.map(Some)
-            }
-            None => Ok(None),
-        }
-    }
-
     /// Returns the line of champions, the current one first.
     ///
     /// # Errors
@@ -100,15 +83,6 @@ impl Registry {
             versions.push(self.load_manifest(model, &state, manifest).await?);
         }
         Ok(versions)
-    }
-
-    /// Returns whether `version` was ever champion.
-    ///
-    /// # Errors
-    /// Those of the store.
-    pub async fn has_reigned(&self, version: &Version) -> Result<bool> {
-        let state = self.state(&version.model).await?;
-        Ok(state.is_some_and(|state| state.reigned.contains_key(&version.manifest_digest)))
     }
 
     /// Returns the log of a model.
@@ -227,7 +201,7 @@ impl Registry {
     }
 
     /// Returns the version with this manifest.
-    async fn load_manifest(
+    pub(super) async fn load_manifest(
         &self,
         model: &str,
         state: &State,
@@ -244,7 +218,7 @@ impl Registry {
     }
 
     /// Returns the version with this number, which must be in `state`.
-    async fn load(&self, model: &str, state: &State, number: u64) -> Result<Version> {
+    pub(super) async fn load(&self, model: &str, state: &State, number: u64) -> Result<Version> {
         let registered = &state.versions[number as usize - 1];
         let digest = registered.manifest;
         let bytes = self.store.blob(&digest).await?;
@@ -357,7 +331,7 @@ pub(super) fn parse(bytes: &[u8], model: &str, digest: &Digest, place: &str) -> 
 }
 
 /// Returns the number of the version that `reference` names.
-fn select(state: &State, reference: &Reference) -> Result<u64> {
+pub(super) fn select(state: &State, reference: &Reference) -> Result<u64> {
     let model = &reference.model;
     let newest = state.versions.len() as u64;
     let absent = |message: String| {

@@ -11,7 +11,10 @@ use crate::{routing::Served, version_source::no_rollouts};
 use axum::{
     Router,
     body::Bytes,
-    extract::{DefaultBodyLimit, Path, Query, Request, State, rejection::BytesRejection},
+    extract::{
+        DefaultBodyLimit, Path, Query, Request, State,
+        rejection::{BytesRejection, QueryRejection},
+    },
     http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header},
     middleware::{Next, from_fn_with_state},
     response::Response,
@@ -74,15 +77,30 @@ async fn authorized(State(admin): Shared, request: Request, next: Next) -> Respo
     }
 }
 
+/// The query of a request that changes something.
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Options {
+    /// Whether to check only, and change nothing.
     #[serde(default)]
     dry_run: bool,
 }
 
-impl Options {
-    fn mode(&self) -> Mode {
-        if self.dry_run { Mode::Dry } else { Mode::Real }
+/// Reads the query of a request that changes something. A key that is misspelt must not cause the change.
+///
+/// # Errors
+/// `BOT-6041` the query has another key than `dry_run`, or a value other than `true` and `false`.
+fn read_mode(query: Result<Query<Options>, QueryRejection>) -> Result<Mode> {
+    match query {
+        Ok(Query(Options { dry_run: true })) => Ok(Mode::Dry),
+        Ok(Query(Options { dry_run: false })) => Ok(Mode::Real),
+        Err(rejection) => {
+            let why = rejection.body_text();
+            let why = why.trim_start_matches("Failed to deserialize query string: ");
+            let why = botops_text::display(why, 200);
+            Err(Fault::usage("BOT-6041", format!("the query of the URL is not valid: {why}"))
+                .hint("nothing was changed; the only key is `dry_run`, such as `?dry_run=true`"))
+        }
     }
 }
 
@@ -214,17 +232,18 @@ async fn with_model(
 async fn start(
     State(admin): Shared,
     Path(name): Path<String>,
-    Query(options): Query<Options>,
+    query: Result<Query<Options>, QueryRejection>,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
     let exchange = Exchange::begin(&admin.app, "admin");
     let answer = async {
         admin.check_model(&name)?;
+        let mode = read_mode(query)?;
         let body = read_body(body)?;
         let request: StartRequest = parse(&body)?;
         let canary = admin.canary()?;
         let requester = Requester { actor: request.actor, reason: request.reason };
-        if options.dry_run {
+        if matches!(mode, Mode::Dry) {
             let transition =
                 canary.preview_start(&request.version, request.plan, requester).await?;
             return Ok(exchange.reply(StatusCode::OK, &transition));
@@ -294,12 +313,13 @@ async fn decision(State(admin): Shared, Path(id): Path<String>) -> Response {
 async fn command(
     State(admin): Shared,
     Path((id, word)): Path<(String, String)>,
-    Query(options): Query<Options>,
+    query: Result<Query<Options>, QueryRejection>,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
     let exchange = Exchange::begin(&admin.app, "admin");
     let answer = async {
+        let mode = read_mode(query)?;
         let body = read_body(body)?;
         let request: CommandRequest =
             if body.is_empty() { CommandRequest::default() } else { parse(&body)? };
@@ -317,9 +337,15 @@ async fn command(
             },
             other => return Err(no_such_path(other)),
         };
+        if request.version.is_some() {
+            let message = "a command of a rollout takes no `version`";
+            return Err(Fault::usage("BOT-6013", message)
+                .hint("to go back to a version: `POST /admin/v1/models/{model}/rollback`")
+                .into());
+        }
         let canary = admin.canary()?;
         let if_match = if_match(&headers)?;
-        if options.dry_run {
+        if matches!(mode, Mode::Dry) {
             let transition = canary.preview(&id, &command, if_match).await?;
             return Ok(exchange.reply(StatusCode::OK, &transition));
         }
@@ -336,19 +362,20 @@ async fn command(
 async fn roll_back(
     State(admin): Shared,
     Path(name): Path<String>,
-    Query(options): Query<Options>,
+    query: Result<Query<Options>, QueryRejection>,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
     let exchange = Exchange::begin(&admin.app, "admin");
     let answer = async {
         admin.check_model(&name)?;
+        let mode = read_mode(query)?;
         let body = read_body(body)?;
         let request: CommandRequest = parse(&body)?;
         if request.reason.is_empty() {
             return Err(Fault::usage("BOT-6013", "a rollback needs a `reason`").into());
         }
         let requester = Requester { actor: request.actor, reason: request.reason };
-        let (driver, mode) = (Arc::clone(admin.canary()?), options.mode());
+        let driver = Arc::clone(admin.canary()?);
         let restored = run_to_end(async move {
             driver.roll_back_model(request.version.as_deref(), &requester, mode).await
         })

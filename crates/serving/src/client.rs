@@ -147,10 +147,12 @@ impl AdminClient {
         self.ask(Method::POST, &path, Some("dry_run=true"), Some(&body)).await
     }
 
-    /// Puts an earlier champion of `model` back: `version` (a reference), or the one before the current one.
+    /// Ends the open rollout of `model` and keeps its champion; without one, puts the champion before the current one
+    /// back. A `version` (a reference), which must be a former champion, is put back in either case.
     ///
     /// # Errors
-    /// Those of [`Self::start`]; `BOT-6024` (exit 2) if there was no champion before.
+    /// Those of [`Self::start`]; `BOT-6024` (exit 2) if there was no champion before, `BOT-5031` (exit 6) if `version` was
+    /// never champion.
     pub async fn roll_back(
         &self,
         model: &str,
@@ -160,6 +162,22 @@ impl AdminClient {
     ) -> Result<Restored> {
         let body = CommandBody { version, plan: None, actor, reason };
         self.send(Method::POST, &["models", model, "rollback"], Some(&body)).await
+    }
+
+    /// Returns what [`Self::roll_back`] would do, after the same checks. Changes nothing.
+    ///
+    /// # Errors
+    /// Those of [`Self::roll_back`].
+    pub async fn would_roll_back(
+        &self,
+        model: &str,
+        version: Option<&str>,
+        actor: &str,
+        reason: &str,
+    ) -> Result<Restored> {
+        let body = CommandBody { version, plan: None, actor, reason };
+        let path = ["models", model, "rollback"];
+        self.ask(Method::POST, &path, Some("dry_run=true"), Some(&body)).await
     }
 
     async fn send<T: DeserializeOwned>(

@@ -8,10 +8,11 @@ use super::{
 };
 use axum::{
     body::Bytes,
-    extract::{State, rejection::BytesRejection},
+    extract::{RawQuery, State, rejection::BytesRejection},
     http::StatusCode,
     response::Response,
 };
+use botops_findings::Fault;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -45,10 +46,12 @@ struct Answer {
 /// Feedback on a conversation, or on a request with several texts, is about the last answer.
 pub(super) async fn feedback(
     State(app): State<Arc<App>>,
+    RawQuery(query): RawQuery,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
     let exchange = Exchange::begin(&app, "feedback");
-    match read_body(body).and_then(|body| record(&app, &body)) {
+    let read = no_query(query).and_then(|()| read_body(body));
+    match read.and_then(|body| record(&app, &body)) {
         Ok(outcome) => {
             let outcome = match outcome {
                 Feedback::Counted => "counted",
@@ -58,6 +61,18 @@ pub(super) async fn feedback(
             exchange.reply(StatusCode::ACCEPTED, &Answer { accepted: true, outcome })
         }
         Err(problem) => exchange.refuse(problem, None),
+    }
+}
+
+/// Refuses a query: feedback counts, and a key that this server does not know may have been meant to prevent that.
+fn no_query(query: Option<String>) -> Result<(), Problem> {
+    match query.filter(|query| !query.is_empty()) {
+        None => Ok(()),
+        Some(_) => {
+            let fault = Fault::usage("BOT-6041", "`/v1/feedback` takes no query in its URL")
+                .hint("nothing was counted; send everything in the body");
+            Err(fault.into())
+        }
     }
 }
 

@@ -28,6 +28,7 @@ mod exchange;
 mod feedback;
 mod metrics;
 mod observe;
+mod open_rollout;
 mod predict;
 mod problem;
 mod rehearsal;
@@ -41,8 +42,9 @@ mod shadow;
 mod tests;
 mod version_source;
 
-pub use canary::Restored;
+pub use canary::{EndedRollout, Restored};
 pub use client::AdminClient;
+pub use open_rollout::refuse_open_rollout;
 pub use rehearsal::rehearse;
 pub use replay::replay;
 pub use server::{Running, start};

@@ -106,7 +106,9 @@ pub async fn start(settings: ServerSettings, source: Source) -> Result<Running> 
             app.slot.set(Arc::new(load_version(&registry, version).await?), None);
             let (versions, log) =
                 RegistrySource::open(registry, &model, &settings.environment).await?;
-            let canary = Arc::new(Canary::new(Arc::clone(&app), Arc::new(versions), false));
+            let admin = guarded.as_ref().map(|(listener, _)| address(listener)).transpose()?;
+            let versions = Arc::new(versions.with_admin(admin));
+            let canary = Arc::new(Canary::new(Arc::clone(&app), versions, false));
             canary.resume(&log, champion).await?;
             canary.show_loaded();
             Some(canary)

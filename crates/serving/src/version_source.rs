@@ -11,7 +11,7 @@ use botops_rollout::Rollout;
 use botops_store::{Appended, Entry, Log, Store};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 use tokio::sync::Mutex;
 
 /// One entry of `deployments/<environment>/log`: the routing from then on, its author and the reason.
@@ -40,6 +40,10 @@ pub struct Deployment {
     /// The id of the server that wrote it, new at each start. Set when the entry is written; `None` in older entries.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub writer: Option<String>,
+    /// The address of the admin listener of that server. Set when the entry is written; `None` in older entries, and of a
+    /// server without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub admin: Option<String>,
 }
 
 /// Returns the deployment log of `environment` in the registry at `store`.
@@ -61,6 +65,12 @@ pub(super) trait VersionSource: Send + Sync {
     async fn champion(&self) -> Result<Option<Digest>>;
     /// Finds the version of `reference`; without one, the champion before `current`.
     async fn find(&self, reference: Option<&str>, current: &Digest) -> Result<Version>;
+    /// Checks that `version` may get traffic: it has the evidence that its promotion will need.
+    async fn admit(&self, version: &Version) -> Result<()>;
+    /// Returns the manifest of the former champion that `reference` names; without one, of the champion before `current`.
+    async fn former(&self, reference: Option<&str>, current: &Digest) -> Result<Digest>;
+    /// Moves `champion` from `expected` back to the former champion `to`.
+    async fn go_back(&self, to: &Digest, expected: Digest, act: &Act) -> Result<()>;
 }
 
 /// A model of a registry, in one environment.
@@ -70,6 +80,8 @@ pub(super) struct RegistrySource {
     log: Log<Deployment>,
     /// Marks the entries of this server: an append may succeed although its response is lost.
     writer: String,
+    /// The address of the admin listener, which the entries name.
+    admin: Option<String>,
     last: Mutex<Option<Entry<Deployment>>>,
 }
 
@@ -92,7 +104,25 @@ impl RegistrySource {
             .collect();
         let last = Mutex::new(entries.into_iter().next_back());
         let writer = ulid::Ulid::generate().to_string();
-        Ok((Self { registry, model: model.to_owned(), log, writer, last }, ours))
+        Ok((Self { registry, model: model.to_owned(), log, writer, admin: None, last }, ours))
+    }
+
+    /// Sets the address of the admin listener, which the entries of this server name.
+    pub(super) fn with_admin(self, admin: Option<SocketAddr>) -> Self {
+        Self { admin: admin.map(|at| at.to_string()), ..self }
+    }
+
+    /// Reads a reference to a version of this model.
+    ///
+    /// # Errors
+    /// `BOT-5010`, `BOT-6036`.
+    fn reference(&self, text: &str) -> Result<Reference> {
+        let reference: Reference = text.parse()?;
+        if reference.model == self.model {
+            return Ok(reference);
+        }
+        let message = format!("this server serves `{}`, not `{}`", self.model, reference.model);
+        Err(Fault::usage("BOT-6036", message))
     }
 }
 
@@ -123,6 +153,7 @@ impl VersionSource for RegistrySource {
 
     async fn record(&self, mut deployment: Deployment) -> Result<()> {
         deployment.writer = Some(self.writer.clone());
+        deployment.admin.clone_from(&self.admin);
         let mut last = self.last.lock().await;
         loop {
             match self.log.append(last.as_ref(), deployment.clone()).await? {
@@ -176,24 +207,34 @@ impl VersionSource for RegistrySource {
     }
 
     async fn find(&self, reference: Option<&str>, current: &Digest) -> Result<Version> {
-        let Some(reference) = reference else {
-            let before = self.registry.champion_before(&self.model, current).await?;
-            return before.ok_or_else(|| {
-                Fault::usage(
-                    "BOT-6024",
-                    format!("`{}` had no champion before this one", self.model),
-                )
-                .hint(format!("name a version: `botops registry list {}` lists them", self.model))
-            });
-        };
-        let reference: Reference = reference.parse()?;
-        if reference.model != self.model {
-            return Err(Fault::usage(
-                "BOT-6036",
-                format!("this server serves `{}`, not `{}`", self.model, reference.model),
-            ));
+        match reference {
+            Some(reference) => self.registry.resolve(&self.reference(reference)?).await,
+            None => {
+                let before = self.registry.champion_before(&self.model, current).await?;
+                before.ok_or_else(|| no_champion_before(&self.model))
+            }
         }
-        self.registry.resolve(&reference).await
+    }
+
+    async fn admit(&self, version: &Version) -> Result<()> {
+        self.registry.proof(version).await.map(drop)
+    }
+
+    async fn former(&self, reference: Option<&str>, current: &Digest) -> Result<Digest> {
+        let former = match reference {
+            Some(reference) => self.registry.former_champion(&self.reference(reference)?).await?,
+            None => {
+                let before = self.registry.previous_champion(&self.model, current).await?;
+                before.ok_or_else(|| no_champion_before(&self.model))?
+            }
+        };
+        Ok(former.manifest())
+    }
+
+    async fn go_back(&self, to: &Digest, expected: Digest, act: &Act) -> Result<()> {
+        let reference = self.reference(&format!("{}@{to}", self.model))?;
+        let former = self.registry.former_champion(&reference).await?;
+        self.registry.go_back(&former, Some(expected), act).await
     }
 }
 
@@ -242,6 +283,24 @@ impl VersionSource for RehearsalSource {
     async fn find(&self, _: Option<&str>, _: &Digest) -> Result<Version> {
         Err(no_rollouts("a rehearsal"))
     }
+
+    async fn admit(&self, _: &Version) -> Result<()> {
+        Err(no_rollouts("a rehearsal"))
+    }
+
+    async fn former(&self, _: Option<&str>, _: &Digest) -> Result<Digest> {
+        Err(no_rollouts("a rehearsal"))
+    }
+
+    async fn go_back(&self, _: &Digest, _: Digest, _: &Act) -> Result<()> {
+        Err(no_rollouts("a rehearsal"))
+    }
+}
+
+/// The fault of a rollback without an earlier champion.
+fn no_champion_before(model: &str) -> Fault {
+    Fault::usage("BOT-6024", format!("`{model}` had no other champion before this one"))
+        .hint(format!("see the versions and their history: `botops registry log {model}`"))
 }
 
 /// The fault of an entry that another server wrote.

@@ -7,6 +7,7 @@ use crate::cli::Printer;
 use botops_datasets::Traffic;
 use botops_findings::{Fault, Result};
 use botops_pipelines::{Promoter, PromotionRequest};
+use botops_registry::Registry;
 use botops_rollout::{Decision, PauseReason, Phase, RolloutSpec};
 use botops_serving::{self as serving, AdminClient, Message, Side};
 use botops_workspace::{Secret, Workspace};
@@ -15,8 +16,8 @@ use std::time::{Duration, Instant};
 
 /// The way in which a challenger goes through its canary.
 pub(crate) enum Promotion {
-    /// A rehearsal in this process, on recorded traffic.
-    Rehearsal,
+    /// A rehearsal in this process, on recorded traffic. The caller then moves `champion` in the registry.
+    Rehearsal(Registry),
     /// A rollout on a server.
     Server(Server),
 }
@@ -37,7 +38,7 @@ impl Promotion {
     pub(crate) fn of(context: &Context, timeout: Option<Duration>) -> Result<Self> {
         let workspace: &Workspace = context.workspace()?;
         Ok(match &workspace.admin_url.value {
-            None => Self::Rehearsal,
+            None => Self::Rehearsal(context.registry()?),
             Some(admin_url) => Self::Server(Server {
                 admin_url: admin_url.clone(),
                 url: workspace.server_url.value.clone(),
@@ -53,17 +54,27 @@ impl Promotion {
 impl Promoter for Promotion {
     fn identity(&self) -> String {
         match self {
-            Self::Rehearsal => "rehearsal".to_owned(),
+            Self::Rehearsal(_) => "rehearsal".to_owned(),
             Self::Server(server) => server.admin_url.clone(),
         }
     }
 
     fn promote<'a>(&'a self, request: PromotionRequest<'a>) -> BoxFuture<'a, Result<Decision>> {
         match self {
-            Self::Rehearsal => rehearse(request).boxed(),
+            Self::Rehearsal(registry) => rehearse_alone(registry, request).boxed(),
             Self::Server(server) => server.promote(request).boxed(),
         }
     }
+}
+
+/// Rehearses, unless a server drives a rollout of the model: it would not follow the move of `champion`.
+async fn rehearse_alone(registry: &Registry, request: PromotionRequest<'_>) -> Result<Decision> {
+    let model = request.challenger.model.clone();
+    serving::refuse_open_rollout(registry, &model, "rollouts").await?;
+    let decision = rehearse(request).await?;
+    // A rehearsal takes minutes, in which a server may have begun one.
+    serving::refuse_open_rollout(registry, &model, "rollouts").await?;
+    Ok(decision)
 }
 
 async fn rehearse(request: PromotionRequest<'_>) -> Result<Decision> {

@@ -59,7 +59,7 @@ const ADMIN: [Route; 8] = [
         "/admin/v1/models/{model}/rollback",
         "admin.rs:CommandRequest",
         "rollback.rs:Restored",
-        "Go back to a former champion; `reason` is required",
+        "End the open rollout and keep the champion; without one, or with `version`, go back to a former champion; `reason` is required",
     ),
     (
         "GET",

@@ -98,7 +98,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         code: "BOT-6024",
         kind: Some(FaultKind::Usage),
         title: "no earlier champion",
-        explanation: "The model never had another champion to return to. Name a version instead.",
+        explanation: "The model never had another champion to return to. Former champions with the same model file do not count, because a return to one would change nothing. Nothing was changed.",
     },
     Entry {
         code: "BOT-6026",
@@ -152,7 +152,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         code: "BOT-6037",
         kind: Some(FaultKind::Conflict),
         title: "the version is already the champion",
-        explanation: "The requested version already serves all traffic, so there is nothing to roll out.",
+        explanation: "The requested version already serves all traffic, or it is another registration of the same model file, so there is nothing to roll out.",
     },
     Entry {
         code: "BOT-6038",
@@ -165,5 +165,17 @@ pub(super) const ENTRIES: &[Entry] = &[
         kind: Some(FaultKind::Insufficient),
         title: "the rollout has not finished",
         explanation: "The time given with `--timeout` ended before the rollout did. The server continues the rollout by itself. Follow it with `botops rollout status`.",
+    },
+    Entry {
+        code: "BOT-6041",
+        kind: Some(FaultKind::Usage),
+        title: "invalid query in a URL",
+        explanation: "A request that changes something has a query with an unknown key or value. A key that is misspelt, such as `?dryrun=true`, would otherwise cause the change that it was meant to prevent. The admin API takes `dry_run=true` or `dry_run=false`, and `/v1/feedback` takes no query. Nothing was changed.",
+    },
+    Entry {
+        code: "BOT-6042",
+        kind: Some(FaultKind::Conflict),
+        title: "a server drives a rollout of the model",
+        explanation: "The deployment log has an open rollout of this model, so a server decides which versions get its traffic. It would not follow a move of `champion` until that rollout ends. Nothing was changed. Send the request to the admin API of that server: set `server.admin_url` in botops.yaml, or the variable `BOTOPS_ADMIN_URL`, and run the command again. If the server no longer runs, start it again: it resumes the rollout.",
     },
 ];

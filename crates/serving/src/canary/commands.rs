@@ -6,7 +6,9 @@ use super::{
         Active, Mode, Requester, Started, State, find, no_messages, no_such_rollout, unchanged,
     },
 };
+use crate::routing::Served;
 use botops_findings::{Fault, Result};
+use botops_registry::Version;
 use botops_rollout::{
     self as rollout, Command, Effect, Phase, Rollout, RolloutRequest, RolloutSpec, Transition,
     TransitionRecord,
@@ -21,7 +23,7 @@ impl Canary {
     /// have learned how the rollout ended.
     ///
     /// # Errors
-    /// `BOT-6032`, `BOT-6037`, `BOT-6001`, those of the registry.
+    /// `BOT-6032`, `BOT-6037`, `BOT-6001`, those of the registry; `BOT-5017` the version has no gate report.
     pub(crate) async fn start(
         &self,
         reference: &str,
@@ -70,20 +72,21 @@ impl Canary {
             )
             .hint("wait for its end, or end it with `botops rollout abort`"));
         }
-        if let Some(before) = state.active.as_mut() {
+        if let (Some(before), Mode::Real) = (state.active.as_mut(), mode) {
             self.write_waiting(before).await?;
         }
-        if champion == version.manifest_digest {
-            if let Some(last) = state.active.as_ref().filter(|last| {
+        let is_champion = champion == version.manifest_digest;
+        if is_champion
+            && let Some(last) = state.active.as_ref().filter(|last| {
                 last.rollout.phase == Phase::Promoted && last.rollout.challenger == champion
-            }) {
-                return Ok((unchanged(&last.rollout, Effect::None), Started::Joined));
-            }
-            return Err(Fault::conflict(
-                "BOT-6037",
-                format!("`{}` is already the champion", version.reference()),
-            ));
+            })
+        {
+            return Ok((unchanged(&last.rollout, Effect::None), Started::Joined));
         }
+        if is_champion || version.model_digest() == Some(primary.digest) {
+            return Err(already_champion(&version, &primary));
+        }
+        self.source.admit(&version).await?;
         let rollout = Rollout::request(
             RolloutRequest {
                 id: ulid::Ulid::generate().to_string(),
@@ -202,6 +205,17 @@ impl Canary {
         check_revision(if_match, active.rollout.revision)?;
         rollout::command(&active.rollout, command, self.app.clock.now())
     }
+}
+
+/// The fault of a rollout of the champion, or of a version with the same model.
+fn already_champion(version: &Version, primary: &Served) -> Fault {
+    let message = if primary.manifest == Some(version.manifest_digest) {
+        format!("`{}` is already the champion", version.reference())
+    } else {
+        let champion = &primary.reference;
+        format!("`{}` is the same model as the champion `{champion}`", version.reference())
+    };
+    Fault::conflict("BOT-6037", message).hint("there is nothing to do")
 }
 
 /// Refuses a command that was meant for another revision.

@@ -17,5 +17,5 @@ mod tests;
 mod transition_effects;
 
 pub(crate) use driver::Canary;
-pub use state::Restored;
+pub use state::{EndedRollout, Restored};
 pub(crate) use state::{Mode, Requester, Started};

@@ -2,70 +2,109 @@
 
 use super::{
     driver::Canary,
-    state::{Mode, Pending, Requester, Restored, State},
+    state::{EndedRollout, Mode, Pending, Requester, Restored, State},
 };
-use crate::version_source::Deployment;
+use crate::{routing::Served, version_source::Deployment};
+use botops_digest::Digest;
 use botops_findings::{Fault, FaultKind, Result};
 use botops_registry::Act;
 use botops_rollout::Command;
 use std::sync::Arc;
 
+/// Returns the result of a rollback from `primary` to `served`.
+fn restored(primary: &Served, served: &Served) -> Restored {
+    Restored {
+        from: primary.reference.to_string(),
+        to: served.reference.to_string(),
+        digest: served.digest,
+        ended: None,
+    }
+}
+
 impl Canary {
-    /// Puts an earlier champion back: `version`, or the one before the current one. Rolls back a rollout under way first.
+    /// Ends the open rollout and keeps the champion; without one, puts the champion before the current one back. A
+    /// `version` is put back in either case.
     ///
-    /// While an earlier rollback waits to be recorded, a call without a version returns that one.
+    /// - every check comes before the first effect: after an error of a check, nothing has changed
+    /// - the target must be or have been champion
+    /// - while an earlier rollback waits to be recorded, a call without a version returns that one
     ///
     /// # Errors
-    /// `BOT-6024`, those of the registry. The model is rolled back even if the registry cannot be reached; the
-    /// server then tries to record the rollback every few seconds until it succeeds.
+    /// `BOT-6024` there is no earlier champion, `BOT-5031` the version was never champion, those of the registry. After
+    /// the swap, the model is rolled back even if the registry cannot be reached; the server then tries to record the
+    /// rollback every few seconds until it succeeds.
     pub(crate) async fn roll_back_model(
         &self,
         version: Option<&str>,
         requester: &Requester,
         mode: Mode,
     ) -> Result<Restored> {
-        let under_way = {
-            let state = self.state.lock().await;
-            state.active.as_ref().filter(|a| a.is_driven()).map(|a| a.rollout.id.clone())
-        };
-        if let (Some(id), Mode::Real) = (&under_way, mode) {
-            let reason = format!("the model is rolled back: {}", requester.reason);
-            self.command(id, &Command::Abort { reason }, requester.clone(), None).await?;
-        }
         let mut state = self.state.lock().await;
-        if let Some(restored) = state.pending.as_ref().map(|pending| pending.restored.clone()) {
-            if matches!(mode, Mode::Real) {
-                self.settle(&mut state)
-                    .await
-                    .map_err(|fault| not_recorded(&restored, &state, &fault))?;
-            }
-            if version.is_none() {
-                return Ok(restored);
-            }
-        }
-        let primary = self.primary()?;
-        let current = primary.manifest.expect("a model of a registry has its manifest");
-        let resident = state.previous.as_ref().filter(|_| version.is_none()).map(Arc::clone);
-        let served = match resident {
-            Some(previous) => previous,
-            None => {
-                let found = self.source.find(version, &current).await?.manifest_digest;
-                let loaded = [Some(&primary), state.previous.as_ref()];
-                match loaded.into_iter().flatten().find(|model| model.manifest == Some(found)) {
-                    Some(model) => Arc::clone(model),
-                    None => Arc::new(self.source.load(&found).await?),
-                }
-            }
-        };
-        let to = served.manifest.expect("a model of a registry has its manifest");
-        let restored = Restored {
-            from: primary.reference.to_string(),
-            to: served.reference.to_string(),
-            digest: served.digest,
-        };
-        if matches!(mode, Mode::Dry) {
+        if let Some(restored) = self.waiting(&mut state, mode).await?
+            && version.is_none()
+        {
             return Ok(restored);
         }
+        let open = open_rollout(&state);
+        let primary = self.primary()?;
+        let target = match (version, &open) {
+            (None, Some(_)) => Arc::clone(&primary),
+            _ => self.target(&state, version, &primary).await?,
+        };
+        let would = restored(&primary, &target);
+        if matches!(mode, Mode::Dry) {
+            return Ok(Restored { ended: open, ..would });
+        }
+        drop(state);
+        if let Some(open) = &open {
+            let reason = format!("the model is rolled back: {}", requester.reason);
+            let abort = Command::Abort { reason };
+            self.command(&open.id, &abort, requester.clone(), None).await?;
+        }
+        let done = match (version, &open) {
+            (None, Some(_)) => would,
+            _ => self.put_back(target, requester).await?,
+        };
+        Ok(Restored { ended: open, ..done })
+    }
+
+    /// Finishes an earlier rollback that waits to be recorded, except in a dry run, and returns it.
+    async fn waiting(&self, state: &mut State, mode: Mode) -> Result<Option<Restored>> {
+        let Some(pending) = &state.pending else { return Ok(None) };
+        let restored = pending.restored.clone();
+        if matches!(mode, Mode::Real) {
+            self.settle(state).await.map_err(|fault| not_recorded(&restored, state, &fault))?;
+        }
+        Ok(Some(restored))
+    }
+
+    /// Returns the checked and loaded target: `version`, or the champion before `primary`.
+    async fn target(
+        &self,
+        state: &State,
+        version: Option<&str>,
+        primary: &Arc<Served>,
+    ) -> Result<Arc<Served>> {
+        if let (None, Some(previous)) = (version, &state.previous) {
+            // It was champion here, and needs neither the registry nor a download.
+            return Ok(Arc::clone(previous));
+        }
+        let current = primary.manifest.expect("a model of a registry has its manifest");
+        let found = self.source.former(version, &current).await?;
+        let loaded = [Some(primary), state.previous.as_ref()];
+        match loaded.into_iter().flatten().find(|model| model.manifest == Some(found)) {
+            Some(model) => Ok(Arc::clone(model)),
+            None => self.source.load(&found).await.map(Arc::new),
+        }
+    }
+
+    /// Serves a checked target, then records it.
+    async fn put_back(&self, served: Arc<Served>, requester: &Requester) -> Result<Restored> {
+        let mut state = self.state.lock().await;
+        let primary = self.primary()?;
+        let restored = restored(&primary, &served);
+        let current = primary.manifest.expect("a model of a registry has its manifest");
+        let to = served.manifest.expect("a model of a registry has its manifest");
         let expected = if to == current {
             // It serves already. The registry decides whether it is the champion.
             match self.source.champion().await? {
@@ -79,35 +118,40 @@ impl Canary {
         };
         state.previous = None;
         state.rejected = Some(expected);
+        let message = format!("{} serves again instead of {}", restored.to, restored.from);
+        self.event("warn", "rollback", message);
+        state.pending = Some(self.pending((restored.clone(), served), expected, requester));
+        // The next tick of a rollout may come later than this has to be settled.
+        self.woken.notify_one();
+        self.settle(&mut state).await.map_err(|fault| not_recorded(&restored, &state, &fault))?;
+        Ok(restored)
+    }
+
+    /// Returns the records that a rollback from `expected` still needs.
+    fn pending(
+        &self,
+        (restored, served): (Restored, Arc<Served>),
+        expected: Digest,
+        requester: &Requester,
+    ) -> Pending {
         let at = self.app.clock.now();
+        let Requester { actor, reason } = requester.clone();
         let deployment = Deployment {
             schema: "botops.deployment/1".to_owned(),
             at,
-            actor: requester.actor.clone(),
-            reason: requester.reason.clone(),
+            actor: actor.clone(),
+            reason: reason.clone(),
             model: self.app.model.clone(),
-            primary: to,
+            primary: served.manifest.expect("a model of a registry has its manifest"),
             phase: "none".to_owned(),
             weight_percent: 0.0,
             rollout: None,
             slow_bound_seconds: None,
             writer: None,
+            admin: None,
         };
-        let act = Act { actor: requester.actor.clone(), reason: requester.reason.clone(), at };
-        let message = format!("{} serves again instead of {}", restored.to, restored.from);
-        self.event("warn", "rollback", message);
-        state.pending = Some(Pending {
-            restored: restored.clone(),
-            served,
-            expected,
-            act,
-            moved: false,
-            deployment,
-        });
-        // The next tick of a rollout may come later than this has to be settled.
-        self.woken.notify_one();
-        self.settle(&mut state).await.map_err(|fault| not_recorded(&restored, &state, &fault))?;
-        Ok(restored)
+        let act = Act { actor, reason, at };
+        Pending { restored, served, expected, act, moved: false, deployment }
     }
 
     /// Moves `champion` and records the deployment of a rollback that took effect already.
@@ -130,7 +174,8 @@ impl Canary {
     async fn record_rollback(&self, state: &mut State) -> Result<()> {
         let State { pending: Some(pending), active, .. } = state else { return Ok(()) };
         if !pending.moved {
-            self.source.promote(&pending.served, pending.expected, &pending.act).await?;
+            let to = pending.served.manifest.expect("a model of a registry has its manifest");
+            self.source.go_back(&to, pending.expected, &pending.act).await?;
             pending.moved = true;
         }
         if let Some(active) = active {
@@ -138,6 +183,17 @@ impl Canary {
         }
         self.source.record(pending.deployment.clone()).await
     }
+}
+
+/// Returns the rollout that this server drives, with the name of its challenger.
+fn open_rollout(state: &State) -> Option<EndedRollout> {
+    let active = state.active.as_ref().filter(|active| active.is_driven())?;
+    let challenger = match &active.challenger {
+        Some(served) => served.reference.to_string(),
+        // It is not loaded yet. The registry may be unreachable, and a rollback does not need it.
+        None => format!("{}@{}", active.rollout.model, active.rollout.challenger),
+    };
+    Some(EndedRollout { id: active.rollout.id.clone(), challenger })
 }
 
 /// The fault of a rollback that took effect and is not recorded completely.

@@ -53,12 +53,24 @@ pub(super) struct State {
 /// The result of a rollback of the model.
 #[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 pub struct Restored {
-    /// Reference of the version that served.
+    /// Reference of the champion before.
     pub from: String,
-    /// Reference of the version that serves again.
+    /// Reference of the champion that serves now; equal to `from` if only a rollout ended.
     pub to: String,
     /// Digest of its model file.
     pub digest: Digest,
+    /// The rollout that the rollback ended, if one was open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<EndedRollout>,
+}
+
+/// A rollout that a rollback of the model ended.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct EndedRollout {
+    /// Its id.
+    pub id: String,
+    /// Reference of its challenger.
+    pub challenger: String,
 }
 
 /// A rollback of the model that took effect and is not recorded completely.
@@ -135,6 +147,7 @@ impl Active {
             rollout: Some(next.clone()),
             slow_bound_seconds: self.slow_bound.map(|bound| bound.as_secs_f64()),
             writer: None,
+            admin: None,
         }
     }
 }

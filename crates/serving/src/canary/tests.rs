@@ -135,6 +135,20 @@ impl VersionSource for FlakySource {
             _ => Err(Fault::usage("BOT-6024", "there was none before")),
         }
     }
+    async fn admit(&self, _: &Version) -> Result<()> {
+        self.answer()
+    }
+    async fn former(&self, name: Option<&str>, current: &Digest) -> Result<Digest> {
+        let version = self.find(name, current).await?;
+        let reigns = self.reigns.lock().unwrap();
+        match reigns.iter().any(|reign| Digest::of(reign.as_bytes()) == version.manifest_digest) {
+            true => Ok(version.manifest_digest),
+            false => Err(Fault::policy("BOT-5031", "it was never champion")),
+        }
+    }
+    async fn go_back(&self, to: &Digest, expected: Digest, act: &Act) -> Result<()> {
+        self.promote(&self.served(name_of(to)), expected, act).await
+    }
 }
 
 struct Setup {
@@ -183,8 +197,12 @@ impl Setup {
     }
 
     async fn roll_back(&self, version: Option<&str>) -> Result<Restored> {
+        self.roll_back_in(version, Mode::Real).await
+    }
+
+    async fn roll_back_in(&self, version: Option<&str>, mode: Mode) -> Result<Restored> {
         let requester = Requester { actor: "ada".to_owned(), reason: "it is bad".to_owned() };
-        self.canary.roll_back_model(version, &requester, Mode::Real).await
+        self.canary.roll_back_model(version, &requester, mode).await
     }
 
     async fn promote(&self) {
@@ -441,4 +459,69 @@ async fn after_a_rollback_by_someone_else_the_registry_decides_the_champion_befo
     assert_eq!(setup.serving(), ["champion", "champion"]);
     setup.roll_back(None).await.unwrap();
     assert_eq!(setup.serving(), ["older", "older"], "not the one that was rolled back");
+}
+
+/// Returns the champion before and after, and the challenger of the rollout that ended.
+fn words(restored: &Restored) -> [&str; 3] {
+    let ended = restored.ended.as_ref().map_or("none", |ended| &ended.challenger);
+    [&restored.from, &restored.to, ended]
+}
+
+#[tokio::test]
+async fn rollback_during_a_rollout_keeps_the_champion() {
+    // With champions before this one and without, with a store and without.
+    for (reigns, failure) in [
+        (&NAMES[..3], Failure::None),
+        (&NAMES[2..3], Failure::None),
+        (&NAMES[..3], Failure::Unreachable),
+    ] {
+        let setup = ramping().await;
+        *setup.source.reigns.lock().unwrap() = reigns.to_vec();
+        setup.fail(failure);
+        let would = setup.roll_back_in(None, Mode::Dry).await.unwrap();
+        assert_eq!(words(&would), ["champion", "champion", "challenger"]);
+        assert_eq!(setup.weight(), Some(0.5), "a dry run changes nothing");
+        let done = setup.roll_back(None).await.unwrap();
+        assert_eq!(words(&done), words(&would));
+        assert_eq!(done.ended.unwrap().id, "r");
+        assert_eq!((setup.weight(), setup.serving()), (None, ["champion", "champion"]));
+        assert!(matches!(setup.phase().await, Phase::RolledBack { .. }));
+        assert_eq!(*setup.source.reigns.lock().unwrap(), reigns, "no champion moved");
+    }
+}
+
+#[tokio::test]
+async fn a_rollback_to_a_version_ends_the_rollout_and_goes_behind_the_champion() {
+    let setup = ramping().await;
+    let would = setup.roll_back_in(Some("older"), Mode::Dry).await.unwrap();
+    assert_eq!(words(&would), ["champion", "older", "challenger"]);
+    assert_eq!((setup.weight(), setup.serving()), (Some(0.5), ["champion", "champion"]));
+    let done = setup.roll_back(Some("older")).await.unwrap();
+    assert_eq!(words(&done), words(&would));
+    assert_eq!((setup.weight(), setup.serving()), (None, ["older", "older"]));
+    assert_eq!(setup.source.phases().last().unwrap(), "none");
+}
+
+#[tokio::test]
+async fn a_rollback_that_is_refused_changes_nothing() {
+    let setup = ramping().await;
+    let written = setup.source.phases();
+    for mode in [Mode::Dry, Mode::Real] {
+        let fault = setup.roll_back_in(Some("challenger"), mode).await.unwrap_err();
+        assert_eq!((fault.code(), fault.kind()), ("BOT-5031", FaultKind::Policy));
+        assert_eq!((setup.weight(), setup.serving()), (Some(0.5), ["champion", "champion"]));
+    }
+    setup.fail(Failure::Unreachable);
+    assert_eq!(setup.roll_back(Some("older")).await.unwrap_err().code(), "BOT-6031");
+    assert_eq!((setup.weight(), setup.serving()), (Some(0.5), ["champion", "champion"]));
+    setup.fail(Failure::None);
+    assert_eq!(setup.source.phases(), written);
+
+    setup.abort().await.unwrap();
+    *setup.source.reigns.lock().unwrap() = vec!["champion"];
+    for mode in [Mode::Dry, Mode::Real] {
+        let fault = setup.roll_back_in(None, mode).await.unwrap_err();
+        assert_eq!(fault.code(), "BOT-6024");
+        assert_eq!(setup.serving(), ["champion", "champion"]);
+    }
 }

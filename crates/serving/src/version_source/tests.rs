@@ -97,6 +97,7 @@ fn entry(reason: &str) -> Deployment {
         rollout: None,
         slow_bound_seconds: Some(0.1 + 0.2),
         writer: None,
+        admin: None,
     }
 }
 
