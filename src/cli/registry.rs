@@ -11,7 +11,7 @@ use crate::cli::{
 };
 use botops_digest::Digest;
 use botops_findings::{Fault, Result};
-use botops_registry::{CHAMPION, Event, Reference, Registry, Version};
+use botops_registry::{CHAMPION, Event, Reference, Registry, Version, check_alias};
 use botops_store::Entry;
 use botops_text::shell_line;
 use serde::Serialize;
@@ -253,6 +253,11 @@ fn alias(context: &Context, registry: &Registry, args: &AliasArgs) -> Result<Out
             Some(reference) => Some(registry.resolve(reference).await?),
             None => None,
         };
+        match (&to, &now) {
+            (None, None) => drop(registry.resolve(&format!("{model}@{alias}").parse()?).await?),
+            (Some(_), _) => check_alias(alias)?,
+            (None, Some(_)) => {}
+        }
         if args.dry_run && expected != manifest(&now) {
             let points = now.as_ref().map_or("nothing".to_owned(), Version::reference);
             let message =
