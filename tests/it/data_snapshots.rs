@@ -307,6 +307,58 @@ async fn damage_is_reported_by_name_and_never_written_back() {
 }
 
 #[tokio::test]
+async fn lost_blobs_are_written_again_by_the_next_snapshot_of_the_same_files() {
+    let bench = Bench::memory();
+    let snapshots = Snapshots::open(bench.store.clone());
+    let data = Folder::empty();
+    fill(data.path());
+    let stamps = Folder::empty();
+    let stamps = Some(stamps.path().join("stamps.json"));
+    let request = SnapshotRequest { stamps, ..snapshot_request(&[data.path()]) };
+    let first = snapshots.take(&request, QUIET).await.unwrap().snapshot;
+    // A second snapshot has packs of its own, and shares those of the first.
+    data.write("new.bin", noise(300_000, 9));
+    let second = snapshots.take(&request, QUIET).await.unwrap().snapshot;
+    assert!(second.manifest.packs.len() > first.manifest.packs.len());
+    for pack in second.manifest.packs.iter().map(|pack| pack.digest).chain([second.manifest_digest])
+    {
+        bench.remove(&blob_path(&pack)).await;
+        assert!(!snapshots.verify(None).await.unwrap().problems.is_empty());
+        let dry = SnapshotRequest { dry_run: true, ..request.clone() };
+        for request in [&dry, &request] {
+            let taken = snapshots.take(request, QUIET).await.unwrap();
+            assert_eq!((taken.restored, taken.lost, taken.is_new), (1, 0, false), "{pack}");
+            assert_eq!(taken.snapshot.number, 2);
+        }
+        assert!(snapshots.verify(None).await.unwrap().problems.is_empty(), "{pack}");
+    }
+    let again = snapshots.take(&request, QUIET).await.unwrap();
+    assert_eq!((again.restored, again.is_new, again.stored_bytes), (0, false, 0));
+}
+
+#[tokio::test]
+async fn a_snapshot_does_not_name_a_blob_that_is_missing() {
+    let bench = Bench::memory();
+    let snapshots = Snapshots::open(bench.store.clone());
+    let data = Folder::empty();
+    data.write("a.bin", noise(900_000, 1)).write("b.bin", noise(400_000, 2));
+    let first = take(&snapshots, data.path()).await.snapshot;
+    // The pack of the first snapshot is lost, and the files no longer hold all of it.
+    fs::remove_file(data.path().join("b.bin")).unwrap();
+    data.write("c.bin", noise(100_000, 3));
+    for pack in &first.manifest.packs {
+        bench.remove(&blob_path(&pack.digest)).await;
+    }
+    let taken = take(&snapshots, data.path()).await;
+    assert_eq!((taken.is_new, taken.restored, taken.lost), (true, 0, 1));
+    for pack in &taken.snapshot.manifest.packs {
+        assert!(bench.store.has_blob(&pack.digest).await.unwrap());
+    }
+    assert_eq!(resolve(&snapshots, "support@2").await.unwrap(), taken.snapshot);
+    assert!(!snapshots.verify(None).await.unwrap().problems.is_empty(), "the first one is damaged");
+}
+
+#[tokio::test]
 async fn a_sweep_spares_blobs_of_snapshots_and_a_snapshot_restores_swept_blobs() {
     let held = tempfile::tempdir().unwrap();
     let folder = held.path().join("data");

@@ -10,9 +10,10 @@ use crate::{
 };
 use botops_digest::{Digest, canonical_json};
 use botops_findings::{Fault, Result};
-use botops_store::{Appended, Entry, SWEEP_PATIENCE};
+use botops_store::{Appended, Entry, Log, SWEEP_PATIENCE};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
+use futures::{StreamExt as _, TryStreamExt as _};
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     path::{Path, PathBuf},
@@ -21,6 +22,8 @@ use tokio::task::JoinSet;
 
 /// Packs sent at a time; each is held in memory until it is stored.
 const SENT_AT_ONCE: usize = 4;
+/// Blobs whose existence is asked for at a time.
+const ASKED_AT_ONCE: usize = 16;
 /// The most attempts to append an entry; each failed one means that another writer succeeded.
 const MOST_CONFLICTS: u32 = 100;
 /// The most attempts to store again the blobs that a sweep removed.
@@ -56,6 +59,12 @@ pub struct Taken {
     pub is_new: bool,
     /// Bytes stored for it, packs and manifest; in a dry run, those that would be stored.
     pub stored_bytes: u64,
+    /// Blobs of the latest snapshot that were missing in the store, and were written again; in a dry run, those that would
+    /// be.
+    pub restored: u64,
+    /// Blobs of the latest snapshot that are missing in the store, and could not be made from the files. Snapshots taken
+    /// before this one are damaged.
+    pub lost: u64,
     /// Files that were read; the stamps of the others did not change.
     pub files_read: u64,
     /// Hidden files and folders (their names begin with a dot), which were skipped.
@@ -75,9 +84,53 @@ struct Draft {
     new_packs: Vec<Digest>,
 }
 
+/// The digests of a drafted snapshot, and the bytes stored for it.
+struct Drafted {
+    /// The identity of the snapshot.
+    identity: Digest,
+    /// The digest of its manifest.
+    manifest: Digest,
+    stored_bytes: u64,
+}
+
+/// The latest snapshot of a data set, as far as the store has it.
+#[derive(Default)]
+struct Latest {
+    /// The latest one whose manifest exists; `None` if there is none.
+    snapshot: Option<Snapshot>,
+    /// The packs of that one that are missing, and the manifests of the later ones.
+    missing: BTreeSet<Digest>,
+}
+
+impl Latest {
+    /// Returns its manifest without the chunks of missing packs. The list of packs is complete, because chunks name packs
+    /// by index.
+    fn usable(&self) -> Option<SnapshotManifest> {
+        let mut manifest = self.snapshot.as_ref()?.manifest.clone();
+        if !self.missing.is_empty() {
+            let packs = &manifest.packs;
+            for file in &mut manifest.files {
+                file.chunks
+                    .retain(|chunk| !self.missing.contains(&packs[chunk.pack as usize].digest));
+            }
+        }
+        Some(manifest)
+    }
+
+    /// Returns the snapshot if it is complete and has the drafted content.
+    fn same(&self, drafted: &Drafted) -> Option<&Snapshot> {
+        self.snapshot
+            .as_ref()
+            .filter(|latest| latest.digest == drafted.identity && self.missing.is_empty())
+    }
+}
+
 impl Snapshots {
     /// Stores the files and logs the snapshot. If the content equals that of the latest snapshot, returns that one and
-    /// writes nothing.
+    /// logs nothing.
+    ///
+    /// The store decides which blobs of the latest snapshot exist: a new snapshot does not name a missing one. What a
+    /// missing blob held is stored again, under the same digest if the files still hold all of it.
     ///
     /// `progress` receives the bytes of files done so far and the total.
     ///
@@ -93,69 +146,123 @@ impl Snapshots {
         let list = file_list::list_files(&request.paths)?;
         self.refuse_store_in(&request.paths)?;
         let log = self.log(&request.name);
-        let mut entries = log.entries().await?;
-        let latest = match entries.len() as u64 {
-            0 => None,
-            newest => Some(self.load(&request.name, &entries, newest).await?),
-        };
-        let before = latest.as_ref().map(|latest| &latest.manifest);
+        let entries = log.entries().await?;
+        let latest = self.latest(&request.name, &entries).await?;
+        let before = latest.usable();
         let stamps = Stamps::open(request.stamps.as_deref());
-        let mut draft = self.draft(request, &list.files, before, &stamps, progress).await?;
+        let draft = self.draft(request, &list.files, before.as_ref(), &stamps, progress).await?;
         let forgot = match request.dry_run {
             true => None,
             false => save_stamps(stamps, &draft.seen, request.clock),
         };
-        let identity = draft.manifest.identity();
-        let taken = |snapshot, is_new, stored_bytes, files_read| Taken {
+        let bytes: Bytes = canonical_json(&draft.manifest).into();
+        let drafted = Drafted {
+            identity: draft.manifest.identity(),
+            manifest: Digest::of(&bytes),
+            stored_bytes: draft.stored_bytes + bytes.len() as u64,
+        };
+        let made: BTreeSet<Digest> =
+            draft.new_packs.iter().copied().chain([drafted.manifest]).collect();
+        let restored = latest.missing.intersection(&made).count() as u64;
+        let taken = |snapshot, is_new, stored_bytes| Taken {
             snapshot,
             is_new,
             stored_bytes,
-            files_read,
+            restored,
+            lost: latest.missing.len() as u64 - restored,
+            files_read: draft.files_read,
             hidden: list.hidden,
             forgot,
         };
-        let before = latest.as_ref().map(|latest| latest.manifest_digest);
-        if let Some(latest) = latest.filter(|latest| latest.digest == identity) {
-            return Ok(taken(latest, false, 0, draft.files_read));
+        if let Some(same) = latest.same(&drafted) {
+            return Ok(taken(same.clone(), false, 0));
         }
-        let bytes: Bytes = canonical_json(&draft.manifest).into();
-        let manifest_digest = Digest::of(&bytes);
-        draft.stored_bytes += bytes.len() as u64;
-        let mut snapshot = Snapshot {
+        let is_new = !is_newest(&entries, &drafted, entries.len());
+        let snapshot = Snapshot {
             name: request.name.clone(),
-            number: entries.len() as u64 + 1,
-            digest: identity,
-            manifest_digest,
+            number: entries.len() as u64 + u64::from(is_new),
+            digest: drafted.identity,
+            manifest_digest: drafted.manifest,
             at: request.at,
             actor: request.actor.clone(),
             manifest: draft.manifest,
         };
         if request.dry_run {
-            return Ok(taken(snapshot, true, draft.stored_bytes, draft.files_read));
+            return Ok(taken(snapshot, is_new, drafted.stored_bytes));
         }
         self.store.put_blob(bytes.clone()).await?;
+        let (snapshot, is_new) =
+            self.log_snapshot(request, &log, entries, snapshot, &drafted).await?;
+        if is_new {
+            let before = before.as_ref();
+            self.restore_swept(request, &list.files, before, &draft.new_packs, bytes).await?;
+        }
+        Ok(taken(snapshot, is_new, drafted.stored_bytes))
+    }
+
+    /// Reads the latest snapshot whose manifest exists, and asks the store which of its packs exist.
+    async fn latest(&self, name: &str, entries: &[Entry<SnapshotEvent>]) -> Result<Latest> {
+        let mut latest = Latest::default();
+        for (index, entry) in entries.iter().enumerate().rev() {
+            match self.load(name, entries, index as u64 + 1).await {
+                Err(fault) if fault.code() == "BOT-5004" => {
+                    let SnapshotAction::Taken { manifest, .. } = entry.payload.action;
+                    latest.missing.insert(manifest);
+                }
+                snapshot => {
+                    latest.snapshot = Some(snapshot?);
+                    break;
+                }
+            }
+        }
+        let mut packs: Vec<Digest> = Vec::new();
+        if let Some(snapshot) = &latest.snapshot {
+            packs.extend(snapshot.manifest.packs.iter().map(|pack| pack.digest));
+        }
+        let missing: Vec<Digest> = futures::stream::iter(packs)
+            .map(|pack| async move {
+                let exists = self.store.has_blob(&pack).await?;
+                Ok::<_, Fault>((!exists).then_some(pack))
+            })
+            .buffer_unordered(ASKED_AT_ONCE)
+            .try_filter_map(async |missing| Ok(missing))
+            .try_collect()
+            .await?;
+        latest.missing.extend(missing);
+        Ok(latest)
+    }
+
+    /// Appends the entry of `snapshot`. Returns the snapshot with its number, and whether it is new: another run may have
+    /// taken one of the same content in the meantime.
+    async fn log_snapshot(
+        &self,
+        request: &SnapshotRequest,
+        log: &Log<SnapshotEvent>,
+        mut entries: Vec<Entry<SnapshotEvent>>,
+        snapshot: Snapshot,
+        drafted: &Drafted,
+    ) -> Result<(Snapshot, bool)> {
         let event = SnapshotEvent {
             at: request.at,
             actor: request.actor.clone(),
             reason: request.reason.clone(),
             action: SnapshotAction::Taken {
-                snapshot: identity,
-                manifest: manifest_digest,
+                snapshot: drafted.identity,
+                manifest: drafted.manifest,
                 files: snapshot.manifest.files.len() as u64,
                 size_bytes: snapshot.manifest.size_bytes(),
-                stored_bytes: draft.stored_bytes,
+                stored_bytes: drafted.stored_bytes,
             },
         };
+        let n_seen = entries.len();
         let mut retries = self.store.retries().begin_against(MOST_CONFLICTS);
-        let is_new = loop {
-            if let Some(same) = latest_with(&entries, &identity) {
-                // Another run took a snapshot of the same content in the meantime.
-                snapshot = self.load(&request.name, &entries, same).await?;
-                break false;
+        loop {
+            if is_newest(&entries, drafted, n_seen) {
+                let newest = entries.len() as u64;
+                return Ok((self.load(&request.name, &entries, newest).await?, false));
             }
             if let Appended::Written(entry) = log.append(entries.last(), event.clone()).await? {
-                snapshot.number = entry.seq;
-                break true;
+                return Ok((Snapshot { number: entry.seq, ..snapshot }, true));
             }
             if !retries.pause().await {
                 let message = format!("other runs keep writing to the log of `{}`", request.name);
@@ -166,11 +273,7 @@ impl Snapshots {
                 None => log.entries().await?,
             };
             entries.extend(newer);
-        };
-        if is_new {
-            self.restore_swept(request, &list.files, before, &draft.new_packs, bytes).await?;
         }
-        Ok(taken(snapshot, is_new, draft.stored_bytes, draft.files_read))
     }
 
     /// Stores again the blobs that a concurrent sweep removed before the log entry was written.
@@ -181,7 +284,7 @@ impl Snapshots {
         &self,
         request: &SnapshotRequest,
         files: &[FoundFile],
-        before: Option<Digest>,
+        before: Option<&SnapshotManifest>,
         new_packs: &[Digest],
         manifest: Bytes,
     ) -> Result<()> {
@@ -195,12 +298,8 @@ impl Snapshots {
                 return Ok(());
             }
             self.store.put_blob(manifest.clone()).await?;
-            let before = match before {
-                Some(digest) => Some(self.manifest(&request.name, &digest).await?),
-                None => None,
-            };
             let stamps = Stamps::default();
-            self.draft(request, files, before.as_ref(), &stamps, &|_, _| ()).await?;
+            self.draft(request, files, before, &stamps, &|_, _| ()).await?;
         }
         Err(Fault::conflict("BOT-5014", "a sweep keeps removing the blobs of this snapshot")
             .hint("run again when `botops runs gc` has ended"))
@@ -242,7 +341,7 @@ impl Snapshots {
         for found in files {
             let digest = stamps.digest(&absolute(&found.path), found.stamp);
             match digest.and_then(|digest| by_digest.get(&digest)) {
-                Some(known) if known.size_bytes == found.size_bytes => {
+                Some(known) if known.size_bytes == found.size_bytes && is_whole(known) => {
                     done.push((found.clone(), known.digest, known.chunks.clone()));
                 }
                 _ => unread.push(found.clone()),
@@ -338,10 +437,18 @@ fn manifest(
     SnapshotManifest { schema: SCHEMA.to_owned(), name: name.to_owned(), files, packs }
 }
 
-/// Returns the number of the newest entry, if it logs the snapshot `identity`.
-fn latest_with(entries: &[Entry<SnapshotEvent>], identity: &Digest) -> Option<u64> {
-    let SnapshotAction::Taken { snapshot, .. } = entries.last()?.payload.action;
-    (snapshot == *identity).then_some(entries.len() as u64)
+/// Returns whether all chunks of a file are known: [`Latest::usable`] leaves out those of missing packs.
+fn is_whole(file: &SnapshotFile) -> bool {
+    file.chunks.iter().map(|chunk| chunk.size_bytes).sum::<u64>() == file.size_bytes
+}
+
+/// Returns whether the newest entry logs the drafted snapshot.
+///
+/// Of the first `n_seen` entries, the manifest must be the same, too: it may name packs that are missing.
+fn is_newest(entries: &[Entry<SnapshotEvent>], drafted: &Drafted, n_seen: usize) -> bool {
+    let Some(newest) = entries.last() else { return false };
+    let SnapshotAction::Taken { snapshot, manifest, .. } = newest.payload.action;
+    snapshot == drafted.identity && (entries.len() > n_seen || manifest == drafted.manifest)
 }
 
 fn absolute(path: &Path) -> String {

@@ -42,6 +42,10 @@ struct Answer<'a> {
     files: u64,
     size_bytes: u64,
     stored_bytes: u64,
+    /// Missing blobs of the latest snapshot that were written again, or would be.
+    restored: u64,
+    /// Missing blobs of the latest snapshot that the files no longer hold.
+    lost: u64,
     files_read: u64,
     hidden: u64,
 }
@@ -71,7 +75,8 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     };
     let taken = context.wait(snapshots.take(&taking, &progress))?;
     bar.finish_and_clear();
-    let Taken { snapshot, is_new, stored_bytes, files_read, hidden, forgot } = taken?;
+    let Taken { snapshot, is_new, stored_bytes, restored, lost, files_read, hidden, forgot } =
+        taken?;
     if let Some(fault) = forgot {
         context.printer.say(&format!("warning: the next snapshot reads every file again: {fault}"));
     }
@@ -86,6 +91,8 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         files: snapshot.manifest.files.len() as u64,
         size_bytes: snapshot.manifest.size_bytes(),
         stored_bytes,
+        restored,
+        lost,
         files_read,
         hidden,
     };
@@ -131,10 +138,13 @@ fn text(answer: &Answer<'_>) -> String {
     let size = tables::bytes(answer.size_bytes);
     let short = answer.snapshot.short();
     let mut out = match (answer.is_new, answer.dry_run) {
-        (false, _) => format!(
+        (false, _) if answer.restored == 0 => format!(
             "{} has this content already ({short}): {files}, {size}; nothing was stored\n",
             answer.reference
         ),
+        (false, _) => {
+            format!("{} has this content already ({short}): {files}, {size}\n", answer.reference)
+        }
         (true, true) => format!(
             "{} would be {files}, {size} ({short}), {} of them new; nothing was stored (dry run)\n",
             answer.reference,
@@ -147,6 +157,19 @@ fn text(answer: &Answer<'_>) -> String {
             tables::bytes(answer.stored_bytes)
         ),
     };
+    if answer.restored > 0 {
+        let blobs = tables::counted(answer.restored, "missing blob", "missing blobs");
+        let (done, dry) =
+            if answer.dry_run { ("would be written", " (dry run)") } else { ("written", "") };
+        out.push_str(&format!("{blobs} of the snapshot before {done} again{dry}\n"));
+    }
+    if answer.lost > 0 {
+        out.push_str(&format!(
+            "{} of an earlier snapshot are still missing, and these files do not hold their content: `botops data verify {}`\n",
+            tables::counted(answer.lost, "blob", "blobs"),
+            answer.name
+        ));
+    }
     if answer.hidden > 0 {
         out.push_str(&format!("hidden files skipped: {}\n", tables::count(answer.hidden)));
     }
