@@ -12,7 +12,7 @@ use botops_evaluation::{self as evaluation, Comparison, EvaluationReport, GateRe
 use botops_findings::{Fault, Result};
 use botops_models::IntentModel;
 use botops_pipelines::{self as pipelines, Provenance};
-use botops_registry::{CHAMPION, Registry, Version};
+use botops_registry::{CHAMPION, MODEL_FILE, Manifest, Registration, Registry, Version};
 use botops_spec::Checked;
 use botops_text::shell_line;
 use serde::Serialize;
@@ -53,6 +53,10 @@ struct Answer<'a> {
     version: Option<u64>,
     /// Whether this call registered the version.
     registered: bool,
+    /// Whether `reference` is the champion and holds the same model, so that there was nothing to register.
+    same_model: bool,
+    /// The number of blobs that were missing in the store, and were written again.
+    restored: u64,
     manifest_digest: Digest,
     digest: Digest,
     champion: Option<String>,
@@ -71,12 +75,12 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     // One read: the bytes that are registered are those that are judged.
     let (model, digest, bytes) = IntentModel::read_with_bytes(&args.model)?;
     let registry = context.registry()?;
-    let (known, champion) = context.wait(known(&registry, &name))??;
+    let mut known = context.wait(Known::read(&registry, &name))??;
     let judging = Judging {
         args,
         context,
         registry: &registry,
-        champion: champion.as_ref(),
+        champion: known.champion.as_ref(),
         rules: rules.as_ref(),
     };
     let evidence = judging.run((&model, digest))?;
@@ -110,31 +114,26 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     };
     let manifest = pipelines::manifest(&name, &model, &files, provenance);
     let manifest_digest = Digest::of_json(&manifest);
-    let existing = known.iter().find(|version| version.manifest_digest == manifest_digest);
-    let version = match existing {
-        Some(version) => Some(version.clone()),
-        None if args.dry_run || !evidence.gate.passed => None,
-        None => {
-            let act = context.act(args.reason.clone())?;
-            let files = files.into_iter().map(|(path, bytes)| (path, bytes.into())).collect();
-            Some(context.wait(registry.register(manifest, files, &act))??)
-        }
+    let standing = match evidence.gate.passed {
+        true => register(args, context, &registry, &mut known, (manifest, files))?,
+        false => Standing::default(),
     };
-    let version = version.filter(|_| evidence.gate.passed);
     let answer = Answer {
         model: &name,
-        reference: version.as_ref().map(Version::reference),
-        version: version.as_ref().map(|version| version.number),
-        registered: version.is_some() && existing.is_none(),
+        reference: standing.reference,
+        version: standing.version,
+        registered: standing.is_new,
+        same_model: standing.same_model,
+        restored: standing.restored,
         manifest_digest,
         digest,
-        champion: champion.as_ref().map(Version::reference),
+        champion: known.champion.as_ref().map(Version::reference),
         run,
         gate: &evidence.gate,
         evaluation: evidence.evaluation.as_ref(),
         comparison: evidence.comparison.as_ref(),
     };
-    let text = text(&answer, args, registry.store().url(), known.len() as u64 + 1);
+    let text = text(&answer, args, registry.store().url(), known.manifests.len() as u64 + 1);
     let outcome = Outcome::done(&answer, text);
     if !evidence.gate.passed {
         return Ok(outcome.exit(Exit::Gate).findings(gate::findings(&evidence.gate)));
@@ -142,6 +141,9 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let file = args.model.display().to_string();
     Ok(match &answer.reference {
         _ if args.dry_run => outcome,
+        Some(reference) if answer.same_model => {
+            outcome.next(shell_line(["botops", "registry", "show", reference]))
+        }
         Some(reference) if answer.may_be_promoted() => {
             outcome.next(shell_line(["botops", "promote", reference]))
         }
@@ -173,12 +175,83 @@ fn no_name(args: &Args) -> Fault {
         .hint("or set `model: support` in botops.yaml")
 }
 
-/// Returns the versions of a model, and its champion; an unknown model has neither.
-async fn known(registry: &Registry, name: &str) -> Result<(Vec<Version>, Option<Version>)> {
-    if !registry.models().await?.iter().any(|model| model == name) {
-        return Ok((Vec::new(), None));
+/// The versions of a model before the push; an unknown model has none.
+struct Known {
+    /// The digests of their manifests, by number.
+    manifests: Vec<Digest>,
+    champion: Option<Version>,
+    /// The fault of a champion whose manifest is missing. A push of the same version writes it again.
+    lost: Option<Fault>,
+}
+
+impl Known {
+    async fn read(registry: &Registry, name: &str) -> Result<Self> {
+        let manifests = registry.manifests(name).await?;
+        let (champion, lost) = match registry.alias(name, CHAMPION).await {
+            Err(fault) if fault.code() == "BOT-5004" => (None, Some(fault)),
+            champion => (champion?, None),
+        };
+        Ok(Self { manifests, champion, lost })
     }
-    Ok((registry.versions(name).await?, registry.alias(name, CHAMPION).await?))
+}
+
+/// The version in the registry that the model file is.
+#[derive(Default)]
+struct Standing {
+    reference: Option<String>,
+    version: Option<u64>,
+    /// Whether this call registered it.
+    is_new: bool,
+    /// Whether it is the champion, registered with another manifest.
+    same_model: bool,
+    /// The number of blobs that were written again.
+    restored: u64,
+}
+
+impl Standing {
+    fn of(version: &Version, manifest: &Digest) -> Self {
+        Self {
+            reference: Some(version.reference()),
+            version: Some(version.number),
+            same_model: version.manifest_digest != *manifest,
+            ..Self::default()
+        }
+    }
+}
+
+/// Registers a version that passed, unless its manifest is known or the champion holds the same model. A dry run checks
+/// only.
+fn register(
+    args: &Args,
+    context: &Context,
+    registry: &Registry,
+    known: &mut Known,
+    (manifest, files): (Manifest, Vec<(String, Vec<u8>)>),
+) -> Result<Standing> {
+    let digest = Digest::of_json(&manifest);
+    let number = (1_u64..).zip(&known.manifests).find(|(_, known)| **known == digest);
+    if let (None, Some(lost)) = (number, known.lost.take()) {
+        return Err(lost);
+    }
+    if !args.dry_run {
+        let act = context.act(args.reason.clone())?;
+        let files = files.into_iter().map(|(path, bytes)| (path, bytes.into())).collect();
+        let done = context.wait(registry.register(manifest, files, &act))??;
+        let Registration { version, is_new, restored } = done;
+        return Ok(Standing { is_new, restored, ..Standing::of(&version, &digest) });
+    }
+    context.wait(registry.check_registration(&manifest, &files))??;
+    let file = manifest.file(MODEL_FILE).map(|file| file.digest);
+    let same = known.champion.as_ref().filter(|version| version.model_digest() == file);
+    Ok(match (number, same) {
+        (Some((number, _)), _) => Standing {
+            reference: Some(format!("{}@{number}", manifest.model)),
+            version: Some(number),
+            ..Standing::default()
+        },
+        (None, Some(champion)) => Standing::of(champion, &digest),
+        (None, None) => Standing::default(),
+    })
 }
 
 /// The evidence for a version.
@@ -250,7 +323,18 @@ fn text(answer: &Answer<'_>, args: &Args, registry: &str, coming: u64) -> String
             format!("{file} is {reference} in {registry} ({})\n", answer.manifest_digest.short())
         }
         Some(reference) => {
-            format!("{file} already was {reference} in {registry}: nothing was written\n")
+            let standing = match answer.same_model {
+                true => format!("is the same model as the champion {reference}"),
+                false => format!("already was {reference}"),
+            };
+            let done = match (answer.restored, answer.same_model) {
+                (0, true) => "nothing to do".to_owned(),
+                (0, false) => "nothing was written".to_owned(),
+                (n, _) => {
+                    format!("{} written again", tables::counted(n, "missing blob", "missing blobs"))
+                }
+            };
+            format!("{file} {standing} in {registry}: {done}\n")
         }
         None if answer.gate.passed => {
             format!(
@@ -278,7 +362,7 @@ fn text(answer: &Answer<'_>, args: &Args, registry: &str, coming: u64) -> String
     }
     out.push('\n');
     out.push_str(&gate::text(answer.gate));
-    if answer.gate.passed && !answer.may_be_promoted() {
+    if answer.gate.passed && !answer.may_be_promoted() && !answer.same_model {
         out.push_str(&format!(
             "the golden self-test alone is not enough evidence to replace {}; push it with --test and --rules\n",
             answer.champion.as_deref().unwrap_or_default()
@@ -297,6 +381,8 @@ mod tests {
             reference: Some("support@2".to_owned()),
             version: Some(2),
             registered: true,
+            same_model: false,
+            restored: 0,
             manifest_digest: Digest::of(b"manifest"),
             digest: Digest::of(b"model"),
             champion: champion.map(str::to_owned),

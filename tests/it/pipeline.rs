@@ -414,16 +414,35 @@ fn a_step_summary_is_appended_to_the_file_that_github_names() {
     assert!(summary.contains("| accuracy |"), "{summary}");
 }
 
+/// Returns the summary of a stage.
+fn summary(document: &Value, stage: &str) -> String {
+    let stages = document["data"]["stages"].as_array().unwrap();
+    let found = stages.iter().find(|line| line["stage"] == stage).unwrap();
+    found["summary"].as_str().unwrap().to_owned()
+}
+
+/// Returns the numbers of the versions, and that of the champion.
+fn versions(workspace: &Workspace) -> (Vec<u64>, u64) {
+    let output = workspace.run(&["--format", "json", "registry", "list", "support"]);
+    let list: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let list = list["data"].as_array().or_else(|| list["data"]["versions"].as_array()).unwrap();
+    let is_champion = |v: &&Value| v["aliases"].as_array().unwrap().iter().any(|a| a == "champion");
+    let number = |v: &Value| v["number"].as_u64().unwrap();
+    (list.iter().map(number).collect(), number(list.iter().find(is_champion).unwrap()))
+}
+
 #[test]
-fn a_changed_rule_registers_the_same_model_again_and_the_next_run_skips_everything() {
+fn a_changed_rule_does_not_register_the_model_of_the_champion_again() {
     let workspace = Workspace::new();
     assert_eq!(workspace.pipeline("weekly.yaml").0, 0);
     let plan = workspace.read("weekly.yaml");
     workspace.write("weekly.yaml", &plan.replace("min: 0.1 ", "min: 0.2 "));
     let (exit, document) = workspace.pipeline("weekly.yaml");
     assert_eq!(exit, 0, "{document:#}");
-    assert_eq!(stages_run(&document), ["gate", "promote", "push"]);
-    // The champion holds the same model as the one before it, so it is still compared with the baseline.
+    assert_eq!(stages_run(&document), ["gate", "push"]);
+    let expected = "same model as the champion support@2: nothing to do";
+    assert_eq!(summary(&document, "push"), expected);
+    assert_eq!(versions(&workspace), (vec![1, 2], 2));
     for _ in 0..2 {
         let (exit, document) = workspace.pipeline("weekly.yaml");
         assert_eq!((exit, stages_run(&document)), (0, Vec::new()), "{document:#}");
@@ -431,20 +450,53 @@ fn a_changed_rule_registers_the_same_model_again_and_the_next_run_skips_everythi
 }
 
 #[test]
+fn a_clone_without_state_neither_registers_nor_canaries_the_model_of_the_champion() {
+    let workspace = Workspace::new();
+    assert_eq!(workspace.pipeline("weekly.yaml").0, 0);
+    assert_eq!(versions(&workspace), (vec![1, 2], 2));
+    fs::remove_dir_all(workspace.path().join(".botops")).unwrap();
+    let (exit, document) = workspace.pipeline("weekly.yaml");
+    assert_eq!(exit, 0, "{document:#}");
+    let expected = "same model as the champion support@2: nothing to do";
+    assert_eq!(summary(&document, "push"), expected);
+    assert_eq!(summary(&document, "promote"), expected);
+    // The rival is the champion: the model gains and loses nothing against itself.
+    let evaluated = summary(&document, "evaluate");
+    assert!(evaluated.contains("; support@2 had "), "{evaluated}");
+    assert!(evaluated.contains("newly right 0, newly wrong 0"), "{evaluated}");
+    assert_eq!(versions(&workspace), (vec![1, 2], 2));
+    let (exit, document) = workspace.pipeline("weekly.yaml");
+    assert_eq!((exit, stages_run(&document)), (0, Vec::new()), "{document:#}");
+
+    let output = workspace.run(&["rollback", "--reason", "test"]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("from support@2 back to support@1"), "{text}");
+}
+
+#[test]
+fn a_cached_push_writes_lost_blobs_again() {
+    let workspace = Workspace::new();
+    assert_eq!(workspace.pipeline("weekly.yaml").0, 0);
+    let model = fs::read(workspace.path().join(".botops/pipelines/weekly/train/model.botops"));
+    let hex = botops_digest::Digest::of(&model.unwrap()).hex();
+    let blob = format!("registry/blobs/sha256/{}/{hex}", &hex[..2]);
+    fs::remove_file(workspace.path().join(&blob)).unwrap();
+    assert_eq!(workspace.run(&["registry", "verify"]).status.code(), Some(3));
+    let (exit, document) = workspace.pipeline("weekly.yaml");
+    assert_eq!((exit, stages_run(&document)), (0, Vec::new()), "{document:#}");
+    assert!(workspace.path().join(&blob).exists());
+    assert_eq!(workspace.run(&["registry", "verify"]).status.code(), Some(0));
+}
+
+#[test]
 fn a_rollback_returns_only_to_former_champions() {
     let workspace = Workspace::new();
     assert_eq!(workspace.pipeline("weekly.yaml").0, 0);
-    let plan = workspace.read("weekly.yaml");
-    workspace.write("weekly.yaml", &plan.replace("min: 0.1 ", "min: 0.2 "));
-    assert_eq!(workspace.pipeline("weekly.yaml").0, 0);
-    // The champions were 1, 2 and 3. Rollbacks return to 2, then to 1, and never to 3.
+    // The champions were 1 and 2. A rollback returns to 1, and never to 2.
     let rollback = || {
         let output = workspace.run(&["rollback", "--reason", "test"]);
         (output.status.code(), String::from_utf8(output.stdout).unwrap())
     };
-    let (code, text) = rollback();
-    assert_eq!(code, Some(0));
-    assert!(text.contains("from support@3 back to support@2"), "{text}");
     let (code, text) = rollback();
     assert_eq!(code, Some(0));
     assert!(text.contains("from support@2 back to support@1"), "{text}");
@@ -461,12 +513,60 @@ fn a_rollback_returns_only_to_former_champions() {
         .collect();
     assert!(codes.contains(&"BOT-8023"), "{document:#}");
 
-    // A version that never was champion is refused.
+    // A version that never was champion is refused, in a dry run too.
     workspace.run(&["train", "data/utterances.csv", "--out", "m.botops", "--seed", "5"]);
     assert_eq!(workspace.run(&["push", "m.botops"]).status.code(), Some(0));
-    let output =
-        workspace.run(&["--format", "json", "rollback", "--to", "support@4", "--reason", "x"]);
-    let document: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(document["exit"], 6, "{document:#}");
-    assert_eq!(document["findings"][0]["code"], "BOT-5031");
+    for dry in [&["--dry-run"][..], &[]] {
+        let rollback = ["--format", "json", "rollback", "--to", "support@3", "--reason", "x"];
+        let output = workspace.run(&[&rollback[..], dry].concat());
+        let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(document["exit"], 6, "{document:#}");
+        assert_eq!(document["findings"][0]["code"], "BOT-5031");
+    }
+    assert_eq!(versions(&workspace), (vec![1, 2, 3], 1));
+}
+
+#[test]
+fn the_model_of_the_champion_is_not_pushed_again_and_its_lost_blobs_are_written_again() {
+    let workspace = Workspace::new();
+    workspace.run(&["train", "data/utterances.csv", "--out", "m.botops", "--seed", "5"]);
+    assert_eq!(workspace.run(&["push", "m.botops"]).status.code(), Some(0));
+    assert_eq!(workspace.run(&["promote"]).status.code(), Some(0));
+    let push = |more: &[&str]| {
+        let push = ["--format", "json", "push", "m.botops"];
+        let output = workspace.run(&[&push[..], more].concat());
+        serde_json::from_slice::<Value>(&output.stdout).unwrap()
+    };
+    let test = ["--test", "data/utterances.csv"];
+    for more in [&test[..], &["--test", "data/utterances.csv", "--dry-run"]] {
+        let document = push(more);
+        assert_eq!(document["exit"], 0, "{document:#}");
+        assert_eq!(document["data"]["reference"], "support@1");
+        assert_eq!(
+            (&document["data"]["same_model"], &document["data"]["registered"]),
+            (&true.into(), &false.into())
+        );
+    }
+    let text = String::from_utf8(
+        workspace.run(&["push", "m.botops", "--test", "data/utterances.csv"]).stdout,
+    );
+    assert!(text.unwrap().contains("is the same model as the champion support@1"));
+    assert_eq!(versions(&workspace), (vec![1], 1));
+
+    let hex =
+        botops_digest::Digest::of(&fs::read(workspace.path().join("m.botops")).unwrap()).hex();
+    let blob = workspace.path().join(format!("registry/blobs/sha256/{}/{hex}", &hex[..2]));
+    for more in [&[][..], &test[..]] {
+        fs::remove_file(&blob).unwrap();
+        assert_eq!(workspace.run(&["registry", "verify"]).status.code(), Some(3));
+        let document = push(more);
+        assert_eq!(
+            (&document["exit"], &document["data"]["restored"]),
+            (&0.into(), &1.into()),
+            "{document:#}"
+        );
+        assert_eq!(workspace.run(&["registry", "verify"]).status.code(), Some(0));
+    }
+    let promoted = workspace.run(&["promote", "support@1"]);
+    assert_eq!(promoted.status.code(), Some(0));
 }

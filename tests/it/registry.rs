@@ -79,7 +79,7 @@ fn version(content: &str, gated: bool) -> (Manifest, Vec<(String, Bytes)>) {
 
 async fn register(registry: &Registry, content: &str) -> Version {
     let (manifest, files) = version(content, true);
-    registry.register(manifest, files, &act("ci")).await.unwrap()
+    registry.register(manifest, files, &act("ci")).await.unwrap().version
 }
 
 fn passed(content: &str) -> PassedGates {
@@ -298,8 +298,8 @@ impl Step {
         match self {
             Self::Register => {
                 let (manifest, files) = version("three", true);
-                registry.register(manifest, files, &act("ana")).await.map(|version| {
-                    assert_eq!(version.number, 3);
+                registry.register(manifest, files, &act("ana")).await.map(|done| {
+                    assert_eq!(done.version.number, 3);
                 })
             }
             Self::MoveAlias => {
@@ -429,9 +429,121 @@ async fn the_champion_moves_only_with_proof_about_the_same_file() {
     assert_eq!(registry.alias(MODEL, CHAMPION).await.unwrap(), None);
 
     let (manifest, files) = version("ungated", false);
-    let ungated = registry.register(manifest, files, &act("ci")).await.unwrap();
+    let ungated = registry.register(manifest, files, &act("ci")).await.unwrap().version;
     let refused = registry.proof(&ungated).await.unwrap_err();
     assert_eq!((refused.code(), refused.kind()), ("BOT-5017", FaultKind::Policy));
+}
+
+#[tokio::test]
+async fn the_model_of_the_champion_is_not_registered_again() {
+    let registry = Registry::open(Bench::memory().store);
+    let first = register(&registry, "one").await;
+    let (other, files) = version("one", false);
+    assert_ne!(Digest::of_json(&other), first.manifest_digest);
+    registry.promote(&first, None, &passed("one"), &act("ana")).await.unwrap();
+    let done = registry.register(other.clone(), files.clone(), &act("ci")).await.unwrap();
+    assert_eq!((done.version.number, done.is_new, done.restored), (1, false, 0));
+    assert_eq!(numbers(&registry).await, [1]);
+    // Another model is registered, and once it is champion, so is the first one.
+    let second = register(&registry, "two").await;
+    let expected = Some(first.manifest_digest);
+    registry.promote(&second, expected, &passed("two"), &act("ana")).await.unwrap();
+    let done = registry.register(other, files, &act("ci")).await.unwrap();
+    assert_eq!((done.version.number, done.is_new), (3, true));
+}
+
+#[tokio::test]
+async fn a_rollback_skips_versions_with_the_same_model() {
+    let bench = Bench::memory();
+    let registry = Registry::open(bench.store.clone());
+    let first = register(&registry, "one").await;
+    let second = register(&registry, "two").await;
+    // Registries of earlier versions of botops hold the same model twice.
+    let (manifest, files) = version("two", false);
+    let third = registry.register(manifest, files, &act("ci")).await.unwrap().version;
+    let mut before = None;
+    for (version, content) in [(&first, "one"), (&second, "two"), (&third, "two")] {
+        registry.promote(version, before, &passed(content), &act("ana")).await.unwrap();
+        before = Some(version.manifest_digest);
+    }
+    let previous = async |version: &Version| {
+        let found = registry.previous_champion(MODEL, &version.manifest_digest).await.unwrap();
+        found.map(|former| former.reference())
+    };
+    assert_eq!(previous(&third).await.as_deref(), Some("support@1"));
+    assert_eq!(previous(&second).await.as_deref(), Some("support@1"));
+    assert_eq!(previous(&first).await, None);
+    let version = registry.champion_before(MODEL, &third.manifest_digest).await.unwrap();
+    assert_eq!(version, Some(registry.resolve(&"support@1".parse().unwrap()).await.unwrap()));
+    // A lost manifest does not keep a rollback from another model.
+    bench.remove(&blob_path(&third.manifest_digest)).await;
+    assert_eq!(previous(&third).await.as_deref(), Some("support@2"));
+}
+
+#[tokio::test]
+async fn the_champion_goes_back_only_to_a_former_champion_and_no_blob_is_read() {
+    let bench = Bench::memory();
+    let registry = Registry::open(bench.store.clone());
+    let first = register(&registry, "one").await;
+    let second = register(&registry, "two").await;
+    register(&registry, "three").await;
+    registry.promote(&first, None, &passed("one"), &act("ana")).await.unwrap();
+    let expected = Some(first.manifest_digest);
+    registry.promote(&second, expected, &passed("two"), &act("ana")).await.unwrap();
+
+    let former = async |name: &str| registry.former_champion(&name.parse().unwrap()).await;
+    let fault = former("support@3").await.unwrap_err();
+    assert_eq!((fault.code(), fault.kind()), ("BOT-5031", FaultKind::Policy));
+    assert_eq!(former("support@9").await.unwrap_err().code(), "BOT-5012");
+    assert_eq!(former("support").await.unwrap().reference(), "support@2");
+    let back = former("support@1").await.unwrap();
+    let wrong = registry.go_back(&back, Some(back.manifest()), &act("ana")).await.unwrap_err();
+    assert_eq!((wrong.code(), wrong.kind()), ("BOT-5014", FaultKind::Conflict));
+
+    // Every blob is lost but those that show which version is champion.
+    for file in [&first, &second].iter().flat_map(|version| &version.manifest.files) {
+        bench.remove(&blob_path(&file.digest)).await;
+    }
+    registry.go_back(&back, Some(second.manifest_digest), &act("ana")).await.unwrap();
+    let history = registry.history(MODEL).await.unwrap();
+    let Action::AliasMoved { to, evidence, .. } = &history.last().unwrap().payload.action else {
+        panic!("the champion moved last")
+    };
+    assert_eq!((*to, *evidence), (first.manifest_digest, first.manifest.gates));
+}
+
+#[tokio::test]
+async fn a_lost_blob_is_written_again_by_the_next_registration() {
+    let bench = Bench::memory();
+    let registry = Registry::open(bench.store.clone());
+    let first = register(&registry, "one").await;
+    let (other, other_files) = version("one", false);
+    let gate = first.manifest.gates.unwrap();
+    let model = first.model_digest().unwrap();
+    for is_champion in [false, true] {
+        if is_champion {
+            registry.promote(&first, None, &passed("one"), &act("ana")).await.unwrap();
+        }
+        for lost in [vec![first.manifest_digest], vec![model, gate]] {
+            for digest in &lost {
+                bench.remove(&blob_path(digest)).await;
+            }
+            let problems = registry.verify(None).await.unwrap().problems;
+            assert!(!problems.is_empty());
+            let (manifest, files) = version("one", true);
+            let done = registry.register(manifest, files, &act("ci")).await.unwrap();
+            assert_eq!((done.is_new, done.restored), (false, lost.len() as u64));
+            assert_eq!(done.version.number, 1);
+            assert!(registry.verify(None).await.unwrap().problems.is_empty());
+        }
+    }
+    // Another registration of the champion's model writes its blobs, and nothing of its own.
+    bench.remove(&blob_path(&model)).await;
+    let own = Digest::of_json(&other);
+    let done = registry.register(other, other_files, &act("ci")).await.unwrap();
+    assert_eq!((done.version.number, done.is_new, done.restored), (1, false, 1));
+    assert!(registry.verify(None).await.unwrap().problems.is_empty());
+    assert!(!bench.store.has_blob(&own).await.unwrap());
 }
 
 #[tokio::test]

@@ -96,6 +96,19 @@ impl Experiments {
             .await
     }
 
+    /// Writes each of `files`, which a recorded run names, again if the store has lost it.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn restore(&self, files: &[&[u8]]) -> Result<()> {
+        for bytes in files {
+            if !self.store.has_blob(&Digest::of(bytes)).await? {
+                self.store.put_blob(Bytes::copy_from_slice(bytes)).await?;
+            }
+        }
+        Ok(())
+    }
+
     /// Returns whether a run with exactly this id is recorded.
     ///
     /// # Errors

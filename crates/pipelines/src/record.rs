@@ -61,6 +61,15 @@ pub(super) async fn record(work: &Work<'_>, failed: Option<&RunSummary>) -> Resu
         // The run may have been removed since.
         && services.experiments.has(&last.run).await?
     {
+        let mut named: Vec<Bytes> = Vec::new();
+        for (name, split, file) in sides {
+            if let (Some(split), Some(digest)) = (split, data.get(name)) {
+                named.push(read_as_recorded(&work.folder.file(&split.stage, file), *digest)?);
+            }
+        }
+        let files = files.iter().map(|(_, bytes)| &bytes[..]);
+        let named: Vec<&[u8]> = named.iter().map(|bytes| &bytes[..]).chain(files).collect();
+        services.experiments.restore(&named).await?;
         return Ok(Some(last.run));
     }
 

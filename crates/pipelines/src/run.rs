@@ -172,7 +172,7 @@ async fn step(work: &mut Work<'_>, stage: &Stage) -> Result<(StageOutcome, Strin
         }
         _ => inputs,
     };
-    let Inputs { settings, inputs, data: _ } = inputs;
+    let Inputs { settings, inputs, .. } = inputs;
     let record = StageRecord {
         schema: String::new(),
         stage: stage.name.clone(),

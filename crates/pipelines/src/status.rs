@@ -4,7 +4,10 @@ use super::{
     plan::{Plan, Stage},
     services::Services,
     spec::StageSpec,
-    stages::work::{Work, expectations_path, pushed, rival},
+    stages::{
+        promoted_over,
+        work::{Work, expectations_path, is_champion, pushed},
+    },
     state::{Folder, StageRecord},
 };
 use botops_digest::Digest;
@@ -23,6 +26,9 @@ pub(super) struct Inputs {
     pub(super) settings: Digest,
     /// Digests of its inputs, by name: `file:<role>`, `<stage>/<file>`, `champion`.
     pub(super) inputs: BTreeMap<String, Digest>,
+    /// Whether the champion holds the model of this stage. Then the input `champion` does not matter: a run that promotes
+    /// its own model does not make its own stages stale.
+    pub(super) settled: bool,
     /// The open data file of a validate stage: its digest and its records are read through the same handle.
     pub(super) data: Option<File>,
 }
@@ -115,7 +121,8 @@ pub(super) fn freshness(work: &Work<'_>, stage: &Stage, now: &Inputs) -> Freshne
     if record.settings != now.settings {
         return Freshness::Stale("its settings changed".to_owned());
     }
-    for (name, digest) in &now.inputs {
+    let matters = |name: &String| !(now.settled && name == CHAMPION);
+    for (name, digest) in now.inputs.iter().filter(|(name, _)| matters(name)) {
         match record.inputs.get(name) {
             Some(before) if before == digest => {}
             Some(_) => {
@@ -141,7 +148,7 @@ fn display_name(name: &str) -> &str {
 /// Gathers the inputs of `stage`. The stages that it takes files from must have run.
 pub(super) async fn inputs(work: &Work<'_>, stage: &Stage) -> Result<Inputs> {
     let mut inputs = BTreeMap::new();
-    let mut data = None;
+    let (mut data, mut settled) = (None, false);
     let root = &work.services.root;
     let mut settings = vec![serde_json::to_value(&stage.spec).expect("a spec is valid JSON")];
     match &stage.spec {
@@ -186,12 +193,9 @@ pub(super) async fn inputs(work: &Work<'_>, stage: &Stage) -> Result<Inputs> {
         Some(StageSpec::Evaluate(spec)) => {
             take(work, &mut inputs, &spec.model, "model.botops")?;
             take(work, &mut inputs, &spec.on, "test.csv")?;
-            let model = inputs[&format!("{}/model.botops", spec.model)];
-            if let Some(champion) =
-                rival(work, model).await?.and_then(|version| version.model_digest())
-            {
-                inputs.insert("champion".to_owned(), champion);
-            }
+            settled = is_champion(work, inputs[&format!("{}/model.botops", spec.model)]);
+            let champion = work.champion.as_ref().and_then(|version| version.model_digest());
+            inputs.extend(champion.map(|champion| (CHAMPION.to_owned(), champion)));
         }
         Some(StageSpec::Gate(spec)) => {
             take(work, &mut inputs, &spec.from, "evaluation.json")?;
@@ -224,11 +228,13 @@ pub(super) async fn inputs(work: &Work<'_>, stage: &Stage) -> Result<Inputs> {
                 inputs.insert("file:traffic".to_owned(), file_digest(root, traffic)?);
             }
             settings.push(work.services.promoter.identity().into());
-            if let Some(version) = pushed(work, &spec.version).await?
-                && let Some(model) = version.model_digest()
-                && let Some(champion) = rival(work, model).await?
-            {
-                inputs.insert("champion".to_owned(), champion.manifest_digest);
+            if let Some(version) = pushed(work, &spec.version).await? {
+                settled = version.model_digest().is_some_and(|model| is_champion(work, model));
+                let champion = match &work.champion {
+                    Some(champion) if settled => promoted_over(work, stage, spec, champion).await?,
+                    champion => champion.as_ref().map(|version| version.manifest_digest),
+                };
+                inputs.extend(champion.map(|champion| (CHAMPION.to_owned(), champion)));
             }
         }
         Some(StageSpec::Shell(spec)) => {
@@ -242,7 +248,7 @@ pub(super) async fn inputs(work: &Work<'_>, stage: &Stage) -> Result<Inputs> {
             }
         }
     }
-    Ok(Inputs { settings: Digest::of_json(&settings), inputs, data })
+    Ok(Inputs { settings: Digest::of_json(&settings), inputs, settled, data })
 }
 
 /// Adds the output `file` of `stage` to `inputs`.

@@ -1,8 +1,8 @@
 //! Registration and resolution of versions.
 
 use super::{
-    Act, Action, CHAMPION, Event, GATE_FILE, MODEL_FILE, Manifest, Reference, Registry, Selector,
-    Version, reference::is_name, state::State,
+    Act, Action, CHAMPION, Event, GATE_FILE, MODEL_FILE, Manifest, Reference, Registration,
+    Registry, Selector, Version, reference::is_name, state::State,
 };
 use botops_digest::{Digest, canonical_json};
 use botops_evaluation::PassedGates;
@@ -11,7 +11,10 @@ use botops_spec as spec;
 use botops_store::{Entry, blob_path};
 use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _};
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 const SCHEMA: &str = "botops.model/1";
 /// Objects that are read or written at a time.
@@ -72,19 +75,6 @@ impl Registry {
         }
     }
 
-    /// Returns the line of champions, the current one first.
-    ///
-    /// # Errors
-    /// Those of the store.
-    pub async fn succession(&self, model: &str) -> Result<Vec<Version>> {
-        let Some(state) = self.state(model).await? else { return Ok(Vec::new()) };
-        let mut versions = Vec::with_capacity(state.succession.len());
-        for manifest in state.succession.iter().rev() {
-            versions.push(self.load_manifest(model, &state, manifest).await?);
-        }
-        Ok(versions)
-    }
-
     /// Returns the log of a model.
     ///
     /// # Errors
@@ -96,8 +86,13 @@ impl Registry {
 
     /// Registers a version: stores the files, then the manifest, then the log entry.
     ///
-    /// If the manifest is registered already, its version is returned. The files of the manifest are sorted by path; a
-    /// file that is not in `files` must be in the store.
+    /// - if the manifest is registered already, its version is returned
+    /// - else, if the champion holds the same model file, the champion is returned: another version of it would be
+    ///   canaried against itself, and a rollback would return to the same model
+    /// - in both cases no entry is written, and each blob of that version that is missing in the store is written again if
+    ///   `files` has its bytes
+    ///
+    /// The files of the manifest are sorted by path; a file that is not in `files` must be in the store.
     ///
     /// # Errors
     /// `BOT-5013` the model has an invalid name (exit 2); `BOT-5019` manifest and files disagree; those of the store.
@@ -106,31 +101,92 @@ impl Registry {
         mut manifest: Manifest,
         files: Vec<(String, Bytes)>,
         act: &Act,
-    ) -> Result<Version> {
+    ) -> Result<Registration> {
         manifest.files.sort_by(|a, b| a.path.cmp(&b.path));
         let files: BTreeMap<String, Bytes> = files.into_iter().collect();
         self.check(&manifest, &files).await?;
         let model = manifest.model.clone();
-        let bytes = canonical_json(&manifest);
+        let bytes = Bytes::from(canonical_json(&manifest));
         let digest = Digest::of(&bytes);
         parse(&bytes, &model, &digest, "").map_err(|fault| {
             let message = format!("the manifest could not be read back: {fault}");
             Fault::internal("BOT-5019", message)
         })?;
+        let mut blobs: Vec<Bytes> = files.into_values().collect();
+        blobs.push(bytes);
+        if let Some(version) = self.same_as_champion(&manifest, &digest).await? {
+            let known = version.manifest.files.iter().map(|file| file.digest);
+            let known: BTreeSet<Digest> = known.chain([version.manifest_digest]).collect();
+            blobs.retain(|blob| known.contains(&Digest::of(blob)));
+            let restored = self.put_missing(blobs).await?;
+            return Ok(Registration { version, is_new: false, restored });
+        }
 
-        futures::stream::iter(files.into_values())
-            .map(|bytes| self.store.put_blob(bytes))
-            .buffer_unordered(CONCURRENT_OBJECTS)
-            .try_collect::<Vec<_>>()
-            .await?;
-        self.store.put_blob(bytes.into()).await?;
+        let restored = self.put_missing(blobs).await?;
+        let is_new = AtomicBool::new(false);
         let state = self
             .commit(&model, |state| {
                 let event = || act.event(Action::Registered { manifest: digest });
-                Ok(state.number(&digest).is_none().then(event))
+                let absent = state.number(&digest).is_none();
+                is_new.store(absent, Ordering::Relaxed);
+                Ok(absent.then(event))
             })
             .await?;
-        self.load_manifest(&model, &state, &digest).await
+        let version = self.load_manifest(&model, &state, &digest).await?;
+        let is_new = is_new.into_inner();
+        Ok(Registration { version, is_new, restored: if is_new { 0 } else { restored } })
+    }
+
+    /// Checks that [`Self::register`] would accept the version. Writes nothing.
+    ///
+    /// # Errors
+    /// Those of [`Self::register`].
+    pub async fn check_registration(
+        &self,
+        manifest: &Manifest,
+        files: &[(String, Vec<u8>)],
+    ) -> Result<()> {
+        let files = files.iter().map(|(path, bytes)| (path.clone(), Bytes::from(bytes.clone())));
+        self.check(manifest, &files.collect()).await
+    }
+
+    /// Returns the digests of the manifests of a model by number, from its log alone; none for an unknown model.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn manifests(&self, model: &str) -> Result<Vec<Digest>> {
+        let state = self.state(model).await?.unwrap_or_default();
+        Ok(state.versions.iter().map(|version| version.manifest).collect())
+    }
+
+    /// Stores each blob that is missing. Returns how many were.
+    async fn put_missing(&self, blobs: Vec<Bytes>) -> Result<u64> {
+        let stored: Vec<bool> = futures::stream::iter(blobs)
+            .map(|bytes| async move {
+                let missing = !self.store.has_blob(&Digest::of(&bytes)).await?;
+                self.store.put_blob(bytes).await?;
+                Ok::<_, Fault>(missing)
+            })
+            .buffer_unordered(CONCURRENT_OBJECTS)
+            .try_collect()
+            .await?;
+        Ok(stored.into_iter().filter(|missing| *missing).count() as u64)
+    }
+
+    /// Returns the champion if it holds the model file of `manifest`, which is not registered under `digest`.
+    async fn same_as_champion(
+        &self,
+        manifest: &Manifest,
+        digest: &Digest,
+    ) -> Result<Option<Version>> {
+        let Some(state) = self.state(&manifest.model).await? else { return Ok(None) };
+        let Some(champion) = state.alias(CHAMPION).filter(|_| state.number(digest).is_none())
+        else {
+            return Ok(None);
+        };
+        let champion = self.load_manifest(&manifest.model, &state, &champion).await?;
+        let file = manifest.file(MODEL_FILE).map(|file| file.digest);
+        Ok(Some(champion).filter(|champion| champion.model_digest() == file))
     }
 
     /// Returns the bytes of a file of a version, verified.

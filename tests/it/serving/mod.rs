@@ -3,6 +3,7 @@
 mod admin;
 mod public;
 mod rehearsal;
+mod rollback;
 mod swaps;
 
 use botops_dialogue::DialogueSpec;
@@ -152,7 +153,7 @@ pub(crate) async fn register(registry: &Registry, model: &IntentModel) -> (Versi
     let proof = PassedGates::from_evidence(&gate, Digest::of(&gate), digest).unwrap();
     let files =
         vec![("gate.json".to_owned(), gate.into()), ("model.botops".to_owned(), bytes.into())];
-    (registry.register(manifest, files, &act()).await.unwrap(), proof)
+    (registry.register(manifest, files, &act()).await.unwrap().version, proof)
 }
 
 /// Returns a registry with the given models as versions 1, 2, and so on. The first is the champion.

@@ -8,7 +8,7 @@ mod fitting;
 mod versions;
 
 pub(crate) use files::read_output;
-pub(crate) use versions::settle;
+pub(crate) use versions::{promoted_over, settle};
 
 use super::{
     events::Event,
@@ -40,7 +40,7 @@ use std::{
     io::{Read as _, Seek as _},
     path::Path,
 };
-use work::{Ended, Work, expectations_path, pushed, rival};
+use work::{Ended, Work, expectations_path, pushed};
 
 /// The number of findings of each kind that a validation keeps. All are counted.
 const KEPT_FINDINGS: usize = 1_000;
@@ -60,7 +60,7 @@ pub(super) async fn execute(
         Some(StageSpec::Evaluate(spec)) => evaluate(work, spec, made).await,
         Some(StageSpec::Gate(spec)) => gate(work, spec, made),
         Some(StageSpec::Drift(spec)) => drift(work, stage, spec, made),
-        Some(StageSpec::Push(spec)) => versions::push(work, spec, made).await,
+        Some(StageSpec::Push(spec)) => versions::push(work, &stage.name, spec, made).await,
         Some(StageSpec::Promote(spec)) => versions::promote(work, stage, spec, made).await,
         Some(StageSpec::Shell(spec)) => shell(work, spec, made).await,
     }
@@ -72,9 +72,9 @@ pub(super) async fn recall(
     stage: &Stage,
     _record: &StageRecord,
 ) -> Result<()> {
-    if let Some(StageSpec::Push(_)) = &stage.spec {
+    if let Some(StageSpec::Push(spec)) = &stage.spec {
         let Some(model) = &work.plan.model else { return Ok(()) };
-        if pushed(work, &stage.name).await?.is_none() {
+        let Some(version) = pushed(work, &stage.name).await? else {
             return Err(Fault::data(
                 "BOT-8031",
                 format!(
@@ -88,7 +88,8 @@ pub(super) async fn recall(
                 work.folder.stage(&stage.name).display()
             ))
             .hint(format!("to list the versions: `botops registry list {model}`")));
-        }
+        };
+        versions::restore(work, spec, &version).await?;
     }
     if let Some(StageSpec::Promote(spec)) = &stage.spec
         && let Some(version) = pushed(work, &spec.version).await?
@@ -292,7 +293,7 @@ async fn evaluate(work: &Work<'_>, stage: &EvaluateStage, made: &Path) -> Result
     let (model, digest) = read_model(work, &stage.model)?;
     let data = read_output(work, &stage.on, "test.csv")?;
     let report = evaluation::evaluate(&model, digest, &data)?;
-    let comparison = match rival(work, digest).await? {
+    let comparison = match work.champion.clone() {
         Some(version) => {
             let champion = load(work, &version).await?;
             let champion_digest = version.model_digest().expect("a version has a model file");

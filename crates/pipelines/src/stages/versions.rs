@@ -6,7 +6,7 @@ use super::{
     },
     fitting::fit,
     last_run::last_run,
-    work::{Ended, Pushed, Work, pushed, rival},
+    work::{Ended, Pushed, Work, is_champion, pushed, version_file},
 };
 use crate::{
     events::Event,
@@ -20,7 +20,9 @@ use botops_datasets as datasets;
 use botops_digest::Digest;
 use botops_evaluation::{self as evaluation, EvaluationReport, GateReport};
 use botops_findings::{Fault, Result};
+use botops_registry::Version;
 use botops_report as report;
+use botops_rollout::Decision;
 use std::{path::Path, sync::Arc};
 
 /// Trains the baseline and registers it as the first version.
@@ -56,9 +58,8 @@ pub(super) async fn baseline(work: &mut Work<'_>, made: &Path) -> Result<Ended> 
     let manifest = manifest(name, &model, &files, provenance(work, passed.evidence()));
     let act = work.services.act("baseline: the model had no champion")?;
     let files = files.into_iter().map(|(path, bytes)| (path, bytes.into())).collect();
-    let version = work.services.registry.register(manifest, files, &act).await?;
-    let pushed = Pushed { reference: version.reference(), manifest: version.manifest_digest };
-    write_json(made, "version.json", &pushed)?;
+    let version = work.services.registry.register(manifest, files, &act).await?.version;
+    write_json(made, "version.json", &Pushed::of(&version))?;
     let summary = format!("{} is the first champion, by its golden self-test", version.reference());
     Ok((StageVerdict::Passed, summary))
 }
@@ -89,8 +90,13 @@ pub(crate) async fn settle(work: &mut Work<'_>, stage: &Stage) -> Result<()> {
     Ok(())
 }
 
-/// Registers a model that passed its gate.
-pub(super) async fn push(work: &Work<'_>, stage: &PushStage, made: &Path) -> Result<Ended> {
+/// Registers a model that passed its gate, unless the champion holds the same model.
+pub(super) async fn push(
+    work: &Work<'_>,
+    name_of_stage: &str,
+    stage: &PushStage,
+    made: &Path,
+) -> Result<Ended> {
     let name =
         work.plan.model.as_deref().expect("`Plan::check` requires a model name for a push stage");
     let (model, _) = read_model(work, &stage.model)?;
@@ -98,21 +104,8 @@ pub(super) async fn push(work: &Work<'_>, stage: &PushStage, made: &Path) -> Res
     let Some(passed) = evaluation::passed(&gate) else {
         return Ok((StageVerdict::Failed, "the model did not pass its gate".to_owned()));
     };
-    let evaluate = work.plan.stage(&stage.gate).and_then(|gate| match &gate.spec {
-        Some(StageSpec::Gate(gate)) => Some(gate.from.clone()),
-        _ => None,
-    });
-    let evaluate =
-        evaluate.expect("`Plan::check` requires that a gate takes from an evaluate stage");
-    let report: EvaluationReport = read_json(work, &evaluate, "evaluation.json")?;
-    let mut files = vec![
-        ("model.botops".to_owned(), read_bytes(work, &stage.model, "model.botops")?),
-        ("gate.json".to_owned(), botops_digest::canonical_json(&gate)),
-        ("evaluation.json".to_owned(), read_bytes(work, &evaluate, "evaluation.json")?),
-    ];
-    if work.folder.file(&evaluate, "comparison.json").exists() {
-        files.push(("comparison.json".to_owned(), read_bytes(work, &evaluate, "comparison.json")?));
-    }
+    let report: EvaluationReport = read_json(work, evaluated(work, stage), "evaluation.json")?;
+    let files = version_files(work, stage)?;
     let provenance = Provenance {
         run: last_run(work.folder),
         metrics: report.metrics,
@@ -120,14 +113,80 @@ pub(super) async fn push(work: &Work<'_>, stage: &PushStage, made: &Path) -> Res
     };
     let manifest = manifest(name, &model, &files, provenance);
     let act = work.services.act(format!("pipeline {}", work.plan.spec.name))?;
+    let digest = Digest::of_json(&manifest);
     let files = files.into_iter().map(|(path, bytes)| (path, bytes.into())).collect();
-    let version = work.services.registry.register(manifest, files, &act).await?;
-    let pushed = Pushed { reference: version.reference(), manifest: version.manifest_digest };
-    write_json(made, "version.json", &pushed)?;
-    Ok((
-        StageVerdict::Passed,
-        format!("{} ({})", version.reference(), version.manifest_digest.short()),
-    ))
+    let version = work.services.registry.register(manifest, files, &act).await?.version;
+    let is_other = version.manifest_digest != digest;
+    // An earlier run of this stage may have registered the champion: then its promotion stays as it was recorded.
+    let ours = version_file(work, name_of_stage)
+        .is_some_and(|file| file.manifest == version.manifest_digest && !file.same_model);
+    let same_model = is_other && !ours;
+    write_json(made, "version.json", &Pushed { same_model, ..Pushed::of(&version) })?;
+    let summary = match is_other {
+        true => nothing_to_do(&version),
+        false => format!("{} ({})", version.reference(), version.manifest_digest.short()),
+    };
+    Ok((StageVerdict::Passed, summary))
+}
+
+/// Returns the name of the evaluate stage that the gate of a push stage takes from.
+fn evaluated<'a>(work: &Work<'a>, stage: &PushStage) -> &'a str {
+    let gate = work.plan.stage(&stage.gate).and_then(|gate| gate.spec.as_ref());
+    match gate {
+        Some(StageSpec::Gate(gate)) => &gate.from,
+        _ => unreachable!("`Plan::check` requires that a push takes from a gate"),
+    }
+}
+
+/// Returns the files of the version that a push stage registers.
+fn version_files(work: &Work<'_>, stage: &PushStage) -> Result<Vec<(String, Vec<u8>)>> {
+    let evaluate = evaluated(work, stage);
+    let gate: GateReport = read_json(work, &stage.gate, "gate.json")?;
+    let mut files = vec![
+        ("model.botops".to_owned(), read_bytes(work, &stage.model, "model.botops")?),
+        ("gate.json".to_owned(), botops_digest::canonical_json(&gate)),
+        ("evaluation.json".to_owned(), read_bytes(work, evaluate, "evaluation.json")?),
+    ];
+    if work.folder.file(evaluate, "comparison.json").exists() {
+        files.push(("comparison.json".to_owned(), read_bytes(work, evaluate, "comparison.json")?));
+    }
+    Ok(files)
+}
+
+/// Writes the files of a registered version again that the store has lost.
+///
+/// # Errors
+/// `BOT-5004` (exit 1) a file is lost, and no stage of this pipeline made it.
+pub(super) async fn restore(work: &Work<'_>, stage: &PushStage, version: &Version) -> Result<()> {
+    let store = work.services.registry.store();
+    let mut made = None;
+    for file in &version.manifest.files {
+        if store.has_blob(&file.digest).await? {
+            continue;
+        }
+        let made = match &mut made {
+            Some(made) => made,
+            none => none.insert(version_files(work, stage)?),
+        };
+        let lost =
+            format!("`{}` of {} was missing in the registry", file.path, version.reference());
+        let Some((_, bytes)) = made.iter().find(|(_, bytes)| Digest::of(bytes) == file.digest)
+        else {
+            return Err(Fault::internal("BOT-5004", lost)
+                .file(store.url())
+                .hint("restore the object from a backup")
+                .hint("see all problems: `botops registry verify`"));
+        };
+        store.put_blob(bytes.clone().into()).await?;
+        let message = format!("{lost}: it was written again");
+        work.services.listener.hear(&Event::Note { message });
+    }
+    Ok(())
+}
+
+/// Returns the summary of a stage whose model is that of `champion`.
+fn nothing_to_do(champion: &Version) -> String {
+    format!("same model as the champion {}: nothing to do", champion.reference())
 }
 
 /// Returns the provenance of a version that this run registers.
@@ -157,9 +216,19 @@ pub(super) async fn promote(
             )));
     };
     let challenger_file = challenger.model_digest().expect("a version has a model file");
+    let champion = match work.champion.clone() {
+        Some(champion) if is_champion(work, challenger_file) => {
+            if !is_interrupted(work, stage, spec) {
+                keep_decision(work, stage, spec, made)?;
+                return Ok((StageVerdict::Passed, nothing_to_do(&champion)));
+            }
+            services.registry.champion_before(&champion.model, &champion.manifest_digest).await?
+        }
+        champion => champion,
+    };
     let passed = services.registry.proof(&challenger).await?;
     let reason = format!("pipeline {}", work.plan.spec.name);
-    let Some(champion) = rival(work, challenger_file).await? else {
+    let Some(champion) = champion else {
         // A first version has no champion to compare with: its gates and its golden self-test decide.
         let model = load(work, &challenger).await?;
         let report = evaluation::gate_by_self_test(&model, challenger_file);
@@ -174,44 +243,13 @@ pub(super) async fn promote(
             format!("{} is the first champion", challenger.reference()),
         ));
     };
-    let traffic = match &spec.traffic {
-        Some(path) => {
-            let mut traffic = datasets::read_traffic(&services.root.join(path))?;
-            traffic.name = path.display().to_string();
-            Some(traffic)
+    let decision = match canary(work, stage, spec, [&champion, &challenger]).await {
+        // The server made it champion, and knows no rollout of it.
+        Err(fault) if fault.code() == "BOT-6037" => {
+            return Ok((StageVerdict::Passed, nothing_to_do(&challenger)));
         }
-        None => None,
+        decision => decision?,
     };
-    let champion_model = Arc::new(load(work, &champion).await?);
-    let challenger_model = Arc::new(load(work, &challenger).await?);
-    let listener = services.listener;
-    let name = stage.name.as_str();
-    let reported_total = std::sync::atomic::AtomicU64::new(0);
-    let reported = std::sync::atomic::AtomicU64::new(0);
-    let progress = |done: u64, total: u64| {
-        use std::sync::atomic::Ordering::Relaxed;
-        if reported_total.swap(total, Relaxed) != total {
-            listener.hear(&Event::Phase {
-                stage: name.to_owned(),
-                phase: "messages".to_owned(),
-                total,
-            });
-        }
-        let before = reported.swap(done, Relaxed);
-        listener
-            .hear(&Event::Advanced { stage: name.to_owned(), steps: done.saturating_sub(before) });
-    };
-    let request = PromotionRequest {
-        champion: &champion,
-        champion_model,
-        challenger: &challenger,
-        challenger_model,
-        plan: &spec.plan,
-        traffic: traffic.as_ref(),
-        reason: &reason,
-        progress: &progress,
-    };
-    let decision = services.promoter.promote(request).await?;
     write_json(made, "decision.json", &decision)?;
     write_text(made, "decision.html", &report::decision_html(&decision))?;
     write_text(made, "decision.md", &report::decision_markdown(&decision))?;
@@ -240,6 +278,107 @@ pub(super) async fn promote(
             decision.reason
         ),
     ))
+}
+
+/// Takes the challenger through its canary against the champion.
+async fn canary(
+    work: &Work<'_>,
+    stage: &Stage,
+    spec: &PromoteStage,
+    [champion, challenger]: [&Version; 2],
+) -> Result<Decision> {
+    let services = work.services;
+    let traffic = match &spec.traffic {
+        Some(path) => {
+            let mut traffic = datasets::read_traffic(&services.root.join(path))?;
+            traffic.name = path.display().to_string();
+            Some(traffic)
+        }
+        None => None,
+    };
+    let champion_model = Arc::new(load(work, champion).await?);
+    let challenger_model = Arc::new(load(work, challenger).await?);
+    let listener = services.listener;
+    let name = stage.name.as_str();
+    let reported_total = std::sync::atomic::AtomicU64::new(0);
+    let reported = std::sync::atomic::AtomicU64::new(0);
+    let progress = |done: u64, total: u64| {
+        use std::sync::atomic::Ordering::Relaxed;
+        if reported_total.swap(total, Relaxed) != total {
+            listener.hear(&Event::Phase {
+                stage: name.to_owned(),
+                phase: "messages".to_owned(),
+                total,
+            });
+        }
+        let before = reported.swap(done, Relaxed);
+        listener
+            .hear(&Event::Advanced { stage: name.to_owned(), steps: done.saturating_sub(before) });
+    };
+    let request = PromotionRequest {
+        champion,
+        champion_model,
+        challenger,
+        challenger_model,
+        plan: &spec.plan,
+        traffic: traffic.as_ref(),
+        reason: &format!("pipeline {}", work.plan.spec.name),
+        progress: &progress,
+    };
+    services.promoter.promote(request).await
+}
+
+/// Returns whether a run registered the version, made it champion, and ended before it recorded the promotion.
+///
+/// Then the promotion is repeated against the champion before, so that its decision is recorded. The alias does not move.
+fn is_interrupted(work: &Work<'_>, stage: &Stage, spec: &PromoteStage) -> bool {
+    let registered = version_file(work, &spec.version).is_some_and(|file| !file.same_model);
+    registered && !is_recorded(work, stage, spec)
+}
+
+/// Returns whether the stage has a recorded success for the version.
+fn is_recorded(work: &Work<'_>, stage: &Stage, spec: &PromoteStage) -> bool {
+    let pushed = work.folder.record(&spec.version);
+    let version = pushed.as_ref().and_then(|record| record.outputs.get("version.json"));
+    let name = format!("{}/version.json", spec.version);
+    work.folder.record(&stage.name).is_some_and(|record| {
+        record.verdict.goes_on() && version.is_some() && record.inputs.get(&name) == version
+    })
+}
+
+/// Returns the manifest that a promote stage whose model the champion holds was promoted over, its input `champion`.
+///
+/// If the champion is rolled back to that one, the stage is up to date: a version that was rolled back is not promoted
+/// again by itself.
+pub(crate) async fn promoted_over(
+    work: &Work<'_>,
+    stage: &Stage,
+    spec: &PromoteStage,
+    champion: &Version,
+) -> Result<Option<Digest>> {
+    if is_interrupted(work, stage, spec) {
+        let before = &champion.manifest_digest;
+        let before = work.services.registry.previous_champion(&champion.model, before).await?;
+        return Ok(before.map(|before| before.manifest()));
+    }
+    let record = work.folder.record(&stage.name).filter(|record| record.verdict.goes_on());
+    Ok(match record {
+        Some(record) => record.inputs.get("champion").copied(),
+        None => Some(champion.manifest_digest),
+    })
+}
+
+/// Copies the decision of the recorded promotion: the stage ran again for another reason, such as new traffic.
+fn keep_decision(work: &Work<'_>, stage: &Stage, spec: &PromoteStage, made: &Path) -> Result<()> {
+    if !is_recorded(work, stage, spec) {
+        return Ok(());
+    }
+    for name in ["decision.json", "decision.html", "decision.md", "self-test.json"] {
+        if work.folder.file(&stage.name, name).exists() {
+            write_bytes(made, name, &read_bytes(work, &stage.name, name)?)?;
+        }
+    }
+    Ok(())
 }
 
 /// Returns the manifest of the champion at the start of the run, which a promotion expects to find.

@@ -38,6 +38,17 @@ pub(super) struct Pushed {
     pub(super) reference: String,
     /// The digest of its manifest.
     pub(super) manifest: Digest,
+    /// Whether it is the champion and held the same model already, so that nothing was registered.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) same_model: bool,
+}
+
+impl Pushed {
+    /// Returns the content for a version that was registered.
+    pub(super) fn of(version: &Version) -> Self {
+        let (reference, manifest) = (version.reference(), version.manifest_digest);
+        Self { reference, manifest, same_model: false }
+    }
 }
 
 /// How a stage ended, with a one-line summary.
@@ -45,17 +56,20 @@ pub(crate) type Ended = (StageVerdict, String);
 
 /// Returns the version that the push stage `stage` registered, if the registry still has it.
 pub(crate) async fn pushed(work: &Work<'_>, stage: &str) -> Result<Option<Version>> {
-    let (Some(model), Ok(bytes)) =
-        (&work.plan.model, fs::read(work.folder.file(stage, "version.json")))
-    else {
+    let (Some(model), Some(pushed)) = (&work.plan.model, version_file(work, stage)) else {
         return Ok(None);
     };
-    let Ok(pushed) = serde_json::from_slice::<Pushed>(&bytes) else { return Ok(None) };
     if !work.services.registry.models().await?.contains(model) {
         return Ok(None);
     }
     let versions = work.services.registry.versions(model).await?;
     Ok(versions.into_iter().find(|version| version.manifest_digest == pushed.manifest))
+}
+
+/// Reads the `version.json` of the push stage `stage`; `None` if it is missing or cannot be read.
+pub(super) fn version_file(work: &Work<'_>, stage: &str) -> Option<Pushed> {
+    let bytes = fs::read(work.folder.file(stage, "version.json")).ok()?;
+    serde_json::from_slice(&bytes).ok()
 }
 
 /// Returns the path of the expectations of a validate stage, relative to the root.
@@ -66,17 +80,7 @@ pub(crate) fn expectations_path(root: &Path, stage: &ValidateStage) -> Option<Pa
     })
 }
 
-/// Returns the champion to compare the model with: the current champion, or the one before it if the model is
-/// the champion already.
-///
-/// So a run that promotes its own model does not make its own stages stale.
-pub(crate) async fn rival(work: &Work<'_>, model_file: Digest) -> Result<Option<Version>> {
-    match &work.champion {
-        Some(champion) if champion.model_digest() == Some(model_file) => {
-            // The same model file may have been registered several times, with different gates.
-            let former = work.services.registry.succession(&champion.model).await?;
-            Ok(former.into_iter().find(|version| version.model_digest() != Some(model_file)))
-        }
-        champion => Ok(champion.clone()),
-    }
+/// Returns whether the champion holds the model file.
+pub(crate) fn is_champion(work: &Work<'_>, model_file: Digest) -> bool {
+    work.champion.as_ref().is_some_and(|champion| champion.model_digest() == Some(model_file))
 }
