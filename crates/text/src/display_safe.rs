@@ -125,7 +125,10 @@ fn is_escaped(c: char) -> bool {
 /// Reads a code without its backslash, such as `u{1b}`, at the start of `text`; returns its character and its length in
 /// bytes.
 fn code(text: &str) -> Option<(char, usize)> {
-    let (digits, _) = text.strip_prefix("u{")?.split_once('}')?;
+    // A code has at most six digits; a search for `}` in the whole rest would take quadratic time for `u{u{u{`.
+    let rest = text.strip_prefix("u{")?;
+    let length = rest.bytes().take(7).position(|byte| byte == b'}')?;
+    let digits = &rest[..length];
     let c = u32::from_str_radix(digits, 16).ok().and_then(char::from_u32)?;
     let is_code = is_escaped(c) && digits == format!("{:x}", u32::from(c));
     is_code.then_some((c, digits.len() + 3))

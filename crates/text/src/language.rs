@@ -1,6 +1,9 @@
 //! Detection of English and French by function words, elisions, letters and endings.
 
-use super::normal::{is_word_char, normalise};
+use super::normal::{is_word_char, normalised_beginning};
+
+/// The characters of a text that are read: more evidence changes nothing.
+const LONGEST: usize = 2_000;
 
 /// Words that are (almost) only English: the most frequent words first, then words common in customer messages.
 const ENGLISH: &str = "\
@@ -65,8 +68,10 @@ pub fn detect_language(text: &str) -> Option<&'static str> {
 }
 
 /// Returns the evidence for English (above 0) or French (below 0) in `text`, roughly as the logarithm of the odds.
+///
+/// Of a long text, the first 2,000 characters are read.
 pub fn leaning(text: &str) -> i32 {
-    let text = normalise(text);
+    let text = normalised_beginning(text, LONGEST);
     let mut balance = 0_i32;
     let mut rest = text.as_str();
     while let Some(start) = rest.find(|c| is_word_char(c, false)) {

@@ -46,17 +46,48 @@ pub fn normalise_into(text: &str, out: &mut String) {
     } else {
         // NFKC can produce an apostrophe (`ŉ`), and lowercasing can produce a text that NFKC changes again (`İ`): both
         // are applied twice.
-        collapse(
-            text.chars()
-                .map(apostrophe)
-                .nfkc()
-                .map(apostrophe)
-                .flat_map(lower)
-                .nfkc()
-                .flat_map(lower),
-            out,
-        );
+        collapse(folded(text), out);
     }
+}
+
+/// Returns the beginning of the normal form of `text`, of about `most` characters.
+pub(crate) fn normalised_beginning(text: &str, most: usize) -> String {
+    if text.len() <= most {
+        return normalise(text);
+    }
+    if text.is_ascii() {
+        return normalise(&text[..most]);
+    }
+    let mut out = String::with_capacity(2 * most);
+    collapse(folded(text).take(most), &mut out);
+    out
+}
+
+/// Returns the number of characters of `text`, or of its normal form if that is longer; `None` above `most`.
+///
+/// NFKC makes up to 18 characters of one (`\u{fdfa}`), so a limit on the written text alone does not bound the work on
+/// its normal form. The time is at most that of normalizing `most` characters.
+#[must_use]
+pub fn length_within(text: &str, most: usize) -> Option<usize> {
+    if text.is_ascii() {
+        return Some(text.len()).filter(|length| *length <= most);
+    }
+    let count = |chars: &mut dyn Iterator<Item = char>| {
+        let length = chars.take(most.saturating_add(1)).count();
+        Some(length).filter(|length| *length <= most)
+    };
+    let written = count(&mut text.chars())?;
+    let normal = if text.chars().all(is_plain) {
+        count(&mut text.chars().flat_map(lower))?
+    } else {
+        count(&mut folded(text))?
+    };
+    Some(written.max(normal))
+}
+
+/// Iterates over the characters of the normal form of `text`, before white space is collapsed.
+fn folded(text: &str) -> impl Iterator<Item = char> {
+    text.chars().map(apostrophe).nfkc().map(apostrophe).flat_map(lower).nfkc().flat_map(lower)
 }
 
 /// Returns whether `text` is printable ASCII without leading, trailing or repeated spaces.
@@ -136,11 +167,16 @@ fn apostrophe(c: char) -> char {
     }
 }
 
+/// Returns whether `c` is left out of the normal form: it is not visible and separates nothing.
+fn is_removed(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{200b}' | '\u{2060}' | '\u{feff}')
+}
+
 fn collapse(chars: impl Iterator<Item = char>, out: &mut String) {
     let mut pending = false;
     for c in chars {
         match c {
-            '\u{ad}' | '\u{200b}' | '\u{2060}' | '\u{feff}' => {}
+            c if is_removed(c) => {}
             c if c.is_whitespace() || c.is_control() => pending = !out.is_empty(),
             c => {
                 if pending {
@@ -250,6 +286,36 @@ mod tests {
     }
 
     #[test]
+    fn the_length_limit_holds_for_the_normal_form_too() {
+        for (text, length) in [
+            ("abc", 3),
+            ("\u{fdfa}", 18),
+            ("\u{df}\u{df}", 4),
+            ("a\u{200b}\u{200b}", 3),
+            ("\u{e9}\u{e9}\u{e9}", 3),
+            ("e\u{301}e\u{301}", 4),
+            ("\u{2026}", 3),
+            ("\u{130}", 2),
+            ("\u{a0}\u{a0}", 2),
+        ] {
+            assert_eq!(length_within(text, length), Some(length), "{text:?}");
+            assert_eq!(length_within(text, length - 1), None, "{text:?}");
+        }
+        assert_eq!(length_within("", 0), Some(0));
+    }
+
+    #[test]
+    fn a_beginning_is_that_of_the_normal_form() {
+        for text in ["Où  est mon COLIS ? ", "where  IS my parcel? ", "\u{fdfa} a "] {
+            let long = text.repeat(50);
+            let beginning = normalised_beginning(&long, 100);
+            assert!(normalise(&long).starts_with(beginning.trim_end()), "{beginning:?}");
+            assert!((50..=100).contains(&beginning.chars().count()), "{beginning:?}");
+            assert_eq!(normalised_beginning(text, 100), normalise(text));
+        }
+    }
+
+    #[test]
     fn persisted_proptest_failures_are_run_again() {
         let failures = ProptestConfig::default().failure_persistence.unwrap();
         assert!(!failures.load_persisted_failures2(Some(file!())).is_empty());
@@ -268,11 +334,15 @@ mod tests {
         #[test]
         fn the_fast_paths_equal_the_general_one(text in "[ -~À-ſ’€«»]{0,24}") {
             let mut general = String::new();
-            collapse(
-                text.chars().map(apostrophe).nfkc().map(apostrophe).flat_map(lower).nfkc().flat_map(lower),
-                &mut general,
-            );
+            collapse(folded(&text), &mut general);
             prop_assert_eq!(normalise(&text), general);
+        }
+
+        #[test]
+        fn a_text_within_the_limit_has_a_normal_form_within_it(text in "\\PC{0,24}|.{0,8}|[\u{fdfa}\u{2026}ß\u{130} ]{0,9}") {
+            let (written, normal) = (text.chars().count(), normalise(&text).chars().count());
+            let length = length_within(&text, 20 * written).unwrap();
+            prop_assert!(length >= written.max(normal), "{length} of {written} and {normal}");
         }
 
         #[test]
