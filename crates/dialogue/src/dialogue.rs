@@ -1,7 +1,7 @@
 //! A compiled dialogue: utterance to entities, intent to response.
 
 use crate::{
-    entities::{self, Entity, Pattern},
+    entities::{self, Entities, Entity, MAX_PATTERNS, Pattern},
     spec::{DialogueSpec, invalid},
     template::Template,
 };
@@ -17,7 +17,7 @@ const BUILT_IN_LANGUAGE: &str = "en";
 
 /// A checked, compiled [`DialogueSpec`].
 ///
-/// - every pattern compiled within its size limit
+/// - there are at most 64 patterns, and every one compiled within its size limit
 /// - every placeholder of every template names an entity
 #[derive(Debug)]
 pub struct Dialogue {
@@ -31,9 +31,14 @@ impl Dialogue {
     /// Compiles `spec`.
     ///
     /// # Errors
-    /// `BOT-1030` (exit 2) with the key: a pattern that does not compile or is too large, a template with an
+    /// `BOT-1030` (exit 2) with the key: too many patterns, one that does not compile or is too large, a template with an
     /// unknown placeholder or unbalanced braces, or a default language without any response.
     pub fn compile(spec: &DialogueSpec) -> Result<Self> {
+        if spec.entities.len() > MAX_PATTERNS {
+            let message = format!("{} entities are more than {MAX_PATTERNS}", spec.entities.len());
+            return Err(invalid("entities", message)
+                .hint("every pattern is searched for in every message: join some with `|`"));
+        }
         let patterns = spec
             .entities
             .iter()
@@ -85,10 +90,18 @@ impl Dialogue {
     ///
     /// When entities overlap, the one that starts first is kept. Among those that start together, the order
     /// is: the longest value, then the longest match around the value (`order 12345` before `12345`), then
-    /// the first name.
+    /// the first name. Of each pattern, at most the first 64 matches are found.
     #[must_use]
     pub fn entities(&self, text: &str) -> Vec<Entity> {
-        entities::find(&self.patterns, text)
+        self.entities_while(text, || true).found
+    }
+
+    /// Finds the entities of `text` as [`Self::entities`] does, while `has_time` returns true.
+    ///
+    /// It is called before each match is searched for, and each search takes time linear in the text.
+    #[must_use]
+    pub fn entities_while(&self, text: &str, has_time: impl FnMut() -> bool) -> Entities {
+        entities::find(&self.patterns, text, has_time)
     }
 
     /// Returns the response to `intent` (`None` if not understood), and the language of the response.

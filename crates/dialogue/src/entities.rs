@@ -6,10 +6,19 @@ use regex::{Regex, RegexBuilder};
 use serde::{Deserialize, Serialize};
 use std::cmp::Reverse;
 
-/// The largest compiled pattern: 1 MiB. A Unicode-aware date takes about a tenth of it.
-const PATTERN_BYTES: usize = 1 << 20;
+/// The most patterns of a dialogue.
+pub(crate) const MAX_PATTERNS: usize = 64;
+/// The longest pattern as written, in bytes.
+const WRITTEN_BYTES: usize = 8 << 10;
+/// The largest compiled pattern: 512 KiB. A Unicode-aware date takes about a fifth of it.
+const PATTERN_BYTES: usize = 512 << 10;
 /// The deepest nesting of groups.
 const NESTING: u32 = 50;
+/// The most matches of one pattern in an utterance.
+///
+/// A search takes time linear in the rest of the text, even if its match is short: `.*[^A-Z]|[A-Z]` reads all of `AAAA`
+/// to find one `A`. All matches together would take quadratic time.
+const MAX_MATCHES: usize = 64;
 
 /// An entity found in an utterance; offsets in code points.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,6 +51,10 @@ impl Pattern {
             return Err(invalid(&key, format!("`{name}` cannot be an entity name"))
                 .hint("use letters, digits and `_`, such as `order_number`"));
         }
+        if pattern.len() > WRITTEN_BYTES {
+            let message = format!("the pattern of `{name}` has more than {WRITTEN_BYTES} bytes");
+            return Err(invalid(&key, message).hint("split it into several entities"));
+        }
         let regex = RegexBuilder::new(pattern)
             .size_limit(PATTERN_BYTES)
             .nest_limit(NESTING)
@@ -73,6 +86,15 @@ impl Pattern {
     }
 }
 
+/// The entities of an utterance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entities {
+    /// The entities by position; they never overlap.
+    pub found: Vec<Entity>,
+    /// Whether the search ended before the end of the text: a pattern matched 64 times, or there was no more time.
+    pub cut: bool,
+}
+
 /// A match of a pattern; offsets in bytes.
 struct Match<'a> {
     name: &'a str,
@@ -82,23 +104,51 @@ struct Match<'a> {
     matched: usize,
 }
 
-/// Finds the entities of `text`, as [`crate::Dialogue::entities`] describes.
-pub(crate) fn find(patterns: &[Pattern], text: &str) -> Vec<Entity> {
+/// Finds the entities of `text`, as [`crate::Dialogue::entities_while`] describes.
+pub(crate) fn find(
+    patterns: &[Pattern],
+    text: &str,
+    mut has_time: impl FnMut() -> bool,
+) -> Entities {
     let mut found: Vec<Match<'_>> = Vec::new();
-    for Pattern { name, regex } in patterns {
-        for captures in regex.captures_iter(text) {
+    let mut cut = false;
+    for pattern in patterns {
+        cut |= pattern.find(text, &mut has_time, &mut found);
+    }
+    Entities { found: disjoint(text, found), cut }
+}
+
+impl Pattern {
+    /// Adds the matches in `text` to `found`. Returns whether it stopped before the end of the text.
+    fn find<'a>(
+        &'a self,
+        text: &str,
+        has_time: &mut impl FnMut() -> bool,
+        found: &mut Vec<Match<'a>>,
+    ) -> bool {
+        let mut matches = self.regex.captures_iter(text);
+        for _ in 0..MAX_MATCHES {
+            if !has_time() {
+                return true;
+            }
+            let Some(captures) = matches.next() else { return false };
             let whole = captures.get_match();
             let value = captures.get(1).unwrap_or(whole);
             if !value.is_empty() {
                 found.push(Match {
-                    name,
+                    name: &self.name,
                     start: value.start(),
                     end: value.end(),
                     matched: whole.len(),
                 });
             }
         }
+        matches.next().is_some()
     }
+}
+
+/// Returns the matches that are kept when they overlap, as entities.
+fn disjoint(text: &str, mut found: Vec<Match<'_>>) -> Vec<Entity> {
     found.sort_by_key(|f| (f.start, Reverse(f.end), Reverse(f.matched), f.name));
 
     let mut entities = Vec::new();

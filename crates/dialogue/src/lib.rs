@@ -1,8 +1,8 @@
 //! Dialogue: entities found by pattern, responses made from templates.
 //!
 //! Input: a [`DialogueSpec`] as written, then utterances with their intents. Output: the entities of an
-//! utterance, and the response. The crate is pure and safe on any text: patterns run in time linear in
-//! the length of the text.
+//! utterance, and the response. The crate is pure and safe on any text: the number and size of patterns are limited, one
+//! search takes time linear in the length of the text, and the number of searches is limited.
 
 mod dialogue;
 mod entities;
@@ -10,7 +10,7 @@ mod spec;
 mod template;
 
 pub use dialogue::Dialogue;
-pub use entities::Entity;
+pub use entities::{Entities, Entity};
 pub use spec::DialogueSpec;
 
 #[cfg(test)]

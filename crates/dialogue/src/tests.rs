@@ -175,13 +175,75 @@ fn an_invalid_spec_is_reported_with_its_key() {
 }
 
 #[test]
-fn a_long_message_full_of_entities_takes_linear_time() {
+fn every_pattern_finds_at_most_64_matches() {
     let dialogue = Dialogue::compile(&support()).unwrap();
-    let text = "é FR-204913, #20447 0 0 0 0 0 0 (((( @@@@ a@a.a 1 000 000 ".repeat(1_000);
-    let started = std::time::Instant::now();
-    let found = dialogue.entities(&text);
-    assert_eq!(found.iter().filter(|e| e.entity == "order_number").count(), 2_000);
-    assert!(started.elapsed().as_secs() < 20, "{:?}", started.elapsed());
+    let text = "é FR-204913, #20447 0 0 0 0 0 0 (((( @@@@ a@a.a 1 000 000 ";
+    let all = dialogue.entities_while(&text.repeat(32), || true);
+    assert_eq!(all.found.iter().filter(|e| e.entity == "order_number").count(), 64);
+    assert!(!all.cut);
+    let cut = dialogue.entities_while(&text.repeat(1_000), || true);
+    assert_eq!(cut.found.iter().filter(|e| e.entity == "order_number").count(), 64);
+    assert!(cut.cut);
+    // Patterns are independent: the matches of one do not use up those of another.
+    let text = format!("{}a@b.example vendredi", "#20447 ".repeat(100));
+    let found = dialogue.entities_while(&text, || true);
+    assert_eq!(
+        found
+            .found
+            .iter()
+            .map(|e| e.entity.as_str())
+            .filter(|e| *e != "order_number")
+            .collect::<Vec<_>>(),
+        ["email", "date"]
+    );
+}
+
+#[test]
+fn a_pattern_that_reads_the_whole_text_for_each_match_is_searched_a_limited_number_of_times() {
+    for pattern in [".*[^A-Z]|[A-Z]", "(?:A+)+B|A", "A.*Z|A", "[A-Z]+\\d|A"] {
+        let yaml = format!("entities: {{n: '{pattern}'}}");
+        let dialogue = Dialogue::compile(&spec_of(&yaml)).unwrap();
+        let mut searches = 0;
+        let entities = dialogue.entities_while(&"A".repeat(5_000), || {
+            searches += 1;
+            true
+        });
+        assert!(entities.cut && entities.found.len() <= 64, "{pattern}");
+        assert_eq!(searches, 64, "{pattern}");
+    }
+}
+
+#[test]
+fn a_search_without_time_is_cut_and_keeps_what_it_found() {
+    let dialogue = Dialogue::compile(&spec_of("entities: {a: '\\d+', b: '[a-z]+'}")).unwrap();
+    for (searches, found, cut) in
+        [(0, 0, true), (2, 2, true), (3, 2, true), (4, 3, true), (6, 4, false)]
+    {
+        let mut left = searches;
+        let entities = dialogue.entities_while("1 2 x y", || {
+            left -= 1;
+            left >= 0
+        });
+        assert_eq!((entities.found.len(), entities.cut), (found, cut), "{searches}");
+    }
+}
+
+#[test]
+fn too_many_and_too_long_patterns_are_refused() {
+    let many = |n: usize| DialogueSpec {
+        entities: (0..n).map(|i| (format!("e{i}"), format!("x{i}"))).collect(),
+        ..DialogueSpec::default()
+    };
+    assert!(Dialogue::compile(&many(64)).is_ok());
+    let fault = Dialogue::compile(&many(65)).unwrap_err();
+    assert_eq!((fault.code(), fault.place().key.as_deref()), ("BOT-1030", Some("entities")));
+    let long = |n: usize| DialogueSpec {
+        entities: BTreeMap::from([("n".to_owned(), "x".repeat(n))]),
+        ..DialogueSpec::default()
+    };
+    assert!(Dialogue::compile(&long(8 << 10)).is_ok());
+    let fault = Dialogue::compile(&long((8 << 10) + 1)).unwrap_err();
+    assert_eq!((fault.code(), fault.place().key.as_deref()), ("BOT-1030", Some("entities.n")));
 }
 
 proptest! {
