@@ -164,6 +164,30 @@ impl Limits {
     pub fn up_to(bytes: u64) -> Self {
         Self { max_unpacked_bytes: bytes, max_ratio: u64::MAX, ..Self::default() }
     }
+
+    /// Checks that `unpacked` bytes are not too many for a file `name` of which `packed` bytes were read.
+    ///
+    /// # Errors
+    /// `BOT-2160`.
+    pub(crate) fn check(&self, unpacked: u64, packed: u64, name: &str) -> Result<()> {
+        let Self { max_unpacked_bytes, max_ratio, ratio_from_bytes } = *self;
+        let message = if unpacked > max_unpacked_bytes {
+            format!("the file unpacks to more than {}", size(max_unpacked_bytes))
+        } else if unpacked > ratio_from_bytes.max(packed.saturating_mul(max_ratio)) {
+            format!(
+                "the file unpacks to more than {max_ratio} times its size, and has {} already",
+                size(unpacked)
+            )
+        } else {
+            return Ok(());
+        };
+        let larger =
+            size(max_unpacked_bytes.saturating_mul(if max_ratio == u64::MAX { 2 } else { 1 }));
+        Err(Fault::data("BOT-2160", message)
+            .at(whole(name))
+            .hint("check where it came from: such a file can fill the memory or the disk")
+            .hint(format!("if you trust the file, allow it: `--max-unpacked {larger}`")))
+    }
 }
 
 impl Default for Limits {
@@ -477,27 +501,6 @@ impl<R> Unpacked<R> {
         Self { reader, name: name.to_owned(), packing, limits, taken, n_bytes: 0 }
     }
 
-    fn check(&self) -> Result<()> {
-        let Limits { max_unpacked_bytes, max_ratio, ratio_from_bytes } = self.limits;
-        let taken = self.taken.bytes.load(Ordering::Relaxed);
-        let message = if self.n_bytes > max_unpacked_bytes {
-            format!("the file unpacks to more than {}", size(max_unpacked_bytes))
-        } else if self.n_bytes > ratio_from_bytes.max(taken.saturating_mul(max_ratio)) {
-            format!(
-                "the file unpacks to more than {max_ratio} times its size, and has {} already",
-                size(self.n_bytes)
-            )
-        } else {
-            return Ok(());
-        };
-        let larger =
-            size(max_unpacked_bytes.saturating_mul(if max_ratio == u64::MAX { 2 } else { 1 }));
-        Err(Fault::data("BOT-2160", message)
-            .at(whole(&self.name))
-            .hint("check where it came from: such a file can fill the memory or the disk")
-            .hint(format!("if you trust the file, allow it: `--max-unpacked {larger}`")))
-    }
-
     fn damage(&self, error: &io::Error) -> Fault {
         let packing = self.packing.name();
         let message = match error.kind() {
@@ -522,7 +525,8 @@ impl<R: Read> Read for Unpacked<R> {
         match self.reader.read(buffer) {
             Ok(n) => {
                 self.n_bytes += n as u64;
-                self.check().map_err(io::Error::other)?;
+                let taken = self.taken.bytes.load(Ordering::Relaxed);
+                self.limits.check(self.n_bytes, taken, &self.name).map_err(io::Error::other)?;
                 Ok(n)
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Err(error),

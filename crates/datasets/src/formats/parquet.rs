@@ -1,6 +1,14 @@
 //! Parquet in and out.
 //!
-//! Only this file and `writing` use the columnar engine.
+//! Only this folder and `writing` use the columnar engine. It trusts the sizes in a file and allocates what they name, so
+//! [`check_sizes`] reads them first.
+
+mod delta;
+mod footer;
+mod pages;
+#[cfg(test)]
+mod tests;
+mod thrift;
 
 use crate::{
     column_roles::check_names,
@@ -8,6 +16,7 @@ use crate::{
     record::{Dataset, Record, entities_cell},
 };
 use botops_findings::{Fault, Place, Result};
+use footer::Footer;
 use polars::{io::mmap::MmapBytesReader, prelude::*};
 use std::{
     borrow::Cow,
@@ -16,6 +25,9 @@ use std::{
     path::Path,
     sync::atomic::{AtomicUsize, Ordering},
 };
+
+/// The bytes after the footer: its length, and the mark of Parquet.
+const ENDING_BYTES: u64 = 8;
 
 /// The number of Parquet files that are being parsed.
 static PARSING: AtomicUsize = AtomicUsize::new(0);
@@ -34,11 +46,13 @@ fn guarded<T>(place: &Place, parse: impl FnOnce() -> Result<T>) -> Result<T> {
     PARSING.fetch_add(1, Ordering::SeqCst);
     let read = catch_unwind(AssertUnwindSafe(parse));
     PARSING.fetch_sub(1, Ordering::SeqCst);
-    read.unwrap_or_else(|_| {
-        Err(Fault::data("BOT-2108", "the Parquet file is damaged")
-            .at(place.clone())
-            .hint("copy or write it again"))
-    })
+    read.unwrap_or_else(|_| Err(damaged(place)))
+}
+
+fn damaged(place: &Place) -> Fault {
+    Fault::data("BOT-2108", "the Parquet file is damaged")
+        .at(place.clone())
+        .hint("copy or write it again")
 }
 
 /// Reads the rows of a Parquet file slice by slice.
@@ -47,6 +61,11 @@ pub(crate) struct Reader {
     place: Place,
     source: Seekable,
     progress: Progress,
+    limits: Limits,
+    /// The size of the file, in bytes.
+    size: u64,
+    /// The number of bytes of the texts that were read.
+    n_bytes: u64,
     names: Vec<String>,
     /// The number of rows of the file.
     n_rows: usize,
@@ -84,6 +103,16 @@ impl Cells {
     }
 }
 
+impl Cells {
+    /// Returns the number of bytes of its texts.
+    fn n_bytes(&self) -> u64 {
+        match self {
+            Self::Skipped | Self::Displayed(_) => 0,
+            Self::Text(cells) => cells.iter().flatten().map(|cell| cell.len() as u64).sum(),
+        }
+    }
+}
+
 impl Rows {
     /// Returns a cell as text; null is empty.
     pub(crate) fn cell(&self, row: usize, column: usize) -> Cow<'_, str> {
@@ -103,7 +132,7 @@ impl Reader {
     ///
     /// # Errors
     /// `BOT-2102` when it is empty, `BOT-2108` when it is cut off or not a Parquet file, `BOT-2109` for two columns of one
-    /// name, `BOT-2160` when it claims to hold more rows than `limits` allow for a file of its size.
+    /// name, `BOT-2160` when it unpacks to more, or claims to hold more rows, than `limits` allow for a file of its size.
     pub(crate) fn new<R: Read>(opened: Opened<R>, limits: &Limits) -> Result<Self> {
         let file = opened.name.clone();
         let progress = opened.progress();
@@ -111,6 +140,7 @@ impl Reader {
         let source = opened.seekable()?;
         check_ends(&source, &file)?;
         let size = source.size().map_err(|error| unread(error, &file))?;
+        guarded(&place, || check_sizes(&source, size, limits, &file))?;
         let (n_rows, names) = guarded(&place, || {
             let fault = |error: PolarsError| unreadable(&place, error);
             let source = rewound(&source).map_err(|error| unread(error, &file))?;
@@ -127,7 +157,17 @@ impl Reader {
                 .hint("check where it came from: such a file can fill the memory or the disk"));
         }
         check_names(&names, &place)?;
-        Ok(Self { place, source, progress, names, n_rows, at: 0 })
+        Ok(Self {
+            place,
+            source,
+            progress,
+            limits: *limits,
+            size,
+            n_bytes: 0,
+            names,
+            n_rows,
+            at: 0,
+        })
     }
 
     /// Returns the names of the columns.
@@ -146,7 +186,8 @@ impl Reader {
     /// - the columns `plain` have to have a text form
     ///
     /// # Errors
-    /// `BOT-2108` when the file is damaged, or a column of `plain` has no text form.
+    /// `BOT-2108` when the file is damaged, or a column of `plain` has no text form; `BOT-2160` when the texts have more
+    /// bytes than the limits allow: a page can hold one text and name it a million times.
     pub(crate) fn read(
         &mut self,
         n: Option<usize>,
@@ -192,6 +233,8 @@ impl Reader {
             }
             Ok(Rows { height, columns })
         })?;
+        self.n_bytes += rows.columns.iter().map(Cells::n_bytes).sum::<u64>();
+        self.limits.check(self.n_bytes, self.size, file)?;
         // A file that holds fewer rows than it claims ends here.
         self.at = if rows.height == 0 { self.n_rows } else { self.at + rows.height };
         self.progress.reach(self.at as f64 / self.n_rows as f64);
@@ -237,6 +280,42 @@ fn check_ends(source: &Seekable, file: &str) -> Result<()> {
         return Err(Fault::data("BOT-2108", format!("the file is {problem}"))
             .at(place)
             .hint("copy or write it again"));
+    }
+    Ok(())
+}
+
+/// Checks the sizes that a file names, in its footer and in the headers of its pages, against each other and `limits`.
+///
+/// # Errors
+/// `BOT-2108` when they contradict each other, `BOT-2160` when the pages take more memory than `limits` allow.
+fn check_sizes(source: &Seekable, size: u64, limits: &Limits, file: &str) -> Result<()> {
+    let place = Place { file: Some(file.to_owned()), ..Place::default() };
+    let unread = |error| unread(error, file);
+    let mut reader = rewound(source).map_err(unread)?;
+    let mut read = |at: u64, n: u64| -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        reader.seek(SeekFrom::Start(at))?;
+        reader.by_ref().take(n).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    let end = size.saturating_sub(ENDING_BYTES);
+    let ending = read(end, ENDING_BYTES).map_err(unread)?;
+    let length = ending.first_chunk::<4>().map(|length| u64::from(u32::from_le_bytes(*length)));
+    let begin = length.and_then(|length| end.checked_sub(length));
+    let begin = begin.ok_or_else(|| damaged(&place))?;
+    let footer = read(begin, end - begin).map_err(unread)?;
+    let footer = Footer::read(&footer, begin).ok_or_else(|| damaged(&place))?;
+    let mut unpacked = 0_u64;
+    for chunk in &footer.chunks {
+        let mut allowed = Ok(());
+        let mut add = |n_bytes: u64| {
+            unpacked = unpacked.saturating_add(n_bytes);
+            allowed = limits.check(unpacked, size, file);
+            allowed.is_ok()
+        };
+        let sound = pages::each_size(&mut reader, chunk, &mut add).map_err(unread)?;
+        allowed?;
+        sound.ok_or_else(|| damaged(&place))?;
     }
     Ok(())
 }

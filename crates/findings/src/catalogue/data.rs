@@ -194,7 +194,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         code: "BOT-2160",
         kind: Some(FaultKind::Gate),
         title: "a compressed file exceeds the size limit",
-        explanation: "A small gzip or zstd file can decompress to more than the memory or the disk holds, by accident or on purpose. A file may decompress to at most 16 GiB and, above 64 MiB, to at most 200 times its own size. If the file is legitimate, `--max-unpacked 64GiB` allows that size at any ratio.",
+        explanation: "A small gzip, zstd or Parquet file can decompress to more than the memory or the disk holds, by accident or on purpose. A file may decompress to at most 16 GiB and, above 64 MiB, to at most 200 times its own size. If the file is legitimate, `--max-unpacked 64GiB` allows that size at any ratio.",
     },
     Entry {
         code: "BOT-2161",

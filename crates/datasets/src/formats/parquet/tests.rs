@@ -1,0 +1,168 @@
+//! Parquet files with sizes that are wrong, or far larger than the file.
+
+use super::*;
+use crate::{Dataset, Limits, Presence, ReadOptions, Record, read_bytes};
+use std::fs;
+
+fn options(limits: Limits) -> ReadOptions {
+    ReadOptions { intent: Presence::Optional, limits, ..ReadOptions::default() }
+}
+
+/// Allows 1 MiB at any ratio, and more up to 200 times the size of the file.
+fn tight() -> Limits {
+    Limits { max_unpacked_bytes: 1 << 30, max_ratio: 200, ratio_from_bytes: 1 << 20 }
+}
+
+/// Returns a Parquet file of `texts`.
+fn file_of<'a>(texts: impl IntoIterator<Item = &'a str>) -> Vec<u8> {
+    let records: Vec<Record> = texts
+        .into_iter()
+        .enumerate()
+        .map(|(i, text)| Record {
+            text: text.to_owned(),
+            intent: Some("a".to_owned()),
+            lang: None,
+            entities: Vec::new(),
+            record: i as u64 + 1,
+            line: i as u64 + 1,
+            file: None,
+        })
+        .collect();
+    let (name, digest) = ("a.parquet".to_owned(), botops_digest::Digest::of(b""));
+    parquet_bytes(&Dataset { name, digest, columns: Default::default(), records }).unwrap()
+}
+
+/// Returns the code of the fault of `bytes`; empty if they are read.
+fn code(bytes: &[u8], limits: Limits) -> &'static str {
+    read_bytes(bytes, "a.parquet", &options(limits)).map_or_else(|fault| fault.code(), |_| "")
+}
+
+#[test]
+fn one_huge_cell_in_a_small_file_is_refused() {
+    let bytes = file_of([&*"a".repeat(8 << 20), "b"]);
+    assert!(bytes.len() < 40_000, "{}", bytes.len());
+    assert_eq!(code(&bytes, tight()), "BOT-2160");
+    assert_eq!(code(&bytes, Limits::up_to(1 << 20)), "BOT-2160");
+    assert_eq!(code(&bytes, Limits::up_to(64 << 20)), "");
+}
+
+#[test]
+fn one_text_that_a_small_file_names_many_times_is_refused() {
+    // Each text differs from the others, so that it cannot be told from its length alone.
+    let text: String = (0..4_000_u32).map(|i| char::from(b'a' + (i * i % 26) as u8)).collect();
+    let bytes = file_of(std::iter::repeat_n(text.as_str(), 2_000));
+    assert!(bytes.len() < 16_000, "{}", bytes.len());
+    assert_eq!(code(&bytes, tight()), "BOT-2160");
+    assert_eq!(code(&bytes, Limits::default()), "");
+}
+
+#[test]
+fn every_changed_byte_of_a_file_is_read_or_refused() {
+    // An allocation of a size that the file names would end this process.
+    let texts: Vec<String> = (0..20).map(|i| format!("text {}", i % 7)).collect();
+    let bytes = file_of(texts.iter().map(String::as_str));
+    for at in 4..bytes.len() {
+        for value in [0xff, bytes[at] ^ 0x80, bytes[at].wrapping_add(1)] {
+            let mut changed = bytes.clone();
+            changed[at] = value;
+            let code = code(&changed, tight());
+            assert!(code.is_empty() || code.starts_with("BOT-2"), "{at} {value}: {code}");
+        }
+    }
+}
+
+#[test]
+fn the_seeds_of_the_fuzz_targets_have_sound_sizes() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fuzz/seeds/parquet");
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let bytes = bytes::Bytes::from(fs::read(&path).unwrap());
+        let size = bytes.len() as u64;
+        let source = Seekable::Held(bytes);
+        let checked = check_sizes(&source, size, &Limits::default(), "seed");
+        assert!(checked.is_ok(), "{}: {checked:?}", path.display());
+    }
+}
+
+fn zigzag(value: i64) -> Vec<u8> {
+    let mut value = ((value << 1) ^ (value >> 63)) as u64;
+    let mut bytes = Vec::new();
+    while value > 0x7f {
+        bytes.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    bytes.push(value as u8);
+    bytes
+}
+
+/// The numbers of a footer with one column of texts and one group of rows.
+#[derive(Clone, Copy)]
+struct Numbers {
+    n_rows: i64,
+    group_rows: i64,
+    n_values: i64,
+    at: i64,
+    length: i64,
+    n_children: i64,
+}
+
+fn footer(numbers: Numbers) -> Vec<u8> {
+    let Numbers { n_rows, group_rows, n_values, at, length, n_children } = numbers;
+    let number = |head: u8, value: i64| [vec![head], zigzag(value)].concat();
+    [
+        number(0x15, 1),
+        vec![0x19, 0x2c],
+        // The root, and its column `t`.
+        vec![0x48, 1, b'r'],
+        number(0x15, n_children),
+        vec![0],
+        number(0x15, 6),
+        number(0x25, 0),
+        vec![0x18, 1, b't', 0],
+        number(0x16, n_rows),
+        vec![0x19, 0x1c],
+        // The group of rows with its column chunk.
+        vec![0x19, 0x1c],
+        number(0x26, 0),
+        vec![0x1c],
+        number(0x15, 6),
+        vec![0x19, 0x15, 0],
+        vec![0x19, 0x18, 1, b't'],
+        number(0x15, 0),
+        number(0x16, n_values),
+        number(0x16, length),
+        number(0x16, length),
+        number(0x26, at),
+        vec![0, 0],
+        number(0x16, length),
+        number(0x16, group_rows),
+        vec![0, 0],
+    ]
+    .concat()
+}
+
+#[test]
+fn the_numbers_of_a_footer_must_agree() {
+    let sound = Numbers { n_rows: 5, group_rows: 5, n_values: 5, at: 4, length: 96, n_children: 1 };
+    let read = |numbers: Numbers| Footer::read(&footer(numbers), 100);
+    let footer = read(sound).unwrap();
+    assert_eq!((footer.n_rows, footer.chunks.len()), (5, 1));
+    assert_eq!((footer.chunks[0].start, footer.chunks[0].end), (4, 100));
+    for (problem, numbers) in [
+        ("2^57 values", Numbers { n_values: 1 << 57, ..sound }),
+        ("fewer values than rows", Numbers { n_values: 4, ..sound }),
+        ("more rows than the groups", Numbers { n_rows: 6, ..sound }),
+        (
+            "a negative number of rows",
+            Numbers { n_rows: -5, group_rows: -5, n_values: -5, ..sound },
+        ),
+        ("pages beyond the file", Numbers { length: 97, ..sound }),
+        ("pages before the file", Numbers { at: -4, ..sound }),
+        ("2^62 bytes of pages", Numbers { length: i64::MAX, ..sound }),
+        ("2^31 columns", Numbers { n_children: 1 << 31, ..sound }),
+        ("two columns, one described", Numbers { n_children: 2, ..sound }),
+        ("no column, one described", Numbers { n_children: 0, ..sound }),
+    ] {
+        assert!(read(numbers).is_none(), "{problem}");
+    }
+}
