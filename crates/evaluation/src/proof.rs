@@ -112,9 +112,13 @@ pub fn gate_by_self_test(model: &IntentModel, digest: Digest) -> GateReport {
 pub fn judge_self_test(self_test: &SelfTest, model: Digest) -> GateReport {
     let n_failed = self_test.failures.len();
     let observed = match (self_test.n, self_test.failures.first()) {
-        (0, _) => "not measured: the model holds no goldens".to_owned(),
+        (0, None) => "not measured: the model holds no goldens".to_owned(),
+        (0, Some(first)) => format!("generated texts fail, such as {first}"),
         (n, None) => format!("all {n} as stored"),
-        (n, Some(first)) => format!("{n_failed} of {n} differ, such as {first}"),
+        (n, Some(first)) => {
+            let n = n + self_test.n_generated;
+            format!("{n_failed} of {n} fail, such as {first}")
+        }
     };
     let passed = self_test.n > 0 && n_failed == 0;
     GateReport {

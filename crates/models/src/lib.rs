@@ -18,6 +18,7 @@ mod prediction;
 mod progress;
 mod resources;
 mod sample;
+mod self_test;
 mod spec;
 mod training;
 mod unused_keys;
@@ -29,13 +30,14 @@ pub use file::part_digests;
 pub use fine_tuning::{
     EpochRecord, FineTuned, FineTuningInput, FineTuningSpec, HeldOutScores, fine_tune,
 };
-pub use intent_model::{IntentModel, Scratch, SelfTest};
+pub use intent_model::{IntentModel, Scratch};
 pub use lineage::Lineage;
 pub use neighborhood::{Neighbor, NeighborScratch, Neighborhood, SampleNeighbors};
 pub use prediction::Prediction;
 pub use progress::{Progress, Silent};
 pub use resources::Resources;
 pub use sample::Sample;
+pub use self_test::SelfTest;
 pub use spec::{HeadKind, HeadSpec, ModelSpec};
 pub use training::{
     CrossValidation, CrossValidator, HeldOut, TrainingInput, cross_validate, temperatures, train,

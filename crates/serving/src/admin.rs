@@ -395,9 +395,11 @@ async fn self_test(State(admin): Shared) -> Response {
         digest: Digest,
         /// The number of goldens.
         n: usize,
-        /// The goldens that were answered differently.
+        /// The number of generated texts.
+        n_generated: usize,
+        /// The goldens that were answered differently, and the generated texts without finite scores.
         failures: Vec<String>,
-        /// Whether every golden was answered as stored.
+        /// Whether every golden was answered as stored, and every score is finite.
         passed: bool,
     }
     let exchange = Exchange::begin(&admin.app, "admin");
@@ -415,6 +417,7 @@ async fn self_test(State(admin): Shared) -> Response {
                     model: served.reference.to_string(),
                     digest: served.digest,
                     n: test.n,
+                    n_generated: test.n_generated,
                     passed: test.failures.is_empty(),
                     failures: test.failures,
                 }

@@ -55,10 +55,11 @@ thread_local! {
 }
 
 impl Served {
-    /// Makes `model` ready to answer: compiles its dialogue and runs its golden self-test, which also warms it up.
+    /// Makes `model` ready to answer: compiles its dialogue and runs its self-test, which also warms it up.
     ///
     /// # Errors
-    /// `BOT-6011` if a golden gets another answer than in training; those of the dialogue.
+    /// `BOT-6011` if a golden gets another answer than in training, or a generated text a score that is not finite; those of
+    /// the dialogue.
     pub(super) fn prepare(
         model: Arc<IntentModel>,
         digest: Digest,
@@ -72,9 +73,9 @@ impl Served {
             return Err(Fault::data(
                 "BOT-6011",
                 format!(
-                    "`{reference}` failed its golden self-test: {} of {} utterances failed, the first is `{first}`",
+                    "`{reference}` failed its self-test: {} of {} utterances failed, the first is `{first}`",
                     test.failures.len(),
-                    test.n,
+                    test.n + test.n_generated,
                 ),
             )
             .hint("train it again with this version of botops, or serve another version"));

@@ -25,8 +25,8 @@ pub(super) const ENTRIES: &[Entry] = &[
     Entry {
         code: "BOT-6011",
         kind: Some(FaultKind::Gate),
-        title: "a model failed its golden self-test",
-        explanation: "A model file contains utterances with the predictions recorded when it was made. Some predictions differ here, so the model is not served. The file was made by another version of botops, or one of the two versions has a bug. Train the model again, or serve another version.",
+        title: "a model failed its self-test",
+        explanation: "A model file contains utterances with the predictions recorded when it was made. Some predictions differ here, or texts generated from its vocabulary get scores that are infinite or not a number, so the model is not served. The file was made by another version of botops, it was altered, or one of the two versions has a bug. Train the model again, or serve another version.",
     },
     Entry {
         code: "BOT-6012",

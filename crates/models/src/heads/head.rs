@@ -19,6 +19,10 @@ pub(crate) trait Head: std::fmt::Debug + Send + Sync {
     fn contribution(&self, column: u32, value: f32, class: usize) -> Option<f64>;
     /// Returns the score of `class` for an empty row; `None` if scores are not sums over features.
     fn intercept(&self, class: usize) -> Option<f64>;
+    /// Returns whether the scores of rows of length 1 are far from overflow; `true` if the head cannot tell.
+    fn is_bounded(&self) -> bool {
+        true
+    }
     /// Returns the parameters, by name.
     fn tensors(&self) -> Vec<Tensor>;
 }

@@ -4,6 +4,9 @@ use super::head::{Head, HeadScratch, Tensor, malformed};
 use botops_findings::Result;
 use std::sync::Arc;
 
+/// The largest possible score of a row of length 1. Trained heads stay below 1e4, and `f32` overflows at 3e38.
+const LARGEST_SCORE: f64 = 1e30;
+
 /// Weights `[n_features, n_classes]` and intercepts `[n_classes]`; score_k = intercept_k + sum_j x_j weight_jk.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct LinearHead {
@@ -76,6 +79,20 @@ impl Head for LinearHead {
 
     fn intercept(&self, class: usize) -> Option<f64> {
         Some(f64::from(self.intercept[class]))
+    }
+
+    fn is_bounded(&self) -> bool {
+        // |sum_j x_j w_jk| is at most the length of the weights of class k, for a row of length 1.
+        let mut squares = vec![0.0_f64; self.n_classes];
+        for row in self.weights.chunks_exact(self.n_classes.max(1)) {
+            for (square, weight) in squares.iter_mut().zip(row) {
+                *square += f64::from(*weight).powi(2);
+            }
+        }
+        squares
+            .iter()
+            .zip(&self.intercept)
+            .all(|(square, intercept)| square.sqrt() + f64::from(intercept.abs()) < LARGEST_SCORE)
     }
 
     fn tensors(&self) -> Vec<Tensor> {

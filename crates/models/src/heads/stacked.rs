@@ -208,6 +208,10 @@ impl Head for StackedHead {
         scratch.dense_scores = dense;
     }
 
+    fn is_bounded(&self) -> bool {
+        self.sparse.is_bounded() && self.dense.is_bounded()
+    }
+
     fn contribution(&self, column: u32, value: f32, class: usize) -> Option<f64> {
         match column.checked_sub(self.n_sparse) {
             None => {

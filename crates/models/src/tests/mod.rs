@@ -5,6 +5,7 @@ mod dense;
 mod explanations;
 mod files;
 mod heads;
+mod self_test;
 mod tuned;
 
 use super::*;
