@@ -35,6 +35,8 @@ pub(super) struct App {
     pub(super) slow_bound: AtomicU64,
     /// The turns of slow predictions: one for each processor.
     pub(super) turns: Arc<Semaphore>,
+    /// The turns of long texts on fast models: one for every two processors.
+    pub(super) long_turns: Semaphore,
 }
 
 impl App {

@@ -3,7 +3,9 @@
 use super::{
     app::App,
     attempt::{Attempt, Refusal},
-    exchange::{Exchange, Text, check_conversation, check_text, parse, read_body},
+    exchange::{
+        Exchange, Text, check_conversation, check_normal_forms, check_text, parse, read_body,
+    },
     metrics::arm_name,
     request_id::RequestId,
 };
@@ -12,11 +14,17 @@ use axum::{
     extract::{State, rejection::BytesRejection},
     response::Response,
 };
-use botops_dialogue::Entity;
+use botops_dialogue::{Entities, Entity};
 use botops_models::Prediction;
 use botops_text::detect_language;
 use serde::{Deserialize, Serialize};
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+/// The longest time of the search for entities in one message. The patterns of a support bot take microseconds.
+const ENTITY_TIME: Duration = Duration::from_millis(50);
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -42,6 +50,9 @@ struct Answer<'a> {
     confidence: f64,
     /// The entities in the message.
     entities: &'a [Entity],
+    /// Whether some may be missing: a pattern matched 64 times, or the search took too long; left out if not.
+    #[serde(skip_serializing_if = "is_false")]
+    entities_cut: bool,
     /// The response, in `language`.
     response: &'a str,
     /// The language of the response.
@@ -54,6 +65,11 @@ struct Answer<'a> {
     digest: &'a str,
     /// `primary` or `canary`.
     arm: &'static str,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 /// Answers `POST /v1/chat`.
@@ -83,7 +99,8 @@ async fn answer(exchange: &Exchange<'_>, body: &[u8]) -> Result<Response, Refusa
     let attempt = Attempt::new(exchange, &routing, conversation);
     let language = request.language.as_ref().map(|language| &*language.0);
     let work = || respond(&attempt, text, language);
-    let (response, prediction) = exchange.take_turn(attempt.choice.served.speed(), work).await?;
+    let speed = attempt.choice.served.speed();
+    let (response, prediction) = exchange.take_turn(speed, text.len(), work).await?;
     attempt.mirror([(text, &prediction)]);
     Ok(response)
 }
@@ -96,11 +113,14 @@ fn respond(
 ) -> Result<(Response, Prediction), Refusal> {
     let Attempt { exchange, choice, .. } = attempt;
     let served = choice.served;
+    check_normal_forms(&[text])?;
     let Ok((prediction, ())) = served.classify(text, |_, _| ()) else {
         return Err(attempt.failed());
     };
     let intent = &*served.intents[prediction.intent];
-    let entities = served.dialogue.entities(text);
+    let searched = Instant::now();
+    let Entities { found: entities, cut: entities_cut } =
+        served.dialogue.entities_while(text, || searched.elapsed() < ENTITY_TIME);
     let (response, language) = served.dialogue.respond(
         (!prediction.fallback).then_some(intent),
         language.or_else(|| detect_language(text)),
@@ -113,6 +133,7 @@ fn respond(
         intent,
         confidence: prediction.confidence,
         entities: &entities,
+        entities_cut,
         response: &response,
         language: &language,
         fallback: prediction.fallback,

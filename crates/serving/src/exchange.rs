@@ -17,13 +17,17 @@ use axum::{
 use botops_findings::Fault;
 use botops_models::Prediction;
 use botops_rollout::Arm;
+use botops_text::length_within;
 use serde::{Deserialize, Serialize};
 use std::{
     borrow::Cow,
     sync::Arc,
     time::{Duration, Instant},
 };
-use tokio::task::block_in_place;
+use tokio::{
+    runtime::{Handle, RuntimeFlavor},
+    task::block_in_place,
+};
 
 pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const X_MODEL: HeaderName = HeaderName::from_static("x-botops-model");
@@ -32,8 +36,11 @@ const X_ARM: HeaderName = HeaderName::from_static("x-botops-arm");
 
 /// The largest body, in bytes.
 pub(super) const MAX_BODY_BYTES: usize = 64 << 10;
-/// The longest text, in code points.
+/// The longest text, in code points, as sent and in its normal form.
 pub(super) const MAX_TEXT_CHARS: usize = 5_000;
+/// The most bytes of text that a fast model reads on a thread that serves connections: well below a millisecond of
+/// work. More than that takes a turn.
+const SHORT_BYTES: usize = 512;
 /// The longest conversation id, in bytes.
 pub(super) const MAX_ID_BYTES: usize = 256;
 
@@ -62,17 +69,24 @@ impl<'a> Exchange<'a> {
         self.begun.elapsed()
     }
 
-    /// Runs `work`: at once for a fast model, else when a turn is free, on a thread that other requests do not need.
+    /// Runs `work` on `n_bytes` of text: at once if a fast model reads a short text, else when a turn is free, on a
+    /// thread that other requests do not need.
     ///
-    /// `speed` comes from the routing that `work` uses: a swap while it waits changes neither.
-    pub(super) async fn take_turn<T>(&self, speed: Speed, work: impl FnOnce() -> T) -> T {
-        match speed {
-            Speed::Fast => work(),
-            Speed::Slow => {
-                let _turn = self.app.turns.acquire().await;
-                block_in_place(work)
-            }
-        }
+    /// Long texts take other turns than slow models, so that they leave a processor to short ones. `speed` comes from
+    /// the routing that `work` uses: a swap while it waits changes neither.
+    pub(super) async fn take_turn<T>(
+        &self,
+        speed: Speed,
+        n_bytes: usize,
+        work: impl FnOnce() -> T,
+    ) -> T {
+        let turns = match speed {
+            Speed::Fast if n_bytes <= SHORT_BYTES => return work(),
+            Speed::Fast => &self.app.long_turns,
+            Speed::Slow => &self.app.turns,
+        };
+        let _turn = turns.acquire().await;
+        off_the_reactor(work)
     }
 
     /// Returns the current routing. A request calls this once and passes the result down.
@@ -159,6 +173,15 @@ impl<'a> Exchange<'a> {
     }
 }
 
+/// Runs `work` without keeping the tasks of this thread waiting.
+fn off_the_reactor<T>(work: impl FnOnce() -> T) -> T {
+    match Handle::current().runtime_flavor() {
+        // A runtime of one thread has no other thread to hand its tasks to.
+        RuntimeFlavor::CurrentThread => work(),
+        _ => block_in_place(work),
+    }
+}
+
 /// Writes `value` as a JSON answer.
 pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Response {
     let body = serde_json::to_vec(value).expect("an answer can be written as JSON");
@@ -216,7 +239,7 @@ pub(super) fn unfit(code: &'static str, message: impl Into<String>) -> Problem {
     Problem::new(StatusCode::UNPROCESSABLE_ENTITY, Fault::usage(code, message))
 }
 
-/// Checks a text.
+/// Checks a text as it was sent.
 ///
 /// # Errors
 /// 422 if it is empty or too long.
@@ -229,6 +252,31 @@ pub(super) fn check_text(text: &str) -> Result<(), Problem> {
             "BOT-6015",
             format!("`text` is longer than {MAX_TEXT_CHARS} characters"),
         ));
+    }
+    Ok(())
+}
+
+/// Checks the normal forms of the texts of a request, which the model reads: NFKC makes up to 18 characters of one.
+///
+/// Called in the turn of the request, because it normalizes the texts.
+///
+/// # Errors
+/// 422 if one is too long, or all together.
+pub(super) fn check_normal_forms(texts: &[&str]) -> Result<(), Problem> {
+    let mut left = MAX_BODY_BYTES;
+    for text in texts {
+        let n_chars = length_within(text, MAX_TEXT_CHARS).ok_or_else(|| {
+            let message = format!(
+                "`text` is longer than {MAX_TEXT_CHARS} characters after normalization (NFKC)"
+            );
+            unfit("BOT-6015", message)
+        })?;
+        left = left.checked_sub(n_chars).ok_or_else(|| {
+            let message = format!(
+                "`texts` have more than {MAX_BODY_BYTES} characters together after normalization (NFKC)"
+            );
+            unfit("BOT-6014", message)
+        })?;
     }
     Ok(())
 }

@@ -24,8 +24,11 @@ mod canary;
 mod chat;
 mod client;
 mod clock;
+mod control_threads;
 mod exchange;
 mod feedback;
+#[cfg(test)]
+mod hostile_tests;
 mod metrics;
 mod observe;
 mod open_rollout;

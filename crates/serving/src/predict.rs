@@ -3,7 +3,9 @@
 use super::{
     app::App,
     attempt::{Attempt, Refusal},
-    exchange::{Exchange, Text, check_conversation, check_text, parse, read_body, unfit},
+    exchange::{
+        Exchange, Text, check_conversation, check_normal_forms, check_text, parse, read_body, unfit,
+    },
     metrics::arm_name,
     request_id::RequestId,
 };
@@ -19,6 +21,8 @@ use std::sync::Arc;
 
 /// The most texts in one request.
 const MAX_TEXTS: usize = 1_024;
+/// The work that any text causes, as a number of bytes of text.
+const BYTES_OF_A_TEXT: usize = 32;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -117,14 +121,16 @@ async fn answer(exchange: &Exchange<'_>, body: &[u8]) -> Result<Response, Refusa
     for text in texts {
         check_text(&text.0)?;
     }
+    let texts: Vec<&str> = texts.iter().map(|text| &*text.0).collect();
+    let n_bytes = texts.iter().map(|text| text.len() + BYTES_OF_A_TEXT).sum();
     let conversation = request.conversation_id.as_ref().map(|id| &*id.0);
     check_conversation(conversation)?;
 
     let routing = exchange.routing()?;
     let attempt = Attempt::new(exchange, &routing, conversation);
-    let texts: Vec<&str> = texts.iter().map(|text| &*text.0).collect();
     let work = || respond(&attempt, &texts, request.top_k);
-    let (response, predictions) = exchange.take_turn(attempt.choice.served.speed(), work).await?;
+    let speed = attempt.choice.served.speed();
+    let (response, predictions) = exchange.take_turn(speed, n_bytes, work).await?;
     attempt.mirror(texts.iter().copied().zip(&predictions));
     Ok(response)
 }
@@ -135,6 +141,7 @@ fn respond(
     top_k: Option<usize>,
 ) -> Result<(Response, Vec<Prediction>), Refusal> {
     let Attempt { exchange, choice, .. } = attempt;
+    check_normal_forms(texts)?;
     let mut answers = Vec::with_capacity(texts.len());
     let mut predictions = Vec::with_capacity(texts.len());
     let read = |prediction: &Prediction, proba: &[f64]| {

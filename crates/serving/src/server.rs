@@ -6,6 +6,7 @@ use super::{
     canary::Canary,
     chat::chat,
     clock::{Clock, WallClock},
+    control_threads::ControlThreads,
     exchange::{Exchange, MAX_BODY_BYTES, json},
     feedback::feedback,
     metrics::Metrics,
@@ -42,6 +43,7 @@ use std::{
 };
 use tokio::{
     net::TcpListener,
+    runtime::Handle,
     sync::{Semaphore, watch},
     task::JoinHandle,
 };
@@ -57,6 +59,8 @@ pub struct Running {
     stop: tokio::sync::watch::Sender<bool>,
     tasks: Vec<tokio::task::JoinHandle<()>>,
     app: Arc<App>,
+    /// The threads of the admin API and of rollouts; `None` in a rehearsal.
+    control: Option<ControlThreads>,
 }
 
 /// Starts a server. Returns when it listens and its model has passed the golden self-test.
@@ -73,11 +77,14 @@ pub async fn start(settings: ServerSettings, source: Source) -> Result<Running> 
     };
     let app = new_app(&name, &settings, Arc::new(WallClock), shadow::CAPACITY)?;
     let public = bind(settings.listen).await?;
+    let control = ControlThreads::start()?;
     let guarded = match &settings.admin_token {
-        Some(token) => Some((bind(settings.admin_listen).await?, token.clone())),
+        Some(token) => Some((control.run(bind(settings.admin_listen)).await?, token.clone())),
         None => None,
     };
+    let control_handle = control.handle();
     let mut running = listen(Arc::clone(&app), public)?;
+    running.control = Some(control);
     // From here on, a fault drops `running`, which stops the listener.
     let canary = match source {
         Source::File { model, digest, name } => {
@@ -122,12 +129,12 @@ pub async fn start(settings: ServerSettings, source: Source) -> Result<Running> 
     }
     if let Some(canary) = &canary {
         let (canary, stop) = (Arc::clone(canary), running.stop.subscribe());
-        running.tasks.push(tokio::spawn(async move { canary.run(stop).await }));
+        running.tasks.push(control_handle.spawn(async move { canary.run(stop).await }));
     }
     if let Some((listener, token)) = guarded {
         running.admin_address = Some(address(&listener)?);
         let routes = admin::routes(Arc::clone(&app), canary, &token);
-        running.tasks.push(serve(listener, routes, running.stop.subscribe()));
+        running.tasks.push(serve(&control_handle, listener, routes, running.stop.subscribe()));
     }
     Ok(running)
 }
@@ -148,7 +155,8 @@ pub(super) fn new_app(
             Fault::internal("BOT-6018", "the logging thread could not be started").caused_by(error)
         })?;
     let observer = Arc::new(Observer::default());
-    let turns = Arc::new(Semaphore::new(available_parallelism().map_or(1, NonZero::get)));
+    let n_processors = available_parallelism().map_or(1, NonZero::get);
+    let turns = Arc::new(Semaphore::new(n_processors));
     let counts = Counts {
         observer: Arc::clone(&observer),
         disagreement: metrics.disagreement.clone(),
@@ -165,6 +173,7 @@ pub(super) fn new_app(
         ids: RequestIds::default(),
         slow_bound: AtomicU64::new(0),
         turns,
+        long_turns: Semaphore::new(n_processors.div_ceil(2)),
     }))
 }
 
@@ -175,8 +184,8 @@ pub(super) fn new_app(
 pub(super) fn listen(app: Arc<App>, listener: TcpListener) -> Result<Running> {
     let (stop, stopped) = watch::channel(false);
     let address = address(&listener)?;
-    let tasks = vec![serve(listener, routes(Arc::clone(&app)), stopped)];
-    Ok(Running { address, admin_address: None, stop, tasks, app })
+    let tasks = vec![serve(&Handle::current(), listener, routes(Arc::clone(&app)), stopped)];
+    Ok(Running { address, admin_address: None, stop, tasks, app, control: None })
 }
 
 /// Binds a listener.
@@ -201,7 +210,13 @@ fn address(listener: &TcpListener) -> Result<SocketAddr> {
     })
 }
 
-fn serve(listener: TcpListener, routes: Router, mut stop: watch::Receiver<bool>) -> JoinHandle<()> {
+/// Serves `routes` on the threads of `runtime`, on which `listener` was bound.
+fn serve(
+    runtime: &Handle,
+    listener: TcpListener,
+    routes: Router,
+    mut stop: watch::Receiver<bool>,
+) -> JoinHandle<()> {
     let listener = listener.tap_io(|stream| {
         // Without this, small answers wait for more bytes to fill a packet.
         let _ = stream.set_nodelay(true);
@@ -210,7 +225,7 @@ fn serve(listener: TcpListener, routes: Router, mut stop: watch::Receiver<bool>)
         let _ = stop.wait_for(|stop| *stop).await;
     };
     let server = axum::serve(listener, routes).with_graceful_shutdown(stopped);
-    tokio::spawn(async move {
+    runtime.spawn(async move {
         // It never returns an error: it goes on accepting after one.
         let _ = server.into_future().await;
     })

@@ -44,13 +44,13 @@ pub(super) const ENTRIES: &[Entry] = &[
         code: "BOT-6014",
         kind: Some(FaultKind::Usage),
         title: "a request is too large",
-        explanation: "A body may have at most 64 KiB, and `texts` at most 1,024 texts. Send fewer texts per request.",
+        explanation: "A body may have at most 64 KiB, and `texts` at most 1,024 texts of 65,536 characters together after normalization (NFKC). Send fewer texts per request.",
     },
     Entry {
         code: "BOT-6015",
         kind: Some(FaultKind::Usage),
         title: "a text is empty or too long",
-        explanation: "A text must have at least one character that is not white space, and at most 5,000 characters.",
+        explanation: "A text must have at least one character that is not white space, and at most 5,000 characters, as sent and after normalization (NFKC), which makes up to 18 characters of one. Shorten the text or split it.",
     },
     Entry {
         code: "BOT-6016",

@@ -128,7 +128,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         code: "BOT-1030",
         kind: Some(FaultKind::Usage),
         title: "an entity pattern or response template is invalid",
-        explanation: "An entity pattern must be a valid regular expression. A template refers to entities in braces, `{order_number}`; text after a bar is used if the entity is missing, as in `{order_number|your order}`. Write a literal brace twice.",
+        explanation: "An entity pattern must be a valid regular expression of at most 8 KiB, and 512 KiB when compiled; there may be 64. A template refers to entities in braces, `{order_number}`; text after a bar is used if the entity is missing, as in `{order_number|your order}`. Write a literal brace twice.",
     },
     Entry {
         code: "BOT-9001",
