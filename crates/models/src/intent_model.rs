@@ -447,7 +447,8 @@ impl IntentModel {
             // A file that is not a model is not read completely: it could be a disk image.
             file.by_ref().take(file::MAGIC.len() as u64).read_to_end(&mut bytes)?;
             if bytes == file::MAGIC {
-                bytes.reserve(file.metadata()?.len() as usize);
+                // The size of a sparse file can be larger than any memory.
+                bytes.try_reserve(usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX))?;
                 file.read_to_end(&mut bytes)?;
             }
             Ok(bytes)

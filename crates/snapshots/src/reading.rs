@@ -19,7 +19,8 @@ impl Snapshots {
     /// # Errors
     /// `BOT-5004` a pack is missing (exit 1), `BOT-5005` damaged (exit 3), `BOT-5003`.
     pub async fn bytes(&self, snapshot: &Snapshot, file: &SnapshotFile) -> Result<Vec<u8>> {
-        let mut bytes = Vec::with_capacity(file.size_bytes as usize);
+        // The size is what the manifest says; the bytes are verified as they come.
+        let mut bytes = Vec::with_capacity(file.size_bytes.min(REQUEST) as usize);
         let mut from = 0;
         while from < file.chunks.len() {
             let (parts, next) = self.parts(snapshot, file, from).await?;
