@@ -1,6 +1,7 @@
-//! Every reader of data on damaged input: seeds that are cut, mixed and altered in a fixed number of ways.
+//! Every reader of data, the reader of model files and the public routes on damaged input: seeds that are cut, mixed and
+//! altered in a fixed number of ways.
 //!
-//! The seeds and the check are those of `cargo fuzz` (tests/fuzz), which searches further and needs a nightly
+//! The seeds and the checks are those of `cargo fuzz` (tests/fuzz), which searches further and needs a nightly
 //! toolchain.
 
 use crate::support::repository;
@@ -12,24 +13,36 @@ use proptest::{
 };
 use std::{
     fs,
+    panic::AssertUnwindSafe,
+    path::Path,
     time::{Duration, Instant},
 };
 
+#[path = "../fuzz/http.rs"]
+mod http;
+#[path = "../fuzz/model.rs"]
+mod model;
 #[path = "../fuzz/reader.rs"]
 mod reader;
 
 /// The number of alterations of each seed.
 const TIMES: usize = 400;
+/// The number of alterations of each model file and each body, which take longer.
+const FEWER_TIMES: usize = 100;
 /// The longest time for one input. The inputs are short, so a longer time means an endless loop.
 const LONGEST: Duration = Duration::from_secs(20);
 
 /// Returns the seeds of `target`, sorted by name.
 fn seeds(target: &str) -> Vec<Vec<u8>> {
-    let folder = repository().join("tests/fuzz/seeds").join(target);
+    files_in(&repository().join("tests/fuzz/seeds").join(target))
+}
+
+/// Returns the files in `folder`, sorted by name.
+fn files_in(folder: &Path) -> Vec<Vec<u8>> {
     let mut paths: Vec<_> =
         fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     paths.sort();
-    assert!(paths.len() > 1, "{target} has seeds");
+    assert!(paths.len() > 1, "{} has seeds", folder.display());
     paths.into_iter().map(|path| fs::read(path).unwrap()).collect()
 }
 
@@ -75,23 +88,27 @@ fn alter(
 }
 
 fn check_altered_seeds(target: &str, name: &str) {
-    let seeds = seeds(target);
-    for seed in &seeds {
-        reader::read(name, seed);
+    check_altered(target, &seeds(target), TIMES, |bytes| reader::read(name, bytes));
+}
+
+/// Calls `read` with each of `seeds`, and with `times` alterations of each.
+fn check_altered(target: &str, seeds: &[Vec<u8>], times: usize, read: impl Fn(&[u8])) {
+    for seed in seeds {
+        read(seed);
     }
     // The random numbers are fixed, so that a failure is reproducible on every machine.
     let mut runner = TestRunner::new_with_rng(
         ProptestConfig::default(),
         TestRng::deterministic_rng(RngAlgorithm::ChaCha),
     );
-    for _ in 0..TIMES {
+    for _ in 0..times {
         for (i, seed) in seeds.iter().enumerate() {
             let alterations = alterations().new_tree(&mut runner).unwrap().current();
             let bytes = alter(seed, &seeds[(i + 1) % seeds.len()], &alterations);
             let began = Instant::now();
-            let read = std::panic::catch_unwind(|| reader::read(name, &bytes));
+            let done = std::panic::catch_unwind(AssertUnwindSafe(|| read(&bytes)));
             let shown = || bytes.escape_ascii().to_string();
-            assert!(read.is_ok(), "{target}: {}", shown());
+            assert!(done.is_ok(), "{target}: {}", shown());
             assert!(began.elapsed() < LONGEST, "{target} takes {:?}: {}", began.elapsed(), shown());
         }
     }
@@ -125,6 +142,17 @@ fn altered_rasa_training_data_is_read_or_refused() {
 #[test]
 fn altered_packed_files_are_read_or_refused() {
     check_altered_seeds("packed", "data.txt");
+}
+
+#[test]
+fn altered_model_files_are_read_or_refused() {
+    let seeds = files_in(&repository().join("tests/fixtures/models"));
+    check_altered("model", &seeds, FEWER_TIMES, model::read);
+}
+
+#[test]
+fn altered_bodies_are_answered_or_refused() {
+    check_altered("http", &seeds("http"), FEWER_TIMES, http::send);
 }
 
 #[test]

@@ -72,15 +72,17 @@ fn every_changed_byte_of_a_file_is_read_or_refused() {
 }
 
 #[test]
-fn the_seeds_of_the_fuzz_targets_have_sound_sizes() {
+fn seeds_of_the_fuzz_target_are_read_unless_they_claim_too_much() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fuzz/seeds/parquet");
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        let bytes = bytes::Bytes::from(fs::read(&path).unwrap());
-        let size = bytes.len() as u64;
-        let source = Seekable::Held(bytes);
-        let checked = check_sizes(&source, size, &Limits::default(), "seed");
-        assert!(checked.is_ok(), "{}: {checked:?}", path.display());
+    for (name, expected) in [
+        ("five.parquet", ""),
+        ("plain.parquet", ""),
+        ("words.parquet", ""),
+        ("many_rows.parquet", "BOT-2108"),
+        ("many_values.parquet", "BOT-2108"),
+    ] {
+        let bytes = fs::read(folder.join(name)).unwrap();
+        assert_eq!(code(&bytes, Limits::default()), expected, "{name}");
     }
 }
 
