@@ -10,7 +10,7 @@ use crate::cli::{
         model_arg::{self, Found},
         output_args::PageArgs,
     },
-    session::{context::Context, outputs},
+    session::context::Context,
     terminal::tables,
 };
 use botops_datasets::{self as datasets, Dataset, Presence, Traffic};
@@ -75,7 +75,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     };
     let spec = spec.check()?;
     let inputs = [Some(args.reference.as_path()), Some(args.current.as_path())];
-    outputs::distinct(args.page.html.as_deref(), &inputs)?;
+    args.page.check(&inputs)?;
     let reference = Content::read(context, &args.reference, &args.columns)?;
     let current = Content::read(context, &args.current, &args.columns)?;
     let found = match &args.model {

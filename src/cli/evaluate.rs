@@ -8,7 +8,6 @@ use crate::cli::{
     session::{
         context::Context,
         judging::{Judged, judge},
-        outputs,
     },
 };
 use botops_evaluation::{self as evaluation, Comparison, EvaluationReport, GateReport};
@@ -47,7 +46,7 @@ struct Answer<'a> {
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let JudgeArgs { data, rules, .. } = &args.judge;
     let inputs = [Some(data.as_path()), rules.as_deref()];
-    outputs::distinct(args.page.html.as_deref(), &inputs)?;
+    args.page.check(&inputs)?;
     let rules = rules.as_deref().map(gate::read_rules).transpose()?;
     let judged = judge(context, &args.judge)?;
     let comparison = judged.comparison();

@@ -11,6 +11,7 @@ use crate::cli::{
     terminal::tables,
 };
 use botops_evaluation::{self as evaluation, Bound, GateReport, GateSpec, RelativeGate};
+use botops_files::{Output, OutputKind};
 use botops_findings::{Finding, Place, Result, Severity};
 use botops_registry::CHAMPION;
 use botops_spec::{self as spec, Checked, Spec as _};
@@ -35,6 +36,9 @@ pub(crate) struct Args {
     /// Write the gate report to this file, in JSON
     #[arg(long, short, value_name = "FILE")]
     out: Option<PathBuf>,
+    /// Replace an existing file that botops did not write
+    #[arg(long, requires = "out")]
+    force: bool,
     /// Write nothing
     #[arg(long)]
     dry_run: bool,
@@ -54,14 +58,18 @@ struct Answer<'a> {
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let JudgeArgs { data, rules, .. } = &args.judge;
     outputs::distinct(args.out.as_deref(), &[Some(data.as_path()), rules.as_deref()])?;
+    let output =
+        args.out.as_deref().map(|path| Output::new(path, OutputKind::Json("gate"), args.force));
+    output.map_or(Ok(()), |output| output.check())?;
     let rules = self::rules(args)?;
     let judged = judge(context, &args.judge)?;
     let gate = evaluation::gate(&rules, &judged.report, judged.comparison())?;
-    let out = args.out.as_ref().filter(|_| !args.dry_run);
-    if let Some(path) = out {
+    let output = output.filter(|_| !args.dry_run);
+    let out = output.map(|output| output.path());
+    if let Some(output) = output {
         let mut bytes = serde_json::to_vec_pretty(&gate).expect("a report is valid JSON");
         bytes.push(b'\n');
-        outputs::write_file(path, &bytes)?;
+        output.write(&bytes)?;
     }
     let against = judged.against.as_ref().map(|(name, _)| name.as_str());
     let text = match context.printer.is_markdown() {

@@ -9,6 +9,7 @@ use crate::cli::{
 use botops_datasets::{self as datasets, Traffic};
 use botops_digest::Digest;
 use botops_evaluation::{self as evaluation, PassedGates};
+use botops_files::{Output, OutputKind};
 use botops_findings::{Fault, Result};
 use botops_models::IntentModel;
 use botops_pipelines::{Promoter as _, PromotionRequest};
@@ -39,6 +40,9 @@ pub(crate) struct Args {
     /// Write a report page to this file
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
+    /// Replace an existing file that botops did not write
+    #[arg(long, requires = "html")]
+    force: bool,
     /// Stop watching the rollout on a server after this time; the rollout continues
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     timeout: Option<Duration>,
@@ -59,6 +63,8 @@ struct Answer {
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let inputs = [args.traffic.as_deref(), args.plan.as_deref()];
     outputs::distinct(args.html.as_deref(), &inputs)?;
+    let page = args.html.as_deref().map(|path| Output::new(path, OutputKind::Page, args.force));
+    page.map_or(Ok(()), |page| page.check())?;
     let reference = reference(args, context)?;
     let plan: RolloutSpec = args.plan.as_deref().map_or(Ok(RolloutSpec::default()), spec::read)?;
     plan.check()?;
@@ -83,8 +89,8 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     };
     let answer = context.wait(work.promote(&reference))??;
     bar.finish_and_clear();
-    if let (Some(path), Some(decision)) = (&args.html, &answer.decision) {
-        outputs::write_file(path, report::decision_html(decision).as_bytes())?;
+    if let (Some(page), Some(decision)) = (page, &answer.decision) {
+        page.write(report::decision_html(decision).as_bytes())?;
     }
     let mut outcome = outcome(&answer);
     if let (true, Some(decision)) = (context.printer.is_markdown(), &answer.decision) {

@@ -5,11 +5,12 @@ mod text;
 
 use super::{Exit, Outcome};
 use crate::cli::{
-    arguments::output_args::ReasonArg,
-    session::{context::Context, outputs},
+    arguments::output_args::{ForceArg, ReasonArg},
+    session::context::Context,
     terminal::tables,
 };
 use botops_digest::Digest;
+use botops_files::{Output, OutputKind};
 use botops_findings::{Fault, Result};
 use botops_registry::{CHAMPION, Event, Reference, Registry, Version, check_alias};
 use botops_store::Entry;
@@ -81,6 +82,8 @@ struct PullArgs {
     /// Write to this file; default: such as support-2.botops
     #[arg(long, short, value_name = "FILE")]
     out: Option<PathBuf>,
+    #[command(flatten)]
+    force: ForceArg,
     /// File of the version
     #[arg(long, value_name = "NAME", default_value = "model.botops")]
     file: String,
@@ -307,14 +310,18 @@ fn manifest(version: &Option<Version>) -> Option<Digest> {
 }
 
 fn pull(context: &Context, registry: &Registry, args: &PullArgs) -> Result<Outcome> {
-    let (version, bytes) = context.wait(async {
-        let version = resolve(registry, &args.reference).await?;
-        let bytes = registry.file(&version, &args.file).await?;
-        Ok::<_, Fault>((version, bytes))
-    })??;
+    let version = context.wait(resolve(registry, &args.reference))??;
     let out = args.out.clone().unwrap_or_else(|| default_out(&version, &args.file));
+    let kind = match args.file.as_str() {
+        "model.botops" => OutputKind::Model,
+        _ => OutputKind::Other,
+    };
+    let output = Output::new(&out, kind, args.force.force);
+    output.check()?;
+    let bytes = context.wait(registry.file(&version, &args.file))??;
+    output.check_content(&bytes)?;
     if !args.dry_run {
-        outputs::write_file(&out, &bytes)?;
+        output.write(&bytes)?;
     }
     let digest = Digest::of(&bytes);
     let answer = Pulled {

@@ -14,7 +14,7 @@ use super::Outcome;
 use crate::cli::{
     session::{
         context::Context,
-        outputs, provenance,
+        provenance,
         recording::{self, Recording},
         training_data::{TrainingData, named},
     },
@@ -124,7 +124,7 @@ fn train(
     let bytes = model.to_bytes();
     let digest = Digest::of(&bytes);
     if !args.dry_run {
-        outputs::write_file(&args.out, &bytes)?;
+        args.model_file().write(&bytes)?;
     }
     let test = prepared.test.as_ref().map(|(_, test)| test);
     let evaluation = test.map(|test| evaluation::evaluate(&model, digest, test)).transpose()?;

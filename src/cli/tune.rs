@@ -5,12 +5,14 @@ mod text;
 
 use super::{Outcome, run::screen as pipeline};
 use crate::cli::{
+    arguments::output_args::ForceArg,
     session::{
         context::Context, interruption::interrupted, outputs, provenance, services::with_services,
     },
     terminal::tables,
 };
 use botops_evaluation::{Rung, SearchReport};
+use botops_files::{Output, OutputKind};
 use botops_findings::{Fault, Result};
 use botops_report as report;
 use botops_text::shell_line;
@@ -33,6 +35,8 @@ pub(crate) struct Args {
     /// Write a report page to this file
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
+    #[command(flatten)]
+    force: ForceArg,
     /// Start with part I of N of the trials, counted from 0; other processes with the same store run the other parts
     #[arg(long, value_name = "I/N", conflicts_with = "shards")]
     shard: Option<String>,
@@ -71,6 +75,11 @@ struct Planned<'a> {
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let outputs = [Some(args.out.as_path()), args.html.as_deref()];
     outputs::distinct_outputs(&outputs, &[Some(&args.pipeline)])?;
+    let settings = Output::new(&args.out, OutputKind::Settings, args.force.force);
+    settings.check()?;
+    let page =
+        args.html.as_deref().map(|path| Output::new(path, OutputKind::Page, args.force.force));
+    page.map_or(Ok(()), |page| page.check())?;
     let plan = TunePlan::read(&args.pipeline, context.workspace()?.model.value.as_deref())?;
     let shard = shard(args)?;
     if args.dry_run {
@@ -115,9 +124,9 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     });
     screen.clear();
     let tuning::SearchResult { report, winner, run } = found??;
-    outputs::write_file(&args.out, winner.as_bytes())?;
-    if let Some(path) = &args.html {
-        outputs::write_file(path, report::search_html(&report).as_bytes())?;
+    settings.write(winner.as_bytes())?;
+    if let Some(page) = page {
+        page.write(report::search_html(&report).as_bytes())?;
     }
     let (out, html) = (args.out.display().to_string(), args.html.as_ref());
     let html = html.map(|path| path.display().to_string());

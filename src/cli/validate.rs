@@ -10,6 +10,7 @@ use crate::cli::{
 };
 use botops_datasets::Presence;
 use botops_expectations::Expectations;
+use botops_files::{Output, OutputKind};
 use botops_findings::{FaultKind, Result, Severity};
 use botops_validation::{Baseline, Check, Keep, ValidateOptions, Validation};
 use reports::ReportArg;
@@ -54,6 +55,29 @@ pub(crate) struct Args {
     columns: DataArgs,
 }
 
+impl Args {
+    fn quarantine_output<'a>(&self, path: &'a Path) -> Output<'a> {
+        Output::new(path, OutputKind::Quarantine, self.output.force.force)
+    }
+
+    fn baseline_output<'a>(&self, path: &'a Path) -> Output<'a> {
+        Output::new(path, OutputKind::Json("baseline"), self.output.force.force)
+    }
+
+    /// Returns every file to write.
+    fn outputs(&self) -> Vec<Output<'_>> {
+        let force = self.output.force;
+        let quarantine = self.quarantine.as_deref().map(|path| self.quarantine_output(path));
+        let baseline = self.baseline.as_deref().filter(|_| self.write_baseline);
+        let page = |path| Output::new(path, OutputKind::Page, force.force);
+        let mut outputs: Vec<Output<'_>> = quarantine.into_iter().collect();
+        outputs.extend(baseline.map(|path| self.baseline_output(path)));
+        outputs.extend(self.html.as_deref().map(page));
+        outputs.extend(self.report.iter().map(|report| report.output(force)));
+        outputs
+    }
+}
+
 #[derive(Serialize)]
 struct Answer<'a> {
     file: &'a str,
@@ -78,8 +102,8 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let compared = if args.write_baseline { &mut outputs } else { &mut inputs };
     compared.push(args.baseline.as_deref());
     outputs::distinct_outputs(&outputs, &inputs)?;
-    if let Some(path) = &args.quarantine {
-        botops_validation::replaceable_quarantine(path)?;
+    for output in args.outputs() {
+        output.check()?;
     }
     validate(args, context).inspect_err(|fault| {
         // Reports also list the fault of a file that is not data, because some people read only the report.
@@ -87,7 +111,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
             let name = args.data.display().to_string();
             let validation = reports::of_fault(fault);
             for report in &args.report {
-                if let Err(unwritten) = report.write(&validation, &name) {
+                if let Err(unwritten) = report.write(&validation, &name, args.output.force) {
                     context.printer.say(&format!("warning: {}", unwritten.message()));
                 }
             }
@@ -109,7 +133,7 @@ fn validate(args: &Args, context: &Context) -> Result<Outcome> {
         _ => None,
     };
     let keep = match &args.quarantine {
-        Some(path) if !args.output.dry_run => Keep::Quarantine(path),
+        Some(path) if !args.output.dry_run => Keep::Quarantine(args.quarantine_output(path)),
         _ => Keep::Counts,
     };
     let how = ValidateOptions {
@@ -142,16 +166,16 @@ fn validate(args: &Args, context: &Context) -> Result<Outcome> {
     let mut written = Written::default();
     if let (Some(path), Some(baseline)) = (&args.baseline, validation.baseline.take()) {
         if !args.output.dry_run {
-            baseline.write(path)?;
+            baseline.write(&args.baseline_output(path))?;
         }
         written.baseline = Some((path.display().to_string(), baseline.n_findings()));
     }
     if !args.output.dry_run {
         if let Some(path) = &args.html {
-            ReportArg::html(path).write(&validation, &name)?;
+            ReportArg::html(path).write(&validation, &name, args.output.force)?;
         }
         for report in &args.report {
-            report.write(&validation, &name)?;
+            report.write(&validation, &name, args.output.force)?;
         }
     }
     let quarantine = args.quarantine.as_ref().filter(|_| !args.output.dry_run);

@@ -20,6 +20,7 @@ mod formats;
 mod hub;
 mod mistakes;
 mod older_formats;
+mod outputs;
 mod pages;
 mod pipeline;
 mod pipes;

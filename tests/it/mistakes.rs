@@ -602,22 +602,28 @@ fn two_outputs_are_never_written_to_one_file() {
 }
 
 #[test]
-fn a_pipe_is_written_to_and_a_link_is_followed() {
+fn a_pipe_is_written_to_and_a_link_to_a_file_is_refused() {
     let terminal = Terminal::new();
     terminal.write("data.csv", format!("{},refund\n", two_intents(30)));
     let at = |name: &str| terminal.path().join(name);
     assert!(std::process::Command::new("mkfifo").arg(at("pipe")).status().unwrap().success());
     std::os::unix::fs::symlink("q.csv", at("link.csv")).unwrap();
     let text = terminal.run("validate data.csv --quarantine link.csv");
-    assert!(text.starts_with("exit: 3\n"), "{text}");
+    assert!(text.starts_with("exit: 2\n") && text.contains("BOT-1033"), "{text}");
+    assert!(at("link.csv").is_symlink() && !at("q.csv").exists());
+    terminal.run("validate data.csv --quarantine q.csv");
     let quarantine = fs::read_to_string(at("q.csv")).unwrap();
-    assert!(at("link.csv").is_symlink() && quarantine.starts_with("file,record,line,"));
-    let pipe = at("pipe");
-    let piped = std::thread::spawn(move || fs::read_to_string(pipe).unwrap());
-    let text = terminal.run("validate data.csv --quarantine pipe");
-    assert!(text.starts_with("exit: 3\n"), "{text}");
-    assert!(!at("pipe").is_file(), "it is a pipe still");
-    assert_eq!(piped.join().unwrap(), quarantine);
+    assert!(quarantine.starts_with("file,record,line,"));
+    // A link to a pipe is written through, as `/dev/stdout` is.
+    std::os::unix::fs::symlink("pipe", at("piped")).unwrap();
+    for name in ["pipe", "piped"] {
+        let pipe = at("pipe");
+        let piped = std::thread::spawn(move || fs::read_to_string(pipe).unwrap());
+        let text = terminal.run(&format!("validate data.csv --quarantine {name}"));
+        assert!(text.starts_with("exit: 3\n"), "{text}");
+        assert!(!at("pipe").is_file(), "it is a pipe still");
+        assert_eq!(piped.join().unwrap(), quarantine);
+    }
 }
 
 #[test]

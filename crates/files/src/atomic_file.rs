@@ -1,5 +1,6 @@
 //! A file that is written piece by piece, and is complete or absent.
 
+use crate::overwrite_rule::{Existing, OverwriteRule, is_directory, is_in_place, same_content};
 use botops_findings::{Fault, Result};
 use std::{
     ffi::OsString,
@@ -13,7 +14,8 @@ use std::{
 /// A file that is written to a temporary file next to its target, and moved to the target by [`Self::publish`].
 ///
 /// - dropping it before [`Self::publish`] removes the temporary file and leaves the target unchanged
-/// - symbolic links are followed: the file at the end of the link is replaced
+/// - for a file of botops itself, symbolic links are followed: the file at the end of the link is replaced. An output that
+///   the user named does not follow them; see [`crate::Output`]
 /// - a target that is not a regular file (a pipe, a device) is written in place, and that cannot be undone
 /// - temporary files that killed writers of the same target left behind are removed
 #[derive(Debug)]
@@ -24,31 +26,37 @@ pub struct AtomicFile {
     target: PathBuf,
     /// The temporary file; `None` if the target is written in place.
     temporary: Option<PathBuf>,
+    /// The rule for an existing file at the path of an output that the user named; `None` for a file of botops itself.
+    rule: Option<OverwriteRule>,
     file: BufWriter<File>,
 }
 
 impl AtomicFile {
-    /// Starts a file for `path`. Its folder must exist.
+    /// Starts a file of botops itself at `path`. Its folder must exist.
     ///
     /// # Errors
     /// `BOT-1016` (exit 2) if `path` is a directory or has no file name, `BOT-1002` (exit 1) if it cannot be written.
     pub fn create(path: &Path) -> Result<Self> {
-        let existing = fs::metadata(path);
-        if existing.as_ref().is_ok_and(fs::Metadata::is_dir) {
-            return Err(Fault::usage(
-                "BOT-1016",
-                format!("`{}` is a directory: expected a file", path.display()),
-            )
-            .file(path)
-            .hint("give the path of a file in it"));
+        let target = resolve_links(path).map_err(|error| unwritable(path, error))?;
+        Self::begin(path, target, None)
+    }
+
+    /// Starts an output that the user named; links are not followed.
+    pub(crate) fn create_output(path: &Path, rule: OverwriteRule) -> Result<Self> {
+        Self::begin(path, path.to_owned(), Some(rule))
+    }
+
+    fn begin(path: &Path, target: PathBuf, rule: Option<OverwriteRule>) -> Result<Self> {
+        // A link that an output replaces may point to a directory, but is none.
+        if fs::symlink_metadata(&target).is_ok_and(|existing| existing.is_dir()) {
+            return Err(is_directory(path));
         }
-        if existing.is_ok_and(|existing| !existing.is_file()) {
+        if is_in_place(path) {
             let file = OpenOptions::new().write(true).open(path);
             let file = BufWriter::new(file.map_err(|error| unwritable(path, error))?);
             let path = path.to_owned();
-            return Ok(Self { requested: path.clone(), target: path, temporary: None, file });
+            return Ok(Self { requested: path.clone(), target: path, temporary: None, rule, file });
         }
-        let target = resolve_links(path).map_err(|error| unwritable(path, error))?;
         let folder = folder_of(&target);
         if !folder.is_dir() {
             return Err(Fault::internal(
@@ -70,7 +78,7 @@ impl AtomicFile {
             create_temporary(&target).map_err(|error| unwritable(path, error))?;
         remove_leftovers(&target, &temporary);
         let file = BufWriter::new(file);
-        Ok(Self { requested: path.to_owned(), target, temporary: Some(temporary), file })
+        Ok(Self { requested: path.to_owned(), target, temporary: Some(temporary), rule, file })
     }
 
     /// Appends `bytes`.
@@ -84,15 +92,49 @@ impl AtomicFile {
     /// Syncs the written bytes to disk and moves the file to its target.
     ///
     /// # Errors
-    /// `BOT-1002` (exit 1); an existing file is then unchanged.
+    /// `BOT-1002` (exit 1); for an output that the user named, those of [`crate::Output::check_content`]. An existing file
+    /// is then unchanged.
     pub fn publish(mut self) -> Result<()> {
-        self.sync_and_rename().map_err(|error| unwritable(&self.requested, error))
+        self.sync().map_err(|error| unwritable(&self.requested, error))?;
+        if self.may_replace()? {
+            self.rename().map_err(|error| unwritable(&self.requested, error))?;
+        }
+        Ok(())
     }
 
-    fn sync_and_rename(&mut self) -> io::Result<()> {
+    /// Publishes a file whose name depends on its content: at `name` in the folder of its target.
+    ///
+    /// # Errors
+    /// `BOT-1002` (exit 1).
+    pub fn publish_as(mut self, name: &str) -> Result<()> {
+        self.target.set_file_name(name);
+        self.requested.clone_from(&self.target);
+        self.publish()
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
         self.file.flush()?;
+        match &self.temporary {
+            Some(_) => self.file.get_ref().sync_all(),
+            None => Ok(()),
+        }
+    }
+
+    /// Returns whether the target is to be replaced; not if it has the same content already.
+    fn may_replace(&self) -> Result<bool> {
+        let (Some(temporary), Some(rule)) = (&self.temporary, self.rule) else { return Ok(true) };
+        // The file may have appeared, or changed, since this one was started.
+        match rule.existing(&self.target)? {
+            Existing::Replaceable => Ok(true),
+            Existing::Unrecognised if same_content(temporary, &self.target).unwrap_or(false) => {
+                Ok(false)
+            }
+            Existing::Unrecognised => Err(rule.exists(&self.target)),
+        }
+    }
+
+    fn rename(&mut self) -> io::Result<()> {
         let Some(temporary) = &self.temporary else { return Ok(()) };
-        self.file.get_ref().sync_all()?;
         fs::rename(temporary, &self.target)?;
         self.temporary = None;
         File::open(folder_of(&self.target))?.sync_all()
@@ -137,7 +179,7 @@ pub fn resolve_links(path: &Path) -> io::Result<PathBuf> {
     Err(io::Error::other("too many levels of symbolic links"))
 }
 
-fn folder_of(path: &Path) -> &Path {
+pub(crate) fn folder_of(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),

@@ -8,6 +8,7 @@ use crate::{
 };
 use botops_datasets::{ReadOptions, Rejected};
 use botops_expectations::Expectations;
+use botops_files::Output;
 use botops_findings::{Finding, Result};
 use botops_text::for_people;
 use botops_validation::{
@@ -160,12 +161,12 @@ pub fn readmit(
     Ok(readmission)
 }
 
-/// Writes the records that are quarantined again to `path`, as a quarantine of the same data.
+/// Writes the records that are quarantined again to `output`, as a quarantine of the same data.
 ///
 /// # Errors
-/// `BOT-1002`.
-pub fn write_left(path: &Path, readmission: &Readmission) -> Result<()> {
-    let mut quarantine = Quarantine::create(path, &readmission.names)?;
+/// `BOT-1002`; those of [`Output::create`].
+pub fn write_left(output: &Output<'_>, readmission: &Readmission) -> Result<()> {
+    let mut quarantine = Quarantine::create(output, &readmission.names)?;
     for left in &readmission.left {
         let place = QuarantinePlace {
             file: &readmission.file,

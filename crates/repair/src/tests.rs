@@ -4,6 +4,7 @@ use crate::{
 };
 use botops_datasets::{Format, Packing, ReadOptions};
 use botops_expectations::Expectations;
+use botops_files::{Output, OutputKind};
 use botops_findings::{FaultKind, Result};
 use botops_validation::{Keep, ValidateOptions, validate_file};
 use bytes::Bytes;
@@ -37,6 +38,10 @@ fn expectations() -> Expectations {
         "version: 1\nintents: [refund, order_status]\nlanguages: [en, fr]\nmin_examples_per_intent: 1\nrules:\n- {column: lang, language_of: text}\n- {column: note, no_damage: true}\n- {column: text, no_personal_data: true, fail_if: 1}\n",
     )
     .unwrap()
+}
+
+fn quarantine(path: &Path) -> Output<'_> {
+    Output::new(path, OutputKind::Quarantine, false)
 }
 
 fn options() -> ValidateOptions<'static> {
@@ -199,7 +204,7 @@ proptest! {
         let rows = [vec![(text, intent, lang, note, false)], rows].concat();
         let path = folder.write(name, if name == "a.csv" { csv(&rows, b',') } else { jsonl(&rows) });
         let (read, set_aside) = (expectations().read_options(), folder.at("q.csv"));
-        let keep = Keep::Quarantine(&set_aside);
+        let keep = Keep::Quarantine(quarantine(&set_aside));
         let validation = validate_file(&path, &read, &expectations(), &options(), keep).unwrap();
         let out = folder.at(&format!("out-{name}"));
         let back = readmit(&path, &read, std::slice::from_ref(&set_aside), &expectations(), &options(), &out).unwrap();
@@ -208,7 +213,7 @@ proptest! {
         prop_assert_eq!((back.listed, back.merged), (validation.records_rejected, 0));
         // The records that are left are those that were quarantined, line for line.
         let left = folder.at("left.csv");
-        write_left(&left, &back).unwrap();
+        write_left(&quarantine(&left), &back).unwrap();
         prop_assert_eq!(fs::read_to_string(left).unwrap(), fs::read_to_string(set_aside).unwrap());
     }
 }
@@ -230,7 +235,7 @@ fn a_quarantine_is_merged_only_into_the_records_that_it_lists() {
     };
     let data = format!("{HEADER}{}", ROWS.concat());
     let (path, set_aside) = (folder.write("a.csv", &data), folder.at("q.csv"));
-    let keep = Keep::Quarantine(&set_aside);
+    let keep = Keep::Quarantine(quarantine(&set_aside));
     validate_file(&path, &read, &expectations(), &options(), keep).unwrap();
     let corrected =
         fs::read_to_string(&set_aside).unwrap().replace("give it back,,", "give it back,refund,");
@@ -247,7 +252,7 @@ fn a_quarantine_is_merged_only_into_the_records_that_it_lists() {
     let rejected = botops_validation::validate(&rejected, &expectations(), None).rejected;
     assert_eq!(rejected.len(), 1);
     let list = folder.at("list.csv");
-    botops_validation::write_rejected(&list, "a.csv", &rejected).unwrap();
+    botops_validation::write_rejected(&quarantine(&list), "a.csv", &rejected).unwrap();
     let list = fs::read_to_string(list).unwrap();
     let without_column =
         "record,line,codes,reasons,id,text\n2,3,BOT-2112,no intent,2,give it back\n";

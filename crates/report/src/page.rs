@@ -121,11 +121,13 @@ impl Page {
              <meta http-equiv=\"Content-Security-Policy\" \
              content=\"default-src 'none'; style-src 'unsafe-inline'{policy}\">\n\
              <meta name=\"referrer\" content=\"no-referrer\">\n\
+             <meta name=\"generator\" content=\"botops {version}\">\n\
              <title>{title} · botops {kind}</title>\n<style>\n{}{STYLE}</style>\n</head>\n<body>\n\
              <main>\n<header>\n<p class=\"kind\">botops {kind}</p>\n<h1>{}</h1>\n{lead}\n\
              </header>\n{contents}{body}<footer>{footer}</footer>\n</main>\n{script}</body>\n</html>\n",
             theme::css(),
-            breakable(title)
+            breakable(title),
+            version = env!("CARGO_PKG_VERSION")
         )
     }
 }

@@ -4,6 +4,7 @@
 
 use botops_datasets::{Dataset, Rejected};
 use botops_digest::Hasher;
+use botops_files::{Output, OutputKind};
 use botops_findings::{Fault, Finding, Result};
 use botops_spec::Spec;
 use botops_text::{self as text, NearSpec};
@@ -150,7 +151,8 @@ impl SplitLock {
     /// Writes the lock to `path`, complete or not at all; skips the write when the file already holds this lock.
     ///
     /// # Errors
-    /// `BOT-2184` (exit 5) when the file differs from `before`, the lock that this one was made from; `BOT-1002`.
+    /// `BOT-2184` (exit 5) when the file differs from `before`, the lock that this one was made from; `BOT-1002`;
+    /// `BOT-1033` (exit 2) when it is a link.
     pub fn write(&self, path: &Path, before: Option<&Self>) -> Result<()> {
         let current = Self::read(path)?;
         if current.as_ref() == Some(self) {
@@ -164,7 +166,7 @@ impl SplitLock {
         }
         let mut bytes = serde_json::to_vec_pretty(self).expect("a lock serializes to JSON");
         bytes.push(b'\n');
-        botops_files::replace(path, &bytes)
+        Output::new(path, OutputKind::Json("split"), false).write(&bytes)
     }
 
     /// Returns the settings that the split was made with.

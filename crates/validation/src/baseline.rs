@@ -1,6 +1,7 @@
 //! The baseline: known findings, which are accepted for now.
 
 use botops_digest::Digest;
+use botops_files::Output;
 use botops_findings::{Fault, Place, Result};
 use botops_spec as spec;
 use serde::{Deserialize, Serialize};
@@ -67,14 +68,14 @@ impl Baseline {
             .map_err(|error| not_a_baseline("the baseline is damaged", error))
     }
 
-    /// Writes the baseline to `path`; the file is complete or absent.
+    /// Writes the baseline; the file is complete or absent.
     ///
     /// # Errors
-    /// `BOT-1002`.
-    pub fn write(&self, path: &Path) -> Result<()> {
+    /// `BOT-1002`; those of [`Output::create`].
+    pub fn write(&self, output: &Output<'_>) -> Result<()> {
         let mut bytes = serde_json::to_vec_pretty(self).expect("digests and counts are valid JSON");
         bytes.push(b'\n');
-        botops_files::replace(path, &bytes)
+        output.write(&bytes)
     }
 
     /// Returns the number of findings.

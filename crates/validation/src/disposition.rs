@@ -6,6 +6,7 @@ use crate::{
 };
 use botops_datasets::{Dataset, Record, Rejected, column_roles::Roles, part, table::Row};
 use botops_expectations::Expectations;
+use botops_files::{Output, OutputKind};
 use botops_findings::{Finding, Result};
 use botops_labels::OOS;
 
@@ -27,8 +28,10 @@ impl<'a> Disposition<'a> {
     /// Those of [`Quarantine::create`].
     pub(crate) fn begin(keep: Keep<'a>, names: &[String]) -> Result<Self> {
         let quarantine = match keep {
-            Keep::Quarantine(path) | Keep::Accepted { quarantine: path, .. } => {
-                Some(Quarantine::create(path, names)?)
+            Keep::Quarantine(output) => Some(Quarantine::create(&output, names)?),
+            Keep::Accepted { quarantine: path, .. } => {
+                let output = Output::new(path, OutputKind::Quarantine, false);
+                Some(Quarantine::create(&output, names)?)
             }
             Keep::Counts | Keep::Rejected | Keep::Records(_) => None,
         };

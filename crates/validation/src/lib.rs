@@ -34,5 +34,5 @@ mod words;
 pub use baseline::Baseline;
 pub use engine::{validate, validate_bytes, validate_file};
 pub use file_checks::intent_spelling;
-pub use quarantine::{replaceable_quarantine, write_rejected};
+pub use quarantine::write_rejected;
 pub use validation::{Check, Keep, Mark, ValidateOptions, Validation};

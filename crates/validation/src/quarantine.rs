@@ -5,15 +5,12 @@
 
 use botops_datasets::{Rejected, entities_cell, table::Row};
 use botops_digest::Digest;
-use botops_files::AtomicFile;
-use botops_findings::{Fault, Finding, Result};
+use botops_files::{AtomicFile, Output};
+use botops_findings::{Finding, Result};
 use botops_text::{display, for_people};
 use std::{
     borrow::Cow,
     collections::{BTreeMap, BTreeSet},
-    fs::File,
-    io::Read as _,
-    path::Path,
 };
 
 /// The columns before those of the data.
@@ -28,10 +25,10 @@ pub const OF_DATA: &str = "data_";
 /// `botops data repair` refuses it. Without a rejected record, the file holds only the header.
 ///
 /// # Errors
-/// `BOT-1002` when it cannot be written; those of [`replaceable_quarantine`].
-pub fn write_rejected(path: &Path, file: &str, rejected: &[Rejected]) -> Result<()> {
+/// `BOT-1002` when it cannot be written; those of [`Output::create`].
+pub fn write_rejected(output: &Output<'_>, file: &str, rejected: &[Rejected]) -> Result<()> {
     let names = ["text", "intent", "lang", "entities"].map(str::to_owned);
-    let mut list = Quarantine::create(path, &names)?;
+    let mut list = Quarantine::create(output, &names)?;
     for Rejected { record, reasons } in rejected {
         let entities = entities_cell(record);
         let cells = [
@@ -49,34 +46,6 @@ pub fn write_rejected(path: &Path, file: &str, rejected: &[Rejected]) -> Result<
         list.write(&place, reasons, cells.into_iter().map(for_people))?;
     }
     list.publish()
-}
-
-/// Checks that a quarantine may be written to `path`: there is no file, an empty file, or an earlier quarantine.
-///
-/// A quarantine that a spreadsheet saved with other delimiters is not replaced: somebody is working on it.
-///
-/// # Errors
-/// `BOT-2219` (exit 2) when another file is there; `BOT-1001` when it cannot be read.
-pub fn replaceable_quarantine(path: &Path) -> Result<()> {
-    // Without the fingerprint, which quarantines of earlier versions do not have.
-    let header = LEADING[..5].join(",");
-    if !path.is_file() {
-        return Ok(());
-    }
-    let mut beginning = Vec::new();
-    File::open(path)
-        .and_then(|file| file.take(header.len() as u64 + 1).read_to_end(&mut beginning))
-        .map_err(|error| botops_spec::unreadable(path, &error))?;
-    let is_quarantine = beginning
-        .strip_prefix(header.as_bytes())
-        .is_some_and(|rest| rest.is_empty() || b",\r\n".contains(&rest[0]));
-    if beginning.is_empty() || is_quarantine {
-        return Ok(());
-    }
-    let message = format!("`{}` exists and is not a quarantine", path.display());
-    Err(Fault::usage("BOT-2219", message)
-        .file(path)
-        .hint("name another file for the rejected records, or move this one away"))
 }
 
 /// The place of a record in the data, and its fingerprint there.
@@ -112,13 +81,15 @@ pub struct Quarantine {
 }
 
 impl Quarantine {
-    /// Begins the file at `path` for records with the columns `names`.
+    /// Begins the file for records with the columns `names`.
+    ///
+    /// A quarantine that a spreadsheet saved with other delimiters is replaced only with `--force`: somebody is working on
+    /// it.
     ///
     /// # Errors
-    /// `BOT-1002`; those of [`replaceable_quarantine`].
-    pub fn create(path: &Path, names: &[String]) -> Result<Self> {
-        replaceable_quarantine(path)?;
-        let mut file = AtomicFile::create(path)?;
+    /// `BOT-1002`; those of [`Output::create`].
+    pub fn create(output: &Output<'_>, names: &[String]) -> Result<Self> {
+        let mut file = output.create()?;
         let of_data = names.iter().map(|name| match LEADING.contains(&name.as_str()) {
             true => Cow::Owned(format!("{OF_DATA}{name}")),
             false => Cow::Borrowed(name.as_str()),

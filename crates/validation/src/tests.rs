@@ -4,6 +4,7 @@ use botops_datasets::{
     table::{Origin, Row, Shape},
 };
 use botops_expectations::Expectations;
+use botops_files::{Output, OutputKind};
 use botops_findings::{Result, Severity};
 use botops_profile::profile_records;
 use botops_spec::Spec as _;
@@ -21,6 +22,10 @@ fn at(folder: &TempDir, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
     let path = folder.path().join(name);
     fs::write(&path, bytes).unwrap();
     path
+}
+
+fn output(path: &Path) -> Output<'_> {
+    Output::new(path, OutputKind::Quarantine, false)
 }
 
 fn dataset(rows: &[(&str, &str)]) -> Dataset {
@@ -300,7 +305,7 @@ mod validating {
         };
         let validation = validate(&data, &expectations, None);
         let path = folder.path().join("q.csv");
-        write_rejected(&path, "d.csv", &validation.rejected).unwrap();
+        write_rejected(&output(&path), "d.csv", &validation.rejected).unwrap();
         let mut reader = ::csv::Reader::from_path(&path).unwrap();
         let rows: Vec<Vec<String>> =
             reader.records().map(|row| row.unwrap().iter().map(str::to_owned).collect()).collect();
@@ -380,10 +385,10 @@ mod passes {
         let path = folder.path().join("q.csv");
         for (text, profiles, keep, expected) in [
             (SOUND, false, Keep::Counts, 1),
-            (SOUND, true, Keep::Quarantine(&path), 1),
+            (SOUND, true, Keep::Quarantine(output(&path)), 1),
             (BROKEN, false, Keep::Counts, 1),
-            (BROKEN, false, Keep::Quarantine(&path), 2),
-            (BROKEN, true, Keep::Quarantine(&path), 2),
+            (BROKEN, false, Keep::Quarantine(output(&path)), 2),
+            (BROKEN, true, Keep::Quarantine(output(&path)), 2),
             (TWICE, false, Keep::Counts, 2),
             (TWICE, true, Keep::Rejected, 2),
         ] {

@@ -3,6 +3,7 @@
 use crate::baseline::Baseline;
 use botops_datasets::{Dataset, Rejected};
 use botops_digest::Digest;
+use botops_files::Output;
 use botops_findings::{Finding, Severity};
 use botops_profile::ProfileChange;
 use chrono::{DateTime, Utc};
@@ -121,7 +122,7 @@ pub enum Keep<'a> {
     /// All are only counted.
     Counts,
     /// The rejected ones are written to this quarantine, with the reasons.
-    Quarantine(&'a Path),
+    Quarantine(Output<'a>),
     /// The rejected ones are returned, with the reasons, without their entities.
     Rejected,
     /// All are returned: the accepted ones and, with the reasons, the rejected ones. The data set holds the records of

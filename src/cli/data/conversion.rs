@@ -3,13 +3,12 @@
 use crate::cli::{
     Exit, Outcome,
     arguments::data_args::DataArgs,
-    session::{context::Context, outputs},
+    session::{context::Context, outputs, table_output::TableOutput},
     terminal::{progress::bar, tables},
 };
 use botops_datasets::{
     self as datasets, Format, NonRecords, Packing, Presence, RecordWriter, Term, Written,
 };
-use botops_files::AtomicFile;
 use botops_findings::{Fault, Finding, Place, Result, Severity};
 use serde::Serialize;
 use std::{
@@ -26,8 +25,15 @@ pub(super) struct Conversion<'a> {
     /// The file for the synonyms, lookups and patterns of Rasa, which tables cannot hold.
     pub(super) terms: Option<&'a Path>,
     pub(super) samples: usize,
+    pub(super) force: bool,
     pub(super) dry_run: bool,
     pub(super) columns: &'a DataArgs,
+}
+
+impl Conversion<'_> {
+    fn output<'a>(&self, path: &'a Path) -> TableOutput<'a> {
+        TableOutput::new(path, self.force)
+    }
 }
 
 #[derive(Serialize)]
@@ -70,6 +76,8 @@ pub(super) fn run(conversion: &Conversion<'_>, context: &Context) -> Result<Outc
         }
     }
     outputs::distinct_outputs(&[Some(out), terms], &[])?;
+    conversion.output(out).check()?;
+    terms.map_or(Ok(()), |terms| conversion.output(terms).check())?;
     let packing = Packing::of_name(&out.to_string_lossy());
     if conversion.format == Format::Parquet && packing != Packing::Plain {
         return Err(Fault::usage(
@@ -83,9 +91,10 @@ pub(super) fn run(conversion: &Conversion<'_>, context: &Context) -> Result<Outc
     let written = if conversion.dry_run {
         convert(conversion, packing, &mut io::sink(), &mut seen, context)?
     } else {
-        let mut file = AtomicFile::create(out)?;
+        let output = conversion.output(out);
+        let mut file = output.create()?;
         let written = convert(conversion, packing, &mut file, &mut seen, context)?;
-        file.publish()?;
+        output.publish(file)?;
         written
     };
     // Each record must be written, or counted and reported as left out.
@@ -148,12 +157,13 @@ fn convert(
     match conversion.terms {
         None => writer.add_terms(seen.terms.clone()),
         Some(path) if !conversion.dry_run => {
-            let mut file = AtomicFile::create(path)?;
+            let output = conversion.output(path);
+            let mut file = output.create()?;
             let mut terms = RecordWriter::begin(Format::Rasa, Packing::Plain, &mut file)
                 .map_err(|error| unwritten(error, path))?;
             terms.add_terms(seen.terms.clone());
             terms.finish().map_err(|error| unwritten(error, path))?;
-            file.publish()?;
+            output.publish(file)?;
         }
         Some(_) => {}
     }

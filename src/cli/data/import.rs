@@ -53,6 +53,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         out: &args.out,
         terms: args.terms.as_deref(),
         samples: args.output.samples,
+        force: args.output.force.force,
         dry_run: args.output.dry_run,
         columns: &args.columns,
     };

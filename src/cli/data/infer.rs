@@ -7,6 +7,7 @@ use crate::cli::{
     terminal::tables,
 };
 use botops_datasets::Presence;
+use botops_files::{Output, OutputKind};
 use botops_findings::Result;
 use serde::Serialize;
 use std::path::PathBuf;
@@ -41,9 +42,9 @@ struct Answer<'a> {
 
 pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     outputs::distinct(args.out.as_deref(), &[Some(args.data.as_path())])?;
-    if let Some(out) = args.out.as_deref().filter(|out| out.is_file() && !args.force) {
-        return Err(outputs::exists_already(out));
-    }
+    let output = args.out.as_deref().map(|path| Output::new(path, OutputKind::Other, args.force));
+    // Expectations are edited by hand, and inferred ones are never empty: any existing ones are refused here.
+    output.map_or(Ok(()), |output| output.check_content(b""))?;
     let options = args.columns.options(Presence::Optional);
     let inferred = match data_source::reference(&args.data) {
         None => botops_profile::infer(&args.data, &options)?,
@@ -53,8 +54,8 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         }
     };
     let written = args.out.as_ref().filter(|_| !args.dry_run);
-    if let Some(out) = written {
-        outputs::write_file(out, inferred.yaml.as_bytes())?;
+    if let Some(output) = output.filter(|_| !args.dry_run) {
+        output.write(inferred.yaml.as_bytes())?;
     }
     let answer = Answer {
         file: args.data.display().to_string(),

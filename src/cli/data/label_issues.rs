@@ -13,6 +13,7 @@ use crate::cli::{
 };
 use botops_curation::{LabelIssue, LabelIssueSpec, LabelIssues, NearRecord, OddityKind};
 use botops_datasets::{self as datasets, Presence};
+use botops_files::{Output, OutputKind};
 use botops_findings::{Fault, Result};
 use botops_models::{CrossValidator, ModelSpec};
 use botops_spec::Spec as _;
@@ -49,6 +50,9 @@ pub(super) struct Args {
     /// Write the likely mislabelled records to this CSV file, for review
     #[arg(long, short, value_name = "FILE")]
     out: Option<PathBuf>,
+    /// Replace an existing file that botops did not write
+    #[arg(long, requires = "out")]
+    force: bool,
     /// Write nothing
     #[arg(long)]
     dry_run: bool,
@@ -70,6 +74,9 @@ struct Answer<'a> {
 pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let inputs = [Some(args.data.as_path()), args.config.as_deref()];
     outputs::distinct(args.out.as_deref(), &inputs)?;
+    let output =
+        args.out.as_deref().map(|path| Output::new(path, OutputKind::LabelIssues, args.force));
+    output.map_or(Ok(()), |output| output.check())?;
     let (mut spec, mut unused) = (LabelIssueSpec::default(), Vec::new());
     if let Some(path) = &args.config {
         let model: ModelSpec = botops_spec::read(path)?;
@@ -90,9 +97,10 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let found =
         botops_curation::label_issues(&usable.accepted, &validator, &spec, at_once, &progress)
             .map_err(named)?;
-    let out = args.out.as_ref().filter(|_| !args.dry_run);
-    if let Some(path) = out {
-        outputs::write_file(path, &csv(&found.issues))?;
+    let output = output.filter(|_| !args.dry_run);
+    let out = output.map(|output| output.path());
+    if let Some(output) = output {
+        output.write(&csv(&found.issues))?;
     }
 
     let share = found.issues.len() as f64 / found.n.max(1) as f64;

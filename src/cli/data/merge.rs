@@ -4,14 +4,14 @@ use super::conversion;
 use crate::cli::{
     Exit, Outcome,
     arguments::{data_args::DataArgs, data_source, output_args::RecordOutputArgs},
-    session::{context::Context, outputs},
+    session::{context::Context, outputs, table_output::TableOutput},
     terminal::tables,
 };
 use botops_curation::{Merging, NewIntents};
 use botops_datasets::{
     self as datasets, Dataset, Format, Packing, Presence, ReadOptions, RecordWriter, Written,
 };
-use botops_files::AtomicFile;
+use botops_files::{Output, OutputKind};
 use botops_findings::{Fault, Finding, Place, Result};
 use botops_text::{display, shell_line};
 use serde::Serialize;
@@ -62,6 +62,12 @@ const ID: &str = "id";
 pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let inputs = [Some(args.base.as_path()), Some(args.labelled.as_path())];
     outputs::distinct_outputs(&[Some(&args.out), args.refused.as_deref()], &inputs)?;
+    let force = args.output.force.force;
+    let output = TableOutput::new(&args.out, force);
+    output.check()?;
+    let refused =
+        args.refused.as_deref().map(|path| Output::new(path, OutputKind::Quarantine, force));
+    refused.map_or(Ok(()), |refused| refused.check())?;
     let format = match Format::of_name(&args.out.to_string_lossy()) {
         Some(format) if format != Format::Rasa => format,
         _ => {
@@ -85,12 +91,12 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let written = if args.output.dry_run {
         write(&merging, format, &args.out, &mut io::sink(), &base)?
     } else {
-        let mut file = AtomicFile::create(&args.out)?;
+        let mut file = output.create()?;
         let written = write(&merging, format, &args.out, &mut file, &base)?;
-        if let Some(path) = &args.refused {
-            botops_validation::write_rejected(path, &labelled.name, &merging.rejected)?;
+        if let Some(refused) = &refused {
+            botops_validation::write_rejected(refused, &labelled.name, &merging.rejected)?;
         }
-        file.publish()?;
+        output.publish(file)?;
         written
     };
     findings.extend(merging.findings.iter().cloned());

@@ -3,7 +3,7 @@
 use crate::cli::{
     Outcome,
     arguments::{data_args::DataArgs, data_source, output_args::PageArgs},
-    session::{context::Context, outputs},
+    session::context::Context,
     terminal::tables,
 };
 use botops_datasets::{Presence, ReadOptions};
@@ -44,7 +44,7 @@ const MOST_LANGUAGES: usize = 4;
 
 pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let inputs = [Some(args.data.as_path()), args.against.as_deref()];
-    outputs::distinct(args.page.html.as_deref(), &inputs)?;
+    args.page.check(&inputs)?;
     let options =
         ReadOptions { text: Presence::Optional, ..args.columns.options(Presence::Optional) };
     let read = |path: &Path| match data_source::reference(path) {

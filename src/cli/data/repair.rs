@@ -13,7 +13,6 @@ use crate::cli::{
 };
 use botops_datasets::{self as datasets, Packing, ReadOptions};
 use botops_expectations::Expectations;
-use botops_files::AtomicFile;
 use botops_findings::{Fault, Finding, Result};
 use botops_repair::{
     Application, Fix, Proposal, Readmission, RemovedRecord, Repaired, SuggestedIntent,
@@ -105,7 +104,7 @@ pub(super) fn run(args: &Args, _: &Context) -> Result<Outcome> {
     }
 }
 
-/// Refuses an output that is also an input, and one file for two outputs.
+/// Refuses an output that is also an input, one file for two outputs, and files that must not be replaced.
 fn check_paths(args: &Args) -> Result<()> {
     let mut inputs: Vec<Option<&Path>> = vec![
         Some(args.data.as_path()),
@@ -115,7 +114,10 @@ fn check_paths(args: &Args) -> Result<()> {
     ];
     inputs.extend(args.quarantine.iter().map(|path| Some(path.as_path())));
     let outputs = [&args.patch, &args.out, &args.left].map(Option::as_deref);
-    outputs::distinct_outputs(&outputs, &inputs)
+    outputs::distinct_outputs(&outputs, &inputs)?;
+    args.patch.as_deref().map_or(Ok(()), |path| args.patch_output(path).check())?;
+    args.out.as_deref().map_or(Ok(()), |path| args.table(path).check())?;
+    args.left().map_or(Ok(()), |left| left.check())
 }
 
 /// The common part of proposing, applying and merging back.
@@ -150,9 +152,9 @@ impl Work<'_> {
         let written = args.patch.as_deref().filter(|_| !args.output.dry_run);
         if let Some(path) = &args.patch {
             let bytes = botops_repair::patch_csv(&proposal.fixes);
-            outputs::unedited(path, &bytes, args.force)?;
+            args.patch_output(path).check_content(&bytes)?;
             if !args.output.dry_run {
-                outputs::write_file(path, &bytes)?;
+                args.patch_output(path).write(&bytes)?;
             }
         }
         let patch = written.map(|path| path.display().to_string());
@@ -215,9 +217,7 @@ impl Work<'_> {
             out,
         )?;
         self.write(&readmission.repaired, out, || {
-            args.left
-                .as_deref()
-                .map_or(Ok(()), |left| botops_repair::write_left(left, &readmission))
+            args.left().map_or(Ok(()), |left| botops_repair::write_left(&left, &readmission))
         })?;
         let name = |path: &Path| (!args.output.dry_run).then(|| path.display().to_string());
         let (written, left) = (name(out), args.left.as_deref().and_then(name));
@@ -246,11 +246,12 @@ impl Work<'_> {
         if self.args.output.dry_run {
             return Ok(());
         }
-        let mut file = AtomicFile::create(out)?;
+        let output = self.args.table(out);
+        let mut file = output.create()?;
         let packing = Packing::of_name(&out.to_string_lossy());
         repaired.write(packing, &mut file).map_err(|error| conversion::unwritten(error, out))?;
         other_files()?;
-        file.publish()
+        output.publish(file)
     }
 
     /// Returns the command that validates the written file by the same expectations.

@@ -4,11 +4,12 @@ use crate::cli::{
     Outcome,
     arguments::share::share,
     arguments::{data_args::DataArgs, data_source},
-    session::{context::Context, outputs},
+    session::{context::Context, outputs, table_output::TableOutput},
     terminal::tables,
 };
 use botops_datasets::{self as datasets, Dataset, Presence, ReadOptions};
 use botops_digest::Digest;
+use botops_files::{Output, OutputKind};
 use botops_findings::{Fault, Result};
 use botops_spec::Spec as _;
 use botops_splits::{LockedSplit, LockedSplitSpec, SplitLock, SplitSide};
@@ -42,6 +43,9 @@ pub(super) struct Args {
     /// Folder for the files of the sides; default: such as utterances-split
     #[arg(long, short, value_name = "FOLDER")]
     out: Option<PathBuf>,
+    /// Replace existing files that botops did not write, or that were edited since
+    #[arg(long)]
+    force: bool,
     /// Show the split, but write nothing
     #[arg(long)]
     dry_run: bool,
@@ -117,8 +121,13 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let left_out_file = path("left-out");
     // The file of an earlier run is replaced even by an empty one, so that it does not seem to belong to this run.
     let has_left_out_file = !left_out.is_empty() || left_out_file.exists();
+    for (side, data) in &sides {
+        let file = path(side.name());
+        TableOutput::new(&file, args.force).check_content(&datasets::csv_bytes(data))?;
+    }
+    let left_out_output = Output::new(&left_out_file, OutputKind::Quarantine, args.force);
     if has_left_out_file {
-        botops_validation::replaceable_quarantine(&left_out_file)?;
+        left_out_output.check()?;
     }
     if !args.dry_run {
         fs::create_dir_all(&out).map_err(|error| {
@@ -131,10 +140,11 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
             split.lock.write(path, lock.as_ref())?;
         }
         for (side, data) in &sides {
-            datasets::write_csv(&path(side.name()), data)?;
+            let file = path(side.name());
+            TableOutput::new(&file, args.force).write(&datasets::csv_bytes(data))?;
         }
         if has_left_out_file {
-            botops_validation::write_rejected(&left_out_file, &data.name, left_out)?;
+            botops_validation::write_rejected(&left_out_output, &data.name, left_out)?;
         }
     }
     let written = |name: &str, records: usize, digest| Written {

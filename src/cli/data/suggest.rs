@@ -8,6 +8,7 @@ use crate::cli::{
 };
 use botops_curation::{Suggestion, Suggestions};
 use botops_datasets::{self as datasets, Dataset, Presence};
+use botops_files::{Output, OutputKind};
 use botops_findings::{Fault, Result};
 use botops_text::{NearSpec, display, shell_line};
 use serde::Serialize;
@@ -60,6 +61,9 @@ struct Answer<'a> {
 pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let inputs = [Some(args.logs.as_path()), args.data.as_deref()];
     outputs::distinct(Some(&args.out), &inputs)?;
+    // People fill in the labels: an existing file is replaced only by the same content.
+    let output = Output::new(&args.out, OutputKind::Other, args.force);
+    output.check()?;
     let (traffic, learned, base) = read(args, context)?;
     let model = model_arg::load_or_champion(context, args.model.as_deref())?;
     let near = NearSpec::default();
@@ -67,9 +71,9 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         botops_curation::suggest(&model.model, &traffic, learned.as_ref(), &near, args.limit)
             .map_err(|fault| fault.file(&args.logs))?;
     let bytes = csv(&found.suggestions);
-    outputs::unedited(&args.out, &bytes, args.force)?;
+    output.check_content(&bytes)?;
     if !args.dry_run {
-        outputs::write_file(&args.out, &bytes)?;
+        output.write(&bytes)?;
     }
     let out = (!args.dry_run).then(|| args.out.display().to_string());
     let mut text = format!(

@@ -22,6 +22,9 @@ pub(crate) struct Args {
     /// Write the predictions of --data to this file: JSONL for .jsonl, else CSV
     #[arg(long, short, value_name = "FILE")]
     pub(super) out: Option<PathBuf>,
+    /// Replace an existing file that botops did not write
+    #[arg(long, requires = "out")]
+    pub(super) force: bool,
     /// Write nothing
     #[arg(long)]
     pub(super) dry_run: bool,

@@ -12,7 +12,7 @@ use crate::cli::{
 };
 use botops_datasets::{self as datasets, Presence};
 use botops_digest::Digest;
-use botops_files::AtomicFile;
+use botops_files::{AtomicFile, Output, OutputKind};
 use botops_findings::{Fault, Finding, Place, Result, Severity};
 use botops_text::{percent, utterance};
 use serde::Serialize;
@@ -58,11 +58,15 @@ pub(super) fn classify_file(
     found: &Found,
     path: &Path,
 ) -> Result<Outcome> {
-    let out = args.out.as_deref().filter(|_| !args.dry_run);
+    let output =
+        args.out.as_deref().map(|path| Output::new(path, OutputKind::Predictions, args.force));
+    output.map_or(Ok(()), |output| output.check())?;
+    let output = output.filter(|_| !args.dry_run);
+    let out = output.map(|output| output.path());
     let mut stream = data_source::stream(context, path, &args.columns.options(Presence::Optional))?;
-    let mut sink = match out {
-        Some(out) if is_jsonl(out) => Sink::Jsonl(AtomicFile::create(out)?),
-        Some(out) => Sink::Csv { file: AtomicFile::create(out)?, labelled: None },
+    let mut sink = match output {
+        Some(output) if is_jsonl(output.path()) => Sink::Jsonl(output.create()?),
+        Some(output) => Sink::Csv { file: output.create()?, labelled: None },
         None if args.dry_run && args.out.is_some() => Sink::None,
         None if context.printer.is_json() => Sink::Kept(Vec::new()),
         None => Sink::Lines {

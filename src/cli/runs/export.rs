@@ -2,14 +2,13 @@
 
 use super::run_text::{no_model, params};
 use crate::cli::{
-    Outcome,
-    session::{context::Context, outputs},
-    terminal::tables,
+    Outcome, arguments::output_args::ForceArg, session::context::Context, terminal::tables,
 };
 use botops_experiments::{
     Experiments, RunRecord,
     mlflow::{self, Credentials, Exported, Mlflow, MlflowRun, translate},
 };
+use botops_files::{Output, OutputKind};
 use botops_findings::{Fault, Finding, Result, Severity};
 use botops_models::IntentModel;
 use botops_report::{CardData, CardSubject, model_card};
@@ -37,6 +36,8 @@ pub(super) struct Args {
     /// Write the model card to this file
     #[arg(long, short, value_name = "FILE", default_value = "MODEL_CARD.md")]
     out: PathBuf,
+    #[command(flatten)]
+    force: ForceArg,
     /// Name of the model on its card; default: the workspace's model, else the id of the run
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
@@ -269,8 +270,11 @@ fn to_card(
         evaluation: evaluation.as_ref(),
     });
     let file = (!args.dry_run).then_some(&args.out);
-    if let Some(path) = file {
-        outputs::write_file(path, card.as_bytes())?;
+    // A card is edited by hand: an existing one is replaced only by the same content.
+    let output = Output::new(&args.out, OutputKind::Other, args.force.force);
+    output.check_content(card.as_bytes())?;
+    if file.is_some() {
+        output.write(card.as_bytes())?;
     }
     let answer = CardAnswer {
         run: &run.id,

@@ -21,6 +21,7 @@ use botops_datasets::Dataset;
 use botops_digest::Digest;
 use botops_evaluation as evaluation;
 use botops_experiments::{Retraced, RunRecord, retrace};
+use botops_files::{Output, OutputKind};
 use botops_findings::{Finding, Result, Severity};
 use botops_models::{self as models, HeadKind, IntentModel, Lineage, TrainingInput};
 use botops_pipelines::{self as pipelines, Equipment};
@@ -30,6 +31,8 @@ use inputs::Inputs;
 
 pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     outputs::distinct(args.out.as_deref(), &[args.data.as_deref()])?;
+    let output = args.out.as_deref().map(|path| Output::new(path, OutputKind::Model, args.force));
+    output.map_or(Ok(()), |output| output.check())?;
     let run = context.wait(context.experiments()?.find(&args.id))??;
     let inputs = inputs::gather(args, context, &run)?;
     let (again, bytes, accepted) = train(context, &run, &inputs)?;
@@ -42,9 +45,9 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         true => (None, None),
         false => compare_models(context, &run, &inputs, &again, digest)?,
     };
-    let model = args.out.as_ref().filter(|_| identical && !args.dry_run);
-    if let Some(path) = model {
-        outputs::write_file(path, &bytes)?;
+    let model = output.filter(|_| identical && !args.dry_run);
+    if let Some(output) = model {
+        output.write(&bytes)?;
     }
     let answer = Answer {
         run: run.id.clone(),
@@ -55,7 +58,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         predictions,
         metrics,
         circumstances: circumstances(&run),
-        model: model.map(|path| path.display().to_string()),
+        model: model.map(|output| output.path().display().to_string()),
         steps: steps.clone(),
     };
     let n = samples(accepted.as_ref().unwrap_or(&inputs.data)).len() as u64;

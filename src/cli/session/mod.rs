@@ -8,4 +8,5 @@ pub(crate) mod promoter;
 pub(crate) mod provenance;
 pub(crate) mod recording;
 pub(crate) mod services;
+pub(crate) mod table_output;
 pub(crate) mod training_data;

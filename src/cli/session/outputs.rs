@@ -1,6 +1,5 @@
-//! The files that a verb writes: complete or absent, never over an input, never over edits without `--force`.
+//! The files that a verb writes: never over an input, and never two outputs into one file.
 
-use botops_files::AtomicFile;
 use botops_findings::{Fault, Result};
 use std::{
     fs, io,
@@ -54,35 +53,6 @@ fn target(path: &Path) -> Option<PathBuf> {
     let folder = real.parent()?;
     let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
     Some(folder.join(real.file_name()?))
-}
-
-/// Refuses to replace a file with other content, which somebody may have edited, unless `force` is set.
-///
-/// # Errors
-/// `BOT-2219` (exit 2).
-pub(crate) fn unedited(path: &Path, bytes: &[u8], force: bool) -> Result<()> {
-    if force || !path.is_file() {
-        return Ok(());
-    }
-    match fs::read(path) {
-        Ok(content) if content.is_empty() || content == bytes => Ok(()),
-        _ => Err(exists_already(path)),
-    }
-}
-
-/// Returns the fault of replacing a file that somebody may have edited.
-pub(crate) fn exists_already(path: &Path) -> Fault {
-    Fault::usage("BOT-2219", format!("`{}` exists already", path.display()))
-        .file(path)
-        .hint("name another file, or add `--force` to replace it")
-}
-
-/// Writes `bytes` to `path` so that the file is complete or absent: to a temporary file, synced, then renamed. A link is
-/// followed; a device or pipe is written directly.
-pub(crate) fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
-    let mut file = AtomicFile::create(path)?;
-    file.write(bytes)?;
-    file.publish()
 }
 
 /// Describes an I/O error in plain words.

@@ -1,6 +1,7 @@
 //! The arguments of `botops train`.
 
-use crate::cli::arguments::data_args::DataArgs;
+use crate::cli::arguments::{data_args::DataArgs, output_args::ForceArg};
+use botops_files::{Output, OutputKind};
 use std::path::PathBuf;
 
 /// Train a model from a data set
@@ -11,6 +12,8 @@ pub(crate) struct Args {
     /// Write the model to this file
     #[arg(long, short, value_name = "FILE", default_value = "model.botops")]
     pub(super) out: PathBuf,
+    #[command(flatten)]
+    pub(super) force: ForceArg,
     /// Evaluate the model on this data
     #[arg(long, value_name = "FILE")]
     pub(super) test: Option<PathBuf>,
@@ -40,6 +43,19 @@ pub(crate) struct Args {
     pub(super) measuring: MeasuringArgs,
     #[command(flatten)]
     pub(super) columns: DataArgs,
+}
+
+impl Args {
+    /// Returns the model file to write.
+    pub(super) fn model_file(&self) -> Output<'_> {
+        Output::new(&self.out, OutputKind::Model, self.force.force)
+    }
+
+    /// Returns the report page to write, if any.
+    pub(super) fn page(&self) -> Option<Output<'_>> {
+        let page = |path| Output::new(path, OutputKind::Page, self.force.force);
+        self.measuring.html.as_deref().map(page)
+    }
 }
 
 /// The classifiers.

@@ -53,11 +53,11 @@ pub(super) fn run(args: &Args, n_folds: usize, context: &Context) -> Result<Outc
     let equipment = equipment(&configurations, context)?;
     let work = Work { args, context, n_folds, training: &training, samples: &samples, equipment };
     let measured = work.measure(&configurations)?;
-    let html = args.measuring.html.as_deref().filter(|_| !args.dry_run);
-    if let Some(path) = html {
+    let html = args.page().filter(|_| !args.dry_run);
+    if let Some(output) = html {
         let Measured { results, comparisons, curves, .. } = &measured;
         let page = report::cross_validation_html(results, comparisons, curves);
-        outputs::write_file(path, page.as_bytes())?;
+        output.write(page.as_bytes())?;
     }
     let mut runs = Vec::new();
     if !args.dry_run && recording::is_recorded(context, args.record)? {
@@ -75,7 +75,9 @@ pub(super) fn run(args: &Args, n_folds: usize, context: &Context) -> Result<Outc
     text.push_str(&training.usable.left_out_text());
     text.push_str(&tables::findings(&set_up, 3));
     text.push_str(&tables::findings(&not_judged, 1));
-    text.push_str(&html.map_or(String::new(), |path| format!("wrote {}\n", path.display())));
+    text.push_str(
+        &html.map_or(String::new(), |output| format!("wrote {}\n", output.path().display())),
+    );
     for run in &runs {
         text.push_str(&format!("run {run}\n"));
     }
@@ -86,7 +88,7 @@ pub(super) fn run(args: &Args, n_folds: usize, context: &Context) -> Result<Outc
         learning_curves: &measured.curves,
         seeds: measured.spread.as_ref(),
         runs: &runs,
-        html: html.map(|path| path.display().to_string()),
+        html: html.map(|output| output.path().display().to_string()),
     };
     let findings = [&training.usable.left_out, &set_up, &not_judged].map(Vec::as_slice).concat();
     Ok(Outcome::done(&answer, text).findings(findings).next(next(args)))
@@ -97,6 +99,7 @@ fn configurations(args: &Args, context: &Context) -> Result<Vec<Configuration>> 
     let mut inputs = vec![Some(args.data.as_path())];
     inputs.extend(args.config.iter().map(|path| Some(path.as_path())));
     outputs::distinct(args.measuring.html.as_deref(), &inputs)?;
+    args.page().map_or(Ok(()), |page| page.check())?;
     let configurations = Configuration::all(args, context)?;
     if args.measuring.repeat.is_some() && configurations.len() > 1 {
         let message = "several seeds of several configurations cannot be compared at once";

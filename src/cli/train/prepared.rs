@@ -26,6 +26,7 @@ impl Prepared {
         let data = Some(args.data.as_path());
         let inputs = [data, args.test.as_deref(), config, args.dialogue.as_deref()];
         outputs::distinct(Some(&args.out), &inputs)?;
+        args.model_file().check()?;
         let configuration = Configuration::all(args, context)?.swap_remove(0);
         let dialogue = match &args.dialogue {
             Some(path) => pipelines::read_dialogue(path)?,

@@ -1,6 +1,7 @@
 //! The reports of a validation: for code review, test pages, summaries.
 
-use crate::cli::{Format, session::outputs, terminal::faults::as_finding};
+use crate::cli::{Format, arguments::output_args::ForceArg, terminal::faults::as_finding};
+use botops_files::{Output, OutputKind};
 use botops_findings::{Fault, Result, Severity};
 use botops_report as report;
 use botops_spec::nearest;
@@ -63,9 +64,21 @@ impl ReportArg {
         self.kind == Kind::Html
     }
 
+    /// Returns the file to write.
+    pub(super) fn output(&self, force: ForceArg) -> Output<'_> {
+        let kind = match self.kind {
+            Kind::Sarif => OutputKind::Sarif,
+            Kind::Junit => OutputKind::Junit,
+            Kind::Github => OutputKind::Annotations,
+            Kind::Markdown => OutputKind::Markdown,
+            Kind::Html => OutputKind::Page,
+        };
+        Output::new(&self.path, kind, force.force)
+    }
+
     /// Writes the report about the data `name`.
-    pub(super) fn write(&self, validation: &Validation, name: &str) -> Result<()> {
-        outputs::write_file(&self.path, self.kind.render(validation, name).as_bytes())
+    pub(super) fn write(&self, validation: &Validation, name: &str, force: ForceArg) -> Result<()> {
+        self.output(force).write(self.kind.render(validation, name).as_bytes())
     }
 }
 

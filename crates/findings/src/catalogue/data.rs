@@ -451,8 +451,8 @@ pub(super) const ENTRIES: &[Entry] = &[
     Entry {
         code: "BOT-2219",
         kind: Some(FaultKind::Usage),
-        title: "a file that may have been edited already exists",
-        explanation: "Expectations (`botops data infer`), patches (`botops data repair --patch`) and suggestions (`botops data suggest`) are edited by hand, so existing ones are not overwritten; writing an identical patch or identical suggestions again is allowed. Name another file and compare the two, or use `--force`. A quarantine replaces only a quarantine of an earlier run: otherwise name another file, or move the existing file away.",
+        title: "a file that botops did not write already exists",
+        explanation: "An output replaces an existing file only if botops wrote it, which it recognises by the file: a model by its header, a report page by its generator, JSON by its `schema`, a quarantine, predictions and label issues by their columns. Tables of records are known by their digests in `.botops/tables.json`, so one that was edited since counts as yours. Expectations, patches, suggestions and model cards are edited by hand: existing ones are replaced only by the same content. Name another file, or add `--force`.",
     },
     Entry {
         code: "BOT-2220",

@@ -131,6 +131,12 @@ pub(super) const ENTRIES: &[Entry] = &[
         explanation: "An entity pattern must be a valid regular expression of at most 8 KiB, and 512 KiB when compiled; there may be 64. A template refers to entities in braces, `{order_number}`; text after a bar is used if the entity is missing, as in `{order_number|your order}`. Write a literal brace twice.",
     },
     Entry {
+        code: "BOT-1033",
+        kind: Some(FaultKind::Usage),
+        title: "an output is a symbolic link",
+        explanation: "Outputs do not follow links, because the file behind a link may belong to something else. Name that file itself, or another one. With `--force` the link is replaced by the output, and the file behind it stays as it is. Links to pipes and devices, such as `/dev/stdout`, are allowed.",
+    },
+    Entry {
         code: "BOT-9001",
         kind: Some(FaultKind::Internal),
         title: "an internal error",

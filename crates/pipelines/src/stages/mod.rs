@@ -26,6 +26,7 @@ use botops_digest::Digest;
 use botops_drift::{self as drift, DriftVerdict};
 use botops_evaluation::{self as evaluation, Comparison, EvaluationReport};
 use botops_expectations::Expectations;
+use botops_files::{Output, OutputKind};
 use botops_findings::{Fault, Finding, Result, Severity};
 use botops_models::ModelSpec;
 use botops_report as report;
@@ -225,7 +226,9 @@ fn split_locked(
         datasets::write_csv(&made.join("validation.csv"), validation)?;
     }
     datasets::write_csv(&made.join("test.csv"), &split.test)?;
-    botops_validation::write_rejected(&made.join("left-out.csv"), &data.name, &split.left_out)?;
+    let left_out = made.join("left-out.csv");
+    let output = Output::new(&left_out, OutputKind::Quarantine, false);
+    botops_validation::write_rejected(&output, &data.name, &split.left_out)?;
     // If the folder cannot be created, writing the lock reports the fault.
     let _ = path.parent().map(fs::create_dir_all);
     split.lock.write(&path, before.as_ref())?;

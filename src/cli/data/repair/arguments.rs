@@ -1,7 +1,11 @@
 //! The arguments of `botops data repair`.
 
-use crate::cli::arguments::{data_args::DataArgs, output_args::RecordOutputArgs};
-use std::path::PathBuf;
+use crate::cli::{
+    arguments::{data_args::DataArgs, output_args::RecordOutputArgs},
+    session::table_output::TableOutput,
+};
+use botops_files::{Output, OutputKind};
+use std::path::{Path, PathBuf};
 
 /// Propose fixes as a patch, apply a reviewed patch, or merge corrected records back
 ///
@@ -19,9 +23,6 @@ pub(crate) struct Args {
     /// Write the proposed fixes to this CSV file, for review
     #[arg(long, value_name = "FILE", conflicts_with_all = ["apply", "quarantine"])]
     pub(super) patch: Option<PathBuf>,
-    /// Replace an existing patch and the review in it
-    #[arg(long, requires = "patch")]
-    pub(super) force: bool,
     /// Also propose the intents in this file, the output of `botops data label-issues --format json`
     #[arg(long, value_name = "FILE", conflicts_with_all = ["apply", "quarantine"])]
     pub(super) labels: Option<PathBuf>,
@@ -42,4 +43,22 @@ pub(crate) struct Args {
     pub(super) output: RecordOutputArgs,
     #[command(flatten)]
     pub(super) columns: DataArgs,
+}
+
+impl Args {
+    /// Returns the patch to write, which people edit.
+    pub(super) fn patch_output<'a>(&self, path: &'a Path) -> Output<'a> {
+        Output::new(path, OutputKind::Other, self.output.force.force)
+    }
+
+    /// Returns the repaired data to write.
+    pub(super) fn table<'a>(&self, path: &'a Path) -> TableOutput<'a> {
+        TableOutput::new(path, self.output.force.force)
+    }
+
+    /// Returns the file for the records that are quarantined again, if any.
+    pub(super) fn left(&self) -> Option<Output<'_>> {
+        let quarantine = |path| Output::new(path, OutputKind::Quarantine, self.output.force.force);
+        self.left.as_deref().map(quarantine)
+    }
 }

@@ -13,6 +13,9 @@ pub(crate) struct Args {
     /// Write the model to this file, if it is identical to the recorded one
     #[arg(long, short, value_name = "FILE")]
     pub(super) out: Option<PathBuf>,
+    /// Replace an existing file that botops did not write
+    #[arg(long, requires = "out")]
+    pub(super) force: bool,
     /// Train and compare, but write nothing
     #[arg(long)]
     pub(super) dry_run: bool,
