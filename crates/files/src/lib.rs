@@ -1,4 +1,4 @@
-//! Files that are complete or absent, and scratch files that are removed after use.
+//! Files and folders that are complete or absent, and scratch files that are removed after use.
 //!
 //! In: a path and bytes. Out: the file at that path, replaced atomically, or a fault that says why it cannot be written.
 //!
@@ -6,12 +6,14 @@
 //! existing file that botops did not write is replaced only with `--force`, and links are not followed.
 
 mod atomic_file;
+mod folder;
 mod output;
 mod output_kind;
 mod overwrite_rule;
 mod scratch;
 
 pub use atomic_file::{AtomicFile, replace, resolve_links};
+pub use folder::{publish_folder, replace_folder};
 pub use output::Output;
 pub use output_kind::OutputKind;
 pub use scratch::Scratch;

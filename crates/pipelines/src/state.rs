@@ -198,19 +198,9 @@ impl Folder {
         }
         let mut bytes = serde_json::to_vec_pretty(&record).expect("a record serializes to JSON");
         bytes.push(b'\n');
-        let mut file = File::create(made.join("stage.json")).map_err(fault)?;
-        file.write_all(&bytes).and_then(|()| file.sync_all()).map_err(fault)?;
-        sync_folder(made).map_err(fault)?;
-        let target = self.stage(&record.stage);
-        if target.exists() {
-            let old = self.path.join(format!(".tmp-old-{}", record.stage));
-            fs::rename(&target, &old).map_err(fault)?;
-            fs::rename(made, &target).map_err(fault)?;
-            fs::remove_dir_all(&old).map_err(fault)?;
-        } else {
-            fs::rename(made, &target).map_err(fault)?;
-        }
-        sync_folder(&self.path).map_err(fault)?;
+        botops_files::replace(&made.join("stage.json"), &bytes)?;
+        let aside = self.path.join(format!(".tmp-old-{}", record.stage));
+        botops_files::replace_folder(made, &self.stage(&record.stage), &aside).map_err(fault)?;
         Ok(record)
     }
 
@@ -231,10 +221,6 @@ impl Drop for Lock {
         // Clear the process id, so that only a killed process leaves it in the file.
         let _ = self.file.set_len(0);
     }
-}
-
-fn sync_folder(path: &Path) -> io::Result<()> {
-    File::open(path)?.sync_all()
 }
 
 fn unwritable(path: &Path, error: &io::Error) -> Fault {

@@ -278,23 +278,7 @@ impl Staging {
         if let Some(other) = there.iter().find(|path| !is_known(path)) {
             return Err(fault(&foreign(&self.path.join(other))));
         }
-        let mut folders: Vec<PathBuf> = vec![self.path.clone()];
-        folders.extend(
-            snapshot
-                .manifest
-                .files
-                .iter()
-                .filter_map(|file| file.path.rsplit_once('/'))
-                .map(|(folder, _)| self.path.join(folder)),
-        );
-        folders.sort();
-        folders.dedup();
-        let publish = || -> io::Result<()> {
-            folders.iter().try_for_each(|folder| File::open(folder)?.sync_all())?;
-            fs::rename(&self.path, target)?;
-            File::open(folder_of(target))?.sync_all()
-        };
-        publish().map_err(|error| fault(&error))
+        botops_files::publish_folder(&self.path, target).map_err(|error| fault(&error))
     }
 }
 

@@ -20,11 +20,12 @@
 
 use super::Encoder;
 use botops_digest::{Digest, Hasher};
+use botops_files::AtomicFile;
 use botops_findings::{Fault, Finding, Place, Result, Severity};
 use std::{
     collections::HashMap,
     fs::{self, File},
-    io::{self, BufReader, BufWriter, Read, Write},
+    io::{self, BufReader, Read, Write},
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
 };
@@ -243,28 +244,19 @@ fn read(
 
 /// Writes one segment; it appears under its name only when complete.
 fn write(folder: &Path, encoder: &Encoder, texts: &[&str], embeddings: &[f32]) -> io::Result<()> {
-    let (mut file, temporary) = temporary_file(folder)?;
-    let written = write_to(&mut file, encoder, texts, embeddings).and_then(|digest| {
-        file.sync_all()?;
-        // The name is the digest: two processes with the same texts write the same file.
-        fs::rename(&temporary, folder.join(digest.hex()).with_extension(EXTENSION))?;
-        File::open(folder)?.sync_all()
-    });
-    if written.is_err() {
-        // The first error is the one to report, also if the file cannot be removed.
-        let _ = fs::remove_file(&temporary);
-    }
-    written
+    let mut file = AtomicFile::create(&folder.join("segment")).map_err(io::Error::other)?;
+    let digest = write_to(&mut file, encoder, texts, embeddings)?;
+    // The name is the digest: two processes with the same texts write the same file.
+    file.publish_as(&format!("{}.{EXTENSION}", digest.hex())).map_err(io::Error::other)
 }
 
 fn write_to(
-    file: &mut File,
+    file: &mut AtomicFile,
     encoder: &Encoder,
     texts: &[&str],
     embeddings: &[f32],
 ) -> io::Result<Digest> {
-    let mut writer =
-        Digesting { inner: BufWriter::with_capacity(1 << 16, file), hasher: Hasher::default() };
+    let mut writer = Digesting { inner: file, hasher: Hasher::default() };
     writer.write_all(MAGIC)?;
     writer.write_all(&VERSION.to_le_bytes())?;
     writer.write_all(&(encoder.dim() as u32).to_le_bytes())?;
@@ -278,20 +270,7 @@ fn write_to(
     }
     let digest = writer.hasher.clone().finish();
     writer.write_all(digest.as_bytes())?;
-    writer.flush()?;
     Ok(digest)
-}
-
-/// Creates a temporary file with an unused name; files of other or killed processes are skipped.
-fn temporary_file(folder: &Path) -> io::Result<(File, PathBuf)> {
-    for number in 0_u32.. {
-        let path = folder.join(format!("{number}.part"));
-        match File::create_new(&path) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            opened => return Ok((opened?, path)),
-        }
-    }
-    unreachable!("a folder does not hold 2^32 temporary files")
 }
 
 /// A reader or writer that digests the bytes that pass through it.
@@ -318,9 +297,5 @@ impl<W: Write> Digesting<W> {
     fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.hasher.update(bytes);
         self.inner.write_all(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.inner.flush()
     }
 }

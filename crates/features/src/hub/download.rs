@@ -9,6 +9,7 @@ use super::{
     source::HubSource,
 };
 use botops_digest::{Digest, Hasher};
+use botops_files::publish_folder;
 use botops_findings::{Fault, Result};
 use botops_http::{
     Client, ClientSpec, Proxy, Redirects, Response, StatusCode, Url, header, why_unreachable,
@@ -58,9 +59,7 @@ impl Hub {
             commit = commit.or(announced.commit);
         }
         let lock = Lock::new(source, commit, files);
-        temporary
-            .keep(&lock, parent, &target)
-            .map_err(|error| unwritable(&target, &error).caused_by(error))
+        temporary.keep(&lock, &target).map_err(|error| unwritable(&target, &error).caused_by(error))
     }
 
     /// Requests one file, following redirects; returns `None` for a missing optional file.
@@ -238,17 +237,16 @@ struct TemporaryFolder {
 }
 
 impl TemporaryFolder {
-    /// Writes `lock` and renames the folder to `target`, which is in `parent`.
-    fn keep(&mut self, lock: &Lock, parent: &Path, target: &Path) -> io::Result<()> {
+    /// Writes `lock` and moves the folder to `target`.
+    fn keep(&mut self, lock: &Lock, target: &Path) -> io::Result<()> {
         lock.write(&self.path)?;
-        File::open(&self.path)?.sync_all()?;
-        match fs::rename(&self.path, target) {
+        match publish_folder(&self.path, target) {
             // Another process was faster; its files are checked when they are read.
             Err(_) if target.is_dir() => return Ok(()),
-            renamed => renamed?,
+            published => published?,
         }
         self.kept = true;
-        File::open(parent)?.sync_all()
+        Ok(())
     }
 }
 

@@ -67,9 +67,7 @@ impl Lock {
     pub(super) fn write(&self, folder: &Path) -> io::Result<()> {
         let mut bytes = serde_json::to_vec_pretty(self).expect("a record serializes to JSON");
         bytes.push(b'\n');
-        let path = folder.join(NAME);
-        fs::write(&path, bytes)?;
-        fs::File::open(path)?.sync_all()
+        botops_files::replace(&folder.join(NAME), &bytes).map_err(io::Error::other)
     }
 
     /// Compares `files`, read from `folder`, with the record.

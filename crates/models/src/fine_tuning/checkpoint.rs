@@ -12,8 +12,7 @@ use safetensors::{Dtype, SafeTensors, View};
 use serde::{Deserialize, Serialize};
 use std::{
     borrow::Cow,
-    fs::{self, File},
-    io::{self, Write as _},
+    fs, io,
     path::{Path, PathBuf},
 };
 
@@ -129,9 +128,10 @@ impl<'a> Checkpoints<'a> {
         };
         header.digest = Some(header.own_digest());
         let [numbers_path, header_path] = self.paths(state.place.step);
-        write_synced(&numbers_path, &numbers).map_err(fault)?;
-        write_synced(&header_path, &canonical_json(&header)).map_err(fault)?;
-        File::open(self.folder).and_then(|folder| folder.sync_all()).map_err(fault)?;
+        // The numbers are durable before the JSON that names them.
+        for (path, bytes) in [(&numbers_path, numbers), (&header_path, canonical_json(&header))] {
+            botops_files::replace(path, &bytes).map_err(io::Error::other).map_err(fault)?;
+        }
         self.remove_old(&header_path).map_err(fault)
     }
 
@@ -293,22 +293,16 @@ impl View for Numbers<'_> {
     }
 }
 
-/// Returns whether the file name is that of a checkpoint file, complete or temporary.
+/// Returns whether the file name is that of a checkpoint file, complete or temporary; version 0.1 wrote `.part` files.
 fn is_ours(path: &Path) -> bool {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    if let Some(name) = name.strip_prefix('.') {
+        return name.starts_with("step-") && name.ends_with(".tmp");
+    }
     let step = name.strip_prefix("step-").and_then(|rest| rest.split_once('.'));
     step.is_some_and(|(step, kind)| {
         step.parse::<u64>().is_ok() && ["json", "safetensors", "part"].contains(&kind)
     })
-}
-
-/// Writes a temporary file, syncs and renames it, so that the file is complete or absent.
-fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let temporary = path.with_extension("part");
-    let mut file = File::create(&temporary)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&temporary, path)
 }
 
 /// Returns the fault of a file that cannot be read.
