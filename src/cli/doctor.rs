@@ -7,7 +7,6 @@ use crate::cli::{
 };
 use botops_experiments::{CodeState, Environment};
 use botops_findings::{Fault, FaultKind, Result, Severity};
-use botops_serving::AdminClient;
 use botops_store::Store;
 use botops_workspace::{Origin, Workspace};
 use serde::Serialize;
@@ -74,7 +73,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         });
     }
     if let Some(url) = &workspace.admin_url.value {
-        let found = context.wait(server(url, workspace))?;
+        let found = context.wait(server(url, context, workspace))?;
         if let Err(fault) = &found {
             findings.push(as_finding(fault, Severity::Warning));
         }
@@ -127,8 +126,8 @@ async fn store(store: Result<Store>, folder: &str, probe: bool) -> Result<String
 }
 
 /// Requests the rollout from the admin server; a server without a rollout passes, too.
-async fn server(url: &str, workspace: &Workspace) -> Result<String> {
-    let client = AdminClient::new(url, workspace.admin_token.value.as_ref())?;
+async fn server(url: &str, context: &Context, workspace: &Workspace) -> Result<String> {
+    let client = context.admin_client(url)?;
     let model = workspace.model.value.as_deref().unwrap_or("model");
     match client.rollout(model, None).await {
         Ok(status) => Ok(format!("answers; challenger at {} %", status.weight_percent)),

@@ -32,4 +32,7 @@ pub(crate) struct Global {
     /// Actor, for the audit trail
     #[arg(long, value_name = "NAME", global = true, help_heading = "Global options")]
     pub(crate) actor: Option<String>,
+    /// Send tokens and passwords over http to other machines, too
+    #[arg(long, global = true, help_heading = "Global options")]
+    pub(crate) insecure: bool,
 }

@@ -50,7 +50,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let act = context.act(args.reason.reason.clone())?;
     let answer = match &workspace.admin_url.value {
         Some(url) => {
-            let client = AdminClient::new(url, workspace.admin_token.value.as_ref())?;
+            let client = context.admin_client(url)?;
             context.wait(by_server(&client, url, &model, args, &act))??
         }
         None => context.wait(by_registry(&context.registry()?, &model, to, args, &act))??,

@@ -9,7 +9,7 @@ use crate::cli::{
     session::context::Context,
 };
 use botops_findings::{Fault, Result};
-use botops_serving::{AdminClient, RolloutStatus};
+use botops_serving::RolloutStatus;
 use clap::Subcommand;
 
 /// Follow and control a rollout on a server
@@ -59,7 +59,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         Fault::usage("BOT-6038", "no server is configured")
             .hint("set `server.admin_url` in botops.yaml, or BOTOPS_ADMIN_URL")
     })?;
-    let client = AdminClient::new(&url, workspace.admin_token.value.as_ref())?;
+    let client = context.admin_client(&url)?;
     let named = |model: &Option<String>| match model {
         Some(model) => Ok(model.clone()),
         None => workspace_model(context),

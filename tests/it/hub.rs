@@ -11,6 +11,7 @@ use axum::{
 use botops_digest::Digest;
 use botops_features::{Encoder, EncoderSpec, Hub, HubSource};
 use botops_findings::{Fault, FaultKind};
+use botops_http::PlainHttp;
 use botops_tiny_encoder::Tiny;
 use std::{
     collections::BTreeMap,
@@ -217,6 +218,19 @@ async fn a_token_is_sent_only_to_the_hub_and_never_printed() {
         assert_eq!(token.as_deref(), expected, "{path}");
     }
     assert!(!format!("{hub:?}").contains("hf_token"));
+}
+
+#[tokio::test]
+async fn a_token_goes_over_plain_http_only_to_this_machine_unless_that_is_allowed() {
+    let cache = TempDir::new().unwrap();
+    let hub = || {
+        let token = Some("hf_token".to_owned());
+        Hub::new(cache.path(), Some("http://hub.invalid:9"), token, false)
+    };
+    let fault = hub().fetch(&source(), &|_| ()).await.unwrap_err();
+    assert_eq!((fault.code(), fault.kind()), ("BOT-1032", FaultKind::Usage));
+    let fault = hub().over(PlainHttp::Anywhere).fetch(&source(), &|_| ()).await.unwrap_err();
+    assert_eq!((fault.code(), fault.kind()), ("BOT-7026", FaultKind::Unreachable));
 }
 
 #[tokio::test]

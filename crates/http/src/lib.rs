@@ -8,7 +8,7 @@ pub use reqwest::{
 };
 
 use botops_findings::{Fault, Result};
-use std::{sync::Once, time::Duration};
+use std::{net::IpAddr, sync::Once, time::Duration};
 
 /// The time-out of connecting to a server.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -42,6 +42,44 @@ pub enum Proxy {
     Environment,
     /// No proxy.
     None,
+}
+
+/// The servers to which a secret may be sent over `http://`, where everyone on the way can read it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum PlainHttp {
+    /// Only servers on this machine.
+    #[default]
+    Loopback,
+    /// Every server: the user gave `--insecure`.
+    Anywhere,
+}
+
+impl PlainHttp {
+    /// Checks that `secret`, such as "the admin token", may be sent to `url`.
+    ///
+    /// # Errors
+    /// `BOT-1032` (exit 2) if it would be sent over `http://` to another machine.
+    pub fn check(self, url: &Url, secret: &str) -> Result<()> {
+        if self == Self::Anywhere || url.scheme() == "https" || is_loopback(url) {
+            return Ok(());
+        }
+        let host = url.host_str().unwrap_or("?");
+        Err(Fault::usage(
+            "BOT-1032",
+            format!("{secret} is not sent to `{host}`: `http://` does not encrypt it"),
+        )
+        .hint("use the `https://` address of the server, or a tunnel to this machine")
+        .hint("or add `--insecure` if you trust every network on the way"))
+    }
+}
+
+/// Returns whether the host of `url` is this machine.
+fn is_loopback(url: &Url) -> bool {
+    let Some(host) = url.host_str() else { return false };
+    match host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>() {
+        Ok(address) => address.to_canonical().is_loopback(),
+        Err(_) => host == "localhost" || host.ends_with(".localhost"),
+    }
 }
 
 /// Creates an HTTP client that uses ring for TLS and has the user agent `botops/<version>`.
@@ -88,5 +126,39 @@ pub fn why_unreachable(error: &Error) -> &'static str {
         "no connection could be made"
     } else {
         "the connection broke"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_goes_over_plain_http_only_to_this_machine_unless_that_is_allowed() {
+        let url = |text: &str| Url::parse(text).unwrap();
+        for local in [
+            "http://127.0.0.1:8081",
+            "http://127.8.9.1",
+            "http://LOCALHOST:8081/a",
+            "http://admin.localhost",
+            "http://[::1]:8081",
+            "http://[::ffff:127.0.0.1]",
+            "https://bots.example.com",
+        ] {
+            PlainHttp::Loopback.check(&url(local), "the token").unwrap();
+        }
+        for remote in [
+            "http://bots.example.com",
+            "http://10.0.0.1:8081",
+            "http://0.0.0.0:8081",
+            "http://localhost.example.com",
+            "http://127.0.0.1.example.com",
+            "http://[2001:db8::1]",
+        ] {
+            let fault = PlainHttp::Loopback.check(&url(remote), "the token").unwrap_err();
+            assert_eq!((fault.code(), fault.kind().exit_code()), ("BOT-1032", 2), "{remote}");
+            assert!(fault.hints().iter().any(|hint| hint.contains("--insecure")), "{fault}");
+            PlainHttp::Anywhere.check(&url(remote), "the token").unwrap();
+        }
     }
 }

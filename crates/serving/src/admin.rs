@@ -5,6 +5,7 @@ use super::{
     app::App,
     canary::{Canary, Mode, Requester, Started},
     exchange::{Exchange, parse, read_body},
+    login::{AdminToken, FailedLogins, Refused},
     problem::{Problem, internal, no_such_method, no_such_path, panicked},
 };
 use crate::{routing::Served, version_source::no_rollouts};
@@ -12,7 +13,7 @@ use axum::{
     Router,
     body::Bytes,
     extract::{
-        DefaultBodyLimit, Path, Query, Request, State,
+        ConnectInfo, DefaultBodyLimit, Path, Query, Request, State,
         rejection::{BytesRejection, QueryRejection},
     },
     http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header},
@@ -23,23 +24,24 @@ use axum::{
 use botops_digest::Digest;
 use botops_findings::{Fault, Result};
 use botops_rollout::{Command, RolloutSpec};
-use botops_workspace::Secret;
 use serde::{Deserialize, Serialize};
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc, time::Instant};
 use tower_http::catch_panic::CatchPanicLayer;
 
 struct Admin {
     app: Arc<App>,
     canary: Option<Arc<Canary>>,
-    /// Digest of the token. Digests have one length, so a comparison takes the same time for every sent token.
-    token: Digest,
+    token: AdminToken,
+    failed_logins: FailedLogins,
 }
 
 type Shared = State<Arc<Admin>>;
 
 /// Returns the routes of the admin API.
-pub(super) fn routes(app: Arc<App>, canary: Option<Arc<Canary>>, token: &Secret) -> Router {
-    let admin = Arc::new(Admin { app, canary, token: Digest::of(token.expose().as_bytes()) });
+///
+/// Requests must carry the address of their peer, as [`ConnectInfo`].
+pub(super) fn routes(app: Arc<App>, canary: Option<Arc<Canary>>, token: AdminToken) -> Router {
+    let admin = Arc::new(Admin { app, canary, token, failed_logins: FailedLogins::default() });
     Router::new()
         .route("/admin/v1/models", get(models))
         .route("/admin/v1/models/{model}", get(model))
@@ -57,23 +59,15 @@ pub(super) fn routes(app: Arc<App>, canary: Option<Arc<Canary>>, token: &Secret)
         .with_state(admin)
 }
 
-async fn authorized(State(admin): Shared, request: Request, next: Next) -> Response {
-    let sent = request
-        .headers()
-        .get(header::AUTHORIZATION)
-        .and_then(|value| value.as_bytes().strip_prefix(b"Bearer "))
-        .unwrap_or_default();
-    let differs = Digest::of(sent)
-        .as_bytes()
-        .iter()
-        .zip(admin.token.as_bytes())
-        .fold(0, |differs, (a, b)| differs | (a ^ b));
-    if differs == 0 {
-        next.run(request).await
-    } else {
-        let fault = Fault::policy("BOT-6033", "the bearer token is missing or wrong")
-            .hint("set `BOTOPS_ADMIN_TOKEN` to the token the server was started with");
-        Exchange::begin(&admin.app, "admin").refuse(fault.into(), None)
+async fn authorized(
+    State(admin): Shared,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    request: Request,
+    next: Next,
+) -> Response {
+    match admin.token.check(request.headers()) {
+        Ok(()) => next.run(request).await,
+        Err(refused) => admin.refuse_login(peer, refused).await,
     }
 }
 
@@ -443,6 +437,19 @@ async fn wrong_method(State(admin): Shared, method: Method) -> Response {
 }
 
 impl Admin {
+    /// Logs a failed login of `peer`, and answers it after a delay that grows with each one.
+    async fn refuse_login(&self, peer: SocketAddr, refused: Refused) -> Response {
+        let exchange = Exchange::begin(&self.app, "admin");
+        let (in_a_row, delay) = self.failed_logins.count(peer.ip(), Instant::now());
+        let message =
+            format!("failed login from {peer}: {}, {in_a_row} in a row", refused.clause());
+        self.app.log.event(self.app.clock.now(), "warn", "login", message);
+        tokio::time::sleep(delay).await;
+        let fault = Fault::policy("BOT-6033", "the bearer token is missing or wrong")
+            .hint("set `BOTOPS_ADMIN_TOKEN` to the token the server was started with");
+        exchange.refuse(fault.into(), None)
+    }
+
     fn check_model(&self, model: &str) -> Result<()> {
         if model == self.app.model {
             return Ok(());

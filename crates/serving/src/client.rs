@@ -2,7 +2,7 @@
 
 use super::{Restored, RolloutStatus, problem};
 use botops_findings::{Fault, Result, catalogue};
-use botops_http::{Client, ClientSpec, Method, Proxy, Redirects, Url, why_unreachable};
+use botops_http::{Client, ClientSpec, Method, PlainHttp, Proxy, Redirects, Url, why_unreachable};
 use botops_rollout::{RolloutSpec, Transition};
 use botops_workspace::Secret;
 use serde::{Serialize, de::DeserializeOwned};
@@ -60,11 +60,21 @@ struct CommandBody<'a> {
 }
 
 impl AdminClient {
-    /// Makes a client for the admin listener at `url`.
+    /// Makes a client for the admin listener at `url`, which sends the token over `http://` only to this machine.
     ///
     /// # Errors
-    /// `BOT-6030` (exit 2) if `url` is not an HTTP URL, or if there is no token.
+    /// Those of [`Self::over`].
     pub fn new(url: &str, token: Option<&Secret>) -> Result<Self> {
+        Self::over(PlainHttp::Loopback, url, token)
+    }
+
+    /// Makes a client for the admin listener at `url`, which sends the token over `http://` only to servers that `plain`
+    /// allows.
+    ///
+    /// # Errors
+    /// `BOT-6030` (exit 2) if `url` is not an HTTP URL, or if there is no token; `BOT-1032` (exit 2) if the token would be
+    /// sent unprotected.
+    pub fn over(plain: PlainHttp, url: &str, token: Option<&Secret>) -> Result<Self> {
         let parsed = Url::parse(url)
             .ok()
             .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
@@ -79,6 +89,7 @@ impl AdminClient {
             return Err(Fault::usage("BOT-6030", "the admin API needs a token, and none is set")
                 .hint("set `BOTOPS_ADMIN_TOKEN` to the token the server was started with"));
         };
+        plain.check(&base, "the admin token")?;
         Ok(Self { http: http()?, base, token: token.clone() })
     }
 

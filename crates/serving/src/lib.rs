@@ -29,6 +29,7 @@ mod exchange;
 mod feedback;
 #[cfg(test)]
 mod hostile_tests;
+mod login;
 mod metrics;
 mod observe;
 mod open_rollout;
@@ -60,7 +61,7 @@ pub struct ServerSettings {
     pub listen: SocketAddr,
     /// The address of the admin listener, which runs only with a token.
     pub admin_listen: SocketAddr,
-    /// The bearer token of the admin API.
+    /// The bearer token of the admin API, of at least 32 characters.
     pub admin_token: Option<Secret>,
     /// The environment whose deployment log the server writes.
     pub environment: String,

@@ -9,6 +9,7 @@ use super::{
     control_threads::ControlThreads,
     exchange::{Exchange, MAX_BODY_BYTES, json},
     feedback::feedback,
+    login::AdminToken,
     metrics::Metrics,
     observe::Observer,
     predict::predict,
@@ -42,7 +43,7 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    net::TcpListener,
+    net::{TcpListener, TcpStream},
     runtime::Handle,
     sync::{Semaphore, watch},
     task::JoinHandle,
@@ -69,17 +70,19 @@ pub struct Running {
 /// under way when the last server of this environment stopped.
 ///
 /// # Errors
-/// `BOT-6010` the port is in use (exit 1), `BOT-6011` the golden self-test failed (exit 3), those of the registry.
+/// `BOT-1031` the admin token is too short (exit 2), `BOT-6010` the port is in use (exit 1), `BOT-6011` the golden
+/// self-test failed (exit 3), those of the registry.
 pub async fn start(settings: ServerSettings, source: Source) -> Result<Running> {
     let name = match &source {
         Source::File { name, .. } => name.clone(),
         Source::Registry { model, .. } => model.clone(),
     };
+    let token = settings.admin_token.as_ref().map(AdminToken::new).transpose()?;
     let app = new_app(&name, &settings, Arc::new(WallClock), shadow::CAPACITY)?;
     let public = bind(settings.listen).await?;
     let control = ControlThreads::start()?;
-    let guarded = match &settings.admin_token {
-        Some(token) => Some((control.run(bind(settings.admin_listen)).await?, token.clone())),
+    let guarded = match token {
+        Some(token) => Some((control.run(bind(settings.admin_listen)).await?, token)),
         None => None,
     };
     let control_handle = control.handle();
@@ -133,8 +136,9 @@ pub async fn start(settings: ServerSettings, source: Source) -> Result<Running> 
     }
     if let Some((listener, token)) = guarded {
         running.admin_address = Some(address(&listener)?);
-        let routes = admin::routes(Arc::clone(&app), canary, &token);
-        running.tasks.push(serve(&control_handle, listener, routes, running.stop.subscribe()));
+        let routes = admin::routes(Arc::clone(&app), canary, token);
+        let stop = running.stop.subscribe();
+        running.tasks.push(serve_with_peers(&control_handle, listener, routes, stop));
     }
     Ok(running)
 }
@@ -215,19 +219,41 @@ fn serve(
     runtime: &Handle,
     listener: TcpListener,
     routes: Router,
-    mut stop: watch::Receiver<bool>,
+    stop: watch::Receiver<bool>,
 ) -> JoinHandle<()> {
-    let listener = listener.tap_io(|stream| {
-        // Without this, small answers wait for more bytes to fill a packet.
-        let _ = stream.set_nodelay(true);
-    });
-    let stopped = async move {
-        let _ = stop.wait_for(|stop| *stop).await;
-    };
-    let server = axum::serve(listener, routes).with_graceful_shutdown(stopped);
+    let server = axum::serve(listener.tap_io(without_delay), routes);
+    run(runtime, server.with_graceful_shutdown(stopped(stop)))
+}
+
+/// Like [`serve`]; each request carries the address of its peer.
+fn serve_with_peers(
+    runtime: &Handle,
+    listener: TcpListener,
+    routes: Router,
+    stop: watch::Receiver<bool>,
+) -> JoinHandle<()> {
+    let routes = routes.into_make_service_with_connect_info::<SocketAddr>();
+    let server = axum::serve(listener.tap_io(without_delay), routes);
+    run(runtime, server.with_graceful_shutdown(stopped(stop)))
+}
+
+/// Sends small answers at once, instead of waiting for more bytes to fill a packet.
+fn without_delay(stream: &mut TcpStream) {
+    let _ = stream.set_nodelay(true);
+}
+
+async fn stopped(mut stop: watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+fn run(
+    runtime: &Handle,
+    server: impl IntoFuture<IntoFuture: Future<Output = io::Result<()>> + Send + 'static>,
+) -> JoinHandle<()> {
+    let server = server.into_future();
     runtime.spawn(async move {
         // It never returns an error: it goes on accepting after one.
-        let _ = server.into_future().await;
+        let _ = server.await;
     })
 }
 

@@ -8,10 +8,12 @@ use std::{collections::BTreeMap, fmt, fs, path::Path};
 pub struct Secret(String);
 
 impl Secret {
-    /// Wraps a secret.
+    /// Wraps a secret. Line breaks at its end are not part of it: files and command substitutions leave them there.
     #[must_use]
     pub fn new(secret: impl Into<String>) -> Self {
-        Self(secret.into())
+        let mut secret = secret.into();
+        secret.truncate(secret.trim_end_matches(['\r', '\n']).len());
+        Self(secret)
     }
 
     /// Returns the secret itself, for the code that sends it.
@@ -35,7 +37,7 @@ impl fmt::Display for Secret {
 
 /// Returns the secret that `reference`, `${env:NAME}` or `${file:PATH}`, refers to; relative paths start at `root`.
 ///
-/// Line breaks at the end of a file are not part of the secret. Faults never contain any part of a secret.
+/// Faults never contain any part of a secret.
 ///
 /// # Errors
 /// `BOT-1021` if it is not a reference, or if the variable or file is missing, empty or unusable.
@@ -74,7 +76,7 @@ pub(super) fn resolve(
                 ))
                 .hint("write the secret into that file, readable only by you")
             })?;
-            text.trim_end_matches(['\r', '\n']).to_owned()
+            text
         }
         other => {
             let other = botops_text::display(other, 20);
@@ -82,12 +84,13 @@ pub(super) fn resolve(
                 .hint("write `${env:NAME}` or `${file:PATH}`"));
         }
     };
-    if secret.trim().is_empty() {
+    let secret = Secret::new(secret);
+    if secret.expose().trim().is_empty() {
         return Err(fault(format!("`{key}` refers to an empty secret")));
     }
-    if secret.chars().any(char::is_control) {
+    if secret.expose().chars().any(char::is_control) {
         return Err(fault(format!("`{key}` refers to a secret with a control character"))
             .hint("a token is a single line of visible characters"));
     }
-    Ok(Secret::new(secret))
+    Ok(secret)
 }

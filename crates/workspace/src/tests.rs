@@ -132,6 +132,23 @@ fn a_secret_is_read_by_reference_and_never_printed() {
 }
 
 #[test]
+fn a_line_break_at_the_end_is_not_part_of_a_secret_wherever_it_comes_from() {
+    let folder = folder(FILE);
+    fs::write(folder.path().join("token"), "t0psecret\n").unwrap();
+    let by_file = "server: {admin_token: '${file:token}'}\n";
+    for (yaml, variable) in [
+        ("version: 1\n", ("BOTOPS_ADMIN_TOKEN", "t0psecret\n")),
+        ("version: 1\n", ("BOTOPS_ADMIN_TOKEN", "t0psecret\r\n")),
+        (FILE, ("TOKEN", "t0psecret\n")),
+        (by_file, ("TOKEN", "")),
+    ] {
+        fs::write(folder.path().join(FILE_NAME), yaml).unwrap();
+        let found = Workspace::discover(folder.path(), &overrides(None, &[], &[variable])).unwrap();
+        assert_eq!(found.admin_token.value.unwrap().expose(), "t0psecret", "{yaml}");
+    }
+}
+
+#[test]
 fn faults_in_the_file_name_the_line_and_the_nearest_name() {
     for (yaml, code, line, hint) in [
         ("version: 1\nregistri: x\n", "BOT-1011", 2, "did you mean `registry`?"),

@@ -87,7 +87,7 @@ fn to_mlflow(
         Fault::usage("BOT-5040", "no tracking server is configured")
             .hint("name it: `--url http://127.0.0.1:5000`, or `MLFLOW_TRACKING_URI`")
     })?;
-    let server = Mlflow::new(url, credentials()?)?;
+    let server = Mlflow::new(context.plain_http(), url, credentials()?)?;
     let workspace = context.workspace()?;
     let model = workspace.model.value.as_deref();
     let experiment = args.experiment.as_deref().or(model).unwrap_or("botops");
@@ -98,12 +98,6 @@ fn to_mlflow(
     let exported = match args.dry_run {
         true => None,
         false => {
-            if server.exposes_credentials() {
-                context.printer.say(&format!(
-                    "warning: the credentials are sent unencrypted to {}",
-                    server.url()
-                ));
-            }
             let printer = context.printer;
             let sent = move |file: &str| printer.say(&format!("sent {file}"));
             Some(context.wait(server.export(&content, experiment, experiments, &sent))??)

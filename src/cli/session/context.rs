@@ -8,9 +8,11 @@ use crate::cli::{
 use botops_experiments::Experiments;
 use botops_features::Hub;
 use botops_findings::{Fault, Result};
+use botops_http::PlainHttp;
 use botops_models::ModelSpec;
 use botops_pipelines::{Encoders, Equipment};
 use botops_registry::{Act, Registry};
+use botops_serving::AdminClient;
 use botops_snapshots::Snapshots;
 use botops_spec::Spec as _;
 use botops_store::Store;
@@ -73,6 +75,16 @@ impl Context {
         Store::open(location, &environment)
     }
 
+    /// Returns the servers to which a secret may be sent over `http://`.
+    pub(crate) fn plain_http(&self) -> PlainHttp {
+        if self.global.insecure { PlainHttp::Anywhere } else { PlainHttp::Loopback }
+    }
+
+    /// Makes a client of the admin API at `url`, with the token in force.
+    pub(crate) fn admin_client(&self, url: &str) -> Result<AdminClient> {
+        AdminClient::over(self.plain_http(), url, self.workspace()?.admin_token.value.as_ref())
+    }
+
     /// Returns the sources of encoders: folders, and the hub at `HF_ENDPOINT` with the token in `HF_TOKEN`. With
     /// `HF_HUB_OFFLINE` set, nothing is downloaded.
     pub(crate) fn encoders(&self) -> Result<Encoders> {
@@ -83,7 +95,8 @@ impl Context {
         });
         let caches = root.join(".botops");
         let endpoint = set("HF_ENDPOINT");
-        let hub = Hub::new(caches.join("encoders"), endpoint.as_deref(), set("HF_TOKEN"), offline);
+        let hub = Hub::new(caches.join("encoders"), endpoint.as_deref(), set("HF_TOKEN"), offline)
+            .over(self.plain_http());
         Ok(Encoders::new(root.clone(), hub, caches.join("embeddings")))
     }
 

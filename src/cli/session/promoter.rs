@@ -6,6 +6,7 @@ use super::context::Context;
 use crate::cli::Printer;
 use botops_datasets::Traffic;
 use botops_findings::{Fault, Result};
+use botops_http::PlainHttp;
 use botops_pipelines::{Promoter, PromotionRequest};
 use botops_registry::Registry;
 use botops_rollout::{Decision, PauseReason, Phase, RolloutSpec};
@@ -27,6 +28,7 @@ pub(crate) struct Server {
     admin_url: String,
     url: Option<String>,
     token: Option<Secret>,
+    plain_http: PlainHttp,
     actor: String,
     printer: Printer,
     /// The time after which watching ends; the rollout itself continues.
@@ -43,6 +45,7 @@ impl Promotion {
                 admin_url: admin_url.clone(),
                 url: workspace.server_url.value.clone(),
                 token: workspace.admin_token.value.clone(),
+                plain_http: context.plain_http(),
                 actor: workspace.actor.value.clone(),
                 printer: context.printer,
                 timeout,
@@ -121,7 +124,7 @@ pub(crate) fn messages(traffic: &Traffic) -> Vec<Message> {
 
 impl Server {
     async fn promote(&self, request: PromotionRequest<'_>) -> Result<Decision> {
-        let client = AdminClient::new(&self.admin_url, self.token.as_ref())?;
+        let client = AdminClient::over(self.plain_http, &self.admin_url, self.token.as_ref())?;
         let model = &request.challenger.model;
         let reference = request.challenger.reference();
         let id = client.start(model, &reference, request.plan, &self.actor, request.reason).await?;

@@ -4,14 +4,18 @@ use super::{
     TOKEN, admin, converse, corpus, http, models, plan, post, registry, serve, serve_file,
     settings, wait_for,
 };
+use crate::support::{Folder, terminal_output};
 use botops_findings::FaultKind;
 use botops_models::IntentModel;
 use botops_registry::CHAMPION;
 use botops_rollout::Phase;
-use botops_serving::{AdminClient, Running, Source, deployment_log, start};
+use botops_serving::{
+    AdminClient, RequestLog, Running, ServerSettings, Source, deployment_log, start,
+};
 use botops_workspace::Secret;
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
+use std::{sync::Mutex, time::Instant};
 
 fn call(running: &Running, method: Method, path: &str) -> RequestBuilder {
     let url = format!("http://{}/admin/v1{path}", running.admin_address().unwrap());
@@ -53,6 +57,119 @@ async fn every_admin_request_needs_the_token() {
     let source = Source::Registry { registry, model: "support".to_owned(), pinned: None };
     let running = start(settings(false), source).await.unwrap();
     assert_eq!(running.admin_address(), None, "no token, no listener");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_starts_only_with_an_admin_token_that_is_hard_to_guess() {
+    let [champion, ..] = models();
+    let (registry, _) = registry(&[&champion]).await;
+    let start_with = async |token: &str| {
+        let source = Source::Registry {
+            registry: registry.clone(),
+            model: "support".to_owned(),
+            pinned: None,
+        };
+        let settings = ServerSettings { admin_token: Some(Secret::new(token)), ..settings(true) };
+        start(settings, source).await
+    };
+    for weak in ["x", "sesame-open", &TOKEN[..31], "ümlaut-ümlaut-ümlaut-ümlaut-ümlaut"] {
+        let fault = start_with(weak).await.err().unwrap();
+        assert_eq!((fault.code(), fault.kind()), ("BOT-1031", FaultKind::Usage), "{weak}");
+        assert!(!fault.to_string().contains(weak) || weak == "x", "{fault}");
+    }
+    // A file or a command substitution leaves a line break at the end, which locks nobody out.
+    let running = start_with(&format!("{TOKEN}\n")).await.unwrap();
+    let answer = call(&running, Method::GET, "/models").send().await.unwrap();
+    assert_eq!(answer.status(), 200);
+    let url = format!("http://{}/admin/v1/models", running.admin_address().unwrap());
+    for scheme in ["bearer", "BEARER", "Bearer"] {
+        let request = http().get(&url).header("authorization", format!("{scheme} {TOKEN}"));
+        assert_eq!(request.send().await.unwrap().status(), 200, "{scheme}");
+    }
+    running.shutdown().await;
+}
+
+/// The request log of one test.
+static LOG: Mutex<Vec<u8>> = Mutex::new(Vec::new());
+
+struct Log;
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        LOG.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn failed_logins_are_warnings_with_the_peer_and_answered_more_and_more_slowly() {
+    let [champion, ..] = models();
+    let (registry, _) = registry(&[&champion]).await;
+    let source = Source::Registry { registry, model: "support".to_owned(), pinned: None };
+    let request_log = RequestLog::To(|| Box::new(Log));
+    let running = start(ServerSettings { request_log, ..settings(true) }, source).await.unwrap();
+    let url = format!("http://{}/admin/v1/models", running.admin_address().unwrap());
+    let mut durations = Vec::new();
+    for token in ["guess-1", "guess-2", "guess-3"] {
+        let begun = Instant::now();
+        let answer = http().get(&url).bearer_auth(token).send().await.unwrap();
+        assert_eq!(answer.status(), 401);
+        durations.push(begun.elapsed());
+    }
+    for (duration, least) in durations.iter().zip([100, 200, 400]) {
+        assert!(duration.as_millis() >= least, "{durations:?}");
+    }
+    // The right token is not delayed: an operator who ends a rollout is not locked out.
+    let begun = Instant::now();
+    assert_eq!(call(&running, Method::GET, "/models").send().await.unwrap().status(), 200);
+    assert!(begun.elapsed().as_millis() < 400, "{:?}", begun.elapsed());
+    running.shutdown().await;
+    let log = String::from_utf8(LOG.lock().unwrap().clone()).unwrap();
+    let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let warnings: Vec<&str> = lines
+        .iter()
+        .filter(|line| line["event"] == "login" && line["level"] == "warn")
+        .map(|line| line["message"].as_str().unwrap())
+        .collect();
+    assert_eq!(warnings.len(), 3, "{log}");
+    assert!(warnings[0].starts_with("failed login from 127.0.0.1:"), "{log}");
+    assert!(warnings[2].ends_with("the bearer token is wrong, 3 in a row"), "{log}");
+    assert!(!log.contains("guess"), "a wrong token may be nearly right: {log}");
+}
+
+#[test]
+fn the_admin_token_goes_over_plain_http_only_to_this_machine_unless_insecure() {
+    let token = Secret::new(TOKEN);
+    for protected in ["http://127.0.0.1:8081", "http://localhost:8081", "https://bots.example"] {
+        AdminClient::new(protected, Some(&token)).unwrap();
+    }
+    let fault = AdminClient::new("http://bots.example:8081", Some(&token)).unwrap_err();
+    assert_eq!((fault.code(), fault.kind()), ("BOT-1032", FaultKind::Usage));
+
+    let terminal = Folder::empty();
+    terminal.write(
+        "botops.yaml",
+        "version: 1\nmodel: support\nserver: { admin_url: \"http://admin.invalid:9\" }\n",
+    );
+    for verb in [
+        &["rollout", "status"][..],
+        &["rollout", "abort", "--reason", "a test"],
+        &["rollback", "--reason", "a test"],
+    ] {
+        let output = |more: &[&str]| {
+            let mut command = terminal.botops(verb.iter().chain(more).copied());
+            command.env("BOTOPS_ADMIN_TOKEN", TOKEN);
+            terminal_output(&mut command)
+        };
+        let refused = output(&[]);
+        assert!(refused.starts_with("exit: 2\n") && refused.contains("BOT-1032"), "{refused}");
+        let sent = output(&["--insecure"]);
+        assert!(sent.starts_with("exit: 7\n") && sent.contains("BOT-6031"), "{sent}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -26,7 +26,7 @@ use std::{
 };
 
 /// The admin token of every server in these tests.
-pub(crate) const TOKEN: &str = "correct horse battery staple";
+pub(crate) const TOKEN: &str = "correct horse battery staple, twice";
 
 const WORDS: [(&str, [&str; 6]); 4] = [
     ("invoice", ["invoice", "charged", "bill", "payment", "receipt", "amount"]),

@@ -1,7 +1,7 @@
 //! A tracking server: its address and the credentials for it.
 
 use botops_findings::{Fault, Result};
-use botops_http::{Client, ClientSpec, Proxy, Redirects, Url};
+use botops_http::{Client, ClientSpec, PlainHttp, Proxy, Redirects, Url};
 use botops_workspace::Secret;
 use std::time::Duration;
 
@@ -34,30 +34,26 @@ pub struct Mlflow {
 }
 
 impl Mlflow {
-    /// Makes a client of the tracking server at `url`. Sends nothing.
+    /// Makes a client of the tracking server at `url`, which sends credentials over `http://` only to servers that
+    /// `plain` allows. Sends nothing.
     ///
     /// # Errors
-    /// `BOT-5040` (exit 2) if `url` is not an `http://` or `https://` URL, or holds a password.
-    pub fn new(url: &str, credentials: Credentials) -> Result<Self> {
-        Ok(Self { http: http()?, base: base(url)?, credentials })
+    /// `BOT-5040` (exit 2) if `url` is not an `http://` or `https://` URL, or holds a password; `BOT-1032` (exit 2) if the
+    /// credentials would be sent unprotected.
+    pub fn new(plain: PlainHttp, url: &str, credentials: Credentials) -> Result<Self> {
+        let base = base(url)?;
+        match credentials {
+            Credentials::None => {}
+            Credentials::Token(_) => plain.check(&base, "`MLFLOW_TRACKING_TOKEN`")?,
+            Credentials::Basic { .. } => plain.check(&base, "`MLFLOW_TRACKING_PASSWORD`")?,
+        }
+        Ok(Self { http: http()?, base, credentials })
     }
 
     /// Returns the address of the server, without credentials.
     #[must_use]
     pub fn url(&self) -> &str {
         self.base.as_str().trim_end_matches('/')
-    }
-
-    /// Returns whether credentials would be sent over a network without encryption.
-    #[must_use]
-    pub fn exposes_credentials(&self) -> bool {
-        let loopback = match self.base.host() {
-            Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-            Some(url::Host::Ipv4(address)) => address.is_loopback(),
-            Some(url::Host::Ipv6(address)) => address.is_loopback(),
-            None => false,
-        };
-        self.base.scheme() == "http" && !loopback && !matches!(self.credentials, Credentials::None)
     }
 }
 

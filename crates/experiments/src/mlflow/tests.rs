@@ -13,6 +13,7 @@ use axum::{
 use botops_digest::Digest;
 use botops_evaluation::Metric;
 use botops_findings::{Fault, FaultKind};
+use botops_http::PlainHttp;
 use botops_store::Store;
 use botops_workspace::Secret;
 use bytes::Bytes;
@@ -218,7 +219,7 @@ async fn export(url: &str, credentials: Credentials) -> Result<Exported, Fault> 
     for bytes in [&b"model"[..], b""] {
         experiments.store().put_blob(Bytes::copy_from_slice(bytes)).await.unwrap();
     }
-    let server = Mlflow::new(url, credentials)?;
+    let server = Mlflow::new(PlainHttp::Loopback, url, credentials)?;
     server.export(&translate(&record(), "ada"), "support", &experiments, &|_| ()).await
 }
 
@@ -355,7 +356,7 @@ async fn files_are_reported_as_not_sent_without_an_artifact_proxy() {
 #[test]
 fn an_address_is_an_http_url_without_credentials() {
     let refused = |url: &str| {
-        let fault = Mlflow::new(url, Credentials::None).unwrap_err();
+        let fault = Mlflow::new(PlainHttp::Loopback, url, Credentials::None).unwrap_err();
         assert_eq!((fault.code(), fault.kind()), ("BOT-5040", FaultKind::Usage));
         assert!(!format!("{fault:?} {:?}", fault.hints()).contains("sesame"), "{fault}");
     };
@@ -365,11 +366,27 @@ fn an_address_is_an_http_url_without_credentials() {
         refused(url);
     }
     refused("http://ada:sesame@host:5000");
-    let at = |url| Mlflow::new(url, Credentials::Token(Secret::new("t"))).unwrap();
-    assert_eq!(at("http://host:5000/#/experiments/1").url(), "http://host:5000");
-    assert!(at("http://mlflow.example").exposes_credentials());
-    assert!(!at("https://mlflow.example").exposes_credentials());
-    assert!(!at("http://127.0.0.1:5000").exposes_credentials());
+    let server =
+        Mlflow::new(PlainHttp::Loopback, "http://host:5000/#/experiments/1", Credentials::None);
+    assert_eq!(server.unwrap().url(), "http://host:5000");
+}
+
+#[test]
+fn credentials_go_over_plain_http_only_to_this_machine_unless_that_is_allowed() {
+    let token = || Credentials::Token(Secret::new("t0psecret"));
+    let password =
+        || Credentials::Basic { user: "ada".to_owned(), password: Secret::new("t0psecret") };
+    for credentials in [token(), password()] {
+        let at = |plain, url| Mlflow::new(plain, url, credentials.clone());
+        for safe in ["https://mlflow.example", "http://127.0.0.1:5000"] {
+            at(PlainHttp::Loopback, safe).unwrap();
+        }
+        let fault = at(PlainHttp::Loopback, "http://mlflow.example").unwrap_err();
+        assert_eq!((fault.code(), fault.kind()), ("BOT-1032", FaultKind::Usage));
+        assert!(!fault.to_string().contains("t0psecret"), "{fault}");
+        at(PlainHttp::Anywhere, "http://mlflow.example").unwrap();
+    }
+    Mlflow::new(PlainHttp::Loopback, "http://mlflow.example", Credentials::None).unwrap();
 }
 
 #[test]

@@ -21,7 +21,7 @@ pub use source::HubSource;
 
 use super::EncoderFiles;
 use botops_findings::{Fault, Result};
-use botops_http::Url;
+use botops_http::{PlainHttp, Url};
 use faults::{offline_hint, unwritable};
 use lock::Lock;
 use std::path::PathBuf;
@@ -32,6 +32,7 @@ pub struct Hub {
     /// `None` if the given endpoint is not a valid URL; a download reports it.
     endpoint: Option<Url>,
     token: Option<String>,
+    plain_http: PlainHttp,
     offline: bool,
 }
 
@@ -69,7 +70,14 @@ impl Hub {
             .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
             .filter(|url| url.username().is_empty() && url.password().is_none());
         let token = token.map(|token| token.trim().to_owned()).filter(|token| !token.is_empty());
-        Self { cache: cache.into(), endpoint: url, token, offline }
+        let plain_http = PlainHttp::default();
+        Self { cache: cache.into(), endpoint: url, token, plain_http, offline }
+    }
+
+    /// Sends the token over `http://` only to hubs that `plain` allows; without this, only to one on this machine.
+    #[must_use]
+    pub fn over(self, plain: PlainHttp) -> Self {
+        Self { plain_http: plain, ..self }
     }
 
     /// Returns the endpoint.
@@ -120,6 +128,7 @@ impl Hub {
     /// # Errors
     /// - those of [`Hub::cached`]
     /// - `BOT-7025` (exit 2): the endpoint is not an http or https URL
+    /// - `BOT-1032` (exit 2): the token would be sent unprotected
     /// - `BOT-7026` (exit 7): the hub cannot be reached, or requests are forbidden
     /// - `BOT-7027` (exit 2): the hub has no such encoder or file, or denies access with this token
     /// - `BOT-7028` (exit 1): the cache folder cannot be written
@@ -140,7 +149,10 @@ impl Hub {
             .hint("to allow the download, unset `HF_HUB_OFFLINE`")
             .hint(offline_hint()));
         }
-        self.endpoint()?;
+        let endpoint = self.endpoint()?;
+        if self.token.is_some() {
+            self.plain_http.check(endpoint, "`HF_TOKEN`")?;
+        }
         self.download(source, advance).await?;
         self.cached(source)?
             .ok_or_else(|| unwritable(&self.folder(source), "it was removed during the download"))

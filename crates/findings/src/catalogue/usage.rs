@@ -131,6 +131,18 @@ pub(super) const ENTRIES: &[Entry] = &[
         explanation: "An entity pattern must be a valid regular expression of at most 8 KiB, and 512 KiB when compiled; there may be 64. A template refers to entities in braces, `{order_number}`; text after a bar is used if the entity is missing, as in `{order_number|your order}`. Write a literal brace twice.",
     },
     Entry {
+        code: "BOT-1031",
+        kind: Some(FaultKind::Usage),
+        title: "an admin token cannot be used",
+        explanation: "The token of the admin API has at least 32 characters, all of them visible ASCII or spaces inside the token. A line break at the end is not part of it. Make one with `openssl rand -hex 32`, and set it in `BOTOPS_ADMIN_TOKEN` or, by reference, as `server.admin_token`.",
+    },
+    Entry {
+        code: "BOT-1032",
+        kind: Some(FaultKind::Usage),
+        title: "a secret would be sent without encryption",
+        explanation: "Tokens and passwords are sent over `http://` only to this machine, because everyone between two machines can read them. Use the `https://` address of the server, or a tunnel such as `ssh -L 8081:127.0.0.1:8081 host`. `--insecure` sends them anyway.",
+    },
+    Entry {
         code: "BOT-1033",
         kind: Some(FaultKind::Usage),
         title: "an output is a symbolic link",

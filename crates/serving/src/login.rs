@@ -1,0 +1,217 @@
+//! The login of the admin API: the bearer token, and the delay of answers to failed logins.
+
+use axum::http::{HeaderMap, header};
+use botops_digest::Digest;
+use botops_findings::{Fault, Result};
+use botops_workspace::Secret;
+use std::{
+    collections::HashMap,
+    net::{IpAddr, Ipv6Addr},
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+/// The fewest characters of a token.
+const LEAST_CHARS: usize = 32;
+/// The delay of the answer to the first failed login of a peer; it doubles with each further one.
+const FIRST_DELAY: Duration = Duration::from_millis(100);
+/// The longest delay.
+const LONGEST_DELAY: Duration = Duration::from_secs(5);
+/// The time after which the failed logins of a peer are forgotten.
+const MEMORY: Duration = Duration::from_secs(300);
+/// The most peers whose failed logins are remembered.
+const MOST_PEERS: usize = 1_024;
+
+/// The bearer token of the admin API.
+pub(super) struct AdminToken {
+    /// Digest of the token. Digests have one length, so a comparison takes the same time for every sent token.
+    digest: Digest,
+}
+
+/// The reason why a login failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refused {
+    /// The request has no bearer token.
+    NoToken,
+    /// The request has another token.
+    WrongToken,
+}
+
+impl AdminToken {
+    /// Checks a token.
+    ///
+    /// # Errors
+    /// `BOT-1031` (exit 2) if it is shorter than 32 characters, or if an HTTP header cannot hold it unchanged.
+    pub(super) fn new(token: &Secret) -> Result<Self> {
+        let text = token.expose();
+        let unusable = |problem: String| {
+            Fault::usage("BOT-1031", format!("the admin token {problem}"))
+                .hint("make one with `openssl rand -hex 32`, and set `BOTOPS_ADMIN_TOKEN` to it")
+        };
+        if !text.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic()) {
+            return Err(unusable("contains a character that is not visible ASCII".to_owned()));
+        }
+        if text.trim() != text {
+            return Err(unusable("begins or ends with a space".to_owned()));
+        }
+        if text.len() < LEAST_CHARS {
+            let message =
+                format!("has {} characters: at least {LEAST_CHARS} are needed", text.len());
+            return Err(unusable(message));
+        }
+        Ok(Self { digest: Digest::of(text.as_bytes()) })
+    }
+
+    /// Checks the token in the headers of a request.
+    pub(super) fn check(&self, headers: &HeaderMap) -> Result<(), Refused> {
+        let sent = headers.get(header::AUTHORIZATION).and_then(|value| bearer(value.as_bytes()));
+        let sent = sent.ok_or(Refused::NoToken)?;
+        let differs = Digest::of(sent)
+            .as_bytes()
+            .iter()
+            .zip(self.digest.as_bytes())
+            .fold(0, |differs, (a, b)| differs | (a ^ b));
+        if differs == 0 { Ok(()) } else { Err(Refused::WrongToken) }
+    }
+}
+
+/// Returns the token of an `Authorization` header. The name of the scheme may be in any case, as RFC 9110 requires.
+fn bearer(value: &[u8]) -> Option<&[u8]> {
+    const SCHEME: &[u8] = b"bearer";
+    let (scheme, token) = value.split_at_checked(SCHEME.len())?;
+    let is_bearer = scheme.eq_ignore_ascii_case(SCHEME) && token.first() == Some(&b' ');
+    is_bearer.then(|| token.trim_ascii_start())
+}
+
+impl Refused {
+    /// Returns the reason as a clause.
+    pub(super) fn clause(self) -> &'static str {
+        match self {
+            Self::NoToken => "no bearer token was sent",
+            Self::WrongToken => "the bearer token is wrong",
+        }
+    }
+}
+
+/// The failed logins of each peer.
+///
+/// Only the answer to a failed login is delayed. A request with the right token is never delayed, so nobody can lock
+/// out an operator who has to end a rollout.
+#[derive(Debug, Default)]
+pub(super) struct FailedLogins {
+    peers: Mutex<HashMap<IpAddr, Failures>>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Failures {
+    in_a_row: u32,
+    last: Instant,
+}
+
+impl FailedLogins {
+    /// Counts a failed login of `peer` at `now`. Returns the number of its failures in a row, and the delay of the
+    /// answer.
+    pub(super) fn count(&self, peer: IpAddr, now: Instant) -> (u32, Duration) {
+        let mut peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
+        let peer = network(peer);
+        if peers.len() >= MOST_PEERS && !peers.contains_key(&peer) {
+            forget(&mut peers, now);
+        }
+        let failures = peers.entry(peer).or_insert(Failures { in_a_row: 0, last: now });
+        if now.saturating_duration_since(failures.last) >= MEMORY {
+            failures.in_a_row = 0;
+        }
+        failures.in_a_row = failures.in_a_row.saturating_add(1);
+        failures.last = now;
+        let doublings = (failures.in_a_row - 1).min(16);
+        (failures.in_a_row, (FIRST_DELAY * (1 << doublings)).min(LONGEST_DELAY))
+    }
+}
+
+/// Returns the address by which the failures of a peer are counted: for IPv6 its /64 network, of which one host may have
+/// every address.
+fn network(peer: IpAddr) -> IpAddr {
+    match peer.to_canonical() {
+        IpAddr::V4(address) => IpAddr::V4(address),
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
+        }
+    }
+}
+
+/// Removes the peers whose failures are old; if there are none, the peer whose last failure is the oldest.
+fn forget(peers: &mut HashMap<IpAddr, Failures>, now: Instant) {
+    let before = peers.len();
+    peers.retain(|_, failures| now.saturating_duration_since(failures.last) < MEMORY);
+    if peers.len() == before
+        && let Some(oldest) =
+            peers.iter().min_by_key(|(_, failures)| failures.last).map(|(peer, _)| *peer)
+    {
+        peers.remove(&oldest);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::http::HeaderValue;
+
+    const TOKEN: &str = "0123456789abcdef0123456789abcdef";
+
+    #[test]
+    fn a_token_has_at_least_32_visible_characters() {
+        AdminToken::new(&Secret::new(TOKEN)).unwrap();
+        AdminToken::new(&Secret::new("correct horse battery staple, 32")).unwrap();
+        AdminToken::new(&Secret::new(format!("{TOKEN}\r\n"))).unwrap();
+        let short = &TOKEN[1..];
+        let (inside, space) = (format!("{TOKEN}\n{TOKEN}"), format!("{TOKEN} "));
+        let other = format!("{TOKEN}ä");
+        for unusable in ["", "x", short, &inside, &space, &other] {
+            let fault = AdminToken::new(&Secret::new(unusable)).err().unwrap();
+            assert_eq!((fault.code(), fault.kind().exit_code()), ("BOT-1031", 2), "{unusable:?}");
+            assert!(unusable.len() < 2 || !fault.to_string().contains(unusable), "{fault}");
+        }
+    }
+
+    #[test]
+    fn the_scheme_bearer_is_accepted_in_any_case() {
+        let token = AdminToken::new(&Secret::new(TOKEN)).unwrap();
+        let check = |value: &str| {
+            let value = HeaderValue::from_str(value).unwrap();
+            token.check(&HeaderMap::from_iter([(header::AUTHORIZATION, value)]))
+        };
+        for scheme in ["Bearer ", "bearer ", "BEARER ", "bEaReR  "] {
+            assert_eq!(check(&format!("{scheme}{TOKEN}")), Ok(()), "{scheme}");
+            assert_eq!(check(&format!("{scheme}{}", &TOKEN[1..])), Err(Refused::WrongToken));
+        }
+        for other in ["Basic ", "Bearer", "Bearer:", "Bearers ", ""] {
+            assert_eq!(check(&format!("{other}{TOKEN}")), Err(Refused::NoToken), "{other}");
+        }
+        assert_eq!(token.check(&HeaderMap::new()), Err(Refused::NoToken));
+    }
+
+    #[test]
+    fn answers_to_failed_logins_are_delayed_longer_and_longer_for_each_peer_alone() {
+        let (logins, now) = (FailedLogins::default(), Instant::now());
+        let peer: IpAddr = "192.0.2.1".parse().unwrap();
+        let delays: Vec<u128> = (0..8).map(|_| logins.count(peer, now).1.as_millis()).collect();
+        assert_eq!(delays, [100, 200, 400, 800, 1600, 3200, 5000, 5000]);
+        assert_eq!(logins.count("192.0.2.2".parse().unwrap(), now).0, 1);
+        // One host may have every address of a /64 network.
+        assert_eq!(logins.count("2001:db8::1".parse().unwrap(), now).0, 1);
+        assert_eq!(logins.count("2001:db8::ffff:1".parse().unwrap(), now).0, 2);
+        assert_eq!(logins.count("2001:db8:0:1::1".parse().unwrap(), now).0, 1);
+        assert_eq!(logins.count(peer, now + MEMORY).0, 1, "old failures are forgotten");
+    }
+
+    #[test]
+    fn a_bounded_number_of_peers_is_remembered() {
+        let (logins, now) = (FailedLogins::default(), Instant::now());
+        for n in 0..3 * MOST_PEERS as u32 {
+            let peer = IpAddr::V4((0x0a00_0000 + n).into());
+            logins.count(peer, now + Duration::from_millis(n.into()));
+        }
+        assert_eq!(logins.peers.lock().unwrap().len(), MOST_PEERS);
+    }
+}
