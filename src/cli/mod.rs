@@ -30,6 +30,7 @@ mod validate;
 
 pub(crate) use global::Global;
 pub(crate) use outcome::Outcome;
+use terminal::ci_commands::defused;
 pub use terminal::exit::EXIT_CODES;
 pub(crate) use terminal::exit::Exit;
 pub(crate) use terminal::printer::{Format, Printer};
@@ -164,7 +165,7 @@ fn bug(info: &std::panic::PanicHookInfo<'_>) {
         .copied()
         .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("unknown");
-    let _ = writeln!(anstream::stderr(), "bug{place}: {message}");
+    let _ = writeln!(anstream::stderr(), "{}", defused(&format!("bug{place}: {message}")));
 }
 
 fn dispatch(verb: Verb, context: &Context) -> Result<Outcome> {
@@ -244,8 +245,11 @@ fn usage(error: &clap::Error, arguments: &[OsString]) -> ExitCode {
         let fault = Fault::usage("BOT-1003", message.trim_start_matches("error: "))
             .hint("see `botops --help`");
         Printer::new(Format::Json, false, 0).fault("usage", &fault);
-    } else {
+    } else if is_help {
         let _ = error.print();
+    } else {
+        // The message repeats arguments, which may be names of files.
+        let _ = write!(anstream::stderr(), "{}", defused(&error.render().ansi().to_string()));
     }
     ExitCode::from(if is_help { Exit::Done } else { Exit::Usage }.code())
 }

@@ -2,6 +2,7 @@
 
 use super::Retries;
 use botops_findings::{Fault, Result};
+use botops_text::{display, url_scheme};
 use object_store::{
     ClientConfigKey, ObjectStore, RetryConfig,
     aws::{AmazonS3Builder, AmazonS3ConfigKey, S3ConditionalPut},
@@ -27,14 +28,33 @@ pub(super) fn open(
         Some(("s3", rest)) => s3(rest, environment),
         Some(("file", _)) => local(&file_url(location)?, location),
         Some((scheme, _)) => Err(refused(format!("`{scheme}://` is not a supported store"))),
-        None => local(Path::new(location), location),
+        None => match url_scheme(location) {
+            Some(scheme) => Err(like_a_url(scheme, location)),
+            None => local(Path::new(location), location),
+        },
+    }
+}
+
+/// Returns the fault of a location such as `s3:/bucket`, which is neither a URL of a store nor meant as a folder.
+fn like_a_url(scheme: &str, location: &str) -> Fault {
+    let shown = display(location, 80);
+    let fault = match location.contains('@') {
+        // It may hold a password.
+        true => {
+            refused(format!("the location begins with `{scheme}:`, but is not the URL of a store"))
+        }
+        false => refused(format!("`{shown}` begins like a URL, but is not the URL of a store")),
+    };
+    match location.contains('@') {
+        true => fault,
+        false => fault.hint(format!("if it is a folder, write `./{shown}`")),
     }
 }
 
 /// Returns the folder of a local `location`; `None` for other locations.
 pub(super) fn folder(location: &str) -> Option<PathBuf> {
     match location.split_once("://") {
-        None => Some(PathBuf::from(location)),
+        None => url_scheme(location).is_none().then(|| PathBuf::from(location)),
         Some(("file", _)) => file_url(location).ok(),
         Some(_) => None,
     }
@@ -50,6 +70,9 @@ fn file_url(location: &str) -> Result<PathBuf> {
     let refuse = || {
         let rest = location.trim_start_matches("file://");
         let host = rest.split('/').next().unwrap_or("");
+        if host.contains('@') {
+            return refused("a `file://` URL has no host, user or password".to_owned());
+        }
         refused(format!("`{location}` has the host `{host}`, and `file://` URLs have none"))
             .hint(format!("write `file:///` and the absolute path, or only the path: `{rest}`"))
     };
@@ -160,6 +183,11 @@ fn allowed_over_http(
         return Err(refused(format!("`{name}` is not an http or https URL"))
             .hint(format!("write it as `{name}=http://127.0.0.1:9000`")));
     };
+    // The URL ends up in messages of other libraries, and S3 has no use for these.
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(refused(format!("`{name}` must not contain a user or a password"))
+            .hint("set `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY` instead"));
+    }
     if url.scheme() == "https" {
         return Ok(false);
     }
@@ -214,9 +242,32 @@ mod tests {
     }
 
     #[test]
-    fn credentials_in_a_location_are_not_repeated() {
-        let message = message("s3://AKIA:hunter2@bucket/x", &[]);
-        assert!(!message.contains("hunter2"), "{message}");
+    fn credentials_in_a_location_or_an_endpoint_are_refused_and_not_repeated() {
+        for location in [
+            "s3://AKIA:hunter2@bucket/x",
+            "s3:/AKIA:hunter2@bucket/x",
+            "http://ada:hunter2@host/x",
+            "file://ada:hunter2@host/x",
+        ] {
+            let message = message(location, &[]);
+            assert!(message != "opened" && !message.contains("hunter2"), "{message}");
+        }
+        for endpoint in ["http://ada:hunter2@127.0.0.1:9", "https://hunter2@minio.example"] {
+            for name in ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT"] {
+                let refusal = format!("`{name}` must not contain a user or a password");
+                assert_eq!(message("s3://bucket/x", &[(name, endpoint)]), refusal);
+            }
+        }
+    }
+
+    #[test]
+    fn a_mistyped_url_is_no_folder() {
+        for location in ["s3:/b", "s3:b", "http:x", "file:/srv/registry", "S3:/b", "gs:b"] {
+            let refusal = format!("`{location}` begins like a URL, but is not the URL of a store");
+            assert_eq!(message(location, &[]), refusal);
+            assert_eq!(folder(location), None, "{location}");
+        }
+        assert_eq!(message("./s3:b", &[]), "opened");
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod normal;
 mod numbers;
 mod redact;
 mod shell_words;
+mod urls;
 
 pub use display_safe::{
     display, for_people, from_people, from_spreadsheet, spreadsheet_safe, utterance,
@@ -24,3 +25,4 @@ pub use normal::{
 pub use numbers::{count, counted, interval, p_value, percent, signed_interval};
 pub use redact::{personal_data, redact, unredact};
 pub use shell_words::{shell_line, shell_word};
+pub use urls::{url_scheme, without_credentials};

@@ -170,7 +170,8 @@ impl Sources<'_> {
             Origin::Default | Origin::File(_) | Origin::Profile(_) => &self.root,
         };
         let value = setting.value.unwrap_or_else(|| key.to_owned());
-        let value = if value.contains("://") {
+        // What begins like a URL is left to the store, which refuses a mistyped one such as `s3:/bucket`.
+        let value = if botops_text::url_scheme(&value).is_some() {
             value
         } else {
             tidy(&base.join(value)).display().to_string()

@@ -6,13 +6,14 @@ use chrono::{DateTime, Utc};
 use std::process::{Command, Stdio};
 
 /// Returns the time: that of `SOURCE_DATE_EPOCH` (seconds since 1970) if it is set, so that output can be reproduced,
-/// else the system clock's.
+/// else the system clock's. An empty variable counts as unset, as everywhere.
 ///
 /// # Errors
 /// `BOT-1004` (exit 2) when `SOURCE_DATE_EPOCH` is not a number of seconds.
 pub(crate) fn now() -> Result<DateTime<Utc>> {
-    let Ok(text) = std::env::var("SOURCE_DATE_EPOCH") else { return Ok(Utc::now()) };
-    let seconds = text.parse().ok().and_then(|seconds| DateTime::from_timestamp(seconds, 0));
+    let set = std::env::var("SOURCE_DATE_EPOCH").ok().filter(|text| !text.trim().is_empty());
+    let Some(text) = set else { return Ok(Utc::now()) };
+    let seconds = text.trim().parse().ok().and_then(|seconds| DateTime::from_timestamp(seconds, 0));
     seconds.ok_or_else(|| {
         Fault::usage(
             "BOT-1004",

@@ -1,6 +1,7 @@
 //! Faults, findings and places as text, and a fault as a finding.
 
 use botops_findings::{Fault, Finding, Place, Severity};
+use botops_text::{display, without_credentials};
 use std::error::Error as _;
 
 /// The most findings of a fault that are listed.
@@ -23,8 +24,8 @@ pub(crate) fn fault(fault: &Fault, style: Style, verbosity: u8) -> String {
         Style::Plain => ("", "", ""),
         Style::Colored => ("\x1b[1;31m", "\x1b[1m", "\x1b[0m"),
     };
-    let mut text =
-        format!("{red}error{reset}{bold}[{}]{reset}: {}\n", fault.code(), fault.message());
+    let message = one_line(fault.message());
+    let mut text = format!("{red}error{reset}{bold}[{}]{reset}: {message}\n", fault.code());
     if let Some(place) = place(fault.place()) {
         text.push_str(&format!("  --> {place}\n"));
     }
@@ -32,14 +33,25 @@ pub(crate) fn fault(fault: &Fault, style: Style, verbosity: u8) -> String {
         text.push_str(&self::finding(finding));
     }
     for hint in fault.hints() {
-        text.push_str(&format!("{bold}hint{reset}: {hint}\n"));
+        text.push_str(&format!("{bold}hint{reset}: {}\n", without_credentials(hint)));
     }
     let mut source = fault.source().filter(|_| verbosity > 0);
     while let Some(error) = source {
-        text.push_str(&format!("  caused by: {error}\n"));
+        text.push_str(&format!("  caused by: {}\n", without_credentials(&error.to_string())));
         source = error.source();
     }
     text
+}
+
+/// Returns `text` on one line and without the passwords of URLs in it.
+///
+/// A file name or an argument may hold a line break, and a library may repeat the URL that it was given.
+fn one_line(text: &str) -> String {
+    let text = without_credentials(text);
+    match text.contains(char::is_control) {
+        true => display(&text, usize::MAX),
+        false => text.into_owned(),
+    }
 }
 
 /// Returns a fault as a finding; its hints, joined, are the help.
@@ -48,8 +60,8 @@ pub(crate) fn as_finding(fault: &Fault, severity: Severity) -> Finding {
         code: fault.code().to_owned(),
         severity,
         place: fault.place().clone(),
-        message: fault.message().to_owned(),
-        help: fault.hints().join("; "),
+        message: without_credentials(fault.message()).into_owned(),
+        help: without_credentials(&fault.hints().join("; ")).into_owned(),
     }
 }
 
@@ -64,7 +76,7 @@ pub(crate) fn as_findings(fault: &Fault) -> Vec<Finding> {
 pub(crate) fn place(place: &Place) -> Option<String> {
     let mut parts = Vec::new();
     if let Some(file) = &place.file {
-        let mut part = file.clone();
+        let mut part = one_line(file);
         if let (Some(line), None) = (place.line, place.record) {
             part.push_str(&format!(":{line}"));
             if let Some(column) = place.column {
@@ -102,7 +114,7 @@ pub(crate) fn severity(severity: Severity) -> &'static str {
 fn finding(finding: &Finding) -> String {
     let severity = severity(finding.severity);
     let place = place_prefix(&finding.place);
-    format!("  {severity}[{}] {place}{}\n", finding.code, finding.message)
+    format!("  {severity}[{}] {place}{}\n", finding.code, one_line(&finding.message))
 }
 
 #[cfg(test)]
@@ -123,6 +135,24 @@ mod tests {
              error[BOT-2105] record 41 (line 43): 3 fields, not 2\nhint: quote the field\n"
         );
         assert_eq!(as_findings(&fault).len(), 2);
+    }
+
+    #[test]
+    fn passwords_of_urls_and_line_breaks_of_names_are_not_shown() {
+        let error = std::io::Error::other("GET http://ada:sesame@host/x failed");
+        let fault = Fault::usage("BOT-1003", "no `http://ada:sesame@host` or `a\n::error::b`")
+            .file("c\n::error::d")
+            .hint("try https://ada:sesame@host")
+            .caused_by(error);
+        let shown = super::fault(&fault, Style::Plain, 2);
+        let json = format!("{:?}", as_finding(&fault, Severity::Error));
+        assert!(!shown.contains("sesame") && !json.contains("sesame"), "{shown}{json}");
+        assert_eq!(
+            shown,
+            "error[BOT-1003]: no `http://[redacted]@host` or `a\\u{a}::error::b`\n  \
+             --> c\\u{a}::error::d\nhint: try https://[redacted]@host\n  \
+             caused by: GET http://[redacted]@host/x failed\n"
+        );
     }
 
     #[test]

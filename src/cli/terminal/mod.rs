@@ -1,5 +1,6 @@
 //! The terminal: the printer, faults and findings as text, tables, progress, exit codes.
 
+pub(crate) mod ci_commands;
 pub(crate) mod exit;
 pub(crate) mod faults;
 pub(crate) mod printer;

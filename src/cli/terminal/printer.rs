@@ -1,8 +1,12 @@
 //! The only code that writes to standard output and standard error.
 //!
-//! Answers go to standard output, everything else to standard error. A closed pipe is not an error.
+//! Answers go to standard output, everything else to standard error. A closed pipe is not an error. No line begins with a
+//! command of a CI system ([`defused`]), except in an answer that consists of such commands (`--format github`).
 
-use super::faults::{self, Style};
+use super::{
+    ci_commands::defused,
+    faults::{self, Style},
+};
 use crate::cli::{Exit, Outcome};
 use botops_findings::Fault;
 use std::io::{self, IsTerminal as _, Write as _};
@@ -62,7 +66,7 @@ impl Printer {
     /// Writes a line to standard error, unless `--quiet` is set.
     pub(crate) fn say(&self, line: &str) {
         if !self.quiet {
-            let _ = writeln!(anstream::stderr(), "{line}");
+            let _ = writeln!(anstream::stderr(), "{}", defused(line));
         }
     }
 
@@ -84,7 +88,10 @@ impl Printer {
         if !text.is_empty() && !text.ends_with('\n') {
             text.push('\n');
         }
-        let is_written = answer(&text);
+        let is_written = match self.format {
+            Format::Github => answer(&text),
+            _ => answer(&defused(&text)),
+        };
         for next in &outcome.next {
             self.say(&format!("next: `{next}`"));
         }
@@ -97,7 +104,7 @@ impl Printer {
     /// The error of the write; a reader that closed the pipe is [`io::ErrorKind::BrokenPipe`].
     pub(crate) fn part(&self, text: &str) -> io::Result<()> {
         let mut out = anstream::stdout().lock();
-        out.write_all(text.as_bytes())?;
+        out.write_all(defused(text).as_bytes())?;
         out.flush()
     }
 
@@ -105,7 +112,7 @@ impl Printer {
     pub(crate) fn fault(&self, verb: &str, fault: &Fault) {
         if !self.is_json() {
             let text = faults::fault(fault, Style::Colored, self.verbose);
-            let _ = write!(anstream::stderr(), "{text}");
+            let _ = write!(anstream::stderr(), "{}", defused(&text));
             return;
         }
         let document = serde_json::json!({
