@@ -60,6 +60,7 @@ fn run() -> Outcome<u64> {
         listen: anywhere,
         admin_listen: anywhere,
         admin_token: None,
+        allowed_hosts: Vec::new(),
         environment: "bench".to_owned(),
         request_log: RequestLog::To(|| Box::new(std::io::stderr())),
     };

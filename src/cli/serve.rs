@@ -6,7 +6,19 @@ use botops_findings::{Fault, Result};
 use botops_registry::{Reference, Selector};
 use botops_serving::{self as serving, RequestLog, ServerSettings, Source};
 use serde::Serialize;
-use std::net::SocketAddr;
+use std::{net::SocketAddr, path::Path};
+
+/// The default address of the public listener.
+const LISTEN: &str = "127.0.0.1:8080";
+/// The default address of the admin listener.
+const ADMIN_LISTEN: &str = "127.0.0.1:8081";
+/// The default environment.
+const ENVIRONMENT: &str = "production";
+
+/// Parses an address; an empty variable counts as unset.
+fn address(text: &str, default: &str) -> Result<SocketAddr, std::net::AddrParseError> {
+    if text.trim().is_empty() { default.parse() } else { text.trim().parse() }
+}
 
 /// Serve a model over HTTP
 #[derive(Debug, clap::Args)]
@@ -14,13 +26,17 @@ pub(crate) struct Args {
     /// Model: a `.botops` file, or a model or version in the registry; default: the workspace's champion
     model: Option<String>,
     /// Address of the public listener
-    #[arg(long, default_value = "127.0.0.1:8080", env = "BOTOPS_LISTEN")]
+    #[arg(long, default_value = LISTEN, env = "BOTOPS_LISTEN", value_parser = |text: &str| address(text, LISTEN))]
     listen: SocketAddr,
     /// Address of the admin listener, which runs only if BOTOPS_ADMIN_TOKEN is set
-    #[arg(long, default_value = "127.0.0.1:8081", env = "BOTOPS_ADMIN_LISTEN")]
+    #[arg(long, default_value = ADMIN_LISTEN, env = "BOTOPS_ADMIN_LISTEN", value_parser = |text: &str| address(text, ADMIN_LISTEN))]
     admin_listen: SocketAddr,
+    /// Name by which clients may call the server, such as that of a proxy; repeatable. A listener on a loopback address
+    /// accepts addresses, names without a dot, and these names
+    #[arg(long, value_name = "NAME")]
+    allow_host: Vec<String>,
     /// Environment whose deployment log the server writes
-    #[arg(long, default_value = "production", env = "BOTOPS_ENVIRONMENT")]
+    #[arg(long, default_value = ENVIRONMENT, env = "BOTOPS_ENVIRONMENT")]
     environment: String,
     /// Write no request log
     #[arg(long)]
@@ -40,7 +56,11 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         listen: args.listen,
         admin_listen: args.admin_listen,
         admin_token: workspace.admin_token.value.clone(),
-        environment: args.environment.clone(),
+        allowed_hosts: args.allow_host.clone(),
+        environment: match args.environment.trim() {
+            "" => ENVIRONMENT.to_owned(),
+            named => named.to_owned(),
+        },
         request_log: if args.no_request_log {
             RequestLog::Off
         } else {
@@ -51,10 +71,13 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         Some(name) => name.clone(),
         None => model_arg::workspace_model(context)?,
     };
-    let is_file = named.ends_with(".botops") || std::path::Path::new(&named).is_file();
+    let is_file = named.ends_with(".botops") || Path::new(&named).is_file();
     let source = if is_file {
         let found = model_arg::load(context, &named)?;
-        Source::File { model: Box::new(found.model), digest: found.digest, name: found.name }
+        // Clients see the name of the file, and not where it is on this machine.
+        let name = Path::new(&named).file_name().unwrap_or_default();
+        let name = name.to_string_lossy().into_owned();
+        Source::File { model: Box::new(found.model), digest: found.digest, name }
     } else {
         let reference: Reference = named.parse()?;
         let is_champion = matches!(&reference.selector, Selector::Alias(alias) if alias == botops_registry::CHAMPION);

@@ -13,6 +13,7 @@
 //! - a change whose append finds a newer entry reads the log and checks its precondition again
 
 mod aliases;
+mod author;
 mod former_champions;
 mod reference;
 mod references;
@@ -21,6 +22,7 @@ mod verification;
 mod versions;
 
 pub use aliases::check_alias;
+pub use author::check_author;
 pub use former_champions::FormerChampion;
 pub use reference::{Reference, Selector};
 pub use references::References;

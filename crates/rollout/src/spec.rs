@@ -9,6 +9,9 @@ use botops_findings::{Fault, Place, Result};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
+/// The shortest time between ticks.
+const SHORTEST_INTERVAL: Duration = Duration::from_millis(10);
+
 /// The plan, as written in YAML.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -19,7 +22,7 @@ pub struct RolloutSpec {
     pub steps: Vec<StepSpec>,
     /// The rules by which evidence is judged.
     pub judge: JudgeSpec,
-    /// The time between ticks, such as `5m`.
+    /// The time between ticks, such as `5m`; at least 10 ms.
     pub interval: String,
     /// The age of observations beyond which the rollout pauses at weight zero, such as `6h`.
     pub stale_after: String,
@@ -84,11 +87,23 @@ impl RolloutSpec {
     /// `BOT-6001` (exit 2) with the key:
     /// - no steps, or weights that do not rise in (0, 100]
     /// - a duration that does not parse, is zero where it may not be, or exceeds 366 days
+    /// - an `interval` below 10 ms
     /// - a least time beyond its deadline, least conversations of zero, or `stale_after` within `interval`
     /// - alpha not in (0, 0.5], or tolerated risk not in (1, 16]
     /// - no failure kind that gates, or `disagreement` gating
     pub fn check(&self) -> Result<RolloutPolicy> {
         let interval = non_zero_duration("interval", &self.interval)?;
+        if interval < SHORTEST_INTERVAL {
+            return Err(fault(
+                "interval",
+                format!(
+                    "`interval` is `{}`: expected at least {}",
+                    self.interval,
+                    humantime::format_duration(SHORTEST_INTERVAL)
+                ),
+            )
+            .hint("minutes are usual: each tick reads the deployment log, and may write to it"));
+        }
         let stale_after = non_zero_duration("stale_after", &self.stale_after)?;
         if stale_after <= interval {
             return Err(fault(

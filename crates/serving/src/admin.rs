@@ -236,7 +236,7 @@ async fn start(
         let body = read_body(body)?;
         let request: StartRequest = parse(&body)?;
         let canary = admin.canary()?;
-        let requester = Requester { actor: request.actor, reason: request.reason };
+        let requester = requester(request.actor, request.reason)?;
         if matches!(mode, Mode::Dry) {
             let transition =
                 canary.preview_start(&request.version, request.plan, requester).await?;
@@ -318,6 +318,7 @@ async fn command(
         let request: CommandRequest =
             if body.is_empty() { CommandRequest::default() } else { parse(&body)? };
         let actor = if request.actor.is_empty() { admin_actor() } else { request.actor };
+        let requester = requester(actor.clone(), request.reason.clone())?;
         let command = match word.as_str() {
             "pause" => Command::Pause,
             "resume" => Command::Resume,
@@ -343,7 +344,6 @@ async fn command(
             let transition = canary.preview(&id, &command, if_match).await?;
             return Ok(exchange.reply(StatusCode::OK, &transition));
         }
-        let requester = Requester { actor, reason: request.reason };
         let (driver, rollout) = (Arc::clone(canary), id.clone());
         run_to_end(async move { driver.command(&rollout, &command, requester, if_match).await })
             .await?;
@@ -368,7 +368,7 @@ async fn roll_back(
         if request.reason.is_empty() {
             return Err(Fault::usage("BOT-6013", "a rollback needs a `reason`").into());
         }
-        let requester = Requester { actor: request.actor, reason: request.reason };
+        let requester = requester(request.actor, request.reason)?;
         let driver = Arc::clone(admin.canary()?);
         let restored = run_to_end(async move {
             driver.roll_back_model(request.version.as_deref(), &requester, mode).await
@@ -456,13 +456,23 @@ impl Admin {
         }
         Err(Fault::usage(
             "BOT-6036",
-            format!("this server serves `{}`, not `{model}`", self.app.model),
+            format!(
+                "this server serves `{}`, not `{}`",
+                self.app.model,
+                botops_text::display(model, 80)
+            ),
         ))
     }
 
     fn canary(&self) -> Result<&Arc<Canary>> {
         self.canary.as_ref().ok_or_else(|| no_rollouts("a server of one file or one version"))
     }
+}
+
+/// Returns the author and the reason of a request, checked before anything acts on them.
+fn requester(actor: String, reason: String) -> Result<Requester> {
+    botops_registry::check_author(&actor, &reason)?;
+    Ok(Requester { actor, reason })
 }
 
 /// Runs `work` to its end, even if the client disconnects before.

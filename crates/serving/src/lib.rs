@@ -37,6 +37,7 @@ mod predict;
 mod problem;
 mod rehearsal;
 mod replay;
+mod request_guard;
 mod request_id;
 mod request_log;
 mod routing;
@@ -63,6 +64,9 @@ pub struct ServerSettings {
     pub admin_listen: SocketAddr,
     /// The bearer token of the admin API, of at least 32 characters.
     pub admin_token: Option<Secret>,
+    /// The names with a dot by which clients may call the server. Without any, a listener on a loopback address accepts
+    /// none, and a listener on another address accepts every name.
+    pub allowed_hosts: Vec<String>,
     /// The environment whose deployment log the server writes.
     pub environment: String,
     /// The output of the request log.

@@ -109,7 +109,7 @@ pub(super) fn internal() -> Fault {
 pub(super) fn no_such_path(path: &str) -> Problem {
     let fault = Fault::usage(
         "BOT-6016",
-        format!("this server has no path `{}`", path.chars().take(80).collect::<String>()),
+        format!("this server has no path `{}`", botops_text::display(path, 80)),
     )
     .hint("the paths are `/v1/predict`, `/v1/chat`, `/v1/feedback`, `/health`, `/readiness` and `/metrics`");
     Problem::new(StatusCode::NOT_FOUND, fault)
@@ -117,6 +117,7 @@ pub(super) fn no_such_path(path: &str) -> Problem {
 
 /// The problem of a method that a path does not accept.
 pub(super) fn no_such_method(method: &Method) -> Problem {
+    let method = botops_text::display(method.as_str(), 20);
     let fault = Fault::usage("BOT-6017", format!("this path does not accept `{method}`"));
     Problem::new(StatusCode::METHOD_NOT_ALLOWED, fault)
 }

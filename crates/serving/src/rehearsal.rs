@@ -65,11 +65,12 @@ pub async fn rehearse(
         listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
         admin_listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
         admin_token: None,
+        allowed_hosts: Vec::new(),
         environment: "rehearsal".to_owned(),
         request_log: RequestLog::Off,
     };
     let app = new_app(model, &settings, Arc::clone(&clock) as Arc<dyn Clock>, shadow::UNBOUNDED)?;
-    let running = listen(Arc::clone(&app), bind(settings.listen).await?)?;
+    let running = listen(Arc::clone(&app), bind(settings.listen).await?, &settings.allowed_hosts)?;
     app.slot.set(Arc::new(RehearsalSource::prepare(model, &champion)?), None);
     let (from, to) = (champion.manifest, challenger.manifest);
     let source: Arc<dyn VersionSource> =

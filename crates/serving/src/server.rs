@@ -14,6 +14,7 @@ use super::{
     observe::Observer,
     predict::predict,
     problem::{no_such_method, no_such_path, panicked},
+    request_guard::{RequestGuard, guard_request},
     request_id::RequestIds,
     request_log::RequestLogger,
     shadow::{self, Counts, ShadowQueue},
@@ -26,6 +27,7 @@ use axum::{
     Router,
     extract::{DefaultBodyLimit, State},
     http::{HeaderValue, Method, StatusCode, Uri, header},
+    middleware::from_fn_with_state,
     response::{IntoResponse, Response},
     routing::{get, post},
     serve::ListenerExt,
@@ -86,7 +88,7 @@ pub async fn start(settings: ServerSettings, source: Source) -> Result<Running> 
         None => None,
     };
     let control_handle = control.handle();
-    let mut running = listen(Arc::clone(&app), public)?;
+    let mut running = listen(Arc::clone(&app), public, &settings.allowed_hosts)?;
     running.control = Some(control);
     // From here on, a fault drops `running`, which stops the listener.
     let canary = match source {
@@ -135,8 +137,11 @@ pub async fn start(settings: ServerSettings, source: Source) -> Result<Running> 
         running.tasks.push(control_handle.spawn(async move { canary.run(stop).await }));
     }
     if let Some((listener, token)) = guarded {
-        running.admin_address = Some(address(&listener)?);
-        let routes = admin::routes(Arc::clone(&app), canary, token);
+        let address = address(&listener)?;
+        running.admin_address = Some(address);
+        let guard = RequestGuard::new(Arc::clone(&app), address, &settings.allowed_hosts);
+        let routes = admin::routes(Arc::clone(&app), canary, token)
+            .layer(from_fn_with_state(guard, guard_request));
         let stop = running.stop.subscribe();
         running.tasks.push(serve_with_peers(&control_handle, listener, routes, stop));
     }
@@ -181,14 +186,20 @@ pub(super) fn new_app(
     }))
 }
 
-/// Serves the public routes on `listener`.
+/// Serves the public routes on `listener`, to which clients may also give the names `allowed_hosts`.
 ///
 /// # Errors
 /// `BOT-6010` if the listener has no address, because it was closed.
-pub(super) fn listen(app: Arc<App>, listener: TcpListener) -> Result<Running> {
+pub(super) fn listen(
+    app: Arc<App>,
+    listener: TcpListener,
+    allowed_hosts: &[String],
+) -> Result<Running> {
     let (stop, stopped) = watch::channel(false);
     let address = address(&listener)?;
-    let tasks = vec![serve(&Handle::current(), listener, routes(Arc::clone(&app)), stopped)];
+    let guard = RequestGuard::new(Arc::clone(&app), address, allowed_hosts);
+    let routes = routes(Arc::clone(&app)).layer(from_fn_with_state(guard, guard_request));
+    let tasks = vec![serve(&Handle::current(), listener, routes, stopped)];
     Ok(Running { address, admin_address: None, stop, tasks, app, control: None })
 }
 

@@ -27,6 +27,7 @@ fn settings() -> ServerSettings {
         listen: anywhere,
         admin_listen: anywhere,
         admin_token: None,
+        allowed_hosts: Vec::new(),
         environment: "test".to_owned(),
         request_log: RequestLog::Off,
     }
@@ -36,7 +37,7 @@ fn settings() -> ServerSettings {
 async fn before_its_model_a_server_is_healthy_and_not_ready() {
     let settings = settings();
     let app = new_app("support", &settings, Arc::new(WallClock), shadow::CAPACITY).unwrap();
-    let running = listen(app, bind(settings.listen).await.unwrap()).unwrap();
+    let running = listen(app, bind(settings.listen).await.unwrap(), &[]).unwrap();
     let url = |path: &str| format!("http://{}{path}", running.address());
     let client = super::client::http().unwrap();
     assert_eq!(client.get(url("/health")).send().await.unwrap().status(), 200);
@@ -70,7 +71,7 @@ async fn serve(primary: Served) -> (Arc<App>, Running) {
     let settings = settings();
     let app = new_app("support", &settings, Arc::new(WallClock), shadow::CAPACITY).unwrap();
     app.slot.set(Arc::new(primary), None);
-    let running = listen(Arc::clone(&app), bind(settings.listen).await.unwrap()).unwrap();
+    let running = listen(Arc::clone(&app), bind(settings.listen).await.unwrap(), &[]).unwrap();
     (app, running)
 }
 
@@ -211,7 +212,7 @@ async fn every_request_is_one_json_line_without_the_users_words() {
     let dropped = app.metrics.dropped.clone();
     Arc::get_mut(&mut app).unwrap().log =
         RequestLogger::to(Box::new(written.clone()), dropped).unwrap();
-    let running = listen(Arc::clone(&app), bind(settings.listen).await.unwrap()).unwrap();
+    let running = listen(Arc::clone(&app), bind(settings.listen).await.unwrap(), &[]).unwrap();
     let url = format!("http://{}/v1/predict", running.address());
     let client = super::client::http().unwrap();
     let mut ids = Vec::new();

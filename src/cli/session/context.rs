@@ -11,7 +11,7 @@ use botops_findings::{Fault, Result};
 use botops_http::PlainHttp;
 use botops_models::ModelSpec;
 use botops_pipelines::{Encoders, Equipment};
-use botops_registry::{Act, Registry};
+use botops_registry::{Act, Registry, check_author};
 use botops_serving::AdminClient;
 use botops_snapshots::Snapshots;
 use botops_spec::Spec as _;
@@ -112,11 +112,9 @@ impl Context {
 
     /// Returns the actor, the reason and the time, for the audit trail.
     pub(crate) fn act(&self, reason: impl Into<String>) -> Result<Act> {
-        Ok(Act {
-            actor: self.workspace()?.actor.value.clone(),
-            reason: reason.into(),
-            at: provenance::now()?,
-        })
+        let (actor, reason) = (self.workspace()?.actor.value.clone(), reason.into());
+        check_author(&actor, &reason)?;
+        Ok(Act { actor, reason, at: provenance::now()? })
     }
 
     /// Opens the data sets of the registry in force.

@@ -386,6 +386,29 @@ async fn an_invalid_plan_or_a_server_of_one_file_starts_no_rollout() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_actor_and_a_reason_have_bounded_lengths_in_the_log() {
+    let [champion, challenger, _] = models();
+    let (registry, _) = registry(&[&champion, &challenger]).await;
+    let running = serve(&registry).await;
+    let client = admin(&running);
+    let (actor, reason) = ("a".repeat(60_000), "b".repeat(10_000));
+    for (actor, reason) in [(actor.as_str(), "try"), ("ada", reason.as_str()), ("a\nb", "try")] {
+        let fault = client.start("support", "support@2", &plan(50.0, 1), actor, reason).await;
+        assert_eq!(fault.unwrap_err().code(), "BOT-1034");
+        let fault = client.roll_back("support", None, actor, reason).await.unwrap_err();
+        assert_eq!((fault.code(), fault.kind()), ("BOT-1034", FaultKind::Usage));
+    }
+    assert_eq!(client.rollout("support", None).await.unwrap_err().code(), "BOT-6034");
+    client.start("support", "support@2", &plan(50.0, 100), "ada", "try").await.unwrap();
+    let fault = client.command("support", "pause", &actor, "").await.unwrap_err();
+    assert_eq!(fault.code(), "BOT-1034");
+    running.shutdown().await;
+    let log = deployment_log(registry.store(), "test").entries().await.unwrap();
+    let longest = serde_json::to_string(&log.iter().map(|e| &e.payload).collect::<Vec<_>>());
+    assert!(!longest.unwrap().contains("aaaaaaaaaa"), "it is in the log");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_restart_resumes_the_rollout_with_its_split_and_its_counts() {
     let [champion, challenger, _] = models();
     let (registry, versions) = registry(&[&champion, &challenger]).await;

@@ -102,6 +102,7 @@ pub(crate) fn settings(admin: bool) -> ServerSettings {
         listen: anywhere,
         admin_listen: anywhere,
         admin_token: admin.then(|| Secret::new(TOKEN)),
+        allowed_hosts: Vec::new(),
         environment: "test".to_owned(),
         request_log: RequestLog::Off,
     }

@@ -10,6 +10,10 @@ use botops_models::{
 use botops_serving::{Source, start};
 use botops_spec::Spec as _;
 use serde_json::{Value, json};
+use std::{
+    io::{BufRead as _, BufReader},
+    process::Stdio,
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -206,6 +210,89 @@ async fn a_port_in_use_is_named() {
     let fault = start(settings, source).await.err().unwrap();
     assert_eq!((fault.code(), fault.kind()), ("BOT-6010", FaultKind::Internal));
     assert!(fault.message().contains(&taken.to_string()));
+    running.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_of_another_site_reaches_no_endpoint() {
+    let (running, _) = serve_file(model(160, 1, unchanged)).await;
+    let body = "{\"text\": \"where is my parcel\"}";
+    let public = format!("http://{}/v1/chat", running.address());
+    let admin = format!(
+        "http://{}/admin/v1/models/support.botops/rollback",
+        running.admin_address().unwrap()
+    );
+    for url in [&public, &admin] {
+        // The types that a browser sends without asking the server first.
+        for kind in ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data"] {
+            let request = http().post(url).header("content-type", kind).body(body);
+            let answer = request.bearer_auth(super::TOKEN).send().await.unwrap();
+            assert_eq!(answer.status(), 415, "{kind}");
+            assert_eq!(answer.json::<Value>().await.unwrap()["code"], "BOT-1036");
+        }
+        let request = http().post(url).header("origin", "https://evil.example").body(body);
+        assert_eq!(request.send().await.unwrap().status(), 415, "no type, but from a page");
+        // A name of the page that points to this machine.
+        let request = http().post(url).header("host", "evil.example:8080");
+        let answer = request.json(&json!({"text": "a"})).send().await.unwrap();
+        assert_eq!(answer.status(), 421);
+        assert_eq!(answer.json::<Value>().await.unwrap()["code"], "BOT-1035");
+    }
+    let request = http().post(&public).header("content-type", "application/json; charset=utf-8");
+    assert_eq!(request.body(body).send().await.unwrap().status(), 200);
+    running.shutdown().await;
+
+    let named = botops_serving::ServerSettings {
+        allowed_hosts: vec!["Bots.example".to_owned()],
+        ..settings(false)
+    };
+    let model = model(160, 1, unchanged);
+    let digest = botops_digest::Digest::of(&model.to_bytes());
+    let source = Source::File { model: Box::new(model), digest, name: "support".to_owned() };
+    let running = start(named, source).await.unwrap();
+    let url = format!("http://{}/health", running.address());
+    for (host, status) in [("bots.example", 200), ("localhost:1", 200), ("other.example", 421)] {
+        let answer = http().get(&url).header("host", host).send().await.unwrap();
+        assert_eq!(answer.status(), status, "{host}");
+    }
+    running.shutdown().await;
+}
+
+#[test]
+fn clients_see_the_name_of_a_served_file_and_not_its_path() {
+    let folder = crate::support::Folder::empty();
+    folder.write("private-place/support.botops", super::models()[0].to_bytes());
+    let path = folder.path().join("private-place/support.botops");
+    let arguments = ["serve", path.to_str().unwrap(), "--listen", "127.0.0.1:0"];
+    let mut server = folder.botops(arguments).stderr(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(server.stderr.take().unwrap()).read_line(&mut line).unwrap();
+    let address = line.trim().rsplit("http://").next().unwrap().to_owned();
+    let body = "{\"text\": \"where is my parcel\"}";
+    let mut shown = String::new();
+    for request in [
+        "GET /readiness HTTP/1.0\r\n\r\n".to_owned(),
+        "GET /metrics HTTP/1.0\r\n\r\n".to_owned(),
+        format!("POST /v1/predict HTTP/1.0\r\ncontent-length: {}\r\n\r\n{body}", body.len()),
+    ] {
+        let mut stream = std::net::TcpStream::connect(&address).unwrap();
+        std::io::Write::write_all(&mut stream, request.as_bytes()).unwrap();
+        std::io::Read::read_to_string(&mut stream, &mut shown).unwrap();
+    }
+    server.kill().unwrap();
+    server.wait().unwrap();
+    assert!(shown.contains("\"model\":\"support.botops\""), "{shown}");
+    assert!(!shown.contains("private-place"), "{shown}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_long_method_is_not_repeated() {
+    let (running, _) = serve_file(model(160, 1, unchanged)).await;
+    let method = reqwest::Method::from_bytes("M".repeat(70_000).as_bytes()).unwrap();
+    let url = format!("http://{}/v1/predict", running.address());
+    let answer = http().request(method, url).send().await.unwrap();
+    assert!(answer.status().is_client_error(), "{}", answer.status());
+    assert!(answer.text().await.unwrap().len() < 1_000);
     running.shutdown().await;
 }
 

@@ -149,6 +149,24 @@ pub(super) const ENTRIES: &[Entry] = &[
         explanation: "Outputs do not follow links, because the file behind a link may belong to something else. Name that file itself, or another one. With `--force` the link is replaced by the output, and the file behind it stays as it is. Links to pipes and devices, such as `/dev/stdout`, are allowed.",
     },
     Entry {
+        code: "BOT-1034",
+        kind: Some(FaultKind::Usage),
+        title: "an actor or a reason cannot be kept",
+        explanation: "The audit trail keeps who changed something, and why, for ever. An actor has at most 256 bytes and no control characters; a reason has at most 4,096 bytes, and may have several lines.",
+    },
+    Entry {
+        code: "BOT-1035",
+        kind: Some(FaultKind::Usage),
+        title: "a request names another server",
+        explanation: "The `Host` of the request is not a name of this server. A web page can give its own name the address of your machine, and a browser would then send it your answers. A server that listens on a loopback address accepts addresses and names without a dot, such as `localhost`; `--allow-host` adds a name, such as that of a proxy. HTTP status 421.",
+    },
+    Entry {
+        code: "BOT-1036",
+        kind: Some(FaultKind::Usage),
+        title: "the body of a request is not declared as JSON",
+        explanation: "A browser sends `text/plain` and forms to other web sites without asking them, so any page could call a server on your machine. Send the header `content-type: application/json`; with curl, add `-H 'content-type: application/json'`. HTTP status 415.",
+    },
+    Entry {
         code: "BOT-9001",
         kind: Some(FaultKind::Internal),
         title: "an internal error",

@@ -45,6 +45,9 @@ fn each_value_out_of_range_is_reported_with_its_key() {
     assert!(message.contains("(13h)") && message.contains("(12h)"), "{message}");
     assert_eq!(error(|s| s.steps[1].min_units = Some(0)).0, "steps[1].min_units");
     assert_eq!(error(|s| s.interval = "0s".to_owned()).0, "interval");
+    for short in ["1ms", "9ms", "1us"] {
+        assert_eq!(error(|s| s.interval = short.to_owned()).0, "interval", "{short}");
+    }
     assert_eq!(error(|s| s.stale_after = "5m".to_owned()).0, "stale_after");
     assert_eq!(error(|s| s.shadow.as_mut().unwrap().min_units = 0).0, "shadow.min_units");
     assert_eq!(

@@ -225,6 +225,7 @@ async fn ramping() -> Setup {
         listen: anywhere,
         admin_listen: anywhere,
         admin_token: None,
+        allowed_hosts: Vec::new(),
         environment: "test".to_owned(),
         request_log: RequestLog::Off,
     };

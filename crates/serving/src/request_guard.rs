@@ -1,0 +1,162 @@
+//! Requests that a page of another web site makes a browser send are refused.
+//!
+//! A browser sends such a request without asking the server first if its body is `text/plain` or a form, so a body must be
+//! declared as JSON. A page can also give its own name the address of this machine, so a listener on this machine checks
+//! the name in `Host`.
+
+use crate::{app::App, exchange::Exchange, problem::Problem};
+use axum::{
+    extract::{Request, State},
+    http::{HeaderMap, StatusCode, Uri, header},
+    middleware::Next,
+    response::Response,
+};
+use botops_findings::Fault;
+use std::{
+    collections::BTreeSet,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
+
+/// The checks of a listener.
+pub(super) struct RequestGuard {
+    app: Arc<App>,
+    /// The names with a dot that `Host` may have; `None` for any name.
+    names: Option<BTreeSet<String>>,
+}
+
+impl RequestGuard {
+    /// Makes the checks of the listener at `address`; `allowed` are its further names.
+    ///
+    /// Without allowed names, a listener on another address than a loopback one accepts every name.
+    pub(super) fn new(app: Arc<App>, address: SocketAddr, allowed: &[String]) -> Arc<Self> {
+        let is_checked = address.ip().to_canonical().is_loopback() || !allowed.is_empty();
+        let names = allowed.iter().map(|name| name.to_ascii_lowercase()).collect();
+        Arc::new(Self { app, names: is_checked.then_some(names) })
+    }
+
+    fn check(&self, request: &Request) -> Result<(), Problem> {
+        if let (Some(names), Some(host)) = (&self.names, host(request.headers(), request.uri()))
+            && !is_accepted(&host, names)
+        {
+            let shown = botops_text::display(&host, 80);
+            let fault = Fault::usage("BOT-1035", format!("this server is not `{shown}`"))
+                .hint("use its address, or start it with `--allow-host` and this name");
+            return Err(Problem::new(StatusCode::MISDIRECTED_REQUEST, fault));
+        }
+        if request.method().is_safe() || is_json(request.headers()) {
+            return Ok(());
+        }
+        let fault = Fault::usage("BOT-1036", "the body is not declared as JSON")
+            .hint("send the header `content-type: application/json`");
+        Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, fault))
+    }
+}
+
+/// Checks a request before all others.
+pub(super) async fn guard_request(
+    State(guard): State<Arc<RequestGuard>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    match guard.check(&request) {
+        Ok(()) => next.run(request).await,
+        Err(problem) => Exchange::begin(&guard.app, "unknown").refuse(problem, None),
+    }
+}
+
+/// Returns the host of a request without its port; a `Host` that is not text is no name of this server.
+fn host(headers: &HeaderMap, uri: &Uri) -> Option<String> {
+    let host = match uri.authority() {
+        Some(authority) => authority.as_str().to_owned(),
+        None => String::from_utf8_lossy(headers.get(header::HOST)?.as_bytes()).into_owned(),
+    };
+    let without_port = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => host.as_str(),
+    };
+    Some(without_port.to_ascii_lowercase())
+}
+
+/// Returns whether `host` is an address, a name without a dot such as `localhost`, or one of `names`.
+///
+/// The name of a web site is none of these: it has a dot, and it is no address.
+fn is_accepted(host: &str, names: &BTreeSet<String>) -> bool {
+    let address = host.trim_start_matches('[').trim_end_matches(']');
+    address.parse::<IpAddr>().is_ok()
+        || !host.contains('.')
+        || host.ends_with(".localhost")
+        || names.contains(host)
+}
+
+/// Returns whether the body is declared as JSON. A program may leave the declaration out; a browser, which sends `Origin`,
+/// may not.
+fn is_json(headers: &HeaderMap) -> bool {
+    let Some(kind) = headers.get(header::CONTENT_TYPE) else {
+        return !headers.contains_key(header::ORIGIN);
+    };
+    let kind = kind.to_str().unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    kind == "application/json" || kind.starts_with("application/") && kind.ends_with("+json")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::http::HeaderValue;
+
+    #[test]
+    fn a_host_is_compared_without_its_port_and_case() {
+        let names = BTreeSet::from(["bots.example".to_owned()]);
+        let of = |text: &str| {
+            let value = HeaderValue::from_str(text).unwrap();
+            host(&HeaderMap::from_iter([(header::HOST, value)]), &Uri::from_static("/")).unwrap()
+        };
+        for accepted in [
+            "127.0.0.1:8080",
+            "10.0.0.7",
+            "[::1]:8080",
+            "[::1]",
+            "LOCALHOST:1",
+            "admin.localhost",
+            "botops:8080",
+            "Bots.Example:443",
+            "bots.example",
+        ] {
+            assert!(is_accepted(&of(accepted), &names), "{accepted}");
+        }
+        for other in
+            ["evil.example", "bots.example.evil", "127.0.0.1.evil.example", "evil.example."]
+        {
+            assert!(!is_accepted(&of(other), &names), "{other}");
+        }
+    }
+
+    #[test]
+    fn only_json_is_a_declared_body() {
+        let declared = |kind: Option<&str>, origin: bool| {
+            let mut headers = HeaderMap::new();
+            if let Some(kind) = kind {
+                headers.insert(header::CONTENT_TYPE, HeaderValue::from_str(kind).unwrap());
+            }
+            if origin {
+                headers.insert(header::ORIGIN, HeaderValue::from_static("https://evil.example"));
+            }
+            is_json(&headers)
+        };
+        for json in ["application/json", "Application/JSON; charset=utf-8", "application/x+json"] {
+            assert!(declared(Some(json), true), "{json}");
+        }
+        for other in [
+            "text/plain",
+            "application/x-www-form-urlencoded",
+            "multipart/form-data; boundary=application/json",
+            "text/plain; application/json",
+            "",
+        ] {
+            assert!(!declared(Some(other), false), "{other}");
+        }
+        assert!(declared(None, false));
+        assert!(!declared(None, true), "a page can leave the type out, too");
+    }
+}
