@@ -283,9 +283,13 @@ pub(crate) fn transitions(decision: &Decision) -> String {
 /// Renders the evidence of a rollout.
 pub(crate) fn evidence(decision: &Decision) -> String {
     let rows = decision.evidence.iter().map(|evidence| {
-        let failed = |arm: usize| {
-            let rate = percent(evidence.rates[arm], 1);
-            format!("{} of {} ({rate})", evidence.failures[arm], decision.units[arm])
+        let measured = evidence.measured_of(decision.units);
+        let failed = |arm: usize| match evidence.rates[arm] {
+            Some(rate) => {
+                let rate = percent(rate, 1);
+                format!("{} of {} ({rate})", evidence.failures[arm], measured[arm])
+            }
+            None => "-".to_owned(),
         };
         vec![
             evidence.kind.name().to_owned(),

@@ -67,6 +67,9 @@ pub(super) fn kind(kind: FailureKind) -> &'static str {
 
 /// Returns the color and the text of the finding from the evidence of one kind.
 pub(super) fn finding(evidence: &Evidence) -> (Tone, &'static str) {
+    if evidence.measured.is_some_and(|[primary, canary]| primary == 0 && canary == 0) {
+        return (Tone::Neutral, "unmeasured");
+    }
     if evidence.log_e_rollback >= evidence.log_threshold {
         (Tone::Bad, "worse")
     } else if evidence.log_e_promote >= evidence.log_threshold_promote {
@@ -116,6 +119,8 @@ fn evidence(decision: &Decision) -> String {
         let mut verdict = badge(tone, word);
         if e.policy == GatePolicy::Observe {
             verdict += " <span class=\"quiet nowrap\">observed only</span>";
+        } else if e.policy == GatePolicy::Optional {
+            verdict += " <span class=\"quiet nowrap\">optional</span>";
         }
         let bar = |log_e: f64, threshold: f64, class: &'static str| {
             bounded_bar(log_e, most, &[threshold], if log_e >= threshold { class } else { "bar" })
@@ -123,8 +128,8 @@ fn evidence(decision: &Decision) -> String {
         vec![
             escape(kind(e.kind)),
             verdict,
-            of(e.failures[0], decision.units[0]),
-            of(e.failures[1], decision.units[1]),
+            failed(e, decision, 0),
+            failed(e, decision, 1),
             log_e(e.log_e_rollback),
             bar(e.log_e_rollback, e.log_threshold, "bad-fill"),
             log_e(e.log_e_promote),
@@ -144,11 +149,20 @@ fn evidence(decision: &Decision) -> String {
     let greatest =
         |of: fn(&Evidence) -> f64| decision.evidence.iter().map(of).fold(f64::MIN, f64::max);
     format!(
-        "<p>Failed conversations of each arm. Log e must reach {} for “worse” and {} for “not worse”.</p>{}",
+        "<p>Failed conversations of each arm, of those on which the failure was measured: “wrong” by feedback, \
+         “disagreement” by mirroring. Log e must reach {} for “worse” and {} for “not worse”.</p>{}",
         number(greatest(|e| e.log_threshold)),
         number(greatest(|e| e.log_threshold_promote)),
         table("Evidence by failure", Narrow::Scroll, &columns, rows)
     )
+}
+
+/// Returns the failed share of the conversations on which a kind was measured in `arm`; a dash if there are none.
+fn failed(evidence: &Evidence, decision: &Decision, arm: usize) -> String {
+    match evidence.measured_of(decision.units)[arm] {
+        0 => "–".to_owned(),
+        measured => of(evidence.failures[arm], measured),
+    }
 }
 
 fn log_e(value: f64) -> String {

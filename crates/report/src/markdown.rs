@@ -229,11 +229,19 @@ pub fn drift_markdown(report: &DriftReport) -> String {
 pub fn decision_markdown(decision: &Decision) -> String {
     let (_, word) = outcome(&decision.verdict);
     let rows = decision.evidence.iter().map(|evidence| {
-        let observed = if evidence.policy == GatePolicy::Gate { "" } else { " (observed only)" };
+        let role = match evidence.policy {
+            GatePolicy::Gate => "",
+            GatePolicy::Optional => " (optional)",
+            GatePolicy::Observe => " (observed only)",
+        };
+        let failed = |arm: usize| match evidence.rates[arm] {
+            Some(rate) => format!("{} ({})", count(evidence.failures[arm]), percent(rate)),
+            None => "-".to_owned(),
+        };
         vec![
-            format!("{}{observed}", kind(evidence.kind)),
-            format!("{} ({})", count(evidence.failures[0]), percent(evidence.rates[0])),
-            format!("{} ({})", count(evidence.failures[1]), percent(evidence.rates[1])),
+            format!("{}{role}", kind(evidence.kind)),
+            failed(0),
+            failed(1),
             format!("{:.2} of {:.2}", evidence.log_e_rollback, evidence.log_threshold),
             format!("{:.2} of {:.2}", evidence.log_e_promote, evidence.log_threshold_promote),
             finding(evidence).1.to_owned(),

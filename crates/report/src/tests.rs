@@ -138,7 +138,8 @@ fn decided() -> Decision {
             kind: FailureKind::Fallback,
             policy: GatePolicy::Gate,
             failures: [118, 71],
-            rates: [118.0 / 2_412.0, 71.0 / 611.0],
+            measured: Some([2_412, 611]),
+            rates: [Some(118.0 / 2_412.0), Some(71.0 / 611.0)],
             log_e_rollback: 4.31,
             log_e_promote: -3.2,
             log_threshold: 4.094,
@@ -162,6 +163,25 @@ fn each_side_of_the_evidence_has_its_own_threshold() {
     assert!(says(&decision, "not worse"));
     decision.evidence[0].log_e_promote = 2.9;
     assert!(says(&decision, "undecided"));
+}
+
+#[test]
+fn an_unmeasured_failure_is_a_dash_and_not_zero_percent() {
+    let mut decision = decided();
+    let evidence = &mut decision.evidence[0];
+    (evidence.kind, evidence.failures) = (FailureKind::Wrong, [0, 0]);
+    (evidence.measured, evidence.rates) = (Some([0, 0]), [None, None]);
+    (evidence.log_e_rollback, evidence.log_e_promote) = (0.0, 0.0);
+    let (page, markdown) = (decision_html(&decision), decision_markdown(&decision));
+    assert!(page.contains(">unmeasured</span>"), "{page}");
+    assert!(!page.contains("0 of 2,412") && !page.contains("0 of 0"), "{page}");
+    assert!(markdown.contains("| - | - |") && markdown.contains("| unmeasured |"), "{markdown}");
+    // Disagreement is a share of the mirrored conversations, which only the challenger has.
+    let evidence = &mut decision.evidence[0];
+    (evidence.kind, evidence.failures) = (FailureKind::Disagreement, [0, 3]);
+    (evidence.measured, evidence.rates) = (Some([0, 40]), [None, Some(0.075)]);
+    assert!(decision_html(&decision).contains("3 of 40 (7.5 %)"));
+    assert!(decision_markdown(&decision).contains("| - | 3 (7.5 %) |"));
 }
 
 fn validated() -> Validation {

@@ -1,7 +1,7 @@
 //! One tick: from the state and an observation, at most one decision.
 
 use crate::{
-    judge::PromoteEvidence,
+    judge::{Evidence, PromoteEvidence},
     numbers::{duration, elapsed, percent},
     observation::Observation,
     policy::StepPolicy,
@@ -78,7 +78,7 @@ pub fn advance(rollout: &Rollout, observation: &Observation, now: DateTime<Utc>)
 fn paused_verdict(reason: PauseReason) -> Verdict {
     match reason {
         PauseReason::Requested => Verdict::Hold,
-        PauseReason::NoTraffic => Verdict::Insufficient,
+        PauseReason::NoTraffic | PauseReason::Unmeasured => Verdict::Insufficient,
         PauseReason::Inconclusive => Verdict::Inconclusive,
         PauseReason::SampleRatioMismatch | PauseReason::Stale => Verdict::Invalid,
     }
@@ -101,7 +101,7 @@ impl Stop {
 /// Rolls back on evidence; pauses at weight zero when the split is broken or observations are stale.
 fn guard(next: &Rollout, since: DateTime<Utc>, now: DateTime<Utc>) -> Option<Stop> {
     if let Some(evidence) = next.judge.worse(next.policy.judge()) {
-        let reason = wording::worse(&evidence, next.judge.units());
+        let reason = wording::worse(&evidence, next.judge.units()[1]);
         return Some(Stop {
             phase: Phase::RollingBack { reason: reason.clone() },
             effect: Effect::RollBack,
@@ -216,30 +216,22 @@ fn ramp(
     if time < step.min_time {
         return Transition::undecided(next, Verdict::Hold);
     }
-    let evidence = match step.require {
-        None => Vec::new(),
-        Some(_) => next.judge.promote_evidence(next.policy.judge()),
-    };
-    let missing = evidence.iter().any(|(_, kind)| matches!(kind, PromoteEvidence::Missing(_)));
-    let numbers = wording::promote_evidence(&evidence, next.judge.units());
-    if missing {
+    let evidence = next.judge.promote_evidence(next.policy.judge(), step.min_units);
+    let required = if step.require.is_some() { evidence.as_slice() } else { &[] };
+    if required.iter().any(|(evidence, status)| status.is_waited_for(evidence.policy)) {
         if !late {
             return Transition::undecided(next, Verdict::Hold);
         }
-        let reason = format!(
-            "deadline of {} reached without evidence that the challenger fails less than {} times as often: {numbers}",
-            duration(step.deadline),
-            next.policy.judge().tolerated_risk,
-        );
-        let why = (PauseReason::Inconclusive, Verdict::Inconclusive);
-        return pause(&next, why, reason, now).transition(next, now);
+        return pause_without_evidence(next, &step, required, now);
     }
+    let numbers = wording::promote_evidence(required);
     let mut reason = format!(
-        "step {} of {n_steps} passed: {} conversations on the challenger at {} in {}, nothing worse",
+        "step {} of {n_steps} passed: {} conversations on the challenger at {} in {}, {}",
         index + 1,
         count(units),
         percent(step.weight_percent),
         duration(time),
+        wording::nothing_worse(&evidence),
     );
     if !numbers.is_empty() {
         reason.push_str(&format!(
@@ -253,6 +245,33 @@ fn ramp(
         (Phase::Promoting, Effect::Promote)
     };
     Transition::decided(next, to, Verdict::Pass, reason, now)
+}
+
+/// Pauses a step whose deadline passed without the evidence that it requires; the weight is kept.
+fn pause_without_evidence(
+    next: Rollout,
+    step: &StepPolicy,
+    required: &[(Evidence, PromoteEvidence)],
+    now: DateTime<Utc>,
+) -> Transition {
+    let unmeasured = required.iter().find(|(evidence, status)| {
+        matches!(status, PromoteEvidence::Unmeasured(_)) && status.is_waited_for(evidence.policy)
+    });
+    let mut reason = format!(
+        "deadline of {} reached without evidence that the challenger fails less than {} times as often: {}",
+        duration(step.deadline),
+        next.policy.judge().tolerated_risk,
+        wording::promote_evidence(required),
+    );
+    let why = match unmeasured {
+        Some((evidence, _)) => {
+            let name = evidence.kind.name();
+            reason.push_str(&format!("; if it cannot be measured: `{name}: optional` in the plan"));
+            (PauseReason::Unmeasured, Verdict::Insufficient)
+        }
+        None => (PauseReason::Inconclusive, Verdict::Inconclusive),
+    };
+    pause(&next, why, reason, now).transition(next, now)
 }
 
 /// Pauses a step whose deadline passed with too few conversations; the weight is kept.

@@ -146,7 +146,7 @@ fn promote(next: Rollout, now: DateTime<Utc>) -> Result<Transition> {
         ));
     }
     if let Some(evidence) = next.judge.worse(next.policy.judge()) {
-        let reason = wording::worse(&evidence, next.judge.units());
+        let reason = wording::worse(&evidence, next.judge.units()[1]);
         return Err(Fault::conflict("BOT-6002", format!("`promote` is refused: {reason}"))
             .hint("the next tick rolls back; to roll back now: `botops rollout abort`"));
     }
@@ -165,10 +165,9 @@ fn promote(next: Rollout, now: DateTime<Utc>) -> Result<Transition> {
         return Err(Fault::conflict("BOT-6002", format!("`promote` is refused: {reason}"))
             .hint("fix the cause, then continue with `botops rollout resume`"));
     }
-    let numbers = wording::promote_evidence(
-        &next.judge.promote_evidence(next.policy.judge()),
-        next.judge.units(),
-    );
+    let min_units = next.policy.steps().last().map_or(1, |step| step.min_units);
+    let numbers =
+        wording::promote_evidence(&next.judge.promote_evidence(next.policy.judge(), min_units));
     let reason = format!("promotion requested at {}: {numbers}", percent(next.weight_percent()));
     let to = (Phase::Promoting, Effect::Promote);
     Ok(Transition::decided(next, to, Verdict::Hold, reason, now))

@@ -101,7 +101,7 @@ fn failure_counts(rollout: &Rollout) -> String {
         .evidence()
         .iter()
         .filter(|e| e.failures != [0, 0])
-        .map(|e| format!("`{}` {}", e.kind.name(), comparison(e, rollout.units())))
+        .map(|e| format!("`{}` {}", e.kind.name(), comparison(e)))
         .collect();
     if lines.is_empty() { "no conversation failed".to_owned() } else { lines.join("; ") }
 }

@@ -24,8 +24,18 @@ pub enum FailureKind {
 pub enum GatePolicy {
     /// Evidence that it is worse rolls back, and `promote-evidence` waits for it.
     Gate,
+    /// As `Gate`, but `promote-evidence` does not wait for it while it is unmeasured.
+    Optional,
     /// Counted and reported only.
     Observe,
+}
+
+impl GatePolicy {
+    /// Returns whether evidence on the kind can decide.
+    #[must_use]
+    pub fn gates(self) -> bool {
+        matches!(self, Self::Gate | Self::Optional)
+    }
 }
 
 impl FailureKind {

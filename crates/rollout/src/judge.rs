@@ -20,6 +20,12 @@
 //! decision names each kind that was too rare. With more failures than that but too little evidence, the
 //! step waits until its deadline and pauses as inconclusive; then a person decides.
 //!
+//! **Unmeasured.** Too few failures say something only about conversations on which a failure would have been
+//! seen. `wrong` is measured by feedback and `slow` by a latency bound; every conversation measures `error` and
+//! `fallback`. A kind that was measured on fewer conversations of the challenger than the step requires, or on
+//! none of the primary, is unmeasured: the step waits for it until its deadline and pauses, unless its role is
+//! `optional`.
+//!
 //! **The split.** A separate e-process watches conversations by arm. At [`SRM_ALPHA`] the rollout is
 //! invalid and pauses. When a person resumes it, the split and all failure evidence start over, because
 //! the earlier counts come from a broken split. The largest values so far are kept.
@@ -50,19 +56,24 @@ const SRM_CONCENTRATION: f64 = 100.0;
 /// - a gating kind is too rare to compare, and the step does not wait for it, when it could not have
 ///   shown evidence (with every failure moved to the primary, `log_e_promote` would still be short) and
 ///   shows no harm (its current evidence for worse is below half of `log_threshold`)
+/// - a kind that was measured on too few conversations is unmeasured, and keeps the step waiting unless its
+///   role is `optional`
 /// - any other kind keeps the step waiting until its deadline, when the rollout pauses as inconclusive
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Evidence {
     /// The kind of failure.
     pub kind: FailureKind,
-    /// Whether the kind gates.
+    /// The role of the kind.
     pub policy: GatePolicy,
     /// Failed conversations: `[primary, canary]`.
     pub failures: [u64; 2],
-    /// Failed share of each arm's conversations, in [0, 1]: `[primary, canary]`; 0 without conversations.
+    /// Conversations on which the kind was measured: `[primary, canary]`; `None` in what older versions wrote.
     ///
-    /// Disagreements are a share of the mirrored conversations.
-    pub rates: [f64; 2],
+    /// `wrong` is measured by feedback, `slow` by a latency bound, `disagreement` by mirroring.
+    #[serde(default)]
+    pub measured: Option<[u64; 2]>,
+    /// Failed share of the measured conversations, in [0, 1]: `[primary, canary]`; `None` if there are none.
+    pub rates: [Option<f64>; 2],
     /// Largest log e-value so far for "worse".
     pub log_e_rollback: f64,
     /// Latest log e-value for "risk below the tolerated one".
@@ -95,10 +106,23 @@ pub struct JudgeState {
 struct KindState {
     /// Failed conversations: `[primary, canary]`.
     failures: [u64; 2],
+    /// Conversations on which the kind was measured, if not on every one. `None` in what older versions wrote, which
+    /// counted failures of measured conversations only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    measured: Option<Measured>,
     /// The failures that the e-values are computed from, by weight.
     split: SplitCounts,
     /// The largest log e-value for "worse" so far; at least 0, because an e-process starts at 1.
     max_log_e_rollback: f64,
+}
+
+/// Conversations on which a kind was measured.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+struct Measured {
+    /// All of them: `[primary, canary]`.
+    units: [u64; 2],
+    /// Those since the evidence was last reset: `[primary, canary]`.
+    since_reset: [u64; 2],
 }
 
 /// The state of promote evidence for one gating kind; a number is the log e-value.
@@ -110,6 +134,35 @@ pub(crate) enum PromoteEvidence {
     TooRare,
     /// The log e-value is below its threshold.
     Missing(f64),
+    /// Measured on too few conversations, `[primary, canary]`, to say anything.
+    Unmeasured([u64; 2]),
+}
+
+impl PromoteEvidence {
+    /// Returns whether a step that requires promote evidence waits for a kind of this role.
+    pub(crate) fn is_waited_for(self, policy: GatePolicy) -> bool {
+        match self {
+            Self::Sufficient(_) | Self::TooRare => false,
+            Self::Missing(_) => true,
+            Self::Unmeasured(_) => policy != GatePolicy::Optional,
+        }
+    }
+}
+
+impl Evidence {
+    /// Returns the conversations on which the kind was measured, `[primary, canary]`, of the `units` in each arm.
+    #[must_use]
+    pub fn measured_of(&self, units: [u64; 2]) -> [u64; 2] {
+        self.measured.unwrap_or(units)
+    }
+}
+
+impl KindState {
+    /// Returns the state of `kind` before its first measurement.
+    fn of(kind: FailureKind) -> Self {
+        let in_part = matches!(kind, FailureKind::Wrong | FailureKind::Slow);
+        Self { measured: in_part.then(Measured::default), ..Self::default() }
+    }
 }
 
 impl JudgeState {
@@ -132,9 +185,19 @@ impl JudgeState {
         *canary = canary.saturating_add(observation.canary_units);
         self.shadow_units = self.shadow_units.saturating_add(observation.shadow_units);
         self.split.add(weight, observation.canary_units, observation.primary_units);
+        for measured in &observation.measured {
+            let state =
+                self.kinds.entry(measured.kind).or_insert_with(|| KindState::of(measured.kind));
+            let Some(Measured { units, since_reset }) = &mut state.measured else { continue };
+            for [primary, canary] in [units, since_reset] {
+                *primary = primary.saturating_add(measured.primary);
+                *canary = canary.saturating_add(measured.canary);
+            }
+        }
         let mut changed = Vec::new();
         for failure in &observation.failures {
-            let state = self.kinds.entry(failure.kind).or_default();
+            let state =
+                self.kinds.entry(failure.kind).or_insert_with(|| KindState::of(failure.kind));
             let [primary, canary] = &mut state.failures;
             *primary = primary.saturating_add(failure.primary);
             *canary = canary.saturating_add(failure.canary);
@@ -144,7 +207,7 @@ impl JudgeState {
         changed.sort_unstable();
         changed.dedup();
         for kind in changed {
-            let state = self.kinds.entry(kind).or_default();
+            let Some(state) = self.kinds.get_mut(&kind) else { continue };
             let log_e = nine_decimals(log_e_worse(&state.split, 1.0));
             state.max_log_e_rollback = state.max_log_e_rollback.max(log_e);
         }
@@ -155,6 +218,9 @@ impl JudgeState {
         self.split = SplitCounts::default();
         for state in self.kinds.values_mut() {
             state.split = SplitCounts::default();
+            if let Some(measured) = &mut state.measured {
+                measured.since_reset = [0, 0];
+            }
         }
     }
 
@@ -166,7 +232,37 @@ impl JudgeState {
             .gating()
             .filter(|&kind| log_e(kind) >= threshold)
             .max_by(|&a, &b| log_e(a).total_cmp(&log_e(b)))?;
-        Some(self.evidence_on(kind, GatePolicy::Gate, spec))
+        Some(self.evidence_on(kind, spec.role(kind), spec))
+    }
+
+    /// Returns the conversations on which `kind` was measured: `[primary, canary]`.
+    fn measured(&self, kind: FailureKind) -> [u64; 2] {
+        let state = self.kinds.get(&kind);
+        let units = match (kind, state) {
+            (FailureKind::Disagreement, _) => [0, self.shadow_units],
+            (FailureKind::Error | FailureKind::Fallback, _) => self.units,
+            (FailureKind::Wrong | FailureKind::Slow, None) => [0, 0],
+            (FailureKind::Wrong | FailureKind::Slow, Some(state)) => {
+                state.measured.as_ref().map_or(self.units, |measured| measured.units)
+            }
+        };
+        // A conversation that began between a decision and its routing is no unit, but its failures are counted.
+        let failures = state.map_or([0, 0], |state| state.failures);
+        [units[0].max(failures[0]), units[1].max(failures[1])]
+    }
+
+    /// Returns the conversations that measured `kind` since the evidence was last reset: `[primary, canary]`.
+    fn comparable(&self, kind: FailureKind) -> [u64; 2] {
+        let counted = self.kinds.get(&kind).map(|state| state.measured.as_ref());
+        match (kind, counted) {
+            (FailureKind::Wrong | FailureKind::Slow, Some(Some(measured))) => measured.since_reset,
+            (FailureKind::Wrong | FailureKind::Slow, None) => [0, 0],
+            // Every conversation measures these kinds. At a weight of 100 % there is no primary to compare with.
+            _ => {
+                let [canary, primary] = self.split.totals();
+                [primary, if canary == 0 { 0 } else { self.units[1] }]
+            }
+        }
     }
 
     /// Returns the log e-value of a broken split and its threshold; `None` below the threshold.
@@ -184,18 +280,25 @@ impl JudgeState {
         [canary, expected.round() as u64, canary.saturating_add(primary)]
     }
 
-    /// Returns the state of promote evidence for each gating kind.
-    pub(crate) fn promote_evidence(&self, spec: &JudgeSpec) -> Vec<(Evidence, PromoteEvidence)> {
+    /// Returns the state of promote evidence for each gating kind in a step that requires `min_units` conversations.
+    pub(crate) fn promote_evidence(
+        &self,
+        spec: &JudgeSpec,
+        min_units: u64,
+    ) -> Vec<(Evidence, PromoteEvidence)> {
         let empty = KindState::default();
         spec.gating()
             .map(|kind| {
                 let state = self.kinds.get(&kind).unwrap_or(&empty);
-                let evidence = self.evidence_on(kind, GatePolicy::Gate, spec);
+                let evidence = self.evidence_on(kind, spec.role(kind), spec);
+                let comparable = self.comparable(kind);
                 let threshold = spec.log_threshold_promote();
                 let best = log_e_better(&state.split.all_on_primary(), spec.tolerated_risk);
                 let harm = log_e_worse(&state.split, 1.0);
                 let status = if evidence.log_e_promote >= threshold {
                     PromoteEvidence::Sufficient(evidence.log_e_promote)
+                } else if comparable[0] == 0 || comparable[1] < min_units {
+                    PromoteEvidence::Unmeasured(comparable)
                 } else if best < threshold && harm < spec.log_threshold_rollback() / 2.0 {
                     PromoteEvidence::TooRare
                 } else {
@@ -218,18 +321,16 @@ impl JudgeState {
     fn evidence_on(&self, kind: FailureKind, policy: GatePolicy, spec: &JudgeSpec) -> Evidence {
         let empty = KindState::default();
         let state = self.kinds.get(&kind).unwrap_or(&empty);
-        let rate = |failures: u64, units: u64| {
-            if units == 0 { 0.0 } else { failures as f64 / units as f64 }
-        };
-        let [primary_units, canary_units] = match kind {
-            FailureKind::Disagreement => [0, self.shadow_units],
-            _ => self.units,
+        let measured = self.measured(kind);
+        let rate = |arm: usize| {
+            (measured[arm] > 0).then(|| state.failures[arm] as f64 / measured[arm] as f64)
         };
         Evidence {
             kind,
             policy,
             failures: state.failures,
-            rates: [rate(state.failures[0], primary_units), rate(state.failures[1], canary_units)],
+            measured: Some(measured),
+            rates: [rate(0), rate(1)],
             log_e_rollback: state.max_log_e_rollback,
             log_e_promote: nine_decimals(log_e_better(&state.split, spec.tolerated_risk)),
             log_threshold: spec.log_threshold_rollback(),

@@ -43,7 +43,7 @@ pub use command::command;
 pub use decision::Decision;
 pub use failure::{FailureKind, GatePolicy};
 pub use judge::{Evidence, JudgeState};
-pub use observation::{FailureCount, Observation};
+pub use observation::{FailureCount, MeasuredCount, Observation};
 pub use policy::{JudgeSpec, Requirement, RolloutPolicy, ShadowPolicy, StepPolicy};
 pub use spec::{RolloutSpec, ShadowSpec, StepSpec};
 pub use state::{Effect, PauseReason, Phase, Rollout, RolloutRequest};

@@ -17,6 +17,17 @@ pub struct FailureCount {
     pub primary: u64,
 }
 
+/// Conversations on which one kind of failure was measured for the first time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MeasuredCount {
+    /// The kind of failure.
+    pub kind: FailureKind,
+    /// Conversations on the challenger.
+    pub canary: u64,
+    /// Conversations on the primary.
+    pub primary: u64,
+}
+
 /// The traffic since the previous tick.
 ///
 /// One unit is one conversation, counted when it begins. A conversation fails at most once per kind.
@@ -30,6 +41,10 @@ pub struct Observation {
     pub shadow_units: u64,
     /// New failures.
     pub failures: Vec<FailureCount>,
+    /// Conversations on which `wrong` (by feedback) or `slow` (by a latency bound) was measured, failed or not. Every
+    /// conversation measures `error` and `fallback`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub measured: Vec<MeasuredCount>,
     /// The time of the observer's latest look, with or without traffic; `None` if it has not looked
     /// since the previous tick.
     ///

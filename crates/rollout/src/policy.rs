@@ -54,7 +54,7 @@ pub struct StepPolicy {
 #[serde(rename_all = "kebab-case")]
 pub enum Requirement {
     /// The relative risk is below the tolerated one, at level alpha, for every gating kind that has
-    /// enough failures to compare (see [`crate::Evidence`]).
+    /// enough failures to compare (see [`crate::Evidence`]). A kind that is unmeasured has no evidence.
     PromoteEvidence,
 }
 
@@ -70,7 +70,8 @@ pub struct JudgeSpec {
     pub alpha: f64,
     /// The relative risk that must be excluded before `promote-evidence` is given.
     pub tolerated_risk: f64,
-    /// The role of each failure kind. By default `error`, `fallback` and `wrong` gate; `slow` and
+    /// The role of each failure kind: `gate`, `optional` (gates, and is not waited for while it is
+    /// unmeasured) or `observe`. By default `error`, `fallback` and `wrong` gate; `slow` and
     /// `disagreement` are only reported.
     pub metrics: BTreeMap<FailureKind, GatePolicy>,
 }
@@ -131,7 +132,12 @@ impl Default for JudgeSpec {
 impl JudgeSpec {
     /// Iterates over the kinds that gate.
     pub(crate) fn gating(&self) -> impl Iterator<Item = FailureKind> + '_ {
-        self.metrics.iter().filter(|(_, gate)| **gate == GatePolicy::Gate).map(|(kind, _)| *kind)
+        self.metrics.iter().filter(|(_, policy)| policy.gates()).map(|(kind, _)| *kind)
+    }
+
+    /// Returns the role of `kind`; a kind that is not named is observed.
+    pub(crate) fn role(&self, kind: FailureKind) -> GatePolicy {
+        self.metrics.get(&kind).copied().unwrap_or(GatePolicy::Observe)
     }
 
     /// Returns the log e-value at which a gating kind rolls back: ln(gating kinds / alpha).

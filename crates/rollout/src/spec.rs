@@ -6,7 +6,7 @@ use crate::{
     rounding::nine_decimals,
 };
 use botops_findings::{Fault, Place, Result};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use std::time::Duration;
 
 /// The shortest time between ticks.
@@ -20,7 +20,8 @@ pub struct RolloutSpec {
     pub shadow: Option<ShadowSpec>,
     /// Steps of rising weight.
     pub steps: Vec<StepSpec>,
-    /// The rules by which evidence is judged.
+    /// The rules by which evidence is judged. A kind that `metrics` leaves out keeps its default role.
+    #[serde(deserialize_with = "with_default_roles")]
     pub judge: JudgeSpec,
     /// The time between ticks, such as `5m`; at least 10 ms.
     pub interval: String,
@@ -57,6 +58,17 @@ pub struct StepSpec {
     pub require: Option<Requirement>,
 }
 
+/// Reads the rules of a judge, in which a kind that is left out has its default role.
+///
+/// A plan that changes the role of `wrong` still gates on `error`. Stored policies are complete and are read as they are.
+fn with_default_roles<'de, D: Deserializer<'de>>(deserializer: D) -> Result<JudgeSpec, D::Error> {
+    let mut judge = JudgeSpec::deserialize(deserializer)?;
+    for (kind, policy) in JudgeSpec::default().metrics {
+        judge.metrics.entry(kind).or_insert(policy);
+    }
+    Ok(judge)
+}
+
 impl Default for RolloutSpec {
     fn default() -> Self {
         let step = |weight, min_time: &str, require| StepSpec {
@@ -90,7 +102,7 @@ impl RolloutSpec {
     /// - an `interval` below 10 ms
     /// - a least time beyond its deadline, least conversations of zero, or `stale_after` within `interval`
     /// - alpha not in (0, 0.5], or tolerated risk not in (1, 16]
-    /// - no failure kind that gates, or `disagreement` gating
+    /// - no failure kind with the role `gate`, or `disagreement` gating
     pub fn check(&self) -> Result<RolloutPolicy> {
         let interval = non_zero_duration("interval", &self.interval)?;
         if interval < SHORTEST_INTERVAL {
@@ -214,11 +226,14 @@ fn checked_judge(spec: &JudgeSpec) -> Result<JudgeSpec> {
         )
         .hint("1.5 promotes once the challenger is shown to fail less than 1.5 times as often"));
     }
-    if spec.gating().next().is_none() {
-        return Err(fault("judge.metrics", "no metric gates: nothing could roll back")
-            .hint("set at least one to `gate`, such as `error: gate`"));
+    if !spec.metrics.values().any(|policy| *policy == GatePolicy::Gate) {
+        return Err(fault(
+            "judge.metrics",
+            "no metric has the role `gate`: nothing would have to be measured",
+        )
+        .hint("set at least one to `gate`, such as `error: gate`"));
     }
-    if spec.metrics.get(&FailureKind::Disagreement) == Some(&GatePolicy::Gate) {
+    if spec.metrics.get(&FailureKind::Disagreement).is_some_and(|policy| policy.gates()) {
         return Err(fault(
             "judge.metrics.disagreement",
             "`disagreement` cannot gate: it is counted in the shadow stage, where traffic is not split",

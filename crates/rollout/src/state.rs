@@ -82,6 +82,8 @@ pub enum PauseReason {
     NoTraffic,
     /// The deadline passed with enough conversations, but without evidence.
     Inconclusive,
+    /// The deadline passed, and a kind whose evidence is required was measured on too few conversations.
+    Unmeasured,
     /// The router did not split traffic as configured.
     SampleRatioMismatch,
     /// Observations are stale; the weight is zero.

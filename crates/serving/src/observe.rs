@@ -2,6 +2,7 @@
 //!
 //! - one unit is one conversation, counted at its first message during a rollout
 //! - a conversation fails at most once per kind, under the weight at which it began
+//! - feedback measures `wrong`: a conversation whose answers nobody judged is neither right nor wrong
 //! - after the weight has changed, later messages of a conversation count for neither arm. At a step
 //!   some conversations move from the primary to the canary and none move back, so counting those
 //!   that stay would hide late failures of the primary. Feedback on earlier answers still counts
@@ -10,7 +11,7 @@
 //!   each. A forgotten conversation that goes on is a new unit; feedback on it is not counted
 
 use botops_labels::OOS;
-use botops_rollout::{Arm, FailureCount, FailureKind, Observation};
+use botops_rollout::{Arm, FailureCount, FailureKind, MeasuredCount, Observation};
 use chrono::{DateTime, Utc};
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
@@ -66,6 +67,8 @@ struct Conversation {
     failed: u8,
     /// Whether the challenger has classified one of its messages.
     shadowed: bool,
+    /// Whether feedback has judged one of its answers.
+    judged: bool,
     /// Whether a message came after the weight had changed: the latest answer is not remembered then.
     outgrown: bool,
     answers: VecDeque<Answer>,
@@ -76,6 +79,8 @@ struct Tally {
     /// `[primary, canary]` by weight in billionths.
     units: BTreeMap<u32, [u64; 2]>,
     failures: BTreeMap<(FailureKind, u32), [u64; 2]>,
+    /// Conversations with feedback: `[primary, canary]`.
+    judged: [u64; 2],
     shadow_units: u64,
 }
 
@@ -141,6 +146,7 @@ impl Observer {
                         weight,
                         failed: 0,
                         shadowed: false,
+                        judged: false,
                         outgrown: false,
                         answers: VecDeque::new(),
                     }
@@ -223,10 +229,16 @@ impl Observer {
             None => conversation.answers.back(),
         };
         let Some(answer) = answer else { return Feedback::Unknown };
+        // A prediction that failed is an error, neither right nor wrong.
+        let Some(predicted) = answer.predicted.as_deref() else { return Feedback::Noted };
         // A fallback is a failure of its own kind, and the right answer to an out-of-scope message.
-        let wrong = !answer.fallback
-            && (truth == OOS || answer.predicted.as_deref().is_some_and(|intent| intent != truth));
+        let wrong = !answer.fallback && (truth == OOS || predicted != truth);
         let arm = conversation.arm;
+        // In shadow, where the weight is zero, the arms are not compared.
+        if conversation.weight > 0 && !conversation.judged {
+            conversation.judged = true;
+            tally.judged[side(arm)] += 1;
+        }
         if wrong && fail(tally, conversation, arm, FailureKind::Wrong) {
             Feedback::Counted
         } else {
@@ -245,6 +257,7 @@ impl Observer {
             let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
             let tally = std::mem::take(&mut shard.tally);
             seen.shadow_units += tally.shadow_units;
+            add(&mut seen.judged, tally.judged);
             for (weight, units) in tally.units {
                 add(seen.units.entry(weight).or_default(), units);
             }
@@ -264,11 +277,18 @@ impl Observer {
                 FailureCount { kind, weight, canary, primary }
             })
             .collect();
+        let [primary, canary] = seen.judged;
+        let measured = (seen.judged != [0, 0]).then_some(MeasuredCount {
+            kind: FailureKind::Wrong,
+            canary,
+            primary,
+        });
         Observation {
             canary_units,
             primary_units,
             shadow_units: seen.shadow_units,
             failures,
+            measured: measured.into_iter().collect(),
             observed_at: Some(now),
         }
     }
@@ -528,9 +548,34 @@ mod tests {
         let failed = Outcome { request: 1, predicted: None, fallback: false, slow: false };
         observer.message("c", Arm::Canary, 0.5, failed);
         assert_eq!(observer.feedback_on_request(1, "a"), Feedback::Noted);
+        assert_eq!(observer.feedback_on_request(1, OOS), Feedback::Noted);
         let seen = drain(&observer, 0.5);
         assert_eq!(count(&seen, FailureKind::Error), [0, 1]);
         assert_eq!(count(&seen, FailureKind::Wrong), [0, 0]);
+        assert!(seen.measured.is_empty(), "{seen:?}");
+    }
+
+    #[test]
+    fn feedback_measures_a_conversation_once_and_silence_does_not() {
+        let observer = Observer::default();
+        for (request, (id, arm)) in
+            [("right", Arm::Primary), ("wrong", Arm::Canary), ("silent", Arm::Canary)]
+                .into_iter()
+                .enumerate()
+        {
+            observer.message(id, arm, 0.5, outcome(request as u64, "a", false));
+        }
+        observer.message("shadow", Arm::Primary, 0.0, outcome(9, "a", false));
+        for _ in 0..2 {
+            observer.feedback_on_conversation("right", "a");
+            observer.feedback_on_conversation("wrong", "b");
+            observer.feedback_on_conversation("shadow", "b");
+        }
+        let seen = drain(&observer, 0.5);
+        let expected = MeasuredCount { kind: FailureKind::Wrong, canary: 1, primary: 1 };
+        assert_eq!(seen.measured, [expected]);
+        assert_eq!(count(&seen, FailureKind::Wrong), [0, 1]);
+        assert!(drain(&observer, 0.5).measured.is_empty(), "once");
     }
 
     #[test]

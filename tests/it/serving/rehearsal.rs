@@ -5,7 +5,7 @@ use super::{corpus, models, registry, serve};
 use botops_digest::Digest;
 use botops_findings::FaultKind;
 use botops_models::IntentModel;
-use botops_rollout::{Decision, FailureKind, Requirement, RolloutSpec, StepSpec};
+use botops_rollout::{Decision, FailureKind, GatePolicy, Requirement, RolloutSpec, StepSpec};
 use botops_serving::{Message, Side, rehearse, replay};
 use botops_stats::random::Random;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -80,7 +80,8 @@ async fn a_worse_challenger_is_rolled_back_with_the_numbers() {
     assert_eq!(decision.verdict, "rolled_back", "{decision:#?}");
     let wrong = decision.evidence.iter().find(|one| one.kind == FailureKind::Wrong).unwrap();
     assert!(wrong.log_e_rollback >= wrong.log_threshold);
-    assert!(wrong.rates[1] > wrong.rates[0] + 0.3, "{:?}", wrong.rates);
+    let [primary, canary] = wrong.rates.map(Option::unwrap);
+    assert!(canary > primary + 0.3, "{:?}", wrong.rates);
     assert!(decision.reason.contains("wrong"), "{}", decision.reason);
     let last = decision.transitions.last().unwrap();
     assert_eq!((last.phase.as_str(), last.weight_percent), ("rolled_back", 0.0));
@@ -98,6 +99,36 @@ async fn a_better_challenger_is_promoted_and_the_same_inputs_give_the_same_bytes
     assert!(decision.transitions[3].at - decision.transitions[2].at >= TimeDelta::hours(6));
     let again = rehearsed(&worse, &good, &messages).await;
     assert_eq!(serde_json::to_vec(&decision).unwrap(), serde_json::to_vec(&again).unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_feedback_is_not_no_failure() {
+    let [good, _, worse] = models();
+    // The challenger is wrong half of the time, and nobody says so.
+    let mut silent = traffic(1_200, 6, 5);
+    silent.iter_mut().for_each(|message| message.truth = None);
+    let decision = rehearsed(&good, &worse, &silent).await;
+    assert_eq!(decision.verdict, "insufficient", "{decision:#?}");
+    for part in ["`wrong` unmeasured: counted on 0 conversations", "`wrong: optional` in the plan"]
+    {
+        assert!(decision.reason.contains(part), "{}", decision.reason);
+    }
+    let on = |decision: &Decision, kind| {
+        decision.evidence.iter().find(|one| one.kind == kind).unwrap().clone()
+    };
+    let wrong = on(&decision, FailureKind::Wrong);
+    assert_eq!((wrong.measured, wrong.rates), (Some([0, 0]), [None, None]));
+    assert_eq!(on(&decision, FailureKind::Fallback).measured, Some(decision.units));
+
+    // A plan may say that feedback is not expected.
+    let mut plan = plan();
+    plan.judge.metrics.insert(FailureKind::Wrong, GatePolicy::Optional);
+    let (champion, challenger) = (side(&good), side(&worse));
+    let decision =
+        rehearse("support", champion, challenger, &plan, &silent, &|_, _| {}).await.unwrap();
+    assert_eq!(decision.verdict, "promoted", "{decision:#?}");
+    assert!(decision.reason.contains("`wrong` unmeasured"), "{}", decision.reason);
+    assert!(!decision.reason.contains("too rare to compare: 0 of 0"), "{}", decision.reason);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -5,6 +5,7 @@ mod plan;
 mod properties;
 mod simulation;
 mod ticks;
+mod unmeasured;
 
 use super::*;
 use botops_digest::Digest;
@@ -75,14 +76,25 @@ fn running(spec: &RolloutSpec) -> Rollout {
     command(&loading.next, &Command::Loaded, start()).unwrap().next
 }
 
-/// Returns an observation, made at `now`, of conversations on both arms.
-fn seen(primary: u64, canary: u64, now: DateTime<Utc>) -> Observation {
+/// Returns an observation, made at `now`, of conversations on both arms, none of them with feedback.
+fn silent(primary: u64, canary: u64, now: DateTime<Utc>) -> Observation {
     Observation {
         canary_units: canary,
         primary_units: primary,
         observed_at: Some(now),
         ..Observation::default()
     }
+}
+
+/// Returns an observation, made at `now`, of conversations on both arms, all of them with feedback.
+fn seen(primary: u64, canary: u64, now: DateTime<Utc>) -> Observation {
+    with_feedback(silent(primary, canary, now), [primary, canary])
+}
+
+/// Returns `observation` with feedback on `[primary, canary]` conversations.
+fn with_feedback(mut observation: Observation, [primary, canary]: [u64; 2]) -> Observation {
+    observation.measured.push(MeasuredCount { kind: FailureKind::Wrong, canary, primary });
+    observation
 }
 
 /// Returns `observation` with failures of `kind` in conversations that began at `weight`.

@@ -66,10 +66,11 @@ fn each_value_out_of_range_is_reported_with_its_key() {
         }
     };
     assert_eq!(error(gate(FailureKind::Wrong, GatePolicy::Observe)).0, "judge.metrics");
-    assert_eq!(
-        error(gate(FailureKind::Disagreement, GatePolicy::Gate)).0,
-        "judge.metrics.disagreement"
-    );
+    // Something has to be measured, or the challenger is compared in nothing.
+    assert_eq!(error(gate(FailureKind::Wrong, GatePolicy::Optional)).0, "judge.metrics");
+    for policy in [GatePolicy::Gate, GatePolicy::Optional] {
+        assert_eq!(error(gate(FailureKind::Disagreement, policy)).0, "judge.metrics.disagreement");
+    }
 }
 
 #[test]
@@ -104,5 +105,21 @@ fn a_plan_is_read_from_yaml() {
     .unwrap();
     assert_eq!(spec.judge.alpha, 0.05);
     assert_eq!(spec.steps[1].require, Some(Requirement::PromoteEvidence));
-    assert_eq!(spec.check().unwrap().judge().gating().collect::<Vec<_>>(), [FailureKind::Wrong]);
+    use FailureKind::{Error, Fallback, Wrong};
+    let gating = |spec: &RolloutSpec| spec.check().unwrap().judge().gating().collect::<Vec<_>>();
+    assert_eq!(gating(&spec), [Error, Fallback, Wrong]);
+    let observed = "judge: { metrics: { error: observe, fallback: observe } }";
+    assert_eq!(gating(&serde_yaml::from_str(observed).unwrap()), [Wrong]);
+}
+
+#[test]
+fn a_plan_that_changes_one_role_keeps_the_others() {
+    let spec: RolloutSpec =
+        serde_yaml::from_str("judge: { metrics: { wrong: optional } }").unwrap();
+    let mut expected = JudgeSpec::default();
+    expected.metrics.insert(FailureKind::Wrong, GatePolicy::Optional);
+    assert_eq!(spec.judge, expected);
+    // The admin API gets the complete plan.
+    let sent: RolloutSpec = serde_json::from_str(&serde_json::to_string(&spec).unwrap()).unwrap();
+    assert_eq!(sent, spec);
 }

@@ -30,17 +30,23 @@ fn failures() -> impl Strategy<Value = Vec<FailureCount>> {
 }
 
 fn event() -> impl Strategy<Value = Event> {
-    let tick = (-30_i64..400, 0_u64..60, 0_u64..200, 0_u64..40, failures(), 0_u8..8).prop_map(
-        |(minutes, canary_units, primary_units, shadow_units, failures, blind)| Event::Tick {
-            minutes,
-            observation: Observation {
-                canary_units,
-                primary_units,
-                shadow_units,
-                failures,
-                observed_at: None,
-            },
-            is_blind: blind == 0,
+    let measured = (kind(), 0_u64..40, 0_u64..40)
+        .prop_map(|(kind, canary, primary)| MeasuredCount { kind, canary, primary });
+    let counts = (failures(), prop::collection::vec(measured, 0..3));
+    let tick = (-30_i64..400, 0_u64..60, 0_u64..200, 0_u64..40, counts, 0_u8..8).prop_map(
+        |(minutes, canary_units, primary_units, shadow_units, (failures, measured), blind)| {
+            Event::Tick {
+                minutes,
+                observation: Observation {
+                    canary_units,
+                    primary_units,
+                    shadow_units,
+                    failures,
+                    measured,
+                    observed_at: None,
+                },
+                is_blind: blind == 0,
+            }
         },
     );
     let request = prop::sample::select(vec![
@@ -64,6 +70,7 @@ fn events() -> impl Strategy<Value = (bool, Vec<Event>)> {
 fn policy_spec(shadow: bool) -> RolloutSpec {
     let mut spec = spec();
     spec.judge.metrics = JudgeSpec::default().metrics;
+    spec.judge.metrics.insert(FailureKind::Slow, GatePolicy::Optional);
     if shadow {
         spec.shadow = Some(ShadowSpec { min_units: 30, deadline: "5h".to_owned() });
     }
@@ -150,7 +157,7 @@ proptest! {
             }
             // A worse challenger never continues to ramp.
             let worse = next.evidence().iter().any(|e| {
-                e.policy == GatePolicy::Gate && e.log_e_rollback >= e.log_threshold
+                e.policy.gates() && e.log_e_rollback >= e.log_threshold
             });
             if worse {
                 let ramps = matches!(next.phase, Phase::Ramping { .. });
@@ -175,7 +182,8 @@ proptest! {
             let Some(transition) = one else { continue };
             for evidence in transition.next.evidence() {
                 prop_assert!(evidence.log_e_rollback.is_finite() && evidence.log_e_promote.is_finite());
-                prop_assert!(evidence.rates.iter().all(|rate| rate.is_finite()));
+                let share = |rate: &Option<f64>| rate.is_none_or(|rate| (0.0..=1.0).contains(&rate));
+                prop_assert!(evidence.rates.iter().all(share), "{:?}", evidence);
             }
             let text = serde_json::to_string(&transition).unwrap();
             let back: Transition = serde_json::from_str(&text).unwrap();

@@ -65,7 +65,7 @@ fn the_promote_path_goes_step_by_step() {
     assert_eq!(
         promoting.reason,
         "step 3 of 3 passed: 240 conversations on the challenger at 50 % in 2h, nothing worse; \
-         less than 1.5 times as often: `wrong` 3 of 315 conversations against 28 of 865, \
+         less than 1.5 times as often: `wrong` 3 of 315 conversations with feedback against 28 of 865, \
          log e 16.131 >= 2.996"
     );
 
@@ -98,7 +98,7 @@ fn a_worse_challenger_is_rolled_back_at_once_with_the_numbers() {
     assert_eq!(back.next.weight(), 0.0);
     assert_eq!(
         back.reason,
-        "`wrong` is worse on the challenger: 4 of 10 conversations against 3 of 190; \
+        "`wrong` is worse on the challenger: 4 of 10 conversations with feedback against 3 of 190; \
          log e 5.736 >= 2.996 after 10 conversations"
     );
     assert_eq!(back.next.phase, Phase::RollingBack { reason: back.reason.clone() });
@@ -111,7 +111,7 @@ fn a_worse_challenger_is_rolled_back_at_once_with_the_numbers() {
     let decision = Decision::new(&over.next, vec![back.record(), over.record()], false);
     assert_eq!((decision.verdict.as_str(), decision.reason), ("rolled_back", back.reason));
     assert_eq!(decision.evidence[0].failures, [3, 4]);
-    assert_eq!(decision.evidence[0].rates, [3.0 / 190.0, 0.4]);
+    assert_eq!(decision.evidence[0].rates, [Some(3.0 / 190.0), Some(0.4)]);
 }
 
 #[test]
@@ -251,8 +251,11 @@ fn a_step_names_kinds_too_rare_to_compare_and_does_not_wait_for_them() {
         assert_eq!(tick.next.phase, Phase::Promoting);
         assert!(tick.reason.contains("`error` too rare to compare: "), "{}", tick.reason);
         assert!(
+            tick.reason.ends_with(
+                "`wrong` too rare to compare: 0 of 150 conversations with feedback against 0 of 150"
+            ),
+            "{}",
             tick.reason
-                .ends_with("`wrong` too rare to compare: 0 of 150 conversations against 0 of 150")
         );
     }
     // Four errors are also few, but all on the challenger they show harm.
@@ -349,7 +352,7 @@ fn shadow_mirrors_and_then_ramps_or_pauses() {
     assert_eq!(tick.next.waiting_for(now), ["10 more conversations"]);
     let disagreement = tick.next.evidence();
     assert_eq!(disagreement[1].kind, FailureKind::Disagreement);
-    assert_eq!(disagreement[1].rates, [0.0, 0.1]);
+    assert_eq!(disagreement[1].rates, [None, Some(0.1)]);
     let done = advance(&tick.next, &mirrored(10, now), now);
     assert_eq!(done.next.phase, Phase::Ramping { step: 0, since: now, units: 0 });
     assert_eq!(done.reason, "50 conversations mirrored");

@@ -8,7 +8,8 @@ use crate::{
 use botops_digest::Digest;
 use botops_findings::{Fault, FaultKind, Result};
 use botops_rollout::{
-    self as rollout, Command, Decision, Effect, Observation, Phase, Transition, TransitionRecord,
+    self as rollout, Command, Decision, Effect, FailureKind, MeasuredCount, Observation, Phase,
+    Transition, TransitionRecord,
 };
 use chrono::{DateTime, Utc};
 use std::{
@@ -222,10 +223,11 @@ impl Canary {
             let transition = unchanged(&active.rollout, unfinished);
             return self.perform(&mut state, transition, now).await.map(|()| true);
         }
-        let seen = merge(
-            std::mem::take(&mut active.unrecorded),
-            self.app.observer.drain(active.rollout.weight(), now),
-        );
+        let mut drained = self.app.observer.drain(active.rollout.weight(), now);
+        if active.slow_bound.is_some() {
+            measure_latency(&mut drained);
+        }
+        let seen = merge(std::mem::take(&mut active.unrecorded), drained);
         let transition = rollout::advance(&active.rollout, &seen, now);
         let decided = transition.is_decided();
         let nothing = Observation { observed_at: seen.observed_at, ..Observation::default() };
@@ -344,12 +346,21 @@ fn history(log: &[Deployment], id: &str) -> Vec<TransitionRecord> {
         .collect()
 }
 
+/// Counts the units of `seen` as measured against the latency bound.
+fn measure_latency(seen: &mut Observation) {
+    let (canary, primary) = (seen.canary_units, seen.primary_units);
+    if canary + primary > 0 {
+        seen.measured.push(MeasuredCount { kind: FailureKind::Slow, canary, primary });
+    }
+}
+
 /// Adds up two observations.
 fn merge(mut before: Observation, after: Observation) -> Observation {
     before.canary_units += after.canary_units;
     before.primary_units += after.primary_units;
     before.shadow_units += after.shadow_units;
     before.failures.extend(after.failures);
+    before.measured.extend(after.measured);
     before.observed_at = before.observed_at.max(after.observed_at);
     before
 }
