@@ -267,17 +267,26 @@ fn decision_text(answer: &Answer, decision: &Decision) -> String {
     text
 }
 
-/// Renders the transitions of a rollout.
+/// Renders the transitions of a rollout; those of a rehearsal have no actors.
 pub(crate) fn transitions(decision: &Decision) -> String {
+    let named = decision.transitions.iter().any(|transition| transition.actor.is_some());
     let rows = decision.transitions.iter().map(|transition| {
-        vec![
-            transition.at.format("%Y-%m-%d %H:%M").to_string(),
+        let mut row = vec![
+            transition.at.format("%Y-%m-%d %H:%M:%S").to_string(),
             transition.phase.replace('_', " "),
             format!("{} %", transition.weight_percent),
             transition.reason.clone(),
-        ]
+        ];
+        if named {
+            row.insert(3, transition.actor.clone().unwrap_or_else(|| "-".to_owned()));
+        }
+        row
     });
-    tables::table(&["when", "phase", "weight", "why"], rows, &[2])
+    let mut header = vec!["when (UTC)", "phase", "weight", "why"];
+    if named {
+        header.insert(3, "who");
+    }
+    tables::table(&header, rows, &[2])
 }
 
 /// Renders the evidence of a rollout.

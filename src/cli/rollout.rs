@@ -7,9 +7,12 @@ use super::{
 use crate::cli::{
     arguments::{model_arg::workspace_model, output_args::ReasonArg},
     session::context::Context,
+    terminal::tables,
 };
 use botops_findings::{Fault, Result};
+use botops_rollout::Phase;
 use botops_serving::RolloutStatus;
+use botops_text::display;
 use clap::Subcommand;
 
 /// Follow and control a rollout on a server
@@ -101,13 +104,47 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     Ok(outcome(&status))
 }
 
+/// Renders both versions, the latest transition and the request, each with its actor and its time.
+fn people_and_times(status: &RolloutStatus) -> String {
+    let rollout = &status.rollout;
+    let (champion, challenger) = match &rollout.versions {
+        Some(versions) => (versions.champion.as_str(), versions.challenger.as_str()),
+        None => ("-", "-"),
+    };
+    let latest = status.decision.transitions.last().and_then(|latest| latest.actor.as_deref());
+    let by = |actor: &str| match actor {
+        "" => String::new(),
+        actor => format!(", by {}", display(actor, 80)),
+    };
+    let why = match rollout.reason.as_str() {
+        "" => String::new(),
+        reason => format!(": {}", display(reason, 200)),
+    };
+    format!(
+        "  champion    {champion} ({})\n  challenger  {challenger} ({})\n  since       {} UTC{}\n  \
+         requested   {} UTC{}{why}\n",
+        rollout.champion.short(),
+        rollout.challenger.short(),
+        tables::time(&rollout.updated_at),
+        by(latest.unwrap_or("")),
+        tables::time(&rollout.started_at),
+        by(&rollout.actor),
+    )
+}
+
 fn outcome(status: &RolloutStatus) -> Outcome {
     let rollout = &status.rollout;
     let phase = rollout.phase.name().replace('_', " ");
+    // A promoted rollout routes nothing any more: its challenger is the champion.
+    let weight = match rollout.phase {
+        Phase::Promoted => 100.0,
+        _ => status.weight_percent,
+    };
     let mut text = format!(
-        "rollout {} of {}: {phase}, {} % on the challenger, revision {}\n",
-        rollout.id, rollout.model, status.weight_percent, rollout.revision
+        "rollout {} of {}: {phase}, {weight} % on the challenger, revision {}\n",
+        rollout.id, rollout.model, rollout.revision
     );
+    text.push_str(&people_and_times(status));
     if !status.decision.reason.is_empty() {
         text.push_str(&format!("  {}\n", status.decision.reason));
     }

@@ -7,7 +7,7 @@ use super::{
     table::{Column, Narrow, table},
     wording::{count, number, of, trimmed},
 };
-use botops_rollout::{Decision, Evidence, FailureKind, GatePolicy};
+use botops_rollout::{Decision, Evidence, FailureKind, GatePolicy, Versions};
 
 /// Returns the page of `decision`.
 #[must_use]
@@ -16,8 +16,14 @@ pub fn decision_html(decision: &Decision) -> String {
     let mut page = Page::new("rollout", &format!("Rollout of {}", decision.model))
         .lead(&verdict(tone, word, &message(&decision.reason, 600)))
         .lead(&facts(&[
-            ("champion", format!("<code>{}</code>", decision.champion.short())),
-            ("challenger", format!("<code>{}</code>", decision.challenger.short())),
+            (
+                "champion",
+                version(decision, |versions| &versions.champion, &decision.champion.short()),
+            ),
+            (
+                "challenger",
+                version(decision, |versions| &versions.challenger, &decision.challenger.short()),
+            ),
             (
                 "conversations",
                 format!(
@@ -40,6 +46,15 @@ pub fn decision_html(decision: &Decision) -> String {
              decide.</p>",
         )
         .render()
+}
+
+/// Returns the reference of a version, if it is known, and its digest.
+fn version(decision: &Decision, name: fn(&Versions) -> &String, short: &str) -> String {
+    let digest = format!("<code>{short}</code>");
+    match &decision.versions {
+        Some(versions) => format!("{} {digest}", quoted(name(versions), 80)),
+        None => digest,
+    }
 }
 
 /// Returns the color and the text of a verdict.
@@ -170,19 +185,28 @@ fn log_e(value: f64) -> String {
 }
 
 fn history(decision: &Decision) -> String {
+    // The transitions of a rehearsal have no actors.
+    let named = decision.transitions.iter().any(|transition| transition.actor.is_some());
     let rows = decision.transitions.iter().map(|transition| {
-        vec![
+        let mut row = vec![
             transition.at.format("%Y-%m-%d %H:%M:%S UTC").to_string(),
             quoted(&transition.phase.replace('_', " "), 40),
             format!("{} %", trimmed(transition.weight_percent)),
             message(&transition.reason, 400),
-        ]
+        ];
+        if named {
+            row.insert(3, quoted(transition.actor.as_deref().unwrap_or("–"), 80));
+        }
+        row
     });
-    let columns = [
+    let mut columns = vec![
         ("time", Column::Plain),
         ("phase", Column::Plain),
         ("weight", Column::Number),
         ("reason", Column::Text),
     ];
+    if named {
+        columns.insert(3, ("actor", Column::Plain));
+    }
     table("History", Narrow::Stack, &columns, rows)
 }

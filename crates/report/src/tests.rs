@@ -7,7 +7,7 @@ use botops_evaluation::{
 };
 use botops_findings::{Finding, Place, Severity};
 use botops_models::Prediction;
-use botops_rollout::{Decision, Evidence, FailureKind, GatePolicy, TransitionRecord};
+use botops_rollout::{Decision, Evidence, FailureKind, GatePolicy, TransitionRecord, Versions};
 use botops_validation::Validation;
 use std::collections::BTreeMap;
 
@@ -124,7 +124,9 @@ fn decided() -> Decision {
         phase: phase.to_owned(),
         weight_percent,
         reason: HOSTILE.to_owned(),
+        actor: Some(HOSTILE.to_owned()),
     };
+    let hostile = || HOSTILE.to_owned();
     Decision {
         schema: "botops.decision/1".to_owned(),
         verdict: "rolled_back".to_owned(),
@@ -132,6 +134,7 @@ fn decided() -> Decision {
         model: HOSTILE.to_owned(),
         champion: Digest::of(b"1"),
         challenger: Digest::of(b"2"),
+        versions: Some(Versions { champion: hostile(), challenger: hostile() }),
         rehearsal: true,
         transitions: vec![transition(0, "ramping", 5.0), transition(3_600, "rolled_back", 0.0)],
         evidence: vec![Evidence {

@@ -3,7 +3,7 @@
 use crate::{
     judge::Evidence,
     numbers::{list, percent},
-    state::{Phase, Rollout},
+    state::{Phase, Rollout, Versions},
     transition::TransitionRecord,
     wording::comparison,
 };
@@ -26,6 +26,9 @@ pub struct Decision {
     pub champion: Digest,
     /// Manifest digest of the challenger.
     pub challenger: Digest,
+    /// The references of both versions; `None` in a rehearsal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub versions: Option<Versions>,
     /// Whether the rollout was rehearsed on recorded traffic, without a server.
     pub rehearsal: bool,
     /// Every transition, oldest first; in a rehearsal, times are those of the recorded traffic.
@@ -87,6 +90,7 @@ impl Decision {
             model: rollout.model.clone(),
             champion: rollout.champion,
             challenger: rollout.challenger,
+            versions: rollout.versions.clone(),
             rehearsal,
             transitions,
             evidence: rollout.evidence(),

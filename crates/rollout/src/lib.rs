@@ -46,7 +46,7 @@ pub use judge::{Evidence, JudgeState};
 pub use observation::{FailureCount, MeasuredCount, Observation};
 pub use policy::{JudgeSpec, Requirement, RolloutPolicy, ShadowPolicy, StepPolicy};
 pub use spec::{RolloutSpec, ShadowSpec, StepSpec};
-pub use state::{Effect, PauseReason, Phase, Rollout, RolloutRequest};
+pub use state::{Effect, PauseReason, Phase, Rollout, RolloutRequest, Versions};
 pub use transition::{Command, Transition, TransitionRecord, Verdict};
 
 #[cfg(test)]

@@ -103,6 +103,9 @@ pub struct Rollout {
     pub champion: Digest,
     /// Manifest digest of the version on trial.
     pub challenger: Digest,
+    /// The references of both versions; `None` in a rehearsal and in what older versions wrote.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub versions: Option<Versions>,
     /// Salt of the traffic split: the rollout's id, so that each rollout draws other conversations first.
     pub salt: String,
     /// The checked plan.
@@ -121,6 +124,15 @@ pub struct Rollout {
     pub actor: String,
     /// The reason given with the request.
     pub reason: String,
+}
+
+/// The references of the two versions of a rollout.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Versions {
+    /// The version that serves, such as `support@1`.
+    pub champion: String,
+    /// The version on trial, such as `support@2`.
+    pub challenger: String,
 }
 
 /// The request for a rollout: the fields of [`Rollout`] that the caller decides.
@@ -221,6 +233,7 @@ impl Rollout {
             model,
             champion,
             challenger,
+            versions: None,
             policy,
             phase: Phase::Pending,
             judge: JudgeState::default(),
@@ -230,6 +243,12 @@ impl Rollout {
             actor,
             reason,
         }
+    }
+
+    /// Names both versions by their references.
+    #[must_use]
+    pub fn with_versions(self, versions: Versions) -> Self {
+        Self { versions: Some(versions), ..self }
     }
 
     /// Returns the challenger's share of conversations, in [0, 1].

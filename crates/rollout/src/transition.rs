@@ -74,6 +74,9 @@ pub struct TransitionRecord {
     pub weight_percent: f64,
     /// The reason.
     pub reason: String,
+    /// The person or program that caused it; `None` in a rehearsal and in what older versions wrote.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub actor: Option<String>,
 }
 
 impl Transition {
@@ -87,6 +90,16 @@ impl Transition {
     #[must_use]
     pub fn record(&self) -> TransitionRecord {
         TransitionRecord::new(&self.next, &self.reason)
+    }
+
+    /// Returns the transition with the reason that a person gave before its own; an empty one changes nothing.
+    #[must_use]
+    pub fn because(mut self, given: &str) -> Self {
+        let given = given.trim();
+        if self.is_decided() && !given.is_empty() {
+            self.reason = format!("{given} ({})", self.reason);
+        }
+        self
     }
 
     /// Returns a transition without a decision.
@@ -123,6 +136,13 @@ impl TransitionRecord {
                 _ => rollout.weight_percent(),
             },
             reason: reason.to_owned(),
+            actor: None,
         }
+    }
+
+    /// Names the person or program that caused the transition.
+    #[must_use]
+    pub fn by(self, actor: &str) -> Self {
+        Self { actor: Some(actor.to_owned()), ..self }
     }
 }

@@ -132,6 +132,16 @@ fn admin_actor() -> String {
     "admin-api".to_owned()
 }
 
+/// Returns the author and the reason of a request, checked before anything acts on them; without a name the author is the
+/// admin API.
+fn requester(actor: &str, reason: &str) -> Result<Requester> {
+    let actor = Some(actor.trim()).filter(|actor| !actor.is_empty());
+    let actor = actor.map_or_else(admin_actor, str::to_owned);
+    let reason = reason.trim().to_owned();
+    botops_registry::check_author(&actor, &reason)?;
+    Ok(Requester { actor, reason })
+}
+
 #[derive(Serialize)]
 struct ArmStatus<'a> {
     /// The version, such as `support@3`.
@@ -236,7 +246,7 @@ async fn start(
         let body = read_body(body)?;
         let request: StartRequest = parse(&body)?;
         let canary = admin.canary()?;
-        let requester = requester(request.actor, request.reason)?;
+        let requester = requester(&request.actor, &request.reason)?;
         if matches!(mode, Mode::Dry) {
             let transition =
                 canary.preview_start(&request.version, request.plan, requester).await?;
@@ -317,17 +327,16 @@ async fn command(
         let body = read_body(body)?;
         let request: CommandRequest =
             if body.is_empty() { CommandRequest::default() } else { parse(&body)? };
-        let actor = if request.actor.is_empty() { admin_actor() } else { request.actor };
-        let requester = requester(actor.clone(), request.reason.clone())?;
+        let requester = requester(&request.actor, &request.reason)?;
         let command = match word.as_str() {
             "pause" => Command::Pause,
             "resume" => Command::Resume,
             "promote" => Command::Promote,
             "rollback" => Command::Abort {
-                reason: if request.reason.is_empty() {
-                    format!("asked for by `{actor}`")
+                reason: if requester.reason.is_empty() {
+                    format!("asked for by `{}`", requester.actor)
                 } else {
-                    format!("asked for by `{actor}`: {}", request.reason)
+                    format!("asked for by `{}`: {}", requester.actor, requester.reason)
                 },
             },
             other => return Err(no_such_path(other)),
@@ -342,7 +351,8 @@ async fn command(
         let if_match = if_match(&headers)?;
         if matches!(mode, Mode::Dry) {
             let transition = canary.preview(&id, &command, if_match).await?;
-            return Ok(exchange.reply(StatusCode::OK, &transition));
+            let given = if word == "rollback" { "" } else { requester.reason.as_str() };
+            return Ok(exchange.reply(StatusCode::OK, &transition.because(given)));
         }
         let (driver, rollout) = (Arc::clone(canary), id.clone());
         run_to_end(async move { driver.command(&rollout, &command, requester, if_match).await })
@@ -365,10 +375,10 @@ async fn roll_back(
         let mode = read_mode(query)?;
         let body = read_body(body)?;
         let request: CommandRequest = parse(&body)?;
-        if request.reason.is_empty() {
+        let requester = requester(&request.actor, &request.reason)?;
+        if requester.reason.is_empty() {
             return Err(Fault::usage("BOT-6013", "a rollback needs a `reason`").into());
         }
-        let requester = requester(request.actor, request.reason)?;
         let driver = Arc::clone(admin.canary()?);
         let restored = run_to_end(async move {
             driver.roll_back_model(request.version.as_deref(), &requester, mode).await
@@ -467,12 +477,6 @@ impl Admin {
     fn canary(&self) -> Result<&Arc<Canary>> {
         self.canary.as_ref().ok_or_else(|| no_rollouts("a server of one file or one version"))
     }
-}
-
-/// Returns the author and the reason of a request, checked before anything acts on them.
-fn requester(actor: String, reason: String) -> Result<Requester> {
-    botops_registry::check_author(&actor, &reason)?;
-    Ok(Requester { actor, reason })
 }
 
 /// Runs `work` to its end, even if the client disconnects before.

@@ -180,7 +180,7 @@ impl Server {
             let status = client.rollout(model, Some(id)).await?;
             for transition in status.decision.transitions.iter().skip(n_shown) {
                 self.printer.say(&format!(
-                    "{}  {} at {} %: {}",
+                    "{} UTC  {} at {} %: {}",
                     transition.at.format("%H:%M:%S"),
                     transition.phase,
                     transition.weight_percent,

@@ -1,6 +1,7 @@
 //! The server over real HTTP: answers, problems, the admin API, swaps, rollouts, rehearsals.
 
 mod admin;
+mod audit;
 mod public;
 mod rehearsal;
 mod rollback;

@@ -11,7 +11,7 @@ use botops_findings::{Fault, Result};
 use botops_registry::Version;
 use botops_rollout::{
     self as rollout, Command, Effect, Phase, Rollout, RolloutRequest, RolloutSpec, Transition,
-    TransitionRecord,
+    TransitionRecord, Versions,
 };
 use chrono::{DateTime, Utc};
 use std::sync::atomic::Ordering;
@@ -98,7 +98,11 @@ impl Canary {
                 reason: requester.reason,
             },
             now,
-        );
+        )
+        .with_versions(Versions {
+            champion: primary.reference.to_string(),
+            challenger: version.reference(),
+        });
         let transition = rollout::advance(&rollout, &no_messages(now), now);
         if matches!(mode, Mode::Dry) {
             return Ok((transition, Started::New));
@@ -131,7 +135,8 @@ impl Canary {
         self.set_slow_bound(active.slow_bound);
         self.app.observer.clear();
         self.aborting.store(false, Ordering::SeqCst);
-        active.transitions.push(TransitionRecord::new(&active.rollout, &active.rollout.reason));
+        let record = TransitionRecord::new(&active.rollout, &active.rollout.reason);
+        active.transitions.push(if self.rehearsal { record } else { record.by(&active.actor) });
         let entry = active.entry(&active.rollout, &active.rollout.reason, now);
         self.source.record(entry).await?;
         let transition = rollout::advance(&active.rollout, &no_messages(now), now);
@@ -171,6 +176,9 @@ impl Canary {
                 check_revision(if_match, active.rollout.revision)?;
             }
             let transition = rollout::command(&active.rollout, command, now)?;
+            // The reason of an abort is part of the command.
+            let given = if abort { "" } else { requester.reason.as_str() };
+            let transition = transition.because(given);
             active.actor.clone_from(&requester.actor);
             self.apply(&mut state, transition, now).await
         }

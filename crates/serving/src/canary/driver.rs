@@ -1,6 +1,6 @@
 //! The driver of a rollout: resumes it, ticks it, and follows the champion when there is none.
 
-use super::state::{Active, State, find, no_messages, unchanged};
+use super::state::{AUTOMATIC, Active, State, find, no_messages, unchanged};
 use crate::{
     app::App,
     version_source::{Deployment, VersionSource},
@@ -93,12 +93,14 @@ impl Canary {
             Ok(challenger) => active.challenger = challenger.map(Arc::new),
             Err(fault) if fault.kind() == FaultKind::Unreachable => return Err(fault),
             Err(fault) => {
+                active.actor = AUTOMATIC.to_owned();
                 let reason = format!("after a restart: {fault}");
                 self.decide(&mut state, active, Command::Abort { reason }, now).await?;
                 return Ok(());
             }
         }
         if moved {
+            active.actor = AUTOMATIC.to_owned();
             let reason = format!("`champion` was moved to {champion} while no server ran");
             self.decide(&mut state, active, Command::Abort { reason }, now).await?;
             return Ok(());
@@ -229,6 +231,7 @@ impl Canary {
         }
         let seen = merge(std::mem::take(&mut active.unrecorded), drained);
         let transition = rollout::advance(&active.rollout, &seen, now);
+        active.actor = AUTOMATIC.to_owned();
         let decided = transition.is_decided();
         let nothing = Observation { observed_at: seen.observed_at, ..Observation::default() };
         if !decided && seen == nothing {
@@ -302,7 +305,9 @@ impl Canary {
         active.rollout = transition.next.clone();
         self.revision.store(active.rollout.revision, Ordering::SeqCst);
         if transition.is_decided() {
-            active.transitions.push(transition.record());
+            let record = transition.record();
+            let record = if self.rehearsal { record } else { record.by(&active.actor) };
+            active.transitions.push(record);
             let message = format!(
                 "{} is {} at {:.1} %: {}",
                 active.rollout.id,
@@ -342,7 +347,9 @@ fn history(log: &[Deployment], id: &str) -> Vec<TransitionRecord> {
     log.iter()
         .filter_map(|deployment| Some((deployment, deployment.rollout.as_ref()?)))
         .filter(|(deployment, rollout)| rollout.id == id && !deployment.reason.is_empty())
-        .map(|(deployment, rollout)| TransitionRecord::new(rollout, &deployment.reason))
+        .map(|(deployment, rollout)| {
+            TransitionRecord::new(rollout, &deployment.reason).by(&deployment.actor)
+        })
         .collect()
 }
 

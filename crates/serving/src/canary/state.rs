@@ -22,11 +22,14 @@ pub(crate) struct Active {
     pub(super) unrecorded: Observation,
     /// Entries of rollbacks that took effect while the store could not record them.
     pub(super) unwritten: Vec<Deployment>,
-    /// The author of its log entries.
+    /// The author of its next log entry: of a command and its effects the person who gave it, else [`AUTOMATIC`].
     pub(super) actor: String,
     /// Whether another server drives it now.
     pub(super) lost: bool,
 }
+
+/// The author of a decision that no person took.
+pub(super) const AUTOMATIC: &str = "botops";
 
 /// The author of a request, and the reason that it gives.
 #[derive(Debug, Clone)]

@@ -41,6 +41,10 @@ struct FlakySource {
     model: Arc<IntentModel>,
     /// The champions so far, the current one last.
     reigns: std::sync::Mutex<Vec<&'static str>>,
+    /// The acts that moved the champion.
+    acts: std::sync::Mutex<Vec<Act>>,
+    /// The number of moves of the champion that fail next.
+    refused: std::sync::Mutex<u32>,
 }
 
 /// The names of all versions.
@@ -105,8 +109,16 @@ impl VersionSource for FlakySource {
         self.written.lock().unwrap().push(deployment);
         Ok(())
     }
-    async fn promote(&self, served: &Served, expected: Digest, _: &Act) -> Result<()> {
+    async fn promote(&self, served: &Served, expected: Digest, act: &Act) -> Result<()> {
         self.answer()?;
+        {
+            let mut refused = self.refused.lock().unwrap();
+            if *refused > 0 {
+                *refused -= 1;
+                return Err(Fault::unreachable("BOT-6031", "the registry is down"));
+            }
+        }
+        self.acts.lock().unwrap().push(act.clone());
         let mut reigns = self.reigns.lock().unwrap();
         let now = Digest::of(reigns.last().unwrap().as_bytes());
         if now != expected && Some(now) != served.manifest {
@@ -161,6 +173,11 @@ struct Setup {
 impl Setup {
     fn fail(&self, failure: Failure) {
         *self.source.failure.lock().unwrap() = failure;
+    }
+
+    /// Lets the next `n` moves of the champion fail.
+    fn fail_promotions(&self, n: u32) {
+        *self.source.refused.lock().unwrap() = n;
     }
 
     fn weight(&self) -> Option<f64> {
@@ -236,6 +253,8 @@ async fn ramping() -> Setup {
         written: std::sync::Mutex::default(),
         model: Arc::new(crate::tests::model()),
         reigns: std::sync::Mutex::new(NAMES[..3].to_vec()),
+        acts: std::sync::Mutex::default(),
+        refused: std::sync::Mutex::default(),
     });
     app.slot.set(Arc::new(source.served("champion")), None);
     let canary = Canary::new(Arc::clone(&app), Arc::clone(&source) as _, false);
@@ -437,6 +456,70 @@ async fn a_rollback_ends_when_someone_else_moved_the_champion() {
     assert_eq!(setup.canary.follow().await.unwrap_err().code(), "BOT-6026");
     setup.canary.follow().await.unwrap();
     assert_eq!(setup.serving(), ["older", "older"]);
+}
+
+#[tokio::test]
+async fn every_act_has_its_own_actor_reason_and_effect_in_the_log() {
+    let setup = ramping().await;
+    let act = async |actor: &str, reason: &str, command: Command| {
+        let requester = Requester { actor: actor.to_owned(), reason: reason.to_owned() };
+        setup.canary.command("latest", &command, requester, None).await.unwrap();
+    };
+    act("bob", "lunch", Command::Pause).await;
+    setup.pass(10);
+    act("eve", "back again", Command::Resume).await;
+    setup.converse(0, 25);
+    setup.pass(10);
+    // Nobody asked for this one.
+    assert!(setup.canary.tick().await.unwrap());
+    let written = setup.source.written.lock().unwrap().clone();
+    let acts: Vec<(&str, &str, f64)> = written
+        .iter()
+        .map(|entry| (entry.actor.as_str(), entry.phase.as_str(), entry.weight_percent))
+        .collect();
+    assert_eq!(
+        acts,
+        [
+            ("ada", "pending", 0.0),
+            ("ada", "loading", 0.0),
+            ("ada", "ramping", 50.0),
+            ("bob", "paused", 50.0),
+            ("eve", "ramping", 50.0),
+            ("botops", "promoting", 100.0),
+            ("botops", "promoted", 0.0),
+        ]
+    );
+    assert_eq!(written[3].reason, "lunch (pause requested)");
+    assert_eq!(written[4].reason, "back again (resume requested)");
+    assert!(written[4].at - written[3].at == chrono::TimeDelta::seconds(10), "its own time");
+    let decision = setup.canary.read("latest", |_, decision| decision).await.unwrap();
+    assert_eq!(decision.transitions[3].actor.as_deref(), Some("bob"));
+    // The one who requested the rollout answers for a promotion that nobody else approved.
+    let acts = setup.source.acts.lock().unwrap().clone();
+    assert_eq!((acts[0].actor.as_str(), acts[0].reason.as_str()), ("ada", "rollout r: a test"));
+}
+
+#[tokio::test]
+async fn a_promotion_is_logged_under_the_person_who_approved_it_even_after_a_failure() {
+    let setup = ramping().await;
+    // The log has the approval, then the registry fails; the next tick finishes the promotion.
+    setup.fail_promotions(1);
+    let requester = Requester { actor: "boss".to_owned(), reason: "approve now".to_owned() };
+    setup.canary.command("latest", &Command::Promote, requester, None).await.unwrap_err();
+    setup.canary.tick().await.unwrap();
+    assert_eq!(setup.phase().await, Phase::Promoted);
+    let acts = setup.source.acts.lock().unwrap().clone();
+    assert_eq!(acts.len(), 1);
+    assert_eq!(acts[0].actor, "boss");
+    assert!(
+        acts[0].reason.starts_with("rollout r: approve now (promotion requested at 50 %"),
+        "{}",
+        acts[0].reason
+    );
+    let written = setup.source.written.lock().unwrap().clone();
+    let last: Vec<(&str, &str)> =
+        written[3..].iter().map(|entry| (entry.actor.as_str(), entry.phase.as_str())).collect();
+    assert_eq!(last, [("boss", "promoting"), ("boss", "promoted")]);
 }
 
 #[tokio::test]

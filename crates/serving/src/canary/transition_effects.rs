@@ -2,7 +2,7 @@
 
 use super::{
     driver::Canary,
-    state::{Active, State},
+    state::{AUTOMATIC, Active, State},
 };
 use crate::routing::{Served, Split};
 use botops_findings::{Fault, FaultKind, Result};
@@ -70,9 +70,14 @@ impl Canary {
                 served
             }
         };
+        // The person who approved the promotion, else the one who requested the rollout.
+        let (actor, reason) = match active.transitions.last() {
+            Some(approval) if active.actor != AUTOMATIC => (&active.actor, &approval.reason),
+            _ => (&active.rollout.actor, &active.rollout.reason),
+        };
         let act = Act {
-            actor: active.rollout.actor.clone(),
-            reason: format!("rollout {}: {}", active.rollout.id, active.rollout.reason),
+            actor: actor.clone(),
+            reason: format!("rollout {}: {reason}", active.rollout.id),
             at: now,
         };
         if let Err(fault) = self.source.promote(&challenger, active.rollout.champion, &act).await {
