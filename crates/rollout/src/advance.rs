@@ -25,7 +25,8 @@ use chrono::{DateTime, Utc};
 ///
 /// Only a person ends a pause (or rules 1 to 3 replace it). `Pending` continues to `Loading`; loading,
 /// promoting and rolling back wait for a [`crate::Command`]; a terminal phase is returned unchanged. A
-/// `now` before the latest transition counts as the time of that transition.
+/// `now` before the latest transition counts as the time of that transition. The caller measures `now` on a clock that
+/// does not jump, and reports a jump of the wall clock with [`crate::clock_jumped`].
 #[must_use]
 pub fn advance(rollout: &Rollout, observation: &Observation, now: DateTime<Utc>) -> Transition {
     let now = now.max(rollout.updated_at);
@@ -80,7 +81,9 @@ fn paused_verdict(reason: PauseReason) -> Verdict {
         PauseReason::Requested => Verdict::Hold,
         PauseReason::NoTraffic | PauseReason::Unmeasured => Verdict::Insufficient,
         PauseReason::Inconclusive => Verdict::Inconclusive,
-        PauseReason::SampleRatioMismatch | PauseReason::Stale => Verdict::Invalid,
+        PauseReason::SampleRatioMismatch | PauseReason::Stale | PauseReason::ClockJump => {
+            Verdict::Invalid
+        }
     }
 }
 

@@ -27,7 +27,7 @@ use chrono::{DateTime, Utc};
 ///
 /// Resuming after a sample-ratio mismatch clears the split counts and all evidence, because they come
 /// from a broken split. `Promote` is refused when a gating kind is worse or the pause is invalid
-/// (sample-ratio mismatch, stale).
+/// (sample-ratio mismatch, stale, a jump of the clock).
 ///
 /// # Errors
 /// `BOT-6002` (exit 5) when the phase does not allow the command; the message names the phase and the
@@ -159,6 +159,9 @@ fn promote(next: Rollout, now: DateTime<Utc>) -> Result<Transition> {
         (Phase::Paused { reason: PauseReason::SampleRatioMismatch, .. }, _) => {
             Some("the split was not as configured".to_owned())
         }
+        (Phase::Paused { reason: PauseReason::ClockJump, .. }, _) => {
+            Some("the clock jumped".to_owned())
+        }
         _ => None,
     };
     if let Some(reason) = reason {
@@ -206,7 +209,10 @@ fn allowed(phase: &Phase) -> &'static [&'static str] {
     match phase {
         Phase::Shadow { .. } => &["pause", "abort"],
         Phase::Ramping { .. } => &["pause", "promote", "abort"],
-        Phase::Paused { reason: PauseReason::SampleRatioMismatch | PauseReason::Stale, .. }
+        Phase::Paused {
+            reason: PauseReason::SampleRatioMismatch | PauseReason::Stale | PauseReason::ClockJump,
+            ..
+        }
         | Phase::Paused { step: None, .. } => &["resume", "abort"],
         Phase::Paused { .. } => &["resume", "promote", "abort"],
         Phase::Pending | Phase::Loading | Phase::Promoting | Phase::RollingBack { .. } => {

@@ -213,6 +213,11 @@ impl JudgeState {
         }
     }
 
+    /// Forgets when the observer looked, because the clock jumped.
+    pub(crate) fn forget_time(&mut self) {
+        self.observed_at = None;
+    }
+
     /// Clears the split counts and the evidence, after a broken split was repaired.
     pub(crate) fn reset_evidence(&mut self) {
         self.split = SplitCounts::default();

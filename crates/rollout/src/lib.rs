@@ -24,6 +24,7 @@
 
 mod advance;
 mod assignment;
+mod clock_jump;
 mod command;
 mod decision;
 mod failure;
@@ -39,6 +40,7 @@ mod wording;
 
 pub use advance::advance;
 pub use assignment::{Arm, assign};
+pub use clock_jump::clock_jumped;
 pub use command::command;
 pub use decision::Decision;
 pub use failure::{FailureKind, GatePolicy};

@@ -88,6 +88,8 @@ pub enum PauseReason {
     SampleRatioMismatch,
     /// Observations are stale; the weight is zero.
     Stale,
+    /// The wall clock jumped while the server ran, or was set back while none ran; the weight is zero.
+    ClockJump,
 }
 
 /// A rollout as stored after every transition: the whole state, including the judge's.

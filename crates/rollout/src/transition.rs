@@ -18,7 +18,7 @@ pub enum Verdict {
     Insufficient,
     /// Enough conversations, but no evidence by the deadline.
     Inconclusive,
-    /// The split is not as configured, or observations are stale.
+    /// The split is not as configured, observations are stale, or the clock jumped.
     Invalid,
 }
 

@@ -44,7 +44,8 @@ fn settings(admin: bool) -> ServerSettings {
 
 async fn serve(model: IntentModel) -> (Arc<App>, Running) {
     let settings = settings(false);
-    let app = new_app("support", &settings, Arc::new(WallClock), shadow::CAPACITY).unwrap();
+    let app =
+        new_app("support", &settings, Arc::new(WallClock::start()), shadow::CAPACITY).unwrap();
     let digest = Digest::of(b"model");
     let served = Served::prepare(Arc::new(model), digest, "support@1".to_owned(), None, None);
     app.slot.set(Arc::new(served.unwrap()), None);

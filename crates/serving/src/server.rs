@@ -80,7 +80,7 @@ pub async fn start(settings: ServerSettings, source: Source) -> Result<Running> 
         Source::Registry { model, .. } => model.clone(),
     };
     let token = settings.admin_token.as_ref().map(AdminToken::new).transpose()?;
-    let app = new_app(&name, &settings, Arc::new(WallClock), shadow::CAPACITY)?;
+    let app = new_app(&name, &settings, Arc::new(WallClock::start()), shadow::CAPACITY)?;
     let public = bind(settings.listen).await?;
     let control = ControlThreads::start()?;
     let guarded = match token {

@@ -36,7 +36,8 @@ fn settings() -> ServerSettings {
 #[tokio::test]
 async fn before_its_model_a_server_is_healthy_and_not_ready() {
     let settings = settings();
-    let app = new_app("support", &settings, Arc::new(WallClock), shadow::CAPACITY).unwrap();
+    let app =
+        new_app("support", &settings, Arc::new(WallClock::start()), shadow::CAPACITY).unwrap();
     let running = listen(app, bind(settings.listen).await.unwrap(), &[]).unwrap();
     let url = |path: &str| format!("http://{}{path}", running.address());
     let client = super::client::http().unwrap();
@@ -69,7 +70,8 @@ fn served(name: &str) -> Served {
 /// Starts a server of `primary` and returns it with its state.
 async fn serve(primary: Served) -> (Arc<App>, Running) {
     let settings = settings();
-    let app = new_app("support", &settings, Arc::new(WallClock), shadow::CAPACITY).unwrap();
+    let app =
+        new_app("support", &settings, Arc::new(WallClock::start()), shadow::CAPACITY).unwrap();
     app.slot.set(Arc::new(primary), None);
     let running = listen(Arc::clone(&app), bind(settings.listen).await.unwrap(), &[]).unwrap();
     (app, running)
@@ -208,7 +210,8 @@ impl Write for Written {
 async fn every_request_is_one_json_line_without_the_users_words() {
     let settings = settings();
     let written = Written::default();
-    let mut app = new_app("support", &settings, Arc::new(WallClock), shadow::CAPACITY).unwrap();
+    let mut app =
+        new_app("support", &settings, Arc::new(WallClock::start()), shadow::CAPACITY).unwrap();
     let dropped = app.metrics.dropped.clone();
     Arc::get_mut(&mut app).unwrap().log =
         RequestLogger::to(Box::new(written.clone()), dropped).unwrap();

@@ -62,8 +62,8 @@ async fn an_approval_is_logged_under_the_person_who_gave_it() {
     assert_eq!(reason("paused"), "a customer called (pause requested)");
     assert_eq!(reason("ramping"), "all is well (resume requested)");
     assert!(reason("promoting").starts_with("approve now (promotion requested at 50 %"));
-    let moves = registry.log("support").await.unwrap();
-    let last = moves.last().unwrap();
+    let moves = registry.history("support").await.unwrap();
+    let last = &moves.last().unwrap().payload;
     assert_eq!(last.actor, "boss", "{last:?}");
     assert!(last.reason.contains("approve now"), "{last:?}");
 
@@ -94,8 +94,8 @@ async fn a_decision_of_the_judge_is_not_logged_under_the_last_person_who_acted()
     };
     assert_eq!((actor("ramping"), actor("promoting")), ("bob".to_owned(), "botops".to_owned()));
     // The one who requested the rollout answers for a promotion that nobody else approved.
-    let moves = registry.log("support").await.unwrap();
-    assert_eq!(moves.last().unwrap().actor, "ci");
+    let moves = registry.history("support").await.unwrap();
+    assert_eq!(moves.last().unwrap().payload.actor, "ci");
     let versions = status.rollout.versions.unwrap();
     assert_eq!(
         (versions.champion.as_str(), versions.challenger.as_str()),

@@ -2,6 +2,7 @@
 
 mod admin;
 mod audit;
+mod clock_jumps;
 mod public;
 mod rehearsal;
 mod rollback;

@@ -1,5 +1,6 @@
 //! Rollouts tick by tick, by property and by simulation.
 
+mod clock_jumps;
 mod commands;
 mod plan;
 mod properties;

@@ -57,11 +57,12 @@ impl Canary {
         let mut state = self.state.lock().await;
         if matches!(mode, Mode::Real) {
             self.settle(&mut state).await?;
+            self.pause_after_jump(&mut state).await?;
         }
         let primary = self.primary()?;
         let champion = primary.manifest.expect("a model of a registry has its manifest");
         let version = self.source.find(Some(reference), &champion).await?;
-        let now = self.app.clock.now();
+        let now = self.app.clock.steady();
         if let Some(active) = state.active.as_ref().filter(|active| !active.rollout.is_over()) {
             if active.rollout.challenger == version.manifest_digest {
                 return Ok((unchanged(&active.rollout, Effect::None), Started::Joined));
@@ -118,7 +119,7 @@ impl Canary {
     /// Those of the store.
     pub(crate) async fn launch_rehearsed(&self, rollout: Rollout) -> Result<()> {
         let mut state = self.state.lock().await;
-        let (actor, now) = (rollout.actor.clone(), self.app.clock.now());
+        let (actor, now) = (rollout.actor.clone(), self.app.clock.steady());
         self.launch(&mut state, rollout, actor, now).await
     }
 
@@ -169,13 +170,23 @@ impl Canary {
             self.app.slot.withdraw();
         }
         let mut state = self.state.lock().await;
-        let now = self.app.clock.now();
         let outcome = async {
+            if abort {
+                self.note_jump(&mut state);
+            } else {
+                self.pause_after_jump(&mut state).await?;
+            }
+            let now = self.app.clock.steady();
+            let jump = state.jump;
             let active = find(state.active.as_mut(), id)?;
             if !abort {
                 check_revision(if_match, active.rollout.revision)?;
             }
-            let transition = rollout::command(&active.rollout, command, now)?;
+            let transition = match jump {
+                // An abort needs no pause, but its time is that of the clock after the jump.
+                Some(jump) => rollout::command(&active.rollout.rebased(jump.to), command, now)?,
+                None => rollout::command(&active.rollout, command, now)?,
+            };
             // The reason of an abort is part of the command.
             let given = if abort { "" } else { requester.reason.as_str() };
             let transition = transition.because(given);
@@ -211,7 +222,7 @@ impl Canary {
         let mut state = self.state.lock().await;
         let active = find(state.active.as_mut(), id)?;
         check_revision(if_match, active.rollout.revision)?;
-        rollout::command(&active.rollout, command, self.app.clock.now())
+        rollout::command(&active.rollout, command, self.app.clock.steady())
     }
 }
 

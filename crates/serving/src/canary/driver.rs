@@ -81,7 +81,8 @@ impl Canary {
             state.active = Some(active);
             return Ok(());
         }
-        let now = self.app.clock.now();
+        self.note_setback(&mut state, &mut active);
+        let now = self.app.clock.steady();
         let id = active.rollout.id.clone();
         let moved = champion != active.rollout.champion && champion != active.rollout.challenger;
         let loaded = if moved || matches!(active.rollout.phase, Phase::Pending | Phase::Loading) {
@@ -175,6 +176,7 @@ impl Canary {
     /// Finishes a rollback of the model, then serves the champion of the registry if someone else moved it.
     pub(super) async fn follow(&self) -> Result<()> {
         let mut state = self.state.lock().await;
+        self.note_jump(&mut state);
         self.settle(&mut state).await?;
         drop(state);
         let Some(champion) = self.source.champion().await? else { return Ok(()) };
@@ -219,17 +221,17 @@ impl Canary {
         if !active.is_driven() {
             return Ok(false);
         }
-        let now = self.app.clock.now();
+        if self.pause_after_jump(&mut state).await? {
+            return Ok(true);
+        }
+        let Some(active) = state.active.as_mut() else { return Ok(false) };
+        let now = self.app.clock.steady();
         let unfinished = active.rollout.pending_effect();
         if matches!(unfinished, Effect::Load | Effect::Promote | Effect::RollBack) {
             let transition = unchanged(&active.rollout, unfinished);
             return self.perform(&mut state, transition, now).await.map(|()| true);
         }
-        let mut drained = self.app.observer.drain(active.rollout.weight(), now);
-        if active.slow_bound.is_some() {
-            measure_latency(&mut drained);
-        }
-        let seen = merge(std::mem::take(&mut active.unrecorded), drained);
+        let seen = self.observe(active, now);
         let transition = rollout::advance(&active.rollout, &seen, now);
         active.actor = AUTOMATIC.to_owned();
         let decided = transition.is_decided();
@@ -252,6 +254,15 @@ impl Canary {
             }
         }
         outcome.map(|()| decided)
+    }
+
+    /// Takes the observations since the previous tick, and those that no tick could record.
+    pub(super) fn observe(&self, active: &mut Active, now: DateTime<Utc>) -> Observation {
+        let mut drained = self.app.observer.drain(active.rollout.weight(), now);
+        if active.slow_bound.is_some() {
+            measure_latency(&mut drained);
+        }
+        merge(std::mem::take(&mut active.unrecorded), drained)
     }
 
     /// Records the rollbacks that took effect before they could be recorded.

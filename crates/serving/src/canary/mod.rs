@@ -6,8 +6,9 @@
 //!   step, records the step in the deployment log, then carries it out
 //! - a rollback is the other way round: requests stop reaching the challenger before anything waits
 //! - [`commands`] are those of the admin API, [`rollback`] is that of the model, [`transition_effects`]
-//!   carries out the steps, and [`state`] holds the data of all four
+//!   carries out the steps, [`clock_jumps`] pauses after a jump of the wall clock, and [`state`] holds the data of all four
 
+mod clock_jumps;
 mod commands;
 mod driver;
 mod rollback;

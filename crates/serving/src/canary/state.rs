@@ -1,6 +1,6 @@
 //! The state of the rollout under way, and of a rollback of the model that is not recorded yet.
 
-use crate::{routing::Served, version_source::Deployment};
+use crate::{clock::Jump, routing::Served, version_source::Deployment};
 use botops_digest::Digest;
 use botops_findings::{Fault, Result};
 use botops_registry::Act;
@@ -51,6 +51,8 @@ pub(super) struct State {
     pub(super) rejected: Option<Digest>,
     /// A rollback of the model that took effect and is not recorded completely.
     pub(super) pending: Option<Pending>,
+    /// A jump of the wall clock that the rollout under way has not been paused for yet.
+    pub(super) jump: Option<Jump>,
 }
 
 /// The result of a rollback of the model.
