@@ -73,7 +73,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let promotion = Promotion::of(context, args.timeout)?;
     if args.dry_run && !matches!(promotion, Promotion::Rehearsal(_)) {
         return Err(Fault::usage("BOT-1007", "a server cannot rehearse a promotion")
-            .hint("rehearse it in this process: `--traffic FILE` without `server.admin_url`"));
+            .hint("rehearse it in this process, without `server.admin_url`: `botops promote --dry-run --traffic FILE`"));
     }
     let n_messages = traffic.as_ref().map_or(0, |traffic| traffic.records.len() as u64);
     let bar = progress::bar(&context.printer, "messages", n_messages);
@@ -199,7 +199,13 @@ impl Work<'_> {
                 self.bar.set_position(done);
             },
         };
-        let decision = self.promotion.promote(request).await?;
+        let decision =
+            self.promotion.promote(request).await.map_err(|fault| match fault.code() {
+                "BOT-8005" => {
+                    fault.hint("or name recorded traffic: `botops promote --traffic FILE`")
+                }
+                _ => fault,
+            })?;
         let promoted = decision.verdict == "promoted";
         if promoted && decision.rehearsal && !self.args.dry_run {
             let from = Some(champion.manifest_digest);

@@ -30,6 +30,9 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let plan = Plan::read(&args.pipeline, context.workspace()?.model.value.as_deref())?;
     if args.dry_run {
+        with_services(context, &pipelines::Ignore, |services| {
+            context.wait(pipelines::preflight(&plan, services))?
+        })?;
         let stages = status(&plan, context)?;
         return Ok(Outcome::done(&stages, status_table(&stages)));
     }

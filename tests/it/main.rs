@@ -17,6 +17,7 @@ mod data_splits;
 mod encoder;
 mod faulty;
 mod formats;
+mod hints;
 mod hostile_settings;
 mod hub;
 mod mistakes;

@@ -227,6 +227,83 @@ fn the_first_run_registers_a_baseline_and_promotes_the_challenger_over_it() {
     assert_eq!(champion.unwrap()["number"], 2);
 }
 
+/// Asserts that `run FILE` and `run FILE --dry-run` fail with `code` before the first stage. Returns the document.
+fn refused_before_the_first_stage(workspace: &Workspace, exit: i32, code: &str) -> Value {
+    let before = workspace.tree();
+    let dry = workspace.run(&["--format", "json", "run", "weekly.yaml", "--dry-run"]);
+    let dry_document: Value = serde_json::from_slice(&dry.stdout).unwrap();
+    assert_eq!(dry.status.code(), Some(exit), "{dry_document:#}");
+    let (found, document) = workspace.pipeline("weekly.yaml");
+    assert_eq!(found, exit, "{document:#}");
+    assert_eq!(document["findings"][0]["code"], code, "{document:#}");
+    assert_eq!(document["findings"], dry_document["findings"], "a dry run has the same checks");
+    let changed: Vec<PathBuf> =
+        workspace.tree().into_keys().filter(|path| !before.contains_key(path)).collect();
+    assert!(changed.is_empty(), "{changed:?}");
+    document
+}
+
+#[test]
+fn a_promotion_that_nothing_can_judge_fails_before_the_first_stage() {
+    let workspace = Workspace::tiny();
+    let plan = workspace.read("weekly.yaml");
+    workspace.write("weekly.yaml", &plan.replace("      traffic: data/traffic.jsonl\n", ""));
+    let document = refused_before_the_first_stage(&workspace, 2, "BOT-8005");
+    let finding = &document["findings"][0];
+    assert_eq!(
+        (finding["file"].as_str(), finding["key"].as_str()),
+        (Some("weekly.yaml"), Some("stages.promote.traffic")),
+        "{finding:#}"
+    );
+    let help = finding["help"].as_str().unwrap();
+    assert!(help.contains("`traffic:` in the promote stage"), "{help}");
+    assert!(!help.contains("--traffic"), "`botops run` has no such flag: {help}");
+
+    // The same for traffic that is missing, or is none.
+    workspace.write(
+        "weekly.yaml",
+        &plan.replace("traffic: data/traffic.jsonl", "traffic: data/none.jsonl"),
+    );
+    refused_before_the_first_stage(&workspace, 2, "BOT-1001");
+    workspace.write("data/none.jsonl", "{\"text\": \"when?\"}\n");
+    refused_before_the_first_stage(&workspace, 3, "BOT-2133");
+}
+
+#[test]
+fn a_server_that_cannot_be_asked_fails_the_run_before_the_first_stage() {
+    let workspace = Workspace::tiny();
+    assert_eq!(workspace.pipeline("weekly.yaml").0, 0);
+    // A new record, so that there is something to promote.
+    let mut data = workspace.read("data/utterances.csv");
+    data.push_str("\"my parcel has been in the depot of the carrier since monday, when will it move\",order_status,en,\n");
+    workspace.write("data/utterances.csv", &data);
+    workspace.write(
+        "botops.yaml",
+        "version: 1\nmodel: support\nserver: { admin_url: \"http://127.0.0.1:9\" }\n",
+    );
+    refused_before_the_first_stage(&workspace, 2, "BOT-6030");
+    fs::write(workspace.path().join("token"), "sesame-open-sesame-open-sesame-open").unwrap();
+    workspace.write(
+        "botops.yaml",
+        "version: 1\nmodel: support\nserver: { admin_url: \"http://127.0.0.1:9\", admin_token: \"${file:token}\" }\n",
+    );
+    refused_before_the_first_stage(&workspace, 7, "BOT-6031");
+}
+
+#[test]
+fn a_first_version_is_promoted_without_traffic_and_a_second_run_has_nothing_to_do() {
+    let workspace = Workspace::tiny();
+    let plan = workspace.read("weekly.yaml").replace("      traffic: data/traffic.jsonl\n", "");
+    let from = plan.find("baseline:").unwrap();
+    let to = from + plan[from..].find("stages:").unwrap();
+    workspace.write("weekly.yaml", &format!("{}{}", &plan[..from], &plan[to..]));
+    let (exit, document) = workspace.pipeline("weekly.yaml");
+    assert_eq!(exit, 0, "{document:#}");
+    assert_eq!(outcomes(&document)["promote"], "passed");
+    let (exit, document) = workspace.pipeline("weekly.yaml");
+    assert_eq!((exit, stages_run(&document)), (0, Vec::new()), "{document:#}");
+}
+
 #[test]
 fn a_second_run_skips_everything_and_each_change_reruns_only_what_depends_on_it() {
     let workspace = Workspace::new();

@@ -55,7 +55,7 @@ impl PassedGates {
     pub fn from_evidence(bytes: &[u8], evidence: Digest, model: Digest) -> Result<Self> {
         let refuse = |reason: String| {
             Fault::policy("BOT-3011", format!("the stored evidence is not valid: {reason}"))
-                .hint("judge the model again: `botops gate`, then `botops push`")
+                .hint("judge the model again: `botops gate MODEL DATA --rules FILE`, then `botops push MODEL`")
         };
         let found = Digest::of(bytes);
         if found != evidence {

@@ -15,6 +15,7 @@ mod events;
 mod outcome;
 mod params;
 pub mod plan;
+mod preflight;
 mod record;
 mod run;
 mod services;
@@ -28,10 +29,11 @@ pub use manifest::{Provenance, manifest, read_dialogue, rows, rows_out_of_fold};
 pub use outcome::{RunSummary, StageOutcome, StageSummary};
 pub use params::flatten;
 pub use plan::{Plan, Stage};
+pub use preflight::preflight;
 pub use record::steps;
 pub use resources::{Encoders, Equipment};
 pub use run::{prepare, run};
-pub use services::{Promoter, PromotionRequest, Services};
+pub use services::{Promoter, PromotionRequest, Prospect, Services};
 pub use spec::{
     DriftStage, EvaluateStage, GateStage, OnDrift, PipelineSpec, PromoteStage, PushStage,
     ShellStage, SplitStage, StageSpec, TrainStage, ValidateStage,

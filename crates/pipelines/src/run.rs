@@ -4,7 +4,7 @@ use super::{
     events::Event,
     outcome::{RunSummary, StageOutcome, StageSummary},
     plan::{Plan, Stage},
-    record,
+    preflight, record,
     services::Services,
     spec::StageSpec,
     stages::{self, work::Work},
@@ -23,7 +23,7 @@ use std::{
 ///
 /// # Errors
 /// `BOT-8010` (exit 5) if another run is in progress; the faults of the registry, the clock and the state folder before
-/// the first stage.
+/// the first stage; those of [`super::preflight()`].
 pub async fn run(plan: &Plan, services: &Services<'_>) -> Result<RunSummary> {
     let folder = Folder::new(&services.root, &plan.spec.name);
     let (_lock, stale) = folder.lock()?;
@@ -43,6 +43,7 @@ pub async fn run(plan: &Plan, services: &Services<'_>) -> Result<RunSummary> {
     let started_at = (services.clock)()?;
     let mut work =
         Work { plan, services, folder: &folder, champion, started_at, findings: Vec::new() };
+    preflight::check(&work).await?;
     let mut summary = execute(&mut work).await;
     summary.metrics = record::evaluation(&work).map(|report| report.metrics).unwrap_or_default();
     summary.run = record::record(&work, summary.fault.is_some().then_some(&summary)).await?;

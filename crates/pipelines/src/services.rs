@@ -63,12 +63,30 @@ pub struct PromotionRequest<'a> {
     pub progress: &'a (dyn Fn(u64, u64) + Sync),
 }
 
+/// A promotion that a pipeline will ask for, as far as it is known before the first stage.
+#[derive(Debug, Clone, Copy)]
+pub struct Prospect<'a> {
+    /// The name of the model.
+    pub model: &'a str,
+    /// Whether there is recorded traffic.
+    pub traffic: bool,
+    /// Whether the model has a champion now, which a server serves.
+    pub served: bool,
+}
+
 /// Takes a challenger through its canary.
 pub trait Promoter: Sync {
     /// Returns the identity of the promoter: `rehearsal` or the server's address.
     ///
     /// It is part of the stage's settings, so that another promoter makes the stage stale.
     fn identity(&self) -> String;
+
+    /// Checks that a promotion can be judged, before the run that asks for it. Changes nothing.
+    ///
+    /// # Errors
+    /// `BOT-8005` (exit 2) there is neither a server nor recorded traffic; those of a server that cannot be reached, refuses
+    /// the token, or serves another model.
+    fn check<'a>(&'a self, prospect: Prospect<'a>) -> BoxFuture<'a, Result<()>>;
 
     /// Runs the canary to its verdict. After a rehearsal (`Decision::rehearsal`) the caller moves the alias.
     ///

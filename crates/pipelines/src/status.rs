@@ -65,9 +65,14 @@ pub async fn status(plan: &Plan, services: &Services<'_>) -> Result<Vec<StageSta
         None => None,
     };
     let started_at = (services.clock)()?;
-    let work = Work { plan, services, folder: &folder, champion, started_at, findings: Vec::new() };
+    lines(&Work { plan, services, folder: &folder, champion, started_at, findings: Vec::new() })
+        .await
+}
+
+/// As [`status`], with the state of a run that begins.
+pub(super) async fn lines(work: &Work<'_>) -> Result<Vec<StageStatus>> {
     let mut lines: Vec<StageStatus> = Vec::new();
-    for stage in &plan.stages {
+    for stage in &work.plan.stages {
         let stale_need = stage
             .needs
             .iter()
@@ -75,8 +80,8 @@ pub async fn status(plan: &Plan, services: &Services<'_>) -> Result<Vec<StageSta
         let (state, reason) = match stale_need {
             Some(need) => ("stale", format!("waits for `{need}`")),
             None => {
-                let inputs = inputs(&work, stage).await?;
-                match freshness(&work, stage, &inputs) {
+                let inputs = inputs(work, stage).await?;
+                match freshness(work, stage, &inputs) {
                     Freshness::Current(record) => {
                         ("current", format!("{} ({})", record.result().short(), record.summary))
                     }
@@ -274,18 +279,24 @@ fn file_digest(root: &Path, path: &Path) -> Result<Digest> {
     opened(root, path).map(|(_, digest)| digest)
 }
 
+/// The folder that paths start at, as a hint.
+pub(super) const RELATIVE: &str = "paths in a pipeline are relative to the folder of botops.yaml, or to the current folder without one";
+
+/// Returns the message of a file that cannot be read.
+pub(super) fn unreadable(path: &Path, error: &std::io::Error) -> String {
+    let reason = match error.kind() {
+        std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
+        std::io::ErrorKind::IsADirectory => "it is a directory".to_owned(),
+        _ => error.to_string(),
+    };
+    format!("`{}` cannot be read: {reason}", path.display())
+}
+
 /// Opens the file at `path` below `root` and returns it with the digest of its bytes.
 fn opened(root: &Path, path: &Path) -> Result<(File, Digest)> {
     let full = root.join(path);
     let unreadable = |error: std::io::Error| {
-        let reason = match error.kind() {
-            std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
-            std::io::ErrorKind::IsADirectory => "it is a directory".to_owned(),
-            _ => error.to_string(),
-        };
-        Fault::usage("BOT-1001", format!("`{}` cannot be read: {reason}", path.display()))
-            .file(path)
-            .hint("paths in a pipeline are relative to the folder of botops.yaml, or to the current folder without one")
+        Fault::usage("BOT-1001", unreadable(path, &error)).file(path).hint(RELATIVE)
     };
     let file = File::open(&full).map_err(unreadable)?;
     let digest = Digest::of_reader(&file).map_err(unreadable)?;

@@ -125,5 +125,5 @@ fn refuse_champion(alias: &str, reference: &str) -> Result<()> {
     }
     Err(Fault::policy("BOT-5015", "`champion` moves only by promotion")
         .hint(format!("promote a version: `botops promote {reference}`"))
-        .hint("or go back to the champion before: `botops rollback`"))
+        .hint("or go back to the champion before: `botops rollback --reason TEXT`"))
 }

@@ -45,7 +45,7 @@ impl FromStr for Reference {
                 "BOT-5010",
                 format!("`{text}` is a path, not a version in the registry"),
             )
-            .hint("register the file first: `botops push FILE --model NAME`")
+            .hint("register the file first: `botops push FILE --name NAME`")
             .hint("then name it `NAME@latest`"));
         }
         if !is_name(model) {
@@ -163,7 +163,7 @@ mod tests {
             assert_eq!(read(path), format!("`{path}` is a path, not a version in the registry"));
         }
         let fault = "intents.botops".parse::<Reference>().unwrap_err();
-        assert_eq!(fault.hints()[0], "register the file first: `botops push FILE --model NAME`");
+        assert_eq!(fault.hints()[0], "register the file first: `botops push FILE --name NAME`");
     }
 
     #[test]

@@ -250,7 +250,7 @@ impl Registry {
             None => fault,
         };
         if models.is_empty() {
-            fault.hint(format!("no model is registered yet: `botops push FILE --model {model}`"))
+            fault.hint(format!("no model is registered yet: `botops push FILE --name {model}`"))
         } else {
             fault.hint("see the models: `botops registry list`")
         }

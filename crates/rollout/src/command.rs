@@ -142,13 +142,14 @@ fn promote(next: Rollout, now: DateTime<Utc>) -> Result<Transition> {
             step + 1
         );
         return Err(Fault::conflict("BOT-6002", message).hint(
-            "wait for the last step; continue a paused rollout with `botops rollout resume`",
+            "wait for the last step; continue a paused rollout with `botops rollout resume --reason TEXT`",
         ));
     }
     if let Some(evidence) = next.judge.worse(next.policy.judge()) {
         let reason = wording::worse(&evidence, next.judge.units()[1]);
-        return Err(Fault::conflict("BOT-6002", format!("`promote` is refused: {reason}"))
-            .hint("the next tick rolls back; to roll back now: `botops rollout abort`"));
+        return Err(Fault::conflict("BOT-6002", format!("`promote` is refused: {reason}")).hint(
+            "the next tick rolls back; to roll back now: `botops rollout abort --reason TEXT`",
+        ));
     }
     let broken = next.judge.broken_split();
     let reason = match (&next.phase, broken) {
@@ -166,7 +167,7 @@ fn promote(next: Rollout, now: DateTime<Utc>) -> Result<Transition> {
     };
     if let Some(reason) = reason {
         return Err(Fault::conflict("BOT-6002", format!("`promote` is refused: {reason}"))
-            .hint("fix the cause, then continue with `botops rollout resume`"));
+            .hint("fix the cause, then continue with `botops rollout resume --reason TEXT`"));
     }
     let min_units = next.policy.steps().last().map_or(1, |step| step.min_units);
     let numbers =

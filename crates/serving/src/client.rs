@@ -123,6 +123,18 @@ impl AdminClient {
         of_model(status, model)
     }
 
+    /// Checks that the server serves `model` and takes rollouts.
+    ///
+    /// # Errors
+    /// Those of [`Self::start`]; `BOT-6036` (exit 2) if it serves another model; `BOT-6023` (exit 5) if it has no rollouts.
+    pub async fn check(&self, model: &str) -> Result<()> {
+        self.send::<serde::de::IgnoredAny>(Method::GET, &["models", model], None).await?;
+        match self.rollout(model, None).await {
+            Err(fault) if fault.code() != "BOT-6034" => Err(fault),
+            _ => Ok(()),
+        }
+    }
+
     /// Sends `command`: `pause`, `resume`, `promote` or `rollback`. Returns the status afterwards.
     ///
     /// # Errors

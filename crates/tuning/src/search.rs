@@ -82,7 +82,7 @@ pub async fn search(
         let why = state.found.values().find_map(|entry| entry.failed.clone()).unwrap_or_default();
         Fault::data("BOT-8047", format!("no trial could be trained: {why}"))
             .file(&data.name)
-            .hint("try the configuration of the train stage by itself, with `botops run`")
+            .hint("try the configuration of the train stage by itself, with `botops run PIPELINE`")
     })?;
     let winner = winner_yaml(&report, &plan.upstream.file.display().to_string(), &plan.stage)?;
     let entries: Vec<&Entry> = state.found.values().collect();

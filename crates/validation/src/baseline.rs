@@ -61,7 +61,7 @@ impl Baseline {
             return Err(fault.at(place()).hint(if is_newer {
                 "use a newer botops"
             } else {
-                "name a file that `botops validate --write-baseline` wrote"
+                "name a file that `botops validate DATA --baseline FILE --write-baseline` wrote"
             }));
         }
         serde_json::from_slice(&bytes)

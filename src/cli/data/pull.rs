@@ -37,7 +37,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let reference: SnapshotReference = args.reference.parse()?;
     if reference.file.is_some() {
         return Err(Fault::usage("BOT-5064", "a snapshot is restored as a whole")
-            .hint("to read one file without restoring it, name it: `botops validate` and others accept `name@3:train.csv`")
+            .hint("to read one file without restoring it, name it, as in `botops validate name@3:train.csv`")
             .hint(format!("or restore the whole snapshot: `botops data pull {}`", {
                 let whole = SnapshotReference { file: None, ..reference };
                 whole.to_string()

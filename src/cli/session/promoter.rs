@@ -7,12 +7,12 @@ use crate::cli::Printer;
 use botops_datasets::Traffic;
 use botops_findings::{Fault, Result};
 use botops_http::PlainHttp;
-use botops_pipelines::{Promoter, PromotionRequest};
+use botops_pipelines::{Promoter, PromotionRequest, Prospect};
 use botops_registry::Registry;
 use botops_rollout::{Decision, PauseReason, Phase, RolloutSpec};
 use botops_serving::{self as serving, AdminClient, Message, Side};
 use botops_workspace::{Secret, Workspace};
-use futures::future::{BoxFuture, FutureExt as _};
+use futures::future::{BoxFuture, FutureExt as _, ready};
 use std::time::{Duration, Instant};
 
 /// The way in which a challenger goes through its canary.
@@ -62,6 +62,16 @@ impl Promoter for Promotion {
         }
     }
 
+    fn check<'a>(&'a self, prospect: Prospect<'a>) -> BoxFuture<'a, Result<()>> {
+        match self {
+            Self::Rehearsal(_) if !prospect.traffic => ready(Err(no_traffic())).boxed(),
+            Self::Rehearsal(registry) => {
+                serving::refuse_open_rollout(registry, prospect.model, "rollouts").boxed()
+            }
+            Self::Server(server) => server.check(prospect).boxed(),
+        }
+    }
+
     fn promote<'a>(&'a self, request: PromotionRequest<'a>) -> BoxFuture<'a, Result<Decision>> {
         match self {
             Self::Rehearsal(registry) => rehearse_alone(registry, request).boxed(),
@@ -80,15 +90,17 @@ async fn rehearse_alone(registry: &Registry, request: PromotionRequest<'_>) -> R
     Ok(decision)
 }
 
+/// The fault of a promotion that nothing can judge. The caller knows where recorded traffic is named, and adds that hint.
+fn no_traffic() -> Fault {
+    Fault::usage(
+        "BOT-8005",
+        "a promotion needs a server, or recorded traffic for a rehearsal, and there is neither",
+    )
+    .hint("name a server: `server.admin_url` in botops.yaml, or BOTOPS_ADMIN_URL")
+}
+
 async fn rehearse(request: PromotionRequest<'_>) -> Result<Decision> {
-    let Some(traffic) = request.traffic else {
-        return Err(Fault::usage(
-            "BOT-8005",
-            "a promotion needs a server, or recorded traffic for a rehearsal, and there is neither",
-        )
-        .hint("name recorded traffic: `traffic:` in the promote stage, or `--traffic FILE`")
-        .hint("or name a server: `server.admin_url` in botops.yaml, or BOTOPS_ADMIN_URL"));
-    };
+    let traffic = request.traffic.ok_or_else(no_traffic)?;
     let side = |version: &botops_registry::Version, model| {
         let digest = version.model_digest().ok_or_else(|| {
             Fault::data("BOT-5021", format!("{} has no model file", version.reference()))
@@ -123,6 +135,15 @@ pub(crate) fn messages(traffic: &Traffic) -> Vec<Message> {
 }
 
 impl Server {
+    /// Checks that the server can be asked: its address, the token and, while there is a champion, the model it serves.
+    async fn check(&self, prospect: Prospect<'_>) -> Result<()> {
+        let client = AdminClient::over(self.plain_http, &self.admin_url, self.token.as_ref())?;
+        if !prospect.served {
+            return Ok(());
+        }
+        client.check(prospect.model).await
+    }
+
     async fn promote(&self, request: PromotionRequest<'_>) -> Result<Decision> {
         let client = AdminClient::over(self.plain_http, &self.admin_url, self.token.as_ref())?;
         let model = &request.challenger.model;

@@ -32,7 +32,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         code: "BOT-8005",
         kind: Some(FaultKind::Usage),
         title: "no traffic to judge a promotion on",
-        explanation: "A promotion is judged on the traffic of a server (`server.admin_url`), or on recorded traffic replayed in a rehearsal (`traffic:` of the promote stage, or `--traffic`). Configure one of them.",
+        explanation: "A promotion is judged on the traffic of a server (`server.admin_url`), or on recorded traffic replayed in a rehearsal (`traffic:` of the promote stage, or `--traffic` of `botops promote`). Configure one of them. `botops run` checks this before its first stage.",
     },
     Entry {
         code: "BOT-8010",

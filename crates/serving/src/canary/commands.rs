@@ -71,7 +71,7 @@ impl Canary {
                 "BOT-6032",
                 format!("rollout `{}` of another version is under way", active.rollout.id),
             )
-            .hint("wait for its end, or end it with `botops rollout abort`"));
+            .hint("wait for its end, or end it with `botops rollout abort --reason TEXT`"));
         }
         if let (Some(before), Mode::Real) = (state.active.as_mut(), mode) {
             self.write_waiting(before).await?;

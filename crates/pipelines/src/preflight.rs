@@ -1,0 +1,130 @@
+//! The checks before a run: everything that can be known to make a later stage fail.
+//!
+//! A stage that cannot run fails before the first one starts, so that no version is registered that nothing can promote.
+
+use super::{
+    plan::{Plan, Stage},
+    services::{Prospect, Services},
+    spec::StageSpec,
+    stages::work::Work,
+    state::Folder,
+    status,
+};
+use botops_datasets as datasets;
+use botops_findings::{Fault, Place, Result};
+use botops_registry::CHAMPION;
+use std::path::PathBuf;
+
+/// Checks that each stage of `plan` can run. Changes nothing.
+///
+/// # Errors
+/// `BOT-1001` (exit 2) a file that a stage reads is missing; the faults of recorded traffic that cannot be read; those of
+/// [`super::Promoter::check`] for a promotion that cannot be judged.
+pub async fn preflight(plan: &Plan, services: &Services<'_>) -> Result<()> {
+    let folder = Folder::new(&services.root, &plan.spec.name);
+    let champion = match &plan.model {
+        Some(model) => services.registry.alias(model, CHAMPION).await?,
+        None => None,
+    };
+    let started_at = (services.clock)()?;
+    check(&Work { plan, services, folder: &folder, champion, started_at, findings: Vec::new() })
+        .await
+}
+
+/// As [`preflight`], with the state of a run that begins.
+pub(super) async fn check(work: &Work<'_>) -> Result<()> {
+    for stage in written_by_no_stage(work.plan) {
+        for (key, path) in files(stage) {
+            readable(work, stage, key, &path)?;
+        }
+    }
+    if !work.plan.stages.iter().any(|stage| matches!(stage.spec, Some(StageSpec::Promote(_)))) {
+        return Ok(());
+    }
+    let lines = status::lines(work).await?;
+    for stage in &work.plan.stages {
+        let stale = lines.iter().any(|line| line.stage == stage.name && line.state == "stale");
+        if stale {
+            promotion(work, stage).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Returns the stages before the first shell stage, whose command may write any file that a later stage reads.
+fn written_by_no_stage(plan: &Plan) -> impl Iterator<Item = &Stage> {
+    plan.stages.iter().take_while(|stage| !matches!(stage.spec, Some(StageSpec::Shell(_))))
+}
+
+/// Returns the files that `stage` reads and no stage writes, each with its key.
+fn files(stage: &Stage) -> Vec<(&'static str, PathBuf)> {
+    let Some(spec) = &stage.spec else { return Vec::new() };
+    let named = match spec {
+        StageSpec::Validate(spec) => {
+            vec![("data", Some(&spec.data)), ("expectations", spec.expectations.as_ref())]
+        }
+        StageSpec::Train(spec) => vec![("dialogue", spec.dialogue.as_ref())],
+        StageSpec::Drift(spec) => vec![("current", Some(&spec.current))],
+        StageSpec::Promote(spec) => vec![("traffic", spec.traffic.as_ref())],
+        StageSpec::Split(_)
+        | StageSpec::Evaluate(_)
+        | StageSpec::Gate(_)
+        | StageSpec::Push(_)
+        | StageSpec::Shell(_) => Vec::new(),
+    };
+    named.into_iter().filter_map(|(key, path)| Some((key, path?.clone()))).collect()
+}
+
+/// Checks that the file at `path` can be opened.
+fn readable(work: &Work<'_>, stage: &Stage, key: &str, path: &PathBuf) -> Result<()> {
+    let full = work.services.root.join(path);
+    let opened = std::fs::File::open(&full).and_then(|file| file.metadata());
+    let unreadable = match opened {
+        Ok(metadata) if metadata.is_dir() => std::io::ErrorKind::IsADirectory.into(),
+        Ok(_) => return Ok(()),
+        Err(error) => error,
+    };
+    let message =
+        format!("stage `{}` cannot run: {}", stage.name, status::unreadable(path, &unreadable));
+    Err(Fault::usage("BOT-1001", message)
+        .file(path)
+        .hint(format!("it is `{key}` of the stage in {}", work.plan.file.display()))
+        .hint(status::RELATIVE)
+        .caused_by(unreadable))
+}
+
+/// Checks that a promote stage has traffic to judge a challenger on, and that the traffic can be read.
+///
+/// A first version has no champion to be compared with: its golden self-test promotes it.
+async fn promotion(work: &Work<'_>, stage: &Stage) -> Result<()> {
+    let (Some(StageSpec::Promote(spec)), Some(model)) = (&stage.spec, &work.plan.model) else {
+        return Ok(());
+    };
+    let prospect =
+        Prospect { model, traffic: spec.traffic.is_some(), served: work.champion.is_some() };
+    let compared = work.champion.is_some() || work.plan.spec.baseline.is_some();
+    if compared {
+        work.services.promoter.check(prospect).await.map_err(|fault| named(fault, work, stage))?;
+    }
+    // A shell stage may write the traffic.
+    let written = !written_by_no_stage(work.plan).any(|other| other.name == stage.name);
+    match &spec.traffic {
+        Some(traffic) if compared && !written => {
+            datasets::read_traffic(&work.services.root.join(traffic)).map(|_| ())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Names the promote stage in a fault of its promoter.
+fn named(fault: Fault, work: &Work<'_>, stage: &Stage) -> Fault {
+    if fault.code() != "BOT-8005" {
+        return fault;
+    }
+    let place = Place {
+        file: Some(work.plan.file.display().to_string()),
+        key: Some(format!("stages.{}.traffic", stage.name)),
+        ..Place::default()
+    };
+    fault.at(place).hint("or name recorded traffic: `traffic:` in the promote stage")
+}
