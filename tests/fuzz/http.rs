@@ -30,6 +30,7 @@ static SERVER: LazyLock<(Runtime, Running)> = LazyLock::new(|| {
             admin_listen: anywhere,
             admin_token: None,
             environment: "fuzz".to_owned(),
+            allowed_hosts: Vec::new(),
             request_log: RequestLog::Off,
         };
         start(settings, Source::File { model, digest, name: "fuzz".to_owned() }).await
