@@ -38,6 +38,7 @@ fn settings(admin: bool) -> ServerSettings {
         admin_listen: anywhere,
         admin_token: admin.then(|| Secret::new(TOKEN)),
         environment: "test".to_owned(),
+        allowed_hosts: Vec::new(),
         request_log: RequestLog::Off,
     }
 }
@@ -49,7 +50,7 @@ async fn serve(model: IntentModel) -> (Arc<App>, Running) {
     let digest = Digest::of(b"model");
     let served = Served::prepare(Arc::new(model), digest, "support@1".to_owned(), None, None);
     app.slot.set(Arc::new(served.unwrap()), None);
-    let running = listen(Arc::clone(&app), bind(settings.listen).await.unwrap()).unwrap();
+    let running = listen(Arc::clone(&app), bind(settings.listen).await.unwrap(), &[]).unwrap();
     (app, running)
 }
 
