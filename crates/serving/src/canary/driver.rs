@@ -88,7 +88,7 @@ impl Canary {
         let loaded = if moved || matches!(active.rollout.phase, Phase::Pending | Phase::Loading) {
             Ok(None)
         } else {
-            self.source.load(&active.rollout.challenger).await.map(Some)
+            self.load_challenger(&active.rollout.challenger).await.map(Some)
         };
         match loaded {
             Ok(challenger) => active.challenger = challenger.map(Arc::new),

@@ -63,7 +63,12 @@ impl Canary {
         }
         let done = match (version, &open) {
             (None, Some(_)) => would,
-            _ => self.put_back(target, requester).await?,
+            _ => self.put_back(target, requester).await.map_err(|fault| match &open {
+                Some(open) => {
+                    fault.hint(format!("rollout `{}` of {} has ended", open.id, open.challenger))
+                }
+                None => fault,
+            })?,
         };
         Ok(Restored { ended: open, ..done })
     }

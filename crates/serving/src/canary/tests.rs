@@ -39,6 +39,8 @@ struct FlakySource {
     failure: std::sync::Mutex<Failure>,
     written: std::sync::Mutex<Vec<Deployment>>,
     model: Arc<IntentModel>,
+    /// Whether no version has a gate report.
+    ungated: std::sync::atomic::AtomicBool,
     /// The champions so far, the current one last.
     reigns: std::sync::Mutex<Vec<&'static str>>,
     /// The acts that moved the champion.
@@ -83,7 +85,8 @@ impl FlakySource {
     fn served(&self, name: &str) -> Served {
         let digest = Digest::of(name.as_bytes());
         let model = Arc::clone(&self.model);
-        Served::prepare(model, digest, name.to_owned(), Some(digest), None).unwrap()
+        let version = Some(version(name));
+        Served::prepare(model, digest, name.to_owned(), Some(digest), version).unwrap()
     }
 
     fn answer(&self) -> Result<()> {
@@ -148,7 +151,11 @@ impl VersionSource for FlakySource {
         }
     }
     async fn admit(&self, _: &Version) -> Result<()> {
-        self.answer()
+        self.answer()?;
+        match self.ungated.load(std::sync::atomic::Ordering::SeqCst) {
+            true => Err(Fault::policy("BOT-5017", "it has no gate report")),
+            false => Ok(()),
+        }
     }
     async fn former(&self, name: Option<&str>, current: &Digest) -> Result<Digest> {
         let version = self.find(name, current).await?;
@@ -252,6 +259,7 @@ async fn ramping() -> Setup {
         failure: std::sync::Mutex::new(Failure::None),
         written: std::sync::Mutex::default(),
         model: Arc::new(crate::tests::model()),
+        ungated: false.into(),
         reigns: std::sync::Mutex::new(NAMES[..3].to_vec()),
         acts: std::sync::Mutex::default(),
         refused: std::sync::Mutex::default(),
@@ -712,5 +720,21 @@ async fn a_rollback_that_is_refused_changes_nothing() {
         let fault = setup.roll_back_in(None, mode).await.unwrap_err();
         assert_eq!(fault.code(), "BOT-6024");
         assert_eq!(setup.serving(), ["champion", "champion"]);
+    }
+}
+
+#[tokio::test]
+async fn a_rollout_of_a_version_without_a_gate_report_is_not_resumed() {
+    let setup = ramping().await;
+    let log = setup.source.written.lock().unwrap().clone();
+    for ungated in [false, true] {
+        setup.source.ungated.store(ungated, std::sync::atomic::Ordering::SeqCst);
+        let (app, source) = (Arc::clone(&setup.app), Arc::clone(&setup.source));
+        app.slot.withdraw();
+        let restarted = Canary::new(app, source as _, false);
+        restarted.resume(&log, Digest::of(b"champion")).await.unwrap();
+        let phase = restarted.read("latest", |active, _| active.rollout.phase.name()).await;
+        let expected = if ungated { ("rolled_back", None) } else { ("ramping", Some(0.5)) };
+        assert_eq!((phase.unwrap(), setup.weight()), expected);
     }
 }

@@ -5,6 +5,7 @@ use super::{
     state::{AUTOMATIC, Active, State},
 };
 use crate::routing::{Served, Split};
+use botops_digest::Digest;
 use botops_findings::{Fault, FaultKind, Result};
 use botops_registry::Act;
 use botops_rollout::{self as rollout, Arm, Command, Effect, Transition};
@@ -32,7 +33,7 @@ impl Canary {
                 self.route(active);
                 None
             }
-            Effect::Load => Some(match self.source.load(&active.rollout.challenger).await {
+            Effect::Load => Some(match self.load_challenger(&active.rollout.challenger).await {
                 Ok(served) => {
                     active.challenger = Some(Arc::new(served));
                     Command::Loaded
@@ -54,6 +55,20 @@ impl Canary {
         let active = state.active.as_mut().expect("a transition belongs to a rollout");
         let next = rollout::command(&active.rollout, &report, now)?;
         Box::pin(self.apply(state, next, now)).await
+    }
+
+    /// Loads a challenger that may get traffic.
+    ///
+    /// A rollout that an earlier version of botops began may have one without the evidence for its promotion.
+    ///
+    /// # Errors
+    /// Those of the registry; `BOT-5017` it has no gate report.
+    pub(super) async fn load_challenger(&self, manifest: &Digest) -> Result<Served> {
+        let served = self.source.load(manifest).await?;
+        if let Some(version) = &served.version {
+            self.source.admit(version).await?;
+        }
+        Ok(served)
     }
 
     /// Moves the alias, swaps the model, and checks which model serves.
