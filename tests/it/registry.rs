@@ -544,6 +544,12 @@ async fn a_lost_blob_is_written_again_by_the_next_registration() {
     assert_eq!((done.version.number, done.is_new, done.restored), (1, false, 1));
     assert!(registry.verify(None).await.unwrap().problems.is_empty());
     assert!(!bench.store.has_blob(&own).await.unwrap());
+    // A blob that it does not have is reported.
+    bench.remove(&blob_path(&gate)).await;
+    let (manifest, files) = version("one", false);
+    let fault = registry.register(manifest, files, &act("ci")).await.unwrap_err();
+    assert_eq!((fault.code(), fault.kind()), ("BOT-5004", FaultKind::Internal));
+    assert!(fault.message().contains("`gate.json` of `support@1`"), "{fault}");
 }
 
 #[tokio::test]

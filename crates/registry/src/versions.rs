@@ -95,7 +95,8 @@ impl Registry {
     /// The files of the manifest are sorted by path; a file that is not in `files` must be in the store.
     ///
     /// # Errors
-    /// `BOT-5013` the model has an invalid name (exit 2); `BOT-5019` manifest and files disagree; those of the store.
+    /// `BOT-5013` the model has an invalid name (exit 2); `BOT-5019` manifest and files disagree; `BOT-5004` (exit 1) the
+    /// champion holds the same model, and one of its files is missing and not in `files`; those of the store.
     pub async fn register(
         &self,
         mut manifest: Manifest,
@@ -119,6 +120,7 @@ impl Registry {
             let known: BTreeSet<Digest> = known.chain([version.manifest_digest]).collect();
             blobs.retain(|blob| known.contains(&Digest::of(blob)));
             let restored = self.put_missing(blobs).await?;
+            self.check_files(&version).await?;
             return Ok(Registration { version, is_new: false, restored });
         }
 
@@ -157,6 +159,21 @@ impl Registry {
     pub async fn manifests(&self, model: &str) -> Result<Vec<Digest>> {
         let state = self.state(model).await?.unwrap_or_default();
         Ok(state.versions.iter().map(|version| version.manifest).collect())
+    }
+
+    /// Checks that the store has every file of `version`.
+    async fn check_files(&self, version: &Version) -> Result<()> {
+        for file in &version.manifest.files {
+            if !self.store.has_blob(&file.digest).await? {
+                let reference = version.reference();
+                let message = format!("`{}` of `{reference}` is missing in the store", file.path);
+                return Err(Fault::internal("BOT-5004", message)
+                    .file(self.store.object_url(&blob_path(&file.digest)))
+                    .hint("restore the object from a backup")
+                    .hint("see all problems: `botops registry verify`"));
+            }
+        }
+        Ok(())
     }
 
     /// Stores each blob that is missing. Returns how many were.
