@@ -50,9 +50,9 @@ fn main() {
     let mut cost = |text: &str| {
         [
             seconds(|| _ = black_box(length_within(text, LONGEST))),
-            seconds(|| drop(black_box(model.predict_with(text, &mut scratch)))),
+            seconds(|| _ = black_box(model.predict_with(text, &mut scratch))),
             seconds(|| _ = black_box(detect_language(text))),
-            seconds(|| drop(black_box(dialogue.entities(text)))),
+            seconds(|| _ = black_box(dialogue.entities(text))),
         ]
     };
     let plain: String = PLAIN.chars().cycle().take(LONGEST).collect();
