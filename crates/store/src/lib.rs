@@ -6,16 +6,21 @@
 //! - [`Store::open`] opens a location; [`Store::wrap`] takes any `ObjectStore`
 //! - a **blob** is bytes under their SHA-256 digest: `blobs/sha256/ab/abcd…`
 //! - a **log** ([`Log`]) is a folder of numbered entries; the first writer of the next number wins
+//! - the first write proves that the store supports put-if-absent, and keeps the proof in it ([`Store::identify`])
 //! - unreferenced objects can be listed and removed ([`Store::list`], [`Store::remove`])
 //! - transient failures (5xx, time-outs, a conditional request in flight) are retried for a few seconds; a write whose
 //!   outcome is unknown is read back before its result is returned
 
 mod failure;
+mod identity;
+mod known_logs;
 mod location;
 mod log;
+mod regular_files;
 mod removal;
 mod retries;
 
+pub use known_logs::KnownLogs;
 pub use log::{Appended, Entry, Inspection, Log};
 pub use removal::{SWEEP_PATIENCE, SWEEPS, Stored};
 pub use retries::{Retries, RetryState};
@@ -35,6 +40,8 @@ pub struct Store {
     inner: Arc<dyn ObjectStore>,
     url: String,
     retries: Retries,
+    /// `None` for a wrapped store, which is trusted.
+    guard: Option<Arc<identity::Guard>>,
 }
 
 impl Store {
@@ -48,13 +55,14 @@ impl Store {
     /// `BOT-5001` (exit 2) if the location is neither a path nor a supported URL.
     pub fn open(location: &str, environment: &BTreeMap<String, String>) -> Result<Self> {
         let inner = location::open(location, environment)?;
-        Ok(Self { inner, url: location.to_owned(), retries: Retries::default() })
+        let guard = Some(Arc::new(identity::Guard::new(location::folder(location))));
+        Ok(Self { inner, url: location.to_owned(), retries: Retries::default(), guard })
     }
 
     /// Wraps an object store, for tests and rehearsals; messages name it `url`.
     #[must_use]
     pub fn wrap(inner: Arc<dyn ObjectStore>, url: impl Into<String>) -> Self {
-        Self { inner, url: url.into(), retries: Retries::default() }
+        Self { inner, url: url.into(), retries: Retries::default(), guard: None }
     }
 
     /// Creates a store in memory.
@@ -157,8 +165,14 @@ impl Store {
     /// this call.
     ///
     /// # Errors
-    /// `BOT-5002`, `BOT-5003`.
+    /// `BOT-5002`, `BOT-5003`; those of [`Self::identify`].
     pub async fn create(&self, path: &str, bytes: Bytes) -> Result<bool> {
+        self.identify().await?;
+        self.put_if_absent(path, bytes).await
+    }
+
+    /// Creates an object without looking at the identity of the store.
+    async fn put_if_absent(&self, path: &str, bytes: Bytes) -> Result<bool> {
         let location = self.parse(path)?;
         let mut retry = self.retries.begin();
         let mut uncertain = false;

@@ -1,6 +1,6 @@
 //! Opening an object store at a path or URL.
 
-use super::Retries;
+use super::{Retries, regular_files::RegularFiles};
 use botops_findings::{Fault, Result};
 use botops_text::{display, url_scheme};
 use object_store::{
@@ -91,7 +91,8 @@ fn local(path: &Path, shown: &str) -> Result<Arc<dyn ObjectStore>> {
         refused(format!("`{shown}` cannot be a store: {error}")).caused_by(error)
     })?;
     // Rooted at `/` with a prefix, because a store rooted at the folder needs the folder to exist.
-    Ok(Arc::new(PrefixStore::new(LocalFileSystem::new().with_fsync(true), prefix)))
+    let disk = RegularFiles::new(LocalFileSystem::new().with_fsync(true));
+    Ok(Arc::new(PrefixStore::new(disk, prefix)))
 }
 
 /// Returns `path` as an absolute path without links and `..`; its last components need not exist.

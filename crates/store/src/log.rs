@@ -55,6 +55,8 @@ pub enum Appended<T> {
 pub struct Inspection<T> {
     /// The readable entries, in order.
     pub entries: Vec<Entry<T>>,
+    /// The number of the first of them that are verified: those before the first problem.
+    pub verified: usize,
     /// The problems, in order; empty for an intact log.
     pub problems: Vec<Fault>,
 }
@@ -145,7 +147,7 @@ impl<T: Serialize + DeserializeOwned> Log<T> {
             .try_collect()
             .await?;
 
-        let mut inspection = Inspection { entries: Vec::new(), problems: Vec::new() };
+        let mut inspection = Inspection { entries: Vec::new(), verified: 0, problems: Vec::new() };
         let mut before = match known {
             Some(known) if !stored.is_empty() => {
                 Some((known.seq, Some(self.digest_of(known.seq).await?)))
@@ -154,6 +156,9 @@ impl<T: Serialize + DeserializeOwned> Log<T> {
         };
         for (seq, bytes) in stored {
             let expected = before.map_or(0, |(seq, _)| seq) + 1;
+            if inspection.problems.is_empty() {
+                inspection.verified = inspection.entries.len();
+            }
             if seq != expected {
                 inspection.problems.push(self.missing(expected, seq - 1));
                 before = None;
@@ -170,6 +175,10 @@ impl<T: Serialize + DeserializeOwned> Log<T> {
                     let link_is_known = seq == 1 || matches!(before, Some((_, Some(_))));
                     let previous = before.and_then(|(_, digest)| digest);
                     if link_is_known && entry.previous != previous {
+                        if inspection.problems.is_empty() {
+                            // The entry before may be the forged one.
+                            inspection.verified = inspection.entries.len().saturating_sub(1);
+                        }
                         inspection.problems.push(self.broken(seq));
                     }
                     inspection.entries.push(entry);
@@ -184,6 +193,9 @@ impl<T: Serialize + DeserializeOwned> Log<T> {
         }
         if let Some((seq, Some(digest))) = before {
             self.remember(seq, digest);
+        }
+        if inspection.problems.is_empty() {
+            inspection.verified = inspection.entries.len();
         }
         Ok(inspection)
     }

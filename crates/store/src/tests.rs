@@ -9,7 +9,10 @@ use axum::{
 use botops_findings::FaultKind;
 use std::{
     collections::{BTreeMap, VecDeque},
-    sync::Mutex,
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -32,12 +35,24 @@ struct Bucket {
     objects: Mutex<BTreeMap<String, Bytes>>,
     script: Mutex<VecDeque<Act>>,
     requests: Mutex<Vec<String>>,
+    /// Ignores `If-None-Match`, as some servers do.
+    overwrites: AtomicBool,
 }
+
+/// The proof of a store that was written to before.
+const PROVED: &[u8] = br#"{"id":"0123456789abcdef","schema":"botops.store/1"}"#;
 
 async fn answer(State(bucket): State<Arc<Bucket>>, request: Request) -> Response {
     let (head, body) = request.into_parts();
     let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
     let path = head.uri.path().to_owned();
+    if head.method == Method::GET && path.ends_with("/probes/proof.json") {
+        // Read once by every writer. The script is about the other requests.
+        return match bucket.objects.lock().unwrap().get(&path) {
+            Some(proof) => found(proof.clone()),
+            None => StatusCode::NOT_FOUND.into_response(),
+        };
+    }
     bucket.requests.lock().unwrap().push(format!("{} {path}", head.method));
     let act = bucket.script.lock().unwrap().pop_front();
     let refusal = |status: u16, code: &str| {
@@ -59,6 +74,11 @@ async fn answer(State(bucket): State<Arc<Bucket>>, request: Request) -> Response
     }
 }
 
+fn found(bytes: Bytes) -> Response {
+    let modified = ("last-modified", "Fri, 20 Nov 2026 10:00:00 GMT");
+    ([("etag", "\"1\""), modified], bytes).into_response()
+}
+
 impl Bucket {
     fn behave(
         &self,
@@ -69,19 +89,18 @@ impl Bucket {
         refusal: impl Fn(u16, &str) -> Response,
     ) -> Response {
         let mut objects = self.objects.lock().unwrap();
-        let found = objects.get(&path).cloned();
+        let object = objects.get(&path).cloned();
         let conditional = headers.get("if-none-match").is_some_and(|value| value == "*");
         assert!(method != Method::PUT || conditional, "an object could be overwritten");
-        match (method, found) {
-            (&Method::PUT, Some(_)) => refusal(412, "PreconditionFailed"),
-            (&Method::PUT, None) => {
+        match (method, object) {
+            (&Method::PUT, Some(_)) if !self.overwrites.load(Ordering::SeqCst) => {
+                refusal(412, "PreconditionFailed")
+            }
+            (&Method::PUT, _) => {
                 objects.insert(path, body);
                 [("etag", "\"1\"")].into_response()
             }
-            (_, Some(bytes)) => {
-                let modified = ("last-modified", "Fri, 20 Nov 2026 10:00:00 GMT");
-                ([("etag", "\"1\""), modified], bytes).into_response()
-            }
+            (_, Some(bytes)) => found(bytes),
             (_, None) => refusal(404, "NoSuchKey"),
         }
     }
@@ -104,6 +123,14 @@ fn settings(endpoint: &str) -> BTreeMap<String, String> {
 }
 
 async fn scripted(script: &[Act]) -> (Store, Arc<Bucket>) {
+    let (store, bucket) = fresh(script).await;
+    let proof = "/bucket/some%20prefix/probes/proof.json".to_owned();
+    bucket.objects.lock().unwrap().insert(proof, Bytes::from_static(PROVED));
+    (store, bucket)
+}
+
+/// Returns a store that nobody has written to.
+async fn fresh(script: &[Act]) -> (Store, Arc<Bucket>) {
     let bucket = Arc::new(Bucket::default());
     bucket.script.lock().unwrap().extend(script);
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -316,6 +343,9 @@ async fn leftovers_of_killed_writers_are_ignored() {
     }
     assert_eq!(store.log::<u32>("log").entries().await.unwrap().len(), 1);
     assert!(matches!(log.append(Some(&first), 2).await.unwrap(), Appended::Written(_)));
+    let leftover = folder.path().join("log/00000000000000000002.json#1");
+    assert!(!leftover.exists(), "the write of the object removes its leftovers");
+    assert!(folder.path().join("log/notes.json").exists(), "other files are left alone");
     let payloads: Vec<_> =
         log.entries().await.unwrap().into_iter().map(|entry| entry.payload).collect();
     assert_eq!(payloads, [1, 2]);
@@ -371,4 +401,114 @@ async fn a_log_continued_by_a_newer_program_keeps_its_chain() {
     let fresh = store.log::<Older>("log");
     fresh.append(entries.last(), Older { known: 2 }).await.unwrap();
     assert_eq!(log.entries().await.unwrap().iter().map(|e| e.payload.known).sum::<u32>(), 3);
+}
+
+#[tokio::test]
+async fn leftovers_of_other_objects_are_removed_by_the_first_write() {
+    let folder = tempfile::tempdir().unwrap();
+    let leftover = folder.path().join("blobs/sha256/ab/abcd#1");
+    let young = folder.path().join("blobs/sha256/ab/abce#1");
+    let other = folder.path().join("notes #1.txt");
+    std::fs::create_dir_all(leftover.parent().unwrap()).unwrap();
+    for path in [&leftover, &young, &other] {
+        std::fs::write(path, b"half").unwrap();
+    }
+    let hour = Duration::from_secs(3600);
+    for path in [&leftover, &other] {
+        let file = std::fs::File::options().write(true).open(path).unwrap();
+        file.set_modified(std::time::SystemTime::now() - hour).unwrap();
+    }
+    let location = folder.path().to_str().unwrap();
+    let store = Store::open(location, &BTreeMap::new()).unwrap();
+    store.create("a", Bytes::from_static(b"x")).await.unwrap();
+    assert!(!leftover.exists());
+    assert!(young.exists(), "its writer may still be at work");
+    assert!(other.exists(), "this is not the name of a leftover");
+}
+
+#[tokio::test]
+async fn a_store_that_ignores_the_condition_is_refused_at_its_first_write() {
+    let (store, bucket) = fresh(&[]).await;
+    bucket.overwrites.store(true, Ordering::SeqCst);
+    for _ in 0..2 {
+        let fault = store.put_blob(Bytes::from_static(b"x")).await.unwrap_err();
+        assert_eq!((fault.code(), fault.kind()), ("BOT-5030", FaultKind::Internal), "{fault}");
+    }
+    let objects: Vec<String> = bucket.objects.lock().unwrap().keys().cloned().collect();
+    assert_eq!(objects, ["/bucket/some%20prefix/probes/identity.json"], "nothing else is written");
+    // The same server, after an upgrade that supports the condition.
+    bucket.overwrites.store(false, Ordering::SeqCst);
+    store.put_blob(Bytes::from_static(b"x")).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_proof_is_kept_in_the_store() {
+    let (store, bucket) = fresh(&[]).await;
+    assert_eq!(store.read("a").await.unwrap(), None);
+    assert!(bucket.objects.lock().unwrap().is_empty(), "a read writes nothing");
+    store.create("a", Bytes::from_static(b"x")).await.unwrap();
+    assert_eq!(puts(&bucket), 4, "the probe twice, the proof, the object");
+    store.clone().create("b", Bytes::from_static(b"x")).await.unwrap();
+    assert_eq!(puts(&bucket), 5);
+    let proof = store.read("probes/proof.json").await.unwrap().unwrap();
+    assert_eq!(store.read("probes/identity.json").await.unwrap(), Some(proof));
+}
+
+fn local(folder: &std::path::Path) -> Store {
+    Store::open(folder.to_str().unwrap(), &BTreeMap::new()).unwrap()
+}
+
+#[tokio::test]
+async fn a_folder_that_vanished_is_not_created_again() {
+    let outer = tempfile::tempdir().unwrap();
+    let folder = outer.path().join("registry");
+    let store = local(&folder);
+    store.create("a", Bytes::from_static(b"x")).await.unwrap();
+    let moved = outer.path().join("moved");
+    std::fs::rename(&folder, &moved).unwrap();
+    let refused = async |store: &Store| {
+        let fault = store.create("b", Bytes::from_static(b"x")).await.unwrap_err();
+        assert_eq!((fault.code(), fault.kind()), ("BOT-6062", FaultKind::Unreachable), "{fault}");
+    };
+    refused(&store).await;
+    assert!(!folder.exists());
+    // An unmounted disk leaves an empty folder.
+    std::fs::create_dir(&folder).unwrap();
+    refused(&store).await;
+    assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0);
+    // Another store in its place.
+    local(&folder).create("a", Bytes::from_static(b"x")).await.unwrap();
+    refused(&store).await;
+    std::fs::remove_dir_all(&folder).unwrap();
+    std::fs::rename(&moved, &folder).unwrap();
+    store.create("b", Bytes::from_static(b"x")).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_folder_without_identity_that_vanished_is_not_created_again() {
+    let outer = tempfile::tempdir().unwrap();
+    let folder = outer.path().join("registry");
+    std::fs::create_dir_all(folder.join("models")).unwrap();
+    let store = local(&folder);
+    std::fs::remove_dir_all(&folder).unwrap();
+    let fault = store.create("a", Bytes::from_static(b"x")).await.unwrap_err();
+    assert_eq!(fault.code(), "BOT-6062");
+    assert!(!folder.exists());
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_pipe_in_the_place_of_an_object_is_reported_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = local(folder.path());
+    let digest = store.put_blob(Bytes::from_static(b"x")).await.unwrap();
+    let path = folder.path().join(blob_path(&digest));
+    std::fs::remove_file(&path).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+    let read = tokio::time::timeout(Duration::from_secs(5), store.blob(&digest)).await;
+    let fault = read.expect("the read waits for a writer of the pipe").unwrap_err();
+    assert_eq!(fault.code(), "BOT-5002");
+    assert!(fault.message().ends_with("it is a pipe or a device, not a file"), "{fault}");
+    let read = tokio::time::timeout(Duration::from_secs(5), store.has_blob(&digest)).await;
+    assert!(read.expect("the look waits for a writer of the pipe").is_err());
 }

@@ -178,4 +178,22 @@ pub(super) const ENTRIES: &[Entry] = &[
         title: "a server drives a rollout of the model",
         explanation: "The deployment log has an open rollout of this model, so a server decides which versions get its traffic. It would not follow a move of `champion` until that rollout ends. Nothing was changed. Send the request to the admin API of that server: set `server.admin_url` in botops.yaml, or the variable `BOTOPS_ADMIN_URL`, and run the command again. If the server no longer runs, start it again: it resumes the rollout.",
     },
+    Entry {
+        code: "BOT-6060",
+        kind: Some(FaultKind::Unreachable),
+        title: "in effect, but not yet durable",
+        explanation: "The server acted on the command at once, but its store cannot record it: the store is full or does not answer. The server keeps trying. If the server is killed before it succeeds, its next start continues at the last recorded state, so the change is lost. Repair the store, then look at the rollout with `botops rollout status`.",
+    },
+    Entry {
+        code: "BOT-6061",
+        kind: Some(FaultKind::Conflict),
+        title: "this server is second",
+        explanation: "Another server of the same model and environment controls its rollouts. This one serves the champion only, and takes over when the other one has stopped or has given no sign of life for 15 seconds. Send the command to the first server.",
+    },
+    Entry {
+        code: "BOT-6062",
+        kind: Some(FaultKind::Unreachable),
+        title: "the store vanished",
+        explanation: "The folder of the store is gone, or another one is in its place, such as the empty folder under a disk that is not mounted. It is not created again, because that would start a second history. Nothing was written. Mount the disk or restore the folder, then run the command again.",
+    },
 ];
