@@ -36,6 +36,7 @@ mod servers;
 mod serving;
 mod store;
 mod support;
+mod switched;
 mod terminal;
 mod validation;
 mod version;

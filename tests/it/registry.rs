@@ -4,6 +4,7 @@ use crate::{
     faulty::{Faulty, Side, Until},
     servers::{Moto, S3Server},
     store::Bench,
+    switched::Switched,
 };
 use botops_digest::{Digest, canonical_json};
 use botops_evaluation::{self as evaluation, GateReport, GateResult, Metric, PassedGates};
@@ -694,4 +695,31 @@ async fn an_unreachable_store_ends_a_verification() {
     let registry = Registry::open(Store::wrap(faulty, "memory://").with_retries(Retries::none()));
     let fault = registry.verify(None).await.unwrap_err();
     assert_eq!((fault.code(), fault.kind()), ("BOT-5003", FaultKind::Unreachable));
+}
+
+#[tokio::test]
+async fn a_log_is_read_from_its_last_known_entry_on() {
+    let counted = Switched::new();
+    let store = Store::wrap(counted.clone(), "memory://");
+    let registry = Registry::open(store.clone());
+    for number in 1..=50 {
+        let version = register(&registry, &format!("model {number}")).await;
+        assert_eq!(version.number, number);
+        registry.move_alias("newest", &version, None, &act("ci")).await.ok();
+        registry.resolve(&"support@latest".parse().unwrap()).await.unwrap();
+    }
+    // 51 entries, all written by this registry.
+    assert!(counted.log_reads() <= 51, "{} reads", counted.log_reads());
+    let other = Registry::open(store);
+    let before = counted.log_reads();
+    for _ in 0..50 {
+        other.resolve(&"support@latest".parse().unwrap()).await.unwrap();
+    }
+    assert_eq!(counted.log_reads() - before, 51, "each entry once");
+    // An entry of another writer is read, and only that.
+    register(&registry, "one more").await;
+    let before = counted.log_reads();
+    let newest = other.resolve(&"support@latest".parse().unwrap()).await.unwrap();
+    assert_eq!(newest.number, 51);
+    assert!(counted.log_reads() - before <= 2, "{} reads", counted.log_reads() - before);
 }

@@ -29,10 +29,10 @@ pub use references::References;
 
 use botops_digest::Digest;
 use botops_evaluation::Metric;
-use botops_store::Store;
+use botops_store::{KnownLogs, Store};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 /// The alias of the version that serves.
 pub const CHAMPION: &str = "champion";
@@ -203,16 +203,19 @@ pub struct Verification {
 }
 
 /// A registry over a store.
+///
+/// Clones share the entries of the logs that they have read: each is read once, and then only what was appended.
 #[derive(Clone)]
 pub struct Registry {
     store: Store,
+    logs: Arc<KnownLogs<Event>>,
 }
 
 impl Registry {
     /// Opens the registry of `store`.
     #[must_use]
     pub fn open(store: Store) -> Self {
-        Self { store }
+        Self { logs: Arc::new(KnownLogs::new(store.clone())), store }
     }
 
     /// Returns the store.

@@ -136,10 +136,15 @@ impl State {
     }
 }
 
+/// Returns the path of the log of `model`.
+fn path_of(model: &str) -> String {
+    format!("models/{model}/log")
+}
+
 impl Registry {
     /// Returns the log of `model`.
     pub(super) fn log(&self, model: &str) -> Log<Event> {
-        self.store.log(&format!("models/{model}/log"))
+        self.store.log(&path_of(model))
     }
 
     /// Returns the state of `model`; `None` if no version was ever registered under that name.
@@ -147,7 +152,7 @@ impl Registry {
         if !super::reference::is_name(model) {
             return Ok(None);
         }
-        let entries = self.log(model).entries().await?;
+        let entries = self.logs.entries(&path_of(model)).await?;
         Ok((!entries.is_empty()).then(|| State::of(&entries)))
     }
 
@@ -159,13 +164,14 @@ impl Registry {
         model: &str,
         decide: impl Fn(&State) -> Result<Option<Event>>,
     ) -> Result<State> {
-        let log = self.log(model);
-        let mut entries = log.entries().await?;
+        let path = path_of(model);
+        let mut entries = self.logs.entries(&path).await?;
         let mut state = State::of(&entries);
         let mut retries = self.store.retries().begin_against(MAX_CONFLICTS);
         loop {
             let Some(event) = decide(&state)? else { return Ok(state) };
-            if let Appended::Written(entry) = log.append(entries.last(), event).await? {
+            if let Appended::Written(entry) = self.logs.append(&path, entries.last(), event).await?
+            {
                 state.apply(&entry.payload);
                 return Ok(state);
             }
@@ -173,12 +179,9 @@ impl Registry {
                 let message = format!("others keep writing to the log of `{model}`");
                 return Err(Fault::conflict("BOT-5014", message).hint("try again in a moment"));
             }
-            let newer = match entries.last() {
-                Some(last) => log.entries_after(last).await?,
-                None => log.entries().await?,
-            };
-            newer.iter().for_each(|entry| state.apply(&entry.payload));
-            entries.extend(newer);
+            let known = entries.len();
+            entries = self.logs.entries(&path).await?;
+            entries[known..].iter().for_each(|entry| state.apply(&entry.payload));
         }
     }
 }

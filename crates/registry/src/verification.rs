@@ -12,8 +12,12 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Blobs that are read and hashed at a time. Each is held in memory.
 const CONCURRENT_BLOBS: usize = 4;
 
+/// The folders that hold no other logs: those of models are checked with their rules, the others have none.
+const NO_LOGS: [&str; 4] = ["models", "blobs", "probes", "sweeps"];
+
 impl Registry {
-    /// Checks every log, and every blob that it names; with `model`, only those of that model.
+    /// Checks every log, and every blob that the models name; with `model`, only those of that model and the logs that are
+    /// not about models.
     ///
     /// - logs: the numbers have no gaps, the digest of each entry is right, and it links to the entry before. Aliases
     ///   move from where they were to a registered version, `champion` only with evidence about it
@@ -38,8 +42,41 @@ impl Registry {
         for model in models {
             self.verify_model(&model, &mut seen, &mut verification).await?;
         }
+        self.verify_other_logs(&mut verification).await?;
         verification.blobs = seen.len() as u64;
         Ok(verification)
+    }
+
+    /// Checks the numbers, the digests and the links of every log outside `models`, such as those of deployments and of
+    /// data sets.
+    async fn verify_other_logs(&self, verification: &mut Verification) -> Result<()> {
+        for path in self.other_logs().await? {
+            let log = self.store.log::<serde_json::Value>(&path);
+            let inspection = log.inspect().await?;
+            verification.entries += (inspection.entries.len() + inspection.problems.len()) as u64;
+            verification.problems.extend(inspection.problems.iter().map(Fault::as_finding));
+        }
+        Ok(())
+    }
+
+    /// Returns the paths of the logs outside `models`.
+    async fn other_logs(&self) -> Result<BTreeSet<String>> {
+        let mut logs = BTreeSet::new();
+        for top in self.store.folders("").await? {
+            if NO_LOGS.contains(&top.as_str()) {
+                continue;
+            }
+            for object in self.store.objects(&top, None).await? {
+                let Some((folder, entry)) = object.rsplit_once('/') else { continue };
+                let is_entry = entry.strip_suffix(".json").is_some_and(|number| {
+                    number.len() == 20 && number.bytes().all(|byte| byte.is_ascii_digit())
+                });
+                if is_entry && folder.ends_with("/log") {
+                    logs.insert(folder.to_owned());
+                }
+            }
+        }
+        Ok(logs)
     }
 
     /// Checks one model, and adds the digests of its blobs to `seen`.

@@ -7,12 +7,15 @@ use crate::{
 use botops_digest::Digest;
 use botops_findings::{Fault, Result};
 use botops_spec as spec;
-use botops_store::{Entry, Log, Store, blob_path};
+use botops_store::{Entry, KnownLogs, Log, Store, blob_path};
 use botops_text as text;
 use chrono::{DateTime, Utc};
 use futures::{StreamExt as _, TryStreamExt as _};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 /// Objects read at a time.
 const AT_ONCE: usize = 8;
@@ -91,16 +94,24 @@ impl Snapshot {
 }
 
 /// The data sets of one store.
+///
+/// Clones share the entries of the logs that they have read: each is read once, and then only what was appended.
 #[derive(Clone)]
 pub struct Snapshots {
     pub(crate) store: Store,
+    pub(crate) logs: Arc<KnownLogs<SnapshotEvent>>,
+}
+
+/// Returns the path of the log of the data set `name`.
+pub(crate) fn log_path(name: &str) -> String {
+    format!("datasets/{name}/log")
 }
 
 impl Snapshots {
     /// Opens the data sets of `store`.
     #[must_use]
     pub fn open(store: Store) -> Self {
-        Self { store }
+        Self { logs: Arc::new(KnownLogs::new(store.clone())), store }
     }
 
     /// Returns the store of the data sets.
@@ -110,7 +121,7 @@ impl Snapshots {
     }
 
     pub(crate) fn log(&self, name: &str) -> Log<SnapshotEvent> {
-        self.store.log(&format!("datasets/{name}/log"))
+        self.store.log(&log_path(name))
     }
 
     /// Returns the names of the data sets, sorted.
@@ -163,7 +174,11 @@ impl Snapshots {
     /// `BOT-5063` no such data set, `BOT-5064` no such snapshot or file (exit 2); `BOT-5004`, `BOT-5005` the manifest is
     /// missing or damaged, `BOT-5006` malformed, `BOT-5007` newer.
     pub async fn resolve(&self, reference: &SnapshotReference) -> Result<Snapshot> {
-        let entries = self.history(&reference.name).await?;
+        reference::check_name(&reference.name)?;
+        let entries = self.logs.entries(&log_path(&reference.name)).await?;
+        if entries.is_empty() {
+            return Err(self.unknown(&reference.name).await);
+        }
         let number = select(&entries, reference)?;
         let snapshot = self.load(&reference.name, &entries, number).await?;
         match &reference.file {

@@ -4,19 +4,20 @@ use crate::{
     chunks::{Packer, SealedPack},
     file_list::{self, FoundFile},
     file_stamps::Stamps,
-    log::{Snapshot, SnapshotAction, SnapshotEvent, Snapshots},
+    log::{Snapshot, SnapshotAction, SnapshotEvent, Snapshots, log_path},
     manifest::{Chunk, Pack, SCHEMA, SnapshotFile, SnapshotManifest},
     reference,
 };
 use botops_digest::{Digest, canonical_json};
 use botops_findings::{Fault, Result};
-use botops_store::{Appended, Entry, Log, SWEEP_PATIENCE};
+use botops_store::{Appended, Entry, SWEEP_PATIENCE};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use futures::{StreamExt as _, TryStreamExt as _};
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 use tokio::task::JoinSet;
 
@@ -145,8 +146,7 @@ impl Snapshots {
         reference::check_name(&request.name)?;
         let list = file_list::list_files(&request.paths)?;
         self.refuse_store_in(&request.paths)?;
-        let log = self.log(&request.name);
-        let entries = log.entries().await?;
+        let entries = self.logs.entries(&log_path(&request.name)).await?;
         let latest = self.latest(&request.name, &entries).await?;
         let before = latest.usable();
         let stamps = Stamps::open(request.stamps.as_deref());
@@ -192,7 +192,7 @@ impl Snapshots {
         }
         self.store.put_blob(bytes.clone()).await?;
         let (snapshot, is_new) =
-            self.log_snapshot(request, &log, entries, snapshot, &drafted).await?;
+            self.log_snapshot(request, entries, snapshot, &drafted).await?;
         if is_new {
             let before = before.as_ref();
             self.restore_swept(request, &list.files, before, &draft.new_packs, bytes).await?;
@@ -237,8 +237,7 @@ impl Snapshots {
     async fn log_snapshot(
         &self,
         request: &SnapshotRequest,
-        log: &Log<SnapshotEvent>,
-        mut entries: Vec<Entry<SnapshotEvent>>,
+        mut entries: Arc<Vec<Entry<SnapshotEvent>>>,
         snapshot: Snapshot,
         drafted: &Drafted,
     ) -> Result<(Snapshot, bool)> {
@@ -254,6 +253,7 @@ impl Snapshots {
                 stored_bytes: drafted.stored_bytes,
             },
         };
+        let path = log_path(&request.name);
         let n_seen = entries.len();
         let mut retries = self.store.retries().begin_against(MOST_CONFLICTS);
         loop {
@@ -261,18 +261,15 @@ impl Snapshots {
                 let newest = entries.len() as u64;
                 return Ok((self.load(&request.name, &entries, newest).await?, false));
             }
-            if let Appended::Written(entry) = log.append(entries.last(), event.clone()).await? {
+            let appended = self.logs.append(&path, entries.last(), event.clone()).await?;
+            if let Appended::Written(entry) = appended {
                 return Ok((Snapshot { number: entry.seq, ..snapshot }, true));
             }
             if !retries.pause().await {
                 let message = format!("other runs keep writing to the log of `{}`", request.name);
                 return Err(Fault::conflict("BOT-5014", message).hint("try again in a moment"));
             }
-            let newer = match entries.last() {
-                Some(last) => log.entries_after(last).await?,
-                None => log.entries().await?,
-            };
-            entries.extend(newer);
+            entries = self.logs.entries(&path).await?;
         }
     }
 
