@@ -362,7 +362,11 @@ fn default_out(version: &Version, file: &str) -> PathBuf {
 }
 
 fn verify(context: &Context, registry: &Registry, model: Option<&str>) -> Result<Outcome> {
-    let verification = context.wait(registry.verify(model))??;
+    let verification = context.wait(async {
+        let mut verification = registry.verify(model).await?;
+        verification.problems.extend(botops_serving::verify_deployments(registry).await?);
+        Ok::<_, Fault>(verification)
+    })??;
     let problems = verification.problems.len();
     let mut text = tables::findings(&verification.problems, 20);
     text.push_str(&format!(

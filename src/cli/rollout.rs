@@ -148,6 +148,14 @@ fn outcome(status: &RolloutStatus) -> Outcome {
     if !status.decision.reason.is_empty() {
         text.push_str(&format!("  {}\n", status.decision.reason));
     }
+    if !status.durable {
+        text.push_str(
+            "  in effect, not yet durable: the server could not record it, and keeps trying\n",
+        );
+    }
+    if !status.driven {
+        text.push_str("  another server controls this rollout; this one serves the champion\n");
+    }
     text.push_str(&transitions(&status.decision));
     text.push_str(&evidence(&status.decision));
     let outcome = Outcome::done(status, text);

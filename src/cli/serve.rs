@@ -1,12 +1,12 @@
 //! `botops serve`.
 
 use super::Outcome;
-use crate::cli::{arguments::model_arg, session::context::Context};
+use crate::cli::{Printer, arguments::model_arg, session::context::Context};
 use botops_findings::{Fault, Result};
 use botops_registry::{Reference, Selector};
 use botops_serving::{self as serving, RequestLog, ServerSettings, Source};
 use serde::Serialize;
-use std::{net::SocketAddr, path::Path};
+use std::{net::SocketAddr, path::Path, time::Duration};
 
 /// The default address of the public listener.
 const LISTEN: &str = "127.0.0.1:8080";
@@ -96,12 +96,31 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
             Some(address) => context.printer.say(&format!("admin API on http://{address}")),
             None => context.printer.say("no admin API: BOTOPS_ADMIN_TOKEN is not set"),
         }
+        if running.was_second() {
+            context.printer.say(
+                "second: another server of this environment controls its rollouts; \
+                 this one serves the champion, and takes over when that one is gone",
+            );
+        }
+        for problem in running.degraded() {
+            context.printer.say(&format!("degraded: {problem}"));
+        }
         stopped().await?;
-        context.printer.say("draining");
+        say_without_waiting(context.printer, "draining");
         running.shutdown().await;
         Ok::<_, Fault>(answer)
     })??;
     Ok(Outcome::done(&answer, ""))
+}
+
+/// Writes a line to standard error from a thread of its own: a reader that stopped reading must not keep the server alive.
+fn say_without_waiting(printer: Printer, line: &'static str) {
+    let (done, said) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        printer.say(line);
+        let _ = done.send(());
+    });
+    let _ = said.recv_timeout(Duration::from_millis(200));
 }
 
 /// Waits for SIGINT or SIGTERM.

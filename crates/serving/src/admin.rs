@@ -25,8 +25,15 @@ use botops_digest::Digest;
 use botops_findings::{Fault, Result};
 use botops_rollout::{Command, RolloutSpec};
 use serde::{Deserialize, Serialize};
-use std::{net::SocketAddr, sync::Arc, time::Instant};
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use tower_http::catch_panic::CatchPanicLayer;
+
+/// The time that an answer waits for the record of an abort, which is in effect before.
+const RECORDED_WITHIN: Duration = Duration::from_secs(2);
 
 struct Admin {
     app: Arc<App>,
@@ -185,6 +192,12 @@ struct ModelStatus<'a> {
     canary: Option<ArmStatus<'a>>,
     /// The latest rollout.
     rollout: Option<RolloutLine>,
+    /// Whether the last rollback of the model is recorded; if not, the server keeps trying.
+    durable: bool,
+    /// Whether another server controls the rollouts of this environment.
+    second: bool,
+    /// The problems with which the server runs, such as a damaged log.
+    degraded: Vec<String>,
 }
 
 async fn models(State(admin): Shared) -> Response {
@@ -224,12 +237,16 @@ async fn with_model(
     };
     let routing = exchange.routing()?;
     let split = routing.split.as_ref();
+    let degraded = admin.app.degradations();
     let weight = split.map_or(0.0, |split| split.weight);
     Ok(show(ModelStatus {
         name: &admin.app.model,
         primary: ArmStatus::of(&routing.primary, 1.0 - weight),
         canary: split.map(|split| ArmStatus::of(&split.canary, weight)),
         rollout,
+        durable: admin.canary.as_ref().is_none_or(|canary| canary.is_durable()),
+        second: admin.canary.as_ref().is_some_and(|canary| canary.is_second()),
+        degraded: degraded.iter().map(|it| format!("{}: {}", it.code, it.problem)).collect(),
     }))
 }
 
@@ -280,10 +297,12 @@ async fn reply_with_rollout(
     status: StatusCode,
 ) -> Result<Response, Problem> {
     let rollout = canary
-        .read(id, |active, decision| RolloutStatus {
-            weight_percent: active.rollout.weight_percent(),
-            rollout: active.rollout.clone(),
+        .read(id, |view, decision| RolloutStatus {
+            weight_percent: view.weight_percent(),
+            rollout: view.rollout.clone(),
             decision,
+            durable: view.durable,
+            driven: view.driven,
         })
         .await?;
     let tag = HeaderValue::from_str(&format!("\"{}\"", rollout.rollout.revision))
@@ -291,6 +310,17 @@ async fn reply_with_rollout(
     let mut response = exchange.reply(status, &rollout);
     response.headers_mut().insert(header::ETAG, tag);
     Ok(response)
+}
+
+/// Answers a command that is in effect: with 202 while the deployment log does not record it.
+async fn reply_to_command(
+    exchange: &Exchange<'_>,
+    canary: &Canary,
+    id: &str,
+) -> Result<Response, Problem> {
+    let durable = canary.read(id, |view, _| view.durable).await?;
+    let status = if durable { StatusCode::OK } else { StatusCode::ACCEPTED };
+    reply_with_rollout(exchange, canary, id, status).await
 }
 
 async fn rollout(State(admin): Shared, Path(id): Path<String>) -> Response {
@@ -355,9 +385,18 @@ async fn command(
             return Ok(exchange.reply(StatusCode::OK, &transition.because(given)));
         }
         let (driver, rollout) = (Arc::clone(canary), id.clone());
-        run_to_end(async move { driver.command(&rollout, &command, requester, if_match).await })
-            .await?;
-        reply_with_rollout(&exchange, canary, &id, StatusCode::OK).await
+        let acts_first = matches!(command, Command::Abort { .. });
+        let work =
+            run_to_end(
+                async move { driver.command(&rollout, &command, requester, if_match).await },
+            );
+        if acts_first {
+            // An abort is in effect before it is recorded, and the store may hang.
+            tokio::time::timeout(RECORDED_WITHIN, work).await.unwrap_or(Ok(()))?;
+        } else {
+            work.await?;
+        }
+        reply_to_command(&exchange, canary, &id).await
     };
     let answer: Result<Response, Problem> = answer.await;
     answer.unwrap_or_else(|problem| exchange.refuse(problem, None))
@@ -384,7 +423,8 @@ async fn roll_back(
             driver.roll_back_model(request.version.as_deref(), &requester, mode).await
         })
         .await?;
-        Ok(exchange.reply(StatusCode::OK, &restored))
+        let status = if restored.durable { StatusCode::OK } else { StatusCode::ACCEPTED };
+        Ok(exchange.reply(status, &restored))
     };
     let answer: Result<Response, Problem> = answer.await;
     answer.unwrap_or_else(|problem| exchange.refuse(problem, None))
@@ -479,7 +519,7 @@ impl Admin {
     }
 }
 
-/// Runs `work` to its end, even if the client disconnects before.
+/// Runs `work` to its end, even if the client disconnects before. It begins at once.
 async fn run_to_end<T: Send + 'static>(
     work: impl Future<Output = Result<T>> + Send + 'static,
 ) -> Result<T> {

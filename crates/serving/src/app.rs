@@ -6,7 +6,7 @@ use crate::{
 };
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -33,13 +33,37 @@ pub(super) struct App {
     pub(super) ids: RequestIds,
     /// The duration beyond which an answer counts as slow, in nanoseconds; 0 for no bound.
     pub(super) slow_bound: AtomicU64,
+    /// The problems with which the server runs all the same, such as a damaged log.
+    pub(super) degraded: Mutex<Vec<Degradation>>,
     /// The turns of slow predictions: one for each processor.
     pub(super) turns: Arc<Semaphore>,
     /// The turns of long texts on fast models: one for every two processors.
     pub(super) long_turns: Semaphore,
 }
 
+/// A problem with which the server runs all the same.
+#[derive(Debug, Clone)]
+pub(super) struct Degradation {
+    /// Its code.
+    pub(super) code: &'static str,
+    /// The problem in words, with places in the store: not for the public.
+    pub(super) problem: String,
+}
+
 impl App {
+    /// Notes a problem with which the server runs all the same; the log, the metrics and the readiness report it.
+    pub(super) fn degrade(&self, code: &'static str, problem: String) {
+        self.log.event(self.clock.now(), "error", "degraded", format!("{code}: {problem}"));
+        self.metrics.degraded(code);
+        let mut degraded = self.degraded.lock().unwrap_or_else(PoisonError::into_inner);
+        degraded.push(Degradation { code, problem });
+    }
+
+    /// Returns the problems with which the server runs.
+    pub(super) fn degradations(&self) -> Vec<Degradation> {
+        self.degraded.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Returns whether an answer that took `duration` is slow.
     pub(super) fn is_slow(&self, duration: Duration) -> bool {
         let bound = self.slow_bound.load(Ordering::Relaxed);

@@ -5,7 +5,7 @@ use botops_findings::{Fault, Result, catalogue};
 use botops_http::{Client, ClientSpec, Method, PlainHttp, Proxy, Redirects, Url, why_unreachable};
 use botops_rollout::{RolloutSpec, Transition};
 use botops_workspace::Secret;
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::time::Duration;
 
 /// A client of the admin API of a server. Its `Debug` output does not show the token.
@@ -18,6 +18,11 @@ pub struct AdminClient {
 
 /// The longest time an answer may take: a rollout loads and tests a model when it starts.
 const ANSWER: Duration = Duration::from_secs(60);
+
+/// The time that a command waits until the server has recorded it.
+const RECORDED: Duration = Duration::from_secs(30);
+/// The time between two looks at the record.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// Makes the HTTP client of the admin API, which uses no proxy.
 ///
@@ -36,10 +41,15 @@ pub(super) fn http() -> Result<Client> {
 /// Returns the fault of a server that cannot be reached.
 pub(super) fn unreachable(url: &Url, error: botops_http::Error) -> Fault {
     let why = why_unreachable(&error);
-    let address = format!("{}://{}", url.scheme(), host_and_port(url));
+    let address = address(url);
     Fault::unreachable("BOT-6031", format!("the server at `{address}` cannot be reached: {why}"))
         .hint("is it running? `botops serve` prints its addresses when it starts")
         .caused_by(error.without_url())
+}
+
+/// Returns the scheme, the host and the port of `url`.
+fn address(url: &Url) -> String {
+    format!("{}://{}", url.scheme(), host_and_port(url))
 }
 
 /// Returns the host and the port of `url`, without the credentials that it may hold.
@@ -138,7 +148,8 @@ impl AdminClient {
     /// Sends `command`: `pause`, `resume`, `promote` or `rollback`. Returns the status afterwards.
     ///
     /// # Errors
-    /// Those of [`Self::rollout`]; `BOT-6002` (exit 5) if the phase does not allow it.
+    /// Those of [`Self::rollout`]; `BOT-6002` (exit 5) if the phase does not allow it; `BOT-6060` (exit 7) it is in effect,
+    /// and the server could not record it within 30 s.
     pub async fn command(
         &self,
         model: &str,
@@ -149,8 +160,45 @@ impl AdminClient {
         // This read refuses a rollout of another model.
         let status = self.rollout(model, None).await?;
         let body = CommandBody { version: None, plan: None, actor, reason };
-        let path = ["rollouts", &status.rollout.id, command];
-        self.send(Method::POST, &path, Some(&body)).await
+        let id = status.rollout.id;
+        let mut status: RolloutStatus =
+            self.send(Method::POST, &["rollouts", &id, command], Some(&body)).await?;
+        let began = tokio::time::Instant::now();
+        while !status.durable {
+            if began.elapsed() > RECORDED {
+                let phase = status.rollout.phase.name().replace('_', " ");
+                return Err(self.not_durable(&format!("rollout {id} is {phase}")));
+            }
+            tokio::time::sleep(LOOK).await;
+            status = self.send(Method::GET, &["rollouts", &id], None).await?;
+        }
+        Ok(status)
+    }
+
+    /// Waits until the server has recorded the rollback `restored`.
+    async fn recorded(&self, model: &str, restored: Restored) -> Result<Restored> {
+        #[derive(Deserialize)]
+        struct Recorded {
+            durable: bool,
+        }
+        let began = tokio::time::Instant::now();
+        while began.elapsed() <= RECORDED {
+            tokio::time::sleep(LOOK).await;
+            let answer: Recorded = self.send(Method::GET, &["models", model], None).await?;
+            if answer.durable {
+                return Ok(Restored { durable: true, ..restored });
+            }
+        }
+        Err(self.not_durable(&format!("{} serves again", restored.to)))
+    }
+
+    /// The fault of a command that is in effect, and that the server could not record.
+    fn not_durable(&self, effect: &str) -> Fault {
+        let server = address(&self.base);
+        let message = format!("in effect on {server}, not yet durable: {effect}");
+        Fault::unreachable("BOT-6060", message)
+            .hint("the server keeps trying: do not stop it, and repair its store")
+            .hint("there is no need to repeat the command: `botops rollout status` shows when it is recorded")
     }
 
     /// Returns the transition that [`Self::command`] would make. Changes nothing.
@@ -184,7 +232,9 @@ impl AdminClient {
         reason: &str,
     ) -> Result<Restored> {
         let body = CommandBody { version, plan: None, actor, reason };
-        self.send(Method::POST, &["models", model, "rollback"], Some(&body)).await
+        let path = ["models", model, "rollback"];
+        let restored: Restored = self.send(Method::POST, &path, Some(&body)).await?;
+        if restored.durable { Ok(restored) } else { self.recorded(model, restored).await }
     }
 
     /// Returns what [`Self::roll_back`] would do, after the same checks. Changes nothing.

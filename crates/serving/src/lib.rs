@@ -25,6 +25,7 @@ mod chat;
 mod client;
 mod clock;
 mod control_threads;
+mod deployment_rules;
 mod exchange;
 mod feedback;
 #[cfg(test)]
@@ -33,7 +34,9 @@ mod login;
 mod metrics;
 mod observe;
 mod open_rollout;
+mod patience;
 mod predict;
+mod presence;
 mod problem;
 mod rehearsal;
 mod replay;
@@ -49,6 +52,7 @@ mod version_source;
 
 pub use canary::{EndedRollout, Restored};
 pub use client::AdminClient;
+pub use deployment_rules::verify_deployments;
 pub use open_rollout::refuse_open_rollout;
 pub use rehearsal::rehearse;
 pub use replay::replay;
@@ -136,4 +140,15 @@ pub struct RolloutStatus {
     pub weight_percent: f64,
     /// The decision so far, with its numbers.
     pub decision: Decision,
+    /// Whether the deployment log records all of it; if not, the server keeps trying.
+    #[serde(default = "yes")]
+    pub durable: bool,
+    /// Whether this server drives the rollout; if not, another one does, and this one serves the champion.
+    #[serde(default = "yes")]
+    pub driven: bool,
+}
+
+/// The servers of version 0.1 answered after the record, and drove every rollout that they showed.
+fn yes() -> bool {
+    true
 }

@@ -124,6 +124,11 @@ struct ReasonLabels {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CodeLabels {
+    code: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct LoadedLabels {
     model: Arc<str>,
     arm: &'static str,
@@ -152,6 +157,9 @@ pub(super) struct Metrics {
     log_e: Family<EvidenceLabels, Gauge<f64, AtomicU64>>,
     rollbacks: Family<ReasonLabels, Counter>,
     loaded: Family<LoadedLabels, Gauge>,
+    degraded: Family<CodeLabels, Gauge>,
+    /// 1 if this server controls the rollouts, 0 if it is second.
+    pub(super) first: Gauge,
     /// The phase of the rollout, by number; 0 for none.
     pub(super) phase: Gauge,
     /// The share of the canary, in [0, 1].
@@ -193,6 +201,8 @@ impl Metrics {
         let log_e = Family::<EvidenceLabels, Gauge<f64, AtomicU64>>::default();
         let rollbacks = Family::<ReasonLabels, Counter>::default();
         let loaded = Family::<LoadedLabels, Gauge>::default();
+        let degraded = Family::<CodeLabels, Gauge>::default();
+        let first = Gauge::default();
         let (phase, weight) = (Gauge::default(), Gauge::<f64, AtomicU64>::default());
         let (disagreement, shadow_dropped) = (Counter::default(), Counter::default());
         let (unsticky, dropped, swaps) =
@@ -241,6 +251,16 @@ impl Metrics {
             dropped.clone(),
         );
         registry.register("swaps", "Models swapped in", swaps.clone());
+        registry.register(
+            "degraded",
+            "1 for each problem with which the server runs, by code",
+            degraded.clone(),
+        );
+        registry.register(
+            "rollout_controller",
+            "1 if this server controls the rollouts of its environment, 0 if it has none or is second",
+            first.clone(),
+        );
         let arms = [Arm::Primary, Arm::Canary].map(|arm| {
             let arm = arm_name(arm);
             let labels = ArmLabels { model: Arc::clone(&model), arm };
@@ -264,6 +284,8 @@ impl Metrics {
             log_e,
             rollbacks,
             loaded,
+            degraded,
+            first,
             phase,
             weight,
             disagreement,
@@ -311,6 +333,11 @@ impl Metrics {
     /// Counts a rollback; `reason` is `judge`, `requested` or `model`.
     pub(super) fn rolled_back(&self, reason: &'static str) {
         self.rollbacks.get_or_create(&ReasonLabels { reason }).inc();
+    }
+
+    /// Shows a problem with which the server runs.
+    pub(super) fn degraded(&self, code: &'static str) {
+        self.degraded.get_or_create(&CodeLabels { code }).set(1);
     }
 
     /// Sets the loaded models.

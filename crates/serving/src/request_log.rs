@@ -12,10 +12,9 @@ use std::{
     io::{self, BufWriter, Write},
     sync::{
         Arc, Mutex, PoisonError,
-        mpsc::{Receiver, SyncSender, TryRecvError, sync_channel},
+        mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel},
     },
-    thread::JoinHandle,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// The most lines that wait to be written.
@@ -72,15 +71,20 @@ enum Entry {
 /// The sender of lines to the writing thread. Dropping it writes the lines that wait.
 pub(super) struct RequestLogger {
     sender: Option<SyncSender<Entry>>,
-    writer: Mutex<Option<JoinHandle<()>>>,
+    /// Receives the end of the writing thread.
+    ended: Mutex<Option<Receiver<()>>>,
     dropped: Counter,
 }
+
+/// The longest time that the end of the server waits for the reader of the log. A reader that stopped reading would
+/// otherwise keep the server alive.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 impl RequestLogger {
     /// Starts the writing thread, unless the log is off.
     pub(super) fn start(to: RequestLog, dropped: Counter) -> io::Result<Self> {
         match to {
-            RequestLog::Off => Ok(Self { sender: None, writer: Mutex::new(None), dropped }),
+            RequestLog::Off => Ok(Self { sender: None, ended: Mutex::new(None), dropped }),
             RequestLog::To(open) => Self::to(open(), dropped),
         }
     }
@@ -88,10 +92,12 @@ impl RequestLogger {
     /// Starts a thread that writes to `out`.
     pub(super) fn to(out: Box<dyn Write + Send>, dropped: Counter) -> io::Result<Self> {
         let (sender, receiver) = sync_channel(CAPACITY);
-        let writer = std::thread::Builder::new()
-            .name("request-log".to_owned())
-            .spawn(move || write(&receiver, BufWriter::with_capacity(1 << 16, out)))?;
-        Ok(Self { sender: Some(sender), writer: Mutex::new(Some(writer)), dropped })
+        let (end, ended) = sync_channel(1);
+        std::thread::Builder::new().name("request-log".to_owned()).spawn(move || {
+            write(&receiver, BufWriter::with_capacity(1 << 16, out));
+            let _ = end.send(());
+        })?;
+        Ok(Self { sender: Some(sender), ended: Mutex::new(Some(ended)), dropped })
     }
 
     /// Returns whether the log is on. If it is off, a caller need not make a line.
@@ -119,9 +125,17 @@ impl RequestLogger {
     pub(super) fn flush(&self) {
         let Some(sender) = &self.sender else { return };
         let (done, written) = sync_channel(1);
-        if sender.send(Entry::Flush(done)).is_ok() {
-            let _ = written.recv_timeout(Duration::from_secs(2));
+        let until = Instant::now() + PATIENCE;
+        let mut entry = Entry::Flush(done);
+        // A full queue does not accept the entry until the writer has written some lines.
+        while let Err(TrySendError::Full(refused)) = sender.try_send(entry) {
+            if Instant::now() > until {
+                return;
+            }
+            entry = refused;
+            std::thread::sleep(GATHER);
         }
+        let _ = written.recv_timeout(until.saturating_duration_since(Instant::now()));
     }
 
     fn send(&self, entry: Entry) {
@@ -136,10 +150,10 @@ impl RequestLogger {
 impl Drop for RequestLogger {
     fn drop(&mut self) {
         self.sender = None;
-        let writer = self.writer.get_mut().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(writer) = writer {
-            // A panic of the writer cannot be reported any more.
-            let _ = writer.join();
+        let ended = self.ended.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(ended) = ended {
+            // A thread that is still writing ends with the process.
+            let _ = ended.recv_timeout(PATIENCE);
         }
     }
 }
@@ -246,5 +260,38 @@ impl Entry {
             Self::Flush(_) => Ok(()),
         };
         written.expect("a line can be written as JSON");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A pipe whose reader stopped reading.
+    struct Blocked;
+
+    impl Write for Blocked {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            loop {
+                std::thread::park();
+            }
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_reader_that_stopped_reading_does_not_keep_the_log_open() {
+        let dropped = Counter::default();
+        let log = RequestLogger::to(Box::new(Blocked), dropped.clone()).unwrap();
+        for _ in 0..CAPACITY * 2 {
+            log.event(DateTime::UNIX_EPOCH, "info", "test", "x".repeat(100));
+        }
+        assert!(dropped.get() > 0, "the queue is full");
+        let began = Instant::now();
+        log.flush();
+        drop(log);
+        assert!(began.elapsed() < PATIENCE * 3, "{:?}", began.elapsed());
     }
 }

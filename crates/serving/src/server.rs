@@ -12,6 +12,7 @@ use super::{
     login::AdminToken,
     metrics::Metrics,
     observe::Observer,
+    patience::Patient,
     predict::predict,
     problem::{no_such_method, no_such_path, panicked},
     request_guard::{RequestGuard, guard_request},
@@ -33,14 +34,14 @@ use axum::{
     serve::ListenerExt,
 };
 use botops_findings::{Fault, Result};
-use botops_registry::{CHAMPION, Reference, Selector};
+use botops_registry::Registry;
 use serde::Serialize;
 use std::{
     future::IntoFuture,
     io,
     net::SocketAddr,
     num::NonZero,
-    sync::{Arc, atomic::AtomicU64},
+    sync::{Arc, Mutex, atomic::AtomicU64},
     thread::available_parallelism,
     time::Duration,
 };
@@ -59,6 +60,7 @@ const DRAIN: Duration = Duration::from_secs(20);
 pub struct Running {
     address: SocketAddr,
     admin_address: Option<SocketAddr>,
+    second: bool,
     stop: tokio::sync::watch::Sender<bool>,
     tasks: Vec<tokio::task::JoinHandle<()>>,
     app: Arc<App>,
@@ -111,19 +113,8 @@ pub async fn start(settings: ServerSettings, source: Source) -> Result<Running> 
             None
         }
         Source::Registry { registry, model, pinned: None } => {
-            let champion =
-                Reference { model: model.clone(), selector: Selector::Alias(CHAMPION.to_owned()) };
-            let version = registry.resolve(&champion).await?;
-            let champion = version.manifest_digest;
-            app.slot.set(Arc::new(load_version(&registry, version).await?), None);
-            let (versions, log) =
-                RegistrySource::open(registry, &model, &settings.environment).await?;
             let admin = guarded.as_ref().map(|(listener, _)| address(listener)).transpose()?;
-            let versions = Arc::new(versions.with_admin(admin));
-            let canary = Arc::new(Canary::new(Arc::clone(&app), versions, false));
-            canary.resume(&log, champion).await?;
-            canary.show_loaded();
-            Some(canary)
+            Some(follow_champion(&app, registry, (&model, &settings.environment), admin).await?)
         }
     };
     if canary.is_none()
@@ -133,8 +124,11 @@ pub async fn start(settings: ServerSettings, source: Source) -> Result<Running> 
         app.metrics.loaded(&[(botops_rollout::Arm::Primary, digest)]);
     }
     if let Some(canary) = &canary {
+        running.second = canary.is_second();
+        let (driver, stop) = (Arc::clone(canary), running.stop.subscribe());
+        running.tasks.push(control_handle.spawn(async move { driver.run(stop).await }));
         let (canary, stop) = (Arc::clone(canary), running.stop.subscribe());
-        running.tasks.push(control_handle.spawn(async move { canary.run(stop).await }));
+        running.tasks.push(control_handle.spawn(async move { canary.keep_presence(stop).await }));
     }
     if let Some((listener, token)) = guarded {
         let address = address(&listener)?;
@@ -146,6 +140,43 @@ pub async fn start(settings: ServerSettings, source: Source) -> Result<Running> 
         running.tasks.push(serve_with_peers(&control_handle, listener, routes, stop));
     }
     Ok(running)
+}
+
+/// Serves the champion of a model in an environment, and resumes its rollout, unless another server controls it.
+///
+/// A damaged log does not keep the server from starting: it serves the champion of the entries before the damage, starts
+/// and resumes no rollout, and reports the problem.
+async fn follow_champion(
+    app: &Arc<App>,
+    registry: Registry,
+    (model, environment): (&str, &str),
+    admin: Option<SocketAddr>,
+) -> Result<Arc<Canary>> {
+    let (version, damage) = registry.verified_champion(model).await?;
+    if let Some(fault) = &damage {
+        let problem = format!("`{}` is the last verified champion: {fault}", version.reference());
+        app.degrade(fault.code(), problem);
+    }
+    let champion = version.manifest_digest;
+    app.slot.set(Arc::new(load_version(&registry, version).await?), None);
+    // From here on, a store that vanishes is noticed, and not created again.
+    if let Err(fault) = registry.store().identify().await {
+        app.degrade(fault.code(), fault.message().to_owned());
+    }
+    let (versions, log) = RegistrySource::open(registry, model, environment).await?;
+    let log_damage = versions.damage().map(|(code, problem)| (code, problem.to_owned()));
+    let versions = Arc::new(Patient(versions.with_admin(admin)));
+    let canary = Arc::new(Canary::new(Arc::clone(app), versions, false));
+    canary.meet().await;
+    match log_damage {
+        Some((code, problem)) => {
+            app.degrade(code, format!("no rollout starts or continues: {problem}"));
+        }
+        None if damage.is_none() => canary.resume(&log, champion).await?,
+        None => {}
+    }
+    canary.show_loaded();
+    Ok(canary)
 }
 
 /// Makes the state that requests share; `shadow_capacity` mirrored requests may wait for the challenger.
@@ -181,6 +212,7 @@ pub(super) fn new_app(
         clock,
         ids: RequestIds::default(),
         slow_bound: AtomicU64::new(0),
+        degraded: Mutex::default(),
         turns,
         long_turns: Semaphore::new(n_processors.div_ceil(2)),
     }))
@@ -200,7 +232,8 @@ pub(super) fn listen(
     let guard = RequestGuard::new(Arc::clone(&app), address, allowed_hosts);
     let routes = routes(Arc::clone(&app)).layer(from_fn_with_state(guard, guard_request));
     let tasks = vec![serve(&Handle::current(), listener, routes, stopped)];
-    Ok(Running { address, admin_address: None, stop, tasks, app, control: None })
+    let second = false;
+    Ok(Running { address, admin_address: None, second, stop, tasks, app, control: None })
 }
 
 /// Binds a listener.
@@ -305,18 +338,23 @@ async fn health() -> Response {
 async fn readiness(State(app): State<Arc<App>>) -> Response {
     #[derive(Serialize)]
     struct Ready<'a> {
-        /// `ready`.
+        /// `ready`, or `degraded` if it serves with a problem that a person has to solve.
         status: &'static str,
         /// The version that serves, such as `support@3`.
         model: &'a str,
         /// The digest of its model file.
         digest: &'a str,
+        /// The codes of the problems; absent if there are none.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        problems: Vec<&'static str>,
     }
     let exchange = Exchange::begin(&app, "readiness");
     match exchange.routing() {
         Ok(routing) => {
             let Served { reference, digest_text, .. } = &*routing.primary;
-            json(StatusCode::OK, &Ready { status: "ready", model: reference, digest: digest_text })
+            let problems: Vec<_> = app.degradations().iter().map(|found| found.code).collect();
+            let status = if problems.is_empty() { "ready" } else { "degraded" };
+            json(StatusCode::OK, &Ready { status, model: reference, digest: digest_text, problems })
         }
         Err(problem) => problem.into_response(),
     }
@@ -347,6 +385,19 @@ impl Running {
     #[must_use]
     pub fn admin_address(&self) -> Option<SocketAddr> {
         self.admin_address
+    }
+
+    /// Returns whether another server controlled the rollouts when this one started. It takes over when that one is gone.
+    #[must_use]
+    pub fn was_second(&self) -> bool {
+        self.second
+    }
+
+    /// Returns the problems with which it runs, such as a damaged log; empty for a sound server.
+    #[must_use]
+    pub fn degraded(&self) -> Vec<String> {
+        let problems = self.app.degradations().into_iter();
+        problems.map(|found| format!("{}: {}", found.code, found.problem)).collect()
     }
 
     /// Stops accepting, finishes the requests in flight (at most 20 s), and flushes the request log.

@@ -1,10 +1,13 @@
 //! The source of versions and the deployment log: a registry, or the two sides of a rehearsal.
 
 use super::Side;
-use crate::routing::Served;
+use crate::{
+    presence::{Presence, Sign},
+    routing::Served,
+};
 use async_trait::async_trait;
 use botops_digest::Digest;
-use botops_findings::{Fault, Result};
+use botops_findings::{Fault, FaultKind, Result};
 use botops_models::IntentModel;
 use botops_registry::{Act, CHAMPION, Reference, Registry, Version};
 use botops_rollout::Rollout;
@@ -71,6 +74,26 @@ pub(super) trait VersionSource: Send + Sync {
     async fn former(&self, reference: Option<&str>, current: &Digest) -> Result<Digest>;
     /// Moves `champion` from `expected` back to the former champion `to`.
     async fn go_back(&self, to: &Digest, expected: Digest, act: &Act) -> Result<()>;
+    /// Writes a sign of life for the other servers.
+    async fn beat(&self) -> Result<()> {
+        Ok(())
+    }
+    /// Returns the newest sign of life of every other server.
+    async fn others(&self) -> Result<Vec<Sign>> {
+        Ok(Vec::new())
+    }
+    /// Removes the signs of life of the server `id`, which is gone.
+    async fn forget(&self, _id: &str) -> Result<()> {
+        Ok(())
+    }
+    /// Removes the signs of life of this server, which stops.
+    async fn leave(&self) -> Result<()> {
+        Ok(())
+    }
+    /// Returns the entries about the model that other servers appended since the last read, and reads on from there.
+    async fn newer(&self) -> Result<Vec<Deployment>> {
+        Ok(Vec::new())
+    }
 }
 
 /// A model of a registry, in one environment.
@@ -83,10 +106,15 @@ pub(super) struct RegistrySource {
     /// The address of the admin listener, which the entries name.
     admin: Option<String>,
     last: Mutex<Option<Entry<Deployment>>>,
+    presence: Presence,
+    /// The problem of a damaged log. Nothing can be appended to it.
+    damage: Option<(&'static str, String)>,
 }
 
 impl RegistrySource {
     /// Opens the log, and returns it with its entries about `model`.
+    ///
+    /// Of a damaged log it returns no entries, and [`Self::damage`] names the problem.
     ///
     /// # Errors
     /// Those of the store: a server does not append to a log that it cannot read.
@@ -96,7 +124,13 @@ impl RegistrySource {
         environment: &str,
     ) -> Result<(Self, Vec<Deployment>)> {
         let log = deployment_log(registry.store(), environment);
-        let entries = log.entries().await?;
+        let (entries, damage) = match log.entries().await {
+            Ok(entries) => (entries, None),
+            Err(fault) if fault.kind() == FaultKind::Gate => {
+                (Vec::new(), Some((fault.code(), fault.message().to_owned())))
+            }
+            Err(fault) => return Err(fault),
+        };
         let ours = entries
             .iter()
             .filter(|entry| entry.payload.model == model)
@@ -104,7 +138,26 @@ impl RegistrySource {
             .collect();
         let last = Mutex::new(entries.into_iter().next_back());
         let writer = ulid::Ulid::generate().to_string();
-        Ok((Self { registry, model: model.to_owned(), log, writer, admin: None, last }, ours))
+        let presence =
+            Presence::new(registry.store().clone(), environment, model, writer.clone());
+        let model = model.to_owned();
+        Ok((Self { registry, model, log, writer, admin: None, last, presence, damage }, ours))
+    }
+
+    /// Returns the code and the problem of a damaged log.
+    pub(super) fn damage(&self) -> Option<(&'static str, &str)> {
+        self.damage.as_ref().map(|(code, problem)| (*code, problem.as_str()))
+    }
+
+    /// Returns the entries after `last`; without one, all.
+    async fn entries_after(
+        &self,
+        last: Option<&Entry<Deployment>>,
+    ) -> Result<Vec<Entry<Deployment>>> {
+        match last {
+            Some(last) => self.log.entries_after(last).await,
+            None => self.log.entries().await,
+        }
     }
 
     /// Sets the address of the admin listener, which the entries of this server name.
@@ -152,6 +205,11 @@ impl VersionSource for RegistrySource {
     }
 
     async fn record(&self, mut deployment: Deployment) -> Result<()> {
+        if let Some((code, problem)) = &self.damage {
+            return Err(Fault::of_code(code, format!("the deployment log is damaged: {problem}"))
+                .hint("see all problems: `botops registry verify`")
+                .hint("restore the entry from a backup, then restart the server"));
+        }
         deployment.writer = Some(self.writer.clone());
         deployment.admin.clone_from(&self.admin);
         let mut last = self.last.lock().await;
@@ -162,9 +220,7 @@ impl VersionSource for RegistrySource {
                     return Ok(());
                 }
                 Appended::Conflict => {
-                    let seen = last.as_ref().map_or(0, |entry| entry.seq);
-                    let entries = self.log.entries().await?;
-                    for entry in entries.into_iter().filter(|entry| entry.seq > seen) {
+                    for entry in self.entries_after(last.as_ref()).await? {
                         if entry.payload.writer.as_ref() == Some(&self.writer) {
                             // An append of this server that seemed to fail: of this entry, or of an
                             // earlier one that has been decided again since.
@@ -235,6 +291,37 @@ impl VersionSource for RegistrySource {
         let reference = self.reference(&format!("{}@{to}", self.model))?;
         let former = self.registry.former_champion(&reference).await?;
         self.registry.go_back(&former, Some(expected), act).await
+    }
+
+    async fn beat(&self) -> Result<()> {
+        self.presence.beat().await
+    }
+
+    async fn others(&self) -> Result<Vec<Sign>> {
+        self.presence.others().await
+    }
+
+    async fn forget(&self, id: &str) -> Result<()> {
+        self.presence.forget(id).await
+    }
+
+    async fn leave(&self) -> Result<()> {
+        self.presence.leave().await
+    }
+
+    async fn newer(&self) -> Result<Vec<Deployment>> {
+        if self.damage.is_some() {
+            return Ok(Vec::new());
+        }
+        let mut last = self.last.lock().await;
+        let entries = self.entries_after(last.as_ref()).await?;
+        if let Some(newest) = entries.last() {
+            *last = Some(newest.clone());
+        }
+        let by_others = |entry: &Entry<Deployment>| {
+            entry.payload.model == self.model && entry.payload.writer.as_ref() != Some(&self.writer)
+        };
+        Ok(entries.into_iter().filter(by_others).map(|entry| entry.payload).collect())
     }
 }
 

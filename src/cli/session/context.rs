@@ -17,7 +17,10 @@ use botops_snapshots::Snapshots;
 use botops_spec::Spec as _;
 use botops_store::Store;
 use botops_workspace::{Overrides, Workspace};
-use std::{cell::OnceCell, collections::BTreeMap, future::Future, path::PathBuf};
+use std::{cell::OnceCell, collections::BTreeMap, future::Future, path::PathBuf, time::Duration};
+
+/// The time that work in the background has to end when the program ends.
+const END: Duration = Duration::from_secs(1);
 
 /// Everything that a verb needs besides its own arguments; each part is made on first use.
 pub(crate) struct Context {
@@ -135,6 +138,15 @@ impl Context {
             let _ = self.runtime.set(runtime);
         }
         Ok(self.runtime.get().expect("the runtime is set above").block_on(future))
+    }
+}
+
+impl Drop for Context {
+    /// Ends the runtime without waiting for a read of a disk that hangs.
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_timeout(END);
+        }
     }
 }
 

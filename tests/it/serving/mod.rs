@@ -3,6 +3,7 @@
 mod admin;
 mod audit;
 mod clock_jumps;
+mod durability;
 mod public;
 mod rehearsal;
 mod rollback;
@@ -161,7 +162,12 @@ pub(crate) async fn register(registry: &Registry, model: &IntentModel) -> (Versi
 
 /// Returns a registry with the given models as versions 1, 2, and so on. The first is the champion.
 pub(crate) async fn registry(models: &[&IntentModel]) -> (Registry, Vec<Version>) {
-    let registry = Registry::open(Store::in_memory());
+    registry_in(Store::in_memory(), models).await
+}
+
+/// Returns the registry in `store`, filled as by [`registry`].
+pub(crate) async fn registry_in(store: Store, models: &[&IntentModel]) -> (Registry, Vec<Version>) {
+    let registry = Registry::open(store);
     let mut versions = Vec::new();
     for model in models {
         let (version, proof) = register(&registry, model).await;

@@ -54,7 +54,8 @@ impl Canary {
         mode: Mode,
     ) -> Result<(Transition, Started)> {
         let policy = spec.check()?;
-        let mut state = self.state.lock().await;
+        self.standing.check_first()?;
+        let mut state = self.lock().await;
         if matches!(mode, Mode::Real) {
             self.settle(&mut state).await?;
             self.pause_after_jump(&mut state).await?;
@@ -118,7 +119,7 @@ impl Canary {
     /// # Errors
     /// Those of the store.
     pub(crate) async fn launch_rehearsed(&self, rollout: Rollout) -> Result<()> {
-        let mut state = self.state.lock().await;
+        let mut state = self.lock().await;
         let (actor, now) = (rollout.actor.clone(), self.app.clock.steady());
         self.launch(&mut state, rollout, actor, now).await
     }
@@ -139,7 +140,10 @@ impl Canary {
         let record = TransitionRecord::new(&active.rollout, &active.rollout.reason);
         active.transitions.push(if self.rehearsal { record } else { record.by(&active.actor) });
         let entry = active.entry(&active.rollout, &active.rollout.reason, now);
-        self.source.record(entry).await?;
+        if let Err(fault) = self.source.record(entry).await {
+            self.note_conflict(&fault);
+            return Err(fault);
+        }
         let transition = rollout::advance(&active.rollout, &no_messages(now), now);
         self.set_id(&active.rollout.id);
         state.active = Some(active);
@@ -166,10 +170,12 @@ impl Canary {
             }
             let revision = self.revision.load(Ordering::SeqCst);
             check_revision(if_match, revision)?;
+            self.standing.check_first()?;
+            self.show_ahead(id, command, self.app.clock.steady())?;
             self.aborting.store(true, Ordering::SeqCst);
             self.app.slot.withdraw();
         }
-        let mut state = self.state.lock().await;
+        let mut state = self.lock().await;
         let outcome = async {
             if abort {
                 self.note_jump(&mut state);
@@ -179,6 +185,7 @@ impl Canary {
             let now = self.app.clock.steady();
             let jump = state.jump;
             let active = find(state.active.as_mut(), id)?;
+            self.standing.check_first()?;
             if !abort {
                 check_revision(if_match, active.rollout.revision)?;
             }
@@ -219,8 +226,9 @@ impl Canary {
         command: &Command,
         if_match: Option<u64>,
     ) -> Result<Transition> {
-        let mut state = self.state.lock().await;
+        let mut state = self.lock().await;
         let active = find(state.active.as_mut(), id)?;
+        self.standing.check_first()?;
         check_revision(if_match, active.rollout.revision)?;
         rollout::command(&active.rollout, command, self.app.clock.steady())
     }

@@ -1,6 +1,10 @@
 //! The driver of a rollout: resumes it, ticks it, and follows the champion when there is none.
 
-use super::state::{AUTOMATIC, Active, State, find, no_messages, unchanged};
+use super::{
+    standing::Standing,
+    state::{AUTOMATIC, Active, State, no_messages, unchanged},
+    view::View,
+};
 use crate::{
     app::App,
     version_source::{Deployment, VersionSource},
@@ -8,8 +12,8 @@ use crate::{
 use botops_digest::Digest;
 use botops_findings::{Fault, FaultKind, Result};
 use botops_rollout::{
-    self as rollout, Command, Decision, Effect, FailureKind, MeasuredCount, Observation, Phase,
-    Transition, TransitionRecord,
+    self as rollout, Command, Effect, FailureKind, MeasuredCount, Observation, Phase, Transition,
+    TransitionRecord,
 };
 use chrono::{DateTime, Utc};
 use std::{
@@ -19,7 +23,10 @@ use std::{
     },
     time::Duration,
 };
-use tokio::sync::{Mutex, Notify, watch};
+use tokio::{
+    sync::{Mutex, Notify, watch},
+    time::Instant,
+};
 
 /// The time between two looks at `champion` while no rollout is under way.
 const FOLLOW: Duration = Duration::from_secs(2);
@@ -38,6 +45,12 @@ pub(crate) struct Canary {
     pub(super) revision: AtomicU64,
     /// The id of [`State::active`], readable while the state is locked.
     id: std::sync::Mutex<Option<String>>,
+    /// The rollout as it is shown, readable while the state is locked.
+    pub(super) view: std::sync::Mutex<Option<Arc<View>>>,
+    /// Whether the last rollback of the model is recorded, readable while the state is locked.
+    pub(super) model_durable: AtomicBool,
+    /// Whether another server drives the rollouts.
+    pub(super) standing: Standing,
     /// Ends the wait for the next tick.
     pub(super) woken: Notify,
     /// Whether this is a rehearsal.
@@ -54,6 +67,9 @@ impl Canary {
             aborting: AtomicBool::new(false),
             revision: AtomicU64::new(0),
             id: std::sync::Mutex::default(),
+            view: std::sync::Mutex::default(),
+            model_durable: AtomicBool::new(true),
+            standing: Standing::default(),
             woken: Notify::new(),
             rehearsal,
         }
@@ -73,15 +89,30 @@ impl Canary {
         let mut active = Active::new(rollout, last.actor.clone());
         active.slow_bound = last.slow_bound_seconds.map(Duration::from_secs_f64);
         active.transitions = history(log, &active.rollout.id);
-        let mut state = self.state.lock().await;
-        self.revision.store(active.rollout.revision, Ordering::SeqCst);
-        self.set_id(&active.rollout.id);
-        self.show(&active);
-        if active.rollout.is_over() {
+        let mut state = self.lock().await;
+        active.lost = self.standing.is_second();
+        self.set_current(&active);
+        if active.rollout.is_over() || active.lost {
             state.active = Some(active);
             return Ok(());
         }
-        self.note_setback(&mut state, &mut active);
+        self.adopt(&mut state, active, champion).await?;
+        drop(state);
+        // Finishes a step that was decided and not carried out.
+        self.tick().await.map(|_| ())
+    }
+
+    /// Drives `active`, a rollout under way, from now on.
+    ///
+    /// # Errors
+    /// Those of the store, if the challenger cannot be loaded now. The rollout is then kept and not driven.
+    pub(super) async fn adopt(
+        &self,
+        state: &mut State,
+        mut active: Active,
+        champion: Digest,
+    ) -> Result<()> {
+        self.note_setback(state, &mut active);
         let now = self.app.clock.steady();
         let id = active.rollout.id.clone();
         let moved = champion != active.rollout.champion && champion != active.rollout.challenger;
@@ -92,19 +123,21 @@ impl Canary {
         };
         match loaded {
             Ok(challenger) => active.challenger = challenger.map(Arc::new),
-            Err(fault) if fault.kind() == FaultKind::Unreachable => return Err(fault),
+            Err(fault) if fault.kind() == FaultKind::Unreachable => {
+                active.lost = true;
+                state.active = Some(active);
+                return Err(fault);
+            }
             Err(fault) => {
                 active.actor = AUTOMATIC.to_owned();
                 let reason = format!("after a restart: {fault}");
-                self.decide(&mut state, active, Command::Abort { reason }, now).await?;
-                return Ok(());
+                return self.decide(state, active, Command::Abort { reason }, now).await;
             }
         }
         if moved {
             active.actor = AUTOMATIC.to_owned();
             let reason = format!("`champion` was moved to {champion} while no server ran");
-            self.decide(&mut state, active, Command::Abort { reason }, now).await?;
-            return Ok(());
+            return self.decide(state, active, Command::Abort { reason }, now).await;
         }
         self.app.observer.clear();
         self.set_slow_bound(active.slow_bound);
@@ -114,10 +147,9 @@ impl Canary {
             "rollout",
             format!("{id} resumes in phase {}", active.rollout.phase.name()),
         );
+        self.show(&active);
         state.active = Some(active);
-        drop(state);
-        // Finishes a step that was decided and not carried out.
-        self.tick().await.map(|_| ())
+        Ok(())
     }
 
     /// Makes `active` the current rollout and applies `command` to it.
@@ -135,21 +167,36 @@ impl Canary {
 
     /// Ticks, or follows the champion, until `stop` is true. A tick that began is finished first.
     pub(crate) async fn run(&self, mut stop: watch::Receiver<bool>) {
+        let mut reported = None;
         loop {
             let interval = self.interval().await;
             tokio::select! {
                 () = tokio::time::sleep(interval.unwrap_or(FOLLOW)) => {}
-                () = self.woken.notified() => continue,
-                _ = stop.wait_for(|stop| *stop) => return,
+                () = self.woken.notified() => if !self.standing.is_second() { continue },
+                _ = stop.wait_for(|stop| *stop) => break,
             }
             let outcome = match interval {
                 Some(_) => self.tick().await.map(|_| ()),
                 None => self.follow().await,
             };
-            if let Err(fault) = outcome {
-                self.event("error", "tick", format!("{}: {fault}", fault.code()));
+            let problem = outcome.err().map(|fault| format!("{}: {fault}", fault.code()));
+            // A problem that stays is reported once.
+            if let Some(problem) = problem.clone().filter(|_| problem != reported) {
+                self.event("error", "tick", problem);
             }
+            reported = problem;
         }
+        if let Err(fault) = self.record_the_rest().await {
+            let message = format!("stopped before all was recorded: {}: {fault}", fault.code());
+            self.event("error", "stop", message);
+        }
+    }
+
+    /// Names `active` as the current rollout, and shows it in the metrics.
+    pub(super) fn set_current(&self, active: &Active) {
+        self.revision.store(active.rollout.revision, Ordering::SeqCst);
+        self.set_id(&active.rollout.id);
+        self.show(active);
     }
 
     /// Makes `id` the current rollout.
@@ -165,7 +212,7 @@ impl Canary {
 
     /// Returns the time between ticks; `None` while no rollout is under way.
     async fn interval(&self) -> Option<Duration> {
-        let state = self.state.lock().await;
+        let state = self.lock().await;
         if state.pending.is_some() {
             return None;
         }
@@ -175,12 +222,13 @@ impl Canary {
 
     /// Finishes a rollback of the model, then serves the champion of the registry if someone else moved it.
     pub(super) async fn follow(&self) -> Result<()> {
-        let mut state = self.state.lock().await;
+        self.follow_log().await?;
+        let mut state = self.lock().await;
         self.note_jump(&mut state);
         self.settle(&mut state).await?;
         drop(state);
         let Some(champion) = self.source.champion().await? else { return Ok(()) };
-        let mut state = self.state.lock().await;
+        let mut state = self.lock().await;
         // While a rollback waits, the registry still points to the version that was rolled back.
         if state.pending.is_some() || state.active.as_ref().is_some_and(Active::is_driven) {
             return Ok(());
@@ -214,7 +262,7 @@ impl Canary {
     /// # Errors
     /// Those of the store. Nothing is decided then, and the next tick gets the observations.
     pub(crate) async fn tick(&self) -> Result<bool> {
-        let mut state = self.state.lock().await;
+        let mut state = self.lock().await;
         self.settle(&mut state).await?;
         let Some(active) = state.active.as_mut() else { return Ok(false) };
         self.write_waiting(active).await?;
@@ -268,7 +316,12 @@ impl Canary {
     /// Records the rollbacks that took effect before they could be recorded.
     pub(super) async fn write_waiting(&self, active: &mut Active) -> Result<()> {
         while let Some(entry) = active.unwritten.first() {
-            self.source.record(entry.clone()).await?;
+            if let Err(fault) = self.source.record(entry.clone()).await {
+                if fault.kind() == FaultKind::Conflict {
+                    self.lose(active);
+                }
+                return Err(fault);
+            }
             active.unwritten.remove(0);
         }
         Ok(())
@@ -276,7 +329,7 @@ impl Canary {
 
     /// Returns whether a tick at `now` without any message would decide anything.
     pub(crate) async fn is_due(&self, now: DateTime<Utc>) -> bool {
-        let state = self.state.lock().await;
+        let state = self.lock().await;
         let Some(active) = state.active.as_ref().filter(|active| active.is_driven()) else {
             return false;
         };
@@ -295,6 +348,7 @@ impl Canary {
             matches!(transition.next.phase, Phase::RollingBack { .. } | Phase::RolledBack { .. });
         if backwards {
             self.app.slot.withdraw();
+            self.show_unwritten(active, &transition);
         }
         let entry = active.entry(&transition.next, &transition.reason, now);
         let written = if active.unwritten.is_empty() {
@@ -306,8 +360,7 @@ impl Canary {
             Ok(()) => {}
             Err(fault) if fault.kind() == FaultKind::Conflict => {
                 // Another server drives the rollout: this one stops, and sends no request to the challenger.
-                active.lost = true;
-                self.app.slot.withdraw();
+                self.lose(active);
                 return Err(fault);
             }
             Err(_) if backwards => active.unwritten.push(entry),
@@ -332,24 +385,40 @@ impl Canary {
         self.perform(state, transition, now).await
     }
 
+    /// Stops driving `active`, because another server wrote to its log. Its log entries are the ones that count.
+    fn lose(&self, active: &mut Active) {
+        active.lost = true;
+        active.unwritten.clear();
+        self.app.slot.withdraw();
+        self.show(active);
+        self.step_back();
+    }
+
+    /// Steps back behind the server that wrote to the log, if `fault` says that there is one.
+    pub(super) fn note_conflict(&self, fault: &Fault) {
+        if fault.code() == "BOT-6026" {
+            self.step_back();
+        }
+    }
+
+    fn step_back(&self) {
+        self.standing.step_back(Instant::now());
+        self.show_standing();
+    }
+
+    /// Records what is in effect and was not recorded, before the server stops.
+    async fn record_the_rest(&self) -> Result<()> {
+        let mut state = self.lock().await;
+        self.settle(&mut state).await?;
+        match state.active.as_mut() {
+            Some(active) => self.write_waiting(active).await,
+            None => Ok(()),
+        }
+    }
+
     /// Writes an event to the request log.
     pub(super) fn event(&self, level: &'static str, event: &'static str, message: String) {
         self.app.log.event(self.app.clock.now(), level, event, message);
-    }
-
-    /// Reads the rollout `id`; `latest` names the current or the last one.
-    ///
-    /// # Errors
-    /// `BOT-6034`.
-    pub(crate) async fn read<T>(
-        &self,
-        id: &str,
-        read: impl FnOnce(&Active, Decision) -> T,
-    ) -> Result<T> {
-        let mut state = self.state.lock().await;
-        let active = find(state.active.as_mut(), id)?;
-        let decision = Decision::new(&active.rollout, active.transitions.clone(), self.rehearsal);
-        Ok(read(active, decision))
     }
 }
 

@@ -7,15 +7,18 @@
 //! - a rollback is the other way round: requests stop reaching the challenger before anything waits
 //! - [`commands`] are those of the admin API, [`rollback`] is that of the model, [`transition_effects`]
 //!   carries out the steps, [`clock_jumps`] pauses after a jump of the wall clock, and [`state`] holds the data of all four
+//! - [`standing`] decides whether this server drives the rollouts, and [`view`] is what it shows of them
 
 mod clock_jumps;
 mod commands;
 mod driver;
 mod rollback;
+mod standing;
 mod state;
 #[cfg(test)]
 mod tests;
 mod transition_effects;
+mod view;
 
 pub(crate) use driver::Canary;
 pub use state::{EndedRollout, Restored};

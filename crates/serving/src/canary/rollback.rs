@@ -18,6 +18,7 @@ fn restored(primary: &Served, served: &Served) -> Restored {
         to: served.reference.to_string(),
         digest: served.digest,
         ended: None,
+        durable: true,
     }
 }
 
@@ -30,16 +31,17 @@ impl Canary {
     /// - while an earlier rollback waits to be recorded, a call without a version returns that one
     ///
     /// # Errors
-    /// `BOT-6024` there is no earlier champion, `BOT-5031` the version was never champion, those of the registry. After
-    /// the swap, the model is rolled back even if the registry cannot be reached; the server then tries to record the
-    /// rollback every few seconds until it succeeds.
+    /// `BOT-6024` there is no earlier champion, `BOT-5031` the version was never champion, `BOT-6061` this server is
+    /// second, those of the registry. After the swap, the model is rolled back even if the registry cannot be reached; the
+    /// answer is then not durable, and the server tries to record the rollback every few seconds until it succeeds.
     pub(crate) async fn roll_back_model(
         &self,
         version: Option<&str>,
         requester: &Requester,
         mode: Mode,
     ) -> Result<Restored> {
-        let mut state = self.state.lock().await;
+        self.standing.check_first()?;
+        let mut state = self.lock().await;
         if let Some(restored) = self.waiting(&mut state, mode).await?
             && version.is_none()
         {
@@ -62,7 +64,7 @@ impl Canary {
             self.command(&open.id, &abort, requester.clone(), None).await?;
         }
         let done = match (version, &open) {
-            (None, Some(_)) => would,
+            (None, Some(_)) => Restored { durable: self.is_durable(), ..would },
             _ => self.put_back(target, requester).await.map_err(|fault| match &open {
                 Some(open) => {
                     fault.hint(format!("rollout `{}` of {} has ended", open.id, open.challenger))
@@ -78,9 +80,9 @@ impl Canary {
         let Some(pending) = &state.pending else { return Ok(None) };
         let restored = pending.restored.clone();
         if matches!(mode, Mode::Real) {
-            self.settle(state).await.map_err(|fault| not_recorded(&restored, state, &fault))?;
+            self.settle_now(state, &restored).await?;
         }
-        Ok(Some(restored))
+        Ok(Some(Restored { durable: state.pending.is_none(), ..restored }))
     }
 
     /// Returns the checked and loaded target: `version`, or the champion before `primary`.
@@ -105,7 +107,7 @@ impl Canary {
 
     /// Serves a checked target, then records it.
     async fn put_back(&self, served: Arc<Served>, requester: &Requester) -> Result<Restored> {
-        let mut state = self.state.lock().await;
+        let mut state = self.lock().await;
         let primary = self.primary()?;
         let restored = restored(&primary, &served);
         let current = primary.manifest.expect("a model of a registry has its manifest");
@@ -128,8 +130,23 @@ impl Canary {
         state.pending = Some(self.pending((restored.clone(), served), expected, requester));
         // The next tick of a rollout may come later than this has to be settled.
         self.woken.notify_one();
-        self.settle(&mut state).await.map_err(|fault| not_recorded(&restored, &state, &fault))?;
-        Ok(restored)
+        self.settle_now(&mut state, &restored).await?;
+        Ok(Restored { durable: state.pending.is_none(), ..restored })
+    }
+
+    /// Tries to record a rollback that took effect. If the store cannot do that now, later calls try again.
+    ///
+    /// # Errors
+    /// The refusal of the registry or the log, which no later call would change.
+    async fn settle_now(&self, state: &mut State, restored: &Restored) -> Result<()> {
+        match self.settle(state).await {
+            Err(fault) if state.pending.is_some() => {
+                let message = format!("not recorded yet: {}: {fault}", fault.code());
+                self.event("error", "rollback", message);
+                Ok(())
+            }
+            settled => settled.map_err(|fault| not_recorded(restored, &fault)),
+        }
     }
 
     /// Returns the records that a rollback from `expected` still needs.
@@ -168,6 +185,9 @@ impl Canary {
             return Ok(());
         }
         let settled = self.record_rollback(state).await;
+        if let Err(fault) = &settled {
+            self.note_conflict(fault);
+        }
         let may_pass =
             |fault: &Fault| matches!(fault.kind(), FaultKind::Unreachable | FaultKind::Internal);
         if !settled.as_ref().is_err_and(may_pass) {
@@ -201,22 +221,11 @@ fn open_rollout(state: &State) -> Option<EndedRollout> {
     Some(EndedRollout { id: active.rollout.id.clone(), challenger })
 }
 
-/// The fault of a rollback that took effect and is not recorded completely.
-fn not_recorded(restored: &Restored, state: &State, fault: &Fault) -> Fault {
+/// The fault of a rollback that took effect, and that the registry or the log refused to record.
+fn not_recorded(restored: &Restored, fault: &Fault) -> Fault {
     let to = &restored.to;
-    let message = match &state.pending {
-        Some(pending) if pending.moved => {
-            format!(
-                "`{to}` serves again and is `champion`, but the deployment log does not record it yet: {fault}"
-            )
-        }
-        Some(_) => format!("`{to}` serves again, but `champion` has not moved yet: {fault}"),
-        None => format!("`{to}` serves again, but this could not be recorded completely: {fault}"),
-    };
+    let message =
+        format!("`{to}` serves again, but this could not be recorded completely: {fault}");
     let outer = Fault::of_code(fault.code(), message);
-    let outer = fault.hints().iter().fold(outer, |outer, hint| outer.hint(hint));
-    match &state.pending {
-        Some(_) => outer.hint("the server keeps trying; there is no need to repeat the command"),
-        None => outer,
-    }
+    fault.hints().iter().fold(outer, |outer, hint| outer.hint(hint))
 }

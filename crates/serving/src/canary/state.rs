@@ -67,6 +67,14 @@ pub struct Restored {
     /// The rollout that the rollback ended, if one was open.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended: Option<EndedRollout>,
+    /// Whether the registry and the deployment log record it; if not, the server keeps trying.
+    #[serde(default = "recorded")]
+    pub durable: bool,
+}
+
+/// The servers of version 0.1 answered after the record.
+fn recorded() -> bool {
+    true
 }
 
 /// A rollout that a rollback of the model ended.
@@ -174,6 +182,11 @@ pub(super) fn no_such_rollout(id: &str) -> Fault {
         id => Fault::usage("BOT-6034", format!("this server has no rollout `{id}`"))
             .hint("`latest` names the current or the last one"),
     }
+}
+
+/// The fault of a state without a rollout where one must be.
+pub(super) fn no_active() -> Fault {
+    Fault::internal("BOT-6018", "the rollout is missing from the state")
 }
 
 /// Returns a transition that keeps the state and asks for `effect`.

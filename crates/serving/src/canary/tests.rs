@@ -16,7 +16,7 @@ use crate::{
 };
 use async_trait::async_trait;
 use botops_digest::Digest;
-use botops_findings::{Fault, FaultKind, Result};
+use botops_findings::{Fault, Result};
 use botops_models::IntentModel;
 use botops_registry::{Act, Manifest, Version};
 use botops_rollout::{Arm, Command, Effect, PauseReason, Phase, Rollout, RolloutSpec, StepSpec};
@@ -405,17 +405,18 @@ async fn a_rollback_of_the_model_is_recorded_when_the_registry_is_back() {
     let setup = ramping().await;
     setup.promote().await;
     setup.fail(Failure::Unreachable);
-    let fault = setup.roll_back(None).await.unwrap_err();
-    assert_eq!(fault.kind(), FaultKind::Unreachable);
-    assert!(fault.message().contains("not moved yet"), "{fault}");
+    let restored = setup.roll_back(None).await.unwrap();
+    assert_eq!((restored.to.as_str(), restored.durable), ("champion", false));
+    assert!(!setup.canary.is_durable());
     assert_eq!(setup.serving(), ["champion", "challenger"]);
     // A repeated rollback, and a look at the alias, change nothing.
-    assert!(setup.roll_back(None).await.is_err());
+    assert!(!setup.roll_back(None).await.unwrap().durable);
     assert!(setup.canary.follow().await.is_err());
     assert!(setup.canary.tick().await.is_err());
     assert_eq!(setup.serving(), ["champion", "challenger"]);
     setup.fail(Failure::None);
     setup.canary.follow().await.unwrap();
+    assert!(setup.canary.is_durable());
     assert_eq!(setup.serving(), ["champion", "champion"]);
     assert_eq!(setup.source.phases().last().unwrap(), "none");
     let written = setup.source.phases();
@@ -430,7 +431,7 @@ async fn a_repeated_rollback_finishes_the_one_that_waits() {
         let setup = ramping().await;
         setup.promote().await;
         setup.fail(Failure::Unreachable);
-        assert!(setup.roll_back(None).await.is_err());
+        assert!(!setup.roll_back(None).await.unwrap().durable);
         setup.fail(Failure::None);
         assert_eq!(setup.roll_back(version).await.unwrap().to, "champion");
         assert_eq!(setup.serving(), ["champion", "champion"]);
@@ -458,7 +459,7 @@ async fn a_rollback_ends_when_someone_else_moved_the_champion() {
     let setup = ramping().await;
     setup.promote().await;
     setup.fail(Failure::Unreachable);
-    assert!(setup.roll_back(None).await.is_err());
+    assert!(!setup.roll_back(None).await.unwrap().durable);
     setup.fail(Failure::None);
     *setup.source.reigns.lock().unwrap() = vec!["older"];
     assert_eq!(setup.canary.follow().await.unwrap_err().code(), "BOT-6026");

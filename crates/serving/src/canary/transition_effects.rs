@@ -192,7 +192,7 @@ impl Canary {
     pub(super) fn show(&self, active: &Active) {
         let metrics = &self.app.metrics;
         metrics.phase.set(i64::from(active.rollout.phase.number()));
-        metrics.weight.set(active.rollout.weight());
+        metrics.weight.set(if active.lost { 0.0 } else { active.rollout.weight() });
         metrics.evidence(&active.rollout.evidence());
     }
 

@@ -1,0 +1,376 @@
+//! Servers whose store is full, hangs or is damaged; two servers; servers that are killed or cannot write their log.
+
+use super::{
+    TOKEN, admin, converse, get, http, models, plan, registry, registry_in, serve, wait_for,
+};
+use crate::{
+    store::Bench,
+    support::{clean, program},
+    switched::{Condition, Switched},
+};
+use botops_findings::FaultKind;
+use botops_registry::{Action, Registry};
+use botops_rollout::Phase;
+use botops_serving::{Running, deployment_log, verify_deployments};
+use botops_store::{Retries, Store};
+use reqwest::{Method, RequestBuilder};
+use serde_json::{Value, json};
+use std::{
+    io::{BufRead as _, BufReader},
+    process::{Child, ChildStderr, Command, Stdio},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+fn call(running: &Running, method: Method, path: &str) -> RequestBuilder {
+    let url = format!("http://{}/admin/v1{path}", running.admin_address().unwrap());
+    http().request(method, url).bearer_auth(TOKEN)
+}
+
+/// Returns a server of two versions on a store with a switch, with a rollout at 50 %.
+async fn ramping() -> (Arc<Switched>, Registry, Running) {
+    let [champion, challenger, _] = models();
+    let switch = Switched::new();
+    let store = Store::wrap(Arc::clone(&switch) as _, "memory://").with_retries(Retries::none());
+    let (registry, _) = registry_in(store, &[&champion, &challenger]).await;
+    let running = serve(&registry).await;
+    admin(&running).start("support", "support@2", &plan(50.0, 100_000), "ada", "").await.unwrap();
+    (switch, registry, running)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_abort_on_a_full_disk_is_in_effect_and_not_acknowledged_as_durable() {
+    let (switch, registry, running) = ramping().await;
+    switch.set(Condition::Full);
+    let body = json!({"actor": "ada", "reason": "enough"});
+    let answer = call(&running, Method::POST, "/rollouts/latest/rollback").json(&body);
+    let answer = answer.send().await.unwrap();
+    assert_eq!(answer.status(), 202);
+    let answer: Value = answer.json().await.unwrap();
+    assert_eq!(answer["durable"], false);
+    assert_eq!(answer["rollout"]["phase"]["phase"], "rolled_back");
+    assert!(converse(&running, 0, 40).await.iter().all(|(_, arm, _)| arm == "primary"));
+    // After a kill, the next server would continue at the recorded state: that is why it is not durable.
+    let log = deployment_log(registry.store(), "test").entries().await.unwrap();
+    assert_eq!(log.last().unwrap().payload.phase, "ramping");
+
+    switch.set(Condition::Sound);
+    let status = wait_for(&admin(&running), |status| status.durable).await;
+    assert!(matches!(status.rollout.phase, Phase::RolledBack { .. }));
+    let log = deployment_log(registry.store(), "test").entries().await.unwrap();
+    assert_eq!(log.last().unwrap().payload.phase, "rolled_back");
+    running.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rollback_of_the_model_on_a_full_disk_is_in_effect_and_not_durable() {
+    let (switch, registry, running) = ramping().await;
+    admin(&running).command("support", "promote", "ada", "good").await.unwrap();
+    switch.set(Condition::Full);
+    let body = json!({"actor": "ada", "reason": "it was not"});
+    let answer = call(&running, Method::POST, "/models/support/rollback").json(&body);
+    let answer = answer.send().await.unwrap();
+    assert_eq!(answer.status(), 202);
+    let answer: Value = answer.json().await.unwrap();
+    assert_eq!((&answer["to"], &answer["durable"]), (&json!("support@1"), &json!(false)));
+    let status = call(&running, Method::GET, "/models/support").send().await.unwrap();
+    let status: Value = status.json().await.unwrap();
+    assert_eq!(status["primary"]["model"], "support@1");
+    assert_eq!(status["durable"], false);
+    switch.set(Condition::Sound);
+    let began = Instant::now();
+    loop {
+        let champion = registry.alias("support", "champion").await.unwrap().unwrap();
+        if champion.number == 1 {
+            break;
+        }
+        assert!(began.elapsed().as_secs() < 10, "the registry still says support@2");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    running.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hanging_store_delays_neither_an_abort_nor_the_status() {
+    let (switch, _, running) = ramping().await;
+    switch.set(Condition::Hanging);
+    // These are recorded by the next tick, which hangs with the state.
+    converse(&running, 0, 40).await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let began = Instant::now();
+    let status = admin(&running).rollout("support", None).await.unwrap();
+    assert!(matches!(status.rollout.phase, Phase::Ramping { .. }));
+    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+    let body = json!({"actor": "ada", "reason": "enough"});
+    let answer = call(&running, Method::POST, "/rollouts/latest/rollback").json(&body);
+    let answer = answer.send().await.unwrap();
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    assert_eq!(answer.status(), 202);
+    let answer: Value = answer.json().await.unwrap();
+    assert_eq!((&answer["durable"], &answer["weight_percent"]), (&json!(false), &json!(0.0)));
+    assert!(converse(&running, 0, 40).await.iter().all(|(_, arm, _)| arm == "primary"));
+
+    switch.set(Condition::Sound);
+    let status = wait_for(&admin(&running), |status| status.durable).await;
+    assert!(matches!(status.rollout.phase, Phase::RolledBack { .. }), "{:?}", status.rollout.phase);
+    running.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_command_that_does_not_become_durable_is_reported_after_30_seconds() {
+    let (switch, _, running) = ramping().await;
+    switch.set(Condition::Full);
+    let began = Instant::now();
+    let fault = admin(&running).command("support", "rollback", "ada", "enough").await.unwrap_err();
+    assert_eq!((fault.code(), fault.kind()), ("BOT-6060", FaultKind::Unreachable));
+    assert!(fault.message().starts_with("in effect on http://127.0.0.1:"), "{fault}");
+    assert!(fault.message().contains("not yet durable"), "{fault}");
+    assert!((29..45).contains(&began.elapsed().as_secs()), "{:?}", began.elapsed());
+    running.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_server_says_that_it_is_second_and_takes_over() {
+    let [champion, challenger, _] = models();
+    let (registry, _) = registry(&[&champion, &challenger]).await;
+    let first = serve(&registry).await;
+    assert!(!first.was_second());
+    admin(&first).start("support", "support@2", &plan(40.0, 100_000), "ada", "").await.unwrap();
+    let split = converse(&first, 0, 60).await;
+
+    let second = serve(&registry).await;
+    assert!(second.was_second());
+    let fault = admin(&second)
+        .start("support", "support@2", &plan(40.0, 100_000), "ada", "")
+        .await
+        .unwrap_err();
+    assert_eq!((fault.code(), fault.kind()), ("BOT-6061", FaultKind::Conflict));
+    let fault = admin(&second).command("support", "rollback", "ada", "no").await.unwrap_err();
+    assert_eq!(fault.code(), "BOT-6061");
+    let status = admin(&second).rollout("support", None).await.unwrap();
+    assert!(!status.driven && status.weight_percent == 0.0, "{status:?}");
+    let (_, metrics) = get(&second, "/metrics").await;
+    assert!(metrics.contains("\nbotops_canary_weight 0.0"), "{metrics}");
+    assert!(metrics.contains("\nbotops_rollout_controller 0"), "{metrics}");
+    assert!(converse(&second, 0, 60).await.iter().all(|(_, arm, _)| arm == "primary"));
+    let (_, metrics) = get(&first, "/metrics").await;
+    assert!(metrics.contains("\nbotops_rollout_controller 1"), "{metrics}");
+
+    first.shutdown().await;
+    let status = wait_for(&admin(&second), |status| status.driven).await;
+    assert!((status.weight_percent - 40.0).abs() < 1e-9);
+    assert_eq!(converse(&second, 0, 60).await, split, "the split is the same");
+    let end = admin(&second).command("support", "rollback", "ada", "enough").await.unwrap();
+    assert_eq!(end.decision.verdict, "rolled_back");
+    assert_eq!(verify_deployments(&registry).await.unwrap(), []);
+    second.shutdown().await;
+}
+
+/// Returns a registry in memory, of two versions, and direct access to its objects.
+async fn two_versions() -> (Bench, Registry) {
+    let [champion, challenger, _] = models();
+    let bench = Bench::memory();
+    let (registry, _) = registry_in(bench.store.clone(), &[&champion, &challenger]).await;
+    (bench, registry)
+}
+
+/// Runs a rollout and aborts it, so that the deployment log has entries.
+async fn roll_out(registry: &Registry) {
+    let running = serve(registry).await;
+    let client = admin(&running);
+    client.start("support", "support@2", &plan(40.0, 100_000), "ada", "try").await.unwrap();
+    client.command("support", "rollback", "ada", "enough").await.unwrap();
+    running.shutdown().await;
+}
+
+fn flip(mut bytes: Vec<u8>) -> Vec<u8> {
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    bytes
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn verification_finds_a_flipped_byte_in_the_deployment_log() {
+    let (bench, registry) = two_versions().await;
+    roll_out(&registry).await;
+    assert_eq!(registry.verify(None).await.unwrap().problems, []);
+    let entry = "deployments/test/log/00000000000000000002.json";
+    bench.alter(entry, flip).await;
+    let problems = registry.verify(None).await.unwrap().problems;
+    let place = bench.store.object_url(entry);
+    assert!(
+        problems.iter().any(|it| it.code == "BOT-5006" && it.place.file.as_ref() == Some(&place)),
+        "{problems:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn verification_finds_a_forged_entry_in_the_deployment_log() {
+    let (_, registry) = two_versions().await;
+    roll_out(&registry).await;
+    assert_eq!(verify_deployments(&registry).await.unwrap(), []);
+    // The forger knows the format: digests and links are right.
+    let log = deployment_log(registry.store(), "test");
+    let entries = log.entries().await.unwrap();
+    let ramping = entries.iter().find(|entry| entry.payload.phase == "ramping").unwrap();
+    log.append(entries.last(), ramping.payload.clone()).await.unwrap();
+    assert_eq!(registry.verify(None).await.unwrap().problems, [], "the chain is intact");
+    let problems = verify_deployments(&registry).await.unwrap();
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    assert_eq!(problems[0].code, "BOT-5006");
+    assert!(problems[0].message.contains("which was over"), "{problems:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_damaged_deployment_log_does_not_keep_the_server_from_starting() {
+    let (bench, registry) = two_versions().await;
+    roll_out(&registry).await;
+    bench.alter("deployments/test/log/00000000000000000003.json", flip).await;
+    let running = serve(&registry).await;
+    assert!(running.degraded()[0].starts_with("BOT-5006: "), "{:?}", running.degraded());
+    let (status, ready) = get(&running, "/readiness").await;
+    let ready: Value = serde_json::from_str(&ready).unwrap();
+    assert_eq!(status, 200);
+    assert_eq!((&ready["status"], &ready["model"]), (&json!("degraded"), &json!("support@1")));
+    assert_eq!(ready["problems"], json!(["BOT-5006"]));
+    let (_, metrics) = get(&running, "/metrics").await;
+    assert!(metrics.contains("\nbotops_degraded{code=\"BOT-5006\"} 1"), "{metrics}");
+    assert!(converse(&running, 0, 20).await.iter().all(|(_, arm, _)| arm == "primary"));
+    let client = admin(&running);
+    let fault = client.start("support", "support@2", &plan(40.0, 1), "ada", "").await.unwrap_err();
+    assert_eq!((fault.code(), fault.kind()), ("BOT-5006", FaultKind::Gate));
+    running.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_starts_on_the_champion_of_the_entries_before_the_damage() {
+    let (bench, registry) = two_versions().await;
+    let history = registry.history("support").await.unwrap();
+    let moved = history
+        .iter()
+        .position(|entry| matches!(entry.payload.action, Action::AliasMoved { .. }))
+        .unwrap();
+    let second = registry.resolve(&"support@2".parse().unwrap()).await.unwrap();
+    registry.move_alias("blue", &second, None, &super::act()).await.unwrap();
+    let newest = history.len() + 1;
+    assert!(moved + 1 < newest, "the champion was set before");
+    bench.alter(&format!("models/support/log/{newest:020}.json"), flip).await;
+    // Another process, which has not read the log before.
+    let registry = Registry::open(bench.store.clone());
+    let running = serve(&registry).await;
+    let (_, ready) = get(&running, "/readiness").await;
+    let ready: Value = serde_json::from_str(&ready).unwrap();
+    assert_eq!((&ready["status"], &ready["model"]), (&json!("degraded"), &json!("support@1")));
+    running.shutdown().await;
+}
+
+/// A `botops serve` in its own process.
+struct Server {
+    process: Child,
+    stderr: BufReader<ChildStderr>,
+    /// What it said until it was ready.
+    said: String,
+}
+
+impl Server {
+    fn start(folder: &std::path::Path) -> Self {
+        let mut command = Command::new(program());
+        let registry = folder.join("registry");
+        clean(&mut command, folder)
+            .current_dir(folder)
+            .args(["serve", "support", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"])
+            .arg("--registry")
+            .arg(registry)
+            .env("BOTOPS_ADMIN_TOKEN", "a token of thirty-two characters!!")
+            .stderr(Stdio::piped());
+        let mut process = command.spawn().unwrap();
+        let mut stderr = BufReader::new(process.stderr.take().unwrap());
+        let mut said = String::new();
+        while !said.contains("admin API on ") {
+            assert!(stderr.read_line(&mut said).unwrap() > 0, "it ended: {said}");
+        }
+        Self { process, stderr, said }
+    }
+
+    /// Returns the public address.
+    fn address(&self) -> &str {
+        let (_, rest) = self.said.split_once("serving support on ").unwrap();
+        rest.lines().next().unwrap()
+    }
+
+    fn signal(&self, name: &str) {
+        let pid = self.process.id().to_string();
+        assert!(Command::new("kill").args([name, &pid]).status().unwrap().success());
+    }
+
+    /// Waits for its end, at most `limit`.
+    fn end(&mut self, limit: Duration) -> Option<i32> {
+        let began = Instant::now();
+        while began.elapsed() < limit {
+            if let Some(status) = self.process.try_wait().unwrap() {
+                return Some(status.code().unwrap_or(-1));
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        None
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// Returns a folder with a registry of two versions.
+async fn folder_with_registry() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let location = folder.path().join("registry");
+    let store =
+        Store::open(location.to_str().unwrap(), &std::collections::BTreeMap::new()).unwrap();
+    let [champion, challenger, _] = models();
+    registry_in(store, &[&champion, &challenger]).await;
+    folder
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_blocked_log_pipe_does_not_keep_a_terminated_server_alive() {
+    let folder = folder_with_registry().await;
+    let mut server = Server::start(folder.path());
+    // Nobody reads the log any more, and these lines fill the pipe.
+    let url = format!("{}/v1/predict", server.address());
+    let client = http();
+    for _ in 0..1200 {
+        let answer = client.post(&url).json(&json!({"text": "where is my parcel"}));
+        assert_eq!(answer.send().await.unwrap().status(), 200);
+    }
+    server.signal("-TERM");
+    assert_eq!(server.end(Duration::from_secs(15)), Some(0), "it still runs");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_killed_server_is_replaced_at_once_and_a_living_one_when_it_stops() {
+    let folder = folder_with_registry().await;
+    let mut killed = Server::start(folder.path());
+    killed.signal("-KILL");
+    killed.end(Duration::from_secs(5));
+    let first = Server::start(folder.path());
+    let mut second = Server::start(folder.path());
+    // The line about the standing follows those about the addresses.
+    let mut line = String::new();
+    second.stderr.read_line(&mut line).unwrap();
+    assert!(line.starts_with("second: another server of this environment"), "{line}");
+    first.signal("-KILL");
+    let began = Instant::now();
+    loop {
+        let metrics = http().get(format!("{}/metrics", second.address())).send().await.unwrap();
+        if metrics.text().await.unwrap().contains("\nbotops_rollout_controller 1") {
+            break;
+        }
+        assert!(began.elapsed().as_secs() < 25, "it does not take over");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    let metrics = http().get(format!("{}/metrics", second.address())).send().await.unwrap();
+    assert!(metrics.text().await.unwrap().contains("\nbotops_rollout_controller 1"));
+}
