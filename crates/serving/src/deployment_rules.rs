@@ -46,6 +46,19 @@ pub async fn verify_deployments(registry: &Registry) -> Result<Vec<Finding>> {
     Ok(problems)
 }
 
+/// Returns the first broken rule in `log`, the entries of one model, in words.
+pub(super) fn first_problem(log: &[Deployment]) -> Option<String> {
+    let mut before = None;
+    for deployment in log {
+        if let Some(problem) = broken_rules(deployment, before, None).into_iter().next() {
+            let at = deployment.at.to_rfc3339();
+            return Some(format!("the entry of {at} by `{}` {problem}", deployment.actor));
+        }
+        before = deployment.rollout.as_ref().or(before);
+    }
+    None
+}
+
 fn finding(entry: &Entry<Deployment>, environment: &str, problem: &str, place: String) -> Finding {
     Finding::new(
         "BOT-5006",

@@ -7,6 +7,7 @@ use super::{
     chat::chat,
     clock::{Clock, WallClock},
     control_threads::ControlThreads,
+    deployment_rules::first_problem,
     exchange::{Exchange, MAX_BODY_BYTES, json},
     feedback::feedback,
     login::AdminToken,
@@ -163,7 +164,10 @@ async fn follow_champion(
     if let Err(fault) = registry.store().identify().await {
         app.degrade(fault.code(), fault.message().to_owned());
     }
-    let (versions, log) = RegistrySource::open(registry, model, environment).await?;
+    let (mut versions, log) = RegistrySource::open(registry, model, environment).await?;
+    if let Some(problem) = first_problem(&log) {
+        versions.distrust(problem);
+    }
     let log_damage = versions.damage().map(|(code, problem)| (code, problem.to_owned()));
     let versions = Arc::new(Patient(versions.with_admin(admin)));
     let canary = Arc::new(Canary::new(Arc::clone(app), versions, false));

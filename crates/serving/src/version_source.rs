@@ -138,10 +138,14 @@ impl RegistrySource {
             .collect();
         let last = Mutex::new(entries.into_iter().next_back());
         let writer = ulid::Ulid::generate().to_string();
-        let presence =
-            Presence::new(registry.store().clone(), environment, model, writer.clone());
+        let presence = Presence::new(registry.store().clone(), environment, model, writer.clone());
         let model = model.to_owned();
         Ok((Self { registry, model, log, writer, admin: None, last, presence, damage }, ours))
+    }
+
+    /// Treats the log as damaged: its entries do not follow from each other.
+    pub(super) fn distrust(&mut self, problem: String) {
+        self.damage = Some(("BOT-5006", problem));
     }
 
     /// Returns the code and the problem of a damaged log.

@@ -191,8 +191,7 @@ impl Snapshots {
             return Ok(taken(snapshot, is_new, drafted.stored_bytes));
         }
         self.store.put_blob(bytes.clone()).await?;
-        let (snapshot, is_new) =
-            self.log_snapshot(request, entries, snapshot, &drafted).await?;
+        let (snapshot, is_new) = self.log_snapshot(request, entries, snapshot, &drafted).await?;
         if is_new {
             let before = before.as_ref();
             self.restore_swept(request, &list.files, before, &draft.new_packs, bytes).await?;

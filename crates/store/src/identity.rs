@@ -7,16 +7,12 @@
 //! - a local folder that vanished, or that was replaced by another one (an unmounted disk leaves an empty folder), is
 //!   refused as well, and not created again
 
-use super::{Store, regular_files};
+use super::{Store, guard::Guard, regular_files};
 use botops_digest::Digest;
 use botops_findings::{Fault, Result};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use std::{
-    hash::{BuildHasher as _, RandomState},
-    path::PathBuf,
-};
-use tokio::sync::Mutex;
+use std::hash::{BuildHasher as _, RandomState};
 
 /// The object that the proof tries to overwrite.
 const PROBE: &str = "probes/identity.json";
@@ -29,25 +25,6 @@ const SCHEMA: &str = "botops.store/1";
 struct Identity {
     schema: String,
     id: String,
-}
-
-/// The identity of a store as this process knows it.
-pub(super) struct Guard {
-    /// The folder of a local store, and whether it existed when the store was opened.
-    folder: Option<(PathBuf, bool)>,
-    /// The identity, once it was read or written.
-    id: Mutex<Option<String>>,
-}
-
-impl Guard {
-    /// Makes the guard of a store; `folder` is that of a local one.
-    pub(super) fn new(folder: Option<PathBuf>) -> Self {
-        let folder = folder.map(|folder| {
-            let exists = folder.exists();
-            (folder, exists)
-        });
-        Self { folder, id: Mutex::new(None) }
-    }
 }
 
 impl Store {

@@ -12,6 +12,7 @@
 //!   outcome is unknown is read back before its result is returned
 
 mod failure;
+mod guard;
 mod identity;
 mod known_logs;
 mod location;
@@ -41,7 +42,7 @@ pub struct Store {
     url: String,
     retries: Retries,
     /// `None` for a wrapped store, which is trusted.
-    guard: Option<Arc<identity::Guard>>,
+    guard: Option<Arc<guard::Guard>>,
 }
 
 impl Store {
@@ -55,7 +56,7 @@ impl Store {
     /// `BOT-5001` (exit 2) if the location is neither a path nor a supported URL.
     pub fn open(location: &str, environment: &BTreeMap<String, String>) -> Result<Self> {
         let inner = location::open(location, environment)?;
-        let guard = Some(Arc::new(identity::Guard::new(location::folder(location))));
+        let guard = Some(Arc::new(guard::Guard::new(location::folder(location))));
         Ok(Self { inner, url: location.to_owned(), retries: Retries::default(), guard })
     }
 

@@ -243,6 +243,20 @@ async fn a_damaged_deployment_log_does_not_keep_the_server_from_starting() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_does_not_continue_a_forged_rollout() {
+    let (_, registry) = two_versions().await;
+    roll_out(&registry).await;
+    let log = deployment_log(registry.store(), "test");
+    let entries = log.entries().await.unwrap();
+    let ramping = entries.iter().find(|entry| entry.payload.phase == "ramping").unwrap();
+    log.append(entries.last(), ramping.payload.clone()).await.unwrap();
+    let running = serve(&registry).await;
+    assert!(running.degraded()[0].contains("which was over"), "{:?}", running.degraded());
+    assert!(converse(&running, 0, 40).await.iter().all(|(_, arm, _)| arm == "primary"));
+    running.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_starts_on_the_champion_of_the_entries_before_the_damage() {
     let (bench, registry) = two_versions().await;
     let history = registry.history("support").await.unwrap();
@@ -268,7 +282,7 @@ async fn a_server_starts_on_the_champion_of_the_entries_before_the_damage() {
 struct Server {
     process: Child,
     stderr: BufReader<ChildStderr>,
-    /// What it said until it was ready.
+    /// Its output until it was ready.
     said: String,
 }
 

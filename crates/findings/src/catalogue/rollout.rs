@@ -104,7 +104,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         code: "BOT-6026",
         kind: Some(FaultKind::Conflict),
         title: "another writer controls this traffic",
-        explanation: "Another server or person changed the deployment log or the champion while this server was acting. This server sends no more traffic to its challenger. Run one server per environment for now.",
+        explanation: "Another server or person changed the deployment log or the champion while this server was acting. This server sends no more traffic to its challenger, and is second from now on. It takes over again when the other writer has given no sign of life for 15 seconds.",
     },
     Entry {
         code: "BOT-6030",

@@ -7,14 +7,17 @@
 //! - a rollback is the other way round: requests stop reaching the challenger before anything waits
 //! - [`commands`] are those of the admin API, [`rollback`] is that of the model, [`transition_effects`]
 //!   carries out the steps, [`clock_jumps`] pauses after a jump of the wall clock, and [`state`] holds the data of all four
-//! - [`standing`] decides whether this server drives the rollouts, and [`view`] is what it shows of them
+//! - [`standing`] says whether this server drives the rollouts, and [`succession`] lets the next server take over
+//! - [`view`] is a copy that is shown while the state is locked, and [`showing`] keeps it current
 
 mod clock_jumps;
 mod commands;
 mod driver;
 mod rollback;
+mod showing;
 mod standing;
 mod state;
+mod succession;
 #[cfg(test)]
 mod tests;
 mod transition_effects;

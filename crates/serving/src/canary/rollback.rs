@@ -41,6 +41,10 @@ impl Canary {
         mode: Mode,
     ) -> Result<Restored> {
         self.standing.check_first()?;
+        if version.is_none() && matches!(mode, Mode::Real) && self.drives_open_rollout() {
+            // In effect before this waits for the state, whose holder may be waiting for the store.
+            self.app.slot.withdraw();
+        }
         let mut state = self.lock().await;
         if let Some(restored) = self.waiting(&mut state, mode).await?
             && version.is_none()
@@ -64,7 +68,7 @@ impl Canary {
             self.command(&open.id, &abort, requester.clone(), None).await?;
         }
         let done = match (version, &open) {
-            (None, Some(_)) => Restored { durable: self.is_durable(), ..would },
+            (None, Some(_)) => would,
             _ => self.put_back(target, requester).await.map_err(|fault| match &open {
                 Some(open) => {
                     fault.hint(format!("rollout `{}` of {} has ended", open.id, open.challenger))
@@ -72,7 +76,8 @@ impl Canary {
                 None => fault,
             })?,
         };
-        Ok(Restored { ended: open, ..done })
+        let durable = done.durable && self.is_durable();
+        Ok(Restored { ended: open, durable, ..done })
     }
 
     /// Finishes an earlier rollback that waits to be recorded, except in a dry run, and returns it.

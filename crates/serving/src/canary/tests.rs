@@ -16,7 +16,7 @@ use crate::{
 };
 use async_trait::async_trait;
 use botops_digest::Digest;
-use botops_findings::{Fault, Result};
+use botops_findings::{Fault, FaultKind, Result};
 use botops_models::IntentModel;
 use botops_registry::{Act, Manifest, Version};
 use botops_rollout::{Arm, Command, Effect, PauseReason, Phase, Rollout, RolloutSpec, StepSpec};
