@@ -168,7 +168,11 @@ impl Store {
     /// # Errors
     /// `BOT-5002`, `BOT-5003`; those of [`Self::identify`].
     pub async fn create(&self, path: &str, bytes: Bytes) -> Result<bool> {
-        self.identify().await?;
+        self.identify().await.map_err(|fault| match fault.code() {
+            // The store cannot be written or reached: the object that was to be written is the place to name.
+            "BOT-5002" | "BOT-5003" => fault.file(self.object_url(path)),
+            _ => fault,
+        })?;
         self.put_if_absent(path, bytes).await
     }
 
