@@ -6,9 +6,9 @@ use super::{
     plan::{Plan, Stage},
     services::{Prospect, Services},
     spec::StageSpec,
-    stages::work::Work,
+    stages::work::{Work, pushed},
     state::Folder,
-    status,
+    status::{self, StageStatus},
 };
 use botops_datasets as datasets;
 use botops_findings::{Fault, Place, Result};
@@ -43,12 +43,16 @@ pub(super) async fn check(work: &Work<'_>) -> Result<()> {
     }
     let lines = status::lines(work).await?;
     for stage in &work.plan.stages {
-        let stale = lines.iter().any(|line| line.stage == stage.name && line.state == "stale");
-        if stale {
-            promotion(work, stage).await?;
+        if is(&lines, &stage.name, "stale") {
+            promotion(work, stage, &lines).await?;
         }
     }
     Ok(())
+}
+
+/// Returns whether the stage `name` has this state.
+fn is(lines: &[StageStatus], name: &str, state: &str) -> bool {
+    lines.iter().any(|line| line.stage == name && line.state == state)
 }
 
 /// Returns the stages before the first shell stage, whose command may write any file that a later stage reads.
@@ -78,9 +82,13 @@ fn files(stage: &Stage) -> Vec<(&'static str, PathBuf)> {
 /// Checks that the file at `path` can be opened.
 fn readable(work: &Work<'_>, stage: &Stage, key: &str, path: &PathBuf) -> Result<()> {
     let full = work.services.root.join(path);
-    let opened = std::fs::File::open(&full).and_then(|file| file.metadata());
-    let unreadable = match opened {
+    let unreadable = match std::fs::metadata(&full) {
         Ok(metadata) if metadata.is_dir() => std::io::ErrorKind::IsADirectory.into(),
+        Ok(metadata) if metadata.is_file() => match std::fs::File::open(&full) {
+            Ok(_) => return Ok(()),
+            Err(error) => error,
+        },
+        // Opening a pipe would wait for its writer.
         Ok(_) => return Ok(()),
         Err(error) => error,
     };
@@ -96,12 +104,20 @@ fn readable(work: &Work<'_>, stage: &Stage, key: &str, path: &PathBuf) -> Result
 /// Checks that a promote stage has traffic to judge a challenger on, and that the traffic can be read.
 ///
 /// A first version has no champion to be compared with: its golden self-test promotes it.
-async fn promotion(work: &Work<'_>, stage: &Stage) -> Result<()> {
+async fn promotion(work: &Work<'_>, stage: &Stage, lines: &[StageStatus]) -> Result<()> {
     let (Some(StageSpec::Promote(spec)), Some(model)) = (&stage.spec, &work.plan.model) else {
         return Ok(());
     };
-    let prospect =
-        Prospect { model, traffic: spec.traffic.is_some(), served: work.champion.is_some() };
+    let version = match is(lines, &spec.version, "current") {
+        true => pushed(work, &spec.version).await?.map(|version| version.manifest_digest),
+        false => None,
+    };
+    let prospect = Prospect {
+        model,
+        version,
+        traffic: spec.traffic.is_some(),
+        served: work.champion.is_some(),
+    };
     let compared = work.champion.is_some() || work.plan.spec.baseline.is_some();
     if compared {
         work.services.promoter.check(prospect).await.map_err(|fault| named(fault, work, stage))?;

@@ -3,6 +3,7 @@
 use super::events::Listener;
 use crate::resources::Encoders;
 use botops_datasets::Traffic;
+use botops_digest::Digest;
 use botops_experiments::{CodeState, Environment, Experiments};
 use botops_findings::Result;
 use botops_models::IntentModel;
@@ -68,6 +69,8 @@ pub struct PromotionRequest<'a> {
 pub struct Prospect<'a> {
     /// The name of the model.
     pub model: &'a str,
+    /// The manifest of the version to promote; `None` if a stage of this run registers it.
+    pub version: Option<Digest>,
     /// Whether there is recorded traffic.
     pub traffic: bool,
     /// Whether the model has a champion now, which a server serves.
@@ -85,7 +88,7 @@ pub trait Promoter: Sync {
     ///
     /// # Errors
     /// `BOT-8005` (exit 2) there is neither a server nor recorded traffic; those of a server that cannot be reached, refuses
-    /// the token, or serves another model.
+    /// the token, serves another model, or drives the rollout of another version.
     fn check<'a>(&'a self, prospect: Prospect<'a>) -> BoxFuture<'a, Result<()>>;
 
     /// Runs the canary to its verdict. After a rehearsal (`Decision::rehearsal`) the caller moves the alias.

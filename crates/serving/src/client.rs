@@ -1,6 +1,7 @@
 //! The client of the admin API, which turns the problems of the server back into faults.
 
-use super::{Restored, RolloutStatus, problem};
+use super::{Restored, RolloutStatus, canary::under_way, problem};
+use botops_digest::Digest;
 use botops_findings::{Fault, Result, catalogue};
 use botops_http::{Client, ClientSpec, Method, PlainHttp, Proxy, Redirects, Url, why_unreachable};
 use botops_rollout::{RolloutSpec, Transition};
@@ -133,16 +134,21 @@ impl AdminClient {
         of_model(status, model)
     }
 
-    /// Checks that the server serves `model` and takes rollouts.
+    /// Checks that the server serves `model` and takes a rollout of `challenger`, or of a version that is not registered yet.
     ///
     /// # Errors
     /// Those of [`Self::start`]; `BOT-6036` (exit 2) if it serves another model; `BOT-6023` (exit 5) if it has no rollouts.
-    pub async fn check(&self, model: &str) -> Result<()> {
+    pub async fn check(&self, model: &str, challenger: Option<Digest>) -> Result<()> {
         self.send::<serde::de::IgnoredAny>(Method::GET, &["models", model], None).await?;
-        match self.rollout(model, None).await {
-            Err(fault) if fault.code() != "BOT-6034" => Err(fault),
-            _ => Ok(()),
+        let rollout = match self.rollout(model, None).await {
+            Ok(status) => status.rollout,
+            Err(fault) if fault.code() == "BOT-6034" => return Ok(()),
+            Err(fault) => return Err(fault),
+        };
+        if rollout.is_over() || Some(rollout.challenger) == challenger {
+            return Ok(());
         }
+        Err(under_way(&rollout.id))
     }
 
     /// Sends `command`: `pause`, `resume`, `promote` or `rollback`. Returns the status afterwards.

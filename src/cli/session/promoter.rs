@@ -135,13 +135,14 @@ pub(crate) fn messages(traffic: &Traffic) -> Vec<Message> {
 }
 
 impl Server {
-    /// Checks that the server can be asked: its address, the token and, while there is a champion, the model it serves.
+    /// Checks that the server can be asked: its address, the token and, while there is a champion, the model it serves and
+    /// the rollout under way.
     async fn check(&self, prospect: Prospect<'_>) -> Result<()> {
         let client = AdminClient::over(self.plain_http, &self.admin_url, self.token.as_ref())?;
         if !prospect.served {
             return Ok(());
         }
-        client.check(prospect.model).await
+        client.check(prospect.model, prospect.version).await
     }
 
     async fn promote(&self, request: PromotionRequest<'_>) -> Result<Decision> {

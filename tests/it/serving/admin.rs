@@ -5,7 +5,7 @@ use super::{
     settings, wait_for,
 };
 use crate::support::{Folder, terminal_output};
-use botops_findings::FaultKind;
+use botops_findings::{Fault, FaultKind};
 use botops_models::IntentModel;
 use botops_registry::CHAMPION;
 use botops_rollout::Phase;
@@ -406,6 +406,26 @@ async fn an_actor_and_a_reason_have_bounded_lengths_in_the_log() {
     let log = deployment_log(registry.store(), "test").entries().await.unwrap();
     let longest = serde_json::to_string(&log.iter().map(|e| &e.payload).collect::<Vec<_>>());
     assert!(!longest.unwrap().contains("aaaaaaaaaa"), "it is in the log");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_is_asked_before_a_run_whether_it_takes_a_rollout() {
+    let [champion, challenger, _] = models();
+    let (registry, versions) = registry(&[&champion, &challenger]).await;
+    let running = serve(&registry).await;
+    let client = admin(&running);
+    let checked = async |model, challenger| {
+        client.check(model, challenger).await.map_err(|fault: Fault| fault.code())
+    };
+    assert_eq!(checked("support", None).await, Ok(()));
+    assert_eq!(checked("other", None).await, Err("BOT-6036"));
+    client.start("support", "support@2", &plan(10.0, 10_000), "ada", "try").await.unwrap();
+    // A version that is not registered yet cannot be the one under way.
+    assert_eq!(checked("support", None).await, Err("BOT-6032"));
+    assert_eq!(checked("support", Some(versions[1].manifest_digest)).await, Ok(()));
+    client.command("support", "rollback", "ada", "enough").await.unwrap();
+    assert_eq!(checked("support", None).await, Ok(()));
+    running.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

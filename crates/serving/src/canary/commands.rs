@@ -4,6 +4,7 @@ use super::{
     driver::Canary,
     state::{
         Active, Mode, Requester, Started, State, find, no_messages, no_such_rollout, unchanged,
+        under_way,
     },
 };
 use crate::routing::Served;
@@ -68,11 +69,7 @@ impl Canary {
             if active.rollout.challenger == version.manifest_digest {
                 return Ok((unchanged(&active.rollout, Effect::None), Started::Joined));
             }
-            return Err(Fault::conflict(
-                "BOT-6032",
-                format!("rollout `{}` of another version is under way", active.rollout.id),
-            )
-            .hint("wait for its end, or end it with `botops rollout abort --reason TEXT`"));
+            return Err(under_way(&active.rollout.id));
         }
         if let (Some(before), Mode::Real) = (state.active.as_mut(), mode) {
             self.write_waiting(before).await?;

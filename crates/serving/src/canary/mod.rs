@@ -25,4 +25,4 @@ mod view;
 
 pub(crate) use driver::Canary;
 pub use state::{EndedRollout, Restored};
-pub(crate) use state::{Mode, Requester, Started};
+pub(crate) use state::{Mode, Requester, Started, under_way};

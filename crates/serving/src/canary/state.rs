@@ -189,6 +189,12 @@ pub(super) fn no_active() -> Fault {
     Fault::internal("BOT-6018", "the rollout is missing from the state")
 }
 
+/// The fault of a rollout that cannot begin before another one, `id`, ends.
+pub(crate) fn under_way(id: &str) -> Fault {
+    Fault::conflict("BOT-6032", format!("rollout `{id}` of another version is under way"))
+        .hint("wait for its end, or end it with `botops rollout abort --reason TEXT`")
+}
+
 /// Returns a transition that keeps the state and asks for `effect`.
 pub(super) fn unchanged(rollout: &Rollout, effect: Effect) -> Transition {
     Transition { next: rollout.clone(), effect, verdict: Verdict::Hold, reason: String::new() }
