@@ -19,8 +19,8 @@ pub use display_safe::{
 pub use language::{detect_language, leaning};
 pub use near::{NearGroups, NearPair, NearPairs, NearSpec, near_between, near_groups, near_pairs};
 pub use normal::{
-    composed, decomposed, fold, is_word_char, length_within, normalise, normalise_into,
-    strip_accents, words,
+    LARGEST_GROWTH, composed, decomposed, fold, is_word_char, length_within, normalise,
+    normalise_into, strip_accents, words,
 };
 pub use numbers::{count, counted, interval, p_value, percent, signed_interval};
 pub use redact::{personal_data, redact, unredact};

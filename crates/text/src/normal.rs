@@ -63,9 +63,12 @@ pub(crate) fn normalised_beginning(text: &str, most: usize) -> String {
     out
 }
 
+/// The most characters that one character has in the normal form: `\u{fdfa}`.
+pub const LARGEST_GROWTH: usize = 18;
+
 /// Returns the number of characters of `text`, or of its normal form if that is longer; `None` above `most`.
 ///
-/// NFKC makes up to 18 characters of one (`\u{fdfa}`), so a limit on the written text alone does not bound the work on
+/// NFKC makes up to [`LARGEST_GROWTH`] characters of one, so a limit on the written text alone does not bound the work on
 /// its normal form. The time is at most that of normalizing `most` characters.
 #[must_use]
 pub fn length_within(text: &str, most: usize) -> Option<usize> {
@@ -302,6 +305,17 @@ mod tests {
             assert_eq!(length_within(text, length - 1), None, "{text:?}");
         }
         assert_eq!(length_within("", 0), Some(0));
+    }
+
+    #[test]
+    fn no_character_grows_more_than_the_largest() {
+        let mut text = String::new();
+        let largest = ('\0'..=char::MAX).map(|c| {
+            text.clear();
+            text.push(c);
+            length_within(&text, 1_000).unwrap()
+        });
+        assert_eq!(largest.max(), Some(LARGEST_GROWTH));
     }
 
     #[test]
