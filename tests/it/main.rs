@@ -18,6 +18,7 @@ mod encoder;
 mod faulty;
 mod formats;
 mod hints;
+mod hostile_files;
 mod hostile_settings;
 mod hub;
 mod mistakes;
