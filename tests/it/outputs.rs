@@ -41,7 +41,7 @@ const WRITERS: [Writer; 27] = [
         "data repair --left",
         "data repair broken.csv --quarantine q.csv --out new.csv --left OUT",
     ),
-    writer("data suggest --out", "data suggest data.csv --model model.botops --out OUT"),
+    writer("data suggest --out", "data suggest traffic.csv --model model.botops --out OUT"),
     writer("data merge --out", "data merge data.csv labelled.csv --out OUT"),
     writer("data merge --refused", "data merge data.csv labelled.csv --out new.csv --refused OUT"),
     writer("runs reproduce --out", "runs reproduce latest --out OUT"),
@@ -97,6 +97,7 @@ fn terminal() -> Terminal {
     let terminal = Terminal::new();
     let data = two_intents(30);
     terminal.write("data.csv", &data).write("broken.csv", format!("{data}  refund me ,\n"));
+    terminal.write("traffic.csv", "text\nzebra please now\ncurtains about today\n");
     terminal.write("labelled.csv", "id,text,intent\nx1,give it back now,account_help\n");
     terminal.write(
         "search.yaml",
