@@ -53,8 +53,11 @@ fn call(deployment: &Deployment, request: &str) -> String {
     format!("POST {address}/admin/v1/models/{}/{request}", deployment.model)
 }
 
-/// Returns the reference of the challenger; its digest if the registry cannot read the version.
+/// Returns the reference of the challenger; its digest if neither the log nor the registry has it.
 async fn challenger(registry: &Registry, rollout: &Rollout) -> String {
+    if let Some(versions) = &rollout.versions {
+        return versions.challenger.clone();
+    }
     let name = format!("{}@{}", rollout.model, rollout.challenger);
     match name.parse::<Reference>() {
         Ok(reference) => {

@@ -218,10 +218,11 @@ impl Canary {
 /// Returns the rollout that this server drives, with the name of its challenger.
 fn open_rollout(state: &State) -> Option<EndedRollout> {
     let active = state.active.as_ref().filter(|active| active.is_driven())?;
-    let challenger = match &active.challenger {
-        Some(served) => served.reference.to_string(),
+    let challenger = match (&active.challenger, &active.rollout.versions) {
+        (Some(served), _) => served.reference.to_string(),
+        (None, Some(versions)) => versions.challenger.clone(),
         // It is not loaded yet. The registry may be unreachable, and a rollback does not need it.
-        None => format!("{}@{}", active.rollout.model, active.rollout.challenger),
+        (None, None) => format!("{}@{}", active.rollout.model, active.rollout.challenger),
     };
     Some(EndedRollout { id: active.rollout.id.clone(), challenger })
 }
