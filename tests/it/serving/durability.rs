@@ -5,7 +5,7 @@ use super::{
 };
 use crate::{
     store::Bench,
-    support::{clean, program},
+    support::{clean, program, terminal},
     switched::{Condition, Switched},
 };
 use botops_findings::FaultKind;
@@ -126,6 +126,28 @@ async fn a_command_that_does_not_become_durable_is_reported_after_30_seconds() {
     assert!(fault.message().starts_with("in effect on http://127.0.0.1:"), "{fault}");
     assert!(fault.message().contains("not yet durable"), "{fault}");
     assert!((29..45).contains(&began.elapsed().as_secs()), "{:?}", began.elapsed());
+    running.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_registry_that_vanished_is_not_created_again_and_an_abort_waits_for_it() {
+    let folder = folder_with_registry().await;
+    let place = folder.path().join("registry");
+    let store = Store::open(place.to_str().unwrap(), &std::collections::BTreeMap::new()).unwrap();
+    let running = serve(&Registry::open(store.with_retries(Retries::none()))).await;
+    admin(&running).start("support", "support@2", &plan(50.0, 100_000), "ada", "").await.unwrap();
+    let moved = folder.path().join("moved");
+    std::fs::rename(&place, &moved).unwrap();
+    let body = json!({"actor": "ada", "reason": "enough"});
+    let answer = call(&running, Method::POST, "/rollouts/latest/rollback").json(&body);
+    assert_eq!(answer.send().await.unwrap().status(), 202);
+    assert!(converse(&running, 0, 40).await.iter().all(|(_, arm, _)| arm == "primary"));
+    // Long enough for a sign of life and for many tries to record the abort.
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    assert!(!place.exists(), "the server started a second history");
+    std::fs::rename(&moved, &place).unwrap();
+    let status = wait_for(&admin(&running), |status| status.durable).await;
+    assert!(matches!(status.rollout.phase, Phase::RolledBack { .. }));
     running.shutdown().await;
 }
 
@@ -276,6 +298,42 @@ async fn a_server_starts_on_the_champion_of_the_entries_before_the_damage() {
     let ready: Value = serde_json::from_str(&ready).unwrap();
     assert_eq!((&ready["status"], &ready["model"]), (&json!("degraded"), &json!("support@1")));
     running.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn verify_reports_a_pipe_and_a_damaged_deployment_log() {
+    let folder = folder_with_registry().await;
+    let place = folder.path().join("registry");
+    let location = place.to_str().unwrap().to_owned();
+    let store = Store::open(&location, &std::collections::BTreeMap::new()).unwrap();
+    let registry = Registry::open(store);
+    roll_out(&registry).await;
+    let verify = || {
+        let mut command = Command::new(program());
+        clean(&mut command, folder.path()).current_dir(folder.path()).args([
+            "registry",
+            "verify",
+            "--registry",
+            &location,
+        ]);
+        terminal(&mut command, Duration::from_secs(30))
+    };
+    let (code, text) = verify();
+    assert_eq!(code, Some(0), "{text}");
+    let entry = place.join("deployments/test/log/00000000000000000002.json");
+    let sound = std::fs::read(&entry).unwrap();
+    std::fs::write(&entry, flip(sound.clone())).unwrap();
+    let (code, text) = verify();
+    assert_eq!(code, Some(3), "{text}");
+    assert!(text.contains("BOT-5006"), "{text}");
+    std::fs::write(&entry, sound).unwrap();
+    let version = registry.resolve(&"support@2".parse().unwrap()).await.unwrap();
+    let blob = place.join(botops_store::blob_path(&version.manifest_digest));
+    std::fs::remove_file(&blob).unwrap();
+    assert!(Command::new("mkfifo").arg(&blob).status().unwrap().success());
+    let (code, text) = verify();
+    assert_eq!(code, Some(3), "{text}");
+    assert!(text.contains("it is a pipe or a device"), "{text}");
 }
 
 /// A `botops serve` in its own process.
