@@ -69,14 +69,13 @@ pub(super) fn resolve(
         },
         "file" => {
             let path = root.join(name);
-            let text = fs::read_to_string(&path).map_err(|error| {
+            fs::read_to_string(&path).map_err(|error| {
                 fault(format!(
                     "`{key}` refers to the file `{}`, which cannot be read: {error}",
                     path.display()
                 ))
                 .hint("write the secret into that file, readable only by you")
-            })?;
-            text
+            })?
         }
         other => {
             let other = botops_text::display(other, 20);
