@@ -17,8 +17,11 @@ impl Canary {
             "clock",
             format!("the wall clock jumped from {} to {}", jump.from, jump.to),
         );
-        let from = state.jump.map_or(jump.from, |earlier| earlier.from);
-        state.jump = Some(Jump { from, to: jump.to });
+        // A server that drives no rollout has nothing to pause, and its next rollout begins after the jump.
+        if state.active.as_ref().is_some_and(Active::is_driven) {
+            let from = state.jump.map_or(jump.from, |earlier| earlier.from);
+            state.jump = Some(Jump { from, to: jump.to });
+        }
     }
 
     /// Notes a clock that was set back while no server ran: the times of `active` lie in the future.

@@ -516,6 +516,21 @@ async fn a_clock_that_went_ahead_for_years_and_came_back_does_not_stop_a_rollout
 }
 
 #[tokio::test]
+async fn a_jump_while_another_server_drives_the_rollout_does_not_pause_it() {
+    let setup = ramping().await;
+    let lose = async |lost: bool| {
+        setup.canary.state.lock().await.active.as_mut().unwrap().lost = lost;
+    };
+    lose(true).await;
+    setup.clock.leap(chrono::TimeDelta::minutes(5));
+    setup.canary.follow().await.unwrap();
+    lose(false).await;
+    setup.pass(10);
+    setup.canary.tick().await.unwrap();
+    assert!(matches!(setup.phase().await, Phase::Ramping { .. }));
+}
+
+#[tokio::test]
 async fn a_jump_that_cannot_be_recorded_is_not_forgotten() {
     let setup = ramping().await;
     setup.converse(0, 25);
