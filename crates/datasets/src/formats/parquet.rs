@@ -21,13 +21,16 @@ use polars::{io::mmap::MmapBytesReader, prelude::*};
 use std::{
     borrow::Cow,
     io::{self, Cursor, Read, Seek as _, SeekFrom},
-    panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
     sync::atomic::{AtomicUsize, Ordering},
+    thread,
 };
 
 /// The bytes after the footer: its length, and the mark of Parquet.
 const ENDING_BYTES: u64 = 8;
+
+/// The stack of a thread that parses. Memory is used only as far as a file is nested.
+const STACK_BYTES: usize = 64 << 20;
 
 /// The number of Parquet files that are being parsed.
 static PARSING: AtomicUsize = AtomicUsize::new(0);
@@ -42,11 +45,20 @@ pub fn is_parsing_parquet() -> bool {
 }
 
 /// Runs `parse`; a panic of the engine becomes a fault.
-fn guarded<T>(place: &Place, parse: impl FnOnce() -> Result<T>) -> Result<T> {
+///
+/// The engine reads nested types recursively, so it gets a stack that no file can fill.
+fn guarded<T: Send>(place: &Place, parse: impl FnOnce() -> Result<T> + Send) -> Result<T> {
     PARSING.fetch_add(1, Ordering::SeqCst);
-    let read = catch_unwind(AssertUnwindSafe(parse));
+    let read = thread::scope(|scope| {
+        let parsing = thread::Builder::new().stack_size(STACK_BYTES).spawn_scoped(scope, parse);
+        parsing.map(|parsing| parsing.join().unwrap_or_else(|_| Err(damaged(place))))
+    });
     PARSING.fetch_sub(1, Ordering::SeqCst);
-    read.unwrap_or_else(|_| Err(damaged(place)))
+    read.unwrap_or_else(|error| {
+        Err(Fault::internal("BOT-9001", "a thread to read the Parquet file could not be started")
+            .at(place.clone())
+            .caused_by(error))
+    })
 }
 
 fn damaged(place: &Place) -> Fault {

@@ -9,8 +9,9 @@ use super::thrift::{BINARY, Cursor, I32, I64, LIST, STRUCT};
 const DEPTH: u32 = 16;
 /// The memory of a value of type BYTE_ARRAY besides its bytes.
 const VIEW_BYTES: u64 = 16;
-/// The largest Arrow schema that is stored beside the columns, in bytes: the engine reads nested types recursively.
-const ARROW_SCHEMA_BYTES: usize = 256 << 10;
+/// The largest Arrow schema that is stored beside the columns, in bytes: that of some 8,000 columns. The engine reads
+/// nested types recursively.
+const ARROW_SCHEMA_BYTES: usize = 1 << 20;
 
 /// The parts of a footer that decide how much memory a file takes.
 #[derive(Debug, Default)]

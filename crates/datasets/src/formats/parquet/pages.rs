@@ -11,8 +11,8 @@ use std::io::{self, Read, Seek, SeekFrom};
 
 /// The bytes that are read to parse the header of a page. Statistics can make one longer.
 const HEADER_BYTES: u64 = 4 << 10;
-/// The longest header of a page.
-const LONGEST_HEADER: u64 = 1 << 20;
+/// The longest header of a page: one with statistics of the longest text.
+const LONGEST_HEADER: u64 = 64 << 20;
 
 /// The header of a page.
 #[derive(Debug, Default)]
