@@ -38,12 +38,13 @@ pub(crate) fn parse(marked: &str) -> Result<(String, Vec<EntitySpan>), Malformed
     let (mut text, mut entities) = (String::with_capacity(marked.len()), Vec::new());
     let mut chars = 0;
     let mut rest = marked;
+    let ends = Ends::of(marked);
     while let Some(at) = rest.find('[') {
         let (before, bracket) = rest.split_at(at);
         text.push_str(before);
         chars += before.chars().count();
-        match annotation(bracket)? {
-            Some((value, found, length)) => {
+        match annotation(bracket, ends)? {
+            Part::Annotation(value, found, length) => {
                 let end = chars + value.chars().count();
                 entities.extend(found.into_iter().map(|braces| EntitySpan {
                     entity: braces.entity,
@@ -58,10 +59,10 @@ pub(crate) fn parse(marked: &str) -> Result<(String, Vec<EntitySpan>), Malformed
                 chars = end;
                 rest = &bracket[length..];
             }
-            None => {
-                text.push('[');
-                chars += 1;
-                rest = &bracket[1..];
+            Part::Text(length) => {
+                text.push_str(&bracket[..length]);
+                chars += bracket[..length].chars().count();
+                rest = &bracket[length..];
             }
         }
     }
@@ -69,39 +70,68 @@ pub(crate) fn parse(marked: &str) -> Result<(String, Vec<EntitySpan>), Malformed
     Ok((text, entities))
 }
 
-/// The text of an annotation, its entities, and the length of the annotation in bytes.
-type Annotation<'a> = (&'a str, Vec<Braces>, usize);
+/// The lengths of what follows the last `)` and the last `}` of a text; all of it without one.
+///
+/// They tell whether one follows a place without a search: a text may have a `[` at every place.
+#[derive(Clone, Copy)]
+struct Ends {
+    parenthesis: usize,
+    brace: usize,
+}
 
-/// Reads the annotation at the start of `bracket`; `None` if there is none.
-fn annotation(bracket: &str) -> Result<Option<Annotation<'_>>, Malformed> {
-    let Some(close) = bracket.find(']').filter(|&close| close > 1) else { return Ok(None) };
+impl Ends {
+    fn of(marked: &str) -> Self {
+        let after = |sign| marked.rfind(sign).map_or(marked.len(), |at| marked.len() - at - 1);
+        Self { parenthesis: after(')'), brace: after('}') }
+    }
+}
+
+/// A part of a text that begins with `[`.
+enum Part<'a> {
+    /// The text of an annotation, its entities, and the length of the annotation in bytes.
+    Annotation(&'a str, Vec<Braces>, usize),
+    /// The length in bytes of a text in which no annotation begins.
+    Text(usize),
+}
+
+/// Reads the annotation at the start of `bracket`.
+///
+/// Whether there is one depends only on what follows the next `]`. So if there is none, none begins before that `]`, and
+/// the time is linear in the length of a text.
+fn annotation(bracket: &str, ends: Ends) -> Result<Part<'_>, Malformed> {
+    let close = match bracket.find(']') {
+        Some(1) => return Ok(Part::Text(1)),
+        Some(close) => close,
+        None => return Ok(Part::Text(bracket.len())),
+    };
     let (value, after) = (&bracket[1..close], &bracket[close + 1..]);
+    let none = Ok(Part::Text(close));
     let until = |sign: char| after.find(sign).filter(|&end| end > 1);
     let (found, end) = match after.as_bytes().first() {
-        Some(b'(') => {
-            let Some(end) = until(')') else { return Ok(None) };
+        Some(b'(') if ends.parenthesis < after.len() => {
+            let Some(end) = until(')') else { return none };
             let inside = &after[1..end];
             let (entity, value) = match inside.split_once(':') {
                 Some((entity, value)) => (entity, Some(Value::from(value))),
                 None => (inside, None),
             };
             if entity.is_empty() || value.as_ref().is_some_and(|value| *value == "") {
-                return Ok(None);
+                return none;
             }
             (vec![Braces { entity: entity.to_owned(), value, role: None, group: None }], end)
         }
-        Some(b'{') => {
-            let Some(end) = until('}') else { return Ok(None) };
+        Some(b'{') if ends.brace < after.len() => {
+            let Some(end) = until('}') else { return none };
             let braces = json(&after[..=end], &bracket[..close + end + 2])?;
             (vec![braces], end)
         }
         Some(b'[') if after[1..].starts_with('{') => {
-            let Some(end) = until(']') else { return Ok(None) };
+            let Some(end) = until(']') else { return none };
             (json(&after[..=end], &bracket[..close + end + 2])?, end)
         }
-        _ => return Ok(None),
+        _ => return none,
     };
-    Ok(Some((value, found, close + 1 + end + 1)))
+    Ok(Part::Annotation(value, found, close + 1 + end + 1))
 }
 
 fn json<'de, T: Deserialize<'de>>(text: &'de str, annotation: &str) -> Result<T, Malformed> {

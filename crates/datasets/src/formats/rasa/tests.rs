@@ -104,6 +104,35 @@ fn intents_entities_and_terms_are_read_with_their_lines() {
 }
 
 #[test]
+fn brackets_without_an_annotation_are_text_and_cost_linear_time() {
+    use std::time::Instant;
+    for (marked, text, n_entities) in [
+        ("[[a](city)", "[a", 1),
+        ("[] [a] [b](c", "[] [a] [b](c", 0),
+        ("[[x] [Paris](city) [", "[[x] Paris [", 1),
+        ("[a]() [b](city)", "[a]() b", 1),
+        ("[é[", "[é[", 0),
+    ] {
+        let (found, entities) = super::annotation::parse(marked).unwrap();
+        assert_eq!((found.as_str(), entities.len()), (text, n_entities), "{marked}");
+    }
+    // Eight times the text costs about eight times as much; if each bracket searched the rest, 64 times as much.
+    for hostile in ["[", "[a](", "[a]{"] {
+        let seconds = |n: usize| {
+            let text = format!("{}]", hostile.repeat(n));
+            let once = || {
+                let began = Instant::now();
+                assert_eq!(super::annotation::parse(&text).unwrap().1.len(), 0);
+                began.elapsed().as_secs_f64()
+            };
+            (0..5).map(|_| once()).fold(f64::INFINITY, f64::min)
+        };
+        let (short, long) = (seconds(20_000), seconds(160_000));
+        assert!(long < 32.0 * short, "{hostile}: {short} s, then {long} s");
+    }
+}
+
+#[test]
 fn malformed_training_data_is_reported_with_its_line() {
     for (yaml, code, line, message) in [
         ("nlu: [", "BOT-2164", Some(1), "malformed"),
