@@ -1,8 +1,8 @@
 //! A local disk whose objects are regular files.
 //!
 //! - a pipe or a device at the path of an object is an error: opening a pipe waits until another program writes to it
-//! - a killed writer leaves its unfinished file beside the object, named `object#1`. The next write of that object
-//!   removes it, and [`sweep`] removes those of other objects
+//! - a killed writer leaves its unfinished file beside the object, named `object#1`. After a minute the next write of that
+//!   object removes it, and [`sweep`] removes those of other objects
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
@@ -20,7 +20,7 @@ use std::{
 
 /// The age from which an unfinished file has lost its writer, which touches it at least once a second.
 const ABANDONED: Duration = Duration::from_secs(60);
-/// Tries of a write whose unfinished file was removed by the writer that was first.
+/// Tries of a write whose unfinished file was removed, because the writer did not touch it for a minute.
 const TRIES: u32 = 5;
 
 /// A local disk whose objects are regular files.
@@ -67,7 +67,7 @@ impl ObjectStore for RegularFiles {
         let mut tries = 1;
         let put = loop {
             match self.inner.put_opts(at, bytes.clone(), how.clone()).await {
-                // The writer that was first removed the unfinished file of this one.
+                // This writer was stopped for so long that another one removed its unfinished file.
                 Err(error) if tries < TRIES && is_not_found(&error) => tries += 1,
                 put => break put,
             }
@@ -139,16 +139,26 @@ fn is_not_found(error: &Error) -> bool {
     false
 }
 
-/// Removes the unfinished files of the object at `path`, which is complete: no writer can still publish them.
+/// Removes the unfinished files of the object at `path`, which is complete, if their writers are gone.
+///
+/// A writer that is still at work removes its own, and would fail if it were removed.
 fn remove_unfinished(path: &Path) {
     for number in 1_u32.. {
         let mut unfinished = path.as_os_str().to_owned();
         unfinished.push(format!("#{number}"));
-        // The object itself is written, so a file that stays is not an error.
-        if std::fs::remove_file(PathBuf::from(unfinished)).is_err() {
-            return;
+        let unfinished = PathBuf::from(unfinished);
+        let Ok(found) = std::fs::metadata(&unfinished) else { return };
+        if is_abandoned(&found) {
+            // The object itself is written, so a file that stays is not an error.
+            let _ = std::fs::remove_file(unfinished);
         }
     }
+}
+
+/// Returns whether no writer has touched an unfinished file for a minute.
+fn is_abandoned(found: &std::fs::Metadata) -> bool {
+    let age = found.modified().ok().and_then(|at| at.elapsed().ok());
+    age.is_some_and(|age| age > ABANDONED)
 }
 
 /// Removes the unfinished files under `folder` that no writer has touched for a minute.
@@ -163,8 +173,7 @@ pub(super) fn sweep(folder: &Path) {
             if kind.is_dir() {
                 folders.push(entry.path());
             } else if kind.is_file() && is_unfinished(&entry.file_name().to_string_lossy()) {
-                let age = entry.metadata().and_then(|found| found.modified());
-                if age.is_ok_and(|at| at.elapsed().is_ok_and(|age| age > ABANDONED)) {
+                if entry.metadata().is_ok_and(|found| is_abandoned(&found)) {
                     let _ = std::fs::remove_file(entry.path());
                 }
             }

@@ -338,13 +338,18 @@ async fn leftovers_of_killed_writers_are_ignored() {
         panic!("no other writer")
     };
     // The names of temporary files of a local store, and of files from other tools.
-    for stray in ["00000000000000000002.json#1", ".DS_Store", "notes.json", "2.json"] {
+    let strays = ["00000000000000000002.json#1", "00000000000000000002.json#2"];
+    for stray in strays.into_iter().chain([".DS_Store", "notes.json", "2.json"]) {
         std::fs::write(folder.path().join("log").join(stray), b"{\"half").unwrap();
     }
+    // The writer of the first is gone, that of the second may still be at work.
+    let leftover = folder.path().join("log").join(strays[0]);
+    let file = std::fs::File::options().write(true).open(&leftover).unwrap();
+    file.set_modified(std::time::SystemTime::now() - Duration::from_secs(3600)).unwrap();
     assert_eq!(store.log::<u32>("log").entries().await.unwrap().len(), 1);
     assert!(matches!(log.append(Some(&first), 2).await.unwrap(), Appended::Written(_)));
-    let leftover = folder.path().join("log/00000000000000000002.json#1");
     assert!(!leftover.exists(), "the write of the object removes its leftovers");
+    assert!(folder.path().join("log").join(strays[1]).exists(), "not those of a living writer");
     assert!(folder.path().join("log/notes.json").exists(), "other files are left alone");
     let payloads: Vec<_> =
         log.entries().await.unwrap().into_iter().map(|entry| entry.payload).collect();
