@@ -2,7 +2,7 @@
 
 use crate::cli::{
     Outcome,
-    session::{context::Context, provenance},
+    session::context::Context,
     terminal::{progress, tables},
 };
 use botops_digest::Digest;
@@ -57,14 +57,15 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     };
     let snapshots = context.snapshots()?;
     let workspace = context.workspace()?;
+    let act = context.act(args.reason.clone())?;
     let taking = SnapshotRequest {
         // An invalid name is refused before this path is used.
         stamps: Some(workspace.root.join(".botops").join("snapshots").join(format!("{name}.json"))),
         name,
         paths: args.paths.clone(),
-        actor: workspace.actor.value.clone(),
-        reason: args.reason.clone(),
-        at: provenance::now()?,
+        actor: act.actor,
+        reason: act.reason,
+        at: act.at,
         clock: Utc::now(),
         dry_run: args.dry_run,
     };
