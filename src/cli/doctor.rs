@@ -196,11 +196,19 @@ fn settings(context: &Context, workspace: &Workspace) -> Vec<Setting> {
     ];
     for (name, is_secret) in variables {
         if let Some(value) = variable(name) {
-            let value = if is_secret { "[redacted]".to_owned() } else { redacted(&value) };
+            let value = if is_secret { "[redacted]".to_owned() } else { without_user(&value) };
             settings.push(shown(name, Some(value), &Origin::Environment(name.to_owned())));
         }
     }
     settings
+}
+
+/// Returns a URL without its user and password, even if it is not well-formed: all before the last `@`.
+fn without_user(url: &str) -> String {
+    match url.rsplit_once('@') {
+        Some((_, host)) => redacted(&format!("[redacted]@{host}")),
+        None => redacted(url),
+    }
 }
 
 /// Returns an environment variable; an empty one counts as unset.
