@@ -28,6 +28,12 @@ pub struct Dialogue {
 }
 
 impl Dialogue {
+    /// Returns the number of patterns that every text is searched with.
+    #[must_use]
+    pub fn n_patterns(&self) -> usize {
+        self.patterns.len()
+    }
+
     /// Compiles `spec`.
     ///
     /// # Errors
