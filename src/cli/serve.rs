@@ -38,7 +38,7 @@ pub(crate) struct Args {
     /// Environment whose deployment log the server writes
     #[arg(long, default_value = ENVIRONMENT, env = "BOTOPS_ENVIRONMENT")]
     environment: String,
-    /// Write no request log
+    /// Write no request log; warnings, such as failed logins, are still written
     #[arg(long)]
     no_request_log: bool,
 }
@@ -62,7 +62,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
             named => named.to_owned(),
         },
         request_log: if args.no_request_log {
-            RequestLog::Off
+            RequestLog::Warnings(|| Box::new(std::io::stderr()))
         } else {
             RequestLog::To(|| Box::new(std::io::stderr()))
         },

@@ -82,7 +82,9 @@ pub struct ServerSettings {
 pub enum RequestLog {
     /// One JSON line per request, to the stream that this function opens. Requests do not wait for it.
     To(fn() -> Box<dyn std::io::Write + Send>),
-    /// No request log.
+    /// Warnings and errors only, such as failed logins, to the stream that this function opens.
+    Warnings(fn() -> Box<dyn std::io::Write + Send>),
+    /// No log.
     Off,
 }
 

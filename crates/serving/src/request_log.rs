@@ -70,6 +70,8 @@ enum Entry {
 
 /// The sender of lines to the writing thread. Dropping it writes the lines that wait.
 pub(super) struct RequestLogger {
+    /// Whether requests are logged, and events that are no warnings.
+    logs_requests: bool,
     sender: Option<SyncSender<Entry>>,
     /// Receives the end of the writing thread.
     ended: Mutex<Option<Receiver<()>>>,
@@ -84,8 +86,15 @@ impl RequestLogger {
     /// Starts the writing thread, unless the log is off.
     pub(super) fn start(to: RequestLog, dropped: Counter) -> io::Result<Self> {
         match to {
-            RequestLog::Off => Ok(Self { sender: None, ended: Mutex::new(None), dropped }),
+            RequestLog::Off => {
+                Ok(Self { logs_requests: false, sender: None, ended: Mutex::new(None), dropped })
+            }
             RequestLog::To(open) => Self::to(open(), dropped),
+            RequestLog::Warnings(open) => {
+                let mut logger = Self::to(open(), dropped)?;
+                logger.logs_requests = false;
+                Ok(logger)
+            }
         }
     }
 
@@ -97,12 +106,13 @@ impl RequestLogger {
             write(&receiver, BufWriter::with_capacity(1 << 16, out));
             let _ = end.send(());
         })?;
-        Ok(Self { sender: Some(sender), ended: Mutex::new(Some(ended)), dropped })
+        let ended = Mutex::new(Some(ended));
+        Ok(Self { logs_requests: true, sender: Some(sender), ended, dropped })
     }
 
-    /// Returns whether the log is on. If it is off, a caller need not make a line.
+    /// Returns whether requests are logged. If not, a caller need not make a line.
     pub(super) fn is_on(&self) -> bool {
-        self.sender.is_some()
+        self.logs_requests
     }
 
     /// Logs a request.
@@ -118,7 +128,9 @@ impl RequestLogger {
         event: &'static str,
         message: String,
     ) {
-        self.send(Entry::Event { at, level, event, message });
+        if self.logs_requests || level != "info" {
+            self.send(Entry::Event { at, level, event, message });
+        }
     }
 
     /// Waits until all lines sent before are written, at most two seconds.

@@ -110,7 +110,7 @@ async fn failed_logins_are_warnings_with_the_peer_and_answered_more_and_more_slo
     let [champion, ..] = models();
     let (registry, _) = registry(&[&champion]).await;
     let source = Source::Registry { registry, model: "support".to_owned(), pinned: None };
-    let request_log = RequestLog::To(|| Box::new(Log));
+    let request_log = RequestLog::Warnings(|| Box::new(Log));
     let running = start(ServerSettings { request_log, ..settings(true) }, source).await.unwrap();
     let url = format!("http://{}/admin/v1/models", running.admin_address().unwrap());
     let mut durations = Vec::new();
@@ -136,6 +136,7 @@ async fn failed_logins_are_warnings_with_the_peer_and_answered_more_and_more_slo
         .map(|line| line["message"].as_str().unwrap())
         .collect();
     assert_eq!(warnings.len(), 3, "{log}");
+    assert_eq!(lines.len(), 3, "without a request log, only warnings are written: {log}");
     assert!(warnings[0].starts_with("failed login from 127.0.0.1:"), "{log}");
     assert!(warnings[2].ends_with("the bearer token is wrong, 3 in a row"), "{log}");
     assert!(!log.contains("guess"), "a wrong token may be nearly right: {log}");
