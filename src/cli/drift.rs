@@ -74,7 +74,8 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         min_rows: args.min_rows,
     };
     let spec = spec.check()?;
-    let inputs = [Some(args.reference.as_path()), Some(args.current.as_path())];
+    let model = args.model.as_deref().map(Path::new);
+    let inputs = [Some(args.reference.as_path()), Some(args.current.as_path()), model];
     args.page.check(&inputs)?;
     let reference = Content::read(context, &args.reference, &args.columns)?;
     let current = Content::read(context, &args.current, &args.columns)?;

@@ -44,10 +44,9 @@ struct Answer<'a> {
 }
 
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
-    let JudgeArgs { data, rules, .. } = &args.judge;
-    let inputs = [Some(data.as_path()), rules.as_deref()];
-    args.page.check(&inputs)?;
-    let rules = rules.as_deref().map(gate::read_rules).transpose()?;
+    let rules = args.judge.rules.as_deref();
+    args.page.check(&args.judge.inputs())?;
+    let rules = rules.map(gate::read_rules).transpose()?;
     let judged = judge(context, &args.judge)?;
     let comparison = judged.comparison();
     let gate = match &rules {

@@ -56,8 +56,7 @@ struct Answer<'a> {
 }
 
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
-    let JudgeArgs { data, rules, .. } = &args.judge;
-    outputs::distinct(args.out.as_deref(), &[Some(data.as_path()), rules.as_deref()])?;
+    outputs::distinct(args.out.as_deref(), &args.judge.inputs())?;
     let output =
         args.out.as_deref().map(|path| Output::new(path, OutputKind::Json("gate"), args.force));
     output.map_or(Ok(()), |output| output.check())?;

@@ -19,7 +19,7 @@ use botops_findings::{Fault, Place, Result};
 use botops_text::shell_line;
 use classification::{Classified, Request, classify};
 use serde::Serialize;
-use std::io;
+use std::{io, path::Path};
 
 #[derive(Serialize)]
 struct Answer {
@@ -43,7 +43,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
                     shell_line(["botops", "predict", name, "where is my parcel?", "--explain"])
                 )));
             }
-            outputs::distinct(args.out.as_deref(), &[Some(path)])?;
+            outputs::distinct(args.out.as_deref(), &[Some(path), model.map(Path::new)])?;
             let found = model_arg::load_or_champion(context, model)?;
             return file::classify_file(args, context, &found, path);
         }

@@ -572,6 +572,20 @@ fn an_output_never_overwrites_an_input() {
         assert!(text.starts_with("exit: 2\n") && text.contains("BOT-1009"), "{line}: {text}");
         assert_eq!(fs::read_to_string(terminal.path().join("data.csv")).unwrap(), data, "{line}");
     }
+    // A model is an input, too.
+    terminal.write("m.botops", "a model");
+    for line in [
+        "evaluate m.botops data.csv --html m.botops --force",
+        "evaluate other.botops data.csv --against m.botops --html m.botops --force",
+        "gate m.botops data.csv --min accuracy=0.1 --out m.botops --force",
+        "predict m.botops --data data.csv --out ./m.botops --force",
+        "drift data.csv data.csv --model m.botops --html m.botops --force",
+        "data suggest data.csv --model m.botops --limit 3 --out m.botops --force",
+    ] {
+        let text = terminal.run(line);
+        assert!(text.starts_with("exit: 2\n") && text.contains("BOT-1009"), "{line}: {text}");
+        assert_eq!(fs::read_to_string(terminal.path().join("m.botops")).unwrap(), "a model");
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The arguments of the verbs that evaluate a model on data: `evaluate` and `gate`.
 
 use super::data_args::DataArgs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// A model, labelled data, and the model and the rules to judge it by.
 #[derive(Debug, clap::Args)]
@@ -18,4 +18,16 @@ pub(crate) struct JudgeArgs {
     pub(crate) against: Option<String>,
     #[command(flatten)]
     pub(crate) columns: DataArgs,
+}
+
+impl JudgeArgs {
+    /// Returns the files that the verb reads. An output must be none of them.
+    pub(crate) fn inputs(&self) -> [Option<&Path>; 4] {
+        [
+            Some(&self.data),
+            self.rules.as_deref(),
+            self.model.as_deref().map(Path::new),
+            self.against.as_deref().map(Path::new),
+        ]
+    }
 }

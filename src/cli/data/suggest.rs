@@ -59,7 +59,8 @@ struct Answer<'a> {
 }
 
 pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
-    let inputs = [Some(args.logs.as_path()), args.data.as_deref()];
+    let model = args.model.as_deref().map(Path::new);
+    let inputs = [Some(args.logs.as_path()), args.data.as_deref(), model];
     outputs::distinct(Some(&args.out), &inputs)?;
     // People fill in the labels: an existing file is replaced only by the same content.
     let output = Output::new(&args.out, OutputKind::Other, args.force);
