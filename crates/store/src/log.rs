@@ -46,7 +46,7 @@ pub struct Entry<T> {
 pub enum Appended<T> {
     /// This call wrote the entry, possibly in an earlier try whose response was lost.
     Written(Entry<T>),
-    /// Another writer was first, and nothing was written. Read the log, check again, then retry or report the conflict.
+    /// Another writer was first: the entry can be read, and nothing was written. Read the log, check again, then retry or report the conflict.
     Conflict,
 }
 
@@ -103,8 +103,8 @@ impl<T: Serialize + DeserializeOwned> Log<T> {
     /// Appends `payload` after entry `last`, as returned by [`Self::entries`]; `None` for an empty log.
     ///
     /// # Errors
-    /// `BOT-5002`, `BOT-5003`; `BOT-5006` if `last` is not in the log; `BOT-5019` if the written `payload` could not be
-    /// read back.
+    /// `BOT-5002`, also if something that is not a file is in the place of the entry; `BOT-5003`; `BOT-5006` if `last` is not
+    /// in the log; `BOT-5019` if the written `payload` could not be read back.
     pub async fn append(&self, last: Option<&Entry<T>>, payload: T) -> Result<Appended<T>> {
         let seq = last.map_or(0, |last| last.seq) + 1;
         let previous = match last {
@@ -123,8 +123,24 @@ impl<T: Serialize + DeserializeOwned> Log<T> {
             self.remember(seq, digest);
             Ok(Appended::Written(entry))
         } else {
+            self.check_occupied(seq).await?;
             Ok(Appended::Conflict)
         }
+    }
+
+    /// Checks that the object in the place of entry `seq` can be read. A folder or a dangling link can neither be read nor
+    /// replaced, so every later append would be a conflict with an entry that nobody sees.
+    async fn check_occupied(&self, seq: u64) -> Result<()> {
+        if self.store.read(&self.path_of(seq)).await?.is_some() {
+            return Ok(());
+        }
+        let message = format!(
+            "entry {seq} of `{}` cannot be written: something that is not a file is in its place",
+            self.path
+        );
+        Err(Fault::internal("BOT-5002", message)
+            .file(self.url_of(seq))
+            .hint("move it out of the store, then run the command again"))
     }
 
     async fn verified(&self, known: Option<&Entry<T>>) -> Result<Vec<Entry<T>>> {

@@ -517,3 +517,32 @@ async fn a_pipe_in_the_place_of_an_object_is_reported_at_once() {
     let read = tokio::time::timeout(Duration::from_secs(5), store.has_blob(&digest)).await;
     assert!(read.expect("the look waits for a writer of the pipe").is_err());
 }
+
+#[cfg(unix)]
+#[tokio::test]
+async fn what_is_not_a_file_in_the_place_of_the_next_entry_is_a_fault_and_no_conflict() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = local(folder.path());
+    let log = store.log::<u32>("models/support/log");
+    let Appended::Written(first) = log.append(None, 1).await.unwrap() else {
+        panic!("nobody else wrote entry 1")
+    };
+    let slot = folder.path().join("models/support/log/00000000000000000002.json");
+    let refused = async |what: &str| {
+        let append = tokio::time::timeout(Duration::from_secs(5), log.append(Some(&first), 2));
+        let fault = append.await.expect("the append waits").expect_err(what);
+        assert_eq!(fault.code(), "BOT-5002", "{what}: {fault}");
+        let place = fault.place().file.clone().unwrap_or_default();
+        assert!(place.ends_with("log/00000000000000000002.json"), "{what}: {place}");
+    };
+    std::fs::create_dir(&slot).unwrap();
+    refused("a folder").await;
+    std::fs::remove_dir(&slot).unwrap();
+    std::os::unix::fs::symlink("nowhere", &slot).unwrap();
+    refused("a dangling link").await;
+    std::fs::remove_file(&slot).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(&slot).status().unwrap().success());
+    refused("a pipe").await;
+    std::fs::remove_file(&slot).unwrap();
+    assert!(matches!(log.append(Some(&first), 2).await.unwrap(), Appended::Written(_)));
+}
