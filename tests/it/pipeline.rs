@@ -291,6 +291,17 @@ fn a_server_that_cannot_be_asked_fails_the_run_before_the_first_stage() {
 }
 
 #[test]
+fn a_server_that_cannot_be_asked_fails_the_first_run_of_a_model_before_the_first_stage() {
+    let workspace = Workspace::tiny();
+    fs::write(workspace.path().join("token"), "sesame-open-sesame-open-sesame-open").unwrap();
+    workspace.write(
+        "botops.yaml",
+        "version: 1\nmodel: support\nserver: { admin_url: \"http://127.0.0.1:9\", admin_token: \"${file:token}\" }\n",
+    );
+    refused_before_the_first_stage(&workspace, 7, "BOT-6031");
+}
+
+#[test]
 fn a_first_version_is_promoted_without_traffic_and_a_second_run_has_nothing_to_do() {
     let workspace = Workspace::tiny();
     let plan = workspace.read("weekly.yaml").replace("      traffic: data/traffic.jsonl\n", "");

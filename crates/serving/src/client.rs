@@ -134,6 +134,15 @@ impl AdminClient {
         of_model(status, model)
     }
 
+    /// Checks that the server answers and takes the token, whatever it serves.
+    ///
+    /// # Errors
+    /// `BOT-6031` the server cannot be reached (exit 7), `BOT-6033` the token was refused (exit 6), `BOT-6035` the answer is
+    /// none of the admin API (exit 1).
+    pub async fn check_access(&self) -> Result<()> {
+        self.send::<serde::de::IgnoredAny>(Method::GET, &["models"], None).await.map(|_| ())
+    }
+
     /// Checks that the server serves `model` and takes a rollout of `challenger`, or of a version that is not registered yet.
     ///
     /// # Errors

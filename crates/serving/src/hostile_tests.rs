@@ -4,7 +4,7 @@
 mod hostile_texts;
 
 use super::{
-    RequestLog, Running, ServerSettings, Source,
+    AdminClient, RequestLog, Running, ServerSettings, Source,
     app::App,
     clock::WallClock,
     exchange::MAX_TEXT_CHARS,
@@ -174,6 +174,21 @@ async fn the_admin_api_answers_while_every_thread_of_the_server_is_busy() {
     assert!(begun.elapsed() < busy, "the answer waited for the threads of the server");
     blocked.await.unwrap();
     running.shutdown().await;
+}
+
+#[tokio::test]
+async fn the_address_and_the_token_of_a_server_are_checked_whatever_it_serves() {
+    let model = model();
+    let digest = Digest::of(&model.to_bytes());
+    let source = Source::File { model: Box::new(model), digest, name: "support".to_owned() };
+    let running = start(settings(true), source).await.unwrap();
+    let url = format!("http://{}", running.admin_address().unwrap());
+    let client = |token: &str| AdminClient::new(&url, Some(&Secret::new(token))).unwrap();
+    client(TOKEN).check_access().await.unwrap();
+    let refused = client("another token, of the same length or so").check_access().await;
+    assert_eq!(refused.unwrap_err().code(), "BOT-6033");
+    running.shutdown().await;
+    assert_eq!(client(TOKEN).check_access().await.unwrap_err().code(), "BOT-6031");
 }
 
 #[tokio::test]

@@ -135,14 +135,15 @@ pub(crate) fn messages(traffic: &Traffic) -> Vec<Message> {
 }
 
 impl Server {
-    /// Checks that the server can be asked: its address, the token and, while there is a champion, the model it serves and
-    /// the rollout under way.
+    /// Checks that the server answers and takes the token and, while there is a champion, the model it serves and the
+    /// rollout under way.
     async fn check(&self, prospect: Prospect<'_>) -> Result<()> {
         let client = AdminClient::over(self.plain_http, &self.admin_url, self.token.as_ref())?;
-        if !prospect.served {
-            return Ok(());
+        match prospect.served {
+            true => client.check(prospect.model, prospect.version).await,
+            // The run makes the first champion, which no server can serve yet.
+            false => client.check_access().await,
         }
-        client.check(prospect.model, prospect.version).await
     }
 
     async fn promote(&self, request: PromotionRequest<'_>) -> Result<Decision> {
