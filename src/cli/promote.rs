@@ -17,7 +17,7 @@ use botops_registry::{Act, CHAMPION, Reference, Registry, Selector, Version};
 use botops_report as report;
 use botops_rollout::{Decision, RolloutSpec};
 use botops_spec as spec;
-use botops_text::percent;
+use botops_text::{percent, shell_line};
 use indicatif::ProgressBar;
 use serde::Serialize;
 use std::{path::PathBuf, sync::Arc, time::Duration};
@@ -246,7 +246,14 @@ fn outcome(answer: &Answer) -> Outcome {
         },
     };
     let outcome = Outcome::done(answer, text).exit(exit);
-    if answer.moved { outcome.next("botops rollback --reason \"…\"") } else { outcome }
+    if answer.moved { outcome.next(undo(&answer.version)) } else { outcome }
+}
+
+/// Returns the command that takes the promotion of `version` (a reference) back. It names the model, which may be another
+/// one than the workspace's.
+fn undo(version: &str) -> String {
+    let model = version.split_once('@').map_or(version, |(model, _)| model);
+    format!("{} --reason \"…\"", shell_line(["botops", "rollback", model]))
 }
 
 /// Returns the exit code for the verdict of a rollout.
@@ -321,4 +328,14 @@ pub(crate) fn evidence(decision: &Decision) -> String {
         rows,
         &[1, 2, 3, 4, 5, 6],
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hint_after_a_promotion_rolls_back_the_model_that_was_promoted() {
+        assert_eq!(undo("other@1"), "botops rollback other --reason \"…\"");
+    }
 }

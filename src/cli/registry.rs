@@ -241,7 +241,7 @@ fn alias(context: &Context, registry: &Registry, args: &AliasArgs) -> Result<Out
                 shell_line(["botops", "promote", &version])
             ))
             .hint(format!(
-                "or return to the previous champion: `{}`",
+                "or return to the previous champion: `{} --reason TEXT`",
                 shell_line(["botops", "rollback", model])
             )));
     }

@@ -123,7 +123,10 @@ fn refuse_champion(alias: &str, reference: &str) -> Result<()> {
     if alias != CHAMPION {
         return Ok(());
     }
+    let model = reference.split_once('@').map_or(reference, |(model, _)| model);
     Err(Fault::policy("BOT-5015", "`champion` moves only by promotion")
         .hint(format!("promote a version: `botops promote {reference}`"))
-        .hint("or go back to the champion before: `botops rollback --reason TEXT`"))
+        .hint(format!(
+            "or go back to the champion before: `botops rollback {model} --reason TEXT`"
+        )))
 }
