@@ -15,6 +15,7 @@
 mod aliases;
 mod author;
 mod former_champions;
+mod proven_champions;
 mod reference;
 mod references;
 mod state;

@@ -137,7 +137,7 @@ impl State {
 }
 
 /// Returns the path of the log of `model`.
-fn path_of(model: &str) -> String {
+pub(super) fn path_of(model: &str) -> String {
     format!("models/{model}/log")
 }
 

@@ -219,25 +219,35 @@ impl Registry {
             };
             seen.insert(*evidence);
             let name = format!("evidence of entry {} of the log of `{model}`", entry.seq);
-            let bytes = match Fault::unless_unreachable(self.store.blob(evidence).await)? {
-                Ok(bytes) => bytes,
-                Err(fault) => {
-                    problems.push(about(&fault, &name));
-                    continue;
-                }
-            };
             let promoted = manifests
                 .get(to)
                 .and_then(|(_, manifest)| manifest.file(super::MODEL_FILE))
                 .map(|file| file.digest);
-            if let Some(promoted) = promoted
-                && let Err(fault) = PassedGates::from_evidence(&bytes, *evidence, promoted)
-            {
-                let place = self.store.object_url(&blob_path(evidence));
-                problems.push(about(&fault.file(place), &name));
+            if let Err(fault) = self.check_evidence(evidence, promoted).await? {
+                problems.push(about(&fault, &name));
             }
         }
         Ok(())
+    }
+
+    /// Checks that `evidence` is stored, and that it proves that `promoted` passed its gates. Without `promoted`, its
+    /// content is not checked. The inner result is the problem of the evidence.
+    ///
+    /// # Errors
+    /// Those of the store if it cannot be reached.
+    pub(super) async fn check_evidence(
+        &self,
+        evidence: &Digest,
+        promoted: Option<Digest>,
+    ) -> Result<Result<()>> {
+        let bytes = match Fault::unless_unreachable(self.store.blob(evidence).await)? {
+            Ok(bytes) => bytes,
+            Err(fault) => return Ok(Err(fault)),
+        };
+        let Some(promoted) = promoted else { return Ok(Ok(())) };
+        let place = self.store.object_url(&blob_path(evidence));
+        let proof = PassedGates::from_evidence(&bytes, *evidence, promoted);
+        Ok(proof.map(drop).map_err(|fault| fault.file(place)))
     }
 }
 

@@ -75,30 +75,6 @@ impl Registry {
         }
     }
 
-    /// Returns the champion of `model`. If its log is damaged, returns the champion of the verified entries before the
-    /// damage, and the fault of the damage.
-    ///
-    /// # Errors
-    /// `BOT-5011` no such model, `BOT-5012` it has no champion (exit 2); the fault of the damage, if no champion is verified.
-    pub async fn verified_champion(&self, model: &str) -> Result<(Version, Option<Fault>)> {
-        let champion =
-            Reference { model: model.to_owned(), selector: Selector::Alias(CHAMPION.to_owned()) };
-        let damage = match self.resolve(&champion).await {
-            Ok(version) => return Ok((version, None)),
-            Err(fault) if fault.code() == "BOT-5006" => fault,
-            Err(fault) => return Err(fault),
-        };
-        let inspection = self.log(model).inspect().await?;
-        let state = State::of(&inspection.entries[..inspection.verified]);
-        match state.alias(CHAMPION) {
-            Some(manifest) => {
-                let version = self.load_manifest(model, &state, &manifest).await?;
-                Ok((version, Some(damage)))
-            }
-            None => Err(damage),
-        }
-    }
-
     /// Returns the log of a model.
     ///
     /// # Errors

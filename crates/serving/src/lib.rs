@@ -21,6 +21,8 @@ mod admin;
 mod app;
 mod attempt;
 mod canary;
+#[cfg(test)]
+mod champion_tests;
 mod chat;
 mod client;
 mod clock;

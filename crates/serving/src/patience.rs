@@ -47,6 +47,10 @@ impl<S: VersionSource> VersionSource for Patient<S> {
         within(REQUEST, self.0.champion()).await
     }
 
+    async fn objection(&self, champion: &Digest) -> Result<Option<Fault>> {
+        within(REQUEST, self.0.objection(champion)).await
+    }
+
     async fn find(&self, reference: Option<&str>, current: &Digest) -> Result<Version> {
         within(REQUEST, self.0.find(reference, current)).await
     }

@@ -145,8 +145,8 @@ pub async fn start(settings: ServerSettings, source: Source) -> Result<Running> 
 
 /// Serves the champion of a model in an environment, and resumes its rollout, unless another server controls it.
 ///
-/// A damaged log does not keep the server from starting: it serves the champion of the entries before the damage, starts
-/// and resumes no rollout, and reports the problem.
+/// A damaged log, or a champion that its evidence does not prove, does not keep the server from starting: it serves the
+/// last champion that is proven before it, starts and resumes no rollout, and reports the problem.
 async fn follow_champion(
     app: &Arc<App>,
     registry: Registry,

@@ -21,7 +21,7 @@ use std::{
     time::Duration,
 };
 
-fn settings() -> ServerSettings {
+pub(super) fn settings() -> ServerSettings {
     let anywhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     ServerSettings {
         listen: anywhere,

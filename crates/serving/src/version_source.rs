@@ -66,6 +66,9 @@ pub(super) trait VersionSource: Send + Sync {
     async fn promote(&self, version: &Served, expected: Digest, act: &Act) -> Result<()>;
     /// Returns the manifest digest of the champion; `None` if this source has no champion that may move.
     async fn champion(&self) -> Result<Option<Digest>>;
+    /// Returns why the version with this manifest may not serve as champion, although `champion` points to it; `None` if it
+    /// may.
+    async fn objection(&self, champion: &Digest) -> Result<Option<Fault>>;
     /// Finds the version of `reference`; without one, the champion before `current`.
     async fn find(&self, reference: Option<&str>, current: &Digest) -> Result<Version>;
     /// Checks that `version` may get traffic: it has the evidence that its promotion will need.
@@ -266,6 +269,10 @@ impl VersionSource for RegistrySource {
         Ok(champion.map(|version| version.manifest_digest))
     }
 
+    async fn objection(&self, champion: &Digest) -> Result<Option<Fault>> {
+        self.registry.champion_objection(&self.model, champion).await
+    }
+
     async fn find(&self, reference: Option<&str>, current: &Digest) -> Result<Version> {
         match reference {
             Some(reference) => self.registry.resolve(&self.reference(reference)?).await,
@@ -368,6 +375,10 @@ impl VersionSource for RehearsalSource {
     }
 
     async fn champion(&self) -> Result<Option<Digest>> {
+        Ok(None)
+    }
+
+    async fn objection(&self, _: &Digest) -> Result<Option<Fault>> {
         Ok(None)
     }
 

@@ -220,7 +220,8 @@ impl Canary {
         (active.is_driven() || !active.unwritten.is_empty()).then_some(active.interval())
     }
 
-    /// Finishes a rollback of the model, then serves the champion of the registry if someone else moved it.
+    /// Finishes a rollback of the model, then serves the champion of the registry if someone else moved it, and its
+    /// evidence proves it.
     pub(super) async fn follow(&self) -> Result<()> {
         self.follow_log().await?;
         let mut state = self.lock().await;
@@ -241,9 +242,16 @@ impl Canary {
         if state.rejected == Some(champion) {
             return Ok(());
         }
-        let served = match &state.previous {
-            Some(previous) if previous.manifest == Some(champion) => Arc::clone(previous),
-            _ => Arc::new(self.source.load(&champion).await?),
+        let known = state.previous.as_ref().filter(|it| it.manifest == Some(champion));
+        let served = if let Some(previous) = known {
+            Arc::clone(previous)
+        } else if let Some(fault) = self.source.objection(&champion).await? {
+            let problem = format!("`{}` still serves: {fault}", routing.primary.reference);
+            self.app.degrade(fault.code(), problem);
+            state.rejected = Some(champion);
+            return Ok(());
+        } else {
+            Arc::new(self.source.load(&champion).await?)
         };
         let reference = Arc::clone(&served.reference);
         self.swap(served);

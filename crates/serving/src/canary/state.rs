@@ -47,7 +47,7 @@ pub(super) struct State {
     pub(super) active: Option<Active>,
     /// The champion before the current one in the registry, kept in memory so that a rollback needs no download.
     pub(super) previous: Option<Arc<Served>>,
-    /// A champion that was rolled back here, while the alias may still point to it.
+    /// A champion that was rolled back here, or that its evidence does not prove, while the alias may still point to it.
     pub(super) rejected: Option<Digest>,
     /// A rollback of the model that took effect and is not recorded completely.
     pub(super) pending: Option<Pending>,

@@ -138,6 +138,9 @@ impl VersionSource for FlakySource {
         self.answer()?;
         Ok(self.reigns.lock().unwrap().last().map(|name| Digest::of(name.as_bytes())))
     }
+    async fn objection(&self, _: &Digest) -> Result<Option<Fault>> {
+        self.answer().map(|()| None)
+    }
     async fn find(&self, name: Option<&str>, current: &Digest) -> Result<Version> {
         self.answer()?;
         if let Some(name) = name {
