@@ -18,6 +18,10 @@ use crate::{
 use botops_findings::{Fault, Place, Result};
 use footer::Footer;
 use polars::{io::mmap::MmapBytesReader, prelude::*};
+use polars_parquet::{
+    read::{FileMetadata, infer_schema},
+    write::schema_to_metadata_key,
+};
 use std::{
     borrow::Cow,
     io::{self, Cursor, Read, Seek as _, SeekFrom},
@@ -119,8 +123,9 @@ impl Cells {
     /// Returns the number of bytes of its texts.
     fn n_bytes(&self) -> u64 {
         match self {
-            Self::Skipped | Self::Displayed(_) => 0,
-            Self::Text(cells) => cells.iter().flatten().map(|cell| cell.len() as u64).sum(),
+            Self::Skipped => 0,
+            Self::Displayed(cells) => text_bytes(cells.as_materialized_series()),
+            Self::Text(cells) => lengths(cells.iter()),
         }
     }
 }
@@ -199,7 +204,8 @@ impl Reader {
     ///
     /// # Errors
     /// `BOT-2108` when the file is damaged, or a column of `plain` has no text form; `BOT-2160` when the texts have more
-    /// bytes than the limits allow: a page can hold one text and name it a million times.
+    /// bytes than the limits allow: a page can hold one text and name it a million times. They are counted before they are
+    /// copied.
     pub(crate) fn read(
         &mut self,
         n: Option<usize>,
@@ -216,11 +222,14 @@ impl Reader {
             columns.map(|columns| columns.iter().map(|&at| self.names[at].clone()).collect());
         let rows = guarded(&self.place, || {
             let fault = |error: PolarsError| unreadable(&self.place, error);
-            let frame = ParquetReader::new(source)
-                .with_columns(selected)
-                .with_slice(slice)
-                .finish()
-                .map_err(fault)?;
+            let mut reader = ParquetReader::new(source);
+            without_dictionaries(&mut reader).map_err(fault)?;
+            let frame = reader.with_columns(selected).with_slice(slice).finish().map_err(fault)?;
+            // Up to here, a text is in memory once. As a cell, it takes its bytes each time that it is named.
+            let named = frame.columns().iter().fold(self.n_bytes, |sum, cells| {
+                sum.saturating_add(text_bytes(cells.as_materialized_series()))
+            });
+            self.limits.check(named, self.size, file)?;
             let cells = |at: usize| -> PolarsResult<Cells> {
                 if columns.is_some_and(|columns| !columns.contains(&at)) {
                     return Ok(Cells::Skipped);
@@ -252,6 +261,59 @@ impl Reader {
         self.progress.reach(self.at as f64 / self.n_rows as f64);
         Ok(Some(rows).filter(|rows| rows.height > 0))
     }
+}
+
+/// Makes `reader` read columns of a dictionary type as columns of its values.
+///
+/// The engine would hash the whole value for each row that names it, and copy it for each row when it becomes text. A
+/// column of texts shares them.
+fn without_dictionaries<R: MmapBytesReader>(reader: &mut ParquetReader<R>) -> PolarsResult<()> {
+    let metadata = reader.get_metadata()?;
+    let mut schema = infer_schema(metadata)?;
+    let n_replaced: usize = schema.iter_values_mut().map(plain_field).sum();
+    if n_replaced > 0 {
+        let mut metadata = FileMetadata::clone(metadata);
+        metadata.key_value_metadata = Some(vec![schema_to_metadata_key(&schema)]);
+        reader.set_metadata(Arc::new(metadata));
+    }
+    Ok(())
+}
+
+/// Replaces the dictionary types in `field` by those of their values; returns their number.
+fn plain_field(field: &mut ArrowField) -> usize {
+    match &mut field.dtype {
+        ArrowDataType::Dictionary(_, values, _) => {
+            field.dtype = (**values).clone();
+            // It says that the column has categories.
+            field.metadata = None;
+            1
+        }
+        ArrowDataType::List(inner) | ArrowDataType::LargeList(inner) => plain_field(inner),
+        ArrowDataType::Struct(fields) => fields.iter_mut().map(plain_field).sum(),
+        _ => 0,
+    }
+}
+
+/// Returns the number of bytes of the texts in `cells`: each counts as often as a cell, or an element of one, names it.
+fn text_bytes(cells: &Series) -> u64 {
+    let counted = match cells.dtype() {
+        DataType::String => cells.str().map(|texts| lengths(texts.iter())),
+        DataType::Binary => cells.binary().map(|texts| lengths(texts.iter())),
+        DataType::Categorical(..) | DataType::Enum(..) => cells
+            .cat32()
+            .map(|texts| lengths(texts.iter_str()))
+            .or_else(|_| cells.cat16().map(|texts| lengths(texts.iter_str())))
+            .or_else(|_| cells.cat8().map(|texts| lengths(texts.iter_str()))),
+        DataType::List(_) => cells.list().map(|lists| text_bytes(&lists.get_inner())),
+        // The bytes of other values are those of their pages.
+        _ => Ok(0),
+    };
+    counted.unwrap_or(u64::MAX)
+}
+
+/// Returns the sum of the lengths of `texts`.
+fn lengths<T: AsRef<[u8]>>(texts: impl Iterator<Item = Option<T>>) -> u64 {
+    texts.flatten().map(|text| text.as_ref().len() as u64).sum()
 }
 
 /// Returns a reader of `source`, at its start.

@@ -1,7 +1,10 @@
 //! Parquet files with sizes that are wrong, or far larger than the file.
 
 use super::*;
-use crate::{Dataset, Limits, Presence, ReadOptions, Record, read_bytes};
+use crate::{
+    Dataset, Limits, Presence, ReadOptions, Record, read_bytes,
+    table::{Origin, Table},
+};
 use std::fs;
 
 fn options(limits: Limits) -> ReadOptions {
@@ -56,6 +59,65 @@ fn one_text_that_a_small_file_names_many_times_is_refused() {
     assert_eq!(code(&bytes, Limits::default()), "");
 }
 
+/// Returns a Parquet file with a column of categories, one record after the other, and a column `text` unless it is that.
+fn file_of_categories(column: &str, records: &[(&str, usize)]) -> Vec<u8> {
+    let categories = DataType::from_categories(Categories::global());
+    let mut cells = Series::new_empty(column.into(), &categories);
+    for (text, n) in records {
+        let one = Series::new(column.into(), [*text]).cast(&categories).unwrap();
+        cells.append(&one.new_from_index(0, *n)).unwrap();
+    }
+    let mut columns = vec![cells.into_column()];
+    if column != "text" {
+        let texts = Series::new("text".into(), ["hello"]).new_from_index(0, columns[0].len());
+        columns.push(texts.into_column());
+    }
+    let mut bytes = Vec::new();
+    let mut frame = DataFrame::new(columns[0].len(), columns).unwrap();
+    ParquetWriter::new(&mut bytes).finish(&mut frame).unwrap();
+    bytes
+}
+
+/// Returns the most memory that this process had, in bytes; 0 where the system does not say.
+fn peak_memory() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();
+    peak.trim().trim_end_matches(" kB").parse().unwrap_or(0) * 1024
+}
+
+#[test]
+fn a_category_that_a_small_file_names_many_times_is_refused_before_it_is_copied() {
+    // 1 GB of texts.
+    let text = "y".repeat(200_000);
+    let bytes = file_of_categories("text", &[(&text, 5_000)]);
+    assert!(bytes.len() < 4_000, "{}", bytes.len());
+    let before = peak_memory();
+    assert_eq!(code(&bytes, Limits::default()), "BOT-2160");
+    assert!(peak_memory() - before < 400 << 20, "{} bytes more", peak_memory() - before);
+    // A column that is not read takes no memory. Where all are read, it counts as any other.
+    let bytes = file_of_categories("other", &[(&text, 5_000)]);
+    assert_eq!(code(&bytes, Limits::default()), "");
+    let table = Table::open(&Origin::held(bytes.into(), "a.parquet"), &options(Limits::default()));
+    assert_eq!(table.map(|_| ()).unwrap_err().code(), "BOT-2160");
+    assert!(peak_memory() - before < 400 << 20, "{} bytes more", peak_memory() - before);
+}
+
+#[test]
+fn a_long_category_is_read_as_often_as_the_ratio_allows() {
+    let long = "y".repeat(100_000);
+    let read = |n| {
+        let bytes = file_of_categories("text", &[("hello", 1_000), (&long, n), ("bye", 1_000)]);
+        assert!(bytes.len() < 8_000, "{}", bytes.len());
+        code(&bytes, Limits::default())
+    };
+    let bytes = file_of_categories("text", &[("hello", 2), (&long, 1), ("bye", 1)]);
+    let records = read_bytes(&bytes, "a.parquet", &options(Limits::default())).unwrap().records;
+    let texts: Vec<&str> = records.iter().map(|record| record.text.as_str()).collect();
+    assert_eq!(texts, ["hello", "hello", &*long, "bye"]);
+    // 64 MiB are allowed at any ratio.
+    assert_eq!([read(1), read(670), read(672), read(2_000)], ["", "", "BOT-2160", "BOT-2160"]);
+}
+
 #[test]
 fn every_changed_byte_of_a_file_is_read_or_refused() {
     // An allocation of a size that the file names would end this process.
@@ -80,6 +142,8 @@ fn seeds_of_the_fuzz_target_are_read_unless_they_claim_too_much() {
         ("words.parquet", ""),
         ("many_rows.parquet", "BOT-2108"),
         ("many_values.parquet", "BOT-2108"),
+        // 100,000 rows that name one entry of a dictionary, of 1 MB.
+        ("many_names.parquet", "BOT-2160"),
     ] {
         let bytes = fs::read(folder.join(name)).unwrap();
         assert_eq!(code(&bytes, Limits::default()), expected, "{name}");
