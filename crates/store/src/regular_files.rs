@@ -172,10 +172,11 @@ pub(super) fn sweep(folder: &Path) {
             let Ok(kind) = entry.file_type() else { continue };
             if kind.is_dir() {
                 folders.push(entry.path());
-            } else if kind.is_file() && is_unfinished(&entry.file_name().to_string_lossy()) {
-                if entry.metadata().is_ok_and(|found| is_abandoned(&found)) {
-                    let _ = std::fs::remove_file(entry.path());
-                }
+            } else if kind.is_file()
+                && is_unfinished(&entry.file_name().to_string_lossy())
+                && entry.metadata().is_ok_and(|found| is_abandoned(&found))
+            {
+                let _ = std::fs::remove_file(entry.path());
             }
         }
     }
