@@ -191,15 +191,26 @@ impl AdminClient {
     }
 
     /// Waits until the server has recorded the rollback `restored`.
+    ///
+    /// # Errors
+    /// `BOT-6026` (exit 5) another version serves in the meantime; `BOT-6060` (exit 7) it was not recorded within 30 s.
     async fn recorded(&self, model: &str, restored: Restored) -> Result<Restored> {
         #[derive(Deserialize)]
         struct Recorded {
             durable: bool,
+            primary: Serving,
+        }
+        #[derive(Deserialize)]
+        struct Serving {
+            model: String,
         }
         let began = tokio::time::Instant::now();
         while began.elapsed() <= RECORDED {
             tokio::time::sleep(LOOK).await;
             let answer: Recorded = self.send(Method::GET, &["models", model], None).await?;
+            if answer.primary.model != restored.to {
+                return Err(superseded(&restored, &answer.primary.model));
+            }
             if answer.durable {
                 return Ok(Restored { durable: true, ..restored });
             }
@@ -308,6 +319,15 @@ impl AdminClient {
         }
         Err(fault_of(status.as_u16(), &bytes))
     }
+}
+
+/// The fault of a rollback that another act replaced before this command saw it recorded.
+fn superseded(restored: &Restored, now: &str) -> Fault {
+    let Restored { from, to, .. } = restored;
+    let message =
+        format!("the rollback from `{from}` to `{to}` was superseded: `{now}` serves now");
+    Fault::conflict("BOT-6026", message)
+        .hint("see who changed it, when and why: `botops registry log`")
 }
 
 /// Returns `status` if it is that of a rollout of `model`.

@@ -35,6 +35,10 @@ impl<S: VersionSource> VersionSource for Patient<S> {
         within(LOAD, self.0.load(manifest)).await
     }
 
+    fn check_log(&self) -> Result<()> {
+        self.0.check_log()
+    }
+
     async fn record(&self, deployment: Deployment) -> Result<()> {
         within(REQUEST, self.0.record(deployment)).await
     }

@@ -60,6 +60,10 @@ pub fn deployment_log(store: &Store, environment: &str) -> Log<Deployment> {
 pub(super) trait VersionSource: Send + Sync {
     /// Loads a version, verified and self-tested.
     async fn load(&self, manifest: &Digest) -> Result<Served>;
+    /// Checks that an act can be recorded: the deployment log is not damaged. Called before an act takes effect.
+    fn check_log(&self) -> Result<()> {
+        Ok(())
+    }
     /// Appends to the deployment log.
     async fn record(&self, deployment: Deployment) -> Result<()>;
     /// Moves `champion` from `expected` to `version`, and checks that it moved.
@@ -211,12 +215,19 @@ impl VersionSource for RegistrySource {
         load_version(&self.registry, version).await
     }
 
-    async fn record(&self, mut deployment: Deployment) -> Result<()> {
-        if let Some((code, problem)) = &self.damage {
-            return Err(Fault::of_code(code, format!("the deployment log is damaged: {problem}"))
-                .hint("see all problems: `botops registry verify`")
-                .hint("restore the entry from a backup, then restart the server"));
+    fn check_log(&self) -> Result<()> {
+        match &self.damage {
+            None => Ok(()),
+            Some((code, problem)) => {
+                Err(Fault::of_code(code, format!("the deployment log is damaged: {problem}"))
+                    .hint("see all problems: `botops registry verify`")
+                    .hint("restore the entry from a backup, then restart the server"))
+            }
         }
+    }
+
+    async fn record(&self, mut deployment: Deployment) -> Result<()> {
+        self.check_log()?;
         deployment.writer = Some(self.writer.clone());
         deployment.admin.clone_from(&self.admin);
         let mut last = self.last.lock().await;

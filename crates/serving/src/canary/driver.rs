@@ -237,6 +237,7 @@ impl Canary {
         let Some(routing) = self.app.slot.load() else { return Ok(()) };
         if routing.primary.manifest == Some(champion) {
             state.rejected = None;
+            state.refused = false;
             return Ok(());
         }
         if state.rejected == Some(champion) {
@@ -255,6 +256,7 @@ impl Canary {
         };
         let reference = Arc::clone(&served.reference);
         self.swap(served);
+        state.refused = false;
         // `champion` may have been moved back: the model that served until now is not always the one before it.
         let before = self.source.find(None, &champion).await.ok();
         let old = &routing.primary;

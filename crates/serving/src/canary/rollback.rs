@@ -28,7 +28,8 @@ impl Canary {
     ///
     /// - every check comes before the first effect: after an error of a check, nothing has changed
     /// - the target must be or have been champion
-    /// - while an earlier rollback waits to be recorded, a call without a version returns that one
+    /// - while an earlier rollback waits to be recorded, a call without a version returns that one, and a call with another
+    ///   version supersedes it
     ///
     /// # Errors
     /// `BOT-6024` there is no earlier champion, `BOT-5031` the version was never champion, `BOT-6061` this server is
@@ -41,6 +42,7 @@ impl Canary {
         mode: Mode,
     ) -> Result<Restored> {
         self.standing.check_first()?;
+        self.source.check_log()?;
         if version.is_none() && matches!(mode, Mode::Real) && self.drives_open_rollout() {
             // In effect before this waits for the state, whose holder may be waiting for the store.
             self.app.slot.withdraw();
@@ -117,7 +119,11 @@ impl Canary {
         let restored = restored(&primary, &served);
         let current = primary.manifest.expect("a model of a registry has its manifest");
         let to = served.manifest.expect("a model of a registry has its manifest");
+        let superseded = state.pending.as_ref();
         let expected = if to == current {
+            if let Some(waiting) = superseded {
+                return Ok(Restored { durable: false, ..waiting.restored.clone() });
+            }
             // It serves already. The registry decides whether it is the champion.
             match self.source.champion().await? {
                 Some(champion) if champion != to => champion,
@@ -126,13 +132,16 @@ impl Canary {
         } else {
             self.swap(Arc::clone(&served));
             self.app.metrics.rolled_back("model");
-            current
+            superseded.filter(|waiting| !waiting.moved).map_or(current, |waiting| waiting.expected)
         };
         state.previous = None;
-        state.rejected = Some(expected);
+        state.rejected = (expected != to).then_some(expected);
+        state.refused = false;
         let message = format!("{} serves again instead of {}", restored.to, restored.from);
         self.event("warn", "rollback", message);
-        state.pending = Some(self.pending((restored.clone(), served), expected, requester));
+        let pending = self.pending((restored.clone(), served), expected, requester);
+        let superseded = state.pending.take();
+        state.pending = Some(pending.superseding(superseded));
         // The next tick of a rollout may come later than this has to be settled.
         self.woken.notify_one();
         self.settle_now(&mut state, &restored).await?;
@@ -178,7 +187,7 @@ impl Canary {
             admin: None,
         };
         let act = Act { actor, reason, at };
-        Pending { restored, served, expected, act, moved: false, deployment }
+        Pending { restored, served, expected, act, moved: false, deployment, earlier: Vec::new() }
     }
 
     /// Moves `champion` and records the deployment of a rollback that took effect already.
@@ -197,6 +206,7 @@ impl Canary {
             |fault: &Fault| matches!(fault.kind(), FaultKind::Unreachable | FaultKind::Internal);
         if !settled.as_ref().is_err_and(may_pass) {
             state.pending = None;
+            state.refused = settled.is_err();
         }
         settled
     }
@@ -205,13 +215,30 @@ impl Canary {
         let State { pending: Some(pending), active, .. } = state else { return Ok(()) };
         if !pending.moved {
             let to = pending.served.manifest.expect("a model of a registry has its manifest");
+            self.expect_superseded(pending).await?;
             self.source.go_back(&to, pending.expected, &pending.act).await?;
             pending.moved = true;
         }
         if let Some(active) = active {
             self.write_waiting(active).await?;
         }
+        while let Some(superseded) = pending.earlier.first() {
+            self.source.record(superseded.clone()).await?;
+            pending.earlier.remove(0);
+        }
         self.source.record(pending.deployment.clone()).await
+    }
+
+    /// Expects `champion` where a superseded rollback moved it: that move may have succeeded although its answer was lost.
+    async fn expect_superseded(&self, pending: &mut Pending) -> Result<()> {
+        if pending.earlier.is_empty() {
+            return Ok(());
+        }
+        let champion = self.source.champion().await?;
+        let moved = champion
+            .filter(|champion| pending.earlier.iter().any(|entry| entry.primary == *champion));
+        pending.expected = moved.unwrap_or(pending.expected);
+        Ok(())
     }
 }
 

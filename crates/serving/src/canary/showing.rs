@@ -35,7 +35,8 @@ impl DerefMut for Held<'_> {
 
 impl Drop for Held<'_> {
     fn drop(&mut self) {
-        self.canary.model_durable.store(self.state.pending.is_none(), Ordering::SeqCst);
+        let durable = self.state.pending.is_none() && !self.state.refused;
+        self.canary.model_durable.store(durable, Ordering::SeqCst);
         let view = self.state.active.as_ref().map(|active| Arc::new(View::of(active, true)));
         self.canary.set_view(view);
     }

@@ -51,6 +51,9 @@ pub(super) struct State {
     pub(super) rejected: Option<Digest>,
     /// A rollback of the model that took effect and is not recorded completely.
     pub(super) pending: Option<Pending>,
+    /// Whether the registry or the log refused to record the last rollback, and this server has not followed the champion
+    /// of the registry since.
+    pub(super) refused: bool,
     /// A jump of the wall clock that the rollout under way has not been paused for yet.
     pub(super) jump: Option<Jump>,
 }
@@ -100,6 +103,19 @@ pub(super) struct Pending {
     pub(super) moved: bool,
     /// The entry for the deployment log.
     pub(super) deployment: Deployment,
+    /// The entries of the rollbacks that it superseded before they were recorded. They come first.
+    pub(super) earlier: Vec<Deployment>,
+}
+
+impl Pending {
+    /// Returns it as the one that replaces `superseded`, whose entry is kept.
+    pub(super) fn superseding(mut self, superseded: Option<Self>) -> Self {
+        if let Some(Self { mut earlier, deployment, .. }) = superseded {
+            earlier.push(deployment);
+            self.earlier = earlier;
+        }
+        self
+    }
 }
 
 /// Whether a command takes effect.

@@ -33,6 +33,8 @@ enum Failure {
     None,
     Unreachable,
     Conflict,
+    /// Only the writes fail, as on a full disk.
+    Full,
 }
 
 struct FlakySource {
@@ -91,9 +93,17 @@ impl FlakySource {
 
     fn answer(&self) -> Result<()> {
         match *self.failure.lock().unwrap() {
-            Failure::None => Ok(()),
+            Failure::None | Failure::Full => Ok(()),
             Failure::Unreachable => Err(Fault::unreachable("BOT-6031", "the store is down")),
             Failure::Conflict => Err(Fault::conflict("BOT-6026", "someone else wrote")),
+        }
+    }
+
+    fn write(&self) -> Result<()> {
+        let failure = *self.failure.lock().unwrap();
+        match failure {
+            Failure::Full => Err(Fault::unreachable("BOT-6031", "the disk is full")),
+            _ => self.answer(),
         }
     }
 
@@ -108,12 +118,12 @@ impl VersionSource for FlakySource {
         self.answer().map(|()| self.served(name_of(manifest)))
     }
     async fn record(&self, deployment: Deployment) -> Result<()> {
-        self.answer()?;
+        self.write()?;
         self.written.lock().unwrap().push(deployment);
         Ok(())
     }
     async fn promote(&self, served: &Served, expected: Digest, act: &Act) -> Result<()> {
-        self.answer()?;
+        self.write()?;
         {
             let mut refused = self.refused.lock().unwrap();
             if *refused > 0 {
@@ -443,6 +453,52 @@ async fn a_repeated_rollback_finishes_the_one_that_waits() {
 }
 
 #[tokio::test]
+async fn a_rollback_to_another_version_supersedes_the_one_that_waits() {
+    for lost in [None, Some("older")] {
+        let setup = ramping().await;
+        setup.abort().await.unwrap();
+        setup.fail(Failure::Full);
+        let written = setup.source.phases().len();
+        assert!(!setup.roll_back(Some("older")).await.unwrap().durable);
+        assert_eq!(setup.serving(), ["older", "champion"]);
+        let second = setup.roll_back(Some("oldest")).await.unwrap();
+        assert_eq!((second.to.as_str(), second.durable), ("oldest", false));
+        // To repeat it changes nothing, and looks at the alias do not bring the old champion back.
+        assert!(!setup.roll_back(Some("oldest")).await.unwrap().durable);
+        for _ in 0..2 {
+            assert!(setup.canary.follow().await.is_err());
+            assert!(!setup.canary.is_durable());
+            assert_eq!(setup.serving(), ["oldest", "champion"]);
+        }
+        // The first move may have succeeded although its answer was lost.
+        setup.source.reigns.lock().unwrap().extend(lost);
+        setup.fail(Failure::None);
+        setup.canary.follow().await.unwrap();
+        assert!(setup.canary.is_durable());
+        setup.canary.follow().await.unwrap();
+        assert_eq!(setup.serving(), ["oldest", "oldest"]);
+        let entries = setup.source.written.lock().unwrap()[written..].to_vec();
+        let targets: Vec<_> = entries.iter().map(|entry| name_of(&entry.primary)).collect();
+        assert_eq!(targets, ["older", "oldest"], "both acts are recorded, each once");
+    }
+}
+
+#[tokio::test]
+async fn a_rollback_that_waits_can_be_taken_back() {
+    let setup = ramping().await;
+    setup.abort().await.unwrap();
+    setup.fail(Failure::Full);
+    setup.roll_back(Some("older")).await.unwrap();
+    assert!(!setup.roll_back(Some("champion")).await.unwrap().durable);
+    assert_eq!(setup.serving(), ["champion", "champion"]);
+    assert!(!setup.canary.is_durable());
+    setup.fail(Failure::None);
+    setup.canary.follow().await.unwrap();
+    assert_eq!(setup.serving(), ["champion", "champion"]);
+    assert!(setup.canary.is_durable());
+}
+
+#[tokio::test]
 async fn a_rollback_to_the_version_that_serves_moves_the_champion() {
     let setup = ramping().await;
     setup.abort().await.unwrap();
@@ -466,8 +522,10 @@ async fn a_rollback_ends_when_someone_else_moved_the_champion() {
     setup.fail(Failure::None);
     *setup.source.reigns.lock().unwrap() = vec!["older"];
     assert_eq!(setup.canary.follow().await.unwrap_err().code(), "BOT-6026");
+    assert!(!setup.canary.is_durable(), "it serves what nobody recorded");
     setup.canary.follow().await.unwrap();
     assert_eq!(setup.serving(), ["older", "older"]);
+    assert!(setup.canary.is_durable());
 }
 
 #[tokio::test]

@@ -107,6 +107,7 @@ impl Canary {
         }
         let old = self.primary()?;
         state.rejected = None;
+        state.refused = false;
         self.swap(Arc::clone(&challenger));
         if old.manifest != challenger.manifest {
             // If an earlier champion came back, the champion before it is not the model that served.
