@@ -261,6 +261,16 @@ async fn a_damaged_deployment_log_does_not_keep_the_server_from_starting() {
     let client = admin(&running);
     let fault = client.start("support", "support@2", &plan(40.0, 1), "ada", "").await.unwrap_err();
     assert_eq!((fault.code(), fault.kind()), ("BOT-5006", FaultKind::Gate));
+    // What cannot be recorded is refused before it takes effect, in a dry run too.
+    for query in ["", "?dry_run=true"] {
+        let answer = call(&running, Method::POST, &format!("/models/support/rollback{query}"))
+            .json(&json!({"reason": "worse", "version": "support@1"}))
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(answer.status(), 422, "{query}");
+        assert_eq!(answer.json::<Value>().await.unwrap()["code"], "BOT-5006", "{query}");
+    }
     running.shutdown().await;
 }
 

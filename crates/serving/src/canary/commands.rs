@@ -56,6 +56,7 @@ impl Canary {
     ) -> Result<(Transition, Started)> {
         let policy = spec.check()?;
         self.standing.check_first()?;
+        self.source.check_log()?;
         let mut state = self.lock().await;
         if matches!(mode, Mode::Real) {
             self.settle(&mut state).await?;
