@@ -115,19 +115,6 @@ fn cost_in_bytes(text: &str, n_patterns: usize) -> usize {
     text.len().max(n_patterns * per_pattern / 8)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::cost_in_bytes;
-
-    #[test]
-    fn many_patterns_make_a_short_text_a_long_one() {
-        assert_eq!(cost_in_bytes("where is order 20447", 0), 20);
-        assert_eq!(cost_in_bytes("where is order 20447", 6), 20);
-        assert_eq!(cost_in_bytes(&"A".repeat(200), 64), 1_600);
-        assert_eq!(cost_in_bytes(&"\u{390}".repeat(200), 6), 1_200);
-    }
-}
-
 /// Answers `text`, in `language` if the request names one, else in the language of the text.
 fn respond(
     attempt: &Attempt<'_>,
@@ -166,4 +153,17 @@ fn respond(
     })
     .expect("an answer can be written as JSON");
     Ok((exchange.answer(choice, 1, &prediction, duration, body), prediction))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::cost_in_bytes;
+
+    #[test]
+    fn many_patterns_make_a_short_text_a_long_one() {
+        assert_eq!(cost_in_bytes("where is order 20447", 0), 20);
+        assert_eq!(cost_in_bytes("where is order 20447", 6), 20);
+        assert_eq!(cost_in_bytes(&"A".repeat(200), 64), 1_600);
+        assert_eq!(cost_in_bytes(&"\u{390}".repeat(200), 6), 1_200);
+    }
 }
