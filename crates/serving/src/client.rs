@@ -209,7 +209,7 @@ impl AdminClient {
             tokio::time::sleep(LOOK).await;
             let answer: Recorded = self.send(Method::GET, &["models", model], None).await?;
             if answer.primary.model != restored.to {
-                return Err(superseded(&restored, &answer.primary.model));
+                return Err(superseded(model, &restored, &answer.primary.model));
             }
             if answer.durable {
                 return Ok(Restored { durable: true, ..restored });
@@ -322,12 +322,12 @@ impl AdminClient {
 }
 
 /// The fault of a rollback that another act replaced before this command saw it recorded.
-fn superseded(restored: &Restored, now: &str) -> Fault {
+fn superseded(model: &str, restored: &Restored, now: &str) -> Fault {
     let Restored { from, to, .. } = restored;
     let message =
         format!("the rollback from `{from}` to `{to}` was superseded: `{now}` serves now");
     Fault::conflict("BOT-6026", message)
-        .hint("see who changed it, when and why: `botops registry log`")
+        .hint(format!("see who changed it, when and why: `botops registry log {model}`"))
 }
 
 /// Returns `status` if it is that of a rollout of `model`.
