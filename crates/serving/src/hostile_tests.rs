@@ -132,7 +132,7 @@ async fn health_is_answered_while_the_only_thread_reads_long_texts() {
     let (_, running) = serve(model()).await;
     let body = json!({"texts": vec!["red apple and a bus ".repeat(60); 50]}).to_string();
     let client = super::client::http().unwrap();
-    let busy: Vec<_> = (0..8)
+    let busy: Vec<_> = (0..150)
         .map(|_| {
             let url = format!("http://{}/v1/predict", running.address());
             tokio::spawn(client.post(url).body(body.clone()).send())
