@@ -1,7 +1,7 @@
 //! Commands in hints, messages and explanations are commands of the program: verbs and flags exist, and a hint can be
 //! pasted.
 
-use crate::support::repository;
+use crate::{support::repository, terminal::words};
 use clap::Command;
 use regex::Regex;
 use std::{
@@ -84,7 +84,7 @@ fn hints(code: &str) -> Vec<String> {
 fn verb<'a>(program: &'a Command, line: &str) -> Result<(&'a Command, Vec<String>), String> {
     // A redirection is for the shell.
     let line = line.split(" > ").next().unwrap_or(line);
-    let mut words: Vec<String> = shell_words(line).into_iter().skip(1).collect();
+    let mut words: Vec<String> = words(line).into_iter().skip(1).collect();
     let mut verb = program;
     while let Some(word) = words.first() {
         match verb.find_subcommand(word) {
@@ -99,21 +99,6 @@ fn verb<'a>(program: &'a Command, line: &str) -> Result<(&'a Command, Vec<String
         }
     }
     Ok((verb, words))
-}
-
-/// Splits a line at spaces outside double quotes.
-fn shell_words(line: &str) -> Vec<String> {
-    let mut words = vec![String::new()];
-    let mut quoted = false;
-    for c in line.chars() {
-        match c {
-            '"' => quoted = !quoted,
-            ' ' if !quoted => words.push(String::new()),
-            c => words.last_mut().unwrap().push(c),
-        }
-    }
-    words.retain(|word| !word.is_empty());
-    words
 }
 
 /// Returns the flags of `words` that neither `verb` nor the program has.
@@ -180,7 +165,7 @@ fn every_command_in_a_hint_can_be_pasted() {
             n += 1;
             let pasted = placeholder.replace_all(&line, "x");
             let pasted = pasted.split(" > ").next().unwrap();
-            if let Err(error) = program.clone().try_get_matches_from(shell_words(pasted)) {
+            if let Err(error) = program.clone().try_get_matches_from(words(pasted)) {
                 use clap::error::ErrorKind;
                 // A value such as FILE may be of the wrong form; what matters is that none is missing or unknown.
                 let is_form = matches!(

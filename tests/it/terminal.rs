@@ -69,7 +69,8 @@ impl Terminal {
     }
 }
 
-fn words(line: &str) -> Vec<String> {
+/// Splits a line at spaces outside double quotes.
+pub(crate) fn words(line: &str) -> Vec<String> {
     let mut words = vec![String::new()];
     let mut quoted = false;
     for c in line.chars() {

@@ -69,8 +69,8 @@ impl<'a> Exchange<'a> {
         self.begun.elapsed()
     }
 
-    /// Runs `work` on `n_bytes` of text: at once if a fast model reads a short text, else when a turn is free, on a
-    /// thread that other requests do not need.
+    /// Runs `work`, which costs as much as to classify `n_bytes` of text: at once if that is little for a fast model, else
+    /// when a turn is free, on a thread that other requests do not need.
     ///
     /// Long texts take other turns than slow models, so that they leave a processor to short ones. `speed` comes from
     /// the routing that `work` uses: a swap while it waits changes neither.
