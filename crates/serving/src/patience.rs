@@ -79,6 +79,14 @@ impl<S: VersionSource> VersionSource for Patient<S> {
         within(REQUEST, self.0.others()).await
     }
 
+    async fn is_forgotten(&self) -> Result<bool> {
+        within(REQUEST, self.0.is_forgotten()).await
+    }
+
+    async fn is_overtaken(&self) -> Result<bool> {
+        within(REQUEST, self.0.is_overtaken()).await
+    }
+
     async fn forget(&self, id: &str) -> Result<()> {
         within(REQUEST, self.0.forget(id)).await
     }

@@ -70,6 +70,17 @@ impl Presence {
         Ok(())
     }
 
+    /// Returns whether another server removed the sign of this one: it counted this server as gone, for example because
+    /// its process was suspended.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub(super) async fn is_forgotten(&self) -> Result<bool> {
+        let last = self.last.lock().await;
+        let Some(beat) = *last else { return Ok(false) };
+        Ok(self.store.read(&self.path(&self.id, beat)).await?.is_none())
+    }
+
     /// Returns the newest sign of every other server.
     ///
     /// # Errors

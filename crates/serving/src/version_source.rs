@@ -89,6 +89,14 @@ pub(super) trait VersionSource: Send + Sync {
     async fn others(&self) -> Result<Vec<Sign>> {
         Ok(Vec::new())
     }
+    /// Returns whether another server counted this one as gone and removed its sign of life.
+    async fn is_forgotten(&self) -> Result<bool> {
+        Ok(false)
+    }
+    /// Returns whether another server wrote about the model since the last read. Reads on from the same place later.
+    async fn is_overtaken(&self) -> Result<bool> {
+        Ok(false)
+    }
     /// Removes the signs of life of the server `id`, which is gone.
     async fn forget(&self, _id: &str) -> Result<()> {
         Ok(())
@@ -169,6 +177,11 @@ impl RegistrySource {
             Some(last) => self.log.entries_after(last).await,
             None => self.log.entries().await,
         }
+    }
+
+    /// Returns whether `entry` is about this model, and another server wrote it.
+    fn is_by_another(&self, entry: &Entry<Deployment>) -> bool {
+        entry.payload.model == self.model && entry.payload.writer.as_ref() != Some(&self.writer)
     }
 
     /// Sets the address of the admin listener, which the entries of this server name.
@@ -323,6 +336,19 @@ impl VersionSource for RegistrySource {
         self.presence.others().await
     }
 
+    async fn is_forgotten(&self) -> Result<bool> {
+        self.presence.is_forgotten().await
+    }
+
+    async fn is_overtaken(&self) -> Result<bool> {
+        if self.damage.is_some() {
+            return Ok(false);
+        }
+        let last = self.last.lock().await;
+        let entries = self.entries_after(last.as_ref()).await?;
+        Ok(entries.iter().any(|entry| self.is_by_another(entry)))
+    }
+
     async fn forget(&self, id: &str) -> Result<()> {
         self.presence.forget(id).await
     }
@@ -340,10 +366,8 @@ impl VersionSource for RegistrySource {
         if let Some(newest) = entries.last() {
             *last = Some(newest.clone());
         }
-        let by_others = |entry: &Entry<Deployment>| {
-            entry.payload.model == self.model && entry.payload.writer.as_ref() != Some(&self.writer)
-        };
-        Ok(entries.into_iter().filter(by_others).map(|entry| entry.payload).collect())
+        let by_others = entries.into_iter().filter(|entry| self.is_by_another(entry));
+        Ok(by_others.map(|entry| entry.payload).collect())
     }
 }
 

@@ -1,7 +1,9 @@
-//! Servers whose store is full, hangs or is damaged; two servers; servers that are killed or cannot write their log.
+//! Servers whose store is full, hangs or is damaged, or that cannot write their log.
 
 use super::{
-    TOKEN, admin, converse, get, http, models, plan, registry, registry_in, serve, wait_for,
+    TOKEN, admin, converse, get, http, models, plan, registry_in, serve,
+    server_process::{Server, folder_with_registry},
+    wait_for,
 };
 use crate::{
     store::Bench,
@@ -16,8 +18,7 @@ use botops_store::{Retries, Store};
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 use std::{
-    io::{BufRead as _, BufReader},
-    process::{Child, ChildStderr, Command, Stdio},
+    process::Command,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -149,43 +150,6 @@ async fn a_registry_that_vanished_is_not_created_again_and_an_abort_waits_for_it
     let status = wait_for(&admin(&running), |status| status.durable).await;
     assert!(matches!(status.rollout.phase, Phase::RolledBack { .. }));
     running.shutdown().await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_second_server_says_that_it_is_second_and_takes_over() {
-    let [champion, challenger, _] = models();
-    let (registry, _) = registry(&[&champion, &challenger]).await;
-    let first = serve(&registry).await;
-    assert!(!first.was_second());
-    admin(&first).start("support", "support@2", &plan(40.0, 100_000), "ada", "").await.unwrap();
-    let split = converse(&first, 0, 60).await;
-
-    let second = serve(&registry).await;
-    assert!(second.was_second());
-    let fault = admin(&second)
-        .start("support", "support@2", &plan(40.0, 100_000), "ada", "")
-        .await
-        .unwrap_err();
-    assert_eq!((fault.code(), fault.kind()), ("BOT-6061", FaultKind::Conflict));
-    let fault = admin(&second).command("support", "rollback", "ada", "no").await.unwrap_err();
-    assert_eq!(fault.code(), "BOT-6061");
-    let status = admin(&second).rollout("support", None).await.unwrap();
-    assert!(!status.driven && status.weight_percent == 0.0, "{status:?}");
-    let (_, metrics) = get(&second, "/metrics").await;
-    assert!(metrics.contains("\nbotops_canary_weight 0.0"), "{metrics}");
-    assert!(metrics.contains("\nbotops_rollout_controller 0"), "{metrics}");
-    assert!(converse(&second, 0, 60).await.iter().all(|(_, arm, _)| arm == "primary"));
-    let (_, metrics) = get(&first, "/metrics").await;
-    assert!(metrics.contains("\nbotops_rollout_controller 1"), "{metrics}");
-
-    first.shutdown().await;
-    let status = wait_for(&admin(&second), |status| status.driven).await;
-    assert!((status.weight_percent - 40.0).abs() < 1e-9);
-    assert_eq!(converse(&second, 0, 60).await, split, "the split is the same");
-    let end = admin(&second).command("support", "rollback", "ada", "enough").await.unwrap();
-    assert_eq!(end.decision.verdict, "rolled_back");
-    assert_eq!(verify_deployments(&registry).await.unwrap(), []);
-    second.shutdown().await;
 }
 
 /// Returns a registry in memory, of two versions, and direct access to its objects.
@@ -346,76 +310,6 @@ async fn verify_reports_a_pipe_and_a_damaged_deployment_log() {
     assert!(text.contains("it is a pipe or a device"), "{text}");
 }
 
-/// A `botops serve` in its own process.
-struct Server {
-    process: Child,
-    stderr: BufReader<ChildStderr>,
-    /// Its output until it was ready.
-    said: String,
-}
-
-impl Server {
-    fn start(folder: &std::path::Path) -> Self {
-        let mut command = Command::new(program());
-        let registry = folder.join("registry");
-        clean(&mut command, folder)
-            .current_dir(folder)
-            .args(["serve", "support", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"])
-            .arg("--registry")
-            .arg(registry)
-            .env("BOTOPS_ADMIN_TOKEN", "a token of thirty-two characters!!")
-            .stderr(Stdio::piped());
-        let mut process = command.spawn().unwrap();
-        let mut stderr = BufReader::new(process.stderr.take().unwrap());
-        let mut said = String::new();
-        while !said.contains("admin API on ") {
-            assert!(stderr.read_line(&mut said).unwrap() > 0, "it ended: {said}");
-        }
-        Self { process, stderr, said }
-    }
-
-    /// Returns the public address.
-    fn address(&self) -> &str {
-        let (_, rest) = self.said.split_once("serving support on ").unwrap();
-        rest.lines().next().unwrap()
-    }
-
-    fn signal(&self, name: &str) {
-        let pid = self.process.id().to_string();
-        assert!(Command::new("kill").args([name, &pid]).status().unwrap().success());
-    }
-
-    /// Waits for its end, at most `limit`.
-    fn end(&mut self, limit: Duration) -> Option<i32> {
-        let began = Instant::now();
-        while began.elapsed() < limit {
-            if let Some(status) = self.process.try_wait().unwrap() {
-                return Some(status.code().unwrap_or(-1));
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        None
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-/// Returns a folder with a registry of two versions.
-async fn folder_with_registry() -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    let location = folder.path().join("registry");
-    let store =
-        Store::open(location.to_str().unwrap(), &std::collections::BTreeMap::new()).unwrap();
-    let [champion, challenger, _] = models();
-    registry_in(store, &[&champion, &challenger]).await;
-    folder
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_blocked_log_pipe_does_not_keep_a_terminated_server_alive() {
     let folder = folder_with_registry().await;
@@ -429,30 +323,4 @@ async fn a_blocked_log_pipe_does_not_keep_a_terminated_server_alive() {
     }
     server.signal("-TERM");
     assert_eq!(server.end(Duration::from_secs(15)), Some(0), "it still runs");
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_killed_server_is_replaced_at_once_and_a_living_one_when_it_stops() {
-    let folder = folder_with_registry().await;
-    let mut killed = Server::start(folder.path());
-    killed.signal("-KILL");
-    killed.end(Duration::from_secs(5));
-    let first = Server::start(folder.path());
-    let mut second = Server::start(folder.path());
-    // The line about the standing follows those about the addresses.
-    let mut line = String::new();
-    second.stderr.read_line(&mut line).unwrap();
-    assert!(line.starts_with("second: another server of this environment"), "{line}");
-    first.signal("-KILL");
-    let began = Instant::now();
-    loop {
-        let metrics = http().get(format!("{}/metrics", second.address())).send().await.unwrap();
-        if metrics.text().await.unwrap().contains("\nbotops_rollout_controller 1") {
-            break;
-        }
-        assert!(began.elapsed().as_secs() < 25, "it does not take over");
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    }
-    let metrics = http().get(format!("{}/metrics", second.address())).send().await.unwrap();
-    assert!(metrics.text().await.unwrap().contains("\nbotops_rollout_controller 1"));
 }

@@ -7,6 +7,8 @@ mod durability;
 mod public;
 mod rehearsal;
 mod rollback;
+mod server_process;
+mod succession;
 mod swaps;
 
 use botops_dialogue::DialogueSpec;

@@ -55,8 +55,8 @@ impl Canary {
         mode: Mode,
     ) -> Result<(Transition, Started)> {
         let policy = spec.check()?;
-        self.standing.check_first()?;
         self.source.check_log()?;
+        self.check_still_first().await?;
         let mut state = self.lock().await;
         if matches!(mode, Mode::Real) {
             self.settle(&mut state).await?;

@@ -279,6 +279,11 @@ impl Canary {
         if !active.is_driven() {
             return Ok(false);
         }
+        if self.standing.is_second() {
+            // Another server took over while this one was suspended.
+            self.lose(active);
+            return Ok(false);
+        }
         if self.pause_after_jump(&mut state).await? {
             return Ok(true);
         }
@@ -411,7 +416,8 @@ impl Canary {
         }
     }
 
-    fn step_back(&self) {
+    /// Steps back behind the other servers.
+    pub(super) fn step_back(&self) {
         self.standing.step_back(Instant::now());
         self.show_standing();
     }

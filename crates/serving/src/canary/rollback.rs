@@ -47,6 +47,7 @@ impl Canary {
             // In effect before this waits for the state, whose holder may be waiting for the store.
             self.app.slot.withdraw();
         }
+        self.check_still_first().await?;
         let mut state = self.lock().await;
         if let Some(restored) = self.waiting(&mut state, mode).await?
             && version.is_none()

@@ -48,7 +48,10 @@ impl Standing {
         *lock(&self.ahead) = ahead;
     }
 
-    /// Notes the signs of life. Returns the servers whose signs are left and that are gone.
+    /// Notes the signs of life. Returns the servers that are gone and whose signs are left.
+    ///
+    /// Such a server stays ahead until [`Self::forget`]: the missing sign tells it, if it was only suspended, that another
+    /// server took its place.
     pub(super) fn observe(&self, signs: &[Sign], now: Instant) -> Vec<String> {
         let mut ahead = lock(&self.ahead);
         let mut gone: Vec<String> =
@@ -58,16 +61,20 @@ impl Standing {
             if let Some(sign) = sign.filter(|sign| sign.beat != seen.beat) {
                 *seen = Sighting { beat: sign.beat, at: now };
             }
-            let is_known = sign.is_some_and(|sign| !sign.is_over) || id == UNKNOWN;
             let is_silent = now - seen.at > GONE;
-            if is_known && is_silent && id != UNKNOWN {
+            if is_silent && sign.is_some_and(|sign| !sign.is_over) {
                 gone.push(id.clone());
             }
-            is_known && !is_silent
+            if id == UNKNOWN { !is_silent } else { sign.is_some() }
         });
         let alive = signs.iter().filter(|sign| !gone.contains(&sign.id));
         *lock(&self.others) = alive.map(|sign| sign.id.clone()).collect();
         gone
+    }
+
+    /// Notes that the signs of the server `id`, which is gone, are removed.
+    pub(super) fn forget(&self, id: &str) {
+        lock(&self.ahead).remove(id);
     }
 
     /// Steps back behind the others: one of them wrote to the log.
@@ -140,6 +147,11 @@ mod tests {
         assert!(standing.observe(&[sign("b", 3), sign("c", 9)], at(30)).is_empty());
         assert!(!standing.is_next());
         assert_eq!(standing.observe(&[sign("b", 3), sign("c", 9)], at(31)), ["b"]);
+        assert!(
+            !standing.is_next(),
+            "the signs of `b` are there: it would not notice that it is gone"
+        );
+        standing.forget("b");
         assert!(standing.is_next());
     }
 
@@ -152,6 +164,7 @@ mod tests {
         assert!(!standing.is_second());
         standing.meet(&[sign("a", 7)], now);
         assert_eq!(standing.observe(&[killed], now), ["a"]);
+        standing.forget("a");
         assert!(standing.is_next());
     }
 

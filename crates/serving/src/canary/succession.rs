@@ -10,14 +10,27 @@ use super::{
 use crate::presence::{BEAT, Sign};
 use botops_findings::{FaultKind, Result};
 use botops_rollout::TransitionRecord;
+use std::time::Duration;
 use tokio::{sync::watch, time::Instant};
+
+/// The longest look for a server that took over.
+const LOOK: Duration = Duration::from_secs(3);
 
 impl Canary {
     /// Gives the first sign of life, and finds out whether other servers are there already.
     pub(crate) async fn meet(&self) {
         let signs = self.signs().await.unwrap_or_default();
-        self.standing.meet(&signs, Instant::now());
-        if self.standing.is_second() {
+        for over in signs.iter().filter(|sign| sign.is_over) {
+            self.forget(&over.id).await;
+        }
+        self.take_place(&signs);
+    }
+
+    /// Takes the place behind the servers that are alive.
+    fn take_place(&self, signs: &[Sign]) {
+        let was_second = self.standing.is_second();
+        self.standing.meet(signs, Instant::now());
+        if self.standing.is_second() && !was_second {
             let message =
                 "another server controls the rollouts: this one serves the champion and is second";
             self.event("warn", "second", message.to_owned());
@@ -34,9 +47,7 @@ impl Canary {
             }
             let Some(signs) = self.signs().await else { continue };
             for gone in self.standing.observe(&signs, Instant::now()) {
-                if let Err(fault) = self.source.forget(&gone).await {
-                    self.event("warn", "presence", format!("{}: {fault}", fault.code()));
-                }
+                self.forget(&gone).await;
             }
             if self.standing.is_next() {
                 // The driver takes over at once, and not at its next look.
@@ -47,8 +58,43 @@ impl Canary {
         let _ = self.source.leave().await;
     }
 
+    /// Removes the signs of the server `id`, which is gone. Without that, this server does not take over.
+    async fn forget(&self, id: &str) {
+        match self.source.forget(id).await {
+            Ok(()) => self.standing.forget(id),
+            Err(fault) => {
+                let problem = format!("{}: {fault}", fault.code());
+                if let Some(problem) = self.standing.unreported(Some(problem)) {
+                    self.event("warn", "presence", problem);
+                }
+            }
+        }
+    }
+
+    /// Refuses a command on a second server, and on a first one whose place another server took while it was suspended.
+    ///
+    /// A store that does not answer within [`LOOK`] is no reason to refuse: the command then depends on the log alone.
+    ///
+    /// # Errors
+    /// `BOT-6061`.
+    pub(super) async fn check_still_first(&self) -> Result<()> {
+        self.standing.check_first()?;
+        let look = async {
+            if self.source.is_forgotten().await.unwrap_or(false) {
+                let others = self.source.others().await.unwrap_or_default();
+                self.take_place(&others);
+            }
+            if self.source.is_overtaken().await.unwrap_or(false) {
+                self.step_back();
+            }
+        };
+        let _ = tokio::time::timeout(LOOK, look).await;
+        self.standing.check_first()
+    }
+
     /// Gives a sign of life and returns those of the others; `None` if the store does not answer.
     async fn signs(&self) -> Option<Vec<Sign>> {
+        let forgotten = self.source.is_forgotten().await.unwrap_or(false);
         let beaten = self.source.beat().await;
         let others = self.source.others().await;
         let fault = beaten.as_ref().err().or(others.as_ref().err());
@@ -56,7 +102,11 @@ impl Canary {
         if let Some(problem) = self.standing.unreported(problem) {
             self.event("warn", "presence", problem);
         }
-        others.ok()
+        let others = others.ok()?;
+        if forgotten {
+            self.take_place(&others);
+        }
+        Some(others)
     }
 
     /// Follows the log of the first server, and takes over if there is none any more.
@@ -78,8 +128,7 @@ impl Canary {
             let mut active =
                 known.unwrap_or_else(|| Active::new(rollout.clone(), deployment.actor.clone()));
             active.rollout = rollout;
-            active.slow_bound =
-                deployment.slow_bound_seconds.map(std::time::Duration::from_secs_f64);
+            active.slow_bound = deployment.slow_bound_seconds.map(Duration::from_secs_f64);
             active.actor = deployment.actor;
             active.transitions.extend(decided);
             active.lost = true;
