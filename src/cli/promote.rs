@@ -313,13 +313,17 @@ pub(crate) fn evidence(decision: &Decision) -> String {
             }
             None => "-".to_owned(),
         };
+        let log_e = |value: f64| match evidence.is_measured() {
+            true => format!("{value:.2}"),
+            false => "-".to_owned(),
+        };
         vec![
             evidence.kind.name().to_owned(),
             failed(0),
             failed(1),
-            format!("{:.2}", evidence.log_e_rollback),
+            log_e(evidence.log_e_rollback),
             format!("{:.2}", evidence.log_threshold),
-            format!("{:.2}", evidence.log_e_promote),
+            log_e(evidence.log_e_promote),
             format!("{:.2}", evidence.log_threshold_promote),
         ]
     });

@@ -82,7 +82,7 @@ pub(super) fn kind(kind: FailureKind) -> &'static str {
 
 /// Returns the color and the text of the finding from the evidence of one kind.
 pub(super) fn finding(evidence: &Evidence) -> (Tone, &'static str) {
-    if evidence.measured.is_some_and(|[primary, canary]| primary == 0 && canary == 0) {
+    if !evidence.is_measured() {
         return (Tone::Neutral, "unmeasured");
     }
     if evidence.log_e_rollback >= evidence.log_threshold {
@@ -145,9 +145,9 @@ fn evidence(decision: &Decision) -> String {
             verdict,
             failed(e, decision, 0),
             failed(e, decision, 1),
-            log_e(e.log_e_rollback),
+            log_e(e, e.log_e_rollback),
             bar(e.log_e_rollback, e.log_threshold, "bad-fill"),
-            log_e(e.log_e_promote),
+            log_e(e, e.log_e_promote),
             bar(e.log_e_promote, e.log_threshold_promote, "good-fill"),
         ]
     });
@@ -180,8 +180,12 @@ fn failed(evidence: &Evidence, decision: &Decision, arm: usize) -> String {
     }
 }
 
-fn log_e(value: f64) -> String {
-    if value.is_finite() { format!("{value:.2}") } else { "–".to_owned() }
+fn log_e(evidence: &Evidence, value: f64) -> String {
+    if evidence.is_measured() && value.is_finite() {
+        format!("{value:.2}")
+    } else {
+        "–".to_owned()
+    }
 }
 
 fn history(decision: &Decision) -> String {

@@ -238,12 +238,16 @@ pub fn decision_markdown(decision: &Decision) -> String {
             Some(rate) => format!("{} ({})", count(evidence.failures[arm]), percent(rate)),
             None => "-".to_owned(),
         };
+        let log_e = |value: f64, threshold: f64| match evidence.is_measured() {
+            true => format!("{value:.2} of {threshold:.2}"),
+            false => "-".to_owned(),
+        };
         vec![
             format!("{}{role}", kind(evidence.kind)),
             failed(0),
             failed(1),
-            format!("{:.2} of {:.2}", evidence.log_e_rollback, evidence.log_threshold),
-            format!("{:.2} of {:.2}", evidence.log_e_promote, evidence.log_threshold_promote),
+            log_e(evidence.log_e_rollback, evidence.log_threshold),
+            log_e(evidence.log_e_promote, evidence.log_threshold_promote),
             finding(evidence).1.to_owned(),
         ]
     });

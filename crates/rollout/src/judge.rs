@@ -155,6 +155,12 @@ impl Evidence {
     pub fn measured_of(&self, units: [u64; 2]) -> [u64; 2] {
         self.measured.unwrap_or(units)
     }
+
+    /// Returns whether the kind was measured in an arm. If not, its log e-values are 0 and say nothing.
+    #[must_use]
+    pub fn is_measured(&self) -> bool {
+        self.measured.is_none_or(|arms| arms != [0, 0])
+    }
 }
 
 impl KindState {

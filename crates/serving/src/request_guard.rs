@@ -36,6 +36,11 @@ impl RequestGuard {
     }
 
     fn check(&self, request: &Request) -> Result<(), Problem> {
+        if let Some(name) = repeated(request.headers()) {
+            let fault = Fault::usage("BOT-1037", format!("the header `{name}` was sent twice"))
+                .hint("send it once: two programs could read two different requests");
+            return Err(Problem::new(StatusCode::BAD_REQUEST, fault));
+        }
         if let (Some(names), Some(host)) = (&self.names, host(request.headers(), request.uri()))
             && !is_accepted(&host, names)
         {
@@ -63,6 +68,13 @@ pub(super) async fn guard_request(
         Ok(()) => next.run(request).await,
         Err(problem) => Exchange::begin(&guard.app, "unknown").refuse(problem, None),
     }
+}
+
+/// Returns a header that decides how a request is read, and that was sent more than once.
+fn repeated(headers: &HeaderMap) -> Option<header::HeaderName> {
+    [header::HOST, header::CONTENT_TYPE, header::AUTHORIZATION]
+        .into_iter()
+        .find(|name| headers.get_all(name).iter().nth(1).is_some())
 }
 
 /// Returns the host of a request without its port; a `Host` that is not text is no name of this server.
@@ -129,6 +141,21 @@ mod tests {
             ["evil.example", "bots.example.evil", "127.0.0.1.evil.example", "evil.example."]
         {
             assert!(!is_accepted(&of(other), &names), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_header_that_decides_how_a_request_is_read_may_not_be_repeated() {
+        let mut headers = HeaderMap::new();
+        for name in [header::HOST, header::CONTENT_TYPE, header::AUTHORIZATION, header::ACCEPT] {
+            headers.append(&name, HeaderValue::from_static("a"));
+            assert_eq!(repeated(&headers), None, "{name}");
+        }
+        headers.append(header::ACCEPT, HeaderValue::from_static("b"));
+        assert_eq!(repeated(&headers), None);
+        for name in [header::AUTHORIZATION, header::CONTENT_TYPE, header::HOST] {
+            headers.append(&name, HeaderValue::from_static("b"));
+            assert_eq!(repeated(&headers), Some(name));
         }
     }
 

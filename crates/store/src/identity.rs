@@ -53,6 +53,25 @@ impl Store {
                 }
             }
         };
+        self.check_known(guard, known).await
+    }
+
+    /// Checks that the store is there, if this process knows its identity.
+    ///
+    /// Called where an object is missing: without its folder, a store has none.
+    ///
+    /// # Errors
+    /// `BOT-6062` (exit 7) the store vanished.
+    pub(super) async fn check_present(&self) -> Result<()> {
+        let Some(guard) = &self.guard else { return Ok(()) };
+        let known = guard.id.lock().await.clone();
+        match known {
+            Some(known) => self.check_known(guard, known).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn check_known(&self, guard: &Guard, known: String) -> Result<()> {
         // A prefix of a bucket does not vanish, and a request for each write would cost as much as the write.
         if guard.folder.is_none() || self.stored_identity().await? == Some(known) {
             return Ok(());

@@ -117,14 +117,17 @@ impl Store {
     /// Returns the blob `digest` after verifying its bytes.
     ///
     /// # Errors
-    /// `BOT-5004` (exit 1) if it is absent, `BOT-5005` (exit 3) if its bytes do not match the digest, `BOT-5003`.
+    /// `BOT-5004` (exit 1) if it is absent, `BOT-6062` (exit 7) if the whole store is, `BOT-5005` (exit 3) if its bytes do
+    /// not match the digest, `BOT-5003`.
     pub async fn blob(&self, digest: &Digest) -> Result<Bytes> {
         let path = blob_path(digest);
-        let bytes = self.read(&path).await?.ok_or_else(|| {
-            Fault::internal("BOT-5004", format!("blob `{digest}` is missing in `{}`", self.url))
-                .file(self.object_url(&path))
-                .hint("register the model again from its file, or restore the object from a backup")
-        })?;
+        let Some(bytes) = self.read(&path).await? else {
+            self.check_present().await?;
+            let message = format!("blob `{digest}` is missing in `{}`", self.url);
+            return Err(Fault::internal("BOT-5004", message).file(self.object_url(&path)).hint(
+                "register the model again from its file, or restore the object from a backup",
+            ));
+        };
         if Digest::of(&bytes) == *digest { Ok(bytes) } else { Err(self.damaged(digest)) }
     }
 

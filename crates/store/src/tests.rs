@@ -468,7 +468,7 @@ async fn a_folder_that_vanished_is_not_created_again() {
     let outer = tempfile::tempdir().unwrap();
     let folder = outer.path().join("registry");
     let store = local(&folder);
-    store.create("a", Bytes::from_static(b"x")).await.unwrap();
+    let digest = store.put_blob(Bytes::from_static(b"x")).await.unwrap();
     let moved = outer.path().join("moved");
     std::fs::rename(&folder, &moved).unwrap();
     let refused = async |store: &Store| {
@@ -477,6 +477,8 @@ async fn a_folder_that_vanished_is_not_created_again() {
     };
     refused(&store).await;
     assert!(!folder.exists());
+    let fault = store.blob(&digest).await.unwrap_err();
+    assert_eq!(fault.code(), "BOT-6062", "not one object is missing, but the store");
     // An unmounted disk leaves an empty folder.
     std::fs::create_dir(&folder).unwrap();
     refused(&store).await;
@@ -487,6 +489,9 @@ async fn a_folder_that_vanished_is_not_created_again() {
     std::fs::remove_dir_all(&folder).unwrap();
     std::fs::rename(&moved, &folder).unwrap();
     store.create("b", Bytes::from_static(b"x")).await.unwrap();
+    store.blob(&digest).await.unwrap();
+    std::fs::remove_file(folder.join(blob_path(&digest))).unwrap();
+    assert_eq!(store.blob(&digest).await.unwrap_err().code(), "BOT-5004");
 }
 
 #[tokio::test]

@@ -51,6 +51,12 @@ async fn an_abort_on_a_full_disk_is_in_effect_and_not_acknowledged_as_durable() 
     assert_eq!(answer["durable"], false);
     assert_eq!(answer["rollout"]["phase"]["phase"], "rolled_back");
     assert!(converse(&running, 0, 40).await.iter().all(|(_, arm, _)| arm == "primary"));
+    // A client that did not get the answer asks again.
+    let again = call(&running, Method::POST, "/rollouts/latest/rollback").json(&body);
+    let again = again.send().await.unwrap();
+    assert_eq!(again.status(), 202);
+    let again: Value = again.json().await.unwrap();
+    assert_eq!((&again["durable"], &again["rollout"]), (&answer["durable"], &answer["rollout"]));
     // After a kill, the next server would continue at the recorded state: that is why it is not durable.
     let log = deployment_log(registry.store(), "test").entries().await.unwrap();
     assert_eq!(log.last().unwrap().payload.phase, "ramping");

@@ -167,6 +167,12 @@ pub(super) const ENTRIES: &[Entry] = &[
         explanation: "A browser sends `text/plain` and forms to other web sites without asking them, so any page could call a server on your machine. Send the header `content-type: application/json`; with curl, add `-H 'content-type: application/json'`. HTTP status 415.",
     },
     Entry {
+        code: "BOT-1037",
+        kind: Some(FaultKind::Usage),
+        title: "a header of a request was sent twice",
+        explanation: "`Host`, `Content-Type` and `Authorization` decide how a request is read. With two of them, a proxy may read the first and this server the second, so that a check of the proxy does not hold. Send each once. HTTP status 400.",
+    },
+    Entry {
         code: "BOT-9001",
         kind: Some(FaultKind::Internal),
         title: "an internal error",

@@ -8,7 +8,7 @@ use super::{
     },
 };
 use crate::routing::Served;
-use botops_findings::{Fault, Result};
+use botops_findings::{Fault, FaultKind, Result};
 use botops_registry::Version;
 use botops_rollout::{
     self as rollout, Command, Effect, Phase, Rollout, RolloutRequest, RolloutSpec, Transition,
@@ -184,6 +184,10 @@ impl Canary {
             let jump = state.jump;
             let active = find(state.active.as_mut(), id)?;
             self.standing.check_first()?;
+            if abort && !active.unwritten.is_empty() && active.rollout.is_over() {
+                // The client did not see that an earlier abort is in effect: its record is tried again.
+                return self.write_again(active).await;
+            }
             if !abort {
                 check_revision(if_match, active.rollout.revision)?;
             }
@@ -212,6 +216,17 @@ impl Canary {
             }
         }
         outcome
+    }
+
+    /// Tries again to record what is in effect. A store that still fails is no error: the answer says that it is not durable.
+    ///
+    /// # Errors
+    /// `BOT-6026` another server wrote to the log.
+    async fn write_again(&self, active: &mut Active) -> Result<()> {
+        match self.write_waiting(active).await {
+            Err(fault) if fault.kind() == FaultKind::Conflict => Err(fault),
+            _ => Ok(()),
+        }
     }
 
     /// Returns the transition that `command` would make.

@@ -82,6 +82,10 @@ impl Canary {
     /// `BOT-6034`; `BOT-6002` if the phase does not allow the command.
     pub(super) fn show_ahead(&self, id: &str, command: &Command, now: DateTime<Utc>) -> Result<()> {
         let view = self.view(id)?;
+        if view.rollout.is_over() && !view.durable {
+            // An earlier abort is in effect and not written yet: a repeated one asks for what is shown.
+            return Ok(());
+        }
         let transition = rollout::command(&view.rollout, command, now)?;
         self.set_view(Some(Arc::new(view.after(&transition))));
         Ok(())
