@@ -8,7 +8,10 @@ use super::{
     login::{AdminToken, FailedLogins, Refused},
     problem::{Problem, internal, no_such_method, no_such_path, panicked},
 };
-use crate::{routing::Served, version_source::no_rollouts};
+use crate::{
+    routing::Served,
+    version_source::{no_rollouts, no_rollouts_of},
+};
 use axum::{
     Router,
     body::Bytes,
@@ -24,6 +27,7 @@ use axum::{
 use botops_digest::Digest;
 use botops_findings::{Fault, Result};
 use botops_rollout::{Command, RolloutSpec};
+use botops_text::shell_line;
 use serde::{Deserialize, Serialize};
 use std::{
     net::SocketAddr,
@@ -515,7 +519,23 @@ impl Admin {
     }
 
     fn canary(&self) -> Result<&Arc<Canary>> {
-        self.canary.as_ref().ok_or_else(|| no_rollouts("a server of one file or one version"))
+        self.canary.as_ref().ok_or_else(|| {
+            let model = self.app.model.as_str();
+            match model.ends_with(".botops") {
+                true => no_rollouts("a server of one file").hint(format!(
+                    "first register the file, from its folder: `{}`",
+                    shell_line([
+                        "botops",
+                        "push",
+                        model,
+                        "--name",
+                        model.trim_end_matches(".botops")
+                    ])
+                )),
+                // The name of the model is known.
+                false => no_rollouts_of("a server of one version", model),
+            }
+        })
     }
 }
 

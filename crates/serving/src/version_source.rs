@@ -12,6 +12,7 @@ use botops_models::IntentModel;
 use botops_registry::{Act, CHAMPION, Reference, Registry, Version};
 use botops_rollout::Rollout;
 use botops_store::{Appended, Entry, Log, Store};
+use botops_text::shell_line;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use std::{net::SocketAddr, sync::Arc};
@@ -457,8 +458,15 @@ fn driven_elsewhere(other: &Entry<Deployment>) -> Fault {
 
 /// The fault of a rollout request to `server`, which has no rollouts.
 pub(super) fn no_rollouts(server: &str) -> Fault {
-    Fault::conflict("BOT-6023", format!("{server} has no rollouts"))
-        .hint("serve the champion of a registry: `botops serve <model>`")
+    no_rollouts_of(server, "MODEL")
+}
+
+/// As [`no_rollouts`], for a server of a version of `model`.
+pub(super) fn no_rollouts_of(server: &str, model: &str) -> Fault {
+    Fault::conflict("BOT-6023", format!("{server} has no rollouts")).hint(format!(
+        "serve the champion of a registry: `{}`",
+        shell_line(["botops", "serve", model])
+    ))
 }
 
 #[cfg(test)]

@@ -164,7 +164,7 @@ impl Canary {
         if abort {
             // Does not wait for the state: its holder may be waiting for the store.
             if !self.is_named(id) {
-                return Err(no_such_rollout(id));
+                return Err(no_such_rollout(id, &self.app.model));
             }
             let revision = self.revision.load(Ordering::SeqCst);
             check_revision(if_match, revision)?;
@@ -182,7 +182,7 @@ impl Canary {
             }
             let now = self.app.clock.steady();
             let jump = state.jump;
-            let active = find(state.active.as_mut(), id)?;
+            let active = find(state.active.as_mut(), id, &self.app.model)?;
             self.standing.check_first()?;
             if abort && !active.unwritten.is_empty() && active.rollout.is_over() {
                 // The client did not see that an earlier abort is in effect: its record is tried again.
@@ -240,7 +240,7 @@ impl Canary {
         if_match: Option<u64>,
     ) -> Result<Transition> {
         let mut state = self.lock().await;
-        let active = find(state.active.as_mut(), id)?;
+        let active = find(state.active.as_mut(), id, &self.app.model)?;
         self.standing.check_first()?;
         check_revision(if_match, active.rollout.revision)?;
         rollout::command(&active.rollout, command, self.app.clock.steady())

@@ -59,7 +59,7 @@ impl Canary {
     fn view(&self, id: &str) -> Result<Arc<View>> {
         let view = self.view.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let named = view.filter(|view| id == "latest" || view.rollout.id == id);
-        named.ok_or_else(|| no_such_rollout(id))
+        named.ok_or_else(|| no_such_rollout(id, &self.app.model))
     }
 
     /// Reads the rollout `id`; `latest` names the current or the last one. Never waits for the store.

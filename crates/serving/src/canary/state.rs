@@ -5,6 +5,7 @@ use botops_digest::Digest;
 use botops_findings::{Fault, Result};
 use botops_registry::Act;
 use botops_rollout::{Effect, Observation, Phase, Rollout, Transition, TransitionRecord, Verdict};
+use botops_text::shell_line;
 use chrono::{DateTime, Utc};
 use std::{sync::Arc, time::Duration};
 
@@ -185,16 +186,22 @@ impl Active {
 ///
 /// # Errors
 /// `BOT-6034`.
-pub(super) fn find<'a>(active: Option<&'a mut Active>, id: &str) -> Result<&'a mut Active> {
+pub(super) fn find<'a>(
+    active: Option<&'a mut Active>,
+    id: &str,
+    model: &str,
+) -> Result<&'a mut Active> {
     let named = active.filter(|active| id == "latest" || active.rollout.id == id);
-    named.ok_or_else(|| no_such_rollout(id))
+    named.ok_or_else(|| no_such_rollout(id, model))
 }
 
-/// The fault of a rollout that this server does not know.
-pub(super) fn no_such_rollout(id: &str) -> Fault {
+/// The fault of a rollout that this server of `model` does not know.
+pub(super) fn no_such_rollout(id: &str, model: &str) -> Fault {
     match id {
-        "latest" => Fault::usage("BOT-6034", "no rollout has been started yet")
-            .hint("start one with `botops promote <model>@<version>`"),
+        "latest" => Fault::usage("BOT-6034", "no rollout has been started yet").hint(format!(
+            "start one with the newest version: `{}`",
+            shell_line(["botops", "promote", model])
+        )),
         id => Fault::usage("BOT-6034", format!("this server has no rollout `{id}`"))
             .hint("`latest` names the current or the last one"),
     }
