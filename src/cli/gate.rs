@@ -2,7 +2,7 @@
 
 use super::{Exit, Outcome};
 use crate::cli::{
-    arguments::judge_args::JudgeArgs,
+    arguments::{judge_args::JudgeArgs, out_path::OutPath},
     session::{
         context::Context,
         judging::{Judged, judge},
@@ -16,7 +16,7 @@ use botops_findings::{Finding, Place, Result, Severity};
 use botops_registry::CHAMPION;
 use botops_spec::{self as spec, Checked, Spec as _};
 use serde::Serialize;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Judge a model by rules on its evaluation
 #[derive(Debug, clap::Args)]
@@ -35,7 +35,7 @@ pub(crate) struct Args {
     max: Vec<(String, f64)>,
     /// Write the gate report to this file, in JSON
     #[arg(long, short, value_name = "FILE")]
-    out: Option<PathBuf>,
+    out: Option<OutPath>,
     /// Replace an existing file that botops did not write
     #[arg(long, requires = "out")]
     force: bool,
@@ -63,9 +63,8 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let rules = self::rules(args)?;
     let judged = judge(context, &args.judge)?;
     let gate = evaluation::gate(&rules, &judged.report, judged.comparison())?;
-    let output = output.filter(|_| !args.dry_run);
-    let out = output.map(|output| output.path());
-    if let Some(output) = output {
+    let out = args.out.as_ref().filter(|_| !args.dry_run);
+    if let Some(output) = output.filter(|_| !args.dry_run) {
         let mut bytes = serde_json::to_vec_pretty(&gate).expect("a report is valid JSON");
         bytes.push(b'\n');
         output.write(&bytes)?;
@@ -75,7 +74,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         true => botops_report::gate_markdown(&gate),
         false => {
             let against = against.map_or(String::new(), |name| format!(", against {name}"));
-            let wrote = out.map_or(String::new(), |path| format!("wrote {}\n", path.display()));
+            let wrote = out.map_or(String::new(), |path| format!("wrote {}\n", path.shown()));
             format!(
                 "{} on {}{against}: {} utterances\n\n{}{wrote}",
                 judged.found.name,
@@ -91,7 +90,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         data: &judged.data.name,
         n: judged.report.n,
         against,
-        out: out.map(|path| path.display().to_string()),
+        out: out.map(OutPath::shown),
     };
     let outcome = Outcome::done(&answer, text);
     let next = next(args, context, &judged, &rules, &gate)?;

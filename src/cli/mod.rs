@@ -35,8 +35,9 @@ pub use terminal::exit::EXIT_CODES;
 pub(crate) use terminal::exit::Exit;
 pub(crate) use terminal::printer::{Format, Printer};
 
+use arguments::out_path::{self, OutPath};
 use botops_findings::{Fault, Result};
-use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum as _};
 use session::context::Context;
 use std::{ffi::OsString, io::Write as _, process::ExitCode};
 
@@ -47,6 +48,8 @@ From a file of utterances to a canaried, served chatbot model, and back every we
   botops train train.csv --test test.csv       train a model and evaluate it
   botops predict intents.botops \"where is my parcel?\"
   botops serve intents.botops
+
+As a file, - is standard input or standard output.
 
 Exit codes: 0 done, 1 internal error, 2 usage, 3 a gate failed, 4 insufficient evidence,
 5 conflict, 6 refused by policy, 7 unreachable, 130/143 interrupted.";
@@ -133,6 +136,13 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let printer = Printer::new(cli.global.format, cli.global.quiet, cli.global.verbose);
     let name = verb_name(&matches);
+    let printer = match standard_output(&matches, printer) {
+        Ok(printer) => printer,
+        Err(fault) => {
+            printer.fault(&name, &fault);
+            return ExitCode::from(Exit::from(&fault).code());
+        }
+    };
     let context = Context::new(cli.global, printer);
     // A panic, too, ends with an exit code and, with `--format json`, one document.
     let result =
@@ -220,6 +230,32 @@ fn dispatch(verb: Verb, context: &Context) -> Result<Outcome> {
             Ok(Outcome::done(&(), String::from_utf8_lossy(&out)))
         }
     }
+}
+
+/// Returns a printer that leaves standard output to the file that a flag writes there, if one does.
+///
+/// # Errors
+/// `BOT-1009` (exit 2) if standard output would take two files, or a file and an answer that a program reads.
+fn standard_output(matches: &clap::ArgMatches, printer: Printer) -> Result<Printer> {
+    let (mut command, mut inner) = (&Cli::command(), matches);
+    while let Some((name, of_verb)) = inner.subcommand() {
+        let Some(verb) = command.find_subcommand(name) else { break };
+        (command, inner) = (verb, of_verb);
+    }
+    let mut flags = out_path::standard_outputs::<OutPath>(command, inner);
+    flags.extend(out_path::standard_outputs::<validate::ReportArg>(command, inner));
+    let format = match printer.format() {
+        Format::Table => None,
+        other => other.to_possible_value().map(|value| value.get_name().to_owned()),
+    };
+    let both = match (flags.as_slice(), format) {
+        ([], _) => return Ok(printer),
+        ([_], None) => return Ok(printer.beside_standard_output()),
+        ([flag], Some(format)) => format!("the answer of `--format {format}` and `{flag} -`"),
+        ([first, second, ..], _) => format!("`{first} -` and `{second} -`"),
+    };
+    Err(Fault::usage("BOT-1009", format!("two outputs go to standard output: {both}"))
+        .hint("name a file for one of them"))
 }
 
 /// Returns the verb with its noun, such as `registry.list`; the JSON schema has this name.

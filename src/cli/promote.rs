@@ -2,7 +2,7 @@
 
 use super::{Exit, Outcome};
 use crate::cli::{
-    arguments::model_arg::workspace_model,
+    arguments::{model_arg::workspace_model, out_path::OutPath},
     session::{context::Context, outputs, promoter::Promotion},
     terminal::{progress, tables},
 };
@@ -39,7 +39,7 @@ pub(crate) struct Args {
     reason: String,
     /// Write a report page to this file
     #[arg(long, value_name = "FILE")]
-    html: Option<PathBuf>,
+    html: Option<OutPath>,
     /// Replace an existing file that botops did not write
     #[arg(long, requires = "html")]
     force: bool,

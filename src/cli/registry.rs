@@ -5,6 +5,7 @@ mod text;
 
 use super::{Exit, Outcome};
 use crate::cli::{
+    arguments::out_path::OutPath,
     arguments::output_args::{ForceArg, ReasonArg},
     session::context::Context,
     terminal::tables,
@@ -81,7 +82,7 @@ struct PullArgs {
     reference: String,
     /// Write to this file; default: such as support-2.botops
     #[arg(long, short, value_name = "FILE")]
-    out: Option<PathBuf>,
+    out: Option<OutPath>,
     #[command(flatten)]
     force: ForceArg,
     /// File of the version
@@ -311,7 +312,7 @@ fn manifest(version: &Option<Version>) -> Option<Digest> {
 
 fn pull(context: &Context, registry: &Registry, args: &PullArgs) -> Result<Outcome> {
     let version = context.wait(resolve(registry, &args.reference))??;
-    let out = args.out.clone().unwrap_or_else(|| default_out(&version, &args.file));
+    let out = args.out.clone().unwrap_or_else(|| OutPath::new(default_out(&version, &args.file)));
     let kind = match args.file.as_str() {
         "model.botops" => OutputKind::Model,
         _ => OutputKind::Other,
@@ -329,9 +330,9 @@ fn pull(context: &Context, registry: &Registry, args: &PullArgs) -> Result<Outco
         file: args.file.clone(),
         digest,
         size_bytes: bytes.len() as u64,
-        out: (!args.dry_run).then(|| out.display().to_string()),
+        out: (!args.dry_run).then(|| out.shown()),
     };
-    let file = out.display().to_string();
+    let file = out.shown();
     let text = format!(
         "{}: {} of {}, {} bytes, {}, verified\n",
         if args.dry_run { "not written (dry run)" } else { &file },

@@ -194,7 +194,7 @@ fn outcome(
 ) -> Outcome {
     let metrics = trained.metrics();
     let Trained { model, bytes, digest, evaluation, seeds, .. } = trained;
-    let file = args.out.display().to_string();
+    let file = args.out.shown();
     let answer = Answer {
         model: (!args.dry_run).then(|| file.clone()),
         digest,

@@ -5,7 +5,7 @@ mod text;
 
 use super::{Outcome, run::screen as pipeline};
 use crate::cli::{
-    arguments::output_args::ForceArg,
+    arguments::{out_path::OutPath, output_args::ForceArg},
     session::{
         context::Context, interruption::interrupted, outputs, provenance, services::with_services,
     },
@@ -31,10 +31,10 @@ pub(crate) struct Args {
     pipeline: PathBuf,
     /// Write the configuration of the winner to this file
     #[arg(long, short, value_name = "FILE", default_value = "winner.yaml")]
-    out: PathBuf,
+    out: OutPath,
     /// Write a report page to this file
     #[arg(long, value_name = "FILE")]
-    html: Option<PathBuf>,
+    html: Option<OutPath>,
     #[command(flatten)]
     force: ForceArg,
     /// Start with part I of N of the trials, counted from 0; other processes with the same store run the other parts
@@ -73,7 +73,7 @@ struct Planned<'a> {
 }
 
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
-    let outputs = [Some(args.out.as_path()), args.html.as_deref()];
+    let outputs = [Some(&*args.out), args.html.as_deref()];
     outputs::distinct_outputs(&outputs, &[Some(&args.pipeline)])?;
     let settings = Output::new(&args.out, OutputKind::Settings, args.force.force);
     settings.check()?;
@@ -128,8 +128,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     if let Some(page) = page {
         page.write(report::search_html(&report).as_bytes())?;
     }
-    let (out, html) = (args.out.display().to_string(), args.html.as_ref());
-    let html = html.map(|path| path.display().to_string());
+    let (out, html) = (args.out.shown(), args.html.as_ref().map(OutPath::shown));
     let mut text = text::report(&report, args.show);
     text.push_str(&format!("\nwrote {out}\n"));
     text.push_str(&tables::findings(&services.equipment.findings(), 3));

@@ -2,9 +2,16 @@
 
 mod reports;
 
+pub(crate) use reports::ReportArg;
+
 use super::{Exit, Format, Outcome};
 use crate::cli::{
-    arguments::{data_args::DataArgs, data_source, output_args::RecordOutputArgs},
+    arguments::{
+        data_args::DataArgs,
+        data_source,
+        out_path::{OutPath, named_path},
+        output_args::RecordOutputArgs,
+    },
     session::{context::Context, outputs, provenance},
     terminal::tables,
 };
@@ -13,7 +20,6 @@ use botops_expectations::Expectations;
 use botops_files::{Output, OutputKind};
 use botops_findings::{FaultKind, Result, Severity};
 use botops_validation::{Baseline, Check, Keep, ValidateOptions, Validation};
-use reports::ReportArg;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
@@ -35,17 +41,17 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     expectations: Option<PathBuf>,
     /// Known findings, which are accepted; only new findings fail
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = named_path())]
     baseline: Option<PathBuf>,
     /// Write the current findings as the baseline
     #[arg(long, requires = "baseline")]
     write_baseline: bool,
     /// Write rejected records to this file, with the reasons
     #[arg(long, value_name = "FILE")]
-    quarantine: Option<PathBuf>,
+    quarantine: Option<OutPath>,
     /// Write a report page to this file
     #[arg(long, value_name = "FILE")]
-    html: Option<PathBuf>,
+    html: Option<OutPath>,
     /// Write a report: sarif, junit, github, markdown or html; repeatable
     #[arg(long, value_name = "KIND=FILE", value_delimiter = ',')]
     report: Vec<ReportArg>,
@@ -98,7 +104,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let mut inputs =
         vec![Some(args.data.as_path()), args.test.as_deref(), args.expectations.as_deref()];
     let mut outputs = vec![args.quarantine.as_deref(), args.html.as_deref()];
-    outputs.extend(args.report.iter().map(|report| Some(report.path.as_path())));
+    outputs.extend(args.report.iter().map(|report| Some(&*report.path)));
     let compared = if args.write_baseline { &mut outputs } else { &mut inputs };
     compared.push(args.baseline.as_deref());
     outputs::distinct_outputs(&outputs, &inputs)?;
@@ -179,7 +185,7 @@ fn validate(args: &Args, context: &Context) -> Result<Outcome> {
         }
     }
     let quarantine = args.quarantine.as_ref().filter(|_| !args.output.dry_run);
-    written.quarantine = quarantine.map(|path| path.display().to_string());
+    written.quarantine = quarantine.map(OutPath::shown);
     let text = match reports::Kind::of(context.printer.format()) {
         Some(kind) => kind.render(&validation, &name),
         None => text(&validation, &name, args, &expectations, &written),

@@ -147,6 +147,94 @@ fn a_file_that_botops_did_not_write_is_replaced_only_with_force_and_links_are_no
 }
 
 #[test]
+fn an_output_named_dash_is_standard_output_and_the_answer_goes_to_standard_error() {
+    let terminal = terminal();
+    let before = names(&terminal);
+    for Writer { output, line, is_run } in &WRITERS {
+        let line = line.replace("=OUT", "=-").replace("OUT", "-");
+        if *output == "validate --baseline" {
+            let refused = terminal.run(&line);
+            assert!(refused.starts_with("exit: 2\n"), "{output}: {refused}");
+            continue;
+        }
+        let refused = terminal.run(&format!("{line} --format json"));
+        assert!(refused.starts_with("exit: 2\n"), "{output}: {refused}");
+        assert!(refused.contains("BOT-1009"), "{output}: {refused}");
+        assert!(refused.contains("standard output"), "{output}: {refused}");
+        if !is_run {
+            continue;
+        }
+        let done = terminal.command(&line).output().unwrap();
+        let (out, err) = (done.stdout, String::from_utf8(done.stderr).unwrap());
+        assert!(matches!(done.status.code(), Some(0 | 3 | 4)), "{output}: {err}");
+        assert!(!err.contains("error[") || done.status.code() == Some(3), "{output}: {err}");
+        // The bytes are those of a file.
+        let begin = beginning(output);
+        let shown = String::from_utf8_lossy(&out[..out.len().min(200)]);
+        assert!(out.starts_with(begin), "{output}: {shown}\n{err}");
+        assert!(!err.is_empty() && !err.contains("next:"), "{output}: {err}");
+        for name in ["new", "new.csv"] {
+            let _ = fs::remove_file(terminal.path().join(name));
+        }
+        assert_eq!(names(&terminal), before, "{output} made a file");
+    }
+    let refused = terminal.run("validate broken.csv --quarantine - --report sarif=-");
+    assert!(refused.starts_with("exit: 2\n"), "{refused}");
+    assert!(refused.contains("`--quarantine -` and `--report -`"), "{refused}");
+    for line in ["data pull bot@1 --out -", "data split data.csv --out -"] {
+        assert!(terminal.run(line).starts_with("exit: 2\n"), "{line}");
+    }
+    let refused = terminal.run("data split data.csv --out sides --lock -");
+    assert!(refused.contains("cannot be standard output"), "{refused}");
+    assert_eq!(names(&terminal), before);
+    // A file with this name is written by its path.
+    terminal.stdout("predict model.botops --data data.csv --out ./-");
+    assert!(terminal.path().join("-").is_file());
+}
+
+/// Returns the names in the folder, without the store of runs and the caches.
+fn names(terminal: &Terminal) -> BTreeSet<String> {
+    let entries = fs::read_dir(terminal.path()).unwrap();
+    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    names.filter(|name| !["experiments", ".botops"].contains(&name.as_str())).collect()
+}
+
+/// Returns the first bytes of the file of an output.
+fn beginning(output: &str) -> &'static [u8] {
+    match output {
+        "train --out" | "runs reproduce --out" | "registry pull --out" => b"\x89BOTOPS\n",
+        "validate --quarantine" | "data repair --left" | "data merge --refused" => {
+            b"file,record,line,"
+        }
+        "data label-issues --out" => b"file,record,line,text,intent,",
+        "validate --report" | "gate --out" => b"{",
+        "predict --out" => b"record,text,truth,intent,",
+        "data import --out" | "data export --out" | "data merge --out" => b"text,intent",
+        "data import --terms" => b"version:",
+        "data infer --out" | "data suggest --out" | "data repair --patch" | "data repair --out" => {
+            b""
+        }
+        _ => b"<!doctype html>",
+    }
+}
+
+#[test]
+fn a_list_of_label_issues_that_was_edited_is_replaced_only_with_force() {
+    let terminal = terminal();
+    let line = "data label-issues data.csv --folds 2 --out issues.csv";
+    terminal.stdout(line);
+    terminal.stdout(line);
+    let list = fs::read_to_string(terminal.path().join("issues.csv")).unwrap();
+    let edited = format!("{list}data.csv,1,2,reviewed,refund,account_help,,,,,,\n");
+    terminal.write("issues.csv", &edited);
+    let refused = terminal.run(line);
+    assert!(refused.starts_with("exit: 2\n") && refused.contains("BOT-2219"), "{refused}");
+    assert_eq!(fs::read_to_string(terminal.path().join("issues.csv")).unwrap(), edited);
+    terminal.stdout(&format!("{line} --force"));
+    assert_eq!(fs::read_to_string(terminal.path().join("issues.csv")).unwrap(), list);
+}
+
+#[test]
 fn a_file_that_botops_wrote_is_replaced_without_force_by_one_of_its_kind() {
     let terminal = terminal();
     // The second run of each line replaces the file of the first; the data of both differ.

@@ -1,11 +1,14 @@
 //! A file that is written piece by piece, and is complete or absent.
 
-use crate::overwrite_rule::{Existing, OverwriteRule, is_directory, is_in_place, same_content};
+use crate::{
+    overwrite_rule::{Existing, OverwriteRule, is_directory, is_in_place, same_content},
+    standard_output::{Stream, is_standard_output},
+};
 use botops_findings::{Fault, Result};
 use std::{
     ffi::OsString,
     fs::{self, File, OpenOptions},
-    io::{self, BufWriter, Write as _},
+    io::{self, BufWriter, Stdout, Write as _},
     path::{Path, PathBuf},
     sync::atomic::{AtomicU64, Ordering},
     time::Duration,
@@ -28,7 +31,31 @@ pub struct AtomicFile {
     temporary: Option<PathBuf>,
     /// The rule for an existing file at the path of an output that the user named; `None` for a file of botops itself.
     rule: Option<OverwriteRule>,
-    file: BufWriter<File>,
+    content: Content,
+}
+
+/// The destination of the written bytes.
+#[derive(Debug)]
+enum Content {
+    File(BufWriter<File>),
+    /// Standard output, for an output that the user named `-`.
+    Standard(BufWriter<Stream<Stdout>>),
+}
+
+impl Content {
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match self {
+            Self::File(file) => file.write_all(bytes),
+            Self::Standard(stream) => stream.write_all(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::File(file) => file.flush(),
+            Self::Standard(stream) => stream.flush(),
+        }
+    }
 }
 
 impl AtomicFile {
@@ -47,6 +74,10 @@ impl AtomicFile {
     }
 
     fn begin(path: &Path, target: PathBuf, rule: Option<OverwriteRule>) -> Result<Self> {
+        if rule.is_some() && is_standard_output(path) {
+            let content = Content::Standard(BufWriter::new(Stream::new(io::stdout())));
+            return Ok(Self { requested: path.to_owned(), target, temporary: None, rule, content });
+        }
         // A link that an output replaces may point to a directory, but is none.
         if fs::symlink_metadata(&target).is_ok_and(|existing| existing.is_dir()) {
             return Err(is_directory(path));
@@ -54,8 +85,14 @@ impl AtomicFile {
         if is_in_place(path) {
             let file = OpenOptions::new().write(true).open(path);
             let file = BufWriter::new(file.map_err(|error| unwritable(path, error))?);
-            let path = path.to_owned();
-            return Ok(Self { requested: path.clone(), target: path, temporary: None, rule, file });
+            let (path, content) = (path.to_owned(), Content::File(file));
+            return Ok(Self {
+                requested: path.clone(),
+                target: path,
+                temporary: None,
+                rule,
+                content,
+            });
         }
         let folder = folder_of(&target);
         if !folder.is_dir() {
@@ -77,8 +114,8 @@ impl AtomicFile {
         let (temporary, file) =
             create_temporary(&target).map_err(|error| unwritable(path, error))?;
         remove_leftovers(&target, &temporary);
-        let file = BufWriter::new(file);
-        Ok(Self { requested: path.to_owned(), target, temporary: Some(temporary), rule, file })
+        let content = Content::File(BufWriter::new(file));
+        Ok(Self { requested: path.to_owned(), target, temporary: Some(temporary), rule, content })
     }
 
     /// Appends `bytes`.
@@ -86,7 +123,29 @@ impl AtomicFile {
     /// # Errors
     /// `BOT-1002` (exit 1).
     pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        self.file.write_all(bytes).map_err(|error| unwritable(&self.requested, error))
+        self.content.write_all(bytes).map_err(|error| unwritable(&self.requested, error))
+    }
+
+    /// Writes everything so far to standard output, so that its reader can work on it. Other outputs are unaffected.
+    ///
+    /// # Errors
+    /// `BOT-1002` (exit 1).
+    pub fn show(&mut self) -> Result<()> {
+        match &mut self.content {
+            Content::File(_) => Ok(()),
+            Content::Standard(stream) => {
+                stream.flush().map_err(|error| unwritable(&self.requested, error))
+            }
+        }
+    }
+
+    /// Returns whether the reader of standard output has ended: further content would be discarded.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        match &self.content {
+            Content::File(_) => false,
+            Content::Standard(stream) => stream.get_ref().is_closed(),
+        }
     }
 
     /// Syncs the written bytes to disk and moves the file to its target.
@@ -113,10 +172,10 @@ impl AtomicFile {
     }
 
     fn sync(&mut self) -> io::Result<()> {
-        self.file.flush()?;
-        match &self.temporary {
-            Some(_) => self.file.get_ref().sync_all(),
-            None => Ok(()),
+        self.content.flush()?;
+        match (&self.content, &self.temporary) {
+            (Content::File(file), Some(_)) => file.get_ref().sync_all(),
+            _ => Ok(()),
         }
     }
 
@@ -149,7 +208,7 @@ impl io::Write for AtomicFile {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
+        self.content.flush()
     }
 }
 

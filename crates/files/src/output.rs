@@ -13,7 +13,8 @@ use std::{fs, path::Path};
 /// - an existing file that is not of this kind, or not by botops, is replaced only with `force`. An empty file, and a
 ///   file that already has the content to be written, pass
 /// - a symbolic link is not followed: with `force` the link itself is replaced, and its target is left alone
-/// - a pipe or a device, also behind a link such as `/dev/stdout`, is written in place
+/// - a pipe or a device, also behind a link, is written in place
+/// - `-` is standard output; see [`crate::is_standard_output`]. The caller keeps the answer of the verb away from it
 #[derive(Debug, Clone, Copy)]
 pub struct Output<'a> {
     path: &'a Path,
@@ -88,13 +89,13 @@ impl<'a> Output<'a> {
 mod tests {
     use super::*;
     use OutputKind::{
-        Annotations, Json, Junit, LabelIssues, Markdown, Model, Other, Page, Predictions,
-        Quarantine, Sarif, Settings,
+        Annotations, Json, Junit, Markdown, Model, Other, Page, Predictions, Quarantine, Sarif,
+        Settings,
     };
     use botops_findings::FaultKind;
 
     /// The beginning of a file of each kind.
-    const WRITTEN: [(OutputKind, &str); 17] = [
+    const WRITTEN: [(OutputKind, &str); 16] = [
         (Page, "<!doctype html>\n<meta name=\"generator\" content=\"botops 0.2.0\">\n"),
         (Page, "<!doctype html>\n<head><title>a.csv · botops validation</title>"),
         (Json("gate"), "{\n  \"schema\": \"botops.gate/1\","),
@@ -117,7 +118,6 @@ mod tests {
             Predictions,
             "{\"record\":1,\"text\":\"a\",\"confidence\":1,\"score\":1,\"fallback\":false,\"scores\":[]}\n",
         ),
-        (LabelIssues, "file,record,line,text,intent,suggested_intent,self_confidence,x\n"),
         (Quarantine, "file,record,line,codes,reasons,fingerprint,text\n"),
         (Quarantine, "file,record,line,codes,reasons\n"),
         (Other, ""),
@@ -138,7 +138,6 @@ mod tests {
             Markdown,
             Settings,
             Predictions,
-            LabelIssues,
             Quarantine,
             Other,
         ];

@@ -7,7 +7,7 @@
 //! | JSON | has the `schema` of this document |
 //! | SARIF, JUnit, annotations, Markdown | names botops as the tool, or has the form of the report |
 //! | settings | YAML that begins with the comment of `botops tune` |
-//! | predictions, label issues, quarantine | has the header of the table; predictions may be JSONL |
+//! | predictions, quarantine | has the header of the table; predictions may be JSONL |
 //! | other | cannot be recognised, because people edit it or it looks like any table |
 
 /// The kind of an output, which decides how a file that botops wrote is recognised.
@@ -31,8 +31,6 @@ pub enum OutputKind {
     Settings,
     /// Predictions, as CSV or JSONL.
     Predictions,
-    /// Likely mislabelled records, as CSV.
-    LabelIssues,
     /// Rejected records with reasons, as CSV.
     Quarantine,
     /// Content that cannot be recognised: tables of records, and files that people edit.
@@ -49,7 +47,6 @@ impl OutputKind {
             Self::Sarif | Self::Junit | Self::Annotations | Self::Markdown => "a report of botops",
             Self::Settings => "a configuration of `botops tune`",
             Self::Predictions => "a list of predictions",
-            Self::LabelIssues => "a list of label issues",
             Self::Quarantine => "a quarantine",
             Self::Other => return None,
         })
@@ -85,9 +82,6 @@ impl OutputKind {
             Self::Markdown => line.starts_with(b"### Validation of "),
             Self::Settings => line.starts_with(b"# The winner of `botops tune "),
             Self::Predictions => is_predictions(line),
-            Self::LabelIssues => {
-                line.starts_with(b"file,record,line,text,intent,suggested_intent,self_confidence,")
-            }
             // Quarantines of version 0.1 have no fingerprint.
             Self::Quarantine => line
                 .strip_prefix(b"file,record,line,codes,reasons")

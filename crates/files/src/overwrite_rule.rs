@@ -1,6 +1,6 @@
 //! The rule for a file that exists at the path of an output: it is replaced only if botops wrote it, or with `--force`.
 
-use crate::output_kind::OutputKind;
+use crate::{output_kind::OutputKind, standard_output::is_standard_output};
 use botops_findings::{Fault, Result};
 use std::{
     fs::{self, File},
@@ -30,11 +30,14 @@ pub(crate) enum Existing {
 }
 
 impl OverwriteRule {
-    /// Returns whether the file at `path` may be replaced. An empty file may always be.
+    /// Returns whether the file at `path` may be replaced. An empty file, and standard output, may always be.
     ///
     /// # Errors
     /// `BOT-1033` (exit 2) for a link, `BOT-1016` (exit 2) for a directory, `BOT-1017` (exit 1) if it cannot be read.
     pub(crate) fn existing(self, path: &Path) -> Result<Existing> {
+        if is_standard_output(path) {
+            return Ok(Existing::Replaceable);
+        }
         let Ok(metadata) = fs::symlink_metadata(path) else { return Ok(Existing::Replaceable) };
         if metadata.is_dir() {
             return Err(is_directory(path));

@@ -4,5 +4,6 @@ pub(crate) mod data_args;
 pub(crate) mod data_source;
 pub(crate) mod judge_args;
 pub(crate) mod model_arg;
+pub(crate) mod out_path;
 pub(crate) mod output_args;
 pub(crate) mod share;

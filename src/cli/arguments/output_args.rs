@@ -1,16 +1,17 @@
 //! The flags about output that several verbs share.
 
+use super::out_path::OutPath;
 use crate::cli::session::outputs;
 use botops_files::{Output, OutputKind};
 use botops_findings::Result;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// The flags of a verb whose one file is a report page.
 #[derive(Debug, clap::Args)]
 pub(crate) struct PageArgs {
     /// Write a report page to this file
     #[arg(long, value_name = "FILE")]
-    pub(crate) html: Option<PathBuf>,
+    pub(crate) html: Option<OutPath>,
     /// Replace an existing file that botops did not write
     #[arg(long, requires = "html")]
     pub(crate) force: bool,
@@ -39,7 +40,7 @@ impl PageArgs {
     pub(crate) fn write(&self, render: impl FnOnce() -> String) -> Result<Option<String>> {
         let Some(path) = self.path() else { return Ok(None) };
         self.output(path).write(render().as_bytes())?;
-        Ok(Some(path.display().to_string()))
+        Ok(Some(self.html.as_ref().map_or_else(String::new, OutPath::shown)))
     }
 }
 

@@ -9,6 +9,7 @@ use crate::cli::{
 use botops_datasets::{
     self as datasets, Format, NonRecords, Packing, Presence, RecordWriter, Term, Written,
 };
+use botops_files::output_name;
 use botops_findings::{Fault, Finding, Place, Result, Severity};
 use serde::Serialize;
 use std::{
@@ -194,7 +195,7 @@ pub(super) fn without_role(columns: &[String], file: &str) -> Option<Finding> {
 fn outcome(conversion: &Conversion<'_>, seen: ReadSoFar, written: Written) -> Outcome {
     let Conversion { out, format, dry_run, .. } = *conversion;
     let Written { records_out, records_left_out, findings } = written;
-    let file = out.display().to_string();
+    let file = output_name(out);
     let place = if dry_run { "not written (dry run)" } else { file.as_str() };
     let mut text = format!(
         "{place}: {} in, {} out as {}, {} left out, {}\n",
@@ -204,7 +205,7 @@ fn outcome(conversion: &Conversion<'_>, seen: ReadSoFar, written: Written) -> Ou
         tables::count(records_left_out),
         tables::counted(seen.intents.len() as u64, "intent", "intents")
     );
-    let terms_file = conversion.terms.filter(|_| !dry_run).map(|path| path.display().to_string());
+    let terms_file = conversion.terms.filter(|_| !dry_run).map(output_name);
     if let Some(file) = &terms_file {
         text.push_str(&format!(
             "{file}: {}\n",

@@ -5,6 +5,7 @@ use crate::cli::{
     Outcome,
     arguments::{
         data_args::{self, DataArgs},
+        out_path::OutPath,
         output_args::RecordOutputArgs,
     },
     session::context::Context,
@@ -23,7 +24,7 @@ pub(super) struct Args {
     to: Format,
     /// Write the records to this file; packed if the name ends in .gz or .zst
     #[arg(long, short, value_name = "FILE")]
-    out: PathBuf,
+    out: OutPath,
     #[command(flatten)]
     output: RecordOutputArgs,
     #[command(flatten)]

@@ -3,7 +3,7 @@
 use super::conversion::{self, Conversion};
 use crate::cli::{
     Outcome,
-    arguments::{data_args::DataArgs, output_args::RecordOutputArgs},
+    arguments::{data_args::DataArgs, out_path::OutPath, output_args::RecordOutputArgs},
     session::context::Context,
 };
 use botops_datasets::Format;
@@ -18,12 +18,12 @@ pub(super) struct Args {
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Write the records to this file; the ending gives the format: .csv, .tsv, .jsonl, .json or .parquet, optionally
-    /// followed by .gz or .zst
+    /// followed by .gz or .zst; - writes CSV to standard output
     #[arg(long, short, value_name = "FILE")]
-    out: PathBuf,
+    out: OutPath,
     /// Write the synonyms, lookups and patterns of Rasa to this Rasa file
     #[arg(long, value_name = "FILE")]
-    terms: Option<PathBuf>,
+    terms: Option<OutPath>,
     #[command(flatten)]
     output: RecordOutputArgs,
     #[command(flatten)]
@@ -31,7 +31,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
-    let format = match Format::of_name(&args.out.to_string_lossy()) {
+    let format = match args.out.format() {
         Some(Format::Rasa) => {
             return Err(Fault::usage("BOT-1003", "an import writes a table, not training data of Rasa")
                 .file(&args.out)

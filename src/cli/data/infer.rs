@@ -2,7 +2,7 @@
 
 use crate::cli::{
     Outcome,
-    arguments::{data_args::DataArgs, data_source},
+    arguments::{data_args::DataArgs, data_source, out_path::OutPath},
     session::{context::Context, outputs},
     terminal::tables,
 };
@@ -20,7 +20,7 @@ pub(super) struct Args {
     data: PathBuf,
     /// Write the expectations to this file; default: standard output
     #[arg(long, short, value_name = "FILE")]
-    out: Option<PathBuf>,
+    out: Option<OutPath>,
     /// Replace an existing file
     #[arg(long, requires = "out")]
     force: bool,
@@ -62,7 +62,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         records: inferred.n_records,
         rules: inferred.n_rules,
         expectations: &inferred.yaml,
-        out: written.map(|out| out.display().to_string()),
+        out: written.map(OutPath::shown),
     };
     let text = match &args.out {
         None => inferred.yaml.clone(),
@@ -72,7 +72,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
             tables::counted(inferred.n_records, "record", "records"),
             tables::counted(inferred.n_rules as u64, "rule", "rules"),
             if args.dry_run { "would write" } else { "wrote" },
-            out.display()
+            out.shown()
         ),
     };
     let outcome = Outcome::done(&answer, text);

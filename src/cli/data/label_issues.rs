@@ -3,17 +3,17 @@
 use crate::cli::arguments::share::share_up_to_one;
 use crate::cli::{
     Exit, Outcome,
-    arguments::{data_args::DataArgs, data_source},
+    arguments::{data_args::DataArgs, data_source, out_path::OutPath},
     session::{
         context::Context,
         outputs,
+        table_output::TableOutput,
         training_data::{UsableRecords, named},
     },
     terminal::{progress::Training, tables},
 };
 use botops_curation::{LabelIssue, LabelIssueSpec, LabelIssues, NearRecord, OddityKind};
 use botops_datasets::{self as datasets, Presence};
-use botops_files::{Output, OutputKind};
 use botops_findings::{Fault, Result};
 use botops_models::{CrossValidator, ModelSpec};
 use botops_spec::Spec as _;
@@ -49,8 +49,8 @@ pub(super) struct Args {
     fail_if: Option<f64>,
     /// Write the likely mislabelled records to this CSV file, for review
     #[arg(long, short, value_name = "FILE")]
-    out: Option<PathBuf>,
-    /// Replace an existing file that botops did not write
+    out: Option<OutPath>,
+    /// Replace an existing file that botops did not write, or that was edited since
     #[arg(long, requires = "out")]
     force: bool,
     /// Write nothing
@@ -74,9 +74,9 @@ struct Answer<'a> {
 pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let inputs = [Some(args.data.as_path()), args.config.as_deref()];
     outputs::distinct(args.out.as_deref(), &inputs)?;
-    let output =
-        args.out.as_deref().map(|path| Output::new(path, OutputKind::LabelIssues, args.force));
-    output.map_or(Ok(()), |output| output.check())?;
+    let output = args.out.as_deref().map(|path| TableOutput::new(path, args.force));
+    // People note their decisions in the list: one that was edited is refused before the work.
+    output.map_or(Ok(()), |output| output.check_content(b""))?;
     let (mut spec, mut unused) = (LabelIssueSpec::default(), Vec::new());
     if let Some(path) = &args.config {
         let model: ModelSpec = botops_spec::read(path)?;
@@ -98,7 +98,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         botops_curation::label_issues(&usable.accepted, &validator, &spec, at_once, &progress)
             .map_err(named)?;
     let output = output.filter(|_| !args.dry_run);
-    let out = output.map(|output| output.path());
+    let out = args.out.as_ref().filter(|_| !args.dry_run);
     if let Some(output) = output {
         output.write(&csv(&found.issues))?;
     }
@@ -109,7 +109,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     text.push_str(&usable.left_out_text());
     text.push_str(&tables::findings(&unused, 3));
     if let Some(path) = out {
-        text.push_str(&format!("wrote {}\n", path.display()));
+        text.push_str(&format!("wrote {}\n", path.shown()));
     }
     if let Some(limit) = args.fail_if {
         text.push_str(&format!(
@@ -128,7 +128,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         share,
         fail_if: args.fail_if,
         left_out: usable.n_left_out,
-        out: out.map(|path| path.display().to_string()),
+        out: out.map(OutPath::shown),
     };
     let exit = if is_failed { Exit::Gate } else { Exit::Done };
     let mut outcome = Outcome::done(&answer, text).exit(exit);

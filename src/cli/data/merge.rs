@@ -3,7 +3,9 @@
 use super::conversion;
 use crate::cli::{
     Exit, Outcome,
-    arguments::{data_args::DataArgs, data_source, output_args::RecordOutputArgs},
+    arguments::{
+        data_args::DataArgs, data_source, out_path::OutPath, output_args::RecordOutputArgs,
+    },
     session::{context::Context, outputs, table_output::TableOutput},
     terminal::tables,
 };
@@ -31,15 +33,15 @@ pub(super) struct Args {
     /// Labelled utterances, with the columns `id`, `text` and `intent`
     labelled: PathBuf,
     /// Write the records to this file; the ending gives the format: .csv, .tsv, .jsonl, .json or .parquet, optionally
-    /// followed by .gz or .zst
+    /// followed by .gz or .zst; - writes CSV to standard output
     #[arg(long, short, value_name = "FILE")]
-    out: PathBuf,
+    out: OutPath,
     /// Accept intents that the data set does not have
     #[arg(long)]
     new_intents: bool,
     /// Write the refused utterances to this file, with the reasons
     #[arg(long, value_name = "FILE")]
-    refused: Option<PathBuf>,
+    refused: Option<OutPath>,
     #[command(flatten)]
     output: RecordOutputArgs,
     #[command(flatten)]
@@ -68,7 +70,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let refused =
         args.refused.as_deref().map(|path| Output::new(path, OutputKind::Quarantine, force));
     refused.map_or(Ok(()), |refused| refused.check())?;
-    let format = match Format::of_name(&args.out.to_string_lossy()) {
+    let format = match args.out.format() {
         Some(format) if format != Format::Rasa => format,
         _ => {
             return Err(Fault::usage(
@@ -102,12 +104,8 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     findings.extend(merging.findings.iter().cloned());
     findings.extend(written.findings);
 
-    let out = (!args.output.dry_run).then(|| args.out.display().to_string());
-    let refused_file = args
-        .refused
-        .as_ref()
-        .filter(|_| !args.output.dry_run)
-        .map(|path| path.display().to_string());
+    let out = (!args.output.dry_run).then(|| args.out.shown());
+    let refused_file = args.refused.as_ref().filter(|_| !args.output.dry_run).map(OutPath::shown);
     let mut text = format!(
         "{}: {}; {}: {}: {} added, {} present already, {} not labelled yet, {} refused\n",
         display(&base.name, 200),

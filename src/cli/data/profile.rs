@@ -62,7 +62,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         text = report::profile_markdown(&profile, before.as_ref());
     } else if let Some(path) = &args.page.html {
         let verb = if args.page.dry_run { "would write" } else { "wrote" };
-        text.push_str(&format!("\n{verb} {}\n", path.display()));
+        text.push_str(&format!("\n{verb} {}\n", path.shown()));
     }
     let answer = Answer { profile: &profile, before: before.as_ref(), html };
     let outcome = Outcome::done(&answer, text);

@@ -2,6 +2,7 @@
 
 use crate::cli::{
     Outcome,
+    arguments::out_path::named_path,
     session::context::Context,
     terminal::{progress, tables},
 };
@@ -16,7 +17,7 @@ pub(super) struct Args {
     /// Snapshot, such as support@3 or support@latest
     reference: String,
     /// Folder to write, which must not exist yet; default: such as support-3
-    #[arg(long, short, value_name = "FOLDER")]
+    #[arg(long, short, value_name = "FOLDER", value_parser = named_path())]
     out: Option<PathBuf>,
     /// Show the snapshot, but write nothing
     #[arg(long)]

@@ -8,11 +8,12 @@ pub(super) use arguments::Args;
 use super::conversion;
 use crate::cli::{
     Exit, Outcome,
-    arguments::data_source,
+    arguments::{data_source, out_path::OutPath},
     session::{context::Context, outputs, provenance},
 };
 use botops_datasets::{self as datasets, Packing, ReadOptions};
 use botops_expectations::Expectations;
+use botops_files::output_name;
 use botops_findings::{Fault, Finding, Result};
 use botops_repair::{
     Application, Fix, Proposal, Readmission, RemovedRecord, Repaired, SuggestedIntent,
@@ -113,7 +114,7 @@ fn check_paths(args: &Args) -> Result<()> {
         args.apply.as_deref(),
     ];
     inputs.extend(args.quarantine.iter().map(|path| Some(path.as_path())));
-    let outputs = [&args.patch, &args.out, &args.left].map(Option::as_deref);
+    let outputs = [&args.patch, &args.out, &args.left].map(|path| path.as_deref());
     outputs::distinct_outputs(&outputs, &inputs)?;
     args.patch.as_deref().map_or(Ok(()), |path| args.patch_output(path).check())?;
     args.out.as_deref().map_or(Ok(()), |path| args.table(path).check())?;
@@ -149,7 +150,7 @@ impl Work<'_> {
             &self.options(),
             &suggested,
         )?;
-        let written = args.patch.as_deref().filter(|_| !args.output.dry_run);
+        let written = args.patch.as_ref().filter(|_| !args.output.dry_run);
         if let Some(path) = &args.patch {
             let bytes = botops_repair::patch_csv(&proposal.fixes);
             args.patch_output(path).check_content(&bytes)?;
@@ -157,7 +158,7 @@ impl Work<'_> {
                 args.patch_output(path).write(&bytes)?;
             }
         }
-        let patch = written.map(|path| path.display().to_string());
+        let patch = written.map(OutPath::shown);
         let text = text::proposal(&proposal, args, patch.as_deref());
         let remaining = Remaining::of(&proposal.remaining);
         let outcome =
@@ -187,7 +188,7 @@ impl Work<'_> {
         let args = self.args;
         let fixes: Vec<(_, Fix)> = botops_repair::read_patch(patch)?;
         let application = botops_repair::apply(&args.data, &self.read, &fixes, out)?;
-        let name = out.display().to_string();
+        let name = output_name(out);
         let remaining =
             application.repaired.validate(&name, &self.expectations, &self.options())?;
         self.write(&application.repaired, out, || Ok(()))?;
@@ -219,7 +220,7 @@ impl Work<'_> {
         self.write(&readmission.repaired, out, || {
             args.left().map_or(Ok(()), |left| botops_repair::write_left(&left, &readmission))
         })?;
-        let name = |path: &Path| (!args.output.dry_run).then(|| path.display().to_string());
+        let name = |path: &Path| (!args.output.dry_run).then(|| output_name(path));
         let (written, left) = (name(out), args.left.as_deref().and_then(name));
         let text = text::readmission(&readmission, args, written.as_deref(), left.as_deref());
         let answer = Readmitted {

@@ -3,7 +3,7 @@
 use crate::cli::{
     Outcome,
     arguments::share::share,
-    arguments::{data_args::DataArgs, data_source},
+    arguments::{data_args::DataArgs, data_source, out_path::named_path},
     session::{context::Context, outputs, table_output::TableOutput},
     terminal::tables,
 };
@@ -35,13 +35,13 @@ pub(super) struct Args {
     #[arg(long, value_name = "COLUMN")]
     group: Option<String>,
     /// File with the side of each record, so that records do not move later; created if it does not exist
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = named_path())]
     lock: Option<PathBuf>,
     /// Random seed; default: the seed in the lock, else 17
     #[arg(long)]
     seed: Option<u64>,
     /// Folder for the files of the sides; default: such as utterances-split
-    #[arg(long, short, value_name = "FOLDER")]
+    #[arg(long, short, value_name = "FOLDER", value_parser = named_path())]
     out: Option<PathBuf>,
     /// Replace existing files that botops did not write, or that were edited since
     #[arg(long)]

@@ -2,7 +2,7 @@
 
 use crate::cli::{
     Outcome,
-    arguments::{data_args::DataArgs, data_source, model_arg},
+    arguments::{data_args::DataArgs, data_source, model_arg, out_path::OutPath},
     session::{context::Context, outputs},
     terminal::tables,
 };
@@ -35,7 +35,7 @@ pub(super) struct Args {
     limit: usize,
     /// Write the utterances to this CSV file, with an empty column `intent` to fill in
     #[arg(long, short, value_name = "FILE")]
-    out: PathBuf,
+    out: OutPath,
     /// Replace an existing file and the labels in it
     #[arg(long)]
     force: bool,
@@ -76,7 +76,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     if !args.dry_run {
         output.write(&bytes)?;
     }
-    let out = (!args.dry_run).then(|| args.out.display().to_string());
+    let out = (!args.dry_run).then(|| args.out.shown());
     let mut text = format!(
         "{}: {}: {} labelled, {} in the training data, {} empty, {} near duplicates of another; {} of {} are suggested\n\n",
         display(&traffic.name, 200),

@@ -1,6 +1,6 @@
 //! The arguments of `botops predict`.
 
-use crate::cli::arguments::data_args::DataArgs;
+use crate::cli::arguments::{data_args::DataArgs, out_path::OutPath};
 use std::path::PathBuf;
 
 /// Classify utterances
@@ -21,7 +21,7 @@ pub(crate) struct Args {
     pub(super) top: usize,
     /// Write the predictions of --data to this file: JSONL for .jsonl, else CSV
     #[arg(long, short, value_name = "FILE")]
-    pub(super) out: Option<PathBuf>,
+    pub(super) out: Option<OutPath>,
     /// Replace an existing file that botops did not write
     #[arg(long, requires = "out")]
     pub(super) force: bool,

@@ -12,7 +12,7 @@ use crate::cli::{
 };
 use botops_datasets::{self as datasets, Presence};
 use botops_digest::Digest;
-use botops_files::{AtomicFile, Output, OutputKind};
+use botops_files::{AtomicFile, Output, OutputKind, output_name};
 use botops_findings::{Fault, Finding, Place, Result, Severity};
 use botops_text::{percent, utterance};
 use serde::Serialize;
@@ -122,7 +122,7 @@ pub(super) fn classify_file(
     let mut text = match (out, &args.out) {
         (Some(out), _) => format!(
             "{}: {} predictions\n{}",
-            out.display(),
+            output_name(out),
             tables::count(n),
             by_intent(&predicted, n)
         ),
@@ -145,7 +145,7 @@ pub(super) fn classify_file(
         n_fallback,
         n_without_text,
         predicted,
-        out: out.map(|out| out.display().to_string()),
+        out: out.map(output_name),
         predictions,
     };
     Ok(Outcome::done(&answer, text).findings(findings))

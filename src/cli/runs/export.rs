@@ -2,7 +2,10 @@
 
 use super::run_text::{no_model, params};
 use crate::cli::{
-    Outcome, arguments::output_args::ForceArg, session::context::Context, terminal::tables,
+    Outcome,
+    arguments::{out_path::OutPath, output_args::ForceArg},
+    session::context::Context,
+    terminal::tables,
 };
 use botops_experiments::{
     Experiments, RunRecord,
@@ -14,7 +17,6 @@ use botops_models::IntentModel;
 use botops_report::{CardData, CardSubject, model_card};
 use botops_workspace::Secret;
 use serde::Serialize;
-use std::path::PathBuf;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -35,7 +37,7 @@ pub(super) struct Args {
     no_files: bool,
     /// Write the model card to this file
     #[arg(long, short, value_name = "FILE", default_value = "MODEL_CARD.md")]
-    out: PathBuf,
+    out: OutPath,
     #[command(flatten)]
     force: ForceArg,
     /// Name of the model on its card; default: the workspace's model, else the id of the run
@@ -274,11 +276,11 @@ fn to_card(
         run: &run.id,
         to: "model-card",
         dry_run: args.dry_run,
-        file: file.map(|path| path.display().to_string()),
+        file: file.map(|path| path.shown()),
         card: &card,
     };
     let text = match file {
-        Some(path) => format!("the model card of run {} is {}\n", run.id, path.display()),
+        Some(path) => format!("the model card of run {} is {}\n", run.id, path.shown()),
         None => card.clone(),
     };
     Ok(Outcome::done(&answer, text))

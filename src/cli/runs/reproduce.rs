@@ -21,7 +21,7 @@ use botops_datasets::Dataset;
 use botops_digest::Digest;
 use botops_evaluation as evaluation;
 use botops_experiments::{Retraced, RunRecord, retrace};
-use botops_files::{Output, OutputKind};
+use botops_files::{Output, OutputKind, output_name};
 use botops_findings::{Finding, Result, Severity};
 use botops_models::{self as models, HeadKind, IntentModel, Lineage, TrainingInput};
 use botops_pipelines::{self as pipelines, Equipment};
@@ -58,7 +58,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         predictions,
         metrics,
         circumstances: circumstances(&run),
-        model: model.map(|output| output.path().display().to_string()),
+        model: model.map(|output| output_name(output.path())),
         steps: steps.clone(),
     };
     let n = samples(accepted.as_ref().unwrap_or(&inputs.data)).len() as u64;

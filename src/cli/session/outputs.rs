@@ -1,5 +1,6 @@
 //! The files that a verb writes: never over an input, and never two outputs into one file.
 
+use botops_files::is_standard_output;
 use botops_findings::{Fault, Result};
 use std::{
     fs, io,
@@ -11,7 +12,8 @@ use std::{
 /// # Errors
 /// `BOT-1009` (exit 2).
 pub(crate) fn distinct(output: Option<&Path>, inputs: &[Option<&Path>]) -> Result<()> {
-    let Some(output) = output else { return Ok(()) };
+    // `-` is standard output, and as an input standard input; neither is a file with this name.
+    let Some(output) = output.filter(|path| !is_standard_output(path)) else { return Ok(()) };
     let Ok(real) = output.canonicalize() else { return Ok(()) };
     let is_same = |input: &&Path| input.canonicalize().is_ok_and(|input| input == real);
     if inputs.iter().flatten().any(is_same) {
@@ -44,8 +46,12 @@ pub(crate) fn distinct_outputs(outputs: &[Option<&Path>], inputs: &[Option<&Path
     Ok(())
 }
 
-/// Returns the regular file that a write to `path` reaches, whether it exists or not; `None` for a folder or a device.
+/// Returns the regular file that a write to `path` reaches, whether it exists or not; `None` for a folder or a device, and
+/// for standard output, which [`crate::cli`] checks.
 fn target(path: &Path) -> Option<PathBuf> {
+    if is_standard_output(path) {
+        return None;
+    }
     if fs::metadata(path).is_ok_and(|metadata| !metadata.is_file()) {
         return None;
     }

@@ -1,6 +1,7 @@
 //! The only code that writes to standard output and standard error.
 //!
-//! Answers go to standard output, everything else to standard error. A closed pipe is not an error. No line begins with a
+//! Answers go to standard output, everything else to standard error. If standard output takes a file that the verb writes
+//! (`--out -`), the answer goes to standard error, too. A closed pipe is not an error. No line begins with a
 //! command of a CI system ([`defused`]), except in an answer that consists of such commands (`--format github`).
 
 use super::{
@@ -35,12 +36,20 @@ pub(crate) struct Printer {
     quiet: bool,
     verbose: u8,
     stderr_is_terminal: bool,
+    /// Whether standard output takes a file of the verb, so that the answer goes to standard error.
+    stdout_is_taken: bool,
 }
 
 impl Printer {
     /// Makes a printer for this process.
     pub(crate) fn new(format: Format, quiet: bool, verbose: u8) -> Self {
-        Self { format, quiet, verbose, stderr_is_terminal: io::stderr().is_terminal() }
+        let stderr_is_terminal = io::stderr().is_terminal();
+        Self { format, quiet, verbose, stderr_is_terminal, stdout_is_taken: false }
+    }
+
+    /// Returns a printer that leaves standard output to a file of the verb.
+    pub(crate) fn beside_standard_output(self) -> Self {
+        Self { stdout_is_taken: true, ..self }
     }
 
     /// Returns whether progress bars are drawn: on a terminal, without `--quiet`.
@@ -87,6 +96,11 @@ impl Printer {
         let mut text = outcome.text.clone();
         if !text.is_empty() && !text.ends_with('\n') {
             text.push('\n');
+        }
+        if self.stdout_is_taken {
+            // The next commands would name a file, and there is none.
+            let _ = write!(anstream::stderr(), "{}", defused(&text));
+            return outcome.exit;
         }
         let is_written = match self.format {
             Format::Github => answer(&text),

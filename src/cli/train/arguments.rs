@@ -1,6 +1,6 @@
 //! The arguments of `botops train`.
 
-use crate::cli::arguments::{data_args::DataArgs, output_args::ForceArg};
+use crate::cli::arguments::{data_args::DataArgs, out_path::OutPath, output_args::ForceArg};
 use botops_files::{Output, OutputKind};
 use std::path::PathBuf;
 
@@ -11,7 +11,7 @@ pub(crate) struct Args {
     pub(super) data: PathBuf,
     /// Write the model to this file
     #[arg(long, short, value_name = "FILE", default_value = "model.botops")]
-    pub(super) out: PathBuf,
+    pub(super) out: OutPath,
     #[command(flatten)]
     pub(super) force: ForceArg,
     /// Evaluate the model on this data
@@ -86,7 +86,7 @@ pub(crate) struct MeasuringArgs {
     pub(super) learning_curve: bool,
     /// With --cross-validate: write a report page to this file
     #[arg(long, value_name = "FILE", requires = "cross_validate")]
-    pub(super) html: Option<PathBuf>,
+    pub(super) html: Option<OutPath>,
     /// Train with N seeds and show the spread of the metrics; the model of the first seed is kept
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(2..=100))]
     pub(super) repeat: Option<u64>,

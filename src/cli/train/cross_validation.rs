@@ -20,6 +20,7 @@ use botops_evaluation::{
     self as evaluation, Candidate, CrossValidation, LearningCurve, SeedSpread, SpecComparison,
 };
 use botops_experiments::Basis;
+use botops_files::output_name;
 use botops_findings::{Fault, Finding, Result, Severity};
 use botops_models::{CrossValidator, ModelSpec, Sample};
 use botops_pipelines::{self as pipelines, Equipment};
@@ -76,7 +77,7 @@ pub(super) fn run(args: &Args, n_folds: usize, context: &Context) -> Result<Outc
     text.push_str(&tables::findings(&set_up, 3));
     text.push_str(&tables::findings(&not_judged, 1));
     text.push_str(
-        &html.map_or(String::new(), |output| format!("wrote {}\n", output.path().display())),
+        &html.map_or(String::new(), |output| format!("wrote {}\n", output_name(output.path()))),
     );
     for run in &runs {
         text.push_str(&format!("run {run}\n"));
@@ -88,7 +89,7 @@ pub(super) fn run(args: &Args, n_folds: usize, context: &Context) -> Result<Outc
         learning_curves: &measured.curves,
         seeds: measured.spread.as_ref(),
         runs: &runs,
-        html: html.map(|output| output.path().display().to_string()),
+        html: html.map(|output| output_name(output.path())),
     };
     let findings = [&training.usable.left_out, &set_up, &not_judged].map(Vec::as_slice).concat();
     Ok(Outcome::done(&answer, text).findings(findings).next(next(args)))

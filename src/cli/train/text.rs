@@ -20,7 +20,7 @@ pub(super) fn training(
     let spec = &prepared.configuration.spec;
     let file = match args.dry_run {
         true => "not written (dry run)".to_owned(),
-        false => args.out.display().to_string(),
+        false => args.out.shown(),
     };
     let mut text = format!(
         "{file}: {} on {} features, {} intents from {} records, temperature {:.3}, {} kB, {}\n",

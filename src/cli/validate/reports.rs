@@ -1,15 +1,19 @@
 //! The reports of a validation: for code review, test pages, summaries.
 
-use crate::cli::{Format, arguments::output_args::ForceArg, terminal::faults::as_finding};
+use crate::cli::{
+    Format,
+    arguments::{
+        out_path::{OutPath, Writes},
+        output_args::ForceArg,
+    },
+    terminal::faults::as_finding,
+};
 use botops_files::{Output, OutputKind};
 use botops_findings::{Fault, Result, Severity};
 use botops_report as report;
 use botops_spec::nearest;
 use botops_validation::{Check, Validation};
-use std::{
-    path::{Path, PathBuf},
-    str::FromStr,
-};
+use std::str::FromStr;
 
 /// A kind of report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,9 +27,9 @@ pub(super) enum Kind {
 
 /// A report to write, given as `KIND=FILE`.
 #[derive(Debug, Clone)]
-pub(super) struct ReportArg {
+pub(crate) struct ReportArg {
     kind: Kind,
-    pub(super) path: PathBuf,
+    pub(super) path: OutPath,
 }
 
 const NAMES: [(&str, Kind); 5] = [
@@ -49,14 +53,20 @@ impl FromStr for ReportArg {
             Some(near) => format!("unknown kind of report; did you mean `{near}`?"),
             None => "unknown kind of report; the kinds are `sarif`, `junit`, `github`, `markdown` and `html`".to_owned(),
         })?;
-        Ok(Self { kind, path: path.into() })
+        Ok(Self { kind, path: OutPath::new(path) })
+    }
+}
+
+impl Writes for ReportArg {
+    fn out(&self) -> &OutPath {
+        &self.path
     }
 }
 
 impl ReportArg {
     /// Makes the argument for a report page at `path`.
-    pub(super) fn html(path: &Path) -> Self {
-        Self { kind: Kind::Html, path: path.to_owned() }
+    pub(super) fn html(path: &OutPath) -> Self {
+        Self { kind: Kind::Html, path: path.clone() }
     }
 
     /// Returns whether the report is a page.

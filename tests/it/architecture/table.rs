@@ -141,6 +141,9 @@ pub(crate) const WAITING: [&str; 1] = ["crates/features/src/hub/"];
 /// The edge: the clock and the environment are read here and passed in.
 pub(crate) const EDGE: [&str; 2] = [TOP, "serving"];
 
+/// The room that writes the outputs that a user names, also to standard output.
+pub(crate) const OUTPUTS: &str = "files";
+
 /// Module names that say nothing of the content.
 pub(crate) const EMPTY_NAMES: [&str; 12] = [
     "utils", "util", "common", "helpers", "helper", "core", "types", "manager", "managers", "misc",

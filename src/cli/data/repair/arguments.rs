@@ -1,7 +1,7 @@
 //! The arguments of `botops data repair`.
 
 use crate::cli::{
-    arguments::{data_args::DataArgs, output_args::RecordOutputArgs},
+    arguments::{data_args::DataArgs, out_path::OutPath, output_args::RecordOutputArgs},
     session::table_output::TableOutput,
 };
 use botops_files::{Output, OutputKind};
@@ -22,7 +22,7 @@ pub(crate) struct Args {
     pub(super) expectations: Option<PathBuf>,
     /// Write the proposed fixes to this CSV file, for review
     #[arg(long, value_name = "FILE", conflicts_with_all = ["apply", "quarantine"])]
-    pub(super) patch: Option<PathBuf>,
+    pub(super) patch: Option<OutPath>,
     /// Also propose the intents in this file, the output of `botops data label-issues --format json`
     #[arg(long, value_name = "FILE", conflicts_with_all = ["apply", "quarantine"])]
     pub(super) labels: Option<PathBuf>,
@@ -35,10 +35,10 @@ pub(crate) struct Args {
     pub(super) quarantine: Vec<PathBuf>,
     /// Write the repaired data to this file, in the format of the data; packed if the name ends in .gz or .zst
     #[arg(long, short, value_name = "FILE")]
-    pub(super) out: Option<PathBuf>,
+    pub(super) out: Option<OutPath>,
     /// Write the records that are quarantined again to this file, with the reasons
     #[arg(long, value_name = "FILE", requires = "quarantine")]
-    pub(super) left: Option<PathBuf>,
+    pub(super) left: Option<OutPath>,
     #[command(flatten)]
     pub(super) output: RecordOutputArgs,
     #[command(flatten)]

@@ -1,6 +1,6 @@
 //! The arguments of `botops runs reproduce`.
 
-use crate::cli::arguments::data_args::DataArgs;
+use crate::cli::arguments::{data_args::DataArgs, out_path::OutPath};
 use std::path::PathBuf;
 
 #[derive(Debug, clap::Args)]
@@ -12,7 +12,7 @@ pub(crate) struct Args {
     pub(super) data: Option<PathBuf>,
     /// Write the model to this file, if it is identical to the recorded one
     #[arg(long, short, value_name = "FILE")]
-    pub(super) out: Option<PathBuf>,
+    pub(super) out: Option<OutPath>,
     /// Replace an existing file that botops did not write
     #[arg(long, requires = "out")]
     pub(super) force: bool,
