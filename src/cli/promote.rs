@@ -46,7 +46,7 @@ pub(crate) struct Args {
     /// Stop watching the rollout on a server after this time; the rollout continues
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     timeout: Option<Duration>,
-    /// Rehearse, but promote nothing
+    /// Rehearse, but promote and write nothing
     #[arg(long)]
     dry_run: bool,
 }
@@ -89,7 +89,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     };
     let answer = context.wait(work.promote(&reference))??;
     bar.finish_and_clear();
-    if let (Some(page), Some(decision)) = (page, &answer.decision) {
+    if let (Some(page), Some(decision), false) = (page, &answer.decision, args.dry_run) {
         page.write(report::decision_html(decision).as_bytes())?;
     }
     let mut outcome = outcome(&answer);

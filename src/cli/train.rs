@@ -56,6 +56,7 @@ struct Answer {
 }
 
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
+    recording::check(context, args.record)?;
     if let Some(n_folds) = args.measuring.cross_validate {
         return cross_validation::run(args, n_folds, context);
     }

@@ -325,3 +325,19 @@ fn a_split_replaces_the_sides_of_an_earlier_split_but_no_other_files() {
     terminal.stdout("data split data.csv --out sides --lock lock.json --force");
     assert!(side().len() > second.len());
 }
+
+#[test]
+fn a_training_whose_run_has_no_place_writes_no_model() {
+    let terminal = Terminal::new();
+    terminal.write("data.csv", two_intents(10));
+    for line in [
+        "train data.csv --record --experiments s3:/b --out m.botops",
+        "train data.csv --record --experiments s3:/b --out m.botops --dry-run",
+        "train data.csv --record --experiments s3:/b --cross-validate 2 --html m.botops",
+    ] {
+        let refused = terminal.run(line);
+        assert!(refused.starts_with("exit: 2\n") && refused.contains("BOT-5001"), "{refused}");
+        assert!(!terminal.path().join("m.botops").exists(), "{line}");
+    }
+    terminal.stdout("train data.csv --out m.botops");
+}

@@ -100,6 +100,18 @@ pub(crate) fn is_recorded(context: &Context, flag: bool) -> Result<bool> {
     Ok(flag || context.workspace()?.root.join(botops_workspace::FILE_NAME).exists())
 }
 
+/// Checks, before the work, that its run can be recorded, if it is to be: the location of the store must be valid.
+/// Reads and writes nothing.
+///
+/// # Errors
+/// `BOT-5001` (exit 2).
+pub(crate) fn check(context: &Context, flag: bool) -> Result<()> {
+    match is_recorded(context, flag)? {
+        true => context.experiments().map(drop),
+        false => Ok(()),
+    }
+}
+
 /// Records a run in the experiments in force, with the code and the machine; returns its id.
 pub(crate) fn record(context: &Context, recording: Recording<'_>) -> Result<String> {
     let Recording { kind, began, params, metrics, measured_on, inputs, artifacts, recipe, costs } =
