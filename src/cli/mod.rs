@@ -35,7 +35,10 @@ pub use terminal::exit::EXIT_CODES;
 pub(crate) use terminal::exit::Exit;
 pub(crate) use terminal::printer::{Format, Printer};
 
-use arguments::out_path::{self, OutPath};
+use arguments::{
+    out_path::{self, OutPath},
+    report_arg::ReportArg,
+};
 use botops_findings::{Fault, Result};
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum as _};
 use session::context::Context;
@@ -186,16 +189,19 @@ fn dispatch(verb: Verb, context: &Context) -> Result<Outcome> {
             | Verb::Evaluate(_)
             | Verb::Gate(_)
             | Verb::Drift(_)
-            | Verb::Promote(_) => true,
+            | Verb::Promote(_)
+            | Verb::Run(_) => true,
             Verb::Data(args) => args.writes_markdown(),
             _ => false,
         },
-        Format::Sarif | Format::Junit | Format::Github => matches!(verb, Verb::Validate(_)),
+        Format::Sarif | Format::Junit | Format::Github => {
+            matches!(verb, Verb::Validate(_) | Verb::Run(_))
+        }
     };
     if !has_format {
         return Err(Fault::usage("BOT-1003", "this verb does not support this format")
             .hint("use `--format table` or `--format json`")
-            .hint("`validate` writes every format; `evaluate`, `gate`, `drift`, `promote` and `data profile` write Markdown"));
+            .hint("`validate` and `run` write every format; `evaluate`, `gate`, `drift`, `promote` and `data profile` write Markdown"));
     }
     match verb {
         Verb::Validate(args) => validate::run(&args, context),
@@ -243,7 +249,7 @@ fn standard_output(matches: &clap::ArgMatches, printer: Printer) -> Result<Print
         (command, inner) = (verb, of_verb);
     }
     let mut flags = out_path::standard_outputs::<OutPath>(command, inner);
-    flags.extend(out_path::standard_outputs::<validate::ReportArg>(command, inner));
+    flags.extend(out_path::standard_outputs::<ReportArg>(command, inner));
     let format = match printer.format() {
         Format::Table => None,
         other => other.to_possible_value().map(|value| value.get_name().to_owned()),

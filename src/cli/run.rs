@@ -2,12 +2,18 @@
 
 pub(super) mod screen;
 
+mod reports;
 mod step_summary;
 
 use super::{Exit, Outcome};
 use crate::cli::{
-    session::{context::Context, interruption::interrupted, services::with_services},
+    arguments::{
+        output_args::ForceArg,
+        report_arg::{ReportArg, ReportKind},
+    },
+    session::{context::Context, interruption::interrupted, outputs, services::with_services},
     terminal::{
+        ci_commands::defused,
         faults::{self, Style},
         tables,
     },
@@ -25,16 +31,22 @@ pub(crate) struct Args {
     /// List the stages that would run, and why; run none
     #[arg(long)]
     dry_run: bool,
+    /// Write a report on the data and the stages: sarif, junit, github or markdown; repeatable
+    #[arg(long, value_name = "KIND=FILE", value_delimiter = ',')]
+    report: Vec<ReportArg>,
+    #[command(flatten)]
+    force: ForceArg,
 }
 
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
+    check_reports(args)?;
     let plan = Plan::read(&args.pipeline, context.workspace()?.model.value.as_deref())?;
     if args.dry_run {
         with_services(context, &pipelines::Ignore, |services| {
             context.wait(pipelines::preflight(&plan, services))?
         })?;
         let stages = status(&plan, context)?;
-        return Ok(Outcome::done(&stages, status_table(&stages)));
+        return Ok(Outcome::done(&stages, defused(&status_table(&stages))));
     }
     let screen = Screen::new(context.printer);
     let summary = with_services(context, &screen, |services| {
@@ -46,8 +58,31 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         })?
     })?;
     screen.clear();
-    step_summary::append(&summary, &context.workspace()?.root)?;
-    Ok(outcome(args, summary))
+    let root = &context.workspace()?.root;
+    step_summary::append(&summary, root)?;
+    let text = text(&summary);
+    for report in &args.report {
+        let rendered = reports::render(report.kind, &plan, &summary, root, &text)?;
+        report.output(args.force).write(rendered.as_bytes())?;
+    }
+    let text = match ReportKind::of(context.printer.format()) {
+        Some(kind) => reports::render(kind, &plan, &summary, root, &text)?,
+        None => text,
+    };
+    Ok(outcome(args, summary, text))
+}
+
+/// Checks that the reports can be written, before any stage runs.
+fn check_reports(args: &Args) -> Result<()> {
+    let paths: Vec<_> = args.report.iter().map(|report| Some(&*report.path)).collect();
+    outputs::distinct_outputs(&paths, &[Some(&args.pipeline)])?;
+    for report in &args.report {
+        if report.is_page() {
+            return Err(reports::no_page());
+        }
+        report.output(args.force).check()?;
+    }
+    Ok(())
 }
 
 /// Returns the state of each stage, without running any.
@@ -65,7 +100,8 @@ pub(super) fn status_table(stages: &[StageStatus]) -> String {
     tables::table(&["stage", "state", "why"], rows, &[])
 }
 
-fn outcome(args: &Args, mut summary: RunSummary) -> Outcome {
+/// Renders the stages, the run and the fault that ended it.
+fn text(summary: &RunSummary) -> String {
     let rows = summary.stages.iter().map(|stage| {
         let took = match stage.outcome {
             StageOutcome::Skipped | StageOutcome::NotRun => "-".to_owned(),
@@ -83,11 +119,17 @@ fn outcome(args: &Args, mut summary: RunSummary) -> Outcome {
     if let Some(run) = &summary.run {
         text.push_str(&format!("run {run}\n"));
     }
+    if let Some(fault) = &summary.fault {
+        text.push_str(&faults::fault(fault, Style::Plain, 0));
+    }
+    text
+}
+
+fn outcome(args: &Args, mut summary: RunSummary, text: String) -> Outcome {
     let fault = summary.fault.take();
     let exit = fault.as_ref().map_or(Exit::Done, Exit::from);
     let mut findings = std::mem::take(&mut summary.findings);
     if let Some(fault) = &fault {
-        text.push_str(&faults::fault(fault, Style::Plain, 0));
         // The fault comes first, the findings that led to it last.
         let mut of_fault = faults::as_findings(fault).into_iter();
         findings.splice(0..0, of_fault.next());

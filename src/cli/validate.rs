@@ -2,8 +2,6 @@
 
 mod reports;
 
-pub(crate) use reports::ReportArg;
-
 use super::{Exit, Format, Outcome};
 use crate::cli::{
     arguments::{
@@ -11,6 +9,7 @@ use crate::cli::{
         data_source,
         out_path::{OutPath, named_path},
         output_args::RecordOutputArgs,
+        report_arg::{ReportArg, ReportKind},
     },
     session::{context::Context, outputs, provenance},
     terminal::tables,
@@ -28,7 +27,8 @@ const MOST_IN_REPORT: usize = 1_000;
 
 /// Check a data set against expectations
 ///
-/// The exit code is 0 when no error was found (warnings pass), and 3 when an error was found or the file is not data.
+/// The exit code is 0 when no error was found (warnings pass), and 3 when an error was found or the file is not data. With
+/// `max_rejected_share` in the expectations, errors may reject that share of the records.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Data file: CSV, TSV, JSONL, JSON, Parquet or Rasa YAML, packed or not; a pattern in quotes; - for standard input; or
@@ -93,6 +93,7 @@ struct Answer<'a> {
     errors: u64,
     warnings: u64,
     known: u64,
+    max_rejected_share: f64,
     checks: &'a [Check],
     intents: &'a std::collections::BTreeMap<String, u64>,
     languages: &'a std::collections::BTreeMap<String, u64>,
@@ -117,7 +118,9 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
             let name = args.data.display().to_string();
             let validation = reports::of_fault(fault);
             for report in &args.report {
-                if let Err(unwritten) = report.write(&validation, &name, args.output.force) {
+                if let Err(unwritten) =
+                    reports::write(report, &validation, &name, args.output.force)
+                {
                     context.printer.say(&format!("warning: {}", unwritten.message()));
                 }
             }
@@ -178,16 +181,16 @@ fn validate(args: &Args, context: &Context) -> Result<Outcome> {
     }
     if !args.output.dry_run {
         if let Some(path) = &args.html {
-            ReportArg::html(path).write(&validation, &name, args.output.force)?;
+            reports::write(&ReportArg::html(path), &validation, &name, args.output.force)?;
         }
         for report in &args.report {
-            report.write(&validation, &name, args.output.force)?;
+            reports::write(report, &validation, &name, args.output.force)?;
         }
     }
     let quarantine = args.quarantine.as_ref().filter(|_| !args.output.dry_run);
     written.quarantine = quarantine.map(OutPath::shown);
-    let text = match reports::Kind::of(context.printer.format()) {
-        Some(kind) => kind.render(&validation, &name),
+    let text = match ReportKind::of(context.printer.format()) {
+        Some(kind) => reports::render(kind, &validation, &name)?,
         None => text(&validation, &name, args, &expectations, &written),
     };
     let answer = Answer {
@@ -198,6 +201,7 @@ fn validate(args: &Args, context: &Context) -> Result<Outcome> {
         errors: validation.errors,
         warnings: validation.warnings,
         known: validation.known,
+        max_rejected_share: validation.max_rejected_share,
         checks: &validation.checks,
         intents: &validation.intents,
         languages: &validation.languages,
@@ -206,7 +210,7 @@ fn validate(args: &Args, context: &Context) -> Result<Outcome> {
     };
     // Findings that were just written to the baseline do not fail.
     let exit =
-        if validation.errors > 0 && written.baseline.is_none() { Exit::Gate } else { Exit::Done };
+        if validation.passes() || written.baseline.is_some() { Exit::Done } else { Exit::Gate };
     let outcome = Outcome::done(&answer, text).exit(exit);
     let has_next = context.printer.format() == Format::Table || context.printer.is_json();
     let next = next(args, &name, &validation, written.baseline.is_some()).filter(|_| has_next);
@@ -276,10 +280,10 @@ fn text(
         tables::count(validation.records_rejected)
     );
     text.push_str(&tables::checks(validation, args.output.samples));
-    let verdict = match (validation.errors, &written.baseline) {
+    let verdict = match (validation.passes(), &written.baseline) {
         (_, Some(_)) => "accepted",
-        (0, None) => "passed",
-        (_, None) => "failed",
+        (true, None) => "passed",
+        (false, None) => "failed",
     };
     text.push_str(&format!(
         "{verdict}: {}, {}",
@@ -294,6 +298,7 @@ fn text(
     if n_infos > 0 {
         text.push_str(&format!(", {} below their thresholds", tables::count(n_infos)));
     }
+    text.extend(validation.share_text().map(|share| format!("; {share}")));
     text.push('\n');
     if let Some(path) = &written.quarantine {
         let n = tables::counted(validation.records_rejected, "record", "records");

@@ -229,10 +229,10 @@ fn corrections_are_not_merged_into_rows_that_moved() {
         "4,parcel lost,order,d",
     ];
     let terminal = Terminal::new();
-    let pipeline =
-        "version: 1\nname: p\nstages:\n  - validate: {data: data.csv, max_rejected_share: 0.5}\n";
+    let pipeline = "version: 1\nname: p\nstages:\n  - validate: {data: data.csv}\n";
     let data = ROWS.join("\n");
     terminal.write("data.csv", &data).write("p.yaml", pipeline);
+    terminal.write("expectations.yaml", "version: 1\nmax_rejected_share: 0.5\n");
     terminal.run("validate data.csv --quarantine q.csv");
     let run = terminal.run("run p.yaml");
     assert!(run.starts_with("exit: 0\n"), "{run}");

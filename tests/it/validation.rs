@@ -1,7 +1,7 @@
 //! Rules for any column: their findings, the severities, and the reports.
 
 use crate::{
-    support::{self, report_skip, tool},
+    support::{self, clean, program, report_skip, tool},
     terminal::Terminal,
 };
 use insta::assert_snapshot;
@@ -258,6 +258,117 @@ fn a_malformed_file_is_in_the_reports_too() {
     let result = &log["runs"][0]["results"][0];
     assert_eq!(result["ruleId"], "BOT-2105", "{output}");
     assert_eq!(result["locations"][0]["physicalLocation"]["region"]["startLine"], 3);
+}
+
+/// Returns a data set with `bad` records without an intent among 100.
+fn with_errors(bad: usize) -> String {
+    let rows = (0..100).map(|i| {
+        let intent = if i < bad { "" } else { ["order", "refund"][i % 2] };
+        format!("utterance number {i} of many,{intent}\n")
+    });
+    format!("text,intent\n{}", rows.collect::<String>())
+}
+
+#[test]
+fn validate_and_run_judge_data_by_one_rule() {
+    for (share, exit) in
+        [("", 3), ("max_rejected_share: 0.01\n", 3), ("max_rejected_share: 0.02\n", 0)]
+    {
+        let terminal = Terminal::new();
+        terminal
+            .write("data.csv", with_errors(2))
+            .write("expectations.yaml", format!("version: 1\n{share}"))
+            .write("p.yaml", "version: 1\nname: p\nstages:\n  - validate: { data: data.csv }\n");
+        let begins = format!("exit: {exit}\n");
+        let validated = terminal.run("validate data.csv");
+        assert!(validated.starts_with(&begins), "{validated}");
+        let run = terminal.run("run p.yaml");
+        assert!(run.starts_with(&begins), "{run}");
+        if exit == 0 {
+            let share = "2 % of the records rejected, `max_rejected_share` allows 2 %";
+            assert!(validated.contains(share) && run.contains("2 errors"), "{validated}{run}");
+            let xml = terminal.run("validate data.csv --format junit");
+            assert!(xml.contains("failures=\"0\""), "{xml}");
+        }
+    }
+    let terminal = Terminal::new();
+    terminal.write("data.csv", with_errors(0)).write(
+        "p.yaml",
+        "version: 1\nname: p\nstages:\n  - validate: { data: data.csv, max_rejected_share: 0.5 }\n",
+    );
+    let refused = terminal.run("run p.yaml");
+    assert!(refused.starts_with("exit: 2\n") && refused.contains("BOT-8001"), "{refused}");
+}
+
+#[test]
+fn a_run_writes_annotations_sarif_and_junit_also_from_cached_stages() {
+    let terminal = Terminal::new();
+    terminal.write("data.csv", with_errors(2)).write(
+        "p.yaml",
+        "version: 1\nname: p\nstages:\n  - validate: { data: data.csv }\n  - split: { from: validate }\n",
+    );
+    let run = "run p.yaml --report sarif=a.sarif,junit=a.xml,github=a.txt";
+    let failed = terminal.run(run);
+    assert!(failed.starts_with("exit: 3\n"), "{failed}");
+    let read = |name: &str| fs::read_to_string(terminal.path().join(name)).unwrap();
+    let annotations = read("a.txt");
+    assert!(annotations.contains("::error file=data.csv,line=2,title=BOT-2112"), "{annotations}");
+    assert!(annotations.contains("::error file=p.yaml,title=BOT-8020"), "{annotations}");
+    let xml = read("a.xml");
+    assert!(xml.contains("<testsuite name=\"pipeline p\" tests=\"2\""), "{xml}");
+    assert!(xml.contains("<testsuite name=\"data.csv\""), "{xml}");
+    terminal.write("expectations.yaml", "version: 1\nmax_rejected_share: 0.5\n");
+    assert!(terminal.run(run).starts_with("exit: 0\n"));
+    let fresh = read("a.sarif");
+    let cached = terminal.run(run);
+    assert!(cached.contains("skipped"), "{cached}");
+    assert_eq!(read("a.sarif"), fresh);
+    let results = json(&fresh)["runs"][0]["results"].clone();
+    assert_eq!(results[0]["ruleId"], "BOT-2112");
+    assert!(results[0]["partialFingerprints"].is_object(), "{results}");
+    let page = terminal.run("run p.yaml --report html=a.html");
+    assert!(page.starts_with("exit: 2\n"), "{page}");
+    let shown = terminal.run("run p.yaml --format github");
+    assert!(shown.contains("\n::error file=data.csv,line=2"), "{shown}");
+}
+
+#[test]
+fn annotations_name_files_from_the_root_of_the_repository() {
+    let terminal = Terminal::new();
+    fs::create_dir_all(terminal.path().join("bots/support")).unwrap();
+    terminal
+        .write("bots/support/data.csv", with_errors(1))
+        .write("bots/support/botops.yaml", "version: 1\n")
+        .write(
+            "bots/support/p.yaml",
+            "version: 1\nname: p\nstages:\n  - validate: { data: data.csv }\n",
+        );
+    let folder = terminal.path().join("bots/support");
+    let run = |root: Option<&Path>, line: &str| {
+        let mut command = Command::new(program());
+        clean(&mut command, &folder).args(line.split(' ')).current_dir(&folder);
+        command.envs(root.map(|root| ("GITHUB_WORKSPACE", root)));
+        String::from_utf8(command.output().unwrap().stdout).unwrap()
+    };
+    let root = Some(terminal.path());
+    for line in [
+        "validate data.csv --format github",
+        "validate ../support/data.csv --format github",
+        "run p.yaml --format github",
+    ] {
+        let text = run(root, line);
+        assert!(text.contains("::error file=bots/support/data.csv,line=2,"), "{line}: {text}");
+    }
+    let text = run(root, "run p.yaml --format github");
+    assert!(text.contains("::error file=bots/support/p.yaml,"), "{text}");
+    let text = run(root, "validate data.csv --format sarif");
+    assert!(text.contains("\"uri\": \"bots/support/data.csv\""), "{text}");
+    // Outside of GitHub, the root is the folder with `.git`.
+    let text = run(None, "validate data.csv --format github");
+    assert!(text.contains("::error file=data.csv,line=2,"), "{text}");
+    fs::create_dir(terminal.path().join(".git")).unwrap();
+    let text = run(None, "validate data.csv --format github");
+    assert!(text.contains("::error file=bots/support/data.csv,line=2,"), "{text}");
 }
 
 #[test]

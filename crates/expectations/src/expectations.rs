@@ -44,6 +44,11 @@ pub struct Expectations {
     /// Bounds on the number of records.
     #[serde(default)]
     pub rows: RowBounds,
+    /// The largest share of the records, in [0, 1], that errors may reject; 0: any error fails the data.
+    ///
+    /// `validate` and `run` judge by it. An error about the file as a whole always fails.
+    #[serde(default)]
+    pub max_rejected_share: f64,
     /// The rules for columns and records.
     #[serde(default)]
     pub rules: Vec<RuleSpec>,
@@ -90,6 +95,7 @@ impl Default for Expectations {
             text: TextBounds::default(),
             min_examples_per_intent: default_min_examples(),
             rows: RowBounds::default(),
+            max_rejected_share: 0.0,
             rules: Vec::new(),
             severity: BTreeMap::new(),
             folder: None,
@@ -199,6 +205,7 @@ impl Expectations {
             return Err(fault("BOT-1012", "text.min_chars".to_owned(), message)
                 .hint("exchange `min_chars` and `max_chars`"));
         }
+        check_share("max_rejected_share", self.max_rejected_share)?;
         if self.oos.trim().is_empty() {
             let message = "the label of out-of-scope utterances is empty".to_owned();
             return Err(
@@ -245,6 +252,34 @@ impl Expectations {
     }
 }
 
+/// Checks that the `share` under `key` is in [0, 1].
+fn check_share(key: &str, share: f64) -> Result<()> {
+    if (0.0..=1.0).contains(&share) {
+        return Ok(());
+    }
+    let message = format!("`{key}` is {share}, which is not a share in [0, 1]");
+    Err(fault("BOT-1012", key.to_owned(), message)
+        .hint("write a share of the records, such as 0.01 for 1 %"))
+}
+
 fn fault(code: &'static str, key: String, message: String) -> Fault {
     Fault::usage(code, message).at(Place { key: Some(key), ..Place::default() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_outside_of_zero_to_one_is_refused_by_its_key() {
+        for share in [-0.1, 1.5, f64::NAN] {
+            let expectations =
+                Expectations { max_rejected_share: share, ..Expectations::default() };
+            let fault = expectations.check().unwrap_err();
+            assert_eq!(fault.code(), "BOT-1012");
+            assert_eq!(fault.place().key.as_deref(), Some("max_rejected_share"));
+        }
+        let expectations = Expectations { max_rejected_share: 1.0, ..Expectations::default() };
+        assert!(expectations.check().is_ok());
+    }
 }

@@ -20,6 +20,7 @@ mod record;
 mod run;
 mod services;
 pub mod spec;
+mod stage_validations;
 mod stages;
 pub mod state;
 mod status;
@@ -38,5 +39,6 @@ pub use spec::{
     DriftStage, EvaluateStage, GateStage, OnDrift, PipelineSpec, PromoteStage, PushStage,
     ShellStage, SplitStage, StageSpec, TrainStage, ValidateStage,
 };
+pub use stage_validations::StageValidation;
 pub use state::{Folder, StageRecord, StageVerdict};
 pub use status::{Freshness, StageStatus, status};

@@ -1,6 +1,6 @@
 //! The plan of a pipeline: its stages, checked and in the order of execution.
 
-use super::spec::{PipelineSpec, SplitStage, StageSpec};
+use super::spec::{PipelineSpec, SplitStage, StageSpec, ValidateStage};
 use botops_findings::{Fault, Place, Result};
 use botops_spec::{Spec as _, nearest};
 use std::path::{Path, PathBuf};
@@ -112,6 +112,16 @@ fn stages_by_name(spec: &PipelineSpec, file: &Path) -> Result<Vec<Stage>> {
             )
             .at(place(file, name, "validation_share"))
             .hint("add `lock: split.lock.json` to the stage, or remove `validation_share`"));
+        }
+        if let StageSpec::Validate(ValidateStage { max_rejected_share: Some(share), .. }) = stage {
+            return Err(Fault::usage(
+                "BOT-8001",
+                "a pipeline cannot set `max_rejected_share`: the expectations set it, for `validate` and `run` alike",
+            )
+            .at(place(file, name, "max_rejected_share"))
+            .hint(format!(
+                "write `max_rejected_share: {share}` into the expectations of the data, and remove it here"
+            )));
         }
         stages.push(Stage { name: name.to_owned(), spec: Some(stage.clone()), needs: Vec::new() });
     }
@@ -225,7 +235,7 @@ fn sorted(mut waiting: Vec<Stage>, file: &Path) -> Result<Vec<Stage>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec::{ShellStage, ValidateStage};
+    use crate::spec::ShellStage;
 
     fn validate() -> StageSpec {
         StageSpec::Validate(ValidateStage {
@@ -233,7 +243,7 @@ mod tests {
             after: vec![],
             data: "a.csv".into(),
             expectations: None,
-            max_rejected_share: 0.0,
+            max_rejected_share: None,
         })
     }
 
@@ -285,6 +295,17 @@ mod tests {
         let fault = check(vec![validate(), split("validte")]).unwrap_err();
         assert_eq!(fault.code(), "BOT-8002");
         assert_eq!(fault.hints(), ["did you mean `validate`?"]);
+    }
+
+    #[test]
+    fn a_pipeline_cannot_override_the_rule_of_the_expectations() {
+        let mut stage = validate();
+        if let StageSpec::Validate(stage) = &mut stage {
+            stage.max_rejected_share = Some(0.5);
+        }
+        let fault = check(vec![stage]).unwrap_err();
+        assert_eq!(fault.code(), "BOT-8001");
+        assert!(fault.hints()[0].contains("into the expectations"), "{fault}");
     }
 
     #[test]

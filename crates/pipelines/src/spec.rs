@@ -83,9 +83,9 @@ stage! {
         /// The expectations; default: `expectations.yaml` in the folder of the data, if it exists.
         #[serde(default)]
         expectations: Option<PathBuf>,
-        /// The largest share of records, in [0, 1], that may be quarantined before the stage fails.
-        #[serde(default = "default_max_rejected_share")]
-        max_rejected_share: f64,
+        /// Refused here: the expectations set it, so that `validate` and `run` agree.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        max_rejected_share: Option<f64>,
     }
 }
 stage! {
@@ -205,10 +205,6 @@ pub enum OnDrift {
 
 fn default_test_share() -> f64 {
     0.2
-}
-
-fn default_max_rejected_share() -> f64 {
-    0.01
 }
 
 fn default_seed() -> u64 {

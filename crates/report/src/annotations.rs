@@ -16,6 +16,14 @@ const MOST: usize = 10;
 /// and so on. If there are more, the last annotation of the kind counts them by code.
 #[must_use]
 pub fn validation_annotations(validation: &Validation, name: &str) -> String {
+    let mut out = annotations(validation, name);
+    let (_, word, sentence) = summary(validation);
+    out += &format!("{word} {sentence}\n");
+    out
+}
+
+/// Returns the commands of [`validation_annotations`], without the sentence below them.
+pub(super) fn annotations(validation: &Validation, name: &str) -> String {
     let mut out = String::new();
     for (severity, command) in
         [(Severity::Error, "error"), (Severity::Warning, "warning"), (Severity::Info, "notice")]
@@ -48,8 +56,6 @@ pub fn validation_annotations(validation: &Validation, name: &str) -> String {
                 &format!("::{command} file={},title={heading}::{}\n", property(name), data(&text));
         }
     }
-    let (_, word, sentence) = summary(validation);
-    out += &format!("{word} {sentence}\n");
     out
 }
 

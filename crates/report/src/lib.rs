@@ -23,6 +23,7 @@ mod junit;
 mod markdown;
 mod matrix;
 mod page;
+mod run;
 mod sarif;
 mod search;
 mod table;
@@ -45,6 +46,7 @@ pub use markdown::{
     decision_markdown, drift_markdown, evaluation_markdown, gate_markdown, profile_markdown,
     validation_markdown,
 };
+pub use run::{RunReport, run_annotations, run_junit, run_sarif};
 pub use sarif::validation_sarif;
 pub use search::search_html;
 pub use validation::validation_html;

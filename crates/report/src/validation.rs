@@ -58,7 +58,12 @@ pub(super) fn summary(validation: &Validation) -> (Tone, &'static str, String) {
         counted(validation.records_in, "record", "records")
     );
     let warnings = counted(validation.warnings, "warning", "warnings");
-    if validation.errors > 0 {
+    if validation.errors > 0 && validation.passes() {
+        let errors = counted(validation.errors, "error", "errors");
+        let share = validation.share_text().unwrap_or_default();
+        let sentence = format!("{errors} and {warnings}; {accepted} ({share}).");
+        (Tone::Warning, "Passed with rejected records.", sentence)
+    } else if validation.errors > 0 {
         let errors = counted(validation.errors, "error", "errors");
         let sentence = format!("{errors} and {warnings}; {accepted}.");
         (Tone::Bad, "Errors found.", sentence)

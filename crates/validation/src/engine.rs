@@ -138,6 +138,7 @@ pub(crate) fn run(
         rejected: rejected_records,
         records_accepted: n_records - rejected.len(),
         records_rejected: rejected.len(),
+        max_rejected_share: expectations.max_rejected_share,
         intents,
         languages,
         profiles,

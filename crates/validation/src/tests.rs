@@ -472,3 +472,32 @@ mod real {
         assert_eq!(train.records.len() + test.records.len(), 10_003);
     }
 }
+
+#[test]
+fn errors_may_reject_the_allowed_share_of_the_records_and_no_more() {
+    let rows: Vec<(String, &str)> = (0..100)
+        .map(|i| (format!("utterance number {i} of many"), if i < 2 { "" } else { "order" }))
+        .collect();
+    let rows = rows.iter().map(|(text, intent)| (text.as_str(), *intent, ""));
+    let data = dataset_of(rows);
+    for (share, passes) in [(0.0, false), (0.019, false), (0.02, true), (1.0, true)] {
+        let expectations = Expectations {
+            max_rejected_share: share,
+            severity: [("BOT-2110".to_owned(), "off".to_owned())].into(),
+            ..Expectations::default()
+        };
+        let validation = validate(&data, &expectations, None);
+        assert_eq!((validation.errors, validation.records_rejected), (2, 2));
+        assert_eq!(validation.passes(), passes, "{share}");
+    }
+}
+
+#[test]
+fn an_error_about_the_file_fails_whatever_share_is_allowed() {
+    let data = dataset(&[("where is it", "order"), ("track it", "order"), ("money", "")]);
+    let expectations = Expectations { max_rejected_share: 1.0, ..Expectations::default() };
+    let validation = validate(&data, &expectations, None);
+    let whole = validation.findings.iter().find(|found| found.place.record.is_none());
+    assert_eq!(whole.map(|found| found.code.as_str()), Some("BOT-2110"));
+    assert!(!validation.passes());
+}

@@ -23,8 +23,8 @@ pub struct Validation {
     pub rejected: Vec<Rejected>,
     /// The findings, by record, then by code; at most [`ValidateOptions::samples`] of each kind.
     pub findings: Vec<Finding>,
-    /// The mark of each of `findings`, in the same order.
-    #[serde(skip)]
+    /// The mark of each of `findings`, in the same order; empty in results of older versions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub marks: Vec<Mark>,
     /// Every check that was made, with the number of its findings.
     #[serde(default)]
@@ -45,6 +45,9 @@ pub struct Validation {
     pub errors: u64,
     /// Findings of severity warning.
     pub warnings: u64,
+    /// The largest share of the records that errors may reject, from the expectations.
+    #[serde(default)]
+    pub max_rejected_share: f64,
     /// Accepted records by intent.
     pub intents: BTreeMap<String, u64>,
     /// Accepted records by language.
@@ -52,6 +55,45 @@ pub struct Validation {
     /// The profiles of the records read and of those accepted, if [`ValidateOptions::profiles`] asks for them.
     #[serde(skip)]
     pub profiles: Option<Box<ProfileChange>>,
+}
+
+impl Validation {
+    /// Returns whether the data may be used: without an error, or if the errors reject at most
+    /// [`Validation::max_rejected_share`] of the records and none is about the file as a whole.
+    #[must_use]
+    pub fn passes(&self) -> bool {
+        let is_whole = |finding: &Finding| {
+            finding.severity == Severity::Error && finding.place.record.is_none()
+        };
+        self.errors == 0
+            || (self.records_rejected > 0
+                && self.rejected_share() <= self.max_rejected_share
+                && !self.findings.iter().any(is_whole))
+    }
+
+    /// Returns the share of the records that errors reject, in [0, 1].
+    #[must_use]
+    pub fn rejected_share(&self) -> f64 {
+        self.records_rejected as f64 / self.records_in.max(1) as f64
+    }
+
+    /// Describes the rejected share beside the largest allowed one; `None` if nothing is rejected or any error fails.
+    #[must_use]
+    pub fn share_text(&self) -> Option<String> {
+        (self.records_rejected > 0 && self.max_rejected_share > 0.0).then(|| {
+            format!(
+                "{} of the records rejected, `max_rejected_share` allows {}",
+                percent(self.rejected_share()),
+                percent(self.max_rejected_share)
+            )
+        })
+    }
+}
+
+/// Writes a share as a percentage with up to four digits.
+fn percent(share: f64) -> String {
+    let digits = format!("{:.4}", share * 100.0);
+    format!("{} %", digits.trim_end_matches('0').trim_end_matches('.'))
 }
 
 /// The outcome of one check.
@@ -71,11 +113,12 @@ pub struct Check {
 }
 
 /// The identity of a finding.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mark {
     /// The digest of its code, its rule and the content it is about; it does not depend on the line.
     pub id: Digest,
     /// The rule that found it, as in [`Check::rule`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rule: Option<String>,
 }
 

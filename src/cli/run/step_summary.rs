@@ -20,14 +20,7 @@ pub(super) fn append(summary: &RunSummary, root: &Path) -> Result<()> {
         return Ok(());
     };
     let path = PathBuf::from(path);
-    let mut text = job_markdown(&job(summary));
-    for file in summary.stages.iter().flat_map(|stage| &stage.wrote) {
-        if file.ends_with(".md") {
-            // A later stage may have removed the file; the table has its result.
-            text.push_str(&fs::read_to_string(root.join(file)).unwrap_or_default());
-            text.push('\n');
-        }
-    }
+    let text = summary_text(summary, root);
     OpenOptions::new()
         .create(true)
         .append(true)
@@ -39,7 +32,21 @@ pub(super) fn append(summary: &RunSummary, root: &Path) -> Result<()> {
         })
 }
 
-fn job(summary: &RunSummary) -> JobSummary<'_> {
+/// Returns the summary, and each Markdown file that a stage wrote below `root`.
+pub(super) fn summary_text(summary: &RunSummary, root: &Path) -> String {
+    let mut text = job_markdown(&job(summary));
+    for file in summary.stages.iter().flat_map(|stage| &stage.wrote) {
+        if file.ends_with(".md") {
+            // A later stage may have removed the file; the table has its result.
+            text.push_str(&fs::read_to_string(root.join(file)).unwrap_or_default());
+            text.push('\n');
+        }
+    }
+    text
+}
+
+/// Returns the stages of a run for its summary.
+pub(super) fn job_stages(summary: &RunSummary) -> Vec<JobStage<'_>> {
     let stages = summary.stages.iter().map(|stage| JobStage {
         name: &stage.stage,
         verdict: stage.outcome.name(),
@@ -49,9 +56,13 @@ fn job(summary: &RunSummary) -> JobSummary<'_> {
         },
         summary: &stage.summary,
     });
+    stages.collect()
+}
+
+fn job(summary: &RunSummary) -> JobSummary<'_> {
     JobSummary {
         pipeline: &summary.pipeline,
-        stages: stages.collect(),
+        stages: job_stages(summary),
         metrics: &summary.metrics,
         run: summary.run.as_deref(),
         fault: summary.fault.as_ref().map(|fault| (fault.code(), fault.message())),

@@ -7,6 +7,7 @@ pub(crate) mod outputs;
 pub(crate) mod promoter;
 pub(crate) mod provenance;
 pub(crate) mod recording;
+pub(crate) mod repository_paths;
 pub(crate) mod services;
 pub(crate) mod table_output;
 pub(crate) mod training_data;

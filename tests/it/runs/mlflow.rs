@@ -33,9 +33,9 @@ async fn a_run_exported_repeatedly_is_on_the_server_once() {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let Some(server) = MlflowServer::start() else { return };
     let terminal = workspace();
-    terminal.write(
+    terminal.write("expectations.yaml", "version: 1\nmax_rejected_share: 0.5\n").write(
         "p.yaml",
-        "version: 1\nname: p\nstages:\n  - validate: {data: train.csv, max_rejected_share: 0.5}\n  - split: {from: validate}\n  \
+        "version: 1\nname: p\nstages:\n  - validate: {data: train.csv}\n  - split: {from: validate}\n  \
          - train: {from: split}\n  - evaluate: {model: train, on: split}\n  - shell: {run: 'echo x > \"$BOTOPS_OUTPUT/a b#é.txt\"'}\n",
     );
     let run = json(&terminal, 0, "run p.yaml")["data"]["run"].as_str().unwrap().to_owned();

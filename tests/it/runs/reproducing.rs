@@ -127,9 +127,9 @@ fn data_missing_from_the_store_is_requested_and_checked() {
 #[test]
 fn a_pipeline_run_is_reproduced_even_if_recorded_without_a_recipe() {
     let terminal = Terminal::new();
-    terminal.write("botops.yaml", "version: 1\nmodel: support\n").write("train.csv", two_intents(60)).write(
+    terminal.write("botops.yaml", "version: 1\nmodel: support\n").write("train.csv", two_intents(60)).write("expectations.yaml", "version: 1\nmax_rejected_share: 0.5\n").write(
         "p.yaml",
-        "version: 1\nname: p\nstages:\n  - validate: {data: train.csv, max_rejected_share: 0.5}\n  - split: {from: validate}\n  \
+        "version: 1\nname: p\nstages:\n  - validate: {data: train.csv}\n  - split: {from: validate}\n  \
          - train: {from: split}\n  - evaluate: {model: train, on: split}\n",
     );
     let run = json(&terminal, 0, "run p.yaml")["data"]["run"].as_str().unwrap().to_owned();

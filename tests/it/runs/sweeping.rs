@@ -111,9 +111,9 @@ fn a_registry_in_the_same_store_loses_nothing() {
 #[test]
 fn a_pipeline_records_a_removed_run_again() {
     let terminal = workspace();
-    terminal.write(
+    terminal.write("expectations.yaml", "version: 1\nmax_rejected_share: 0.5\n").write(
         "p.yaml",
-        "version: 1\nname: p\nstages:\n  - validate: {data: train.csv, max_rejected_share: 0.5}\n  - split: {from: validate}\n",
+        "version: 1\nname: p\nstages:\n  - validate: {data: train.csv}\n  - split: {from: validate}\n",
     );
     let first = json(&terminal, 0, "run p.yaml")["data"]["run"].clone();
     assert_eq!(json(&terminal, 0, "run p.yaml")["data"]["run"], first);

@@ -1,6 +1,7 @@
 //! The files of stages: reads the outputs of other stages, writes the outputs of this one.
 
 use super::work::Work;
+use crate::state::Folder;
 use botops_datasets::{self as datasets, Dataset, ReadOptions};
 use botops_digest::Digest;
 use botops_findings::{Fault, Result};
@@ -33,10 +34,13 @@ pub(super) fn read_as(path: &Path, name: &str, options: &ReadOptions) -> Result<
 
 /// Reads the output `file` of `stage`.
 pub(super) fn read_bytes(work: &Work<'_>, stage: &str, file: &str) -> Result<Vec<u8>> {
-    let path = work.folder.file(stage, file);
-    fs::read(&path).map_err(|error| {
+    bytes(&work.folder.file(stage, file))
+}
+
+fn bytes(path: &Path) -> Result<Vec<u8>> {
+    fs::read(path).map_err(|error| {
         Fault::internal("BOT-1017", format!("`{}` cannot be read: {error}", path.display()))
-            .file(&path)
+            .file(path)
     })
 }
 
@@ -46,10 +50,19 @@ pub(super) fn read_json<T: serde::de::DeserializeOwned>(
     stage: &str,
     file: &str,
 ) -> Result<T> {
-    let bytes = read_bytes(work, stage, file)?;
-    serde_json::from_slice(&bytes).map_err(|error| {
+    read_json_in(work.folder, stage, file)
+}
+
+/// As [`read_json`], in the state `folder` of a pipeline.
+pub(crate) fn read_json_in<T: serde::de::DeserializeOwned>(
+    folder: &Folder,
+    stage: &str,
+    file: &str,
+) -> Result<T> {
+    let path = folder.file(stage, file);
+    serde_json::from_slice(&bytes(&path)?).map_err(|error| {
         Fault::internal("BOT-8030", format!("`{file}` of stage `{stage}` cannot be read: {error}"))
-            .file(work.folder.file(stage, file))
+            .file(&path)
             .hint("remove its folder and run again")
     })
 }

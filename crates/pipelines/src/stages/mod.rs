@@ -7,7 +7,7 @@ mod files;
 mod fitting;
 mod versions;
 
-pub(crate) use files::read_output;
+pub(crate) use files::{read_json_in, read_output};
 pub(crate) use versions::{promoted_over, settle};
 
 use super::{
@@ -149,20 +149,16 @@ fn validate(
     write_json(made, "validation.json", &validation)?;
     write_text(made, "validation.html", &report::validation_html(&validation, &data.name))?;
     write_text(made, "validation.md", &report::validation_markdown(&validation, &data.name))?;
-    let whole = validation
-        .findings
-        .iter()
-        .find(|finding| finding.severity == Severity::Error && finding.place.record.is_none());
-    let share = validation.records_rejected as f64 / validation.records_in.max(1) as f64;
+    let share = validation.share_text().map_or(String::new(), |share| format!("; {share}"));
     let summary = format!(
-        "{} of {} records accepted, {} quarantined, {} errors, {} warnings",
+        "{} of {} records accepted, {} quarantined, {} errors, {} warnings{share}",
         validation.records_accepted,
         validation.records_in,
         validation.records_rejected,
         validation.errors,
         validation.warnings
     );
-    let verdict = if whole.is_some() || share > stage.max_rejected_share {
+    let verdict = if !validation.passes() {
         StageVerdict::Failed
     } else if validation.errors + validation.warnings > 0 {
         StageVerdict::Warned
