@@ -5,19 +5,24 @@ mod classification;
 mod explain;
 mod explained;
 mod file;
+mod lines;
+mod mistaken;
+mod rows;
 mod text;
 
 pub(crate) use arguments::Args;
 
 use super::Outcome;
 use crate::cli::{
-    arguments::model_arg,
+    arguments::model_arg::{self, Found},
     session::{context::Context, outputs},
 };
 use botops_digest::Digest;
-use botops_findings::{Fault, Place, Result};
+use botops_findings::{Fault, Result};
 use botops_text::shell_line;
-use classification::{Classified, Request, classify};
+use classification::{Classified, Request, Wanted, classify};
+use lines::Lines;
+use rows::{Origin, Rows};
 use serde::Serialize;
 use std::{io, path::Path};
 
@@ -48,6 +53,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
             return file::classify_file(args, context, &found, path);
         }
         (Some(path), [first, ..]) if !args.explain => {
+            mistaken::check_name(first, context)?;
             let path = path.display().to_string();
             return Err(Fault::usage(
                 "BOT-1003",
@@ -71,20 +77,23 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         }
         _ => {}
     }
-    if args.out.is_some() {
-        return Err(Fault::usage("BOT-1003", "`--out` is for the predictions of a file")
-            .hint("name the file with `--data`"));
+    check_flags_for_utterances(args)?;
+    if model.is_none() {
+        mistaken::check(words, context)?;
+    }
+    if words == ["-"] && !args.explain && !context.printer.is_json() {
+        return answer_lines(args, context, &model_arg::load_or_champion(context, model)?);
     }
     let requests = requests(words)?;
     let found = model_arg::load_or_champion(context, model)?;
-    let mut predictions = classify(&found, requests, args.top);
+    let mut predictions = classify(&found, requests, Wanted::of(args, &found));
     if args.explain {
         explain::explain(args, context, &found, &mut predictions)?;
     }
     let rule = found.model.fallback();
     let text = match predictions.as_slice() {
         [one] => text::single(one, rule),
-        several if args.explain => several
+        several if args.explain || args.top.is_some() => several
             .iter()
             .map(|one| format!("{}\n{}", one.text, text::single(one, rule)))
             .collect::<Vec<_>>()
@@ -93,6 +102,36 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     };
     let answer = Answer { model: found.name, digest: found.digest, predictions };
     Ok(Outcome::done(&answer, text))
+}
+
+/// Refuses flags for the predictions of a file.
+fn check_flags_for_utterances(args: &Args) -> Result<()> {
+    let given = [
+        ("--out", args.out.is_some()),
+        ("--probabilities", args.probabilities),
+        ("--spreadsheet", args.spreadsheet),
+    ];
+    match given.iter().find(|(_, is_given)| *is_given) {
+        None => Ok(()),
+        Some((flag, _)) => {
+            Err(Fault::usage("BOT-1003", format!("`{flag}` is for the predictions of a file"))
+                .hint("name the file with `--data`; `--data -` reads a table from standard input"))
+        }
+    }
+}
+
+/// Answers each line of standard input when it arrives.
+fn answer_lines(args: &Args, context: &Context, found: &Found) -> Result<Outcome> {
+    let mut lines = Lines::of(io::stdin().lock());
+    let others = args.top.is_some();
+    let mut rows = Rows::begin(&context.printer, &found.model, Origin::Lines, others);
+    loop {
+        let requests = lines.arrived()?;
+        let is_end = requests.is_empty();
+        if is_end || !rows.print(&classify(found, requests, Wanted::of(args, found)))? {
+            return Ok(Outcome::done(&(), ""));
+        }
+    }
 }
 
 /// Splits the words into the model, if the first word names one, and the utterances.
@@ -108,41 +147,9 @@ fn requests(words: &[String]) -> Result<Vec<Request>> {
     let mut requests = Vec::with_capacity(words.len());
     for word in words {
         if word == "-" {
-            requests.extend(lines(io::stdin().lock())?);
+            requests.extend(Lines::of(io::stdin().lock()).all()?);
         } else {
             requests.push(Request { text: word.clone(), ..Request::default() });
-        }
-    }
-    Ok(requests)
-}
-
-/// Reads an utterance from each line; blank lines are skipped.
-fn lines(mut input: impl io::BufRead) -> Result<Vec<Request>> {
-    let mut requests = Vec::new();
-    let mut bytes = Vec::new();
-    let place = |line: u64| Place {
-        file: Some("standard input".to_owned()),
-        line: Some(line),
-        ..Place::default()
-    };
-    for line in 1.. {
-        bytes.clear();
-        let n = input.by_ref().read_until(b'\n', &mut bytes).map_err(|error| {
-            Fault::internal("BOT-1017", "standard input cannot be read")
-                .at(place(line))
-                .caused_by(error)
-        })?;
-        if n == 0 {
-            break;
-        }
-        let text = std::str::from_utf8(&bytes).map_err(|_| {
-            Fault::data("BOT-2104", "the line is not valid UTF-8")
-                .at(place(line))
-                .hint("convert it with `iconv -t UTF-8`")
-        })?;
-        let text = text.trim_end_matches(['\n', '\r']);
-        if !text.trim().is_empty() {
-            requests.push(Request { text: text.to_owned(), ..Request::default() });
         }
     }
     Ok(requests)
@@ -158,12 +165,5 @@ mod tests {
         assert_eq!(split(&words), (Some("intents.botops"), &words[1..]));
         assert_eq!(split(&words[1..]), (None, &words[1..]));
         assert_eq!(split(&[]), (None, &[][..]));
-    }
-
-    #[test]
-    fn blank_lines_are_skipped() {
-        let requests = lines(&b"hello\r\n\n  \n where is it?"[..]).unwrap();
-        let texts: Vec<&str> = requests.iter().map(|request| request.text.as_str()).collect();
-        assert_eq!(texts, ["hello", " where is it?"]);
     }
 }

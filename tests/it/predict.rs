@@ -2,7 +2,12 @@
 
 use crate::terminal::{Terminal, two_intents};
 use serde_json::Value;
-use std::fs;
+use std::{
+    fs,
+    io::{BufRead as _, BufReader, Write as _},
+    process::Stdio,
+    thread,
+};
 
 fn trained() -> Terminal {
     let terminal = Terminal::new();
@@ -150,4 +155,160 @@ fn a_whole_file_cannot_be_explained() {
     let terminal = trained();
     let output = terminal.run("predict m.botops --data train.csv --explain");
     assert!(output.starts_with("exit: 2") && output.contains("BOT-1003"), "{output}");
+}
+
+#[test]
+fn scored_batches_are_streamed_to_standard_output() {
+    let terminal = trained();
+    terminal.stdout("predict m.botops --data train.csv --out p.csv");
+    let mut child = terminal
+        .command("predict m.botops --data - --out -")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut input = child.stdin.take().unwrap();
+    // More than a batch, and the input stays open: the first rows come before its end.
+    let rows = "a fine text about a parcel,order_status\n".repeat(60_000);
+    let writer = thread::spawn(move || {
+        input.write_all(b"text,intent\n").unwrap();
+        input.write_all(rows.as_bytes()).unwrap();
+        input
+    });
+    let mut output = BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    output.read_line(&mut line).unwrap();
+    assert_eq!(line, "record,text,truth,intent,confidence,fallback\n");
+    line.clear();
+    output.read_line(&mut line).unwrap();
+    assert!(line.starts_with("1,a fine text about a parcel,order_status,"), "{line}");
+    // The rest is read while it is written.
+    let rest = thread::spawn(move || output.lines().map_while(Result::ok).count());
+    drop(writer.join().unwrap());
+    assert_eq!(rest.join().unwrap(), 59_999);
+    let done = child.wait_with_output().unwrap();
+    assert!(done.status.success());
+    let said = String::from_utf8(done.stderr).unwrap();
+    assert!(said.contains("standard output: 60,000 predictions"), "{said}");
+    assert!(!terminal.path().join("-").exists());
+    // The bytes are those of a file.
+    let streamed = terminal.command("predict m.botops --data train.csv --out -").output().unwrap();
+    assert_eq!(streamed.stdout, fs::read(terminal.path().join("p.csv")).unwrap());
+}
+
+#[test]
+fn a_reader_of_a_stream_that_ends_early_is_no_error() {
+    let terminal = trained();
+    terminal.write("long.csv", format!("text\n{}", "a fine text\n".repeat(100_000)));
+    let mut child = terminal
+        .command("predict m.botops --data long.csv --out -")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut output = BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    output.read_line(&mut line).unwrap();
+    drop(output);
+    let done = child.wait_with_output().unwrap();
+    assert_eq!(done.status.code(), Some(0), "{}", String::from_utf8_lossy(&done.stderr));
+}
+
+#[test]
+fn predict_answers_each_line_of_standard_input_when_it_arrives() {
+    let terminal = trained();
+    let mut child = terminal
+        .command("predict m.botops -")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut input = child.stdin.take().unwrap();
+    let mut output = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut next = || output.next().unwrap().unwrap();
+    input.write_all(b"my parcel\n").unwrap();
+    assert!(next().starts_with("intent "));
+    assert!(next().starts_with("order_status "));
+    // The process waits for the next line.
+    input.write_all(b"password forgotten\n").unwrap();
+    let second = next();
+    assert!(
+        second.starts_with("account_help ") && second.ends_with("password forgotten"),
+        "{second}"
+    );
+    drop(input);
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn probabilities_have_a_column_for_each_intent_and_top_has_no_place_in_csv() {
+    let terminal = trained();
+    let line = "predict m.botops --data train.csv --out p.csv --probabilities";
+    terminal.stdout(line);
+    terminal.stdout(line);
+    let table = fs::read_to_string(terminal.path().join("p.csv")).unwrap();
+    let mut rows = table.lines();
+    assert_eq!(
+        rows.next().unwrap(),
+        "record,text,truth,intent,confidence,fallback,p_account_help,p_order_status"
+    );
+    for row in rows {
+        let cells: Vec<&str> = row.split(',').collect();
+        let (help, status): (f64, f64) = (cells[6].parse().unwrap(), cells[7].parse().unwrap());
+        assert!((help + status - 1.0).abs() < 2e-6, "{row}");
+        let confidence: f64 = cells[4].parse().unwrap();
+        let predicted = if cells[3] == "account_help" { help } else { status };
+        assert!((confidence - predicted).abs() < 2e-6, "{row}");
+    }
+    terminal.stdout("predict m.botops --data train.csv --out p.jsonl --probabilities");
+    let lines = fs::read_to_string(terminal.path().join("p.jsonl")).unwrap();
+    let first: Value = serde_json::from_str(lines.lines().next().unwrap()).unwrap();
+    assert_eq!(first["scores"].as_array().unwrap().len(), 2);
+    for line in [
+        "predict m.botops --data train.csv --out q.csv --top 2",
+        "predict m.botops --data train.csv --out - --top 2",
+        "predict m.botops --data train.csv --top 2",
+        "predict m.botops --data train.csv --probabilities",
+        "predict m.botops hello --probabilities",
+        "predict m.botops --data train.csv --out q.jsonl --spreadsheet",
+    ] {
+        let refused = terminal.run(line);
+        assert!(
+            refused.starts_with("exit: 2") && refused.contains("BOT-1003"),
+            "{line}: {refused}"
+        );
+    }
+    assert!(!terminal.path().join("q.csv").exists());
+}
+
+#[test]
+fn texts_of_predictions_join_with_the_data_unless_they_are_for_a_spreadsheet() {
+    let terminal = trained();
+    terminal.write("formulas.csv", "text\n=1+1 parcel\n+49 30 1234\n-20% off\n@home\n");
+    terminal.stdout("predict m.botops --data formulas.csv --out p.csv");
+    let texts = || -> Vec<String> {
+        let table = fs::read_to_string(terminal.path().join("p.csv")).unwrap();
+        table.lines().skip(1).map(|row| row.split(',').nth(1).unwrap().to_owned()).collect()
+    };
+    assert_eq!(texts(), ["=1+1 parcel", "+49 30 1234", "-20% off", "@home"]);
+    terminal.stdout("predict m.botops --data formulas.csv --out p.csv --spreadsheet");
+    assert_eq!(texts(), ["'=1+1 parcel", "'+49 30 1234", "'-20% off", "'@home"]);
+}
+
+#[test]
+fn a_mistyped_model_is_not_classified_as_an_utterance() {
+    let terminal = trained();
+    terminal.stdout("push m.botops --name support");
+    for line in ["predict suport hi", "predict support hi", "predict suport --data train.csv"] {
+        let refused = terminal.run(line);
+        assert!(refused.starts_with("exit: 2") && refused.contains("BOT-1055"), "{refused}");
+        assert!(refused.contains("`support@champion`"), "{refused}");
+    }
+    fs::rename(terminal.path().join("m.botops"), terminal.path().join("intents.botops")).unwrap();
+    let refused = terminal.run("predict intent hi");
+    assert!(refused.contains("`intents.botops`") && refused.contains("BOT-1055"), "{refused}");
+    // Behind the model, the word is an utterance.
+    let answer = json(&terminal, "predict intents.botops suport hi --format json");
+    assert_eq!(answer["data"]["predictions"][0]["text"], "suport");
 }

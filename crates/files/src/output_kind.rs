@@ -109,6 +109,12 @@ fn is_predictions(line: &[u8]) -> bool {
     ];
     let has = |mark: &[u8]| line.windows(mark.len()).any(|window| window == mark);
     let is_object = line.starts_with(b"{\"record\":") || line.starts_with(b"{\"text\":");
-    HEADERS.contains(&line)
+    // Columns with the probabilities of intents may follow.
+    let is_header = |header: &&[u8]| {
+        line.strip_prefix(*header).is_some_and(|rest| {
+            rest.is_empty() || rest.starts_with(b",p_") || rest.starts_with(b",\"p_")
+        })
+    };
+    HEADERS.iter().any(is_header)
         || is_object && has(b"\"confidence\":") && has(b"\"fallback\":") && has(b"\"scores\":")
 }

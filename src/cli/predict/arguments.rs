@@ -16,10 +16,17 @@ pub(crate) struct Args {
     /// Show the terms that support the winner and the runner-up, and the nearest records of the training data
     #[arg(long)]
     pub(super) explain: bool,
-    /// Show the K most likely intents of each utterance
-    #[arg(long, value_name = "K", default_value_t = 3)]
-    pub(super) top: usize,
-    /// Write the predictions of --data to this file: JSONL for .jsonl, else CSV
+    /// Show the K most likely intents of each utterance; default: 3
+    #[arg(long, value_name = "K")]
+    pub(super) top: Option<usize>,
+    /// Write the probability of every intent: in CSV as a column p_INTENT for each
+    #[arg(long, conflicts_with = "top")]
+    pub(super) probabilities: bool,
+    /// Put an apostrophe before cells that a spreadsheet would run as a formula; these texts then differ from the data
+    #[arg(long, requires = "out")]
+    pub(super) spreadsheet: bool,
+    /// Write the predictions of --data to this file: JSONL for .jsonl, else CSV; - writes CSV to standard output, in
+    /// batches as they are made
     #[arg(long, short, value_name = "FILE")]
     pub(super) out: Option<OutPath>,
     /// Replace an existing file that botops did not write

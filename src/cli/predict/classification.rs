@@ -1,6 +1,6 @@
 //! Utterances to classify, and their predictions.
 
-use super::explained::Explained;
+use super::{arguments::Args, explained::Explained};
 use crate::cli::arguments::model_arg::Found;
 use serde::Serialize;
 
@@ -21,6 +21,9 @@ pub(super) struct Classified {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) prediction_set: Option<Vec<String>>,
     pub(super) scores: Vec<Score>,
+    /// The probability of each intent, in the order of the labels; empty if it is not wanted.
+    #[serde(skip)]
+    pub(super) proba: Vec<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) explanation: Option<Explained>,
 }
@@ -39,8 +42,30 @@ pub(super) struct Request {
     pub(super) truth: Option<String>,
 }
 
+/// The part of each prediction that is wanted.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wanted {
+    /// The number of likeliest intents.
+    top: usize,
+    /// Whether the probability of every intent is wanted.
+    proba: bool,
+}
+
+impl Wanted {
+    /// The number of intents without `--top`.
+    const TOP: usize = 3;
+
+    /// Returns what the flags ask of the model.
+    pub(super) fn of(args: &Args, found: &Found) -> Self {
+        match args.probabilities {
+            true => Self { top: found.model.labels().len(), proba: true },
+            false => Self { top: args.top.unwrap_or(Self::TOP), proba: false },
+        }
+    }
+}
+
 /// Classifies in parallel.
-pub(super) fn classify(found: &Found, requests: Vec<Request>, top: usize) -> Vec<Classified> {
+pub(super) fn classify(found: &Found, requests: Vec<Request>, wanted: Wanted) -> Vec<Classified> {
     let labels = found.model.labels();
     let texts: Vec<&str> = requests.iter().map(|request| request.text.as_str()).collect();
     let (predictions, proba) = found.model.predict_many(&texts);
@@ -59,10 +84,11 @@ pub(super) fn classify(found: &Found, requests: Vec<Request>, top: usize) -> Vec
                 .prediction_set(&proba)
                 .map(|set| set.into_iter().map(|i| labels.name(i).to_owned()).collect()),
             scores: prediction
-                .likeliest(&proba, top)
+                .likeliest(&proba, wanted.top)
                 .into_iter()
                 .map(|i| Score { intent: labels.name(i).to_owned(), probability: proba[i] })
                 .collect(),
+            proba: if wanted.proba { proba } else { Vec::new() },
             explanation: None,
         })
         .collect()

@@ -2,10 +2,11 @@
 
 use super::{
     arguments::Args,
-    classification::{Classified, Request, classify},
+    classification::{Classified, Request, Wanted, classify},
+    rows::{Origin, Rows},
 };
 use crate::cli::{
-    Outcome, Printer,
+    Outcome,
     arguments::{data_source, model_arg::Found},
     session::context::Context,
     terminal::{progress::bar, tables},
@@ -14,9 +15,9 @@ use botops_datasets::{self as datasets, Presence};
 use botops_digest::Digest;
 use botops_files::{AtomicFile, Output, OutputKind, output_name};
 use botops_findings::{Fault, Finding, Place, Result, Severity};
-use botops_text::{percent, utterance};
+use botops_text::percent;
 use serde::Serialize;
-use std::{collections::BTreeMap, io, path::Path};
+use std::{collections::BTreeMap, path::Path};
 
 #[derive(Serialize)]
 struct Answer {
@@ -40,11 +41,11 @@ struct Answer {
 /// The destination of the predictions.
 enum Sink<'a> {
     /// A CSV file.
-    Csv { file: AtomicFile, labelled: Option<bool> },
+    Csv(CsvFile),
     /// A JSONL file.
     Jsonl(AtomicFile),
     /// Standard output, one line for each.
-    Lines { printer: &'a Printer, width: usize, has_header: bool },
+    Lines(Rows<'a>),
     /// The answer, which is one JSON document.
     Kept(Vec<Classified>),
     /// None: a dry run.
@@ -58,6 +59,7 @@ pub(super) fn classify_file(
     found: &Found,
     path: &Path,
 ) -> Result<Outcome> {
+    check_flags(args, context)?;
     let output =
         args.out.as_deref().map(|path| Output::new(path, OutputKind::Predictions, args.force));
     output.map_or(Ok(()), |output| output.check())?;
@@ -66,18 +68,22 @@ pub(super) fn classify_file(
     let mut stream = data_source::stream(context, path, &args.columns.options(Presence::Optional))?;
     let mut sink = match output {
         Some(output) if is_jsonl(output.path()) => Sink::Jsonl(output.create()?),
-        Some(output) => Sink::Csv { file: output.create()?, labelled: None },
+        Some(output) => Sink::Csv(CsvFile {
+            file: output.create()?,
+            labelled: None,
+            classes: match args.probabilities {
+                true => found.model.labels().iter().map(str::to_owned).collect(),
+                false => Vec::new(),
+            },
+            is_for_spreadsheets: args.spreadsheet,
+        }),
         None if args.dry_run && args.out.is_some() => Sink::None,
         None if context.printer.is_json() => Sink::Kept(Vec::new()),
-        None => Sink::Lines {
-            printer: &context.printer,
-            width: found.model.labels().iter().map(|name| name.chars().count()).max().unwrap_or(0),
-            has_header: false,
-        },
+        None => Sink::Lines(Rows::begin(&context.printer, &found.model, Origin::File, false)),
     };
     let (size, _) = stream.progress();
     // A bar would be mixed with the rows on a terminal.
-    let quiet = matches!(sink, Sink::Lines { .. });
+    let quiet = matches!(sink, Sink::Lines(_));
     let bar = bar(&context.printer, "bytes", if quiet { 0 } else { size });
     let mut predicted: BTreeMap<String, u64> = BTreeMap::new();
     let (mut n, mut n_fallback, mut n_without_text) = (0, 0, 0);
@@ -99,7 +105,7 @@ pub(super) fn classify_file(
             text: record.text,
             truth: record.intent,
         });
-        let classified = classify(found, requests.collect(), args.top);
+        let classified = classify(found, requests.collect(), Wanted::of(args, found));
         for one in &classified {
             n += 1;
             n_fallback += u64::from(one.fallback);
@@ -115,9 +121,9 @@ pub(super) fn classify_file(
     bar.finish_and_clear();
     let mut predictions = None;
     match sink {
-        Sink::Csv { file, .. } | Sink::Jsonl(file) => file.publish()?,
+        Sink::Csv(CsvFile { file, .. }) | Sink::Jsonl(file) => file.publish()?,
         Sink::Kept(kept) => predictions = Some(kept),
-        Sink::Lines { .. } | Sink::None => {}
+        Sink::Lines(_) | Sink::None => {}
     }
     let mut text = match (out, &args.out) {
         (Some(out), _) => format!(
@@ -170,22 +176,37 @@ fn is_jsonl(path: &Path) -> bool {
     })
 }
 
+/// Refuses flags that the output cannot express.
+fn check_flags(args: &Args, context: &Context) -> Result<()> {
+    let refuse = |message: &str, hint: &str| Err(Fault::usage("BOT-1003", message).hint(hint));
+    let is_csv = args.out.as_deref().is_some_and(|out| !is_jsonl(out));
+    if args.top.is_some() && is_csv {
+        return refuse(
+            "`--top` has no place in CSV, which has one row for each utterance",
+            "write JSONL (`--out predictions.jsonl`), or a column for each intent: `--probabilities`",
+        );
+    }
+    if args.spreadsheet && !is_csv {
+        return refuse("`--spreadsheet` is for CSV", "leave it out: JSONL has no formulas");
+    }
+    let is_table = args.out.is_none() && !context.printer.is_json();
+    if is_table && (args.top.is_some() || args.probabilities) {
+        let flag = if args.probabilities { "--probabilities" } else { "--top" };
+        return refuse(
+            &format!("`{flag}` has no place in the table, which has one row for each utterance"),
+            "add `--format json`, or write a file: `--out predictions.jsonl`",
+        );
+    }
+    Ok(())
+}
+
 impl Sink<'_> {
     /// Writes the next predictions; returns whether more can be written.
     fn take(&mut self, predictions: Vec<Classified>, has_truth: bool) -> Result<bool> {
         match self {
-            Self::Csv { file, labelled } => {
-                let mut rows = Vec::with_capacity(predictions.len() + 1);
-                // The first part decides whether there is a column for the truth.
-                let first = labelled.is_none();
-                let labelled = *labelled.get_or_insert(has_truth);
-                if first {
-                    let names = ["record", "text", "truth", "intent", "confidence", "fallback"];
-                    let kept = names.iter().filter(|name| labelled || **name != "truth");
-                    rows.push(kept.map(|name| (*name).to_owned()).collect());
-                }
-                rows.extend(predictions.into_iter().map(|one| row(one, labelled)));
-                file.write(&datasets::spreadsheet_csv(&rows))?;
+            Self::Csv(csv) => {
+                csv.add(predictions, has_truth)?;
+                return Ok(!csv.file.is_closed());
             }
             Self::Jsonl(file) => {
                 for one in &predictions {
@@ -193,38 +214,10 @@ impl Sink<'_> {
                     line.push(b'\n');
                     file.write(&line)?;
                 }
+                file.show()?;
+                return Ok(!file.is_closed());
             }
-            Self::Lines { printer, width, has_header } => {
-                let mut text = String::new();
-                if !std::mem::replace(has_header, true) {
-                    text.push_str(&line(
-                        *width,
-                        ["record", "intent", "confidence", "fallback", "text"],
-                    ));
-                }
-                for one in &predictions {
-                    text.push_str(&line(
-                        *width,
-                        [
-                            &one.record.unwrap_or_default().to_string(),
-                            &one.intent,
-                            &format!("{:.3}", one.confidence),
-                            if one.fallback { "yes" } else { "" },
-                            &utterance(&one.text, 80),
-                        ],
-                    ));
-                }
-                match printer.part(&text) {
-                    Ok(()) => {}
-                    Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(false),
-                    Err(error) => {
-                        return Err(Fault::internal(
-                            "BOT-1008",
-                            format!("the answer cannot be written: {error}"),
-                        ));
-                    }
-                }
-            }
+            Self::Lines(rows) => return rows.print(&predictions),
             Self::Kept(kept) => kept.extend(predictions),
             Self::None => {}
         }
@@ -232,22 +225,49 @@ impl Sink<'_> {
     }
 }
 
+/// A CSV file of predictions.
+struct CsvFile {
+    file: AtomicFile,
+    /// Whether there is a column for the truth; the first part decides.
+    labelled: Option<bool>,
+    /// The intents with a column for their probability.
+    classes: Vec<String>,
+    /// Whether cells are made safe for spreadsheets, which changes the texts of some.
+    is_for_spreadsheets: bool,
+}
+
+impl CsvFile {
+    fn add(&mut self, predictions: Vec<Classified>, has_truth: bool) -> Result<()> {
+        let mut rows = Vec::with_capacity(predictions.len() + 1);
+        let is_first = self.labelled.is_none();
+        let labelled = *self.labelled.get_or_insert(has_truth);
+        if is_first {
+            let names = ["record", "text", "truth", "intent", "confidence", "fallback"];
+            let kept = names.iter().filter(|name| labelled || **name != "truth");
+            let mut header: Vec<String> = kept.map(|name| (*name).to_owned()).collect();
+            header.extend(self.classes.iter().map(|class| format!("p_{class}")));
+            rows.push(header);
+        }
+        rows.extend(predictions.into_iter().map(|one| row(one, labelled)));
+        let bytes = match self.is_for_spreadsheets {
+            true => datasets::spreadsheet_csv(&rows),
+            false => datasets::rows_csv(&rows),
+        };
+        self.file.write(&bytes)?;
+        self.file.show()
+    }
+}
+
 fn row(one: Classified, labelled: bool) -> Vec<String> {
-    let mut row = Vec::with_capacity(6);
+    let mut row = Vec::with_capacity(6 + one.proba.len());
     row.push(one.record.map(|record| record.to_string()).unwrap_or_default());
     row.push(one.text);
     if labelled {
         row.push(one.truth.unwrap_or_default());
     }
     row.extend([one.intent, format!("{:.6}", one.confidence), one.fallback.to_string()]);
+    row.extend(one.proba.iter().map(|proba| format!("{proba:.6}")));
     row
-}
-
-/// Renders a row; the columns have their largest possible width, because later rows are not known yet.
-fn line(width: usize, [record, intent, confidence, fallback, text]: [&str; 5]) -> String {
-    let width = width.max("intent".len());
-    let row = format!("{record:>8}  {intent:<width$}  {confidence:>10}  {fallback:<8}  {text}");
-    format!("{}\n", row.trim_end())
 }
 
 /// Renders the number of predictions of each intent.

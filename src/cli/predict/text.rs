@@ -75,6 +75,7 @@ mod tests {
             score: confidence,
             fallback,
             prediction_set: None,
+            proba: Vec::new(),
             explanation: None,
             scores: vec![score(intent, confidence), score("complaint", 0.125)],
         }

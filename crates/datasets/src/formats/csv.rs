@@ -9,7 +9,7 @@ mod writing;
 pub(crate) use fields::Cell;
 use fields::MisplacedQuote;
 pub use fields::{Extent, Fields};
-pub use writing::{csv_bytes, part, spreadsheet_csv, write_csv};
+pub use writing::{csv_bytes, part, rows_csv, spreadsheet_csv, write_csv};
 
 use super::encoding::{LONGEST, Start, decode, not_utf8, too_long};
 use crate::column_roles::check_names;

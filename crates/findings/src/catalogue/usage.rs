@@ -190,4 +190,10 @@ pub(super) const ENTRIES: &[Entry] = &[
         title: "an output file is also an input or another output",
         explanation: "The output path is one of the input files, directly or through a link, or two outputs have the same path. Nothing was written. Choose another path.",
     },
+    Entry {
+        code: "BOT-1055",
+        kind: Some(FaultKind::Usage),
+        title: "the name of a model would be classified as an utterance",
+        explanation: "The first word of `botops predict` is the model only if it is a `.botops` file or a reference with `@`. This word is neither, but it is, or is nearly, the name of a model, and more words follow. Name the model, such as `support@champion`. A word after the model is always an utterance.",
+    },
 ];

@@ -1,0 +1,119 @@
+//! Utterances on standard input, one on each line.
+
+use super::classification::Request;
+use botops_findings::{Fault, Place, Result};
+use std::io::{BufRead as _, BufReader, Read};
+
+/// The most lines that are classified together.
+const MOST_LINES: usize = 1_024;
+
+/// Lines that are read as they arrive.
+pub(super) struct Lines<R> {
+    input: BufReader<R>,
+    line: u64,
+}
+
+impl<R: Read> Lines<R> {
+    /// Makes a reader of `input`.
+    pub(super) fn of(input: R) -> Self {
+        Self { input: BufReader::with_capacity(64 << 10, input), line: 0 }
+    }
+
+    /// Waits for the next utterance, and returns it with those that arrived with it; empty at the end. Blank lines are
+    /// skipped.
+    pub(super) fn arrived(&mut self) -> Result<Vec<Request>> {
+        let mut requests = Vec::new();
+        while let Some(text) = self.next()? {
+            if !text.trim().is_empty() {
+                requests.push(Request { text, ..Request::default() });
+            }
+            let has_more = self.input.buffer().contains(&b'\n');
+            if !requests.is_empty() && (!has_more || requests.len() >= MOST_LINES) {
+                break;
+            }
+        }
+        Ok(requests)
+    }
+
+    /// Returns all utterances up to the end.
+    pub(super) fn all(mut self) -> Result<Vec<Request>> {
+        let mut requests = Vec::new();
+        loop {
+            let arrived = self.arrived()?;
+            if arrived.is_empty() {
+                return Ok(requests);
+            }
+            requests.extend(arrived);
+        }
+    }
+
+    /// Reads the next line, without its end; `None` at the end of the input.
+    fn next(&mut self) -> Result<Option<String>> {
+        self.line += 1;
+        let place = Place {
+            file: Some("standard input".to_owned()),
+            line: Some(self.line),
+            ..Place::default()
+        };
+        let mut bytes = Vec::new();
+        let n = match self.input.read_until(b'\n', &mut bytes) {
+            Ok(n) => n,
+            Err(error) => {
+                let fault = Fault::internal("BOT-1017", "standard input cannot be read");
+                return Err(fault.at(place).caused_by(error));
+            }
+        };
+        if n == 0 {
+            return Ok(None);
+        }
+        let mut text = String::from_utf8(bytes).map_err(|_| {
+            Fault::data("BOT-2104", "the line is not valid UTF-8")
+                .at(place)
+                .hint("convert it with `iconv -t UTF-8`")
+        })?;
+        text.truncate(text.trim_end_matches(['\n', '\r']).len());
+        Ok(Some(text))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn texts(requests: Vec<Request>) -> Vec<String> {
+        requests.into_iter().map(|request| request.text).collect()
+    }
+
+    /// Input that arrives in parts.
+    struct Parts(Vec<&'static [u8]>);
+
+    impl Read for Parts {
+        fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+            let part = if self.0.is_empty() { b"" } else { self.0.remove(0) };
+            into[..part.len()].copy_from_slice(part);
+            Ok(part.len())
+        }
+    }
+
+    #[test]
+    fn blank_lines_are_skipped() {
+        let requests = Lines::of(&b"hello\r\n\n  \n where is it?"[..]).all().unwrap();
+        assert_eq!(texts(requests), ["hello", " where is it?"]);
+    }
+
+    #[test]
+    fn a_line_is_answered_when_it_arrives_and_not_at_the_end() {
+        let mut lines = Lines::of(Parts(vec![b"one\ntwo\nth", b"ree\n", b"\n", b"four"]));
+        assert_eq!(texts(lines.arrived().unwrap()), ["one", "two"]);
+        assert_eq!(texts(lines.arrived().unwrap()), ["three"]);
+        assert_eq!(texts(lines.arrived().unwrap()), ["four"]);
+        assert!(lines.arrived().unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_line_that_is_not_utf8_is_reported_by_its_number() {
+        let mut lines = Lines::of(&b"fine\n\ncaf\xe9\n"[..]);
+        let fault = lines.arrived().unwrap_err();
+        assert_eq!((fault.code(), fault.place().line), ("BOT-2104", Some(3)));
+    }
+}
