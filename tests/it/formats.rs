@@ -65,6 +65,34 @@ fn every_format_and_a_pipe_give_the_same_records() {
 }
 
 #[test]
+fn the_delimiter_and_the_encoding_of_a_file_are_named_with_flags() {
+    let terminal = Terminal::new();
+    let plain = two_intents(40);
+    terminal.write("data.csv", &plain);
+    let (header, records) = plain.split_once('\n').unwrap();
+    assert_eq!(header, "text,intent");
+    let rows: String = records
+        .lines()
+        .map(|line| line.rsplit_once(',').unwrap())
+        .map(|(text, intent)| format!("{} caf\u{e9}^{intent}\n", text.trim_matches('"')))
+        .collect();
+    let latin: Vec<u8> = format!("text^intent\n{rows}").chars().map(|c| c as u8).collect();
+    fs::write(terminal.path().join("old.csv"), latin).unwrap();
+    let flags = "--delimiter ^ --encoding windows-1252";
+    terminal.stdout(&format!("data import old.csv {flags} --out new.jsonl"));
+    let imported = fs::read_to_string(terminal.path().join("new.jsonl")).unwrap();
+    assert_eq!(imported.matches("caf\u{e9}\"").count(), records.lines().count());
+    for line in ["validate old.csv", "data profile old.csv", "data infer old.csv --out e.yaml"] {
+        let shown = terminal.run(&format!("{line} {flags}"));
+        assert!(shown.contains("exit: 0"), "{line}: {shown}");
+    }
+    let shown = terminal.run("validate old.csv --delimiter ^");
+    assert!(shown.contains("read it with `--encoding windows-1252`"), "{shown}");
+    let shown = terminal.run("validate data.csv --encoding latin-9");
+    assert!(shown.contains("exit: 2"), "{shown}");
+}
+
+#[test]
 fn the_same_records_give_the_same_bytes() {
     let terminal = Terminal::new();
     terminal.write("data.csv", two_intents(40));

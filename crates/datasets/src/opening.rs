@@ -2,7 +2,11 @@
 //!
 //! In: a path, a pattern of paths, or `-` for standard input. Out: [`Opened`], with the format of the file.
 
-use crate::formats::encoding;
+mod limits;
+
+pub use limits::Limits;
+
+use crate::formats::encoding::{self, Encoding, Transcoded};
 use botops_digest::{Digest, Hasher};
 use botops_findings::{Fault, Place, Result};
 use botops_spec as spec;
@@ -147,56 +151,6 @@ impl Packing {
     }
 }
 
-/// The largest size to which a packed file may unpack. A few bytes on disk can fill the memory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// The largest unpacked size, in bytes.
-    pub max_unpacked_bytes: u64,
-    /// The largest ratio of the unpacked size to the packed size.
-    pub max_ratio: u64,
-    /// The unpacked size from which the ratio applies: a short file of one repeated line is harmless.
-    pub ratio_from_bytes: u64,
-}
-
-impl Limits {
-    /// Allows `bytes` at any ratio, for a file that the user trusts.
-    #[must_use]
-    pub fn up_to(bytes: u64) -> Self {
-        Self { max_unpacked_bytes: bytes, max_ratio: u64::MAX, ..Self::default() }
-    }
-
-    /// Checks that `unpacked` bytes are not too many for a file `name` of which `packed` bytes were read.
-    ///
-    /// # Errors
-    /// `BOT-2160`.
-    pub(crate) fn check(&self, unpacked: u64, packed: u64, name: &str) -> Result<()> {
-        let Self { max_unpacked_bytes, max_ratio, ratio_from_bytes } = *self;
-        let message = if unpacked > max_unpacked_bytes {
-            format!("the file unpacks to more than {}", size(max_unpacked_bytes))
-        } else if unpacked > ratio_from_bytes.max(packed.saturating_mul(max_ratio)) {
-            format!(
-                "the file unpacks to more than {max_ratio} times its size, and has {} already",
-                size(unpacked)
-            )
-        } else {
-            return Ok(());
-        };
-        let larger =
-            size(max_unpacked_bytes.saturating_mul(if max_ratio == u64::MAX { 2 } else { 1 }));
-        Err(Fault::data("BOT-2160", message)
-            .at(whole(name))
-            .hint("check where it came from: such a file can fill the memory or the disk")
-            .hint(format!("if you trust the file, allow it: `--max-unpacked {larger}`")))
-    }
-}
-
-impl Default for Limits {
-    /// 16 GiB, and a ratio of 200 from 64 MiB on. Logs and tables pack to 1/10 or 1/40 of their size, a bomb to 1/1000.
-    fn default() -> Self {
-        Self { max_unpacked_bytes: 16 << 30, max_ratio: 200, ratio_from_bytes: 64 << 20 }
-    }
-}
-
 /// A file that was opened.
 ///
 /// - `reader` yields the unpacked bytes, without a byte-order mark; binary, UTF-16 and empty files were refused
@@ -290,11 +244,12 @@ impl<R> Opened<R> {
 /// Opens `path`, or standard input for `-`. Without a `format`, the name and the content decide it.
 ///
 /// # Errors
-/// Exit 2: `BOT-1001` missing, unreadable or a directory. Exit 3: `BOT-2102` empty, `BOT-2103` binary, `BOT-2104` UTF-16
+/// Exit 2: `BOT-1001` missing, unreadable or a directory; `BOT-1040` another encoding than the file names. Exit 3: `BOT-2102` empty, `BOT-2103` binary, `BOT-2104` UTF-16
 /// or UTF-32, `BOT-2161` a damaged packed file. While reading, also `BOT-2160`: more than `limits` allow.
 pub fn open(
     path: &Path,
     format: Option<Format>,
+    encoding: Encoding,
     limits: &Limits,
     identity: Identity,
 ) -> Result<Opened> {
@@ -302,10 +257,10 @@ pub fn open(
     OPENED.with(|opened| opened.set(opened.get() + 1));
     let name = path.display().to_string();
     if path == Path::new(STDIN) {
-        return begin(Box::new(io::stdin()), &name, format, limits, identity);
+        return begin(Box::new(io::stdin()), &name, format, encoding, limits, identity);
     }
     let file = File::open(path).map_err(|error| spec::unreadable(path, &error))?;
-    of_file(file, &name, format, limits, identity)
+    of_file(file, &name, format, encoding, limits, identity)
 }
 
 /// Opens a file as [`open`] does, from the current position of `file`.
@@ -313,6 +268,7 @@ pub(crate) fn of_file(
     file: File,
     name: &str,
     format: Option<Format>,
+    encoding: Encoding,
     limits: &Limits,
     identity: Identity,
 ) -> Result<Opened> {
@@ -323,7 +279,7 @@ pub(crate) fn of_file(
     }
     let whole = metadata.is_file().then(|| file.try_clone()).transpose().map_err(unreadable)?;
     let source: Box<dyn Read + Send> = Box::new(file);
-    let mut opened = begin(source, name, format, limits, identity)?;
+    let mut opened = begin(source, name, format, encoding, limits, identity)?;
     opened.size = metadata.is_file().then_some(metadata.len());
     opened.plain = whole.filter(|_| opened.packing == Packing::Plain);
     Ok(opened)
@@ -334,6 +290,7 @@ pub(crate) fn begin<'a>(
     source: Box<dyn Read + Send + 'a>,
     name: &str,
     format: Option<Format>,
+    encoding: Encoding,
     limits: &Limits,
     identity: Identity,
 ) -> Result<Opened<Box<dyn Read + Send + 'a>>> {
@@ -367,13 +324,19 @@ pub(crate) fn begin<'a>(
         if beginning.is_empty() {
             return Err(encoding::empty(name));
         }
-        encoding::check_beginning(&beginning, name)?;
+        encoding.check(&beginning, mark > 0, name)?;
     }
+    let unpacked = Cursor::new(beginning).chain(reader);
     Ok(Opened {
         name: name.to_owned(),
         format,
         packing,
-        reader: Box::new(Cursor::new(beginning).chain(reader)),
+        reader: match encoding {
+            Encoding::Windows1252 if format != Format::Parquet => {
+                Box::new(Transcoded::new(unpacked))
+            }
+            _ => Box::new(unpacked),
+        },
         mark,
         size: None,
         taken,
@@ -536,16 +499,6 @@ impl<R: Read> Read for Unpacked<R> {
             },
         }
     }
-}
-
-/// Returns a size in the form of a flag value: `16GiB`, `200MiB`.
-fn size(bytes: u64) -> String {
-    for (shift, unit) in [(30, "GiB"), (20, "MiB"), (10, "KiB")] {
-        if bytes >= 1 << shift {
-            return format!("{}{unit}", bytes >> shift);
-        }
-    }
-    format!("{bytes}B")
 }
 
 /// Returns the files that `path` names, sorted by name.

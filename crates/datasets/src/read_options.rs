@@ -1,6 +1,9 @@
 //! Options of reading a data file.
 
-use crate::opening::{Format, Limits};
+use crate::{
+    formats::encoding::Encoding,
+    opening::{Format, Limits},
+};
 
 /// The columns, the format and the limits with which a file is read.
 #[derive(Debug, Clone, Default)]
@@ -17,6 +20,10 @@ pub struct ReadOptions {
     pub text: Presence,
     /// The format of the file; default: by its name, or else by its content.
     pub format: Option<Format>,
+    /// The delimiter of CSV and TSV; default: a tab for TSV, detected for CSV. Other formats have none.
+    pub delimiter: Option<u8>,
+    /// The encoding of text; Parquet has its own.
+    pub encoding: Encoding,
     /// The limits of unpacking.
     pub limits: Limits,
 }

@@ -146,7 +146,8 @@ mod reading {
             (b"\xef\xbb\xbf \n\n".to_vec(), "BOT-2102", FaultKind::Gate, "empty"),
             (b"text,intent\n".to_vec(), "BOT-2102", FaultKind::Gate, "no record"),
             (b"text,intent\n\n\n".to_vec(), "BOT-2102", FaultKind::Gate, "no record"),
-            (b"text,intent\na\0b,c\n".to_vec(), "BOT-2103", FaultKind::Gate, "binary"),
+            (b"te\0xt,intent\na,c\n".to_vec(), "BOT-2103", FaultKind::Gate, "binary"),
+            (b"text,intent\na\0\xff,c\n".to_vec(), "BOT-2103", FaultKind::Gate, "binary"),
             (b"PK\x03\x04xx".to_vec(), "BOT-2103", FaultKind::Gate, "spreadsheet"),
             (b"\x1f\x8b\x08\0".to_vec(), "BOT-2161", FaultKind::Gate, "gzip"),
             (b"PAR1\x15\x04".to_vec(), "BOT-2103", FaultKind::Gate, "Parquet"),
@@ -222,8 +223,118 @@ mod reading {
             summary(&csv("text,\"intent\na,b\n").unwrap_err()),
             ("BOT-2106", None, Some(1), Some(6))
         );
-        // Text after a closing quote on the same line is accepted, as other readers accept it.
-        assert_eq!(csv("text,intent\n\"a\" b,c\nd \"e\",f\n").unwrap().records[0].text, "a b");
+    }
+
+    #[test]
+    fn text_after_a_closing_quote_is_refused_with_its_place() {
+        for (text, place, hint) in [
+            ("text,intent\na,b\n\"x\" y,a\n", (Some(2), Some(3), Some(3)), "whole field"),
+            (
+                "text,intent\n\"she said \\\"hi\\\" ok\",a\n",
+                (Some(1), Some(2), Some(12)),
+                "a backslash does not escape",
+            ),
+            ("text,\"int\"ent\na,b\n", (None, Some(1), Some(10)), "whole field"),
+            ("text\tintent\n\"x\"y\ta\n", (Some(1), Some(2), Some(3)), "whole field"),
+        ] {
+            let fault = csv(text).unwrap_err();
+            let (record, line, column) = place;
+            assert_eq!(summary(&fault), ("BOT-2230", record, line, column), "{text}");
+            assert!(fault.hints()[0].contains(hint), "{:?}", fault.hints());
+        }
+        // Quotes that lose nothing.
+        let data = csv("text,intent\n\"a\" ,c\nd \"e\",f\n").unwrap();
+        assert_eq!((&*data.records[0].text, &*data.records[1].text), ("a ", "d \"e\""));
+    }
+
+    #[test]
+    fn a_delimiter_is_detected_named_or_refused() {
+        let texts = |bytes: &str, delimiter: Option<u8>| {
+            let options = ReadOptions { delimiter, ..ReadOptions::default() };
+            read_bytes(bytes.as_bytes(), "a.csv", &options).map(|data| {
+                let of = |r: Record| (r.text, r.intent.unwrap_or_default(), r.line);
+                data.records.into_iter().map(of).collect::<Vec<_>>()
+            })
+        };
+        let one = |text: &str, intent: &str, line| vec![(text.to_owned(), intent.to_owned(), line)];
+        let found = texts("text;intent;\"note, free\"\nhi, you;greet;x\n", None).unwrap();
+        assert_eq!(found, one("hi, you", "greet", 2));
+        let found = texts("sep=;\r\ntext;intent\r\na,b;c\r\n", None).unwrap();
+        assert_eq!(found, one("a,b", "c", 3));
+        let found = texts("sep=;\ntext|intent\na;b|c\n", Some(b'|')).unwrap();
+        assert_eq!(found, one("a;b", "c", 3));
+        // Every record has one comma and one semicolon.
+        let text = "text, as typed;intent\nhello, there;greet\n";
+        let fault = texts(text, None).unwrap_err();
+        assert_eq!(summary(&fault), ("BOT-2231", None, Some(1), None));
+        assert_eq!(fault.hints()[0], "name it: `--delimiter ','` or `--delimiter ';'`");
+        let fault = texts(text, Some(b';')).unwrap_err();
+        assert_eq!(fault.code(), "BOT-2101");
+        assert!(fault.hints()[0].contains("--text-column 'text, as typed'"), "{:?}", fault.hints());
+        // A record without the comma decides.
+        let fault = texts("text, as typed;intent\na, b;c\nd;e\n", None).unwrap_err();
+        assert_eq!(fault.code(), "BOT-2101", "{fault}");
+        let fault = texts("text^intent\na^b\n", None).unwrap_err();
+        assert!(fault.hints().iter().any(|hint| hint.contains("--delimiter '^'")), "{fault:?}");
+        let fault = texts("text,intent,x;y\na,b\n", None).unwrap_err();
+        assert!(fault.hints()[0].contains("--delimiter ';'"), "{:?}", fault.hints());
+    }
+
+    #[test]
+    fn a_nul_is_treated_the_same_wherever_it_stands() {
+        let plain = "hello there,greet\n".repeat(2_000);
+        for text in
+            [format!("text,intent\na\0b,x\n{plain}"), format!("text,intent\n{plain}a\0b,x\n")]
+        {
+            let data = csv(&text).unwrap();
+            assert_eq!(data.records.iter().filter(|r| r.text == "a\0b").count(), 1);
+        }
+        // Texts that are UTF-16 read as Latin-1, as an import from JSON writes them.
+        let mixed: Vec<Record> = (0..400)
+            .map(|i| Record {
+                text: "h\0e\0l\0l\0o\0 \0".repeat(1 + i % 3),
+                intent: Some("a".to_owned()),
+                lang: None,
+                entities: Vec::new(),
+                record: i as u64 + 1,
+                line: 1,
+                file: None,
+            })
+            .collect();
+        for format in [Format::Csv, Format::Tsv, Format::Jsonl, Format::Json] {
+            let mut bytes = Vec::new();
+            let mut writer = RecordWriter::begin(format, Packing::Plain, &mut bytes).unwrap();
+            writer.add(&mixed, |_| Default::default()).unwrap();
+            writer.finish().unwrap();
+            let options = ReadOptions { format: Some(format), ..ReadOptions::default() };
+            let back = read_bytes(&bytes, "x", &options).unwrap();
+            assert!(back.records.iter().zip(&mixed).all(|(a, b)| a.text == b.text), "{format:?}");
+        }
+    }
+
+    #[test]
+    fn windows_1252_is_read_as_it_was_meant() {
+        let options = |format| ReadOptions {
+            encoding: Encoding::Windows1252,
+            format,
+            ..ReadOptions::default()
+        };
+        let csv = b"text;intent\r\nun caf\xe9 \x80 5 \x96 d\xe9j\xe0;a\r\n";
+        let data = read_bytes(csv, "a.csv", &options(None)).unwrap();
+        assert_eq!(data.records[0].text, "un café € 5 – déjà");
+        let json = b"{\"text\":\"\xe9t\xe9\",\"intent\":\"a\"}\n";
+        assert_eq!(read_bytes(json, "a.jsonl", &options(None)).unwrap().records[0].text, "été");
+        let rasa = b"nlu:\n- intent: a\n  examples: |\n    - \xe9t\xe9\n";
+        assert_eq!(read_bytes(rasa, "a.yml", &options(None)).unwrap().records[0].text, "été");
+        // More than one buffer, whose characters grow to two bytes.
+        let long = [b"text,intent\n".to_vec(), vec![0xe9; 100_000], b",a\n".to_vec()].concat();
+        let data = read_bytes(&long, "a.csv", &options(None)).unwrap();
+        assert_eq!(data.records[0].text, "é".repeat(100_000));
+        assert_eq!(data.digest, botops_digest::Digest::of(&long));
+        let fault = read_bytes(b"\xef\xbb\xbftext,intent\na,b\n", "a.csv", &options(None));
+        assert_eq!(fault.unwrap_err().code(), "BOT-1040");
+        let fault = read_bytes(csv, "a.csv", &ReadOptions::default()).unwrap_err();
+        assert!(fault.hints()[0].contains("--encoding windows-1252"), "{:?}", fault.hints());
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Recorded traffic: JSONL with `at`, `conversation_id`, `text` and an optional `truth`.
 
 use crate::{
+    formats::encoding::Encoding,
     formats::{
         encoding,
         json::{self, Kind, Reader},
@@ -48,7 +49,7 @@ pub struct Traffic {
 /// As [`super::read()`]; `BOT-2133` (exit 3) for a record that lacks a key, or whose time is not RFC 3339.
 pub fn read_traffic(path: &Path) -> Result<Traffic> {
     let limits = Limits::default();
-    all(opening::open(path, Some(Format::Jsonl), &limits, Identity::Digested)?)
+    all(opening::open(path, Some(Format::Jsonl), Encoding::Utf8, &limits, Identity::Digested)?)
 }
 
 /// Reads `bytes` as [`read_traffic`] reads a file of these bytes called `name`.
@@ -57,7 +58,14 @@ pub fn read_traffic(path: &Path) -> Result<Traffic> {
 /// As [`read_traffic`], but for `BOT-1001`.
 pub fn read_traffic_bytes(bytes: &[u8], name: &str) -> Result<Traffic> {
     let format = Some(Format::Jsonl);
-    all(opening::begin(Box::new(bytes), name, format, &Limits::default(), Identity::Digested)?)
+    all(opening::begin(
+        Box::new(bytes),
+        name,
+        format,
+        Encoding::Utf8,
+        &Limits::default(),
+        Identity::Digested,
+    )?)
 }
 
 fn all<R: Read>(mut opened: Opened<R>) -> Result<Traffic> {

@@ -91,6 +91,15 @@ pub struct Source {
     /// The language column, if one was named.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lang_column: Option<String>,
+    /// The format, if one was named, by its name on a command line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub format: Option<String>,
+    /// The delimiter, if one was named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delimiter: Option<String>,
+    /// The encoding, if one was named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encoding: Option<String>,
 }
 
 /// An intermediate result between data and model.

@@ -2,7 +2,7 @@
 
 use crate::{repaired::Repaired, spans};
 use botops_datasets::{
-    Format, ReadOptions,
+    Encoding, Format, ReadOptions,
     column_roles::Roles,
     opening::{self, Identity, STDIN, expand, unread},
     table::{Batch, Origin, Row, Table},
@@ -76,7 +76,8 @@ impl Document {
             return refused(message, "name one of them");
         };
         let name = file.display().to_string();
-        let mut opened = opening::open(file, options.format, &options.limits, Identity::Unknown)?;
+        let ReadOptions { format, encoding, limits, .. } = options;
+        let mut opened = opening::open(file, *format, *encoding, limits, Identity::Unknown)?;
         if let Format::Parquet | Format::Rasa = opened.format {
             let kind = match opened.format {
                 Format::Parquet => "a Parquet file",
@@ -104,7 +105,9 @@ impl Document {
 
     /// Reads unpacked `bytes`.
     fn of(bytes: Bytes, name: &str, format: Format, options: &ReadOptions) -> Result<Self> {
-        let options = ReadOptions { format: Some(format), ..options.clone() };
+        // The bytes were decoded when they were read.
+        let encoding = Encoding::Utf8;
+        let options = ReadOptions { format: Some(format), encoding, ..options.clone() };
         let mut table = Table::open(&Origin::held(bytes.clone(), name), &options)?;
         let (mut batches, mut firsts, mut n) = (Vec::new(), Vec::new(), 0);
         while let Some(batch) = table.next()? {
@@ -115,8 +118,8 @@ impl Document {
         let text = String::from_utf8(bytes.to_vec())
             .map_err(|error| bug(name, "is not UTF-8").caused_by(error))?;
         let start = if text.starts_with(MARK) { MARK.len() } else { 0 };
-        let delimiter = spans::delimiter(&text[start..], format);
-        let mut spans = spans::records(&text[start..], format, delimiter);
+        let dialect = spans::dialect(&text[start..], format, options.delimiter);
+        let mut spans = spans::records(&text[start..], format, dialect);
         for span in &mut spans {
             *span = span.start + start..span.end + start;
         }
@@ -127,7 +130,7 @@ impl Document {
         Ok(Self {
             name: name.to_owned(),
             format,
-            delimiter,
+            delimiter: dialect.delimiter,
             names: shape.names.clone(),
             roles: shape.roles.clone(),
             text,

@@ -80,9 +80,9 @@ impl EditedTable {
 fn header(bytes: &[u8]) -> Vec<String> {
     let text = String::from_utf8_lossy(bytes);
     let text = text.trim_start_matches('\u{feff}').trim();
-    let delimiter = spans::delimiter(text, Format::Csv);
-    let mut fields = csv::Fields::new(delimiter);
-    if fields.read(text, 0).is_none() {
+    let dialect = spans::dialect(text, Format::Csv, None);
+    let mut fields = csv::Fields::new(dialect.delimiter);
+    if fields.read(text, dialect.start).is_none() {
         return Vec::new();
     }
     fields.words(text).map(|name| name.trim().to_owned()).collect()

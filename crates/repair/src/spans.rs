@@ -3,7 +3,7 @@
 use botops_datasets::{
     Format,
     formats::{
-        csv::{Fields, guess},
+        csv::{Dialect, Fields, Separator},
         json,
     },
 };
@@ -27,28 +27,26 @@ impl fmt::Display for Written {
     }
 }
 
-/// Returns the delimiter of a table; for other formats, the result has no meaning.
-pub(crate) fn delimiter(text: &str, format: Format) -> u8 {
-    match format {
-        Format::Tsv => b'\t',
-        // The guess needs complete lines, and the last one may lack its line break.
-        _ => guess(&[text.as_bytes(), b"\n"].concat()).unwrap_or(b','),
-    }
+/// Returns the dialect of a table, if the user named the delimiter `given`; for other formats, the result has no meaning.
+pub(crate) fn dialect(text: &str, format: Format, given: Option<u8>) -> Dialect {
+    // A text that was read is not ambiguous.
+    Dialect::of(text, true, Separator::of(format, given))
+        .unwrap_or(Dialect { delimiter: b',', start: 0 })
 }
 
 /// Returns the spans of the records of a text, which was read without a fault.
-pub(crate) fn records(text: &str, format: Format, delimiter: u8) -> Vec<Range<usize>> {
+pub(crate) fn records(text: &str, format: Format, dialect: Dialect) -> Vec<Range<usize>> {
     match format {
-        Format::Csv | Format::Tsv => rows(text, delimiter),
+        Format::Csv | Format::Tsv => rows(text, dialect),
         Format::Json => json::objects(text),
         _ => lines(text),
     }
 }
 
 /// Returns the spans of the rows of a table, without its header, blank lines and line breaks.
-fn rows(text: &str, delimiter: u8) -> Vec<Range<usize>> {
-    let mut fields = Fields::new(delimiter);
-    let (mut spans, mut at, mut width) = (Vec::new(), 0, None);
+fn rows(text: &str, dialect: Dialect) -> Vec<Range<usize>> {
+    let mut fields = Fields::new(dialect.delimiter);
+    let (mut spans, mut at, mut width) = (Vec::new(), dialect.start, None);
     while let Some(record) = fields.read(text, at) {
         at = record.end;
         match width {

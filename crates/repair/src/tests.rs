@@ -162,6 +162,31 @@ fn jsonl(rows: &[Row]) -> Vec<u8> {
     out.into_bytes()
 }
 
+#[test]
+fn a_table_keeps_its_delimiter_and_the_line_that_names_it() {
+    let folder = Folder::new();
+    for (bytes, delimiter, expected) in [
+        (
+            "sep=;\r\ntext;intent;note\r\n\" a, b \";refund;x\r\nwell;order_status;y\r\n",
+            None,
+            "sep=;\r\ntext;intent;note\r\n\"a, b\";refund;x\r\nwell;order_status;y\r\n",
+        ),
+        (
+            "\u{feff}text^intent^note\n a, b^refund^x\nwell^order_status^y\n",
+            Some(b'^'),
+            "\u{feff}text^intent^note\na, b^refund^x\nwell^order_status^y\n",
+        ),
+    ] {
+        let path = folder.write("a.csv", bytes);
+        let read = ReadOptions { delimiter, ..expectations().read_options() };
+        let proposal = propose(&path, &read, &expectations(), &options(), &[]).unwrap();
+        let patch = folder.write("patch.csv", patch_csv(&proposal.fixes));
+        let fixes = read_patch(&patch).unwrap();
+        let application = apply(&path, &read, &fixes, &folder.at("out.csv")).unwrap();
+        assert_eq!(&application.repaired.bytes[..], expected.as_bytes());
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 

@@ -2,6 +2,7 @@
 
 use crate::{
     baseline::BaselineMatch,
+    blank_rows::BlankRows,
     class_counts::{Classes, Counts, NO_CLASS},
     disposition::Disposition,
     external_sort::{ExternalSort, MOST_HELD, Merge},
@@ -169,6 +170,7 @@ struct SecondPass<'a, 'b> {
 struct Engine<'a> {
     /// `None`: there is no text column, and the rules are about other columns.
     utterances: Option<(Roles, UtteranceChecks<'a>)>,
+    blank_rows: BlankRows,
     rules: Rules,
     whole_columns: WholeColumns,
     repeats: Option<Repeats>,
@@ -200,6 +202,11 @@ impl<'a> Engine<'a> {
             );
             (roles, checks)
         });
+        let empty = match &utterances {
+            Some((_, checks)) => checks.empty,
+            None => tally.slot(expectations, "BOT-2111", None),
+        };
+        let blank_rows = BlankRows::new(shape, empty);
         let repeats = match &utterances {
             Some(_) => Repeats::new(expectations, options.spill, &mut tally),
             None => None,
@@ -208,6 +215,7 @@ impl<'a> Engine<'a> {
         let has_intents = utterances.as_ref().is_some_and(|(roles, _)| roles.intent.is_some());
         Ok(Self {
             utterances,
+            blank_rows,
             rules,
             whole_columns,
             repeats,
@@ -240,20 +248,28 @@ impl<'a> Engine<'a> {
     /// Checks `row`, and adds it to the values that are compared and counted.
     fn add(&mut self, row: Row<'_>, at: RecordPosition) -> Result<()> {
         self.files.note(row, at.position);
+        let is_blank = self.blank_rows.report(row, at, &mut self.tally);
         if let Some((roles, checks)) = &self.utterances {
             let utterance = Utterance::of(roles, row);
-            checks.check(&utterance, row, at, &mut self.tally)?;
+            if !is_blank {
+                checks.check(&utterance, row, at, &mut self.tally)?;
+            }
             let intent = self.classes.note(utterance.intent, utterance.lang)?;
             if let Some(repeats) = &mut self.repeats {
                 repeats.add(&utterance, intent, at)?;
             }
         }
-        self.rules.check(row, at, &mut self.tally);
+        if !is_blank {
+            self.rules.check(row, at, &mut self.tally);
+        }
         self.rules.gather(row, at, &mut self.whole_columns)
     }
 
     /// Checks `row` by itself.
     fn check(&self, row: Row<'_>, at: RecordPosition, sink: &mut impl FindingSink) -> Result<()> {
+        if self.blank_rows.report(row, at, sink) {
+            return Ok(());
+        }
         if let Some((roles, checks)) = &self.utterances {
             checks.check(&Utterance::of(roles, row), row, at, sink)?;
         }

@@ -9,6 +9,7 @@
 //! are counted; of each kind, a few are kept as samples.
 
 mod baseline;
+mod blank_rows;
 mod class_counts;
 pub mod damage;
 mod damage_checks;

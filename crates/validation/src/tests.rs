@@ -70,6 +70,36 @@ mod validating {
     use super::*;
 
     #[test]
+    fn a_blank_row_is_one_finding() {
+        let rules = "version: 1\nmin_examples_per_intent: 1\nrules:\n- {column: n, required: true}\n- {columns: [m, n], required: true}\n";
+        let rules: Expectations = botops_spec::parse(rules, "expectations.yaml").unwrap();
+        for (name, text) in [
+            ("a.csv", "text,intent,n,m\nhi,a,1,1\n,,,\n \t,,\u{a0},\nho,b,2,2\n"),
+            ("b.csv", "n;m;o\n1;1;1\n;;\n \t;;\u{a0}\n2;2;2\n"),
+            (
+                "c.jsonl",
+                "{\"text\":\"hi\",\"intent\":\"a\",\"n\":1,\"m\":1}\n{}\n{\"text\":null,\"intent\":\"\",\"n\":\" \"}\n{\"text\":\"ho\",\"intent\":\"b\",\"n\":2,\"m\":2}\n",
+            ),
+        ] {
+            let source = Origin::held(text.as_bytes().to_vec().into(), name);
+            let mut rows = TableRows::open(source, &rules.read_options(), None).unwrap();
+            let mut rejected = Vec::new();
+            let options = ValidateOptions { samples: 9, ..ValidateOptions::default() };
+            let validation = run(&mut rows, &rules, &options, Keep::Rejected).unwrap();
+            rejected.extend(validation.rejected.iter().map(|rejected| rejected.reasons.len()));
+            let blank = |record| ("BOT-2111".to_owned(), Some(record), Severity::Error);
+            assert_eq!(found(&validation), [blank(2), blank(3)], "{name}");
+            assert!(validation.findings.iter().all(|f| f.message == "the row is blank"));
+            assert_eq!(validation.records_rejected, 2, "{name}");
+            assert!(rejected.iter().all(|n| *n == 1), "{rejected:?}");
+        }
+        // A row with any value is checked as before.
+        let data = dataset(&[("hi", "a"), ("ho", "b"), ("ha", ""), ("", "b")]);
+        let validation = validate(&data, &Expectations { rules: Vec::new(), ..rules }, None);
+        assert_eq!(codes(&validation), BTreeSet::from(["BOT-2111", "BOT-2112"]));
+    }
+
+    #[test]
     fn a_huge_text_is_reported_shortened() {
         let huge = "a ".repeat(5 << 20);
         let csv = format!("text,intent\nhi,a\n{huge},b\nho,a\n");

@@ -22,7 +22,8 @@ pub(crate) struct UtteranceChecks<'a> {
     intents: Option<WordSet>,
     languages: Option<WordSet>,
     test: Option<TestData<'a>>,
-    empty: Option<usize>,
+    /// The slot of empty texts, and of blank rows.
+    pub(crate) empty: Option<usize>,
     short: Option<usize>,
     long: Option<usize>,
     damaged: DamageSlots,

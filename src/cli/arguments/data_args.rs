@@ -1,6 +1,6 @@
 //! The flags of the verbs that read a data file.
 
-use botops_datasets::{Format, Limits, Presence, ReadOptions};
+use botops_datasets::{Encoding, Format, Limits, Presence, ReadOptions, formats::csv::word};
 use botops_expectations::Expectations;
 use botops_spec::nearest;
 use botops_text::{shell_line, shell_word};
@@ -20,6 +20,12 @@ pub(crate) struct DataArgs {
     /// Format of the data; default: detected from the name, else from the content
     #[arg(long, value_name = "FORMAT", value_parser = format)]
     pub(crate) input_format: Option<Format>,
+    /// Separator of the fields of a CSV file, such as ';' or tab; default: detected
+    #[arg(long, value_name = "CHARACTER", value_parser = botops_datasets::formats::csv::delimiter)]
+    pub(crate) delimiter: Option<u8>,
+    /// Encoding of text files: utf-8 or windows-1252; default: utf-8
+    #[arg(long, value_name = "NAME", value_parser = encoding)]
+    pub(crate) encoding: Option<Encoding>,
     /// Largest unpacked size of a gzip or zstd file, such as 64GiB, with any ratio; default: 16GiB, and 200 times the
     /// packed size
     #[arg(long, value_name = "SIZE", value_parser = size)]
@@ -36,6 +42,14 @@ pub(crate) fn format(word: &str) -> Result<Format, String> {
             Some(near) => format!("did you mean `{near}`?"),
             None => format!("the formats are {names}"),
         }
+    })
+}
+
+/// Parses the name of an encoding.
+fn encoding(word: &str) -> Result<Encoding, String> {
+    Encoding::of_name(word).ok_or_else(|| {
+        let names = Encoding::ALL.map(|(name, _)| name).join(" and ");
+        format!("the encodings are {names}; convert another one with `iconv`")
     })
 }
 
@@ -73,20 +87,30 @@ impl DataArgs {
             lang_column: self.lang_column.clone(),
             intent,
             format: self.input_format,
+            delimiter: self.delimiter,
+            encoding: self.encoding.unwrap_or_default(),
             limits: self.max_unpacked.map_or_else(Limits::default, Limits::up_to),
             ..ReadOptions::default()
         }
     }
 
+    /// Returns the flags to read a table that botops wrote from this data: it is UTF-8, and has the same columns.
+    pub(crate) fn of_written(&self) -> Self {
+        Self { encoding: None, max_unpacked: None, ..self.clone() }
+    }
+
     /// Returns a command line of `words`, followed by these flags, so that it reads the file in the same way.
     pub(crate) fn line<'a>(&self, words: impl IntoIterator<Item = &'a str>) -> String {
         let format = self.input_format.map(|format| format.name().to_owned());
+        let delimiter = self.delimiter.map(word);
         let unpacked = self.max_unpacked.map(size_text);
         let given = [
             ("--text-column", self.text_column.as_deref()),
             ("--intent-column", self.intent_column.as_deref()),
             ("--lang-column", self.lang_column.as_deref()),
             ("--input-format", format.as_deref()),
+            ("--delimiter", delimiter.as_deref()),
+            ("--encoding", self.encoding.map(Encoding::name)),
             ("--max-unpacked", unpacked.as_deref()),
         ];
         let mut line = shell_line(words);
@@ -141,12 +165,14 @@ mod tests {
             intent_column: Some("-label".to_owned()),
             lang_column: Some("l".to_owned()),
             input_format: Some(Format::Jsonl),
+            delimiter: Some(b'\t'),
+            encoding: Some(Encoding::Windows1252),
             max_unpacked: Some(64 << 30),
         };
         assert_eq!(
             args.line(["botops", "validate", "my log"]),
             "botops validate 'my log' --text-column 'what was said' --intent-column=-label --lang-column l \
-             --input-format jsonl --max-unpacked 64GiB"
+             --input-format jsonl --delimiter tab --encoding windows-1252 --max-unpacked 64GiB"
         );
         assert_eq!(DataArgs::default().line(["botops", "validate"]), "botops validate");
     }

@@ -267,7 +267,7 @@ impl Work<'_> {
         if let Some(path) = &named {
             words.extend(["--expectations", path.as_str()]);
         }
-        self.args.columns.line(words)
+        self.args.columns.of_written().line(words)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{context::Context, provenance};
 use crate::cli::arguments::{data_args::DataArgs, data_source};
-use botops_datasets::{self as datasets, Dataset, Presence, ReadOptions};
+use botops_datasets::{self as datasets, Dataset, Presence, ReadOptions, formats::csv::word};
 use botops_digest::Digest;
 use botops_evaluation::Metric;
 use botops_experiments::{Artifact, Basis, Cost, Recipe, RunRecord, Source};
@@ -43,7 +43,8 @@ impl Input {
         }
         let data_source::Source { bytes, name, file, snapshot } = data_source::read(context, path)?;
         let data = datasets::read_bytes(&bytes, &name, &options)?;
-        let ReadOptions { text_column, intent_column, lang_column, .. } = options;
+        let ReadOptions { text_column, intent_column, lang_column, format, delimiter, .. } =
+            options;
         let size_bytes = bytes.len() as u64;
         let source = Source {
             file,
@@ -53,6 +54,9 @@ impl Input {
             text_column,
             intent_column,
             lang_column,
+            format: format.map(|format| format.name().to_owned()),
+            delimiter: delimiter.map(word),
+            encoding: columns.encoding.map(|encoding| encoding.name().to_owned()),
         };
         Ok((Self { digest: data.digest, source, bytes }, data))
     }

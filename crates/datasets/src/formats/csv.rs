@@ -1,11 +1,15 @@
 //! CSV and TSV: records with their numbers and lines.
 //!
-//! Fields are split as the `csv` crate splits them. That crate accepts two mistakes, which are faults here: a quote that
-//! is never closed, and one that is closed by the opening quote of a later record, which swallows all records between.
+//! Fields are split as the `csv` crate splits them. That crate accepts three mistakes, which are faults here: a quote that
+//! is never closed; one that is closed by the opening quote of a later record, which swallows all records between; and text
+//! after a closing quote, which loses quotes of the text.
 
+mod dialect;
 mod fields;
 mod writing;
 
+use dialect::SAMPLE_BYTES;
+pub use dialect::{Ambiguous, Dialect, Separator, delimiter, word};
 pub(crate) use fields::Cell;
 use fields::MisplacedQuote;
 pub use fields::{Extent, Fields};
@@ -41,20 +45,32 @@ pub(crate) enum Ragged {
 #[derive(Debug)]
 pub(crate) struct Reader {
     file: String,
+    separator: Separator,
+    /// The delimiter; `None` before the beginning of the file was read.
     delimiter: Option<u8>,
     start: Start,
     /// The number of columns of the header; `None` before the header was read.
     width: Option<usize>,
+    /// Another delimiter that a name of the header contains.
+    other: Option<u8>,
     ragged: Ragged,
     /// Records with another number of fields, when they are gathered.
     gathered: Vec<Finding>,
 }
 
 impl Reader {
-    /// Begins a file whose text begins at the byte `offset`. Without a delimiter, the first line decides it.
-    pub(crate) fn new(file: &str, delimiter: Option<u8>, offset: u64, ragged: Ragged) -> Self {
-        let start = Start::at(offset);
-        Self { file: file.to_owned(), delimiter, start, width: None, ragged, gathered: Vec::new() }
+    /// Begins a file whose text begins at the byte `offset`.
+    pub(crate) fn new(file: &str, separator: Separator, offset: u64, ragged: Ragged) -> Self {
+        Self {
+            file: file.to_owned(),
+            separator,
+            delimiter: None,
+            start: Start::at(offset),
+            width: None,
+            other: None,
+            ragged,
+            gathered: Vec::new(),
+        }
     }
 
     /// The fault of `bytes`, which begin with a record that does not end in them.
@@ -93,23 +109,26 @@ impl Reader {
         last: bool,
         sink: &mut impl RowSink<'t>,
     ) -> Result<usize> {
-        let guessed = self.delimiter.or_else(|| match last {
-            // The last line need not end in a line break.
-            true => Some(guess(&[bytes, b"\n"].concat()).unwrap_or(b',')),
-            false => guess(bytes),
-        });
-        let Some(delimiter) = guessed else { return Ok(0) };
-        self.delimiter = Some(delimiter);
         let (text, is_damaged) = decode(bytes, last);
         let last = last && !is_damaged;
-        let part = Part { text, file: &self.file, delimiter };
+        let mut consumed = 0;
+        let delimiter = match self.delimiter {
+            Some(delimiter) => delimiter,
+            // The dialect must not depend on the size of a part.
+            None if bytes.len() < SAMPLE_BYTES && !last && !is_damaged => return Ok(0),
+            None => {
+                let place = self.place(None, self.start.line);
+                let dialect = Dialect::of(text, last, self.separator)
+                    .map_err(|ambiguous| ambiguous.fault(place))?;
+                consumed = dialect.start;
+                *self.delimiter.insert(dialect.delimiter)
+            }
+        };
+        let mut part = Part { text, file: &self.file, delimiter, other: self.other };
         let mut lines = Lines { text: text.as_bytes(), at: 0, line: self.start.line };
         let mut record = Fields::new(delimiter);
         let mut ragged: Vec<Finding> = Vec::new();
         let mut number = self.start.records;
-        // A second byte-order mark is not part of the header either.
-        let is_marked = self.width.is_none() && text.starts_with('\u{feff}');
-        let mut consumed = if is_marked { '\u{feff}'.len_utf8() } else { 0 };
         loop {
             let Some(extent) = record.read(text, consumed) else {
                 // A line feed may follow the last carriage return: both are one line break.
@@ -141,7 +160,12 @@ impl Reader {
                 let place = part.place(None, line);
                 check_names(&names, &place)?;
                 self.width = Some(names.len());
-                sink.header(names, &place)?;
+                self.other = dialect::other_in(&names, delimiter);
+                part.other = self.other;
+                sink.header(names, &place).map_err(|fault| match self.other {
+                    Some(other) => fault.hint(dialect::hint(other)),
+                    None => fault,
+                })?;
                 continue;
             };
             if width > 1 && record.is_blank(text) {
@@ -182,6 +206,10 @@ impl Reader {
 
 /// The remedy for an open quote.
 const CLOSE: &str = "close it, or double each quote that belongs to the text: `\"\"`";
+/// The remedy for text after a closing quote.
+const FOLLOWED: &str = "enclose the whole field in quotes, and double each quote that belongs to the text: `\"he said \"\"hi\"\"\"`";
+/// The remedy for a quote after a backslash.
+const ESCAPED: &str = "a backslash does not escape a quote in CSV: double each quote that belongs to the text, `\"\"` instead of `\\\"`";
 
 /// The fault of the record at `place`, whose `bytes` are more than 64 MiB.
 fn unended(bytes: &[u8], quote: Option<MisplacedQuote>, place: Place, lines: &Lines<'_>) -> Fault {
@@ -207,16 +235,6 @@ fn refuse(ragged: Vec<Finding>) -> Result<()> {
         .with_findings(ragged))
 }
 
-/// Guesses the delimiter of a file that begins with `bytes`: a comma, unless its first line has no comma, but semicolons
-/// or tabs. Returns `None` when no line that is not blank ends in `bytes`.
-#[must_use]
-pub fn guess(bytes: &[u8]) -> Option<u8> {
-    let mut lines = bytes.split_inclusive(|byte| b"\r\n".contains(byte));
-    let line = lines.find(|line| !line.trim_ascii().is_empty())?;
-    line.last().filter(|last| b"\r\n".contains(last))?;
-    Some([b',', b';', b'\t'].into_iter().find(|sign| line.contains(sign)).unwrap_or(b','))
-}
-
 fn count_records(text: &str, delimiter: u8) -> u64 {
     let (mut fields, mut at, mut records) = (Fields::new(delimiter), 0, 0);
     while let Some(Extent { end, .. }) = fields.read(text, at) {
@@ -230,6 +248,8 @@ struct Part<'a> {
     text: &'a str,
     file: &'a str,
     delimiter: u8,
+    /// Another delimiter that the header contains.
+    other: Option<u8>,
 }
 
 impl Part<'_> {
@@ -259,23 +279,30 @@ impl Part<'_> {
         line: u64,
         lines: &Lines<'_>,
     ) -> Fault {
-        let (at, message) = match quote {
-            MisplacedQuote::Open(at) => (at, "a quote opened here is never closed".to_owned()),
-            MisplacedQuote::ClosedLate { opened, closed } => (
-                opened,
-                format!(
-                    "a quote opened here is closed only on line {}, in the middle of a field",
-                    lines.peek(closed)
-                ),
-            ),
+        let (at, code, message, hint) = match quote {
+            MisplacedQuote::Open(at) => {
+                (at, "BOT-2106", "a quote opened here is never closed".to_owned(), CLOSE)
+            }
+            MisplacedQuote::ClosedLate { opened, closed } => {
+                let line = lines.peek(closed);
+                let message = format!(
+                    "a quote opened here is closed only on line {line}, in the middle of a field"
+                );
+                (opened, "BOT-2106", message, CLOSE)
+            }
+            MisplacedQuote::ClosedEarly { closed } => {
+                let message = "more text follows the quote that closes a field here".to_owned();
+                let is_escaped = self.text[..closed].ends_with('\\');
+                (closed, "BOT-2230", message, if is_escaped { ESCAPED } else { FOLLOWED })
+            }
         };
-        Fault::data("BOT-2106", message)
+        Fault::data(code, message)
             .at(Place {
                 line: Some(lines.peek(at)),
                 column: Some(lines.column(at)),
                 ..self.place(record, line)
             })
-            .hint(CLOSE)
+            .hint(hint)
     }
 
     /// Returns the finding of a record with another number of fields than `width`, without its place.
@@ -299,11 +326,19 @@ impl Part<'_> {
             }
         }
         let name = match self.delimiter {
-            b';' => "semicolon",
-            b'\t' => "tab",
-            _ => "comma",
+            b',' => "a comma".to_owned(),
+            b';' => "a semicolon".to_owned(),
+            other => dialect::shown(other),
         };
-        format!("quote a text that holds a {name}: `\"like, this\"`")
+        let example = match self.delimiter {
+            b'\t' => ',',
+            other => char::from(other),
+        };
+        let help = format!("quote a text that holds {name}: `\"like{example} this\"`");
+        match self.other {
+            Some(other) => format!("{help}; {}", dialect::hint(other)),
+            None => help,
+        }
     }
 }
 

@@ -1,12 +1,91 @@
 //! Decoding: the bytes of a text file become UTF-8 text, or a fault that says which kind of file it is.
 
 use botops_findings::{Fault, Place, Result};
+use std::io::{self, Read};
 
 /// The longest record, in bytes. A longer one has an open quote, or the file is not a table.
 pub(crate) const LONGEST: usize = 64 << 20;
 
-/// The bytes at the start of a file in which a NUL makes it binary. A later NUL is damage within a text file.
+/// The bytes at the start of a file that show whether it is binary.
 const BINARY_HEAD: usize = 8 << 10;
+/// The place of the mark of a tar archive, whose beginning is a file name.
+const TAR_MARK: std::ops::Range<usize> = 257..262;
+
+/// The encoding of a text file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Encoding {
+    /// UTF-8, with or without a byte-order mark.
+    #[default]
+    Utf8,
+    /// Windows-1252, which contains Latin-1. Every byte is a character.
+    Windows1252,
+}
+
+impl Encoding {
+    /// Every encoding, with its name on a command line.
+    pub const ALL: [(&'static str, Self); 2] =
+        [("utf-8", Self::Utf8), ("windows-1252", Self::Windows1252)];
+
+    /// Returns its name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        Self::ALL.iter().find(|(_, encoding)| *encoding == self).map_or("", |(name, _)| name)
+    }
+
+    /// Returns the encoding called `word`, which may be another common name: `utf8`, `cp1252`, `latin-1`.
+    #[must_use]
+    pub fn of_name(word: &str) -> Option<Self> {
+        match word.to_lowercase().replace(['-', '_'], "").as_str() {
+            "utf8" => Some(Self::Utf8),
+            "windows1252" | "cp1252" | "latin1" | "iso88591" => Some(Self::Windows1252),
+            _ => None,
+        }
+    }
+
+    /// Refuses a file whose first bytes, after a mark of UTF-8 if it `is_marked`, show that it is not text of this encoding.
+    ///
+    /// # Errors
+    /// Those of [`check_beginning`]; `BOT-1040` (exit 2) for a mark of UTF-8 in a file of another encoding.
+    pub(crate) fn check(self, bytes: &[u8], is_marked: bool, file: &str) -> Result<()> {
+        if is_marked && self != Self::Utf8 {
+            let message = format!("the file is marked as UTF-8, not {}", self.name());
+            return Err(Fault::usage("BOT-1040", message)
+                .file(file)
+                .hint("leave out `--encoding`: the file begins with a byte-order mark"));
+        }
+        check_beginning(bytes, self, file)
+    }
+}
+
+/// Windows-1252 text that is read as UTF-8.
+pub(crate) struct Transcoded<R> {
+    source: R,
+    /// UTF-8 bytes, of which those from `at` on were not yet read.
+    made: Vec<u8>,
+    at: usize,
+}
+
+impl<R> Transcoded<R> {
+    /// Reads `source`, which is Windows-1252.
+    pub(crate) fn new(source: R) -> Self {
+        Self { source, made: Vec::new(), at: 0 }
+    }
+}
+
+impl<R: Read> Read for Transcoded<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.at == self.made.len() {
+            let mut bytes = vec![0; BINARY_HEAD];
+            let n = self.source.read(&mut bytes)?;
+            let (text, _) = encoding_rs::WINDOWS_1252.decode_without_bom_handling(&bytes[..n]);
+            (self.made, self.at) = (text.into_owned().into_bytes(), 0);
+        }
+        let n = buffer.len().min(self.made.len() - self.at);
+        buffer[..n].copy_from_slice(&self.made[self.at..self.at + n]);
+        self.at += n;
+        Ok(n)
+    }
+}
 
 /// The first bytes of files of other kinds.
 const MAGIC: &[(&[u8], &str)] = &[
@@ -68,11 +147,14 @@ impl Start {
     }
 }
 
-/// Refuses a file whose first bytes show that it is not UTF-8 text.
+/// Refuses a file whose first bytes show that it is not text.
+///
+/// A NUL in the first line, or among bytes that are not text, makes a file binary. Any other NUL is an invisible character
+/// of its record, wherever it stands.
 ///
 /// # Errors
 /// Exit 3: `BOT-2103` binary, `BOT-2104` UTF-16 or UTF-32.
-pub(crate) fn check_beginning(bytes: &[u8], file: &str) -> Result<()> {
+fn check_beginning(bytes: &[u8], encoding: Encoding, file: &str) -> Result<()> {
     let whole = || Place { file: Some(file.to_owned()), ..Place::default() };
     let utf16 = |order: &str| {
         Fault::data("BOT-2104", format!("the file is UTF-16 ({order}): expected UTF-8"))
@@ -96,17 +178,27 @@ pub(crate) fn check_beginning(bytes: &[u8], file: &str) -> Result<()> {
             .hint(hint));
     }
     let head = &bytes[..bytes.len().min(BINARY_HEAD)];
-    if head.contains(&0) {
-        let zeros =
-            |parity: usize| head.iter().skip(parity).step_by(2).filter(|&&b| b == 0).count();
-        let (even, odd) = (zeros(0), zeros(1));
-        // Latin text in UTF-16 has a zero in nearly every second byte, and none in the others.
-        if odd * 3 > head.len() && even * 20 < head.len() {
-            return Err(utf16("little endian, without a mark"));
-        }
-        if even * 3 > head.len() && odd * 20 < head.len() {
-            return Err(utf16("big endian, without a mark"));
-        }
+    if !head.contains(&0) {
+        return Ok(());
+    }
+    if head.get(TAR_MARK) == Some(b"ustar") {
+        return Err(Fault::data("BOT-2103", "the file is not text: it is a tar archive")
+            .at(whole())
+            .hint("unpack it with `tar -xf`, and name a file of it"));
+    }
+    let line = head.split(|&byte| byte == b'\n').next().unwrap_or_default();
+    let zeros = |parity: usize| head.iter().skip(parity).step_by(2).filter(|&&b| b == 0).count();
+    let (even, odd) = (zeros(0), zeros(1));
+    // Latin text in UTF-16 has a zero in nearly every second byte, and none in the others.
+    if line.get(1) == Some(&0) && odd * 3 > head.len() && even * 20 < head.len() {
+        return Err(utf16("little endian, without a mark"));
+    }
+    if line.first() == Some(&0) && even * 3 > head.len() && odd * 20 < head.len() {
+        return Err(utf16("big endian, without a mark"));
+    }
+    let is_text = encoding == Encoding::Windows1252
+        || std::str::from_utf8(head).map_or_else(|error| error.error_len().is_none(), |_| true);
+    if line.contains(&0) || !is_text {
         return Err(Fault::data("BOT-2103", "the file is binary: it contains NUL bytes")
             .at(whole())
             .hint("name a CSV, TSV, JSONL or Parquet file"));
@@ -161,7 +253,7 @@ pub(crate) fn not_utf8(
         fault.hint("it may have been cut off: copy it again")
     } else {
         fault.hint(format!(
-            "if it was saved as Windows-1252: `iconv -f WINDOWS-1252 -t UTF-8 {file} > utf8.csv`"
+            "if it was saved as Windows-1252, read it with `--encoding windows-1252`, or convert it: `iconv -f WINDOWS-1252 -t UTF-8 {file} > utf8.csv`"
         ))
     }
 }

@@ -15,7 +15,7 @@ fn zstd(bytes: &[u8]) -> Vec<u8> {
 }
 
 fn unpack(bytes: &[u8], limits: &Limits) -> Result<Vec<u8>> {
-    let mut opened = begin(Box::new(bytes), "a", None, limits, Identity::Unknown)?;
+    let mut opened = begin(Box::new(bytes), "a", None, Encoding::Utf8, limits, Identity::Unknown)?;
     let mut out = Vec::new();
     opened.reader.read_to_end(&mut out).map_err(|error| unread(error, "a"))?;
     Ok(out)
@@ -41,7 +41,8 @@ fn the_content_decides_the_packing_whatever_the_name() {
     ] {
         let path = folder.path().join(name);
         fs::write(&path, &bytes).unwrap();
-        let mut opened = open(&path, None, &Limits::default(), Identity::Digested).unwrap();
+        let mut opened =
+            open(&path, None, Encoding::Utf8, &Limits::default(), Identity::Digested).unwrap();
         assert_eq!((opened.format, opened.packing), (Format::Csv, packing), "{name}");
         let mut read = Vec::new();
         opened.reader.read_to_end(&mut read).unwrap();

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     column_roles::Roles,
     formats::{
-        csv::Reader as CsvReader,
+        csv::{Reader as CsvReader, Separator},
         encoding::{self, LONGEST},
         json::Reader as JsonReader,
         parquet::Reader as ParquetReader,
@@ -71,12 +71,14 @@ impl FileRows {
             source = std::mem::replace(&mut opened.reader, Box::new(io::empty()));
             parts
         };
-        let csv = |delimiter| Parts::Csv(CsvReader::new(&name, delimiter, mark, plan.ragged()));
+        let csv = |format| {
+            let separator = Separator::of(format, options.delimiter);
+            Parts::Csv(CsvReader::new(&name, separator, mark, plan.ragged()))
+        };
         let json = |reader| Parts::Json(Rows::new(&name, reader, plan.is_whole));
         let (mut shape, mut non_records) = (None, NonRecords::default());
         let parts = match opened.format {
-            Format::Csv => text(csv(None)),
-            Format::Tsv => text(csv(Some(b'\t'))),
+            format @ (Format::Csv | Format::Tsv) => text(csv(format)),
             Format::Jsonl => text(json(JsonReader::lines(&name, mark))),
             Format::Json => text(json(JsonReader::list(&name, mark))),
             Format::Parquet => {

@@ -114,14 +114,14 @@ impl Origin {
         options: &ReadOptions,
         identity: Identity,
     ) -> Result<Option<Opened>> {
-        let ReadOptions { format, limits, .. } = options;
+        let ReadOptions { format, encoding, limits, .. } = options;
         let opened = match self.pieces.get(at) {
             None => return Ok(None),
-            Some(Piece::Path(path)) => opening::open(path, *format, limits, identity),
+            Some(Piece::Path(path)) => opening::open(path, *format, *encoding, limits, identity),
             Some(Piece::Pipe(pipe)) => pipe.open(options, identity),
             Some(Piece::Held(bytes, name)) => {
                 let source = Box::new(Cursor::new(bytes.clone()));
-                opening::begin(source, name, *format, limits, identity)
+                opening::begin(source, name, *format, *encoding, limits, identity)
             }
         };
         opened.map(Some)
@@ -138,14 +138,14 @@ fn comes_once(path: &Path) -> bool {
 
 impl Pipe {
     fn open(&self, options: &ReadOptions, identity: Identity) -> Result<Opened> {
-        let ReadOptions { format, limits, .. } = options;
+        let ReadOptions { format, encoding, limits, .. } = options;
         let name = self.path.display().to_string();
         let unreadable = |error: io::Error| spec::unreadable(&self.path, &error);
         let mut was_read = self.was_read.lock().unwrap_or_else(PoisonError::into_inner);
         if *was_read {
             let mut file = File::open(&self.copy.path).map_err(unreadable)?;
             file.rewind().map_err(unreadable)?;
-            return opening::of_file(file, &name, *format, limits, identity);
+            return opening::of_file(file, &name, *format, *encoding, limits, identity);
         }
         *was_read = true;
         let source: Box<dyn Read + Send> = if self.path == Path::new(STDIN) {
@@ -154,7 +154,7 @@ impl Pipe {
             Box::new(File::open(&self.path).map_err(unreadable)?)
         };
         let tee = Tee { source, copy: Arc::clone(&self.copy) };
-        opening::begin(Box::new(tee), &name, *format, limits, identity)
+        opening::begin(Box::new(tee), &name, *format, *encoding, limits, identity)
     }
 }
 

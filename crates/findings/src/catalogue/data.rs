@@ -20,13 +20,13 @@ pub(super) const ENTRIES: &[Entry] = &[
         code: "BOT-2103",
         kind: Some(FaultKind::Gate),
         title: "a data file is binary",
-        explanation: "The file is not a text file. Export a spreadsheet, an archive or a database as CSV (UTF-8), JSONL or Parquet first.",
+        explanation: "The file is not a text file: it is of another kind, or has a NUL byte in its first line or among bytes that are not text. (A NUL within the text of a record is an invisible character, BOT-2119.) Export a spreadsheet, an archive or a database as CSV (UTF-8), JSONL or Parquet first.",
     },
     Entry {
         code: "BOT-2104",
         kind: Some(FaultKind::Gate),
         title: "a data file is not UTF-8",
-        explanation: "The byte at the given place is not valid UTF-8. Files saved by a spreadsheet are often Windows-1252 or UTF-16. Convert them with `iconv`, or export them as `CSV UTF-8`.",
+        explanation: "The byte at the given place is not valid UTF-8. Files saved by a spreadsheet are often Windows-1252 or UTF-16. Read Windows-1252 with `--encoding windows-1252`; convert others with `iconv`, or export them as `CSV UTF-8`.",
     },
     Entry {
         code: "BOT-2105",
@@ -68,7 +68,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         code: "BOT-2111",
         kind: None,
         title: "a text is empty",
-        explanation: "The record has no text, or only white space, so there is nothing to learn from it. It is rejected.",
+        explanation: "The record has no text, or only white space, so there is nothing to learn from it. It is rejected. A row in which every column is blank has this finding and no other.",
     },
     Entry {
         code: "BOT-2112",
@@ -507,5 +507,17 @@ pub(super) const ENTRIES: &[Entry] = &[
         kind: Some(FaultKind::Gate),
         title: "the quarantine has no fingerprints",
         explanation: "A fingerprint identifies the content of a record. `botops data repair --quarantine` compares it with the record in the data before it merges a correction: if rows moved or changed, the wrong record would be overwritten. The file has no column `fingerprint`, or some of its lines have an empty one: it was written by an earlier version, or it is a list of rejected records for people to read (`botops data merge --refused`, `left-out.csv`). Validate the data again with `botops validate DATA --quarantine FILE`, and correct that file. Nothing was written.",
+    },
+    Entry {
+        code: "BOT-2230",
+        kind: Some(FaultKind::Gate),
+        title: "text follows a closing quote",
+        explanation: "A field of a CSV file begins with a quote, and more text follows the quote that closes it: `\"x\" y`, or `\"she said \\\"hi\\\"\"` with backslashes, which CSV does not know. Readers drop quotes or characters of such a field, each in another way. botops does not guess: enclose the whole field in quotes, and double each quote that belongs to the text.",
+    },
+    Entry {
+        code: "BOT-2231",
+        kind: Some(FaultKind::Gate),
+        title: "the delimiter of a CSV file is uncertain",
+        explanation: "The delimiter (comma, semicolon, tab or `|`) is detected over the header and the records in the first 64 KiB: it divides them into equally many fields. Here two delimiters do, and the wrong one would cut the texts. Name the right one with `--delimiter`, or quote the texts.",
     },
 ];

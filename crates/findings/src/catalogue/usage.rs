@@ -173,6 +173,12 @@ pub(super) const ENTRIES: &[Entry] = &[
         explanation: "`Host`, `Content-Type` and `Authorization` decide how a request is read. With two of them, a proxy may read the first and this server the second, so that a check of the proxy does not hold. Send each once. HTTP status 400.",
     },
     Entry {
+        code: "BOT-1040",
+        kind: Some(FaultKind::Usage),
+        title: "the encoding contradicts the file",
+        explanation: "`--encoding` names another encoding than UTF-8, but the file begins with the byte-order mark of UTF-8. Leave out the flag.",
+    },
+    Entry {
         code: "BOT-9001",
         kind: Some(FaultKind::Internal),
         title: "an internal error",

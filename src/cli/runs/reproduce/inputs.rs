@@ -1,8 +1,10 @@
 //! The inputs to train the model of a run again: from the record, the store, and the flags.
 
 use super::{super::run_text::no_model, arguments::Args};
-use crate::cli::session::context::Context;
-use botops_datasets::{self as datasets, Dataset, Presence, ReadOptions};
+use crate::cli::{arguments::data_args::format, session::context::Context};
+use botops_datasets::{
+    self as datasets, Dataset, Encoding, Presence, ReadOptions, formats::csv::delimiter,
+};
 use botops_dialogue::DialogueSpec;
 use botops_digest::Digest;
 use botops_experiments::{Experiments, RunRecord, Source, Step};
@@ -193,6 +195,12 @@ fn read(
         intent_column: flags.intent_column.or(known.intent_column),
         lang_column: flags.lang_column.or(known.lang_column),
         intent: Presence::Required,
+        format: flags.format.or_else(|| format(known.format.as_deref()?).ok()),
+        delimiter: flags.delimiter.or_else(|| delimiter(known.delimiter.as_deref()?).ok()),
+        encoding: match known.encoding.as_deref().and_then(Encoding::of_name) {
+            Some(encoding) if flags.encoding == Encoding::default() => encoding,
+            _ => flags.encoding,
+        },
         ..flags
     };
     let name = if known.file.is_empty() { given.unwrap_or_default() } else { &known.file };

@@ -48,13 +48,15 @@ pub struct Extent {
     pub(crate) is_plain: bool,
 }
 
-/// A quote that the `csv` crate accepts, and that swallows fields or records. Offsets are those of the text.
+/// A quote that the `csv` crate accepts, and that loses characters, fields or records. Offsets are those of the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum MisplacedQuote {
     /// Opened at this offset, and never closed.
     Open(usize),
     /// Opened at `opened`, closed at `closed` on a later line, and followed by more text of the field.
     ClosedLate { opened: usize, closed: usize },
+    /// Closed at `closed` on the same line, and followed by more text of the field than white space.
+    ClosedEarly { closed: usize },
 }
 
 impl Fields {
@@ -186,8 +188,13 @@ impl Fields {
             piece = quote + 2;
         };
         let tail = (closed + 1).min(end);
-        if tail < end && memchr(b'\n', &bytes[from..closed]).is_some() {
-            self.misplaced.get_or_insert(MisplacedQuote::ClosedLate { opened, closed });
+        if tail < end {
+            let is_late = memchr(b'\n', &bytes[from..closed]).is_some();
+            if is_late {
+                self.misplaced.get_or_insert(MisplacedQuote::ClosedLate { opened, closed });
+            } else if !bytes[tail..end].trim_ascii().is_empty() {
+                self.misplaced.get_or_insert(MisplacedQuote::ClosedEarly { closed });
+            }
         }
         if piece == from && tail == end {
             return (Field::InText(from..closed), end);
@@ -210,13 +217,17 @@ mod tests {
 
     #[test]
     fn misplaced_quotes_are_found_and_harmless_ones_accepted() {
-        use MisplacedQuote::{ClosedLate, Open};
+        use MisplacedQuote::{ClosedEarly, ClosedLate, Open};
         for (raw, expected) in [
             ("a,\"b\"\n", None),
             ("a,\"b \"\"c\"\" d\"\n", None),
             ("\"a\nb\",c\r\n", None),
             ("a\"b,c\n", None),
-            ("\"a\" b,c\n", None),
+            // White space after a closing quote loses nothing.
+            ("\"a\" ,c\n", None),
+            ("\"a\" b,c\n", Some(ClosedEarly { closed: 2 })),
+            ("\"\"a\"\",c\n", Some(ClosedEarly { closed: 1 })),
+            ("\"say \\\"hi\\\" ok\",a\n", Some(ClosedEarly { closed: 6 })),
             ("a,\"b\n", Some(Open(2))),
             ("a,\"b\"\"\n", Some(Open(2))),
             ("\"a\nb\"c\",d\n", Some(ClosedLate { opened: 0, closed: 4 })),
