@@ -202,16 +202,16 @@ impl<'a> Engine<'a> {
             );
             (roles, checks)
         });
-        let empty = match &utterances {
-            Some((_, checks)) => checks.empty,
-            None => tally.slot(expectations, "BOT-2111", None),
-        };
-        let blank_rows = BlankRows::new(shape, empty);
         let repeats = match &utterances {
             Some(_) => Repeats::new(expectations, options.spill, &mut tally),
             None => None,
         };
         let (rules, whole_columns) = Rules::bind(expectations, shape, options.spill, &mut tally)?;
+        let empty = match &utterances {
+            Some((_, checks)) => checks.empty,
+            None => tally.slot(expectations, "BOT-2111", None),
+        };
+        let blank_rows = BlankRows::new(shape, empty);
         let has_intents = utterances.as_ref().is_some_and(|(roles, _)| roles.intent.is_some());
         Ok(Self {
             utterances,

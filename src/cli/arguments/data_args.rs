@@ -94,9 +94,9 @@ impl DataArgs {
         }
     }
 
-    /// Returns the flags to read a table that botops wrote from this data: it is UTF-8, and has the same columns.
+    /// Returns the flags to read a table that botops wrote from this data: it is UTF-8, and otherwise like the data.
     pub(crate) fn of_written(&self) -> Self {
-        Self { encoding: None, max_unpacked: None, ..self.clone() }
+        Self { encoding: None, ..self.clone() }
     }
 
     /// Returns a command line of `words`, followed by these flags, so that it reads the file in the same way.
