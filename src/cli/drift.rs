@@ -13,12 +13,15 @@ use crate::cli::{
     session::context::Context,
     terminal::tables,
 };
-use botops_datasets::{self as datasets, Dataset, Presence, Traffic};
+use botops_datasets::{
+    self as datasets, Dataset, Presence, ReadOptions, Traffic, TrafficRecord,
+    table::{Row as TableRow, Shape},
+};
 use botops_digest::Digest;
-use botops_drift::{self as drift, DriftReport, DriftSpec, DriftVerdict, Row};
+use botops_drift::{self as drift, DriftReport, DriftSide, DriftSpec, DriftVerdict, Row};
 use botops_findings::Result;
 use botops_models::IntentModel;
-use botops_pipelines as pipelines;
+use botops_pipelines::{self as pipelines, DriftColumns, FoldModels};
 use botops_registry::CHAMPION;
 use botops_report as report;
 use botops_spec::Spec as _;
@@ -48,10 +51,13 @@ pub(crate) struct Args {
     /// Fewest rows on each side
     #[arg(long, value_name = "N", default_value_t = DriftSpec::default().min_rows)]
     min_rows: usize,
+    /// Columns and checks to compare, separated by commas; default: all that both sides have
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    columns: Vec<String>,
     #[command(flatten)]
     page: PageArgs,
     #[command(flatten)]
-    columns: DataArgs,
+    data: DataArgs,
 }
 
 #[derive(Serialize)]
@@ -61,8 +67,10 @@ struct Answer<'a> {
     n_reference: u64,
     n_current: u64,
     model: Option<&'a str>,
-    /// Whether the model was trained on the reference; then each record was judged by a model trained without it.
+    /// Whether the model was trained on the reference; then each text was judged by a model trained without it.
     trained_on_reference: bool,
+    /// Whether the model was trained on the current data; then each text was judged by a model trained without it.
+    trained_on_current: bool,
     html: Option<String>,
 }
 
@@ -72,36 +80,46 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         min_psi: args.min_psi,
         min_ks: args.min_ks,
         min_rows: args.min_rows,
+        columns: (!args.columns.is_empty())
+            .then(|| args.columns.iter().map(|name| name.trim().to_owned()).collect()),
     };
     let spec = spec.check()?;
     let model = args.model.as_deref().map(Path::new);
     let inputs = [Some(args.reference.as_path()), Some(args.current.as_path()), model];
     args.page.check(&inputs)?;
-    let reference = Content::read(context, &args.reference, &args.columns)?;
-    let current = Content::read(context, &args.current, &args.columns)?;
+    // A model needs texts. Without one, tables of other columns can be compared, too.
+    let text = if model.is_some() { Presence::Required } else { Presence::Optional };
+    let options = ReadOptions { text, ..args.data.options(Presence::Optional) };
+    let reference = Side::read(context, &args.reference, &options)?;
+    let current = Side::read(context, &args.current, &options)?;
     let found = match &args.model {
         Some(name) => Some(model_arg::load(context, name)?),
         None => None,
     };
     let model = found.as_ref().map(|found| &found.model);
-    let lineage = model.and_then(|model| model.lineage().data);
-    let trained_on_reference = lineage == Some(reference.digest());
-    let reference = Side::of(reference, model.filter(|_| trained_on_reference));
-    let current = Side::of(current, None);
-    let mut reference_rows = reference.rows(model)?;
-    let mut current_rows = current.rows(model)?;
-    if let (None, Some(before), Some(now)) = (model, reference.intents(), current.intents()) {
-        set_intents(&mut reference_rows, before);
-        set_intents(&mut current_rows, now);
-    }
-    let report =
-        drift::compare((&reference.name, &reference_rows), (&current.name, &current_rows), &spec);
+    let trained_on = |side: &Side| model.is_some_and(|m| m.lineage().data == Some(side.digest));
+    let (trained_on_reference, trained_on_current) = (trained_on(&reference), trained_on(&current));
+    let learned = [(trained_on_reference, &reference), (trained_on_current, &current)];
+    let learned =
+        learned.into_iter().find_map(|(is_learned, side)| side.data().filter(|_| is_learned));
+    let scorer = match (model, learned) {
+        (Some(model), Some(data)) => Scorer::Folds(FoldModels::train(data, model)?),
+        (Some(model), None) => Scorer::Model(model),
+        (None, _) => Scorer::Nobody,
+    };
+    let (reference_rows, current_rows) = (reference.rows(&scorer), current.rows(&scorer));
+    let report = drift::compare(
+        &reference.of_rows(&reference_rows),
+        &current.of_rows(&current_rows),
+        &spec,
+    )?;
     let html = args.page.write(|| report::drift_html(&report))?;
     let answer = Answer {
-        n_reference: reference_rows.len() as u64,
-        n_current: current_rows.len() as u64,
+        n_reference: reference.n_rows,
+        n_current: current.n_rows,
         model: found.as_ref().map(|found| found.name.as_str()),
         trained_on_reference,
+        trained_on_current,
         html,
         report: &report,
     };
@@ -132,11 +150,24 @@ impl Answer<'_> {
             tables::count(self.n_current),
             text::report(self.report)
         );
-        if self.trained_on_reference {
-            text.push_str(
-                "the model was trained on the reference: each record was judged by a model of the same spec, \
-                 trained without it\n",
-            );
+        if self.report.n_shared > 0 {
+            text.push_str(&format!(
+                "{} of {} rows of the current data have a text that stands in the reference, too\n",
+                tables::count(self.report.n_shared),
+                tables::count(self.n_current)
+            ));
+        }
+        let learned = match (self.trained_on_reference, self.trained_on_current) {
+            (true, true) => Some("both sides"),
+            (true, false) => Some("the reference"),
+            (false, true) => Some("the current data"),
+            (false, false) => None,
+        };
+        if let Some(learned) = learned {
+            text.push_str(&format!(
+                "the model was trained on {learned}: each text was judged by a model of the same spec, trained \
+                 without it\n"
+            ));
         }
         if let Some(file) = &self.html {
             text.push_str(&format!("wrote {file}\n"));
@@ -162,85 +193,93 @@ fn next(args: &Args, context: &Context, found: Option<&Found>) -> Result<Option<
     Ok(Some(shell_line(words)))
 }
 
-/// The content of a file, read once.
-enum Content {
-    Traffic(Traffic),
-    Records(Dataset),
-}
-
-impl Content {
-    /// Reads recorded traffic, or records with optional intents. Only the content of a JSONL file tells one from the
-    /// other, so its bytes are read first: a pipe cannot be read twice.
-    fn read(context: &Context, path: &Path, columns: &DataArgs) -> Result<Self> {
-        let options = columns.options(Presence::Optional);
-        let is_file = data_source::reference(path).is_none();
-        if is_file && !(is_jsonl(path) && datasets::expand(path)? == [path]) {
-            return Ok(Self::Records(datasets::read(path, &options)?));
-        }
-        let Source { bytes, name, .. } = data_source::read(context, path)?;
-        Ok(match is_jsonl(Path::new(&name)) && is_traffic(&bytes) {
-            true => Self::Traffic(datasets::read_traffic_bytes(&bytes, &name)?),
-            false => Self::Records(datasets::read_bytes(&bytes, &name, &options)?),
-        })
-    }
-
-    fn digest(&self) -> Digest {
-        match self {
-            Self::Traffic(traffic) => traffic.digest,
-            Self::Records(data) => data.digest,
-        }
-    }
+/// One side, read once.
+struct Side {
+    name: String,
+    digest: Digest,
+    n_rows: u64,
+    columns: DriftColumns,
+    content: Content,
 }
 
 /// The utterances of one side.
-struct Side<'a> {
-    name: String,
-    utterances: Utterances<'a>,
+enum Content {
+    Traffic(Vec<TrafficRecord>),
+    Records(Dataset),
 }
 
-enum Utterances<'a> {
-    /// Texts with their languages, and the declared intents if the data has any.
-    Texts { texts: Vec<(String, Option<String>)>, intents: Option<Vec<Option<String>>> },
-    /// The records that the model was trained on; each is judged by a model trained without it.
-    Learned(Dataset, &'a IntentModel),
+/// The model that scores the utterances.
+enum Scorer<'a> {
+    Nobody,
+    Model(&'a IntentModel),
+    /// One side is the training data of the model, so both sides are scored by models that did not see the text.
+    Folds(FoldModels<'a>),
 }
 
-impl<'m> Side<'m> {
-    /// Takes the utterances of a file; `trained` is the model if it was trained on this file.
-    fn of(content: Content, trained: Option<&'m IntentModel>) -> Self {
-        let data = match content {
-            Content::Traffic(Traffic { name, records, .. }) => {
-                let texts = records.into_iter().map(|record| (record.text, None)).collect();
-                return Self { name, utterances: Utterances::Texts { texts, intents: None } };
-            }
-            Content::Records(data) => data,
+impl Side {
+    /// Reads recorded traffic, or records with optional intents. Only the content of a JSONL file tells one from the
+    /// other, so its bytes are read first: a pipe cannot be read twice.
+    fn read(context: &Context, path: &Path, options: &ReadOptions) -> Result<Self> {
+        let mut columns = DriftColumns::default();
+        let mut n_rows = 0;
+        let mut see = |shape: &Shape, row: TableRow<'_>| {
+            columns.add(shape, row);
+            n_rows += 1;
         };
-        let name = data.name.clone();
-        if let Some(model) = trained {
-            return Self { name, utterances: Utterances::Learned(data, model) };
+        let is_file = data_source::reference(path).is_none();
+        if is_file && !(is_jsonl(path) && datasets::expand(path)? == [path]) {
+            let data = datasets::read_with_rows(path, options, &mut see)?;
+            return Ok(Self::of_records(data, columns, n_rows));
         }
-        let has_intents = data.columns.contains_key("intent");
-        let records = data.records.into_iter();
-        let (texts, intents): (Vec<_>, Vec<_>) =
-            records.map(|record| ((record.text, record.lang), record.intent)).unzip();
-        let intents = has_intents.then_some(intents);
-        Self { name, utterances: Utterances::Texts { texts, intents } }
+        let Source { bytes, name, .. } = data_source::read(context, path)?;
+        if !is_jsonl(Path::new(&name)) || !is_traffic(&bytes) {
+            let data = datasets::read_bytes_with_rows(&bytes, &name, options, &mut see)?;
+            return Ok(Self::of_records(data, columns, n_rows));
+        }
+        let traffic = datasets::read_traffic_bytes(&bytes, &name)?;
+        let of_traffic = ReadOptions {
+            text_column: Some("text".to_owned()),
+            intent: Presence::Optional,
+            ..ReadOptions::default()
+        };
+        datasets::read_bytes_with_rows(&bytes, &name, &of_traffic, &mut see)?;
+        let Traffic { digest, name, records } = traffic;
+        Ok(Self { name, digest, n_rows, columns, content: Content::Traffic(records) })
+    }
+
+    fn of_records(data: Dataset, columns: DriftColumns, n_rows: u64) -> Self {
+        let (name, digest) = (data.name.clone(), data.digest);
+        Self { name, digest, n_rows, columns, content: Content::Records(data) }
+    }
+
+    /// Returns the records; `None` for recorded traffic.
+    fn data(&self) -> Option<&Dataset> {
+        match &self.content {
+            Content::Records(data) => Some(data),
+            Content::Traffic(_) => None,
+        }
     }
 
     /// Describes each utterance for the checks.
-    fn rows<'a>(&'a self, model: Option<&'a IntentModel>) -> Result<Vec<Row<'a>>> {
-        match (&self.utterances, model) {
-            (Utterances::Learned(data, model), _) => pipelines::rows_out_of_fold(data, model),
-            (Utterances::Texts { texts, .. }, model) => Ok(pipelines::rows(texts, model)),
+    fn rows<'a>(&'a self, scorer: &Scorer<'a>) -> Vec<Row<'a>> {
+        let texts: Vec<(&str, Option<&str>)> = match &self.content {
+            Content::Traffic(records) => {
+                records.iter().map(|record| (record.text.as_str(), None)).collect()
+            }
+            Content::Records(data) => {
+                let records = data.records.iter();
+                records.map(|record| (record.text.as_str(), record.lang.as_deref())).collect()
+            }
+        };
+        match scorer {
+            Scorer::Nobody => pipelines::rows(&texts, None),
+            Scorer::Model(model) => pipelines::rows(&texts, Some(model)),
+            Scorer::Folds(models) => models.rows(&texts),
         }
     }
 
-    /// Returns the declared intent of each utterance; `None` for recorded traffic and data without intents.
-    fn intents(&self) -> Option<&[Option<String>]> {
-        match &self.utterances {
-            Utterances::Texts { intents, .. } => intents.as_deref(),
-            Utterances::Learned(..) => None,
-        }
+    fn of_rows<'a>(&'a self, rows: &'a [Row<'a>]) -> DriftSide<'a> {
+        DriftSide { name: &self.name, rows, columns: self.columns.get() }
     }
 }
 
@@ -255,13 +294,6 @@ fn is_traffic(content: &[u8]) -> bool {
     let first = lines.into_iter().find(|line| !line.is_empty()).unwrap_or_default();
     let value: serde_json::Value = serde_json::from_slice(first).unwrap_or_default();
     ["at", "conversation_id"].iter().all(|key| value.get(key).is_some())
-}
-
-/// Sets the intents of the rows to the declared ones.
-fn set_intents<'a>(rows: &mut [Row<'a>], intents: &'a [Option<String>]) {
-    for (row, intent) in rows.iter_mut().zip(intents) {
-        row.intent = intent.as_deref();
-    }
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use crate::{
     formats::{encoding, rasa::NonRecords},
     read_options::{Presence, ReadOptions},
     record::{Cells, Dataset, Record},
-    table::{Batch, Origin, ReadPlan, Table},
+    table::{Batch, Origin, ReadPlan, Row, Shape, Table},
 };
 use botops_digest::Digest;
 use botops_findings::Result;
@@ -48,13 +48,62 @@ pub fn read_bytes(bytes: &[u8], name: &str, options: &ReadOptions) -> Result<Dat
     read_origin(&Origin::held(Bytes::copy_from_slice(bytes), name), options)
 }
 
+/// Reads `path` as [`read`] does, and passes every row, with the cells of all columns, to `see`.
+///
+/// If the text is optional and the file has no text column, the rows are passed on, and there are no records.
+///
+/// # Errors
+/// Those of [`read`].
+pub fn read_with_rows(
+    path: &Path,
+    options: &ReadOptions,
+    see: &mut dyn FnMut(&Shape, Row<'_>),
+) -> Result<Dataset> {
+    read_rows(&Origin::of(path)?, options, see)
+}
+
+/// Reads `bytes` as [`read_with_rows`] reads a file of these bytes called `name`.
+///
+/// # Errors
+/// Those of [`read_with_rows`] without `BOT-1001`.
+pub fn read_bytes_with_rows(
+    bytes: &[u8],
+    name: &str,
+    options: &ReadOptions,
+    see: &mut dyn FnMut(&Shape, Row<'_>),
+) -> Result<Dataset> {
+    read_rows(&Origin::held(Bytes::copy_from_slice(bytes), name), options, see)
+}
+
+fn read_rows(
+    origin: &Origin,
+    options: &ReadOptions,
+    see: &mut dyn FnMut(&Shape, Row<'_>),
+) -> Result<Dataset> {
+    let plan = ReadPlan { roles_only: false, ..ReadPlan::DATASET };
+    read_table(origin, Table::begin(origin, options, plan)?, see)
+}
+
 fn read_origin(origin: &Origin, options: &ReadOptions) -> Result<Dataset> {
-    let mut table = Table::begin(origin, &of_records(options), ReadPlan::DATASET)?;
+    let table = Table::begin(origin, &of_records(options), ReadPlan::DATASET)?;
+    read_table(origin, table, &mut |_, _| {})
+}
+
+fn read_table(
+    origin: &Origin,
+    mut table: Table,
+    see: &mut dyn FnMut(&Shape, Row<'_>),
+) -> Result<Dataset> {
     let mut records = Vec::new();
+    let mut is_empty = true;
     while let Some(batch) = table.next()? {
+        for row in batch.rows() {
+            is_empty = false;
+            see(table.shape(), row);
+        }
         append_records(&mut records, &batch, &table)?;
     }
-    if records.is_empty() {
+    if is_empty {
         return Err(encoding::no_record(origin.name()));
     }
     let digest = table.digest().unwrap_or_else(|| Digest::of(b""));

@@ -1,19 +1,28 @@
-//! Drift: a comparison of the utterances of two data sets.
+//! Drift: a comparison of the utterances and of the columns of two data sets.
 //!
-//! Input: the [`Row`]s of a reference and of current data, and a [`DriftSpec`]. Output: a [`DriftReport`].
-//! Each quantity that both sides have is one check: an effect size, the effect that sampling alone
+//! Input: the [`Row`]s and [`Column`]s of a reference and of current data, and a [`DriftSpec`]. Output: a
+//! [`DriftReport`]. Each quantity or column that both sides have is one check: an effect size, the effect that sampling alone
 //! explains, and a p-value corrected over all checks. A check drifts only if it is both significant and
 //! large: with enough rows every difference is significant, and with few rows a large difference may be
 //! chance.
 
+mod checks;
+mod column;
 mod comparison;
+mod quantities;
 mod quantity;
 mod report;
+mod row;
 mod spec;
+mod times;
 
-pub use comparison::{Row, compare, rows};
-pub use report::{DriftCheck, DriftReport, DriftVerdict};
+pub use column::{Column, Role};
+pub use comparison::{DriftSide, compare};
+pub use report::{DriftCheck, DriftReport, DriftVerdict, NotJudged, NotJudgedWhy};
+pub use row::{Row, rows};
 pub use spec::DriftSpec;
 
+#[cfg(test)]
+mod column_tests;
 #[cfg(test)]
 mod tests;

@@ -7,9 +7,9 @@ use crate::{
 use botops_stats::{
     divergence::{js_distance, psi, psi_noise},
     homogeneity::{chi2_homogeneity, pool_rare, regroup},
-    two_sample::ks_2samp,
+    two_sample::{ks_2samp_sorted, population_sd, sorted, wasserstein_sorted},
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// The least expected count of a bin; below it, the chi-squared approximation is unreliable.
 const LEAST_EXPECTED: f64 = 5.0;
@@ -47,66 +47,78 @@ impl Tested {
     }
 }
 
+/// The count of each value by name.
+pub(crate) type Counts<'a> = BTreeMap<&'a str, u64>;
+
+/// Returns the count of each of `names`.
+pub(crate) fn count<'a>(names: impl Iterator<Item = &'a str>) -> Counts<'a> {
+    let mut counts: HashMap<&str, u64> = HashMap::new();
+    for name in names {
+        *counts.entry(name).or_default() += 1;
+    }
+    counts.into_iter().collect()
+}
+
 /// Compares names: PSI, its noise and Pearson's test on bins pooled by [`pool_rare`]; the distance on all bins.
 ///
 /// Returns `None` if either side is empty. A name that only one side has is a separate bin.
 pub(crate) fn categorical(
     name: &str,
-    reference: &[&str],
-    current: &[&str],
+    reference: &Counts<'_>,
+    current: &Counts<'_>,
     spec: &DriftSpec,
 ) -> Option<Tested> {
     if reference.is_empty() || current.is_empty() {
         return None;
     }
-    let mut counts: BTreeMap<&str, [u64; 2]> = BTreeMap::new();
-    for (side, values) in [reference, current].into_iter().enumerate() {
-        for value in values {
-            counts.entry(value).or_default()[side] += 1;
-        }
-    }
-    let names: Vec<String> = counts.keys().map(|&name| name.to_owned()).collect();
-    let side = |i: usize| counts.values().map(|c| c[i]).collect::<Vec<u64>>();
-    let bins = Bins::new(side(0), side(1));
-    let test = chi2_homogeneity(&bins.pooled[0], &bins.pooled[1]);
-    let check = DriftCheck {
-        kind: "categorical".to_owned(),
-        test: "chi2_homogeneity".to_owned(),
-        statistic: test.statistic,
-        p_value: test.p_value,
-        means: None,
-        ..bins.describe(name, names, spec)
+    let names: BTreeSet<&str> = reference.keys().chain(current.keys()).copied().collect();
+    let side = |counts: &Counts<'_>| {
+        names.iter().map(|name| counts.get(name).copied().unwrap_or(0)).collect::<Vec<u64>>()
     };
-    let is_large = check.psi >= spec.min_psi;
-    Some(Tested { check, is_large })
+    let bins = Bins::new(side(reference), side(current));
+    let names = names.into_iter().map(str::to_owned).collect();
+    Some(bins.tested(name, names, spec))
 }
 
-/// Compares numbers: PSI over the reference's deciles (merged where values tie), Kolmogorov-Smirnov on the values.
+/// Compares the shares of rows without a value, as [`categorical`] does. Each side is its number of rows without a value
+/// and its number of rows.
 ///
-/// Returns `None` if either side has no finite value.
+/// Returns `None` if every row has a value, if no row has one, or if a side has no row.
+pub(crate) fn missing(
+    name: &str,
+    reference: (u64, u64),
+    current: (u64, u64),
+    spec: &DriftSpec,
+) -> Option<Tested> {
+    let n_missing = reference.0 + current.0;
+    let is_constant = n_missing == 0 || n_missing == reference.1 + current.1;
+    if is_constant || reference.1 == 0 || current.1 == 0 {
+        return None;
+    }
+    let side = |(missing, rows): (u64, u64)| vec![missing, rows - missing];
+    let bins = Bins::new(side(reference), side(current));
+    Some(bins.tested(name, vec!["missing".to_owned(), "filled".to_owned()], spec))
+}
+
+/// Compares finite numbers, in rising order on either side.
+///
+/// PSI is computed over the reference's deciles (merged where values tie), Kolmogorov-Smirnov and the Wasserstein
+/// distance on the values. Returns `None` if either side is empty.
 pub(crate) fn numeric(
     name: &str,
     reference: &[f64],
     current: &[f64],
     spec: &DriftSpec,
 ) -> Option<Tested> {
-    let finite =
-        |values: &[f64]| values.iter().copied().filter(|v| v.is_finite()).collect::<Vec<_>>();
-    let (reference, current) = (finite(reference), finite(current));
     if reference.is_empty() || current.is_empty() {
         return None;
     }
-    let edges = decile_edges(&reference);
-    let count = |values: &[f64]| {
-        let mut counts = vec![0_u64; edges.len() + 1];
-        for value in values {
-            counts[edges.partition_point(|edge| edge < value)] += 1;
-        }
-        counts
-    };
-    let bins = Bins::new(count(&reference), count(&current));
-    let test = ks_2samp(&reference, &current);
+    let edges = decile_edges(reference);
+    let bins = Bins::new(bin_counts(reference, &edges), bin_counts(current, &edges));
+    let test = ks_2samp_sorted(reference, current);
     let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
+    let sd = population_sd(reference);
+    let distance = wasserstein_sorted(reference, current);
     let names = bin_names(&edges);
     let mut described = bins.describe(name, names.clone(), spec);
     // Bins of numbers are listed in their order, so that they read as a distribution.
@@ -116,20 +128,34 @@ pub(crate) fn numeric(
         test: "ks_2samp".to_owned(),
         statistic: test.statistic,
         p_value: test.p_value,
-        means: Some([mean(&reference), mean(&current)]),
+        means: Some([mean(reference), mean(current)]),
+        wasserstein_sd: distance.map(|distance| distance / sd).filter(|in_sd| in_sd.is_finite()),
         ..described
     };
     let is_large = check.statistic >= spec.min_ks;
     Some(Tested { check, is_large })
 }
 
-/// Returns the distinct values at the 10th to the 90th percentile: each the smallest value with that share at or below it.
+/// Returns the finite ones of `values` in rising order.
+pub(crate) fn finite(values: impl Iterator<Item = f64>) -> Vec<f64> {
+    sorted(values.filter(|value| value.is_finite()).collect())
+}
+
+/// Counts sorted values by bin. An edge belongs to the bin on its left.
+fn bin_counts(sorted: &[f64], edges: &[f64]) -> Vec<u64> {
+    let mut ends: Vec<usize> =
+        edges.iter().map(|edge| sorted.partition_point(|value| value <= edge)).collect();
+    ends.push(sorted.len());
+    let starts = [0].into_iter().chain(ends.iter().copied());
+    starts.zip(&ends).map(|(start, end)| (end - start) as u64).collect()
+}
+
+/// Returns the distinct values at the 10th to the 90th percentile of sorted values: each the smallest value with that
+/// share at or below it.
 ///
 /// An edge belongs to the bin on its left. So a value that makes up most of the reference, such as an
 /// unseen-word rate of 0, is a separate bin.
-fn decile_edges(values: &[f64]) -> Vec<f64> {
-    let mut sorted = values.to_vec();
-    sorted.sort_unstable_by(f64::total_cmp);
+fn decile_edges(sorted: &[f64]) -> Vec<f64> {
     let mut edges: Vec<f64> =
         (1..10).map(|k| sorted[(k * sorted.len()).div_ceil(10) - 1]).collect();
     edges.dedup_by(|a, b| a == b);
@@ -176,6 +202,20 @@ impl Bins {
         Self { all: [reference, current], pooled }
     }
 
+    /// Returns the check of these bins by Pearson's test; PSI decides whether it is large.
+    fn tested(&self, name: &str, names: Vec<String>, spec: &DriftSpec) -> Tested {
+        let test = chi2_homogeneity(&self.pooled[0], &self.pooled[1]);
+        let check = DriftCheck {
+            kind: "categorical".to_owned(),
+            test: "chi2_homogeneity".to_owned(),
+            statistic: test.statistic,
+            p_value: test.p_value,
+            ..self.describe(name, names, spec)
+        };
+        let is_large = check.psi >= spec.min_psi;
+        Tested { check, is_large }
+    }
+
     /// Returns the check without its test; it is judged only if both sides have enough rows.
     fn describe(&self, name: &str, names: Vec<String>, spec: &DriftSpec) -> DriftCheck {
         let [n_reference, n_current] = [0, 1].map(|i| self.all[i].iter().sum::<u64>());
@@ -193,6 +233,8 @@ impl Bins {
             p_value: 1.0,
             p_adjusted: 1.0,
             means: None,
+            wasserstein_sd: None,
+            column: None,
             top: self.largest_changes(names, [n_reference, n_current]),
             verdict: if judged { DriftVerdict::NoDrift } else { DriftVerdict::Insufficient },
         }
@@ -237,9 +279,9 @@ mod tests {
             serde_json::from_str(include_str!("../../../tests/fixtures/reference_values.json"))
                 .unwrap();
         let names = ["a", "b", "c", "d", "e", "f"];
-        let spread = |key: &str| -> Vec<&str> {
+        let spread = |key: &str| -> Counts<'_> {
             let counts: Vec<usize> = serde_json::from_value(all["psi"][key].clone()).unwrap();
-            names.iter().zip(counts).flat_map(|(name, c)| vec![*name; c]).collect()
+            count(names.iter().zip(counts).flat_map(|(name, c)| vec![*name; c]))
         };
         let tested =
             categorical("intent", &spread("ref"), &spread("cur"), &DriftSpec::default()).unwrap();
@@ -259,9 +301,35 @@ mod tests {
     }
 
     #[test]
+    fn numeric_numbers_equal_the_reference_values() {
+        let all: serde_json::Value =
+            serde_json::from_str(include_str!("../../../tests/fixtures/reference_values.json"))
+                .unwrap();
+        let sample = |key: &str| -> Vec<f64> {
+            let values: Vec<f64> = serde_json::from_value(all["ks_2samp"][key].clone()).unwrap();
+            finite(values.into_iter())
+        };
+        let (x, y) = (sample("x"), sample("y"));
+        let check = numeric("confidence", &x, &y, &DriftSpec::default()).unwrap().check;
+        for (got, want) in [
+            (check.statistic, &all["ks_2samp"]["d"]),
+            (check.p_value, &all["ks_2samp"]["p_exact"]),
+            (check.wasserstein_sd.unwrap(), &all["wasserstein"]["w1_norm_by_ref_std"]),
+        ] {
+            assert!((got - want.as_f64().unwrap()).abs() < 1e-9, "{got} is not {want}");
+        }
+        // A constant reference has no standard deviation to measure in.
+        let constant = numeric("latency", &[1.0; 5], &[2.0; 5], &DriftSpec::default()).unwrap();
+        assert_eq!(constant.check.wasserstein_sd, None);
+        assert_eq!(bin_counts(&[1.0, 2.0, 2.0, 3.0], &[2.0]), [3, 1]);
+    }
+
+    #[test]
     fn a_side_without_values_cannot_be_compared() {
         let spec = DriftSpec::default();
-        assert!(categorical("intent", &[], &["a"], &spec).is_none());
-        assert!(numeric("confidence", &[0.5], &[f64::NAN], &spec).is_none());
+        assert!(categorical("intent", &Counts::new(), &Counts::from([("a", 1)]), &spec).is_none());
+        assert!(numeric("confidence", &[0.5], &finite([f64::NAN].into_iter()), &spec).is_none());
+        assert!(missing("intent_missing", (0, 9), (0, 9), &spec).is_none());
+        assert!(missing("intent_missing", (1, 9), (0, 0), &spec).is_none());
     }
 }

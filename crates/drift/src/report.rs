@@ -1,6 +1,7 @@
 //! The result of a comparison: one check per quantity, and a verdict.
 
 use crate::spec::DriftSpec;
+use botops_text::display;
 use serde::{Deserialize, Serialize};
 
 /// The verdict of a check, or of the whole comparison.
@@ -18,7 +19,8 @@ pub enum DriftVerdict {
 /// The comparison of one quantity.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DriftCheck {
-    /// `intent`, `confidence`, `length_words`, `length_chars`, `language`, `unseen_word_rate`, or a column.
+    /// `intent`, `intent_declared`, `confidence`, `length_words`, `length_chars`, `language`, `unseen_word_rate`, or a
+    /// column. Missing values are a check of their own, whose name ends in `_missing`.
     pub name: String,
     /// `categorical` or `numeric`.
     pub kind: String,
@@ -42,12 +44,60 @@ pub struct DriftCheck {
     pub p_adjusted: f64,
     /// The means of a numeric quantity: `[reference, current]`.
     pub means: Option<[f64; 2]>,
+    /// The Wasserstein distance of a numeric quantity in standard deviations of the reference; `None` if the reference
+    /// is constant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wasserstein_sd: Option<f64>,
+    /// The column of the data, if the check compares the cells of one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub column: Option<String>,
     /// The largest changes: name, share in reference, share in current.
     ///
     /// Names are sorted by the size of the change, bins of numbers by their position.
     pub top: Vec<(String, f64, f64)>,
     /// The verdict of this check.
     pub verdict: DriftVerdict,
+}
+
+/// The reason why a quantity or a column was not judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NotJudgedWhy {
+    /// A side has fewer values than are needed.
+    TooFew,
+    /// A side has no value.
+    NoValue,
+    /// Only the reference has the column.
+    OnlyReference,
+    /// Only the current data has the column.
+    OnlyCurrent,
+    /// The column holds times, which move on by themselves.
+    Times,
+    /// The column holds ids, or counts its rows.
+    Ids,
+    /// The column holds texts with too many different values to be categories.
+    Texts,
+    /// The role of the column has no check.
+    NoCheck,
+}
+
+/// A quantity or a column that was not judged.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NotJudged {
+    /// The name of the check or the column.
+    pub name: String,
+    /// The reason.
+    pub why: NotJudgedWhy,
+    /// The reason in words.
+    pub reason: String,
+}
+
+impl NotJudged {
+    /// Returns whether a check exists, and lacked the values to be judged.
+    #[must_use]
+    pub fn lacks_values(&self) -> bool {
+        matches!(self.why, NotJudgedWhy::TooFew | NotJudgedWhy::NoValue)
+    }
 }
 
 /// The result of a comparison.
@@ -63,8 +113,48 @@ pub struct DriftReport {
     pub spec: DriftSpec,
     /// One check for each quantity that both sides have.
     pub checks: Vec<DriftCheck>,
+    /// What was not judged: checks with too few values, and columns that cannot be compared.
+    #[serde(default)]
+    pub not_judged: Vec<NotJudged>,
+    /// The rows of current whose text stands in the reference, too.
+    #[serde(default)]
+    pub n_shared: u64,
     /// The verdict of the whole comparison.
     pub verdict: DriftVerdict,
     /// Words of current that the reference lacks, the most frequent first, with their counts.
     pub new_words: Vec<(String, u64)>,
+}
+
+impl DriftReport {
+    /// Returns the number of checks that had enough values to be judged.
+    #[must_use]
+    pub fn n_judged(&self) -> usize {
+        self.checks.iter().filter(|check| check.verdict != DriftVerdict::Insufficient).count()
+    }
+
+    /// Returns the checks that lacked the values to be judged, in words; `None` if there are none.
+    ///
+    /// The verdict is that of the other checks, so it must not be shown without this list.
+    #[must_use]
+    pub fn unjudged_checks(&self) -> Option<String> {
+        listed(self.not_judged.iter().filter(|item| item.lacks_values()))
+    }
+
+    /// Returns the columns that were not compared, in words; `None` if there are none.
+    #[must_use]
+    pub fn uncompared_columns(&self) -> Option<String> {
+        listed(self.not_judged.iter().filter(|item| !item.lacks_values()))
+    }
+}
+
+/// Lists `items` with their reasons, as far as a line goes.
+fn listed<'a>(items: impl Iterator<Item = &'a NotJudged>) -> Option<String> {
+    const MOST: usize = 20;
+    let items: Vec<String> =
+        items.map(|item| format!("{} ({})", display(&item.name, 40), item.reason)).collect();
+    let more = match items.len().saturating_sub(MOST) {
+        0 => String::new(),
+        more => format!(", and {more} more"),
+    };
+    (!items.is_empty()).then(|| format!("{}{more}", items[..items.len().min(MOST)].join(", ")))
 }

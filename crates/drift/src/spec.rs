@@ -16,11 +16,28 @@ pub struct DriftSpec {
     pub min_ks: f64,
     /// The least number of rows on each side; with fewer the verdict is insufficient.
     pub min_rows: usize,
+    /// The columns and the checks that are compared, by name; default: all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub columns: Option<Vec<String>>,
+}
+
+impl DriftSpec {
+    /// Returns whether one of `names` was chosen, or everything is.
+    pub(crate) fn chooses(&self, names: &[&str]) -> bool {
+        let chosen =
+            |columns: &Vec<String>| names.iter().any(|name| columns.iter().any(|c| c == name));
+        self.columns.as_ref().is_none_or(chosen)
+    }
+
+    /// Returns whether the user named `column`.
+    pub(crate) fn names(&self, column: &str) -> bool {
+        self.columns.is_some() && self.chooses(&[column])
+    }
 }
 
 impl Default for DriftSpec {
     fn default() -> Self {
-        Self { alpha: 0.05, min_psi: 0.1, min_ks: 0.1, min_rows: 100 }
+        Self { alpha: 0.05, min_psi: 0.1, min_ks: 0.1, min_rows: 100, columns: None }
     }
 }
 
@@ -29,7 +46,7 @@ impl Spec for DriftSpec {
     ///
     /// # Errors
     /// `BOT-4001` (exit 2) with the key: `alpha` not in (0, 1), `min_psi` negative or infinite, `min_ks`
-    /// not in [0, 1], `min_rows` zero.
+    /// not in [0, 1], `min_rows` zero, `columns` empty.
     fn check_ranges(&self) -> Result<()> {
         let (key, message) = if !(self.alpha > 0.0 && self.alpha < 1.0) {
             ("alpha", format!("`alpha` is `{}`: expected a number between 0 and 1", self.alpha))
@@ -39,6 +56,8 @@ impl Spec for DriftSpec {
             ("min_ks", format!("`min_ks` is `{}`: expected a number from 0 to 1", self.min_ks))
         } else if self.min_rows == 0 {
             ("min_rows", "`min_rows` is `0`: expected at least one row".to_owned())
+        } else if self.columns.as_ref().is_some_and(Vec::is_empty) {
+            ("columns", "`columns` is empty: expected the name of a column".to_owned())
         } else {
             return Ok(());
         };

@@ -1,14 +1,14 @@
-use super::{comparison::compare_words, *};
+use super::*;
 use botops_spec::Spec as _;
 use botops_stats::random::Random;
 
-fn words(text: &str) -> Vec<String> {
-    text.split_whitespace().map(str::to_lowercase).collect()
+fn side<'a>(name: &'a str, rows: &'a [Row<'a>]) -> DriftSide<'a> {
+    DriftSide { name, rows, columns: &[] }
 }
 
 fn report(reference: &[Row<'_>], current: &[Row<'_>]) -> DriftReport {
     let spec = DriftSpec::default().check().unwrap();
-    compare_words(("train", reference), ("traffic", current), &spec, &words)
+    compare(&side("train", reference), &side("traffic", current), &spec).unwrap()
 }
 
 fn check<'a>(report: &'a DriftReport, name: &str) -> &'a DriftCheck {
@@ -97,7 +97,7 @@ fn the_same_distribution_raises_an_alarm_in_at_most_5_of_100() {
     let alarms = (0..400)
         .filter(|_| {
             let (r, c) = (rows(300, 0.3, &mut random), rows(150, 0.3, &mut random));
-            let report = compare_words(("r", &r), ("c", &c), &spec, &words);
+            let report = compare(&side("r", &r), &side("c", &c), &spec).unwrap();
             report.verdict == DriftVerdict::Drift
         })
         .count();
@@ -197,7 +197,8 @@ fn a_setting_out_of_range_is_reported_with_its_key() {
         (DriftSpec { alpha: f64::NAN, ..default.clone() }, "alpha"),
         (DriftSpec { min_psi: -0.1, ..default.clone() }, "min_psi"),
         (DriftSpec { min_ks: 1.5, ..default.clone() }, "min_ks"),
-        (DriftSpec { min_rows: 0, ..default }, "min_rows"),
+        (DriftSpec { min_rows: 0, ..default.clone() }, "min_rows"),
+        (DriftSpec { columns: Some(Vec::new()), ..default }, "columns"),
     ] {
         let fault = spec.check().unwrap_err();
         assert_eq!(fault.code(), "BOT-4001");

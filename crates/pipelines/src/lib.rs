@@ -11,6 +11,7 @@ pub(crate) mod manifest;
 pub(crate) mod resources;
 pub mod tune_block;
 
+mod drift_input;
 mod events;
 mod outcome;
 mod params;
@@ -25,8 +26,9 @@ mod stages;
 pub mod state;
 mod status;
 
+pub use drift_input::{DriftColumns, FoldModels, rows};
 pub use events::{Event, Ignore, Listener};
-pub use manifest::{Provenance, manifest, read_dialogue, rows, rows_out_of_fold};
+pub use manifest::{Provenance, manifest, read_dialogue};
 pub use outcome::{RunSummary, StageOutcome, StageSummary};
 pub use params::flatten;
 pub use plan::{Plan, Stage};

@@ -20,6 +20,7 @@ pub fn drift_html(report: &DriftReport) -> String {
                 ("reference", quoted(&report.reference, 120)),
                 ("current", quoted(&report.current, 120)),
                 ("false discovery rate", number(report.spec.alpha)),
+                ("rows of current in the reference", count(report.n_shared)),
             ]))
             .section("checks", "Checks", checks(report));
     let changed: Vec<&DriftCheck> =
@@ -27,13 +28,17 @@ pub fn drift_html(report: &DriftReport) -> String {
     if !changed.is_empty() {
         page = page.section("changes", "Largest changes", changes(&changed));
     }
+    if !report.not_judged.is_empty() {
+        page = page.section("not-judged", "Not judged", not_judged(report));
+    }
     if !report.new_words.is_empty() {
         page = page.section("words", "New words", new_words(report));
     }
     page.footer(&format!(
         "<p>A check shows drift if its p-value, adjusted over all checks (Benjamini-Hochberg), is below \
          {} and its effect is at least {} (PSI, shares) or {} (KS distance, numbers). The noise of PSI is \
-         the value that sampling alone exceeds 5 times in 100. Fewer than {} rows on a side are too few for a verdict.</p>",
+         the value that sampling alone exceeds 5 times in 100. The Wasserstein distance is given in standard \
+         deviations of the reference. Fewer than {} rows on a side are too few for a verdict.</p>",
         number(report.spec.alpha),
         number(report.spec.min_psi),
         number(report.spec.min_ks),
@@ -50,24 +55,17 @@ fn summary(report: &DriftReport) -> (Tone, &'static str, String) {
         .filter(|check| check.verdict == DriftVerdict::Drift)
         .map(|check| format!("<code>{}</code>", quoted(&check.name, 60)))
         .collect();
-    match report.verdict {
+    let judged = counted(report.n_judged() as u64, "check", "checks");
+    let (tone, word, sentence) = match report.verdict {
         DriftVerdict::Drift => (
             Tone::Bad,
             "Drift.",
-            format!(
-                "{} of {} show drift: {}.",
-                drifted.len(),
-                counted(report.checks.len() as u64, "check", "checks"),
-                drifted.join(", ")
-            ),
+            format!("{} of {judged} show drift: {}.", drifted.len(), drifted.join(", ")),
         ),
         DriftVerdict::NoDrift => (
             Tone::Good,
             "No drift.",
-            format!(
-                "None of {} shows a significant and large change.",
-                counted(report.checks.len() as u64, "check", "checks")
-            ),
+            format!("None of {judged} shows a significant and large change."),
         ),
         DriftVerdict::Insufficient => (
             Tone::Warning,
@@ -77,7 +75,21 @@ fn summary(report: &DriftReport) -> (Tone, &'static str, String) {
                 counted(report.spec.min_rows as u64, "row", "rows")
             ),
         ),
-    }
+    };
+    let unjudged = match report.unjudged_checks() {
+        Some(listed) if report.n_judged() > 0 => format!(" Not judged: {}.", quoted(&listed, 400)),
+        _ => String::new(),
+    };
+    (tone, word, sentence + &unjudged)
+}
+
+/// Lists what was not judged, with the reasons.
+fn not_judged(report: &DriftReport) -> String {
+    let rows = report.not_judged.iter().map(|item| {
+        vec![format!("<code>{}</code>", quoted(&item.name, 60)), quoted(&item.reason, 120)]
+    });
+    let columns = [("check or column", Column::Name), ("reason", Column::Plain)];
+    table("Not judged", Narrow::Scroll, &columns, rows)
 }
 
 /// Returns the color and the text of a verdict.
@@ -123,6 +135,7 @@ fn checks(report: &DriftReport) -> String {
                 number(check.psi_noise95)
             ),
             number(check.js_distance),
+            check.wasserstein_sd.map_or_else(String::new, number),
             check.means.map_or_else(String::new, |[reference, current]| {
                 format!("{} → {}", number(reference), number(current))
             }),
@@ -137,6 +150,7 @@ fn checks(report: &DriftReport) -> String {
         ("p, adjusted", Column::Number),
         ("PSI", Column::Number),
         ("JS distance", Column::Number),
+        ("Wasserstein / sd", Column::Number),
         ("mean", Column::Number),
         ("rows", Column::Number),
     ];

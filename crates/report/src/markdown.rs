@@ -188,7 +188,7 @@ pub fn drift_markdown(report: &DriftReport) -> String {
     let verdict = match report.verdict {
         DriftVerdict::Drift => format!(
             "⚠️ **Drift:** {drifted} of {}.",
-            counted(report.checks.len() as u64, "check", "checks")
+            counted(report.n_judged() as u64, "check", "checks")
         ),
         DriftVerdict::NoDrift => "✅ **No drift.**".to_owned(),
         DriftVerdict::Insufficient => format!(
@@ -212,6 +212,13 @@ pub fn drift_markdown(report: &DriftReport) -> String {
         plain(&report.current, 120),
         table(&["check", "verdict", "effect", "p, adjusted", "rows"], &[3, 4], rows)
     );
+    let unjudged = report.unjudged_checks().filter(|_| report.n_judged() > 0);
+    if let Some(listed) = unjudged {
+        out += &format!("\nNot judged: {}.\n", plain(&listed, 1_000));
+    }
+    if let Some(listed) = report.uncompared_columns() {
+        out += &format!("\nNot compared: {}.\n", plain(&listed, 1_000));
+    }
     if !report.new_words.is_empty() {
         let words: Vec<String> = report
             .new_words

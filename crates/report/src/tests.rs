@@ -1,7 +1,7 @@
 use super::*;
 use botops_datasets::Record;
 use botops_digest::Digest;
-use botops_drift::{DriftCheck, DriftReport, DriftSpec, DriftVerdict};
+use botops_drift::{DriftCheck, DriftReport, DriftSpec, DriftVerdict, NotJudged, NotJudgedWhy};
 use botops_evaluation::{
     Comparison, EvaluationReport, GateReport, GateResult, Outcome, Pair, Subject, measure, pair,
 };
@@ -100,6 +100,8 @@ fn drifted() -> DriftReport {
         p_value: 1e-9,
         p_adjusted: 2e-9,
         means: Some([9.4, 9.1]),
+        wasserstein_sd: Some(0.4321),
+        column: None,
         top: vec![(HOSTILE.to_owned(), 0.1, 0.3)],
         verdict,
     };
@@ -112,6 +114,19 @@ fn drifted() -> DriftReport {
             check(HOSTILE, "categorical", DriftVerdict::Drift),
             check("length_words", "numeric", DriftVerdict::NoDrift),
         ],
+        not_judged: vec![
+            NotJudged {
+                name: HOSTILE.to_owned(),
+                why: NotJudgedWhy::Times,
+                reason: "times".to_owned(),
+            },
+            NotJudged {
+                name: "language".to_owned(),
+                why: NotJudgedWhy::TooFew,
+                reason: "5 values in the current data, fewer than 100".to_owned(),
+            },
+        ],
+        n_shared: 7,
         verdict: DriftVerdict::Drift,
         new_words: vec![(HOSTILE.to_owned(), 3)],
     }
@@ -361,4 +376,20 @@ fn a_page_of_a_ten_megabyte_utterance_is_small() {
     let mut report = evaluated(3, false);
     report.errors[0].text = "é".repeat(5_000_000);
     assert!(evaluation_html(&report, None).len() < 100_000);
+}
+
+#[test]
+fn a_drift_report_shows_what_was_not_judged() {
+    let mut report = drifted();
+    let html = drift_html(&report);
+    for wanted in ["Not judged", "5 values in the current data, fewer than 100", ">times<", "0.432"]
+    {
+        assert!(html.contains(wanted), "{wanted}");
+    }
+    report.verdict = DriftVerdict::NoDrift;
+    let markdown = drift_markdown(&report);
+    assert!(
+        markdown.contains("Not judged: language (5 values in the current data, fewer than 100).")
+    );
+    assert!(markdown.contains("Not compared: ") && markdown.contains("(times)."), "{markdown}");
 }

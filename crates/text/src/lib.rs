@@ -20,7 +20,7 @@ pub use language::{detect_language, leaning};
 pub use near::{NearGroups, NearPair, NearPairs, NearSpec, near_between, near_groups, near_pairs};
 pub use normal::{
     LARGEST_GROWTH, composed, decomposed, fold, is_word_char, length_within, normalise,
-    normalise_into, strip_accents, words,
+    normalise_into, strip_accents, words, words_of,
 };
 pub use numbers::{count, counted, interval, p_value, percent, signed_interval};
 pub use redact::{personal_data, redact, unredact};

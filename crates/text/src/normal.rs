@@ -216,13 +216,22 @@ pub fn is_word_char(c: char, inside: bool) -> bool {
 pub fn words(text: &str) -> impl Iterator<Item = String> + '_ {
     let text = normalise(text);
     let mut at = 0;
-    std::iter::from_fn(move || {
-        let rest = &text[at..];
-        let start = rest.find(|c| is_word_char(c, false))?;
-        let length = rest[start..].find(|c| !is_word_char(c, true)).unwrap_or(rest.len() - start);
-        at += start + length;
-        Some(rest[start..start + length].to_owned())
-    })
+    std::iter::from_fn(move || next_word(&text, &mut at).map(str::to_owned))
+}
+
+/// Iterates over the words of `normal`, which is in the normal form of [`normalise`], as [`words`] does.
+pub fn words_of(normal: &str) -> impl Iterator<Item = &str> {
+    let mut at = 0;
+    std::iter::from_fn(move || next_word(normal, &mut at))
+}
+
+/// Returns the next word of `normal` from `at` on, and moves `at` behind it.
+fn next_word<'a>(normal: &'a str, at: &mut usize) -> Option<&'a str> {
+    let rest = &normal[*at..];
+    let start = rest.find(|c| is_word_char(c, false))?;
+    let length = rest[start..].find(|c| !is_word_char(c, true)).unwrap_or(rest.len() - start);
+    *at += start + length;
+    Some(&rest[start..start + length])
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use crate::cli::terminal::tables;
 use botops_drift::{DriftCheck, DriftReport, DriftVerdict};
-use botops_text::{display, percent};
+use botops_text::{counted, display, percent};
 
 /// The most changes listed for a check.
 const MOST_CHANGES: usize = 5;
@@ -11,25 +11,33 @@ const MOST_WORDS: usize = 20;
 
 /// Renders a report.
 pub(super) fn report(report: &DriftReport) -> String {
-    format!("{}{}{}\n{}\n", checks(report), changes(report), new_words(report), verdict(report))
+    format!(
+        "{}{}{}\n{}\n{}",
+        checks(report),
+        changes(report),
+        new_words(report),
+        verdict(report),
+        left_out(report)
+    )
 }
 
 fn checks(report: &DriftReport) -> String {
     let rows = report.checks.iter().map(|check| {
         vec![
-            check.name.clone(),
+            display(&check.name, 40),
             format!("{:.3}", check.psi),
             format!("{:.3}", check.psi_noise95),
             format!("{:.3}", check.js_distance),
+            check.wasserstein_sd.map_or_else(String::new, |distance| format!("{distance:.3}")),
             format!("{} {:.3}", check.test, check.statistic),
             tables::p_value(check.p_adjusted),
             verdict_name(check.verdict).to_owned(),
         ]
     });
     tables::table(
-        &["check", "PSI", "noise", "JS", "test", "p adjusted", "verdict"],
+        &["check", "PSI", "noise", "JS", "W1/sd", "test", "p adjusted", "verdict"],
         rows,
-        &[1, 2, 3, 5],
+        &[1, 2, 3, 4, 6],
     )
 }
 
@@ -58,7 +66,7 @@ fn changes_of(check: &DriftCheck) -> Vec<Vec<String>> {
     let mut rows = Vec::new();
     if let Some([before, now]) = check.means {
         rows.push(vec![
-            check.name.clone(),
+            display(&check.name, 40),
             "mean".to_owned(),
             format!("{before:.3}"),
             format!("{now:.3}"),
@@ -70,7 +78,7 @@ fn changes_of(check: &DriftCheck) -> Vec<Vec<String>> {
     for (name, before, now) in top.into_iter().take(MOST_CHANGES) {
         let change = format!("{:+.1}", 100.0 * (now - before));
         let (before, now) = (percent(*before, 1), percent(*now, 1));
-        rows.push(vec![check.name.clone(), name.clone(), before, now, change]);
+        rows.push(vec![display(&check.name, 40), display(name, 40), before, now, change]);
     }
     rows
 }
@@ -93,20 +101,35 @@ fn new_words(report: &DriftReport) -> String {
 }
 
 fn verdict(report: &DriftReport) -> String {
-    let drifted: Vec<&str> = report
+    let drifted: Vec<String> = report
         .checks
         .iter()
         .filter(|check| check.verdict == DriftVerdict::Drift)
-        .map(|check| check.name.as_str())
+        .map(|check| display(&check.name, 40))
         .collect();
     match report.verdict {
         DriftVerdict::Drift => format!("drift in {}", drifted.join(", ")),
-        DriftVerdict::NoDrift => format!("no drift in {} checks", report.checks.len()),
+        DriftVerdict::NoDrift => {
+            format!("no drift in {}", counted(report.n_judged() as u64, "check", "checks"))
+        }
+        DriftVerdict::Insufficient if report.checks.is_empty() => {
+            "insufficient: nothing could be compared".to_owned()
+        }
         DriftVerdict::Insufficient => format!(
             "insufficient: fewer than {} rows on a side",
             tables::count(report.spec.min_rows as u64)
         ),
     }
+}
+
+/// Lists the checks that were not judged, beside others that were, and the columns that were not compared.
+fn left_out(report: &DriftReport) -> String {
+    let unjudged = report.unjudged_checks().filter(|_| report.n_judged() > 0);
+    let lines = [
+        unjudged.map(|listed| format!("not judged: {listed}\n")),
+        report.uncompared_columns().map(|listed| format!("not compared: {listed}\n")),
+    ];
+    lines.into_iter().flatten().collect()
 }
 
 #[cfg(test)]
@@ -128,6 +151,8 @@ mod tests {
             p_value: 0.001,
             p_adjusted: 0.002,
             means: None,
+            wasserstein_sd: None,
+            column: None,
             top: vec![("billing".to_owned(), 0.1, 0.15), ("refund".to_owned(), 0.3, 0.1)],
             verdict: DriftVerdict::Drift,
         };

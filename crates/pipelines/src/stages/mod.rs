@@ -3,6 +3,7 @@
 pub(crate) mod last_run;
 pub(crate) mod work;
 
+mod drift;
 mod files;
 mod fitting;
 mod versions;
@@ -14,16 +15,13 @@ use super::{
     events::Event,
     plan::{Plan, Stage},
     spec::{
-        DriftStage, EvaluateStage, GateStage, OnDrift, ShellStage, SplitStage, StageSpec,
-        TrainStage, ValidateStage,
+        EvaluateStage, GateStage, ShellStage, SplitStage, StageSpec, TrainStage, ValidateStage,
     },
     state::{StageRecord, StageVerdict},
     status::Inputs,
 };
-use crate::manifest::rows;
 use botops_datasets::{self as datasets, Dataset, Presence, ReadOptions};
 use botops_digest::Digest;
-use botops_drift::{self as drift, DriftVerdict};
 use botops_evaluation::{self as evaluation, Comparison, EvaluationReport};
 use botops_expectations::Expectations;
 use botops_files::{Output, OutputKind};
@@ -34,7 +32,7 @@ use botops_spec::{self as spec, Outline, Spec as _};
 use botops_splits::SplitLock;
 use botops_validation::{Keep, ValidateOptions};
 use bytes::Bytes;
-use files::{load, read_as, read_json, read_model, write_bytes, write_json, write_text};
+use files::{load, read_json, read_model, write_bytes, write_json, write_text};
 use fitting::fit;
 use std::{
     fs,
@@ -60,7 +58,7 @@ pub(super) async fn execute(
         Some(StageSpec::Train(spec)) => train(work, stage, spec, made).await,
         Some(StageSpec::Evaluate(spec)) => evaluate(work, spec, made).await,
         Some(StageSpec::Gate(spec)) => gate(work, spec, made),
-        Some(StageSpec::Drift(spec)) => drift(work, stage, spec, made),
+        Some(StageSpec::Drift(spec)) => drift::drift(work, stage, spec, made),
         Some(StageSpec::Push(spec)) => versions::push(work, &stage.name, spec, made).await,
         Some(StageSpec::Promote(spec)) => versions::promote(work, stage, spec, made).await,
         Some(StageSpec::Shell(spec)) => shell(work, spec, made).await,
@@ -367,82 +365,6 @@ fn gate(work: &Work<'_>, stage: &GateStage, made: &Path) -> Result<Ended> {
             ),
         ))
     }
-}
-
-fn drift(work: &mut Work<'_>, at: &Stage, stage: &DriftStage, made: &Path) -> Result<Ended> {
-    let reference = read_output(work, &stage.reference, "train.csv")?;
-    let path = work.services.root.join(&stage.current);
-    let current_name = stage.current.display().to_string();
-    let is_traffic = stage.current.extension().is_some_and(|extension| extension == "jsonl");
-    let current: Vec<(String, Option<String>)> = if is_traffic {
-        datasets::read_traffic(&path)?
-            .records
-            .into_iter()
-            .map(|record| (record.text, None))
-            .collect()
-    } else {
-        let options = ReadOptions { intent: Presence::Optional, ..ReadOptions::default() };
-        let data = read_as(&path, &current_name, &options)?;
-        data.records.into_iter().map(|record| (record.text, record.lang)).collect()
-    };
-    let texts = |data: Dataset| -> Vec<(String, Option<String>)> {
-        data.records.into_iter().map(|record| (record.text, record.lang)).collect()
-    };
-    let model = match &stage.model {
-        Some(name) => Some(read_model(work, name)?.0),
-        None => None,
-    };
-    // The training side is the reference for lengths and languages, the test side for the predictions of the model,
-    // which is more confident on its training data.
-    let reference = texts(reference);
-    let held_out = match &model {
-        Some(_) => texts(read_output(work, &stage.reference, "test.csv")?),
-        None => Vec::new(),
-    };
-    let mut reference_rows = rows(&reference, None);
-    reference_rows.extend(rows(&held_out, model.as_ref()));
-    let current_rows = rows(&current, model.as_ref());
-    let name = stage.reference.clone();
-    let rules = stage.rules.clone().check()?;
-    let report = drift::compare((&name, &reference_rows), (&current_name, &current_rows), &rules);
-    write_json(made, "drift.json", &report)?;
-    write_text(made, "drift.html", &report::drift_html(&report))?;
-    write_text(made, "drift.md", &report::drift_markdown(&report))?;
-    let drifted: Vec<String> = report
-        .checks
-        .iter()
-        .filter(|check| check.verdict == DriftVerdict::Drift)
-        .map(|check| {
-            format!("{} (PSI {:.3}, noise {:.3})", check.name, check.psi, check.psi_noise95)
-        })
-        .collect();
-    let (verdict, summary) = match report.verdict {
-        DriftVerdict::NoDrift => {
-            (StageVerdict::Passed, format!("no drift in {} checks", report.checks.len()))
-        }
-        DriftVerdict::Insufficient => (
-            StageVerdict::Insufficient,
-            format!(
-                "too few rows to decide: {} reference, {} current",
-                reference_rows.len(),
-                current_rows.len()
-            ),
-        ),
-        DriftVerdict::Drift => (StageVerdict::Failed, format!("drift in {}", drifted.join(", "))),
-    };
-    let verdict = match stage.on_drift {
-        OnDrift::Warn if !verdict.goes_on() => StageVerdict::Warned,
-        _ => verdict,
-    };
-    if verdict == StageVerdict::Warned {
-        work.findings.push(Finding::new(
-            "BOT-8022",
-            Severity::Warning,
-            summary.clone(),
-            format!("see {}", work.folder.file(&at.name, "drift.html").display()),
-        ));
-    }
-    Ok((verdict, summary))
 }
 
 async fn shell(work: &Work<'_>, stage: &ShellStage, made: &Path) -> Result<Ended> {

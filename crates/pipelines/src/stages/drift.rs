@@ -1,0 +1,148 @@
+//! The stage that compares current data with the training data.
+
+use super::{
+    files::{read_model, read_output, write_json, write_text},
+    work::{Ended, Work},
+};
+use crate::{
+    drift_input::{DriftColumns, rows},
+    plan::Stage,
+    spec::{DriftStage, OnDrift},
+    state::StageVerdict,
+};
+use botops_datasets::{
+    self as datasets, Dataset, Presence, ReadOptions,
+    table::{Row as TableRow, Shape},
+};
+use botops_drift::{self as drift, DriftReport, DriftSide, DriftVerdict, Row};
+use botops_findings::{Finding, Result, Severity};
+use botops_report as report;
+use botops_spec::Spec as _;
+use botops_text as text;
+use std::{collections::HashSet, path::Path};
+
+type Texts = Vec<(String, Option<String>)>;
+
+pub(super) fn drift(
+    work: &mut Work<'_>,
+    at: &Stage,
+    stage: &DriftStage,
+    made: &Path,
+) -> Result<Ended> {
+    let mut columns = DriftColumns::default();
+    let mut side = |data: Dataset| -> Texts {
+        columns.add_all(&data);
+        data.records.into_iter().map(|record| (record.text, record.lang)).collect()
+    };
+    let reference = side(read_output(work, &stage.reference, "train.csv")?);
+    let (current, current_columns) = read_current(work, stage)?;
+    let model = match &stage.model {
+        Some(name) => Some(read_model(work, name)?.0),
+        None => None,
+    };
+    // The training side is the reference for lengths and languages, the test side for the predictions of the model,
+    // which is more confident on its training data.
+    let held_out = match &model {
+        Some(_) => side(read_output(work, &stage.reference, "test.csv")?),
+        None => Vec::new(),
+    };
+    let mut reference_rows = rows(&borrowed(&reference), None);
+    reference_rows.extend(rows(&borrowed(&held_out), model.as_ref()));
+    let mut current_rows = rows(&borrowed(&current), model.as_ref());
+    let n_learned = match &model {
+        Some(_) => leave_out_predictions(&mut current_rows, &reference),
+        None => 0,
+    };
+    let name = stage.current.display().to_string();
+    let report = drift::compare(
+        &DriftSide { name: &stage.reference, rows: &reference_rows, columns: columns.get() },
+        &DriftSide { name: &name, rows: &current_rows, columns: current_columns.get() },
+        &stage.rules.clone().check()?,
+    )?;
+    write_json(made, "drift.json", &report)?;
+    write_text(made, "drift.html", &report::drift_html(&report))?;
+    write_text(made, "drift.md", &report::drift_markdown(&report))?;
+    let (verdict, mut summary) = outcome(&report, [reference_rows.len(), current_rows.len()]);
+    if n_learned > 0 {
+        summary.push_str(&format!(
+            "; {n_learned} of {} rows are training data, and their predictions are left out",
+            text::count(current_rows.len() as u64)
+        ));
+    }
+    let verdict = match stage.on_drift {
+        OnDrift::Warn if !verdict.goes_on() => StageVerdict::Warned,
+        _ => verdict,
+    };
+    if verdict == StageVerdict::Warned {
+        work.findings.push(Finding::new(
+            "BOT-8022",
+            Severity::Warning,
+            summary.clone(),
+            format!("see {}", work.folder.file(&at.name, "drift.html").display()),
+        ));
+    }
+    Ok((verdict, summary))
+}
+
+fn borrowed(texts: &Texts) -> Vec<(&str, Option<&str>)> {
+    texts.iter().map(|(text, lang)| (text.as_str(), lang.as_deref())).collect()
+}
+
+/// Reads the current data: recorded traffic, or a data file.
+fn read_current(work: &Work<'_>, stage: &DriftStage) -> Result<(Texts, DriftColumns)> {
+    let path = work.services.root.join(&stage.current);
+    let options = ReadOptions { intent: Presence::Optional, ..ReadOptions::default() };
+    let mut columns = DriftColumns::default();
+    let mut see = |shape: &Shape, row: TableRow<'_>| columns.add(shape, row);
+    let texts = if stage.current.extension().is_some_and(|extension| extension == "jsonl") {
+        let (bytes, name) = (datasets::bytes(&path)?, path.display().to_string());
+        let traffic = datasets::read_traffic_bytes(&bytes, &name)?;
+        datasets::read_bytes_with_rows(&bytes, &name, &options, &mut see)?;
+        traffic.records.into_iter().map(|record| (record.text, None)).collect()
+    } else {
+        let data = datasets::read_with_rows(&path, &options, &mut see)?;
+        data.records.into_iter().map(|record| (record.text, record.lang)).collect()
+    };
+    Ok((texts, columns))
+}
+
+/// Removes the predictions of the rows whose text the model was trained on: it is more confident on them than on the
+/// held-out records. Returns the number of these rows.
+fn leave_out_predictions(rows: &mut [Row<'_>], learned: &Texts) -> usize {
+    let learned: HashSet<String> = learned.iter().map(|(text, _)| text::fold(text)).collect();
+    let known = rows.iter_mut().filter(|row| learned.contains(&text::fold(row.text)));
+    known
+        .map(|row| {
+            (row.intent, row.confidence, row.unseen_word_rate) = (None, None, None);
+        })
+        .count()
+}
+
+/// Returns the verdict of the stage and its summary; `n_rows` are those of the reference and of the current data.
+fn outcome(report: &DriftReport, n_rows: [usize; 2]) -> (StageVerdict, String) {
+    let drifted: Vec<String> = report
+        .checks
+        .iter()
+        .filter(|check| check.verdict == DriftVerdict::Drift)
+        .map(|check| {
+            let name = text::display(&check.name, 40);
+            format!("{name} (PSI {:.3}, noise {:.3})", check.psi, check.psi_noise95)
+        })
+        .collect();
+    let (verdict, mut summary) = match report.verdict {
+        DriftVerdict::NoDrift => {
+            (StageVerdict::Passed, format!("no drift in {} checks", report.n_judged()))
+        }
+        DriftVerdict::Insufficient => {
+            let [reference, current] = n_rows;
+            let summary =
+                format!("too few rows to decide: {reference} reference, {current} current");
+            return (StageVerdict::Insufficient, summary);
+        }
+        DriftVerdict::Drift => (StageVerdict::Failed, format!("drift in {}", drifted.join(", "))),
+    };
+    if let Some(unjudged) = report.unjudged_checks() {
+        summary.push_str(&format!("; not judged: {unjudged}"));
+    }
+    (verdict, summary)
+}
