@@ -14,6 +14,7 @@ mod data_profile;
 mod data_repair;
 mod data_snapshots;
 mod data_splits;
+mod drift;
 mod encoder;
 mod faulty;
 mod formats;

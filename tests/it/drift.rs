@@ -1,0 +1,189 @@
+//! `botops drift`: columns by type, missing values, what was not judged, and a model on its own training data.
+
+use crate::{
+    support,
+    terminal::{Terminal, two_intents},
+};
+use serde_json::Value;
+use std::{fmt::Write as _, time::Duration};
+
+/// Runs a line with `--format json`, and returns its exit code and its data.
+fn drift(terminal: &Terminal, line: &str) -> (Option<i32>, Value) {
+    let mut command = terminal.command(&format!("{line} --quiet --format json"));
+    let (code, text) = support::terminal(&mut command, Duration::from_secs(120));
+    let document: Value =
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
+    (code, document["data"].clone())
+}
+
+/// Returns the names of the checks, with a star at those that drift.
+fn checks(data: &Value) -> Vec<String> {
+    let checks = data["checks"].as_array().unwrap();
+    let name = |check: &Value| {
+        let star = if check["verdict"] == "drift" { "*" } else { "" };
+        format!("{}{star}", check["name"].as_str().unwrap())
+    };
+    checks.iter().map(name).collect()
+}
+
+/// Returns what was not judged, as `name: why`.
+fn not_judged(data: &Value) -> Vec<String> {
+    let items = data["not_judged"].as_array().unwrap();
+    items
+        .iter()
+        .map(|item| {
+            format!("{}: {}", item["name"].as_str().unwrap(), item["why"].as_str().unwrap())
+        })
+        .collect()
+}
+
+/// Records with columns of all kinds. `shift` is added to the confidence.
+fn records(n: u32, shift: f64) -> String {
+    let mut out = "text,intent,confidence,latency_ms,channel,created_at,order_id\n".to_owned();
+    for i in 0..n {
+        let confidence = 0.5 * f64::from(i * 37 % 101) / 101.0 + shift;
+        let (intent, channel) =
+            (["a", "b"][i as usize % 2], ["web", "app", "phone"][i as usize % 3]);
+        writeln!(
+            out,
+            "hello number {i},{intent},{confidence:.4},{},{channel},2026-11-{:02},o-{i}",
+            100 + i * 53 % 97,
+            1 + i % 28
+        )
+        .unwrap();
+    }
+    out
+}
+
+#[test]
+fn columns_without_a_role_are_compared_by_their_type() {
+    let terminal = Terminal::new();
+    terminal.write("a.csv", records(300, 0.0)).write("b.csv", records(300, 0.3));
+    let (code, data) = drift(&terminal, "drift a.csv b.csv --html drift.html");
+    assert_eq!(code, Some(3), "{data:#}");
+    let wanted = [
+        "intent",
+        "length_words",
+        "length_chars",
+        "language",
+        "confidence*",
+        "latency_ms",
+        "channel",
+    ];
+    assert_eq!(checks(&data), wanted);
+    assert_eq!(not_judged(&data), ["created_at: times", "order_id: ids"]);
+    let confidence = &data["checks"][4];
+    assert_eq!(confidence["test"], "ks_2samp");
+    // The confidences lie evenly in [0, 0.5), whose standard deviation is 0.5 / sqrt(12).
+    let distance = confidence["wasserstein_sd"].as_f64().unwrap();
+    assert!((distance - 0.3 / (0.5 / 12_f64.sqrt())).abs() < 0.05, "{distance}");
+    assert_eq!(data["n_shared"], 300);
+    let text = terminal.run("drift a.csv b.csv");
+    assert!(text.contains("not compared: created_at (times), order_id (ids)"), "{text}");
+    let markdown = terminal.run("drift a.csv b.csv --format markdown");
+    assert!(markdown.contains("| confidence | drift |"), "{markdown}");
+}
+
+#[test]
+fn chosen_columns_are_compared_alone_and_a_wrong_name_is_refused() {
+    let terminal = Terminal::new();
+    terminal.write("a.csv", records(300, 0.0)).write("b.csv", records(300, 0.3));
+    let (code, data) = drift(&terminal, "drift a.csv b.csv --columns latency_ms,channel");
+    assert_eq!((code, checks(&data).join(" ")), (Some(0), "latency_ms channel".to_owned()));
+    let (code, data) = drift(&terminal, "drift a.csv b.csv --columns text");
+    assert_eq!(code, Some(0), "{data:#}");
+    assert_eq!(checks(&data), ["length_words", "length_chars", "language"]);
+    let text = terminal.run("drift a.csv b.csv --columns latency");
+    assert!(text.starts_with("exit: 2"), "{text}");
+    assert!(text.contains("there is no column `latency`") && text.contains("latency_ms"), "{text}");
+}
+
+#[test]
+fn missing_intents_are_drift_and_what_was_not_judged_is_listed() {
+    let terminal = Terminal::new();
+    let all = two_intents(200);
+    let mostly_missing: String = all
+        .lines()
+        .enumerate()
+        .map(|(i, line)| match line.split_once(',') {
+            Some((text, _)) if i > 0 && i % 20 != 0 => format!("{text},\n"),
+            _ => format!("{line}\n"),
+        })
+        .collect();
+    terminal.write("a.csv", &all).write("b.csv", mostly_missing);
+    let (code, data) = drift(&terminal, "drift a.csv b.csv");
+    assert_eq!(code, Some(3), "{data:#}");
+    assert!(checks(&data).contains(&"intent_missing*".to_owned()), "{data:#}");
+    assert_eq!(not_judged(&data), ["intent: too_few"]);
+    let text = terminal.run("drift a.csv b.csv");
+    assert!(text.contains("drift in intent_missing\nnot judged: intent (20 values"), "{text}");
+}
+
+#[test]
+fn tables_without_a_text_are_compared_by_their_columns() {
+    let terminal = Terminal::new();
+    let scores = |shift: u32| -> String {
+        let rows = (0..200).map(|i| format!("{},{}\n", i % 50 + shift, ["x", "y"][i as usize % 2]));
+        ["score,group\n".to_owned()].into_iter().chain(rows).collect()
+    };
+    terminal.write("a.csv", scores(0)).write("b.csv", scores(20)).write("c.csv", "other\n1\n2\n");
+    let (code, data) = drift(&terminal, "drift a.csv b.csv");
+    assert_eq!((code, checks(&data)), (Some(3), vec!["score*".to_owned(), "group".to_owned()]));
+    assert_eq!(data["n_current"], 200);
+    let text = terminal.run("drift a.csv c.csv");
+    assert!(text.starts_with("exit: 2") && text.contains("BOT-2101"), "{text}");
+    assert!(text.contains("there is nothing to compare"), "{text}");
+}
+
+#[test]
+fn numbers_of_recorded_traffic_are_compared() {
+    let terminal = Terminal::new();
+    let traffic = |shift: f64| -> String {
+        (0..200)
+            .map(|i| {
+                format!(
+                    "{{\"at\":\"2026-01-05T08:00:{:02}Z\",\"conversation_id\":\"c{i}\",\"text\":\"hello {i}\",\
+                     \"confidence\":{:.3}}}\n",
+                    i % 60,
+                    f64::from(i % 40) / 80.0 + shift
+                )
+            })
+            .collect()
+    };
+    terminal.write("a.jsonl", traffic(0.0)).write("b.jsonl", traffic(0.4));
+    let (code, data) = drift(&terminal, "drift a.jsonl b.jsonl");
+    assert_eq!(code, Some(3), "{data:#}");
+    assert!(checks(&data).contains(&"confidence*".to_owned()), "{data:#}");
+    assert_eq!(not_judged(&data), ["at: times", "conversation_id: ids"]);
+}
+
+#[test]
+fn a_training_set_does_not_drift_from_itself_under_its_own_model() {
+    let terminal = Terminal::new();
+    terminal.write("train.csv", two_intents(150)).write("half.csv", two_intents(75));
+    terminal.stdout("train train.csv --out m.botops");
+    let (code, data) = drift(&terminal, "drift train.csv train.csv --model m.botops");
+    assert_eq!(code, Some(0), "{data:#}");
+    for check in data["checks"].as_array().unwrap() {
+        assert_eq!(check["psi"], 0.0, "{check:#}");
+    }
+    assert_eq!(
+        (&data["trained_on_reference"], &data["trained_on_current"]),
+        (&true.into(), &true.into())
+    );
+    assert_eq!(data["n_shared"], 300);
+    let text = terminal.run("drift train.csv train.csv --model m.botops");
+    assert!(
+        text.contains("300 of 300 rows of the current data have a text that stands in"),
+        "{text}"
+    );
+    // The same holds for a part of it, on either side.
+    for line in ["drift train.csv half.csv", "drift half.csv train.csv"] {
+        let (_, data) = drift(&terminal, &format!("{line} --model m.botops"));
+        for (check, name) in [(0, "intent"), (2, "confidence")] {
+            let check = &data["checks"][check];
+            assert_eq!(check["name"], name);
+            assert_eq!(check["verdict"], "no_drift", "{line}: {data:#}");
+        }
+    }
+}
