@@ -19,7 +19,11 @@ use botops_text::shell_line;
 use botops_tuning::{self as tuning, Shard, TunePlan, TuneServices, TuneTrial};
 use screen::Screen;
 use serde::Serialize;
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 /// The variable in which Kubernetes gives each pod of an indexed job its number, from 0.
 const INDEX: &str = "JOB_COMPLETION_INDEX";
@@ -139,7 +143,14 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     text.push_str(&format!("run {run}\n"));
     let answer = Answer { report: &report, out: out.clone(), html, run: &run };
     let outcome = Outcome::done(&answer, text).findings(findings);
-    Ok(outcome.next(shell_line(["botops", "train", "train.csv", "--config", &out])))
+    let file = relative(&data.path).display().to_string();
+    Ok(outcome.next(shell_line(["botops", "train", &file, "--config", &out])))
+}
+
+/// Returns `path` relative to the current folder, if it lies below it.
+fn relative(path: &Path) -> &Path {
+    let here = std::env::current_dir().unwrap_or_default();
+    path.strip_prefix(here).unwrap_or(path)
 }
 
 /// Returns the part of the trials that this process runs first.

@@ -12,6 +12,9 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
+/// The kind of a run that is one trial of a search.
+const TRIAL: &str = "tune_trial";
+
 /// The query of a ranking.
 #[derive(Debug, Clone)]
 pub struct RankQuery<'a> {
@@ -28,7 +31,7 @@ pub struct RankQuery<'a> {
 /// The basis of the runs to compare.
 #[derive(Debug, Clone)]
 pub enum RankedOn<'a> {
-    /// The basis of the newest run with the metric.
+    /// The basis of the newest run with the metric. A search stands for its trials.
     Newest,
     /// The data whose digest begins with this text; `sha256:` may be omitted.
     Data(&'a str),
@@ -198,6 +201,24 @@ fn listed<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     names.into_iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }
 
+/// Returns the basis of the newest of `runs`, which are listed newest first.
+///
+/// Trials of a search are judged on parts of the data until the last rung, so a trial decides only if there are no other
+/// runs: then one of the last rung of its search does.
+fn newest_basis<'a>(runs: impl Iterator<Item = &'a RunRecord> + Clone) -> Option<Basis> {
+    let with_basis = runs.filter_map(|run| Some((run, run.basis()?)));
+    if let Some((_, basis)) = with_basis.clone().find(|(run, _)| run.kind != TRIAL) {
+        return Some(basis);
+    }
+    let (newest, _) = with_basis.clone().next()?;
+    let search = newest.params.get("tune.search");
+    let rung = |run: &RunRecord| run.params.get("tune.rung").and_then(|rung| rung.as_u64());
+    let of_search = with_basis.filter(|(run, _)| run.params.get("tune.search") == search);
+    // Of equal rungs, the maximum is the last one, so the order is reversed.
+    let trials: Vec<_> = of_search.collect();
+    trials.into_iter().rev().max_by_key(|(run, _)| rung(run)).map(|(_, basis)| basis)
+}
+
 /// Returns the basis of the runs to compare.
 fn basis(with: &[(&RunRecord, Metric)], query: &RankQuery<'_>) -> Result<Basis> {
     let mut bases: BTreeMap<Basis, u64> = BTreeMap::new();
@@ -214,7 +235,7 @@ fn basis(with: &[(&RunRecord, Metric)], query: &RankQuery<'_>) -> Result<Basis> 
             .collect()
     };
     match &query.on {
-        RankedOn::Newest => with.iter().find_map(|(run, _)| run.basis()).ok_or_else(|| {
+        RankedOn::Newest => newest_basis(with.iter().map(|(run, _)| *run)).ok_or_else(|| {
             not_comparable(format!("no run records what its `{}` was measured on", query.metric))
         }),
         RankedOn::SameAs(run) => run.basis().ok_or_else(|| {
@@ -230,8 +251,8 @@ fn basis(with: &[(&RunRecord, Metric)], query: &RankQuery<'_>) -> Result<Basis> 
             let found: BTreeSet<Digest> =
                 bases.keys().map(|basis| basis.data).filter(matches).collect();
             // If one data set was used in several ways, the newest run decides.
-            let newest =
-                with.iter().filter_map(|(run, _)| run.basis()).find(|basis| matches(&basis.data));
+            let is_match = |run: &&RunRecord| run.basis().is_some_and(|b| matches(&b.data));
+            let newest = newest_basis(with.iter().map(|(run, _)| *run).filter(is_match));
             match (found.len(), newest) {
                 (1, Some(basis)) => Ok(basis),
                 (n, _) => {

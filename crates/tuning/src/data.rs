@@ -28,6 +28,7 @@ pub async fn train_side(
     let records = data.records.into_iter().filter_map(|record| Some((record.text, record.intent?)));
     let data = TuneData {
         name: format!("{}/train.csv", plan.source),
+        path,
         digest: data.digest,
         records: Arc::new(records.collect()),
     };

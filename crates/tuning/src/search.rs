@@ -5,7 +5,7 @@ use super::{
     plan::TunePlan,
     runs,
     services::{FinishedTrial, SearchResult, Shard, TuneData, TuneServices},
-    winner::winner_yaml,
+    winner::{Tuned, winner_yaml},
 };
 use crate::{
     trial_store::{Entry, Key, TrialStore},
@@ -84,7 +84,13 @@ pub async fn search(
             .file(&data.name)
             .hint("try the configuration of the train stage by itself, with `botops run PIPELINE`")
     })?;
-    let winner = winner_yaml(&report, &plan.upstream.file.display().to_string(), &plan.stage)?;
+    let tuned = Tuned {
+        file: &plan.upstream.file.display().to_string(),
+        pipeline: &plan.upstream.spec.name,
+        stage: &plan.stage,
+        source: &plan.source,
+    };
+    let winner = winner_yaml(&report, &tuned)?;
     let entries: Vec<&Entry> = state.found.values().collect();
     let run = runs::record_search(&report, &winner, &entries, services).await?;
     Ok(SearchResult { report, winner, run })

@@ -30,6 +30,8 @@ impl Shard {
 pub struct TuneData {
     /// The name of the data.
     pub name: String,
+    /// The file of the data.
+    pub path: PathBuf,
     /// Its digest.
     pub digest: Digest,
     /// Text and intent of each record, in order.

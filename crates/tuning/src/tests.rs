@@ -227,6 +227,7 @@ fn data() -> TuneData {
         .collect();
     TuneData {
         name: "split/train.csv".into(),
+        path: PathBuf::from("train.csv"),
         digest: Digest::of(b"data"),
         records: Arc::new(records),
     }

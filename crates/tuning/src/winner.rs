@@ -3,17 +3,31 @@
 use botops_evaluation::SearchReport;
 use botops_findings::{Fault, Result};
 use botops_models::ModelSpec;
+use botops_pipelines::Folder;
 use botops_spec as spec;
+use botops_text::shell_line;
 use serde_json::Value;
+use std::path::Path;
+
+/// What was tuned.
+pub(crate) struct Tuned<'a> {
+    /// The file of the pipeline.
+    pub(crate) file: &'a str,
+    /// The name of the pipeline.
+    pub(crate) pipeline: &'a str,
+    /// The train stage.
+    pub(crate) stage: &'a str,
+    /// The split stage, whose train side was used.
+    pub(crate) source: &'a str,
+}
 
 /// Returns the winner's configuration in YAML, for `train --config` and for the `model:` of a train stage.
 ///
 /// Every key is written, so a default of a later version cannot change it. A comment names the search that found it.
-/// `pipeline` and `stage` are the pipeline and the stage that were tuned.
 ///
 /// # Errors
 /// `BOT-8048` (exit 1) if it does not read back equal: a bug.
-pub(crate) fn winner_yaml(report: &SearchReport, pipeline: &str, stage: &str) -> Result<String> {
+pub(crate) fn winner_yaml(report: &SearchReport, tuned: &Tuned<'_>) -> Result<String> {
     let mut value = serde_json::to_value(&report.spec).expect("a spec is valid JSON");
     prune(&mut value);
     let yaml = spec::render(&value)?;
@@ -24,7 +38,7 @@ pub(crate) fn winner_yaml(report: &SearchReport, pipeline: &str, stage: &str) ->
             "the winner does not read back as the same configuration",
         ));
     }
-    Ok(comment(report, pipeline, stage) + &yaml)
+    Ok(comment(report, tuned) + &yaml)
 }
 
 /// Removes null values.
@@ -35,7 +49,7 @@ fn prune(value: &mut Value) {
     }
 }
 
-fn comment(report: &SearchReport, pipeline: &str, stage: &str) -> String {
+fn comment(report: &SearchReport, tuned: &Tuned<'_>) -> String {
     let setting = &report.setting;
     // A line break in a file name would end the comment.
     let plain = |text: &str| botops_text::display(text, 200);
@@ -44,16 +58,19 @@ fn comment(report: &SearchReport, pipeline: &str, stage: &str) -> String {
     let corrected = report.unchosen.map_or(String::new(), |score| {
         format!("; {score:.4} corrected for the choice of the best")
     });
+    // Relative to the workspace, so that every machine writes the same bytes.
+    let data = Folder::new(Path::new(""), tuned.pipeline).file(tuned.source, "train.csv");
+    let train = ["botops", "train", &data.display().to_string(), "--config"];
     let mut lines = vec![
         format!(
             "The winner of `botops tune {}`: {} of {} trials, stage `{}`.",
-            plain(pipeline),
+            plain(tuned.file),
             match report.winner {
                 0 => "the base, unchanged, as the best".to_owned(),
                 number => format!("trial {number}"),
             },
             report.trials.len(),
-            plain(stage)
+            plain(tuned.stage)
         ),
         format!(
             "Cross-validated on {} records of {} ({} folds, seed {}):",
@@ -69,8 +86,8 @@ fn comment(report: &SearchReport, pipeline: &str, stage: &str) -> String {
         format!("search {}", setting.search),
         format!("data   {}", setting.data_digest),
         format!("botops {}", env!("CARGO_PKG_VERSION")),
-        "Train with it: botops train train.csv --config THIS_FILE".to_owned(),
-        format!("or paste it, indented, under `model:` of stage `{}`.", plain(stage)),
+        format!("Train with it: {} THIS_FILE", plain(&shell_line(train))),
+        format!("or paste it, indented, under `model:` of stage `{}`.", plain(tuned.stage)),
     ];
     for line in &mut lines {
         *line = format!("# {line}\n");
