@@ -293,8 +293,8 @@ fn text(
     if validation.known > 0 {
         text.push_str(&format!(", {} known", tables::count(validation.known)));
     }
-    let infos = validation.checks.iter().filter(|check| check.severity == Severity::Info);
-    let n_infos: u64 = infos.map(|check| check.findings).sum();
+    let is_below = |check: &&Check| check.severity == Severity::Info && check.rule.is_some();
+    let n_infos: u64 = validation.checks.iter().filter(is_below).map(|check| check.findings).sum();
     if n_infos > 0 {
         text.push_str(&format!(", {} below their thresholds", tables::count(n_infos)));
     }

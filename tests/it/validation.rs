@@ -170,6 +170,36 @@ fn annotations_stop_at_ten_of_a_kind_and_count_the_rest() {
 }
 
 #[test]
+fn rules_on_dates_of_a_parquet_file_work() {
+    let terminal = Terminal::new();
+    let rules = |day: &str| {
+        format!(
+            "version: 1\nmin_examples_per_intent: 1\nrules:\n- {{ column: day, type: date, max: {day} }}\n- {{ columns: [ms, us, ns, zoned], type: datetime, min: 2024-05-01 }}\n- {{ column: price, type: number, matches: '-?\\d+[.]\\d\\d' }}\n- {{ compare: day <= zoned }}\n"
+        )
+    };
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/parquet/types.parquet");
+    fs::copy(path, terminal.path().join("data.parquet")).unwrap();
+    for (day, exit, rejected) in [("2024-05-03", 0, 0), ("2024-05-02", 3, 1)] {
+        terminal.write("expectations.yaml", rules(day));
+        let output = terminal.command("validate data.parquet --format json").output().unwrap();
+        let answer = json(&String::from_utf8(output.stdout).unwrap());
+        assert_eq!(output.status.code(), Some(exit), "{answer}");
+        assert_eq!(answer["data"]["records_rejected"], rejected, "{answer}");
+        let codes: Vec<&str> = answer["findings"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|f| f["code"].as_str().unwrap())
+            .collect();
+        assert_eq!(codes.iter().filter(|code| **code == "BOT-2232").count(), 2, "{codes:?}");
+    }
+    for line in ["data profile data.parquet", "data infer data.parquet --out e.yaml"] {
+        let shown = terminal.run(line);
+        assert!(shown.contains("exit: 0"), "{shown}");
+    }
+}
+
+#[test]
 fn thresholds_decide_whether_a_finding_informs_warns_or_fails() {
     let terminal = Terminal::new();
     let rows: String = (0..100).map(|i| format!("{}\n", if i < 5 { "x" } else { "1" })).collect();

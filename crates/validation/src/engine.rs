@@ -168,6 +168,7 @@ struct SecondPass<'a, 'b> {
 
 /// The checks of one data set, and their findings.
 struct Engine<'a> {
+    expectations: &'a Expectations,
     /// `None`: there is no text column, and the rules are about other columns.
     utterances: Option<(Roles, UtteranceChecks<'a>)>,
     blank_rows: BlankRows,
@@ -214,6 +215,7 @@ impl<'a> Engine<'a> {
         let blank_rows = BlankRows::new(shape, empty);
         let has_intents = utterances.as_ref().is_some_and(|(roles, _)| roles.intent.is_some());
         Ok(Self {
+            expectations,
             utterances,
             blank_rows,
             rules,
@@ -242,6 +244,9 @@ impl<'a> Engine<'a> {
             n_records += 1;
             Ok(ControlFlow::Continue(()))
         })?;
+        for finding in source.take_unread() {
+            self.tally.add_unread(self.expectations, finding);
+        }
         Ok(n_records)
     }
 

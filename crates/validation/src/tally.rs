@@ -12,6 +12,9 @@ use botops_expectations::{Expectations, Threshold};
 use botops_findings::{Finding, Place, Severity};
 use std::collections::BinaryHeap;
 
+/// The codes of findings about parts of a file that are no records, which a validation reports.
+const UNREAD: [&str; 3] = ["BOT-2232", "BOT-2233", "BOT-2234"];
+
 /// One kind of finding: a check, or a rule's part of a check.
 #[derive(Debug)]
 pub(crate) struct Slot {
@@ -46,6 +49,8 @@ enum Rejection {
 struct Sample {
     /// `None`: the finding is about the file.
     at: Option<RecordPosition>,
+    /// The place of a finding about a part of the file that is no record.
+    place: Option<Place>,
     message: Message,
     id: Digest,
 }
@@ -103,7 +108,20 @@ impl Tally {
     pub(crate) fn add_whole(&mut self, slot: usize, content: &[&str], message: Message) {
         let id = self.slots[slot].id(content);
         if self.is_new(slot, id) {
-            self.slots[slot].samples.push(Sample { at: None, message, id });
+            self.slots[slot].samples.push(Sample { at: None, place: None, message, id });
+        }
+    }
+
+    /// Adds `finding`, about a part of the file that is no record, if its code is one of [`UNREAD`].
+    pub(crate) fn add_unread(&mut self, expectations: &Expectations, finding: Finding) {
+        let Some(code) = UNREAD.into_iter().find(|code| *code == finding.code) else { return };
+        let known = self.slots.iter().position(|slot| slot.code == code);
+        let Some(slot) = known.or_else(|| self.slot(expectations, code, None)) else { return };
+        let Finding { place, message, help, .. } = finding;
+        let id = self.slots[slot].id(&[&message]);
+        if self.is_new(slot, id) && self.slots[slot].samples.len() < self.most_samples {
+            let message = (message, help);
+            self.slots[slot].samples.push(Sample { at: None, place: Some(place), message, id });
         }
     }
 
@@ -153,7 +171,7 @@ impl Tally {
     pub(crate) fn complete(&mut self, late: &LateFinding, message: Message) {
         let slot = &mut self.slots[late.slot];
         let id = slot.late_id(late.key);
-        slot.samples.push(Sample { at: Some(late.at), message, id });
+        slot.samples.push(Sample { at: Some(late.at), place: None, message, id });
     }
 
     /// Returns the outcome of each check of `n_records` records.
@@ -194,12 +212,12 @@ impl Tally {
         for slot in &self.slots {
             let severity = slot.level(n_records);
             for sample in &slot.samples {
-                let place = Place {
+                let place = sample.place.clone().unwrap_or_else(|| Place {
                     file: Some(files.of(sample.at.map(|at| at.position)).to_owned()),
                     record: sample.at.map(|at| at.record),
                     line: sample.at.map(|at| at.line),
                     ..Place::default()
-                };
+                });
                 let (message, help) = sample.message.clone();
                 findings.push((
                     sample.at.map_or(u64::MAX, |at| at.position),
@@ -257,7 +275,12 @@ impl FindingSink for Tally {
                 return;
             }
             if is_kept {
-                self.slots[slot].samples.push(Sample { at: Some(at), message: message(), id });
+                self.slots[slot].samples.push(Sample {
+                    at: Some(at),
+                    place: None,
+                    message: message(),
+                    id,
+                });
             }
         }
         self.reject(slot, at.position);

@@ -4,11 +4,13 @@
 //! [`check_sizes`] reads them first.
 
 mod delta;
+mod fields;
 mod footer;
 mod pages;
 #[cfg(test)]
 mod tests;
 mod thrift;
+mod values;
 
 use crate::{
     column_roles::check_names,
@@ -16,15 +18,18 @@ use crate::{
     record::{Dataset, Record, entities_cell},
 };
 use botops_findings::{Fault, Place, Result};
+pub(crate) use fields::Skipped;
+use fields::{Field, Kind};
 use footer::Footer;
 use polars::{io::mmap::MmapBytesReader, prelude::*};
 use polars_parquet::{
-    read::{FileMetadata, infer_schema},
+    read::{FileMetadata, infer_schema, read_metadata},
     write::schema_to_metadata_key,
 };
 use std::{
     borrow::Cow,
     io::{self, Cursor, Read, Seek as _, SeekFrom},
+    ops::Range,
     path::Path,
     sync::atomic::{AtomicUsize, Ordering},
     thread,
@@ -82,7 +87,12 @@ pub(crate) struct Reader {
     size: u64,
     /// The number of bytes of the texts that were read.
     n_bytes: u64,
+    /// The columns that have a text form.
+    fields: Vec<Field>,
     names: Vec<String>,
+    skipped: Vec<Skipped>,
+    /// The footer. Its schema has no types that only decorate others.
+    metadata: Arc<FileMetadata>,
     /// The number of rows of the file.
     n_rows: usize,
     /// The number of rows that were read.
@@ -104,6 +114,8 @@ enum Cells {
     Skipped,
     /// Text, or values that have a text form.
     Text(StringChunked),
+    /// Values that the engine is built without.
+    Values(Vec<Option<String>>),
     /// Values without a text form, such as lists. A cell is the form in which the engine displays the value.
     Displayed(Column),
 }
@@ -114,6 +126,7 @@ impl Cells {
         match self {
             Self::Skipped => None,
             Self::Text(cells) => Some(cells.len()),
+            Self::Values(cells) => Some(cells.len()),
             Self::Displayed(cells) => Some(cells.len()),
         }
     }
@@ -126,6 +139,7 @@ impl Cells {
             Self::Skipped => 0,
             Self::Displayed(cells) => text_bytes(cells.as_materialized_series()),
             Self::Text(cells) => lengths(cells.iter()),
+            Self::Values(cells) => lengths(cells.iter().map(Option::as_ref)),
         }
     }
 }
@@ -136,6 +150,7 @@ impl Rows {
         match &self.columns[column] {
             Cells::Skipped => Cow::Borrowed(""),
             Cells::Text(cells) => Cow::Borrowed(cells.get(row).unwrap_or_default()),
+            Cells::Values(cells) => Cow::Borrowed(cells[row].as_deref().unwrap_or_default()),
             Cells::Displayed(cells) => match cells.get(row) {
                 Ok(AnyValue::Null) | Err(_) => Cow::Borrowed(""),
                 Ok(value) => Cow::Owned(value.to_string()),
@@ -158,14 +173,20 @@ impl Reader {
         check_ends(&source, &file)?;
         let size = source.size().map_err(|error| unread(error, &file))?;
         guarded(&place, || check_sizes(&source, size, limits, &file))?;
-        let (n_rows, names) = guarded(&place, || {
+        let (metadata, fields, skipped) = guarded(&place, || {
             let fault = |error: PolarsError| unreadable(&place, error);
-            let source = rewound(&source).map_err(|error| unread(error, &file))?;
-            let mut reader = ParquetReader::new(source);
-            let n_rows = reader.num_rows().map_err(fault)?;
-            let schema = reader.schema().map_err(fault)?;
-            Ok((n_rows, schema.iter_names().map(|name| name.to_string()).collect::<Vec<_>>()))
+            let mut source = rewound(&source).map_err(|error| unread(error, &file))?;
+            let mut metadata = read_metadata(&mut source).map_err(fault)?;
+            // The engine does not say which of two columns of one name it reads.
+            let names: Vec<String> =
+                metadata.schema().fields().iter().map(|field| field.name().to_owned()).collect();
+            check_names(&names, &place)?;
+            let schema = undecorated_schema(&mut metadata).map_err(fault)?;
+            let (fields, skipped) = fields::divided(&schema, metadata.schema().fields());
+            Ok((Arc::new(metadata), fields, skipped))
         })?;
+        let n_rows = metadata.num_rows;
+        let names: Vec<String> = fields.iter().map(|field| field.name().to_owned()).collect();
         // A page of one repeated value has a few bytes, however many rows it claims.
         if n_rows as u64 > limits.ratio_from_bytes.max(size.saturating_mul(limits.max_ratio)) {
             let message = format!("the file has {size} bytes, and claims to hold {n_rows} records");
@@ -173,7 +194,6 @@ impl Reader {
                 .at(place)
                 .hint("check where it came from: such a file can fill the memory or the disk"));
         }
-        check_names(&names, &place)?;
         Ok(Self {
             place,
             source,
@@ -181,7 +201,10 @@ impl Reader {
             limits: *limits,
             size,
             n_bytes: 0,
+            fields,
             names,
+            skipped,
+            metadata,
             n_rows,
             at: 0,
         })
@@ -190,6 +213,11 @@ impl Reader {
     /// Returns the names of the columns.
     pub(crate) fn names(&self) -> &[String] {
         &self.names
+    }
+
+    /// Takes the columns that are not read, because their cells have no text form.
+    pub(crate) fn take_skipped(&mut self) -> Vec<Skipped> {
+        std::mem::take(&mut self.skipped)
     }
 
     /// Returns the number of rows that were read.
@@ -215,39 +243,42 @@ impl Reader {
         if self.at >= self.n_rows {
             return Ok(None);
         }
-        let slice = n.map(|n| (self.at, n));
         let file = self.place.file.as_deref().unwrap_or_default();
-        let source = rewound(&self.source).map_err(|error| unread(error, file))?;
-        let selected =
-            columns.map(|columns| columns.iter().map(|&at| self.names[at].clone()).collect());
+        let rows = self.at..n.map_or(self.n_rows, |n| self.n_rows.min(self.at + n));
+        let is_read = |at: usize| columns.is_none_or(|columns| columns.contains(&at));
         let rows = guarded(&self.place, || {
             let fault = |error: PolarsError| unreadable(&self.place, error);
-            let mut reader = ParquetReader::new(source);
-            without_dictionaries(&mut reader).map_err(fault)?;
-            let frame = reader.with_columns(selected).with_slice(slice).finish().map_err(fault)?;
+            let selected: Vec<usize> = (0..self.fields.len())
+                .filter(|&at| is_read(at) && self.fields[at].kind == Kind::Plain)
+                .collect();
+            let frame = self
+                .frame(&selected, &rows)
+                .map_err(|error| self.column_fault(&selected, &rows, error))?;
             // Up to here, a text is in memory once. As a cell, it takes its bytes each time that it is named.
             let named = frame.columns().iter().fold(self.n_bytes, |sum, cells| {
                 sum.saturating_add(text_bytes(cells.as_materialized_series()))
             });
             self.limits.check(named, self.size, file)?;
-            let cells = |at: usize| -> PolarsResult<Cells> {
-                if columns.is_some_and(|columns| !columns.contains(&at)) {
+            let cells = |at: usize| -> Result<Cells> {
+                let field = &self.fields[at];
+                if !is_read(at) {
                     return Ok(Cells::Skipped);
                 }
-                let column = match columns {
-                    None => &frame.columns()[at],
-                    Some(_) => frame.column(&self.names[at])?,
-                };
+                if field.kind != Kind::Plain {
+                    return self.values(field, &rows, named);
+                }
+                let column = frame.column(field.name()).map_err(fault)?;
                 match column.cast(&DataType::String) {
-                    Ok(text) => Ok(Cells::Text(text.str()?.clone())),
-                    Err(error) if plain.contains(&at) => Err(error),
+                    Ok(text) => Ok(Cells::Text(text.str().map_err(fault)?.clone())),
+                    Err(error) if plain.contains(&at) => {
+                        Err(self.column_fault(&[at], &rows, error))
+                    }
                     Err(_) => Ok(Cells::Displayed(column.clone())),
                 }
             };
-            let columns = (0..self.names.len()).map(cells).collect::<PolarsResult<Vec<Cells>>>();
-            let columns = columns.map_err(fault)?;
+            let columns = (0..self.fields.len()).map(cells).collect::<Result<Vec<Cells>>>()?;
             // The engine does not check that the columns of a damaged file are equally long.
-            let height = frame.height();
+            let height = columns.iter().find_map(Cells::len).unwrap_or(rows.len());
             if columns.iter().any(|cells| cells.len().is_some_and(|len| len != height)) {
                 let why = "its columns have different numbers of rows";
                 return Err(fault(PolarsError::ShapeMismatch(why.into())));
@@ -261,37 +292,85 @@ impl Reader {
         self.progress.reach(self.at as f64 / self.n_rows as f64);
         Ok(Some(rows).filter(|rows| rows.height > 0))
     }
-}
 
-/// Makes `reader` read columns of a dictionary type as columns of its values.
-///
-/// The engine would hash the whole value for each row that names it, and copy it for each row when it becomes text. A
-/// column of texts shares them.
-fn without_dictionaries<R: MmapBytesReader>(reader: &mut ParquetReader<R>) -> PolarsResult<()> {
-    let metadata = reader.get_metadata()?;
-    let mut schema = infer_schema(metadata)?;
-    let n_replaced: usize = schema.iter_values_mut().map(plain_field).sum();
-    if n_replaced > 0 {
-        let mut metadata = FileMetadata::clone(metadata);
-        metadata.key_value_metadata = Some(vec![schema_to_metadata_key(&schema)]);
-        reader.set_metadata(Arc::new(metadata));
-    }
-    Ok(())
-}
-
-/// Replaces the dictionary types in `field` by those of their values; returns their number.
-fn plain_field(field: &mut ArrowField) -> usize {
-    match &mut field.dtype {
-        ArrowDataType::Dictionary(_, values, _) => {
-            field.dtype = (**values).clone();
-            // It says that the column has categories.
-            field.metadata = None;
-            1
+    /// Reads `rows` of the columns `selected`, which are plain.
+    fn frame(&self, selected: &[usize], rows: &Range<usize>) -> PolarsResult<DataFrame> {
+        if selected.is_empty() {
+            return Ok(DataFrame::empty());
         }
-        ArrowDataType::List(inner) | ArrowDataType::LargeList(inner) => plain_field(inner),
-        ArrowDataType::Struct(fields) => fields.iter_mut().map(plain_field).sum(),
-        _ => 0,
+        let names = selected.iter().map(|&at| self.names[at].clone()).collect();
+        let mut reader = ParquetReader::new(rewound(&self.source)?);
+        reader.set_metadata(Arc::clone(&self.metadata));
+        reader.with_columns(Some(names)).with_slice(Some((rows.start, rows.len()))).finish()
     }
+
+    /// Reads `rows` of the column `field`, which is not plain. The cells of other columns have `named` bytes.
+    fn values(&self, field: &Field, rows: &Range<usize>, named: u64) -> Result<Cells> {
+        let file = self.place.file.as_deref().unwrap_or_default();
+        let fault = |error: PolarsError| self.named_fault(field, error);
+        let metadata = &self.metadata;
+        let mut read = |range: Range<u64>| bytes_of(&self.source, range);
+        if field.kind == Kind::Entities {
+            let arrays = values::arrays(metadata, &field.arrow, rows.clone(), &mut read);
+            let n_bytes: u64 =
+                arrays.map_err(fault)?.iter().map(|a| values::text_bytes(&**a)).sum();
+            self.limits.check(named.saturating_add(n_bytes), self.size, file)?;
+        }
+        values::cells(metadata, field, rows.clone(), &mut read).map(Cells::Values).map_err(fault)
+    }
+
+    /// The fault of the `selected` columns, of which one could not be read because of `error`.
+    ///
+    /// It names the column, and the record of a text that is not UTF-8.
+    fn column_fault(&self, selected: &[usize], rows: &Range<usize>, error: PolarsError) -> Fault {
+        let mut read = |range: Range<u64>| bytes_of(&self.source, range);
+        for &at in selected {
+            let mut field = self.fields[at].arrow.clone();
+            if !matches!(field.dtype, ArrowDataType::Utf8View | ArrowDataType::BinaryView) {
+                continue;
+            }
+            field.dtype = ArrowDataType::BinaryView;
+            let arrays = values::arrays(&self.metadata, &field, rows.clone(), &mut read);
+            if let Some((row, byte)) = arrays.ok().and_then(|arrays| values::first_invalid(&arrays))
+            {
+                let record = (rows.start + row) as u64 + 1;
+                let name = botops_text::display(&self.names[at], 40);
+                let message = format!(
+                    "the column `{name}` has a text that is not UTF-8, from byte {byte} on"
+                );
+                return Fault::data("BOT-2104", message)
+                    .at(Place { record: Some(record), line: Some(record), ..self.place.clone() })
+                    .hint("write the file again from the original texts, as strings")
+                    .caused_by(error);
+            }
+        }
+        match selected.iter().find(|&&at| self.frame(&[at], rows).is_err()) {
+            Some(&at) => self.named_fault(&self.fields[at], error),
+            None => unreadable(&self.place, error),
+        }
+    }
+
+    /// The fault of the column `field`, which could not be read because of `error`.
+    fn named_fault(&self, field: &Field, error: PolarsError) -> Fault {
+        let name = botops_text::display(field.name(), 40);
+        Fault::data("BOT-2108", format!("the column `{name}` of the Parquet file cannot be read"))
+            .at(self.place.clone())
+            .hint("write the file again, with columns of plain text, or export it as CSV")
+            .caused_by(error)
+    }
+}
+
+/// Replaces the types of the columns that only decorate others, in `metadata`; returns the schema.
+///
+/// The engine would hash the whole value of a dictionary for each row that names it, and copy it for each row when it
+/// becomes text. A column of texts shares them.
+fn undecorated_schema(metadata: &mut FileMetadata) -> PolarsResult<ArrowSchema> {
+    let mut schema = infer_schema(metadata)?;
+    let n_replaced: usize = schema.iter_values_mut().map(fields::undecorated).sum();
+    if n_replaced > 0 {
+        metadata.key_value_metadata = Some(vec![schema_to_metadata_key(&schema)]);
+    }
+    Ok(schema)
 }
 
 /// Returns the number of bytes of the texts in `cells`: each counts as often as a cell, or an element of one, names it.
@@ -314,6 +393,15 @@ fn text_bytes(cells: &Series) -> u64 {
 /// Returns the sum of the lengths of `texts`.
 fn lengths<T: AsRef<[u8]>>(texts: impl Iterator<Item = Option<T>>) -> u64 {
     texts.flatten().map(|text| text.as_ref().len() as u64).sum()
+}
+
+/// Returns the bytes of `source` in `range`.
+fn bytes_of(source: &Seekable, range: Range<u64>) -> io::Result<Vec<u8>> {
+    let mut reader = rewound(source)?;
+    let mut bytes = Vec::new();
+    reader.seek(SeekFrom::Start(range.start))?;
+    reader.by_ref().take(range.end.saturating_sub(range.start)).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// Returns a reader of `source`, at its start.

@@ -13,15 +13,24 @@ use crate::{
         csv::{Reader as CsvReader, Separator},
         encoding::{self, LONGEST},
         json::Reader as JsonReader,
-        parquet::Reader as ParquetReader,
+        parquet::{Reader as ParquetReader, Skipped},
         rasa::{self, NonRecords},
     },
     opening::{self, Format, Opened, Progress},
     read_options::ReadOptions,
     record::{Record, entities_cell},
 };
-use botops_findings::{Fault, Place, Result};
+use botops_findings::{Fault, Finding, Place, Result, Severity};
 use std::io::{self, Read};
+
+/// Returns the finding of a column of `file` that is not read.
+fn unread(column: &Skipped, file: &str) -> Finding {
+    let name = botops_text::display(&column.name, 40);
+    let message = format!("the column `{name}` is not read: {} has no text form", column.what);
+    let help = "write it as a column of strings, such as JSON, if it is needed";
+    Finding::new("BOT-2232", Severity::Info, message, help)
+        .at(Place { file: Some(file.to_owned()), ..Place::default() })
+}
 
 /// The bytes of CSV read at a time: few enough that a batch is still in the caches when it is checked.
 const CSV_STEP: usize = 1 << 18;
@@ -82,7 +91,9 @@ impl FileRows {
             Format::Jsonl => text(json(JsonReader::lines(&name, mark))),
             Format::Json => text(json(JsonReader::list(&name, mark))),
             Format::Parquet => {
-                let reader = ParquetReader::new(opened, &options.limits)?;
+                let mut reader = ParquetReader::new(opened, &options.limits)?;
+                let skipped = reader.take_skipped();
+                non_records.findings = skipped.iter().map(|column| unread(column, &name)).collect();
                 let place = Place { file: Some(name.clone()), ..Place::default() };
                 shape = Some(Shape::of(reader.names().to_vec(), options, &place)?);
                 Parts::Parquet(reader)

@@ -11,7 +11,7 @@ use crate::{
     read_options::ReadOptions,
     record::{Dataset, entities_cell},
 };
-use botops_findings::Result;
+use botops_findings::{Finding, Result};
 use std::{ops::ControlFlow, sync::mpsc, thread};
 
 /// The number of batches that are read ahead.
@@ -32,6 +32,11 @@ pub trait Source {
     /// # Errors
     /// Those of reading, and those of `each`.
     fn each(&mut self, each: &mut dyn FnMut(Row<'_>) -> Result<ControlFlow<()>>) -> Result<()>;
+
+    /// Takes the findings about parts of the files that are no rows. They are complete once every row was passed.
+    fn take_unread(&mut self) -> Vec<Finding> {
+        Vec::new()
+    }
 }
 
 /// The rows of a file, or of several files that are read as one.
@@ -42,6 +47,7 @@ pub struct TableRows {
     table: Option<Table>,
     name: String,
     shape: Shape,
+    unread: Vec<Finding>,
 }
 
 impl TableRows {
@@ -57,6 +63,7 @@ impl TableRows {
             origin,
             shape: table.shape().clone(),
             table: Some(table),
+            unread: Vec::new(),
         })
     }
 }
@@ -78,7 +85,7 @@ impl Source for TableRows {
         // One thread reads the file, the other checks the rows. The batches stay in order.
         thread::scope(|scope| {
             let (sender, batches) = mpsc::sync_channel(AHEAD);
-            scope.spawn(move || {
+            let reading = scope.spawn(move || {
                 loop {
                     let read = table.next().transpose();
                     let is_end = !matches!(read, Some(Ok(_)));
@@ -87,14 +94,20 @@ impl Source for TableRows {
                         break;
                     }
                 }
+                table.take_non_records().findings
             });
             for batch in batches {
                 if pass(&batch?, each)?.is_break() {
                     break;
                 }
             }
+            self.unread = reading.join().unwrap_or_default();
             Ok(())
         })
+    }
+
+    fn take_unread(&mut self) -> Vec<Finding> {
+        std::mem::take(&mut self.unread)
     }
 }
 

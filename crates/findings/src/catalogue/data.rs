@@ -520,4 +520,22 @@ pub(super) const ENTRIES: &[Entry] = &[
         title: "the delimiter of a CSV file is uncertain",
         explanation: "The delimiter (comma, semicolon, tab or `|`) is detected over the header and the records in the first 64 KiB: it divides them into equally many fields. Here two delimiters do, and the wrong one would cut the texts. Name the right one with `--delimiter`, or quote the texts.",
     },
+    Entry {
+        code: "BOT-2232",
+        kind: None,
+        title: "a column has no text form",
+        explanation: "The column of a Parquet file holds structs, maps or other nested values, which are no text, number or time. It is not read: a rule about it finds no column, and a record does not hold it. A column `entities` of lists of structs is read. Write the values as JSON in a column of strings if you need them.",
+    },
+    Entry {
+        code: "BOT-2233",
+        kind: None,
+        title: "Rasa training data has an unknown key",
+        explanation: "An item of `nlu` or an example has a key that Rasa does not know, so its content is not read. It is usually a typing mistake, such as `example` for `examples`: the help names the nearest key.",
+    },
+    Entry {
+        code: "BOT-2234",
+        kind: None,
+        title: "an intent has no examples",
+        explanation: "The Rasa training data names the intent, and has no example of it there. No record has the intent, so a model cannot learn it. Write examples below `examples`, or remove the intent.",
+    },
 ];

@@ -150,6 +150,108 @@ fn seeds_of_the_fuzz_target_are_read_unless_they_claim_too_much() {
     }
 }
 
+/// Opens a file of `tests/fixtures/parquet`, to read all columns.
+fn fixture(name: &str) -> (Vec<u8>, Result<Table>) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/parquet");
+    let bytes = fs::read(folder.join(name)).unwrap();
+    let origin = Origin::held(bytes.clone().into(), name);
+    (bytes, Table::open(&origin, &options(Limits::default())))
+}
+
+/// Returns the cells of a column of `table`.
+fn column(table: &mut Table, name: &str) -> Vec<String> {
+    let column = table.shape().column(name).unwrap_or_else(|| panic!("no column {name}"));
+    let mut cells = Vec::new();
+    while let Some(batch) = table.next().unwrap() {
+        cells.extend(batch.rows().map(|row| row.cell(column).to_owned()));
+    }
+    cells
+}
+
+#[test]
+fn every_logical_type_has_a_text_form_or_is_skipped_by_name() {
+    for file in ["types.parquet", "types_without_schema.parquet"] {
+        let durations = match file {
+            "types.parquet" => ["1.5", "1.5", "1.5"],
+            // Only the Arrow schema says that the numbers are durations.
+            _ => ["1500", "1500", "1500"],
+        };
+        for (name, cells) in [
+            ("day", ["2024-05-01", "2024-05-02", "2024-05-03"]),
+            (
+                "ms",
+                ["2024-05-01T10:15:00.250", "2024-05-02T10:15:01.250", "2024-05-03T10:15:02.250"],
+            ),
+            (
+                "us",
+                ["2024-05-01T10:15:00.250", "2024-05-02T10:15:01.250", "2024-05-03T10:15:02.250"],
+            ),
+            (
+                "ns",
+                ["2024-05-01T10:15:00.250", "2024-05-02T10:15:01.250", "2024-05-03T10:15:02.250"],
+            ),
+            (
+                "zoned",
+                [
+                    "2024-05-01T10:15:00.250Z",
+                    "2024-05-02T10:15:01.250Z",
+                    "2024-05-03T10:15:02.250Z",
+                ],
+            ),
+            ("clock", ["10:15:00.250", "10:15:01.250", "10:15:02.250"]),
+            ("half", ["1.5", "-2.0", "0.25"]),
+            ("price", ["19.90", "-0.05", "7.00"]),
+            ("small", ["-1", "", "127"]),
+            ("wait", durations),
+            (
+                "uid",
+                [
+                    "00000000-0000-0000-0000-000000000000",
+                    "00000000-0000-0000-0000-000000000001",
+                    "00000000-0000-0000-0000-000000000002",
+                ],
+            ),
+        ] {
+            let mut table = fixture(file).1.unwrap();
+            assert_eq!(column(&mut table, name), cells, "{name} of {file}");
+        }
+        let mut table = fixture(file).1.unwrap();
+        assert_eq!((table.shape().column("meta"), table.shape().column("map")), (None, None));
+        let findings = table.take_non_records().findings;
+        let messages: Vec<&str> = findings.iter().map(|f| f.message.as_str()).collect();
+        assert_eq!(
+            messages,
+            [
+                "the column `meta` is not read: a struct has no text form",
+                "the column `map` is not read: a map or a list of structs has no text form",
+            ]
+        );
+        assert!(findings.iter().all(|f| f.code == "BOT-2232"));
+    }
+    let mut table = fixture("int96.parquet").1.unwrap();
+    assert_eq!(column(&mut table, "created_at")[0], "2024-05-01T10:15:00.250");
+}
+
+#[test]
+fn entities_as_a_list_of_structs_are_read() {
+    let (bytes, _) = fixture("entities.parquet");
+    let records = read_bytes(&bytes, "a.parquet", &options(Limits::default())).unwrap().records;
+    let entities: Vec<_> = records.into_iter().map(|record| record.entities).collect();
+    assert_eq!(entities, [vec![crate::EntitySpan::new("x", "hello", 0, 5)], vec![], vec![]]);
+    assert_eq!(code(&bytes, Limits { max_unpacked_bytes: 8, ..tight() }), "BOT-2160");
+}
+
+#[test]
+fn a_repeated_column_and_a_text_that_is_not_utf8_are_named() {
+    let fault = fixture("twice.parquet").1.unwrap_err();
+    assert_eq!((fault.code(), fault.message()), ("BOT-2109", "two columns are called `n`"));
+    let fault = fixture("not_utf8.parquet").1.unwrap_err();
+    assert_eq!((fault.code(), fault.place().record), ("BOT-2104", Some(2)));
+    assert_eq!(fault.message(), "the column `note` has a text that is not UTF-8, from byte 3 on");
+    // The column is not read for records.
+    assert_eq!(code(&fixture("not_utf8.parquet").0, Limits::default()), "");
+}
+
 fn zigzag(value: i64) -> Vec<u8> {
     let mut value = ((value << 1) ^ (value >> 63)) as u64;
     let mut bytes = Vec::new();
