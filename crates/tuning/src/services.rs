@@ -7,7 +7,7 @@ use botops_experiments::{CodeState, Environment, Experiments};
 use botops_findings::Result;
 use botops_pipelines::Equipment;
 use chrono::{DateTime, Utc};
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 /// The part of the trials that a process judges first.
 ///
