@@ -115,7 +115,7 @@ fn text(ranking: &Ranking, limit: usize, n_alike: usize) -> String {
     out.push('\n');
     if ranking.on_other_data > 0 {
         out.push_str(&format!(
-            "left out: {}, measured on other data (`--data`)\n",
+            "left out: {}, measured on other data or by another method (`--data`, `--same-as`)\n",
             runs(ranking.on_other_data)
         ));
     }

@@ -126,3 +126,37 @@ fn runs_that_cannot_be_ranked_name_the_reason() {
     let fault = rank(&two, &on("")).unwrap_err();
     assert_eq!(fault.hints().len(), 2, "the known data: {:?}", fault.hints());
 }
+
+/// A trial of the search `s` that ended in `rung`, judged by `method`.
+fn trial(hour: u32, rung: u64, method: &str, value: f64) -> RunRecord {
+    let mut trial = measured(hour, "tune_trial", "macro_f1", value, None);
+    trial.params.insert("tune.search".to_owned(), "s".into());
+    trial.params.insert("tune.rung".to_owned(), rung.into());
+    trial.measured_on = Some(Basis { method: method.to_owned(), data: Digest::of(b"train") });
+    trial
+}
+
+#[test]
+fn after_a_search_the_trials_of_its_last_rung_are_ranked() {
+    let (one, all) = ("cross_validation 1 of 5 folds, seed 1", "cross_validation 5 folds, seed 1");
+    let mut search = measured(1, "tune", "macro_f1", 0.8, None);
+    search.measured_on = Some(Basis { method: all.to_owned(), data: Digest::of(b"train") });
+    // The newest runs are trials that were dropped after one fold, with a lucky score.
+    let runs = listed(vec![
+        search,
+        trial(2, 2, all, 0.8),
+        trial(3, 2, all, 0.7),
+        trial(4, 1, one, 0.99),
+        trial(5, 1, one, 0.98),
+    ]);
+    let hours = |query: &RankQuery<'_>| -> Vec<u32> {
+        order(&rank(&runs, query).unwrap()).into_iter().map(|(hour, _)| hour).collect()
+    };
+    assert_eq!(hours(&query("macro_f1")), [1, 2, 3]);
+    let data = Digest::of(b"train").to_string();
+    assert_eq!(hours(&RankQuery { on: RankedOn::Data(&data), ..query("macro_f1") }), [1, 2, 3]);
+    assert_eq!(hours(&RankQuery { kind: Some("tune_trial"), ..query("macro_f1") }), [2, 3]);
+    // A run that says so is compared with those judged as it was.
+    let same = RankQuery { on: RankedOn::SameAs(&runs[0]), ..query("macro_f1") };
+    assert_eq!(hours(&same), [4, 5]);
+}
