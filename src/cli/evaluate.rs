@@ -9,6 +9,7 @@ use crate::cli::{
         context::Context,
         judging::{Judged, judge},
     },
+    terminal::tables,
 };
 use botops_evaluation::{self as evaluation, Comparison, EvaluationReport, GateReport};
 use botops_findings::Result;
@@ -59,6 +60,10 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         true => report::evaluation_markdown(&judged.report, comparison),
         false => text::evaluation(&judged, args.errors),
     };
+    if !is_markdown && !judged.warnings.is_empty() {
+        text.push('\n');
+        text.push_str(&tables::findings(&judged.warnings, 3));
+    }
     if let Some(gate) = &gate {
         text.push('\n');
         text.push_str(&if is_markdown { report::gate_markdown(gate) } else { gate::text(gate) });
@@ -75,9 +80,13 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         html,
     };
     let outcome = Outcome::done(&answer, text).next(next(args, &judged, gate.as_ref()));
+    let mut findings = judged.warnings;
     Ok(match &gate {
-        Some(gate) if !gate.passed => outcome.exit(Exit::Gate).findings(gate::findings(gate)),
-        _ => outcome,
+        Some(gate) if !gate.passed => {
+            findings.extend(gate::findings(gate));
+            outcome.exit(Exit::Gate).findings(findings)
+        }
+        _ => outcome.findings(findings),
     })
 }
 

@@ -76,11 +76,12 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
             let against = against.map_or(String::new(), |name| format!(", against {name}"));
             let wrote = out.map_or(String::new(), |path| format!("wrote {}\n", path.shown()));
             format!(
-                "{} on {}{against}: {} utterances\n\n{}{wrote}",
+                "{} on {}{against}: {} utterances\n\n{}{}{wrote}",
                 judged.found.name,
                 judged.data.name,
                 tables::count(judged.report.n),
-                self::text(&gate)
+                self::text(&gate),
+                tables::findings(&judged.warnings, 3)
             )
         }
     };
@@ -95,9 +96,13 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let outcome = Outcome::done(&answer, text);
     let next = next(args, context, &judged, &rules, &gate)?;
     let outcome = next.into_iter().fold(outcome, Outcome::next);
+    let mut found = judged.warnings;
     Ok(match gate.passed {
-        true => outcome,
-        false => outcome.exit(Exit::Gate).findings(findings(&gate)),
+        true => outcome.findings(found),
+        false => {
+            found.extend(findings(&gate));
+            outcome.exit(Exit::Gate).findings(found)
+        }
     })
 }
 

@@ -9,7 +9,7 @@ use crate::cli::{
 use botops_datasets::Presence;
 use botops_digest::{Digest, canonical_json};
 use botops_evaluation::{self as evaluation, Comparison, EvaluationReport, GateReport, GateSpec};
-use botops_findings::{Fault, Result};
+use botops_findings::{Fault, Finding, Result};
 use botops_models::IntentModel;
 use botops_pipelines::{self as pipelines, Provenance};
 use botops_registry::{CHAMPION, MODEL_FILE, Manifest, Registration, Registry, Version};
@@ -133,11 +133,15 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         evaluation: evidence.evaluation.as_ref(),
         comparison: evidence.comparison.as_ref(),
     };
-    let text = text(&answer, args, registry.store().url(), known.manifests.len() as u64 + 1);
+    let mut text = text(&answer, args, registry.store().url(), known.manifests.len() as u64 + 1);
+    text.push_str(&tables::findings(&evidence.warnings, 3));
     let outcome = Outcome::done(&answer, text);
+    let mut findings = evidence.warnings.clone();
     if !evidence.gate.passed {
-        return Ok(outcome.exit(Exit::Gate).findings(gate::findings(&evidence.gate)));
+        findings.extend(gate::findings(&evidence.gate));
+        return Ok(outcome.exit(Exit::Gate).findings(findings));
     }
+    let outcome = outcome.findings(findings);
     let file = args.model.display().to_string();
     Ok(match &answer.reference {
         _ if args.dry_run => outcome,
@@ -259,6 +263,8 @@ struct Evidence {
     gate: GateReport,
     evaluation: Option<EvaluationReport>,
     comparison: Option<Comparison>,
+    /// The warnings on the test data.
+    warnings: Vec<Finding>,
 }
 
 /// The champion and the rules to judge a model by.
@@ -276,7 +282,12 @@ impl Judging<'_> {
     fn run(&self, challenger: (&IntentModel, Digest)) -> Result<Evidence> {
         let self_test = evaluation::gate_by_self_test(challenger.0, challenger.1);
         let Some(test) = self.args.test.as_ref().filter(|_| self_test.passed) else {
-            return Ok(Evidence { gate: self_test, evaluation: None, comparison: None });
+            return Ok(Evidence {
+                gate: self_test,
+                evaluation: None,
+                comparison: None,
+                warnings: Vec::new(),
+            });
         };
         let options = self.args.columns.options(Presence::Required);
         let data = data_source::dataset(self.context, test, &options)?;
@@ -293,7 +304,8 @@ impl Judging<'_> {
             Some(rules) => evaluation::gate(rules, &report, comparison.as_ref())?,
             None => self_test,
         };
-        Ok(Evidence { gate, evaluation: Some(report), comparison })
+        let warnings = evaluation::data_warnings(challenger.0, &data);
+        Ok(Evidence { gate, evaluation: Some(report), comparison, warnings })
     }
 }
 

@@ -23,7 +23,7 @@ use crate::cli::{
 use botops_digest::Digest;
 use botops_evaluation::{self as evaluation, EvaluationReport, Metric, SeedSpread};
 use botops_experiments::Recipe;
-use botops_findings::{Fault, Result};
+use botops_findings::{Fault, Finding, Result};
 use botops_models::{
     self as models, TrainingInput,
     confidence::{FallbackRule, ScoreComparison},
@@ -42,6 +42,9 @@ struct Answer {
     digest: Digest,
     size_bytes: u64,
     n_samples: u64,
+    /// The records out of scope, if the configuration declares labels for them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    n_oos: Option<u64>,
     intents: Vec<String>,
     temperature: f64,
     fallback: FallbackRule,
@@ -73,9 +76,15 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     context.printer.say(&format!("took {}", tables::costs(&trained.costs)));
     let mut set_up = prepared.configuration.unused.clone();
     set_up.extend(equipment.findings());
-    let text = text::training(args, &prepared, &trained, &set_up, run.as_deref());
+    let mut warnings: Vec<Finding> =
+        prepared.training.usable.undeclared_oos(&prepared.configuration.spec).into_iter().collect();
+    if let Some((_, test)) = &prepared.test {
+        warnings.extend(evaluation::data_warnings(&trained.model, test));
+    }
+    let notes = [set_up.as_slice(), &warnings].concat();
+    let text = text::training(args, &prepared, &trained, &notes, run.as_deref());
     let left_out = &prepared.training.usable.left_out;
-    let findings = [left_out.as_slice(), &set_up, &trained.model.findings()].concat();
+    let findings = [left_out.as_slice(), &notes, &trained.model.findings()].concat();
     Ok(outcome(args, &prepared, trained, run, text).findings(findings))
 }
 
@@ -201,6 +210,7 @@ fn outcome(
         digest,
         size_bytes: bytes.len() as u64,
         n_samples: prepared.training.usable.samples().len() as u64,
+        n_oos: prepared.training.usable.n_declared_oos(&prepared.configuration.spec),
         intents: model.labels().iter().map(str::to_owned).collect(),
         temperature: model.temperature(),
         fallback: model.fallback(),

@@ -24,6 +24,7 @@ mod hostile_settings;
 mod hub;
 mod mistakes;
 mod older_formats;
+mod out_of_scope;
 mod outputs;
 mod pages;
 mod pipeline;

@@ -76,7 +76,10 @@ pub fn compare(
     challenger: (&IntentModel, Digest),
     data: &Dataset,
 ) -> Result<Comparison> {
-    let truths = intents_of(data)?;
+    // A label is out of scope for both models if it is for one of them, so that both are judged alike.
+    let specs = [&champion.0.lineage().spec, &challenger.0.lineage().spec];
+    let intent = |label| specs.iter().fold(label, |label, spec| spec.intent_of(label));
+    let truths: Vec<&str> = intents_of(data)?.into_iter().map(intent).collect();
     let (subject, outcomes, rules) = predict_all(champion.0, champion.1, data, &truths);
     let (_, others, _) = predict_all(challenger.0, challenger.1, data, &truths);
     let pairs: Vec<Pair<'_>> = truths

@@ -11,6 +11,7 @@
 mod comparison;
 mod confidence;
 mod cross_validation;
+mod data_warnings;
 mod evaluation_report;
 mod folds;
 mod gate_report;
@@ -31,6 +32,7 @@ pub use cross_validation::{
     Candidate, CrossValidation, FoldScore, SpecComparison, compare_with_first, cross_validate,
     judge_folds,
 };
+pub use data_warnings::data_warnings;
 pub use evaluation_report::{
     ClassMetrics, EvaluationReport, Misclassified, OosReport, OosScoreReport, ReliabilityBin,
     ScoreHistogram, SelectiveReport, SetReport, SetsSummary, UNKNOWN_LANGUAGE,

@@ -35,7 +35,9 @@ pub fn evaluate(
     model_digest: Digest,
     data: &Dataset,
 ) -> Result<EvaluationReport> {
-    let intents = intents_of(data)?;
+    let spec = &model.lineage().spec;
+    let intents: Vec<&str> =
+        intents_of(data)?.into_iter().map(|label| spec.intent_of(label)).collect();
     let (subject, outcomes, rules) = predict_all(model, model_digest, data, &intents);
     measure_with(&subject, &outcomes, Some(&rules))
 }

@@ -32,6 +32,9 @@ pub struct Expectations {
     /// The label of out-of-scope utterances.
     #[serde(default = "default_oos")]
     pub oos: String,
+    /// Other labels of out-of-scope utterances.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub oos_labels: Vec<String>,
     /// The closed set of languages; `None`: any language.
     #[serde(default)]
     pub languages: Option<Vec<String>>,
@@ -91,6 +94,7 @@ impl Default for Expectations {
             columns: BTreeMap::new(),
             intents: None,
             oos: default_oos(),
+            oos_labels: Vec::new(),
             languages: None,
             text: TextBounds::default(),
             min_examples_per_intent: default_min_examples(),
@@ -104,6 +108,14 @@ impl Default for Expectations {
 }
 
 impl Expectations {
+    /// Returns whether `label` is one of out-of-scope utterances.
+    #[must_use]
+    pub fn is_oos(&self, label: &str) -> bool {
+        label == self.oos
+            || label == botops_labels::OOS
+            || self.oos_labels.iter().any(|oos| oos == label)
+    }
+
     /// Reads the expectations at `path` and checks them.
     ///
     /// # Errors

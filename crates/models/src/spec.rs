@@ -1,5 +1,6 @@
 //! The specification of a model, as written in YAML, and its check.
 
+use crate::Sample;
 use crate::{
     class_weight::ClassWeight,
     confidence::{ConformalSpec, FallbackSpec, OosScore},
@@ -7,6 +8,7 @@ use crate::{
 };
 use botops_features::{FeatureKind, FeatureSpec};
 use botops_findings::{Fault, Result};
+use botops_labels::OOS;
 use botops_spec::Spec;
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +25,9 @@ pub struct ModelSpec {
     /// Prediction sets, which contain the true intent with a stated probability; `None`: the model has none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub conformal: Option<ConformalSpec>,
+    /// Labels of the data that mean out of scope, besides `oos`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub oos_labels: Vec<String>,
     /// Seed of all random draws.
     pub seed: u64,
     /// Number of golden utterances to store for the self-test.
@@ -36,9 +41,25 @@ impl Default for ModelSpec {
             head: HeadSpec::default(),
             fallback: FallbackSpec::default(),
             conformal: None,
+            oos_labels: Vec::new(),
             seed: 17,
             goldens: 32,
         }
+    }
+}
+
+impl ModelSpec {
+    /// Returns the intent that `label` stands for: `oos` if it is one of `oos_labels`, else itself.
+    #[must_use]
+    pub fn intent_of<'a>(&self, label: &'a str) -> &'a str {
+        if self.oos_labels.iter().any(|oos| oos == label) { OOS } else { label }
+    }
+
+    /// Returns `samples` with the intents that their labels stand for.
+    pub(crate) fn intents_of<'a>(&self, samples: &[Sample<'a>]) -> Vec<Sample<'a>> {
+        let intent =
+            |sample: &Sample<'a>| Sample { intent: self.intent_of(sample.intent), ..*sample };
+        samples.iter().map(intent).collect()
     }
 }
 

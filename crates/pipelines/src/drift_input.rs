@@ -190,7 +190,8 @@ fn fold_of(text: &str) -> u8 {
 fn fold_fallback(model: &IntentModel, seen: &[Sample<'_>]) -> (FallbackSpec, f64) {
     let (stated, rule) = (model.lineage().spec.fallback, model.fallback());
     let named = |score| FallbackSpec { score, target_accuracy: None, ..stated };
-    let n_oos = seen.iter().filter(|sample| sample.intent == OOS).count();
+    let spec = &model.lineage().spec;
+    let n_oos = seen.iter().filter(|sample| spec.intent_of(sample.intent) == OOS).count();
     let fallback = named(rule.score.into());
     match fallback.learns_oos_class(n_oos) {
         Ok(_) => (fallback, rule.threshold),

@@ -25,7 +25,11 @@ pub async fn train_side(
     let path =
         Folder::new(&services.root, &plan.upstream.spec.name).file(&plan.source, "train.csv");
     let data = datasets::read(&path, &ReadOptions::default())?;
-    let records = data.records.into_iter().filter_map(|record| Some((record.text, record.intent?)));
+    // Every trial has the labels of the base: the space holds settings of the classifier only.
+    let spec = &plan.trials[0].spec;
+    let intent = |label: String| spec.intent_of(&label).to_owned();
+    let records =
+        data.records.into_iter().filter_map(|record| Some((record.text, intent(record.intent?))));
     let data = TuneData {
         name: format!("{}/train.csv", plan.source),
         path,

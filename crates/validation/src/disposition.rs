@@ -85,7 +85,7 @@ impl<'a> Disposition<'a> {
         }
         self.quarantine.map_or(Ok(()), Quarantine::publish)?;
         let (accepted, set_aside) = divided(data, rejected, self.reasons);
-        Ok((Some(with_one_label(data, accepted, &expectations.oos)), set_aside))
+        Ok((Some(with_one_label(data, accepted, expectations)), set_aside))
     }
 }
 
@@ -107,17 +107,18 @@ fn divided(
     (accepted, set_aside)
 }
 
-/// Returns the `accepted` records of `data` as a data set in which out-of-scope utterances have the label [`OOS`] in the
-/// place of `oos`.
-fn with_one_label(data: &Dataset, mut accepted: Vec<Record>, oos: &str) -> Dataset {
+/// Returns the `accepted` records of `data` as a data set in which all out-of-scope utterances have the label [`OOS`].
+fn with_one_label(
+    data: &Dataset,
+    mut accepted: Vec<Record>,
+    expectations: &Expectations,
+) -> Dataset {
     let mut is_changed = accepted.len() < data.records.len();
-    if oos != OOS {
-        for record in &mut accepted {
-            if record.intent.as_deref() == Some(oos) {
-                record.intent = Some(OOS.to_owned());
-                is_changed = true;
-            }
-        }
+    let is_other = |label: &String| label != OOS && expectations.is_oos(label);
+    for record in accepted.iter_mut().filter(|record| record.intent.as_ref().is_some_and(is_other))
+    {
+        record.intent = Some(OOS.to_owned());
+        is_changed = true;
     }
     if is_changed {
         return part(data, accepted);

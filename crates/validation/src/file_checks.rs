@@ -72,11 +72,11 @@ impl<'a> FileChecks<'a> {
         tally: &mut Tally,
     ) -> Result<Counts> {
         let (mut intents, languages) = classes.counts(rejected)?;
-        let oos = self.expectations.oos.as_str();
-        if oos != OOS
-            && let Some(count) = intents.remove(oos)
-        {
-            *intents.entry(OOS.to_owned()).or_default() += count;
+        let declared = self.expectations.oos_labels.iter().chain([&self.expectations.oos]);
+        for oos in declared.filter(|oos| *oos != OOS) {
+            if let Some(count) = intents.remove(oos) {
+                *intents.entry(OOS.to_owned()).or_default() += count;
+            }
         }
         self.check_examples(&intents, tally);
         self.check_spellings(classes, tally);
@@ -91,7 +91,7 @@ impl<'a> FileChecks<'a> {
             counts.keys().map(String::as_str).chain(expected).filter(|name| *name != OOS).collect();
         for name in names {
             let count = counts.get(name).copied().unwrap_or_default();
-            if count < min && name != self.expectations.oos {
+            if count < min && !self.expectations.is_oos(name) {
                 let message = format!(
                     "the intent `{}` has {}: expected at least {min}",
                     excerpt(name),

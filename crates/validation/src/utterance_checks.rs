@@ -10,7 +10,6 @@ use crate::{
 use botops_datasets::{Dataset, Record, table::Row};
 use botops_expectations::Expectations;
 use botops_findings::Result;
-use botops_labels::OOS;
 use botops_spec::nearest;
 use std::collections::HashMap;
 
@@ -160,9 +159,10 @@ impl<'a> UtteranceChecks<'a> {
                 }
             }
             Some(intent) => {
-                let is_known = self.intents.as_ref().is_none_or(|known| {
-                    known.contains(intent) || intent == expectations.oos || intent == OOS
-                });
+                let is_known = self
+                    .intents
+                    .as_ref()
+                    .is_none_or(|known| known.contains(intent) || expectations.is_oos(intent));
                 if let Some(slot) = self.intent.filter(|_| !is_known) {
                     sink.add(slot, at, &[utterance.text, intent], || {
                         let known = expectations.intents.iter().flatten().map(String::as_str);

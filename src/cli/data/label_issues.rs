@@ -85,7 +85,8 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     }
     spec.at_least = args.at_least.unwrap_or(spec.at_least);
     let options = args.columns.options(Presence::Required);
-    let usable = UsableRecords::of(&data_source::dataset(context, &args.data, &options)?);
+    let mut usable = UsableRecords::of(&data_source::dataset(context, &args.data, &options)?);
+    usable.relabel(&spec.model);
     let samples = usable.samples();
     let named = |fault: Fault| named(fault, &args.data);
     let equipment = context.equipment(&spec.model)?;

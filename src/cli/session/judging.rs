@@ -8,7 +8,7 @@ use crate::cli::arguments::{
 };
 use botops_datasets::{Dataset, Presence};
 use botops_evaluation::{self as evaluation, Comparison, EvaluationReport};
-use botops_findings::{Fault, Result};
+use botops_findings::{Fault, Finding, Result};
 use botops_text::shell_line;
 use std::path::Path;
 
@@ -22,6 +22,8 @@ pub(crate) struct Judged {
     pub(crate) report: EvaluationReport,
     /// The name of the other model, and the comparison with it.
     pub(crate) against: Option<(String, Comparison)>,
+    /// The warnings on the data.
+    pub(crate) warnings: Vec<Finding>,
 }
 
 impl Judged {
@@ -47,7 +49,8 @@ pub(crate) fn judge(context: &Context, args: &JudgeArgs) -> Result<Judged> {
         }
         None => None,
     };
-    Ok(Judged { found, data, report, against })
+    let warnings = evaluation::data_warnings(&found.model, &data);
+    Ok(Judged { found, data, report, against, warnings })
 }
 
 /// Refuses a model where data is expected: a likely mistake, because the model may be left out.

@@ -5,8 +5,9 @@ use crate::cli::{arguments::data_args::DataArgs, terminal::tables};
 use botops_datasets::Dataset;
 use botops_expectations::Expectations;
 use botops_findings::{Fault, FaultKind, Finding, Result};
-use botops_models::Sample;
-use std::path::Path;
+use botops_labels::{OOS, undeclared_oos};
+use botops_models::{ModelSpec, Sample};
+use std::{collections::BTreeMap, path::Path};
 
 /// A training file that was read once.
 pub(crate) struct TrainingData {
@@ -55,6 +56,35 @@ impl UsableRecords {
     /// Returns the texts and intents to learn from.
     pub(crate) fn samples(&self) -> Vec<Sample<'_>> {
         samples(&self.accepted)
+    }
+
+    /// Warns about labels that look like out of scope, and that `spec` does not declare.
+    pub(crate) fn undeclared_oos(&self, spec: &ModelSpec) -> Option<Finding> {
+        let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
+        for sample in self.samples() {
+            *counts.entry(spec.intent_of(sample.intent)).or_default() += 1;
+        }
+        undeclared_oos(counts, &self.accepted.name, |labels| {
+            format!(
+                "if it means out of scope, write `oos_labels: [{}]` in the configuration of the model (`--config`)",
+                labels.join(", ")
+            )
+        })
+    }
+
+    /// Gives the records the intents that their labels stand for in `spec`.
+    pub(crate) fn relabel(&mut self, spec: &ModelSpec) {
+        for record in &mut self.accepted.records {
+            if let Some(intent) = &mut record.intent {
+                *intent = spec.intent_of(intent).to_owned();
+            }
+        }
+    }
+
+    /// Returns the number of records out of scope by labels that `spec` declares; `None` if it declares none.
+    pub(crate) fn n_declared_oos(&self, spec: &ModelSpec) -> Option<u64> {
+        let is_oos = |sample: &&Sample<'_>| spec.intent_of(sample.intent) == OOS;
+        (!spec.oos_labels.is_empty()).then(|| self.samples().iter().filter(is_oos).count() as u64)
     }
 
     /// Describes the records left out: their number and the first reasons of each kind; empty if there are none.

@@ -49,7 +49,8 @@ struct Answer<'a> {
 pub(super) fn run(args: &Args, n_folds: usize, context: &Context) -> Result<Outcome> {
     let configurations = configurations(args, context)?;
     let began = provenance::now()?;
-    let training = TrainingData::read(context, &args.data, &args.columns)?;
+    let mut training = TrainingData::read(context, &args.data, &args.columns)?;
+    training.usable.relabel(&configurations[0].spec);
     let samples = training.usable.samples();
     let equipment = equipment(&configurations, context)?;
     let work = Work { args, context, n_folds, training: &training, samples: &samples, equipment };
@@ -70,6 +71,7 @@ pub(super) fn run(args: &Args, n_folds: usize, context: &Context) -> Result<Outc
         .iter()
         .flat_map(|configuration| configuration.unused.iter().cloned())
         .chain(work.equipment.findings())
+        .chain(training.usable.undeclared_oos(&configurations[0].spec))
         .collect();
     let not_judged: Vec<Finding> = configurations.iter().filter_map(fallback_not_judged).collect();
     let mut text = text::measured(&measured, &training.usable.accepted);
@@ -106,6 +108,15 @@ fn configurations(args: &Args, context: &Context) -> Result<Vec<Configuration>> 
         let message = "several seeds of several configurations cannot be compared at once";
         return Err(Fault::usage("BOT-3032", message)
             .hint("repeat one `--config`, or compare several without `--repeat`"));
+    }
+    let labels = &configurations[0].spec.oos_labels;
+    if let Some(other) = configurations.iter().find(|other| other.spec.oos_labels != *labels) {
+        let (first, other) = (&configurations[0].name, &other.name);
+        let message = format!(
+            "`{first}` and `{other}` have different `oos_labels`, so they are judged on other records"
+        );
+        return Err(Fault::usage("BOT-3032", message)
+            .hint("write the same `oos_labels` in all configurations, or judge one at a time"));
     }
     Ok(configurations)
 }

@@ -7,14 +7,14 @@ use botops_models::{
     IntentModel,
     confidence::{FallbackRule, OosScore},
 };
-use botops_text::percent;
+use botops_text::{percent, utterance};
 
-/// Renders a training; `set_up` has the findings on the configuration and the encoder.
+/// Renders a training; `notes` are the findings on the configuration, the encoder and the data.
 pub(super) fn training(
     args: &Args,
     prepared: &Prepared,
     trained: &Trained,
-    set_up: &[Finding],
+    notes: &[Finding],
     run: Option<&str>,
 ) -> String {
     let spec = &prepared.configuration.spec;
@@ -32,9 +32,18 @@ pub(super) fn training(
         tables::count(trained.bytes.len().div_ceil(1_000) as u64),
         trained.digest.short()
     );
+    if let Some(n) = prepared.training.usable.n_declared_oos(spec) {
+        let labels: Vec<String> =
+            spec.oos_labels.iter().map(|label| format!("`{}`", utterance(label, 40))).collect();
+        text.push_str(&format!(
+            "out of scope: {} with the label `oos`, or {}\n",
+            tables::counted(n, "record", "records"),
+            labels.join(", ")
+        ));
+    }
     text.push_str(&confidence(&trained.model));
     text.push_str(&prepared.training.usable.left_out_text());
-    text.push_str(&tables::findings(set_up, 3));
+    text.push_str(&tables::findings(notes, 3));
     if let (Some(report), Some((_, test))) = (&trained.evaluation, &prepared.test) {
         text.push_str(&format!("on {}: {} utterances\n", test.name, tables::count(report.n)));
         text.push_str(&tables::metrics(&report.metrics));

@@ -503,6 +503,12 @@ pub(super) const ENTRIES: &[Entry] = &[
         explanation: "A line of the patch removes a record as a duplicate of another. With the lines that are edited or not applied, no other record has that text any more, so the text would be lost. Write `no` under `apply` of the removal, or apply the line that makes the two alike.",
     },
     Entry {
+        code: "BOT-2255",
+        kind: None,
+        title: "a label looks like out of scope",
+        explanation: "Utterances that belong to no intent have the label `oos`: they are not a class, and count only in out-of-scope metrics. Other data sets call them `none`, `out_of_scope` or `nlu_fallback`. Such a label is an intent like any other, until it is declared: with `oos_labels: [none]` in the configuration of a model (`train --config`, or `model:` of a train stage), and in the expectations of a data set. If the label is a real intent, ignore the warning.",
+    },
+    Entry {
         code: "BOT-2228",
         kind: Some(FaultKind::Gate),
         title: "the quarantine has no fingerprints",

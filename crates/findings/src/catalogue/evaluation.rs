@@ -59,6 +59,12 @@ pub(super) const ENTRIES: &[Entry] = &[
         explanation: "Every fold needs records of every intent. Records with the same text always stay in one fold, so that no record is predicted by a model that was trained on a copy of it. The named intent has fewer distinct texts than there are folds. Use fewer folds, add records of the intent, or leave the intent out.",
     },
     Entry {
+        code: "BOT-3050",
+        kind: None,
+        title: "the model is measured on its training data",
+        explanation: "The file that the model is measured on is the file that it was trained on, byte for byte. A model knows these records, so every metric looks better than it is on other messages, and gates pass too easily. Set records aside before training (`botops data split`), or measure by cross-validation (`botops train DATA --cross-validate 5`).",
+    },
+    Entry {
         code: "BOT-3032",
         kind: Some(FaultKind::Usage),
         title: "no data to measure on",

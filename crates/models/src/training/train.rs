@@ -61,7 +61,8 @@ impl<'a> TrainingInput<'a> {
 /// target accuracy (exit 4); `BOT-7061` too few out-of-scope records to learn from (exit 4); those of fitting the head.
 pub fn train(input: TrainingInput<'_>, progress: &dyn Progress) -> Result<IntentModel> {
     let TrainingInput { samples, spec, resources, dialogue, lineage } = input;
-    let table = FeatureTable::fit(samples, spec, resources, progress)?;
+    let samples = spec.intents_of(samples);
+    let table = FeatureTable::fit(&samples, spec, resources, progress)?;
     let context = TrainingContext { table: &table, spec, resources, progress };
     let (calibrated, fitted) = fit_and_calibrate(context)?;
 

@@ -35,7 +35,7 @@ impl Drafts<'_> {
             let is_expected = |name: &String| {
                 let known = expectations.intents.as_ref();
                 known.is_some_and(|known| known.contains(name))
-                    || *name == expectations.oos
+                    || expectations.is_oos(name)
                     || name == OOS
             };
             let expected: Vec<&String> = names.keys().filter(|name| is_expected(name)).collect();
