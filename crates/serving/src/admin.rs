@@ -6,7 +6,7 @@ use super::{
     canary::{Canary, Mode, Requester, Started},
     exchange::{Exchange, parse, read_body},
     login::{AdminToken, FailedLogins, Refused},
-    problem::{Problem, internal, no_such_method, no_such_path, panicked},
+    problem::{Listener, Problem, internal, no_such_method, no_such_path, panicked},
 };
 use crate::{
     routing::Served,
@@ -373,7 +373,13 @@ async fn command(
                     format!("asked for by `{}`: {}", requester.actor, requester.reason)
                 },
             },
-            other => return Err(no_such_path(other)),
+            other => {
+                let message =
+                    format!("`{}` is not a rollout command", botops_text::display(other, 80));
+                let fault = Fault::usage("BOT-6016", message)
+                    .hint("the commands are `pause`, `resume`, `promote` and `rollback`");
+                return Err(fault.into());
+            }
         };
         if request.version.is_some() {
             let message = "a command of a rollout takes no `version`";
@@ -483,7 +489,7 @@ async fn self_test(State(admin): Shared) -> Response {
 }
 
 async fn unknown(State(admin): Shared, uri: Uri) -> Response {
-    Exchange::begin(&admin.app, "admin").refuse(no_such_path(uri.path()), None)
+    Exchange::begin(&admin.app, "admin").refuse(no_such_path(Listener::Admin, uri.path()), None)
 }
 
 async fn wrong_method(State(admin): Shared, method: Method) -> Response {

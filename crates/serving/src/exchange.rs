@@ -3,6 +3,7 @@
 use crate::{
     app::App,
     metrics::arm_name,
+    objects_only,
     problem::Problem,
     request_id::RequestId,
     request_log::{AnswerLine, Line},
@@ -219,7 +220,7 @@ pub(super) fn read_body(body: Result<Bytes, BytesRejection>) -> Result<Bytes, Pr
 /// # Errors
 /// 400 if it is not JSON, 422 if the JSON has another shape.
 pub(super) fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Problem> {
-    serde_json::from_slice(body).map_err(|error| {
+    objects_only::from_slice(body).map_err(|error| {
         if error.is_data() {
             Problem::new(
                 StatusCode::UNPROCESSABLE_ENTITY,

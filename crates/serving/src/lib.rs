@@ -34,6 +34,7 @@ mod feedback;
 mod hostile_tests;
 mod login;
 mod metrics;
+mod objects_only;
 mod observe;
 mod open_rollout;
 mod patience;

@@ -105,13 +105,34 @@ pub(super) fn internal() -> Fault {
         .hint("try again; if it fails again, report it with the request id")
 }
 
-/// The problem of a path that is not served.
-pub(super) fn no_such_path(path: &str) -> Problem {
+/// A listener, by the paths that it serves.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Listener {
+    /// The one for clients.
+    Public,
+    /// The one for operators.
+    Admin,
+}
+
+/// The problem of a path that is not served by `listener`.
+pub(super) fn no_such_path(listener: Listener, path: &str) -> Problem {
     let fault = Fault::usage(
         "BOT-6016",
-        format!("this server has no path `{}`", botops_text::display(path, 80)),
-    )
-    .hint("the paths are `/v1/predict`, `/v1/chat`, `/v1/feedback`, `/health`, `/readiness` and `/metrics`");
+        match listener {
+            Listener::Public => {
+                format!("this server has no path `{}`", botops_text::display(path, 80))
+            }
+            Listener::Admin => {
+                format!("the admin API has no path `{}`", botops_text::display(path, 80))
+            }
+        },
+    );
+    let fault = match listener {
+        Listener::Public => fault.hint("the paths are `/v1/predict`, `/v1/chat`, `/v1/feedback`, `/health`, `/readiness` and `/metrics`"),
+        Listener::Admin => fault
+            .hint("the paths are `/admin/v1/models`, `/admin/v1/models/{model}`, `/admin/v1/models/{model}/rollouts`, `/admin/v1/models/{model}/rollback`, `/admin/v1/rollouts/{id}`, `/admin/v1/rollouts/{id}/decision`, `/admin/v1/rollouts/{id}/{command}` and `/admin/v1/selftest`")
+            .hint("predictions, health and metrics are served at the other address"),
+    };
     Problem::new(StatusCode::NOT_FOUND, fault)
 }
 

@@ -15,7 +15,7 @@ use super::{
     observe::Observer,
     patience::Patient,
     predict::predict,
-    problem::{no_such_method, no_such_path, panicked},
+    problem::{Listener, no_such_method, no_such_path, panicked},
     request_guard::{RequestGuard, guard_request},
     request_id::RequestIds,
     request_log::RequestLogger,
@@ -371,7 +371,7 @@ async fn metrics(State(app): State<Arc<App>>) -> Response {
 }
 
 async fn unknown(State(app): State<Arc<App>>, uri: Uri) -> Response {
-    Exchange::begin(&app, "unknown").refuse(no_such_path(uri.path()), None)
+    Exchange::begin(&app, "unknown").refuse(no_such_path(Listener::Public, uri.path()), None)
 }
 
 async fn wrong_method(State(app): State<Arc<App>>, method: Method) -> Response {

@@ -506,3 +506,36 @@ async fn a_champion_moved_by_someone_else_is_served_within_seconds() {
     }
     running.shutdown().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_admin_listener_names_its_own_paths_and_takes_objects_only() {
+    let [champion, ..] = models();
+    let (registry, _) = registry(&[&champion]).await;
+    let running = serve(&registry).await;
+    let answer = call(&running, Method::GET, "/modles").send().await.unwrap();
+    assert_eq!(answer.status(), 404);
+    let problem: Value = answer.json().await.unwrap();
+    assert_eq!(problem["code"], "BOT-6016");
+    let hints = problem["hints"].to_string();
+    assert!(hints.contains("/admin/v1/models") && !hints.contains("/v1/predict"), "{problem}");
+    let answer = call(&running, Method::POST, "/rollouts/latest/pawse").json(&json!({})).send();
+    let answer = answer.await.unwrap();
+    assert_eq!(answer.status(), 404);
+    let problem: Value = answer.json().await.unwrap();
+    assert!(problem["hints"].to_string().contains("`pause`"), "{problem}");
+
+    for body in [
+        json!(["support@1"]),
+        json!({"version": "support@1", "plan": [null, [[5.0, "1s", 1, "1h"]]]}),
+        json!({"version": "support@1", "plan": {"steps": [[5.0, "1s", 1, "1h"]]}}),
+    ] {
+        let answer = call(&running, Method::POST, "/models/support/rollouts").json(&body).send();
+        let answer = answer.await.unwrap();
+        assert_eq!(answer.status(), 422, "{body}");
+        assert_eq!(answer.json::<Value>().await.unwrap()["code"], "BOT-6013", "{body}");
+    }
+    let body = json!(["me", "because", "1"]);
+    let answer = call(&running, Method::POST, "/models/support/rollback").json(&body).send();
+    assert_eq!(answer.await.unwrap().status(), 422);
+    running.shutdown().await;
+}

@@ -323,3 +323,23 @@ async fn a_shutdown_finishes_the_request_in_flight_and_accepts_no_other() {
     // A connection without a request is closed at once.
     assert_eq!(idle.read(&mut [0; 16]).await.unwrap_or(0), 0);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_array_is_no_body_of_a_request() {
+    let (running, _) = serve_file(model(160, 1, unchanged)).await;
+    for (path, body) in [
+        ("/v1/predict", json!(["refund me"])),
+        ("/v1/predict", json!([null, ["refund me"], "c1", 3])),
+        ("/v1/chat", json!(["c1", "refund me", "en"])),
+        ("/v1/feedback", json!([null, "c1", "refund"])),
+        ("/v1/predict", json!("refund me")),
+        ("/v1/predict", json!(null)),
+    ] {
+        let answer = post(&running, path, &body).await;
+        assert_eq!(answer.status(), 422, "{path} {body}");
+        let problem: Value = answer.json().await.unwrap();
+        assert_eq!(problem["code"], "BOT-6013", "{path} {body}");
+        assert!(problem["detail"].as_str().unwrap().contains("expected an object"), "{problem}");
+    }
+    running.shutdown().await;
+}
