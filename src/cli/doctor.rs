@@ -10,6 +10,7 @@ use botops_findings::{Fault, FaultKind, Result, Severity};
 use botops_store::Store;
 use botops_workspace::{Origin, Workspace};
 use serde::Serialize;
+use std::path::Path;
 
 /// The path of the object that a probe writes; every probe writes the same content, and the object is not removed.
 const PROBE: &str = "probes/put-if-absent";
@@ -84,10 +85,14 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
             said: answer(found),
         });
     }
+    let token = workspace.admin_token.value.resolve();
+    if let (Err(fault), None) = (&token, &workspace.admin_url.value) {
+        findings.push(as_finding(fault, Severity::Warning));
+    }
     let answer = Answer {
-        settings: settings(context, workspace),
+        settings: settings(context, workspace, token.is_ok_and(|token| token.is_some())),
         checks,
-        code: provenance::code_state(),
+        code: provenance::code_state(Path::new(".")),
         environment: provenance::environment(),
     };
     let outcome = Outcome::done(&answer, text(&answer)).exit(exit);
@@ -144,14 +149,14 @@ fn answer(found: Result<String>) -> String {
 }
 
 /// Lists the settings, and the environment variables that change the behavior.
-fn settings(context: &Context, workspace: &Workspace) -> Vec<Setting> {
+fn settings(context: &Context, workspace: &Workspace, has_token: bool) -> Vec<Setting> {
     let shown = |name: &str, value: Option<String>, origin: &Origin| Setting {
         name: name.to_owned(),
         value,
         origin: origin_words(origin),
     };
     let url = |value: &Option<String>| value.as_deref().map(redacted);
-    let token = workspace.admin_token.value.as_ref().map(|_| "[redacted]".to_owned());
+    let token = has_token.then(|| "[redacted]".to_owned());
     let mut settings = vec![
         Setting {
             name: "root".to_owned(),

@@ -1,10 +1,14 @@
 //! The flags of every verb.
 
 use super::terminal::printer::Format;
+use std::path::PathBuf;
 
 /// The flags of every verb.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Global {
+    /// Work as if started in this folder
+    #[arg(short = 'C', value_name = "FOLDER", global = true, help_heading = "Global options")]
+    pub(crate) folder: Option<PathBuf>,
     /// Format of the answer; every verb writes table and json
     #[arg(
         long,

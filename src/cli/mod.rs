@@ -42,7 +42,7 @@ use arguments::{
 use botops_findings::{Fault, Result};
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum as _};
 use session::context::Context;
-use std::{ffi::OsString, io::Write as _, process::ExitCode};
+use std::{ffi::OsString, io::Write as _, path::Path, process::ExitCode};
 
 const LONG_ABOUT: &str = "\
 From a file of utterances to a canaried, served chatbot model, and back every week.
@@ -139,7 +139,9 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let printer = Printer::new(cli.global.format, cli.global.quiet, cli.global.verbose);
     let name = verb_name(&matches);
-    let printer = match standard_output(&matches, printer) {
+    let folder = cli.global.folder.clone();
+    let entered = enter(folder.as_deref()).and_then(|()| standard_output(&matches, printer));
+    let printer = match entered {
         Ok(printer) => printer,
         Err(fault) => {
             printer.fault(&name, &fault);
@@ -154,7 +156,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
                 Err(Fault::internal("BOT-9001", "botops stopped because of a bug"))
             });
     let exit = match result {
-        Ok(outcome) => printer.outcome(&name, &outcome),
+        Ok(outcome) => printer.outcome(&name, &outcome.from_folder(folder.as_deref())),
         Err(fault) => {
             printer.fault(&name, &fault);
             Exit::from(&fault)
@@ -236,6 +238,22 @@ fn dispatch(verb: Verb, context: &Context) -> Result<Outcome> {
             Ok(Outcome::done(&(), String::from_utf8_lossy(&out)))
         }
     }
+}
+
+/// Makes `folder` the current folder, if one is given.
+///
+/// # Errors
+/// `BOT-1056` (exit 2).
+fn enter(folder: Option<&Path>) -> Result<()> {
+    let Some(folder) = folder else { return Ok(()) };
+    std::env::set_current_dir(folder).map_err(|error| {
+        let why = session::outputs::plain_of_folder(&error);
+        let message = format!("`-C {}` cannot be entered: {why}", folder.display());
+        Fault::usage("BOT-1056", message)
+            .file(folder)
+            .hint("name an existing folder; it is relative to the current one")
+            .caused_by(error)
+    })
 }
 
 /// Returns a printer that leaves standard output to the file that a flag writes there, if one does.

@@ -2,6 +2,8 @@
 
 use super::terminal::exit::Exit;
 use botops_findings::Finding;
+use botops_text::shell_line;
+use std::path::Path;
 
 /// The result of a verb.
 #[derive(Debug)]
@@ -39,6 +41,18 @@ impl Outcome {
     /// Sets the findings.
     pub(crate) fn findings(mut self, findings: Vec<Finding>) -> Self {
         self.findings = findings;
+        self
+    }
+
+    /// Adds `-C` to the next commands, because their paths are relative to `folder`.
+    pub(crate) fn from_folder(mut self, folder: Option<&Path>) -> Self {
+        let Some(folder) = folder else { return self };
+        let folder = shell_line(["botops", "-C", &folder.display().to_string()]);
+        for next in &mut self.next {
+            if let Some(rest) = next.strip_prefix("botops ") {
+                *next = format!("{folder} {rest}");
+            }
+        }
         self
     }
 

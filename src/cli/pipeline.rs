@@ -4,6 +4,7 @@ use super::{Outcome, run};
 use crate::cli::session::context::Context;
 use botops_findings::Result;
 use botops_pipelines::Plan;
+use botops_text::shell_line;
 use clap::Subcommand;
 use std::path::PathBuf;
 
@@ -26,7 +27,7 @@ enum Verb {
 
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let Verb::Status { pipeline } = &args.verb;
-    let plan = Plan::read(pipeline, context.workspace()?.model.value.as_deref())?;
+    let plan = Plan::read(pipeline, context.workspace_of(pipeline)?.model.value.as_deref())?;
     let stages = run::status(&plan, context)?;
     let stale = stages.iter().filter(|stage| stage.state == "stale").count();
     let mut text = run::status_table(&stages);
@@ -35,5 +36,9 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         n => format!("{n} of {} stages would run\n", stages.len()),
     });
     let outcome = Outcome::done(&stages, text);
-    Ok(if stale > 0 { outcome.next(format!("botops run {}", pipeline.display())) } else { outcome })
+    Ok(if stale > 0 {
+        outcome.next(shell_line(["botops", "run", &pipeline.display().to_string()]))
+    } else {
+        outcome
+    })
 }

@@ -16,7 +16,7 @@ use botops_registry::{CHAMPION, MODEL_FILE, Manifest, Registration, Registry, Ve
 use botops_spec::Checked;
 use botops_text::shell_line;
 use serde::Serialize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Register a model as a new version
 #[derive(Debug, clap::Args)]
@@ -109,7 +109,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
             .as_ref()
             .map(|report| report.metrics.clone())
             .unwrap_or_default(),
-        git_commit: provenance::code_state().git_commit,
+        git_commit: provenance::code_state(Path::new(".")).git_commit,
         creator: context.workspace()?.actor.value.clone(),
     };
     let manifest = pipelines::manifest(&name, &model, &files, provenance);

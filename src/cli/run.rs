@@ -11,7 +11,12 @@ use crate::cli::{
         output_args::ForceArg,
         report_arg::{ReportArg, ReportKind},
     },
-    session::{context::Context, interruption::interrupted, outputs, services::with_services},
+    session::{
+        context::{Context, current_folder},
+        interruption::interrupted,
+        outputs,
+        services::with_services,
+    },
     terminal::{
         ci_commands::defused,
         faults::{self, Style},
@@ -20,6 +25,7 @@ use crate::cli::{
 };
 use botops_findings::Result;
 use botops_pipelines::{self as pipelines, Plan, RunSummary, StageOutcome, StageStatus};
+use botops_text::shell_line;
 use screen::Screen;
 use std::path::{Path, PathBuf};
 
@@ -40,7 +46,8 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     check_reports(args)?;
-    let plan = Plan::read(&args.pipeline, context.workspace()?.model.value.as_deref())?;
+    let plan =
+        Plan::read(&args.pipeline, context.workspace_of(&args.pipeline)?.model.value.as_deref())?;
     if args.dry_run {
         with_services(context, &pipelines::Ignore, |services| {
             context.wait(pipelines::preflight(&plan, services))?
@@ -69,7 +76,8 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         Some(kind) => reports::render(kind, &plan, &summary, root, &text)?,
         None => text,
     };
-    Ok(outcome(args, summary, text))
+    let list = runs_list(root, &current_folder()?);
+    Ok(outcome(args, summary, text, list))
 }
 
 /// Checks that the reports can be written, before any stage runs.
@@ -125,7 +133,7 @@ fn text(summary: &RunSummary) -> String {
     text
 }
 
-fn outcome(args: &Args, mut summary: RunSummary, text: String) -> Outcome {
+fn outcome(args: &Args, mut summary: RunSummary, text: String, list: String) -> Outcome {
     let fault = summary.fault.take();
     let exit = fault.as_ref().map_or(Exit::Done, Exit::from);
     let mut findings = std::mem::take(&mut summary.findings);
@@ -136,12 +144,23 @@ fn outcome(args: &Args, mut summary: RunSummary, text: String) -> Outcome {
         findings.extend(of_fault);
     }
     let outcome = Outcome::done(&summary, text).exit(exit).findings(findings);
-    let pipeline = args.pipeline.display();
+    let pipeline = args.pipeline.display().to_string();
     match exit {
         Exit::Done => {
-            outcome.next(format!("botops pipeline status {pipeline}")).next("botops runs list")
+            outcome.next(shell_line(["botops", "pipeline", "status", &pipeline])).next(list)
         }
-        _ => outcome.next(format!("botops run {pipeline}")),
+        _ => outcome.next(shell_line(["botops", "run", &pipeline])),
+    }
+}
+
+/// Returns the command that lists the runs of the workspace at `root`, from the current folder.
+fn runs_list(root: &Path, current: &Path) -> String {
+    match current.strip_prefix(root) {
+        Ok(_) => "botops runs list".to_owned(),
+        Err(_) => {
+            let root = root.strip_prefix(current).unwrap_or(root).display().to_string();
+            shell_line(["botops", "-C", &root, "runs", "list"])
+        }
     }
 }
 

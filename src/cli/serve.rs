@@ -55,7 +55,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let settings = ServerSettings {
         listen: args.listen,
         admin_listen: args.admin_listen,
-        admin_token: workspace.admin_token.value.clone(),
+        admin_token: workspace.admin_token.value.resolve()?,
         allowed_hosts: args.allow_host.clone(),
         environment: match args.environment.trim() {
             "" => ENVIRONMENT.to_owned(),

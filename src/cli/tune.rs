@@ -84,7 +84,10 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let page =
         args.html.as_deref().map(|path| Output::new(path, OutputKind::Page, args.force.force));
     page.map_or(Ok(()), |page| page.check())?;
-    let plan = TunePlan::read(&args.pipeline, context.workspace()?.model.value.as_deref())?;
+    let plan = TunePlan::read(
+        &args.pipeline,
+        context.workspace_of(&args.pipeline)?.model.value.as_deref(),
+    )?;
     let shard = shard(args)?;
     if args.dry_run {
         let planned = Planned {
@@ -112,7 +115,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         equipment: Arc::new(equipment),
         experiments: &experiments,
         clock: &provenance::now,
-        code: provenance::code_state(),
+        code: provenance::code_state(&context.workspace()?.root),
         environment: provenance::environment(),
         listener: &screen,
         shard,

@@ -44,3 +44,4 @@ mod terminal;
 mod validation;
 mod version;
 mod workflows;
+mod workspaces;

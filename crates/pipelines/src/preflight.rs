@@ -13,7 +13,7 @@ use super::{
 use botops_datasets as datasets;
 use botops_findings::{Fault, Place, Result};
 use botops_registry::CHAMPION;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Checks that each stage of `plan` can run. Changes nothing.
 ///
@@ -31,13 +31,23 @@ pub async fn preflight(plan: &Plan, services: &Services<'_>) -> Result<()> {
         .await
 }
 
-/// As [`preflight`], with the state of a run that begins.
-pub(super) async fn check(work: &Work<'_>) -> Result<()> {
-    for stage in written_by_no_stage(work.plan) {
+/// Checks that the files that stages of `plan` read exist. A run does this first, before it creates the folder of the
+/// pipeline: without its files, the pipeline may belong to another workspace.
+///
+/// # Errors
+/// `BOT-1001` (exit 2).
+pub(super) fn check_files(plan: &Plan, root: &Path) -> Result<()> {
+    for stage in written_by_no_stage(plan) {
         for (key, path) in files(stage) {
-            readable(work, stage, key, &path)?;
+            readable(plan, root, stage, key, &path)?;
         }
     }
+    Ok(())
+}
+
+/// As [`preflight`], with the state of a run that begins.
+pub(super) async fn check(work: &Work<'_>) -> Result<()> {
+    check_files(work.plan, &work.services.root)?;
     if !work.plan.stages.iter().any(|stage| matches!(stage.spec, Some(StageSpec::Promote(_)))) {
         return Ok(());
     }
@@ -80,8 +90,8 @@ fn files(stage: &Stage) -> Vec<(&'static str, PathBuf)> {
 }
 
 /// Checks that the file at `path` can be opened.
-fn readable(work: &Work<'_>, stage: &Stage, key: &str, path: &PathBuf) -> Result<()> {
-    let full = work.services.root.join(path);
+fn readable(plan: &Plan, root: &Path, stage: &Stage, key: &str, path: &PathBuf) -> Result<()> {
+    let full = root.join(path);
     let unreadable = match std::fs::metadata(&full) {
         Ok(metadata) if metadata.is_dir() => std::io::ErrorKind::IsADirectory.into(),
         Ok(metadata) if metadata.is_file() => match std::fs::File::open(&full) {
@@ -96,7 +106,7 @@ fn readable(work: &Work<'_>, stage: &Stage, key: &str, path: &PathBuf) -> Result
         format!("stage `{}` cannot run: {}", stage.name, status::unreadable(path, &unreadable));
     Err(Fault::usage("BOT-1001", message)
         .file(path)
-        .hint(format!("it is `{key}` of the stage in {}", work.plan.file.display()))
+        .hint(format!("it is `{key}` of the stage in {}", plan.file.display()))
         .hint(status::RELATIVE)
         .caused_by(unreadable))
 }

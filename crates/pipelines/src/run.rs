@@ -25,6 +25,7 @@ use std::{
 /// `BOT-8010` (exit 5) if another run is in progress; the faults of the registry, the clock and the state folder before
 /// the first stage; those of [`super::preflight()`].
 pub async fn run(plan: &Plan, services: &Services<'_>) -> Result<RunSummary> {
+    preflight::check_files(plan, &services.root)?;
     let folder = Folder::new(&services.root, &plan.spec.name);
     let (_lock, stale) = folder.lock()?;
     services.listener.hear(&Event::Started {
@@ -56,12 +57,14 @@ pub async fn run(plan: &Plan, services: &Services<'_>) -> Result<RunSummary> {
 /// Waits up to `patience` for another run of the pipeline.
 ///
 /// # Errors
-/// `BOT-8010` (exit 5) if another run is still in progress after that.
+/// `BOT-8010` (exit 5) if another run is still in progress after that; `BOT-1001` (exit 2) a file that a stage reads is
+/// missing.
 pub async fn prepare(
     plan: &Plan,
     services: &Services<'_>,
     patience: Duration,
 ) -> Result<RunSummary> {
+    preflight::check_files(plan, &services.root)?;
     let folder = Folder::new(&services.root, &plan.spec.name);
     let began = Instant::now();
     let (_lock, _) = loop {

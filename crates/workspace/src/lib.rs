@@ -8,7 +8,7 @@ mod secret;
 mod settings;
 mod spec;
 
-pub use secret::Secret;
+pub use secret::{Secret, SecretSource};
 pub use settings::{FILE_NAME, Origin, Overrides, Setting, Workspace};
 pub use spec::{ProfileSpec, ServerSpec, WorkspaceSpec};
 

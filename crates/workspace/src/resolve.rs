@@ -1,7 +1,7 @@
 //! The value of each setting, by the precedence flag > environment > profile > file > default.
 
 use crate::{
-    secret::{self, Secret},
+    secret::{Secret, SecretSource},
     settings::{FILE_NAME, Origin, Overrides, Setting, Workspace},
     spec::{NEWEST, ProfileSpec, ServerSpec, WorkspaceSpec},
 };
@@ -18,16 +18,36 @@ impl Workspace {
     ///
     /// # Errors
     /// As [`botops_spec::read`]; `BOT-1015` (exit 6) for a newer version of the file; `BOT-1020` for an undeclared
-    /// profile, with the nearest one; `BOT-1021` for a secret in the file instead of a reference, or a reference that
-    /// cannot be resolved; `BOT-1022` for a server address that is not an `http://` or `https://` URL.
+    /// profile, with the nearest one; `BOT-1021` for a secret in the file instead of a reference; `BOT-1022` for a server
+    /// address that is not an `http://` or `https://` URL.
     pub fn discover(start: &Path, overrides: &Overrides) -> Result<Self> {
-        discover(start, overrides)
+        discover(start, start, overrides)
+    }
+
+    /// As [`Self::discover`], but of the workspace that the file at `path` belongs to: `botops.yaml` is searched in its
+    /// folder and above, and only without one there, in `start` and above.
+    ///
+    /// # Errors
+    /// As [`Self::discover`].
+    pub fn discover_of_file(path: &Path, start: &Path, overrides: &Overrides) -> Result<Self> {
+        let folder = absolute(&start.join(path));
+        let folder = folder.parent().unwrap_or(&folder);
+        match file_at_or_above(folder) {
+            Some(_) => discover(folder, start, overrides),
+            None => discover(start, start, overrides),
+        }
     }
 }
 
-fn discover(start: &Path, overrides: &Overrides) -> Result<Workspace> {
+/// Returns the `botops.yaml` in `folder` or the nearest folder above it.
+fn file_at_or_above(folder: &Path) -> Option<PathBuf> {
+    folder.ancestors().map(|folder| folder.join(FILE_NAME)).find(|path| path.is_file())
+}
+
+/// Searches `botops.yaml` from `folder`; paths of flags and of the environment start at `start`.
+fn discover(folder: &Path, start: &Path, overrides: &Overrides) -> Result<Workspace> {
     let start = absolute(start);
-    let file = start.ancestors().map(|folder| folder.join(FILE_NAME)).find(|path| path.is_file());
+    let file = file_at_or_above(&absolute(folder));
     let root = file.as_deref().and_then(Path::parent).unwrap_or(&start).to_path_buf();
     let (written, outline) = match &file {
         Some(path) => {
@@ -216,10 +236,10 @@ impl Sources<'_> {
         Ok(setting)
     }
 
-    fn token(&self) -> Result<Setting<Option<Secret>>> {
+    fn token(&self) -> Result<Setting<SecretSource>> {
         const KEY: &str = "server.admin_token";
         if let Some(Setting { value, origin }) = self.environment(&["BOTOPS_ADMIN_TOKEN"]) {
-            return Ok(Setting { value: Some(Secret::new(value)), origin });
+            return Ok(Setting { value: SecretSource::given(Secret::new(value)), origin });
         }
         let written = self.written(
             KEY,
@@ -227,11 +247,12 @@ impl Sources<'_> {
             |file| file.server.admin_token.as_ref(),
         );
         let Some(Setting { value, origin }) = written else {
-            return Ok(Setting { value: None, origin: Origin::Default });
+            return Ok(Setting { value: SecretSource::default(), origin: Origin::Default });
         };
         let place = self.place(KEY, &origin);
-        let secret = secret::resolve(&value, &self.root, &self.overrides.environment, place)?;
-        Ok(Setting { value: Some(secret), origin })
+        let (root, environment) = (&self.root, &self.overrides.environment);
+        let value = SecretSource::parse(&value, root, environment, place)?;
+        Ok(Setting { value, origin })
     }
 
     fn actor(&self) -> Setting<String> {

@@ -1,7 +1,11 @@
 //! Secrets, and the references to them in a configuration file.
 
 use botops_findings::{Fault, Place, Result};
-use std::{collections::BTreeMap, fmt, fs, path::Path};
+use std::{
+    collections::BTreeMap,
+    fmt, fs,
+    path::{Path, PathBuf},
+};
 
 /// A secret that is never printed: `Debug` and `Display` write `[redacted]`.
 #[derive(Clone)]
@@ -35,18 +39,78 @@ impl fmt::Display for Secret {
     }
 }
 
-/// Returns the secret that `reference`, `${env:NAME}` or `${file:PATH}`, refers to; relative paths start at `root`.
-///
-/// Faults never contain any part of a secret.
-///
-/// # Errors
-/// `BOT-1021` if it is not a reference, or if the variable or file is missing, empty or unusable.
-pub(super) fn resolve(
+/// The source of a secret. The secret is read when a verb needs it, so that a missing variable does not break other verbs.
+#[derive(Debug, Clone, Default)]
+pub struct SecretSource(Source);
+
+#[derive(Debug, Clone, Default)]
+enum Source {
+    /// There is no secret.
+    #[default]
+    None,
+    /// The secret itself, from an environment variable of botops.
+    Given(Secret),
+    /// A reference in a configuration file, at this place.
+    Reference(Reference, Place),
+}
+
+/// A reference to a secret.
+#[derive(Debug, Clone)]
+enum Reference {
+    /// `${env:NAME}`, with the value of the variable.
+    Variable(String, Option<Secret>),
+    /// `${file:PATH}`.
+    File(PathBuf),
+}
+
+impl SecretSource {
+    /// Makes a source of a secret that is known.
+    pub(super) fn given(secret: Secret) -> Self {
+        Self(Source::Given(secret))
+    }
+
+    /// Makes a source of the secret that `reference`, `${env:NAME}` or `${file:PATH}`, refers to; relative paths start at
+    /// `root`.
+    ///
+    /// # Errors
+    /// `BOT-1021` if it is not a reference. The message contains no part of it, because it may be a secret.
+    pub(super) fn parse(
+        reference: &str,
+        root: &Path,
+        environment: &BTreeMap<String, String>,
+        place: Place,
+    ) -> Result<Self> {
+        let reference = parse(reference, root, environment, &place)?;
+        Ok(Self(Source::Reference(reference, place)))
+    }
+
+    /// Returns whether there is a secret, or a reference to one.
+    #[must_use]
+    pub fn is_set(&self) -> bool {
+        !matches!(self.0, Source::None)
+    }
+
+    /// Returns the secret; `None` if none is set.
+    ///
+    /// Faults never contain any part of a secret.
+    ///
+    /// # Errors
+    /// `BOT-1021` (exit 2) if the variable or file of the reference is missing, empty or unusable.
+    pub fn resolve(&self) -> Result<Option<Secret>> {
+        match &self.0 {
+            Source::None => Ok(None),
+            Source::Given(secret) => Ok(Some(secret.clone())),
+            Source::Reference(reference, place) => resolve(reference, place).map(Some),
+        }
+    }
+}
+
+fn parse(
     reference: &str,
     root: &Path,
     environment: &BTreeMap<String, String>,
-    place: Place,
-) -> Result<Secret> {
+    place: &Place,
+) -> Result<Reference> {
     let key = place.key.clone().unwrap_or_default();
     let fault = |message: String| Fault::usage("BOT-1021", message).at(place.clone());
     let inner = reference.trim().strip_prefix("${").and_then(|rest| rest.strip_suffix('}'));
@@ -57,33 +121,39 @@ pub(super) fn resolve(
             ))
             .hint("if a real secret was committed, replace it"));
     };
-    let secret = match kind {
-        "env" => match environment.get(name).filter(|value| !value.is_empty()) {
-            Some(value) => value.clone(),
-            None => {
-                return Err(fault(format!(
-                    "`{key}` refers to the variable `{name}`, which is not set"
-                ))
-                .hint(format!("export {name}=…")));
-            }
-        },
-        "file" => {
-            let path = root.join(name);
-            fs::read_to_string(&path).map_err(|error| {
-                fault(format!(
-                    "`{key}` refers to the file `{}`, which cannot be read: {error}",
-                    path.display()
-                ))
-                .hint("write the secret into that file, readable only by you")
-            })?
+    match kind {
+        "env" => {
+            let value = environment.get(name).filter(|value| !value.is_empty());
+            Ok(Reference::Variable(name.to_owned(), value.map(Secret::new)))
         }
+        "file" => Ok(Reference::File(root.join(name))),
         other => {
             let other = botops_text::display(other, 20);
-            return Err(fault(format!("`{key}` has a reference of the unknown kind `{other}`"))
-                .hint("write `${env:NAME}` or `${file:PATH}`"));
+            Err(fault(format!("`{key}` has a reference of the unknown kind `{other}`"))
+                .hint("write `${env:NAME}` or `${file:PATH}`"))
         }
+    }
+}
+
+fn resolve(reference: &Reference, place: &Place) -> Result<Secret> {
+    let key = place.key.clone().unwrap_or_default();
+    let fault = |message: String| Fault::usage("BOT-1021", message).at(place.clone());
+    let secret = match reference {
+        Reference::Variable(_, Some(secret)) => secret.clone(),
+        Reference::Variable(name, None) => {
+            return Err(fault(format!(
+                "`{key}` refers to the variable `{name}`, which is not set"
+            ))
+            .hint(format!("export {name}=…")));
+        }
+        Reference::File(path) => Secret::new(fs::read_to_string(path).map_err(|error| {
+            fault(format!(
+                "`{key}` refers to the file `{}`, which cannot be read: {error}",
+                path.display()
+            ))
+            .hint("write the secret into that file, readable only by you")
+        })?),
     };
-    let secret = Secret::new(secret);
     if secret.expose().trim().is_empty() {
         return Err(fault(format!("`{key}` refers to an empty secret")));
     }

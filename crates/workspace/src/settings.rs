@@ -1,6 +1,6 @@
 //! The settings in force, each with its origin.
 
-use crate::secret::Secret;
+use crate::secret::SecretSource;
 use serde::Serialize;
 use std::{fmt, path::PathBuf};
 
@@ -60,9 +60,10 @@ pub struct Workspace {
     pub admin_url: Setting<Option<String>>,
     /// The public address of that server (`server.url`, `BOTOPS_SERVER_URL`), at which recorded traffic is replayed.
     pub server_url: Setting<Option<String>>,
-    /// The bearer token (`server.admin_token: ${env:NAME}` or `${file:PATH}`; `BOTOPS_ADMIN_TOKEN`).
+    /// The bearer token (`server.admin_token: ${env:NAME}` or `${file:PATH}`; `BOTOPS_ADMIN_TOKEN`); read when it is
+    /// needed.
     #[serde(skip)]
-    pub admin_token: Setting<Option<Secret>>,
+    pub admin_token: Setting<SecretSource>,
     /// The person or job that acts (`actor`, `BOTOPS_ACTOR`, else `GITHUB_ACTOR`, else `USER`, else `unknown`).
     pub actor: Setting<String>,
 }

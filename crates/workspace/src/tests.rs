@@ -1,6 +1,6 @@
 use super::*;
 use botops_findings::FaultKind;
-use std::{collections::BTreeMap, fs};
+use std::{collections::BTreeMap, fs, path::Path};
 
 const FILE: &str = "version: 1
 model: support
@@ -34,6 +34,39 @@ fn overrides(
         flags: flags.iter().map(|&(name, value)| (name, value.to_owned())).collect(),
         environment: environment.iter().map(|&(k, v)| (k.to_owned(), v.to_owned())).collect(),
     }
+}
+
+fn token(found: &Workspace) -> Option<Secret> {
+    found.admin_token.value.resolve().unwrap()
+}
+
+#[test]
+fn a_file_belongs_to_the_workspace_around_it_and_flags_start_at_the_current_folder() {
+    let outer = folder("model: outer\nregistry: r\n");
+    let path = |name: &str| outer.path().join(name);
+    fs::create_dir_all(path("sub/pipelines")).unwrap();
+    fs::create_dir_all(path("other")).unwrap();
+    fs::write(path("sub").join(FILE_NAME), "model: inner\nregistry: r\n").unwrap();
+    let of = |file: &str, start: &str, flags: &[(&'static str, &str)]| {
+        let found = Workspace::discover_of_file(
+            Path::new(file),
+            &path(start),
+            &overrides(None, flags, &[]),
+        );
+        let found = found.unwrap();
+        (found.root, found.model.value.unwrap(), found.registry.value)
+    };
+    let inner = (path("sub"), "inner".to_owned(), path("sub/r").display().to_string());
+    assert_eq!(of("sub/pipelines/weekly.yaml", ".", &[]), inner);
+    assert_eq!(of("../sub/pipelines/weekly.yaml", "other", &[]), inner);
+    assert_eq!(of("pipelines/weekly.yaml", "sub", &[]), inner);
+    let flagged = of("../sub/pipelines/weekly.yaml", "other", &[("registry", "mine")]);
+    assert_eq!(flagged.2, path("other/mine").display().to_string());
+    assert_eq!(of("p.yaml", ".", &[]).1, "outer");
+    // A pipeline outside every workspace runs in the current one.
+    let outside = tempfile::tempdir().unwrap();
+    let file = outside.path().join("p.yaml");
+    assert_eq!(of(file.to_str().unwrap(), "sub", &[]), inner);
 }
 
 #[test]
@@ -75,8 +108,12 @@ fn without_a_file_every_setting_has_its_default() {
     assert_eq!(found.root, folder.path());
     assert_eq!(found.registry.value, folder.path().join("registry").display().to_string());
     assert_eq!(found.registry.origin, Origin::Default);
-    assert_eq!((found.model.value, found.model.origin), (None, Origin::Default));
-    assert!(found.admin_token.value.is_none() && found.admin_url.value.is_none());
+    assert_eq!((found.model.value.clone(), found.model.origin.clone()), (None, Origin::Default));
+    assert!(
+        !found.admin_token.value.is_set()
+            && token(&found).is_none()
+            && found.admin_url.value.is_none()
+    );
     assert_eq!(found.actor.value, "ada");
     let found = Workspace::discover(folder.path(), &Overrides::default()).unwrap();
     assert_eq!(found.actor.value, "unknown");
@@ -103,25 +140,27 @@ fn a_secret_is_read_by_reference_and_never_printed() {
     let found =
         Workspace::discover(folder.path(), &overrides(None, &[], &[("TOKEN", "t0psecret")]))
             .unwrap();
-    assert_eq!(found.admin_token.value.as_ref().unwrap().expose(), "t0psecret");
+    assert_eq!(token(&found).unwrap().expose(), "t0psecret");
     let shown = format!("{found:?} {}", serde_json::to_string(&found).unwrap());
     assert!(!shown.contains("t0psecret"), "{shown}");
 
-    let missing = Workspace::discover(folder.path(), &Overrides::default()).unwrap_err();
+    let unset = Workspace::discover(folder.path(), &Overrides::default()).unwrap();
+    assert!(unset.admin_token.value.is_set());
+    let missing = unset.admin_token.value.resolve().unwrap_err();
     assert_eq!((missing.code(), missing.kind()), ("BOT-1021", FaultKind::Usage));
     assert!(missing.message().contains("`TOKEN`"), "{missing}");
     assert_eq!(missing.place().line, Some(6));
     // The environment variable precedes the file.
     let direct = overrides(None, &[], &[("BOTOPS_ADMIN_TOKEN", "other")]);
     let found = Workspace::discover(folder.path(), &direct).unwrap();
-    assert_eq!(found.admin_token.value.unwrap().expose(), "other");
+    assert_eq!(token(&found).unwrap().expose(), "other");
 
     fs::write(folder.path().join(FILE_NAME), "server: {admin_token: '${file:token}'}\n").unwrap();
     fs::write(folder.path().join("token"), "from-file\n").unwrap();
     let found = Workspace::discover(folder.path(), &Overrides::default()).unwrap();
-    assert_eq!(found.admin_token.value.unwrap().expose(), "from-file");
+    assert_eq!(token(&found).unwrap().expose(), "from-file");
 
-    for written in ["hunter2", "${env}", "${vault:x}", "${file:nowhere}", "$TOKEN"] {
+    for written in ["hunter2", "${env}", "${vault:x}", "$TOKEN"] {
         let yaml = format!("server: {{admin_token: '{written}'}}\n");
         fs::write(folder.path().join(FILE_NAME), yaml).unwrap();
         let fault = Workspace::discover(folder.path(), &Overrides::default()).unwrap_err();
@@ -129,6 +168,10 @@ fn a_secret_is_read_by_reference_and_never_printed() {
         let report = format!("{fault} {:?}", fault.hints());
         assert!(!report.contains("hunter2"), "{report}");
     }
+    // A file is read when the secret is needed.
+    fs::write(folder.path().join(FILE_NAME), "server: {admin_token: '${file:nowhere}'}\n").unwrap();
+    let found = Workspace::discover(folder.path(), &Overrides::default()).unwrap();
+    assert_eq!(found.admin_token.value.resolve().unwrap_err().code(), "BOT-1021");
 }
 
 #[test]
@@ -144,7 +187,7 @@ fn a_line_break_at_the_end_is_not_part_of_a_secret_wherever_it_comes_from() {
     ] {
         fs::write(folder.path().join(FILE_NAME), yaml).unwrap();
         let found = Workspace::discover(folder.path(), &overrides(None, &[], &[variable])).unwrap();
-        assert_eq!(found.admin_token.value.unwrap().expose(), "t0psecret", "{yaml}");
+        assert_eq!(token(&found).unwrap().expose(), "t0psecret", "{yaml}");
     }
 }
 

@@ -28,6 +28,7 @@ use botops_pipelines::{self as pipelines, Equipment};
 use botops_spec::Spec as _;
 use botops_text::shell_line;
 use inputs::Inputs;
+use std::path::Path;
 
 pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     outputs::distinct(args.out.as_deref(), &[args.data.as_deref()])?;
@@ -182,7 +183,7 @@ fn predictions(
 
 /// Lists the conditions that differ from those of the run, and uncommitted changes, which nobody recorded.
 fn circumstances(run: &RunRecord) -> Vec<Circumstance> {
-    let (code, machine) = (provenance::code_state(), provenance::environment());
+    let (code, machine) = (provenance::code_state(Path::new(".")), provenance::environment());
     let then = &run.environment;
     let commit = |commit: &Option<String>| commit.clone().unwrap_or_else(|| "none".to_owned());
     let all = [

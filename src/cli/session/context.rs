@@ -17,7 +17,13 @@ use botops_snapshots::Snapshots;
 use botops_spec::Spec as _;
 use botops_store::Store;
 use botops_workspace::{Overrides, Workspace};
-use std::{cell::OnceCell, collections::BTreeMap, future::Future, path::PathBuf, time::Duration};
+use std::{
+    cell::OnceCell,
+    collections::BTreeMap,
+    future::Future,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 /// The time that work in the background has to end when the program ends.
 const END: Duration = Duration::from_secs(1);
@@ -40,6 +46,18 @@ impl Context {
         if let Some(workspace) = self.workspace.get() {
             return Ok(workspace);
         }
+        let workspace = Workspace::discover(&current_folder()?, &self.overrides())?;
+        Ok(self.workspace.get_or_init(|| workspace))
+    }
+
+    /// Returns the settings of the workspace that the file at `path` belongs to, such as a pipeline. From now on they are in
+    /// force.
+    pub(crate) fn workspace_of(&self, path: &Path) -> Result<&Workspace> {
+        let workspace = Workspace::discover_of_file(path, &current_folder()?, &self.overrides())?;
+        Ok(self.workspace.get_or_init(|| workspace))
+    }
+
+    fn overrides(&self) -> Overrides {
         let mut flags = Vec::new();
         let named = [
             ("registry", &self.global.registry),
@@ -51,13 +69,11 @@ impl Context {
                 flags.push((name, value.clone()));
             }
         }
-        let overrides = Overrides {
+        Overrides {
             profile: self.global.profile.clone(),
             flags,
             environment: environment_variables(),
-        };
-        let workspace = Workspace::discover(&current_folder()?, &overrides)?;
-        Ok(self.workspace.get_or_init(|| workspace))
+        }
     }
 
     /// Opens the registry in force.
@@ -85,7 +101,8 @@ impl Context {
 
     /// Makes a client of the admin API at `url`, with the token in force.
     pub(crate) fn admin_client(&self, url: &str) -> Result<AdminClient> {
-        AdminClient::over(self.plain_http(), url, self.workspace()?.admin_token.value.as_ref())
+        let token = self.workspace()?.admin_token.value.resolve()?;
+        AdminClient::over(self.plain_http(), url, token.as_ref())
     }
 
     /// Returns the sources of encoders: folders, and the hub at `HF_ENDPOINT` with the token in `HF_TOKEN`. With

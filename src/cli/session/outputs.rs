@@ -61,6 +61,15 @@ fn target(path: &Path) -> Option<PathBuf> {
     Some(folder.join(real.file_name()?))
 }
 
+/// As [`plain`], for a folder.
+pub(crate) fn plain_of_folder(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => "there is no such folder".to_owned(),
+        io::ErrorKind::NotADirectory => "it is not a folder".to_owned(),
+        _ => plain(error),
+    }
+}
+
 /// Describes an I/O error in plain words.
 pub(crate) fn plain(error: &io::Error) -> String {
     match error.kind() {

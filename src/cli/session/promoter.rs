@@ -11,7 +11,7 @@ use botops_pipelines::{Promoter, PromotionRequest, Prospect};
 use botops_registry::Registry;
 use botops_rollout::{Decision, PauseReason, Phase, RolloutSpec};
 use botops_serving::{self as serving, AdminClient, Message, Side};
-use botops_workspace::{Secret, Workspace};
+use botops_workspace::{SecretSource, Workspace};
 use futures::future::{BoxFuture, FutureExt as _, ready};
 use std::time::{Duration, Instant};
 
@@ -27,7 +27,7 @@ pub(crate) enum Promotion {
 pub(crate) struct Server {
     admin_url: String,
     url: Option<String>,
-    token: Option<Secret>,
+    token: SecretSource,
     plain_http: PlainHttp,
     actor: String,
     printer: Printer,
@@ -135,10 +135,15 @@ pub(crate) fn messages(traffic: &Traffic) -> Vec<Message> {
 }
 
 impl Server {
+    /// Makes a client of the server. The token is read here, because a pipeline without a promotion needs none.
+    fn client(&self) -> Result<AdminClient> {
+        AdminClient::over(self.plain_http, &self.admin_url, self.token.resolve()?.as_ref())
+    }
+
     /// Checks that the server answers and takes the token and, while there is a champion, the model it serves and the
     /// rollout under way.
     async fn check(&self, prospect: Prospect<'_>) -> Result<()> {
-        let client = AdminClient::over(self.plain_http, &self.admin_url, self.token.as_ref())?;
+        let client = self.client()?;
         match prospect.served {
             true => client.check(prospect.model, prospect.version).await,
             // The run makes the first champion, which no server can serve yet.
@@ -147,7 +152,7 @@ impl Server {
     }
 
     async fn promote(&self, request: PromotionRequest<'_>) -> Result<Decision> {
-        let client = AdminClient::over(self.plain_http, &self.admin_url, self.token.as_ref())?;
+        let client = self.client()?;
         let model = &request.challenger.model;
         let reference = request.challenger.reference();
         let id = client.start(model, &reference, request.plan, &self.actor, request.reason).await?;

@@ -3,7 +3,10 @@
 use botops_experiments::{CodeState, Environment};
 use botops_findings::{Fault, Result};
 use chrono::{DateTime, Utc};
-use std::process::{Command, Stdio};
+use std::{
+    path::Path,
+    process::{Command, Stdio},
+};
 
 /// Returns the time: that of `SOURCE_DATE_EPOCH` (seconds since 1970) if it is set, so that output can be reproduced,
 /// else the system clock's. An empty variable counts as unset, as everywhere.
@@ -23,10 +26,15 @@ pub(crate) fn now() -> Result<DateTime<Utc>> {
     })
 }
 
-/// Returns the git commit and whether tracked files differ from it; both are `None` outside a repository.
-pub(crate) fn code_state() -> CodeState {
+/// Returns the git commit of `folder` and whether tracked files differ from it; both are `None` outside a repository.
+pub(crate) fn code_state(folder: &Path) -> CodeState {
     let git = |arguments: &[&str]| {
-        let output = Command::new("git").args(arguments).stderr(Stdio::null()).output().ok()?;
+        let output = Command::new("git")
+            .current_dir(folder)
+            .args(arguments)
+            .stderr(Stdio::null())
+            .output()
+            .ok()?;
         output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
     };
     CodeState {

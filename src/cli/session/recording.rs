@@ -137,7 +137,7 @@ pub(crate) fn record(context: &Context, recording: Recording<'_>) -> Result<Stri
         params,
         metrics,
         data,
-        code: provenance::code_state(),
+        code: provenance::code_state(Path::new(".")),
         environment: provenance::environment(),
         artifacts: described,
         stages: BTreeMap::new(),

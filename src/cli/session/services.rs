@@ -22,7 +22,7 @@ pub(crate) fn with_services<T>(
         promoter: &promoter,
         clock: &provenance::now,
         actor: workspace.actor.value.clone(),
-        code: provenance::code_state(),
+        code: provenance::code_state(&workspace.root),
         environment: provenance::environment(),
         listener,
     })

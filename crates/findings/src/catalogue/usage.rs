@@ -202,4 +202,10 @@ pub(super) const ENTRIES: &[Entry] = &[
         title: "the name of a model would be classified as an utterance",
         explanation: "The first word of `botops predict` is the model only if it is a `.botops` file or a reference with `@`. This word is neither, but it is, or is nearly, the name of a model, and more words follow. Name the model, such as `support@champion`. A word after the model is always an utterance.",
     },
+    Entry {
+        code: "BOT-1056",
+        kind: Some(FaultKind::Usage),
+        title: "the folder of `-C` cannot be entered",
+        explanation: "`-C FOLDER` makes botops work as if it was started in that folder: relative paths start there, and `botops.yaml` is searched there and above. The folder does not exist, is a file, or you lack permission. Nothing was done.",
+    },
 ];
