@@ -113,7 +113,7 @@ pub struct DriftReport {
     pub spec: DriftSpec,
     /// One check for each quantity that both sides have.
     pub checks: Vec<DriftCheck>,
-    /// What was not judged: checks with too few values, and columns that cannot be compared.
+    /// The comparisons that were not judged: checks with too few values, and columns that cannot be compared.
     #[serde(default)]
     pub not_judged: Vec<NotJudged>,
     /// The rows of current whose text stands in the reference, too.

@@ -9,7 +9,7 @@ use botops_text::shell_line;
 use serde_json::Value;
 use std::path::Path;
 
-/// What was tuned.
+/// The search that `tune` ran.
 pub(crate) struct Tuned<'a> {
     /// The file of the pipeline.
     pub(crate) file: &'a str,

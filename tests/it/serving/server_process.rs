@@ -16,7 +16,7 @@ const PROCESS_TOKEN: &str = "a token of thirty-two characters!!";
 /// A `botops serve` in its own process.
 pub(super) struct Server {
     process: Child,
-    /// What it says after that.
+    /// Its standard error from then on.
     pub(super) stderr: BufReader<ChildStderr>,
     /// Its output until it was ready.
     said: String,

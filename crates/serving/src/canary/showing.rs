@@ -83,7 +83,7 @@ impl Canary {
     pub(super) fn show_ahead(&self, id: &str, command: &Command, now: DateTime<Utc>) -> Result<()> {
         let view = self.view(id)?;
         if view.rollout.is_over() && !view.durable {
-            // An earlier abort is in effect and not written yet: a repeated one asks for what is shown.
+            // An earlier abort is in effect and not written yet: the answer to a repeated one is the state shown.
             return Ok(());
         }
         let transition = rollout::command(&view.rollout, command, now)?;

@@ -40,7 +40,7 @@ impl Field {
 pub(crate) struct Skipped {
     /// The name of the column.
     pub(crate) name: String,
-    /// What its cells are, as a noun: `a struct`.
+    /// The kind of its cells, as a noun: `a struct`.
     pub(crate) what: &'static str,
 }
 
