@@ -69,11 +69,15 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     step_summary::append(&summary, root)?;
     let text = text(&summary);
     for report in &args.report {
-        let rendered = reports::render(report.kind, &plan, &summary, root, &text)?;
+        let rendered = reports::render(report.kind, &plan, &summary, root)?;
         report.output(args.force).write(rendered.as_bytes())?;
     }
     let text = match ReportKind::of(context.printer.format()) {
-        Some(kind) => reports::render(kind, &plan, &summary, root, &text)?,
+        Some(ReportKind::Github) => {
+            let annotations = reports::render(ReportKind::Github, &plan, &summary, root)?;
+            format!("{annotations}{}", defused(&text))
+        }
+        Some(kind) => reports::render(kind, &plan, &summary, root)?,
         None => text,
     };
     let list = runs_list(root, &current_folder()?);

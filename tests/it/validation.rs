@@ -294,7 +294,7 @@ fn a_malformed_file_is_in_the_reports_too() {
 fn with_errors(bad: usize) -> String {
     let rows = (0..100).map(|i| {
         let intent = if i < bad { "" } else { ["order", "refund"][i % 2] };
-        format!("utterance number {i} of many,{intent}\n")
+        format!("{:x} {:x},{intent}\n", i * 0x9e37_79b9, (i + 7) * 0x85eb_ca6b)
     });
     format!("text,intent\n{}", rows.collect::<String>())
 }

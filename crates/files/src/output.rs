@@ -95,7 +95,7 @@ mod tests {
     use botops_findings::FaultKind;
 
     /// The beginning of a file of each kind.
-    const WRITTEN: [(OutputKind, &str); 17] = [
+    const WRITTEN: [(OutputKind, &str); 19] = [
         (Page, "<!doctype html>\n<meta name=\"generator\" content=\"botops 0.2.0\">\n"),
         (Page, "<!doctype html>\n<head><title>a.csv · botops validation</title>"),
         (Json("gate"), "{\n  \"schema\": \"botops.gate/1\","),
@@ -110,6 +110,11 @@ mod tests {
             "::error file=a.csv,line=2,title=BOT-2107 x::text\nErrors found. 1 of 2 records can be used for training.\n",
         ),
         (Annotations, "Passed. 2 of 2 records can be used for training.\n"),
+        (
+            Annotations,
+            "::error file=p.yaml,title=BOT-8020 x::text\nbotops run: p: validate failed\n",
+        ),
+        (Markdown, "## botops: weekly\n\n| stage |\n"),
         (Markdown, "### Validation of a.csv\n\n**failed**\n"),
         (Settings, "# The winner of `botops tune p.yaml`: trial 3\n"),
         (Predictions, "record,text,intent,confidence,fallback\n"),

@@ -79,7 +79,9 @@ impl OutputKind {
             }
             Self::Junit => head.starts_with(b"<?xml") && has(head, "<testsuites name=\"botops "),
             Self::Annotations => is_annotations(content),
-            Self::Markdown => line.starts_with(b"### Validation of "),
+            Self::Markdown => {
+                line.starts_with(b"### Validation of ") || line.starts_with(b"## botops: ")
+            }
             Self::Settings => line.starts_with(b"# The winner of `botops tune "),
             Self::Predictions => is_predictions(line),
             // Quarantines of version 0.1 have no fingerprint.
@@ -91,14 +93,16 @@ impl OutputKind {
     }
 }
 
-/// Returns whether `content` is a list of annotations, if there are any, and the line that sums up a validation.
+/// Returns whether `content` is a list of annotations, if there are any, and the line that sums up a validation or a run.
 fn is_annotations(content: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(content) else { return false };
     let lines: Vec<&str> = text.lines().collect();
     let Some((last, annotations)) = lines.split_last() else { return false };
     let commands = ["::error file=", "::warning file=", "::notice file="];
     let is_annotation = |line: &&str| commands.iter().any(|command| line.starts_with(command));
-    last.ends_with(" can be used for training.") && annotations.iter().all(is_annotation)
+    let is_summary =
+        last.ends_with(" can be used for training.") || last.starts_with("botops run: ");
+    is_summary && annotations.iter().all(is_annotation)
 }
 
 /// Returns whether `line` is the first of a list of predictions: the header of the CSV, or an object of the JSONL.

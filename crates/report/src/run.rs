@@ -27,10 +27,21 @@ pub struct RunReport<'a> {
     pub findings: Vec<Finding>,
 }
 
-/// Returns workflow commands that annotate the data files and the pipeline, within the limits of one step.
+/// Returns workflow commands that annotate the data files and the pipeline, within the limits of one step, and a line that
+/// names the stages that did not pass.
 #[must_use]
 pub fn run_annotations(run: &RunReport<'_>) -> String {
-    annotations(&merged(run), &run.file)
+    let not_passed: Vec<String> = run
+        .stages
+        .iter()
+        .filter(|stage| !matches!(stage.verdict, "passed" | "skipped"))
+        .map(|stage| format!("{} {}", stage.name, stage.verdict))
+        .collect();
+    let verdict = match not_passed.is_empty() {
+        true => "passed".to_owned(),
+        false => not_passed.join(", "),
+    };
+    format!("{}botops run: {}: {verdict}\n", annotations(&merged(run), &run.file), run.pipeline)
 }
 
 /// Returns all findings of the run as a SARIF log.
@@ -143,6 +154,8 @@ mod tests {
         assert!(text.contains("::error file=data/a.csv,line=3,title=BOT-2112"), "{text}");
         assert!(text.contains("::error file=pipelines/weekly.yaml,title=BOT-8020"), "{text}");
         assert!(text.contains("in total 20 BOT-2112"), "{text}");
+        let last = "\nbotops run: weekly: validate failed, split not run, other warned\n";
+        assert!(text.ends_with(last), "{text}");
         assert_eq!(text.lines().filter(|line| line.starts_with("::error")).count(), 3, "{text}");
     }
 

@@ -2,29 +2,23 @@
 
 use super::step_summary::{job_stages, summary_text};
 use crate::cli::{
-    arguments::report_arg::ReportKind,
-    session::repository_paths::RepositoryPaths,
-    terminal::{ci_commands::defused, faults},
+    arguments::report_arg::ReportKind, session::repository_paths::RepositoryPaths, terminal::faults,
 };
 use botops_findings::{Fault, Finding, Result};
 use botops_pipelines::{Plan, RunSummary};
 use botops_report::{self as report, RunReport};
 use std::path::Path;
 
-/// Renders the report of a run of `plan` in the workspace at `root`; `text` is the answer for people.
+/// Renders the report of a run of `plan` in the workspace at `root`.
 pub(super) fn render(
     kind: ReportKind,
     plan: &Plan,
     summary: &RunSummary,
     root: &Path,
-    text: &str,
 ) -> Result<String> {
     Ok(match kind {
         ReportKind::Sarif => report::run_sarif(&collected(plan, summary, root, true)?),
-        ReportKind::Github => {
-            let run = collected(plan, summary, root, true)?;
-            format!("{}{}", report::run_annotations(&run), defused(text))
-        }
+        ReportKind::Github => report::run_annotations(&collected(plan, summary, root, true)?),
         ReportKind::Junit => report::run_junit(&collected(plan, summary, root, false)?),
         ReportKind::Markdown => summary_text(summary, root),
         ReportKind::Html => return Err(no_page()),
