@@ -3,7 +3,7 @@
 use crate::{
     by_text::hash,
     lock::{LockedSplit, LockedSplitSpec, SplitLock, SplitSide, lock_key, side_by_key},
-    strata::{Strata, TooFewUnits, Unit},
+    strata::{EmptySide, Strata, TooFewUnits, Unit},
 };
 use botops_datasets::{Dataset, Record, Rejected, part};
 use botops_digest::Digest;
@@ -325,11 +325,7 @@ impl<'a> Assignment<'a> {
         for (side, texts) in filled.units {
             texts.into_iter().for_each(|t| self.placements[t] = Placement::New(side));
         }
-        Ok(filled
-            .empty_sides
-            .into_iter()
-            .map(|(intent, side)| self.empty_side(intent, side))
-            .collect())
+        Ok(filled.empty_sides.into_iter().map(|empty| self.empty_side(&empty, spec)).collect())
     }
 
     fn too_few(&self, error: &TooFewUnits<'_>, spec: &LockedSplitSpec) -> Fault {
@@ -361,16 +357,35 @@ impl<'a> Assignment<'a> {
         .hint("add records of this intent with other wording, or remove the intent")
     }
 
-    fn empty_side(&self, intent: &str, side: SplitSide) -> Finding {
-        let shown = text::display(intent, 60);
+    fn empty_side(&self, empty: &EmptySide<'_>, spec: &LockedSplitSpec) -> Finding {
+        let shown = text::display(empty.intent, 60);
+        let side = empty.side.name();
+        let (cause, help) = match (empty.n_units, &spec.group) {
+            (0, _) => (
+                "no unlocked record could go there".to_owned(),
+                "add records of this intent with other wording: locked records do not move",
+            ),
+            (n, Some(group)) => (
+                format!(
+                    "near duplicates and groups of `{}` link its records into {}",
+                    text::display(group, 60),
+                    text::counted(n as u64, "unit", "units")
+                ),
+                "add records of this intent in other groups, or split without this group",
+            ),
+            (n, None) => (
+                format!(
+                    "near duplicates link its records into {}",
+                    text::counted(n as u64, "unit", "units")
+                ),
+                "add records of this intent with other wording",
+            ),
+        };
         Finding::new(
             "BOT-2183",
             Severity::Warning,
-            format!(
-                "the intent `{shown}` has no record in {}, and no unlocked record could go there",
-                side.name()
-            ),
-            "add records of this intent with other wording: locked records do not move",
+            format!("the intent `{shown}` has no record in {side}, and {cause}"),
+            help,
         )
         .at(Place { file: Some(self.data.name.clone()), ..Place::default() })
     }
@@ -422,6 +437,7 @@ impl<'a> Assignment<'a> {
             })
             .collect();
         LockedSplit {
+            sides: side_of.clone(),
             train: of(SplitSide::Train),
             validation: (spec.validation_share > 0.0).then(|| of(SplitSide::Validation)),
             test: of(SplitSide::Test),

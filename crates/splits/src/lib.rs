@@ -11,6 +11,7 @@ mod assignment;
 mod by_text;
 mod lock;
 mod locked;
+mod mixed_units;
 mod strata;
 
 pub use by_text::{Split, SplitSpec, split};

@@ -233,6 +233,8 @@ pub struct LockedSplit {
     pub validation: Option<Dataset>,
     /// Records to evaluate on.
     pub test: Dataset,
+    /// The side of each record of the data, in its order; `None` for a record that was left out.
+    pub sides: Vec<Option<SplitSide>>,
     /// Records on no side, with reasons.
     pub left_out: Vec<Rejected>,
     /// All findings, including the reasons of `left_out`.

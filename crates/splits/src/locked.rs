@@ -19,7 +19,11 @@ use botops_text::{self as text, NearSpec};
 /// `groups` holds the group of each record, if there is a group column.
 ///
 /// - a unit is a set of records linked by nearness ([`NearSpec::default`]), an equal folded text or an equal group; it
-///   goes to one side whole, in the stratum of its most frequent intent and language
+///   goes to one side whole
+/// - a unit of one intent is in the stratum of its most frequent language; a unit of several intents, such as a
+///   conversation, counts for each of them
+/// - each in-scope intent has a record on every side, if the units allow it; if they do not, a finding names the intent and
+///   the side
 /// - the quotas of each intent and language come from the largest remainder over all records; new units are assigned in
 ///   the order of their hashes, as long as that brings a stratum nearer to its quota
 /// - the order of the records does not matter: the same data and lock give the same sides, and splitting again with the

@@ -5,11 +5,12 @@
 use crate::{
     by_text::largest_remainder,
     lock::{LockedSplitSpec, SplitSide},
+    mixed_units::{Class, MixedUnit, divide},
 };
 use botops_datasets::Record;
 use botops_digest::Digest;
 use botops_labels::OOS;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Texts that go to one side together.
 pub(crate) struct Unit {
@@ -43,10 +44,18 @@ impl Language {
 
 type Languages<'a> = BTreeMap<Option<&'a str>, Language>;
 
+/// A unit of records of several intents, with their number in each stratum.
+struct SeveralIntents<'a> {
+    unit: Unit,
+    counts: BTreeMap<Stratum<'a>, usize>,
+}
+
 /// Records and units by intent, then by language.
 #[derive(Default)]
 pub(crate) struct Strata<'a> {
     intents: BTreeMap<Option<&'a str>, Languages<'a>>,
+    /// The units that are in several intents.
+    mixed: Vec<SeveralIntents<'a>>,
 }
 
 /// The sides of all units.
@@ -55,7 +64,15 @@ pub(crate) struct Filled<'a> {
     /// The texts of each unit, with the side of the unit.
     pub(crate) units: Vec<(SplitSide, Vec<usize>)>,
     /// In-scope intents without a record on a side.
-    pub(crate) empty_sides: Vec<(&'a str, SplitSide)>,
+    pub(crate) empty_sides: Vec<EmptySide<'a>>,
+}
+
+/// An in-scope intent without a record on a side.
+pub(crate) struct EmptySide<'a> {
+    pub(crate) intent: &'a str,
+    pub(crate) side: SplitSide,
+    /// The units with records of the intent that had no side yet.
+    pub(crate) n_units: usize,
 }
 
 /// An in-scope intent with no record on any side, and fewer units than there are sides.
@@ -73,10 +90,20 @@ impl<'a> Strata<'a> {
         language.size += 1;
     }
 
-    /// Adds a unit with its records, to the stratum that most of them are in.
+    /// Adds a unit with its records: to the language that most of them are in, or to each of its intents.
     pub(crate) fn add_unit(&mut self, unit: Unit, records: &[&'a Record]) {
         let size = records.len();
-        let language = self.language(most_frequent_stratum(records));
+        let counts = strata_of(records);
+        let mut intents = counts.keys().map(|(intent, _)| intent);
+        let first = intents.next();
+        if intents.any(|intent| Some(intent) != first) {
+            for (&stratum, n) in &counts {
+                self.language(stratum).size += n;
+            }
+            self.mixed.push(SeveralIntents { unit, counts });
+            return;
+        }
+        let language = self.language(most_frequent(&counts));
         language.size += size;
         language.units.push(SizedUnit { unit, size });
     }
@@ -87,6 +114,8 @@ impl<'a> Strata<'a> {
 
     /// Assigns each unit to a side, so that each intent and language comes near its quota of test and validation.
     ///
+    /// Units of several intents come first; those of one intent make up for the rest.
+    ///
     /// # Errors
     /// An in-scope intent without any record on a side has fewer units than there are sides.
     pub(crate) fn fill(mut self, spec: &LockedSplitSpec) -> Result<Filled<'a>, TooFewUnits<'a>> {
@@ -95,7 +124,8 @@ impl<'a> Strata<'a> {
             .into_iter()
             .filter(|&side| side != SplitSide::Validation || spec.validation_share > 0.0)
             .collect();
-        let mut filled = Filled::default();
+        let n_mixed = self.mixed_units_by_intent();
+        let mut filled = Filled { units: self.place_mixed(&sides, spec), ..Filled::default() };
         for ((intent, languages), (test, validation)) in
             self.intents.iter_mut().zip(test.into_iter().zip(validation))
         {
@@ -113,8 +143,10 @@ impl<'a> Strata<'a> {
                 }
                 // Train comes first, because no model can be fitted without it.
                 let unfilled: Vec<SplitSide> = empty.drain(n_units..).collect();
-                if let Some(intent) = in_scope {
-                    filled.empty_sides.extend(unfilled.into_iter().map(|side| (intent, side)));
+                if let Some(name) = in_scope {
+                    let n_units = n_units + n_mixed.get(intent).copied().unwrap_or(0);
+                    let empty_side = |side| EmptySide { intent: name, side, n_units };
+                    filled.empty_sides.extend(unfilled.into_iter().map(empty_side));
                 }
             }
             for language in languages.values_mut() {
@@ -132,6 +164,89 @@ impl<'a> Strata<'a> {
         Ok(filled)
     }
 
+    /// Returns the number of mixed units with records of each intent.
+    fn mixed_units_by_intent(&self) -> BTreeMap<Option<&'a str>, usize> {
+        let mut n_units = BTreeMap::new();
+        for several in &self.mixed {
+            let intents: BTreeSet<_> = several.counts.keys().map(|(intent, _)| *intent).collect();
+            for intent in intents {
+                *n_units.entry(intent).or_default() += 1;
+            }
+        }
+        n_units
+    }
+
+    /// Assigns each unit of several intents to one of `sides`; its records then count as placed.
+    fn place_mixed(
+        &mut self,
+        sides: &[SplitSide],
+        spec: &LockedSplitSpec,
+    ) -> Vec<(SplitSide, Vec<usize>)> {
+        let mut mixed = std::mem::take(&mut self.mixed);
+        if mixed.is_empty() {
+            return Vec::new();
+        }
+        let (classes, class_of) = self.classes(&mixed, sides);
+        mixed.sort_unstable_by_key(|several| several.unit.hash);
+        let mut units: Vec<MixedUnit> = mixed
+            .iter()
+            .map(|several| MixedUnit {
+                hash: several.unit.hash,
+                counts: class_of.counts(&several.counts),
+            })
+            .collect();
+        let share = |side: &SplitSide| match side {
+            SplitSide::Train => 1.0 - spec.test_share - spec.validation_share,
+            SplitSide::Validation => spec.validation_share,
+            SplitSide::Test => spec.test_share,
+        };
+        let shares: Vec<f64> = sides.iter().map(share).collect();
+        let placed = divide(&mut units, classes, sides, &shares);
+        let mut out = Vec::with_capacity(mixed.len());
+        for (several, side) in mixed.into_iter().zip(placed) {
+            let side = sides[side];
+            for (stratum, n) in several.counts {
+                *self.language(stratum).fixed.entry(side).or_default() += n;
+            }
+            out.push((side, several.unit.texts));
+        }
+        out
+    }
+
+    /// Returns the classes that the `mixed` units are divided by, with the records that have a side already.
+    fn classes(
+        &self,
+        mixed: &[SeveralIntents<'a>],
+        sides: &[SplitSide],
+    ) -> (Vec<Class>, ClassOf<'a>) {
+        let mut class_of = ClassOf::default();
+        let all = || Class { weight: 1.0, counts: vec![0; sides.len()], size: 0, fillers: None };
+        let mut classes = vec![all()];
+        for (&intent, languages) in &self.intents {
+            let is_in_scope = intent.is_some_and(|intent| intent != OOS);
+            let n_units = languages.values().map(|language| language.units.len()).sum();
+            class_of.intents.insert(intent, classes.len());
+            classes.push(Class { fillers: is_in_scope.then_some(n_units), ..all() });
+            let of_intent = classes.len() - 1;
+            for (&lang, language) in languages {
+                class_of.strata.insert((intent, lang), classes.len());
+                classes.push(Class { weight: LANGUAGE_WEIGHT, ..all() });
+                let of_language = classes.len() - 1;
+                for (at, &side) in sides.iter().enumerate() {
+                    let n = language.fixed(side);
+                    for class in [0, of_intent, of_language] {
+                        classes[class].counts[at] += n;
+                        classes[class].size += n;
+                    }
+                }
+            }
+        }
+        for (class, n) in mixed.iter().flat_map(|several| class_of.counts(&several.counts)) {
+            classes[class].size += n;
+        }
+        (classes, class_of)
+    }
+
     /// Returns the records of each intent that should go to a side with this share of all records.
     fn quotas(&self, share: f64) -> Vec<usize> {
         let sizes: Vec<usize> = self
@@ -147,14 +262,44 @@ impl<'a> Strata<'a> {
 /// An intent and a language.
 type Stratum<'a> = (Option<&'a str>, Option<&'a str>);
 
-/// Returns the stratum that most of `records` are in; of equally frequent ones, the first by name.
-fn most_frequent_stratum<'a>(records: &[&'a Record]) -> Stratum<'a> {
+/// The weight of the division of a language of an intent, beside 1 for that of the intent.
+const LANGUAGE_WEIGHT: f64 = 0.25;
+
+/// The index of the class of each intent and stratum; the class of all records is 0.
+#[derive(Default)]
+struct ClassOf<'a> {
+    intents: BTreeMap<Option<&'a str>, usize>,
+    strata: BTreeMap<Stratum<'a>, usize>,
+}
+
+impl ClassOf<'_> {
+    /// Returns the records of a unit in each class, from those in each stratum.
+    fn counts(&self, strata: &BTreeMap<Stratum<'_>, usize>) -> Vec<(usize, usize)> {
+        let mut counts = BTreeMap::from([(0, strata.values().sum())]);
+        for (stratum, &n) in strata {
+            for class in [self.intents.get(&stratum.0), self.strata.get(stratum)] {
+                if let Some(&class) = class {
+                    *counts.entry(class).or_default() += n;
+                }
+            }
+        }
+        counts.into_iter().collect()
+    }
+}
+
+/// Returns the number of `records` in each stratum.
+fn strata_of<'a>(records: &[&'a Record]) -> BTreeMap<Stratum<'a>, usize> {
     let mut counts: BTreeMap<Stratum<'a>, usize> = BTreeMap::new();
     for record in records {
         *counts.entry((record.intent.as_deref(), record.lang.as_deref())).or_default() += 1;
     }
-    let most = counts.values().max().copied();
-    counts.into_iter().find(|(_, n)| Some(*n) == most).map(|(s, _)| s).unwrap_or_default()
+    counts
+}
+
+/// Returns the stratum with the most records; of equally frequent ones, the first by name.
+fn most_frequent<'a>(counts: &BTreeMap<Stratum<'a>, usize>) -> Stratum<'a> {
+    let most = counts.values().max();
+    counts.iter().find(|(_, n)| Some(*n) == most).map(|(s, _)| *s).unwrap_or_default()
 }
 
 /// Takes the units of one intent that go to `side`, at least one when the side is among the `empty` ones.

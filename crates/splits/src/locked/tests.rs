@@ -255,6 +255,110 @@ fn a_group_stays_on_one_side_and_new_members_follow() {
     assert_eq!(now[&3], old[&32]);
 }
 
+/// Returns distinct texts with these intents, and the group of each.
+fn grouped(
+    rows: impl IntoIterator<Item = (usize, &'static str)>,
+) -> (Dataset, Vec<Option<String>>) {
+    let (records, groups): (Vec<_>, Vec<_>) = rows
+        .into_iter()
+        .enumerate()
+        .map(|(i, (group, intent))| {
+            let text = Digest::of(&i.to_le_bytes()).hex();
+            ((text, intent.to_owned()), Some(format!("conversation {group}")))
+        })
+        .unzip();
+    (data(&records), groups)
+}
+
+/// Returns the number of records of each intent on each side.
+fn by_intent(split: &LockedSplit) -> BTreeMap<(String, SplitSide), usize> {
+    let mut counts = BTreeMap::new();
+    for (side, data) in [(SplitSide::Train, &split.train), (SplitSide::Test, &split.test)] {
+        for record in &data.records {
+            *counts.entry((record.intent.clone().unwrap(), side)).or_default() += 1;
+        }
+    }
+    counts
+}
+
+fn by_conversation(test_share: f64) -> LockedSplitSpec {
+    LockedSplitSpec { group: Some("conversation".to_owned()), ..spec(test_share, 0.0) }
+}
+
+#[test]
+fn groups_of_several_intents_are_divided_by_what_each_of_them_holds() {
+    let (all, groups) = grouped((0..36).map(|i| (i % 5, ["ask", "pay", "stop"][i % 3])));
+    let split = checked_split(&all, Some(&groups), &by_conversation(0.2), None).unwrap();
+    check_sound(&all, &split);
+    assert_eq!(split.findings, []);
+    for intent in ["ask", "pay", "stop"] {
+        let n = by_intent(&split)[&(intent.to_owned(), SplitSide::Test)];
+        assert!((2..=3).contains(&n), "{intent}: {n}");
+    }
+    // 60 conversations, and a group that is a fifth of a rare intent: each intent keeps its share.
+    let (all, groups) = grouped((0..600).map(|i| {
+        let intent = if i % 40 == 0 { "rare" } else { ["ask", "pay", "stop"][i * 7 % 3] };
+        (i / 10, intent)
+    }));
+    let split = checked_split(&all, Some(&groups), &by_conversation(0.2), None).unwrap();
+    let counts = by_intent(&split);
+    assert_eq!(counts[&("rare".to_owned(), SplitSide::Test)], 3);
+    assert!((115..=125).contains(&split.test.records.len()), "{}", split.test.records.len());
+}
+
+#[test]
+fn a_rare_intent_in_a_few_groups_is_on_both_sides() {
+    for seed in 0..10 {
+        // 40 conversations of two common intents; six of them have one record of the rare one.
+        let (all, groups) = grouped((0..200).map(|i| {
+            let (group, at) = (i / 5, i % 5);
+            (group, if group % 7 == 0 && at == 0 { "rare" } else { ["ask", "pay"][at % 2] })
+        }));
+        let spec = LockedSplitSpec { seed, ..by_conversation(0.2) };
+        let split = checked_split(&all, Some(&groups), &spec, None).unwrap();
+        let counts = by_intent(&split);
+        let of = |side| counts.get(&("rare".to_owned(), side)).copied().unwrap_or(0);
+        assert_eq!((of(SplitSide::Train), of(SplitSide::Test)), (5, 1), "seed {seed}");
+        assert_eq!(split.findings, []);
+    }
+}
+
+#[test]
+fn an_intent_in_fewer_groups_than_sides_is_reported_with_the_side() {
+    let (all, groups) =
+        grouped((0..60).map(|i| (i / 6, if i < 3 { "rare" } else { ["ask", "pay"][i % 2] })));
+    let split = checked_split(&all, Some(&groups), &by_conversation(0.2), None).unwrap();
+    // A model needs the records more than a test does.
+    assert_eq!(by_intent(&split)[&("rare".to_owned(), SplitSide::Train)], 3);
+    let [finding] = &split.findings[..] else { panic!("{:?}", split.findings) };
+    assert_eq!(
+        (finding.code.as_str(), finding.message.as_str()),
+        (
+            "BOT-2183",
+            "the intent `rare` has no record in test, and near duplicates and groups of `conversation` link its records into 1 unit"
+        )
+    );
+}
+
+#[test]
+fn the_order_of_the_records_does_not_change_a_split_by_group() {
+    let rows: Vec<(usize, &'static str)> =
+        (0..150).map(|i| (i * 13 % 17, ["ask", "pay", "stop", "rare"][(i * i) % 11 % 4])).collect();
+    let (all, groups) = grouped(rows);
+    let texts = |split: &LockedSplit| {
+        split.test.records.iter().map(|record| record.text.clone()).collect::<BTreeSet<_>>()
+    };
+    let split = checked_split(&all, Some(&groups), &by_conversation(0.3), None).unwrap();
+    let mut back = all.clone();
+    back.records.reverse();
+    let of: Vec<_> = groups.iter().rev().cloned().collect();
+    let reversed = checked_split(&back, Some(&of), &by_conversation(0.3), None).unwrap();
+    assert_eq!(texts(&split), texts(&reversed));
+    let again =
+        checked_split(&all, Some(&groups), &by_conversation(0.3), Some(&split.lock)).unwrap();
+    assert_eq!(texts(&split), texts(&again));
+}
+
 #[test]
 fn data_and_settings_that_cannot_be_split_are_refused_with_the_reason() {
     let intent = |n: usize, intent: &str| -> Vec<(String, String)> {
