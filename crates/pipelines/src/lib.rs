@@ -38,8 +38,8 @@ pub use resources::{Encoders, Equipment};
 pub use run::{prepare, run};
 pub use services::{Promoter, PromotionRequest, Prospect, Services};
 pub use spec::{
-    DriftStage, EvaluateStage, GateStage, OnDrift, PipelineSpec, PromoteStage, PushStage,
-    ShellStage, SplitStage, StageSpec, TrainStage, ValidateStage,
+    DriftStage, EvaluateStage, GateStage, NearDuplicates, OnDrift, PipelineSpec, PromoteStage,
+    PushStage, ShellStage, SplitStage, StageSpec, TrainStage, ValidateStage,
 };
 pub use stage_validations::StageValidation;
 pub use state::{Folder, StageRecord, StageVerdict};

@@ -1,6 +1,6 @@
 //! The plan of a pipeline: its stages, checked and in the order of execution.
 
-use super::spec::{PipelineSpec, SplitStage, StageSpec, ValidateStage};
+use super::spec::{NearDuplicates, PipelineSpec, SplitStage, StageSpec, ValidateStage};
 use botops_findings::{Fault, Place, Result};
 use botops_spec::{Spec as _, nearest};
 use std::path::{Path, PathBuf};
@@ -112,6 +112,19 @@ fn stages_by_name(spec: &PipelineSpec, file: &Path) -> Result<Vec<Stage>> {
             )
             .at(place(file, name, "validation_share"))
             .hint("add `lock: split.lock.json` to the stage, or remove `validation_share`"));
+        }
+        if let StageSpec::Split(SplitStage {
+            lock: Some(_),
+            near_duplicates: NearDuplicates::Ignored,
+            ..
+        }) = stage
+        {
+            return Err(Fault::usage(
+                "BOT-8001",
+                "`near_duplicates: ignored` has no effect with a `lock`: a locked split keeps near duplicates together",
+            )
+            .at(place(file, name, "near_duplicates"))
+            .hint("remove `near_duplicates`, or remove `lock`"));
         }
         if let StageSpec::Validate(ValidateStage { max_rejected_share: Some(share), .. }) = stage {
             return Err(Fault::usage(
@@ -256,6 +269,7 @@ mod tests {
             seed: 1,
             validation_share: None,
             lock: None,
+            near_duplicates: NearDuplicates::Together,
         })
     }
 

@@ -104,10 +104,13 @@ stage! {
         seed: u64,
         /// The file that stores the side of each record; the first run creates it.
         ///
-        /// With a lock, near duplicates stay together and no record ever changes sides. Without one, the hash of a
-        /// text determines its side, and few records change sides when the data grows.
+        /// With a lock, no record ever changes sides. Without one, the hashes of the texts determine the sides, and few
+        /// records change sides when the data grows.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         lock: Option<PathBuf>,
+        /// Whether near duplicates stay on one side, so that the test side holds no text that the model has almost seen.
+        #[serde(default)]
+        near_duplicates: NearDuplicates,
     }
 }
 stage! {
@@ -192,6 +195,17 @@ stage! {
     }
 }
 
+/// The treatment of near duplicates by a split.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NearDuplicates {
+    /// They stay on one side.
+    #[default]
+    Together,
+    /// Only texts that are equal but for case and spaces stay on one side; only without a `lock`.
+    Ignored,
+}
+
 /// The effect of a drift on the run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -212,12 +226,12 @@ fn default_seed() -> u64 {
 }
 
 impl SplitStage {
-    /// Returns the settings of a split without a lock.
+    /// Returns the settings of a split that ignores near duplicates.
     pub(super) fn by_text(&self) -> SplitSpec {
         SplitSpec { test_share: self.test_share, seed: self.seed }
     }
 
-    /// Returns the settings of a split with a lock.
+    /// Returns the settings of a split that keeps near duplicates together.
     pub(super) fn locked(&self) -> LockedSplitSpec {
         LockedSplitSpec {
             test_share: self.test_share,
@@ -235,11 +249,8 @@ impl StageSpec {
     /// The fault of a setting out of range, and the key of the stage that it is under.
     pub(super) fn check_settings(&self) -> Result<(), (&'static str, Fault)> {
         match self {
-            Self::Split(stage) if stage.lock.is_some() => {
-                stage.locked().check_ranges().map_err(|fault| ("test_share", fault))
-            }
             Self::Split(stage) => {
-                stage.by_text().check_ranges().map_err(|fault| ("test_share", fault))
+                stage.locked().check_ranges().map_err(|fault| ("test_share", fault))
             }
             Self::Train(stage) => stage.model.check_ranges().map_err(|fault| ("model", fault)),
             Self::Gate(stage) => stage.rules.check_ranges().map_err(|fault| ("rules", fault)),

@@ -15,7 +15,8 @@ use super::{
     events::Event,
     plan::{Plan, Stage},
     spec::{
-        EvaluateStage, GateStage, ShellStage, SplitStage, StageSpec, TrainStage, ValidateStage,
+        EvaluateStage, GateStage, NearDuplicates, ShellStage, SplitStage, StageSpec, TrainStage,
+        ValidateStage,
     },
     state::{StageRecord, StageVerdict},
     status::Inputs,
@@ -195,12 +196,28 @@ fn split(work: &mut Work<'_>, stage: &SplitStage, made: &Path) -> Result<Ended> 
     if let Some(lock) = &stage.lock {
         return split_locked(work, stage, &data, lock, made);
     }
-    let split = botops_splits::split(&data, &stage.by_text().check()?)?;
-    datasets::write_csv(&made.join("train.csv"), &split.train)?;
-    datasets::write_csv(&made.join("test.csv"), &split.test)?;
-    let summary =
-        format!("{} to train, {} to test", split.train.records.len(), split.test.records.len());
-    Ok((StageVerdict::Passed, summary))
+    let (train, test, findings) = match stage.near_duplicates {
+        NearDuplicates::Together => {
+            let split = botops_splits::split_locked(&data, None, &stage.locked().check()?, None)
+                .map_err(|fault| {
+                    fault.hint("`near_duplicates: ignored` lets near duplicates of a training text into the test side")
+                })?;
+            (split.train, split.test, split.findings)
+        }
+        NearDuplicates::Ignored => {
+            let split = botops_splits::split(&data, &stage.by_text().check()?)?;
+            (split.train, split.test, Vec::new())
+        }
+    };
+    datasets::write_csv(&made.join("train.csv"), &train)?;
+    datasets::write_csv(&made.join("test.csv"), &test)?;
+    let summary = format!("{} to train, {} to test", train.records.len(), test.records.len());
+    let verdict = match findings.is_empty() {
+        true => StageVerdict::Passed,
+        false => StageVerdict::Warned,
+    };
+    work.findings.extend(findings);
+    Ok((verdict, summary))
 }
 
 /// Splits by the lock, and adds the new records to it.
