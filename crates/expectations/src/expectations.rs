@@ -52,6 +52,12 @@ pub struct Expectations {
     /// `validate` and `run` judge by it. An error about the file as a whole always fails.
     #[serde(default)]
     pub max_rejected_share: f64,
+    /// The largest share of the test records, in [0, 1], that may also be in the data, as they are or as near duplicates;
+    /// not set: each is a warning.
+    ///
+    /// `validate --test` judges by it.
+    #[serde(default)]
+    pub max_leaked_share: Option<f64>,
     /// The rules for columns and records.
     #[serde(default)]
     pub rules: Vec<RuleSpec>,
@@ -100,6 +106,7 @@ impl Default for Expectations {
             min_examples_per_intent: default_min_examples(),
             rows: RowBounds::default(),
             max_rejected_share: 0.0,
+            max_leaked_share: None,
             rules: Vec::new(),
             severity: BTreeMap::new(),
             folder: None,
@@ -218,6 +225,7 @@ impl Expectations {
                 .hint("exchange `min_chars` and `max_chars`"));
         }
         check_share("max_rejected_share", self.max_rejected_share)?;
+        self.max_leaked_share.map_or(Ok(()), |share| check_share("max_leaked_share", share))?;
         if self.oos.trim().is_empty() {
             let message = "the label of out-of-scope utterances is empty".to_owned();
             return Err(

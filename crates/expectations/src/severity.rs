@@ -42,6 +42,8 @@ pub(crate) const DEFAULTS: &[(&str, Severity)] = &[
     ("BOT-2232", Severity::Info),
     ("BOT-2233", Severity::Warning),
     ("BOT-2234", Severity::Warning),
+    ("BOT-2240", Severity::Warning),
+    ("BOT-2241", Severity::Error),
 ];
 
 /// Returns the default severity of `code`; `None` when it is not a data check.

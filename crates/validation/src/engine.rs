@@ -8,6 +8,7 @@ use crate::{
     external_sort::{ExternalSort, MOST_HELD, Merge},
     file_checks::FileChecks,
     file_names::FileNames,
+    near_leaks::NearLeaks,
     record_position::{FindingSink, LateFinding, LateReason, Message, RecordPosition},
     record_set::RecordSet,
     repeats::Repeats,
@@ -175,6 +176,7 @@ struct Engine<'a> {
     rules: Rules,
     whole_columns: WholeColumns,
     repeats: Option<Repeats>,
+    near_leaks: Option<NearLeaks<'a>>,
     file_checks: FileChecks<'a>,
     classes: Classes,
     tally: Tally,
@@ -207,6 +209,10 @@ impl<'a> Engine<'a> {
             Some(_) => Repeats::new(expectations, options.spill, &mut tally),
             None => None,
         };
+        let near_leaks = match (&utterances, options.test) {
+            (Some(_), Some(test)) => Some(NearLeaks::new(test, expectations, &mut tally)),
+            _ => None,
+        };
         let (rules, whole_columns) = Rules::bind(expectations, shape, options.spill, &mut tally)?;
         let empty = match &utterances {
             Some((_, checks)) => checks.empty,
@@ -221,6 +227,7 @@ impl<'a> Engine<'a> {
             rules,
             whole_columns,
             repeats,
+            near_leaks,
             file_checks: FileChecks::new(expectations, has_intents, &mut tally),
             classes: Classes::new(options.spill),
             tally,
@@ -262,6 +269,9 @@ impl<'a> Engine<'a> {
             let intent = self.classes.note(utterance.intent, utterance.lang)?;
             if let Some(repeats) = &mut self.repeats {
                 repeats.add(&utterance, intent, at)?;
+            }
+            if let Some(near_leaks) = &mut self.near_leaks {
+                near_leaks.add(&utterance, at, &mut self.tally);
             }
         }
         if !is_blank {
@@ -309,6 +319,9 @@ impl<'a> Engine<'a> {
     /// Checks the file as a whole; returns the accepted records by intent and by language.
     fn check_file(&mut self, n_records: u64) -> Result<Counts> {
         self.file_checks.check_rows(n_records, &mut self.tally);
+        if let Some(near_leaks) = &mut self.near_leaks {
+            near_leaks.finish(&mut self.tally);
+        }
         self.whole_columns.finish(self.now, &mut self.tally);
         if self.utterances.is_none() {
             return Ok(Counts::default());
@@ -368,6 +381,12 @@ impl<'a> Engine<'a> {
     ) -> Result<Vec<Finding>> {
         let mut reasons = Reasons::new(levels, self.files.of(Some(at.position)));
         self.check(row, at, &mut reasons)?;
+        if let (Some(near_leaks), Some((roles, _))) = (&self.near_leaks, &self.utterances)
+            && let (Some(slot), Some(test)) = (near_leaks.slot, near_leaks.found(at.position))
+        {
+            let text = Utterance::of(roles, row).text;
+            reasons.push(slot, at, || near_leaks.message(text, test));
+        }
         while late.peek().is_some_and(|reason| reason.position <= at.position) {
             let Some(reason) = late.next()? else { break };
             if reason.position == at.position {

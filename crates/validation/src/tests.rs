@@ -196,6 +196,59 @@ mod validating {
     }
 
     #[test]
+    fn near_duplicates_of_test_records_are_reported_and_counted() {
+        let train = dataset(&[
+            ("i would like to know where my parcel is", "a"),
+            ("please cancel the order that i made", "b"),
+            ("where can i download my invoice", "a"),
+            ("ONE of the test texts", "b"),
+        ]);
+        let mut test = dataset(&[
+            ("i would like to know where my parcel is!", "a"),
+            ("one of the test texts", "b"),
+            ("something else altogether", "b"),
+            ("and a fourth sentence", "a"),
+        ]);
+        test.name = "test.csv".to_owned();
+        let lax = Expectations { min_examples_per_intent: 1, ..Expectations::default() };
+        let validation = validate(&train, &lax, Some(&test));
+        let leaks = [("BOT-2240", 1), ("BOT-2125", 4)];
+        let found: Vec<_> =
+            validation.findings.iter().map(|f| (f.code.as_str(), f.place.record)).collect();
+        assert_eq!(found, leaks.map(|(code, record)| (code, Some(record))));
+        assert!(validation.findings[0].message.contains("record 1 (line 2) of the test data"));
+        assert!(validation.passes());
+        for (most, passes) in [(0.5, true), (0.49, false), (0.0, false)] {
+            let strict = Expectations { max_leaked_share: Some(most), ..lax.clone() };
+            let validation = validate(&train, &strict, Some(&test));
+            assert_eq!(validation.passes(), passes, "{most}");
+            if !passes {
+                let last = validation.findings.last().unwrap();
+                assert_eq!((last.code.as_str(), last.place.record), ("BOT-2241", None));
+                assert!(last.message.starts_with("2 of 4 records in the test data `test.csv` are also in the data, 1 of them as near duplicates"), "{}", last.message);
+            }
+        }
+    }
+
+    #[test]
+    fn a_near_duplicate_can_reject_its_record() {
+        let train = dataset(&[
+            ("please cancel the order that i made", "b"),
+            ("i would like to know where my parcel is", "a"),
+        ]);
+        let test = dataset(&[("i would like to know where my parcel is!", "a")]);
+        let strict = Expectations {
+            min_examples_per_intent: 1,
+            severity: [("BOT-2240".to_owned(), "error".to_owned())].into(),
+            ..Expectations::default()
+        };
+        let validation = validate(&train, &strict, Some(&test));
+        assert_eq!((validation.records_rejected, validation.rejected.len()), (1, 1));
+        assert_eq!(validation.rejected[0].record.record, 2);
+        assert_eq!(validation.rejected[0].reasons[0].code, "BOT-2240");
+    }
+
+    #[test]
     fn the_offsets_of_a_span_count_characters() {
         let mut data = dataset(&[("é #12 ok", "a"), ("none", "b")]);
         let span = |value: &str, start, end| EntitySpan::new("n", value, start, end);

@@ -544,4 +544,16 @@ pub(super) const ENTRIES: &[Entry] = &[
         title: "an intent has no examples",
         explanation: "The Rasa training data names the intent, and has no example of it there. No record has the intent, so a model cannot learn it. Write examples below `examples`, or remove the intent.",
     },
+    Entry {
+        code: "BOT-2240",
+        kind: None,
+        title: "a training text is a near duplicate of a test text",
+        explanation: "The two texts differ by a few letters or a short word (Jaccard index of their runs of three characters at least 0.8), so a model that learned one almost knows the other, and the test looks better than it is. Remove the record from the training data, or split with `botops data split`, which keeps near duplicates on one side.",
+    },
+    Entry {
+        code: "BOT-2241",
+        kind: None,
+        title: "too many test records are also in the data",
+        explanation: "More of the records given with `--test` are also in the data, as they are or as near duplicates, than `max_leaked_share` of the expectations allows. Results on this test data are too good. Remove the records from one side, or split again with `botops data split`.",
+    },
 ];
