@@ -284,3 +284,107 @@ fn standard_input_is_split_by_groups() {
         );
     }
 }
+
+/// Returns records of two intents, each text twice but for a letter, so that a split by text alone leaks.
+fn near_pairs() -> String {
+    let words =
+        ["amber", "birch", "cedar", "daisy", "ebony", "fern", "grape", "hazel", "iris", "jade"];
+    let mut rows = String::from("text,intent\n");
+    for (i, word) in words.iter().enumerate() {
+        let intent = ["tracking", "refund"][i % 2];
+        let text = format!("{word} {} {word} {}", words[(i * 3 + 1) % 10], words[(i * 7 + 2) % 10]);
+        rows.push_str(&format!("{text},{intent}\n{text}s,{intent}\n"));
+    }
+    rows
+}
+
+#[test]
+fn a_pipeline_keeps_near_duplicates_on_one_side_without_a_lock() {
+    let stem = |texts: BTreeSet<String>| -> BTreeSet<String> {
+        texts.into_iter().map(|text| text.trim_end_matches('s').to_owned()).collect()
+    };
+    for (key, leaks) in [("", false), ("\n      near_duplicates: ignored", true)] {
+        let folder = Folder::empty();
+        folder
+            .write("botops.yaml", "version: 1\nmodel: support\n")
+            .write("data.csv", near_pairs())
+            .write(
+                "sides.yaml",
+                PIPELINE
+                    .replace("lock: split.lock.json", "test_share: 0.3")
+                    .replace("      test_share: 0.25\n", "")
+                    .replace("test_share: 0.3", &format!("test_share: 0.3{key}")),
+            );
+        let output = terminal_output(&mut folder.botops(["run", "sides.yaml"]));
+        assert!(output.starts_with("exit: 0"), "{output}");
+        let side =
+            |name: &str| texts(&folder, &format!(".botops/pipelines/sides/split/{name}.csv"));
+        let (train, test) = (side("train"), side("test"));
+        assert_eq!(train.len() + test.len(), 20);
+        assert_eq!(!stem(train).is_disjoint(&stem(test)), leaks, "{key}");
+    }
+}
+
+#[test]
+fn a_split_keeps_every_column_and_the_names_of_the_data() {
+    let folder = Folder::empty();
+    let rows: String = rows(0..10, true)
+        .replace("text,intent,customer", "id,utterance,label,customer,note")
+        .lines()
+        .enumerate()
+        .map(|(i, row)| match i {
+            0 => format!("{row}\n"),
+            _ => format!("{i},{row},\"a, \"\"b\"\" {i}\"\n"),
+        })
+        .collect();
+    folder.write("data.csv", &rows);
+    let output = terminal_output(
+        &mut folder.botops(["data", "split", "data.csv", "--group", "customer", "--out", "sides"]),
+    );
+    assert!(output.starts_with("exit: 0"), "{output}");
+    let mut seen = BTreeSet::new();
+    for side in ["train", "test"] {
+        let text = folder.read(&format!("sides/{side}.csv"));
+        let mut reader = csv::Reader::from_reader(text.as_bytes());
+        assert_eq!(
+            reader.headers().unwrap(),
+            &["id", "utterance", "label", "customer", "note"][..]
+        );
+        for row in reader.records() {
+            let row = row.unwrap();
+            assert_eq!(&row[4], format!("a, \"b\" {}", &row[0]));
+            assert!(row[3].starts_with("customer "));
+            seen.insert(row[0].to_owned());
+        }
+    }
+    assert_eq!(seen.len(), 60);
+    // A pipe is read once, and JSON lines keep their fields too.
+    folder.write(
+        "data.jsonl",
+        (0..40)
+            .map(|i| {
+                format!(
+                    "{{\"text\":\"{:x}\",\"intent\":\"i{}\",\"user\":\"u{}\"}}\n",
+                    (i as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15),
+                    i % 2,
+                    i / 4
+                )
+            })
+            .collect::<String>(),
+    );
+    let mut piped = folder.botops([
+        "data",
+        "split",
+        "-",
+        "--input-format",
+        "jsonl",
+        "--group",
+        "user",
+        "--out",
+        "piped",
+    ]);
+    piped.stdin(std::fs::File::open(folder.path().join("data.jsonl")).unwrap());
+    let output = terminal_output(&mut piped);
+    assert!(output.starts_with("exit: 0"), "{output}");
+    assert!(folder.read("piped/train.csv").starts_with("intent,text,user\n"));
+}

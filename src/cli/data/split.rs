@@ -7,13 +7,17 @@ use crate::cli::{
     session::{context::Context, outputs, table_output::TableOutput},
     terminal::tables,
 };
-use botops_datasets::{self as datasets, Dataset, Presence, ReadOptions};
+use botops_datasets::{
+    self as datasets, Dataset, Presence, ReadOptions, Rejected, Source as _, TableRows,
+    table::Origin,
+};
 use botops_digest::Digest;
 use botops_files::{Output, OutputKind};
 use botops_findings::{Fault, Result};
 use botops_spec::Spec as _;
 use botops_splits::{LockedSplit, LockedSplitSpec, SplitLock, SplitSide};
-use botops_text::{percent, shell_line};
+use botops_text::{for_people, percent};
+use botops_validation::quarantine::{Quarantine, QuarantinePlace};
 use serde::Serialize;
 use std::{
     collections::BTreeMap,
@@ -101,14 +105,14 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     };
     let spec = spec.check()?;
     let options = args.columns.options(Presence::Required);
-    // Groups take a second pass over the data, and standard input can be read only once.
-    let piped = match spec.group.is_some() && args.data == Path::new(datasets::STDIN) {
+    // The data are read several times, and a pipe can be read only once.
+    let held = match data_source::reference(&args.data).is_some() || is_pipe(&args.data) {
         true => Some(data_source::read(context, &args.data)?),
         false => None,
     };
-    let read = |options: &ReadOptions| match &piped {
+    let read = |options: &ReadOptions| match &held {
         Some(source) => datasets::read_bytes(&source.bytes, &source.name, options),
-        None => data_source::dataset(context, &args.data, options),
+        None => datasets::read(&args.data, options),
     };
     let data = read(&options)?;
     let groups = spec.group.as_deref().map(|group| groups(group, &options, read)).transpose()?;
@@ -118,12 +122,19 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let mut sides: Vec<(SplitSide, &Dataset)> = vec![(SplitSide::Train, train)];
     sides.extend(validation.as_ref().map(|validation| (SplitSide::Validation, validation)));
     sides.push((SplitSide::Test, test));
+    let origin = match &held {
+        Some(source) => Origin::held(source.bytes.clone(), &source.name),
+        None => Origin::of(&args.data)?,
+    };
+    let mut rows = TableRows::open(origin, &options, None)?;
+    let names: Vec<SplitSide> = sides.iter().map(|(side, _)| *side).collect();
+    let whole = whole_rows(&mut rows, &split, &names)?;
     let left_out_file = path("left-out");
     // The file of an earlier run is replaced even by an empty one, so that it does not seem to belong to this run.
     let has_left_out_file = !left_out.is_empty() || left_out_file.exists();
-    for (side, data) in &sides {
+    for (side, bytes) in names.iter().zip(&whole.sides) {
         let file = path(side.name());
-        TableOutput::new(&file, args.force).check_content(&datasets::csv_bytes(data))?;
+        TableOutput::new(&file, args.force).check_content(bytes)?;
     }
     let left_out_output = Output::new(&left_out_file, OutputKind::Quarantine, args.force);
     if has_left_out_file {
@@ -139,12 +150,12 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         if let Some(path) = &args.lock {
             split.lock.write(path, lock.as_ref())?;
         }
-        for (side, data) in &sides {
+        for (side, bytes) in names.iter().zip(&whole.sides) {
             let file = path(side.name());
-            TableOutput::new(&file, args.force).write(&datasets::csv_bytes(data))?;
+            TableOutput::new(&file, args.force).write(bytes)?;
         }
         if has_left_out_file {
-            botops_validation::write_rejected(&left_out_output, &data.name, left_out)?;
+            whole.write_left_out(&left_out_output, left_out, &data.name)?;
         }
     }
     let written = |name: &str, records: usize, digest| Written {
@@ -163,8 +174,10 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         intents: intents(&sides),
         sides: sides
             .iter()
-            .map(|(side, data)| {
-                (side.name(), written(side.name(), data.records.len(), Some(data.digest)))
+            .zip(&whole.sides)
+            .map(|((side, data), bytes)| {
+                let digest = Some(Digest::of(bytes));
+                (side.name(), written(side.name(), data.records.len(), digest))
             })
             .collect(),
     };
@@ -175,8 +188,69 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         return Ok(outcome);
     }
     let (train, test) = (path("train").display().to_string(), path("test").display().to_string());
-    // The files of the sides have the usual column names, so the column flags are not repeated.
-    Ok(outcome.next(shell_line(["botops", "train", &train, "--test", &test])))
+    // The files of the sides have the columns of the data, but they are CSV.
+    let columns = DataArgs { input_format: None, max_unpacked: None, ..args.columns.clone() };
+    Ok(outcome.next(columns.line(["botops", "train", &train, "--test", &test])))
+}
+
+/// Returns whether `path` can be read only once: standard input, or a pipe.
+fn is_pipe(path: &Path) -> bool {
+    let is_special = |metadata: fs::Metadata| !metadata.is_file() && !metadata.is_dir();
+    path == Path::new(datasets::STDIN) || fs::metadata(path).is_ok_and(is_special)
+}
+
+/// The rows of the data with all of their columns.
+struct WholeRows {
+    names: Vec<String>,
+    /// The CSV of each side.
+    sides: Vec<Vec<u8>>,
+    /// The cells of each row that was left out, safe to show.
+    left_out: Vec<Vec<String>>,
+}
+
+/// Divides `rows` between the `sides`, as the `split` of their records did.
+///
+/// # Errors
+/// `BOT-2218` (exit 5) when the file changed since the records were read.
+fn whole_rows(rows: &mut TableRows, split: &LockedSplit, sides: &[SplitSide]) -> Result<WholeRows> {
+    let changed = |name: &str| {
+        Fault::conflict("BOT-2218", "the file changed while it was read")
+            .file(name)
+            .hint("wait until the file is complete, then split it again")
+    };
+    let (file, names) = (rows.name().to_owned(), rows.shape().names.clone());
+    let (mut n, mut left_out) = (0, Vec::new());
+    let parts = datasets::csv_parts(rows, sides.len(), &mut |position, row| {
+        n += 1;
+        let side = split.sides.get(position).ok_or_else(|| changed(&file))?;
+        if side.is_none() {
+            let cells = (0..names.len()).map(|column| for_people(row.cell(column)));
+            left_out.push(cells.collect());
+        }
+        Ok(side.and_then(|side| sides.iter().position(|other| *other == side)))
+    })?;
+    if n != split.sides.len() {
+        return Err(changed(&file));
+    }
+    Ok(WholeRows { names, sides: parts, left_out })
+}
+
+impl WholeRows {
+    /// Writes the records that were left out of `data`, with the reasons. It is a list for people: without fingerprints,
+    /// nothing is merged back from it.
+    fn write_left_out(&self, output: &Output<'_>, records: &[Rejected], data: &str) -> Result<()> {
+        let mut list = Quarantine::create(output, &self.names)?;
+        for (Rejected { record, reasons }, cells) in records.iter().zip(&self.left_out) {
+            let place = QuarantinePlace {
+                file: record.file.as_deref().unwrap_or(data),
+                record: record.record,
+                line: record.line,
+                fingerprint: String::new(),
+            };
+            list.write(&place, reasons, cells.iter().cloned())?;
+        }
+        list.publish()
+    }
 }
 
 /// Returns the group of each record.

@@ -1,9 +1,12 @@
 //! Writing of CSV: data sets, and tables for spreadsheets.
 
-use crate::record::{Dataset, Record, entities_cell};
+use crate::{
+    record::{Dataset, Record, entities_cell},
+    table::{Row, rows::Source},
+};
 use botops_digest::Digest;
 use botops_findings::Result;
-use std::path::Path;
+use std::{ops::ControlFlow, path::Path};
 
 const MEMORY: &str = "writing records of one length to memory does not fail";
 
@@ -43,6 +46,38 @@ pub fn part(data: &Dataset, records: Vec<Record>) -> Dataset {
     };
     part.digest = Digest::of(&csv_bytes(&part));
     part
+}
+
+/// Returns the rows of `source` as CSV with all of its columns, divided into `n_parts` files with a header each.
+///
+/// `part_of` is called for each row with its position, from 0, and returns the part that the row goes to.
+///
+/// # Errors
+/// Those of reading, and those of `part_of`.
+///
+/// # Panics
+/// When `part_of` returns a part that is not below `n_parts`: a bug.
+pub fn csv_parts(
+    source: &mut dyn Source,
+    n_parts: usize,
+    part_of: &mut dyn FnMut(usize, Row<'_>) -> Result<Option<usize>>,
+) -> Result<Vec<Vec<u8>>> {
+    let names = source.shape().names.clone();
+    let mut writers: Vec<_> =
+        (0..n_parts).map(|_| ::csv::Writer::from_writer(Vec::new())).collect();
+    for writer in &mut writers {
+        writer.write_record(&names).expect(MEMORY);
+    }
+    let mut position = 0;
+    source.each(&mut |row| {
+        if let Some(part) = part_of(position, row)? {
+            let cells = (0..names.len()).map(|column| row.cell(column));
+            writers[part].write_record(cells).expect(MEMORY);
+        }
+        position += 1;
+        Ok(ControlFlow::Continue(()))
+    })?;
+    Ok(writers.into_iter().map(|writer| writer.into_inner().expect(MEMORY)).collect())
 }
 
 /// Returns `rows` (all of one length) as CSV in which every cell is safe to open in a spreadsheet.
