@@ -93,6 +93,36 @@ fn the_delimiter_and_the_encoding_of_a_file_are_named_with_flags() {
 }
 
 #[test]
+fn validate_reports_what_it_does_not_read_of_rasa_training_data() {
+    let terminal = Terminal::new();
+    terminal.write(
+        "nlu.yml",
+        "nlu:\n- intent: a\n  examples: |\n    - one\n- intent: b\n  example: |\n    - two\n---\nnlu:\n- intent: c\n- intent: d\n  metadata: x\n  examples: |\n    - four\n",
+    );
+    terminal.write("expectations.yaml", "version: 1\nmin_examples_per_intent: 1\n");
+    assert_snapshot!(terminal.run("validate nlu.yml"), @r"
+    exit: 0
+    --- stdout
+    nlu.yml: 2 records, 2 intents, 2 accepted, 0 rejected
+    warning[BOT-2233] Rasa training data has an unknown key: 1
+        nlu.yml:7:5: `example` of the intent `b` is unknown: it is not read
+        help: did you mean `examples`?
+    warning[BOT-2234] an intent has no examples: 1
+        nlu.yml:10:3: the intent `c` has no examples
+        help: write examples below `examples`, or remove the intent
+    passed: 0 errors, 2 warnings
+    --- stderr
+    next: `botops explain BOT-2233`
+    ");
+    terminal.write(
+        "expectations.yaml",
+        "version: 1\nmin_examples_per_intent: 1\nseverity: {BOT-2233: error, BOT-2234: off}\n",
+    );
+    let shown = terminal.run("validate nlu.yml");
+    assert!(shown.contains("exit: 3") && !shown.contains("BOT-2234"), "{shown}");
+}
+
+#[test]
 fn the_same_records_give_the_same_bytes() {
     let terminal = Terminal::new();
     terminal.write("data.csv", two_intents(40));

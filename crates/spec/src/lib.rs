@@ -1,7 +1,7 @@
 //! YAML files as typed specs, with faults that name the place, the nearest known key, and the remedy.
 //!
 //! In: the text of a YAML file. Out: a typed value, or a single [`Fault`] that names file, line, column and dotted key.
-//! [`tree`] reads files whose keys are data.
+//! [`documents`] reads files whose keys are data.
 
 mod block_hint;
 mod checked;
@@ -17,7 +17,7 @@ pub use checked::{Checked, Spec};
 pub use nearest_name::nearest;
 pub use outline::Outline;
 pub use reading::{text, unreadable};
-pub use tree::{Node, Value, tree};
+pub use tree::{Node, Value, documents};
 
 use botops_findings::{Fault, Place, Result};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};

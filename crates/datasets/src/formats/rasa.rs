@@ -12,7 +12,7 @@ use crate::{
     record::Record,
 };
 use botops_findings::{Fault, Finding, Place, Result, Severity};
-use botops_spec::{self as spec, Node, Value};
+use botops_spec::{self as spec, Node, Value, nearest};
 use botops_text::{display, utterance};
 use serde::Serialize;
 use std::io::Read;
@@ -117,7 +117,7 @@ struct Example {
 /// Exit 3, with the line: `BOT-2164` malformed YAML, or YAML of another form; `BOT-2165` malformed annotations, each of
 /// which is a finding of the fault.
 pub(crate) fn parse(yaml: &str, file: &str) -> Result<Training> {
-    let root = spec::tree(yaml, file).map_err(|fault| {
+    let documents = spec::documents(yaml, file).map_err(|fault| {
         let message = fault.message().trim_start_matches("malformed YAML: ");
         Fault::data("BOT-2164", format!("the YAML is malformed: {message}"))
             .at(fault.place().clone())
@@ -130,14 +130,20 @@ pub(crate) fn parse(yaml: &str, file: &str) -> Result<Training> {
     let mut reader =
         Reader { file: file.to_owned(), training: Training::default(), malformed: Vec::new() };
     let mut is_rasa = false;
-    for (key, value) in root.entries() {
-        match key {
-            "version" => {}
-            "nlu" => {
-                is_rasa = true;
-                reader.items(value)?;
+    for root in &documents {
+        if !matches!(root.value, Value::Mapping(_) | Value::Null) {
+            let hint = "training data of Rasa begins with `nlu:`";
+            return Err(reader.refused(root, "a document of the file is not a mapping", hint));
+        }
+        for (key, value) in root.entries() {
+            match key {
+                "version" => {}
+                "nlu" => {
+                    is_rasa = true;
+                    reader.items(value)?;
+                }
+                _ => reader.not_read(value, format!("`{}` is not training data", display(key, 40))),
             }
-            _ => reader.not_read(value, format!("`{}` is not training data", display(key, 40))),
         }
     }
     if !is_rasa {
@@ -193,11 +199,32 @@ impl Reader {
         );
     }
 
+    /// Reports a key of `owner` that Rasa does not know.
+    fn unknown(&mut self, node: &Node, key: &str, owner: &str, known: &[&str]) {
+        let message = format!("`{}` of {owner} is unknown: it is not read", display(key, 40));
+        let help = match nearest(key, known.iter().copied()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("the keys are `{}`", known.join("`, `")),
+        };
+        let place = self.place(node.line, node.column);
+        let finding = Finding::new("BOT-2233", Severity::Warning, message, help);
+        self.training.non_records.findings.push(finding.at(place));
+    }
+
+    /// Reports the intent of `item`, which has no examples.
+    fn without_examples(&mut self, item: &Node, name: &str) {
+        let message = format!("the intent `{}` has no examples", display(name, 40));
+        let help = "write examples below `examples`, or remove the intent";
+        let finding = Finding::new("BOT-2234", Severity::Warning, message, help);
+        let place = self.place(item.line, item.column);
+        self.training.non_records.findings.push(finding.at(place));
+    }
+
     fn items(&mut self, list: &Node) -> Result<()> {
         let items = match &list.value {
             Value::Sequence(items) => items,
             // An empty `nlu:`.
-            Value::Scalar { text, .. } if text.is_empty() => return Ok(()),
+            Value::Null => return Ok(()),
             _ => {
                 return Err(self.refused(
                     list,
@@ -224,15 +251,26 @@ impl Reader {
                 ));
             }
         };
-        let Some(name_text) = name.text().map(str::trim).filter(|name| !name.is_empty()) else {
-            return Err(self.refused(name, "the name is not a string", "write it as a string"));
-        };
-        let name_text = name_text.to_owned();
         let own = kind.map_or("intent", TermKind::name);
-        for (key, value) in item.entries() {
-            if key != own && key != "examples" {
-                let key = display(key, 40);
-                self.not_read(value, format!("`{key}` of the {own} `{}`", display(&name_text, 40)));
+        let name_text = match (name.text().map(str::trim), &name.value) {
+            (Some(""), _) | (_, Value::Null) => {
+                let hint = format!("write it after the colon: `- {own}: NAME`");
+                return Err(self.refused(item, format!("`{own}` has no name"), &hint));
+            }
+            (Some(name), _) => name.to_owned(),
+            (None, _) => {
+                return Err(self.refused(name, "the name is not a string", "write it as a string"));
+            }
+        };
+        let shown = format!("the {own} `{}`", display(&name_text, 40));
+        let known = [own, "examples", "metadata"];
+        let mut is_misspelt = false;
+        for (key, value) in item.entries().filter(|(key, _)| *key != own && *key != "examples") {
+            if key == "metadata" || TermKind::ALL.iter().any(|kind| kind.name() == key) {
+                self.not_read(value, format!("`{}` of {shown}", display(key, 40)));
+            } else {
+                is_misspelt |= nearest(key, ["examples"]).is_some();
+                self.unknown(value, key, &shown, &known);
             }
         }
         if keys.iter().filter(|key| **key == "examples").count() > 1 {
@@ -242,6 +280,9 @@ impl Reader {
             Some((_, node)) => self.examples(node)?,
             None => Vec::new(),
         };
+        if kind.is_none() && examples.is_empty() && !is_misspelt {
+            self.without_examples(item, &name_text);
+        }
         match kind {
             Some(kind) => self.training.non_records.terms.push(Term {
                 kind,
@@ -258,6 +299,7 @@ impl Reader {
     fn examples(&mut self, node: &Node) -> Result<Vec<Example>> {
         const DASH: &str = "write each example on a line of its own, after `- `";
         match &node.value {
+            Value::Null => Ok(Vec::new()),
             Value::Scalar { text, literal } => {
                 let mut examples = Vec::new();
                 for (i, line) in text.lines().enumerate() {
@@ -286,7 +328,12 @@ impl Reader {
                         _ => item.entries().find(|(key, _)| *key == "text").map(|(_, text)| text),
                     };
                     for (key, value) in item.entries().filter(|(key, _)| *key != "text") {
-                        self.not_read(value, format!("`{}` of an example", display(key, 40)));
+                        match key {
+                            "metadata" => {
+                                self.not_read(value, "`metadata` of an example".to_owned());
+                            }
+                            _ => self.unknown(value, key, "an example", &["text", "metadata"]),
+                        }
                     }
                     let Some(Value::Scalar { text: words, literal }) = text.map(|node| &node.value)
                     else {

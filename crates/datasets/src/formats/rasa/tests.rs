@@ -174,6 +174,88 @@ fn malformed_training_data_is_reported_with_its_line() {
     }
 }
 
+#[test]
+fn every_document_of_a_file_is_read() {
+    let yaml = "nlu:\n- intent: a\n  examples: |\n    - one\n---\nversion: '3.1'\nnlu:\n- intent: b\n  examples: |\n    - two\n---\n";
+    let training = parse(yaml, "nlu.yml").unwrap();
+    let seen: Vec<_> =
+        training.records.iter().map(|r| (r.record, r.line, r.text.as_str())).collect();
+    assert_eq!(seen, [(1, 4, "one"), (2, 10, "two")]);
+    let fault = parse("nlu: []\n--- [a]\n", "nlu.yml").unwrap_err();
+    assert_eq!((fault.code(), fault.place().line), ("BOT-2164", Some(2)), "{fault}");
+}
+
+#[test]
+fn an_item_without_a_name_is_refused() {
+    for name in ["", " ~", " null", " \"\"", " ''"] {
+        for kind in ["intent", "synonym", "lookup", "regex"] {
+            let yaml = format!("nlu:\n- intent: x\n- {kind}:{name}\n  examples: |\n    - a\n");
+            let fault = parse(&yaml, "nlu.yml").unwrap_err();
+            assert_eq!((fault.code(), fault.place().line), ("BOT-2164", Some(3)), "{yaml}");
+            assert_eq!(fault.message(), format!("`{kind}` has no name"));
+        }
+    }
+    // In quotes, it is a name.
+    let training = parse("nlu:\n- intent: 'null'\n  examples: |\n    - ~\n", "f").unwrap();
+    let record = &training.records[0];
+    assert_eq!((record.intent.as_deref(), record.text.as_str()), (Some("null"), "~"));
+}
+
+#[test]
+fn an_intent_without_examples_and_an_unknown_key_are_reported() {
+    let yaml = "nlu:\n- intent: a\n- intent: b\n  examples:\n- intent: c\n  examples: []\n- intent: d\n  examples: \"\"\n- intent: e\n  example: |\n    - lost\n- intent: f\n  metadata: x\n  notes: y\n  examples:\n    - text: hi\n      meta: z\n- synonym: s\n";
+    let training = parse(yaml, "nlu.yml").unwrap();
+    assert_eq!(training.records.len(), 1);
+    let found: Vec<_> = training
+        .non_records
+        .findings
+        .iter()
+        .map(|f| (f.code.as_str(), f.place.line.unwrap(), f.message.as_str(), f.help.as_str()))
+        .collect();
+    let none = "write examples below `examples`, or remove the intent";
+    assert_eq!(
+        found,
+        [
+            ("BOT-2234", 2, "the intent `a` has no examples", none),
+            ("BOT-2234", 3, "the intent `b` has no examples", none),
+            ("BOT-2234", 5, "the intent `c` has no examples", none),
+            ("BOT-2234", 7, "the intent `d` has no examples", none),
+            (
+                "BOT-2233",
+                11,
+                "`example` of the intent `e` is unknown: it is not read",
+                "did you mean `examples`?"
+            ),
+            (
+                "BOT-2166",
+                13,
+                "`metadata` of the intent `f`: it is not carried over",
+                "keep the file it stands in"
+            ),
+            (
+                "BOT-2233",
+                14,
+                "`notes` of the intent `f` is unknown: it is not read",
+                "the keys are `intent`, `examples`, `metadata`"
+            ),
+            (
+                "BOT-2233",
+                17,
+                "`meta` of an example is unknown: it is not read",
+                "did you mean `metadata`?"
+            ),
+        ]
+    );
+}
+
+#[test]
+fn a_quoted_text_that_continues_at_the_column_of_its_key_is_read() {
+    let yaml = "nlu:\n- intent: a\n  examples:\n  - text: \"hello\n    there\"\n  - \"one\n  two\"\n- intent: b\n  examples:\n  - text: 'three\nfour'\n";
+    let training = parse(yaml, "nlu.yml").unwrap();
+    let seen: Vec<_> = training.records.iter().map(|r| (r.line, r.text.as_str())).collect();
+    assert_eq!(seen, [(4, "hello there"), (6, "one two"), (10, "three four")]);
+}
+
 /// Writes `records` and `terms`. Returns them as read back, and the records that were written, by intent.
 fn read_back(records: &[Record], terms: &[Term]) -> (Training, Vec<Record>) {
     let mut rasa = RasaWriter::default();
