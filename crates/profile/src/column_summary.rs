@@ -25,7 +25,7 @@ pub(crate) struct Column {
     pub(crate) shortest: usize,
     /// The length of the longest value, in characters.
     pub(crate) longest: usize,
-    /// The count of each value; `None` once there are more than [`MOST_VALUES`].
+    /// The count of each value, without white space around it; `None` once there are more than [`MOST_VALUES`].
     pub(crate) values: Option<BTreeMap<String, u64>>,
     /// Digests of the values; `None` once a value occurred twice.
     digests: Option<HashSet<u64>>,
@@ -72,12 +72,14 @@ impl Column {
         let chars = cell.chars().count();
         self.shortest = self.shortest.min(chars);
         self.longest = self.longest.max(chars);
-        self.is_phrase |= chars > 64 || cell.contains(char::is_whitespace);
+        // White space around a value has no meaning: ` refund` is the label `refund`.
+        let value = cell.trim();
+        self.is_phrase |= chars > 64 || value.contains(char::is_whitespace);
         if let Some(values) = &mut self.values {
-            match values.get_mut(cell) {
+            match values.get_mut(value) {
                 Some(count) => *count += 1,
                 None => {
-                    values.insert(cell.to_owned(), 1);
+                    values.insert(value.to_owned(), 1);
                 }
             }
             if values.len() > MOST_VALUES {

@@ -33,7 +33,8 @@ pub struct Inferred {
 ///
 /// - sizes may halve, lengths may double, ranges may grow by half of their width on each side, and the share of empty
 ///   cells may double
-/// - a column with few distinct values gets `in`; a column of many short values without a repeat gets `unique`
+/// - a column of texts with few distinct values, each of them repeated, gets `in`; numbers, days and texts with digits do
+///   not, because later data have others; a column of many short values without a repeat gets `unique`
 /// - times get the first day of their earliest year as `min`, and no `max` or `fresh_within`
 ///
 /// # Errors
@@ -82,11 +83,24 @@ fn is_other_language(shape: &Shape, row: Row<'_>) -> bool {
 }
 
 impl Column {
-    /// Returns the values with their counts, if the column is a set of values.
-    fn set(&self) -> Option<&BTreeMap<String, u64>> {
+    /// Returns the values with their counts, if they are few and occur often, as labels do.
+    fn labels(&self) -> Option<&BTreeMap<String, u64>> {
         self.values
             .as_ref()
             .filter(|values| values.len() > 1 && self.filled >= PER_VALUE * values.len() as u64)
+    }
+
+    /// Returns the values with their counts, if the column is a closed set of words.
+    ///
+    /// Later data have other days, numbers and counters (`3/11/2026`, `batch-12`), and new values beside one that occurs
+    /// only once.
+    fn set(&self) -> Option<&BTreeMap<String, u64>> {
+        let has_digit = |value: &&String| value.contains(|c: char| c.is_numeric());
+        self.labels().filter(|values| {
+            self.kind().is_none()
+                && values.values().all(|count| *count > 1)
+                && 2 * values.keys().filter(has_digit).count() < values.len()
+        })
     }
 
     fn is_identifier(&self) -> bool {
@@ -173,19 +187,15 @@ impl Summary<'_> {
     fn labels(&self, yaml: &mut String, taken: &mut Vec<usize>) {
         let Some(roles) = &self.shape.roles else { return };
         let list = |values: &BTreeMap<String, u64>| {
-            let values: Vec<String> = values
-                .keys()
-                .map(|value| value.trim())
-                .filter(|value| *value != OOS)
-                .map(scalar)
-                .collect();
+            let values: Vec<String> =
+                values.keys().filter(|value| *value != OOS).map(|value| scalar(value)).collect();
             values.join(", ")
         };
-        let of = |column: Option<usize>| Some((column?, self.columns[column?].set()?));
+        let of = |column: Option<usize>| Some((column?, self.columns[column?].labels()?));
         if let Some((column, intents)) = of(roles.intent) {
             taken.push(column);
             line(yaml, format!("intents: [{}]", list(intents)));
-            let counts = intents.iter().filter(|(value, _)| value.trim() != OOS);
+            let counts = intents.iter().filter(|(value, _)| *value != OOS);
             let fewest = counts.map(|(_, count)| *count).min().unwrap_or(0) / 2;
             let default = Expectations::default().min_examples_per_intent;
             line(yaml, format!("min_examples_per_intent: {}", fewest.max(default.min(fewest + 1))));

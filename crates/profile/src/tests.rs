@@ -45,6 +45,68 @@ fn classes_lengths_and_languages_agree_with_counting_by_hand() {
     assert_eq!(profile.columns[1].role.as_deref(), Some("intent"));
 }
 
+fn inferred(csv: &str) -> String {
+    let read = ReadOptions { text: Presence::Optional, ..ReadOptions::default() };
+    infer_bytes(Bytes::copy_from_slice(csv.as_bytes()), "a.csv", &read).unwrap().yaml
+}
+
+#[test]
+fn only_repeated_words_become_a_set_of_values() {
+    let mut csv =
+        String::from("text,intent,day,local_day,stars,batch,channel,city,open,at,score\n");
+    for i in 0..240 {
+        let channel = ["web", "phone", "mail"][i % 3];
+        let city = if i == 7 { "Nantes" } else { ["Paris", "Lyon"][i % 2] };
+        csv += &format!(
+            "text {i},{},2026-11-{:02},{}/11/2026,{},batch-{},{channel},{city},{},2026-11-0{}T08:00:00Z,0.{}\n",
+            ["ask", "pay"][i % 2],
+            1 + i % 8,
+            1 + i % 8,
+            1 + i % 5,
+            i % 6,
+            i % 2 == 0,
+            1 + i % 4,
+            i % 4,
+        );
+    }
+    let yaml = inferred(&csv);
+    let rule = |column: &str| {
+        let of = |line: &&str| line.contains(&format!("column: {column}"));
+        yaml.lines().find(of).unwrap_or_default().to_owned()
+    };
+    assert!(rule("channel").contains("in: [mail, phone, web]"), "{yaml}");
+    for (column, kind) in [
+        ("day", "type: date, min: 2026-01-01"),
+        ("stars", "type: integer, min: 0, max: 7"),
+        ("open", "type: boolean"),
+        ("at", "type: datetime"),
+        ("score", "type: number"),
+        // The value that occurs once will have others beside it.
+        ("city", "min_chars"),
+        ("batch", "min_chars"),
+        ("local_day", "min_chars"),
+    ] {
+        let rule = rule(column);
+        assert!(rule.contains(kind) && !rule.contains("in: ["), "{rule}");
+    }
+}
+
+#[test]
+fn labels_are_trimmed_before_they_are_counted() {
+    let mut csv = String::from("text,intent,lang,channel\n");
+    for i in 0..60 {
+        let intent = ["refund", " refund", "order ", "order"][i % 4];
+        csv += &format!(
+            "text {i},{intent},{},{}\n",
+            ["en", "en "][i % 2],
+            ["web", " web", "mail"][i % 3]
+        );
+    }
+    let yaml = inferred(&csv);
+    assert!(yaml.contains("\nintents: [order, refund]\nmin_examples_per_intent: 15\n"), "{yaml}");
+    assert!(yaml.contains("in: [mail, web]"), "{yaml}");
+}
+
 #[test]
 fn samples_have_no_personal_data_and_do_not_depend_on_the_order_of_the_file() {
     let lines = ["write to me@example.org,a", "b,a", "c,a", "d,a", "e,a"];

@@ -37,7 +37,7 @@ pub struct Proposal {
 /// Proposes fixes for the file at `path`, checked against `expectations`, and for the labels that `suggested` doubts.
 ///
 /// Safe fixes are to be applied: damage by wrong encodings is undone ([`botops_validation::damage::undo`]), white space
-/// around a text is removed, an intent or language with a spelling that fits only one expected name is corrected, exact
+/// around a text or a label is removed, an intent or language with a spelling that fits only one expected name is corrected, exact
 /// repeats are removed, the span of an entity whose value occurs once in the text is corrected, and a language that the
 /// text clearly contradicts is replaced. The other fixes (for repeats but for case, texts under two intents, personal data,
 /// empty texts and suggested intents) are proposed as not to be applied.

@@ -414,6 +414,42 @@ fn a_repeat_stays_if_the_fix_that_makes_it_one_is_not_applied() {
 }
 
 #[test]
+fn white_space_around_labels_is_removed() {
+    let folder = Folder::new();
+    let path = folder.write(
+        "a.csv",
+        "text,intent,lang,channel,note\nmoney back, refund,en ,\u{a0}web,  kept \nwhere is it,order_status,en,web,x\nla suite, refnd ,fr,web,\n",
+    );
+    let expectations: Expectations = serde_yaml::from_str(
+        "version: 1\nintents: [refund, order_status]\nmin_examples_per_intent: 1\nrules:\n- {column: channel, in: [web]}\n",
+    )
+    .unwrap();
+    let proposal =
+        propose(&path, &expectations.read_options(), &expectations, &options(), &[]).unwrap();
+    let fixes: Vec<_> = proposal
+        .fixes
+        .iter()
+        .map(|fix| (fix.record, fix.column.as_str(), fix.after.as_str(), fix.is_applied))
+        .collect();
+    assert_eq!(
+        fixes,
+        [
+            (1, "intent", "refund", true),
+            (1, "lang", "en", true),
+            (1, "channel", "web", true),
+            (3, "intent", "refund", true)
+        ]
+    );
+    let read = expectations.read_options();
+    let patch = folder.write("patch.csv", patch_csv(&proposal.fixes));
+    let out = apply(&path, &read, &read_patch(&patch).unwrap(), &folder.at("b.csv")).unwrap();
+    assert_eq!(
+        String::from_utf8(out.repaired.bytes.to_vec()).unwrap(),
+        "text,intent,lang,channel,note\nmoney back,refund,en,web,  kept \nwhere is it,order_status,en,web,x\nla suite,refund,fr,web,\n"
+    );
+}
+
+#[test]
 fn all_other_bytes_are_written_unchanged() {
     let folder = Folder::new();
     for (name, before, after) in [

@@ -493,7 +493,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     Entry {
         code: "BOT-2226",
         kind: None,
-        title: "white space before or after a text",
+        title: "white space before or after a text or a label",
         explanation: "It has no meaning, and some tools treat such a text as different. `botops data repair` proposes to remove it and shifts the offsets of entities accordingly.",
     },
     Entry {

@@ -102,6 +102,9 @@ impl Drafts<'_> {
         if let Some(roles) = &document.roles {
             let damage = damaged.remove(&roles.text).unwrap_or_default();
             self.fix_text(at, roles, damage, findings)?;
+        }
+        self.trim_labels(at, expectations);
+        if let Some(roles) = &document.roles {
             self.fix_names(at, roles, findings, expectations);
         }
         for (column, CellDamage { kinds, codes, why }) in damaged {
@@ -217,6 +220,32 @@ impl Drafts<'_> {
             why,
         });
         Ok(())
+    }
+
+    /// Removes white space around labels: the intent, the language, and the values of columns with a set of values.
+    fn trim_labels(&mut self, at: usize, expectations: &Expectations) {
+        let roles = self.document.roles.as_ref();
+        let mut columns: BTreeSet<usize> =
+            roles.into_iter().flat_map(|roles| [roles.intent, roles.lang]).flatten().collect();
+        let sets = expectations.rules.iter().filter(|rule| rule.allowed.is_some());
+        columns.extend(
+            sets.flat_map(RuleSpec::subjects).filter_map(|name| self.document.column(name)),
+        );
+        for column in columns {
+            let value = self.cell(at, column).trim().to_owned();
+            if value.is_empty() {
+                continue;
+            }
+            self.change(Draft {
+                at,
+                action: FixAction::Change,
+                column,
+                codes: vec!["BOT-2226".to_owned()],
+                is_applied: true,
+                value,
+                why: vec!["the label has white space before or after it".to_owned()],
+            });
+        }
     }
 
     /// Replaces unexpected intents and languages by the nearest expected name.

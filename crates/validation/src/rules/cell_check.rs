@@ -77,10 +77,10 @@ impl CellCheck {
                 Some(((*out_of_range)?, violation))
             }
             Self::Allowed { slot, values } => {
-                (!values.contains(cell)).then_some((*slot, Violation::NotAllowed(values)))
+                (!values.contains(cell.trim())).then_some((*slot, Violation::NotAllowed(values)))
             }
             Self::Forbidden { slot, values } => {
-                values.contains(cell).then_some((*slot, Violation::Forbidden))
+                values.contains(cell.trim()).then_some((*slot, Violation::Forbidden))
             }
             Self::Chars { slot, min, max } => {
                 // A character has 1 to 4 bytes, so most lengths need no count.

@@ -88,7 +88,7 @@ impl Rules {
     ) -> Result<()> {
         for counts in &mut columns.counts {
             if self.applies(counts.when, row) {
-                counts.add(row.cell(counts.column));
+                counts.add(row.cell(counts.column).trim());
             }
         }
         for newest in &mut columns.newest {
