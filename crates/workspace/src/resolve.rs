@@ -238,8 +238,11 @@ impl Sources<'_> {
 
     fn token(&self) -> Result<Setting<SecretSource>> {
         const KEY: &str = "server.admin_token";
-        if let Some(Setting { value, origin }) = self.environment(&["BOTOPS_ADMIN_TOKEN"]) {
-            return Ok(Setting { value: SecretSource::given(Secret::new(value)), origin });
+        const NAME: &str = "BOTOPS_ADMIN_TOKEN";
+        // A token of blanks is a mistake, and not an unset variable: the server refuses it instead of having no admin API.
+        if let Some(value) = self.overrides.environment.get(NAME).filter(|v| !v.is_empty()) {
+            let value = SecretSource::given(Secret::new(value.clone()));
+            return Ok(Setting { value, origin: Origin::Environment(NAME.to_owned()) });
         }
         let written = self.written(
             KEY,

@@ -154,6 +154,12 @@ fn a_secret_is_read_by_reference_and_never_printed() {
     let direct = overrides(None, &[], &[("BOTOPS_ADMIN_TOKEN", "other")]);
     let found = Workspace::discover(folder.path(), &direct).unwrap();
     assert_eq!(token(&found).unwrap().expose(), "other");
+    // A token of blanks is not an unset variable; the server refuses it.
+    for (set, used) in [("", Some("t0psecret")), ("   ", Some("   "))] {
+        let both = overrides(None, &[], &[("BOTOPS_ADMIN_TOKEN", set), ("TOKEN", "t0psecret")]);
+        let found = Workspace::discover(folder.path(), &both).unwrap();
+        assert_eq!(token(&found).as_ref().map(Secret::expose), used, "{set:?}");
+    }
 
     fs::write(folder.path().join(FILE_NAME), "server: {admin_token: '${file:token}'}\n").unwrap();
     fs::write(folder.path().join("token"), "from-file\n").unwrap();
