@@ -63,6 +63,12 @@ fn labels_that_look_out_of_scope_are_reported_until_they_are_declared() {
 fn expectations_declare_labels_for_out_of_scope() {
     let terminal = Terminal::new();
     terminal.write("data.csv", with_none("sunny").replacen(",none", ",nlu_fallback", 6));
+    let (_, document) = json(&terminal, "validate data.csv");
+    let found = document["findings"].as_array().unwrap().iter();
+    let found: Vec<&Value> = found.filter(|finding| finding["code"] == "BOT-2255").collect();
+    assert_eq!(found.len(), 1, "{document:#}");
+    let message = found[0]["message"].as_str().unwrap();
+    assert!(message.contains("6 records have the intent `nlu_fallback`"), "{message}");
     terminal.write(
         "e.yaml",
         "version: 1\nintents: [order_status, account_help]\noos_labels: [none, nlu_fallback]\n",
@@ -70,6 +76,7 @@ fn expectations_declare_labels_for_out_of_scope() {
     let (code, document) = json(&terminal, "validate data.csv --expectations e.yaml");
     assert_eq!(code, Some(0), "{document:#}");
     assert_eq!(document["data"]["intents"]["oos"], 12, "{document:#}");
+    assert!(!codes(&document).contains(&"BOT-2255"), "{document:#}");
 }
 
 #[test]

@@ -39,6 +39,7 @@ pub(crate) const DEFAULTS: &[(&str, Severity)] = &[
     ("BOT-2214", Severity::Warning),
     ("BOT-2215", Severity::Warning),
     ("BOT-2216", Severity::Warning),
+    ("BOT-2255", Severity::Warning),
     ("BOT-2232", Severity::Info),
     ("BOT-2233", Severity::Warning),
     ("BOT-2234", Severity::Warning),

@@ -212,6 +212,11 @@ pub fn drift_markdown(report: &DriftReport) -> String {
         plain(&report.current, 120),
         table(&["check", "verdict", "effect", "p, adjusted", "rows"], &[3, 4], rows)
     );
+    if report.n_shared > 0 {
+        let n = counted(report.n_shared, "row", "rows");
+        out +=
+            &format!("\n{n} of the current data with a text that stands in the reference, too.\n");
+    }
     let unjudged = report.unjudged_checks().filter(|_| report.n_judged() > 0);
     if let Some(listed) = unjudged {
         out += &format!("\nNot judged: {}.\n", plain(&listed, 1_000));

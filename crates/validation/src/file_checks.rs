@@ -8,7 +8,7 @@ use crate::{
 };
 use botops_expectations::{Expectations, RowBounds};
 use botops_findings::Result;
-use botops_labels::OOS;
+use botops_labels::{OOS, undeclared_oos};
 use botops_text::counted;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -79,6 +79,7 @@ impl<'a> FileChecks<'a> {
             }
         }
         self.check_examples(&intents, tally);
+        self.check_oos_labels(&intents, tally);
         self.check_spellings(classes, tally);
         Ok((intents, languages))
     }
@@ -109,6 +110,27 @@ impl<'a> FileChecks<'a> {
         };
         let help = "a classifier needs at least two intents: check the intent column, or add records of another";
         add(tally, self.few_intents, "", message, help);
+    }
+
+    /// Reports labels that look like out of scope, and are declared neither so nor as intents. The check is listed only
+    /// if it finds some.
+    fn check_oos_labels(&self, counts: &BTreeMap<String, u64>, tally: &mut Tally) {
+        let is_intent = |label: &String| {
+            self.expectations.intents.as_ref().is_some_and(|intents| intents.contains(label))
+        };
+        let undeclared = counts.iter().filter(|(label, _)| !is_intent(label));
+        let counts = undeclared.map(|(label, n)| (label.as_str(), *n));
+        let found = undeclared_oos(counts, "", |labels| {
+            let labels: Vec<String> = labels.iter().map(|label| excerpt(label)).collect();
+            format!(
+                "if it means out of scope, add `oos_labels: [{}]` to the expectations",
+                labels.join(", ")
+            )
+        });
+        if let Some(found) = found {
+            let slot = tally.slot(self.expectations, "BOT-2255", None);
+            add(tally, slot, "", found.message, &found.help);
+        }
     }
 
     /// Reports intents that differ only in spelling.
