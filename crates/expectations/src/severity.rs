@@ -45,6 +45,8 @@ pub(crate) const DEFAULTS: &[(&str, Severity)] = &[
     ("BOT-2234", Severity::Warning),
     ("BOT-2240", Severity::Warning),
     ("BOT-2241", Severity::Error),
+    ("BOT-2242", Severity::Warning),
+    ("BOT-2243", Severity::Warning),
 ];
 
 /// Returns the default severity of `code`; `None` when it is not a data check.

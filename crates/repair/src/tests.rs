@@ -414,6 +414,33 @@ fn a_repeat_stays_if_the_fix_that_makes_it_one_is_not_applied() {
 }
 
 #[test]
+fn html_and_misread_characters_without_their_space_are_repaired_where_it_is_certain() {
+    let folder = Folder::new();
+    let path = folder.write(
+        "a.csv",
+        "text,intent\nmon caf&eacute; &amp; moi<br>merci,refund\nun colis Ã  moi,order_status\nmy <b> tag does not work,refund\nj'ai d??j?? pay??,refund\n",
+    );
+    let proposal = proposed(&path);
+    let fixes: Vec<_> = proposal
+        .fixes
+        .iter()
+        .map(|fix| (fix.record, fix.codes.as_str(), fix.after.as_str(), fix.is_applied))
+        .collect();
+    assert_eq!(
+        fixes,
+        [(1, "BOT-2242", "mon café & moi merci", true), (2, "BOT-2118", "un colis à moi", true)]
+    );
+    let left: Vec<_> = proposal
+        .remaining
+        .findings
+        .iter()
+        .filter(|found| found.code.starts_with("BOT-224"))
+        .map(|found| (found.code.as_str(), found.place.record))
+        .collect();
+    assert_eq!(left, [("BOT-2242", Some(3)), ("BOT-2243", Some(4))]);
+}
+
+#[test]
 fn white_space_around_labels_is_removed() {
     let folder = Folder::new();
     let path = folder.write(

@@ -15,6 +15,8 @@ pub(crate) struct DamageSlots {
     misread: Option<usize>,
     invisible: Option<usize>,
     decomposed: Option<usize>,
+    html: Option<usize>,
+    suspect: Option<usize>,
 }
 
 impl DamageSlots {
@@ -25,6 +27,8 @@ impl DamageSlots {
             misread: slot("BOT-2118"),
             invisible: slot("BOT-2119"),
             decomposed: slot("BOT-2215"),
+            html: slot("BOT-2242"),
+            suspect: slot("BOT-2243"),
         }
     }
 
@@ -52,6 +56,8 @@ impl DamageSlots {
                 Damage::Mojibake { .. } => self.misread,
                 Damage::Invisible { .. } => self.invisible,
                 Damage::Decomposed { .. } => self.decomposed,
+                Damage::Html { .. } => self.html,
+                Damage::Suspect { .. } => self.suspect,
             };
             if let Some(slot) = slot {
                 sink.add(slot, at, &[text], || message(name, text, &damage));
@@ -93,6 +99,14 @@ fn message(name: &str, text: &str, damage: &Damage) -> Message {
                 u32::from(*which)
             ),
             "normalize the data to NFC: for some tools, two forms of one word are two words",
+        ),
+        Damage::Html { seen, at } => (
+            format!("{name} has HTML: `{}` at character {at}", excerpt(seen)),
+            "write plain text, or repair it with `botops data repair`",
+        ),
+        Damage::Suspect { seen, at } => (
+            format!("`{}` at character {at} seems to have lost characters", excerpt(seen)),
+            "export the data again as UTF-8, or correct the word: the characters cannot be restored from this file",
         ),
     };
     (message, help.to_owned())

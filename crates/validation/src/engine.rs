@@ -174,6 +174,9 @@ struct Engine<'a> {
     utterances: Option<(Roles, UtteranceChecks<'a>)>,
     blank_rows: BlankRows,
     rules: Rules,
+    /// The conditions of the rules with `no_damage` for the text; where one applies, it takes the place of the check that
+    /// every text gets.
+    text_damage: Vec<Option<usize>>,
     whole_columns: WholeColumns,
     repeats: Option<Repeats>,
     near_leaks: Option<NearLeaks<'a>>,
@@ -219,12 +222,15 @@ impl<'a> Engine<'a> {
             None => tally.slot(expectations, "BOT-2111", None),
         };
         let blank_rows = BlankRows::new(shape, empty);
+        let text_damage =
+            utterances.as_ref().map_or_else(Vec::new, |(roles, _)| rules.damage_tests(roles.text));
         let has_intents = utterances.as_ref().is_some_and(|(roles, _)| roles.intent.is_some());
         Ok(Self {
             expectations,
             utterances,
             blank_rows,
             rules,
+            text_damage,
             whole_columns,
             repeats,
             near_leaks,
@@ -264,7 +270,8 @@ impl<'a> Engine<'a> {
         if let Some((roles, checks)) = &self.utterances {
             let utterance = Utterance::of(roles, row);
             if !is_blank {
-                checks.check(&utterance, row, at, &mut self.tally)?;
+                let has_rule = self.has_damage_rule(row);
+                checks.check(&utterance, row, (at, has_rule), &mut self.tally)?;
             }
             let intent = self.classes.note(utterance.intent, utterance.lang)?;
             if let Some(repeats) = &mut self.repeats {
@@ -280,13 +287,19 @@ impl<'a> Engine<'a> {
         self.rules.gather(row, at, &mut self.whole_columns)
     }
 
+    /// Returns whether a rule checks the text of `row` for damage.
+    fn has_damage_rule(&self, row: Row<'_>) -> bool {
+        self.text_damage.iter().any(|when| self.rules.applies(*when, row))
+    }
+
     /// Checks `row` by itself.
     fn check(&self, row: Row<'_>, at: RecordPosition, sink: &mut impl FindingSink) -> Result<()> {
         if self.blank_rows.report(row, at, sink) {
             return Ok(());
         }
         if let Some((roles, checks)) = &self.utterances {
-            checks.check(&Utterance::of(roles, row), row, at, sink)?;
+            let has_rule = self.has_damage_rule(row);
+            checks.check(&Utterance::of(roles, row), row, (at, has_rule), sink)?;
         }
         self.rules.check(row, at, sink);
         Ok(())

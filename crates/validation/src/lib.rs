@@ -18,6 +18,7 @@ mod engine;
 mod external_sort;
 mod file_checks;
 mod file_names;
+mod html_text;
 mod near_leaks;
 pub mod quarantine;
 mod record_key;

@@ -231,6 +231,36 @@ mod validating {
     }
 
     #[test]
+    fn a_damaged_text_is_counted_once_with_a_rule_for_it_or_without() {
+        let csv = "text,intent,note\nune cafÃ©tiere,a,cafÃ©\nle thÃ© vert,b,x\nbonjour,a,x\nau revoir,b,x\n";
+        let run = |rules: &str| {
+            let expectations: Expectations = botops_spec::parse(
+                &format!("version: 1\nmin_examples_per_intent: 1\n{rules}"),
+                "e.yaml",
+            )
+            .unwrap();
+            let bytes = bytes::Bytes::from_static(csv.as_bytes());
+            let read = expectations.read_options();
+            let options = ValidateOptions::default();
+            let validation =
+                crate::validate_bytes(bytes, "a.csv", &read, &expectations, &options, Keep::Counts)
+                    .unwrap();
+            let of = |rule: Option<&str>| -> u64 {
+                let checks = validation.checks.iter().filter(|check| check.code == "BOT-2118");
+                checks.filter(|check| check.rule.as_deref() == rule).map(|c| c.findings).sum()
+            };
+            (of(None), of(Some("text")), of(Some("note")), validation.errors)
+        };
+        assert_eq!(run(""), (2, 0, 0, 0));
+        assert_eq!(run("rules: [{column: text, no_damage: true}]"), (0, 2, 0, 0));
+        assert_eq!(run("rules: [{column: text, no_damage: true, fail_if: 1}]"), (0, 2, 0, 2));
+        assert_eq!(run("rules: [{columns: [text, note], no_damage: true}]"), (0, 2, 1, 0));
+        // A rule for some records leaves the others to the check that every text gets.
+        let some = "rules: [{column: text, no_damage: true, when: intent = b}]";
+        assert_eq!(run(some), (1, 1, 0, 0));
+    }
+
+    #[test]
     fn a_near_duplicate_can_reject_its_record() {
         let train = dataset(&[
             ("please cancel the order that i made", "b"),

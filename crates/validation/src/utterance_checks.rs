@@ -86,7 +86,7 @@ impl<'a> UtteranceChecks<'a> {
         }
     }
 
-    /// Checks `utterance`, the record of `row`.
+    /// Checks `utterance`, the record of `row`; `has_damage_rule`: a rule checks its text for damage.
     ///
     /// # Errors
     /// `BOT-2128` when its entities cannot be parsed.
@@ -94,10 +94,13 @@ impl<'a> UtteranceChecks<'a> {
         &self,
         utterance: &Utterance<'_>,
         row: Row<'_>,
-        at: RecordPosition,
+        (at, has_damage_rule): (RecordPosition, bool),
         sink: &mut impl FindingSink,
     ) -> Result<()> {
         self.text(utterance.text, at, sink);
+        if !has_damage_rule && !is_blank(utterance.text) {
+            self.damaged.check("the text", utterance.text, at, sink);
+        }
         self.labels(utterance, at, sink);
         self.leaks(utterance, at, sink);
         self.entities(utterance, row, at, sink)
@@ -142,7 +145,6 @@ impl<'a> UtteranceChecks<'a> {
                 });
             }
         }
-        self.damaged.check("the text", text, at, sink);
     }
 
     fn labels(&self, utterance: &Utterance<'_>, at: RecordPosition, sink: &mut impl FindingSink) {

@@ -556,4 +556,16 @@ pub(super) const ENTRIES: &[Entry] = &[
         title: "too many test records are also in the data",
         explanation: "More of the records given with `--test` are also in the data, as they are or as near duplicates, than `max_leaked_share` of the expectations allows. Results on this test data are too good. Remove the records from one side, or split again with `botops data split`.",
     },
+    Entry {
+        code: "BOT-2242",
+        kind: None,
+        title: "a text contains HTML",
+        explanation: "The text contains an entity such as `&eacute;` or a tag such as `<br>`: it was copied from a web page or exported from one. Users do not write so, and a model learns the tags as words. `botops data repair` decodes entities, and removes tags if each one that is opened is closed.",
+    },
+    Entry {
+        code: "BOT-2243",
+        kind: None,
+        title: "a word seems to have lost characters",
+        explanation: "A word has question marks between its letters (`d??j??` for `déjà`), or remains of a misread character (`Ã`, `â€`). An earlier conversion replaced or dropped characters, and which ones they were cannot be told with certainty. Export the data again as UTF-8, or correct the word.",
+    },
 ];

@@ -36,6 +36,7 @@ impl CellDamage {
             "BOT-2118" => self.kinds.misread = true,
             "BOT-2119" => self.kinds.invisible = true,
             "BOT-2215" => self.kinds.decomposed = true,
+            "BOT-2242" => self.kinds.html = true,
             _ => return,
         }
         if !self.codes.contains(&finding.code) {

@@ -72,7 +72,16 @@ impl Rules {
         }
     }
 
-    fn applies(&self, when: Option<usize>, row: Row<'_>) -> bool {
+    /// Returns the conditions of the tests for damage in `column`; `None` is a test of every record.
+    pub(crate) fn damage_tests(&self, column: usize) -> Vec<Option<usize>> {
+        let is_damage = |test: &&Test| {
+            test.column == column && matches!(test.kind, TestKind::Cell(CellCheck::Damage(_)))
+        };
+        self.tests.iter().filter(is_damage).map(|test| test.when).collect()
+    }
+
+    /// Returns whether the condition `when` holds in `row`.
+    pub(crate) fn applies(&self, when: Option<usize>, row: Row<'_>) -> bool {
         when.is_none_or(|when| self.conditions[when].holds(row) == Some(true))
     }
 
