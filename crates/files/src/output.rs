@@ -95,7 +95,7 @@ mod tests {
     use botops_findings::FaultKind;
 
     /// The beginning of a file of each kind.
-    const WRITTEN: [(OutputKind, &str); 19] = [
+    const WRITTEN: [(OutputKind, &str); 20] = [
         (Page, "<!doctype html>\n<meta name=\"generator\" content=\"botops 0.2.0\">\n"),
         (Page, "<!doctype html>\n<head><title>a.csv · botops validation</title>"),
         (Json("gate"), "{\n  \"schema\": \"botops.gate/1\","),
@@ -126,6 +126,7 @@ mod tests {
         ),
         (Quarantine, "file,record,line,codes,reasons,fingerprint,text\n"),
         (Quarantine, "file,record,line,codes,reasons\n"),
+        (Quarantine, "\u{feff}file;record;line;codes;reasons;fingerprint;text\n"),
         (Other, ""),
     ];
 
@@ -150,6 +151,8 @@ mod tests {
         let own = [
             "model: support\n",
             "text,intent\nhello,greeting\n",
+            "\u{feff}file;record;line;codes;reasons;fingerprint;text\r\n",
+            "file;record;line;codes;reasons;fingerprint;text\n",
             "<!doctype html><title>mine</title>",
             "{\"schema\": \"mine/1\"}",
             "### Notes\n",

@@ -85,12 +85,23 @@ impl OutputKind {
             Self::Settings => line.starts_with(b"# The winner of `botops tune "),
             Self::Predictions => is_predictions(line),
             // Quarantines of version 0.1 have no fingerprint.
-            Self::Quarantine => line
-                .strip_prefix(b"file,record,line,codes,reasons")
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with(b",")),
+            Self::Quarantine => is_quarantine(content),
             Self::Other => false,
         }
     }
+}
+
+/// Returns whether `content` begins with the header of a quarantine: with commas, or with semicolons after a byte-order mark
+/// and without a carriage return, as no spreadsheet saves it.
+fn is_quarantine(content: &[u8]) -> bool {
+    let line = content.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let begins = |line: &[u8], header: &[u8], delimiter: u8| {
+        line.strip_prefix(header)
+            .is_some_and(|rest| rest.first().is_none_or(|next| *next == delimiter))
+    };
+    let marked = line.strip_prefix("\u{feff}".as_bytes()).filter(|line| !line.ends_with(b"\r"));
+    begins(line.strip_suffix(b"\r").unwrap_or(line), b"file,record,line,codes,reasons", b',')
+        || marked.is_some_and(|line| begins(line, b"file;record;line;codes;reasons", b';'))
 }
 
 /// Returns whether `content` is a list of annotations, if there are any, and the line that sums up a validation or a run.

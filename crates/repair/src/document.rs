@@ -4,6 +4,7 @@ use crate::{repaired::Repaired, spans};
 use botops_datasets::{
     Encoding, Format, ReadOptions,
     column_roles::Roles,
+    formats::csv::SheetForm,
     opening::{self, Identity, STDIN, expand, unread},
     table::{Batch, Origin, Row, Table},
 };
@@ -173,6 +174,12 @@ impl Document {
     /// Returns the cell of `column` after `edits`.
     pub(crate) fn cell<'a>(&'a self, edits: &'a Edits, at: usize, column: usize) -> &'a str {
         edits.cells.get(&(at, column)).map_or_else(|| self.row(at).cell(column), String::as_str)
+    }
+
+    /// Returns the form of a table that people edit together with this document.
+    pub(crate) fn sheet_form(&self) -> SheetForm {
+        let is_table = matches!(self.format, Format::Csv | Format::Tsv);
+        SheetForm::of_data(is_table.then_some(self.delimiter))
     }
 
     /// Returns the options with which the rendered document is read.

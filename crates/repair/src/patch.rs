@@ -5,6 +5,7 @@ use crate::{
     edited_table::EditedTable,
     fix::{Fix, FixAction},
 };
+use botops_datasets::formats::csv::SheetForm;
 use botops_findings::{Fault, Place, Result};
 use botops_spec::nearest;
 use botops_text::{display, from_spreadsheet};
@@ -26,13 +27,12 @@ const HEADER: [&str; 11] = [
 /// The columns that a patch must have.
 const REQUIRED: [&str; 6] = ["record", "action", "column", "apply", "before", "after"];
 
-/// Returns `fixes` as CSV, one line each.
+/// Returns `fixes` as CSV of the given `form`, one line each.
 ///
 /// `before` and `after` are safe to show already; the other cells are made safe here.
 #[must_use]
-pub fn patch_csv(fixes: &[Fix]) -> Vec<u8> {
-    let mut writer = ::csv::Writer::from_writer(Vec::new());
-    writer.write_record(HEADER).expect("writing to memory does not fail");
+pub fn patch_csv(fixes: &[Fix], form: SheetForm) -> Vec<u8> {
+    let mut patch = [form.mark(), &form.line(HEADER)].concat();
     for fix in fixes {
         let safe = |text: &str| botops_text::for_people(text);
         let cells = [
@@ -49,9 +49,9 @@ pub fn patch_csv(fixes: &[Fix]) -> Vec<u8> {
             display(&fix.why, usize::MAX),
             fix.fingerprint.clone(),
         ];
-        writer.write_record(cells).expect("writing to memory does not fail");
+        patch.extend(form.line(cells));
     }
-    writer.into_inner().expect("writing to memory does not fail")
+    patch
 }
 
 /// Reads the patch at `path`: its fixes, each with its place in the patch.

@@ -5,7 +5,7 @@ mod drafts;
 mod single_record;
 
 use crate::{document::Document, fix::Fix, repaired::Repaired, suggested_intent::SuggestedIntent};
-use botops_datasets::ReadOptions;
+use botops_datasets::{ReadOptions, formats::csv::SheetForm};
 use botops_expectations::Expectations;
 use botops_findings::Result;
 use botops_validation::{ValidateOptions, Validation};
@@ -29,6 +29,9 @@ pub struct Proposal {
     pub to_apply: u64,
     /// The fixes, in the order of the file.
     pub fixes: Vec<Fix>,
+    /// The form of a patch of the data.
+    #[serde(skip)]
+    pub form: SheetForm,
     /// The validation of the data with the fixes applied.
     #[serde(skip)]
     pub remaining: Validation,
@@ -81,6 +84,7 @@ pub fn propose(
         records_out: remaining.records_in,
         to_apply: fixes.iter().filter(|fix| fix.is_applied).count() as u64,
         fixes,
+        form: document.sheet_form(),
         remaining,
     })
 }

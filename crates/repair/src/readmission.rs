@@ -6,7 +6,7 @@ use crate::{
     redacted_cell::redacted,
     repaired::{Repaired, check_format},
 };
-use botops_datasets::{ReadOptions, Rejected};
+use botops_datasets::{ReadOptions, Rejected, formats::csv::SheetForm};
 use botops_expectations::Expectations;
 use botops_files::Output;
 use botops_findings::{Finding, Result};
@@ -55,6 +55,8 @@ pub struct Readmission {
     left: Vec<LeftRecord>,
     #[serde(skip)]
     names: Vec<String>,
+    #[serde(skip)]
+    form: SheetForm,
 }
 
 /// A cell that was edited by hand, as a quarantine shows it.
@@ -152,6 +154,7 @@ pub fn readmit(
         repaired,
         left,
         names: document.names.clone(),
+        form: document.sheet_form(),
     };
     assert_eq!(
         readmission.records_in,
@@ -166,7 +169,7 @@ pub fn readmit(
 /// # Errors
 /// `BOT-1002`; those of [`Output::create`].
 pub fn write_left(output: &Output<'_>, readmission: &Readmission) -> Result<()> {
-    let mut quarantine = Quarantine::create(output, &readmission.names)?;
+    let mut quarantine = Quarantine::create(output, &readmission.names, readmission.form)?;
     for left in &readmission.left {
         let place = QuarantinePlace {
             file: &readmission.file,

@@ -2,7 +2,7 @@ use crate::{
     Application, Fix, FixAction, Proposal, Repaired, apply, patch_csv, propose, read_patch,
     readmit, write_left,
 };
-use botops_datasets::{Format, Packing, ReadOptions};
+use botops_datasets::{Format, Packing, ReadOptions, formats::csv::SheetForm};
 use botops_expectations::Expectations;
 use botops_files::{Output, OutputKind};
 use botops_findings::{FaultKind, Result};
@@ -54,7 +54,7 @@ fn proposed(path: &Path) -> Proposal {
 
 /// Writes the fixes as a patch, reads it again, and applies it.
 fn applied(folder: &Folder, path: &Path, fixes: &[Fix], out: &str) -> Result<Application> {
-    let patch = folder.write("patch.csv", patch_csv(fixes));
+    let patch = folder.write("patch.csv", patch_csv(fixes, SheetForm::Comma));
     let read = expectations().read_options();
     apply(path, &read, &read_patch(&patch)?, &folder.at(out))
 }
@@ -163,6 +163,42 @@ fn jsonl(rows: &[Row]) -> Vec<u8> {
 }
 
 #[test]
+fn a_source_with_semicolons_gets_a_patch_and_a_quarantine_that_its_spreadsheet_opens() {
+    let folder = Folder::new();
+    let bytes = "text;intent;note\n\" d\u{e9}j\u{e0}; vu \";refund;x\nwell;nothing;y\n";
+    let path = folder.write("a.csv", bytes);
+    let proposal = proposed(&path);
+    let patch = String::from_utf8(patch_csv(&proposal.fixes, proposal.form)).unwrap();
+    assert!(patch.starts_with("\u{feff}file;record;line;action;"), "{patch}");
+    let fixes = read_patch(&folder.write("patch.csv", &patch)).unwrap();
+    let fixes: Vec<Fix> = fixes.into_iter().map(|(_, fix)| fix).collect();
+    assert_eq!(fixes, proposal.fixes);
+    let q = folder.at("q.csv");
+    let read = expectations().read_options();
+    validate_file(&path, &read, &expectations(), &options(), Keep::Quarantine(quarantine(&q)))
+        .unwrap();
+    let rejected = fs::read_to_string(&q).unwrap();
+    assert!(rejected.starts_with("\u{feff}file;record;line;codes;"), "{rejected}");
+    // It is corrected and merged back, and what is left is written in the same form.
+    let edited = rejected.replace(";nothing;", ";order_status;");
+    assert_ne!(edited, rejected);
+    for (quarantined, left) in [(edited, 0), (rejected, 1)] {
+        let q = folder.write("q.csv", quarantined);
+        let out = folder.at("out.csv");
+        let readmission =
+            readmit(&path, &read, std::slice::from_ref(&q), &expectations(), &options(), &out)
+                .unwrap();
+        assert_eq!(readmission.quarantined, left);
+        // The quarantine of botops is replaced without `--force`.
+        write_left(&quarantine(&q), &readmission).unwrap();
+        assert!(fs::read_to_string(&q).unwrap().starts_with("\u{feff}file;record;"));
+    }
+    // A source with commas keeps the form that it had.
+    let plain = proposed(&folder.write("b.csv", "text,intent,note\n a ,refund,x\nwell,refund,y\n"));
+    assert!(patch_csv(&plain.fixes, plain.form).starts_with(b"file,record,"));
+}
+
+#[test]
 fn a_table_keeps_its_delimiter_and_the_line_that_names_it() {
     let folder = Folder::new();
     for (bytes, delimiter, expected) in [
@@ -180,7 +216,7 @@ fn a_table_keeps_its_delimiter_and_the_line_that_names_it() {
         let path = folder.write("a.csv", bytes);
         let read = ReadOptions { delimiter, ..expectations().read_options() };
         let proposal = propose(&path, &read, &expectations(), &options(), &[]).unwrap();
-        let patch = folder.write("patch.csv", patch_csv(&proposal.fixes));
+        let patch = folder.write("patch.csv", patch_csv(&proposal.fixes, proposal.form));
         let fixes = read_patch(&patch).unwrap();
         let application = apply(&path, &read, &fixes, &folder.at("out.csv")).unwrap();
         assert_eq!(&application.repaired.bytes[..], expected.as_bytes());

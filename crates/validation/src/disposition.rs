@@ -4,7 +4,13 @@ use crate::{
     quarantine::Quarantine, record_set::RecordSet, utterance::Utterance, validation::Keep,
     words::changed,
 };
-use botops_datasets::{Dataset, Record, Rejected, column_roles::Roles, part, table::Row};
+use botops_datasets::{
+    Dataset, Record, Rejected,
+    column_roles::Roles,
+    formats::csv::SheetForm,
+    part,
+    table::{Row, Shape},
+};
 use botops_expectations::Expectations;
 use botops_files::{Output, OutputKind};
 use botops_findings::{Finding, Result};
@@ -22,16 +28,17 @@ pub(crate) struct Disposition<'a> {
 }
 
 impl<'a> Disposition<'a> {
-    /// Begins; `names` are the columns of the data.
+    /// Begins; `shape` holds the columns of the data.
     ///
     /// # Errors
     /// Those of [`Quarantine::create`].
-    pub(crate) fn begin(keep: Keep<'a>, names: &[String]) -> Result<Self> {
+    pub(crate) fn begin(keep: Keep<'a>, shape: &Shape) -> Result<Self> {
+        let form = SheetForm::of_data(shape.delimiter);
         let quarantine = match keep {
-            Keep::Quarantine(output) => Some(Quarantine::create(&output, names)?),
+            Keep::Quarantine(output) => Some(Quarantine::create(&output, &shape.names, form)?),
             Keep::Accepted { quarantine: path, .. } => {
                 let output = Output::new(path, OutputKind::Quarantine, false);
-                Some(Quarantine::create(&output, names)?)
+                Some(Quarantine::create(&output, &shape.names, form)?)
             }
             Keep::Counts | Keep::Rejected | Keep::Records(_) => None,
         };

@@ -114,7 +114,7 @@ pub(crate) fn run(
     let reasons = engine.compare_records(wants_reasons.then_some(options.spill))?;
     let counts = engine.check_file(n_records)?;
     let rejected = engine.tally.rejected(n_records);
-    let mut disposition = Disposition::begin(keep, &source.shape().names)?;
+    let mut disposition = Disposition::begin(keep, source.shape())?;
     // Without a rejected record, the accepted ones are those that were read.
     let mut after = (options.profiles && rejected.len() > 0).then(|| Profiler::new(source.shape()));
     engine.second_pass(

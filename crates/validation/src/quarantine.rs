@@ -3,7 +3,7 @@
 //! In: rows of the data and the findings that rejected them. Out: one line per record: its place, the codes and reasons,
 //! a fingerprint of the record, and every column of the data. `botops data repair --quarantine` merges it back.
 
-use botops_datasets::{Rejected, entities_cell, table::Row};
+use botops_datasets::{Rejected, entities_cell, formats::csv::SheetForm, table::Row};
 use botops_digest::Digest;
 use botops_files::{AtomicFile, Output};
 use botops_findings::{Finding, Result};
@@ -28,7 +28,7 @@ pub const OF_DATA: &str = "data_";
 /// `BOT-1002` when it cannot be written; those of [`Output::create`].
 pub fn write_rejected(output: &Output<'_>, file: &str, rejected: &[Rejected]) -> Result<()> {
     let names = ["text", "intent", "lang", "entities"].map(str::to_owned);
-    let mut list = Quarantine::create(output, &names)?;
+    let mut list = Quarantine::create(output, &names, SheetForm::Comma)?;
     for Rejected { record, reasons } in rejected {
         let entities = entities_cell(record);
         let cells = [
@@ -78,25 +78,27 @@ pub fn fingerprint<'a>(cells: impl Iterator<Item = (&'a str, &'a str)>) -> Strin
 pub struct Quarantine {
     file: AtomicFile,
     names: Vec<String>,
+    form: SheetForm,
 }
 
 impl Quarantine {
-    /// Begins the file for records with the columns `names`.
+    /// Begins the file for records with the columns `names`, in the form of a spreadsheet that opens the data.
     ///
     /// A quarantine that a spreadsheet saved with other delimiters is replaced only with `--force`: somebody is working on
     /// it.
     ///
     /// # Errors
     /// `BOT-1002`; those of [`Output::create`].
-    pub fn create(output: &Output<'_>, names: &[String]) -> Result<Self> {
+    pub fn create(output: &Output<'_>, names: &[String], form: SheetForm) -> Result<Self> {
         let mut file = output.create()?;
         let of_data = names.iter().map(|name| match LEADING.contains(&name.as_str()) {
             true => Cow::Owned(format!("{OF_DATA}{name}")),
             false => Cow::Borrowed(name.as_str()),
         });
         let header = LEADING.into_iter().map(Cow::Borrowed).chain(of_data);
-        file.write(&csv_line(header.map(|name| for_people(&name))))?;
-        Ok(Self { file, names: names.to_vec() })
+        file.write(form.mark())?;
+        file.write(&form.line(header.map(|name| for_people(&name))))?;
+        Ok(Self { file, names: names.to_vec(), form })
     }
 
     /// Adds `row`, a record of `file`, with the reasons why it was rejected.
@@ -136,7 +138,7 @@ impl Quarantine {
             display(&reasons.join("; "), usize::MAX),
             place.fingerprint.clone(),
         ];
-        self.file.write(&csv_line(leading.into_iter().chain(cells)))
+        self.file.write(&self.form.line(leading.into_iter().chain(cells)))
     }
 
     /// Puts the file in its place.
@@ -146,11 +148,4 @@ impl Quarantine {
     pub fn publish(self) -> Result<()> {
         self.file.publish()
     }
-}
-
-/// Returns `cells` as one line of CSV.
-fn csv_line(cells: impl Iterator<Item = String>) -> Vec<u8> {
-    let mut writer = ::csv::Writer::from_writer(Vec::new());
-    writer.write_record(cells).expect("writing to memory does not fail");
-    writer.into_inner().expect("writing to memory does not fail")
 }

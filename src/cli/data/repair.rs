@@ -152,7 +152,7 @@ impl Work<'_> {
         )?;
         let written = args.patch.as_ref().filter(|_| !args.output.dry_run);
         if let Some(path) = &args.patch {
-            let bytes = botops_repair::patch_csv(&proposal.fixes);
+            let bytes = botops_repair::patch_csv(&proposal.fixes, proposal.form);
             args.patch_output(path).check_content(&bytes)?;
             if !args.output.dry_run {
                 args.patch_output(path).write(&bytes)?;

@@ -13,7 +13,7 @@ pub use dialect::{Ambiguous, Dialect, Separator, delimiter, word};
 pub(crate) use fields::Cell;
 use fields::MisplacedQuote;
 pub use fields::{Extent, Fields};
-pub use writing::{csv_bytes, csv_parts, part, rows_csv, spreadsheet_csv, write_csv};
+pub use writing::{SheetForm, csv_bytes, csv_parts, part, rows_csv, spreadsheet_csv, write_csv};
 
 use super::encoding::{LONGEST, Start, decode, not_utf8, too_long};
 use crate::column_roles::check_names;
@@ -21,11 +21,11 @@ use botops_findings::{Fault, Finding, Place, Result, Severity};
 
 /// Receives the header and the records of a CSV file, in their order. The text of the records lives for `'t`.
 pub(crate) trait RowSink<'t> {
-    /// Receives the names of the columns, which stand at `place`.
+    /// Receives the names of the columns, which stand at `place` and are separated by `delimiter`.
     ///
     /// # Errors
     /// A fault of the names ends the reading.
-    fn header(&mut self, names: Vec<String>, place: &Place) -> Result<()>;
+    fn header(&mut self, names: Vec<String>, delimiter: u8, place: &Place) -> Result<()>;
 
     /// Receives the record `number`, which starts on `line`. Its `fields`, as many as the header has, were read from
     /// `text`. The numbers are consecutive, and no record comes after one with another number of fields.
@@ -162,7 +162,7 @@ impl Reader {
                 self.width = Some(names.len());
                 self.other = dialect::other_in(&names, delimiter);
                 part.other = self.other;
-                sink.header(names, &place).map_err(|fault| match self.other {
+                sink.header(names, delimiter, &place).map_err(|fault| match self.other {
                     Some(other) => fault.hint(dialect::hint(other)),
                     None => fault,
                 })?;

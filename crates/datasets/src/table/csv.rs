@@ -18,8 +18,10 @@ struct Rows<'a, 't> {
 }
 
 impl<'t> RowSink<'t> for Rows<'_, 't> {
-    fn header(&mut self, names: Vec<String>, place: &Place) -> Result<()> {
-        *self.shape = Some(Shape::of(names, self.options, place)?);
+    fn header(&mut self, names: Vec<String>, delimiter: u8, place: &Place) -> Result<()> {
+        let mut shape = Shape::of(names, self.options, place)?;
+        shape.delimiter = Some(delimiter);
+        *self.shape = Some(shape);
         Ok(())
     }
 

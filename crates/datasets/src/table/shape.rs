@@ -12,6 +12,8 @@ pub struct Shape {
     by_name: HashMap<String, usize>,
     /// The columns that have a role; `None` when there is no text column and none is required.
     pub roles: Option<Roles>,
+    /// The delimiter of CSV and TSV.
+    pub delimiter: Option<u8>,
 }
 
 impl Shape {
@@ -35,7 +37,7 @@ impl Shape {
 
     fn new(names: Vec<String>, roles: Option<Roles>) -> Self {
         let by_name = names.iter().enumerate().map(|(i, name)| (name.clone(), i)).collect();
-        Self { names, by_name, roles }
+        Self { names, by_name, roles, delimiter: None }
     }
 
     /// Returns the column called `name`.

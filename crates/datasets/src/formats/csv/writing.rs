@@ -8,6 +8,46 @@ use botops_digest::Digest;
 use botops_findings::Result;
 use std::{ops::ControlFlow, path::Path};
 
+/// The form of a table that people edit in a spreadsheet.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum SheetForm {
+    /// Separated by commas.
+    #[default]
+    Comma,
+    /// Separated by semicolons, after a byte-order mark: a spreadsheet that saves its tables with semicolons opens it in
+    /// columns, with its accents.
+    Semicolon,
+}
+
+impl SheetForm {
+    /// Returns the form for people whose data are separated by `delimiter`, if they are a table.
+    #[must_use]
+    pub fn of_data(delimiter: Option<u8>) -> Self {
+        if delimiter == Some(b';') { Self::Semicolon } else { Self::Comma }
+    }
+
+    /// Returns the bytes at the beginning of the file.
+    #[must_use]
+    pub fn mark(self) -> &'static [u8] {
+        match self {
+            Self::Comma => b"",
+            Self::Semicolon => "\u{feff}".as_bytes(),
+        }
+    }
+
+    /// Returns `cells` as one line.
+    ///
+    /// # Panics
+    /// Never: writing to memory does not fail.
+    #[must_use]
+    pub fn line(self, cells: impl IntoIterator<Item = impl AsRef<[u8]>>) -> Vec<u8> {
+        let delimiter = if self == Self::Semicolon { b';' } else { b',' };
+        let mut writer = ::csv::WriterBuilder::new().delimiter(delimiter).from_writer(Vec::new());
+        writer.write_record(cells).expect(MEMORY);
+        writer.into_inner().expect(MEMORY)
+    }
+}
+
 const MEMORY: &str = "writing records of one length to memory does not fail";
 
 /// Writes `data` as CSV (`text,intent,lang,entities`) to `path`, which afterwards is complete or unchanged.
