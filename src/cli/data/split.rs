@@ -9,7 +9,7 @@ use crate::cli::{
 };
 use botops_datasets::{
     self as datasets, Dataset, Presence, ReadOptions, Rejected, Source as _, TableRows,
-    table::Origin,
+    formats::csv::SheetForm, table::Origin,
 };
 use botops_digest::Digest;
 use botops_files::{Output, OutputKind};
@@ -188,8 +188,14 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         return Ok(outcome);
     }
     let (train, test) = (path("train").display().to_string(), path("test").display().to_string());
-    // The files of the sides have the columns of the data, but they are CSV.
-    let columns = DataArgs { input_format: None, max_unpacked: None, ..args.columns.clone() };
+    // The files of the sides have the columns of the data, but they are CSV with commas in UTF-8.
+    let columns = DataArgs {
+        input_format: None,
+        delimiter: None,
+        encoding: None,
+        max_unpacked: None,
+        ..args.columns.clone()
+    };
     Ok(outcome.next(columns.line(["botops", "train", &train, "--test", &test])))
 }
 
@@ -202,6 +208,8 @@ fn is_pipe(path: &Path) -> bool {
 /// The rows of the data with all of their columns.
 struct WholeRows {
     names: Vec<String>,
+    /// The form of the list of those left out: that of the data.
+    form: SheetForm,
     /// The CSV of each side.
     sides: Vec<Vec<u8>>,
     /// The cells of each row that was left out, safe to show.
@@ -219,6 +227,7 @@ fn whole_rows(rows: &mut TableRows, split: &LockedSplit, sides: &[SplitSide]) ->
             .hint("wait until the file is complete, then split it again")
     };
     let (file, names) = (rows.name().to_owned(), rows.shape().names.clone());
+    let form = SheetForm::of_data(rows.shape().delimiter);
     let (mut n, mut left_out) = (0, Vec::new());
     let parts = datasets::csv_parts(rows, sides.len(), &mut |position, row| {
         n += 1;
@@ -232,14 +241,14 @@ fn whole_rows(rows: &mut TableRows, split: &LockedSplit, sides: &[SplitSide]) ->
     if n != split.sides.len() {
         return Err(changed(&file));
     }
-    Ok(WholeRows { names, sides: parts, left_out })
+    Ok(WholeRows { names, form, sides: parts, left_out })
 }
 
 impl WholeRows {
     /// Writes the records that were left out of `data`, with the reasons. It is a list for people: without fingerprints,
     /// nothing is merged back from it.
     fn write_left_out(&self, output: &Output<'_>, records: &[Rejected], data: &str) -> Result<()> {
-        let mut list = Quarantine::create(output, &self.names)?;
+        let mut list = Quarantine::create(output, &self.names, self.form)?;
         for (Rejected { record, reasons }, cells) in records.iter().zip(&self.left_out) {
             let place = QuarantinePlace {
                 file: record.file.as_deref().unwrap_or(data),

@@ -11,7 +11,7 @@ use std::{collections::BTreeMap, path::Path};
 
 /// Renders the proposed fixes and the findings that would remain.
 pub(super) fn proposal(proposal: &Proposal, args: &Args, patch: Option<&str>) -> String {
-    let Proposal { file, records_in, records_out, to_apply, fixes, remaining } = proposal;
+    let Proposal { file, records_in, records_out, to_apply, fixes, remaining, .. } = proposal;
     let mut text = format!(
         "{}: {}; {} proposed, {} of them to be applied\n",
         display(file, 200),
