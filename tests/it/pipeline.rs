@@ -660,3 +660,46 @@ fn the_model_of_the_champion_is_not_pushed_again_and_its_lost_blobs_are_written_
     let promoted = workspace.run(&["promote", "support@1"]);
     assert_eq!(promoted.status.code(), Some(0));
 }
+
+#[test]
+fn a_pattern_in_a_pipeline_names_files_as_in_the_verbs() {
+    let workspace = Workspace::tiny();
+    let all = workspace.read("data/utterances.csv");
+    let rows: Vec<&str> = all.lines().collect();
+    let header = rows[0];
+    let (first, second) = rows[1..].split_at(rows.len() / 2);
+    let part = |rows: &[&str]| format!("{header}\n{}\n", rows.join("\n"));
+    workspace.write("data/part-1.csv", &part(first));
+    workspace
+        .write("data/part-2.csv", &(part(second) + "an unlabelled text of the second file,,en,\n"));
+    workspace.write("expectations.yaml", "version: 1\nmax_rejected_share: 0.5\n");
+    workspace.write(
+        "parts.yaml",
+        "version: 1\nname: parts\nstages:\n  - validate: { data: \"data/part-*.csv\", expectations: expectations.yaml }\n  - split: { from: validate }\n",
+    );
+    let (exit, document) = workspace.pipeline("parts.yaml");
+    assert_eq!(exit, 0, "{document}");
+    let n = rows.len();
+    assert!(summary(&document, "validate").starts_with(&format!("{} of {n} records", n - 1)));
+    let quarantine = workspace.read(".botops/pipelines/parts/validate/quarantine.csv");
+    assert!(quarantine.contains("\ndata/part-2.csv,"), "{quarantine}");
+    let (_, document) = workspace.pipeline("parts.yaml");
+    assert!(stages_run(&document).is_empty(), "{document}");
+    // One more file that matches makes the stage stale.
+    workspace.write("data/part-3.csv", &part(&["where is the third parcel then,order_status,en,"]));
+    let (exit, document) = workspace.pipeline("parts.yaml");
+    assert_eq!((exit, stages_run(&document)), (0, vec!["split".to_owned(), "validate".to_owned()]));
+    workspace.write(
+        "parts.yaml",
+        "version: 1\nname: parts\nstages:\n  - validate: { data: \"data/none-*.csv\" }\n",
+    );
+    let document = refused_before_the_first_stage_of(&workspace, "parts.yaml");
+    assert!(document.contains("no file matches `data/none-*.csv`"), "{document}");
+}
+
+/// Returns what a run of `pipeline` prints that is refused as a usage error.
+fn refused_before_the_first_stage_of(workspace: &Workspace, pipeline: &str) -> String {
+    let output = workspace.run(&["run", pipeline]);
+    assert_eq!(output.status.code(), Some(2));
+    String::from_utf8(output.stderr).unwrap()
+}

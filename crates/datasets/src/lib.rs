@@ -23,7 +23,8 @@ pub use formats::{
 pub use opening::{Format, Limits, Packing, STDIN, bytes, expand};
 pub use read_options::{Presence, ReadOptions};
 pub use reading::{
-    Stream, read, read_bytes, read_bytes_with_rows, read_with_rows, stream, stream_bytes,
+    Stream, read, read_bytes, read_bytes_with_rows, read_origin, read_with_rows, stream,
+    stream_bytes,
 };
 pub use record::{Dataset, EntitySpan, Record, Rejected, entities, entities_cell};
 pub use table::rows::{RecordRows, Source, TableRows};

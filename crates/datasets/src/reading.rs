@@ -84,7 +84,11 @@ fn read_rows(
     read_table(origin, Table::begin(origin, options, plan)?, see)
 }
 
-fn read_origin(origin: &Origin, options: &ReadOptions) -> Result<Dataset> {
+/// Reads the files of `origin` as [`read`] does.
+///
+/// # Errors
+/// Those of [`read`].
+pub fn read_origin(origin: &Origin, options: &ReadOptions) -> Result<Dataset> {
     let table = Table::begin(origin, &of_records(options), ReadPlan::DATASET)?;
     read_table(origin, table, &mut |_, _| {})
 }

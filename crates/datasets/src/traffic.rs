@@ -1,4 +1,4 @@
-//! Recorded traffic: JSONL with `at`, `conversation_id`, `text` and an optional `truth`.
+//! Recorded traffic: JSONL, or a table, with `at`, `conversation_id`, `text` and an optional `truth`.
 
 use crate::{
     formats::encoding::Encoding,
@@ -7,9 +7,11 @@ use crate::{
         json::{self, Kind, Reader},
     },
     opening::{self, Format, Identity, Limits, Opened},
+    read_options::{Presence, ReadOptions},
+    table::{Origin, ReadPlan, Table},
 };
 use botops_digest::Digest;
-use botops_findings::{Fault, Result};
+use botops_findings::{Fault, Place, Result};
 use botops_spec::nearest;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -41,15 +43,94 @@ pub struct Traffic {
     pub records: Vec<TrafficRecord>,
 }
 
-/// Reads recorded traffic (JSONL with `at`, `conversation_id`, `text`, optional `truth`).
+/// Reads recorded traffic: `at`, `conversation_id`, `text`, optional `truth`.
 ///
-/// Records are sorted by `at`; records of the same time keep the order of the file. Other keys are ignored.
+/// The file is JSONL, or by its name a table of these columns (CSV, TSV, Parquet, a JSON list). A pattern names several
+/// files. Records are sorted by `at`; records of the same time keep the order of the files. Other keys and columns are
+/// ignored.
 ///
 /// # Errors
 /// As [`super::read()`]; `BOT-2133` (exit 3) for a record that lacks a key, or whose time is not RFC 3339.
 pub fn read_traffic(path: &Path) -> Result<Traffic> {
-    let limits = Limits::default();
-    all(opening::open(path, Some(Format::Jsonl), Encoding::Utf8, &limits, Identity::Digested)?)
+    let mut read = Vec::new();
+    for file in opening::expand(path)? {
+        read.push(match Format::of_name(&file.to_string_lossy()) {
+            Some(Format::Csv | Format::Tsv | Format::Parquet | Format::Json) => of_table(&file)?,
+            _ => {
+                let (limits, format) = (Limits::default(), Some(Format::Jsonl));
+                all(opening::open(&file, format, Encoding::Utf8, &limits, Identity::Digested)?)?
+            }
+        });
+    }
+    if read.len() == 1
+        && let Some(only) = read.pop()
+    {
+        return Ok(only);
+    }
+    let digests: Vec<Digest> = read.iter().map(|traffic| traffic.digest).collect();
+    let mut records: Vec<TrafficRecord> =
+        read.into_iter().flat_map(|traffic| traffic.records).collect();
+    records.sort_by_key(|record| record.at);
+    Ok(Traffic { name: path.display().to_string(), digest: Digest::of_json(&digests), records })
+}
+
+/// Reads traffic from a table with a column for each key.
+fn of_table(path: &Path) -> Result<Traffic> {
+    let options = ReadOptions {
+        text_column: Some("text".to_owned()),
+        text: Presence::Optional,
+        intent: Presence::Optional,
+        ..ReadOptions::default()
+    };
+    let origin = Origin::of(path)?;
+    let mut table =
+        Table::begin(&origin, &options, ReadPlan { roles_only: false, ..ReadPlan::DATASET })?;
+    let name = origin.name().to_owned();
+    let mut columns = [0; 4];
+    for (column, key) in columns.iter_mut().zip(["at", "conversation_id", "text", "truth"]) {
+        let names = &table.shape().names;
+        *column = match names.iter().position(|name| name == key) {
+            Some(column) => column,
+            None if key == "truth" => usize::MAX,
+            None => return Err(missing(key, names.iter().map(String::as_str)).file(&name)),
+        };
+    }
+    let [at, conversation, text, truth] = columns;
+    let mut records = Vec::new();
+    while let Some(batch) = table.next()? {
+        for row in batch.rows() {
+            let place = || Place {
+                file: Some(name.clone()),
+                record: Some(row.record()),
+                line: Some(row.line()),
+                ..Place::default()
+            };
+            let truth = if truth == usize::MAX { "" } else { row.cell(truth).trim() };
+            records.push(TrafficRecord {
+                at: time(row.cell(at)).map_err(|fault| fault.at(place()))?,
+                conversation_id: row.cell(conversation).to_owned(),
+                text: row.cell(text).to_owned(),
+                truth: Some(truth.to_owned()).filter(|truth| !truth.is_empty()),
+            });
+        }
+    }
+    if records.is_empty() {
+        return Err(encoding::no_record(&name));
+    }
+    records.sort_by_key(|record| record.at);
+    let digest = table.digest().unwrap_or_else(|| Digest::of(b""));
+    Ok(Traffic { name, digest, records })
+}
+
+/// Reads the time of a message.
+fn time(at: &str) -> Result<DateTime<Utc>> {
+    let time = DateTime::parse_from_rfc3339(at.trim()).map_err(|error| {
+        let at = botops_text::display(at, 40);
+        Fault::data("BOT-2133", format!("`at` is not a time: `{at}`"))
+            .hint("write it as `2026-10-26T00:06:44Z`")
+            .caused_by(error)
+    })?;
+    Ok(time.with_timezone(&Utc))
 }
 
 /// Reads `bytes` as [`read_traffic`] reads a file of these bytes called `name`.
@@ -101,15 +182,10 @@ fn message(mut object: Object<'_>) -> serde_json::Result<Result<TrafficRecord>> 
     let text = string(&mut object, "text")?;
     Ok((|| {
         let at = required(at?, "at", &object)?;
-        let at = DateTime::parse_from_rfc3339(at.trim()).map_err(|error| {
-            let at = botops_text::display(&at, 40);
-            Fault::data("BOT-2133", format!("`at` is not a time: `{at}`"))
-                .hint("write it as `2026-10-26T00:06:44Z`")
-                .caused_by(error)
-        })?;
+        let at = time(&at)?;
         let truth = truth?.map(|truth| truth.trim().to_owned()).filter(|truth| !truth.is_empty());
         Ok(TrafficRecord {
-            at: at.with_timezone(&Utc),
+            at,
             conversation_id: required(conversation_id?, "conversation_id", &object)?,
             text: required(text?, "text", &object)?,
             truth,
@@ -134,20 +210,66 @@ fn string(object: &mut Object<'_>, key: &str) -> serde_json::Result<Result<Optio
 
 /// Returns the value of `key`, or a fault that lists the `unused` keys of the object.
 fn required(value: Option<String>, key: &str, unused: &Object<'_>) -> Result<String> {
-    value.ok_or_else(|| {
-        let keys: Vec<String> =
-            unused.keys().map(|there| format!("`{}`", botops_text::display(there, 40))).collect();
-        let fault = Fault::data(
-            "BOT-2133",
-            format!("`{key}` is missing; the keys are {}", keys.join(", ")),
+    value.ok_or_else(|| missing(key, unused.keys().map(AsRef::as_ref)))
+}
+
+/// Returns the fault of traffic without `key`, which has these `keys`.
+fn missing<'a>(key: &str, keys: impl Iterator<Item = &'a str> + Clone) -> Fault {
+    let shown: Vec<String> =
+        keys.clone().map(|there| format!("`{}`", botops_text::display(there, 40))).collect();
+    let fault =
+        Fault::data("BOT-2133", format!("`{key}` is missing; the keys are {}", shown.join(", ")));
+    match nearest(key, keys) {
+        Some(near) => fault.hint(format!("rename `{}` to `{key}`", botops_text::display(near, 40))),
+        None => fault.hint(
+            "traffic has the keys `at`, `conversation_id`, `text`, and `truth` where it is known",
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    const JSONL: &str = "{\"at\":\"2026-01-02T00:00:00Z\",\"conversation_id\":\"c\",\"text\":\"b, or c\"}\n\
+        {\"at\":\"2026-01-01T02:00:00+01:00\",\"conversation_id\":\"d\",\"text\":\"a\",\"truth\":\"x\"}\n";
+
+    #[test]
+    fn traffic_in_a_table_is_read_like_its_lines() {
+        let folder = tempfile::tempdir().unwrap();
+        let read = |name: &str, content: &str| {
+            let path = folder.path().join(name);
+            fs::write(&path, content).unwrap();
+            read_traffic(&path)
+        };
+        let lines = read("a.jsonl", JSONL).unwrap().records;
+        assert_eq!(lines[0].text, "a");
+        let csv = "text,truth,at,conversation_id,channel\n\"b, or c\",,2026-01-02T00:00:00Z,c,web\na,x,2026-01-01T02:00:00+01:00,d,web\n";
+        assert_eq!(read("a.csv", csv).unwrap().records, lines);
+        let tsv = "at\tconversation_id\ttext\n2026-01-01T01:00:00Z\td\ta\n";
+        assert_eq!(read("a.tsv", tsv).unwrap().records[0].at, lines[0].at);
+        let fault =
+            read("b.csv", "text,time,conversation_id\na,2026-01-01T00:00:00Z,c\n").unwrap_err();
+        assert_eq!(
+            (fault.code(), fault.message()),
+            ("BOT-2133", "`at` is missing; the keys are `text`, `time`, `conversation_id`")
         );
-        match nearest(key, unused.keys().map(AsRef::as_ref)) {
-            Some(near) => {
-                fault.hint(format!("rename `{}` to `{key}`", botops_text::display(near, 40)))
-            }
-            None => fault.hint(
-                "traffic has the keys `at`, `conversation_id`, `text`, and `truth` where it is known",
-            ),
-        }
-    })
+        let fault = read("c.csv", "text,at,conversation_id\na,2026-01-01,c\n").unwrap_err();
+        assert_eq!(
+            (fault.code(), fault.place().record, fault.place().line),
+            ("BOT-2133", Some(1), Some(2))
+        );
+    }
+
+    #[test]
+    fn a_pattern_of_traffic_is_read_in_the_order_of_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let (first, second) = JSONL.split_once('\n').unwrap();
+        fs::write(folder.path().join("t-1.jsonl"), first).unwrap();
+        fs::write(folder.path().join("t-2.jsonl"), second).unwrap();
+        let traffic = read_traffic(&folder.path().join("t-*.jsonl")).unwrap();
+        let texts: Vec<&str> = traffic.records.iter().map(|record| record.text.as_str()).collect();
+        assert_eq!(texts, ["a", "b, or c"]);
+    }
 }

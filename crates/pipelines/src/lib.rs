@@ -13,6 +13,7 @@ pub mod tune_block;
 
 mod drift_input;
 mod events;
+mod input_files;
 mod outcome;
 mod params;
 pub mod plan;

@@ -3,6 +3,7 @@
 //! A stage that cannot run fails before the first one starts, so that no version is registered that nothing can promote.
 
 use super::{
+    input_files,
     plan::{Plan, Stage},
     services::{Prospect, Services},
     spec::StageSpec,
@@ -39,7 +40,9 @@ pub async fn preflight(plan: &Plan, services: &Services<'_>) -> Result<()> {
 pub(super) fn check_files(plan: &Plan, root: &Path) -> Result<()> {
     for stage in written_by_no_stage(plan) {
         for (key, path) in files(stage) {
-            readable(plan, root, stage, key, &path)?;
+            for file in input_files::expand(root, &path)? {
+                readable(plan, root, stage, key, &file)?;
+            }
         }
     }
     Ok(())
@@ -102,12 +105,15 @@ fn readable(plan: &Plan, root: &Path, stage: &Stage, key: &str, path: &PathBuf) 
         Ok(_) => return Ok(()),
         Err(error) => error,
     };
-    let message =
-        format!("stage `{}` cannot run: {}", stage.name, status::unreadable(path, &unreadable));
+    let message = format!(
+        "stage `{}` cannot run: {}",
+        stage.name,
+        input_files::unreadable(path, &unreadable)
+    );
     Err(Fault::usage("BOT-1001", message)
         .file(path)
         .hint(format!("it is `{key}` of the stage in {}", plan.file.display()))
-        .hint(status::RELATIVE)
+        .hint(input_files::RELATIVE)
         .caused_by(unreadable))
 }
 

@@ -78,7 +78,7 @@ macro_rules! stage {
 stage! {
     /// Validates data, and writes the accepted records, the quarantine and a report.
     ValidateStage {
-        /// The data file.
+        /// The data file, or a pattern such as `data/part-*.csv` that names several.
         data: PathBuf,
         /// The expectations; default: `expectations.yaml` in the folder of the data, if it exists.
         #[serde(default)]
@@ -152,7 +152,7 @@ stage! {
         /// The train stage whose model adds intents, confidence and unseen words.
         #[serde(default)]
         model: Option<String>,
-        /// Recorded traffic (JSONL), or a data file.
+        /// Recorded traffic (JSONL), or a data file; or a pattern.
         current: PathBuf,
         /// The thresholds of the drift checks.
         #[serde(default)]
@@ -176,7 +176,8 @@ stage! {
     PromoteStage {
         /// The push stage.
         version: String,
-        /// Recorded traffic to rehearse with.
+        /// Recorded traffic to rehearse with: JSONL, CSV or Parquet with `at`, `conversation_id`, `text` and, where it is
+        /// known, `truth`; or a pattern.
         #[serde(default)]
         traffic: Option<PathBuf>,
         /// The plan of the rollout.

@@ -1,6 +1,7 @@
 //! The freshness of stages: up to date, not needed or stale, each with a reason.
 
 use super::{
+    input_files::{self, OpenFile},
     plan::{Plan, Stage},
     services::Services,
     spec::StageSpec,
@@ -15,7 +16,7 @@ use botops_expectations::Expectations;
 use botops_findings::{Fault, Result};
 use botops_registry::CHAMPION;
 use serde::Serialize;
-use std::{collections::BTreeMap, fs::File, path::Path};
+use std::{collections::BTreeMap, path::Path};
 
 /// The version of the code that runs stages. A new version makes every stage stale.
 pub(super) const CODE: &str = concat!("botops ", env!("CARGO_PKG_VERSION"), " stages 1");
@@ -29,8 +30,8 @@ pub(super) struct Inputs {
     /// Whether the champion holds the model of this stage. Then the input `champion` does not matter: a run that promotes
     /// its own model does not make its own stages stale.
     pub(super) settled: bool,
-    /// The open data file of a validate stage: its digest and its records are read through the same handle.
-    pub(super) data: Option<File>,
+    /// The open data files of a validate stage: their digest and their records are read through the same handles.
+    pub(super) data: Vec<OpenFile>,
 }
 
 /// Whether a stage must run.
@@ -153,23 +154,26 @@ fn display_name(name: &str) -> &str {
 /// Gathers the inputs of `stage`. The stages that it takes files from must have run.
 pub(super) async fn inputs(work: &Work<'_>, stage: &Stage) -> Result<Inputs> {
     let mut inputs = BTreeMap::new();
-    let (mut data, mut settled) = (None, false);
+    let (mut data, mut settled) = (Vec::new(), false);
     let root = &work.services.root;
     let mut settings = vec![serde_json::to_value(&stage.spec).expect("a spec is valid JSON")];
     match &stage.spec {
         None => settings
             .push(serde_json::to_value(&work.plan.spec.baseline).expect("a spec is valid JSON")),
         Some(StageSpec::Validate(spec)) => {
-            let (file, digest) = opened(root, &spec.data)?;
+            let (files, digest) = input_files::open(root, &spec.data)?;
             inputs.insert("file:data".to_owned(), digest);
-            data = Some(file);
+            data = files;
             if let Some(expectations) = expectations_path(root, spec) {
-                inputs.insert("file:expectations".to_owned(), file_digest(root, &expectations)?);
+                inputs.insert(
+                    "file:expectations".to_owned(),
+                    input_files::digest(root, &expectations)?,
+                );
                 // The stage itself reports expectations that cannot be read.
                 if let Ok(expectations) = Expectations::read(&root.join(&expectations)) {
                     for (written, file) in expectations.referenced() {
                         let name = format!("file:{}", written.display());
-                        inputs.insert(name, file_digest(root, &file)?);
+                        inputs.insert(name, input_files::digest(root, &file)?);
                     }
                     if expectations.has_freshness() {
                         // Data that was fresh yesterday may not be fresh today.
@@ -182,7 +186,7 @@ pub(super) async fn inputs(work: &Work<'_>, stage: &Stage) -> Result<Inputs> {
             take(work, &mut inputs, &spec.from, "accepted.csv")?;
             // The first run writes the lock.
             if let Some(lock) = spec.lock.as_ref().filter(|lock| root.join(lock).exists()) {
-                inputs.insert("file:lock".to_owned(), file_digest(root, lock)?);
+                inputs.insert("file:lock".to_owned(), input_files::digest(root, lock)?);
             }
         }
         Some(StageSpec::Train(spec)) => {
@@ -192,7 +196,7 @@ pub(super) async fn inputs(work: &Work<'_>, stage: &Stage) -> Result<Inputs> {
                 inputs.insert("encoder".to_owned(), digest);
             }
             if let Some(dialogue) = &spec.dialogue {
-                inputs.insert("file:dialogue".to_owned(), file_digest(root, dialogue)?);
+                inputs.insert("file:dialogue".to_owned(), input_files::digest(root, dialogue)?);
             }
         }
         Some(StageSpec::Evaluate(spec)) => {
@@ -215,7 +219,7 @@ pub(super) async fn inputs(work: &Work<'_>, stage: &Stage) -> Result<Inputs> {
                 take(work, &mut inputs, model, "model.botops")?;
                 take(work, &mut inputs, &spec.reference, "test.csv")?;
             }
-            inputs.insert("file:current".to_owned(), file_digest(root, &spec.current)?);
+            inputs.insert("file:current".to_owned(), input_files::digest(root, &spec.current)?);
         }
         Some(StageSpec::Push(spec)) => {
             take(work, &mut inputs, &spec.model, "model.botops")?;
@@ -230,7 +234,7 @@ pub(super) async fn inputs(work: &Work<'_>, stage: &Stage) -> Result<Inputs> {
         Some(StageSpec::Promote(spec)) => {
             take(work, &mut inputs, &spec.version, "version.json")?;
             if let Some(traffic) = &spec.traffic {
-                inputs.insert("file:traffic".to_owned(), file_digest(root, traffic)?);
+                inputs.insert("file:traffic".to_owned(), input_files::digest(root, traffic)?);
             }
             settings.push(work.services.promoter.identity().into());
             if let Some(version) = pushed(work, &spec.version).await? {
@@ -244,7 +248,7 @@ pub(super) async fn inputs(work: &Work<'_>, stage: &Stage) -> Result<Inputs> {
         }
         Some(StageSpec::Shell(spec)) => {
             for path in &spec.inputs {
-                inputs.insert(format!("file:{}", path.display()), file_digest(root, path)?);
+                inputs.insert(format!("file:{}", path.display()), input_files::digest(root, path)?);
             }
             for need in &stage.needs {
                 if let Some(record) = work.folder.record(need) {
@@ -273,32 +277,4 @@ fn take(
         )?;
     inputs.insert(format!("{stage}/{file}"), digest);
     Ok(())
-}
-
-fn file_digest(root: &Path, path: &Path) -> Result<Digest> {
-    opened(root, path).map(|(_, digest)| digest)
-}
-
-/// The folder that paths start at, as a hint.
-pub(super) const RELATIVE: &str = "paths in a pipeline are relative to the folder of botops.yaml, or to the current folder without one";
-
-/// Returns the message of a file that cannot be read.
-pub(super) fn unreadable(path: &Path, error: &std::io::Error) -> String {
-    let reason = match error.kind() {
-        std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
-        std::io::ErrorKind::IsADirectory => "it is a directory".to_owned(),
-        _ => error.to_string(),
-    };
-    format!("`{}` cannot be read: {reason}", path.display())
-}
-
-/// Opens the file at `path` below `root` and returns it with the digest of its bytes.
-fn opened(root: &Path, path: &Path) -> Result<(File, Digest)> {
-    let full = root.join(path);
-    let unreadable = |error: std::io::Error| {
-        Fault::usage("BOT-1001", unreadable(path, &error)).file(path).hint(RELATIVE)
-    };
-    let file = File::open(&full).map_err(unreadable)?;
-    let digest = Digest::of_reader(&file).map_err(unreadable)?;
-    Ok((file, digest))
 }

@@ -88,7 +88,11 @@ pub fn validate_bytes(
     validate_origin(Origin::held(bytes, name), read, expectations, options, keep)
 }
 
-fn validate_origin(
+/// Checks the files of `origin`, as [`validate_file`] does.
+///
+/// # Errors
+/// As [`validate_file`].
+pub fn validate_origin(
     origin: Origin,
     read: &ReadOptions,
     expectations: &Expectations,

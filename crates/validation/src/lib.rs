@@ -35,7 +35,7 @@ mod validation;
 mod words;
 
 pub use baseline::Baseline;
-pub use engine::{validate, validate_bytes, validate_file};
+pub use engine::{validate, validate_bytes, validate_file, validate_origin};
 pub use file_checks::intent_spelling;
 pub use quarantine::write_rejected;
 pub use validation::{Check, Keep, Mark, ValidateOptions, Validation};

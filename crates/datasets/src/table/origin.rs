@@ -61,6 +61,12 @@ impl Origin {
         Self { name: name.to_owned(), pieces: vec![Piece::Held(bytes, name.to_owned())] }
     }
 
+    /// Takes files of these bytes, each with its name, that are read as one table called `name`.
+    pub fn held_files(files: Vec<(Bytes, String)>, name: &str) -> Self {
+        let pieces = files.into_iter().map(|(bytes, name)| Piece::Held(bytes, name)).collect();
+        Self { name: name.to_owned(), pieces }
+    }
+
     /// Makes sure that every file can be opened again: a pipe is copied to `folder` while it is read. Without a folder,
     /// it is read now, and held in memory.
     ///

@@ -188,7 +188,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         code: "BOT-2133",
         kind: Some(FaultKind::Gate),
         title: "a record of traffic cannot be used",
-        explanation: "Each line of recorded traffic is a JSON object with the strings `at` (a time such as `2026-10-26T00:06:44Z`), `conversation_id` and `text`, and with `truth` if the true intent became known later.",
+        explanation: "Recorded traffic is a CSV or Parquet file with columns, or JSONL in which each line is an object with strings: `at` (a time such as `2026-10-26T00:06:44Z`), `conversation_id` and `text`, and with `truth` if the true intent became known later.",
     },
     Entry {
         code: "BOT-2160",

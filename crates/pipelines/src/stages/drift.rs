@@ -6,6 +6,7 @@ use super::{
 };
 use crate::{
     drift_input::{DriftColumns, rows},
+    input_files,
     plan::Stage,
     spec::{DriftStage, OnDrift},
     state::StageVerdict,
@@ -94,7 +95,13 @@ fn read_current(work: &Work<'_>, stage: &DriftStage) -> Result<(Texts, DriftColu
     let options = ReadOptions { intent: Presence::Optional, ..ReadOptions::default() };
     let mut columns = DriftColumns::default();
     let mut see = |shape: &Shape, row: TableRow<'_>| columns.add(shape, row);
-    let texts = if stage.current.extension().is_some_and(|extension| extension == "jsonl") {
+    let is_traffic = stage.current.extension().is_some_and(|extension| extension == "jsonl");
+    let is_file = input_files::expand(&work.services.root, &stage.current)?.len() == 1;
+    let texts = if is_traffic && !is_file {
+        let traffic = datasets::read_traffic(&path)?;
+        datasets::read_with_rows(&path, &options, &mut see)?;
+        traffic.records.into_iter().map(|record| (record.text, None)).collect()
+    } else if is_traffic {
         let (bytes, name) = (datasets::bytes(&path)?, path.display().to_string());
         let traffic = datasets::read_traffic_bytes(&bytes, &name)?;
         datasets::read_bytes_with_rows(&bytes, &name, &options, &mut see)?;

@@ -13,6 +13,7 @@ pub(crate) use versions::{promoted_over, settle};
 
 use super::{
     events::Event,
+    input_files,
     plan::{Plan, Stage},
     spec::{
         EvaluateStage, GateStage, NearDuplicates, ShellStage, SplitStage, StageSpec, TrainStage,
@@ -21,7 +22,7 @@ use super::{
     state::{StageRecord, StageVerdict},
     status::Inputs,
 };
-use botops_datasets::{self as datasets, Dataset, Presence, ReadOptions};
+use botops_datasets::{self as datasets, Dataset, Presence, ReadOptions, table::Origin};
 use botops_digest::Digest;
 use botops_evaluation::{self as evaluation, Comparison, EvaluationReport};
 use botops_expectations::Expectations;
@@ -126,8 +127,8 @@ fn validate(
     // A model is trained on the accepted records, so each must have a text.
     let options = ReadOptions { text: Presence::Required, ..options };
     let name = stage.data.display().to_string();
-    let bytes = data_bytes(&root.join(&stage.data), &name, inputs)?;
-    let data = datasets::read_bytes(&bytes, &name, &options)?;
+    let origin = data_origin(&name, inputs)?;
+    let data = datasets::read_origin(&origin, &options)?;
     let how = ValidateOptions {
         name: Some(&name),
         now: work.started_at,
@@ -139,7 +140,7 @@ fn validate(
     let quarantine = made.join("quarantine.csv");
     let keep = Keep::Accepted { data: &data, quarantine: &quarantine };
     let mut validation =
-        botops_validation::validate_bytes(bytes, &name, &options, &expectations, &how, keep)?;
+        botops_validation::validate_origin(origin, &options, &expectations, &how, keep)?;
     let accepted = validation
         .accepted
         .take()
@@ -171,24 +172,28 @@ fn validate(
     Ok((verdict, summary))
 }
 
-/// Reads the data file of a validate stage through the handle of its inputs.
+/// Reads the data files of a validate stage, which the pipeline calls `name`, through the handles of its inputs.
 ///
-/// The file is opened once, so the recorded digest is that of the bytes that are validated.
+/// Each file is opened once, so the recorded digest is that of the bytes that are validated.
 ///
 /// # Errors
 /// `BOT-1001` (exit 2) if it cannot be read; `BOT-2218` (exit 5) if it changed since its digest was computed.
-fn data_bytes(path: &Path, name: &str, inputs: &Inputs) -> Result<Bytes> {
-    let mut file = inputs.data.as_ref().expect("a validate stage has a data file");
-    let mut bytes = Vec::new();
-    file.rewind()
-        .and_then(|()| file.read_to_end(&mut bytes))
-        .map_err(|error| spec::unreadable(path, &error))?;
-    if inputs.inputs.get("file:data") != Some(&Digest::of(&bytes)) {
+fn data_origin(name: &str, inputs: &Inputs) -> Result<Origin> {
+    let (mut held, mut digests) = (Vec::new(), Vec::new());
+    for (path, file) in &inputs.data {
+        let (mut file, mut bytes) = (file, Vec::new());
+        file.rewind()
+            .and_then(|()| file.read_to_end(&mut bytes))
+            .map_err(|error| spec::unreadable(path, &error))?;
+        digests.push((path.display().to_string(), Digest::of(&bytes)));
+        held.push((Bytes::from(bytes), path.display().to_string()));
+    }
+    if inputs.inputs.get("file:data") != Some(&input_files::combined(&digests)) {
         return Err(Fault::conflict("BOT-2218", "the file changed while it was read")
             .file(name)
             .hint("wait until the file is complete, then run the pipeline again"));
     }
-    Ok(bytes.into())
+    Ok(Origin::held_files(held, name))
 }
 
 fn split(work: &mut Work<'_>, stage: &SplitStage, made: &Path) -> Result<Ended> {
