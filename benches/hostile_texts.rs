@@ -11,7 +11,7 @@ use botops_dialogue::Dialogue;
 use botops_models::{IntentModel, ModelSpec, Sample, Scratch, Silent, TrainingInput, train};
 use botops_pipelines::read_dialogue;
 use botops_spec::Spec as _;
-use botops_text::{detect_language, length_within};
+use botops_text::{LanguageGuesser, length_within};
 use hostile_texts::{PLAIN, hostile_texts, within};
 use std::{hint::black_box, path::Path, time::Instant};
 
@@ -47,11 +47,12 @@ fn main() {
     let spec = read_dialogue(Path::new("datasets/support/dialogue.yaml")).expect("it is valid");
     let dialogue = Dialogue::compile(&spec).expect("the dialogue compiles");
     let mut scratch = Scratch::default();
+    let guesser = LanguageGuesser::among(dialogue.languages());
     let mut cost = |text: &str| {
         [
             seconds(|| _ = black_box(length_within(text, LONGEST))),
             seconds(|| _ = black_box(model.predict_with(text, &mut scratch))),
-            seconds(|| _ = black_box(detect_language(text))),
+            seconds(|| _ = black_box(guesser.guess(text))),
             seconds(|| _ = black_box(dialogue.entities(text))),
         ]
     };

@@ -162,9 +162,6 @@ fn main() {
         bencher.iter(|| model.predict_with(next(), &mut scratch));
     });
     criterion.bench_function("fold", |bencher| bencher.iter(|| text::fold(next())));
-    criterion.bench_function("detect language", |bencher| {
-        bencher.iter(|| text::detect_language(next()));
-    });
     let bytes = model.to_bytes();
     criterion.bench_function("load", |bencher| bencher.iter(|| IntentModel::from_bytes(&bytes)));
     criterion.final_summary();

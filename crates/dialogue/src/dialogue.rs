@@ -7,7 +7,8 @@ use crate::{
 };
 use botops_findings::Result;
 use botops_spec::nearest;
-use std::collections::BTreeMap;
+use botops_text::base_language;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The response when the bot did not understand and the spec declares no fallback.
 pub(crate) const BUILT_IN_FALLBACK: &str =
@@ -76,7 +77,8 @@ impl Dialogue {
                 .collect();
             known.sort_unstable();
             known.dedup();
-            if !known.is_empty() && !known.contains(&language.as_str()) {
+            let base = base_language(language);
+            if !known.is_empty() && !known.iter().any(|other| base_language(other) == base) {
                 let fault = invalid(
                     "default_language",
                     format!("no response is in the default language `{language}`"),
@@ -110,27 +112,36 @@ impl Dialogue {
         entities::find(&self.patterns, text, has_time)
     }
 
-    /// Returns the response to `intent` (`None` if not understood), and the language of the response.
+    /// Returns the response to `intent` (`None` if not understood), and the language of the response; `None` if the
+    /// intent was understood and has no response.
     ///
-    /// An intent without a template gets the fallback, or a built-in English sentence if there is none. The
-    /// language is the requested one, else its base (`fr` of `fr-CA`), else the default language, else
-    /// English, else the first language. If an entity has several values, the first is used.
+    /// A message that was not understood gets the fallback, or a built-in English sentence if there is none. The
+    /// language is the requested one, else its base (`fr` of `fr-CA`), else a variant of its base (`fr-CA` for `fr`),
+    /// else the default language in the same order, else English, else the first language. If an entity has several
+    /// values, the first is used.
     #[must_use]
     pub fn respond(
         &self,
         intent: Option<&str>,
         language: Option<&str>,
         entities: &[Entity],
-    ) -> (String, String) {
-        let response = intent.and_then(|intent| self.responses.get(intent));
-        [response, Some(&self.fallback)]
-            .into_iter()
-            .flatten()
-            .find_map(|templates| self.in_language(templates, language))
-            .map_or_else(
-                || (BUILT_IN_FALLBACK.to_owned(), BUILT_IN_LANGUAGE.to_owned()),
-                |(language, template)| (template.fill(entities), language.to_owned()),
-            )
+    ) -> Option<(String, String)> {
+        let templates = match intent {
+            Some(intent) => self.responses.get(intent)?,
+            None => &self.fallback,
+        };
+        match (self.in_language(templates, language), intent) {
+            (Some((language, template)), _) => Some((template.fill(entities), language.to_owned())),
+            (None, Some(_)) => None,
+            (None, None) => Some((BUILT_IN_FALLBACK.to_owned(), BUILT_IN_LANGUAGE.to_owned())),
+        }
+    }
+
+    /// Returns the languages of the templates, in order.
+    #[must_use]
+    pub fn languages(&self) -> BTreeSet<&str> {
+        let templates = self.responses.values().chain([&self.fallback]);
+        templates.flat_map(BTreeMap::keys).map(String::as_str).collect()
     }
 
     /// Returns the template for `language`, with the language it is in.
@@ -140,14 +151,25 @@ impl Dialogue {
         language: Option<&str>,
     ) -> Option<(&'a str, &'a Template)> {
         let requested = language.map(normal_language);
-        let base = requested.as_deref().and_then(|language| language.split('-').next());
-        [requested.as_deref(), base, self.default_language.as_deref(), Some(BUILT_IN_LANGUAGE)]
+        [requested.as_deref(), self.default_language.as_deref(), Some(BUILT_IN_LANGUAGE)]
             .into_iter()
             .flatten()
-            .find_map(|language| templates.get_key_value(language))
+            .find_map(|language| nearest_variant(templates, language))
             .or_else(|| templates.first_key_value())
             .map(|(language, template)| (language.as_str(), template))
     }
+}
+
+/// Returns the template in `language`, else in its base, else in the first variant of its base.
+fn nearest_variant<'a>(
+    templates: &'a BTreeMap<String, Template>,
+    language: &str,
+) -> Option<(&'a String, &'a Template)> {
+    let base = base_language(language);
+    templates
+        .get_key_value(language)
+        .or_else(|| templates.get_key_value(base))
+        .or_else(|| templates.iter().find(|(variant, _)| base_language(variant) == base))
 }
 
 /// Returns a language in its normal form: `fr-ca` for `fr_CA`.

@@ -1,6 +1,7 @@
 //! Entities and responses, as written in YAML.
 
-use botops_findings::{Fault, Place};
+use botops_findings::{Fault, Finding, Place, Severity};
+use botops_text::display;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -20,6 +21,52 @@ pub struct DialogueSpec {
     pub fallback: BTreeMap<String, String>,
     /// The language of responses when the user's language is unknown.
     pub default_language: Option<String>,
+}
+
+impl DialogueSpec {
+    /// Returns warnings about `intents` without a response (`BOT-1050`), and about responses to other intents
+    /// (`BOT-1051`); none if there is no response at all, because such a model only classifies.
+    #[must_use]
+    pub fn findings(&self, intents: &[&str]) -> Vec<Finding> {
+        if self.responses.is_empty() {
+            return Vec::new();
+        }
+        let has_none = |intent: &&&str| self.responses.get(**intent).is_none_or(BTreeMap::is_empty);
+        let silent: Vec<&str> = intents.iter().filter(has_none).copied().collect();
+        let unused: Vec<&str> = self
+            .responses
+            .keys()
+            .map(String::as_str)
+            .filter(|name| !intents.contains(name))
+            .collect();
+        let finding = |code: &'static str, names: &[&str], message: String, help: &'static str| {
+            (!names.is_empty()).then(|| Finding::new(code, Severity::Warning, message, help))
+        };
+        let first = finding(
+            "BOT-1050",
+            &silent,
+            format!("the dialogue has no response to {}: `response` is null then", listed(&silent)),
+            "add them under `responses`, or let the caller of the API answer",
+        );
+        let second = finding(
+            "BOT-1051",
+            &unused,
+            format!("the dialogue has responses to {}, no intent of the model", listed(&unused)),
+            "correct the name, add training records, or remove the response",
+        );
+        first.into_iter().chain(second).collect()
+    }
+}
+
+/// Returns the first names in backticks, and the number of the others.
+fn listed(names: &[&str]) -> String {
+    const SHOWN: usize = 5;
+    let shown: Vec<String> =
+        names.iter().take(SHOWN).map(|name| format!("`{}`", display(name, 60))).collect();
+    match names.len().saturating_sub(SHOWN) {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
 }
 
 /// Returns a fault of the spec at `key`.

@@ -44,9 +44,9 @@ fn the_support_bot_compiles_and_responds_in_both_languages() {
     ];
     assert_eq!(spec.responses.keys().map(String::as_str).collect::<Vec<_>>(), intents);
     let mut responses = std::collections::BTreeSet::new();
-    for intent in intents.into_iter().map(Some).chain([None, Some("oos")]) {
+    for intent in intents.into_iter().map(Some).chain([None]) {
         for language in ["en", "fr"] {
-            let (response, used) = dialogue.respond(intent, Some(language), &[]);
+            let (response, used) = dialogue.respond(intent, Some(language), &[]).unwrap();
             assert_eq!(used, language, "{intent:?}");
             assert!(!response.contains(['{', '}', '|', '\n']), "{response}");
             assert!(!response.contains("  "), "{response}");
@@ -80,9 +80,10 @@ fn the_support_bot_finds_entities_in_real_messages() {
 fn a_value_replaces_its_placeholder() {
     let dialogue = Dialogue::compile(&support()).unwrap();
     let text = "Où est ma commande FR-204913 ?";
-    let (with, _) = dialogue.respond(Some("order_status"), Some("fr"), &dialogue.entities(text));
+    let (with, _) =
+        dialogue.respond(Some("order_status"), Some("fr"), &dialogue.entities(text)).unwrap();
     assert!(with.starts_with("Vous pouvez suivre FR-204913 dans"), "{with}");
-    let (without, _) = dialogue.respond(Some("order_status"), Some("fr"), &[]);
+    let (without, _) = dialogue.respond(Some("order_status"), Some("fr"), &[]).unwrap();
     assert!(without.starts_with("Vous pouvez suivre votre commande dans"), "{without}");
 }
 
@@ -115,7 +116,7 @@ responses:
 fallback: {en: pardon, fr: comment}
 ";
     let dialogue = Dialogue::compile(&spec_of(yaml)).unwrap();
-    let respond = |intent, language| dialogue.respond(intent, language, &[]);
+    let respond = |intent, language| dialogue.respond(intent, language, &[]).unwrap();
     let pair = |text: &str, language: &str| (text.to_owned(), language.to_owned());
     assert_eq!(respond(Some("hi"), Some("de_AT")), pair("hallo", "de"));
     assert_eq!(respond(Some("hi"), Some("EN")), pair("hello", "en"));
@@ -124,12 +125,70 @@ fallback: {en: pardon, fr: comment}
     assert_eq!(
         respond(Some("bye"), Some("en")),
         pair("tschüss", "de"),
-        "another language before the fallback"
+        "another language before none"
     );
-    assert_eq!(respond(Some("unheard"), Some("en")), pair("pardon", "en"));
     assert_eq!(respond(None, Some("it")), pair("comment", "fr"));
     let empty = Dialogue::compile(&DialogueSpec::default()).unwrap();
-    assert_eq!(empty.respond(Some("hi"), Some("fr"), &[]), pair(BUILT_IN_FALLBACK, "en"));
+    assert_eq!(empty.respond(None, Some("fr"), &[]), Some(pair(BUILT_IN_FALLBACK, "en")));
+}
+
+#[test]
+fn a_variant_of_a_language_answers_for_the_language() {
+    let dialogue = Dialogue::compile(&spec_of(
+        "default_language: pt\nresponses: {hi: {fr-CA: allo, pt_BR: oi, de-AT: servus, de: hallo}}",
+    ))
+    .unwrap();
+    let used = |language| dialogue.respond(Some("hi"), language, &[]).unwrap().1;
+    assert_eq!(used(Some("fr")), "fr-ca");
+    assert_eq!(used(Some("fr-FR")), "fr-ca");
+    assert_eq!(used(Some("de")), "de");
+    assert_eq!(used(Some("de_at")), "de-at");
+    assert_eq!(used(Some("it")), "pt-br", "the default language, in the variant that there is");
+    assert_eq!(used(None), "pt-br");
+    assert_eq!(
+        dialogue.languages().into_iter().collect::<Vec<_>>(),
+        ["de", "de-at", "fr-ca", "pt-br"]
+    );
+}
+
+#[test]
+fn an_understood_intent_without_a_response_gets_none_and_not_the_fallback() {
+    let dialogue = Dialogue::compile(&spec_of(
+        "responses: {hi: {en: hello}, bye: {}}\nfallback: {en: pardon}",
+    ))
+    .unwrap();
+    assert_eq!(dialogue.respond(Some("unheard"), Some("en"), &[]), None);
+    assert_eq!(dialogue.respond(Some("bye"), Some("en"), &[]), None);
+    assert_eq!(dialogue.respond(None, Some("en"), &[]).unwrap().0, "pardon");
+    let silent = Dialogue::compile(&DialogueSpec::default()).unwrap();
+    assert_eq!(silent.respond(Some("hi"), None, &[]), None);
+}
+
+#[test]
+fn intents_without_a_response_and_responses_without_an_intent_are_reported() {
+    let spec = spec_of("responses: {hi: {en: hello}, bye: {}, refnud: {en: ok}}");
+    let found = spec.findings(&["bye", "hi", "hours", "refund"]);
+    let found: Vec<(&str, &str)> =
+        found.iter().map(|finding| (finding.code.as_str(), finding.message.as_str())).collect();
+    assert_eq!(
+        found,
+        [
+            (
+                "BOT-1050",
+                "the dialogue has no response to `bye`, `hours`, `refund`: `response` is null then"
+            ),
+            ("BOT-1051", "the dialogue has responses to `refnud`, no intent of the model"),
+        ]
+    );
+    let all = ["bye", "hi", "refnud"]
+        .map(|intent| (intent.to_owned(), [("en".to_owned(), "x".to_owned())].into()));
+    assert!(
+        DialogueSpec { responses: all.into(), ..spec }
+            .findings(&["bye", "hi", "refnud"])
+            .is_empty()
+    );
+    // A model without a dialogue only classifies.
+    assert!(DialogueSpec::default().findings(&["hi"]).is_empty());
 }
 
 #[test]
@@ -139,9 +198,9 @@ fn a_template_reads_escaped_braces_and_alternatives() {
     ))
     .unwrap();
     let entity = Entity { entity: "n".into(), value: "{n}".into(), start: 0, end: 3 };
-    assert_eq!(dialogue.respond(Some("a"), None, &[]).0, "Your {is} here, friend.");
+    assert_eq!(dialogue.respond(Some("a"), None, &[]).unwrap().0, "Your {is} here, friend.");
     // Braces in a value are not placeholders.
-    assert_eq!(dialogue.respond(Some("a"), None, &[entity]).0, "Your {n} {is} here, {n}.");
+    assert_eq!(dialogue.respond(Some("a"), None, &[entity]).unwrap().0, "Your {n} {is} here, {n}.");
 }
 
 #[test]
@@ -261,7 +320,7 @@ proptest! {
             let value: String = chars[entity.start..entity.end].iter().collect();
             prop_assert_eq!(&value, &entity.value);
             end = entity.end;
-            let (response, _) = dialogue.respond(Some("order_status"), None, &[entity]);
+            let (response, _) = dialogue.respond(Some("order_status"), None, &[entity]).unwrap();
             prop_assert!(!response.is_empty());
         }
     }
@@ -276,7 +335,7 @@ proptest! {
         match Dialogue::compile(&spec) {
             Ok(dialogue) => {
                 let entities = dialogue.entities("a n é 12");
-                prop_assert!(!dialogue.respond(Some("a"), Some("en"), &entities).1.is_empty());
+                prop_assert!(!dialogue.respond(Some("a"), Some("en"), &entities).unwrap().1.is_empty());
             }
             Err(fault) => prop_assert_eq!(fault.code(), "BOT-1030"),
         }

@@ -67,7 +67,10 @@ impl<'a> Found<'a> {
         let languages = self.columns.map(|columns| {
             with_role(columns, Role::Language).map_or("language", |column| column.name.as_str())
         });
+        // Languages are declared or missing. Data without any is not listed as lacking them.
+        let is_declared = !r.languages.is_empty() || !c.languages.is_empty();
         if r.n_rows.min(c.n_rows) > 0
+            && is_declared
             && (chosen("language") || spec.chooses(&[languages[0], languages[1]]))
         {
             let tested = quantity::categorical("language", &r.languages, &c.languages, spec);

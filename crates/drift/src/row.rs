@@ -7,7 +7,7 @@ use botops_text as text;
 pub struct Row<'a> {
     /// The utterance.
     pub text: &'a str,
-    /// The language, declared or detected.
+    /// The declared language without its region. A language that is only guessed is not compared.
     pub lang: Option<&'a str>,
     /// The predicted intent, or `fallback`, if there is a model.
     pub intent: Option<&'a str>,
@@ -19,7 +19,7 @@ pub struct Row<'a> {
 
 /// Makes rows of utterances: (text, declared language).
 ///
-/// A missing language is detected. `predictions` holds, for each utterance, the intent (or `fallback`),
+/// `en-GB` counts as `en`. `predictions` holds, for each utterance, the intent (or `fallback`),
 /// the confidence and the unseen-word rate.
 #[must_use]
 pub fn rows<'a>(
@@ -29,7 +29,7 @@ pub fn rows<'a>(
     let mut rows: Vec<Row<'a>> = texts
         .map(|(text, lang)| Row {
             text,
-            lang: lang.or_else(|| text::detect_language(text)),
+            lang: lang.map(text::base_language).filter(|lang| !lang.is_empty()),
             ..Row::default()
         })
         .collect();

@@ -217,3 +217,23 @@ fn the_report_survives_json() {
     assert_eq!(back.checks.len(), report.checks.len());
     assert_eq!(back.new_words, report.new_words);
 }
+
+#[test]
+fn a_guessed_language_is_never_compared_and_a_region_does_not_count() {
+    let texts = ["ich möchte meinen Vertrag kündigen", "wo ist mein Paket geblieben"].repeat(200);
+    let side =
+        |lang: Option<&'static str>| crate::rows(texts.iter().map(move |text| (*text, lang)), None);
+    let undeclared = report(&side(Some("de")), &side(None));
+    assert!(
+        undeclared.checks.iter().all(|check| check.name != "language"),
+        "one side declares none"
+    );
+    assert_eq!(undeclared.verdict, DriftVerdict::NoDrift);
+    for region in ["de-AT", "DE", "de_CH"] {
+        let same = report(&side(Some("de")), &side(Some(region)));
+        assert_eq!(check(&same, "language").psi, 0.0, "{region}");
+        assert_eq!(same.verdict, DriftVerdict::NoDrift, "{region}");
+    }
+    let other = report(&side(Some("de")), &side(Some("nl")));
+    assert_eq!(check(&other, "language").verdict, DriftVerdict::Drift);
+}

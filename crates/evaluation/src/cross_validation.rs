@@ -4,7 +4,7 @@ use crate::{
     evaluation_report::EvaluationReport,
     folds::{FoldComparison, FoldOutcome, MetricName, compare_folds},
     measurement::measure,
-    outcome::{Outcome, Subject, intents_of},
+    outcome::{Outcome, Subject, guesser, intents_of},
 };
 use botops_datasets::Dataset;
 use botops_digest::Digest;
@@ -12,7 +12,7 @@ use botops_findings::Result;
 use botops_models::{CrossValidator, HeldOut, ModelSpec, Progress, temperatures};
 use botops_spec::Checked;
 use botops_stats::multiple::benjamini_hochberg;
-use botops_text as text;
+use botops_text::Language;
 use serde::{Deserialize, Serialize};
 
 const SCHEMA: &str = "botops.cross_validation/1";
@@ -96,12 +96,13 @@ pub fn cross_validate(
     let held_out = validator.held_out(spec, 0..n_folds, 1.0, at_once, progress)?;
     let temperatures = temperatures(&held_out);
     let mut outcomes: Vec<Option<Outcome<'_>>> = vec![None; data.records.len()];
+    let guesser = guesser(data);
     for (held, &temperature) in held_out.iter().zip(&temperatures) {
         for (i, &sample) in held.samples.iter().enumerate() {
             let record = &data.records[sample as usize];
             let truth = validator.labels().index_of(truths[sample as usize]);
             let (prediction, proba) = held.predict(i, temperature, spec.fallback.threshold);
-            let language = record.lang.as_deref().or_else(|| text::detect_language(&record.text));
+            let language = Language::of(record.lang.as_deref(), &record.text, &guesser);
             outcomes[sample as usize] = Some(Outcome {
                 record,
                 truth,

@@ -151,7 +151,7 @@ pub struct SetReport {
     pub empty: Metric,
 }
 
-/// The language of a record that declares none and whose language cannot be detected; gates skip it.
+/// The language of a record that declares none and whose text does not tell.
 pub const UNKNOWN_LANGUAGE: &str = "unknown";
 
 /// The measurements of a model on a data set.
@@ -177,8 +177,12 @@ pub struct EvaluationReport {
     /// `macro`, `micro`, `weighted`. The macro average is over the intents present in truth or predicted. Intervals of
     /// recall are Wilson, and bootstrap for `macro`; support is the number of all records.
     pub averages: BTreeMap<String, ClassMetrics>,
-    /// Accuracy by language: declared, otherwise detected, otherwise [`UNKNOWN_LANGUAGE`].
+    /// Accuracy by declared language, without its region. Reports of earlier versions also have guessed languages here.
     pub per_language: BTreeMap<String, Metric>,
+    /// Accuracy by guessed language, of the records that declare none; [`UNKNOWN_LANGUAGE`] if the text does not tell.
+    /// No gate reads it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub per_guessed_language: BTreeMap<String, Metric>,
     /// Counts: `confusion[truth][predicted]`.
     pub confusion: Vec<Vec<u64>>,
     /// The reliability diagram: 15 equal-width bins, closed on the right.
@@ -195,4 +199,17 @@ pub struct EvaluationReport {
     pub errors: Vec<Misclassified>,
     /// Intents of the data that the model does not know.
     pub unknown_intents: Vec<String>,
+}
+
+impl EvaluationReport {
+    /// Returns accuracy by language for tables: the declared languages, then the guessed ones, named as guessed.
+    #[must_use]
+    pub fn languages(&self) -> Vec<(String, &Metric)> {
+        let guessed = |(name, metric): (&String, _)| match name == UNKNOWN_LANGUAGE {
+            true => (name.clone(), metric),
+            false => (format!("{name} (guessed)"), metric),
+        };
+        let declared = self.per_language.iter().map(|(name, metric)| (name.clone(), metric));
+        declared.chain(self.per_guessed_language.iter().map(guessed)).collect()
+    }
 }

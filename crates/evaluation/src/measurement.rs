@@ -20,6 +20,7 @@ use botops_stats::{
     intervals::{LEVEL, wilson},
     reliability::{BINS, expected_calibration_error, log_loss, reliability},
 };
+use botops_text::{Language, base_language};
 use std::collections::BTreeMap;
 
 /// The fewest in-scope records that can be evaluated.
@@ -111,7 +112,15 @@ pub(crate) fn measure_with(
         metrics,
         per_class: per_class.collect(),
         averages: averages(&matrix, accuracy, &intervals),
-        per_language: per_language(&in_scope),
+        per_language: by_language(&in_scope, |language| match language {
+            Some(Language::Declared(declared)) => Some(base_language(declared)),
+            Some(Language::Guessed(_)) | None => None,
+        }),
+        per_guessed_language: by_language(&in_scope, |language| match language {
+            Some(Language::Declared(_)) => None,
+            Some(Language::Guessed(guess)) => Some(guess.code()),
+            None => Some(UNKNOWN_LANGUAGE),
+        }),
         confusion: matrix.to_rows(),
         reliability: bins
             .into_iter()
@@ -221,10 +230,14 @@ fn class_metrics(scores: Scores, recall_ci95: [f64; 2], support: u64) -> ClassMe
     ClassMetrics { precision, recall, f1, recall_ci95, support }
 }
 
-fn per_language(in_scope: &[&Outcome<'_>]) -> BTreeMap<String, Metric> {
+/// Returns the accuracy of the records that `name` gives a name, by name.
+fn by_language<'a>(
+    in_scope: &[&Outcome<'a>],
+    name: impl Fn(Option<Language<'a>>) -> Option<&'a str>,
+) -> BTreeMap<String, Metric> {
     let mut counts: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
     for outcome in in_scope {
-        let language = outcome.language.filter(|l| !l.is_empty()).unwrap_or(UNKNOWN_LANGUAGE);
+        let Some(language) = name(outcome.language) else { continue };
         let (right, n) = counts.entry(language).or_default();
         *right += u64::from(outcome.truth == Some(outcome.prediction.intent));
         *n += 1;

@@ -9,7 +9,7 @@ use botops_models::{
     IntentModel, Prediction,
     confidence::{Evidence, FallbackRule, OosScore},
 };
-use botops_text as text;
+use botops_text::{Language, LanguageGuesser};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Texts classified at once: enough to keep every thread busy, few enough that the probabilities of a large file need
@@ -42,8 +42,8 @@ pub struct Outcome<'a> {
     pub prediction: Prediction,
     /// The predicted probability of `truth`, in [0, 1]; 0 for an intent that the model does not know, or out of scope.
     pub probability_of_truth: f64,
-    /// The language of the record, declared or detected.
-    pub language: Option<&'a str>,
+    /// The language of the record, declared or guessed.
+    pub language: Option<Language<'a>>,
 }
 
 /// The confidence rules of a model, and its prediction sets for the outcomes.
@@ -147,6 +147,7 @@ pub(crate) fn predict_all<'a>(
         subject.intents.iter().enumerate().map(|(i, name)| (name.as_str(), i)).collect();
     let mut outcomes = Vec::with_capacity(data.records.len());
     let mut truths = truths.iter();
+    let guesser = guesser(data);
     for records in data.records.chunks(TEXTS_AT_ONCE) {
         let texts: Vec<&str> = records.iter().map(|record| record.text.as_str()).collect();
         let (predictions, proba) = model.predict_many(&texts);
@@ -158,11 +159,16 @@ pub(crate) fn predict_all<'a>(
                 size: set.len(),
                 holds: truth.is_some_and(|truth| set.contains(&truth)),
             }));
-            let language = record.lang.as_deref().or_else(|| text::detect_language(&record.text));
+            let language = Language::of(record.lang.as_deref(), &record.text, &guesser);
             outcomes.push(Outcome { record, truth, prediction, probability_of_truth, language });
         }
     }
     (subject, outcomes, rules)
+}
+
+/// Returns the guesser of the languages of records that declare none: one of those that other records declare, if any.
+pub(crate) fn guesser(data: &Dataset) -> LanguageGuesser {
+    LanguageGuesser::for_declared(data.records.iter().filter_map(|record| record.lang.as_deref()))
 }
 
 fn subject(labels: &Labels, model: Digest, data: &Dataset, truths: &[&str]) -> Subject {

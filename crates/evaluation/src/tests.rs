@@ -73,7 +73,7 @@ fn measured(subject: &Subject, lines: &[Line]) -> botops_findings::Result<Evalua
                 fallback: line.fallback,
             },
             probability_of_truth: line.of_truth,
-            language: record.lang.as_deref(),
+            language: record.lang.as_deref().map(botops_text::Language::Declared),
         })
         .collect();
     measure(subject, &outcomes)
@@ -222,7 +222,8 @@ fn out_of_scope_records_count_only_in_the_out_of_scope_metrics() {
     close(with.metrics["fallback_rate"].value, 0.0);
     assert_eq!(with.n, 10);
     assert_eq!(with.confusion, without.confusion);
-    assert_eq!(with.per_language.keys().collect::<Vec<_>>(), [UNKNOWN_LANGUAGE]);
+    assert_eq!(with.per_guessed_language.keys().collect::<Vec<_>>(), [UNKNOWN_LANGUAGE]);
+    assert!(with.per_language.is_empty(), "{:?}", with.per_language);
     for name in without.metrics.keys() {
         assert_eq!(with.metrics[name], without.metrics[name], "{name}");
     }
@@ -266,6 +267,28 @@ fn accuracy_is_measured_by_language() {
     close(report.per_language["en"].value, 1.0);
     close(report.per_language["fr"].value, 7.0 / 8.0);
     assert_eq!(report.per_language["fr"].n, 8);
+    assert!(report.per_guessed_language.is_empty());
+}
+
+#[test]
+fn guessed_languages_are_marked_and_regions_do_not_count() {
+    let mut lines: Vec<Line> = (0..20).map(|i| line(i % 2, i % 2)).collect();
+    for (i, line) in lines.iter_mut().enumerate() {
+        line.lang = [Some("en-GB"), Some("EN"), Some("tlh-Latn"), None][i % 4];
+    }
+    let report = measured(&subject(&["a", "b"], 2), &lines).unwrap();
+    let n = |name: &str| report.per_language[name].n;
+    assert_eq!((n("en"), n("tlh")), (10, 5));
+    let names: Vec<String> = report.languages().into_iter().map(|(name, _)| name).collect();
+    assert_eq!(names, ["en", "tlh", "unknown"], "these records have no text that tells");
+    let guesser = botops_text::LanguageGuesser::any();
+    let text = "where is the parcel that I ordered";
+    let language = botops_text::Language::of(None, text, guesser);
+    assert!(
+        matches!(language, Some(botops_text::Language::Guessed(guess)) if guess.code() == "en")
+    );
+    let declared = botops_text::Language::of(Some("fr"), text, guesser);
+    assert_eq!(declared, Some(botops_text::Language::Declared("fr")));
 }
 
 #[test]

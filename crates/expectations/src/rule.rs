@@ -77,7 +77,7 @@ pub struct RuleSpec {
     /// A column of another file that must contain each value.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub references: Option<Reference>,
-    /// The text column whose language (English or French) this column declares.
+    /// The text column whose language this column declares.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub language_of: Option<String>,
     /// Whether values must be free of lost, misread, invisible and decomposed characters.

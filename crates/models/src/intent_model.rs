@@ -147,6 +147,7 @@ impl IntentModel {
         let ModelParts { confidence, labels, lineage, .. } = &self.0;
         let mut findings = confidence.findings(&lineage.spec.fallback);
         findings.extend(confidence.sets().and_then(|sets| sets.finding(labels)));
+        findings.extend(self.dialogue().findings(&labels.iter().collect::<Vec<_>>()));
         findings
     }
 

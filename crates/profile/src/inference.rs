@@ -9,6 +9,7 @@ use botops_datasets::{
 use botops_expectations::Expectations;
 use botops_findings::Result;
 use botops_labels::OOS;
+use botops_text::LanguageGuesser;
 use bytes::Bytes;
 use chrono::{DateTime, Datelike as _, Utc};
 use std::{collections::BTreeMap, fmt::Write as _, path::Path};
@@ -71,15 +72,13 @@ fn infer_from(origin: &Origin, read: &ReadOptions) -> Result<Inferred> {
     Ok(Inferred { yaml, n_records, n_rules })
 }
 
-/// Returns whether the detected language of the text differs from the declared one, English or French.
+/// Returns whether the text looks like another language than the declared one.
 fn is_other_language(shape: &Shape, row: Row<'_>) -> bool {
     let Some((text, lang)) = shape.roles.as_ref().and_then(|roles| Some((roles.text, roles.lang?)))
     else {
         return false;
     };
-    let declared = row.cell(lang).trim().to_lowercase();
-    matches!(declared.as_str(), "en" | "fr")
-        && botops_text::detect_language(row.cell(text)).is_some_and(|detected| detected != declared)
+    LanguageGuesser::any().contradiction(row.cell(text), row.cell(lang)).is_some()
 }
 
 impl Column {

@@ -12,7 +12,9 @@ use botops_datasets::{
     value::Value,
 };
 use botops_digest::Digest;
-use botops_text::{self as text, detect_language, utterance};
+use botops_text::{
+    self as text, GuessedLanguage, LanguageGuesser, base_language, can_be_guessed, utterance,
+};
 use chrono::{DateTime, Utc};
 use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
 
@@ -28,6 +30,8 @@ const LONGEST: u64 = 100_000;
 const MOST_CLASSES: usize = 10_000;
 /// The name under which the classes beyond [`MOST_CLASSES`] are counted.
 const BEYOND: &str = "(more)";
+/// The mark of a guessed language, after its code.
+const GUESSED: &str = " (guessed)";
 /// The upper edges of the bins of words per text; the last bin has none.
 const WORDS: [u64; 25] =
     [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 14, 16, 18, 20, 25, 30, 35, 40, 50, 75, 100, 150, 200, 500];
@@ -113,16 +117,26 @@ impl Profiler {
             self.chars.add(text.chars().count() as u64);
         }
         let declared = filled(roles.lang);
-        let detected = detect_language(text);
+        let any = LanguageGuesser::any();
+        let guess = match declared {
+            Some(declared) => any.reads_as(text, declared),
+            None => any.guess(text),
+        };
+        let guess = guess.map(GuessedLanguage::code);
         let of_declared = class(&mut self.languages, declared.unwrap_or(UNTOLD));
-        *class(of_declared, detected.unwrap_or(UNTOLD)) += 1;
+        *class(of_declared, guess.unwrap_or(UNTOLD)) += 1;
         let Some(name) = filled(roles.intent) else {
             self.unlabelled += u64::from(roles.intent.is_some());
             return;
         };
         let intent = class(&mut self.intents, name);
         intent.records += 1;
-        *class(&mut intent.languages, declared.or(detected).unwrap_or(UNTOLD)) += 1;
+        let language = match (declared, guess) {
+            (Some(declared), _) => declared,
+            (None, Some(guess)) => &marked(guess),
+            (None, None) => UNTOLD,
+        };
+        *class(&mut intent.languages, language) += 1;
         if text.is_empty() {
             return;
         }
@@ -139,10 +153,33 @@ impl Profiler {
         }
     }
 
+    /// Drops guesses of languages that no record declares, if at least two known languages are declared.
+    fn keep_declared_guesses(&mut self) {
+        let declared: BTreeSet<String> = self
+            .languages
+            .keys()
+            .filter(|name| can_be_guessed(name))
+            .map(|name| base_language(name).to_owned())
+            .collect();
+        if declared.len() < 2 {
+            return;
+        }
+        for guesses in self.languages.values_mut() {
+            merge_into_untold(guesses, |guess| declared.contains(guess));
+        }
+        let marked: BTreeSet<String> = declared.iter().map(|name| marked(name)).collect();
+        for intent in self.intents.values_mut() {
+            merge_into_untold(&mut intent.languages, |name| {
+                !name.ends_with(GUESSED) || marked.contains(name)
+            });
+        }
+    }
+
     /// Returns the profile of the records, with `name` as the name of the data set.
     ///
     /// Personal data are removed from the names of classes; classes whose names are then equal are merged.
     pub fn finish(mut self, name: &str) -> Profile {
+        self.keep_declared_guesses();
         self.languages = named(self.languages, add_up);
         self.intents = named(self.intents, Intent::merge);
         for intent in self.intents.values_mut() {
@@ -201,6 +238,21 @@ fn class<'a, T: Default>(classes: &'a mut BTreeMap<String, T>, name: &str) -> &'
         return classes.entry(name.to_owned()).or_default();
     }
     classes.get_mut(name).expect("the map has the name")
+}
+
+/// Returns the name of a guessed language, marked as such.
+fn marked(guess: &str) -> String {
+    format!("{guess}{GUESSED}")
+}
+
+/// Counts the names that are not kept as [`UNTOLD`].
+fn merge_into_untold(counts: &mut BTreeMap<String, u64>, keep: impl Fn(&str) -> bool) {
+    let dropped: Vec<String> =
+        counts.keys().filter(|name| *name != UNTOLD && !keep(name)).cloned().collect();
+    for name in dropped {
+        let n = counts.remove(&name).unwrap_or(0);
+        *counts.entry(UNTOLD.to_owned()).or_default() += n;
+    }
 }
 
 /// Returns `classes` by their names without personal data; `add` merges those whose names are then equal.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The language of a text whose language cannot be detected, or of a record that declares none.
+/// The language of a text that does not tell its language, or of a record that declares none.
 pub const UNTOLD: &str = "untold";
 
 /// The content of a data set in numbers.
@@ -36,7 +36,8 @@ pub struct TextProfile {
     pub unlabelled: u64,
     /// The balance of the intents, out-of-scope records excluded; `None` for fewer than two intents.
     pub balance: Option<Balance>,
-    /// Records by declared language (without personal data), then by detected language; [`UNTOLD`] stands for none.
+    /// Records by declared language (without personal data), then by guessed language; [`UNTOLD`] stands for none. If at least two known
+    /// languages are declared, only these are guessed.
     pub languages: BTreeMap<String, BTreeMap<String, u64>>,
 }
 
@@ -45,7 +46,7 @@ pub struct TextProfile {
 pub struct IntentProfile {
     /// The number of records.
     pub records: u64,
-    /// Records by language: the declared one, or else the detected one, or else [`UNTOLD`].
+    /// Records by language: the declared one, or else the guessed one (`en (guessed)`), or else [`UNTOLD`].
     pub languages: BTreeMap<String, u64>,
     /// The median number of words per text; 0 when all texts are empty.
     pub median_words: f64,
@@ -167,9 +168,9 @@ impl TextProfile {
         counts.into_iter().take(most).map(|(language, _)| language).collect()
     }
 
-    /// Returns every detected language, with [`UNTOLD`] if some text's language is not detected.
+    /// Returns every guessed language, with [`UNTOLD`] if some text does not tell.
     #[must_use]
-    pub fn detected(&self) -> BTreeSet<&str> {
+    pub fn guessed(&self) -> BTreeSet<&str> {
         self.languages.values().flat_map(BTreeMap::keys).map(String::as_str).collect()
     }
 }

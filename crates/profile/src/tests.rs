@@ -152,3 +152,32 @@ fn balance_is_computed_from_the_shares() {
     assert!((uneven.effective - 1.754_765_350_603_323_4).abs() < 1e-12, "{uneven:?}");
     assert_eq!(balance([3].into_iter()), None);
 }
+
+#[test]
+fn guessed_languages_are_marked_and_only_declared_ones_are_guessed() {
+    let undeclared = profiled(
+        "text,intent\nplease set a timer for ten minutes,timer\nich möchte meinen Vertrag kündigen,cancel\n",
+    );
+    let text = undeclared.text.unwrap();
+    assert_eq!(text.intents["timer"].languages.keys().collect::<Vec<_>>(), ["en (guessed)"]);
+    assert_eq!(text.intents["cancel"].languages.keys().collect::<Vec<_>>(), ["de (guessed)"]);
+    assert_eq!(text.languages[UNTOLD], BTreeMap::from([("de".into(), 1), ("en".into(), 1)]));
+    let declared = profiled(
+        "text,intent,lang\nplease set a timer for ten minutes,timer,en-GB\nich möchte meinen Vertrag kündigen,cancel,fr\n\
+         où est passée ma commande,status,\nnon dago nire paketea galdetu nahi dut,status,eu\n",
+    );
+    let text = declared.text.unwrap();
+    assert_eq!(text.languages["en-GB"], BTreeMap::from([("en".into(), 1)]));
+    assert_eq!(
+        text.languages["fr"],
+        BTreeMap::from([(UNTOLD.into(), 1)]),
+        "German is not declared"
+    );
+    assert_eq!(
+        text.languages["eu"],
+        BTreeMap::from([(UNTOLD.into(), 1)]),
+        "no library knows Basque"
+    );
+    assert_eq!(text.languages[UNTOLD], BTreeMap::from([("fr".into(), 1)]));
+    assert_eq!(text.intents["status"].languages["fr (guessed)"], 1);
+}

@@ -128,13 +128,21 @@ fn front_matter(subject: &CardSubject<'_>) -> String {
     out + "---\n"
 }
 
-/// Returns the languages of the evaluation records that are language codes.
+/// Returns the declared languages of the evaluation records that are language codes.
 fn languages(report: Option<&EvaluationReport>) -> Vec<&str> {
     let is_code = |name: &&String| {
         (2..=3).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_lowercase())
     };
     let names = report.into_iter().flat_map(|report| report.per_language.keys());
     names.filter(is_code).map(String::as_str).collect()
+}
+
+/// Returns the guessed languages of the evaluation records, each of at least 5 % of those with a guess.
+fn guessed(report: Option<&EvaluationReport>) -> Vec<&str> {
+    let Some(report) = report else { return Vec::new() };
+    let guesses = report.per_guessed_language.iter().filter(|(name, _)| *name != UNKNOWN_LANGUAGE);
+    let n: u64 = guesses.clone().map(|(_, metric)| metric.n).sum();
+    guesses.filter(|(_, metric)| metric.n * 20 >= n).map(|(name, _)| name.as_str()).collect()
 }
 
 /// Returns the metrics of `report`: the known ones in their usual order, then the rest.
@@ -173,10 +181,15 @@ fn description(subject: &CardSubject<'_>) -> String {
 }
 
 fn intended_use(subject: &CardSubject<'_>) -> String {
-    let languages = languages(subject.evaluation);
-    let languages = match languages.as_slice() {
-        [] => String::new(),
-        codes => format!(", in the languages of its evaluation ({})", codes.join(", ")),
+    let languages = match (languages(subject.evaluation), guessed(subject.evaluation)) {
+        (codes, _) if !codes.is_empty() => {
+            format!(", in the languages of its evaluation ({})", codes.join(", "))
+        }
+        (_, codes) if !codes.is_empty() => format!(
+            ", in the languages of its evaluation (none is declared; guessed from the texts: {})",
+            codes.join(", ")
+        ),
+        _ => String::new(),
     };
     format!(
         "\n## Intended use\n\nThe model is for messages like its training data{languages}. It gives every message one of the intents \
@@ -220,9 +233,10 @@ fn evaluation(subject: &CardSubject<'_>) -> String {
         },
         table(&["metric", "value", "95 % interval", "n"], &[1, 2, 3], rows)
     );
-    if report.per_language.len() > 1 {
-        let rows = report.per_language.iter().map(|(language, found)| {
-            std::iter::once(plain(language, 40)).chain(metric(found)).collect()
+    let languages = report.languages();
+    if languages.len() > 1 {
+        let rows = languages.into_iter().map(|(language, found)| {
+            std::iter::once(plain(&language, 40)).chain(metric(found)).collect()
         });
         out += "\nAccuracy by language:\n\n";
         out += &table(&["language", "accuracy", "95 % interval", "n"], &[1, 2, 3], rows);
@@ -376,10 +390,15 @@ fn limits(subject: &CardSubject<'_>) -> String {
                     counted(report.unknown_intents.len() as u64, "intent", "intents")
                 ));
             }
-            if report.per_language.contains_key(UNKNOWN_LANGUAGE) || report.per_language.len() > 1 {
-                found.push(
-                    "Languages are declared by the data, or detected from the text.".to_owned(),
-                );
+            if !report.per_guessed_language.is_empty() {
+                found.push(format!(
+                    "{} no language. It is guessed from the text, which can be wrong.",
+                    counted(
+                        report.per_guessed_language.values().map(|metric| metric.n).sum(),
+                        "test record declares",
+                        "test records declare"
+                    )
+                ));
             }
         }
     }

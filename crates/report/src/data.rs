@@ -12,6 +12,7 @@ use botops_profile::{
     Balance, ColumnProfile, IntentProfile, LengthBin, Lengths, Profile, ProfileChange, TextProfile,
     UNTOLD,
 };
+use botops_text::base_language;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The most rows of a table. The JSON contains the rest.
@@ -136,14 +137,13 @@ fn headline(profile: &Profile, before: Option<&Profile>) -> Vec<Card> {
     out
 }
 
-/// Returns the number of records whose detected language differs from the declared one.
+/// Returns the number of records whose text looks like another language than the declared one.
 fn mismatched(text: &TextProfile) -> u64 {
     let declared = text.languages.iter().filter(|(declared, _)| *declared != UNTOLD);
     declared
-        .flat_map(|(declared, detected)| {
-            detected
-                .iter()
-                .filter(move |(detected, _)| *detected != declared && *detected != UNTOLD)
+        .flat_map(|(declared, guessed)| {
+            let declared = base_language(declared);
+            guessed.iter().filter(move |(guess, _)| *guess != declared && *guess != UNTOLD)
         })
         .map(|(_, n)| n)
         .sum()
@@ -316,7 +316,7 @@ fn label(bin: &LengthBin) -> String {
 }
 
 fn languages(sides: &Sides<'_>, text: &TextProfile) -> String {
-    let detected = text.detected();
+    let guessed = text.guessed();
     let total = |of: &BTreeMap<String, u64>| of.values().sum::<u64>();
     let before = sides.text_before();
     let mut names: Vec<&String> = before
@@ -330,7 +330,7 @@ fn languages(sides: &Sides<'_>, text: &TextProfile) -> String {
     let now = |name: &String| text.languages.get(name).unwrap_or(&none);
     names.sort_by(|a, b| total(now(b)).cmp(&total(now(a))).then(a.cmp(b)));
     let mut columns = vec![("declared", Column::Name)];
-    let heads: Vec<String> = detected.iter().map(|name| format!("reads as {name}")).collect();
+    let heads: Vec<String> = guessed.iter().map(|name| format!("reads as {name}")).collect();
     if before.is_some() {
         columns.push((sides.names[0], Column::Number));
     }
@@ -341,10 +341,10 @@ fn languages(sides: &Sides<'_>, text: &TextProfile) -> String {
         let mut row = vec![quoted(name, 40)];
         row.extend(before.map(|text| count(text.languages.get(name).map_or(0, total))));
         row.push(count(total(of)));
-        row.extend(detected.iter().map(|language| {
+        row.extend(guessed.iter().map(|language| {
             let n = of.get(*language).copied().unwrap_or(0);
             let is_other =
-                *language != name.as_str() && *language != UNTOLD && name != UNTOLD && n > 0;
+                *language != base_language(name) && *language != UNTOLD && name != UNTOLD && n > 0;
             let cell = if is_other { format!("<strong>{}</strong>", count(n)) } else { count(n) };
             format!(
                 "{cell} <span class=\"quiet\">{}</span>",

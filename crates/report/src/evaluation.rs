@@ -57,7 +57,7 @@ pub(super) fn fill(page: Page, report: &EvaluationReport, how: &str) -> Page {
         "By intent",
         by_intent(report),
     );
-    if report.per_language.len() > 1 {
+    if report.languages().len() > 1 {
         page = page.section("languages", "By language", by_language(report));
     }
     page = page.section("calibration", "Calibration", confidence::calibration(report));
@@ -319,9 +319,9 @@ fn by_intent(report: &EvaluationReport) -> String {
 }
 
 fn by_language(report: &EvaluationReport) -> String {
-    let rows = report.per_language.iter().map(|(name, metric)| {
+    let rows = report.languages().into_iter().map(|(name, metric)| {
         vec![
-            quoted(name, 40),
+            quoted(&name, 40),
             number(metric.value),
             share_bar(metric.value, Some(metric.ci95)),
             count(metric.n),

@@ -53,7 +53,7 @@ fn evaluated(n_classes: usize, hostile: bool) -> EvaluationReport {
                     fallback: false,
                 },
                 probability_of_truth: if intent == truth { 0.8 } else { 0.1 },
-                language: record.lang.as_deref(),
+                language: record.lang.as_deref().map(botops_text::Language::Declared),
             }
         })
         .collect();

@@ -16,7 +16,7 @@ use axum::{
 };
 use botops_dialogue::{Entities, Entity};
 use botops_models::Prediction;
-use botops_text::detect_language;
+use botops_text::Language;
 use serde::{Deserialize, Serialize};
 use std::{
     sync::Arc,
@@ -35,7 +35,8 @@ struct Request<'a> {
     /// The message.
     #[serde(borrow)]
     text: Text<'a>,
-    /// The language of the response, such as `en`; without it, the language of the message.
+    /// The language of the response, such as `en`; without it, the language of the message, guessed among those of the
+    /// responses, else the default language of the bot.
     #[serde(borrow, default)]
     language: Option<Text<'a>>,
 }
@@ -53,10 +54,10 @@ struct Answer<'a> {
     /// Whether some may be missing: a pattern matched 64 times, or the search took too long; left out if not.
     #[serde(skip_serializing_if = "is_false")]
     entities_cut: bool,
-    /// The response, in `language`.
-    response: &'a str,
-    /// The language of the response.
-    language: &'a str,
+    /// The response, in `language`; `null` if the intent was understood and the bot has no response to it.
+    response: Option<&'a str>,
+    /// The language of the response; `null` without one.
+    language: Option<&'a str>,
     /// Whether the model declines to answer, so that `response` is the fallback.
     fallback: bool,
     /// The version that answered, such as `support@3`.
@@ -115,7 +116,7 @@ fn cost_in_bytes(text: &str, n_patterns: usize) -> usize {
     text.len().max(n_patterns * per_pattern / 8)
 }
 
-/// Answers `text`, in `language` if the request names one, else in the language of the text.
+/// Answers `text`, in `language` if the request names one, else in the language of the text, if the bot speaks it.
 fn respond(
     attempt: &Attempt<'_>,
     text: &str,
@@ -131,9 +132,13 @@ fn respond(
     let searched = Instant::now();
     let Entities { found: entities, cut: entities_cut } =
         served.dialogue.entities_while(text, || searched.elapsed() < ENTITY_TIME);
-    let (response, language) = served.dialogue.respond(
+    let language = match language {
+        Some(asked) => Some(Language::Declared(asked)),
+        None => served.guess_language(text).map(Language::Guessed),
+    };
+    let response = served.dialogue.respond(
         (!prediction.fallback).then_some(intent),
-        language.or_else(|| detect_language(text)),
+        language.map(Language::tag),
         &entities,
     );
     let duration = exchange.elapsed();
@@ -144,8 +149,8 @@ fn respond(
         confidence: prediction.confidence,
         entities: &entities,
         entities_cut,
-        response: &response,
-        language: &language,
+        response: response.as_ref().map(|(text, _)| text.as_str()),
+        language: response.as_ref().map(|(_, language)| language.as_str()),
         fallback: prediction.fallback,
         model: &served.reference,
         digest: &served.digest_text,
@@ -158,6 +163,58 @@ fn respond(
 #[cfg(test)]
 mod tests {
     use super::cost_in_bytes;
+    use crate::routing::Served;
+    use botops_dialogue::DialogueSpec;
+    use botops_digest::Digest;
+    use botops_models::{ModelSpec, Sample, Silent, TrainingInput, train};
+    use botops_spec::Spec as _;
+    use std::sync::Arc;
+
+    /// Serves a bot that speaks English and Canadian French, and defaults to French.
+    fn bilingual() -> Served {
+        let texts = ["set a timer", "set a new timer", "règle un minuteur", "un minuteur", "timer"];
+        let others = ["report a bug", "a bug", "signaler une panne", "une panne", "report a fault"];
+        let samples: Vec<Sample<'_>> = texts
+            .into_iter()
+            .map(|text| Sample { text, intent: "timer" })
+            .chain(others.into_iter().map(|text| Sample { text, intent: "bug" }))
+            .collect();
+        let both = |en: &str, fr: &str| {
+            [("en".to_owned(), en.to_owned()), ("fr-CA".to_owned(), fr.to_owned())].into()
+        };
+        let dialogue = DialogueSpec {
+            responses: [("timer".to_owned(), both("Done.", "C'est fait."))].into(),
+            fallback: both("Sorry?", "Pardon ?"),
+            default_language: Some("fr".to_owned()),
+            ..DialogueSpec::default()
+        };
+        let spec = ModelSpec::default().check().unwrap();
+        let input = TrainingInput { dialogue, ..TrainingInput::new(&samples, &spec) };
+        let model = Arc::new(train(input, &Silent).unwrap());
+        Served::prepare(model, Digest::of(b"a"), "a@1".to_owned(), None, None).unwrap()
+    }
+
+    #[test]
+    fn a_bot_answers_in_a_language_of_its_responses_else_in_its_default_language() {
+        let bot = bilingual();
+        let used = |text: &str| {
+            let guess = bot.guess_language(text).map(|guess| guess.code());
+            bot.dialogue.respond(Some("timer"), guess, &[]).unwrap().1
+        };
+        for text in ["set a timer", "report a bug", "start a claim", "where is my parcel"] {
+            assert_eq!(used(text), "en", "{text}");
+        }
+        assert_eq!(used("règle un minuteur de dix minutes"), "fr-ca");
+        for text in [
+            "stell einen wecker auf sieben uhr",
+            "ich möchte meinen Vertrag kündigen",
+            "quiero cancelar mi cuenta por favor",
+            "где моя посылка",
+            "12345",
+        ] {
+            assert_eq!(used(text), "fr-ca", "the default language: {text}");
+        }
+    }
 
     #[test]
     fn many_patterns_make_a_short_text_a_long_one() {

@@ -7,6 +7,7 @@ use botops_findings::{Fault, Result};
 use botops_models::{IntentModel, Prediction, Scratch};
 use botops_registry::Version;
 use botops_rollout::{Arm, assign};
+use botops_text::{GuessedLanguage, LanguageGuesser};
 use std::{
     cell::RefCell,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -19,6 +20,8 @@ pub(super) struct Served {
     speed: Speed,
     /// Entities and responses, compiled.
     pub(super) dialogue: Dialogue,
+    /// Guesses the language of a message among those of the responses; `None` if there are fewer than two.
+    guesser: Option<LanguageGuesser>,
     /// Its name in answers, such as `support@2`.
     pub(super) reference: Arc<str>,
     /// Digest of the model file.
@@ -80,6 +83,8 @@ impl Served {
             )
             .hint("train it again with this version of botops, or serve another version"));
         }
+        let languages = dialogue.languages();
+        let guesser = (languages.len() > 1).then(|| LanguageGuesser::among(languages));
         let intents = model.labels().iter().map(Arc::from).collect();
         let visible: String =
             reference.chars().map(|c| if c.is_ascii_graphic() { c } else { '?' }).collect();
@@ -87,6 +92,7 @@ impl Served {
         let speed = if model.encoder().is_some() { Speed::Slow } else { Speed::Fast };
         Ok(Self {
             speed,
+            guesser,
             dialogue,
             intents,
             manifest,
@@ -103,6 +109,12 @@ impl Served {
     /// Returns the model.
     pub(super) fn model(&self) -> &IntentModel {
         &self.model
+    }
+
+    /// Returns the language of `text`, one of those of the responses; `None` if there is no choice, the text does not
+    /// tell, or is in another language.
+    pub(super) fn guess_language(&self, text: &str) -> Option<GuessedLanguage> {
+        self.guesser.as_ref()?.guess(text)
     }
 
     /// Returns how long one prediction takes.

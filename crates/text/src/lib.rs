@@ -16,7 +16,7 @@ pub use display_safe::{
     display, for_people, from_people, from_spreadsheet, spreadsheet_safe, utterance,
     with_line_feeds,
 };
-pub use language::{detect_language, leaning};
+pub use language::{GuessedLanguage, Language, LanguageGuesser, base_language, can_be_guessed};
 pub use near::{NearGroups, NearPair, NearPairs, NearSpec, near_between, near_groups, near_pairs};
 pub use normal::{
     LARGEST_GROWTH, composed, decomposed, fold, is_word_char, length_within, normalise,

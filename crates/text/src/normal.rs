@@ -50,19 +50,6 @@ pub fn normalise_into(text: &str, out: &mut String) {
     }
 }
 
-/// Returns the beginning of the normal form of `text`, of about `most` characters.
-pub(crate) fn normalised_beginning(text: &str, most: usize) -> String {
-    if text.len() <= most {
-        return normalise(text);
-    }
-    if text.is_ascii() {
-        return normalise(&text[..most]);
-    }
-    let mut out = String::with_capacity(2 * most);
-    collapse(folded(text).take(most), &mut out);
-    out
-}
-
 /// The most characters that one character has in the normal form: `\u{fdfa}`.
 pub const LARGEST_GROWTH: usize = 18;
 
@@ -325,17 +312,6 @@ mod tests {
             length_within(&text, 1_000).unwrap()
         });
         assert_eq!(largest.max(), Some(LARGEST_GROWTH));
-    }
-
-    #[test]
-    fn a_beginning_is_that_of_the_normal_form() {
-        for text in ["Où  est mon COLIS ? ", "where  IS my parcel? ", "\u{fdfa} a "] {
-            let long = text.repeat(50);
-            let beginning = normalised_beginning(&long, 100);
-            assert!(normalise(&long).starts_with(beginning.trim_end()), "{beginning:?}");
-            assert!((50..=100).contains(&beginning.chars().count()), "{beginning:?}");
-            assert_eq!(normalised_beginning(text, 100), normalise(text));
-        }
     }
 
     #[test]

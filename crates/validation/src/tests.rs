@@ -1,4 +1,7 @@
-use crate::{Keep, ValidateOptions, Validation, engine::run, quarantine, validate, write_rejected};
+use crate::{
+    Keep, ValidateOptions, Validation, engine::run, quarantine, validate, validate_bytes,
+    write_rejected,
+};
 use botops_datasets::{
     Dataset, EntitySpan, ReadOptions, Record, Source, TableRows, read, read_bytes,
     table::{Origin, Row, Shape},
@@ -9,6 +12,7 @@ use botops_findings::{Result, Severity};
 use botops_profile::profile_records;
 use botops_spec::Spec as _;
 use botops_splits::{Split, SplitSpec, split};
+use bytes::Bytes;
 use proptest::prelude::*;
 use std::{
     collections::BTreeSet,
@@ -117,6 +121,38 @@ mod validating {
             "expectations.yaml",
         )
         .unwrap()
+    }
+
+    #[test]
+    fn a_text_in_another_language_than_declared_is_reported_once_it_is_clear() {
+        let rules = |languages: &str| -> Expectations {
+            let yaml = format!(
+                "version: 1\n{languages}min_examples_per_intent: 1\nrules:\n  - {{ column: lang, language_of: text }}\n"
+            );
+            botops_spec::parse(&yaml, "expectations.yaml").unwrap()
+        };
+        let csv = "text,intent,lang\nset a timer,a,en\nreport a bug,a,en\nstart a claim,a,en-GB\nmerci,a,en\n\
+            where is my parcel?,a,fr\nich möchte meinen Vertrag kündigen,a,fr\n\
+            ich möchte den Vertrag wechseln,a,de\nnon dago nire paketea galdetu nahi dut,a,eu\n";
+        let checked = |languages: &str| {
+            let options = ValidateOptions::default();
+            let (bytes, rules) = (Bytes::from(csv), rules(languages));
+            validate_bytes(bytes, "a.csv", &ReadOptions::default(), &rules, &options, Keep::Counts)
+                .unwrap()
+        };
+        let reported = |languages: &str| -> Vec<Option<u64>> {
+            let findings = checked(languages).findings;
+            let of_language = findings.iter().filter(|finding| finding.code == "BOT-2214");
+            of_language.map(|finding| finding.place.record).collect()
+        };
+        assert_eq!(reported(""), [Some(5), Some(6)]);
+        assert_eq!(reported("languages: [en, en-GB, fr, de, eu]\n"), [Some(5), Some(6)]);
+        // German is not expected, so nothing is guessed to be German. (Record 7 has another finding.)
+        assert_eq!(reported("languages: [en, en-GB, fr, eu]\n"), [Some(5)]);
+        let validation = checked("");
+        let message =
+            &validation.findings.iter().find(|f| f.place.record == Some(6)).unwrap().message;
+        assert!(message.contains("looks German, but `lang` is `fr`"), "{message}");
     }
 
     #[test]

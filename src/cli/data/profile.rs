@@ -178,14 +178,14 @@ fn lengths(text: &TextProfile, before: Option<&TextProfile>) -> String {
 }
 
 fn languages(text: &TextProfile) -> String {
-    let detected = text.detected();
-    let heads: Vec<String> = detected.iter().map(|name| format!("reads as {name}")).collect();
+    let guessed = text.guessed();
+    let heads: Vec<String> = guessed.iter().map(|name| format!("reads as {name}")).collect();
     let mut header = vec!["declared", "records"];
     header.extend(heads.iter().map(String::as_str));
     let rows = text.languages.iter().take(MOST_ROWS).map(|(declared, of)| {
         let name = if declared == UNTOLD { "(none)".to_owned() } else { display(declared, 40) };
         let mut row = vec![name, tables::count(of.values().sum())];
-        row.extend(detected.iter().map(|name| tables::count(of.get(*name).copied().unwrap_or(0))));
+        row.extend(guessed.iter().map(|name| tables::count(of.get(*name).copied().unwrap_or(0))));
         row
     });
     let numbers: Vec<usize> = (1..header.len()).collect();

@@ -110,12 +110,13 @@ fn confidence(report: &EvaluationReport) -> String {
 }
 
 fn languages(report: &EvaluationReport) -> String {
-    if report.per_language.len() < 2 {
+    let languages = report.languages();
+    if languages.len() < 2 {
         return String::new();
     }
-    let rows = report.per_language.iter().map(|(language, metric)| {
+    let rows = languages.into_iter().map(|(language, metric)| {
         vec![
-            named(language),
+            named(&language),
             format!("{:.3}", metric.value),
             interval(metric.ci95, 3),
             tables::count(metric.n),

@@ -78,12 +78,14 @@ pub(crate) const NEVER: [(&str, &str, &str); 13] = [
 ];
 
 /// Crates from outside, and the only rooms whose manifests may name them.
-pub(crate) const OWNERS: [(&str, &[&str]); 37] = [
+pub(crate) const OWNERS: [(&str, &[&str]); 39] = [
     ("sha2", &["digest"]),
     ("rand_xoshiro", &["stats"]),
     ("statrs", &["stats"]),
     // `features` reproduces the normal forms of scikit-learn's vectorizer.
     ("unicode-normalization", &["text", "labels", "features"]),
+    ("lingua", &["text"]),
+    ("whichlang", &["text"]),
     ("serde_yaml", &["spec"]),
     ("strsim", &["spec"]),
     ("object_store", &["store"]),

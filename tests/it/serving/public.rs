@@ -106,6 +106,11 @@ async fn a_message_gets_a_response_with_its_entities() {
     let gibberish = json!({"text": "xyzzy"});
     let answer: Value = post(&running, "/v1/chat", &gibberish).await.json().await.unwrap();
     assert_eq!((&answer["fallback"], &answer["response"]), (&json!(true), &json!("Sorry?")));
+    // An intent that was understood and has no response is not a fallback.
+    let silent = json!({"text": "my invoice charged bill payment receipt amount"});
+    let silent: Value = post(&running, "/v1/chat", &silent).await.json().await.unwrap();
+    assert_eq!((&silent["intent"], &silent["fallback"]), (&json!("invoice"), &json!(false)));
+    assert_eq!((&silent["response"], &silent["language"]), (&Value::Null, &Value::Null));
     let feedback = json!({"request_id": answer["request_id"], "intent": "parcel"});
     let answer = post(&running, "/v1/feedback", &feedback).await;
     assert_eq!(answer.status(), 202);

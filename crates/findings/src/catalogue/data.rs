@@ -422,7 +422,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         code: "BOT-2214",
         kind: None,
         title: "a text is not in its declared language",
-        explanation: "The text reads as English and is declared French, or the other way round. Words, elisions, accents and endings count as evidence. Ambiguous texts and other languages are never reported. It is a warning, because short texts with borrowed words can be misjudged.",
+        explanation: "The text looks like another language than its record declares. Regions do not count: `en-GB` is `en`. Arabic, Chinese, Dutch, English, French, German, Hindi, Italian, Japanese, Korean, Portuguese, Russian, Spanish, Swedish, Turkish and Vietnamese can be guessed, and of these only the languages in `languages` if it lists at least two. Texts that do not tell, and texts declared in any other language, are never reported. It is a warning, because a guess about a short text with borrowed words can be wrong.",
     },
     Entry {
         code: "BOT-2215",

@@ -131,6 +131,18 @@ pub(super) const ENTRIES: &[Entry] = &[
         explanation: "An entity pattern must be a valid regular expression of at most 8 KiB, and 512 KiB when compiled; there may be 64. A template refers to entities in braces, `{order_number}`; text after a bar is used if the entity is missing, as in `{order_number|your order}`. Write a literal brace twice.",
     },
     Entry {
+        code: "BOT-1050",
+        kind: None,
+        title: "an intent has no response",
+        explanation: "The dialogue has responses, but none to this intent. A server that understands the intent answers with `response: null` and `fallback: false`, so that the caller can answer in another way. Add a response in every language of the bot, or leave it out on purpose.",
+    },
+    Entry {
+        code: "BOT-1051",
+        kind: None,
+        title: "a response belongs to no intent",
+        explanation: "The dialogue has a response to an intent that the training data does not have, so it is never given. The name may be misspelled, or the records of the intent may be missing or too few. Out-of-scope messages are answered by `fallback`, not by a response to `oos`.",
+    },
+    Entry {
         code: "BOT-1031",
         kind: Some(FaultKind::Usage),
         title: "an admin token cannot be used",

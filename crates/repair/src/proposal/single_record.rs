@@ -9,17 +9,13 @@ use botops_datasets::{column_roles::Roles, entities};
 use botops_expectations::{Expectations, RuleSpec};
 use botops_findings::{Finding, Place, Result};
 use botops_spec::nearest;
-use botops_text::{detect_language, display, leaning, redact};
+use botops_text::{LanguageGuesser, display, redact};
 use botops_validation::{
     Keep, Mark, ValidateOptions,
     damage::{DamageKinds, undo},
     intent_spelling, validate_bytes,
 };
 use std::collections::{BTreeMap, BTreeSet};
-
-/// The score of a text ([`leaning`]) from which its language replaces the declared one: three words more of that language
-/// than of the other.
-const SURE: i32 = 6;
 
 /// The damage of a cell, with the codes of its findings and the reasons.
 #[derive(Default)]
@@ -294,7 +290,7 @@ impl Drafts<'_> {
         }
     }
 
-    /// Replaces the declared language by the detected one.
+    /// Replaces the declared language by the guessed one.
     fn fix_language(
         &mut self,
         at: usize,
@@ -308,16 +304,14 @@ impl Drafts<'_> {
             else {
                 continue;
             };
-            let text = self.cell(at, text);
-            let Some(detected) = detect_language(text) else { continue };
-            let is_known = |known: &Vec<String>| known.iter().any(|name| name == detected);
-            if !expectations.languages.as_ref().is_none_or(is_known) {
-                continue;
-            }
-            let is_sure = leaning(text).abs() >= SURE;
+            let text = self.cell(at, text).to_owned();
+            let any = LanguageGuesser::any();
             for column in self.columns(expectations, label, |other| other == rule) {
-                let declared = self.cell(at, column).to_lowercase();
-                if declared.split(['-', '_']).next() == Some(detected) {
+                let Some(guess) = any.contradiction(&text, self.cell(at, column)) else {
+                    continue;
+                };
+                let is_known = |known: &Vec<String>| known.iter().any(|name| name == guess.code());
+                if !expectations.languages.as_ref().is_none_or(is_known) {
                     continue;
                 }
                 self.change(Draft {
@@ -325,8 +319,8 @@ impl Drafts<'_> {
                     action: FixAction::Change,
                     column,
                     codes: vec![finding.code.clone()],
-                    is_applied: is_sure,
-                    value: detected.to_owned(),
+                    is_applied: any.is_sure(&text, guess),
+                    value: guess.code().to_owned(),
                     why: vec![finding.message.clone()],
                 });
             }

@@ -21,11 +21,22 @@ use botops_expectations::{
     condition::{Condition, nearest_column},
 };
 use botops_findings::{Fault, Result};
+use botops_text::{LanguageGuesser, can_be_guessed};
 use regex::Regex;
 use std::{
     collections::{BTreeSet, HashSet},
     path::Path,
 };
+
+/// Returns the guesser of the rule `language_of`: one of the expected languages, or any if fewer than two of them can be
+/// guessed. A guess among one language could not contradict it.
+fn guesser(expectations: &Expectations) -> LanguageGuesser {
+    let expected = || expectations.languages.iter().flatten().map(String::as_str);
+    match expected().filter(|language| can_be_guessed(language)).count() {
+        0 | 1 => LanguageGuesser::for_declared([]),
+        _ => LanguageGuesser::among(expected()),
+    }
+}
 
 impl Rules {
     /// Binds the rules of `expectations` to the columns of `shape`; a missing column is reported at once. Keys that do not
@@ -183,7 +194,8 @@ impl Binding<'_> {
             && let Some(text) = self.column(text)
             && let Some(slot) = self.slot(rule, "BOT-2214", name)
         {
-            self.cell_check(name, column, when, CellCheck::Language { slot, text });
+            let guesser = guesser(self.expectations);
+            self.cell_check(name, column, when, CellCheck::Language { slot, text, guesser });
         }
         if rule.no_damage {
             let label = rule.name.as_deref().unwrap_or(name);

@@ -8,6 +8,7 @@ use crate::{
     words::{WordSet, excerpt},
 };
 use botops_datasets::{ValueType, table::Row, value::Value};
+use botops_text::LanguageGuesser;
 use regex::Regex;
 use std::collections::HashSet;
 
@@ -35,7 +36,7 @@ pub(super) enum CellCheck {
     /// The value must be free of personal data.
     Personal(usize),
     /// The value must be the language of the text in the column `text`.
-    Language { slot: usize, text: usize },
+    Language { slot: usize, text: usize, guesser: LanguageGuesser },
     /// The value must be in another file; `keys` are the values there, and `column` names them.
     Reference { slot: usize, keys: HashSet<u128>, column: String },
 }
@@ -105,16 +106,10 @@ impl CellCheck {
                 let kinds = botops_text::personal_data(cell);
                 (!kinds.is_empty()).then_some((*slot, Violation::PersonalData(kinds)))
             }
-            Self::Language { slot, text } => {
-                let declared =
-                    cell.split(['-', '_']).next().unwrap_or_default().to_ascii_lowercase();
-                // Only English and French can be detected.
-                if !matches!(declared.as_str(), "en" | "fr") {
-                    return None;
-                }
+            Self::Language { slot, text, guesser } => {
                 let text = row.cell(*text);
-                let detected = botops_text::detect_language(text)?;
-                (detected != declared).then_some((*slot, Violation::Language { text, detected }))
+                let guess = guesser.contradiction(text, cell)?;
+                Some((*slot, Violation::Language { text, guess }))
             }
             Self::Reference { slot, keys, column } => (!keys.contains(&key_of(&[cell])))
                 .then_some((*slot, Violation::NotReferenced(column))),

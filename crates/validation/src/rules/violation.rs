@@ -6,6 +6,7 @@ use crate::{
 };
 use botops_datasets::ValueType;
 use botops_spec::nearest;
+use botops_text::GuessedLanguage;
 
 /// A violation of a cell test.
 #[derive(Debug)]
@@ -36,10 +37,10 @@ pub(super) enum Violation<'a> {
     },
     /// The value contains these kinds of personal data.
     PersonalData(Vec<&'static str>),
-    /// The value is another language than that of the text.
+    /// The value is another language than the text looks like.
     Language {
         text: &'a str,
-        detected: &'static str,
+        guess: GuessedLanguage,
     },
     /// The value is not in this column of another file.
     NotReferenced(&'a str),
@@ -94,16 +95,14 @@ impl Violation<'_> {
                 format!("`{name}` contains {}: `{value}`", kinds.join(", ")),
                 "replace it with a placeholder such as `[email]` before training",
             ),
-            Self::Language { text, detected } => {
-                let language = if *detected == "fr" { "French" } else { "English" };
-                (
-                    format!(
-                        "the text `{}` looks {language}, but `{name}` is `{value}`",
-                        excerpt(text)
-                    ),
-                    "correct the language; detection can be wrong for short texts and borrowed words",
-                )
-            }
+            Self::Language { text, guess } => (
+                format!(
+                    "the text `{}` looks {}, but `{name}` is `{value}`",
+                    excerpt(text),
+                    guess.name()
+                ),
+                "correct the language; a guess can be wrong for short texts and borrowed words",
+            ),
             Self::NotReferenced(column) => (
                 format!("`{name}` is `{value}`, which is not in {column}"),
                 "correct the value, or add it to that column",
