@@ -211,9 +211,10 @@ mod tests {
             n_answered: 50,
             n_wrong: 1,
             accuracy_bound: 0.9,
+            oos_share: None,
         };
         let rules = ModelConfidence {
-            rule: FallbackRule { score, threshold, guarantee: Some(guarantee) },
+            rule: FallbackRule { guarantee: Some(guarantee), ..FallbackRule::at(score, threshold) },
             temperature: 0.5,
             sets: Some(SetsSummary {
                 alpha: 0.1,

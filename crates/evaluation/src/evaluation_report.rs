@@ -1,7 +1,8 @@
 //! The report of an evaluation: every number measured on a data set.
 
-use crate::metrics::Metric;
+use crate::metrics::{Metric, proportion};
 use botops_digest::Digest;
+use botops_labels::OOS;
 use botops_models::confidence::{ConformalMethod, OosScore};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -195,13 +196,37 @@ pub struct EvaluationReport {
     /// Prediction sets, if the model makes them.
     #[serde(default)]
     pub sets: Option<SetReport>,
-    /// The misclassified records, the most confident first.
+    /// The misclassified records, and the out-of-scope records that were answered (their truth is `oos`), the most
+    /// confident first.
     pub errors: Vec<Misclassified>,
     /// Intents of the data that the model does not know.
     pub unknown_intents: Vec<String>,
 }
 
+impl Misclassified {
+    /// Returns whether the record is out of scope, and wrong because it was answered.
+    #[must_use]
+    pub fn is_out_of_scope(&self) -> bool {
+        self.truth == OOS
+    }
+}
+
+impl OosReport {
+    /// Returns the share of out-of-scope records that are answered.
+    #[must_use]
+    pub fn answered_share(&self) -> Metric {
+        let n_declined = (self.fallback_rate.value * self.n_oos as f64).round() as u64;
+        proportion(self.n_oos - n_declined.min(self.n_oos), self.n_oos)
+    }
+}
+
 impl EvaluationReport {
+    /// Returns the number of misclassified in-scope records.
+    #[must_use]
+    pub fn n_misclassified(&self) -> u64 {
+        self.errors.iter().filter(|error| !error.is_out_of_scope()).count() as u64
+    }
+
     /// Returns accuracy by language for tables: the declared languages, then the guessed ones, named as guessed.
     #[must_use]
     pub fn languages(&self) -> Vec<(String, &Metric)> {

@@ -13,6 +13,7 @@ use crate::{
 use botops_datasets::Dataset;
 use botops_digest::Digest;
 use botops_findings::{Fault, Result};
+use botops_labels::OOS;
 use botops_models::IntentModel;
 use botops_stats::{
     bootstrap::Resampling,
@@ -135,7 +136,7 @@ pub(crate) fn measure_with(
         oos,
         selective,
         sets,
-        errors: errors(subject, &in_scope),
+        errors: errors(subject, &in_scope, &out),
         unknown_intents: subject.intents[subject.n_known..].to_vec(),
         intents: subject.intents.clone(),
     })
@@ -151,6 +152,8 @@ fn confidence_metrics(
     [
         ("oos_auroc", oos.map(|oos| oos.auroc)),
         ("oos_fpr95", in_use.map(|score| score.fpr95)),
+        ("oos_declined", oos.map(|oos| oos.fallback_rate)),
+        ("oos_answered", oos.map(OosReport::answered_share)),
         ("answered_share", selective.map(|selective| selective.answered)),
         ("answered_accuracy", selective.map(|selective| selective.accuracy)),
         ("aurc", selective.map(|selective| selective.aurc)),
@@ -267,16 +270,25 @@ fn out_of_scope(
     }
 }
 
-fn errors(subject: &Subject, in_scope: &[&Outcome<'_>]) -> Vec<Misclassified> {
+/// Returns the misclassified records in scope, and the answered ones out of scope.
+fn errors(
+    subject: &Subject,
+    in_scope: &[&Outcome<'_>],
+    out: &[&Outcome<'_>],
+) -> Vec<Misclassified> {
+    let wrong = |outcome: &Outcome<'_>| match outcome.truth {
+        Some(truth) => (truth != outcome.prediction.intent).then(|| subject.intents[truth].clone()),
+        None => (!outcome.prediction.fallback).then(|| OOS.to_owned()),
+    };
     let mut errors: Vec<Misclassified> = in_scope
         .iter()
+        .chain(out)
         .filter_map(|outcome| {
-            let truth = outcome.truth.filter(|&truth| truth != outcome.prediction.intent)?;
             Some(Misclassified {
+                truth: wrong(outcome)?,
                 record: outcome.record.record,
                 line: outcome.record.line,
                 text: outcome.record.text.clone(),
-                truth: subject.intents[truth].clone(),
                 predicted: subject.intents[outcome.prediction.intent].clone(),
                 confidence: outcome.prediction.confidence,
             })

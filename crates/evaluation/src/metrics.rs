@@ -13,7 +13,7 @@ pub enum Better {
 }
 
 /// The names of [`crate::EvaluationReport::metrics`], and the direction in which each is better.
-pub const METRICS: [(&str, Better); 14] = [
+pub const METRICS: [(&str, Better); 16] = [
     ("accuracy", Better::Higher),
     ("macro_f1", Better::Higher),
     ("weighted_f1", Better::Higher),
@@ -23,6 +23,8 @@ pub const METRICS: [(&str, Better); 14] = [
     ("fallback_rate", Better::Lower),
     ("oos_auroc", Better::Higher),
     ("oos_fpr95", Better::Lower),
+    ("oos_declined", Better::Higher),
+    ("oos_answered", Better::Lower),
     ("answered_share", Better::Higher),
     ("answered_accuracy", Better::Higher),
     ("aurc", Better::Lower),

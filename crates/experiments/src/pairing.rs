@@ -122,13 +122,16 @@ fn cells(base: &EvaluationReport, other: &EvaluationReport) -> Result<(usize, Ve
         );
     }
     let incomplete = || "an evaluation does not list all misclassified records".to_owned();
+    fn in_scope(report: &EvaluationReport) -> impl Iterator<Item = &Misclassified> {
+        report.errors.iter().filter(|error| !error.is_out_of_scope())
+    }
     let wrong = |report: &'_ EvaluationReport| -> Result<BTreeMap<u64, Labeled>, String> {
         let labeled = |error: &Misclassified| {
             let truth = index(&error.truth)?;
             Some((error.record, Labeled { truth, predicted: index(&error.predicted)? }))
         };
         let found: BTreeMap<u64, Labeled> =
-            report.errors.iter().map(labeled).collect::<Option<_>>().ok_or_else(incomplete)?;
+            in_scope(report).map(labeled).collect::<Option<_>>().ok_or_else(incomplete)?;
         let right: u64 = (0..report.confusion.len())
             .filter_map(|class| report.confusion.get(class)?.get(class))
             .sum();

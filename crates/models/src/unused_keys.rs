@@ -44,15 +44,21 @@ impl ModelSpec {
             format!("conformal.method: {}", conformal.method.name()),
             "remove it, or set `method: raps`".to_owned(),
         );
+        let target = match self.fallback.min_oos_declined {
+            Some(_) => "fallback.min_oos_declined",
+            None => "fallback.target_accuracy",
+        };
         let with_target = (
-            "fallback.target_accuracy".to_owned(),
+            target.to_owned(),
             "keep one of them: a fixed threshold, or the lowest threshold that reaches the target"
                 .to_owned(),
         );
         let raps = conformal.method == ConformalMethod::Raps;
         let default = ConformalSpec::default();
-        let uses_threshold = self.fallback.target_accuracy.is_none()
-            || self.fallback.threshold == FallbackSpec::default().threshold;
+        let has_target =
+            self.fallback.target_accuracy.is_some() || self.fallback.min_oos_declined.is_some();
+        let uses_threshold =
+            !has_target || self.fallback.threshold == FallbackSpec::default().threshold;
         // The key, whether it has an effect, and if not, the key that disables it and the remedy.
         let rules: [(&str, bool, &(String, String)); 10] = [
             ("fallback.threshold", uses_threshold, &with_target),

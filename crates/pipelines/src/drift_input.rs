@@ -189,7 +189,7 @@ fn fold_of(text: &str) -> u8 {
 /// target accuracy is dropped, and without enough out-of-scope records the score is the confidence.
 fn fold_fallback(model: &IntentModel, seen: &[Sample<'_>]) -> (FallbackSpec, f64) {
     let (stated, rule) = (model.lineage().spec.fallback, model.fallback());
-    let named = |score| FallbackSpec { score, target_accuracy: None, ..stated };
+    let named = |score| stated.fixed(score);
     let spec = &model.lineage().spec;
     let n_oos = seen.iter().filter(|sample| spec.intent_of(sample.intent) == OOS).count();
     let fallback = named(rule.score.into());

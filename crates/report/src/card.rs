@@ -324,13 +324,30 @@ fn guarantees(subject: &CardSubject<'_>) -> String {
         out += &format!(
             "\nThe threshold is the lowest for which the held-out data shows, with {} confidence, that {} of the answers are right. \
              Of {} held out, {} were answered, {} of them wrongly, so that at least {} of the answers are right. This \
-             holds for messages like these, with the same share of out-of-scope messages.\n",
+             holds for messages like these, {}.\n",
             percent(guarantee.level),
             percent(guarantee.target_accuracy),
             counted(guarantee.n_samples, "utterance", "utterances"),
             count(guarantee.n_answered),
             count(guarantee.n_wrong),
-            percent(guarantee.accuracy_bound)
+            percent(guarantee.accuracy_bound),
+            match guarantee.oos_share {
+                Some(share) => format!("of which {} are out of scope", percent(share)),
+                None => "with the same share of out-of-scope messages".to_owned(),
+            }
+        );
+    }
+    if let Some(declined) = subject.fallback.oos_declined {
+        out += &format!(
+            "\nThe threshold is the lowest that declines {} of the out-of-scope records: {} of {} ({} to {}), and with them \
+             {} of {} in-scope records.\n",
+            percent(declined.min),
+            count(declined.n_declined),
+            count(declined.n_oos),
+            percent(declined.ci95[0]),
+            percent(declined.ci95[1]),
+            count(declined.n_in_scope_declined),
+            count(declined.n_in_scope)
         );
     }
     if let Some(sets) = subject.sets {

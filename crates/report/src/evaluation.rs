@@ -12,6 +12,7 @@ use super::{
 };
 use crate::search_script::browser;
 use botops_evaluation::{Better, Comparison, EvaluationReport, Flip, METRICS};
+use botops_labels::OOS;
 
 /// The most rows of a table. The JSON report contains the rest.
 const MOST_ROWS: usize = 1_000;
@@ -80,7 +81,7 @@ pub(super) fn fill(page: Page, report: &EvaluationReport, how: &str) -> Page {
 
 /// Returns the summary of a report: the accuracy, the most confused pair, and the unknown intents.
 fn lead(report: &EvaluationReport) -> String {
-    let n_wrong = report.errors.len() as u64;
+    let n_wrong = report.n_misclassified();
     let right = report.n - n_wrong.min(report.n);
     let mut sentence = format!("The model gave the right intent to {}.", of(right, report.n));
     if let Some(pair) = confused(report).first() {
@@ -361,8 +362,15 @@ fn errors(report: &EvaluationReport) -> String {
         ("record", Column::Number),
     ];
     format!(
-        "<p>{}, the most confident first. Records at the top often have a wrong label.</p>{}{}",
-        counted(report.errors.len() as u64, "record", "records"),
+        "<p>{}{}, the most confident first. Records at the top often have a wrong label.</p>{}{}",
+        counted(report.n_misclassified(), "record", "records"),
+        match report.errors.len() as u64 - report.n_misclassified() {
+            0 => String::new(),
+            n => format!(
+                " in scope, and {} answered (truth <code>{OOS}</code>)",
+                counted(n, "out-of-scope record", "out-of-scope records")
+            ),
+        },
         browser(
             ERRORS,
             "Search",

@@ -2,7 +2,7 @@
 
 use crate::cli::{session::judging::Judged, terminal::tables};
 use botops_evaluation::{ClassMetrics, Comparison, EvaluationReport, Flip};
-use botops_text::{interval, utterance};
+use botops_text::{counted, interval, utterance};
 
 /// The most classes that are all listed.
 const MOST_CLASSES: usize = 20;
@@ -209,7 +209,12 @@ fn misclassified(report: &EvaluationReport, most: usize) -> String {
     if n == 0 {
         return "\nno utterance was misclassified\n".to_owned();
     }
-    let mut out = format!("\n{} misclassified", tables::count(n as u64));
+    let n_answered = n as u64 - report.n_misclassified();
+    let mut out = format!("\n{} misclassified", tables::count(report.n_misclassified()));
+    if n_answered > 0 {
+        let records = counted(n_answered, "out-of-scope utterance", "out-of-scope utterances");
+        out.push_str(&format!(", and {records} answered"));
+    }
     let shown = n.min(most);
     if shown == 0 {
         return out + "\n";

@@ -83,8 +83,7 @@ mod tests {
 
     #[test]
     fn a_prediction_shows_the_other_intents_once() {
-        let rule =
-            FallbackRule { score: OosScore::MaxProbability, threshold: 0.35, guarantee: None };
+        let rule = FallbackRule::at(OosScore::MaxProbability, 0.35);
         assert_eq!(
             single(&classified("order_status", 0.75, false), rule),
             "order_status 0.750\n  then complaint 0.125\n"
@@ -94,7 +93,7 @@ mod tests {
             fallback,
             "fallback: confidence 0.250 is below 0.350; the best guess is order_status\n  then complaint 0.125\n"
         );
-        let centroid = FallbackRule { score: OosScore::Centroid, threshold: 0.5, guarantee: None };
+        let centroid = FallbackRule::at(OosScore::Centroid, 0.5);
         let far = Classified {
             score: 0.125,
             scores: Vec::new(),

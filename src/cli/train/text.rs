@@ -59,7 +59,7 @@ pub(super) fn training(
 
 /// Describes when the model answers and when it declines, where training chose the score or the threshold.
 fn confidence(model: &IntentModel) -> String {
-    let FallbackRule { score, threshold, guarantee } = model.fallback();
+    let FallbackRule { score, threshold, guarantee, oos_declined } = model.fallback();
     let compared = model.confidence().comparison();
     let mut out = String::new();
     if !compared.is_empty() {
@@ -69,7 +69,7 @@ fn confidence(model: &IntentModel) -> String {
     if let Some(guarantee) = guarantee {
         out.push_str(&format!(
             "answers where {} >= {threshold:.3}: of {} records kept aside {} ({}) are answered, {} of them wrongly; \
-             with {} confidence {:.3} or more are right (target {})\n",
+             with {} confidence {:.3} or more are right{} (target {})\n",
             score.name(),
             tables::count(guarantee.n_samples),
             tables::count(guarantee.n_answered),
@@ -77,7 +77,26 @@ fn confidence(model: &IntentModel) -> String {
             tables::count(guarantee.n_wrong),
             percent(guarantee.level, 0),
             guarantee.accuracy_bound,
+            guarantee.oos_share.map_or_else(String::new, |share| {
+                format!(" if {} of the messages are out of scope", percent(share, 1))
+            }),
             guarantee.target_accuracy
+        ));
+    } else if let Some(declined) = oos_declined {
+        let share = |part: u64, n: u64| percent(part as f64 / n.max(1) as f64, 1);
+        out.push_str(&format!(
+            "answers where {} >= {threshold:.3}: {} of {} out-of-scope records are declined ({}, 95 % interval {} to {}; \
+             at least {} were asked for), and {} of {} in-scope records ({})\n",
+            score.name(),
+            tables::count(declined.n_declined),
+            tables::count(declined.n_oos),
+            share(declined.n_declined, declined.n_oos),
+            percent(declined.ci95[0], 1),
+            percent(declined.ci95[1], 1),
+            percent(declined.min, 1),
+            tables::count(declined.n_in_scope_declined),
+            tables::count(declined.n_in_scope),
+            share(declined.n_in_scope_declined, declined.n_in_scope)
         ));
     } else if score != OosScore::MaxProbability {
         out.push_str(&format!("answers where {} >= {threshold:.3}\n", score.name()));

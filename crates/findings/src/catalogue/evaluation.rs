@@ -26,7 +26,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         code: "BOT-3010",
         kind: Some(FaultKind::Usage),
         title: "invalid gate",
-        explanation: "A gate names an unknown metric or has no bound, or no gate is declared at all. Metrics: accuracy, macro_f1, weighted_f1, micro_f1, ece, log_loss, fallback_rate, oos_auroc, oos_fpr95, answered_share, answered_accuracy, aurc, set_coverage, set_size; per class: precision, recall, f1; per language: accuracy.",
+        explanation: "A gate names an unknown metric or has no bound, or no gate is declared at all. Metrics: accuracy, macro_f1, weighted_f1, micro_f1, ece, log_loss, fallback_rate, oos_auroc, oos_fpr95, oos_declined, oos_answered, answered_share, answered_accuracy, aurc, set_coverage, set_size; per class: precision, recall, f1; per language: accuracy.",
     },
     Entry {
         code: "BOT-3011",
@@ -69,5 +69,11 @@ pub(super) const ENTRIES: &[Entry] = &[
         kind: Some(FaultKind::Usage),
         title: "no data to measure on",
         explanation: "Training with several seeds and comparing configurations need records that the model is not trained on. Name a test set with `--test`, or use cross-validation with `--cross-validate 5`.",
+    },
+    Entry {
+        code: "BOT-3040",
+        kind: None,
+        title: "the fallback threshold declines nothing",
+        explanation: "With `fallback.target_accuracy`, the threshold is the lowest at which that share of the answers is right, for messages like the training data. If the training data has few out-of-scope records, even answering everything reaches the target. Traffic usually has more out-of-scope messages, and every answer to one is wrong. State their share with `fallback.oos_share`, so that the records are weighted, or the share of them to decline with `fallback.min_oos_declined`.",
     },
 ];

@@ -181,8 +181,8 @@ pub(super) const ENTRIES: &[Entry] = &[
     Entry {
         code: "BOT-7061",
         kind: Some(FaultKind::Insufficient),
-        title: "too few out-of-scope records to learn from",
-        explanation: "With `fallback.score: oos_class` the model learns out-of-scope utterances as a class that is never an answer, which needs at least 10 records labeled `oos`. Label some, or choose `max_probability`, `max_logit`, `energy` or `centroid`, which need none.",
+        title: "too few out-of-scope records",
+        explanation: "With `fallback.score: oos_class` the model learns out-of-scope utterances as a class that is never an answer, which needs at least 10 records labeled `oos`. Label some, or choose `max_probability`, `max_logit`, `energy` or `centroid`, which need none. `fallback.min_oos_declined` needs 10 as well: the threshold is the score that declines that share of them.",
     },
     Entry {
         code: "BOT-7062",

@@ -52,7 +52,9 @@ impl FallbackSpec {
     /// Returns whether the spec alone determines the fallback rule: a fixed threshold of the confidence.
     #[must_use]
     pub fn is_stated(&self) -> bool {
-        self.target_accuracy.is_none() && self.score.named() == Some(OosScore::MaxProbability)
+        self.target_accuracy.is_none()
+            && self.min_oos_declined.is_none()
+            && self.score.named() == Some(OosScore::MaxProbability)
     }
 
     /// Returns whether to learn a class from `n_oos` out-of-scope records, if only to compare its score.

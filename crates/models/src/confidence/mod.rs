@@ -10,6 +10,7 @@ mod score;
 mod sets;
 mod spec;
 mod threshold;
+mod traffic;
 mod unseen;
 
 pub(super) use centroids::Centroids;
@@ -19,6 +20,7 @@ pub use score::{Evidence, OosScore};
 pub use sets::PredictionSets;
 pub use spec::{ConformalMethod, ConformalSpec, FallbackSpec, ScoreChoice};
 pub use threshold::Guarantee;
+pub use traffic::OosDeclined;
 pub(super) use unseen::{CalibrationScores, UnseenScores};
 
 use crate::heads::head::malformed;
@@ -26,6 +28,7 @@ use botops_findings::{Finding, Result, Severity};
 use botops_stats::bootstrap::Resampling;
 use choice::{Candidate, best, compare};
 use serde::{Deserialize, Serialize};
+use traffic::Scored;
 use unseen::JudgedRecord;
 
 /// Temperature, fallback rule and prediction sets of a model.
@@ -67,7 +70,30 @@ pub struct FallbackRule {
     /// The guarantee of the target accuracy, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub guarantee: Option<Guarantee>,
+    /// The share of out-of-scope records that the threshold declines, if it was chosen by that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oos_declined: Option<OosDeclined>,
 }
+
+impl FallbackRule {
+    /// Returns the rule that falls back below `threshold`, without a guarantee.
+    #[must_use]
+    pub fn at(score: OosScore, threshold: f64) -> Self {
+        Self { score, threshold, guarantee: None, oos_declined: None }
+    }
+
+    /// Returns whether the held-out records are answered without exception, or nearly so, and nobody stated the
+    /// out-of-scope share of the traffic.
+    fn answers_everything(&self) -> bool {
+        self.guarantee.is_some_and(|guarantee| {
+            guarantee.oos_share.is_none()
+                && guarantee.n_answered * 1_000 >= guarantee.n_samples * NEARLY_ALL
+        })
+    }
+}
+
+/// The records in 1,000 from which a threshold counts as answering everything.
+const NEARLY_ALL: u64 = 995;
 
 impl Confidence {
     /// Fits temperature, fallback rule and, if `conformal` is present, prediction sets.
@@ -106,14 +132,16 @@ impl Confidence {
         };
         let decisive = calibrated[model_index(score)].as_ref();
         let decisive = decisive.expect("models of every score that can be chosen were fitted");
-        let (threshold, guarantee) = decisive.threshold(score, fallback)?;
+        let rule = decisive.rule(score, fallback)?;
         let CalibratedScores { unseen, temperature, .. } = decisive;
         let (proba, truth) = unseen.probabilities(*temperature);
         Ok(Self {
             temperature: *temperature,
             // A fixed threshold of the confidence is stored in the spec only.
-            fallback: (score != OosScore::MaxProbability || guarantee.is_some())
-                .then_some(FallbackRule { score, threshold, guarantee }),
+            fallback: (score != OosScore::MaxProbability
+                || rule.guarantee.is_some()
+                || rule.oos_declined.is_some())
+            .then_some(rule),
             comparison,
             sets: conformal.map(|spec| PredictionSets::fit(spec, &proba, unseen.n_classes, &truth)),
             n_oos: if fallback.score == ScoreChoice::Auto { n_oos as u64 } else { 0 },
@@ -128,11 +156,7 @@ impl Confidence {
 
     /// Returns the fallback rule; `default` is the confidence threshold of the spec.
     pub(super) fn rule(&self, default: f64) -> FallbackRule {
-        self.fallback.unwrap_or(FallbackRule {
-            score: OosScore::MaxProbability,
-            threshold: default,
-            guarantee: None,
-        })
+        self.fallback.unwrap_or(FallbackRule::at(OosScore::MaxProbability, default))
     }
 
     /// Returns the comparison from which the score was chosen; empty if there was no comparison.
@@ -147,8 +171,30 @@ impl Confidence {
         self.sets.as_ref()
     }
 
-    /// Returns warnings about the automatic choice of a score under `spec`.
+    /// Returns warnings about the threshold and the choice of a score under `spec`.
     pub(super) fn findings(&self, spec: &FallbackSpec) -> Vec<Finding> {
+        let mut findings = self.findings_on_scores(spec);
+        if let Some((rule, guarantee)) =
+            self.fallback.and_then(|rule| Some((rule, rule.guarantee?)))
+            && rule.answers_everything()
+        {
+            let message = format!(
+                "the threshold {:.3} answers {} of {} held-out records: with as few out-of-scope messages as in the training \
+                 data, {} of the answers are right without declining any",
+                rule.threshold,
+                guarantee.n_answered,
+                guarantee.n_samples,
+                guarantee.target_accuracy
+            );
+            let help = "state the share of out-of-scope messages in traffic, such as `fallback: { oos_share: 0.15, \
+                        target_accuracy: 0.9 }`, or the share of them to decline, `min_oos_declined: 0.8`";
+            findings.push(Finding::new("BOT-3040", Severity::Warning, message, help));
+        }
+        findings
+    }
+
+    /// Returns warnings about the automatic choice of a score under `spec`.
+    fn findings_on_scores(&self, spec: &FallbackSpec) -> Vec<Finding> {
         let auto = spec.score == ScoreChoice::Auto;
         let skipped = OosScore::ALL
             .into_iter()
@@ -212,27 +258,49 @@ impl<'a> CalibratedScores<'a> {
         Self { unseen, temperature, judged: unseen.judged(temperature) }
     }
 
-    /// Returns the threshold of `score`, and its guarantee if `fallback` has a target accuracy.
-    fn threshold(
-        &self,
-        score: OosScore,
-        fallback: &FallbackSpec,
-    ) -> Result<(f64, Option<Guarantee>)> {
+    /// Returns the rule on `score`, with the evidence for its threshold if `fallback` has a target.
+    fn rule(&self, score: OosScore, fallback: &FallbackSpec) -> Result<FallbackRule> {
         let value = |record: &JudgedRecord| {
             let value = record.evidence.score(score, self.temperature);
             value.expect("the quantities that the score needs were measured")
         };
+        let scored = |part: fn(&JudgedRecord) -> bool| -> Vec<Scored> {
+            let records = self.judged.iter().filter(|record| part(record));
+            records
+                .map(|record| Scored {
+                    score: if record.understood { value(record) } else { f64::NEG_INFINITY },
+                    in_scope: record.in_scope,
+                    wrong: record.wrong,
+                })
+                .collect()
+        };
+        if let Some(min) = fallback.min_oos_declined {
+            let (threshold, declined) = traffic::declining(&scored(|_| true), min)?;
+            return Ok(FallbackRule {
+                oos_declined: Some(declined),
+                ..FallbackRule::at(score, threshold)
+            });
+        }
         let Some(target) = fallback.target_accuracy else {
             if score == OosScore::MaxProbability {
-                return Ok((fallback.threshold, None));
+                return Ok(FallbackRule::at(score, fallback.threshold));
             }
             let in_scope =
                 || self.judged.iter().filter(|record| record.in_scope && record.understood);
             let confidences: Vec<f64> =
                 in_scope().map(|record| record.evidence.confidence).collect();
             let scores: Vec<f64> = in_scope().map(value).collect();
-            return Ok((threshold::equivalent(fallback.threshold, &confidences, &scores), None));
+            let threshold = threshold::equivalent(fallback.threshold, &confidences, &scores);
+            return Ok(FallbackRule::at(score, threshold));
         };
+        if let Some(share) = fallback.oos_share {
+            let (chooses, tests) = (scored(|r| r.chooses), scored(|r| r.tests));
+            let (threshold, guarantee) = traffic::find(&chooses, &tests, target, share)?;
+            return Ok(FallbackRule {
+                guarantee: Some(guarantee),
+                ..FallbackRule::at(score, threshold)
+            });
+        }
         // A record in which the model knows nothing is declined for any score.
         let samples = |part: fn(&JudgedRecord) -> bool| -> Vec<threshold::Sample> {
             let records = self.judged.iter().filter(|record| record.understood && part(record));
@@ -241,7 +309,8 @@ impl<'a> CalibratedScores<'a> {
         let (chooses, tests) = (samples(|r| r.chooses), samples(|r| r.tests));
         let (threshold, guarantee) = threshold::find(&chooses, &tests, target)?;
         let n_samples = self.judged.iter().filter(|record| record.tests).count() as u64;
-        Ok((threshold, Some(Guarantee { n_samples, ..guarantee })))
+        let guarantee = Some(Guarantee { n_samples, ..guarantee });
+        Ok(FallbackRule { guarantee, ..FallbackRule::at(score, threshold) })
     }
 }
 

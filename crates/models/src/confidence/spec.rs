@@ -17,6 +17,14 @@ pub struct FallbackSpec {
     /// guarantees it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub target_accuracy: Option<f64>,
+    /// The share of messages that are out of scope in traffic, from 0 to below 1, if it differs from that of the training
+    /// data. The target accuracy then holds for such traffic.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub oos_share: Option<f64>,
+    /// The share of out-of-scope messages to decline, in (0, 1); the threshold is the lowest that declines as many of the
+    /// out-of-scope records. It takes the place of a target accuracy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min_oos_declined: Option<f64>,
     /// The score that is compared with the threshold.
     #[serde(skip_serializing_if = "ScoreChoice::is_default")]
     pub score: ScoreChoice,
@@ -24,7 +32,13 @@ pub struct FallbackSpec {
 
 impl Default for FallbackSpec {
     fn default() -> Self {
-        Self { threshold: 0.35, target_accuracy: None, score: ScoreChoice::MaxProbability }
+        Self {
+            threshold: 0.35,
+            target_accuracy: None,
+            oos_share: None,
+            min_oos_declined: None,
+            score: ScoreChoice::MaxProbability,
+        }
     }
 }
 
@@ -185,7 +199,43 @@ impl Spec for FallbackSpec {
             self.target_accuracy.is_none_or(|target| target > 0.0 && target < 1.0),
             "fallback.target_accuracy",
             "a share above 0 and below 1, such as 0.9",
-        )
+        )?;
+        within(
+            self.oos_share.is_none_or(|share| (0.0..1.0).contains(&share)),
+            "fallback.oos_share",
+            "a share from 0 to below 1, such as 0.15",
+        )?;
+        within(
+            self.min_oos_declined.is_none_or(|share| share > 0.0 && share < 1.0),
+            "fallback.min_oos_declined",
+            "a share above 0 and below 1, such as 0.8",
+        )?;
+        self.check_together()
+    }
+}
+
+impl FallbackSpec {
+    /// Checks that one rule determines the threshold.
+    ///
+    /// # Errors
+    /// `BOT-7010` (exit 2), naming the keys.
+    fn check_together(&self) -> Result<()> {
+        if self.min_oos_declined.is_some() && self.target_accuracy.is_some() {
+            let message = "`fallback.target_accuracy` and `fallback.min_oos_declined` each determine the threshold";
+            return Err(Fault::usage("BOT-7010", message).hint("keep one of them"));
+        }
+        if self.oos_share.is_some() && self.target_accuracy.is_none() {
+            let message = "`fallback.oos_share` has no effect without `fallback.target_accuracy`";
+            return Err(Fault::usage("BOT-7010", message)
+                .hint("add `target_accuracy`, such as 0.9, or remove `oos_share`"));
+        }
+        Ok(())
+    }
+
+    /// Returns the spec with a fixed threshold of `score`.
+    #[must_use]
+    pub fn fixed(self, score: ScoreChoice) -> Self {
+        Self { score, target_accuracy: None, oos_share: None, min_oos_declined: None, ..self }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::*;
 use botops_findings::FaultKind;
+use botops_spec::Spec as _;
 use botops_stats::{calibration::softmax, random::Random, selective::Answered};
 
 const N_CLASSES: usize = 4;
@@ -201,4 +202,61 @@ fn inconsistent_values_from_a_file_are_refused() {
     ] {
         assert_eq!(invalid.check(N_CLASSES).unwrap_err().code(), "BOT-7003");
     }
+}
+
+#[test]
+fn a_threshold_that_declines_nothing_is_explained_and_a_stated_share_is_not() {
+    let unseen = draw(&mut Random::new(3), 2_000);
+    let n_oos = unseen.truth.iter().filter(|truth| truth.is_none()).count();
+    let codes = |fallback: &FallbackSpec| -> Vec<String> {
+        let confidence = fit(fallback, &unseen, n_oos);
+        confidence.findings(fallback).into_iter().map(|finding| finding.code).collect()
+    };
+    let easy = spec(ScoreChoice::MaxProbability, Some(0.1));
+    assert_eq!(codes(&easy), ["BOT-3040"]);
+    assert!(codes(&FallbackSpec { oos_share: Some(0.2), ..easy }).is_empty());
+    assert!(codes(&spec(ScoreChoice::MaxProbability, Some(0.8))).is_empty());
+}
+
+#[test]
+fn a_share_of_out_of_scope_records_to_decline_sets_the_threshold() {
+    let unseen = draw(&mut Random::new(5), 1_500);
+    let n_oos = unseen.truth.iter().filter(|truth| truth.is_none()).count();
+    for score in [ScoreChoice::MaxProbability, ScoreChoice::Auto] {
+        let asked = FallbackSpec { min_oos_declined: Some(0.8), ..spec(score, None) };
+        let confidence = fit(&asked, &unseen, n_oos);
+        let rule = confidence.rule(asked.threshold);
+        let declined = rule.oos_declined.unwrap();
+        assert!(rule.guarantee.is_none());
+        assert_eq!(declined.n_oos as usize, n_oos);
+        let share = declined.n_declined as f64 / n_oos as f64;
+        assert!((0.8..0.82).contains(&share), "{share}");
+        assert!(declined.ci95[0] < share && share < declined.ci95[1]);
+        let stored = serde_json::to_string(&confidence).unwrap();
+        assert_eq!(serde_json::from_str::<Confidence>(&stored).unwrap(), confidence);
+    }
+}
+
+#[test]
+fn keys_that_contradict_each_other_are_refused() {
+    let target = spec(ScoreChoice::MaxProbability, Some(0.9));
+    let shares = FallbackSpec { oos_share: Some(0.15), ..target };
+    assert!(shares.check_ranges().is_ok());
+    for (wrong, key) in [
+        (FallbackSpec { target_accuracy: None, ..shares }, "oos_share"),
+        (FallbackSpec { oos_share: Some(1.0), ..target }, "oos_share"),
+        (FallbackSpec { min_oos_declined: Some(0.8), ..target }, "min_oos_declined"),
+        (
+            FallbackSpec { min_oos_declined: Some(1.0), ..spec(ScoreChoice::Auto, None) },
+            "min_oos_declined",
+        ),
+    ] {
+        let fault = wrong.check_ranges().unwrap_err();
+        assert_eq!(fault.code(), "BOT-7010");
+        assert!(fault.message().contains(key), "{fault}");
+    }
+    // Specs of earlier versions have none of the keys, and their bytes stay.
+    let old = r#"{"threshold":0.35,"target_accuracy":0.9}"#;
+    let read: FallbackSpec = serde_json::from_str(old).unwrap();
+    assert_eq!((read, serde_json::to_string(&read).unwrap()), (target, old.to_owned()));
 }

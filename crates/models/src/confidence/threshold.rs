@@ -6,7 +6,7 @@ use botops_stats::selective::{Answered, fixed_sequence};
 use serde::{Deserialize, Serialize};
 
 /// The confidence level of a guarantee.
-const LEVEL: f64 = 0.95;
+pub(super) const LEVEL: f64 = 0.95;
 
 /// Number of thresholds to try: they answer 1 %, 2 %, ... 100 % of the half that chooses.
 const STEPS: usize = 100;
@@ -26,8 +26,12 @@ pub struct Guarantee {
     pub n_answered: u64,
     /// Number of wrong answers: another intent, or any answer to an out-of-scope record.
     pub n_wrong: u64,
-    /// One-sided lower Clopper-Pearson bound of the accuracy of answers, at `level`; at least `target_accuracy`.
+    /// One-sided lower bound of the accuracy of answers, at `level`; at least `target_accuracy`. Clopper-Pearson, or with
+    /// `oos_share` the bound of [`super::traffic`].
     pub accuracy_bound: f64,
+    /// The out-of-scope share of the messages that the guarantee is for, if it was stated; else that of the data.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oos_share: Option<f64>,
 }
 
 /// A score, and whether an answer would be wrong.
@@ -58,6 +62,7 @@ pub(super) fn find(
         n_answered: answered.n,
         n_wrong: answered.wrong,
         accuracy_bound: storable_below(1.0 - answered.risk_bound(LEVEL)),
+        oos_share: None,
     };
     match fixed_sequence(&answered, 1.0 - target, LEVEL) {
         Some(last) => Ok((thresholds[last], guarantee(answered[last]))),
@@ -70,7 +75,12 @@ pub(super) fn find(
 
 /// Returns the thresholds in the order in which they are tested.
 fn sequence(chooses: &[Sample]) -> Vec<f64> {
-    let mut scores: Vec<f64> = chooses.iter().map(|(score, _)| *score).collect();
+    let scores = chooses.iter().map(|(score, _)| *score).collect();
+    from_lowest_risk(scores, |threshold| Answered::at(threshold, chooses).risk_bound(LEVEL))
+}
+
+/// Returns thresholds in falling order, in steps of 1 % of `scores`, from the one with the lowest `risk`.
+pub(super) fn from_lowest_risk(mut scores: Vec<f64>, risk: impl Fn(f64) -> f64) -> Vec<f64> {
     scores.sort_unstable_by(|a, b| b.total_cmp(a));
     let last_answered = |step: usize| (scores.len() * step).div_ceil(STEPS) - 1;
     let mut thresholds: Vec<f64> = match scores.is_empty() {
@@ -78,8 +88,7 @@ fn sequence(chooses: &[Sample]) -> Vec<f64> {
         false => (1..=STEPS).map(|step| storable_below(scores[last_answered(step)])).collect(),
     };
     thresholds.dedup();
-    let risk = |threshold: &f64| Answered::at(*threshold, chooses).risk_bound(LEVEL);
-    let risks: Vec<f64> = thresholds.iter().map(risk).collect();
+    let risks: Vec<f64> = thresholds.iter().map(|threshold| risk(*threshold)).collect();
     let lowest = risks.iter().copied().fold(f64::INFINITY, f64::min);
     let start = risks.iter().rposition(|risk| *risk <= lowest).unwrap_or(0);
     thresholds.split_off(start.min(thresholds.len()))

@@ -62,7 +62,7 @@ fn every_score_is_used_and_stored_in_the_file() {
         (HeadKind::RandomForest, ScoreChoice::OosClass, OosScore::OosClass),
     ] {
         let model = trained(kind, with_score(choice), &rows).unwrap();
-        let FallbackRule { score: rule_score, threshold, guarantee } = model.fallback();
+        let FallbackRule { score: rule_score, threshold, guarantee, .. } = model.fallback();
         assert_eq!((rule_score, guarantee), (score, None));
         assert_eq!(model.labels().len(), 4);
         let mut scratch = Scratch::default();

@@ -340,10 +340,10 @@ fn banking77_reaches_the_expected_accuracy() {
         / n;
     assert!(log_loss < 0.36, "{log_loss}");
     assert!(model.to_bytes().len() < 20 << 20);
-    let english =
-        texts.iter().filter(|text| botops_text::detect_language(text) == Some("en")).count();
-    let french =
-        texts.iter().filter(|text| botops_text::detect_language(text) == Some("fr")).count();
+    let guesser = botops_text::LanguageGuesser::any();
+    let guesses: Vec<_> = texts.iter().filter_map(|text| guesser.guess(text)).collect();
+    let n_of = |code: &str| guesses.iter().filter(|guess| guess.code() == code).count();
+    let (english, french) = (n_of("en"), n_of("fr"));
     assert!(english as f64 / n > 0.99 && french as f64 / n < 0.003, "{english} {french}");
 }
 

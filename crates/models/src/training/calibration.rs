@@ -60,7 +60,10 @@ impl CalibrationPlan {
             plain: named != Some(OosScore::OosClass),
             class,
             nearness: named == Some(OosScore::Centroid) || (compares && cheap),
-            all_folds: fallback.target_accuracy.is_some() || compares || class,
+            all_folds: fallback.target_accuracy.is_some()
+                || fallback.min_oos_declined.is_some()
+                || compares
+                || class,
         })
     }
 
