@@ -187,3 +187,32 @@ fn a_training_set_does_not_drift_from_itself_under_its_own_model() {
         }
     }
 }
+
+#[test]
+fn a_pipeline_scores_no_training_record_as_current_data() {
+    let terminal = Terminal::new();
+    terminal
+        .write("data.csv", two_intents(250))
+        .write("botops.yaml", "version: 1\nmodel: support\n");
+    terminal.write(
+        "p.yaml",
+        "version: 1\nname: weekly\nmodel: support\nstages:\n  - validate: { data: data.csv }\n  - split: { from: \
+         validate, test_share: 0.4 }\n  - train: { from: split, model: { head: { kind: linear_svm } } }\n  - drift: { \
+         reference: split, model: train, current: data.csv }\n",
+    );
+    let text = terminal.run("run p.yaml");
+    assert!(text.contains("no drift in"), "{text}");
+    assert!(
+        text.contains("of 500 rows are training data, and their predictions are left out"),
+        "{text}"
+    );
+    let report = terminal.path().join(".botops/pipelines/weekly/drift/drift.json");
+    let report: Value = serde_json::from_slice(&std::fs::read(report).unwrap()).unwrap();
+    // The held-out records are in the current data, so both sides have the same predictions.
+    let confidence = report["checks"].as_array().unwrap();
+    let confidence = confidence.iter().find(|check| check["name"] == "confidence").unwrap();
+    assert_eq!(
+        (&confidence["statistic"], &confidence["n_reference"]),
+        (&0.0.into(), &confidence["n_current"])
+    );
+}

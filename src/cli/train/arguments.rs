@@ -17,7 +17,7 @@ pub(crate) struct Args {
     /// Evaluate the model on this data
     #[arg(long, value_name = "FILE")]
     pub(super) test: Option<PathBuf>,
-    /// Settings of the model, in YAML (`features`, `head`, `fallback`, `conformal`, `seed`, `goldens`); repeatable with
+    /// Settings of the model, in YAML (`features`, `head`, `fallback`, `conformal`, `oos_labels`, `seed`, `goldens`); repeatable with
     /// --cross-validate, to compare them
     #[arg(long, value_name = "FILE")]
     pub(super) config: Vec<PathBuf>,
