@@ -504,7 +504,7 @@ fn white_space_around_labels_is_removed() {
         ]
     );
     let read = expectations.read_options();
-    let patch = folder.write("patch.csv", patch_csv(&proposal.fixes));
+    let patch = folder.write("patch.csv", patch_csv(&proposal.fixes, proposal.form));
     let out = apply(&path, &read, &read_patch(&patch).unwrap(), &folder.at("b.csv")).unwrap();
     assert_eq!(
         String::from_utf8(out.repaired.bytes.to_vec()).unwrap(),
