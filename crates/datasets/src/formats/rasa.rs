@@ -15,7 +15,7 @@ use botops_findings::{Fault, Finding, Place, Result, Severity};
 use botops_spec::{self as spec, Node, Value, nearest};
 use botops_text::{display, utterance};
 use serde::Serialize;
-use std::io::Read;
+use std::{collections::HashSet, io::Read};
 
 /// The kind of a [`Term`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -127,8 +127,12 @@ pub(crate) fn parse(yaml: &str, file: &str) -> Result<Training> {
                     .to_owned(),
             })
     })?;
-    let mut reader =
-        Reader { file: file.to_owned(), training: Training::default(), malformed: Vec::new() };
+    let mut reader = Reader {
+        file: file.to_owned(),
+        training: Training::default(),
+        empty: Vec::new(),
+        malformed: Vec::new(),
+    };
     let mut is_rasa = false;
     for root in &documents {
         if !matches!(root.value, Value::Mapping(_) | Value::Null) {
@@ -153,6 +157,7 @@ pub(crate) fn parse(yaml: &str, file: &str) -> Result<Training> {
                 "training data of Rasa begins with `nlu:`, and an item of it with `- intent: NAME`",
             ));
     }
+    reader.report_empty();
     let Reader { training, malformed, .. } = reader;
     let [first, rest @ ..] = malformed.as_slice() else { return Ok(training) };
     let others = match rest.len() {
@@ -168,6 +173,8 @@ pub(crate) fn parse(yaml: &str, file: &str) -> Result<Training> {
 struct Reader {
     file: String,
     training: Training,
+    /// The names and places of the items of intents that have no examples.
+    empty: Vec<(String, Place)>,
     malformed: Vec<Finding>,
 }
 
@@ -211,13 +218,18 @@ impl Reader {
         self.training.non_records.findings.push(finding.at(place));
     }
 
-    /// Reports the intent of `item`, which has no examples.
-    fn without_examples(&mut self, item: &Node, name: &str) {
-        let message = format!("the intent `{}` has no examples", display(name, 40));
-        let help = "write examples below `examples`, or remove the intent";
-        let finding = Finding::new("BOT-2234", Severity::Warning, message, help);
-        let place = self.place(item.line, item.column);
-        self.training.non_records.findings.push(finding.at(place));
+    /// Reports the intents that have no examples in any item of the file.
+    fn report_empty(&mut self) {
+        let known: HashSet<&str> =
+            self.training.records.iter().filter_map(|record| record.intent.as_deref()).collect();
+        let empty = std::mem::take(&mut self.empty);
+        let findings = &mut self.training.non_records.findings;
+        for (name, place) in empty.into_iter().filter(|(name, _)| !known.contains(name.as_str())) {
+            let message = format!("the intent `{}` has no examples", display(&name, 40));
+            let help = "write examples below `examples`, or remove the intent";
+            findings.push(Finding::new("BOT-2234", Severity::Warning, message, help).at(place));
+        }
+        findings.sort_by_key(|finding| finding.place.line);
     }
 
     fn items(&mut self, list: &Node) -> Result<()> {
@@ -281,7 +293,7 @@ impl Reader {
             None => Vec::new(),
         };
         if kind.is_none() && examples.is_empty() && !is_misspelt {
-            self.without_examples(item, &name_text);
+            self.empty.push((name_text.clone(), self.place(item.line, item.column)));
         }
         match kind {
             Some(kind) => self.training.non_records.terms.push(Term {

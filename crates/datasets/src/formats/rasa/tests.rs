@@ -206,6 +206,9 @@ fn an_intent_without_examples_and_an_unknown_key_are_reported() {
     let yaml = "nlu:\n- intent: a\n- intent: b\n  examples:\n- intent: c\n  examples: []\n- intent: d\n  examples: \"\"\n- intent: e\n  example: |\n    - lost\n- intent: f\n  metadata: x\n  notes: y\n  examples:\n    - text: hi\n      meta: z\n- synonym: s\n";
     let training = parse(yaml, "nlu.yml").unwrap();
     assert_eq!(training.records.len(), 1);
+    // An intent may have its examples in another item.
+    let elsewhere = "nlu:\n- intent: a\n- intent: a\n  examples: |\n    - one\n";
+    assert_eq!(parse(elsewhere, "f").unwrap().non_records.findings, []);
     let found: Vec<_> = training
         .non_records
         .findings
