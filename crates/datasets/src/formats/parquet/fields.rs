@@ -1,7 +1,7 @@
 //! The columns of a Parquet file by their logical type: how the cells of each become text.
 
-use polars::prelude::{ArrowDataType, ArrowField, ArrowSchema};
-use polars_parquet::read::{ParquetType, PrimitiveLogicalType};
+use polars::prelude::{ArrowDataType, ArrowField, ArrowSchema, ArrowTimeUnit};
+use polars_parquet::read::{ParquetType, PhysicalType, PrimitiveLogicalType};
 
 /// The name of the column whose lists of structs are read, in any case.
 const ENTITIES: &str = "entities";
@@ -54,6 +54,12 @@ pub(super) fn divided(schema: &ArrowSchema, types: &[ParquetType]) -> (Vec<Field
             && logical == Some(PrimitiveLogicalType::Float16)
         {
             arrow.dtype = ArrowDataType::Float16;
+        }
+        // In nanoseconds, a number of 64 bits ends in the year 2262.
+        if let (ArrowDataType::Timestamp(unit, _), true) =
+            (&mut arrow.dtype, types.get(at).is_some_and(is_int96))
+        {
+            *unit = ArrowTimeUnit::Microsecond;
         }
         match kind(&arrow, logical) {
             Ok(kind) => fields.push(Field { kind, arrow }),
@@ -137,6 +143,11 @@ fn logical_type(column: &ParquetType) -> Option<PrimitiveLogicalType> {
         ParquetType::PrimitiveType(column) => column.logical_type,
         ParquetType::GroupType { .. } => None,
     }
+}
+
+/// Returns whether a column holds times of 96 bits.
+fn is_int96(column: &ParquetType) -> bool {
+    matches!(column, ParquetType::PrimitiveType(column) if column.physical_type == PhysicalType::Int96)
 }
 
 /// Replaces the types in `field` that only decorate others by those: dictionary types by the type of their values, and

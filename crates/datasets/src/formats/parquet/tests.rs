@@ -228,8 +228,13 @@ fn every_logical_type_has_a_text_form_or_is_skipped_by_name() {
         );
         assert!(findings.iter().all(|f| f.code == "BOT-2232"));
     }
-    let mut table = fixture("int96.parquet").1.unwrap();
-    assert_eq!(column(&mut table, "created_at")[0], "2024-05-01T10:15:00.250");
+    for (file, time) in [
+        ("int96.parquet", "2024-05-01T10:15:00.250"),
+        // Beyond the nanoseconds of 64 bits.
+        ("int96_far.parquet", "9999-12-31T00:00:00"),
+    ] {
+        assert_eq!(column(&mut fixture(file).1.unwrap(), "at")[0], time, "{file}");
+    }
 }
 
 #[test]
