@@ -94,6 +94,12 @@ impl Roles {
     }
 }
 
+/// Returns whether the columns called `names` include one for the text and one for the intent.
+pub(crate) fn has_text_and_intent(names: &[&str]) -> bool {
+    let has = |known: &[&str]| names.iter().any(|name| known.contains(&&*name.to_lowercase()));
+    has(TEXT) && has(INTENT)
+}
+
 /// Refuses two columns of one name. Unnamed columns may repeat.
 ///
 /// # Errors

@@ -524,7 +524,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         code: "BOT-2231",
         kind: Some(FaultKind::Gate),
         title: "the delimiter of a CSV file is uncertain",
-        explanation: "The delimiter (comma, semicolon, tab or `|`) is detected over the header and the records in the first 64 KiB: it divides them into equally many fields. Here two delimiters do, and the wrong one would cut the texts. Name the right one with `--delimiter`, or quote the texts.",
+        explanation: "The delimiter (comma, semicolon, tab or `|`) is detected over the header and the records in the first 64 KiB: it divides them into equally many fields. Here two delimiters do, neither header names both a text and an intent, and the wrong one would cut the texts. Name the right one with `--delimiter`, or quote the texts.",
     },
     Entry {
         code: "BOT-2232",

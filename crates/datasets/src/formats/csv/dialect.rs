@@ -1,10 +1,11 @@
 //! The dialect of a table: its delimiter, and the line `sep=;` with which a spreadsheet names it.
 //!
 //! The delimiter is detected over the header and the records at the beginning of the file, as each candidate divides them.
-//! A file that two candidates divide equally well is refused.
+//! If two candidates divide a file equally well, it is the one that names a column of the text and one of the intent. A file
+//! without such a difference is refused.
 
 use super::fields::Fields;
-use crate::opening::Format;
+use crate::{column_roles::has_text_and_intent, opening::Format};
 use botops_findings::{Fault, Place};
 
 /// The bytes at the beginning of a text in which the delimiter is detected.
@@ -176,6 +177,15 @@ struct Fit {
     n_records: u64,
     /// The number of fields in which a quote stands where the delimiter leaves it no meaning.
     n_stray: u64,
+    /// Whether the header names a column of the text and one of the intent.
+    is_named: bool,
+}
+
+impl Fit {
+    /// Returns whether it is better than `other`.
+    fn is_better(&self, other: &Self) -> bool {
+        (self.share, other.n_stray, self.is_named) > (other.share, self.n_stray, other.is_named)
+    }
 }
 
 /// Detects the delimiter of `sample`, which is the whole text if it `is_whole`.
@@ -188,9 +198,9 @@ fn detect(sample: &str, is_whole: bool) -> Result<u8, Ambiguous> {
             best = Some(fit);
             continue;
         };
-        if (fit.share, found.n_stray) > (found.share, fit.n_stray) {
+        if fit.is_better(&found) {
             (best, rival) = (Some(fit), None);
-        } else if (fit.share, fit.n_stray) == (found.share, found.n_stray) {
+        } else if !found.is_better(&fit) {
             rival = rival.or(Some(fit));
         }
     }
@@ -208,6 +218,7 @@ fn fit(sample: &str, is_whole: bool, delimiter: u8) -> Option<Fit> {
     let mut fields = Fields::new(delimiter);
     let (mut at, mut width) = (0, None);
     let (mut n_records, mut n_fitting, mut n_stray) = (0_u64, 0_u64, 0_u64);
+    let mut is_named = false;
     while let Some(extent) = fields.read(sample, at) {
         at = extent.end;
         // The record at the end of the sample may go on after it.
@@ -219,7 +230,11 @@ fn fit(sample: &str, is_whole: bool, delimiter: u8) -> Option<Fit> {
         }
         match width {
             None if fields.len() == 1 => return None,
-            None => width = Some(fields.len()),
+            None => {
+                width = Some(fields.len());
+                let names: Vec<&str> = fields.words(sample).map(str::trim).collect();
+                is_named = has_text_and_intent(&names);
+            }
             Some(width) => {
                 n_records += 1;
                 n_fitting += u64::from(fields.len() == width);
@@ -228,7 +243,7 @@ fn fit(sample: &str, is_whole: bool, delimiter: u8) -> Option<Fit> {
     }
     width?;
     let share = if n_records == 0 { 1.0 } else { n_fitting as f64 / n_records as f64 };
-    Some(Fit { delimiter, share, n_records, n_stray })
+    Some(Fit { delimiter, share, n_records, n_stray, is_named })
 }
 
 /// Returns whether `field`, with its quotes, has a quote that neither encloses it nor is doubled within it.
@@ -264,6 +279,8 @@ mod tests {
             ("text, as typed;intent\nhello, there;greet\nbye;leave\n", ';'),
             ("text,intent,\"a;b\"\nx;y,z,1\np;q,r,2\n", ','),
             ("text;a,b;intent\nx;y;z\n", ';'),
+            ("text,intent,words (a;b)\nx,y,c;d\np,q,e;f\n", ','),
+            ("Label;Text;a,b\ny;x;1,2\nq;p;3,4\n", ';'),
             // A record that does not fit is reported; it does not decide.
             ("text,intent\na,b\nhello, you,c\nd,e\n", ','),
             ("text\nhello, there\n", ','),
