@@ -277,10 +277,9 @@ impl ClassOf<'_> {
     fn counts(&self, strata: &BTreeMap<Stratum<'_>, usize>) -> Vec<(usize, usize)> {
         let mut counts = BTreeMap::from([(0, strata.values().sum())]);
         for (stratum, &n) in strata {
-            for class in [self.intents.get(&stratum.0), self.strata.get(stratum)] {
-                if let Some(&class) = class {
-                    *counts.entry(class).or_default() += n;
-                }
+            let classes = [self.intents.get(&stratum.0), self.strata.get(stratum)];
+            for &class in classes.into_iter().flatten() {
+                *counts.entry(class).or_default() += n;
             }
         }
         counts.into_iter().collect()
