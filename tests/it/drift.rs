@@ -61,18 +61,10 @@ fn columns_without_a_role_are_compared_by_their_type() {
     terminal.write("a.csv", records(300, 0.0)).write("b.csv", records(300, 0.3));
     let (code, data) = drift(&terminal, "drift a.csv b.csv --html drift.html");
     assert_eq!(code, Some(3), "{data:#}");
-    let wanted = [
-        "intent",
-        "length_words",
-        "length_chars",
-        "language",
-        "confidence*",
-        "latency_ms",
-        "channel",
-    ];
+    let wanted = ["intent", "length_words", "length_chars", "confidence*", "latency_ms", "channel"];
     assert_eq!(checks(&data), wanted);
     assert_eq!(not_judged(&data), ["created_at: times", "order_id: ids"]);
-    let confidence = &data["checks"][4];
+    let confidence = &data["checks"][3];
     assert_eq!(confidence["test"], "ks_2samp");
     // The confidences lie evenly in [0, 0.5), whose standard deviation is 0.5 / sqrt(12).
     let distance = confidence["wasserstein_sd"].as_f64().unwrap();
@@ -92,7 +84,7 @@ fn chosen_columns_are_compared_alone_and_a_wrong_name_is_refused() {
     assert_eq!((code, checks(&data).join(" ")), (Some(0), "latency_ms channel".to_owned()));
     let (code, data) = drift(&terminal, "drift a.csv b.csv --columns text");
     assert_eq!(code, Some(0), "{data:#}");
-    assert_eq!(checks(&data), ["length_words", "length_chars", "language"]);
+    assert_eq!(checks(&data), ["length_words", "length_chars"]);
     let text = terminal.run("drift a.csv b.csv --columns latency");
     assert!(text.starts_with("exit: 2"), "{text}");
     assert!(text.contains("there is no column `latency`") && text.contains("latency_ms"), "{text}");
