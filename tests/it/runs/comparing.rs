@@ -139,3 +139,22 @@ fn the_best_run_lists_the_runs_that_are_not_significantly_worse() {
     let nothing = terminal.run("runs best --data sha256:0000");
     assert!(nothing.starts_with("exit: 2\n") && nothing.contains("--data "), "{nothing}");
 }
+
+#[test]
+fn after_tune_the_hint_names_existing_data_and_whole_trials_are_ranked() {
+    let terminal = crate::terminal::Terminal::new();
+    terminal.write("data.csv", crate::terminal::two_intents(40));
+    terminal.write("botops.yaml", "version: 1\nmodel: support\n");
+    terminal.write(
+        "p.yaml",
+        "version: 1\nname: weekly\nmodel: support\nstages:\n  - validate: { data: data.csv }\n  - split: { from: \
+         validate, test_share: 0.25 }\n  - train: { from: split, model: { head: { kind: linear_svm } } }\ntune:\n  \
+         trials: 6\n  folds: 4\n  space: { head.c: { log_uniform: [0.1, 10] } }\n",
+    );
+    let text = terminal.run("tune p.yaml");
+    let data = ".botops/pipelines/weekly/split/train.csv";
+    assert!(text.contains(&format!("botops train {data} --config winner.yaml")), "{text}");
+    assert!(terminal.path().join(data).is_file());
+    let text = terminal.run("runs best");
+    assert!(text.contains("(cross_validation 4 folds, seed"), "{text}");
+}
