@@ -342,7 +342,10 @@ impl<'a> Found<'a> {
                 false => (check.n_current, SIDES[1]),
             };
             let n = botops_text::counted(n, "value", "values");
-            let reason = format!("{n} in {side}, fewer than {}", self.spec.min_rows);
+            let reason = match check.n_reference.min(check.n_current) < self.spec.min_rows as u64 {
+                true => format!("{n} in {side}, fewer than {}", self.spec.min_rows),
+                false => format!("{n} in {side}, too few for two categories"),
+            };
             self.leave_out(&check.name, Why::TooFew, reason);
         }
         (checks, self.not_judged)

@@ -37,7 +37,8 @@ pub struct DriftSide<'a> {
 /// with the reason.
 ///
 /// PSI and Pearson's test share their bins: bins that are expected to hold fewer than 5 rows on either
-/// side are pooled (see [`botops_stats::homogeneity::pool_rare`]). The Jensen-Shannon distance and `top`
+/// side are pooled (see [`botops_stats::homogeneity::pool_rare`]). If a single bin would be left, the largest is compared
+/// with all others by Fisher's test, or not judged if a side has fewer than 10 rows. The Jensen-Shannon distance and `top`
 /// use every bin. A check with fewer than `min_rows` on either side is reported but not judged: its
 /// verdict is insufficient, its `p_adjusted` is 1, and the correction ignores it. The whole comparison
 /// drifts if a check does, and is insufficient if no check could be judged.

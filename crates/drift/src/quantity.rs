@@ -6,10 +6,13 @@ use crate::{
 };
 use botops_stats::{
     divergence::{js_distance, psi, psi_noise},
-    homogeneity::{chi2_homogeneity, pool_rare, regroup},
+    homogeneity::{chi2_homogeneity, fisher_exact, pool_rare, regroup},
     two_sample::{ks_2samp_sorted, population_sd, sorted, wasserstein_sorted},
 };
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet, HashMap},
+};
 
 /// The least expected count of a bin; below it, the chi-squared approximation is unreliable.
 const LEAST_EXPECTED: f64 = 5.0;
@@ -60,6 +63,9 @@ pub(crate) fn count<'a>(names: impl Iterator<Item = &'a str>) -> Counts<'a> {
 }
 
 /// Compares names: PSI, its noise and Pearson's test on bins pooled by [`pool_rare`]; the distance on all bins.
+///
+/// If one name has nearly all rows, it is compared with all others together, by Fisher's test. With too few rows for two
+/// bins the check is not judged.
 ///
 /// Returns `None` if either side is empty. A name that only one side has is a separate bin.
 pub(crate) fn categorical(
@@ -193,24 +199,47 @@ fn bin_names(edges: &[f64]) -> Vec<String> {
 struct Bins {
     all: [Vec<u64>; 2],
     pooled: [Vec<u64>; 2],
+    /// Whether one bin holds nearly all rows: the pooled bins are the others together and that one.
+    has_main: bool,
+    /// Whether there are bins to compare, but too few rows for two of them.
+    is_hidden: bool,
 }
 
 impl Bins {
     fn new(reference: Vec<u64>, current: Vec<u64>) -> Self {
         let groups = pool_rare(&reference, &current, LEAST_EXPECTED);
+        let pooled_count = |i: usize| reference[i] + current[i];
+        let filled: Vec<usize> = (0..reference.len()).filter(|&i| pooled_count(i) > 0).collect();
+        let is_single = groups.len() < 2 && filled.len() > 1;
+        let n_fewest = reference.iter().sum::<u64>().min(current.iter().sum());
+        let is_hidden = is_single && (n_fewest as f64) < 2.0 * LEAST_EXPECTED;
+        let has_main = is_single && !is_hidden;
+        let groups = match filled.iter().copied().max_by_key(|&i| (pooled_count(i), Reverse(i))) {
+            Some(main) if has_main => {
+                vec![(0..reference.len()).filter(|&i| i != main).collect(), vec![main]]
+            }
+            _ => groups,
+        };
         let pooled = [regroup(&reference, &groups), regroup(&current, &groups)];
-        Self { all: [reference, current], pooled }
+        Self { all: [reference, current], pooled, has_main, is_hidden }
     }
 
-    /// Returns the check of these bins by Pearson's test; PSI decides whether it is large.
+    /// Returns the check of these bins by Pearson's test, or Fisher's if fewer than 5 rows are expected outside of one
+    /// bin; PSI decides whether it is large.
     fn tested(&self, name: &str, names: Vec<String>, spec: &DriftSpec) -> Tested {
         let test = chi2_homogeneity(&self.pooled[0], &self.pooled[1]);
+        let exact = match [&self.pooled[0][..], &self.pooled[1][..]] {
+            [&[a, b], &[c, d]] if self.has_main => Some(fisher_exact([a, b], [c, d])),
+            _ => None,
+        };
+        let described = self.describe(name, names, spec);
         let check = DriftCheck {
             kind: "categorical".to_owned(),
-            test: "chi2_homogeneity".to_owned(),
+            test: if exact.is_some() { "fisher_exact" } else { "chi2_homogeneity" }.to_owned(),
             statistic: test.statistic,
-            p_value: test.p_value,
-            ..self.describe(name, names, spec)
+            p_value: exact.unwrap_or(test.p_value),
+            verdict: if self.is_hidden { DriftVerdict::Insufficient } else { described.verdict },
+            ..described
         };
         let is_large = check.psi >= spec.min_psi;
         Tested { check, is_large }
@@ -249,7 +278,7 @@ impl Bins {
         };
         let mut changed: Vec<(usize, String)> =
             names.into_iter().enumerate().filter(|(i, _)| change(*i) > 0).collect();
-        changed.sort_by_key(|(i, _)| std::cmp::Reverse(change(*i)));
+        changed.sort_by_key(|(i, _)| Reverse(change(*i)));
         changed.truncate(TOP);
         let share = |side: usize, i: usize| self.all[side][i] as f64 / n[side] as f64;
         changed.into_iter().map(|(i, name)| (name, share(0, i), share(1, i))).collect()
@@ -322,6 +351,42 @@ mod tests {
         let constant = numeric("latency", &[1.0; 5], &[2.0; 5], &DriftSpec::default()).unwrap();
         assert_eq!(constant.check.wasserstein_sd, None);
         assert_eq!(bin_counts(&[1.0, 2.0, 2.0, 3.0], &[2.0]), [3, 1]);
+    }
+
+    #[test]
+    fn a_replaced_column_of_rare_names_is_drift() {
+        let names = |letter: char, n: usize| -> Vec<String> {
+            (0..n).map(|i| format!("{letter}{}", i % 60)).collect()
+        };
+        let tested = |reference: &[String], current: &[String]| {
+            let spec = DriftSpec { min_rows: 1, ..DriftSpec::default() };
+            let (r, c) = (
+                count(reference.iter().map(String::as_str)),
+                count(current.iter().map(String::as_str)),
+            );
+            categorical("intent", &r, &c, &spec).unwrap()
+        };
+        let replaced = tested(&names('s', 200), &names('t', 200));
+        let p = replaced.check.p_value;
+        assert!(replaced.check.psi > 1.0 && p < 1e-9, "{:?}", replaced.check);
+        assert_eq!(replaced.judge(p, 0.05).verdict, DriftVerdict::Drift);
+        let same = tested(&names('s', 200), &names('s', 180));
+        assert_eq!(same.judge(1.0, 0.05).verdict, DriftVerdict::NoDrift);
+
+        // A tenth of the rows has rare names, and all of these were replaced.
+        let with_rare = |letter: char| [vec!["web".to_owned(); 1_800], names(letter, 200)].concat();
+        let rare = tested(&with_rare('s'), &with_rare('t'));
+        assert!(rare.check.psi > 0.1 && rare.check.p_value < 1e-9, "{:?}", rare.check);
+
+        // 8 of 100 rows have a new name, fewer than can be pooled: an exact test.
+        let new = [vec!["web".to_owned(); 92], vec!["app".to_owned(); 8]].concat();
+        let new = tested(&vec!["web".to_owned(); 100], &new);
+        assert_eq!(new.check.test, "fisher_exact");
+        assert!(new.check.psi > 0.1 && new.check.p_value < 0.01, "{:?}", new.check);
+
+        // Of so few rows nothing can be said.
+        let few = tested(&names('s', 6), &names('t', 6));
+        assert_eq!(few.judge(1.0, 0.05).verdict, DriftVerdict::Insufficient);
     }
 
     #[test]

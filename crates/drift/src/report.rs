@@ -34,9 +34,9 @@ pub struct DriftCheck {
     pub psi_noise95: f64,
     /// Jensen-Shannon distance, natural logarithm, in [0, sqrt(ln 2)].
     pub js_distance: f64,
-    /// `chi2_homogeneity` or `ks_2samp`.
+    /// `chi2_homogeneity`, `fisher_exact` or `ks_2samp`.
     pub test: String,
-    /// The statistic of the test.
+    /// The statistic of the test; for `fisher_exact`, Pearson's.
     pub statistic: f64,
     /// The p-value of the test.
     pub p_value: f64,

@@ -107,6 +107,8 @@ fn verdict(report: &DriftReport) -> String {
         .filter(|check| check.verdict == DriftVerdict::Drift)
         .map(|check| display(&check.name, 40))
         .collect();
+    let has_enough_rows =
+        |check: &DriftCheck| check.n_reference.min(check.n_current) >= report.spec.min_rows as u64;
     match report.verdict {
         DriftVerdict::Drift => format!("drift in {}", drifted.join(", ")),
         DriftVerdict::NoDrift => {
@@ -114,6 +116,9 @@ fn verdict(report: &DriftReport) -> String {
         }
         DriftVerdict::Insufficient if report.checks.is_empty() => {
             "insufficient: nothing could be compared".to_owned()
+        }
+        DriftVerdict::Insufficient if report.checks.iter().all(has_enough_rows) => {
+            "insufficient: too few rows for two categories".to_owned()
         }
         DriftVerdict::Insufficient => format!(
             "insufficient: fewer than {} rows on a side",
