@@ -2,7 +2,11 @@
 
 use crate::times::{are_stamps, is_time, names_a_time, names_an_id};
 use botops_stats::two_sample::sorted;
-use std::collections::{BTreeMap, HashMap};
+use botops_text::composed;
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, HashMap},
+};
 
 /// The most different values that are compared as categories. A column with more holds ids or free text.
 pub(crate) const MOST_VALUES: usize = 1_000;
@@ -122,6 +126,8 @@ impl Column {
     pub fn add(&mut self, cell: &str) {
         self.n_rows += 1;
         let cell = cell.trim();
+        // One spelling of each character, or equal names would be different categories.
+        let cell = &*if cell.is_ascii() { Cow::from(cell) } else { Cow::from(composed(cell)) };
         if cell.is_empty() {
             self.n_empty += 1;
             return;
@@ -177,9 +183,20 @@ impl Column {
     }
 
     /// Returns the count of each value by name; `None` if there are too many.
+    ///
+    /// If all are `true` or `false`, in any case, they are counted in lower case: a table writes `True` where JSON has
+    /// `true`.
     pub(crate) fn names(&self) -> Option<BTreeMap<&str, u64>> {
         let values = self.values.as_ref()?;
-        Some(values.iter().map(|(name, &n)| (name.as_str(), n)).collect())
+        let boolean =
+            |name: &str| ["true", "false"].into_iter().find(|word| name.eq_ignore_ascii_case(word));
+        let are_booleans = values.keys().all(|name| boolean(name).is_some());
+        let mut counts = BTreeMap::new();
+        for (name, n) in values {
+            let name = boolean(name).filter(|_| are_booleans).unwrap_or(name.as_str());
+            *counts.entry(name).or_default() += n;
+        }
+        Some(counts)
     }
 
     /// Returns the kind of the values; `numbers` are the sorted numbers.
@@ -337,6 +354,20 @@ mod tests {
         let numbers = column.sorted_numbers();
         assert_eq!(column.kind(&numbers), Kind::Numbers);
         assert_eq!((numbers.len(), column.n_without_number(), column.n_empty), (190, 6, 1));
+    }
+
+    #[test]
+    fn a_name_is_counted_once_whatever_its_spelling() {
+        let names = |cells: &[&str]| -> Vec<(String, u64)> {
+            let column = column("flag", cells);
+            let names = column.names().unwrap();
+            names.into_iter().map(|(name, n)| (name.to_owned(), n)).collect()
+        };
+        let wanted = [("false".to_owned(), 1), ("true".to_owned(), 3)];
+        assert_eq!(names(&["True", "true", "TRUE", "False", ""]), wanted);
+        // Other names are kept as they are written.
+        assert_eq!(names(&["True", "true", "Maybe"]).len(), 3);
+        assert_eq!(names(&["caf\u{e9}", "cafe\u{301}"]), [("caf\u{e9}".to_owned(), 2)]);
     }
 
     #[test]
