@@ -27,7 +27,6 @@ use polars_parquet::{
     write::schema_to_metadata_key,
 };
 use std::{
-    borrow::Cow,
     io::{self, Cursor, Read, Seek as _, SeekFrom},
     ops::Range,
     path::Path,
@@ -114,10 +113,8 @@ enum Cells {
     Skipped,
     /// Text, or values that have a text form.
     Text(StringChunked),
-    /// Values that the engine is built without.
+    /// Values that the engine is built without, and the JSON of lists.
     Values(Vec<Option<String>>),
-    /// Values without a text form, such as lists. A cell is the form in which the engine displays the value.
-    Displayed(Column),
 }
 
 impl Cells {
@@ -127,7 +124,6 @@ impl Cells {
             Self::Skipped => None,
             Self::Text(cells) => Some(cells.len()),
             Self::Values(cells) => Some(cells.len()),
-            Self::Displayed(cells) => Some(cells.len()),
         }
     }
 }
@@ -137,7 +133,6 @@ impl Cells {
     fn n_bytes(&self) -> u64 {
         match self {
             Self::Skipped => 0,
-            Self::Displayed(cells) => text_bytes(cells.as_materialized_series()),
             Self::Text(cells) => lengths(cells.iter()),
             Self::Values(cells) => lengths(cells.iter().map(Option::as_ref)),
         }
@@ -146,15 +141,11 @@ impl Cells {
 
 impl Rows {
     /// Returns a cell as text; null is empty.
-    pub(crate) fn cell(&self, row: usize, column: usize) -> Cow<'_, str> {
+    pub(crate) fn cell(&self, row: usize, column: usize) -> &str {
         match &self.columns[column] {
-            Cells::Skipped => Cow::Borrowed(""),
-            Cells::Text(cells) => Cow::Borrowed(cells.get(row).unwrap_or_default()),
-            Cells::Values(cells) => Cow::Borrowed(cells[row].as_deref().unwrap_or_default()),
-            Cells::Displayed(cells) => match cells.get(row) {
-                Ok(AnyValue::Null) | Err(_) => Cow::Borrowed(""),
-                Ok(value) => Cow::Owned(value.to_string()),
-            },
+            Cells::Skipped => "",
+            Cells::Text(cells) => cells.get(row).unwrap_or_default(),
+            Cells::Values(cells) => cells[row].as_deref().unwrap_or_default(),
         }
     }
 }
@@ -215,9 +206,62 @@ impl Reader {
         &self.names
     }
 
-    /// Takes the columns that are not read, because their cells have no text form.
-    pub(crate) fn take_skipped(&mut self) -> Vec<Skipped> {
-        std::mem::take(&mut self.skipped)
+    /// Returns the columns that are not read, because their cells have no text form.
+    pub(crate) fn skipped(&self) -> &[Skipped] {
+        &self.skipped
+    }
+
+    /// Makes sure that the columns `texts` are not lists, and skips the others whose bytes are not text, if they are read
+    /// (`with_others`).
+    ///
+    /// Whether bytes are text is known only once the whole column was read.
+    ///
+    /// # Errors
+    /// `BOT-2108` for a list in `texts`, and for a damaged column.
+    pub(crate) fn settle(&mut self, texts: &[usize], with_others: bool) -> Result<()> {
+        for &at in texts {
+            if self.fields[at].kind == Kind::Json {
+                let name = botops_text::display(&self.names[at], 40);
+                let message = format!("the column `{name}` of the Parquet file holds lists");
+                return Err(Fault::data("BOT-2108", message)
+                    .at(self.place.clone())
+                    .hint("write it as a column of strings, with one value for each record"));
+            }
+        }
+        let mut kept = Vec::new();
+        for (at, field) in std::mem::take(&mut self.fields).into_iter().enumerate() {
+            let is_other = with_others && !texts.contains(&at) && !field.has_entities();
+            if is_other && fields::is_bytes(&field.arrow.dtype) && !self.is_text(&field)? {
+                let what = "a value of bytes that are not UTF-8";
+                self.skipped.push(Skipped { name: field.name().to_owned(), what });
+            } else {
+                kept.push(field);
+            }
+        }
+        self.names = kept.iter().map(|field| field.name().to_owned()).collect();
+        self.fields = kept;
+        Ok(())
+    }
+
+    /// Returns whether the bytes of the column `field` are UTF-8 in every row.
+    fn is_text(&self, field: &Field) -> Result<bool> {
+        if field.kind != Kind::Plain {
+            return Ok(true);
+        }
+        guarded(&self.place, || {
+            let mut read = |range: Range<u64>| bytes_of(&self.source, range);
+            let mut begin = 0;
+            for group in &self.metadata.row_groups {
+                let rows = begin..begin + group.num_rows();
+                begin = rows.end;
+                let arrays = values::arrays(&self.metadata, &field.arrow, rows, &mut read)
+                    .map_err(|error| self.named_fault(field, error))?;
+                if values::first_invalid(&arrays).is_some() {
+                    return Ok(false);
+                }
+            }
+            Ok(true)
+        })
     }
 
     /// Returns the number of rows that were read.
@@ -227,18 +271,16 @@ impl Reader {
 
     /// Reads the next `n` rows, or all rows; `None` at the end.
     ///
-    /// - `columns` are read, the others are empty; `None`: all columns are read
-    /// - the columns `plain` have to have a text form
+    /// `columns` are read, the others are empty; `None`: all columns are read.
     ///
     /// # Errors
-    /// `BOT-2108` when the file is damaged, or a column of `plain` has no text form; `BOT-2160` when the texts have more
+    /// `BOT-2104` for a text that is not UTF-8, `BOT-2108` when the file is damaged; `BOT-2160` when the texts have more
     /// bytes than the limits allow: a page can hold one text and name it a million times. They are counted before they are
     /// copied.
     pub(crate) fn read(
         &mut self,
         n: Option<usize>,
         columns: Option<&[usize]>,
-        plain: &[usize],
     ) -> Result<Option<Rows>> {
         if self.at >= self.n_rows {
             return Ok(None);
@@ -270,10 +312,7 @@ impl Reader {
                 let column = frame.column(field.name()).map_err(fault)?;
                 match column.cast(&DataType::String) {
                     Ok(text) => Ok(Cells::Text(text.str().map_err(fault)?.clone())),
-                    Err(error) if plain.contains(&at) => {
-                        Err(self.column_fault(&[at], &rows, error))
-                    }
-                    Err(_) => Ok(Cells::Displayed(column.clone())),
+                    Err(error) => Err(self.column_fault(&[at], &rows, error)),
                 }
             };
             let columns = (0..self.fields.len()).map(cells).collect::<Result<Vec<Cells>>>()?;
@@ -310,7 +349,7 @@ impl Reader {
         let fault = |error: PolarsError| self.named_fault(field, error);
         let metadata = &self.metadata;
         let mut read = |range: Range<u64>| bytes_of(&self.source, range);
-        if field.kind == Kind::Entities {
+        if field.kind == Kind::Json {
             let arrays = values::arrays(metadata, &field.arrow, rows.clone(), &mut read);
             let n_bytes: u64 =
                 arrays.map_err(fault)?.iter().map(|a| values::text_bytes(&**a)).sum();
@@ -326,10 +365,11 @@ impl Reader {
         let mut read = |range: Range<u64>| bytes_of(&self.source, range);
         for &at in selected {
             let mut field = self.fields[at].arrow.clone();
-            if !matches!(field.dtype, ArrowDataType::Utf8View | ArrowDataType::BinaryView) {
-                continue;
+            match field.dtype {
+                ArrowDataType::Utf8View => field.dtype = ArrowDataType::BinaryView,
+                _ if fields::is_bytes(&field.dtype) => {}
+                _ => continue,
             }
-            field.dtype = ArrowDataType::BinaryView;
             let arrays = values::arrays(&self.metadata, &field, rows.clone(), &mut read);
             if let Some((row, byte)) = arrays.ok().and_then(|arrays| values::first_invalid(&arrays))
             {

@@ -32,6 +32,46 @@ fn unread(column: &Skipped, file: &str) -> Finding {
         .at(Place { file: Some(file.to_owned()), ..Place::default() })
 }
 
+/// Returns the columns of the Parquet file `name`, after those whose cells have no text form were skipped.
+///
+/// # Errors
+/// `BOT-2101` when a required column is missing: it says whether it was skipped; `BOT-2108` for a column with a role that
+/// holds lists.
+fn settled(
+    reader: &mut ParquetReader,
+    options: &ReadOptions,
+    plan: ReadPlan,
+    name: &str,
+) -> Result<Shape> {
+    let place = Place { file: Some(name.to_owned()), ..Place::default() };
+    let shape = Shape::of(reader.names().to_vec(), options, &place)
+        .map_err(|fault| with_skipped(fault, reader.skipped()))?;
+    let texts: Vec<usize> = (0..shape.names.len()).filter(|&at| shape.is_plain(at)).collect();
+    let n_columns = shape.names.len();
+    reader.settle(&texts, !plan.roles_only)?;
+    if reader.names().len() == n_columns {
+        return Ok(shape);
+    }
+    Shape::of(reader.names().to_vec(), options, &place)
+}
+
+/// Adds to `fault`, about a missing column, that the columns `skipped` are there.
+fn with_skipped(fault: Fault, skipped: &[Skipped]) -> Fault {
+    if skipped.is_empty() {
+        return fault;
+    }
+    let columns: Vec<String> = skipped
+        .iter()
+        .map(|column| format!("`{}` ({})", botops_text::display(&column.name, 40), column.what))
+        .collect();
+    let message =
+        format!("{}; not read, for want of a text form: {}", fault.message(), columns.join(", "));
+    let better = Fault::usage("BOT-2101", message)
+        .at(fault.place().clone())
+        .hint("if one of those holds it, write it as a column of strings");
+    fault.hints().iter().cloned().fold(better, Fault::hint)
+}
+
 /// The bytes of CSV read at a time: few enough that a batch is still in the caches when it is checked.
 const CSV_STEP: usize = 1 << 18;
 
@@ -92,10 +132,9 @@ impl FileRows {
             Format::Json => text(json(JsonReader::list(&name, mark))),
             Format::Parquet => {
                 let mut reader = ParquetReader::new(opened, &options.limits)?;
-                let skipped = reader.take_skipped();
-                non_records.findings = skipped.iter().map(|column| unread(column, &name)).collect();
-                let place = Place { file: Some(name.clone()), ..Place::default() };
-                shape = Some(Shape::of(reader.names().to_vec(), options, &place)?);
+                shape = Some(settled(&mut reader, options, plan, &name)?);
+                let skipped = reader.skipped().iter();
+                non_records.findings = skipped.map(|column| unread(column, &name)).collect();
                 Parts::Parquet(reader)
             }
             Format::Rasa => {
@@ -166,14 +205,14 @@ impl FileRows {
                 let plain: Vec<usize> = roles.into_iter().flat_map(Roles::columns).collect();
                 let columns = self.plan.roles_only.then_some(plain.as_slice());
                 let first = reader.n_read() + 1;
-                let Some(rows) = reader.read(self.plan.slice, columns, &plain)? else {
+                let Some(rows) = reader.read(self.plan.slice, columns)? else {
                     return Ok(None);
                 };
                 let n_columns = reader.names().len();
                 let mut batch = BatchBuilder::new(n_columns, first);
                 for (row, number) in (0..rows.height).zip(first..) {
                     for column in 0..n_columns {
-                        batch.cell(&rows.cell(row, column));
+                        batch.cell(rows.cell(row, column));
                     }
                     batch.end_row(number);
                 }

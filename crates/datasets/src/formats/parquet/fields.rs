@@ -17,8 +17,8 @@ pub(super) enum Kind {
     Value,
     /// They are UUIDs of 16 bytes.
     Uuid,
-    /// They are lists of structs that become JSON.
-    Entities,
+    /// They are lists that become JSON.
+    Json,
 }
 
 /// A column of a Parquet file.
@@ -32,6 +32,11 @@ impl Field {
     /// Returns the name of the column.
     pub(super) fn name(&self) -> &str {
         self.arrow.name.as_str()
+    }
+
+    /// Returns whether it is the column of the entities.
+    pub(super) fn has_entities(&self) -> bool {
+        self.name().eq_ignore_ascii_case(ENTITIES)
     }
 }
 
@@ -90,17 +95,18 @@ fn kind(field: &ArrowField, logical: Option<PrimitiveLogicalType>) -> Result<Kin
         {
             Ok(Kind::Value)
         }
-        Type::List(inner) | Type::LargeList(inner) if is_plain(&inner.dtype) => Ok(Kind::Plain),
+        Type::List(inner) | Type::LargeList(inner) if has_json(&inner.dtype) => Ok(Kind::Json),
         Type::List(_) | Type::LargeList(_) | Type::FixedSizeList(..) | Type::Struct(_)
             if is_entities =>
         {
-            Ok(Kind::Entities)
+            Ok(Kind::Json)
         }
         Type::Struct(_) => Err("a struct"),
         Type::Map(..) => Err("a map"),
         Type::List(inner) | Type::LargeList(inner) => match &inner.dtype {
             // The engine reads a map as a list of structs.
             Type::Struct(_) => Err("a map or a list of structs"),
+            dtype if is_bytes(dtype) => Err("a list of bytes"),
             _ => Err("a nested list"),
         },
         Type::FixedSizeList(..) => Err("a list of a fixed length"),
@@ -125,15 +131,24 @@ fn is_plain(dtype: &ArrowDataType) -> bool {
         | Type::UInt64
         | Type::Float32
         | Type::Float64
-        | Type::Binary
-        | Type::LargeBinary
-        | Type::BinaryView
-        | Type::FixedSizeBinary(_)
         | Type::Utf8
         | Type::LargeUtf8
         | Type::Utf8View => true,
-        Type::List(inner) | Type::LargeList(inner) => is_plain(&inner.dtype),
-        _ => false,
+        dtype => is_bytes(dtype),
+    }
+}
+
+/// Returns whether values of `dtype` are bytes, which may be no text.
+pub(super) fn is_bytes(dtype: &ArrowDataType) -> bool {
+    use ArrowDataType as Type;
+    matches!(dtype, Type::Binary | Type::LargeBinary | Type::BinaryView | Type::FixedSizeBinary(_))
+}
+
+/// Returns whether an element of a list, of the type `dtype`, becomes JSON.
+fn has_json(dtype: &ArrowDataType) -> bool {
+    match dtype {
+        ArrowDataType::List(inner) | ArrowDataType::LargeList(inner) => has_json(&inner.dtype),
+        dtype => is_plain(dtype) && !is_bytes(dtype),
     }
 }
 

@@ -257,6 +257,83 @@ fn a_repeated_column_and_a_text_that_is_not_utf8_are_named() {
     assert_eq!(code(&fixture("not_utf8.parquet").0, Limits::default()), "");
 }
 
+/// Returns a Parquet file of `columns`.
+fn file_of_columns(columns: Vec<Series>) -> Vec<u8> {
+    let columns: Vec<Column> = columns.into_iter().map(IntoColumn::into_column).collect();
+    let mut bytes = Vec::new();
+    let mut frame = DataFrame::new(columns[0].len(), columns).unwrap();
+    ParquetWriter::new(&mut bytes).finish(&mut frame).unwrap();
+    bytes
+}
+
+fn open_bytes(bytes: Vec<u8>) -> Result<Table> {
+    Table::open(&Origin::held(bytes.into(), "a.parquet"), &options(Limits::default()))
+}
+
+fn texts_of(name: &str) -> Series {
+    Series::new(name.into(), ["hello", "bye"])
+}
+
+#[test]
+fn a_list_is_its_full_json_and_bytes_that_are_no_text_are_skipped_by_name() {
+    let numbers = |first: i64| Series::new("".into(), (first..first + 20).collect::<Vec<_>>());
+    let words = Series::new("".into(), ["a \"b\"", "été"]);
+    let empty = Series::new_empty("".into(), &DataType::String);
+    let bytes = file_of_columns(vec![
+        texts_of("text"),
+        Series::new("vector".into(), [numbers(0), numbers(1)]),
+        Series::new("tags".into(), [words, empty]),
+        Series::new("blob".into(), [b"\xff\xfe".as_slice(), b"ok"]),
+        Series::new("note".into(), [b"caf\xc3\xa9".as_slice(), b"ok"]),
+    ]);
+    let json = |first: i64| {
+        let numbers: Vec<String> = (first..first + 20).map(|n| n.to_string()).collect();
+        format!("[{}]", numbers.join(","))
+    };
+    let read = |name: &str| column(&mut open_bytes(bytes.clone()).unwrap(), name);
+    assert_eq!(read("vector"), [json(0), json(1)]);
+    assert_eq!(read("tags"), [r#"["a \"b\"","été"]"#, "[]"]);
+    assert_eq!(read("note"), ["café", "ok"]);
+    let mut table = open_bytes(bytes.clone()).unwrap();
+    assert_eq!(table.shape().column("blob"), None);
+    let findings = table.take_non_records().findings;
+    let message =
+        "the column `blob` is not read: a value of bytes that are not UTF-8 has no text form";
+    assert_eq!(findings.len(), 1);
+    assert_eq!((findings[0].code.as_ref(), findings[0].message.as_str()), ("BOT-2232", message));
+    // The record of the wrong text is named where the column has a role.
+    let blob = Series::new("text".into(), [b"ok".as_slice(), b"\xff\xfe"]);
+    let fault = open_bytes(file_of_columns(vec![blob])).unwrap_err();
+    assert_eq!((fault.code(), fault.place().record), ("BOT-2104", Some(2)));
+}
+
+#[test]
+fn a_list_in_a_column_with_a_role_is_refused_by_its_name() {
+    let lists = |name: &str| Series::new(name.into(), [texts_of(""), texts_of("")]);
+    for (name, columns) in [
+        ("intent", vec![texts_of("text"), lists("intent")]),
+        ("text", vec![lists("text"), texts_of("intent")]),
+    ] {
+        let fault = open_bytes(file_of_columns(columns)).unwrap_err();
+        let message = format!("the column `{name}` of the Parquet file holds lists");
+        assert_eq!((fault.code(), fault.message()), ("BOT-2108", message.as_str()));
+    }
+    let entities = file_of_columns(vec![texts_of("text"), lists("entities")]);
+    let fault = read_bytes(&entities, "a.parquet", &options(Limits::default())).unwrap_err();
+    assert_eq!((fault.code(), fault.place().record), ("BOT-2128", Some(1)));
+}
+
+#[test]
+fn a_missing_column_that_was_skipped_is_said_to_be_there() {
+    let (bytes, _) = fixture("types.parquet");
+    let options =
+        ReadOptions { text_column: Some("meta".to_owned()), ..options(Limits::default()) };
+    let fault = read_bytes(&bytes, "a.parquet", &options).unwrap_err();
+    assert_eq!(fault.code(), "BOT-2101");
+    let end = "; not read, for want of a text form: `meta` (a struct), `map` (a map or a list of structs)";
+    assert!(fault.message().ends_with(end), "{}", fault.message());
+}
+
 fn zigzag(value: i64) -> Vec<u8> {
     let mut value = ((value << 1) ^ (value >> 63)) as u64;
     let mut bytes = Vec::new();

@@ -65,7 +65,7 @@ pub(super) fn cells(
     for array in arrays(metadata, &arrow, rows, read)? {
         let array = array.as_ref();
         cells.extend((0..array.len()).map(|row| match field.kind {
-            Kind::Entities => (!array.is_null(row)).then(|| json(array, row).to_string()),
+            Kind::Json => (!array.is_null(row)).then(|| json(array, row).to_string()),
             _ => value(array, &field.arrow.dtype, row),
         }));
     }
@@ -251,16 +251,25 @@ pub(super) fn text_bytes(array: &dyn Array) -> u64 {
 pub(super) fn first_invalid(arrays: &[Box<dyn Array>]) -> Option<(usize, usize)> {
     let mut begin = 0;
     for array in arrays {
-        let values = array.as_any().downcast_ref::<BinaryViewArray>()?;
-        let wrong = values.iter().enumerate().find_map(|(row, value)| {
-            std::str::from_utf8(value?).err().map(|error| (begin + row, error.valid_up_to()))
-        });
-        if wrong.is_some() {
-            return wrong;
+        let any = array.as_any();
+        let wrong = if let Some(values) = any.downcast_ref::<BinaryViewArray>() {
+            first_wrong(values.iter())
+        } else {
+            first_wrong(any.downcast_ref::<FixedSizeBinaryArray>()?.iter())
+        };
+        if let Some((row, byte)) = wrong {
+            return Some((begin + row, byte));
         }
-        begin += values.len();
+        begin += array.len();
     }
     None
+}
+
+/// Returns the index of the first of `values` that is not UTF-8, and the offset of its first wrong byte.
+fn first_wrong<'a>(values: impl Iterator<Item = Option<&'a [u8]>>) -> Option<(usize, usize)> {
+    values.enumerate().find_map(|(row, value)| {
+        std::str::from_utf8(value?).err().map(|error| (row, error.valid_up_to()))
+    })
 }
 
 #[cfg(test)]
