@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 
 /// The most distinct values that are kept; a column with more is not a set of values.
 pub(crate) const MOST_VALUES: usize = 200;
-/// The values that are checked for repeats; a column without one among them counts as unique.
+/// The most values that are checked for repeats; a column with more does not count as unique.
 const MOST_COMPARED: usize = 200_000;
 
 /// A summary that grows cell by cell; its size is bounded.
@@ -27,7 +27,7 @@ pub(crate) struct Column {
     pub(crate) longest: usize,
     /// The count of each value, without white space around it; `None` once there are more than [`MOST_VALUES`].
     pub(crate) values: Option<BTreeMap<String, u64>>,
-    /// Digests of the values; `None` once a value occurred twice.
+    /// Digests of the values; `None` once a value occurred twice, or there are more than [`MOST_COMPARED`].
     digests: Option<HashSet<u64>>,
     /// Values with personal data.
     pub(crate) personal: u64,
@@ -86,13 +86,11 @@ impl Column {
                 self.values = None;
             }
         }
-        if let Some(digests) = &mut self.digests
-            && digests.len() < MOST_COMPARED
-        {
+        if let Some(digests) = &mut self.digests {
             let digest = botops_digest::Digest::of(cell.as_bytes());
             let mut half = [0; 8];
             half.copy_from_slice(&digest.as_bytes()[..8]);
-            if !digests.insert(u64::from_be_bytes(half)) {
+            if !digests.insert(u64::from_be_bytes(half)) || digests.len() > MOST_COMPARED {
                 self.digests = None;
             }
         }
@@ -104,8 +102,26 @@ impl Column {
         self.kinds.first().copied().filter(|_| self.filled > 0)
     }
 
-    /// Returns whether no value occurred twice among the first [`MOST_COMPARED`].
+    /// Returns whether no value occurred twice; `false` with more than [`MOST_COMPARED`] values, which are not all compared.
     pub(crate) fn is_unique(&self) -> bool {
         self.digests.is_some() && self.filled > 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_column_of_more_values_than_are_compared_does_not_count_as_unique() {
+        let mut column = Column::new();
+        for i in 0..MOST_COMPARED {
+            column.add(&i.to_string());
+        }
+        assert!(column.is_unique());
+        // The rest may repeat any of them.
+        column.add("last");
+        column.add("last");
+        assert!(!column.is_unique());
     }
 }

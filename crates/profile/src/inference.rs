@@ -34,6 +34,7 @@ pub struct Inferred {
 ///
 /// - sizes may halve, lengths may double, ranges may grow by half of their width on each side, and the share of empty
 ///   cells may double
+/// - personal data that half of the records or more have may warn, and never fails
 /// - a column of texts with few distinct values, each of them repeated, gets `in`; numbers, days and texts with digits do
 ///   not, because later data have others; a column of many short values without a repeat gets `unique`
 /// - times get the first day of their earliest year as `min`, and no `max` or `fresh_within`
@@ -151,7 +152,7 @@ impl Summary<'_> {
             if column.filled > 0 && !taken.contains(&at) && !self.shape.names[at].is_empty() {
                 rules.push(format!("{{ column: {}{} }}", named(at), self.rule(column)));
             }
-            if column.personal > 0 {
+            if column.personal > 0 && !self.shape.names[at].is_empty() {
                 rules.push(format!(
                     "{{ column: {}, no_personal_data: true, {} }}",
                     named(at),
@@ -279,8 +280,14 @@ fn number(value: f64) -> String {
 }
 
 /// Returns thresholds above the share of `count` in `n` records: twice the share warns, four times the share fails.
+///
+/// A finding in half of the records or more fails at no number: the threshold would be 100 %, which they reach if all have it.
 fn thresholds(count: u64, n: u64) -> String {
-    format!("warn_if: {}, fail_if: {}", share(count, n, 2.0), share(count, n, 4.0))
+    let warn = format!("warn_if: {}", share(count, n, 2.0));
+    match count.saturating_mul(2) < n {
+        true => format!("{warn}, fail_if: {}", share(count, n, 4.0)),
+        false => warn,
+    }
 }
 
 /// Returns `times` the share of `count` in `n` as a threshold in percent.
@@ -299,5 +306,17 @@ fn scalar(text: &str) -> String {
     if is_plain {
         return text.to_owned();
     }
-    serde_json::to_string(text).expect("a string is valid JSON, which is valid YAML")
+    let json = serde_json::to_string(text).expect("a string is valid JSON");
+    // JSON leaves characters as they are that YAML refuses, or takes for the end of a line.
+    let is_escaped = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}')
+    };
+    json.chars().fold(String::new(), |mut yaml, c| {
+        match is_escaped(c) {
+            true => yaml.push_str(&format!("\\u{:04X}", u32::from(c))),
+            false => yaml.push(c),
+        }
+        yaml
+    })
 }

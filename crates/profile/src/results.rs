@@ -112,7 +112,7 @@ pub struct ColumnProfile {
     pub kind: String,
     /// The number of distinct values; `None`: more than 200.
     pub distinct: Option<u64>,
-    /// Whether no value occurs twice among the first 200,000 values.
+    /// Whether no value occurs twice; `false` for a column of more than 200,000 values, which are not all compared.
     pub unique: bool,
     /// The smallest number or time.
     #[serde(default, skip_serializing_if = "Option::is_none")]

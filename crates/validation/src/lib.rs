@@ -19,6 +19,8 @@ mod external_sort;
 mod file_checks;
 mod file_names;
 mod html_text;
+#[cfg(test)]
+mod inferred_tests;
 mod near_leaks;
 pub mod quarantine;
 mod record_key;
