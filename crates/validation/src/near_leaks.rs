@@ -1,7 +1,8 @@
 //! Records that are near duplicates of test records, and the share of the test records that is in the data.
 //!
 //! Records are gathered and compared with the test data some thousands at a time, so that memory does not grow with the
-//! data. Equal texts are found record by record (`utterance_checks`); here they count for the share only.
+//! data. Equal texts are found record by record (`utterance_checks`); here they count for the share only, as do the other
+//! test records that they are near to.
 
 use crate::{
     record_position::{FindingSink as _, Message, RecordPosition},
@@ -32,13 +33,21 @@ pub(crate) struct NearLeaks<'a> {
     /// Those of them that are in the data as near duplicates only, unless they come again.
     near: RecordSet,
     /// The records to compare next.
-    waiting: Vec<(RecordPosition, String)>,
+    waiting: Vec<Waiting>,
     /// The test record that each near duplicate is near to, by the position of the near duplicate.
     found: BTreeMap<u64, usize>,
     /// `None`: the code is silenced.
     pub(crate) slot: Option<usize>,
     /// The slot of the share, and the largest allowed one; `None` without a limit.
     share: Option<(usize, f64)>,
+}
+
+/// A record that is to be compared with the test data.
+struct Waiting {
+    at: RecordPosition,
+    text: String,
+    /// Whether a text of the test data is equal to it, so that the record has a finding already.
+    is_equal: bool,
 }
 
 impl<'a> NearLeaks<'a> {
@@ -81,9 +90,15 @@ impl<'a> NearLeaks<'a> {
         if utterance.folded().is_empty() {
             return;
         }
-        match self.by_fold.get(utterance.folded()) {
-            Some(&text) => self.leaked.insert(text as u64),
-            None => self.waiting.push((at, utterance.text.to_owned())),
+        let equal = self.by_fold.get(utterance.folded()).map(|&text| text as u64);
+        // The equal text is leaked, and those that are near to it; they count for the share, for which one copy is enough.
+        let is_known = equal.is_some_and(|text| self.share.is_none() || self.leaked.contains(text));
+        if let Some(text) = equal {
+            self.leaked.insert(text);
+        }
+        if !is_known {
+            let text = utterance.text.to_owned();
+            self.waiting.push(Waiting { at, text, is_equal: equal.is_some() });
         }
         if self.waiting.len() == AT_ONCE {
             self.compare(tally);
@@ -95,11 +110,14 @@ impl<'a> NearLeaks<'a> {
         let waiting = std::mem::take(&mut self.waiting);
         let reference: Vec<&str> =
             self.first.iter().map(|&at| self.test.records[at].text.as_str()).collect();
-        let current: Vec<&str> = waiting.iter().map(|(_, text)| text.as_str()).collect();
+        let current: Vec<&str> = waiting.iter().map(|record| record.text.as_str()).collect();
         // The test record that each record is nearest to; of equally near ones, the first.
         let mut nearest: BTreeMap<u32, (f32, u32)> = BTreeMap::new();
         for pair in near_between(&reference, &current, &NearSpec::default()).pairs {
             self.near.insert(u64::from(pair.a));
+            if waiting[pair.b as usize].is_equal {
+                continue;
+            }
             let best = nearest.entry(pair.b).or_insert((pair.jaccard, pair.a));
             if pair.jaccard > best.0 {
                 *best = (pair.jaccard, pair.a);
@@ -107,7 +125,7 @@ impl<'a> NearLeaks<'a> {
         }
         let Some(slot) = self.slot else { return };
         for (record, (_, text)) in nearest {
-            let (at, written) = &waiting[record as usize];
+            let Waiting { at, text: written, .. } = &waiting[record as usize];
             let test = self.first[text as usize];
             self.found.insert(at.position, test);
             tally.add(slot, *at, &[written], || self.message(written, test));
@@ -161,5 +179,38 @@ impl<'a> NearLeaks<'a> {
             "remove it from the training data: a test is only meaningful on unseen texts"
                 .to_owned(),
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::validate;
+    use botops_datasets::{ReadOptions, read_bytes};
+    use botops_expectations::Expectations;
+
+    #[test]
+    fn an_exact_copy_also_leaks_the_near_duplicates_of_its_text() {
+        let read =
+            |csv: &str| read_bytes(csv.as_bytes(), "a.csv", &ReadOptions::default()).unwrap();
+        let base = "needle ladder magnet hammer ribbon quartz river engine";
+        let train = read(&format!(
+            "text,intent\n{base},a\n{base},a\nplease cancel the order that i made,b\n"
+        ));
+        // The first is equal, the next two are near, one of them twice; the last is another text.
+        let test = read(&format!(
+            "text,intent\n{base},a\n{base} please,a\n{base}!,a\n{base} PLEASE,a\nsomething else altogether,b\n"
+        ));
+        let expectations = Expectations {
+            min_examples_per_intent: 1,
+            max_leaked_share: Some(0.0),
+            ..Expectations::default()
+        };
+        let validation = validate(&train, &expectations, Some(&test));
+        let last = validation.findings.last().unwrap();
+        assert_eq!(last.code, "BOT-2241");
+        let said = "4 of 5 records in the test data `a.csv` are also in the data, 3 of them as near duplicates";
+        assert!(last.message.starts_with(said), "{}", last.message);
+        // An equal record has its own finding, and none that it is a near duplicate.
+        assert!(validation.findings.iter().all(|finding| finding.code != "BOT-2240"));
     }
 }
