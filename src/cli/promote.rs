@@ -75,6 +75,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         return Err(Fault::usage("BOT-1007", "a server cannot rehearse a promotion")
             .hint("rehearse it in this process, without `server.admin_url`: `botops promote --dry-run --traffic FILE`"));
     }
+    check_replay(&promotion, traffic.as_ref())?;
     let n_messages = traffic.as_ref().map_or(0, |traffic| traffic.records.len() as u64);
     let bar = progress::bar(&context.printer, "messages", n_messages);
     let act = context.act(args.reason.clone())?;
@@ -97,6 +98,19 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         outcome.text = report::decision_markdown(decision);
     }
     Ok(outcome)
+}
+
+/// Refuses recorded traffic that would not be replayed: without a message, the rollout would wait in vain.
+fn check_replay(promotion: &Promotion, traffic: Option<&Traffic>) -> Result<()> {
+    match (promotion, traffic) {
+        (Promotion::Server(server), Some(_)) if !server.can_replay() => {
+            let message = "the recorded traffic cannot be replayed: the public address of the server is not known";
+            Err(Fault::usage("BOT-6070", message)
+                .hint("set `server.url` in botops.yaml, or BOTOPS_SERVER_URL, such as `http://127.0.0.1:8080`")
+                .hint("or leave `--traffic` out, to wait for the traffic that the server gets"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Returns the version to promote. Other verbs take a bare name for the champion; a promotion takes it for the newest

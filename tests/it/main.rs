@@ -30,6 +30,7 @@ mod pages;
 mod pipeline;
 mod pipes;
 mod predict;
+mod promotion;
 mod readers;
 mod readme;
 mod reference;

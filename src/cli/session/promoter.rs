@@ -135,6 +135,11 @@ pub(crate) fn messages(traffic: &Traffic) -> Vec<Message> {
 }
 
 impl Server {
+    /// Returns whether recorded traffic can be replayed at the server: its public address must be known.
+    pub(crate) fn can_replay(&self) -> bool {
+        self.url.is_some()
+    }
+
     /// Makes a client of the server. The token is read here, because a pipeline without a promotion needs none.
     fn client(&self) -> Result<AdminClient> {
         AdminClient::over(self.plain_http, &self.admin_url, self.token.resolve()?.as_ref())
@@ -157,6 +162,13 @@ impl Server {
         let reference = request.challenger.reference();
         let id = client.start(model, &reference, request.plan, &self.actor, request.reason).await?;
         self.printer.say(&format!("rollout {id} of {reference} on {}", self.admin_url));
+        if request.traffic.is_some() && self.url.is_none() {
+            // In a pipeline, the traffic may be meant for rehearsals.
+            self.printer.say(
+                "note: the recorded traffic is not replayed, because `server.url` is not set; the rollout waits for the \
+                 traffic that the server gets",
+            );
+        }
         let (Some(traffic), Some(url)) = (request.traffic, &self.url) else {
             return self.watch(&client, model, &id, request.plan).await;
         };

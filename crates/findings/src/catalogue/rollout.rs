@@ -196,4 +196,10 @@ pub(super) const ENTRIES: &[Entry] = &[
         title: "the store vanished",
         explanation: "The folder of the store is gone, or another one is in its place, such as the empty folder under a disk that is not mounted. It is not created again, because that would start a second history. Nothing was written. Mount the disk or restore the folder, then run the command again.",
     },
+    Entry {
+        code: "BOT-6070",
+        kind: Some(FaultKind::Usage),
+        title: "recorded traffic cannot be replayed at a server whose public address is not known",
+        explanation: "With `server.admin_url`, a promotion runs on that server, and `--traffic` is replayed at its public address, `server.url`. That is not set, so the rollout would see no message of the file. Nothing was started. Set `server.url` in botops.yaml or `BOTOPS_SERVER_URL`, or leave `--traffic` out: the rollout then waits for the traffic that the server gets.",
+    },
 ];
