@@ -34,6 +34,9 @@ struct Answer<'a> {
     #[serde(flatten)]
     report: &'a EvaluationReport,
     name: &'a str,
+    /// The number of records that were skipped, because they have no intent.
+    #[serde(skip_serializing_if = "is_zero")]
+    skipped_unlabelled: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     against: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -42,6 +45,11 @@ struct Answer<'a> {
     gate: Option<&'a GateReport>,
     #[serde(skip_serializing_if = "Option::is_none")]
     html: Option<String>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+pub(super) fn is_zero(n: &u64) -> bool {
+    *n == 0
 }
 
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
@@ -60,6 +68,9 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         true => report::evaluation_markdown(&judged.report, comparison),
         false => text::evaluation(&judged, args.errors),
     };
+    if is_markdown && judged.n_unlabelled > 0 {
+        text.push_str(&format!("\n{}", judged.skipped_text()));
+    }
     if !is_markdown && !judged.warnings.is_empty() {
         text.push('\n');
         text.push_str(&tables::findings(&judged.warnings, 3));
@@ -74,6 +85,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let answer = Answer {
         report: &judged.report,
         name: &judged.found.name,
+        skipped_unlabelled: judged.n_unlabelled,
         against: judged.against.as_ref().map(|(name, _)| name.as_str()),
         comparison,
         gate: gate.as_ref(),
@@ -93,15 +105,16 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
 /// Suggests the next command: `push` after passed gates, else the page or the gates that were not requested yet.
 fn next(args: &Args, judged: &Judged, gate: Option<&GateReport>) -> String {
     let (name, data) = (judged.found.name.as_str(), args.judge.data.display().to_string());
-    let columns = &args.judge.columns;
     match (gate, &args.judge.rules) {
-        (Some(gate), Some(rules)) if gate.passed && judged.found.version.is_none() => {
+        (Some(gate), Some(rules))
+            if gate.passed && judged.found.version.is_none() && judged.n_unlabelled == 0 =>
+        {
             let rules = rules.display().to_string();
-            columns.line(["botops", "push", name, "--test", &data, "--rules", &rules])
+            args.judge.line(["botops", "push", name, "--test", &data, "--rules", &rules])
         }
         _ if args.page.html.is_none() => {
-            columns.line(["botops", "evaluate", name, &data, "--html", "report.html"])
+            args.judge.line(["botops", "evaluate", name, &data, "--html", "report.html"])
         }
-        _ => columns.line(["botops", "gate", name, &data, "--min", "accuracy=0.9"]),
+        _ => args.judge.line(["botops", "gate", name, &data, "--min", "accuracy=0.9"]),
     }
 }

@@ -1,6 +1,6 @@
 //! `botops gate`.
 
-use super::{Exit, Outcome};
+use super::{Exit, Outcome, evaluate::is_zero};
 use crate::cli::{
     arguments::{judge_args::JudgeArgs, out_path::OutPath},
     session::{
@@ -51,6 +51,9 @@ struct Answer<'a> {
     name: &'a str,
     data: &'a str,
     n: u64,
+    /// The number of records that were skipped, because they have no intent.
+    #[serde(skip_serializing_if = "is_zero")]
+    skipped_unlabelled: u64,
     against: Option<&'a str>,
     out: Option<String>,
 }
@@ -76,10 +79,11 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
             let against = against.map_or(String::new(), |name| format!(", against {name}"));
             let wrote = out.map_or(String::new(), |path| format!("wrote {}\n", path.shown()));
             format!(
-                "{} on {}{against}: {} utterances\n\n{}{}{wrote}",
+                "{} on {}{against}: {} utterances\n{}\n{}{}{wrote}",
                 judged.found.name,
                 judged.data.name,
                 tables::count(judged.report.n),
+                judged.skipped_text(),
                 self::text(&gate),
                 tables::findings(&judged.warnings, 3)
             )
@@ -90,6 +94,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         name: &judged.found.name,
         data: &judged.data.name,
         n: judged.report.n,
+        skipped_unlabelled: judged.n_unlabelled,
         against,
         out: out.map(OutPath::shown),
     };
@@ -114,11 +119,11 @@ fn next(
     rules: &GateSpec,
     gate: &GateReport,
 ) -> Result<Option<String>> {
-    let JudgeArgs { data, rules: file, columns, .. } = &args.judge;
+    let JudgeArgs { data, rules: file, .. } = &args.judge;
     let (name, data) = (judged.found.name.as_str(), data.display().to_string());
     let file = file.as_ref().map(|path| path.display().to_string());
     if !gate.passed {
-        return Ok(Some(columns.line(["botops", "evaluate", name, &data, "--errors", "50"])));
+        return Ok(Some(args.judge.line(["botops", "evaluate", name, &data, "--errors", "50"])));
     }
     let default = RelativeGate::default();
     let relative = rules.relative.as_ref().is_some_and(|relative| *relative != default);
@@ -128,10 +133,10 @@ fn next(
             let model = context.workspace()?.model.value.as_deref().unwrap_or("MODEL");
             let (file, champion) = (file.unwrap_or_default(), format!("{model}@{CHAMPION}"));
             let words = ["botops", "gate", name, &data, "--rules", &file, "--against", &champion];
-            Some(columns.line(words))
+            Some(args.judge.line(words))
         }
-        (_, Some(file)) if judged.found.version.is_none() => {
-            Some(columns.line(["botops", "push", name, "--test", &data, "--rules", file]))
+        (_, Some(file)) if judged.found.version.is_none() && judged.n_unlabelled == 0 => {
+            Some(args.judge.line(["botops", "push", name, "--test", &data, "--rules", file]))
         }
         _ => None,
     })

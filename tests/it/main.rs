@@ -16,6 +16,7 @@ mod data_snapshots;
 mod data_splits;
 mod drift;
 mod encoder;
+mod evaluation;
 mod faulty;
 mod formats;
 mod hints;

@@ -16,11 +16,20 @@ pub(crate) struct JudgeArgs {
     /// Compare with this model on the same records: a file or a reference; relative rules need it
     #[arg(long, value_name = "MODEL")]
     pub(crate) against: Option<String>,
+    /// Leave out records without an intent, such as traffic that nobody has labelled, and report their number
+    #[arg(long)]
+    pub(crate) skip_unlabelled: bool,
     #[command(flatten)]
     pub(crate) columns: DataArgs,
 }
 
 impl JudgeArgs {
+    /// Returns a command line of `words` that reads the data in the same way; see [`DataArgs::line`].
+    pub(crate) fn line<'a>(&self, words: impl IntoIterator<Item = &'a str>) -> String {
+        let skip = self.skip_unlabelled.then_some("--skip-unlabelled");
+        self.columns.line(words.into_iter().chain(skip))
+    }
+
     /// Returns the files that the verb reads. An output must be none of them.
     pub(crate) fn inputs(&self) -> [Option<&Path>; 4] {
         [

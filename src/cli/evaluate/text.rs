@@ -19,11 +19,12 @@ const UTTERANCE: usize = 70;
 pub(super) fn evaluation(judged: &Judged, errors: usize) -> String {
     let report = &judged.report;
     let mut out = format!(
-        "{} on {}: {}, {}\n\n",
+        "{} on {}: {}, {}\n{}\n",
         judged.found.name,
         judged.data.name,
         tables::counted(report.n, "utterance", "utterances"),
-        tables::counted(report.intents.len() as u64, "intent", "intents")
+        tables::counted(report.intents.len() as u64, "intent", "intents"),
+        judged.skipped_text()
     );
     out.push_str(&self::report(report, errors));
     if let Some((name, comparison)) = &judged.against {

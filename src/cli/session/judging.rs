@@ -1,12 +1,15 @@
 //! A model evaluated on data, and compared with another one: the common part of `evaluate` and `gate`.
 
 use super::context::Context;
-use crate::cli::arguments::{
-    data_source,
-    judge_args::JudgeArgs,
-    model_arg::{self, Found},
+use crate::cli::{
+    arguments::{
+        data_source,
+        judge_args::JudgeArgs,
+        model_arg::{self, Found},
+    },
+    terminal::tables,
 };
-use botops_datasets::{Dataset, Presence};
+use botops_datasets::{self as datasets, Dataset, Presence, Record};
 use botops_evaluation::{self as evaluation, Comparison, EvaluationReport};
 use botops_findings::{Fault, Finding, Result};
 use botops_text::shell_line;
@@ -16,8 +19,10 @@ use std::path::Path;
 pub(crate) struct Judged {
     /// The model.
     pub(crate) found: Found,
-    /// The data.
+    /// The data; without the records that have no intent, if they are to be skipped.
     pub(crate) data: Dataset,
+    /// The number of records that were skipped, because they have no intent.
+    pub(crate) n_unlabelled: u64,
     /// The evaluation of the model on the data.
     pub(crate) report: EvaluationReport,
     /// The name of the other model, and the comparison with it.
@@ -31,6 +36,17 @@ impl Judged {
     pub(crate) fn comparison(&self) -> Option<&Comparison> {
         self.against.as_ref().map(|(_, comparison)| comparison)
     }
+
+    /// Returns the sentence about the skipped records; empty if there are none.
+    pub(crate) fn skipped_text(&self) -> String {
+        match self.n_unlabelled {
+            0 => String::new(),
+            n => {
+                let skipped = tables::counted(n, "record has", "records have");
+                format!("{skipped} no intent: skipped\n")
+            }
+        }
+    }
 }
 
 /// Evaluates the model that `args` name on their data, and compares it with the other one.
@@ -38,9 +54,20 @@ pub(crate) fn judge(context: &Context, args: &JudgeArgs) -> Result<Judged> {
     refuse_model_as_data(context, &args.data)?;
     let options = args.columns.options(Presence::Required);
     let data = data_source::dataset(context, &args.data, &options)?;
+    let (data, n_unlabelled) = match args.skip_unlabelled {
+        true => labelled(data)?,
+        false => (data, 0),
+    };
     let found = model_arg::load_or_champion(context, args.model.as_deref())?;
     let rival = args.against.as_deref().map(|name| model_arg::load(context, name)).transpose()?;
-    let report = evaluation::evaluate(&found.model, found.digest, &data)?;
+    let report = evaluation::evaluate(&found.model, found.digest, &data).map_err(|fault| {
+        match fault.code() {
+            "BOT-3003" => {
+                fault.hint("or leave out the records without an intent: `--skip-unlabelled`")
+            }
+            _ => fault,
+        }
+    })?;
     let against = match rival {
         Some(rival) => {
             let (champion, challenger) =
@@ -50,7 +77,25 @@ pub(crate) fn judge(context: &Context, args: &JudgeArgs) -> Result<Judged> {
         None => None,
     };
     let warnings = evaluation::data_warnings(&found.model, &data);
-    Ok(Judged { found, data, report, against, warnings })
+    Ok(Judged { found, data, n_unlabelled, report, against, warnings })
+}
+
+/// Returns the labelled records of `data`, and the number of the others.
+fn labelled(data: Dataset) -> Result<(Dataset, u64)> {
+    let (n, file) = (data.records.len(), data.name.clone());
+    let labelled: Vec<Record> =
+        data.records.iter().filter(|record| record.intent.is_some()).cloned().collect();
+    if labelled.is_empty() && n > 0 {
+        let message =
+            format!("none of {} has an intent", tables::counted(n as u64, "record", "records"));
+        return Err(Fault::data("BOT-3003", message)
+            .file(file)
+            .hint("name the column with the intents with `--intent-column`"));
+    }
+    let n_unlabelled = (n - labelled.len()) as u64;
+    // The digest stands for the records that are judged.
+    let data = if n_unlabelled == 0 { data } else { datasets::part(&data, labelled) };
+    Ok((data, n_unlabelled))
 }
 
 /// Refuses a model where data is expected: a likely mistake, because the model may be left out.
