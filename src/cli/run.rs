@@ -66,7 +66,9 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     })?;
     screen.clear();
     let root = &context.workspace()?.root;
-    step_summary::append(&summary, root)?;
+    if let Some(note) = step_summary::append(&summary, root)? {
+        context.printer.say(&note);
+    }
     let text = text(&summary);
     for report in &args.report {
         let rendered = reports::render(report.kind, &plan, &summary, root)?;

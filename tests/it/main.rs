@@ -23,6 +23,7 @@ mod hints;
 mod hostile_files;
 mod hostile_settings;
 mod hub;
+mod job_summaries;
 mod mistakes;
 mod older_formats;
 mod out_of_scope;

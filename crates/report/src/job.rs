@@ -3,7 +3,11 @@
 use super::markdown::{plain, table};
 use botops_evaluation::Metric;
 use botops_text::interval;
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
+
+/// The most bytes of a summary. GitHub shows 1 MiB for each step, and nothing of a longer one; the rest is for other
+/// commands of the step.
+pub const MOST_SUMMARY_BYTES: usize = 960 << 10;
 
 /// The most characters of a cell.
 const MOST_CHARS: usize = 500;
@@ -66,9 +70,38 @@ pub fn job_markdown(job: &JobSummary<'_>) -> String {
     out
 }
 
+/// Returns `markdown`, cut at the end of a line to `most` bytes, with a sentence that says so. If not even that fits, the
+/// result is empty.
+#[must_use]
+pub fn bounded_markdown(markdown: &str, most: usize) -> Cow<'_, str> {
+    const CUT: &str = "\n\n**The summary is cut here**: it is longer than GitHub shows.\n\n";
+    if markdown.len() <= most {
+        return Cow::Borrowed(markdown);
+    }
+    let Some(room) = most.checked_sub(CUT.len()) else { return Cow::Borrowed("") };
+    let kept = &markdown[..markdown.floor_char_boundary(room)];
+    let kept = &kept[..kept.rfind('\n').unwrap_or(0)];
+    Cow::Owned(format!("{kept}{CUT}"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_summary_is_cut_at_a_line_and_says_so() {
+        let rows = "| é | 1 |\n".repeat(1_000);
+        assert_eq!(bounded_markdown(&rows, rows.len()), rows);
+        for most in [100, 101, 102, 5_000] {
+            let cut = bounded_markdown(&rows, most);
+            assert!(cut.len() <= most, "{} of {most}", cut.len());
+            assert!(cut.starts_with("| é | 1 |\n") || most < 120, "{cut}");
+            assert!(cut.contains("is cut here"), "{cut}");
+            let kept = cut.split("\n\n").next().unwrap();
+            assert!(kept.is_empty() || kept.ends_with("| é | 1 |"), "{kept}");
+        }
+        assert_eq!(bounded_markdown(&rows, 10), "");
+    }
 
     #[test]
     fn a_job_lists_stages_metrics_and_the_fault() {

@@ -40,7 +40,7 @@ pub use data::profile_html;
 pub use decision::decision_html;
 pub use drift::drift_html;
 pub use evaluation::evaluation_html;
-pub use job::{JobStage, JobSummary, job_markdown};
+pub use job::{JobStage, JobSummary, MOST_SUMMARY_BYTES, bounded_markdown, job_markdown};
 pub use junit::validation_junit;
 pub use markdown::{
     decision_markdown, drift_markdown, evaluation_markdown, gate_markdown, profile_markdown,

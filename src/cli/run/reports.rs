@@ -20,7 +20,10 @@ pub(super) fn render(
         ReportKind::Sarif => report::run_sarif(&collected(plan, summary, root, true)?),
         ReportKind::Github => report::run_annotations(&collected(plan, summary, root, true)?),
         ReportKind::Junit => report::run_junit(&collected(plan, summary, root, false)?),
-        ReportKind::Markdown => summary_text(summary, root),
+        ReportKind::Markdown => {
+            report::bounded_markdown(&summary_text(summary, root), report::MOST_SUMMARY_BYTES)
+                .into_owned()
+        }
         ReportKind::Html => return Err(no_page()),
     })
 }
