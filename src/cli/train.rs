@@ -22,7 +22,7 @@ use crate::cli::{
 };
 use botops_digest::Digest;
 use botops_evaluation::{self as evaluation, EvaluationReport, Metric, SeedSpread};
-use botops_experiments::Recipe;
+use botops_experiments::{Recipe, Recorded};
 use botops_findings::{Fault, Finding, Result};
 use botops_models::{
     self as models, TrainingInput,
@@ -52,6 +52,9 @@ struct Answer {
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     scores: Vec<ScoreComparison>,
     run: Option<String>,
+    /// The newest earlier run with the same data, settings, code and result.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    twin_of: Option<String>,
     metrics: BTreeMap<String, Metric>,
     evaluation: Option<EvaluationReport>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -76,13 +79,15 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     context.printer.say(&format!("took {}", tables::costs(&trained.costs)));
     let mut set_up = prepared.configuration.unused.clone();
     set_up.extend(equipment.findings());
+    let learned_from = &prepared.training.usable.accepted;
+    set_up.extend(pipelines::ignored_entities(learned_from, &prepared.dialogue));
     let mut warnings: Vec<Finding> =
         prepared.training.usable.undeclared_oos(&prepared.configuration.spec).into_iter().collect();
     if let Some((_, test)) = &prepared.test {
         warnings.extend(evaluation::data_warnings(&trained.model, test));
     }
     let notes = [set_up.as_slice(), &warnings].concat();
-    let text = text::training(args, &prepared, &trained, &notes, run.as_deref());
+    let text = text::training(args, &prepared, &trained, &notes, run.as_ref());
     let left_out = &prepared.training.usable.left_out;
     let findings = [left_out.as_slice(), &notes, &trained.model.findings()].concat();
     Ok(outcome(args, &prepared, trained, run, text).findings(findings))
@@ -149,13 +154,13 @@ fn train(
     Ok(trained)
 }
 
-/// Records the run with its data and its files; returns its id.
+/// Records the run with its data and its files.
 fn record(
     prepared: &Prepared,
     trained: &Trained,
     began: DateTime<Utc>,
     context: &Context,
-) -> Result<String> {
+) -> Result<Recorded> {
     let spec = serde_json::to_value(&*prepared.configuration.spec).expect("a spec is valid JSON");
     let mut params = BTreeMap::new();
     pipelines::flatten("model", &spec, &mut params);
@@ -199,7 +204,7 @@ fn outcome(
     args: &Args,
     prepared: &Prepared,
     trained: Trained,
-    run: Option<String>,
+    run: Option<Recorded>,
     text: String,
 ) -> Outcome {
     let metrics = trained.metrics();
@@ -215,7 +220,8 @@ fn outcome(
         temperature: model.temperature(),
         fallback: model.fallback(),
         scores: model.confidence().comparison().to_vec(),
-        run,
+        twin_of: run.as_ref().and_then(|run| run.twin_of.clone()),
+        run: run.map(|run| run.id),
         metrics,
         evaluation,
         seeds,

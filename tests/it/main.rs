@@ -44,6 +44,7 @@ mod store;
 mod support;
 mod switched;
 mod terminal;
+mod training;
 mod validation;
 mod version;
 mod workflows;

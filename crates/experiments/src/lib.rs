@@ -4,7 +4,8 @@
 //! MLflow server.
 //!
 //! A run is one create-only object, `runs/<id>/run.json`, with the blobs of its artifacts and of its
-//! training data. The id depends on the work alone, so the same work on the same day is one run.
+//! training data. The id depends on the work alone, so the same work on the same day is one run,
+//! unless it is recorded again on purpose ([`Experiments::commit_again`]).
 
 mod comparison;
 mod metric_direction;
@@ -14,6 +15,7 @@ mod ranking;
 mod records;
 mod reproduction;
 mod sweep;
+mod twins;
 
 pub use comparison::{Contrast, Difference, Evaluated, MetricDifference, RunComparison, compare};
 pub use metric_direction::direction;
@@ -21,6 +23,7 @@ pub use pairing::{PairedDifference, Pairing, pair};
 pub use ranking::{RankQuery, Ranked, RankedOn, Ranking, Standing, rank};
 pub use reproduction::{Retraced, retrace};
 pub use sweep::{FreedBlob, Retention, SweepPlan, SweepRule, Swept};
+pub use twins::Recorded;
 
 use botops_digest::Digest;
 use botops_evaluation::Metric;
@@ -188,6 +191,9 @@ pub struct RunRecord {
     /// The cost of each phase of a training, in order. Like the times, it is not part of the id.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub costs: Vec<Cost>,
+    /// The run whose work this one repeats; see [`Experiments::commit_again`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub twin_of: Option<String>,
 }
 
 impl RunRecord {

@@ -62,8 +62,7 @@ impl Experiments {
     /// Those of the store; `BOT-5006` another record has that id (it was altered); `BOT-5019` the record would not be
     /// readable.
     pub async fn commit(&self, mut run: RunRecord, files: &[Bytes]) -> Result<String> {
-        SCHEMA.clone_into(&mut run.schema);
-        let work = run.work();
+        let work = run.set_schema().work();
         run.id = format!("{}-{}", run.started_at.format("%Y%m%d"), work.short());
         let path = path_of(&run.id);
         let bytes: Bytes = canonical_json(&run).into();
@@ -225,8 +224,14 @@ const READS: usize = 16;
 const WRITES: usize = 4;
 
 impl RunRecord {
+    /// Sets the schema of this version, which is part of the work.
+    pub(super) fn set_schema(&mut self) -> &Self {
+        SCHEMA.clone_into(&mut self.schema);
+        self
+    }
+
     /// Returns the digest of the work: of everything but the id, the times and the costs.
-    fn work(&self) -> Digest {
+    pub(super) fn work(&self) -> Digest {
         let mut value = serde_json::to_value(self).expect("a run record is valid JSON");
         let record = value.as_object_mut().expect("a run record is a JSON object");
         for moment in ["id", "started_at", "finished_at", "costs"] {

@@ -11,6 +11,7 @@ pub(crate) mod manifest;
 pub(crate) mod resources;
 pub mod tune_block;
 
+mod annotations;
 mod drift_input;
 mod events;
 mod input_files;
@@ -27,6 +28,7 @@ mod stages;
 pub mod state;
 mod status;
 
+pub use annotations::ignored_entities;
 pub use drift_input::{DriftColumns, FoldModels, rows};
 pub use events::{Event, Ignore, Listener};
 pub use manifest::{Provenance, manifest, read_dialogue};

@@ -122,6 +122,7 @@ pub(super) async fn record(work: &Work<'_>, failed: Option<&RunSummary>) -> Resu
         recipe,
         measured_on: None,
         costs: Vec::new(),
+        twin_of: None,
     };
     let run = services.experiments.commit(run, &kept).await?;
     let bytes =

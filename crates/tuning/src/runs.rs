@@ -59,6 +59,7 @@ fn record(finished: &FinishedTrial<'_>, plan: &TunePlan, data: &TuneData) -> Opt
         recipe: None,
         costs: Vec::new(),
         measured_on: Some(Basis { method: method(plan, last.rung as usize), data: data.digest }),
+        twin_of: None,
     })
 }
 
@@ -124,6 +125,7 @@ pub(crate) async fn record_search(
             method: format!("cross_validation {} folds, seed {}", setting.n_folds, setting.seed),
             data: setting.data_digest,
         }),
+        twin_of: None,
     };
     let files: Vec<bytes::Bytes> = files.into_iter().map(|(_, bytes)| bytes).collect();
     services.experiments.commit(run, &files).await

@@ -249,6 +249,7 @@ mod tests {
             recipe: None,
             costs: Vec::new(),
             measured_on: Some(Basis { method: TEST.to_owned(), data: Digest::of(b"test") }),
+            twin_of: None,
         }
     }
 

@@ -25,6 +25,9 @@ fn text(run: &RunRecord) -> String {
         tables::time(&run.started_at),
         tables::seconds(took)
     );
+    if let Some(twin) = &run.twin_of {
+        out.push_str(&format!("twin of run {twin}: the same data, settings, code and result\n"));
+    }
     if !run.costs.is_empty() {
         out.push_str(&format!("cost: {}\n", tables::costs(&run.costs)));
     }

@@ -5,7 +5,7 @@ use crate::cli::arguments::{data_args::DataArgs, data_source};
 use botops_datasets::{self as datasets, Dataset, Presence, ReadOptions, formats::csv::word};
 use botops_digest::Digest;
 use botops_evaluation::Metric;
-use botops_experiments::{Artifact, Basis, Cost, Recipe, RunRecord, Source};
+use botops_experiments::{Artifact, Basis, Cost, Recipe, Recorded, RunRecord, Source};
 use botops_findings::Result;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
@@ -104,6 +104,17 @@ pub(crate) fn is_recorded(context: &Context, flag: bool) -> Result<bool> {
     Ok(flag || context.workspace()?.root.join(botops_workspace::FILE_NAME).exists())
 }
 
+/// Returns the line about a recorded run.
+pub(crate) fn text(run: &Recorded) -> String {
+    match &run.twin_of {
+        Some(twin) => format!(
+            "run {}, a twin of run {twin}: the same data, settings, code and result\n",
+            run.id
+        ),
+        None => format!("run {}\n", run.id),
+    }
+}
+
 /// Checks, before the work, that its run can be recorded, if it is to be: the location of the store must be valid.
 /// Reads and writes nothing.
 ///
@@ -116,8 +127,8 @@ pub(crate) fn check(context: &Context, flag: bool) -> Result<()> {
     }
 }
 
-/// Records a run in the experiments in force, with the code and the machine; returns its id.
-pub(crate) fn record(context: &Context, recording: Recording<'_>) -> Result<String> {
+/// Records a run in the experiments in force, with the code and the machine. A run that repeats an earlier one names it.
+pub(crate) fn record(context: &Context, recording: Recording<'_>) -> Result<Recorded> {
     let Recording { kind, began, params, metrics, measured_on, inputs, artifacts, recipe, costs } =
         recording;
     let (mut data, mut sources, mut files) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
@@ -145,7 +156,8 @@ pub(crate) fn record(context: &Context, recording: Recording<'_>) -> Result<Stri
         recipe,
         measured_on,
         costs,
+        twin_of: None,
     };
     let experiments = context.experiments()?;
-    context.wait(experiments.commit(run, &files))?
+    context.wait(experiments.commit_again(run, &files))?
 }

@@ -19,7 +19,7 @@ use crate::cli::{
 use botops_evaluation::{
     self as evaluation, Candidate, CrossValidation, LearningCurve, SeedSpread, SpecComparison,
 };
-use botops_experiments::Basis;
+use botops_experiments::{Basis, Recorded};
 use botops_files::output_name;
 use botops_findings::{Fault, Finding, Result, Severity};
 use botops_models::{CrossValidator, ModelSpec, Sample};
@@ -40,7 +40,7 @@ struct Answer<'a> {
     learning_curves: &'a [LearningCurve],
     #[serde(skip_serializing_if = "Option::is_none")]
     seeds: Option<&'a SeedSpread>,
-    runs: &'a [String],
+    runs: Vec<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     html: Option<String>,
 }
@@ -82,7 +82,7 @@ pub(super) fn run(args: &Args, n_folds: usize, context: &Context) -> Result<Outc
         &html.map_or(String::new(), |output| format!("wrote {}\n", output_name(output.path()))),
     );
     for run in &runs {
-        text.push_str(&format!("run {run}\n"));
+        text.push_str(&recording::text(run));
     }
     let answer = Answer {
         n_samples: samples.len() as u64,
@@ -90,7 +90,7 @@ pub(super) fn run(args: &Args, n_folds: usize, context: &Context) -> Result<Outc
         comparisons: &measured.comparisons,
         learning_curves: &measured.curves,
         seeds: measured.spread.as_ref(),
-        runs: &runs,
+        runs: runs.iter().map(|run| run.id.as_str()).collect(),
         html: html.map(|output| output_name(output.path())),
     };
     let findings = [&training.usable.left_out, &set_up, &not_judged].map(Vec::as_slice).concat();
@@ -238,13 +238,13 @@ fn at_once() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// Records the cross-validation of one configuration; returns the id of the run.
+/// Records the cross-validation of one configuration.
 fn record(
     context: &Context,
     input: &Input,
     began: DateTime<Utc>,
     result: &CrossValidation,
-) -> Result<String> {
+) -> Result<Recorded> {
     let mut params = BTreeMap::new();
     let spec = serde_json::to_value(&result.spec).expect("a spec is valid JSON");
     pipelines::flatten("model", &spec, &mut params);

@@ -1,7 +1,8 @@
 //! A training as text.
 
 use super::{arguments::Args, prepared::Prepared, seeds, trained::Trained};
-use crate::cli::terminal::tables;
+use crate::cli::{session::recording, terminal::tables};
+use botops_experiments::Recorded;
 use botops_findings::Finding;
 use botops_models::{
     IntentModel,
@@ -15,7 +16,7 @@ pub(super) fn training(
     prepared: &Prepared,
     trained: &Trained,
     notes: &[Finding],
-    run: Option<&str>,
+    run: Option<&Recorded>,
 ) -> String {
     let spec = &prepared.configuration.spec;
     let file = match args.dry_run {
@@ -52,7 +53,7 @@ pub(super) fn training(
         text.push_str(&seeds::text(spread, "the model of the first seed is kept"));
     }
     if let Some(run) = run {
-        text.push_str(&format!("run {run}\n"));
+        text.push_str(&recording::text(run));
     }
     text
 }

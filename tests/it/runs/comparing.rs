@@ -44,11 +44,14 @@ fn two_runs_on_the_same_test_data_are_paired_record_by_record() {
 }
 
 #[test]
-fn repeated_work_is_one_run_and_another_seed_is_another_run() {
+fn repeated_work_is_a_twin_and_another_seed_is_another_run() {
     let terminal = workspace();
     let first = train(&terminal, "--test test.csv");
     let second = train(&terminal, "--test test.csv --seed 3");
-    assert_eq!(train(&terminal, "--test test.csv"), first);
+    let twin = train(&terminal, "--test test.csv");
+    assert_ne!(twin, first);
+    let shown = terminal.stdout(&format!("runs show {twin}"));
+    assert!(shown.contains(&format!("twin of run {first}")), "{shown}");
     let text = terminal.run(&format!("runs compare {first} {second}"));
     for part in ["\nmodel.seed  17  3\n", "\nB against A, record by record on the same 14: "] {
         assert!(text.contains(part), "`{part}` is not in\n{text}");

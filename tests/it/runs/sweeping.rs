@@ -179,6 +179,7 @@ async fn recorded(runs: &Experiments, day: u32) -> String {
         recipe: None,
         costs: Vec::new(),
         measured_on: None,
+        twin_of: None,
     };
     runs.commit(run, &files).await.unwrap()
 }

@@ -43,6 +43,7 @@ fn record() -> RunRecord {
         recipe: None,
         measured_on: None,
         costs: Vec::new(),
+        twin_of: None,
     }
 }
 

@@ -26,6 +26,7 @@ fn run(at: &str, kind: &str, accuracy: f64) -> RunRecord {
         recipe: None,
         measured_on: None,
         costs: Vec::new(),
+        twin_of: None,
     }
 }
 

@@ -220,4 +220,10 @@ pub(super) const ENTRIES: &[Entry] = &[
         title: "the folder of `-C` cannot be entered",
         explanation: "`-C FOLDER` makes botops work as if it was started in that folder: relative paths start there, and `botops.yaml` is searched there and above. The folder does not exist, is a file, or you lack permission. Nothing was done.",
     },
+    Entry {
+        code: "BOT-1057",
+        kind: None,
+        title: "training ignores the entity annotations of the data",
+        explanation: "Records have annotated entities, as in Rasa training data. A model learns intents from the texts; entities are found by the patterns under `entities:` of the dialogue. The annotations stay in the data. Write a pattern for each kind, and name the dialogue with `--dialogue`, or with `dialogue:` in a pipeline. A kind with a pattern is not reported.",
+    },
 ];

@@ -12,6 +12,7 @@ pub(crate) use files::{read_json_in, read_output};
 pub(crate) use versions::{promoted_over, settle};
 
 use super::{
+    annotations::ignored_entities,
     events::Event,
     input_files,
     plan::{Plan, Stage},
@@ -281,6 +282,7 @@ async fn train(
     write_bytes(made, "model.botops", &bytes)?;
     equipment.finish()?;
     work.findings.extend(equipment.findings());
+    work.findings.extend(ignored_entities(&data, model.dialogue()));
     let summary = format!(
         "{} intents, {} records, {} kB",
         model.labels().len(),
