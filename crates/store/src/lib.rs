@@ -11,6 +11,7 @@
 //! - transient failures (5xx, time-outs, a conditional request in flight) are retried for a few seconds; a write whose
 //!   outcome is unknown is read back before its result is returned
 
+mod aws_profile;
 mod failure;
 mod guard;
 mod identity;
@@ -50,10 +51,12 @@ impl Store {
     ///
     /// A local folder is created by the first write. S3 settings come from the standard `AWS_*` variables of
     /// `environment` (`AWS_ENDPOINT_URL`, `AWS_REGION`, `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`,
-    /// `AWS_SESSION_TOKEN`, `AWS_ALLOW_HTTP`). A plain-http endpoint is allowed on loopback addresses.
+    /// `AWS_SESSION_TOKEN`, `AWS_ALLOW_HTTP`); those that are not set, from the profile `AWS_PROFILE` in `~/.aws/credentials`
+    /// and `~/.aws/config`, if `environment` has `HOME`. A plain-http endpoint is allowed on loopback addresses.
     ///
     /// # Errors
-    /// `BOT-5001` (exit 2) if the location is neither a path nor a supported URL.
+    /// `BOT-5001` (exit 2) if the location is neither a path nor a supported URL; `BOT-5070` (exit 2) if the AWS profile
+    /// cannot be used.
     pub fn open(location: &str, environment: &BTreeMap<String, String>) -> Result<Self> {
         let inner = location::open(location, environment)?;
         let guard = Some(Arc::new(guard::Guard::new(location::folder(location))));

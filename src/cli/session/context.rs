@@ -86,11 +86,14 @@ impl Context {
         Ok(Experiments::open(self.store(&self.workspace()?.experiments.value)?))
     }
 
-    /// Opens the store at `location` with the `AWS_*` variables of the process; an empty variable counts as unset,
+    /// Opens the store at `location` with the `AWS_*` variables of the process, and the home folder, in which the AWS
+    /// profiles are; an empty variable counts as unset,
     /// because CI sets a missing secret to an empty string.
     pub(crate) fn store(&self, location: &str) -> Result<Store> {
         let mut environment = environment_variables();
-        environment.retain(|name, value| name.starts_with("AWS_") && !value.is_empty());
+        let is_for_stores =
+            |name: &str| name.starts_with("AWS_") || ["HOME", "USERPROFILE"].contains(&name);
+        environment.retain(|name, value| is_for_stores(name) && !value.is_empty());
         Store::open(location, &environment)
     }
 

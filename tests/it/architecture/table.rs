@@ -78,7 +78,7 @@ pub(crate) const NEVER: [(&str, &str, &str); 13] = [
 ];
 
 /// Crates from outside, and the only rooms whose manifests may name them.
-pub(crate) const OWNERS: [(&str, &[&str]); 39] = [
+pub(crate) const OWNERS: [(&str, &[&str]); 40] = [
     ("sha2", &["digest"]),
     ("rand_xoshiro", &["stats"]),
     ("statrs", &["stats"]),
@@ -89,6 +89,7 @@ pub(crate) const OWNERS: [(&str, &[&str]); 39] = [
     ("serde_yaml", &["spec"]),
     ("strsim", &["spec"]),
     ("object_store", &["store"]),
+    ("rust-ini", &["store"]),
     ("polars", &["datasets"]),
     ("csv", &["datasets", "validation", "repair"]),
     ("foldhash", &["datasets", "validation"]),

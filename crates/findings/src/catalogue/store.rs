@@ -274,4 +274,10 @@ pub(super) const ENTRIES: &[Entry] = &[
         title: "another run is pulling into the same folder",
         explanation: "Two pulls into one folder would mix their files. This one wrote nothing. Wait for the other one to finish, or name another folder with `--out`.",
     },
+    Entry {
+        code: "BOT-5070",
+        kind: Some(FaultKind::Usage),
+        title: "the AWS profile cannot be used",
+        explanation: "For an `s3://` store, settings that no `AWS_*` variable gives come from the profile that `AWS_PROFILE` names, else from `default`, in `~/.aws/credentials` and `~/.aws/config`. The profile does not exist, a file cannot be read, or the credentials come from a login or a program that only the AWS command line can use: export them with `aws configure export-credentials`. Nothing was read from the store.",
+    },
 ];
