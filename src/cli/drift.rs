@@ -19,8 +19,8 @@ use botops_datasets::{
 };
 use botops_digest::Digest;
 use botops_drift::{self as drift, DriftReport, DriftSide, DriftSpec, DriftVerdict, Row};
-use botops_findings::Result;
-use botops_models::IntentModel;
+use botops_findings::{Finding, Place, Result, Severity};
+use botops_models::{IntentModel, SeenTexts};
 use botops_pipelines::{self as pipelines, DriftColumns, FoldModels};
 use botops_registry::CHAMPION;
 use botops_report as report;
@@ -28,6 +28,9 @@ use botops_spec::Spec as _;
 use botops_text::shell_line;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
+
+/// The least share of the texts of a side that are training data for it to be said.
+const LEAST_LEARNED: f64 = 0.2;
 
 /// Compare current data with a reference
 #[derive(Debug, clap::Args)]
@@ -97,16 +100,15 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         None => None,
     };
     let model = found.as_ref().map(|found| &found.model);
-    let trained_on = |side: &Side| model.is_some_and(|m| m.lineage().data == Some(side.digest));
-    let (trained_on_reference, trained_on_current) = (trained_on(&reference), trained_on(&current));
-    let learned = [(trained_on_reference, &reference), (trained_on_current, &current)];
-    let learned =
-        learned.into_iter().find_map(|(is_learned, side)| side.data().filter(|_| is_learned));
-    let scorer = match (model, learned) {
-        (Some(model), Some(data)) => Scorer::Folds(FoldModels::train(data, model)?),
-        (Some(model), None) => Scorer::Model(model),
-        (None, _) => Scorer::Nobody,
+    let sides = [&reference, &current];
+    let learned = sides.map(|side| model.and_then(|model| side.learned(model)));
+    let (scorer, findings) = match model {
+        Some(model) => scorer(model, sides, learned)?,
+        None => (Scorer::Nobody, Vec::new()),
     };
+    let is_retrained = matches!(scorer, Scorer::Folds(_));
+    let [trained_on_reference, trained_on_current] =
+        learned.map(|learned| is_retrained && learned.is_some_and(Learned::is_mostly));
     let (reference_rows, current_rows) = (reference.rows(&scorer), current.rows(&scorer));
     let report = drift::compare(
         &reference.of_rows(&reference_rows),
@@ -127,7 +129,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         true => report::drift_markdown(&report),
         false => answer.text(),
     };
-    let outcome = Outcome::done(&answer, text).exit(match report.verdict {
+    let outcome = Outcome::done(&answer, text).findings(findings).exit(match report.verdict {
         DriftVerdict::NoDrift => Exit::Done,
         DriftVerdict::Drift => Exit::Gate,
         DriftVerdict::Insufficient => Exit::Insufficient,
@@ -193,6 +195,57 @@ fn next(args: &Args, context: &Context, found: Option<&Found>) -> Result<Option<
     Ok(Some(shell_line(words)))
 }
 
+/// The part of a side that is training data of the model.
+#[derive(Debug, Clone, Copy)]
+enum Learned {
+    /// The file itself.
+    File,
+    /// Some texts.
+    Texts(SeenTexts),
+}
+
+impl Learned {
+    /// Returns whether most of the side is training data.
+    fn is_mostly(self) -> bool {
+        match self {
+            Self::File => true,
+            Self::Texts(seen) => seen.are_mostly_known(),
+        }
+    }
+}
+
+/// Chooses the scorer: if a side is training data, models that are trained on it without the text that they score.
+///
+/// Returns a warning for each side with training data that the model itself has to score.
+///
+/// # Errors
+/// Those of [`FoldModels::train`] on the training data itself.
+fn scorer<'a>(
+    model: &'a IntentModel,
+    sides: [&'a Side; 2],
+    learned: [Option<Learned>; 2],
+) -> Result<(Scorer<'a>, Vec<Finding>)> {
+    let of_kind = |is_file: bool| {
+        let mut known = sides.into_iter().zip(learned);
+        known.find_map(|(side, learned)| {
+            let learned = learned.filter(|learned| learned.is_mostly())?;
+            side.data().filter(|_| matches!(learned, Learned::File) == is_file)
+        })
+    };
+    if let Some(data) = of_kind(true) {
+        return Ok((Scorer::Folds(FoldModels::train(data, model)?), Vec::new()));
+    }
+    // Texts of the training data may come without intents, or with too few to train on.
+    if let Some(Ok(models)) = of_kind(false).map(|data| FoldModels::train(data, model)) {
+        return Ok((Scorer::Folds(models), Vec::new()));
+    }
+    let warned = sides.into_iter().zip(learned).filter_map(|(side, learned)| match learned {
+        Some(Learned::Texts(seen)) => Some(side.warning(seen)),
+        _ => None,
+    });
+    Ok((Scorer::Model(model), warned.collect()))
+}
+
 /// One side, read once.
 struct Side {
     name: String,
@@ -252,6 +305,42 @@ impl Side {
         Self { name, digest, n_rows, columns, content: Content::Records(data) }
     }
 
+    /// Returns the part of this side that is training data of `model`, if it is large enough to matter.
+    fn learned(&self, model: &IntentModel) -> Option<Learned> {
+        if model.lineage().data == Some(self.digest) {
+            return Some(Learned::File);
+        }
+        let seen = model.lineage().seen(self.texts().iter().map(|(text, _)| *text))?;
+        (seen.share()? >= LEAST_LEARNED).then_some(Learned::Texts(seen))
+    }
+
+    /// Returns the warning that the model knows texts of this side.
+    fn warning(&self, seen: SeenTexts) -> Finding {
+        let message = format!(
+            "the model was trained on {} of {} different texts of `{}` that could be compared, so it is more \
+             confident on them",
+            tables::count(seen.n_known),
+            tables::count(seen.n_compared),
+            self.name
+        );
+        let help = "compare data that the model was not trained on, or name its training data with the intents";
+        let place = Place { file: Some(self.name.clone()), ..Place::default() };
+        Finding::new("BOT-3056", Severity::Warning, message, help).at(place)
+    }
+
+    /// Returns the utterances with their declared languages.
+    fn texts(&self) -> Vec<(&str, Option<&str>)> {
+        match &self.content {
+            Content::Traffic(records) => {
+                records.iter().map(|record| (record.text.as_str(), None)).collect()
+            }
+            Content::Records(data) => {
+                let records = data.records.iter();
+                records.map(|record| (record.text.as_str(), record.lang.as_deref())).collect()
+            }
+        }
+    }
+
     /// Returns the records; `None` for recorded traffic.
     fn data(&self) -> Option<&Dataset> {
         match &self.content {
@@ -262,15 +351,7 @@ impl Side {
 
     /// Describes each utterance for the checks.
     fn rows<'a>(&'a self, scorer: &Scorer<'a>) -> Vec<Row<'a>> {
-        let texts: Vec<(&str, Option<&str>)> = match &self.content {
-            Content::Traffic(records) => {
-                records.iter().map(|record| (record.text.as_str(), None)).collect()
-            }
-            Content::Records(data) => {
-                let records = data.records.iter();
-                records.map(|record| (record.text.as_str(), record.lang.as_deref())).collect()
-            }
-        };
+        let texts = self.texts();
         match scorer {
             Scorer::Nobody => pipelines::rows(&texts, None),
             Scorer::Model(model) => pipelines::rows(&texts, Some(model)),

@@ -208,3 +208,41 @@ fn a_pipeline_scores_no_training_record_as_current_data() {
         (&0.0.into(), &confidence["n_current"])
     );
 }
+
+#[test]
+fn training_data_is_recognized_in_another_form() {
+    let terminal = Terminal::new();
+    let records = two_intents(150);
+    let rows: Vec<(&str, &str)> =
+        records.lines().skip(1).filter_map(|line| line.split_once(',')).collect();
+    let reversed: String =
+        rows.iter().rev().fold(String::new(), |mut text, (utterance, intent)| {
+            let row = serde_json::json!({ "text": utterance, "intent": intent, "channel": "web" });
+            let _ = writeln!(text, "{row}");
+            text
+        });
+    let texts: String = rows.iter().map(|(utterance, _)| format!("{utterance}\n")).collect();
+    terminal.write("train.csv", &*records).write("train.jsonl", reversed);
+    terminal.write("texts.csv", format!("text\n{texts}"));
+    let other = two_intents(100).replace("arrives", "arrived").replace("forgotten", "forgot");
+    terminal.write("other.csv", other);
+    terminal.stdout("train train.csv --out m.botops");
+
+    let (_, by_file) = drift(&terminal, "drift train.csv other.csv --model m.botops");
+    let (_, by_rows) = drift(&terminal, "drift train.jsonl other.csv --model m.botops");
+    assert_eq!(by_rows["trained_on_reference"], true);
+    let confidence = |data: &Value| {
+        let checks = data["checks"].as_array().unwrap();
+        checks.iter().find(|check| check["name"] == "confidence").unwrap()["verdict"].clone()
+    };
+    assert_eq!(confidence(&by_file), confidence(&by_rows));
+
+    // Without intents the model cannot be trained again without each text.
+    let text = terminal.run("drift texts.csv other.csv --model m.botops");
+    assert!(
+        text.contains("warning[BOT-3056]") && text.contains("300 of 300 different texts"),
+        "{text}"
+    );
+    let text = terminal.run("drift other.csv other.csv --model m.botops");
+    assert!(!text.contains("BOT-3056"), "{text}");
+}

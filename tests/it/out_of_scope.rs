@@ -83,11 +83,22 @@ fn expectations_declare_labels_for_out_of_scope() {
 fn a_model_measured_on_its_training_data_is_warned_about() {
     let terminal = Terminal::new();
     terminal.write("train.csv", two_intents(40)).write("copy.csv", two_intents(40));
-    terminal.write("other.csv", two_intents(20));
+    // The same records in another form: reversed, and a half with other columns.
+    let records = two_intents(40);
+    let mut lines: Vec<&str> = records.lines().skip(1).collect();
+    lines.reverse();
+    terminal.write("reversed.csv", format!("text,intent\n{}\n", lines.join("\n")));
+    terminal.write("half.csv", two_intents(20).replace("\n", ",web\n"));
+    terminal.write(
+        "other.csv",
+        two_intents(20).replace("arrives", "came").replace("forgotten", "lost"),
+    );
     let warned = ["BOT-3050"];
     for (line, wanted) in [
         ("train train.csv --test copy.csv --out m.botops", warned.as_slice()),
         ("evaluate m.botops copy.csv", &warned),
+        ("evaluate m.botops reversed.csv", &warned),
+        ("evaluate m.botops half.csv", &warned),
         ("gate m.botops train.csv --min accuracy=0.1", &warned),
         ("evaluate m.botops other.csv", &[]),
     ] {

@@ -3,6 +3,7 @@
 use botops_datasets::Dataset;
 use botops_findings::{Finding, Place, Severity};
 use botops_models::IntentModel;
+use botops_text::count;
 use std::collections::BTreeMap;
 
 /// Returns the warnings on `data` as records to measure `model` on: it is the training data, or has labels that look like
@@ -11,8 +12,7 @@ use std::collections::BTreeMap;
 pub fn data_warnings(model: &IntentModel, data: &Dataset) -> Vec<Finding> {
     let lineage = model.lineage();
     let place = Place { file: Some(data.name.clone()), ..Place::default() };
-    let learned = (lineage.data == Some(data.digest)).then(|| {
-        let message = "the model was trained on this very file, so its metrics are those of records that it knows";
+    let learned = learned(model, data).map(|message| {
         let help = "measure it on records that were set aside (`botops data split`), or cross-validate: `botops train \
                     DATA --cross-validate 5`";
         Finding::new("BOT-3050", Severity::Warning, message, help).at(place)
@@ -31,4 +31,21 @@ pub fn data_warnings(model: &IntentModel, data: &Dataset) -> Vec<Finding> {
         )
     });
     learned.into_iter().chain(undeclared).collect()
+}
+
+/// Returns a sentence if `data` is the training data of `model`, or most of its texts are from there.
+fn learned(model: &IntentModel, data: &Dataset) -> Option<String> {
+    let lineage = model.lineage();
+    let outcome = "so its metrics are those of records that it knows";
+    if lineage.data == Some(data.digest) {
+        return Some(format!("the model was trained on this very file, {outcome}"));
+    }
+    let seen = lineage.seen(data.records.iter().map(|record| record.text.as_str()))?;
+    seen.are_mostly_known().then(|| {
+        format!(
+            "the model was trained on {} of {} different texts of this file that could be compared, {outcome}",
+            count(seen.n_known),
+            count(seen.n_compared)
+        )
+    })
 }

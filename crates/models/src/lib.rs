@@ -12,6 +12,7 @@ mod file;
 mod fine_tuning;
 mod heads;
 mod intent_model;
+mod known_texts;
 mod lineage;
 mod neighborhood;
 mod prediction;
@@ -31,6 +32,7 @@ pub use fine_tuning::{
     EpochRecord, FineTuned, FineTuningInput, FineTuningSpec, HeldOutScores, fine_tune,
 };
 pub use intent_model::{IntentModel, Scratch};
+pub use known_texts::{KnownTexts, SeenTexts};
 pub use lineage::Lineage;
 pub use neighborhood::{Neighbor, NeighborScratch, Neighborhood, SampleNeighbors};
 pub use prediction::Prediction;

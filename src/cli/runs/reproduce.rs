@@ -23,7 +23,7 @@ use botops_evaluation as evaluation;
 use botops_experiments::{Retraced, RunRecord, retrace};
 use botops_files::{Output, OutputKind, output_name};
 use botops_findings::{Finding, Result, Severity};
-use botops_models::{self as models, HeadKind, IntentModel, Lineage, TrainingInput};
+use botops_models::{self as models, HeadKind, IntentModel, KnownTexts, Lineage, TrainingInput};
 use botops_pipelines::{self as pipelines, Equipment};
 use botops_spec::Spec as _;
 use botops_text::shell_line;
@@ -101,6 +101,12 @@ fn train(
     let samples = samples(accepted.as_ref().unwrap_or(&inputs.data));
     let lineage = Lineage {
         data: Some(inputs.data.digest),
+        // A model of an earlier version has no sample of the texts, and is made as it was.
+        texts: inputs
+            .model
+            .as_ref()
+            .is_none_or(|model| model.lineage().texts.is_some())
+            .then(|| KnownTexts::of(samples.iter().map(|sample| sample.text))),
         n_samples: samples.len() as u64,
         spec: inputs.spec.clone(),
         // The version in the file is not a result of training; a different version is listed as a condition.

@@ -7,7 +7,7 @@ use crate::cli::session::{
 use botops_datasets::Dataset;
 use botops_dialogue::DialogueSpec;
 use botops_findings::Result;
-use botops_models::Lineage;
+use botops_models::{KnownTexts, Lineage};
 use botops_pipelines as pipelines;
 use std::path::PathBuf;
 
@@ -46,9 +46,11 @@ impl Prepared {
 
     /// Returns the origin of the model, which its file keeps.
     pub(super) fn lineage(&self) -> Lineage {
+        let samples = self.training.usable.samples();
         Lineage {
             data: Some(self.training.data.digest),
-            n_samples: self.training.usable.samples().len() as u64,
+            texts: Some(KnownTexts::of(samples.iter().map(|sample| sample.text))),
+            n_samples: samples.len() as u64,
             spec: (*self.configuration.spec).clone(),
             botops: env!("CARGO_PKG_VERSION").to_owned(),
         }

@@ -62,7 +62,13 @@ pub(super) const ENTRIES: &[Entry] = &[
         code: "BOT-3050",
         kind: None,
         title: "the model is measured on its training data",
-        explanation: "The file that the model is measured on is the file that it was trained on, byte for byte. A model knows these records, so every metric looks better than it is on other messages, and gates pass too easily. Set records aside before training (`botops data split`), or measure by cross-validation (`botops train DATA --cross-validate 5`).",
+        explanation: "The file that the model is measured on is the file that it was trained on, or most of its texts are from there: in another format or order, in parts, or with other columns. A model knows these records, so every metric looks better than it is on other messages, and gates pass too easily. Set records aside before training (`botops data split`), or measure by cross-validation (`botops train DATA --cross-validate 5`).",
+    },
+    Entry {
+        code: "BOT-3056",
+        kind: None,
+        title: "data that is compared is in the training data",
+        explanation: "The model was trained on texts of one side of the comparison, and could not be trained again without them: they have no intents, or too few. A model is more confident on texts that it knows, and has seen all of their words. So a difference in the predicted intents, the confidence and the unseen words may come from that alone. Compare with data that the model was not trained on, or name the training data with its intents.",
     },
     Entry {
         code: "BOT-3032",

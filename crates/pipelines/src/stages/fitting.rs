@@ -10,7 +10,7 @@ use botops_datasets::Dataset;
 use botops_dialogue::DialogueSpec;
 use botops_findings::Result;
 use botops_models::{
-    self as models, IntentModel, Lineage, ModelSpec, Progress, Sample, TrainingInput,
+    self as models, IntentModel, KnownTexts, Lineage, ModelSpec, Progress, Sample, TrainingInput,
 };
 use botops_spec::Spec as _;
 use std::path::Path;
@@ -59,6 +59,7 @@ pub(super) async fn fit(
     let samples = samples(data);
     let lineage = Lineage {
         data: Some(data.digest),
+        texts: Some(KnownTexts::of(samples.iter().map(|sample| sample.text))),
         n_samples: samples.len() as u64,
         spec: model.clone(),
         botops: env!("CARGO_PKG_VERSION").to_owned(),
