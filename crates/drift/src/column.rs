@@ -49,6 +49,7 @@ pub struct Column {
     pub(crate) n_empty: u64,
     /// The cells that are numbers, in the order of the rows.
     numbers: Vec<f64>,
+    commas: Commas,
     /// The number of filled cells that stand for a missing number, such as `NaN`.
     n_no_number: u64,
     n_times: u64,
@@ -59,6 +60,16 @@ pub struct Column {
     /// The number of cells with an integer of more than 15 digits, which no float holds exactly.
     n_long: u64,
     integers: Counter,
+}
+
+/// The cells that are numbers if a comma stands before the decimals, such as `0,712`.
+#[derive(Debug, Default)]
+struct Commas {
+    numbers: Vec<f64>,
+    /// Whether some cell can be nothing else. `1,234` may also be 1234.
+    is_clear: bool,
+    /// Whether another cell has a point before the decimals.
+    has_point: bool,
 }
 
 /// Whether numbers are integers in a rising or a falling order.
@@ -101,6 +112,7 @@ impl Column {
             n_rows: 0,
             n_empty: 0,
             numbers: Vec::new(),
+            commas: Commas::default(),
             n_no_number: 0,
             n_times: 0,
             values: Some(HashMap::new()),
@@ -159,6 +171,10 @@ impl Column {
             self.numbers.push(number);
             let is_integer = self.integers.add(cell, number);
             self.n_long += u64::from(is_integer && cell.len() > 15);
+            self.commas.has_point |= cell.contains('.');
+        } else if let Some(number) = number_with_comma(cell) {
+            self.commas.numbers.push(number);
+            self.commas.is_clear |= !may_be_thousands(cell);
         } else if NO_NUMBER.iter().any(|word| cell.eq_ignore_ascii_case(word)) {
             self.n_no_number += 1;
         } else {
@@ -172,14 +188,26 @@ impl Column {
         self.n_rows - self.n_empty
     }
 
+    /// Returns whether a comma stands before the decimals: no number has a point there, and integers stand beside numbers
+    /// with a comma only if these cannot have it after their thousands.
+    fn has_decimal_commas(&self) -> bool {
+        let Commas { numbers, is_clear, has_point } = &self.commas;
+        !numbers.is_empty() && !has_point && (*is_clear || self.numbers.is_empty())
+    }
+
     /// Returns the finite numbers in rising order.
     pub(crate) fn sorted_numbers(&self) -> Vec<f64> {
-        sorted(self.numbers.clone())
+        let mut numbers = self.numbers.clone();
+        if self.has_decimal_commas() {
+            numbers.extend(&self.commas.numbers);
+        }
+        sorted(numbers)
     }
 
     /// Returns the number of cells without a number.
     pub(crate) fn n_without_number(&self) -> u64 {
-        self.n_rows - self.numbers.len() as u64
+        let with_comma = if self.has_decimal_commas() { self.commas.numbers.len() } else { 0 };
+        self.n_rows - (self.numbers.len() + with_comma) as u64
     }
 
     /// Returns the count of each value by name; `None` if there are too many.
@@ -230,11 +258,11 @@ impl Column {
                 && (order.is_rising || order.is_falling || high - low < 2.0 * n as f64)
                 && are_distinct()
         };
-        if names_a_time(&self.name) && are_stamps(low, high) {
+        if names_a_time(&self.name) && are_stamps(&self.name, low, high) {
             Kind::Times
         } else if numbers.iter().all(|&number| number == 0.0 || number == 1.0) {
             Kind::Booleans
-        } else if !self.integers.are_integers {
+        } else if !self.integers.are_integers || self.has_decimal_commas() {
             Kind::Numbers
         } else if are_ids() || 2 * self.n_long > n as u64 {
             Kind::Ids
@@ -278,6 +306,21 @@ fn number(cell: &str) -> Option<f64> {
         [b'0'..=b'9' | b'.', ..] => cell.parse().ok().filter(|number: &f64| number.is_finite()),
         _ => None,
     }
+}
+
+/// Reads a number with a comma before its decimals: `0,712`.
+fn number_with_comma(cell: &str) -> Option<f64> {
+    let (whole, decimals) = cell.split_once(',')?;
+    let are_digits = !decimals.is_empty() && decimals.bytes().all(|byte| byte.is_ascii_digit());
+    let is_whole = whole.ends_with(|c: char| c.is_ascii_digit()) && !whole.contains('.');
+    (are_digits && is_whole).then(|| number(&format!("{whole}.{decimals}"))).flatten()
+}
+
+/// Returns whether the comma of a number may stand after its thousands: `1,234`, but not `0,712` or `1,5`.
+fn may_be_thousands(cell: &str) -> bool {
+    let digits = cell.strip_prefix(['-', '+']).unwrap_or(cell);
+    let parts = digits.split_once(',');
+    parts.is_some_and(|(whole, rest)| rest.len() == 3 && whole.len() <= 3 && whole != "0")
 }
 
 #[cfg(test)]
@@ -368,6 +411,21 @@ mod tests {
         // Other names are kept as they are written.
         assert_eq!(names(&["True", "true", "Maybe"]).len(), 3);
         assert_eq!(names(&["caf\u{e9}", "cafe\u{301}"]), [("caf\u{e9}".to_owned(), 2)]);
+    }
+
+    #[test]
+    fn a_comma_may_stand_before_decimals() {
+        let numbers = |cells: &[&str]| column("confidence", cells).sorted_numbers();
+        assert_eq!(numbers(&["0,712", "-1,5", "2", ""]), [-1.5, 0.712, 2.0]);
+        assert_eq!(numbers(&["1,234", "2,345"]), [1.234, 2.345]);
+        // 1,234 beside 999 may be 1234, and with a point in another cell the comma is none before decimals.
+        assert_eq!(numbers(&["1,234", "999"]), [999.0]);
+        assert_eq!(numbers(&["0,712", "0.5"]), [0.5]);
+        assert!(numbers(&["1,2,3", ",5", "a,5", "01,5", "1,e5", "1.5,5"]).is_empty());
+        let cells = |from: usize| (0..200).map(move |i| format!("0,{}", from + i % 83));
+        assert_eq!(kind("confidence", cells(100)), Kind::Numbers);
+        let column = column("id", cells(100));
+        assert_eq!(column.n_without_number(), 0);
     }
 
     #[test]

@@ -72,45 +72,65 @@ fn has_month_name(cell: &str) -> bool {
     month && day && year
 }
 
-/// Returns whether numbers from `low` to `high` can be times: seconds, milliseconds, microseconds or nanoseconds since
-/// 1970, or days such as `20261130`.
-pub(crate) fn are_stamps(low: f64, high: f64) -> bool {
+/// Returns whether numbers from `low` to `high` in a column with this name can be times: seconds, milliseconds,
+/// microseconds or nanoseconds since 1970, or days such as `20261130`.
+///
+/// A name that ends in a unit of time, such as `event_time_ms`, has times of this unit only: a `response_time_ns` of some
+/// seconds is no time since 1970.
+pub(crate) fn are_stamps(name: &str, low: f64, high: f64) -> bool {
+    if let Some(unit) = unit_of(name) {
+        return CENTURY.contains(&(low / unit)) && CENTURY.contains(&(high / unit));
+    }
     let within = |unit: f64| CENTURY.contains(&(low / unit)) && CENTURY.contains(&(high / unit));
     let are_days =
         (19_000_101.0..21_001_232.0).contains(&low) && (19_000_101.0..21_001_232.0).contains(&high);
     are_days || [1.0, 1e3, 1e6, 1e9].into_iter().any(within)
 }
 
-/// Returns whether a column with this name holds times.
+/// Returns the parts of a second that the last word of `name` counts.
+fn unit_of(name: &str) -> Option<f64> {
+    let words = words(name);
+    match words.last()?.as_str() {
+        _ if words.len() < 2 => None,
+        "s" | "sec" | "secs" | "second" | "seconds" => Some(1.0),
+        "ms" | "msec" | "millis" | "milliseconds" => Some(1e3),
+        "us" | "µs" | "μs" | "usec" | "micros" | "microseconds" => Some(1e6),
+        "ns" | "nsec" | "nanos" | "nanoseconds" => Some(1e9),
+        _ => None,
+    }
+}
+
+/// Returns whether a column with this name holds times. Durations are none.
 pub(crate) fn names_a_time(name: &str) -> bool {
-    has_word(
-        name,
-        &["at", "date", "datetime", "day", "time", "timestamp", "ts", "created", "updated"],
-    )
+    let words = words(name);
+    let has = |known: &[&str]| words.iter().any(|word| known.contains(&word.as_str()));
+    let is_response_time = words.windows(2).any(|pair| pair == ["response", "time"]);
+    let is_duration = is_response_time || has(&["latency", "duration", "elapsed"]);
+    !is_duration
+        && has(&["at", "date", "datetime", "day", "time", "timestamp", "ts", "created", "updated"])
 }
 
 /// Returns whether a column with this name holds ids.
 pub(crate) fn names_an_id(name: &str) -> bool {
-    has_word(name, &["id", "ids", "uuid", "guid", "hash"])
+    let known = ["id", "ids", "uuid", "guid", "hash"];
+    words(name).iter().any(|word| known.contains(&word.as_str()))
 }
 
-/// Returns whether one of the words of `name` is in `known`. `createdAt` and `created_at` have two words.
-fn has_word(name: &str, known: &[&str]) -> bool {
-    let mut word = String::new();
+/// Returns the words of `name` in lower case. `createdAt` and `created_at` have two words.
+fn words(name: &str) -> Vec<String> {
+    let (mut words, mut word) = (Vec::new(), String::new());
     let mut was_lower = false;
     for c in name.chars().chain(['_']) {
         if !c.is_alphanumeric() || (c.is_uppercase() && was_lower) {
-            if known.contains(&word.as_str()) {
-                return true;
-            }
-            word.clear();
+            words.push(std::mem::take(&mut word));
         }
         if c.is_alphanumeric() {
             word.extend(c.to_lowercase());
         }
         was_lower = c.is_lowercase();
     }
-    false
+    words.retain(|word| !word.is_empty());
+    words
 }
 
 #[cfg(test)]
@@ -143,10 +163,25 @@ mod tests {
         ] {
             assert!(!is_time(cell), "{cell}");
         }
+        let are_stamps = |low, high| super::are_stamps("created_at", low, high);
         assert!(
             are_stamps(1.7e9, 1.8e9) && are_stamps(1.7e12, 1.8e12) && are_stamps(2.02e7, 2.02e7)
         );
         assert!(!are_stamps(1.0, 1.7e9) && !are_stamps(120.0, 900.0));
+    }
+
+    #[test]
+    fn a_duration_is_no_time() {
+        for name in ["response_time_ns", "responseTime", "latency_time", "duration", "elapsed_time"]
+        {
+            assert!(!names_a_time(name), "{name}");
+        }
+        // The unit of the name counts: 2e9 ns are two seconds, and 1.7e12 ms a time in 2023.
+        for name in ["wait_time_ns", "wait_time_us", "waitTimeMs"] {
+            assert!(names_a_time(name) && !are_stamps(name, 1e9, 4e9), "{name}");
+        }
+        assert!(names_a_time("event_time_ms") && are_stamps("event_time_ms", 1.7e12, 1.8e12));
+        assert!(are_stamps("ts", 1.7e9, 1.8e9));
     }
 
     #[test]
