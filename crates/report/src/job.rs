@@ -79,7 +79,8 @@ pub fn bounded_markdown(markdown: &str, most: usize) -> Cow<'_, str> {
         return Cow::Borrowed(markdown);
     }
     let Some(room) = most.checked_sub(CUT.len()) else { return Cow::Borrowed("") };
-    let kept = &markdown[..markdown.floor_char_boundary(room)];
+    let end = (0..=room).rev().find(|end| markdown.is_char_boundary(*end)).unwrap_or(0);
+    let kept = &markdown[..end];
     let kept = &kept[..kept.rfind('\n').unwrap_or(0)];
     Cow::Owned(format!("{kept}{CUT}"))
 }
