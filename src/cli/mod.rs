@@ -156,7 +156,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
                 Err(Fault::internal("BOT-9001", "botops stopped because of a bug"))
             });
     let exit = match result {
-        Ok(outcome) => printer.outcome(&name, &outcome.from_folder(folder.as_deref())),
+        Ok(outcome) => printer.outcome(&name, &outcome.in_folder(folder.as_deref())),
         Err(fault) => {
             printer.fault(&name, &fault);
             Exit::from(&fault)

@@ -45,7 +45,7 @@ impl Outcome {
     }
 
     /// Adds `-C` to the next commands, because their paths are relative to `folder`.
-    pub(crate) fn from_folder(mut self, folder: Option<&Path>) -> Self {
+    pub(crate) fn in_folder(mut self, folder: Option<&Path>) -> Self {
         let Some(folder) = folder else { return self };
         let folder = shell_line(["botops", "-C", &folder.display().to_string()]);
         for next in &mut self.next {
