@@ -25,7 +25,6 @@ use botops_pipelines::{self as pipelines, DriftColumns, FoldModels};
 use botops_registry::CHAMPION;
 use botops_report as report;
 use botops_spec::Spec as _;
-use botops_text::shell_line;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
@@ -183,16 +182,40 @@ fn next(args: &Args, context: &Context, found: Option<&Found>) -> Result<Option<
     let (before, now) = (args.reference.display().to_string(), args.current.display().to_string());
     let model = context.workspace()?.model.value.as_ref();
     let champion = model.map(|model| format!("{model}@{CHAMPION}"));
-    let mut words = vec!["botops", "drift", &before, &now];
-    match (found, &champion) {
+    let mut words: Vec<String> = ["botops", "drift"].map(str::to_owned).into();
+    words.extend([before, now]);
+    words.extend(settings(args));
+    let added: &[&str] = match (found, &champion) {
         (Some(found), _) if args.page.html.is_none() => {
-            words.extend(["--model", &found.name, "--html", "drift.html"]);
+            &["--model", &found.name, "--html", "drift.html"]
         }
-        (None, Some(champion)) => words.extend(["--model", champion]),
-        (None, None) if args.page.html.is_none() => words.extend(["--html", "drift.html"]),
+        (None, Some(champion)) => &["--model", champion],
+        (None, None) if args.page.html.is_none() => &["--html", "drift.html"],
         _ => return Ok(None),
+    };
+    let words = words.iter().map(String::as_str).chain(added.iter().copied());
+    Ok(Some(args.data.line(words)))
+}
+
+/// Returns the flags that choose and judge the checks, as they were given.
+fn settings(args: &Args) -> Vec<String> {
+    let default = DriftSpec::default();
+    let numbers = [
+        ("--alpha", args.alpha, default.alpha),
+        ("--min-psi", args.min_psi, default.min_psi),
+        ("--min-ks", args.min_ks, default.min_ks),
+    ];
+    let mut words = Vec::new();
+    if !args.columns.is_empty() {
+        words.push(format!("--columns={}", args.columns.join(",")));
     }
-    Ok(Some(shell_line(words)))
+    for (flag, value, _) in numbers.into_iter().filter(|(_, value, default)| value != default) {
+        words.extend([flag.to_owned(), value.to_string()]);
+    }
+    if args.min_rows != default.min_rows {
+        words.extend(["--min-rows".to_owned(), args.min_rows.to_string()]);
+    }
+    words
 }
 
 /// The part of a side that is training data of the model.

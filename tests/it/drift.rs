@@ -246,3 +246,19 @@ fn training_data_is_recognized_in_another_form() {
     let text = terminal.run("drift other.csv other.csv --model m.botops");
     assert!(!text.contains("BOT-3056"), "{text}");
 }
+
+#[test]
+fn the_next_command_compares_the_same_columns() {
+    let terminal = Terminal::new();
+    let rows: String = (0..200).fold(String::new(), |mut text, i| {
+        let _ = writeln!(text, "parcel {i};0,{};1e300", 100 + i * 37 % 83);
+        text
+    });
+    terminal.write("a.csv", format!("text;confidence;size\n{rows}"));
+    let text =
+        terminal.run("drift a.csv a.csv --columns confidence,size --delimiter ; --min-psi 0.2");
+    let wanted = "botops drift a.csv a.csv --columns=confidence,size --min-psi 0.2 --html drift.html --delimiter ';'";
+    assert!(text.contains(wanted), "{text}");
+    assert!(text.contains("no drift in 2 checks"), "{text}");
+    assert!(text.lines().all(|line| line.chars().count() < 160), "{text}");
+}

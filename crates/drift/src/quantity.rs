@@ -7,7 +7,7 @@ use crate::{
 use botops_stats::{
     divergence::{js_distance, psi, psi_noise},
     homogeneity::{chi2_homogeneity, fisher_exact, pool_rare, regroup},
-    two_sample::{ks_2samp_sorted, population_sd, sorted, wasserstein_sorted},
+    two_sample::{ks_2samp_sorted, mean, population_sd, sorted, wasserstein_sorted},
 };
 use std::{
     cmp::Reverse,
@@ -19,6 +19,9 @@ const LEAST_EXPECTED: f64 = 5.0;
 
 /// The number of largest changes that a check lists.
 const TOP: usize = 10;
+
+/// The least number that is written with an exponent.
+const LARGE: f64 = 1e15;
 
 /// The rate at which sampling alone exceeds the PSI reported as noise.
 const NOISE_ALPHA: f64 = 0.05;
@@ -122,7 +125,6 @@ pub(crate) fn numeric(
     let edges = decile_edges(reference);
     let bins = Bins::new(bin_counts(reference, &edges), bin_counts(current, &edges));
     let test = ks_2samp_sorted(reference, current);
-    let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
     let sd = population_sd(reference);
     let distance = wasserstein_sorted(reference, current);
     let names = bin_names(&edges);
@@ -171,10 +173,13 @@ fn decile_edges(sorted: &[f64]) -> Vec<f64> {
 /// Returns the names of the bins: `<= 3`, `3 to 5`, ..., `> 12`. A bin excludes its left edge and includes its right one.
 ///
 /// Edges have three decimals, or up to nine if fewer would print two edges alike, or print a fraction as a
-/// whole number (a probability just below 1 must not print as 1).
+/// whole number (a probability just below 1 must not print as 1). Numbers of more than 15 digits are written as `1.5e300`.
 fn bin_names(edges: &[f64]) -> Vec<String> {
     let print = |value: f64, decimals: usize| {
-        let text = format!("{value:.decimals$}");
+        let text = match value.abs() < LARGE {
+            true => format!("{value:.decimals$}"),
+            false => return format!("{value:.decimals$e}"),
+        };
         if text.contains('.') {
             text.trim_end_matches('0').trim_end_matches('.').to_owned()
         } else {
@@ -299,6 +304,7 @@ mod tests {
         assert_eq!(bin_names(&[0.0]), ["<= 0", "> 0"]);
         assert_eq!(bin_names(&[3.0, 4.25]), ["<= 3", "3 to 4.25", "> 4.25"]);
         assert_eq!(bin_names(&[0.9, 0.99991, 0.99998])[3], "> 0.99998");
+        assert_eq!(bin_names(&[12.0, 1e300]), ["<= 12", "12 to 1.000e300", "> 1.000e300"]);
     }
 
     #[test]

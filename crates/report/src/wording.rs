@@ -3,9 +3,16 @@
 use botops_text as text;
 pub(super) use botops_text::{count, counted};
 
+/// The least number that is written with an exponent.
+const LARGE: f64 = 1e9;
+
 /// Writes a number with three decimals; `–` if it is not finite.
 pub(super) fn number(value: f64) -> String {
-    if value.is_finite() { format!("{value:.3}") } else { "–".to_owned() }
+    match value.abs() {
+        size if size < LARGE => format!("{value:.3}"),
+        size if size.is_finite() => format!("{value:.3e}"),
+        _ => "–".to_owned(),
+    }
 }
 
 /// Writes a difference with its sign.

@@ -86,15 +86,33 @@ pub fn wasserstein_sorted(x: &[f64], y: &[f64]) -> Option<f64> {
     Some(area)
 }
 
+/// Returns the mean, which is finite for finite values even if their sum is not; NaN if empty.
+#[must_use]
+pub fn mean(values: &[f64]) -> f64 {
+    let n = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / n;
+    if mean.is_infinite() { values.iter().map(|value| value / n).sum() } else { mean }
+}
+
 /// Returns the standard deviation of a population: the root of the mean squared distance from the mean; 0 if empty.
+///
+/// It is finite for finite values even if the squares are not.
 #[must_use]
 pub fn population_sd(values: &[f64]) -> f64 {
     if values.is_empty() {
         return 0.0;
     }
     let n = values.len() as f64;
-    let mean = values.iter().sum::<f64>() / n;
-    (values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / n).sqrt()
+    let center = mean(values);
+    let around = |scale: f64| {
+        let squares = values.iter().map(|value| (value / scale - center / scale).powi(2));
+        (squares.sum::<f64>() / n).sqrt() * scale
+    };
+    let sd = around(1.0);
+    if sd.is_finite() {
+        return sd;
+    }
+    around(values.iter().fold(0.0, |most: f64, value| most.max(value.abs())))
 }
 
 /// Returns whether sorted values hold NaN, which stands at the ends.
@@ -147,6 +165,15 @@ fn exact_p_value(gap: u128, n: usize, m: usize) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_moments_of_huge_numbers_are_finite() {
+        let huge = [-1.5e308, -1.5e308, 1.5e308, 1.5e308];
+        assert_eq!((mean(&huge[2..]), mean(&huge)), (1.5e308, 0.0));
+        assert!((population_sd(&huge) / 1.5e308 - 1.0).abs() < 1e-12);
+        assert_eq!((mean(&[1.0, 2.0]), population_sd(&[1.0, 3.0])), (1.5, 1.0));
+        assert!(population_sd(&[f64::INFINITY, 1.0]).is_nan());
+    }
 
     #[test]
     fn exact_and_asymptotic_values_equal_the_reference() {

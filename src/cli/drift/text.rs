@@ -6,6 +6,8 @@ use botops_text::{counted, display, percent};
 
 /// The most changes listed for a check.
 const MOST_CHANGES: usize = 5;
+/// The least number that is written with an exponent.
+const LARGE: f64 = 1e9;
 /// The most new words listed.
 const MOST_WORDS: usize = 20;
 
@@ -28,7 +30,7 @@ fn checks(report: &DriftReport) -> String {
             format!("{:.3}", check.psi),
             format!("{:.3}", check.psi_noise95),
             format!("{:.3}", check.js_distance),
-            check.wasserstein_sd.map_or_else(String::new, |distance| format!("{distance:.3}")),
+            check.wasserstein_sd.map_or_else(String::new, decimal),
             format!("{} {:.3}", check.test, check.statistic),
             tables::p_value(check.p_adjusted),
             verdict_name(check.verdict).to_owned(),
@@ -68,9 +70,9 @@ fn changes_of(check: &DriftCheck) -> Vec<Vec<String>> {
         rows.push(vec![
             display(&check.name, 40),
             "mean".to_owned(),
-            format!("{before:.3}"),
-            format!("{now:.3}"),
-            format!("{:+.3}", now - before),
+            decimal(before),
+            decimal(now),
+            signed(now - before),
         ]);
     }
     let mut top: Vec<&(String, f64, f64)> = check.top.iter().collect();
@@ -81,6 +83,20 @@ fn changes_of(check: &DriftCheck) -> Vec<Vec<String>> {
         rows.push(vec![display(&check.name, 40), display(name, 40), before, now, change]);
     }
     rows
+}
+
+/// Writes a number with three decimals, and a large one as `1.500e300`.
+fn decimal(number: f64) -> String {
+    if number.abs() < LARGE { format!("{number:.3}") } else { format!("{number:.3e}") }
+}
+
+/// Writes a difference as [`decimal`] does, with its sign.
+fn signed(difference: f64) -> String {
+    if difference.abs() < LARGE {
+        format!("{difference:+.3}")
+    } else {
+        format!("{difference:+.3e}")
+    }
 }
 
 fn new_words(report: &DriftReport) -> String {
@@ -164,5 +180,8 @@ mod tests {
         let rows = changes_of(&check);
         assert_eq!(rows[0], ["intent", "refund", "30.0 %", "10.0 %", "-20.0"]);
         assert_eq!(rows[1], ["intent", "billing", "10.0 %", "15.0 %", "+5.0"]);
+        let huge = DriftCheck { means: Some([2.5, -1.5e300]), ..check };
+        let rows = changes_of(&huge);
+        assert_eq!(rows[0], ["intent", "mean", "2.500", "-1.500e300", "-1.500e300"]);
     }
 }
