@@ -155,9 +155,14 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             .unwrap_or_else(|_| {
                 Err(Fault::internal("BOT-9001", "botops stopped because of a bug"))
             });
+    let notices = botops_datasets::take_notices();
     let exit = match result {
-        Ok(outcome) => printer.outcome(&name, &outcome.in_folder(folder.as_deref())),
+        Ok(outcome) => {
+            let outcome = outcome.in_folder(folder.as_deref());
+            printer.outcome(&name, &printer.with_notices(outcome, notices))
+        }
         Err(fault) => {
+            printer.notices(&notices);
             printer.fault(&name, &fault);
             Exit::from(&fault)
         }

@@ -5,6 +5,7 @@
 
 pub mod column_roles;
 pub mod formats;
+mod notices;
 pub mod opening;
 mod read_options;
 mod reading;
@@ -20,6 +21,7 @@ pub use formats::{
     parquet::{is_parsing_parquet, write_parquet},
     rasa::{NonRecords, Term, TermKind},
 };
+pub use notices::{NOTICES, take_notices};
 pub use opening::{Format, Limits, Packing, STDIN, bytes, expand};
 pub use read_options::{Presence, ReadOptions};
 pub use reading::{

@@ -331,6 +331,31 @@ mod tests {
     }
 
     #[test]
+    fn every_reader_leaves_a_notice_of_what_it_does_not_read() {
+        let yaml =
+            "nlu:\n- intent: a\n  examples: |\n    - hi\n- intent: b\n  example: |\n    - bye\n";
+        let (_folder, path) = file("notices-of-reading.yml", yaml.as_bytes());
+        type Read = fn(&Path) -> usize;
+        let readers: [Read; 3] = [
+            |path| read(path, &options()).unwrap().records.len(),
+            |path| stream(path, &options()).unwrap().flat_map(Result::unwrap).count(),
+            |path| {
+                let mut table = Table::open(&Origin::of(path).unwrap(), &options()).unwrap();
+                table.next().unwrap().unwrap().len()
+            },
+        ];
+        for reader in readers {
+            assert_eq!(reader(&path), 1);
+            assert_eq!(reader(&path), 1, "a second time");
+            let of_file =
+                |finding: &botops_findings::Finding| finding.place.file.as_deref() == path.to_str();
+            let notices: Vec<_> = crate::take_notices().into_iter().filter(of_file).collect();
+            let found: Vec<_> = notices.iter().map(|f| (f.code.as_str(), f.place.line)).collect();
+            assert_eq!(found, [("BOT-2233", Some(7))]);
+        }
+    }
+
+    #[test]
     fn a_data_file_is_opened_once() {
         let text = "text,intent\nhello,greet\nbye,leave\n";
         let (folder, csv) = file("a.csv", text.as_bytes());

@@ -7,13 +7,11 @@ use crate::{
     record_set::RecordSet,
     validation::{Check, Mark},
 };
+use botops_datasets::NOTICES;
 use botops_digest::Digest;
 use botops_expectations::{Expectations, Threshold};
 use botops_findings::{Finding, Place, Severity};
 use std::collections::BinaryHeap;
-
-/// The codes of findings about parts of a file that are no records, which a validation reports.
-const UNREAD: [&str; 3] = ["BOT-2232", "BOT-2233", "BOT-2234"];
 
 /// One kind of finding: a check, or a rule's part of a check.
 #[derive(Debug)]
@@ -112,9 +110,9 @@ impl Tally {
         }
     }
 
-    /// Adds `finding`, about a part of the file that is no record, if its code is one of [`UNREAD`].
+    /// Adds `finding`, about a part of the file that is no record, if its code is one of [`NOTICES`].
     pub(crate) fn add_unread(&mut self, expectations: &Expectations, finding: Finding) {
-        let Some(code) = UNREAD.into_iter().find(|code| *code == finding.code) else { return };
+        let Some(code) = NOTICES.into_iter().find(|code| *code == finding.code) else { return };
         let known = self.slots.iter().position(|slot| slot.code == code);
         let Some(slot) = known.or_else(|| self.slot(expectations, code, None)) else { return };
         let Finding { place, message, help, .. } = finding;

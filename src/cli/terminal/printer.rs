@@ -7,9 +7,10 @@
 use super::{
     ci_commands::defused,
     faults::{self, Style},
+    tables,
 };
 use crate::cli::{Exit, Outcome};
-use botops_findings::Fault;
+use botops_findings::{Fault, Finding};
 use std::io::{self, IsTerminal as _, Write as _};
 
 /// The format of an answer.
@@ -77,6 +78,27 @@ impl Printer {
         if !self.quiet {
             let _ = writeln!(anstream::stderr(), "{}", defused(line));
         }
+    }
+
+    /// Writes the findings of reading files to standard error, unless the answer is a JSON document.
+    pub(crate) fn notices(&self, notices: &[Finding]) {
+        const SAMPLES: usize = 5;
+        let text = tables::findings(notices, SAMPLES);
+        if !self.is_json() && !text.is_empty() {
+            self.say(text.trim_end());
+        }
+    }
+
+    /// Adds `notices`, the findings of reading files, to `outcome`, unless the verb reported them itself.
+    ///
+    /// They are findings of the JSON document. Beside any other answer, they are written to standard error.
+    pub(crate) fn with_notices(&self, mut outcome: Outcome, mut notices: Vec<Finding>) -> Outcome {
+        notices.retain(|notice| !outcome.findings.contains(notice));
+        self.notices(&notices);
+        if self.is_json() {
+            outcome.findings.extend(notices);
+        }
+        outcome
     }
 
     /// Writes the outcome of a verb; returns the exit code, which is 1 if the answer could not be written.

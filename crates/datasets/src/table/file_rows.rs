@@ -16,6 +16,7 @@ use crate::{
         parquet::{Reader as ParquetReader, Skipped},
         rasa::{self, NonRecords},
     },
+    notices,
     opening::{self, Format, Opened, Progress},
     read_options::ReadOptions,
     record::{Record, entities_cell},
@@ -146,6 +147,7 @@ impl FileRows {
                 Parts::Rasa(Some(training.records))
             }
         };
+        notices::keep(&non_records.findings);
         let step = if matches!(parts, Parts::Csv(_)) { plan.step.min(CSV_STEP) } else { plan.step };
         let mut rows = Self {
             name,
