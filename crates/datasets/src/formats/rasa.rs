@@ -80,6 +80,28 @@ pub(crate) struct Training {
     pub(crate) non_records: NonRecords,
 }
 
+/// The keys that Rasa knows at the top of a file of its training data, its domain or its tests.
+const KEYS: [&str; 12] = [
+    "version",
+    "nlu",
+    "stories",
+    "rules",
+    "responses",
+    "intents",
+    "entities",
+    "slots",
+    "forms",
+    "actions",
+    "session_config",
+    "e2e_actions",
+];
+
+/// Returns whether Rasa knows `key` at the top of a file, as of some version.
+fn is_rasa_key(key: &str) -> bool {
+    let families = ["lookup", "regex", "synonym", "entity_synonym", "e2e"];
+    KEYS.contains(&key) || families.iter().any(|family| key.starts_with(family))
+}
+
 /// The largest file of training data, in bytes. Every node of its YAML is held in memory.
 const LARGEST: u64 = 256 << 20;
 
@@ -146,7 +168,10 @@ pub(crate) fn parse(yaml: &str, file: &str) -> Result<Training> {
                     is_rasa = true;
                     reader.items(value)?;
                 }
-                _ => reader.not_read(value, format!("`{}` is not training data", display(key, 40))),
+                _ if is_rasa_key(key) => {
+                    reader.not_read(value, format!("`{}` is not training data", display(key, 40)));
+                }
+                _ => reader.unknown(value, key, "the file", &KEYS),
             }
         }
     }

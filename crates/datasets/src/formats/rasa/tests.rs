@@ -252,6 +252,21 @@ fn an_intent_without_examples_and_an_unknown_key_are_reported() {
 }
 
 #[test]
+fn a_misspelt_key_of_the_file_is_reported_and_those_of_rasa_are_not() {
+    let yaml = "version: '3.1'\nnlu:\n- intent: a\n  examples: |\n    - hi\nnlus:\n- intent: bye\n  examples: |\n    - bye\nstories: []\nlookup_tables: []\nzzz: 1\n";
+    let findings = parse(yaml, "nlu.yml").unwrap().non_records.findings;
+    let unknown: Vec<_> = findings
+        .iter()
+        .filter(|f| f.code == "BOT-2233")
+        .map(|f| {
+            (f.place.line.unwrap(), f.message.as_str(), f.help.starts_with("did you mean `nlu`?"))
+        })
+        .collect();
+    let message = |key: &str| format!("`{key}` of the file is unknown: it is not read");
+    assert_eq!(unknown, [(7, &*message("nlus"), true), (12, &*message("zzz"), false)]);
+}
+
+#[test]
 fn a_quoted_text_that_continues_at_the_column_of_its_key_is_read() {
     let yaml = "nlu:\n- intent: a\n  examples:\n  - text: \"hello\n    there\"\n  - \"one\n  two\"\n- intent: b\n  examples:\n  - text: 'three\nfour'\n";
     let training = parse(yaml, "nlu.yml").unwrap();
