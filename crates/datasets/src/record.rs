@@ -1,9 +1,10 @@
 //! Records and data sets in memory.
 
-use crate::column_roles::Roles;
+use crate::{column_roles::Roles, formats::json::push_cell};
 use botops_digest::Digest;
 use botops_findings::{Fault, Finding, Place, Result};
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use std::{collections::BTreeMap, sync::Arc};
 
 /// A span of a text that names something. Offsets are in Unicode code points, `end` exclusive.
@@ -164,12 +165,59 @@ impl<'a> Cells<'a> {
     }
 }
 
+/// A span as programs write it, with keys such as `confidence` that are not read.
+#[derive(Deserialize)]
+struct WrittenSpan<'a> {
+    #[serde(borrow)]
+    entity: &'a RawValue,
+    #[serde(borrow, default)]
+    value: Option<&'a RawValue>,
+    start: usize,
+    end: usize,
+    #[serde(borrow, default)]
+    synonym_of: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    role: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    group: Option<&'a RawValue>,
+}
+
+impl WrittenSpan<'_> {
+    fn span(&self) -> serde_json::Result<EntitySpan> {
+        let text = |value: &RawValue| {
+            let mut text = String::new();
+            push_cell(value, &mut text).map(|()| text)
+        };
+        let entity = text(self.entity)?;
+        if entity.is_empty() {
+            return Err(serde::de::Error::custom("the entity has no name"));
+        }
+        Ok(EntitySpan {
+            entity,
+            value: self.value.map(text).transpose()?.unwrap_or_default(),
+            start: self.start,
+            end: self.end,
+            synonym_of: self.synonym_of.map(text).transpose()?,
+            role: self.role.map(text).transpose()?,
+            group: self.group.map(text).transpose()?,
+        })
+    }
+}
+
 /// Reads a cell of entities, that of the record `record` of `file` on `line`.
+///
+/// - unknown keys are not read
+/// - a number is its text: the value `19.90` is read as `"19.90"`
+/// - a span with no value, or the value null, has an empty value, which `validate` reports
 ///
 /// # Errors
 /// `BOT-2128` (exit 3) when it is not a JSON array of spans.
 pub fn entities(json: &str, file: &str, record: u64, line: u64) -> Result<Vec<EntitySpan>> {
-    serde_json::from_str(json).map_err(|error| {
+    let read = || -> serde_json::Result<Vec<EntitySpan>> {
+        let spans: Vec<WrittenSpan<'_>> = serde_json::from_str(json)?;
+        spans.iter().map(WrittenSpan::span).collect()
+    };
+    read().map_err(|error| {
         Fault::data(
             "BOT-2128",
             format!("`entities` is not a list of spans: `{}`", botops_text::utterance(json, 60)),
@@ -195,4 +243,33 @@ pub fn entities_cell(record: &Record) -> String {
         return String::new();
     }
     serde_json::to_string(&record.entities).expect("a span is valid JSON")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entities_are_read_as_rasa_writes_them() {
+        let read = |json: &str| entities(json, "a.jsonl", 1, 1);
+        let span = |value: &str| EntitySpan::new("amount", value, 4, 9);
+        for (json, expected) in [
+            (
+                r#"[{"entity":"amount","value":"19","start":4,"end":9,"confidence":0.9,"extractor":"DIET"}]"#,
+                span("19"),
+            ),
+            (r#"[{"entity":"amount","value":19.90,"start":4,"end":9}]"#, span("19.90")),
+            (r#"[{"entity":"amount","value":null,"start":4,"end":9}]"#, span("")),
+            (r#"[{"entity":"amount","start":4,"end":9,"role":null}]"#, span("")),
+            (
+                r#"[{"entity":"amount","value":"a\u00e9","start":4,"end":9,"role":"from"}]"#,
+                EntitySpan { role: Some("from".to_owned()), ..span("aé") },
+            ),
+        ] {
+            assert_eq!(read(json).unwrap(), [expected], "{json}");
+        }
+        for json in ["{}", "[1]", r#"[{"value":"a","start":4,"end":9}]"#, r#"["a"]"#] {
+            assert_eq!(read(json).unwrap_err().code(), "BOT-2128", "{json}");
+        }
+    }
 }
