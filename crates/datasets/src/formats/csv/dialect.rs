@@ -248,7 +248,11 @@ fn fit(sample: &str, is_whole: bool, delimiter: u8) -> Option<Fit> {
 
 /// Returns whether `field`, with its quotes, has a quote that neither encloses it nor is doubled within it.
 fn is_stray(field: &str) -> bool {
-    match field.strip_prefix('"').map(|rest| rest.trim_end_matches([' ', '\t'])) {
+    match field
+        .trim_start_matches([' ', '\t'])
+        .strip_prefix('"')
+        .map(|rest| rest.trim_end_matches([' ', '\t']))
+    {
         Some(rest) => {
             rest.strip_suffix('"').is_none_or(|inner| inner.replace("\"\"", "").contains('"'))
         }

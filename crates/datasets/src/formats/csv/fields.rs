@@ -2,7 +2,7 @@
 //!
 //! The dialect is that of the `csv` crate, and the tests compare the two: a record ends at a line feed, a carriage
 //! return or both; blank lines are skipped; a quote counts at the start of a field, and two quotes within such a field
-//! are one.
+//! are one. Unlike there, blanks may precede the quote at the start of a field.
 
 use memchr::{memchr, memchr_iter, memchr2, memchr3};
 use std::ops::Range;
@@ -154,10 +154,13 @@ impl Fields {
         loop {
             let (field, end) = match bytes.get(at) {
                 Some(b'"') => self.unquote(text, at),
-                _ => {
-                    let end = self.end_of_field(bytes, at);
-                    (Field::InText(at..end), end)
-                }
+                _ => match self.quote_after_blanks(bytes, at) {
+                    Some(opened) => self.unquote(text, opened),
+                    None => {
+                        let end = self.end_of_field(bytes, at);
+                        (Field::InText(at..end), end)
+                    }
+                },
             };
             self.fields.push(field);
             self.raw.push(at..end);
@@ -204,6 +207,29 @@ impl Fields {
         (Field::Unquoted(begin..self.unquoted.len()), end)
     }
 
+    /// Returns the quote that opens the field at `from` after blanks, as in `a, "b"`; `None` if there is none.
+    ///
+    /// The field has to end with another quote on the same line. Any other field that begins like this is a text with quotes
+    /// in it.
+    fn quote_after_blanks(&self, bytes: &[u8], from: usize) -> Option<usize> {
+        let is_blank = |byte: &u8| matches!(byte, b' ' | b'\t') && *byte != self.delimiter;
+        let opened = from + bytes[from..].iter().take_while(|byte| is_blank(byte)).count();
+        if opened == from || bytes.get(opened) != Some(&b'"') {
+            return None;
+        }
+        let line = memchr2(b'\r', b'\n', &bytes[opened..]).map_or(bytes.len(), |at| opened + at);
+        let mut quote = opened;
+        loop {
+            quote += 1 + memchr(b'"', &bytes[quote + 1..line])?;
+            if bytes[..line].get(quote + 1) == Some(&b'"') {
+                quote += 1;
+                continue;
+            }
+            let tail = &bytes[quote + 1..self.end_of_field(bytes, quote + 1)];
+            return tail.trim_ascii().is_empty().then_some(opened);
+        }
+    }
+
     /// Returns the end of the unquoted text at `from`.
     fn end_of_field(&self, bytes: &[u8], from: usize) -> usize {
         memchr3(self.delimiter, b'\r', b'\n', &bytes[from..]).map_or(bytes.len(), |at| from + at)
@@ -246,6 +272,26 @@ mod tests {
             let spans: Vec<&str> = fields.spans().map(|span| &text[span]).collect();
             assert_eq!(spans.join(","), text.trim_end_matches(['\r', '\n']), "{text:?}");
             assert_eq!(spans.len(), fields.len());
+        }
+    }
+
+    #[test]
+    fn blanks_before_a_quote_that_opens_a_field_are_skipped() {
+        for (raw, delimiter, expected) in [
+            ("\"text\", \"intent\"\n", b',', ["text", "intent"]),
+            ("\"a, b\",  \"say \"\"c, d\"\"\" \n", b',', ["a, b", "say \"c, d\" "]),
+            (" \"a\",\t\"\"\r\n", b',', ["a", ""]),
+            ("\"a\"; \"b;c\"", b';', ["a", "b;c"]),
+            ("\"a\"\t \"b\"\n", b'\t', ["a", "b"]),
+            // The quotes belong to the text.
+            ("a, \"yes\" please\n", b',', ["a", " \"yes\" please"]),
+            ("a, \"open\n", b',', ["a", " \"open"]),
+            ("a, \"open\nb\",c\n", b',', ["a", " \"open"]),
+        ] {
+            let mut fields = Fields::new(delimiter);
+            fields.read(raw, 0).unwrap();
+            assert_eq!(fields.words(raw).collect::<Vec<_>>(), expected, "{raw:?}");
+            assert_eq!(fields.misplaced_quote(), None, "{raw:?}");
         }
     }
 
@@ -307,6 +353,14 @@ mod tests {
             text in "([ab;\"\r\n,\t é]|\"\"|\r\n|,\"){0,40}",
             delimiter in prop::sample::select(vec![b',', b';', b'\t']),
         ) {
+            // The crate does not skip blanks before a quote.
+            let is_blank = |c: char| matches!(c, ' ' | '\t') && c != char::from(delimiter);
+            let pieces: Vec<&str> = text.split('"').collect();
+            let last = pieces.len() - 1;
+            let text: Vec<&str> = (pieces.iter().enumerate())
+                .map(|(at, piece)| if at < last { piece.trim_end_matches(is_blank) } else { piece })
+                .collect();
+            let text = text.join("\"");
             prop_assert_eq!(ours(&text, delimiter), theirs(&text, delimiter));
         }
     }
