@@ -135,6 +135,29 @@ mod reading {
     }
 
     #[test]
+    fn a_nul_is_treated_alike_wherever_it_stands() {
+        // The kind of a file is known from its first 8 KiB.
+        for n_before in [0, 2, 2_000] {
+            let good = "{\"text\":\"hello\",\"intent\":\"a\"}\n".repeat(n_before);
+            let bytes = format!("{good}{{\"text\":\"hel\0lo\",\"intent\":\"a\"}}\n");
+            let fault = read_bytes(bytes.as_bytes(), "a.jsonl", &ReadOptions::default());
+            let fault = fault.unwrap_err();
+            let place = (fault.code(), fault.place().record);
+            assert_eq!(place, ("BOT-2107", Some(n_before as u64 + 1)), "{fault}");
+            let good = "hello,a\n".repeat(n_before);
+            let data = csv(format!("text,intent\n{good}hel\0lo,a\n")).unwrap();
+            assert_eq!(data.records[n_before].text, "hel\0lo");
+            let good = "    - hello\n".repeat(n_before);
+            let yaml = format!("nlu:\n- intent: a\n  examples: |\n{good}    - hel\0lo\n");
+            let fault = read_bytes(yaml.as_bytes(), "a.yml", &ReadOptions::default()).unwrap_err();
+            let place = (fault.code(), fault.place().line, fault.place().column);
+            assert_eq!(place, ("BOT-2164", Some(n_before as u64 + 4), Some(10)), "{fault}");
+        }
+        let fault = csv("text\0,intent\na,b\n").unwrap_err();
+        assert_eq!((fault.code(), fault.place().line), ("BOT-2103", Some(1)));
+    }
+
+    #[test]
     fn a_file_without_data_is_refused_by_kind() {
         let utf16 = |bom: &[u8], le: bool| -> Vec<u8> {
             let units = "text,intent\nhello,a\n".encode_utf16();

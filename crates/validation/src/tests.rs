@@ -188,6 +188,28 @@ mod validating {
     }
 
     #[test]
+    fn a_control_character_in_a_label_is_a_finding() {
+        let data = dataset_of([
+            ("hello there", "a", "en"),
+            ("well met", "a\0", "en"),
+            ("good day", "a", "e\u{7}n"),
+        ]);
+        let lax = Expectations { min_examples_per_intent: 1, ..Expectations::default() };
+        let validation = validate(&data, &lax, None);
+        let of_labels: Vec<_> = validation
+            .findings
+            .iter()
+            .filter(|finding| finding.code == "BOT-2119")
+            .map(|finding| (finding.place.record, finding.message.as_str()))
+            .collect();
+        let message = |name: &str, c: &str| {
+            format!("{name} has 1 invisible character, the first, {c}, at character 2")
+        };
+        let expected = [message("the intent", "U+0000"), message("the language", "U+0007")];
+        assert_eq!(of_labels, [(Some(2), &*expected[0]), (Some(3), &*expected[1])]);
+    }
+
+    #[test]
     fn a_text_under_two_intents_is_reported_for_each_of_its_records() {
         let data = dataset(&[
             ("Help me", "a"),

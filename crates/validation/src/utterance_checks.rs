@@ -101,6 +101,11 @@ impl<'a> UtteranceChecks<'a> {
         if !has_damage_rule && !is_blank(utterance.text) {
             self.damaged.check("the text", utterance.text, at, sink);
         }
+        for (name, label) in [("the intent", utterance.intent), ("the language", utterance.lang)] {
+            if let Some(label) = label.filter(|label| label.contains(char::is_control)) {
+                self.damaged.check(name, label, at, sink);
+            }
+        }
         self.labels(utterance, at, sink);
         self.leaks(utterance, at, sink);
         self.entities(utterance, row, at, sink)

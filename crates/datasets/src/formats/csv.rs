@@ -158,6 +158,7 @@ impl Reader {
                 let names: Vec<String> =
                     record.words(text).map(|name| name.trim().to_owned()).collect();
                 let place = part.place(None, line);
+                check_text(&names, &place)?;
                 check_names(&names, &place)?;
                 self.width = Some(names.len());
                 self.other = dialect::other_in(&names, delimiter);
@@ -233,6 +234,19 @@ fn refuse(ragged: Vec<Finding>) -> Result<()> {
         .at(first.place.clone())
         .hint(first.help.clone())
         .with_findings(ragged))
+}
+
+/// Refuses a header with a NUL: the file is no text, or its first line is damaged.
+///
+/// # Errors
+/// `BOT-2103` (exit 3).
+fn check_text(names: &[String], place: &Place) -> Result<()> {
+    if names.iter().all(|name| !name.contains('\0')) {
+        return Ok(());
+    }
+    Err(Fault::data("BOT-2103", "the header is binary: it contains a NUL byte")
+        .at(place.clone())
+        .hint("name a CSV, TSV, JSONL or Parquet file, or remove the NUL from the first line"))
 }
 
 fn count_records(text: &str, delimiter: u8) -> u64 {

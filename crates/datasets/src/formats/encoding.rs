@@ -149,8 +149,8 @@ impl Start {
 
 /// Refuses a file whose first bytes show that it is not text.
 ///
-/// A NUL in the first line, or among bytes that are not text, makes a file binary. Any other NUL is an invisible character
-/// of its record, wherever it stands.
+/// A NUL among bytes that are not text makes a file binary. In a text, it is a character of its record or its header,
+/// wherever it stands.
 ///
 /// # Errors
 /// Exit 3: `BOT-2103` binary, `BOT-2104` UTF-16 or UTF-32.
@@ -198,7 +198,7 @@ fn check_beginning(bytes: &[u8], encoding: Encoding, file: &str) -> Result<()> {
     }
     let is_text = encoding == Encoding::Windows1252
         || std::str::from_utf8(head).map_or_else(|error| error.error_len().is_none(), |_| true);
-    if line.contains(&0) || !is_text {
+    if !is_text {
         return Err(Fault::data("BOT-2103", "the file is binary: it contains NUL bytes")
             .at(whole())
             .hint("name a CSV, TSV, JSONL or Parquet file"));

@@ -139,6 +139,7 @@ struct Example {
 /// Exit 3, with the line: `BOT-2164` malformed YAML, or YAML of another form; `BOT-2165` malformed annotations, each of
 /// which is a finding of the fault.
 pub(crate) fn parse(yaml: &str, file: &str) -> Result<Training> {
+    check_nul(yaml, file)?;
     let documents = spec::documents(yaml, file).map_err(|fault| {
         let message = fault.message().trim_start_matches("malformed YAML: ");
         Fault::data("BOT-2164", format!("the YAML is malformed: {message}"))
@@ -193,6 +194,18 @@ pub(crate) fn parse(yaml: &str, file: &str) -> Result<Training> {
         .at(first.place.clone())
         .hint(first.help.clone())
         .with_findings(malformed))
+}
+
+/// Refuses a NUL, which no YAML may contain, by its place.
+fn check_nul(yaml: &str, file: &str) -> Result<()> {
+    let Some(at) = yaml.find('\0') else { return Ok(()) };
+    let before = &yaml[..at];
+    let line = before.matches('\n').count() as u64 + 1;
+    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() as u64 + 1;
+    let file = Some(file.to_owned());
+    Err(Fault::data("BOT-2164", "the YAML contains a NUL byte")
+        .at(Place { file, line: Some(line), column: Some(column), ..Place::default() })
+        .hint("remove it: it is invisible, and no text needs it"))
 }
 
 struct Reader {
