@@ -109,6 +109,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let compared = if args.write_baseline { &mut outputs } else { &mut inputs };
     compared.push(args.baseline.as_deref());
     outputs::distinct_outputs(&outputs, &inputs)?;
+    outputs::csv_named(args.quarantine.as_deref(), "a quarantine")?;
     for output in args.outputs() {
         output.check()?;
     }

@@ -64,6 +64,7 @@ const ID: &str = "id";
 pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let inputs = [Some(args.base.as_path()), Some(args.labelled.as_path())];
     outputs::distinct_outputs(&[Some(&args.out), args.refused.as_deref()], &inputs)?;
+    outputs::csv_named(args.refused.as_deref(), "the list of refused lines")?;
     let force = args.output.force.force;
     let output = TableOutput::new(&args.out, force);
     output.check()?;

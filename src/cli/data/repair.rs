@@ -116,6 +116,8 @@ fn check_paths(args: &Args) -> Result<()> {
     inputs.extend(args.quarantine.iter().map(|path| Some(path.as_path())));
     let outputs = [&args.patch, &args.out, &args.left].map(|path| path.as_deref());
     outputs::distinct_outputs(&outputs, &inputs)?;
+    outputs::csv_named(args.patch.as_deref(), "a patch")?;
+    outputs::csv_named(args.left.as_deref(), "a quarantine")?;
     args.patch.as_deref().map_or(Ok(()), |path| args.patch_output(path).check())?;
     args.out.as_deref().map_or(Ok(()), |path| args.table(path).check())?;
     args.left().map_or(Ok(()), |left| left.check())

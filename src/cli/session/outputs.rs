@@ -1,5 +1,6 @@
 //! The files that a verb writes: never over an input, and never two outputs into one file.
 
+use botops_datasets::Format;
 use botops_files::is_standard_output;
 use botops_findings::{Fault, Result};
 use std::{
@@ -61,6 +62,23 @@ fn target(path: &Path) -> Option<PathBuf> {
     Some(folder.join(real.file_name()?))
 }
 
+/// Refuses a name for `what`, which is CSV, whose ending says another format: the next command would read it as that.
+///
+/// # Errors
+/// `BOT-1003` (exit 2).
+pub(crate) fn csv_named(path: Option<&Path>, what: &str) -> Result<()> {
+    let Some(path) = path else { return Ok(()) };
+    match Format::of_name(&path.to_string_lossy()) {
+        None | Some(Format::Csv) => Ok(()),
+        Some(format) => {
+            let name = path.display();
+            let message =
+                format!("{what} is CSV, and by its ending `{name}` is read as {}", format.name());
+            Err(Fault::usage("BOT-1003", message).file(path).hint("end the name in .csv"))
+        }
+    }
+}
+
 /// As [`plain`], for a folder.
 pub(crate) fn plain_of_folder(error: &io::Error) -> String {
     match error.kind() {
@@ -77,5 +95,23 @@ pub(crate) fn plain(error: &io::Error) -> String {
         io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
         io::ErrorKind::IsADirectory => "it is a directory".to_owned(),
         _ => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_of_csv_cannot_have_the_ending_of_another_format() {
+        for name in ["p.csv", "P.CSV.gz", "p", "p.txt", "-", "/dev/null"] {
+            csv_named(Some(Path::new(name)), "a patch").unwrap();
+        }
+        csv_named(None, "a patch").unwrap();
+        for (name, format) in [("p.tsv", "tsv"), ("q.jsonl", "jsonl"), ("q.parquet", "parquet")] {
+            let fault = csv_named(Some(Path::new(name)), "a patch").unwrap_err();
+            let message = format!("a patch is CSV, and by its ending `{name}` is read as {format}");
+            assert_eq!((fault.code(), fault.message()), ("BOT-1003", message.as_str()));
+        }
     }
 }
