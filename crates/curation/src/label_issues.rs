@@ -12,7 +12,7 @@ mod overlaps;
 pub use outliers::{Oddities, Oddity, OddityKind};
 pub use overlaps::{OVERLAP, Overlap, OverlapExample};
 
-use botops_datasets::{Dataset, Record};
+use botops_datasets::{Dataset, Record, record_place};
 use botops_evaluation::intents_of;
 use botops_findings::{Finding, Place, Result, Severity};
 use botops_models::{
@@ -301,12 +301,7 @@ impl LabelIssues {
     /// outliers, `BOT-2196` texts without meaning.
     #[must_use]
     pub fn findings(&self) -> Vec<Finding> {
-        let place = |file: &str, record: u64, line: u64| Place {
-            file: Some(file.to_owned()),
-            record: Some(record),
-            line: Some(line),
-            ..Place::default()
-        };
+        let place = record_place;
         let excerpt = |text: &str| text::utterance(text, 60);
         let issues = self.issues.iter().map(|issue| {
             let near = match issue.nearest.first() {

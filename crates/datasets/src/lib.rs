@@ -28,7 +28,7 @@ pub use reading::{
     Stream, read, read_bytes, read_bytes_with_rows, read_origin, read_with_rows, stream,
     stream_bytes,
 };
-pub use record::{Dataset, EntitySpan, Record, Rejected, entities, entities_cell};
+pub use record::{Dataset, EntitySpan, Record, Rejected, entities, entities_cell, record_place};
 pub use table::rows::{RecordRows, Source, TableRows};
 pub use traffic::{Traffic, TrafficRecord, read_traffic, read_traffic_bytes};
 pub use value::ValueType;

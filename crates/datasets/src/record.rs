@@ -1,6 +1,6 @@
 //! Records and data sets in memory.
 
-use crate::{column_roles::Roles, formats::json::push_cell};
+use crate::{column_roles::Roles, formats::json::push_cell, opening::Format};
 use botops_digest::Digest;
 use botops_findings::{Fault, Finding, Place, Result};
 use serde::{Deserialize, Serialize};
@@ -103,12 +103,20 @@ impl Dataset {
     /// Returns the place of `record` in this data set.
     #[must_use]
     pub fn place(&self, record: &Record) -> Place {
-        Place {
-            file: Some(record.file.as_deref().unwrap_or(&self.name).to_owned()),
-            record: Some(record.record),
-            line: Some(record.line),
-            ..Place::default()
-        }
+        let file = record.file.as_deref().unwrap_or(&self.name);
+        record_place(file, record.record, record.line)
+    }
+}
+
+/// Returns the place of the record `record` of `file`, which starts on `line`. A Parquet file has no lines.
+#[must_use]
+pub fn record_place(file: &str, record: u64, line: u64) -> Place {
+    let has_lines = Format::of_name(file) != Some(Format::Parquet);
+    Place {
+        file: Some(file.to_owned()),
+        record: Some(record),
+        line: has_lines.then_some(line),
+        ..Place::default()
     }
 }
 
@@ -222,12 +230,7 @@ pub fn entities(json: &str, file: &str, record: u64, line: u64) -> Result<Vec<En
             "BOT-2128",
             format!("`entities` is not a list of spans: `{}`", botops_text::utterance(json, 60)),
         )
-        .at(Place {
-            file: Some(file.to_owned()),
-            record: Some(record),
-            line: Some(line),
-            ..Place::default()
-        })
+        .at(record_place(file, record, line))
         .hint(r#"write `[{"entity":"date","value":"31/10","start":3,"end":8}]`, counted in characters from 0, or leave it empty"#)
         .caused_by(error)
     })
@@ -248,6 +251,16 @@ pub fn entities_cell(record: &Record) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_record_of_parquet_has_no_line() {
+        for (file, line) in
+            [("a.csv", Some(19)), ("-", Some(19)), ("a.PARQUET", None), ("a.pq", None)]
+        {
+            let place = record_place(file, 18, 19);
+            assert_eq!((place.record, place.line), (Some(18), line), "{file}");
+        }
+    }
 
     #[test]
     fn entities_are_read_as_rasa_writes_them() {

@@ -8,10 +8,11 @@ use crate::{
     },
     opening::{self, Format, Identity, Limits, Opened},
     read_options::{Presence, ReadOptions},
+    record::record_place,
     table::{Origin, ReadPlan, Table},
 };
 use botops_digest::Digest;
-use botops_findings::{Fault, Place, Result};
+use botops_findings::{Fault, Result};
 use botops_spec::nearest;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -99,12 +100,7 @@ fn of_table(path: &Path) -> Result<Traffic> {
     let mut records = Vec::new();
     while let Some(batch) = table.next()? {
         for row in batch.rows() {
-            let place = || Place {
-                file: Some(name.clone()),
-                record: Some(row.record()),
-                line: Some(row.line()),
-                ..Place::default()
-            };
+            let place = || record_place(&name, row.record(), row.line());
             let truth = if truth == usize::MAX { "" } else { row.cell(truth).trim() };
             records.push(TrafficRecord {
                 at: time(row.cell(at)).map_err(|fault| fault.at(place()))?,

@@ -7,7 +7,7 @@ use crate::{
     record_set::RecordSet,
     validation::{Check, Mark},
 };
-use botops_datasets::NOTICES;
+use botops_datasets::{NOTICES, record_place};
 use botops_digest::Digest;
 use botops_expectations::{Expectations, Threshold};
 use botops_findings::{Finding, Place, Severity};
@@ -210,12 +210,15 @@ impl Tally {
         for slot in &self.slots {
             let severity = slot.level(n_records);
             for sample in &slot.samples {
-                let place = sample.place.clone().unwrap_or_else(|| Place {
-                    file: Some(files.of(sample.at.map(|at| at.position)).to_owned()),
-                    record: sample.at.map(|at| at.record),
-                    line: sample.at.map(|at| at.line),
-                    ..Place::default()
-                });
+                let place = match (&sample.place, sample.at) {
+                    (Some(place), _) => place.clone(),
+                    (None, Some(at)) => {
+                        record_place(files.of(Some(at.position)), at.record, at.line)
+                    }
+                    (None, None) => {
+                        Place { file: Some(files.of(None).to_owned()), ..Place::default() }
+                    }
+                };
                 let (message, help) = sample.message.clone();
                 findings.push((
                     sample.at.map_or(u64::MAX, |at| at.position),
@@ -308,12 +311,7 @@ impl<'a> Reasons<'a> {
     ) {
         if let (code, Severity::Error) = self.levels[slot] {
             let (message, help) = message();
-            let place = Place {
-                file: Some(self.file.to_owned()),
-                record: Some(at.record),
-                line: Some(at.line),
-                ..Place::default()
-            };
+            let place = record_place(self.file, at.record, at.line);
             self.findings.push(Finding::new(code, Severity::Error, message, help).at(place));
         }
     }

@@ -139,11 +139,8 @@ fn convert(
                     None => drop(seen.intents.insert(intent.clone(), 1)),
                 }
             }
-            let place = |record: &datasets::Record| Place {
-                file: Some(file.clone()),
-                record: Some(record.record),
-                line: Some(record.line),
-                ..Place::default()
+            let place = |record: &datasets::Record| {
+                datasets::record_place(&file, record.record, record.line)
             };
             writer.add(&records, place).map_err(failed)?;
             bar.set_position(stream.progress().1);

@@ -14,7 +14,7 @@ use crate::cli::{
 use botops_datasets::{self as datasets, Presence};
 use botops_digest::Digest;
 use botops_files::{AtomicFile, Output, OutputKind, output_name};
-use botops_findings::{Fault, Finding, Place, Result, Severity};
+use botops_findings::{Fault, Finding, Result, Severity};
 use botops_text::percent;
 use serde::Serialize;
 use std::{collections::BTreeMap, path::Path};
@@ -93,11 +93,8 @@ pub(super) fn classify_file(
         let records = records?;
         for record in records.iter().filter(|record| record.text.trim().is_empty()) {
             n_without_text += 1;
-            first_without_text.get_or_insert_with(|| Place {
-                file: Some(stream.name().to_owned()),
-                record: Some(record.record),
-                line: Some(record.line),
-                ..Place::default()
+            first_without_text.get_or_insert_with(|| {
+                datasets::record_place(stream.name(), record.record, record.line)
             });
         }
         let requests = records.into_iter().map(|record| Request {

@@ -379,7 +379,7 @@ impl Reader {
                     "the column `{name}` has a text that is not UTF-8, from byte {byte} on"
                 );
                 return Fault::data("BOT-2104", message)
-                    .at(Place { record: Some(record), line: Some(record), ..self.place.clone() })
+                    .at(Place { record: Some(record), ..self.place.clone() })
                     .hint("write the file again from the original texts, as strings")
                     .caused_by(error);
             }

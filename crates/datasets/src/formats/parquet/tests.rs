@@ -252,6 +252,7 @@ fn a_repeated_column_and_a_text_that_is_not_utf8_are_named() {
     assert_eq!((fault.code(), fault.message()), ("BOT-2109", "two columns are called `n`"));
     let fault = fixture("not_utf8.parquet").1.unwrap_err();
     assert_eq!((fault.code(), fault.place().record), ("BOT-2104", Some(2)));
+    assert_eq!(fault.place().line, None);
     assert_eq!(fault.message(), "the column `note` has a text that is not UTF-8, from byte 3 on");
     // The column is not read for records.
     assert_eq!(code(&fixture("not_utf8.parquet").0, Limits::default()), "");
