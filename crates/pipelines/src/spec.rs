@@ -76,7 +76,7 @@ macro_rules! stage {
 }
 
 stage! {
-    /// Validates data, and writes the accepted records, the quarantine and a report.
+    /// Validates data, and writes the accepted records with all of their columns, the quarantine and a report.
     ValidateStage {
         /// The data file, or a pattern such as `data/part-*.csv` that names several.
         data: PathBuf,
@@ -84,6 +84,7 @@ stage! {
         #[serde(default)]
         expectations: Option<PathBuf>,
         /// Refused here: the expectations set it, so that `validate` and `run` agree.
+        #[doc(hidden)]
         #[serde(default, skip_serializing_if = "Option::is_none")]
         max_rejected_share: Option<f64>,
     }
@@ -145,7 +146,7 @@ stage! {
     }
 }
 stage! {
-    /// Compares recorded traffic with the training data.
+    /// Compares recorded traffic with the training data: its texts, and the columns that both have.
     DriftStage {
         /// The split stage whose train side is the reference.
         reference: String,
@@ -154,7 +155,7 @@ stage! {
         model: Option<String>,
         /// Recorded traffic (JSONL), or a data file; or a pattern.
         current: PathBuf,
-        /// The thresholds of the drift checks.
+        /// The thresholds of the drift checks, and the columns to compare.
         #[serde(default)]
         rules: DriftSpec,
         /// The effect of a drift on the run.

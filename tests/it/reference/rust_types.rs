@@ -151,6 +151,14 @@ pub(crate) fn doc(attributes: &[Attribute]) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
+/// Returns whether `#[doc(hidden)]` is among `attributes`: a key that is known only to be refused.
+fn is_hidden(attributes: &[Attribute]) -> bool {
+    attributes.iter().any(|attribute| match &attribute.meta {
+        Meta::List(list) => list.path.is_ident("doc") && list.tokens.to_string() == "hidden",
+        _ => false,
+    })
+}
+
 /// Returns the arguments of `#[serde(...)]`: `default`, `default = "f"`, `rename = "x"`.
 fn serde(attributes: &[Attribute]) -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
@@ -176,7 +184,7 @@ fn fields(item: &ItemStruct, items: &[Item]) -> Shape {
     let made = default_of(&item.ident.to_string(), items);
     let fields = named.named.iter().filter_map(|field| {
         let of_serde = serde(&field.attrs);
-        if of_serde.contains_key("skip") {
+        if of_serde.contains_key("skip") || is_hidden(&field.attrs) {
             return None;
         }
         let name = field.ident.as_ref()?.to_string();
@@ -309,6 +317,9 @@ fn fields_defaults_and_values_are_read_from_source() {
         #[serde(default)]
         struct Plan { /// The level.
             alpha: f64, #[serde(rename = "type")] kind: Kind, #[serde(skip)] cache: u8 }
+        struct Old { /// The level.
+            n: u32, /// Refused.
+            #[doc(hidden)] gone: u32 }
         impl Default for Plan { fn default() -> Self { Self { alpha: 0.05, kind: Kind::Slow, cache: 0 } } }
         #[serde(rename_all = "kebab-case")]
         enum Kind { #[default] VerySlow, Fast }
@@ -348,6 +359,7 @@ fn fields_defaults_and_values_are_read_from_source() {
             own("name", "Option<String>", Default::Required, "")
         ]
     );
+    assert_eq!(fields("Old"), [own("n", "u32", Default::Required, "The level.")]);
     assert_eq!(fields("CheckStage"), [own("data", "PathBuf", Default::Required, "The data.")]);
     let kind = types.find("x", None, "Kind").unwrap();
     assert_eq!(kind.default_value.as_deref(), Some("very-slow"));
