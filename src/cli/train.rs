@@ -23,7 +23,7 @@ use crate::cli::{
 use botops_digest::Digest;
 use botops_evaluation::{self as evaluation, EvaluationReport, Metric, SeedSpread};
 use botops_experiments::{Recipe, Recorded};
-use botops_findings::{Fault, Finding, Result};
+use botops_findings::{Fault, Result};
 use botops_models::{
     self as models, TrainingInput,
     confidence::{FallbackRule, ScoreComparison},
@@ -42,7 +42,7 @@ struct Answer {
     digest: Digest,
     size_bytes: u64,
     n_samples: u64,
-    /// The records out of scope, if the configuration declares labels for them.
+    /// The records out of scope, if there are any or the configuration declares labels for them.
     #[serde(skip_serializing_if = "Option::is_none")]
     n_oos: Option<u64>,
     intents: Vec<String>,
@@ -79,10 +79,10 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     context.printer.say(&format!("took {}", tables::costs(&trained.costs)));
     let mut set_up = prepared.configuration.unused.clone();
     set_up.extend(equipment.findings());
-    let learned_from = &prepared.training.usable.accepted;
-    set_up.extend(pipelines::ignored_entities(learned_from, &prepared.dialogue));
-    let mut warnings: Vec<Finding> =
-        prepared.training.usable.undeclared_oos(&prepared.configuration.spec).into_iter().collect();
+    let (usable, spec) = (&prepared.training.usable, &prepared.configuration.spec);
+    set_up.extend(pipelines::ignored_entities(&usable.accepted, &prepared.dialogue));
+    let mut warnings = usable.unmatched_oos(spec);
+    warnings.extend(usable.undeclared_oos(spec));
     if let Some((_, test)) = &prepared.test {
         warnings.extend(evaluation::data_warnings(&trained.model, test));
     }
@@ -207,6 +207,8 @@ fn outcome(
     run: Option<Recorded>,
     text: String,
 ) -> Outcome {
+    let spec = &prepared.configuration.spec;
+    let n_oos = prepared.training.usable.n_oos(spec);
     let metrics = trained.metrics();
     let Trained { model, bytes, digest, evaluation, seeds, .. } = trained;
     let file = args.out.shown();
@@ -215,7 +217,7 @@ fn outcome(
         digest,
         size_bytes: bytes.len() as u64,
         n_samples: prepared.training.usable.samples().len() as u64,
-        n_oos: prepared.training.usable.n_declared_oos(&prepared.configuration.spec),
+        n_oos: Some(n_oos).filter(|n| *n > 0 || !spec.oos_labels.is_empty()),
         intents: model.labels().iter().map(str::to_owned).collect(),
         temperature: model.temperature(),
         fallback: model.fallback(),

@@ -52,6 +52,19 @@ fn labels_that_look_out_of_scope_are_reported_until_they_are_declared() {
     assert_eq!(code, Some(0), "{document:#}");
     assert_eq!(document["data"]["results"][0]["report"]["intents"].as_array().unwrap().len(), 2);
 
+    // An entry that no record has is reported, and the count is shown without any entry, too.
+    terminal.write("typo.yaml", "oos_labels: [nonee]\n");
+    for line in ["--config typo.yaml --out o.botops", "--config typo.yaml --cross-validate 3"] {
+        let (code, document) = json(&terminal, &format!("train train.csv {line}"));
+        assert_eq!((code, codes(&document)), (Some(0), vec!["BOT-2247", "BOT-2255"]));
+        assert_eq!(document["findings"][0]["help"], "did you mean `none`?");
+    }
+    terminal.write("oos.csv", with_none("sunny").replace(",none", ",oos"));
+    let text = terminal.run("train oos.csv --out p.botops");
+    assert!(text.contains("out of scope: 12 records with the label `oos`\n"), "{text}");
+    let (_, document) = json(&terminal, "train oos.csv --out p.botops --force");
+    assert_eq!(document["data"]["n_oos"], 12);
+
     // A model without the label says what is wrong with the data.
     terminal.write("two.csv", two_intents(30));
     terminal.stdout("train two.csv --out two.botops");

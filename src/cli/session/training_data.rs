@@ -4,10 +4,15 @@ use super::{context::Context, recording::Input};
 use crate::cli::{arguments::data_args::DataArgs, terminal::tables};
 use botops_datasets::Dataset;
 use botops_expectations::Expectations;
-use botops_findings::{Fault, FaultKind, Finding, Result};
+use botops_findings::{Fault, FaultKind, Finding, Place, Result, Severity};
 use botops_labels::{OOS, undeclared_oos};
 use botops_models::{ModelSpec, Sample};
-use std::{collections::BTreeMap, path::Path};
+use botops_spec::nearest;
+use botops_text::utterance;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
 /// A training file that was read once.
 pub(crate) struct TrainingData {
@@ -81,10 +86,29 @@ impl UsableRecords {
         }
     }
 
-    /// Returns the number of records out of scope by labels that `spec` declares; `None` if it declares none.
-    pub(crate) fn n_declared_oos(&self, spec: &ModelSpec) -> Option<u64> {
+    /// Warns about each of the `oos_labels` of `spec` that no record has; before [`UsableRecords::relabel`].
+    pub(crate) fn unmatched_oos(&self, spec: &ModelSpec) -> Vec<Finding> {
+        let known: BTreeSet<&str> = self.samples().iter().map(|sample| sample.intent).collect();
+        let unmatched = spec.oos_labels.iter().filter(|label| !known.contains(label.as_str()));
+        let finding = |label: &String| {
+            let message = format!(
+                "no record has the label `{}`, which `oos_labels` names",
+                utterance(label, 40)
+            );
+            let help = match nearest(label, known.iter().copied()) {
+                Some(near) => format!("did you mean `{}`?", utterance(near, 40)),
+                None => "remove it from `oos_labels`, or correct it".to_owned(),
+            };
+            let place = Place { file: Some(self.accepted.name.clone()), ..Place::default() };
+            Finding::new("BOT-2247", Severity::Warning, message, help).at(place)
+        };
+        unmatched.map(finding).collect()
+    }
+
+    /// Returns the number of records out of scope, by the label `oos` or one that `spec` declares.
+    pub(crate) fn n_oos(&self, spec: &ModelSpec) -> u64 {
         let is_oos = |sample: &&Sample<'_>| spec.intent_of(sample.intent) == OOS;
-        (!spec.oos_labels.is_empty()).then(|| self.samples().iter().filter(is_oos).count() as u64)
+        self.samples().iter().filter(is_oos).count() as u64
     }
 
     /// Describes the records left out: their number and the first reasons of each kind; empty if there are none.

@@ -50,6 +50,7 @@ pub(super) fn run(args: &Args, n_folds: usize, context: &Context) -> Result<Outc
     let configurations = configurations(args, context)?;
     let began = provenance::now()?;
     let mut training = TrainingData::read(context, &args.data, &args.columns)?;
+    let unmatched_oos = training.usable.unmatched_oos(&configurations[0].spec);
     training.usable.relabel(&configurations[0].spec);
     let samples = training.usable.samples();
     let equipment = equipment(&configurations, context)?;
@@ -71,6 +72,7 @@ pub(super) fn run(args: &Args, n_folds: usize, context: &Context) -> Result<Outc
         .iter()
         .flat_map(|configuration| configuration.unused.iter().cloned())
         .chain(work.equipment.findings())
+        .chain(unmatched_oos)
         .chain(training.usable.undeclared_oos(&configurations[0].spec))
         .collect();
     let not_judged: Vec<Finding> = configurations.iter().filter_map(fallback_not_judged).collect();

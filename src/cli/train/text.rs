@@ -33,15 +33,7 @@ pub(super) fn training(
         tables::count(trained.bytes.len().div_ceil(1_000) as u64),
         trained.digest.short()
     );
-    if let Some(n) = prepared.training.usable.n_declared_oos(spec) {
-        let labels: Vec<String> =
-            spec.oos_labels.iter().map(|label| format!("`{}`", utterance(label, 40))).collect();
-        text.push_str(&format!(
-            "out of scope: {} with the label `oos`, or {}\n",
-            tables::counted(n, "record", "records"),
-            labels.join(", ")
-        ));
-    }
+    text.push_str(&out_of_scope(&spec.oos_labels, prepared.training.usable.n_oos(spec)));
     text.push_str(&confidence(&trained.model));
     text.push_str(&prepared.training.usable.left_out_text());
     text.push_str(&tables::findings(notes, 3));
@@ -56,6 +48,23 @@ pub(super) fn training(
         text.push_str(&recording::text(run));
     }
     text
+}
+
+/// Tells how many records count as out of scope, if any do or the configuration declares `labels` for them.
+fn out_of_scope(labels: &[String], n: u64) -> String {
+    if n == 0 && labels.is_empty() {
+        return String::new();
+    }
+    let labels: Vec<String> =
+        labels.iter().map(|label| format!("`{}`", utterance(label, 40))).collect();
+    let others = match labels.is_empty() {
+        true => String::new(),
+        false => format!(", or {}", labels.join(", ")),
+    };
+    format!(
+        "out of scope: {} with the label `oos`{others}\n",
+        tables::counted(n, "record", "records")
+    )
 }
 
 /// Describes when the model answers and when it declines, where training chose the score or the threshold.

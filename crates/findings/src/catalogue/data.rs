@@ -568,4 +568,10 @@ pub(super) const ENTRIES: &[Entry] = &[
         title: "a word seems to have lost characters",
         explanation: "A word has question marks between its letters (`d??j??` for `déjà`), or remains of a misread character (`Ã`, `â€`). An earlier conversion replaced or dropped characters, and which ones they were cannot be told with certainty. Export the data again as UTF-8, or correct the word.",
     },
+    Entry {
+        code: "BOT-2247",
+        kind: None,
+        title: "a label of `oos_labels` is in no record",
+        explanation: "The configuration of the model lists labels of out-of-scope utterances under `oos_labels`, and no training record has this one. Labels are compared exactly, with their case: if it is misspelled, the records that it means are learned as an intent like any other. Correct it, or remove it if the data no longer has such records.",
+    },
 ];
