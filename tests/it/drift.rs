@@ -262,3 +262,53 @@ fn the_next_command_compares_the_same_columns() {
     assert!(text.contains("no drift in 2 checks"), "{text}");
     assert!(text.lines().all(|line| line.chars().count() < 160), "{text}");
 }
+
+#[test]
+fn a_pipeline_compares_the_columns_without_a_role() {
+    let terminal = Terminal::new();
+    let with_columns = |low: usize| -> String {
+        let rows = two_intents(250);
+        let mut lines = rows.lines();
+        let mut out = format!("{},latency_ms,store\n", lines.next().unwrap());
+        for (i, line) in lines.enumerate() {
+            out += &format!("{line},{},{}\n", low + i * 37 % 101, ["north", "south"][i % 2]);
+        }
+        out
+    };
+    terminal.write("data.csv", with_columns(100)).write("now.csv", with_columns(160));
+    terminal.write("botops.yaml", "version: 1\nmodel: support\n");
+    let pipeline = |columns: &str| {
+        format!(
+            "version: 1\nname: weekly\nstages:\n  - validate: {{ data: data.csv }}\n  - split: {{ from: validate }}\n  \
+             - drift: {{ reference: split, current: now.csv{columns} }}\n"
+        )
+    };
+    terminal.write("p.yaml", pipeline(""));
+    let text = terminal.run("run p.yaml");
+    assert!(text.contains("drift in latency_ms"), "{text}");
+    let file = |path: &str| {
+        let path = terminal.path().join(".botops/pipelines/weekly").join(path);
+        std::fs::read_to_string(path).unwrap()
+    };
+    for side in ["validate/accepted.csv", "split/train.csv", "split/test.csv"] {
+        assert!(file(side).starts_with("text,intent,lang,entities,latency_ms,store\n"), "{side}");
+    }
+    let report: Value = serde_json::from_str(&file("drift/drift.json")).unwrap();
+    let names: Vec<&str> =
+        report["checks"].as_array().unwrap().iter().filter_map(|c| c["name"].as_str()).collect();
+    assert!(names.contains(&"latency_ms") && names.contains(&"store"), "{names:?}");
+
+    // A result of a version that dropped the columns is made again.
+    let record = terminal.path().join(".botops/pipelines/weekly/split/stage.json");
+    let old = std::fs::read_to_string(&record).unwrap().replace("stages 2", "stages 1");
+    std::fs::write(&record, old).unwrap();
+    let status = terminal.run("pipeline status p.yaml");
+    assert!(status.contains("it was run by botops"), "{status}");
+
+    // A chosen column that one side lacks is the reason, not the number of rows.
+    terminal.write("now.csv", two_intents(250));
+    terminal.write("p.yaml", pipeline(", rules: { columns: [latency_ms] }"));
+    let text = terminal.run("run p.yaml");
+    assert!(text.contains("exit: 4"), "{text}");
+    assert!(text.contains("nothing can be compared: latency_ms (only in the reference)"), "{text}");
+}

@@ -16,7 +16,9 @@ pub mod value;
 pub mod writing;
 
 pub use formats::{
-    csv::{csv_bytes, csv_parts, part, rows_csv, spreadsheet_csv, write_csv},
+    csv::{
+        csv_bytes, csv_parts, csv_with_other_columns, part, rows_csv, spreadsheet_csv, write_csv,
+    },
     encoding::Encoding,
     parquet::{is_parsing_parquet, write_parquet},
     rasa::{NonRecords, Term, TermKind},

@@ -134,6 +134,12 @@ impl Column {
         self.role
     }
 
+    /// Returns whether no cell has a value.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.n_filled() == 0
+    }
+
     /// Adds the cell of the next row.
     pub fn add(&mut self, cell: &str) {
         self.n_rows += 1;

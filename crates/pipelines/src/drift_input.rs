@@ -34,23 +34,9 @@ impl DriftColumns {
         }
     }
 
-    /// Adds a record of a data set in memory.
-    pub fn add_all(&mut self, data: &Dataset) {
-        let names = |role: &str| data.columns.get(role).cloned();
-        if self.0.is_empty() {
-            let roles = [("text", Role::Text), ("intent", Role::Intent), ("lang", Role::Language)];
-            let columns = roles.into_iter().filter_map(|(key, role)| Some((names(key)?, role)));
-            self.0 = columns.map(|(name, role)| Column::new(name, role)).collect();
-        }
-        for record in &data.records {
-            for column in &mut self.0 {
-                column.add(match column.role() {
-                    Role::Intent => record.intent.as_deref().unwrap_or_default(),
-                    Role::Language => record.lang.as_deref().unwrap_or_default(),
-                    _ => &record.text,
-                });
-            }
-        }
+    /// Removes a column of entities without an entity, which every file of a stage has.
+    pub(crate) fn leave_out_no_entities(&mut self) {
+        self.0.retain(|column| column.role() != Role::Entities || !column.is_empty());
     }
 
     /// Returns the columns.

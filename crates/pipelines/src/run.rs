@@ -180,7 +180,7 @@ async fn step(work: &mut Work<'_>, stage: &Stage) -> Result<(StageOutcome, Strin
     let record = StageRecord {
         schema: String::new(),
         stage: stage.name.clone(),
-        code: status::CODE.to_owned(),
+        code: status::code(stage).to_owned(),
         settings,
         inputs,
         outputs: BTreeMap::new(),

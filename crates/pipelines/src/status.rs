@@ -18,8 +18,18 @@ use botops_registry::CHAMPION;
 use serde::Serialize;
 use std::{collections::BTreeMap, path::Path};
 
-/// The version of the code that runs stages. A new version makes every stage stale.
-pub(super) const CODE: &str = concat!("botops ", env!("CARGO_PKG_VERSION"), " stages 1");
+/// The version of the code that runs the stages of most kinds.
+const CODE: &str = concat!("botops ", env!("CARGO_PKG_VERSION"), " stages 1");
+/// That of the stages that pass on the columns without a role, or compare them: earlier ones dropped these columns.
+const CODE_OF_COLUMNS: &str = concat!("botops ", env!("CARGO_PKG_VERSION"), " stages 2");
+
+/// Returns the version of the code that runs `stage`. A new version makes the stage stale.
+pub(super) fn code(stage: &Stage) -> &'static str {
+    match &stage.spec {
+        Some(StageSpec::Validate(_) | StageSpec::Split(_) | StageSpec::Drift(_)) => CODE_OF_COLUMNS,
+        _ => CODE,
+    }
+}
 
 /// The settings and inputs that a stage depends on.
 pub(super) struct Inputs {
@@ -121,7 +131,7 @@ pub(super) fn freshness(work: &Work<'_>, stage: &Stage, now: &Inputs) -> Freshne
     if !record.verdict.goes_on() {
         return Freshness::Stale(format!("its last verdict is `{}`", record.verdict.name()));
     }
-    if record.code != CODE {
+    if record.code != code(stage) {
         return Freshness::Stale(format!("it was run by {}", record.code));
     }
     if record.settings != now.settings {

@@ -13,7 +13,10 @@ pub use dialect::{Ambiguous, Dialect, Separator, delimiter, word};
 pub(crate) use fields::Cell;
 use fields::MisplacedQuote;
 pub use fields::{Extent, Fields};
-pub use writing::{SheetForm, csv_bytes, csv_parts, part, rows_csv, spreadsheet_csv, write_csv};
+pub use writing::{
+    SheetForm, csv_bytes, csv_parts, csv_with_other_columns, part, rows_csv, spreadsheet_csv,
+    write_csv,
+};
 
 use super::encoding::{LONGEST, Start, decode, not_utf8, too_long};
 use crate::column_roles::check_names;

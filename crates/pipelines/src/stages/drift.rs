@@ -1,7 +1,7 @@
 //! The stage that compares current data with the training data.
 
 use super::{
-    files::{read_model, read_output, write_json, write_text},
+    files::{read_model, write_json, write_text},
     work::{Ended, Work},
 };
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
     state::StageVerdict,
 };
 use botops_datasets::{
-    self as datasets, Dataset, Presence, ReadOptions,
+    self as datasets, Presence, ReadOptions,
     table::{Row as TableRow, Shape},
 };
 use botops_drift::{self as drift, DriftReport, DriftSide, DriftVerdict, Row};
@@ -31,11 +31,13 @@ pub(super) fn drift(
     made: &Path,
 ) -> Result<Ended> {
     let mut columns = DriftColumns::default();
-    let mut side = |data: Dataset| -> Texts {
-        columns.add_all(&data);
-        data.records.into_iter().map(|record| (record.text, record.lang)).collect()
+    let mut side = |file: &str| -> Result<Texts> {
+        let path = work.folder.file(&stage.reference, file);
+        let mut see = |shape: &Shape, row: TableRow<'_>| columns.add(shape, row);
+        let data = datasets::read_with_rows(&path, &ReadOptions::default(), &mut see)?;
+        Ok(data.records.into_iter().map(|record| (record.text, record.lang)).collect())
     };
-    let reference = side(read_output(work, &stage.reference, "train.csv")?);
+    let reference = side("train.csv")?;
     let (current, current_columns) = read_current(work, stage)?;
     let model = match &stage.model {
         Some(name) => Some(read_model(work, name)?.0),
@@ -44,9 +46,10 @@ pub(super) fn drift(
     // The training side is the reference for lengths and languages, the test side for the predictions of the model,
     // which is more confident on its training data.
     let held_out = match &model {
-        Some(_) => side(read_output(work, &stage.reference, "test.csv")?),
+        Some(_) => side("test.csv")?,
         None => Vec::new(),
     };
+    columns.leave_out_no_entities();
     let mut reference_rows = rows(&borrowed(&reference), None);
     reference_rows.extend(rows(&borrowed(&held_out), model.as_ref()));
     let mut current_rows = rows(&borrowed(&current), model.as_ref());
@@ -142,8 +145,15 @@ fn outcome(report: &DriftReport, n_rows: [usize; 2]) -> (StageVerdict, String) {
         }
         DriftVerdict::Insufficient => {
             let [reference, current] = n_rows;
-            let summary =
-                format!("too few rows to decide: {reference} reference, {current} current");
+            let summary = match uncompared(report) {
+                Some(columns) if report.checks.is_empty() => {
+                    format!("nothing can be compared: {columns}")
+                }
+                columns => format!(
+                    "too few rows to decide: {reference} reference, {current} current{}",
+                    columns.map_or_else(String::new, |it| format!("; not compared: {it}"))
+                ),
+            };
             return (StageVerdict::Insufficient, summary);
         }
         DriftVerdict::Drift => (StageVerdict::Failed, format!("drift in {}", drifted.join(", "))),
@@ -151,5 +161,47 @@ fn outcome(report: &DriftReport, n_rows: [usize; 2]) -> (StageVerdict, String) {
     if let Some(unjudged) = report.unjudged_checks() {
         summary.push_str(&format!("; not judged: {unjudged}"));
     }
+    if let Some(columns) = uncompared(report) {
+        summary.push_str(&format!("; not compared: {columns}"));
+    }
     (verdict, summary)
+}
+
+/// Returns the columns that the user chose and that cannot be compared, with the reasons.
+fn uncompared(report: &DriftReport) -> Option<String> {
+    report.spec.columns.as_ref().and_then(|_| report.uncompared_columns())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use botops_drift::{Column, DriftSpec, Role};
+
+    #[test]
+    fn a_chosen_column_of_one_side_is_the_reason() {
+        let rows = drift::rows((0..200).map(|_| ("where is my order", None)), None);
+        let column = |name: &str, role| {
+            let mut column = Column::new(name, role);
+            (0..200).for_each(|i| column.add(&(100 + i * 37 % 101).to_string()));
+            column
+        };
+        let said = |chosen: &[&str]| {
+            let reference = [column("text", Role::Text)];
+            let current = [column("text", Role::Text), column("latency_ms", Role::Other)];
+            let chosen = chosen.iter().map(|name| (*name).to_owned()).collect();
+            let spec = DriftSpec { columns: Some(chosen), ..DriftSpec::default() };
+            let report = drift::compare(
+                &DriftSide { name: "a", rows: &rows, columns: &reference },
+                &DriftSide { name: "b", rows: &rows, columns: &current },
+                &spec.check().unwrap(),
+            );
+            outcome(&report.unwrap(), [200, 200])
+        };
+        let (verdict, summary) = said(&["latency_ms"]);
+        assert_eq!(verdict, StageVerdict::Insufficient);
+        assert_eq!(summary, "nothing can be compared: latency_ms (only in the current data)");
+        let (verdict, summary) = said(&["text", "latency_ms"]);
+        assert_eq!(verdict, StageVerdict::Passed);
+        assert!(summary.ends_with("; not compared: latency_ms (only in the current data)"));
+    }
 }

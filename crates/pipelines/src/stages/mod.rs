@@ -23,7 +23,7 @@ use super::{
     state::{StageRecord, StageVerdict},
     status::Inputs,
 };
-use botops_datasets::{self as datasets, Dataset, Presence, ReadOptions, table::Origin};
+use botops_datasets::{self as datasets, Dataset, Presence, ReadOptions, TableRows, table::Origin};
 use botops_digest::Digest;
 use botops_evaluation::{self as evaluation, Comparison, EvaluationReport};
 use botops_expectations::Expectations;
@@ -38,6 +38,7 @@ use bytes::Bytes;
 use files::{load, read_json, read_model, write_bytes, write_json, write_text};
 use fitting::fit;
 use std::{
+    collections::HashMap,
     fs,
     io::{Read as _, Seek as _},
     path::Path,
@@ -141,12 +142,14 @@ fn validate(
     let quarantine = made.join("quarantine.csv");
     let keep = Keep::Accepted { data: &data, quarantine: &quarantine };
     let mut validation =
-        botops_validation::validate_origin(origin, &options, &expectations, &how, keep)?;
+        botops_validation::validate_origin(origin.clone(), &options, &expectations, &how, keep)?;
     let accepted = validation
         .accepted
         .take()
         .expect("a validation with `Keep::Accepted` returns the accepted records");
-    datasets::write_csv(&made.join("accepted.csv"), &accepted)?;
+    let mut rows = TableRows::open(origin, &options, Some(&name))?;
+    let accepted = datasets::csv_with_other_columns(&mut rows, &accepted)?;
+    write_bytes(made, "accepted.csv", &accepted)?;
     write_json(made, "validation.json", &validation)?;
     write_text(made, "validation.html", &report::validation_html(&validation, &data.name))?;
     write_text(made, "validation.md", &report::validation_markdown(&validation, &data.name))?;
@@ -215,8 +218,7 @@ fn split(work: &mut Work<'_>, stage: &SplitStage, made: &Path) -> Result<Ended> 
             (split.train, split.test, Vec::new())
         }
     };
-    datasets::write_csv(&made.join("train.csv"), &train)?;
-    datasets::write_csv(&made.join("test.csv"), &test)?;
+    write_sides(work, stage, &[("train.csv", &train), ("test.csv", &test)], made)?;
     let summary = format!("{} to train, {} to test", train.records.len(), test.records.len());
     let verdict = match findings.is_empty() {
         true => StageVerdict::Passed,
@@ -224,6 +226,28 @@ fn split(work: &mut Work<'_>, stage: &SplitStage, made: &Path) -> Result<Ended> 
     };
     work.findings.extend(findings);
     Ok((verdict, summary))
+}
+
+/// Writes the accepted records of each of `sides`, by file, with all of their columns.
+fn write_sides(
+    work: &Work<'_>,
+    stage: &SplitStage,
+    sides: &[(&str, &Dataset)],
+    made: &Path,
+) -> Result<()> {
+    let side_of: HashMap<u64, usize> = (0..)
+        .zip(sides)
+        .flat_map(|(side, (_, data))| data.records.iter().map(move |record| (record.record, side)))
+        .collect();
+    let origin = Origin::of(&work.folder.file(&stage.from, "accepted.csv"))?;
+    let mut rows = TableRows::open(origin, &ReadOptions::default(), None)?;
+    let parts = datasets::csv_parts(&mut rows, sides.len(), &mut |_, row| {
+        Ok(side_of.get(&row.record()).copied())
+    })?;
+    for ((file, _), bytes) in sides.iter().zip(&parts) {
+        write_bytes(made, file, bytes)?;
+    }
+    Ok(())
 }
 
 /// Splits by the lock, and adds the new records to it.
@@ -238,11 +262,10 @@ fn split_locked(
     let before = SplitLock::read(&path)?;
     let spec = stage.locked().check()?;
     let split = botops_splits::split_locked(data, None, &spec, before.as_ref())?;
-    datasets::write_csv(&made.join("train.csv"), &split.train)?;
-    if let Some(validation) = &split.validation {
-        datasets::write_csv(&made.join("validation.csv"), validation)?;
-    }
-    datasets::write_csv(&made.join("test.csv"), &split.test)?;
+    let mut sides = vec![("train.csv", &split.train)];
+    sides.extend(split.validation.as_ref().map(|validation| ("validation.csv", validation)));
+    sides.push(("test.csv", &split.test));
+    write_sides(work, stage, &sides, made)?;
     let left_out = made.join("left-out.csv");
     let output = Output::new(&left_out, OutputKind::Quarantine, false);
     botops_validation::write_rejected(&output, &data.name, &split.left_out)?;

@@ -1,11 +1,12 @@
 //! Writing of CSV: data sets, and tables for spreadsheets.
 
 use crate::{
+    column_roles::Roles,
     record::{Dataset, Record, entities_cell},
     table::{Row, rows::Source},
 };
 use botops_digest::Digest;
-use botops_findings::Result;
+use botops_findings::{Fault, Result};
 use std::{ops::ControlFlow, path::Path};
 
 /// The form of a table that people edit in a spreadsheet.
@@ -58,6 +59,9 @@ pub fn write_csv(path: &Path, data: &Dataset) -> Result<()> {
     botops_files::replace(path, &csv_bytes(data))
 }
 
+/// The columns of a data set that is written as CSV.
+const COLUMNS: [&str; 4] = ["text", "intent", "lang", "entities"];
+
 /// Returns the bytes that [`write_csv`] writes. Reading them yields the same texts, intents, languages and entities.
 ///
 /// # Panics
@@ -65,14 +69,70 @@ pub fn write_csv(path: &Path, data: &Dataset) -> Result<()> {
 #[must_use]
 pub fn csv_bytes(data: &Dataset) -> Vec<u8> {
     let mut writer = ::csv::Writer::from_writer(Vec::new());
-    writer.write_record(["text", "intent", "lang", "entities"]).expect(MEMORY);
+    writer.write_record(COLUMNS).expect(MEMORY);
     for record in &data.records {
-        let entities = entities_cell(record);
-        let intent = record.intent.as_deref().unwrap_or_default();
-        let lang = record.lang.as_deref().unwrap_or_default();
-        writer.write_record([record.text.as_str(), intent, lang, entities.as_str()]).expect(MEMORY);
+        writer.write_record(cells(record, &entities_cell(record))).expect(MEMORY);
     }
     writer.into_inner().expect(MEMORY)
+}
+
+fn cells<'a>(record: &'a Record, entities: &'a str) -> [&'a str; 4] {
+    let intent = record.intent.as_deref().unwrap_or_default();
+    [record.text.as_str(), intent, record.lang.as_deref().unwrap_or_default(), entities]
+}
+
+/// Returns the records of `data`, which are rows of `source` in its order, as [`csv_bytes`] does, each followed by the
+/// cells of the columns of `source` that have no role.
+///
+/// - a column that is called as one of the first four gets an underscore after its name
+/// - an unnamed column is called by its number: `column 5`
+///
+/// # Errors
+/// Those of reading; `BOT-2218` (exit 5) when the rows are not those of `data`, because the file changed.
+///
+/// # Panics
+/// Never: writing to memory does not fail.
+pub fn csv_with_other_columns(source: &mut dyn Source, data: &Dataset) -> Result<Vec<u8>> {
+    let shape = source.shape();
+    let taken: Vec<usize> = shape.roles.iter().flat_map(Roles::columns).collect();
+    let others: Vec<usize> =
+        (0..shape.names.len()).filter(|column| !taken.contains(column)).collect();
+    if others.is_empty() {
+        return Ok(csv_bytes(data));
+    }
+    let mut names = COLUMNS.map(str::to_owned).to_vec();
+    for &column in &others {
+        let mut name = match shape.names[column].as_str() {
+            "" => format!("column {}", column + 1),
+            name => name.to_owned(),
+        };
+        // No other column may have the new name either, wherever it is.
+        while names.contains(&name) || (name != shape.names[column] && shape.names.contains(&name))
+        {
+            name.push('_');
+        }
+        names.push(name);
+    }
+    let mut writer = ::csv::Writer::from_writer(Vec::new());
+    writer.write_record(&names).expect(MEMORY);
+    let mut records = data.records.iter().peekable();
+    source.each(&mut |row| {
+        let is_row =
+            |record: &&Record| record.record == row.record() && record.file.as_ref() == row.file();
+        if let Some(record) = records.next_if(is_row) {
+            let entities = entities_cell(record);
+            let others = others.iter().map(|&column| row.cell(column));
+            let cells = cells(record, &entities).into_iter().chain(others);
+            writer.write_record(cells).expect(MEMORY);
+        }
+        Ok(ControlFlow::Continue(()))
+    })?;
+    if records.peek().is_some() {
+        return Err(Fault::conflict("BOT-2218", "the file changed while it was read")
+            .file(source.name())
+            .hint("wait until the file is complete, then try again"));
+    }
+    Ok(writer.into_inner().expect(MEMORY))
 }
 
 /// Returns `records` of `data` as a data set of its own, with the digest of its CSV.
@@ -145,4 +205,45 @@ pub fn rows_csv(rows: &[Vec<String>]) -> Vec<u8> {
         writer.write_record(row).expect(MEMORY);
     }
     writer.into_inner().expect(MEMORY)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{ReadOptions, TableRows, read_bytes, table::Origin};
+    use bytes::Bytes;
+
+    fn carried(csv: &str, options: &ReadOptions, leave_out: u64) -> String {
+        let mut data = read_bytes(csv.as_bytes(), "a.csv", options).unwrap();
+        data.records.retain(|record| record.record != leave_out);
+        let origin = Origin::held(Bytes::copy_from_slice(csv.as_bytes()), "a.csv");
+        let mut rows = TableRows::open(origin, options, None).unwrap();
+        String::from_utf8(csv_with_other_columns(&mut rows, &data).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn the_other_columns_follow_the_first_four() {
+        let read = ReadOptions::default();
+        let csv = "id,label,text,latency_ms,\n1, a ,hi,20,x\n2,b,ho,30,\"y,z\"\n3,a,hu,,\n";
+        assert_eq!(
+            carried(csv, &read, 1),
+            "text,intent,lang,entities,id,latency_ms,column 5\nho,b,,,2,30,\"y,z\"\nhu,a,,,3,,\n"
+        );
+        // Without other columns, the bytes are those of the records.
+        let plain = "text,intent\nhi,a\n";
+        assert_eq!(carried(plain, &read, 0), "text,intent,lang,entities\nhi,a,,\n");
+    }
+
+    #[test]
+    fn a_column_that_is_called_as_a_role_gets_another_name() {
+        let read = ReadOptions { text_column: Some("said".into()), ..ReadOptions::default() };
+        let csv = "text,said,intent,text_,column 5,\nraw,hi,a,1,2,3\n";
+        let written = carried(csv, &read, 0);
+        assert_eq!(
+            written,
+            "text,intent,lang,entities,text__,text_,column 5,column 6\nhi,a,,,raw,1,2,3\n"
+        );
+        let back = read_bytes(written.as_bytes(), "b.csv", &ReadOptions::default()).unwrap();
+        assert_eq!(back.records[0].text, "hi");
+    }
 }
