@@ -27,6 +27,13 @@ static SOCIAL: LazyLock<Regex> = LazyLock::new(|| {
         .expect("the pattern is constant")
 });
 
+/// An identifier that machines draw at random (UUID, RFC 9562), with its hyphens or without any. Parts of one may look like
+/// a telephone number, a card or an IBAN.
+static UUID: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"(?i)\b[0-9a-f]{8}(?:(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{24})\b")
+        .expect("the pattern is constant")
+});
+
 /// The kinds of personal data: the mark of [`redact`], and a description.
 const KINDS: [(&str, &str); 5] = [
     ("[email]", "an e-mail address"),
@@ -40,7 +47,7 @@ const KINDS: [(&str, &str); 5] = [
 ///
 /// A card number needs 13 to 19 digits and a valid check digit (Luhn), an IBAN a valid check sum (ISO 13616, mod 97),
 /// and a French social security number a valid key, so that order numbers stay readable. A phone number has 8 to 15
-/// digits (E.164).
+/// digits (E.164). A UUID is no personal data, but an e-mail address may contain one.
 #[must_use]
 pub fn redact(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
@@ -134,6 +141,7 @@ fn spans(text: &str) -> Vec<Span> {
     if text.contains('@') {
         search.take(&EMAIL, "[email]", |found| Some(found.len()));
     }
+    search.pass_over(&UUID);
     search.take(&IBAN, "[iban]", longest_iban);
     search.take(&SOCIAL, "[social]", |found| social_checks(found).then_some(found.len()));
     search.take(&CARD, "[card]", |found| {
@@ -154,6 +162,15 @@ struct Search {
 }
 
 impl Search {
+    /// Overwrites the matches of `pattern`, which are no personal data.
+    fn pass_over(&mut self, pattern: &Regex) {
+        let found: Vec<Range<usize>> =
+            pattern.find_iter(&self.rest).map(|found| found.range()).collect();
+        for range in found {
+            self.rest.replace_range(range.clone(), &"[".repeat(range.len()));
+        }
+    }
+
     /// Adds the matches of `pattern` that `length` accepts; `length` returns the number of bytes to replace.
     fn take(
         &mut self,
@@ -303,6 +320,27 @@ mod tests {
         );
         assert!(personal_data("write to [email] @ 12345678").is_empty());
         assert!(personal_data("2 55 08 14 168 025 39").is_empty());
+    }
+
+    #[test]
+    fn a_uuid_is_no_personal_data() {
+        // Groups of digits look like an American telephone number, a national one, a card and an IBAN.
+        for text in [
+            "12345678-1234-4321-8123-012345678901",
+            "ticket 550e8400-e29b-4155-8267-446655440000 is late",
+            "{00112233-4455-6677-8899-001122334455}",
+            "C0FFEE00-4111-1111-1111-111111111111",
+            "de893704-0044-0532-0130-001234567890",
+            "00112233445566778899001122334455",
+        ] {
+            assert_eq!(redact(text), text);
+            assert!(personal_data(text).is_empty(), "{text}");
+        }
+        // Data next to one, and an address that contains one, are still replaced.
+        let id = "12345678-1234-4321-8123-012345678901";
+        assert_eq!(redact(&format!("{id}, 0612345678")), format!("{id}, [phone]"));
+        assert_eq!(redact(&format!("{id}@example.com")), "[email]");
+        assert_eq!(redact("4111-1111-1111-1111"), "[card]");
     }
 
     #[test]
