@@ -309,6 +309,6 @@ fn a_pipeline_compares_the_columns_without_a_role() {
     terminal.write("now.csv", two_intents(250));
     terminal.write("p.yaml", pipeline(", rules: { columns: [latency_ms] }"));
     let text = terminal.run("run p.yaml");
-    assert!(text.contains("exit: 4"), "{text}");
+    assert!(text.contains("exit: 0") && text.contains("drift     warned"), "{text}");
     assert!(text.contains("nothing can be compared: latency_ms (only in the reference)"), "{text}");
 }
