@@ -126,7 +126,8 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     };
     let text = match context.printer.is_markdown() {
         true => report::drift_markdown(&report),
-        false => answer.text(),
+        false if findings.is_empty() => answer.text(),
+        false => format!("{}\n{}", answer.text(), tables::findings(&findings, 3)),
     };
     let outcome = Outcome::done(&answer, text).findings(findings).exit(match report.verdict {
         DriftVerdict::NoDrift => Exit::Done,
