@@ -308,6 +308,14 @@ fn a_mistyped_model_is_not_classified_as_an_utterance() {
     fs::rename(terminal.path().join("m.botops"), terminal.path().join("intents.botops")).unwrap();
     let refused = terminal.run("predict intent hi");
     assert!(refused.contains("`intents.botops`") && refused.contains("BOT-1055"), "{refused}");
+    fs::create_dir(terminal.path().join("sub")).unwrap();
+    fs::copy(terminal.path().join("intents.botops"), terminal.path().join("sub/m.botops")).unwrap();
+    for line in
+        ["predict sub/m hi", "predict ./sub/m.boptops hi", "predict @1 hi", "predict no.csv hi"]
+    {
+        let refused = terminal.run(line);
+        assert!(refused.starts_with("exit: 2") && refused.contains("BOT-1055"), "{refused}");
+    }
     // Behind the model, the word is an utterance.
     let answer = json(&terminal, "predict intents.botops suport hi --format json");
     assert_eq!(answer["data"]["predictions"][0]["text"], "suport");

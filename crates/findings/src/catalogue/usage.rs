@@ -212,7 +212,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         code: "BOT-1055",
         kind: Some(FaultKind::Usage),
         title: "the name of a model would be classified as an utterance",
-        explanation: "The first word of `botops predict` is the model only if it is a `.botops` file or a reference with `@`. This word is neither, but it is, or is nearly, the name of a model, and more words follow. Name the model, such as `support@champion`. A word after the model is always an utterance.",
+        explanation: "The first word of `botops predict` is the model only if it is a `.botops` file or a reference with `@`. This word is neither, but more words follow, and it is, or is nearly, the name of a model, or is written like the name of a file or like a reference. Name the model, such as `support@champion`. A word after the model is always an utterance.",
     },
     Entry {
         code: "BOT-1056",
