@@ -49,8 +49,9 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
                 )));
             }
             outputs::distinct(args.out.as_deref(), &[Some(path), model.map(Path::new)])?;
+            let format = file::check(args, context)?;
             let found = model_arg::load_or_champion(context, model)?;
-            return file::classify_file(args, context, &found, path);
+            return file::classify_file(args, context, &found, path, format);
         }
         (Some(path), [first, ..]) if !args.explain => {
             mistaken::check_name(first, context)?;

@@ -283,6 +283,31 @@ fn probabilities_have_a_column_for_each_intent_and_top_has_no_place_in_csv() {
 }
 
 #[test]
+fn predictions_are_written_in_the_format_of_their_name_or_refused() {
+    let terminal = trained();
+    let line = "predict m.botops --data train.csv --out p.tsv";
+    terminal.stdout(line);
+    let table = fs::read_to_string(terminal.path().join("p.tsv")).unwrap();
+    assert_eq!(table.lines().next(), Some("record\ttext\ttruth\tintent\tconfidence\tfallback"));
+    // Predictions replace predictions.
+    terminal.stdout(line);
+    for name in ["p.parquet", "p.json", "p.csv.gz"] {
+        let refused =
+            terminal.run(&format!("predict m.botops --data none.csv --out {name} --dry-run"));
+        assert!(refused.starts_with("exit: 2") && refused.contains("BOT-1003"), "{refused}");
+    }
+    for line in [
+        "data label-issues none.csv --out p.tsv",
+        "data suggest none.csv --model m.botops --out p.parquet",
+        "data merge train.csv none.csv --out p.csv --refused r.json",
+        "validate none.csv --quarantine q.jsonl",
+    ] {
+        let refused = terminal.run(line);
+        assert!(refused.starts_with("exit: 2") && refused.contains("BOT-1003"), "{refused}");
+    }
+}
+
+#[test]
 fn texts_of_predictions_join_with_the_data_unless_they_are_for_a_spreadsheet() {
     let terminal = trained();
     terminal.write("formulas.csv", "text\n=1+1 parcel\n+49 30 1234\n-20% off\n@home\n");

@@ -17,7 +17,8 @@ pub mod writing;
 
 pub use formats::{
     csv::{
-        csv_bytes, csv_parts, csv_with_other_columns, part, rows_csv, spreadsheet_csv, write_csv,
+        csv_bytes, csv_parts, csv_with_other_columns, part, rows_csv, rows_tsv, spreadsheet_csv,
+        write_csv,
     },
     encoding::Encoding,
     parquet::{is_parsing_parquet, write_parquet},

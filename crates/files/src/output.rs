@@ -95,7 +95,7 @@ mod tests {
     use botops_findings::FaultKind;
 
     /// The beginning of a file of each kind.
-    const WRITTEN: [(OutputKind, &str); 20] = [
+    const WRITTEN: [(OutputKind, &str); 21] = [
         (Page, "<!doctype html>\n<meta name=\"generator\" content=\"botops 0.2.0\">\n"),
         (Page, "<!doctype html>\n<head><title>a.csv · botops validation</title>"),
         (Json("gate"), "{\n  \"schema\": \"botops.gate/1\","),
@@ -120,6 +120,7 @@ mod tests {
         (Predictions, "record,text,intent,confidence,fallback\n"),
         (Predictions, "record,text,truth,intent,confidence,fallback\r\n"),
         (Predictions, "record,text,intent,confidence,fallback,p_a,p_b\n"),
+        (Predictions, "record\ttext\ttruth\tintent\tconfidence\tfallback\tp_a\n"),
         (
             Predictions,
             "{\"record\":1,\"text\":\"a\",\"confidence\":1,\"score\":1,\"fallback\":false,\"scores\":[]}\n",

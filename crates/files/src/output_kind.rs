@@ -29,7 +29,7 @@ pub enum OutputKind {
     Markdown,
     /// A model configuration of `botops tune`.
     Settings,
-    /// Predictions, as CSV or JSONL.
+    /// Predictions, as CSV, TSV or JSONL.
     Predictions,
     /// Rejected records with reasons, as CSV.
     Quarantine,
@@ -116,7 +116,8 @@ fn is_annotations(content: &[u8]) -> bool {
     is_summary && annotations.iter().all(is_annotation)
 }
 
-/// Returns whether `line` is the first of a list of predictions: the header of the CSV, or an object of the JSONL.
+/// Returns whether `line` is the first of a list of predictions: the header of the CSV or TSV, or an object of the
+/// JSONL.
 fn is_predictions(line: &[u8]) -> bool {
     const HEADERS: [&[u8]; 2] = [
         b"record,text,intent,confidence,fallback",
@@ -125,8 +126,12 @@ fn is_predictions(line: &[u8]) -> bool {
     let has = |mark: &[u8]| line.windows(mark.len()).any(|window| window == mark);
     let is_object = line.starts_with(b"{\"record\":") || line.starts_with(b"{\"text\":");
     // Columns with the probabilities of intents may follow.
+    let with_commas: Vec<u8> = match line.starts_with(b"record\t") {
+        true => line.iter().map(|byte| if *byte == b'\t' { b',' } else { *byte }).collect(),
+        false => line.to_vec(),
+    };
     let is_header = |header: &&[u8]| {
-        line.strip_prefix(*header).is_some_and(|rest| {
+        with_commas.strip_prefix(*header).is_some_and(|rest| {
             rest.is_empty() || rest.starts_with(b",p_") || rest.starts_with(b",\"p_")
         })
     };

@@ -74,6 +74,7 @@ struct Answer<'a> {
 pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let inputs = [Some(args.data.as_path()), args.config.as_deref()];
     outputs::distinct(args.out.as_deref(), &inputs)?;
+    outputs::csv_named(args.out.as_deref(), "the list of label issues")?;
     let output = args.out.as_deref().map(|path| TableOutput::new(path, args.force));
     // People note their decisions in the list: one that was edited is refused before the work.
     output.map_or(Ok(()), |output| output.check_content(b""))?;

@@ -62,6 +62,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let model = args.model.as_deref().map(Path::new);
     let inputs = [Some(args.logs.as_path()), args.data.as_deref(), model];
     outputs::distinct(Some(&args.out), &inputs)?;
+    outputs::csv_named(Some(&args.out), "the list of suggestions")?;
     // People fill in the labels: an existing file is replaced only by the same content.
     let output = Output::new(&args.out, OutputKind::Other, args.force);
     output.check()?;

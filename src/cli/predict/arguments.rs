@@ -25,8 +25,8 @@ pub(crate) struct Args {
     /// Put an apostrophe before cells that a spreadsheet would run as a formula; these texts then differ from the data
     #[arg(long, requires = "out")]
     pub(super) spreadsheet: bool,
-    /// Write the predictions of --data to this file: JSONL for .jsonl, else CSV; - writes CSV to standard output, in
-    /// batches as they are made
+    /// Write the predictions of --data to this file; the ending gives the format: .csv, .tsv or .jsonl; - writes CSV to
+    /// standard output, in batches as they are made
     #[arg(long, short, value_name = "FILE")]
     pub(super) out: Option<OutPath>,
     /// Replace an existing file that botops did not write

@@ -11,11 +11,11 @@ use crate::cli::{
     session::context::Context,
     terminal::{progress::bar, tables},
 };
-use botops_datasets::{self as datasets, Presence};
+use botops_datasets::{self as datasets, Format, Presence};
 use botops_digest::Digest;
 use botops_files::{AtomicFile, Output, OutputKind, output_name};
 use botops_findings::{Fault, Finding, Result, Severity};
-use botops_text::percent;
+use botops_text::{percent, spreadsheet_safe};
 use serde::Serialize;
 use std::{collections::BTreeMap, path::Path};
 
@@ -40,8 +40,8 @@ struct Answer {
 
 /// The destination of the predictions.
 enum Sink<'a> {
-    /// A CSV file.
-    Csv(CsvFile),
+    /// A CSV or TSV file.
+    Table(TableFile),
     /// A JSONL file.
     Jsonl(AtomicFile),
     /// Standard output, one line for each.
@@ -52,14 +52,27 @@ enum Sink<'a> {
     None,
 }
 
-/// Classifies the utterances of `path`.
+/// The formats of predictions.
+const FORMATS: [Format; 3] = [Format::Csv, Format::Tsv, Format::Jsonl];
+
+/// Returns the format of the predictions to write, if any.
+///
+/// # Errors
+/// `BOT-1003` (exit 2) for the ending of another format, and for flags that the output cannot express.
+pub(super) fn check(args: &Args, context: &Context) -> Result<Option<Format>> {
+    let format = args.out.as_ref().map(|out| out.table_format(&FORMATS)).transpose()?;
+    check_flags(args, format, context)?;
+    Ok(format)
+}
+
+/// Classifies the utterances of `path`; `format` is that of the file to write.
 pub(super) fn classify_file(
     args: &Args,
     context: &Context,
     found: &Found,
     path: &Path,
+    format: Option<Format>,
 ) -> Result<Outcome> {
-    check_flags(args, context)?;
     let output =
         args.out.as_deref().map(|path| Output::new(path, OutputKind::Predictions, args.force));
     output.map_or(Ok(()), |output| output.check())?;
@@ -67,9 +80,10 @@ pub(super) fn classify_file(
     let out = output.map(|output| output.path());
     let mut stream = data_source::stream(context, path, &args.columns.options(Presence::Optional))?;
     let mut sink = match output {
-        Some(output) if is_jsonl(output.path()) => Sink::Jsonl(output.create()?),
-        Some(output) => Sink::Csv(CsvFile {
+        Some(output) if format == Some(Format::Jsonl) => Sink::Jsonl(output.create()?),
+        Some(output) => Sink::Table(TableFile {
             file: output.create()?,
+            is_tsv: format == Some(Format::Tsv),
             labelled: None,
             classes: match args.probabilities {
                 true => found.model.labels().iter().map(str::to_owned).collect(),
@@ -118,7 +132,7 @@ pub(super) fn classify_file(
     bar.finish_and_clear();
     let mut predictions = None;
     match sink {
-        Sink::Csv(CsvFile { file, .. }) | Sink::Jsonl(file) => file.publish()?,
+        Sink::Table(TableFile { file, .. }) | Sink::Jsonl(file) => file.publish()?,
         Sink::Kept(kept) => predictions = Some(kept),
         Sink::Lines(_) | Sink::None => {}
     }
@@ -167,16 +181,10 @@ fn without_text(n_without_text: u64, n: u64) -> Finding {
     Finding::new("BOT-7067", Severity::Warning, message, help)
 }
 
-fn is_jsonl(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| {
-        ["jsonl", "ndjson"].iter().any(|known| extension.eq_ignore_ascii_case(known))
-    })
-}
-
 /// Refuses flags that the output cannot express.
-fn check_flags(args: &Args, context: &Context) -> Result<()> {
+fn check_flags(args: &Args, format: Option<Format>, context: &Context) -> Result<()> {
     let refuse = |message: &str, hint: &str| Err(Fault::usage("BOT-1003", message).hint(hint));
-    let is_csv = args.out.as_deref().is_some_and(|out| !is_jsonl(out));
+    let is_csv = matches!(format, Some(Format::Csv | Format::Tsv));
     if args.top.is_some() && is_csv {
         return refuse(
             "`--top` has no place in CSV, which has one row for each utterance",
@@ -201,9 +209,9 @@ impl Sink<'_> {
     /// Writes the next predictions; returns whether more can be written.
     fn take(&mut self, predictions: Vec<Classified>, has_truth: bool) -> Result<bool> {
         match self {
-            Self::Csv(csv) => {
-                csv.add(predictions, has_truth)?;
-                return Ok(!csv.file.is_closed());
+            Self::Table(table) => {
+                table.add(predictions, has_truth)?;
+                return Ok(!table.file.is_closed());
             }
             Self::Jsonl(file) => {
                 for one in &predictions {
@@ -222,9 +230,11 @@ impl Sink<'_> {
     }
 }
 
-/// A CSV file of predictions.
-struct CsvFile {
+/// A CSV or TSV file of predictions.
+struct TableFile {
     file: AtomicFile,
+    /// Whether tabs separate the cells.
+    is_tsv: bool,
     /// Whether there is a column for the truth; the first part decides.
     labelled: Option<bool>,
     /// The intents with a column for their probability.
@@ -233,7 +243,7 @@ struct CsvFile {
     is_for_spreadsheets: bool,
 }
 
-impl CsvFile {
+impl TableFile {
     fn add(&mut self, predictions: Vec<Classified>, has_truth: bool) -> Result<()> {
         let mut rows = Vec::with_capacity(predictions.len() + 1);
         let is_first = self.labelled.is_none();
@@ -246,8 +256,13 @@ impl CsvFile {
             rows.push(header);
         }
         rows.extend(predictions.into_iter().map(|one| row(one, labelled)));
-        let bytes = match self.is_for_spreadsheets {
-            true => datasets::spreadsheet_csv(&rows),
+        if self.is_for_spreadsheets {
+            for cell in rows.iter_mut().flatten() {
+                *cell = spreadsheet_safe(cell).into_owned();
+            }
+        }
+        let bytes = match self.is_tsv {
+            true => datasets::rows_tsv(&rows),
             false => datasets::rows_csv(&rows),
         };
         self.file.write(&bytes)?;

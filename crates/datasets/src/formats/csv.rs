@@ -14,8 +14,8 @@ pub(crate) use fields::Cell;
 use fields::MisplacedQuote;
 pub use fields::{Extent, Fields};
 pub use writing::{
-    SheetForm, csv_bytes, csv_parts, csv_with_other_columns, part, rows_csv, spreadsheet_csv,
-    write_csv,
+    SheetForm, csv_bytes, csv_parts, csv_with_other_columns, part, rows_csv, rows_tsv,
+    spreadsheet_csv, write_csv,
 };
 
 use super::encoding::{LONGEST, Start, decode, not_utf8, too_long};
