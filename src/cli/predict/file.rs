@@ -13,7 +13,7 @@ use crate::cli::{
 };
 use botops_datasets::{self as datasets, Format, Presence};
 use botops_digest::Digest;
-use botops_files::{AtomicFile, Output, OutputKind, output_name};
+use botops_files::{AtomicFile, Output, OutputKind, is_standard_output, output_name};
 use botops_findings::{Fault, Finding, Result, Severity};
 use botops_text::{percent, spreadsheet_safe};
 use serde::Serialize;
@@ -104,7 +104,8 @@ pub(super) fn classify_file(
     let mut first_without_text = None;
     while let Some(records) = stream.next() {
         let labelled = stream.columns().contains_key("intent");
-        let records = records?;
+        let is_shown = matches!(sink, Sink::Lines(_)) || out.is_some_and(is_standard_output);
+        let records = records.map_err(|fault| if is_shown { after(fault, n) } else { fault })?;
         for record in records.iter().filter(|record| record.text.trim().is_empty()) {
             n_without_text += 1;
             first_without_text.get_or_insert_with(|| {
@@ -166,6 +167,17 @@ pub(super) fn classify_file(
         predictions,
     };
     Ok(Outcome::done(&answer, text).findings(findings))
+}
+
+/// Adds the number of predictions that were written to standard output before `fault`, where they cannot be taken back.
+fn after(fault: Fault, n: u64) -> Fault {
+    match n {
+        0 => fault.hint("no prediction was written"),
+        _ => fault.hint(format!(
+            "{} written before it, to standard output",
+            tables::counted(n, "prediction was", "predictions were")
+        )),
+    }
 }
 
 /// Returns a warning about records without text, and describes their rows.
@@ -290,4 +302,20 @@ fn by_intent(predicted: &BTreeMap<String, u64>, n: u64) -> String {
         vec![intent.clone(), tables::count(count), percent(count as f64 / n as f64, 1)]
     });
     tables::table(&["predicted", "n", "share"], rows, &[1, 2])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_says_how_many_predictions_were_written_before_it() {
+        let fault = |n| after(Fault::data("BOT-2104", "not UTF-8"), n);
+        assert_eq!(
+            fault(60_000).hints(),
+            ["60,000 predictions were written before it, to standard output"]
+        );
+        assert_eq!(fault(1).hints(), ["1 prediction was written before it, to standard output"]);
+        assert_eq!(fault(0).hints(), ["no prediction was written"]);
+    }
 }

@@ -11,19 +11,33 @@ const MOST_LINES: usize = 1_024;
 pub(super) struct Lines<R> {
     input: BufReader<R>,
     line: u64,
+    /// The fault of the line after those that were returned last.
+    failed: Option<Fault>,
 }
 
 impl<R: Read> Lines<R> {
     /// Makes a reader of `input`.
     pub(super) fn of(input: R) -> Self {
-        Self { input: BufReader::with_capacity(64 << 10, input), line: 0 }
+        Self { input: BufReader::with_capacity(64 << 10, input), line: 0, failed: None }
     }
 
     /// Waits for the next utterance, and returns it with those that arrived with it; empty at the end. Blank lines are
-    /// skipped.
+    /// skipped. The fault of a line is returned after the utterances before it.
     pub(super) fn arrived(&mut self) -> Result<Vec<Request>> {
+        if let Some(fault) = self.failed.take() {
+            return Err(fault);
+        }
         let mut requests = Vec::new();
-        while let Some(text) = self.next()? {
+        loop {
+            let text = match self.next() {
+                Ok(Some(text)) => text,
+                Ok(None) => break,
+                Err(fault) if requests.is_empty() => return Err(fault),
+                Err(fault) => {
+                    self.failed = Some(fault);
+                    break;
+                }
+            };
             if !text.trim().is_empty() {
                 requests.push(Request { text, ..Request::default() });
             }
@@ -47,7 +61,7 @@ impl<R: Read> Lines<R> {
         }
     }
 
-    /// Reads the next line, without its end; `None` at the end of the input.
+    /// Reads the next line, without its end, and the first without a byte-order mark; `None` at the end of the input.
     fn next(&mut self) -> Result<Option<String>> {
         self.line += 1;
         let place = Place {
@@ -72,6 +86,9 @@ impl<R: Read> Lines<R> {
                 .hint("convert it with `iconv -t UTF-8`")
         })?;
         text.truncate(text.trim_end_matches(['\n', '\r']).len());
+        if self.line == 1 && text.starts_with('\u{feff}') {
+            text.remove(0);
+        }
         Ok(Some(text))
     }
 }
@@ -111,9 +128,18 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_is_not_utf8_is_reported_by_its_number() {
+    fn a_line_that_is_not_utf8_is_reported_by_its_number_after_the_lines_before_it() {
         let mut lines = Lines::of(&b"fine\n\ncaf\xe9\n"[..]);
+        assert_eq!(texts(lines.arrived().unwrap()), ["fine"]);
         let fault = lines.arrived().unwrap_err();
         assert_eq!((fault.code(), fault.place().line), ("BOT-2104", Some(3)));
+        let fault = Lines::of(&b"fine\ncaf\xe9\n"[..]).all().unwrap_err();
+        assert_eq!(fault.place().line, Some(2));
+    }
+
+    #[test]
+    fn the_first_line_has_no_byte_order_mark() {
+        let requests = Lines::of("\u{feff}hello\n\u{feff}there\n".as_bytes()).all().unwrap();
+        assert_eq!(texts(requests), ["hello", "\u{feff}there"]);
     }
 }
