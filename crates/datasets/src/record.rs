@@ -214,7 +214,7 @@ impl WrittenSpan<'_> {
 
 /// Reads a cell of entities, that of the record `record` of `file` on `line`.
 ///
-/// - unknown keys are not read
+/// - unknown keys are not read, and neither is null in the place of a span
 /// - a number is its text: the value `19.90` is read as `"19.90"`
 /// - a span with no value, or the value null, has an empty value, which `validate` reports
 ///
@@ -222,8 +222,8 @@ impl WrittenSpan<'_> {
 /// `BOT-2128` (exit 3) when it is not a JSON array of spans.
 pub fn entities(json: &str, file: &str, record: u64, line: u64) -> Result<Vec<EntitySpan>> {
     let read = || -> serde_json::Result<Vec<EntitySpan>> {
-        let spans: Vec<WrittenSpan<'_>> = serde_json::from_str(json)?;
-        spans.iter().map(WrittenSpan::span).collect()
+        let spans: Vec<Option<WrittenSpan<'_>>> = serde_json::from_str(json)?;
+        spans.iter().flatten().map(WrittenSpan::span).collect()
     };
     read().map_err(|error| {
         Fault::data(
@@ -273,7 +273,7 @@ mod tests {
             ),
             (r#"[{"entity":"amount","value":19.90,"start":4,"end":9}]"#, span("19.90")),
             (r#"[{"entity":"amount","value":null,"start":4,"end":9}]"#, span("")),
-            (r#"[{"entity":"amount","start":4,"end":9,"role":null}]"#, span("")),
+            (r#"[{"entity":"amount","start":4,"end":9,"role":null}, null]"#, span("")),
             (
                 r#"[{"entity":"amount","value":"a\u00e9","start":4,"end":9,"role":"from"}]"#,
                 EntitySpan { role: Some("from".to_owned()), ..span("aé") },
