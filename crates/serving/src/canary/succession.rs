@@ -26,9 +26,12 @@ impl Canary {
         self.take_place(&signs);
     }
 
-    /// Takes the place behind the servers that are alive.
+    /// Takes the place behind the servers that are alive. Only [`Self::take_over`] makes a second server first.
     fn take_place(&self, signs: &[Sign]) {
         let was_second = self.standing.is_second();
+        if was_second && signs.iter().all(|sign| sign.is_over) {
+            return;
+        }
         self.standing.meet(signs, Instant::now());
         if self.standing.is_second() && !was_second {
             let message =
@@ -94,19 +97,27 @@ impl Canary {
 
     /// Gives a sign of life and returns those of the others; `None` if the store does not answer.
     async fn signs(&self) -> Option<Vec<Sign>> {
-        let forgotten = self.source.is_forgotten().await.unwrap_or(false);
-        let beaten = self.source.beat().await;
-        let others = self.source.others().await;
-        let fault = beaten.as_ref().err().or(others.as_ref().err());
+        let (others, fault) = match self.give_sign().await {
+            Ok(()) => match self.source.others().await {
+                Ok(others) => (Some(others), None),
+                Err(fault) => (None, Some(fault)),
+            },
+            Err(fault) => (self.source.others().await.ok(), Some(fault)),
+        };
         let problem = fault.map(|fault| format!("{}: {fault}", fault.code()));
         if let Some(problem) = self.standing.unreported(problem) {
             self.event("warn", "presence", problem);
         }
-        let others = others.ok()?;
-        if forgotten {
-            self.take_place(&others);
+        others
+    }
+
+    /// Gives a sign of life. A server that was counted as gone takes its new place first: as long as its last sign is
+    /// missing, [`Self::check_still_first`] sees it, too.
+    async fn give_sign(&self) -> Result<()> {
+        if self.source.is_forgotten().await? {
+            self.take_place(&self.source.others().await?);
         }
-        Some(others)
+        self.source.beat().await
     }
 
     /// Follows the log of the first server, and takes over if there is none any more.
