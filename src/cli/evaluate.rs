@@ -35,7 +35,7 @@ struct Answer<'a> {
     report: &'a EvaluationReport,
     name: &'a str,
     /// The number of records that were skipped, because they have no intent.
-    #[serde(skip_serializing_if = "is_zero")]
+    #[serde(skip_serializing_if = "gate::is_zero")]
     skipped_unlabelled: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     against: Option<&'a str>,
@@ -45,11 +45,6 @@ struct Answer<'a> {
     gate: Option<&'a GateReport>,
     #[serde(skip_serializing_if = "Option::is_none")]
     html: Option<String>,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
-pub(super) fn is_zero(n: &u64) -> bool {
-    *n == 0
 }
 
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {

@@ -1,6 +1,6 @@
 //! `botops gate`.
 
-use super::{Exit, Outcome, evaluate::is_zero};
+use super::{Exit, Outcome};
 use crate::cli::{
     arguments::{judge_args::JudgeArgs, out_path::OutPath},
     session::{
@@ -56,6 +56,11 @@ struct Answer<'a> {
     skipped_unlabelled: u64,
     against: Option<&'a str>,
     out: Option<String>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+pub(super) fn is_zero(n: &u64) -> bool {
+    *n == 0
 }
 
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
