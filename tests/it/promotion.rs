@@ -4,7 +4,7 @@ use crate::terminal::{Terminal, two_intents};
 
 fn traffic() -> String {
     let message = |i: usize| {
-        let text = if i % 2 == 0 { "parcel today" } else { "password now" };
+        let text = if i.is_multiple_of(2) { "parcel today" } else { "password now" };
         format!(
             "{{\"at\":\"2026-01-05T08:{:02}:{:02}Z\",\"conversation_id\":\"c{i}\",\"text\":\"{text}\"}}\n",
             i / 60,
