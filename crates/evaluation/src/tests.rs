@@ -118,7 +118,7 @@ fn the_report_matches_scikit_learn() {
     let names: Vec<&str> = METRICS.iter().map(|(name, _)| *name).collect();
     assert!(report.metrics.keys().all(|name| names.contains(&name.as_str())));
     // Confidence rules and out-of-scope records are missing.
-    assert_eq!(report.metrics.len(), METRICS.len() - 7);
+    assert_eq!(report.metrics.len(), METRICS.len() - 9);
 }
 
 /// 300 records of 4 intents with 30 % errors, equal to the Python lines in the test below.

@@ -257,8 +257,8 @@ mod tests {
         let Value::Sequence(items) = &entries[0].1.value else { panic!() };
         let texts: Vec<_> = items[0].entries().map(|(_, text)| text.text().unwrap()).collect();
         assert_eq!(texts, ["one two\nthree four", "five six"]);
-        assert_eq!((items[1].text(), items[1].line), (Some("seven eight"), 8));
-        assert_eq!((entries[1].0, entries[1].1.line), ("b", 10));
+        assert_eq!((items[1].text(), items[1].line), (Some("seven eight"), 9));
+        assert_eq!((entries[1].0, entries[1].1.line), ("b", 11));
         // A quote that is never closed is reported as before.
         let fault = documents("a: \"one\nb: two\n", "f").unwrap_err();
         assert_eq!(fault.code(), "BOT-1010");
