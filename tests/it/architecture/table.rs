@@ -11,7 +11,7 @@ const fn room(floor: u8, name: &'static str) -> Room {
 }
 
 /// Every room. A room imports rooms on lower floors, and on its own floor only the pairs of [`BESIDE`].
-pub(crate) const HOUSE: [Room; 31] = [
+pub(crate) const HOUSE: [Room; 32] = [
     room(1, "findings"),
     room(1, "labels"),
     room(1, "text"),
@@ -27,6 +27,7 @@ pub(crate) const HOUSE: [Room; 31] = [
     room(2, "dialogue"),
     room(2, "drift"),
     room(2, "rollout"),
+    room(3, "access"),
     room(3, "snapshots"),
     room(3, "splits"),
     room(3, "expectations"),
