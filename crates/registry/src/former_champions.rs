@@ -25,6 +25,11 @@ impl FormerChampion {
         self.manifest
     }
 
+    /// Returns the evidence of its latest promotion.
+    pub(super) fn evidence(&self) -> Option<Digest> {
+        self.evidence
+    }
+
     /// Returns `model@number`.
     #[must_use]
     pub fn reference(&self) -> String {

@@ -14,6 +14,7 @@
 
 mod aliases;
 mod author;
+mod deployments;
 mod former_champions;
 mod proven_champions;
 mod reference;
@@ -24,6 +25,10 @@ mod versions;
 
 pub use aliases::check_alias;
 pub use author::check_author;
+pub use deployments::{
+    ChampionMove, Change, DEFAULT_ENVIRONMENT, Deployed, Deployment, Environment, Freeze, Lease,
+    PolicyMode, PolicyRecord, Reign, RequestMark, RolloutStep, deployment_log, log_path,
+};
 pub use former_champions::FormerChampion;
 pub use reference::{Reference, Selector};
 pub use references::References;

@@ -23,7 +23,7 @@ mod removal;
 mod retries;
 
 pub use known_logs::KnownLogs;
-pub use log::{Appended, Entry, Inspection, Log};
+pub use log::{Appended, Entry, Inspection, Log, newer_payload};
 pub use removal::{SWEEP_PATIENCE, SWEEPS, Stored};
 pub use retries::{Retries, RetryState};
 

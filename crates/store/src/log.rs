@@ -299,7 +299,28 @@ enum Unreadable {
     #[error("has the newer format `{0}`")]
     Newer(String),
     #[error("cannot be read: {0}")]
-    Malformed(#[from] serde_json::Error),
+    Malformed(serde_json::Error),
+}
+
+/// Returns the problem that a payload reports while it is read if its own `schema` is newer than this program. The log then
+/// reports the entry as one of a newer format, and not as a damaged one.
+#[must_use]
+pub fn newer_payload(schema: &str) -> String {
+    format!("{NEWER}`{schema}`")
+}
+
+/// The words of [`newer_payload`] before the schema.
+const NEWER: &str = "written in the newer format ";
+
+impl From<serde_json::Error> for Unreadable {
+    fn from(error: serde_json::Error) -> Self {
+        let text = error.to_string();
+        let schema = text.split_once(NEWER).and_then(|(_, rest)| rest.split('`').nth(1));
+        match schema {
+            Some(schema) => Self::Newer(schema.to_owned()),
+            None => Self::Malformed(error),
+        }
+    }
 }
 
 /// Returns the bytes with which an entry begins.
