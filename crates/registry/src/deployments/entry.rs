@@ -55,7 +55,11 @@ pub enum Change {
     /// The champion moved outside a rollout.
     Champion(ChampionMove),
     /// The writer ticks the rollouts of the model from then on.
-    Lease,
+    Lease {
+        /// The fingerprint of the key under which it names conversations. Servers with other keys cannot count together.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        identity: Option<String>,
+    },
     /// Nothing advances until the time, or without one until the freeze ends.
     Frozen {
         /// The end of the freeze.

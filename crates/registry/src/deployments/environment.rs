@@ -3,6 +3,7 @@
 use super::{ChampionMove, Deployment, PolicyMode, RequestMark, RolloutStep, entry::Change};
 use botops_access::Identity;
 use botops_digest::Digest;
+use botops_rollout::TransitionRecord;
 use botops_store::Entry;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
@@ -30,8 +31,8 @@ pub struct Deployed {
     pub step: Option<RolloutStep>,
     /// The number of the entry of [`Self::step`].
     pub step_seq: u64,
-    /// The author of the latest decision about the rollout.
-    pub decided_by: Option<String>,
+    /// The decisions about the latest rollout, the oldest first.
+    pub decisions: Vec<TransitionRecord>,
     /// The server that ticks.
     pub lease: Option<Lease>,
 }
@@ -58,8 +59,12 @@ pub struct Lease {
     pub holder: String,
     /// The number of the entry that took it.
     pub seq: u64,
+    /// When it was taken, by the clock of the server.
+    pub at: DateTime<Utc>,
     /// The address of its admin listener.
     pub admin: Option<String>,
+    /// The fingerprint of the key under which it names conversations.
+    pub identity: Option<String>,
 }
 
 /// A freeze: nothing advances.
@@ -123,16 +128,22 @@ impl Environment {
         match change {
             Change::Rollout(step) => {
                 let deployed = self.models.entry(model.clone()).or_default();
+                let before = deployed.step.as_ref().map(|before| &before.rollout.id);
+                if before != Some(&step.rollout.id) {
+                    deployed.decisions.clear();
+                }
                 if !reason.is_empty() {
-                    deployed.decided_by = Some(actor.clone());
+                    let record = TransitionRecord::new(&step.rollout, reason).by(actor);
+                    deployed.decisions.push(record);
                 }
                 deployed.step = Some(RolloutStep::clone(step));
                 deployed.step_seq = entry.seq;
             }
-            Change::Lease => {
+            Change::Lease { identity } => {
                 let Some(holder) = writer.clone() else { return };
+                let (admin, identity) = (admin.clone(), identity.clone());
                 self.models.entry(model.clone()).or_default().lease =
-                    Some(Lease { holder, seq: entry.seq, admin: admin.clone() });
+                    Some(Lease { holder, seq: entry.seq, at: *at, admin, identity });
             }
             Change::Frozen { until } => {
                 self.freeze = Some(Freeze {
