@@ -54,6 +54,15 @@ impl Identity {
         Self { on_behalf_of, ..self }
     }
 
+    /// Returns the identity in words: `admin`, or `admin on behalf of ada`.
+    #[must_use]
+    pub fn label(&self) -> String {
+        match &self.on_behalf_of {
+            Some(other) => format!("{} on behalf of {other}", self.name),
+            None => self.name.clone(),
+        }
+    }
+
     /// Returns whether both are the same person or job, so that one cannot approve what the other requested.
     ///
     /// Two people behind the shared token cannot be told apart, so they count as one.

@@ -20,7 +20,7 @@ pub struct Deployment {
     pub schema: String,
     /// When it was decided, by the clock of the writer.
     pub at: DateTime<Utc>,
-    /// The name of its author.
+    /// Its author in words: `ada`, or `admin on behalf of ada`.
     pub actor: String,
     /// Who the author is, and how that is known; `None` in entries of version 1.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -134,7 +134,7 @@ impl Deployment {
         Self {
             schema: SCHEMA.to_owned(),
             at,
-            actor: by.name.clone(),
+            actor: by.label(),
             by: Some(by),
             reason: reason.into(),
             model: model.into(),
