@@ -38,7 +38,7 @@ pub fn advance(rollout: &Rollout, observation: &Observation, now: DateTime<Utc>)
             Transition::decided(next, to, Verdict::Hold, reason, now)
         }
         Phase::Loading | Phase::RollingBack { .. } => Transition::undecided(next, Verdict::Hold),
-        Phase::Promoting => {
+        Phase::AwaitingApproval { .. } | Phase::Promoting | Phase::Settling { .. } => {
             // The alias is being moved: observations are still added, and a person can still abort.
             next.judge.add(observation, rollout.weight(), now);
             Transition::undecided(next, Verdict::Hold)
@@ -49,10 +49,10 @@ pub fn advance(rollout: &Rollout, observation: &Observation, now: DateTime<Utc>)
             next.phase = Phase::Shadow { since, units };
             shadow(next, since, units, now)
         }
-        Phase::Ramping { step, since, units } => {
+        Phase::Ramping { step, since, units, manual_percent } => {
             next.judge.add(observation, rollout.weight(), now);
             let units = units.saturating_add(observation.canary_units);
-            next.phase = Phase::Ramping { step, since, units };
+            next.phase = Phase::Ramping { step, since, units, manual_percent };
             match guard(&next, since, now) {
                 Some(stop) => stop.transition(next, now),
                 None => ramp(next, (step, since, units), now),
@@ -71,14 +71,15 @@ pub fn advance(rollout: &Rollout, observation: &Observation, now: DateTime<Utc>)
         Phase::Promoted
         | Phase::RolledBack { .. }
         | Phase::Failed { .. }
-        | Phase::Refused { .. } => Transition::undecided(next, Verdict::Hold),
+        | Phase::Refused { .. }
+        | Phase::Superseded { .. } => Transition::undecided(next, Verdict::Hold),
     }
 }
 
 /// Returns the verdict while a rollout is paused for `reason`.
 fn paused_verdict(reason: PauseReason) -> Verdict {
     match reason {
-        PauseReason::Requested => Verdict::Hold,
+        PauseReason::Requested | PauseReason::Held => Verdict::Hold,
         PauseReason::NoTraffic | PauseReason::Unmeasured => Verdict::Insufficient,
         PauseReason::Inconclusive => Verdict::Inconclusive,
         PauseReason::SampleRatioMismatch | PauseReason::Stale | PauseReason::ClockJump => {
@@ -106,7 +107,7 @@ fn guard(next: &Rollout, since: DateTime<Utc>, now: DateTime<Utc>) -> Option<Sto
     if let Some(evidence) = next.judge.worse(next.policy.judge()) {
         let reason = wording::worse(&evidence, next.judge.units()[1]);
         return Some(Stop {
-            phase: Phase::RollingBack { reason: reason.clone() },
+            phase: Phase::rolling_back(&reason),
             effect: Effect::RollBack,
             verdict: Verdict::Fail,
             reason,
@@ -193,7 +194,7 @@ pub(crate) fn first_step(
     verdict: Verdict,
     now: DateTime<Utc>,
 ) -> Transition {
-    let to = (Phase::Ramping { step: 0, since: now, units: 0 }, Effect::Route);
+    let to = (Phase::step(0, now), Effect::Route);
     Transition::decided(next, to, verdict, reason, now)
 }
 
@@ -243,7 +244,7 @@ fn ramp(
         ));
     }
     let to = if index + 1 < n_steps {
-        (Phase::Ramping { step: index + 1, since: now, units: 0 }, Effect::Route)
+        (Phase::step(index + 1, now), Effect::Route)
     } else {
         (Phase::Promoting, Effect::Promote)
     };

@@ -46,7 +46,9 @@ impl Rollout {
         match &mut next.phase {
             Phase::Shadow { since, .. }
             | Phase::Ramping { since, .. }
-            | Phase::Paused { since, .. } => *since = now,
+            | Phase::Paused { since, .. }
+            | Phase::AwaitingApproval { since, .. }
+            | Phase::Settling { since, .. } => *since = now,
             _ => {}
         }
         next

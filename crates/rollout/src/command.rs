@@ -39,7 +39,7 @@ pub fn command(rollout: &Rollout, command: &Command, now: DateTime<Utc>) -> Resu
         Ok(Transition::decided(next, to, Verdict::Hold, reason.to_owned(), now))
     };
     let roll_back = |next: Rollout, reason: String| {
-        let to = (Phase::RollingBack { reason: reason.clone() }, Effect::RollBack);
+        let to = (Phase::rolling_back(&reason), Effect::RollBack);
         Ok(Transition::decided(next, to, Verdict::Hold, reason, now))
     };
     match (command, &rollout.phase) {
@@ -51,7 +51,7 @@ pub fn command(rollout: &Rollout, command: &Command, now: DateTime<Utc>) -> Resu
                 Ok(first_step(next, reason.to_owned(), Verdict::Hold, now))
             }
         }
-        (Command::LoadFailed { reason }, Phase::Pending) => to(
+        (Command::LoadFailed { reason } | Command::Refuse { reason }, Phase::Pending) => to(
             next,
             (Phase::Refused { reason: non_empty(reason) }, Effect::Finish),
             &non_empty(reason),
@@ -86,8 +86,11 @@ pub fn command(rollout: &Rollout, command: &Command, now: DateTime<Utc>) -> Resu
             (Phase::Promoted, Effect::Finish),
             "the alias moved and the server serves the challenger",
         ),
-        (Command::Drained, Phase::RollingBack { reason }) => {
-            let phase = Phase::RolledBack { reason: reason.clone() };
+        (Command::Drained, Phase::RollingBack { reason, superseded_by }) => {
+            let phase = match superseded_by {
+                Some(by) => Phase::Superseded { by: by.clone() },
+                None => Phase::RolledBack { reason: reason.clone() },
+            };
             to(next, (phase, Effect::Finish), "the challenger has no open requests")
         }
         (Command::Abort { .. }, Phase::RollingBack { .. }) => {
@@ -127,7 +130,7 @@ fn resume(
     }
     let phase = match step {
         None => Phase::Shadow { since: now, units },
-        Some(step) => Phase::Ramping { step, since: now, units },
+        Some(step) => Phase::Ramping { step, since: now, units, manual_percent: None },
     };
     Transition::decided(next, (phase, Effect::Route), Verdict::Hold, reason, now)
 }
@@ -187,6 +190,12 @@ fn refusal(command: &Command, phase: &Phase) -> Fault {
         Command::Resume => "resume",
         Command::Promote => "promote",
         Command::Abort { .. } => "abort",
+        Command::Refuse { .. } => "refuse",
+        Command::Advance => "advance",
+        Command::SetWeight { .. } => "weight",
+        Command::Approve { .. } => "approve",
+        Command::Reject { .. } => "reject",
+        Command::Supersede { .. } => "supersede",
     };
     let phase_name = phase.name();
     let allowed = allowed(phase);

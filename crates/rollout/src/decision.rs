@@ -53,7 +53,7 @@ impl Decision {
             Phase::Promoted => {
                 ("promoted", latest("promoting").unwrap_or_else(|| failure_counts(rollout)))
             }
-            Phase::RolledBack { reason } | Phase::RollingBack { reason } => {
+            Phase::RolledBack { reason } | Phase::RollingBack { reason, .. } => {
                 ("rolled_back", reason.clone())
             }
             Phase::Failed { reason } => ("failed", reason.clone()),
@@ -79,7 +79,12 @@ impl Decision {
                 };
                 ("insufficient", format!("the rollout is at {at}, waiting for {missing}"))
             }
-            Phase::Pending | Phase::Loading | Phase::Promoting => {
+            Phase::Superseded { by } => ("rolled_back", format!("superseded by {by}")),
+            Phase::Pending
+            | Phase::Loading
+            | Phase::AwaitingApproval { .. }
+            | Phase::Promoting
+            | Phase::Settling { .. } => {
                 ("insufficient", format!("the rollout is still {}", rollout.phase.name()))
             }
         };

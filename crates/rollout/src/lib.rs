@@ -23,12 +23,14 @@
 //! the only form that [`advance`] accepts. `judge.rs` explains how evidence is weighed.
 
 mod advance;
+mod approval;
 mod assignment;
 mod clock_jump;
 mod command;
 mod decision;
 mod failure;
 mod judge;
+mod limits;
 mod numbers;
 mod observation;
 mod policy;
@@ -39,15 +41,20 @@ mod transition;
 mod wording;
 
 pub use advance::advance;
+pub use approval::Approval;
 pub use assignment::{Arm, assign};
 pub use clock_jump::clock_jumped;
 pub use command::command;
 pub use decision::Decision;
 pub use failure::{FailureKind, GatePolicy};
 pub use judge::{Evidence, JudgeState};
+pub use limits::LimitState;
 pub use observation::{FailureCount, MeasuredCount, Observation};
-pub use policy::{JudgeSpec, Requirement, RolloutPolicy, ShadowPolicy, StepPolicy};
-pub use spec::{RolloutSpec, ShadowSpec, StepSpec};
+pub use policy::{
+    ApprovalPolicy, JudgeSpec, OnInsufficient, OnPause, Requirement, RolloutPolicy, SettlePolicy,
+    ShadowPolicy, StepPolicy, Strategy,
+};
+pub use spec::{ApprovalSpec, LimitsSpec, RolloutSpec, SettleSpec, ShadowSpec, StepSpec};
 pub use state::{Effect, PauseReason, Phase, Rollout, RolloutRequest, Versions};
 pub use transition::{Command, Transition, TransitionRecord, Verdict};
 

@@ -51,4 +51,7 @@ pub struct Observation {
     /// Without traffic a step becomes late ([`crate::PauseReason::NoTraffic`]); without an observer the
     /// rollout is blind ([`crate::PauseReason::Stale`]).
     pub observed_at: Option<DateTime<Utc>>,
+    /// The freeze or the closed promotion window that holds the rollout now, in words; `None` if nothing does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<String>,
 }

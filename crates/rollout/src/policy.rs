@@ -20,6 +20,79 @@ pub struct RolloutPolicy {
     pub(crate) interval: Duration,
     #[serde(with = "readable")]
     pub(crate) stale_after: Duration,
+    #[serde(default)]
+    pub(crate) strategy: Strategy,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) limits: BTreeMap<FailureKind, f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) settle: Option<SettlePolicy>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) approval: Option<ApprovalPolicy>,
+    #[serde(default)]
+    pub(crate) on_pause: OnPause,
+    #[serde(default)]
+    pub(crate) on_insufficient: OnInsufficient,
+    #[serde(default, with = "readable_option", skip_serializing_if = "Option::is_none")]
+    pub(crate) pause_deadline: Option<Duration>,
+}
+
+/// A checked [`crate::SettleSpec`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SettlePolicy {
+    /// The version before stays loaded for at least this long.
+    #[serde(with = "readable")]
+    pub window: Duration,
+    /// Conversations that measure an absolute limit; at least 1.
+    pub min_units: u64,
+}
+
+/// A checked [`crate::ApprovalSpec`], with the demands of the environment.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ApprovalPolicy {
+    /// Approvals by different persons that a promotion needs; 0: none.
+    pub quorum: u32,
+    /// Roll back when they are not complete, or nothing could be promoted, after this.
+    #[serde(with = "readable")]
+    pub expires: Duration,
+    /// Whether the requester may approve; only the policy of an environment allows it, not a plan.
+    #[serde(default)]
+    pub allow_self_approval: bool,
+}
+
+/// The way that a challenger takes over the traffic.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Strategy {
+    /// Its share rises in steps, and it is compared with the champion.
+    #[default]
+    Canary,
+    /// It gets all traffic at once and is judged by `limits` alone, while the champion stays loaded.
+    BlueGreen,
+}
+
+/// The share of the challenger during a pause.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnPause {
+    /// The share that it had; zero if the pause is for a broken split, stale observations or a jump of the clock.
+    #[default]
+    Keep,
+    /// No conversation.
+    Zero,
+}
+
+/// The decision when a deadline is reached and too little was measured.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnInsufficient {
+    /// Pause; while settling, keep the version before loaded.
+    #[default]
+    Pause,
+    /// Roll back.
+    Rollback,
+    /// Take the next step with fewer conversations. A step that requires evidence and the last step pause: nothing is
+    /// promoted on too few conversations.
+    Advance,
 }
 
 /// A checked [`crate::ShadowSpec`].
@@ -76,6 +149,9 @@ pub struct JudgeSpec {
     pub metrics: BTreeMap<FailureKind, GatePolicy>,
 }
 
+/// The time that approvals have if the plan does not say: three days, which span a weekend.
+pub(crate) const APPROVALS_EXPIRE: Duration = Duration::from_secs(72 * 60 * 60);
+
 /// The longest duration of a plan: 366 days.
 pub(crate) const LONGEST_DURATION: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 
@@ -108,6 +184,62 @@ impl RolloutPolicy {
     #[must_use]
     pub fn stale_after(&self) -> Duration {
         self.stale_after
+    }
+
+    /// Returns the way that the challenger takes over the traffic.
+    #[must_use]
+    pub fn strategy(&self) -> Strategy {
+        self.strategy
+    }
+
+    /// Returns the absolute limits: the largest share of failed conversations in percent, by kind.
+    #[must_use]
+    pub fn limits(&self) -> &BTreeMap<FailureKind, f64> {
+        &self.limits
+    }
+
+    /// Returns the settling window, if there is one.
+    #[must_use]
+    pub fn settle(&self) -> Option<&SettlePolicy> {
+        self.settle.as_ref()
+    }
+
+    /// Returns the approvals that a promotion needs, if it needs any.
+    #[must_use]
+    pub fn approval(&self) -> Option<&ApprovalPolicy> {
+        self.approval.as_ref().filter(|approval| approval.quorum > 0)
+    }
+
+    /// Returns the time after which a pause rolls back, if there is one.
+    #[must_use]
+    pub fn pause_deadline(&self) -> Option<Duration> {
+        self.pause_deadline
+    }
+
+    /// Returns the plan with at least `quorum` approvals, as an environment demands; a plan that asks for more keeps its
+    /// own number.
+    #[must_use]
+    pub fn with_required_approvals(mut self, quorum: u32) -> Self {
+        if quorum > 0 {
+            let approval = self.approval.get_or_insert_with(ApprovalPolicy::default);
+            approval.quorum = approval.quorum.max(quorum);
+        }
+        self
+    }
+
+    /// Returns the plan with the rule of the environment on approvals by the requester.
+    #[must_use]
+    pub fn allowing_self_approval(mut self, allowed: bool) -> Self {
+        if let Some(approval) = &mut self.approval {
+            approval.allow_self_approval = allowed;
+        }
+        self
+    }
+}
+
+impl Default for ApprovalPolicy {
+    fn default() -> Self {
+        Self { quorum: 0, expires: APPROVALS_EXPIRE, allow_self_approval: false }
     }
 }
 
@@ -168,5 +300,27 @@ mod readable {
     ) -> Result<Duration, D::Error> {
         let text = String::deserialize(deserializer)?;
         humantime::parse_duration(&text).map_err(de::Error::custom)
+    }
+}
+
+/// Reads and writes an optional duration in words.
+mod readable_option {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+    use std::time::Duration;
+
+    #[derive(Serialize, Deserialize)]
+    struct Readable(#[serde(with = "super::readable")] Duration);
+
+    pub(super) fn serialize<S: Serializer>(
+        duration: &Option<Duration>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        duration.map(Readable).serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Duration>, D::Error> {
+        Ok(Option::<Readable>::deserialize(deserializer)?.map(|readable| readable.0))
     }
 }

@@ -2,15 +2,24 @@
 
 use crate::{
     failure::{FailureKind, GatePolicy},
-    policy::{JudgeSpec, LONGEST_DURATION, Requirement, RolloutPolicy, ShadowPolicy, StepPolicy},
+    policy::{
+        APPROVALS_EXPIRE, ApprovalPolicy, JudgeSpec, LONGEST_DURATION, OnInsufficient, OnPause,
+        Requirement, RolloutPolicy, SettlePolicy, ShadowPolicy, StepPolicy, Strategy,
+    },
     rounding::nine_decimals,
 };
 use botops_findings::{Fault, Place, Result};
 use serde::{Deserialize, Deserializer, Serialize};
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 /// The shortest time between ticks.
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(10);
+
+/// Conversations that measure a limit if the plan does not say.
+const SETTLING_CONVERSATIONS: u64 = 100;
+
+/// The most approvals that a promotion may need.
+const MOST_APPROVALS: u32 = 100;
 
 /// The plan, as written in YAML.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -27,6 +36,57 @@ pub struct RolloutSpec {
     pub interval: String,
     /// The age of observations beyond which the rollout pauses at weight zero, such as `6h`.
     pub stale_after: String,
+    /// The way that the challenger takes over the traffic: `canary` or `blue-green`. A blue-green plan has no `steps`, and
+    /// needs `limits` and `settle`.
+    pub strategy: Strategy,
+    /// The largest share of failed conversations while the challenger has all traffic.
+    pub limits: LimitsSpec,
+    /// Keep the version before loaded after the promotion, so that a rollback needs no download. Without it the rollout
+    /// ends with the promotion.
+    pub settle: Option<SettleSpec>,
+    /// Approvals that the promotion needs. The policy of an environment can demand more.
+    pub approval: Option<ApprovalSpec>,
+    /// The share of the challenger during a pause: `keep` or `zero`.
+    pub on_pause: OnPause,
+    /// The decision when a deadline is reached and too little was measured: `pause`, `rollback` or `advance`.
+    pub on_insufficient: OnInsufficient,
+    /// Roll back when a pause lasts longer than this, such as `7d`.
+    pub pause_deadline: Option<String>,
+}
+
+/// Absolute limits, judged by an always-valid test against the stated share: `error: 1` rolls back once the share of
+/// conversations with an error is shown to be above 1 %.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LimitsSpec {
+    /// The largest share of conversations with an error, in percent.
+    pub error: Option<f64>,
+    /// The largest share of conversations with a slow answer, in percent.
+    pub slow: Option<f64>,
+    /// The largest share of conversations that the bot did not understand, in percent.
+    pub fallback: Option<f64>,
+}
+
+/// The time after the promotion in which the version before stays loaded.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SettleSpec {
+    /// The shortest time, such as `24h`; `0s`: end with the promotion.
+    pub window: String,
+    /// Wait for this many conversations that measure each of `limits`; 100 if left out.
+    #[serde(default)]
+    pub min_units: Option<u64>,
+}
+
+/// Approvals of a promotion.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ApprovalSpec {
+    /// Approvals by different persons, none of them the requester.
+    pub quorum: u32,
+    /// Roll back when they are not complete after this; `72h` if left out.
+    #[serde(default)]
+    pub expires: Option<String>,
 }
 
 /// The shadow stage: every message also goes to the challenger, whose answer is only compared.
@@ -88,6 +148,13 @@ impl Default for RolloutSpec {
             judge: JudgeSpec::default(),
             interval: "5m".to_owned(),
             stale_after: "6h".to_owned(),
+            strategy: Strategy::Canary,
+            limits: LimitsSpec::default(),
+            settle: None,
+            approval: None,
+            on_pause: OnPause::Keep,
+            on_insufficient: OnInsufficient::Pause,
+            pause_deadline: None,
         }
     }
 }
@@ -128,12 +195,26 @@ impl RolloutSpec {
             .hint("set `stale_after` to several times `interval`"));
         }
         let shadow = self.shadow.as_ref().map(ShadowSpec::check).transpose()?;
-        if self.steps.is_empty() {
+        let settle = self.settle.as_ref().map(SettleSpec::check).transpose()?;
+        let limits = self.limits.check(settle.is_some())?;
+        let approval = self.approval.as_ref().map(ApprovalSpec::check).transpose()?;
+        let pause_deadline = self
+            .pause_deadline
+            .as_ref()
+            .map(|text| non_zero_duration("pause_deadline", text))
+            .transpose()?;
+        if self.strategy == Strategy::BlueGreen {
+            self.check_blue_green(&limits, settle.as_ref())?;
+        } else if self.steps.is_empty() {
             return Err(fault("steps", "a rollout needs at least one step")
                 .hint("add one under `steps:`, such as `- { weight: 5, deadline: 7d }`"));
         }
         let mut steps: Vec<StepPolicy> = Vec::with_capacity(self.steps.len());
-        for (i, step) in self.steps.iter().enumerate() {
+        let planned = match self.strategy {
+            Strategy::Canary => self.steps.as_slice(),
+            Strategy::BlueGreen => &[],
+        };
+        for (i, step) in planned.iter().enumerate() {
             let step = step.check(&format!("steps[{i}]"))?;
             if let Some(before) = steps.last().filter(|b| b.weight_percent >= step.weight_percent) {
                 return Err(fault(
@@ -154,6 +235,112 @@ impl RolloutSpec {
             judge: checked_judge(&self.judge)?,
             interval,
             stale_after,
+            strategy: self.strategy,
+            limits,
+            settle,
+            approval,
+            on_pause: self.on_pause,
+            on_insufficient: self.on_insufficient,
+            pause_deadline,
+        })
+    }
+
+    /// Refuses a blue-green plan with steps, or without limits and a time to settle.
+    fn check_blue_green(
+        &self,
+        limits: &BTreeMap<FailureKind, f64>,
+        settle: Option<&SettlePolicy>,
+    ) -> Result<()> {
+        // A plan that names no steps has the default ones.
+        let at_once = match self.steps.as_slice() {
+            [] => true,
+            [only] => {
+                only.weight == 100.0
+                    && only.min_time.is_none()
+                    && only.min_units.is_none()
+                    && only.require.is_none()
+            }
+            steps => steps == Self::default().steps,
+        };
+        if !at_once {
+            return Err(fault(
+                "steps",
+                "a blue-green plan gives the challenger all traffic at once: it has no `steps`",
+            )
+            .hint("leave `steps` out, and set the least time and conversations under `settle`"));
+        }
+        let missing = match (limits.is_empty(), settle.is_none_or(|settle| settle.window.is_zero()))
+        {
+            (false, false) => return Ok(()),
+            (true, true) => "`limits` and `settle`",
+            (true, false) => "`limits`",
+            (false, true) => "`settle`",
+        };
+        let key = if limits.is_empty() { "limits" } else { "settle" };
+        Err(Fault::usage("BOT-6003", format!("a blue-green plan needs {missing}"))
+            .at(Place { key: Some(key.to_owned()), ..Place::default() })
+            .hint("at 100 % there is no champion to compare with: set `limits: { error: 1 }` and `settle: { window: 24h }`"))
+    }
+}
+
+impl LimitsSpec {
+    /// Checks the limits of a plan that settles, or not.
+    fn check(&self, settles: bool) -> Result<BTreeMap<FailureKind, f64>> {
+        let given = [
+            (FailureKind::Error, self.error),
+            (FailureKind::Fallback, self.fallback),
+            (FailureKind::Slow, self.slow),
+        ];
+        let mut limits = BTreeMap::new();
+        for (kind, percent) in given {
+            let Some(given) = percent else { continue };
+            let key = format!("limits.{}", kind.name());
+            // JSON keeps four decimals of a percentage exactly.
+            let percent = (given * 1e4).round() / 1e4;
+            if !(percent > 0.0 && percent < 100.0) {
+                return Err(fault(
+                    &key,
+                    format!("`{key}` is `{given}`: expected a percentage above 0 and below 100"),
+                )
+                .hint("a limit of 1 allows 1 of 100 conversations to fail"));
+            }
+            if !settles {
+                return Err(fault(&key, format!("`{key}` has no effect without `settle`"))
+                    .hint("limits are judged while the challenger has all traffic: add `settle: { window: 24h }`"));
+            }
+            limits.insert(kind, percent);
+        }
+        Ok(limits)
+    }
+}
+
+impl SettleSpec {
+    fn check(&self) -> Result<SettlePolicy> {
+        Ok(SettlePolicy {
+            window: duration("settle.window", &self.window)?,
+            min_units: at_least_one(
+                "settle.min_units",
+                self.min_units.unwrap_or(SETTLING_CONVERSATIONS),
+            )?,
+        })
+    }
+}
+
+impl ApprovalSpec {
+    fn check(&self) -> Result<ApprovalPolicy> {
+        if self.quorum > MOST_APPROVALS {
+            return Err(fault(
+                "approval.quorum",
+                format!("`quorum` is `{}`: expected at most {MOST_APPROVALS}", self.quorum),
+            ));
+        }
+        Ok(ApprovalPolicy {
+            quorum: self.quorum,
+            expires: match &self.expires {
+                None => APPROVALS_EXPIRE,
+                Some(text) => non_zero_duration("approval.expires", text)?,
+            },
+            allow_self_approval: false,
         })
     }
 }

@@ -1,7 +1,9 @@
 //! The state of a rollout, as stored after every transition.
 
 use crate::{
+    approval::Approval,
     judge::{Evidence, JudgeState},
+    limits::LimitState,
     policy::RolloutPolicy,
     rounding::nine_decimals,
 };
@@ -32,6 +34,9 @@ pub enum Phase {
         since: DateTime<Utc>,
         /// Conversations on the challenger in this step.
         units: u64,
+        /// The share in percent that a person set below the weight of the step; `None`: the weight of the step.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        manual_percent: Option<f64>,
     },
     /// Stopped by a person or by a check; the weight is kept or zero.
     Paused {
@@ -46,12 +51,34 @@ pub enum Phase {
         /// Conversations on the challenger in the step that was paused.
         units: u64,
     },
-    /// The decision is to promote: the alias is being moved.
+    /// The plan is done; persons have to approve the promotion. The judge still runs.
+    AwaitingApproval {
+        /// Index of the last step; `None` in a blue-green plan, which has no steps.
+        step: Option<usize>,
+        /// The share that the challenger keeps, in [0, 1].
+        weight: f64,
+        /// When the phase began.
+        since: DateTime<Utc>,
+        /// Conversations on the challenger in the last step.
+        units: u64,
+    },
+    /// The decision is to promote: the challenger is being made champion.
     Promoting,
+    /// The challenger is the champion and answers everyone. The version before stays loaded, so that a rollback
+    /// needs no download.
+    Settling {
+        /// When the phase began.
+        since: DateTime<Utc>,
+        /// Conversations in this phase.
+        units: u64,
+    },
     /// The decision is to roll back: the weight is already zero.
     RollingBack {
         /// The reason.
         reason: String,
+        /// The id or version of the rollout that takes its place, if one does.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        superseded_by: Option<String>,
     },
     /// Over: the challenger serves.
     Promoted,
@@ -69,6 +96,11 @@ pub enum Phase {
     Refused {
         /// The reason.
         reason: String,
+    },
+    /// Over: it was rolled back because another rollout took its place.
+    Superseded {
+        /// The id or version of the other rollout.
+        by: String,
     },
 }
 
@@ -90,6 +122,9 @@ pub enum PauseReason {
     Stale,
     /// The wall clock jumped while the server ran, or was set back while none ran; the weight is zero.
     ClockJump,
+    /// A freeze or a closed promotion window kept the challenger from its next step. The pause ends by itself when the
+    /// hold ends.
+    Held,
 }
 
 /// A rollout as stored after every transition: the whole state, including the judge's.
@@ -124,8 +159,20 @@ pub struct Rollout {
     pub updated_at: DateTime<Utc>,
     /// The person or program that requested the rollout.
     pub actor: String,
+    /// The authenticated name of the requester; `None`: that of `actor`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requester: Option<String>,
     /// The reason given with the request.
     pub reason: String,
+    /// Approvals of the promotion, oldest first; at most one by each person.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub approvals: Vec<Approval>,
+    /// The freeze or closed window that held the rollout at its latest tick or command, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<String>,
+    /// Conversations that began while the challenger had all of them, by absolute limit.
+    #[serde(default, skip_serializing_if = "LimitState::is_empty")]
+    pub limits: LimitState,
 }
 
 /// The references of the two versions of a rollout.
@@ -165,17 +212,28 @@ pub enum Effect {
     /// Load and self-test the challenger, then report [`crate::Command::Loaded`] or
     /// [`crate::Command::LoadFailed`].
     Load,
-    /// Route by [`Rollout::weight`] and [`Rollout::mirrors`].
+    /// Route by [`Rollout::primary`], [`Rollout::weight`] and [`Rollout::mirrors`].
     Route,
-    /// Move the alias, serve the challenger, read it back, then report [`crate::Command::Confirmed`].
+    /// Check the evidence of the challenger once more, then report [`crate::Command::Confirmed`]: the transition that
+    /// follows makes it the champion.
     Promote,
-    /// Set the weight to zero at once (before storing anything), then report [`crate::Command::Drained`].
+    /// Serve the champion alone at once (before storing anything), then report [`crate::Command::Drained`].
     RollBack,
     /// Drop the challenger: the rollout is over.
     Finish,
 }
 
 impl Phase {
+    /// Returns the phase of a step that begins at `since`.
+    pub(crate) fn step(step: usize, since: DateTime<Utc>) -> Self {
+        Self::Ramping { step, since, units: 0, manual_percent: None }
+    }
+
+    /// Returns the phase of a rollback for `reason`.
+    pub(crate) fn rolling_back(reason: &str) -> Self {
+        Self::RollingBack { reason: reason.to_owned(), superseded_by: None }
+    }
+
     /// Returns the name, as in JSON, metrics and messages: `ramping`.
     #[must_use]
     pub fn name(&self) -> &'static str {
@@ -185,17 +243,19 @@ impl Phase {
             Self::Shadow { .. } => "shadow",
             Self::Ramping { .. } => "ramping",
             Self::Paused { .. } => "paused",
+            Self::AwaitingApproval { .. } => "awaiting_approval",
             Self::Promoting => "promoting",
+            Self::Settling { .. } => "settling",
             Self::RollingBack { .. } => "rolling_back",
             Self::Promoted => "promoted",
             Self::RolledBack { .. } => "rolled_back",
             Self::Failed { .. } => "failed",
             Self::Refused { .. } => "refused",
+            Self::Superseded { .. } => "superseded",
         }
     }
 
-    /// Returns the number of the phase for a gauge; 6, 8 and 14 are reserved for approval, settling and
-    /// supersession.
+    /// Returns the number of the phase for a gauge, from 1 to 14.
     #[must_use]
     pub fn number(&self) -> u8 {
         match self {
@@ -204,12 +264,15 @@ impl Phase {
             Self::Shadow { .. } => 3,
             Self::Ramping { .. } => 4,
             Self::Paused { .. } => 5,
+            Self::AwaitingApproval { .. } => 6,
             Self::Promoting => 7,
+            Self::Settling { .. } => 8,
             Self::RollingBack { .. } => 9,
             Self::Promoted => 10,
             Self::RolledBack { .. } => 11,
             Self::Failed { .. } => 12,
             Self::Refused { .. } => 13,
+            Self::Superseded { .. } => 14,
         }
     }
 
@@ -218,7 +281,11 @@ impl Phase {
     pub fn is_terminal(&self) -> bool {
         matches!(
             self,
-            Self::Promoted | Self::RolledBack { .. } | Self::Failed { .. } | Self::Refused { .. }
+            Self::Promoted
+                | Self::RolledBack { .. }
+                | Self::Failed { .. }
+                | Self::Refused { .. }
+                | Self::Superseded { .. }
         )
     }
 }
@@ -243,8 +310,18 @@ impl Rollout {
             started_at: now,
             updated_at: now,
             actor,
+            requester: None,
             reason,
+            approvals: Vec::new(),
+            held: None,
+            limits: LimitState::default(),
         }
+    }
+
+    /// Names the requester as authenticated, where that is not the actor.
+    #[must_use]
+    pub fn with_requester(self, requester: String) -> Self {
+        Self { requester: Some(requester), ..self }
     }
 
     /// Names both versions by their references.
@@ -255,8 +332,9 @@ impl Rollout {
 
     /// Returns the challenger's share of conversations, in [0, 1].
     ///
-    /// It is 1 while promoting. It is 0 before the first step, while rolling back, and in every terminal
-    /// phase: a rollout that is over routes nothing (after a promotion, the challenger is the champion).
+    /// It is 1 while promoting and while settling; in the latter the challenger is the primary ([`Self::primary`]), and
+    /// there is no split. It is 0 before the first step, while rolling back, and in every terminal phase: a rollout that
+    /// is over routes nothing (after a promotion, the challenger is the champion).
     #[must_use]
     pub fn weight(&self) -> f64 {
         nine_decimals(self.weight_percent() / 100.0)
@@ -266,14 +344,33 @@ impl Rollout {
     #[must_use]
     pub fn weight_percent(&self) -> f64 {
         match self.phase {
-            Phase::Ramping { step, .. } => {
-                self.policy.steps().get(step).map_or(0.0, |step| step.weight_percent)
+            Phase::Ramping { step, manual_percent, .. } => {
+                let planned = self.policy.steps().get(step).map_or(0.0, |step| step.weight_percent);
+                manual_percent.map_or(planned, |percent| percent.min(planned))
             }
             // Nine decimals of a share are seven of a percentage.
-            Phase::Paused { weight, .. } => nine_decimals(weight * 100.0),
-            Phase::Promoting => 100.0,
+            Phase::Paused { weight, .. } | Phase::AwaitingApproval { weight, .. } => {
+                nine_decimals(weight * 100.0)
+            }
+            Phase::Promoting | Phase::Settling { .. } => 100.0,
             _ => 0.0,
         }
+    }
+
+    /// Returns the manifest digest of the version that is the primary in this phase: the challenger while settling and
+    /// once promoted, else the champion, also while rolling back out of settling.
+    #[must_use]
+    pub fn primary(&self) -> Digest {
+        match self.phase {
+            Phase::Settling { .. } | Phase::Promoted => self.challenger,
+            _ => self.champion,
+        }
+    }
+
+    /// Returns the name of the requester, who cannot approve the promotion.
+    #[must_use]
+    pub fn requester(&self) -> &str {
+        self.requester.as_deref().unwrap_or(&self.actor)
     }
 
     /// Returns whether messages are mirrored to the challenger.
@@ -307,7 +404,11 @@ impl Rollout {
     pub fn pending_effect(&self) -> Effect {
         match self.phase {
             Phase::Loading => Effect::Load,
-            Phase::Shadow { .. } | Phase::Ramping { .. } | Phase::Paused { .. } => Effect::Route,
+            Phase::Shadow { .. }
+            | Phase::Ramping { .. }
+            | Phase::Paused { .. }
+            | Phase::AwaitingApproval { .. }
+            | Phase::Settling { .. } => Effect::Route,
             Phase::Promoting => Effect::Promote,
             Phase::RollingBack { .. } => Effect::RollBack,
             _ => Effect::None,

@@ -36,7 +36,7 @@ pub struct Transition {
 }
 
 /// A request of a person, or a report of the caller after an effect.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "command", rename_all = "snake_case")]
 pub enum Command {
     /// The challenger is loaded and passed its self-test.
@@ -46,7 +46,12 @@ pub enum Command {
         /// The reason.
         reason: String,
     },
-    /// The alias moved, and the server was read back serving the challenger.
+    /// The rollout was not allowed to begin.
+    Refuse {
+        /// The reason.
+        reason: String,
+    },
+    /// The evidence of the challenger was checked once more: make it the champion.
     Confirmed,
     /// The challenger has no open requests.
     Drained,
@@ -54,12 +59,40 @@ pub enum Command {
     Pause,
     /// Continue after a pause.
     Resume,
-    /// Promote now; refused when the verdict is fail or invalid.
+    /// Take the next step now; refused when the verdict is fail or invalid.
+    Advance,
+    /// Give the challenger another share, in percent, up to the weight of the step.
+    SetWeight {
+        /// The share in percent, above 0.
+        percent: f64,
+    },
+    /// Promote now; refused when the verdict is fail or invalid, and never around a required approval.
     Promote,
+    /// Approve the promotion.
+    Approve {
+        /// The authenticated name of the approver.
+        by: String,
+        /// The comment.
+        #[serde(default)]
+        comment: String,
+    },
+    /// Reject the promotion, and roll back.
+    Reject {
+        /// The authenticated name of the person.
+        by: String,
+        /// The comment.
+        #[serde(default)]
+        comment: String,
+    },
     /// Roll back now; allowed in every phase that is not terminal.
     Abort {
         /// The reason.
         reason: String,
+    },
+    /// Roll back because another rollout takes its place; refused while settling.
+    Supersede {
+        /// The id or version of the other rollout.
+        by: String,
     },
 }
 

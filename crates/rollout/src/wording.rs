@@ -121,7 +121,7 @@ impl Rollout {
                 let required = self.policy.shadow().map_or(0, |shadow| shadow.min_units);
                 conversations(units, required).into_iter().collect()
             }
-            Phase::Ramping { step, since, units } => {
+            Phase::Ramping { step, since, units, .. } => {
                 let Some(step) = self.policy.steps().get(step) else { return Vec::new() };
                 let mut items: Vec<String> =
                     conversations(units, step.min_units).into_iter().collect();

@@ -101,9 +101,7 @@ fn broken_rules(
             broken.push(format!("rolls out `{}`, which was not registered", manifest.short()));
         }
     }
-    let primary =
-        if rollout.phase == Phase::Promoted { rollout.challenger } else { rollout.champion };
-    if deployment.primary != primary
+    if deployment.primary != rollout.primary()
         || rollout.model != deployment.model
         || deployment.phase != rollout.phase.name()
         || (deployment.weight_percent - rollout.weight_percent()).abs() > 1e-9

@@ -290,6 +290,7 @@ impl Observer {
             failures,
             measured: measured.into_iter().collect(),
             observed_at: Some(now),
+            held: None,
         }
     }
 

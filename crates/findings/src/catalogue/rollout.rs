@@ -17,6 +17,12 @@ pub(super) const ENTRIES: &[Entry] = &[
         explanation: "Each phase accepts only some commands: a paused rollout can be resumed, a ramping one can be paused, and a finished one accepts none. `promote` is refused while the evidence is against the challenger, the traffic split is broken, or observations are stale. Check the phase with `botops rollout status`.",
     },
     Entry {
+        code: "BOT-6003",
+        kind: Some(FaultKind::Usage),
+        title: "a blue-green plan without limits or without a time to settle",
+        explanation: "A blue-green plan gives the challenger all traffic at once, so there is no champion to compare it with. Only absolute limits can find that it fails, while the version before stays loaded. State at least one limit, such as `limits: { error: 1 }` (percent of conversations), and a window, such as `settle: { window: 24h }`.",
+    },
+    Entry {
         code: "BOT-6010",
         kind: Some(FaultKind::Internal),
         title: "the server cannot listen",

@@ -51,6 +51,7 @@ fn spec() -> RolloutSpec {
         },
         interval: "5m".to_owned(),
         stale_after: "2h".to_owned(),
+        ..RolloutSpec::default()
     }
 }
 

@@ -1,5 +1,5 @@
 use super::*;
-use proptest::prelude::*;
+use proptest::prelude::{Strategy, *};
 
 /// A tick or a command.
 #[derive(Debug, Clone)]
@@ -44,6 +44,7 @@ fn event() -> impl Strategy<Value = Event> {
                     failures,
                     measured,
                     observed_at: None,
+                    held: None,
                 },
                 is_blind: blind == 0,
             }

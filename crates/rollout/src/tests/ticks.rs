@@ -101,7 +101,7 @@ fn a_worse_challenger_is_rolled_back_at_once_with_the_numbers() {
         "`wrong` is worse on the challenger: 4 of 10 conversations with feedback against 3 of 190; \
          log e 5.736 >= 2.996 after 10 conversations"
     );
-    assert_eq!(back.next.phase, Phase::RollingBack { reason: back.reason.clone() });
+    assert_eq!(back.next.phase, Phase::rolling_back(&back.reason));
     // Ticks change nothing until the last request ends.
     let tick = advance(&back.next, &seen(100, 0, now), now + minutes(5));
     assert_eq!(tick.next, back.next);
@@ -180,7 +180,10 @@ fn a_person_pauses_and_resumes_with_the_weight_kept() {
     let tick = advance(&paused.next, &seen(380, 20, now), now);
     assert_eq!((tick.is_decided(), tick.verdict), (false, Verdict::Hold));
     let resumed = command(&tick.next, &Command::Resume, now).unwrap();
-    assert_eq!(resumed.next.phase, Phase::Ramping { step: 0, since: now, units: 30 });
+    assert_eq!(
+        resumed.next.phase,
+        Phase::Ramping { step: 0, since: now, units: 30, manual_percent: None }
+    );
     let now = now + minutes(1);
     let bad = failing(seen(0, 0, now), FailureKind::Wrong, 0.05, [0, 4]);
     assert_eq!(advance(&tick.next, &bad, now).effect, Effect::RollBack);
@@ -287,7 +290,10 @@ fn a_broken_split_pauses_at_weight_zero_and_resuming_clears_the_evidence() {
     let refused = command(&tick.next, &Command::Promote, now).unwrap_err();
     assert_eq!((refused.code(), refused.kind()), ("BOT-6002", FaultKind::Conflict));
     let resumed = command(&tick.next, &Command::Resume, now).unwrap().next;
-    assert_eq!(resumed.phase, Phase::Ramping { step: 2, since: now, units: 0 });
+    assert_eq!(
+        resumed.phase,
+        Phase::Ramping { step: 2, since: now, units: 0, manual_percent: None }
+    );
     assert_eq!(resumed.evidence()[0].log_e_promote, 0.0);
     assert_eq!(resumed.evidence()[0].failures, [5, 9]);
     let now = now + minutes(5);
@@ -354,7 +360,10 @@ fn shadow_mirrors_and_then_ramps_or_pauses() {
     assert_eq!(disagreement[1].kind, FailureKind::Disagreement);
     assert_eq!(disagreement[1].rates, [None, Some(0.1)]);
     let done = advance(&tick.next, &mirrored(10, now), now);
-    assert_eq!(done.next.phase, Phase::Ramping { step: 0, since: now, units: 0 });
+    assert_eq!(
+        done.next.phase,
+        Phase::Ramping { step: 0, since: now, units: 0, manual_percent: None }
+    );
     assert_eq!(done.reason, "50 conversations mirrored");
 
     let now = start() + minutes(180);

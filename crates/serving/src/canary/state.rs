@@ -4,7 +4,7 @@ use crate::{clock::Jump, routing::Served, version_source::Deployment};
 use botops_digest::Digest;
 use botops_findings::{Fault, Result};
 use botops_registry::Act;
-use botops_rollout::{Effect, Observation, Phase, Rollout, Transition, TransitionRecord, Verdict};
+use botops_rollout::{Effect, Observation, Rollout, Transition, TransitionRecord, Verdict};
 use botops_text::shell_line;
 use chrono::{DateTime, Utc};
 use std::{sync::Arc, time::Duration};
@@ -164,14 +164,13 @@ impl Active {
 
     /// Returns the log entry of a transition to `next`.
     pub(super) fn entry(&self, next: &Rollout, reason: &str, at: DateTime<Utc>) -> Deployment {
-        let promoted = matches!(next.phase, Phase::Promoted);
         Deployment {
             schema: "botops.deployment/1".to_owned(),
             at,
             actor: self.actor.clone(),
             reason: reason.to_owned(),
             model: next.model.clone(),
-            primary: if promoted { next.challenger } else { next.champion },
+            primary: next.primary(),
             phase: next.phase.name().to_owned(),
             weight_percent: next.weight_percent(),
             rollout: Some(next.clone()),
