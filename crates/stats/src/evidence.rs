@@ -102,6 +102,48 @@ pub fn log_e_better(failures: &SplitCounts, tolerated_risk: f64) -> f64 {
     log_e_grid(failures, tolerated_risk, 1.0 / GRID_REACH)
 }
 
+/// Returns the log e-value against the hypothesis that each unit fails with a probability of at most `limit`.
+///
+/// `failures` of `units` failed; `units` below `failures` count as `failures`. e = mean over 64 odds ratios
+/// r_j = 16^(j/64) of (q_j / limit)^failures ((1 - q_j) / (1 - limit))^(units - failures), where
+/// q_j = limit r_j / (limit r_j + 1 - limit) > limit; the log is 0 (e = 1) without units.
+///
+/// It is valid for the whole hypothesis and under optional stopping, if each unit counts once. Given everything before
+/// it, a unit that fails with probability p multiplies term j by p q_j / limit + (1 - p) (1 - q_j) / (1 - limit) in
+/// expectation. That rises with p, because q_j > limit, and is 1 at p = limit; so it is at most 1 for p <= limit, and a
+/// mean of such products is an e-process. The probability p may change from unit to unit within the hypothesis. A failure
+/// that is seen only after its unit was counted makes e smaller until then, so the bound still holds.
+/// Source: mixture of likelihood ratios, Robbins, "Statistical methods related to the law of the iterated logarithm",
+/// 1970.
+///
+/// # Panics
+/// If `limit` is not in (0, 1).
+#[must_use]
+pub fn log_e_above(failures: u64, units: u64, limit: f64) -> f64 {
+    log_e_worse(&against_limit(failures, units, limit), 1.0)
+}
+
+/// Returns the log e-value against the hypothesis that each unit fails with a probability of at least `limit`.
+///
+/// As [`log_e_above`], with odds ratios r_j = 1 / 16^(j/64), so that q_j < limit and the expectation falls with p. A
+/// failure that is seen only after its unit was counted makes e too large until then: use it for information.
+///
+/// # Panics
+/// If `limit` is not in (0, 1).
+#[must_use]
+pub fn log_e_below(failures: u64, units: u64, limit: f64) -> f64 {
+    log_e_better(&against_limit(failures, units, limit), 1.0)
+}
+
+/// Returns failures and other units as the two sides of a split whose share is `limit`: an odds ratio is to a limit what
+/// a relative risk is to a share of the traffic.
+fn against_limit(failures: u64, units: u64, limit: f64) -> SplitCounts {
+    assert!(limit > 0.0 && limit < 1.0, "a limit is a probability between 0 and 1");
+    let mut counts = SplitCounts::default();
+    counts.add(limit, failures, units.saturating_sub(failures));
+    counts
+}
+
 fn log_e_grid(failures: &SplitCounts, null_risk: f64, reach: f64) -> f64 {
     assert!(null_risk > 0.0 && null_risk.is_finite(), "a relative risk is positive");
     if failures.is_empty() {
@@ -292,6 +334,77 @@ mod tests {
             assert!((mean - 1.0).abs() < 1e-9, "{mean}");
             units.observe(weight, random.unit() < weight);
         }
+    }
+
+    #[test]
+    fn each_unit_multiplies_by_an_expectation_of_at_most_one_within_a_limit() {
+        let mut random = Random::new(5);
+        for limit in [0.000_1, 0.01, 0.2, 0.9] {
+            let (mut failures, mut units) = (0, 0);
+            for _ in 0..60 {
+                let expectation = |p: f64, log_e: &dyn Fn(u64, u64, f64) -> f64| {
+                    let before = log_e(failures, units, limit);
+                    let ratio = |failed: u64| {
+                        (log_e(failures + failed, units + 1, limit) - before).exp()
+                    };
+                    p * ratio(1) + (1.0 - p) * ratio(0)
+                };
+                for share in [0.0, 0.1, 0.5, 0.9, 1.0] {
+                    let (below, above) = (limit * share, limit + (1.0 - limit) * share);
+                    let mean = expectation(below, &log_e_above);
+                    assert!(mean <= 1.0 + 1e-9, "above {limit} at {below}: {mean}");
+                    let mean = expectation(above, &log_e_below);
+                    assert!(mean <= 1.0 + 1e-9, "below {limit} at {above}: {mean}");
+                }
+                units += 1;
+                failures += u64::from(random.unit() < limit);
+            }
+        }
+    }
+
+    #[test]
+    fn evidence_against_a_limit_equals_a_sum_by_hand() {
+        // 3 failures of 50 against 2 %, and 1 of 400 against it, as a direct sum in plain arithmetic.
+        let by_hand = |failures: i32, units: i32, reach: f64| {
+            let terms = (1..=64).map(|j| {
+                let ratio = reach.powf(f64::from(j) / 64.0);
+                let q = 0.02 * ratio / (0.02 * ratio + 0.98);
+                (q / 0.02).powi(failures) * ((1.0 - q) / 0.98).powi(units - failures)
+            });
+            (terms.sum::<f64>() / 64.0).ln()
+        };
+        assert!((log_e_above(3, 50, 0.02) - by_hand(3, 50, 16.0)).abs() < 1e-9);
+        assert!((log_e_below(1, 400, 0.02) - by_hand(1, 400, 1.0 / 16.0)).abs() < 1e-9);
+        assert!(log_e_above(3, 50, 0.02) > 0.5 && log_e_below(3, 50, 0.02) < 0.0);
+        assert_eq!((log_e_above(0, 0, 0.02), log_e_below(0, 0, 0.02)), (0.0, 0.0));
+        // A failure whose unit was not counted is a unit.
+        assert_eq!(log_e_above(4, 2, 0.02), log_e_above(4, 4, 0.02));
+        assert!(log_e_above(u64::MAX, u64::MAX, 0.02).is_finite());
+    }
+
+    #[test]
+    fn a_limit_that_is_kept_is_seldom_called_exceeded_however_often_one_looks() {
+        // 600 runs of 1,500 units with a look after each; the standard error at 5 % is 0.9 %.
+        let exceeded = |p: f64| {
+            let mut random = Random::new(21);
+            let mut stopped = 0;
+            for _ in 0..600 {
+                let mut failures = 0;
+                for units in 1..=1_500_u64 {
+                    let failed = random.unit() < p;
+                    failures += u64::from(failed);
+                    // Only a failure raises the evidence.
+                    if failed && log_e_above(failures, units, 0.02) >= 20_f64.ln() {
+                        stopped += 1;
+                        break;
+                    }
+                }
+            }
+            f64::from(stopped) / 600.0
+        };
+        assert!(exceeded(0.02) <= 0.05);
+        assert!(exceeded(0.01) <= 0.01);
+        assert!(exceeded(0.06) >= 0.99);
     }
 
     #[test]
