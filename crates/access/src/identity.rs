@@ -89,7 +89,9 @@ mod tests {
         assert!(key.is_authenticated() && !claimed.is_authenticated());
         assert!(!Identity::automatic().is_authenticated());
         assert!(!key.is_same(&claimed), "a claim does not stand for the person");
-        assert!(key.is_same(&key.clone().on_behalf_of(Some("ben".to_owned()))));
+        let for_ben = key.clone().on_behalf_of(Some("ben".to_owned()));
+        assert!(key.is_same(&for_ben));
+        assert_eq!((key.label(), for_ben.label()), ("ada".into(), "ada on behalf of ben".into()));
     }
 
     #[test]

@@ -79,7 +79,7 @@ pub(crate) const NEVER: [(&str, &str, &str); 13] = [
 ];
 
 /// Crates from outside, and the only rooms whose manifests may name them.
-pub(crate) const OWNERS: [(&str, &[&str]); 40] = [
+pub(crate) const OWNERS: [(&str, &[&str]); 41] = [
     ("sha2", &["digest"]),
     ("rand_xoshiro", &["stats"]),
     ("statrs", &["stats"]),
@@ -112,6 +112,7 @@ pub(crate) const OWNERS: [(&str, &[&str]); 40] = [
     ("tower-http", &["serving"]),
     ("prometheus-client", &["serving"]),
     ("reqwest", &["http"]),
+    ("ring", &["access"]),
     ("rustls", &["http"]),
     ("clap", &[TOP]),
     ("clap_complete", &[TOP]),

@@ -191,6 +191,42 @@ pub(super) const ENTRIES: &[Entry] = &[
         explanation: "`--encoding` names another encoding than UTF-8, but the file begins with the byte-order mark of UTF-8. Leave out the flag.",
     },
     Entry {
+        code: "BOT-1041",
+        kind: Some(FaultKind::Usage),
+        title: "a key cannot be made so",
+        explanation: "A key has a name of at most 64 ASCII letters, digits and `.`, `-`, `_`, `@`, at least one scope, and a time to live that is not over. Roles are `viewer`, `operator`, `approver`, `responder`, `auditor` and `admin`; scopes are `read`, `operate`, `approve`, `emergency`, `audit`, `knowledge` and `admin`, which stands for all of them. Nothing was changed.",
+    },
+    Entry {
+        code: "BOT-1042",
+        kind: Some(FaultKind::Conflict),
+        title: "a key with this name exists, or existed",
+        explanation: "In the audit trail, the name of a key stands for one key for ever, so the name of a revoked key is not used again. Give an existing key a new secret with `botops keys rotate`, or choose another name. Nothing was changed.",
+    },
+    Entry {
+        code: "BOT-1043",
+        kind: Some(FaultKind::Usage),
+        title: "there is no such key",
+        explanation: "The environment has no key of this name, or it was revoked. `botops keys list` shows the keys; `--environment` names another environment. Nothing was changed.",
+    },
+    Entry {
+        code: "BOT-1044",
+        kind: Some(FaultKind::Gate),
+        title: "the log of keys contradicts itself",
+        explanation: "An entry of `access/<environment>/log` does not follow from those before it, such as a second key of one name. botops does not write such entries, so another program did. Commands refuse to go on. A server keeps the keys that it read before, and reports the problem.",
+    },
+    Entry {
+        code: "BOT-1045",
+        kind: Some(FaultKind::Policy),
+        title: "the log of keys was written by a newer botops",
+        explanation: "An entry of `access/<environment>/log` has a format that this version does not know, so it cannot tell who may do what. Install a newer botops.",
+    },
+    Entry {
+        code: "BOT-1060",
+        kind: Some(FaultKind::Internal),
+        title: "the system has no random bits",
+        explanation: "A key is made of 256 random bits of the operating system, which returned none. No key was made.",
+    },
+    Entry {
         code: "BOT-9001",
         kind: Some(FaultKind::Internal),
         title: "an internal error",
