@@ -14,6 +14,7 @@ mod drift;
 mod evaluate;
 mod explain;
 mod gate;
+mod keys;
 mod pipeline;
 mod predict;
 mod promote;
@@ -102,6 +103,8 @@ enum Verb {
     Registry(registry::Args),
     /// Follow and control a rollout on a server
     Rollout(rollout::Args),
+    /// Manage the API keys of administrators
+    Keys(keys::Args),
     /// Inspect a pipeline
     Pipeline(pipeline::Args),
     /// Show the settings in force with their origins, and check the stores
@@ -227,6 +230,7 @@ fn dispatch(verb: Verb, context: &Context) -> Result<Outcome> {
         Verb::Runs(args) => runs::run(&args, context),
         Verb::Registry(args) => registry::run(&args, context),
         Verb::Rollout(args) => rollout::run(&args, context),
+        Verb::Keys(args) => keys::run(&args, context),
         Verb::Pipeline(args) => pipeline::run(&args, context),
         Verb::Doctor(args) => doctor::run(&args, context),
         Verb::Explain(args) => explain::run(&args),

@@ -24,6 +24,7 @@ mod hostile_files;
 mod hostile_settings;
 mod hub;
 mod job_summaries;
+mod keys;
 mod mistakes;
 mod older_formats;
 mod out_of_scope;

@@ -1,10 +1,11 @@
 //! The context of a verb: settings, stores, encoders, the runtime.
 
-use super::provenance;
+use super::{claimed, provenance};
 use crate::cli::{
     global::Global,
     terminal::{printer::Printer, progress::Training},
 };
+use botops_access::Identity;
 use botops_experiments::Experiments;
 use botops_features::Hub;
 use botops_findings::{Fault, Result};
@@ -16,7 +17,7 @@ use botops_serving::AdminClient;
 use botops_snapshots::Snapshots;
 use botops_spec::Spec as _;
 use botops_store::Store;
-use botops_workspace::{Overrides, Workspace};
+use botops_workspace::{Origin, Overrides, Workspace};
 use std::{
     cell::OnceCell,
     collections::BTreeMap,
@@ -138,6 +139,20 @@ impl Context {
         let (actor, reason) = (self.workspace()?.actor.value.clone(), reason.into());
         check_author(&actor, &reason)?;
         Ok(Act { actor, reason, at: provenance::now()? })
+    }
+
+    /// Returns who a command on bare storage says it is: the job of CI or `user@host`, and the actor that the user named.
+    pub(crate) fn claimed(&self) -> Result<Identity> {
+        let variables = environment_variables();
+        let actor = &self.workspace()?.actor;
+        let is_named = match &actor.origin {
+            Origin::Default => false,
+            Origin::Environment(name) => name == "BOTOPS_ACTOR",
+            Origin::File(_) | Origin::Profile(_) | Origin::Flag(_) => true,
+        };
+        let host = claimed::host(&variables);
+        let actor = is_named.then_some(actor.value.as_str());
+        Ok(claimed::claimed(&variables, host.as_deref(), actor))
     }
 
     /// Opens the data sets of the registry in force.

@@ -1,5 +1,6 @@
 //! Everything that verbs work with besides their arguments: settings, stores, data, outputs, run records, promotion.
 
+pub(crate) mod claimed;
 pub(crate) mod context;
 pub(crate) mod interruption;
 pub(crate) mod judging;
