@@ -24,6 +24,7 @@ use axum::{
     response::Response,
     routing::{get, post},
 };
+use botops_access::{Identity, IdentityKind};
 use botops_digest::Digest;
 use botops_findings::{Fault, Result};
 use botops_rollout::{Command, RolloutSpec};
@@ -117,9 +118,9 @@ struct StartRequest {
     /// The rollout plan.
     #[serde(default)]
     plan: RolloutSpec,
-    /// The person or job that acts, for the audit trail.
-    #[serde(default = "admin_actor")]
-    actor: String,
+    /// The person or job on whose behalf the request is made, for the audit trail.
+    #[serde(default)]
+    actor: Option<String>,
     /// The reason, for the audit trail.
     #[serde(default)]
     reason: String,
@@ -128,9 +129,9 @@ struct StartRequest {
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct CommandRequest {
-    /// The person or job that acts, for the audit trail.
-    #[serde(default = "admin_actor")]
-    actor: String,
+    /// The person or job on whose behalf the request is made, for the audit trail.
+    #[serde(default)]
+    actor: Option<String>,
     /// The reason, for the audit trail.
     #[serde(default)]
     reason: String,
@@ -139,18 +140,20 @@ struct CommandRequest {
     version: Option<String>,
 }
 
-fn admin_actor() -> String {
-    "admin-api".to_owned()
+/// Returns the author and the reason of a request, checked before anything acts on them.
+///
+/// The author is `by`, the authenticated one. The `actor` that the client sent is only the one on whose behalf it acts.
+fn requester(by: &Identity, actor: Option<&str>, reason: &str) -> Result<Requester> {
+    let actor = actor.map(str::trim).filter(|actor| !actor.is_empty() && *actor != by.name);
+    let by = by.clone().on_behalf_of(actor.map(str::to_owned));
+    let requester = Requester::new(by, reason.trim());
+    botops_registry::check_author(&requester.actor, &requester.reason)?;
+    Ok(requester)
 }
 
-/// Returns the author and the reason of a request, checked before anything acts on them; without a name the author is the
-/// admin API.
-fn requester(actor: &str, reason: &str) -> Result<Requester> {
-    let actor = Some(actor.trim()).filter(|actor| !actor.is_empty());
-    let actor = actor.map_or_else(admin_actor, str::to_owned);
-    let reason = reason.trim().to_owned();
-    botops_registry::check_author(&actor, &reason)?;
-    Ok(Requester { actor, reason })
+/// Returns the identity of a request with the shared token.
+fn shared_token() -> Identity {
+    Identity::new(IdentityKind::SharedToken, "admin")
 }
 
 #[derive(Serialize)]
@@ -267,7 +270,7 @@ async fn start(
         let body = read_body(body)?;
         let request: StartRequest = parse(&body)?;
         let canary = admin.canary()?;
-        let requester = requester(&request.actor, &request.reason)?;
+        let requester = requester(&shared_token(), request.actor.as_deref(), &request.reason)?;
         if matches!(mode, Mode::Dry) {
             let transition =
                 canary.preview_start(&request.version, request.plan, requester).await?;
@@ -361,16 +364,16 @@ async fn command(
         let body = read_body(body)?;
         let request: CommandRequest =
             if body.is_empty() { CommandRequest::default() } else { parse(&body)? };
-        let requester = requester(&request.actor, &request.reason)?;
+        let requester = requester(&shared_token(), request.actor.as_deref(), &request.reason)?;
         let command = match word.as_str() {
             "pause" => Command::Pause,
             "resume" => Command::Resume,
             "promote" => Command::Promote,
             "rollback" => Command::Abort {
                 reason: if requester.reason.is_empty() {
-                    format!("asked for by `{}`", requester.actor)
+                    format!("asked for by `{}`", requester.by.label())
                 } else {
-                    format!("asked for by `{}`: {}", requester.actor, requester.reason)
+                    format!("asked for by `{}`: {}", requester.by.label(), requester.reason)
                 },
             },
             other => {
@@ -424,7 +427,7 @@ async fn roll_back(
         let mode = read_mode(query)?;
         let body = read_body(body)?;
         let request: CommandRequest = parse(&body)?;
-        let requester = requester(&request.actor, &request.reason)?;
+        let requester = requester(&shared_token(), request.actor.as_deref(), &request.reason)?;
         if requester.reason.is_empty() {
             return Err(Fault::usage("BOT-6013", "a rollback needs a `reason`").into());
         }

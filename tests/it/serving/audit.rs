@@ -45,13 +45,13 @@ async fn an_approval_is_logged_under_the_person_who_gave_it() {
     assert_eq!(
         acts,
         [
-            ("ci", "pending"),
-            ("ci", "loading"),
-            ("ci", "ramping"),
-            ("bob", "paused"),
-            ("eve", "ramping"),
-            ("boss", "promoting"),
-            ("boss", "promoted"),
+            ("admin on behalf of ci", "pending"),
+            ("admin on behalf of ci", "loading"),
+            ("admin on behalf of ci", "ramping"),
+            ("admin on behalf of bob", "paused"),
+            ("admin on behalf of eve", "ramping"),
+            ("admin on behalf of boss", "promoting"),
+            ("admin on behalf of boss", "promoted"),
         ]
     );
     let reason = |phase: &str| {
@@ -64,15 +64,19 @@ async fn an_approval_is_logged_under_the_person_who_gave_it() {
     assert!(reason("promoting").starts_with("approve now (promotion requested at 50 %"));
     let moves = registry.history("support").await.unwrap();
     let last = &moves.last().unwrap().payload;
-    assert_eq!(last.actor, "boss", "{last:?}");
+    assert_eq!(last.actor, "admin on behalf of boss", "{last:?}");
     assert!(last.reason.contains("approve now"), "{last:?}");
 
     let status = rollout(&running, &["status"]).await;
-    for line in ["  champion    support@1 (", "  challenger  support@2 (", " UTC, by boss\n"] {
+    for line in [
+        "  champion    support@1 (",
+        "  challenger  support@2 (",
+        " UTC, by admin on behalf of boss\n",
+    ] {
         assert!(status.contains(line), "no `{line}` in:\n{status}");
     }
     assert!(status.contains("promoted, 100 % on the challenger"), "{status}");
-    assert!(status.contains(" UTC, by ci: weekly\n"), "{status}");
+    assert!(status.contains(" UTC, by admin on behalf of ci: weekly\n"), "{status}");
     running.shutdown().await;
 }
 
@@ -92,10 +96,13 @@ async fn a_decision_of_the_judge_is_not_logged_under_the_last_person_who_acted()
         let transitions = &status.decision.transitions;
         transitions.iter().rfind(|line| line.phase == phase).unwrap().actor.clone().unwrap()
     };
-    assert_eq!((actor("ramping"), actor("promoting")), ("bob".to_owned(), "botops".to_owned()));
+    assert_eq!(
+        (actor("ramping"), actor("promoting")),
+        ("admin on behalf of bob".to_owned(), "botops".to_owned())
+    );
     // The one who requested the rollout answers for a promotion that nobody else approved.
     let moves = registry.history("support").await.unwrap();
-    assert_eq!(moves.last().unwrap().payload.actor, "ci");
+    assert_eq!(moves.last().unwrap().payload.actor, "admin on behalf of ci");
     let versions = status.rollout.versions.unwrap();
     assert_eq!(
         (versions.champion.as_str(), versions.challenger.as_str()),

@@ -172,7 +172,7 @@ impl Canary {
         requester: &Requester,
     ) -> Pending {
         let at = self.app.clock.now();
-        let Requester { actor, reason } = requester.clone();
+        let Requester { actor, reason, .. } = requester.clone();
         let deployment = Deployment {
             schema: "botops.deployment/1".to_owned(),
             at,

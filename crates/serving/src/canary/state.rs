@@ -1,6 +1,7 @@
 //! The state of the rollout under way, and of a rollback of the model that is not recorded yet.
 
 use crate::{clock::Jump, routing::Served, version_source::Deployment};
+use botops_access::Identity;
 use botops_digest::Digest;
 use botops_findings::{Fault, Result};
 use botops_registry::Act;
@@ -35,10 +36,19 @@ pub(super) const AUTOMATIC: &str = "botops";
 /// The author of a request, and the reason that it gives.
 #[derive(Debug, Clone)]
 pub(crate) struct Requester {
-    /// The author.
+    /// The author in words, as logs of version 0.1 name it.
     pub(crate) actor: String,
+    /// The author.
+    pub(crate) by: Identity,
     /// The reason.
     pub(crate) reason: String,
+}
+
+impl Requester {
+    /// Makes the author of a request, and its reason.
+    pub(crate) fn new(by: Identity, reason: impl Into<String>) -> Self {
+        Self { actor: by.label(), by, reason: reason.into() }
+    }
 }
 
 /// The state of a [`Canary`](super::driver::Canary).

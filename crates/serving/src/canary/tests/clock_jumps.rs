@@ -23,7 +23,7 @@ async fn a_jump_of_the_wall_clock_pauses_the_rollout_and_promotes_nothing() {
         setup.pass(10);
         setup.canary.tick().await.unwrap();
         assert_eq!(setup.serving(), ["champion", "champion"]);
-        let requester = Requester { actor: "ada".to_owned(), reason: "it is fine".to_owned() };
+        let requester = Requester::new(Identity::new(IdentityKind::Key, "ada"), "it is fine");
         setup.canary.command("latest", &Command::Resume, requester, None).await.unwrap();
         setup.pass(10);
         assert!(setup.canary.tick().await.unwrap());
@@ -39,7 +39,7 @@ async fn a_clock_that_went_ahead_for_years_and_came_back_does_not_stop_a_rollout
         setup.clock.leap(chrono::TimeDelta::days(365 * years));
         setup.canary.tick().await.unwrap();
     }
-    let requester = Requester { actor: "ada".to_owned(), reason: "it is back".to_owned() };
+    let requester = Requester::new(Identity::new(IdentityKind::Key, "ada"), "it is back");
     setup.canary.command("latest", &Command::Resume, requester, None).await.unwrap();
     setup.converse(0, 25);
     setup.pass(10);
@@ -83,7 +83,7 @@ async fn a_jump_that_cannot_be_recorded_is_not_forgotten() {
 async fn a_jump_is_seen_before_a_command_and_does_not_delay_an_abort() {
     let setup = ramping().await;
     setup.clock.leap(chrono::TimeDelta::hours(-13));
-    let requester = Requester { actor: "boss".to_owned(), reason: "now".to_owned() };
+    let requester = Requester::new(Identity::new(IdentityKind::Key, "boss"), "now");
     let refused =
         setup.canary.command("latest", &Command::Promote, requester, None).await.unwrap_err();
     assert_eq!(refused.code(), "BOT-6002");

@@ -15,6 +15,7 @@ use crate::{
     version_source::{Deployment, VersionSource},
 };
 use async_trait::async_trait;
+use botops_access::{Identity, IdentityKind};
 use botops_digest::Digest;
 use botops_findings::{Fault, FaultKind, Result};
 use botops_models::IntentModel;
@@ -241,18 +242,18 @@ impl Setup {
     }
 
     async fn roll_back_in(&self, version: Option<&str>, mode: Mode) -> Result<Restored> {
-        let requester = Requester { actor: "ada".to_owned(), reason: "it is bad".to_owned() };
+        let requester = Requester::new(Identity::new(IdentityKind::Key, "ada"), "it is bad");
         self.canary.roll_back_model(version, &requester, mode).await
     }
 
     async fn promote(&self) {
-        let requester = Requester { actor: "ada".to_owned(), reason: String::new() };
+        let requester = Requester::new(Identity::new(IdentityKind::Key, "ada"), "");
         self.canary.command("latest", &Command::Promote, requester, None).await.unwrap();
         assert_eq!(self.serving(), ["challenger", "challenger"]);
     }
 
     async fn abort(&self) -> Result<()> {
-        let requester = Requester { actor: "ada".to_owned(), reason: String::new() };
+        let requester = Requester::new(Identity::new(IdentityKind::Key, "ada"), "");
         let command = Command::Abort { reason: "enough".to_owned() };
         self.canary.command("latest", &command, requester, None).await
     }
@@ -405,7 +406,7 @@ async fn an_abort_of_another_rollout_does_not_change_this_one() {
     let setup = ramping().await;
     // Even while the state is locked: nothing may be withdrawn before the id is checked.
     let held = setup.canary.state.lock().await;
-    let requester = Requester { actor: "ada".to_owned(), reason: String::new() };
+    let requester = Requester::new(Identity::new(IdentityKind::Key, "ada"), "");
     let command = Command::Abort { reason: "enough".to_owned() };
     let aborting = setup.canary.command("another", &command, requester, None);
     let outcome = tokio::time::timeout(Duration::from_millis(50), aborting).await;
@@ -420,7 +421,7 @@ async fn an_abort_of_another_rollout_does_not_change_this_one() {
 async fn every_act_has_its_own_actor_reason_and_effect_in_the_log() {
     let setup = ramping().await;
     let act = async |actor: &str, reason: &str, command: Command| {
-        let requester = Requester { actor: actor.to_owned(), reason: reason.to_owned() };
+        let requester = Requester::new(Identity::new(IdentityKind::Key, actor), reason);
         setup.canary.command("latest", &command, requester, None).await.unwrap();
     };
     act("bob", "lunch", Command::Pause).await;
@@ -462,7 +463,7 @@ async fn a_promotion_is_logged_under_the_person_who_approved_it_even_after_a_fai
     let setup = ramping().await;
     // The log has the approval, then the registry fails; the next tick finishes the promotion.
     setup.fail_promotions(1);
-    let requester = Requester { actor: "boss".to_owned(), reason: "approve now".to_owned() };
+    let requester = Requester::new(Identity::new(IdentityKind::Key, "boss"), "approve now");
     setup.canary.command("latest", &Command::Promote, requester, None).await.unwrap_err();
     setup.canary.tick().await.unwrap();
     assert_eq!(setup.phase().await, Phase::Promoted);
