@@ -413,6 +413,7 @@ mod tests {
             evidence: "golden-self-test".to_owned(),
             results: Vec::new(),
             passed: true,
+            basis: None,
         };
         assert!(answer(&gate, None).may_be_promoted());
         assert!(!answer(&gate, Some("support@1")).may_be_promoted());

@@ -3,9 +3,10 @@
 use crate::{
     comparison::Comparison,
     evaluation_report::{EvaluationReport, UNKNOWN_LANGUAGE},
-    gate_report::{GateReport, GateResult},
+    gate_report::{BoundResult, GateBasis, GateReport, GateResult},
     gate_spec::{Bound, GateSpec, PER_CLASS, RelativeGate},
     metrics::{Better, METRICS},
+    proof::SCHEMA,
 };
 use botops_findings::{Fault, Result};
 use botops_spec::Checked;
@@ -41,27 +42,51 @@ pub fn gate(
         )
         .hint("evaluate and compare the same model on the same data"));
     }
-    let mut results = Vec::new();
+    let mut judged = Judged::default();
     for (name, bound) in &spec.metrics {
-        on_metric(name, *bound, report, &mut results);
+        on_metric(name, *bound, report, &mut judged);
     }
     for (name, bound) in &spec.per_class {
-        on_classes(name, *bound, report, &mut results);
+        on_classes(name, *bound, report, &mut judged);
     }
     for (name, bound) in &spec.per_language {
-        on_languages(name, *bound, report, &mut results);
+        on_languages(name, *bound, report, &mut judged);
     }
     if let Some(relative) = &spec.relative {
-        against_champion(relative, report, comparison, &mut results);
+        against_champion(relative, report, comparison, &mut judged);
     }
+    let Judged { results, bounds } = judged;
     let passed = results.iter().all(|result| result.passed);
     Ok(GateReport {
-        schema: "botops.gate/1".to_owned(),
+        schema: SCHEMA.to_owned(),
         model: report.model,
         evidence: "evaluation".to_owned(),
         results,
         passed,
+        basis: Some(GateBasis {
+            data: report.data.clone(),
+            data_digest: report.data_digest,
+            n: report.n,
+            champion: comparison.map(|comparison| comparison.champion),
+            bounds,
+        }),
     })
+}
+
+/// The outcomes so far: in words, and in numbers.
+#[derive(Default)]
+struct Judged {
+    results: Vec<GateResult>,
+    bounds: Vec<BoundResult>,
+}
+
+impl Judged {
+    /// Adds the outcome of the rule at `key` of the rules; `value` is the measured number.
+    fn push(&mut self, key: String, bound: f64, value: Option<f64>, result: GateResult) {
+        let value = value.filter(|value| value.is_finite());
+        self.bounds.push(BoundResult { key, bound, value });
+        self.results.push(result);
+    }
 }
 
 /// One end of a bound.
@@ -90,6 +115,12 @@ impl End {
         }
     }
 
+    /// Returns the key of this end of the bound at `section.name` of the rules.
+    fn key(self, section: &str, name: &str) -> String {
+        let end = if matches!(self, Self::Min(_)) { "min" } else { "max" };
+        format!("{section}.{name}.{end}")
+    }
+
     fn rule(self, subject: &str) -> String {
         let sign = if matches!(self, Self::Min(_)) { ">=" } else { "<=" };
         format!("{subject} {sign} {}", exact(self.number()))
@@ -104,10 +135,11 @@ impl End {
     }
 }
 
-fn on_metric(name: &str, bound: Bound, report: &EvaluationReport, results: &mut Vec<GateResult>) {
+fn on_metric(name: &str, bound: Bound, report: &EvaluationReport, judged: &mut Judged) {
     for end in End::of(bound) {
         let rule = end.rule(name);
-        results.push(match report.metrics.get(name) {
+        let metric = report.metrics.get(name);
+        let result = match metric {
             None => failed(rule, not_measured(name)),
             Some(metric) => GateResult {
                 rule,
@@ -119,7 +151,9 @@ fn on_metric(name: &str, bound: Bound, report: &EvaluationReport, results: &mut 
                 ),
                 passed: end.holds(metric.value),
             },
-        });
+        };
+        let value = metric.map(|metric| metric.value);
+        judged.push(end.key("metrics", name), end.number(), value, result);
     }
 }
 
@@ -136,7 +170,7 @@ fn failed(rule: String, observed: String) -> GateResult {
     GateResult { rule, observed, passed: false }
 }
 
-fn on_classes(name: &str, bound: Bound, report: &EvaluationReport, results: &mut Vec<GateResult>) {
+fn on_classes(name: &str, bound: Bound, report: &EvaluationReport, judged: &mut Judged) {
     let measure = PER_CLASS.iter().find(|(known, _)| *known == name).map(|(_, measure)| measure);
     let measure = measure.expect("`Spec::check` accepts only these names");
     for end in End::of(bound) {
@@ -154,43 +188,40 @@ fn on_classes(name: &str, bound: Bound, report: &EvaluationReport, results: &mut
                 (intent.as_str(), measure(metrics), metrics.support, note)
             },
         );
-        let mut result = judge_worst(rule, end, found.collect(), "intents");
+        let (mut result, mut worst) = judge_worst(rule, end, found.collect(), "intents");
         if !absent.is_empty() {
             result.passed = false;
+            worst = None;
             result.observed = format!(
                 "not measured: the data has no record of {}; {}",
                 some_of(&absent),
                 result.observed
             );
         }
-        results.push(result);
+        judged.push(end.key("per_class", name), end.number(), worst, result);
     }
 }
 
-fn on_languages(
-    name: &str,
-    bound: Bound,
-    report: &EvaluationReport,
-    results: &mut Vec<GateResult>,
-) {
+fn on_languages(name: &str, bound: Bound, report: &EvaluationReport, judged: &mut Judged) {
     for end in End::of(bound) {
         let languages = report.per_language.iter().filter(|(name, _)| *name != UNKNOWN_LANGUAGE);
         let found = languages.map(|(name, metric)| (name.as_str(), metric.value, metric.n, ""));
         let rule = end.rule(&format!("{name} in every language"));
-        results.push(judge_worst(rule, end, found.collect(), "languages"));
+        let (result, worst) = judge_worst(rule, end, found.collect(), "languages");
+        judged.push(end.key("per_language", name), end.number(), worst, result);
     }
 }
 
-/// Judges the worst of several intents or languages, each as (name, value, records, note).
+/// Judges the worst of several intents or languages, each as (name, value, records, note). Returns the worst value too.
 fn judge_worst(
     rule: String,
     end: End,
     mut found: Vec<(&str, f64, u64, &str)>,
     plural: &str,
-) -> GateResult {
+) -> (GateResult, Option<f64>) {
     found.sort_by(|a, b| end.margin(a.1).total_cmp(&end.margin(b.1)).then(a.0.cmp(b.0)));
     let Some(&(worst, value, n, note)) = found.first() else {
-        return failed(rule, format!("not measured: the data names no {plural}"));
+        return (failed(rule, format!("not measured: the data names no {plural}")), None);
     };
     let n_failed = found.iter().filter(|(_, value, ..)| !end.holds(*value)).count();
     let mut observed = format!(
@@ -205,7 +236,7 @@ fn judge_worst(
             .collect();
         observed += &format!("; {n_failed} {plural} fail, also {}", some_of(&others));
     }
-    GateResult { rule, observed, passed: n_failed == 0 }
+    (GateResult { rule, observed, passed: n_failed == 0 }, Some(value))
 }
 
 fn some_of(names: &[String]) -> String {
@@ -220,31 +251,38 @@ fn against_champion(
     rules: &RelativeGate,
     report: &EvaluationReport,
     comparison: Option<&Comparison>,
-    results: &mut Vec<GateResult>,
+    judged: &mut Judged,
 ) {
-    let mut push = |rule: String, judge: &dyn Fn(&Comparison) -> (String, bool)| {
-        let (observed, passed) = comparison.map_or_else(|| (NO_CHAMPION.to_owned(), true), judge);
-        results.push(GateResult { rule, observed, passed });
-    };
+    type Measured = (String, bool, Option<f64>);
+    let mut push =
+        |key: &str, bound: f64, rule: String, judge: &dyn Fn(&Comparison) -> Measured| {
+            let absent = || (NO_CHAMPION.to_owned(), true, None);
+            let (observed, passed, value) = comparison.map_or_else(absent, judge);
+            let result = GateResult { rule, observed, passed };
+            judged.push(format!("relative.{key}"), bound, value, result);
+        };
     for (name, &most) in &rules.max_drop {
-        push(format!("{name} at most {} worse than the champion's", exact(most)), &|comparison| {
+        let rule = format!("{name} at most {} worse than the champion's", exact(most));
+        push(&format!("max_drop.{name}"), most, rule, &|comparison| {
             let (now, before) = (report.metrics.get(name), comparison.champion_metrics.get(name));
             match (now, before) {
                 (Some(now), Some(before)) => drop_of(name, now.value, before.value, most),
-                (None, _) => (not_measured(name), false),
-                (_, None) => (format!("{} of the champion", not_measured(name)), false),
+                (None, _) => (not_measured(name), false, None),
+                (_, None) => (format!("{} of the champion", not_measured(name)), false, None),
             }
         });
     }
     if let Some(most) = rules.max_newly_wrong {
-        push(format!("newly wrong records <= {most}"), &|comparison| {
+        let rule = format!("newly wrong records <= {most}");
+        push("max_newly_wrong", most as f64, rule, &|comparison| {
             let (wrong, right) = (comparison.newly_wrong.len(), comparison.newly_right.len());
             let observed = format!("{wrong} newly wrong, {right} newly right");
-            (observed, wrong as u64 <= most)
+            (observed, wrong as u64 <= most, Some(wrong as f64))
         });
     }
     if let Some(alpha) = rules.mcnemar_alpha {
-        push(format!("not worse than the champion at mcnemar p < {}", exact(alpha)), &|found| {
+        let rule = format!("not worse than the champion at mcnemar p < {}", exact(alpha));
+        push("mcnemar_alpha", alpha, rule, &|found| {
             let worse = found.challenger_accuracy < found.champion_accuracy;
             let observed = format!(
                 "accuracy {} against {}, {}",
@@ -256,12 +294,13 @@ fn against_champion(
                     format!("p = {}", beside(found.mcnemar_p, alpha))
                 }
             );
-            (observed, !(worse && found.mcnemar_p < alpha))
+            let p = if worse { found.mcnemar_p } else { 1.0 };
+            (observed, p >= alpha, Some(p))
         });
     }
 }
 
-fn drop_of(name: &str, now: f64, before: f64, most: f64) -> (String, bool) {
+fn drop_of(name: &str, now: f64, before: f64, most: f64) -> (String, bool, Option<f64>) {
     let lower_is_better =
         METRICS.iter().any(|(known, better)| *known == name && *better == Better::Lower);
     let drop = if lower_is_better { now - before } else { before - now };
@@ -271,7 +310,7 @@ fn drop_of(name: &str, now: f64, before: f64, most: f64) -> (String, bool) {
         how => format!("{} {how}", beside(drop.abs(), most)),
     };
     let observed = format!("{} against {}: {change}", beside(now, before), beside(before, now));
-    (observed, drop <= most + SLACK)
+    (observed, drop <= most + SLACK, Some(drop))
 }
 
 /// Formats `value` with three decimals, or with as many as are needed to distinguish it from `other`.

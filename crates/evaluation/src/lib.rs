@@ -38,7 +38,7 @@ pub use evaluation_report::{
     ScoreHistogram, SelectiveReport, SetReport, SetsSummary, UNKNOWN_LANGUAGE,
 };
 pub use folds::{FoldComparison, FoldOutcome, MetricName, pooled, score};
-pub use gate_report::{GateReport, GateResult};
+pub use gate_report::{BoundResult, GateBasis, GateReport, GateResult};
 pub use gate_spec::{Bound, GateSpec, RelativeGate};
 pub use gates::gate;
 pub use importance::{Importance, SettingGroup, SettingKind};

@@ -6,8 +6,11 @@ use botops_digest::{Digest, canonical_json};
 use botops_findings::{Fault, Result};
 use botops_models::{IntentModel, SelfTest};
 
-/// The schema this program writes and reads.
-const SCHEMA: &str = "botops.gate/1";
+/// The schema this program writes.
+pub(crate) const SCHEMA: &str = "botops.gate/2";
+
+/// The schemas this program reads. Reports of version 1 name neither their data nor their bounds.
+const READABLE: [&str; 2] = ["botops.gate/1", SCHEMA];
 
 /// The kinds of evidence of a gate report.
 const EVIDENCE: [&str; 2] = ["evaluation", "golden-self-test"];
@@ -67,7 +70,7 @@ impl PassedGates {
         }
         let report: GateReport = serde_json::from_slice(bytes)
             .map_err(|error| refuse("it is not a gate report".to_owned()).caused_by(error))?;
-        if report.schema != SCHEMA {
+        if !READABLE.contains(&report.schema.as_str()) {
             return Err(refuse(format!("its schema is `{}`, not `{SCHEMA}`", report.schema)));
         }
         if report.model != model {
@@ -94,7 +97,7 @@ impl PassedGates {
 #[must_use]
 pub fn passed(report: &GateReport) -> Option<PassedGates> {
     let holds = report.passed
-        && report.schema == SCHEMA
+        && READABLE.contains(&report.schema.as_str())
         && EVIDENCE.contains(&report.evidence.as_str())
         && !report.results.is_empty()
         && report.results.iter().all(|result| result.passed);
@@ -131,5 +134,6 @@ pub fn judge_self_test(self_test: &SelfTest, model: Digest) -> GateReport {
             passed,
         }],
         passed,
+        basis: None,
     }
 }

@@ -344,6 +344,7 @@ fn markdown_is_inert() {
             passed: false,
         }],
         passed: false,
+        basis: None,
     };
     for summary in [
         evaluation_markdown(&report, Some(&compared(&report))),

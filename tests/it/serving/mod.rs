@@ -131,6 +131,7 @@ pub(crate) async fn register(registry: &Registry, model: &IntentModel) -> (Versi
             passed: true,
         }],
         passed: true,
+        basis: None,
     };
     let gate = canonical_json(&report);
     let file = |path: &str, bytes: &[u8], media_type: &str| ManifestFile {

@@ -225,6 +225,39 @@ fn a_proof_is_rebuilt_from_its_own_bytes() {
 }
 
 #[test]
+fn evidence_of_version_1_is_a_proof() {
+    let old = r#"{"evidence":"evaluation","model":"MODEL","passed":true,"results":[{"observed":"0.900","passed":true,
+        "rule":"accuracy >= 0.800"}],"schema":"botops.gate/1"}"#;
+    let model = Digest::of(b"model");
+    let old = old.replace("\n        ", "").replace("MODEL", &model.to_string());
+    let proof =
+        PassedGates::from_evidence(old.as_bytes(), Digest::of(old.as_bytes()), model).unwrap();
+    assert_eq!((proof.report().basis.as_ref(), proof.to_bytes()), (None, old.into_bytes()));
+}
+
+#[test]
+fn a_report_records_its_data_its_bounds_and_the_numbers() {
+    let rules = "metrics: {accuracy: {min: 0.6, max: 1.0}, oos_auroc: {min: 0.5}}
+per_class: {recall: {min: 0.1}}
+relative: {max_newly_wrong: 3}";
+    let report = spread_report();
+    let basis = gate(&spec(rules), &report, None).unwrap().basis.unwrap();
+    assert_eq!((basis.data_digest, basis.n, basis.champion), (report.data_digest, report.n, None));
+    let worst = report.per_class.values().map(|class| class.recall).fold(1.0, f64::min);
+    let found: Vec<_> =
+        basis.bounds.iter().map(|bound| (bound.key.as_str(), bound.bound, bound.value)).collect();
+    let accuracy = Some(report.metrics["accuracy"].value);
+    let expected = [
+        ("metrics.accuracy.min", 0.6, accuracy),
+        ("metrics.accuracy.max", 1.0, accuracy),
+        ("metrics.oos_auroc.min", 0.5, None),
+        ("per_class.recall.min", 0.1, Some(worst)),
+        ("relative.max_newly_wrong", 3.0, None),
+    ];
+    assert_eq!(found, expected);
+}
+
+#[test]
 fn altered_or_foreign_evidence_is_refused() {
     let report = passing();
     let proof = passed(&report).unwrap();
@@ -251,8 +284,8 @@ fn altered_or_foreign_evidence_is_refused() {
         sealed(&botops_digest::canonical_json(&unmarked)).contains("does not say that it passed")
     );
     let mut newer = passing();
-    newer.schema = "botops.gate/2".to_owned();
-    assert!(sealed(&botops_digest::canonical_json(&newer)).contains("`botops.gate/2`"));
+    newer.schema = "botops.gate/3".to_owned();
+    assert!(sealed(&botops_digest::canonical_json(&newer)).contains("`botops.gate/3`"));
     let spaced = serde_json::to_vec_pretty(&report).unwrap();
     assert!(sealed(&spaced).ends_with("it is not in canonical form"));
 }
