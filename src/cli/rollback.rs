@@ -7,7 +7,7 @@ use crate::cli::{
 };
 use botops_findings::{Fault, Result};
 use botops_registry::{Act, CHAMPION, Reference, Registry, Selector};
-use botops_serving::{AdminClient, EndedRollout, refuse_open_rollout};
+use botops_serving::{AdminClient, EndedRollout};
 use serde::Serialize;
 
 /// Return to the previous champion; during a rollout, end it and keep the champion
@@ -100,7 +100,7 @@ async fn by_registry(
     args: &Args,
     act: &Act,
 ) -> Result<Answer> {
-    refuse_open_rollout(registry, model, "rollback").await?;
+    registry.refuse_open_rollout(model, "rollback").await?;
     let current =
         Reference { model: model.to_owned(), selector: Selector::Alias(CHAMPION.to_owned()) };
     let champion = registry.former_champion(&current).await?;

@@ -23,11 +23,7 @@ const MODEL: &str = "support";
 const CHALLENGER: &str = "challenger";
 
 fn act(actor: &str) -> Act {
-    Act {
-        actor: actor.to_owned(),
-        reason: "weekly run".to_owned(),
-        at: "2026-11-20T10:15:00Z".parse().unwrap(),
-    }
+    Act::claimed(actor, "weekly run", "2026-11-20T10:15:00Z".parse().unwrap())
 }
 
 fn report(model: &Bytes) -> GateReport {

@@ -40,7 +40,7 @@ pub struct Services<'a> {
 impl Services<'_> {
     /// Returns an act of the actor at this moment, for the audit log.
     pub(super) fn act(&self, reason: impl Into<String>) -> Result<Act> {
-        Ok(Act { actor: self.actor.clone(), reason: reason.into(), at: (self.clock)()? })
+        Ok(Act::claimed(self.actor.clone(), reason, (self.clock)()?))
     }
 }
 

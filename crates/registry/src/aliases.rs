@@ -1,8 +1,7 @@
 //! Moves of aliases: compare the version that an alias points to, then append to the log.
 
 use super::{Act, Action, CHAMPION, Registry, Version, reference::is_alias, state::State};
-use botops_digest::{Digest, canonical_json};
-use botops_evaluation::PassedGates;
+use botops_digest::Digest;
 use botops_findings::{Fault, Result};
 
 impl Registry {
@@ -12,7 +11,8 @@ impl Registry {
     ///
     /// # Errors
     /// `BOT-5014` someone else moved it (exit 5); `BOT-5015` the alias is `champion` (exit 6); `BOT-5012` the version is
-    /// not in this registry, `BOT-5013` the alias has an invalid name (exit 2).
+    /// not in this registry, `BOT-5013` the alias has an invalid name, `BOT-5028` it names an environment that has a
+    /// champion of the model (exit 2).
     pub async fn move_alias(
         &self,
         alias: &str,
@@ -22,8 +22,9 @@ impl Registry {
     ) -> Result<()> {
         refuse_champion(alias, &version.reference())?;
         check_alias(alias)?;
+        self.refuse_environment(&version.model, alias).await?;
         let to = (alias, version.model.as_str(), version.manifest_digest);
-        self.point(to, expected, None, act).await
+        self.point(to, expected, act).await
     }
 
     /// Removes `alias`.
@@ -32,53 +33,23 @@ impl Registry {
     /// Those of [`Self::move_alias`]; `BOT-5012` if it is not set (exit 2).
     pub async fn remove_alias(&self, model: &str, alias: &str, act: &Act) -> Result<()> {
         refuse_champion(alias, model)?;
-        let before = self.known(model).await?.alias(alias);
+        let before = self.known(model).await?.state.alias(alias);
         let Some(expected) = before else { return Err(no_alias(model, alias)) };
         let decide = |state: &State| match state.alias(alias) {
             None => Ok(None),
             Some(from) if from == expected => {
                 Ok(Some(act.event(Action::AliasRemoved { alias: alias.to_owned(), from })))
             }
-            Some(_) => Err(state.moved(model, alias, before)),
+            Some(_) => Err(state.alias_moved(model, alias, before)),
         };
         self.commit(model, decide).await.map(drop)
     }
 
-    /// Moves `champion` to `version`, whose model file must be the one that `passed` is about.
-    ///
-    /// The gate report behind `passed` is stored before the alias moves, so the log never names evidence that does not
-    /// exist. If `champion` already points to `version`, no entry is written.
-    ///
-    /// # Errors
-    /// `BOT-5014` someone else moved it (exit 5); `BOT-5016` `passed` is about another model (exit 6); `BOT-5012` the
-    /// version is not in this registry (exit 2).
-    pub async fn promote(
-        &self,
-        version: &Version,
-        expected: Option<Digest>,
-        passed: &PassedGates,
-        act: &Act,
-    ) -> Result<()> {
-        if version.model_digest() != Some(passed.model()) {
-            let message = format!(
-                "the gates were passed by model `{}`, but `{}` holds another model",
-                passed.model().short(),
-                version.reference()
-            );
-            return Err(Fault::policy("BOT-5016", message)
-                .hint("evaluate and gate the model file of that version"));
-        }
-        let evidence = self.store.put_blob(canonical_json(passed.report()).into()).await?;
-        let to = (CHAMPION, version.model.as_str(), version.manifest_digest);
-        self.point(to, expected, Some(evidence), act).await
-    }
-
     /// Moves an alias of a model to the version with a manifest, if it points to `expected`.
-    pub(super) async fn point(
+    async fn point(
         &self,
         (alias, model, to): (&str, &str, Digest),
         expected: Option<Digest>,
-        evidence: Option<Digest>,
         act: &Act,
     ) -> Result<()> {
         let decide = |state: &State| {
@@ -92,11 +63,26 @@ impl Registry {
                 return Ok(None);
             }
             if from != expected {
-                return Err(state.moved(model, alias, expected));
+                return Err(state.alias_moved(model, alias, expected));
             }
-            Ok(Some(act.event(Action::AliasMoved { alias: alias.to_owned(), from, to, evidence })))
+            let alias = alias.to_owned();
+            Ok(Some(act.event(Action::AliasMoved { alias, from, to, evidence: None })))
         };
         self.commit(model, decide).await.map(drop)
+    }
+
+    /// Refuses an alias that could not be resolved: `model@<environment>` names the champion of that environment.
+    async fn refuse_environment(&self, model: &str, alias: &str) -> Result<()> {
+        let Some(state) = self.state(model).await? else { return Ok(()) };
+        let Some(champion) = self.champions_in(alias, model, &state).await?.current() else {
+            return Ok(());
+        };
+        let champion = state.name(model, &champion);
+        let message =
+            format!("`{model}@{alias}` is the champion of the environment `{alias}`: {champion}");
+        Err(Fault::usage("BOT-5028", message).hint("choose another name for the alias").hint(
+            format!("or promote the version there: `botops promote {model} --environment {alias}`"),
+        ))
     }
 }
 

@@ -5,40 +5,52 @@
 //!
 //! - a **version** is a [`Manifest`]: a blob in canonical JSON that names the other blobs of the
 //!   version. Its digest is the identity of the version; the number is only a short name
-//! - a **model** is one log, `models/<model>/log`: registrations and moves of aliases, each with its
-//!   author and reason. Versions and aliases are the fold of its entries
+//! - a **model** is one log, `models/<model>/log`: registrations and moves of free aliases, each with its
+//!   author and reason. Versions and free aliases are the fold of its entries
 //! - the log entry is the point of commitment: blobs and manifest are stored before it, so a crash
 //!   leaves nothing but blobs that no entry names
-//! - `champion` moves forward with a [`PassedGates`](botops_evaluation::PassedGates), and back with a [`FormerChampion`]
+//! - an **environment** is one log, `deployments/<environment>/log`: its entries alone decide the champion of each model in
+//!   it. It moves forward with a [`PassedGates`](botops_evaluation::PassedGates), and back with a [`FormerChampion`]
 //! - a change whose append finds a newer entry reads the log and checks its precondition again
 
 mod aliases;
 mod author;
+mod champions;
 mod deployments;
-mod former_champions;
+mod environments;
+mod former_champion;
+mod known_environments;
+mod open_rollout;
+mod promotions;
 mod proven_champions;
 mod reference;
 mod references;
+mod registry;
+mod standing;
 mod state;
+mod succession;
 mod verification;
 mod versions;
 
 pub use aliases::check_alias;
 pub use author::check_author;
+pub use champions::Champions;
 pub use deployments::{
     ChampionMove, Change, DEFAULT_ENVIRONMENT, Deployed, Deployment, Environment, Freeze, Lease,
     PolicyMode, PolicyRecord, Reign, RequestMark, RolloutStep, deployment_log, log_path,
 };
-pub use former_champions::FormerChampion;
+pub use environments::check_environment;
+pub use former_champion::FormerChampion;
 pub use reference::{Reference, Selector};
 pub use references::References;
+pub use registry::Registry;
 
+use botops_access::{Identity, IdentityKind};
 use botops_digest::Digest;
 use botops_evaluation::Metric;
-use botops_store::{KnownLogs, Store};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
 /// The alias of the version that serves.
 pub const CHAMPION: &str = "champion";
@@ -128,7 +140,7 @@ pub enum Action {
         from: Option<Digest>,
         /// The manifest that it points to now.
         to: Digest,
-        /// Digest of the gate report behind a move of `champion`.
+        /// Digest of the gate report behind a move of `champion`, which older versions of botops wrote here.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         evidence: Option<Digest>,
     },
@@ -154,7 +166,8 @@ pub struct Version {
     pub registered_at: DateTime<Utc>,
     /// The author of the registration.
     pub actor: String,
-    /// The aliases that point to the version now.
+    /// The aliases that point to the version now, with `champion` if it is that of the registry's environment; without
+    /// `champion` if the deployment log is damaged.
     pub aliases: Vec<String>,
     /// The manifest.
     pub manifest: Manifest,
@@ -189,12 +202,23 @@ pub struct Registration {
 /// The author, the reason and the time of a change.
 #[derive(Debug, Clone)]
 pub struct Act {
-    /// The author.
+    /// The name of the author.
     pub actor: String,
+    /// Who the author is, and how that is known.
+    pub by: Identity,
     /// The reason.
     pub reason: String,
     /// The time.
     pub at: DateTime<Utc>,
+}
+
+impl Act {
+    /// Makes the act of somebody who says to be `actor`. Nothing proves it.
+    #[must_use]
+    pub fn claimed(actor: impl Into<String>, reason: impl Into<String>, at: DateTime<Utc>) -> Self {
+        let by = Identity::new(IdentityKind::Claimed, actor);
+        Self { actor: by.name.clone(), by, reason: reason.into(), at }
+    }
 }
 
 /// The result of [`Registry::verify`].
@@ -208,25 +232,5 @@ pub struct Verification {
     pub problems: Vec<botops_findings::Finding>,
 }
 
-/// A registry over a store.
-///
-/// Clones share the entries of the logs that they have read: each is read once, and then only what was appended.
-#[derive(Clone)]
-pub struct Registry {
-    store: Store,
-    logs: Arc<KnownLogs<Event>>,
-}
-
-impl Registry {
-    /// Opens the registry of `store`.
-    #[must_use]
-    pub fn open(store: Store) -> Self {
-        Self { logs: Arc::new(KnownLogs::new(store.clone())), store }
-    }
-
-    /// Returns the store.
-    #[must_use]
-    pub fn store(&self) -> &Store {
-        &self.store
-    }
-}
+#[cfg(test)]
+mod tests;

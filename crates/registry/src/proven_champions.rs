@@ -1,14 +1,12 @@
-//! The champions that the evidence in the log proves: a server serves no other one.
+//! The champions that the evidence in the logs proves: a server serves no other one.
 
 use super::{
-    Action, CHAMPION, Event, MODEL_FILE, Reference, Registry, Selector, Version,
-    state::{State, path_of},
-    versions::select,
+    CHAMPION, Champions, DEFAULT_ENVIRONMENT, Environment, MODEL_FILE, Reference, Registry,
+    Selector, Version, deployment_log, standing::Standing, state::State, versions::select,
 };
 use botops_digest::Digest;
 use botops_findings::{Fault, Result};
-use botops_store::Entry;
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 impl Registry {
     /// Returns the latest champion of `model` that its evidence proves, and the problem that keeps a later one from being
@@ -30,18 +28,28 @@ impl Registry {
             Err(fault) => return Err(fault),
         };
         let state = State::of(&entries);
-        if state.alias(CHAMPION).is_none() {
-            return Err(problem.unwrap_or_else(|| no_champion(model, &state)));
-        }
+        let environment = match self.environment().await {
+            Ok(environment) => environment,
+            Err(fault) if fault.code() == "BOT-5006" => {
+                let log = deployment_log(&self.store, &self.environment);
+                let inspection = log.inspect().await?;
+                problem = problem.or(Some(fault));
+                Arc::new(Environment::of(&inspection.entries[..inspection.verified]))
+            }
+            Err(fault) => return Err(fault),
+        };
+        let inherits = *self.environment == *DEFAULT_ENVIRONMENT;
+        let champions = Champions::of(model, &state, environment.model(model), inherits);
         let mut seen = BTreeSet::new();
-        let latest_first = reigns(&entries).map(|(manifest, _)| manifest);
-        for manifest in latest_first.filter(|manifest| seen.insert(*manifest)) {
-            match self.objection(model, &entries, &state, &manifest).await? {
-                None => return Ok((self.load_manifest(model, &state, &manifest).await?, problem)),
+        let latest_first: Vec<Digest> = champions.moves().iter().rev().map(|m| m.to).collect();
+        let known = Standing { state, champions, damage: None };
+        for manifest in latest_first.into_iter().filter(|manifest| seen.insert(*manifest)) {
+            match self.objection(model, &known, &manifest).await? {
+                None => return Ok((self.load_manifest(model, &known, &manifest).await?, problem)),
                 Some(fault) => problem = problem.or(Some(fault)),
             }
         }
-        Err(problem.unwrap_or_else(|| no_champion(model, &state)))
+        Err(problem.unwrap_or_else(|| self.no_champion(model, &known.state)))
     }
 
     /// Returns why the log of `model` does not prove that the version with this manifest may be champion; `None` if it
@@ -54,32 +62,33 @@ impl Registry {
         model: &str,
         manifest: &Digest,
     ) -> Result<Option<Fault>> {
-        let entries = self.logs.entries(&path_of(model)).await?;
-        self.objection(model, &entries, &State::of(&entries), manifest).await
+        let known = self.known(model).await?.sound()?;
+        self.objection(model, &known, manifest).await
     }
 
-    /// Does what [`Self::champion_objection`] does, for the log with `entries`. Names the problem of the latest move.
+    /// Does what [`Self::champion_objection`] does, by the moves in `known`. Names the problem of the latest move.
     async fn objection(
         &self,
         model: &str,
-        entries: &[Entry<Event>],
-        state: &State,
+        known: &Standing,
         manifest: &Digest,
     ) -> Result<Option<Fault>> {
-        let name = state.name(model, manifest);
+        let name = known.state.name(model, manifest);
         let refuse = |problem: String| {
             Fault::data("BOT-5006", format!("`champion` was moved to `{name}` {problem}"))
                 .hint("see all problems: `botops registry verify`")
         };
-        if state.number(manifest).is_none() {
+        if known.state.number(manifest).is_none() {
             return Ok(Some(refuse("that was not registered".to_owned())));
         }
-        let file = self.load_manifest(model, state, manifest).await?.model_digest();
+        let file = self.load_manifest(model, known, manifest).await?.model_digest();
         let mut objection = None;
         let mut seen = BTreeSet::new();
-        let moves = reigns(entries).filter(|(to, _)| to == manifest);
-        for evidence in moves.filter_map(|(_, evidence)| seen.insert(evidence).then_some(evidence))
-        {
+        let moves = known.champions.moves().iter().rev().filter(|moved| moved.to == *manifest);
+        for evidence in moves.map(|moved| moved.evidence) {
+            if !seen.insert(evidence) {
+                continue;
+            }
             let problem = match (evidence, file) {
                 (None, _) => "without evidence".to_owned(),
                 (Some(_), None) => format!("that has no `{MODEL_FILE}`"),
@@ -90,25 +99,15 @@ impl Registry {
             };
             objection.get_or_insert(problem);
         }
-        Ok(Some(refuse(objection.unwrap_or_else(|| "by no entry of its log".to_owned()))))
+        Ok(Some(refuse(objection.unwrap_or_else(|| "by no entry of a log".to_owned()))))
     }
-}
 
-/// Returns the moves of `champion`, the latest first: the manifest, and the evidence.
-fn reigns(entries: &[Entry<Event>]) -> impl Iterator<Item = (Digest, Option<Digest>)> {
-    entries.iter().rev().filter_map(|entry| match &entry.payload.action {
-        Action::AliasMoved { alias, to, evidence, .. } if alias == CHAMPION => {
-            Some((*to, *evidence))
-        }
-        _ => None,
-    })
-}
-
-/// Returns the fault of a model without a champion.
-fn no_champion(model: &str, state: &State) -> Fault {
-    let selector = Selector::Alias(CHAMPION.to_owned());
-    let champion = Reference { model: model.to_owned(), selector };
-    select(state, &champion).err().unwrap_or_else(|| {
-        Fault::internal("BOT-5006", format!("no entry of the log of `{model}` moved `champion`"))
-    })
+    /// Returns the fault of a model without a champion in this environment.
+    fn no_champion(&self, model: &str, state: &State) -> Fault {
+        let selector = Selector::Alias(CHAMPION.to_owned());
+        let champion = Reference { model: model.to_owned(), selector };
+        select(state, &champion, None, &self.environment).err().unwrap_or_else(|| {
+            Fault::internal("BOT-5006", format!("no entry of a log made a champion of `{model}`"))
+        })
+    }
 }

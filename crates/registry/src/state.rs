@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use std::collections::BTreeMap;
 
 /// The most attempts at a change while others write to the log. Each failed attempt means that another writer succeeded.
-const MAX_CONFLICTS: u32 = 100;
+pub(super) const MAX_CONFLICTS: u32 = 100;
 
 /// A version in the log. Its number is its position, from 1.
 #[derive(Debug, Clone)]
@@ -34,6 +34,21 @@ pub(super) struct Pointer {
     pub(super) reason: String,
 }
 
+/// A move of the champion: of a deployment log, or of a model's log, in which older versions of botops wrote them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Move {
+    /// The manifest that is champion from then on.
+    pub(super) to: Digest,
+    /// The gate report behind it.
+    pub(super) evidence: Option<Digest>,
+    /// The time.
+    pub(super) at: DateTime<Utc>,
+    /// The author.
+    pub(super) actor: String,
+    /// The reason.
+    pub(super) reason: String,
+}
+
 /// The fold of the entries of a model's log.
 #[derive(Debug, Default)]
 pub(super) struct State {
@@ -41,11 +56,8 @@ pub(super) struct State {
     pub(super) versions: Vec<Registered>,
     /// The aliases by name, also those that were removed.
     pub(super) aliases: BTreeMap<String, Pointer>,
-    /// The line of champions, the current one last. A move back to an earlier champion removes those after it, so two
-    /// rollbacks go back two champions, and never to a version that was rolled back.
-    pub(super) succession: Vec<Digest>,
-    /// Every manifest that was ever champion, with the evidence of its latest promotion.
-    pub(super) reigned: BTreeMap<Digest, Option<Digest>>,
+    /// The moves of `champion` that older versions of botops wrote, the oldest first.
+    pub(super) champion_moves: Vec<Move>,
 }
 
 impl State {
@@ -72,11 +84,13 @@ impl State {
             }),
             Action::AliasMoved { alias, to, evidence, .. } => {
                 if alias == CHAMPION {
-                    match self.succession.iter().position(|earlier| earlier == to) {
-                        Some(place) => self.succession.truncate(place + 1),
-                        None => self.succession.push(*to),
-                    }
-                    self.reigned.insert(*to, *evidence);
+                    self.champion_moves.push(Move {
+                        to: *to,
+                        evidence: *evidence,
+                        at: event.at,
+                        actor: event.actor.clone(),
+                        reason: event.reason.clone(),
+                    });
                 }
                 self.aliases.insert(alias.clone(), pointer(Some(*to)));
             }
@@ -97,9 +111,10 @@ impl State {
         self.aliases.get(alias)?.to
     }
 
-    /// Returns the aliases that are set, sorted.
+    /// Returns the aliases that are set, sorted, without `champion`.
     pub(super) fn set_aliases(&self) -> impl Iterator<Item = (&str, Digest)> {
-        self.aliases.iter().filter_map(|(alias, pointer)| Some((alias.as_str(), pointer.to?)))
+        let free = self.aliases.iter().filter(|(alias, _)| *alias != CHAMPION);
+        free.filter_map(|(alias, pointer)| Some((alias.as_str(), pointer.to?)))
     }
 
     /// Returns the name of a manifest: `model@7`, or its short digest if the model has no such version.
@@ -110,22 +125,35 @@ impl State {
         }
     }
 
-    /// Returns the fault of an alias that does not point to `expected`. It names the author of the last change.
-    pub(super) fn moved(&self, model: &str, alias: &str, expected: Option<Digest>) -> Fault {
+    /// Returns the fault of a free alias that does not point to `expected`. It names the author of the last change.
+    pub(super) fn alias_moved(&self, model: &str, alias: &str, expected: Option<Digest>) -> Fault {
+        let last = self.aliases.get(alias);
+        let last = last.map(|last| (last.to, &last.actor, &last.reason, last.at));
+        self.moved((model, &format!("`{alias}` of `{model}`")), last, expected)
+    }
+
+    /// Returns the fault of an alias of `model`, `alias` in words, that does not point to `expected`. `last` is its last
+    /// change: the manifest, the author, the reason and the time.
+    pub(super) fn moved(
+        &self,
+        (model, alias): (&str, &str),
+        last: Option<(Option<Digest>, &String, &String, DateTime<Utc>)>,
+        expected: Option<Digest>,
+    ) -> Fault {
         let expectation = match expected {
             Some(expected) => format!("`{}` was expected", self.name(model, &expected)),
             None => "it was expected to be unset".to_owned(),
         };
-        let happened = match self.aliases.get(alias) {
-            None => format!("`{alias}` of `{model}` is not set"),
-            Some(Pointer { to, at, actor, reason }) => {
+        let happened = match last {
+            None => format!("{alias} is not set"),
+            Some((to, actor, reason, at)) => {
                 let change = match to {
-                    Some(to) => format!("moved it to `{}`", self.name(model, to)),
+                    Some(to) => format!("moved it to `{}`", self.name(model, &to)),
                     None => "removed it".to_owned(),
                 };
                 let reason = if reason.is_empty() { String::new() } else { format!(" ({reason})") };
                 format!(
-                    "`{alias}` of `{model}` is not where it was: `{actor}` {change} at {}{reason}",
+                    "{alias} is not where it was: `{actor}` {change} at {}{reason}",
                     at.format("%Y-%m-%d %H:%M:%S UTC")
                 )
             }

@@ -1,8 +1,9 @@
 //! Registration and resolution of versions.
 
 use super::{
-    Act, Action, CHAMPION, Event, GATE_FILE, MODEL_FILE, Manifest, Reference, Registration,
-    Registry, Selector, Version, reference::is_name, state::State,
+    Act, Action, CHAMPION, Champions, DEFAULT_ENVIRONMENT, Event, GATE_FILE, MODEL_FILE, Manifest,
+    Reference, Registration, Registry, Selector, Version, reference::is_name, standing::Standing,
+    state::State,
 };
 use botops_digest::{Digest, canonical_json};
 use botops_evaluation::PassedGates;
@@ -44,9 +45,9 @@ impl Registry {
     /// # Errors
     /// `BOT-5011` no such model (exit 2).
     pub async fn versions(&self, model: &str) -> Result<Vec<Version>> {
-        let state = &self.known(model).await?;
-        futures::stream::iter(1..=state.versions.len() as u64)
-            .map(|number| self.load(model, state, number))
+        let known = &self.known(model).await?;
+        futures::stream::iter(1..=known.state.versions.len() as u64)
+            .map(|number| self.load(model, known, number))
             .buffered(CONCURRENT_OBJECTS)
             .try_collect()
             .await
@@ -58,21 +59,51 @@ impl Registry {
     /// `BOT-5011` no such model, `BOT-5012` no such version or alias (exit 2, with the nearest name as a hint).
     pub async fn resolve(&self, reference: &Reference) -> Result<Version> {
         let model = &reference.model;
-        let state = self.known(model).await?;
-        let number = select(&state, reference)?;
-        self.load(model, &state, number).await
+        let known = self.known(model).await?;
+        let number = self.number(&known, reference).await?;
+        self.load(model, &known, number).await
     }
 
-    /// Returns the version that `alias` points to; `None` if it is not set or the model is unknown.
+    /// Returns the version that `alias` points to; `None` if it is not set or the model is unknown. `champion` is the
+    /// champion of this environment, and the name of an environment the champion of that one.
     ///
     /// # Errors
-    /// Those of the store.
+    /// Those of the store; `BOT-5006` the deployment log is damaged (exit 3).
     pub async fn alias(&self, model: &str, alias: &str) -> Result<Option<Version>> {
-        let Some(state) = self.state(model).await? else { return Ok(None) };
-        match state.alias(alias) {
-            Some(manifest) => self.load_manifest(model, &state, &manifest).await.map(Some),
+        let Some(known) = self.standing(model).await? else { return Ok(None) };
+        match self.pointed(model, &known, alias).await? {
+            Some(manifest) => self.load_manifest(model, &known, &manifest).await.map(Some),
             None => Ok(None),
         }
+    }
+
+    /// Returns the champion of `model` in this environment.
+    ///
+    /// # Errors
+    /// Those of [`Self::alias`].
+    pub async fn champion(&self, model: &str) -> Result<Option<Version>> {
+        self.alias(model, CHAMPION).await
+    }
+
+    /// Returns the manifest that `alias` points to. The champion of an environment comes before a free alias of its name,
+    /// which older versions of botops may have set.
+    async fn pointed(&self, model: &str, known: &Standing, alias: &str) -> Result<Option<Digest>> {
+        let name = if alias == CHAMPION { &*self.environment } else { alias };
+        let champion = match known.damage.is_none() && *name == *self.environment {
+            true => known.champions.current(),
+            false => self.champions_in(name, model, &known.state).await?.current(),
+        };
+        let free = || known.state.alias(alias).filter(|_| alias != CHAMPION);
+        Ok(champion.or_else(free))
+    }
+
+    /// Returns the number of the version that `reference` names.
+    pub(super) async fn number(&self, known: &Standing, reference: &Reference) -> Result<u64> {
+        let pointed = match &reference.selector {
+            Selector::Alias(alias) => self.pointed(&reference.model, known, alias).await?,
+            _ => None,
+        };
+        select(&known.state, reference, pointed, &self.environment)
     }
 
     /// Returns the log of a model.
@@ -126,15 +157,15 @@ impl Registry {
 
         let restored = self.put_missing(blobs).await?;
         let is_new = AtomicBool::new(false);
-        let state = self
-            .commit(&model, |state| {
-                let event = || act.event(Action::Registered { manifest: digest });
-                let absent = state.number(&digest).is_none();
-                is_new.store(absent, Ordering::Relaxed);
-                Ok(absent.then(event))
-            })
-            .await?;
-        let version = self.load_manifest(&model, &state, &digest).await?;
+        self.commit(&model, |state| {
+            let event = || act.event(Action::Registered { manifest: digest });
+            let absent = state.number(&digest).is_none();
+            is_new.store(absent, Ordering::Relaxed);
+            Ok(absent.then(event))
+        })
+        .await?;
+        let known = self.known(&model).await?;
+        let version = self.load_manifest(&model, &known, &digest).await?;
         let is_new = is_new.into_inner();
         Ok(Registration { version, is_new, restored: if is_new { 0 } else { restored } })
     }
@@ -196,12 +227,14 @@ impl Registry {
         manifest: &Manifest,
         digest: &Digest,
     ) -> Result<Option<Version>> {
-        let Some(state) = self.state(&manifest.model).await? else { return Ok(None) };
-        let Some(champion) = state.alias(CHAMPION).filter(|_| state.number(digest).is_none())
-        else {
+        let Some(known) = self.standing(&manifest.model).await? else { return Ok(None) };
+        if known.state.number(digest).is_some() {
+            return Ok(None);
+        }
+        let Some(champion) = self.pointed(&manifest.model, &known, CHAMPION).await? else {
             return Ok(None);
         };
-        let champion = self.load_manifest(&manifest.model, &state, &champion).await?;
+        let champion = self.load_manifest(&manifest.model, &known, &champion).await?;
         let file = manifest.file(MODEL_FILE).map(|file| file.digest);
         Ok(Some(champion).filter(|champion| champion.model_digest() == file))
     }
@@ -223,17 +256,14 @@ impl Registry {
     }
 
     /// Returns the proof that a version passed its gates: from its stored gate report, or from the evidence of an
-    /// earlier promotion.
+    /// earlier promotion, in this environment or else in another one.
     ///
     /// # Errors
     /// `BOT-5017` there is no evidence (exit 6); those of [`PassedGates::from_evidence`].
     pub async fn proof(&self, version: &Version) -> Result<PassedGates> {
         let evidence = match version.manifest.gates {
             Some(evidence) => Some(evidence),
-            None => self
-                .state(&version.model)
-                .await?
-                .and_then(|state| state.reigned.get(&version.manifest_digest).copied().flatten()),
+            None => self.evidence(version).await?,
         };
         let stored = (evidence, version.model_digest());
         let (Some(evidence), Some(model)) = stored else {
@@ -246,13 +276,32 @@ impl Registry {
         PassedGates::from_evidence(&report, evidence, model)
     }
 
-    /// Returns the state of a model.
+    /// Returns the evidence of the latest promotion of a version, in this environment or else in another one.
+    async fn evidence(&self, version: &Version) -> Result<Option<Digest>> {
+        let Some(known) = self.standing(&version.model).await? else { return Ok(None) };
+        let of = |champions: &Champions| {
+            champions.reigned().get(&version.manifest_digest).copied().flatten()
+        };
+        let known = known.sound()?;
+        if let Some(evidence) = of(&known.champions) {
+            return Ok(Some(evidence));
+        }
+        for name in self.environments().await? {
+            let champions = self.champions_in(&name, &version.model, &known.state).await?;
+            if let Some(evidence) = of(&champions) {
+                return Ok(Some(evidence));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Returns a model in this environment.
     ///
     /// # Errors
     /// `BOT-5011` no such model (exit 2).
-    pub(super) async fn known(&self, model: &str) -> Result<State> {
-        match self.state(model).await? {
-            Some(state) => Ok(state),
+    pub(super) async fn known(&self, model: &str) -> Result<Standing> {
+        match self.standing(model).await? {
+            Some(known) => Ok(known),
             None => Err(self.no_model(model).await),
         }
     }
@@ -277,22 +326,22 @@ impl Registry {
     pub(super) async fn load_manifest(
         &self,
         model: &str,
-        state: &State,
+        known: &Standing,
         manifest: &Digest,
     ) -> Result<Version> {
-        let number = state.number(manifest).ok_or_else(|| {
+        let number = known.state.number(manifest).ok_or_else(|| {
             let message = format!(
-                "the log of `{model}` moved an alias to `{}`, which was never registered",
+                "an alias of `{model}` was moved to `{}`, which was never registered",
                 manifest.short()
             );
             Fault::data("BOT-5006", message).hint("see all problems: `botops registry verify`")
         })?;
-        self.load(model, state, number).await
+        self.load(model, known, number).await
     }
 
-    /// Returns the version with this number, which must be in `state`.
-    pub(super) async fn load(&self, model: &str, state: &State, number: u64) -> Result<Version> {
-        let registered = &state.versions[number as usize - 1];
+    /// Returns the version with this number, which must be in `known`.
+    pub(super) async fn load(&self, model: &str, known: &Standing, number: u64) -> Result<Version> {
+        let registered = &known.state.versions[number as usize - 1];
         let digest = registered.manifest;
         let bytes = self.store.blob(&digest).await?;
         let place = self.store.object_url(&blob_path(&digest));
@@ -302,11 +351,7 @@ impl Registry {
             manifest_digest: digest,
             registered_at: registered.at,
             actor: registered.actor.clone(),
-            aliases: state
-                .set_aliases()
-                .filter(|(_, to)| *to == digest)
-                .map(|(alias, _)| alias.to_owned())
-                .collect(),
+            aliases: known.aliases(&digest),
             manifest: parse(&bytes, model, &digest, &place)?,
         })
     }
@@ -403,8 +448,14 @@ pub(super) fn parse(bytes: &[u8], model: &str, digest: &Digest, place: &str) -> 
     }
 }
 
-/// Returns the number of the version that `reference` names.
-pub(super) fn select(state: &State, reference: &Reference) -> Result<u64> {
+/// Returns the number of the version that `reference` names; `pointed` is the manifest that its alias points to in
+/// `environment`.
+pub(super) fn select(
+    state: &State,
+    reference: &Reference,
+    pointed: Option<Digest>,
+    environment: &str,
+) -> Result<u64> {
     let model = &reference.model;
     let newest = state.versions.len() as u64;
     let absent = |message: String| {
@@ -418,12 +469,20 @@ pub(super) fn select(state: &State, reference: &Reference) -> Result<u64> {
         Selector::Number(number) => {
             Err(absent(format!("`{model}` has no version {number}: its newest is {newest}")))
         }
-        Selector::Alias(alias) => match state.alias(alias) {
+        Selector::Alias(alias) => match pointed {
             Some(manifest) => state
                 .number(&manifest)
                 .ok_or_else(|| absent(format!("`{model}@{alias}` is not a registered version"))),
-            None if alias == CHAMPION => Err(absent(format!("`{model}` has no champion yet"))
-                .hint(format!("promote a version: `botops promote {model}@{newest}`"))),
+            None if alias == CHAMPION && environment == DEFAULT_ENVIRONMENT => {
+                Err(absent(format!("`{model}` has no champion yet"))
+                    .hint(format!("promote a version: `botops promote {model}@{newest}`")))
+            }
+            None if alias == CHAMPION => Err(absent(format!(
+                "`{model}` has no champion in `{environment}` yet"
+            ))
+            .hint(format!(
+                "promote a version: `botops promote {model}@{newest} --environment {environment}`"
+            ))),
             None => {
                 let fault = absent(format!("`{model}` has no alias `{alias}`"));
                 let set = state.set_aliases().map(|(alias, _)| alias);

@@ -3,13 +3,15 @@
 use super::{Running, Source, start};
 use botops_digest::{Digest, canonical_json};
 use botops_evaluation::{GateReport, GateResult, PassedGates};
-use botops_registry::{Act, Action, CHAMPION, Event, Manifest, ManifestFile, Registry, Version};
+use botops_registry::{
+    Act, CHAMPION, Change, Deployment, Manifest, ManifestFile, Registry, Version, deployment_log,
+};
 use botops_store::{Appended, Store};
 use chrono::DateTime;
 use std::time::Duration;
 
 fn act() -> Act {
-    Act { actor: "ada".to_owned(), reason: "a test".to_owned(), at: DateTime::UNIX_EPOCH }
+    Act::claimed("ada", "a test", DateTime::UNIX_EPOCH)
 }
 
 /// Returns the gate report of a model that passed.
@@ -63,17 +65,17 @@ impl Bench {
 
     /// Appends an entry that moves `champion` to version `to`, as another program could.
     async fn forge(&self, to: usize, evidence: Option<Digest>) {
-        let log = self.store.log::<Event>("models/support/log");
+        let log = deployment_log(&self.store, "production");
         let entries = log.entries().await.unwrap();
-        let from = self.registry.alias("support", CHAMPION).await.unwrap();
-        let action = Action::AliasMoved {
-            alias: CHAMPION.to_owned(),
-            from: from.map(|from| from.manifest_digest),
-            to: self.versions[to - 1].manifest_digest,
-            evidence,
-        };
+        let from = self.registry.champion("support").await.unwrap();
+        let moved = serde_json::json!({
+            "from": from.map(|from| from.manifest_digest),
+            "to": self.versions[to - 1].manifest_digest,
+            "evidence": evidence,
+        });
+        let change = Change::Champion(serde_json::from_value(moved).unwrap());
         let act = act();
-        let event = Event { at: act.at, actor: act.actor, reason: act.reason, action };
+        let event = Deployment::new((act.by, act.reason), act.at, "support", change);
         let appended = log.append(entries.last(), event).await.unwrap();
         assert!(matches!(appended, Appended::Written(_)));
     }

@@ -31,7 +31,7 @@ pub async fn verify_deployments(registry: &Registry) -> Result<Vec<Finding>> {
             }
         }
         let mut rollouts: BTreeMap<&str, &Rollout> = BTreeMap::new();
-        for entry in &inspection.entries {
+        for entry in inspection.entries.iter().filter(|entry| entry.payload.is_step()) {
             let known = versions.get(&entry.payload.model).and_then(Option::as_ref);
             let before = rollouts.get(entry.payload.model.as_str()).copied();
             for problem in broken_rules(&entry.payload, before, known) {

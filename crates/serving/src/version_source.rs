@@ -6,11 +6,15 @@ use crate::{
     routing::Served,
 };
 use async_trait::async_trait;
+use botops_access::{Identity, IdentityKind};
 use botops_digest::Digest;
 use botops_findings::{Fault, FaultKind, Result};
 use botops_models::IntentModel;
-use botops_registry::{Act, CHAMPION, Reference, Registry, Version};
-use botops_rollout::Rollout;
+use botops_registry::{
+    Act, CHAMPION, ChampionMove, Change, Reference, Registry, RolloutStep, Version,
+    deployment_log as registry_log,
+};
+use botops_rollout::{Phase, Rollout};
 use botops_store::{Appended, Entry, Log, Store};
 use botops_text::shell_line;
 use chrono::{DateTime, Utc};
@@ -20,6 +24,7 @@ use tokio::sync::Mutex;
 
 /// One entry of `deployments/<environment>/log`: the routing from then on, its author and the reason.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(from = "botops_registry::Deployment", into = "botops_registry::Deployment")]
 pub struct Deployment {
     /// `botops.deployment/1`.
     pub schema: String,
@@ -42,12 +47,74 @@ pub struct Deployment {
     /// The duration beyond which an answer counts as slow, fixed when the rollout began.
     pub slow_bound_seconds: Option<f64>,
     /// The id of the server that wrote it, new at each start. Set when the entry is written; `None` in older entries.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub writer: Option<String>,
     /// The address of the admin listener of that server. Set when the entry is written; `None` in older entries, and of a
     /// server without one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub admin: Option<String>,
+}
+
+/// The phase of an entry that is no step of a rollout and no rollback of a server.
+const NO_STEP: &str = "no step";
+
+impl From<botops_registry::Deployment> for Deployment {
+    fn from(entry: botops_registry::Deployment) -> Self {
+        let rollout = entry.rollout().cloned();
+        let (primary, phase) = match (&rollout, &entry.change) {
+            (Some(rollout), _) if rollout.phase == Phase::Promoted => {
+                (rollout.challenger, rollout.phase.name())
+            }
+            (Some(rollout), _) => (rollout.champion, rollout.phase.name()),
+            (None, Change::Served { primary }) => (*primary, "none"),
+            (None, change) => {
+                let moved = match change {
+                    Change::Champion(moved) => moved.to(),
+                    _ => Digest::of(b""),
+                };
+                (moved, NO_STEP)
+            }
+        };
+        Self {
+            phase: phase.to_owned(),
+            primary,
+            weight_percent: rollout.as_ref().map_or(0.0, Rollout::weight_percent),
+            slow_bound_seconds: entry.step().and_then(|step| step.slow_bound_seconds),
+            rollout,
+            schema: entry.schema,
+            at: entry.at,
+            actor: entry.actor,
+            reason: entry.reason,
+            model: entry.model,
+            writer: entry.writer,
+            admin: entry.admin,
+        }
+    }
+}
+
+impl From<Deployment> for botops_registry::Deployment {
+    fn from(deployment: Deployment) -> Self {
+        let Deployment { at, actor, reason, model, primary, rollout, writer, admin, .. } =
+            deployment;
+        let change = match rollout {
+            None => Change::Served { primary },
+            Some(rollout) => Change::Rollout(Box::new(RolloutStep {
+                rollout,
+                champion: None,
+                effective_at: None,
+                slow_bound_seconds: deployment.slow_bound_seconds,
+                counted: std::collections::BTreeMap::new(),
+            })),
+        };
+        let by = Identity::new(IdentityKind::Claimed, actor);
+        let entry = Self::new((by, reason), at, model, change);
+        Self { writer, admin, ..entry }
+    }
+}
+
+impl Deployment {
+    /// Returns whether it is a step of a rollout, or a rollback of a server.
+    pub(super) fn is_step(&self) -> bool {
+        self.phase != NO_STEP
+    }
 }
 
 /// Returns the deployment log of `environment` in the registry at `store`.
@@ -149,7 +216,7 @@ impl RegistrySource {
         };
         let ours = entries
             .iter()
-            .filter(|entry| entry.payload.model == model)
+            .filter(|entry| entry.payload.model == model && entry.payload.is_step())
             .map(|entry| entry.payload.clone())
             .collect();
         let last = Mutex::new(entries.into_iter().next_back());
@@ -182,7 +249,33 @@ impl RegistrySource {
 
     /// Returns whether `entry` is about this model, and another server wrote it.
     fn is_by_another(&self, entry: &Entry<Deployment>) -> bool {
-        entry.payload.model == self.model && entry.payload.writer.as_ref() != Some(&self.writer)
+        entry.payload.model == self.model
+            && entry.payload.is_step()
+            && entry.payload.writer.as_ref() != Some(&self.writer)
+    }
+
+    /// Appends a move of the champion to the deployment log of the registry's environment.
+    async fn move_champion(&self, moved: ChampionMove, act: &Act) -> Result<()> {
+        let log = registry_log(self.registry.store(), self.registry.environment_name());
+        loop {
+            let entries = log.entries().await?;
+            let now = self.registry.champions(&self.model).await?.current();
+            if now == Some(moved.to()) {
+                return Ok(());
+            }
+            if now != moved.from() {
+                let message = format!("`champion` of `{}` is not where it was", self.model);
+                return Err(Fault::conflict("BOT-5014", message));
+            }
+            let by = (act.by.clone(), act.reason.clone());
+            let change = Change::Champion(moved.clone());
+            let mut entry = botops_registry::Deployment::new(by, act.at, &self.model, change);
+            entry.writer = Some(self.writer.clone());
+            entry.admin.clone_from(&self.admin);
+            if let Appended::Written(_) = log.append(entries.last(), entry).await? {
+                return Ok(());
+            }
+        }
     }
 
     /// Sets the address of the admin listener, which the entries of this server name.
@@ -256,12 +349,13 @@ impl VersionSource for RegistrySource {
                         if entry.payload.writer.as_ref() == Some(&self.writer) {
                             // An append of this server that seemed to fail: of this entry, or of an
                             // earlier one that has been decided again since.
-                            let done = deployment == entry.payload;
+                            let done = botops_registry::Deployment::from(deployment.clone())
+                                == entry.payload.clone().into();
                             *last = Some(entry);
                             if done {
                                 return Ok(());
                             }
-                        } else if entry.payload.model == self.model {
+                        } else if self.is_by_another(&entry) {
                             return Err(driven_elsewhere(&entry));
                         } else {
                             // An entry of another model: this one goes after it.
@@ -275,8 +369,10 @@ impl VersionSource for RegistrySource {
 
     async fn promote(&self, version: &Served, expected: Digest, act: &Act) -> Result<()> {
         let version = version.version.as_ref().expect("a model of a registry has its version");
-        let proof = self.registry.proof(version).await?;
-        let promoted = self.registry.promote(version, Some(expected), &proof, act).await;
+        let promoted = match self.registry.prepare_promotion(version, Some(expected)).await {
+            Ok(moved) => self.move_champion(moved, act).await,
+            Err(fault) => Err(fault),
+        };
         let now = self.registry.alias(&self.model, CHAMPION).await?;
         match now {
             Some(now) if now.manifest_digest == version.manifest_digest => Ok(()),
@@ -326,7 +422,7 @@ impl VersionSource for RegistrySource {
     async fn go_back(&self, to: &Digest, expected: Digest, act: &Act) -> Result<()> {
         let reference = self.reference(&format!("{}@{to}", self.model))?;
         let former = self.registry.former_champion(&reference).await?;
-        self.registry.go_back(&former, Some(expected), act).await
+        self.move_champion(ChampionMove::back(&former, Some(expected)), act).await
     }
 
     async fn beat(&self) -> Result<()> {

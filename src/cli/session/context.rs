@@ -138,7 +138,7 @@ impl Context {
     pub(crate) fn act(&self, reason: impl Into<String>) -> Result<Act> {
         let (actor, reason) = (self.workspace()?.actor.value.clone(), reason.into());
         check_author(&actor, &reason)?;
-        Ok(Act { actor, reason, at: provenance::now()? })
+        Ok(Act::claimed(actor, reason, provenance::now()?))
     }
 
     /// Returns who a command on bare storage says it is: the job of CI or `user@host`, and the actor that the user named.

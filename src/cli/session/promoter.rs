@@ -66,7 +66,7 @@ impl Promoter for Promotion {
         match self {
             Self::Rehearsal(_) if !prospect.traffic => ready(Err(no_traffic())).boxed(),
             Self::Rehearsal(registry) => {
-                serving::refuse_open_rollout(registry, prospect.model, "rollouts").boxed()
+                registry.refuse_open_rollout(prospect.model, "rollouts").boxed()
             }
             Self::Server(server) => server.check(prospect).boxed(),
         }
@@ -83,10 +83,10 @@ impl Promoter for Promotion {
 /// Rehearses, unless a server drives a rollout of the model: it would not follow the move of `champion`.
 async fn rehearse_alone(registry: &Registry, request: PromotionRequest<'_>) -> Result<Decision> {
     let model = request.challenger.model.clone();
-    serving::refuse_open_rollout(registry, &model, "rollouts").await?;
+    registry.refuse_open_rollout(&model, "rollouts").await?;
     let decision = rehearse(request).await?;
     // A rehearsal takes minutes, in which a server may have begun one.
-    serving::refuse_open_rollout(registry, &model, "rollouts").await?;
+    registry.refuse_open_rollout(&model, "rollouts").await?;
     Ok(decision)
 }
 

@@ -114,7 +114,7 @@ pub(crate) fn settings(admin: bool) -> ServerSettings {
 }
 
 pub(crate) fn act() -> Act {
-    Act { actor: "ada".to_owned(), reason: "a test".to_owned(), at: DateTime::<Utc>::UNIX_EPOCH }
+    Act::claimed("ada", "a test", DateTime::<Utc>::UNIX_EPOCH)
 }
 
 /// Registers a model with a gate report, so that it can be promoted.

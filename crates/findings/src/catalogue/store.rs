@@ -125,6 +125,24 @@ pub(super) const ENTRIES: &[Entry] = &[
         explanation: "The manifest of this version names no `model.botops`, so it cannot be promoted or served. Register the model again with `botops push`.",
     },
     Entry {
+        code: "BOT-5027",
+        kind: None,
+        title: "an older botops moved `champion` in the log of a model",
+        explanation: "The deployment log of an environment decides its champion. A botops that does not know that log wrote its promotion or rollback to the log of the model, after the deployment log had become the authority, so the move had no effect. Find out which job or server still runs the older version, install the newer one there, and promote the version again if it should be champion.",
+    },
+    Entry {
+        code: "BOT-5028",
+        kind: Some(FaultKind::Usage),
+        title: "the alias is the name of an environment",
+        explanation: "`MODEL@ENVIRONMENT` names the champion of that environment, so an alias of the same name could not be resolved. Choose another name, or promote the version in that environment.",
+    },
+    Entry {
+        code: "BOT-5029",
+        kind: Some(FaultKind::Usage),
+        title: "invalid name of an environment",
+        explanation: "Names of environments begin with a lowercase letter, followed by lowercase letters, digits, `-` and `_`, up to 64 characters. An environment cannot be named `champion` or `latest`, because a reference such as `support@staging` names the champion of an environment. Set it with `--environment`, `BOTOPS_ENVIRONMENT`, or `environment` in botops.yaml.",
+    },
+    Entry {
         code: "BOT-5030",
         kind: Some(FaultKind::Internal),
         title: "the store overwrites existing objects",

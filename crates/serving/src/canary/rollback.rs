@@ -187,7 +187,7 @@ impl Canary {
             writer: None,
             admin: None,
         };
-        let act = Act { actor, reason, at };
+        let act = Act::claimed(actor, reason, at);
         Pending { restored, served, expected, act, moved: false, deployment, earlier: Vec::new() }
     }
 

@@ -90,11 +90,8 @@ impl Canary {
             Some(approval) if active.actor != AUTOMATIC => (&active.actor, &approval.reason),
             _ => (&active.rollout.actor, &active.rollout.reason),
         };
-        let act = Act {
-            actor: actor.clone(),
-            reason: format!("rollout {}: {reason}", active.rollout.id),
-            at: now,
-        };
+        let reason = format!("rollout {}: {reason}", active.rollout.id);
+        let act = Act::claimed(actor, reason, now);
         if let Err(fault) = self.source.promote(&challenger, active.rollout.champion, &act).await {
             return match fault.kind() {
                 FaultKind::Unreachable | FaultKind::Internal => Err(fault),
