@@ -163,6 +163,7 @@ fn decided() -> Decision {
             log_threshold: 4.094,
             log_threshold_promote: 2.996,
         }],
+        limits: Vec::new(),
         units: [2_412, 611],
     }
 }

@@ -9,14 +9,16 @@ use chrono::{DateTime, Utc};
 
 /// Returns the transition after the wall clock jumped from `from` to `to`, forwards or backwards.
 ///
-/// A rollout in shadow or on its ramp pauses at weight zero. In every other phase nothing depends on a duration, and only
-/// the times of the state are moved to `to`.
+/// A rollout in shadow, on its ramp, or awaiting approval with a share of the traffic pauses at weight zero. In every other
+/// phase only the times of the state are moved to `to`: a settling window, the time for approvals and that of a pause
+/// start over.
 #[must_use]
 pub fn clock_jumped(rollout: &Rollout, from: DateTime<Utc>, to: DateTime<Utc>) -> Transition {
     let next = rollout.rebased(to);
     let (step, units) = match next.phase {
         Phase::Shadow { units, .. } => (None, units),
         Phase::Ramping { step, units, .. } => (Some(step), units),
+        Phase::AwaitingApproval { step, units, .. } if next.weight() > 0.0 => (step, units),
         _ => return Transition::undecided(next, Verdict::Hold),
     };
     let (by, direction) = match to >= from {

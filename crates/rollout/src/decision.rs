@@ -2,6 +2,7 @@
 
 use crate::{
     judge::Evidence,
+    limits::LimitEvidence,
     numbers::{list, percent},
     state::{Phase, Rollout, Versions},
     transition::TransitionRecord,
@@ -15,8 +16,8 @@ use serde::{Deserialize, Serialize};
 pub struct Decision {
     /// `botops.decision/1`.
     pub schema: String,
-    /// `promoted`, `rolled_back`, `insufficient` (paused for lack of traffic or evidence, or traffic ended),
-    /// `failed` or `refused`.
+    /// `promoted`, `rolled_back` (also when another rollout took its place), `insufficient` (paused for lack of traffic or
+    /// evidence, awaiting approval, settling, or traffic ended), `failed` or `refused`.
     pub verdict: String,
     /// The reason, in one sentence with the numbers.
     pub reason: String,
@@ -35,6 +36,9 @@ pub struct Decision {
     pub transitions: Vec<TransitionRecord>,
     /// Evidence by failure kind.
     pub evidence: Vec<Evidence>,
+    /// Evidence on each absolute limit of the plan.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub limits: Vec<LimitEvidence>,
     /// Conversations by arm: `[primary, canary]`.
     pub units: [u64; 2],
 }
@@ -51,7 +55,10 @@ impl Decision {
         };
         let (verdict, reason) = match &rollout.phase {
             Phase::Promoted => {
-                ("promoted", latest("promoting").unwrap_or_else(|| failure_counts(rollout)))
+                let why = latest("promoting").unwrap_or_else(|| failure_counts(rollout));
+                // After a window the record of the end says how it settled.
+                let settled = latest("settling").and_then(|_| latest("promoted"));
+                ("promoted", settled.map_or(why.clone(), |settled| format!("{why}; {settled}")))
             }
             Phase::RolledBack { reason } | Phase::RollingBack { reason, .. } => {
                 ("rolled_back", reason.clone())
@@ -61,7 +68,10 @@ impl Decision {
             Phase::Paused { .. } => {
                 ("insufficient", latest("paused").unwrap_or_else(|| failure_counts(rollout)))
             }
-            Phase::Shadow { .. } | Phase::Ramping { .. } => {
+            Phase::Shadow { .. }
+            | Phase::Ramping { .. }
+            | Phase::AwaitingApproval { .. }
+            | Phase::Settling { .. } => {
                 let at = match rollout.phase {
                     Phase::Ramping { step, .. } => format!(
                         "step {} of {} ({})",
@@ -69,6 +79,12 @@ impl Decision {
                         rollout.policy.steps().len(),
                         percent(rollout.weight_percent())
                     ),
+                    Phase::AwaitingApproval { .. } => {
+                        format!("approval ({})", percent(rollout.weight_percent()))
+                    }
+                    Phase::Settling { .. } => {
+                        "settling (the challenger is the champion)".to_owned()
+                    }
                     _ => "shadow".to_owned(),
                 };
                 let observed = rollout.judge.observed_at().unwrap_or(rollout.updated_at);
@@ -80,11 +96,7 @@ impl Decision {
                 ("insufficient", format!("the rollout is at {at}, waiting for {missing}"))
             }
             Phase::Superseded { by } => ("rolled_back", format!("superseded by {by}")),
-            Phase::Pending
-            | Phase::Loading
-            | Phase::AwaitingApproval { .. }
-            | Phase::Promoting
-            | Phase::Settling { .. } => {
+            Phase::Pending | Phase::Loading | Phase::Promoting => {
                 ("insufficient", format!("the rollout is still {}", rollout.phase.name()))
             }
         };
@@ -99,6 +111,7 @@ impl Decision {
             rehearsal,
             transitions,
             evidence: rollout.evidence(),
+            limits: rollout.limit_evidence(),
             units: rollout.units(),
         }
     }

@@ -7,14 +7,19 @@
 //!
 //! ```text
 //! Pending -> Loading -> Shadow -> Ramping(step) <-> Paused(reason)
-//!    |          |          |         |   |              |
-//! Refused    Failed        +---------+---|--------------+-> RollingBack -> RolledBack
-//!                                        +-> Promoting -> Promoted
+//!    |          |          |         |                  |
+//! Refused    Failed        |         +-> AwaitingApproval -> Promoting -> Settling -> Promoted
+//!                          |         |           |              |           |
+//!                          +---------+-----------+--------------+-----------+-> RollingBack -> RolledBack
+//!                                                                                          -> Superseded
 //! ```
 //!
-//! - the challenger's share is above zero only in `Ramping`, `Paused` and `Promoting`
+//! - the challenger's share is above zero only in `Ramping`, `Paused`, `AwaitingApproval`, `Promoting` and `Settling`; in
+//!   the last it is the primary ([`Rollout::primary`])
 //! - the share never exceeds the weight of the step; only a verdict or a command leaves a step
 //! - a rollback is possible in every phase that is not terminal; a terminal phase is never left
+//! - nothing advances while a freeze or a closed window holds the rollout ([`Observation::held`])
+//! - a promotion that needs approvals never begins without them, and never with that of the requester
 //! - the revision rises by one with every decision; a tick without one only adds to counts and evidence
 //! - [`Rollout`] holds everything that a decision depends on, and JSON keeps it bit for bit: after a
 //!   crash, read it back, repeat [`Rollout::pending_effect`] and continue to tick
@@ -24,6 +29,7 @@
 
 mod advance;
 mod approval;
+mod approving;
 mod assignment;
 mod clock_jump;
 mod command;
@@ -34,7 +40,9 @@ mod limits;
 mod numbers;
 mod observation;
 mod policy;
+mod promotion;
 mod rounding;
+mod settling;
 mod spec;
 mod state;
 mod transition;
@@ -44,11 +52,11 @@ pub use advance::advance;
 pub use approval::Approval;
 pub use assignment::{Arm, assign};
 pub use clock_jump::clock_jumped;
-pub use command::command;
+pub use command::{command, command_held};
 pub use decision::Decision;
 pub use failure::{FailureKind, GatePolicy};
 pub use judge::{Evidence, JudgeState};
-pub use limits::LimitState;
+pub use limits::{LimitEvidence, LimitState};
 pub use observation::{FailureCount, MeasuredCount, Observation};
 pub use policy::{
     ApprovalPolicy, JudgeSpec, OnInsufficient, OnPause, Requirement, RolloutPolicy, SettlePolicy,

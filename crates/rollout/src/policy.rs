@@ -6,7 +6,8 @@ use std::{collections::BTreeMap, time::Duration};
 
 /// A checked [`crate::RolloutSpec`].
 ///
-/// - there is at least one step; weights rise in (0, 100]
+/// - there is at least one step, unless the strategy is blue-green, which has none; weights rise in (0, 100]
+/// - a blue-green plan has limits and a settling window; limits are only in a plan that settles
 /// - durations are at most [`LONGEST_DURATION`]; the least time of a step is within its deadline
 /// - at least one failure kind gates
 ///
@@ -162,7 +163,7 @@ impl RolloutPolicy {
         self.shadow.as_ref()
     }
 
-    /// Returns the steps, by rising weight.
+    /// Returns the steps, by rising weight; none in a blue-green plan.
     #[must_use]
     pub fn steps(&self) -> &[StepPolicy] {
         &self.steps
@@ -198,10 +199,10 @@ impl RolloutPolicy {
         &self.limits
     }
 
-    /// Returns the settling window, if there is one.
+    /// Returns the settling window, if there is one. A window of zero is none.
     #[must_use]
     pub fn settle(&self) -> Option<&SettlePolicy> {
-        self.settle.as_ref()
+        self.settle.as_ref().filter(|settle| !settle.window.is_zero())
     }
 
     /// Returns the approvals that a promotion needs, if it needs any.

@@ -3,8 +3,8 @@
 use crate::{
     approval::Approval,
     judge::{Evidence, JudgeState},
-    limits::LimitState,
-    policy::RolloutPolicy,
+    limits::{LimitEvidence, LimitState},
+    policy::{OnPause, RolloutPolicy},
     rounding::nine_decimals,
 };
 use botops_digest::Digest;
@@ -389,6 +389,27 @@ impl Rollout {
     #[must_use]
     pub fn evidence(&self) -> Vec<Evidence> {
         self.judge.evidence(self.policy.judge())
+    }
+
+    /// Returns the evidence on each absolute limit of the plan.
+    #[must_use]
+    pub fn limit_evidence(&self) -> Vec<LimitEvidence> {
+        self.limits.evidence(&self.policy)
+    }
+
+    /// Returns the approvals that the promotion still needs; 0 if it needs none.
+    #[must_use]
+    pub fn missing_approvals(&self) -> u32 {
+        let given = u32::try_from(self.approvals.len()).unwrap_or(u32::MAX);
+        self.policy.approval().map_or(0, |approval| approval.quorum.saturating_sub(given))
+    }
+
+    /// Returns the share that the challenger keeps in a pause that is not for an invalid verdict, in [0, 1].
+    pub(crate) fn weight_in_pause(&self) -> f64 {
+        match self.policy.on_pause {
+            OnPause::Keep => self.weight(),
+            OnPause::Zero => 0.0,
+        }
     }
 
     /// Returns conversations by arm: `[primary, canary]`.

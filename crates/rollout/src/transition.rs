@@ -148,6 +148,13 @@ impl Transition {
         reason: String,
         now: DateTime<Utc>,
     ) -> Self {
+        if matches!(phase, Phase::Ramping { .. } | Phase::Paused { .. }) {
+            // The approvals were given on evidence that is no longer the latest.
+            next.approvals.clear();
+        }
+        if phase.is_terminal() {
+            next.held = None;
+        }
         next.phase = phase;
         next.revision += 1;
         next.updated_at = now.max(next.updated_at);

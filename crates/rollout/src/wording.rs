@@ -3,11 +3,13 @@
 use crate::{
     failure::FailureKind,
     judge::{Evidence, JudgeState, PromoteEvidence},
-    numbers::{duration, elapsed, list},
-    state::{Phase, Rollout},
+    limits::LimitEvidence,
+    numbers::{duration, elapsed, list, percent},
+    state::{PauseReason, Phase, Rollout},
 };
 use botops_text::count;
 use chrono::{DateTime, Utc};
+use std::time::Duration;
 
 /// Returns `31 of 402 conversations against 18 of 1,633`: the challenger first.
 ///
@@ -105,12 +107,77 @@ pub(crate) fn promote_evidence(kinds: &[(Evidence, PromoteEvidence)]) -> String 
     parts.join("; ")
 }
 
+/// Returns the numbers of promote evidence at the last step of `rollout`; an empty string if nothing was ever split.
+pub(crate) fn promote_numbers(rollout: &Rollout) -> String {
+    let Some(last) = rollout.policy.steps().last() else { return String::new() };
+    promote_evidence(&rollout.judge.promote_evidence(rollout.policy.judge(), last.min_units))
+}
+
+/// Returns a freeze or a closed window in words: `held: frozen until 2026-12-01 09:00 UTC (audit)`.
+pub(crate) fn hold(held: &str) -> String {
+    format!("held: {held}")
+}
+
+/// Returns the hold of `rollout` as the end of a sentence; an empty string if nothing holds it.
+pub(crate) fn and_held(rollout: &Rollout) -> String {
+    rollout.held.as_ref().map_or(String::new(), |held| format!("; {}", hold(held)))
+}
+
+/// Returns the reason of a rollback because a limit is exceeded.
+pub(crate) fn exceeded(limit: &LimitEvidence) -> String {
+    format!(
+        "`{}` is above its limit of {}: {} of {} conversations; log e {:.3} >= {:.3}",
+        limit.kind.name(),
+        percent(limit.limit_percent),
+        count(limit.failures),
+        count(limit.units),
+        limit.log_e_above,
+        limit.log_threshold
+    )
+}
+
+/// Returns the limits that were kept, as the end of a sentence: ``; `error` 3 of 1,200 (limit 1 %)``.
+pub(crate) fn limits(limits: &[LimitEvidence]) -> String {
+    let one = |limit: &LimitEvidence| {
+        format!(
+            "; `{}` {} of {} (limit {})",
+            limit.kind.name(),
+            count(limit.failures),
+            count(limit.units),
+            percent(limit.limit_percent)
+        )
+    };
+    limits.iter().map(one).collect()
+}
+
+/// Returns the limits that were measured on too few conversations: `` `slow` unmeasured: counted on 0 of 100 conversations``.
+pub(crate) fn unmeasured_limits(limits: &[LimitEvidence], min_units: u64) -> String {
+    let one = |limit: &LimitEvidence| {
+        format!(
+            "`{}` unmeasured: counted on {} of {} conversations",
+            limit.kind.name(),
+            count(limit.units),
+            count(min_units)
+        )
+    };
+    list(&limits.iter().map(one).collect::<Vec<_>>())
+}
+
 impl Rollout {
     /// Returns the conditions that the rollout waits for at `now`, one item each; empty when it is over.
     ///
     /// Examples: `312 more conversations`, `6h more`, ``evidence on `wrong` (log e 1.200 of 2.996)``.
     #[must_use]
     pub fn waiting_for(&self, now: DateTime<Utc>) -> Vec<String> {
+        let mut items = self.own_conditions(now);
+        if let (Some(held), false) = (&self.held, self.is_over()) {
+            items.push(format!("the end of the hold ({held})"));
+        }
+        items
+    }
+
+    /// Returns the conditions without the hold.
+    fn own_conditions(&self, now: DateTime<Utc>) -> Vec<String> {
         let conversations = |observed: u64, required: u64| {
             (observed < required)
                 .then(|| format!("{} more conversations", count(required - observed)))
@@ -134,11 +201,37 @@ impl Rollout {
                 }
                 items
             }
+            Phase::Paused { reason: PauseReason::Held, .. } if self.held.is_some() => Vec::new(),
+            Phase::Paused { reason: PauseReason::Held, .. } => vec!["the next tick".to_owned()],
             Phase::Paused { .. } => vec!["a person to resume, promote or abort".to_owned()],
-            Phase::Promoting => vec!["the server to serve the challenger".to_owned()],
+            Phase::AwaitingApproval { .. } => match self.missing_approvals() {
+                0 => Vec::new(),
+                1 => vec!["1 more approval".to_owned()],
+                missing => vec![format!("{missing} more approvals")],
+            },
+            Phase::Settling { since, .. } => self.settling_conditions(elapsed(since, now)),
+            Phase::Promoting => vec!["the server to make the challenger champion".to_owned()],
             Phase::RollingBack { .. } => vec!["requests on the challenger to end".to_owned()],
             _ => Vec::new(),
         }
+    }
+
+    /// Returns the conditions of a settling window that began `time` ago.
+    fn settling_conditions(&self, time: Duration) -> Vec<String> {
+        let Some(settle) = self.policy.settle() else { return Vec::new() };
+        let left = settle.window.saturating_sub(time);
+        let mut items = Vec::new();
+        if !left.is_zero() {
+            items.push(format!("{} more", duration(left)));
+        }
+        items.extend(self.limits.unmeasured(&self.policy).iter().map(|limit| {
+            format!(
+                "{} more conversations that measure `{}`",
+                count(settle.min_units - limit.units),
+                limit.kind.name()
+            )
+        }));
+        items
     }
 
     /// Returns the evidence that a step of `min_units` conversations waits for, one item for each kind.

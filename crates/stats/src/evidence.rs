@@ -344,9 +344,8 @@ mod tests {
             for _ in 0..60 {
                 let expectation = |p: f64, log_e: &dyn Fn(u64, u64, f64) -> f64| {
                     let before = log_e(failures, units, limit);
-                    let ratio = |failed: u64| {
-                        (log_e(failures + failed, units + 1, limit) - before).exp()
-                    };
+                    let ratio =
+                        |failed: u64| (log_e(failures + failed, units + 1, limit) - before).exp();
                     p * ratio(1) + (1.0 - p) * ratio(0)
                 };
                 for share in [0.0, 0.1, 0.5, 0.9, 1.0] {

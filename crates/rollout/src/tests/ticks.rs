@@ -373,7 +373,7 @@ fn shadow_mirrors_and_then_ramps_or_pauses() {
     let refused = command(&late.next, &Command::Promote, now).unwrap_err();
     assert_eq!(
         refused.message(),
-        "the rollout is `paused`: `promote` is not possible, only `resume` and `abort`"
+        "the rollout is `paused`: `promote` is not possible, only `resume`, `advance` and `abort`"
     );
     let again = command(&late.next, &Command::Resume, now).unwrap().next;
     assert_eq!(again.phase, Phase::Shadow { since: now, units: 45 });
