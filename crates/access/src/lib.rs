@@ -5,6 +5,7 @@
 //! - an [`Identity`] is who acted, as a log records it; a name that a client only claims is never one
 //! - a [`Scope`] is a right on the server, and a [`Role`] is a usual set of them
 //! - [`Keys`] is the fold of the access log of an environment ([`KeyLog`]), which holds digests of secrets only
+//! - a [`Window`] says when a promotion is possible
 
 mod identity;
 mod key_log;
@@ -12,6 +13,7 @@ mod key_text;
 mod keys;
 mod refused;
 mod scope;
+mod window;
 
 pub use identity::{Identity, IdentityKind};
 pub use key_log::{KeyAct, KeyLog, KeySpec, Lifetime, Writing};
@@ -19,6 +21,7 @@ pub use key_text::{NewKey, PREFIX as KEY_PREFIX, is_equal};
 pub use keys::{Key, KeyAction, KeyEvent, KeySecret, KeyState, Keys, Revocation};
 pub use refused::Refused;
 pub use scope::{Role, Scope, Scopes};
+pub use window::{Window, is_open, next_opening};
 
 /// Who a request is from, and what it may do.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -262,4 +262,22 @@ pub(super) const ENTRIES: &[Entry] = &[
         title: "training ignores the entity annotations of the data",
         explanation: "Records have annotated entities, as in Rasa training data. A model learns intents from the texts; entities are found by the patterns under `entities:` of the dialogue. The annotations stay in the data. Write a pattern for each kind, and name the dialogue with `--dialogue`, or with `dialogue:` in a pipeline. A kind with a pattern is not reported.",
     },
+    Entry {
+        code: "BOT-1063",
+        kind: Some(FaultKind::Usage),
+        title: "a policy file is invalid",
+        explanation: "A setting of the policy file is out of range, or contradicts another. The message names the key. Every key is described in `docs/reference/policy.md`. Nothing was changed.",
+    },
+    Entry {
+        code: "BOT-1064",
+        kind: Some(FaultKind::Usage),
+        title: "a promotion window is invalid",
+        explanation: "A promotion window names days, times and a time zone, such as `Mon-Fri 09:00-16:00 Europe/Warsaw`. Days are `Mon` to `Sun`, in ranges and lists; times are those of the wall clock, from `00:00` to `24:00`; a window whose end is before its start goes past midnight; the zone is one of the IANA database. Without windows, promotions are possible at any time.",
+    },
+    Entry {
+        code: "BOT-1065",
+        kind: Some(FaultKind::Usage),
+        title: "there is no policy",
+        explanation: "No policy file is named, and the deployment log of the environment records none. Name a file with `policy: policy.yaml` in botops.yaml or in a profile, with `BOTOPS_POLICY`, or with `--file`.",
+    },
 ];
