@@ -5,12 +5,13 @@
 //! - an [`Identity`] is who acted, as a log records it; a name that a client only claims is never one
 //! - a [`Scope`] is a right on the server, and a [`Role`] is a usual set of them
 //! - [`Keys`] is the fold of the access log of an environment ([`KeyLog`]), which holds digests of secrets only
-//! - a [`Window`] says when a promotion is possible
+//! - a [`Policy`] judges the evidence of a version and the plan of its rollout; a [`Window`] says when
 
 mod identity;
 mod key_log;
 mod key_text;
 mod keys;
+mod policy;
 mod refused;
 mod scope;
 mod window;
@@ -19,6 +20,10 @@ pub use identity::{Identity, IdentityKind};
 pub use key_log::{KeyAct, KeyLog, KeySpec, Lifetime, Writing};
 pub use key_text::{NewKey, PREFIX as KEY_PREFIX, is_equal};
 pub use keys::{Key, KeyAction, KeyEvent, KeySecret, KeyState, Keys, Revocation};
+pub use policy::{
+    ApprovalRules, Case, Check, DataRule, Demand, Evidence, EvidenceBasis, GateRules, Judgement,
+    MeasuredBound, Policy, PolicyMode, PolicySpec, RelativeRules, RequiredBound, RolloutRules,
+};
 pub use refused::Refused;
 pub use scope::{Role, Scope, Scopes};
 pub use window::{Window, is_open, next_opening};

@@ -215,6 +215,48 @@ pub(super) const ENTRIES: &[Entry] = &[
         explanation: "The deployment log has an open rollout of this model, so a server decides which versions get its traffic. It would not follow a move of `champion` until that rollout ends. Nothing was changed. Send the request to the admin API of that server: set `server.admin_url` in botops.yaml, or the variable `BOTOPS_ADMIN_URL`, and run the command again. If the server no longer runs, start it again: it resumes the rollout.",
     },
     Entry {
+        code: "BOT-6050",
+        kind: Some(FaultKind::Policy),
+        title: "refused by the policy of the environment",
+        explanation: "The policy of the environment demands more than the evidence of the version, or the plan of its rollout, holds: a gate that the rules of the evidence do not have or that is weaker there, a number below the least value, another data set, too few records, or a plan that goes too fast. Evidence that passed its own rules is refused when they are weaker than the policy. Each demand is named with what was found and how to satisfy it; in mode `warn` the same is only reported. See all demands with `botops policy explain`, and ask in advance with `botops policy check VERSION`. Nothing was changed.",
+    },
+    Entry {
+        code: "BOT-6051",
+        kind: Some(FaultKind::Policy),
+        title: "the environment is frozen",
+        explanation: "Somebody froze the environment: no rollout starts, and none advances, until the time of the freeze or until `botops unfreeze --reason TEXT`. A rollback is always possible. The message names who froze it, why, and until when.",
+    },
+    Entry {
+        code: "BOT-6052",
+        kind: Some(FaultKind::Policy),
+        title: "outside the promotion windows",
+        explanation: "The policy of the environment allows promotions only at certain times, and this is none of them. The message names the next one. A rollout under way keeps its weight until then. A rollback is always possible.",
+    },
+    Entry {
+        code: "BOT-6053",
+        kind: Some(FaultKind::Usage),
+        title: "the end of a freeze is not in the future",
+        explanation: "`--until` names a time that has passed, or `--for` a duration of zero or of more than 366 days. Such a freeze would hold nothing. Name a later time, such as `--until 2026-12-27T08:00:00Z` or `--for 12h`, or leave both out to freeze until `botops unfreeze`. Nothing was changed.",
+    },
+    Entry {
+        code: "BOT-6054",
+        kind: Some(FaultKind::Conflict),
+        title: "the environment is not frozen",
+        explanation: "There is no freeze to end: nobody froze the environment, somebody ended the freeze already, or its time has passed. Nothing was changed.",
+    },
+    Entry {
+        code: "BOT-6056",
+        kind: Some(FaultKind::Policy),
+        title: "the recorded policy cannot be applied",
+        explanation: "The deployment log names a policy that this botops cannot read: it is of a newer version, or damaged. Its demands are not known, so promotions are refused; a rollback is always possible. Install a newer botops, or record the policy again with `botops policy apply`.",
+    },
+    Entry {
+        code: "BOT-6057",
+        kind: Some(FaultKind::Usage),
+        title: "the policy is for another environment",
+        explanation: "A policy file names the environment that it is for, and this is another one. Name the right file, or correct `environment:` in it. Nothing was changed.",
+    },
+    Entry {
         code: "BOT-6060",
         kind: Some(FaultKind::Unreachable),
         title: "in effect, but not yet durable",

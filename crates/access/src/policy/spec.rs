@@ -1,0 +1,342 @@
+//! The policy file as written in YAML, and its checks.
+
+use crate::window::Window;
+use botops_digest::Digest;
+use botops_findings::{Fault, Place, Result};
+use botops_rollout::{FailureKind, Requirement};
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeMap, time::Duration};
+
+/// The longest duration of a policy: 366 days.
+const LONGEST: Duration = Duration::from_secs(366 * 24 * 60 * 60);
+
+/// The most approvals that can be required.
+const MOST_APPROVALS: u32 = 20;
+
+/// The policy of one environment, as written in YAML.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PolicySpec {
+    /// The version of the format: 1.
+    pub version: u32,
+    /// The environment that the policy is for. It is refused for any other.
+    pub environment: String,
+    /// How strictly it is applied: `off`, `warn` or `enforce`.
+    pub mode: PolicyMode,
+    /// Gates that a version must have passed, in the words of the gate rules. Evidence with a weaker rule is refused, even
+    /// if it passed.
+    pub gates: GateRules,
+    /// Data sets: the gates must have been measured on one of them. Without any, every data set is accepted.
+    pub data: Vec<DataRule>,
+    /// The least number of records that the gates must have been measured on.
+    pub min_records: Option<u64>,
+    /// Limits on the plan of a rollout.
+    pub rollout: RolloutRules,
+    /// Approvals that a promotion needs.
+    pub approvals: Option<ApprovalRules>,
+    /// Times at which a rollout may start and advance, such as `Mon-Fri 09:00-16:00 Europe/Warsaw`; without any, always.
+    /// A rollback is always possible.
+    pub windows: Vec<String>,
+}
+
+/// How strictly a policy is applied.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PolicyMode {
+    /// It is not applied.
+    Off,
+    /// Violations are reported, and nothing is refused.
+    Warn,
+    /// Violations are refused.
+    #[default]
+    Enforce,
+}
+
+/// Gates that a version must have passed.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct GateRules {
+    /// Bounds on metrics, by name.
+    pub metrics: BTreeMap<String, RequiredBound>,
+    /// Bounds on `recall`, `precision` or `f1` of every intent.
+    pub per_class: BTreeMap<String, RequiredBound>,
+    /// Bounds on `accuracy` in every language.
+    pub per_language: BTreeMap<String, RequiredBound>,
+    /// Rules against the champion. The evidence must have been measured against the champion in force, if there is one.
+    pub relative: Option<RelativeRules>,
+}
+
+/// A bound on a number.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RequiredBound {
+    /// The evidence must require at least this, and have measured at least this.
+    pub min: Option<f64>,
+    /// The evidence must allow at most this, and have measured at most this.
+    pub max: Option<f64>,
+}
+
+/// Rules against the champion.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RelativeRules {
+    /// The most that each metric may be worse than the champion's.
+    pub max_drop: BTreeMap<String, f64>,
+    /// The most records that the champion classifies correctly and the challenger does not.
+    pub max_newly_wrong: Option<u64>,
+    /// The least level of McNemar's test.
+    pub mcnemar_alpha: Option<f64>,
+}
+
+/// A data set that gates may be measured on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataRule {
+    /// The digest of the data file, as `botops evaluate` and `botops policy check` print it.
+    pub digest: Digest,
+    /// A name for messages.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+}
+
+/// Limits on the plan of a rollout.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RolloutRules {
+    /// The most weight of the first step, in percent.
+    pub max_first_weight: Option<f64>,
+    /// The most by which a step may raise the weight, in percentage points.
+    pub max_step: Option<f64>,
+    /// The most weight of the last step, in percent: the share that is judged before the promotion.
+    pub max_weight: Option<f64>,
+    /// The least time of every step, such as `2h`.
+    pub min_time: Option<String>,
+    /// The least number of conversations on the challenger in every step.
+    pub min_units: Option<u64>,
+    /// The evidence that the last step must wait for.
+    pub require: Option<Requirement>,
+    /// The kinds of failure that must be able to stop a rollout.
+    pub gate: Vec<FailureKind>,
+    /// The most that the error level `alpha` of the judge may be.
+    pub max_alpha: Option<f64>,
+    /// The most that the tolerated risk of the judge may be.
+    pub max_tolerated_risk: Option<f64>,
+}
+
+/// Approvals that a promotion needs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ApprovalRules {
+    /// The number of approvals, by different people.
+    pub required: u32,
+    /// The time after which an approval no longer counts, such as `72h`.
+    pub expires: String,
+    /// Whether the person who requested the rollout may approve it.
+    pub self_approval: bool,
+    /// The names of those who may approve; without any, everyone with the scope `approve`.
+    pub approvers: Vec<String>,
+}
+
+/// The settings that are written in words.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Parsed {
+    pub(super) windows: Vec<Window>,
+    /// The least time of a step.
+    pub(super) min_time: Option<Duration>,
+    /// The time after which an approval no longer counts.
+    pub(super) expires: Option<Duration>,
+}
+
+impl Default for PolicySpec {
+    fn default() -> Self {
+        Self {
+            version: 1,
+            environment: "production".to_owned(),
+            mode: PolicyMode::Enforce,
+            gates: GateRules::default(),
+            data: Vec::new(),
+            min_records: None,
+            rollout: RolloutRules::default(),
+            approvals: None,
+            windows: Vec::new(),
+        }
+    }
+}
+
+impl Default for ApprovalRules {
+    fn default() -> Self {
+        Self { required: 1, expires: "72h".to_owned(), self_approval: false, approvers: Vec::new() }
+    }
+}
+
+impl PolicyMode {
+    /// Returns the name, as in the file.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Warn => "warn",
+            Self::Enforce => "enforce",
+        }
+    }
+}
+
+impl GateRules {
+    /// Returns whether nothing is required.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        let relative = self.relative.clone().unwrap_or_default();
+        *self == Self { relative: self.relative.clone(), ..Self::default() }
+            && relative == RelativeRules::default()
+    }
+}
+
+impl PolicySpec {
+    /// Checks the settings, brings them into their normal form, and returns those that are written in words.
+    pub(super) fn normalize(&mut self) -> Result<Parsed> {
+        self.environment = self.environment.trim().to_owned();
+        if self.environment.is_empty() || self.environment.contains('/') {
+            return Err(fault("environment", "`environment` must name one environment")
+                .hint("write `environment: production`"));
+        }
+        if self.min_records == Some(0) {
+            return Err(fault("min_records", "`min_records` is 0: expected at least one record"));
+        }
+        self.check_bounds()?;
+        self.data.sort_by_key(|data| data.digest);
+        if let Some(twice) = self.data.windows(2).find(|pair| pair[0].digest == pair[1].digest) {
+            return Err(fault("data", format!("`data` names `{}` twice", twice[0].digest.short())));
+        }
+        let min_time = self.rollout.check()?;
+        let expires = self.approvals.as_mut().map(ApprovalRules::check).transpose()?;
+        let mut windows = Vec::with_capacity(self.windows.len());
+        for (i, text) in self.windows.iter_mut().enumerate() {
+            let window =
+                Window::parse(text).map_err(|fault| fault.at(key(&format!("windows[{i}]"))))?;
+            *text = window.to_string();
+            windows.push(window);
+        }
+        Ok(Parsed { windows, min_time, expires })
+    }
+
+    /// Checks that every bound on a gate is a number, and can hold.
+    fn check_bounds(&self) -> Result<()> {
+        let GateRules { metrics, per_class, per_language, relative } = &self.gates;
+        for (section, bounds) in
+            [("metrics", metrics), ("per_class", per_class), ("per_language", per_language)]
+        {
+            for (name, bound) in bounds {
+                let key = format!("gates.{section}.{name}");
+                let ends = bound.min.into_iter().chain(bound.max);
+                if ends.clone().count() == 0 || !ends.clone().all(f64::is_finite) {
+                    return Err(fault(&key, format!("the gate on `{name}` has no bound"))
+                        .hint(format!("write a bound, such as `{name}: {{min: 0.8}}`")));
+                }
+                if let (Some(min), Some(max)) = (bound.min, bound.max)
+                    && min > max
+                {
+                    let message = format!("the gate on `{name}` cannot hold: {min} is above {max}");
+                    return Err(fault(&key, message));
+                }
+            }
+        }
+        for (name, drop) in relative.iter().flat_map(|relative| &relative.max_drop) {
+            if !drop.is_finite() || *drop < 0.0 {
+                let key = format!("gates.relative.max_drop.{name}");
+                return Err(fault(&key, format!("`{drop}` is not a valid largest drop")));
+            }
+        }
+        if let Some(alpha) = relative.as_ref().and_then(|relative| relative.mcnemar_alpha)
+            && !(alpha > 0.0 && alpha < 1.0)
+        {
+            return Err(fault(
+                "gates.relative.mcnemar_alpha",
+                format!("`{alpha}` is not in (0, 1)"),
+            ));
+        }
+        Ok(())
+    }
+}
+
+impl RolloutRules {
+    /// Checks the limits, and returns the least time of a step.
+    fn check(&mut self) -> Result<Option<Duration>> {
+        let weights = [
+            ("max_first_weight", self.max_first_weight),
+            ("max_step", self.max_step),
+            ("max_weight", self.max_weight),
+        ];
+        for (name, weight) in weights {
+            if weight.is_some_and(|weight| !(weight > 0.0 && weight <= 100.0)) {
+                let message = format!("`{name}` must be above 0 and at most 100 percent");
+                return Err(fault(&format!("rollout.{name}"), message));
+            }
+        }
+        if self.min_units == Some(0) {
+            let message = "`min_units` is 0: expected at least one conversation";
+            return Err(fault("rollout.min_units", message));
+        }
+        if self.max_alpha.is_some_and(|alpha| !(alpha > 0.0 && alpha <= 0.5)) {
+            let message = "`max_alpha` must be above 0 and at most 0.5";
+            return Err(fault("rollout.max_alpha", message));
+        }
+        if self.max_tolerated_risk.is_some_and(|risk| !(risk > 1.0 && risk <= 16.0)) {
+            let message = "`max_tolerated_risk` must be above 1 and at most 16";
+            return Err(fault("rollout.max_tolerated_risk", message));
+        }
+        self.gate.sort_unstable();
+        self.gate.dedup();
+        self.min_time.as_mut().map(|text| duration("rollout.min_time", text)).transpose()
+    }
+}
+
+impl ApprovalRules {
+    /// Checks the rules, and returns the time after which an approval no longer counts.
+    fn check(&mut self) -> Result<Duration> {
+        if !(1..=MOST_APPROVALS).contains(&self.required) {
+            let message = format!("`required` must be from 1 to {MOST_APPROVALS}");
+            return Err(fault("approvals.required", message)
+                .hint("leave `approvals` out if none is needed"));
+        }
+        self.approvers.iter_mut().for_each(|name| *name = name.trim().to_owned());
+        self.approvers.sort_unstable();
+        self.approvers.dedup();
+        if !self.approvers.is_empty() && self.approvers.len() < self.required as usize {
+            let message = format!(
+                "{} approvals are required, but only {} people may approve",
+                self.required,
+                self.approvers.len()
+            );
+            return Err(fault("approvals.approvers", message));
+        }
+        let expires = duration("approvals.expires", &mut self.expires)?;
+        if expires.is_zero() {
+            return Err(fault("approvals.expires", "`expires` is zero: no approval would count"));
+        }
+        Ok(expires)
+    }
+}
+
+fn key(key: &str) -> Place {
+    Place { key: Some(key.to_owned()), ..Place::default() }
+}
+
+fn fault(key: &str, message: impl Into<String>) -> Fault {
+    Fault::usage("BOT-1063", message).at(self::key(key))
+}
+
+/// Parses the duration `text`, and writes it in its normal form.
+fn duration(key: &str, text: &mut String) -> Result<Duration> {
+    let invalid = |reason: String| {
+        let shown = botops_text::display(text, 40);
+        fault(key, format!("`{shown}` is not a duration: {reason}"))
+            .hint("write a duration such as `30m`, `12h` or `7d`")
+    };
+    let duration = humantime::parse_duration(text.trim())
+        .map_err(|error| invalid(error.to_string()).caused_by(error))?;
+    if duration > LONGEST {
+        return Err(invalid("it is longer than 366 days".to_owned()));
+    }
+    *text = humantime::format_duration(duration).to_string();
+    Ok(duration)
+}

@@ -1,0 +1,329 @@
+//! Policies: their checks, their identity, and their judgement of evidence, plans and times.
+
+use super::*;
+use botops_digest::Digest;
+use botops_findings::Severity;
+use botops_rollout::{RolloutPolicy, RolloutSpec};
+use chrono::{DateTime, Utc};
+
+const GATES: &str = "gates: {metrics: {accuracy: {min: 0.85}, ece: {max: 0.1}}, relative: {max_drop: {accuracy: 0.01}, mcnemar_alpha: 0.05}}";
+
+fn read(yaml: &str) -> PolicySpec {
+    botops_spec::parse(yaml, "policy.yaml").unwrap()
+}
+
+fn policy(yaml: &str) -> Policy {
+    read(yaml).check().unwrap()
+}
+
+/// Returns evidence with the bounds (key, bound, value) of its own rules, on `data`.
+fn evidence(bounds: &[(&str, f64, Option<f64>)]) -> Evidence {
+    let bounds = bounds.iter().map(|&(key, bound, value)| MeasuredBound {
+        key: key.to_owned(),
+        bound,
+        value,
+    });
+    Evidence {
+        digest: Digest::of(b"report"),
+        kind: "evaluation".to_owned(),
+        basis: Some(EvidenceBasis {
+            data: "test.csv".to_owned(),
+            data_digest: Digest::of(b"data"),
+            n: 200,
+            champion: Some(Digest::of(b"champion")),
+            bounds: bounds.collect(),
+        }),
+    }
+}
+
+fn strong() -> [(&'static str, f64, Option<f64>); 4] {
+    [
+        ("metrics.accuracy.min", 0.9, Some(0.93)),
+        ("metrics.ece.max", 0.1, Some(0.05)),
+        ("relative.max_drop.accuracy", 0.01, Some(-0.02)),
+        ("relative.mcnemar_alpha", 0.1, Some(1.0)),
+    ]
+}
+
+fn judged(policy: &Policy, evidence: &Evidence) -> Judgement {
+    policy.judge(&Case {
+        judges_evidence: true,
+        evidence: Some(evidence),
+        champion: Some(Digest::of(b"champion")),
+        ..Case::default()
+    })
+}
+
+/// Returns the violated rules.
+fn violated(judgement: &Judgement) -> Vec<&str> {
+    judgement.violations().map(|check| check.rule.as_str()).collect()
+}
+
+#[test]
+fn evidence_with_weak_rules_is_refused_although_it_passed() {
+    let policy = policy(GATES);
+    assert!(judged(&policy, &evidence(&strong())).is_satisfied());
+
+    // A model of 4 % accuracy that passed its own rule.
+    let mut weak = strong();
+    weak[0] = ("metrics.accuracy.min", 0.0, Some(0.04));
+    let judgement = judged(&policy, &evidence(&weak));
+    assert_eq!(violated(&judgement), ["gates.metrics.accuracy.min"]);
+    let check = judgement.violations().next().unwrap();
+    assert_eq!(check.required, "accuracy >= 0.85");
+    assert_eq!(check.found, "accuracy >= 0, measured 0.04");
+
+    // A good model is refused too if its rule was weak: the next one would not be as good.
+    weak[0] = ("metrics.accuracy.min", 0.5, Some(0.95));
+    let judgement = judged(&policy, &evidence(&weak));
+    assert_eq!(violated(&judgement), ["gates.metrics.accuracy.min"]);
+    assert!(judgement.checks[0].found.starts_with("a weaker rule"), "{:?}", judgement.checks[0]);
+
+    // A rule that says more than the number shows is no help either.
+    weak[0] = ("metrics.accuracy.min", 0.9, Some(0.80));
+    assert!(!judged(&policy, &evidence(&weak)).is_satisfied());
+    weak[0] = ("metrics.accuracy.min", 0.9, None);
+    assert!(judged(&policy, &evidence(&weak)).checks[0].found.ends_with("not measured"));
+    weak[0] = ("metrics.accuracy.min", f64::NAN, Some(f64::NAN));
+    assert!(!judged(&policy, &evidence(&weak)).is_satisfied());
+}
+
+#[test]
+fn every_kind_of_rule_knows_its_strict_direction() {
+    let policy = policy(GATES);
+    for (index, bound, value) in [
+        (1, 0.2, 0.05),
+        (1, 0.1, 0.15),
+        (2, 0.05, -0.02),
+        (2, 0.01, 0.02),
+        (3, 0.01, 1.0),
+        (3, 0.1, 0.04),
+    ] {
+        let mut rules = strong();
+        rules[index] = (rules[index].0, bound, Some(value));
+        let judgement = judged(&policy, &evidence(&rules));
+        assert_eq!(violated(&judgement).len(), 1, "{:?}", rules[index]);
+    }
+    let missing: Vec<_> = strong().into_iter().skip(1).collect();
+    let judgement = judged(&policy, &evidence(&missing));
+    assert_eq!(judgement.checks[0].found, "the gate rules behind the evidence have no such rule");
+}
+
+#[test]
+fn relative_rules_are_measured_against_the_champion_in_force() {
+    let policy = policy(GATES);
+    let moved = Case {
+        judges_evidence: true,
+        evidence: Some(&evidence(&strong())),
+        champion: Some(Digest::of(b"another champion")),
+        ..Case::default()
+    };
+    let judgement = policy.judge(&moved);
+    assert_eq!(
+        violated(&judgement),
+        ["gates.relative.max_drop.accuracy", "gates.relative.mcnemar_alpha"]
+    );
+    let mut first = strong();
+    first[2].2 = None;
+    first[3].2 = None;
+    let first = evidence(&first);
+    assert!(!judged(&policy, &first).is_satisfied(), "there is a champion to compare with");
+    let case = Case { champion: None, evidence: Some(&first), ..moved };
+    assert!(policy.judge(&case).is_satisfied());
+}
+
+#[test]
+fn evidence_on_other_data_or_too_few_records_is_refused() {
+    let here = format!("data: [{{digest: \"{}\", name: held out}}]", Digest::of(b"data"));
+    assert!(judged(&policy(&here), &evidence(&[])).is_satisfied());
+    let other = format!("data: [{{digest: \"{}\", name: held out}}]", Digest::of(b"other"));
+    let judgement = judged(&policy(&other), &evidence(&[]));
+    assert_eq!(violated(&judgement), ["data"]);
+    assert!(judgement.checks[0].required.starts_with("measured on `held out` ("));
+    assert!(judgement.checks[0].found.contains(&Digest::of(b"data").to_string()));
+    assert!(judged(&policy("min_records: 200"), &evidence(&[])).is_satisfied());
+    assert_eq!(violated(&judged(&policy("min_records: 201"), &evidence(&[]))), ["min_records"]);
+}
+
+#[test]
+fn a_version_without_evidence_never_passes() {
+    let any = policy("version: 1");
+    let none = Case { judges_evidence: true, ..Case::default() };
+    assert_eq!(violated(&any.judge(&none)), ["evidence"]);
+    let self_test = Evidence { kind: "golden-self-test".to_owned(), basis: None, ..evidence(&[]) };
+    assert!(judged(&any, &self_test).is_satisfied());
+    for demand in [GATES, "min_records: 1"] {
+        assert_eq!(violated(&judged(&policy(demand), &self_test)), ["evidence"]);
+    }
+    let old = Evidence { basis: None, ..evidence(&[]) };
+    let judgement = judged(&policy(GATES), &old);
+    assert!(judgement.checks[0].found.contains("of an older botops"), "{judgement:?}");
+}
+
+fn plan(yaml: &str) -> RolloutPolicy {
+    botops_spec::parse::<RolloutSpec>(yaml, "plan.yaml").unwrap().check().unwrap()
+}
+
+#[test]
+fn a_plan_that_goes_too_fast_is_refused() {
+    let rules = "rollout: {max_first_weight: 5, max_step: 25, max_weight: 50, min_time: 120m, min_units: 100,
+  require: promote-evidence, gate: [error, wrong], max_alpha: 0.05, max_tolerated_risk: 1.5}";
+    let policy = policy(rules);
+    let judge = |plan: &RolloutPolicy| policy.judge(&Case { plan: Some(plan), ..Case::default() });
+    let judgement = judge(&RolloutSpec::default().check().unwrap());
+    assert!(judgement.is_satisfied(), "{judgement:#?}");
+    assert_eq!(judgement.checks.len(), 10);
+    let hasty = plan(
+        "steps: [{weight: 10, deadline: 7d}, {weight: 60, deadline: 7d}]
+judge: {alpha: 0.1, tolerated_risk: 2, metrics: {wrong: observe}}",
+    );
+    let judgement = judge(&hasty);
+    let all = [
+        "rollout.max_first_weight",
+        "rollout.max_step",
+        "rollout.max_weight",
+        "rollout.min_time",
+        "rollout.min_units",
+        "rollout.require",
+        "rollout.gate.wrong",
+        "rollout.max_alpha",
+        "rollout.max_tolerated_risk",
+    ];
+    assert_eq!(violated(&judgement), all);
+    let found: Vec<&str> = judgement.violations().map(|check| check.found.as_str()).collect();
+    assert_eq!(found[..4], ["10 %", "step 2 raises it by 50", "60 %", "step 1: 0s"]);
+}
+
+#[test]
+fn the_mode_decides_between_silence_a_warning_and_a_refusal() {
+    for (mode, exit) in [("off", None), ("warn", None), ("enforce", Some(6))] {
+        let policy = policy(&format!("mode: {mode}\nmin_records: 1000"));
+        let decided = judged(&policy, &evidence(&[])).decide("support@3 in production");
+        match (mode, decided) {
+            ("off", Ok(findings)) => assert_eq!(findings, []),
+            ("warn", Ok(findings)) => {
+                assert_eq!((findings.len(), findings[0].severity), (1, Severity::Warning));
+                assert_eq!(findings[0].place.key.as_deref(), Some("min_records"));
+            }
+            ("enforce", Err(fault)) => {
+                assert_eq!((fault.code(), Some(fault.kind().exit_code())), ("BOT-6050", exit));
+                assert_eq!(
+                    fault.message(),
+                    "the policy refuses support@3 in production: `min_records` requires measured on at least 1000 \
+                     records; found 200 records"
+                );
+                assert_eq!(fault.findings().len(), 1);
+                assert_eq!(fault.hints()[0], "judge the version on more records");
+            }
+            (mode, decided) => panic!("{mode}: {decided:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_closed_window_refuses_and_holds_only_when_enforced() {
+    let saturday: DateTime<Utc> = "2026-11-28T12:00:00Z".parse().unwrap();
+    let window = "windows: [\"Mon-Fri 09:00-16:00 Europe/Warsaw\"]";
+    let enforced = policy(window);
+    let fault = enforced
+        .judge(&Case { at: Some(saturday), ..Case::default() })
+        .decide("support@3 in production")
+        .unwrap_err();
+    assert_eq!((fault.code(), fault.kind().exit_code()), ("BOT-6052", 6));
+    assert!(fault.message().ends_with("closed until 2026-11-30 09:00 Europe/Warsaw"), "{fault}");
+    let words = "outside the promotion windows until 2026-11-30 09:00 Europe/Warsaw";
+    assert_eq!(enforced.closed(saturday).as_deref(), Some(words));
+    assert_eq!(policy(&format!("mode: warn\n{window}")).closed(saturday), None);
+    assert_eq!(enforced.closed("2026-11-30T09:00:00Z".parse().unwrap()), None);
+}
+
+#[test]
+fn a_policy_out_of_range_names_the_key() {
+    for (yaml, code, key, message) in [
+        ("environment: \"\"", "BOT-1063", "environment", "must name one environment"),
+        ("min_records: 0", "BOT-1063", "min_records", "at least one record"),
+        ("gates: {metrics: {accuracy: {}}}", "BOT-1063", "gates.metrics.accuracy", "no bound"),
+        (
+            "gates: {per_class: {f1: {min: 2, max: 1}}}",
+            "BOT-1063",
+            "gates.per_class.f1",
+            "2 is above 1",
+        ),
+        (
+            "gates: {relative: {mcnemar_alpha: 2}}",
+            "BOT-1063",
+            "gates.relative.mcnemar_alpha",
+            "(0, 1)",
+        ),
+        ("rollout: {max_step: 0}", "BOT-1063", "rollout.max_step", "above 0"),
+        ("rollout: {min_time: soon}", "BOT-1063", "rollout.min_time", "`soon` is not a duration"),
+        ("rollout: {min_time: 900d}", "BOT-1063", "rollout.min_time", "longer than 366 days"),
+        ("rollout: {max_alpha: 0.9}", "BOT-1063", "rollout.max_alpha", "at most 0.5"),
+        ("approvals: {required: 0}", "BOT-1063", "approvals.required", "from 1 to 20"),
+        ("approvals: {required: 2, approvers: [ada]}", "BOT-1063", "approvals.approvers", "only 1"),
+        ("approvals: {expires: 0s}", "BOT-1063", "approvals.expires", "zero"),
+        ("windows: [always]", "BOT-1064", "windows[0]", "expected 3 parts"),
+    ] {
+        let fault = read(yaml).check().unwrap_err();
+        assert_eq!((fault.code(), fault.kind().exit_code()), (code, 2), "{yaml}");
+        assert_eq!(fault.place().key.as_deref(), Some(key), "{yaml}");
+        assert!(fault.message().contains(message), "{yaml}: {}", fault.message());
+    }
+    let unknown = botops_spec::parse::<PolicySpec>("gate: {}", "policy.yaml").unwrap_err();
+    assert_eq!((unknown.code(), unknown.place().line), ("BOT-1011", Some(1)));
+    assert!(unknown.hints()[0].contains("`gates`"), "{unknown}");
+}
+
+#[test]
+fn the_digest_is_that_of_the_demands_and_not_of_the_spelling() {
+    let one = policy(
+        "rollout: {min_time: 120m, gate: [wrong, error]}\nwindows: [\"mon,tue,wed 09:00-16:00 UTC\"]",
+    );
+    let same = policy(
+        "windows: [\"Mon-Wed 09:00-16:00 UTC\"]\nversion: 1\nrollout: {gate: [error, wrong], min_time: 2h}",
+    );
+    assert_eq!(one.digest(), same.digest());
+    assert_eq!(Policy::from_bytes(&one.to_bytes()).unwrap(), one);
+    let mut other = one.spec().clone();
+    other.mode = PolicyMode::Warn;
+    assert_ne!(other.check().unwrap().digest(), one.digest());
+}
+
+#[test]
+fn a_recorded_policy_that_cannot_be_read_refuses() {
+    for (bytes, problem) in [
+        (r#"{"schema":"botops.policy/2"}"#, "has the format `botops.policy/2`"),
+        ("{", "cannot be read"),
+        (r#"{"schema":"botops.policy/1","policy":{"gates":1}}"#, "cannot be read"),
+        (r#"{"schema":"botops.policy/1","policy":{"min_records":0}}"#, "cannot be read"),
+    ] {
+        let fault = Policy::from_bytes(bytes.as_bytes()).unwrap_err();
+        assert_eq!((fault.code(), fault.kind().exit_code()), ("BOT-6056", 6));
+        assert!(fault.message().contains(problem), "{fault}");
+    }
+}
+
+#[test]
+fn the_demands_are_listed_in_words() {
+    let yaml = format!(
+        "{GATES}\nmin_records: 100\nrollout: {{min_time: 2h}}\napprovals: {{required: 2, approvers: [ben, ada, ben]}}\n\
+         windows: [\"Sat 10:00-12:00 UTC\"]"
+    );
+    let demands = policy(&yaml).demands();
+    let lines: Vec<String> =
+        demands.iter().map(|demand| format!("{}: {}", demand.rule, demand.demand)).collect();
+    assert_eq!(
+        lines,
+        [
+            "evidence: a gate report in the registry",
+            "gates.metrics.accuracy.min: accuracy >= 0.85",
+            "gates.metrics.ece.max: ece <= 0.1",
+            "gates.relative.max_drop.accuracy: accuracy at most 0.01 worse than the champion's",
+            "gates.relative.mcnemar_alpha: not worse than the champion at mcnemar p < 0.05",
+            "min_records: measured on at least 100 records",
+            "rollout.min_time: every step lasts at least 2h",
+            "approvals: 2 approvals by different people, by ada, ben, not by the requester, each good for 3days",
+            "windows: starts and advances in `Sat 10:00-12:00 UTC`",
+        ]
+    );
+}
