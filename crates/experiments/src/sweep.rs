@@ -106,7 +106,7 @@ const KNOWN: [&str; 10] = [
     "feedback",
 ];
 /// The folders whose logs refer to blobs. The caller passes these blobs as [`SweepRule::blobs_in_use`].
-const LOGGED: [&str; 2] = ["models", "datasets"];
+const LOGGED: [&str; 3] = ["models", "datasets", "deployments"];
 /// Blobs that are removed under one mark: few, so that recorders do not wait long.
 const BATCH: usize = 64;
 /// Objects that are removed at a time.
@@ -242,7 +242,9 @@ impl Experiments {
     pub async fn logged(&self) -> Result<BTreeSet<String>> {
         let mut entries = BTreeSet::new();
         for folder in LOGGED {
-            entries.extend(self.store.objects(folder, None).await?);
+            let objects = self.store.objects(folder, None).await?;
+            // Servers also write signs of life and observations, which refer to no blob.
+            entries.extend(objects.into_iter().filter(|path| path.contains("/log/")));
         }
         Ok(entries)
     }

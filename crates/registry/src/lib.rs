@@ -20,6 +20,7 @@ mod deployments;
 mod environments;
 mod former_champion;
 mod known_environments;
+mod move_rules;
 mod open_rollout;
 mod promotions;
 mod proven_champions;

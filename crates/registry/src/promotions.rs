@@ -85,7 +85,7 @@ impl Registry {
         }))
     }
 
-    async fn forward(
+    pub(super) async fn forward(
         &self,
         version: &Version,
         from: Option<Digest>,

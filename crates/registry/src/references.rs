@@ -1,6 +1,6 @@
 //! The references of a registry: the runs that its versions come from, and the blobs that its entries name.
 
-use super::{Action, Registry};
+use super::{Action, ChampionMove, Change, Registry, deployment_log};
 use botops_digest::Digest;
 use botops_findings::Result;
 use std::collections::BTreeSet;
@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 pub struct References {
     /// The runs that made the versions.
     pub runs: BTreeSet<String>,
-    /// The blobs: manifests, files and evidence.
+    /// The blobs: manifests, files, evidence and policies.
     pub blobs: BTreeSet<Digest>,
 }
 
@@ -23,7 +23,7 @@ impl References {
 }
 
 impl Registry {
-    /// Returns the references of all versions and log entries.
+    /// Returns the references of all versions and of the entries of all logs of models and deployments.
     ///
     /// # Errors
     /// Those of the store and of [`Self::versions`]: the references of an unreadable manifest are unknown.
@@ -43,6 +43,15 @@ impl Registry {
                 references.runs.extend(version.manifest.run);
                 references.blobs.extend(version.manifest.gates);
                 references.blobs.extend(version.manifest.files.iter().map(|file| file.digest));
+            }
+        }
+        for environment in self.store.folders("deployments").await? {
+            for entry in deployment_log(&self.store, &environment).entries().await? {
+                let moved = entry.payload.champion();
+                references.blobs.extend(moved.and_then(ChampionMove::evidence));
+                if let Change::Policy { digest, .. } = entry.payload.change {
+                    references.blobs.insert(digest);
+                }
             }
         }
         Ok(references)

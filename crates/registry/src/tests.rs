@@ -23,6 +23,7 @@ fn report(model: Digest) -> Vec<u8> {
             passed: true,
         }],
         passed: true,
+        basis: None,
     })
 }
 
@@ -228,4 +229,83 @@ async fn clones_in_several_environments_read_each_log_once() {
     let other = registry.in_environment("staging").unwrap();
     let (here, there) = (staging.environment().await.unwrap(), other.environment().await.unwrap());
     assert!(Arc::ptr_eq(&here, &there));
+}
+
+/// Returns the codes and messages of what a verification finds.
+async fn problems(registry: &Registry) -> Vec<String> {
+    let found = registry.verify(None).await.unwrap().problems;
+    found.into_iter().map(|problem| format!("{}: {}", problem.code, problem.message)).collect()
+}
+
+#[tokio::test]
+async fn verification_finds_moves_of_champions_that_the_rules_forbid() {
+    let (store, registry, versions) = bench().await;
+    registry.promote(&versions[0], None, &proof("one"), &act("ada")).await.unwrap();
+    assert_eq!(problems(&registry).await, [""; 0]);
+    let about_another = store.put_blob(report(Digest::of(b"x")).into()).await.unwrap();
+    let forged = [
+        (None, versions[1].manifest_digest, None),
+        (Some(versions[1].manifest_digest), Digest::of(b"nobody"), Some(Digest::of(b"lost"))),
+        (Some(Digest::of(b"nobody")), versions[2].manifest_digest, Some(about_another)),
+    ];
+    for (from, to, evidence) in forged {
+        let moved = serde_json::json!({"from": from, "to": to, "evidence": evidence});
+        let change = Change::Champion(serde_json::from_value(moved).unwrap());
+        let by = (act("eve").by, "forged");
+        let entry = Deployment::new(by, DateTime::UNIX_EPOCH, MODEL, change);
+        let log = deployment_log(&store, "production");
+        let entries = log.entries().await.unwrap();
+        assert!(matches!(log.append(entries.last(), entry).await.unwrap(), Appended::Written(_)));
+    }
+    let found = problems(&registry).await;
+    let expected = [
+        "entry 2 of the deployment log of `production` moves `champion` of `support` from a version that was not champion",
+        "moves `champion` of `support` without evidence",
+        "entry 3 of the deployment log of `production` moves `champion` of `support` to a version that was not registered",
+        "with evidence that does not prove it",
+        "entry 4 of the deployment log of `production` moves `champion` of `support` with evidence that does not prove it",
+    ];
+    assert_eq!(found.len(), expected.len(), "{found:#?}");
+    for (problem, expected) in found.iter().zip(expected) {
+        assert!(problem.starts_with("BOT-5006") && problem.contains(expected), "{problem}");
+    }
+}
+
+#[tokio::test]
+async fn verification_finds_a_move_that_an_older_version_made_in_vain() {
+    let (store, registry, versions) = bench().await;
+    let evidence = store.put_blob(report(Digest::of(b"one")).into()).await.unwrap();
+    move_as_before(&store, None, versions[0].manifest_digest, evidence).await;
+    let from = Some(versions[0].manifest_digest);
+    registry.promote(&versions[1], from, &proof("two"), &act("ada")).await.unwrap();
+    assert_eq!(problems(&registry).await, [""; 0]);
+    let late = store.put_blob(report(Digest::of(b"three")).into()).await.unwrap();
+    move_as_before(&store, from, versions[2].manifest_digest, late).await;
+    let found = problems(&registry).await;
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].starts_with("BOT-5027: `old` moved `champion` of `support` to `support@3`"));
+}
+
+#[tokio::test]
+async fn evidence_of_deployment_logs_is_referenced() {
+    let (_, registry, versions) = bench().await;
+    let staging = registry.in_environment("staging").unwrap();
+    staging.promote(&versions[1], None, &proof("two"), &act("ada")).await.unwrap();
+    let evidence = Digest::of(&report(Digest::of(b"two")));
+    assert!(registry.references().await.unwrap().blobs.contains(&evidence));
+}
+
+#[tokio::test]
+async fn a_crash_between_evidence_and_entry_leaves_a_blob_that_the_next_promotion_uses() {
+    let (store, registry, versions) = bench().await;
+    // All that a promotion does before its entry.
+    let moved = registry.forward(&versions[0], None, &proof("one")).await.unwrap();
+    assert!(store.has_blob(&moved.evidence().unwrap()).await.unwrap());
+    assert!(deployment_log(&store, "production").is_empty().await.unwrap());
+    assert_eq!(registry.champion(MODEL).await.unwrap(), None);
+    assert_eq!(problems(&registry).await, [""; 0]);
+    registry.promote(&versions[0], None, &proof("one"), &act("ada")).await.unwrap();
+    assert_eq!(resolved(&registry, "support").await, "support@1");
+    registry.promote(&versions[0], None, &proof("one"), &act("ada")).await.unwrap();
+    assert_eq!(deployment_log(&store, "production").entries().await.unwrap().len(), 1);
 }

@@ -1,6 +1,9 @@
 //! Verification of a registry: its logs, its manifests, and the blobs that they name.
 
-use super::{Action, CHAMPION, Event, Manifest, Registry, Verification, state::State, versions};
+use super::{
+    Action, CHAMPION, Event, Manifest, Registry, Verification, move_rules::VerifiedModel,
+    state::State, versions,
+};
 use botops_digest::Digest;
 use botops_evaluation::PassedGates;
 use botops_findings::{Fault, Finding, Place, Result, Severity};
@@ -12,8 +15,8 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Blobs that are read and hashed at a time. Each is held in memory.
 const CONCURRENT_BLOBS: usize = 4;
 
-/// The folders that hold no other logs: those of models are checked with their rules, the others have none.
-const NO_LOGS: [&str; 4] = ["models", "blobs", "probes", "sweeps"];
+/// The folders that hold no other logs: those of models and deployments are checked with their rules, the others have none.
+const NO_LOGS: [&str; 5] = ["models", "deployments", "blobs", "probes", "sweeps"];
 
 impl Registry {
     /// Checks every log, and every blob that the models name; with `model`, only those of that model and the logs that are
@@ -21,6 +24,7 @@ impl Registry {
     ///
     /// - logs: the numbers have no gaps, the digest of each entry is right, and it links to the entry before. Aliases
     ///   move from where they were to a registered version, `champion` only with evidence about it
+    /// - deployment logs: the champion of a model moves from where it was, to a registered version, with evidence that proves it
     /// - manifests: they can be read, are of this model, and match their digest
     /// - files and evidence: they exist, match their digest, and have the length in the manifest
     ///
@@ -39,16 +43,20 @@ impl Registry {
         };
         let mut verification = Verification { entries: 0, blobs: 0, problems: Vec::new() };
         let mut seen = BTreeSet::new();
+        let mut verified = BTreeMap::new();
         for model in models {
-            self.verify_model(&model, &mut seen, &mut verification).await?;
+            let found = self.verify_model(&model, &mut seen, &mut verification).await?;
+            verified.insert(model, found);
         }
+        let checked = self.verify_deployment_logs(&verified, &mut seen).await?;
+        verification.entries += checked.entries;
+        verification.problems.extend(checked.problems);
         self.verify_other_logs(&mut verification).await?;
         verification.blobs = seen.len() as u64;
         Ok(verification)
     }
 
-    /// Checks the numbers, the digests and the links of every log outside `models`, such as those of deployments and of
-    /// data sets.
+    /// Checks the numbers, the digests and the links of every log of another kind, such as those of data sets.
     async fn verify_other_logs(&self, verification: &mut Verification) -> Result<()> {
         for path in self.other_logs().await? {
             let log = self.store.log::<serde_json::Value>(&path);
@@ -59,7 +67,7 @@ impl Registry {
         Ok(())
     }
 
-    /// Returns the paths of the logs outside `models`.
+    /// Returns the paths of the logs of other kinds.
     async fn other_logs(&self) -> Result<BTreeSet<String>> {
         let mut logs = BTreeSet::new();
         for top in self.store.folders("").await? {
@@ -85,7 +93,7 @@ impl Registry {
         model: &str,
         seen: &mut BTreeSet<Digest>,
         verification: &mut Verification,
-    ) -> Result<()> {
+    ) -> Result<VerifiedModel> {
         let inspection = self.log(model).inspect().await?;
         let problems = &mut verification.problems;
         verification.entries += (inspection.entries.len() + inspection.problems.len()) as u64;
@@ -115,7 +123,10 @@ impl Registry {
             self.check_moves(model, &inspection.entries, problems);
         }
         self.verify_files(model, &manifests, seen, problems).await?;
-        self.verify_evidence(model, &inspection.entries, &manifests, seen, problems).await
+        self.verify_evidence(model, &inspection.entries, &manifests, seen, problems).await?;
+        let file = |manifest: &Manifest| manifest.file(super::MODEL_FILE).map(|file| file.digest);
+        let files = manifests.iter().map(|(digest, (_, manifest))| (*digest, file(manifest)));
+        Ok(VerifiedModel { files: files.collect(), state, is_complete })
     }
 
     /// Checks that every alias moved from where it was to a version that had been registered.

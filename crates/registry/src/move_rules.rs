@@ -1,0 +1,130 @@
+//! The rules of the moves of champions in deployment logs, which an entry forged with a right digest breaks.
+
+use super::{
+    DEFAULT_ENVIRONMENT, Environment, Registry, Reign, champions::inherited, deployment_log,
+    log_path, state::State,
+};
+use botops_digest::Digest;
+use botops_findings::{Finding, Place, Result, Severity};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A model whose log was verified.
+pub(super) struct VerifiedModel {
+    /// The fold of its log.
+    pub(super) state: State,
+    /// The digest of the model file of each readable manifest.
+    pub(super) files: BTreeMap<Digest, Option<Digest>>,
+    /// Whether the log has no gap and no altered entry.
+    pub(super) is_complete: bool,
+}
+
+/// The result of the checks of deployment logs.
+#[derive(Default)]
+pub(super) struct CheckedMoves {
+    /// Log entries checked.
+    pub(super) entries: u64,
+    /// The problems.
+    pub(super) problems: Vec<Finding>,
+}
+
+impl Registry {
+    /// Checks every deployment log: its numbers, digests and links, and that each champion of the `models` moved from where
+    /// it was, to a registered version, with evidence that proves it. Adds the digests of evidence to `seen`.
+    pub(super) async fn verify_deployment_logs(
+        &self,
+        models: &BTreeMap<String, VerifiedModel>,
+        seen: &mut BTreeSet<Digest>,
+    ) -> Result<CheckedMoves> {
+        let mut checked = CheckedMoves::default();
+        for name in self.store.folders("deployments").await? {
+            let inspection = deployment_log(&self.store, &name).inspect().await?;
+            checked.entries += (inspection.entries.len() + inspection.problems.len()) as u64;
+            checked.problems.extend(inspection.problems.iter().map(|fault| fault.as_finding()));
+            // After a gap or an altered entry, intact later entries contradict the rest.
+            if !inspection.problems.is_empty() {
+                continue;
+            }
+            let environment = Environment::of(&inspection.entries);
+            for (model, deployed) in environment.models() {
+                let Some(verified) = models.get(model).filter(|verified| verified.is_complete)
+                else {
+                    continue;
+                };
+                let moves = &verified.state.champion_moves;
+                let n =
+                    if name == DEFAULT_ENVIRONMENT { inherited(moves, Some(deployed)) } else { 0 };
+                if name == DEFAULT_ENVIRONMENT {
+                    checked.problems.extend(moves[n..].iter().map(|moved| {
+                        let to = verified.state.name(model, &moved.to);
+                        self.late_move(model, &to, &moved.actor, &moved.at.to_rfc3339())
+                    }));
+                }
+                let mut champion = moves[..n].last().map(|moved| moved.to);
+                for reign in &deployed.reigns {
+                    let broken = self.broken_rules(reign, champion, verified, seen).await?;
+                    let report = |rule| self.broken_move(&name, model, reign.seq, rule);
+                    checked.problems.extend(broken.into_iter().map(report));
+                    champion = Some(reign.moved.to());
+                }
+            }
+        }
+        Ok(checked)
+    }
+
+    /// Returns the rules that a move breaks, in words; `champion` is the manifest that was champion before it.
+    async fn broken_rules(
+        &self,
+        reign: &Reign,
+        champion: Option<Digest>,
+        verified: &VerifiedModel,
+        seen: &mut BTreeSet<Digest>,
+    ) -> Result<Vec<String>> {
+        let moved = &reign.moved;
+        let mut broken = Vec::new();
+        if verified.state.number(&moved.to()).is_none() {
+            broken.push("to a version that was not registered".to_owned());
+        }
+        if moved.from() != champion {
+            broken.push("from a version that was not champion".to_owned());
+        }
+        match moved.evidence() {
+            None => broken.push("without evidence".to_owned()),
+            Some(evidence) => {
+                seen.insert(evidence);
+                let file = verified.files.get(&moved.to()).copied().flatten();
+                if let Err(fault) = self.check_evidence(&evidence, file).await? {
+                    broken.push(format!("with evidence that does not prove it: {fault}"));
+                }
+            }
+        }
+        Ok(broken)
+    }
+
+    fn broken_move(&self, environment: &str, model: &str, seq: u64, rule: String) -> Finding {
+        let place = self.store.object_url(&format!("{}/{seq:020}.json", log_path(environment)));
+        Finding::new(
+            "BOT-5006",
+            Severity::Error,
+            format!(
+                "entry {seq} of the deployment log of `{environment}` moves `champion` of `{model}` {rule}"
+            ),
+            "another program wrote to this log: find out which one writes to the store",
+        )
+        .at(Place { file: Some(place), ..Place::default() })
+    }
+
+    /// Returns the finding of a move in the log of a model that happened after the deployment log became the authority.
+    fn late_move(&self, model: &str, to: &str, actor: &str, at: &str) -> Finding {
+        let place = self.store.object_url(&format!("models/{model}/log"));
+        Finding::new(
+            "BOT-5027",
+            Severity::Error,
+            format!(
+                "`{actor}` moved `champion` of `{model}` to `{to}` at {at} in the log of the model, without effect: \
+                 the deployment log of `{DEFAULT_ENVIRONMENT}` decides since an earlier entry"
+            ),
+            "an older botops still writes to this registry: install the newer one there, and promote again if needed",
+        )
+        .at(Place { file: Some(place), ..Place::default() })
+    }
+}
