@@ -33,6 +33,9 @@ pub(crate) struct Global {
     /// Location of the recorded runs: a path or URL
     #[arg(long, value_name = "LOCATION", global = true, help_heading = "Global options")]
     pub(crate) experiments: Option<String>,
+    /// Environment whose champion a reference means, and in which a promotion takes effect
+    #[arg(long, value_name = "NAME", global = true, help_heading = "Global options")]
+    pub(crate) environment: Option<String>,
     /// Actor, for the audit trail
     #[arg(long, value_name = "NAME", global = true, help_heading = "Global options")]
     pub(crate) actor: Option<String>,

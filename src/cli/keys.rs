@@ -12,13 +12,11 @@ use botops_access::{
 use botops_findings::{Fault, Result};
 use botops_registry::check_author;
 use botops_text::{display, shell_line};
+use botops_workspace::DEFAULT_ENVIRONMENT;
 use chrono::{DateTime, TimeDelta, Utc};
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use serde::Serialize;
 use std::time::Duration;
-
-/// The default environment.
-const ENVIRONMENT: &str = "production";
 
 /// Manage the API keys of administrators
 #[derive(Debug, clap::Args)]
@@ -32,18 +30,11 @@ enum Verb {
     /// Make a key, and print it once
     Create(CreateArgs),
     /// List the keys, without their secrets
-    List(EnvironmentArg),
+    List,
     /// Give a key a new secret, and print it once
     Rotate(RotateArgs),
     /// Revoke a key; servers refuse it within 5 seconds
     Revoke(RevokeArgs),
-}
-
-#[derive(Debug, clap::Args)]
-struct EnvironmentArg {
-    /// Environment whose servers accept the key
-    #[arg(long, default_value = ENVIRONMENT, env = "BOTOPS_ENVIRONMENT")]
-    environment: String,
 }
 
 #[derive(Debug, clap::Args)]
@@ -64,8 +55,6 @@ struct CreateArgs {
     /// Reason, for the audit trail
     #[arg(long, value_name = "TEXT", default_value = "")]
     reason: String,
-    #[command(flatten)]
-    environment: EnvironmentArg,
     /// Check, but make no key
     #[arg(long)]
     dry_run: bool,
@@ -84,8 +73,6 @@ struct RotateArgs {
     /// Reason, for the audit trail
     #[arg(long, value_name = "TEXT", default_value = "")]
     reason: String,
-    #[command(flatten)]
-    environment: EnvironmentArg,
     /// Check, but change nothing
     #[arg(long)]
     dry_run: bool,
@@ -97,8 +84,6 @@ struct RevokeArgs {
     name: String,
     #[command(flatten)]
     reason: ReasonArg,
-    #[command(flatten)]
-    environment: EnvironmentArg,
     /// Check, but change nothing
     #[arg(long)]
     dry_run: bool,
@@ -140,24 +125,14 @@ fn scope(name: String) -> Scope {
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     match &args.verb {
         Verb::Create(args) => create(args, context),
-        Verb::List(environment) => list(environment.name(), context),
+        Verb::List => list(context),
         Verb::Rotate(args) => rotate(args, context),
         Verb::Revoke(args) => revoke(args, context),
     }
 }
 
-impl EnvironmentArg {
-    /// Returns the environment; an empty variable counts as unset.
-    fn name(&self) -> &str {
-        match self.environment.trim() {
-            "" => ENVIRONMENT,
-            named => named,
-        }
-    }
-}
-
 fn create(args: &CreateArgs, context: &Context) -> Result<Outcome> {
-    let environment = args.environment.name();
+    let environment = &context.workspace()?.environment.value;
     let act = act(context, &args.reason)?;
     let scopes = match args.role {
         Some(role) => role.scopes().into_iter().collect(),
@@ -171,7 +146,7 @@ fn create(args: &CreateArgs, context: &Context) -> Result<Outcome> {
 }
 
 fn rotate(args: &RotateArgs, context: &Context) -> Result<Outcome> {
-    let environment = args.environment.name();
+    let environment = &context.workspace()?.environment.value;
     let act = act(context, &args.reason)?;
     let lifetime = match args.expires {
         Some(lifetime) => Lifetime::Of(time_delta(lifetime)?),
@@ -185,7 +160,7 @@ fn rotate(args: &RotateArgs, context: &Context) -> Result<Outcome> {
 }
 
 fn revoke(args: &RevokeArgs, context: &Context) -> Result<Outcome> {
-    let environment = args.environment.name();
+    let environment = &context.workspace()?.environment.value;
     let act = act(context, &args.reason.reason)?;
     let mut log = open(context, environment)?;
     let key = context.wait(log.revoke(&args.name, &act, writing(args.dry_run)))??;
@@ -202,7 +177,8 @@ fn revoke(args: &RevokeArgs, context: &Context) -> Result<Outcome> {
     Ok(Outcome::done(&answer, text).next(list_command(environment)))
 }
 
-fn list(environment: &str, context: &Context) -> Result<Outcome> {
+fn list(context: &Context) -> Result<Outcome> {
+    let environment = &context.workspace()?.environment.value;
     let mut log = open(context, environment)?;
     context.wait(log.refresh())??;
     let now = provenance::now()?;
@@ -281,13 +257,13 @@ fn shown_once(
 
 fn list_command(environment: &str) -> String {
     match environment {
-        ENVIRONMENT => "botops keys list".to_owned(),
+        DEFAULT_ENVIRONMENT => "botops keys list".to_owned(),
         other => shell_line(["botops", "keys", "list", "--environment", other]),
     }
 }
 
 fn open(context: &Context, environment: &str) -> Result<KeyLog> {
-    KeyLog::open(context.registry()?.store(), environment)
+    KeyLog::open(&context.store(&context.workspace()?.registry.value)?, environment)
 }
 
 /// Returns the author, the reason and the time of a change.

@@ -13,7 +13,7 @@ use botops_files::{Output, OutputKind};
 use botops_findings::{Fault, Result};
 use botops_models::IntentModel;
 use botops_pipelines::{Promoter as _, PromotionRequest};
-use botops_registry::{Act, CHAMPION, Reference, Registry, Selector, Version};
+use botops_registry::{Act, DEFAULT_ENVIRONMENT, Reference, Registry, Selector, Version};
 use botops_report as report;
 use botops_rollout::{Decision, RolloutSpec};
 use botops_spec as spec;
@@ -28,6 +28,9 @@ pub(crate) struct Args {
     /// Version: a reference such as support@2; default: the newest version of the workspace's model
     #[arg(value_name = "VERSION")]
     reference: Option<String>,
+    /// Environment of the promotion; the evidence of the version is carried along. Default: the environment in force
+    #[arg(long, value_name = "ENVIRONMENT")]
+    to: Option<String>,
     /// Recorded traffic (JSONL), to rehearse the canary or to replay at the server
     #[arg(long, value_name = "FILE")]
     traffic: Option<PathBuf>,
@@ -54,6 +57,7 @@ pub(crate) struct Args {
 #[derive(Serialize)]
 struct Answer {
     version: String,
+    environment: String,
     champion_before: Option<String>,
     moved: bool,
     decision: Option<Decision>,
@@ -69,8 +73,9 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let plan: RolloutSpec = args.plan.as_deref().map_or(Ok(RolloutSpec::default()), spec::read)?;
     plan.check()?;
     let traffic = args.traffic.as_deref().map(datasets::read_traffic).transpose()?;
-    let registry = context.registry()?;
-    let promotion = Promotion::of(context, args.timeout)?;
+    let here = context.registry()?;
+    let registry = args.to.as_deref().map_or(Ok(here.clone()), |name| here.in_environment(name))?;
+    let promotion = Promotion::of(context, args.timeout)?.in_registry(&registry);
     if args.dry_run && !matches!(promotion, Promotion::Rehearsal(_)) {
         return Err(Fault::usage("BOT-1007", "a server cannot rehearse a promotion")
             .hint("rehearse it in this process, without `server.admin_url`: `botops promote --dry-run --traffic FILE`"));
@@ -88,7 +93,10 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         act: &act,
         bar: &bar,
     };
-    let answer = context.wait(work.promote(&reference))??;
+    let answer = context.wait(async {
+        let challenger = here.resolve(&reference).await?;
+        work.promote(challenger).await
+    })??;
     bar.finish_and_clear();
     if let (Some(page), Some(decision), false) = (page, &answer.decision, args.dry_run) {
         page.write(report::decision_html(decision).as_bytes())?;
@@ -139,9 +147,8 @@ struct Work<'a> {
 
 impl Work<'_> {
     /// Promotes the version through its canary; the first version of a model is promoted by its golden self-test.
-    async fn promote(&self, reference: &Reference) -> Result<Answer> {
-        let challenger = self.registry.resolve(reference).await?;
-        let champion = self.registry.alias(&challenger.model, CHAMPION).await?;
+    async fn promote(&self, challenger: Version) -> Result<Answer> {
+        let champion = self.registry.champion(&challenger.model).await?;
         let passed = self.registry.proof(&challenger).await;
         let digest = challenger.model_digest().ok_or_else(|| {
             Fault::data("BOT-5021", format!("{} has no model file", challenger.reference()))
@@ -151,6 +158,7 @@ impl Work<'_> {
             None => self.first(&challenger, &model, digest, passed).await,
             Some(champion) if champion.model_digest() == Some(digest) => Ok(Answer {
                 version: challenger.reference(),
+                environment: self.registry.environment_name().to_owned(),
                 champion_before: Some(champion.reference()),
                 moved: false,
                 decision: None,
@@ -185,6 +193,7 @@ impl Work<'_> {
         }
         Ok(Answer {
             version: version.reference(),
+            environment: self.registry.environment_name().to_owned(),
             champion_before: None,
             moved,
             decision: None,
@@ -227,6 +236,7 @@ impl Work<'_> {
         }
         Ok(Answer {
             version: challenger.reference(),
+            environment: self.registry.environment_name().to_owned(),
             champion_before: Some(champion.reference()),
             moved: promoted && !self.args.dry_run,
             decision: Some(decision),
@@ -239,7 +249,11 @@ fn outcome(answer: &Answer) -> Outcome {
     let (text, exit) = match (&answer.decision, &answer.self_test) {
         (Some(decision), _) => (decision_text(answer, decision), verdict_exit(&decision.verdict)),
         (None, Some(report)) if report.passed => (
-            format!("{} is the first champion: its golden self-test passed\n", answer.version),
+            format!(
+                "{} is the first champion{}: its golden self-test passed\n",
+                answer.version,
+                elsewhere(&answer.environment)
+            ),
             Exit::Done,
         ),
         (None, Some(_)) => (
@@ -260,14 +274,26 @@ fn outcome(answer: &Answer) -> Outcome {
         },
     };
     let outcome = Outcome::done(answer, text).exit(exit);
-    if answer.moved { outcome.next(undo(&answer.version)) } else { outcome }
+    if answer.moved { outcome.next(undo(&answer.version, &answer.environment)) } else { outcome }
 }
 
 /// Returns the command that takes the promotion of `version` (a reference) back. It names the model, which may be another
 /// one than the workspace's.
-fn undo(version: &str) -> String {
+fn undo(version: &str, environment: &str) -> String {
     let model = version.split_once('@').map_or(version, |(model, _)| model);
-    format!("{} --reason \"…\"", shell_line(["botops", "rollback", model]))
+    let mut words = vec!["botops", "rollback", model];
+    if environment != DEFAULT_ENVIRONMENT {
+        words.extend(["--environment", environment]);
+    }
+    format!("{} --reason \"…\"", shell_line(words))
+}
+
+/// Returns ` in <environment>`, or nothing for the default one.
+fn elsewhere(environment: &str) -> String {
+    match environment {
+        DEFAULT_ENVIRONMENT => String::new(),
+        name => format!(" in {name}"),
+    }
 }
 
 /// Returns the exit code for the verdict of a rollout.
@@ -284,8 +310,9 @@ fn decision_text(answer: &Answer, decision: &Decision) -> String {
     let how = if decision.rehearsal { ", rehearsed on recorded traffic" } else { "" };
     let champion = answer.champion_before.as_deref().unwrap_or("none");
     let mut text = format!(
-        "{} against {champion}{how}: {}\n",
+        "{} against {champion}{}{how}: {}\n",
         answer.version,
+        elsewhere(&answer.environment),
         decision.verdict.replace('_', " ")
     );
     text.push_str(&format!("  {}\n", decision.reason));
@@ -354,6 +381,8 @@ mod tests {
 
     #[test]
     fn the_hint_after_a_promotion_rolls_back_the_model_that_was_promoted() {
-        assert_eq!(undo("other@1"), "botops rollback other --reason \"…\"");
+        assert_eq!(undo("other@1", "production"), "botops rollback other --reason \"…\"");
+        let staging = "botops rollback other --environment staging --reason \"…\"";
+        assert_eq!(undo("other@1", "staging"), staging);
     }
 }

@@ -13,7 +13,7 @@ use crate::cli::{
 use botops_digest::Digest;
 use botops_files::{Output, OutputKind};
 use botops_findings::{Fault, Result};
-use botops_registry::{CHAMPION, Event, Reference, Registry, Version, check_alias};
+use botops_registry::{CHAMPION, Event, Reference, Registry, Reign, Version, check_alias};
 use botops_store::Entry;
 use botops_text::shell_line;
 use serde::Serialize;
@@ -118,6 +118,9 @@ struct Versions<'a> {
 struct History<'a> {
     model: &'a str,
     entries: &'a [Entry<Event>],
+    environment: &'a str,
+    /// The moves of the champion in the deployment log of the environment.
+    champions: &'a [Reign],
 }
 
 #[derive(Serialize)]
@@ -145,14 +148,28 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         Verb::List { model: None } => models(context, &registry),
         Verb::List { model: Some(model) } => versions(context, &registry, model),
         Verb::Show { reference } => {
-            let version = context.wait(resolve(&registry, reference))??;
+            let version = context.wait(async {
+                let mut found = [resolve(&registry, reference).await?];
+                let model = found[0].model.clone();
+                registry.name_environments(&model, &mut found).await?;
+                let [version] = found;
+                Ok::<_, Fault>(version)
+            })??;
             let reference = version.reference();
             let outcome = Outcome::done(&version, text::version(&version));
             Ok(outcome.next(shell_line(["botops", "registry", "pull", &reference])))
         }
         Verb::Log { model } => {
-            let entries = context.wait(registry.history(model))??;
-            Ok(Outcome::done(&History { model, entries: &entries }, text::history(&entries)))
+            let (entries, environment) = context.wait(async {
+                let entries = registry.history(model).await?;
+                Ok::<_, Fault>((entries, registry.environment().await?))
+            })??;
+            let champions = environment.model(model).map_or(&[][..], |deployed| &deployed.reigns);
+            let mut text = text::history(&entries);
+            let name = registry.environment_name();
+            text.push_str(&text::champions(name, champions, &entries));
+            let answer = History { model, entries: &entries, environment: name, champions };
+            Ok(Outcome::done(&answer, text))
         }
         Verb::Alias(args) => alias(context, &registry, args),
         Verb::Pull(args) => pull(context, &registry, args),

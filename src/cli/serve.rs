@@ -12,8 +12,6 @@ use std::{net::SocketAddr, path::Path, time::Duration};
 const LISTEN: &str = "127.0.0.1:8080";
 /// The default address of the admin listener.
 const ADMIN_LISTEN: &str = "127.0.0.1:8081";
-/// The default environment.
-const ENVIRONMENT: &str = "production";
 
 /// Parses an address; an empty variable counts as unset.
 fn address(text: &str, default: &str) -> Result<SocketAddr, std::net::AddrParseError> {
@@ -35,9 +33,6 @@ pub(crate) struct Args {
     /// accepts addresses, names without a dot, and these names
     #[arg(long, value_name = "NAME")]
     allow_host: Vec<String>,
-    /// Environment whose deployment log the server writes
-    #[arg(long, default_value = ENVIRONMENT, env = "BOTOPS_ENVIRONMENT")]
-    environment: String,
     /// Write no request log; warnings, such as failed logins, are still written
     #[arg(long)]
     no_request_log: bool,
@@ -57,10 +52,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         admin_listen: args.admin_listen,
         admin_token: workspace.admin_token.value.resolve()?,
         allowed_hosts: args.allow_host.clone(),
-        environment: match args.environment.trim() {
-            "" => ENVIRONMENT.to_owned(),
-            named => named.to_owned(),
-        },
+        environment: workspace.environment.value.clone(),
         request_log: if args.no_request_log {
             RequestLog::Warnings(|| Box::new(std::io::stderr()))
         } else {

@@ -1,11 +1,11 @@
 //! The environment of a registry.
 
 use super::{
-    CHAMPION, Champions, DEFAULT_ENVIRONMENT, Environment, Registry, reference::is_alias,
+    CHAMPION, Champions, DEFAULT_ENVIRONMENT, Environment, Registry, Version, reference::is_alias,
     state::State,
 };
 use botops_digest::Digest;
-use botops_findings::{Fault, Result};
+use botops_findings::{Fault, FaultKind, Result};
 use std::{collections::BTreeMap, sync::Arc};
 
 /// Checks the name of an environment.
@@ -79,6 +79,33 @@ impl Registry {
             }
         }
         Ok(champions)
+    }
+
+    /// Adds, to the aliases of each of `versions` of one model, the names of the other environments whose champion it is.
+    ///
+    /// The champion of an environment whose log is damaged is unknown.
+    ///
+    /// # Errors
+    /// Those of the store; `BOT-5011` no such model (exit 2).
+    pub async fn name_environments(&self, model: &str, versions: &mut [Version]) -> Result<()> {
+        let state = self.known(model).await?.state;
+        for name in self.environments().await? {
+            if *name == *self.environment {
+                continue;
+            }
+            let champion = match self.champions_in(&name, model, &state).await {
+                Ok(champions) => champions.current(),
+                Err(fault) if fault.kind() == FaultKind::Gate => None,
+                Err(fault) => return Err(fault),
+            };
+            let of_it = |version: &&mut Version| Some(version.manifest_digest) == champion;
+            for version in versions.iter_mut().filter(of_it) {
+                version.aliases.push(name.clone());
+                version.aliases.sort();
+                version.aliases.dedup();
+            }
+        }
+        Ok(())
     }
 
     /// Returns the champions of the model with `state` in the environment `name`.

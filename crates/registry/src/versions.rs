@@ -40,17 +40,21 @@ impl Registry {
             .await
     }
 
-    /// Returns the versions of a model, by number.
+    /// Returns the versions of a model, by number. Their aliases have the names of the other environments whose champion
+    /// they are.
     ///
     /// # Errors
     /// `BOT-5011` no such model (exit 2).
     pub async fn versions(&self, model: &str) -> Result<Vec<Version>> {
         let known = &self.known(model).await?;
-        futures::stream::iter(1..=known.state.versions.len() as u64)
-            .map(|number| self.load(model, known, number))
-            .buffered(CONCURRENT_OBJECTS)
-            .try_collect()
-            .await
+        let mut versions: Vec<Version> =
+            futures::stream::iter(1..=known.state.versions.len() as u64)
+                .map(|number| self.load(model, known, number))
+                .buffered(CONCURRENT_OBJECTS)
+                .try_collect()
+                .await?;
+        self.name_environments(model, &mut versions).await?;
+        Ok(versions)
     }
 
     /// Resolves a reference.

@@ -9,7 +9,7 @@ mod settings;
 mod spec;
 
 pub use secret::{Secret, SecretSource};
-pub use settings::{FILE_NAME, Origin, Overrides, Setting, Workspace};
+pub use settings::{DEFAULT_ENVIRONMENT, FILE_NAME, Origin, Overrides, Setting, Workspace};
 pub use spec::{ProfileSpec, ServerSpec, WorkspaceSpec};
 
 #[cfg(test)]

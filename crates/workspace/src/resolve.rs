@@ -2,7 +2,7 @@
 
 use crate::{
     secret::{Secret, SecretSource},
-    settings::{FILE_NAME, Origin, Overrides, Setting, Workspace},
+    settings::{DEFAULT_ENVIRONMENT, FILE_NAME, Origin, Overrides, Setting, Workspace},
     spec::{NEWEST, ProfileSpec, ServerSpec, WorkspaceSpec},
 };
 use botops_findings::{Fault, Place, Result};
@@ -103,6 +103,7 @@ impl Sources<'_> {
                 |profile| profile.experiments.as_ref(),
                 |file| file.experiments.as_ref(),
             ),
+            environment: self.environment_in_force(),
             admin_url: self
                 .url("server.admin_url", "BOTOPS_ADMIN_URL", |s| s.admin_url.as_ref())?,
             server_url: self.url("server.url", "BOTOPS_SERVER_URL", |s| s.url.as_ref())?,
@@ -256,6 +257,17 @@ impl Sources<'_> {
         let (root, environment) = (&self.root, &self.overrides.environment);
         let value = SecretSource::parse(&value, root, environment, place)?;
         Ok(Setting { value, origin })
+    }
+
+    fn environment_in_force(&self) -> Setting<String> {
+        let setting = self.optional(
+            "environment",
+            &["BOTOPS_ENVIRONMENT"],
+            |profile| profile.environment.as_ref(),
+            |file| file.environment.as_ref(),
+        );
+        let value = setting.value.as_deref().unwrap_or(DEFAULT_ENVIRONMENT).trim().to_owned();
+        Setting { value, origin: setting.origin }
     }
 
     fn actor(&self) -> Setting<String> {

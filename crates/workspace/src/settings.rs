@@ -7,6 +7,9 @@ use std::{fmt, path::PathBuf};
 /// The name of the configuration file of a workspace.
 pub const FILE_NAME: &str = "botops.yaml";
 
+/// The environment in force where nobody names one.
+pub const DEFAULT_ENVIRONMENT: &str = "production";
+
 /// The origin of a setting, in rising precedence.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -55,6 +58,9 @@ pub struct Workspace {
     pub registry: Setting<String>,
     /// The location of the experiments (`experiments`, `BOTOPS_EXPERIMENTS`; default `experiments`); paths are absolute.
     pub experiments: Setting<String>,
+    /// The environment: whose champion a reference means, and in which a promotion takes effect (`environment`,
+    /// `BOTOPS_ENVIRONMENT`, `--environment`; default [`DEFAULT_ENVIRONMENT`]).
+    pub environment: Setting<String>,
     /// The admin API of the server to promote through (`server.admin_url`, `BOTOPS_ADMIN_URL`); without one, promotions
     /// are rehearsed.
     pub admin_url: Setting<Option<String>>,
@@ -73,7 +79,8 @@ pub struct Workspace {
 pub struct Overrides {
     /// `--profile`, or `BOTOPS_PROFILE`.
     pub profile: Option<String>,
-    /// Flags by setting name: `model`, `registry`, `experiments`, `server.admin_url`, `server.url`, `actor`.
+    /// Flags by setting name: `model`, `registry`, `experiments`, `environment`, `server.admin_url`,
+    /// `server.url`, `actor`.
     pub flags: Vec<(&'static str, String)>,
     /// All environment variables; only known names are read.
     pub environment: std::collections::BTreeMap<String, String>,

@@ -26,6 +26,9 @@ pub struct WorkspaceSpec {
     /// The experiments: a path relative to this file, or a URL.
     #[serde(default)]
     pub experiments: Option<String>,
+    /// The environment: whose champion a reference means, and in which a promotion takes effect.
+    #[serde(default)]
+    pub environment: Option<String>,
     /// The person or job that acts.
     #[serde(default)]
     pub actor: Option<String>,
@@ -59,6 +62,8 @@ pub struct ProfileSpec {
     pub registry: Option<String>,
     /// See [`WorkspaceSpec::experiments`].
     pub experiments: Option<String>,
+    /// See [`WorkspaceSpec::environment`].
+    pub environment: Option<String>,
     /// See [`WorkspaceSpec::actor`].
     pub actor: Option<String>,
     /// See [`WorkspaceSpec::server`].

@@ -3,7 +3,7 @@
 use super::numbering::numbers;
 use crate::cli::{runs::run_text, terminal::tables};
 use botops_digest::Digest;
-use botops_registry::{Action, Event, Version};
+use botops_registry::{Action, Event, Reign, Version};
 use botops_store::Entry;
 use std::collections::BTreeMap;
 
@@ -81,6 +81,28 @@ pub(super) fn history(entries: &[Entry<Event>]) -> String {
         ]
     });
     tables::table(&["n", "when (UTC)", "who", "what", "why", "chain"], rows, &[0])
+}
+
+/// Renders the moves of the champion in an environment, the oldest first; nothing without one. `entries` is the log of the
+/// model, which numbers its versions.
+pub(super) fn champions(environment: &str, moves: &[Reign], entries: &[Entry<Event>]) -> String {
+    if moves.is_empty() {
+        return String::new();
+    }
+    let numbers = numbers(entries);
+    let rows = moves.iter().map(|reign| {
+        let (from, to, evidence) = (reign.moved.from(), reign.moved.to(), reign.moved.evidence());
+        let moved = Action::AliasMoved { alias: "champion".to_owned(), from, to, evidence };
+        vec![
+            reign.seq.to_string(),
+            tables::time(&reign.at),
+            reign.actor.clone(),
+            action(&moved, &numbers),
+            reign.reason.clone(),
+        ]
+    });
+    let table = tables::table(&["n", "when (UTC)", "who", "what", "why"], rows, &[0]);
+    format!("\nchampions in {environment}\n{table}")
 }
 
 /// Describes an action, with versions by number.

@@ -63,6 +63,7 @@ impl Context {
         let named = [
             ("registry", &self.global.registry),
             ("experiments", &self.global.experiments),
+            ("environment", &self.global.environment),
             ("actor", &self.global.actor),
         ];
         for (name, flag) in named {
@@ -77,9 +78,11 @@ impl Context {
         }
     }
 
-    /// Opens the registry in force.
+    /// Opens the registry in force, in the environment in force.
     pub(crate) fn registry(&self) -> Result<Registry> {
-        Ok(Registry::open(self.store(&self.workspace()?.registry.value)?))
+        let workspace = self.workspace()?;
+        Registry::open(self.store(&workspace.registry.value)?)
+            .in_environment(&workspace.environment.value)
     }
 
     /// Opens the experiments in force.
@@ -138,7 +141,7 @@ impl Context {
     pub(crate) fn act(&self, reason: impl Into<String>) -> Result<Act> {
         let (actor, reason) = (self.workspace()?.actor.value.clone(), reason.into());
         check_author(&actor, &reason)?;
-        Ok(Act::claimed(actor, reason, provenance::now()?))
+        Ok(Act { actor, by: self.claimed()?, reason, at: provenance::now()? })
     }
 
     /// Returns who a command on bare storage says it is: the job of CI or `user@host`, and the actor that the user named.

@@ -54,6 +54,16 @@ impl Promotion {
     }
 }
 
+impl Promotion {
+    /// Returns the same way, for a promotion in the environment of `registry`.
+    pub(crate) fn in_registry(self, registry: &Registry) -> Self {
+        match self {
+            Self::Rehearsal(_) => Self::Rehearsal(registry.clone()),
+            server @ Self::Server(_) => server,
+        }
+    }
+}
+
 impl Promoter for Promotion {
     fn identity(&self) -> String {
         match self {
