@@ -3,6 +3,7 @@
 use super::{
     RolloutStatus,
     app::App,
+    authorization::{Call, Caller, ENDPOINTS, Endpoint},
     canary::{Canary, Mode, Requester, Started},
     exchange::{Exchange, parse, read_body},
     login::{AdminToken, FailedLogins, Refused},
@@ -13,7 +14,7 @@ use crate::{
     version_source::{no_rollouts, no_rollouts_of},
 };
 use axum::{
-    Router,
+    Extension, Router,
     body::Bytes,
     extract::{
         ConnectInfo, DefaultBodyLimit, Path, Query, Request, State,
@@ -22,9 +23,9 @@ use axum::{
     http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header},
     middleware::{Next, from_fn_with_state},
     response::Response,
-    routing::{get, post},
+    routing::{MethodFilter, MethodRouter, on},
 };
-use botops_access::{Identity, IdentityKind};
+use botops_access::{Authenticated, Identity, IdentityKind, Role};
 use botops_digest::Digest;
 use botops_findings::{Fault, Result};
 use botops_rollout::{Command, RolloutSpec};
@@ -54,32 +55,91 @@ type Shared = State<Arc<Admin>>;
 /// Requests must carry the address of their peer, as [`ConnectInfo`].
 pub(super) fn routes(app: Arc<App>, canary: Option<Arc<Canary>>, token: AdminToken) -> Router {
     let admin = Arc::new(Admin { app, canary, token, failed_logins: FailedLogins::default() });
-    Router::new()
-        .route("/admin/v1/models", get(models))
-        .route("/admin/v1/models/{model}", get(model))
-        .route("/admin/v1/models/{model}/rollouts", post(start))
-        .route("/admin/v1/models/{model}/rollback", post(roll_back))
-        .route("/admin/v1/rollouts/{id}", get(rollout))
-        .route("/admin/v1/rollouts/{id}/decision", get(decision))
-        .route("/admin/v1/rollouts/{id}/{command}", post(command))
-        .route("/admin/v1/selftest", get(self_test))
+    let mut router = Router::new();
+    for endpoint in ENDPOINTS {
+        let (path, handler) = (endpoint.path, handler(&endpoint));
+        let right = Arc::new(Right { admin: Arc::clone(&admin), endpoint });
+        router = router.route(path, handler.route_layer(from_fn_with_state(right, authorized)));
+    }
+    router
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(64 << 10))
-        .layer(from_fn_with_state(Arc::clone(&admin), authorized))
+        .layer(from_fn_with_state(Arc::clone(&admin), authenticated))
         .layer(CatchPanicLayer::custom(panicked))
         .with_state(admin)
 }
 
-async fn authorized(
+/// Returns the handler of an endpoint.
+fn handler(endpoint: &Endpoint) -> MethodRouter<Arc<Admin>> {
+    let method = MethodFilter::try_from(endpoint.method.clone()).expect("a method of HTTP");
+    match endpoint.call {
+        Call::Models => on(method, models),
+        Call::Model => on(method, model),
+        Call::Start => on(method, start),
+        Call::RollBackModel => on(method, roll_back),
+        Call::Rollout => on(method, rollout),
+        Call::Decision => on(method, decision),
+        Call::Command(word) => on(
+            method,
+            move |admin: Shared,
+                  caller: Extension<Caller>,
+                  Path(id): Path<String>,
+                  query,
+                  headers,
+                  body| {
+                let request = CommandOf { id, word: word.to_owned() };
+                command(admin, caller, request, query, headers, body)
+            },
+        ),
+        Call::OtherCommand => on(
+            method,
+            |admin: Shared,
+             caller: Extension<Caller>,
+             Path((id, word)): Path<(String, String)>,
+             query,
+             headers,
+             body| {
+                command(admin, caller, CommandOf { id, word }, query, headers, body)
+            },
+        ),
+        Call::SelfTest => on(method, self_test),
+    }
+}
+
+/// Lets a request pass whose caller is known.
+async fn authenticated(
     State(admin): Shared,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Response {
     match admin.token.check(request.headers()) {
-        Ok(()) => next.run(request).await,
+        Ok(()) => {
+            let who = Authenticated { identity: shared_token(), scopes: Role::Admin.scopes() };
+            request.extensions_mut().insert(Caller { who, by_old_key: false });
+            next.run(request).await
+        }
         Err(refused) => admin.refuse_login(peer, refused).await,
+    }
+}
+
+/// The right to call one endpoint.
+struct Right {
+    admin: Arc<Admin>,
+    endpoint: Endpoint,
+}
+
+/// Lets a request pass whose caller has a scope of the endpoint.
+async fn authorized(
+    State(right): State<Arc<Right>>,
+    Extension(caller): Extension<Caller>,
+    request: Request,
+    next: Next,
+) -> Response {
+    match right.endpoint.check(&caller) {
+        Ok(()) => next.run(request).await,
+        Err(fault) => Exchange::begin(&right.admin.app, "admin").refuse(fault.into(), None),
     }
 }
 
@@ -259,6 +319,7 @@ async fn with_model(
 
 async fn start(
     State(admin): Shared,
+    Extension(caller): Extension<Caller>,
     Path(name): Path<String>,
     query: Result<Query<Options>, QueryRejection>,
     body: Result<Bytes, BytesRejection>,
@@ -270,7 +331,7 @@ async fn start(
         let body = read_body(body)?;
         let request: StartRequest = parse(&body)?;
         let canary = admin.canary()?;
-        let requester = requester(&shared_token(), request.actor.as_deref(), &request.reason)?;
+        let requester = requester(&caller.who.identity, request.actor.as_deref(), &request.reason)?;
         if matches!(mode, Mode::Dry) {
             let transition =
                 canary.preview_start(&request.version, request.plan, requester).await?;
@@ -351,9 +412,16 @@ async fn decision(State(admin): Shared, Path(id): Path<String>) -> Response {
     }
 }
 
+/// A command of a rollout, as its path names it.
+struct CommandOf {
+    id: String,
+    word: String,
+}
+
 async fn command(
     State(admin): Shared,
-    Path((id, word)): Path<(String, String)>,
+    Extension(caller): Extension<Caller>,
+    CommandOf { id, word }: CommandOf,
     query: Result<Query<Options>, QueryRejection>,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
@@ -364,7 +432,7 @@ async fn command(
         let body = read_body(body)?;
         let request: CommandRequest =
             if body.is_empty() { CommandRequest::default() } else { parse(&body)? };
-        let requester = requester(&shared_token(), request.actor.as_deref(), &request.reason)?;
+        let requester = requester(&caller.who.identity, request.actor.as_deref(), &request.reason)?;
         let command = match word.as_str() {
             "pause" => Command::Pause,
             "resume" => Command::Resume,
@@ -417,6 +485,7 @@ async fn command(
 
 async fn roll_back(
     State(admin): Shared,
+    Extension(caller): Extension<Caller>,
     Path(name): Path<String>,
     query: Result<Query<Options>, QueryRejection>,
     body: Result<Bytes, BytesRejection>,
@@ -427,7 +496,7 @@ async fn roll_back(
         let mode = read_mode(query)?;
         let body = read_body(body)?;
         let request: CommandRequest = parse(&body)?;
-        let requester = requester(&shared_token(), request.actor.as_deref(), &request.reason)?;
+        let requester = requester(&caller.who.identity, request.actor.as_deref(), &request.reason)?;
         if requester.reason.is_empty() {
             return Err(Fault::usage("BOT-6013", "a rollback needs a `reason`").into());
         }

@@ -20,6 +20,7 @@ use std::{net::SocketAddr, sync::Arc};
 mod admin;
 mod app;
 mod attempt;
+mod authorization;
 mod canary;
 #[cfg(test)]
 mod champion_tests;

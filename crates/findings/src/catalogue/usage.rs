@@ -221,6 +221,18 @@ pub(super) const ENTRIES: &[Entry] = &[
         explanation: "An entry of `access/<environment>/log` has a format that this version does not know, so it cannot tell who may do what. Install a newer botops.",
     },
     Entry {
+        code: "BOT-1046",
+        kind: Some(FaultKind::Policy),
+        title: "a scope is missing",
+        explanation: "The credentials are right, but this request needs a scope that they do not have. To read needs `read`; to start, pause, resume and promote a rollout needs `operate`; to end a rollout needs `operate` or `emergency`; to roll back the model needs `emergency`. The role `operator` has all of these, and `admin` has every scope. `botops keys list` shows the scopes of a key. HTTP status 403.",
+    },
+    Entry {
+        code: "BOT-1047",
+        kind: Some(FaultKind::Unreachable),
+        title: "the server cannot tell whether a key was revoked",
+        explanation: "The server reads the log of keys every 2 seconds. Once it has not been able to for 5 minutes, a key may only read, end a rollout, and roll back the model: it may have been revoked meanwhile. A server that has never read the log accepts no key. The shared token, OIDC tokens and the admin socket do not depend on the log. Repair the store of the registry. HTTP status 503.",
+    },
+    Entry {
         code: "BOT-1060",
         kind: Some(FaultKind::Internal),
         title: "the system has no random bits",

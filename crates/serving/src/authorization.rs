@@ -1,0 +1,170 @@
+//! The endpoints of the admin API, and the scopes that each needs.
+//!
+//! The router is built from [`ENDPOINTS`], so a route without a row cannot exist.
+
+use axum::http::Method;
+use botops_access::{Authenticated, Scope};
+use botops_findings::Fault;
+
+/// A request of the admin API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Call {
+    /// Shows all models.
+    Models,
+    /// Shows one model.
+    Model,
+    /// Starts a rollout.
+    Start,
+    /// Rolls back the model.
+    RollBackModel,
+    /// Shows a rollout.
+    Rollout,
+    /// Shows the decision on a rollout, with its numbers.
+    Decision,
+    /// Gives a rollout the command with this word.
+    Command(&'static str),
+    /// Gives a rollout a command that does not exist.
+    OtherCommand,
+    /// Runs the golden self-test.
+    SelfTest,
+}
+
+/// An endpoint: a method, a path, and who may call it.
+#[derive(Debug, Clone)]
+pub(super) struct Endpoint {
+    /// The method.
+    pub(super) method: Method,
+    /// The path as the router matches it.
+    pub(super) path: &'static str,
+    /// The request.
+    pub(super) call: Call,
+    /// The scopes of which one is needed; [`Scope::Admin`] stands for each.
+    pub(super) any_of: &'static [Scope],
+    /// Whether a key may call it while the server cannot read whether keys were revoked: it reads, or goes back.
+    pub(super) with_old_keys: bool,
+}
+
+const fn read(path: &'static str, call: Call) -> Endpoint {
+    Endpoint { method: Method::GET, path, call, any_of: &[Scope::Read], with_old_keys: true }
+}
+
+const fn operate(path: &'static str, call: Call) -> Endpoint {
+    let any_of = &[Scope::Operate];
+    Endpoint { method: Method::POST, path, call, any_of, with_old_keys: false }
+}
+
+const fn go_back(path: &'static str, call: Call, any_of: &'static [Scope]) -> Endpoint {
+    Endpoint { method: Method::POST, path, call, any_of, with_old_keys: true }
+}
+
+/// Every endpoint of the admin API.
+///
+/// Whoever may start a rollout may end it. To roll back the model is more: it replaces a champion that others promoted.
+pub(super) const ENDPOINTS: [Endpoint; 12] = [
+    read("/admin/v1/models", Call::Models),
+    read("/admin/v1/models/{model}", Call::Model),
+    operate("/admin/v1/models/{model}/rollouts", Call::Start),
+    go_back("/admin/v1/models/{model}/rollback", Call::RollBackModel, &[Scope::Emergency]),
+    read("/admin/v1/rollouts/{id}", Call::Rollout),
+    read("/admin/v1/rollouts/{id}/decision", Call::Decision),
+    operate("/admin/v1/rollouts/{id}/pause", Call::Command("pause")),
+    operate("/admin/v1/rollouts/{id}/resume", Call::Command("resume")),
+    operate("/admin/v1/rollouts/{id}/promote", Call::Command("promote")),
+    go_back(
+        "/admin/v1/rollouts/{id}/rollback",
+        Call::Command("rollback"),
+        &[Scope::Operate, Scope::Emergency],
+    ),
+    operate("/admin/v1/rollouts/{id}/{command}", Call::OtherCommand),
+    read("/admin/v1/selftest", Call::SelfTest),
+];
+
+/// Who a request is from, as the login found out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Caller {
+    /// The identity and its scopes.
+    pub(super) who: Authenticated,
+    /// Whether it is known by a key, and the server has not been able to read for long whether that was revoked.
+    pub(super) by_old_key: bool,
+}
+
+impl Endpoint {
+    /// Checks that `caller` may call this endpoint.
+    ///
+    /// # Errors
+    /// `BOT-1046` (exit 6) a scope is missing; `BOT-1047` (exit 7) the key may have been revoked meanwhile.
+    pub(super) fn check(&self, caller: &Caller) -> Result<(), Fault> {
+        let Authenticated { identity, scopes } = &caller.who;
+        if !self.any_of.iter().any(|scope| scope.is_in(scopes)) {
+            let names = |scopes: &mut dyn Iterator<Item = &Scope>| {
+                scopes.map(|scope| format!("`{scope}`")).collect::<Vec<_>>().join(" or ")
+            };
+            let needed = names(&mut self.any_of.iter());
+            let name = botops_text::display(&identity.name, 80);
+            let held = match scopes.len() {
+                0 => "it has none".to_owned(),
+                _ => format!("it has {}", names(&mut scopes.iter()).replace(" or ", ", ")),
+            };
+            let message = format!("`{name}` needs the scope {needed} for this request");
+            return Err(Fault::policy("BOT-1046", message)
+                .hint(format!("{held}; an administrator can make a key with other scopes")));
+        }
+        if caller.by_old_key && !self.with_old_keys {
+            let message = "the server has not been able to read for minutes whether keys were revoked, so a key may only read and roll back";
+            return Err(Fault::unreachable("BOT-1047", message).hint(
+                "repair the store of the registry, or use the shared token or the admin socket",
+            ));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use botops_access::{Identity, IdentityKind, Role};
+    use std::collections::BTreeSet;
+
+    fn caller(scopes: &[Scope]) -> Caller {
+        let identity = Identity::new(IdentityKind::Key, "ada");
+        let scopes = scopes.iter().copied().collect();
+        Caller { who: Authenticated { identity, scopes }, by_old_key: false }
+    }
+
+    #[test]
+    fn every_endpoint_needs_a_scope_and_is_listed_once() {
+        let mut seen = BTreeSet::new();
+        for endpoint in &ENDPOINTS {
+            assert!(!endpoint.any_of.is_empty(), "{}", endpoint.path);
+            assert!(seen.insert((endpoint.method.to_string(), endpoint.path)), "{}", endpoint.path);
+            endpoint.check(&caller(&[])).unwrap_err();
+            endpoint.check(&caller(&[Scope::Admin])).unwrap();
+            assert_eq!(endpoint.method == Method::GET, endpoint.any_of == [Scope::Read]);
+        }
+    }
+
+    #[test]
+    fn a_refusal_names_the_identity_and_the_scope() {
+        let of = |call: Call| ENDPOINTS.into_iter().find(|endpoint| endpoint.call == call).unwrap();
+        let fault = of(Call::Start).check(&caller(&[Scope::Read, Scope::Approve])).unwrap_err();
+        assert_eq!((fault.code(), fault.kind().exit_code()), ("BOT-1046", 6));
+        assert_eq!(fault.message(), "`ada` needs the scope `operate` for this request");
+        assert!(fault.hints()[0].starts_with("it has `read`, `approve`;"), "{fault}");
+        let abort = of(Call::Command("rollback"));
+        let fault = abort.check(&caller(&[Scope::Read])).unwrap_err();
+        assert!(fault.message().contains("`operate` or `emergency`"), "{fault}");
+        abort.check(&caller(&[Scope::Emergency])).unwrap();
+        of(Call::RollBackModel).check(&caller(&[Scope::Operate])).unwrap_err();
+    }
+
+    #[test]
+    fn an_operator_can_do_all_that_belongs_to_a_rollout_and_rollback_needs_no_fresh_keys() {
+        let scopes: Vec<Scope> = Role::Operator.scopes().into_iter().collect();
+        for endpoint in &ENDPOINTS {
+            endpoint.check(&caller(&scopes)).unwrap();
+            let old = Caller { by_old_key: true, ..caller(&scopes) };
+            let is_safe = endpoint.method == Method::GET || endpoint.path.ends_with("/rollback");
+            assert_eq!(endpoint.check(&old).is_ok(), is_safe, "{}", endpoint.path);
+        }
+    }
+}
