@@ -6,7 +6,7 @@ use super::{
     authorization::{Call, Caller, ENDPOINTS, Endpoint},
     canary::{Canary, Mode, Requester, Started},
     exchange::{Exchange, parse, read_body},
-    login::{AdminToken, FailedLogins, Refused},
+    login::{FailedLogins, Logins},
     problem::{Listener, Problem, internal, no_such_method, no_such_path, panicked},
 };
 use crate::{
@@ -25,7 +25,7 @@ use axum::{
     response::Response,
     routing::{MethodFilter, MethodRouter, on},
 };
-use botops_access::{Authenticated, Identity, IdentityKind, Role};
+use botops_access::{Identity, Refused};
 use botops_digest::Digest;
 use botops_findings::{Fault, Result};
 use botops_rollout::{Command, RolloutSpec};
@@ -44,7 +44,7 @@ const RECORDED_WITHIN: Duration = Duration::from_secs(2);
 struct Admin {
     app: Arc<App>,
     canary: Option<Arc<Canary>>,
-    token: AdminToken,
+    logins: Logins,
     failed_logins: FailedLogins,
 }
 
@@ -53,8 +53,8 @@ type Shared = State<Arc<Admin>>;
 /// Returns the routes of the admin API.
 ///
 /// Requests must carry the address of their peer, as [`ConnectInfo`].
-pub(super) fn routes(app: Arc<App>, canary: Option<Arc<Canary>>, token: AdminToken) -> Router {
-    let admin = Arc::new(Admin { app, canary, token, failed_logins: FailedLogins::default() });
+pub(super) fn routes(app: Arc<App>, canary: Option<Arc<Canary>>, logins: Logins) -> Router {
+    let admin = Arc::new(Admin { app, canary, logins, failed_logins: FailedLogins::default() });
     let mut router = Router::new();
     for endpoint in ENDPOINTS {
         let (path, handler) = (endpoint.path, handler(&endpoint));
@@ -114,13 +114,12 @@ async fn authenticated(
     mut request: Request,
     next: Next,
 ) -> Response {
-    match admin.token.check(request.headers()) {
-        Ok(()) => {
-            let who = Authenticated { identity: shared_token(), scopes: Role::Admin.scopes() };
-            request.extensions_mut().insert(Caller { who, by_old_key: false });
+    match admin.logins.authenticate(request.headers()).await {
+        Ok(caller) => {
+            request.extensions_mut().insert(caller);
             next.run(request).await
         }
-        Err(refused) => admin.refuse_login(peer, refused).await,
+        Err(refused) => admin.refuse_login(peer, &refused).await,
     }
 }
 
@@ -209,11 +208,6 @@ fn requester(by: &Identity, actor: Option<&str>, reason: &str) -> Result<Request
     let requester = Requester::new(by, reason.trim());
     botops_registry::check_author(&requester.actor, &requester.reason)?;
     Ok(requester)
-}
-
-/// Returns the identity of a request with the shared token.
-fn shared_token() -> Identity {
-    Identity::new(IdentityKind::SharedToken, "admin")
 }
 
 #[derive(Serialize)]
@@ -570,15 +564,27 @@ async fn wrong_method(State(admin): Shared, method: Method) -> Response {
 
 impl Admin {
     /// Logs a failed login of `peer`, and answers it after a delay that grows with each one.
-    async fn refuse_login(&self, peer: SocketAddr, refused: Refused) -> Response {
+    async fn refuse_login(&self, peer: SocketAddr, refused: &Refused) -> Response {
         let exchange = Exchange::begin(&self.app, "admin");
+        if *refused == Refused::KeysUnread {
+            let fault = Fault::unreachable("BOT-1047", refused.clause())
+                .hint("repair the store of the registry, or use the shared token");
+            return exchange.refuse(fault.into(), None);
+        }
         let (in_a_row, delay) = self.failed_logins.count(peer.ip(), Instant::now());
         let message =
             format!("failed login from {peer}: {}, {in_a_row} in a row", refused.clause());
         self.app.log.event(self.app.clock.now(), "warn", "login", message);
         tokio::time::sleep(delay).await;
-        let fault = Fault::policy("BOT-6033", "the bearer token is missing or wrong")
-            .hint("set `BOTOPS_ADMIN_TOKEN` to the token the server was started with");
+        // A stranger does not learn more than this. The others hold the secret of the key.
+        let message = match refused {
+            Refused::NoToken | Refused::WrongToken => {
+                "the bearer token is missing or wrong".to_owned()
+            }
+            refused => refused.clause(),
+        };
+        let fault = Fault::policy("BOT-6033", message)
+            .hint("set `BOTOPS_ADMIN_TOKEN` to a key, or to the token the server was started with");
         exchange.refuse(fault.into(), None)
     }
 

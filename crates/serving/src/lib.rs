@@ -33,6 +33,7 @@ mod exchange;
 mod feedback;
 #[cfg(test)]
 mod hostile_tests;
+mod key_ring;
 mod login;
 mod metrics;
 mod objects_only;

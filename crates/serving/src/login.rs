@@ -1,13 +1,15 @@
-//! The login of the admin API: the bearer token, and the delay of answers to failed logins.
+//! The login of the admin API: the shared token and keys, and the delay of answers to failed logins.
 
+use crate::{authorization::Caller, key_ring::KeyRing};
 use axum::http::{HeaderMap, header};
+use botops_access::{Authenticated, Identity, IdentityKind, KEY_PREFIX, Refused, Role, is_equal};
 use botops_digest::Digest;
 use botops_findings::{Fault, Result};
 use botops_workspace::Secret;
 use std::{
     collections::HashMap,
     net::{IpAddr, Ipv6Addr},
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -28,13 +30,39 @@ pub(super) struct AdminToken {
     digest: Digest,
 }
 
-/// The reason why a login failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Refused {
-    /// The request has no bearer token.
-    NoToken,
-    /// The request has another token.
-    WrongToken,
+/// The credentials that the admin API accepts.
+#[derive(Default)]
+pub(super) struct Logins {
+    /// The shared token.
+    pub(super) token: Option<AdminToken>,
+    /// The keys of the environment; `None` without a registry.
+    pub(super) keys: Option<Arc<KeyRing>>,
+}
+
+impl Logins {
+    /// Returns whether nobody can log in.
+    pub(super) fn is_empty(&self) -> bool {
+        self.token.is_none() && self.keys.as_ref().is_none_or(|keys| !keys.has_active())
+    }
+
+    /// Finds out who a request with `headers` is from.
+    ///
+    /// # Errors
+    /// The reason of the refusal.
+    pub(super) async fn authenticate(&self, headers: &HeaderMap) -> Result<Caller, Refused> {
+        let sent = headers.get(header::AUTHORIZATION).and_then(|value| bearer(value.as_bytes()));
+        let sent = sent.ok_or(Refused::NoToken)?;
+        if self.token.as_ref().is_some_and(|token| token.is(sent)) {
+            let identity = Identity::new(IdentityKind::SharedToken, "admin");
+            let who = Authenticated { identity, scopes: Role::Admin.scopes() };
+            return Ok(Caller { who, by_old_key: false });
+        }
+        let sent = std::str::from_utf8(sent).map_err(|_| Refused::WrongToken)?;
+        match &self.keys {
+            Some(keys) if sent.starts_with(KEY_PREFIX) => keys.verify(sent).await,
+            _ => Err(Refused::WrongToken),
+        }
+    }
 }
 
 impl AdminToken {
@@ -62,16 +90,9 @@ impl AdminToken {
         Ok(Self { digest: Digest::of(text.as_bytes()) })
     }
 
-    /// Checks the token in the headers of a request.
-    pub(super) fn check(&self, headers: &HeaderMap) -> Result<(), Refused> {
-        let sent = headers.get(header::AUTHORIZATION).and_then(|value| bearer(value.as_bytes()));
-        let sent = sent.ok_or(Refused::NoToken)?;
-        let differs = Digest::of(sent)
-            .as_bytes()
-            .iter()
-            .zip(self.digest.as_bytes())
-            .fold(0, |differs, (a, b)| differs | (a ^ b));
-        if differs == 0 { Ok(()) } else { Err(Refused::WrongToken) }
+    /// Returns whether `sent` is the token.
+    fn is(&self, sent: &[u8]) -> bool {
+        is_equal(&Digest::of(sent), &self.digest)
     }
 }
 
@@ -81,16 +102,6 @@ fn bearer(value: &[u8]) -> Option<&[u8]> {
     let (scheme, token) = value.split_at_checked(SCHEME.len())?;
     let is_bearer = scheme.eq_ignore_ascii_case(SCHEME) && token.first() == Some(&b' ');
     is_bearer.then(|| token.trim_ascii_start())
-}
-
-impl Refused {
-    /// Returns the reason as a clause.
-    pub(super) fn clause(self) -> &'static str {
-        match self {
-            Self::NoToken => "no bearer token was sent",
-            Self::WrongToken => "the bearer token is wrong",
-        }
-    }
 }
 
 /// The failed logins of each peer.
@@ -174,21 +185,25 @@ mod tests {
         }
     }
 
-    #[test]
-    fn the_scheme_bearer_is_accepted_in_any_case() {
-        let token = AdminToken::new(&Secret::new(TOKEN)).unwrap();
-        let check = |value: &str| {
+    #[tokio::test]
+    async fn the_scheme_bearer_is_accepted_in_any_case() {
+        let token = Some(AdminToken::new(&Secret::new(TOKEN)).unwrap());
+        let logins = Logins { token, ..Logins::default() };
+        let check = async |value: &str| {
             let value = HeaderValue::from_str(value).unwrap();
-            token.check(&HeaderMap::from_iter([(header::AUTHORIZATION, value)]))
+            let headers = HeaderMap::from_iter([(header::AUTHORIZATION, value)]);
+            logins.authenticate(&headers).await.map(|caller| caller.who.identity.name)
         };
         for scheme in ["Bearer ", "bearer ", "BEARER ", "bEaReR  "] {
-            assert_eq!(check(&format!("{scheme}{TOKEN}")), Ok(()), "{scheme}");
-            assert_eq!(check(&format!("{scheme}{}", &TOKEN[1..])), Err(Refused::WrongToken));
+            assert_eq!(check(&format!("{scheme}{TOKEN}")).await.unwrap(), "admin", "{scheme}");
+            let wrong = check(&format!("{scheme}{}", &TOKEN[1..])).await;
+            assert_eq!(wrong, Err(Refused::WrongToken));
         }
         for other in ["Basic ", "Bearer", "Bearer:", "Bearers ", ""] {
-            assert_eq!(check(&format!("{other}{TOKEN}")), Err(Refused::NoToken), "{other}");
+            assert_eq!(check(&format!("{other}{TOKEN}")).await, Err(Refused::NoToken), "{other}");
         }
-        assert_eq!(token.check(&HeaderMap::new()), Err(Refused::NoToken));
+        assert_eq!(logins.authenticate(&HeaderMap::new()).await, Err(Refused::NoToken));
+        assert_eq!(check("Bearer \u{e9}").await, Err(Refused::WrongToken));
     }
 
     #[test]

@@ -10,7 +10,8 @@ use super::{
     deployment_rules::first_problem,
     exchange::{Exchange, MAX_BODY_BYTES, json},
     feedback::feedback,
-    login::AdminToken,
+    key_ring::KeyRing,
+    login::{AdminToken, Logins},
     metrics::Metrics,
     observe::Observer,
     patience::Patient,
@@ -83,17 +84,26 @@ pub async fn start(settings: ServerSettings, source: Source) -> Result<Running> 
         Source::Registry { model, .. } => model.clone(),
     };
     let token = settings.admin_token.as_ref().map(AdminToken::new).transpose()?;
+    let store = match &source {
+        Source::File { .. } => None,
+        Source::Registry { registry, .. } => Some(registry.store().clone()),
+    };
     let app = new_app(&name, &settings, Arc::new(WallClock::start()), shadow::CAPACITY)?;
     let public = bind(settings.listen).await?;
     let control = ControlThreads::start()?;
-    let guarded = match token {
-        Some(token) => Some((control.run(bind(settings.admin_listen)).await?, token)),
-        None => None,
-    };
     let control_handle = control.handle();
     let mut running = listen(Arc::clone(&app), public, &settings.allowed_hosts)?;
-    running.control = Some(control);
     // From here on, a fault drops `running`, which stops the listener.
+    let keys = match &store {
+        Some(store) => Some(KeyRing::open(Arc::clone(&app), store, &settings.environment).await?),
+        None => None,
+    };
+    let logins = Logins { token, keys };
+    let guarded = match logins.is_empty() {
+        true => None,
+        false => Some((control.run(bind(settings.admin_listen)).await?, logins)),
+    };
+    running.control = Some(control);
     let canary = match source {
         Source::File { model, digest, name } => {
             let model = Arc::from(model);
@@ -131,11 +141,15 @@ pub async fn start(settings: ServerSettings, source: Source) -> Result<Running> 
         let (canary, stop) = (Arc::clone(canary), running.stop.subscribe());
         running.tasks.push(control_handle.spawn(async move { canary.keep_presence(stop).await }));
     }
-    if let Some((listener, token)) = guarded {
+    if let Some((listener, logins)) = guarded {
         let address = address(&listener)?;
+        if let Some(keys) = &logins.keys {
+            let (keys, stop) = (Arc::clone(keys), running.stop.subscribe());
+            running.tasks.push(control_handle.spawn(keys.follow(stop)));
+        }
         running.admin_address = Some(address);
         let guard = RequestGuard::new(Arc::clone(&app), address, &settings.allowed_hosts);
-        let routes = admin::routes(Arc::clone(&app), canary, token)
+        let routes = admin::routes(Arc::clone(&app), canary, logins)
             .layer(from_fn_with_state(guard, guard_request));
         let stop = running.stop.subscribe();
         running.tasks.push(serve_with_peers(&control_handle, listener, routes, stop));

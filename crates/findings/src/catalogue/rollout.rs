@@ -164,7 +164,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         code: "BOT-6033",
         kind: Some(FaultKind::Policy),
         title: "the token was refused",
-        explanation: "The admin API requires the bearer token that its server was started with. Set `BOTOPS_ADMIN_TOKEN` to it.",
+        explanation: "The admin API requires a bearer token: a key of the environment (`botops keys create`), or the shared token that its server was started with. Set `BOTOPS_ADMIN_TOKEN` to it. A key is refused from its expiry on, and within 5 seconds of its revocation.",
     },
     Entry {
         code: "BOT-6034",
