@@ -10,8 +10,8 @@ use botops_digest::{Digest, canonical_json};
 use botops_evaluation::{self as evaluation, GateReport, GateResult, Metric, PassedGates};
 use botops_findings::FaultKind;
 use botops_registry::{
-    Act, Action, CHAMPION, Event, GATE_FILE, MODEL_FILE, Manifest, ManifestFile, Reference,
-    Registry, Version,
+    Act, Action, CHAMPION, DEFAULT_ENVIRONMENT, Event, GATE_FILE, MODEL_FILE, Manifest,
+    ManifestFile, Reference, Registry, Version, deployment_log,
 };
 use botops_store::{Retries, Store, blob_path};
 use bytes::Bytes;
@@ -156,15 +156,17 @@ async fn check_release(store: &Store) {
             }
         })
         .collect();
-    let expected = [
-        "ci registered",
-        "ci registered",
-        "ana moved champion true",
-        "ana moved challenger false",
-        "ben moved champion true",
-        "ben removed challenger",
-    ];
+    let expected =
+        ["ci registered", "ci registered", "ana moved challenger false", "ben removed challenger"];
     assert_eq!(lines, expected);
+    let environment = registry.environment().await.unwrap();
+    let moves = environment.model(MODEL).unwrap().reigns.iter();
+    let moves: Vec<_> = moves
+        .map(|reign| (reign.actor.as_str(), reign.moved.to(), reign.moved.evidence()))
+        .collect();
+    let expected = [("ana", &first), ("ben", &second)]
+        .map(|(actor, version)| (actor, version.manifest_digest, version.manifest.gates));
+    assert_eq!(moves, expected);
 
     let verification = registry.verify(None).await.unwrap();
     assert_eq!(verification.problems, []);
@@ -235,8 +237,8 @@ async fn check_promotion_race(store: &Store) {
     assert_eq!(fault.message(), message);
     let champion = registry.alias(MODEL, CHAMPION).await.unwrap().unwrap();
     assert_eq!(champion.manifest_digest, won.manifest_digest);
-    let moves = registry.history(MODEL).await.unwrap();
-    assert!(!moves.iter().any(|entry| entry.payload.actor == *loser), "the loser wrote");
+    let log = deployment_log(registry.store(), DEFAULT_ENVIRONMENT).entries().await.unwrap();
+    assert!(!log.iter().any(|entry| entry.payload.actor == *loser), "the loser wrote");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -330,9 +332,15 @@ async fn prepared_registry() -> (Arc<dyn ObjectStore>, Registry) {
     (raw, registry)
 }
 
+/// Returns the number of entries of the log of the model, and of the deployment log.
+async fn entries(registry: &Registry) -> usize {
+    let deployments = deployment_log(registry.store(), DEFAULT_ENVIRONMENT);
+    let n = deployments.entries().await.unwrap().len();
+    registry.history(MODEL).await.unwrap().len() + n
+}
+
 async fn assert_applied_once(registry: &Registry, context: &str) {
-    let entries = registry.history(MODEL).await.unwrap();
-    assert_eq!(entries.len(), 5, "{context}");
+    assert_eq!(entries(registry).await, 5, "{context}");
     assert_eq!(registry.verify(None).await.unwrap().problems, [], "{context}");
 }
 
@@ -352,7 +360,7 @@ async fn an_interrupted_change_is_complete_or_absent_and_a_retry_does_it_once() 
                     assert!(at > 3, "{step:?} took {at} calls");
                     break;
                 }
-                match healthy.history(MODEL).await.unwrap().len() {
+                match entries(&healthy).await {
                     4 => absent += 1,
                     5 => complete += 1,
                     other => panic!("{context}: {other} entries"),
@@ -503,11 +511,9 @@ async fn the_champion_goes_back_only_to_a_former_champion_and_no_blob_is_read() 
         bench.remove(&blob_path(&file.digest)).await;
     }
     registry.go_back(&back, Some(second.manifest_digest), &act("ana")).await.unwrap();
-    let history = registry.history(MODEL).await.unwrap();
-    let Action::AliasMoved { to, evidence, .. } = &history.last().unwrap().payload.action else {
-        panic!("the champion moved last")
-    };
-    assert_eq!((*to, *evidence), (first.manifest_digest, first.manifest.gates));
+    let environment = registry.environment().await.unwrap();
+    let last = &environment.model(MODEL).unwrap().reigns.last().unwrap().moved;
+    assert_eq!((last.to(), last.evidence()), (first.manifest_digest, first.manifest.gates));
 }
 
 #[tokio::test]
@@ -619,8 +625,11 @@ async fn verification_names_every_damaged_object() {
         let bench = Bench::memory();
         let registry = Registry::open(bench.store.clone());
         let first = register(&registry, "one").await;
-        register(&registry, "two").await;
+        let second = register(&registry, "two").await;
+        register(&registry, "three").await;
         registry.promote(&first, None, &passed("one"), &act("ci")).await.unwrap();
+        let from = Some(first.manifest_digest);
+        registry.promote(&second, from, &passed("two"), &act("ci")).await.unwrap();
         (bench, registry, first)
     };
     let (_, _, first) = fresh().await;
@@ -639,6 +648,7 @@ async fn verification_names_every_damaged_object() {
         (gate, "BOT-5005", "BOT-5004"),
         (entry(1), "BOT-5006", "BOT-5006"),
         (entry(2), "BOT-5006", "BOT-5006"),
+        (format!("deployments/production/log/{:020}.json", 1), "BOT-5006", "BOT-5006"),
     ] {
         let (bench, registry, _) = fresh().await;
         bench.alter(&object, flip).await;

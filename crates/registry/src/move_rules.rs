@@ -5,7 +5,7 @@ use super::{
     log_path, state::State,
 };
 use botops_digest::Digest;
-use botops_findings::{Finding, Place, Result, Severity};
+use botops_findings::{Fault, Finding, Place, Result, Severity};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A model whose log was verified.
@@ -39,7 +39,7 @@ impl Registry {
         for name in self.store.folders("deployments").await? {
             let inspection = deployment_log(&self.store, &name).inspect().await?;
             checked.entries += (inspection.entries.len() + inspection.problems.len()) as u64;
-            checked.problems.extend(inspection.problems.iter().map(|fault| fault.as_finding()));
+            checked.problems.extend(inspection.problems.iter().map(Fault::as_finding));
             // After a gap or an altered entry, intact later entries contradict the rest.
             if !inspection.problems.is_empty() {
                 continue;
@@ -61,46 +61,25 @@ impl Registry {
                 }
                 let mut champion = moves[..n].last().map(|moved| moved.to);
                 for reign in &deployed.reigns {
-                    let broken = self.broken_rules(reign, champion, verified, seen).await?;
-                    let report = |rule| self.broken_move(&name, model, reign.seq, rule);
-                    checked.problems.extend(broken.into_iter().map(report));
+                    for rule in broken_rules(reign, champion, verified) {
+                        checked.problems.push(self.broken_move(&name, model, reign.seq, rule));
+                    }
                     champion = Some(reign.moved.to());
+                    let Some(evidence) = reign.moved.evidence() else { continue };
+                    seen.insert(evidence);
+                    let file = verified.files.get(&reign.moved.to()).copied().flatten();
+                    if let Err(fault) = self.check_evidence(&evidence, file).await? {
+                        let entry =
+                            format!("entry {} of the deployment log of `{name}`", reign.seq);
+                        checked.problems.push(about(&fault, &format!("evidence of {entry}")));
+                    }
                 }
             }
         }
         Ok(checked)
     }
 
-    /// Returns the rules that a move breaks, in words; `champion` is the manifest that was champion before it.
-    async fn broken_rules(
-        &self,
-        reign: &Reign,
-        champion: Option<Digest>,
-        verified: &VerifiedModel,
-        seen: &mut BTreeSet<Digest>,
-    ) -> Result<Vec<String>> {
-        let moved = &reign.moved;
-        let mut broken = Vec::new();
-        if verified.state.number(&moved.to()).is_none() {
-            broken.push("to a version that was not registered".to_owned());
-        }
-        if moved.from() != champion {
-            broken.push("from a version that was not champion".to_owned());
-        }
-        match moved.evidence() {
-            None => broken.push("without evidence".to_owned()),
-            Some(evidence) => {
-                seen.insert(evidence);
-                let file = verified.files.get(&moved.to()).copied().flatten();
-                if let Err(fault) = self.check_evidence(&evidence, file).await? {
-                    broken.push(format!("with evidence that does not prove it: {fault}"));
-                }
-            }
-        }
-        Ok(broken)
-    }
-
-    fn broken_move(&self, environment: &str, model: &str, seq: u64, rule: String) -> Finding {
+    fn broken_move(&self, environment: &str, model: &str, seq: u64, rule: &str) -> Finding {
         let place = self.store.object_url(&format!("{}/{seq:020}.json", log_path(environment)));
         Finding::new(
             "BOT-5006",
@@ -127,4 +106,28 @@ impl Registry {
         )
         .at(Place { file: Some(place), ..Place::default() })
     }
+}
+
+/// Returns the rules that a move breaks, in words; `champion` is the manifest that was champion before it.
+fn broken_rules(
+    reign: &Reign,
+    champion: Option<Digest>,
+    verified: &VerifiedModel,
+) -> Vec<&'static str> {
+    let moved = &reign.moved;
+    [
+        (verified.state.number(&moved.to()).is_none(), "to a version that was not registered"),
+        (moved.from() != champion, "from a version that was not champion"),
+        (moved.evidence().is_none(), "without evidence"),
+    ]
+    .into_iter()
+    .filter_map(|(is_broken, rule)| is_broken.then_some(rule))
+    .collect()
+}
+
+/// Returns the finding of `fault`, whose message begins with `name`.
+pub(super) fn about(fault: &Fault, name: &str) -> Finding {
+    let mut finding = fault.as_finding();
+    finding.message = format!("{name}: {}", finding.message);
+    finding
 }

