@@ -64,7 +64,7 @@ pub fn advance(rollout: &Rollout, observation: &Observation, now: DateTime<Utc>)
         }
         Phase::Ramping { step, since, units, manual_percent } => {
             next.add(observation, now);
-            let units = units.saturating_add(observation.canary_units);
+            let units = units.saturating_add(observation.canary_units_at(rollout.weight()));
             next.phase = Phase::Ramping { step, since, units, manual_percent };
             match guard(&next, since, now) {
                 Some(stop) => stop.transition(next, now),
@@ -73,7 +73,8 @@ pub fn advance(rollout: &Rollout, observation: &Observation, now: DateTime<Utc>)
         }
         Phase::Paused { reason, step, weight, since, units } => {
             next.add(observation, now);
-            let new = if step.is_some() { observation.canary_units } else { 0 };
+            let at_weight = observation.canary_units_at(rollout.weight());
+            let new = if step.is_some() { at_weight } else { 0 };
             let units = units.saturating_add(new);
             next.phase = Phase::Paused { reason, step, weight, since, units };
             match guard(&next, since, now).or_else(|| paused_too_long(&next, since, now)) {
@@ -87,7 +88,7 @@ pub fn advance(rollout: &Rollout, observation: &Observation, now: DateTime<Utc>)
         }
         Phase::AwaitingApproval { step, weight, since, units } => {
             next.add(observation, now);
-            let units = units.saturating_add(observation.canary_units);
+            let units = units.saturating_add(observation.canary_units_at(rollout.weight()));
             next.phase = Phase::AwaitingApproval { step, weight, since, units };
             match guard(&next, since, now) {
                 Some(stop) => stop.transition(next, now),
@@ -96,7 +97,7 @@ pub fn advance(rollout: &Rollout, observation: &Observation, now: DateTime<Utc>)
         }
         Phase::Settling { since, units } => {
             next.add(observation, now);
-            let units = units.saturating_add(observation.canary_units);
+            let units = units.saturating_add(observation.canary_units_at(rollout.weight()));
             next.phase = Phase::Settling { since, units };
             settling::settle(next, (since, units), now)
         }

@@ -39,6 +39,15 @@ impl GatePolicy {
 }
 
 impl FailureKind {
+    /// Every kind, in the order of reports.
+    pub(crate) const ALL: [Self; 5] =
+        [Self::Error, Self::Fallback, Self::Wrong, Self::Slow, Self::Disagreement];
+
+    /// Returns whether only some conversations measure the kind: those with feedback, or with a latency bound.
+    pub(crate) fn is_measured_in_part(self) -> bool {
+        matches!(self, Self::Wrong | Self::Slow)
+    }
+
     /// Returns the name, as in YAML, JSON and metrics: `wrong`.
     #[must_use]
     pub fn name(self) -> &'static str {

@@ -166,8 +166,7 @@ impl Evidence {
 impl KindState {
     /// Returns the state of `kind` before its first measurement.
     fn of(kind: FailureKind) -> Self {
-        let in_part = matches!(kind, FailureKind::Wrong | FailureKind::Slow);
-        Self { measured: in_part.then(Measured::default), ..Self::default() }
+        Self { measured: kind.is_measured_in_part().then(Measured::default), ..Self::default() }
     }
 }
 
@@ -182,7 +181,7 @@ impl JudgeState {
         self.observed_at
     }
 
-    /// Adds an observation made while the challenger's share was `weight`.
+    /// Adds an observation made while the challenger's share was `weight`; units counted by weight keep their own.
     pub(crate) fn add(&mut self, observation: &Observation, weight: f64, now: DateTime<Utc>) {
         // Limited to `now`: with a clock that runs ahead, stale observations would look fresh.
         self.observed_at = self.observed_at.max(observation.observed_at.map(|at| at.min(now)));
@@ -190,7 +189,12 @@ impl JudgeState {
         *primary = primary.saturating_add(observation.primary_units);
         *canary = canary.saturating_add(observation.canary_units);
         self.shadow_units = self.shadow_units.saturating_add(observation.shadow_units);
-        self.split.add(weight, observation.canary_units, observation.primary_units);
+        if observation.units.is_empty() {
+            self.split.add(weight, observation.canary_units, observation.primary_units);
+        }
+        for count in &observation.units {
+            self.split.add(count.weight, count.canary, count.primary);
+        }
         for measured in &observation.measured {
             let state =
                 self.kinds.entry(measured.kind).or_insert_with(|| KindState::of(measured.kind));

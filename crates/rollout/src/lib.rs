@@ -24,6 +24,9 @@
 //! - [`Rollout`] holds everything that a decision depends on, and JSON keeps it bit for bit: after a
 //!   crash, read it back, repeat [`Rollout::pending_effect`] and continue to tick
 //!
+//! With several servers, each publishes a [`ReplicaObservation`] every two seconds; [`Merged`] is their union, and gives
+//! out an [`Observation`] for each tick.
+//!
 //! A [`RolloutSpec`] is the plan as written; [`RolloutSpec::check`] turns it into a [`RolloutPolicy`],
 //! the only form that [`advance`] accepts. `judge.rs` explains how evidence is weighed.
 
@@ -37,15 +40,18 @@ mod decision;
 mod failure;
 mod judge;
 mod limits;
+mod merged;
 mod numbers;
 mod observation;
 mod policy;
 mod promotion;
+mod replica_observation;
 mod rounding;
 mod settling;
 mod spec;
 mod state;
 mod transition;
+mod unit_set;
 mod wording;
 
 pub use advance::advance;
@@ -57,14 +63,20 @@ pub use decision::Decision;
 pub use failure::{FailureKind, GatePolicy};
 pub use judge::{Evidence, JudgeState};
 pub use limits::{LimitEvidence, LimitState};
-pub use observation::{FailureCount, MeasuredCount, Observation};
+pub use merged::{Merge, Merged, REMEMBERED_UNITS};
+pub use observation::{FailureCount, MeasuredCount, Observation, UnitCount};
 pub use policy::{
     ApprovalPolicy, JudgeSpec, OnInsufficient, OnPause, Requirement, RolloutPolicy, SettlePolicy,
     ShadowPolicy, StepPolicy, Strategy,
 };
+pub use replica_observation::{
+    LARGEST_OBSERVATION, MOST_KEYS, MOST_VERDICTS, Marked, OBSERVATION_SCHEMA, ReplicaObservation,
+    Seen, Slot, unit_key,
+};
 pub use spec::{ApprovalSpec, LimitsSpec, RolloutSpec, SettleSpec, ShadowSpec, StepSpec};
 pub use state::{Effect, PauseReason, Phase, Rollout, RolloutRequest, Versions};
 pub use transition::{Command, Transition, TransitionRecord, Verdict};
+pub use unit_set::UnitSet;
 
 #[cfg(test)]
 mod tests;

@@ -78,7 +78,7 @@ impl LimitState {
         for (&kind, &percent) in policy.limits() {
             let units = match kind {
                 // Every conversation measures these kinds.
-                FailureKind::Error | FailureKind::Fallback => observation.canary_units,
+                FailureKind::Error | FailureKind::Fallback => observation.canary_units_at(weight),
                 _ => sum(observation.measured.iter().filter(|m| m.kind == kind).map(|m| m.canary)),
             };
             // A failure of a conversation that began at a lower weight belongs to the judge.

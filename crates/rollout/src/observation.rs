@@ -28,6 +28,20 @@ pub struct MeasuredCount {
     pub primary: u64,
 }
 
+/// Conversations that began at one weight.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct UnitCount {
+    /// The challenger's share, in (0, 1], when they began.
+    pub weight: f64,
+    /// The replica that saw them, if there are several (of those that saw a conversation, the smallest id).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replica: Option<String>,
+    /// Conversations on the challenger.
+    pub canary: u64,
+    /// Conversations on the primary.
+    pub primary: u64,
+}
+
 /// The traffic since the previous tick.
 ///
 /// One unit is one conversation, counted when it begins. A conversation fails at most once per kind.
@@ -45,6 +59,10 @@ pub struct Observation {
     /// conversation measures `error` and `fallback`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub measured: Vec<MeasuredCount>,
+    /// The units by weight and replica; their sums are `canary_units` and `primary_units`. If it is empty, as in what a
+    /// single server observes, all units began at the current weight.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub units: Vec<UnitCount>,
     /// The time of the observer's latest look, with or without traffic; `None` if it has not looked
     /// since the previous tick.
     ///
@@ -54,4 +72,29 @@ pub struct Observation {
     /// The freeze or the closed promotion window that holds the rollout now, in words; `None` if nothing does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held: Option<String>,
+}
+
+impl Observation {
+    /// Returns the conversations on the challenger that began at `weight`.
+    #[must_use]
+    pub fn canary_units_at(&self, weight: f64) -> u64 {
+        if self.units.is_empty() {
+            return self.canary_units;
+        }
+        let billionths = |weight: f64| (weight * 1e9).round();
+        let at = self.units.iter().filter(|count| billionths(count.weight) == billionths(weight));
+        at.fold(0, |sum, count| sum.saturating_add(count.canary))
+    }
+
+    /// Adds the traffic of a `later` observation and takes over what holds the rollout then; it was made at the same weight unless both count units by weight.
+    pub fn add(&mut self, later: Self) {
+        self.canary_units = self.canary_units.saturating_add(later.canary_units);
+        self.primary_units = self.primary_units.saturating_add(later.primary_units);
+        self.shadow_units = self.shadow_units.saturating_add(later.shadow_units);
+        self.failures.extend(later.failures);
+        self.measured.extend(later.measured);
+        self.units.extend(later.units);
+        self.observed_at = self.observed_at.max(later.observed_at);
+        self.held = later.held;
+    }
 }

@@ -289,6 +289,7 @@ impl Observer {
             shadow_units: seen.shadow_units,
             failures,
             measured: measured.into_iter().collect(),
+            units: Vec::new(),
             observed_at: Some(now),
             held: None,
         }

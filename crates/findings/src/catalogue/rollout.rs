@@ -215,6 +215,18 @@ pub(super) const ENTRIES: &[Entry] = &[
         explanation: "The deployment log has an open rollout of this model, so a server decides which versions get its traffic. It would not follow a move of `champion` until that rollout ends. Nothing was changed. Send the request to the admin API of that server: set `server.admin_url` in botops.yaml, or the variable `BOTOPS_ADMIN_URL`, and run the command again. If the server no longer runs, start it again: it resumes the rollout.",
     },
     Entry {
+        code: "BOT-6043",
+        kind: Some(FaultKind::Gate),
+        title: "an observation of a replica is damaged",
+        explanation: "Each replica publishes what it observes as numbered objects under `deployments/<environment>/observations/`. This object is not one of them: it is cut off or changed, exceeds a limit (100,000 keys, 2 MiB), belongs to another rollout, or skips more than 10,000 numbers. It is refused as a whole and not counted; the others still are. The message names the reason. If the replica that wrote it is yours, look for a disk or proxy that damages objects; otherwise, somebody else writes to the store.",
+    },
+    Entry {
+        code: "BOT-6045",
+        kind: Some(FaultKind::Policy),
+        title: "evidence in a newer format",
+        explanation: "A newer botops wrote this observation or this checkpoint of the evidence, in a format that this version cannot read. Nothing of it is counted here. Update every replica of the environment to the newer version, replica by replica; the rollout continues.",
+    },
+    Entry {
         code: "BOT-6050",
         kind: Some(FaultKind::Policy),
         title: "refused by the policy of the environment",

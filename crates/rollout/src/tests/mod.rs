@@ -2,6 +2,7 @@
 
 mod clock_jumps;
 mod commands;
+mod merged;
 mod plan;
 mod properties;
 mod simulation;

@@ -43,6 +43,7 @@ fn event() -> impl Strategy<Value = Event> {
                     shadow_units,
                     failures,
                     measured,
+                    units: Vec::new(),
                     observed_at: None,
                     held: None,
                 },

@@ -325,7 +325,9 @@ impl Canary {
         if active.slow_bound.is_some() {
             measure_latency(&mut drained);
         }
-        merge(std::mem::take(&mut active.unrecorded), drained)
+        let mut seen = std::mem::take(&mut active.unrecorded);
+        seen.add(drained);
+        seen
     }
 
     /// Records the rollbacks that took effect before they could be recorded.
@@ -455,15 +457,4 @@ fn measure_latency(seen: &mut Observation) {
     if canary + primary > 0 {
         seen.measured.push(MeasuredCount { kind: FailureKind::Slow, canary, primary });
     }
-}
-
-/// Adds up two observations.
-fn merge(mut before: Observation, after: Observation) -> Observation {
-    before.canary_units += after.canary_units;
-    before.primary_units += after.primary_units;
-    before.shadow_units += after.shadow_units;
-    before.failures.extend(after.failures);
-    before.measured.extend(after.measured);
-    before.observed_at = before.observed_at.max(after.observed_at);
-    before
 }
