@@ -91,36 +91,36 @@ pub struct Evidence {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct JudgeState {
     /// Conversations: `[primary, canary]`.
-    units: [u64; 2],
+    pub(crate) units: [u64; 2],
     /// Conversations mirrored in the shadow stage.
-    shadow_units: u64,
+    pub(crate) shadow_units: u64,
     /// Conversations by weight, since the rollout began or a broken split was repaired.
     split: SplitCounts,
     /// Failures, by kind.
-    kinds: BTreeMap<FailureKind, KindState>,
+    pub(crate) kinds: BTreeMap<FailureKind, KindState>,
     /// The time of the observer's latest look.
-    observed_at: Option<DateTime<Utc>>,
+    pub(crate) observed_at: Option<DateTime<Utc>>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-struct KindState {
+pub(crate) struct KindState {
     /// Failed conversations: `[primary, canary]`.
-    failures: [u64; 2],
+    pub(crate) failures: [u64; 2],
     /// Conversations on which the kind was measured, if not on every one. `None` in what older versions wrote, which
     /// counted failures of measured conversations only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    measured: Option<Measured>,
+    pub(crate) measured: Option<Measured>,
     /// The failures that the e-values are computed from, by weight.
-    split: SplitCounts,
+    pub(crate) split: SplitCounts,
     /// The largest log e-value for "worse" so far; at least 0, because an e-process starts at 1.
     max_log_e_rollback: f64,
 }
 
 /// Conversations on which a kind was measured.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-struct Measured {
+pub(crate) struct Measured {
     /// All of them: `[primary, canary]`.
-    units: [u64; 2],
+    pub(crate) units: [u64; 2],
     /// Those since the evidence was last reset: `[primary, canary]`.
     since_reset: [u64; 2],
 }
@@ -221,6 +221,11 @@ impl JudgeState {
             let log_e = nine_decimals(log_e_worse(&state.split, 1.0));
             state.max_log_e_rollback = state.max_log_e_rollback.max(log_e);
         }
+    }
+
+    /// Notes that the observer looked at `at`, and saw nothing.
+    pub(crate) fn looked_at(&mut self, at: Option<DateTime<Utc>>) {
+        self.observed_at = self.observed_at.max(at);
     }
 
     /// Forgets when the observer looked, because the clock jumped.

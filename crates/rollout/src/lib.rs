@@ -39,12 +39,14 @@ mod command;
 mod decision;
 mod failure;
 mod judge;
+mod judge_difference;
 mod limits;
 mod merged;
 mod numbers;
 mod observation;
 mod policy;
 mod promotion;
+mod replay;
 mod replica_observation;
 mod rounding;
 mod settling;
@@ -69,6 +71,7 @@ pub use policy::{
     ApprovalPolicy, JudgeSpec, OnInsufficient, OnPause, Requirement, RolloutPolicy, SettlePolicy,
     ShadowPolicy, StepPolicy, Strategy,
 };
+pub use replay::{RecordedInput, RecordedTick, replay, replay_step};
 pub use replica_observation::{
     LARGEST_OBSERVATION, MOST_KEYS, MOST_VERDICTS, Marked, OBSERVATION_SCHEMA, ReplicaObservation,
     Seen, Slot, unit_key,

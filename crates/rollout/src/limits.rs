@@ -70,6 +70,11 @@ impl LimitState {
         self.0.is_empty()
     }
 
+    /// Returns the failed conversations of `kind`.
+    pub(crate) fn failures(&self, kind: FailureKind) -> u64 {
+        self.0.get(&kind).map_or(0, |count| count.failures)
+    }
+
     /// Adds an observation made while the challenger had the share `weight`; below 1 it adds nothing.
     pub(crate) fn add(&mut self, observation: &Observation, weight: f64, policy: &RolloutPolicy) {
         if weight < 1.0 {

@@ -196,7 +196,8 @@ impl RolloutSpec {
         }
         let shadow = self.shadow.as_ref().map(ShadowSpec::check).transpose()?;
         let settle = self.settle.as_ref().map(SettleSpec::check).transpose()?;
-        let limits = self.limits.check(settle.is_some())?;
+        let settles = settle.as_ref().is_some_and(|settle| !settle.window.is_zero());
+        let limits = self.limits.check(settles || self.strategy == Strategy::BlueGreen)?;
         let approval = self.approval.as_ref().map(ApprovalSpec::check).transpose()?;
         let pause_deadline = self
             .pause_deadline

@@ -47,6 +47,12 @@ pub(super) const ENTRIES: &[Entry] = &[
         explanation: "The challenger of the rollout is the champion already, and the version before stays loaded until its window ends. Another rollout does not take it back silently. End the window with `botops rollout promote`, or take the champion back with `botops rollout abort`; then start the other rollout.",
     },
     Entry {
+        code: "BOT-6008",
+        kind: Some(FaultKind::Gate),
+        title: "a recorded rollout decides otherwise now",
+        explanation: "A replay makes every decision of a deployment log again, from the traffic that the log recorded. One of them differs: another version of botops with other rules wrote the log, or another program changed it. The message names the first decision that differs.",
+    },
+    Entry {
         code: "BOT-6009",
         kind: Some(FaultKind::Usage),
         title: "a weight beyond the step",

@@ -1,10 +1,17 @@
 //! Rollouts tick by tick, by property and by simulation.
 
+mod approvals;
 mod clock_jumps;
 mod commands;
+mod events;
+mod holds;
+mod invariants;
 mod merged;
+mod pauses;
 mod plan;
 mod properties;
+mod recorded;
+mod settling;
 mod simulation;
 mod ticks;
 mod unmeasured;
