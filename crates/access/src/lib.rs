@@ -4,6 +4,7 @@
 //!
 //! - an [`Identity`] is who acted, as a log records it; a name that a client only claims is never one
 //! - a [`Scope`] is a right on the server, and a [`Role`] is a usual set of them
+//! - [`Issuers`] checks the tokens of OIDC issuers
 //! - [`Keys`] is the fold of the access log of an environment ([`KeyLog`]), which holds digests of secrets only
 //! - a [`Policy`] judges the evidence of a version and the plan of its rollout; a [`Window`] says when
 
@@ -11,6 +12,7 @@ mod identity;
 mod key_log;
 mod key_text;
 mod keys;
+mod oidc;
 mod policy;
 mod refused;
 mod scope;
@@ -20,6 +22,7 @@ pub use identity::{Identity, IdentityKind};
 pub use key_log::{KeyAct, KeyLog, KeySpec, Lifetime, Writing};
 pub use key_text::{NewKey, PREFIX as KEY_PREFIX, is_equal};
 pub use keys::{Key, KeyAction, KeyEvent, KeySecret, KeyState, Keys, Revocation};
+pub use oidc::{IssuerSpec, Issuers, TokenProblem};
 pub use policy::{
     ApprovalRules, Case, Check, DataRule, Demand, Evidence, EvidenceBasis, GateRules, Judgement,
     MeasuredBound, Policy, PolicyMode, PolicySpec, RelativeRules, RequiredBound, RolloutRules,

@@ -1,5 +1,6 @@
 //! The reasons why credentials are refused.
 
+use crate::TokenProblem;
 use chrono::{DateTime, Utc};
 
 /// The reason why credentials are refused.
@@ -32,6 +33,8 @@ pub enum Refused {
         /// The time.
         at: DateTime<Utc>,
     },
+    /// A token of an OIDC issuer has this problem.
+    Token(TokenProblem),
     /// The server has not been able to read the log of keys yet.
     KeysUnread,
 }
@@ -49,6 +52,7 @@ impl Refused {
                 format!("the key `{name}` was rotated, and the old secret ended at {}", time(at))
             }
             Self::Revoked { name, at } => format!("the key `{name}` was revoked at {}", time(at)),
+            Self::Token(problem) => problem.clause().to_owned(),
             Self::KeysUnread => "the keys of this environment could not be read yet".to_owned(),
         }
     }

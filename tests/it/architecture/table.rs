@@ -79,7 +79,7 @@ pub(crate) const NEVER: [(&str, &str, &str); 13] = [
 ];
 
 /// Crates from outside, and the only rooms whose manifests may name them.
-pub(crate) const OWNERS: [(&str, &[&str]); 41] = [
+pub(crate) const OWNERS: [(&str, &[&str]); 42] = [
     ("sha2", &["digest"]),
     ("rand_xoshiro", &["stats"]),
     ("statrs", &["stats"]),
@@ -113,6 +113,7 @@ pub(crate) const OWNERS: [(&str, &[&str]); 41] = [
     ("prometheus-client", &["serving"]),
     ("reqwest", &["http"]),
     ("ring", &["access"]),
+    ("base64", &["access"]),
     ("rustls", &["http"]),
     ("clap", &[TOP]),
     ("clap_complete", &[TOP]),

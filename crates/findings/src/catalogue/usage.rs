@@ -233,6 +233,18 @@ pub(super) const ENTRIES: &[Entry] = &[
         explanation: "The server reads the log of keys every 2 seconds. Once it has not been able to for 5 minutes, a key may only read, end a rollout, and roll back the model: it may have been revoked meanwhile. A server that has never read the log accepts no key. The shared token, OIDC tokens and the admin socket do not depend on the log. Repair the store of the registry. HTTP status 503.",
     },
     Entry {
+        code: "BOT-1049",
+        kind: Some(FaultKind::Usage),
+        title: "an issuer of tokens cannot be used",
+        explanation: "An entry of `server.admin_oidc` names an issuer (the exact `iss` of its tokens), an audience (a value of `aud`), the public keys (`jwks`: an `https://` URL, or the path of a file), the claim that names roles (`claim`, by default `groups`), and the role of each of its values (`roles`). The server reads keys at no other place. See README, Administrators.",
+    },
+    Entry {
+        code: "BOT-1058",
+        kind: Some(FaultKind::Unreachable),
+        title: "the keys of an issuer of tokens cannot be read",
+        explanation: "The server reads the public keys of an issuer when a token needs them, at most every 30 seconds, again after 10 minutes, and keeps them for an hour while they cannot be read. It has none now, so it cannot check the token. Check the URL or file in `server.admin_oidc`; the request log has the problem. HTTP status 503.",
+    },
+    Entry {
         code: "BOT-1060",
         kind: Some(FaultKind::Internal),
         title: "the system has no random bits",

@@ -1,0 +1,125 @@
+//! The public keys of an issuer: a JWK set of RFC 7517.
+
+use super::{TokenProblem, strict_json::Members};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use ring::signature::{
+    ECDSA_P256_SHA256_FIXED, ED25519, RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents,
+    UnparsedPublicKey,
+};
+use serde::Deserialize;
+
+/// The most keys of a set.
+const MOST_KEYS: usize = 64;
+
+/// An algorithm of signatures with a public key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Algorithm {
+    /// RSASSA-PKCS1-v1_5 with SHA-256, for keys of 2,048 to 8,192 bits.
+    Rs256,
+    /// ECDSA with P-256 and SHA-256.
+    Es256,
+    /// Ed25519.
+    EdDsa,
+}
+
+impl Algorithm {
+    /// Returns the algorithm with this name.
+    pub(super) fn named(name: &str) -> Option<Self> {
+        match name {
+            "RS256" => Some(Self::Rs256),
+            "ES256" => Some(Self::Es256),
+            "EdDSA" => Some(Self::EdDsa),
+            _ => None,
+        }
+    }
+}
+
+/// A public key, which verifies by one algorithm.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct VerifyingKey {
+    /// Its id, if it has one.
+    pub(super) kid: Option<String>,
+    /// The algorithm.
+    pub(super) algorithm: Algorithm,
+    /// The key: n of RSA, the point of P-256, the 32 bytes of Ed25519.
+    bytes: Vec<u8>,
+    /// The exponent of RSA.
+    exponent: Vec<u8>,
+}
+
+impl VerifyingKey {
+    /// Checks a signature.
+    ///
+    /// # Errors
+    /// [`TokenProblem::Signature`].
+    pub(super) fn verify(&self, signed: &[u8], signature: &[u8]) -> Result<(), TokenProblem> {
+        let verified = match self.algorithm {
+            Algorithm::Rs256 => RsaPublicKeyComponents { n: &self.bytes, e: &self.exponent }
+                .verify(&RSA_PKCS1_2048_8192_SHA256, signed, signature),
+            Algorithm::Es256 => UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, &self.bytes)
+                .verify(signed, signature),
+            Algorithm::EdDsa => {
+                UnparsedPublicKey::new(&ED25519, &self.bytes).verify(signed, signature)
+            }
+        };
+        verified.map_err(|_| TokenProblem::Signature)
+    }
+
+    /// Reads one key of a set; `None` for a key of another kind, such as a shared secret or one that encrypts.
+    fn read(jwk: &Members) -> Option<Self> {
+        let bytes = |name: &str| URL_SAFE_NO_PAD.decode(jwk.text(name)?).ok();
+        // `use` and `key_ops` keep a key from verifying, if they are there.
+        let verifies = (!jwk.has("use") || jwk.text("use") == Some("sig"))
+            && (!jwk.has("key_ops") || jwk.texts("key_ops").any(|operation| operation == "verify"));
+        if !verifies {
+            return None;
+        }
+        let (algorithm, bytes, exponent) = match (jwk.text("kty")?, jwk.text("crv")) {
+            ("RSA", None) => {
+                // ring takes numbers without leading zeros.
+                let number = |name| bytes(name).map(without_leading_zeros);
+                (Algorithm::Rs256, number("n")?, number("e")?)
+            }
+            ("EC", Some("P-256")) => {
+                let (x, y) = (bytes("x")?, bytes("y")?);
+                if x.len() != 32 || y.len() != 32 {
+                    return None;
+                }
+                (Algorithm::Es256, [&[4][..], &x, &y].concat(), Vec::new())
+            }
+            ("OKP", Some("Ed25519")) => (Algorithm::EdDsa, bytes("x")?, Vec::new()),
+            _ => return None,
+        };
+        let agrees = |name: &str| Algorithm::named(name) == Some(algorithm);
+        if jwk.has("alg") && !jwk.text("alg").is_some_and(agrees) {
+            return None;
+        }
+        let kid = jwk.text("kid").map(str::to_owned);
+        Some(Self { kid, algorithm, bytes, exponent })
+    }
+}
+
+fn without_leading_zeros(bytes: Vec<u8>) -> Vec<u8> {
+    bytes.into_iter().skip_while(|byte| *byte == 0).collect()
+}
+
+/// Reads the keys of a set that verify signatures; others are skipped.
+///
+/// # Errors
+/// A clause, if it is no set, has more than 64 keys, or none of use.
+pub(super) fn read(json: &[u8]) -> Result<Vec<VerifyingKey>, String> {
+    #[derive(Deserialize)]
+    struct Set {
+        keys: Vec<Members>,
+    }
+    let Set { keys } =
+        serde_json::from_slice(json).map_err(|error| format!("they are no JWK set: {error}"))?;
+    if keys.len() > MOST_KEYS {
+        return Err(format!("there are {} keys: at most {MOST_KEYS} are read", keys.len()));
+    }
+    let keys: Vec<_> = keys.iter().filter_map(VerifyingKey::read).collect();
+    if keys.is_empty() {
+        return Err("none of them verifies RS256, ES256 or EdDSA".to_owned());
+    }
+    Ok(keys)
+}
