@@ -53,6 +53,7 @@ mod settling;
 mod spec;
 mod state;
 mod transition;
+mod union_checkpoint;
 mod unit_set;
 mod wording;
 
@@ -79,6 +80,7 @@ pub use replica_observation::{
 pub use spec::{ApprovalSpec, LimitsSpec, RolloutSpec, SettleSpec, ShadowSpec, StepSpec};
 pub use state::{Effect, PauseReason, Phase, Rollout, RolloutRequest, Versions};
 pub use transition::{Command, Transition, TransitionRecord, Verdict};
+pub use union_checkpoint::{EVIDENCE_SCHEMA, LARGEST_EVIDENCE};
 pub use unit_set::UnitSet;
 
 #[cfg(test)]

@@ -254,7 +254,7 @@ impl Tally {
 
     fn into_observation(self, replicas: &[Replica]) -> Observation {
         let weight = |billionths: u32| f64::from(billionths) / BILLION;
-        let units: Vec<UnitCount> = self
+        let mut units: Vec<UnitCount> = self
             .units
             .into_iter()
             .map(|((billionths, replica), [primary, canary])| UnitCount {
@@ -264,6 +264,10 @@ impl Tally {
                 primary,
             })
             .collect();
+        // By id: the order in which replicas came does not show.
+        let order =
+            |count: &UnitCount| ((count.weight * BILLION).round() as u32, count.replica.clone());
+        units.sort_by_cached_key(order);
         let mut failures: Vec<FailureCount> = self
             .failures
             .into_iter()

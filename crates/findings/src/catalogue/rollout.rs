@@ -227,6 +227,12 @@ pub(super) const ENTRIES: &[Entry] = &[
         explanation: "Each replica publishes what it observes as numbered objects under `deployments/<environment>/observations/`. This object is not one of them: it is cut off or changed, exceeds a limit (100,000 keys, 2 MiB), belongs to another rollout, or skips more than 10,000 numbers. It is refused as a whole and not counted; the others still are. The message names the reason. If the replica that wrote it is yours, look for a disk or proxy that damages objects; otherwise, somebody else writes to the store.",
     },
     Entry {
+        code: "BOT-6044",
+        kind: Some(FaultKind::Gate),
+        title: "a checkpoint of the evidence is damaged",
+        explanation: "The replica that decides stores the union of all observations now and then, so that another one can take over without reading them all. This checkpoint is cut off, changed, or too large. Nothing of it is used. The observations themselves are still there: the union is made from them again, which takes longer.",
+    },
+    Entry {
         code: "BOT-6045",
         kind: Some(FaultKind::Policy),
         title: "evidence in a newer format",

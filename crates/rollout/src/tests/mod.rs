@@ -14,6 +14,7 @@ mod recorded;
 mod settling;
 mod simulation;
 mod ticks;
+mod union_checkpoint;
 mod unmeasured;
 
 use super::*;
