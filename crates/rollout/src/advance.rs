@@ -158,8 +158,8 @@ fn guard(next: &Rollout, since: DateTime<Utc>, now: DateTime<Utc>) -> Option<Sto
     if next.weight() <= 0.0 {
         return None;
     }
-    if let Some(numbers) = next.judge.broken_split() {
-        let reason = wording::broken_split(&next.judge, numbers);
+    if let Some(broken) = next.judge.broken_split() {
+        let reason = wording::broken_split(&broken);
         let why = (PauseReason::SampleRatioMismatch, Verdict::Invalid);
         return Some(pause(next, why, reason, now));
     }

@@ -353,7 +353,7 @@ fn check_evidence(next: &Rollout, command: &Command) -> Result<()> {
         _ => next.judge.broken_split(),
     };
     let reason = match (&next.phase, broken) {
-        (_, Some(numbers)) => wording::broken_split(&next.judge, numbers),
+        (_, Some(broken)) => wording::broken_split(&broken),
         (Phase::Paused { reason: PauseReason::Stale, .. }, _) => {
             "observations are stale".to_owned()
         }

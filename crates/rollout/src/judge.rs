@@ -26,7 +26,8 @@
 //! none of the primary, is unmeasured: the step waits for it until its deadline and pauses, unless its role is
 //! `optional`.
 //!
-//! **The split.** A separate e-process watches conversations by arm. At [`SRM_ALPHA`] the rollout is
+//! **The split.** A separate e-process watches conversations by arm, over all traffic and at each replica
+//! (`replica_splits.rs`). At [`SRM_ALPHA`] the rollout is
 //! invalid and pauses. When a person resumes it, the split and all failure evidence start over, because
 //! the earlier counts come from a broken split. The largest values so far are kept.
 
@@ -34,9 +35,10 @@ use crate::{
     failure::{FailureKind, GatePolicy},
     observation::Observation,
     policy::JudgeSpec,
+    replica_splits::{BrokenSplit, ReplicaSplits, broken},
     rounding::nine_decimals,
 };
-use botops_stats::evidence::{SplitCounts, log_e_better, log_e_sample_ratio, log_e_worse};
+use botops_stats::evidence::{SplitCounts, log_e_better, log_e_worse};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -96,6 +98,9 @@ pub struct JudgeState {
     pub(crate) shadow_units: u64,
     /// Conversations by weight, since the rollout began or a broken split was repaired.
     split: SplitCounts,
+    /// The same for each replica, if there are several.
+    #[serde(default, skip_serializing_if = "ReplicaSplits::is_empty")]
+    replicas: ReplicaSplits,
     /// Failures, by kind.
     pub(crate) kinds: BTreeMap<FailureKind, KindState>,
     /// The time of the observer's latest look.
@@ -194,6 +199,9 @@ impl JudgeState {
         }
         for count in &observation.units {
             self.split.add(count.weight, count.canary, count.primary);
+            if let Some(replica) = &count.replica {
+                self.replicas.add(replica, count.weight, count.canary, count.primary);
+            }
         }
         for measured in &observation.measured {
             let state =
@@ -236,6 +244,7 @@ impl JudgeState {
     /// Clears the split counts and the evidence, after a broken split was repaired.
     pub(crate) fn reset_evidence(&mut self) {
         self.split = SplitCounts::default();
+        self.replicas.reset();
         for state in self.kinds.values_mut() {
             state.split = SplitCounts::default();
             if let Some(measured) = &mut state.measured {
@@ -285,19 +294,11 @@ impl JudgeState {
         }
     }
 
-    /// Returns the log e-value of a broken split and its threshold; `None` below the threshold.
-    pub(crate) fn broken_split(&self) -> Option<[f64; 2]> {
-        let threshold = (1.0 / SRM_ALPHA).ln();
-        let log_e = log_e_sample_ratio(&self.split, SRM_CONCENTRATION);
-        (log_e >= threshold).then_some([log_e, threshold])
-    }
-
-    /// Returns conversations since the split counts began: on the challenger, expected there, on both arms.
-    pub(crate) fn split_numbers(&self) -> [u64; 3] {
-        let [canary, primary] = self.split.totals();
-        let expected: f64 =
-            self.split.iter().map(|(weight, c, p)| weight * (c as f64 + p as f64)).sum();
-        [canary, expected.round() as u64, canary.saturating_add(primary)]
+    /// Returns the broken split: that of all traffic, else that of the replica with the most evidence; `None` if all are
+    /// as configured.
+    pub(crate) fn broken_split(&self) -> Option<BrokenSplit> {
+        broken(&self.split, None, SRM_CONCENTRATION, (1.0 / SRM_ALPHA).ln())
+            .or_else(|| self.replicas.most_broken(SRM_ALPHA, SRM_CONCENTRATION))
     }
 
     /// Returns the state of promote evidence for each gating kind in a step that requires `min_units` conversations.

@@ -48,6 +48,7 @@ mod policy;
 mod promotion;
 mod replay;
 mod replica_observation;
+mod replica_splits;
 mod rounding;
 mod settling;
 mod spec;

@@ -2,9 +2,10 @@
 
 use crate::{
     failure::FailureKind,
-    judge::{Evidence, JudgeState, PromoteEvidence},
+    judge::{Evidence, PromoteEvidence},
     limits::LimitEvidence,
     numbers::{duration, elapsed, list, percent},
+    replica_splits::BrokenSplit,
     state::{PauseReason, Phase, Rollout},
 };
 use botops_text::count;
@@ -72,14 +73,16 @@ fn unmeasured(kind: FailureKind, [primary, canary]: [u64; 2], required: u64) -> 
     }
 }
 
-/// Returns the reason of a pause for a broken split.
-pub(crate) fn broken_split(judge: &JudgeState, [log_e, threshold]: [f64; 2]) -> String {
-    let [canary, expected, all] = judge.split_numbers();
+/// Returns the reason of a pause for a broken split; it names the replica that does not split as configured.
+pub(crate) fn broken_split(broken: &BrokenSplit) -> String {
+    let place = broken.replica.as_ref().map_or(String::new(), |id| format!(" at replica `{id}`"));
     format!(
-        "the split is not as configured: {} of {} conversations began on the challenger, {} were expected; log e {log_e:.3} >= {threshold:.3}",
-        count(canary),
-        count(all),
-        count(expected)
+        "the split{place} is not as configured: {} of {} conversations began on the challenger, {} were expected; log e {:.3} >= {:.3}",
+        count(broken.canary),
+        count(broken.all),
+        count(broken.expected),
+        broken.log_e,
+        broken.threshold
     )
 }
 

@@ -11,6 +11,7 @@ mod pauses;
 mod plan;
 mod properties;
 mod recorded;
+mod replica_splits;
 mod settling;
 mod simulation;
 mod ticks;

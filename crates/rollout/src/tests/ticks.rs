@@ -1,7 +1,7 @@
 use super::*;
 use botops_findings::FaultKind;
 
-fn paused_for(rollout: &Rollout) -> PauseReason {
+pub(super) fn paused_for(rollout: &Rollout) -> PauseReason {
     match rollout.phase {
         Phase::Paused { reason, .. } => reason,
         ref phase => panic!("{phase:?} is not a pause"),
