@@ -11,18 +11,20 @@ use std::{
 /// A log with the entries that this process has verified.
 struct KnownLog<T> {
     log: Log<T>,
-    entries: Mutex<Arc<Vec<Entry<T>>>>,
+    /// `None` until the log was read.
+    entries: Mutex<Option<Arc<Vec<Entry<T>>>>>,
 }
 
 impl<T> KnownLog<T> {
-    fn entries(&self) -> MutexGuard<'_, Arc<Vec<Entry<T>>>> {
+    fn entries(&self) -> MutexGuard<'_, Option<Arc<Vec<Entry<T>>>>> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// The logs of one kind in a store. The first read verifies the whole log, later ones only what was appended since.
 ///
-/// A change of an entry that was read before is not noticed: [`Log::inspect`] reads everything.
+/// A later read is a [`Log::poll`]: one request if nothing was appended. A change of an entry that was read before is not
+/// noticed, nor are entries after a gap: [`Log::inspect`] reads everything.
 pub struct KnownLogs<T> {
     store: Store,
     logs: Mutex<BTreeMap<String, Arc<KnownLog<T>>>>,
@@ -41,21 +43,21 @@ impl<T: Serialize + DeserializeOwned + Clone> KnownLogs<T> {
     /// Those of [`Log::entries`].
     pub async fn entries(&self, path: &str) -> Result<Arc<Vec<Entry<T>>>> {
         let known = self.known(path);
-        let before = Arc::clone(&*known.entries());
-        let newer = match before.last() {
-            Some(last) => known.log.entries_after(last).await?,
+        let before = known.entries().clone();
+        let first = before.as_ref().map_or(0, |before| before.len());
+        let newer = match &before {
+            Some(before) => known.log.poll(before.last()).await?,
             None => known.log.entries().await?,
         };
-        if newer.is_empty() {
-            return Ok(before);
+        drop(before);
+        let mut guard = known.entries();
+        let entries = guard.get_or_insert_default();
+        // Another task may have read as far, or further, in the meantime.
+        let read_by_others = entries.len().saturating_sub(first);
+        if newer.len() > read_by_others {
+            Arc::make_mut(entries).extend(newer.into_iter().skip(read_by_others));
         }
-        let all = Arc::new(before.iter().cloned().chain(newer).collect::<Vec<_>>());
-        let mut entries = known.entries();
-        // Another task may have read further in the meantime.
-        if entries.len() < all.len() {
-            *entries = Arc::clone(&all);
-        }
-        Ok(all)
+        Ok(Arc::clone(entries))
     }
 
     /// Appends `payload` to the log at `path`, after entry `last` as returned by [`Self::entries`].
@@ -72,8 +74,10 @@ impl<T: Serialize + DeserializeOwned + Clone> KnownLogs<T> {
         let appended = known.log.append(last, payload).await?;
         if let Appended::Written(entry) = &appended {
             let mut entries = known.entries();
-            if entries.len() as u64 + 1 == entry.seq {
-                Arc::make_mut(&mut *entries).push(entry.clone());
+            if let Some(entries) = &mut *entries
+                && entries.len() as u64 + 1 == entry.seq
+            {
+                Arc::make_mut(entries).push(entry.clone());
             }
         }
         Ok(appended)

@@ -3,6 +3,9 @@
 //! An entry is canonical JSON whose first member is the digest of the rest, so that a change to the newest entry is
 //! detected, too: `{"digest":"sha256:…","payload":…,"previous":"sha256:…","schema":"botops.log/1","seq":7}`.
 //! The deletion of the newest entries cannot be detected by the chain; use versioning or object lock of the store.
+//!
+//! A whole log is listed and read ([`Log::entries`], [`Log::inspect`]), which finds every gap. A reader that knows an entry
+//! probes the numbers after it ([`Log::poll`]), which costs one request if nothing was appended.
 
 use super::Store;
 use botops_digest::{Digest, canonical_json};
@@ -72,15 +75,34 @@ impl<T: Serialize + DeserializeOwned> Log<T> {
     /// `BOT-5006` (exit 3) for a broken chain, a gap, or an unreadable entry; `BOT-5007` (exit 6) for an entry with a
     /// newer schema; `BOT-5003`.
     pub async fn entries(&self) -> Result<Vec<Entry<T>>> {
-        self.verified(None).await
+        self.verified(self.inspect().await?)
     }
 
     /// Returns the entries after `known`, an entry that this log returned, after verifying the chain from it on.
     ///
+    /// As [`Self::poll`], so cheap enough to be called every second.
+    ///
+    /// # Errors
+    /// Those of [`Self::poll`].
+    pub async fn entries_after(&self, known: &Entry<T>) -> Result<Vec<Entry<T>>> {
+        self.poll(Some(known)).await
+    }
+
+    /// Returns the entries after `known`, or all if it is `None`, after verifying the chain from `known` on.
+    ///
+    /// It lists nothing: it reads the next number, and while an entry is there, the numbers after it. If nothing was
+    /// appended, that is one request; for one new entry it is two, and one more if another [`Log`] read `known`.
+    ///
+    /// A missing entry is the end of the log. So if the entry directly after `known` was deleted, it and all after it are not
+    /// noticed, until an append fills the gap with an entry that the next one contradicts. A gap further on is noticed if
+    /// one of the numbers that are read together with it exists. [`Self::entries`] and [`Self::inspect`] list the log and
+    /// find every gap.
+    ///
     /// # Errors
     /// As [`Self::entries`].
-    pub async fn entries_after(&self, known: &Entry<T>) -> Result<Vec<Entry<T>>> {
-        self.verified(Some(known)).await
+    pub async fn poll(&self, known: Option<&Entry<T>>) -> Result<Vec<Entry<T>>> {
+        let stored = self.probe(known.map_or(0, |known| known.seq)).await?;
+        self.verified(self.check(known, stored).await?)
     }
 
     /// Returns whether the log has no entries, without reading any.
@@ -88,6 +110,10 @@ impl<T: Serialize + DeserializeOwned> Log<T> {
     /// # Errors
     /// `BOT-5003`.
     pub async fn is_empty(&self) -> Result<bool> {
+        if self.store.size(&self.path_of(1)).await?.is_some() {
+            return Ok(false);
+        }
+        // The first entry may be missing from a damaged log.
         let listed = self.store.objects(&self.path, None).await?;
         Ok(!listed.iter().any(|path| self.number(path).is_some()))
     }
@@ -97,7 +123,11 @@ impl<T: Serialize + DeserializeOwned> Log<T> {
     /// # Errors
     /// `BOT-5002`, `BOT-5003` if the log cannot be listed or read.
     pub async fn inspect(&self) -> Result<Inspection<T>> {
-        self.read_after(None).await
+        let listed = self.store.objects(&self.path, None).await?;
+        let mut numbers: Vec<u64> = listed.iter().filter_map(|path| self.number(path)).collect();
+        numbers.sort_unstable();
+        let stored = self.read_each(numbers).await?;
+        self.check(None, stored).await
     }
 
     /// Appends `payload` after entry `last`, as returned by [`Self::entries`]; `None` for an empty log.
@@ -143,8 +173,7 @@ impl<T: Serialize + DeserializeOwned> Log<T> {
             .hint("move it out of the store, then run the command again"))
     }
 
-    async fn verified(&self, known: Option<&Entry<T>>) -> Result<Vec<Entry<T>>> {
-        let mut inspection = self.read_after(known).await?;
+    fn verified(&self, mut inspection: Inspection<T>) -> Result<Vec<Entry<T>>> {
         if inspection.problems.is_empty() {
             Ok(inspection.entries)
         } else {
@@ -152,17 +181,49 @@ impl<T: Serialize + DeserializeOwned> Log<T> {
         }
     }
 
-    async fn read_after(&self, known: Option<&Entry<T>>) -> Result<Inspection<T>> {
-        let start = known.map(|known| self.path_of(known.seq));
-        let listed = self.store.objects(&self.path, start.as_deref()).await?;
-        let mut numbers: Vec<u64> = listed.iter().filter_map(|path| self.number(path)).collect();
-        numbers.sort_unstable();
-        let stored: Vec<(u64, Option<Bytes>)> = futures::stream::iter(numbers)
+    /// Reads the entries `numbers`, some at a time; `None` for an absent one.
+    async fn read_each(
+        &self,
+        numbers: impl IntoIterator<Item = u64>,
+    ) -> Result<Vec<(u64, Option<Bytes>)>> {
+        futures::stream::iter(numbers)
             .map(|seq| async move { self.store.read(&self.path_of(seq)).await.map(|b| (seq, b)) })
             .buffered(CONCURRENT_READS)
             .try_collect()
-            .await?;
+            .await
+    }
 
+    /// Reads the entries after number `known` up to the first absent one that no other follows.
+    ///
+    /// The number of entries that are read at a time grows with those that were found.
+    async fn probe(&self, known: u64) -> Result<Vec<(u64, Option<Bytes>)>> {
+        let mut stored = Vec::new();
+        let mut next = known + 1;
+        loop {
+            let width = (next - known - 1).clamp(1, CONCURRENT_READS as u64);
+            let mut read = self.read_each(next..next + width).await?;
+            let found = read.iter().rposition(|(_, bytes)| bytes.is_some()).map_or(0, |at| at + 1);
+            read.truncate(found);
+            for (seq, bytes) in &mut read {
+                if bytes.is_none() {
+                    // It may have been written between its read and that of a later entry. Now it is there, or missing.
+                    *bytes = self.store.read(&self.path_of(*seq)).await?;
+                }
+            }
+            stored.extend(read);
+            if (found as u64) < width {
+                return Ok(stored);
+            }
+            next += width;
+        }
+    }
+
+    /// Verifies the chain of `stored`, which are in order and come after `known`.
+    async fn check(
+        &self,
+        known: Option<&Entry<T>>,
+        stored: Vec<(u64, Option<Bytes>)>,
+    ) -> Result<Inspection<T>> {
         let mut inspection = Inspection { entries: Vec::new(), verified: 0, problems: Vec::new() };
         let mut before = match known {
             Some(known) if !stored.is_empty() => {

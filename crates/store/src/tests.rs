@@ -1,5 +1,8 @@
 //! Tests of the store against a scripted HTTP server and a real disk.
 
+mod observed;
+mod polling;
+
 use super::*;
 use axum::{
     extract::{Request, State},
