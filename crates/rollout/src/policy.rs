@@ -228,6 +228,15 @@ impl RolloutPolicy {
         self
     }
 
+    /// Returns the plan with at most `most` time for its approvals, as an environment demands.
+    #[must_use]
+    pub fn with_approvals_within(mut self, most: Duration) -> Self {
+        if let Some(approval) = &mut self.approval {
+            approval.expires = approval.expires.min(most);
+        }
+        self
+    }
+
     /// Returns the plan with the rule of the environment on approvals by the requester.
     #[must_use]
     pub fn allowing_self_approval(mut self, allowed: bool) -> Self {

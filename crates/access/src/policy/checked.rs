@@ -9,6 +9,7 @@ use super::{
 use crate::window::{self, Window};
 use botops_digest::{Digest, canonical_json};
 use botops_findings::{Fault, Result};
+use botops_rollout::RolloutPolicy;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -66,10 +67,33 @@ impl Policy {
         &self.parsed.windows
     }
 
-    /// Returns the approvals that a promotion needs, and the time after which one no longer counts.
+    /// Returns the approvals that a promotion needs, and the time within which they must be given.
     #[must_use]
     pub fn approvals(&self) -> Option<(&ApprovalRules, Duration)> {
         self.spec.approvals.as_ref().zip(self.parsed.expires)
+    }
+
+    /// Returns `plan` with the approvals that an enforced policy demands; a plan that demands more keeps its own.
+    #[must_use]
+    pub fn with_approvals(&self, plan: RolloutPolicy) -> RolloutPolicy {
+        match (self.mode(), self.approvals()) {
+            (PolicyMode::Enforce, Some((rules, expires))) => plan
+                .with_required_approvals(rules.required)
+                .with_approvals_within(expires)
+                .allowing_self_approval(rules.self_approval),
+            _ => plan,
+        }
+    }
+
+    /// Returns whether the person or job `name` may approve.
+    #[must_use]
+    pub fn may_approve(&self, name: &str) -> bool {
+        match (self.mode(), &self.spec.approvals) {
+            (PolicyMode::Enforce, Some(rules)) => {
+                rules.approvers.is_empty() || rules.approvers.iter().any(|known| known == name)
+            }
+            _ => true,
+        }
     }
 
     /// Returns the stored form, in canonical JSON.
@@ -260,5 +284,5 @@ fn approval_words(rules: &ApprovalRules) -> String {
         names => format!("by {}", names.join(", ")),
     };
     let requester = if *self_approval { "" } else { ", not by the requester" };
-    format!("{required} {plural}, {who}{requester}, each good for {expires}")
+    format!("{required} {plural}, {who}{requester}, within {expires}")
 }

@@ -1,7 +1,7 @@
 //! The plan of a rollout against the limits of a policy.
 
 use super::{judgement::Check, spec::RolloutRules};
-use botops_rollout::{GatePolicy, Requirement, RolloutPolicy, StepPolicy};
+use botops_rollout::{GatePolicy, Requirement, RolloutPolicy, StepPolicy, Strategy};
 use std::time::Duration;
 
 /// One limit: its key, the demand in words, and the check of a plan.
@@ -84,20 +84,19 @@ pub(super) fn limits(rules: &RolloutRules, min_time: Option<Duration>) -> Vec<Li
 /// Lists the limits on weights.
 fn weights(rules: &RolloutRules) -> Vec<Limit<'_>> {
     let mut limits = Vec::new();
-    let weight = |step: Option<&StepPolicy>| step.map_or(0.0, |step| step.weight_percent);
     if let Some(most) = rules.max_first_weight {
         let words = format!("the first step has at most {most} %");
         limits.push(limit("max_first_weight", words, move |plan| {
-            let found = weight(plan.steps().first());
+            let found = weights_of(plan).first().copied().unwrap_or(0.0);
             (format!("{found} %"), found <= most)
         }));
     }
     if let Some(most) = rules.max_step {
         let words = format!("a step raises the weight by at most {most} percentage points");
         limits.push(limit("max_step", words, move |plan| {
-            let weights = plan.steps().iter().map(|step| step.weight_percent);
-            let before = std::iter::once(0.0).chain(weights.clone());
-            let raises = weights.zip(before).map(|(weight, before)| weight - before);
+            let weights = weights_of(plan);
+            let before = std::iter::once(0.0).chain(weights.iter().copied());
+            let raises = weights.iter().zip(before).map(|(weight, before)| weight - before);
             let (step, raise) =
                 raises.enumerate().fold((0, 0.0), |a, b| if b.1 > a.1 { b } else { a });
             let raise = (raise * 1e4).round() / 1e4;
@@ -107,11 +106,19 @@ fn weights(rules: &RolloutRules) -> Vec<Limit<'_>> {
     if let Some(most) = rules.max_weight {
         let words = format!("the last step has at most {most} %");
         limits.push(limit("max_weight", words, move |plan| {
-            let found = weight(plan.steps().last());
+            let found = weights_of(plan).last().copied().unwrap_or(0.0);
             (format!("{found} %"), found <= most)
         }));
     }
     limits
+}
+
+/// Returns the weights of the steps; a blue-green plan has one, which is everything.
+fn weights_of(plan: &RolloutPolicy) -> Vec<f64> {
+    match plan.strategy() {
+        Strategy::BlueGreen => vec![100.0],
+        Strategy::Canary => plan.steps().iter().map(|step| step.weight_percent).collect(),
+    }
 }
 
 fn limit<'a>(

@@ -129,7 +129,7 @@ pub struct RolloutRules {
 pub struct ApprovalRules {
     /// The number of approvals, by different people.
     pub required: u32,
-    /// The time after which an approval no longer counts, such as `72h`.
+    /// The time within which they must be given, such as `72h`; after it, the rollout is rolled back.
     pub expires: String,
     /// Whether the person who requested the rollout may approve it.
     pub self_approval: bool,
@@ -143,7 +143,7 @@ pub(super) struct Parsed {
     pub(super) windows: Vec<Window>,
     /// The least time of a step.
     pub(super) min_time: Option<Duration>,
-    /// The time after which an approval no longer counts.
+    /// The time within which the approvals must be given.
     pub(super) expires: Option<Duration>,
 }
 
@@ -291,7 +291,7 @@ impl RolloutRules {
 }
 
 impl ApprovalRules {
-    /// Checks the rules, and returns the time after which an approval no longer counts.
+    /// Checks the rules, and returns the time within which the approvals must be given.
     fn check(&mut self) -> Result<Duration> {
         if !(1..=MOST_APPROVALS).contains(&self.required) {
             let message = format!("`required` must be from 1 to {MOST_APPROVALS}");
@@ -311,7 +311,10 @@ impl ApprovalRules {
         }
         let expires = duration("approvals.expires", &mut self.expires)?;
         if expires.is_zero() {
-            return Err(fault("approvals.expires", "`expires` is zero: no approval would count"));
+            return Err(fault(
+                "approvals.expires",
+                "`expires` is zero: nobody could approve in time",
+            ));
         }
         Ok(expires)
     }

@@ -195,6 +195,32 @@ judge: {alpha: 0.1, tolerated_risk: 2, metrics: {wrong: observe}}",
 }
 
 #[test]
+fn a_blue_green_plan_gives_the_challenger_everything_at_once() {
+    let policy =
+        policy("rollout: {max_first_weight: 5, max_step: 25, max_weight: 50, min_time: 1h}");
+    let blue_green =
+        plan("{strategy: blue-green, steps: [], limits: {error: 1}, settle: {window: 1h}}");
+    let judgement = policy.judge(&Case { plan: Some(&blue_green), ..Case::default() });
+    assert_eq!(violated(&judgement).len(), 4, "{judgement:#?}");
+}
+
+#[test]
+fn approvals_of_the_policy_join_those_of_the_plan() {
+    let rules = "approvals: {required: 2, expires: 24h, approvers: [ada, ben]}";
+    let own = || plan("{approval: {quorum: 3, expires: 72h}}");
+    let joined = policy(rules).with_approvals(own());
+    let approval = joined.approval().unwrap();
+    assert_eq!((approval.quorum, approval.expires.as_secs()), (3, 24 * 3600));
+    let joined = policy(rules).with_approvals(RolloutSpec::default().check().unwrap());
+    assert_eq!(joined.approval().unwrap().quorum, 2);
+    assert!(!joined.approval().unwrap().allow_self_approval);
+    let warned = policy(&format!("mode: warn\n{rules}"));
+    assert_eq!(warned.with_approvals(own()), own());
+    assert!(policy(rules).may_approve("ada") && !policy(rules).may_approve("eve"));
+    assert!(warned.may_approve("eve") && policy("version: 1").may_approve("eve"));
+}
+
+#[test]
 fn the_mode_decides_between_silence_a_warning_and_a_refusal() {
     for (mode, exit) in [("off", None), ("warn", None), ("enforce", Some(6))] {
         let policy = policy(&format!("mode: {mode}\nmin_records: 1000"));
@@ -322,7 +348,7 @@ fn the_demands_are_listed_in_words() {
             "gates.relative.mcnemar_alpha: not worse than the champion at mcnemar p < 0.05",
             "min_records: measured on at least 100 records",
             "rollout.min_time: every step lasts at least 2h",
-            "approvals: 2 approvals by different people, by ada, ben, not by the requester, each good for 3days",
+            "approvals: 2 approvals by different people, by ada, ben, not by the requester, within 3days",
             "windows: starts and advances in `Sat 10:00-12:00 UTC`",
         ]
     );
