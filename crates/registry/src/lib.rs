@@ -19,9 +19,11 @@ mod champions;
 mod deployments;
 mod environments;
 mod former_champion;
+mod freezes;
 mod known_environments;
 mod move_rules;
 mod open_rollout;
+mod policies;
 mod promotions;
 mod proven_champions;
 mod reference;
@@ -38,10 +40,12 @@ pub use author::check_author;
 pub use champions::Champions;
 pub use deployments::{
     ChampionMove, Change, DEFAULT_ENVIRONMENT, Deployed, Deployment, Environment, Freeze, Lease,
-    PolicyMode, PolicyRecord, Reign, RequestMark, RolloutStep, deployment_log, log_path,
+    PolicyRecord, Reign, RequestMark, RolloutStep, deployment_log, log_path,
 };
 pub use environments::check_environment;
 pub use former_champion::FormerChampion;
+pub use freezes::{freeze_change, unfreeze_change};
+pub use policies::{held, policy_evidence, read_policy};
 pub use reference::{Reference, Selector};
 pub use references::References;
 pub use registry::Registry;

@@ -19,7 +19,9 @@ impl Registry {
     ///
     /// # Errors
     /// `BOT-5014` someone else moved the champion from `expected`, `BOT-6042` a rollout of the model is open (exit 5);
-    /// `BOT-5016` `passed` is about another model (exit 6); `BOT-5012` the version is not in this registry (exit 2).
+    /// `BOT-5016` `passed` is about another model, `BOT-6050` the enforced policy of the environment refuses it, `BOT-6051`
+    /// the environment is frozen, `BOT-6052` outside the promotion windows (exit 6); `BOT-5012` the version is not in this
+    /// registry (exit 2).
     pub async fn promote(
         &self,
         version: &Version,
@@ -28,12 +30,12 @@ impl Registry {
         act: &Act,
     ) -> Result<()> {
         let moved = self.forward(version, expected, passed).await?;
-        self.move_champion(&version.model, &moved, "rollouts", act).await
+        self.move_champion(&version.model, &moved, Some((version, passed)), act).await
     }
 
-    /// Makes a former champion the champion of this environment again, if the champion is still `expected`. Reads no blob.
+    /// Makes a former champion the champion of this environment again, if the champion is still `expected`. Needs no blob.
     ///
-    /// The entry names the evidence of the latest promotion of that version. If it is the champion already, no entry is
+    /// It ignores a freeze and closed promotion windows, and the entry is marked as break-glass then. The entry names the evidence of the latest promotion of that version. If it is the champion already, no entry is
     /// written.
     ///
     /// # Errors
@@ -46,7 +48,7 @@ impl Registry {
         act: &Act,
     ) -> Result<()> {
         let moved = ChampionMove::back(to, expected);
-        self.move_champion(&to.model, &moved, "rollback", act).await
+        self.move_champion(&to.model, &moved, None, act).await
     }
 
     /// Makes the move that a promotion of `version` over the champion `from` is, for an entry that the caller appends.
@@ -54,13 +56,16 @@ impl Registry {
     /// Stores the evidence of the version.
     ///
     /// # Errors
-    /// Those of [`Self::proof`] and [`ChampionMove::forward`].
+    /// Those of [`Self::proof`] and [`ChampionMove::forward`]; `BOT-6050` (exit 6) the enforced policy of the environment
+    /// refuses its evidence, `BOT-6056` (exit 6) that policy cannot be read.
     pub async fn prepare_promotion(
         &self,
         version: &Version,
         from: Option<Digest>,
     ) -> Result<ChampionMove> {
         let passed = self.proof(version).await?;
+        let environment = self.environment().await?;
+        self.check_by_policy(&environment, (version, &passed), None).await?;
         self.forward(version, from, &passed).await
     }
 
@@ -97,14 +102,16 @@ impl Registry {
         Ok(moved)
     }
 
-    /// Appends `moved` to the deployment log. If someone else appends first, it checks everything again.
+    /// Appends `moved` to the deployment log. If someone else appends first, it checks everything again. `promoted` is the
+    /// version with its evidence, unless the move is back.
     async fn move_champion(
         &self,
         model: &str,
         moved: &ChampionMove,
-        request: &str,
+        promoted: Option<(&Version, &PassedGates)>,
         act: &Act,
     ) -> Result<()> {
+        let request = if promoted.is_some() { "rollouts" } else { "rollback" };
         let path = log_path(&self.environment);
         let mut retries = self.store.retries().begin_against(MAX_CONFLICTS);
         loop {
@@ -127,6 +134,13 @@ impl Registry {
             if champions.current() != moved.from() {
                 return Err(self.overtaken(&champions, &state, model, moved.from()));
             }
+            let break_glass = match promoted {
+                Some(promoted) => {
+                    self.admit_promotion(&known.environment, promoted, act.at).await?;
+                    false
+                }
+                None => self.is_held(&known.environment, act.at).await,
+            };
             let mut entry = Deployment::new(
                 (act.by.clone(), act.reason.clone()),
                 act.at,
@@ -134,6 +148,7 @@ impl Registry {
                 Change::Champion(moved.clone()),
             );
             entry.actor.clone_from(&act.actor);
+            entry.break_glass = break_glass;
             let logs = &self.deployments.logs;
             if let Appended::Written(_) = logs.append(&path, known.entries.last(), entry).await? {
                 return Ok(());

@@ -1,7 +1,7 @@
 //! One entry of a deployment log.
 
 use super::ChampionMove;
-use botops_access::Identity;
+use botops_access::{Identity, PolicyMode};
 use botops_digest::Digest;
 use botops_rollout::Rollout;
 use botops_store::newer_payload;
@@ -80,18 +80,6 @@ pub enum Change {
         /// The manifest that it served.
         primary: Digest,
     },
-}
-
-/// How strictly a policy is applied.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum PolicyMode {
-    /// It is not.
-    Off,
-    /// What it forbids is reported.
-    Warn,
-    /// What it forbids is refused.
-    Enforce,
 }
 
 /// The state of a rollout after a step or a count.

@@ -1,7 +1,7 @@
 //! The fold of a deployment log.
 
-use super::{ChampionMove, Deployment, PolicyMode, RequestMark, RolloutStep, entry::Change};
-use botops_access::Identity;
+use super::{ChampionMove, Deployment, RequestMark, RolloutStep, entry::Change};
+use botops_access::{Identity, PolicyMode};
 use botops_digest::Digest;
 use botops_rollout::TransitionRecord;
 use botops_store::Entry;

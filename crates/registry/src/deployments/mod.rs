@@ -12,7 +12,7 @@ mod entry;
 mod environment;
 
 pub use champion_move::ChampionMove;
-pub use entry::{Change, Deployment, PolicyMode, RequestMark, RolloutStep};
+pub use entry::{Change, Deployment, RequestMark, RolloutStep};
 pub use environment::{Deployed, Environment, Freeze, Lease, PolicyRecord, Reign};
 
 use botops_store::{Log, Store};
