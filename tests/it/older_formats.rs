@@ -42,6 +42,23 @@ fn a_registry_of_version_0_1_verifies_and_its_champion_predicts_the_same() {
 }
 
 #[test]
+fn a_champion_in_the_log_of_a_model_of_version_0_1_is_that_of_production() {
+    let terminal = version_0_1();
+    let number = |line: &str| {
+        json(&terminal.stdout(&format!("{line} --format json")))["data"]["number"].clone()
+    };
+    let champion = number("registry show support");
+    assert_eq!(number("registry show support@production"), champion);
+    let elsewhere = terminal.run("registry show support --environment staging");
+    assert!(elsewhere.starts_with("exit: 2\n"), "{elsewhere}");
+    assert!(elsewhere.contains("`support` has no champion in `staging` yet"), "{elsewhere}");
+    // The champion becomes that of another environment by the evidence of its promotion, and both logs verify.
+    terminal.stdout("promote support@champion --to staging");
+    assert_eq!(number("registry show support@staging"), champion);
+    assert!(terminal.stdout("registry verify").contains("no problems"));
+}
+
+#[test]
 fn a_snapshot_of_version_0_1_is_pulled_with_its_bytes() {
     let terminal = version_0_1();
     terminal.stdout("data verify");

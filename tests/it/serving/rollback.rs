@@ -232,7 +232,8 @@ async fn without_an_admin_url_an_open_rollout_is_refused_and_its_admin_api_is_na
         (&["rollback", "--reason", "x", "--to", "support@1"], "rollback"),
         (&["promote", "support@3", "--traffic", "traffic.jsonl"], "rollouts"),
     ] {
-        let (exit, text) = botops(&folder, None, arguments).await;
+        let arguments = [arguments, &["--environment", "test"]].concat();
+        let (exit, text) = botops(&folder, None, &arguments).await;
         assert_eq!(exit, 5, "{text}");
         for part in ["BOT-6042", "of support@3", &format!("{api}/{request}")] {
             assert!(text.contains(part), "{text}");
