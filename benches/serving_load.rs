@@ -9,7 +9,7 @@
 
 use botops_digest::Digest;
 use botops_models::{IntentModel, ModelSpec, Sample, Silent, TrainingInput, train};
-use botops_serving::{RequestLog, ServerSettings, Source, start};
+use botops_serving::{AccessSettings, RequestLog, ServerSettings, Source, start};
 use botops_spec::Spec as _;
 use std::{
     error::Error,
@@ -63,6 +63,7 @@ fn run() -> Outcome<u64> {
         allowed_hosts: Vec::new(),
         environment: "bench".to_owned(),
         request_log: RequestLog::To(|| Box::new(std::io::stderr())),
+        access: AccessSettings::default(),
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(usize::try_from(threads)?)

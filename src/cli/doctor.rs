@@ -148,6 +148,13 @@ fn answer(found: Result<String>) -> String {
     found.unwrap_or_else(|fault| format!("{}: {}", fault.code(), fault.message()))
 }
 
+/// Returns the issuers of OIDC tokens, separated by commas; `None` if there are none.
+fn issuers(workspace: &Workspace) -> Option<String> {
+    let issuers = &workspace.admin_oidc.value;
+    let names: Vec<&str> = issuers.iter().map(|it| it.issuer.as_str()).collect();
+    (!names.is_empty()).then(|| names.join(", "))
+}
+
 /// Lists the settings, and the environment variables that change the behavior.
 fn settings(context: &Context, workspace: &Workspace, has_token: bool) -> Vec<Setting> {
     let shown = |name: &str, value: Option<String>, origin: &Origin| Setting {
@@ -183,6 +190,7 @@ fn settings(context: &Context, workspace: &Workspace, has_token: bool) -> Vec<Se
         shown("server.admin_url", url(&workspace.admin_url.value), &workspace.admin_url.origin),
         shown("server.url", url(&workspace.server_url.value), &workspace.server_url.origin),
         shown("server.admin_token", token, &workspace.admin_token.origin),
+        shown("server.admin_oidc", issuers(workspace), &workspace.admin_oidc.origin),
         shown("actor", Some(workspace.actor.value.clone()), &workspace.actor.origin),
     ];
     let profile = match &context.global.profile {

@@ -2,9 +2,11 @@
 
 use super::Outcome;
 use crate::cli::{Printer, arguments::model_arg, session::context::Context};
+use botops_access::{IssuerSpec, Role};
 use botops_findings::{Fault, Result};
 use botops_registry::{Reference, Selector};
-use botops_serving::{self as serving, RequestLog, ServerSettings, Source};
+use botops_serving::{self as serving, AccessSettings, RequestLog, ServerSettings, Source};
+use botops_workspace::{OidcSpec, Workspace};
 use serde::Serialize;
 use std::{net::SocketAddr, path::Path, time::Duration};
 
@@ -53,6 +55,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         admin_token: workspace.admin_token.value.resolve()?,
         allowed_hosts: args.allow_host.clone(),
         environment: workspace.environment.value.clone(),
+        access: access(workspace)?,
         request_log: if args.no_request_log {
             RequestLog::Warnings(|| Box::new(std::io::stderr()))
         } else {
@@ -86,7 +89,9 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         context.printer.say(&format!("serving {named} on http://{}", answer.address));
         match answer.admin_address {
             Some(address) => context.printer.say(&format!("admin API on http://{address}")),
-            None => context.printer.say("no admin API: BOTOPS_ADMIN_TOKEN is not set"),
+            None => context
+                .printer
+                .say("no admin API: BOTOPS_ADMIN_TOKEN is not set, there is no key and no issuer"),
         }
         if running.was_second() {
             context.printer.say(
@@ -103,6 +108,32 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Outcome> {
         Ok::<_, Fault>(answer)
     })??;
     Ok(Outcome::done(&answer, ""))
+}
+
+/// Returns who may call the admin API by the settings of the workspace.
+///
+/// # Errors
+/// `BOT-1049` (exit 2) an issuer gives an unknown role.
+fn access(workspace: &Workspace) -> Result<AccessSettings> {
+    let issuer = |spec: &OidcSpec| {
+        let role = |(value, role): (&String, &String)| {
+            let role = role.parse::<Role>().map_err(|fault| {
+                let message = format!("`server.admin_oidc`: {fault}");
+                let fault_of = Fault::usage("BOT-1049", message);
+                fault.hints().iter().fold(fault_of, |it, hint| it.hint(hint))
+            })?;
+            Ok((value.clone(), role))
+        };
+        Ok(IssuerSpec {
+            issuer: spec.issuer.clone(),
+            audience: spec.audience.clone(),
+            jwks: spec.jwks.clone(),
+            claim: spec.claim.clone(),
+            roles: spec.roles.iter().map(role).collect::<Result<_>>()?,
+        })
+    };
+    let issuers = workspace.admin_oidc.value.iter().map(issuer).collect::<Result<_>>()?;
+    Ok(AccessSettings { issuers, root: workspace.root.clone() })
 }
 
 /// Writes a line to standard error from a thread of its own: a reader that stopped reading must not keep the server alive.

@@ -25,7 +25,7 @@ use axum::{
     response::Response,
     routing::{MethodFilter, MethodRouter, on},
 };
-use botops_access::{Identity, Refused};
+use botops_access::{Identity, Refused, TokenProblem};
 use botops_digest::Digest;
 use botops_findings::{Fault, Result};
 use botops_rollout::{Command, RolloutSpec};
@@ -566,9 +566,20 @@ impl Admin {
     /// Logs a failed login of `peer`, and answers it after a delay that grows with each one.
     async fn refuse_login(&self, peer: SocketAddr, refused: &Refused) -> Response {
         let exchange = Exchange::begin(&self.app, "admin");
-        if *refused == Refused::KeysUnread {
-            let fault = Fault::unreachable("BOT-1047", refused.clause())
-                .hint("repair the store of the registry, or use the shared token");
+        let unread = match refused {
+            Refused::KeysUnread => Some(
+                Fault::unreachable("BOT-1047", refused.clause())
+                    .hint("repair the store of the registry, or use the shared token"),
+            ),
+            Refused::Token(TokenProblem::NoKeys) => Some(
+                Fault::unreachable("BOT-1058", refused.clause())
+                    .hint("check `jwks` of `server.admin_oidc`, or use a key or the shared token"),
+            ),
+            _ => None,
+        };
+        if let Some(fault) = unread {
+            let message = format!("login from {peer}: {}", refused.clause());
+            self.app.log.event(self.app.clock.now(), "warn", "login", message);
             return exchange.refuse(fault.into(), None);
         }
         let (in_a_row, delay) = self.failed_logins.count(peer.ip(), Instant::now());
@@ -576,9 +587,10 @@ impl Admin {
             format!("failed login from {peer}: {}, {in_a_row} in a row", refused.clause());
         self.app.log.event(self.app.clock.now(), "warn", "login", message);
         tokio::time::sleep(delay).await;
-        // A stranger does not learn more than this. The others hold the secret of the key.
+        // A stranger does not learn more than this. The others hold the secret of a key, or a token of an issuer.
         let message = match refused {
-            Refused::NoToken | Refused::WrongToken => {
+            Refused::Token(problem) if problem.is_signed() => refused.clause(),
+            Refused::NoToken | Refused::WrongToken | Refused::Token(_) => {
                 "the bearer token is missing or wrong".to_owned()
             }
             refused => refused.clause(),

@@ -4,7 +4,7 @@
 mod hostile_texts;
 
 use super::{
-    AdminClient, RequestLog, Running, ServerSettings, Source,
+    AccessSettings, AdminClient, RequestLog, Running, ServerSettings, Source,
     app::App,
     clock::WallClock,
     exchange::MAX_TEXT_CHARS,
@@ -40,6 +40,7 @@ fn settings(admin: bool) -> ServerSettings {
         environment: "test".to_owned(),
         allowed_hosts: Vec::new(),
         request_log: RequestLog::Off,
+        access: AccessSettings::default(),
     }
 }
 

@@ -9,13 +9,14 @@
 //! - [`canary`] ticks the rollout, records each transition, and carries it out
 //! - [`rehearse`] runs the same server on recorded traffic and its clock
 
+use botops_access::IssuerSpec;
 use botops_digest::Digest;
 use botops_models::IntentModel;
 use botops_registry::Registry;
 use botops_rollout::Decision;
 use botops_workspace::Secret;
 use chrono::{DateTime, Utc};
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
 mod admin;
 mod app;
@@ -67,7 +68,7 @@ pub use version_source::{Deployment, deployment_log};
 pub struct ServerSettings {
     /// The address of the public listener.
     pub listen: SocketAddr,
-    /// The address of the admin listener, which runs only with a token.
+    /// The address of the admin listener, which runs only if there is a token, an issuer, or a key of the environment.
     pub admin_listen: SocketAddr,
     /// The bearer token of the admin API, of at least 32 characters.
     pub admin_token: Option<Secret>,
@@ -78,6 +79,17 @@ pub struct ServerSettings {
     pub environment: String,
     /// The output of the request log.
     pub request_log: RequestLog,
+    /// Who may call the admin API, besides the holders of the token and of keys.
+    pub access: AccessSettings,
+}
+
+/// Who may call the admin API of a server, besides the holders of the token and of keys.
+#[derive(Debug, Clone, Default)]
+pub struct AccessSettings {
+    /// The issuers whose OIDC tokens are accepted.
+    pub issuers: Vec<IssuerSpec>,
+    /// The folder at which relative paths of public keys start.
+    pub root: PathBuf,
 }
 
 /// The output of the request log.

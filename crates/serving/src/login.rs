@@ -1,8 +1,10 @@
-//! The login of the admin API: the shared token and keys, and the delay of answers to failed logins.
+//! The login of the admin API: the shared token, keys and OIDC tokens, and the delay of answers to failed logins.
 
-use crate::{authorization::Caller, key_ring::KeyRing};
+use crate::{authorization::Caller, clock::Clock, key_ring::KeyRing};
 use axum::http::{HeaderMap, header};
-use botops_access::{Authenticated, Identity, IdentityKind, KEY_PREFIX, Refused, Role, is_equal};
+use botops_access::{
+    Authenticated, Identity, IdentityKind, Issuers, KEY_PREFIX, Refused, Role, is_equal,
+};
 use botops_digest::Digest;
 use botops_findings::{Fault, Result};
 use botops_workspace::Secret;
@@ -31,18 +33,23 @@ pub(super) struct AdminToken {
 }
 
 /// The credentials that the admin API accepts.
-#[derive(Default)]
 pub(super) struct Logins {
     /// The shared token.
     pub(super) token: Option<AdminToken>,
     /// The keys of the environment; `None` without a registry.
     pub(super) keys: Option<Arc<KeyRing>>,
+    /// The issuers of OIDC tokens.
+    pub(super) issuers: Option<Arc<Issuers>>,
+    /// The clock of the server.
+    pub(super) clock: Arc<dyn Clock>,
 }
 
 impl Logins {
     /// Returns whether nobody can log in.
     pub(super) fn is_empty(&self) -> bool {
-        self.token.is_none() && self.keys.as_ref().is_none_or(|keys| !keys.has_active())
+        self.token.is_none()
+            && self.issuers.is_none()
+            && self.keys.as_ref().is_none_or(|keys| !keys.has_active())
     }
 
     /// Finds out who a request with `headers` is from.
@@ -59,9 +66,12 @@ impl Logins {
         }
         let sent = std::str::from_utf8(sent).map_err(|_| Refused::WrongToken)?;
         match &self.keys {
-            Some(keys) if sent.starts_with(KEY_PREFIX) => keys.verify(sent).await,
-            _ => Err(Refused::WrongToken),
+            Some(keys) if sent.starts_with(KEY_PREFIX) => return keys.verify(sent).await,
+            _ => {}
         }
+        let issuers = self.issuers.as_ref().ok_or(Refused::WrongToken)?;
+        let who = issuers.verify(sent, self.clock.now(), Instant::now()).await?;
+        Ok(Caller { who, by_old_key: false })
     }
 }
 
@@ -188,7 +198,8 @@ mod tests {
     #[tokio::test]
     async fn the_scheme_bearer_is_accepted_in_any_case() {
         let token = Some(AdminToken::new(&Secret::new(TOKEN)).unwrap());
-        let logins = Logins { token, ..Logins::default() };
+        let clock = Arc::new(crate::clock::WallClock::start());
+        let logins = Logins { token, keys: None, issuers: None, clock };
         let check = async |value: &str| {
             let value = HeaderValue::from_str(value).unwrap();
             let headers = HeaderMap::from_iter([(header::AUTHORIZATION, value)]);

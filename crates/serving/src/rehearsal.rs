@@ -6,7 +6,7 @@
 //! the same decision.
 
 use super::{
-    Message, RequestLog, ServerSettings, Side,
+    AccessSettings, Message, RequestLog, ServerSettings, Side,
     canary::Canary,
     client::http,
     clock::{Clock, ManualClock},
@@ -68,6 +68,7 @@ pub async fn rehearse(
         allowed_hosts: Vec::new(),
         environment: "rehearsal".to_owned(),
         request_log: RequestLog::Off,
+        access: AccessSettings::default(),
     };
     let app = new_app(model, &settings, Arc::clone(&clock) as Arc<dyn Clock>, shadow::UNBOUNDED)?;
     let running = listen(Arc::clone(&app), bind(settings.listen).await?, &settings.allowed_hosts)?;

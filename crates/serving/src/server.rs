@@ -35,6 +35,7 @@ use axum::{
     routing::{get, post},
     serve::ListenerExt,
 };
+use botops_access::Issuers;
 use botops_findings::{Fault, Result};
 use botops_registry::Registry;
 use serde::Serialize;
@@ -45,7 +46,7 @@ use std::{
     num::NonZero,
     sync::{Arc, Mutex, atomic::AtomicU64},
     thread::available_parallelism,
-    time::Duration,
+    time::{Duration, Instant},
 };
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -84,6 +85,7 @@ pub async fn start(settings: ServerSettings, source: Source) -> Result<Running> 
         Source::Registry { model, .. } => model.clone(),
     };
     let token = settings.admin_token.as_ref().map(AdminToken::new).transpose()?;
+    let issuers = Issuers::new(settings.access.issuers.clone(), &settings.access.root)?;
     let store = match &source {
         Source::File { .. } => None,
         Source::Registry { registry, .. } => Some(registry.store().clone()),
@@ -98,7 +100,11 @@ pub async fn start(settings: ServerSettings, source: Source) -> Result<Running> 
         Some(store) => Some(KeyRing::open(Arc::clone(&app), store, &settings.environment).await?),
         None => None,
     };
-    let logins = Logins { token, keys };
+    let issuers = match issuers.is_empty() {
+        true => None,
+        false => Some(Arc::new(issuers)),
+    };
+    let logins = Logins { token, keys, issuers, clock: Arc::clone(&app.clock) };
     let guarded = match logins.is_empty() {
         true => None,
         false => Some((control.run(bind(settings.admin_listen)).await?, logins)),
@@ -143,6 +149,9 @@ pub async fn start(settings: ServerSettings, source: Source) -> Result<Running> 
     }
     if let Some((listener, logins)) = guarded {
         let address = address(&listener)?;
+        if let Some(issuers) = &logins.issuers {
+            control_handle.spawn(read_keys(Arc::clone(&app), Arc::clone(issuers)));
+        }
         if let Some(keys) = &logins.keys {
             let (keys, stop) = (Arc::clone(keys), running.stop.subscribe());
             running.tasks.push(control_handle.spawn(keys.follow(stop)));
@@ -195,6 +204,13 @@ async fn follow_champion(
     }
     canary.show_loaded();
     Ok(canary)
+}
+
+/// Reads the keys of the issuers, so that the first login need not wait, and reports the problems of settings early.
+async fn read_keys(app: Arc<App>, issuers: Arc<Issuers>) {
+    for problem in issuers.warm(Instant::now()).await {
+        app.log.event(app.clock.now(), "warn", "oidc", problem);
+    }
 }
 
 /// Makes the state that requests share; `shadow_capacity` mirrored requests may wait for the challenger.

@@ -1,7 +1,7 @@
 //! The server from inside: before its model is ready, under load, in shadow, and its request log.
 
 use super::{
-    RequestLog, Running, ServerSettings,
+    AccessSettings, RequestLog, Running, ServerSettings,
     app::App,
     clock::WallClock,
     request_id::RequestIds,
@@ -30,6 +30,7 @@ pub(super) fn settings() -> ServerSettings {
         allowed_hosts: Vec::new(),
         environment: "test".to_owned(),
         request_log: RequestLog::Off,
+        access: AccessSettings::default(),
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::{
     secret::{Secret, SecretSource},
     settings::{DEFAULT_ENVIRONMENT, FILE_NAME, Origin, Overrides, Setting, Workspace},
-    spec::{NEWEST, ProfileSpec, ServerSpec, WorkspaceSpec},
+    spec::{NEWEST, OidcSpec, ProfileSpec, ServerSpec, WorkspaceSpec},
 };
 use botops_findings::{Fault, Place, Result};
 use botops_spec::{self as spec, Outline};
@@ -108,6 +108,7 @@ impl Sources<'_> {
                 .url("server.admin_url", "BOTOPS_ADMIN_URL", |s| s.admin_url.as_ref())?,
             server_url: self.url("server.url", "BOTOPS_SERVER_URL", |s| s.url.as_ref())?,
             admin_token: self.token()?,
+            admin_oidc: self.issuers(),
             actor: self.actor(),
             root: self.root,
         })
@@ -257,6 +258,22 @@ impl Sources<'_> {
         let (root, environment) = (&self.root, &self.overrides.environment);
         let value = SecretSource::parse(&value, root, environment, place)?;
         Ok(Setting { value, origin })
+    }
+
+    /// Returns the issuers of the profile, or else those of the file.
+    fn issuers(&self) -> Setting<Vec<OidcSpec>> {
+        if let Some((name, profile)) = &self.profile
+            && !profile.server.admin_oidc.is_empty()
+        {
+            let value = profile.server.admin_oidc.clone();
+            return Setting { value, origin: Origin::Profile(name.clone()) };
+        }
+        let value = self.file.server.admin_oidc.clone();
+        let origin = match value.is_empty() {
+            true => Origin::Default,
+            false => Origin::File(self.at_line("server.admin_oidc")),
+        };
+        Setting { value, origin }
     }
 
     fn environment_in_force(&self) -> Setting<String> {

@@ -1,6 +1,6 @@
 //! The settings in force, each with its origin.
 
-use crate::secret::SecretSource;
+use crate::{secret::SecretSource, spec::OidcSpec};
 use serde::Serialize;
 use std::{fmt, path::PathBuf};
 
@@ -70,6 +70,8 @@ pub struct Workspace {
     /// needed.
     #[serde(skip)]
     pub admin_token: Setting<SecretSource>,
+    /// The issuers whose OIDC tokens the admin API of a server accepts (`server.admin_oidc`).
+    pub admin_oidc: Setting<Vec<OidcSpec>>,
     /// The person or job that acts (`actor`, `BOTOPS_ACTOR`, else `GITHUB_ACTOR`, else `USER`, else `unknown`).
     pub actor: Setting<String>,
 }

@@ -50,6 +50,29 @@ pub struct ServerSpec {
     pub url: Option<String>,
     /// The bearer token of the admin API, by reference: `${env:NAME}` or `${file:PATH}`.
     pub admin_token: Option<String>,
+    /// The issuers whose OIDC tokens the admin API accepts.
+    pub admin_oidc: Vec<OidcSpec>,
+}
+
+/// An issuer of OIDC tokens: an entry of `server.admin_oidc`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OidcSpec {
+    /// The issuer: the exact value of `iss`, such as `https://login.example.com`.
+    pub issuer: String,
+    /// The audience that tokens for this server name in `aud`.
+    pub audience: String,
+    /// The public keys of the issuer: an `https://` URL, or the path of a file.
+    pub jwks: String,
+    /// The claim that names the roles, such as `groups`.
+    #[serde(default = "groups")]
+    pub claim: String,
+    /// The role of each value of the claim, such as `release-managers: operator`.
+    pub roles: BTreeMap<String, String>,
+}
+
+fn groups() -> String {
+    "groups".to_owned()
 }
 
 /// A profile under `profiles:`.

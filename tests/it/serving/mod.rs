@@ -17,7 +17,9 @@ use botops_evaluation::{GateReport, GateResult, PassedGates};
 use botops_models::{FallbackSpec, IntentModel, ModelSpec, Sample, Silent, TrainingInput, train};
 use botops_registry::{Act, Manifest, ManifestFile, Registry, Version};
 use botops_rollout::{RolloutSpec, StepSpec};
-use botops_serving::{AdminClient, RequestLog, Running, ServerSettings, Source, start};
+use botops_serving::{
+    AccessSettings, AdminClient, RequestLog, Running, ServerSettings, Source, start,
+};
 use botops_spec::Spec as _;
 use botops_stats::random::Random;
 use botops_store::Store;
@@ -110,6 +112,7 @@ pub(crate) fn settings(admin: bool) -> ServerSettings {
         allowed_hosts: Vec::new(),
         environment: "test".to_owned(),
         request_log: RequestLog::Off,
+        access: AccessSettings::default(),
     }
 }
 

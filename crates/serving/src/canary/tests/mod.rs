@@ -5,7 +5,7 @@ use super::{
     state::{Mode, Requester, Restored},
 };
 use crate::{
-    RequestLog, ServerSettings,
+    AccessSettings, RequestLog, ServerSettings,
     app::App,
     clock::ManualClock,
     observe::Outcome,
@@ -269,6 +269,7 @@ async fn ramping() -> Setup {
         allowed_hosts: Vec::new(),
         environment: "test".to_owned(),
         request_log: RequestLog::Off,
+        access: AccessSettings::default(),
     };
     let clock = Arc::new(ManualClock::new(DateTime::UNIX_EPOCH));
     let app = new_app("m", &settings, Arc::clone(&clock) as _, shadow::CAPACITY).unwrap();
